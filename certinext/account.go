@@ -1,0 +1,98 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinext
+
+import (
+	"context"
+	"time"
+)
+
+// An Account is whom the token belongs to.
+type Account struct {
+	Number   string // the documentation's appCode
+	AuthType string // "oauth2" on the live service
+	// ID and UserID are CERTInext's internal ids; the live service leaves them out (observed 2026).
+	ID     string
+	UserID string
+}
+
+// Me returns the account that the credentials belong to. It is the cheapest call that proves that they work.
+func (c *Client) Me(ctx context.Context) (*Account, error) {
+	return fetch(ctx, c, c.read("reading account", "/auth/me", nil), decodeAccount)
+}
+
+// A Group is a billing group.
+type Group struct {
+	Number  string // for OrderRequest.GroupNumber
+	Name    string
+	Default bool // charged when an order names none
+	// OwnBalance is true when orders are charged to the group's balance, false for the account's.
+	OwnBalance bool
+	// AccountBalance and GroupBalance are amounts as CERTInext writes them, without a currency; empty when absent.
+	AccountBalance string
+	GroupBalance   string
+	Organizations  []GroupOrganization
+}
+
+// A GroupOrganization is an organization that a group may order for.
+type GroupOrganization struct {
+	Number        string
+	Name          string
+	ValidationFor string // "1" OV, "2" EV and OV, "3" S/MIME
+}
+
+// Groups returns the account's billing groups.
+func (c *Client) Groups(ctx context.Context) ([]Group, error) {
+	return fetch(ctx, c, c.read("listing groups", "/groups", nil), decodeGroups)
+}
+
+// An Organization is one that CERTInext vetted for the account, or is vetting. The same legal entity may stand under
+// several numbers, one for each kind of validation. [Client.Organizations] fills in the first block of fields only.
+type Organization struct {
+	Number      string // for OrganizationRef.Number
+	Name        string
+	Locality    string
+	CountryCode string // ISO 3166-1 alpha-2
+	PostalCode  string
+	StatusID    string
+	PreVetted   *bool // nil when CERTInext does not say
+
+	StreetAddress1     string
+	StreetAddress2     string
+	StateCode          string
+	StateName          string
+	BusinessCategoryID string
+	ValidationFor      string // "1" OV, "2" EV and OV, "3" S/MIME
+	ValidationStatusID string // "0" to "5"
+	Domains            []string
+	Representatives    []Representative
+	// AgreementSigned is nil when CERTInext does not say. The time has no zone on the wire and is taken as UTC.
+	AgreementSigned   *bool
+	AgreementSigner   string
+	AgreementSignedAt time.Time
+}
+
+// A Representative is a person whom CERTInext knows for an organization.
+type Representative struct {
+	Number      string
+	Name        string
+	Email       string
+	Phone       string // E.164
+	Designation string
+}
+
+// Organizations returns the account's organizations.
+func (c *Client) Organizations(ctx context.Context) ([]Organization, error) {
+	return fetch(ctx, c, c.read("listing organizations", "/organizations", nil), decodeOrganizations)
+}
+
+// Organization returns everything that CERTInext says of one organization.
+func (c *Client) Organization(ctx context.Context, number string) (*Organization, error) {
+	const operation = "reading organization"
+	id, err := segment("number", number)
+	if err != nil {
+		return nil, asError(operation, err)
+	}
+	return fetch(ctx, c, c.read(operation, "/organizations/"+id, nil), decodeOrganization)
+}

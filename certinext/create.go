@@ -1,0 +1,229 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinext
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+const defaultRemarks = "Ordered through the CERTInext API"
+
+// errNoOrderID is a create that succeeded and names no order.
+var errNoOrderID = errors.New("the answer names no order; it may exist nevertheless")
+
+// CreateOrder places an order. This costs money, and it is sent exactly once, except that it is sent again after a 401,
+// which was not processed.
+//
+// The Order returned has whatever status the order has already reached, issued included. With SaveAsDraft it is a draft:
+// it has a RequestID, no ID, and the status draft.
+//
+// When the error's Acted is true (see [MayHaveActed]), the order may exist and may be charged for: the connection was
+// lost, the time was up, the server failed, or it answered success without a usable order id. It must then be looked for,
+// not placed again. A request that CERTInext would refuse for want of an organization, a requestor or a DNS name is
+// refused here, with an [*InvalidRequestError].
+func (c *Client) CreateOrder(ctx context.Context, r OrderRequest) (*Order, error) {
+	const operation = "placing order"
+	s, e := c.open(operation)
+	if e != nil {
+		return nil, e
+	}
+	req, err := c.create(s, operation, r)
+	if err != nil {
+		return nil, asError(operation, err)
+	}
+	return fetch(ctx, c, req, func(body []byte) (*Order, error) {
+		o, err := decodeOrder(body)
+		if err != nil {
+			return nil, err
+		}
+		return o, placed(o, r.SaveAsDraft)
+	})
+}
+
+// create builds the call.
+func (c *Client) create(s *session, operation string, r OrderRequest) (*call, error) {
+	root, err := r.Family.root()
+	if err != nil {
+		return nil, err
+	}
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	key, err := c.idempotencyKey(s, r.IdempotencyKey)
+	if err != nil {
+		return nil, err
+	}
+	body, err := r.body()
+	if err != nil {
+		return nil, err
+	}
+	req, err := c.write(operation, http.MethodPost, root, body)
+	if err != nil {
+		return nil, err
+	}
+	req.header.Set("X-Product-Code", r.ProductCode)
+	req.header.Set("Idempotency-Key", key)
+	req.repeat, req.timeout, req.bodyless = repeatNever, c.createTimeout(), false
+	if r.Organization != nil {
+		req.secrets = []string{r.Organization.ConsentToken.Reveal()}
+	}
+	return req, nil
+}
+
+// placed checks that a successful create names an order, or a draft where one was asked for.
+func placed(o *Order, draft bool) error {
+	switch {
+	case o.ID == "" && (!draft || o.RequestID == ""):
+		return errNoOrderID
+	case o.Status != "":
+	case o.ID == "":
+		o.Status = StatusDraft
+	default:
+		o.Status = StatusUnknown
+	}
+	return nil
+}
+
+// body returns the family's wire form, with Extra merged in.
+func (r OrderRequest) body() (any, error) {
+	var known any
+	switch r.Family {
+	case FamilySSL:
+		known = wireSSLOrder{
+			ProductVariant: r.Variant,
+			Certificate: wireCertificateNames{
+				Domain: r.Domain, AdditionalDomains: r.AdditionalDomains, AutoSecureWWW: r.AutoSecureWWW,
+			},
+			wireCommon: newWireCommon(r),
+			wirePublic: newWirePublic(r),
+		}
+	case FamilyPrivatePKI:
+		known = wirePrivatePKIOrder{
+			Variant:         r.Variant,
+			Hostname:        r.Domain,
+			AdditionalHosts: r.AdditionalDomains,
+			CAProfileID:     r.CAProfileID,
+			MasterProductID: r.MasterProductID,
+			wireCommon:      newWireCommon(r),
+		}
+	default:
+		known = wireSignatureOrder{SubjectType: r.Variant, wireCommon: newWireCommon(r), wirePublic: newWirePublic(r)}
+	}
+	if len(r.Extra) == 0 {
+		return known, nil
+	}
+	return merge(known, r.Extra)
+}
+
+// merge adds the fields of extra that known does not send.
+func merge(known any, extra map[string]any) (map[string]any, error) {
+	b, err := json.Marshal(known)
+	if err != nil {
+		return nil, err
+	}
+	fields := map[string]json.RawMessage{}
+	if err := json.Unmarshal(b, &fields); err != nil {
+		return nil, err
+	}
+	merged := make(map[string]any, len(fields)+len(extra))
+	for name, value := range extra {
+		if _, err := json.Marshal(value); err != nil {
+			return nil, &InvalidRequestError{Field: "Extra[" + name + "]", Problem: "cannot be written as JSON"}
+		}
+		merged[name] = value
+	}
+	for name, value := range fields {
+		merged[name] = value
+	}
+	return merged, nil
+}
+
+// check refuses what CERTInext would refuse, and what would make an order that can never be issued.
+func (r OrderRequest) check() error {
+	for _, need := range []struct{ field, value string }{
+		{"ProductCode", r.ProductCode},
+		{"Variant", r.Variant},
+		{"Requestor.Name", r.Requestor.Name},
+		{"Requestor.Email", r.Requestor.Email},
+	} {
+		if strings.TrimSpace(need.value) == "" {
+			return &InvalidRequestError{Field: need.field, Problem: "must be set"}
+		}
+	}
+	if !validID(r.ProductCode) {
+		return &InvalidRequestError{Field: "ProductCode", Problem: "is not a product code"}
+	}
+	switch r.Family {
+	case FamilySSL:
+		return r.checkSSL()
+	case FamilyPrivatePKI:
+		return r.checkPrivatePKI()
+	}
+	return nil
+}
+
+func (r OrderRequest) checkSSL() error {
+	variant := strings.ToLower(r.Variant)
+	_, extra := r.Extra["organization"]
+	if r.Organization == nil && !extra && (strings.HasPrefix(variant, "ov") || strings.HasPrefix(variant, "ev")) {
+		// Observed: 422 EMS-1180.
+		return &InvalidRequestError{Field: "Organization", Problem: "must be set for OV and EV orders"}
+	}
+	if r.Organization != nil && r.Organization.Number == "" {
+		return &InvalidRequestError{Field: "Organization.Number", Problem: "must be set"}
+	}
+	if problem := dnsNameProblem(r.Domain); problem != "" {
+		return &InvalidRequestError{Field: "Domain", Problem: problem}
+	}
+	for _, name := range r.AdditionalDomains {
+		if problem := dnsNameProblem(name); problem != "" {
+			return &InvalidRequestError{Field: "AdditionalDomains", Problem: problem}
+		}
+	}
+	return nil
+}
+
+func (r OrderRequest) checkPrivatePKI() error {
+	if strings.TrimSpace(r.Domain) == "" {
+		return &InvalidRequestError{Field: "Domain", Problem: "must be set"}
+	}
+	if r.SaveAsDraft || r.RequestID != "" {
+		// Drafts are documented for the other families only. A server that ignored the field would charge for it.
+		return &InvalidRequestError{Field: "SaveAsDraft", Problem: "is not available for private PKI"}
+	}
+	return nil
+}
+
+// dnsNameProblem says what keeps s from being a name in a public certificate. Names of other kinds were observed to
+// leave an order that is never issued.
+func dnsNameProblem(s string) string {
+	name := strings.TrimPrefix(s, "*.")
+	switch _, err := netip.ParseAddr(s); {
+	case s == "":
+		return "must be set"
+	case err == nil:
+		return "must be a DNS name, not an IP address"
+	case len(s) > 253:
+		return "is longer than a DNS name can be"
+	}
+	for label := range strings.SplitSeq(name, ".") {
+		if label == "" || len(label) > 63 || strings.Trim(label, "-") != label || strings.ContainsFunc(label, notLDH) {
+			return "must be a DNS name in its ASCII form"
+		}
+	}
+	return ""
+}
+
+func notLDH(r rune) bool {
+	switch {
+	case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', r == '-', r == '_':
+		return false
+	}
+	return true
+}

@@ -1,0 +1,108 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinext
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+)
+
+// codeAlreadyVerified answers 422 where there is nothing left to prove (observed 2026).
+const codeAlreadyVerified = "EMS-1080"
+
+// DCVChallenge returns what to publish to prove control of one domain of an SSL order. Domains are commonly validated
+// for the whole account already; an order then never asks for this, or the answer has AlreadyVerified set.
+//
+// A token lives 48 hours (documented). An expired one reads back empty, which is an error here; asking again makes a new
+// one. CERTInext may offer several methods at once, and the fields of all of them are filled; an answer without the
+// method asked for, or for another domain, is an error.
+func (c *Client) DCVChallenge(ctx context.Context, orderID, domain string, m DCVMethod) (*Challenge, error) {
+	const operation = "fetching DCV challenge"
+	path, err := dcvPath(orderID, domain, m, "/dcv")
+	if err != nil {
+		return nil, asError(operation, err)
+	}
+	// The domain is mandatory in one edition of the documentation (EMS-1157) and optional in the other.
+	query := url.Values{"domain": {domain}, "method": {string(m)}}
+	ch, err := fetch(ctx, c, c.read(operation, path, query), func(body []byte) (*Challenge, error) {
+		return decodeChallenge(body, domain, m)
+	})
+	if alreadyVerified(err) {
+		return &Challenge{Domain: domain, AlreadyVerified: true}, nil
+	}
+	return ch, err
+}
+
+// VerifyDCV asks CERTInext to look for what was published. A nil error means that control of the domain is proven,
+// also when it already was. The order may take some more seconds to leave pending-dcv.
+//
+// A 422 whose Diagnostics say RECORD_MISSING means "not visible yet": CERTInext looks from several places in the
+// world, so wait for the record to spread and ask again.
+func (c *Client) VerifyDCV(ctx context.Context, orderID, domain string, m DCVMethod) error {
+	const operation = "verifying DCV"
+	path, err := dcvPath(orderID, domain, m, "/dcv/verify")
+	if err != nil {
+		return asError(operation, err)
+	}
+	s, e := c.open(operation)
+	if e != nil {
+		return e
+	}
+	req, err := c.write(operation, http.MethodPost, path, wireVerification{Domain: domain, Method: string(m)})
+	if err != nil {
+		return asError(operation, err)
+	}
+	// Every verification is a new one: a key that stays the same would have the documented API repeat an old answer.
+	key, err := c.idempotencyKey(s, "")
+	if err != nil {
+		return asError(operation, err)
+	}
+	req.header.Set("Idempotency-Key", key)
+	req.bodyless = false
+	rep, e := c.do(ctx, req)
+	if e != nil {
+		if alreadyVerified(e) {
+			return nil
+		}
+		return e
+	}
+	return verified(operation, rep)
+}
+
+func alreadyVerified(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && !e.SigningIn && e.Code == codeAlreadyVerified
+}
+
+func dcvPath(orderID, domain string, m DCVMethod, below string) (string, error) {
+	switch m {
+	case DCVMethodDNS, DCVMethodHTTP, DCVMethodEmail:
+	default:
+		return "", &InvalidRequestError{Field: "method", Problem: "must be dns-txt, http-url or email"}
+	}
+	if problem := dnsNameProblem(domain); problem != "" {
+		return "", &InvalidRequestError{Field: "domain", Problem: problem}
+	}
+	return orderPath(FamilySSL, orderID, below)
+}
+
+// verified reads the success of a verification: 204, or 200 with or without a body. A body that names an overall status
+// other than VERIFIED takes the success back (documented).
+func verified(operation string, rep *reply) error {
+	var w wireVerified
+	if unmarshalObject(rep.body, &w) != nil {
+		return nil // success needs no body
+	}
+	status := words(text(first(w.OverallStatus, w.Diagnostics.value.OverallStatus, w.DCVStatus)))
+	if status == "" || equalFold(status, "VERIFIED") {
+		return nil
+	}
+	e := &Error{Operation: operation, Status: rep.status, Detail: "the validation's status is " + status}
+	if w.Diagnostics.set {
+		e.Diagnostics = w.Diagnostics.value.diagnostics(nil)
+	}
+	return e
+}

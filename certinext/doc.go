@@ -1,0 +1,52 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+// Package certinext is a client of version 2 of the CERTInext API, with which certificates are ordered from
+// eMudhra's certificate authority, validated, downloaded and revoked. It knows HTTP and CERTInext and nothing else.
+//
+// For most uses, fill in two fields of a [Client], place an order with [Client.CreateOrder], and then let the order's
+// own [Status] say what comes next, however often and in whatever order the stages appear:
+//
+//	c := &certinext.Client{
+//		BaseURL:     "https://us-api.certinext.io",
+//		Credentials: certinext.OAuth{ClientID: id, ClientSecret: secret},
+//	}
+//
+// An order takes seconds when its domain is already validated and days when a person has to approve it, so the
+// package offers single calls and no loop that waits: the caller owns the clock. An order is finished when
+// [Client.Certificate] has delivered a certificate with the right public key, and not before: the status issued was
+// observed to come some seconds early, and even without a CSR.
+//
+// The hazard: an order costs money, and creating one is not idempotent. The live service ignores the Idempotency-Key
+// header (observed 2026), and a create was observed to run past 100 seconds, to fail, and to leave a billable order
+// behind. This package therefore never repeats a create, and a caller that wants to must read the next section but one.
+//
+// # Authentication
+//
+// CERTInext's published API collection and its live service differ, and the kind of key decides which of the two is
+// spoken. Use [OAuth] with a key that the portal made under Integrations, APIs with the authentication type OAuth: that
+// is what the live service takes. [AccessKey] is the signed exchange of the published collection.
+//
+// Either is exchanged for a bearer token, which is fetched when first needed, shared by all calls of the Client, renewed
+// a minute before its end, and renewed once more if a call is answered 401: a token may die early when the same key is
+// used elsewhere. Tokens are sent to the host of BaseURL only, and redirects are not followed.
+//
+// # Errors and repeating a call
+//
+// Every failure is an [*Error]. Its field Acted says whether CERTInext may have carried the call out although it
+// failed; [MayHaveActed] asks this of any error. When Acted is false the call can be made again. When it is true after
+// CreateOrder, the order may exist: look for it with [Client.OrdersReport] by a marker in Tags, and only place it again
+// when it certainly is not there. The same goes for a process that dies before it could store the answer, so the
+// marker belongs into storage before the call.
+//
+// A request that cannot succeed is refused before it is sent: the Error then wraps an [*InvalidRequestError], which
+// names the field, or an [*UnsupportedReasonError].
+//
+// Reads are repeated here, with growing pauses, after a lost connection, a 429 or a 5xx. Other calls are repeated only
+// where CERTInext certainly did nothing: nothing was sent, or it answered 429. A create is sent once.
+//
+// # What is documented and what was observed
+//
+// Comments name the source of a fact where it matters. "Documented" is the vendor's published API description, in
+// either of its editions; "observed" is the live service in 2026. Where both exist, the client takes either.
+package certinext

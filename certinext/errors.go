@@ -1,0 +1,170 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinext
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// An Error is a call that CERTInext refused, or that brought no usable answer.
+type Error struct {
+	Operation string // what was attempted, e.g. "placing order"
+	Status    int    // HTTP status; 0 when no answer came
+	// Code is CERTInext's own, e.g. "EMS-915" or "DOMAIN-002"; empty when the answer names none. Codes mean different
+	// things in different editions of the API, so most are good for showing only.
+	Code   string
+	Detail string // CERTInext's words, bounded and stripped of control characters
+	Fields []FieldError
+	// Diagnostics is CERTInext's account of a failed domain validation, when it gave one.
+	Diagnostics *Diagnostics
+	// RetryAfter is how long CERTInext asked to wait; zero when it did not.
+	RetryAfter time.Duration
+	// Acted is false when CERTInext certainly did not carry out the call: it refused it, or never received it.
+	// When true, the call may have taken effect although it failed.
+	Acted bool
+	// SigningIn is set when the failure was in obtaining a token: the call itself was never sent, and Status and
+	// Code are about the credentials.
+	SigningIn bool
+	// Hint says in plain words what an operator can do about it; empty for most failures.
+	Hint string
+	// Err is the transport's or decoder's error, or an [*InvalidRequestError] or [*UnsupportedReasonError] of a call that
+	// was not sent; nil when CERTInext answered in good order.
+	Err error
+
+	lost bool // the connection failed, before the answer or within it
+}
+
+// An InvalidRequestError is a request that cannot succeed and was therefore not sent.
+type InvalidRequestError struct {
+	Field   string // of the struct or the parameter, e.g. "Requestor.Email"
+	Problem string // e.g. "must be set"
+}
+
+// Error names the field and its problem.
+func (e *InvalidRequestError) Error() string { return e.Field + " " + e.Problem }
+
+// An UnsupportedReasonError is a revocation reason that CERTInext cannot express. Nothing was sent; which other reason
+// to give, if any, is for the caller to decide.
+type UnsupportedReasonError struct {
+	Reason    Reason
+	Family    Family
+	Supported []Reason // what CERTInext takes for this family
+}
+
+// Error names the reason and those that are supported.
+func (e *UnsupportedReasonError) Error() string {
+	names := make([]string, len(e.Supported))
+	for i, r := range e.Supported {
+		names[i] = string(r)
+	}
+	return fmt.Sprintf("CERTInext does not take the reason %q for the family %s, only %s", e.Reason, e.Family,
+		strings.Join(names, ", "))
+}
+
+// errNoCertificate is a successful download without a certificate in it, errNoChallenge the same for a challenge.
+var (
+	errNoCertificate = errors.New("the answer holds no certificate")
+	errNoChallenge   = errors.New("the answer holds no challenge for this domain and method")
+)
+
+// A FieldError is CERTInext's complaint about one field of the request body.
+type FieldError struct {
+	Field   string
+	Message string
+}
+
+// Diagnostics says why a domain validation failed.
+type Diagnostics struct {
+	Method       string
+	FailureClass string // e.g. RECORD_MISSING
+	NextSteps    []string
+}
+
+// Error says what was attempted and, in CERTInext's words, why it failed.
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Operation)
+	b.WriteString(": ")
+	b.WriteString(e.reason())
+	for _, f := range e.Fields {
+		fmt.Fprintf(&b, "; %s", strings.TrimSpace(f.Field+" "+f.Message))
+	}
+	if e.Diagnostics != nil && e.Diagnostics.FailureClass != "" {
+		fmt.Fprintf(&b, " (%s)", e.Diagnostics.FailureClass)
+	}
+	if e.Hint != "" {
+		fmt.Fprintf(&b, " (%s)", e.Hint)
+	}
+	if e.Err != nil && e.Status != 0 && !e.successful() {
+		fmt.Fprintf(&b, " (%v)", e.Err)
+	}
+	return b.String()
+}
+
+// reason is CERTInext's, or the transport's or decoder's.
+func (e *Error) reason() string {
+	answered := fmt.Sprintf("CERTInext answered %d", e.Status)
+	if e.Code != "" && !strings.Contains(e.Detail, e.Code) {
+		answered += " " + e.Code
+	}
+	switch {
+	case e.Detail != "":
+		return answered + ": " + e.Detail
+	case e.Err != nil && (e.Status == 0 || e.successful()):
+		return e.Err.Error()
+	}
+	return answered + " and gave no reason"
+}
+
+func (e *Error) successful() bool { return e.Status >= 200 && e.Status <= 299 }
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// SafeToRepeat reports whether the call can be sent again without acting twice.
+func (e *Error) SafeToRepeat() bool { return !e.Acted }
+
+// MayHaveActed reports whether the call that failed with err may have taken effect at CERTInext. It is true for errors
+// of any other type: what is not known is not safe.
+func MayHaveActed(err error) bool {
+	if err == nil {
+		return true
+	}
+	var e *Error
+	return !errors.As(err, &e) || e.Acted
+}
+
+// HasCode reports whether err is CERTInext's refusal with this code.
+func HasCode(err error, code string) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Code == code
+}
+
+// HasStatus reports whether err is an answer with one of these HTTP statuses. A failure to sign in counts with 401, 403,
+// 429 and 5xx only: a 404 or 422 of the token endpoint says nothing about the order that the call was for.
+func HasStatus(err error, statuses ...int) bool {
+	var e *Error
+	if !errors.As(err, &e) || !slices.Contains(statuses, e.Status) {
+		return false
+	}
+	switch {
+	case !e.SigningIn, e.Status >= 500:
+		return true
+	}
+	return e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden ||
+		e.Status == http.StatusTooManyRequests
+}
+
+// IsNotReady reports whether err says that a certificate cannot be downloaded yet: 404, 409 and 422 were all seen or
+// documented for it, as was an answer without a certificate. An order that CERTInext does not know and a revoked one
+// answer alike, so this is worth waiting for only while tracking says issued or pending.
+func IsNotReady(err error) bool {
+	return HasStatus(err, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity) ||
+		errors.Is(err, errNoCertificate)
+}

@@ -1,0 +1,287 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinext_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden requests and results from what the client does")
+
+// TestGolden makes every call once, against the answer in testdata/golden/<case>/response.http, and compares the
+// request as it was sent and the result with the files beside it. The answers are written by hand, in the shapes that
+// were documented or observed, with invented values.
+func TestGolden(t *testing.T) {
+	type client = *certinext.Client
+	ctx := context.Background()
+	const ssl, pki, id = certinext.FamilySSL, certinext.FamilyPrivatePKI, "1000000001"
+	csr := readFile(t, "leaf.csr")
+	agreement := certinext.Agreement{SignerName: "Platform Team", SignerPlace: "New York", Accepted: true}
+	void := func(err error) (any, error) { return nil, err }
+
+	dv := dvOrder()
+	dv.IdempotencyKey = "6f1b2c9e-0000-4000-8000-000000000001"
+	documented := dv
+	documented.Agreement = &certinext.Agreement{
+		SignerName: "Platform Team", SignerPlace: "New York", SignerIP: "203.0.113.7", Accepted: true,
+	}
+	draft := dv
+	draft.SaveAsDraft = true
+	everything := certinext.OrderRequest{
+		Family: ssl, ProductCode: "846", Variant: "ov", Domain: "host.example.com",
+		AdditionalDomains: []string{"a.example.com", "*.example.com"}, CSR: csr,
+		Requestor: certinext.Contact{
+			Name: "Platform Team", Email: "ops@example.com", Phone: "+14155550123", Designation: "PKI Manager",
+		},
+		Delegation:       &certinext.Contact{Name: "Second Team", Email: "second@example.com"},
+		TechnicalContact: &certinext.Contact{Name: "Technical Team", Email: "tech@example.com", Phone: "+14155550199"},
+		Organization:     &certinext.OrganizationRef{Number: "4000001", ConsentToken: "5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e"},
+		Agreement:        &agreement, GroupNumber: "3000000001", ValidityYears: 3, AutoRenew: true, RenewBeforeDays: 60,
+		AutoSecureWWW: true, EmailNotifications: "0", RecipientEmails: []string{"ops@example.com"},
+		Tags: []string{"department:IT", "vault:4f1c"}, Remarks: "for the shop; vault 4f1c",
+		CustomFields: []certinext.CustomField{{FieldID: "456", Value: "x"}}, RequestID: "2000000001",
+		Extra:          map[string]any{"contractSigner": map[string]any{"name": "Platform Team"}, "remarks": "loses"},
+		IdempotencyKey: "6f1b2c9e-0000-4000-8000-000000000002",
+	}
+	private := certinext.OrderRequest{
+		Family: pki, ProductCode: "149", Variant: "intranet-ssl", Domain: "intranet.example.local",
+		AdditionalDomains: []string{"portal.example.local", "10.0.0.5"}, CAProfileID: "1", MasterProductID: "7", CSR: csr,
+		Requestor: dv.Requestor, Agreement: &agreement, Organization: everything.Organization, Delegation: everything.Delegation,
+		IdempotencyKey: "6f1b2c9e-0000-4000-8000-000000000003",
+	}
+	signer := certinext.OrderRequest{
+		Family: certinext.FamilySignature, ProductCode: "819", Variant: "natural-person", Requestor: dv.Requestor,
+		Agreement: &agreement, Extra: map[string]any{"subject": map[string]any{"email": "jane@example.com"}},
+		IdempotencyKey: "6f1b2c9e-0000-4000-8000-000000000004",
+	}
+	create := func(r certinext.OrderRequest) func(client) (any, error) {
+		return func(c client) (any, error) { return c.CreateOrder(ctx, r) }
+	}
+	track := func(f certinext.Family, id string) func(client) (any, error) {
+		return func(c client) (any, error) { return c.TrackOrder(ctx, f, id) }
+	}
+	challenge := func(m certinext.DCVMethod) func(client) (any, error) {
+		return func(c client) (any, error) { return c.DCVChallenge(ctx, id, "host.example.com", m) }
+	}
+	verify := func(c client) (any, error) { return void(c.VerifyDCV(ctx, id, "host.example.com", certinext.DCVMethodDNS)) }
+	download := func(c client) (any, error) { return c.Certificate(ctx, ssl, id) }
+	revoke := func(c client) (any, error) {
+		return c.RevokeOrder(ctx, ssl, id, certinext.RevokeRequest{
+			Reason: certinext.ReasonKeyCompromise, Note: "leaked; replaced", IdempotencyKey: "6f1b2c9e-0000-4000-8000-000000000005",
+		})
+	}
+	me := func(c client) (any, error) { return c.Me(ctx) }
+
+	for name, do := range map[string]func(client) (any, error){
+		"create-ssl-dv":             create(dv),
+		"create-ssl-documented":     create(documented),
+		"create-ssl-ov-every-field": create(everything),
+		"create-draft":              create(draft),
+		"create-private-pki":        create(private),
+		"create-signature":          create(signer),
+		"create-refused":            create(dv),
+		"track-issued":              track(ssl, id),
+		"track-pending-dcv":         track(ssl, id),
+		"track-revoked":             track(ssl, "1234567890R007"),
+		"track-private-pki":         track(pki, "1000000003"),
+		"track-unknown-order":       track(ssl, "2000000001"),
+		"dcv-live":                  challenge(certinext.DCVMethodDNS),
+		"dcv-documented-dns":        challenge(certinext.DCVMethodDNS),
+		"dcv-newer-documentation":   challenge(certinext.DCVMethodDNS),
+		"dcv-http-file":             challenge(certinext.DCVMethodHTTP),
+		"dcv-already-verified":      challenge(certinext.DCVMethodDNS),
+		"verify-no-content":         verify,
+		"verify-verified":           verify,
+		"verify-missing":            verify,
+		"submit-csr":                func(c client) (any, error) { return void(c.SubmitCSR(ctx, ssl, id, csr, false)) },
+		"accept-agreement":          func(c client) (any, error) { return void(c.AcceptAgreement(ctx, ssl, id, agreement)) },
+		"cancel":                    func(c client) (any, error) { return void(c.CancelOrder(ctx, ssl, id, "mistake; sorry")) },
+		"cancel-draft":              func(c client) (any, error) { return void(c.CancelDraft(ctx, "2000000009", "")) },
+		"revoke-live":               revoke,
+		"revoke-documented":         revoke,
+		"certificate-live":          download,
+		"certificate-documented":    download,
+		"certificate-not-ready":     download,
+		"certificate-pem":           func(c client) (any, error) { return c.CertificatePEM(ctx, ssl, id) },
+		"me-live":                   me,
+		"me-documented":             me,
+		"groups":                    func(c client) (any, error) { return c.Groups(ctx) },
+		"organizations":             func(c client) (any, error) { return c.Organizations(ctx) },
+		"organization":              func(c client) (any, error) { return c.Organization(ctx, "4000001") },
+		"products":                  func(c client) (any, error) { return c.Products(ctx, "3000000001") },
+		"custom-fields":             func(c client) (any, error) { return c.CustomFields(ctx, "974") },
+		"custom-fields-none":        func(c client) (any, error) { return c.CustomFields(ctx, "974") },
+		"domains": func(c client) (any, error) {
+			return collect(c.Domains(ctx, certinext.DomainFilter{
+				Search: "example.com", Exact: true, Status: "active", DCVStatus: "verified", OrganizationID: "4000001",
+			}))
+		},
+		"orders-report": func(c client) (any, error) {
+			return collect(c.OrdersReport(ctx, certinext.ReportFilter{
+				From: time.Date(2026, 6, 8, 0, 0, 0, 0, time.UTC), To: time.Date(2026, 6, 14, 23, 0, 0, 0, time.UTC),
+				Status: certinext.StatusIssued, GroupNumber: "3000000001",
+			}))
+		},
+		"orders-report-documented": func(c client) (any, error) {
+			return collect(c.OrdersReport(ctx, certinext.ReportFilter{}))
+		},
+		"ledger":                        func(c client) (any, error) { return collect(c.Ledger(ctx, "3000000001")) },
+		"token-oauth":                   me,
+		"token-signed":                  me,
+		"token-oauth-wrong-secret":      me,
+		"token-oauth-not-oauth-key":     me,
+		"token-signed-mismatch":         me,
+		"token-signed-refused-with-200": me,
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join("testdata", "golden", name)
+			answer := &player{t: t, file: filepath.Join(dir, "response.http"), token: strings.HasPrefix(name, "token-")}
+			c := &certinext.Client{
+				BaseURL: testBase, Credentials: certinext.OAuth{ClientID: "1234567890", ClientSecret: testSecret},
+				HTTPClient: &http.Client{Transport: answer}, Rand: new(counter), Retries: -1,
+				Now: func() time.Time { return time.Date(2026, 4, 24, 10, 0, 0, 0, time.UTC) },
+			}
+			if strings.Contains(name, "documented") && !strings.HasPrefix(name, "me-") || strings.Contains(name, "signed") {
+				c.Credentials = certinext.AccessKey{AccountNumber: "1234567890", AccessKey: "access-key"}
+			}
+			result, err := do(c)
+			compare(t, filepath.Join(dir, "request.http"), answer.sent)
+			compare(t, filepath.Join(dir, "result.json"), encodeResult(result, err))
+		})
+	}
+}
+
+// TestGoldenHasNoStrays keeps testdata/golden and TestGolden the same size.
+func TestGoldenHasNoStrays(t *testing.T) {
+	cases, err := filepath.Glob("testdata/golden/*")
+	require.NoError(t, err)
+	for _, dir := range cases {
+		files, err := filepath.Glob(dir + "/*")
+		require.NoError(t, err)
+		assert.Len(t, files, 3, "%s: response.http by hand, request.http and result.json by go test -run TestGolden -update", dir)
+	}
+}
+
+// A player answers from a file and writes down the request that it answers: that of the call, or of the token.
+type player struct {
+	t     *testing.T
+	file  string
+	token bool
+	sent  []byte
+}
+
+func (p *player) RoundTrip(r *http.Request) (*http.Response, error) {
+	var body []byte
+	if r.Body != nil {
+		body, _ = io.ReadAll(r.Body)
+	}
+	if isToken := r.URL.Path == "/oauth/token"; isToken != p.token {
+		if isToken {
+			return response(200, `{"access_token":"opaque-token","expires_in":3600}`), nil
+		}
+		return response(200, `{}`), nil
+	}
+	require.Nil(p.t, p.sent, "a second request: %s %s", r.Method, r.URL)
+	p.sent = writeRequest(r, body)
+	b, err := os.ReadFile(p.file)
+	require.NoError(p.t, err)
+	res, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(b)), r)
+	require.NoError(p.t, err)
+	return res, nil
+}
+
+func writeRequest(r *http.Request, body []byte) []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s %s\n", r.Method, r.URL.RequestURI())
+	names := make([]string, 0, len(r.Header))
+	for name := range r.Header {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		fmt.Fprintf(&b, "%s: %s\n", name, strings.Join(r.Header[name], ", "))
+	}
+	b.WriteByte('\n')
+	if json.Indent(&b, body, "", "  ") != nil {
+		b.Write(body)
+	}
+	if len(body) > 0 {
+		b.WriteByte('\n')
+	}
+	return b.Bytes()
+}
+
+// encodeResult writes what a caller sees: the value, or the error with its text.
+func encodeResult(v any, err error) []byte {
+	var e *certinext.Error
+	if errors.As(err, &e) {
+		shown := *e
+		shown.Err = nil
+		v = struct {
+			Text  string
+			Error certinext.Error
+		}{err.Error(), shown}
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(v); err != nil {
+		return []byte(err.Error())
+	}
+	return b.Bytes()
+}
+
+func compare(t *testing.T, file string, got []byte) {
+	t.Helper()
+	if *update {
+		require.NoError(t, os.WriteFile(file, got, 0o644))
+		return
+	}
+	want, err := os.ReadFile(file)
+	require.NoError(t, err)
+	assert.Equal(t, string(want), string(got), "%s; rewrite with -update if the change is meant", file)
+}
+
+func collect[T any](seq iter.Seq2[T, error]) ([]T, error) {
+	var all []T
+	for v, err := range seq {
+		if err != nil {
+			return all, err
+		}
+		all = append(all, v)
+	}
+	return all, nil
+}
+
+// A counter is a reader of 0, 1, 2, ...
+type counter byte
+
+func (c *counter) Read(b []byte) (int, error) {
+	for i := range b {
+		b[i] = byte(*c)
+		*c++
+	}
+	return len(b), nil
+}

@@ -1,0 +1,111 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinext
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+)
+
+// TrackOrder returns the present state of an order. The live service leaves out much of what was ordered, so a caller
+// keeps its own record of the names, the product and the marker.
+//
+// A 404 means that the id is unknown, or belongs to another family, or is a request id (observed 2026).
+func (c *Client) TrackOrder(ctx context.Context, f Family, id string) (*Order, error) {
+	const operation = "tracking order"
+	path, err := orderPath(f, id, "")
+	if err != nil {
+		return nil, asError(operation, err)
+	}
+	o, err := fetch(ctx, c, c.read(operation, path, nil), decodeOrder)
+	if err != nil {
+		return nil, err
+	}
+	if o.ID == "" {
+		o.ID = id
+	}
+	if o.Status == "" {
+		o.Status = StatusUnknown
+	}
+	return o, nil
+}
+
+// SubmitCSR gives the order its certificate signing request, in PEM. The live service takes it any time before issuance,
+// also before the domains are validated. attested is true only for a key made in an attested hardware module, as
+// document signers need.
+//
+// A 422 is a malformed CSR, a common name that is not the order's domain, a CSR that was already submitted, or an
+// order past that stage: tracking tells which.
+func (c *Client) SubmitCSR(ctx context.Context, f Family, id, csr string, attested bool) error {
+	if strings.TrimSpace(csr) == "" {
+		return asError("submitting CSR", &InvalidRequestError{Field: "csr", Problem: "must be set"})
+	}
+	return c.changeOrder(ctx, "submitting CSR", http.MethodPut, f, id, "/csr", wireCSR{CSR: csr, Attested: attested})
+}
+
+// AcceptAgreement signs the subscriber agreement of an order. An agreement that was accepted in the create needs no
+// further one, and a 422 because the order is not waiting for it is harmless. Private PKI orders have no agreement.
+func (c *Client) AcceptAgreement(ctx context.Context, f Family, id string, a Agreement) error {
+	const operation = "accepting agreement"
+	switch {
+	case f == FamilyPrivatePKI:
+		return asError(operation, &InvalidRequestError{Field: "Family", Problem: "private-pki has no agreement"})
+	case !a.Accepted:
+		return asError(operation, &InvalidRequestError{Field: "Agreement.Accepted", Problem: "must be true"})
+	}
+	return c.changeOrder(ctx, operation, http.MethodPost, f, id, "/agreement", wireAcceptance{newWireAgreement(&a)})
+}
+
+// CancelOrder withdraws an order that is not issued yet. reason is free text; CERTInext wants one, so an empty one is
+// replaced. An order that is already cancelled counts as cancelled now: CERTInext answers 404 or 422 then, and the order
+// is tracked to tell. An issued order is refused, and is to be revoked instead.
+func (c *Client) CancelOrder(ctx context.Context, f Family, id, reason string) error {
+	body := wireCancellation{Reason: freeText(reason, "No longer required", maxWords)}
+	err := c.changeOrder(ctx, "cancelling order", http.MethodPost, f, id, "/cancel", body)
+	if !ambiguousRefusal(err) {
+		return err
+	}
+	if o, trackErr := c.TrackOrder(ctx, f, id); trackErr == nil && o.Status == StatusCancelled {
+		return nil
+	}
+	return err
+}
+
+// CancelDraft withdraws a draft, by its request id (documented). A draft that was promoted is an order and is
+// cancelled by CancelOrder.
+func (c *Client) CancelDraft(ctx context.Context, requestID, reason string) error {
+	const operation = "cancelling draft"
+	id, err := segment("requestID", requestID)
+	if err != nil {
+		return asError(operation, err)
+	}
+	req, err := c.write(operation, http.MethodPost, "/ssl-certificates/requests/"+id+"/cancel",
+		wireCancellation{Reason: freeText(reason, "Draft no longer needed", maxWords)})
+	if err != nil {
+		return asError(operation, err)
+	}
+	return c.change(ctx, req)
+}
+
+// changeOrder sends body to a resource of the order.
+func (c *Client) changeOrder(ctx context.Context, operation, method string, f Family, id, below string, body any) error {
+	path, err := orderPath(f, id, below)
+	if err != nil {
+		return asError(operation, err)
+	}
+	req, err := c.write(operation, method, path, body)
+	if err != nil {
+		return asError(operation, err)
+	}
+	return c.change(ctx, req)
+}
+
+// ambiguousRefusal reports whether CERTInext answered with one of the statuses that also mean "this is already so".
+func ambiguousRefusal(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && !e.SigningIn &&
+		HasStatus(e, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity)
+}

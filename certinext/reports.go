@@ -1,0 +1,216 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinext
+
+import (
+	"context"
+	"encoding/json"
+	"iter"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A ReportRow is an order in the orders report. Cancelled orders stay in it.
+type ReportRow struct {
+	OrderID   string // usable with every call on an order; empty for a draft
+	RequestID string
+	// ProductCode is often empty (observed 2026).
+	ProductCode string
+	// OrderStatus and CertificateStatus are display words, e.g. "Order Fulfilled" and "Certificate Downloaded";
+	// [ReportRow.Status] reads them.
+	OrderStatus       string
+	CertificateStatus string
+	SerialNumber      string    // in decimal on the live service
+	ExpiresAt         time.Time // of the certificate
+	IssuerCA          string
+	Domain            string
+	Organization      string
+	Country           string
+	GroupNumber       string
+	Tags              []string // as sent with the order: the only place where CERTInext shows them
+	Remarks           string   // where served; not on the live service
+	Originator        string   // e.g. "emSign-Hub API", "ACME"
+	OrderedAt         time.Time
+}
+
+// Status reads the row's display words as a status. The list of words is not complete anywhere, so what is not
+// understood is StatusUnknown: track the order then.
+func (r ReportRow) Status() Status {
+	order, cert := strings.ToLower(r.OrderStatus), strings.ToLower(r.CertificateStatus)
+	either := func(word string) bool { return strings.Contains(order, word) || strings.Contains(cert, word) }
+	switch {
+	case strings.Contains(cert, "revoked"):
+		return StatusRevoked
+	case either("cancel"):
+		return StatusCancelled
+	case either("reject"):
+		return StatusRejected
+	case strings.Contains(cert, "expired"):
+		return StatusExpired
+	case strings.Contains(cert, "certificate generated"), strings.Contains(cert, "certificate downloaded"):
+		return StatusIssued
+	case cert == "" && strings.Contains(order, "fulfilled"):
+		return StatusIssued
+	case either("pending for approv"), either("pending approv"), either("pending system ra"):
+		return StatusPendingApproval
+	}
+	return StatusUnknown
+}
+
+// A ReportFilter selects rows of the orders report. The zero value selects all. There is no filter for a domain.
+type ReportFilter struct {
+	// From and To bound the order's day, both days included. Whether the server means the day of the order or of the
+	// issuance, and in which zone, is not known: allow three days on either side. Zero is no bound.
+	From, To time.Time
+	// Status selects by [ReportRow.Status]. Rows whose words are not understood are then returned as well.
+	Status      Status
+	GroupNumber string
+}
+
+const reportPageSize = 100 // the most that the server gives
+
+// Observed: the server takes these as a filter and answers 422 to most others.
+var reportStatuses = []Status{
+	StatusIssued, StatusRevoked, StatusExpired, StatusCancelled, StatusRejected, StatusPendingApproval,
+}
+
+// OrdersReport returns the account's orders, each once. It is how an order is found again whose create failed
+// ambiguously: by its marker in Tags and by its Domain. Iteration ends with the first error, which comes with a zero row.
+//
+// The published collection says that the server answers 501; the live one works (observed 2026).
+func (c *Client) OrdersReport(ctx context.Context, f ReportFilter) iter.Seq2[ReportRow, error] {
+	fetchPage := func(number int) (page[wireReportRow], error) {
+		req := c.read("reading orders report", "/reports/orders", f.query(number))
+		return fetch(ctx, c, req, func(body []byte) (page[wireReportRow], error) {
+			return decodePage[wireReportRow](body, "orders")
+		})
+	}
+	return func(yield func(ReportRow, error) bool) {
+		seen := map[string]bool{}
+		for w, err := range rows(c.firstPage(), fetchPage) {
+			if err != nil {
+				yield(ReportRow{}, err)
+				return
+			}
+			row := w.row()
+			// The last page is served again beyond the end, and new orders move rows to later pages.
+			key := row.OrderID + "\n" + row.RequestID
+			if known := key != "\n"; known && seen[key] {
+				continue
+			}
+			seen[key] = true
+			if f.matches(row) && !yield(row, nil) {
+				return
+			}
+		}
+	}
+}
+
+// firstPage is the number of the first page of the orders report: the live service counts from one, the published
+// collection from zero.
+func (c *Client) firstPage() int {
+	if c.Credentials != nil && c.Credentials.dialect() == documented {
+		return 0
+	}
+	return 1
+}
+
+func (f ReportFilter) query(number int) url.Values {
+	q := url.Values{"page": {strconv.Itoa(number)}, "size": {strconv.Itoa(reportPageSize)}}
+	if !f.From.IsZero() {
+		q.Set("from", f.From.UTC().Format(time.DateOnly))
+	}
+	if !f.To.IsZero() {
+		q.Set("to", f.To.UTC().Format(time.DateOnly))
+	}
+	if slices.Contains(reportStatuses, f.Status) {
+		q.Set("status", string(f.Status))
+	}
+	if f.GroupNumber != "" {
+		q.Set("groupNumber", f.GroupNumber)
+	}
+	return q
+}
+
+func (f ReportFilter) matches(r ReportRow) bool {
+	s := r.Status()
+	return f.Status == "" || s == f.Status || s == StatusUnknown
+}
+
+// A LedgerRow is a movement of the account's balance, as it came: no source shows the fields of a row.
+type LedgerRow = map[string]any
+
+// Ledger returns the account's movements, or a billing group's if groupNumber is not empty. Numbers are json.Number.
+// Iteration ends with the first error, which comes with a nil row.
+func (c *Client) Ledger(ctx context.Context, groupNumber string) iter.Seq2[LedgerRow, error] {
+	fetchPage := func(number int) (page[wireLedgerRow], error) {
+		q := url.Values{"page": {strconv.Itoa(number)}, "size": {"50"}}
+		if groupNumber != "" {
+			q.Set("groupNumber", groupNumber)
+		}
+		return fetch(ctx, c, c.read("reading ledger", "/reports/ledger", q), func(body []byte) (page[wireLedgerRow], error) {
+			return decodePage[wireLedgerRow](body, "ledger")
+		})
+	}
+	return func(yield func(LedgerRow, error) bool) {
+		for w, err := range rows(0, fetchPage) {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if !yield(LedgerRow(w), nil) {
+				return
+			}
+		}
+	}
+}
+
+// rows walks the pages of a list, beginning with the number start. It stops on the announced number of pages, never on
+// a short page; a server that announces none is followed until a page is empty or comes again. A list that ends before
+// its announced end is an error: to somebody who looks for an order, "not found" and "not shown" are far apart.
+func rows[T any](start int, fetchPage func(number int) (page[T], error)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var none T
+		previous := ""
+		for number, fetched := start, 0; ; {
+			p, err := fetchPage(number)
+			switch {
+			case err != nil:
+				yield(none, err)
+				return
+			case len(p.rows) == 0 && p.pages > fetched && p.total != 0, fetched == maxPages:
+				yield(none, &Error{Operation: "reading pages", Err: errIncomplete})
+				return
+			case len(p.rows) == 0:
+				return
+			}
+			if p.pages < 0 {
+				content := fingerprint(p.rows)
+				if fetched > 0 && content == previous {
+					return
+				}
+				previous = content
+			}
+			for _, row := range p.rows {
+				if !yield(row, nil) {
+					return
+				}
+			}
+			fetched++
+			if p.pages >= 0 && fetched >= p.pages {
+				return
+			}
+			// A server that counts from one reads page zero as one, and says so.
+			number = max(number, p.number) + 1
+		}
+	}
+}
+
+func fingerprint[T any](rows []T) string {
+	b, _ := json.Marshal(rows)
+	return string(b)
+}

@@ -1,0 +1,110 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinext
+
+import (
+	"context"
+	"crypto/sha256"
+	"net/http"
+	"slices"
+)
+
+// A RevokeRequest says why an order's certificate is to be revoked.
+type RevokeRequest struct {
+	// Reason is needed. Which ones CERTInext takes depends on the family; see [Client.RevokeOrder].
+	Reason Reason
+	// Note is free text. Semicolons, which CERTInext refuses, become commas, line breaks become spaces, and 200
+	// characters are kept. If empty, a short default is sent.
+	Note string
+	// IdempotencyKey is sent as a header. If empty, a random one is made for this call.
+	IdempotencyKey string
+}
+
+// RevokeOrder revokes the certificate of an issued order. CERTInext revokes by order, never by serial number; CRL and
+// OCSP follow within hours (documented: 4, for private PKI 5 to 15 minutes).
+//
+// sent is the reason that CERTInext recorded. It is never another than the caller's, with one exception: an order that
+// turns out to be revoked already is a success, and sent is then the reason it was revoked with, or empty if CERTInext
+// does not say. CERTInext answers 404 or 422 to such an order just as to an unknown one, so the order is tracked then.
+//
+// For SSL orders the live service takes key-compromise, affiliation-changed, superseded, cessation-of-operation and
+// privilege-withdrawn only (observed 2026). Any other reason is refused before anything is sent, with an
+// [*UnsupportedReasonError]: a substitute would stand in the CRL, so choosing one is left to the caller.
+func (c *Client) RevokeOrder(ctx context.Context, f Family, id string, r RevokeRequest) (sent Reason, err error) {
+	const operation = "revoking certificate"
+	s, e := c.open(operation)
+	if e != nil {
+		return "", e
+	}
+	path, err := orderPath(f, id, "/revoke")
+	if err != nil {
+		return "", asError(operation, err)
+	}
+	reason, err := ParseReason(string(r.Reason))
+	if err != nil {
+		return "", asError(operation, err)
+	}
+	d := c.Credentials.dialect()
+	if supported := supportedReasons(d, f); !slices.Contains(supported, reason) {
+		return "", asError(operation, &UnsupportedReasonError{Reason: reason, Family: f, Supported: supported})
+	}
+	key, err := c.idempotencyKey(s, r.IdempotencyKey)
+	if err != nil {
+		return "", asError(operation, err)
+	}
+	if err = c.revoke(ctx, operation, path, reason, r.Note, key, d); err == nil {
+		return reason, nil
+	}
+	if !ambiguousRefusal(err) {
+		return "", err
+	}
+	o, trackErr := c.TrackOrder(ctx, f, id)
+	if trackErr != nil || o.Status != StatusRevoked {
+		return "", err
+	}
+	return recorded(o), nil
+}
+
+// revoke sends the reason in the dialect's spelling and, if CERTInext does not know that, once in the other.
+func (c *Client) revoke(ctx context.Context, operation, path string, r Reason, note, key string, d dialect) error {
+	other := live + documented - d
+	err := c.revokeAs(ctx, operation, path, r.spelling(d), note, key)
+	if !HasStatus(err, http.StatusBadRequest) || r.spelling(d) == r.spelling(other) {
+		return err
+	}
+	if again := c.revokeAs(ctx, operation, path, r.spelling(other), note, derivedKey(key)); !HasStatus(again, http.StatusBadRequest) {
+		return again
+	}
+	return err
+}
+
+func (c *Client) revokeAs(ctx context.Context, operation, path, reason, note, key string) error {
+	req, err := c.write(operation, http.MethodPost, path, wireRevocation{
+		Reason: reason, Note: freeText(note, "Revoked through the CERTInext API", maxWords),
+	})
+	if err != nil {
+		return asError(operation, err)
+	}
+	req.header.Set("Idempotency-Key", key)
+	return c.change(ctx, req)
+}
+
+// derivedKey returns another key for the same revocation in its other spelling: one key with two bodies is a conflict
+// (documented).
+func derivedKey(key string) string {
+	sum := sha256.Sum256([]byte("other spelling of the reason\n" + key))
+	return formatUUID(sum[:16])
+}
+
+// recorded returns the reason that an order was revoked with.
+func recorded(o *Order) Reason {
+	if o.Revocation == nil {
+		return ""
+	}
+	r, err := ParseReason(o.Revocation.Reason)
+	if err != nil {
+		return ""
+	}
+	return r
+}

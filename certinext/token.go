@@ -1,0 +1,124 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinext
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+)
+
+const (
+	tokenMargin  = 60 * time.Second // a token is renewed this long before its end
+	minTokenLife = 30 * time.Second // and used at least this long, however short-lived it claims to be
+)
+
+// A tokenCache holds the Client's token. At most one request for a token is under way at a time, and all callers
+// wait for that one.
+type tokenCache struct {
+	mu      sync.Mutex
+	token   string
+	expires time.Time
+	flight  *flight
+}
+
+// A flight is a request for a token that is under way.
+type flight struct {
+	done  chan struct{} // closed when the two below are set
+	token string
+	err   *Error
+}
+
+// secrets returns the token for hiding it.
+func (t *tokenCache) secrets() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return []string{t.token}
+}
+
+// token returns a token other than dead, which may be empty. A failure is not remembered: the next caller tries anew.
+func (c *Client) token(ctx context.Context, s *session, operation, dead string) (string, *Error) {
+	t := &s.token
+	t.mu.Lock()
+	if t.token != "" && t.token != dead && c.now().Before(t.expires) {
+		defer t.mu.Unlock()
+		return t.token, nil
+	}
+	f := t.flight
+	if f == nil {
+		f = &flight{done: make(chan struct{})}
+		t.flight = f
+		go c.fly(context.WithoutCancel(ctx), s, f)
+	}
+	t.mu.Unlock()
+
+	select {
+	case <-f.done:
+	case <-ctx.Done():
+		return "", &Error{Operation: signingIn(operation), SigningIn: true, Err: context.Cause(ctx)}
+	}
+	if f.err != nil {
+		e := *f.err
+		e.Operation = signingIn(operation)
+		return "", &e
+	}
+	return f.token, nil
+}
+
+func signingIn(operation string) string { return operation + ": signing in" }
+
+// fly obtains a token for everyone who waits. It belongs to none of them: a caller whose context ends leaves, and the
+// request goes on.
+func (c *Client) fly(ctx context.Context, s *session, f *flight) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout())
+	defer cancel()
+	asked := c.now()
+	g, err := c.signIn(ctx, s)
+
+	t := &s.token
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.flight = nil
+	if f.token, f.err = g.token, err; err == nil {
+		t.token, t.expires = g.token, asked.Add(max(g.life-tokenMargin, minTokenLife))
+	}
+	close(f.done)
+}
+
+// signIn exchanges the credentials for a token. The exchange changes nothing that matters and may be repeated, but each
+// try needs its own time and transaction id (documented).
+func (c *Client) signIn(ctx context.Context, s *session) (grant, *Error) {
+	var r *call
+	rep, e := c.retry(ctx, repeatFreely, func() (*reply, *Error) {
+		id, err := c.random(s, 12)
+		if err != nil {
+			return nil, &Error{Err: err}
+		}
+		r = c.Credentials.exchange(c.now(), "vp"+hex.EncodeToString(id))
+		r.method, r.path, r.repeat, r.timeout = http.MethodPost, "/oauth/token", repeatFreely, c.timeout()
+		return c.send(ctx, s, r, "")
+	})
+	var g grant
+	if e == nil {
+		var err error
+		if g, err = decodeToken(rep.body); errors.Is(err, errRefusedWith200) {
+			e = &Error{Status: rep.status}
+			e.explain(rep.body, c.mask(s, r, ""))
+		} else if err != nil {
+			e = rep.unusable(r, err)
+		}
+	}
+	if e == nil {
+		return g, nil
+	}
+	failed := *e
+	failed.SigningIn, failed.Acted = true, false
+	if hint := c.Credentials.hint(failed.Status); hint != "" {
+		failed.Hint = hint
+	}
+	return grant{}, &failed
+}

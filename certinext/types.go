@@ -1,0 +1,226 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinext
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+)
+
+// A Family is one of CERTInext's product families. An order lives under the path of its family, and an id
+// asked for under another family's path is answered 404, so a family is stored with every order.
+type Family string
+
+// The product families that CERTInext's v2 API has paths for.
+const (
+	FamilySSL        Family = "ssl"         // public TLS server certificates: DV, OV, EV
+	FamilyPrivatePKI Family = "private-pki" // certificates of the customer's own CA
+	FamilySignature  Family = "signature"   // document signers
+)
+
+// A Secret is a string that must never be printed: every formatting verb and every encoder of text shows a placeholder.
+type Secret string
+
+const redacted = "[redacted]"
+
+// String returns a placeholder.
+func (s Secret) String() string { return redacted }
+
+// GoString returns a placeholder.
+func (s Secret) GoString() string { return redacted }
+
+// Format writes a placeholder. Without it, a verb that does not suit a string, such as %d, would print the secret in its
+// complaint.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
+
+// LogValue returns a placeholder.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalText encodes a placeholder.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// MarshalJSON encodes the placeholder, so that a Secret inside a logged structure stays secret.
+func (s Secret) MarshalJSON() ([]byte, error) { return json.Marshal(redacted) }
+
+// Reveal returns the secret itself.
+func (s Secret) Reveal() string { return string(s) }
+
+// A Contact is a person that CERTInext may write to about an order.
+type Contact struct {
+	Name        string
+	Email       string
+	Phone       string // E.164, e.g. +14155550123
+	Designation string
+}
+
+// An OrganizationRef names a vetted organization of the account. OV and EV orders need one.
+type OrganizationRef struct {
+	Number string
+	// ConsentToken is the organization's consent token from the portal. With it an order does not stop for
+	// a manual consent. Optional.
+	ConsentToken Secret
+}
+
+// An Agreement is the acceptance of the subscriber agreement.
+type Agreement struct {
+	SignerName  string
+	SignerPlace string
+	SignerIP    string // a public address; the live service ignores it, the documented one asks for it
+	Accepted    bool
+}
+
+// A CustomField is the value of a field that a product's catalog entry asks for.
+type CustomField struct {
+	FieldID string
+	Value   string
+}
+
+// An OrderRequest is everything a new order may say. Domain, ProductCode, Variant and Requestor are always
+// needed; what is zero is left out of the request.
+//
+// Private PKI has no agreement, organization, delegation, drafts or AutoSecureWWW: the first three are not sent, and a
+// draft is refused. A document signer's subject has no fields here and goes into Extra, and its Domain is not used.
+type OrderRequest struct {
+	Family      Family
+	ProductCode string // as the account's catalog lists it
+	// Variant is dv, ov or ev for FamilySSL, and intranet-ssl or igtf-host for FamilyPrivatePKI. Whether the product is
+	// a wildcard or a multi-domain one follows from ProductCode. For FamilySignature it is the subject's type:
+	// natural-person, legal-person or legal-entity.
+	Variant string
+
+	Domain            string   // the common name: a DNS name, for private PKI a host name
+	AdditionalDomains []string // further names: DNS names, for private PKI IP addresses too
+	CSR               string   // PEM; may also be submitted later
+
+	Requestor        Contact
+	Delegation       *Contact
+	TechnicalContact *Contact
+	Organization     *OrganizationRef
+	Agreement        *Agreement
+	GroupNumber      string // the billing group; the account's default group when empty
+
+	ValidityYears   int  // length of the subscription, not of the certificate; 1 when zero
+	AutoRenew       bool // CERTInext's own default is true, so the value is always sent
+	RenewBeforeDays int  // before the end of the subscription; CERTInext's 30 when zero
+	AutoSecureWWW   bool // CERTInext's own default is true, so the value is always sent
+
+	EmailNotifications string // "all", "0" for none; the account's setting when empty
+	RecipientEmails    []string
+	Tags               []string // "name:value"; shown by the orders report only
+	Remarks            string   // shown in the portal; semicolons become commas, and at most 500 characters are sent
+	CustomFields       []CustomField
+
+	CAProfileID     string // private PKI
+	MasterProductID string // private PKI
+
+	// SaveAsDraft places a draft, which gets a request id and no order id. RequestID promotes that draft.
+	SaveAsDraft bool
+	RequestID   string
+
+	// Extra holds further fields of the create body, merged at its top level. A field that this type sends wins.
+	Extra map[string]any
+
+	// IdempotencyKey is sent as a header. The documented API replays the first answer to a repeated key; the
+	// live API ignores it (observed 2026), so a caller must not rely on it.
+	IdempotencyKey string
+}
+
+// An Order is what CERTInext says of an order, from placing or from tracking it. The live service leaves most
+// fields out when tracking; an absent one is zero.
+type Order struct {
+	ID        string // opaque; 10 digits on the live service, sometimes with a suffix
+	RequestID string // not a key for any call but CancelDraft
+	Status    Status
+	Domain    string
+
+	// OrderState and CertificateState are CERTInext's own display words, e.g. "Order Fulfilled".
+	OrderState       string
+	CertificateState string
+
+	// CSRSubmitted is nil when CERTInext does not say.
+	CSRSubmitted *bool
+
+	ProductCode string    // resolved by CERTInext; only in the answer to a create
+	CreatedAt   time.Time // zero when absent
+	ExpiresAt   time.Time // of the certificate; zero when absent
+
+	Domains      []DomainVerification
+	Organization *OrganizationVerification
+	Revocation   *Revocation
+	// AgreementSigned is nil when CERTInext does not say.
+	AgreementSigned *bool
+	// Remark is what an approver wrote when rejecting, or the reason of a cancellation, where served.
+	Remark string
+}
+
+// A DomainVerification is the state of one domain's control validation within an order. The order's aggregate
+// is not offered: it was observed to lag behind and to contradict the single domains.
+type DomainVerification struct {
+	Domain     string
+	Status     string // ACTIVE, INACTIVE, EXPIRED
+	DCVMethod  string // empty until verified
+	DCVStatus  string // PENDING, VERIFIED, REJECTED
+	CAAStatus  string // PASSED, FAILED, SKIPPED
+	VerifiedAt time.Time
+}
+
+// Verified reports whether the domain's control is validated.
+func (d DomainVerification) Verified() bool { return equalFold(d.DCVStatus, "VERIFIED") }
+
+// An OrganizationVerification is the state of the organization's vetting within an order.
+type OrganizationVerification struct {
+	Name          string
+	Status        string
+	ConsentStatus string // "0" pending, "1" accepted, "2" declined
+	ConsentSentTo string
+}
+
+// A Revocation says that and why an order's certificate is revoked.
+type Revocation struct {
+	Status      string
+	Reason      string
+	ProcessedAt time.Time
+}
+
+// A DCVMethod is a way to prove control of a domain.
+type DCVMethod string
+
+// The methods of domain control validation.
+const (
+	DCVMethodDNS   DCVMethod = "dns-txt"
+	DCVMethodHTTP  DCVMethod = "http-url"
+	DCVMethodEmail DCVMethod = "email"
+)
+
+// A Challenge says what to publish to prove control of a domain. CERTInext answers in several shapes, and the
+// live one names neither host nor method: empty fields are filled by the caller's own configuration.
+type Challenge struct {
+	Domain string
+	// DNS: the TXT record's owner name (empty when CERTInext does not name it) and its value.
+	DNSHost  string
+	DNSValue string
+	// HTTP: the path on the domain, and the content to serve there.
+	HTTPPath    string
+	HTTPContent string
+	// EmailTo lists the addresses that the validation mail may go to.
+	EmailTo []string
+	// Expires is zero when CERTInext does not say, or says it in a form that is not understood; ExpiresText
+	// keeps its words.
+	Expires     time.Time
+	ExpiresText string
+	// AlreadyVerified is set when CERTInext answered EMS-1080: there is nothing left to prove.
+	AlreadyVerified bool
+}
+
+// A Bundle is an issued certificate as CERTInext delivered it: unsorted, unverified, the root possibly
+// included or the chain absent.
+type Bundle struct {
+	OrderID string
+	// Certificate is the leaf and Chain the rest, as PEM, in the order in which they came.
+	Certificate string
+	Chain       []string
+}

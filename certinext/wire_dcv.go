@@ -1,0 +1,194 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinext
+
+import (
+	"bytes"
+	"strings"
+)
+
+type wireVerification struct {
+	Domain string `json:"domain"`
+	Method string `json:"method"`
+}
+
+type wireVerified struct {
+	OverallStatus text                    `json:"overallStatus"`
+	DCVStatus     text                    `json:"dcvStatus"`
+	Diagnostics   object[wireDiagnostics] `json:"diagnostics"`
+}
+
+// wireChallenges is an answer that wraps its challenges; without a wrapper the answer is one challenge itself.
+type wireChallenges struct {
+	Domains    list[object[wireChallenge]] `json:"domains"`    // the published collection
+	Challenges list[object[wireChallenge]] `json:"challenges"` // tolerated by another client
+	Details    list[object[wireChallenge]] `json:"dcvDetails"` // version 1
+	wireChallenge
+}
+
+// wireChallenge is the union of all shapes in which a challenge was documented or observed. The live one, of 2026, is
+// token and tokenExpiryDate and nothing else.
+//
+// dcvMethod is not decoded: version 1 numbers DNS 1 and the newer documentation 2.
+type wireChallenge struct {
+	Domain     text `json:"domain"`
+	DomainName text `json:"domainName"`
+	Method     text `json:"method"`
+
+	Methods object[struct {
+		DNS object[struct {
+			Host  text `json:"host"`
+			Value text `json:"expectedValue"`
+		}] `json:"dns-txt"`
+		HTTP object[struct {
+			Path    text `json:"path"`
+			Content text `json:"expectedContent"`
+		}] `json:"http-url"`
+		Email object[struct {
+			SendTo list[text] `json:"sendTo"`
+		}] `json:"email"`
+	}] `json:"methods"`
+
+	Token           text `json:"token"`
+	TXTToken        text `json:"txtToken"`
+	DNSContents     text `json:"dnsContents"`
+	DNSHost         text `json:"dnsHost"`
+	Host            text `json:"host"`
+	Value           text `json:"value"`
+	FileName        text `json:"fileName"`
+	FileToken       text `json:"fileToken"`
+	FileContent     text `json:"fileContent"`
+	FileNameContent text `json:"fileNameContent"`
+	DCVFileName     text `json:"dvFileName"`
+	DCVFileToken    text `json:"dvFileToken"`
+
+	Emails    list[text] `json:"dcvEmails"`
+	TokenEnds text       `json:"tokenExpiryDate"`
+	TokenEnd  text       `json:"tokenExpiry"`
+}
+
+// decodeChallenge returns the challenge for one domain.
+func decodeChallenge(body []byte, domain string, m DCVMethod) (*Challenge, error) {
+	offers, err := decodeOffers(body)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range offers {
+		if !w.isFor(domain) || !w.fits(m) {
+			continue
+		}
+		if ch := w.challenge(domain, m); ch.answers(m) {
+			return ch, nil
+		}
+	}
+	return nil, errNoChallenge
+}
+
+func decodeOffers(body []byte) ([]wireChallenge, error) {
+	var wrapped list[object[wireChallenge]]
+	if bytes.HasPrefix(bytes.TrimSpace(body), []byte("[")) {
+		if err := unmarshal(body, &wrapped); err != nil {
+			return nil, err
+		}
+	} else {
+		var w wireChallenges
+		if err := unmarshalObject(body, &w); err != nil {
+			return nil, err
+		}
+		for _, l := range []list[object[wireChallenge]]{w.Domains, w.Challenges, w.Details} {
+			wrapped = append(wrapped, l...)
+		}
+		if len(wrapped) == 0 {
+			return []wireChallenge{w.wireChallenge}, nil
+		}
+	}
+	offers := make([]wireChallenge, 0, len(wrapped))
+	for _, o := range wrapped {
+		offers = append(offers, o.value)
+	}
+	return offers, nil
+}
+
+// isFor reports whether the challenge is for the domain, or does not say. A wildcard and its parent share a record.
+func (w wireChallenge) isFor(domain string) bool {
+	name := first(w.Domain, w.DomainName)
+	bare := func(s string) string {
+		return strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(s), "*."), "."))
+	}
+	return name == "" || bare(name) == bare(domain)
+}
+
+// fits reports whether the challenge is of the method, or does not say so by name.
+func (w wireChallenge) fits(m DCVMethod) bool {
+	switch method := DCVMethod(strings.ToLower(string(w.Method))); method {
+	case DCVMethodDNS, DCVMethodHTTP, DCVMethodEmail:
+		return method == m
+	}
+	return true
+}
+
+// challenge picks the values in order of how plainly the name of each says what it is for. Names that fit every method
+// are read as those of the method that was asked for.
+func (w wireChallenge) challenge(domain string, m DCVMethod) *Challenge {
+	ends := first(w.TokenEnds, w.TokenEnd)
+	methods := w.Methods.value
+	ch := &Challenge{
+		Domain:      domain,
+		DNSHost:     published(first(methods.DNS.value.Host, w.DNSHost)),
+		DNSValue:    published(first(methods.DNS.value.Value, w.TXTToken)),
+		HTTPPath:    wellKnown(first(methods.HTTP.value.Path, w.DCVFileName, w.FileName)),
+		HTTPContent: published(first(methods.HTTP.value.Content, w.DCVFileToken, w.FileToken, w.FileContent)),
+		EmailTo:     append(texts(methods.Email.value.SendTo), texts(w.Emails)...),
+		Expires:     parseTime(ends),
+		ExpiresText: words(text(ends)),
+	}
+	switch m {
+	case DCVMethodDNS:
+		if ch.DNSHost == "" {
+			ch.DNSHost = published(string(w.Host))
+		}
+		if ch.DNSValue == "" {
+			ch.DNSValue = published(first(w.Token, w.FileNameContent, w.DNSContents, w.Value))
+		}
+	case DCVMethodHTTP:
+		if ch.HTTPContent == "" {
+			ch.HTTPContent = published(first(w.FileNameContent, w.Token, w.Value))
+		}
+	}
+	return ch
+}
+
+// answers reports whether there is something to publish, or someone to write to, for the method.
+func (ch *Challenge) answers(m DCVMethod) bool {
+	switch m {
+	case DCVMethodDNS:
+		return ch.DNSValue != ""
+	case DCVMethodHTTP:
+		return ch.HTTPContent != ""
+	}
+	return len(ch.EmailTo) > 0
+}
+
+// published returns s if it can stand in a DNS record or a file as it is, else "". It is used verbatim, so it is not
+// repaired.
+func published(s string) string {
+	if len(s) > 1024 || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return ""
+	}
+	return s
+}
+
+// wellKnown returns the path of a validation file. A bare file name stands for the place that version 1 documents.
+func wellKnown(s string) string {
+	s = published(s)
+	switch {
+	case s == "" || strings.Contains(s, "..") || strings.ContainsAny(s, " ?#%\\"):
+		return ""
+	case strings.HasPrefix(s, "/"):
+		return s
+	case strings.Contains(s, "/"):
+		return ""
+	}
+	return "/.well-known/pki-validation/" + strings.TrimSuffix(s, ".txt") + ".txt"
+}

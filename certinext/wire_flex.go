@@ -1,0 +1,186 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinext
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// CERTInext's JSON is not typed consistently: ids come as numbers and strings, booleans as "0" and "1", and an empty
+// list may be "" (observed 2026). The types below take what comes. Only the outermost value of an answer has to
+// be of the right kind; what is wrong further in reads as absent.
+
+var (
+	errEmptyAnswer = errors.New("the answer is empty")
+	errNotJSON     = errors.New("the answer is not valid JSON")
+	errWrongShape  = errors.New("the answer has an unknown shape")
+)
+
+// unmarshal decodes an answer. Its errors hold nothing of the body: they are shown, and the body is the server's.
+func unmarshal(body []byte, v any) error {
+	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\ufeff")))
+	if len(body) == 0 {
+		return errEmptyAnswer
+	}
+	if err := json.Unmarshal(body, v); err != nil {
+		var t *json.UnmarshalTypeError
+		if errors.As(err, &t) || errors.Is(err, errWrongShape) {
+			return errWrongShape
+		}
+		return errNotJSON
+	}
+	return nil
+}
+
+// unmarshalObject decodes an answer that must be an object.
+func unmarshalObject(body []byte, v any) error {
+	trimmed := bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\ufeff")))
+	if len(trimmed) > 0 && trimmed[0] != '{' && json.Valid(trimmed) {
+		return errWrongShape
+	}
+	return unmarshal(body, v)
+}
+
+// text is a string, a number or a boolean.
+type text string
+
+func (t *text) UnmarshalJSON(b []byte) error {
+	*t = ""
+	switch b[0] {
+	case '"':
+		var s string
+		if err := json.Unmarshal(b, &s); err != nil {
+			return err
+		}
+		*t = text(s)
+	case '{', '[', 'n':
+	default:
+		*t = text(b)
+	}
+	return nil
+}
+
+// flag is a boolean, 0 or 1, or either in quotes.
+type flag struct{ set, on bool }
+
+func (f *flag) UnmarshalJSON(b []byte) error {
+	var t text
+	if err := t.UnmarshalJSON(b); err != nil {
+		return err
+	}
+	switch strings.ToLower(strings.TrimSpace(string(t))) {
+	case "true", "1", "yes", "y":
+		*f = flag{set: true, on: true}
+	case "false", "0", "no", "n":
+		*f = flag{set: true}
+	default:
+		*f = flag{}
+	}
+	return nil
+}
+
+func (f flag) pointer() *bool {
+	if !f.set {
+		return nil
+	}
+	return &f.on
+}
+
+// count is a whole number, in quotes or not; anything else is zero.
+type count int
+
+func (c *count) UnmarshalJSON(b []byte) error {
+	var t text
+	if err := t.UnmarshalJSON(b); err != nil {
+		return err
+	}
+	f, err := strconv.ParseFloat(strings.TrimSpace(string(t)), 64)
+	if err != nil || f < 0 || f > 1<<31 || f != float64(int(f)) {
+		*c = 0
+		return nil
+	}
+	*c = count(f)
+	return nil
+}
+
+// moment is a point in time in any of CERTInext's spellings; what is not understood is zero.
+type moment struct{ time.Time }
+
+func (m *moment) UnmarshalJSON(b []byte) error {
+	var t text
+	if err := t.UnmarshalJSON(b); err != nil {
+		return err
+	}
+	m.Time = parseTime(string(t))
+	return nil
+}
+
+// parseTime reads RFC 3339 and, without a zone, the forms that CERTInext also uses. Those are taken as UTC; no source
+// names their zone.
+func parseTime(s string) time.Time {
+	s = strings.TrimSpace(s)
+	for _, layout := range []string{
+		time.RFC3339, "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05", time.DateTime, time.DateOnly,
+	} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t.UTC()
+		}
+	}
+	return time.Time{}
+}
+
+// object is an object; anything else reads as absent.
+type object[T any] struct {
+	set   bool
+	value T
+}
+
+func (o *object[T]) UnmarshalJSON(b []byte) error {
+	*o = object[T]{}
+	if b[0] != '{' {
+		return nil
+	}
+	o.set = true
+	return json.Unmarshal(b, &o.value)
+}
+
+// list is an array, or a single element without its brackets; "" and null are the empty list. Elements of the wrong
+// kind are left out.
+type list[T any] []T
+
+func (l *list[T]) UnmarshalJSON(b []byte) error {
+	*l = nil
+	elements := []json.RawMessage{b}
+	switch {
+	case bytes.Equal(b, []byte("null")), bytes.Equal(b, []byte(`""`)):
+		return nil
+	case b[0] == '[':
+		if err := json.Unmarshal(b, &elements); err != nil {
+			return err
+		}
+	}
+	for _, e := range elements {
+		var one T
+		if json.Unmarshal(e, &one) == nil {
+			*l = append(*l, one)
+		}
+	}
+	return nil
+}
+
+// texts returns the strings of a list without the empty ones.
+func texts(l list[text]) []string {
+	var out []string
+	for _, t := range l {
+		if s := words(t); s != "" {
+			out = append(out, s)
+		}
+	}
+	return out
+}

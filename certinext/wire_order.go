@@ -1,0 +1,261 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinext
+
+// The bodies of a create. Fields without omitempty are always sent.
+
+type wireContact struct {
+	Name        string `json:"name"`
+	Email       string `json:"email"`
+	Phone       string `json:"phone,omitempty"`
+	Designation string `json:"designation,omitempty"`
+}
+
+func newWireContact(c *Contact) *wireContact {
+	if c == nil {
+		return nil
+	}
+	return &wireContact{Name: c.Name, Email: c.Email, Phone: c.Phone, Designation: c.Designation}
+}
+
+type wireOrganization struct {
+	Number    string `json:"organizationNumber"`
+	PreVetted bool   `json:"preVetted"`
+	Token     string `json:"preVettingToken,omitempty"`
+}
+
+func newWireOrganization(o *OrganizationRef) *wireOrganization {
+	if o == nil {
+		return nil
+	}
+	return &wireOrganization{Number: o.Number, PreVetted: true, Token: o.ConsentToken.Reveal()}
+}
+
+type wireCertificateNames struct {
+	Domain            string   `json:"domain"`
+	AdditionalDomains []string `json:"additionalDomains,omitempty"`
+	AutoSecureWWW     bool     `json:"autoSecureWww"` // the server's default is true (documented)
+}
+
+type wireSubscription struct {
+	ValidityYears   int  `json:"validityYears"`
+	AutoRenew       bool `json:"autoRenew"` // the server's default is true (documented)
+	RenewBeforeDays int  `json:"renewBeforeDays,omitempty"`
+}
+
+func newWireSubscription(r OrderRequest) wireSubscription {
+	return wireSubscription{
+		ValidityYears: max(r.ValidityYears, 1), AutoRenew: r.AutoRenew, RenewBeforeDays: r.RenewBeforeDays,
+	}
+}
+
+// The error that CERTInext gives for a bad agreement names the block agreementDetails; the field is still agreement
+// (observed 2026).
+type wireAgreement struct {
+	SignerName  string `json:"signerName"`
+	SignerPlace string `json:"signerPlace"`
+	SignerIP    string `json:"signerIp,omitempty"`
+	Accepted    bool   `json:"accepted"`
+}
+
+func newWireAgreement(a *Agreement) *wireAgreement {
+	if a == nil {
+		return nil
+	}
+	return &wireAgreement{SignerName: a.SignerName, SignerPlace: a.SignerPlace, SignerIP: a.SignerIP, Accepted: a.Accepted}
+}
+
+type wireCustomField struct {
+	FieldID string `json:"fieldId"`
+	Value   string `json:"value"`
+}
+
+// wireCommon is what the create bodies of all families share.
+type wireCommon struct {
+	EmailNotifications string            `json:"emailNotifications,omitempty"`
+	GroupNumber        string            `json:"groupNumber,omitempty"`
+	Requestor          *wireContact      `json:"requestor"`
+	Subscription       wireSubscription  `json:"subscription"`
+	CSR                string            `json:"csr,omitempty"`
+	TechnicalContact   *wireContact      `json:"technicalPointOfContact,omitempty"`
+	RecipientEmails    []string          `json:"recipientEmails,omitempty"`
+	Tags               []string          `json:"tags,omitempty"`
+	CustomFields       []wireCustomField `json:"customFields,omitempty"`
+	Remarks            string            `json:"remarks"` // version 1 refuses an order without (EMS-918)
+}
+
+func newWireCommon(r OrderRequest) wireCommon {
+	w := wireCommon{
+		EmailNotifications: r.EmailNotifications,
+		GroupNumber:        r.GroupNumber,
+		Requestor:          newWireContact(&r.Requestor),
+		Subscription:       newWireSubscription(r),
+		CSR:                r.CSR,
+		TechnicalContact:   newWireContact(r.TechnicalContact),
+		RecipientEmails:    r.RecipientEmails,
+		Tags:               r.Tags,
+		Remarks:            freeText(r.Remarks, defaultRemarks, maxRemarks),
+	}
+	for _, f := range r.CustomFields {
+		w.CustomFields = append(w.CustomFields, wireCustomField(f))
+	}
+	return w
+}
+
+// wirePublic is what private PKI has no place for.
+type wirePublic struct {
+	SaveAsDraft  bool              `json:"saveAsDraft,omitempty"`
+	RequestID    string            `json:"requestId,omitempty"`
+	Delegation   *wireContact      `json:"delegation,omitempty"`
+	Organization *wireOrganization `json:"organization,omitempty"`
+	Agreement    *wireAgreement    `json:"agreement,omitempty"`
+}
+
+func newWirePublic(r OrderRequest) wirePublic {
+	return wirePublic{
+		SaveAsDraft:  r.SaveAsDraft,
+		RequestID:    r.RequestID,
+		Delegation:   newWireContact(r.Delegation),
+		Organization: newWireOrganization(r.Organization),
+		Agreement:    newWireAgreement(r.Agreement),
+	}
+}
+
+type wireSSLOrder struct {
+	ProductVariant string               `json:"productVariant"`
+	Certificate    wireCertificateNames `json:"certificate"`
+	wireCommon
+	wirePublic
+}
+
+type wirePrivatePKIOrder struct {
+	Variant         string   `json:"variant"`
+	Hostname        string   `json:"hostname"`
+	AdditionalHosts []string `json:"additionalHosts,omitempty"`
+	CAProfileID     string   `json:"caProfileId,omitempty"`
+	MasterProductID string   `json:"masterProductId,omitempty"`
+	wireCommon
+}
+
+type wireSignatureOrder struct {
+	SubjectType string `json:"subjectType"`
+	wireCommon
+	wirePublic
+}
+
+// The bodies of the other calls on an order.
+
+type wireCSR struct {
+	CSR      string `json:"csr"`
+	Attested bool   `json:"attested"`
+}
+
+type wireAcceptance struct {
+	Agreement *wireAgreement `json:"agreement"`
+}
+
+type wireCancellation struct {
+	Reason string `json:"reason"`
+}
+
+type wireRevocation struct {
+	Reason string `json:"reason"`
+	Note   string `json:"note"`
+}
+
+// wireOrder is the answer to a create and to tracking. The links that the published collection shows were observed to
+// be absent, and are not read.
+type wireOrder struct {
+	OrderID             text   `json:"orderId"`
+	RequestID           text   `json:"requestId"`
+	Status              text   `json:"status"`
+	Domain              text   `json:"domain"`
+	Hostname            text   `json:"hostname"` // private PKI
+	OrderState          text   `json:"orderState"`
+	CertificateState    text   `json:"certificateState"`
+	CSRSubmitted        flag   `json:"csrSubmitted"`
+	ResolvedProductCode text   `json:"resolvedProductCode"`
+	ProductCode         text   `json:"productCode"`
+	CreatedAt           moment `json:"createdAt"`
+	ExpiresAt           moment `json:"expiresAt"`
+	// No source names the field in which an approver's words are served; these are read if they are there.
+	RejectionReason    text `json:"rejectionReason"`
+	RejectRemarks      text `json:"rejectRemarks"`
+	CancellationReason text `json:"cancellationReason"`
+	CancelReason       text `json:"cancelReason"`
+	SubscriberAgree    object[struct {
+		Signed flag `json:"signed"`
+	}] `json:"subscriberAgreement"`
+	Verifications object[struct {
+		Domain object[struct {
+			Domains list[object[wireDomainVerification]] `json:"domains"`
+		}] `json:"domain"`
+		Organization object[wireOrganizationVerification] `json:"organization"`
+	}] `json:"verifications"`
+	Revocation object[struct {
+		Status      text   `json:"status"`
+		Reason      text   `json:"reason"`
+		ProcessedAt moment `json:"processedAt"`
+	}] `json:"revocation"`
+}
+
+type wireDomainVerification struct {
+	Domain       text   `json:"domain"`
+	DomainStatus text   `json:"domainStatus"`
+	DCVMethod    text   `json:"dcvMethod"`
+	DCVStatus    text   `json:"dcvStatus"`
+	CAAStatus    text   `json:"caaStatus"`
+	VerifiedAt   moment `json:"verifiedAt"`
+}
+
+type wireOrganizationVerification struct {
+	Name          text `json:"organizationName"`
+	Status        text `json:"status"`
+	ConsentStatus text `json:"consentStatus"`
+	ConsentSentTo text `json:"consentSentTo"`
+}
+
+func decodeOrder(body []byte) (*Order, error) {
+	var w wireOrder
+	if err := unmarshalObject(body, &w); err != nil {
+		return nil, err
+	}
+	o := &Order{
+		ID:               safeID(w.OrderID),
+		RequestID:        safeID(w.RequestID),
+		Status:           parseStatus(words(w.Status)),
+		Domain:           words(text(first(w.Domain, w.Hostname))),
+		OrderState:       words(w.OrderState),
+		CertificateState: words(w.CertificateState),
+		CSRSubmitted:     w.CSRSubmitted.pointer(),
+		ProductCode:      words(text(first(w.ResolvedProductCode, w.ProductCode))),
+		CreatedAt:        w.CreatedAt.Time,
+		ExpiresAt:        w.ExpiresAt.Time,
+		AgreementSigned:  w.SubscriberAgree.value.Signed.pointer(),
+		Remark:           words(text(first(w.RejectionReason, w.RejectRemarks, w.CancellationReason, w.CancelReason))),
+	}
+	verifications := w.Verifications.value
+	for _, d := range verifications.Domain.value.Domains {
+		o.Domains = append(o.Domains, d.value.verification())
+	}
+	if v := verifications.Organization; v.set {
+		o.Organization = &OrganizationVerification{
+			Name: words(v.value.Name), Status: words(v.value.Status),
+			ConsentStatus: words(v.value.ConsentStatus), ConsentSentTo: words(v.value.ConsentSentTo),
+		}
+	}
+	if v := w.Revocation; v.set {
+		o.Revocation = &Revocation{
+			Status: words(v.value.Status), Reason: words(v.value.Reason), ProcessedAt: v.value.ProcessedAt.Time,
+		}
+	}
+	return o, nil
+}
+
+func (d wireDomainVerification) verification() DomainVerification {
+	return DomainVerification{
+		Domain: words(d.Domain), Status: words(d.DomainStatus), DCVMethod: words(d.DCVMethod),
+		DCVStatus: words(d.DCVStatus), CAAStatus: words(d.CAAStatus), VerifiedAt: d.VerifiedAt.Time,
+	}
+}
