@@ -1,0 +1,219 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinexttest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+)
+
+// adminPrefix is the path below which a test author steers the server. It is
+// no part of the API, needs no credentials, and is meant for loopback only.
+const adminPrefix = "/_sandbox/"
+
+// AdminHelp lists the administration paths, for a command's help text.
+const AdminHelp = `  GET    /_sandbox/roots.pem                   the roots to trust, as PEM
+  GET    /_sandbox/orders                      all orders, as the CA sees them
+  GET    /_sandbox/orders/{id}                 one order
+  POST   /_sandbox/orders/{id}/approve         the approver consents
+  POST   /_sandbox/orders/{id}/reject          {"remark":"..."}: the approver refuses
+  POST   /_sandbox/domains/{name}/verify       a domain is validated, whatever DNS says
+  POST   /_sandbox/organizations/{n}/vet       an organization's vetting is complete
+  POST   /_sandbox/tokens/kill                 all tokens die
+  GET    /_sandbox/calls                       number of calls by operation
+  DELETE /_sandbox/calls                       set them to zero
+  GET    /_sandbox/faults                      faults that can still strike
+  POST   /_sandbox/faults                      {"operation":"create-ssl","kind":"lost-reply","times":1}
+  DELETE /_sandbox/faults                      remove all faults
+  GET    /_sandbox/knobs                       delays and switches
+  POST   /_sandbox/knobs                       {"issueDelay":"5s","pemLag":"2s"}: change some
+`
+
+// serveAdmin answers the administration paths with the standard mux.
+func (s *Server) serveAdmin(w http.ResponseWriter, r *http.Request) {
+	mux := http.NewServeMux()
+	handle := func(pattern string, f func(r *http.Request) (any, error)) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { writeAdmin(w, r, f) })
+	}
+	handle("GET /_sandbox/orders", func(*http.Request) (any, error) { return s.Orders(), nil })
+	handle("GET /_sandbox/orders/{id}", s.adminOrder)
+	handle("POST /_sandbox/orders/{id}/approve", func(r *http.Request) (any, error) { return nil, s.Approve(r.PathValue("id")) })
+	handle("POST /_sandbox/orders/{id}/reject", s.adminReject)
+	handle("POST /_sandbox/domains/{name}/verify", func(r *http.Request) (any, error) { s.VerifyDomain(r.PathValue("name")); return nil, nil })
+	handle("POST /_sandbox/organizations/{n}/vet", func(r *http.Request) (any, error) { return nil, s.Vet(r.PathValue("n")) })
+	handle("POST /_sandbox/tokens/kill", func(*http.Request) (any, error) { s.KillTokens(); return nil, nil })
+	handle("GET /_sandbox/calls", func(*http.Request) (any, error) { return s.Calls(), nil })
+	handle("DELETE /_sandbox/calls", func(*http.Request) (any, error) { s.ResetCalls(); return nil, nil })
+	handle("GET /_sandbox/faults", func(*http.Request) (any, error) { return s.activeFaults(), nil })
+	handle("POST /_sandbox/faults", s.adminInject)
+	handle("DELETE /_sandbox/faults", func(*http.Request) (any, error) { s.ClearFaults(); return nil, nil })
+	handle("GET /_sandbox/knobs", func(*http.Request) (any, error) { return s.readKnobs(), nil })
+	handle("POST /_sandbox/knobs", s.adminKnobs)
+	mux.HandleFunc("GET /_sandbox/roots.pem", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", typePEM)
+		_, _ = w.Write(s.RootPEM())
+	})
+	mux.ServeHTTP(w, r)
+}
+
+// writeAdmin answers JSON, 204 for nothing, 404 for an unknown order and 400
+// for any other mistake.
+func writeAdmin(w http.ResponseWriter, r *http.Request, f func(*http.Request) (any, error)) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	v, err := f(r)
+	switch {
+	case errors.Is(err, ErrNoOrder):
+		http.Error(w, err.Error(), http.StatusNotFound)
+	case err != nil:
+		http.Error(w, err.Error(), http.StatusBadRequest)
+	case v == nil:
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		w.Header().Set("Content-Type", typeJSON)
+		_ = json.NewEncoder(w).Encode(v)
+	}
+}
+
+// strictJSON decodes one value into dst and refuses members it does not have.
+func strictJSON(b []byte, dst any) error {
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(dst); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errSyntax
+	}
+	return nil
+}
+
+func adminBody(r *http.Request, dst any) error {
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		return err
+	}
+	return strictJSON(b, dst)
+}
+
+func (s *Server) adminOrder(r *http.Request) (any, error) {
+	o, ok := s.Order(r.PathValue("id"))
+	if !ok {
+		return nil, ErrNoOrder
+	}
+	return o, nil
+}
+
+func (s *Server) adminReject(r *http.Request) (any, error) {
+	var body struct {
+		Remark string `json:"remark"`
+	}
+	if err := adminBody(r, &body); err != nil {
+		return nil, err
+	}
+	return nil, s.Reject(r.PathValue("id"), body.Remark)
+}
+
+func (s *Server) adminInject(r *http.Request) (any, error) {
+	var f Fault
+	if err := adminBody(r, &f); err != nil {
+		return nil, err
+	}
+	if err := f.validate(); err != nil {
+		return nil, err
+	}
+	s.Inject(f)
+	return nil, nil
+}
+
+// duration is a time.Duration that JSON spells "1m30s".
+type duration time.Duration
+
+// MarshalText writes the duration as time.Duration does.
+func (d duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// UnmarshalText reads what time.ParseDuration reads.
+func (d *duration) UnmarshalText(b []byte) error {
+	v, err := time.ParseDuration(string(b))
+	*d = duration(v)
+	return err
+}
+
+// knobs are the settings that can be changed while the server runs.
+type knobs struct {
+	IssueDelay          *duration   `json:"issueDelay,omitempty"`
+	PEMLag              *duration   `json:"pemLag,omitempty"`
+	CertificateLifetime *duration   `json:"certificateLifetime,omitempty"`
+	ApprovalDelay       *duration   `json:"approvalDelay,omitempty"`
+	ReportDelay         *duration   `json:"reportDelay,omitempty"`
+	PropagationDelay    *duration   `json:"propagationDelay,omitempty"`
+	RevocationLag       *duration   `json:"revocationLag,omitempty"`
+	TokenTTL            *duration   `json:"tokenTTL,omitempty"`
+	HoldForApproval     *bool       `json:"holdForApproval,omitempty"`
+	IssuedBeforeCSR     *bool       `json:"issuedBeforeCsr,omitempty"`
+	ChainOrder          *ChainOrder `json:"chainOrder,omitempty"`
+	DCVShape            *DCVShape   `json:"dcvShape,omitempty"`
+}
+
+func (s *Server) readKnobs() knobs {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	span := func(d time.Duration) *duration { return (*duration)(&d) }
+	hold, early, chain, shape := s.HoldForApproval, s.IssuedBeforeCSR, s.ChainOrder, s.dcvShape()
+	return knobs{
+		IssueDelay: span(s.IssueDelay), PEMLag: span(s.PEMLag), CertificateLifetime: span(s.certificateLifetime()),
+		ApprovalDelay: span(s.ApprovalDelay), ReportDelay: span(s.ReportDelay), PropagationDelay: span(s.PropagationDelay),
+		RevocationLag: span(s.RevocationLag), TokenTTL: span(s.tokenTTL()),
+		HoldForApproval: &hold, IssuedBeforeCSR: &early, ChainOrder: &chain, DCVShape: &shape,
+	}
+}
+
+func (s *Server) adminKnobs(r *http.Request) (any, error) {
+	var k knobs
+	if err := adminBody(r, &k); err != nil {
+		return nil, err
+	}
+	s.Configure(func(s *Server) {
+		for field, value := range map[*time.Duration]*duration{
+			&s.IssueDelay: k.IssueDelay, &s.PEMLag: k.PEMLag, &s.CertificateLifetime: k.CertificateLifetime,
+			&s.ApprovalDelay: k.ApprovalDelay, &s.ReportDelay: k.ReportDelay, &s.PropagationDelay: k.PropagationDelay,
+			&s.RevocationLag: k.RevocationLag, &s.TokenTTL: k.TokenTTL,
+		} {
+			set(field, (*time.Duration)(value))
+		}
+		set(&s.HoldForApproval, k.HoldForApproval)
+		set(&s.IssuedBeforeCSR, k.IssuedBeforeCSR)
+		set(&s.ChainOrder, k.ChainOrder)
+		set(&s.DCVShape, k.DCVShape)
+	})
+	return s.readKnobs(), nil
+}
+
+// set stores value where there is one.
+func set[T any](field, value *T) {
+	if value != nil {
+		*field = *value
+	}
+}
+
+// MarshalText names the chain order.
+func (o ChainOrder) MarshalText() ([]byte, error) { return nameOf(chainOrders, o) }
+
+// UnmarshalText reads good, root-first or absent.
+func (o *ChainOrder) UnmarshalText(b []byte) error { return byName(chainOrders, b, o) }
+
+var chainOrders = []string{ChainGood: "good", ChainRootFirst: "root-first", ChainAbsent: "absent"}
+
+// MarshalText names the shape.
+func (d DCVShape) MarshalText() ([]byte, error) { return nameOf(dcvShapes, d) }
+
+// UnmarshalText reads by-dialect, live, doc1, doc2 or doc2-prose.
+func (d *DCVShape) UnmarshalText(b []byte) error { return byName(dcvShapes, b, d) }
+
+var dcvShapes = []string{
+	DCVByDialect: "by-dialect", DCVLive: "live", DCVDoc1: "doc1", DCVDoc2: "doc2", DCVDoc2Prose: "doc2-prose",
+}

@@ -1,0 +1,220 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinexttest
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha1" //nolint:gosec // RFC 5280 §4.2.1.2 key identifiers and OCSP issuer hashes
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/hex"
+	"encoding/pem"
+	"math/big"
+	"time"
+)
+
+// notARealCA stands in the name of every certificate that could sign others.
+const notARealCA = "NOT A REAL CA"
+
+// An authority is a root with one intermediate that signs leaves.
+type authority struct {
+	name         string // path segment of its URLs
+	root, issuer *signer
+	issued       map[string]*issuance // by decimal serial number
+	crlNumber    int64
+}
+
+// A signer is a CA certificate with its key.
+type signer struct {
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+// An issuance is a leaf the authority signed, and its end if it was revoked.
+type issuance struct {
+	cert      *x509.Certificate
+	revokedAt time.Time
+	reason    int // RFC 5280 CRLReason
+}
+
+// authorities are the two hierarchies: public TLS and the customer's own PKI.
+type authorities struct {
+	public, private *authority
+}
+
+func newAuthorities(now time.Time) authorities {
+	return authorities{
+		public:  newAuthority("public", "CERTInext Sandbox TLS", now),
+		private: newAuthority("private", "CERTInext Sandbox Private PKI", now),
+	}
+}
+
+func (a authorities) all() []*authority { return []*authority{a.public, a.private} }
+
+func (a authorities) of(family string) *authority {
+	if family == FamilyPrivatePKI {
+		return a.private
+	}
+	return a.public
+}
+
+// newAuthority makes fresh keys, so that no root outlives its process.
+func newAuthority(name, title string, now time.Time) *authority {
+	tag := hex.EncodeToString(randomBytes(3))
+	root := newSigner(nil, title+" Root "+tag+" ("+notARealCA+")", now, 20*365*24*time.Hour)
+	issuer := newSigner(root, title+" Issuing CA "+tag+" ("+notARealCA+")", now, 10*365*24*time.Hour)
+	return &authority{name: name, root: root, issuer: issuer, issued: make(map[string]*issuance)}
+}
+
+// newSigner makes a CA certificate under parent, or a root if parent is nil.
+func newSigner(parent *signer, commonName string, now time.Time, life time.Duration) *signer {
+	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	template := &x509.Certificate{
+		SerialNumber:          newSerial(),
+		Subject:               pkix.Name{Organization: []string{"CERTInext Sandbox"}, CommonName: commonName},
+		NotBefore:             now.Add(-time.Hour).Truncate(time.Second),
+		NotAfter:              now.Add(life).Truncate(time.Second),
+		IsCA:                  true,
+		BasicConstraintsValid: true,
+		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign | x509.KeyUsageDigitalSignature,
+		SubjectKeyId:          keyID(&key.PublicKey),
+	}
+	s := &signer{cert: template, key: key}
+	if parent == nil {
+		parent = s
+	} else {
+		template.MaxPathLenZero = true
+		template.AuthorityKeyId = parent.cert.SubjectKeyId
+	}
+	der := must(x509.CreateCertificate(rand.Reader, template, parent.cert, &key.PublicKey, parent.key))
+	s.cert = must(x509.ParseCertificate(der))
+	return s
+}
+
+// A leafProfile is what an order puts into its certificate.
+type leafProfile struct {
+	subject   pkix.Name
+	names     leafNames
+	policy    string // certificate policy OID, "" for none
+	usages    []x509.ExtKeyUsage
+	notBefore time.Time
+	lifetime  time.Duration
+	baseURL   string
+	aiaSuffix string // p7c or cer
+}
+
+// sign makes a leaf for publicKey and remembers it.
+func (a *authority) sign(p leafProfile, publicKey any) *x509.Certificate {
+	template := &x509.Certificate{
+		SerialNumber:          newSerial(),
+		Subject:               p.subject,
+		NotBefore:             p.notBefore.Truncate(time.Second),
+		NotAfter:              p.notBefore.Add(p.lifetime).Truncate(time.Second),
+		BasicConstraintsValid: true,
+		KeyUsage:              x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:           p.usages,
+		DNSNames:              p.names.dns,
+		IPAddresses:           p.names.ips,
+		SubjectKeyId:          keyID(publicKey),
+		AuthorityKeyId:        a.issuer.cert.SubjectKeyId,
+		OCSPServer:            []string{p.baseURL + ocspPath},
+		CRLDistributionPoints: []string{p.baseURL + crlPrefix + a.name + ".crl"},
+		IssuingCertificateURL: []string{p.baseURL + caPrefix + a.name + "." + p.aiaSuffix},
+	}
+	if _, isRSA := publicKey.(*rsa.PublicKey); isRSA {
+		template.KeyUsage |= x509.KeyUsageKeyEncipherment
+	}
+	if p.policy != "" {
+		template.Policies = []x509.OID{must(x509.ParseOID(p.policy))}
+	}
+	der := must(x509.CreateCertificate(rand.Reader, template, a.issuer.cert, publicKey, a.issuer.key))
+	cert := must(x509.ParseCertificate(der))
+	a.issued[cert.SerialNumber.String()] = &issuance{cert: cert}
+	return cert
+}
+
+// revoke marks a leaf as revoked from at on.
+func (a *authority) revoke(cert *x509.Certificate, at time.Time, reason int) {
+	if i := a.issued[cert.SerialNumber.String()]; i != nil && i.revokedAt.IsZero() {
+		i.revokedAt, i.reason = at, reason
+	}
+}
+
+// impostor is cert again, for a key that nobody asked for.
+func (a *authority) impostor(cert *x509.Certificate) *x509.Certificate {
+	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	template := *cert
+	template.SerialNumber = newSerial()
+	template.SubjectKeyId = keyID(&key.PublicKey)
+	template.PublicKey, template.ExtraExtensions = nil, nil
+	template.SignatureAlgorithm = x509.UnknownSignatureAlgorithm
+	der := must(x509.CreateCertificate(rand.Reader, &template, a.issuer.cert, &key.PublicKey, a.issuer.key))
+	return must(x509.ParseCertificate(der))
+}
+
+// Roots returns the roots that certificates of this server chain to: public
+// TLS and private PKI.
+func (s *Server) Roots() *x509.CertPool {
+	s.once.Do(s.setUp)
+	pool := x509.NewCertPool()
+	for _, a := range s.cas.all() {
+		pool.AddCert(a.root.cert)
+	}
+	return pool
+}
+
+// RootPEM returns the same roots as concatenated PEM blocks, the public one
+// first.
+func (s *Server) RootPEM() []byte {
+	s.once.Do(s.setUp)
+	var out []byte
+	for _, a := range s.cas.all() {
+		out = append(out, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.root.cert.Raw})...)
+	}
+	return out
+}
+
+// pemText is cert as the service writes it: without the last newline.
+func pemText(cert *x509.Certificate) string {
+	b := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw})
+	return string(b[:len(b)-1])
+}
+
+// newSerial returns a positive number of 126 or 127 bits.
+func newSerial() *big.Int {
+	b := randomBytes(16)
+	b[0] = b[0]&0x7f | 0x40
+	return new(big.Int).SetBytes(b)
+}
+
+// keyID is the SHA-1 of the public key bits, as RFC 5280 §4.2.1.2 suggests.
+func keyID(publicKey any) []byte {
+	var info struct {
+		Algorithm pkix.AlgorithmIdentifier
+		Key       asn1.BitString
+	}
+	der := must(x509.MarshalPKIXPublicKey(publicKey))
+	must(asn1.Unmarshal(der, &info))
+	sum := sha1.Sum(info.Key.RightAlign()) //nolint:gosec // an identifier
+	return sum[:]
+}
+
+func randomBytes(n int) []byte {
+	b := make([]byte, n)
+	rand.Read(b)
+	return b
+}
+
+// must unwraps the result of an operation on values of the server's own
+// making, which cannot fail.
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic("certinexttest: internal error: " + err.Error())
+	}
+	return v
+}

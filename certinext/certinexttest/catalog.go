@@ -1,0 +1,291 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinexttest
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// A Product is one line of the account's catalog.
+type Product struct {
+	// Code is the product code, a decimal string that differs per environment.
+	Code string
+	// Name is the only thing that tells products of one type apart.
+	Name string
+	// Type is the productTypeID, such as "13" for DV. It is not unique.
+	Type string
+	// Variant is the private-PKI variant that the product serves; "" for
+	// other families.
+	Variant string
+	// Years are the terms on offer with their price; nil means a price of
+	// 0.0 for one to three years.
+	Years map[string]string
+	// NeedsApproval parks each order of the product at pending-approval.
+	NeedsApproval bool
+	// CustomFields are the additional fields that orders of the product take.
+	CustomFields []CustomField
+}
+
+// A CustomField is an account-defined field of a product.
+type CustomField struct {
+	ID        string
+	Name      string
+	Mandatory bool
+}
+
+// Product type ids (observed, except where the vendor's text is all there is).
+const (
+	typeDV            = "13"
+	typeDVWildcard    = "14"
+	typeDVUCC         = "15"
+	typeOV            = "16"
+	typeOVWildcard    = "17"
+	typeOVUCC         = "18"
+	typeEV            = "19"
+	typeEVUCC         = "20"
+	typeDVWildcardUCC = "21"
+	typeOVWildcardUCC = "22"
+	typePrivatePKI    = "39"
+)
+
+// A productType is what a type id means for the shape of an order.
+type productType struct {
+	family     string
+	validation string // dv, ov or ev for SSL
+	wildcard   bool
+	ucc        bool
+}
+
+var productTypes = map[string]productType{
+	typeDV:            {FamilySSL, "dv", false, false},
+	typeDVWildcard:    {FamilySSL, "dv", true, false},
+	typeDVUCC:         {FamilySSL, "dv", false, true},
+	typeDVWildcardUCC: {FamilySSL, "dv", true, true},
+	typeOV:            {FamilySSL, "ov", false, false},
+	typeOVWildcard:    {FamilySSL, "ov", true, false},
+	typeOVUCC:         {FamilySSL, "ov", false, true},
+	typeOVWildcardUCC: {FamilySSL, "ov", true, true},
+	typeEV:            {FamilySSL, "ev", false, false},
+	typeEVUCC:         {FamilySSL, "ev", false, true},
+	typePrivatePKI:    {family: FamilyPrivatePKI},
+	"10":              {family: FamilySignature},
+	"11":              {family: FamilySignature},
+	"12":              {family: FamilySignature},
+}
+
+// variantName is the long product variant, such as dv-wildcard-ucc.
+func (t productType) variantName() string {
+	name := t.validation
+	if t.wildcard {
+		name += "-wildcard"
+	}
+	if t.ucc {
+		name += "-ucc"
+	}
+	return name
+}
+
+// SandboxCatalog is the catalog of the vendor's sandbox: SSL 842 to 851,
+// private PKI 149 and 104, document signers 819 to 827.
+func SandboxCatalog() []Product {
+	return []Product{
+		{Code: "842", Name: "SSL DV", Type: typeDV},
+		{Code: "843", Name: "SSL DV Wildcard", Type: typeDVWildcard},
+		{Code: "844", Name: "SSL DV UCC", Type: typeDVUCC},
+		{Code: "845", Name: "SSL DV Wildcard UCC", Type: typeDVWildcardUCC},
+		{Code: "846", Name: "SSL OV", Type: typeOV},
+		{Code: "847", Name: "SSL OV Wildcard", Type: typeOVWildcard},
+		{Code: "848", Name: "SSL OV UCC", Type: typeOVUCC},
+		{Code: "849", Name: "SSL OV Wildcard UCC", Type: typeOVWildcardUCC},
+		{Code: "850", Name: "SSL EV", Type: typeEV},
+		{Code: "851", Name: "SSL EV UCC", Type: typeEVUCC},
+		{Code: "149", Name: "Intranet SSL", Type: typePrivatePKI, Variant: "intranet-ssl"},
+		{Code: "104", Name: "IGTF Host", Type: typePrivatePKI, Variant: "igtf-host"},
+		{Code: "819", Name: "Document Signer Natural Person 1 Year", Type: "10"},
+		{Code: "820", Name: "Document Signer Natural Person 2 Years", Type: "10"},
+		{Code: "821", Name: "Document Signer Natural Person 3 Years", Type: "10"},
+		{Code: "822", Name: "Document Signer Legal Person 1 Year", Type: "11"},
+		{Code: "823", Name: "Document Signer Legal Person 2 Years", Type: "11"},
+		{Code: "824", Name: "Document Signer Legal Person 3 Years", Type: "11"},
+		{Code: "825", Name: "Document Signer Legal Entity 1 Year", Type: "12"},
+		{Code: "826", Name: "Document Signer Legal Entity 2 Years", Type: "12"},
+		{Code: "827", Name: "Document Signer Legal Entity 3 Years", Type: "12"},
+	}
+}
+
+func (s *Server) catalog() []Product {
+	if s.Catalog != nil {
+		return s.Catalog
+	}
+	return SandboxCatalog()
+}
+
+func (s *Server) product(code string) (Product, bool) {
+	for _, p := range s.catalog() {
+		if p.Code == code {
+			return p, true
+		}
+	}
+	return Product{}, false
+}
+
+// resolveProduct finds the one product that code (from X-Product-Code, may be
+// empty) or else fits allows. Several candidates without a code are as wrong
+// as none: the server does not guess.
+func (s *Server) resolveProduct(code string, fits func(Product) bool) (Product, *problem) {
+	if code != "" {
+		p, ok := s.product(code)
+		if !ok {
+			return Product{}, rule("EMS-915", "Invalid Product Code")
+		}
+		if !fits(p) {
+			return Product{}, rule("EMS-915", "Product Code does not match the product variant or the names of the order")
+		}
+		return p, nil
+	}
+	candidates := slices.DeleteFunc(slices.Clone(s.catalog()), func(p Product) bool { return !fits(p) })
+	if len(candidates) != 1 {
+		return Product{}, rule("EMS-915", "Invalid Product Code: the order does not determine one product")
+	}
+	return candidates[0], nil
+}
+
+// A nameShape is what the names of an SSL order ask of its product.
+type nameShape struct {
+	wildcard, several bool
+}
+
+func shapeOf(domain string, additional []string) nameShape {
+	isWildcard := func(n string) bool { return strings.HasPrefix(n, "*.") }
+	return nameShape{
+		wildcard: isWildcard(domain) || slices.ContainsFunc(additional, isWildcard),
+		several:  len(additional) > 0,
+	}
+}
+
+// fits reports whether a product of type t can carry names of shape n. A UCC
+// product may stand with a single name, a wildcard product not without one.
+func (n nameShape) fits(t productType) bool {
+	return n.wildcard == t.wildcard && (!n.several || t.ucc)
+}
+
+// exact reports whether t is the product that n alone would choose.
+func (n nameShape) exact(t productType) bool {
+	return n.wildcard == t.wildcard && n.several == t.ucc
+}
+
+// Category ids of the catalog.
+var categories = []struct{ id, name, family string }{
+	{"1", "Document Signer Certificates", FamilySignature},
+	{"3", "SSL/TLS Certificates", FamilySSL},
+	{"8", "Private PKI Certificates", FamilyPrivatePKI},
+}
+
+type wireProduct struct {
+	ProductCode       string              `json:"productCode"`
+	ProductName       string              `json:"productName"`
+	ProductTypeID     string              `json:"productTypeID"`
+	ProductType       string              `json:"productType,omitempty"` // documented only
+	Variant           string              `json:"variant,omitempty"`     // documented only
+	SubscriptionPrice map[string]wireCost `json:"subscriptionPrice"`
+}
+
+type wireCost struct {
+	Cost string `json:"cost"`
+}
+
+type wireCategory struct {
+	CategoryID   string        `json:"categoryID"`
+	CategoryName string        `json:"categoryName"`
+	CurrencyType string        `json:"currencyType"`
+	Products     []wireProduct `json:"products"`
+}
+
+func (s *Server) listProducts(c *call) (reply, *problem) {
+	if problem := s.checkGroup(c.arg("groupNumber")); problem != nil {
+		return reply{}, problem
+	}
+	list := []wireCategory{}
+	for _, cat := range categories {
+		wire := wireCategory{CategoryID: cat.id, CategoryName: cat.name, CurrencyType: "USD"}
+		for _, p := range s.catalog() {
+			if productTypes[p.Type].family == cat.family {
+				wire.Products = append(wire.Products, s.wireProduct(p))
+			}
+		}
+		if len(wire.Products) > 0 {
+			list = append(list, wire)
+		}
+	}
+	return respond(http.StatusOK, map[string]any{"products": list})
+}
+
+func (s *Server) wireProduct(p Product) wireProduct {
+	w := wireProduct{ProductCode: p.Code, ProductName: p.Name, ProductTypeID: p.Type, SubscriptionPrice: map[string]wireCost{}}
+	years := p.Years
+	if years == nil {
+		years = map[string]string{"1 Year": "0.0", "2 Years": "0.0", "3 Years": "0.0"}
+	}
+	for term, cost := range years {
+		w.SubscriptionPrice[term] = wireCost{cost}
+	}
+	if s.Dialect == Documented {
+		t := productTypes[p.Type]
+		w.ProductType, w.Variant = t.family, orDefault(p.Variant, t.variantName())
+	}
+	return w
+}
+
+type wireCustomFieldInfo struct {
+	Name        string   `json:"name"`
+	FieldID     string   `json:"fieldId"`
+	Type        string   `json:"type"`
+	MaxLength   string   `json:"maxlength"`
+	IsMandatory string   `json:"isMandatory"`
+	Values      []string `json:"values"`
+}
+
+// listCustomFields answers the empty list seen live, and the documented
+// element where the product does have fields.
+func (s *Server) listCustomFields(c *call) (reply, *problem) {
+	p, ok := s.product(c.param("id"))
+	if !ok {
+		return reply{}, notFound("Product not found")
+	}
+	list := []any{}
+	if len(p.CustomFields) > 0 {
+		fields := []wireCustomFieldInfo{}
+		for _, f := range p.CustomFields {
+			fields = append(fields, wireCustomFieldInfo{f.Name, f.ID, "text", "100", oneOrZero(f.Mandatory), []string{}})
+		}
+		list = append(list, map[string]any{"certificateInformation": []any{}, "additionalInformation": fields})
+	}
+	return respond(http.StatusOK, map[string]any{"customFields": list})
+}
+
+// checkCustomFields asks for the product's mandatory fields and refuses
+// fields it does not have.
+func (p Product) checkCustomFields(given []wireCustomField) *problem {
+	for _, f := range p.CustomFields {
+		has := slices.ContainsFunc(given, func(g wireCustomField) bool { return g.FieldID == f.ID && g.Value != "" })
+		if f.Mandatory && !has {
+			return rule("EMS-918", "Additional information "+f.Name+" cannot be empty")
+		}
+	}
+	for _, g := range given {
+		if !slices.ContainsFunc(p.CustomFields, func(f CustomField) bool { return f.ID == g.FieldID }) {
+			return invalidField("customFields.fieldId", "unknown custom field")
+		}
+	}
+	return nil
+}
+
+func oneOrZero(b bool) string {
+	if b {
+		return "1"
+	}
+	return "0"
+}

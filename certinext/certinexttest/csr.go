@@ -1,0 +1,112 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinexttest
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"net"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A submittedCSR is a request that passed the checks.
+type submittedCSR struct {
+	text    string // as sent
+	request *x509.CertificateRequest
+	at      time.Time
+}
+
+// fingerprint identifies the public key, to notice one that comes back.
+func (c *submittedCSR) fingerprint() [sha256.Size]byte {
+	return sha256.Sum256(c.request.RawSubjectPublicKeyInfo)
+}
+
+// csrRefusal gives the refusal of a CSR its code. The published table has 921
+// for form and 922 for content; observed answers carry 917 for both.
+func (s *Server) csrRefusal(documentedCode, detail string) *problem {
+	if s.Dialect == Documented {
+		return rule(documentedCode, detail)
+	}
+	p := rule("EMS-917", detail)
+	p.dash = true
+	return p
+}
+
+// checkCSR applies the rules for a CSR to text, for the order it is meant for.
+func (s *Server) checkCSR(text string, o *order, now time.Time) (*submittedCSR, *problem) {
+	der, ok := csrBytes(text)
+	if !ok {
+		return nil, s.csrRefusal("EMS-921", "CSR format is invalid")
+	}
+	req, err := x509.ParseCertificateRequest(der)
+	if err != nil {
+		return nil, s.csrRefusal("EMS-921", "CSR format is invalid")
+	}
+	if err := req.CheckSignature(); err != nil {
+		return nil, s.csrRefusal("EMS-921", "CSR signature is invalid")
+	}
+	if !allowedKey(req.PublicKey) {
+		return nil, s.csrRefusal("EMS-921", "Invalid key size")
+	}
+	if !strings.EqualFold(req.Subject.CommonName, o.domain) {
+		return nil, s.csrRefusal("EMS-922", "CSR common name does not match the order")
+	}
+	if detail := foreignNames(req, o); detail != "" {
+		return nil, s.csrRefusal("EMS-922", detail)
+	}
+	return &submittedCSR{text: text, request: req, at: now}, nil
+}
+
+// csrBytes takes PEM, or bare base64 DER as one published sample has it.
+func csrBytes(text string) ([]byte, bool) {
+	block, rest := pem.Decode([]byte(text))
+	if block != nil {
+		okType := block.Type == "CERTIFICATE REQUEST" || block.Type == "NEW CERTIFICATE REQUEST"
+		return block.Bytes, okType && strings.TrimSpace(string(rest)) == ""
+	}
+	der, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text), ""))
+	return der, err == nil && len(der) > 0
+}
+
+// allowedKey holds the key set that was observed: RSA 2048, 3072 and 4096,
+// ECDSA P-256 and P-384.
+func allowedKey(publicKey any) bool {
+	switch k := publicKey.(type) {
+	case *rsa.PublicKey:
+		return slices.Contains([]int{2048, 3072, 4096}, k.N.BitLen())
+	case *ecdsa.PublicKey:
+		return k.Curve == elliptic.P256() || k.Curve == elliptic.P384()
+	default:
+		return false
+	}
+}
+
+// foreignNames says which subject alternative name of req the order lacks.
+func foreignNames(req *x509.CertificateRequest, o *order) string {
+	if len(req.EmailAddresses) > 0 || len(req.URIs) > 0 {
+		return "CSR carries names other than DNS"
+	}
+	if len(req.IPAddresses) > 0 && o.family == FamilySSL {
+		return "CSR carries names other than DNS"
+	}
+	allowed := o.leafNames()
+	for _, n := range req.DNSNames {
+		if !slices.ContainsFunc(allowed.dns, func(a string) bool { return strings.EqualFold(a, n) }) {
+			return "CSR carries a name that the order does not"
+		}
+	}
+	for _, ip := range req.IPAddresses {
+		if !slices.ContainsFunc(allowed.ips, func(a net.IP) bool { return a.Equal(ip) }) {
+			return "CSR carries an address that the order does not"
+		}
+	}
+	return ""
+}

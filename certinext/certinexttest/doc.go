@@ -1,0 +1,40 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+// Package certinexttest is an in-memory stand-in for the CERTInext v2 API, for
+// tests and demonstrations. It takes orders, validates domains over DNS and
+// HTTP, and signs real X.509 certificates under roots it invents at start-up.
+//
+// For most tests the zero value is enough:
+//
+//	srv := new(certinexttest.Server)
+//	client := srv.Client() // an *http.Client without sockets
+//
+// [Server] is an [http.Handler], so httptest.NewServer or http.Serve put it on
+// a port; the certinext-sandbox command does just that. [Server.Client] opens
+// no socket and works inside a testing/synctest bubble, where a day of waiting
+// for an approver costs nothing.
+//
+// # Two dialects
+//
+// What the vendor published and what the service was seen to answer differ.
+// [Live], the zero value, answers as observed; [Documented] answers as the
+// published v2 collection promises. A client that is to survive both is tested
+// against both.
+//
+// # Temperament
+//
+// The server is strict where a real one may be lenient: a misspelt field, an
+// unknown query parameter, a stale timestamp or a missing header is refused
+// with the error that names it. Faults (see [Server.Inject]) make it
+// unpleasant: replies are lost after the order was accepted, tokens die,
+// chains arrive in the wrong order. What the CA believes happened is read with
+// [Server.Orders] and [Server.Calls]; an order's status is always derived from
+// those facts, never scripted.
+//
+// # It is not a CA
+//
+// Nothing here protects a key, checks CAA, logs to a transparency log or
+// refuses a caller for good reason. Every root is new at each start, is named
+// "NOT A REAL CA", and must not be added to a trust store outside a test.
+package certinexttest

@@ -1,0 +1,123 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinexttest
+
+import (
+	"encoding/base64"
+	"slices"
+	"strings"
+	"time"
+)
+
+// domainValidity is how long a validated domain serves the account.
+const domainValidity = 199 * 24 * time.Hour
+
+// An accountDomain is a domain that the account registered or validated for
+// one organization.
+type accountDomain struct {
+	id           string // 48 characters of base64url
+	name         string
+	organization *organization
+	method       string
+	challenge    *challenge
+	createdAt    time.Time
+	verifiedAt   time.Time
+	inactive     bool
+	attempts     []attempt
+}
+
+// An attempt is one verification of an account domain.
+type attempt struct {
+	id      string
+	at      time.Time
+	method  string
+	failure *lookupFailure
+}
+
+// verify marks d as validated by method at now.
+func (d *accountDomain) verify(now time.Time, method string) {
+	d.verifiedAt, d.method = now, method
+}
+
+func (d *accountDomain) validTill() time.Time { return d.verifiedAt.Add(domainValidity) }
+
+// validAt reports whether d is validated, active and not yet expired.
+func (d *accountDomain) validAt(now time.Time) bool {
+	return !d.verifiedAt.IsZero() && !d.inactive && now.Before(d.validTill())
+}
+
+// status is the DCV status: PENDING, VERIFIED or, past validTill, EXPIRED.
+func (d *accountDomain) dcvStatus(now time.Time) string {
+	switch {
+	case d.verifiedAt.IsZero():
+		return "PENDING"
+	case now.Before(d.validTill()):
+		return "VERIFIED"
+	default:
+		return "EXPIRED"
+	}
+}
+
+func (d *accountDomain) domainStatus() string {
+	if d.inactive {
+		return "INACTIVE"
+	}
+	return "ACTIVE"
+}
+
+// registerDomain returns the account's entry for name and organization, made
+// if need be.
+func (s *Server) registerDomain(name string, org *organization, now time.Time) *accountDomain {
+	name = strings.ToLower(name)
+	for _, d := range s.zones {
+		if d.name == name && d.organization == org {
+			return d
+		}
+	}
+	d := &accountDomain{
+		id: base64.RawURLEncoding.EncodeToString(randomBytes(36)), name: name, organization: org,
+		method: methodDNS, createdAt: now,
+	}
+	s.zones = append(s.zones, d)
+	return d
+}
+
+// coveredByAccount reports whether a validated domain of the account covers
+// name, for the organization of an order; orders without one may use any.
+// Inheritance goes by organization, not by DNS zone.
+func (s *Server) coveredByAccount(name string, org *organization, now time.Time) (time.Time, bool) {
+	for _, d := range s.zones {
+		if !d.validAt(now) || (org != nil && d.organization != org) {
+			continue
+		}
+		if d.name == name || (!s.NoInheritance && isBelow(name, d.name)) {
+			return d.verifiedAt, true
+		}
+	}
+	return time.Time{}, false
+}
+
+func (s *Server) domainByID(id string) *accountDomain {
+	i := slices.IndexFunc(s.zones, func(d *accountDomain) bool { return d.id == id })
+	if i < 0 {
+		return nil
+	}
+	return s.zones[i]
+}
+
+// VerifyDomain marks domain as validated for the first organization, and in
+// every open order that waits for it, whatever DNS says.
+func (s *Server) VerifyDomain(domain string) {
+	s.once.Do(s.setUp)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	s.registerDomain(domain, s.firstOrganization(), now).verify(now, methodDNS)
+	for _, o := range s.book.sequence {
+		if t := o.target(domain); t != nil && t.verifiedAt.IsZero() {
+			t.verifiedAt, t.method = now, methodDNS
+			s.settle(o, now)
+		}
+	}
+}

@@ -1,0 +1,156 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinexttest
+
+import (
+	"crypto/x509"
+	"encoding/pem"
+	"net/http"
+	"strings"
+)
+
+// A ChainOrder is how the chain of a downloaded certificate is put together.
+type ChainOrder int
+
+const (
+	// ChainGood is intermediate then root, as live answers have it.
+	ChainGood ChainOrder = iota
+	// ChainRootFirst has the root before the intermediate, as live answers
+	// had it until the vendor fixed it.
+	ChainRootFirst
+	// ChainAbsent has no chain at all.
+	ChainAbsent
+)
+
+// Media types of a download.
+const (
+	typeJSON = "application/json"
+	typePEM  = "application/x-pem-file"
+	typeDER  = "application/pkix-cert"
+)
+
+// downloadCertificate serves the newest certificate of an order. What was
+// revoked is no longer served.
+func (s *Server) downloadCertificate(c *call) (reply, *problem) {
+	mediaType, problem := s.downloadType(c)
+	if problem != nil {
+		return reply{}, problem
+	}
+	o, problem := s.find(c)
+	if problem != nil {
+		return reply{}, problem
+	}
+	if o.revoked != nil {
+		return reply{}, rule("EMS-969", "Certificate is revoked")
+	}
+	sg := o.certificate()
+	if !s.pemReady(sg, c.now) {
+		return reply{}, rule("EMS-1165", "Certificate is not yet issued")
+	}
+	o.downloaded = true
+	cert := sg.cert
+	if c.faults.has(FaultWrongKey) {
+		cert = s.cas.of(o.family).impostor(cert)
+	}
+	chain := s.chain(o, c)
+	switch mediaType {
+	case typeDER:
+		return reply{status: http.StatusOK, contentType: typeDER, body: cert.Raw}, nil
+	case typePEM:
+		return reply{status: http.StatusOK, contentType: typePEM, body: pemFile(cert, chain)}, nil
+	}
+	if c.live() {
+		return jsonReply(http.StatusOK, "application/json;charset=UTF-8", wireLiveCertificateOf(o, cert, chain)), nil
+	}
+	return respond(http.StatusOK, wireDocumentedCertificateOf(o, cert))
+}
+
+// downloadType settles the format: ?format= overrides Accept. PKCS#7 cannot be
+// had, except that the documented format=pkcs7 is an alias of der.
+func (s *Server) downloadType(c *call) (string, *problem) {
+	switch format := c.arg("format"); {
+	case format == "":
+		if m := preferred(c.r, typeJSON, typePEM, typeDER); m != "" {
+			return m, nil
+		}
+		return "", notAcceptable()
+	case format == "pem":
+		return typePEM, nil
+	case format == "der", format == "pkcs7" && !c.live():
+		return typeDER, nil
+	case format == "pkcs7":
+		return "", notAcceptable()
+	default:
+		return "", invalidField("format", "must be pem, der or pkcs7")
+	}
+}
+
+// chain is what follows the leaf: the self-signed root included.
+func (s *Server) chain(o *order, c *call) []*x509.Certificate {
+	a := s.cas.of(o.family)
+	order := s.ChainOrder
+	if c.faults.has(FaultRootFirst) {
+		order = ChainRootFirst
+	}
+	switch order {
+	case ChainRootFirst:
+		return []*x509.Certificate{a.root.cert, a.issuer.cert}
+	case ChainAbsent:
+		return nil
+	default:
+		return []*x509.Certificate{a.issuer.cert, a.root.cert}
+	}
+}
+
+// pemFile is the text format: leaf and intermediates, without the root unless
+// the chain is out of order.
+func pemFile(cert *x509.Certificate, chain []*x509.Certificate) []byte {
+	out := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw})
+	for i, c := range chain {
+		if i > 0 && c.Subject.String() == c.Issuer.String() {
+			continue
+		}
+		out = append(out, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})...)
+	}
+	return out
+}
+
+type wireLiveCertificate struct {
+	OrderID        string   `json:"orderId"`
+	SerialNumber   string   `json:"serialNumber"` // decimal
+	Subject        string   `json:"subject"`      // common name only
+	Issuer         string   `json:"issuer"`       // common name only
+	NotAfter       string   `json:"notAfter"`
+	CertificatePEM string   `json:"certificatePem"` // no trailing newline
+	ChainPEM       []string `json:"chainPem,omitempty"`
+}
+
+func wireLiveCertificateOf(o *order, cert *x509.Certificate, chain []*x509.Certificate) wireLiveCertificate {
+	w := wireLiveCertificate{
+		OrderID: o.id, SerialNumber: cert.SerialNumber.String(), Subject: cert.Subject.CommonName,
+		Issuer: cert.Issuer.CommonName, NotAfter: rfc3339(cert.NotAfter), CertificatePEM: pemText(cert),
+	}
+	for _, c := range chain {
+		w.ChainPEM = append(w.ChainPEM, pemText(c))
+	}
+	return w
+}
+
+type wireDocumentedCertificate struct {
+	OrderID        string `json:"orderId"`
+	SerialNumber   string `json:"serialNumber"` // hexadecimal
+	Subject        string `json:"subject"`
+	Issuer         string `json:"issuer"`
+	NotBefore      string `json:"notBefore"`
+	NotAfter       string `json:"notAfter"`
+	CertificatePEM string `json:"certificatePem"`
+}
+
+func wireDocumentedCertificateOf(o *order, cert *x509.Certificate) wireDocumentedCertificate {
+	return wireDocumentedCertificate{
+		OrderID: o.id, SerialNumber: strings.ToUpper(cert.SerialNumber.Text(16)),
+		Subject: "CN=" + cert.Subject.CommonName, Issuer: "CN=" + cert.Issuer.CommonName,
+		NotBefore: rfc3339(cert.NotBefore), NotAfter: rfc3339(cert.NotAfter), CertificatePEM: pemText(cert),
+	}
+}

@@ -1,0 +1,222 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinexttest
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// A FaultKind is one way in which the network or the service hurts.
+type FaultKind string
+
+// The kinds of fault. Those marked "before" leave the state as it was, those
+// marked "after" change it first.
+const (
+	// FaultLatency waits Delay, then processes the call; a caller that hangs
+	// up meanwhile was never there (before).
+	FaultLatency FaultKind = "latency"
+	// FaultSlowReply processes the call, then waits Delay before it answers:
+	// a caller that times out has bought an order (after).
+	FaultSlowReply FaultKind = "slow-reply"
+	// FaultDropped closes the connection without processing the call (before).
+	FaultDropped FaultKind = "dropped"
+	// FaultLostReply processes the call and closes the connection (after).
+	FaultLostReply FaultKind = "lost-reply"
+	// FaultRateLimit answers 429 with Retry-After (before).
+	FaultRateLimit FaultKind = "rate-limit"
+	// FaultServerError answers Status, 503 by default, as a problem (before).
+	FaultServerError FaultKind = "server-error"
+	// FaultServerErrorAfter does the same once the call was processed (after).
+	FaultServerErrorAfter FaultKind = "server-error-after"
+	// FaultHTML answers Status, 502 by default, with a gateway's HTML page
+	// (before).
+	FaultHTML FaultKind = "html"
+	// FaultSpring answers Status, 500 by default, in the shape of the
+	// framework below the API (before).
+	FaultSpring FaultKind = "spring"
+	// FaultTruncated sends half of the body and closes the connection (after).
+	FaultTruncated FaultKind = "truncated"
+	// FaultMalformedJSON sends a body that stops being JSON (after).
+	FaultMalformedJSON FaultKind = "malformed-json"
+	// FaultOversized puts Size bytes of white space before the body, which
+	// stays valid JSON (after).
+	FaultOversized FaultKind = "oversized"
+	// FaultTokenDeath revokes all tokens and then takes the call, so that it
+	// is answered 401 (before).
+	FaultTokenDeath FaultKind = "token-death"
+	// FaultRootFirst serves the chain of a download root first (after).
+	FaultRootFirst FaultKind = "root-first"
+	// FaultWrongKey serves a certificate for a key that nobody asked for; the
+	// order's own certificate is not changed (after).
+	FaultWrongKey FaultKind = "wrong-key"
+)
+
+var faultKinds = []FaultKind{
+	FaultLatency, FaultSlowReply, FaultDropped, FaultLostReply, FaultRateLimit, FaultServerError, FaultServerErrorAfter,
+	FaultHTML, FaultSpring, FaultTruncated, FaultMalformedJSON, FaultOversized, FaultTokenDeath, FaultRootFirst, FaultWrongKey,
+}
+
+// A Fault is something that goes wrong with API calls until it is spent or
+// cleared. Several faults may strike one call.
+type Fault struct {
+	// Operation is the operation it strikes (see the Op constants), "" for
+	// any.
+	Operation string
+	// Kind is what happens.
+	Kind FaultKind
+	// Times is how many calls it strikes; zero means until cleared.
+	Times int
+	// Skip is how many matching calls pass before it begins.
+	Skip int
+	// Probability is the chance that it strikes a matching call; zero means
+	// always.
+	Probability float64
+	// Delay is the wait of FaultLatency and FaultSlowReply.
+	Delay time.Duration
+	// Status overrides the HTTP status of kinds that answer an error.
+	Status int
+	// RetryAfter is the hint of FaultRateLimit, in whole seconds; zero means
+	// no header. RetryAfterDate writes it as an HTTP date.
+	RetryAfter     time.Duration
+	RetryAfterDate bool
+	// Size is the padding of FaultOversized in bytes; zero means 16 MiB.
+	Size int
+}
+
+// wireFault is a Fault as the administration paths spell it.
+type wireFault struct {
+	Operation      string    `json:"operation,omitempty"`
+	Kind           FaultKind `json:"kind"`
+	Times          int       `json:"times,omitempty"`
+	Skip           int       `json:"skip,omitempty"`
+	Probability    float64   `json:"probability,omitempty"`
+	Delay          duration  `json:"delay,omitempty"`
+	Status         int       `json:"status,omitempty"`
+	RetryAfter     duration  `json:"retryAfter,omitempty"`
+	RetryAfterDate bool      `json:"retryAfterDate,omitempty"`
+	Size           int       `json:"size,omitempty"`
+}
+
+// MarshalJSON writes durations as strings such as "1m30s".
+func (f Fault) MarshalJSON() ([]byte, error) {
+	return json.Marshal(wireFault{
+		f.Operation, f.Kind, f.Times, f.Skip, f.Probability, duration(f.Delay), f.Status,
+		duration(f.RetryAfter), f.RetryAfterDate, f.Size,
+	})
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (f *Fault) UnmarshalJSON(b []byte) error {
+	var w wireFault
+	if err := strictJSON(b, &w); err != nil {
+		return err
+	}
+	*f = Fault{
+		w.Operation, w.Kind, w.Times, w.Skip, w.Probability, time.Duration(w.Delay), w.Status,
+		time.Duration(w.RetryAfter), w.RetryAfterDate, w.Size,
+	}
+	return nil
+}
+
+// validate refuses a fault that could never strike.
+func (f Fault) validate() error {
+	if !slices.Contains(faultKinds, f.Kind) {
+		return fmt.Errorf("unknown fault kind %q", f.Kind)
+	}
+	known := func(r route) bool { return r.op == f.Operation }
+	if f.Operation != "" && !slices.ContainsFunc(routes, known) {
+		return fmt.Errorf("unknown operation %q", f.Operation)
+	}
+	if f.Times < 0 || f.Skip < 0 || f.Probability < 0 || f.Probability > 1 || f.Size < 0 || f.Delay < 0 || f.RetryAfter < 0 {
+		return fmt.Errorf("fault %q has a number out of range", f.Kind)
+	}
+	if f.Status != 0 && (f.Status < 400 || f.Status > 599) {
+		return fmt.Errorf("fault %q: status %d is not an error", f.Kind, f.Status)
+	}
+	return nil
+}
+
+// activeFault is a Fault with what is left of it.
+type activeFault struct {
+	Fault
+	skip, left int
+}
+
+// Inject adds a fault. It panics if the fault is of no known kind or
+// operation, since a test that injects nothing proves nothing.
+func (s *Server) Inject(f Fault) {
+	if err := f.validate(); err != nil {
+		panic("certinexttest: " + err.Error())
+	}
+	s.once.Do(s.setUp)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = append(s.faults, &activeFault{Fault: f, skip: f.Skip, left: f.Times})
+}
+
+// ClearFaults removes all faults.
+func (s *Server) ClearFaults() {
+	s.once.Do(s.setUp)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = nil
+}
+
+// activeFaults lists the faults that can still strike, with the calls they
+// have left in Times.
+func (s *Server) activeFaults() []Fault {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := []Fault{}
+	for _, a := range s.faults {
+		f := a.Fault
+		f.Skip = a.skip
+		if f.Times > 0 {
+			f.Times = a.left
+		}
+		list = append(list, f)
+	}
+	return list
+}
+
+// drawFaults takes what strikes a call of op, and spends it.
+func (s *Server) drawFaults(op string) drawnFaults {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var drawn drawnFaults
+	for _, a := range s.faults {
+		if a.draw(op) {
+			drawn = append(drawn, a.Fault)
+		}
+	}
+	s.faults = slices.DeleteFunc(s.faults, func(a *activeFault) bool { return a.Times > 0 && a.left == 0 })
+	return drawn
+}
+
+func (a *activeFault) draw(op string) bool {
+	switch {
+	case a.Operation != "" && a.Operation != op:
+		return false
+	case a.skip > 0:
+		a.skip--
+		return false
+	case a.Probability > 0 && rand.Float64() >= a.Probability: //nolint:gosec // chance, not secrecy
+		return false
+	}
+	a.left--
+	return true
+}
+
+// FaultKinds returns the names of all fault kinds.
+func FaultKinds() []string {
+	names := make([]string, len(faultKinds))
+	for i, k := range faultKinds {
+		names[i] = string(k)
+	}
+	return names
+}

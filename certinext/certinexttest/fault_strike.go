@@ -1,0 +1,123 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinexttest
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// drawnFaults are the faults that strike one call.
+type drawnFaults []Fault
+
+func (d drawnFaults) has(kind FaultKind) bool {
+	for _, f := range d {
+		if f.Kind == kind {
+			return true
+		}
+	}
+	return false
+}
+
+// before plays the faults that come before the call is processed. It reports
+// whether the call ends there.
+func (d drawnFaults) before(s *Server, w http.ResponseWriter, r *http.Request) (done bool) {
+	for _, f := range d {
+		switch f.Kind {
+		case FaultLatency:
+			if !sleep(r.Context(), f.Delay) {
+				panic(http.ErrAbortHandler)
+			}
+		case FaultDropped:
+			panic(http.ErrAbortHandler)
+		case FaultTokenDeath:
+			s.KillTokens()
+		case FaultRateLimit, FaultServerError, FaultHTML, FaultSpring:
+			f.reply(s, r).write(w)
+			return true
+		}
+	}
+	return false
+}
+
+// after plays the faults that come after the call was processed, and writes
+// what is left of the reply.
+func (d drawnFaults) after(s *Server, w http.ResponseWriter, r *http.Request, rep reply) {
+	for _, f := range d {
+		switch f.Kind {
+		case FaultSlowReply:
+			if !sleep(r.Context(), f.Delay) {
+				panic(http.ErrAbortHandler)
+			}
+		case FaultLostReply:
+			panic(http.ErrAbortHandler)
+		case FaultServerErrorAfter:
+			rep = f.reply(s, r)
+		case FaultMalformedJSON:
+			rep.body = append(bytes.Clone(rep.body[:len(rep.body)/2]), "}]~"...)
+		case FaultOversized:
+			rep.body = append(bytes.Repeat([]byte{' '}, orDefault(f.Size, 16<<20)), rep.body...)
+		case FaultTruncated:
+			rep.truncate(w)
+		}
+	}
+	rep.write(w)
+}
+
+// truncate announces the whole body, sends half of it and hangs up.
+func (p reply) truncate(w http.ResponseWriter) {
+	w.Header().Set("Content-Length", strconv.Itoa(len(p.body)+1))
+	p.writeHeader(w)
+	_, _ = w.Write(p.body[:len(p.body)/2])
+	if f, ok := w.(http.Flusher); ok {
+		f.Flush()
+	}
+	panic(http.ErrAbortHandler)
+}
+
+// reply is the error a fault answers with.
+func (f Fault) reply(s *Server, r *http.Request) reply {
+	switch f.Kind {
+	case FaultRateLimit:
+		p := &problem{status: orDefault(f.Status, http.StatusTooManyRequests), slug: "too-many-requests", detail: "Too many requests"}
+		if f.RetryAfter > 0 {
+			p.header = http.Header{"Retry-After": {f.retryAfter(s.now())}}
+		}
+		return s.refuse(p, r)
+	case FaultHTML:
+		status := orDefault(f.Status, http.StatusBadGateway)
+		page := "<html>\r\n<head><title>" + strconv.Itoa(status) + " " + http.StatusText(status) +
+			"</title></head>\r\n<body><center><h1>" + http.StatusText(status) + "</h1></center></body>\r\n</html>\r\n"
+		return reply{status: status, contentType: "text/html", body: []byte(page)}
+	case FaultSpring:
+		return springReply(orDefault(f.Status, http.StatusInternalServerError), "", r.URL.Path, s.now())
+	default:
+		return s.refuse(&problem{
+			status: orDefault(f.Status, http.StatusServiceUnavailable), slug: "internal-error", detail: "Service is unavailable",
+		}, r)
+	}
+}
+
+// retryAfter is delta-seconds or an HTTP date; RFC 9110 §10.2.3 allows both.
+func (f Fault) retryAfter(now time.Time) string {
+	if f.RetryAfterDate {
+		return now.Add(f.RetryAfter).Format(http.TimeFormat)
+	}
+	return strconv.Itoa(int(f.RetryAfter.Seconds()))
+}
+
+// sleep waits for d and reports whether the caller is still there.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,217 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinexttest
+
+import (
+	"net/http"
+	"strings"
+)
+
+// wrongState is the refusal of a step that the order's state does not allow.
+func wrongState(detail string) *problem { return rule("EMS-984", detail) }
+
+// submitCSR attaches a CSR. Observed: accepted at any time before issuance,
+// while DCV is still open too. Published: only once the order is pending-csr.
+func (s *Server) submitCSR(c *call) (reply, *problem) {
+	var req wireSubmitCSR
+	if problem := decode(c.body, &req); problem != nil {
+		return reply{}, problem
+	}
+	o, problem := s.find(c)
+	if problem != nil {
+		return reply{}, problem
+	}
+	if strings.TrimSpace(req.CSR) == "" {
+		return reply{}, invalidField("csr", mustNotBeBlank)
+	}
+	st := s.status(o, c.now)
+	switch {
+	case o.current().csr != nil:
+		return reply{}, s.csrRefusal("EMS-984", "CSR was already submitted")
+	case !strings.HasPrefix(st, "pending-"), s.Dialect == Documented && st != statusPendingCSR:
+		return reply{}, s.csrRefusal("EMS-984", "Order does not accept a CSR in its present state")
+	}
+	csr, problem := s.checkCSR(req.CSR, o, c.now)
+	if problem != nil {
+		return reply{}, problem
+	}
+	o.current().csr = csr
+	s.book.noteKey(o, csr)
+	s.settle(o, c.now)
+	return noContent()
+}
+
+// acceptAgreement signs the subscriber agreement of an order that waits for
+// nothing else.
+func (s *Server) acceptAgreement(c *call) (reply, *problem) {
+	var req wireAcceptAgreement
+	if problem := decode(c.body, &req); problem != nil {
+		return reply{}, problem
+	}
+	o, problem := s.find(c)
+	if problem != nil {
+		return reply{}, problem
+	}
+	var l checklist
+	if req.Agreement == nil {
+		l.add("agreementDetails", mustNotBeBlank)
+	}
+	l.agreement(req.Agreement)
+	if problem := l.problem(); problem != nil {
+		return reply{}, problem
+	}
+	if s.status(o, c.now) != statusPendingAgreement {
+		return reply{}, wrongState("Order is not awaiting an agreement")
+	}
+	if !req.Agreement.Accepted {
+		return reply{}, rule("EMS-920", "Agreement not accepted")
+	}
+	o.sign(req.Agreement, c.now)
+	s.settle(o, c.now)
+	return noContent()
+}
+
+// cancelOrder withdraws an order that is not yet issued.
+func (s *Server) cancelOrder(c *call) (reply, *problem) {
+	reason, problem := decodeReason(c)
+	if problem != nil {
+		return reply{}, problem
+	}
+	o, problem := s.find(c)
+	if problem != nil {
+		return reply{}, problem
+	}
+	if !strings.HasPrefix(s.status(o, c.now), "pending-") || o.certificate() != nil {
+		return reply{}, rule("EMS-930", "Order is not in a cancellable state, use revoke once it is issued")
+	}
+	o.cancelled = &ending{reason: reason, at: c.now}
+	return noContent()
+}
+
+// decodeReason reads the body {"reason": "..."} in which the reason is
+// mandatory.
+func decodeReason(c *call) (string, *problem) {
+	var req wireReason
+	if problem := decode(c.body, &req); problem != nil {
+		return "", problem
+	}
+	if strings.TrimSpace(req.Reason) == "" {
+		return "", invalidField("reason", mustNotBeBlank)
+	}
+	return req.Reason, nil
+}
+
+// cancelDraft withdraws a draft. The request id of a placed order is known
+// here, but no longer a draft.
+func (s *Server) cancelDraft(c *call) (reply, *problem) {
+	reason, problem := decodeReason(c)
+	if problem != nil {
+		return reply{}, problem
+	}
+	o := s.book.requests[c.param("id")]
+	switch {
+	case o == nil || o.family != c.route.family:
+		return reply{}, notFound("Request not found")
+	case !o.draft || o.cancelled != nil:
+		return reply{}, rule("EMS-930", "Request is not an open draft")
+	}
+	o.cancelled = &ending{reason: reason, at: c.now}
+	return noContent()
+}
+
+// rejectOrder is in the service's OpenAPI document; nobody has shown a call.
+func (s *Server) rejectOrder(c *call) (reply, *problem) {
+	var req wireReject
+	if problem := decode(c.body, &req); problem != nil {
+		return reply{}, problem
+	}
+	o, problem := s.find(c)
+	if problem != nil {
+		return reply{}, problem
+	}
+	if !strings.HasPrefix(s.status(o, c.now), "pending-") || o.certificate() != nil {
+		return reply{}, rule("EMS-930", "Order cannot be rejected in its present state")
+	}
+	o.rejected = &ending{reason: orDefault(req.Remarks, req.Reason), at: c.now}
+	return noContent()
+}
+
+// reissueOrder starts a new certificate within an issued order. Nobody has run
+// it against the service; the shape is the published one.
+func (s *Server) reissueOrder(c *call) (reply, *problem) {
+	var req wireReissue
+	if problem := decode(c.body, &req); problem != nil {
+		return reply{}, problem
+	}
+	o, problem := s.find(c)
+	if problem != nil {
+		return reply{}, problem
+	}
+	if problem := s.checkReissue(o, req, c); problem != nil {
+		return reply{}, problem
+	}
+	next, changed := &signing{requestedAt: c.now}, *o
+	if req.Mode == "update-sans" {
+		changed.replaceNames(req.AdditionalDomains)
+	}
+	if req.CSR != "" {
+		if next.csr, problem = s.checkCSR(req.CSR, &changed, c.now); problem != nil {
+			return reply{}, problem
+		}
+		s.book.noteKey(o, next.csr)
+	}
+	o.additional, o.targets = changed.additional, changed.targets
+	if req.RevokePrevious || req.RevokeAllPriorReissues {
+		s.revokeCertificates(o, c.now, revokeReasons[Live][req.RevokeReason].code)
+	}
+	o.signings = append(o.signings, next)
+	o.requestID = s.newRequestID()
+	s.book.file(o)
+	s.settle(o, c.now)
+	return respond(http.StatusCreated, map[string]any{
+		"orderId": o.id, "requestId": o.requestID, "status": s.shownStatus(o, c.now),
+		"mode": req.Mode, "requestedAt": rfc3339(c.now),
+	})
+}
+
+func (s *Server) checkReissue(o *order, req wireReissue, c *call) *problem {
+	var l checklist
+	if req.Mode != "rekey" && req.Mode != "update-sans" {
+		l.add("mode", "must be rekey or update-sans")
+	}
+	l.notBlank("reason", req.Reason)
+	revokes := req.RevokePrevious || req.RevokeAllPriorReissues
+	if revokes && !revokeReasons[Live][req.RevokeReason].accepted {
+		l.add("revokeReason", "unknown revocation reason")
+	}
+	if problem := l.problem(); problem != nil {
+		return problem
+	}
+	switch st := s.status(o, c.now); {
+	case o.certificate() == nil || st == statusRevoked || st == statusExpired:
+		return rule("EMS-940", "Order cannot be reissued in its present state")
+	case st != statusIssued:
+		return rule("EMS-941", "A reissue is already in progress")
+	case req.Mode == "update-sans" && !productTypes[o.product.Type].ucc:
+		return rule("EMS-1063", "Product does not take additional domains")
+	case req.Mode == "update-sans":
+		return checkPublicNames(req.AdditionalDomains)
+	}
+	return nil
+}
+
+// replaceNames gives the order other additional domains; new ones must be
+// validated.
+func (o *order) replaceNames(additional []string) {
+	known := o.targets
+	o.additional = distinct(o.domain, additional)
+	o.targets = newTargets(o.leafNames())
+	for i, t := range o.targets {
+		for _, k := range known {
+			if k.domain == t.domain {
+				o.targets[i] = k
+			}
+		}
+	}
+}

@@ -1,0 +1,141 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinexttest
+
+import (
+	"crypto/x509"
+	"net"
+	"slices"
+	"strings"
+	"time"
+)
+
+// An order is the facts known about one purchase. What its status is follows
+// from them and the clock, see status.go.
+type order struct {
+	id, requestID string
+	family        string
+	product       Product
+	variant       string // as the client sent it
+	domain        string
+	additional    []string
+	www           bool // autoSecureWww, which adds www.<domain>
+	hosts         []net.IP
+	targets       []*target // names to validate; none for private PKI
+
+	organization *organization
+	preVetted    bool
+	consented    bool // a valid consent token came with the order
+	group        string
+	requestor    wireParty
+	years        int
+	remarks      string
+	tags         []string
+
+	createdAt      time.Time
+	draft          bool
+	creates        int // create calls that led here, replays included
+	idempotencyKey string
+	baseURL        string
+
+	agreement  *signedAgreement
+	approvedAt time.Time
+	cancelled  *ending
+	rejected   *ending
+	revoked    *ending
+	signings   []*signing // the order itself, then its reissues
+	downloaded bool
+	reusedKey  bool // the public key was certified for another order before
+}
+
+// A signedAgreement is the subscriber agreement as accepted.
+type signedAgreement struct {
+	signer, place string
+	at            time.Time
+}
+
+// An ending is why and when an order stopped living.
+type ending struct {
+	reason, note string
+	at           time.Time
+}
+
+// A signing is one certificate in the making: the first of an order, or a
+// reissue.
+type signing struct {
+	requestedAt time.Time
+	csr         *submittedCSR
+	issuedAt    time.Time // zero until the certificate exists
+	cert        *x509.Certificate
+}
+
+// current is the newest signing; every order has one.
+func (o *order) current() *signing { return o.signings[len(o.signings)-1] }
+
+// certificate is the newest signing that has a certificate, or nil.
+func (o *order) certificate() *signing {
+	for _, sg := range slices.Backward(o.signings) {
+		if sg.cert != nil {
+			return sg
+		}
+	}
+	return nil
+}
+
+// leafNames are the subject alternative names of a certificate.
+type leafNames struct {
+	dns []string
+	ips []net.IP
+}
+
+func (o *order) leafNames() leafNames {
+	names := leafNames{dns: append([]string{o.domain}, o.additional...), ips: o.hosts}
+	if o.www {
+		names.dns = append(names.dns, "www."+o.domain)
+	}
+	return names
+}
+
+// publicNames are the names of an SSL order after the server's own additions.
+// www. is added when autoSecureWww is true, which it is unless the client says
+// otherwise.
+func wantsWWW(domain string, auto *bool) bool {
+	return (auto == nil || *auto) && !strings.HasPrefix(domain, "*.") && !strings.HasPrefix(domain, "www.")
+}
+
+// A target is one name of an order whose control must be shown. Apex and
+// wildcard share one.
+type target struct {
+	domain     string
+	challenge  *challenge
+	verifiedAt time.Time
+	method     string // by which it was verified
+}
+
+func newTargets(names leafNames) []*target {
+	var list []*target
+	for _, n := range names.dns {
+		base := strings.TrimPrefix(n, "*.")
+		if !slices.ContainsFunc(list, func(t *target) bool { return t.domain == base }) {
+			list = append(list, &target{domain: base})
+		}
+	}
+	return list
+}
+
+// target finds the target for a name of the order; a wildcard is looked up by
+// its base domain.
+func (o *order) target(domain string) *target {
+	base := strings.ToLower(strings.TrimPrefix(domain, "*."))
+	i := slices.IndexFunc(o.targets, func(t *target) bool { return t.domain == base })
+	if i < 0 {
+		return nil
+	}
+	return o.targets[i]
+}
+
+// isBelow reports whether domain is parent or a name below it.
+func isBelow(domain, parent string) bool {
+	return domain == parent || strings.HasSuffix(domain, "."+parent)
+}

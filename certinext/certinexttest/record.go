@@ -1,0 +1,194 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinexttest
+
+import (
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// An OrderRecord is what the CA believes about one order or draft. Times are
+// zero where the thing has not happened.
+type OrderRecord struct {
+	// ID is the order id; drafts have none. RequestID is the request id.
+	ID        string `json:"id,omitempty"`
+	RequestID string `json:"requestId"`
+	// Family is FamilySSL or FamilyPrivatePKI.
+	Family      string `json:"family"`
+	ProductCode string `json:"productCode"`
+	Variant     string `json:"variant"`
+	// Status is the derived order status, or "draft".
+	Status string `json:"status"`
+	// Domain is the common name; AdditionalDomains are the further names as
+	// asked for, addresses of private orders included.
+	Domain            string   `json:"domain"`
+	AdditionalDomains []string `json:"additionalDomains,omitempty"`
+	AutoSecureWWW     bool     `json:"autoSecureWww"`
+	Organization      string   `json:"organization,omitempty"`
+	Group             string   `json:"group,omitempty"`
+	Remarks           string   `json:"remarks,omitempty"`
+	Tags              []string `json:"tags,omitempty"`
+	// CSR is the newest request as it was sent.
+	CSR string `json:"csr,omitempty"`
+	// ReusedKey says that the public key was certified for another order.
+	ReusedKey bool `json:"reusedKey,omitempty"`
+	// Serials are the serial numbers of all certificates, oldest first, in
+	// lower-case hexadecimal without separators.
+	Serials []string `json:"serials,omitempty"`
+	// CertificatePEM is the newest certificate.
+	CertificatePEM string `json:"certificatePem,omitempty"`
+	// Creates counts the create calls that led to this order; more than one
+	// means replays under an idempotency key, or a promoted draft.
+	Creates        int       `json:"creates"`
+	IdempotencyKey string    `json:"idempotencyKey,omitempty"`
+	CreatedAt      time.Time `json:"createdAt"`
+	IssuedAt       time.Time `json:"issuedAt,omitzero"`
+	CancelledAt    time.Time `json:"cancelledAt,omitzero"`
+	CancelReason   string    `json:"cancelReason,omitempty"`
+	RejectedAt     time.Time `json:"rejectedAt,omitzero"`
+	RejectRemark   string    `json:"rejectRemark,omitempty"`
+	RevokedAt      time.Time `json:"revokedAt,omitzero"`
+	RevokeReason   string    `json:"revokeReason,omitempty"`
+	RevokeNote     string    `json:"revokeNote,omitempty"`
+}
+
+// ErrNoOrder is returned for an order id that the CA does not know.
+var ErrNoOrder = errors.New("no such order")
+
+// Orders returns all orders and drafts, oldest first.
+func (s *Server) Orders() []OrderRecord {
+	s.once.Do(s.setUp)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	records := make([]OrderRecord, 0, len(s.book.sequence))
+	for _, o := range s.book.sequence {
+		s.settle(o, now)
+		records = append(records, s.record(o, now))
+	}
+	return records
+}
+
+// Order returns one order by its id, and whether there is one.
+func (s *Server) Order(id string) (OrderRecord, bool) {
+	s.once.Do(s.setUp)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.book.orders[id]
+	if o == nil {
+		return OrderRecord{}, false
+	}
+	now := s.now()
+	s.settle(o, now)
+	return s.record(o, now), true
+}
+
+func (s *Server) record(o *order, now time.Time) OrderRecord {
+	r := OrderRecord{
+		ID: o.id, RequestID: o.requestID, Family: o.family, ProductCode: o.product.Code, Variant: o.variant,
+		Status: s.status(o, now), Domain: o.domain, AdditionalDomains: slices.Clone(o.additional), AutoSecureWWW: o.www,
+		Group: o.group, Remarks: o.remarks, Tags: slices.Clone(o.tags), ReusedKey: o.reusedKey,
+		Creates: o.creates, IdempotencyKey: o.idempotencyKey, CreatedAt: o.createdAt,
+	}
+	for _, ip := range o.hosts {
+		r.AdditionalDomains = append(r.AdditionalDomains, ip.String())
+	}
+	if o.organization != nil {
+		r.Organization = o.organization.Number
+	}
+	if csr := o.current().csr; csr != nil {
+		r.CSR = csr.text
+	}
+	for _, sg := range o.signings {
+		if sg.cert != nil {
+			r.Serials = append(r.Serials, sg.cert.SerialNumber.Text(16))
+			r.IssuedAt = sg.issuedAt
+			r.CertificatePEM = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: sg.cert.Raw}))
+		}
+	}
+	if e := o.cancelled; e != nil {
+		r.CancelledAt, r.CancelReason = e.at, e.reason
+	}
+	if e := o.rejected; e != nil {
+		r.RejectedAt, r.RejectRemark = e.at, e.reason
+	}
+	if e := o.revoked; e != nil {
+		r.RevokedAt, r.RevokeReason, r.RevokeNote = e.at, e.reason, e.note
+	}
+	return r
+}
+
+// Calls returns how often each operation was called since the start or the
+// last ResetCalls, refused calls and calls struck by faults included.
+func (s *Server) Calls() map[string]int {
+	s.once.Do(s.setUp)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.calls)
+}
+
+// ResetCalls sets all counts of [Server.Calls] to zero.
+func (s *Server) ResetCalls() {
+	s.once.Do(s.setUp)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.calls)
+}
+
+// Approve is the approver's consent to an order, given ahead of time if the
+// order is not yet at pending-approval. It returns [ErrNoOrder] for an unknown
+// id, and an error for an order that has ended.
+func (s *Server) Approve(orderID string) error {
+	return s.decide(orderID, func(o *order, now time.Time) {
+		o.approvedAt = now
+	})
+}
+
+// Reject is the approver's refusal, with the remark that the order will show.
+// Its errors are those of [Server.Approve].
+func (s *Server) Reject(orderID, remark string) error {
+	return s.decide(orderID, func(o *order, now time.Time) {
+		o.rejected = &ending{reason: remark, at: now}
+	})
+}
+
+func (s *Server) decide(orderID string, act func(*order, time.Time)) error {
+	s.once.Do(s.setUp)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.book.orders[orderID]
+	if o == nil {
+		return fmt.Errorf("order %q: %w", orderID, ErrNoOrder)
+	}
+	now := s.now()
+	s.settle(o, now)
+	if o.certificate() != nil || o.cancelled != nil || o.rejected != nil {
+		return fmt.Errorf("order %q is %s and can no longer be decided on", orderID, s.status(o, now))
+	}
+	act(o, now)
+	s.settle(o, now)
+	return nil
+}
+
+// Vet completes the verification of an organization, named by its number, for
+// all orders that wait for it and for those to come.
+func (s *Server) Vet(organization string) error {
+	s.once.Do(s.setUp)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	org := s.organization(organization)
+	if org == nil {
+		return fmt.Errorf("no such organization %q", organization)
+	}
+	now := s.now()
+	org.vettedAt = now
+	for _, o := range s.book.sequence {
+		s.settle(o, now)
+	}
+	return nil
+}

@@ -1,0 +1,154 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinexttest
+
+import (
+	"net/http"
+	"slices"
+	"time"
+)
+
+// reportFilters are the statuses that the report takes; the other ones were
+// answered 422.
+var reportFilters = []string{
+	statusIssued, statusRevoked, statusExpired, statusCancelled, statusRejected, statusPendingApproval,
+}
+
+// Report page sizes are clamped to these.
+const (
+	reportPageSize    = 50
+	reportMaxPageSize = 100
+)
+
+type wireReportRow struct {
+	OrderNumber             string   `json:"orderNumber"`
+	RequestNumber           string   `json:"requestNumber"`
+	ProductCode             string   `json:"productCode"` // often empty
+	OrderStatus             string   `json:"orderStatus"`
+	CertificateStatus       string   `json:"certificateStatus"`
+	CertificateSerialNumber string   `json:"certificateSerialNumber"` // decimal
+	CertificateExpiryDate   string   `json:"certificateExpiryDate"`
+	IssuerCA                string   `json:"issuerCA"`
+	DomainName              string   `json:"domainName"`
+	OrganizationName        string   `json:"organizationName"`
+	CountryName             string   `json:"countryName"`
+	GroupNumber             string   `json:"groupNumber"`
+	CustomFields            []string `json:"customFields"`
+	Tags                    []string `json:"tags"`
+	Originator              string   `json:"originator"`
+	OrderDate               string   `json:"orderDate"`
+}
+
+// ordersReport pages through all orders, newest first. Documented: 501.
+// Observed: pages count from 1, page 0 is 1, the size is clamped, and a page
+// beyond the end is the last one again.
+func (s *Server) ordersReport(c *call) (reply, *problem) {
+	if !c.live() {
+		return reply{}, notWired("POST /emSignHub-API/GetOrderReport")
+	}
+	rows, problem := s.reportRows(c)
+	if problem != nil {
+		return reply{}, problem
+	}
+	page, problem := c.number("page", 1)
+	if problem != nil {
+		return reply{}, problem
+	}
+	size, problem := c.number("size", reportPageSize)
+	if problem != nil {
+		return reply{}, problem
+	}
+	size = min(max(size, 1), reportMaxPageSize)
+	pages := pageCount(len(rows), size)
+	page = max(min(page, pages), 1)
+	start := min((page-1)*size, len(rows))
+	return respond(http.StatusOK, wirePage{rows[start:min(start+size, len(rows))], page, size, len(rows), pages})
+}
+
+func (s *Server) reportRows(c *call) ([]wireReportRow, *problem) {
+	filter, problem := s.reportFilter(c)
+	if problem != nil {
+		return nil, problem
+	}
+	rows := []wireReportRow{}
+	for _, o := range slices.Backward(s.book.sequence) {
+		s.settle(o, c.now)
+		visible := o.id != "" && !c.now.Before(o.createdAt.Add(s.ReportDelay))
+		if visible && filter(o) {
+			rows = append(rows, s.reportRow(o, c.now))
+		}
+	}
+	return rows, nil
+}
+
+// reportFilter reads the filters. from and to are days of the order date, both
+// inclusive.
+func (s *Server) reportFilter(c *call) (func(*order) bool, *problem) {
+	status, group := c.arg("status"), c.arg("groupNumber")
+	if status != "" && !slices.Contains(reportFilters, status) {
+		return nil, rule("", "Invalid order status filter")
+	}
+	if c.arg("productType") != "" {
+		return nil, invalidField("productType", "unknown query parameter")
+	}
+	if problem := s.checkGroup(group); problem != nil {
+		return nil, problem
+	}
+	from, to := c.arg("from"), c.arg("to")
+	for name, day := range map[string]string{"from": from, "to": to} {
+		if _, err := time.Parse(time.DateOnly, day); day != "" && err != nil {
+			return nil, invalidField(name, "must be YYYY-MM-DD")
+		}
+	}
+	return func(o *order) bool {
+		day := o.createdAt.Format(time.DateOnly)
+		return (status == "" || s.shownStatus(o, c.now) == status) &&
+			(group == "" || orDefault(o.group, s.defaultGroup()) == group) &&
+			(from == "" || day >= from) && (to == "" || day <= to)
+	}, nil
+}
+
+func (s *Server) defaultGroup() string {
+	for _, g := range s.groups() {
+		if g.Default {
+			return g.Number
+		}
+	}
+	return ""
+}
+
+// reportRow: the statuses are prose, and the product code stays empty.
+func (s *Server) reportRow(o *order, now time.Time) wireReportRow {
+	row := wireReportRow{
+		OrderNumber: o.id, RequestNumber: o.requestID,
+		OrderStatus: orderState(s.shownStatus(o, now)), CertificateStatus: s.certificateState(o, now),
+		DomainName: o.domain, GroupNumber: orDefault(o.group, s.defaultGroup()),
+		CustomFields: []string{}, Tags: append([]string{}, o.tags...), Originator: "emSign-Hub API", OrderDate: rfc3339(o.createdAt),
+	}
+	if o.organization != nil {
+		row.OrganizationName, row.CountryName = o.organization.Name, o.organization.CountryCode
+	}
+	if sg := o.certificate(); sg != nil && s.pemReady(sg, now) {
+		row.CertificateSerialNumber = sg.cert.SerialNumber.String()
+		row.CertificateExpiryDate = rfc3339(sg.cert.NotAfter)
+		row.IssuerCA = sg.cert.Issuer.CommonName
+	}
+	return row
+}
+
+// ledgerReport is empty: no row was ever seen.
+func (s *Server) ledgerReport(c *call) (reply, *problem) {
+	page, problem := c.number("page", 0)
+	if problem != nil {
+		return reply{}, problem
+	}
+	size, problem := c.number("size", reportPageSize)
+	if problem != nil {
+		return reply{}, problem
+	}
+	if problem := s.checkGroup(c.arg("groupNumber")); problem != nil {
+		return reply{}, problem
+	}
+	return respond(http.StatusOK, wirePage{[]any{}, max(page, 0), min(max(size, 1), reportMaxPageSize), 0, 0})
+}

@@ -1,0 +1,218 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinexttest
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/rand"
+	"crypto/sha1" //nolint:gosec // OCSP identifies issuers by SHA-1, RFC 6960 §4.3
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/base64"
+	"io"
+	"math/big"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ocsp"
+)
+
+// Where certificates say their status and issuer are found.
+const (
+	ocspPath  = "/ocsp"
+	crlPrefix = "/crl/"
+	caPrefix  = "/ca/"
+)
+
+// statusLife is how long a CRL or OCSP answer is good for. "Within 4 h" is the
+// vendor's word on how soon a revocation shows.
+const statusLife = 4 * time.Hour
+
+func isPKIPath(path string) bool {
+	return path == ocspPath || strings.HasPrefix(path, ocspPath+"/") ||
+		strings.HasPrefix(path, crlPrefix) || strings.HasPrefix(path, caPrefix)
+}
+
+// servePKI answers anyone: revocation status is public.
+func (s *Server) servePKI(w http.ResponseWriter, r *http.Request) {
+	path := r.URL.Path
+	if path == ocspPath || strings.HasPrefix(path, ocspPath+"/") {
+		s.serveOCSP(w, r)
+		return
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+		return
+	}
+	contentType, body := s.pkiFile(path)
+	if body == nil {
+		http.NotFound(w, r)
+		return
+	}
+	w.Header().Set("Content-Type", contentType)
+	_, _ = w.Write(body)
+}
+
+// pkiFile returns a CRL or a CA certificate, or nothing.
+func (s *Server) pkiFile(path string) (contentType string, body []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.cas.all() {
+		switch path {
+		case crlPrefix + a.name + ".crl":
+			return "application/pkix-crl", s.revocationList(a)
+		case caPrefix + a.name + ".cer":
+			return "application/pkix-cert", a.issuer.cert.Raw
+		case caPrefix + a.name + ".p7c":
+			return "application/pkcs7-mime", certsOnly(a.issuer.cert, a.root.cert)
+		case caPrefix + a.name + "-root.cer":
+			return "application/pkix-cert", a.root.cert.Raw
+		}
+	}
+	return "", nil
+}
+
+// knownRevoked reports whether the world already knows that i is revoked.
+func (s *Server) knownRevoked(i *issuance, now time.Time) bool {
+	return !i.revokedAt.IsZero() && !now.Before(i.revokedAt.Add(s.RevocationLag))
+}
+
+// revocationList signs a new CRL with the next number.
+func (s *Server) revocationList(a *authority) []byte {
+	now := s.now()
+	a.crlNumber++
+	template := &x509.RevocationList{
+		Number: big.NewInt(a.crlNumber), ThisUpdate: now, NextUpdate: now.Add(statusLife),
+	}
+	for _, i := range a.issued {
+		if s.knownRevoked(i, now) {
+			template.RevokedCertificateEntries = append(template.RevokedCertificateEntries, x509.RevocationListEntry{
+				SerialNumber: i.cert.SerialNumber, RevocationTime: i.revokedAt, ReasonCode: i.reason,
+			})
+		}
+	}
+	return must(x509.CreateRevocationList(rand.Reader, template, a.issuer.cert, a.issuer.key))
+}
+
+// serveOCSP answers POST and GET requests of RFC 6960 appendix A.
+func (s *Server) serveOCSP(w http.ResponseWriter, r *http.Request) {
+	raw, ok := ocspRequest(r)
+	if !ok {
+		w.Header().Set("Allow", "GET, POST")
+		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+		return
+	}
+	w.Header().Set("Content-Type", "application/ocsp-response")
+	req, err := ocsp.ParseRequest(raw)
+	if err != nil {
+		_, _ = w.Write(ocsp.MalformedRequestErrorResponse)
+		return
+	}
+	_, _ = w.Write(s.ocspAnswer(req))
+}
+
+// ocspRequest takes the DER from the body of a POST or the path of a GET.
+func ocspRequest(r *http.Request) (raw []byte, ok bool) {
+	switch r.Method {
+	case http.MethodPost:
+		raw, _ = io.ReadAll(io.LimitReader(r.Body, 64<<10))
+	case http.MethodGet:
+		text, _ := url.PathUnescape(strings.TrimPrefix(r.URL.EscapedPath(), ocspPath+"/"))
+		raw, _ = base64.StdEncoding.DecodeString(text)
+	default:
+		return nil, false
+	}
+	return raw, true
+}
+
+// ocspAnswer is signed by the issuer itself. A serial number the authority
+// never issued is "unknown", a foreign issuer "unauthorized".
+func (s *Server) ocspAnswer(req *ocsp.Request) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	for _, a := range s.cas.all() {
+		if !issuedBy(req, a.issuer.cert) {
+			continue
+		}
+		template := ocsp.Response{
+			SerialNumber: req.SerialNumber, IssuerHash: req.HashAlgorithm,
+			ThisUpdate: now.Truncate(time.Second), NextUpdate: now.Add(statusLife), Status: ocsp.Unknown,
+		}
+		if i := a.issued[req.SerialNumber.String()]; i != nil {
+			template.Status = ocsp.Good
+			if s.knownRevoked(i, now) {
+				template.Status, template.RevokedAt, template.RevocationReason = ocsp.Revoked, i.revokedAt, i.reason
+			}
+		}
+		return must(ocsp.CreateResponse(a.issuer.cert, a.issuer.cert, template, a.issuer.key))
+	}
+	return ocsp.UnauthorizedErrorResponse
+}
+
+// issuedBy compares the issuer hashes of a request with a CA certificate.
+func issuedBy(req *ocsp.Request, issuer *x509.Certificate) bool {
+	if !req.HashAlgorithm.Available() {
+		return false
+	}
+	return bytes.Equal(req.IssuerNameHash, hashOf(req.HashAlgorithm, issuer.RawSubject)) &&
+		bytes.Equal(req.IssuerKeyHash, hashOf(req.HashAlgorithm, publicKeyBits(issuer)))
+}
+
+func hashOf(h crypto.Hash, b []byte) []byte {
+	if h == crypto.SHA1 {
+		sum := sha1.Sum(b) //nolint:gosec // the request's choice
+		return sum[:]
+	}
+	d := h.New()
+	d.Write(b)
+	return d.Sum(nil)
+}
+
+func publicKeyBits(cert *x509.Certificate) []byte {
+	var info struct {
+		Algorithm pkix.AlgorithmIdentifier
+		Key       asn1.BitString
+	}
+	must(asn1.Unmarshal(cert.RawSubjectPublicKeyInfo, &info))
+	return info.Key.RightAlign()
+}
+
+// certsOnly is the degenerate PKCS#7 that live certificates name as the place
+// of their issuer (RFC 5652 §5.1, without content or signers).
+func certsOnly(certs ...*x509.Certificate) []byte {
+	type contentInfo struct {
+		Type asn1.ObjectIdentifier
+	}
+	type signedData struct {
+		Version      int
+		Digests      []asn1.RawValue `asn1:"set"`
+		Content      contentInfo
+		Certificates asn1.RawValue
+		Signers      []asn1.RawValue `asn1:"set"`
+	}
+	var raw []byte
+	for _, c := range certs {
+		raw = append(raw, c.Raw...)
+	}
+	inner := must(asn1.Marshal(signedData{
+		Version:      1,
+		Digests:      []asn1.RawValue{},
+		Content:      contentInfo{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 1}},
+		Certificates: asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 0, IsCompound: true, Bytes: raw},
+		Signers:      []asn1.RawValue{},
+	}))
+	return must(asn1.Marshal(struct {
+		Type    asn1.ObjectIdentifier
+		Content asn1.RawValue
+	}{
+		asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 2},
+		asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 0, IsCompound: true, Bytes: inner},
+	}))
+}

@@ -1,0 +1,111 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinexttest
+
+import (
+	"strings"
+	"time"
+)
+
+// A revokeReason is one spelling of a reason: its RFC 5280 code, and whether
+// public SSL orders may be revoked for it.
+type revokeReason struct {
+	code     int
+	accepted bool
+}
+
+// revokeReasons by dialect. Live: kebab case, five of nine accepted for SSL
+// (observed). Documented: the camel-case list of the published text.
+var revokeReasons = map[Dialect]map[string]revokeReason{
+	Live: {
+		"unspecified":            {0, false},
+		"key-compromise":         {1, true},
+		"ca-compromise":          {2, false},
+		"affiliation-changed":    {3, true},
+		"superseded":             {4, true},
+		"cessation-of-operation": {5, true},
+		"certificate-hold":       {6, false},
+		"privilege-withdrawn":    {9, true},
+		"aa-compromise":          {10, false},
+	},
+	Documented: {
+		"unspecified":          {0, true},
+		"keyCompromise":        {1, true},
+		"caCompromise":         {2, true},
+		"affiliationChanged":   {3, true},
+		"superseded":           {4, true},
+		"cessationOfOperation": {5, true},
+		"privilegeWithdrawn":   {9, true},
+	},
+}
+
+// revokeOrder revokes what an order issued. Revocation is by order, so all of
+// its certificates go.
+func (s *Server) revokeOrder(c *call) (reply, *problem) {
+	var req wireRevoke
+	if problem := decode(c.body, &req); problem != nil {
+		return reply{}, problem
+	}
+	reason, problem := s.checkRevoke(c, req)
+	if problem != nil {
+		return reply{}, problem
+	}
+	o, problem := s.revokable(c)
+	if problem != nil {
+		return reply{}, problem
+	}
+	o.revoked = &ending{reason: req.Reason, note: req.Note, at: c.now}
+	s.revokeCertificates(o, c.now, reason.code)
+	return noContent()
+}
+
+// checkRevoke: an unknown spelling is 400, a known reason that the service
+// does not take is 422, and so is a semicolon in the note (all observed).
+func (s *Server) checkRevoke(c *call, req wireRevoke) (revokeReason, *problem) {
+	if strings.TrimSpace(req.Reason) == "" {
+		return revokeReason{}, invalidField("reason", mustNotBeBlank)
+	}
+	reason, known := revokeReasons[s.Dialect][req.Reason]
+	if s.Dialect == Documented && c.route.family == FamilyPrivatePKI && req.Reason == "caCompromise" {
+		known = false // absent from the private-PKI list
+	}
+	if !known {
+		return revokeReason{}, invalidField("reason", "unknown revocation reason")
+	}
+	if !reason.accepted && c.route.family == FamilySSL {
+		return revokeReason{}, rule("", "Invalid Revoke Reason ID")
+	}
+	if s.Dialect == Live && strings.Contains(req.Note, ";") {
+		return revokeReason{}, rule("", "Invalid Revoke Remarks")
+	}
+	return reason, nil
+}
+
+// revokable finds an order with something to revoke. Live answers one and the
+// same 404 for an unknown order, one not issued and one already revoked;
+// documented tells them apart.
+func (s *Server) revokable(c *call) (*order, *problem) {
+	o, problem := s.find(c)
+	if problem == nil && o.certificate() != nil && o.revoked == nil {
+		return o, nil
+	}
+	switch {
+	case s.Dialect == Live:
+		return nil, notFound("Order not found or not in a revokable state")
+	case problem != nil:
+		return nil, problem
+	case o.revoked != nil:
+		return nil, rule("EMS-964", "Certificate is already revoked")
+	default:
+		return nil, rule("EMS-931", "Order not issued")
+	}
+}
+
+func (s *Server) revokeCertificates(o *order, at time.Time, reason int) {
+	for _, sg := range o.signings {
+		if sg.cert != nil {
+			s.cas.of(o.family).revoke(sg.cert, at, reason)
+		}
+	}
+}

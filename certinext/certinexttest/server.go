@@ -1,0 +1,333 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinexttest
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A Dialect selects which of the two known behaviours of the API is spoken.
+type Dialect int
+
+const (
+	// Live is the API as it was observed: OAuth form tokens, numeric order
+	// ids, decimal serial numbers, {token,tokenExpiryDate} challenges.
+	Live Dialect = iota
+	// Documented is the API as the published v2 collection describes it:
+	// signed JSON tokens, ord_ ids, hexadecimal serials, _links, enforced
+	// idempotency keys, no orders report.
+	Documented
+)
+
+// String returns the name the certinext-sandbox command uses for d.
+func (d Dialect) String() string {
+	if d == Documented {
+		return "documented"
+	}
+	return "live"
+}
+
+// Defaults of the credentials of a zero [Server].
+const (
+	DefaultAccountNumber = "1234567890"
+	DefaultAccessKey     = "sandbox-access-key"
+	DefaultClientSecret  = "sandbox-client-secret"
+	// DefaultConsentToken is the organization consent token of the default
+	// organization.
+	DefaultConsentToken = "5ca1ab1e00c0ffee5ca1ab1e00c0ffee"
+	// DefaultOrganization is the number of the vetted default organization.
+	DefaultOrganization = "4000001"
+	// UnvettedOrganization is the number of a default organization whose
+	// vetting is still open.
+	UnvettedOrganization = "4000002"
+	// DefaultGroup is the number of the default billing group.
+	DefaultGroup = "3000000001"
+)
+
+// A Switch overrides a behaviour that otherwise follows from the dialect.
+type Switch int
+
+const (
+	// ByDialect leaves the choice to [Server.Dialect].
+	ByDialect Switch = iota
+	// On forces the behaviour.
+	On
+	// Off forbids it.
+	Off
+)
+
+// or resolves the switch, with byDialect as the dialect's own choice.
+func (s Switch) or(byDialect bool) bool {
+	switch s {
+	case On:
+		return true
+	case Off:
+		return false
+	default:
+		return byDialect
+	}
+}
+
+// A Server is a CERTInext v2 API with a certificate authority behind it. Its
+// zero value is ready to use and safe for concurrent calls.
+//
+// Fields are set before the first request; afterwards change them only through
+// [Server.Configure]. A Server must not be copied.
+type Server struct {
+	// Dialect selects the behaviour; the zero value is [Live].
+	Dialect Dialect
+
+	// AccountNumber identifies the account ("" means DefaultAccountNumber).
+	AccountNumber string
+	// AccessKey signs documented token requests ("" means DefaultAccessKey).
+	AccessKey string
+	// ClientID and ClientSecret authenticate live token requests. An empty
+	// ClientID is AccountNumber, an empty ClientSecret DefaultClientSecret.
+	ClientID     string
+	ClientSecret string
+	// TokenTTL is how long an access token lives; zero means one hour.
+	TokenTTL time.Duration
+	// KeyState says whether the API key can obtain tokens at all.
+	KeyState KeyState
+	// SingleToken makes every new grant revoke the tokens before it. Whether
+	// the service does so is unknown.
+	SingleToken bool
+
+	// Organizations, Groups and Catalog are what the account owns; nil means
+	// one vetted and one unvetted organization, one group, and the sandbox
+	// catalog (see [SandboxCatalog]).
+	Organizations []Organization
+	Groups        []Group
+	Catalog       []Product
+	// CAProfiles are the private-PKI profiles the account is entitled to; nil
+	// means just "1".
+	CAProfiles []string
+
+	// VerifiedDomains are validated for the first organization, for 199 days
+	// from the first request on. An order below one needs no challenge.
+	VerifiedDomains []string
+	// PendingDomains are registered with the account but not yet validated.
+	PendingDomains []string
+	// NoInheritance stops a validated domain from covering its subdomains.
+	NoInheritance bool
+	// NoReuse stops a validation made for one order from serving others.
+	NoReuse bool
+
+	// Resolver is the host:port of the DNS server that look-ups for domain
+	// control use; "" means the system's.
+	Resolver string
+	// HTTPPort is where http-url challenges are fetched; zero means 80.
+	HTTPPort int
+	// ChallengeHosts are the names at which a TXT record is accepted, with
+	// {domain} for the domain; nil means _emudhra-challenge.{domain}.
+	ChallengeHosts []string
+	// DCVShape is how a challenge is spelled; zero follows the dialect.
+	DCVShape DCVShape
+	// PropagationDelay is how long after the challenge was handed out even a
+	// right record is not yet seen.
+	PropagationDelay time.Duration
+	// ChallengeTTL is how long a challenge is good for; zero means 48 hours.
+	ChallengeTTL time.Duration
+
+	// IssueDelay passes between the last requirement met and "issued".
+	IssueDelay time.Duration
+	// PEMLag passes between "issued" and a certificate that downloads.
+	PEMLag time.Duration
+	// IssuedBeforeCSR shows an order that only lacks its CSR as "issued".
+	IssuedBeforeCSR bool
+	// HoldForApproval parks every order at pending-approval.
+	HoldForApproval bool
+	// ApprovalDelay is how long the approver takes. Zero means until
+	// [Server.Approve] is called, a negative delay means at once.
+	ApprovalDelay time.Duration
+	// IgnoreConsentTokens makes an organization's consent token good for
+	// nothing, as one production tenant reported.
+	IgnoreConsentTokens bool
+	// CertificateLifetime is the life of a leaf, whatever the subscription
+	// says; zero means the 30 days of the vendor's sandbox.
+	CertificateLifetime time.Duration
+	// ChainOrder is how the chain of a download is put together.
+	ChainOrder ChainOrder
+	// OrderSuffix is appended to every live order id, such as "R007".
+	OrderSuffix string
+	// RevocationLag passes between a revocation and the CRL and OCSP
+	// responder knowing of it.
+	RevocationLag time.Duration
+
+	// ReportDelay passes between an order and its row in the orders report.
+	ReportDelay time.Duration
+	// Idempotency says whether Idempotency-Key is honoured: by default the
+	// documented dialect enforces it and the live one ignores it.
+	Idempotency Switch
+
+	// BaseURL is the public URL of this server, written into certificates for
+	// OCSP, CRL and issuer; "" takes it from the request that creates the
+	// order.
+	BaseURL string
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+
+	// BeforeCall, if set, runs before an API call is looked at, AfterCall
+	// after its state change and before its reply is written. They are called
+	// without locks held, with the operation's name, from many goroutines.
+	BeforeCall, AfterCall func(op string, r *http.Request)
+
+	once   sync.Once
+	mu     sync.Mutex
+	tokens tokenStore
+	cas    authorities
+	book   orderBook
+	zones  []*accountDomain
+	owners []*organization
+	faults []*activeFault
+	calls  map[string]int
+	// replays holds the answers given under an idempotency key.
+	replays map[string]replay
+}
+
+// setUp makes everything that a zero Server lacks.
+func (s *Server) setUp() {
+	now := s.now()
+	s.calls = make(map[string]int)
+	s.replays = make(map[string]replay)
+	s.tokens = newTokenStore()
+	s.book = newOrderBook()
+	s.cas = newAuthorities(now)
+	s.owners = newOrganizations(s.Organizations, now)
+	for _, d := range s.VerifiedDomains {
+		s.registerDomain(d, s.firstOrganization(), now).verify(now, methodDNS)
+	}
+	for _, d := range s.PendingDomains {
+		s.registerDomain(d, s.firstOrganization(), now)
+	}
+}
+
+// Configure runs change while no request is being processed. Catalog,
+// resolver, delays and the like may be changed; account, organizations and
+// domain lists are read once, at the first request.
+func (s *Server) Configure(change func(*Server)) {
+	s.once.Do(s.setUp)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(s)
+}
+
+// ServeHTTP answers API calls, the revocation and issuer URLs that stand in
+// certificates, and the administration paths below /_sandbox/.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.once.Do(s.setUp)
+	switch {
+	case strings.HasPrefix(r.URL.Path, adminPrefix):
+		s.serveAdmin(w, r)
+	case isPKIPath(r.URL.Path):
+		s.servePKI(w, r)
+	default:
+		s.serveAPI(w, r)
+	}
+}
+
+// serveAPI finds the operation and takes it through faults, hooks and handler.
+func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
+	c, problem := s.route(r)
+	if problem != nil {
+		s.refuse(problem, r).write(w)
+		return
+	}
+	s.count(c.route.op)
+	if s.BeforeCall != nil {
+		s.BeforeCall(c.route.op, r)
+	}
+	c.faults = s.drawFaults(c.route.op)
+	if done := c.faults.before(s, w, r); done {
+		return
+	}
+	rep := s.answer(c)
+	if s.AfterCall != nil {
+		s.AfterCall(c.route.op, r)
+	}
+	c.faults.after(s, w, r, rep)
+}
+
+// answer runs the checks every call shares and then the operation itself.
+func (s *Server) answer(c *call) reply {
+	if problem := c.readBody(); problem != nil {
+		return s.refuse(problem, c.r)
+	}
+	if c.route.unlocked {
+		return s.perform(c)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.perform(c)
+}
+
+// perform runs the operation, the lock held unless the route says otherwise.
+func (s *Server) perform(c *call) reply {
+	c.now = s.now()
+	c.dialect = s.Dialect
+	if problem := s.admit(c); problem != nil {
+		return s.refuse(problem, c.r)
+	}
+	if rep, problem := s.replayOf(c); problem != nil {
+		return s.refuse(problem, c.r)
+	} else if rep != nil {
+		return *rep
+	}
+	rep, problem := c.route.handle(s, c)
+	if problem != nil {
+		return s.refuse(problem, c.r)
+	}
+	s.rememberReply(c, rep)
+	return rep
+}
+
+// admit refuses what no operation would take: no token, a media type that is
+// not spoken, a query parameter nobody defined.
+func (s *Server) admit(c *call) *problem {
+	if c.route.op == OpToken {
+		return nil // the token endpoint has its own manners, see auth.go
+	}
+	if problem := s.authorize(c); problem != nil {
+		return problem
+	}
+	return c.checkTransport()
+}
+
+func (s *Server) count(op string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls[op]++
+}
+
+func (s *Server) now() time.Time {
+	if s.Now != nil {
+		return s.Now().UTC()
+	}
+	return time.Now().UTC()
+}
+
+func (s *Server) accountNumber() string { return orDefault(s.AccountNumber, DefaultAccountNumber) }
+func (s *Server) accessKey() string     { return orDefault(s.AccessKey, DefaultAccessKey) }
+func (s *Server) clientID() string      { return orDefault(s.ClientID, s.accountNumber()) }
+func (s *Server) clientSecret() string  { return orDefault(s.ClientSecret, DefaultClientSecret) }
+
+func (s *Server) tokenTTL() time.Duration { return orDefault(s.TokenTTL, time.Hour) }
+
+func (s *Server) certificateLifetime() time.Duration {
+	return orDefault(s.CertificateLifetime, 30*24*time.Hour)
+}
+
+func (s *Server) challengeTTL() time.Duration { return orDefault(s.ChallengeTTL, 48*time.Hour) }
+
+// orDefault returns v, or def where v is its type's zero value.
+func orDefault[T comparable](v, def T) T {
+	var zero T
+	if v == zero {
+		return def
+	}
+	return v
+}

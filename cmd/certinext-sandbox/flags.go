@@ -1,0 +1,132 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
+)
+
+// options are the command line, most of it already in the server's fields.
+type options struct {
+	listen      string
+	allowRemote bool
+	server      *certinexttest.Server
+}
+
+// parseFlags reads the command line into a server that is ready to serve.
+func parseFlags(args []string, stderr io.Writer) (*options, error) {
+	s := new(certinexttest.Server)
+	o := &options{server: s}
+	flags := flag.NewFlagSet("certinext-sandbox", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() { usage(flags) }
+
+	flags.StringVar(&o.listen, "listen", "127.0.0.1:8093", "`address` to listen on; port 0 picks a free one")
+	flags.BoolVar(&o.allowRemote, "allow-remote", false, "listen on an address that is not loopback")
+	flags.TextVar(&s.Dialect, "dialect", certinexttest.Live, "`live` (as observed) or documented (as published)")
+	flags.StringVar(&s.BaseURL, "base-url", "", "public `URL` of this server, written into certificates (default: as the client calls it)")
+	accountFlags(flags, s)
+	domainFlags(flags, s)
+	timingFlags(flags, s)
+	shapeFlags(flags, s)
+
+	if err := flags.Parse(args); err != nil {
+		return nil, err
+	}
+	if flags.NArg() > 0 {
+		return nil, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	return o, nil
+}
+
+func accountFlags(flags *flag.FlagSet, s *certinexttest.Server) {
+	flags.StringVar(&s.AccountNumber, "account-number", certinexttest.DefaultAccountNumber, "account `number`")
+	flags.StringVar(&s.AccessKey, "access-key", certinexttest.DefaultAccessKey, "access `key` that signs documented token requests")
+	flags.StringVar(&s.ClientID, "client-id", "", "OAuth client `id` of live token requests (default: the account number)")
+	flags.StringVar(&s.ClientSecret, "client-secret", certinexttest.DefaultClientSecret, "OAuth client `secret` of live token requests")
+	flags.DurationVar(&s.TokenTTL, "token-ttl", time.Hour, "life of an access token")
+	flags.BoolVar(&s.SingleToken, "single-token", false, "let a new token revoke those before it")
+}
+
+func domainFlags(flags *flag.FlagSet, s *certinexttest.Server) {
+	flags.Var((*list)(&s.VerifiedDomains), "verified-domains", "comma-separated `domains` that are already validated, names below them included")
+	flags.Var((*list)(&s.PendingDomains), "pending-domains", "comma-separated `domains` that are registered and not validated")
+	flags.StringVar(&s.Resolver, "resolver", "", "`host:port` of the DNS server for domain validation (default: the system's)")
+	flags.IntVar(&s.HTTPPort, "http-port", 80, "`port` at which http-url challenges are fetched")
+	flags.Var((*list)(&s.ChallengeHosts), "challenge-hosts", "comma-separated `names` of accepted TXT records, with {domain} (default: _emudhra-challenge.{domain})")
+	flags.BoolVar(&s.NoInheritance, "no-inheritance", false, "validated domains do not cover names below them")
+	flags.BoolVar(&s.NoReuse, "no-reuse", false, "a validation serves only the order it was made for")
+	flags.DurationVar(&s.PropagationDelay, "propagation-delay", 0, "how long a published challenge is not yet seen")
+}
+
+func timingFlags(flags *flag.FlagSet, s *certinexttest.Server) {
+	flags.DurationVar(&s.IssueDelay, "issue-delay", 0, "from the last requirement met to issued")
+	flags.DurationVar(&s.PEMLag, "pem-lag", 0, "from issued to a certificate that downloads")
+	flags.DurationVar(&s.CertificateLifetime, "certificate-lifetime", 30*24*time.Hour, "life of a leaf certificate")
+	flags.DurationVar(&s.ApprovalDelay, "approval-delay", 0, "how long the approver takes; 0 waits for the administration path, negative approves at once")
+	flags.BoolVar(&s.HoldForApproval, "hold-for-approval", false, "park every order at pending-approval")
+	flags.DurationVar(&s.ReportDelay, "report-delay", 0, "from an order to its row in the orders report")
+	flags.DurationVar(&s.RevocationLag, "revocation-lag", 0, "from a revocation to CRL and OCSP")
+}
+
+func shapeFlags(flags *flag.FlagSet, s *certinexttest.Server) {
+	flags.StringVar(&s.OrderSuffix, "order-suffix", "", "`suffix` of live order ids, such as R007")
+	flags.BoolVar(&s.IssuedBeforeCSR, "issued-before-csr", false, "show orders that only lack a CSR as issued")
+	flags.TextVar(&s.ChainOrder, "chain-order", certinexttest.ChainGood, "`good`, root-first or absent")
+	flags.TextVar(&s.DCVShape, "dcv-shape", certinexttest.DCVByDialect, "`by-dialect`, live, doc1, doc2 or doc2-prose")
+}
+
+// list is a flag of comma-separated values.
+type list []string
+
+// String joins the values again.
+func (l *list) String() string { return strings.Join(*l, ",") }
+
+// Set replaces the values.
+func (l *list) Set(text string) error {
+	*l = nil
+	for part := range strings.SplitSeq(text, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			*l = append(*l, part)
+		}
+	}
+	return nil
+}
+
+// credentials says which flags hold the credentials of the dialect.
+func (o *options) credentials() string {
+	if o.server.Dialect == certinexttest.Documented {
+		return "account number (-account-number) and access key (-access-key)"
+	}
+	return "client id (-client-id, else -account-number) and client secret (-client-secret)"
+}
+
+func usage(flags *flag.FlagSet) {
+	w := flags.Output()
+	fmt.Fprint(w, `certinext-sandbox serves an in-memory CERTInext v2 API. It is NOT A REAL CA:
+its roots are new at every start, and nothing it signs is to be trusted.
+
+Usage: certinext-sandbox [flags]
+
+`)
+	flags.PrintDefaults()
+	fmt.Fprintf(w, `
+Administration, without credentials and therefore for loopback use only:
+
+%s
+Example: lose the reply to the next SSL order after it was accepted.
+
+  curl -X POST http://127.0.0.1:8093/_sandbox/faults \
+    -d '{"operation":"create-ssl","kind":"lost-reply","times":1}'
+
+Fault kinds: %s.
+Durations are written like 1m30s.
+`, certinexttest.AdminHelp, strings.Join(certinexttest.FaultKinds(), ", "))
+}

@@ -1,0 +1,92 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+// Command certinext-sandbox serves an in-memory CERTInext v2 API with a
+// certificate authority behind it, for trying out clients without an account.
+// It is not a real CA: its roots are new at every start and nothing it signs
+// is to be trusted. See -help for its flags and administration paths.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+		if !errors.Is(err, flag.ErrHelp) {
+			fmt.Fprintln(os.Stderr, "certinext-sandbox:", err)
+			os.Exit(1)
+		}
+	}
+}
+
+// run serves until ctx ends. Help goes to stderr, the address to stdout.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	o, err := parseFlags(args, stderr)
+	if err != nil {
+		return err
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", o.listen)
+	if err != nil {
+		return err
+	}
+	if err := o.checkExposure(listener.Addr()); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	baseURL := o.server.BaseURL
+	if baseURL == "" {
+		baseURL = "http://" + listener.Addr().String()
+	}
+	announce(stdout, o, listener.Addr(), baseURL)
+	return serve(ctx, listener, &http.Server{Handler: o.server, ReadHeaderTimeout: 10 * time.Second})
+}
+
+// checkExposure keeps the server, which asks nobody for credentials on its
+// administration paths, off the network.
+func (o *options) checkExposure(addr net.Addr) error {
+	tcp, ok := addr.(*net.TCPAddr)
+	if o.allowRemote || (ok && tcp.IP.IsLoopback()) {
+		return nil
+	}
+	return fmt.Errorf("%s is not a loopback address; -allow-remote listens there all the same", addr)
+}
+
+// announce says what was started. It names the credentials and does not print
+// their values.
+func announce(w io.Writer, o *options, addr net.Addr, baseURL string) {
+	fmt.Fprintln(w, "certinext-sandbox: THIS IS NOT A REAL CA. Its roots are new at every start; trust them in tests only.")
+	fmt.Fprintf(w, "dialect:     %s\n", o.server.Dialect)
+	fmt.Fprintf(w, "base URL:    %s\n", baseURL)
+	fmt.Fprintf(w, "credentials: %s\n", o.credentials())
+	fmt.Fprintf(w, "roots:       %s/_sandbox/roots.pem\n", baseURL)
+	fmt.Fprintf(w, "listening on http://%s\n", addr)
+}
+
+// serve ends when ctx does, giving calls under way a moment to finish.
+func serve(ctx context.Context, listener net.Listener, server *http.Server) error {
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(listener) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	if err := server.Shutdown(grace); err != nil {
+		return server.Close()
+	}
+	return nil
+}
