@@ -1,0 +1,197 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package backend
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// A Certificate is what the mount keeps of an issued certificate. The key is never part of it.
+type Certificate struct {
+	Serial    string // colon-separated hexadecimal
+	Role      string
+	OrderID   string
+	CAOrderID string
+	PEM       string
+	Chain     []string // PEM, the issuing CA first
+	NotBefore time.Time
+	NotAfter  time.Time
+	// RevokedAt is zero while the certificate is not revoked.
+	RevokedAt     time.Time
+	RevokedReason certinext.Reason
+	// RevocationQueued is set while CERTInext has not taken the revocation yet.
+	RevocationQueued bool
+}
+
+// certEntry is a stored certificate.
+type certEntry struct {
+	Version     int              `json:"version"`
+	Serial      string           `json:"serial"` // with dashes, as in its key
+	Role        string           `json:"role"`
+	Requester   string           `json:"requester"`
+	OrderID     string           `json:"order_id"`
+	CAOrderID   string           `json:"ca_order_id"`
+	Family      certinext.Family `json:"family"`
+	Certificate string           `json:"certificate"`
+	Chain       []string         `json:"chain,omitempty"`
+	NotBefore   time.Time        `json:"not_before"`
+	NotAfter    time.Time        `json:"not_after"`
+	IssuedAt    time.Time        `json:"issued_at"`
+
+	// Delivery is the first answer that held the certificate; nil while nobody has fetched it.
+	Delivery *delivery `json:"delivery,omitempty"`
+	// Leases are the ends of those that hang on the certificate, by their id. The last one to go revokes it.
+	Leases map[string]time.Time `json:"leases,omitempty"`
+
+	Revocation *revocation `json:"revocation,omitempty"`
+}
+
+type delivery struct {
+	At      time.Time `json:"at"`
+	Process string    `json:"process"`
+}
+
+type revocation struct {
+	At     time.Time        `json:"at"`
+	Reason certinext.Reason `json:"reason"`
+}
+
+func (c *certEntry) key() string { return certPrefix + c.Serial }
+
+func newCertEntry(o *orderEntry, cert *issuedCert, now time.Time) *certEntry {
+	c := &certEntry{
+		Version: 1, Serial: serialText(cert.leaf.SerialNumber, "-"), Role: o.Role, Requester: o.Requester,
+		OrderID: o.ID, CAOrderID: o.CAOrderID, Family: o.Placement.Family,
+		Certificate: encodeCertificate(cert.leaf), NotBefore: cert.leaf.NotBefore, NotAfter: cert.leaf.NotAfter,
+		IssuedAt: now,
+	}
+	for _, up := range cert.chain {
+		c.Chain = append(c.Chain, encodeCertificate(up))
+	}
+	return c
+}
+
+func (c *certEntry) view() *Certificate {
+	v := &Certificate{
+		Serial: strings.ReplaceAll(c.Serial, "-", ":"), Role: c.Role, OrderID: c.OrderID, CAOrderID: c.CAOrderID,
+		PEM: c.Certificate, Chain: slices.Clone(c.Chain), NotBefore: c.NotBefore, NotAfter: c.NotAfter,
+	}
+	if c.Revocation != nil {
+		v.RevokedAt, v.RevokedReason = c.Revocation.At, c.Revocation.Reason
+	}
+	return v
+}
+
+// Certificate returns a stored certificate by its serial number, with colons, dashes or neither. It returns nil when there is
+// none.
+func (e *Engine) Certificate(ctx context.Context, s logical.Storage, serial string) (*Certificate, error) {
+	key, err := parseSerial("serial", serial)
+	if err != nil {
+		return nil, err
+	}
+	c, err := get[certEntry](ctx, s, certPrefix+key)
+	if err != nil || c == nil {
+		return nil, err
+	}
+	v := c.view()
+	queued, err := get[queuedRevocation](ctx, s, revocationPrefix+key)
+	if err != nil {
+		return nil, err
+	}
+	v.RevocationQueued = queued != nil && c.Revocation == nil && queued.Due
+	return v, nil
+}
+
+// Certificates lists the serial numbers of the stored certificates.
+func (e *Engine) Certificates(ctx context.Context, s logical.Storage) ([]string, error) {
+	return listSerials(ctx, s, certPrefix)
+}
+
+// RevokedCertificates lists the serial numbers of the revoked certificates.
+func (e *Engine) RevokedCertificates(ctx context.Context, s logical.Storage) ([]string, error) {
+	return listSerials(ctx, s, revokedPrefix)
+}
+
+func listSerials(ctx context.Context, s logical.Storage, prefix string) ([]string, error) {
+	keys, err := list(ctx, s, prefix)
+	for i, k := range keys {
+		keys[i] = strings.ReplaceAll(k, "-", ":")
+	}
+	return keys, err
+}
+
+// storedCA is the entry under caKey.
+type storedCA struct {
+	Version int      `json:"version"`
+	Chain   []string `json:"chain"`
+}
+
+// CAChain returns the chain above the newest certificate, the issuing CA first, as PEM. It is empty while nothing has been
+// issued: CERTInext has no call that tells an account's CAs.
+func (e *Engine) CAChain(ctx context.Context, s logical.Storage) ([]string, error) {
+	e.caMu.Lock()
+	newest := e.newest
+	e.caMu.Unlock()
+	if newest != nil {
+		return newest, nil
+	}
+	stored, err := get[storedCA](ctx, s, caKey)
+	if err != nil {
+		return nil, err
+	}
+	if stored != nil {
+		return stored.Chain, nil
+	}
+	return e.anyChain(ctx, s)
+}
+
+// anyChain looks for a chain among the stored certificates, for a mount that was stopped before it stored one.
+func (e *Engine) anyChain(ctx context.Context, s logical.Storage) ([]string, error) {
+	serials, err := list(ctx, s, certPrefix)
+	if err != nil {
+		return nil, err
+	}
+	for _, serial := range serials[:min(len(serials), 20)] {
+		c, err := get[certEntry](ctx, s, certPrefix+serial)
+		if err != nil {
+			return nil, err
+		}
+		if c != nil && len(c.Chain) > 0 {
+			return c.Chain, nil
+		}
+	}
+	return nil, nil
+}
+
+// rememberChain keeps the chain of a new certificate in memory. The background pass stores it: an order's own writes are
+// few on purpose.
+func (e *Engine) rememberChain(chain []string) {
+	if len(chain) == 0 {
+		return
+	}
+	e.caMu.Lock()
+	defer e.caMu.Unlock()
+	e.newest = chain
+}
+
+// storeChain stores the newest chain when storage has another.
+func (e *Engine) storeChain(ctx context.Context, s logical.Storage) error {
+	e.caMu.Lock()
+	newest := e.newest
+	e.caMu.Unlock()
+	if newest == nil {
+		return nil
+	}
+	stored, err := get[storedCA](ctx, s, caKey)
+	if err != nil || stored != nil && slices.Equal(stored.Chain, newest) {
+		return err
+	}
+	return put(ctx, s, caKey, &storedCA{Version: 1, Chain: newest})
+}

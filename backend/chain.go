@@ -1,0 +1,151 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package backend
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"strings"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+)
+
+// An issuedCert is a downloaded certificate, checked and sorted.
+type issuedCert struct {
+	leaf  *x509.Certificate
+	chain []*x509.Certificate // the issuing CA first; a self-signed root last, where delivered
+}
+
+// maxBundle bounds the certificates that are looked at in one answer of the CA.
+const maxBundle = 16
+
+// errNoLeaf is an answer in which no certificate carries our key.
+var errNoLeaf = errors.New("none of the delivered certificates carries the key of the CSR")
+
+// assemble makes sense of what the CA delivered: the certificate with our key, and above it the chain whose signatures hold.
+// Order and completeness of the delivery mean nothing: roots were observed before intermediates, and no chain at all.
+func assemble(b *certinext.Bundle, key crypto.PublicKey) (*issuedCert, error) {
+	certs, err := parseCertificates(append([]string{b.Certificate}, b.Chain...))
+	if err != nil {
+		return nil, err
+	}
+	var leaf *x509.Certificate
+	for _, c := range certs {
+		if samePublicKey(c.PublicKey, key) {
+			leaf = c
+			break
+		}
+	}
+	if leaf == nil {
+		return nil, errNoLeaf
+	}
+	return &issuedCert{leaf: leaf, chain: climb(leaf, certs)}, nil
+}
+
+// climb follows signatures from leaf upwards through pool.
+func climb(leaf *x509.Certificate, pool []*x509.Certificate) []*x509.Certificate {
+	var chain []*x509.Certificate
+	for at := leaf; len(chain) < len(pool) && !selfSigned(at); {
+		issuer := issuerOf(at, pool)
+		if issuer == nil {
+			break
+		}
+		chain = append(chain, issuer)
+		at = issuer
+	}
+	return chain
+}
+
+func issuerOf(c *x509.Certificate, pool []*x509.Certificate) *x509.Certificate {
+	for _, p := range pool {
+		if !p.Equal(c) && bytes.Equal(p.RawSubject, c.RawIssuer) && c.CheckSignatureFrom(p) == nil {
+			return p
+		}
+	}
+	return nil
+}
+
+func selfSigned(c *x509.Certificate) bool {
+	return bytes.Equal(c.RawSubject, c.RawIssuer) && c.CheckSignatureFrom(c) == nil
+}
+
+// parseCertificates reads every certificate in texts, dropping repetitions.
+func parseCertificates(texts []string) ([]*x509.Certificate, error) {
+	var out []*x509.Certificate
+	for _, text := range texts {
+		for rest := []byte(text); ; {
+			var block *pem.Block
+			if block, rest = pem.Decode(rest); block == nil {
+				break
+			}
+			if block.Type != "CERTIFICATE" {
+				continue
+			}
+			c, err := x509.ParseCertificate(block.Bytes)
+			if err != nil {
+				return nil, fmt.Errorf("a delivered certificate cannot be parsed: %w", err)
+			}
+			out = append(out, c)
+			if len(out) > maxBundle {
+				return nil, fmt.Errorf("more than %d certificates were delivered", maxBundle)
+			}
+		}
+	}
+	return out, nil
+}
+
+func encodeCertificate(c *x509.Certificate) string {
+	return strings.TrimSpace(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})))
+}
+
+// missingNames lists what was ordered and is not in the certificate.
+func (c *issuedCert) missingNames(p *placement) []string {
+	var missing []string
+	for _, n := range p.DNSNames {
+		if !containsFold(c.leaf.DNSNames, n) {
+			missing = append(missing, n)
+		}
+	}
+	for _, ip := range p.IPs {
+		if c.leaf.VerifyHostname(ip.String()) != nil {
+			missing = append(missing, ip.String())
+		}
+	}
+	return missing
+}
+
+func containsFold(list []string, s string) bool {
+	for _, l := range list {
+		if strings.EqualFold(l, s) {
+			return true
+		}
+	}
+	return false
+}
+
+// serialText writes a serial number as Vault PKI does: bytes in hexadecimal, with the separator between them.
+func serialText(n *big.Int, separator string) string {
+	b := n.Bytes()
+	parts := make([]string, len(b))
+	for i, x := range b {
+		parts[i] = hex.EncodeToString([]byte{x})
+	}
+	return strings.Join(parts, separator)
+}
+
+// parseSerial reads a serial number with colons, dashes or no separators and returns it in the form of storage keys.
+func parseSerial(field, text string) (string, error) {
+	clean := strings.ToLower(strings.NewReplacer(":", "", "-", "", " ", "").Replace(strings.TrimSpace(text)))
+	b, err := hex.DecodeString(clean)
+	if err != nil || len(b) == 0 || len(b) > 32 {
+		return "", badField(field, "%q is not a serial number such as 17:67:16:b0:b9:45", printable(text))
+	}
+	return serialText(new(big.Int).SetBytes(b), "-"), nil
+}

@@ -1,0 +1,416 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package backend
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"math"
+	"net"
+	"net/http"
+	"net/mail"
+	"net/url"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+	"github.com/hashicorp/vault/sdk/logical"
+	"golang.org/x/time/rate"
+)
+
+// The nouns that the engine shares with the client, so that the Vault paths need not know the client.
+type (
+	// A Secret is a string that is never printed.
+	Secret = certinext.Secret
+	// A DCVMethod is a way to prove control of a domain.
+	DCVMethod = certinext.DCVMethod
+	// A Product is an entry of the account's catalog.
+	Product = certinext.Product
+)
+
+// Config is a mount's CERTInext account, and what orders say unless their role says otherwise.
+type Config struct {
+	// BaseURL is the address of the API, https except for loopback hosts.
+	BaseURL string
+
+	// An account holds one of two kinds of credential: an OAuth client, or an account number with an access
+	// key.
+	ClientID      string
+	ClientSecret  certinext.Secret
+	AccountNumber string
+	AccessKey     certinext.Secret
+
+	// CACertificate is a PEM bundle that the server's certificate is verified against, instead of the
+	// system's, e.g. behind an inspecting proxy.
+	CACertificate string
+
+	OrderDefaults
+
+	RequestTimeout    time.Duration // for every call but placing an order; 60 s when zero
+	CreateTimeout     time.Duration // for placing an order; 180 s when zero
+	RequestsPerSecond float64       // no limit when zero
+}
+
+// OrderDefaults are the parts of an order that both the config and a role may set; a role's value wins.
+type OrderDefaults struct {
+	Requestor          certinext.Contact
+	TechnicalContact   certinext.Contact
+	SignerName         string
+	SignerPlace        string
+	SignerIP           string
+	GroupNumber        string
+	OrganizationNumber string
+	ConsentToken       certinext.Secret
+	EmailNotifications string
+}
+
+// or returns d with what it leaves empty taken from fallback.
+func (d OrderDefaults) or(fallback OrderDefaults) OrderDefaults {
+	pick := func(dst *string, v string) {
+		if *dst == "" {
+			*dst = v
+		}
+	}
+	if d.Requestor == (certinext.Contact{}) {
+		d.Requestor = fallback.Requestor
+	}
+	if d.TechnicalContact == (certinext.Contact{}) {
+		d.TechnicalContact = fallback.TechnicalContact
+	}
+	if d.SignerName == "" && d.SignerPlace == "" && d.SignerIP == "" {
+		d.SignerName, d.SignerPlace, d.SignerIP = fallback.SignerName, fallback.SignerPlace, fallback.SignerIP
+	}
+	if d.OrganizationNumber == "" {
+		// The token belongs to its organization, so the two are taken together.
+		d.OrganizationNumber = fallback.OrganizationNumber
+		if d.ConsentToken == "" {
+			d.ConsentToken = fallback.ConsentToken
+		}
+	}
+	pick(&d.GroupNumber, fallback.GroupNumber)
+	pick(&d.EmailNotifications, fallback.EmailNotifications)
+	return d
+}
+
+// credentials returns the credential that c holds.
+func (c *Config) credentials() certinext.Credentials {
+	if c.ClientID != "" {
+		return certinext.OAuth{ClientID: c.ClientID, ClientSecret: c.ClientSecret}
+	}
+	return certinext.AccessKey{AccountNumber: c.AccountNumber, AccessKey: c.AccessKey}
+}
+
+// validate says which field of c is wrong, if any.
+func (c *Config) validate() error {
+	for _, check := range []func() error{c.validateURL, c.validateCredentials, c.validateContacts, c.validateLimits} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Config) validateURL() error {
+	if c.BaseURL == "" {
+		return badField("base_url", "is required, e.g. https://us-api.certinext.io")
+	}
+	u, err := url.Parse(c.BaseURL)
+	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return badField("base_url", "must be a plain URL such as https://us-api.certinext.io")
+	}
+	if u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
+		return badField("base_url", "must be https; http is accepted for loopback hosts only")
+	}
+	if c.CACertificate != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(c.CACertificate)) {
+		return badField("ca_certificate", "holds no PEM certificate")
+	}
+	return nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+func (c *Config) validateCredentials() error {
+	oauth, key := c.ClientID != "" || c.ClientSecret != "", c.AccountNumber != "" || c.AccessKey != ""
+	switch {
+	case oauth && key:
+		return badField("client_id", "an account is either client_id with client_secret or account_number with access_key, not both")
+	case !oauth && !key:
+		return badField("client_id", "is required, with client_secret (or account_number with access_key)")
+	case oauth && c.ClientID == "":
+		return badField("client_id", "is required next to client_secret")
+	case oauth && c.ClientSecret == "":
+		return badField("client_secret", "is required next to client_id")
+	case key && c.AccountNumber == "":
+		return badField("account_number", "is required next to access_key")
+	case key && c.AccessKey == "":
+		return badField("access_key", "is required next to account_number")
+	}
+	return nil
+}
+
+func (c *Config) validateContacts() error {
+	if c.Requestor.Name == "" {
+		return badField("requestor_name", "is required: CERTInext refuses an order without a requestor")
+	}
+	if c.Requestor.Email == "" {
+		return badField("requestor_email", "is required: CERTInext refuses an order without a requestor")
+	}
+	return c.OrderDefaults.validate()
+}
+
+// validate checks the form of what is set.
+func (d *OrderDefaults) validate() error {
+	for field, address := range map[string]string{
+		"requestor_email": d.Requestor.Email, "technical_contact_email": d.TechnicalContact.Email,
+	} {
+		if address == "" {
+			continue
+		}
+		if a, err := mail.ParseAddress(address); err != nil || a.Address != address {
+			return badField(field, "%q is not an e-mail address", address)
+		}
+	}
+	for field, phone := range map[string]string{
+		"requestor_phone": d.Requestor.Phone, "technical_contact_phone": d.TechnicalContact.Phone,
+	} {
+		if phone != "" && !e164.MatchString(phone) {
+			return badField(field, "%q is not in E.164 form, e.g. +14155550123", phone)
+		}
+	}
+	if d.SignerIP != "" && net.ParseIP(d.SignerIP) == nil {
+		return badField("signer_ip", "%q is not an IP address", d.SignerIP)
+	}
+	return nil
+}
+
+func (c *Config) validateLimits() error {
+	switch {
+	case c.RequestTimeout < 0:
+		return badField("request_timeout", "must not be negative")
+	case c.CreateTimeout < 0:
+		return badField("create_timeout", "must not be negative")
+	case c.RequestsPerSecond < 0 || math.IsNaN(c.RequestsPerSecond) || math.IsInf(c.RequestsPerSecond, 0):
+		return badField("requests_per_second", "must be a positive number, or 0 for no limit")
+	}
+	return nil
+}
+
+// newClient returns a client for the account. It does not touch the network.
+func (c *Config) newClient(base *http.Client, now func() time.Time) (*certinext.Client, error) {
+	httpClient := base
+	if c.CACertificate != "" {
+		pool := x509.NewCertPool()
+		if !pool.AppendCertsFromPEM([]byte(c.CACertificate)) {
+			return nil, badField("ca_certificate", "holds no PEM certificate")
+		}
+		t := http.DefaultTransport.(*http.Transport).Clone()
+		t.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+		httpClient = &http.Client{Transport: t}
+	}
+	client := &certinext.Client{
+		BaseURL:       c.BaseURL,
+		Credentials:   c.credentials(),
+		HTTPClient:    httpClient,
+		UserAgent:     "vault-plugin-secrets-certinext",
+		Timeout:       c.RequestTimeout,
+		CreateTimeout: c.CreateTimeout,
+		Now:           now,
+	}
+	if c.RequestsPerSecond > 0 {
+		client.Limiter = rate.NewLimiter(rate.Limit(c.RequestsPerSecond), int(math.Ceil(c.RequestsPerSecond)))
+	}
+	return client, nil
+}
+
+// Config returns the mount's configuration, or nil when there is none.
+func (e *Engine) Config(ctx context.Context, s logical.Storage) (*Config, error) {
+	stored, err := get[storedConfig](ctx, s, configKey)
+	if err != nil || stored == nil {
+		return nil, err
+	}
+	return stored.config(), nil
+}
+
+// mustConfig is Config for callers that cannot go on without one.
+func (e *Engine) mustConfig(ctx context.Context, s logical.Storage) (*Config, error) {
+	c, err := e.Config(ctx, s)
+	if err == nil && c == nil {
+		return nil, ErrNotConfigured
+	}
+	return c, err
+}
+
+// WriteConfig applies change to the stored configuration (an empty one when there is none), validates the outcome and
+// stores it. With verify, it first asks CERTInext whether it accepts the credentials; what it answers is in the error,
+// and nothing is stored then.
+func (e *Engine) WriteConfig(ctx context.Context, s logical.Storage, change func(*Config) error, verify bool) error {
+	e.configMu.Lock()
+	defer e.configMu.Unlock()
+
+	c, err := e.Config(ctx, s)
+	if err != nil {
+		return err
+	}
+	if c == nil {
+		c = new(Config)
+	}
+	before := *c
+	if err := change(c); err != nil {
+		return err
+	}
+	if err := c.validate(); err != nil {
+		return err
+	}
+	if err := c.keepsSecretsHome(&before); err != nil {
+		return err
+	}
+	if verify {
+		client, err := c.newClient(e.httpClient, e.now)
+		if err != nil {
+			return err
+		}
+		if _, err := client.Me(ctx); err != nil {
+			return &RefusedError{Err: fmt.Errorf("the account could not be verified, so the config is not stored (verify_connection=false stores it unverified): %w", err)}
+		}
+	}
+	if err := put(ctx, s, configKey, newStoredConfig(c)); err != nil {
+		return err
+	}
+	e.Invalidate(configKey)
+	return nil
+}
+
+// keepsSecretsHome refuses to send a stored secret to an address that it was not given for: whoever may write the config
+// must not be able to read it that way.
+func (c *Config) keepsSecretsHome(before *Config) error {
+	if before.BaseURL == "" || before.BaseURL == c.BaseURL {
+		return nil
+	}
+	if c.ClientSecret != "" && c.ClientSecret == before.ClientSecret {
+		return badField("client_secret", "must be given again when base_url changes")
+	}
+	if c.AccessKey != "" && c.AccessKey == before.AccessKey {
+		return badField("access_key", "must be given again when base_url changes")
+	}
+	return nil
+}
+
+// DeleteConfig forgets the account. Orders and certificates stay.
+func (e *Engine) DeleteConfig(ctx context.Context, s logical.Storage) error {
+	if err := remove(ctx, s, configKey); err != nil {
+		return err
+	}
+	e.Invalidate(configKey)
+	return nil
+}
+
+// A CheckReport is what [Engine.CheckConfig] found out.
+type CheckReport struct {
+	AccountNumber string
+	AuthType      string
+	Latency       time.Duration // of the identity call, token exchange included
+	Products      []certinext.Product
+	// Problems are in plain words; empty when all is well.
+	Problems []string
+}
+
+// CheckConfig asks CERTInext who the account is and what it may order. An account that does not work is a report with
+// problems, not an error.
+func (e *Engine) CheckConfig(ctx context.Context, s logical.Storage) (*CheckReport, error) {
+	client, cfg, err := e.client(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	r := new(CheckReport)
+	start := e.now()
+	me, err := client.Me(ctx)
+	r.Latency = e.now().Sub(start)
+	if err != nil {
+		r.Problems = append(r.Problems, err.Error())
+		return r, nil
+	}
+	r.AccountNumber, r.AuthType = me.Number, me.AuthType
+	r.Products, err = client.Products(ctx, cfg.GroupNumber)
+	switch {
+	case err != nil:
+		r.Problems = append(r.Problems, err.Error())
+	case len(r.Products) == 0:
+		r.Problems = append(r.Problems, "the account's catalog is empty: no product can be ordered; some accounts need a group_number")
+	}
+	return r, nil
+}
+
+// storedConfig is the entry under config.
+type storedConfig struct {
+	Version           int            `json:"version"`
+	BaseURL           string         `json:"base_url"`
+	ClientID          string         `json:"client_id,omitempty"`
+	ClientSecret      string         `json:"client_secret,omitempty"`
+	AccountNumber     string         `json:"account_number,omitempty"`
+	AccessKey         string         `json:"access_key,omitempty"`
+	CACertificate     string         `json:"ca_certificate,omitempty"`
+	Defaults          storedDefaults `json:"defaults"`
+	RequestTimeout    time.Duration  `json:"request_timeout,omitempty"` // nanoseconds
+	CreateTimeout     time.Duration  `json:"create_timeout,omitempty"`  // nanoseconds
+	RequestsPerSecond float64        `json:"requests_per_second,omitempty"`
+}
+
+type storedContact struct {
+	Name        string `json:"name,omitempty"`
+	Email       string `json:"email,omitempty"`
+	Phone       string `json:"phone,omitempty"`
+	Designation string `json:"designation,omitempty"`
+}
+
+type storedDefaults struct {
+	Requestor          storedContact `json:"requestor,omitzero"`
+	TechnicalContact   storedContact `json:"technical_contact,omitzero"`
+	SignerName         string        `json:"signer_name,omitempty"`
+	SignerPlace        string        `json:"signer_place,omitempty"`
+	SignerIP           string        `json:"signer_ip,omitempty"`
+	GroupNumber        string        `json:"group_number,omitempty"`
+	OrganizationNumber string        `json:"organization_number,omitempty"`
+	ConsentToken       string        `json:"consent_token,omitempty"`
+	EmailNotifications string        `json:"email_notifications,omitempty"`
+}
+
+func newStoredDefaults(d OrderDefaults) storedDefaults {
+	return storedDefaults{
+		Requestor: storedContact(d.Requestor), TechnicalContact: storedContact(d.TechnicalContact),
+		SignerName: d.SignerName, SignerPlace: d.SignerPlace, SignerIP: d.SignerIP,
+		GroupNumber: d.GroupNumber, OrganizationNumber: d.OrganizationNumber,
+		ConsentToken: d.ConsentToken.Reveal(), EmailNotifications: d.EmailNotifications,
+	}
+}
+
+func (d storedDefaults) defaults() OrderDefaults {
+	return OrderDefaults{
+		Requestor: certinext.Contact(d.Requestor), TechnicalContact: certinext.Contact(d.TechnicalContact),
+		SignerName: d.SignerName, SignerPlace: d.SignerPlace, SignerIP: d.SignerIP,
+		GroupNumber: d.GroupNumber, OrganizationNumber: d.OrganizationNumber,
+		ConsentToken: certinext.Secret(d.ConsentToken), EmailNotifications: d.EmailNotifications,
+	}
+}
+
+func newStoredConfig(c *Config) *storedConfig {
+	return &storedConfig{
+		Version: 1, BaseURL: c.BaseURL, ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(),
+		AccountNumber: c.AccountNumber, AccessKey: c.AccessKey.Reveal(), CACertificate: c.CACertificate,
+		Defaults: newStoredDefaults(c.OrderDefaults), RequestTimeout: c.RequestTimeout,
+		CreateTimeout: c.CreateTimeout, RequestsPerSecond: c.RequestsPerSecond,
+	}
+}
+
+func (s *storedConfig) config() *Config {
+	return &Config{
+		BaseURL: s.BaseURL, ClientID: s.ClientID, ClientSecret: certinext.Secret(s.ClientSecret),
+		AccountNumber: s.AccountNumber, AccessKey: certinext.Secret(s.AccessKey), CACertificate: s.CACertificate,
+		OrderDefaults: s.Defaults.defaults(), RequestTimeout: s.RequestTimeout,
+		CreateTimeout: s.CreateTimeout, RequestsPerSecond: s.RequestsPerSecond,
+	}
+}

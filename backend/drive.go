@@ -1,0 +1,407 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package backend
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// Between two looks at an order that should not take long: the first waits are short, since a validated domain's
+// certificate is usually there within seconds.
+var pollDelays = []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second, 3 * time.Second, 5 * time.Second}
+
+// humanPatience is how long a waiting request watches an order whose next move is a person's who reads our answer.
+const humanPatience = 5 * time.Second
+
+// A driver moves one order on, for a request that waits or for the background pass.
+type driver struct {
+	engine  *Engine
+	storage logical.Storage
+	client  *certinext.Client
+	config  *Config
+	order   *orderEntry
+
+	// until is when the driver stops waiting. Steps that need no waiting are done even when it has passed.
+	until time.Time
+
+	remote  *certinext.Order
+	tried   progress
+	polls   int
+	lastErr error // of the latest call to CERTInext; nil when it succeeded
+	started time.Time
+}
+
+// An outcome is where a driver left its order.
+type outcome struct {
+	cert *issuedCert // nil when there is none yet
+	err  error       // a storage fault, or CERTInext's refusal
+}
+
+func (e *Engine) newDriver(ctx context.Context, s logical.Storage, o *orderEntry, until time.Time) (*driver, error) {
+	client, cfg, err := e.client(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	return &driver{engine: e, storage: s, client: client, config: cfg, order: o, until: until, started: e.now()}, nil
+}
+
+// run drives the order until it is issued, ended, or time is up. On return everything that storage has to know of an
+// order without a certificate is stored.
+func (d *driver) run(ctx context.Context) outcome {
+	for {
+		a := advance(d.order, d.remote, d.tried)
+		done, out := d.act(ctx, a)
+		if !done {
+			continue
+		}
+		if out.cert == nil && d.order.dirty {
+			if err := d.save(ctx); err != nil && out.err == nil {
+				out.err = err
+			}
+		}
+		return out
+	}
+}
+
+// act carries out one action. It reports whether the drive is over.
+func (d *driver) act(ctx context.Context, a action) (done bool, out outcome) {
+	if a.step != stepWait && a.step != stepGiveUp {
+		d.setNeeds(nil)
+	}
+	switch a.step {
+	case stepPlace:
+		return d.place(ctx)
+	case stepReconcile:
+		return d.reconcile(ctx)
+	case stepTrack:
+		return d.track(ctx), outcome{}
+	case stepSubmitCSR:
+		d.submitCSR(ctx)
+		return d.track(ctx), outcome{}
+	case stepAgree:
+		d.agree(ctx)
+		return d.track(ctx), outcome{}
+	case stepDownload:
+		return d.download(ctx)
+	case stepWait:
+		d.setNeeds(a.needs)
+		return d.wait(ctx, a), outcome{}
+	case stepGiveUp:
+		d.setNeeds(a.needs)
+		return true, outcome{}
+	case stepClose:
+		return true, outcome{err: d.end(ctx, a.state)}
+	}
+	return true, outcome{err: fmt.Errorf("internal error: unknown step %d", a.step)}
+}
+
+// place tells CERTInext. The call runs on when the request that waits for it is cancelled: a create may take minutes, and
+// one that is cut off leaves an order behind whose number nobody knows.
+func (d *driver) place(ctx context.Context) (done bool, out outcome) {
+	o := d.order
+	o.fresh = false
+	remote, err := d.create(ctx)
+	now := d.engine.now()
+	if err != nil {
+		return true, d.notPlaced(ctx, now, err)
+	}
+	o.State, o.CAOrderID = StatePending, remote.ID
+	o.note(now, "CERTInext took the order as %s", printable(remote.ID))
+	o.observe(now, remote)
+	d.remote = remote
+	if err := d.save(ctx); err != nil {
+		return true, outcome{err: err}
+	}
+	return ctx.Err() != nil, outcome{}
+}
+
+// create sends the order to CERTInext.
+func (d *driver) create(ctx context.Context) (*certinext.Order, error) {
+	role, err := d.engine.Role(ctx, d.storage, d.order.Role)
+	if err != nil {
+		return nil, err
+	}
+	request := d.order.orderRequest(d.defaults(role), role)
+	ctx, cancel := d.engine.outlive(ctx)
+	defer cancel()
+	return d.client.CreateOrder(ctx, request)
+}
+
+// defaults are what role, which may be gone, and config say of every order.
+func (d *driver) defaults(role *Role) OrderDefaults {
+	if role == nil {
+		return d.config.OrderDefaults
+	}
+	return role.OrderDefaults.or(d.config.OrderDefaults)
+}
+
+// notPlaced handles a create that failed: refused for certain, or in doubt.
+func (d *driver) notPlaced(ctx context.Context, now time.Time, err error) outcome {
+	o := d.order
+	o.LastError = err.Error()
+	if certinext.MayHaveActed(err) {
+		o.State = StateUnresolved
+		o.note(now, "CERTInext may have taken the order: %s", printable(err.Error()))
+		d.setNeeds([]string{unresolvedNeed})
+		return outcome{err: d.save(ctx)}
+	}
+	o.note(now, "CERTInext did not take the order: %s", printable(err.Error()))
+	if storageErr := d.end(ctx, StateFailed); storageErr != nil {
+		return outcome{err: storageErr}
+	}
+	return outcome{err: refused(err)}
+}
+
+const unresolvedNeed = "the engine looks for the order in CERTInext's records, and never sends it twice"
+
+// reconcile finds out whether CERTInext holds an order whose create was not answered.
+func (d *driver) reconcile(ctx context.Context) (done bool, out outcome) {
+	o := d.order
+	id, err := d.find(ctx)
+	now := d.engine.now()
+	if err != nil || id == "" {
+		o.State = StateUnresolved
+		d.setNeeds([]string{unresolvedNeed})
+		if err != nil {
+			o.LastError = err.Error()
+			o.note(now, "looking for the order failed: %s", printable(err.Error()))
+		} else {
+			o.note(now, "CERTInext's records do not show the order")
+		}
+		return true, outcome{}
+	}
+	o.State, o.CAOrderID, o.LastError = StatePending, id, ""
+	o.note(now, "found at CERTInext as %s", printable(id))
+	return false, outcome{err: d.save(ctx)}
+}
+
+// find looks for the order's marker in CERTInext's own records. Where those are not served, a repeated create with the
+// same Idempotency-Key is answered with the first one's order: the access-key dialect promises that.
+func (d *driver) find(ctx context.Context) (string, error) {
+	o := d.order
+	if _, oauth := d.config.credentials().(certinext.OAuth); !oauth {
+		return d.replay(ctx)
+	}
+	filter := certinext.ReportFilter{From: o.CreatedAt.Add(-24 * time.Hour), To: d.engine.now().Add(24 * time.Hour)}
+	for row, err := range d.client.OrdersReport(ctx, filter) {
+		if err != nil {
+			return "", err
+		}
+		if containsFold(row.Tags, o.marker()) {
+			return row.OrderID, nil
+		}
+	}
+	return "", nil
+}
+
+func (d *driver) replay(ctx context.Context) (string, error) {
+	remote, err := d.create(ctx)
+	if err != nil {
+		return "", err
+	}
+	return remote.ID, nil
+}
+
+// track asks for the status. It reports whether the drive is over because it cannot be had in time.
+func (d *driver) track(ctx context.Context) (done bool) {
+	remote, err := d.client.TrackOrder(ctx, d.order.Placement.Family, d.order.CAOrderID)
+	switch {
+	case ctx.Err() != nil:
+		return true
+	case err != nil:
+		d.failed(err)
+		return d.wait(ctx, action{step: stepWait, soon: true})
+	}
+	d.remote, d.lastErr, d.order.LastError = remote, nil, ""
+	d.order.observe(d.engine.now(), remote)
+	return false
+}
+
+func (d *driver) submitCSR(ctx context.Context) {
+	d.tried.csrSent = true
+	err := d.client.SubmitCSR(ctx, d.order.Placement.Family, d.order.CAOrderID, d.order.CSR, false)
+	switch {
+	case err == nil:
+		d.order.note(d.engine.now(), "CSR submitted")
+	case certinext.MayHaveActed(err):
+		d.failed(err)
+	default:
+		// It may also mean that the CSR is already there: the status decides what happens next.
+		d.order.CSRRefused = true
+		d.failed(err)
+	}
+}
+
+func (d *driver) agree(ctx context.Context) {
+	d.tried.agreed = true
+	role, err := d.engine.Role(ctx, d.storage, d.order.Role)
+	if err != nil {
+		d.failed(err)
+		return
+	}
+	agreement := *d.defaults(role).agreement()
+	if err := d.client.AcceptAgreement(ctx, d.order.Placement.Family, d.order.CAOrderID, agreement); err != nil {
+		d.failed(err)
+		return
+	}
+	d.order.note(d.engine.now(), "subscriber agreement accepted")
+}
+
+// download fetches the certificate and checks that it is ours.
+func (d *driver) download(ctx context.Context) (done bool, out outcome) {
+	o := d.order
+	d.tried.downloaded = true
+	bundle, err := d.client.Certificate(ctx, o.Placement.Family, o.CAOrderID)
+	if err == nil && len(bundle.Chain) == 0 {
+		bundle = d.withChain(ctx, bundle)
+	}
+	switch {
+	case certinext.IsNotReady(err):
+		o.note(d.engine.now(), "issued, but the certificate is not there yet")
+		return false, outcome{}
+	case ctx.Err() != nil:
+		return true, outcome{}
+	case err != nil:
+		d.failed(err)
+		return false, outcome{}
+	}
+	key, err := o.publicKey()
+	if err != nil {
+		return true, outcome{err: err}
+	}
+	cert, err := assemble(bundle, key)
+	if err != nil {
+		// Not ours, or unreadable: what is served may still change, and somebody has to see it.
+		d.failed(fmt.Errorf("downloading the certificate: %w", err))
+		return false, outcome{}
+	}
+	return true, outcome{cert: cert}
+}
+
+// withChain asks for the PEM form of a certificate whose JSON form came without its chain.
+func (d *driver) withChain(ctx context.Context, bundle *certinext.Bundle) *certinext.Bundle {
+	full, err := d.client.CertificatePEM(ctx, d.order.Placement.Family, d.order.CAOrderID)
+	if err != nil {
+		d.engine.log.Warn("the certificate came without its chain", "order_id", d.order.ID, "error", err)
+		return bundle
+	}
+	full.Chain = append(full.Chain, full.Certificate)
+	full.Certificate = bundle.Certificate
+	return full
+}
+
+// publicKey returns the key that the certificate has to carry.
+func (o *orderEntry) publicKey() (any, error) {
+	block, _ := pem.Decode([]byte(o.CSR))
+	if block == nil {
+		return nil, fmt.Errorf("order %s: the stored CSR is not PEM", o.ID)
+	}
+	csr, err := x509.ParseCertificateRequest(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("order %s: the stored CSR: %w", o.ID, err)
+	}
+	return csr.PublicKey, nil
+}
+
+// wait sleeps until the next look is due. It reports whether the drive is over instead, since time is up or nobody waits.
+func (d *driver) wait(ctx context.Context, a action) (done bool) {
+	now := d.engine.now()
+	until := d.until
+	if len(a.needs) > 0 && d.remote != nil && d.remote.Status == certinext.StatusPendingDCV {
+		if patience := d.started.Add(humanPatience); patience.Before(until) {
+			until = patience
+		}
+	}
+	delay := pollDelays[min(d.polls, len(pollDelays)-1)]
+	d.polls++
+	var refusal *certinext.Error
+	if errors.As(d.lastErr, &refusal) {
+		delay = max(delay, refusal.RetryAfter)
+	}
+	if now.Add(delay).After(until) {
+		return true
+	}
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return true
+	case <-timer.C:
+	}
+	if d.remote == nil || d.remote.Status != certinext.StatusIssued {
+		d.remote = nil
+	}
+	d.tried.downloaded = false
+	return false
+}
+
+// failed remembers a call that did not work. The order goes on.
+func (d *driver) failed(err error) {
+	d.lastErr = err
+	d.order.LastError = printable(err.Error())
+	d.order.dirty = true
+	d.engine.log.Warn("a call for an order failed", "order_id", d.order.ID, "ca_order_id", d.order.CAOrderID, "error", err)
+}
+
+func (d *driver) setNeeds(needs []string) {
+	if len(needs) != len(d.order.Needs) {
+		d.order.dirty = true
+	}
+	d.order.Needs = needs
+}
+
+// end closes the order without a certificate and erases its key.
+func (d *driver) end(ctx context.Context, state State) error {
+	now := d.engine.now()
+	d.order.State = state
+	if d.remote != nil && d.remote.Remark != "" {
+		d.order.LastError = printable(d.remote.Remark)
+	}
+	d.order.note(now, "ended: %s", state)
+	return d.engine.closeOrder(ctx, d.storage, d.order)
+}
+
+func (d *driver) save(ctx context.Context) error {
+	return d.engine.saveOrder(ctx, d.storage, d.order)
+}
+
+// outlive returns a context that ends with the engine, not with the request.
+func (e *Engine) outlive(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(e.alive, cancel)
+	return ctx, func() { stop(); cancel() }
+}
+
+// saveOrder stores an open order. What has happened at the CA has to be remembered, so a cancelled request does not
+// keep it from being stored.
+func (e *Engine) saveOrder(ctx context.Context, s logical.Storage, o *orderEntry) error {
+	if err := put(context.WithoutCancel(ctx), s, o.openKey(), o); err != nil {
+		return fmt.Errorf("order %s (CERTInext order %q): %w", o.ID, o.CAOrderID, err)
+	}
+	o.dirty = false
+	return nil
+}
+
+// closeOrder moves an order among the closed ones, without its key.
+func (e *Engine) closeOrder(ctx context.Context, s logical.Storage, o *orderEntry) error {
+	ctx = context.WithoutCancel(ctx)
+	o.PrivateKey, o.Needs = "", nil
+	if err := put(ctx, s, o.closedKey(), o); err != nil {
+		return err
+	}
+	if err := remove(ctx, s, o.openKey()); err != nil {
+		return err
+	}
+	o.dirty = false
+	e.orders.drop(o.ID)
+	return nil
+}

@@ -1,0 +1,127 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package backend
+
+import (
+	"context"
+	"crypto/rand"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-uuid"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// Options are what an [Engine] takes from outside. Every zero value is usable.
+type Options struct {
+	Logger hclog.Logger // discards when nil
+	// System answers questions about the server: who an entity is, whether this node is active. When nil,
+	// templated domains match nothing and the node counts as active.
+	System func() logical.SystemView
+
+	HTTPClient *http.Client     // for CERTInext; the client's own when nil
+	Now        func() time.Time // time.Now when nil
+	Random     io.Reader        // for private keys; crypto/rand when nil
+	NewID      func() (string, error)
+}
+
+// An Engine is one mount's issuing engine. Its methods may be called concurrently. Close it when the mount goes away.
+type Engine struct {
+	log        hclog.Logger
+	system     func() logical.SystemView
+	httpClient *http.Client
+	now        func() time.Time
+	random     io.Reader
+	newID      func() (string, error)
+
+	// process tells this engine's answers from those of one that has died or stepped down.
+	process string
+	// alive ends with the engine; work that outlives its request runs under it.
+	alive context.Context
+	stop  context.CancelFunc
+	work  sync.WaitGroup
+
+	configMu sync.Mutex // serializes config writes
+
+	clientMu sync.Mutex
+	cached   *account
+
+	orders    registry
+	certLocks keyedMutex
+	caMu      sync.Mutex
+	newest    []string // PEM chain of the newest certificate, issuing CA first
+	passMu    sync.Mutex
+}
+
+// account is a client together with the config it was made from.
+type account struct {
+	client *certinext.Client
+	config *Config
+}
+
+// New returns an engine. It touches neither storage nor network.
+func New(o Options) (*Engine, error) {
+	e := &Engine{
+		log: o.Logger, system: o.System, httpClient: o.HTTPClient, now: o.Now, random: o.Random, newID: o.NewID,
+	}
+	if e.log == nil {
+		e.log = hclog.NewNullLogger()
+	}
+	if e.now == nil {
+		e.now = time.Now
+	}
+	if e.random == nil {
+		e.random = rand.Reader
+	}
+	if e.newID == nil {
+		e.newID = uuid.GenerateUUID
+	}
+	var err error
+	if e.process, err = e.newID(); err != nil {
+		return nil, err
+	}
+	e.alive, e.stop = context.WithCancel(context.Background())
+	return e, nil
+}
+
+// Close stops the work that outlives its requests and waits for it. Open orders stay in storage.
+func (e *Engine) Close() {
+	e.stop()
+	e.work.Wait()
+}
+
+// Invalidate forgets what the engine remembers of a storage key that has changed elsewhere.
+func (e *Engine) Invalidate(key string) {
+	switch {
+	case key == configKey:
+		e.clientMu.Lock()
+		e.cached = nil
+		e.clientMu.Unlock()
+	case strings.HasPrefix(key, openOrderPrefix):
+		e.orders.forget()
+	}
+}
+
+// client returns the CERTInext client of the mount's account, and the config it was made from.
+func (e *Engine) client(ctx context.Context, s logical.Storage) (*certinext.Client, *Config, error) {
+	e.clientMu.Lock()
+	defer e.clientMu.Unlock()
+	if e.cached == nil {
+		cfg, err := e.mustConfig(ctx, s)
+		if err != nil {
+			return nil, nil, err
+		}
+		client, err := cfg.newClient(e.httpClient, e.now)
+		if err != nil {
+			return nil, nil, err
+		}
+		e.cached = &account{client: client, config: cfg}
+	}
+	return e.cached.client, e.cached.config, nil
+}

@@ -1,0 +1,465 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package backend
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-uuid"
+	"github.com/hashicorp/vault/sdk/helper/identitytpl"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// Issued is a certificate as it is handed over.
+type Issued struct {
+	Certificate *Certificate
+	// PrivateKey is PKCS#8 PEM; empty when the caller brought the CSR.
+	PrivateKey     string
+	PrivateKeyType string // "ec" or "rsa"
+	Lease          *Lease // nil when the role generates none
+	Warnings       []string
+}
+
+// Issue places the order that r comes to, or finds the one it came to before, and waits for its certificate as long as the
+// role says. An order that is not finished by then is an [*OrderError].
+func (e *Engine) Issue(ctx context.Context, s logical.Storage, r Request) (*Issued, error) {
+	for {
+		a, err := e.attend(ctx, s, r)
+		if err != nil {
+			return nil, err
+		}
+		issued, err := e.await(ctx, s, a)
+		if !errors.Is(err, errSpent) {
+			return issued, err
+		}
+	}
+}
+
+// errSpent is an order that was found again although its certificate was handed over longer ago than its grace. It is closed
+// now, so the request is one for a new order.
+var errSpent = errors.New("the order's certificate was handed over before")
+
+// PlaceOrder places the order that r comes to, or finds the one it came to before, and returns it without waiting for the
+// certificate.
+func (e *Engine) PlaceOrder(ctx context.Context, s logical.Storage, r Request) (*Order, error) {
+	r.Async = true
+	a, err := e.attend(ctx, s, r)
+	if err != nil {
+		return nil, err
+	}
+	if !a.order.fresh {
+		e.orders.release(a.order.ID, e.now())
+		return a.order.view(), nil
+	}
+	a.wait, a.unclaimed = 0, true
+	_, err = e.await(ctx, s, a)
+	var open *OrderError
+	if errors.As(err, &open) && open.Err == nil {
+		return open.Order, nil
+	}
+	return nil, err
+}
+
+// An attendance is an order together with the request that drives it.
+type attendance struct {
+	role      *Role
+	order     *orderEntry
+	wait      time.Duration
+	ttl       time.Duration
+	unclaimed bool // the certificate is not for this request
+}
+
+// attend finds or makes the order of a request, and makes the request its driver.
+func (e *Engine) attend(ctx context.Context, s logical.Storage, r Request) (*attendance, error) {
+	role, err := e.mustRole(ctx, s, r.Role)
+	if err != nil {
+		return nil, err
+	}
+	_, cfg, err := e.client(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	p, err := makePlan(role, cfg, e.allowedDomains(role, r.EntityID), r)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.orders.load(ctx, s); err != nil {
+		return nil, err
+	}
+	a := &attendance{role: role, wait: role.IssueTimeout, ttl: r.TTL}
+	if r.ID != "" {
+		a.order, err = e.attendNamed(ctx, s, a, p, cfg, r)
+		return a, err
+	}
+	print := p.fingerprint(role, r.Requester)
+	for {
+		id, ok := e.orders.claim(print)
+		if !ok {
+			break
+		}
+		if a.order, err = e.reopen(ctx, s, role.Name, id); err != nil || a.order != nil {
+			return a, err
+		}
+	}
+	id, err := e.newID()
+	if err != nil {
+		return nil, err
+	}
+	a.order, err = e.begin(ctx, s, role, p, cfg, r, id)
+	return a, err
+}
+
+// attendNamed finds or makes the order of a request that has a name of its own. Its id follows from the name, so no index
+// has to be kept, and no crash can part the two.
+func (e *Engine) attendNamed(ctx context.Context, s logical.Storage, a *attendance, p *plan, cfg *Config, r Request) (*orderEntry, error) {
+	sum := sha256.Sum256([]byte(strings.Join([]string{r.Role, r.Requester, r.ID}, "\x00")))
+	id, err := uuid.FormatUUID(sum[:16])
+	if err != nil {
+		return nil, err
+	}
+	deadline := e.now().Add(a.wait)
+	for {
+		busy, ok := e.orders.acquire(id)
+		if busy != nil {
+			if err := e.waitFor(ctx, busy, deadline); err != nil {
+				return nil, e.stillBusy(ctx, s, r.Role, id, err)
+			}
+			continue
+		}
+		if !ok {
+			break
+		}
+		a.wait = deadline.Sub(e.now())
+		o, err := e.reopen(ctx, s, r.Role, id)
+		if err != nil {
+			return nil, err
+		}
+		if o == nil {
+			continue
+		}
+		if o.Fingerprint != p.fingerprint(a.role, r.Requester) {
+			e.orders.release(id, e.now())
+			return nil, badField("request_id", "%q already names another request (order %s)", r.ID, id)
+		}
+		return o, nil
+	}
+	closed, err := get[orderEntry](ctx, s, closedOrderPrefix+r.Role+"/"+id)
+	if err != nil {
+		return nil, err
+	}
+	if closed != nil {
+		return nil, badField("request_id", "%q names order %s, which is over (%s); its key is gone: use another name", r.ID, id, closed.State)
+	}
+	return e.begin(ctx, s, a.role, p, cfg, r, id)
+}
+
+// waitFor waits for another driver of the same order to let go.
+func (e *Engine) waitFor(ctx context.Context, busy <-chan struct{}, deadline time.Time) error {
+	timer := time.NewTimer(deadline.Sub(e.now()))
+	defer timer.Stop()
+	select {
+	case <-busy:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return context.DeadlineExceeded
+	}
+}
+
+// stillBusy describes an order that another request drives.
+func (e *Engine) stillBusy(ctx context.Context, s logical.Storage, role, id string, cause error) error {
+	o, err := e.Order(context.WithoutCancel(ctx), s, role, id)
+	if err != nil || o == nil {
+		return cause
+	}
+	return &OrderError{Order: o}
+}
+
+// reopen reads an order that the caller has just become the driver of. It returns nil when the order is no longer open.
+func (e *Engine) reopen(ctx context.Context, s logical.Storage, role, id string) (*orderEntry, error) {
+	o, err := get[orderEntry](ctx, s, openOrderPrefix+role+"/"+id)
+	if err != nil {
+		e.orders.release(id, e.now())
+		return nil, err
+	}
+	if o == nil {
+		e.orders.drop(id)
+		return nil, nil
+	}
+	return o, nil
+}
+
+// begin stores the intent to order, before CERTInext hears of it, and makes the caller the order's driver.
+func (e *Engine) begin(ctx context.Context, s logical.Storage, role *Role, p *plan, cfg *Config, r Request, id string) (*orderEntry, error) {
+	o, err := e.newOrder(role, p, cfg, r, id)
+	if err != nil {
+		return nil, err
+	}
+	if !e.orders.insert(o) {
+		return nil, badField("request_id", "%q is being ordered by another request at this moment: try again", r.ID)
+	}
+	if err := e.saveOrder(ctx, s, o); err != nil {
+		e.orders.drop(o.ID)
+		return nil, err
+	}
+	o.fresh = true
+	return o, nil
+}
+
+func (e *Engine) newOrder(role *Role, p *plan, cfg *Config, r Request, id string) (*orderEntry, error) {
+	now := e.now()
+	key, err := e.newID()
+	if err != nil {
+		return nil, err
+	}
+	d := role.OrderDefaults.or(cfg.OrderDefaults)
+	o := &orderEntry{
+		Version: 1, ID: id, Role: role.Name, Requester: r.Requester, RequestID: r.ID,
+		Fingerprint: p.fingerprint(role, r.Requester), State: StatePlacing, CSR: p.csr,
+		CreatedAt: now, UpdatedAt: now, Grace: role.DeliveryGrace,
+		Placement: placement{
+			Family: role.shape().family, ProductCode: role.ProductCode, Variant: role.Variant,
+			DNSNames: p.dns, IPs: p.ips, KeyType: p.key.Type, GroupNumber: d.GroupNumber,
+			OrganizationNumber: d.OrganizationNumber, ValidityYears: role.ValidityYears, AutoRenew: role.AutoRenew,
+			RenewBeforeDays: role.RenewBeforeDays, CustomFields: role.CustomFields, Tags: role.Tags,
+			Remarks: remarks(role, id), IdempotencyKey: key,
+		},
+	}
+	o.note(now, "requested by %s", r.Requester)
+	if p.csr != "" {
+		return o, nil
+	}
+	return o, e.addKey(o, p)
+}
+
+// remarks are what CERTInext's portal shows of the order. A semicolon is refused there in other notes, so it is kept out.
+func remarks(role *Role, id string) string {
+	text := "vault-order:" + id
+	if role.Remarks != "" {
+		text = strings.ReplaceAll(role.Remarks, ";", ",") + " " + text
+	}
+	return text
+}
+
+// addKey makes the order's key and CSR.
+func (e *Engine) addKey(o *orderEntry, p *plan) error {
+	key, err := p.key.generate(e.random)
+	if err != nil {
+		return fmt.Errorf("generating the key: %w", err)
+	}
+	if o.PrivateKey, err = marshalKey(key); err != nil {
+		return err
+	}
+	o.CSR, err = newCSR(key, p.cn(), p.dns, p.ips)
+	return err
+}
+
+// await drives the order until it is issued or the request's time is up.
+func (e *Engine) await(ctx context.Context, s logical.Storage, a *attendance) (*Issued, error) {
+	o := a.order
+	if o.State == StateIssued {
+		return e.deliverStored(ctx, s, a)
+	}
+	d, err := e.newDriver(ctx, s, o, e.now().Add(a.wait))
+	if err != nil {
+		e.orders.release(o.ID, e.now())
+		return nil, err
+	}
+	snapshot := o.view()
+	done, left := make(chan outcome), make(chan struct{})
+	defer close(left)
+	e.work.Add(1)
+	go func() {
+		defer e.work.Done()
+		out := d.run(ctx)
+		select {
+		case done <- out:
+		case <-left:
+			e.leave(ctx, s, o, out)
+		}
+	}()
+	timer := time.NewTimer(a.wait + time.Second)
+	defer timer.Stop()
+	if a.unclaimed {
+		timer.Stop() // nothing is waited for but the answer to the placing
+	}
+	select {
+	case out := <-done:
+		return e.answer(ctx, s, a, out)
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+	return nil, &OrderError{Order: snapshot}
+}
+
+// answer ends a request whose driver has come back in time.
+func (e *Engine) answer(ctx context.Context, s logical.Storage, a *attendance, out outcome) (*Issued, error) {
+	o := a.order
+	if out.cert != nil && !a.unclaimed && ctx.Err() == nil {
+		return e.deliverNew(ctx, s, a, out.cert)
+	}
+	e.leave(ctx, s, o, out)
+	var refusal *RefusedError
+	if out.err != nil && !errors.As(out.err, &refusal) {
+		return nil, out.err
+	}
+	return nil, &OrderError{Order: o.view(), Err: out.err}
+}
+
+// leave lets go of an order that nobody waits for any more. A certificate that has come is stored for the next request.
+func (e *Engine) leave(ctx context.Context, s logical.Storage, o *orderEntry, out outcome) {
+	ctx = context.WithoutCancel(ctx)
+	if out.cert != nil {
+		if err := e.keepUnclaimed(ctx, s, o, out.cert); err != nil {
+			e.log.Error("storing a certificate failed; the background pass tries again", "order_id", o.ID, "error", err)
+		}
+	}
+	if out.err != nil {
+		e.log.Warn("an order ended with an error", "order_id", o.ID, "error", out.err)
+	}
+	e.orders.release(o.ID, e.now().Add(passDelay(o.Attempts)))
+}
+
+// keepUnclaimed stores a certificate that nobody has fetched yet.
+func (e *Engine) keepUnclaimed(ctx context.Context, s logical.Storage, o *orderEntry, cert *issuedCert) error {
+	c, known, err := e.certOf(ctx, s, o, cert)
+	if err != nil {
+		return err
+	}
+	if !known {
+		if err := put(ctx, s, c.key(), c); err != nil {
+			return err
+		}
+		e.rememberChain(c.Chain)
+	}
+	o.State, o.Serial, o.Needs, o.Delivered = StateIssued, c.Serial, nil, c.Delivery != nil
+	o.note(e.now(), "issued as %s", c.view().Serial)
+	return e.saveOrder(ctx, s, o)
+}
+
+// certOf returns the entry of a downloaded certificate: the stored one when there is one, since it knows of deliveries and
+// leases, and else a new one that is not stored yet.
+func (e *Engine) certOf(ctx context.Context, s logical.Storage, o *orderEntry, cert *issuedCert) (c *certEntry, known bool, err error) {
+	c = newCertEntry(o, cert, e.now())
+	stored, err := get[certEntry](ctx, s, c.key())
+	if err != nil {
+		return nil, false, err
+	}
+	if stored != nil {
+		return stored, true, nil
+	}
+	return c, false, nil
+}
+
+// deliverNew hands over a certificate that has just been downloaded.
+func (e *Engine) deliverNew(ctx context.Context, s logical.Storage, a *attendance, cert *issuedCert) (*Issued, error) {
+	c, _, err := e.certOf(ctx, s, a.order, cert)
+	if err != nil {
+		e.orders.release(a.order.ID, e.now())
+		return nil, err
+	}
+	issued, err := e.deliver(ctx, s, a, c)
+	if err != nil {
+		return nil, err
+	}
+	if missing := cert.missingNames(&a.order.Placement); len(missing) > 0 {
+		issued.Warnings = append(issued.Warnings, "CERTInext left out of the certificate: "+strings.Join(missing, ", "))
+	}
+	return issued, nil
+}
+
+// deliverStored hands over a certificate that the background pass, or an earlier request, has stored.
+func (e *Engine) deliverStored(ctx context.Context, s logical.Storage, a *attendance) (*Issued, error) {
+	c, err := get[certEntry](ctx, s, certPrefix+a.order.Serial)
+	if err == nil && c == nil {
+		err = fmt.Errorf("order %s: its certificate %s is not stored", a.order.ID, a.order.Serial)
+	}
+	if err != nil {
+		e.orders.release(a.order.ID, e.now())
+		return nil, err
+	}
+	return e.deliver(ctx, s, a, c)
+}
+
+// deliver stores that the certificate is handed over, and hands it over.
+func (e *Engine) deliver(ctx context.Context, s logical.Storage, a *attendance, c *certEntry) (*Issued, error) {
+	o, now := a.order, e.now()
+	if c.Delivery != nil && now.After(c.Delivery.At.Add(o.Grace)) {
+		if err := e.finish(ctx, s, o, c.Serial); err != nil {
+			e.orders.release(o.ID, now)
+			return nil, err
+		}
+		return nil, errSpent
+	}
+	if c.Delivery == nil {
+		c.Delivery = &delivery{At: now, Process: e.process}
+	}
+	issued := &Issued{Certificate: c.view(), PrivateKey: o.PrivateKey, PrivateKeyType: o.Placement.KeyType}
+	err := e.addLease(c, a, issued)
+	if err == nil {
+		err = put(context.WithoutCancel(ctx), s, c.key(), c)
+	}
+	if err != nil {
+		e.orders.release(o.ID, now)
+		return nil, fmt.Errorf("order %s: %w", o.ID, err)
+	}
+	e.rememberChain(c.Chain)
+	erase := c.Delivery.At.Add(o.Grace)
+	e.orders.markAnswered(o.ID, c.Serial, erase)
+	e.orders.release(o.ID, erase)
+	return issued, nil
+}
+
+// finish closes an order whose certificate was handed over, and erases its key.
+func (e *Engine) finish(ctx context.Context, s logical.Storage, o *orderEntry, serial string) error {
+	if o.State != StateIssued {
+		o.note(e.now(), "issued as %s", strings.ReplaceAll(serial, "-", ":"))
+	}
+	o.State, o.Serial, o.Delivered = StateIssued, serial, true
+	o.note(e.now(), "delivered; key erased")
+	return e.closeOrder(ctx, s, o)
+}
+
+// allowedDomains fills in the role's templated domains. A template that does not apply to the requester allows nothing.
+func (e *Engine) allowedDomains(role *Role, entityID string) []string {
+	if !role.AllowedDomainsTemplate {
+		return role.AllowedDomains
+	}
+	var out []string
+	for _, d := range role.AllowedDomains {
+		if !strings.Contains(d, "{{") {
+			out = append(out, d)
+			continue
+		}
+		if filled, err := e.fillTemplate(d, entityID); err == nil && filled != "" {
+			out = append(out, filled)
+		}
+	}
+	return out
+}
+
+func (e *Engine) fillTemplate(template, entityID string) (string, error) {
+	if e.system == nil || entityID == "" {
+		return "", fmt.Errorf("the requester has no identity entity")
+	}
+	entity, err := e.system().EntityInfo(entityID)
+	if err != nil {
+		return "", err
+	}
+	groups, err := e.system().GroupsForEntity(entityID)
+	if err != nil {
+		return "", err
+	}
+	_, out, err := identitytpl.PopulateString(identitytpl.PopulateStringInput{
+		Mode: identitytpl.ACLTemplating, String: template, Entity: entity, Groups: groups,
+		NamespaceID: entity.GetNamespaceID(),
+	})
+	return out, err
+}

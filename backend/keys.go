@@ -1,0 +1,182 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package backend
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strings"
+)
+
+// A KeySpec is a kind of private key, in Vault PKI's terms.
+type KeySpec struct {
+	Type string // "ec", "rsa"; "any" for a role that only signs
+	Bits int    // 256, 384; 2048, 3072, 4096; the smallest when zero
+}
+
+// The keys that CERTInext takes (observed on the live service: P-521, Ed25519 and larger RSA are refused).
+var keySizes = map[string][]int{"ec": {256, 384}, "rsa": {2048, 3072, 4096}}
+
+// withDefaults fills in the size.
+func (k KeySpec) withDefaults() KeySpec {
+	if k.Type == "" {
+		k.Type = "ec"
+	}
+	if sizes := keySizes[k.Type]; k.Bits == 0 && sizes != nil {
+		k.Bits = sizes[0]
+	}
+	return k
+}
+
+func (k KeySpec) validate() error {
+	if k.Type == "any" {
+		if k.Bits != 0 {
+			return badField("key_bits", "cannot be set when key_type is any")
+		}
+		return nil
+	}
+	sizes, ok := keySizes[k.Type]
+	if !ok {
+		return badField("key_type", "%q is not a key that CERTInext takes: ec or rsa (any for a role that only signs)", k.Type)
+	}
+	if !slices.Contains(sizes, k.Bits) {
+		return badField("key_bits", "%d is not a size that CERTInext takes for %s keys: %v", k.Bits, k.Type, sizes)
+	}
+	return nil
+}
+
+// generate makes a key. It is slow for RSA.
+func (k KeySpec) generate(random io.Reader) (crypto.Signer, error) {
+	switch {
+	case k.Type == "ec" && k.Bits == 256:
+		return ecdsa.GenerateKey(elliptic.P256(), random)
+	case k.Type == "ec" && k.Bits == 384:
+		return ecdsa.GenerateKey(elliptic.P384(), random)
+	case k.Type == "rsa":
+		return rsa.GenerateKey(random, k.Bits)
+	}
+	return nil, fmt.Errorf("internal error: cannot generate a key of type %q, %d bits", k.Type, k.Bits)
+}
+
+// specOf describes a public key.
+func specOf(pub crypto.PublicKey) (KeySpec, error) {
+	switch k := pub.(type) {
+	case *ecdsa.PublicKey:
+		return KeySpec{Type: "ec", Bits: k.Curve.Params().BitSize}, nil
+	case *rsa.PublicKey:
+		return KeySpec{Type: "rsa", Bits: k.N.BitLen()}, nil
+	}
+	return KeySpec{}, badField("csr", "its key is neither RSA nor ECDSA: CERTInext takes no other")
+}
+
+// admits reports whether a role with the spec k takes a CSR with a key of the spec got.
+func (k KeySpec) admits(got KeySpec) error {
+	if sizes := keySizes[got.Type]; !slices.Contains(sizes, got.Bits) {
+		return badField("csr", "its key is %s with %d bits: CERTInext takes %v", got.Type, got.Bits, sizes)
+	}
+	if k.Type == "any" {
+		return nil
+	}
+	if k.Type != got.Type || got.Bits < k.Bits {
+		return badField("csr", "its key is %s with %d bits, the role asks for %s with at least %d", got.Type, got.Bits, k.Type, k.Bits)
+	}
+	return nil
+}
+
+// newCSR returns a PEM CSR for the names. CERTInext compares the common name with the order's domain and takes the other
+// names from the order.
+func newCSR(key crypto.Signer, cn string, dns []string, ips []net.IP) (string, error) {
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{
+		Subject: pkix.Name{CommonName: cn}, DNSNames: dns, IPAddresses: ips,
+	}, key)
+	if err != nil {
+		return "", fmt.Errorf("making the CSR: %w", err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})), nil
+}
+
+// parseCSR reads a caller's CSR and checks its signature.
+func parseCSR(text string) (*x509.CertificateRequest, error) {
+	if strings.TrimSpace(text) == "" {
+		return nil, badField("csr", "is required")
+	}
+	block, rest := pem.Decode([]byte(text))
+	if block == nil {
+		return nil, badField("csr", "is not PEM")
+	}
+	if block.Type != "CERTIFICATE REQUEST" && block.Type != "NEW CERTIFICATE REQUEST" {
+		return nil, badField("csr", "is a PEM %s, not a CERTIFICATE REQUEST", printable(block.Type))
+	}
+	if len(bytes.TrimSpace(rest)) > 0 {
+		return nil, badField("csr", "holds more than one PEM block")
+	}
+	csr, err := x509.ParseCertificateRequest(block.Bytes)
+	if err != nil {
+		return nil, badField("csr", "cannot be parsed: %v", err)
+	}
+	if err := csr.CheckSignature(); err != nil {
+		return nil, badField("csr", "its signature is not good: %v", err)
+	}
+	return csr, nil
+}
+
+// printable bounds and cleans a caller's or CA's text before it is echoed.
+func printable(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r == 0xfffd {
+			return -1
+		}
+		return r
+	}, s)
+	if len(s) > 200 {
+		return strings.ToValidUTF8(s[:200], "") + "…"
+	}
+	return s
+}
+
+// marshalKey returns the key as PKCS#8 PEM.
+func marshalKey(key crypto.Signer) (string, error) {
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return "", fmt.Errorf("encoding the private key: %w", err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), nil
+}
+
+// parseKey reads a private key in any of the PEM forms in which the engine hands one out.
+func parseKey(text string) (crypto.Signer, error) {
+	block, _ := pem.Decode([]byte(text))
+	if block == nil {
+		return nil, badField("private_key", "is not PEM")
+	}
+	if k, err := x509.ParsePKCS8PrivateKey(block.Bytes); err == nil {
+		if signer, ok := k.(crypto.Signer); ok {
+			return signer, nil
+		}
+	}
+	if k, err := x509.ParseECPrivateKey(block.Bytes); err == nil {
+		return k, nil
+	}
+	if k, err := x509.ParsePKCS1PrivateKey(block.Bytes); err == nil {
+		return k, nil
+	}
+	return nil, badField("private_key", "is not a PKCS#8, EC or RSA private key")
+}
+
+// samePublicKey compares two public keys.
+func samePublicKey(a, b crypto.PublicKey) bool {
+	k, ok := a.(interface{ Equal(x crypto.PublicKey) bool })
+	return ok && k.Equal(b)
+}

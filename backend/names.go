@@ -1,0 +1,112 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package backend
+
+import (
+	"net"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/ryanuber/go-glob"
+	"golang.org/x/net/idna"
+)
+
+var (
+	e164 = regexp.MustCompile(`^\+[1-9][0-9]{5,14}$`)
+
+	hostnames = idna.New(idna.MapForLookup(), idna.StrictDomainName(true), idna.VerifyDNSLength(true), idna.BidiRule())
+)
+
+func isWildcard(name string) bool { return strings.HasPrefix(name, "*.") }
+
+// parseDNSName returns name in the form in which it is ordered: lower-case A-labels. Only a whole first label may be a
+// wildcard.
+func parseDNSName(field, name string) (string, error) {
+	host, wildcard := strings.CutPrefix(name, "*.")
+	ascii, err := hostnames.ToASCII(host)
+	if err != nil || ascii == "" || strings.HasSuffix(ascii, ".") || net.ParseIP(ascii) != nil || len(ascii) > 253 {
+		return "", badField(field, "%q is not a DNS host name", name)
+	}
+	if wildcard {
+		return "*." + ascii, nil
+	}
+	return ascii, nil
+}
+
+// splitDNSNames parses each of a list, dropping repetitions.
+func splitDNSNames(field string, names []string) ([]string, error) {
+	var out []string
+	for _, n := range names {
+		if n = strings.TrimSpace(n); n == "" {
+			continue
+		}
+		p, err := parseDNSName(field, n)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(out, p) {
+			out = append(out, p)
+		}
+	}
+	return out, nil
+}
+
+func parseIPs(field string, texts []string) ([]net.IP, error) {
+	var out []net.IP
+	for _, t := range texts {
+		if t = strings.TrimSpace(t); t == "" {
+			continue
+		}
+		ip := net.ParseIP(t)
+		if ip == nil {
+			return nil, badField(field, "%q is not an IP address", t)
+		}
+		if !slices.ContainsFunc(out, ip.Equal) {
+			out = append(out, ip)
+		}
+	}
+	return out, nil
+}
+
+// nameRules are a role's constraints on names, with Vault PKI's meaning of each.
+type nameRules struct {
+	domains   []string // identity templates already filled in
+	bare      bool
+	subdomain bool
+	glob      bool
+	wildcard  bool
+	any       bool
+}
+
+// allow says whether a name of the form that parseDNSName returns may be in a certificate.
+func (r nameRules) allow(field, name string, public bool) error {
+	if isWildcard(name) && !r.wildcard {
+		return badField(field, "the role does not allow wildcard names such as %q (allow_wildcard_certificates)", name)
+	}
+	if public && !strings.Contains(strings.TrimPrefix(name, "*."), ".") {
+		return badField(field, "%q is a single label: a public CA cannot certify it", name)
+	}
+	if r.any || slices.ContainsFunc(r.domains, func(d string) bool { return r.covers(strings.ToLower(d), name) }) {
+		return nil
+	}
+	if len(r.domains) == 0 {
+		return badField(field, "%q is not allowed: the role names no allowed_domains and allow_any_name is off", name)
+	}
+	return badField(field, "%q is not allowed by the role (allowed_domains, allow_bare_domains, allow_subdomains, allow_glob_domains)", name)
+}
+
+// covers reports whether one allowed domain covers name.
+func (r nameRules) covers(domain, name string) bool {
+	if domain == "" {
+		return false
+	}
+	if r.bare && name == domain {
+		return true
+	}
+	if r.subdomain && strings.HasSuffix(name, "."+domain) {
+		return true
+	}
+	return r.glob && strings.Contains(domain, "*") && glob.Glob(domain, name)
+}

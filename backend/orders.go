@@ -1,0 +1,266 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package backend
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// Order returns an order of a role, open or closed, or nil when the role has none of that id.
+func (e *Engine) Order(ctx context.Context, s logical.Storage, role, id string) (*Order, error) {
+	o, err := e.findOrder(ctx, s, role, id)
+	if err != nil || o == nil {
+		return nil, err
+	}
+	v := o.view()
+	if t, ok := e.orders.status(id); ok && t.answered {
+		// The entry is brought up to date when its key is erased.
+		v.State, v.Serial, v.Delivered, v.Needs = StateIssued, t.serial, true, nil
+	}
+	v.Serial = strings.ReplaceAll(v.Serial, "-", ":")
+	return v, nil
+}
+
+func (e *Engine) findOrder(ctx context.Context, s logical.Storage, role, id string) (*orderEntry, error) {
+	for _, prefix := range []string{openOrderPrefix, closedOrderPrefix} {
+		if o, err := get[orderEntry](ctx, s, prefix+role+"/"+id); err != nil || o != nil {
+			return o, err
+		}
+	}
+	return nil, nil
+}
+
+// Orders lists the ids of a role's orders, the open ones and the closed ones.
+func (e *Engine) Orders(ctx context.Context, s logical.Storage, role string) ([]string, error) {
+	open, err := list(ctx, s, openOrderPrefix+role+"/")
+	if err != nil {
+		return nil, err
+	}
+	closed, err := list(ctx, s, closedOrderPrefix+role+"/")
+	if err != nil {
+		return nil, err
+	}
+	all := append(open, closed...)
+	slices.Sort(all)
+	return slices.Compact(all), nil
+}
+
+// takeOrder makes the caller the driver of an open order, and says why when that cannot be.
+func (e *Engine) takeOrder(ctx context.Context, s logical.Storage, role, id string) (*orderEntry, error) {
+	if err := e.orders.load(ctx, s); err != nil {
+		return nil, err
+	}
+	if t, ok := e.orders.status(id); ok && t.role != role {
+		return nil, &NotFoundError{Kind: "order", Name: printable(id)}
+	}
+	if busy, ok := e.orders.acquire(id); busy != nil {
+		return nil, badField("id", "order %s is being worked on at this moment: try again", id)
+	} else if !ok {
+		return nil, e.notOpen(ctx, s, role, id)
+	}
+	o, err := e.reopen(ctx, s, role, id)
+	if err == nil && o == nil {
+		err = e.notOpen(ctx, s, role, id)
+	}
+	return o, err
+}
+
+func (e *Engine) notOpen(ctx context.Context, s logical.Storage, role, id string) error {
+	o, err := e.Order(ctx, s, role, id)
+	if err != nil {
+		return err
+	}
+	if o == nil {
+		return &NotFoundError{Kind: "order", Name: printable(id)}
+	}
+	return badField("id", "order %s is over: %s", o.ID, o.State)
+}
+
+// CollectOrder hands over the certificate of an order, as [Engine.Issue] does, without waiting for it.
+func (e *Engine) CollectOrder(ctx context.Context, s logical.Storage, role, id string) (*Issued, error) {
+	r, err := e.mustRole(ctx, s, role)
+	if err != nil {
+		return nil, err
+	}
+	if t, ok := e.orders.status(id); ok && t.answered {
+		return nil, badField("id", "order %s was collected already", id)
+	}
+	o, err := e.takeOrder(ctx, s, role, id)
+	if err != nil {
+		return nil, err
+	}
+	return e.await(ctx, s, &attendance{role: r, order: o})
+}
+
+// CancelOrder cancels an order that is not issued yet, and erases its key.
+func (e *Engine) CancelOrder(ctx context.Context, s logical.Storage, role, id, reason string) (*Order, error) {
+	o, err := e.takeOrder(ctx, s, role, id)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { e.orders.release(id, e.now()) }()
+	if t, ok := e.orders.status(id); o.State == StateIssued || ok && t.answered {
+		return nil, badField("id", "order %s is issued: revoke its certificate instead", id)
+	}
+	if o.State != StatePending {
+		return nil, badField("id", "order %s is %s: it can be cancelled when it is known whether CERTInext took it", id, o.State)
+	}
+	client, _, err := e.client(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	if reason == "" {
+		reason = "No longer required"
+	}
+	if err := client.CancelOrder(ctx, o.Placement.Family, o.CAOrderID, reason); err != nil {
+		return nil, e.cancelRefused(ctx, client, o, err)
+	}
+	o.State = StateCancelled
+	o.note(e.now(), "cancelled on request")
+	if err := e.closeOrder(ctx, s, o); err != nil {
+		return nil, err
+	}
+	return o.view(), nil
+}
+
+// cancelRefused says what CERTInext thinks of an order that it would not cancel.
+func (e *Engine) cancelRefused(ctx context.Context, client *certinext.Client, o *orderEntry, cause error) error {
+	remote, err := client.TrackOrder(ctx, o.Placement.Family, o.CAOrderID)
+	if err == nil && remote.Status == certinext.StatusIssued {
+		return badField("id", "order %s is issued at CERTInext by now: collect it, or revoke its certificate", o.ID)
+	}
+	return refused(cause)
+}
+
+// A DomainChallenge is what to publish to validate one domain of an order.
+type DomainChallenge struct {
+	Domain    string
+	Verified  bool
+	DNSNames  []string // candidates for the TXT record's owner; publish at all of them when CERTInext names none
+	Challenge certinext.Challenge
+	Error     string
+}
+
+// CERTInext's sources name different labels for the TXT record, and the live answer names none.
+var dnsLabels = []string{"_emudhra-challenge.", "_emsign-validation."}
+
+func challengeHosts(c *certinext.Challenge, domain string) []string {
+	if c.DNSHost != "" {
+		return []string{c.DNSHost}
+	}
+	base := strings.TrimPrefix(domain, "*.")
+	hosts := make([]string, len(dnsLabels))
+	for i, l := range dnsLabels {
+		hosts[i] = l + base
+	}
+	return hosts
+}
+
+// Challenges asks CERTInext what to publish for the domains of an order that are not validated yet.
+func (e *Engine) Challenges(ctx context.Context, s logical.Storage, role, id string, method certinext.DCVMethod) ([]DomainChallenge, error) {
+	o, client, err := e.placedOrder(ctx, s, role, id)
+	if err != nil {
+		return nil, err
+	}
+	states, err := domainStates(ctx, client, o)
+	if err != nil {
+		return nil, err
+	}
+	for i := range states {
+		d := &states[i]
+		if d.Verified {
+			continue
+		}
+		c, err := client.DCVChallenge(ctx, o.CAOrderID, d.Domain, method)
+		if err != nil {
+			d.Error = err.Error()
+			continue
+		}
+		d.Challenge, d.Verified, d.DNSNames = *c, c.AlreadyVerified, challengeHosts(c, d.Domain)
+	}
+	return states, nil
+}
+
+// VerifyDomains asks CERTInext to look for the challenges of an order now, for one domain or, when domain is empty, for
+// all that are not validated yet.
+func (e *Engine) VerifyDomains(ctx context.Context, s logical.Storage, role, id, domain string, method certinext.DCVMethod) ([]DomainChallenge, error) {
+	o, client, err := e.placedOrder(ctx, s, role, id)
+	if err != nil {
+		return nil, err
+	}
+	states, err := domainStates(ctx, client, o)
+	if err != nil {
+		return nil, err
+	}
+	if domain != "" {
+		states = slices.DeleteFunc(states, func(d DomainChallenge) bool { return !strings.EqualFold(d.Domain, domain) })
+		if len(states) == 0 {
+			return nil, badField("domain", "%q is not a domain of order %s", printable(domain), id)
+		}
+	}
+	for i := range states {
+		d := &states[i]
+		if d.Verified {
+			continue
+		}
+		if err := client.VerifyDCV(ctx, o.CAOrderID, d.Domain, method); err != nil {
+			d.Error = err.Error()
+			continue
+		}
+		d.Verified = true
+	}
+	return states, nil
+}
+
+// placedOrder returns an order that CERTInext holds, for calls that change nothing in the entry.
+func (e *Engine) placedOrder(ctx context.Context, s logical.Storage, role, id string) (*orderEntry, *certinext.Client, error) {
+	o, err := e.findOrder(ctx, s, role, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	if o == nil {
+		return nil, nil, &NotFoundError{Kind: "order", Name: printable(id)}
+	}
+	if o.CAOrderID == "" {
+		return nil, nil, badField("id", "order %s is %s: CERTInext has no number for it yet", id, o.State)
+	}
+	if o.Placement.Family != certinext.FamilySSL {
+		return nil, nil, badField("id", "order %s is of private PKI, which validates no domains", id)
+	}
+	client, _, err := e.client(ctx, s)
+	return o, client, err
+}
+
+// domainStates lists the domains of an order with what CERTInext says of each. A wildcard and its apex share a record.
+func domainStates(ctx context.Context, client *certinext.Client, o *orderEntry) ([]DomainChallenge, error) {
+	remote, err := client.TrackOrder(ctx, o.Placement.Family, o.CAOrderID)
+	if err != nil {
+		return nil, refused(err)
+	}
+	if remote.Status.Terminal() {
+		return nil, badField("id", "order %s is %s at CERTInext", o.ID, remote.Status)
+	}
+	var out []DomainChallenge
+	for _, d := range remote.Domains {
+		out = append(out, DomainChallenge{Domain: d.Domain, Verified: d.Verified()})
+	}
+	if len(out) == 0 {
+		for _, n := range o.Placement.DNSNames {
+			out = append(out, DomainChallenge{Domain: n, Verified: remote.Status == certinext.StatusIssued})
+		}
+	}
+	return out, nil
+}
+
+// passDelay is how long the background pass leaves an order or revocation alone after its n-th attempt.
+func passDelay(attempts int) time.Duration {
+	const first, longest = 30 * time.Second, 30 * time.Minute
+	return min(first<<min(attempts, 10), longest)
+}

@@ -1,0 +1,89 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package backend
+
+import (
+	"sort"
+	"strings"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+)
+
+// A shape is what a product's kind says about the names in its certificates.
+type shape struct {
+	family   certinext.Family
+	base     string // what the order calls the variant: dv, ov, ev, intranet-ssl, igtf-host
+	wildcard bool   // takes wildcard names, and for a product that is not multi must have one
+	multi    bool   // takes more than one name
+}
+
+// public reports whether the certificates are publicly trusted, so that only DNS names of the public tree can be in them.
+func (s shape) public() bool { return s.family == certinext.FamilySSL }
+
+// vetted reports whether the CA asks for a vetted organization.
+func (s shape) vetted() bool { return s.base == "ov" || s.base == "ev" }
+
+// shapes are the product variants that a role may name. An EV certificate never holds a wildcard.
+var shapes = map[string]shape{
+	"dv":              {family: certinext.FamilySSL, base: "dv"},
+	"dv-wildcard":     {family: certinext.FamilySSL, base: "dv", wildcard: true},
+	"dv-ucc":          {family: certinext.FamilySSL, base: "dv", multi: true},
+	"dv-wildcard-ucc": {family: certinext.FamilySSL, base: "dv", wildcard: true, multi: true},
+	"ov":              {family: certinext.FamilySSL, base: "ov"},
+	"ov-wildcard":     {family: certinext.FamilySSL, base: "ov", wildcard: true},
+	"ov-ucc":          {family: certinext.FamilySSL, base: "ov", multi: true},
+	"ov-wildcard-ucc": {family: certinext.FamilySSL, base: "ov", wildcard: true, multi: true},
+	"ev":              {family: certinext.FamilySSL, base: "ev"},
+	"ev-ucc":          {family: certinext.FamilySSL, base: "ev", multi: true},
+	"intranet-ssl":    {family: certinext.FamilyPrivatePKI, base: "intranet-ssl", wildcard: true, multi: true},
+	"igtf-host":       {family: certinext.FamilyPrivatePKI, base: "igtf-host", wildcard: true, multi: true},
+}
+
+// variants lists the names of shapes, for messages.
+func variants() string {
+	names := make([]string, 0, len(shapes))
+	for n := range shapes {
+		names = append(names, n)
+	}
+	sort.Strings(names)
+	return strings.Join(names, ", ")
+}
+
+// resolveVariant finds the variant that a product code stands for in the account's catalog. The same code names different
+// products in different environments, so there is no built-in table.
+func resolveVariant(products []certinext.Product, code string) (string, error) {
+	for _, p := range products {
+		if p.Code != code {
+			continue
+		}
+		variant := p.Variant
+		if p.Family == certinext.FamilyPrivatePKI && variant == "" {
+			return "", badField("product_variant", "product %s (%s) may be intranet-ssl or igtf-host: name one", code, p.Name)
+		}
+		if _, ok := shapes[variant]; !ok {
+			return "", badField("product_code", "product %s (%s) is not a kind that this mount can order", code, p.Name)
+		}
+		return variant, nil
+	}
+	return "", badField("product_code", "the account's catalog has no product %q; read catalog/products or config/check for those it has", code)
+}
+
+// fits says whether names suit the shape. The first name is the common name.
+func (s shape) fits(dns []string, ips int) error {
+	if ips > 0 && s.public() {
+		return badField("ip_sans", "a publicly trusted %s certificate cannot hold IP addresses", s.base)
+	}
+	if !s.multi && len(dns)+ips > 1 {
+		return badField("alt_names", "the role's product takes one name, not %d; a UCC product takes several", len(dns)+ips)
+	}
+	for _, n := range dns {
+		if isWildcard(n) && !s.wildcard {
+			return badField("common_name", "the role's product takes no wildcard name such as %q", n)
+		}
+	}
+	if s.wildcard && !s.multi && len(dns) == 1 && !isWildcard(dns[0]) {
+		return badField("common_name", "the role's product is for wildcard names: ask for *.%s", dns[0])
+	}
+	return nil
+}

@@ -1,0 +1,202 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package backend
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// A registry is what the engine keeps in memory of its open orders: enough to find them without reading storage, and to
+// see to it that each has one driver at a time. Storage is the truth; the registry is filled from it once.
+type registry struct {
+	mu     sync.Mutex
+	loaded bool
+	orders map[string]*tracked // by order id
+}
+
+// tracked is one open order.
+type tracked struct {
+	id          string
+	role        string
+	fingerprint string
+	named       bool // has a request_id: found by id, never by fingerprint
+	created     time.Time
+	busy        chan struct{} // closed when the present driver lets go; nil when there is none
+	next        time.Time     // when the background pass looks at it again
+	// The answer that this process has given, if any. Its key goes at eraseAt.
+	answered bool
+	serial   string // of the certificate that was handed over
+	eraseAt  time.Time
+}
+
+// load fills the registry from storage, once.
+func (r *registry) load(ctx context.Context, s logical.Storage) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.loaded {
+		return nil
+	}
+	if r.orders == nil {
+		r.orders = make(map[string]*tracked)
+	}
+	roles, err := list(ctx, s, openOrderPrefix)
+	if err != nil {
+		return err
+	}
+	for _, role := range roles {
+		if err := r.loadRole(ctx, s, strings.TrimSuffix(role, "/")); err != nil {
+			return err
+		}
+	}
+	r.loaded = true
+	return nil
+}
+
+func (r *registry) loadRole(ctx context.Context, s logical.Storage, role string) error {
+	ids, err := list(ctx, s, openOrderPrefix+role+"/")
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if r.orders[id] != nil {
+			continue
+		}
+		o, err := get[orderEntry](ctx, s, openOrderPrefix+role+"/"+id)
+		if err != nil {
+			return err
+		}
+		if o != nil {
+			r.add(o)
+		}
+	}
+	return nil
+}
+
+// add makes o known. The caller holds mu.
+func (r *registry) add(o *orderEntry) *tracked {
+	t := &tracked{id: o.ID, role: o.Role, fingerprint: o.Fingerprint, named: o.RequestID != "", created: o.CreatedAt}
+	r.orders[o.ID] = t
+	return t
+}
+
+// forget makes the next load read storage again. Orders that have a driver stay.
+func (r *registry) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.loaded = false
+	for id, t := range r.orders {
+		if t.busy == nil && !t.answered {
+			delete(r.orders, id)
+		}
+	}
+}
+
+// insert makes a new order known, with the caller as its driver. It returns false when there is an order of that id.
+func (r *registry) insert(o *orderEntry) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.orders[o.ID] != nil {
+		return false
+	}
+	r.add(o).busy = make(chan struct{})
+	return true
+}
+
+// acquire makes the caller the driver of an order. When the order has another one, it returns that one's end; when the
+// order is not open, it returns nil and false.
+func (r *registry) acquire(id string) (busy <-chan struct{}, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := r.orders[id]
+	switch {
+	case t == nil:
+		return nil, false
+	case t.busy != nil:
+		return t.busy, false
+	}
+	t.busy = make(chan struct{})
+	return nil, true
+}
+
+// claim makes the caller the driver of the oldest unattended, unnamed and unanswered order with this fingerprint, if there is
+// one. Two requests in flight at the same time are two orders: an attended order is not found.
+func (r *registry) claim(fingerprint string) (id string, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var oldest *tracked
+	for _, t := range r.orders {
+		if t.fingerprint != fingerprint || t.named || t.busy != nil || t.answered {
+			continue
+		}
+		if oldest == nil || t.created.Before(oldest.created) {
+			oldest = t
+		}
+	}
+	if oldest == nil {
+		return "", false
+	}
+	oldest.busy = make(chan struct{})
+	return oldest.id, true
+}
+
+// release lets go of an order that the caller drives. After next, the background pass may look at it.
+func (r *registry) release(id string, next time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if t := r.orders[id]; t != nil && t.busy != nil {
+		t.next = next
+		close(t.busy)
+		t.busy = nil
+	}
+}
+
+// markAnswered remembers that this process has handed over the order's certificate.
+func (r *registry) markAnswered(id, serial string, eraseAt time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if t := r.orders[id]; t != nil {
+		t.answered, t.serial, t.eraseAt = true, serial, eraseAt
+	}
+}
+
+// drop forgets an order that is no longer open.
+func (r *registry) drop(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if t := r.orders[id]; t != nil && t.busy != nil {
+		close(t.busy)
+	}
+	delete(r.orders, id)
+}
+
+// status returns a copy of what is known of an open order.
+func (r *registry) status(id string) (tracked, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := r.orders[id]
+	if t == nil {
+		return tracked{}, false
+	}
+	return *t, true
+}
+
+// due lists the unattended orders that the background pass should look at, the longest overdue first, at most limit.
+func (r *registry) due(now time.Time, limit int) []tracked {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var out []tracked
+	for _, t := range r.orders {
+		if t.busy == nil && !t.next.After(now) && (!t.answered || !t.eraseAt.After(now)) {
+			out = append(out, *t)
+		}
+	}
+	slices.SortFunc(out, func(a, b tracked) int { return a.next.Compare(b.next) })
+	return out[:min(limit, len(out))]
+}

@@ -1,0 +1,249 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package backend
+
+import (
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/json"
+	"net"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A Request asks for a certificate.
+type Request struct {
+	Role string
+	// Requester is who asks, as the order remembers it: the identity entity, else the token's accessor.
+	Requester string
+	// EntityID fills in the role's templated domains; it may be empty.
+	EntityID string
+
+	// ID is the caller's own name for this request. The same requester's same ID always means the same order.
+	// Optional.
+	ID string
+
+	CommonName string
+	AltNames   []string
+	IPSANs     []string
+	// CSR is the caller's PEM CSR. When empty, the engine makes the key.
+	CSR string
+	// ExcludeCNFromSANs is refused where CERTInext would put the name in all the same.
+	ExcludeCNFromSANs bool
+	// TTL is the wanted lease; it cannot shorten the certificate. Zero means the role's.
+	TTL time.Duration
+	// Async asks for the order itself, without waiting for a certificate.
+	Async bool
+}
+
+var requestID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$`)
+
+// A plan is what a request comes to under its role: nothing in it depends on time or chance, so that the same request
+// gives the same fingerprint.
+type plan struct {
+	dns    []string // the first is the order's domain
+	ips    []net.IP
+	key    KeySpec // of the key to be made; that of the CSR when one was given
+	csr    string  // PEM; empty when the engine makes the key
+	csrKey any     // the CSR's public key; nil when the engine makes the key
+}
+
+// cn returns the common name, which CERTInext calls the order's domain.
+func (p *plan) cn() string {
+	if len(p.dns) > 0 {
+		return p.dns[0]
+	}
+	return p.ips[0].String()
+}
+
+// makePlan checks a request against its role. domains are the role's allowed domains with templates filled in.
+func makePlan(role *Role, cfg *Config, domains []string, r Request) (*plan, error) {
+	if r.ID != "" && !requestID.MatchString(r.ID) {
+		return nil, badField("request_id", "must be 1 to 128 letters, digits and . _ : / @ -, beginning with a letter or digit")
+	}
+	if r.TTL < 0 {
+		return nil, badField("ttl", "must not be negative")
+	}
+	if role.shape().vetted() && role.OrderDefaults.or(cfg.OrderDefaults).OrganizationNumber == "" {
+		return nil, badField("organization_number", "is needed in the role or config: CERTInext takes no %s order without a vetted organization", role.shape().base)
+	}
+	p, err := planNames(role, r)
+	if err != nil {
+		return nil, err
+	}
+	if err := role.shape().fits(p.dns, len(p.ips)); err != nil {
+		return nil, err
+	}
+	if err := allowNames(role, domains, p); err != nil {
+		return nil, err
+	}
+	if p.csr == "" && p.key.Type == "any" {
+		return nil, badField("key_type", "the role's key_type is any, so it only signs: use sign/%s, or set the role's key_type", role.Name)
+	}
+	return p, nil
+}
+
+// planNames gathers the names of a request, from its fields or its CSR.
+func planNames(role *Role, r Request) (*plan, error) {
+	asked, err := fieldNames(r)
+	if err != nil {
+		return nil, err
+	}
+	p := &plan{dns: asked.dns, ips: asked.ips, key: role.Key}
+	if r.CSR != "" {
+		if p, err = planCSR(role, r, asked); err != nil {
+			return nil, err
+		}
+	} else if r.CommonName == "" && role.RequireCN {
+		return nil, badField("common_name", "is required by the role (require_cn)")
+	}
+	if len(p.dns) == 0 && (len(p.ips) == 0 || role.shape().public()) {
+		return nil, badField("common_name", "is required: the request holds no DNS name")
+	}
+	return p, nil
+}
+
+type names struct {
+	cn  string // empty when not given
+	dns []string
+	ips []net.IP
+}
+
+// fieldNames parses the names in a request's fields. The common name comes first.
+func fieldNames(r Request) (*names, error) {
+	n := new(names)
+	var err error
+	if cn := strings.TrimSpace(r.CommonName); cn != "" {
+		if n.cn, err = parseDNSName("common_name", cn); err != nil {
+			return nil, err
+		}
+		n.dns = []string{n.cn}
+	}
+	alts, err := splitDNSNames("alt_names", r.AltNames)
+	if err != nil {
+		return nil, err
+	}
+	if r.ExcludeCNFromSANs && n.cn != "" && r.CSR == "" && !slices.Contains(alts, n.cn) {
+		return nil, badField("exclude_cn_from_sans", "cannot be honoured: CERTInext puts the common name among the SANs")
+	}
+	for _, a := range alts {
+		if !slices.Contains(n.dns, a) {
+			n.dns = append(n.dns, a)
+		}
+	}
+	n.ips, err = parseIPs("ip_sans", r.IPSANs)
+	return n, err
+}
+
+// planCSR takes the names from a CSR, and refuses fields that say otherwise: the CA would certify the CSR or refuse it,
+// never merge the two.
+func planCSR(role *Role, r Request, asked *names) (*plan, error) {
+	csr, err := parseCSR(r.CSR)
+	if err != nil {
+		return nil, err
+	}
+	key, err := specOf(csr.PublicKey)
+	if err != nil {
+		return nil, err
+	}
+	if err := role.Key.admits(key); err != nil {
+		return nil, err
+	}
+	inCSR, err := csrNames(csr)
+	if err != nil {
+		return nil, err
+	}
+	if inCSR.cn == "" && role.RequireCN {
+		return nil, badField("csr", "has no common name, which the role requires (require_cn)")
+	}
+	if asked.cn != "" && inCSR.cn != "" && asked.cn != inCSR.cn {
+		return nil, badField("csr", "its common name is %q, common_name says %q", inCSR.cn, asked.cn)
+	}
+	for _, n := range asked.dns {
+		if !slices.Contains(inCSR.dns, n) {
+			return nil, badField("csr", "does not hold the name %q that the request asks for", n)
+		}
+	}
+	for _, ip := range asked.ips {
+		if !slices.ContainsFunc(inCSR.ips, ip.Equal) {
+			return nil, badField("csr", "does not hold the address %s that the request asks for", ip)
+		}
+	}
+	return &plan{dns: inCSR.dns, ips: inCSR.ips, key: key, csr: r.CSR, csrKey: csr.PublicKey}, nil
+}
+
+// csrNames parses the names in a CSR. The common name comes first.
+func csrNames(csr *x509.CertificateRequest) (*names, error) {
+	if len(csr.EmailAddresses) > 0 || len(csr.URIs) > 0 {
+		return nil, badField("csr", "holds e-mail or URI names, which CERTInext does not certify")
+	}
+	n := &names{ips: csr.IPAddresses}
+	var err error
+	if cn := csr.Subject.CommonName; cn != "" {
+		if n.cn, err = parseDNSName("csr", cn); err != nil {
+			return nil, err
+		}
+		n.dns = []string{n.cn}
+	}
+	sans, err := splitDNSNames("csr", csr.DNSNames)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range sans {
+		if !slices.Contains(n.dns, s) {
+			n.dns = append(n.dns, s)
+		}
+	}
+	return n, nil
+}
+
+// allowNames holds every name against the role's constraints.
+func allowNames(role *Role, domains []string, p *plan) error {
+	if len(p.ips) > 0 && !role.AllowIPSANs {
+		return badField("ip_sans", "the role does not allow IP addresses (allow_ip_sans)")
+	}
+	rules := nameRules{
+		domains: domains, bare: role.AllowBareDomains, subdomain: role.AllowSubdomains,
+		glob: role.AllowGlobDomains, wildcard: role.AllowWildcardCertificates, any: role.AllowAnyName,
+	}
+	for i, n := range p.dns {
+		field := "alt_names"
+		switch {
+		case p.csr != "":
+			field = "csr"
+		case i == 0:
+			field = "common_name"
+		}
+		if err := rules.allow(field, n, role.shape().public()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fingerprint names the same requester's same request under the same role, however it is phrased.
+func (p *plan) fingerprint(role *Role, requester string) string {
+	alts := slices.Sorted(slices.Values(p.dns[min(1, len(p.dns)):]))
+	ips := make([]string, 0, len(p.ips))
+	for _, ip := range p.ips {
+		ips = append(ips, ip.String())
+	}
+	slices.Sort(ips)
+	csrSum := ""
+	if p.csr != "" {
+		sum := sha256.Sum256([]byte(strings.TrimSpace(p.csr)))
+		csrSum = hex.EncodeToString(sum[:])
+	}
+	text, err := json.Marshal([]any{
+		"v1", role.Name, requester, role.ProductCode, role.Variant, p.cn(), alts, ips, p.key.Type, p.key.Bits, csrSum,
+	})
+	if err != nil {
+		panic("internal error: strings and numbers do not marshal: " + err.Error())
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:16])
+}

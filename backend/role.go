@@ -1,0 +1,275 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package backend
+
+import (
+	"context"
+	"maps"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// A Role binds a name to a CERTInext product, and says which names and keys may be ordered under it.
+type Role struct {
+	Name string
+
+	ProductCode string
+	// Variant is the product's kind, one of the keys of shapes. When empty on write, it is found in the
+	// account's catalog.
+	Variant string
+
+	OrderDefaults
+
+	ValidityYears   int // of the subscription; 1 when zero
+	AutoRenew       bool
+	RenewBeforeDays int
+	CustomFields    map[string]string // by field id
+	Tags            []string
+	Remarks         string
+	RecipientEmails []string
+	CAProfileID     string // private PKI
+	MasterProductID string // private PKI
+
+	AllowedDomains            []string
+	AllowedDomainsTemplate    bool
+	AllowBareDomains          bool
+	AllowSubdomains           bool
+	AllowGlobDomains          bool
+	AllowWildcardCertificates bool
+	AllowAnyName              bool
+	AllowIPSANs               bool
+	RequireCN                 bool
+	Key                       KeySpec
+
+	// IssueTimeout is how long issue and sign wait for their order.
+	IssueTimeout time.Duration
+	// DeliveryGrace is how long an answered order keeps its key, for a caller that did not get the answer.
+	DeliveryGrace time.Duration
+
+	GenerateLease bool
+	TTL           time.Duration // of the lease; the certificate's remaining life when zero
+	MaxTTL        time.Duration // of the lease; no bound but the mount's when zero
+}
+
+// NewRole returns a role with the default of every field.
+func NewRole(name string) *Role {
+	return &Role{
+		Name: name, ValidityYears: 1, AllowWildcardCertificates: true, AllowIPSANs: true, RequireCN: true,
+		Key: KeySpec{}.withDefaults(), IssueTimeout: 45 * time.Second, DeliveryGrace: 5 * time.Minute,
+		GenerateLease: true,
+	}
+}
+
+var roleName = regexp.MustCompile(`^\w(([\w.-]+)?\w)?$`)
+
+// shape is the role's product kind. A stored role has a known one.
+func (r *Role) shape() shape { return shapes[r.Variant] }
+
+// validate says which field of r is wrong, if any. Its variant must be resolved.
+func (r *Role) validate() error {
+	for _, check := range []func() error{
+		r.validateProduct, r.OrderDefaults.validate, r.validateNames, r.Key.validate, r.validateTimes,
+	} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Role) validateProduct() error {
+	if !roleName.MatchString(r.Name) {
+		return badField("name", "%q is not a role name: letters, digits, and . _ - inside", printable(r.Name))
+	}
+	if r.ProductCode == "" {
+		return badField("product_code", "is required: a code from the account's catalog (read config/check)")
+	}
+	if _, ok := shapes[r.Variant]; !ok {
+		return badField("product_variant", "%q is not one of %s", printable(r.Variant), variants())
+	}
+	if r.ValidityYears < 1 || r.ValidityYears > 3 {
+		return badField("validity_years", "must be 1, 2 or 3")
+	}
+	if r.RenewBeforeDays < 0 {
+		return badField("renew_before_days", "must not be negative")
+	}
+	return nil
+}
+
+func (r *Role) validateNames() error {
+	if r.AllowAnyName || len(r.AllowedDomains) > 0 {
+		return nil
+	}
+	if r.AllowBareDomains || r.AllowSubdomains || r.AllowGlobDomains {
+		return badField("allowed_domains", "is empty, so allow_bare_domains, allow_subdomains and allow_glob_domains allow nothing")
+	}
+	return nil
+}
+
+func (r *Role) validateTimes() error {
+	switch {
+	case r.IssueTimeout < time.Second || r.IssueTimeout > 80*time.Second:
+		return badField("issue_timeout", "must be between 1s and 80s: Vault's clients give up after 60s, its server after 90s")
+	case r.DeliveryGrace < 0 || r.DeliveryGrace > time.Hour:
+		return badField("delivery_grace", "must be between 0s and 1h")
+	case r.TTL < 0:
+		return badField("ttl", "must not be negative")
+	case r.MaxTTL < 0:
+		return badField("max_ttl", "must not be negative")
+	case r.MaxTTL > 0 && r.TTL > r.MaxTTL:
+		return badField("ttl", "is longer than max_ttl")
+	}
+	return nil
+}
+
+// Role returns a role, or nil when there is none of that name.
+func (e *Engine) Role(ctx context.Context, s logical.Storage, name string) (*Role, error) {
+	stored, err := get[storedRole](ctx, s, rolePrefix+name)
+	if err != nil || stored == nil {
+		return nil, err
+	}
+	return stored.role(name), nil
+}
+
+// mustRole is Role for callers that cannot go on without one.
+func (e *Engine) mustRole(ctx context.Context, s logical.Storage, name string) (*Role, error) {
+	r, err := e.Role(ctx, s, name)
+	if err == nil && r == nil {
+		return nil, &NotFoundError{Kind: "role", Name: name}
+	}
+	return r, err
+}
+
+// Roles lists the names of the roles.
+func (e *Engine) Roles(ctx context.Context, s logical.Storage) ([]string, error) {
+	return list(ctx, s, rolePrefix)
+}
+
+// WriteRole applies change to a role, validates the outcome and stores it. With patch the role must exist and keeps
+// what change does not touch; otherwise it starts from the defaults. A product whose variant is not given is looked up in
+// the account's catalog.
+func (e *Engine) WriteRole(ctx context.Context, s logical.Storage, name string, patch bool, change func(*Role) error) error {
+	r := NewRole(name)
+	if patch {
+		stored, err := e.mustRole(ctx, s, name)
+		if err != nil {
+			return err
+		}
+		r = stored
+	}
+	before := *r
+	if err := change(r); err != nil {
+		return err
+	}
+	r.Key = r.Key.withDefaults()
+	if r.ProductCode != before.ProductCode && r.Variant == before.Variant {
+		r.Variant = "" // it belonged to the product that the role had
+	}
+	if r.Variant == "" && r.ProductCode != "" {
+		v, err := e.lookUpVariant(ctx, s, r)
+		if err != nil {
+			return err
+		}
+		r.Variant = v
+	}
+	if err := r.validate(); err != nil {
+		return err
+	}
+	return put(ctx, s, rolePrefix+name, newStoredRole(r))
+}
+
+func (e *Engine) lookUpVariant(ctx context.Context, s logical.Storage, r *Role) (string, error) {
+	client, cfg, err := e.client(ctx, s)
+	if err != nil {
+		return "", badField("product_variant", "is required while the catalog cannot be asked (%v)", err)
+	}
+	products, err := client.Products(ctx, r.OrderDefaults.or(cfg.OrderDefaults).GroupNumber)
+	if err != nil {
+		return "", badField("product_variant", "is required while the catalog cannot be asked (%v)", err)
+	}
+	return resolveVariant(products, r.ProductCode)
+}
+
+// DeleteRole forgets a role. Its orders and certificates stay.
+func (e *Engine) DeleteRole(ctx context.Context, s logical.Storage, name string) error {
+	return remove(ctx, s, rolePrefix+name)
+}
+
+// storedRole is the entry of a role.
+type storedRole struct {
+	Version         int               `json:"version"`
+	ProductCode     string            `json:"product_code"`
+	Variant         string            `json:"variant"`
+	Defaults        storedDefaults    `json:"defaults,omitzero"`
+	ValidityYears   int               `json:"validity_years"`
+	AutoRenew       bool              `json:"auto_renew,omitempty"`
+	RenewBeforeDays int               `json:"renew_before_days,omitempty"`
+	CustomFields    map[string]string `json:"custom_fields,omitempty"`
+	Tags            []string          `json:"tags,omitempty"`
+	Remarks         string            `json:"remarks,omitempty"`
+	RecipientEmails []string          `json:"recipient_emails,omitempty"`
+	CAProfileID     string            `json:"ca_profile_id,omitempty"`
+	MasterProductID string            `json:"master_product_id,omitempty"`
+
+	AllowedDomains            []string `json:"allowed_domains,omitempty"`
+	AllowedDomainsTemplate    bool     `json:"allowed_domains_template,omitempty"`
+	AllowBareDomains          bool     `json:"allow_bare_domains,omitempty"`
+	AllowSubdomains           bool     `json:"allow_subdomains,omitempty"`
+	AllowGlobDomains          bool     `json:"allow_glob_domains,omitempty"`
+	AllowWildcardCertificates bool     `json:"allow_wildcard_certificates"`
+	AllowAnyName              bool     `json:"allow_any_name,omitempty"`
+	AllowIPSANs               bool     `json:"allow_ip_sans"`
+	RequireCN                 bool     `json:"require_cn"`
+	KeyType                   string   `json:"key_type"`
+	KeyBits                   int      `json:"key_bits"`
+
+	IssueTimeout  time.Duration `json:"issue_timeout"`  // nanoseconds
+	DeliveryGrace time.Duration `json:"delivery_grace"` // nanoseconds
+	GenerateLease bool          `json:"generate_lease"`
+	TTL           time.Duration `json:"ttl,omitempty"`     // nanoseconds
+	MaxTTL        time.Duration `json:"max_ttl,omitempty"` // nanoseconds
+}
+
+func newStoredRole(r *Role) *storedRole {
+	return &storedRole{
+		Version: 1, ProductCode: r.ProductCode, Variant: r.Variant, Defaults: newStoredDefaults(r.OrderDefaults),
+		ValidityYears: r.ValidityYears, AutoRenew: r.AutoRenew, RenewBeforeDays: r.RenewBeforeDays,
+		CustomFields: maps.Clone(r.CustomFields), Tags: r.Tags, Remarks: r.Remarks, RecipientEmails: r.RecipientEmails,
+		CAProfileID: r.CAProfileID, MasterProductID: r.MasterProductID,
+		AllowedDomains: r.AllowedDomains, AllowedDomainsTemplate: r.AllowedDomainsTemplate,
+		AllowBareDomains: r.AllowBareDomains, AllowSubdomains: r.AllowSubdomains, AllowGlobDomains: r.AllowGlobDomains,
+		AllowWildcardCertificates: r.AllowWildcardCertificates, AllowAnyName: r.AllowAnyName, AllowIPSANs: r.AllowIPSANs,
+		RequireCN: r.RequireCN, KeyType: r.Key.Type, KeyBits: r.Key.Bits,
+		IssueTimeout: r.IssueTimeout, DeliveryGrace: r.DeliveryGrace,
+		GenerateLease: r.GenerateLease, TTL: r.TTL, MaxTTL: r.MaxTTL,
+	}
+}
+
+func (s *storedRole) role(name string) *Role {
+	return &Role{
+		Name: name, ProductCode: s.ProductCode, Variant: s.Variant, OrderDefaults: s.Defaults.defaults(),
+		ValidityYears: s.ValidityYears, AutoRenew: s.AutoRenew, RenewBeforeDays: s.RenewBeforeDays,
+		CustomFields: s.CustomFields, Tags: s.Tags, Remarks: s.Remarks, RecipientEmails: s.RecipientEmails,
+		CAProfileID: s.CAProfileID, MasterProductID: s.MasterProductID,
+		AllowedDomains: s.AllowedDomains, AllowedDomainsTemplate: s.AllowedDomainsTemplate,
+		AllowBareDomains: s.AllowBareDomains, AllowSubdomains: s.AllowSubdomains, AllowGlobDomains: s.AllowGlobDomains,
+		AllowWildcardCertificates: s.AllowWildcardCertificates, AllowAnyName: s.AllowAnyName, AllowIPSANs: s.AllowIPSANs,
+		RequireCN: s.RequireCN, Key: KeySpec{Type: s.KeyType, Bits: s.KeyBits},
+		IssueTimeout: s.IssueTimeout, DeliveryGrace: s.DeliveryGrace,
+		GenerateLease: s.GenerateLease, TTL: s.TTL, MaxTTL: s.MaxTTL,
+	}
+}
+
+// customFields returns the role's custom fields in the client's form.
+func (r *Role) customFields() []certinext.CustomField {
+	var out []certinext.CustomField
+	for _, id := range slices.Sorted(maps.Keys(r.CustomFields)) {
+		out = append(out, certinext.CustomField{FieldID: id, Value: r.CustomFields[id]})
+	}
+	return out
+}
