@@ -1,0 +1,84 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinextsecrets
+
+import (
+	"context"
+	"encoding/pem"
+	"net/http"
+	"strings"
+
+	"github.com/hashicorp/vault/sdk/framework"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+func (b *secretsBackend) pathCA() []*framework.Path {
+	raw := func(pattern, summary, suffix string, encode func(chain []string) ([]byte, string)) *framework.Path {
+		return &framework.Path{
+			Pattern: pattern,
+			Operations: map[logical.Operation]framework.OperationHandler{
+				logical.ReadOperation: operation(b.readRawCA(encode), summary, "read", suffix, nil),
+			},
+			HelpSynopsis:    summary,
+			HelpDescription: caHelp,
+		}
+	}
+	fields := map[string]*framework.FieldSchema{
+		"certificate": {Type: framework.TypeString, Description: "Certificate or chain in PEM."},
+		"ca_chain":    {Type: framework.TypeStringSlice, Description: "Chain in PEM, the issuing CA first."},
+	}
+	return []*framework.Path{
+		raw("ca$", "The issuing CA's certificate in DER.", "ca-der", func(chain []string) ([]byte, string) {
+			block, _ := pem.Decode([]byte(chain[0]))
+			return block.Bytes, "application/pkix-cert"
+		}),
+		raw("ca/pem$", "The issuing CA's certificate in PEM.", "ca-pem", func(chain []string) ([]byte, string) {
+			return []byte(chain[0]), "application/pem-certificate-chain"
+		}),
+		raw("ca_chain$", "The CA chain in PEM.", "ca-chain-pem", func(chain []string) ([]byte, string) {
+			return []byte(strings.Join(chain, "\n")), "application/pem-certificate-chain"
+		}),
+		{
+			Pattern: "cert/(ca|ca_chain)$",
+			Operations: map[logical.Operation]framework.OperationHandler{
+				logical.ReadOperation: operation(b.readCA, "The issuing CA's certificate, or the CA chain.", "read", "cert-ca|cert-ca-chain", fields),
+			},
+			HelpSynopsis:    "The issuing CA's certificate (cert/ca) or the CA chain (cert/ca_chain).",
+			HelpDescription: caHelp,
+		},
+	}
+}
+
+// readRawCA answers with bytes instead of JSON, and with no content while nothing has been issued.
+func (b *secretsBackend) readRawCA(encode func(chain []string) ([]byte, string)) handler {
+	return func(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
+		chain, err := b.engine.CAChain(ctx, req.Storage)
+		if err != nil {
+			return nil, err
+		}
+		data := map[string]any{logical.HTTPStatusCode: http.StatusNoContent, logical.HTTPRawBody: []byte{}, logical.HTTPContentType: ""}
+		if len(chain) > 0 {
+			body, kind := encode(chain)
+			data = map[string]any{logical.HTTPStatusCode: http.StatusOK, logical.HTTPRawBody: body, logical.HTTPContentType: kind}
+		}
+		return &logical.Response{Data: data}, nil
+	}
+}
+
+func (b *secretsBackend) readCA(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
+	chain, err := b.engine.CAChain(ctx, req.Storage)
+	if err != nil || len(chain) == 0 {
+		return nil, err
+	}
+	certificate := chain[0]
+	if strings.HasSuffix(req.Path, "ca_chain") {
+		certificate = strings.Join(chain, "\n")
+	}
+	return &logical.Response{Data: map[string]any{"certificate": certificate, "ca_chain": chain}}, nil
+}
+
+const caHelp = `
+CERTInext has no call that tells an account's CAs, so this is the chain above the newest certificate of the mount. It is empty
+until the first certificate is issued. Every answer of issue and sign carries its own chain.
+`

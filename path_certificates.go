@@ -1,0 +1,107 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinextsecrets
+
+import (
+	"context"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/backend"
+	"github.com/hashicorp/vault/sdk/framework"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+func (b *secretsBackend) pathCertificates() []*framework.Path {
+	return []*framework.Path{
+		{
+			Pattern: "certs/revoked/?$",
+			Operations: map[logical.Operation]framework.OperationHandler{
+				logical.ListOperation: operation(b.listRevoked, "List the serial numbers of revoked certificates.", "list", "revoked-certificates", keysField("Serial numbers.")),
+			},
+			HelpSynopsis:    "List the revoked certificates.",
+			HelpDescription: "Lists the serial numbers of the certificates that CERTInext has revoked.",
+		},
+		{
+			Pattern: "certs/?$",
+			Operations: map[logical.Operation]framework.OperationHandler{
+				logical.ListOperation: operation(b.listCertificates, "List the serial numbers of certificates.", "list", "certificates", keysField("Serial numbers.")),
+			},
+			HelpSynopsis:    "List the certificates.",
+			HelpDescription: "Lists the serial numbers of all certificates that this mount has got from CERTInext.",
+		},
+		{
+			Pattern: `cert/(?P<serial>[0-9A-Fa-f:-]+)$`,
+			Fields: map[string]*framework.FieldSchema{
+				"serial": {Type: framework.TypeString, Description: "Serial number in hexadecimal, with colons or dashes.", Required: true},
+			},
+			Operations: map[logical.Operation]framework.OperationHandler{
+				logical.ReadOperation: operation(b.readCertificate, "Read a certificate.", "read", "certificate", map[string]*framework.FieldSchema{
+					"certificate":             {Type: framework.TypeString, Description: "Certificate in PEM."},
+					"issuing_ca":              {Type: framework.TypeString, Description: "Certificate of the issuing CA, in PEM."},
+					"ca_chain":                {Type: framework.TypeStringSlice, Description: "Chain in PEM, the issuing CA first."},
+					"serial_number":           {Type: framework.TypeString, Description: "Serial number, colon-separated hexadecimal."},
+					"expiration":              {Type: framework.TypeInt64, Description: "End of the certificate, in seconds since 1970."},
+					"revocation_time":         {Type: framework.TypeInt64, Description: "When it was revoked, in seconds since 1970; 0 when it is not."},
+					"revocation_time_rfc3339": {Type: framework.TypeString, Description: "The same as RFC 3339; empty when it is not revoked."},
+					"revocation_reason":       {Type: framework.TypeString, Description: "Why it was revoked."},
+					"revocation_queued":       {Type: framework.TypeBool, Description: "Whether a revocation waits for CERTInext."},
+					"role":                    {Type: framework.TypeString, Description: "Role that it was ordered under."},
+					"order_id":                {Type: framework.TypeString, Description: "Id of its order in this mount."},
+					"ca_order_id":             {Type: framework.TypeString, Description: "CERTInext's order number."},
+				}),
+			},
+			HelpSynopsis:    "Read a certificate.",
+			HelpDescription: "Returns a certificate, its chain and whether it is revoked. Keys are never part of it.",
+		},
+	}
+}
+
+func (b *secretsBackend) listRevoked(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
+	serials, err := b.engine.RevokedCertificates(ctx, req.Storage)
+	if err != nil {
+		return nil, err
+	}
+	return logical.ListResponse(serials), nil
+}
+
+func (b *secretsBackend) listCertificates(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
+	serials, err := b.engine.Certificates(ctx, req.Storage)
+	if err != nil {
+		return nil, err
+	}
+	return logical.ListResponse(serials), nil
+}
+
+func (b *secretsBackend) readCertificate(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+	c, err := b.engine.Certificate(ctx, req.Storage, d.Get("serial").(string))
+	if err != nil || c == nil {
+		return nil, err
+	}
+	return &logical.Response{Data: encodeCertificate(c)}, nil
+}
+
+func encodeCertificate(c *backend.Certificate) map[string]any {
+	data := map[string]any{
+		"certificate":             c.PEM,
+		"issuing_ca":              "",
+		"ca_chain":                append([]string{}, c.Chain...),
+		"serial_number":           c.Serial,
+		"expiration":              c.NotAfter.Unix(),
+		"revocation_time":         int64(0),
+		"revocation_time_rfc3339": "",
+		"revocation_reason":       string(c.RevokedReason),
+		"revocation_queued":       c.RevocationQueued,
+		"role":                    c.Role,
+		"order_id":                c.OrderID,
+		"ca_order_id":             c.CAOrderID,
+	}
+	if len(c.Chain) > 0 {
+		data["issuing_ca"] = c.Chain[0]
+	}
+	if !c.RevokedAt.IsZero() {
+		data["revocation_time"] = c.RevokedAt.Unix()
+		data["revocation_time_rfc3339"] = c.RevokedAt.UTC().Format(time.RFC3339Nano)
+	}
+	return data
+}

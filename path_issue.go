@@ -1,0 +1,173 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinextsecrets
+
+import (
+	"context"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/backend"
+	"github.com/hashicorp/vault/sdk/framework"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+func (b *secretsBackend) pathIssue() []*framework.Path {
+	key := map[string]*framework.FieldSchema{
+		"private_key":      {Type: framework.TypeString, Description: "Private key."},
+		"private_key_type": {Type: framework.TypeString, Description: "ec or rsa."},
+	}
+	return []*framework.Path{
+		{
+			Pattern: "issue/" + framework.GenericNameRegex("role") + "$",
+			Fields:  merge(roleField(), nameFields(), formatFields(), keyFormatField(), requestFields()),
+			Operations: map[logical.Operation]framework.OperationHandler{
+				logical.UpdateOperation: writing(b.issue, "Generate a key, order its certificate and return both.", "issue", "with-role", merge(certificateFields(), key)),
+			},
+			HelpSynopsis:    "Generate a key, order its certificate from CERTInext, and return both.",
+			HelpDescription: issueHelp,
+		},
+		{
+			Pattern: "sign/" + framework.GenericNameRegex("role") + "$",
+			Fields:  merge(roleField(), csrField(), nameFields(), formatFields(), requestFields()),
+			Operations: map[logical.Operation]framework.OperationHandler{
+				logical.UpdateOperation: writing(b.sign, "Order the certificate of a CSR and return it.", "sign", "with-role", certificateFields()),
+			},
+			HelpSynopsis:    "Order the certificate of a CSR from CERTInext, and return it.",
+			HelpDescription: signHelp,
+		},
+	}
+}
+
+func csrField() map[string]*framework.FieldSchema {
+	return map[string]*framework.FieldSchema{
+		"csr": {Type: framework.TypeString, Description: "CSR in PEM. Its key and names must suit the role.", Required: true},
+	}
+}
+
+// nameFields say what is to be certified, as Vault's PKI engine spells it.
+func nameFields() map[string]*framework.FieldSchema {
+	return map[string]*framework.FieldSchema{
+		"common_name":          {Type: framework.TypeString, Description: "Common name; CERTInext calls it the order's domain."},
+		"alt_names":            {Type: framework.TypeCommaStringSlice, Description: "Further DNS names, for products that take several."},
+		"ip_sans":              {Type: framework.TypeCommaStringSlice, Description: "IP addresses, for private PKI products."},
+		"exclude_cn_from_sans": {Type: framework.TypeBool, Description: "Refused unless the common name is among alt_names or in the CSR: CERTInext always puts it in."},
+		"uri_sans":             emptyOnly("URI names", framework.TypeCommaStringSlice),
+		"other_sans":           emptyOnly("Other names", framework.TypeCommaStringSlice),
+		"user_ids":             emptyOnly("User ids", framework.TypeCommaStringSlice),
+		"not_after":            emptyOnly("An end of one's own", framework.TypeString),
+		"serial_number":        emptyOnly("A subject serial number", framework.TypeString),
+		"cert_metadata":        emptyOnly("Metadata", framework.TypeString),
+		"issuer_ref":           {Type: framework.TypeString, Default: "default", Description: "Accepted when empty or default: the role's product decides the issuer."},
+	}
+}
+
+func emptyOnly(what string, kind framework.FieldType) *framework.FieldSchema {
+	return &framework.FieldSchema{Type: kind, Description: what + " cannot be honoured; accepted when empty."}
+}
+
+// requestFields say how the order is to be handled.
+func requestFields() map[string]*framework.FieldSchema {
+	return map[string]*framework.FieldSchema{
+		"ttl":        {Type: framework.TypeSignedDurationSecond, Description: "Life of the lease. CERTInext sets that of the certificate."},
+		"request_id": {Type: framework.TypeString, Description: "The caller's own name for this request: the same name always means the same order."},
+		"async":      {Type: framework.TypeBool, Description: "Answer with the order, without waiting for the certificate."},
+	}
+}
+
+func (b *secretsBackend) issue(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+	r, err := decodeRequest(req, d)
+	if err != nil {
+		return nil, err
+	}
+	return b.order(ctx, req, d, r)
+}
+
+func (b *secretsBackend) sign(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+	r, err := decodeRequest(req, d)
+	if err != nil {
+		return nil, err
+	}
+	if r.CSR = d.Get("csr").(string); r.CSR == "" {
+		return nil, &backend.FieldError{Field: "csr", Problem: "is required"}
+	}
+	return b.order(ctx, req, d, r)
+}
+
+// order places the order of r and answers with its certificate, or with the order itself when that is asked for.
+func (b *secretsBackend) order(ctx context.Context, req *logical.Request, d *framework.FieldData, r backend.Request) (*logical.Response, error) {
+	form, err := decodeForm(d)
+	if err != nil {
+		return nil, err
+	}
+	if d.Get("async").(bool) {
+		o, err := b.engine.PlaceOrder(ctx, req.Storage, r)
+		if err != nil {
+			return nil, err
+		}
+		return &logical.Response{Data: encodeOrder(o)}, nil
+	}
+	issued, err := b.engine.Issue(ctx, req.Storage, r)
+	if err != nil {
+		return nil, err
+	}
+	return b.certificateResponse(issued, form)
+}
+
+// decodeRequest reads the fields that name what is wanted, and refuses those that cannot be honoured.
+func decodeRequest(req *logical.Request, d *framework.FieldData) (backend.Request, error) {
+	for _, field := range []string{"uri_sans", "other_sans", "user_ids", "not_after", "serial_number", "cert_metadata"} {
+		v, ok, err := d.GetOkErr(field)
+		if err != nil {
+			return backend.Request{}, &backend.FieldError{Field: field, Problem: err.Error()}
+		}
+		if list, isList := v.([]string); ok && !empty(v) && (!isList || !blank(list)) {
+			return backend.Request{}, &backend.FieldError{Field: field, Problem: "cannot be honoured by CERTInext"}
+		}
+	}
+	if ref := d.Get("issuer_ref").(string); ref != "" && ref != "default" {
+		return backend.Request{}, &backend.FieldError{Field: "issuer_ref", Problem: "cannot be honoured: the role's product decides the issuer"}
+	}
+	for _, field := range []string{"ttl", "alt_names", "ip_sans", "exclude_cn_from_sans", "async"} {
+		if _, _, err := d.GetOkErr(field); err != nil {
+			return backend.Request{}, &backend.FieldError{Field: field, Problem: err.Error()}
+		}
+	}
+	ttl, _ := d.Get("ttl").(int)
+	return backend.Request{
+		Role:              d.Get("role").(string),
+		Requester:         requester(req),
+		EntityID:          req.EntityID,
+		ID:                d.Get("request_id").(string),
+		CommonName:        d.Get("common_name").(string),
+		AltNames:          d.Get("alt_names").([]string),
+		IPSANs:            d.Get("ip_sans").([]string),
+		ExcludeCNFromSANs: d.Get("exclude_cn_from_sans").(bool),
+		TTL:               time.Duration(ttl) * time.Second,
+	}, nil
+}
+
+func blank(list []string) bool {
+	for _, s := range list {
+		if s != "" {
+			return false
+		}
+	}
+	return true
+}
+
+const issueHelp = `
+The key is generated inside Vault, with the role's key_type and key_bits, and the certificate is ordered for common_name and
+alt_names. The answer has the fields of Vault's PKI engine. With a role that generates leases, the lease's end revokes
+the certificate.
+
+An order that is not finished within the role's issue_timeout is answered with an error that names the order and says what it
+waits for. Nothing is lost then: the same request by the same requester finds the order again, and never buys a second one.
+`
+
+const signHelp = `
+The CSR's key and names must suit the role. common_name, alt_names and ip_sans may be left out; when given, they must be names
+of the CSR. The certificate is ordered for all of the CSR's names.
+
+An order that is not finished within the role's issue_timeout goes on: the same request by the same requester finds it again.
+`

@@ -1,0 +1,234 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinextsecrets
+
+import (
+	"context"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/backend"
+	"github.com/hashicorp/vault/sdk/framework"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+func (b *secretsBackend) pathOrders() []*framework.Path {
+	role, id := framework.GenericNameRegex("role"), framework.GenericNameRegex("id")
+	key := map[string]*framework.FieldSchema{
+		"private_key":      {Type: framework.TypeString, Description: "Private key, unless the order was made by a CSR."},
+		"private_key_type": {Type: framework.TypeString, Description: "ec or rsa."},
+	}
+	return []*framework.Path{
+		{
+			Pattern: "orders/" + role + "/" + id + "/collect$",
+			Fields:  merge(roleField(), orderField(), formatFields(), keyFormatField()),
+			Operations: map[logical.Operation]framework.OperationHandler{
+				logical.UpdateOperation: writing(b.collectOrder, "Hand over the certificate of an issued order, once.", "collect", "order", merge(certificateFields(), key)),
+			},
+			HelpSynopsis:    "Hand over certificate, key and lease of an order.",
+			HelpDescription: "Works once an order is issued; until then the answer says what it waits for.",
+		},
+		{
+			Pattern: "orders/" + role + "/" + id + "/dcv$",
+			Fields:  merge(roleField(), orderField(), dcvFields()),
+			Operations: map[logical.Operation]framework.OperationHandler{
+				logical.ReadOperation:   writing(b.readChallenges, "Show what to publish for the order's domains.", "read", "order-challenges", challengeFields()),
+				logical.UpdateOperation: writing(b.verifyDomains, "Ask CERTInext to look for the challenges now.", "verify", "order-challenges", challengeFields()),
+			},
+			HelpSynopsis:    "Domain control validation of an order.",
+			HelpDescription: dcvHelp,
+		},
+		{
+			Pattern: "orders/" + role + "/" + id + "$",
+			Fields: merge(roleField(), orderField(), map[string]*framework.FieldSchema{
+				"reason": {Type: framework.TypeString, Description: "Why the order is cancelled; CERTInext keeps it.", Query: true},
+			}),
+			Operations: map[logical.Operation]framework.OperationHandler{
+				logical.ReadOperation:   operation(b.readOrder, "Show an order.", "read", "order", orderFields()),
+				logical.DeleteOperation: writing(b.cancelOrder, "Cancel an order that is not issued yet.", "cancel", "order", orderFields()),
+			},
+			HelpSynopsis:    "An order: where it stands, what it waits for, what has happened to it.",
+			HelpDescription: "Deleting an order cancels it at CERTInext and erases its key. An issued order cannot be cancelled: revoke its certificate.",
+		},
+		{
+			Pattern: "orders/" + role + "/?$",
+			Fields:  merge(roleField(), nameFields(), requestFields(), map[string]*framework.FieldSchema{"csr": {Type: framework.TypeString, Description: "CSR in PEM; when empty, a key is generated."}}),
+			Operations: map[logical.Operation]framework.OperationHandler{
+				logical.ListOperation:   operation(b.listOrders, "List the orders of a role.", "list", "orders", keysField("Ids of the orders.")),
+				logical.UpdateOperation: writing(b.placeOrder, "Place an order without waiting for its certificate.", "place", "order", orderFields()),
+			},
+			HelpSynopsis:    "The orders of a role.",
+			HelpDescription: "Writing places an order, with the fields of issue or sign, and answers at once; orders/<role>/<id>/collect hands over the certificate when it is there.",
+		},
+	}
+}
+
+func orderFields() map[string]*framework.FieldSchema {
+	return map[string]*framework.FieldSchema{
+		"order_id":      {Type: framework.TypeString, Description: "Id of the order in this mount."},
+		"ca_order_id":   {Type: framework.TypeString, Description: "CERTInext's order number; empty until it is known."},
+		"role":          {Type: framework.TypeString, Description: "Role that the order was placed under."},
+		"state":         {Type: framework.TypeString, Description: "placing, unresolved, pending, issued, cancelled, rejected, expired, revoked or failed."},
+		"ca_status":     {Type: framework.TypeString, Description: "Status in CERTInext's terms."},
+		"ca_state":      {Type: framework.TypeString, Description: "CERTInext's display words."},
+		"request_id":    {Type: framework.TypeString, Description: "The caller's own name for the request."},
+		"common_name":   {Type: framework.TypeString, Description: "Common name."},
+		"names":         {Type: framework.TypeStringSlice, Description: "All names, the common name first."},
+		"product_code":  {Type: framework.TypeString, Description: "Product that was ordered."},
+		"serial_number": {Type: framework.TypeString, Description: "Serial number of the certificate, once issued."},
+		"delivered":     {Type: framework.TypeBool, Description: "Whether the certificate was handed over."},
+		"needs":         {Type: framework.TypeStringSlice, Description: "What has to happen next, and who has to do it."},
+		"last_error":    {Type: framework.TypeString, Description: "What failed last."},
+		"created_at":    {Type: framework.TypeString, Description: "RFC 3339."},
+		"updated_at":    {Type: framework.TypeString, Description: "RFC 3339."},
+		"timeline":      {Type: framework.TypeSlice, Description: "What has happened, each with at and what."},
+	}
+}
+
+func dcvFields() map[string]*framework.FieldSchema {
+	return map[string]*framework.FieldSchema{
+		"domain": {Type: framework.TypeString, Description: "Domain to verify; all that are not validated yet when empty.", Query: true},
+		"method": {Type: framework.TypeString, Default: "dns-txt", Description: "dns-txt, http-url or email.", Query: true, AllowedValues: []any{"dns-txt", "http-url", "email"}},
+	}
+}
+
+func challengeFields() map[string]*framework.FieldSchema {
+	return map[string]*framework.FieldSchema{
+		"domains": {Type: framework.TypeSlice, Description: "For each domain: domain, verified, and what to publish: dns_names, dns_value, http_path, http_content, email_to; error when CERTInext refused."},
+	}
+}
+
+func (b *secretsBackend) collectOrder(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+	f, err := decodeForm(d)
+	if err != nil {
+		return nil, err
+	}
+	issued, err := b.engine.CollectOrder(ctx, req.Storage, d.Get("role").(string), d.Get("id").(string))
+	if err != nil {
+		return nil, err
+	}
+	return b.certificateResponse(issued, f)
+}
+
+func (b *secretsBackend) readChallenges(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+	method, err := decodeMethod(d)
+	if err != nil {
+		return nil, err
+	}
+	domains, err := b.engine.Challenges(ctx, req.Storage, d.Get("role").(string), d.Get("id").(string), method)
+	if err != nil {
+		return nil, err
+	}
+	return encodeChallenges(domains), nil
+}
+
+func (b *secretsBackend) verifyDomains(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+	method, err := decodeMethod(d)
+	if err != nil {
+		return nil, err
+	}
+	domains, err := b.engine.VerifyDomains(ctx, req.Storage, d.Get("role").(string), d.Get("id").(string), d.Get("domain").(string), method)
+	if err != nil {
+		return nil, err
+	}
+	return encodeChallenges(domains), nil
+}
+
+func decodeMethod(d *framework.FieldData) (backend.DCVMethod, error) {
+	switch m := d.Get("method").(string); m {
+	case "dns-txt", "http-url", "email":
+		return backend.DCVMethod(m), nil
+	}
+	return "", &backend.FieldError{Field: "method", Problem: "is not dns-txt, http-url or email"}
+}
+
+func encodeChallenges(domains []backend.DomainChallenge) *logical.Response {
+	out := make([]map[string]any, 0, len(domains))
+	for _, d := range domains {
+		m := map[string]any{"domain": d.Domain, "verified": d.Verified}
+		c := d.Challenge
+		for field, v := range map[string]string{
+			"dns_value": c.DNSValue, "http_path": c.HTTPPath, "http_content": c.HTTPContent, "expires": c.ExpiresText, "error": d.Error,
+		} {
+			if v != "" {
+				m[field] = v
+			}
+		}
+		if c.DNSValue != "" {
+			m["dns_names"] = d.DNSNames
+		}
+		if len(c.EmailTo) > 0 {
+			m["email_to"] = c.EmailTo
+		}
+		out = append(out, m)
+	}
+	return &logical.Response{Data: map[string]any{"domains": out}}
+}
+
+func (b *secretsBackend) readOrder(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+	o, err := b.engine.Order(ctx, req.Storage, d.Get("role").(string), d.Get("id").(string))
+	if err != nil || o == nil {
+		return nil, err
+	}
+	return &logical.Response{Data: encodeOrder(o)}, nil
+}
+
+func (b *secretsBackend) cancelOrder(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+	o, err := b.engine.CancelOrder(ctx, req.Storage, d.Get("role").(string), d.Get("id").(string), d.Get("reason").(string))
+	if err != nil {
+		return nil, err
+	}
+	return &logical.Response{Data: encodeOrder(o)}, nil
+}
+
+func (b *secretsBackend) listOrders(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+	ids, err := b.engine.Orders(ctx, req.Storage, d.Get("role").(string))
+	if err != nil {
+		return nil, err
+	}
+	return logical.ListResponse(ids), nil
+}
+
+func (b *secretsBackend) placeOrder(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+	r, err := decodeRequest(req, d)
+	if err != nil {
+		return nil, err
+	}
+	r.CSR = d.Get("csr").(string)
+	o, err := b.engine.PlaceOrder(ctx, req.Storage, r)
+	if err != nil {
+		return nil, err
+	}
+	return &logical.Response{Data: encodeOrder(o)}, nil
+}
+
+func encodeOrder(o *backend.Order) map[string]any {
+	timeline := make([]map[string]any, 0, len(o.Timeline))
+	for _, e := range o.Timeline {
+		timeline = append(timeline, map[string]any{"at": e.At.UTC().Format(time.RFC3339), "what": e.What})
+	}
+	return map[string]any{
+		"order_id":      o.ID,
+		"ca_order_id":   o.CAOrderID,
+		"role":          o.Role,
+		"state":         string(o.State),
+		"ca_status":     string(o.CAStatus),
+		"ca_state":      o.CAState,
+		"request_id":    o.RequestID,
+		"common_name":   o.CommonName,
+		"names":         append([]string{}, o.Names...),
+		"product_code":  o.ProductCode,
+		"serial_number": o.Serial,
+		"delivered":     o.Delivered,
+		"needs":         append([]string{}, o.Needs...),
+		"last_error":    o.LastError,
+		"created_at":    o.CreatedAt.UTC().Format(time.RFC3339),
+		"updated_at":    o.UpdatedAt.UTC().Format(time.RFC3339),
+		"timeline":      timeline,
+	}
+}
+
+const dcvHelp = `
+Reading shows, for every domain of the order, whether it is validated, and if not, what to publish: a TXT record with dns_value
+at each of dns_names, or a file with http_content at http_path on the domain. Writing asks CERTInext to look for it now.
+`

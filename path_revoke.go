@@ -1,0 +1,118 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinextsecrets
+
+import (
+	"context"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/backend"
+	"github.com/hashicorp/vault/sdk/framework"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+func (b *secretsBackend) pathRevoke() []*framework.Path {
+	key := map[string]*framework.FieldSchema{
+		"private_key": {Type: framework.TypeString, Description: "Private key of the certificate, in PEM.", Required: true, DisplayAttrs: &framework.DisplayAttributes{Sensitive: true}},
+	}
+	order := map[string]*framework.FieldSchema{
+		"order_id": {Type: framework.TypeString, Description: "Id of the order whose certificate is to be revoked."},
+	}
+	return []*framework.Path{
+		{
+			Pattern: "revoke$",
+			Fields:  revokeFields(),
+			Operations: map[logical.Operation]framework.OperationHandler{
+				logical.UpdateOperation: writing(b.revoke, "Revoke any certificate of this mount.", "revoke", "certificate", revokedFields()),
+			},
+			HelpSynopsis:    "Revoke a certificate at CERTInext.",
+			HelpDescription: revokeHelp,
+		},
+		{
+			Pattern: "revoke/" + framework.GenericNameRegex("role") + "$",
+			Fields:  merge(roleField(), revokeFields(), order),
+			Operations: map[logical.Operation]framework.OperationHandler{
+				logical.UpdateOperation: writing(b.revoke, "Revoke a certificate of a role.", "revoke", "role-certificate", revokedFields()),
+			},
+			HelpSynopsis:    "Revoke a certificate of one role at CERTInext.",
+			HelpDescription: revokeHelp,
+		},
+		{
+			Pattern: "revoke-with-key$",
+			Fields:  merge(revokeFields(), key),
+			Operations: map[logical.Operation]framework.OperationHandler{
+				logical.UpdateOperation: writing(b.revokeWithKey, "Revoke a certificate whose private key the caller holds.", "revoke", "certificate-with-key", revokedFields()),
+			},
+			HelpSynopsis:    "Revoke a certificate at CERTInext, by proving possession of its key.",
+			HelpDescription: revokeHelp,
+		},
+	}
+}
+
+func revokeFields() map[string]*framework.FieldSchema {
+	return map[string]*framework.FieldSchema{
+		"serial_number": {Type: framework.TypeString, Description: "Serial number in hexadecimal, with colons or dashes."},
+		"certificate":   {Type: framework.TypeString, Description: "The certificate in PEM, instead of its serial number."},
+		"reason":        {Type: framework.TypeString, Description: "One of RFC 5280's reasons, e.g. superseded or key-compromise; cessation-of-operation when empty. One that CERTInext cannot express is refused."},
+		"note":          {Type: framework.TypeString, Description: "Remark that CERTInext keeps."},
+	}
+}
+
+func revokedFields() map[string]*framework.FieldSchema {
+	return map[string]*framework.FieldSchema{
+		"revocation_time":         {Type: framework.TypeInt64, Description: "When CERTInext took the revocation, in seconds since 1970; 0 while it is queued."},
+		"revocation_time_rfc3339": {Type: framework.TypeString, Description: "The same as RFC 3339."},
+		"state":                   {Type: framework.TypeString, Description: "revoked, queued, or expired."},
+		"reason":                  {Type: framework.TypeString, Description: "Reason that CERTInext was given."},
+	}
+}
+
+func (b *secretsBackend) revoke(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+	r := decodeRevoke(d)
+	if role, ok := d.Schema["role"]; ok && role != nil {
+		r.Role, r.OrderID = d.Get("role").(string), d.Get("order_id").(string)
+	}
+	return encodeRevoked(b.engine.Revoke(ctx, req.Storage, r))
+}
+
+func (b *secretsBackend) revokeWithKey(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+	r := decodeRevoke(d)
+	r.WithKey, r.PrivateKey = true, d.Get("private_key").(string)
+	return encodeRevoked(b.engine.Revoke(ctx, req.Storage, r))
+}
+
+func decodeRevoke(d *framework.FieldData) backend.RevokeRequest {
+	return backend.RevokeRequest{
+		Serial:      d.Get("serial_number").(string),
+		Certificate: d.Get("certificate").(string),
+		Reason:      d.Get("reason").(string),
+		Note:        d.Get("note").(string),
+	}
+}
+
+func encodeRevoked(r *backend.Revoked, err error) (*logical.Response, error) {
+	if err != nil {
+		return nil, err
+	}
+	resp := &logical.Response{Data: map[string]any{
+		"revocation_time": int64(0), "revocation_time_rfc3339": "", "state": "revoked", "reason": string(r.Reason),
+	}}
+	switch {
+	case r.Expired:
+		resp.Data["state"] = "expired"
+		resp.AddWarning("certificate " + r.Serial + " has expired already: there is nothing to revoke")
+	case r.Queued:
+		resp.Data["state"] = "queued"
+		resp.AddWarning("CERTInext could not take the revocation now: it is queued and will be tried until it succeeds")
+	default:
+		resp.Data["revocation_time"] = r.At.Unix()
+		resp.Data["revocation_time_rfc3339"] = r.At.UTC().Format(time.RFC3339Nano)
+	}
+	return resp, nil
+}
+
+const revokeHelp = `
+Revoking is idempotent, and skips certificates that have expired. While CERTInext cannot be reached, the revocation is queued
+and tried again until it succeeds.
+`

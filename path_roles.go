@@ -1,0 +1,117 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinextsecrets
+
+import (
+	"context"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/backend"
+	"github.com/hashicorp/vault/sdk/framework"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+func (b *secretsBackend) pathRoles() []*framework.Path {
+	name := map[string]*framework.FieldSchema{
+		"name": {Type: framework.TypeString, Description: "Name of the role.", Required: true},
+	}
+	return []*framework.Path{
+		{
+			Pattern: "roles/?$",
+			Operations: map[logical.Operation]framework.OperationHandler{
+				logical.ListOperation: operation(b.listRoles, "List the roles.", "list", "roles", keysField("Names of the roles.")),
+			},
+			HelpSynopsis:    "List the roles.",
+			HelpDescription: "Lists the names of the roles of this mount.",
+		},
+		{
+			Pattern: "roles/" + framework.GenericNameRegex("name") + "$",
+			Fields:  merge(name, schemas(roleFields, backend.NewRole(""))),
+			Operations: map[logical.Operation]framework.OperationHandler{
+				logical.ReadOperation:   operation(b.readRole, "Read a role.", "read", "role", readable(roleFields)),
+				logical.UpdateOperation: silent(writing(b.writeRole, "Set a role. Fields that are left out get their defaults.", "write", "role", nil)),
+				logical.PatchOperation:  silent(writing(b.patchRole, "Change some fields of a role.", "patch", "role", nil)),
+				logical.DeleteOperation: silent(writing(b.deleteRole, "Delete a role. Its orders and certificates stay.", "delete", "role", nil)),
+			},
+			HelpSynopsis:    "A role binds a name to a CERTInext product, and constrains names and keys.",
+			HelpDescription: roleHelp,
+		},
+	}
+}
+
+var roleFields = append([]binding[backend.Role]{
+	text("product_code", "Product to order, a code from the account's catalog. The same code is another product in another environment.", func(r *backend.Role) *string { return &r.ProductCode }),
+	text("product_variant", "Kind of the product, e.g. dv, ov-ucc, ev, intranet-ssl; found in the catalog when empty.", func(r *backend.Role) *string { return &r.Variant }),
+	number("validity_years", "Length of the subscription, 1 to 3 years. It is not the life of the certificate, which CERTInext sets.", func(r *backend.Role) *int { return &r.ValidityYears }),
+	flag("auto_renew", "Let CERTInext renew the subscription by itself, at a cost.", func(r *backend.Role) *bool { return &r.AutoRenew }),
+	number("renew_before_days", "Days before its end that CERTInext renews the subscription.", func(r *backend.Role) *int { return &r.RenewBeforeDays }),
+	pairs("custom_fields", "Values of the product's custom fields, by field id.", func(r *backend.Role) *map[string]string { return &r.CustomFields }),
+	texts("tags", "Tags of orders, each name:value; CERTInext's reports show them.", func(r *backend.Role) *[]string { return &r.Tags }),
+	text("remarks", "Remarks on orders; CERTInext's portal shows them.", func(r *backend.Role) *string { return &r.Remarks }),
+	texts("recipient_emails", "Addresses that CERTInext mails the certificate to.", func(r *backend.Role) *[]string { return &r.RecipientEmails }),
+	text("ca_profile_id", "CA template of a private PKI product.", func(r *backend.Role) *string { return &r.CAProfileID }),
+	text("master_product_id", "Subscription slot of a private PKI product.", func(r *backend.Role) *string { return &r.MasterProductID }),
+
+	texts("allowed_domains", "Domains whose names may be ordered; how far they reach is said by the allow_ fields.", func(r *backend.Role) *[]string { return &r.AllowedDomains }),
+	flag("allowed_domains_template", "Fill identity templates such as {{identity.entity.metadata.domain}} into allowed_domains.", func(r *backend.Role) *bool { return &r.AllowedDomainsTemplate }),
+	flag("allow_bare_domains", "Allow the allowed domains themselves.", func(r *backend.Role) *bool { return &r.AllowBareDomains }),
+	flag("allow_subdomains", "Allow names below the allowed domains.", func(r *backend.Role) *bool { return &r.AllowSubdomains }),
+	flag("allow_glob_domains", "Allow * anywhere in allowed_domains to match any characters.", func(r *backend.Role) *bool { return &r.AllowGlobDomains }),
+	flag("allow_wildcard_certificates", "Allow wildcard names, where the other rules and the product do.", func(r *backend.Role) *bool { return &r.AllowWildcardCertificates }),
+	flag("allow_any_name", "Allow every host name.", func(r *backend.Role) *bool { return &r.AllowAnyName }),
+	flag("allow_ip_sans", "Allow IP addresses, for private PKI products.", func(r *backend.Role) *bool { return &r.AllowIPSANs }),
+	flag("require_cn", "Refuse requests without a common name. CERTInext calls it the order's domain.", func(r *backend.Role) *bool { return &r.RequireCN }),
+	text("key_type", "Key that is generated, and that CSRs must have: ec or rsa; any for a role that only signs.", func(r *backend.Role) *string { return &r.Key.Type }),
+	number("key_bits", "Size of the key: 256 or 384 for ec, 2048, 3072 or 4096 for rsa; the smallest when 0.", func(r *backend.Role) *int { return &r.Key.Bits }),
+
+	seconds("issue_timeout", "How long issue and sign wait for their order before they answer that it is not finished.", func(r *backend.Role) *time.Duration { return &r.IssueTimeout }),
+	seconds("delivery_grace", "How long an order keeps its key after it was handed over, for a caller whom the answer did not reach.", func(r *backend.Role) *time.Duration { return &r.DeliveryGrace }),
+	flag("generate_lease", "Tie certificates to a lease whose end revokes them. Vault then keeps the answer, private key included, in its lease store.", func(r *backend.Role) *bool { return &r.GenerateLease }),
+	seconds("ttl", "Life of leases; the certificate's remaining life when 0.", func(r *backend.Role) *time.Duration { return &r.TTL }),
+	seconds("max_ttl", "Longest life of leases, by renewal; the certificate's remaining life when 0.", func(r *backend.Role) *time.Duration { return &r.MaxTTL }),
+}, orderDefaults(func(r *backend.Role) *backend.OrderDefaults { return &r.OrderDefaults })...)
+
+func (b *secretsBackend) listRoles(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
+	names, err := b.engine.Roles(ctx, req.Storage)
+	if err != nil {
+		return nil, err
+	}
+	return logical.ListResponse(names), nil
+}
+
+func (b *secretsBackend) readRole(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+	r, err := b.engine.Role(ctx, req.Storage, d.Get("name").(string))
+	if err != nil || r == nil {
+		return nil, err
+	}
+	return &logical.Response{Data: read(roleFields, r)}, nil
+}
+
+func (b *secretsBackend) writeRole(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+	return nil, b.setRole(ctx, req, d, false)
+}
+
+func (b *secretsBackend) patchRole(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+	return nil, b.setRole(ctx, req, d, true)
+}
+
+func (b *secretsBackend) setRole(ctx context.Context, req *logical.Request, d *framework.FieldData, patch bool) error {
+	return b.engine.WriteRole(ctx, req.Storage, d.Get("name").(string), patch, func(r *backend.Role) error {
+		return write(roleFields, d, r)
+	})
+}
+
+func (b *secretsBackend) deleteRole(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+	return nil, b.engine.DeleteRole(ctx, req.Storage, d.Get("name").(string))
+}
+
+const roleHelp = `
+A role names a product of the account's catalog and says which names and keys may be ordered under it. The constraints
+have the names and meanings of Vault's PKI engine; nothing is allowed by default.
+
+What a role leaves empty of requestor, contacts, signer, organization and group is taken from the config.
+
+A role with generate_lease revokes its certificates when their leases end. Clients that never renew leases, such as
+pkiCert templates and Terraform, want a role with generate_lease=false.
+`

@@ -1,0 +1,110 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinextsecrets
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/backend"
+	"github.com/hashicorp/vault/sdk/framework"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// answer turns an engine's error into Vault's answer. What the caller or CERTInext has to mend is a 400 with the reason in
+// words, whatever status CERTInext gave: Vault's clients send a 5xx and some others again, and an order must not be
+// placed twice. Anything else is a fault, and goes on as an error.
+func answer(err error) (*logical.Response, error) {
+	var (
+		field    *backend.FieldError
+		notFound *backend.NotFoundError
+		order    *backend.OrderError
+		refused  *backend.RefusedError
+	)
+	switch {
+	case errors.As(err, &field), errors.As(err, &order), errors.As(err, &refused), errors.As(err, &notFound),
+		errors.Is(err, backend.ErrNotConfigured):
+		return logical.ErrorResponse(err.Error()), nil
+	}
+	return nil, err
+}
+
+// handler is a handler whose errors are the engine's own.
+type handler func(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error)
+
+// operation declares an operation that only reads.
+func operation(h handler, summary, verb, suffix string, fields map[string]*framework.FieldSchema) *framework.PathOperation {
+	return &framework.PathOperation{
+		Callback: func(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+			resp, err := h(ctx, req, d)
+			if err != nil {
+				return answer(err)
+			}
+			return resp, nil
+		},
+		Summary: summary,
+		Responses: map[int][]framework.Response{
+			http.StatusOK: {{Description: "OK", Fields: fields}},
+		},
+		DisplayAttrs: &framework.DisplayAttributes{
+			OperationPrefix: Name, OperationVerb: verb, OperationSuffix: suffix,
+		},
+	}
+}
+
+// writing declares an operation that writes storage or talks to CERTInext: it runs on the active node of the primary.
+func writing(h handler, summary, verb, suffix string, fields map[string]*framework.FieldSchema) *framework.PathOperation {
+	op := operation(h, summary, verb, suffix, fields)
+	op.ForwardPerformanceStandby, op.ForwardPerformanceSecondary = true, true
+	return op
+}
+
+// silent declares that a successful answer has no body.
+func silent(op *framework.PathOperation) *framework.PathOperation {
+	op.Responses = map[int][]framework.Response{http.StatusNoContent: {{Description: "Done"}}}
+	return op
+}
+
+// strict makes every operation of paths refuse fields that it does not know: a misspelt constraint that is ignored is worse
+// than an error.
+func strict(paths []*framework.Path) []*framework.Path {
+	for _, p := range paths {
+		for _, h := range p.Operations {
+			op := h.(*framework.PathOperation)
+			next := op.Callback
+			op.Callback = func(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+				if unknown := unknownFields(req.Data, p.Fields); len(unknown) > 0 {
+					return logical.ErrorResponse("unknown field: %s", strings.Join(unknown, ", ")), nil
+				}
+				return next(ctx, req, d)
+			}
+		}
+	}
+	return paths
+}
+
+func unknownFields(data map[string]any, fields map[string]*framework.FieldSchema) []string {
+	var unknown []string
+	for k := range data {
+		if _, ok := fields[k]; !ok {
+			unknown = append(unknown, k)
+		}
+	}
+	slices.Sort(unknown)
+	return unknown
+}
+
+// requester names who sends a request, as an order remembers it.
+func requester(req *logical.Request) string {
+	switch {
+	case req.EntityID != "":
+		return "entity:" + req.EntityID
+	case req.ClientTokenAccessor != "":
+		return "accessor:" + req.ClientTokenAccessor
+	}
+	return "anonymous"
+}

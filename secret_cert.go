@@ -1,0 +1,64 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinextsecrets
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/hashicorp/vault/sdk/framework"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// certificateSecretType is stored with every lease, so it never changes.
+const certificateSecretType = "certinext_certificate"
+
+// certificateSecret is the lease of an issued certificate. It needs nothing but what the lease's internal data names, so it
+// does not depend on the form in which the certificate was answered.
+func (b *secretsBackend) certificateSecret() *framework.Secret {
+	return &framework.Secret{
+		Type: certificateSecretType,
+		Fields: map[string]*framework.FieldSchema{
+			"certificate":   {Type: framework.TypeString, Description: "Certificate."},
+			"private_key":   {Type: framework.TypeString, Description: "Private key."},
+			"serial_number": {Type: framework.TypeString, Description: "Serial number."},
+		},
+		Renew:  b.renewCertificateLease,
+		Revoke: b.revokeCertificateLease,
+	}
+}
+
+func (b *secretsBackend) renewCertificateLease(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
+	serial, lease, err := leaseOf(req)
+	if err != nil {
+		return nil, err
+	}
+	ttl, err := b.engine.RenewLease(ctx, req.Storage, serial, lease, req.Secret.Increment)
+	if err != nil {
+		return answer(err)
+	}
+	resp := &logical.Response{Secret: req.Secret}
+	resp.Secret.TTL = ttl
+	return resp, nil
+}
+
+func (b *secretsBackend) revokeCertificateLease(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
+	serial, lease, err := leaseOf(req)
+	if err != nil {
+		return nil, err
+	}
+	return nil, b.engine.ReleaseLease(ctx, req.Storage, serial, lease)
+}
+
+func leaseOf(req *logical.Request) (serial, lease string, err error) {
+	if req.Secret == nil {
+		return "", "", fmt.Errorf("request %s has no lease", req.ID)
+	}
+	serial, _ = req.Secret.InternalData["serial"].(string)
+	lease, _ = req.Secret.InternalData["lease"].(string)
+	if serial == "" || lease == "" {
+		return "", "", fmt.Errorf("lease %s names no certificate", req.Secret.LeaseID)
+	}
+	return serial, lease, nil
+}
