@@ -1,0 +1,99 @@
+# `make help` lists the targets. The build needs Go 1.26 and nothing else; what the
+# other targets need they install or name.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# The version that the binaries report. Vault compares it with the registered one and
+# accepts only semantic versions, hence the fallback outside a tagged history.
+VERSION ?= $(shell git describe --tags --match 'v[0-9]*' --dirty 2>/dev/null || echo v0.1.0-dev)
+FUZZTIME ?= 10s
+BENCHTIME ?= 1s
+TIMEOUT ?= 20m
+PKGS ?= ./...
+
+GO_BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false \
+	-ldflags '-s -w -X github.com/certinext/vault-plugin-secrets-certinext.Version=$(VERSION)'
+LINT := build/tools/bin/golangci-lint
+SCRIPTS = $(wildcard scripts/*.sh .ci/run)
+
+# packages_with PATTERN: the packages whose test files have a line that matches
+packages_with = grep -rlE --include='*_test.go' --exclude-dir=build --exclude-dir=tools '$(1)' . | xargs -rn1 dirname | sort -u
+
+.PHONY: help build test race lint vuln fmt fuzz bench demo dev sandbox release clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo
+	@echo '  Variables: VERSION=$(VERSION) FUZZTIME=$(FUZZTIME) BENCHTIME=$(BENCHTIME) TIMEOUT=$(TIMEOUT) PKGS=$(PKGS)'
+	@echo '             VAULT_BIN=path of the Vault server to test with; ARGS=arguments of demo, dev and sandbox'
+
+build: ## both programs into build/: the plugin and the CA simulator certinext-sandbox
+	@for name in vault-plugin-secrets-certinext certinext-sandbox; do \
+		$(GO_BUILD) -o build/$$name ./cmd/$$name; \
+		echo "build/$$name $(VERSION)"; \
+	done
+
+test: build ## the whole suite with the race detector, against a real Vault, and the vendor's API collection
+	@VAULT_BIN=$$(scripts/vault-binary.sh); export VAULT_BIN; \
+	failed=0; \
+	if [ -e scripts/postman.sh ]; then scripts/postman.sh || failed=1; fi; \
+	go test -race -timeout $(TIMEOUT) $(PKGS) || failed=1; \
+	[ $$failed -eq 0 ] || { echo 'make test: something failed, see above' >&2; exit 1; }
+
+race: ## the quick loop: every package but e2e with the race detector, no Vault needed
+	@go test -race -timeout $(TIMEOUT) $$(go list ./... | grep -v '/e2e$$')
+
+lint: ## golangci-lint, gofumpt, vet, shellcheck, and whether go.mod and go.sum are tidy and unaltered
+	@command -v shellcheck >/dev/null || { echo 'shellcheck is missing: apt-get install shellcheck, or brew install shellcheck' >&2; exit 1; }
+	@scripts/tools.sh golangci-lint
+	$(LINT) fmt --diff
+	$(LINT) run ./...
+	go vet ./...
+	shellcheck -x $(SCRIPTS)
+	go mod verify
+	go mod tidy -diff
+
+vuln: ## govulncheck on what the programs really call
+	@scripts/tools.sh govulncheck
+	@if build/tools/bin/govulncheck -version | grep -q '^DB updated'; then \
+		build/tools/bin/govulncheck ./...; \
+	else \
+		echo 'make vuln: NOT CHECKED, the vulnerability database cannot be reached from here (GOVULNDB names a mirror)'; \
+	fi
+
+fmt: ## format the Go files
+	@scripts/tools.sh golangci-lint
+	$(LINT) fmt
+
+fuzz: ## every fuzz target for FUZZTIME
+	@found=0; \
+	for dir in $$($(call packages_with,^func Fuzz)); do \
+		targets=$$(go test -list '^Fuzz' $$dir | grep '^Fuzz'); \
+		for target in $$targets; do \
+			echo "== $$target in $$dir, $(FUZZTIME)"; found=$$((found + 1)); \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$dir; \
+		done; \
+	done; \
+	echo "$$found fuzz targets ran"
+
+bench: ## every benchmark for BENCHTIME
+	@dirs=$$($(call packages_with,^func Benchmark) || true); \
+	[ -n "$$dirs" ] || { echo 'no benchmarks'; exit 0; }; \
+	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) -timeout $(TIMEOUT) $$dirs
+
+demo: build ## the engine at work: Vault, plugin and simulated CA on this machine, step by step
+	@VAULT_BIN=$$(scripts/vault-binary.sh); export VAULT_BIN; scripts/demo.sh $(ARGS)
+
+dev: build ## a Vault dev server with the plugin mounted and the simulated CA beside it, until Ctrl-C
+	@VAULT_BIN=$$(scripts/vault-binary.sh); export VAULT_BIN; scripts/dev.sh $(ARGS)
+
+sandbox: build ## the CA simulator alone, until Ctrl-C
+	@build/certinext-sandbox $(ARGS)
+
+release: ## archives for each platform with checksums under build/release, the same bytes from the same commit
+	@VERSION='$(VERSION)' scripts/release.sh
+
+clean: ## remove build/; the Vault server and tools built for it stay in the user's cache folder
+	rm -rf build
