@@ -67,7 +67,7 @@ func (c *certEntry) key() string { return certPrefix + c.Serial }
 
 func newCertEntry(o *orderEntry, cert *issuedCert, now time.Time) *certEntry {
 	c := &certEntry{
-		Version: 1, Serial: serialText(cert.leaf.SerialNumber, "-"), Role: o.Role, Requester: o.Requester,
+		Version: 1, Serial: serialKey(cert.leaf.SerialNumber), Role: o.Role, Requester: o.Requester,
 		OrderID: o.ID, CAOrderID: o.CAOrderID, Family: o.Placement.Family,
 		Certificate: encodeCertificate(cert.leaf), NotBefore: cert.leaf.NotBefore, NotAfter: cert.leaf.NotAfter,
 		IssuedAt: now,

@@ -130,14 +130,14 @@ func containsFold(list []string, s string) bool {
 	return false
 }
 
-// serialText writes a serial number as Vault PKI does: bytes in hexadecimal, with the separator between them.
-func serialText(n *big.Int, separator string) string {
+// serialKey writes a serial number as storage keys have it: bytes in hexadecimal, with dashes between them.
+func serialKey(n *big.Int) string {
 	b := n.Bytes()
 	parts := make([]string, len(b))
 	for i, x := range b {
 		parts[i] = hex.EncodeToString([]byte{x})
 	}
-	return strings.Join(parts, separator)
+	return strings.Join(parts, "-")
 }
 
 // parseSerial reads a serial number with colons, dashes or no separators and returns it in the form of storage keys.
@@ -147,5 +147,5 @@ func parseSerial(field, text string) (string, error) {
 	if err != nil || len(b) == 0 || len(b) > 32 {
 		return "", badField(field, "%q is not a serial number such as 17:67:16:b0:b9:45", printable(text))
 	}
-	return serialText(new(big.Int).SetBytes(b), "-"), nil
+	return serialKey(new(big.Int).SetBytes(b)), nil
 }

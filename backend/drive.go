@@ -28,6 +28,7 @@ type driver struct {
 	storage logical.Storage
 	client  *certinext.Client
 	config  *Config
+	role    *Role // today's; nil when it is gone
 	order   *orderEntry
 
 	// until is when the driver stops waiting. Steps that need no waiting are done even when it has passed.
@@ -51,7 +52,13 @@ func (e *Engine) newDriver(ctx context.Context, s logical.Storage, o *orderEntry
 	if err != nil {
 		return nil, err
 	}
-	return &driver{engine: e, storage: s, client: client, config: cfg, order: o, until: until, started: e.now()}, nil
+	role, err := e.Role(ctx, s, o.Role)
+	if err != nil {
+		return nil, err
+	}
+	return &driver{
+		engine: e, storage: s, client: client, config: cfg, role: role, order: o, until: until, started: e.now(),
+	}, nil
 }
 
 // run drives the order until it is issued, ended, or time is up. On return everything that storage has to know of an
@@ -126,22 +133,17 @@ func (d *driver) place(ctx context.Context) (done bool, out outcome) {
 
 // create sends the order to CERTInext.
 func (d *driver) create(ctx context.Context) (*certinext.Order, error) {
-	role, err := d.engine.Role(ctx, d.storage, d.order.Role)
-	if err != nil {
-		return nil, err
-	}
-	request := d.order.orderRequest(d.defaults(role), role)
 	ctx, cancel := d.engine.outlive(ctx)
 	defer cancel()
-	return d.client.CreateOrder(ctx, request)
+	return d.client.CreateOrder(ctx, d.order.orderRequest(d.defaults(), d.role))
 }
 
-// defaults are what role, which may be gone, and config say of every order.
-func (d *driver) defaults(role *Role) OrderDefaults {
-	if role == nil {
+// defaults are what role and config say of every order.
+func (d *driver) defaults() OrderDefaults {
+	if d.role == nil {
 		return d.config.OrderDefaults
 	}
-	return role.OrderDefaults.or(d.config.OrderDefaults)
+	return d.role.OrderDefaults.or(d.config.OrderDefaults)
 }
 
 // notPlaced handles a create that failed: refused for certain, or in doubt.
@@ -243,12 +245,7 @@ func (d *driver) submitCSR(ctx context.Context) {
 
 func (d *driver) agree(ctx context.Context) {
 	d.tried.agreed = true
-	role, err := d.engine.Role(ctx, d.storage, d.order.Role)
-	if err != nil {
-		d.failed(err)
-		return
-	}
-	agreement := *d.defaults(role).agreement()
+	agreement := *d.defaults().agreement()
 	if err := d.client.AcceptAgreement(ctx, d.order.Placement.Family, d.order.CAOrderID, agreement); err != nil {
 		d.failed(err)
 		return

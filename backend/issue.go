@@ -97,9 +97,9 @@ func (e *Engine) attend(ctx context.Context, s logical.Storage, r Request) (*att
 		a.order, err = e.attendNamed(ctx, s, a, p, cfg, r)
 		return a, err
 	}
-	print := p.fingerprint(role, r.Requester)
+	fingerprint := p.fingerprint(role, r.Requester)
 	for {
-		id, ok := e.orders.claim(print)
+		id, ok := e.orders.claim(fingerprint)
 		if !ok {
 			break
 		}
@@ -133,7 +133,11 @@ func (e *Engine) attendNamed(ctx context.Context, s logical.Storage, a *attendan
 			continue
 		}
 		if !ok {
-			break
+			o, err := e.beginNamed(ctx, s, a, p, cfg, r, id)
+			if errors.Is(err, errTaken) {
+				continue // another request of this name was faster
+			}
+			return o, err
 		}
 		a.wait = deadline.Sub(e.now())
 		o, err := e.reopen(ctx, s, r.Role, id)
@@ -149,6 +153,10 @@ func (e *Engine) attendNamed(ctx context.Context, s logical.Storage, a *attendan
 		}
 		return o, nil
 	}
+}
+
+// beginNamed makes the order of a request with a name of its own, unless that name is used up.
+func (e *Engine) beginNamed(ctx context.Context, s logical.Storage, a *attendance, p *plan, cfg *Config, r Request, id string) (*orderEntry, error) {
 	closed, err := get[orderEntry](ctx, s, closedOrderPrefix+r.Role+"/"+id)
 	if err != nil {
 		return nil, err
@@ -196,6 +204,9 @@ func (e *Engine) reopen(ctx context.Context, s logical.Storage, role, id string)
 	return o, nil
 }
 
+// errTaken is a new order whose id is that of an open one.
+var errTaken = errors.New("an order of this id is open")
+
 // begin stores the intent to order, before CERTInext hears of it, and makes the caller the order's driver.
 func (e *Engine) begin(ctx context.Context, s logical.Storage, role *Role, p *plan, cfg *Config, r Request, id string) (*orderEntry, error) {
 	o, err := e.newOrder(role, p, cfg, r, id)
@@ -203,7 +214,7 @@ func (e *Engine) begin(ctx context.Context, s logical.Storage, role *Role, p *pl
 		return nil, err
 	}
 	if !e.orders.insert(o) {
-		return nil, badField("request_id", "%q is being ordered by another request at this moment: try again", r.ID)
+		return nil, errTaken
 	}
 	if err := e.saveOrder(ctx, s, o); err != nil {
 		e.orders.drop(o.ID)
@@ -269,8 +280,7 @@ func (e *Engine) await(ctx context.Context, s logical.Storage, a *attendance) (*
 	}
 	d, err := e.newDriver(ctx, s, o, e.now().Add(a.wait))
 	if err != nil {
-		e.orders.release(o.ID, e.now())
-		return nil, err
+		return nil, errors.Join(err, e.abandon(ctx, s, o))
 	}
 	snapshot := o.view()
 	done, left := make(chan outcome), make(chan struct{})
@@ -297,6 +307,17 @@ func (e *Engine) await(ctx context.Context, s logical.Storage, a *attendance) (*
 	case <-timer.C:
 	}
 	return nil, &OrderError{Order: snapshot}
+}
+
+// abandon lets go of an order that could not be driven. One that CERTInext has certainly not heard of is closed.
+func (e *Engine) abandon(ctx context.Context, s logical.Storage, o *orderEntry) error {
+	if !o.fresh {
+		e.orders.release(o.ID, e.now())
+		return nil
+	}
+	o.State = StateFailed
+	o.note(e.now(), "given up before CERTInext was told")
+	return e.closeOrder(ctx, s, o)
 }
 
 // answer ends a request whose driver has come back in time.
@@ -360,6 +381,8 @@ func (e *Engine) certOf(ctx context.Context, s logical.Storage, o *orderEntry, c
 
 // deliverNew hands over a certificate that has just been downloaded.
 func (e *Engine) deliverNew(ctx context.Context, s logical.Storage, a *attendance, cert *issuedCert) (*Issued, error) {
+	unlock := e.certLocks.lock(serialKey(cert.leaf.SerialNumber))
+	defer unlock()
 	c, _, err := e.certOf(ctx, s, a.order, cert)
 	if err != nil {
 		e.orders.release(a.order.ID, e.now())
@@ -377,6 +400,8 @@ func (e *Engine) deliverNew(ctx context.Context, s logical.Storage, a *attendanc
 
 // deliverStored hands over a certificate that the background pass, or an earlier request, has stored.
 func (e *Engine) deliverStored(ctx context.Context, s logical.Storage, a *attendance) (*Issued, error) {
+	unlock := e.certLocks.lock(a.order.Serial)
+	defer unlock()
 	c, err := get[certEntry](ctx, s, certPrefix+a.order.Serial)
 	if err == nil && c == nil {
 		err = fmt.Errorf("order %s: its certificate %s is not stored", a.order.ID, a.order.Serial)
@@ -388,10 +413,10 @@ func (e *Engine) deliverStored(ctx context.Context, s logical.Storage, a *attend
 	return e.deliver(ctx, s, a, c)
 }
 
-// deliver stores that the certificate is handed over, and hands it over.
+// deliver stores that the certificate is handed over, and hands it over. The caller holds the certificate's lock.
 func (e *Engine) deliver(ctx context.Context, s logical.Storage, a *attendance, c *certEntry) (*Issued, error) {
 	o, now := a.order, e.now()
-	if c.Delivery != nil && now.After(c.Delivery.At.Add(o.Grace)) {
+	if c.spent(o, now) {
 		if err := e.finish(ctx, s, o, c.Serial); err != nil {
 			e.orders.release(o.ID, now)
 			return nil, err
@@ -412,9 +437,17 @@ func (e *Engine) deliver(ctx context.Context, s logical.Storage, a *attendance, 
 	}
 	e.rememberChain(c.Chain)
 	erase := c.Delivery.At.Add(o.Grace)
-	e.orders.markAnswered(o.ID, c.Serial, erase)
+	if ctx.Err() == nil {
+		// Otherwise the caller has hung up, and its next request gets the certificate.
+		e.orders.markAnswered(o.ID, c.Serial, erase)
+	}
 	e.orders.release(o.ID, erase)
 	return issued, nil
+}
+
+// spent reports whether the certificate was handed over so long ago that it is not handed out again.
+func (c *certEntry) spent(o *orderEntry, now time.Time) bool {
+	return c.Delivery != nil && now.After(c.Delivery.At.Add(o.Grace))
 }
 
 // finish closes an order whose certificate was handed over, and erases its key.

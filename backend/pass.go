@@ -128,7 +128,7 @@ func (e *Engine) passIssued(ctx context.Context, s logical.Storage, o *orderEntr
 		e.orders.release(o.ID, now.Add(passDelay(1)))
 		return err
 	}
-	if c.Delivery != nil && now.After(c.Delivery.At.Add(o.Grace)) {
+	if c.spent(o, now) {
 		err := e.finish(ctx, s, o, c.Serial)
 		e.orders.release(o.ID, now)
 		return err

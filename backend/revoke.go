@@ -99,7 +99,7 @@ func (e *Engine) serialOf(ctx context.Context, s logical.Storage, r RevokeReques
 	if err != nil {
 		return "", badField("certificate", "cannot be parsed: %v", err)
 	}
-	return serialText(cert.SerialNumber, "-"), nil
+	return serialKey(cert.SerialNumber), nil
 }
 
 func (e *Engine) serialOfOrder(ctx context.Context, s logical.Storage, role, id string) (string, error) {

@@ -60,7 +60,7 @@ type Role struct {
 func NewRole(name string) *Role {
 	return &Role{
 		Name: name, ValidityYears: 1, AllowWildcardCertificates: true, AllowIPSANs: true, RequireCN: true,
-		Key: KeySpec{}.withDefaults(), IssueTimeout: 45 * time.Second, DeliveryGrace: 5 * time.Minute,
+		Key: KeySpec{Type: "ec"}, IssueTimeout: 45 * time.Second, DeliveryGrace: 5 * time.Minute,
 		GenerateLease: true,
 	}
 }
@@ -165,6 +165,9 @@ func (e *Engine) WriteRole(ctx context.Context, s logical.Storage, name string, 
 	before := *r
 	if err := change(r); err != nil {
 		return err
+	}
+	if r.Key.Type != before.Key.Type && r.Key.Bits == before.Key.Bits {
+		r.Key.Bits = 0 // it was the size of the other type
 	}
 	r.Key = r.Key.withDefaults()
 	if r.ProductCode != before.ProductCode && r.Variant == before.Variant {

@@ -72,7 +72,7 @@ type Client struct {
 	Rand io.Reader
 
 	once    sync.Once
-	session *session // behind a pointer, so that printing a Client does not show its token
+	session *session
 	invalid error
 }
 
@@ -170,6 +170,16 @@ func newTransport() *http.Transport {
 		IdleConnTimeout:        30 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
 	}
+}
+
+// Format writes the base URL and nothing else, whatever the verb: a Client holds secrets.
+func (c *Client) Format(f fmt.State, _ rune) {
+	if c == nil {
+		_, _ = io.WriteString(f, "certinext.Client(nil)")
+		return
+	}
+	base, _ := parseBaseURL(c.BaseURL)
+	_, _ = io.WriteString(f, "certinext.Client("+clean(base)+")")
 }
 
 func (c *Client) now() time.Time {

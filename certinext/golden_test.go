@@ -84,7 +84,9 @@ func TestGolden(t *testing.T) {
 	challenge := func(m certinext.DCVMethod) func(client) (any, error) {
 		return func(c client) (any, error) { return c.DCVChallenge(ctx, id, "host.example.com", m) }
 	}
-	verify := func(c client) (any, error) { return void(c.VerifyDCV(ctx, id, "host.example.com", certinext.DCVMethodDNS)) }
+	verify := func(c client) (any, error) {
+		return void(c.VerifyDCV(ctx, id, "host.example.com", certinext.DCVMethodDNS))
+	}
 	download := func(c client) (any, error) { return c.Certificate(ctx, ssl, id) }
 	revoke := func(c client) (any, error) {
 		return c.RevokeOrder(ctx, ssl, id, certinext.RevokeRequest{

@@ -20,8 +20,10 @@ const (
 // A tokenCache holds the Client's token. At most one request for a token is under way at a time, and all callers
 // wait for that one.
 type tokenCache struct {
-	mu      sync.Mutex
-	token   string
+	mu sync.Mutex
+	// token returns the token; nil for none. It is a function because fmt prints no function's value: a struct that
+	// holds a Client somewhere below would otherwise show the token under a verb that does not suit it, such as %s.
+	token   func() string
 	expires time.Time
 	flight  *flight
 }
@@ -37,16 +39,23 @@ type flight struct {
 func (t *tokenCache) secrets() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return []string{t.token}
+	return []string{t.current()}
+}
+
+func (t *tokenCache) current() string {
+	if t.token == nil {
+		return ""
+	}
+	return t.token()
 }
 
 // token returns a token other than dead, which may be empty. A failure is not remembered: the next caller tries anew.
 func (c *Client) token(ctx context.Context, s *session, operation, dead string) (string, *Error) {
 	t := &s.token
 	t.mu.Lock()
-	if t.token != "" && t.token != dead && c.now().Before(t.expires) {
+	if token := t.current(); token != "" && token != dead && c.now().Before(t.expires) {
 		defer t.mu.Unlock()
-		return t.token, nil
+		return token, nil
 	}
 	f := t.flight
 	if f == nil {
@@ -84,7 +93,7 @@ func (c *Client) fly(ctx context.Context, s *session, f *flight) {
 	defer t.mu.Unlock()
 	t.flight = nil
 	if f.token, f.err = g.token, err; err == nil {
-		t.token, t.expires = g.token, asked.Add(max(g.life-tokenMargin, minTokenLife))
+		t.token, t.expires = func() string { return g.token }, asked.Add(max(g.life-tokenMargin, minTokenLife))
 	}
 	close(f.done)
 }

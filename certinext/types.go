@@ -22,7 +22,8 @@ const (
 	FamilySignature  Family = "signature"   // document signers
 )
 
-// A Secret is a string that must never be printed: every formatting verb and every encoder of text shows a placeholder.
+// A Secret is a string that must never be printed: every formatting verb that is meant for a string, most that are not,
+// and every encoder of text shows a placeholder. It must not be the key of a map, where encoders take the string itself.
 type Secret string
 
 const redacted = "[redacted]"

@@ -14,7 +14,7 @@
 # build/postman.
 set -eu
 
-newman_version=6.2.1
+newman_version=6.2.2
 
 cd "$(dirname "$0")/.."
 collection=${1:-../shared/postman}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -34,6 +35,7 @@ func decode(body []byte, dst any) *problem {
 	var errs []fieldError
 	checkObject(object, reflect.TypeOf(dst).Elem(), "", &errs)
 	if len(errs) > 0 {
+		slices.SortFunc(errs, func(a, b fieldError) int { return strings.Compare(a.Field, b.Field) })
 		return invalidFields(errs...)
 	}
 	if err := json.Unmarshal(body, dst); err != nil {

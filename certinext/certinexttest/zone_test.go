@@ -1,0 +1,119 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinexttest_test
+
+import (
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/net/dns/dnsmessage"
+)
+
+// A zone is what a domain's owner publishes: TXT records, and files that are
+// served at 127.0.0.1, where every name points to.
+type zone struct {
+	mu    sync.Mutex
+	txt   map[string][]string
+	files map[string]string
+	hosts []string // Host headers of the file requests
+
+	dns  string // host:port of its DNS server
+	port int    // of its HTTP server
+}
+
+func newZone(t *testing.T) *zone {
+	t.Helper()
+	z := &zone{txt: make(map[string][]string), files: make(map[string]string)}
+	conn, err := new(net.ListenConfig).ListenPacket(t.Context(), "udp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { conn.Close() })
+	z.dns = conn.LocalAddr().String()
+	go z.serveDNS(conn)
+
+	files := httptest.NewServer(http.HandlerFunc(z.serveFile))
+	t.Cleanup(files.Close)
+	u, err := url.Parse(files.URL)
+	require.NoError(t, err)
+	z.port, err = strconv.Atoi(u.Port())
+	require.NoError(t, err)
+	return z
+}
+
+func (z *zone) setTXT(name string, values ...string) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.txt[name] = values
+}
+
+func (z *zone) setFile(path, content string) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.files[path] = content
+}
+
+func (z *zone) serveFile(w http.ResponseWriter, r *http.Request) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.hosts = append(z.hosts, r.Host)
+	content, ok := z.files[r.URL.Path]
+	switch {
+	case !ok:
+		http.NotFound(w, r)
+	case strings.HasPrefix(content, "redirect:"):
+		http.Redirect(w, r, strings.TrimPrefix(content, "redirect:"), http.StatusFound)
+	default:
+		_, _ = w.Write([]byte(content))
+	}
+}
+
+func (z *zone) serveDNS(conn net.PacketConn) {
+	buf := make([]byte, 1500)
+	for {
+		n, from, err := conn.ReadFrom(buf)
+		if err != nil {
+			return
+		}
+		var query dnsmessage.Message
+		if query.Unpack(buf[:n]) != nil || len(query.Questions) != 1 {
+			continue
+		}
+		if out, err := z.answer(query).Pack(); err == nil {
+			_, _ = conn.WriteTo(out, from)
+		}
+	}
+}
+
+// answer knows TXT records that were set and one A record for everything.
+// Names below servfail.test fail.
+func (z *zone) answer(query dnsmessage.Message) *dnsmessage.Message {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	q := query.Questions[0]
+	reply := &dnsmessage.Message{
+		Header:    dnsmessage.Header{ID: query.ID, Response: true, Authoritative: true, RecursionAvailable: true},
+		Questions: query.Questions,
+	}
+	name := strings.ToLower(strings.TrimSuffix(q.Name.String(), "."))
+	header := dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class, TTL: 1}
+	switch {
+	case strings.HasSuffix(name, "servfail.test"):
+		reply.RCode = dnsmessage.RCodeServerFailure
+	case q.Type == dnsmessage.TypeA:
+		reply.Answers = append(reply.Answers, dnsmessage.Resource{Header: header, Body: &dnsmessage.AResource{A: [4]byte{127, 0, 0, 1}}})
+	case q.Type == dnsmessage.TypeTXT && len(z.txt[name]) == 0:
+		reply.RCode = dnsmessage.RCodeNameError
+	case q.Type == dnsmessage.TypeTXT:
+		for _, v := range z.txt[name] {
+			reply.Answers = append(reply.Answers, dnsmessage.Resource{Header: header, Body: &dnsmessage.TXTResource{TXT: []string{v}}})
+		}
+	}
+	return reply
+}

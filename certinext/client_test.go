@@ -1,0 +1,122 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinext_test
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+)
+
+func TestBaseURL(t *testing.T) {
+	for base, want := range map[string]string{
+		"https://us-api.certinext.io":                "https://us-api.certinext.io/api/certinext/v2/auth/me",
+		" https://us-api.certinext.io/ ":             "https://us-api.certinext.io/api/certinext/v2/auth/me",
+		"https://us-api.certinext.io/emSignHub-API/": "https://us-api.certinext.io/api/certinext/v2/auth/me",
+		"https://us-api.certinext.io/emsignhub-api":  "https://us-api.certinext.io/api/certinext/v2/auth/me",
+		"https://gateway.example/pki/certinext/":     "https://gateway.example/pki/certinext/api/certinext/v2/auth/me",
+		"https://certinext.example:8443":             "https://certinext.example:8443/api/certinext/v2/auth/me",
+		"http://localhost:8080":                      "http://localhost:8080/api/certinext/v2/auth/me",
+		"http://127.0.0.1:8080":                      "http://127.0.0.1:8080/api/certinext/v2/auth/me",
+		"http://[::1]:8080":                          "http://[::1]:8080/api/certinext/v2/auth/me",
+		"":                                           "",
+		"us-api.certinext.io":                        "",
+		"https://":                                   "",
+		"http://us-api.certinext.io":                 "",
+		"http://127.0.0.1.example.com":               "",
+		"ftp://us-api.certinext.io":                  "",
+		"https://admin:hunter2@us-api.certinext.io":  "",
+		"https://us-api.certinext.io?x=1":            "",
+		"https://us-api.certinext.io#x":              "",
+		"https://us-api.certinext.io:port:hunter2/":  "",
+		"mailto:ops@example.com":                     "",
+	} {
+		t.Run(base, func(t *testing.T) {
+			var got string
+			g, c := newRig(always(200, meBody))
+			c.BaseURL = base
+			c.HTTPClient = &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+				got = r.URL.String()
+				return g.RoundTrip(r)
+			})}
+			_, err := c.Me(t.Context())
+			if want == "" {
+				requireInvalid(t, err, "BaseURL")
+				assert.NotContains(t, err.Error(), "hunter2")
+				assert.Empty(t, got)
+				return
+			}
+			require.NoError(t, err)
+			assert.Equal(t, want, got)
+		})
+	}
+}
+
+func TestDefaultHTTPClient(t *testing.T) {
+	srv, c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		assert.Equal(t, "certinext-go", r.UserAgent())
+		_, _ = w.Write([]byte(meBody))
+	})
+	c = &certinext.Client{BaseURL: srv.URL, Credentials: c.Credentials}
+	a, err := c.Me(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, "1234567890", a.Number)
+}
+
+func TestUserAgent(t *testing.T) {
+	g, c := newRig(always(200, meBody))
+	c.UserAgent = "vault-plugin\r\nX-Evil: 1"
+	_, err := c.Me(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, "vault-plugin X-Evil: 1", g.sentCalls()[0].header.Get("User-Agent"))
+}
+
+// TestIDsStayInTheirSegment feeds ids that would change a path's meaning to every call that puts one there.
+func TestIDsStayInTheirSegment(t *testing.T) {
+	long := make([]byte, 65)
+	for i := range long {
+		long[i] = '1'
+	}
+	ctx := t.Context()
+	ssl := certinext.FamilySSL
+	for _, id := range []string{"", ".", "..", "a/b", "a\\b", "a?b", "a#b", "a%2fb", "a b", "a\nb", "ä", "a;b", string(long)} {
+		g, c := newRig(always(200, createdBody))
+		for name, call := range map[string]func() error{
+			"track":     func() error { _, err := c.TrackOrder(ctx, ssl, id); return err },
+			"dcv":       func() error { _, err := c.DCVChallenge(ctx, id, "example.com", certinext.DCVMethodDNS); return err },
+			"verify":    func() error { return c.VerifyDCV(ctx, id, "example.com", certinext.DCVMethodDNS) },
+			"csr":       func() error { return c.SubmitCSR(ctx, ssl, id, "csr", false) },
+			"agreement": func() error { return c.AcceptAgreement(ctx, ssl, id, certinext.Agreement{Accepted: true}) },
+			"download":  func() error { _, err := c.Certificate(ctx, ssl, id); return err },
+			"PEM":       func() error { _, err := c.CertificatePEM(ctx, ssl, id); return err },
+			"cancel":    func() error { return c.CancelOrder(ctx, ssl, id, "") },
+			"draft":     func() error { return c.CancelDraft(ctx, id, "") },
+			"revoke": func() error {
+				_, err := c.RevokeOrder(ctx, ssl, id, certinext.RevokeRequest{Reason: certinext.ReasonSuperseded})
+				return err
+			},
+			"organization":  func() error { _, err := c.Organization(ctx, id); return err },
+			"custom fields": func() error { _, err := c.CustomFields(ctx, id); return err },
+		} {
+			err := call()
+			var invalid *certinext.InvalidRequestError
+			assert.ErrorAs(t, err, &invalid, "%s %q", name, id)
+			assert.False(t, certinext.MayHaveActed(err))
+		}
+		assert.Empty(t, g.sentCalls())
+	}
+	for _, id := range []string{"1000000001", "1234567890R007", "ord_abc123", "a-b.c~d:e+f=g@h"} {
+		g, c := newRig(always(200, createdBody))
+		_, err := c.TrackOrder(ctx, ssl, id)
+		require.NoError(t, err)
+		assert.Equal(t, "/api/certinext/v2/ssl-certificates/"+id, g.sentCalls()[0].path)
+	}
+	_, c := newRig(always(200, createdBody))
+	_, err := c.TrackOrder(ctx, "smime", "1")
+	requireInvalid(t, err, "Family")
+}

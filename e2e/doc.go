@@ -1,0 +1,9 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+// Package e2e tells whole stories: a real Vault server with the plugin as its own process, a simulated CA behind it, and the
+// programs that people put in front of it. Everything listens on loopback and ends with its test.
+//
+// The Vault server is $VAULT_BIN, else the one that scripts/vault-binary.sh finds or builds. go test -short leaves the
+// stories out.
+package e2e

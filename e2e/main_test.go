@@ -1,0 +1,98 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package e2e_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const pluginName = "vault-plugin-secrets-certinext"
+
+// programs are built or found once for all stories.
+var programs struct {
+	vault     string
+	pluginDir string // holds the plugin alone, as Vault's plugin_directory
+	plugin    string
+	version   string // that the plugin reports
+	sha256    string
+	sandbox   string
+}
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if testing.Short() {
+		fmt.Println("e2e: left out by -short")
+		return
+	}
+	os.Exit(runStories(m))
+}
+
+func runStories(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "certinext-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	if err := prepare(dir); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		return 1
+	}
+	return m.Run()
+}
+
+// prepare finds Vault, and builds the project's two programs below dir.
+func prepare(dir string) error {
+	var err error
+	if programs.vault, err = output("../scripts/vault-binary.sh"); err != nil {
+		return err
+	}
+	// What is set for the developer's own Vault must not reach the clients of the tests.
+	for _, v := range os.Environ() {
+		if name, _, _ := strings.Cut(v, "="); strings.HasPrefix(name, "VAULT_") {
+			os.Unsetenv(name)
+		}
+	}
+	if dir, err = filepath.EvalSymlinks(dir); err != nil { // Vault wants the plugin directory's real path
+		return err
+	}
+	programs.pluginDir = filepath.Join(dir, "plugins")
+	programs.plugin = filepath.Join(programs.pluginDir, pluginName)
+	programs.sandbox = filepath.Join(dir, "certinext-sandbox")
+	for target, pkg := range map[string]string{programs.plugin: pluginName, programs.sandbox: "certinext-sandbox"} {
+		if _, err := output("go", "build", "-buildvcs=false", "-o", target, "../cmd/"+pkg); err != nil {
+			return err
+		}
+	}
+	if programs.version, err = output(programs.plugin, "-version"); err != nil {
+		return err
+	}
+	binary, err := os.ReadFile(programs.plugin)
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(binary)
+	programs.sha256 = hex.EncodeToString(sum[:])
+	return nil
+}
+
+// output runs a program and returns what it prints, without the white space around it.
+func output(name string, args ...string) (string, error) {
+	cmd := exec.Command(name, args...)
+	var stdout bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("%s: %w", strings.Join(cmd.Args, " "), err)
+	}
+	return strings.TrimSpace(stdout.String()), nil
+}
