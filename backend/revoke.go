@@ -171,7 +171,11 @@ func (e *Engine) revokeOrQueue(ctx context.Context, s logical.Storage, c *certEn
 		out.At, out.Reason = now, sent
 		return out, e.recordRevocation(ctx, s, c, now, sent)
 	}
-	if q.asked && !certinext.MayHaveActed(err) && !unreachable(err) {
+	if q.asked && refusedForGood(err) {
+		var unsupported *certinext.UnsupportedReasonError
+		if errors.As(err, &unsupported) {
+			return nil, &FieldError{Field: "reason", Problem: unsupported.Error()}
+		}
 		return nil, refused(err)
 	}
 	q.Attempts++
@@ -182,13 +186,17 @@ func (e *Engine) revokeOrQueue(ctx context.Context, s logical.Storage, c *certEn
 	return out, e.enqueue(ctx, s, q)
 }
 
-// unreachable reports whether the call never met CERTInext, or met it at a moment at which it takes nothing.
-func unreachable(err error) bool {
-	var e *certinext.Error
-	if !errors.As(err, &e) {
+// refusedForGood reports whether the same revocation would be refused again: the reason is one that CERTInext lacks, or
+// it answered that it will not. A lost answer, an outage, a rate limit and a credential that does not work pass.
+func refusedForGood(err error) bool {
+	var (
+		unsupported *certinext.UnsupportedReasonError
+		e           *certinext.Error
+	)
+	if errors.As(err, &unsupported) {
 		return true
 	}
-	return e.Status == 0 || e.Status == 401 || e.Status == 403 || e.Status == 429
+	return errors.As(err, &e) && !e.Acted && !certinext.HasStatus(err, 0, 401, 403, 429)
 }
 
 func (e *Engine) revokeAtCA(ctx context.Context, s logical.Storage, c *certEntry, q *queuedRevocation) (certinext.Reason, error) {

@@ -46,7 +46,7 @@ func TestQuirk22EveryShapeOfADownload(t *testing.T) {
 		"a PEM file, leaf first":        {leaf + intermediate + root, []string{intermediate, root}},
 		"a PEM file, leaf last":         {root + intermediate + leaf, []string{root, intermediate}},
 		"a PEM file with other things":  {leaf + string(pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: []byte{1}})), []string{}},
-		"a byte order mark before JSON": {object(map[string]any{"orderId": 1, "certificatePem": leaf}), []string{}},
+		"a byte order mark before JSON": {"\ufeff" + object(map[string]any{"orderId": 1, "certificatePem": leaf}), []string{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, c := newRig(always(200, tc.body))

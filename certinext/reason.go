@@ -58,7 +58,7 @@ var documentedReasons = []Reason{
 // 1, in any case. The error is an [*InvalidRequestError].
 func ParseReason(s string) (Reason, error) {
 	folded := foldReason(s)
-	number, err := strconv.Atoi(folded)
+	number, err := strconv.Atoi(strings.TrimSpace(s))
 	for _, r := range reasons {
 		if folded == foldReason(string(r.reason)) || err == nil && number == r.number {
 			return r.reason, nil

@@ -88,7 +88,7 @@ func (g *rig) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	s := sent{method: r.Method, path: r.URL.EscapedPath(), query: r.URL.RawQuery, body: string(body), header: r.Header.Clone()}
 	g.mu.Lock()
-	if s.path == "/oauth/token" {
+	if strings.HasSuffix(s.path, "/oauth/token") {
 		g.grants++
 		n, token := g.grants, g.token
 		g.mu.Unlock()

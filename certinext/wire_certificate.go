@@ -27,7 +27,7 @@ var errNotPEM = errors.New("the answer holds something that is not a certificate
 
 // decodeBundle reads either form of a download, whichever was asked for.
 func decodeBundle(body []byte) (*Bundle, error) {
-	switch trimmed := bytes.TrimSpace(body); {
+	switch trimmed := trim(body); {
 	case len(trimmed) == 0:
 		return nil, errNoCertificate
 	case trimmed[0] == '{':

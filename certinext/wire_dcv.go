@@ -87,7 +87,7 @@ func decodeChallenge(body []byte, domain string, m DCVMethod) (*Challenge, error
 
 func decodeOffers(body []byte) ([]wireChallenge, error) {
 	var wrapped list[object[wireChallenge]]
-	if bytes.HasPrefix(bytes.TrimSpace(body), []byte("[")) {
+	if bytes.HasPrefix(trim(body), []byte("[")) {
 		if err := unmarshal(body, &wrapped); err != nil {
 			return nil, err
 		}

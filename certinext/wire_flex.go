@@ -24,7 +24,7 @@ var (
 
 // unmarshal decodes an answer. Its errors hold nothing of the body: they are shown, and the body is the server's.
 func unmarshal(body []byte, v any) error {
-	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\ufeff")))
+	body = trim(body)
 	if len(body) == 0 {
 		return errEmptyAnswer
 	}
@@ -38,9 +38,14 @@ func unmarshal(body []byte, v any) error {
 	return nil
 }
 
+// trim removes white space and a byte order mark.
+func trim(body []byte) []byte {
+	return bytes.TrimSpace(bytes.TrimPrefix(bytes.TrimSpace(body), []byte("\ufeff")))
+}
+
 // unmarshalObject decodes an answer that must be an object.
 func unmarshalObject(body []byte, v any) error {
-	trimmed := bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\ufeff")))
+	trimmed := trim(body)
 	if len(trimmed) > 0 && trimmed[0] != '{' && json.Valid(trimmed) {
 		return errWrongShape
 	}

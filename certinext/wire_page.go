@@ -11,7 +11,7 @@ import (
 // decodeRows reads a list that stands under one of the names, or bare. Its elements must be objects: a row that is
 // silently left out could be the order that somebody is looking for.
 func decodeRows[T any](body []byte, names ...string) ([]T, error) {
-	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\ufeff")))
+	body = trim(body)
 	if len(body) == 0 {
 		return nil, errEmptyAnswer
 	}

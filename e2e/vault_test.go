@@ -35,21 +35,21 @@ type server struct {
 	secrets map[string]string // what must not be told, and what it is
 }
 
-// startVault starts a server on storage "file" or "raft", with the engine mounted at certinext/.
-func startVault(t *testing.T, storage string) *server {
+// startVault starts a server on raft storage, with the engine mounted at certinext/.
+func startVault(t *testing.T) *server {
 	t.Helper()
-	v := bareVault(t, storage)
+	v := bareVault(t)
 	v.enable("certinext", api.MountConfigInput{})
 	return v
 }
 
 // bareVault starts a server whose catalog knows the engine, and mounts nothing.
-func bareVault(t *testing.T, storage string) *server {
+func bareVault(t *testing.T) *server {
 	t.Helper()
 	dir := t.TempDir()
 	v := &server{dir: dir, secrets: make(map[string]string)}
 	t.Cleanup(func() { killAll(v.plugins, programs.plugin) })
-	v.configureServer(t, storage)
+	v.configureServer(t)
 	v.launch(t)
 	t.Cleanup(func() { v.checkSecrets(t) })
 
@@ -74,17 +74,18 @@ func bareVault(t *testing.T, storage string) *server {
 	return v
 }
 
-func (v *server) configureServer(t *testing.T, storage string) {
+func (v *server) configureServer(t *testing.T) {
 	t.Helper()
-	stanza := fmt.Sprintf("storage %q { path = %q }", storage, filepath.Join(v.dir, "data"))
-	if storage == "raft" {
-		stanza = fmt.Sprintf("storage %q {\n path = %q\n node_id = %q\n performance_multiplier = 1\n}", storage, filepath.Join(v.dir, "data"), "e2e")
-	}
-	require.NoError(t, os.Mkdir(filepath.Join(v.dir, "data"), 0o700))
+	data := filepath.Join(v.dir, "data")
+	require.NoError(t, os.Mkdir(data, 0o700))
 	listen := freeAddress(t)
 	v.address = "http://" + listen
 	config := fmt.Sprintf(`
-%s
+storage "raft" {
+  path                   = %q
+  node_id                = "e2e"
+  performance_multiplier = 1
+}
 listener "tcp" {
   address     = %q
   tls_disable = true
@@ -95,7 +96,7 @@ plugin_directory     = %q
 disable_mlock        = true
 raw_storage_endpoint = true
 log_level            = "trace"
-`, stanza, listen, v.address, freeAddress(t), programs.pluginDir)
+`, data, listen, v.address, freeAddress(t), programs.pluginDir)
 	require.NoError(t, os.WriteFile(filepath.Join(v.dir, "vault.hcl"), []byte(config), 0o600))
 }
 
