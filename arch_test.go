@@ -1,0 +1,73 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinextsecrets_test
+
+import (
+	"encoding/json"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/certinext/vault-plugin-secrets-certinext"
+
+// A goPackage is what go list says of a package.
+type goPackage struct {
+	ImportPath string
+	Doc        string
+	Imports    []string
+	Deps       []string
+}
+
+func goList(t *testing.T, args ...string) []goPackage {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", append([]string{"list", "-json=ImportPath,Doc,Imports,Deps"}, args...)...).Output()
+	require.NoError(t, err)
+	var all []goPackage
+	for d := json.NewDecoder(strings.NewReader(string(out))); d.More(); {
+		var p goPackage
+		require.NoError(t, d.Decode(&p))
+		all = append(all, p)
+	}
+	return all
+}
+
+// TestArrows holds the architecture: which room may know which.
+func TestArrows(t *testing.T) {
+	forbidden := map[string]map[string]string{
+		module: {
+			module + "/certinext": "paths know the engine, not the client",
+		},
+		module + "/backend": {
+			"github.com/hashicorp/vault/sdk/framework": "the engine knows orders, not FieldData",
+			"github.com/hashicorp/vault/api":           "the engine is called by Vault and never calls it",
+			module:                                     "the arrow points from the paths to the engine",
+		},
+		module + "/certinext": {
+			"github.com/hashicorp/vault/": "the client is usable without Vault",
+			module + "/":                  "the client stands alone",
+		},
+		module + "/certinext/certinexttest": {
+			module + "/":                   "the simulator spells the wire format by itself",
+			"github.com/hashicorp/":        "the simulator is a CA, not a Vault",
+			"github.com/stretchr/testify/": "the simulator is a product, not a test",
+		},
+	}
+	for _, p := range goList(t, "./...") {
+		require.NotEmpty(t, p.Doc, "%s has no package comment", p.ImportPath)
+		for _, imported := range p.Imports {
+			for bad, why := range forbidden[p.ImportPath] {
+				if imported == bad || strings.HasSuffix(bad, "/") && strings.HasPrefix(imported, bad) {
+					t.Errorf("%s imports %s: %s", p.ImportPath, imported, why)
+				}
+			}
+		}
+	}
+	for _, p := range goList(t, "./cmd/vault-plugin-secrets-certinext") {
+		require.NotContains(t, p.Deps, module+"/certinext/certinexttest", "the plugin links the simulator")
+		require.Contains(t, p.Deps, module+"/certinext")
+	}
+}

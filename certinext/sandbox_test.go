@@ -1,0 +1,343 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinext_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"net/http"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
+)
+
+// sandbox returns a client of srv, with the credentials of its dialect.
+func sandbox(srv *certinexttest.Server) *certinext.Client {
+	c := &certinext.Client{BaseURL: testBase, HTTPClient: srv.Client(), Credentials: certinext.OAuth{
+		ClientID: certinexttest.DefaultAccountNumber, ClientSecret: certinexttest.DefaultClientSecret,
+	}}
+	if srv.Dialect == certinexttest.Documented {
+		c.Credentials = certinext.AccessKey{
+			AccountNumber: certinexttest.DefaultAccountNumber, AccessKey: certinexttest.DefaultAccessKey,
+		}
+	}
+	return c
+}
+
+// inBoth runs a test against both dialects, in a bubble where waiting takes no time.
+func inBoth(t *testing.T, f func(t *testing.T, srv *certinexttest.Server)) {
+	for _, d := range []certinexttest.Dialect{certinexttest.Live, certinexttest.Documented} {
+		t.Run(d.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f(t, &certinexttest.Server{Dialect: d, VerifiedDomains: []string{"example.com"}})
+			})
+		})
+	}
+}
+
+func newCSR(t testing.TB, name string) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{
+		Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
+	}, key)
+	require.NoError(t, err)
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
+}
+
+// completeOrder is a request with everything in it that issuance needs.
+func completeOrder(t testing.TB) certinext.OrderRequest {
+	r := dvOrder()
+	r.CSR = newCSR(t, r.Domain)
+	r.Agreement = &certinext.Agreement{SignerName: "Platform Team", SignerPlace: "New York", SignerIP: "203.0.113.7", Accepted: true}
+	r.Tags = []string{"vault:4f1c"}
+	return r
+}
+
+func TestSandboxLifeOfAnOrder(t *testing.T) {
+	inBoth(t, func(t *testing.T, srv *certinexttest.Server) {
+		ctx, c := t.Context(), sandbox(srv)
+		r := completeOrder(t)
+		csr := r.CSR
+		r.CSR = "" // submitted later
+		o, err := c.CreateOrder(ctx, r)
+		require.NoError(t, err)
+
+		for range 20 { // whatever stages come, in whatever order
+			if o.Status == certinext.StatusIssued {
+				break
+			}
+			switch o.Status {
+			case certinext.StatusPendingCSR:
+				require.NoError(t, c.SubmitCSR(ctx, certinext.FamilySSL, o.ID, csr, false))
+			case certinext.StatusPendingAgreement:
+				require.NoError(t, c.AcceptAgreement(ctx, certinext.FamilySSL, o.ID, *r.Agreement))
+			case certinext.StatusPendingDCV:
+				t.Fatal("the domain is validated already")
+			}
+			time.Sleep(5 * time.Second)
+			o, err = c.TrackOrder(ctx, certinext.FamilySSL, o.ID)
+			require.NoError(t, err)
+		}
+		require.Equal(t, certinext.StatusIssued, o.Status)
+
+		for _, download := range []func() (*certinext.Bundle, error){
+			func() (*certinext.Bundle, error) { return c.Certificate(ctx, certinext.FamilySSL, o.ID) },
+			func() (*certinext.Bundle, error) { return c.CertificatePEM(ctx, certinext.FamilySSL, o.ID) },
+		} {
+			b, err := download()
+			require.NoError(t, err)
+			block, _ := pem.Decode([]byte(b.Certificate))
+			leaf, err := x509.ParseCertificate(block.Bytes)
+			require.NoError(t, err)
+			assert.Equal(t, []string{"host.example.com"}, leaf.DNSNames)
+			assert.Equal(t, o.ID, b.OrderID)
+		}
+
+		sent, err := c.RevokeOrder(ctx, certinext.FamilySSL, o.ID, certinext.RevokeRequest{
+			Reason: certinext.ReasonCessationOfOperation, Note: "gone; for good",
+		})
+		require.NoError(t, err)
+		assert.Equal(t, certinext.ReasonCessationOfOperation, sent)
+		sent, err = c.RevokeOrder(ctx, certinext.FamilySSL, o.ID, certinext.RevokeRequest{Reason: certinext.ReasonSuperseded})
+		require.NoError(t, err, "revoking again is a success")
+		if srv.Dialect == certinexttest.Live {
+			assert.Equal(t, certinext.ReasonCessationOfOperation, sent, "with the reason that stands")
+		}
+		record, _ := srv.Order(o.ID)
+		assert.Equal(t, "revoked", record.Status)
+		assert.Equal(t, 1, record.Creates)
+		assert.Len(t, record.Serials, 1)
+
+		_, err = c.Certificate(ctx, certinext.FamilySSL, o.ID)
+		assert.Error(t, err, "quirk 27: the certificate of a revoked order is not served")
+	})
+}
+
+func TestSandboxValidation(t *testing.T) {
+	inBoth(t, func(t *testing.T, srv *certinexttest.Server) {
+		srv.VerifiedDomains = nil
+		ctx, c := t.Context(), sandbox(srv)
+		o, err := c.CreateOrder(ctx, completeOrder(t))
+		require.NoError(t, err)
+		require.Equal(t, certinext.StatusPendingDCV, o.Status)
+		ch, err := c.DCVChallenge(ctx, o.ID, "host.example.com", certinext.DCVMethodDNS)
+		require.NoError(t, err)
+		assert.NotEmpty(t, ch.DNSValue)
+		assert.Equal(t, srv.Dialect == certinexttest.Documented, ch.DNSHost != "", "quirk 14: the live challenge names no host")
+
+		srv.VerifyDomain("host.example.com")
+		ch, err = c.DCVChallenge(ctx, o.ID, "host.example.com", certinext.DCVMethodDNS)
+		require.NoError(t, err)
+		assert.True(t, ch.AlreadyVerified)
+		assert.NoError(t, c.VerifyDCV(ctx, o.ID, "host.example.com", certinext.DCVMethodDNS))
+	})
+}
+
+func TestSandboxCancel(t *testing.T) {
+	inBoth(t, func(t *testing.T, srv *certinexttest.Server) {
+		srv.HoldForApproval = true
+		ctx, c := t.Context(), sandbox(srv)
+		o, err := c.CreateOrder(ctx, completeOrder(t))
+		require.NoError(t, err)
+		for range 2 { // the second time it is cancelled already
+			require.NoError(t, c.CancelOrder(ctx, certinext.FamilySSL, o.ID, "changed; our mind"))
+		}
+		record, _ := srv.Order(o.ID)
+		assert.Equal(t, "cancelled", record.Status)
+		assert.Equal(t, "changed, our mind", record.CancelReason)
+		o, err = c.TrackOrder(ctx, certinext.FamilySSL, o.ID)
+		require.NoError(t, err)
+		assert.Equal(t, certinext.StatusCancelled, o.Status)
+		assert.True(t, o.Status.Terminal())
+	})
+}
+
+func TestSandboxDraft(t *testing.T) {
+	inBoth(t, func(t *testing.T, srv *certinexttest.Server) {
+		ctx, c := t.Context(), sandbox(srv)
+		r := completeOrder(t)
+		r.SaveAsDraft = true
+		draft, err := c.CreateOrder(ctx, r)
+		require.NoError(t, err)
+		assert.Equal(t, certinext.StatusDraft, draft.Status)
+		assert.Empty(t, draft.ID)
+		_, err = c.TrackOrder(ctx, certinext.FamilySSL, draft.RequestID)
+		assert.True(t, certinext.HasStatus(err, 404), "quirk 35: a request id is no key")
+
+		r.SaveAsDraft, r.RequestID = false, draft.RequestID
+		o, err := c.CreateOrder(ctx, r)
+		require.NoError(t, err)
+		assert.NotEmpty(t, o.ID)
+
+		r.SaveAsDraft, r.RequestID, r.CSR = true, "", newCSR(t, r.Domain)
+		draft, err = c.CreateOrder(ctx, r)
+		require.NoError(t, err)
+		require.NoError(t, c.CancelDraft(ctx, draft.RequestID, ""))
+		assert.Len(t, srv.Orders(), 2)
+	})
+}
+
+func TestSandboxPrivatePKI(t *testing.T) {
+	inBoth(t, func(t *testing.T, srv *certinexttest.Server) {
+		ctx, c := t.Context(), sandbox(srv)
+		products, err := c.Products(ctx, "")
+		require.NoError(t, err)
+		i := slices.IndexFunc(products, func(p certinext.Product) bool { return p.Family == certinext.FamilyPrivatePKI })
+		require.GreaterOrEqual(t, i, 0)
+		o, err := c.CreateOrder(ctx, certinext.OrderRequest{
+			Family: certinext.FamilyPrivatePKI, ProductCode: products[i].Code, Variant: "intranet-ssl", Domain: "intranet.example.local",
+			AdditionalDomains: []string{"portal.example.local", "10.0.0.5"}, CAProfileID: "1", MasterProductID: "7",
+			Requestor: dvOrder().Requestor, CSR: newCSR(t, "intranet.example.local"),
+		})
+		require.NoError(t, err)
+		_, err = c.TrackOrder(ctx, certinext.FamilySSL, o.ID)
+		assert.True(t, certinext.HasStatus(err, 404), "quirk 36: the wrong family")
+		_, err = c.TrackOrder(ctx, certinext.FamilyPrivatePKI, o.ID)
+		assert.NoError(t, err)
+	})
+}
+
+func TestSandboxReads(t *testing.T) {
+	inBoth(t, func(t *testing.T, srv *certinexttest.Server) {
+		ctx, c := t.Context(), sandbox(srv)
+		me, err := c.Me(ctx)
+		require.NoError(t, err)
+		assert.Equal(t, certinexttest.DefaultAccountNumber, me.Number)
+		groups, err := c.Groups(ctx)
+		require.NoError(t, err)
+		assert.Equal(t, certinexttest.DefaultGroup, groups[0].Number)
+		organizations, err := c.Organizations(ctx)
+		require.NoError(t, err)
+		assert.Equal(t, certinexttest.DefaultOrganization, organizations[0].Number)
+		organization, err := c.Organization(ctx, certinexttest.DefaultOrganization)
+		require.NoError(t, err)
+		assert.Equal(t, organizations[0].Name, organization.Name)
+		products, err := c.Products(ctx, certinexttest.DefaultGroup)
+		require.NoError(t, err)
+		i := slices.IndexFunc(products, func(p certinext.Product) bool { return p.Variant == "dv" })
+		require.GreaterOrEqual(t, i, 0)
+		_, err = c.CustomFields(ctx, products[i].Code)
+		assert.NoError(t, err)
+		for _, f := range []certinext.DomainFilter{
+			{}, {Search: "example.com", Exact: true}, {Status: "ACTIVE"}, {DCVStatus: "VERIFIED"}, {Status: "ACTIVE", DCVStatus: "VERIFIED"},
+		} {
+			domains, err := collect(c.Domains(ctx, f))
+			require.NoError(t, err)
+			require.Len(t, domains, 1)
+			assert.Equal(t, "example.com", domains[0].Name)
+		}
+		none, err := collect(c.Domains(ctx, certinext.DomainFilter{DCVStatus: "EXPIRED"}))
+		require.NoError(t, err)
+		assert.Empty(t, none)
+		_, err = collect(c.Ledger(ctx, ""))
+		assert.NoError(t, err)
+	})
+}
+
+func TestSandboxManyDomains(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := &certinexttest.Server{}
+		for i := range 230 {
+			srv.VerifiedDomains = append(srv.VerifiedDomains, string(rune('a'+i%26))+string(rune('a'+i/26))+".example")
+		}
+		domains, err := collect(sandbox(srv).Domains(t.Context(), certinext.DomainFilter{}))
+		require.NoError(t, err)
+		assert.Len(t, domains, 230)
+		assert.True(t, slices.IsSortedFunc(domains, func(a, b certinext.Domain) int {
+			return slices.Compare([]byte(a.Name), []byte(b.Name))
+		}))
+	})
+}
+
+func TestSandboxReport(t *testing.T) {
+	inBoth(t, func(t *testing.T, srv *certinexttest.Server) {
+		ctx, c := t.Context(), sandbox(srv)
+		for range 130 {
+			r := dvOrder()
+			r.Agreement, r.Tags = completeOrder(t).Agreement, []string{"vault:4f1c"}
+			_, err := c.CreateOrder(ctx, r)
+			require.NoError(t, err)
+		}
+		rows, err := collect(c.OrdersReport(ctx, certinext.ReportFilter{
+			From: time.Now().AddDate(0, 0, -3), To: time.Now().AddDate(0, 0, 3),
+		}))
+		if srv.Dialect == certinexttest.Documented {
+			assert.True(t, certinext.HasStatus(err, http.StatusNotImplemented))
+			return
+		}
+		require.NoError(t, err)
+		assert.Len(t, rows, 130)
+		for _, r := range rows {
+			assert.Equal(t, []string{"vault:4f1c"}, r.Tags)
+			assert.Equal(t, "host.example.com", r.Domain)
+		}
+	})
+}
+
+func TestSandboxFaults(t *testing.T) {
+	for kind, tc := range map[certinexttest.FaultKind]struct {
+		acted  bool // what the client says
+		orders int  // what the CA has
+	}{
+		certinexttest.FaultLostReply:        {true, 1},
+		certinexttest.FaultServerErrorAfter: {true, 1},
+		certinexttest.FaultTruncated:        {true, 1},
+		certinexttest.FaultMalformedJSON:    {true, 1},
+		certinexttest.FaultOversized:        {true, 1},
+		certinexttest.FaultSlowReply:        {true, 1},
+		certinexttest.FaultDropped:          {true, 0}, // cannot be told from a lost reply
+		certinexttest.FaultServerError:      {true, 0},
+		certinexttest.FaultHTML:             {true, 0},
+		certinexttest.FaultRateLimit:        {false, 0},
+	} {
+		t.Run(string(kind), func(t *testing.T) {
+			inBoth(t, func(t *testing.T, srv *certinexttest.Server) {
+				c := sandbox(srv)
+				srv.Inject(certinexttest.Fault{
+					Operation: certinexttest.OpCreateSSL, Kind: kind, Times: 1, Delay: 10 * time.Minute, RetryAfter: time.Second,
+				})
+				_, err := c.CreateOrder(t.Context(), completeOrder(t))
+				assert.Equal(t, tc.acted, asErr(t, err).Acted, "%v", err)
+				time.Sleep(time.Hour)
+				assert.Len(t, srv.Orders(), tc.orders)
+				assert.Equal(t, 1, srv.Calls()[certinexttest.OpCreateSSL])
+			})
+		})
+	}
+	t.Run("a token that dies is replaced", func(t *testing.T) {
+		inBoth(t, func(t *testing.T, srv *certinexttest.Server) {
+			c := sandbox(srv)
+			srv.Inject(certinexttest.Fault{Operation: certinexttest.OpCreateSSL, Kind: certinexttest.FaultTokenDeath, Times: 1})
+			_, err := c.CreateOrder(t.Context(), completeOrder(t))
+			require.NoError(t, err)
+			assert.Len(t, srv.Orders(), 1)
+		})
+	})
+	t.Run("reads get through", func(t *testing.T) {
+		inBoth(t, func(t *testing.T, srv *certinexttest.Server) {
+			c := sandbox(srv)
+			for _, kind := range []certinexttest.FaultKind{
+				certinexttest.FaultDropped, certinexttest.FaultServerError, certinexttest.FaultHTML, certinexttest.FaultRateLimit,
+				certinexttest.FaultTruncated, certinexttest.FaultSpring,
+			} {
+				srv.Inject(certinexttest.Fault{Operation: certinexttest.OpMe, Kind: kind, Times: 1, RetryAfter: 3 * time.Second, RetryAfterDate: true})
+				_, err := c.Me(t.Context())
+				assert.NoError(t, err, kind)
+			}
+		})
+	})
+}
