@@ -12,6 +12,7 @@ import (
 	"encoding/pem"
 	"math/big"
 	"math/rand/v2"
+	"os"
 	"testing"
 	"time"
 
@@ -26,10 +27,10 @@ type testCA struct {
 	key  *ecdsa.PrivateKey
 }
 
-func newCert(tb testing.TB, cn string, parent *testCA, isCA bool) *testCA {
-	tb.Helper()
+func newCert(t *testing.T, cn string, parent *testCA, isCA bool) *testCA {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), cryptorand.Reader)
-	require.NoError(tb, err)
+	require.NoError(t, err)
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(rand.Int64()), Subject: pkix.Name{CommonName: cn}, IsCA: isCA, BasicConstraintsValid: true,
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{cn},
@@ -38,9 +39,9 @@ func newCert(tb testing.TB, cn string, parent *testCA, isCA bool) *testCA {
 		parent = &testCA{cert: template, key: key}
 	}
 	der, err := x509.CreateCertificate(cryptorand.Reader, template, parent.cert, &key.PublicKey, parent.key)
-	require.NoError(tb, err)
+	require.NoError(t, err)
 	cert, err := x509.ParseCertificate(der)
-	require.NoError(tb, err)
+	require.NoError(t, err)
 	return &testCA{cert: cert, key: key}
 }
 
@@ -95,17 +96,22 @@ func TestAssembleEndsOnALoop(t *testing.T) {
 }
 
 func FuzzAssemble(f *testing.F) {
-	root := newCert(f, "root", nil, true)
-	leaf := newCert(f, "www.example.com", root, false)
-	f.Add(encodeCertificate(leaf.cert), encodeCertificate(root.cert))
-	f.Add(encodeCertificate(leaf.cert)+"\n"+encodeCertificate(root.cert), "")
+	// The chain is a file, so that every fuzzing process knows the same leaf.
+	text, err := os.ReadFile("testdata/chain.pem")
+	require.NoError(f, err)
+	certs, err := parseCertificates([]string{string(text)})
+	require.NoError(f, err)
+	require.Len(f, certs, 3)
+	key := certs[0].PublicKey
+	f.Add(encodeCertificate(certs[0]), encodeCertificate(certs[1])+"\n"+encodeCertificate(certs[2]))
+	f.Add(encodeCertificate(certs[2])+"\n"+encodeCertificate(certs[0]), "")
 	f.Add("-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----", "junk")
 	f.Fuzz(func(t *testing.T, certificate, chain string) {
-		got, err := assemble(&certinext.Bundle{Certificate: certificate, Chain: []string{chain}}, leaf.cert.PublicKey)
+		got, err := assemble(&certinext.Bundle{Certificate: certificate, Chain: []string{chain}}, key)
 		if err != nil {
 			return
 		}
-		require.True(t, samePublicKey(got.leaf.PublicKey, leaf.cert.PublicKey))
+		require.True(t, samePublicKey(got.leaf.PublicKey, key))
 		for at, up := got.leaf, got.chain; len(up) > 0; at, up = up[0], up[1:] {
 			require.NoError(t, at.CheckSignatureFrom(up[0]))
 		}

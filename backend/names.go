@@ -26,6 +26,10 @@ func isWildcard(name string) bool { return strings.HasPrefix(name, "*.") }
 func parseDNSName(field, name string) (string, error) {
 	host, wildcard := strings.CutPrefix(name, "*.")
 	ascii, err := hostnames.ToASCII(host)
+	if err == nil {
+		// A name whose ASCII form is not a name itself, e.g. after invalid UTF-8, would not come back from the CA.
+		_, err = hostnames.ToASCII(ascii)
+	}
 	if err != nil || ascii == "" || strings.HasSuffix(ascii, ".") || net.ParseIP(ascii) != nil || len(ascii) > 253 {
 		return "", badField(field, "%q is not a DNS host name", name)
 	}

@@ -123,3 +123,13 @@ func TestQuirk23PKCS7IsNeverAskedFor(t *testing.T) {
 	}
 	assert.Equal(t, []string{"application/json", "application/x-pem-file"}, accepts)
 }
+
+func TestQuirk21SerialNumberIsNotRead(t *testing.T) {
+	for _, serial := range []string{`"123456789012345678901234567890123456"`, `"0A:1B"`, `123456789012345678901234567890123456`, `{}`} {
+		leaf, err := json.Marshal(readFile(t, "leaf.pem"))
+		require.NoError(t, err)
+		_, c := newRig(always(200, `{"serialNumber":`+serial+`,"certificatePem":`+string(leaf)+`}`))
+		_, err = c.Certificate(t.Context(), certinext.FamilySSL, "1")
+		assert.NoError(t, err)
+	}
+}

@@ -266,3 +266,14 @@ func TestErrorQuestions(t *testing.T) {
 		assert.Equal(t, text, e.Error())
 	}
 }
+
+func TestQuirk49CodesDoNotDecide(t *testing.T) {
+	for _, detail := range []string{"[EMS-917] Certificate information missing", "EMS-917 - CN does not match"} {
+		_, c := newRig(always(422, `{"detail":"`+detail+`"}`))
+		_, err := c.CreateOrder(t.Context(), dvOrder())
+		e := asErr(t, err)
+		assert.Equal(t, "EMS-917", e.Code)
+		assert.Contains(t, e.Error(), detail, "the words are what tells the two apart")
+		assert.False(t, e.Acted)
+	}
+}

@@ -142,7 +142,7 @@ func TestSandboxValidation(t *testing.T) {
 		srv.VerifyDomain("host.example.com")
 		ch, err = c.DCVChallenge(ctx, o.ID, "host.example.com", certinext.DCVMethodDNS)
 		require.NoError(t, err)
-		assert.True(t, ch.AlreadyVerified)
+		assert.Equal(t, srv.Dialect == certinexttest.Live, ch.AlreadyVerified, "EMS-1080 is no part of the documentation")
 		assert.NoError(t, c.VerifyDCV(ctx, o.ID, "host.example.com", certinext.DCVMethodDNS))
 	})
 }
@@ -339,5 +339,42 @@ func TestSandboxFaults(t *testing.T) {
 				assert.NoError(t, err, kind)
 			}
 		})
+	})
+}
+
+func TestQuirk08IssuedWithoutCSR(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := &certinexttest.Server{VerifiedDomains: []string{"example.com"}, IssuedBeforeCSR: true}
+		ctx, c := t.Context(), sandbox(srv)
+		r := completeOrder(t)
+		csr := r.CSR
+		r.CSR = ""
+		o, err := c.CreateOrder(ctx, r)
+		require.NoError(t, err)
+		o, err = c.TrackOrder(ctx, certinext.FamilySSL, o.ID)
+		require.NoError(t, err)
+		require.Equal(t, certinext.StatusIssued, o.Status)
+		require.NotNil(t, o.CSRSubmitted)
+		assert.False(t, *o.CSRSubmitted, "what tells it from a finished order")
+		_, err = c.Certificate(ctx, certinext.FamilySSL, o.ID)
+		assert.True(t, certinext.IsNotReady(err))
+		require.NoError(t, c.SubmitCSR(ctx, certinext.FamilySSL, o.ID, csr, false))
+		time.Sleep(time.Minute)
+		_, err = c.Certificate(ctx, certinext.FamilySSL, o.ID)
+		assert.NoError(t, err)
+	})
+}
+
+func TestQuirk48CancelledOrdersStayInTheReport(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := &certinexttest.Server{HoldForApproval: true}
+		ctx, c := t.Context(), sandbox(srv)
+		o, err := c.CreateOrder(ctx, completeOrder(t))
+		require.NoError(t, err)
+		require.NoError(t, c.CancelOrder(ctx, certinext.FamilySSL, o.ID, ""))
+		rows, err := collect(c.OrdersReport(ctx, certinext.ReportFilter{}))
+		require.NoError(t, err)
+		require.Len(t, rows, 1)
+		assert.Equal(t, certinext.StatusCancelled, rows[0].Status())
 	})
 }

@@ -19,14 +19,14 @@ var orderID = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
 // persist makes the same request until it is answered with a certificate. Every answer before that has to be a 400.
 func (c *caller) persist(within time.Duration, path string, data map[string]any) *api.Secret {
 	c.t.Helper()
-	var resp *api.Secret
-	waitUntil(c.t, within, path+" is answered", func() bool {
-		var err error
-		resp, err = c.send(path, data)
-		require.True(c.t, err == nil || isRefusal(err), "%v", err)
-		return err == nil
-	})
-	return resp
+	for deadline := time.Now().Add(within); ; time.Sleep(200 * time.Millisecond) {
+		resp, err := c.send(path, data)
+		if err == nil {
+			return resp
+		}
+		require.True(c.t, isRefusal(err), "%v", err)
+		require.True(c.t, time.Now().Before(deadline), "not answered within %s: %v", within, err)
+	}
 }
 
 func TestAnOrderThatOutlivesItsRequestIsFoundAgainAndPaidOnce(t *testing.T) {

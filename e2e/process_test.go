@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -43,7 +44,7 @@ func spawn(t *testing.T, log, name string, args ...string) *process {
 	t.Cleanup(func() {
 		p.stop()
 		if t.Failed() {
-			t.Logf("the end of %s:\n%s", filepath.Base(log), tail(log, 60))
+			t.Logf("the end of %s:\n%s", filepath.Base(log), tail(log, 40))
 		}
 	})
 	return p
@@ -79,7 +80,17 @@ func (p *process) kill() {
 	<-p.done
 }
 
-// tail returns the last lines of a file, without those that Vault writes for tracing.
+// output returns what the program has written.
+func (p *process) output(t *testing.T) string {
+	t.Helper()
+	b, err := os.ReadFile(p.log)
+	require.NoError(t, err)
+	return string(b)
+}
+
+var quiet = regexp.MustCompile(`\[(TRACE|DEBUG|INFO)\]`)
+
+// tail returns the last lines of a file, without what Vault writes while all is well.
 func tail(path string, lines int) string {
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -87,7 +98,7 @@ func tail(path string, lines int) string {
 	}
 	var kept []string
 	for line := range strings.Lines(string(b)) {
-		if !strings.Contains(line, " [TRACE] ") && !strings.Contains(line, " [DEBUG] ") {
+		if !quiet.MatchString(line) {
 			kept = append(kept, line)
 		}
 	}

@@ -1,4 +1,5 @@
 #!/bin/sh
+# Copyright (c) The vault-plugin-secrets-certinext authors
 # SPDX-License-Identifier: MPL-2.0
 #
 # Runs the vendor's published v2 collection against a freshly started

@@ -6,6 +6,7 @@ package certinexttest
 import (
 	"bytes"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -108,8 +109,9 @@ func (r *recorder) Write(b []byte) (int, error) {
 func (r *recorder) response(req *http.Request, panicked any) (*http.Response, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	cause, _ := panicked.(error)
 	switch {
-	case panicked != nil && panicked != http.ErrAbortHandler:
+	case panicked != nil && !errors.Is(cause, http.ErrAbortHandler):
 		panic(panicked)
 	case panicked != nil && r.status == 0:
 		return nil, fmt.Errorf("%s %s: connection lost: %w", req.Method, req.URL.Redacted(), io.ErrUnexpectedEOF)

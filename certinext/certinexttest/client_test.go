@@ -25,7 +25,7 @@ func TestClientHonoursItsTimeout(t *testing.T) {
 		client.Timeout = time.Second
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, host+api+"/groups", nil)
 		require.NoError(t, err)
-		_, err = client.Do(req) //nolint:bodyclose // there is no response
+		_, err = client.Do(req)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		synctest.Wait()
 	})

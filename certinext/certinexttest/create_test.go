@@ -5,7 +5,6 @@ package certinexttest_test
 
 import (
 	"net/http"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -17,8 +16,8 @@ import (
 func TestCreateAnswers(t *testing.T) {
 	live := newRig(t, new(certinexttest.Server))
 	v := live.post(sslPath, merge(dvOrder("example.com"), m{"productVariant": "dv", "certificate": m{"domain": "Example.COM"}})).must(http.StatusCreated)
-	require.Regexp(t, regexp.MustCompile(`^[0-9]{10}$`), v["orderId"])
-	require.Regexp(t, regexp.MustCompile(`^[0-9]{10}$`), v["requestId"])
+	require.Regexp(t, `^[0-9]{10}$`, v["orderId"])
+	require.Regexp(t, `^[0-9]{10}$`, v["requestId"])
 	require.NotEqual(t, v["orderId"], v["requestId"])
 	require.Equal(t, "pending-dcv", v["status"])
 	require.Equal(t, "example.com", v["domain"])
@@ -27,8 +26,8 @@ func TestCreateAnswers(t *testing.T) {
 
 	docs := newRig(t, &certinexttest.Server{Dialect: certinexttest.Documented})
 	v = docs.post(sslPath, dvOrder("example.com")).must(http.StatusCreated)
-	require.Regexp(t, regexp.MustCompile(`^ord_[0-9a-f]+$`), v["orderId"])
-	require.Regexp(t, regexp.MustCompile(`^req_[0-9a-f]+$`), v["requestId"])
+	require.Regexp(t, `^ord_[0-9a-f]+$`, v["orderId"])
+	require.Regexp(t, `^req_[0-9a-f]+$`, v["requestId"])
 	self := v["_links"].(m)["self"].(m)["href"].(string)
 	require.Equal(t, sslPath+"/"+v["orderId"].(string), self)
 	require.Len(t, v["_links"], 7)

@@ -61,8 +61,8 @@ func (s *Server) listDomains(c *call) (reply, *problem) {
 	if problem != nil {
 		return reply{}, problem
 	}
-	limit = max(limit, 1)
-	page := rows[min(max(offset, 0), len(rows)):]
+	offset, limit = max(offset, 0), max(limit, 1)
+	page := rows[min(offset, len(rows)):]
 	page = page[:min(limit, len(page))]
 	return respond(http.StatusOK, wirePage{page, offset / limit, limit, len(rows), pageCount(len(rows), limit)})
 }

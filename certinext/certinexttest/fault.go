@@ -205,7 +205,7 @@ func (a *activeFault) draw(op string) bool {
 	case a.skip > 0:
 		a.skip--
 		return false
-	case a.Probability > 0 && rand.Float64() >= a.Probability: //nolint:gosec // chance, not secrecy
+	case a.Probability > 0 && rand.Float64() >= a.Probability:
 		return false
 	}
 	a.left--

@@ -58,7 +58,8 @@ func TestFaultsOnCreate(t *testing.T) {
 		"a rate limit gives seconds":        {certinexttest.Fault{Kind: certinexttest.FaultRateLimit, RetryAfter: 7 * time.Second}, 429, 0, retriesIn("7")},
 		"a rate limit may give no hint":     {certinexttest.Fault{Kind: certinexttest.FaultRateLimit}, 429, 0, retriesIn("")},
 		"a rate limit may give a date": {
-			certinexttest.Fault{Kind: certinexttest.FaultRateLimit, RetryAfter: time.Hour, RetryAfterDate: true}, 429, 0,
+			certinexttest.Fault{Kind: certinexttest.FaultRateLimit, RetryAfter: time.Hour, RetryAfterDate: true},
+			429, 0,
 			func(t *testing.T, a answer) {
 				at, err := http.ParseTime(a.header.Get("Retry-After"))
 				require.NoError(t, err)

@@ -1,3 +1,4 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 //
 // Runs folders of the collection with newman, each against a sandbox of its

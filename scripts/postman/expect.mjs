@@ -1,3 +1,4 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 //
 // What each request of the collection must be answered with, from the

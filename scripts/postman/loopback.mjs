@@ -1,3 +1,4 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 //
 // The two servers a domain's owner would run, on loopback: a DNS server that

@@ -1,0 +1,160 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package main_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// binary is the command, built once for all tests.
+var binary string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "certinext-sandbox")
+	if err != nil {
+		panic(err)
+	}
+	binary = filepath.Join(dir, "certinext-sandbox")
+	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		panic(string(out))
+	}
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// A process is a running sandbox.
+type process struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	url    string
+	banner string
+}
+
+// start runs the binary and waits for the line that says where it listens.
+func start(t *testing.T, args ...string) *process {
+	t.Helper()
+	cmd := exec.Command(binary, append([]string{"-listen", "127.0.0.1:0"}, args...)...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	p := &process{t: t, cmd: cmd}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		p.banner += lines.Text() + "\n"
+		if url, ok := strings.CutPrefix(lines.Text(), "listening on "); ok {
+			p.url = url
+			return p
+		}
+	}
+	t.Fatalf("the sandbox ended before it listened:\n%s", p.banner)
+	return nil
+}
+
+// call sends a request and decodes what comes back, if it is JSON.
+func (p *process) call(method, path, token string, body any) (int, map[string]any) {
+	p.t.Helper()
+	var reader io.Reader
+	if body != nil {
+		b, err := json.Marshal(body)
+		require.NoError(p.t, err)
+		reader = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(p.t.Context(), method, p.url+path, reader)
+	require.NoError(p.t, err)
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "Bearer "+token)
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(p.t, err)
+	defer resp.Body.Close()
+	var v map[string]any
+	_ = json.NewDecoder(resp.Body).Decode(&v)
+	return resp.StatusCode, v
+}
+
+func TestBannerSaysWhatItIs(t *testing.T) {
+	p := start(t, "-client-secret", "hunter2-hunter2", "-access-key", "hunter3-hunter3")
+	require.Contains(t, p.banner, "NOT A REAL CA")
+	require.Contains(t, p.banner, "dialect:     live")
+	require.Contains(t, p.banner, "-client-secret")
+	require.Contains(t, p.banner, p.url+"/_sandbox/roots.pem")
+	require.NotContains(t, p.banner, "hunter", "credentials are named, not shown")
+	require.Regexp(t, `^http://127\.0\.0\.1:[1-9][0-9]*$`, p.url)
+	resp, err := http.Get(p.url + "/_sandbox/roots.pem")
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+}
+
+func TestStopsCleanlyOnASignal(t *testing.T) {
+	for name, signal := range map[string]os.Signal{"SIGTERM": syscall.SIGTERM, "SIGINT": os.Interrupt} {
+		t.Run(name, func(t *testing.T) {
+			p := start(t)
+			require.NoError(t, p.cmd.Process.Signal(signal))
+			done := make(chan error, 1)
+			go func() { done <- p.cmd.Wait() }()
+			select {
+			case err := <-done:
+				require.NoError(t, err)
+			case <-time.After(10 * time.Second):
+				t.Fatal("still running")
+			}
+		})
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	for name, c := range map[string]struct {
+		args []string
+		want string
+	}{
+		"an address off loopback":    {[]string{"-listen", "0.0.0.0:0"}, "-allow-remote"},
+		"an unknown dialect":         {[]string{"-dialect", "martian"}, "martian"},
+		"an unknown chain order":     {[]string{"-chain-order", "backwards"}, "backwards"},
+		"an argument without a flag": {[]string{"documented"}, "unexpected argument"},
+		"an address that is none":    {[]string{"-listen", "nowhere"}, "nowhere"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, err := exec.Command(binary, c.args...).CombinedOutput()
+			require.Error(t, err)
+			require.Contains(t, string(out), c.want)
+		})
+	}
+}
+
+func TestHelpDocumentsFlagsAndPaths(t *testing.T) {
+	out, err := exec.Command(binary, "-help").CombinedOutput()
+	require.NoError(t, err)
+	for _, want := range []string{
+		"-listen", "-dialect", "-account-number", "-access-key", "-client-id", "-client-secret", "-verified-domains",
+		"-resolver", "-http-port", "-issue-delay", "-pem-lag", "-certificate-lifetime", "-approval-delay", "-allow-remote",
+		"/_sandbox/faults", "/_sandbox/orders/{id}/approve", "/_sandbox/knobs", "curl -X POST", "lost-reply", "NOT A REAL CA",
+	} {
+		require.Contains(t, string(out), want)
+	}
+}
+
+func TestFlagsReachTheServer(t *testing.T) {
+	p := start(t, "-issue-delay", "1h", "-pem-lag", "2s", "-chain-order", "root-first", "-dcv-shape", "doc2", "-hold-for-approval")
+	_, knobs := p.call("GET", "/_sandbox/knobs", "", nil)
+	require.Equal(t, "1h0m0s", knobs["issueDelay"])
+	require.Equal(t, "2s", knobs["pemLag"])
+	require.Equal(t, "root-first", knobs["chainOrder"])
+	require.Equal(t, "doc2", knobs["dcvShape"])
+	require.Equal(t, true, knobs["holdForApproval"])
+}
