@@ -15,6 +15,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -283,6 +284,7 @@ func TestBadRequestsAreRefusedByFieldAndNeverReachTheCA(t *testing.T) {
 		"a CSR with a smaller key than the role's":        {"sign/rsa", map[string]any{"csr": csr(t, rsa2048, "www.example.com")}, "csr:"},
 		"a CSR with a name outside the role":              {"sign/web", map[string]any{"csr": csr(t, p256, "www.example.org")}, "csr:"},
 		"a CSR with another common name than the request": {"sign/web", map[string]any{"csr": good, "common_name": "api.example.com"}, "csr:"},
+		"a CSR whose common name is another of its names": {"sign/any-key", map[string]any{"csr": csr(t, p256, "www.example.com", "api.example.com"), "common_name": "api.example.com"}, "csr:"},
 		"a CSR without a name that the request asks for":  {"sign/any-key", map[string]any{"csr": good, "alt_names": "api.example.com"}, "csr:"},
 		"a CSR without a common name":                     {"sign/web", map[string]any{"csr": csr(t, p256, "", "www.example.com")}, "csr:"},
 		"a CSR with an address":                           {"sign/web", map[string]any{"csr": string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: withIP}))}, "ip_sans:"},
@@ -454,6 +456,88 @@ func TestACallerThatHangsUpGetsItsCertificateFromTheNextRequest(t *testing.T) {
 	})
 }
 
+func TestACallerThatHangsUpDuringTheLastWriteGetsItsCertificateFromTheNextRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := validated(certinexttest.Live)
+		m := newMount(t, ca)
+		ctx, hangUp := context.WithCancel(t.Context())
+		m.storage.fail = func(key string) error {
+			if strings.HasPrefix(key, "cert/") {
+				hangUp()
+			}
+			return nil
+		}
+		request := map[string]any{"common_name": "www.example.com"}
+		lost, err := m.send(call{op: logical.UpdateOperation, path: "issue/web", data: request, ctx: ctx})
+		require.NoError(t, err)
+		again := m.write("issue/web", request)
+		require.Equal(t, lost.Data["serial_number"], again.Data["serial_number"])
+		require.Len(t, ca.Orders(), 1)
+	})
+}
+
+func TestARequestWithoutANameIsNotOneWithAName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := validated(certinexttest.Live)
+		ca.IssueDelay = time.Hour
+		m := newMount(t, ca)
+		m.refused("issue/web", map[string]any{"common_name": "www.example.com", "request_id": "deploy-17"})
+		m.refused("issue/web", map[string]any{"common_name": "www.example.com"})
+		m.refused("issue/web", map[string]any{"common_name": "www.example.com", "request_id": "deploy-18"})
+		require.Len(t, ca.Orders(), 3)
+	})
+}
+
+func TestStorageThatFailsLosesNoOrder(t *testing.T) {
+	for name, prefix := range map[string]string{
+		"the intent":      "order/open/",
+		"the certificate": "cert/",
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ca := validated(certinexttest.Live)
+				m := newMount(t, ca)
+				broken := true
+				m.storage.fail = func(key string) error {
+					if broken && strings.HasPrefix(key, prefix) {
+						return errors.New("storage is away")
+					}
+					return nil
+				}
+				request := map[string]any{"common_name": "www.example.com"}
+				_, err := m.send(call{op: logical.UpdateOperation, path: "issue/web", data: request})
+				require.ErrorContains(t, err, "storage is away")
+				if prefix == "order/open/" {
+					require.Empty(t, ca.Orders(), "ordered without the intent stored")
+				}
+				broken = false
+				m.chainOK(m.write("issue/web", request))
+				require.Len(t, ca.Orders(), 1)
+			})
+		})
+	}
+}
+
+func TestTheOrderNumberThatCouldNotBeStoredIsFoundAgain(t *testing.T) {
+	dialects(t, func(t *testing.T, dialect certinexttest.Dialect) {
+		ca := validated(dialect)
+		m := newMount(t, ca)
+		writes := 0
+		m.storage.fail = func(key string) error {
+			if writes++; strings.HasPrefix(key, "order/open/") && writes == 2 {
+				return errors.New("storage is away")
+			}
+			return nil
+		}
+		request := map[string]any{"common_name": "www.example.com"}
+		_, err := m.send(call{op: logical.UpdateOperation, path: "issue/web", data: request})
+		require.ErrorContains(t, err, ca.Orders()[0].ID, "the error names CERTInext's number")
+		m.start()
+		m.chainOK(m.write("issue/web", request))
+		require.Len(t, ca.Orders(), 1)
+	})
+}
+
 func TestACreateThatTakesMinutesOutlivesItsRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ca := validated(certinexttest.Live)
@@ -470,6 +554,7 @@ func TestACreateThatTakesMinutesOutlivesItsRequest(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		m.chainOK(m.write("issue/web", request))
 		require.Len(t, ca.Orders(), 1)
+		require.Zero(t, ca.Calls()[certinexttest.OpOrdersReport], "the create was cut off and had to be looked for")
 	})
 }
 

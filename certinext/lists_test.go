@@ -96,7 +96,8 @@ func TestQuirk28ReportPaging(t *testing.T) {
 	})
 	t.Run("a caller may stop", func(t *testing.T) {
 		g, c := newRig(reportOf(300))
-		for range c.OrdersReport(t.Context(), certinext.ReportFilter{}) {
+		for _, err := range c.OrdersReport(t.Context(), certinext.ReportFilter{}) {
+			require.NoError(t, err)
 			break
 		}
 		assert.Len(t, g.sentCalls(), 1)
@@ -285,7 +286,8 @@ func TestQuirk31Domains(t *testing.T) {
 	})
 	t.Run("a caller may stop", func(t *testing.T) {
 		g, c := newRig(domainsOf(300))
-		for range c.Domains(t.Context(), certinext.DomainFilter{}) {
+		for _, err := range c.Domains(t.Context(), certinext.DomainFilter{}) {
+			require.NoError(t, err)
 			break
 		}
 		assert.Len(t, g.sentCalls(), 1)

@@ -105,12 +105,10 @@ func (c *count) UnmarshalJSON(b []byte) error {
 	if err := t.UnmarshalJSON(b); err != nil {
 		return err
 	}
-	f, err := strconv.ParseFloat(strings.TrimSpace(string(t)), 64)
-	if err != nil || f < 0 || f > 1<<31 || f != float64(int(f)) {
-		*c = 0
-		return nil
+	*c = 0
+	if f, _ := strconv.ParseFloat(strings.TrimSpace(string(t)), 64); f > 0 && f < 1<<31 && f == float64(int(f)) {
+		*c = count(f)
 	}
-	*c = count(f)
 	return nil
 }
 

@@ -68,9 +68,7 @@ func decodePage[T any](body []byte, names ...string) (page[T], error) {
 		TotalElements *count `json:"totalElements"`
 		TotalPages    *count `json:"totalPages"`
 	}
-	if unmarshalObject(body, &w) != nil {
-		return p, nil // a bare list
-	}
+	_ = unmarshalObject(body, &w) // fails on a bare list, which has none of this
 	if w.Page != nil {
 		p.number = int(*w.Page)
 	}

@@ -51,7 +51,7 @@ func (w wireReportRow) row() ReportRow {
 		OrderStatus: words(w.OrderStatus), CertificateStatus: words(w.CertificateStatus),
 		SerialNumber: words(w.CertificateSerialNumber), ExpiresAt: w.CertificateExpiryDate.Time,
 		IssuerCA: words(w.IssuerCA), Domain: words(w.DomainName), Organization: words(w.OrganizationName),
-		Country: words(w.CountryName), GroupNumber: words(w.GroupNumber), Remarks: words(text(w.Remarks)),
+		Country: words(w.CountryName), GroupNumber: words(w.GroupNumber), Remarks: words(w.Remarks),
 		Originator: words(w.Originator), OrderedAt: w.OrderDate.Time,
 	}
 	for _, t := range w.Tags {

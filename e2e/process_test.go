@@ -88,7 +88,7 @@ func (p *process) output(t *testing.T) string {
 	return string(b)
 }
 
-var quiet = regexp.MustCompile(`\[(TRACE|DEBUG|INFO)\]`)
+var quiet = regexp.MustCompile(`\[(TRACE|DEBUG|INFO)\]|^\s|^==>|heartbeat timeout reached`)
 
 // tail returns the last lines of a file, without what Vault writes while all is well.
 func tail(path string, lines int) string {

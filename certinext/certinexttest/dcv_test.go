@@ -73,6 +73,7 @@ func TestDocumentedFileValidation(t *testing.T) {
 	require.NotContains(t, p, "diagnostics")
 	z.setFile(file["path"].(string), "wrong")
 	r.verify(id, "example.com", "http-url").refused(422, "EMS-1161")
+	z.setFile("/elsewhere", file["expectedContent"].(string))
 	z.setFile(file["path"].(string), "redirect:/elsewhere")
 	r.verify(id, "example.com", "http-url").refused(422, "EMS-1160")
 	z.setFile(file["path"].(string), file["expectedContent"].(string)+"\n")
@@ -274,6 +275,25 @@ func TestValidationServesLaterOrders(t *testing.T) {
 			z.setTXT("_emudhra-challenge.example.com", r.get(sslPath + "/" + first + "/dcv").must(200)["token"].(string))
 			r.verify(first, "example.com", "dns-txt").must(200)
 			require.Equal(t, c.want, r.status(r.order(dvOrder("www.example.com"))))
+		})
+	}
+}
+
+func TestAParentCoversTheNamesOfItsOwnOrder(t *testing.T) {
+	for name, c := range map[string]struct {
+		noInheritance bool
+		want          string
+	}{
+		"even where nothing else is reused": {false, "pending-csr"},
+		"unless inheritance is off":         {true, "pending-dcv"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			z := newZone(t)
+			r := zoned(t, z, &certinexttest.Server{NoReuse: true, NoInheritance: c.noInheritance})
+			id := r.order(merge(dvOrder(""), m{"certificate": m{"domain": "example.com"}}))
+			z.setTXT("_emudhra-challenge.example.com", r.get(sslPath + "/" + id + "/dcv").must(200)["token"].(string))
+			r.verify(id, "example.com", "dns-txt").must(200)
+			require.Equal(t, c.want, r.status(id))
 		})
 	}
 }

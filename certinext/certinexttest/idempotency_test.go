@@ -47,6 +47,16 @@ func TestIdempotencyConflict(t *testing.T) {
 	require.Len(t, r.srv.Orders(), 1)
 }
 
+func TestAKeyIsGoodForOnePath(t *testing.T) {
+	r := newRig(t, verified(certinexttest.Documented))
+	one, _ := r.issued("a.example.com")
+	two, _ := r.issued("b.example.com")
+	body := m{"reason": "superseded"}
+	r.post(sslPath+"/"+one+"/revoke", body, "Idempotency-Key", "k1").must(204)
+	r.post(sslPath+"/"+two+"/revoke", body, "Idempotency-Key", "k1").refused(409, "")
+	require.Equal(t, "issued", r.status(two))
+}
+
 func TestARefusalDoesNotSpendItsKey(t *testing.T) {
 	r := newRig(t, verified(certinexttest.Documented))
 	id := r.order(dvOrder("www.example.com"))

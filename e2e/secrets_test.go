@@ -1,0 +1,135 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package e2e_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/backend"
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
+	"github.com/stretchr/testify/require"
+)
+
+// The logs are searched at the end of every story; this one makes as much noise as it can, and asks every path that reads.
+func TestNoPathAndNoLogTellsASecret(t *testing.T) {
+	t.Parallel()
+	for _, dialect := range []certinexttest.Dialect{certinexttest.Live, certinexttest.Documented} {
+		t.Run(dialect.String(), func(t *testing.T) {
+			t.Parallel()
+			ca := newAuthority(t, &certinexttest.Server{Dialect: dialect, VerifiedDomains: []string{"example.com"}, TokenTTL: 2 * time.Second})
+			v := startVault(t)
+			v.configure(ca)
+			config := ca.account()
+			config["organization_number"], config["consent_token"] = certinexttest.DefaultOrganization, certinexttest.DefaultConsentToken
+			v.write("certinext/config", config)
+			v.role("ov", map[string]any{
+				"product_code": "846", "product_variant": "ov",
+				"organization_number": certinexttest.DefaultOrganization, "consent_token": certinexttest.DefaultConsentToken,
+				"issue_timeout": "2s",
+			})
+
+			done := v.write("certinext/issue/web", map[string]any{"common_name": "done.example.com", "request_id": "noise"})
+			vetted := v.write("certinext/issue/ov", map[string]any{"common_name": "ov.example.com"})
+			ca.check(t, vetted)
+			v.endLease(vetted)
+			v.write("certinext/revoke-with-key", map[string]any{"serial_number": done.Data["serial_number"], "private_key": done.Data["private_key"]})
+			v.makeTrouble(ca)
+			ca.Configure(func(s *certinexttest.Server) { s.IssueDelay = time.Hour })
+			open := text(t, v.write("certinext/orders/web", map[string]any{"common_name": "open.example.com"}).Data["order_id"])
+
+			for path, answer := range v.everythingThatReads(open, text(t, done.Data["serial_number"])) {
+				require.Empty(t, v.revealed(answer), "%s tells secrets", path)
+				require.NotContains(t, answer, "PRIVATE KEY", "%s tells a key", path)
+			}
+			v.checkStorage(open)
+			log, err := os.ReadFile(filepath.Join(v.dir, "vault.log"))
+			require.NoError(t, err)
+			require.Contains(t, string(log), "[TRACE]", "the log is not at its most verbose")
+			audit, err := os.ReadFile(filepath.Join(v.dir, "audit.log"))
+			require.NoError(t, err)
+			require.Contains(t, string(audit), "certinext/issue/web", "the audit log does not hold the requests")
+		})
+	}
+}
+
+// makeTrouble has calls fail in every way that the CA knows, since errors are what gets logged.
+func (v *server) makeTrouble(ca *authority) {
+	v.t.Helper()
+	for _, kind := range []certinexttest.FaultKind{
+		certinexttest.FaultServerError, certinexttest.FaultHTML, certinexttest.FaultSpring, certinexttest.FaultMalformedJSON,
+		certinexttest.FaultTruncated, certinexttest.FaultDropped, certinexttest.FaultTokenDeath, certinexttest.FaultWrongKey,
+	} {
+		for _, op := range []string{certinexttest.OpToken, certinexttest.OpTrack, certinexttest.OpCertificate, certinexttest.OpRevoke} {
+			ca.Inject(certinexttest.Fault{Operation: op, Kind: kind, Times: 2})
+		}
+		ca.KillTokens()
+		resp, err := v.send("certinext/issue/ov", map[string]any{"common_name": string(kind) + ".example.com"})
+		if err == nil {
+			v.endLease(resp)
+		} else {
+			require.True(v.t, isRefusal(err), "%s: %v", kind, err)
+		}
+		_, _ = v.api.Logical().ReadWithContext(v.t.Context(), "certinext/config/check")
+		ca.ClearFaults()
+	}
+}
+
+// everythingThatReads asks every path of the mount that reads or lists, and returns the answers as they are.
+func (v *server) everythingThatReads(order, serial string) map[string]string {
+	v.t.Helper()
+	answers := make(map[string]string)
+	for _, path := range []string{
+		"config", "config/check", "roles/web", "roles/ov", "orders/web/" + order, "orders/web/" + order + "/dcv", "cert/" + serial,
+		"cert/ca_chain", "cert/ca", "roles?list=true", "orders/web?list=true", "orders/ov?list=true", "certs?list=true",
+		"certs/revoked?list=true",
+	} {
+		name, query, _ := strings.Cut(path, "?")
+		var params map[string][]string
+		if query != "" {
+			params = map[string][]string{"list": {"true"}}
+		}
+		resp, err := v.api.Logical().ReadWithDataWithContext(v.t.Context(), "certinext/"+name, params)
+		if err != nil {
+			answers[path] = err.Error()
+			continue
+		}
+		require.NotNil(v.t, resp, "%s is not there", path)
+		b, err := json.Marshal(resp)
+		require.NoError(v.t, err)
+		answers[path] = string(b)
+	}
+	for _, id := range v.list("certinext/orders/ov") {
+		b, err := json.Marshal(v.read("certinext/orders/ov/" + id))
+		require.NoError(v.t, err)
+		answers["orders/ov/"+id] = string(b)
+	}
+	return answers
+}
+
+// checkStorage requires that what is stored in secret lies below the prefixes that are declared for seal wrapping, and that
+// these name what storage really holds.
+func (v *server) checkStorage(open string) {
+	v.t.Helper()
+	entries := v.entries("certinext", "")
+	require.Contains(v.t, entries["order/open/web/"+open], "PRIVATE KEY")
+	used := make(map[string]bool)
+	for key, value := range entries {
+		wrapped := slices.IndexFunc(backend.SealWrapPrefixes(), func(prefix string) bool {
+			return key == prefix || strings.HasSuffix(prefix, "/") && strings.HasPrefix(key, prefix)
+		})
+		if wrapped >= 0 {
+			used[backend.SealWrapPrefixes()[wrapped]] = true
+			continue
+		}
+		require.Empty(v.t, v.revealed(value), "%s holds secrets and is not seal-wrapped", key)
+		require.NotContains(v.t, value, "PRIVATE KEY", "%s holds a key and is not seal-wrapped", key)
+	}
+	require.Len(v.t, used, len(backend.SealWrapPrefixes()), "a prefix names nothing that is stored")
+}
