@@ -58,7 +58,7 @@ type Order struct {
 	CAState     string // CERTInext's display words for order and certificate
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
-	Serial      string // of the certificate, once issued
+	Serial      string // of the certificate, with colons; empty until it is issued
 	Delivered   bool   // the certificate was handed over
 	// Needs says what has to happen next and who has to do it; empty when only time has to pass.
 	Needs     []string
@@ -204,7 +204,7 @@ func (o *orderEntry) view() *Order {
 	return &Order{
 		ID: o.ID, Role: o.Role, State: o.State, RequestID: o.RequestID, CommonName: cn, Names: names,
 		ProductCode: o.Placement.ProductCode, Variant: o.Placement.Variant, CAOrderID: o.CAOrderID,
-		CAStatus: o.CAStatus, CAState: o.CAState, CreatedAt: o.CreatedAt, UpdatedAt: o.UpdatedAt, Serial: o.Serial,
+		CAStatus: o.CAStatus, CAState: o.CAState, CreatedAt: o.CreatedAt, UpdatedAt: o.UpdatedAt, Serial: strings.ReplaceAll(o.Serial, "-", ":"),
 		Delivered: o.Delivered, Needs: append([]string(nil), o.Needs...), LastError: o.LastError,
 		Timeline: append([]Event(nil), o.Timeline...),
 	}

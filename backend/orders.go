@@ -22,9 +22,9 @@ func (e *Engine) Order(ctx context.Context, s logical.Storage, role, id string) 
 	v := o.view()
 	if t, ok := e.orders.status(id); ok && t.answered {
 		// The entry is brought up to date when its key is erased.
-		v.State, v.Serial, v.Delivered, v.Needs = StateIssued, t.serial, true, nil
+		v.State, v.Delivered, v.Needs = StateIssued, true, nil
+		v.Serial = strings.ReplaceAll(t.serial, "-", ":")
 	}
-	v.Serial = strings.ReplaceAll(v.Serial, "-", ":")
 	return v, nil
 }
 

@@ -74,7 +74,7 @@ type rendering struct {
 }
 
 // look takes in what is there now. Certificate and key must belong together at every moment.
-func (r *rendering) look(v *server, ca *authority) {
+func (r *rendering) look(v *server) {
 	v.t.Helper()
 	b, err := os.ReadFile(r.path)
 	if err != nil {
@@ -118,14 +118,14 @@ func TestVaultAgentRendersAgainBeforeExpiryAndPaysForNothingElse(t *testing.T) {
 	pkiCert, secret := &rendering{path: pkiCertFile}, &rendering{path: secretFile}
 	waitUntil(t, 90*time.Second, "each template has rendered three certificates", func() bool {
 		require.False(t, agent.ended(), "the agent ended")
-		pkiCert.look(v, ca)
-		secret.look(v, ca)
+		pkiCert.look(v)
+		secret.look(v)
 		return len(pkiCert.serials) >= 3 && len(secret.serials) >= 3
 	})
 	// An order may be under way at this moment; what it yields is rendered soon.
 	waitUntil(t, 10*time.Second, "as many renderings as orders", func() bool {
-		pkiCert.look(v, ca)
-		secret.look(v, ca)
+		pkiCert.look(v)
+		secret.look(v)
 		return len(ca.paid("agent.example.com")) == len(pkiCert.serials) && len(ca.paid("leased.example.com")) == len(secret.serials)
 	})
 	agent.stop()
@@ -147,8 +147,8 @@ func TestVaultAgentStartsAgainAndKeepsTheCertificateItHas(t *testing.T) {
 		agent := spawn(t, filepath.Join(v.dir, "agent", "agent.log"), programs.vault, "agent", "-config="+config)
 		waitUntil(t, 30*time.Second, "the agent renders", func() bool {
 			require.False(t, agent.ended(), "the agent ended")
-			pkiCert.look(v, ca)
-			secret.look(v, ca)
+			pkiCert.look(v)
+			secret.look(v)
 			return len(pkiCert.serials) == 1 && len(secret.serials) == start+1
 		})
 		agent.stop()

@@ -27,8 +27,7 @@ type authority struct {
 	url string
 
 	mu     sync.Mutex
-	tokens []string // that the engine has used
-	vaults []*server
+	vaults []*server // whose logs must not tell the account's secrets
 }
 
 func newAuthority(t *testing.T, s *certinexttest.Server) *authority {

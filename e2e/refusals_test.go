@@ -92,7 +92,7 @@ func TestIssueNeedsNoMoreThanTheUpdateCapability(t *testing.T) {
 	token := v.write("auth/token/create", map[string]any{"policies": []string{"pki"}, "no_default_policy": true})
 	c := v.as(token.Auth.ClientToken)
 	for _, method := range []string{http.MethodPut, http.MethodPost} {
-		r := c.api.NewRequest(method, "/v1/certinext/issue/web") //nolint:staticcheck // the only way to choose the method
+		r := c.api.NewRequest(method, "/v1/certinext/issue/web")
 		require.NoError(t, r.SetJSONBody(map[string]any{"common_name": "www.example.com"}))
 		resp, err := c.api.RawRequestWithContext(t.Context(), r) //nolint:staticcheck // as above
 		require.NoError(t, err, method)
