@@ -104,7 +104,8 @@ func TestFormats(t *testing.T) {
 			check func(t *testing.T, data map[string]any)
 		}{
 			"pem with the default der key is PEM, as Terraform needs it": {
-				"web", map[string]any{"format": "pem", "private_key_format": "der"},
+				"web",
+				map[string]any{"format": "pem", "private_key_format": "der"},
 				func(t *testing.T, data map[string]any) {
 					require.Contains(t, data["private_key"], "-----BEGIN EC PRIVATE KEY-----")
 					require.Contains(t, data["certificate"], "-----BEGIN CERTIFICATE-----")
@@ -118,13 +119,15 @@ func TestFormats(t *testing.T) {
 				},
 			},
 			"pkcs8 changes the key only": {
-				"web", map[string]any{"private_key_format": "pkcs8"},
+				"web",
+				map[string]any{"private_key_format": "pkcs8"},
 				func(t *testing.T, data map[string]any) {
 					require.Contains(t, data["private_key"], "-----BEGIN PRIVATE KEY-----")
 				},
 			},
 			"der is base64 in every field": {
-				"web", map[string]any{"format": "der"},
+				"web",
+				map[string]any{"format": "der"},
 				func(t *testing.T, data map[string]any) {
 					der, err := base64.StdEncoding.DecodeString(data["certificate"].(string))
 					require.NoError(t, err)
@@ -141,7 +144,8 @@ func TestFormats(t *testing.T) {
 				},
 			},
 			"pem_bundle is key, certificate and chain": {
-				"web", map[string]any{"format": "pem_bundle"},
+				"web",
+				map[string]any{"format": "pem_bundle"},
 				func(t *testing.T, data map[string]any) {
 					bundle, err := certutil.ParsePEMBundle(data["certificate"].(string))
 					require.NoError(t, err)
@@ -150,7 +154,8 @@ func TestFormats(t *testing.T) {
 				},
 			},
 			"roots can be left out": {
-				"web", map[string]any{"remove_roots_from_chain": "true"},
+				"web",
+				map[string]any{"remove_roots_from_chain": "true"},
 				func(t *testing.T, data map[string]any) {
 					require.Len(t, data["ca_chain"], 1)
 				},
@@ -411,7 +416,8 @@ func TestTwoRequestsInFlightAreTwoOrders(t *testing.T) {
 				serials <- resp.Data["serial_number"].(string)
 			}()
 		}
-		require.NotEqual(t, <-serials, <-serials)
+		first, second := <-serials, <-serials
+		require.NotEqual(t, first, second)
 		require.Len(t, ca.Orders(), 2)
 	})
 }
@@ -426,7 +432,8 @@ func TestARequestWithANameIsAlwaysTheSameOrder(t *testing.T) {
 		for range 2 {
 			go func() { serials <- m.write("issue/web", request).Data["serial_number"].(string) }()
 		}
-		require.Equal(t, <-serials, <-serials, "two in flight")
+		first, second := <-serials, <-serials
+		require.Equal(t, first, second, "two in flight")
 		require.Len(t, ca.Orders(), 1)
 
 		text := m.refused("issue/web", map[string]any{"common_name": "api.example.com", "request_id": "deploy-17"})
