@@ -165,11 +165,7 @@ func challengeHosts(c *certinext.Challenge, domain string) []string {
 
 // Challenges asks CERTInext what to publish for the domains of an order that are not validated yet.
 func (e *Engine) Challenges(ctx context.Context, s logical.Storage, role, id string, method certinext.DCVMethod) ([]DomainChallenge, error) {
-	o, client, err := e.placedOrder(ctx, s, role, id)
-	if err != nil {
-		return nil, err
-	}
-	states, err := domainStates(ctx, client, o)
+	o, client, states, err := e.domains(ctx, s, role, id)
 	if err != nil {
 		return nil, err
 	}
@@ -191,11 +187,7 @@ func (e *Engine) Challenges(ctx context.Context, s logical.Storage, role, id str
 // VerifyDomains asks CERTInext to look for the challenges of an order now, for one domain or, when domain is empty, for
 // all that are not validated yet.
 func (e *Engine) VerifyDomains(ctx context.Context, s logical.Storage, role, id, domain string, method certinext.DCVMethod) ([]DomainChallenge, error) {
-	o, client, err := e.placedOrder(ctx, s, role, id)
-	if err != nil {
-		return nil, err
-	}
-	states, err := domainStates(ctx, client, o)
+	o, client, states, err := e.domains(ctx, s, role, id)
 	if err != nil {
 		return nil, err
 	}
@@ -217,6 +209,16 @@ func (e *Engine) VerifyDomains(ctx context.Context, s logical.Storage, role, id,
 		d.Verified = true
 	}
 	return states, nil
+}
+
+// domains returns an order that CERTInext holds, with what CERTInext says of its domains.
+func (e *Engine) domains(ctx context.Context, s logical.Storage, role, id string) (*orderEntry, *certinext.Client, []DomainChallenge, error) {
+	o, client, err := e.placedOrder(ctx, s, role, id)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	states, err := domainStates(ctx, client, o)
+	return o, client, states, err
 }
 
 // placedOrder returns an order that CERTInext holds, for calls that change nothing in the entry.
