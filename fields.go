@@ -28,6 +28,14 @@ func text[T any](name, help string, at func(*T) *string) binding[T] {
 	}
 }
 
+// word is a text whose values have a type of their own.
+func word[T any, W ~string](name, help string, at func(*T) *W) binding[T] {
+	return binding[T]{
+		name: name, kind: framework.TypeString, help: help,
+		get: func(t *T) any { return string(*at(t)) }, set: func(t *T, v any) { *at(t) = W(v.(string)) },
+	}
+}
+
 func hidden[T any](name, help string, at func(*T) *backend.Secret) binding[T] {
 	return binding[T]{
 		name: name, kind: framework.TypeString, help: help, secret: true,

@@ -106,6 +106,8 @@ func TestRolesReadBackWhatWasWritten(t *testing.T) {
 	})
 	role := m.read("roles/full").Data
 	require.Equal(t, "dv-ucc", role["product_variant"], "found in the catalog")
+	require.Equal(t, "ssl", role["family"])
+	require.Equal(t, "dns-txt", role["dcv_method"])
 	require.Equal(t, []string{"example.com", "example.org"}, role["allowed_domains"])
 	require.Equal(t, 4096, role["key_bits"], "a number, as Terraform needs it")
 	require.Equal(t, int64(720*3600), role["ttl"])
@@ -135,6 +137,8 @@ func TestRolesRefuseByField(t *testing.T) {
 		"no product":                       {map[string]any{"allow_any_name": true}, "product_code:"},
 		"a product that is not listed":     {map[string]any{"product_code": "1"}, "product_code:"},
 		"a variant that is none":           {map[string]any{"product_code": "842", "product_variant": "av"}, "product_variant:"},
+		"a family of other products":       {map[string]any{"product_code": "842", "family": "private-pki"}, "family:"},
+		"a validation that is none":        {map[string]any{"product_code": "842", "dcv_method": "smoke-signal"}, "dcv_method:"},
 		"a key the CA refuses":             {map[string]any{"product_code": "842", "key_type": "ed25519"}, "key_type:"},
 		"a size the CA refuses":            {map[string]any{"product_code": "842", "key_type": "ec", "key_bits": 521}, "key_bits:"},
 		"a weak key":                       {map[string]any{"product_code": "842", "key_type": "rsa", "key_bits": 1024}, "key_bits:"},

@@ -88,7 +88,7 @@ func orderFields() map[string]*framework.FieldSchema {
 func dcvFields() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
 		"domain": {Type: framework.TypeString, Description: "Domain to verify; all that are not validated yet when empty.", Query: true},
-		"method": {Type: framework.TypeString, Default: "dns-txt", Description: "dns-txt, http-url or email.", Query: true, AllowedValues: []any{"dns-txt", "http-url", "email"}},
+		"method": {Type: framework.TypeString, Description: "dns-txt, http-url or email; the role's dcv_method when empty.", Query: true, AllowedValues: []any{"dns-txt", "http-url", "email"}},
 	}
 }
 
@@ -136,7 +136,7 @@ func (b *secretsBackend) verifyDomains(ctx context.Context, req *logical.Request
 
 func decodeMethod(d *framework.FieldData) (backend.DCVMethod, error) {
 	switch m := d.Get("method").(string); m {
-	case "dns-txt", "http-url", "email":
+	case "", "dns-txt", "http-url", "email":
 		return backend.DCVMethod(m), nil
 	}
 	return "", &backend.FieldError{Field: "method", Problem: "is not dns-txt, http-url or email"}

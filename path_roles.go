@@ -43,6 +43,8 @@ func (b *secretsBackend) pathRoles() []*framework.Path {
 var roleFields = append([]binding[backend.Role]{
 	text("product_code", "Product to order, a code from the account's catalog. The same code is another product in another environment.", func(r *backend.Role) *string { return &r.ProductCode }),
 	text("product_variant", "Kind of the product, e.g. dv, ov-ucc, ev, intranet-ssl; found in the catalog when empty.", func(r *backend.Role) *string { return &r.Variant }),
+	word("family", "Product family, ssl or private-pki; follows from the variant, and may be left out.", func(r *backend.Role) *backend.Family { return &r.Family }),
+	word("dcv_method", "How domains are validated: dns-txt, http-url or email.", func(r *backend.Role) *backend.DCVMethod { return &r.DCVMethod }),
 	number("validity_years", "Length of the subscription, 1 to 3 years. It is not the life of the certificate, which CERTInext sets.", func(r *backend.Role) *int { return &r.ValidityYears }),
 	flag("auto_renew", "Let CERTInext renew the subscription by itself, at a cost.", func(r *backend.Role) *bool { return &r.AutoRenew }),
 	number("renew_before_days", "Days before its end that CERTInext renews the subscription.", func(r *backend.Role) *int { return &r.RenewBeforeDays }),

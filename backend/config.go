@@ -26,6 +26,8 @@ type (
 	Secret = certinext.Secret
 	// A DCVMethod is a way to prove control of a domain.
 	DCVMethod = certinext.DCVMethod
+	// A Family is one of CERTInext's product families.
+	Family = certinext.Family
 	// A Product is an entry of the account's catalog.
 	Product = certinext.Product
 )

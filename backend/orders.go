@@ -169,6 +169,9 @@ func (e *Engine) Challenges(ctx context.Context, s logical.Storage, role, id str
 	if err != nil {
 		return nil, err
 	}
+	if method, err = e.methodOr(ctx, s, role, method); err != nil {
+		return nil, err
+	}
 	for i := range states {
 		d := &states[i]
 		if d.Verified {
@@ -189,6 +192,9 @@ func (e *Engine) Challenges(ctx context.Context, s logical.Storage, role, id str
 func (e *Engine) VerifyDomains(ctx context.Context, s logical.Storage, role, id, domain string, method certinext.DCVMethod) ([]DomainChallenge, error) {
 	o, client, states, err := e.domains(ctx, s, role, id)
 	if err != nil {
+		return nil, err
+	}
+	if method, err = e.methodOr(ctx, s, role, method); err != nil {
 		return nil, err
 	}
 	if domain != "" {
@@ -219,6 +225,21 @@ func (e *Engine) domains(ctx context.Context, s logical.Storage, role, id string
 	}
 	states, err := domainStates(ctx, client, o)
 	return o, client, states, err
+}
+
+// methodOr returns method or, when it is empty, the role's.
+func (e *Engine) methodOr(ctx context.Context, s logical.Storage, role string, method certinext.DCVMethod) (certinext.DCVMethod, error) {
+	if method != "" {
+		return method, nil
+	}
+	r, err := e.Role(ctx, s, role)
+	if err != nil {
+		return "", err
+	}
+	if r == nil {
+		return certinext.DCVMethodDNS, nil
+	}
+	return r.DCVMethod, nil
 }
 
 // placedOrder returns an order that CERTInext holds, for calls that change nothing in the entry.

@@ -22,6 +22,8 @@ type Role struct {
 	// Variant is the product's kind, one of the keys of shapes. When empty on write, it is found in the
 	// account's catalog.
 	Variant string
+	// Family is that of the variant; a role that names another is refused.
+	Family certinext.Family
 
 	OrderDefaults
 
@@ -34,6 +36,9 @@ type Role struct {
 	RecipientEmails []string
 	CAProfileID     string // private PKI
 	MasterProductID string // private PKI
+
+	// DCVMethod is how domains are validated, unless a request names another method.
+	DCVMethod DCVMethod
 
 	AllowedDomains            []string
 	AllowedDomainsTemplate    bool
@@ -61,7 +66,7 @@ func NewRole(name string) *Role {
 	return &Role{
 		Name: name, ValidityYears: 1, AllowWildcardCertificates: true, AllowIPSANs: true, RequireCN: true,
 		Key: KeySpec{Type: "ec"}, IssueTimeout: 45 * time.Second, DeliveryGrace: 5 * time.Minute,
-		GenerateLease: true,
+		GenerateLease: true, DCVMethod: certinext.DCVMethodDNS,
 	}
 }
 
@@ -91,6 +96,14 @@ func (r *Role) validateProduct() error {
 	}
 	if _, ok := shapes[r.Variant]; !ok {
 		return badField("product_variant", "%q is not one of %s", printable(r.Variant), variants())
+	}
+	if family := r.shape().family; r.Family != "" && r.Family != family {
+		return badField("family", "%q does not fit: the product variant %s belongs to %s", printable(string(r.Family)), r.Variant, family)
+	}
+	switch r.DCVMethod {
+	case certinext.DCVMethodDNS, certinext.DCVMethodHTTP, certinext.DCVMethodEmail:
+	default:
+		return badField("dcv_method", "%q is not dns-txt, http-url or email", printable(string(r.DCVMethod)))
 	}
 	if r.ValidityYears < 1 || r.ValidityYears > 3 {
 		return badField("validity_years", "must be 1, 2 or 3")
@@ -172,6 +185,9 @@ func (e *Engine) WriteRole(ctx context.Context, s logical.Storage, name string, 
 	r.Key = r.Key.withDefaults()
 	if r.ProductCode != before.ProductCode && r.Variant == before.Variant {
 		r.Variant = "" // it belonged to the product that the role had
+		if r.Family == before.Family {
+			r.Family = ""
+		}
 	}
 	if r.Variant == "" && r.ProductCode != "" {
 		v, err := e.lookUpVariant(ctx, s, r)
@@ -183,6 +199,7 @@ func (e *Engine) WriteRole(ctx context.Context, s logical.Storage, name string, 
 	if err := r.validate(); err != nil {
 		return err
 	}
+	r.Family = r.shape().family
 	return put(ctx, s, rolePrefix+name, newStoredRole(r))
 }
 
@@ -218,6 +235,7 @@ type storedRole struct {
 	RecipientEmails []string          `json:"recipient_emails,omitempty"`
 	CAProfileID     string            `json:"ca_profile_id,omitempty"`
 	MasterProductID string            `json:"master_product_id,omitempty"`
+	DCVMethod       DCVMethod         `json:"dcv_method"`
 
 	AllowedDomains            []string `json:"allowed_domains,omitempty"`
 	AllowedDomainsTemplate    bool     `json:"allowed_domains_template,omitempty"`
@@ -243,7 +261,7 @@ func newStoredRole(r *Role) *storedRole {
 		Version: 1, ProductCode: r.ProductCode, Variant: r.Variant, Defaults: newStoredDefaults(r.OrderDefaults),
 		ValidityYears: r.ValidityYears, AutoRenew: r.AutoRenew, RenewBeforeDays: r.RenewBeforeDays,
 		CustomFields: maps.Clone(r.CustomFields), Tags: r.Tags, Remarks: r.Remarks, RecipientEmails: r.RecipientEmails,
-		CAProfileID: r.CAProfileID, MasterProductID: r.MasterProductID,
+		CAProfileID: r.CAProfileID, MasterProductID: r.MasterProductID, DCVMethod: r.DCVMethod,
 		AllowedDomains: r.AllowedDomains, AllowedDomainsTemplate: r.AllowedDomainsTemplate,
 		AllowBareDomains: r.AllowBareDomains, AllowSubdomains: r.AllowSubdomains, AllowGlobDomains: r.AllowGlobDomains,
 		AllowWildcardCertificates: r.AllowWildcardCertificates, AllowAnyName: r.AllowAnyName, AllowIPSANs: r.AllowIPSANs,
@@ -255,7 +273,8 @@ func newStoredRole(r *Role) *storedRole {
 
 func (s *storedRole) role(name string) *Role {
 	return &Role{
-		Name: name, ProductCode: s.ProductCode, Variant: s.Variant, OrderDefaults: s.Defaults.defaults(),
+		Name: name, ProductCode: s.ProductCode, Variant: s.Variant, Family: shapes[s.Variant].family,
+		OrderDefaults: s.Defaults.defaults(), DCVMethod: s.DCVMethod,
 		ValidityYears: s.ValidityYears, AutoRenew: s.AutoRenew, RenewBeforeDays: s.RenewBeforeDays,
 		CustomFields: s.CustomFields, Tags: s.Tags, Remarks: s.Remarks, RecipientEmails: s.RecipientEmails,
 		CAProfileID: s.CAProfileID, MasterProductID: s.MasterProductID,

@@ -37,6 +37,7 @@ func storedV1() map[string]any {
 			Name: "web", ProductCode: "844", Variant: "dv-ucc", OrderDefaults: defaults, ValidityYears: 2, AutoRenew: true,
 			RenewBeforeDays: 30, CustomFields: map[string]string{"17": "x"}, Tags: []string{"team:web"}, Remarks: "r",
 			RecipientEmails: []string{"ops@example.com"}, CAProfileID: "1", MasterProductID: "2",
+			DCVMethod:      certinext.DCVMethodHTTP,
 			AllowedDomains: []string{"example.com"}, AllowedDomainsTemplate: true, AllowBareDomains: true,
 			AllowSubdomains: true, AllowGlobDomains: true, AllowWildcardCertificates: true, AllowAnyName: true,
 			AllowIPSANs: true, RequireCN: true, Key: KeySpec{Type: "rsa", Bits: 3072}, IssueTimeout: 45 * time.Second,

@@ -33,6 +33,7 @@ async function startSandbox(resolver, httpPort) {
   const child = spawn(join(cache, "certinext-sandbox"), [
     "-listen", "127.0.0.1:0", "-dialect", "documented", "-resolver", resolver, "-http-port", String(httpPort),
   ], { stdio: ["ignore", "pipe", "inherit"] });
+  process.once("exit", () => child.kill("SIGKILL")); // should this script fail
   for await (const line of createInterface({ input: child.stdout })) {
     const url = /^listening on (http:\/\/\S+)$/.exec(line)?.[1];
     if (url) {
@@ -73,12 +74,16 @@ function collectionFor(run) {
   return { ...collection, item: folders };
 }
 
-// publish puts the file of a challenge where the CA will look for it.
+// publish puts the file of a challenge where the CA will look for it. An
+// answer of another shape publishes nothing; the table has a row for it.
 function publish(files, response) {
-  for (const d of JSON.parse(response.stream.toString()).domains) {
-    const { path, expectedContent } = d.methods["http-url"];
-    files.set(path, expectedContent);
+  let file;
+  try {
+    file = JSON.parse(response.stream.toString()).domains[0].methods["http-url"];
+  } catch {
+    return;
   }
+  files.set(file.path, file.expectedContent);
 }
 
 async function execute(run) {
@@ -133,6 +138,8 @@ function faultsOf(expected, response, assertions, key) {
   }
   return faults;
 }
+
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
 
 let bad = 0;
 const table = [];

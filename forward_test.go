@@ -1,0 +1,33 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinextsecrets
+
+import (
+	"testing"
+
+	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/stretchr/testify/require"
+)
+
+// TestEveryWriteIsForwarded: on a performance standby or secondary, a write goes to the active node before CERTInext is
+// called, and an order is never placed where its entry cannot be stored.
+func TestEveryWriteIsForwarded(t *testing.T) {
+	b, err := newBackend(Options{}, new(logical.BackendConfig))
+	require.NoError(t, err)
+	t.Cleanup(b.engine.Close)
+	writes := 0
+	for _, p := range b.Paths {
+		for op, h := range p.Operations {
+			require.NotEqual(t, logical.CreateOperation, op, "%s: a create needs another capability than Vault PKI's paths do", p.Pattern)
+			if op == logical.ReadOperation || op == logical.ListOperation {
+				continue
+			}
+			writes++
+			require.True(t, h.Properties().ForwardPerformanceStandby, "%s %s", op, p.Pattern)
+			require.True(t, h.Properties().ForwardPerformanceSecondary, "%s %s", op, p.Pattern)
+		}
+		require.Nil(t, p.ExistenceCheck, p.Pattern)
+	}
+	require.Greater(t, writes, 10)
+}

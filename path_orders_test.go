@@ -1,0 +1,166 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinextsecrets_test
+
+import (
+	"crypto/elliptic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
+	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/stretchr/testify/require"
+)
+
+func TestAnOrderIsPlacedShownAndCollected(t *testing.T) {
+	dialects(t, func(t *testing.T, dialect certinexttest.Dialect) {
+		ca := validated(dialect)
+		ca.IssueDelay = 5 * time.Minute
+		m := newMount(t, ca)
+		start := time.Now()
+		placed := m.write("orders/web", map[string]any{"common_name": "www.example.com"}).Data
+		require.Less(t, time.Since(start), 10*time.Second, "placing waited for the certificate")
+		require.Equal(t, "pending", placed["state"])
+		require.Equal(t, ca.Orders()[0].ID, placed["ca_order_id"])
+		require.Equal(t, []string{"www.example.com"}, placed["names"])
+		require.NotEmpty(t, placed["timeline"])
+
+		id := placed["order_id"].(string)
+		same := m.write("issue/web", map[string]any{"common_name": "www.example.com", "async": true}).Data
+		require.Equal(t, id, same["order_id"], "the same request is the same order")
+		require.Equal(t, []string{id}, m.list("orders/web"))
+		require.Contains(t, m.refused("orders/web/"+id+"/collect", nil), "not finished")
+
+		time.Sleep(5 * time.Minute)
+		collected := m.write("orders/web/"+id+"/collect", map[string]any{"private_key_format": "pkcs8"})
+		m.chainOK(collected)
+		require.Contains(t, collected.Data["private_key"], "-----BEGIN PRIVATE KEY-----")
+		require.NotNil(t, collected.Secret)
+		require.Contains(t, m.refused("orders/web/"+id+"/collect", nil), "collected already")
+		order := m.read("orders/web/" + id).Data
+		require.Equal(t, "issued", order["state"])
+		require.Equal(t, true, order["delivered"])
+		require.Equal(t, collected.Data["serial_number"], order["serial_number"])
+		require.Len(t, ca.Orders(), 1)
+	})
+}
+
+func TestAnOrderIsPlacedByCSR(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMount(t, validated(certinexttest.Live))
+		order := m.write("orders/web", map[string]any{"csr": csr(t, newKey(t, elliptic.P256()), "www.example.com")}).Data
+		require.Equal(t, "issued", order["state"])
+		collected := m.write("orders/web/"+order["order_id"].(string)+"/collect", nil)
+		require.NotContains(t, collected.Data, "private_key")
+	})
+}
+
+func TestACancelledOrderIsOverAtTheCAAndLosesItsKey(t *testing.T) {
+	dialects(t, func(t *testing.T, dialect certinexttest.Dialect) {
+		ca := validated(dialect)
+		ca.IssueDelay = time.Hour
+		m := newMount(t, ca)
+		id := m.write("orders/web", map[string]any{"common_name": "www.example.com"}).Data["order_id"].(string)
+		order := m.must(call{op: logical.DeleteOperation, path: "orders/web/" + id, data: map[string]any{"reason": "not needed"}}).Data
+		require.Equal(t, "cancelled", order["state"])
+		require.Equal(t, "cancelled", ca.Orders()[0].Status)
+		require.Equal(t, "not needed", ca.Orders()[0].CancelReason)
+		requireNoKeys(t, m)
+		require.Equal(t, []string{id}, m.list("orders/web"), "a cancelled order stays in the list")
+		resp, err := m.send(call{op: logical.DeleteOperation, path: "orders/web/" + id})
+		require.NoError(t, err)
+		require.ErrorContains(t, resp.Error(), "is over: cancelled")
+	})
+}
+
+func TestAnIssuedOrderCannotBeCancelled(t *testing.T) {
+	dialects(t, func(t *testing.T, dialect certinexttest.Dialect) {
+		ca := validated(dialect)
+		ca.IssueDelay = time.Minute
+		m := newMount(t, ca)
+		cancel := func(id string) string {
+			resp, err := m.send(call{op: logical.DeleteOperation, path: "orders/web/" + id})
+			require.NoError(t, err)
+			require.True(t, resp.IsError())
+			return resp.Error().Error()
+		}
+		id := m.write("orders/web", map[string]any{"common_name": "www.example.com"}).Data["order_id"].(string)
+		time.Sleep(2 * time.Minute)
+		require.Contains(t, cancel(id), "is issued at CERTInext by now")
+		m.write("orders/web/"+id+"/collect", nil)
+		require.Contains(t, cancel(id), "revoke its certificate")
+		require.Equal(t, "issued", ca.Orders()[0].Status)
+	})
+}
+
+func TestOrdersOfAnotherRoleAreNotFound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := validated(certinexttest.Live)
+		ca.IssueDelay = time.Hour
+		m := newMount(t, ca)
+		m.write("roles/other", map[string]any{"product_code": "842", "product_variant": "dv", "allow_any_name": true})
+		id := m.write("orders/web", map[string]any{"common_name": "www.example.com"}).Data["order_id"].(string)
+		for _, c := range []call{
+			{op: logical.UpdateOperation, path: "orders/other/" + id + "/collect"},
+			{op: logical.UpdateOperation, path: "orders/other/" + id + "/dcv"},
+			{op: logical.ReadOperation, path: "orders/other/" + id + "/dcv"},
+			{op: logical.DeleteOperation, path: "orders/other/" + id},
+		} {
+			resp, err := m.send(c)
+			require.NoError(t, err)
+			require.ErrorContains(t, resp.Error(), "no order", "%s %s", c.op, c.path)
+		}
+		resp, err := m.send(call{op: logical.ReadOperation, path: "orders/other/" + id})
+		require.NoError(t, err)
+		require.Nil(t, resp)
+		require.Empty(t, m.list("orders/other"))
+		require.Equal(t, "pending", m.read("orders/web/" + id).Data["state"])
+	})
+}
+
+func TestChallengesSayWhatToPublish(t *testing.T) {
+	dialects(t, func(t *testing.T, dialect certinexttest.Dialect) {
+		ca := &certinexttest.Server{Dialect: dialect}
+		m := newMount(t, ca)
+		start := time.Now()
+		text := m.refused("issue/web", map[string]any{"common_name": "www.example.com"})
+		require.Less(t, time.Since(start), 15*time.Second, "nobody validates a domain while the caller waits for its answer")
+		id := m.list("orders/web")[0]
+		require.Contains(t, text, "orders/web/"+id+"/dcv", "the answer says where to look")
+
+		domains := m.read("orders/web/" + id + "/dcv").Data["domains"].([]map[string]any)
+		require.Len(t, domains, 1)
+		require.Equal(t, "www.example.com", domains[0]["domain"])
+		require.Equal(t, false, domains[0]["verified"])
+		require.NotEmpty(t, domains[0]["dns_value"])
+		require.Contains(t, domains[0]["dns_names"], "_emudhra-challenge.www.example.com")
+
+		http := m.must(call{op: logical.ReadOperation, path: "orders/web/" + id + "/dcv", data: map[string]any{"method": "http-url"}})
+		file := http.Data["domains"].([]map[string]any)[0]
+		require.Contains(t, file["http_path"], "/.well-known/pki-validation/")
+		require.NotEmpty(t, file["http_content"])
+
+		// Validated elsewhere meanwhile: the same request gets its certificate.
+		ca.VerifyDomain("www.example.com")
+		m.chainOK(m.write("issue/web", map[string]any{"common_name": "www.example.com"}))
+		require.Len(t, ca.Orders(), 1)
+	})
+}
+
+func TestChallengesOfPrivatePKIAndUnknownOrdersAreRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := &certinexttest.Server{IssueDelay: time.Hour}
+		m := newMount(t, ca)
+		m.write("roles/intranet", map[string]any{
+			"product_code": "149", "product_variant": "intranet-ssl", "allow_any_name": true, "ca_profile_id": "1", "master_product_id": "1",
+		})
+		id := m.write("orders/intranet", map[string]any{"common_name": "db.internal"}).Data["order_id"].(string)
+		require.Contains(t, m.refused("orders/intranet/"+id+"/dcv", nil), "private PKI")
+		require.Contains(t, m.refused("orders/web/nothing/dcv", nil), "no order")
+		web := m.write("orders/web", map[string]any{"common_name": "www.example.com"}).Data["order_id"].(string)
+		require.Contains(t, m.refused("orders/web/"+web+"/dcv", map[string]any{"domain": "api.example.com"}), "domain:")
+		require.Contains(t, m.refused("orders/web/"+web+"/dcv", map[string]any{"method": "pigeon"}), "method:")
+	})
+}
