@@ -128,6 +128,25 @@ func TestActedWhenTheConnectionFails(t *testing.T) {
 		}
 		assert.EqualValues(t, 3, orders.Load())
 	})
+	t.Run("the reply is lost over HTTP/2", func(t *testing.T) {
+		var orders atomic.Int32
+		srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/oauth/token" {
+				_, _ = io.WriteString(w, grantBody("t", "3600"))
+				return
+			}
+			assert.Equal(t, 2, r.ProtoMajor)
+			orders.Add(1)
+			panic(http.ErrAbortHandler)
+		}))
+		srv.EnableHTTP2 = true
+		srv.StartTLS()
+		defer srv.Close()
+		_, c := newRig(nil)
+		c.BaseURL, c.HTTPClient = srv.URL, srv.Client()
+		assert.True(t, create(t.Context(), c).Acted)
+		assert.EqualValues(t, 1, orders.Load())
+	})
 	t.Run("the time is up", func(t *testing.T) {
 		release := make(chan struct{})
 		_, c := serve(t, func(http.ResponseWriter, *http.Request) { <-release })

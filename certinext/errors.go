@@ -146,15 +146,15 @@ func HasCode(err error, code string) bool {
 	return errors.As(err, &e) && e.Code == code
 }
 
-// HasStatus reports whether err is an answer with one of these HTTP statuses. A failure to sign in counts with 401, 403,
-// 429 and 5xx only: a 404 or 422 of the token endpoint says nothing about the order that the call was for.
+// HasStatus reports whether err is an answer with one of these HTTP statuses; 0 stands for no answer. Of a failure to sign
+// in, a 4xx counts only if it is 401, 403 or 429: a 404 or 422 of the token endpoint says nothing about the order that
+// the call was for.
 func HasStatus(err error, statuses ...int) bool {
 	var e *Error
 	if !errors.As(err, &e) || !slices.Contains(statuses, e.Status) {
 		return false
 	}
-	switch {
-	case !e.SigningIn, e.Status >= 500:
+	if !e.SigningIn || e.Status < 400 || e.Status > 499 {
 		return true
 	}
 	return e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden ||

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -92,6 +93,8 @@ func TestErrorTextIsBoundedAndPrintable(t *testing.T) {
 	require.NoError(t, err)
 	_, c := newRig(always(422, string(body)))
 	e := asErr(t, every["verify"](t.Context(), c))
+	assert.LessOrEqual(t, utf8.RuneCountInString(e.Detail), 500)
+	assert.LessOrEqual(t, utf8.RuneCountInString(e.Fields[0].Message), 200)
 	assert.Less(t, len(e.Error()), 3000)
 	for _, s := range []string{e.Error(), e.Code, e.Detail, e.Fields[0].Field, e.Diagnostics.FailureClass, e.Diagnostics.NextSteps[0]} {
 		assert.NotContains(t, s, "\u202e")
@@ -229,6 +232,9 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 		}
 		var b bytes.Buffer
 		slog.New(slog.NewTextHandler(&b, nil)).Info("x", "v", v)
+		text, err := certinext.Secret(testSecret).MarshalText()
+		require.NoError(t, err)
+		b.Write(text)
 		slog.New(slog.NewJSONHandler(&b, nil)).Info("x", "v", v)
 		if name != "a client" {
 			j, err := json.Marshal(v)
@@ -237,6 +243,7 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 		}
 		assert.NotContains(t, b.String(), testSecret, name)
 	}
+	assert.Equal(t, "certinext.Client("+testBase+") certinext.Client(nil)", fmt.Sprintf("%+v %#v", c, (*certinext.Client)(nil)))
 	hidden := struct{ c *certinext.Client }{c}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d"} {
 		assert.NotContains(t, fmt.Sprintf(verb, hidden), "token-1")

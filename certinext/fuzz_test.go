@@ -112,6 +112,8 @@ func FuzzOrder(f *testing.F) {
 
 func FuzzChallenge(f *testing.F) {
 	seed(f, "dcv-")
+	f.Add([]byte(`{"token":""}`))
+	f.Add([]byte(`{"fileName":"../x","fileToken":"\u0007","dnsHost":"a\nb"}`))
 	f.Add([]byte(`[{"domain":"host.example.com","token":"v"}]`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for _, m := range []certinext.DCVMethod{certinext.DCVMethodDNS, certinext.DCVMethodHTTP, certinext.DCVMethodEmail} {
@@ -171,6 +173,7 @@ func FuzzError(f *testing.F) {
 
 func FuzzReport(f *testing.F) {
 	seed(f, "orders-report")
+	f.Add([]byte(`{"content":[{"orderNumber":"../1","domainName":"a\u0000\u202eb","tags":["\u0007"]}]}`))
 	seed(f, "ledger")
 	f.Fuzz(func(t *testing.T, body []byte) {
 		if bytes.Contains(body, []byte("totalPages")) && len(body) > 4<<10 {
@@ -199,6 +202,7 @@ func FuzzReport(f *testing.F) {
 
 func FuzzDomains(f *testing.F) {
 	seed(f, "domains")
+	f.Add([]byte(`{"content":[{"domainId":"../1","domainName":"a\u0000b"}],"totalElements":1000000000}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
@@ -218,6 +222,7 @@ func FuzzProducts(f *testing.F) {
 	seed(f, "custom-fields")
 	seed(f, "groups")
 	seed(f, "organization")
+	f.Add([]byte(`{"products":[{"categoryName":"\u0000","products":[{"productName":"\u202e"},{"productCode":"\u0007x"}]}]}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		ctx, c := context.Background(), fuzzClient(200, body)
 		products, err := c.Products(ctx, "")
@@ -246,6 +251,8 @@ func FuzzProducts(f *testing.F) {
 
 func FuzzToken(f *testing.F) {
 	seed(f, "token-")
+	f.Add([]byte(`{"access_token":"a b"}`))
+	f.Add([]byte(`{"access_token":"a\r\nX: 1"}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		g, c := newRig(always(200, meBody))
 		c.Retries = -1

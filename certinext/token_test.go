@@ -74,6 +74,7 @@ func TestWaiterLeavesTheTokenRequestAlone(t *testing.T) {
 			assert.False(t, e.Acted)
 			assert.Equal(t, time.Second, time.Since(start))
 		})
+		synctest.Wait()
 		wg.Go(func() {
 			_, err := c.Me(t.Context())
 			assert.NoError(t, err)
@@ -98,6 +99,29 @@ func TestFailedTokenRequestIsNotRemembered(t *testing.T) {
 		assert.NoError(t, err)
 		assert.Equal(t, 2, g.grantCount())
 	})
+}
+
+func TestOutageWhileSigningIn(t *testing.T) {
+	for status, token := range map[int]func(int, context.Context) (*http.Response, error){
+		0:   func(int, context.Context) (*http.Response, error) { return nil, errBroken },
+		503: func(int, context.Context) (*http.Response, error) { return response(503, ``), nil },
+		429: func(int, context.Context) (*http.Response, error) { return response(429, ``), nil },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			g, c := newRig(always(200, createdBody))
+			g.token = token
+			for name, call := range every {
+				before := g.grantCount()
+				err := call(t.Context(), c)
+				e := asErr(t, err)
+				assert.True(t, e.SigningIn, name)
+				assert.True(t, certinext.HasStatus(err, status), "%s, %d", name, status)
+				assert.False(t, e.Acted, "%s was never sent", name)
+				assert.Equal(t, 5, g.grantCount()-before, "the tries of the token are not multiplied by those of the call")
+			}
+			assert.Empty(t, g.sentCalls())
+		})
+	}
 }
 
 func TestTokenRequestIsRepeatedWithAFreshTransaction(t *testing.T) {
@@ -223,6 +247,16 @@ func TestQuirk03TokenDiesEarly(t *testing.T) {
 			assert.Equal(t, 2, g.grantCount())
 		})
 	}
+}
+
+func TestOneReplayPerCallHoweverOftenItIsRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, c := newRig(inTurn(always(401, ``), always(503, ``), always(401, ``), always(200, meBody)))
+		_, err := c.Me(t.Context())
+		assert.True(t, certinext.HasStatus(err, 401))
+		assert.Len(t, g.sentCalls(), 3)
+		assert.Equal(t, 2, g.grantCount())
+	})
 }
 
 func TestOneNewTokenForManyCallersWithADeadOne(t *testing.T) {
