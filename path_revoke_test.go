@@ -134,6 +134,29 @@ func TestARevocationThatTheCACannotTakeIsQueuedAndDrained(t *testing.T) {
 	})
 }
 
+func TestARevocationIsQueuedWhileTheAccountCannotSignIn(t *testing.T) {
+	for name, fault := range map[string]certinexttest.Fault{
+		"an outage":    {Operation: certinexttest.OpToken, Kind: certinexttest.FaultServerError},
+		"a rate limit": {Operation: certinexttest.OpToken, Kind: certinexttest.FaultRateLimit},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ca := validated(certinexttest.Live)
+				m := newMount(t, ca)
+				issued := m.write("issue/web", map[string]any{"common_name": "www.example.com"})
+				ca.KillTokens()
+				ca.Inject(fault)
+				resp := m.write("revoke", map[string]any{"serial_number": issued.Data["serial_number"]})
+				require.Equal(t, "queued", resp.Data["state"])
+				ca.ClearFaults()
+				time.Sleep(time.Hour)
+				m.pass()
+				require.Equal(t, "revoked", ca.Orders()[0].Status)
+			})
+		})
+	}
+}
+
 func TestTheEndOfAnExpiredCertificatesLeaseAsksNothingOfTheCA(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ca := validated(certinexttest.Live)

@@ -186,17 +186,21 @@ func (e *Engine) revokeOrQueue(ctx context.Context, s logical.Storage, c *certEn
 	return out, e.enqueue(ctx, s, q)
 }
 
-// refusedForGood reports whether the same revocation would be refused again: the reason is one that CERTInext lacks, or
-// it answered that it will not. A lost answer, an outage, a rate limit and a credential that does not work pass.
+// refusedForGood reports whether the same revocation would be refused again: it is one that CERTInext cannot express, or
+// CERTInext answered that it will not. A lost answer, an outage, a rate limit and a credential that does not work pass.
 func refusedForGood(err error) bool {
 	var (
 		unsupported *certinext.UnsupportedReasonError
+		invalid     *certinext.InvalidRequestError
 		e           *certinext.Error
 	)
-	if errors.As(err, &unsupported) {
+	switch {
+	case errors.As(err, &unsupported), errors.As(err, &invalid):
 		return true
+	case !errors.As(err, &e), e.Acted, e.SigningIn:
+		return false
 	}
-	return errors.As(err, &e) && !e.Acted && !certinext.HasStatus(err, 0, 401, 403, 429)
+	return !certinext.HasStatus(err, 0, 401, 403, 429)
 }
 
 func (e *Engine) revokeAtCA(ctx context.Context, s logical.Storage, c *certEntry, q *queuedRevocation) (certinext.Reason, error) {
