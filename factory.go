@@ -73,7 +73,8 @@ func newBackend(o Options, conf *logical.BackendConfig) (*secretsBackend, error)
 		BackendType:    logical.TypeLogical,
 		RunningVersion: Version,
 		Paths: strict(slices.Concat(
-			b.pathConfig(), b.pathRoles(), b.pathIssue(), b.pathOrders(), b.pathRevoke(), b.pathCertificates(), b.pathCA(),
+			b.pathConfig(), b.pathRoles(), b.pathIssue(), b.pathOrders(), b.pathRevoke(),
+			b.pathCA(), b.pathCertificates(), // in this order, since "ca" is a serial number, too
 		)),
 		PathsSpecial: &logical.Paths{
 			SealWrapStorage: backend.SealWrapPrefixes(),

@@ -545,6 +545,86 @@ func TestTheOrderNumberThatCouldNotBeStoredIsFoundAgain(t *testing.T) {
 	})
 }
 
+func TestARequestThatIsSentAgainWhileTheCreateRunsWaitsForIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := validated(certinexttest.Live)
+		ca.Inject(certinexttest.Fault{Operation: certinexttest.OpCreateSSL, Kind: certinexttest.FaultSlowReply, Delay: 150 * time.Second, Times: 1})
+		m := newMount(t, ca)
+		request := map[string]any{"common_name": "www.example.com"}
+		refusals := 0
+		for refusals < 10 {
+			resp, err := m.send(call{op: logical.UpdateOperation, path: "issue/web", data: request})
+			require.NoError(t, err)
+			if !resp.IsError() {
+				m.chainOK(resp)
+				break
+			}
+			require.Contains(t, resp.Error().Error(), m.list("orders/web")[0], "the order is named")
+			refusals++
+		}
+		require.Equal(t, 3, refusals, "45 s each, and the create takes 150 s")
+		require.Len(t, ca.Orders(), 1)
+		require.Equal(t, 1, ca.Calls()[certinexttest.OpCreateSSL])
+	})
+}
+
+func TestARequestThatIsSentAgainAtOnceAfterItHungUpPaysOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := validated(certinexttest.Live)
+		ca.IssueDelay = 20 * time.Second
+		m := newMount(t, ca)
+		request := map[string]any{"common_name": "www.example.com"}
+		ctx, hangUp := context.WithCancel(t.Context())
+		go func() {
+			_, _ = m.send(call{op: logical.UpdateOperation, path: "issue/web", data: request, ctx: ctx})
+		}()
+		time.Sleep(3 * time.Second)
+		// The word that the first caller has hung up comes after its next request.
+		go func() {
+			time.Sleep(300 * time.Millisecond)
+			hangUp()
+		}()
+		m.chainOK(m.write("issue/web", request))
+		require.Len(t, ca.Orders(), 1)
+	})
+}
+
+func TestARequestDuringTheBackgroundPassWaitsForIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := validated(certinexttest.Live)
+		ca.IssueDelay = 5 * time.Minute
+		m := newMount(t, ca)
+		request := map[string]any{"common_name": "www.example.com"}
+		m.refused("issue/web", request)
+		time.Sleep(10 * time.Minute)
+		ca.Inject(certinexttest.Fault{Operation: certinexttest.OpTrack, Kind: certinexttest.FaultLatency, Delay: 20 * time.Second, Times: 1})
+		go m.pass()
+		time.Sleep(5 * time.Second)
+		m.chainOK(m.write("issue/web", request))
+		require.Len(t, ca.Orders(), 1)
+	})
+}
+
+func TestTokensWithoutAccessorDoNotShareAnOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := validated(certinexttest.Live)
+		ca.IssueDelay = time.Hour
+		m := newMount(t, ca)
+		for _, token := range []string{"batch-a", "batch-b", "batch-a"} {
+			resp, err := m.backend.HandleRequest(t.Context(), &logical.Request{
+				Operation: logical.UpdateOperation, Path: "issue/web", Storage: m.storage, ClientToken: token,
+				Data: map[string]any{"common_name": "www.example.com"},
+			})
+			require.NoError(t, err)
+			require.True(t, resp.IsError())
+		}
+		require.Len(t, ca.Orders(), 2)
+		for k, v := range m.storage.dump(t) {
+			require.NotContains(t, string(v), "batch-a", k)
+		}
+	})
+}
+
 func TestACreateThatTakesMinutesOutlivesItsRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ca := validated(certinexttest.Live)

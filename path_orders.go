@@ -41,14 +41,17 @@ func (b *secretsBackend) pathOrders() []*framework.Path {
 		{
 			Pattern: "orders/" + role + "/" + id + "$",
 			Fields: merge(roleField(), orderField(), map[string]*framework.FieldSchema{
-				"reason": {Type: framework.TypeString, Description: "Why the order is cancelled; CERTInext keeps it.", Query: true},
+				"reason":       {Type: framework.TypeString, Description: "For delete: why the order is cancelled; CERTInext keeps it.", Query: true},
+				"ca_order_id":  {Type: framework.TypeString, Description: "For write: CERTInext's number of an unresolved order."},
+				"never_placed": {Type: framework.TypeBool, Description: "For write: it is certain that CERTInext never took this unresolved order. It is closed then."},
 			}),
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.ReadOperation:   operation(b.readOrder, "Show an order.", "read", "order", orderFields()),
+				logical.UpdateOperation: writing(b.resolveOrder, "Settle an unresolved order by hand.", "resolve", "order", orderFields()),
 				logical.DeleteOperation: writing(b.cancelOrder, "Cancel an order that is not issued yet.", "cancel", "order", orderFields()),
 			},
 			HelpSynopsis:    "An order: where it stands, what it waits for, what has happened to it.",
-			HelpDescription: "Deleting an order cancels it at CERTInext and erases its key. An issued order cannot be cancelled: revoke its certificate.",
+			HelpDescription: orderHelp,
 		},
 		{
 			Pattern: "orders/" + role + "/?$",
@@ -181,6 +184,18 @@ func (b *secretsBackend) cancelOrder(ctx context.Context, req *logical.Request, 
 	return &logical.Response{Data: encodeOrder(o)}, nil
 }
 
+func (b *secretsBackend) resolveOrder(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+	number, never := d.Get("ca_order_id").(string), d.Get("never_placed").(bool)
+	if (number == "") != never {
+		return nil, &backend.FieldError{Field: "ca_order_id", Problem: "write either CERTInext's number of the order or never_placed=true"}
+	}
+	o, err := b.engine.ResolveOrder(ctx, req.Storage, d.Get("role").(string), d.Get("id").(string), number)
+	if err != nil {
+		return nil, err
+	}
+	return &logical.Response{Data: encodeOrder(o)}, nil
+}
+
 func (b *secretsBackend) listOrders(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
 	ids, err := b.engine.Orders(ctx, req.Storage, d.Get("role").(string))
 	if err != nil {
@@ -227,6 +242,14 @@ func encodeOrder(o *backend.Order) map[string]any {
 		"timeline":      timeline,
 	}
 }
+
+const orderHelp = `
+Deleting an order cancels it at CERTInext and erases its key. An issued order cannot be cancelled: revoke its certificate.
+
+An order is unresolved when CERTInext's answer to it was lost and its records do not show it. It is never sent a second time. Who has
+found it in CERTInext's portal writes its number as ca_order_id; who is certain that it is not there writes
+never_placed=true, and the next request is a new order.
+`
 
 const dcvHelp = `
 Reading shows, for every domain of the order, whether it is validated, and if not, what to publish: a TXT record with dns_value

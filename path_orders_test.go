@@ -115,8 +115,53 @@ func TestOrdersOfAnotherRoleAreNotFound(t *testing.T) {
 		resp, err := m.send(call{op: logical.ReadOperation, path: "orders/other/" + id})
 		require.NoError(t, err)
 		require.Nil(t, resp)
+		m.write("issue/web", map[string]any{"common_name": "api.example.com", "async": true})
 		require.Empty(t, m.list("orders/other"))
 		require.Equal(t, "pending", m.read("orders/web/" + id).Data["state"])
+	})
+}
+
+func TestAnUnresolvedOrderIsSettledByHand(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := validated(certinexttest.Live)
+		m := newMount(t, ca)
+		request := map[string]any{"common_name": "www.example.com"}
+		unresolved := func(kind certinexttest.FaultKind) string {
+			ca.Inject(certinexttest.Fault{Operation: certinexttest.OpCreateSSL, Kind: kind, Times: 1})
+			text := m.refused("issue/web", request)
+			require.Contains(t, text, "never_placed=true", "the answer says how it is settled")
+			for _, id := range m.list("orders/web") {
+				if m.read("orders/web/" + id).Data["state"] == "unresolved" {
+					return id
+				}
+			}
+			t.Fatal("no order is unresolved")
+			return ""
+		}
+
+		// It never arrived, and somebody has made sure of that.
+		id := unresolved(certinexttest.FaultDropped)
+		require.Contains(t, m.refused("orders/web/"+id, nil), "ca_order_id:")
+		require.Contains(t, m.refused("orders/web/"+id, map[string]any{"ca_order_id": "1", "never_placed": true}), "ca_order_id:")
+		require.Equal(t, "failed", m.write("orders/web/"+id, map[string]any{"never_placed": true}).Data["state"])
+		requireNoKeys(t, m)
+		m.chainOK(m.write("issue/web", request))
+		require.Len(t, ca.Orders(), 1)
+
+		// It arrived, and somebody has found it.
+		ca.Configure(func(s *certinexttest.Server) { s.ReportDelay = time.Hour })
+		id = unresolved(certinexttest.FaultLostReply)
+		require.Contains(t, m.refused("orders/web/"+id, map[string]any{"ca_order_id": "9999999999"}), "CERTInext answered")
+		require.Equal(t, "unresolved", m.read("orders/web/" + id).Data["state"])
+		require.Equal(t, "pending", m.write("orders/web/"+id, map[string]any{"ca_order_id": ca.Orders()[1].ID}).Data["state"])
+		require.Contains(t, m.refused("orders/web/"+id, map[string]any{"never_placed": true}), "nothing to resolve")
+		m.chainOK(m.write("issue/web", request))
+		require.Len(t, ca.Orders(), 2)
+
+		other := ca.Orders()[0].ID
+		request["common_name"] = "api.example.com"
+		id = unresolved(certinexttest.FaultDropped)
+		require.Contains(t, m.refused("orders/web/"+id, map[string]any{"ca_order_id": other}), "www.example.com")
 	})
 }
 

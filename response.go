@@ -5,6 +5,8 @@ package certinextsecrets
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"net/http"
 	"slices"
@@ -105,6 +107,10 @@ func requester(req *logical.Request) string {
 		return "entity:" + req.EntityID
 	case req.ClientTokenAccessor != "":
 		return "accessor:" + req.ClientTokenAccessor
+	case req.ClientToken != "":
+		// Batch tokens have no accessor. What a plugin sees of a token is a hash already; it is not stored all the same.
+		sum := sha256.Sum256([]byte(req.ClientToken))
+		return "token:" + hex.EncodeToString(sum[:16])
 	}
 	return "anonymous"
 }

@@ -153,7 +153,7 @@ func (d *driver) notPlaced(ctx context.Context, now time.Time, err error) outcom
 	if certinext.MayHaveActed(err) {
 		o.State = StateUnresolved
 		o.note(now, "CERTInext may have taken the order: %s", printable(err.Error()))
-		d.setNeeds([]string{unresolvedNeed})
+		d.setNeeds(unresolvedNeeds(o))
 		return outcome{err: d.save(ctx)}
 	}
 	o.note(now, "CERTInext did not take the order: %s", printable(err.Error()))
@@ -163,7 +163,14 @@ func (d *driver) notPlaced(ctx context.Context, now time.Time, err error) outcom
 	return outcome{err: refused(err)}
 }
 
-const unresolvedNeed = "the engine looks for the order in CERTInext's records, and never sends it twice"
+// unresolvedNeeds says what becomes of an order in doubt.
+func unresolvedNeeds(o *orderEntry) []string {
+	return []string{
+		"the engine looks for the order in CERTInext's records, and never sends it twice",
+		fmt.Sprintf("an operator who finds it in CERTInext's portal, by the remark %s, settles it by writing ca_order_id to orders/%s/%s; "+
+			"one who is certain that it is not there, by writing never_placed=true", o.marker(), o.Role, o.ID),
+	}
+}
 
 // reconcile finds out whether CERTInext holds an order whose create was not answered.
 func (d *driver) reconcile(ctx context.Context) (done bool, out outcome) {
@@ -172,7 +179,7 @@ func (d *driver) reconcile(ctx context.Context) (done bool, out outcome) {
 	now := d.engine.now()
 	if err != nil || id == "" {
 		o.State = StateUnresolved
-		d.setNeeds([]string{unresolvedNeed})
+		d.setNeeds(unresolvedNeeds(o))
 		if err != nil {
 			o.LastError = err.Error()
 			o.note(now, "looking for the order failed: %s", printable(err.Error()))

@@ -97,15 +97,8 @@ func (e *Engine) attend(ctx context.Context, s logical.Storage, r Request) (*att
 		a.order, err = e.attendNamed(ctx, s, a, p, cfg, r)
 		return a, err
 	}
-	fingerprint := p.fingerprint(role, r.Requester)
-	for {
-		id, ok := e.orders.claim(fingerprint)
-		if !ok {
-			break
-		}
-		if a.order, err = e.reopen(ctx, s, role.Name, id); err != nil || a.order != nil {
-			return a, err
-		}
+	if a.order, err = e.findSame(ctx, s, a, p.fingerprint(role, r.Requester)); err != nil || a.order != nil {
+		return a, err
 	}
 	id, err := e.newID()
 	if err != nil {
@@ -113,6 +106,42 @@ func (e *Engine) attend(ctx context.Context, s logical.Storage, r Request) (*att
 	}
 	a.order, err = e.begin(ctx, s, role, p, cfg, r, id)
 	return a, err
+}
+
+// hangUpPatience is how long a request waits for another one like it to end. A caller that hangs up and asks again at
+// once must not pay twice, and the word that it has hung up may come after its next request.
+const hangUpPatience = time.Second
+
+// findSame makes the request the driver of the order that the same request came to before, if that is open and nobody waits
+// for it. It returns nil when there is none. Two requests in flight at the same time are two orders.
+func (e *Engine) findSame(ctx context.Context, s logical.Storage, a *attendance, fingerprint string) (*orderEntry, error) {
+	start := e.now()
+	deadline := start.Add(a.wait)
+	for {
+		m := e.orders.claim(fingerprint)
+		a.wait = deadline.Sub(e.now())
+		switch {
+		case m.id == "":
+			return nil, nil
+		case m.busy == nil:
+			if o, err := e.reopen(ctx, s, a.role.Name, m.id); err != nil || o != nil {
+				return o, err
+			}
+		case m.attended:
+			err := e.waitFor(ctx, m.busy, start.Add(hangUpPatience))
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			if err != nil {
+				return nil, nil
+			}
+		default:
+			// Driven by the background pass, or for a request that has left: it is this request's order.
+			if err := e.waitFor(ctx, m.busy, deadline); err != nil {
+				return nil, e.stillBusy(ctx, s, a.role.Name, m.id, err)
+			}
+		}
+	}
 }
 
 // attendNamed finds or makes the order of a request that has a name of its own. Its id follows from the name, so no index
@@ -127,6 +156,7 @@ func (e *Engine) attendNamed(ctx context.Context, s logical.Storage, a *attendan
 	for {
 		busy, ok := e.orders.acquire(id)
 		if busy != nil {
+			a.wait = deadline.Sub(e.now())
 			if err := e.waitFor(ctx, busy, deadline); err != nil {
 				return nil, e.stillBusy(ctx, s, r.Role, id, err)
 			}
@@ -283,6 +313,7 @@ func (e *Engine) await(ctx context.Context, s logical.Storage, a *attendance) (*
 		return nil, errors.Join(err, e.abandon(ctx, s, o))
 	}
 	snapshot := o.view()
+	e.orders.attend(o.ID, true)
 	done, left := make(chan outcome), make(chan struct{})
 	defer close(left)
 	e.work.Add(1)
@@ -306,6 +337,7 @@ func (e *Engine) await(ctx context.Context, s logical.Storage, a *attendance) (*
 	case <-ctx.Done():
 	case <-timer.C:
 	}
+	e.orders.attend(o.ID, false)
 	return nil, &OrderError{Order: snapshot}
 }
 

@@ -89,7 +89,7 @@ func (e *Engine) CollectOrder(ctx context.Context, s logical.Storage, role, id s
 	if err != nil {
 		return nil, err
 	}
-	if t, ok := e.orders.status(id); ok && t.answered {
+	if t, ok := e.orders.status(id); ok && t.answered && t.role == role {
 		return nil, badField("id", "order %s was collected already", id)
 	}
 	o, err := e.takeOrder(ctx, s, role, id)
@@ -137,6 +137,39 @@ func (e *Engine) cancelRefused(ctx context.Context, client *certinext.Client, o 
 		return badField("id", "order %s is issued at CERTInext by now: collect it, or revoke its certificate", o.ID)
 	}
 	return refused(cause)
+}
+
+// ResolveOrder settles by hand an order of which it could not be found out whether CERTInext took it. With caOrderID, it is
+// that order of CERTInext's; without, somebody has made sure that CERTInext never took it, and the order is closed.
+func (e *Engine) ResolveOrder(ctx context.Context, s logical.Storage, role, id, caOrderID string) (*Order, error) {
+	o, err := e.takeOrder(ctx, s, role, id)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { e.orders.release(id, e.now()) }()
+	if o.State != StateUnresolved && o.State != StatePlacing {
+		return nil, badField("id", "order %s is %s: there is nothing to resolve", id, o.State)
+	}
+	if caOrderID == "" {
+		o.State = StateFailed
+		o.note(e.now(), "declared never placed")
+		return o.view(), e.closeOrder(ctx, s, o)
+	}
+	client, _, err := e.client(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	remote, err := client.TrackOrder(ctx, o.Placement.Family, caOrderID)
+	if err != nil {
+		return nil, refused(err)
+	}
+	if cn := o.Placement.names()[0]; remote.Domain != "" && !strings.EqualFold(remote.Domain, cn) {
+		return nil, badField("ca_order_id", "CERTInext's order %s is for %s, not for %s", printable(caOrderID), printable(remote.Domain), cn)
+	}
+	o.State, o.CAOrderID, o.LastError, o.Needs = StatePending, caOrderID, "", nil
+	o.note(e.now(), "adopted by hand: CERTInext's order %s", printable(caOrderID))
+	o.observe(e.now(), remote)
+	return o.view(), e.saveOrder(ctx, s, o)
 }
 
 // A DomainChallenge is what to publish to validate one domain of an order.

@@ -29,6 +29,7 @@ type tracked struct {
 	named       bool // has a request_id: found by id, never by fingerprint
 	created     time.Time
 	busy        chan struct{} // closed when the present driver lets go; nil when there is none
+	attended    bool          // a request waits for the present driver
 	next        time.Time     // when the background pass looks at it again
 	// The answer that this process has given, if any. Its key goes at eraseAt.
 	answered bool
@@ -105,7 +106,8 @@ func (r *registry) insert(o *orderEntry) bool {
 	if r.orders[o.ID] != nil {
 		return false
 	}
-	r.add(o).busy = make(chan struct{})
+	t := r.add(o)
+	t.busy, t.attended = make(chan struct{}), true
 	return true
 }
 
@@ -125,25 +127,55 @@ func (r *registry) acquire(id string) (busy <-chan struct{}, ok bool) {
 	return nil, true
 }
 
-// claim makes the caller the driver of the oldest unattended, unnamed and unanswered order with this fingerprint, if there is
-// one. Two requests in flight at the same time are two orders: an attended order is not found.
-func (r *registry) claim(fingerprint string) (id string, ok bool) {
+// attend says that a request waits for the order that the caller drives, or, with false, that it has left.
+func (r *registry) attend(id string, waits bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var oldest *tracked
+	if t := r.orders[id]; t != nil {
+		t.attended = waits
+	}
+}
+
+// A match is an open order of the same requester's same request. Its id is empty when there is none.
+type match struct {
+	id string
+	// busy is the end of the order's present driver. When nil, the caller has become the driver.
+	busy <-chan struct{}
+	// attended tells whether a request waits for that driver, so that the present one is a second one in flight.
+	attended bool
+}
+
+// claim looks for an open, unnamed and unanswered order with this fingerprint: best the oldest one without a driver, whose
+// driver the caller becomes, else one that is driven for nobody, else one that another request waits for.
+func (r *registry) claim(fingerprint string) match {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var best *tracked
+	rank := func(t *tracked) int {
+		switch {
+		case t.busy == nil:
+			return 0
+		case !t.attended:
+			return 1
+		}
+		return 2
+	}
 	for _, t := range r.orders {
-		if t.fingerprint != fingerprint || t.named || t.busy != nil || t.answered {
+		if t.fingerprint != fingerprint || t.named || t.answered {
 			continue
 		}
-		if oldest == nil || t.created.Before(oldest.created) {
-			oldest = t
+		if best == nil || rank(t) < rank(best) || rank(t) == rank(best) && t.created.Before(best.created) {
+			best = t
 		}
 	}
-	if oldest == nil {
-		return "", false
+	switch {
+	case best == nil:
+		return match{}
+	case best.busy != nil:
+		return match{id: best.id, busy: best.busy, attended: best.attended}
 	}
-	oldest.busy = make(chan struct{})
-	return oldest.id, true
+	best.busy = make(chan struct{})
+	return match{id: best.id}
 }
 
 // release lets go of an order that the caller drives. After next, the background pass may look at it.
@@ -153,7 +185,7 @@ func (r *registry) release(id string, next time.Time) {
 	if t := r.orders[id]; t != nil && t.busy != nil {
 		t.next = next
 		close(t.busy)
-		t.busy = nil
+		t.busy, t.attended = nil, false
 	}
 }
 

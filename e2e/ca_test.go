@@ -99,7 +99,9 @@ func (ca *authority) ordersFor(domain string) []certinexttest.OrderRecord {
 func (ca *authority) onlyOrder(t *testing.T) certinexttest.OrderRecord {
 	t.Helper()
 	orders := ca.Orders()
-	require.Len(t, orders, 1, "the CA holds another number of orders")
+	if len(orders) != 1 {
+		require.FailNow(t, "the CA holds another number of orders", "%d", len(orders))
+	}
 	return orders[0]
 }
 

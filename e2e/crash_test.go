@@ -75,6 +75,32 @@ func TestThePluginDiesWhileAnOrderIsOpenAndTheOrderGoesOn(t *testing.T) {
 	require.Equal(t, 1, ca.onlyOrder(t).Creates)
 }
 
+// A node that steps down stops the plugin and starts it again when it is active once more.
+func TestTheNodeStepsDownAndOpenAndUndeliveredOrdersAreFoundAgain(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t, &certinexttest.Server{VerifiedDomains: []string{"example.com"}})
+	v := startVault(t)
+	v.configure(ca)
+	v.role("slow", map[string]any{"issue_timeout": "1s"})
+	answered := v.write("certinext/issue/web", map[string]any{"common_name": "answered.example.com"})
+	ca.Configure(func(s *certinexttest.Server) { s.IssueDelay = 6 * time.Second })
+	id := orderID.FindString(v.refused("certinext/issue/slow", map[string]any{"common_name": "open.example.com"}))
+	require.NoError(t, v.api.Sys().StepDownWithContext(t.Context()))
+	time.Sleep(time.Second) // it is still active for a moment
+	waitUntil(t, 60*time.Second, "Vault is active again", func() bool {
+		h, err := v.api.Sys().HealthWithContext(t.Context())
+		return err == nil && !h.Sealed && !h.Standby
+	})
+
+	resp := v.persist(30*time.Second, "certinext/issue/slow", map[string]any{"common_name": "open.example.com"})
+	ca.check(t, resp)
+	require.Equal(t, id, resp.Data["order_id"])
+	// Vault may have died before the answer arrived, so for a while the same request gets it again.
+	again := v.write("certinext/issue/web", map[string]any{"common_name": "answered.example.com"})
+	require.Equal(t, answered.Data, again.Data)
+	require.Len(t, ca.Orders(), 2)
+}
+
 // A crash hurts most around the call that buys: the CA may have the order, and Vault may not know its number.
 func TestTheMachineCrashesAndTheSameRequestGetsTheCertificateItPaidFor(t *testing.T) {
 	t.Parallel()

@@ -12,6 +12,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -38,6 +40,7 @@ func TestMain(m *testing.M) {
 }
 
 func runStories(m *testing.M) int {
+	atOnce()
 	dir, err := os.MkdirTemp("", "certinext-e2e-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
@@ -49,6 +52,16 @@ func runStories(m *testing.M) int {
 		return 1
 	}
 	return m.Run()
+}
+
+// atOnce lets more stories run together than there are processors, since they mostly wait. -parallel says otherwise.
+func atOnce() {
+	const name = "test.parallel"
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == name })
+	if !given {
+		_ = flag.Set(name, strconv.Itoa(max(4, runtime.GOMAXPROCS(0))))
+	}
 }
 
 // prepare finds Vault, and builds the project's two programs below dir.
