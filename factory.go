@@ -41,10 +41,7 @@ func Factory(ctx context.Context, conf *logical.BackendConfig) (logical.Backend,
 // FactoryWith is [Factory] with parts replaced.
 func FactoryWith(o Options) logical.Factory {
 	return func(ctx context.Context, conf *logical.BackendConfig) (logical.Backend, error) {
-		b, err := newBackend(o, conf)
-		if err != nil {
-			return nil, err
-		}
+		b := newBackend(o, conf)
 		return b, b.Setup(ctx, conf)
 	}
 }
@@ -55,19 +52,15 @@ type secretsBackend struct {
 	engine *backend.Engine
 }
 
-func newBackend(o Options, conf *logical.BackendConfig) (*secretsBackend, error) {
+func newBackend(o Options, conf *logical.BackendConfig) *secretsBackend {
 	b := new(secretsBackend)
-	engine, err := backend.New(backend.Options{
+	b.engine = backend.New(backend.Options{
 		Logger:     conf.Logger,
 		System:     func() logical.SystemView { return b.System() },
 		HTTPClient: o.HTTPClient,
 		Now:        o.Now,
 		NewID:      o.NewID,
 	})
-	if err != nil {
-		return nil, err
-	}
-	b.engine = engine
 	b.Backend = &framework.Backend{
 		Help:           strings.TrimSpace(backendHelp),
 		BackendType:    logical.TypeLogical,
@@ -88,7 +81,7 @@ func newBackend(o Options, conf *logical.BackendConfig) (*secretsBackend, error)
 		Invalidate: func(_ context.Context, key string) { b.engine.Invalidate(key) },
 		Clean:      func(context.Context) { b.engine.Close() },
 	}
-	return b, nil
+	return b
 }
 
 const backendHelp = `

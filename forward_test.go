@@ -13,8 +13,7 @@ import (
 // TestEveryWriteIsForwarded: on a performance standby or secondary, a write goes to the active node before CERTInext is
 // called, and an order is never placed where its entry cannot be stored.
 func TestEveryWriteIsForwarded(t *testing.T) {
-	b, err := newBackend(Options{}, new(logical.BackendConfig))
-	require.NoError(t, err)
+	b := newBackend(Options{}, new(logical.BackendConfig))
 	t.Cleanup(b.engine.Close)
 	writes := 0
 	for _, p := range b.Paths {

@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"maps"
+	"net/http"
 	"sync"
 	"testing"
 	"time"
@@ -60,7 +61,13 @@ func bareMount(t *testing.T, ca *certinexttest.Server) *mount {
 // start starts a plugin process on the mount's storage; restart is a new one.
 func (m *mount) start() {
 	m.t.Helper()
-	b, err := certinextsecrets.FactoryWith(certinextsecrets.Options{HTTPClient: m.ca.Client()})(m.t.Context(), &logical.BackendConfig{
+	m.startWith(m.ca.Client())
+}
+
+// startWith is start with another way to CERTInext.
+func (m *mount) startWith(client *http.Client) {
+	m.t.Helper()
+	b, err := certinextsecrets.FactoryWith(certinextsecrets.Options{HTTPClient: client})(m.t.Context(), &logical.BackendConfig{
 		Logger:      hclog.New(&hclog.LoggerOptions{Level: hclog.Trace, Output: m.log}),
 		System:      m.system,
 		StorageView: m.storage,
@@ -82,6 +89,7 @@ func (m *mount) account() map[string]any {
 	if m.ca.Dialect == certinexttest.Documented {
 		config["account_number"] = certinexttest.DefaultAccountNumber
 		config["access_key"] = certinexttest.DefaultAccessKey
+		config["trust_idempotency_key"] = true
 	} else {
 		config["client_id"] = certinexttest.DefaultAccountNumber
 		config["client_secret"] = certinexttest.DefaultClientSecret

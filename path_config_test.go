@@ -88,7 +88,11 @@ func TestConfigKeepsWhatIsNotWritten(t *testing.T) {
 func TestAStoredSecretIsNotSentToAnotherAddress(t *testing.T) {
 	m := newMount(t, new(certinexttest.Server))
 	m.ca.ResetCalls()
+	m.write("config", map[string]any{"consent_token": "consent-token-51aa3e", "verify_connection": false})
 	require.Contains(t, m.refused("config", map[string]any{"base_url": "https://elsewhere.certinext.test"}), "client_secret:")
+	require.Contains(t, m.refused("config", map[string]any{
+		"base_url": "https://elsewhere.certinext.test", "client_id": "mine", "client_secret": "mine-too",
+	}), "consent_token:")
 	require.Empty(t, m.ca.Calls())
 }
 

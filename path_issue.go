@@ -29,7 +29,7 @@ func (b *secretsBackend) pathIssue() []*framework.Path {
 		},
 		{
 			Pattern: "sign/" + framework.GenericNameRegex("role") + "$",
-			Fields:  merge(roleField(), csrField(), nameFields(), formatFields(), requestFields()),
+			Fields:  merge(roleField(), csrField(), nameFields(), formatFields(), keyFormatField(), requestFields()),
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.UpdateOperation: writing(b.sign, "Order the certificate of a CSR and return it.", "sign", "with-role", certificateFields()),
 			},

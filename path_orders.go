@@ -106,7 +106,7 @@ func (b *secretsBackend) collectOrder(ctx context.Context, req *logical.Request,
 	if err != nil {
 		return nil, err
 	}
-	issued, err := b.engine.CollectOrder(ctx, req.Storage, d.Get("role").(string), d.Get("id").(string))
+	issued, err := b.engine.CollectOrder(ctx, req.Storage, d.Get("role").(string), d.Get("id").(string), requester(req))
 	if err != nil {
 		return nil, err
 	}

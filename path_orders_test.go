@@ -47,6 +47,50 @@ func TestAnOrderIsPlacedShownAndCollected(t *testing.T) {
 	})
 }
 
+func TestAnOrderIsCollectedByItsRequesterOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := validated(certinexttest.Live)
+		m := newMount(t, ca)
+		issue := m.must(call{op: logical.UpdateOperation, path: "issue/web", data: www, entity: "entity-a"})
+		placed := m.must(call{op: logical.UpdateOperation, path: "orders/web", data: www, entity: "entity-a"})
+		m.start() // within the grace of the first, and before the second was fetched
+		for _, resp := range []*logical.Response{issue, placed} {
+			path := "orders/web/" + resp.Data["order_id"].(string) + "/collect"
+			other, err := m.send(call{op: logical.UpdateOperation, path: path, entity: "entity-b"})
+			require.NoError(t, err)
+			require.ErrorContains(t, other.Error(), "another requester")
+			m.chainOK(m.must(call{op: logical.UpdateOperation, path: path, entity: "entity-a"}))
+		}
+	})
+}
+
+func TestCollectingWaitsForASlowCA(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := validated(certinexttest.Live)
+		ca.IssueDelay = 30 * time.Second
+		m := newMount(t, ca)
+		id := m.write("orders/web", www).Data["order_id"].(string)
+		time.Sleep(time.Minute)
+		ca.Inject(certinexttest.Fault{Kind: certinexttest.FaultSlowReply, Delay: 6 * time.Second})
+		m.chainOK(m.write("orders/web/"+id+"/collect", nil))
+	})
+}
+
+func TestWhatWasDeliveredBeforeARestartIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := validated(certinexttest.Live)
+		m := newMount(t, ca)
+		id := m.write("issue/web", www).Data["order_id"].(string)
+		m.start()
+		time.Sleep(6 * time.Minute)
+		placed := m.write("orders/web", www).Data
+		require.NotEqual(t, id, placed["order_id"], "an order whose certificate was handed over long ago")
+		require.Contains(t, m.refused("orders/web/"+id+"/collect", nil), "collected already")
+		m.chainOK(m.write("orders/web/"+placed["order_id"].(string)+"/collect", nil))
+		require.Len(t, ca.Orders(), 2)
+	})
+}
+
 func TestAnOrderIsPlacedByCSR(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMount(t, validated(certinexttest.Live))

@@ -7,6 +7,7 @@ import (
 	"crypto/elliptic"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -155,6 +156,49 @@ func TestARevocationIsQueuedWhileTheAccountCannotSignIn(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestTheEndOfALeaseLeavesAQueuedRevocationAsItIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := validated(certinexttest.Live)
+		m := newMount(t, ca)
+		named := map[string]any{"common_name": "www.example.com", "request_id": "r1"}
+		shared, _ := m.write("issue/web", named), m.write("issue/web", named) // two leases on one certificate
+		single := m.write("issue/web", map[string]any{"common_name": "api.example.com"})
+		ca.Inject(certinexttest.Fault{Operation: certinexttest.OpRevoke, Kind: certinexttest.FaultDropped})
+		for _, issued := range []*logical.Response{shared, single} {
+			m.write("revoke", map[string]any{"serial_number": issued.Data["serial_number"], "reason": "key-compromise"})
+			m.endLease(issued)
+		}
+		ca.ClearFaults()
+		time.Sleep(time.Hour)
+		m.pass()
+		for _, o := range ca.Orders() {
+			require.Equal(t, "revoked", o.Status)
+			require.Equal(t, "key-compromise", o.RevokeReason)
+		}
+	})
+}
+
+func TestRevocationsThatHaveToWaitKeepNoOtherFromItsTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := validated(certinexttest.Live)
+		m := newMount(t, ca)
+		issued := m.write("issue/web", www)
+		for i := range 300 { // certificates of which one of two leases has ended
+			serial := fmt.Sprintf("00-%04x", i)
+			e, err := logical.StorageEntryJSON("revocation/"+serial, map[string]any{
+				"version": 1, "serial": serial, "reason": "cessation-of-operation", "due": false, "next": time.Now().Add(100 * 24 * time.Hour),
+			})
+			require.NoError(t, err)
+			require.NoError(t, m.storage.Put(t.Context(), e))
+		}
+		ca.Inject(certinexttest.Fault{Operation: certinexttest.OpRevoke, Kind: certinexttest.FaultDropped, Times: 1})
+		m.write("revoke", map[string]any{"serial_number": issued.Data["serial_number"]})
+		time.Sleep(time.Hour)
+		m.pass()
+		require.Equal(t, "revoked", ca.Orders()[0].Status)
+	})
 }
 
 func TestTheEndOfAnExpiredCertificatesLeaseAsksNothingOfTheCA(t *testing.T) {

@@ -44,6 +44,8 @@ type progress struct {
 // It decides from status alone: stages are skipped, repeated and come in any order, and an unknown one means waiting.
 func advance(o *orderEntry, remote *certinext.Order, p progress) action {
 	switch {
+	case o.State.Final():
+		return action{step: stepClose, state: o.State} // what was begun before a fault of storage is finished
 	case o.State == StatePlacing && o.fresh:
 		return action{step: stepPlace}
 	case o.State == StatePlacing, o.State == StateUnresolved:

@@ -54,8 +54,7 @@ type certEntry struct {
 }
 
 type delivery struct {
-	At      time.Time `json:"at"`
-	Process string    `json:"process"`
+	At time.Time `json:"at"`
 }
 
 type revocation struct {

@@ -50,6 +50,10 @@ type Config struct {
 
 	OrderDefaults
 
+	// TrustIdempotencyKey is set for a service that is known to answer a repeated Idempotency-Key with the first order,
+	// as the documented API promises and the live one does not.
+	TrustIdempotencyKey bool
+
 	RequestTimeout    time.Duration // for every call but placing an order; 60 s when zero
 	CreateTimeout     time.Duration // for placing an order; 180 s when zero
 	RequestsPerSecond float64       // no limit when zero
@@ -102,6 +106,11 @@ func (c *Config) credentials() certinext.Credentials {
 		return certinext.OAuth{ClientID: c.ClientID, ClientSecret: c.ClientSecret}
 	}
 	return certinext.AccessKey{AccountNumber: c.AccountNumber, AccessKey: c.AccessKey}
+}
+
+// account tells the account of c from others.
+func (c *Config) account() string {
+	return c.BaseURL + "|" + c.ClientID + c.AccountNumber
 }
 
 // validate says which field of c is wrong, if any.
@@ -211,6 +220,7 @@ func (c *Config) newClient(base *http.Client, now func() time.Time) (*certinext.
 			return nil, badField("ca_certificate", "holds no PEM certificate")
 		}
 		t := http.DefaultTransport.(*http.Transport).Clone()
+		t.IdleConnTimeout = 30 * time.Second // a create on a connection that the server has closed is in doubt
 		t.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 		httpClient = &http.Client{Transport: t}
 	}
@@ -299,6 +309,9 @@ func (c *Config) keepsSecretsHome(before *Config) error {
 	if c.AccessKey != "" && c.AccessKey == before.AccessKey {
 		return badField("access_key", "must be given again when base_url changes")
 	}
+	if c.ConsentToken != "" && c.ConsentToken == before.ConsentToken {
+		return badField("consent_token", "must be given again when base_url changes")
+	}
 	return nil
 }
 
@@ -357,6 +370,7 @@ type storedConfig struct {
 	AccessKey         string         `json:"access_key,omitempty"`
 	CACertificate     string         `json:"ca_certificate,omitempty"`
 	Defaults          storedDefaults `json:"defaults"`
+	TrustKey          bool           `json:"trust_idempotency_key,omitempty"`
 	RequestTimeout    time.Duration  `json:"request_timeout,omitempty"` // nanoseconds
 	CreateTimeout     time.Duration  `json:"create_timeout,omitempty"`  // nanoseconds
 	RequestsPerSecond float64        `json:"requests_per_second,omitempty"`
@@ -404,7 +418,7 @@ func newStoredConfig(c *Config) *storedConfig {
 		Version: 1, BaseURL: c.BaseURL, ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(),
 		AccountNumber: c.AccountNumber, AccessKey: c.AccessKey.Reveal(), CACertificate: c.CACertificate,
 		Defaults: newStoredDefaults(c.OrderDefaults), RequestTimeout: c.RequestTimeout,
-		CreateTimeout: c.CreateTimeout, RequestsPerSecond: c.RequestsPerSecond,
+		CreateTimeout: c.CreateTimeout, RequestsPerSecond: c.RequestsPerSecond, TrustKey: c.TrustIdempotencyKey,
 	}
 }
 
@@ -413,6 +427,6 @@ func (s *storedConfig) config() *Config {
 		BaseURL: s.BaseURL, ClientID: s.ClientID, ClientSecret: certinext.Secret(s.ClientSecret),
 		AccountNumber: s.AccountNumber, AccessKey: certinext.Secret(s.AccessKey), CACertificate: s.CACertificate,
 		OrderDefaults: s.Defaults.defaults(), RequestTimeout: s.RequestTimeout,
-		CreateTimeout: s.CreateTimeout, RequestsPerSecond: s.RequestsPerSecond,
+		CreateTimeout: s.CreateTimeout, RequestsPerSecond: s.RequestsPerSecond, TrustIdempotencyKey: s.TrustKey,
 	}
 }

@@ -37,10 +37,13 @@ func (e *Engine) certOf(ctx context.Context, s logical.Storage, o *orderEntry, c
 	if err != nil {
 		return nil, false, err
 	}
-	if stored != nil {
-		return stored, true, nil
+	if stored == nil {
+		return c, false, nil
 	}
-	return c, false, nil
+	if stored.Certificate != c.Certificate {
+		return nil, false, fmt.Errorf("order %s: another certificate of this mount has the serial number %s", o.ID, c.Serial)
+	}
+	return stored, true, nil
 }
 
 // deliverNew hands over a certificate that has just been downloaded.
@@ -81,14 +84,15 @@ func (e *Engine) deliverStored(ctx context.Context, s logical.Storage, a *attend
 func (e *Engine) deliver(ctx context.Context, s logical.Storage, a *attendance, c *certEntry) (*Issued, error) {
 	o, now := a.order, e.now()
 	if c.spent(o, now) {
-		if err := e.finish(ctx, s, o, c.Serial); err != nil {
+		if err := e.finish(ctx, s, o, c); err != nil {
 			e.orders.release(o.ID, now)
 			return nil, err
 		}
 		return nil, errSpent
 	}
-	if c.Delivery == nil {
-		c.Delivery = &delivery{At: now, Process: e.process}
+	first := c.Delivery == nil
+	if first {
+		c.Delivery = &delivery{At: now}
 	}
 	issued := &Issued{Certificate: c.view(), PrivateKey: o.PrivateKey, PrivateKeyType: o.Placement.KeyType}
 	err := e.addLease(c, a, issued)
@@ -100,26 +104,50 @@ func (e *Engine) deliver(ctx context.Context, s logical.Storage, a *attendance, 
 		return nil, fmt.Errorf("order %s: %w", o.ID, err)
 	}
 	e.rememberChain(c.Chain)
-	erase := c.Delivery.At.Add(o.Grace)
-	if ctx.Err() == nil {
-		// Otherwise the caller has hung up, and its next request gets the certificate.
-		e.orders.markAnswered(o.ID, c.Serial, erase)
+	if ctx.Err() != nil {
+		e.takeBack(ctx, s, c, issued, first)
+		e.orders.release(o.ID, now)
+		return issued, nil
 	}
+	erase := c.Delivery.At.Add(o.Grace)
+	e.orders.markAnswered(o.ID, c.Serial, erase)
 	e.orders.release(o.ID, erase)
 	return issued, nil
 }
 
-// spent reports whether the certificate was handed over so long ago that it is not handed out again.
-func (c *certEntry) spent(o *orderEntry, now time.Time) bool {
-	return c.Delivery != nil && now.After(c.Delivery.At.Add(o.Grace))
+// takeBack undoes a delivery whose caller has hung up meanwhile: its next request gets the certificate, however late. If it
+// cannot be stored, the grace applies.
+func (e *Engine) takeBack(ctx context.Context, s logical.Storage, c *certEntry, issued *Issued, first bool) {
+	if first {
+		c.Delivery = nil
+	}
+	if issued.Lease != nil {
+		delete(c.Leases, issued.Lease.ID)
+	}
+	if err := put(context.WithoutCancel(ctx), s, c.key(), c); err != nil {
+		e.log.Warn("a caller hung up, and its certificate counts as handed over", "order_id", c.OrderID, "error", err)
+	}
 }
 
-// finish closes an order whose certificate was handed over, and erases its key.
-func (e *Engine) finish(ctx context.Context, s logical.Storage, o *orderEntry, serial string) error {
+// spent reports whether the certificate is not to be handed out any more: it was handed over longer ago than the order's
+// grace, or it is revoked or expired.
+func (c *certEntry) spent(o *orderEntry, now time.Time) bool {
+	return c.Delivery != nil && now.After(c.Delivery.At.Add(o.Grace)) || c.Revocation != nil || !c.NotAfter.After(now)
+}
+
+// finish closes an order whose certificate is not handed out any more, and erases its key.
+func (e *Engine) finish(ctx context.Context, s logical.Storage, o *orderEntry, c *certEntry) error {
 	if o.State != StateIssued {
-		o.note(e.now(), "issued as %s", strings.ReplaceAll(serial, "-", ":"))
+		o.note(e.now(), "issued as %s", strings.ReplaceAll(c.Serial, "-", ":"))
 	}
-	o.State, o.Serial, o.Delivered = StateIssued, serial, true
-	o.note(e.now(), "delivered; key erased")
+	o.State, o.Serial, o.Delivered = StateIssued, c.Serial, c.Delivery != nil
+	switch {
+	case o.Delivered:
+		o.note(e.now(), "delivered; key erased")
+	case c.Revocation != nil:
+		o.note(e.now(), "revoked before anybody fetched it; key erased")
+	default:
+		o.note(e.now(), "expired before anybody fetched it; key erased")
+	}
 	return e.closeOrder(ctx, s, o)
 }

@@ -9,6 +9,10 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
@@ -34,8 +38,10 @@ type driver struct {
 	// until is when the driver stops waiting. Steps that need no waiting are done even when it has passed.
 	until time.Time
 
+	latest  atomic.Pointer[Order] // the order as of the last step, for whoever waits
 	remote  *certinext.Order
 	tried   progress
+	again   bool // what was tried failed, and may be tried again after a wait
 	polls   int
 	lastErr error // of the latest call to CERTInext; nil when it succeeded
 	started time.Time
@@ -56,34 +62,41 @@ func (e *Engine) newDriver(ctx context.Context, s logical.Storage, o *orderEntry
 	if err != nil {
 		return nil, err
 	}
-	return &driver{
+	d := &driver{
 		engine: e, storage: s, client: client, config: cfg, role: role, order: o, until: until, started: e.now(),
-	}, nil
+	}
+	d.latest.Store(o.view())
+	return d, nil
 }
 
 // run drives the order until it is issued, ended, or time is up. On return everything that storage has to know of an
 // order without a certificate is stored.
 func (d *driver) run(ctx context.Context) outcome {
+	out := d.steps(ctx)
+	if out.cert == nil && d.order.dirty && !d.order.State.Final() {
+		if err := d.save(ctx); err != nil && out.err == nil {
+			out.err = err
+		}
+	}
+	return out
+}
+
+func (d *driver) steps(ctx context.Context) outcome {
+	if d.order.Account != d.config.account() {
+		d.setNeeds([]string{"the order belongs to another CERTInext account than the one in config: it goes on when that is there again"})
+		return outcome{}
+	}
 	for {
-		a := advance(d.order, d.remote, d.tried)
-		done, out := d.act(ctx, a)
-		if !done {
-			continue
+		done, out := d.act(ctx, advance(d.order, d.remote, d.tried))
+		d.latest.Store(d.order.view())
+		if done {
+			return out
 		}
-		if out.cert == nil && d.order.dirty {
-			if err := d.save(ctx); err != nil && out.err == nil {
-				out.err = err
-			}
-		}
-		return out
 	}
 }
 
 // act carries out one action. It reports whether the drive is over.
 func (d *driver) act(ctx context.Context, a action) (done bool, out outcome) {
-	if a.step != stepWait && a.step != stepGiveUp {
-		d.setNeeds(nil)
-	}
 	switch a.step {
 	case stepPlace:
 		return d.place(ctx)
@@ -135,7 +148,7 @@ func (d *driver) place(ctx context.Context) (done bool, out outcome) {
 func (d *driver) create(ctx context.Context) (*certinext.Order, error) {
 	ctx, cancel := d.engine.outlive(ctx)
 	defer cancel()
-	return d.client.CreateOrder(ctx, d.order.orderRequest(d.defaults(), d.role))
+	return d.client.CreateOrder(ctx, d.order.orderRequest(d.defaults().ConsentToken))
 }
 
 // defaults are what role and config say of every order.
@@ -177,6 +190,11 @@ func (d *driver) reconcile(ctx context.Context) (done bool, out outcome) {
 	o := d.order
 	id, err := d.find(ctx)
 	now := d.engine.now()
+	if errors.Is(err, errNeverTaken) {
+		o.LastError = err.Error()
+		o.note(now, "CERTInext never took the order: %s", printable(err.Error()))
+		return true, outcome{err: d.end(ctx, StateFailed)}
+	}
 	if err != nil || id == "" {
 		o.State = StateUnresolved
 		d.setNeeds(unresolvedNeeds(o))
@@ -190,14 +208,17 @@ func (d *driver) reconcile(ctx context.Context) (done bool, out outcome) {
 	}
 	o.State, o.CAOrderID, o.LastError = StatePending, id, ""
 	o.note(now, "found at CERTInext as %s", printable(id))
-	return false, outcome{err: d.save(ctx)}
+	if err := d.save(ctx); err != nil {
+		return true, outcome{err: err}
+	}
+	return false, outcome{}
 }
 
-// find looks for the order's marker in CERTInext's own records. Where those are not served, a repeated create with the
-// same Idempotency-Key is answered with the first one's order: the access-key dialect promises that.
+// find looks for the order's marker in CERTInext's own records. Where CERTInext is known to answer a repeated
+// Idempotency-Key with the first order, asking again by the same key is as good, and the documented API has no records.
 func (d *driver) find(ctx context.Context) (string, error) {
 	o := d.order
-	if _, oauth := d.config.credentials().(certinext.OAuth); !oauth {
+	if d.config.TrustIdempotencyKey && d.engine.now().Before(o.CreatedAt.Add(replayWindow)) {
 		return d.replay(ctx)
 	}
 	filter := certinext.ReportFilter{From: o.CreatedAt.Add(-24 * time.Hour), To: d.engine.now().Add(24 * time.Hour)}
@@ -205,16 +226,25 @@ func (d *driver) find(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if containsFold(row.Tags, o.marker()) {
+		if containsFold(row.Tags, o.marker()) && (row.Domain == "" || strings.EqualFold(row.Domain, o.Placement.names()[0])) {
 			return row.OrderID, nil
 		}
 	}
 	return "", nil
 }
 
+// replayWindow is how long a service is trusted to remember an Idempotency-Key. No source says how long it does.
+const replayWindow = 24 * time.Hour
+
+// errNeverTaken is a repeated create that was refused: the first one did not make an order, or its key would have been known.
+var errNeverTaken = errors.New("asked again, CERTInext refused the order")
+
 func (d *driver) replay(ctx context.Context) (string, error) {
 	remote, err := d.create(ctx)
 	if err != nil {
+		if !certinext.MayHaveActed(err) && certinext.HasStatus(err, http.StatusBadRequest, http.StatusUnprocessableEntity) {
+			return "", fmt.Errorf("%w: %w", errNeverTaken, err)
+		}
 		return "", err
 	}
 	return remote.ID, nil
@@ -231,6 +261,9 @@ func (d *driver) track(ctx context.Context) (done bool) {
 		return d.wait(ctx, action{step: stepWait, soon: true})
 	}
 	d.remote, d.lastErr, d.order.LastError = remote, nil, ""
+	if remote.CSRSubmitted != nil && *remote.CSRSubmitted {
+		d.order.CSRRefused = false
+	}
 	d.order.observe(d.engine.now(), remote)
 	return false
 }
@@ -238,22 +271,24 @@ func (d *driver) track(ctx context.Context) (done bool) {
 func (d *driver) submitCSR(ctx context.Context) {
 	d.tried.csrSent = true
 	err := d.client.SubmitCSR(ctx, d.order.Placement.Family, d.order.CAOrderID, d.order.CSR, false)
-	switch {
-	case err == nil:
+	if err == nil {
 		d.order.note(d.engine.now(), "CSR submitted")
-	case certinext.MayHaveActed(err):
-		d.failed(err)
-	default:
+		return
+	}
+	if ctx.Err() == nil && certinext.HasStatus(err, http.StatusBadRequest, http.StatusConflict, http.StatusUnprocessableEntity) {
 		// It may also mean that the CSR is already there: the status decides what happens next.
 		d.order.CSRRefused = true
-		d.failed(err)
+	} else {
+		d.again = true
 	}
+	d.failed(err)
 }
 
 func (d *driver) agree(ctx context.Context) {
 	d.tried.agreed = true
-	agreement := *d.defaults().agreement()
+	agreement := *d.order.Placement.agreement()
 	if err := d.client.AcceptAgreement(ctx, d.order.Placement.Family, d.order.CAOrderID, agreement); err != nil {
+		d.again = true
 		d.failed(err)
 		return
 	}
@@ -341,10 +376,13 @@ func (d *driver) wait(ctx context.Context, a action) (done bool) {
 		return true
 	case <-timer.C:
 	}
-	if d.remote == nil || d.remote.Status != certinext.StatusIssued {
-		d.remote = nil
+	if d.remote == nil || d.remote.Status != certinext.StatusIssued || d.remote.CSRSubmitted == nil {
+		d.remote = nil // an issued order that has its CSR need not be asked about again, only for its certificate
 	}
 	d.tried.downloaded = false
+	if d.again {
+		d.tried, d.again = progress{}, false
+	}
 	return false
 }
 
@@ -357,10 +395,9 @@ func (d *driver) failed(err error) {
 }
 
 func (d *driver) setNeeds(needs []string) {
-	if len(needs) != len(d.order.Needs) {
-		d.order.dirty = true
+	if !slices.Equal(needs, d.order.Needs) {
+		d.order.Needs, d.order.dirty = needs, true
 	}
-	d.order.Needs = needs
 }
 
 // end closes the order without a certificate and erases its key.

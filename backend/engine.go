@@ -40,8 +40,6 @@ type Engine struct {
 	random     io.Reader
 	newID      func() (string, error)
 
-	// process tells this engine's answers from those of one that has died or stepped down.
-	process string
 	// alive ends with the engine; work that outlives its request runs under it.
 	alive context.Context
 	stop  context.CancelFunc
@@ -57,6 +55,7 @@ type Engine struct {
 	caMu      sync.Mutex
 	newest    []string // PEM chain of the newest certificate, issuing CA first
 	passMu    sync.Mutex
+	cursor    string // the queued revocation that the last pass ended with; under passMu
 }
 
 // account is a client together with the config it was made from.
@@ -66,7 +65,7 @@ type account struct {
 }
 
 // New returns an engine. It touches neither storage nor network.
-func New(o Options) (*Engine, error) {
+func New(o Options) *Engine {
 	e := &Engine{
 		log: o.Logger, system: o.System, httpClient: o.HTTPClient, now: o.Now, random: o.Random, newID: o.NewID,
 	}
@@ -82,12 +81,8 @@ func New(o Options) (*Engine, error) {
 	if e.newID == nil {
 		e.newID = uuid.GenerateUUID
 	}
-	var err error
-	if e.process, err = e.newID(); err != nil {
-		return nil, err
-	}
 	e.alive, e.stop = context.WithCancel(context.Background())
-	return e, nil
+	return e
 }
 
 // Close stops the work that outlives its requests and waits for it. Open orders stay in storage.

@@ -48,19 +48,49 @@ var errSpent = errors.New("the order's certificate was handed over before")
 // PlaceOrder places the order that r comes to, or finds the one it came to before, and returns it without waiting for the
 // certificate.
 func (e *Engine) PlaceOrder(ctx context.Context, s logical.Storage, r Request) (*Order, error) {
-	r.Async = true
-	a, err := e.attend(ctx, s, r)
+	for {
+		a, err := e.attend(ctx, s, r)
+		if err != nil {
+			return nil, err
+		}
+		o, err := e.lookOnce(ctx, s, a)
+		if !errors.Is(err, errSpent) {
+			return o, err
+		}
+	}
+}
+
+// lookOnce does for an order whatever needs no waiting, and lets go of it.
+func (e *Engine) lookOnce(ctx context.Context, s logical.Storage, a *attendance) (*Order, error) {
+	if a.order.State != StateIssued {
+		a.wait, a.unclaimed = 0, true
+		_, err := e.await(ctx, s, a)
+		var open *OrderError
+		if !errors.As(err, &open) || open.Err != nil || open.Order.State != StateIssued {
+			return orderOf(open, err)
+		}
+		// Issued, perhaps long ago: see below.
+		if _, ok := e.orders.acquire(a.order.ID); !ok {
+			return open.Order, nil
+		}
+	}
+	defer func() { e.orders.release(a.order.ID, e.now().Add(passDelay(0))) }()
+	c, err := get[certEntry](ctx, s, certPrefix+a.order.Serial)
 	if err != nil {
 		return nil, err
 	}
-	if !a.order.fresh {
-		e.orders.release(a.order.ID, e.now())
-		return a.order.view(), nil
+	if c != nil && c.spent(a.order, e.now()) {
+		if err := e.finish(ctx, s, a.order, c); err != nil {
+			return nil, err
+		}
+		return nil, errSpent
 	}
-	a.wait, a.unclaimed = 0, true
-	_, err = e.await(ctx, s, a)
-	var open *OrderError
-	if errors.As(err, &open) && open.Err == nil {
+	return a.order.view(), nil
+}
+
+// orderOf returns the order of an error that is only that the order is not finished.
+func orderOf(open *OrderError, err error) (*Order, error) {
+	if open != nil && open.Err == nil {
 		return open.Order, nil
 	}
 	return nil, err
@@ -70,7 +100,8 @@ func (e *Engine) PlaceOrder(ctx context.Context, s logical.Storage, r Request) (
 type attendance struct {
 	role      *Role
 	order     *orderEntry
-	wait      time.Duration
+	wait      time.Duration // for the order to be finished
+	patience  time.Duration // for the calls that need no waiting, where that is longer
 	ttl       time.Duration
 	unclaimed bool // the certificate is not for this request
 }
@@ -97,7 +128,7 @@ func (e *Engine) attend(ctx context.Context, s logical.Storage, r Request) (*att
 		a.order, err = e.attendNamed(ctx, s, a, p, cfg, r)
 		return a, err
 	}
-	if a.order, err = e.findSame(ctx, s, a, p.fingerprint(role, r.Requester)); err != nil || a.order != nil {
+	if a.order, err = e.findSame(ctx, s, a, p.fingerprint(role, cfg.account(), r.Requester)); err != nil || a.order != nil {
 		return a, err
 	}
 	id, err := e.newID()
@@ -177,7 +208,7 @@ func (e *Engine) attendNamed(ctx context.Context, s logical.Storage, a *attendan
 		if o == nil {
 			continue
 		}
-		if o.Fingerprint != p.fingerprint(a.role, r.Requester) {
+		if o.Fingerprint != p.fingerprint(a.role, cfg.account(), r.Requester) {
 			e.orders.release(id, e.now())
 			return nil, badField("request_id", "%q already names another request (order %s)", r.ID, id)
 		}
@@ -191,7 +222,14 @@ func (e *Engine) beginNamed(ctx context.Context, s logical.Storage, a *attendanc
 	if err != nil {
 		return nil, err
 	}
-	if closed != nil {
+	switch {
+	case closed == nil:
+	case closed.State == StateFailed:
+		// CERTInext never took it, so the name is free.
+		if err := remove(ctx, s, closed.closedKey()); err != nil {
+			return nil, err
+		}
+	default:
 		return nil, badField("request_id", "%q names order %s, which is over (%s); its key is gone: use another name", r.ID, id, closed.State)
 	}
 	return e.begin(ctx, s, a.role, p, cfg, r, id)
@@ -223,13 +261,20 @@ func (e *Engine) stillBusy(ctx context.Context, s logical.Storage, role, id stri
 // reopen reads an order that the caller has just become the driver of. It returns nil when the order is no longer open.
 func (e *Engine) reopen(ctx context.Context, s logical.Storage, role, id string) (*orderEntry, error) {
 	o, err := get[orderEntry](ctx, s, openOrderPrefix+role+"/"+id)
+	var closed *orderEntry
+	if err == nil && o != nil {
+		closed, err = get[orderEntry](ctx, s, o.closedKey())
+	}
+	if err == nil && closed != nil {
+		// Closing it was cut short between its two writes.
+		o, err = nil, remove(ctx, s, closed.openKey())
+	}
 	if err != nil {
 		e.orders.release(id, e.now())
 		return nil, err
 	}
 	if o == nil {
 		e.orders.drop(id)
-		return nil, nil
 	}
 	return o, nil
 }
@@ -247,6 +292,10 @@ func (e *Engine) begin(ctx context.Context, s logical.Storage, role *Role, p *pl
 		return nil, errTaken
 	}
 	if err := e.saveOrder(ctx, s, o); err != nil {
+		// It may have been stored all the same, and must not be taken for an order that was sent.
+		if again := remove(context.WithoutCancel(ctx), s, o.openKey()); again != nil {
+			err = errors.Join(err, again)
+		}
 		e.orders.drop(o.ID)
 		return nil, err
 	}
@@ -260,33 +309,17 @@ func (e *Engine) newOrder(role *Role, p *plan, cfg *Config, r Request, id string
 	if err != nil {
 		return nil, err
 	}
-	d := role.OrderDefaults.or(cfg.OrderDefaults)
 	o := &orderEntry{
-		Version: 1, ID: id, Role: role.Name, Requester: r.Requester, RequestID: r.ID,
-		Fingerprint: p.fingerprint(role, r.Requester), State: StatePlacing, CSR: p.csr,
+		Version: 1, ID: id, Role: role.Name, Requester: r.Requester, RequestID: r.ID, Account: cfg.account(),
+		Fingerprint: p.fingerprint(role, cfg.account(), r.Requester), State: StatePlacing, CSR: p.csr,
 		CreatedAt: now, UpdatedAt: now, Grace: role.DeliveryGrace,
-		Placement: placement{
-			Family: role.shape().family, ProductCode: role.ProductCode, Variant: role.Variant,
-			DNSNames: p.dns, IPs: p.ips, KeyType: p.key.Type, GroupNumber: d.GroupNumber,
-			OrganizationNumber: d.OrganizationNumber, ValidityYears: role.ValidityYears, AutoRenew: role.AutoRenew,
-			RenewBeforeDays: role.RenewBeforeDays, CustomFields: role.CustomFields, Tags: role.Tags,
-			Remarks: remarks(role, id), IdempotencyKey: key,
-		},
+		Placement: newPlacement(role, role.OrderDefaults.or(cfg.OrderDefaults), p, key),
 	}
 	o.note(now, "requested")
 	if p.csr != "" {
 		return o, nil
 	}
 	return o, e.addKey(o, p)
-}
-
-// remarks are what CERTInext's portal shows of the order. A semicolon is refused there in other notes, so it is kept out.
-func remarks(role *Role, id string) string {
-	text := "vault-order:" + id
-	if role.Remarks != "" {
-		text = strings.ReplaceAll(role.Remarks, ";", ",") + " " + text
-	}
-	return text
 }
 
 // addKey makes the order's key and CSR.
@@ -312,21 +345,24 @@ func (e *Engine) await(ctx context.Context, s logical.Storage, a *attendance) (*
 	if err != nil {
 		return nil, errors.Join(err, e.abandon(ctx, s, o))
 	}
-	snapshot := o.view()
 	e.orders.attend(o.ID, true)
 	done, left := make(chan outcome), make(chan struct{})
 	defer close(left)
 	e.work.Add(1)
+	driveCtx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(e.alive, cancel)
 	go func() {
 		defer e.work.Done()
-		out := d.run(ctx)
+		defer cancel()
+		defer stop()
+		out := d.run(driveCtx)
 		select {
 		case done <- out:
 		case <-left:
 			e.leave(ctx, s, o, out)
 		}
 	}()
-	timer := time.NewTimer(a.wait + time.Second)
+	timer := time.NewTimer(max(a.wait, a.patience) + time.Second)
 	defer timer.Stop()
 	if a.unclaimed {
 		timer.Stop() // nothing is waited for but the answer to the placing
@@ -338,7 +374,7 @@ func (e *Engine) await(ctx context.Context, s logical.Storage, a *attendance) (*
 	case <-timer.C:
 	}
 	e.orders.attend(o.ID, false)
-	return nil, &OrderError{Order: snapshot}
+	return nil, &OrderError{Order: d.latest.Load()}
 }
 
 // abandon lets go of an order that could not be driven. One that CERTInext has certainly not heard of is closed.
@@ -368,16 +404,20 @@ func (e *Engine) answer(ctx context.Context, s logical.Storage, a *attendance, o
 
 // leave lets go of an order that nobody waits for any more. A certificate that has come is stored for the next request.
 func (e *Engine) leave(ctx context.Context, s logical.Storage, o *orderEntry, out outcome) {
-	ctx = context.WithoutCancel(ctx)
+	e.settle(ctx, s, o, out)
+	e.orders.release(o.ID, e.now().Add(passDelay(0)))
+}
+
+// settle stores and logs what a drive has come to.
+func (e *Engine) settle(ctx context.Context, s logical.Storage, o *orderEntry, out outcome) {
 	if out.cert != nil {
-		if err := e.keepUnclaimed(ctx, s, o, out.cert); err != nil {
+		if err := e.keepUnclaimed(context.WithoutCancel(ctx), s, o, out.cert); err != nil {
 			e.log.Error("storing a certificate failed; the background pass tries again", "order_id", o.ID, "error", err)
 		}
 	}
 	if out.err != nil {
 		e.log.Warn("an order ended with an error", "order_id", o.ID, "error", out.err)
 	}
-	e.orders.release(o.ID, e.now().Add(passDelay(o.Attempts)))
 }
 
 // allowedDomains fills in the role's templated domains. A template that does not apply to the requester allows nothing.

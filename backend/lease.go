@@ -130,6 +130,13 @@ func (e *Engine) ReleaseLease(ctx context.Context, s logical.Storage, serial, le
 		return nil
 	}
 	delete(c.Leases, leaseID)
+	queued, err := get[queuedRevocation](ctx, s, revocationPrefix+serial)
+	if err != nil {
+		return err
+	}
+	if queued != nil && queued.Due {
+		return put(ctx, s, c.key(), c) // it is to be revoked already, for whatever reason was given
+	}
 	q := &queuedRevocation{Version: 1, Serial: serial, Reason: defaultReason, Note: "Vault lease ended", QueuedAt: now}
 	if last := lastLease(c.Leases, now); !last.IsZero() {
 		// A lease whose answer was lost is never released, so the certificate goes when the last one known

@@ -5,7 +5,9 @@ package backend
 
 import (
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -91,7 +93,9 @@ type orderEntry struct {
 	Fingerprint string `json:"fingerprint"`
 	State       State  `json:"state"`
 
-	// Placement is the exact order, so that it can be compared with what CERTInext lists.
+	// Account is where the order was placed. It is never driven with another one's credentials.
+	Account string `json:"account"`
+	// Placement is the exact order, so that what was sent can be told, compared and, where that is safe, repeated.
 	Placement placement `json:"placement"`
 
 	CSR        string `json:"csr"`
@@ -105,7 +109,6 @@ type orderEntry struct {
 
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
-	Attempts  int       `json:"attempts,omitempty"` // of the background pass since the last change
 	Serial    string    `json:"serial,omitempty"`
 	Delivered bool      `json:"delivered,omitempty"`
 	Needs     []string  `json:"needs,omitempty"`
@@ -135,6 +138,15 @@ type placement struct {
 	CustomFields       map[string]string `json:"custom_fields,omitempty"`
 	Tags               []string          `json:"tags,omitempty"`
 	Remarks            string            `json:"remarks"`
+	RecipientEmails    []string          `json:"recipient_emails,omitempty"`
+	CAProfileID        string            `json:"ca_profile_id,omitempty"`
+	MasterProductID    string            `json:"master_product_id,omitempty"`
+	Requestor          storedContact     `json:"requestor"`
+	TechnicalContact   storedContact     `json:"technical_contact,omitzero"`
+	SignerName         string            `json:"signer_name,omitempty"`
+	SignerPlace        string            `json:"signer_place,omitempty"`
+	SignerIP           string            `json:"signer_ip,omitempty"`
+	EmailNotifications string            `json:"email_notifications,omitempty"`
 	IdempotencyKey     string            `json:"idempotency_key"`
 }
 
@@ -149,8 +161,11 @@ func (p *placement) names() []string {
 func (o *orderEntry) openKey() string   { return openOrderPrefix + o.Role + "/" + o.ID }
 func (o *orderEntry) closedKey() string { return closedOrderPrefix + o.Role + "/" + o.ID }
 
-// marker is what the order is found by in CERTInext's own records, as a name:value tag.
-func (o *orderEntry) marker() string { return "vault-order:" + o.ID }
+// marker is what the order is found by in CERTInext's own records, as a name:value tag. It is random, since two mounts may
+// share an account, and the id of an order whose request has a name is the same in both.
+func (o *orderEntry) marker() string { return markerOf(o.Placement.IdempotencyKey) }
+
+func markerOf(key string) string { return "vault-order:" + key }
 
 const maxTimeline = 50
 
@@ -175,8 +190,7 @@ func (o *orderEntry) observe(now time.Time, remote *certinext.Order) {
 	}
 	words := printable(strings.Join(nonEmpty(remote.OrderState, remote.CertificateState), ", "))
 	if remote.Status != o.CAStatus || words != o.CAState {
-		o.CAStatus, o.CAState = remote.Status, words
-		o.Attempts = 0
+		o.CAStatus, o.CAState, o.Needs = remote.Status, words, nil
 		o.note(now, "CERTInext: %s", strings.Join(nonEmpty(printable(string(remote.Status)), words), ", "))
 	}
 	if remote.Status != "" && !remote.Status.Known() {
@@ -210,40 +224,68 @@ func (o *orderEntry) view() *Order {
 	}
 }
 
-// orderRequest is the order in the client's terms. What an order may not store, it takes from today's role and config.
-func (o *orderEntry) orderRequest(d OrderDefaults, role *Role) certinext.OrderRequest {
+// newPlacement is what a plan comes to under a role and the account's defaults d.
+func newPlacement(role *Role, d OrderDefaults, p *plan, key string) placement {
+	signer := d.SignerName
+	if signer == "" {
+		signer = d.Requestor.Name
+	}
+	return placement{
+		Family: role.shape().family, ProductCode: role.ProductCode, Variant: role.Variant, DNSNames: p.dns, IPs: p.ips,
+		KeyType: p.key.Type, GroupNumber: d.GroupNumber, OrganizationNumber: d.OrganizationNumber,
+		ValidityYears: role.ValidityYears, AutoRenew: role.AutoRenew, RenewBeforeDays: role.RenewBeforeDays,
+		CustomFields: role.CustomFields, Tags: role.Tags, Remarks: remarks(role, key), RecipientEmails: role.RecipientEmails,
+		CAProfileID: role.CAProfileID, MasterProductID: role.MasterProductID,
+		Requestor: storedContact(d.Requestor), TechnicalContact: storedContact(d.TechnicalContact),
+		SignerName: signer, SignerPlace: d.SignerPlace, SignerIP: d.SignerIP, EmailNotifications: d.EmailNotifications,
+		IdempotencyKey: key,
+	}
+}
+
+// remarks are what CERTInext's portal shows of the order. A semicolon is refused there in other notes, so it is kept out.
+func remarks(role *Role, key string) string {
+	if role.Remarks == "" {
+		return markerOf(key)
+	}
+	return strings.ReplaceAll(role.Remarks, ";", ",") + " " + markerOf(key)
+}
+
+// orderRequest is the order in the client's terms. It is the same however often it is asked for, but for the consent token,
+// which an order may not store.
+func (o *orderEntry) orderRequest(consent Secret) certinext.OrderRequest {
 	p := o.Placement
 	names := p.names()
 	r := certinext.OrderRequest{
 		Family: p.Family, ProductCode: p.ProductCode, Variant: shapes[p.Variant].base,
 		Domain: names[0], AdditionalDomains: names[1:], CSR: o.CSR,
-		Requestor: d.Requestor, GroupNumber: p.GroupNumber,
+		Requestor: certinext.Contact(p.Requestor), GroupNumber: p.GroupNumber,
 		ValidityYears: p.ValidityYears, AutoRenew: p.AutoRenew, RenewBeforeDays: p.RenewBeforeDays,
-		EmailNotifications: d.EmailNotifications, Tags: append([]string{o.marker()}, p.Tags...), Remarks: p.Remarks,
-		IdempotencyKey: p.IdempotencyKey,
+		EmailNotifications: p.EmailNotifications, RecipientEmails: p.RecipientEmails, CustomFields: p.customFields(),
+		Tags: append([]string{o.marker()}, p.Tags...), Remarks: p.Remarks,
+		CAProfileID: p.CAProfileID, MasterProductID: p.MasterProductID, IdempotencyKey: p.IdempotencyKey,
 	}
-	if role != nil {
-		r.RecipientEmails, r.CustomFields = role.RecipientEmails, role.customFields()
-		r.CAProfileID, r.MasterProductID = role.CAProfileID, role.MasterProductID
-	}
-	if d.TechnicalContact != (certinext.Contact{}) {
-		tc := d.TechnicalContact
+	if p.TechnicalContact != (storedContact{}) {
+		tc := certinext.Contact(p.TechnicalContact)
 		r.TechnicalContact = &tc
 	}
 	if p.Family == certinext.FamilySSL {
-		r.Agreement = d.agreement()
+		r.Agreement = p.agreement()
 	}
 	if shapes[p.Variant].vetted() {
-		r.Organization = &certinext.OrganizationRef{Number: p.OrganizationNumber, ConsentToken: d.ConsentToken}
+		r.Organization = &certinext.OrganizationRef{Number: p.OrganizationNumber, ConsentToken: consent}
 	}
 	return r
 }
 
-// agreement accepts the subscriber agreement in the name of the configured signer, or of the requestor.
-func (d OrderDefaults) agreement() *certinext.Agreement {
-	a := &certinext.Agreement{SignerName: d.SignerName, SignerPlace: d.SignerPlace, SignerIP: d.SignerIP, Accepted: true}
-	if a.SignerName == "" {
-		a.SignerName = d.Requestor.Name
+// agreement accepts the subscriber agreement in the name of the signer.
+func (p *placement) agreement() *certinext.Agreement {
+	return &certinext.Agreement{SignerName: p.SignerName, SignerPlace: p.SignerPlace, SignerIP: p.SignerIP, Accepted: true}
+}
+
+func (p *placement) customFields() []certinext.CustomField {
+	var out []certinext.CustomField
+	for _, id := range slices.Sorted(maps.Keys(p.CustomFields)) {
+		out = append(out, certinext.CustomField{FieldID: id, Value: p.CustomFields[id]})
 	}
-	return a
+	return out
 }

@@ -5,6 +5,7 @@ package backend
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -77,14 +78,21 @@ func (e *Engine) notOpen(ctx context.Context, s logical.Storage, role, id string
 	if err != nil {
 		return err
 	}
-	if o == nil {
+	switch {
+	case o == nil:
 		return &NotFoundError{Kind: "order", Name: printable(id)}
+	case o.Delivered:
+		return badField("id", "order %s was collected already", o.ID)
 	}
 	return badField("id", "order %s is over: %s", o.ID, o.State)
 }
 
-// CollectOrder hands over the certificate of an order, as [Engine.Issue] does, without waiting for it.
-func (e *Engine) CollectOrder(ctx context.Context, s logical.Storage, role, id string) (*Issued, error) {
+// collectPatience bounds a collect: it waits for CERTInext's answers, not for the order.
+const collectPatience = 30 * time.Second
+
+// CollectOrder hands over the certificate of an order to the requester that placed it, as [Engine.Issue] does, without
+// waiting for the order to be finished.
+func (e *Engine) CollectOrder(ctx context.Context, s logical.Storage, role, id, requester string) (*Issued, error) {
 	r, err := e.mustRole(ctx, s, role)
 	if err != nil {
 		return nil, err
@@ -96,7 +104,15 @@ func (e *Engine) CollectOrder(ctx context.Context, s logical.Storage, role, id s
 	if err != nil {
 		return nil, err
 	}
-	return e.await(ctx, s, &attendance{role: r, order: o})
+	if o.Requester != requester {
+		e.orders.release(id, e.now())
+		return nil, badField("id", "order %s was placed by another requester: only that one can collect it", id)
+	}
+	issued, err := e.await(ctx, s, &attendance{role: r, order: o, patience: collectPatience})
+	if errors.Is(err, errSpent) {
+		return nil, e.notOpen(ctx, s, role, id)
+	}
+	return issued, err
 }
 
 // CancelOrder cancels an order that is not issued yet, and erases its key.
@@ -110,7 +126,7 @@ func (e *Engine) CancelOrder(ctx context.Context, s logical.Storage, role, id, r
 		return nil, badField("id", "order %s is issued: revoke its certificate instead", id)
 	}
 	if o.State != StatePending {
-		return nil, badField("id", "order %s is %s: it can be cancelled when it is known whether CERTInext took it", id, o.State)
+		return nil, badField("id", "order %s is %s: it can be cancelled when it is known whether CERTInext took it; who is certain that it did not writes never_placed=true to orders/%s/%s", id, o.State, role, id)
 	}
 	client, _, err := e.client(ctx, s)
 	if err != nil {

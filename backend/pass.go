@@ -6,7 +6,9 @@ package backend
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hashicorp/vault/sdk/helper/consts"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -33,15 +35,41 @@ func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
 	if err := e.orders.load(ctx, s); err != nil {
 		return err
 	}
+	for _, key := range e.orders.takeUnreadable() {
+		e.log.Error("the entry of an open order cannot be read and is left alone", "key", key)
+	}
 	due := e.orders.due(e.now(), passOrders)
 	errs := []error{e.storeChain(ctx, s)}
 	errs = append(errs, each(ctx, due, func(t tracked) error { return e.passOrder(ctx, s, t) })...)
+	return errors.Join(append(errs, e.passRevocations(ctx, s))...)
+}
+
+// passRevocations drains the queue of revocations. It begins behind where the last pass ended, so that many that have to
+// wait never keep the others from their turn.
+func (e *Engine) passRevocations(ctx context.Context, s logical.Storage) error {
 	serials, err := list(ctx, s, revocationPrefix)
 	if err != nil {
-		return errors.Join(append(errs, err)...)
+		return err
 	}
-	serials = serials[:min(len(serials), passRevocations)]
-	errs = append(errs, each(ctx, serials, func(serial string) error { return e.drainQueued(ctx, s, serial) })...)
+	slices.Sort(serials)
+	behind, _ := slices.BinarySearch(serials, e.cursor+"\x00")
+	serials = slices.Concat(serials[behind:], serials[:behind])
+	var (
+		asked atomic.Int64
+		errs  []error
+	)
+	for len(serials) > 0 && asked.Load() < passRevocations && ctx.Err() == nil {
+		batch := serials[:min(passWorkers, len(serials))]
+		serials = serials[len(batch):]
+		errs = append(errs, each(ctx, batch, func(serial string) error {
+			worked, err := e.drainQueued(ctx, s, serial)
+			if worked {
+				asked.Add(1)
+			}
+			return err
+		})...)
+		e.cursor = batch[len(batch)-1]
+	}
 	return errors.Join(errs...)
 }
 
@@ -98,20 +126,19 @@ func (e *Engine) passOrder(ctx context.Context, s logical.Storage, t tracked) er
 	}
 	switch {
 	case t.answered:
-		err := e.finish(ctx, s, o, t.serial)
-		e.orders.release(o.ID, e.now())
-		return err
+		return e.passIssued(ctx, s, o, t.serial)
 	case o.State == StateIssued:
-		return e.passIssued(ctx, s, o)
+		return e.passIssued(ctx, s, o, o.Serial)
 	}
-	o.Attempts++
+	before := o.CAStatus
 	d, err := e.newDriver(ctx, s, o, e.now())
 	if err != nil {
-		e.orders.release(o.ID, e.now().Add(passDelay(o.Attempts)))
+		e.orders.release(o.ID, e.now().Add(passDelay(e.orders.attempt(o.ID, false))))
 		return err
 	}
 	out := d.run(ctx)
-	e.leave(ctx, s, o, out)
+	e.settle(ctx, s, o, out)
+	e.orders.release(o.ID, e.now().Add(passDelay(e.orders.attempt(o.ID, o.CAStatus != before))))
 	var refusal *RefusedError
 	if errors.As(out.err, &refusal) {
 		return nil // logged, and kept with the order
@@ -119,20 +146,14 @@ func (e *Engine) passOrder(ctx context.Context, s logical.Storage, t tracked) er
 	return out.err
 }
 
-// passIssued looks after an order whose certificate is stored: one that was handed over by a process that has died loses its
-// key when its grace is over; one that nobody fetched waits.
-func (e *Engine) passIssued(ctx context.Context, s logical.Storage, o *orderEntry) error {
-	c, err := get[certEntry](ctx, s, certPrefix+o.Serial)
+// passIssued looks after an order whose certificate is stored under serial: when it is not handed out any more, the key
+// goes; one that nobody fetched waits.
+func (e *Engine) passIssued(ctx context.Context, s logical.Storage, o *orderEntry, serial string) error {
+	c, err := get[certEntry](ctx, s, certPrefix+serial)
 	now := e.now()
-	if err != nil || c == nil {
-		e.orders.release(o.ID, now.Add(passDelay(1)))
-		return err
-	}
-	if c.spent(o, now) {
-		err := e.finish(ctx, s, o, c.Serial)
-		e.orders.release(o.ID, now)
-		return err
+	if err == nil && c != nil && c.spent(o, now) {
+		err = e.finish(ctx, s, o, c)
 	}
 	e.orders.release(o.ID, now.Add(passDelay(1)))
-	return nil
+	return err
 }

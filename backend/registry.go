@@ -5,6 +5,7 @@ package backend
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -19,6 +20,8 @@ type registry struct {
 	mu     sync.Mutex
 	loaded bool
 	orders map[string]*tracked // by order id
+
+	unreadable []string // storage keys of entries that could not be decoded
 }
 
 // tracked is one open order.
@@ -30,6 +33,7 @@ type tracked struct {
 	created     time.Time
 	busy        chan struct{} // closed when the present driver lets go; nil when there is none
 	attended    bool          // a request waits for the present driver
+	attempts    int           // of the background pass since the order last changed
 	next        time.Time     // when the background pass looks at it again
 	// The answer that this process has given, if any. Its key goes at eraseAt.
 	answered bool
@@ -69,11 +73,17 @@ func (r *registry) loadRole(ctx context.Context, s logical.Storage, role string)
 		if r.orders[id] != nil {
 			continue
 		}
-		o, err := get[orderEntry](ctx, s, openOrderPrefix+role+"/"+id)
+		e, err := s.Get(ctx, openOrderPrefix+role+"/"+id)
 		if err != nil {
-			return err
+			return fmt.Errorf("reading %s: %w", openOrderPrefix+role+"/"+id, err)
 		}
-		if o != nil {
+		o := new(orderEntry)
+		switch {
+		case e == nil:
+		case e.DecodeJSON(o) != nil:
+			// One entry that cannot be read must not keep all others from going on.
+			r.unreadable = append(r.unreadable, e.Key)
+		default:
 			r.add(o)
 		}
 	}
@@ -198,6 +208,20 @@ func (r *registry) markAnswered(id, serial string, eraseAt time.Time) {
 	}
 }
 
+// attempt counts one more try of the background pass, from the beginning when the order has changed since the last one.
+func (r *registry) attempt(id string, changed bool) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := r.orders[id]
+	if t == nil {
+		return 0
+	}
+	if t.attempts++; changed {
+		t.attempts = 0
+	}
+	return t.attempts
+}
+
 // drop forgets an order that is no longer open.
 func (r *registry) drop(id string) {
 	r.mu.Lock()
@@ -217,6 +241,15 @@ func (r *registry) status(id string) (tracked, bool) {
 		return tracked{}, false
 	}
 	return *t, true
+}
+
+// takeUnreadable returns, once, the storage keys of entries that could not be decoded.
+func (r *registry) takeUnreadable() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	keys := r.unreadable
+	r.unreadable = nil
+	return keys
 }
 
 // due lists the unattended orders that the background pass should look at, the longest overdue first, at most limit.

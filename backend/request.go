@@ -225,8 +225,8 @@ func allowNames(role *Role, domains []string, p *plan) error {
 	return nil
 }
 
-// fingerprint names the same requester's same request under the same role, however it is phrased.
-func (p *plan) fingerprint(role *Role, requester string) string {
+// fingerprint names the same requester's same request under the same role and account, however it is phrased.
+func (p *plan) fingerprint(role *Role, account, requester string) string {
 	alts := slices.Sorted(slices.Values(p.dns[min(1, len(p.dns)):]))
 	ips := make([]string, 0, len(p.ips))
 	for _, ip := range p.ips {
@@ -239,7 +239,7 @@ func (p *plan) fingerprint(role *Role, requester string) string {
 		csrSum = hex.EncodeToString(sum[:])
 	}
 	text, err := json.Marshal([]any{
-		"v1", role.Name, requester, role.ProductCode, role.Variant, p.cn(), alts, ips, p.key.Type, p.key.Bits, csrSum,
+		"v1", role.Name, account, requester, role.ProductCode, role.Variant, p.cn(), alts, ips, p.key.Type, p.key.Bits, csrSum,
 	})
 	if err != nil {
 		panic("internal error: strings and numbers do not marshal: " + err.Error())

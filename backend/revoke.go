@@ -224,37 +224,56 @@ func (e *Engine) recordRevocation(ctx context.Context, s logical.Storage, c *cer
 	if err := put(ctx, s, revokedPrefix+c.Serial, c.Revocation); err != nil {
 		return err
 	}
-	return e.dequeue(ctx, s, c.Serial)
+	if err := e.dequeue(ctx, s, c.Serial); err != nil {
+		return err
+	}
+	return e.finishRevoked(ctx, s, c)
+}
+
+// finishRevoked closes the order of a certificate that has just been revoked, if it is still open: nobody may get its key.
+func (e *Engine) finishRevoked(ctx context.Context, s logical.Storage, c *certEntry) error {
+	if err := e.orders.load(ctx, s); err != nil {
+		return err
+	}
+	if _, ok := e.orders.acquire(c.OrderID); !ok {
+		return nil // closed, or driven at this moment: then the driver sees the revocation
+	}
+	defer func() { e.orders.release(c.OrderID, e.now()) }()
+	o, err := e.reopen(ctx, s, c.Role, c.OrderID)
+	if err != nil || o == nil {
+		return err
+	}
+	return e.finish(ctx, s, o, c)
 }
 
 func (e *Engine) dequeue(ctx context.Context, s logical.Storage, serial string) error {
 	return remove(context.WithoutCancel(ctx), s, revocationPrefix+serial)
 }
 
-// drainQueued tries one queued revocation again.
-func (e *Engine) drainQueued(ctx context.Context, s logical.Storage, serial string) error {
+// drainQueued tries one queued revocation again, if its time has come. It reports whether CERTInext was asked.
+func (e *Engine) drainQueued(ctx context.Context, s logical.Storage, serial string) (asked bool, err error) {
 	unlock := e.certLocks.lock(serial)
 	defer unlock()
 	q, err := get[queuedRevocation](ctx, s, revocationPrefix+serial)
 	if err != nil || q == nil || q.Next.After(e.now()) {
-		return err
+		return false, err
 	}
 	c, err := get[certEntry](ctx, s, certPrefix+serial)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if c == nil {
-		return e.dequeue(ctx, s, serial)
+		return false, e.dequeue(ctx, s, serial)
 	}
 	if !q.Due {
 		if last := lastLease(c.Leases, e.now()); !last.IsZero() {
 			q.Next = last // renewed meanwhile
-			return e.enqueue(ctx, s, q)
+			return false, e.enqueue(ctx, s, q)
 		}
 		q.Due = true
 	}
 	_, err = e.revokeOrQueue(ctx, s, c, q)
-	return err
+	return true, err
 }
 
 // A keyedMutex locks by name, within this process: certificate records are changed on the active node only.

@@ -7,7 +7,6 @@ import (
 	"context"
 	"maps"
 	"regexp"
-	"slices"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
@@ -285,13 +284,4 @@ func (s *storedRole) role(name string) *Role {
 		IssueTimeout: s.IssueTimeout, DeliveryGrace: s.DeliveryGrace,
 		GenerateLease: s.GenerateLease, TTL: s.TTL, MaxTTL: s.MaxTTL,
 	}
-}
-
-// customFields returns the role's custom fields in the client's form.
-func (r *Role) customFields() []certinext.CustomField {
-	var out []certinext.CustomField
-	for _, id := range slices.Sorted(maps.Keys(r.CustomFields)) {
-		out = append(out, certinext.CustomField{FieldID: id, Value: r.CustomFields[id]})
-	}
-	return out
 }

@@ -31,7 +31,7 @@ func storedV1() map[string]any {
 	return map[string]any{
 		"config": newStoredConfig(&Config{
 			BaseURL: "https://us-api.certinext.io", ClientID: "1234567890", ClientSecret: "client-secret",
-			OrderDefaults: defaults, RequestTimeout: time.Minute, CreateTimeout: 3 * time.Minute, RequestsPerSecond: 5,
+			OrderDefaults: defaults, RequestTimeout: time.Minute, CreateTimeout: 3 * time.Minute, RequestsPerSecond: 5, TrustIdempotencyKey: true,
 		}),
 		"role": newStoredRole(&Role{
 			Name: "web", ProductCode: "844", Variant: "dv-ucc", OrderDefaults: defaults, ValidityYears: 2, AutoRenew: true,
@@ -44,22 +44,24 @@ func storedV1() map[string]any {
 			DeliveryGrace: 5 * time.Minute, GenerateLease: true, TTL: time.Hour, MaxTTL: 2 * time.Hour,
 		}),
 		"order": &orderEntry{
-			Version: 1, ID: "6f1d", Role: "web", Requester: "entity:e", RequestID: "deploy-17", Fingerprint: "f", State: StatePending,
+			Version: 1, ID: "6f1d", Role: "web", Account: "https://us-api.certinext.io|1234567890", Requester: "entity:e", RequestID: "deploy-17", Fingerprint: "f", State: StatePending,
 			Placement: placement{
 				Family: certinext.FamilySSL, ProductCode: "844", Variant: "dv-ucc", DNSNames: []string{"www.example.com"},
 				IPs: []net.IP{net.IPv4(192, 0, 2, 1)}, KeyType: "ec", GroupNumber: "3000000001", OrganizationNumber: "4000001",
 				ValidityYears: 1, AutoRenew: true, RenewBeforeDays: 30, CustomFields: map[string]string{"17": "x"},
-				Tags: []string{"team:web"}, Remarks: "vault-order:6f1d", IdempotencyKey: "k",
+				Tags: []string{"team:web"}, Remarks: "vault-order:k", RecipientEmails: []string{"ops@example.com"}, CAProfileID: "1", MasterProductID: "2",
+				Requestor: storedContact{Name: "Platform Team", Email: "platform@example.com"}, TechnicalContact: storedContact{Name: "Platform Team"},
+				SignerName: "Platform Team", SignerPlace: "Bengaluru", SignerIP: "203.0.113.7", EmailNotifications: "0", IdempotencyKey: "k",
 			},
 			CSR: "csr", PrivateKey: "key", CAOrderID: "1000000001", CARequestID: "2000000001",
 			CAStatus: certinext.StatusPendingApproval, CAState: "Pending for Approver", CSRRefused: true, CreatedAt: at,
-			UpdatedAt: at, Attempts: 3, Serial: "0a-1b", Delivered: true, Needs: []string{"n"}, LastError: "e",
+			UpdatedAt: at, Serial: "0a-1b", Delivered: true, Needs: []string{"n"}, LastError: "e",
 			Timeline: []Event{{At: at, What: "requested"}}, Grace: 5 * time.Minute,
 		},
 		"certificate": &certEntry{
 			Version: 1, Serial: "0a-1b", Role: "web", Requester: "entity:e", OrderID: "6f1d", CAOrderID: "1000000001",
 			Family: certinext.FamilySSL, Certificate: "leaf", Chain: []string{"issuer", "root"}, NotBefore: at, NotAfter: at, IssuedAt: at,
-			Delivery: &delivery{At: at, Process: "p"}, Leases: map[string]time.Time{"l": at},
+			Delivery: &delivery{At: at}, Leases: map[string]time.Time{"l": at},
 			Revocation: &revocation{At: at, Reason: certinext.ReasonSuperseded},
 		},
 		"revocation": &queuedRevocation{
