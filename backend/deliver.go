@@ -107,7 +107,7 @@ func (e *Engine) deliver(ctx context.Context, s logical.Storage, a *attendance, 
 	if ctx.Err() != nil {
 		e.takeBack(ctx, s, c, issued, first)
 		e.orders.release(o.ID, now)
-		return issued, nil
+		return nil, &OrderError{Order: o.view()}
 	}
 	erase := c.Delivery.At.Add(o.Grace)
 	e.orders.markAnswered(o.ID, c.Serial, erase)

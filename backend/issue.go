@@ -159,12 +159,8 @@ func (e *Engine) findSame(ctx context.Context, s logical.Storage, a *attendance,
 				return o, err
 			}
 		case m.attended:
-			err := e.waitFor(ctx, m.busy, start.Add(hangUpPatience))
-			if ctx.Err() != nil {
+			if e.waitFor(ctx, m.busy, start.Add(hangUpPatience)) != nil {
 				return nil, ctx.Err()
-			}
-			if err != nil {
-				return nil, nil
 			}
 		default:
 			// Driven by the background pass, or for a request that has left: it is this request's order.

@@ -77,6 +77,7 @@ func account(url string, dialect certinexttest.Dialect) map[string]any {
 	if dialect == certinexttest.Documented {
 		config["account_number"] = certinexttest.DefaultAccountNumber
 		config["access_key"] = certinexttest.DefaultAccessKey
+		config["trust_idempotency_key"] = true // the documented API promises what the live one does not
 	} else {
 		config["client_id"] = certinexttest.DefaultAccountNumber
 		config["client_secret"] = certinexttest.DefaultClientSecret
