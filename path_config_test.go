@@ -93,6 +93,30 @@ func TestAStoredSecretIsNotSentToAnotherAddress(t *testing.T) {
 	require.Contains(t, m.refused("config", map[string]any{
 		"base_url": "https://elsewhere.certinext.test", "client_id": "mine", "client_secret": "mine-too",
 	}), "consent_token:")
+	require.Contains(t, m.refused("config", map[string]any{"client_id": "another"}), "client_secret:")
+	m.write("config", map[string]any{ // everything given again, and the token taken away
+		"base_url": "https://elsewhere.certinext.test", "client_secret": certinexttest.DefaultClientSecret,
+		"consent_token": "", "verify_connection": false,
+	})
+	require.NotContains(t, string(m.storage.dump(t)["config"]), "consent-token-51aa3e")
+	m.write("config", map[string]any{ // the other kind of credential
+		"client_id": "", "account_number": "1", "access_key": "k", "verify_connection": false,
+	})
+	require.NotContains(t, string(m.storage.dump(t)["config"]), certinexttest.DefaultClientSecret)
+	require.Empty(t, m.ca.Calls())
+}
+
+func TestARolesConsentTokenIsNotSentToAnotherAddress(t *testing.T) {
+	m := newMount(t, new(certinexttest.Server))
+	m.write("roles/ov", map[string]any{
+		"product_code": "846", "product_variant": "ov", "allow_any_name": true, "consent_token": "role-token-77c0d2",
+		"organization_number": certinexttest.DefaultOrganization,
+	})
+	config := m.account()
+	config["base_url"], config["verify_connection"] = "https://elsewhere.certinext.test", false
+	m.write("config", config)
+	m.ca.ResetCalls()
+	require.Contains(t, m.refused("issue/ov", www), "consent_token:")
 	require.Empty(t, m.ca.Calls())
 }
 

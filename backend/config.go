@@ -272,13 +272,14 @@ func (e *Engine) WriteConfig(ctx context.Context, s logical.Storage, change func
 		c = new(Config)
 	}
 	before := *c
+	c.ClientSecret, c.AccessKey, c.ConsentToken = notGiven, notGiven, notGiven
 	if err := change(c); err != nil {
 		return err
 	}
-	if err := c.validate(); err != nil {
+	if err := c.keepSecrets(&before); err != nil {
 		return err
 	}
-	if err := c.keepsSecretsHome(&before); err != nil {
+	if err := c.validate(); err != nil {
 		return err
 	}
 	if verify {
@@ -297,20 +298,32 @@ func (e *Engine) WriteConfig(ctx context.Context, s logical.Storage, change func
 	return nil
 }
 
-// keepsSecretsHome refuses to send a stored secret to an address that it was not given for: whoever may write the config
-// must not be able to read it that way.
-func (c *Config) keepsSecretsHome(before *Config) error {
-	if before.BaseURL == "" || before.BaseURL == c.BaseURL {
-		return nil
-	}
-	if c.ClientSecret != "" && c.ClientSecret == before.ClientSecret {
-		return badField("client_secret", "must be given again when base_url changes")
-	}
-	if c.AccessKey != "" && c.AccessKey == before.AccessKey {
-		return badField("access_key", "must be given again when base_url changes")
-	}
-	if c.ConsentToken != "" && c.ConsentToken == before.ConsentToken {
-		return badField("consent_token", "must be given again when base_url changes")
+// notGiven stands for a secret that a change of the config does not touch.
+const notGiven Secret = "\x00"
+
+// keepSecrets takes over the stored secrets that were not given again. A secret is never sent to an address, or with a
+// name, that it was not given for: whoever may write the config must not be able to read it that way.
+func (c *Config) keepSecrets(before *Config) error {
+	moved := before.BaseURL != "" && before.BaseURL != c.BaseURL
+	for _, secret := range []struct {
+		field       string
+		now         *Secret
+		stored      Secret
+		name, named string // what the secret goes with, now and before
+	}{
+		{"client_secret", &c.ClientSecret, before.ClientSecret, c.ClientID, before.ClientID},
+		{"access_key", &c.AccessKey, before.AccessKey, c.AccountNumber, before.AccountNumber},
+		{"consent_token", &c.ConsentToken, before.ConsentToken, c.OrganizationNumber, before.OrganizationNumber},
+	} {
+		switch {
+		case *secret.now != notGiven:
+		case secret.stored == "", secret.name != secret.named:
+			*secret.now = ""
+		case moved:
+			return badField(secret.field, "must be given again when base_url changes")
+		default:
+			*secret.now = secret.stored
+		}
 	}
 	return nil
 }
@@ -358,75 +371,4 @@ func (e *Engine) CheckConfig(ctx context.Context, s logical.Storage) (*CheckRepo
 		r.Problems = append(r.Problems, "the account's catalog is empty: no product can be ordered; some accounts need a group_number")
 	}
 	return r, nil
-}
-
-// storedConfig is the entry under config.
-type storedConfig struct {
-	Version           int            `json:"version"`
-	BaseURL           string         `json:"base_url"`
-	ClientID          string         `json:"client_id,omitempty"`
-	ClientSecret      string         `json:"client_secret,omitempty"`
-	AccountNumber     string         `json:"account_number,omitempty"`
-	AccessKey         string         `json:"access_key,omitempty"`
-	CACertificate     string         `json:"ca_certificate,omitempty"`
-	Defaults          storedDefaults `json:"defaults"`
-	TrustKey          bool           `json:"trust_idempotency_key,omitempty"`
-	RequestTimeout    time.Duration  `json:"request_timeout,omitempty"` // nanoseconds
-	CreateTimeout     time.Duration  `json:"create_timeout,omitempty"`  // nanoseconds
-	RequestsPerSecond float64        `json:"requests_per_second,omitempty"`
-}
-
-type storedContact struct {
-	Name        string `json:"name,omitempty"`
-	Email       string `json:"email,omitempty"`
-	Phone       string `json:"phone,omitempty"`
-	Designation string `json:"designation,omitempty"`
-}
-
-type storedDefaults struct {
-	Requestor          storedContact `json:"requestor,omitzero"`
-	TechnicalContact   storedContact `json:"technical_contact,omitzero"`
-	SignerName         string        `json:"signer_name,omitempty"`
-	SignerPlace        string        `json:"signer_place,omitempty"`
-	SignerIP           string        `json:"signer_ip,omitempty"`
-	GroupNumber        string        `json:"group_number,omitempty"`
-	OrganizationNumber string        `json:"organization_number,omitempty"`
-	ConsentToken       string        `json:"consent_token,omitempty"`
-	EmailNotifications string        `json:"email_notifications,omitempty"`
-}
-
-func newStoredDefaults(d OrderDefaults) storedDefaults {
-	return storedDefaults{
-		Requestor: storedContact(d.Requestor), TechnicalContact: storedContact(d.TechnicalContact),
-		SignerName: d.SignerName, SignerPlace: d.SignerPlace, SignerIP: d.SignerIP,
-		GroupNumber: d.GroupNumber, OrganizationNumber: d.OrganizationNumber,
-		ConsentToken: d.ConsentToken.Reveal(), EmailNotifications: d.EmailNotifications,
-	}
-}
-
-func (d storedDefaults) defaults() OrderDefaults {
-	return OrderDefaults{
-		Requestor: certinext.Contact(d.Requestor), TechnicalContact: certinext.Contact(d.TechnicalContact),
-		SignerName: d.SignerName, SignerPlace: d.SignerPlace, SignerIP: d.SignerIP,
-		GroupNumber: d.GroupNumber, OrganizationNumber: d.OrganizationNumber,
-		ConsentToken: certinext.Secret(d.ConsentToken), EmailNotifications: d.EmailNotifications,
-	}
-}
-
-func newStoredConfig(c *Config) *storedConfig {
-	return &storedConfig{
-		Version: 1, BaseURL: c.BaseURL, ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(),
-		AccountNumber: c.AccountNumber, AccessKey: c.AccessKey.Reveal(), CACertificate: c.CACertificate,
-		Defaults: newStoredDefaults(c.OrderDefaults), RequestTimeout: c.RequestTimeout,
-		CreateTimeout: c.CreateTimeout, RequestsPerSecond: c.RequestsPerSecond, TrustKey: c.TrustIdempotencyKey,
-	}
-}
-
-func (s *storedConfig) config() *Config {
-	return &Config{
-		BaseURL: s.BaseURL, ClientID: s.ClientID, ClientSecret: certinext.Secret(s.ClientSecret),
-		AccountNumber: s.AccountNumber, AccessKey: certinext.Secret(s.AccessKey), CACertificate: s.CACertificate,
-		OrderDefaults: s.Defaults.defaults(), RequestTimeout: s.RequestTimeout,
-		CreateTimeout: s.CreateTimeout, RequestsPerSecond: s.RequestsPerSecond, TrustIdempotencyKey: s.TrustKey,
-	}
 }

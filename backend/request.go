@@ -71,6 +71,9 @@ func makePlan(role *Role, cfg *Config, domains []string, r Request) (*plan, erro
 	if role.shape().vetted() && role.OrderDefaults.or(cfg.OrderDefaults).OrganizationNumber == "" {
 		return nil, badField("organization_number", "is needed in the role or config: CERTInext takes no %s order without a vetted organization", role.shape().base)
 	}
+	if role.ConsentToken != "" && role.ConsentFor != cfg.BaseURL {
+		return nil, badField("consent_token", "was written to the role for %s: write it again for %s", role.ConsentFor, cfg.BaseURL)
+	}
 	p, err := planNames(role, r)
 	if err != nil {
 		return nil, err

@@ -25,6 +25,8 @@ type Role struct {
 	Family certinext.Family
 
 	OrderDefaults
+	// ConsentFor is the base URL that ConsentToken was written for; it is sent to no other.
+	ConsentFor string
 
 	ValidityYears   int // of the subscription; 1 when zero
 	AutoRenew       bool
@@ -199,6 +201,18 @@ func (e *Engine) WriteRole(ctx context.Context, s logical.Storage, name string, 
 		return err
 	}
 	r.Family = r.shape().family
+	if r.ConsentToken != before.ConsentToken {
+		cfg, err := e.Config(ctx, s)
+		if err != nil {
+			return err
+		}
+		if cfg == nil && r.ConsentToken != "" {
+			return badField("consent_token", "needs the config to be written first: the token is for that account only")
+		}
+		if r.ConsentFor = ""; cfg != nil {
+			r.ConsentFor = cfg.BaseURL
+		}
+	}
 	return put(ctx, s, rolePrefix+name, newStoredRole(r))
 }
 
@@ -225,6 +239,7 @@ type storedRole struct {
 	ProductCode     string            `json:"product_code"`
 	Variant         string            `json:"variant"`
 	Defaults        storedDefaults    `json:"defaults,omitzero"`
+	ConsentFor      string            `json:"consent_for,omitempty"`
 	ValidityYears   int               `json:"validity_years"`
 	AutoRenew       bool              `json:"auto_renew,omitempty"`
 	RenewBeforeDays int               `json:"renew_before_days,omitempty"`
@@ -257,7 +272,7 @@ type storedRole struct {
 
 func newStoredRole(r *Role) *storedRole {
 	return &storedRole{
-		Version: 1, ProductCode: r.ProductCode, Variant: r.Variant, Defaults: newStoredDefaults(r.OrderDefaults),
+		Version: 1, ProductCode: r.ProductCode, Variant: r.Variant, Defaults: newStoredDefaults(r.OrderDefaults), ConsentFor: r.ConsentFor,
 		ValidityYears: r.ValidityYears, AutoRenew: r.AutoRenew, RenewBeforeDays: r.RenewBeforeDays,
 		CustomFields: maps.Clone(r.CustomFields), Tags: r.Tags, Remarks: r.Remarks, RecipientEmails: r.RecipientEmails,
 		CAProfileID: r.CAProfileID, MasterProductID: r.MasterProductID, DCVMethod: r.DCVMethod,
@@ -273,7 +288,7 @@ func newStoredRole(r *Role) *storedRole {
 func (s *storedRole) role(name string) *Role {
 	return &Role{
 		Name: name, ProductCode: s.ProductCode, Variant: s.Variant, Family: shapes[s.Variant].family,
-		OrderDefaults: s.Defaults.defaults(), DCVMethod: s.DCVMethod,
+		OrderDefaults: s.Defaults.defaults(), ConsentFor: s.ConsentFor, DCVMethod: s.DCVMethod,
 		ValidityYears: s.ValidityYears, AutoRenew: s.AutoRenew, RenewBeforeDays: s.RenewBeforeDays,
 		CustomFields: s.CustomFields, Tags: s.Tags, Remarks: s.Remarks, RecipientEmails: s.RecipientEmails,
 		CAProfileID: s.CAProfileID, MasterProductID: s.MasterProductID,

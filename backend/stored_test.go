@@ -34,7 +34,7 @@ func storedV1() map[string]any {
 			OrderDefaults: defaults, RequestTimeout: time.Minute, CreateTimeout: 3 * time.Minute, RequestsPerSecond: 5, TrustIdempotencyKey: true,
 		}),
 		"role": newStoredRole(&Role{
-			Name: "web", ProductCode: "844", Variant: "dv-ucc", OrderDefaults: defaults, ValidityYears: 2, AutoRenew: true,
+			Name: "web", ProductCode: "844", Variant: "dv-ucc", OrderDefaults: defaults, ConsentFor: "https://us-api.certinext.io", ValidityYears: 2, AutoRenew: true,
 			RenewBeforeDays: 30, CustomFields: map[string]string{"17": "x"}, Tags: []string{"team:web"}, Remarks: "r",
 			RecipientEmails: []string{"ops@example.com"}, CAProfileID: "1", MasterProductID: "2",
 			DCVMethod:      certinext.DCVMethodHTTP,
