@@ -361,3 +361,29 @@ func TestARevokedCertificateIsNotGivenAgainWithinItsGrace(t *testing.T) {
 		require.Equal(t, first.Data["serial_number"], order["serial_number"])
 	})
 }
+
+func TestACertificateThatNobodyFetchesLosesItsKeyAfterThePickupWindow(t *testing.T) {
+	for name, revoke := range map[string]bool{"and is kept": false, "and is revoked": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ca := validated(certinexttest.Live)
+				m := newMount(t, ca)
+				m.must(call{op: logical.PatchOperation, path: "roles/web", data: map[string]any{"pickup_window": "24h", "revoke_unclaimed": revoke}})
+				id := m.write("orders/web", www).Data["order_id"].(string)
+				time.Sleep(23 * time.Hour)
+				m.pass()
+				require.Equal(t, "issued", ca.Orders()[0].Status)
+				time.Sleep(2 * time.Hour)
+				m.pass()
+				requireNoKeys(t, m)
+				m.pass()
+				require.Equal(t, map[bool]string{false: "issued", true: "revoked"}[revoke], ca.Orders()[0].Status)
+				order := m.read("orders/web/" + id).Data
+				require.Equal(t, false, order["delivered"])
+				require.Len(t, m.list("certs"), 1)
+				m.chainOK(m.write("issue/web", www))
+				require.Len(t, ca.Orders(), 2)
+			})
+		})
+	}
+}

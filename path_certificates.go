@@ -23,6 +23,16 @@ func (b *secretsBackend) pathCertificates() []*framework.Path {
 			HelpDescription: "Lists the serial numbers of the certificates that CERTInext has revoked.",
 		},
 		{
+			Pattern: "certs/revocation-queue/?$",
+			Operations: map[logical.Operation]framework.OperationHandler{
+				logical.ListOperation: operation(b.listRevocationQueue, "List the revocations that wait.", "list", "revocation-queue", merge(keysField("Serial numbers."), map[string]*framework.FieldSchema{
+					"key_info": {Type: framework.TypeMap, Description: "For each serial number: reason, queued_at, attempts, next_attempt and last_error."},
+				})),
+			},
+			HelpSynopsis:    "List the revocations that CERTInext has not taken yet.",
+			HelpDescription: "A revocation waits here while CERTInext cannot take it, and is tried until it succeeds or the certificate has expired. A certificate with several leases waits here for the end of the last one.",
+		},
+		{
 			Pattern: "certs/?$",
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.ListOperation: operation(b.listCertificates, "List the serial numbers of certificates.", "list", "certificates", keysField("Serial numbers.")),
@@ -63,6 +73,25 @@ func (b *secretsBackend) listRevoked(ctx context.Context, req *logical.Request, 
 		return nil, err
 	}
 	return logical.ListResponse(serials), nil
+}
+
+func (b *secretsBackend) listRevocationQueue(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
+	queue, err := b.engine.RevocationQueue(ctx, req.Storage)
+	if err != nil {
+		return nil, err
+	}
+	keys, info := []string{}, map[string]any{}
+	for _, q := range queue {
+		keys = append(keys, q.Serial)
+		info[q.Serial] = map[string]any{
+			"reason":       string(q.Reason),
+			"queued_at":    q.QueuedAt.UTC().Format(time.RFC3339),
+			"attempts":     q.Attempts,
+			"next_attempt": q.Next.UTC().Format(time.RFC3339),
+			"last_error":   q.LastError,
+		}
+	}
+	return logical.ListResponseWithInfo(keys, info), nil
 }
 
 func (b *secretsBackend) listCertificates(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {

@@ -122,6 +122,12 @@ func TestARevocationThatTheCACannotTakeIsQueuedAndDrained(t *testing.T) {
 			m.pass()
 		}
 		require.Empty(t, m.list("certs/revoked"))
+		queue := m.must(call{op: logical.ListOperation, path: "certs/revocation-queue"}).Data
+		require.Len(t, queue["keys"], 2)
+		info := queue["key_info"].(map[string]any)[asked.Data["serial_number"].(string)].(map[string]any)
+		require.Equal(t, "superseded", info["reason"])
+		require.Greater(t, info["attempts"], 2)
+		require.NotEmpty(t, info["last_error"])
 		m.start() // the queue is durable
 		ca.ClearFaults()
 		time.Sleep(40 * time.Minute)
@@ -131,6 +137,7 @@ func TestARevocationThatTheCACannotTakeIsQueuedAndDrained(t *testing.T) {
 			require.Equal(t, "revoked", o.Status)
 		}
 		require.Equal(t, "superseded", ca.Orders()[1].RevokeReason)
+		require.Empty(t, m.list("certs/revocation-queue"))
 		require.Equal(t, false, m.read("cert/" + asked.Data["serial_number"].(string)).Data["revocation_queued"])
 	})
 }

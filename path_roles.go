@@ -69,6 +69,8 @@ var roleFields = append([]binding[backend.Role]{
 
 	seconds("issue_timeout", "How long issue and sign wait for their order before they answer that it is not finished.", func(r *backend.Role) *time.Duration { return &r.IssueTimeout }),
 	seconds("delivery_grace", "How long an order keeps its key after it was handed over, for a caller whom the answer did not reach.", func(r *backend.Role) *time.Duration { return &r.DeliveryGrace }),
+	seconds("pickup_window", "How long a certificate that came after its request had left waits to be fetched. Its key is erased then.", func(r *backend.Role) *time.Duration { return &r.PickupWindow }),
+	flag("revoke_unclaimed", "Revoke certificates that nobody fetched within pickup_window.", func(r *backend.Role) *bool { return &r.RevokeUnclaimed }),
 	flag("generate_lease", "Tie certificates to a lease whose end revokes them. Vault then keeps the answer, private key included, in its lease store.", func(r *backend.Role) *bool { return &r.GenerateLease }),
 	seconds("ttl", "Life of leases; the certificate's remaining life when 0.", func(r *backend.Role) *time.Duration { return &r.TTL }),
 	seconds("max_ttl", "Longest life of leases, by renewal; the certificate's remaining life when 0.", func(r *backend.Role) *time.Duration { return &r.MaxTTL }),

@@ -130,9 +130,13 @@ func (e *Engine) takeBack(ctx context.Context, s logical.Storage, c *certEntry, 
 }
 
 // spent reports whether the certificate is not to be handed out any more: it was handed over longer ago than the order's
-// grace, or it is revoked or expired.
+// grace, nobody fetched it within the pick-up window, or it is revoked or expired.
 func (c *certEntry) spent(o *orderEntry, now time.Time) bool {
-	return c.Delivery != nil && now.After(c.Delivery.At.Add(o.Grace)) || c.Revocation != nil || !c.NotAfter.After(now)
+	until := c.IssuedAt.Add(o.Pickup)
+	if c.Delivery != nil {
+		until = c.Delivery.At.Add(o.Grace)
+	}
+	return now.After(until) || c.Revocation != nil || !c.NotAfter.After(now)
 }
 
 // finish closes an order whose certificate is not handed out any more, and erases its key.
@@ -146,8 +150,24 @@ func (e *Engine) finish(ctx context.Context, s logical.Storage, o *orderEntry, c
 		o.note(e.now(), "delivered; key erased")
 	case c.Revocation != nil:
 		o.note(e.now(), "revoked before anybody fetched it; key erased")
-	default:
+	case !c.NotAfter.After(e.now()):
 		o.note(e.now(), "expired before anybody fetched it; key erased")
+	default:
+		o.note(e.now(), "nobody fetched it within %s; key erased", o.Pickup)
+		if err := e.revokeUnclaimed(ctx, s, o, c); err != nil {
+			return err
+		}
 	}
 	return e.closeOrder(ctx, s, o)
+}
+
+// revokeUnclaimed queues the revocation of a certificate that nobody fetched, where the role wants that.
+func (e *Engine) revokeUnclaimed(ctx context.Context, s logical.Storage, o *orderEntry, c *certEntry) error {
+	if !o.RevokeUnclaimed {
+		return nil
+	}
+	o.note(e.now(), "to be revoked")
+	return e.enqueue(ctx, s, &queuedRevocation{
+		Version: 1, Serial: c.Serial, Reason: defaultReason, Note: "nobody fetched it", QueuedAt: e.now(), Due: true, Next: e.now(),
+	})
 }

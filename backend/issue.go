@@ -308,7 +308,7 @@ func (e *Engine) newOrder(role *Role, p *plan, cfg *Config, r Request, id string
 	o := &orderEntry{
 		Version: 1, ID: id, Role: role.Name, Requester: r.Requester, RequestID: r.ID, Account: cfg.account(),
 		Fingerprint: p.fingerprint(role, cfg.account(), r.Requester), State: StatePlacing, CSR: p.csr,
-		CreatedAt: now, UpdatedAt: now, Grace: role.DeliveryGrace,
+		CreatedAt: now, UpdatedAt: now, Grace: role.DeliveryGrace, Pickup: role.PickupWindow, RevokeUnclaimed: role.RevokeUnclaimed,
 		Placement: newPlacement(role, role.OrderDefaults.or(cfg.OrderDefaults), p, key),
 	}
 	o.note(now, "requested")

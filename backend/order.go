@@ -117,6 +117,9 @@ type orderEntry struct {
 
 	// grace is the role's delivery grace when the order was made.
 	Grace time.Duration `json:"grace"` // nanoseconds
+	// Pickup and RevokeUnclaimed are the role's, too.
+	Pickup          time.Duration `json:"pickup"` // nanoseconds
+	RevokeUnclaimed bool          `json:"revoke_unclaimed,omitempty"`
 
 	fresh bool // CERTInext has certainly not been told: this process has just stored the intent
 	dirty bool // changed since it was stored

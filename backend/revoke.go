@@ -149,6 +149,38 @@ type queuedRevocation struct {
 	asked bool // somebody waits for the answer
 }
 
+// A QueuedRevocation is a revocation that waits for CERTInext, or for the last lease on its certificate.
+type QueuedRevocation struct {
+	Serial    string // colon-separated hexadecimal
+	Reason    certinext.Reason
+	QueuedAt  time.Time
+	Attempts  int
+	Next      time.Time // when CERTInext is asked next
+	LastError string
+}
+
+// RevocationQueue lists the queued revocations by serial number.
+func (e *Engine) RevocationQueue(ctx context.Context, s logical.Storage) ([]QueuedRevocation, error) {
+	serials, err := list(ctx, s, revocationPrefix)
+	if err != nil {
+		return nil, err
+	}
+	var out []QueuedRevocation
+	for _, serial := range serials {
+		q, err := get[queuedRevocation](ctx, s, revocationPrefix+serial)
+		if err != nil {
+			return nil, err
+		}
+		if q != nil {
+			out = append(out, QueuedRevocation{
+				Serial: strings.ReplaceAll(q.Serial, "-", ":"), Reason: q.Reason, QueuedAt: q.QueuedAt, Attempts: q.Attempts,
+				Next: q.Next, LastError: q.LastError,
+			})
+		}
+	}
+	return out, nil
+}
+
 func (e *Engine) enqueue(ctx context.Context, s logical.Storage, q *queuedRevocation) error {
 	return put(context.WithoutCancel(ctx), s, revocationPrefix+q.Serial, q)
 }

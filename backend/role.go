@@ -56,6 +56,10 @@ type Role struct {
 	IssueTimeout time.Duration
 	// DeliveryGrace is how long an answered order keeps its key, for a caller that did not get the answer.
 	DeliveryGrace time.Duration
+	// PickupWindow is how long a certificate that came after its request had left waits to be fetched. Then its key
+	// goes, and with RevokeUnclaimed the certificate is revoked.
+	PickupWindow    time.Duration
+	RevokeUnclaimed bool
 
 	GenerateLease bool
 	TTL           time.Duration // of the lease; the certificate's remaining life when zero
@@ -67,6 +71,7 @@ func NewRole(name string) *Role {
 	return &Role{
 		Name: name, ValidityYears: 1, AllowWildcardCertificates: true, AllowIPSANs: true, RequireCN: true,
 		Key: KeySpec{Type: "ec"}, IssueTimeout: 45 * time.Second, DeliveryGrace: 5 * time.Minute,
+		PickupWindow:  7 * 24 * time.Hour,
 		GenerateLease: true, DCVMethod: certinext.DCVMethodDNS,
 	}
 }
@@ -131,6 +136,8 @@ func (r *Role) validateTimes() error {
 		return badField("issue_timeout", "must be between 1s and 80s: Vault's clients give up after 60s, its server after 90s")
 	case r.DeliveryGrace < 0 || r.DeliveryGrace > time.Hour:
 		return badField("delivery_grace", "must be between 0s and 1h")
+	case r.PickupWindow < time.Minute:
+		return badField("pickup_window", "must be 1m at least")
 	case r.TTL < 0:
 		return badField("ttl", "must not be negative")
 	case r.MaxTTL < 0:
@@ -263,11 +270,13 @@ type storedRole struct {
 	KeyType                   string   `json:"key_type"`
 	KeyBits                   int      `json:"key_bits"`
 
-	IssueTimeout  time.Duration `json:"issue_timeout"`  // nanoseconds
-	DeliveryGrace time.Duration `json:"delivery_grace"` // nanoseconds
-	GenerateLease bool          `json:"generate_lease"`
-	TTL           time.Duration `json:"ttl,omitempty"`     // nanoseconds
-	MaxTTL        time.Duration `json:"max_ttl,omitempty"` // nanoseconds
+	IssueTimeout    time.Duration `json:"issue_timeout"`  // nanoseconds
+	DeliveryGrace   time.Duration `json:"delivery_grace"` // nanoseconds
+	PickupWindow    time.Duration `json:"pickup_window"`  // nanoseconds
+	RevokeUnclaimed bool          `json:"revoke_unclaimed,omitempty"`
+	GenerateLease   bool          `json:"generate_lease"`
+	TTL             time.Duration `json:"ttl,omitempty"`     // nanoseconds
+	MaxTTL          time.Duration `json:"max_ttl,omitempty"` // nanoseconds
 }
 
 func newStoredRole(r *Role) *storedRole {
@@ -280,7 +289,7 @@ func newStoredRole(r *Role) *storedRole {
 		AllowBareDomains: r.AllowBareDomains, AllowSubdomains: r.AllowSubdomains, AllowGlobDomains: r.AllowGlobDomains,
 		AllowWildcardCertificates: r.AllowWildcardCertificates, AllowAnyName: r.AllowAnyName, AllowIPSANs: r.AllowIPSANs,
 		RequireCN: r.RequireCN, KeyType: r.Key.Type, KeyBits: r.Key.Bits,
-		IssueTimeout: r.IssueTimeout, DeliveryGrace: r.DeliveryGrace,
+		IssueTimeout: r.IssueTimeout, DeliveryGrace: r.DeliveryGrace, PickupWindow: r.PickupWindow, RevokeUnclaimed: r.RevokeUnclaimed,
 		GenerateLease: r.GenerateLease, TTL: r.TTL, MaxTTL: r.MaxTTL,
 	}
 }
@@ -296,7 +305,7 @@ func (s *storedRole) role(name string) *Role {
 		AllowBareDomains: s.AllowBareDomains, AllowSubdomains: s.AllowSubdomains, AllowGlobDomains: s.AllowGlobDomains,
 		AllowWildcardCertificates: s.AllowWildcardCertificates, AllowAnyName: s.AllowAnyName, AllowIPSANs: s.AllowIPSANs,
 		RequireCN: s.RequireCN, Key: KeySpec{Type: s.KeyType, Bits: s.KeyBits},
-		IssueTimeout: s.IssueTimeout, DeliveryGrace: s.DeliveryGrace,
+		IssueTimeout: s.IssueTimeout, DeliveryGrace: s.DeliveryGrace, PickupWindow: s.PickupWindow, RevokeUnclaimed: s.RevokeUnclaimed,
 		GenerateLease: s.GenerateLease, TTL: s.TTL, MaxTTL: s.MaxTTL,
 	}
 }

@@ -41,7 +41,7 @@ func storedV1() map[string]any {
 			AllowedDomains: []string{"example.com"}, AllowedDomainsTemplate: true, AllowBareDomains: true,
 			AllowSubdomains: true, AllowGlobDomains: true, AllowWildcardCertificates: true, AllowAnyName: true,
 			AllowIPSANs: true, RequireCN: true, Key: KeySpec{Type: "rsa", Bits: 3072}, IssueTimeout: 45 * time.Second,
-			DeliveryGrace: 5 * time.Minute, GenerateLease: true, TTL: time.Hour, MaxTTL: 2 * time.Hour,
+			DeliveryGrace: 5 * time.Minute, PickupWindow: time.Hour, RevokeUnclaimed: true, GenerateLease: true, TTL: time.Hour, MaxTTL: 2 * time.Hour,
 		}),
 		"order": &orderEntry{
 			Version: 1, ID: "6f1d", Role: "web", Account: "https://us-api.certinext.io|1234567890", Requester: "entity:e", RequestID: "deploy-17", Fingerprint: "f", State: StatePending,
@@ -56,7 +56,7 @@ func storedV1() map[string]any {
 			CSR: "csr", PrivateKey: "key", CAOrderID: "1000000001", CARequestID: "2000000001",
 			CAStatus: certinext.StatusPendingApproval, CAState: "Pending for Approver", CSRRefused: true, CreatedAt: at,
 			UpdatedAt: at, Serial: "0a-1b", Delivered: true, Needs: []string{"n"}, LastError: "e",
-			Timeline: []Event{{At: at, What: "requested"}}, Grace: 5 * time.Minute,
+			Timeline: []Event{{At: at, What: "requested"}}, Grace: 5 * time.Minute, Pickup: time.Hour, RevokeUnclaimed: true,
 		},
 		"certificate": &certEntry{
 			Version: 1, Serial: "0a-1b", Role: "web", Requester: "entity:e", OrderID: "6f1d", CAOrderID: "1000000001",
