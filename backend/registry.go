@@ -184,7 +184,7 @@ func (r *registry) claim(fingerprint string) match {
 	case best.busy != nil:
 		return match{id: best.id, busy: best.busy, attended: best.attended}
 	}
-	best.busy = make(chan struct{})
+	best.busy, best.attended = make(chan struct{}), true
 	return match{id: best.id}
 }
 
