@@ -597,10 +597,15 @@ func TestARequestDuringTheBackgroundPassWaitsForIt(t *testing.T) {
 		m.refused("issue/web", request)
 		time.Sleep(10 * time.Minute)
 		ca.Inject(certinexttest.Fault{Operation: certinexttest.OpTrack, Kind: certinexttest.FaultLatency, Delay: 20 * time.Second, Times: 1})
-		go m.pass()
+		passed := make(chan struct{})
+		go func() {
+			defer close(passed)
+			m.pass()
+		}()
 		time.Sleep(5 * time.Second)
 		m.chainOK(m.write("issue/web", request))
 		require.Len(t, ca.Orders(), 1)
+		<-passed
 	})
 }
 
