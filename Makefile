@@ -35,10 +35,11 @@ build: ## both programs into build/: the plugin and the CA simulator certinext-s
 		echo "build/$$name $(VERSION)"; \
 	done
 
-test: build ## the whole suite with the race detector, against a real Vault, and the vendor's API collection
+test: build ## the whole suite with the race detector, against a real Vault, the vendor's API collection, and the README's commands
 	@VAULT_BIN=$$(scripts/vault-binary.sh); export VAULT_BIN; \
 	failed=0; \
-	if [ -e scripts/postman.sh ]; then scripts/postman.sh || failed=1; fi; \
+	scripts/postman.sh || failed=1; \
+	scripts/readme.sh || failed=1; \
 	go test -race -timeout $(TIMEOUT) $(PKGS) || failed=1; \
 	[ $$failed -eq 0 ] || { echo 'make test: something failed, see above' >&2; exit 1; }
 

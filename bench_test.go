@@ -4,7 +4,9 @@
 package certinextsecrets_test
 
 import (
+	"errors"
 	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
@@ -42,16 +44,82 @@ func benchMount(b *testing.B, ca *certinexttest.Server) func(path string, data m
 		System: &logical.StaticSystemView{MaxLeaseTTLVal: 365 * 24 * time.Hour}, StorageView: storage,
 	})
 	require.NoError(b, err)
-	send := func(path string, data map[string]any) {
+	send := sender(b, backend, storage)
+	send("config", benchAccount())
+	return send
+}
+
+func benchAccount() map[string]any {
+	return map[string]any{
+		"base_url": sandboxURL, "client_id": certinexttest.DefaultAccountNumber, "client_secret": certinexttest.DefaultClientSecret,
+		"requestor_name": "Platform Team", "requestor_email": "platform@example.com", "signer_place": "Bengaluru",
+	}
+}
+
+// sender returns a function that sends a write which has to succeed.
+func sender(b *testing.B, backend logical.Backend, storage logical.Storage) func(path string, data map[string]any) {
+	return func(path string, data map[string]any) {
+		b.Helper()
 		resp, err := backend.HandleRequest(b.Context(), &logical.Request{
 			Operation: logical.UpdateOperation, Path: path, Data: data, Storage: storage, ClientTokenAccessor: "a",
 		})
 		require.NoError(b, err)
 		require.False(b, resp.IsError(), "%v", resp)
 	}
-	send("config", map[string]any{
-		"base_url": sandboxURL, "client_id": certinexttest.DefaultAccountNumber, "client_secret": certinexttest.DefaultClientSecret,
-		"requestor_name": "Platform Team", "requestor_email": "platform@example.com", "signer_place": "Bengaluru",
-	})
-	return send
+}
+
+// BenchmarkPassOverOpenOrders is one round of the background pass, which Vault calls every minute, in a mount with ten
+// thousand orders that wait for an approver: idle is a round in which none is due, due one in which as many are looked at as a
+// round may. B/order is what an open order costs in memory.
+func BenchmarkPassOverOpenOrders(b *testing.B) {
+	const orders = 10000
+	for name, wait := range map[string]time.Duration{"idle": 0, "due": 24 * time.Hour} {
+		b.Run(name, func(b *testing.B) {
+			now := time.Now()
+			ca := &certinexttest.Server{VerifiedDomains: []string{"example.com"}, HoldForApproval: true}
+			storage := new(logical.InmemStorage)
+			start := func() logical.Backend {
+				backend, err := certinextsecrets.FactoryWith(certinextsecrets.Options{
+					HTTPClient: ca.Client(), Now: func() time.Time { return now },
+				})(b.Context(), &logical.BackendConfig{System: new(logical.StaticSystemView), StorageView: storage})
+				require.NoError(b, err)
+				return backend
+			}
+			func() {
+				send := sender(b, start(), storage)
+				send("config", benchAccount())
+				send("roles/web", map[string]any{"product_code": "842", "product_variant": "dv", "allow_any_name": true})
+				for i := range orders {
+					send("orders/web", map[string]any{"common_name": fmt.Sprintf("host-%d.example.com", i)})
+				}
+			}()
+			before := heap()
+			backend := start()
+			pass := func() {
+				_, err := backend.HandleRequest(b.Context(), &logical.Request{
+					Operation: logical.RollbackOperation, Storage: storage, Data: map[string]any{"immediate": true},
+				})
+				if !errors.Is(err, logical.ErrUnsupportedOperation) {
+					require.NoError(b, err)
+				}
+			}
+			pass()
+			perOrder := (heap() - before) / orders
+			for range orders / 200 {
+				pass() // each order once, so that none is due
+			}
+			for b.Loop() {
+				now = now.Add(wait)
+				pass()
+			}
+			b.ReportMetric(perOrder, "B/order")
+		})
+	}
+}
+
+func heap() float64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return float64(m.HeapAlloc)
 }
