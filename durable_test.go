@@ -387,3 +387,27 @@ func TestACertificateThatNobodyFetchesLosesItsKeyAfterThePickupWindow(t *testing
 		})
 	}
 }
+
+func TestAChainThatCouldNotBeFetchedIsFetchedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := validated(certinexttest.Documented) // its JSON form holds no chain
+		m := newMount(t, ca)
+		// The first download is the JSON form, and every try of the second fails.
+		ca.Inject(certinexttest.Fault{Operation: certinexttest.OpCertificate, Kind: certinexttest.FaultServerError, Skip: 1, Times: 5})
+		resp := m.write("issue/web", www)
+		require.NotEmpty(t, resp.Data["ca_chain"])
+		m.chainOK(resp)
+	})
+}
+
+func TestAnOrderThatWasAnsweredBeforeARestartCanBeRevokedByItsID(t *testing.T) {
+	dialects(t, func(t *testing.T, dialect certinexttest.Dialect) {
+		ca := validated(dialect)
+		m := newMount(t, ca)
+		id := m.write("issue/web", www).Data["order_id"]
+		m.start()
+		require.Equal(t, "revoked", m.write("revoke/web", map[string]any{"order_id": id}).Data["state"])
+		require.Equal(t, "revoked", ca.Orders()[0].Status)
+		requireNoKeys(t, m)
+	})
+}

@@ -301,7 +301,7 @@ func (d *driver) download(ctx context.Context) (done bool, out outcome) {
 	d.tried.downloaded = true
 	bundle, err := d.client.Certificate(ctx, o.Placement.Family, o.CAOrderID)
 	if err == nil && len(bundle.Chain) == 0 {
-		bundle = d.withChain(ctx, bundle)
+		bundle, err = d.withChain(ctx, bundle)
 	}
 	switch {
 	case certinext.IsNotReady(err):
@@ -326,16 +326,20 @@ func (d *driver) download(ctx context.Context) (done bool, out outcome) {
 	return true, outcome{cert: cert}
 }
 
-// withChain asks for the PEM form of a certificate whose JSON form came without its chain.
-func (d *driver) withChain(ctx context.Context, bundle *certinext.Bundle) *certinext.Bundle {
+// withChain asks for the PEM form of a certificate whose JSON form came without its chain. Only a refusal settles that there
+// is none: a certificate that is stored without its chain stays so, and any other failure passes.
+func (d *driver) withChain(ctx context.Context, bundle *certinext.Bundle) (*certinext.Bundle, error) {
 	full, err := d.client.CertificatePEM(ctx, d.order.Placement.Family, d.order.CAOrderID)
-	if err != nil {
+	switch {
+	case err == nil:
+		full.Chain = append(full.Chain, full.Certificate)
+		full.Certificate = bundle.Certificate
+		return full, nil
+	case certinext.HasStatus(err, http.StatusBadRequest, http.StatusNotFound, http.StatusNotAcceptable, http.StatusUnprocessableEntity):
 		d.engine.log.Warn("the certificate came without its chain", "order_id", d.order.ID, "error", err)
-		return bundle
+		return bundle, nil
 	}
-	full.Chain = append(full.Chain, full.Certificate)
-	full.Certificate = bundle.Certificate
-	return full
+	return nil, err
 }
 
 // publicKey returns the key that the certificate has to carry.

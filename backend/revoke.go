@@ -107,6 +107,15 @@ func (e *Engine) serialOfOrder(ctx context.Context, s logical.Storage, role, id 
 		return "", badField("order_id", "an order is found through its role: use revoke/<role>")
 	}
 	o, err := e.Order(ctx, s, role, id)
+	if err == nil && o != nil && o.State == StatePending {
+		// An order that was answered by a process that has died since looks like this until it is looked at again.
+		if err = e.orders.load(ctx, s); err == nil {
+			err = e.passOrder(ctx, s, tracked{id: id, role: role})
+		}
+		if err == nil {
+			o, err = e.Order(ctx, s, role, id)
+		}
+	}
 	switch {
 	case err != nil:
 		return "", err
