@@ -411,3 +411,23 @@ func TestAnOrderThatWasAnsweredBeforeARestartCanBeRevokedByItsID(t *testing.T) {
 		requireNoKeys(t, m)
 	})
 }
+
+func TestRevokingAnOrderThatIsRevokedAlreadyIsNoError(t *testing.T) {
+	dialects(t, func(t *testing.T, dialect certinexttest.Dialect) {
+		ca := validated(dialect)
+		m := newMount(t, ca)
+		first := m.write("issue/web", www)
+		m.start() // the order looks pending to the new process, and is revoked before it is looked at
+		m.storage.fail = func(key string) error {
+			if strings.HasPrefix(key, "order/closed/") {
+				return errors.New("storage is away")
+			}
+			return nil
+		}
+		_, err := m.send(call{op: logical.RevokeOperation, path: "issue/web", secret: first.Secret})
+		require.Error(t, err, "the order could not be closed")
+		m.storage.fail = nil
+		m.start()
+		require.Equal(t, "revoked", m.write("revoke/web", map[string]any{"order_id": first.Data["order_id"]}).Data["state"])
+	})
+}

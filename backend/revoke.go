@@ -56,7 +56,11 @@ func (e *Engine) Revoke(ctx context.Context, s logical.Storage, r RevokeRequest)
 		}
 	}
 	serial, err := e.serialOf(ctx, s, r)
-	if err != nil {
+	var over *revokedOrder
+	switch {
+	case errors.As(err, &over):
+		return &Revoked{At: over.at}, nil
+	case err != nil:
 		return nil, err
 	}
 	unlock := e.certLocks.lock(serial)
@@ -121,11 +125,21 @@ func (e *Engine) serialOfOrder(ctx context.Context, s logical.Storage, role, id 
 		return "", err
 	case o == nil:
 		return "", &NotFoundError{Kind: "order", Name: printable(id)}
+	case o.Serial == "" && o.State == StateRevoked:
+		return "", &revokedOrder{id: o.ID, at: o.UpdatedAt}
 	case o.Serial == "":
 		return "", badField("order_id", "order %s has no certificate (%s): delete the order to cancel it", o.ID, o.State)
 	}
 	return strings.ReplaceAll(o.Serial, ":", "-"), nil
 }
+
+// A revokedOrder is one that CERTInext reports as revoked, and whose certificate the mount never saw.
+type revokedOrder struct {
+	id string
+	at time.Time // when that was noticed
+}
+
+func (e *revokedOrder) Error() string { return fmt.Sprintf("order %s is revoked", e.id) }
 
 // holdsKey reports an error unless the PEM key is the certificate's.
 func holdsKey(c *certEntry, keyPEM string) error {
