@@ -11,6 +11,9 @@ VERSION ?= $(shell git describe --tags --match 'v[0-9]*' --dirty 2>/dev/null || 
 FUZZTIME ?= 10s
 BENCHTIME ?= 1s
 TIMEOUT ?= 20m
+CHAOS_CALLS ?= 2000
+CHAOS_CLIENTS ?= 32
+CHAOS_SEED ?=
 PKGS ?= ./...
 
 GO_BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false \
@@ -21,7 +24,7 @@ SCRIPTS = $(wildcard scripts/*.sh .ci/run)
 # packages_with PATTERN: the packages whose test files have a line that matches
 packages_with = grep -rlE --include='*_test.go' --exclude-dir=build --exclude-dir=tools '$(1)' . | xargs -rn1 dirname | sort -u
 
-.PHONY: help build test race lint vuln fmt fuzz bench demo dev sandbox release clean
+.PHONY: help build test race chaos lint vuln fmt fuzz bench demo dev sandbox release clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -45,6 +48,11 @@ test: build ## the whole suite with the race detector, against a real Vault, the
 
 race: ## the quick loop: every package but e2e with the race detector, no Vault needed
 	@go test -race -timeout $(TIMEOUT) $$(go list ./... | grep -v '/e2e$$')
+
+chaos: ## CHAOS_CALLS calls of CHAOS_CLIENTS clients while CA, plugin and Vault fail, then the books compared; CHAOS_SEED repeats a run
+	@VAULT_BIN=$$(scripts/vault-binary.sh); export VAULT_BIN; \
+	CHAOS_CALLS=$(CHAOS_CALLS) CHAOS_CLIENTS=$(CHAOS_CLIENTS) CHAOS_SEED=$(CHAOS_SEED) \
+		go test -race -count=1 -v -timeout $(TIMEOUT) -run '^TestChaos' ./e2e/
 
 lint: ## golangci-lint, gofumpt, vet, shellcheck, and whether go.mod and go.sum are tidy and unaltered
 	@command -v shellcheck >/dev/null || { echo 'shellcheck is missing: apt-get install shellcheck, or brew install shellcheck' >&2; exit 1; }

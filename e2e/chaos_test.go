@@ -1,0 +1,313 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package e2e_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
+	"github.com/stretchr/testify/require"
+)
+
+// The chaos run is a storm and a calm. In the storm, clients of every kind ask for certificates, hang up, ask again, cancel,
+// collect, revoke and end leases, while the CA fails in every way that the simulator knows, and the plugin and the server are
+// killed under them. In the calm everybody gets what is still open, and then the books of the CA, of Vault and of the clients
+// have to agree line by line.
+//
+// CHAOS_CALLS and CHAOS_CLIENTS make it larger: CHAOS_CALLS=2000 CHAOS_CLIENTS=32 takes some minutes. CHAOS_SEED repeats
+// what a run has drawn: what each client does, what strikes the n-th call of each operation, and which disturbance comes
+// when. How all this interleaves is the machine's.
+
+// chaosSize is how much of it there is.
+type chaosSize struct {
+	calls, clients int
+	seed           uint64
+}
+
+func chaosSizeOf(t *testing.T) chaosSize {
+	t.Helper()
+	number := func(name string, or uint64) uint64 {
+		text := os.Getenv(name)
+		if text == "" {
+			return or
+		}
+		n, err := strconv.ParseUint(text, 10, 63)
+		require.NoError(t, err, name)
+		require.Positive(t, n, name)
+		return n
+	}
+	return chaosSize{
+		calls:   int(number("CHAOS_CALLS", 150)),
+		clients: int(number("CHAOS_CLIENTS", 8)),
+		seed:    number("CHAOS_SEED", uint64(time.Now().UnixNano())%1_000_000),
+	}
+}
+
+// large reports whether the run is long enough to wait for Vault's own minute.
+func (s chaosSize) large() bool { return s.calls >= 1000 }
+
+func TestChaosLosesNothingAndPaysNothingTwice(t *testing.T) {
+	t.Parallel()
+	onLinux(t)
+	if os.Getenv("CHAOS_CALLS") == "" {
+		t.Skip("a storm that is another one every time: make chaos runs it")
+	}
+	size := chaosSizeOf(t)
+	for _, dialect := range []certinexttest.Dialect{certinexttest.Live, certinexttest.Documented} {
+		t.Run(dialect.String(), func(t *testing.T) {
+			t.Parallel()
+			t.Logf("CHAOS_SEED=%d CHAOS_CALLS=%d CHAOS_CLIENTS=%d", size.seed, size.calls, size.clients)
+			c := newChaos(t, dialect, size)
+			c.storm()
+			c.calm()
+			c.compare(c.readBooks())
+			c.report()
+		})
+	}
+}
+
+// The roles of the run. A grace outlasts every disturbance, but for "hasty", whose keys go while the run is under way.
+var chaosRoles = map[string]map[string]any{
+	"plain": {"issue_timeout": "1s"},
+	"free":  {"issue_timeout": "2s", "generate_lease": false},
+	"brief": {"issue_timeout": "1s", "ttl": "6s"}, // its leases end by themselves
+	"hasty": {"issue_timeout": "1s", "delivery_grace": "2s"},
+	"intranet": {
+		"issue_timeout": "2s", "product_code": "149", "product_variant": "intranet-ssl", "ca_profile_id": "1", "master_product_id": "1",
+		"allowed_domains": "corp.internal",
+	},
+}
+
+// chaosRoleNames is chaosRoles in an order that is always the same. The last one is of private PKI.
+var chaosRoleNames = []string{"plain", "free", "brief", "hasty", "intranet"}
+
+// unproven is a domain that the CA never validates: orders below it stay open until they are cancelled.
+const unproven = "unproven.example.net"
+
+// A chaos is one run in one dialect.
+type chaos struct {
+	t       *testing.T
+	size    chaosSize
+	ca      *authority
+	v       *server
+	weather *weather
+	clients []*chaosClient
+
+	begun     atomic.Int64 // calls that count
+	stopped   atomic.Bool  // the storm is over
+	tally     tally
+	incidents incidents
+
+	mu     sync.Mutex
+	wrongs []string           // discrepancies
+	held   map[string]*holder // what was handed over, by serial number in hexadecimal
+	orders map[string]*chaosClient
+	secret int // keys that the logs are searched for
+
+	raw        string                  // where sys/raw has the mount
+	requesters map[string]*chaosClient // as orders remember them
+	taken      map[string]bool         // orders, by id, and certificates that need no looking at before the end
+}
+
+func newChaos(t *testing.T, dialect certinexttest.Dialect, size chaosSize) *chaos {
+	t.Helper()
+	c := &chaos{
+		t: t, size: size, held: make(map[string]*holder), orders: make(map[string]*chaosClient),
+		requesters: make(map[string]*chaosClient), taken: make(map[string]bool),
+	}
+	c.weather = &weather{seed: size.seed, counts: make(map[string]int), struck: make(map[string]int), tally: &c.tally}
+	c.ca = newAuthority(t, &certinexttest.Server{
+		Dialect: dialect, VerifiedDomains: []string{"example.com"}, IssueDelay: quickIssue, PEMLag: 200 * time.Millisecond,
+		ReportDelay: 300 * time.Millisecond, BeforeCall: func(op string, _ *http.Request) { c.weather.strike(op) },
+	})
+	c.weather.ca = c.ca
+	c.v = startVault(t)
+	c.v.configure(c.ca)
+	config := c.ca.account()
+	config["request_timeout"], config["create_timeout"] = "1s", "1s"
+	c.v.write("certinext/config", config)
+	for _, name := range chaosRoleNames {
+		fields := map[string]any{"allowed_domains": "example.com,example.net", "delivery_grace": "10m"}
+		for k, v := range chaosRoles[name] {
+			fields[k] = v
+		}
+		c.v.role(name, fields)
+	}
+	mounts, err := c.v.api.Sys().ListMountsWithContext(t.Context())
+	require.NoError(t, err)
+	c.raw = "sys/raw/logical/" + mounts["certinext/"].UUID + "/"
+	c.enrol()
+	return c
+}
+
+// storm lets everything loose until the calls are made.
+func (c *chaos) storm() {
+	started := time.Now()
+	c.weather.set(true)
+	done := make(chan struct{})
+	var all sync.WaitGroup
+	for _, client := range c.clients {
+		all.Go(client.live)
+	}
+	go func() {
+		all.Wait()
+		close(done)
+	}()
+	c.disturb(done)
+	<-done
+	c.stopped.Store(true)
+	c.weather.set(false)
+	c.ca.ClearFaults()
+	c.ca.Configure(func(s *certinexttest.Server) { s.IssueDelay = quickIssue })
+	c.t.Logf("the storm took %s", time.Since(started).Round(time.Second))
+}
+
+// calm lets everybody have what is still open, and settles by hand what cannot be found out.
+func (c *chaos) calm() {
+	started := time.Now()
+	defer func() { c.t.Logf("the calm took %s", time.Since(started).Round(time.Second)) }()
+	for round := range 20 {
+		open := c.everyClient((*chaosClient).finish)
+		if round > 0 {
+			open += c.settle()
+		}
+		if open == 0 {
+			open += c.clearUp() // not before: the order may be one that somebody still asks for
+		}
+		open += c.everyClient((*chaosClient).runErrands)
+		open += c.drain()
+		if open == 0 && round > 0 {
+			break
+		}
+		time.Sleep(300 * time.Millisecond)
+	}
+	for _, client := range c.clients {
+		for _, w := range client.wishes {
+			if w.open() {
+				c.wrong("request %s: never answered for good: %s", w, w.last)
+			}
+		}
+		for _, e := range client.errands {
+			c.wrong("%s of %s by %s: never answered for good: %s", e.kind, e.what, client.name, e.last)
+		}
+	}
+	if c.size.large() {
+		c.waitForPass()
+	}
+}
+
+// everyClient runs act for all clients together and adds up what it returns.
+func (c *chaos) everyClient(act func(*chaosClient) int) int {
+	var (
+		all sync.WaitGroup
+		sum atomic.Int64
+	)
+	for _, client := range c.clients {
+		all.Go(func() { sum.Add(int64(act(client))) })
+	}
+	all.Wait()
+	return int(sum.Load())
+}
+
+// begin takes one call from those that are to be made.
+func (c *chaos) begin() bool { return c.begun.Add(1) <= int64(c.size.calls) }
+
+// wrong records a discrepancy.
+func (c *chaos) wrong(format string, args ...any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.wrongs = append(c.wrongs, fmt.Sprintf(format, args...))
+}
+
+// report prints the figures, and every discrepancy as a failure.
+func (c *chaos) report() {
+	c.t.Logf("CHAOS_SEED=%d, %s dialect\n%s", c.size.seed, c.ca.Dialect, c.tally.String())
+	for _, w := range c.wrongs {
+		c.t.Errorf("CHAOS_SEED=%d: %s", c.size.seed, w)
+	}
+}
+
+// A tally counts by name, from many goroutines.
+type tally struct {
+	mu     sync.Mutex
+	counts map[string]int
+}
+
+func (t *tally) add(group, name string, n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.counts == nil {
+		t.counts = make(map[string]int)
+	}
+	t.counts[group+"\x00"+name] += n
+}
+
+// String is one line for every group.
+func (t *tally) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var (
+		out  strings.Builder
+		last string
+	)
+	for _, key := range sortedKeys(t.counts) {
+		group, name, _ := strings.Cut(key, "\x00")
+		if group != last {
+			fmt.Fprintf(&out, "\n  %-10s", group)
+			last = group
+		} else {
+			out.WriteString(",")
+		}
+		fmt.Fprintf(&out, " %s %d", name, t.counts[key])
+	}
+	return strings.TrimPrefix(out.String(), "\n")
+}
+
+// incidents are the times in which Vault or the plugin were being killed, so that a 5xx is nobody's fault.
+type incidents struct {
+	mu    sync.Mutex
+	spans [][2]time.Time
+}
+
+// recovery is how long after an incident an answer may still suffer from it.
+const recovery = 5 * time.Second
+
+// during notes the time that act takes.
+func (i *incidents) during(act func()) {
+	started := time.Now()
+	i.mu.Lock()
+	n := len(i.spans)
+	i.spans = append(i.spans, [2]time.Time{started, started.Add(time.Hour)})
+	i.mu.Unlock()
+	act()
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.spans[n][1] = time.Now().Add(recovery)
+}
+
+// touch reports whether a call between two times met an incident.
+func (i *incidents) touch(from, to time.Time) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for _, s := range i.spans {
+		if from.Before(s[1]) && to.After(s[0]) {
+			return true
+		}
+	}
+	return false
+}
+
+// chaosRand is a source of its own for everybody who draws.
+func chaosRand(seed uint64, who string) *rand.Rand {
+	return rand.New(rand.NewPCG(seed, hashOf(who)))
+}
