@@ -646,14 +646,27 @@ func (k *chaosClient) endLease() {
 	h.mu.Lock()
 	h.ended = append(h.ended, lease)
 	h.mu.Unlock()
-	sync := k.draw(4) > 0
-	k.run(&errand{
-		kind: "lease-revoke", what: "lease " + lease,
-		do: func(ctx context.Context, a *api.Client) (*api.Secret, error) {
-			return nil, a.Sys().RevokeWithOptionsWithContext(ctx, &api.RevokeOptions{LeaseID: lease, Sync: sync})
-		},
-		done: func(*api.Secret) { k.chaos.tally.add("leases", "ended on request", 1) },
-	})
+	end := func(sync bool) *errand {
+		return &errand{
+			kind: "lease-revoke", what: "lease " + lease,
+			do: func(ctx context.Context, a *api.Client) (*api.Secret, error) {
+				return nil, a.Sys().RevokeWithOptionsWithContext(ctx, &api.RevokeOptions{LeaseID: lease, Sync: sync})
+			},
+			done: func(*api.Secret) { k.chaos.tally.add("leases", "ended on request", 1) },
+		}
+	}
+	if k.draw(4) > 0 {
+		k.run(end(true))
+		return
+	}
+	// Vault ends it when it comes to it. If that fails, it tries again much later than anybody wants to wait here.
+	e := end(false)
+	e.done = func(*api.Secret) {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.errands = append(k.errands, end(true))
+	}
+	k.run(e)
 }
 
 // run makes an errand, and keeps it for the calm when it has no final answer.
@@ -695,6 +708,12 @@ func (k *chaosClient) finish() int {
 
 // runErrands goes once more on every errand without a final answer, and returns how many are left.
 func (k *chaosClient) runErrands() int {
-	k.errands = slices.DeleteFunc(k.errands, k.try)
+	errands := k.errands
+	k.errands = nil
+	for _, e := range errands {
+		if !k.try(e) {
+			k.errands = append(k.errands, e)
+		}
+	}
 	return len(k.errands)
 }
