@@ -57,6 +57,7 @@ var configFields = append([]binding[backend.Config]{
 	hidden("access_key", "Access key. Never read back.", func(c *backend.Config) *backend.Secret { return &c.AccessKey }),
 	text("ca_certificate", "PEM bundle to verify the API's server certificate against, instead of the system's.", func(c *backend.Config) *string { return &c.CACertificate }),
 	flag("trust_idempotency_key", "The service is known to answer a repeated Idempotency-Key with the first order. An order whose answer was lost is then asked for again by its key. The documented API promises that, the live one does not do it: when in doubt, leave it off.", func(c *backend.Config) *bool { return &c.TrustIdempotencyKey }),
+	seconds("absent_after", "How much later than an order in doubt another one must have been placed, which CERTInext's records show, before the one that they do not show counts as never placed; 1h when 0. A request that waits for it then goes on with a new order.", func(c *backend.Config) *time.Duration { return &c.AbsentAfter }),
 	seconds("request_timeout", "Bound of every call but placing an order; 60s when 0.", func(c *backend.Config) *time.Duration { return &c.RequestTimeout }),
 	seconds("create_timeout", "Bound of placing an order; 180s when 0. CERTInext was seen to take more than 100s.", func(c *backend.Config) *time.Duration { return &c.CreateTimeout }),
 	decimal("requests_per_second", "Calls that this mount makes at most; no limit when 0.", func(c *backend.Config) *float64 { return &c.RequestsPerSecond }),

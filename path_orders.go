@@ -246,9 +246,10 @@ func encodeOrder(o *backend.Order) map[string]any {
 const orderHelp = `
 Deleting an order cancels it at CERTInext and erases its key. An issued order cannot be cancelled: revoke its certificate.
 
-An order is unresolved when CERTInext's answer to it was lost and its records do not show it. It is never sent a second time. Who has
-found it in CERTInext's portal writes its number as ca_order_id; who is certain that it is not there writes
-never_placed=true, and the next request is a new order.
+An order is unresolved when CERTInext's answer to it was lost and its records do not show it. It is never sent a second time. When the
+records show an order that was placed much later (absent_after in config) and not this one, it has failed. Until then, who
+has found it in CERTInext's portal writes its number as ca_order_id, and who is certain that it is not there writes
+never_placed=true; the next request is a new order then.
 `
 
 const dcvHelp = `

@@ -54,6 +54,10 @@ type Config struct {
 	// as the documented API promises and the live one does not.
 	TrustIdempotencyKey bool
 
+	// AbsentAfter is how much later CERTInext must have taken another order, which its records show, before an order in doubt
+	// that they do not show counts as never taken; an hour when zero.
+	AbsentAfter time.Duration
+
 	RequestTimeout    time.Duration // for every call but placing an order; 60 s when zero
 	CreateTimeout     time.Duration // for placing an order; 180 s when zero
 	RequestsPerSecond float64       // no limit when zero
@@ -106,6 +110,13 @@ func (c *Config) credentials() certinext.Credentials {
 		return certinext.OAuth{ClientID: c.ClientID, ClientSecret: c.ClientSecret}
 	}
 	return certinext.AccessKey{AccountNumber: c.AccountNumber, AccessKey: c.AccessKey}
+}
+
+func (c *Config) absentAfter() time.Duration {
+	if c.AbsentAfter == 0 {
+		return time.Hour
+	}
+	return c.AbsentAfter
 }
 
 // account tells the account of c from others.
@@ -205,11 +216,16 @@ func (c *Config) validateLimits() error {
 		return badField("request_timeout", "must not be negative")
 	case c.CreateTimeout < 0:
 		return badField("create_timeout", "must not be negative")
+	case c.AbsentAfter != 0 && c.AbsentAfter < c.CreateTimeout+shortestAbsence:
+		return badField("absent_after", "must be %s more than create_timeout at least: CERTInext may work on an order for minutes", shortestAbsence)
 	case c.RequestsPerSecond < 0 || math.IsNaN(c.RequestsPerSecond) || math.IsInf(c.RequestsPerSecond, 0):
 		return badField("requests_per_second", "must be a positive number, or 0 for no limit")
 	}
 	return nil
 }
+
+// shortestAbsence is longer than any create was seen to take, several times over.
+const shortestAbsence = 10 * time.Minute
 
 // newClient returns a client for the account. It does not touch the network.
 func (c *Config) newClient(base *http.Client, now func() time.Time) (*certinext.Client, error) {

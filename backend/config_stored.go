@@ -20,6 +20,7 @@ type storedConfig struct {
 	CACertificate     string         `json:"ca_certificate,omitempty"`
 	Defaults          storedDefaults `json:"defaults"`
 	TrustKey          bool           `json:"trust_idempotency_key,omitempty"`
+	AbsentAfter       time.Duration  `json:"absent_after,omitempty"`    // nanoseconds
 	RequestTimeout    time.Duration  `json:"request_timeout,omitempty"` // nanoseconds
 	CreateTimeout     time.Duration  `json:"create_timeout,omitempty"`  // nanoseconds
 	RequestsPerSecond float64        `json:"requests_per_second,omitempty"`
@@ -67,7 +68,7 @@ func newStoredConfig(c *Config) *storedConfig {
 		Version: 1, BaseURL: c.BaseURL, ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(),
 		AccountNumber: c.AccountNumber, AccessKey: c.AccessKey.Reveal(), CACertificate: c.CACertificate,
 		Defaults: newStoredDefaults(c.OrderDefaults), RequestTimeout: c.RequestTimeout,
-		CreateTimeout: c.CreateTimeout, RequestsPerSecond: c.RequestsPerSecond, TrustKey: c.TrustIdempotencyKey,
+		CreateTimeout: c.CreateTimeout, RequestsPerSecond: c.RequestsPerSecond, TrustKey: c.TrustIdempotencyKey, AbsentAfter: c.AbsentAfter,
 	}
 }
 
@@ -76,6 +77,6 @@ func (s *storedConfig) config() *Config {
 		BaseURL: s.BaseURL, ClientID: s.ClientID, ClientSecret: certinext.Secret(s.ClientSecret),
 		AccountNumber: s.AccountNumber, AccessKey: certinext.Secret(s.AccessKey), CACertificate: s.CACertificate,
 		OrderDefaults: s.Defaults.defaults(), RequestTimeout: s.RequestTimeout,
-		CreateTimeout: s.CreateTimeout, RequestsPerSecond: s.RequestsPerSecond, TrustIdempotencyKey: s.TrustKey,
+		CreateTimeout: s.CreateTimeout, RequestsPerSecond: s.RequestsPerSecond, TrustIdempotencyKey: s.TrustKey, AbsentAfter: s.AbsentAfter,
 	}
 }

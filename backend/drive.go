@@ -128,6 +128,7 @@ func (d *driver) act(ctx context.Context, a action) (done bool, out outcome) {
 func (d *driver) place(ctx context.Context) (done bool, out outcome) {
 	o := d.order
 	o.fresh = false
+	asked := d.engine.now()
 	remote, err := d.create(ctx)
 	now := d.engine.now()
 	if err != nil {
@@ -137,6 +138,7 @@ func (d *driver) place(ctx context.Context) (done bool, out outcome) {
 	o.note(now, "CERTInext took the order as %s", printable(remote.ID))
 	o.observe(now, remote)
 	d.remote = remote
+	d.engine.witnesses.add(witnessOf(o, asked))
 	if err := d.save(ctx); err != nil {
 		return true, outcome{err: err}
 	}

@@ -51,6 +51,7 @@ type Engine struct {
 	cached   *account
 
 	orders    registry
+	witnesses witnesses
 	certLocks keyedMutex
 	caMu      sync.Mutex
 	newest    []string // PEM chain of the newest certificate, issuing CA first

@@ -29,13 +29,15 @@ type Issued struct {
 // Issue places the order that r comes to, or finds the one it came to before, and waits for its certificate as long as the
 // role says. An order that is not finished by then is an [*OrderError].
 func (e *Engine) Issue(ctx context.Context, s logical.Storage, r Request) (*Issued, error) {
-	for {
+	for begun := e.now(); ; {
+		spent := e.now().Sub(begun)
 		a, err := e.attend(ctx, s, r)
 		if err != nil {
 			return nil, err
 		}
+		a.wait -= spent
 		issued, err := e.await(ctx, s, a)
-		if !errors.Is(err, errSpent) {
+		if !wantsNewOrder(err) {
 			return issued, err
 		}
 	}
@@ -44,6 +46,9 @@ func (e *Engine) Issue(ctx context.Context, s logical.Storage, r Request) (*Issu
 // errSpent is an order that was found again although its certificate was handed over longer ago than its grace. It is closed
 // now, so the request is one for a new order.
 var errSpent = errors.New("the order's certificate was handed over before")
+
+// wantsNewOrder reports whether the order that a request found again turned out to be over, or never to have been placed.
+func wantsNewOrder(err error) bool { return errors.Is(err, errSpent) || errors.Is(err, errNeverTaken) }
 
 // PlaceOrder places the order that r comes to, or finds the one it came to before, and returns it without waiting for the
 // certificate.
@@ -54,7 +59,7 @@ func (e *Engine) PlaceOrder(ctx context.Context, s logical.Storage, r Request) (
 			return nil, err
 		}
 		o, err := e.lookOnce(ctx, s, a)
-		if !errors.Is(err, errSpent) {
+		if !wantsNewOrder(err) {
 			return o, err
 		}
 	}

@@ -1,0 +1,75 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package backend
+
+import (
+	"sync"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+)
+
+// A witness is an order that CERTInext has taken. Records that show it, and do not show an order that was asked for much
+// earlier, prove that CERTInext never took the earlier one: they may lag behind, but not for the older of the two.
+//
+// A witness counts for orders of the same account, family and group only, since it is not known whose orders the report
+// leaves out. It is remembered by the process that has seen the order taken, which knows by its own clock when it asked.
+type witness struct {
+	scope     witnessScope
+	caOrderID string
+	asked     time.Time
+}
+
+type witnessScope struct {
+	account string
+	family  certinext.Family
+	group   string
+}
+
+// witnessOf describes an order that testifies for, or has to be testified for, from a time on.
+func witnessOf(o *orderEntry, asked time.Time) witness {
+	return witness{
+		scope:     witnessScope{account: o.Account, family: o.Placement.Family, group: o.Placement.GroupNumber},
+		caOrderID: o.CAOrderID, asked: asked,
+	}
+}
+
+// witnesses are a sample of the orders that this process has placed, oldest first: one in a minute is enough, and those of
+// the last hours.
+type witnesses struct {
+	mu     sync.Mutex
+	recent []witness
+}
+
+const (
+	witnessEvery = time.Minute
+	maxWitnesses = 256
+)
+
+// add remembers w, unless it says nothing that another one does not.
+func (ws *witnesses) add(w witness) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	for _, known := range ws.recent {
+		if known.scope == w.scope && w.asked.Sub(known.asked) < witnessEvery {
+			return
+		}
+	}
+	if ws.recent = append(ws.recent, w); len(ws.recent) > maxWitnesses {
+		ws.recent = append(ws.recent[:0], ws.recent[1:]...)
+	}
+}
+
+// after returns CERTInext's numbers of the orders in w's scope that were asked for no earlier than w.
+func (ws *witnesses) after(w witness) map[string]bool {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	later := make(map[string]bool)
+	for _, known := range ws.recent {
+		if known.scope == w.scope && !known.asked.Before(w.asked) {
+			later[known.caOrderID] = true
+		}
+	}
+	return later
+}
