@@ -69,9 +69,10 @@ func emptyOnly(what string, kind framework.FieldType) *framework.FieldSchema {
 // requestFields say how the order is to be handled.
 func requestFields() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
-		"ttl":        {Type: framework.TypeSignedDurationSecond, Description: "Life of the lease. CERTInext sets that of the certificate."},
-		"request_id": {Type: framework.TypeString, Description: "The caller's own name for this request: the same name always means the same order."},
-		"async":      {Type: framework.TypeBool, Description: "Answer with the order, without waiting for the certificate."},
+		"ttl":           {Type: framework.TypeSignedDurationSecond, Description: "Life of the lease. CERTInext sets that of the certificate."},
+		"request_id":    {Type: framework.TypeString, Description: "The caller's own name for this request: the same name always means the same order."},
+		"save_as_draft": {Type: framework.TypeBool, Description: "CERTInext keeps the order as a draft until it is promoted, by writing promote=true to orders/<role>/<id>. With async, or on orders/<role>."},
+		"async":         {Type: framework.TypeBool, Description: "Answer with the order, without waiting for the certificate."},
 	}
 }
 
@@ -107,6 +108,9 @@ func (b *secretsBackend) order(ctx context.Context, req *logical.Request, d *fra
 		}
 		return &logical.Response{Data: encodeOrder(o)}, nil
 	}
+	if r.Draft {
+		return nil, &backend.FieldError{Field: "save_as_draft", Problem: "needs async=true, or orders/" + r.Role + ": a draft has no certificate to wait for"}
+	}
 	issued, err := b.engine.Issue(ctx, req.Storage, r)
 	if err != nil {
 		return nil, err
@@ -128,7 +132,7 @@ func decodeRequest(req *logical.Request, d *framework.FieldData) (backend.Reques
 	if ref := d.Get("issuer_ref").(string); ref != "" && ref != "default" {
 		return backend.Request{}, &backend.FieldError{Field: "issuer_ref", Problem: "cannot be honoured: the role's product decides the issuer"}
 	}
-	for _, field := range []string{"ttl", "alt_names", "ip_sans", "exclude_cn_from_sans", "async"} {
+	for _, field := range []string{"ttl", "alt_names", "ip_sans", "exclude_cn_from_sans", "async", "save_as_draft"} {
 		if _, _, err := d.GetOkErr(field); err != nil {
 			return backend.Request{}, &backend.FieldError{Field: field, Problem: err.Error()}
 		}
@@ -144,6 +148,7 @@ func decodeRequest(req *logical.Request, d *framework.FieldData) (backend.Reques
 		IPSANs:            d.Get("ip_sans").([]string),
 		ExcludeCNFromSANs: d.Get("exclude_cn_from_sans").(bool),
 		TTL:               time.Duration(ttl) * time.Second,
+		Draft:             d.Get("save_as_draft").(bool),
 	}, nil
 }
 

@@ -42,13 +42,14 @@ func (b *secretsBackend) pathOrders() []*framework.Path {
 			Pattern: "orders/" + role + "/" + id + "$",
 			Fields: merge(roleField(), orderField(), map[string]*framework.FieldSchema{
 				"reason":       {Type: framework.TypeString, Description: "For delete: why the order is cancelled; CERTInext keeps it.", Query: true},
-				"ca_order_id":  {Type: framework.TypeString, Description: "For write: CERTInext's number of an unresolved order."},
-				"never_placed": {Type: framework.TypeBool, Description: "For write: it is certain that CERTInext never took this unresolved order. It is closed then."},
+				"ca_order_id":  {Type: framework.TypeString, Description: "For write: CERTInext's number of an unresolved order, or of a draft that was promoted in its portal."},
+				"promote":      {Type: framework.TypeBool, Description: "For write: place the order of a draft."},
+				"never_placed": {Type: framework.TypeBool, Description: "For write: it is certain that CERTInext never took this unresolved order, or holds this draft no more. It is closed then."},
 			}),
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.ReadOperation:   operation(b.readOrder, "Show an order.", "read", "order", orderFields()),
-				logical.UpdateOperation: writing(b.resolveOrder, "Settle an unresolved order by hand.", "resolve", "order", orderFields()),
-				logical.DeleteOperation: writing(b.cancelOrder, "Cancel an order that is not issued yet.", "cancel", "order", orderFields()),
+				logical.UpdateOperation: writing(b.resolveOrder, "Promote a draft, or settle an unresolved order by hand.", "resolve", "order", orderFields()),
+				logical.DeleteOperation: writing(b.cancelOrder, "End an order that nobody has got a certificate of.", "cancel", "order", orderFields()),
 			},
 			HelpSynopsis:    "An order: where it stands, what it waits for, what has happened to it.",
 			HelpDescription: orderHelp,
@@ -70,8 +71,9 @@ func orderFields() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
 		"order_id":      {Type: framework.TypeString, Description: "Id of the order in this mount."},
 		"ca_order_id":   {Type: framework.TypeString, Description: "CERTInext's order number; empty until it is known."},
+		"ca_request_id": {Type: framework.TypeString, Description: "CERTInext's request number, by which its portal knows a draft."},
 		"role":          {Type: framework.TypeString, Description: "Role that the order was placed under."},
-		"state":         {Type: framework.TypeString, Description: "placing, unresolved, pending, issued, cancelled, rejected, expired, revoked or failed."},
+		"state":         {Type: framework.TypeString, Description: "placing, unresolved, draft, pending, issued, cancelled, rejected, expired, revoked or failed."},
 		"ca_status":     {Type: framework.TypeString, Description: "Status in CERTInext's terms."},
 		"ca_state":      {Type: framework.TypeString, Description: "CERTInext's display words."},
 		"request_id":    {Type: framework.TypeString, Description: "The caller's own name for the request."},
@@ -185,11 +187,20 @@ func (b *secretsBackend) cancelOrder(ctx context.Context, req *logical.Request, 
 }
 
 func (b *secretsBackend) resolveOrder(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	number, never := d.Get("ca_order_id").(string), d.Get("never_placed").(bool)
-	if (number == "") != never {
-		return nil, &backend.FieldError{Field: "ca_order_id", Problem: "write either CERTInext's number of the order or never_placed=true"}
+	role, id := d.Get("role").(string), d.Get("id").(string)
+	number, never, promote := d.Get("ca_order_id").(string), d.Get("never_placed").(bool), d.Get("promote").(bool)
+	var (
+		o   *backend.Order
+		err error
+	)
+	switch {
+	case promote && number == "" && !never:
+		o, err = b.engine.PromoteOrder(ctx, req.Storage, role, id)
+	case !promote && (number == "") == never:
+		o, err = b.engine.ResolveOrder(ctx, req.Storage, role, id, number)
+	default:
+		err = &backend.FieldError{Field: "ca_order_id", Problem: "write one of CERTInext's number of the order, never_placed=true and promote=true"}
 	}
-	o, err := b.engine.ResolveOrder(ctx, req.Storage, d.Get("role").(string), d.Get("id").(string), number)
 	if err != nil {
 		return nil, err
 	}
@@ -225,6 +236,7 @@ func encodeOrder(o *backend.Order) map[string]any {
 	return map[string]any{
 		"order_id":      o.ID,
 		"ca_order_id":   o.CAOrderID,
+		"ca_request_id": o.CARequestID,
 		"role":          o.Role,
 		"state":         string(o.State),
 		"ca_status":     string(o.CAStatus),
@@ -244,7 +256,12 @@ func encodeOrder(o *backend.Order) map[string]any {
 }
 
 const orderHelp = `
-Deleting an order cancels it at CERTInext and erases its key. An issued order cannot be cancelled: revoke its certificate.
+Deleting an order cancels it at CERTInext and erases its key. If CERTInext has issued it meanwhile, its certificate is revoked. An
+order whose certificate was handed over is not touched: revoke the certificate instead.
+
+A draft (save_as_draft=true) costs nothing. Writing promote=true places its order, and deleting it discards it. CERTInext tells
+nobody what becomes of a draft in its portal: one that was promoted there is adopted by writing its ca_order_id, and one that
+was discarded there is closed by writing never_placed=true.
 
 An order is unresolved when CERTInext's answer to it was lost and its records do not show it. It is never sent a second time. When the
 records show an order that was placed much later (absent_after in config) and not this one, it has failed. Until then, who

@@ -119,26 +119,6 @@ func TestACancelledOrderIsOverAtTheCAAndLosesItsKey(t *testing.T) {
 	})
 }
 
-func TestAnIssuedOrderCannotBeCancelled(t *testing.T) {
-	dialects(t, func(t *testing.T, dialect certinexttest.Dialect) {
-		ca := validated(dialect)
-		ca.IssueDelay = time.Minute
-		m := newMount(t, ca)
-		cancel := func(id string) string {
-			resp, err := m.send(call{op: logical.DeleteOperation, path: "orders/web/" + id})
-			require.NoError(t, err)
-			require.True(t, resp.IsError())
-			return resp.Error().Error()
-		}
-		id := m.write("orders/web", map[string]any{"common_name": "www.example.com"}).Data["order_id"].(string)
-		time.Sleep(2 * time.Minute)
-		require.Contains(t, cancel(id), "is issued at CERTInext by now")
-		m.write("orders/web/"+id+"/collect", nil)
-		require.Contains(t, cancel(id), "revoke its certificate")
-		require.Equal(t, "issued", ca.Orders()[0].Status)
-	})
-}
-
 func TestOrdersOfAnotherRoleAreNotFound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ca := validated(certinexttest.Live)

@@ -50,6 +50,8 @@ func advance(o *orderEntry, remote *certinext.Order, p progress) action {
 		return action{step: stepPlace}
 	case o.State == StatePlacing, o.State == StateUnresolved:
 		return action{step: stepReconcile}
+	case o.State == StateDraft:
+		return action{step: stepGiveUp, needs: draftNeeds(o)}
 	case remote == nil:
 		return action{step: stepTrack}
 	}

@@ -134,6 +134,11 @@ func (d *driver) place(ctx context.Context) (done bool, out outcome) {
 	if err != nil {
 		return true, d.notPlaced(ctx, now, err)
 	}
+	if o.Draft && remote.ID == "" {
+		d.engine.keepAsDraft(o, remote.RequestID)
+		return true, outcome{err: d.save(ctx)}
+	}
+	d.engine.setDraft(o, false) // had it been a draft, it is an order all the same
 	o.State, o.CAOrderID = StatePending, remote.ID
 	o.note(now, "CERTInext took the order as %s", printable(remote.ID))
 	o.observe(now, remote)
@@ -169,6 +174,9 @@ func (d *driver) notPlaced(ctx context.Context, now time.Time, err error) outcom
 		o.note(now, "CERTInext may have taken the order: %s", printable(err.Error()))
 		d.setNeeds(unresolvedNeeds(o))
 		return outcome{err: d.save(ctx)}
+	}
+	if o.promoting() {
+		return d.stillDraft(ctx, err)
 	}
 	o.note(now, "CERTInext did not take the order: %s", printable(err.Error()))
 	if storageErr := d.end(ctx, StateFailed); storageErr != nil {

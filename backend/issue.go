@@ -133,7 +133,7 @@ func (e *Engine) attend(ctx context.Context, s logical.Storage, r Request) (*att
 		a.order, err = e.attendNamed(ctx, s, a, p, cfg, r)
 		return a, err
 	}
-	if a.order, err = e.findSame(ctx, s, a, p.fingerprint(role, cfg.account(), r.Requester)); err != nil || a.order != nil {
+	if a.order, err = e.findSame(ctx, s, a, p.identity(role, cfg, r)); err != nil || a.order != nil {
 		return a, err
 	}
 	id, err := e.newID()
@@ -209,12 +209,23 @@ func (e *Engine) attendNamed(ctx context.Context, s logical.Storage, a *attendan
 		if o == nil {
 			continue
 		}
-		if o.Fingerprint != p.fingerprint(a.role, cfg.account(), r.Requester) {
+		if err := o.answers(r, p.identity(a.role, cfg, r)); err != nil {
 			e.orders.release(id, e.now())
-			return nil, badField("request_id", "%q already names another request (order %s)", r.ID, id)
+			return nil, err
 		}
 		return o, nil
 	}
+}
+
+// answers says why an order is not that of a request that has its name. A draft that was promoted is.
+func (o *orderEntry) answers(r Request, identity string) error {
+	switch {
+	case strings.TrimPrefix(o.Fingerprint, draftPrefix) != strings.TrimPrefix(identity, draftPrefix):
+		return badField("request_id", "%q already names another request (order %s)", r.ID, o.ID)
+	case o.Draft && !r.Draft:
+		return badField("request_id", "%q names order %s, which is a draft: writing promote=true to orders/%s/%s places it", r.ID, o.ID, o.Role, o.ID)
+	}
+	return nil
 }
 
 // beginNamed makes the order of a request with a name of its own, unless that name is used up.
@@ -312,7 +323,7 @@ func (e *Engine) newOrder(role *Role, p *plan, cfg *Config, r Request, id string
 	}
 	o := &orderEntry{
 		Version: 1, ID: id, Role: role.Name, Requester: r.Requester, RequestID: r.ID, Account: cfg.account(),
-		Fingerprint: p.fingerprint(role, cfg.account(), r.Requester), State: StatePlacing, CSR: p.csr,
+		Fingerprint: p.identity(role, cfg, r), State: StatePlacing, Draft: r.Draft, CSR: p.csr,
 		CreatedAt: now, UpdatedAt: now, Grace: role.DeliveryGrace, Pickup: role.PickupWindow, RevokeUnclaimed: role.RevokeUnclaimed,
 		Placement: newPlacement(role, role.OrderDefaults.or(cfg.OrderDefaults), p, key),
 	}
@@ -383,6 +394,12 @@ func (e *Engine) abandon(ctx context.Context, s logical.Storage, o *orderEntry) 
 	if !o.fresh {
 		e.orders.release(o.ID, e.now())
 		return nil
+	}
+	if o.promoting() {
+		e.setDraft(o, true)
+		o.note(e.now(), "still a draft: given up before CERTInext was told")
+		defer func() { e.orders.release(o.ID, e.now()) }()
+		return e.saveOrder(ctx, s, o)
 	}
 	o.State = StateFailed
 	o.note(e.now(), "given up before CERTInext was told")

@@ -20,6 +20,7 @@ type State string
 // The states of an order. CERTInext's own status is kept beside them, see [Order].
 const (
 	StatePlacing    State = "placing"    // intent is stored; CERTInext may or may not have been told
+	StateDraft      State = "draft"      // CERTInext keeps the order and does not carry it out until it is promoted
 	StateUnresolved State = "unresolved" // whether CERTInext holds the order could not be found out yet
 	StatePending    State = "pending"    // CERTInext holds the order and has not issued yet
 	StateIssued     State = "issued"     // the certificate is stored
@@ -56,6 +57,7 @@ type Order struct {
 	ProductCode string
 	Variant     string
 	CAOrderID   string // CERTInext's order number; empty until it is known
+	CARequestID string // CERTInext's request number, by which its portal knows a draft
 	CAStatus    certinext.Status
 	CAState     string // CERTInext's display words for order and certificate
 	CreatedAt   time.Time
@@ -75,6 +77,8 @@ func (o *Order) describe() string {
 		return "CERTInext has not answered yet whether it took the order"
 	case o.State == StateUnresolved:
 		return "it is not known yet whether CERTInext took the order"
+	case o.State == StateDraft:
+		return fmt.Sprintf("CERTInext keeps it as draft %s", o.CARequestID)
 	case o.CAStatus != "" && o.CAState != "":
 		return fmt.Sprintf("CERTInext says %s (%s)", o.CAStatus, o.CAState)
 	case o.CAStatus != "":
@@ -92,6 +96,7 @@ type orderEntry struct {
 	RequestID   string `json:"request_id,omitempty"`
 	Fingerprint string `json:"fingerprint"`
 	State       State  `json:"state"`
+	Draft       bool   `json:"draft,omitempty"` // CERTInext keeps it, or is to keep it, without carrying it out
 
 	// Account is where the order was placed. It is never driven with another one's credentials.
 	Account string `json:"account"`
@@ -106,6 +111,9 @@ type orderEntry struct {
 	CAStatus    certinext.Status `json:"ca_status,omitempty"`
 	CAState     string           `json:"ca_state,omitempty"`
 	CSRRefused  bool             `json:"csr_refused,omitempty"`
+	// PromotionKey is the Idempotency-Key of the create that promotes a draft, which has other words than the draft's.
+	PromotionKey string    `json:"promotion_key,omitempty"`
+	PromotedAt   time.Time `json:"promoted_at,omitzero"`
 
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
@@ -170,6 +178,14 @@ func (o *orderEntry) marker() string { return markerOf(o.Placement.IdempotencyKe
 
 func markerOf(key string) string { return "vault-order:" + key }
 
+// askedAt is when CERTInext was asked for the order at the earliest.
+func (o *orderEntry) askedAt() time.Time {
+	if o.PromotedAt.IsZero() {
+		return o.CreatedAt
+	}
+	return o.PromotedAt
+}
+
 const maxTimeline = 50
 
 // note adds a line to the history. Repetitions are dropped, and of a long history the middle.
@@ -220,7 +236,7 @@ func (o *orderEntry) view() *Order {
 	}
 	return &Order{
 		ID: o.ID, Role: o.Role, State: o.State, RequestID: o.RequestID, CommonName: cn, Names: names,
-		ProductCode: o.Placement.ProductCode, Variant: o.Placement.Variant, CAOrderID: o.CAOrderID,
+		ProductCode: o.Placement.ProductCode, Variant: o.Placement.Variant, CAOrderID: o.CAOrderID, CARequestID: printable(o.CARequestID),
 		CAStatus: o.CAStatus, CAState: o.CAState, CreatedAt: o.CreatedAt, UpdatedAt: o.UpdatedAt, Serial: strings.ReplaceAll(o.Serial, "-", ":"),
 		Delivered: o.Delivered, Needs: append([]string(nil), o.Needs...), LastError: o.LastError,
 		Timeline: append([]Event(nil), o.Timeline...),
@@ -273,6 +289,9 @@ func (o *orderEntry) orderRequest(consent Secret) certinext.OrderRequest {
 	}
 	if p.Family == certinext.FamilySSL {
 		r.Agreement = p.agreement()
+	}
+	if r.SaveAsDraft = o.Draft; o.promoting() {
+		r.RequestID, r.IdempotencyKey = o.CARequestID, o.PromotionKey
 	}
 	if shapes[p.Variant].vetted() {
 		r.Organization = &certinext.OrganizationRef{Number: p.OrganizationNumber, ConsentToken: consent}

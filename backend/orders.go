@@ -115,55 +115,16 @@ func (e *Engine) CollectOrder(ctx context.Context, s logical.Storage, role, id, 
 	return issued, err
 }
 
-// CancelOrder cancels an order that is not issued yet, and erases its key.
-func (e *Engine) CancelOrder(ctx context.Context, s logical.Storage, role, id, reason string) (*Order, error) {
-	o, err := e.takeOrder(ctx, s, role, id)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { e.orders.release(id, e.now()) }()
-	if t, ok := e.orders.status(id); o.State == StateIssued || ok && t.answered {
-		return nil, badField("id", "order %s is issued: revoke its certificate instead", id)
-	}
-	if o.State != StatePending {
-		return nil, badField("id", "order %s is %s: it can be cancelled when it is known whether CERTInext took it; who is certain that it did not writes never_placed=true to orders/%s/%s", id, o.State, role, id)
-	}
-	client, _, err := e.client(ctx, s)
-	if err != nil {
-		return nil, err
-	}
-	if reason == "" {
-		reason = "No longer required"
-	}
-	if err := client.CancelOrder(ctx, o.Placement.Family, o.CAOrderID, reason); err != nil {
-		return nil, e.cancelRefused(ctx, client, o, err)
-	}
-	o.State = StateCancelled
-	o.note(e.now(), "cancelled on request")
-	if err := e.closeOrder(ctx, s, o); err != nil {
-		return nil, err
-	}
-	return o.view(), nil
-}
-
-// cancelRefused says what CERTInext thinks of an order that it would not cancel.
-func (e *Engine) cancelRefused(ctx context.Context, client *certinext.Client, o *orderEntry, cause error) error {
-	remote, err := client.TrackOrder(ctx, o.Placement.Family, o.CAOrderID)
-	if err == nil && remote.Status == certinext.StatusIssued {
-		return badField("id", "order %s is issued at CERTInext by now: collect it, or revoke its certificate", o.ID)
-	}
-	return refused(cause)
-}
-
-// ResolveOrder settles by hand an order of which it could not be found out whether CERTInext took it. With caOrderID, it is
-// that order of CERTInext's; without, somebody has made sure that CERTInext never took it, and the order is closed.
+// ResolveOrder settles by hand an order of which it could not be found out whether CERTInext took it, or a draft that was
+// dealt with in CERTInext's portal. With caOrderID, it is that order of CERTInext's; without, somebody has made sure that
+// CERTInext holds none, and the order is closed.
 func (e *Engine) ResolveOrder(ctx context.Context, s logical.Storage, role, id, caOrderID string) (*Order, error) {
 	o, err := e.takeOrder(ctx, s, role, id)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { e.orders.release(id, e.now()) }()
-	if o.State != StateUnresolved && o.State != StatePlacing {
+	if o.State != StateUnresolved && o.State != StatePlacing && o.State != StateDraft {
 		return nil, badField("id", "order %s is %s: there is nothing to resolve", id, o.State)
 	}
 	if caOrderID == "" {
@@ -182,6 +143,7 @@ func (e *Engine) ResolveOrder(ctx context.Context, s logical.Storage, role, id, 
 	if cn := o.Placement.names()[0]; remote.Domain != "" && !strings.EqualFold(remote.Domain, cn) {
 		return nil, badField("ca_order_id", "CERTInext's order %s is for %s, not for %s", printable(caOrderID), printable(remote.Domain), cn)
 	}
+	e.setDraft(o, false)
 	o.State, o.CAOrderID, o.LastError, o.Needs = StatePending, caOrderID, "", nil
 	o.note(e.now(), "adopted by hand: CERTInext's order %s", printable(caOrderID))
 	o.observe(e.now(), remote)

@@ -16,6 +16,10 @@ import (
 
 // unresolvedNeeds says what becomes of an order in doubt.
 func unresolvedNeeds(o *orderEntry) []string {
+	if o.Draft {
+		return []string{fmt.Sprintf("it is to be a draft, and costs nothing: an operator who has discarded the draft with the remark %s in CERTInext's portal, "+
+			"or is certain that it is not there, writes never_placed=true to orders/%s/%s", o.marker(), o.Role, o.ID)}
+	}
 	return []string{
 		"the engine looks for the order in CERTInext's records, and never sends it twice",
 		fmt.Sprintf("an operator who finds it in CERTInext's portal, by the remark %s, settles it by writing ca_order_id to orders/%s/%s; "+
@@ -29,9 +33,11 @@ var errNeverTaken = errors.New("CERTInext never took the order")
 // reconcile finds out whether CERTInext holds an order whose create was not answered.
 func (d *driver) reconcile(ctx context.Context) (done bool, out outcome) {
 	o := d.order
-	id, err := d.find(ctx)
+	found, err := d.find(ctx)
 	now := d.engine.now()
 	switch {
+	case errors.Is(err, errNeverTaken) && o.promoting():
+		return true, d.stillDraft(ctx, err)
 	case errors.Is(err, errNeverTaken):
 		return true, d.neverTaken(ctx, now, err)
 	case err != nil:
@@ -40,13 +46,18 @@ func (d *driver) reconcile(ctx context.Context) (done bool, out outcome) {
 		o.note(now, "looking for the order failed: %s", printable(err.Error()))
 		d.inDoubt()
 		return true, outcome{}
-	case id == "":
+	case found.orderID == "" && found.requestID == "":
 		o.note(now, "CERTInext's records do not show the order")
 		d.inDoubt()
 		return true, outcome{}
 	}
-	o.State, o.CAOrderID, o.LastError = StatePending, id, ""
-	o.note(now, "found at CERTInext as %s", printable(id))
+	if found.orderID == "" {
+		d.engine.keepAsDraft(o, found.requestID)
+		return true, outcome{err: d.save(ctx)}
+	}
+	d.engine.setDraft(o, false)
+	o.State, o.CAOrderID, o.LastError = StatePending, found.orderID, ""
+	o.note(now, "found at CERTInext as %s", printable(found.orderID))
 	if err := d.save(ctx); err != nil {
 		return true, outcome{err: err}
 	}
@@ -69,60 +80,64 @@ func (d *driver) neverTaken(ctx context.Context, now time.Time, cause error) out
 	return outcome{err: &RefusedError{Err: cause}}
 }
 
+// remoteID is what CERTInext knows an order by, or a draft.
+type remoteID struct{ orderID, requestID string }
+
 // find looks for the order's marker in CERTInext's own records. Where CERTInext is known to answer a repeated
 // Idempotency-Key with the first order, asking again by the same key is as good, and the documented API has no records.
-// It returns "" when the order is not found, which proves nothing, and errNeverTaken when it certainly does not exist.
-func (d *driver) find(ctx context.Context) (string, error) {
+// It returns nothing when the order is not found, which proves nothing, and errNeverTaken when it certainly does not exist.
+func (d *driver) find(ctx context.Context) (remoteID, error) {
 	o, now := d.order, d.engine.now()
-	if d.config.TrustIdempotencyKey && now.Before(o.CreatedAt.Add(replayWindow)) {
+	if d.config.TrustIdempotencyKey && now.Before(o.askedAt().Add(replayWindow)) {
 		return d.replay(ctx)
 	}
 	around := certinext.ReportFilter{From: o.CreatedAt.Add(-24 * time.Hour), To: now.Add(24 * time.Hour)}
-	id, _, err := d.search(ctx, around, nil)
-	if id != "" || err != nil {
-		return id, err
+	found, _, err := d.search(ctx, around, nil)
+	if found != (remoteID{}) || err != nil || o.Draft {
+		return found, err // that the records show drafts is not known, so the absence of one says nothing
 	}
-	later := d.engine.witnesses.after(witnessOf(o, o.CreatedAt.Add(d.config.absentAfter())))
+	later := d.engine.witnesses.after(witnessOf(o, o.askedAt().Add(d.config.absentAfter())))
 	if len(later) == 0 {
-		return "", nil
+		return remoteID{}, nil
 	}
 	// What the report's filter by day means is not known, and nothing may hang on it now: all records are read.
-	id, shown, err := d.search(ctx, certinext.ReportFilter{}, later)
-	if id != "" || err != nil || shown == "" {
-		return id, err
+	found, shown, err := d.search(ctx, certinext.ReportFilter{}, later)
+	if found != (remoteID{}) || err != nil || shown == "" {
+		return found, err
 	}
-	return "", fmt.Errorf("%w: its records show order %s, which was placed %s and more after this one, and not this one",
+	return remoteID{}, fmt.Errorf("%w: its records show order %s, which was placed %s and more after this one, and not this one",
 		errNeverTaken, printable(shown), d.config.absentAfter())
 }
 
 // search reads the orders report for the order. Of the other orders in it, it returns one that is among later.
-func (d *driver) search(ctx context.Context, f certinext.ReportFilter, later map[string]bool) (id, shown string, err error) {
+func (d *driver) search(ctx context.Context, f certinext.ReportFilter, later map[string]bool) (found remoteID, shown string, err error) {
 	o := d.order
 	for row, err := range d.client.OrdersReport(ctx, f) {
-		if err != nil {
-			return "", "", err
-		}
-		if containsFold(row.Tags, o.marker()) && (row.Domain == "" || strings.EqualFold(row.Domain, o.Placement.names()[0])) {
-			return row.OrderID, "", nil
-		}
-		if later[row.OrderID] {
+		switch {
+		case err != nil:
+			return remoteID{}, "", err
+		case later[row.OrderID]:
 			shown = row.OrderID
+		case !containsFold(row.Tags, o.marker()), row.Domain != "" && !strings.EqualFold(row.Domain, o.Placement.names()[0]):
+		case row.OrderID == "" && !o.Draft: // the draft that is to be promoted
+		default:
+			return remoteID{row.OrderID, row.RequestID}, "", nil
 		}
 	}
-	return "", shown, nil
+	return remoteID{}, shown, nil
 }
 
 // replayWindow is how long a service is trusted to remember an Idempotency-Key. No source says how long it does.
 const replayWindow = 24 * time.Hour
 
-func (d *driver) replay(ctx context.Context) (string, error) {
+func (d *driver) replay(ctx context.Context) (remoteID, error) {
 	remote, err := d.create(ctx)
 	if err != nil {
 		if !certinext.MayHaveActed(err) && certinext.HasStatus(err, http.StatusBadRequest, http.StatusUnprocessableEntity) {
 			// Had the first create made an order, its key would be known.
-			return "", fmt.Errorf("%w: asked again, it refused: %w", errNeverTaken, err)
+			return remoteID{}, fmt.Errorf("%w: asked again, it refused: %w", errNeverTaken, err)
 		}
-		return "", err
+		return remoteID{}, err
 	}
-	return remote.ID, nil
+	return remoteID{remote.ID, remote.RequestID}, nil
 }

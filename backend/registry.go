@@ -199,6 +199,15 @@ func (r *registry) release(id string, next time.Time) {
 	}
 }
 
+// rename gives an order another fingerprint.
+func (r *registry) rename(id, fingerprint string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if t := r.orders[id]; t != nil {
+		t.fingerprint = fingerprint
+	}
+}
+
 // markAnswered remembers that this process has handed over the order's certificate.
 func (r *registry) markAnswered(id, serial string, eraseAt time.Time) {
 	r.mu.Lock()

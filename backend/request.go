@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
 // A Request asks for a certificate.
@@ -36,8 +38,8 @@ type Request struct {
 	ExcludeCNFromSANs bool
 	// TTL is the wanted lease; it cannot shorten the certificate. Zero means the role's.
 	TTL time.Duration
-	// Async asks for the order itself, without waiting for a certificate.
-	Async bool
+	// Draft asks CERTInext to keep the order without carrying it out, until it is promoted.
+	Draft bool
 }
 
 var requestID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$`)
@@ -67,6 +69,9 @@ func makePlan(role *Role, cfg *Config, domains []string, r Request) (*plan, erro
 	}
 	if r.TTL < 0 {
 		return nil, badField("ttl", "must not be negative")
+	}
+	if r.Draft && role.shape().family != certinext.FamilySSL {
+		return nil, badField("save_as_draft", "CERTInext keeps no drafts of %s orders", role.shape().family)
 	}
 	if role.shape().vetted() && role.OrderDefaults.or(cfg.OrderDefaults).OrganizationNumber == "" {
 		return nil, badField("organization_number", "is needed in the role or config: CERTInext takes no %s order without a vetted organization", role.shape().base)
@@ -226,6 +231,15 @@ func allowNames(role *Role, domains []string, p *plan) error {
 		}
 	}
 	return nil
+}
+
+// identity names the same requester's same request, as [plan.fingerprint] does, with drafts kept apart.
+func (p *plan) identity(role *Role, cfg *Config, r Request) string {
+	name := p.fingerprint(role, cfg.account(), r.Requester)
+	if r.Draft {
+		return draftPrefix + name
+	}
+	return name
 }
 
 // fingerprint names the same requester's same request under the same role and account, however it is phrased.

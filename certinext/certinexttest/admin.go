@@ -23,6 +23,7 @@ const AdminHelp = `  GET    /_sandbox/roots.pem                   the roots to t
   POST   /_sandbox/orders/{id}/approve         the approver consents
   POST   /_sandbox/orders/{id}/reject          {"remark":"..."}: the approver refuses
   POST   /_sandbox/domains/{name}/verify       a domain is validated, whatever DNS says
+  POST   /_sandbox/drafts/{id}/promote         a draft, by its request id, is ordered in the portal
   POST   /_sandbox/organizations/{n}/vet       an organization's vetting is complete
   POST   /_sandbox/tokens/kill                 all tokens die
   GET    /_sandbox/calls                       number of calls by operation
@@ -45,6 +46,7 @@ func (s *Server) serveAdmin(w http.ResponseWriter, r *http.Request) {
 	handle("POST /_sandbox/orders/{id}/approve", func(r *http.Request) (any, error) { return nil, s.Approve(r.PathValue("id")) })
 	handle("POST /_sandbox/orders/{id}/reject", s.adminReject)
 	handle("POST /_sandbox/domains/{name}/verify", func(r *http.Request) (any, error) { s.VerifyDomain(r.PathValue("name")); return nil, nil })
+	handle("POST /_sandbox/drafts/{id}/promote", func(r *http.Request) (any, error) { return nil, s.Promote(r.PathValue("id")) })
 	handle("POST /_sandbox/organizations/{n}/vet", func(r *http.Request) (any, error) { return nil, s.Vet(r.PathValue("n")) })
 	handle("POST /_sandbox/tokens/kill", func(*http.Request) (any, error) { s.KillTokens(); return nil, nil })
 	handle("GET /_sandbox/calls", func(*http.Request) (any, error) { return s.Calls(), nil })

@@ -45,6 +45,12 @@ func TestAdminSteersOrders(t *testing.T) {
 	admin.post("/orders/"+other+"/reject", m{"remark": "no"}).must(204)
 	require.Equal(t, "no", admin.get("/orders/" + other).must(200)["rejectRemark"])
 
+	kept := r.post(sslPath, merge(dvOrder("www.example.com"), m{"saveAsDraft": true})).must(201)["requestId"].(string)
+	admin.post("/drafts/"+kept+"/promote", nil).must(204)
+	require.Equal(t, 404, admin.post("/drafts/"+kept+"/promote", nil).status)
+	require.NoError(t, json.Unmarshal(admin.get("/orders").body, &orders))
+	require.Equal(t, "pending-csr", r.status(orders[len(orders)-1]["id"].(string)))
+
 	admin.post("/organizations/4000002/vet", nil).must(204)
 	require.Equal(t, 400, admin.post("/organizations/1/vet", nil).status)
 	admin.post("/tokens/kill", nil).must(204)

@@ -175,6 +175,23 @@ func (s *Server) decide(orderID string, act func(*order, time.Time)) error {
 	return nil
 }
 
+// Promote places the order of a draft, as somebody does in the portal.
+func (s *Server) Promote(requestID string) error {
+	s.once.Do(s.setUp)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.book.requests[requestID]
+	if o == nil || !o.draft || o.cancelled != nil {
+		return fmt.Errorf("draft %q: %w", requestID, ErrNoOrder)
+	}
+	now := s.now()
+	o.draft, o.id, o.createdAt = false, s.newOrderID(), now
+	o.current().requestedAt = now
+	s.book.file(o)
+	s.settle(o, now)
+	return nil
+}
+
 // Vet completes the verification of an organization, named by its number, for
 // all orders that wait for it and for those to come.
 func (s *Server) Vet(organization string) error {

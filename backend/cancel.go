@@ -1,0 +1,128 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package backend
+
+import (
+	"context"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// CancelOrder ends an order that nobody has got a certificate of, and erases its key. A draft is discarded, an order that
+// CERTInext has not issued yet is cancelled there, and the certificate of an issued one is revoked.
+func (e *Engine) CancelOrder(ctx context.Context, s logical.Storage, role, id, reason string) (*Order, error) {
+	issued, err := e.cancelOpen(ctx, s, role, id, reason)
+	if err == nil && issued {
+		err = e.revokeUndelivered(ctx, s, role, id, reason)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return e.Order(ctx, s, role, id)
+}
+
+// revokeUndelivered revokes the certificate of an issued order, or queues that, unless somebody has got it.
+func (e *Engine) revokeUndelivered(ctx context.Context, s logical.Storage, role, id, reason string) error {
+	// It may not be downloaded yet, or was handed over by a process that has died since.
+	if err := e.passOrder(ctx, s, tracked{id: id, role: role}); err != nil {
+		return err
+	}
+	o, err := e.findOrder(ctx, s, role, id)
+	switch {
+	case err != nil:
+		return err
+	case o == nil || o.Serial == "":
+		return badField("id", "order %s is issued at CERTInext by now, and its certificate is not there yet: try again", id)
+	}
+	unlock := e.certLocks.lock(o.Serial)
+	defer unlock()
+	c, err := get[certEntry](ctx, s, certPrefix+o.Serial)
+	if err != nil || c == nil {
+		return err
+	}
+	if c.Delivery != nil {
+		return handedOver(id)
+	}
+	if reason == "" {
+		reason = "its order was cancelled"
+	}
+	revoked, err := e.revokeOrQueue(ctx, s, c, &queuedRevocation{
+		Version: 1, Serial: c.Serial, Reason: defaultReason, Note: reason, QueuedAt: e.now(), Due: true, asked: true,
+	})
+	if err != nil || !revoked.Queued {
+		return err
+	}
+	return e.closeCancelled(ctx, s, o.Role, o.ID)
+}
+
+// closeCancelled closes an issued order whose certificate is to be revoked, so that nobody gets its key meanwhile.
+func (e *Engine) closeCancelled(ctx context.Context, s logical.Storage, role, id string) error {
+	if _, ok := e.orders.acquire(id); !ok {
+		return nil // closed, or being handed over at this moment
+	}
+	defer func() { e.orders.release(id, e.now()) }()
+	o, err := e.reopen(ctx, s, role, id)
+	if err != nil || o == nil {
+		return err
+	}
+	o.note(e.now(), "cancelled on request; its certificate is to be revoked")
+	return e.closeOrder(ctx, s, o)
+}
+
+func handedOver(id string) error {
+	return badField("id", "order %s is issued and was handed over: revoke its certificate instead", id)
+}
+
+// cancelOpen cancels an order, unless it reports that CERTInext has issued it.
+func (e *Engine) cancelOpen(ctx context.Context, s logical.Storage, role, id, reason string) (issued bool, err error) {
+	o, err := e.takeOrder(ctx, s, role, id)
+	if err != nil {
+		return false, err
+	}
+	defer func() { e.orders.release(id, e.now()) }()
+	t, _ := e.orders.status(id)
+	switch {
+	case t.answered || o.Delivered:
+		return false, handedOver(id)
+	case o.State == StateIssued:
+		return true, nil
+	case o.State != StatePending && o.State != StateDraft:
+		return false, badField("id", "order %s is %s: it can be cancelled when it is known whether CERTInext took it; who is certain that it did not writes never_placed=true to orders/%s/%s", id, o.State, role, id)
+	}
+	client, cfg, err := e.client(ctx, s)
+	if err != nil {
+		return false, err
+	}
+	if o.Account != cfg.account() {
+		return false, badField("id", "order %s belongs to another CERTInext account than the one in config", id)
+	}
+	if reason == "" {
+		reason = "No longer required"
+	}
+	if o.State == StateDraft {
+		err = e.discardDraft(ctx, client, o, reason)
+	} else {
+		issued, err = cancelPlaced(ctx, client, o, reason)
+	}
+	if err != nil || issued {
+		return issued, err
+	}
+	o.State = StateCancelled
+	o.note(e.now(), "cancelled on request")
+	return false, e.closeOrder(ctx, s, o)
+}
+
+// cancelPlaced cancels an order at CERTInext. It reports whether CERTInext has issued it instead.
+func cancelPlaced(ctx context.Context, client *certinext.Client, o *orderEntry, reason string) (issued bool, err error) {
+	cause := client.CancelOrder(ctx, o.Placement.Family, o.CAOrderID, reason)
+	if cause == nil {
+		return false, nil
+	}
+	remote, err := client.TrackOrder(ctx, o.Placement.Family, o.CAOrderID)
+	if err == nil && remote.Status == certinext.StatusIssued {
+		return true, nil
+	}
+	return false, refused(cause)
+}

@@ -1,0 +1,123 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// A draft is an order that CERTInext keeps and does not carry out. It has a request number and no order number, costs nothing,
+// and cannot be looked up: nobody but the portal knows more of it. Promoting it is the order, and is placed like one.
+
+// draftPrefix keeps the fingerprints of drafts apart from those of orders: who orders does not mean somebody's draft.
+const draftPrefix = "draft:"
+
+// setDraft makes an order a draft, or a draft an order that is not placed yet.
+func (e *Engine) setDraft(o *orderEntry, draft bool) {
+	o.Draft = draft
+	o.Fingerprint = strings.TrimPrefix(o.Fingerprint, draftPrefix)
+	if draft {
+		o.State, o.Fingerprint = StateDraft, draftPrefix+o.Fingerprint
+	}
+	e.orders.rename(o.ID, o.Fingerprint)
+}
+
+// promoting reports whether the order to be placed is that of a draft.
+func (o *orderEntry) promoting() bool { return !o.Draft && o.CARequestID != "" && o.CAOrderID == "" }
+
+// keepAsDraft remembers the draft that CERTInext has made of the order.
+func (e *Engine) keepAsDraft(o *orderEntry, requestID string) {
+	o.CARequestID, o.CAStatus, o.LastError, o.Needs = requestID, certinext.StatusDraft, "", draftNeeds(o)
+	e.setDraft(o, true)
+	o.note(e.now(), "kept by CERTInext as draft %s", printable(requestID))
+}
+
+// stillDraft takes back a promotion that has certainly not happened.
+func (d *driver) stillDraft(ctx context.Context, cause error) outcome {
+	o := d.order
+	d.engine.setDraft(o, true)
+	o.LastError, o.Needs = printable(cause.Error()), draftNeeds(o)
+	o.note(d.engine.now(), "still a draft: %s", printable(cause.Error()))
+	if err := d.save(ctx); err != nil {
+		return outcome{err: err}
+	}
+	return outcome{err: &RefusedError{Err: errors.New(cause.Error())}} // the same request is not one for a new order
+}
+
+func draftNeeds(o *orderEntry) []string {
+	return []string{fmt.Sprintf("it is a draft: writing promote=true to orders/%s/%s places the order, deleting that path discards the draft", o.Role, o.ID)}
+}
+
+// PromoteOrder places the order of a draft, and returns it without waiting for the certificate.
+func (e *Engine) PromoteOrder(ctx context.Context, s logical.Storage, role, id string) (*Order, error) {
+	r, err := e.mustRole(ctx, s, role)
+	if err != nil {
+		return nil, err
+	}
+	_, cfg, err := e.client(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	o, err := e.takeOrder(ctx, s, role, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.promote(ctx, s, cfg, o); err != nil {
+		e.orders.release(id, e.now())
+		return nil, err
+	}
+	return e.lookOnce(ctx, s, &attendance{role: r, order: o})
+}
+
+// promote stores that the draft is to be placed, before CERTInext hears of it.
+func (e *Engine) promote(ctx context.Context, s logical.Storage, cfg *Config, o *orderEntry) error {
+	switch {
+	case o.State != StateDraft:
+		return badField("promote", "order %s is %s, not a draft", o.ID, o.State)
+	case o.Account != cfg.account():
+		return badField("promote", "order %s belongs to another CERTInext account than the one in config", o.ID)
+	}
+	key, err := e.newID()
+	if err != nil {
+		return err
+	}
+	before := *o
+	e.setDraft(o, false)
+	o.State, o.PromotionKey, o.PromotedAt, o.Needs, o.LastError = StatePlacing, key, e.now(), nil, ""
+	o.note(e.now(), "to be promoted")
+	if err := e.saveOrder(ctx, s, o); err != nil {
+		// It may have been stored all the same, and must not be taken for a promotion that was sent.
+		e.setDraft(&before, true)
+		return errors.Join(err, e.saveOrder(ctx, s, &before))
+	}
+	o.fresh = true
+	return nil
+}
+
+// discardDraft withdraws a draft at CERTInext.
+func (e *Engine) discardDraft(ctx context.Context, client *certinext.Client, o *orderEntry, reason string) error {
+	err := client.CancelDraft(ctx, o.CARequestID, reason)
+	if err == nil || !certinext.HasStatus(err, 404, 409, 422) {
+		return refused(err)
+	}
+	// It is no draft any more: discarded before, by a call whose answer was lost or in the portal, or promoted there.
+	d := &driver{engine: e, client: client, order: o}
+	found, _, lookErr := d.search(ctx, certinext.ReportFilter{}, nil)
+	switch {
+	case lookErr != nil:
+		return badField("id", "CERTInext says that draft %s is none any more (%v), and whether it was promoted could not be looked up (%v): "+
+			"write its order number as ca_order_id to orders/%s/%s, or never_placed=true if it was discarded",
+			printable(o.CARequestID), err, lookErr, o.Role, o.ID)
+	case found.orderID != "":
+		return badField("id", "draft %s was promoted at CERTInext, as order %s: write that as ca_order_id to orders/%s/%s",
+			printable(o.CARequestID), printable(found.orderID), o.Role, o.ID)
+	}
+	return nil
+}
