@@ -4,9 +4,6 @@
 package backend
 
 import (
-	"fmt"
-	"strings"
-
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
@@ -18,6 +15,7 @@ const (
 	stepReconcile             // find out whether CERTInext has the order
 	stepTrack                 // ask for the status
 	stepSubmitCSR
+	stepAskProof // ask what to publish for a domain
 	stepAgree    // accept the subscriber agreement
 	stepDownload // fetch the certificate
 	stepWait     // until something changes at CERTInext
@@ -27,17 +25,19 @@ const (
 
 // An action is a step with its consequence.
 type action struct {
-	step  step
-	state State    // for stepClose: how the order ended
-	needs []string // for stepWait and stepGiveUp: what has to happen, and who has to do it
-	soon  bool     // for stepWait: nobody has to act, so it should not take long
+	step   step
+	state  State    // for stepClose: how the order ended
+	needs  []string // for stepWait and stepGiveUp: what has to happen, and who has to do it
+	domain string   // for stepAskProof
+	soon   bool     // for stepWait: nobody has to act, so it should not take long
 }
 
 // progress is what has been tried in the current drive, so that no step is repeated for ever on an unchanged status.
 type progress struct {
 	csrSent    bool
 	agreed     bool
-	downloaded bool // a download was tried and was not ready
+	downloaded bool            // a download was tried and was not ready
+	asked      map[string]bool // domains that CERTInext was asked about
 }
 
 // advance decides what to do next for an order. remote is CERTInext's last word in this drive, nil when there is none yet.
@@ -66,13 +66,16 @@ func advance(o *orderEntry, remote *certinext.Order, p progress) action {
 		}
 		return action{step: stepWait, soon: true}
 	case certinext.StatusPendingDCV:
-		return action{step: stepWait, needs: dcvNeeds(o, remote)}
+		if domain := o.unproved(remote, p.asked); domain != "" {
+			return action{step: stepAskProof, domain: domain}
+		}
+		return action{step: stepWait, needs: o.dcvNeeds(remote)}
 	case certinext.StatusPendingOrganization:
 		return action{step: stepWait, needs: []string{organizationNeed(remote)}}
 	case certinext.StatusPendingDocuments:
 		return action{step: stepWait, needs: []string{"CERTInext waits for documents: upload them in its portal"}}
 	case certinext.StatusPendingApproval:
-		return action{step: stepWait, needs: []string{"an approver of the CERTInext account, or CERTInext itself, has to approve the order"}}
+		return action{step: stepWait, needs: []string{o.approvalNeed(remote)}}
 	case certinext.StatusRejected:
 		return action{step: stepClose, state: StateRejected}
 	case certinext.StatusCancelled:
@@ -105,36 +108,4 @@ func advanceCSR(o *orderEntry, p progress) action {
 		return action{step: stepSubmitCSR}
 	}
 	return action{step: stepWait, soon: true}
-}
-
-func dcvNeeds(o *orderEntry, remote *certinext.Order) []string {
-	var open []string
-	for _, d := range remote.Domains {
-		if !d.Verified() {
-			open = append(open, printable(d.Domain))
-		}
-	}
-	if len(remote.Domains) > 0 && len(open) == 0 {
-		return nil // the aggregate lags behind the domains
-	}
-	if len(open) == 0 {
-		open = o.Placement.DNSNames
-	}
-	return []string{fmt.Sprintf(
-		"control of %s has to be validated: orders/%s/%s/dcv shows what to publish, and verifies it when written to",
-		strings.Join(open, ", "), o.Role, o.ID)}
-}
-
-func organizationNeed(remote *certinext.Order) string {
-	if remote.Organization == nil {
-		return "CERTInext verifies the organization, or waits for its consent"
-	}
-	need := "CERTInext verifies the organization"
-	if remote.Organization.Name != "" {
-		need += " " + printable(remote.Organization.Name)
-	}
-	if remote.Organization.ConsentStatus == "0" && remote.Organization.ConsentSentTo != "" {
-		need += ", whose consent was asked of " + printable(remote.Organization.ConsentSentTo)
-	}
-	return need
 }

@@ -15,6 +15,9 @@ func TestAdvance(t *testing.T) {
 	pending := orderEntry{State: StatePending, Role: "web", ID: "id", Placement: placement{DNSNames: []string{"www.example.com"}}}
 	refusedCSR := pending
 	refusedCSR.CSRRefused = true
+	proved := pending
+	proved.Proofs = []proof{{Domain: "www.example.com", DNSNames: []string{"_emudhra-challenge.www.example.com"}, DNSValue: "token"}}
+	asked := map[string]bool{"www.example.com": true}
 	domain := func(status string) []certinext.DomainVerification {
 		return []certinext.DomainVerification{{Domain: "www.example.com", DCVStatus: status}}
 	}
@@ -38,9 +41,11 @@ func TestAdvance(t *testing.T) {
 		"a refused CSR needs a person":                        {order: refusedCSR, remote: &certinext.Order{Status: certinext.StatusPendingCSR}, want: stepGiveUp, needs: true},
 		"the agreement is accepted":                           {order: pending, remote: &certinext.Order{Status: certinext.StatusPendingAgreement}, want: stepAgree},
 		"the agreement is accepted once in a drive":           {order: pending, remote: &certinext.Order{Status: certinext.StatusPendingAgreement}, tried: progress{agreed: true}, want: stepWait},
-		"an unvalidated domain needs a record":                {order: pending, remote: &certinext.Order{Status: certinext.StatusPendingDCV, Domains: domain("PENDING")}, want: stepWait, needs: true},
+		"what to publish for a domain is asked":               {order: pending, remote: &certinext.Order{Status: certinext.StatusPendingDCV, Domains: domain("PENDING")}, want: stepAskProof},
+		"what to publish is asked once in a drive":            {order: pending, remote: &certinext.Order{Status: certinext.StatusPendingDCV, Domains: domain("PENDING")}, tried: progress{asked: asked}, want: stepWait, needs: true},
+		"what to publish is known":                            {order: proved, remote: &certinext.Order{Status: certinext.StatusPendingDCV, Domains: domain("PENDING")}, want: stepWait, needs: true},
 		"a lagging aggregate needs nobody":                    {order: pending, remote: &certinext.Order{Status: certinext.StatusPendingDCV, Domains: domain("VERIFIED")}, want: stepWait},
-		"an unvalidated order that lists no domains":          {order: pending, remote: &certinext.Order{Status: certinext.StatusPendingDCV}, want: stepWait, needs: true},
+		"an unvalidated order that lists no domains":          {order: pending, remote: &certinext.Order{Status: certinext.StatusPendingDCV}, tried: progress{asked: asked}, want: stepWait, needs: true},
 		"an organization is verified by CERTInext":            {order: pending, remote: &certinext.Order{Status: certinext.StatusPendingOrganization}, want: stepWait, needs: true},
 		"documents are uploaded by a person":                  {order: pending, remote: &certinext.Order{Status: certinext.StatusPendingDocuments}, want: stepWait, needs: true},
 		"approval is given by a person":                       {order: pending, remote: &certinext.Order{Status: certinext.StatusPendingApproval}, want: stepWait, needs: true},

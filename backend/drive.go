@@ -64,6 +64,7 @@ func (e *Engine) newDriver(ctx context.Context, s logical.Storage, o *orderEntry
 	d := &driver{
 		engine: e, storage: s, client: client, config: cfg, role: role, order: o, until: until, started: e.now(),
 	}
+	o.Proofs = freshProofs(o.Proofs, e.now())
 	d.latest.Store(o.view())
 	return d, nil
 }
@@ -106,6 +107,9 @@ func (d *driver) act(ctx context.Context, a action) (done bool, out outcome) {
 	case stepSubmitCSR:
 		d.submitCSR(ctx)
 		return d.track(ctx), outcome{}
+	case stepAskProof:
+		d.askProof(ctx, a.domain)
+		return ctx.Err() != nil, outcome{}
 	case stepAgree:
 		d.agree(ctx)
 		return d.track(ctx), outcome{}

@@ -56,6 +56,9 @@ func (e *OrderError) Error() string {
 		fmt.Fprintf(&b, " failed: %v", e.Err)
 	case e.Order.State.Final():
 		fmt.Fprintf(&b, " is %s", e.Order.State)
+		if e.Order.LastError != "" {
+			fmt.Fprintf(&b, ": %s", e.Order.LastError)
+		}
 	default:
 		fmt.Fprintf(&b, " is not finished: %s", e.Order.describe())
 	}

@@ -64,7 +64,8 @@ type Order struct {
 	UpdatedAt   time.Time
 	Serial      string // of the certificate, with colons; empty until it is issued
 	Delivered   bool   // the certificate was handed over
-	// Needs says what has to happen next and who has to do it; empty when only time has to pass.
+	// WaitsFor is who has to act next, and Needs what has to happen; empty when only time has to pass.
+	WaitsFor  Party
 	Needs     []string
 	LastError string
 	Timeline  []Event
@@ -120,6 +121,7 @@ type orderEntry struct {
 	Serial    string    `json:"serial,omitempty"`
 	Delivered bool      `json:"delivered,omitempty"`
 	Needs     []string  `json:"needs,omitempty"`
+	Proofs    []proof   `json:"proofs,omitempty"` // while domains have to be validated
 	LastError string    `json:"last_error,omitempty"`
 	Timeline  []Event   `json:"timeline,omitempty"`
 
@@ -210,6 +212,9 @@ func (o *orderEntry) observe(now time.Time, remote *certinext.Order) {
 	words := printable(strings.Join(nonEmpty(remote.OrderState, remote.CertificateState), ", "))
 	if remote.Status != o.CAStatus || words != o.CAState {
 		o.CAStatus, o.CAState, o.Needs = remote.Status, words, nil
+		if remote.Status != certinext.StatusPendingDCV {
+			o.Proofs = nil
+		}
 		o.note(now, "CERTInext: %s", strings.Join(nonEmpty(printable(string(remote.Status)), words), ", "))
 	}
 	if remote.Status != "" && !remote.Status.Known() {
@@ -238,7 +243,7 @@ func (o *orderEntry) view() *Order {
 		ID: o.ID, Role: o.Role, State: o.State, RequestID: o.RequestID, CommonName: cn, Names: names,
 		ProductCode: o.Placement.ProductCode, Variant: o.Placement.Variant, CAOrderID: o.CAOrderID, CARequestID: printable(o.CARequestID),
 		CAStatus: o.CAStatus, CAState: o.CAState, CreatedAt: o.CreatedAt, UpdatedAt: o.UpdatedAt, Serial: strings.ReplaceAll(o.Serial, "-", ":"),
-		Delivered: o.Delivered, Needs: append([]string(nil), o.Needs...), LastError: o.LastError,
+		Delivered: o.Delivered, WaitsFor: o.waitsFor(), Needs: append([]string(nil), o.Needs...), LastError: o.LastError,
 		Timeline: append([]Event(nil), o.Timeline...),
 	}
 }

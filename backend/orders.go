@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
@@ -23,7 +22,7 @@ func (e *Engine) Order(ctx context.Context, s logical.Storage, role, id string) 
 	v := o.view()
 	if t, ok := e.orders.status(id); ok && t.answered {
 		// The entry is brought up to date when its key is erased.
-		v.State, v.Delivered, v.Needs = StateIssued, true, nil
+		v.State, v.Delivered, v.Needs, v.WaitsFor = StateIssued, true, nil, PartyNobody
 		v.Serial = strings.ReplaceAll(t.serial, "-", ":")
 	}
 	return v, nil
@@ -148,149 +147,6 @@ func (e *Engine) ResolveOrder(ctx context.Context, s logical.Storage, role, id, 
 	o.note(e.now(), "adopted by hand: CERTInext's order %s", printable(caOrderID))
 	o.observe(e.now(), remote)
 	return o.view(), e.saveOrder(ctx, s, o)
-}
-
-// A DomainChallenge is what to publish to validate one domain of an order.
-type DomainChallenge struct {
-	Domain    string
-	Verified  bool
-	DNSNames  []string // candidates for the TXT record's owner; publish at all of them when CERTInext names none
-	Challenge certinext.Challenge
-	Error     string
-}
-
-// CERTInext's sources name different labels for the TXT record, and the live answer names none.
-var dnsLabels = []string{"_emudhra-challenge.", "_emsign-validation."}
-
-func challengeHosts(c *certinext.Challenge, domain string) []string {
-	if c.DNSHost != "" {
-		return []string{c.DNSHost}
-	}
-	base := strings.TrimPrefix(domain, "*.")
-	hosts := make([]string, len(dnsLabels))
-	for i, l := range dnsLabels {
-		hosts[i] = l + base
-	}
-	return hosts
-}
-
-// Challenges asks CERTInext what to publish for the domains of an order that are not validated yet.
-func (e *Engine) Challenges(ctx context.Context, s logical.Storage, role, id string, method certinext.DCVMethod) ([]DomainChallenge, error) {
-	o, client, states, err := e.domains(ctx, s, role, id)
-	if err != nil {
-		return nil, err
-	}
-	if method, err = e.methodOr(ctx, s, role, method); err != nil {
-		return nil, err
-	}
-	for i := range states {
-		d := &states[i]
-		if d.Verified {
-			continue
-		}
-		c, err := client.DCVChallenge(ctx, o.CAOrderID, d.Domain, method)
-		if err != nil {
-			d.Error = err.Error()
-			continue
-		}
-		d.Challenge, d.Verified, d.DNSNames = *c, c.AlreadyVerified, challengeHosts(c, d.Domain)
-	}
-	return states, nil
-}
-
-// VerifyDomains asks CERTInext to look for the challenges of an order now, for one domain or, when domain is empty, for
-// all that are not validated yet.
-func (e *Engine) VerifyDomains(ctx context.Context, s logical.Storage, role, id, domain string, method certinext.DCVMethod) ([]DomainChallenge, error) {
-	o, client, states, err := e.domains(ctx, s, role, id)
-	if err != nil {
-		return nil, err
-	}
-	if method, err = e.methodOr(ctx, s, role, method); err != nil {
-		return nil, err
-	}
-	if domain != "" {
-		states = slices.DeleteFunc(states, func(d DomainChallenge) bool { return !strings.EqualFold(d.Domain, domain) })
-		if len(states) == 0 {
-			return nil, badField("domain", "%q is not a domain of order %s", printable(domain), id)
-		}
-	}
-	for i := range states {
-		d := &states[i]
-		if d.Verified {
-			continue
-		}
-		if err := client.VerifyDCV(ctx, o.CAOrderID, d.Domain, method); err != nil {
-			d.Error = err.Error()
-			continue
-		}
-		d.Verified = true
-	}
-	return states, nil
-}
-
-// domains returns an order that CERTInext holds, with what CERTInext says of its domains.
-func (e *Engine) domains(ctx context.Context, s logical.Storage, role, id string) (*orderEntry, *certinext.Client, []DomainChallenge, error) {
-	o, client, err := e.placedOrder(ctx, s, role, id)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	states, err := domainStates(ctx, client, o)
-	return o, client, states, err
-}
-
-// methodOr returns method or, when it is empty, the role's.
-func (e *Engine) methodOr(ctx context.Context, s logical.Storage, role string, method certinext.DCVMethod) (certinext.DCVMethod, error) {
-	if method != "" {
-		return method, nil
-	}
-	r, err := e.Role(ctx, s, role)
-	if err != nil {
-		return "", err
-	}
-	if r == nil {
-		return certinext.DCVMethodDNS, nil
-	}
-	return r.DCVMethod, nil
-}
-
-// placedOrder returns an order that CERTInext holds, for calls that change nothing in the entry.
-func (e *Engine) placedOrder(ctx context.Context, s logical.Storage, role, id string) (*orderEntry, *certinext.Client, error) {
-	o, err := e.findOrder(ctx, s, role, id)
-	if err != nil {
-		return nil, nil, err
-	}
-	if o == nil {
-		return nil, nil, &NotFoundError{Kind: "order", Name: printable(id)}
-	}
-	if o.CAOrderID == "" {
-		return nil, nil, badField("id", "order %s is %s: CERTInext has no number for it yet", id, o.State)
-	}
-	if o.Placement.Family != certinext.FamilySSL {
-		return nil, nil, badField("id", "order %s is of private PKI, which validates no domains", id)
-	}
-	client, _, err := e.client(ctx, s)
-	return o, client, err
-}
-
-// domainStates lists the domains of an order with what CERTInext says of each. A wildcard and its apex share a record.
-func domainStates(ctx context.Context, client *certinext.Client, o *orderEntry) ([]DomainChallenge, error) {
-	remote, err := client.TrackOrder(ctx, o.Placement.Family, o.CAOrderID)
-	if err != nil {
-		return nil, refused(err)
-	}
-	if remote.Status.Terminal() {
-		return nil, badField("id", "order %s is %s at CERTInext", o.ID, remote.Status)
-	}
-	var out []DomainChallenge
-	for _, d := range remote.Domains {
-		out = append(out, DomainChallenge{Domain: d.Domain, Verified: d.Verified()})
-	}
-	if len(out) == 0 {
-		for _, n := range o.Placement.DNSNames {
-			out = append(out, DomainChallenge{Domain: n, Verified: remote.Status == certinext.StatusIssued})
-		}
-	}
-	return out, nil
 }
 
 // passDelay is how long the background pass leaves an order or revocation alone after its n-th attempt.

@@ -184,7 +184,11 @@ type wireOrder struct {
 	RejectRemarks      text `json:"rejectRemarks"`
 	CancellationReason text `json:"cancellationReason"`
 	CancelReason       text `json:"cancelReason"`
-	SubscriberAgree    object[struct {
+	Rejection          object[struct {
+		Reason  text `json:"reason"`
+		Remarks text `json:"remarks"`
+	}] `json:"rejection"`
+	SubscriberAgree object[struct {
 		Signed flag `json:"signed"`
 	}] `json:"subscriberAgreement"`
 	Verifications object[struct {
@@ -233,7 +237,7 @@ func decodeOrder(body []byte) (*Order, error) {
 		CreatedAt:        w.CreatedAt.Time,
 		ExpiresAt:        w.ExpiresAt.Time,
 		AgreementSigned:  w.SubscriberAgree.value.Signed.pointer(),
-		Remark:           words(text(first(w.RejectionReason, w.RejectRemarks, w.CancellationReason, w.CancelReason))),
+		Remark:           words(text(first(w.RejectionReason, w.RejectRemarks, w.Rejection.value.Reason, w.Rejection.value.Remarks, w.CancellationReason, w.CancelReason))),
 	}
 	verifications := w.Verifications.value
 	for _, d := range verifications.Domain.value.Domains {

@@ -1,0 +1,229 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package backend
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// A DomainChallenge is what to publish to validate one domain of an order.
+type DomainChallenge struct {
+	Domain    string
+	Verified  bool
+	DNSNames  []string // candidates for the TXT record's owner; publish at all of them when CERTInext names none
+	Challenge certinext.Challenge
+	Error     string
+}
+
+// CERTInext's sources name different labels for the TXT record, and the live answer names none.
+var dnsLabels = []string{"_emudhra-challenge.", "_emsign-validation."}
+
+func challengeHosts(c *certinext.Challenge, domain string) []string {
+	if c.DNSHost != "" {
+		return []string{c.DNSHost}
+	}
+	base := strings.TrimPrefix(domain, "*.")
+	hosts := make([]string, len(dnsLabels))
+	for i, l := range dnsLabels {
+		hosts[i] = l + base
+	}
+	return hosts
+}
+
+// Challenges asks CERTInext what to publish for the domains of an order that are not validated yet.
+func (e *Engine) Challenges(ctx context.Context, s logical.Storage, role, id string, method certinext.DCVMethod) ([]DomainChallenge, error) {
+	o, client, states, err := e.domains(ctx, s, role, id)
+	if err != nil {
+		return nil, err
+	}
+	if method, err = e.methodOr(ctx, s, role, method); err != nil {
+		return nil, err
+	}
+	for i := range states {
+		d := &states[i]
+		if d.Verified {
+			continue
+		}
+		c, err := client.DCVChallenge(ctx, o.CAOrderID, d.Domain, method)
+		if err != nil {
+			d.Error = err.Error()
+			continue
+		}
+		d.Challenge, d.Verified, d.DNSNames = *c, c.AlreadyVerified, challengeHosts(c, d.Domain)
+	}
+	return states, nil
+}
+
+// VerifyDomains asks CERTInext to look for the challenges of an order now, for one domain or, when domain is empty, for
+// all that are not validated yet.
+func (e *Engine) VerifyDomains(ctx context.Context, s logical.Storage, role, id, domain string, method certinext.DCVMethod) ([]DomainChallenge, error) {
+	o, client, states, err := e.domains(ctx, s, role, id)
+	if err != nil {
+		return nil, err
+	}
+	if method, err = e.methodOr(ctx, s, role, method); err != nil {
+		return nil, err
+	}
+	if domain != "" {
+		states = slices.DeleteFunc(states, func(d DomainChallenge) bool { return !strings.EqualFold(d.Domain, domain) })
+		if len(states) == 0 {
+			return nil, badField("domain", "%q is not a domain of order %s", printable(domain), id)
+		}
+	}
+	for i := range states {
+		d := &states[i]
+		if d.Verified {
+			continue
+		}
+		if err := client.VerifyDCV(ctx, o.CAOrderID, d.Domain, method); err != nil {
+			d.Error = err.Error()
+			continue
+		}
+		d.Verified = true
+	}
+	return states, nil
+}
+
+// domains returns an order that CERTInext holds, with what CERTInext says of its domains.
+func (e *Engine) domains(ctx context.Context, s logical.Storage, role, id string) (*orderEntry, *certinext.Client, []DomainChallenge, error) {
+	o, client, err := e.placedOrder(ctx, s, role, id)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	states, err := domainStates(ctx, client, o)
+	return o, client, states, err
+}
+
+// methodOr returns method or, when it is empty, the role's.
+func (e *Engine) methodOr(ctx context.Context, s logical.Storage, role string, method certinext.DCVMethod) (certinext.DCVMethod, error) {
+	if method != "" {
+		return method, nil
+	}
+	r, err := e.Role(ctx, s, role)
+	if err != nil {
+		return "", err
+	}
+	if r == nil {
+		return certinext.DCVMethodDNS, nil
+	}
+	return r.DCVMethod, nil
+}
+
+// placedOrder returns an order that CERTInext holds, for calls that change nothing in the entry.
+func (e *Engine) placedOrder(ctx context.Context, s logical.Storage, role, id string) (*orderEntry, *certinext.Client, error) {
+	o, err := e.findOrder(ctx, s, role, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	if o == nil {
+		return nil, nil, &NotFoundError{Kind: "order", Name: printable(id)}
+	}
+	if o.CAOrderID == "" {
+		return nil, nil, badField("id", "order %s is %s: CERTInext has no number for it yet", id, o.State)
+	}
+	if o.Placement.Family != certinext.FamilySSL {
+		return nil, nil, badField("id", "order %s is of private PKI, which validates no domains", id)
+	}
+	client, _, err := e.client(ctx, s)
+	return o, client, err
+}
+
+// domainStates lists the domains of an order with what CERTInext says of each. A wildcard and its apex share a record.
+func domainStates(ctx context.Context, client *certinext.Client, o *orderEntry) ([]DomainChallenge, error) {
+	remote, err := client.TrackOrder(ctx, o.Placement.Family, o.CAOrderID)
+	if err != nil {
+		return nil, refused(err)
+	}
+	if remote.Status.Terminal() {
+		return nil, badField("id", "order %s is %s at CERTInext", o.ID, remote.Status)
+	}
+	var out []DomainChallenge
+	for _, d := range remote.Domains {
+		out = append(out, DomainChallenge{Domain: d.Domain, Verified: d.Verified()})
+	}
+	if len(out) == 0 {
+		for _, n := range o.Placement.DNSNames {
+			out = append(out, DomainChallenge{Domain: n, Verified: remote.Status == certinext.StatusIssued})
+		}
+	}
+	return out, nil
+}
+
+// proof is what has to be published to prove control of a domain.
+type proof struct {
+	Domain      string    `json:"domain"`
+	DNSNames    []string  `json:"dns_names,omitempty"` // of the TXT records; all of them when CERTInext names none
+	DNSValue    string    `json:"dns_value,omitempty"`
+	HTTPPath    string    `json:"http_path,omitempty"`
+	HTTPContent string    `json:"http_content,omitempty"`
+	EmailTo     []string  `json:"email_to,omitempty"`
+	AskedAt     time.Time `json:"asked_at"`
+}
+
+const (
+	// proofLife is shorter than that of a token (48 h, documented).
+	proofLife = 24 * time.Hour
+	// maxProofs bounds how many domains are asked about for a message: what is left is behind the order's own path.
+	maxProofs = 5
+)
+
+// freshProofs drops what CERTInext may have forgotten by now.
+func freshProofs(proofs []proof, now time.Time) []proof {
+	return slices.DeleteFunc(slices.Clone(proofs), func(p proof) bool { return now.After(p.AskedAt.Add(proofLife)) })
+}
+
+// text says what to publish, or is empty when CERTInext did not say.
+func (p *proof) text() string {
+	switch {
+	case p.DNSValue != "":
+		return fmt.Sprintf("publish the TXT record %s with the value %s", printable(strings.Join(p.DNSNames, " and ")), printable(p.DNSValue))
+	case p.HTTPPath != "":
+		return fmt.Sprintf("serve http://%s%s with the content %s", printable(strings.TrimPrefix(p.Domain, "*.")), printable(p.HTTPPath), printable(p.HTTPContent))
+	case len(p.EmailTo) > 0:
+		return "answer the mail to one of " + printable(strings.Join(p.EmailTo, ", "))
+	}
+	return ""
+}
+
+// askProof asks what to publish for a domain, so that whoever reads the order need not ask. That it is not known is no reason
+// to stop: the order's own path asks again.
+func (d *driver) askProof(ctx context.Context, domain string) {
+	if d.tried.asked == nil {
+		d.tried.asked = make(map[string]bool)
+	}
+	d.tried.asked[domain] = true
+	o, method := d.order, certinext.DCVMethodDNS
+	if d.role != nil {
+		method = d.role.DCVMethod
+	}
+	c, err := d.client.DCVChallenge(ctx, o.CAOrderID, domain, method)
+	switch {
+	case err != nil:
+		d.engine.log.Warn("what to publish for a domain could not be asked", "order_id", o.ID, "domain", printable(domain), "error", err)
+	case !c.AlreadyVerified:
+		o.Proofs = append(freshProofs(o.Proofs, d.engine.now()), proofOf(c, domain, method, d.engine.now()))
+		o.dirty = true
+	}
+}
+
+// proofOf keeps of a challenge what belongs to the method.
+func proofOf(c *certinext.Challenge, domain string, method DCVMethod, now time.Time) proof {
+	p := proof{Domain: domain, AskedAt: now}
+	switch method {
+	case certinext.DCVMethodHTTP:
+		p.HTTPPath, p.HTTPContent = c.HTTPPath, c.HTTPContent
+	case certinext.DCVMethodEmail:
+		p.EmailTo = c.EmailTo
+	default:
+		p.DNSNames, p.DNSValue = challengeHosts(c, domain), c.DNSValue
+	}
+	return p
+}
