@@ -31,7 +31,7 @@ func storedV1() map[string]any {
 	return map[string]any{
 		"config": newStoredConfig(&Config{
 			BaseURL: "https://us-api.certinext.io", ClientID: "1234567890", ClientSecret: "client-secret",
-			OrderDefaults: defaults, RequestTimeout: time.Minute, CreateTimeout: 3 * time.Minute, RequestsPerSecond: 5, TrustIdempotencyKey: true,
+			OrderDefaults: defaults, RequestTimeout: time.Minute, CreateTimeout: 3 * time.Minute, RequestsPerSecond: 5, TrustIdempotencyKey: true, AbsentAfter: time.Hour,
 		}),
 		"role": newStoredRole(&Role{
 			Name: "web", ProductCode: "844", Variant: "dv-ucc", OrderDefaults: defaults, ConsentFor: "https://us-api.certinext.io", ValidityYears: 2, AutoRenew: true,
@@ -44,7 +44,7 @@ func storedV1() map[string]any {
 			DeliveryGrace: 5 * time.Minute, PickupWindow: time.Hour, RevokeUnclaimed: true, GenerateLease: true, TTL: time.Hour, MaxTTL: 2 * time.Hour,
 		}),
 		"order": &orderEntry{
-			Version: 1, ID: "6f1d", Role: "web", Account: "https://us-api.certinext.io|1234567890", Requester: "entity:e", RequestID: "deploy-17", Fingerprint: "f", State: StatePending,
+			Version: 1, ID: "6f1d", Role: "web", Account: "https://us-api.certinext.io|1234567890", Requester: "entity:e", RequestID: "deploy-17", Fingerprint: "f", State: StatePending, Draft: true,
 			Placement: placement{
 				Family: certinext.FamilySSL, ProductCode: "844", Variant: "dv-ucc", DNSNames: []string{"www.example.com"},
 				IPs: []net.IP{net.IPv4(192, 0, 2, 1)}, KeyType: "ec", GroupNumber: "3000000001", OrganizationNumber: "4000001",
@@ -54,8 +54,9 @@ func storedV1() map[string]any {
 				SignerName: "Platform Team", SignerPlace: "Bengaluru", SignerIP: "203.0.113.7", EmailNotifications: "0", IdempotencyKey: "k",
 			},
 			CSR: "csr", PrivateKey: "key", CAOrderID: "1000000001", CARequestID: "2000000001",
-			CAStatus: certinext.StatusPendingApproval, CAState: "Pending for Approver", CSRRefused: true, CreatedAt: at,
+			CAStatus: certinext.StatusPendingApproval, CAState: "Pending for Approver", CSRRefused: true, PromotionKey: "p", PromotedAt: at, CreatedAt: at,
 			UpdatedAt: at, Serial: "0a-1b", Delivered: true, Needs: []string{"n"}, LastError: "e",
+			Proofs:   []proof{{Domain: "d", DNSNames: []string{"h"}, DNSValue: "v", HTTPPath: "/p", HTTPContent: "c", EmailTo: []string{"a@example.com"}, AskedAt: at}},
 			Timeline: []Event{{At: at, What: "requested"}}, Grace: 5 * time.Minute, Pickup: time.Hour, RevokeUnclaimed: true,
 		},
 		"certificate": &certEntry{
