@@ -145,19 +145,62 @@ func TestAbsentAfterIsTheOperatorsToSet(t *testing.T) {
 
 // The report pages from one, clamps, and serves its last page again: the order may be on any page.
 func TestALostOrderIsFoundOnAnyPageOfTheRecords(t *testing.T) {
-	for _, later := range []int{0, 99, 100, 250} {
-		t.Run(fmt.Sprintf("behind %d orders", later), func(t *testing.T) {
+	for _, c := range []struct{ earlier, later, pages int }{{0, 0, 1}, {0, 99, 1}, {0, 100, 2}, {0, 250, 3}, {250, 0, 1}, {150, 150, 2}} {
+		earlier, later := c.earlier, c.later
+		t.Run(fmt.Sprintf("behind %d orders and before %d", later, earlier), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ca := validated(certinexttest.Live)
 				ca.HoldForApproval = true
 				m := newMount(t, ca)
-				m.unresolved(certinexttest.FaultLostReply)
-				for i := range later {
-					m.write("orders/web", map[string]any{"common_name": fmt.Sprintf("w%d.example.com", i)})
+				order := func(n int, name string) {
+					for i := range n {
+						m.write("orders/web", map[string]any{"common_name": fmt.Sprintf("%s%d.example.com", name, i)})
+					}
 				}
+				order(earlier, "earlier")
+				m.unresolved(certinexttest.FaultLostReply)
+				order(later, "later")
 				require.Contains(t, m.refused("issue/web", www), "pending-approval")
 				require.Equal(t, 1, countOrders(ca, "www.example.com"))
-				require.LessOrEqual(t, ca.Calls()[certinexttest.OpOrdersReport], later/100+1)
+				require.Equal(t, c.pages, ca.Calls()[certinexttest.OpOrdersReport])
+			})
+		})
+	}
+}
+
+// An outage leaves many orders in doubt. They are looked for together, since every page of the records costs a call.
+func TestManyOrdersInDoubtAreLookedForTogether(t *testing.T) {
+	for name, c := range map[string]struct {
+		kind  certinexttest.FaultKind
+		state string
+	}{
+		"all of them are there": {certinexttest.FaultLostReply, "pending"},
+		"none of them is there": {certinexttest.FaultDropped, "unresolved"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const inDoubt, others = 150, 250
+				ca := validated(certinexttest.Live)
+				ca.HoldForApproval = true
+				m := newMount(t, ca)
+				for i := range others {
+					m.write("orders/web", map[string]any{"common_name": fmt.Sprintf("w%d.example.com", i)})
+				}
+				ca.Inject(certinexttest.Fault{Operation: certinexttest.OpCreateSSL, Kind: c.kind, Times: inDoubt})
+				ids := make([]string, inDoubt)
+				for i := range ids {
+					ids[i] = m.write("orders/web", map[string]any{"common_name": fmt.Sprintf("d%d.example.com", i)}).Data["order_id"].(string)
+				}
+				time.Sleep(time.Hour)
+				ca.ResetCalls()
+				for range 2 { // a pass does 200 orders
+					m.pass()
+				}
+				for _, id := range ids {
+					require.Equal(t, c.state, m.read("orders/web/" + id).Data["state"])
+				}
+				t.Logf("%d orders in doubt among %d cost %d pages of the records", inDoubt, len(ca.Orders()), ca.Calls()[certinexttest.OpOrdersReport])
+				require.LessOrEqual(t, ca.Calls()[certinexttest.OpOrdersReport], 20)
 			})
 		})
 	}

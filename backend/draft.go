@@ -109,7 +109,7 @@ func (e *Engine) discardDraft(ctx context.Context, client *certinext.Client, o *
 	}
 	// It is no draft any more: discarded before, by a call whose answer was lost or in the portal, or promoted there.
 	d := &driver{engine: e, client: client, order: o}
-	found, _, lookErr := d.search(ctx, certinext.ReportFilter{}, nil)
+	found, _, lookErr := d.readAll(ctx, nil)
 	switch {
 	case lookErr != nil:
 		return badField("id", "CERTInext says that draft %s is none any more (%v), and whether it was promoted could not be looked up (%v): "+

@@ -52,6 +52,7 @@ type Engine struct {
 
 	orders    registry
 	witnesses witnesses
+	records   *records
 	certLocks keyedMutex
 	caMu      sync.Mutex
 	newest    []string // PEM chain of the newest certificate, issuing CA first
@@ -82,6 +83,7 @@ func New(o Options) *Engine {
 	if e.newID == nil {
 		e.newID = uuid.GenerateUUID
 	}
+	e.records = newRecords()
 	e.alive, e.stop = context.WithCancel(context.Background())
 	return e
 }

@@ -178,7 +178,9 @@ func (o *orderEntry) closedKey() string { return closedOrderPrefix + o.Role + "/
 // share an account, and the id of an order whose request has a name is the same in both.
 func (o *orderEntry) marker() string { return markerOf(o.Placement.IdempotencyKey) }
 
-func markerOf(key string) string { return "vault-order:" + key }
+const markerPrefix = "vault-order:"
+
+func markerOf(key string) string { return markerPrefix + key }
 
 // askedAt is when CERTInext was asked for the order at the earliest.
 func (o *orderEntry) askedAt() time.Time {
@@ -193,11 +195,10 @@ const maxTimeline = 50
 // note adds a line to the history. Repetitions are dropped, and of a long history the middle.
 func (o *orderEntry) note(now time.Time, format string, args ...any) {
 	what := fmt.Sprintf(format, args...)
-	o.dirty = true
-	o.UpdatedAt = now
 	if n := len(o.Timeline); n > 0 && o.Timeline[n-1].What == what {
 		return
 	}
+	o.UpdatedAt, o.dirty = now, true
 	o.Timeline = append(o.Timeline, Event{At: now, What: what})
 	if len(o.Timeline) > maxTimeline {
 		o.Timeline = append(o.Timeline[:maxTimeline/2], o.Timeline[len(o.Timeline)-maxTimeline/2:]...)

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
@@ -80,9 +79,6 @@ func (d *driver) neverTaken(ctx context.Context, now time.Time, cause error) out
 	return outcome{err: &RefusedError{Err: cause}}
 }
 
-// remoteID is what CERTInext knows an order by, or a draft.
-type remoteID struct{ orderID, requestID string }
-
 // find looks for the order's marker in CERTInext's own records. Where CERTInext is known to answer a repeated
 // Idempotency-Key with the first order, asking again by the same key is as good, and the documented API has no records.
 // It returns nothing when the order is not found, which proves nothing, and errNeverTaken when it certainly does not exist.
@@ -91,8 +87,7 @@ func (d *driver) find(ctx context.Context) (remoteID, error) {
 	if d.config.TrustIdempotencyKey && now.Before(o.askedAt().Add(replayWindow)) {
 		return d.replay(ctx)
 	}
-	around := certinext.ReportFilter{From: o.CreatedAt.Add(-24 * time.Hour), To: now.Add(24 * time.Hour)}
-	found, _, err := d.search(ctx, around, nil)
+	found, err := d.engine.records.find(ctx, d)
 	if found != (remoteID{}) || err != nil || o.Draft {
 		return found, err // that the records show drafts is not known, so the absence of one says nothing
 	}
@@ -101,30 +96,12 @@ func (d *driver) find(ctx context.Context) (remoteID, error) {
 		return remoteID{}, nil
 	}
 	// What the report's filter by day means is not known, and nothing may hang on it now: all records are read.
-	found, shown, err := d.search(ctx, certinext.ReportFilter{}, later)
+	found, shown, err := d.readAll(ctx, later)
 	if found != (remoteID{}) || err != nil || shown == "" {
 		return found, err
 	}
 	return remoteID{}, fmt.Errorf("%w: its records show order %s, which was placed %s and more after this one, and not this one",
 		errNeverTaken, printable(shown), d.config.absentAfter())
-}
-
-// search reads the orders report for the order. Of the other orders in it, it returns one that is among later.
-func (d *driver) search(ctx context.Context, f certinext.ReportFilter, later map[string]bool) (found remoteID, shown string, err error) {
-	o := d.order
-	for row, err := range d.client.OrdersReport(ctx, f) {
-		switch {
-		case err != nil:
-			return remoteID{}, "", err
-		case later[row.OrderID]:
-			shown = row.OrderID
-		case !containsFold(row.Tags, o.marker()), row.Domain != "" && !strings.EqualFold(row.Domain, o.Placement.names()[0]):
-		case row.OrderID == "" && !o.Draft: // the draft that is to be promoted
-		default:
-			return remoteID{row.OrderID, row.RequestID}, "", nil
-		}
-	}
-	return remoteID{}, shown, nil
 }
 
 // replayWindow is how long a service is trusted to remember an Idempotency-Key. No source says how long it does.
