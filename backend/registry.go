@@ -17,9 +17,11 @@ import (
 // A registry is what the engine keeps in memory of its open orders: enough to find them without reading storage, and to
 // see to it that each has one driver at a time. Storage is the truth; the registry is filled from it once.
 type registry struct {
-	mu     sync.Mutex
-	loaded bool
-	orders map[string]*tracked // by order id
+	mu       sync.Mutex
+	loaded   bool
+	loading  chan struct{}       // closed when whoever fills the registry is done; nil when nobody does
+	outdated int                 // counts the times that storage has changed elsewhere
+	orders   map[string]*tracked // by order id
 
 	unreadable []string // storage keys of entries that could not be decoded
 }
@@ -41,57 +43,95 @@ type tracked struct {
 	eraseAt  time.Time
 }
 
-// load fills the registry from storage, once.
+// load fills the registry from storage, once. After a failover that may take seconds, which everybody waits for only as long
+// as its own request lasts.
 func (r *registry) load(ctx context.Context, s logical.Storage) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.loaded {
-		return nil
+	for {
+		r.mu.Lock()
+		if r.loaded {
+			r.mu.Unlock()
+			return nil
+		}
+		if others := r.loading; others != nil {
+			r.mu.Unlock()
+			select {
+			case <-others:
+				continue
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		done, state := make(chan struct{}), r.outdated
+		r.loading = done
+		r.mu.Unlock()
+
+		err := r.read(ctx, s)
+
+		r.mu.Lock()
+		r.loading = nil
+		r.loaded = err == nil && r.outdated == state
+		r.mu.Unlock()
+		close(done)
+		if err != nil {
+			return err
+		}
 	}
-	if r.orders == nil {
-		r.orders = make(map[string]*tracked)
-	}
+}
+
+// read adds what storage holds and the registry does not.
+func (r *registry) read(ctx context.Context, s logical.Storage) error {
 	roles, err := list(ctx, s, openOrderPrefix)
 	if err != nil {
 		return err
 	}
 	for _, role := range roles {
-		if err := r.loadRole(ctx, s, strings.TrimSuffix(role, "/")); err != nil {
+		if err := r.readRole(ctx, s, strings.TrimSuffix(role, "/")); err != nil {
 			return err
 		}
 	}
-	r.loaded = true
 	return nil
 }
 
-func (r *registry) loadRole(ctx context.Context, s logical.Storage, role string) error {
+func (r *registry) readRole(ctx context.Context, s logical.Storage, role string) error {
 	ids, err := list(ctx, s, openOrderPrefix+role+"/")
 	if err != nil {
 		return err
 	}
 	for _, id := range ids {
-		if r.orders[id] != nil {
+		if _, known := r.status(id); known {
 			continue
 		}
-		e, err := s.Get(ctx, openOrderPrefix+role+"/"+id)
+		key := openOrderPrefix + role + "/" + id
+		e, err := s.Get(ctx, key)
 		if err != nil {
-			return fmt.Errorf("reading %s: %w", openOrderPrefix+role+"/"+id, err)
+			return fmt.Errorf("reading %s: %w", key, err)
 		}
-		o := new(orderEntry)
-		switch {
-		case e == nil:
-		case e.DecodeJSON(o) != nil:
-			// One entry that cannot be read must not keep all others from going on.
-			r.unreadable = append(r.unreadable, e.Key)
-		default:
-			r.add(o)
+		if e != nil {
+			r.take(e)
 		}
 	}
 	return nil
 }
 
+// take adds the order of a stored entry. One that cannot be read must not keep all others from going on.
+func (r *registry) take(e *logical.StorageEntry) {
+	o := new(orderEntry)
+	err := e.DecodeJSON(o)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case err != nil:
+		r.unreadable = append(r.unreadable, e.Key)
+	case r.orders[o.ID] == nil:
+		r.add(o)
+	}
+}
+
 // add makes o known. The caller holds mu.
 func (r *registry) add(o *orderEntry) *tracked {
+	if r.orders == nil {
+		r.orders = make(map[string]*tracked)
+	}
 	t := &tracked{id: o.ID, role: o.Role, fingerprint: o.Fingerprint, named: o.RequestID != "", created: o.CreatedAt}
 	r.orders[o.ID] = t
 	return t
@@ -102,6 +142,7 @@ func (r *registry) forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.loaded = false
+	r.outdated++
 	for id, t := range r.orders {
 		if t.busy == nil && !t.answered {
 			delete(r.orders, id)
