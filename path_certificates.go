@@ -26,7 +26,7 @@ func (b *secretsBackend) pathCertificates() []*framework.Path {
 			Pattern: "certs/revocation-queue/?$",
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.ListOperation: operation(b.listRevocationQueue, "List the revocations that wait.", "list", "revocation-queue", merge(keysField("Serial numbers."), map[string]*framework.FieldSchema{
-					"key_info": {Type: framework.TypeMap, Description: "For each serial number: reason, queued_at, attempts, next_attempt and last_error."},
+					"key_info": {Type: framework.TypeMap, Description: "For each of the first thousand serial numbers: reason, queued_at, attempts, next_attempt and last_error."},
 				})),
 			},
 			HelpSynopsis:    "List the revocations that CERTInext has not taken yet.",
@@ -83,6 +83,9 @@ func (b *secretsBackend) listRevocationQueue(ctx context.Context, req *logical.R
 	keys, info := []string{}, map[string]any{}
 	for _, q := range queue {
 		keys = append(keys, q.Serial)
+		if !q.Described {
+			continue
+		}
 		info[q.Serial] = map[string]any{
 			"reason":       string(q.Reason),
 			"queued_at":    q.QueuedAt.UTC().Format(time.RFC3339),

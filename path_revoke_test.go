@@ -126,7 +126,7 @@ func TestARevocationThatTheCACannotTakeIsQueuedAndDrained(t *testing.T) {
 		require.Len(t, queue["keys"], 2)
 		info := queue["key_info"].(map[string]any)[asked.Data["serial_number"].(string)].(map[string]any)
 		require.Equal(t, "superseded", info["reason"])
-		require.Greater(t, info["attempts"], 2)
+		require.Positive(t, info["attempts"])
 		require.NotEmpty(t, info["last_error"])
 		m.start() // the queue is durable
 		ca.ClearFaults()

@@ -38,6 +38,7 @@ type certEntry struct {
 	Requester   string           `json:"requester"`
 	OrderID     string           `json:"order_id"`
 	CAOrderID   string           `json:"ca_order_id"`
+	Account     string           `json:"account,omitempty"` // where it was ordered
 	Family      certinext.Family `json:"family"`
 	Certificate string           `json:"certificate"`
 	Chain       []string         `json:"chain,omitempty"`
@@ -67,7 +68,7 @@ func (c *certEntry) key() string { return certPrefix + c.Serial }
 func newCertEntry(o *orderEntry, cert *issuedCert, now time.Time) *certEntry {
 	c := &certEntry{
 		Version: 1, Serial: serialKey(cert.leaf.SerialNumber), Role: o.Role, Requester: o.Requester,
-		OrderID: o.ID, CAOrderID: o.CAOrderID, Family: o.Placement.Family,
+		OrderID: o.ID, CAOrderID: o.CAOrderID, Account: o.Account, Family: o.Placement.Family,
 		Certificate: encodeCertificate(cert.leaf), NotBefore: cert.leaf.NotBefore, NotAfter: cert.leaf.NotAfter,
 		IssuedAt: now,
 	}

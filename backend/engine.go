@@ -55,9 +55,11 @@ type Engine struct {
 	records   *records
 	certLocks keyedMutex
 	caMu      sync.Mutex
-	newest    []string // PEM chain of the newest certificate, issuing CA first
-	passMu    sync.Mutex
-	cursor    string // the queued revocation that the last pass ended with; under passMu
+	newest    []string      // PEM chain of the newest certificate, issuing CA first
+	passing   chan struct{} // holds an element while a pass runs
+	cursor    string        // the queued revocation that the last pass ended with; the pass's own
+	guard     guard
+	leaseEnds chan struct{} // holds one element for each lease's end that is asking CERTInext
 }
 
 // account is a client together with the config it was made from.
@@ -83,15 +85,28 @@ func New(o Options) *Engine {
 	if e.newID == nil {
 		e.newID = uuid.GenerateUUID
 	}
+	e.passing, e.leaseEnds = make(chan struct{}, 1), make(chan struct{}, passWorkers)
 	e.records = newRecords()
 	e.alive, e.stop = context.WithCancel(context.Background())
 	return e
 }
 
-// Close stops the work that outlives its requests and waits for it. Open orders stay in storage.
+// Close stops the background pass and the work that outlives its requests, and waits for both. Open orders stay in storage.
 func (e *Engine) Close() {
 	e.stop()
+	e.passing <- struct{}{}
+	defer func() { <-e.passing }()
 	e.work.Wait()
+}
+
+// whileAlive returns a context that ends with the engine, too.
+func (e *Engine) whileAlive(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(e.alive, cancel)
+	if e.alive.Err() != nil {
+		cancel()
+	}
+	return ctx, func() { stop(); cancel() }
 }
 
 // Invalidate forgets what the engine remembers of a storage key that has changed elsewhere.
@@ -101,6 +116,7 @@ func (e *Engine) Invalidate(key string) {
 		e.clientMu.Lock()
 		e.cached = nil
 		e.clientMu.Unlock()
+		e.guard.lift()
 	case strings.HasPrefix(key, openOrderPrefix):
 		e.orders.forget()
 	}

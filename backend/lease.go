@@ -148,7 +148,26 @@ func (e *Engine) ReleaseLease(ctx context.Context, s logical.Storage, serial, le
 		return e.enqueue(ctx, s, q)
 	}
 	q.Due = true
-	_, err = e.revokeOrQueue(ctx, s, c, q)
+	return e.endOfLastLease(ctx, s, c, q)
+}
+
+// endOfLastLease revokes c, or leaves that to the background pass. Vault ends up to 200 leases at a time, each with a worker
+// of its own, so only a few of them ask CERTInext and none does while it wants to be left alone.
+func (e *Engine) endOfLastLease(ctx context.Context, s logical.Storage, c *certEntry, q *queuedRevocation) error {
+	if p := e.guard.now(); p.until.After(q.QueuedAt) {
+		q.Next, q.LastError = p.until, "not asked yet: "+p.why
+		return e.enqueue(ctx, s, q)
+	}
+	select {
+	case e.leaseEnds <- struct{}{}:
+		defer func() { <-e.leaseEnds }()
+	default:
+		q.Next = q.QueuedAt
+		return e.enqueue(ctx, s, q)
+	}
+	ctx, cancel := context.WithTimeout(ctx, leaseEndPatience)
+	defer cancel()
+	_, err := e.revokeOrQueue(ctx, s, c, q)
 	return err
 }
 

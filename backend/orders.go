@@ -148,9 +148,3 @@ func (e *Engine) ResolveOrder(ctx context.Context, s logical.Storage, role, id, 
 	o.observe(e.now(), remote)
 	return o.view(), e.saveOrder(ctx, s, o)
 }
-
-// passDelay is how long the background pass leaves an order or revocation alone after its n-th attempt.
-func passDelay(attempts int) time.Duration {
-	const first, longest = 30 * time.Second, 30 * time.Minute
-	return min(first<<min(attempts, 10), longest)
-}

@@ -6,9 +6,11 @@ package backend
 import (
 	"context"
 	"errors"
-	"slices"
+	"fmt"
+	"math"
+	"math/rand/v2"
 	"sync"
-	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/vault/sdk/helper/consts"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -19,18 +21,39 @@ const (
 	passOrders      = 200
 	passRevocations = 200
 	passWorkers     = 4
+	passTime        = 75 * time.Second // Vault gives a pass 90 seconds
+	// passPatience is for one order or revocation: a few that hang must not use up the pass. An order in doubt has longer,
+	// since it is looked for in a report of many pages.
+	passPatience  = 20 * time.Second
+	doubtPatience = 60 * time.Second
 )
 
+// errPassOver ends what is under way when a pass has used up its time. It says nothing of CERTInext.
+var errPassOver = fmt.Errorf("the pass is over: %w", context.Canceled)
+
+// A job is one order or revocation that the pass looks after. The context is the pass's own.
+type job func(ctx context.Context) error
+
 // Pass moves open orders on that nobody waits for, erases keys whose grace is over, and drains the queue of revocations. It
-// does one bounded round of work and returns; Vault calls it every minute or so.
+// does one bounded round of work and returns; Vault calls it every minute or so. While CERTInext is away, or has had enough
+// of the account, it does what needs no CERTInext.
 func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
-	if !e.active() || !e.passMu.TryLock() {
+	if !e.active() {
 		return nil
 	}
-	defer e.passMu.Unlock()
-	ctx, cancel := context.WithCancel(ctx)
+	select {
+	case e.passing <- struct{}{}:
+		defer func() { <-e.passing }()
+	default:
+		return nil // the one before is not over
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, passTime, errPassOver)
 	defer cancel()
-	defer context.AfterFunc(e.alive, cancel)()
+	ctx, stop := e.whileAlive(ctx)
+	defer stop()
+	if ctx.Err() != nil {
+		return nil
+	}
 
 	if err := e.orders.load(ctx, s); err != nil {
 		return err
@@ -38,40 +61,69 @@ func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
 	for _, key := range e.orders.takeUnreadable() {
 		e.log.Error("the entry of an open order cannot be read and is left alone", "key", key)
 	}
-	due := e.orders.due(e.now(), passOrders)
 	errs := []error{e.storeChain(ctx, s)}
-	errs = append(errs, each(ctx, due, func(t tracked) error { return e.passOrder(ctx, s, t) })...)
-	return errors.Join(append(errs, e.passRevocations(ctx, s))...)
-}
-
-// passRevocations drains the queue of revocations. It begins behind where the last pass ended, so that many that have to
-// wait never keep the others from their turn.
-func (e *Engine) passRevocations(ctx context.Context, s logical.Storage) error {
-	serials, err := list(ctx, s, revocationPrefix)
-	if err != nil {
-		return err
+	var own, asking []job
+	for _, t := range e.orders.due(e.now(), math.MaxInt) {
+		jobs := &asking
+		if t.answered {
+			jobs = &own // its key is erased
+		}
+		if len(*jobs) < passOrders {
+			*jobs = append(*jobs, func(ctx context.Context) error { return e.passOrder(ctx, s, t) })
+		}
 	}
-	slices.Sort(serials)
-	behind, _ := slices.BinarySearch(serials, e.cursor+"\x00")
-	serials = slices.Concat(serials[behind:], serials[:behind])
-	var (
-		asked atomic.Int64
-		errs  []error
-	)
-	for len(serials) > 0 && asked.Load() < passRevocations && ctx.Err() == nil {
-		batch := serials[:min(passWorkers, len(serials))]
-		serials = serials[len(batch):]
-		errs = append(errs, each(ctx, batch, func(serial string) error {
-			worked, err := e.drainQueued(ctx, s, serial)
-			if worked {
-				asked.Add(1)
-			}
-			return err
-		})...)
-		e.cursor = batch[len(batch)-1]
+	_, failed := work(ctx, own, func() bool { return true })
+	errs = append(errs, failed...)
+	if e.paused() {
+		return errors.Join(errs...)
+	}
+	revocations, err := e.dueRevocations(ctx, s)
+	errs = append(errs, err)
+	for _, serial := range revocations {
+		asking = append(asking, func(ctx context.Context) error { return e.drainQueued(ctx, s, serial) })
+	}
+	errs = append(errs, e.round(ctx, asking)...)
+	if ctx.Err() != nil {
+		return nil // what was cut short goes on in the next pass
 	}
 	return errors.Join(errs...)
 }
+
+// round does jobs that ask CERTInext, until it wants to be left alone for longer than the pass lasts. While it is in doubt
+// whether CERTInext answers, one job at a time finds out. Their order is random: the same few that CERTInext chokes on must
+// not look like an outage by being next to each other.
+func (e *Engine) round(ctx context.Context, jobs []job) []error {
+	rand.Shuffle(len(jobs), func(i, j int) { jobs[i], jobs[j] = jobs[j], jobs[i] }) //nolint:gosec // spreading work, not keeping a secret
+	var errs []error
+	for len(jobs) > 0 && e.waitOut(ctx) {
+		now := jobs
+		if e.guard.now().inDoubt() {
+			now = jobs[:1]
+		}
+		rest, failed := work(ctx, now, func() bool { return !e.paused() })
+		jobs = jobs[len(now)-len(rest):]
+		errs = append(errs, failed...)
+	}
+	return errs
+}
+
+// waitOut waits for the end of a pause. It reports false when that is beyond the end of the pass.
+func (e *Engine) waitOut(ctx context.Context) bool {
+	pause := e.guard.now().until.Sub(e.now())
+	if end, ok := ctx.Deadline(); ok && time.Until(end) < pause {
+		return false
+	}
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+	return ctx.Err() == nil
+}
+
+// paused reports whether the background work leaves CERTInext alone.
+func (e *Engine) paused() bool { return e.guard.now().until.After(e.now()) }
 
 // active reports whether this node may work in the background.
 func (e *Engine) active() bool {
@@ -83,18 +135,27 @@ func (e *Engine) active() bool {
 		(sys.LocalMount() || !sys.ReplicationState().HasState(consts.ReplicationPerformanceSecondary))
 }
 
-// each runs do for every item on a few workers, until ctx ends.
-func each[T any](ctx context.Context, items []T, do func(T) error) []error {
+// work does jobs on a few workers, until ctx ends or there is to be no more. It returns those that were not begun.
+func work(ctx context.Context, jobs []job, more func() bool) (rest []job, errs []error) {
 	var (
-		mu   sync.Mutex
-		errs []error
-		wg   sync.WaitGroup
-		next = make(chan T)
+		mu sync.Mutex
+		wg sync.WaitGroup
 	)
-	for range min(passWorkers, len(items)) {
+	rest = jobs
+	take := func() job {
+		mu.Lock()
+		defer mu.Unlock()
+		if len(rest) == 0 || ctx.Err() != nil || !more() {
+			return nil
+		}
+		next := rest[0]
+		rest = rest[1:]
+		return next
+	}
+	for range min(passWorkers, len(jobs)) {
 		wg.Go(func() {
-			for item := range next {
-				if err := do(item); err != nil {
+			for do := take(); do != nil; do = take() {
+				if err := do(ctx); err != nil {
 					mu.Lock()
 					errs = append(errs, err)
 					mu.Unlock()
@@ -102,20 +163,11 @@ func each[T any](ctx context.Context, items []T, do func(T) error) []error {
 			}
 		})
 	}
-	for _, item := range items {
-		select {
-		case next <- item:
-			continue
-		case <-ctx.Done():
-		}
-		break
-	}
-	close(next)
 	wg.Wait()
-	return errs
+	return rest, errs
 }
 
-// passOrder moves one order on, without waiting for anything.
+// passOrder moves one order on, without waiting for anything but CERTInext's answers.
 func (e *Engine) passOrder(ctx context.Context, s logical.Storage, t tracked) error {
 	if _, ok := e.orders.acquire(t.id); !ok {
 		return nil
@@ -136,14 +188,52 @@ func (e *Engine) passOrder(ctx context.Context, s logical.Storage, t tracked) er
 		e.orders.release(o.ID, e.now().Add(passDelay(e.orders.attempt(o.ID, false))))
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, patienceFor(o))
+	defer cancel()
 	out := d.run(ctx)
 	e.settle(ctx, s, o, out)
-	e.orders.release(o.ID, e.now().Add(passDelay(e.orders.attempt(o.ID, o.CAStatus != before))))
+	e.orders.release(o.ID, e.nextLook(ctx, d, o.CAStatus != before))
 	var refusal *RefusedError
 	if errors.As(out.err, &refusal) {
 		return nil // logged, and kept with the order
 	}
 	return out.err
+}
+
+func patienceFor(o *orderEntry) time.Duration {
+	if o.State == StatePending {
+		return passPatience
+	}
+	return doubtPatience
+}
+
+// nextLook takes note of what a drive of the pass came to, and says when the order has its next turn. Failures that all
+// orders share do not make it wait longer than the others.
+func (e *Engine) nextLook(ctx context.Context, d *driver, changed bool) time.Time {
+	now, err := e.now(), d.lastErr
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil || d.remote != nil {
+		if against := e.hear(err, d.started); err != nil && !against {
+			return now.Add(max(passDelay(0), hint(err)))
+		}
+	}
+	return now.Add(max(passDelay(e.orders.attempt(d.order.ID, changed)), hint(err)))
+}
+
+// hear takes note of how a call ended that began at some time, and says in the log when that changes what the background work
+// does. It reports whether a failure is to be held against the order or certificate.
+func (e *Engine) hear(err error, began time.Time) (against bool) {
+	before := e.guard.now()
+	p, against := e.guard.heard(err, began, e.now())
+	switch {
+	case !before.inDoubt() && p.inDoubt():
+		e.log.Warn("background work leaves CERTInext alone for a while", "until", p.until, "error", p.why)
+	case before.inDoubt() && !p.inDoubt():
+		e.log.Info("CERTInext answers the background work again")
+	}
+	return against
 }
 
 // passIssued looks after an order whose certificate is stored under serial: when it is not handed out any more, the key
@@ -156,4 +246,12 @@ func (e *Engine) passIssued(ctx context.Context, s logical.Storage, o *orderEntr
 	}
 	e.orders.release(o.ID, now.Add(passDelay(1)))
 	return err
+}
+
+// passDelay is how long the background pass leaves an order or revocation alone after its n-th attempt.
+func passDelay(attempts int) time.Duration { return backOff(attempts, 30*time.Minute) }
+
+// backOff doubles with each attempt up to longest.
+func backOff(attempts int, longest time.Duration) time.Duration {
+	return min(30*time.Second<<min(attempts, 20), longest)
 }

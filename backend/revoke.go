@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
@@ -157,71 +156,21 @@ func holdsKey(c *certEntry, keyPEM string) error {
 	return nil
 }
 
-// queuedRevocation is a stored revocation that CERTInext has not taken yet.
-type queuedRevocation struct {
-	Version   int              `json:"version"`
-	Serial    string           `json:"serial"`
-	Reason    certinext.Reason `json:"reason"`
-	Note      string           `json:"note,omitempty"`
-	QueuedAt  time.Time        `json:"queued_at"`
-	Due       bool             `json:"due"` // false: only when no lease is left at Next
-	Attempts  int              `json:"attempts,omitempty"`
-	Next      time.Time        `json:"next"`
-	LastError string           `json:"last_error,omitempty"`
-
-	asked bool // somebody waits for the answer
-}
-
-// A QueuedRevocation is a revocation that waits for CERTInext, or for the last lease on its certificate.
-type QueuedRevocation struct {
-	Serial    string // colon-separated hexadecimal
-	Reason    certinext.Reason
-	QueuedAt  time.Time
-	Attempts  int
-	Next      time.Time // when CERTInext is asked next
-	LastError string
-}
-
-// RevocationQueue lists the queued revocations by serial number.
-func (e *Engine) RevocationQueue(ctx context.Context, s logical.Storage) ([]QueuedRevocation, error) {
-	serials, err := list(ctx, s, revocationPrefix)
-	if err != nil {
-		return nil, err
-	}
-	var out []QueuedRevocation
-	for _, serial := range serials {
-		q, err := get[queuedRevocation](ctx, s, revocationPrefix+serial)
-		if err != nil {
-			return nil, err
-		}
-		if q != nil {
-			out = append(out, QueuedRevocation{
-				Serial: strings.ReplaceAll(q.Serial, "-", ":"), Reason: q.Reason, QueuedAt: q.QueuedAt, Attempts: q.Attempts,
-				Next: q.Next, LastError: q.LastError,
-			})
-		}
-	}
-	return out, nil
-}
-
-func (e *Engine) enqueue(ctx context.Context, s logical.Storage, q *queuedRevocation) error {
-	return put(context.WithoutCancel(ctx), s, revocationPrefix+q.Serial, q)
-}
-
 // revokeOrQueue revokes c at CERTInext, and queues what cannot be done now. A refusal is an error for somebody who asked,
 // and otherwise one more reason to try later. The caller holds the certificate's lock.
 func (e *Engine) revokeOrQueue(ctx context.Context, s logical.Storage, c *certEntry, q *queuedRevocation) (*Revoked, error) {
 	out := &Revoked{Serial: c.view().Serial}
-	now := e.now()
+	began := e.now()
 	switch {
 	case c.Revocation != nil:
 		out.At, out.Reason = c.Revocation.At, c.Revocation.Reason
 		return out, e.dequeue(ctx, s, c.Serial)
-	case !c.NotAfter.After(now):
+	case !c.NotAfter.After(began):
 		out.Expired = true
 		return out, e.dequeue(ctx, s, c.Serial)
 	}
 	sent, err := e.revokeAtCA(ctx, s, c, q)
+	now, against := e.now(), e.hear(err, began)
 	if err == nil {
 		out.At, out.Reason = now, sent
 		return out, e.recordRevocation(ctx, s, c, now, sent)
@@ -233,9 +182,7 @@ func (e *Engine) revokeOrQueue(ctx context.Context, s logical.Storage, c *certEn
 		}
 		return nil, refused(err)
 	}
-	q.Attempts++
-	q.LastError = printable(err.Error())
-	q.Next = now.Add(passDelay(q.Attempts))
+	q.failed(err, against, now, e.guard.now())
 	out.Queued, out.Reason = true, q.Reason
 	e.log.Warn("CERTInext did not take a revocation; it is queued", "serial", out.Serial, "attempts", q.Attempts, "error", err)
 	return out, e.enqueue(ctx, s, q)
@@ -258,15 +205,35 @@ func refusedForGood(err error) bool {
 	return !certinext.HasStatus(err, 0, 401, 403, 429)
 }
 
+// How long CERTInext has to take a revocation. A person's client gives up after 60 seconds; the end of a lease occupies a
+// worker of Vault's meanwhile, and keeps Vault from sealing.
+const (
+	askedPatience    = 30 * time.Second
+	leaseEndPatience = 10 * time.Second
+)
+
 func (e *Engine) revokeAtCA(ctx context.Context, s logical.Storage, c *certEntry, q *queuedRevocation) (certinext.Reason, error) {
-	client, _, err := e.client(ctx, s)
+	client, cfg, err := e.client(ctx, s)
 	if err != nil {
 		return "", err
+	}
+	if c.Account != "" && c.Account != cfg.account() {
+		return "", errOtherAccount
+	}
+	ctx, stop := e.whileAlive(ctx)
+	defer stop()
+	if q.asked {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, askedPatience)
+		defer cancel()
 	}
 	return client.RevokeOrder(ctx, c.Family, c.CAOrderID, certinext.RevokeRequest{
 		Reason: q.Reason, Note: q.Note, IdempotencyKey: c.OrderID,
 	})
 }
+
+// errOtherAccount is a revocation that has to wait: the same number may be another order in the present account.
+var errOtherAccount = errors.New("the certificate belongs to another CERTInext account than the one in config: it is revoked when that is there again")
 
 // recordRevocation stores that CERTInext has revoked c.
 func (e *Engine) recordRevocation(ctx context.Context, s logical.Storage, c *certEntry, at time.Time, reason certinext.Reason) error {
@@ -299,69 +266,4 @@ func (e *Engine) finishRevoked(ctx context.Context, s logical.Storage, c *certEn
 		return err
 	}
 	return e.finish(ctx, s, o, c)
-}
-
-func (e *Engine) dequeue(ctx context.Context, s logical.Storage, serial string) error {
-	return remove(context.WithoutCancel(ctx), s, revocationPrefix+serial)
-}
-
-// drainQueued tries one queued revocation again, if its time has come. It reports whether CERTInext was asked.
-func (e *Engine) drainQueued(ctx context.Context, s logical.Storage, serial string) (asked bool, err error) {
-	unlock := e.certLocks.lock(serial)
-	defer unlock()
-	q, err := get[queuedRevocation](ctx, s, revocationPrefix+serial)
-	if err != nil || q == nil || q.Next.After(e.now()) {
-		return false, err
-	}
-	c, err := get[certEntry](ctx, s, certPrefix+serial)
-	if err != nil {
-		return false, err
-	}
-	if c == nil {
-		return false, e.dequeue(ctx, s, serial)
-	}
-	if !q.Due {
-		if last := lastLease(c.Leases, e.now()); !last.IsZero() {
-			q.Next = last // renewed meanwhile
-			return false, e.enqueue(ctx, s, q)
-		}
-		q.Due = true
-	}
-	_, err = e.revokeOrQueue(ctx, s, c, q)
-	return true, err
-}
-
-// A keyedMutex locks by name, within this process: certificate records are changed on the active node only.
-type keyedMutex struct {
-	mu    sync.Mutex
-	locks map[string]*countedMutex
-}
-
-type countedMutex struct {
-	sync.Mutex
-	waiting int
-}
-
-// lock locks name and returns its unlock.
-func (k *keyedMutex) lock(name string) func() {
-	k.mu.Lock()
-	if k.locks == nil {
-		k.locks = make(map[string]*countedMutex)
-	}
-	l := k.locks[name]
-	if l == nil {
-		l = new(countedMutex)
-		k.locks[name] = l
-	}
-	l.waiting++
-	k.mu.Unlock()
-	l.Lock()
-	return func() {
-		l.Unlock()
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		if l.waiting--; l.waiting == 0 {
-			delete(k.locks, name)
-		}
-	}
 }

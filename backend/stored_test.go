@@ -60,7 +60,7 @@ func storedV1() map[string]any {
 			Timeline: []Event{{At: at, What: "requested"}}, Grace: 5 * time.Minute, Pickup: time.Hour, RevokeUnclaimed: true,
 		},
 		"certificate": &certEntry{
-			Version: 1, Serial: "0a-1b", Role: "web", Requester: "entity:e", OrderID: "6f1d", CAOrderID: "1000000001",
+			Version: 1, Serial: "0a-1b", Role: "web", Requester: "entity:e", OrderID: "6f1d", CAOrderID: "1000000001", Account: "https://us-api.certinext.io|1234567890",
 			Family: certinext.FamilySSL, Certificate: "leaf", Chain: []string{"issuer", "root"}, NotBefore: at, NotAfter: at, IssuedAt: at,
 			Delivery: &delivery{At: at}, Leases: map[string]time.Time{"l": at},
 			Revocation: &revocation{At: at, Reason: certinext.ReasonSuperseded},

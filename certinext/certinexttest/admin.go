@@ -155,6 +155,7 @@ type knobs struct {
 	PropagationDelay    *duration   `json:"propagationDelay,omitempty"`
 	RevocationLag       *duration   `json:"revocationLag,omitempty"`
 	TokenTTL            *duration   `json:"tokenTTL,omitempty"`
+	RateLimit           *float64    `json:"rateLimit,omitempty"`
 	HoldForApproval     *bool       `json:"holdForApproval,omitempty"`
 	IssuedBeforeCSR     *bool       `json:"issuedBeforeCsr,omitempty"`
 	ChainOrder          *ChainOrder `json:"chainOrder,omitempty"`
@@ -166,11 +167,12 @@ func (s *Server) readKnobs() knobs {
 	defer s.mu.Unlock()
 	span := func(d time.Duration) *duration { return (*duration)(&d) }
 	hold, early, chain, shape := s.HoldForApproval, s.IssuedBeforeCSR, s.ChainOrder, s.dcvShape()
+	limit := s.RateLimit
 	return knobs{
 		IssueDelay: span(s.IssueDelay), PEMLag: span(s.PEMLag), CertificateLifetime: span(s.certificateLifetime()),
 		ApprovalDelay: span(s.ApprovalDelay), ReportDelay: span(s.ReportDelay), PropagationDelay: span(s.PropagationDelay),
 		RevocationLag: span(s.RevocationLag), TokenTTL: span(s.tokenTTL()),
-		HoldForApproval: &hold, IssuedBeforeCSR: &early, ChainOrder: &chain, DCVShape: &shape,
+		RateLimit: &limit, HoldForApproval: &hold, IssuedBeforeCSR: &early, ChainOrder: &chain, DCVShape: &shape,
 	}
 }
 
@@ -187,6 +189,7 @@ func (s *Server) adminKnobs(r *http.Request) (any, error) {
 		} {
 			set(field, (*time.Duration)(value))
 		}
+		set(&s.RateLimit, k.RateLimit)
 		set(&s.HoldForApproval, k.HoldForApproval)
 		set(&s.IssuedBeforeCSR, k.IssuedBeforeCSR)
 		set(&s.ChainOrder, k.ChainOrder)

@@ -158,6 +158,10 @@ type Server struct {
 	// responder knowing of it.
 	RevocationLag time.Duration
 
+	// RateLimit is how many API calls per second are taken, the token's
+	// included; the others are answered 429 with a Retry-After. Zero means all.
+	RateLimit float64
+
 	// ReportDelay passes between an order and its row in the orders report.
 	ReportDelay time.Duration
 	// Idempotency says whether Idempotency-Key is honoured: by default the
@@ -185,6 +189,8 @@ type Server struct {
 	owners []*organization
 	faults []*activeFault
 	calls  map[string]int
+	// allowed is what is left of RateLimit.
+	allowed allowance
 	// replays holds the answers given under an idempotency key.
 	replays map[string]replay
 }
@@ -240,6 +246,10 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 	s.count(c.route.op)
 	if s.BeforeCall != nil {
 		s.BeforeCall(c.route.op, r)
+	}
+	if refusal, limited := s.rateLimited(); limited {
+		refusal.reply(s, r).write(w)
+		return
 	}
 	c.faults = s.drawFaults(c.route.op)
 	if done := c.faults.before(s, w, r); done {

@@ -74,6 +74,7 @@ func timingFlags(flags *flag.FlagSet, s *certinexttest.Server) {
 	flags.BoolVar(&s.HoldForApproval, "hold-for-approval", false, "park every order at pending-approval")
 	flags.DurationVar(&s.ReportDelay, "report-delay", 0, "from an order to its row in the orders report")
 	flags.DurationVar(&s.RevocationLag, "revocation-lag", 0, "from a revocation to CRL and OCSP")
+	flags.Float64Var(&s.RateLimit, "rate-limit", 0, "API `calls` per second that are taken; 0 takes all")
 }
 
 func shapeFlags(flags *flag.FlagSet, s *certinexttest.Server) {

@@ -1,0 +1,153 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+	"github.com/stretchr/testify/require"
+)
+
+func TestWhatAFailureIsAbout(t *testing.T) {
+	answered := func(status int) error { return &certinext.Error{Operation: "tracking order", Status: status} }
+	for name, c := range map[string]struct {
+		err  error
+		want subject
+	}{
+		"a success":                             {nil, subjectOrder},
+		"an order that CERTInext does not know": {answered(404), subjectOrder},
+		"a refusal":                             {fmt.Errorf("order x: %w", answered(422)), subjectOrder},
+		"a rate limit":                          {answered(429), subjectAccount},
+		"a rate limit of the token":             {&certinext.Error{Status: 429, SigningIn: true}, subjectAccount},
+		"an outage":                             {answered(503), subjectService},
+		"a gateway's page":                      {answered(200), subjectService},
+		"no answer":                             {&certinext.Error{Err: errors.New("connection refused")}, subjectService},
+		"no answer in time":                     {fmt.Errorf("x: %w", context.DeadlineExceeded), subjectService},
+		"a credential that does not work":       {&certinext.Error{Status: 400, SigningIn: true}, subjectService},
+		"a token that is refused":               {answered(401), subjectService},
+		"a caller that has left":                {&certinext.Error{Err: fmt.Errorf("x: %w", context.Canceled)}, subjectNone},
+		"a pass whose time is up":               {&certinext.Error{Status: 503, Err: errPassOver}, subjectNone},
+		"a reason that CERTInext lacks":         {&certinext.Error{Err: new(certinext.UnsupportedReasonError)}, subjectSelf},
+		"a request that was never sent":         {&certinext.Error{Err: new(certinext.InvalidRequestError)}, subjectSelf},
+		"a certificate that is not ours":        {errors.New("the certificate has another key"), subjectSelf},
+		"a mount that knows no account":         {ErrNotConfigured, subjectSelf},
+	} {
+		require.Equal(t, c.want, subjectOf(c.err), name)
+	}
+}
+
+func TestWhenTheBackgroundWorkPauses(t *testing.T) {
+	var (
+		limit   = &certinext.Error{Status: 429}
+		hinted  = &certinext.Error{Status: 429, RetryAfter: 10 * time.Minute}
+		hostile = &certinext.Error{Status: 429, RetryAfter: 10 * 365 * 24 * time.Hour}
+		away    = &certinext.Error{Status: 503}
+		refusal = &certinext.Error{Status: 404}
+		gone    = context.Canceled
+	)
+	for name, c := range map[string]struct {
+		calls []error // a second apart, or at the end of the pause before
+		want  time.Duration
+		doubt bool
+	}{
+		"not for a success":                             {calls: []error{nil}},
+		"not for three failures":                        {calls: []error{away, away, away}},
+		"for four":                                      {calls: []error{away, away, away, away}, want: 30 * time.Second, doubt: true},
+		"not for four with an answer among them":        {calls: []error{away, away, refusal, away, away}},
+		"not for a pass that was stopped":               {calls: []error{away, away, away, gone}},
+		"for one rate limit":                            {calls: []error{limit}, want: 30 * time.Second, doubt: true},
+		"as long as a rate limit says":                  {calls: []error{hinted}, want: 10 * time.Minute, doubt: true},
+		"for an hour at most":                           {calls: []error{hostile}, want: time.Hour, doubt: true},
+		"longer when the probe fails":                   {calls: []error{limit, limit}, want: time.Minute, doubt: true},
+		"five minutes at most":                          {calls: []error{limit, away, away, away, away, away, away, away}, want: 5 * time.Minute, doubt: true},
+		"not after a probe that succeeds":               {calls: []error{limit, nil}},
+		"not after a probe that is answered":            {calls: []error{away, away, away, away, refusal}},
+		"from the beginning, some time after an outage": {calls: []error{limit, limit, limit, nil, away, away, away, away}, want: 30 * time.Second, doubt: true},
+	} {
+		now := time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
+		var p pause
+		for _, err := range c.calls {
+			if now = now.Add(time.Second); p.until.After(now) {
+				now = p.until
+			}
+			p, _ = p.after(err, now, now)
+		}
+		require.Equal(t, c.want, max(p.until.Sub(now), 0), name)
+		require.Equal(t, c.doubt, p.inDoubt(), name)
+	}
+}
+
+func TestCallsThatWereUnderWayWhenThePauseBegan(t *testing.T) {
+	now := time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
+	begun, _ := pause{}.after(&certinext.Error{Status: 429, RetryAfter: time.Minute}, now, now)
+
+	end := now.Add(time.Second)
+	again, _ := begun.after(&certinext.Error{Status: 503}, now, end)
+	require.Equal(t, begun, again, "a failure in the pause makes it longer")
+	longer, _ := begun.after(&certinext.Error{Status: 429, RetryAfter: 2 * time.Minute}, now, end)
+	require.Equal(t, end.Add(2*time.Minute), longer.until, "a longer hint counts")
+	answered, _ := begun.after(nil, now, end)
+	require.Equal(t, begun.until, answered.until, "a success does not end what CERTInext asked for")
+	require.False(t, answered.inDoubt())
+}
+
+func TestWhatIsHeldAgainstAnOrder(t *testing.T) {
+	now := time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
+	away := &certinext.Error{Status: 500}
+	up, down := pause{}, pause{failures: doubtAfter}
+	busy := pause{failures: doubtAfter - 1, answered: now.Add(-time.Second)}
+	for name, c := range map[string]struct {
+		p    pause
+		err  error
+		want bool
+	}{
+		"not a success":                      {up, nil, false},
+		"a refusal":                          {up, &certinext.Error{Status: 404}, true},
+		"an answer that is of no use":        {up, errors.New("not ours"), true},
+		"not a pass that was stopped":        {up, context.Canceled, false},
+		"not a rate limit":                   {up, &certinext.Error{Status: 429}, false},
+		"a failure that may be its own":      {up, away, true},
+		"not a failure in an outage":         {down, away, false},
+		"a failure while others had answers": {busy, away, true},
+	} {
+		after, against := c.p.after(c.err, now.Add(-time.Minute), now)
+		require.Equal(t, c.want, against, name)
+		require.Equal(t, c.p.inDoubt() || subjectOf(c.err) == subjectAccount, after.inDoubt(), name)
+	}
+	_, against := busy.after(away, now, now)
+	require.False(t, against, "one that began after the last answer")
+}
+
+func TestARevocationWaitsLongerOnlyForWhatIsHeldAgainstIt(t *testing.T) {
+	now := time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
+	refused, away := &certinext.Error{Status: 404}, &certinext.Error{Status: 503, Acted: true}
+	paused := pause{until: now.Add(3 * time.Minute)}
+	for name, c := range map[string]struct {
+		attempts int
+		err      error
+		against  bool
+		pause    pause
+		want     time.Duration
+		counted  int
+	}{
+		"an outage that all have":      {attempts: 7, err: away, pause: paused, want: 3 * time.Minute, counted: 7},
+		"a pass that was stopped":      {attempts: 7, err: context.Canceled, want: 30 * time.Second, counted: 7},
+		"a failure of its own":         {attempts: 0, err: away, against: true, want: time.Minute, counted: 1},
+		"the tenth failure of its own": {attempts: 9, err: away, against: true, want: 30 * time.Minute, counted: 10},
+		"a refusal":                    {attempts: 0, err: refused, against: true, want: time.Minute, counted: 1},
+		"the hundredth refusal":        {attempts: 99, err: refused, against: true, want: 24 * time.Hour, counted: 100},
+		"a hint":                       {err: &certinext.Error{Status: 503, Acted: true, RetryAfter: 20 * time.Minute}, against: true, want: 20 * time.Minute, counted: 1},
+	} {
+		q := &queuedRevocation{Attempts: c.attempts}
+		q.failed(c.err, c.against, now, c.pause)
+		require.Equal(t, c.want, q.Next.Sub(now), name)
+		require.Equal(t, c.counted, q.Attempts, name)
+		require.NotEmpty(t, q.LastError, name)
+	}
+}

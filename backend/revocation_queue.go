@@ -1,0 +1,157 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package backend
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// queuedRevocation is a stored revocation that CERTInext has not taken yet.
+type queuedRevocation struct {
+	Version   int              `json:"version"`
+	Serial    string           `json:"serial"`
+	Reason    certinext.Reason `json:"reason"`
+	Note      string           `json:"note,omitempty"`
+	QueuedAt  time.Time        `json:"queued_at"`
+	Due       bool             `json:"due"` // false: only when no lease is left at Next
+	Attempts  int              `json:"attempts,omitempty"`
+	Next      time.Time        `json:"next"`
+	LastError string           `json:"last_error,omitempty"`
+
+	asked bool // somebody waits for the answer
+}
+
+// A QueuedRevocation is a revocation that waits for CERTInext, or for the last lease on its certificate.
+type QueuedRevocation struct {
+	Serial    string // colon-separated hexadecimal
+	Described bool   // the rest is set
+	Reason    certinext.Reason
+	QueuedAt  time.Time
+	Attempts  int       // that failed because of this certificate, as far as can be told
+	Next      time.Time // when CERTInext is asked next
+	LastError string
+}
+
+// maxDescribed is how many queued revocations are described at once; each costs a read.
+const maxDescribed = 1000
+
+// RevocationQueue lists the queued revocations by serial number. Of those beyond the first thousand, nothing but the serial
+// number is told.
+func (e *Engine) RevocationQueue(ctx context.Context, s logical.Storage) ([]QueuedRevocation, error) {
+	serials, err := list(ctx, s, revocationPrefix)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]QueuedRevocation, len(serials))
+	for i, serial := range serials {
+		out[i].Serial = strings.ReplaceAll(serial, "-", ":")
+		if i >= maxDescribed {
+			continue
+		}
+		q, err := get[queuedRevocation](ctx, s, revocationPrefix+serial)
+		if err != nil {
+			return nil, err
+		}
+		if q != nil {
+			out[i].Described, out[i].Reason, out[i].QueuedAt = true, q.Reason, q.QueuedAt
+			out[i].Attempts, out[i].Next, out[i].LastError = q.Attempts, q.Next, q.LastError
+		}
+	}
+	return out, nil
+}
+
+func (e *Engine) enqueue(ctx context.Context, s logical.Storage, q *queuedRevocation) error {
+	return put(context.WithoutCancel(ctx), s, revocationPrefix+q.Serial, q)
+}
+
+func (e *Engine) dequeue(ctx context.Context, s logical.Storage, serial string) error {
+	return remove(context.WithoutCancel(ctx), s, revocationPrefix+serial)
+}
+
+// longestRefusal is how long a revocation that CERTInext refuses waits for its next turn. It waits on, since CERTInext may
+// think otherwise one day and nobody else remembers it, until the certificate has expired.
+const longestRefusal = 24 * time.Hour
+
+// failed puts off a revocation that CERTInext did not take. Only what is held against it makes it wait ever longer.
+func (q *queuedRevocation) failed(err error, against bool, now time.Time, p pause) {
+	q.LastError = printable(err.Error())
+	if !against {
+		q.Next = now.Add(max(passDelay(0), hint(err), p.until.Sub(now)))
+		return
+	}
+	q.Attempts++
+	delay := passDelay(q.Attempts)
+	if refusedForGood(err) {
+		delay = backOff(q.Attempts, longestRefusal)
+	}
+	q.Next = now.Add(max(delay, hint(err)))
+}
+
+// passReads is how many queued revocations one pass looks at, to find those whose time has come.
+const passReads = 2000
+
+// dueRevocations lists the queued revocations whose time has come. It begins behind where the last pass ended, so that many
+// that have to wait never keep the others from their turn.
+func (e *Engine) dueRevocations(ctx context.Context, s logical.Storage) ([]string, error) {
+	serials, err := list(ctx, s, revocationPrefix)
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(serials)
+	behind, _ := slices.BinarySearch(serials, e.cursor+"\x00")
+	serials = slices.Concat(serials[behind:], serials[:behind])
+	var (
+		due  []string
+		errs []error
+	)
+	for _, serial := range serials[:min(passReads, len(serials))] {
+		if len(due) == passRevocations || ctx.Err() != nil {
+			break
+		}
+		q, err := get[queuedRevocation](ctx, s, revocationPrefix+serial)
+		if err != nil {
+			errs = append(errs, err)
+		}
+		if q != nil && !q.Next.After(e.now()) {
+			due = append(due, serial)
+		}
+		e.cursor = serial
+	}
+	return due, errors.Join(errs...)
+}
+
+// drainQueued tries one queued revocation again, if its time has come.
+func (e *Engine) drainQueued(ctx context.Context, s logical.Storage, serial string) error {
+	unlock := e.certLocks.lock(serial)
+	defer unlock()
+	q, err := get[queuedRevocation](ctx, s, revocationPrefix+serial)
+	if err != nil || q == nil || q.Next.After(e.now()) {
+		return err
+	}
+	c, err := get[certEntry](ctx, s, certPrefix+serial)
+	if err != nil {
+		return err
+	}
+	if c == nil {
+		return e.dequeue(ctx, s, serial)
+	}
+	if !q.Due {
+		if last := lastLease(c.Leases, e.now()); !last.IsZero() {
+			q.Next = last // renewed meanwhile
+			return e.enqueue(ctx, s, q)
+		}
+		q.Due = true
+	}
+	ctx, cancel := context.WithTimeout(ctx, passPatience)
+	defer cancel()
+	_, err = e.revokeOrQueue(ctx, s, c, q)
+	return err
+}
