@@ -31,6 +31,7 @@ type Options struct {
 	HTTPClient *http.Client
 	Now        func() time.Time
 	NewID      func() (string, error)
+	TickTime   time.Duration // see [backend.Options]
 }
 
 // Factory makes the backend of a mount. It touches neither storage nor network.
@@ -60,6 +61,7 @@ func newBackend(o Options, conf *logical.BackendConfig) *secretsBackend {
 		HTTPClient: o.HTTPClient,
 		Now:        o.Now,
 		NewID:      o.NewID,
+		TickTime:   o.TickTime,
 	})
 	b.Backend = &framework.Backend{
 		Help:           strings.TrimSpace(backendHelp),
@@ -76,7 +78,7 @@ func newBackend(o Options, conf *logical.BackendConfig) *secretsBackend {
 		},
 		Secrets: []*framework.Secret{b.certificateSecret()},
 		PeriodicFunc: func(ctx context.Context, req *logical.Request) error {
-			return b.engine.Pass(ctx, req.Storage)
+			return b.engine.Tick(ctx, req.Storage)
 		},
 		Invalidate: func(_ context.Context, key string) { b.engine.Invalidate(key) },
 		Clean:      func(context.Context) { b.engine.Close() },

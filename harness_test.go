@@ -67,7 +67,7 @@ func (m *mount) start() {
 // startWith is start with another way to CERTInext.
 func (m *mount) startWith(client *http.Client) {
 	m.t.Helper()
-	b, err := certinextsecrets.FactoryWith(certinextsecrets.Options{HTTPClient: client})(m.t.Context(), &logical.BackendConfig{
+	b, err := certinextsecrets.FactoryWith(certinextsecrets.Options{HTTPClient: client, TickTime: 90 * time.Second})(m.t.Context(), &logical.BackendConfig{
 		Logger:      hclog.New(&hclog.LoggerOptions{Level: hclog.Trace, Output: m.log}),
 		System:      m.system,
 		StorageView: m.storage,

@@ -29,6 +29,7 @@ type Options struct {
 	Now        func() time.Time // time.Now when nil
 	Random     io.Reader        // for private keys; crypto/rand when nil
 	NewID      func() (string, error)
+	TickTime   time.Duration // that [Engine.Tick] waits; a quarter of a second when 0
 }
 
 // An Engine is one mount's issuing engine. Its methods may be called concurrently. Close it when the mount goes away.
@@ -39,6 +40,7 @@ type Engine struct {
 	now        func() time.Time
 	random     io.Reader
 	newID      func() (string, error)
+	tickTime   time.Duration
 
 	// alive ends with the engine; work that outlives its request runs under it.
 	alive context.Context
@@ -72,6 +74,7 @@ type account struct {
 func New(o Options) *Engine {
 	e := &Engine{
 		log: o.Logger, system: o.System, httpClient: o.HTTPClient, now: o.Now, random: o.Random, newID: o.NewID,
+		tickTime: o.TickTime,
 	}
 	if e.log == nil {
 		e.log = hclog.NewNullLogger()
@@ -81,6 +84,9 @@ func New(o Options) *Engine {
 	}
 	if e.random == nil {
 		e.random = rand.Reader
+	}
+	if e.tickTime == 0 {
+		e.tickTime = 250 * time.Millisecond
 	}
 	if e.newID == nil {
 		e.newID = uuid.GenerateUUID

@@ -89,6 +89,33 @@ func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
 	return errors.Join(errs...)
 }
 
+// Tick begins a pass, and waits for a moment: one that has little to do is over by then, and its errors are Vault's to log.
+//
+// Vault keeps its state lock while it calls. A node that is sealed or steps down first waits for that lock, up to 90 seconds,
+// and only then cancels anything or tells the plugin, so a pass that waits for CERTInext inside of the call would hold up the
+// node. It runs on behind the call instead, and ends with the engine.
+func (e *Engine) Tick(ctx context.Context, s logical.Storage) error {
+	ctx, stop := e.outlive(ctx)
+	done := make(chan error, 1)
+	e.work.Go(func() {
+		defer stop()
+		done <- e.Pass(ctx, s)
+	})
+	timer := time.NewTimer(e.tickTime)
+	defer timer.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-timer.C:
+	}
+	e.work.Go(func() {
+		if err := <-done; err != nil && e.alive.Err() == nil {
+			e.log.Error("the background pass met errors", "error", err)
+		}
+	})
+	return nil
+}
+
 // round does jobs that ask CERTInext, until it wants to be left alone for longer than the pass lasts. While it is in doubt
 // whether CERTInext answers, one job at a time finds out. Their order is random: the same few that CERTInext chokes on must
 // not look like an outage by being next to each other.
