@@ -1,0 +1,241 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package e2e_test
+
+import (
+	"cmp"
+	"crypto"
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
+	"github.com/hashicorp/vault/api"
+	"github.com/stretchr/testify/require"
+)
+
+// cellBooks are what a cell's mount has stored and what Vault has leased below it, by the role that it belongs to.
+type cellBooks struct {
+	orders map[string][]*storedOrder
+	certs  map[string][]*storedCert
+	queue  map[string]*storedRevocation // by serial number
+	leases map[string][]string          // the engine's own ids
+	keys   map[string]string            // entries that hold a private key, by storage key
+}
+
+func (r *crashRig) readCell(c *cell) *cellBooks {
+	r.t.Helper()
+	b := &cellBooks{
+		orders: make(map[string][]*storedOrder), certs: make(map[string][]*storedCert),
+		queue: make(map[string]*storedRevocation), leases: make(map[string][]string), keys: make(map[string]string),
+	}
+	for key, value := range r.v.entries(c.mount, "") {
+		if strings.Contains(value, "PRIVATE KEY") {
+			b.keys[key] = value
+		}
+		parse := func(into any) { require.NoError(r.t, json.Unmarshal([]byte(value), into), "%s does not parse", key) }
+		switch {
+		case strings.HasPrefix(key, "order/"):
+			o := &storedOrder{open: strings.HasPrefix(key, "order/open/")}
+			parse(o)
+			b.orders[o.Role] = append(b.orders[o.Role], o)
+		case strings.HasPrefix(key, "cert/"):
+			crt := new(storedCert)
+			parse(crt)
+			b.certs[crt.Role] = append(b.certs[crt.Role], crt)
+		case strings.HasPrefix(key, "revocation/"):
+			q := new(storedRevocation)
+			parse(q)
+			b.queue[strings.TrimPrefix(key, "revocation/")] = q
+		}
+	}
+	r.readLeases(c.mount+"/", b)
+	return b
+}
+
+func (r *crashRig) readLeases(folder string, b *cellBooks) {
+	r.t.Helper()
+	for _, key := range r.v.list("sys/leases/lookup/" + folder) {
+		if strings.HasSuffix(key, "/") {
+			r.readLeases(folder+key, b)
+			continue
+		}
+		entry := r.v.read("sys/raw/sys/expire/id/" + folder + key)
+		var lease struct {
+			Secret struct {
+				InternalData struct {
+					Lease string `json:"lease"`
+				} `json:"internal_data"`
+			} `json:"secret"`
+		}
+		require.NoError(r.t, json.Unmarshal([]byte(text(r.t, entry["value"])), &lease))
+		role := strings.Split(folder, "/")[2] // mount/issue/role/
+		b.leases[role] = append(b.leases[role], lease.Secret.InternalData.Lease)
+	}
+}
+
+// settleBooks lets hours pass, in which the graces end, and the background pass comes by as often as it has to: it looks at an
+// order, erases its key and drains the queue in turns, and leaves each alone for a while in between.
+func (r *crashRig) settleBooks(by time.Duration) {
+	r.t.Helper()
+	for _, c := range r.cells {
+		require.NoError(r.t, c.forward(by))
+		for range 3 {
+			require.NoError(r.t, c.forward(longestPause))
+			r.v.write(c.mount+"/crash/pass", nil)
+		}
+	}
+}
+
+// longestPause is more than the background pass ever leaves an order or a revocation alone.
+const longestPause = 31 * time.Minute
+
+// compare holds the books of the CA, of the mount and of the client against each other. It says what is wrong of each point
+// and adds up what there was.
+func (r *crashRig) compare(points []*point) {
+	r.t.Helper()
+	r.settleBooks(time.Hour)
+	books := make(map[*cell]*cellBooks)
+	for _, c := range r.cells {
+		books[c] = r.readCell(c)
+		for key := range books[c].keys {
+			r.t.Errorf("%s/%s still holds a private key", c.mount, key)
+		}
+		r.tally.add("kept", "keys", len(books[c].keys))
+	}
+	for _, p := range points {
+		p.comparePaid(books[p.cell])
+		p.compareHeld(books[p.cell])
+	}
+	r.endLeases()
+	for _, p := range points {
+		p.compareEnd(r.t)
+	}
+}
+
+// comparePaid wants one order at the CA, and one closed order of the mount that knows it.
+func (p *point) comparePaid(b *cellBooks) {
+	t, tally := p.rig.t, &p.rig.tally
+	paid, want, ends := p.cell.ca.ordersFor(p.domain()), count(!p.flow.unpaid), cmp.Or(p.flow.ends, "issued")
+	tally.add("CA", "orders", len(paid))
+	tally.add("CA", "orders too many", max(0, len(paid)-want))
+	if len(paid) != want {
+		t.Errorf("%s: the CA holds %d orders, not %d", p, len(paid), want)
+	}
+	for _, o := range paid {
+		known := func(s *storedOrder) bool { return s.CAOrderID == o.ID }
+		orphan := !slices.ContainsFunc(b.orders[p.label], known)
+		tally.add("CA", "orders that Vault does not know", count(orphan))
+		tally.add("CA", "orders with a key that was certified before", count(o.ReusedKey))
+		if orphan || o.ReusedKey || o.Status != ends {
+			t.Errorf("%s: the CA's order %s is %s: orphaned %t, key reused %t", p, o.ID, o.Status, orphan, o.ReusedKey)
+		}
+	}
+	for _, o := range b.orders[p.label] {
+		tally.add("Vault", "orders left open", count(o.open))
+		if o.open || o.State == "unresolved" || o.State == "placing" || o.State == "pending" {
+			t.Errorf("%s: %s was left as it is: %s", p, o, o.LastError)
+		}
+	}
+	doubts := len(slices.DeleteFunc(slices.Clone(p.spots), func(s spot) bool { return !p.flow.inDoubt(s) }))
+	tally.add("by hand", "settled, with nothing paid", p.settles)
+	if p.settles != doubts && p.rig.exact {
+		t.Errorf("%s: an operator was needed %d times, not %d", p, p.settles, doubts)
+	}
+}
+
+// compareHeld wants one certificate, with the key in the client's hands, and every lease counted.
+func (p *point) compareHeld(b *cellBooks) {
+	t, tally := p.rig.t, &p.rig.tally
+	issued := p.cell.ca.ordersFor(p.domain())
+	issued = slices.DeleteFunc(issued, func(o certinexttest.OrderRecord) bool { return o.CertificatePEM == "" })
+	certs := b.certs[p.label]
+	tally.add("Vault", "certificates", len(certs))
+	if len(certs) != len(issued) {
+		t.Errorf("%s: the mount has %d certificates, the CA has issued %d", p, len(certs), len(issued))
+	}
+	if len(issued) == 0 || p.flow.unclaimed {
+		return
+	}
+	usable := p.usable(issued[0].CertificatePEM)
+	tally.add("clients", "with a usable key", count(usable))
+	tally.add("clients", "whose key is lost", count(!usable))
+	if !usable {
+		t.Errorf("%s: the client has no key for the certificate it paid for", p)
+	}
+	for _, own := range b.leases[p.label] {
+		known := len(certs) == 1 && (certs[0].Revocation != nil || !certs[0].Leases[own].IsZero())
+		tally.add("leases", "alive", 1)
+		tally.add("leases", "unknown to the engine", count(!known))
+		if !known {
+			t.Errorf("%s: the engine does not know of Vault's lease %s", p, own)
+		}
+	}
+}
+
+// usable reports whether all answers that the client has heard hold the CA's certificate and its key.
+func (p *point) usable(certificate string) bool {
+	for _, resp := range p.heard {
+		held, _ := resp.Data["certificate"].(string)
+		if strings.TrimSpace(held) != strings.TrimSpace(certificate) {
+			return false
+		}
+		leaf, key := parseCertificate(p.rig.t, held), p.key
+		if key == nil {
+			secret, _ := resp.Data["private_key"].(string)
+			if secret == "" {
+				return false
+			}
+			key = parseKey(p.rig.t, secret)
+		}
+		if public, ok := leaf.PublicKey.(interface{ Equal(crypto.PublicKey) bool }); !ok || !public.Equal(key.Public()) {
+			return false
+		}
+		checkChain(p.rig.t, resp, p.cell.ca.Roots())
+	}
+	return len(p.heard) > 0
+}
+
+// endLeases ends all leases that Vault knows. A certificate goes with the last one, or, where the engine has given one that
+// Vault never stored, waits in the queue for that one's end; then all has to be over.
+func (r *crashRig) endLeases() {
+	r.t.Helper()
+	for _, c := range r.cells {
+		require.NoError(r.t, r.v.api.Sys().RevokeWithOptionsWithContext(r.t.Context(), &api.RevokeOptions{
+			LeaseID: c.mount + "/", Prefix: true, Sync: true,
+		}))
+		queue := r.v.entries(c.mount, "revocation/")
+		for key, value := range r.v.entries(c.mount, "cert/") {
+			crt := new(storedCert)
+			require.NoError(r.t, json.Unmarshal([]byte(value), crt))
+			_, queued := queue["revocation/"+strings.TrimPrefix(key, "cert/")]
+			r.tally.add("leases", "that Vault died before it stored, so that the certificate waits for their end", count(queued))
+			if crt.Revocation == nil && !queued {
+				r.t.Errorf("%s/%s: all leases are over, and it is neither revoked nor queued", c.mount, key)
+			}
+		}
+	}
+	r.settleBooks(leaseTTL)
+}
+
+// compareEnd wants every certificate revoked.
+func (p *point) compareEnd(t *testing.T) {
+	t.Helper()
+	for _, o := range p.cell.ca.ordersFor(p.domain()) {
+		alive := o.Status != "revoked" && o.Status != "cancelled"
+		p.rig.tally.add("CA", "certificates that outlived their leases", count(alive))
+		if alive {
+			t.Errorf("%s: the CA's order %s is %s after all leases are over", p, o.ID, o.Status)
+		}
+	}
+}
+
+func count(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,197 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package e2e_test
+
+import "github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
+
+// A crashFlow is what one client does from its first request to its last. It is done once undisturbed, which shows the places
+// where it can be killed, and then once for each of them.
+type crashFlow struct {
+	name string
+	cell string // kind of CA: live, paper (the documented dialect) or parked (live, and an approver who takes his time)
+	own  bool   // every point has a mount and a CA of its own, for calls that name no order and for the background pass
+
+	role    map[string]any
+	request map[string]any // with "csr", one of the client's own making
+	zone    string         // that the domain is in; example.com when empty
+	steps   []crashStep
+	// killed are the names of the steps in which it is killed at every place, or only around the events named. A name with a
+	// prime is the step as it is repeated after the first crash.
+	killed []string
+	only   []string
+	// first, if set, is where a crash has struck before.
+	first *spot
+
+	unpaid    bool   // the CA never takes the order
+	unclaimed bool   // the client never fetches the certificate
+	ends      string // the CA's status in the end, before the leases are ended; "issued" when empty
+
+	// journal is what happens in the killed steps: the calls to the CA, the writes to storage and the answers, in their order.
+	// When it has changed, this text is changed with it; what is killed follows from what has happened, not from this text.
+	journal string
+}
+
+// Events that have to be spelt to be found.
+var (
+	created      = certinexttest.OpCreateSSL
+	askedFor     = &spot{step: "ask", after: true, event: created, nth: 1}
+	neverHeardOf = &spot{step: "ask", event: created, nth: 1}
+)
+
+var privatePKI = map[string]any{
+	"product_code": "149", "product_variant": "intranet-ssl", "ca_profile_id": "1", "master_product_id": "1",
+	"allowed_domains": "corp.internal",
+}
+
+var crashFlows = []crashFlow{
+	{
+		name: "issue", cell: "live", steps: []crashStep{askStep}, killed: []string{"ask"},
+		journal: "ask: put order/open, create-ssl, put order/open, certificate, put cert, answer",
+	},
+	{
+		name: "paper", cell: "paper", steps: []crashStep{askStep}, killed: []string{"ask"},
+		journal: "ask: put order/open, create-ssl, put order/open, agreement, track, certificate, certificate, put cert, answer",
+	},
+	{
+		name: "intranet", cell: "live", role: privatePKI, zone: "corp.internal",
+		steps: []crashStep{askStep}, killed: []string{"ask"},
+		journal: "ask: put order/open, create-private-pki, put order/open, certificate, put cert, answer",
+	},
+	{
+		name: "sign", cell: "live", request: map[string]any{"csr": true}, steps: []crashStep{askStep}, killed: []string{"ask"},
+		journal: "ask: put order/open, create-ssl, put order/open, certificate, put cert, answer",
+	},
+	{
+		name: "named", cell: "live", request: map[string]any{"request_id": "deploy-42"},
+		steps: []crashStep{askStep, againStep}, killed: []string{"ask", "again"},
+		journal: "ask: put order/open, create-ssl, put order/open, certificate, put cert, answer; " +
+			"again: track, certificate, put cert, answer",
+	},
+	{
+		name: "slow", cell: "parked", role: map[string]any{"issue_timeout": "1s"},
+		steps: []crashStep{leftStep, approveStep, againStep}, killed: []string{"ask", "again"},
+		journal: "ask: put order/open, create-ssl, put order/open, track, put order/open, answer; " +
+			"again: track, certificate, put cert, answer",
+	},
+	{
+		name: "async", cell: "parked",
+		steps: []crashStep{placeStep, approveStep, collectStep}, killed: []string{"place", "collect"},
+		journal: "place: put order/open, create-ssl, put order/open, put order/open, answer; " +
+			"collect: track, certificate, put cert, answer",
+	},
+	{
+		name: "cancel", cell: "parked", steps: []crashStep{placeStep, cancelStep}, killed: []string{"cancel"}, ends: "cancelled",
+		journal: "cancel: cancel, put order/closed, delete order/open, answer",
+	},
+	{
+		name: "refused", cell: "live", role: map[string]any{"group_number": "9999999999"}, unpaid: true,
+		steps: []crashStep{refusedStep}, killed: []string{"ask"},
+		journal: "ask: put order/open, create-ssl, put order/closed, delete order/open, answer",
+	},
+	{
+		name: "lease", cell: "live", own: true, steps: []crashStep{askStep, endStep}, killed: []string{"end"}, ends: "revoked",
+		journal: "end: revoke, put cert, put revoked, delete revocation, put order/closed, delete order/open, answer",
+	},
+	{
+		name: "leases", cell: "live", own: true, request: map[string]any{"request_id": "deploy-43"},
+		steps:  []crashStep{askStep, againStep, endStep, endOther},
+		killed: []string{"end", "end other"}, ends: "revoked",
+		journal: "end: put cert, put revocation, answer; " +
+			"end other: revoke, put cert, put revoked, delete revocation, put order/closed, delete order/open, answer",
+	},
+	{
+		name: "revoke", cell: "live", steps: []crashStep{askStep, revokeStep}, killed: []string{"revoke"}, ends: "revoked",
+		journal: "revoke: revoke, put cert, put revoked, delete revocation, put order/closed, delete order/open, answer",
+	},
+	{
+		name: "queue", cell: "live", own: true, steps: []crashStep{askStep, downStep, endStep, upStep, revokeStep},
+		killed: []string{"end", "revoke"}, ends: "revoked",
+		journal: "end: revoke, put revocation, answer; " +
+			"revoke: revoke, put cert, put revoked, delete revocation, put order/closed, delete order/open, answer",
+	},
+	{
+		name: "token", cell: "live", own: true,
+		steps: []crashStep{askStep}, killed: []string{"ask"}, only: []string{certinexttest.OpToken},
+		journal: "ask: put order/open, token, create-ssl, put order/open, certificate, put cert, answer",
+	},
+	{
+		name: "pass", cell: "parked", own: true, steps: []crashStep{placeStep, approveStep, soonStep, passStep, collectStep},
+		killed:  []string{"pass", "collect"},
+		journal: "pass: track, certificate, put cert, put order/open; collect: put cert, answer",
+	},
+	{
+		name: "erase", cell: "live", own: true, steps: []crashStep{askStep, laterStep, erasePass}, killed: []string{"pass"},
+		journal: "pass: put ca, put order/closed, delete order/open",
+	},
+	{
+		name: "unclaimed", cell: "parked", own: true, unclaimed: true, role: map[string]any{"pickup_window": "1m", "revoke_unclaimed": true},
+		steps:  []crashStep{placeStep, approveStep, soonStep, storedStep, laterStep, erasePass},
+		killed: []string{"pass"}, ends: "revoked",
+		journal: "pass: put ca, put revocation, put order/closed, delete order/open, revoke, put cert, put revoked, " +
+			"delete revocation",
+	},
+
+	// What a crash has left behind is what the next crash hits.
+	{
+		name: "dark", cell: "live", first: askedFor, steps: []crashStep{askStep}, killed: []string{"ask'"},
+		journal: "ask': put order/open, track, certificate, put cert, answer",
+	},
+	{
+		name: "dark-paper", cell: "paper", first: askedFor, steps: []crashStep{askStep}, killed: []string{"ask'"},
+		journal: "ask': create-ssl, put order/open, track, agreement, track, certificate, certificate, put cert, answer",
+	},
+	{
+		name: "report", cell: "live", own: true, first: askedFor, steps: []crashStep{askStep}, killed: []string{"ask'"},
+		only:    []string{certinexttest.OpToken, certinexttest.OpOrdersReport},
+		journal: "ask': token, orders-report, put order/open, track, certificate, put cert, answer",
+	},
+	{
+		name: "never", cell: "live", first: neverHeardOf, steps: []crashStep{doubtStep, neverStep, againStep},
+		killed:  []string{"never placed"},
+		journal: "never placed: put order/closed, delete order/open, answer",
+	},
+	{
+		name: "adopt", cell: "live", first: neverHeardOf, steps: []crashStep{doubtStep, byHandStep, adoptStep, againStep},
+		killed: []string{"adopt", "again"},
+		journal: "adopt: track, put order/open, answer; " +
+			"again: track, submit-csr, track, agreement, track, certificate, put cert, answer",
+	},
+	{
+		name: "cancelled", cell: "parked", own: true, ends: "cancelled", steps: []crashStep{placeStep, cancelStep},
+		first:   &spot{step: "cancel", after: true, event: certinexttest.OpCancel, nth: 1},
+		killed:  []string{"cancel'"},
+		journal: "cancel': token, cancel, track, put order/closed, delete order/open, answer",
+	},
+	{
+		name: "ended", cell: "live", own: true, ends: "revoked", steps: []crashStep{askStep, endStep},
+		first:   &spot{step: "end", after: true, event: certinexttest.OpRevoke, nth: 1},
+		killed:  []string{"end'"},
+		journal: "end': token, revoke, track, put cert, put revoked, delete revocation, put order/closed, delete order/open, answer",
+	},
+	{
+		name: "closing", cell: "live", own: true, steps: []crashStep{askStep, laterStep, erasePass},
+		first:   &spot{step: "pass", after: true, event: "put order/closed", nth: 1},
+		killed:  []string{"pass'"},
+		journal: "pass': delete order/open",
+	},
+}
+
+// inDoubt reports whether a crash at s leaves an order of which nobody but the CA can say whether it was placed: the intent is
+// stored, and the CA's records do not show the order.
+func (f *crashFlow) inDoubt(s spot) bool {
+	if f.cell == "paper" || f.first != nil || s.step != f.steps[0].name {
+		return false // the documented CA is asked again by the same Idempotency-Key
+	}
+	switch s.event {
+	case "put order/open":
+		return s.after && s.nth == 1
+	case certinexttest.OpCreateSSL, certinexttest.OpCreatePrivatePKI:
+		return !s.after || f.unpaid
+	case certinexttest.OpToken:
+		return true
+	case "put order/closed":
+		return f.unpaid && !s.after
+	}
+	return false
+}
