@@ -424,7 +424,7 @@ func TestRevokingAnOrderThatIsRevokedAlreadyIsNoError(t *testing.T) {
 			}
 			return nil
 		}
-		_, err := m.send(call{op: logical.RevokeOperation, path: "issue/web", secret: first.Secret})
+		_, err := m.send(call{op: logical.RevokeOperation, path: "issue/web", secret: leased(first)})
 		require.Error(t, err, "the order could not be closed")
 		m.storage.fail = nil
 		m.start()

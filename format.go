@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend"
 	"github.com/hashicorp/vault/sdk/framework"
@@ -88,7 +89,7 @@ func (b *secretsBackend) certificateResponse(issued *backend.Issued, f form) (*l
 	resp := &logical.Response{Data: data}
 	if l := issued.Lease; l != nil {
 		resp = b.Secret(certificateSecretType).Response(data, map[string]any{
-			"serial": strings.ReplaceAll(issued.Certificate.Serial, ":", "-"), "lease": l.ID,
+			"serial": strings.ReplaceAll(issued.Certificate.Serial, ":", "-"), "lease": l.ID, "answered_at": l.AnsweredAt.UTC().Format(time.RFC3339),
 		})
 		resp.Secret.TTL, resp.Secret.MaxTTL = l.TTL, l.MaxTTL
 	}

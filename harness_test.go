@@ -175,7 +175,14 @@ func (m *mount) pass() {
 func (m *mount) endLease(resp *logical.Response) {
 	m.t.Helper()
 	require.NotNil(m.t, resp.Secret, "the answer has no lease")
-	m.must(call{op: logical.RevokeOperation, path: "issue/web", secret: resp.Secret})
+	m.must(call{op: logical.RevokeOperation, path: "issue/web", secret: leased(resp)})
+}
+
+// leased is the lease of an answer as Vault names it once it has stored it.
+func leased(resp *logical.Response) *logical.Secret {
+	secret := *resp.Secret
+	secret.IssueTime = time.Now()
+	return &secret
 }
 
 // chainOK verifies that the answer's chain leads from its certificate to the simulator's root.

@@ -23,10 +23,10 @@ func (b *secretsBackend) pathOrders() []*framework.Path {
 			Pattern: "orders/" + role + "/" + id + "/collect$",
 			Fields:  merge(roleField(), orderField(), formatFields(), keyFormatField()),
 			Operations: map[logical.Operation]framework.OperationHandler{
-				logical.UpdateOperation: writing(b.collectOrder, "Hand over the certificate of an issued order, once.", "collect", "order", merge(certificateFields(), key)),
+				logical.UpdateOperation: writing(b.collectOrder, "Hand over the certificate of an issued order.", "collect", "order", merge(certificateFields(), key)),
 			},
 			HelpSynopsis:    "Hand over certificate, key and lease of an order.",
-			HelpDescription: "Works once an order is issued; until then the answer says what it waits for.",
+			HelpDescription: "Works once an order is issued; until then the answer says what it waits for. It is handed over once: within the role's delivery_grace also again, to the same requester, since an answer may have been lost; then the key is erased.",
 		},
 		{
 			Pattern: "orders/" + role + "/" + id + "/dcv$",

@@ -6,6 +6,7 @@ package certinextsecrets
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -48,6 +49,11 @@ func (b *secretsBackend) revokeCertificateLease(ctx context.Context, req *logica
 	if err != nil {
 		return nil, err
 	}
+	if req.Secret.IssueTime.IsZero() && b.engine.JustAnswered(answeredAt(req)) {
+		// Vault names the time of every lease that it has. This one it could not store, mostly because the caller hung up,
+		// and it answered an error: nobody has got the certificate by it.
+		return nil, b.engine.TakeBack(ctx, req.Storage, serial, lease)
+	}
 	return nil, b.engine.ReleaseLease(ctx, req.Storage, serial, lease)
 }
 
@@ -61,4 +67,14 @@ func leaseOf(req *logical.Request) (serial, lease string, err error) {
 		return "", "", fmt.Errorf("lease %s names no certificate", req.Secret.LeaseID)
 	}
 	return serial, lease, nil
+}
+
+// answeredAt is when the answer that the lease belongs to was given; long ago when the lease does not say.
+func answeredAt(req *logical.Request) time.Time {
+	text, _ := req.Secret.InternalData["answered_at"].(string)
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return time.Time{}
+	}
+	return at
 }

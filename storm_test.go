@@ -115,7 +115,7 @@ func (m *mount) endAll(leases []*logical.Response) (slowest time.Duration) {
 		})
 	}
 	for _, resp := range leases {
-		next <- resp.Secret
+		next <- leased(resp)
 	}
 	close(next)
 	wg.Wait()

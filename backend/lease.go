@@ -13,9 +13,10 @@ import (
 
 // A Lease ties a certificate to Vault's lease of the answer that held it: the lease's end revokes the certificate.
 type Lease struct {
-	ID     string // tells the leases of one certificate apart
-	TTL    time.Duration
-	MaxTTL time.Duration // by renewal; never beyond the certificate's own end
+	ID         string // tells the leases of one certificate apart
+	AnsweredAt time.Time
+	TTL        time.Duration
+	MaxTTL     time.Duration // by renewal; never beyond the certificate's own end
 }
 
 // leaseFor works out the lease of a certificate. wanted is the request's, 0 when it names none; mountMax is the longest
@@ -64,7 +65,7 @@ func (e *Engine) addLease(c *certEntry, a *attendance, issued *Issued) error {
 		return err
 	}
 	lease, warning := leaseFor(a.role, a.ttl, remaining, e.maxLeaseTTL(), now)
-	lease.ID = id
+	lease.ID, lease.AnsweredAt = id, now
 	if c.Leases == nil {
 		c.Leases = make(map[string]time.Time)
 	}
@@ -129,6 +130,9 @@ func (e *Engine) ReleaseLease(ctx context.Context, s logical.Storage, serial, le
 	if c.Revocation != nil || !c.NotAfter.After(now) {
 		return nil
 	}
+	if _, ok := c.Leases[leaseID]; !ok && c.Delivery == nil {
+		return nil // it was taken back, and Vault could not delete what it had stored of it
+	}
 	delete(c.Leases, leaseID)
 	queued, err := get[queuedRevocation](ctx, s, revocationPrefix+serial)
 	if err != nil {
@@ -149,6 +153,39 @@ func (e *Engine) ReleaseLease(ctx context.Context, s logical.Storage, serial, le
 	}
 	q.Due = true
 	return e.endOfLastLease(ctx, s, c, q)
+}
+
+// JustAnswered reports whether an answer that was given then may still be on its way through Vault.
+func (e *Engine) JustAnswered(at time.Time) bool { return e.now().Before(at.Add(2 * time.Minute)) }
+
+// TakeBack undoes an answer that never left Vault, since its lease could not be stored. When nobody else has got the
+// certificate, the next request like it does, and nothing is revoked.
+func (e *Engine) TakeBack(ctx context.Context, s logical.Storage, serial, leaseID string) error {
+	unlock := e.certLocks.lock(serial)
+	defer unlock()
+	c, err := get[certEntry](ctx, s, certPrefix+serial)
+	if err != nil || c == nil || c.Revocation != nil {
+		return err
+	}
+	if _, ok := c.Leases[leaseID]; !ok {
+		return nil
+	}
+	delete(c.Leases, leaseID)
+	queued, err := get[queuedRevocation](ctx, s, revocationPrefix+serial)
+	if err != nil {
+		return err
+	}
+	alone := len(c.Leases) == 0 && queued == nil
+	if alone {
+		c.Delivery = nil
+	}
+	if err := put(context.WithoutCancel(ctx), s, c.key(), c); err != nil {
+		return err
+	}
+	if alone {
+		e.orders.unanswer(c.OrderID, e.now().Add(passDelay(0)))
+	}
+	return nil
 }
 
 // endOfLastLease revokes c, or leaves that to the background pass. Vault ends up to 200 leases at a time, each with a worker

@@ -258,6 +258,15 @@ func (r *registry) markAnswered(id, serial string, eraseAt time.Time) {
 	}
 }
 
+// unanswer forgets an answer that did not reach anybody. The background pass looks at the order after next.
+func (r *registry) unanswer(id string, next time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if t := r.orders[id]; t != nil {
+		t.answered, t.serial, t.eraseAt, t.next = false, "", time.Time{}, next
+	}
+}
+
 // attempt counts one more try of the background pass, from the beginning when the order has changed since the last one.
 func (r *registry) attempt(id string, changed bool) int {
 	r.mu.Lock()

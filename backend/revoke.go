@@ -240,10 +240,11 @@ func (e *Engine) recordRevocation(ctx context.Context, s logical.Storage, c *cer
 	ctx = context.WithoutCancel(ctx)
 	c.Revocation = &revocation{At: at, Reason: reason}
 	c.Leases = nil
-	if err := put(ctx, s, c.key(), c); err != nil {
+	// The list first: a certificate whose own record says that it is revoked is not looked at again.
+	if err := put(ctx, s, revokedPrefix+c.Serial, c.Revocation); err != nil {
 		return err
 	}
-	if err := put(ctx, s, revokedPrefix+c.Serial, c.Revocation); err != nil {
+	if err := put(ctx, s, c.key(), c); err != nil {
 		return err
 	}
 	if err := e.dequeue(ctx, s, c.Serial); err != nil {
