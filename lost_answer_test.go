@@ -114,3 +114,39 @@ func TestARevocationThatIsCutShortIsListedWhenItIsAskedForAgain(t *testing.T) {
 		})
 	}
 }
+
+// The CA has taken the revocation and the process has died before it could store that. To the next process the order looks
+// open, and CERTInext says that it is revoked.
+func TestARevocationThatTheProcessDidNotLiveToStoreIsKnownAfterwards(t *testing.T) {
+	for name, find := range map[string]func(m *mount, order string){
+		"by asking again": func(m *mount, order string) {
+			require.Equal(m.t, "revoked", m.write("revoke/web", map[string]any{"order_id": order}).Data["state"])
+		},
+		"by the background pass": func(m *mount, _ string) {
+			time.Sleep(time.Minute)
+			m.pass()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dialects(t, func(t *testing.T, dialect certinexttest.Dialect) {
+				ca := validated(dialect)
+				m := newMount(t, ca)
+				m.write("issue/web", map[string]any{"common_name": "another.example.com"})
+				issued := m.write("issue/web", www).Data
+				m.storage.fail = func(string) error { return errors.New("the process dies") }
+				_, err := m.send(call{op: logical.UpdateOperation, path: "revoke/web", data: map[string]any{"serial_number": issued["serial_number"], "reason": "superseded"}})
+				require.Error(t, err)
+				require.Equal(t, "revoked", ca.Orders()[1].Status)
+				m.storage.fail = nil
+				m.start()
+				find(m, issued["order_id"].(string))
+				require.Equal(t, []string{issued["serial_number"].(string)}, m.list("certs/revoked"))
+				require.NotZero(t, m.read("cert/" + issued["serial_number"].(string)).Data["revocation_time"])
+				order := m.read("orders/web/" + issued["order_id"].(string)).Data
+				require.Equal(t, "issued", order["state"])
+				require.Equal(t, true, order["delivered"])
+				require.Equal(t, issued["serial_number"], order["serial_number"])
+			})
+		})
+	}
+}

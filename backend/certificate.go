@@ -89,6 +89,22 @@ func (c *certEntry) view() *Certificate {
 	return v
 }
 
+// certificateOf finds the certificate of an order that does not name it. It reads one certificate after the other, so it is for
+// what hardly ever happens.
+func (e *Engine) certificateOf(ctx context.Context, s logical.Storage, orderID string) (*certEntry, error) {
+	serials, err := list(ctx, s, certPrefix)
+	if err != nil {
+		return nil, err
+	}
+	for _, serial := range serials {
+		c, err := get[certEntry](ctx, s, certPrefix+serial)
+		if err != nil || c != nil && c.OrderID == orderID {
+			return c, err
+		}
+	}
+	return nil, nil
+}
+
 // Certificate returns a stored certificate by its serial number, with colons, dashes or neither. It returns nil when there is
 // none.
 func (e *Engine) Certificate(ctx context.Context, s logical.Storage, serial string) (*Certificate, error) {

@@ -122,6 +122,9 @@ func (d *driver) act(ctx context.Context, a action) (done bool, out outcome) {
 		d.setNeeds(a.needs)
 		return true, outcome{}
 	case stepClose:
+		if a.state == StateRevoked {
+			return true, outcome{err: d.endRevoked(ctx)}
+		}
 		return true, outcome{err: d.end(ctx, a.state)}
 	}
 	return true, outcome{err: fmt.Errorf("internal error: unknown step %d", a.step)}
@@ -352,6 +355,46 @@ func (d *driver) end(ctx context.Context, state State) error {
 	}
 	d.order.note(now, "ended: %s", state)
 	return d.engine.closeOrder(ctx, d.storage, d.order)
+}
+
+// revocationOf is when and why CERTInext has revoked an order, as far as it says.
+func revocationOf(remote *certinext.Order, now time.Time) (time.Time, certinext.Reason) {
+	if remote == nil || remote.Revocation == nil {
+		return now, defaultReason
+	}
+	at, reason := remote.Revocation.ProcessedAt, defaultReason
+	if at.IsZero() {
+		at = now
+	}
+	if r, err := certinext.ParseReason(remote.Revocation.Reason); err == nil {
+		reason = r
+	}
+	return at, reason
+}
+
+// endRevoked closes an order that CERTInext has revoked. Its certificate may be stored already, since an order that is answered
+// at once says so nowhere but in its certificate: then that is what was revoked.
+func (d *driver) endRevoked(ctx context.Context) error {
+	e, o := d.engine, d.order
+	c, err := e.certificateOf(ctx, d.storage, o.ID)
+	if err != nil {
+		return err
+	}
+	if c == nil {
+		return d.end(ctx, StateRevoked)
+	}
+	unlock := e.certLocks.lock(c.Serial)
+	defer unlock()
+	if c, err = get[certEntry](ctx, d.storage, c.key()); err != nil || c == nil {
+		return err
+	}
+	if c.Revocation == nil {
+		at, reason := revocationOf(d.remote, e.now())
+		if err := e.recordRevocation(ctx, d.storage, c, at, reason); err != nil {
+			return err
+		}
+	}
+	return e.finish(ctx, d.storage, o, c)
 }
 
 func (d *driver) save(ctx context.Context) error {
