@@ -4,11 +4,10 @@
 package e2e_test
 
 import (
-	"crypto/ecdsa"
 	"encoding/json"
 	"fmt"
 	"maps"
-	"slices"
+	"reflect"
 	"strings"
 	"time"
 
@@ -32,6 +31,10 @@ type storedOrder struct {
 		IdempotencyKey string   `json:"idempotency_key"`
 	} `json:"placement"`
 	LastError string `json:"last_error"`
+	Timeline  []struct {
+		At   time.Time `json:"at"`
+		What string    `json:"what"`
+	} `json:"timeline"`
 
 	open bool // has not been closed
 }
@@ -40,6 +43,15 @@ func (o *storedOrder) marker() string { return "vault-order:" + o.Placement.Idem
 
 func (o *storedOrder) String() string {
 	return fmt.Sprintf("order %s (%s/%s, %s, CA order %q)", o.ID, o.Role, o.Placement.DNSNames[0], o.State, o.CAOrderID)
+}
+
+// history is the order's timeline.
+func (o *storedOrder) history() string {
+	var out strings.Builder
+	for _, e := range o.Timeline {
+		fmt.Fprintf(&out, "      %s %s\n", e.At.UTC().Format("15:04:05.000"), e.What)
+	}
+	return out.String()
 }
 
 // A storedCert is what the engine has stored of a certificate.
@@ -72,9 +84,10 @@ type books struct {
 	orders map[string]*storedOrder // by id
 	certs  map[string]*storedCert  // by serial number as in the CA's books
 	queue  map[string]*storedRevocation
-	listed []string        // what certinext/certs lists, as in the CA's books
-	leases map[string]bool // that Vault knows, by id
-	inside map[string]bool // the same by the engine's own id
+	// What certinext/certs and certinext/certs/revoked list, as in the CA's books.
+	listed, revoked []string
+	leases          map[string]bool   // that Vault knows, by id
+	inside          map[string]string // the serial numbers of the same by the engine's own id
 }
 
 // stored reads the entries below a folder, but for those that skip names by the last part of their key.
@@ -125,23 +138,24 @@ func byMarker(ca []certinexttest.OrderRecord) map[string][]certinexttest.OrderRe
 	return out
 }
 
-// settle does what an operator does: it looks up in the CA's books the orders that could not be found out about, and says
-// what it has found. It returns how many it has to come back for.
+// settle has the orders looked for that may be at the CA or not. Those that are there, the engine has to find by itself when
+// their requester asks for them once more. For those that are not, it may never be certain: then an operator is, who looks
+// into the CA's books. It returns how many it has to come back for.
 func (c *chaos) settle() int {
 	again, known := 0, byMarker(c.ca.Orders())
 	for _, o := range c.storedOrders("order/open/", c.taken) {
 		if o.State != "unresolved" && o.State != "placing" {
 			continue
 		}
-		data, how := map[string]any{"never_placed": true}, "never placed"
-		if found := known[o.marker()]; len(found) > 0 {
-			data, how = map[string]any{"ca_order_id": found[0].ID}, "found at the CA"
-		}
 		again++
-		_, err := c.v.send("certinext/orders/"+o.Role+"/"+o.ID, data)
+		if len(known[o.marker()]) > 0 {
+			c.fetch(o, false)
+			continue
+		}
+		_, err := c.v.send("certinext/orders/"+o.Role+"/"+o.ID, map[string]any{"never_placed": true})
 		switch {
 		case err == nil:
-			c.tally.add("by hand", how, 1)
+			c.tally.add("by hand", "never placed", 1)
 		case !isRefusal(err):
 			c.wrong("%s: settling it by hand: %v", o, err)
 		}
@@ -159,20 +173,24 @@ func (c *chaos) clearUp() int {
 	})
 	left := c.storedOrders("order/open/", c.taken)
 	for _, o := range left {
-		k := c.requester(o.Requester)
-		if k == nil {
-			c.wrong("%s: its requester %s is none of the clients", o, o.Requester)
-			continue
-		}
-		w := &wish{client: k, verb: "order", role: o.Role, cn: o.Placement.DNSNames[0], order: o.ID, lost: 1}
-		w.cancel = strings.HasSuffix(w.cn, unproven)
-		if o.PrivateKey == "" {
-			w.key, w.csr = k.keyOf(o.CSR), o.CSR
-		}
-		c.tally.add("calls", "for those who left", 1)
-		k.next(w, false)
+		c.fetch(o, strings.HasSuffix(o.Placement.DNSNames[0], unproven))
 	}
 	return len(left)
+}
+
+// fetch collects or cancels an order as its requester.
+func (c *chaos) fetch(o *storedOrder, cancel bool) {
+	k := c.requester(o.Requester)
+	if k == nil {
+		c.wrong("%s: its requester %s is none of the clients", o, o.Requester)
+		return
+	}
+	w := &wish{client: k, verb: "order", role: o.Role, cn: o.Placement.DNSNames[0], order: o.ID, cancel: cancel, lost: 1}
+	if o.PrivateKey == "" {
+		w.key, w.csr = k.keyOf(o.CSR), o.CSR
+	}
+	c.tally.add("calls", "for those who left", 1)
+	k.next(w, false)
 }
 
 // requester finds the client behind a requester.
@@ -243,353 +261,72 @@ func (c *chaos) waitForPass() {
 	}
 }
 
+// readBooks reads until two readings agree: leases end by themselves, and what that changes must not fall between two pages.
 func (c *chaos) readBooks() *books {
+	started := time.Now()
+	before := c.readOnce()
+	for {
+		b := c.readOnce()
+		switch {
+		case reflect.DeepEqual(before, b):
+			c.t.Logf("the books took %s to read", time.Since(started).Round(time.Second))
+			return b
+		case time.Since(started) > 2*time.Minute:
+			c.wrong("the books have not come to rest")
+			return b
+		}
+		before = b
+	}
+}
+
+func (c *chaos) readOnce() *books {
 	b := &books{
 		ca: c.ca.Orders(), orders: c.storedOrders("order/", nil), certs: make(map[string]*storedCert),
-		queue: make(map[string]*storedRevocation), leases: make(map[string]bool), inside: make(map[string]bool),
+		queue: make(map[string]*storedRevocation), leases: make(map[string]bool), inside: make(map[string]string),
 	}
 	for _, serial := range c.v.list("certinext/certs") {
 		b.listed = append(b.listed, plainSerial(serial))
+	}
+	for _, serial := range c.v.list("certinext/certs/revoked") {
+		b.revoked = append(b.revoked, plainSerial(serial))
 	}
 	stored(c, "cert/", nil, func(_ string, crt *storedCert) { b.certs[plainSerial(crt.Serial)] = crt })
 	stored(c, "revocation/", nil, func(key string, q *storedRevocation) {
 		b.queue[plainSerial(strings.TrimPrefix(key, "revocation/"))] = q
 	})
-	var walk func(folder string)
-	walk = func(folder string) {
-		for _, key := range c.v.list("sys/leases/lookup/" + folder) {
-			if strings.HasSuffix(key, "/") {
-				walk(folder + key)
-				continue
-			}
-			b.leases[folder+key] = true
-			if own := c.insideOf(folder + key); own != "" {
-				b.inside[own] = true
-			}
-		}
-	}
-	walk("certinext/")
+	c.readLeases(b, "certinext/")
 	return b
 }
 
-// insideOf reads the engine's own name for a lease.
-func (c *chaos) insideOf(lease string) string {
+func (c *chaos) readLeases(b *books, folder string) {
+	for _, key := range c.v.list("sys/leases/lookup/" + folder) {
+		if strings.HasSuffix(key, "/") {
+			c.readLeases(b, folder+key)
+			continue
+		}
+		b.leases[folder+key] = true
+		if own, serial := c.insideOf(folder + key); own != "" {
+			b.inside[own] = plainSerial(serial)
+		}
+	}
+}
+
+// insideOf reads the engine's own name for a lease, and the serial number of its certificate.
+func (c *chaos) insideOf(lease string) (own, serial string) {
 	resp, err := c.v.api.Logical().ReadWithContext(c.t.Context(), "sys/raw/sys/expire/id/"+lease)
 	require.NoError(c.t, err)
 	if resp == nil {
-		return ""
+		return "", ""
 	}
 	var entry struct {
 		Secret struct {
 			InternalData struct {
-				Lease string `json:"lease"`
+				Lease  string `json:"lease"`
+				Serial string `json:"serial"`
 			} `json:"internal_data"`
 		} `json:"secret"`
 	}
 	text, _ := resp.Data["value"].(string)
 	require.NoError(c.t, json.Unmarshal([]byte(text), &entry))
-	return entry.Secret.InternalData.Lease
-}
-
-// compare holds the books against each other, line by line.
-func (c *chaos) compare(b *books) {
-	mine := byMarker(b.ca)
-	c.compareCA(b, mine)
-	c.compareOrders(b, mine)
-	c.compareRequests(b)
-	c.compareCertificates(b)
-	c.compareHandovers(b)
-	c.compareLeases(b)
-}
-
-// compareCA looks at every order of the CA's: it is one of Vault's, the only one with that marker, and as far as there.
-func (c *chaos) compareCA(b *books, mine map[string][]certinexttest.OrderRecord) {
-	orders := make(map[string]*storedOrder)
-	for _, o := range b.orders {
-		orders[o.marker()] = o
-	}
-	byOrder := make(map[string]*storedCert)
-	for _, crt := range b.certs {
-		byOrder[crt.OrderID] = crt
-	}
-	c.tally.add("CA", "orders", len(b.ca))
-	c.tally.add("CA", "orphans", 0)
-	c.tally.add("CA", "duplicates", 0)
-	for _, r := range b.ca {
-		c.tally.add("CA", r.Status, 1)
-		var o *storedOrder
-		for _, tag := range r.Tags {
-			if orders[tag] != nil {
-				o = orders[tag]
-			}
-		}
-		switch {
-		case o == nil:
-			c.tally.add("CA", "orphans", 1)
-			c.wrong("CA order %s for %s is unknown to Vault (orphan): tags %v", r.ID, r.Domain, r.Tags)
-			continue
-		case len(mine[o.marker()]) > 1:
-			c.tally.add("CA", "duplicates", 1)
-			c.wrong("CA order %s is one of %d for %s (duplicate)", r.ID, len(mine[o.marker()]), o)
-		case o.CAOrderID != r.ID:
-			c.wrong("CA order %s carries the marker of %s, which does not know it", r.ID, o)
-		case !strings.Contains(r.Remarks, o.marker()):
-			c.wrong("CA order %s of %s does not name it in its remarks %q", r.ID, o, r.Remarks)
-		case r.Domain != o.Placement.DNSNames[0]:
-			c.wrong("CA order %s is for %s, %s is not", r.ID, r.Domain, o)
-		case r.ReusedKey && !c.broughtKey(o):
-			c.wrong("CA order %s of %s is for a key that was certified before", r.ID, o)
-		}
-		crt := byOrder[o.ID]
-		switch {
-		case r.Status == "issued" && (crt == nil || crt.Revocation != nil),
-			r.Status == "revoked" && (crt == nil && o.State != "revoked" || crt != nil && crt.Revocation == nil && b.queue[plainSerial(crt.Serial)] == nil),
-			r.Status == "cancelled" && o.State != "cancelled",
-			!slices.Contains([]string{"issued", "revoked", "cancelled"}, r.Status):
-			c.wrong("CA order %s is %s, %s is not: certificate %+v, last error %q", r.ID, r.Status, o, crt, o.LastError)
-		}
-	}
-}
-
-// broughtKey reports whether the requester made the key of an order.
-func (c *chaos) broughtKey(o *storedOrder) bool {
-	for _, k := range c.clients {
-		if k.keyOf(o.CSR) != nil {
-			return true
-		}
-	}
-	return false
-}
-
-// compareOrders looks at every order of Vault's: what it says of the CA is so, and it keeps no key that it need not.
-func (c *chaos) compareOrders(b *books, mine map[string][]certinexttest.OrderRecord) {
-	certs := make(map[string]*storedCert)
-	for _, crt := range b.certs {
-		certs[crt.OrderID] = crt
-	}
-	for _, o := range b.orders {
-		c.tally.add("orders", o.State, 1)
-		if o.CAOrderID != "" && len(mine[o.marker()]) == 0 {
-			c.wrong("%s: the CA has no such order", o)
-		}
-		if o.State == "failed" && len(mine[o.marker()]) > 0 {
-			c.wrong("%s counts as never placed, and the CA has it as %s", o, mine[o.marker()][0].ID)
-		}
-		if o.State == "placing" || o.State == "unresolved" {
-			c.wrong("%s was not settled", o)
-		}
-		if o.PrivateKey == "" {
-			continue
-		}
-		c.tally.add("keys", "in storage at the end", 1)
-		crt := certs[o.ID]
-		switch {
-		case !o.open, slices.Contains([]string{"failed", "cancelled", "rejected", "expired", "revoked"}, o.State):
-			c.wrong("%s is over and its key is stored", o)
-		case crt == nil || crt.Delivery == nil:
-			c.wrong("%s was not handed over to anybody", o)
-		case crt.Revocation != nil:
-			c.wrong("%s: its certificate %s is revoked and its key is stored", o, crt.Serial)
-		}
-	}
-}
-
-// compareRequests looks at what was wanted: nothing was bought twice.
-func (c *chaos) compareRequests(b *books) {
-	type request struct{ requester, cn, id string }
-	var (
-		bought  = make(map[request][]*storedOrder)
-		wanted  = make(map[request]int)
-		missing = make(map[request]int) // answers that may have been lost
-		names   = make(map[*chaosClient]string)
-		certs   = make(map[string]*storedCert)
-	)
-	for _, crt := range b.certs {
-		certs[crt.OrderID] = crt
-	}
-	c.learn(b.orders)
-	for requester, k := range c.requesters {
-		if before := names[k]; before != "" {
-			c.wrong("%s is two requesters, %s and %s", k.name, before, requester)
-		}
-		names[k] = requester
-	}
-	for _, k := range c.clients {
-		for _, w := range k.wishes {
-			r := request{names[k], w.cn, w.id}
-			wanted[r]++
-			missing[r] += w.lost
-			if w.refused != "" {
-				c.tally.add("requests", "refused for good", 1)
-			} else if w.serial != "" {
-				c.tally.add("requests", "granted", 1)
-			} else if w.given {
-				c.tally.add("requests", "given up", 1)
-			} else if w.cancelled {
-				c.tally.add("requests", "cancelled", 1)
-			}
-		}
-	}
-	for _, o := range b.orders {
-		if o.CAOrderID != "" {
-			r := request{o.Requester, o.Placement.DNSNames[0], o.RequestID}
-			bought[r] = append(bought[r], o)
-		}
-	}
-	c.tally.add("keys", "lost with their answer", 0)
-	for r, orders := range bought {
-		most := wanted[r]
-		if r.id != "" {
-			most = 1
-		}
-		for _, o := range orders {
-			crt := certs[o.ID]
-			switch {
-			case o.State == "cancelled", crt == nil:
-				most++ // it ended without a certificate, so it may be followed by another
-			case c.held[colons(crt.Serial)] == nil:
-				// Nobody has its key: its answer was given and did not arrive.
-				if crt.Delivery == nil || missing[r] == 0 {
-					c.wrong("%s: nobody has its certificate %s, and no answer was lost (lost key)", o, crt.Serial)
-					continue
-				}
-				c.tally.add("keys", "lost with their answer", 1)
-				if r.id == "" {
-					most++
-				}
-			}
-		}
-		if len(orders) > most {
-			c.tally.add("CA", "duplicates", len(orders)-most)
-			ids := make([]string, 0, len(orders))
-			for _, o := range orders {
-				ids = append(ids, o.String())
-			}
-			c.wrong("%s wanted %s %d times (name %q, %d answers lost) and has bought %d (duplicate): %s",
-				c.requesters[r.requester].label(), r.cn, wanted[r], r.id, missing[r], len(orders), strings.Join(ids, "; "))
-		}
-	}
-}
-
-func (k *chaosClient) label() string {
-	if k == nil {
-		return "somebody"
-	}
-	return k.name
-}
-
-// keyOf finds the wish whose CSR it is.
-func (k *chaosClient) keyOf(csr string) *ecdsa.PrivateKey {
-	for _, w := range k.wishes {
-		if w.csr != "" && strings.TrimSpace(w.csr) == strings.TrimSpace(csr) {
-			return w.key
-		}
-	}
-	return nil
-}
-
-func colons(serial string) string { return strings.ReplaceAll(serial, "-", ":") }
-
-// compareCertificates looks at every certificate that the CA has issued or Vault has stored.
-func (c *chaos) compareCertificates(b *books) {
-	issued := make(map[string]certinexttest.OrderRecord)
-	for _, r := range b.ca {
-		for _, serial := range r.Serials {
-			issued[plainSerial(serial)] = r
-		}
-	}
-	for serial, r := range issued {
-		if !slices.Contains(b.listed, serial) && r.Status == "issued" {
-			c.wrong("certificate %s of CA order %s is not in certs", serial, r.ID)
-		}
-	}
-	for serial, crt := range b.certs {
-		r, ok := issued[serial]
-		switch {
-		case !ok:
-			c.wrong("certificate %s of order %s is not the CA's", serial, crt.OrderID)
-		case r.ID != crt.CAOrderID:
-			c.wrong("certificate %s of order %s is of CA order %s, not of %s", serial, crt.OrderID, r.ID, crt.CAOrderID)
-		case crt.Revocation != nil && r.Status != "revoked":
-			c.wrong("certificate %s of order %s counts as revoked, its CA order %s is %s", serial, crt.OrderID, r.ID, r.Status)
-		}
-		if crt.Revocation != nil {
-			c.tally.add("revocations", "done", 1)
-		}
-		if !slices.Contains(b.listed, serial) {
-			c.wrong("certificate %s of order %s is stored and not in certs", serial, crt.OrderID)
-		}
-	}
-	for _, q := range b.queue {
-		name := "queued for when the last lease ends"
-		if q.Due {
-			name = "queued"
-		}
-		c.tally.add("revocations", name, 1)
-	}
-}
-
-// compareHandovers looks at what clients have got: it is one client's, stored, and the order's requester is that client.
-func (c *chaos) compareHandovers(b *books) {
-	keys := make(map[string]string)
-	for serial, h := range c.held {
-		what := fmt.Sprintf("certificate %s of order %s", serial, h.order)
-		if len(h.owners) != 1 {
-			c.wrong("%s was handed over to %d clients", what, len(h.owners))
-		}
-		if other := keys[h.keyPEM]; h.keyPEM != "" && other != "" {
-			c.wrong("%s has the key of certificate %s", what, other)
-		}
-		keys[h.keyPEM] = serial
-		crt, o := b.certs[plainSerial(serial)], b.orders[h.order]
-		switch {
-		case crt == nil:
-			c.wrong("%s was handed over and is not stored", what)
-		case o == nil:
-			c.wrong("%s was handed over, and Vault has no such order", what)
-		case crt.Delivery == nil:
-			c.wrong("%s was handed over and does not count as that", what)
-		case crt.OrderID != h.order, c.requesters[o.Requester] != h.owners[0]:
-			c.wrong("%s was handed over to %s; it is stored as of order %s by %s", what, h.owners[0].name, crt.OrderID, o.Requester)
-		case h.revoked && crt.Revocation == nil:
-			c.wrong("%s was revoked by %s and is not", what, h.owners[0].name)
-		}
-	}
-}
-
-// compareLeases looks at every lease: when it is over, its certificate is revoked, or will be.
-func (c *chaos) compareLeases(b *books) {
-	c.tally.add("leases", "unknown to Vault", 0)
-	for serial, h := range c.held {
-		crt := b.certs[plainSerial(serial)]
-		if crt == nil || len(h.leases) == 0 {
-			continue
-		}
-		alive := slices.ContainsFunc(h.leases, func(l string) bool { return b.leases[l] })
-		for _, l := range h.leases {
-			if !b.leases[l] {
-				c.tally.add("leases", "over", 1)
-			} else {
-				c.tally.add("leases", "alive", 1)
-				if slices.Contains(h.ended, l) {
-					c.wrong("lease %s of certificate %s, order %s, was ended and is still there", l, serial, h.order)
-				}
-			}
-		}
-		if !alive && crt.Revocation == nil && b.queue[plainSerial(serial)] == nil && crt.NotAfter.After(time.Now()) {
-			c.wrong("the leases of certificate %s, order %s, CA order %s, are over; it is neither revoked nor queued", serial, h.order, crt.CAOrderID)
-		}
-	}
-	for serial, crt := range b.certs {
-		over := len(crt.Leases) > 0
-		for id, end := range crt.Leases {
-			if !b.inside[id] {
-				c.tally.add("leases", "unknown to Vault", 1)
-			}
-			over = over && time.Now().After(end.Add(2*time.Minute))
-		}
-		if over && crt.Revocation == nil && b.queue[serial] == nil {
-			c.wrong("certificate %s, order %s, CA order %s: the last lease that the engine knows of is over; it is neither revoked nor queued", serial, crt.OrderID, crt.CAOrderID)
-		}
-	}
+	return entry.Secret.InternalData.Lease, entry.Secret.InternalData.Serial
 }

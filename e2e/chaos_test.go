@@ -24,9 +24,9 @@ import (
 // killed under them. In the calm everybody gets what is still open, and then the books of the CA, of Vault and of the clients
 // have to agree line by line.
 //
-// CHAOS_CALLS and CHAOS_CLIENTS make it larger: CHAOS_CALLS=2000 CHAOS_CLIENTS=32 takes some minutes. CHAOS_SEED repeats
-// what a run has drawn: what each client does, what strikes the n-th call of each operation, and which disturbance comes
-// when. How all this interleaves is the machine's.
+// Without further words it is a small one, always of the same seed. CHAOS_CALLS and CHAOS_CLIENTS make it larger, as make chaos
+// does: CHAOS_CALLS=2000 CHAOS_CLIENTS=32 takes some minutes. CHAOS_SEED repeats what a run has drawn: what each client does,
+// what strikes the n-th call of each operation, and which disturbance comes when. How all this interleaves is the machine's.
 
 // chaosSize is how much of it there is.
 type chaosSize struct {
@@ -46,10 +46,14 @@ func chaosSizeOf(t *testing.T) chaosSize {
 		require.Positive(t, n, name)
 		return n
 	}
+	seed := uint64(1)
+	if os.Getenv("CHAOS_CALLS") != "" {
+		seed = uint64(time.Now().UnixNano()) % 1_000_000
+	}
 	return chaosSize{
 		calls:   int(number("CHAOS_CALLS", 150)),
-		clients: int(number("CHAOS_CLIENTS", 8)),
-		seed:    number("CHAOS_SEED", uint64(time.Now().UnixNano())%1_000_000),
+		clients: int(number("CHAOS_CLIENTS", 16)),
+		seed:    number("CHAOS_SEED", seed),
 	}
 }
 
@@ -59,9 +63,6 @@ func (s chaosSize) large() bool { return s.calls >= 1000 }
 func TestChaosLosesNothingAndPaysNothingTwice(t *testing.T) {
 	t.Parallel()
 	onLinux(t)
-	if os.Getenv("CHAOS_CALLS") == "" {
-		t.Skip("a storm that is another one every time: make chaos runs it")
-	}
 	size := chaosSizeOf(t)
 	for _, dialect := range []certinexttest.Dialect{certinexttest.Live, certinexttest.Documented} {
 		t.Run(dialect.String(), func(t *testing.T) {
@@ -107,12 +108,15 @@ type chaos struct {
 	stopped   atomic.Bool  // the storm is over
 	tally     tally
 	incidents incidents
+	pace      pace
 
 	mu     sync.Mutex
 	wrongs []string           // discrepancies
+	counts map[finding]int    // of them, by kind
 	held   map[string]*holder // what was handed over, by serial number in hexadecimal
 	orders map[string]*chaosClient
-	secret int // keys that the logs are searched for
+	missed map[string]bool // orders that were collected by an answer that did not arrive
+	secret int             // keys that the logs are searched for
 
 	raw        string                  // where sys/raw has the mount
 	requesters map[string]*chaosClient // as orders remember them
@@ -123,6 +127,7 @@ func newChaos(t *testing.T, dialect certinexttest.Dialect, size chaosSize) *chao
 	t.Helper()
 	c := &chaos{
 		t: t, size: size, held: make(map[string]*holder), orders: make(map[string]*chaosClient),
+		counts: make(map[finding]int), missed: make(map[string]bool),
 		requesters: make(map[string]*chaosClient), taken: make(map[string]bool),
 	}
 	c.weather = &weather{seed: size.seed, counts: make(map[string]int), struck: make(map[string]int), tally: &c.tally}
@@ -153,6 +158,7 @@ func newChaos(t *testing.T, dialect certinexttest.Dialect, size chaosSize) *chao
 // storm lets everything loose until the calls are made.
 func (c *chaos) storm() {
 	started := time.Now()
+	c.pace.begin()
 	c.weather.set(true)
 	done := make(chan struct{})
 	var all sync.WaitGroup
@@ -169,7 +175,7 @@ func (c *chaos) storm() {
 	c.weather.set(false)
 	c.ca.ClearFaults()
 	c.ca.Configure(func(s *certinexttest.Server) { s.IssueDelay = quickIssue })
-	c.t.Logf("the storm took %s", time.Since(started).Round(time.Second))
+	c.t.Logf("the storm took %s; %s", time.Since(started).Round(time.Second), &c.pace)
 }
 
 // calm lets everybody have what is still open, and settles by hand what cannot be found out.
@@ -194,7 +200,7 @@ func (c *chaos) calm() {
 	for _, client := range c.clients {
 		for _, w := range client.wishes {
 			if w.open() {
-				c.wrong("request %s: never answered for good: %s", w, w.last)
+				c.wrong("request %s: never answered for good: %s\n%s", w, w.last, w.told())
 			}
 		}
 		for _, e := range client.errands {
@@ -222,16 +228,44 @@ func (c *chaos) everyClient(act func(*chaosClient) int) int {
 // begin takes one call from those that are to be made.
 func (c *chaos) begin() bool { return c.begun.Add(1) <= int64(c.size.calls) }
 
-// wrong records a discrepancy.
-func (c *chaos) wrong(format string, args ...any) {
+// A finding is what kind of discrepancy one is.
+type finding string
+
+// What must never be found. The last one is for whatever is wrong beside these.
+const (
+	duplicate  finding = "duplicate orders"
+	orphan     finding = "orphaned orders"
+	lostKey    finding = "lost keys"
+	unrevoked  finding = "ended leases neither revoked nor queued"
+	unlisted   finding = "certificates not listed"
+	otherwrong finding = "other discrepancies"
+)
+
+var findings = []finding{duplicate, orphan, lostKey, unrevoked, unlisted, otherwrong}
+
+// found records a discrepancy.
+func (c *chaos) found(what finding, format string, args ...any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.wrongs = append(c.wrongs, fmt.Sprintf(format, args...))
+	c.note(what, format, args...)
 }
+
+// note is found for who holds mu.
+func (c *chaos) note(what finding, format string, args ...any) {
+	c.counts[what]++
+	c.wrongs = append(c.wrongs, string(what)+": "+fmt.Sprintf(format, args...))
+}
+
+// wrong records a discrepancy of no particular kind.
+func (c *chaos) wrong(format string, args ...any) { c.found(otherwrong, format, args...) }
 
 // report prints the figures, and every discrepancy as a failure.
 func (c *chaos) report() {
-	c.t.Logf("CHAOS_SEED=%d, %s dialect\n%s", c.size.seed, c.ca.Dialect, c.tally.String())
+	verdict := make([]string, 0, len(findings))
+	for _, f := range findings {
+		verdict = append(verdict, fmt.Sprintf("%s: %d", f, c.counts[f]))
+	}
+	c.t.Logf("CHAOS_SEED=%d, %s dialect\n%s\n%s", c.size.seed, c.ca.Dialect, c.tally.String(), strings.Join(verdict, "\n"))
 	for _, w := range c.wrongs {
 		c.t.Errorf("CHAOS_SEED=%d: %s", c.size.seed, w)
 	}
@@ -305,6 +339,40 @@ func (i *incidents) touch(from, to time.Time) bool {
 		}
 	}
 	return false
+}
+
+// A pace knows when nobody was answered for a while.
+type pace struct {
+	mu            sync.Mutex
+	started, last time.Time
+	silences      []string
+}
+
+// silent is how long nobody is answered before that is worth a word: longer than a CA call may take.
+const silent = 1500 * time.Millisecond
+
+func (p *pace) begin() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.started = time.Now()
+	p.last = p.started
+}
+
+// answer notes that a call has ended.
+func (p *pace) answer() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	if silence := now.Sub(p.last); silence > silent {
+		p.silences = append(p.silences, fmt.Sprintf("%.1fs after %.1fs", silence.Seconds(), p.last.Sub(p.started).Seconds()))
+	}
+	p.last = now
+}
+
+func (p *pace) String() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return fmt.Sprintf("nobody was answered for longer than %s %d times: %s", silent, len(p.silences), strings.Join(p.silences, ", "))
 }
 
 // chaosRand is a source of its own for everybody who draws.

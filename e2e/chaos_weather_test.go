@@ -165,7 +165,7 @@ func (c *chaos) disturbances(rng *rand.Rand) []disturbance {
 // disturb spreads the disturbances over the storm. It runs in the test's own goroutine.
 func (c *chaos) disturb(done <-chan struct{}) {
 	started := time.Now()
-	rng := chaosRand(c.size.seed, "disturbances")
+	rng := chaosRand(c.size.seed, "disturbances of the dialect "+c.ca.Dialect.String())
 	list := c.disturbances(rng)
 	for i, d := range list {
 		due := int64(c.size.calls * (i + 1) / (len(list) + 1))
