@@ -186,7 +186,9 @@ func TestAnUnresolvedOrderIsSettledByHand(t *testing.T) {
 		other := ca.Orders()[0].ID
 		request["common_name"] = "api.example.com"
 		id = unresolved(certinexttest.FaultDropped)
-		require.Contains(t, m.refused("orders/web/"+id, map[string]any{"ca_order_id": other}), "www.example.com")
+		text := m.refused("orders/web/"+id, map[string]any{"ca_order_id": other})
+		require.Contains(t, text, "it is not for api.example.com")
+		require.NotContains(t, text, "www.example.com", "what somebody else has ordered is told")
 	})
 }
 

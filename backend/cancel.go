@@ -5,6 +5,8 @@ package backend
 
 import (
 	"context"
+	"fmt"
+	"net/http"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -33,13 +35,20 @@ func (e *Engine) revokeUndelivered(ctx context.Context, s logical.Storage, role,
 	switch {
 	case err != nil:
 		return err
-	case o == nil || o.Serial == "":
-		return badField("id", "order %s is issued at CERTInext by now, and its certificate is not there yet: try again", id)
+	case o == nil:
+		return &NotFoundError{Kind: "order", Name: printable(id)}
+	case o.State == StateRevoked:
+		return nil
+	case o.Serial == "":
+		return e.revokeUnseen(ctx, s, role, id, reason)
 	}
 	unlock := e.certLocks.lock(o.Serial)
 	defer unlock()
 	c, err := get[certEntry](ctx, s, certPrefix+o.Serial)
-	if err != nil || c == nil {
+	if err == nil && c == nil {
+		err = fmt.Errorf("order %s: its certificate %s is not stored", id, o.Serial)
+	}
+	if err != nil {
 		return err
 	}
 	if c.Delivery != nil {
@@ -48,13 +57,41 @@ func (e *Engine) revokeUndelivered(ctx context.Context, s logical.Storage, role,
 	if reason == "" {
 		reason = "its order was cancelled"
 	}
+	ctx, cancel := context.WithTimeout(ctx, askedPatience)
+	defer cancel()
 	revoked, err := e.revokeOrQueue(ctx, s, c, &queuedRevocation{
-		Version: 1, Serial: c.Serial, Reason: defaultReason, Note: reason, QueuedAt: e.now(), Due: true, asked: true,
+		Version: 1, Serial: c.Serial, Reason: defaultReason, Note: reason, QueuedAt: e.now(), Due: true,
 	})
 	if err != nil || !revoked.Queued {
 		return err
 	}
 	return e.closeCancelled(ctx, s, o.Role, o.ID)
+}
+
+// revokeUnseen revokes an issued order whose certificate cannot be had, by its number.
+func (e *Engine) revokeUnseen(ctx context.Context, s logical.Storage, role, id, reason string) error {
+	o, err := e.takeOrder(ctx, s, role, id)
+	if err != nil {
+		return err
+	}
+	defer func() { e.orders.release(id, e.now()) }()
+	client, _, err := e.client(ctx, s)
+	if err != nil {
+		return err
+	}
+	if o.State != StatePending {
+		return badField("id", "order %s is %s by now: try again", id, o.State)
+	}
+	if reason == "" {
+		reason = "its order was cancelled"
+	}
+	sent, err := client.RevokeOrder(ctx, o.Placement.Family, o.CAOrderID, certinext.RevokeRequest{Reason: defaultReason, Note: reason, IdempotencyKey: o.ID})
+	if err != nil {
+		return refused(err)
+	}
+	o.State = StateRevoked
+	o.note(e.now(), "cancelled on request: revoked (%s) before its certificate could be had", sent)
+	return e.closeOrder(ctx, s, o)
 }
 
 // closeCancelled closes an issued order whose certificate is to be revoked, so that nobody gets its key meanwhile.
@@ -102,7 +139,7 @@ func (e *Engine) cancelOpen(ctx context.Context, s logical.Storage, role, id, re
 		reason = "No longer required"
 	}
 	if o.State == StateDraft {
-		err = e.discardDraft(ctx, client, o, reason)
+		err = e.discardDraft(ctx, s, client, o, reason)
 	} else {
 		issued, err = cancelPlaced(ctx, client, o, reason)
 	}
@@ -123,6 +160,13 @@ func cancelPlaced(ctx context.Context, client *certinext.Client, o *orderEntry, 
 	remote, err := client.TrackOrder(ctx, o.Placement.Family, o.CAOrderID)
 	if err == nil && remote.Status == certinext.StatusIssued {
 		return true, nil
+	}
+	if err == nil && remote.Status == certinext.StatusCancelled {
+		return false, nil // by an earlier call whose answer was lost
+	}
+	if certinext.HasStatus(err, http.StatusNotFound) {
+		return false, badField("id", "CERTInext does not know its order %s any more (%v): if its portal does not show it either, write never_placed=true to orders/%s/%s",
+			printable(o.CAOrderID), cause, o.Role, o.ID)
 	}
 	return false, refused(cause)
 }

@@ -216,7 +216,7 @@ func (c *Config) validateLimits() error {
 		return badField("request_timeout", "must not be negative")
 	case c.CreateTimeout < 0:
 		return badField("create_timeout", "must not be negative")
-	case c.AbsentAfter != 0 && c.AbsentAfter < c.CreateTimeout+shortestAbsence:
+	case c.AbsentAfter < 0 || c.absentAfter() < c.CreateTimeout+shortestAbsence:
 		return badField("absent_after", "must be %s more than create_timeout at least: CERTInext may work on an order for minutes", shortestAbsence)
 	case c.RequestsPerSecond < 0 || math.IsNaN(c.RequestsPerSecond) || math.IsInf(c.RequestsPerSecond, 0):
 		return badField("requests_per_second", "must be a positive number, or 0 for no limit")

@@ -159,13 +159,14 @@ func domainStates(ctx context.Context, client *certinext.Client, o *orderEntry) 
 
 // proof is what has to be published to prove control of a domain.
 type proof struct {
-	Domain      string    `json:"domain"`
-	DNSNames    []string  `json:"dns_names,omitempty"` // of the TXT records; all of them when CERTInext names none
-	DNSValue    string    `json:"dns_value,omitempty"`
-	HTTPPath    string    `json:"http_path,omitempty"`
-	HTTPContent string    `json:"http_content,omitempty"`
-	EmailTo     []string  `json:"email_to,omitempty"`
-	AskedAt     time.Time `json:"asked_at"`
+	Domain      string              `json:"domain"`
+	Method      certinext.DCVMethod `json:"method,omitempty"`
+	DNSNames    []string            `json:"dns_names,omitempty"` // of the TXT records; all of them when CERTInext names none
+	DNSValue    string              `json:"dns_value,omitempty"`
+	HTTPPath    string              `json:"http_path,omitempty"`
+	HTTPContent string              `json:"http_content,omitempty"`
+	EmailTo     []string            `json:"email_to,omitempty"`
+	AskedAt     time.Time           `json:"asked_at"`
 }
 
 const (
@@ -173,50 +174,89 @@ const (
 	proofLife = 24 * time.Hour
 	// maxProofs bounds how many domains are asked about for a message: what is left is behind the order's own path.
 	maxProofs = 5
+	// askTime is for all that one drive asks about. Somebody waits for its answer, who is told where to ask instead.
+	askTime = 5 * time.Second
+	// maxPart is for one thing to copy from a message. A DNS name and a string of a TXT record are no longer.
+	maxPart = 255
+	// maxProofText is for all that a message says of one domain.
+	maxProofText = 1000
 )
 
-// freshProofs drops what CERTInext may have forgotten by now.
-func freshProofs(proofs []proof, now time.Time) []proof {
-	return slices.DeleteFunc(slices.Clone(proofs), func(p proof) bool { return now.After(p.AskedAt.Add(proofLife)) })
+// freshProofs drops what CERTInext may have forgotten by now, and what proves control by another method.
+func freshProofs(proofs []proof, method certinext.DCVMethod, now time.Time) []proof {
+	return slices.DeleteFunc(slices.Clone(proofs), func(p proof) bool {
+		return p.Method != method || now.After(p.AskedAt.Add(proofLife))
+	})
 }
 
-// text says what to publish, or is empty when CERTInext did not say.
+// text says what to publish. It is empty when CERTInext did not say, or said what a message would have to cut or to change:
+// it is there to be copied.
 func (p *proof) text() string {
+	text, parts := "", append([]string{p.Domain}, p.DNSNames...)
 	switch {
 	case p.DNSValue != "":
-		return fmt.Sprintf("publish the TXT record %s with the value %s", printable(strings.Join(p.DNSNames, " and ")), printable(p.DNSValue))
+		text = fmt.Sprintf("publish the TXT record %s with the value %s", strings.Join(p.DNSNames, " and "), p.DNSValue)
+		parts = append(parts, p.DNSValue)
 	case p.HTTPPath != "":
-		return fmt.Sprintf("serve http://%s%s with the content %s", printable(strings.TrimPrefix(p.Domain, "*.")), printable(p.HTTPPath), printable(p.HTTPContent))
+		text = fmt.Sprintf("serve http://%s%s with the content %s", strings.TrimPrefix(p.Domain, "*."), p.HTTPPath, p.HTTPContent)
+		parts = append(parts, p.HTTPPath, p.HTTPContent)
 	case len(p.EmailTo) > 0:
-		return "answer the mail to one of " + printable(strings.Join(p.EmailTo, ", "))
+		text = "answer the mail to one of " + strings.Join(p.EmailTo, ", ")
+		parts = append(parts, p.EmailTo...)
 	}
-	return ""
+	if len(text) > maxProofText || slices.ContainsFunc(parts, func(s string) bool { return !copyable(s) }) {
+		return ""
+	}
+	return text
+}
+
+// copyable reports whether a text can stand in a message as it is: short, and on one line.
+func copyable(s string) bool {
+	return len(s) <= maxPart && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
 }
 
 // askProof asks what to publish for a domain, so that whoever reads the order need not ask. That it is not known is no reason
-// to stop: the order's own path asks again.
+// to stop: the order's own path asks again, and is what the order points to meanwhile.
 func (d *driver) askProof(ctx context.Context, domain string) {
 	if d.tried.asked == nil {
 		d.tried.asked = make(map[string]bool)
 	}
 	d.tried.asked[domain] = true
-	o, method := d.order, certinext.DCVMethodDNS
-	if d.role != nil {
-		method = d.role.DCVMethod
+	o, begun := d.order, d.engine.now()
+	if d.onlyPlaces() || d.asking >= askTime {
+		return
 	}
-	c, err := d.client.DCVChallenge(ctx, o.CAOrderID, domain, method)
+	d.setNeeds(o.dcvNeeds(d.remote))
+	d.latest.Store(o.view())
+	ctx, cancel := context.WithTimeout(ctx, askTime-d.asking)
+	defer cancel()
+	c, err := d.client.DCVChallenge(ctx, o.CAOrderID, domain, d.method())
+	now := d.engine.now()
+	d.asking += now.Sub(begun)
 	switch {
 	case err != nil:
 		d.engine.log.Warn("what to publish for a domain could not be asked", "order_id", o.ID, "domain", printable(domain), "error", err)
 	case !c.AlreadyVerified:
-		o.Proofs = append(freshProofs(o.Proofs, d.engine.now()), proofOf(c, domain, method, d.engine.now()))
+		o.Proofs = append(o.Proofs, proofOf(c, domain, d.method(), now))
 		o.dirty = true
 	}
 }
 
+// onlyPlaces reports whether the drive is for a request that wants its order placed and no more. What to publish is asked by
+// the next drive.
+func (d *driver) onlyPlaces() bool { return d.places && !d.until.After(d.started) }
+
+// method is how control of the order's domains is proved, as the role has it today.
+func (d *driver) method() certinext.DCVMethod {
+	if d.role == nil {
+		return certinext.DCVMethodDNS
+	}
+	return d.role.DCVMethod
+}
+
 // proofOf keeps of a challenge what belongs to the method.
 func proofOf(c *certinext.Challenge, domain string, method DCVMethod, now time.Time) proof {
-	p := proof{Domain: domain, AskedAt: now}
+	p := proof{Domain: domain, Method: method, AskedAt: now}
 	switch method {
 	case certinext.DCVMethodHTTP:
 		p.HTTPPath, p.HTTPContent = c.HTTPPath, c.HTTPContent

@@ -83,11 +83,12 @@ func (e *Engine) deliverStored(ctx context.Context, s logical.Storage, a *attend
 // deliver stores that the certificate is handed over, and hands it over. The caller holds the certificate's lock.
 func (e *Engine) deliver(ctx context.Context, s logical.Storage, a *attendance, c *certEntry) (*Issued, error) {
 	o, now := a.order, e.now()
-	if c.spent(o, now) {
-		if err := e.finish(ctx, s, o, c); err != nil {
-			e.orders.release(o.ID, now)
-			return nil, err
-		}
+	over, err := e.overIfSpent(ctx, s, o, c)
+	switch {
+	case err != nil:
+		e.orders.release(o.ID, now)
+		return nil, err
+	case over:
 		return nil, errSpent
 	}
 	first := c.Delivery == nil
@@ -95,7 +96,7 @@ func (e *Engine) deliver(ctx context.Context, s logical.Storage, a *attendance, 
 		c.Delivery = &delivery{At: now}
 	}
 	issued := &Issued{Certificate: c.view(), PrivateKey: o.PrivateKey, PrivateKeyType: o.Placement.KeyType}
-	err := e.addLease(c, a, issued)
+	err = e.addLease(c, a, issued)
 	if err == nil {
 		err = put(context.WithoutCancel(ctx), s, c.key(), c)
 	}
@@ -113,6 +114,20 @@ func (e *Engine) deliver(ctx context.Context, s logical.Storage, a *attendance, 
 	e.orders.markAnswered(o.ID, c.Serial, erase)
 	e.orders.release(o.ID, erase)
 	return issued, nil
+}
+
+// overIfSpent closes an order whose certificate is not to be handed out any more, and reports whether it has.
+func (e *Engine) overIfSpent(ctx context.Context, s logical.Storage, o *orderEntry, c *certEntry) (bool, error) {
+	if c.spent(o, e.now()) {
+		return true, e.finish(ctx, s, o, c)
+	}
+	queued, err := get[queuedRevocation](ctx, s, revocationPrefix+c.Serial)
+	if err != nil || queued == nil || !queued.Due {
+		return false, err
+	}
+	o.State, o.Serial, o.Delivered = StateIssued, c.Serial, c.Delivery != nil
+	o.note(e.now(), "to be revoked; key erased")
+	return true, e.closeOrder(ctx, s, o)
 }
 
 // takeBack undoes a delivery whose caller has hung up meanwhile: its next request gets the certificate, however late. If it

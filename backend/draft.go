@@ -69,7 +69,7 @@ func (e *Engine) PromoteOrder(ctx context.Context, s logical.Storage, role, id s
 	if err != nil {
 		return nil, err
 	}
-	if err := e.promote(ctx, s, cfg, o); err != nil {
+	if err := e.promote(ctx, s, r, cfg, o); err != nil {
 		e.orders.release(id, e.now())
 		return nil, err
 	}
@@ -77,12 +77,15 @@ func (e *Engine) PromoteOrder(ctx context.Context, s logical.Storage, role, id s
 }
 
 // promote stores that the draft is to be placed, before CERTInext hears of it.
-func (e *Engine) promote(ctx context.Context, s logical.Storage, cfg *Config, o *orderEntry) error {
+func (e *Engine) promote(ctx context.Context, s logical.Storage, role *Role, cfg *Config, o *orderEntry) error {
 	switch {
 	case o.State != StateDraft:
 		return badField("promote", "order %s is %s, not a draft", o.ID, o.State)
 	case o.Account != cfg.account():
 		return badField("promote", "order %s belongs to another CERTInext account than the one in config", o.ID)
+	}
+	if err := e.stillAllowed(role, o); err != nil {
+		return err
 	}
 	key, err := e.newID()
 	if err != nil {
@@ -101,15 +104,34 @@ func (e *Engine) promote(ctx context.Context, s logical.Storage, cfg *Config, o 
 	return nil
 }
 
+// stillAllowed holds a draft against today's role: what the role has come to forbid is not bought.
+func (e *Engine) stillAllowed(role *Role, o *orderEntry) error {
+	if p := o.Placement; p.ProductCode != role.ProductCode || p.Variant != role.Variant {
+		return badField("promote", "the draft is for product %s, and the role's is %s now", p.ProductCode, role.ProductCode)
+	}
+	domains := e.allowedDomains(role, strings.TrimPrefix(o.Requester, "entity:"))
+	return allowNames(role, domains, &plan{dns: o.Placement.DNSNames, ips: o.Placement.IPs})
+}
+
 // discardDraft withdraws a draft at CERTInext.
-func (e *Engine) discardDraft(ctx context.Context, client *certinext.Client, o *orderEntry, reason string) error {
+func (e *Engine) discardDraft(ctx context.Context, s logical.Storage, client *certinext.Client, o *orderEntry, reason string) error {
 	err := client.CancelDraft(ctx, o.CARequestID, reason)
-	if err == nil || !certinext.HasStatus(err, 404, 409, 422) {
+	switch {
+	case err == nil:
+		return nil
+	case certinext.MayHaveActed(err):
+		o.Discarding = true
+		o.note(e.now(), "discarding the draft was not answered: %s", printable(err.Error()))
+		return errors.Join(refused(err), e.saveOrder(ctx, s, o))
+	case !certinext.HasStatus(err, 404, 409, 422):
 		return refused(err)
 	}
 	// It is no draft any more: discarded before, by a call whose answer was lost or in the portal, or promoted there.
-	d := &driver{engine: e, client: client, order: o}
-	found, _, lookErr := d.readAll(ctx, nil)
+	var found remoteID
+	all, lookErr := e.records.whole(ctx, &driver{engine: e, client: client, order: o})
+	if lookErr == nil {
+		found = all.idOf(o)
+	}
 	switch {
 	case lookErr != nil:
 		return badField("id", "CERTInext says that draft %s is none any more (%v), and whether it was promoted could not be looked up (%v): "+
@@ -118,6 +140,9 @@ func (e *Engine) discardDraft(ctx context.Context, client *certinext.Client, o *
 	case found.orderID != "":
 		return badField("id", "draft %s was promoted at CERTInext, as order %s: write that as ca_order_id to orders/%s/%s",
 			printable(o.CARequestID), printable(found.orderID), o.Role, o.ID)
+	case !o.Discarding:
+		return badField("id", "CERTInext would not discard draft %s (%v): if the portal shows that it is gone, write never_placed=true to orders/%s/%s, "+
+			"and if it was promoted there, its order number as ca_order_id", printable(o.CARequestID), err, o.Role, o.ID)
 	}
 	return nil
 }

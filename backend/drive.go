@@ -44,6 +44,8 @@ type driver struct {
 	polls   int
 	lastErr error // of the latest call to CERTInext; nil when it succeeded
 	started time.Time
+	places  bool          // the order was not placed yet when the drive began
+	asking  time.Duration // spent on asking what to publish
 }
 
 // An outcome is where a driver left its order.
@@ -62,9 +64,9 @@ func (e *Engine) newDriver(ctx context.Context, s logical.Storage, o *orderEntry
 		return nil, err
 	}
 	d := &driver{
-		engine: e, storage: s, client: client, config: cfg, role: role, order: o, until: until, started: e.now(),
+		engine: e, storage: s, client: client, config: cfg, role: role, order: o, until: until, started: e.now(), places: o.fresh,
 	}
-	o.Proofs = freshProofs(o.Proofs, e.now())
+	o.Proofs = freshProofs(o.Proofs, d.method(), e.now())
 	d.latest.Store(o.view())
 	return d, nil
 }
@@ -83,7 +85,7 @@ func (d *driver) run(ctx context.Context) outcome {
 
 func (d *driver) steps(ctx context.Context) outcome {
 	if d.order.Account != d.config.account() {
-		d.setNeeds([]string{"the order belongs to another CERTInext account than the one in config: it goes on when that is there again"})
+		d.setNeeds(foreignNeeds)
 		return outcome{}
 	}
 	for {
@@ -150,7 +152,9 @@ func (d *driver) place(ctx context.Context) (done bool, out outcome) {
 	o.note(now, "CERTInext took the order as %s", printable(remote.ID))
 	o.observe(now, remote)
 	d.remote = remote
-	d.engine.witnesses.add(witnessOf(o, asked))
+	if o.PromotedAt.IsZero() { // the row of a promoted draft may be as old as the draft
+		d.engine.witnesses.add(witnessOf(o, asked))
+	}
 	if err := d.save(ctx); err != nil {
 		return true, outcome{err: err}
 	}
@@ -161,7 +165,17 @@ func (d *driver) place(ctx context.Context) (done bool, out outcome) {
 func (d *driver) create(ctx context.Context) (*certinext.Order, error) {
 	ctx, cancel := d.engine.outlive(ctx)
 	defer cancel()
-	return d.client.CreateOrder(ctx, d.order.orderRequest(d.defaults().ConsentToken))
+	return d.client.CreateOrder(ctx, d.order.orderRequest(d.consent()))
+}
+
+// consent is the token of the order's organization, if it was written for the address that it would be sent to.
+func (d *driver) consent() Secret {
+	defaults := d.defaults()
+	ownToken := d.role != nil && d.role.ConsentToken != ""
+	if defaults.OrganizationNumber != d.order.Placement.OrganizationNumber || ownToken && d.role.ConsentFor != d.config.BaseURL {
+		return ""
+	}
+	return defaults.ConsentToken
 }
 
 // defaults are what role and config say of every order.
@@ -175,7 +189,7 @@ func (d *driver) defaults() OrderDefaults {
 // notPlaced handles a create that failed: refused for certain, or in doubt.
 func (d *driver) notPlaced(ctx context.Context, now time.Time, err error) outcome {
 	o := d.order
-	o.LastError = err.Error()
+	o.LastError = printable(err.Error())
 	if certinext.MayHaveActed(err) {
 		o.State = StateUnresolved
 		o.note(now, "CERTInext may have taken the order: %s", printable(err.Error()))

@@ -41,6 +41,7 @@ type Engine struct {
 	random     io.Reader
 	newID      func() (string, error)
 	tickTime   time.Duration
+	begun      time.Time
 
 	// alive ends with the engine; work that outlives its request runs under it.
 	alive context.Context
@@ -92,7 +93,7 @@ func New(o Options) *Engine {
 		e.newID = uuid.GenerateUUID
 	}
 	e.passing, e.leaseEnds = make(chan struct{}, 1), make(chan struct{}, passWorkers)
-	e.records = newRecords()
+	e.begun, e.records = e.now(), newRecords()
 	e.alive, e.stop = context.WithCancel(context.Background())
 	return e
 }

@@ -160,8 +160,16 @@ func (e *Engine) findSame(ctx context.Context, s logical.Storage, a *attendance,
 		case m.id == "":
 			return nil, nil
 		case m.busy == nil:
-			if o, err := e.reopen(ctx, s, a.role.Name, m.id); err != nil || o != nil {
-				return o, err
+			o, err := e.reopen(ctx, s, a.role.Name, m.id)
+			switch {
+			case err != nil:
+				return nil, err
+			case o != nil && o.Fingerprint != fingerprint:
+				// A write that failed has parted the registry from storage, which is right.
+				e.orders.rename(o.ID, o.Fingerprint)
+				e.orders.release(o.ID, e.now())
+			case o != nil:
+				return o, nil
 			}
 		case m.attended:
 			if e.waitFor(ctx, m.busy, start.Add(hangUpPatience)) != nil {
@@ -236,8 +244,8 @@ func (e *Engine) beginNamed(ctx context.Context, s logical.Storage, a *attendanc
 	}
 	switch {
 	case closed == nil:
-	case closed.State == StateFailed:
-		// CERTInext never took it, so the name is free.
+	case closed.State == StateFailed, closed.CAOrderID == "":
+		// CERTInext never took it, or had it as a draft only, so the name is free.
 		if err := remove(ctx, s, closed.closedKey()); err != nil {
 			return nil, err
 		}

@@ -25,11 +25,16 @@ const (
 	PartyOperator     Party = "operator"     // of Vault has to settle the order by hand
 )
 
+// foreignNeeds are those of an order that the account in config cannot see.
+var foreignNeeds = []string{"the order belongs to another CERTInext account than the one in config: it goes on when that is there again"}
+
 // waitsFor says who has to act next.
 func (o *orderEntry) waitsFor() Party {
 	switch {
 	case o.State.Final(), o.State == StateIssued && o.Delivered:
 		return PartyNobody
+	case slices.Equal(o.Needs, foreignNeeds):
+		return PartyOperator
 	case o.State == StateIssued, o.State == StateDraft:
 		return PartyRequester
 	case o.State == StateUnresolved, o.CSRRefused:
@@ -86,16 +91,24 @@ func (o *orderEntry) dcvNeeds(remote *certinext.Order) []string {
 	for _, domain := range open {
 		i := slices.IndexFunc(o.Proofs, func(p proof) bool { return p.Domain == domain })
 		if i < 0 || o.Proofs[i].text() == "" {
-			silent = append(silent, printable(domain))
+			silent = append(silent, wholeName(domain))
 			continue
 		}
-		needs = append(needs, fmt.Sprintf("control of %s has to be validated: %s", printable(domain), o.Proofs[i].text()))
+		needs = append(needs, fmt.Sprintf("control of %s has to be validated: %s", wholeName(domain), o.Proofs[i].text()))
 	}
 	if len(silent) > 0 {
 		needs = append(needs, fmt.Sprintf("control of %s has to be validated: orders/%s/%s/dcv shows what to publish",
 			strings.Join(silent, ", "), o.Role, o.ID))
 	}
 	return append(needs, fmt.Sprintf("then write to orders/%s/%s/dcv, which has CERTInext look for it", o.Role, o.ID))
+}
+
+// wholeName is a domain for a message. It is shortened only where it is none.
+func wholeName(domain string) string {
+	if copyable(domain) {
+		return domain
+	}
+	return printable(domain)
 }
 
 func organizationNeed(remote *certinext.Order) string {

@@ -115,6 +115,8 @@ type orderEntry struct {
 	// PromotionKey is the Idempotency-Key of the create that promotes a draft, which has other words than the draft's.
 	PromotionKey string    `json:"promotion_key,omitempty"`
 	PromotedAt   time.Time `json:"promoted_at,omitzero"`
+	// Discarding is set when CERTInext did not answer whether it has discarded the draft.
+	Discarding bool `json:"discarding,omitempty"`
 
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`

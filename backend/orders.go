@@ -111,38 +111,3 @@ func (e *Engine) CollectOrder(ctx context.Context, s logical.Storage, role, id, 
 	}
 	return issued, err
 }
-
-// ResolveOrder settles by hand an order of which it could not be found out whether CERTInext took it, or a draft that was
-// dealt with in CERTInext's portal. With caOrderID, it is that order of CERTInext's; without, somebody has made sure that
-// CERTInext holds none, and the order is closed.
-func (e *Engine) ResolveOrder(ctx context.Context, s logical.Storage, role, id, caOrderID string) (*Order, error) {
-	o, err := e.takeOrder(ctx, s, role, id)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { e.orders.release(id, e.now()) }()
-	if o.State != StateUnresolved && o.State != StatePlacing && o.State != StateDraft {
-		return nil, badField("id", "order %s is %s: there is nothing to resolve", id, o.State)
-	}
-	if caOrderID == "" {
-		o.State = StateFailed
-		o.note(e.now(), "declared never placed")
-		return o.view(), e.closeOrder(ctx, s, o)
-	}
-	client, _, err := e.client(ctx, s)
-	if err != nil {
-		return nil, err
-	}
-	remote, err := client.TrackOrder(ctx, o.Placement.Family, caOrderID)
-	if err != nil {
-		return nil, refused(err)
-	}
-	if cn := o.Placement.names()[0]; remote.Domain != "" && !strings.EqualFold(remote.Domain, cn) {
-		return nil, badField("ca_order_id", "CERTInext's order %s is for %s, not for %s", printable(caOrderID), printable(remote.Domain), cn)
-	}
-	e.setDraft(o, false)
-	o.State, o.CAOrderID, o.LastError, o.Needs = StatePending, caOrderID, "", nil
-	o.note(e.now(), "adopted by hand: CERTInext's order %s", printable(caOrderID))
-	o.observe(e.now(), remote)
-	return o.view(), e.saveOrder(ctx, s, o)
-}

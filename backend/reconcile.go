@@ -91,17 +91,32 @@ func (d *driver) find(ctx context.Context) (remoteID, error) {
 	if found != (remoteID{}) || err != nil || o.Draft {
 		return found, err // that the records show drafts is not known, so the absence of one says nothing
 	}
-	later := d.engine.witnesses.after(witnessOf(o, o.askedAt().Add(d.config.absentAfter())))
+	later := d.engine.witnesses.after(witnessOf(o, d.knownSince().Add(d.config.absentAfter())))
 	if len(later) == 0 {
 		return remoteID{}, nil
 	}
-	// What the report's filter by day means is not known, and nothing may hang on it now: all records are read.
-	found, shown, err := d.readAll(ctx, later)
-	if found != (remoteID{}) || err != nil || shown == "" {
-		return found, err
+	all, err := d.engine.records.whole(ctx, d)
+	if err != nil {
+		return remoteID{}, err
+	}
+	if found := all.idOf(o); found != (remoteID{}) {
+		return found, nil
+	}
+	shown := all.shows(o, later)
+	if shown == "" {
+		return remoteID{}, nil
 	}
 	return remoteID{}, fmt.Errorf("%w: its records show order %s, which was placed %s and more after this one, and not this one",
 		errNeverTaken, printable(shown), d.config.absentAfter())
+}
+
+// knownSince is when CERTInext was asked for the order, by the clock of this process: an order of an earlier one, perhaps on
+// another node, counts from this one's beginning.
+func (d *driver) knownSince() time.Time {
+	if asked := d.order.askedAt(); asked.After(d.engine.begun) {
+		return asked
+	}
+	return d.engine.begun
 }
 
 // replayWindow is how long a service is trusted to remember an Idempotency-Key. No source says how long it does.

@@ -5,6 +5,7 @@ package backend
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -19,7 +20,8 @@ type remoteID struct{ orderID, requestID string }
 // report costs a call, so one reading serves all of them.
 type records struct {
 	turn chan struct{} // full while somebody reads
-	last *reading
+	last *reading      // of some days
+	all  *reading      // of all days
 }
 
 // reading is one pass over the report.
@@ -27,89 +29,145 @@ type reading struct {
 	account  string
 	from     time.Time // the oldest orders that were asked for
 	started  time.Time
+	ended    time.Time
 	complete bool
 	rows     map[string][]certinext.ReportRow // by marker
+	unmarked map[string][]certinext.ReportRow // that carry nobody's, by domain
 }
 
-// readingLife is how long a reading answers for orders that it does not show.
-const readingLife = 5 * time.Second
+func newReading(account string, from, now time.Time) *reading {
+	return &reading{
+		account: account, from: from, started: now, ended: now,
+		rows: make(map[string][]certinext.ReportRow), unmarked: make(map[string][]certinext.ReportRow),
+	}
+}
+
+const (
+	// readingLife is how long after its end a reading answers for orders that it does not show.
+	readingLife = 5 * time.Second
+	// reportMargin is how far the report's days may be from ours: their zone and meaning are not known.
+	reportMargin = 72 * time.Hour
+)
 
 func newRecords() *records { return &records{turn: make(chan struct{}, 1)} }
+
+// errQueued is a reading that others were busy with until time was up. It says nothing of CERTInext.
+var errQueued = fmt.Errorf("CERTInext's records are being read for other orders: %w", context.Canceled)
+
+func (r *records) take(ctx context.Context) (done func(), err error) {
+	select {
+	case r.turn <- struct{}{}:
+		return func() { <-r.turn }, nil
+	case <-ctx.Done():
+		return nil, errQueued
+	}
+}
 
 // find looks for d's order among the orders of its days. The first to ask reads until the order is found; a second one with
 // another order reads to the end, for all who follow.
 func (r *records) find(ctx context.Context, d *driver) (remoteID, error) {
-	select {
-	case r.turn <- struct{}{}:
-		defer func() { <-r.turn }()
-	case <-ctx.Done():
-		return remoteID{}, ctx.Err()
+	done, err := r.take(ctx)
+	if err != nil {
+		return remoteID{}, err
 	}
+	defer done()
 	o, now := d.order, d.engine.now()
-	from := o.CreatedAt.Add(-24 * time.Hour)
+	from := o.CreatedAt.Add(-reportMargin)
 	fresh := r.last != nil && r.last.answers(o, from, now)
 	if fresh {
 		if found := r.last.idOf(o); found != (remoteID{}) || r.last.complete {
 			return found, nil
 		}
 	}
-	next := &reading{account: o.Account, from: from, started: now, rows: make(map[string][]certinext.ReportRow)}
+	next := newReading(o.Account, from, now)
 	r.last = next
-	filter := certinext.ReportFilter{From: from, To: now.Add(24 * time.Hour)}
+	filter := certinext.ReportFilter{From: from, To: now.Add(reportMargin)}
 	for row, err := range d.client.OrdersReport(ctx, filter) {
 		if err != nil {
 			return remoteID{}, err
 		}
 		next.add(row)
 		if found := next.idOf(o); found != (remoteID{}) && !fresh {
+			next.ended = d.engine.now()
 			return found, nil
 		}
 	}
-	next.complete = true
+	next.complete, next.ended = true, d.engine.now()
 	return next.idOf(o), nil
 }
 
 // answers reports whether the reading began after the last that is known of o, long enough ago for nobody to mind, and covers
 // the days of o.
 func (g *reading) answers(o *orderEntry, from, now time.Time) bool {
-	return g.account == o.Account && !from.Before(g.from) && g.started.After(o.UpdatedAt) && now.Sub(g.started) < readingLife
+	return g.account == o.Account && !from.Before(g.from) && g.started.After(o.UpdatedAt) && now.Sub(g.ended) < readingLife
 }
 
 func (g *reading) add(row certinext.ReportRow) {
+	marked := false
 	for _, tag := range row.Tags {
 		if tag = strings.ToLower(tag); strings.HasPrefix(tag, markerPrefix) {
-			g.rows[tag] = append(g.rows[tag], row)
+			g.rows[tag], marked = append(g.rows[tag], row), true
 		}
+	}
+	if domain := strings.ToLower(row.Domain); !marked {
+		g.unmarked[domain] = append(g.unmarked[domain], row)
 	}
 }
 
 // idOf returns what CERTInext knows the order by, if the reading shows it.
 func (g *reading) idOf(o *orderEntry) remoteID {
 	rows := g.rows[strings.ToLower(o.marker())]
-	if i := slices.IndexFunc(rows, o.isRow); i >= 0 {
+	if i := slices.IndexFunc(rows, o.adoptable); i >= 0 {
 		return remoteID{rows[i].OrderID, rows[i].RequestID}
 	}
 	return remoteID{}
 }
 
-// isRow reports whether a row of the report is the order's.
-func (o *orderEntry) isRow(row certinext.ReportRow) bool {
+// adoptable reports whether a row of the report is the order's, without a doubt.
+func (o *orderEntry) adoptable(row certinext.ReportRow) bool {
 	return containsFold(row.Tags, o.marker()) &&
 		(row.Domain == "" || strings.EqualFold(row.Domain, o.Placement.names()[0])) &&
 		(row.OrderID != "" || o.Draft) // else it is the draft that is to be promoted
 }
 
-// readAll reads the whole report for the order. Of the other orders in it, it returns one that is among later.
-func (d *driver) readAll(ctx context.Context, later map[string]bool) (found remoteID, shown string, err error) {
+// mayBe reports whether a row for the order's name that carries nobody's marker is recent enough to be the order's.
+func (o *orderEntry) mayBe(row certinext.ReportRow) bool {
+	return row.OrderedAt.IsZero() || row.OrderedAt.After(o.CreatedAt.Add(-reportMargin))
+}
+
+// whole returns a reading of the whole report, whatever the days: what follows from an order's absence must not hang on what
+// the filter by day means.
+func (r *records) whole(ctx context.Context, d *driver) (*reading, error) {
+	done, err := r.take(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	o, now := d.order, d.engine.now()
+	if r.all != nil && r.all.answers(o, time.Time{}, now) {
+		return r.all, nil
+	}
+	next := newReading(o.Account, time.Time{}, now)
 	for row, err := range d.client.OrdersReport(ctx, certinext.ReportFilter{}) {
-		switch {
-		case err != nil:
-			return remoteID{}, "", err
-		case d.order.isRow(row):
-			return remoteID{row.OrderID, row.RequestID}, "", nil
-		case later[row.OrderID]:
-			shown = row.OrderID
+		if err != nil {
+			return nil, err
+		}
+		next.add(row)
+	}
+	next.complete, next.ended, r.all = true, d.engine.now(), next
+	return next, nil
+}
+
+// shows returns one of the orders among later that the reading shows with its marker. It is empty when a row could be o's, so
+// that nothing follows from the rest.
+func (g *reading) shows(o *orderEntry, later map[string]string) string {
+	if len(g.rows[strings.ToLower(o.marker())]) > 0 || slices.ContainsFunc(g.unmarked[strings.ToLower(o.Placement.names()[0])], o.mayBe) {
+		return ""
+	}
+	for number, marker := range later {
+		if slices.ContainsFunc(g.rows[strings.ToLower(marker)], func(row certinext.ReportRow) bool { return row.OrderID == number }) {
+			return number
 		}
 	}
-	return remoteID{}, shown, nil
+	return ""
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"maps"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
@@ -113,6 +114,13 @@ func (r *Role) validateProduct() error {
 	}
 	if r.ValidityYears < 1 || r.ValidityYears > 3 {
 		return badField("validity_years", "must be 1, 2 or 3")
+	}
+	for field, texts := range map[string][]string{"tags": r.Tags, "remarks": {r.Remarks}} {
+		for _, text := range texts {
+			if strings.Contains(strings.ToLower(text), markerPrefix) {
+				return badField(field, "must not hold %q, by which the engine finds its own orders", markerPrefix)
+			}
+		}
 	}
 	if r.RenewBeforeDays < 0 {
 		return badField("renew_before_days", "must not be negative")

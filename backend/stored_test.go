@@ -54,9 +54,9 @@ func storedV1() map[string]any {
 				SignerName: "Platform Team", SignerPlace: "Bengaluru", SignerIP: "203.0.113.7", EmailNotifications: "0", IdempotencyKey: "k",
 			},
 			CSR: "csr", PrivateKey: "key", CAOrderID: "1000000001", CARequestID: "2000000001",
-			CAStatus: certinext.StatusPendingApproval, CAState: "Pending for Approver", CSRRefused: true, PromotionKey: "p", PromotedAt: at, CreatedAt: at,
+			CAStatus: certinext.StatusPendingApproval, CAState: "Pending for Approver", CSRRefused: true, PromotionKey: "p", PromotedAt: at, Discarding: true, CreatedAt: at,
 			UpdatedAt: at, Serial: "0a-1b", Delivered: true, Needs: []string{"n"}, LastError: "e",
-			Proofs:   []proof{{Domain: "d", DNSNames: []string{"h"}, DNSValue: "v", HTTPPath: "/p", HTTPContent: "c", EmailTo: []string{"a@example.com"}, AskedAt: at}},
+			Proofs:   []proof{{Domain: "d", Method: certinext.DCVMethodDNS, DNSNames: []string{"h"}, DNSValue: "v", HTTPPath: "/p", HTTPContent: "c", EmailTo: []string{"a@example.com"}, AskedAt: at}},
 			Timeline: []Event{{At: at, What: "requested"}}, Grace: 5 * time.Minute, Pickup: time.Hour, RevokeUnclaimed: true,
 		},
 		"certificate": &certEntry{

@@ -13,25 +13,31 @@ import (
 // A witness is an order that CERTInext has taken. Records that show it, and do not show an order that was asked for much
 // earlier, prove that CERTInext never took the earlier one: they may lag behind, but not for the older of the two.
 //
-// A witness counts for orders of the same account, family and group only, since it is not known whose orders the report
-// leaves out. It is remembered by the process that has seen the order taken, which knows by its own clock when it asked.
+// A witness counts for orders of the same account, product, group and organization only, since it is not known whose orders
+// the report leaves out, and only where its own row shows its own marker: records that show no markers prove nothing. It is remembered by the process that has seen the order taken, which knows by its own clock when it asked.
 type witness struct {
 	scope     witnessScope
 	caOrderID string
+	marker    string
 	asked     time.Time
 }
 
 type witnessScope struct {
-	account string
-	family  certinext.Family
-	group   string
+	account      string
+	family       certinext.Family
+	group        string
+	product      string
+	organization string
 }
 
 // witnessOf describes an order that testifies for, or has to be testified for, from a time on.
 func witnessOf(o *orderEntry, asked time.Time) witness {
 	return witness{
-		scope:     witnessScope{account: o.Account, family: o.Placement.Family, group: o.Placement.GroupNumber},
-		caOrderID: o.CAOrderID, asked: asked,
+		scope: witnessScope{
+			account: o.Account, family: o.Placement.Family, group: o.Placement.GroupNumber,
+			product: o.Placement.ProductCode, organization: o.Placement.OrganizationNumber,
+		},
+		caOrderID: o.CAOrderID, marker: o.marker(), asked: asked,
 	}
 }
 
@@ -61,14 +67,14 @@ func (ws *witnesses) add(w witness) {
 	}
 }
 
-// after returns CERTInext's numbers of the orders in w's scope that were asked for no earlier than w.
-func (ws *witnesses) after(w witness) map[string]bool {
+// after returns the orders in w's scope that were asked for no earlier than w: their markers, by CERTInext's numbers.
+func (ws *witnesses) after(w witness) map[string]string {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
-	later := make(map[string]bool)
+	later := make(map[string]string)
 	for _, known := range ws.recent {
 		if known.scope == w.scope && !known.asked.Before(w.asked) {
-			later[known.caOrderID] = true
+			later[known.caOrderID] = known.marker
 		}
 	}
 	return later

@@ -277,3 +277,15 @@ func TestCancelCountsWhatIsCancelledAlready(t *testing.T) {
 	require.Error(t, c.CancelOrder(t.Context(), certinext.FamilySSL, "1", ""))
 	assert.Len(t, g.sentCalls(), 1)
 }
+
+// Half a domain name is another domain.
+func TestADomainNameIsKeptWholeOrNotAtAll(t *testing.T) {
+	longest := strings.Repeat("a.", 120) + "example.com" // 251 bytes
+	for name, want := range map[string]string{longest: longest, strings.Repeat("a.", 130) + "example.com": ""} {
+		_, c := newRig(always(http.StatusOK, `{"orderId":"1000000001","status":"pending-dcv","domain":"`+name+`","verifications":{"domain":{"domains":[{"domain":"`+name+`"}]}}}`))
+		o, err := c.TrackOrder(t.Context(), certinext.FamilySSL, "1000000001")
+		require.NoError(t, err)
+		require.Equal(t, want, o.Domain)
+		require.Equal(t, want, o.Domains[0].Domain)
+	}
+}

@@ -79,18 +79,24 @@ var reportStatuses = []Status{
 }
 
 // OrdersReport returns the account's orders, each once. It is how an order is found again whose create failed
-// ambiguously: by its marker in Tags and by its Domain. Iteration ends with the first error, which comes with a zero row.
+// ambiguously: by its marker in Tags and by its Domain. Iteration ends with the first error, which comes with a zero row; a
+// report that served fewer orders than it announced ends with one.
 //
 // The published collection says that the server answers 501; the live one works (observed 2026).
 func (c *Client) OrdersReport(ctx context.Context, f ReportFilter) iter.Seq2[ReportRow, error] {
-	fetchPage := func(number int) (page[wireReportRow], error) {
-		req := c.read("reading orders report", "/reports/orders", f.query(number))
-		return fetch(ctx, c, req, func(body []byte) (page[wireReportRow], error) {
-			return decodePage[wireReportRow](body, "orders")
-		})
-	}
+	const operation = "reading orders report"
 	return func(yield func(ReportRow, error) bool) {
-		seen := map[string]bool{}
+		seen, nameless, announced := map[string]bool{}, 0, -1
+		fetchPage := func(number int) (page[wireReportRow], error) {
+			req := c.read(operation, "/reports/orders", f.query(number))
+			p, err := fetch(ctx, c, req, func(body []byte) (page[wireReportRow], error) {
+				return decodePage[wireReportRow](body, "orders")
+			})
+			if err == nil && announced < 0 {
+				announced = p.total
+			}
+			return p, err
+		}
 		for w, err := range rows(c.firstPage(), fetchPage) {
 			if err != nil {
 				yield(ReportRow{}, err)
@@ -99,13 +105,21 @@ func (c *Client) OrdersReport(ctx context.Context, f ReportFilter) iter.Seq2[Rep
 			row := w.row()
 			// The last page is served again beyond the end, and new orders move rows to later pages.
 			key := row.OrderID + "\n" + row.RequestID
-			if known := key != "\n"; known && seen[key] {
+			switch {
+			case key == "\n":
+				nameless++
+			case seen[key]:
 				continue
+			default:
+				seen[key] = true
 			}
-			seen[key] = true
 			if f.matches(row) && !yield(row, nil) {
 				return
 			}
+		}
+		// Pages that were sorted anew between two calls repeat some rows and leave others out.
+		if len(seen)+nameless < announced {
+			yield(ReportRow{}, &Error{Operation: operation, Err: errIncomplete})
 		}
 	}
 }

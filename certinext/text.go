@@ -58,6 +58,15 @@ func cut(s string, n int) string {
 // words is clean and cut for a piece of an answer.
 func words(t text) string { return cut(clean(string(t)), maxWords) }
 
+// hostName is a domain name in an answer. Half a name is another name, so one that is longer than DNS allows is dropped.
+func hostName(t text) string {
+	name := clean(string(t))
+	if len(name) > 253 {
+		return ""
+	}
+	return name
+}
+
 // freeText prepares text that CERTInext stores. A semicolon is refused in a revocation's note with "Invalid Revoke
 // Remarks" (observed 2026), and version 1 is known to treat remarks alike, so none is ever sent.
 func freeText(s, fallback string, n int) string {

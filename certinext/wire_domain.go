@@ -19,7 +19,7 @@ type wireDomain struct {
 
 func (w wireDomain) domain() Domain {
 	return Domain{
-		ID: safeID(w.DomainID), Name: words(w.DomainName),
+		ID: safeID(w.DomainID), Name: hostName(w.DomainName),
 		OrganizationID: words(w.OrganizationID), OrganizationName: words(w.OrganizationName),
 		Status: words(text(first(w.Status, w.DomainStatus))), DCVStatus: words(w.DCVStatus), DCVMethod: words(w.DCVMethod),
 		CreatedAt: w.CreatedAt.Time, VerifiedAt: w.VerifiedAt.Time, ValidTill: w.ValidTill.Time,

@@ -229,7 +229,7 @@ func decodeOrder(body []byte) (*Order, error) {
 		ID:               safeID(w.OrderID),
 		RequestID:        safeID(w.RequestID),
 		Status:           parseStatus(words(w.Status)),
-		Domain:           words(text(first(w.Domain, w.Hostname))),
+		Domain:           hostName(text(first(w.Domain, w.Hostname))),
 		OrderState:       words(w.OrderState),
 		CertificateState: words(w.CertificateState),
 		CSRSubmitted:     w.CSRSubmitted.pointer(),
@@ -259,7 +259,7 @@ func decodeOrder(body []byte) (*Order, error) {
 
 func (d wireDomainVerification) verification() DomainVerification {
 	return DomainVerification{
-		Domain: words(d.Domain), Status: words(d.DomainStatus), DCVMethod: words(d.DCVMethod),
+		Domain: hostName(d.Domain), Status: words(d.DomainStatus), DCVMethod: words(d.DCVMethod),
 		DCVStatus: words(d.DCVStatus), CAAStatus: words(d.CAAStatus), VerifiedAt: d.VerifiedAt.Time,
 	}
 }

@@ -50,7 +50,7 @@ func (w wireReportRow) row() ReportRow {
 		OrderID: safeID(w.OrderNumber), RequestID: safeID(w.RequestNumber), ProductCode: words(w.ProductCode),
 		OrderStatus: words(w.OrderStatus), CertificateStatus: words(w.CertificateStatus),
 		SerialNumber: words(w.CertificateSerialNumber), ExpiresAt: w.CertificateExpiryDate.Time,
-		IssuerCA: words(w.IssuerCA), Domain: words(w.DomainName), Organization: words(w.OrganizationName),
+		IssuerCA: words(w.IssuerCA), Domain: hostName(w.DomainName), Organization: words(w.OrganizationName),
 		Country: words(w.CountryName), GroupNumber: words(w.GroupNumber), Remarks: words(w.Remarks),
 		Originator: words(w.Originator), OrderedAt: w.OrderDate.Time,
 	}

@@ -1,0 +1,142 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package backend
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// ResolveOrder settles by hand an order of which it could not be found out whether CERTInext took it, or a draft that was
+// dealt with in CERTInext's portal. With caOrderID, it is that order of CERTInext's; without, somebody has made sure that
+// CERTInext holds none, and the order is closed. The promotion of a draft that was never placed leaves the draft.
+func (e *Engine) ResolveOrder(ctx context.Context, s logical.Storage, role, id, caOrderID string) (*Order, error) {
+	o, err := e.takeOrder(ctx, s, role, id)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { e.orders.release(id, e.now()) }()
+	if caOrderID == "" {
+		err = e.declareAbsent(ctx, s, o)
+	} else {
+		err = e.adopt(ctx, s, o, caOrderID)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return o.view(), nil
+}
+
+// declareAbsent closes an order that CERTInext does not hold. One whose number CERTInext once gave, it must not know any more.
+func (e *Engine) declareAbsent(ctx context.Context, s logical.Storage, o *orderEntry) error {
+	switch {
+	case o.promoting():
+		e.setDraft(o, true)
+		o.LastError, o.Needs = "", draftNeeds(o)
+		o.note(e.now(), "still a draft: its promotion was declared never placed")
+		return e.saveOrder(ctx, s, o)
+	case o.State == StatePending:
+		if err := e.mustBeUnknown(ctx, s, o); err != nil {
+			return err
+		}
+	case o.State != StateUnresolved && o.State != StatePlacing && o.State != StateDraft:
+		return nothingToResolve(o)
+	}
+	o.State = StateFailed
+	o.note(e.now(), "declared never placed")
+	return e.closeOrder(ctx, s, o)
+}
+
+func nothingToResolve(o *orderEntry) error {
+	return badField("id", "order %s is %s: there is nothing to resolve", o.ID, o.State)
+}
+
+// mustBeUnknown reports an error unless CERTInext says that it does not know the order's number.
+func (e *Engine) mustBeUnknown(ctx context.Context, s logical.Storage, o *orderEntry) error {
+	client, err := e.clientOf(ctx, s, o)
+	if err != nil {
+		return err
+	}
+	if _, err := client.TrackOrder(ctx, o.Placement.Family, o.CAOrderID); err == nil || !certinext.HasStatus(err, http.StatusNotFound) {
+		return nothingToResolve(o)
+	}
+	return nil
+}
+
+// clientOf is the client of the account that an order belongs to.
+func (e *Engine) clientOf(ctx context.Context, s logical.Storage, o *orderEntry) (*certinext.Client, error) {
+	client, cfg, err := e.client(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	if o.Account != cfg.account() {
+		return nil, badField("id", "order %s belongs to another CERTInext account than the one in config", o.ID)
+	}
+	return client, nil
+}
+
+// adopt makes CERTInext's order of that number the one that the order has become.
+func (e *Engine) adopt(ctx context.Context, s logical.Storage, o *orderEntry, caOrderID string) error {
+	if o.State != StateUnresolved && o.State != StatePlacing && o.State != StateDraft {
+		return nothingToResolve(o)
+	}
+	client, err := e.clientOf(ctx, s, o)
+	if err != nil {
+		return err
+	}
+	remote, err := client.TrackOrder(ctx, o.Placement.Family, caOrderID)
+	if err != nil {
+		return refused(err)
+	}
+	if err := o.mayBecome(ctx, client, remote, caOrderID); err != nil {
+		return err
+	}
+	before := *o
+	e.setDraft(o, false)
+	o.State, o.CAOrderID, o.LastError, o.Needs = StatePending, caOrderID, "", nil
+	o.note(e.now(), "adopted by hand: CERTInext's order %s", printable(caOrderID))
+	o.observe(e.now(), remote)
+	if err := e.saveOrder(ctx, s, o); err != nil {
+		e.setDraft(&before, before.Draft)
+		return err
+	}
+	return nil
+}
+
+// mayBecome says why an order of CERTInext's cannot be the one that is in doubt. It tells nothing of an order that is somebody
+// else's: whoever may settle the orders of one role may not look into others.
+func (o *orderEntry) mayBecome(ctx context.Context, client *certinext.Client, remote *certinext.Order, caOrderID string) error {
+	no := func(why string) error {
+		return badField("ca_order_id", "CERTInext's order %s cannot be order %s: %s", printable(caOrderID), o.ID, why)
+	}
+	cn := o.Placement.names()[0]
+	switch {
+	case remote.Domain != "" && !strings.EqualFold(remote.Domain, cn):
+		return no("it is not for " + cn)
+	case o.Draft && remote.RequestID != "" && remote.RequestID != o.CARequestID:
+		return no("it was not promoted from draft " + printable(o.CARequestID))
+	}
+	filter := certinext.ReportFilter{From: o.CreatedAt.Add(-reportMargin)}
+	for row, err := range client.OrdersReport(ctx, filter) {
+		if err != nil {
+			return nil // there are no records, or they are away: the operator's word counts
+		}
+		if row.OrderID == caOrderID && o.marksAnother(row) {
+			return no("it was placed for another order")
+		}
+	}
+	return nil
+}
+
+// marksAnother reports whether a row of the report carries the marker of another order.
+func (o *orderEntry) marksAnother(row certinext.ReportRow) bool {
+	return !containsFold(row.Tags, o.marker()) && slices.ContainsFunc(row.Tags, func(tag string) bool {
+		return strings.HasPrefix(strings.ToLower(tag), markerPrefix)
+	})
+}
