@@ -46,49 +46,67 @@ func startVault(t *testing.T) *server {
 // bareVault starts a server whose catalog knows the engine, and mounts nothing.
 func bareVault(t *testing.T) *server {
 	t.Helper()
-	dir := t.TempDir()
-	v := &server{dir: dir, secrets: make(map[string]string)}
-	t.Cleanup(func() { killAll(v.plugins, programs.plugin) })
-	v.configureServer(t)
-	v.launch(t)
+	v := newServer(t, "e2e", "performance_multiplier = 1")
 	t.Cleanup(func() { v.checkSecrets(t) })
+	v.initialize()
+	v.awaken()
+	v.addEngine()
+	return v
+}
 
+// newServer starts a server that is neither initialized nor part of a cluster. raft is added to the configuration of its
+// storage.
+func newServer(t *testing.T, node, raft string) *server {
+	t.Helper()
+	v := &server{dir: t.TempDir(), secrets: make(map[string]string)}
+	t.Cleanup(func() { killAll(v.plugins, programs.plugin) })
+	v.configureServer(t, node, raft)
+	v.launch(t)
 	c, err := api.NewClient(&api.Config{Address: v.address, Timeout: time.Minute, MaxRetries: 2})
 	require.NoError(t, err)
 	v.caller = &caller{t: t, server: v, api: c}
-	keys, err := c.Sys().InitWithContext(t.Context(), &api.InitRequest{SecretShares: 1, SecretThreshold: 1})
-	require.NoError(t, err)
+	return v
+}
+
+// initialize makes the unseal key and the root token.
+func (v *server) initialize() {
+	v.t.Helper()
+	keys, err := v.api.Sys().InitWithContext(v.t.Context(), &api.InitRequest{SecretShares: 1, SecretThreshold: 1})
+	require.NoError(v.t, err)
 	v.unseal = keys.Keys[0]
 	v.keep("the unseal key", v.unseal)
 	v.api.SetToken(keys.RootToken)
 	v.keep("the root token", keys.RootToken)
-	v.awaken()
+}
 
-	require.NoError(t, c.Sys().EnableAuditWithOptionsWithContext(t.Context(), "file", &api.EnableAuditOptions{
-		Type: "file", Options: map[string]string{"file_path": filepath.Join(dir, "audit.log")},
+// addEngine has everything audited and makes the engine known.
+func (v *server) addEngine() {
+	v.t.Helper()
+	require.NoError(v.t, v.api.Sys().EnableAuditWithOptionsWithContext(v.t.Context(), "file", &api.EnableAuditOptions{
+		Type: "file", Options: map[string]string{"file_path": filepath.Join(v.dir, "audit.log")},
 	}))
-	require.NoError(t, c.Sys().RegisterPluginWithContext(t.Context(), &api.RegisterPluginInput{
+	require.NoError(v.t, v.api.Sys().RegisterPluginWithContext(v.t.Context(), &api.RegisterPluginInput{
 		Name: pluginName, Type: api.PluginTypeSecrets, Command: pluginName,
 		SHA256: programs.sha256, Version: programs.version,
 	}))
-	return v
 }
 
-func (v *server) configureServer(t *testing.T) {
+func (v *server) configureServer(t *testing.T, node, raft string) {
 	t.Helper()
 	data := filepath.Join(v.dir, "data")
 	require.NoError(t, os.Mkdir(data, 0o700))
-	listen := freeAddress(t)
+	listen, among := freeAddress(t), freeAddress(t)
 	v.address = "http://" + listen
 	config := fmt.Sprintf(`
 storage "raft" {
-  path                   = %q
-  node_id                = "e2e"
-  performance_multiplier = 1
+  path    = %q
+  node_id = %q
+  %s
 }
 listener "tcp" {
-  address     = %q
-  tls_disable = true
+  address         = %q
+  cluster_address = %q
+  tls_disable     = true
 }
 api_addr             = %q
 cluster_addr         = "https://%s"
@@ -96,7 +114,7 @@ plugin_directory     = %q
 disable_mlock        = true
 raw_storage_endpoint = true
 log_level            = "trace"
-`, data, listen, v.address, freeAddress(t), programs.pluginDir)
+`, data, node, raft, listen, among, v.address, among, programs.pluginDir)
 	require.NoError(t, os.WriteFile(filepath.Join(v.dir, "vault.hcl"), []byte(config), 0o600))
 }
 
