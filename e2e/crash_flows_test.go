@@ -91,24 +91,24 @@ var crashFlows = []crashFlow{
 	},
 	{
 		name: "lease", cell: "live", own: true, steps: []crashStep{askStep, endStep}, killed: []string{"end"}, ends: "revoked",
-		journal: "end: revoke, put cert, put revoked, delete revocation, put order/closed, delete order/open, answer",
+		journal: "end: revoke, put revoked, put cert, delete revocation, put order/closed, delete order/open, answer",
 	},
 	{
 		name: "leases", cell: "live", own: true, request: map[string]any{"request_id": "deploy-43"},
 		steps:  []crashStep{askStep, againStep, endStep, endOther},
 		killed: []string{"end", "end other"}, ends: "revoked",
 		journal: "end: put cert, put revocation, answer; " +
-			"end other: revoke, put cert, put revoked, delete revocation, put order/closed, delete order/open, answer",
+			"end other: revoke, put revoked, put cert, delete revocation, put order/closed, delete order/open, answer",
 	},
 	{
 		name: "revoke", cell: "live", steps: []crashStep{askStep, revokeStep}, killed: []string{"revoke"}, ends: "revoked",
-		journal: "revoke: revoke, put cert, put revoked, delete revocation, put order/closed, delete order/open, answer",
+		journal: "revoke: revoke, put revoked, put cert, delete revocation, put order/closed, delete order/open, answer",
 	},
 	{
 		name: "queue", cell: "live", own: true, steps: []crashStep{askStep, downStep, endStep, upStep, revokeStep},
 		killed: []string{"end", "revoke"}, ends: "revoked",
 		journal: "end: revoke, put revocation, answer; " +
-			"revoke: revoke, put cert, put revoked, delete revocation, put order/closed, delete order/open, answer",
+			"revoke: revoke, put revoked, put cert, delete revocation, put order/closed, delete order/open, answer",
 	},
 	{
 		name: "token", cell: "live", own: true,
@@ -128,7 +128,7 @@ var crashFlows = []crashFlow{
 		name: "unclaimed", cell: "parked", own: true, unclaimed: true, role: map[string]any{"pickup_window": "1m", "revoke_unclaimed": true},
 		steps:  []crashStep{placeStep, approveStep, soonStep, storedStep, laterStep, erasePass},
 		killed: []string{"pass"}, ends: "revoked",
-		journal: "pass: put ca, put revocation, put order/closed, delete order/open, revoke, put cert, put revoked, " +
+		journal: "pass: put ca, put revocation, put order/closed, delete order/open, revoke, put revoked, put cert, " +
 			"delete revocation",
 	},
 
@@ -167,7 +167,7 @@ var crashFlows = []crashFlow{
 		name: "ended", cell: "live", own: true, ends: "revoked", steps: []crashStep{askStep, endStep},
 		first:   &spot{step: "end", after: true, event: certinexttest.OpRevoke, nth: 1},
 		killed:  []string{"end'"},
-		journal: "end': token, revoke, track, put cert, put revoked, delete revocation, put order/closed, delete order/open, answer",
+		journal: "end': token, revoke, track, put revoked, put cert, delete revocation, put order/closed, delete order/open, answer",
 	},
 	{
 		name: "closing", cell: "live", own: true, steps: []crashStep{askStep, laterStep, erasePass},
