@@ -15,6 +15,9 @@ import (
 // CancelOrder ends an order that nobody has got a certificate of, and erases its key. A draft is discarded, an order that
 // CERTInext has not issued yet is cancelled there, and the certificate of an issued one is revoked.
 func (e *Engine) CancelOrder(ctx context.Context, s logical.Storage, role, id, reason string) (*Order, error) {
+	if reason == "" {
+		reason = "No longer required"
+	}
 	issued, err := e.cancelOpen(ctx, s, role, id, reason)
 	if err == nil && issued {
 		err = e.revokeUndelivered(ctx, s, role, id, reason)
@@ -54,9 +57,6 @@ func (e *Engine) revokeUndelivered(ctx context.Context, s logical.Storage, role,
 	if c.Delivery != nil {
 		return handedOver(id)
 	}
-	if reason == "" {
-		reason = "its order was cancelled"
-	}
 	ctx, cancel := context.WithTimeout(ctx, askedPatience)
 	defer cancel()
 	revoked, err := e.revokeOrQueue(ctx, s, c, &queuedRevocation{
@@ -75,15 +75,12 @@ func (e *Engine) revokeUnseen(ctx context.Context, s logical.Storage, role, id, 
 		return err
 	}
 	defer func() { e.orders.release(id, e.now()) }()
-	client, _, err := e.client(ctx, s)
+	client, err := e.clientOf(ctx, s, o)
 	if err != nil {
 		return err
 	}
 	if o.State != StatePending {
 		return badField("id", "order %s is %s by now: try again", id, o.State)
-	}
-	if reason == "" {
-		reason = "its order was cancelled"
 	}
 	sent, err := client.RevokeOrder(ctx, o.Placement.Family, o.CAOrderID, certinext.RevokeRequest{Reason: defaultReason, Note: reason, IdempotencyKey: o.ID})
 	if err != nil {
@@ -128,15 +125,9 @@ func (e *Engine) cancelOpen(ctx context.Context, s logical.Storage, role, id, re
 	case o.State != StatePending && o.State != StateDraft:
 		return false, badField("id", "order %s is %s: it can be cancelled when it is known whether CERTInext took it; who is certain that it did not writes never_placed=true to orders/%s/%s", id, o.State, role, id)
 	}
-	client, cfg, err := e.client(ctx, s)
+	client, err := e.clientOf(ctx, s, o)
 	if err != nil {
 		return false, err
-	}
-	if o.Account != cfg.account() {
-		return false, badField("id", "order %s belongs to another CERTInext account than the one in config", id)
-	}
-	if reason == "" {
-		reason = "No longer required"
 	}
 	if o.State == StateDraft {
 		err = e.discardDraft(ctx, s, client, o, reason)

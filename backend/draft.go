@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
@@ -61,15 +62,11 @@ func (e *Engine) PromoteOrder(ctx context.Context, s logical.Storage, role, id s
 	if err != nil {
 		return nil, err
 	}
-	_, cfg, err := e.client(ctx, s)
-	if err != nil {
-		return nil, err
-	}
 	o, err := e.takeOrder(ctx, s, role, id)
 	if err != nil {
 		return nil, err
 	}
-	if err := e.promote(ctx, s, r, cfg, o); err != nil {
+	if err := e.promote(ctx, s, r, o); err != nil {
 		e.orders.release(id, e.now())
 		return nil, err
 	}
@@ -77,12 +74,12 @@ func (e *Engine) PromoteOrder(ctx context.Context, s logical.Storage, role, id s
 }
 
 // promote stores that the draft is to be placed, before CERTInext hears of it.
-func (e *Engine) promote(ctx context.Context, s logical.Storage, role *Role, cfg *Config, o *orderEntry) error {
-	switch {
-	case o.State != StateDraft:
+func (e *Engine) promote(ctx context.Context, s logical.Storage, role *Role, o *orderEntry) error {
+	if o.State != StateDraft {
 		return badField("promote", "order %s is %s, not a draft", o.ID, o.State)
-	case o.Account != cfg.account():
-		return badField("promote", "order %s belongs to another CERTInext account than the one in config", o.ID)
+	}
+	if _, err := e.clientOf(ctx, s, o); err != nil {
+		return err
 	}
 	if err := e.stillAllowed(role, o); err != nil {
 		return err
@@ -123,7 +120,7 @@ func (e *Engine) discardDraft(ctx context.Context, s logical.Storage, client *ce
 		o.Discarding = true
 		o.note(e.now(), "discarding the draft was not answered: %s", printable(err.Error()))
 		return errors.Join(refused(err), e.saveOrder(ctx, s, o))
-	case !certinext.HasStatus(err, 404, 409, 422):
+	case !certinext.HasStatus(err, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity):
 		return refused(err)
 	}
 	// It is no draft any more: discarded before, by a call whose answer was lost or in the portal, or promoted there.

@@ -184,6 +184,8 @@ const markerPrefix = "vault-order:"
 
 func markerOf(key string) string { return markerPrefix + key }
 
+func isMarker(tag string) bool { return strings.HasPrefix(strings.ToLower(tag), markerPrefix) }
+
 // askedAt is when CERTInext was asked for the order at the earliest.
 func (o *orderEntry) askedAt() time.Time {
 	if o.PromotedAt.IsZero() {

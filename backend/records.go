@@ -105,8 +105,9 @@ func (g *reading) answers(o *orderEntry, from, now time.Time) bool {
 func (g *reading) add(row certinext.ReportRow) {
 	marked := false
 	for _, tag := range row.Tags {
-		if tag = strings.ToLower(tag); strings.HasPrefix(tag, markerPrefix) {
-			g.rows[tag], marked = append(g.rows[tag], row), true
+		if isMarker(tag) {
+			tag, marked = strings.ToLower(tag), true
+			g.rows[tag] = append(g.rows[tag], row)
 		}
 	}
 	if domain := strings.ToLower(row.Domain); !marked {

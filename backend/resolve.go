@@ -136,7 +136,5 @@ func (o *orderEntry) mayBecome(ctx context.Context, client *certinext.Client, re
 
 // marksAnother reports whether a row of the report carries the marker of another order.
 func (o *orderEntry) marksAnother(row certinext.ReportRow) bool {
-	return !containsFold(row.Tags, o.marker()) && slices.ContainsFunc(row.Tags, func(tag string) bool {
-		return strings.HasPrefix(strings.ToLower(tag), markerPrefix)
-	})
+	return !containsFold(row.Tags, o.marker()) && slices.ContainsFunc(row.Tags, isMarker)
 }

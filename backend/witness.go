@@ -14,7 +14,8 @@ import (
 // earlier, prove that CERTInext never took the earlier one: they may lag behind, but not for the older of the two.
 //
 // A witness counts for orders of the same account, product, group and organization only, since it is not known whose orders
-// the report leaves out, and only where its own row shows its own marker: records that show no markers prove nothing. It is remembered by the process that has seen the order taken, which knows by its own clock when it asked.
+// the report leaves out, and only where its own row shows its own marker: records that show no markers prove nothing. It is
+// remembered by the process that has seen the order taken, which knows by its own clock when it asked.
 type witness struct {
 	scope     witnessScope
 	caOrderID string
