@@ -43,6 +43,9 @@ type Client struct {
 	// Credentials is an [OAuth] or an [AccessKey].
 	Credentials Credentials
 
+	// Version is the version of the API that is spoken, [V2] when zero.
+	Version APIVersion
+
 	// HTTPClient makes the requests. If nil, a private client with bounded connections and times is used. Redirects
 	// are never followed, and a given client's own Timeout is replaced by the two below: one that is shorter than a
 	// create takes would lose orders.

@@ -15,11 +15,25 @@ import (
 // asked for under another family's path is answered 404, so a family is stored with every order.
 type Family string
 
-// The product families that CERTInext's v2 API has paths for.
+// CERTInext's product families.
 const (
 	FamilySSL        Family = "ssl"         // public TLS server certificates: DV, OV, EV
 	FamilyPrivatePKI Family = "private-pki" // certificates of the customer's own CA
 	FamilySignature  Family = "signature"   // document signers
+	// FamilySMIME is ordered through version 1 of the API only; version 2 has no path for it.
+	FamilySMIME Family = "smime"
+)
+
+// An APIVersion is one of the two versions of CERTInext's API. Both work on the same orders.
+type APIVersion int
+
+// The versions of the API.
+const (
+	// V2 is the REST API below /api/certinext/v2.
+	V2 APIVersion = iota
+	// V1 is the API below /emSignHub-API, in which every call carries a signature of its own. It serves accounts whose
+	// key is not in OAuth mode.
+	V1
 )
 
 // A Secret is a string that must never be printed: every formatting verb that is meant for a string, most that are not,
@@ -58,6 +72,35 @@ type Contact struct {
 	Designation string
 }
 
+// A Subject is whom a document signer's or an S/MIME certificate is made out to. Email is always needed; which of the others
+// are depends on the product's subject type.
+type Subject struct {
+	FirstName                        string
+	LastName                         string
+	Email                            string
+	Phone                            string // E.164, e.g. +14155550123
+	Designation                      string
+	IdentityDocumentType             string
+	IdentificationNumber             string // of the identity document
+	StreetAddress1                   string
+	StreetAddress2                   string
+	Locality                         string
+	State                            string
+	PostalCode                       string
+	CountryCode                      string // ISO 3166-1 alpha-2
+	OrganizationName                 string
+	OrganizationUnit                 string
+	OrganizationIdentificationNumber string
+	BusinessCategory                 string
+}
+
+// A Document is a proof that is uploaded for an order, e.g. of a signer's identity.
+type Document struct {
+	FileName    string // ends in .pdf
+	Description string
+	Content     []byte // a PDF file
+}
+
 // An OrganizationRef names a vetted organization of the account. OV and EV orders need one.
 type OrganizationRef struct {
 	Number string
@@ -84,7 +127,7 @@ type CustomField struct {
 // needed; what is zero is left out of the request.
 //
 // Private PKI has no agreement, organization, delegation, drafts or AutoSecureWWW: the first three are not sent, and a
-// draft is refused. A document signer's subject has no fields here and goes into Extra, and its Domain is not used.
+// draft is refused. Document signers and S/MIME have a Subject instead of a Domain.
 type OrderRequest struct {
 	Family      Family
 	ProductCode string // as the account's catalog lists it
@@ -96,6 +139,9 @@ type OrderRequest struct {
 	Domain            string   // the common name: a DNS name, for private PKI a host name
 	AdditionalDomains []string // further names: DNS names, for private PKI IP addresses too
 	CSR               string   // PEM; may also be submitted later
+	// Attested says that the CSR's key was made in an attested hardware module, as document signers need.
+	Attested bool
+	Subject  *Subject // FamilySignature and FamilySMIME
 
 	Requestor        Contact
 	Delegation       *Contact
