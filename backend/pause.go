@@ -34,16 +34,16 @@ const (
 // after returns the pause after a call that began at some time and has ended with err now, and whether a failure is to be
 // held against the order or certificate that the call was for.
 func (p pause) after(err error, began, now time.Time) (_ pause, against bool) {
-	about := subjectOf(err)
+	about := concernOf(err)
 	switch {
-	case about == subjectNone:
+	case about == concernsNobody:
 		return p, false
-	case about == subjectSelf:
+	case about == concernsUs:
 		return p, true
-	case about == subjectOrder:
+	case about == concernsOrder:
 		p.failures, p.answered = 0, now
 		return p, err != nil
-	case about == subjectService && p.answered.After(began):
+	case about == concernsService && p.answered.After(began):
 		return p, true // others were answered meanwhile
 	case now.Before(p.until):
 		// The call was under way when the pause began.
@@ -51,7 +51,7 @@ func (p pause) after(err error, began, now time.Time) (_ pause, against bool) {
 			p.until = until
 		}
 		return p, false
-	case about == subjectAccount:
+	case about == concernsAccount:
 		p.failures = max(p.failures, doubtAfter-1)
 	}
 	p.failures++
@@ -69,18 +69,18 @@ func (p pause) after(err error, began, now time.Time) (_ pause, against bool) {
 // inDoubt reports whether one call has to find out first whether CERTInext answers.
 func (p pause) inDoubt() bool { return p.failures >= doubtAfter }
 
-// A subject is what the outcome of a call is about.
-type subject int
+// A concern is what the outcome of a call is about.
+type concern int
 
 const (
-	subjectNone    subject = iota // nobody waited for its end
-	subjectSelf                   // it failed on our side
-	subjectOrder                  // CERTInext answered, with a success or with what it thinks of this order
-	subjectService                // no answer, a server's error, a credential that does not work
-	subjectAccount                // CERTInext's own word that the account asks too much
+	concernsNobody  concern = iota // nobody waited for its end
+	concernsUs                     // it failed on our side
+	concernsOrder                  // CERTInext answered, with a success or with what it thinks of this order
+	concernsService                // no answer, a server's error, a credential that does not work
+	concernsAccount                // CERTInext's own word that the account asks too much
 )
 
-func subjectOf(err error) subject {
+func concernOf(err error) concern {
 	var (
 		e           *certinext.Error
 		unsupported *certinext.UnsupportedReasonError
@@ -88,22 +88,22 @@ func subjectOf(err error) subject {
 	)
 	switch {
 	case err == nil:
-		return subjectOrder
+		return concernsOrder
 	case errors.Is(err, context.Canceled):
-		return subjectNone
+		return concernsNobody
 	case errors.As(err, &unsupported), errors.As(err, &invalid):
-		return subjectSelf
+		return concernsUs
 	case !errors.As(err, &e):
 		if errors.Is(err, context.DeadlineExceeded) {
-			return subjectService
+			return concernsService
 		}
-		return subjectSelf
+		return concernsUs
 	case e.Status == http.StatusTooManyRequests:
-		return subjectAccount
+		return concernsAccount
 	case e.SigningIn, e.Status < 400, e.Status > 499, certinext.HasStatus(err, http.StatusUnauthorized, http.StatusForbidden):
-		return subjectService
+		return concernsService
 	}
-	return subjectOrder
+	return concernsOrder
 }
 
 // hint is how long CERTInext asked to be left alone, as far as it is believed.

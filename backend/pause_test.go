@@ -18,27 +18,27 @@ func TestWhatAFailureIsAbout(t *testing.T) {
 	answered := func(status int) error { return &certinext.Error{Operation: "tracking order", Status: status} }
 	for name, c := range map[string]struct {
 		err  error
-		want subject
+		want concern
 	}{
-		"a success":                             {nil, subjectOrder},
-		"an order that CERTInext does not know": {answered(404), subjectOrder},
-		"a refusal":                             {fmt.Errorf("order x: %w", answered(422)), subjectOrder},
-		"a rate limit":                          {answered(429), subjectAccount},
-		"a rate limit of the token":             {&certinext.Error{Status: 429, SigningIn: true}, subjectAccount},
-		"an outage":                             {answered(503), subjectService},
-		"a gateway's page":                      {answered(200), subjectService},
-		"no answer":                             {&certinext.Error{Err: errors.New("connection refused")}, subjectService},
-		"no answer in time":                     {fmt.Errorf("x: %w", context.DeadlineExceeded), subjectService},
-		"a credential that does not work":       {&certinext.Error{Status: 400, SigningIn: true}, subjectService},
-		"a token that is refused":               {answered(401), subjectService},
-		"a caller that has left":                {&certinext.Error{Err: fmt.Errorf("x: %w", context.Canceled)}, subjectNone},
-		"a pass whose time is up":               {&certinext.Error{Status: 503, Err: errPassOver}, subjectNone},
-		"a reason that CERTInext lacks":         {&certinext.Error{Err: new(certinext.UnsupportedReasonError)}, subjectSelf},
-		"a request that was never sent":         {&certinext.Error{Err: new(certinext.InvalidRequestError)}, subjectSelf},
-		"a certificate that is not ours":        {errors.New("the certificate has another key"), subjectSelf},
-		"a mount that knows no account":         {ErrNotConfigured, subjectSelf},
+		"a success":                             {nil, concernsOrder},
+		"an order that CERTInext does not know": {answered(404), concernsOrder},
+		"a refusal":                             {fmt.Errorf("order x: %w", answered(422)), concernsOrder},
+		"a rate limit":                          {answered(429), concernsAccount},
+		"a rate limit of the token":             {&certinext.Error{Status: 429, SigningIn: true}, concernsAccount},
+		"an outage":                             {answered(503), concernsService},
+		"a gateway's page":                      {answered(200), concernsService},
+		"no answer":                             {&certinext.Error{Err: errors.New("connection refused")}, concernsService},
+		"no answer in time":                     {fmt.Errorf("x: %w", context.DeadlineExceeded), concernsService},
+		"a credential that does not work":       {&certinext.Error{Status: 400, SigningIn: true}, concernsService},
+		"a token that is refused":               {answered(401), concernsService},
+		"a caller that has left":                {&certinext.Error{Err: fmt.Errorf("x: %w", context.Canceled)}, concernsNobody},
+		"a pass whose time is up":               {&certinext.Error{Status: 503, Err: errPassOver}, concernsNobody},
+		"a reason that CERTInext lacks":         {&certinext.Error{Err: new(certinext.UnsupportedReasonError)}, concernsUs},
+		"a request that was never sent":         {&certinext.Error{Err: new(certinext.InvalidRequestError)}, concernsUs},
+		"a certificate that is not ours":        {errors.New("the certificate has another key"), concernsUs},
+		"a mount that knows no account":         {ErrNotConfigured, concernsUs},
 	} {
-		require.Equal(t, c.want, subjectOf(c.err), name)
+		require.Equal(t, c.want, concernOf(c.err), name)
 	}
 }
 
@@ -118,7 +118,7 @@ func TestWhatIsHeldAgainstAnOrder(t *testing.T) {
 	} {
 		after, against := c.p.after(c.err, now.Add(-time.Minute), now)
 		require.Equal(t, c.want, against, name)
-		require.Equal(t, c.p.inDoubt() || subjectOf(c.err) == subjectAccount, after.inDoubt(), name)
+		require.Equal(t, c.p.inDoubt() || concernOf(c.err) == concernsAccount, after.inDoubt(), name)
 	}
 	_, against := busy.after(away, now, now)
 	require.False(t, against, "one that began after the last answer")
