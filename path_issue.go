@@ -58,6 +58,7 @@ func nameFields() map[string]*framework.FieldSchema {
 		"not_after":            emptyOnly("An end of one's own", framework.TypeString),
 		"serial_number":        emptyOnly("A subject serial number", framework.TypeString),
 		"cert_metadata":        emptyOnly("Metadata", framework.TypeString),
+		"subject":              {Type: framework.TypeKVPairs, Description: "For document signers and S/MIME: what the role leaves to the request of whom the certificate is for (allowed_subject_fields)."},
 		"issuer_ref":           {Type: framework.TypeString, Default: "default", Description: "Accepted when empty or default: the role's product decides the issuer."},
 	}
 }
@@ -132,7 +133,7 @@ func decodeRequest(req *logical.Request, d *framework.FieldData) (backend.Reques
 	if ref := d.Get("issuer_ref").(string); ref != "" && ref != "default" {
 		return backend.Request{}, &backend.FieldError{Field: "issuer_ref", Problem: "cannot be honoured: the role's product decides the issuer"}
 	}
-	for _, field := range []string{"ttl", "alt_names", "ip_sans", "exclude_cn_from_sans", "async", "save_as_draft"} {
+	for _, field := range []string{"ttl", "alt_names", "ip_sans", "subject", "exclude_cn_from_sans", "async", "save_as_draft"} {
 		if _, _, err := d.GetOkErr(field); err != nil {
 			return backend.Request{}, &backend.FieldError{Field: field, Problem: err.Error()}
 		}
@@ -144,6 +145,7 @@ func decodeRequest(req *logical.Request, d *framework.FieldData) (backend.Reques
 		EntityID:          req.EntityID,
 		ID:                d.Get("request_id").(string),
 		CommonName:        d.Get("common_name").(string),
+		Subject:           d.Get("subject").(map[string]string),
 		AltNames:          d.Get("alt_names").([]string),
 		IPSANs:            d.Get("ip_sans").([]string),
 		ExcludeCNFromSANs: d.Get("exclude_cn_from_sans").(bool),

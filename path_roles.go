@@ -5,6 +5,7 @@ package certinextsecrets
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend"
@@ -42,8 +43,8 @@ func (b *secretsBackend) pathRoles() []*framework.Path {
 
 var roleFields = append([]binding[backend.Role]{
 	text("product_code", "Product to order, a code from the account's catalog. The same code is another product in another environment.", func(r *backend.Role) *string { return &r.ProductCode }),
-	text("product_variant", "Kind of the product, e.g. dv, ov-ucc, ev, intranet-ssl; found in the catalog when empty.", func(r *backend.Role) *string { return &r.Variant }),
-	word("family", "Product family, ssl or private-pki; follows from the variant, and may be left out.", func(r *backend.Role) *backend.Family { return &r.Family }),
+	text("product_variant", "Kind of the product, e.g. dv, ov-ucc, ev, intranet-ssl, natural-person; found in the catalog when empty.", func(r *backend.Role) *string { return &r.Variant }),
+	word("family", "Product family: ssl, private-pki, signature or smime; follows from the variant, and may be left out.", func(r *backend.Role) *backend.Family { return &r.Family }),
 	word("dcv_method", "How domains are validated: dns-txt, http-url or email.", func(r *backend.Role) *backend.DCVMethod { return &r.DCVMethod }),
 	number("validity_years", "Length of the subscription, 1 to 3 years. It is not the life of the certificate, which CERTInext sets.", func(r *backend.Role) *int { return &r.ValidityYears }),
 	flag("auto_renew", "Let CERTInext renew the subscription by itself, at a cost.", func(r *backend.Role) *bool { return &r.AutoRenew }),
@@ -52,6 +53,9 @@ var roleFields = append([]binding[backend.Role]{
 	texts("tags", "Tags of orders, each name:value; CERTInext's reports show them.", func(r *backend.Role) *[]string { return &r.Tags }),
 	text("remarks", "Remarks on orders; CERTInext's portal shows them.", func(r *backend.Role) *string { return &r.Remarks }),
 	texts("recipient_emails", "Addresses that CERTInext mails the certificate to.", func(r *backend.Role) *[]string { return &r.RecipientEmails }),
+	pairs("subject", "For document signers and S/MIME: whom certificates are for, as name=value; identity templates are filled in. Names: "+strings.Join(backend.SubjectFields(), ", ")+".", func(r *backend.Role) *map[string]string { return &r.Subject }),
+	texts("allowed_subject_fields", "Fields of the subject that a request may fill in; * for all.", func(r *backend.Role) *[]string { return &r.AllowedSubjectFields }),
+	flag("attested", "For document signers: vouch that the keys of CSRs come from attested hardware modules. Such a role only signs.", func(r *backend.Role) *bool { return &r.Attested }),
 	text("ca_profile_id", "CA template of a private PKI product.", func(r *backend.Role) *string { return &r.CAProfileID }),
 	text("master_product_id", "Subscription slot of a private PKI product.", func(r *backend.Role) *string { return &r.MasterProductID }),
 
@@ -115,6 +119,9 @@ A role names a product of the account's catalog and says which names and keys ma
 have the names and meanings of Vault's PKI engine; nothing is allowed by default.
 
 What a role leaves empty of requestor, contacts, signer, organization and group is taken from the config.
+
+A role for a document signer or S/MIME names no domains: subject says whom its certificates are for, with values or with identity
+templates such as email={{identity.entity.metadata.email}}. A field that a request may fill in stands in allowed_subject_fields.
 
 A role with generate_lease revokes its certificates when their leases end. Clients that never renew leases, such as
 pkiCert templates and Terraform, want a role with generate_lease=false.

@@ -121,7 +121,7 @@ func FuzzAssemble(f *testing.F) {
 func FuzzParseCSR(f *testing.F) {
 	key, err := KeySpec{Type: "ec", Bits: 256}.generate(cryptorand.Reader)
 	require.NoError(f, err)
-	good, err := newCSR(key, "www.example.com", []string{"www.example.com"}, nil)
+	good, err := newCSR(key, &plan{dns: []string{"www.example.com"}})
 	require.NoError(f, err)
 	f.Add(good)
 	f.Add("-----BEGIN CERTIFICATE REQUEST-----\nAA==\n-----END CERTIFICATE REQUEST-----\n")

@@ -226,7 +226,7 @@ func (d *driver) track(ctx context.Context) (done bool) {
 
 func (d *driver) submitCSR(ctx context.Context) {
 	d.tried.csrSent = true
-	err := d.client.SubmitCSR(ctx, d.order.Placement.Family, d.order.CAOrderID, d.order.CSR, false)
+	err := d.client.SubmitCSR(ctx, d.order.Placement.Family, d.order.CAOrderID, d.order.CSR, d.order.Placement.Attested)
 	if err == nil {
 		d.order.note(d.engine.now(), "CSR submitted")
 		return
@@ -435,7 +435,7 @@ func (e *Engine) saveOrder(ctx context.Context, s logical.Storage, o *orderEntry
 // closeOrder moves an order among the closed ones, without its key.
 func (e *Engine) closeOrder(ctx context.Context, s logical.Storage, o *orderEntry) error {
 	ctx = context.WithoutCancel(ctx)
-	o.PrivateKey, o.Needs = "", nil
+	o.PrivateKey, o.Needs, o.Placement.Subject = "", nil, o.Placement.Subject.forget()
 	if err := put(ctx, s, o.closedKey(), o); err != nil {
 		return err
 	}

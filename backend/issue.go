@@ -121,7 +121,11 @@ func (e *Engine) attend(ctx context.Context, s logical.Storage, r Request) (*att
 	if err != nil {
 		return nil, err
 	}
-	p, err := makePlan(role, cfg, e.allowedDomains(role, r.EntityID), r)
+	whom, err := fillSubject(role, r.Subject, func(template string) (string, error) { return e.fillTemplate(template, r.EntityID) })
+	if err != nil {
+		return nil, err
+	}
+	p, err := makePlan(role, cfg, e.allowedDomains(role, r.EntityID), whom, r)
 	if err != nil {
 		return nil, err
 	}
@@ -351,7 +355,7 @@ func (e *Engine) addKey(o *orderEntry, p *plan) error {
 	if o.PrivateKey, err = marshalKey(key); err != nil {
 		return err
 	}
-	o.CSR, err = newCSR(key, p.cn(), p.dns, p.ips)
+	o.CSR, err = newCSR(key, p)
 	return err
 }
 

@@ -15,7 +15,6 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
-	"net"
 	"slices"
 	"strings"
 )
@@ -95,12 +94,14 @@ func (k KeySpec) admits(got KeySpec) error {
 	return nil
 }
 
-// newCSR returns a PEM CSR for the names. CERTInext compares the common name with the order's domain and takes the other
-// names from the order.
-func newCSR(key crypto.Signer, cn string, dns []string, ips []net.IP) (string, error) {
-	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{
-		Subject: pkix.Name{CommonName: cn}, DNSNames: dns, IPAddresses: ips,
-	}, key)
+// newCSR returns a PEM CSR for what is to be certified. CERTInext compares the common name with the order's domain and takes
+// everything else from the order.
+func newCSR(key crypto.Signer, p *plan) (string, error) {
+	template := &x509.CertificateRequest{Subject: pkix.Name{CommonName: p.cn()}, DNSNames: p.dns, IPAddresses: p.ips}
+	if p.subject != nil {
+		template.EmailAddresses = nonEmpty(p.subject["email"])
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, template, key)
 	if err != nil {
 		return "", fmt.Errorf("making the CSR: %w", err)
 	}

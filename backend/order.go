@@ -144,6 +144,8 @@ type placement struct {
 	Variant            string            `json:"variant"`
 	DNSNames           []string          `json:"dns_names,omitempty"`
 	IPs                []net.IP          `json:"ips,omitempty"`
+	Subject            subject           `json:"subject,omitempty"`
+	Attested           bool              `json:"attested,omitempty"`
 	KeyType            string            `json:"key_type"`
 	GroupNumber        string            `json:"group_number,omitempty"`
 	OrganizationNumber string            `json:"organization_number,omitempty"`
@@ -165,7 +167,11 @@ type placement struct {
 	IdempotencyKey     string            `json:"idempotency_key"`
 }
 
+// names are what the certificate is for, the common name first. There is at least one.
 func (p *placement) names() []string {
+	if p.Subject != nil {
+		return []string{p.Subject.displayName(p.Variant)}
+	}
 	out := append([]string(nil), p.DNSNames...)
 	for _, ip := range p.IPs {
 		out = append(out, ip.String())
@@ -261,6 +267,7 @@ func newPlacement(role *Role, d OrderDefaults, p *plan, key string) placement {
 	}
 	return placement{
 		Family: role.shape().family, ProductCode: role.ProductCode, Variant: role.Variant, DNSNames: p.dns, IPs: p.ips,
+		Subject: p.subject, Attested: role.Attested,
 		KeyType: p.key.Type, GroupNumber: d.GroupNumber, OrganizationNumber: d.OrganizationNumber,
 		ValidityYears: role.ValidityYears, AutoRenew: role.AutoRenew, RenewBeforeDays: role.RenewBeforeDays,
 		CustomFields: role.CustomFields, Tags: role.Tags, Remarks: remarks(role, key), RecipientEmails: role.RecipientEmails,
@@ -283,10 +290,8 @@ func remarks(role *Role, key string) string {
 // which an order may not store.
 func (o *orderEntry) orderRequest(consent Secret) certinext.OrderRequest {
 	p := o.Placement
-	names := p.names()
 	r := certinext.OrderRequest{
-		Family: p.Family, ProductCode: p.ProductCode, Variant: shapes[p.Variant].base,
-		Domain: names[0], AdditionalDomains: names[1:], CSR: o.CSR,
+		Family: p.Family, ProductCode: p.ProductCode, Variant: shapes[p.Variant].base, Subject: p.Subject.client(), Attested: p.Attested,
 		Requestor: certinext.Contact(p.Requestor), GroupNumber: p.GroupNumber,
 		ValidityYears: p.ValidityYears, AutoRenew: p.AutoRenew, RenewBeforeDays: p.RenewBeforeDays,
 		EmailNotifications: p.EmailNotifications, RecipientEmails: p.RecipientEmails, CustomFields: p.customFields(),
@@ -297,16 +302,28 @@ func (o *orderEntry) orderRequest(consent Secret) certinext.OrderRequest {
 		tc := certinext.Contact(p.TechnicalContact)
 		r.TechnicalContact = &tc
 	}
-	if p.Family == certinext.FamilySSL {
+	if p.Subject == nil {
+		names := p.names()
+		r.Domain, r.AdditionalDomains = names[0], names[1:]
+	}
+	if p.Family != certinext.FamilySignature {
+		r.CSR = o.CSR // a signer's is submitted once its documents are there: only then can it be said to be attested
+	}
+	if p.Family != certinext.FamilyPrivatePKI {
 		r.Agreement = p.agreement()
 	}
 	if r.SaveAsDraft = o.Draft; o.promoting() {
 		r.RequestID, r.IdempotencyKey = o.CARequestID, o.PromotionKey
 	}
-	if shapes[p.Variant].vetted() {
+	if shapes[p.Variant].vetted() || p.forOrganization() {
 		r.Organization = &certinext.OrganizationRef{Number: p.OrganizationNumber, ConsentToken: consent}
 	}
 	return r
+}
+
+// forOrganization reports whether a signer's order names a vetted organization: one that is made out to a person alone does not.
+func (p *placement) forOrganization() bool {
+	return p.Subject["organization_name"] != "" && p.OrganizationNumber != ""
 }
 
 // agreement accepts the subscriber agreement in the name of the signer.

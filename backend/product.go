@@ -13,13 +13,18 @@ import (
 // A shape is what a product's kind says about the names in its certificates.
 type shape struct {
 	family   certinext.Family
-	base     string // what the order calls the variant: dv, ov, ev, intranet-ssl, igtf-host
+	base     string // what the order calls the variant: dv, ov, ev, intranet-ssl, igtf-host, or the subject's type
 	wildcard bool   // takes wildcard names, and for a product that is not multi must have one
 	multi    bool   // takes more than one name
 }
 
 // public reports whether the certificates are publicly trusted, so that only DNS names of the public tree can be in them.
 func (s shape) public() bool { return s.family == certinext.FamilySSL }
+
+// personal reports whether the certificates are made out to a person or an organization instead of to host names.
+func (s shape) personal() bool {
+	return s.family == certinext.FamilySignature || s.family == certinext.FamilySMIME
+}
 
 // vetted reports whether the CA asks for a vetted organization.
 func (s shape) vetted() bool { return s.base == "ov" || s.base == "ev" }
@@ -38,6 +43,10 @@ var shapes = map[string]shape{
 	"ev-ucc":          {family: certinext.FamilySSL, base: "ev", multi: true},
 	"intranet-ssl":    {family: certinext.FamilyPrivatePKI, base: "intranet-ssl", wildcard: true, multi: true},
 	"igtf-host":       {family: certinext.FamilyPrivatePKI, base: "igtf-host", wildcard: true, multi: true},
+	"natural-person":  {family: certinext.FamilySignature, base: "natural-person"},
+	"legal-person":    {family: certinext.FamilySignature, base: "legal-person"},
+	"legal-entity":    {family: certinext.FamilySignature, base: "legal-entity"},
+	"smime":           {family: certinext.FamilySMIME, base: "smime"},
 }
 
 // variants lists the names of shapes, for messages.

@@ -126,13 +126,33 @@ func (g *reading) idOf(o *orderEntry) remoteID {
 
 // adoptable reports whether a row of the report is the order's, without a doubt.
 func (o *orderEntry) adoptable(row certinext.ReportRow) bool {
-	return containsFold(row.Tags, o.marker()) &&
-		(row.Domain == "" || strings.EqualFold(row.Domain, o.Placement.names()[0])) &&
+	return containsFold(row.Tags, o.marker()) && o.mayBeCalled(row.Domain) &&
 		(row.OrderID != "" || o.Draft) // else it is the draft that is to be promoted
 }
 
-// mayBe reports whether a row for the order's name that carries nobody's marker is recent enough to be the order's.
+// mayBeCalled reports whether CERTInext may call the order by this domain. What it calls one that has a subject is not known.
+func (o *orderEntry) mayBeCalled(domain string) bool {
+	return domain == "" || o.Placement.Subject != nil || strings.EqualFold(domain, o.Placement.names()[0])
+}
+
+// couldBe reports whether a row that carries nobody's marker could be the order's.
+func (g *reading) couldBe(o *orderEntry) bool {
+	if o.Placement.Subject == nil {
+		return slices.ContainsFunc(g.unmarked[strings.ToLower(o.Placement.names()[0])], o.mayBe)
+	}
+	for _, rows := range g.unmarked {
+		if slices.ContainsFunc(rows, o.mayBe) {
+			return true
+		}
+	}
+	return false
+}
+
+// mayBe reports whether a row that carries nobody's marker is recent enough, and for a product, to be the order's.
 func (o *orderEntry) mayBe(row certinext.ReportRow) bool {
+	if o.Placement.Subject != nil && row.ProductCode != "" && row.ProductCode != o.Placement.ProductCode {
+		return false
+	}
 	return row.OrderedAt.IsZero() || row.OrderedAt.After(o.CreatedAt.Add(-reportMargin))
 }
 
@@ -162,7 +182,7 @@ func (r *records) whole(ctx context.Context, d *driver) (*reading, error) {
 // shows returns one of the orders among later that the reading shows with its marker. It is empty when a row could be o's, so
 // that nothing follows from the rest.
 func (g *reading) shows(o *orderEntry, later map[string]string) string {
-	if len(g.rows[strings.ToLower(o.marker())]) > 0 || slices.ContainsFunc(g.unmarked[strings.ToLower(o.Placement.names()[0])], o.mayBe) {
+	if len(g.rows[strings.ToLower(o.marker())]) > 0 || g.couldBe(o) {
 		return ""
 	}
 	for number, marker := range later {

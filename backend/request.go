@@ -30,8 +30,10 @@ type Request struct {
 	ID string
 
 	CommonName string
-	AltNames   []string
-	IPSANs     []string
+	// Subject fills in what the role leaves to the request of whom the certificate is for, by [SubjectFields].
+	Subject  map[string]string
+	AltNames []string
+	IPSANs   []string
 	// CSR is the caller's PEM CSR. When empty, the engine makes the key.
 	CSR string
 	// ExcludeCNFromSANs is refused where CERTInext would put the name in all the same.
@@ -47,23 +49,29 @@ var requestID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$`)
 // A plan is what a request comes to under its role: nothing in it depends on time or chance, so that the same request
 // gives the same fingerprint.
 type plan struct {
-	dns    []string // the first is the order's domain
-	ips    []net.IP
-	key    KeySpec // of the key to be made; that of the CSR when one was given
-	csr    string  // PEM; empty when the engine makes the key
-	csrKey any     // the CSR's public key; nil when the engine makes the key
+	dns     []string // the first is the order's domain
+	ips     []net.IP
+	subject subject // of a document signer or an S/MIME certificate, which have no dns and ips
+	variant string
+	key     KeySpec // of the key to be made; that of the CSR when one was given
+	csr     string  // PEM; empty when the engine makes the key
+	csrKey  any     // the CSR's public key; nil when the engine makes the key
 }
 
 // cn returns the common name, which CERTInext calls the order's domain.
 func (p *plan) cn() string {
+	if p.subject != nil {
+		return p.subject.displayName(p.variant)
+	}
 	if len(p.dns) > 0 {
 		return p.dns[0]
 	}
 	return p.ips[0].String()
 }
 
-// makePlan checks a request against its role. domains are the role's allowed domains with templates filled in.
-func makePlan(role *Role, cfg *Config, domains []string, r Request) (*plan, error) {
+// makePlan checks a request against its role. domains are the role's allowed domains with templates filled in, subject is
+// whom the certificate is for.
+func makePlan(role *Role, cfg *Config, domains []string, whom subject, r Request) (*plan, error) {
 	if r.ID != "" && !requestID.MatchString(r.ID) {
 		return nil, badField("request_id", "must be 1 to 128 letters, digits and . _ : / @ -, beginning with a letter or digit")
 	}
@@ -79,6 +87,24 @@ func makePlan(role *Role, cfg *Config, domains []string, r Request) (*plan, erro
 	if role.ConsentToken != "" && role.ConsentFor != cfg.BaseURL {
 		return nil, badField("consent_token", "was written to the role for %s: write it again for %s", role.ConsentFor, cfg.BaseURL)
 	}
+	p, err := planFor(role, domains, whom, r)
+	if err != nil {
+		return nil, err
+	}
+	if p.csr == "" && role.Attested {
+		return nil, badField("csr", "is required: the role's keys come from attested hardware modules (attested), so it only signs")
+	}
+	if p.csr == "" && p.key.Type == "any" {
+		return nil, badField("key_type", "the role's key_type is any, so it only signs: use sign/%s, or set the role's key_type", role.Name)
+	}
+	return p, nil
+}
+
+// planFor plans what is to be certified: a subject, or names.
+func planFor(role *Role, domains []string, whom subject, r Request) (*plan, error) {
+	if whom != nil {
+		return planSubject(role, whom, r)
+	}
 	p, err := planNames(role, r)
 	if err != nil {
 		return nil, err
@@ -86,13 +112,45 @@ func makePlan(role *Role, cfg *Config, domains []string, r Request) (*plan, erro
 	if err := role.shape().fits(p.dns, len(p.ips)); err != nil {
 		return nil, err
 	}
-	if err := allowNames(role, domains, p); err != nil {
+	return p, allowNames(role, domains, p)
+}
+
+// planSubject plans a certificate for a person or an organization. CERTInext takes nothing of its CSR but the key.
+func planSubject(role *Role, whom subject, r Request) (*plan, error) {
+	p := &plan{subject: whom, variant: role.Variant, key: role.Key}
+	for field, names := range map[string][]string{"alt_names": r.AltNames, "ip_sans": r.IPSANs} {
+		if len(nonEmpty(names...)) > 0 {
+			return nil, badField(field, "cannot be honoured: a %s certificate is for the subject", role.Variant)
+		}
+	}
+	if cn := strings.TrimSpace(r.CommonName); cn != "" && cn != p.cn() {
+		return nil, badField("common_name", "is %q for this requester: it follows from subject, and may be left out", p.cn())
+	}
+	if r.CSR == "" {
+		return p, nil
+	}
+	csr, key, err := admitCSR(role, r.CSR)
+	if err != nil {
 		return nil, err
 	}
-	if p.csr == "" && p.key.Type == "any" {
-		return nil, badField("key_type", "the role's key_type is any, so it only signs: use sign/%s, or set the role's key_type", role.Name)
+	if len(csr.DNSNames) > 0 || len(csr.IPAddresses) > 0 || len(csr.URIs) > 0 {
+		return nil, badField("csr", "holds host names, which a %s certificate cannot hold", role.Variant)
 	}
+	p.csr, p.csrKey, p.key = r.CSR, csr.PublicKey, key
 	return p, nil
+}
+
+// admitCSR parses a CSR whose key suits the role.
+func admitCSR(role *Role, text string) (*x509.CertificateRequest, KeySpec, error) {
+	csr, err := parseCSR(text)
+	if err != nil {
+		return nil, KeySpec{}, err
+	}
+	key, err := specOf(csr.PublicKey)
+	if err != nil {
+		return nil, KeySpec{}, err
+	}
+	return csr, key, role.Key.admits(key)
 }
 
 // planNames gathers the names of a request, from its fields or its CSR.
@@ -150,15 +208,8 @@ func fieldNames(r Request) (*names, error) {
 // planCSR takes the names from a CSR, and refuses fields that say otherwise: the CA would certify the CSR or refuse it,
 // never merge the two.
 func planCSR(role *Role, r Request, asked *names) (*plan, error) {
-	csr, err := parseCSR(r.CSR)
+	csr, key, err := admitCSR(role, r.CSR)
 	if err != nil {
-		return nil, err
-	}
-	key, err := specOf(csr.PublicKey)
-	if err != nil {
-		return nil, err
-	}
-	if err := role.Key.admits(key); err != nil {
 		return nil, err
 	}
 	inCSR, err := csrNames(csr)
@@ -255,9 +306,13 @@ func (p *plan) fingerprint(role *Role, account, requester string) string {
 		sum := sha256.Sum256([]byte(strings.TrimSpace(p.csr)))
 		csrSum = hex.EncodeToString(sum[:])
 	}
-	text, err := json.Marshal([]any{
+	parts := []any{
 		"v1", role.Name, account, requester, role.ProductCode, role.Variant, p.cn(), alts, ips, p.key.Type, p.key.Bits, csrSum,
-	})
+	}
+	if p.subject != nil {
+		parts = append(parts, p.subject)
+	}
+	text, err := json.Marshal(parts)
 	if err != nil {
 		panic("internal error: strings and numbers do not marshal: " + err.Error())
 	}

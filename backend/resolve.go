@@ -7,7 +7,6 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -115,10 +114,9 @@ func (o *orderEntry) mayBecome(ctx context.Context, client *certinext.Client, re
 	no := func(why string) error {
 		return badField("ca_order_id", "CERTInext's order %s cannot be order %s: %s", printable(caOrderID), o.ID, why)
 	}
-	cn := o.Placement.names()[0]
 	switch {
-	case remote.Domain != "" && !strings.EqualFold(remote.Domain, cn):
-		return no("it is not for " + cn)
+	case !o.mayBeCalled(remote.Domain):
+		return no("it is not for " + o.Placement.names()[0])
 	case o.Draft && remote.RequestID != "" && remote.RequestID != o.CARequestID:
 		return no("it was not promoted from draft " + printable(o.CARequestID))
 	}

@@ -36,6 +36,14 @@ type Role struct {
 	Tags            []string
 	Remarks         string
 	RecipientEmails []string
+	// Subject is whom a document signer's or an S/MIME certificate is for, by [SubjectFields]. Values may be identity
+	// templates. AllowedSubjectFields are those that a request may fill in; * stands for all.
+	Subject              map[string]string
+	AllowedSubjectFields []string
+	// Attested vouches that the CSRs of this role's document signers have keys from attested hardware modules. The
+	// engine's own keys do not, so such a role only signs.
+	Attested bool
+
 	CAProfileID     string // private PKI
 	MasterProductID string // private PKI
 
@@ -85,7 +93,7 @@ func (r *Role) shape() shape { return shapes[r.Variant] }
 // validate says which field of r is wrong, if any. Its variant must be resolved.
 func (r *Role) validate() error {
 	for _, check := range []func() error{
-		r.validateProduct, r.OrderDefaults.validate, r.validateNames, r.Key.validate, r.validateTimes,
+		r.validateProduct, r.OrderDefaults.validate, r.validateSubject, r.validateNames, r.Key.validate, r.validateTimes,
 	} {
 		if err := check(); err != nil {
 			return err
@@ -129,6 +137,12 @@ func (r *Role) validateProduct() error {
 }
 
 func (r *Role) validateNames() error {
+	if r.shape().personal() {
+		if r.AllowAnyName || len(r.AllowedDomains) > 0 {
+			return badField("allowed_domains", "is for host names: whom a %s certificate is for is said by subject", r.Variant)
+		}
+		return nil
+	}
 	if r.AllowAnyName || len(r.AllowedDomains) > 0 {
 		return nil
 	}
@@ -266,6 +280,10 @@ type storedRole struct {
 	MasterProductID string            `json:"master_product_id,omitempty"`
 	DCVMethod       DCVMethod         `json:"dcv_method"`
 
+	Subject              map[string]string `json:"subject,omitempty"`
+	AllowedSubjectFields []string          `json:"allowed_subject_fields,omitempty"`
+	Attested             bool              `json:"attested,omitempty"`
+
 	AllowedDomains            []string `json:"allowed_domains,omitempty"`
 	AllowedDomainsTemplate    bool     `json:"allowed_domains_template,omitempty"`
 	AllowBareDomains          bool     `json:"allow_bare_domains,omitempty"`
@@ -293,6 +311,7 @@ func newStoredRole(r *Role) *storedRole {
 		ValidityYears: r.ValidityYears, AutoRenew: r.AutoRenew, RenewBeforeDays: r.RenewBeforeDays,
 		CustomFields: maps.Clone(r.CustomFields), Tags: r.Tags, Remarks: r.Remarks, RecipientEmails: r.RecipientEmails,
 		CAProfileID: r.CAProfileID, MasterProductID: r.MasterProductID, DCVMethod: r.DCVMethod,
+		Subject: maps.Clone(r.Subject), AllowedSubjectFields: r.AllowedSubjectFields, Attested: r.Attested,
 		AllowedDomains: r.AllowedDomains, AllowedDomainsTemplate: r.AllowedDomainsTemplate,
 		AllowBareDomains: r.AllowBareDomains, AllowSubdomains: r.AllowSubdomains, AllowGlobDomains: r.AllowGlobDomains,
 		AllowWildcardCertificates: r.AllowWildcardCertificates, AllowAnyName: r.AllowAnyName, AllowIPSANs: r.AllowIPSANs,
@@ -309,6 +328,7 @@ func (s *storedRole) role(name string) *Role {
 		ValidityYears: s.ValidityYears, AutoRenew: s.AutoRenew, RenewBeforeDays: s.RenewBeforeDays,
 		CustomFields: s.CustomFields, Tags: s.Tags, Remarks: s.Remarks, RecipientEmails: s.RecipientEmails,
 		CAProfileID: s.CAProfileID, MasterProductID: s.MasterProductID,
+		Subject: s.Subject, AllowedSubjectFields: s.AllowedSubjectFields, Attested: s.Attested,
 		AllowedDomains: s.AllowedDomains, AllowedDomainsTemplate: s.AllowedDomainsTemplate,
 		AllowBareDomains: s.AllowBareDomains, AllowSubdomains: s.AllowSubdomains, AllowGlobDomains: s.AllowGlobDomains,
 		AllowWildcardCertificates: s.AllowWildcardCertificates, AllowAnyName: s.AllowAnyName, AllowIPSANs: s.AllowIPSANs,

@@ -37,6 +37,7 @@ func storedV1() map[string]any {
 			Name: "web", ProductCode: "844", Variant: "dv-ucc", OrderDefaults: defaults, ConsentFor: "https://us-api.certinext.io", ValidityYears: 2, AutoRenew: true,
 			RenewBeforeDays: 30, CustomFields: map[string]string{"17": "x"}, Tags: []string{"team:web"}, Remarks: "r",
 			RecipientEmails: []string{"ops@example.com"}, CAProfileID: "1", MasterProductID: "2",
+			Subject: map[string]string{"email": "{{identity.entity.metadata.email}}"}, AllowedSubjectFields: []string{"designation"}, Attested: true,
 			DCVMethod:      certinext.DCVMethodHTTP,
 			AllowedDomains: []string{"example.com"}, AllowedDomainsTemplate: true, AllowBareDomains: true,
 			AllowSubdomains: true, AllowGlobDomains: true, AllowWildcardCertificates: true, AllowAnyName: true,
@@ -47,7 +48,7 @@ func storedV1() map[string]any {
 			Version: 1, ID: "6f1d", Role: "web", Account: "https://us-api.certinext.io|1234567890", Requester: "entity:e", RequestID: "deploy-17", Fingerprint: "f", State: StatePending, Draft: true,
 			Placement: placement{
 				Family: certinext.FamilySSL, ProductCode: "844", Variant: "dv-ucc", DNSNames: []string{"www.example.com"},
-				IPs: []net.IP{net.IPv4(192, 0, 2, 1)}, KeyType: "ec", GroupNumber: "3000000001", OrganizationNumber: "4000001",
+				IPs: []net.IP{net.IPv4(192, 0, 2, 1)}, Subject: subject{"email": "platform@example.com"}, Attested: true, KeyType: "ec", GroupNumber: "3000000001", OrganizationNumber: "4000001",
 				ValidityYears: 1, AutoRenew: true, RenewBeforeDays: 30, CustomFields: map[string]string{"17": "x"},
 				Tags: []string{"team:web"}, Remarks: "vault-order:k", RecipientEmails: []string{"ops@example.com"}, CAProfileID: "1", MasterProductID: "2",
 				Requestor: storedContact{Name: "Platform Team", Email: "platform@example.com"}, TechnicalContact: storedContact{Name: "Platform Team"},
