@@ -93,9 +93,17 @@ func TestGolden(t *testing.T) {
 			Reason: certinext.ReasonKeyCompromise, Note: "leaked; replaced", IdempotencyKey: "6f1b2c9e-0000-4000-8000-000000000005",
 		})
 	}
+	reissue := func(r certinext.ReissueRequest) func(client) (any, error) {
+		r.CSR = csr
+		return func(c client) (any, error) { return c.ReissueOrder(ctx, ssl, id, r) }
+	}
 	me := func(c client) (any, error) { return c.Me(ctx) }
 
 	for name, do := range map[string]func(client) (any, error){
+		"reissue-rekey": reissue(certinext.ReissueRequest{Reason: "key rotation; planned"}),
+		"reissue-names": reissue(certinext.ReissueRequest{
+			UpdateNames: true, AdditionalDomains: []string{"b.example.com"}, Reason: "another host", RevokePrevious: true,
+		}),
 		"create-ssl-dv":             create(dv),
 		"create-ssl-documented":     create(documented),
 		"create-ssl-ov-every-field": create(everything),

@@ -164,6 +164,15 @@ type wireRevocation struct {
 	Note   string `json:"note"`
 }
 
+type wireReissue struct {
+	Mode              string   `json:"mode"` // rekey, update-sans
+	Reason            string   `json:"reason"`
+	CSR               string   `json:"csr"`
+	AdditionalDomains []string `json:"additionalDomains,omitempty"`
+	RevokePrevious    bool     `json:"revokePrevious"`
+	RevokeReason      string   `json:"revokeReason,omitempty"`
+}
+
 // wireOrder is the answer to a create and to tracking. The links that the published collection shows were observed to
 // be absent, and are not read.
 type wireOrder struct {
