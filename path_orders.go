@@ -87,6 +87,7 @@ func orderFields() map[string]*framework.FieldSchema {
 		"last_error":    {Type: framework.TypeString, Description: "What failed last."},
 		"created_at":    {Type: framework.TypeString, Description: "RFC 3339."},
 		"updated_at":    {Type: framework.TypeString, Description: "RFC 3339."},
+		"reissue_of":    {Type: framework.TypeString, Description: "Order whose certificate this one reissues; empty for most."},
 		"timeline":      {Type: framework.TypeSlice, Description: "What has happened, each with at and what."},
 	}
 }
@@ -253,6 +254,7 @@ func encodeOrder(o *backend.Order) map[string]any {
 		"last_error":    o.LastError,
 		"created_at":    o.CreatedAt.UTC().Format(time.RFC3339),
 		"updated_at":    o.UpdatedAt.UTC().Format(time.RFC3339),
+		"reissue_of":    o.ReissueOf,
 		"timeline":      timeline,
 	}
 }

@@ -118,6 +118,8 @@ func (e *Engine) cancelOpen(ctx context.Context, s logical.Storage, role, id, re
 	defer func() { e.orders.release(id, e.now()) }()
 	t, _ := e.orders.status(id)
 	switch {
+	case o.Reissue != nil:
+		return false, noCancel(o)
 	case t.answered || o.Delivered:
 		return false, handedOver(id)
 	case o.State == StateIssued:

@@ -52,6 +52,11 @@ type certEntry struct {
 	Leases map[string]time.Time `json:"leases,omitempty"`
 
 	Revocation *revocation `json:"revocation,omitempty"`
+
+	// ReissuedBy is the order by which the certificate was reissued, or was to be; Replaces is the serial number, with dashes,
+	// of the one that this one reissues.
+	ReissuedBy string `json:"reissued_by,omitempty"`
+	Replaces   string `json:"replaces,omitempty"`
 }
 
 type delivery struct {
@@ -71,6 +76,9 @@ func newCertEntry(o *orderEntry, cert *issuedCert, now time.Time) *certEntry {
 		OrderID: o.ID, CAOrderID: o.CAOrderID, Account: o.Account, Family: o.Placement.Family,
 		Certificate: encodeCertificate(cert.leaf), NotBefore: cert.leaf.NotBefore, NotAfter: cert.leaf.NotAfter,
 		IssuedAt: now,
+	}
+	if o.Reissue != nil {
+		c.Replaces = o.Reissue.Serial
 	}
 	for _, up := range cert.chain {
 		c.Chain = append(c.Chain, encodeCertificate(up))

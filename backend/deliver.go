@@ -178,7 +178,7 @@ func (e *Engine) finish(ctx context.Context, s logical.Storage, o *orderEntry, c
 
 // revokeUnclaimed queues the revocation of a certificate that nobody fetched, where the role wants that.
 func (e *Engine) revokeUnclaimed(ctx context.Context, s logical.Storage, o *orderEntry, c *certEntry) error {
-	if !o.RevokeUnclaimed {
+	if !o.RevokeUnclaimed || o.Reissue != nil { // the certificate before would go with it
 		return nil
 	}
 	o.note(e.now(), "to be revoked")

@@ -152,10 +152,10 @@ func (d *driver) place(ctx context.Context) (done bool, out outcome) {
 	o.note(now, "CERTInext took the order as %s", printable(remote.ID))
 	o.observe(now, remote)
 	d.remote = remote
-	if o.PromotedAt.IsZero() { // the row of a promoted draft may be as old as the draft
+	if o.PromotedAt.IsZero() && o.Reissue == nil { // the row of a promoted draft may be as old as the draft, a reissue has none
 		d.engine.witnesses.add(witnessOf(o, asked))
 	}
-	if err := d.save(ctx); err != nil {
+	if err := errors.Join(d.save(ctx), d.endPrevious(ctx)); err != nil {
 		return true, outcome{err: err}
 	}
 	return ctx.Err() != nil, outcome{}
@@ -165,6 +165,9 @@ func (d *driver) place(ctx context.Context) (done bool, out outcome) {
 func (d *driver) create(ctx context.Context) (*certinext.Order, error) {
 	ctx, cancel := d.engine.outlive(ctx)
 	defer cancel()
+	if d.order.Reissue != nil {
+		return d.client.ReissueOrder(ctx, d.order.Placement.Family, d.order.CAOrderID, d.order.reissueRequest())
+	}
 	return d.client.CreateOrder(ctx, d.order.orderRequest(d.consent()))
 }
 
@@ -274,6 +277,10 @@ func (d *driver) download(ctx context.Context) (done bool, out outcome) {
 		return true, outcome{err: err}
 	}
 	cert, err := assemble(bundle, key)
+	if errors.Is(err, errNoLeaf) && o.Reissue != nil {
+		o.note(d.engine.now(), "issued, but CERTInext still delivers the certificate before")
+		return false, outcome{}
+	}
 	if err != nil {
 		// Not ours, or unreadable: what is served may still change, and somebody has to see it.
 		d.failed(fmt.Errorf("downloading the certificate: %w", err))

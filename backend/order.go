@@ -60,6 +60,7 @@ type Order struct {
 	CARequestID string // CERTInext's request number, by which its portal knows a draft
 	CAStatus    certinext.Status
 	CAState     string // CERTInext's display words for order and certificate
+	ReissueOf   string // the order whose certificate this one reissues; empty for most
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
 	Serial      string // of the certificate, with colons; empty until it is issued
@@ -132,6 +133,8 @@ type orderEntry struct {
 	// Pickup and RevokeUnclaimed are the role's, too.
 	Pickup          time.Duration `json:"pickup"` // nanoseconds
 	RevokeUnclaimed bool          `json:"revoke_unclaimed,omitempty"`
+	// Reissue is set for another certificate within an order that CERTInext has issued.
+	Reissue *reissue `json:"reissue,omitempty"`
 
 	fresh bool // CERTInext has certainly not been told: this process has just stored the intent
 	dirty bool // changed since it was stored
@@ -250,8 +253,13 @@ func (o *orderEntry) view() *Order {
 	if len(names) > 0 {
 		cn = names[0]
 	}
+	of := ""
+	if o.Reissue != nil {
+		of = o.Reissue.Of
+	}
 	return &Order{
-		ID: o.ID, Role: o.Role, State: o.State, RequestID: o.RequestID, CommonName: cn, Names: names,
+		ReissueOf: of,
+		ID:        o.ID, Role: o.Role, State: o.State, RequestID: o.RequestID, CommonName: cn, Names: names,
 		ProductCode: o.Placement.ProductCode, Variant: o.Placement.Variant, CAOrderID: o.CAOrderID, CARequestID: printable(o.CARequestID),
 		CAStatus: o.CAStatus, CAState: o.CAState, CreatedAt: o.CreatedAt, UpdatedAt: o.UpdatedAt, Serial: strings.ReplaceAll(o.Serial, "-", ":"),
 		Delivered: o.Delivered, WaitsFor: o.waitsFor(), Needs: append([]string(nil), o.Needs...), LastError: o.LastError,

@@ -19,6 +19,10 @@ func unresolvedNeeds(o *orderEntry) []string {
 		return []string{fmt.Sprintf("it is to be a draft, and costs nothing: an operator who has discarded the draft with the remark %s in CERTInext's portal, "+
 			"or is certain that it is not there, writes never_placed=true to orders/%s/%s", o.marker(), o.Role, o.ID)}
 	}
+	if o.Reissue != nil {
+		return []string{fmt.Sprintf("the engine looks at CERTInext's order %s until it is known whether it was reissued; an operator who is certain that it "+
+			"was not writes never_placed=true to orders/%s/%s", printable(o.CAOrderID), o.Role, o.ID)}
+	}
 	return []string{
 		"the engine looks for the order in CERTInext's records, and never sends it twice",
 		fmt.Sprintf("an operator who finds it in CERTInext's portal, by the remark %s, settles it by writing ca_order_id to orders/%s/%s; "+
@@ -57,7 +61,7 @@ func (d *driver) reconcile(ctx context.Context) (done bool, out outcome) {
 	d.engine.setDraft(o, false)
 	o.State, o.CAOrderID, o.LastError = StatePending, found.orderID, ""
 	o.note(now, "found at CERTInext as %s", printable(found.orderID))
-	if err := d.save(ctx); err != nil {
+	if err := errors.Join(d.save(ctx), d.endPrevious(ctx)); err != nil {
 		return true, outcome{err: err}
 	}
 	return false, outcome{}
@@ -84,6 +88,9 @@ func (d *driver) neverTaken(ctx context.Context, now time.Time, cause error) out
 // It returns nothing when the order is not found, which proves nothing, and errNeverTaken when it certainly does not exist.
 func (d *driver) find(ctx context.Context) (remoteID, error) {
 	o, now := d.order, d.engine.now()
+	if o.Reissue != nil {
+		return d.findReissue(ctx)
+	}
 	if d.config.TrustIdempotencyKey && now.Before(o.askedAt().Add(replayWindow)) {
 		return d.replay(ctx)
 	}

@@ -115,6 +115,8 @@ func (o *orderEntry) mayBecome(ctx context.Context, client *certinext.Client, re
 		return badField("ca_order_id", "CERTInext's order %s cannot be order %s: %s", printable(caOrderID), o.ID, why)
 	}
 	switch {
+	case o.Reissue != nil && caOrderID != o.CAOrderID:
+		return no("it reissues order " + printable(o.CAOrderID))
 	case !o.mayBeCalled(remote.Domain):
 		return no("it is not for " + o.Placement.names()[0])
 	case o.Draft && remote.RequestID != "" && remote.RequestID != o.CARequestID:

@@ -43,6 +43,8 @@ type Revoked struct {
 	Reason  certinext.Reason
 	Queued  bool
 	Expired bool
+	// Reissued is set when a lease ended on a certificate that was reissued: CERTInext cannot revoke that one alone.
+	Reissued bool
 }
 
 // Revoke revokes a certificate at CERTInext. It is idempotent. While CERTInext cannot be reached the revocation is queued.
@@ -169,6 +171,9 @@ func (e *Engine) revokeOrQueue(ctx context.Context, s logical.Storage, c *certEn
 		out.Expired = true
 		return out, e.dequeue(ctx, s, c.Serial)
 	}
+	if kept, err := e.keepReissued(ctx, s, c, q, out); kept {
+		return out, err
+	}
 	sent, err := e.revokeAtCA(ctx, s, c, q)
 	now, against := e.now(), e.hear(err, began)
 	if err == nil {
@@ -248,6 +253,9 @@ func (e *Engine) recordRevocation(ctx context.Context, s logical.Storage, c *cer
 		return err
 	}
 	if err := e.dequeue(ctx, s, c.Serial); err != nil {
+		return err
+	}
+	if err := e.recordForPrevious(ctx, s, c, at, reason); err != nil {
 		return err
 	}
 	return e.finishRevoked(ctx, s, c)

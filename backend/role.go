@@ -61,6 +61,9 @@ type Role struct {
 	RequireCN                 bool
 	Key                       KeySpec
 
+	// AllowReissue lets further certificates be had within an order that CERTInext has issued. What that costs is not known.
+	AllowReissue bool
+
 	// IssueTimeout is how long issue and sign wait for their order.
 	IssueTimeout time.Duration
 	// DeliveryGrace is how long an answered order keeps its key, for a caller that did not get the answer.
@@ -296,6 +299,7 @@ type storedRole struct {
 	KeyType                   string   `json:"key_type"`
 	KeyBits                   int      `json:"key_bits"`
 
+	AllowReissue    bool          `json:"allow_reissue,omitempty"`
 	IssueTimeout    time.Duration `json:"issue_timeout"`  // nanoseconds
 	DeliveryGrace   time.Duration `json:"delivery_grace"` // nanoseconds
 	PickupWindow    time.Duration `json:"pickup_window"`  // nanoseconds
@@ -316,7 +320,7 @@ func newStoredRole(r *Role) *storedRole {
 		AllowBareDomains: r.AllowBareDomains, AllowSubdomains: r.AllowSubdomains, AllowGlobDomains: r.AllowGlobDomains,
 		AllowWildcardCertificates: r.AllowWildcardCertificates, AllowAnyName: r.AllowAnyName, AllowIPSANs: r.AllowIPSANs,
 		RequireCN: r.RequireCN, KeyType: r.Key.Type, KeyBits: r.Key.Bits,
-		IssueTimeout: r.IssueTimeout, DeliveryGrace: r.DeliveryGrace, PickupWindow: r.PickupWindow, RevokeUnclaimed: r.RevokeUnclaimed,
+		AllowReissue: r.AllowReissue, IssueTimeout: r.IssueTimeout, DeliveryGrace: r.DeliveryGrace, PickupWindow: r.PickupWindow, RevokeUnclaimed: r.RevokeUnclaimed,
 		GenerateLease: r.GenerateLease, TTL: r.TTL, MaxTTL: r.MaxTTL,
 	}
 }
@@ -333,7 +337,7 @@ func (s *storedRole) role(name string) *Role {
 		AllowBareDomains: s.AllowBareDomains, AllowSubdomains: s.AllowSubdomains, AllowGlobDomains: s.AllowGlobDomains,
 		AllowWildcardCertificates: s.AllowWildcardCertificates, AllowAnyName: s.AllowAnyName, AllowIPSANs: s.AllowIPSANs,
 		RequireCN: s.RequireCN, Key: KeySpec{Type: s.KeyType, Bits: s.KeyBits},
-		IssueTimeout: s.IssueTimeout, DeliveryGrace: s.DeliveryGrace, PickupWindow: s.PickupWindow, RevokeUnclaimed: s.RevokeUnclaimed,
+		AllowReissue: s.AllowReissue, IssueTimeout: s.IssueTimeout, DeliveryGrace: s.DeliveryGrace, PickupWindow: s.PickupWindow, RevokeUnclaimed: s.RevokeUnclaimed,
 		GenerateLease: s.GenerateLease, TTL: s.TTL, MaxTTL: s.MaxTTL,
 	}
 }

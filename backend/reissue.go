@@ -1,0 +1,333 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package backend
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// A reissue is another certificate within an order that CERTInext has issued: with a new key, or with other names. It is an
+// order of its own here, with its own key, journal and certificate, that shares CERTInext's order number with the one before.
+//
+// CERTInext revokes by order, so revoking the newest certificate revokes all of the order's, and the ones before cannot be
+// revoked alone: the end of their leases revokes nothing.
+type reissue struct {
+	Of     string `json:"of"`     // the order whose certificate is reissued
+	Serial string `json:"serial"` // of that certificate, with dashes
+	// RequestID is CERTInext's of the order before it was asked: another one tells that it has taken the reissue.
+	RequestID      string           `json:"request_id"`
+	UpdateNames    bool             `json:"update_names,omitempty"`
+	Reason         string           `json:"reason,omitempty"`
+	RevokePrevious bool             `json:"revoke_previous,omitempty"`
+	RevokeReason   certinext.Reason `json:"revoke_reason,omitempty"`
+}
+
+// A ReissueRequest asks for another certificate within an order.
+type ReissueRequest struct {
+	Role, ID  string // of the order
+	Requester string // who may collect the new certificate
+	EntityID  string // fills in the role's templated domains
+	// CSR is the caller's; when empty, the engine makes the key.
+	CSR string
+	// AltNames, when UpdateNames is set, are the names beside the common name from now on.
+	UpdateNames bool
+	AltNames    []string
+	Reason      string
+	// RevokePrevious has CERTInext revoke the certificate before, for RevokeReason.
+	RevokePrevious bool
+	RevokeReason   string
+}
+
+// Reissue asks CERTInext for another certificate within an order, and returns the order that this one has become, without
+// waiting for it. Its certificate is collected like that of any other.
+func (e *Engine) Reissue(ctx context.Context, s logical.Storage, r ReissueRequest) (*Order, error) {
+	role, err := e.mustRole(ctx, s, r.Role)
+	if err != nil {
+		return nil, err
+	}
+	parent, err := e.reissuable(ctx, s, role, r)
+	if err != nil {
+		return nil, err
+	}
+	o, err := e.beginReissue(ctx, s, role, parent, r)
+	if err != nil {
+		return nil, err
+	}
+	return e.lookOnce(ctx, s, &attendance{role: role, order: o})
+}
+
+// reissuable finds the order that is to be reissued, and says why when that cannot be.
+func (e *Engine) reissuable(ctx context.Context, s logical.Storage, role *Role, r ReissueRequest) (*orderEntry, error) {
+	if !role.AllowReissue {
+		return nil, badField("role", "does not allow reissues (allow_reissue)")
+	}
+	if err := e.orders.load(ctx, s); err != nil {
+		return nil, err
+	}
+	o, err := e.findOrder(ctx, s, r.Role, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	if o == nil {
+		return nil, &NotFoundError{Kind: "order", Name: printable(r.ID)}
+	}
+	if t, ok := e.orders.status(r.ID); ok && t.answered {
+		o.State, o.Serial = StateIssued, t.serial // its entry is brought up to date when its key is erased
+	}
+	switch {
+	case o.Placement.Family != certinext.FamilySSL:
+		return nil, badField("id", "order %s is of %s: CERTInext reissues SSL certificates only", o.ID, o.Placement.Family)
+	case o.State != StateIssued || o.Serial == "":
+		return nil, badField("id", "order %s is %s: only an issued one can be reissued", o.ID, o.State)
+	case o.Placement.ProductCode != role.ProductCode || o.Placement.Variant != role.Variant:
+		return nil, badField("id", "order %s is for product %s, and the role's is %s now", o.ID, o.Placement.ProductCode, role.ProductCode)
+	}
+	return o, nil
+}
+
+// beginReissue stores the intent, before CERTInext hears of it.
+func (e *Engine) beginReissue(ctx context.Context, s logical.Storage, role *Role, parent *orderEntry, r ReissueRequest) (*orderEntry, error) {
+	unlock := e.certLocks.lock(parent.Serial)
+	defer unlock()
+	c, err := get[certEntry](ctx, s, certPrefix+parent.Serial)
+	if err == nil && c == nil {
+		err = fmt.Errorf("order %s: its certificate %s is not stored", parent.ID, parent.Serial)
+	}
+	if err != nil {
+		return nil, err
+	}
+	switch newer, err := e.reissueOf(ctx, s, c); {
+	case err != nil:
+		return nil, err
+	case newer != nil:
+		return nil, badField("id", "order %s was reissued already, as order %s", parent.ID, newer.ID)
+	case c.Revocation != nil:
+		return nil, badField("id", "the certificate of order %s is revoked", parent.ID)
+	case !c.NotAfter.After(e.now()):
+		return nil, badField("id", "the certificate of order %s has expired", parent.ID)
+	}
+	p, err := reissuePlan(role, parent, e.allowedDomains(role, r.EntityID), r)
+	if err != nil {
+		return nil, err
+	}
+	o, err := e.newReissue(ctx, s, role, parent, p, r)
+	if err != nil {
+		return nil, err
+	}
+	c.ReissuedBy = o.ID
+	if err := put(ctx, s, c.key(), c); err != nil {
+		return nil, err
+	}
+	if !e.orders.insert(o) {
+		return nil, errTaken
+	}
+	if err := e.saveOrder(ctx, s, o); err != nil {
+		e.orders.drop(o.ID)
+		return nil, err
+	}
+	o.fresh = true
+	return o, nil
+}
+
+// reissuePlan holds what is asked for against the role, as it is today.
+func reissuePlan(role *Role, parent *orderEntry, domains []string, r ReissueRequest) (*plan, error) {
+	p := &plan{dns: parent.Placement.DNSNames, ips: parent.Placement.IPs, key: role.Key, csr: r.CSR}
+	if r.UpdateNames {
+		if !role.shape().multi {
+			return nil, badField("alt_names", "the role's product takes one name, which a reissue cannot change")
+		}
+		alts, err := splitDNSNames("alt_names", r.AltNames)
+		if err != nil {
+			return nil, err
+		}
+		p.dns = append([]string{p.cn()}, slices.DeleteFunc(alts, func(n string) bool { return n == p.cn() })...)
+	}
+	if err := role.shape().fits(p.dns, len(p.ips)); err != nil {
+		return nil, err
+	}
+	if err := allowNames(role, domains, p); err != nil {
+		return nil, err
+	}
+	if r.CSR == "" {
+		if p.key.Type == "any" {
+			return nil, badField("csr", "is required: the role's key_type is any, so it only signs")
+		}
+		return p, nil
+	}
+	csr, key, err := admitCSR(role, r.CSR)
+	if err != nil {
+		return nil, err
+	}
+	inCSR, err := csrNames(csr)
+	if err != nil {
+		return nil, err
+	}
+	if inCSR.cn != "" && inCSR.cn != p.cn() {
+		return nil, badField("csr", "its common name is %q, the order's is %q", inCSR.cn, p.cn())
+	}
+	for _, n := range inCSR.dns {
+		if !slices.Contains(p.dns, n) {
+			return nil, badField("csr", "holds the name %q, which the order has not", n)
+		}
+	}
+	p.key, p.csrKey = key, csr.PublicKey
+	return p, nil
+}
+
+// newReissue makes the entry. CERTInext is asked first how the order stands: the request id that it has now is what tells later
+// whether the reissue was taken.
+func (e *Engine) newReissue(ctx context.Context, s logical.Storage, role *Role, parent *orderEntry, p *plan, r ReissueRequest) (*orderEntry, error) {
+	client, err := e.clientOf(ctx, s, parent)
+	if err != nil {
+		return nil, err
+	}
+	remote, err := client.TrackOrder(ctx, parent.Placement.Family, parent.CAOrderID)
+	if err != nil {
+		return nil, refused(err)
+	}
+	if remote.Status != certinext.StatusIssued {
+		return nil, badField("id", "order %s is %s at CERTInext: only an issued one can be reissued", parent.ID, printable(string(remote.Status)))
+	}
+	reason := certinext.ReasonSuperseded
+	if r.RevokeReason != "" {
+		if reason, err = certinext.ParseReason(r.RevokeReason); err != nil {
+			return nil, badField("revoke_reason", "%v", err)
+		}
+	}
+	id, err := e.newID()
+	if err != nil {
+		return nil, err
+	}
+	key, err := e.newID()
+	if err != nil {
+		return nil, err
+	}
+	now := e.now()
+	o := &orderEntry{
+		Version: 1, ID: id, Role: role.Name, Requester: r.Requester, Account: parent.Account, Fingerprint: "reissue:" + id,
+		State: StatePlacing, CSR: p.csr, CAOrderID: parent.CAOrderID, CARequestID: remote.RequestID, Placement: parent.Placement,
+		CreatedAt: now, UpdatedAt: now, Grace: role.DeliveryGrace, Pickup: role.PickupWindow,
+		Reissue: &reissue{
+			Of: parent.ID, Serial: parent.Serial, RequestID: remote.RequestID, UpdateNames: r.UpdateNames,
+			Reason: printable(r.Reason), RevokePrevious: r.RevokePrevious, RevokeReason: reason,
+		},
+	}
+	o.Placement.DNSNames, o.Placement.KeyType, o.Placement.IdempotencyKey = p.dns, p.key.Type, key
+	o.note(now, "reissue of order %s requested", parent.ID)
+	if p.csr != "" {
+		return o, nil
+	}
+	return o, e.addKey(o, p)
+}
+
+// reissueRequest is the reissue in the client's terms.
+func (o *orderEntry) reissueRequest() certinext.ReissueRequest {
+	r := certinext.ReissueRequest{
+		CSR: o.CSR, UpdateNames: o.Reissue.UpdateNames, Reason: o.Reissue.Reason,
+		RevokePrevious: o.Reissue.RevokePrevious, RevokeReason: o.Reissue.RevokeReason,
+	}
+	if r.UpdateNames {
+		r.AdditionalDomains = o.Placement.DNSNames[1:]
+	}
+	return r
+}
+
+// findReissue finds out whether CERTInext has taken a reissue whose answer was lost. The order itself says so at once, but a call
+// that is still under way may take minutes.
+func (d *driver) findReissue(ctx context.Context) (remoteID, error) {
+	o := d.order
+	remote, err := d.client.TrackOrder(ctx, o.Placement.Family, o.CAOrderID)
+	switch {
+	case err != nil:
+		return remoteID{}, err
+	case remote.RequestID == "" || o.Reissue.RequestID == "":
+		return remoteID{}, nil
+	case remote.RequestID != o.Reissue.RequestID:
+		return remoteID{o.CAOrderID, remote.RequestID}, nil
+	case d.engine.now().After(d.knownSince().Add(d.config.absentAfter())):
+		return remoteID{}, fmt.Errorf("%w: %s later, its order %s is the same as before", errNeverTaken, d.config.absentAfter(), printable(o.CAOrderID))
+	}
+	return remoteID{}, nil
+}
+
+// endPrevious stores that a reissue which CERTInext has taken has revoked the certificate before, if it was to. What a crash keeps
+// from being stored is stored when that certificate's lease ends.
+func (d *driver) endPrevious(ctx context.Context) error {
+	r := d.order.Reissue
+	if r == nil || !r.RevokePrevious {
+		return nil
+	}
+	e := d.engine
+	unlock := e.certLocks.lock(r.Serial)
+	defer unlock()
+	c, err := get[certEntry](ctx, d.storage, certPrefix+r.Serial)
+	if err != nil || c == nil || c.Revocation != nil {
+		return err
+	}
+	return e.recordRevocation(ctx, d.storage, c, e.now(), r.RevokeReason)
+}
+
+// reissueOf returns the order by which a certificate was reissued, or may have been; nil when it was not.
+func (e *Engine) reissueOf(ctx context.Context, s logical.Storage, c *certEntry) (*orderEntry, error) {
+	if c.ReissuedBy == "" {
+		return nil, nil
+	}
+	o, err := e.findOrder(ctx, s, c.Role, c.ReissuedBy)
+	if err != nil || o == nil || o.State == StateFailed {
+		return nil, err
+	}
+	return o, nil
+}
+
+// keepReissued ends the care for a certificate that was reissued, or may have been: CERTInext revokes whole orders, and the new
+// certificate must not go with the old one. It reports false when the certificate is to be revoked like any other.
+func (e *Engine) keepReissued(ctx context.Context, s logical.Storage, c *certEntry, q *queuedRevocation, out *Revoked) (bool, error) {
+	newer, err := e.reissueOf(ctx, s, c)
+	switch {
+	case err != nil, newer == nil:
+		return err != nil, err
+	case newer.State == StatePlacing, newer.State == StateUnresolved:
+		if q.asked {
+			return true, badField("serial_number", "%s is being reissued, as order %s: try again when it is known whether CERTInext took that", out.Serial, newer.ID)
+		}
+		q.Next, q.LastError = e.now().Add(passDelay(1)), "it is being reissued, as order "+newer.ID
+		out.Queued, out.Reason = true, q.Reason
+		return true, e.enqueue(ctx, s, q)
+	case newer.Reissue != nil && newer.Reissue.RevokePrevious:
+		out.At, out.Reason = newer.CreatedAt, newer.Reissue.RevokeReason
+		return true, e.recordRevocation(ctx, s, c, out.At, out.Reason)
+	case q.asked:
+		return true, badField("serial_number", "%s was reissued, as order %s, and CERTInext revokes whole orders: revoking the newest certificate revokes this one, too", out.Serial, newer.ID)
+	}
+	e.log.Info("a lease on a reissued certificate ended; CERTInext cannot revoke that one alone", "serial", out.Serial, "reissued_by", newer.ID)
+	out.Reissued = true
+	return true, e.dequeue(ctx, s, c.Serial)
+}
+
+// recordForPrevious stores that the certificates which c has replaced were revoked with it.
+func (e *Engine) recordForPrevious(ctx context.Context, s logical.Storage, c *certEntry, at time.Time, reason certinext.Reason) error {
+	if c.Replaces == "" {
+		return nil
+	}
+	unlock := e.certLocks.lock(c.Replaces)
+	defer unlock()
+	previous, err := get[certEntry](ctx, s, certPrefix+c.Replaces)
+	if err != nil || previous == nil || previous.Revocation != nil || !previous.NotAfter.After(at) {
+		return err
+	}
+	return e.recordRevocation(ctx, s, previous, at, reason)
+}
+
+// noCancel says why a reissue cannot be undone.
+func noCancel(o *orderEntry) error {
+	return badField("id", "order %s is a reissue, and CERTInext cancels and revokes whole orders: the certificate before (%s) would go with it. "+
+		"Revoke that if it is what you want", o.ID, strings.ReplaceAll(o.Reissue.Serial, "-", ":"))
+}
