@@ -51,6 +51,7 @@ func (b *secretsBackend) pathConfig() []*framework.Path {
 
 var configFields = append([]binding[backend.Config]{
 	text("base_url", "Address of the API, e.g. https://us-api.certinext.io. http is accepted for loopback hosts only.", func(c *backend.Config) *string { return &c.BaseURL }),
+	text("api_version", "Version of the API: v2, or v1 for an account whose key is not in OAuth mode. Orders are the same in both; v2 when empty.", func(c *backend.Config) *string { return &c.APIVersion }),
 	text("client_id", "OAuth client id. An account has either client_id and client_secret or account_number and access_key.", func(c *backend.Config) *string { return &c.ClientID }),
 	hidden("client_secret", "OAuth client secret. Never read back.", func(c *backend.Config) *backend.Secret { return &c.ClientSecret }),
 	text("account_number", "Account number that the access key belongs to.", func(c *backend.Config) *string { return &c.AccountNumber }),
@@ -102,7 +103,8 @@ func (b *secretsBackend) checkConfig(ctx context.Context, req *logical.Request, 
 
 const configHelp = `
 A mount holds one CERTInext account. Its credential is either an OAuth client (client_id, client_secret) or an account
-number with an access key; the kind of credential tells which edition of the API is spoken. Secrets are written and
+number with an access key. api_version=v1 speaks version 1 of the API, in which every call is signed with the access key: for
+accounts whose key the portal did not generate for OAuth. Secrets are written and
 never read back. When base_url changes they have to be given again.
 
 The requestor, contacts, signer, organization and group given here apply to every order whose role names no others.

@@ -37,6 +37,9 @@ type Config struct {
 	// BaseURL is the address of the API, https except for loopback hosts.
 	BaseURL string
 
+	// APIVersion is the version of the API that is spoken, v1 or v2; v2 when empty.
+	APIVersion string
+
 	// An account holds one of two kinds of credential: an OAuth client, or an account number with an access
 	// key.
 	ClientID      string
@@ -112,6 +115,13 @@ func (c *Config) credentials() certinext.Credentials {
 	return certinext.AccessKey{AccountNumber: c.AccountNumber, AccessKey: c.AccessKey}
 }
 
+func (c *Config) version() certinext.APIVersion {
+	if c.APIVersion == apiV1 {
+		return certinext.V1
+	}
+	return certinext.V2
+}
+
 func (c *Config) absentAfter() time.Duration {
 	if c.AbsentAfter == 0 {
 		return time.Hour
@@ -145,11 +155,20 @@ func (c *Config) validateURL() error {
 	if u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
 		return badField("base_url", "must be https; http is accepted for loopback hosts only")
 	}
+	if c.APIVersion != "" && c.APIVersion != apiV1 && c.APIVersion != apiV2 {
+		return badField("api_version", "%q is neither v1 nor v2", printable(c.APIVersion))
+	}
 	if c.CACertificate != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(c.CACertificate)) {
 		return badField("ca_certificate", "holds no PEM certificate")
 	}
 	return nil
 }
+
+// The values of [Config.APIVersion].
+const (
+	apiV1 = "v1"
+	apiV2 = "v2"
+)
 
 func loopback(host string) bool {
 	ip := net.ParseIP(host)
@@ -243,6 +262,7 @@ func (c *Config) newClient(base *http.Client, now func() time.Time) (*certinext.
 	client := &certinext.Client{
 		BaseURL:       c.BaseURL,
 		Credentials:   c.credentials(),
+		Version:       c.version(),
 		HTTPClient:    httpClient,
 		UserAgent:     "vault-plugin-secrets-certinext",
 		Timeout:       c.RequestTimeout,

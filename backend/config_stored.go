@@ -13,6 +13,7 @@ import (
 type storedConfig struct {
 	Version           int            `json:"version"`
 	BaseURL           string         `json:"base_url"`
+	APIVersion        string         `json:"api_version,omitempty"`
 	ClientID          string         `json:"client_id,omitempty"`
 	ClientSecret      string         `json:"client_secret,omitempty"`
 	AccountNumber     string         `json:"account_number,omitempty"`
@@ -65,7 +66,7 @@ func (d storedDefaults) defaults() OrderDefaults {
 
 func newStoredConfig(c *Config) *storedConfig {
 	return &storedConfig{
-		Version: 1, BaseURL: c.BaseURL, ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(),
+		Version: 1, BaseURL: c.BaseURL, APIVersion: c.APIVersion, ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(),
 		AccountNumber: c.AccountNumber, AccessKey: c.AccessKey.Reveal(), CACertificate: c.CACertificate,
 		Defaults: newStoredDefaults(c.OrderDefaults), RequestTimeout: c.RequestTimeout,
 		CreateTimeout: c.CreateTimeout, RequestsPerSecond: c.RequestsPerSecond, TrustKey: c.TrustIdempotencyKey, AbsentAfter: c.AbsentAfter,
@@ -74,7 +75,7 @@ func newStoredConfig(c *Config) *storedConfig {
 
 func (s *storedConfig) config() *Config {
 	return &Config{
-		BaseURL: s.BaseURL, ClientID: s.ClientID, ClientSecret: certinext.Secret(s.ClientSecret),
+		BaseURL: s.BaseURL, APIVersion: s.APIVersion, ClientID: s.ClientID, ClientSecret: certinext.Secret(s.ClientSecret),
 		AccountNumber: s.AccountNumber, AccessKey: certinext.Secret(s.AccessKey), CACertificate: s.CACertificate,
 		OrderDefaults: s.Defaults.defaults(), RequestTimeout: s.RequestTimeout,
 		CreateTimeout: s.CreateTimeout, RequestsPerSecond: s.RequestsPerSecond, TrustIdempotencyKey: s.TrustKey, AbsentAfter: s.AbsentAfter,

@@ -30,7 +30,7 @@ func storedV1() map[string]any {
 	}
 	return map[string]any{
 		"config": newStoredConfig(&Config{
-			BaseURL: "https://us-api.certinext.io", ClientID: "1234567890", ClientSecret: "client-secret",
+			BaseURL: "https://us-api.certinext.io", APIVersion: "v1", ClientID: "1234567890", ClientSecret: "client-secret",
 			OrderDefaults: defaults, RequestTimeout: time.Minute, CreateTimeout: 3 * time.Minute, RequestsPerSecond: 5, TrustIdempotencyKey: true, AbsentAfter: time.Hour,
 		}),
 		"role": newStoredRole(&Role{
