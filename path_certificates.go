@@ -59,6 +59,8 @@ func (b *secretsBackend) pathCertificates() []*framework.Path {
 					"role":                    {Type: framework.TypeString, Description: "Role that it was ordered under."},
 					"order_id":                {Type: framework.TypeString, Description: "Id of its order in this mount."},
 					"ca_order_id":             {Type: framework.TypeString, Description: "CERTInext's order number."},
+					"renewal_of":              {Type: framework.TypeString, Description: "Serial number of the certificate that this one succeeds, by a new order."},
+					"reissue_of":              {Type: framework.TypeString, Description: "Serial number of the certificate that this one replaces within its order."},
 				}),
 			},
 			HelpSynopsis:    "Read a certificate.",
@@ -127,6 +129,8 @@ func encodeCertificate(c *backend.Certificate) map[string]any {
 		"role":                    c.Role,
 		"order_id":                c.OrderID,
 		"ca_order_id":             c.CAOrderID,
+		"renewal_of":              c.RenewalOf,
+		"reissue_of":              c.ReissueOf,
 	}
 	if len(c.Chain) > 0 {
 		data["issuing_ca"] = c.Chain[0]

@@ -71,6 +71,7 @@ var roleFields = append([]binding[backend.Role]{
 	text("key_type", "Key that is generated, and that CSRs must have: ec or rsa; any for a role that only signs.", func(r *backend.Role) *string { return &r.Key.Type }),
 	number("key_bits", "Size of the key: 256 or 384 for ec, 2048, 3072 or 4096 for rsa; the smallest when 0.", func(r *backend.Role) *int { return &r.Key.Bits }),
 
+	seconds("renewal_window", "How long before its end a certificate may be renewed by renew/<role>/<serial>; any time when 0.", func(r *backend.Role) *time.Duration { return &r.RenewalWindow }),
 	flag("allow_reissue", "Let orders/<role>/<id>/reissue have CERTInext make further certificates within an order. What that costs is not documented.", func(r *backend.Role) *bool { return &r.AllowReissue }),
 	seconds("issue_timeout", "How long issue and sign wait for their order before they answer that it is not finished.", func(r *backend.Role) *time.Duration { return &r.IssueTimeout }),
 	seconds("delivery_grace", "How long an order keeps its key after it was handed over, for a caller whom the answer did not reach.", func(r *backend.Role) *time.Duration { return &r.DeliveryGrace }),

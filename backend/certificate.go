@@ -26,6 +26,8 @@ type Certificate struct {
 	// RevokedAt is zero while the certificate is not revoked.
 	RevokedAt     time.Time
 	RevokedReason certinext.Reason
+	RenewalOf     string // serial number of the certificate that this one succeeds, by a new order; empty for most
+	ReissueOf     string // serial number of the one that it replaces within its order; empty for most
 	// RevocationQueued is set while CERTInext has not taken the revocation yet.
 	RevocationQueued bool
 }
@@ -57,6 +59,8 @@ type certEntry struct {
 	// of the one that this one reissues.
 	ReissuedBy string `json:"reissued_by,omitempty"`
 	Replaces   string `json:"replaces,omitempty"`
+	// RenewalOf is the serial number, with dashes, of the certificate that this one succeeds.
+	RenewalOf string `json:"renewal_of,omitempty"`
 }
 
 type delivery struct {
@@ -75,7 +79,7 @@ func newCertEntry(o *orderEntry, cert *issuedCert, now time.Time) *certEntry {
 		Version: 1, Serial: serialKey(cert.leaf.SerialNumber), Role: o.Role, Requester: o.Requester,
 		OrderID: o.ID, CAOrderID: o.CAOrderID, Account: o.Account, Family: o.Placement.Family,
 		Certificate: encodeCertificate(cert.leaf), NotBefore: cert.leaf.NotBefore, NotAfter: cert.leaf.NotAfter,
-		IssuedAt: now,
+		IssuedAt: now, RenewalOf: o.Renews,
 	}
 	if o.Reissue != nil {
 		c.Replaces = o.Reissue.Serial
@@ -89,7 +93,8 @@ func newCertEntry(o *orderEntry, cert *issuedCert, now time.Time) *certEntry {
 func (c *certEntry) view() *Certificate {
 	v := &Certificate{
 		Serial: strings.ReplaceAll(c.Serial, "-", ":"), Role: c.Role, OrderID: c.OrderID, CAOrderID: c.CAOrderID,
-		PEM: c.Certificate, Chain: slices.Clone(c.Chain), NotBefore: c.NotBefore, NotAfter: c.NotAfter,
+		PEM: c.Certificate, Chain: slices.Clone(c.Chain),
+		RenewalOf: strings.ReplaceAll(c.RenewalOf, "-", ":"), ReissueOf: strings.ReplaceAll(c.Replaces, "-", ":"), NotBefore: c.NotBefore, NotAfter: c.NotAfter,
 	}
 	if c.Revocation != nil {
 		v.RevokedAt, v.RevokedReason = c.Revocation.At, c.Revocation.Reason

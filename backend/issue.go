@@ -121,6 +121,11 @@ func (e *Engine) attend(ctx context.Context, s logical.Storage, r Request) (*att
 	if err != nil {
 		return nil, err
 	}
+	if r.Renews != "" {
+		if r, err = e.renewal(ctx, s, role, r); err != nil {
+			return nil, err
+		}
+	}
 	whom, err := fillSubject(role, r.Subject, func(template string) (string, error) { return e.fillTemplate(template, r.EntityID) })
 	if err != nil {
 		return nil, err
@@ -335,7 +340,7 @@ func (e *Engine) newOrder(role *Role, p *plan, cfg *Config, r Request, id string
 	}
 	o := &orderEntry{
 		Version: 1, ID: id, Role: role.Name, Requester: r.Requester, RequestID: r.ID, Account: cfg.account(),
-		Fingerprint: p.identity(role, cfg, r), State: StatePlacing, Draft: r.Draft, CSR: p.csr,
+		Fingerprint: p.identity(role, cfg, r), State: StatePlacing, Draft: r.Draft, Renews: r.Renews, CSR: p.csr,
 		CreatedAt: now, UpdatedAt: now, Grace: role.DeliveryGrace, Pickup: role.PickupWindow, RevokeUnclaimed: role.RevokeUnclaimed,
 		Placement: newPlacement(role, role.OrderDefaults.or(cfg.OrderDefaults), p, key),
 	}

@@ -133,6 +133,8 @@ type orderEntry struct {
 	// Pickup and RevokeUnclaimed are the role's, too.
 	Pickup          time.Duration `json:"pickup"` // nanoseconds
 	RevokeUnclaimed bool          `json:"revoke_unclaimed,omitempty"`
+	// Renews is the serial number, with dashes, of the certificate that this one is to succeed.
+	Renews string `json:"renews,omitempty"`
 	// Reissue is set for another certificate within an order that CERTInext has issued.
 	Reissue *reissue `json:"reissue,omitempty"`
 

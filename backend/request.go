@@ -40,6 +40,8 @@ type Request struct {
 	ExcludeCNFromSANs bool
 	// TTL is the wanted lease; it cannot shorten the certificate. Zero means the role's.
 	TTL time.Duration
+	// Renews is the serial number of the certificate that this one is to succeed: the names are taken from there.
+	Renews string
 	// Draft asks CERTInext to keep the order without carrying it out, until it is promoted.
 	Draft bool
 }

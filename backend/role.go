@@ -64,6 +64,9 @@ type Role struct {
 	// AllowReissue lets further certificates be had within an order that CERTInext has issued. What that costs is not known.
 	AllowReissue bool
 
+	// RenewalWindow is how long before its end a certificate may be renewed; any time when zero.
+	RenewalWindow time.Duration
+
 	// IssueTimeout is how long issue and sign wait for their order.
 	IssueTimeout time.Duration
 	// DeliveryGrace is how long an answered order keeps its key, for a caller that did not get the answer.
@@ -163,6 +166,8 @@ func (r *Role) validateTimes() error {
 		return badField("delivery_grace", "must be between 0s and 1h")
 	case r.PickupWindow < time.Minute:
 		return badField("pickup_window", "must be 1m at least")
+	case r.RenewalWindow < 0:
+		return badField("renewal_window", "must not be negative")
 	case r.TTL < 0:
 		return badField("ttl", "must not be negative")
 	case r.MaxTTL < 0:
@@ -300,9 +305,10 @@ type storedRole struct {
 	KeyBits                   int      `json:"key_bits"`
 
 	AllowReissue    bool          `json:"allow_reissue,omitempty"`
-	IssueTimeout    time.Duration `json:"issue_timeout"`  // nanoseconds
-	DeliveryGrace   time.Duration `json:"delivery_grace"` // nanoseconds
-	PickupWindow    time.Duration `json:"pickup_window"`  // nanoseconds
+	RenewalWindow   time.Duration `json:"renewal_window,omitempty"` // nanoseconds
+	IssueTimeout    time.Duration `json:"issue_timeout"`            // nanoseconds
+	DeliveryGrace   time.Duration `json:"delivery_grace"`           // nanoseconds
+	PickupWindow    time.Duration `json:"pickup_window"`            // nanoseconds
 	RevokeUnclaimed bool          `json:"revoke_unclaimed,omitempty"`
 	GenerateLease   bool          `json:"generate_lease"`
 	TTL             time.Duration `json:"ttl,omitempty"`     // nanoseconds
@@ -320,7 +326,7 @@ func newStoredRole(r *Role) *storedRole {
 		AllowBareDomains: r.AllowBareDomains, AllowSubdomains: r.AllowSubdomains, AllowGlobDomains: r.AllowGlobDomains,
 		AllowWildcardCertificates: r.AllowWildcardCertificates, AllowAnyName: r.AllowAnyName, AllowIPSANs: r.AllowIPSANs,
 		RequireCN: r.RequireCN, KeyType: r.Key.Type, KeyBits: r.Key.Bits,
-		AllowReissue: r.AllowReissue, IssueTimeout: r.IssueTimeout, DeliveryGrace: r.DeliveryGrace, PickupWindow: r.PickupWindow, RevokeUnclaimed: r.RevokeUnclaimed,
+		AllowReissue: r.AllowReissue, RenewalWindow: r.RenewalWindow, IssueTimeout: r.IssueTimeout, DeliveryGrace: r.DeliveryGrace, PickupWindow: r.PickupWindow, RevokeUnclaimed: r.RevokeUnclaimed,
 		GenerateLease: r.GenerateLease, TTL: r.TTL, MaxTTL: r.MaxTTL,
 	}
 }
@@ -337,7 +343,7 @@ func (s *storedRole) role(name string) *Role {
 		AllowBareDomains: s.AllowBareDomains, AllowSubdomains: s.AllowSubdomains, AllowGlobDomains: s.AllowGlobDomains,
 		AllowWildcardCertificates: s.AllowWildcardCertificates, AllowAnyName: s.AllowAnyName, AllowIPSANs: s.AllowIPSANs,
 		RequireCN: s.RequireCN, Key: KeySpec{Type: s.KeyType, Bits: s.KeyBits},
-		AllowReissue: s.AllowReissue, IssueTimeout: s.IssueTimeout, DeliveryGrace: s.DeliveryGrace, PickupWindow: s.PickupWindow, RevokeUnclaimed: s.RevokeUnclaimed,
+		AllowReissue: s.AllowReissue, RenewalWindow: s.RenewalWindow, IssueTimeout: s.IssueTimeout, DeliveryGrace: s.DeliveryGrace, PickupWindow: s.PickupWindow, RevokeUnclaimed: s.RevokeUnclaimed,
 		GenerateLease: s.GenerateLease, TTL: s.TTL, MaxTTL: s.MaxTTL,
 	}
 }

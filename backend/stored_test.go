@@ -41,7 +41,7 @@ func storedV1() map[string]any {
 			DCVMethod:      certinext.DCVMethodHTTP,
 			AllowedDomains: []string{"example.com"}, AllowedDomainsTemplate: true, AllowBareDomains: true,
 			AllowSubdomains: true, AllowGlobDomains: true, AllowWildcardCertificates: true, AllowAnyName: true,
-			AllowIPSANs: true, RequireCN: true, AllowReissue: true, Key: KeySpec{Type: "rsa", Bits: 3072}, IssueTimeout: 45 * time.Second,
+			AllowIPSANs: true, RequireCN: true, AllowReissue: true, RenewalWindow: 720 * time.Hour, Key: KeySpec{Type: "rsa", Bits: 3072}, IssueTimeout: 45 * time.Second,
 			DeliveryGrace: 5 * time.Minute, PickupWindow: time.Hour, RevokeUnclaimed: true, GenerateLease: true, TTL: time.Hour, MaxTTL: 2 * time.Hour,
 		}),
 		"order": &orderEntry{
@@ -59,13 +59,14 @@ func storedV1() map[string]any {
 			UpdatedAt: at, Serial: "0a-1b", Delivered: true, Needs: []string{"n"}, LastError: "e",
 			Proofs:   []proof{{Domain: "d", Method: certinext.DCVMethodDNS, DNSNames: []string{"h"}, DNSValue: "v", HTTPPath: "/p", HTTPContent: "c", EmailTo: []string{"a@example.com"}, AskedAt: at}},
 			Timeline: []Event{{At: at, What: "requested"}}, Grace: 5 * time.Minute, Pickup: time.Hour, RevokeUnclaimed: true,
+			Renews:  "0a-19",
 			Reissue: &reissue{Of: "6f1c", Serial: "0a-1a", RequestID: "2000000000", UpdateNames: true, Reason: "r", RevokePrevious: true, RevokeReason: certinext.ReasonSuperseded},
 		},
 		"certificate": &certEntry{
 			Version: 1, Serial: "0a-1b", Role: "web", Requester: "entity:e", OrderID: "6f1d", CAOrderID: "1000000001", Account: "https://us-api.certinext.io|1234567890",
 			Family: certinext.FamilySSL, Certificate: "leaf", Chain: []string{"issuer", "root"}, NotBefore: at, NotAfter: at, IssuedAt: at,
 			Delivery: &delivery{At: at}, Leases: map[string]time.Time{"l": at},
-			Revocation: &revocation{At: at, Reason: certinext.ReasonSuperseded}, ReissuedBy: "6f1e", Replaces: "0a-1a",
+			Revocation: &revocation{At: at, Reason: certinext.ReasonSuperseded}, ReissuedBy: "6f1e", Replaces: "0a-1a", RenewalOf: "0a-19",
 		},
 		"revocation": &queuedRevocation{
 			Version: 1, Serial: "0a-1b", Reason: certinext.ReasonSuperseded, Note: "n", QueuedAt: at, Due: true, Attempts: 2, Next: at, LastError: "e",

@@ -1,0 +1,58 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package backend
+
+import (
+	"context"
+	"crypto/x509"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// CERTInext has no renewal: the successor of a certificate is a new order, at a new order's price. What a renewal adds is that
+// the names are those of the certificate, that both certificates know of each other, and that one certificate is renewed once.
+
+// renewal completes a request that renews a certificate: with the names of that certificate and, unless it has one, a request id
+// that every repetition has, too, so that none of them buys another.
+func (e *Engine) renewal(ctx context.Context, s logical.Storage, role *Role, r Request) (Request, error) {
+	serial, err := parseSerial("serial", r.Renews)
+	if err != nil {
+		return r, err
+	}
+	c, err := get[certEntry](ctx, s, certPrefix+serial)
+	if err != nil {
+		return r, err
+	}
+	if c == nil || c.Role != role.Name {
+		return r, &NotFoundError{Kind: "certificate", Name: strings.ReplaceAll(serial, "-", ":")}
+	}
+	if due := c.NotAfter.Add(-role.RenewalWindow); role.RenewalWindow > 0 && e.now().Before(due) {
+		return r, badField("serial", "%s expires at %s: the role renews from %s on (renewal_window), and a renewal costs as much as a new certificate",
+			c.view().Serial, c.NotAfter.UTC().Format(time.RFC3339), due.UTC().Format(time.RFC3339))
+	}
+	certs, err := parseCertificates([]string{c.Certificate})
+	if err != nil {
+		return r, err
+	}
+	r.Renews = serial
+	if r.ID == "" {
+		r.ID = "renew:" + serial
+	}
+	if !role.shape().personal() {
+		r.takeNames(certs[0])
+	}
+	return r, nil
+}
+
+// takeNames asks for the names of a certificate.
+func (r *Request) takeNames(cert *x509.Certificate) {
+	r.CommonName, r.AltNames, r.IPSANs = cert.Subject.CommonName, cert.DNSNames, nil
+	for _, ip := range cert.IPAddresses {
+		if ip.String() != r.CommonName {
+			r.IPSANs = append(r.IPSANs, ip.String())
+		}
+	}
+}

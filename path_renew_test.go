@@ -1,0 +1,62 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinextsecrets_test
+
+import (
+	"crypto/elliptic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
+	"github.com/stretchr/testify/require"
+)
+
+func TestARenewalIsANewOrderForTheSameNames(t *testing.T) {
+	dialects(t, func(t *testing.T, dialect certinexttest.Dialect) {
+		m := newMount(t, validated(dialect))
+		m.write("roles/web", map[string]any{
+			"product_code": "844", "product_variant": "dv-ucc", "allowed_domains": "example.com", "allow_subdomains": true,
+		})
+		first := m.write("issue/web", map[string]any{"common_name": "www.example.com", "alt_names": "a.example.com"})
+		serial := first.Data["serial_number"].(string)
+
+		second := m.write("renew/web/"+serial, nil)
+		require.Equal(t, m.chainOK(first).DNSNames, m.chainOK(second).DNSNames)
+		require.NotEqual(t, first.Data["private_key"], second.Data["private_key"])
+		require.Equal(t, serial, m.read("cert/" + second.Data["serial_number"].(string)).Data["renewal_of"])
+		require.Len(t, m.ca.Orders(), 2)
+
+		again := m.write("renew/web/"+serial, nil)
+		require.Equal(t, second.Data["serial_number"], again.Data["serial_number"], "an answer that was lost is given again")
+		require.Len(t, m.ca.Orders(), 2, "a repeated renewal was bought twice")
+
+		time.Sleep(time.Hour) // beyond the grace, and the pass erases the key
+		m.pass()
+		require.Contains(t, m.refused("renew/web/"+serial, nil), "is over (issued)")
+		require.Len(t, m.ca.Orders(), 2)
+		m.write("renew/web/"+serial, map[string]any{"request_id": "once-more"})
+		require.Len(t, m.ca.Orders(), 3, "who names it means it")
+		m.endLease(first)
+		require.Equal(t, "issued", m.ca.Orders()[1].Status)
+	})
+}
+
+func TestRenewalsAreRefusedByField(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMount(t, validated(certinexttest.Live))
+		other := map[string]any{"product_code": "842", "allowed_domains": "example.com", "allow_subdomains": true, "renewal_window": "240h"}
+		m.write("roles/other", other)
+		first := m.write("issue/other", map[string]any{"common_name": "www.example.com"})
+		serial := first.Data["serial_number"].(string)
+
+		require.Contains(t, m.refused("renew/web/"+serial, nil), "no certificate", "another role's")
+		require.Contains(t, m.refused("renew/other/01:02", nil), "no certificate")
+		require.Contains(t, m.refused("renew/other/"+serial, nil), "renewal_window")
+		time.Sleep(21 * 24 * time.Hour)
+		require.Contains(t, m.refused("renew/other/"+serial, map[string]any{"csr": csr(t, newKey(t, elliptic.P256()), "b.example.com")}), "csr: ")
+		renewed := m.write("renew/other/"+serial, map[string]any{"csr": csr(t, newKey(t, elliptic.P256()), "www.example.com")})
+		require.NotContains(t, renewed.Data, "private_key")
+	})
+}
