@@ -105,6 +105,8 @@ func orderDefaults[T any](at func(*T) *backend.OrderDefaults) []binding[T] {
 		text("technical_contact_email", "Address of the technical contact.", func(t *T) *string { return &at(t).TechnicalContact.Email }),
 		text("technical_contact_phone", "Phone of the technical contact in E.164 form.", func(t *T) *string { return &at(t).TechnicalContact.Phone }),
 		text("technical_contact_designation", "Job title of the technical contact.", func(t *T) *string { return &at(t).TechnicalContact.Designation }),
+		text("delegation_name", "Second contact of orders.", func(t *T) *string { return &at(t).Delegation.Name }),
+		text("delegation_email", "Address of the second contact.", func(t *T) *string { return &at(t).Delegation.Email }),
 		text("signer_name", "Name in which the subscriber agreement is accepted; requestor_name when empty.", func(t *T) *string { return &at(t).SignerName }),
 		text("signer_place", "Place at which the subscriber agreement is accepted.", func(t *T) *string { return &at(t).SignerPlace }),
 		text("signer_ip", "Public IP address from which the subscriber agreement is accepted; not every edition of the API asks for it.", func(t *T) *string { return &at(t).SignerIP }),

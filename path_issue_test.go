@@ -820,3 +820,23 @@ func TestPrivatePKIAndUCC(t *testing.T) {
 		require.NoError(t, leaf.VerifyHostname("anything.example.com"))
 	})
 }
+
+// What CERTInext adds by itself is held against the role like what is asked for.
+func TestWWWIsAddedWhereTheRoleAllowsIt(t *testing.T) {
+	dialects(t, func(t *testing.T, dialect certinexttest.Dialect) {
+		m := newMount(t, validated(dialect))
+		role := map[string]any{
+			"product_code": "842", "product_variant": "dv", "allowed_domains": "example.com", "allow_bare_domains": true,
+			"allow_subdomains": true, "auto_secure_www": true, "delegation_name": "Second Team", "delegation_email": "second@example.com",
+		}
+		m.write("roles/www", role)
+		leaf := m.chainOK(m.write("issue/www", map[string]any{"common_name": "example.com"}))
+		require.ElementsMatch(t, []string{"example.com", "www.example.com"}, leaf.DNSNames)
+		require.True(t, m.ca.Orders()[0].AutoSecureWWW)
+
+		role["allow_subdomains"] = false
+		m.write("roles/www", role)
+		require.Contains(t, m.refused("issue/www", map[string]any{"common_name": "example.com"}), `"www.example.com" is not allowed`)
+		require.Contains(t, m.refused("roles/pki", map[string]any{"product_code": "149", "product_variant": "intranet-ssl", "allow_any_name": true, "auto_secure_www": true}), "auto_secure_www")
+	})
+}

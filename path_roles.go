@@ -49,6 +49,7 @@ var roleFields = append([]binding[backend.Role]{
 	number("validity_years", "Length of the subscription, 1 to 3 years. It is not the life of the certificate, which CERTInext sets.", func(r *backend.Role) *int { return &r.ValidityYears }),
 	flag("auto_renew", "Let CERTInext renew the subscription by itself, at a cost.", func(r *backend.Role) *bool { return &r.AutoRenew }),
 	number("renew_before_days", "Days before its end that CERTInext renews the subscription.", func(r *backend.Role) *int { return &r.RenewBeforeDays }),
+	flag("auto_secure_www", "Have CERTInext add www.<common name>. The role has to allow that name, too.", func(r *backend.Role) *bool { return &r.AutoSecureWWW }),
 	pairs("custom_fields", "Values of the product's custom fields, by field id.", func(r *backend.Role) *map[string]string { return &r.CustomFields }),
 	texts("tags", "Tags of orders, each name:value; CERTInext's reports show them.", func(r *backend.Role) *[]string { return &r.Tags }),
 	text("remarks", "Remarks on orders; CERTInext's portal shows them.", func(r *backend.Role) *string { return &r.Remarks }),

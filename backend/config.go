@@ -70,6 +70,7 @@ type Config struct {
 type OrderDefaults struct {
 	Requestor          certinext.Contact
 	TechnicalContact   certinext.Contact
+	Delegation         certinext.Contact // a second contact; name and e-mail only
 	SignerName         string
 	SignerPlace        string
 	SignerIP           string
@@ -91,6 +92,9 @@ func (d OrderDefaults) or(fallback OrderDefaults) OrderDefaults {
 	}
 	if d.TechnicalContact == (certinext.Contact{}) {
 		d.TechnicalContact = fallback.TechnicalContact
+	}
+	if d.Delegation == (certinext.Contact{}) {
+		d.Delegation = fallback.Delegation
 	}
 	if d.SignerName == "" && d.SignerPlace == "" && d.SignerIP == "" {
 		d.SignerName, d.SignerPlace, d.SignerIP = fallback.SignerName, fallback.SignerPlace, fallback.SignerIP
@@ -207,7 +211,7 @@ func (c *Config) validateContacts() error {
 // validate checks the form of what is set.
 func (d *OrderDefaults) validate() error {
 	for field, address := range map[string]string{
-		"requestor_email": d.Requestor.Email, "technical_contact_email": d.TechnicalContact.Email,
+		"requestor_email": d.Requestor.Email, "technical_contact_email": d.TechnicalContact.Email, "delegation_email": d.Delegation.Email,
 	} {
 		if address == "" {
 			continue
@@ -222,6 +226,9 @@ func (d *OrderDefaults) validate() error {
 		if phone != "" && !e164.MatchString(phone) {
 			return badField(field, "%q is not in E.164 form, e.g. +14155550123", phone)
 		}
+	}
+	if (d.Delegation.Name == "") != (d.Delegation.Email == "") {
+		return badField("delegation_email", "goes with delegation_name: set both or none")
 	}
 	if d.SignerIP != "" && net.ParseIP(d.SignerIP) == nil {
 		return badField("signer_ip", "%q is not an IP address", d.SignerIP)

@@ -37,6 +37,7 @@ type storedContact struct {
 type storedDefaults struct {
 	Requestor          storedContact `json:"requestor,omitzero"`
 	TechnicalContact   storedContact `json:"technical_contact,omitzero"`
+	Delegation         storedContact `json:"delegation,omitzero"`
 	SignerName         string        `json:"signer_name,omitempty"`
 	SignerPlace        string        `json:"signer_place,omitempty"`
 	SignerIP           string        `json:"signer_ip,omitempty"`
@@ -48,7 +49,7 @@ type storedDefaults struct {
 
 func newStoredDefaults(d OrderDefaults) storedDefaults {
 	return storedDefaults{
-		Requestor: storedContact(d.Requestor), TechnicalContact: storedContact(d.TechnicalContact),
+		Requestor: storedContact(d.Requestor), TechnicalContact: storedContact(d.TechnicalContact), Delegation: storedContact(d.Delegation),
 		SignerName: d.SignerName, SignerPlace: d.SignerPlace, SignerIP: d.SignerIP,
 		GroupNumber: d.GroupNumber, OrganizationNumber: d.OrganizationNumber,
 		ConsentToken: d.ConsentToken.Reveal(), EmailNotifications: d.EmailNotifications,
@@ -57,7 +58,7 @@ func newStoredDefaults(d OrderDefaults) storedDefaults {
 
 func (d storedDefaults) defaults() OrderDefaults {
 	return OrderDefaults{
-		Requestor: certinext.Contact(d.Requestor), TechnicalContact: certinext.Contact(d.TechnicalContact),
+		Requestor: certinext.Contact(d.Requestor), TechnicalContact: certinext.Contact(d.TechnicalContact), Delegation: certinext.Contact(d.Delegation),
 		SignerName: d.SignerName, SignerPlace: d.SignerPlace, SignerIP: d.SignerIP,
 		GroupNumber: d.GroupNumber, OrganizationNumber: d.OrganizationNumber,
 		ConsentToken: certinext.Secret(d.ConsentToken), EmailNotifications: d.EmailNotifications,

@@ -156,6 +156,7 @@ type placement struct {
 	OrganizationNumber string            `json:"organization_number,omitempty"`
 	ValidityYears      int               `json:"validity_years"`
 	AutoRenew          bool              `json:"auto_renew,omitempty"`
+	AutoSecureWWW      bool              `json:"auto_secure_www,omitempty"`
 	RenewBeforeDays    int               `json:"renew_before_days,omitempty"`
 	CustomFields       map[string]string `json:"custom_fields,omitempty"`
 	Tags               []string          `json:"tags,omitempty"`
@@ -165,6 +166,7 @@ type placement struct {
 	MasterProductID    string            `json:"master_product_id,omitempty"`
 	Requestor          storedContact     `json:"requestor"`
 	TechnicalContact   storedContact     `json:"technical_contact,omitzero"`
+	Delegation         storedContact     `json:"delegation,omitzero"`
 	SignerName         string            `json:"signer_name,omitempty"`
 	SignerPlace        string            `json:"signer_place,omitempty"`
 	SignerIP           string            `json:"signer_ip,omitempty"`
@@ -279,10 +281,10 @@ func newPlacement(role *Role, d OrderDefaults, p *plan, key string) placement {
 		Family: role.shape().family, ProductCode: role.ProductCode, Variant: role.Variant, DNSNames: p.dns, IPs: p.ips,
 		Subject: p.subject, Attested: role.Attested,
 		KeyType: p.key.Type, GroupNumber: d.GroupNumber, OrganizationNumber: d.OrganizationNumber,
-		ValidityYears: role.ValidityYears, AutoRenew: role.AutoRenew, RenewBeforeDays: role.RenewBeforeDays,
+		ValidityYears: role.ValidityYears, AutoRenew: role.AutoRenew, AutoSecureWWW: role.AutoSecureWWW, RenewBeforeDays: role.RenewBeforeDays,
 		CustomFields: role.CustomFields, Tags: role.Tags, Remarks: remarks(role, key), RecipientEmails: role.RecipientEmails,
 		CAProfileID: role.CAProfileID, MasterProductID: role.MasterProductID,
-		Requestor: storedContact(d.Requestor), TechnicalContact: storedContact(d.TechnicalContact),
+		Requestor: storedContact(d.Requestor), TechnicalContact: storedContact(d.TechnicalContact), Delegation: storedContact(d.Delegation),
 		SignerName: signer, SignerPlace: d.SignerPlace, SignerIP: d.SignerIP, EmailNotifications: d.EmailNotifications,
 		IdempotencyKey: key,
 	}
@@ -303,7 +305,7 @@ func (o *orderEntry) orderRequest(consent Secret) certinext.OrderRequest {
 	r := certinext.OrderRequest{
 		Family: p.Family, ProductCode: p.ProductCode, Variant: shapes[p.Variant].base, Subject: p.Subject.client(), Attested: p.Attested,
 		Requestor: certinext.Contact(p.Requestor), GroupNumber: p.GroupNumber,
-		ValidityYears: p.ValidityYears, AutoRenew: p.AutoRenew, RenewBeforeDays: p.RenewBeforeDays,
+		ValidityYears: p.ValidityYears, AutoRenew: p.AutoRenew, RenewBeforeDays: p.RenewBeforeDays, AutoSecureWWW: p.AutoSecureWWW,
 		EmailNotifications: p.EmailNotifications, RecipientEmails: p.RecipientEmails, CustomFields: p.customFields(),
 		Tags: append([]string{o.marker()}, p.Tags...), Remarks: p.Remarks,
 		CAProfileID: p.CAProfileID, MasterProductID: p.MasterProductID, IdempotencyKey: p.IdempotencyKey,
@@ -311,6 +313,10 @@ func (o *orderEntry) orderRequest(consent Secret) certinext.OrderRequest {
 	if p.TechnicalContact != (storedContact{}) {
 		tc := certinext.Contact(p.TechnicalContact)
 		r.TechnicalContact = &tc
+	}
+	if p.Delegation != (storedContact{}) {
+		second := certinext.Contact(p.Delegation)
+		r.Delegation = &second
 	}
 	if p.Subject == nil {
 		names := p.names()

@@ -114,8 +114,19 @@ func planFor(role *Role, domains []string, whom subject, r Request) (*plan, erro
 	if err := role.shape().fits(p.dns, len(p.ips)); err != nil {
 		return nil, err
 	}
+	if role.AutoSecureWWW && wantsWWW(p.cn()) {
+		// CERTInext adds it, so the role has to allow it, too.
+		more := *p
+		more.dns = []string{p.cn(), "www." + p.cn()}
+		if err := allowNames(role, domains, &more); err != nil {
+			return nil, err
+		}
+	}
 	return p, allowNames(role, domains, p)
 }
+
+// wantsWWW reports whether CERTInext adds www. to an order's domain where it may: not to a wildcard, and not twice.
+func wantsWWW(domain string) bool { return !isWildcard(domain) && !strings.HasPrefix(domain, "www.") }
 
 // planSubject plans a certificate for a person or an organization. CERTInext takes nothing of its CSR but the key.
 func planSubject(role *Role, whom subject, r Request) (*plan, error) {

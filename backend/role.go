@@ -32,6 +32,7 @@ type Role struct {
 	ValidityYears   int // of the subscription; 1 when zero
 	AutoRenew       bool
 	RenewBeforeDays int
+	AutoSecureWWW   bool              // have CERTInext add www.<common name>
 	CustomFields    map[string]string // by field id
 	Tags            []string
 	Remarks         string
@@ -135,6 +136,9 @@ func (r *Role) validateProduct() error {
 				return badField(field, "must not hold %q, by which the engine finds its own orders", markerPrefix)
 			}
 		}
+	}
+	if r.AutoSecureWWW && r.shape().family != certinext.FamilySSL {
+		return badField("auto_secure_www", "is for SSL products")
 	}
 	if r.RenewBeforeDays < 0 {
 		return badField("renew_before_days", "must not be negative")
@@ -280,6 +284,7 @@ type storedRole struct {
 	ValidityYears   int               `json:"validity_years"`
 	AutoRenew       bool              `json:"auto_renew,omitempty"`
 	RenewBeforeDays int               `json:"renew_before_days,omitempty"`
+	AutoSecureWWW   bool              `json:"auto_secure_www,omitempty"`
 	CustomFields    map[string]string `json:"custom_fields,omitempty"`
 	Tags            []string          `json:"tags,omitempty"`
 	Remarks         string            `json:"remarks,omitempty"`
@@ -318,7 +323,7 @@ type storedRole struct {
 func newStoredRole(r *Role) *storedRole {
 	return &storedRole{
 		Version: 1, ProductCode: r.ProductCode, Variant: r.Variant, Defaults: newStoredDefaults(r.OrderDefaults), ConsentFor: r.ConsentFor,
-		ValidityYears: r.ValidityYears, AutoRenew: r.AutoRenew, RenewBeforeDays: r.RenewBeforeDays,
+		ValidityYears: r.ValidityYears, AutoRenew: r.AutoRenew, RenewBeforeDays: r.RenewBeforeDays, AutoSecureWWW: r.AutoSecureWWW,
 		CustomFields: maps.Clone(r.CustomFields), Tags: r.Tags, Remarks: r.Remarks, RecipientEmails: r.RecipientEmails,
 		CAProfileID: r.CAProfileID, MasterProductID: r.MasterProductID, DCVMethod: r.DCVMethod,
 		Subject: maps.Clone(r.Subject), AllowedSubjectFields: r.AllowedSubjectFields, Attested: r.Attested,
@@ -335,7 +340,7 @@ func (s *storedRole) role(name string) *Role {
 	return &Role{
 		Name: name, ProductCode: s.ProductCode, Variant: s.Variant, Family: shapes[s.Variant].family,
 		OrderDefaults: s.Defaults.defaults(), ConsentFor: s.ConsentFor, DCVMethod: s.DCVMethod,
-		ValidityYears: s.ValidityYears, AutoRenew: s.AutoRenew, RenewBeforeDays: s.RenewBeforeDays,
+		ValidityYears: s.ValidityYears, AutoRenew: s.AutoRenew, RenewBeforeDays: s.RenewBeforeDays, AutoSecureWWW: s.AutoSecureWWW,
 		CustomFields: s.CustomFields, Tags: s.Tags, Remarks: s.Remarks, RecipientEmails: s.RecipientEmails,
 		CAProfileID: s.CAProfileID, MasterProductID: s.MasterProductID,
 		Subject: s.Subject, AllowedSubjectFields: s.AllowedSubjectFields, Attested: s.Attested,

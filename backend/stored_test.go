@@ -24,8 +24,8 @@ func storedV1() map[string]any {
 	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	defaults := OrderDefaults{
 		Requestor:        certinext.Contact{Name: "Platform Team", Email: "platform@example.com", Phone: "+14155550123", Designation: "Operations"},
-		TechnicalContact: certinext.Contact{Name: "Platform Team", Email: "platform@example.com"},
-		SignerName:       "Platform Team", SignerPlace: "Bengaluru", SignerIP: "203.0.113.7", GroupNumber: "3000000001",
+		TechnicalContact: certinext.Contact{Name: "Platform Team", Email: "platform@example.com"}, Delegation: certinext.Contact{Name: "Platform Team", Email: "p@example.com"},
+		SignerName: "Platform Team", SignerPlace: "Bengaluru", SignerIP: "203.0.113.7", GroupNumber: "3000000001",
 		OrganizationNumber: "4000001", ConsentToken: "consent-token", EmailNotifications: "0",
 	}
 	return map[string]any{
@@ -35,7 +35,7 @@ func storedV1() map[string]any {
 		}),
 		"role": newStoredRole(&Role{
 			Name: "web", ProductCode: "844", Variant: "dv-ucc", OrderDefaults: defaults, ConsentFor: "https://us-api.certinext.io", ValidityYears: 2, AutoRenew: true,
-			RenewBeforeDays: 30, CustomFields: map[string]string{"17": "x"}, Tags: []string{"team:web"}, Remarks: "r",
+			RenewBeforeDays: 30, AutoSecureWWW: true, CustomFields: map[string]string{"17": "x"}, Tags: []string{"team:web"}, Remarks: "r",
 			RecipientEmails: []string{"ops@example.com"}, CAProfileID: "1", MasterProductID: "2",
 			Subject: map[string]string{"email": "{{identity.entity.metadata.email}}"}, AllowedSubjectFields: []string{"designation"}, Attested: true,
 			DCVMethod:      certinext.DCVMethodHTTP,
@@ -49,9 +49,9 @@ func storedV1() map[string]any {
 			Placement: placement{
 				Family: certinext.FamilySSL, ProductCode: "844", Variant: "dv-ucc", DNSNames: []string{"www.example.com"},
 				IPs: []net.IP{net.IPv4(192, 0, 2, 1)}, Subject: subject{"email": "platform@example.com"}, Attested: true, KeyType: "ec", GroupNumber: "3000000001", OrganizationNumber: "4000001",
-				ValidityYears: 1, AutoRenew: true, RenewBeforeDays: 30, CustomFields: map[string]string{"17": "x"},
+				ValidityYears: 1, AutoRenew: true, AutoSecureWWW: true, RenewBeforeDays: 30, CustomFields: map[string]string{"17": "x"},
 				Tags: []string{"team:web"}, Remarks: "vault-order:k", RecipientEmails: []string{"ops@example.com"}, CAProfileID: "1", MasterProductID: "2",
-				Requestor: storedContact{Name: "Platform Team", Email: "platform@example.com"}, TechnicalContact: storedContact{Name: "Platform Team"},
+				Requestor: storedContact{Name: "Platform Team", Email: "platform@example.com"}, TechnicalContact: storedContact{Name: "Platform Team"}, Delegation: storedContact{Name: "Platform Team", Email: "p@example.com"},
 				SignerName: "Platform Team", SignerPlace: "Bengaluru", SignerIP: "203.0.113.7", EmailNotifications: "0", IdempotencyKey: "k",
 			},
 			CSR: "csr", PrivateKey: "key", CAOrderID: "1000000001", CARequestID: "2000000001",
