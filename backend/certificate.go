@@ -48,6 +48,9 @@ type certEntry struct {
 	NotAfter    time.Time        `json:"not_after"`
 	IssuedAt    time.Time        `json:"issued_at"`
 
+	// Imported is set for the certificate of an order that was not placed by this mount. It has no role, order and requester.
+	Imported bool `json:"imported,omitempty"`
+
 	// Delivery is the first answer that held the certificate; nil while nobody has fetched it.
 	Delivery *delivery `json:"delivery,omitempty"`
 	// Leases are the ends of those that hang on the certificate, by their id. The last one to go revokes it.

@@ -62,6 +62,7 @@ type Engine struct {
 	passing   chan struct{} // holds an element while a pass runs
 	cursor    string        // the queued revocation that the last pass ended with; the pass's own
 	guard     guard
+	sync      synchronizing
 	leaseEnds chan struct{} // holds one element for each lease's end that is asking CERTInext
 }
 

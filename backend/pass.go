@@ -77,6 +77,7 @@ func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
 	if e.paused() {
 		return errors.Join(errs...)
 	}
+	errs = append(errs, e.resumeSync(ctx, s))
 	revocations, err := e.dueRevocations(ctx, s)
 	errs = append(errs, err)
 	for _, serial := range revocations {

@@ -20,6 +20,7 @@ const (
 	certPrefix        = "cert/"         // + serial number, with dashes
 	revokedPrefix     = "revoked/"      // + serial number: the index behind certs/revoked
 	revocationPrefix  = "revocation/"   // + serial number: revocations that CERTInext has not taken yet
+	syncKey           = "sync"          // how far the last synchronization has got
 	caKey             = "ca"            // the chain of the newest certificate
 )
 

@@ -1,0 +1,388 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package backend
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"math/big"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// A SyncRequest asks for the account's certificates that this mount does not know.
+type SyncRequest struct {
+	// Full looks at all orders of the account, not only at those since the last synchronization.
+	Full bool
+	// IncludeExpired takes in certificates that have expired, too.
+	IncludeExpired bool
+}
+
+// The states of a synchronization.
+const (
+	SyncNever   = "never"
+	SyncRunning = "running"
+	SyncDone    = "done"
+	SyncFailed  = "failed" // it goes on where it was asked for again
+)
+
+// A SyncStatus tells how far the last synchronization has got.
+type SyncStatus struct {
+	Version        int       `json:"version"`
+	State          string    `json:"state"`
+	Account        string    `json:"account"`
+	From           time.Time `json:"from,omitzero"` // the oldest orders looked at; zero for all
+	IncludeExpired bool      `json:"include_expired,omitempty"`
+	StartedAt      time.Time `json:"started_at,omitzero"`
+	FinishedAt     time.Time `json:"finished_at,omitzero"`
+	// CaughtUp is when the last one that was finished began: the next one needs to look no further back.
+	CaughtUp time.Time `json:"caught_up,omitzero"`
+
+	Seen        int    `json:"seen"`        // orders looked at
+	Imported    int    `json:"imported"`    // certificates that the mount did not know
+	Revoked     int    `json:"revoked"`     // known ones that somebody has revoked at CERTInext
+	Unavailable int    `json:"unavailable"` // certificates that CERTInext does not serve, e.g. since they are revoked
+	Failed      int    `json:"failed"`      // orders whose certificate could not be had this time
+	LastError   string `json:"last_error,omitempty"`
+}
+
+// synchronizing is the synchronization that is under way in this process, if any.
+type synchronizing struct {
+	mu      sync.Mutex
+	running bool
+}
+
+func (y *synchronizing) begin() bool {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	begun := !y.running
+	y.running = true
+	return begun
+}
+
+func (y *synchronizing) end() {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	y.running = false
+}
+
+// SyncStatus returns how far the last synchronization has got.
+func (e *Engine) SyncStatus(ctx context.Context, s logical.Storage) (*SyncStatus, error) {
+	st, err := get[SyncStatus](ctx, s, syncKey)
+	if err == nil && st == nil {
+		st = &SyncStatus{State: SyncNever}
+	}
+	return st, err
+}
+
+// Sync begins to take in the certificates of the account's orders that were not placed by this mount, and the revocations that did
+// not go through it. It returns at once; one that is under way already goes on as it was asked for. It is bounded by the
+// config's rate limit, and one that was cut short begins anew with the next background pass: what it has taken in is not asked
+// for twice.
+func (e *Engine) Sync(ctx context.Context, s logical.Storage, r SyncRequest) (*SyncStatus, error) {
+	_, cfg, err := e.client(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	before, err := e.SyncStatus(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	if !e.sync.begin() {
+		return before, nil
+	}
+	st := &SyncStatus{
+		Version: 1, State: SyncRunning, Account: cfg.account(), IncludeExpired: r.IncludeExpired, StartedAt: e.now(),
+	}
+	if before.Account == st.Account {
+		st.CaughtUp = before.CaughtUp
+	}
+	if !r.Full && !st.CaughtUp.IsZero() {
+		st.From = st.CaughtUp.Add(-reportMargin)
+	}
+	if err := put(ctx, s, syncKey, st); err != nil {
+		e.sync.end()
+		return nil, err
+	}
+	asked := *st
+	e.synchronize(ctx, s, st)
+	return &asked, nil
+}
+
+// resumeSync goes on with a synchronization that a process which has died, or has stepped down, left unfinished.
+func (e *Engine) resumeSync(ctx context.Context, s logical.Storage) error {
+	st, err := e.SyncStatus(ctx, s)
+	if err != nil || st.State != SyncRunning || !e.sync.begin() {
+		return err
+	}
+	st.Seen, st.Imported, st.Revoked, st.Unavailable, st.Failed = 0, 0, 0, 0, 0
+	e.synchronize(ctx, s, st)
+	return nil
+}
+
+// synchronize works behind the caller's back. It ends with the engine.
+func (e *Engine) synchronize(ctx context.Context, s logical.Storage, st *SyncStatus) {
+	ctx, stop := e.outlive(ctx)
+	e.work.Go(func() {
+		defer stop()
+		defer e.sync.end()
+		err := e.syncRows(ctx, s, st)
+		if e.alive.Err() != nil {
+			return // its state stays running: the next process goes on
+		}
+		st.State, st.FinishedAt = SyncDone, e.now()
+		if err != nil {
+			st.State, st.LastError = SyncFailed, printable(err.Error())
+			e.log.Warn("synchronizing with CERTInext's records failed", "error", err)
+		} else {
+			st.CaughtUp = st.StartedAt
+		}
+		if err := put(ctx, s, syncKey, st); err != nil {
+			e.log.Error("the state of the synchronization could not be stored", "error", err)
+		}
+	})
+}
+
+// syncEvery is after how many orders the progress is stored.
+const syncEvery = 50
+
+func (e *Engine) syncRows(ctx context.Context, s logical.Storage, st *SyncStatus) error {
+	client, cfg, err := e.client(ctx, s)
+	if err != nil {
+		return err
+	}
+	if cfg.account() != st.Account {
+		return errOtherAccount
+	}
+	own, err := e.ownOrders(ctx, s)
+	if err != nil {
+		return err
+	}
+	y := &syncer{engine: e, storage: s, client: client, account: st.Account, status: st, own: own}
+	y.learnFamilies(ctx)
+	filter := certinext.ReportFilter{From: st.From}
+	if !st.From.IsZero() {
+		filter.To = e.now().Add(reportMargin)
+	}
+	for row, err := range client.OrdersReport(ctx, filter) {
+		if err != nil {
+			return err
+		}
+		if err := y.row(ctx, row); err != nil {
+			return err
+		}
+		if st.Seen++; st.Seen%syncEvery == 0 {
+			if err := put(ctx, s, syncKey, st); err != nil {
+				return err
+			}
+		}
+	}
+	return ctx.Err()
+}
+
+// ownOrders are CERTInext's numbers, and the markers, of this mount's open orders: the engine looks after those by itself.
+func (e *Engine) ownOrders(ctx context.Context, s logical.Storage) (map[string]bool, error) {
+	own := make(map[string]bool)
+	roles, err := list(ctx, s, openOrderPrefix)
+	if err != nil {
+		return nil, err
+	}
+	for _, role := range roles {
+		ids, err := list(ctx, s, openOrderPrefix+role)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range ids {
+			o, err := get[orderEntry](ctx, s, openOrderPrefix+role+id)
+			if err != nil {
+				return nil, err
+			}
+			if o != nil {
+				own[o.CAOrderID], own[strings.ToLower(o.marker())] = true, true
+			}
+		}
+	}
+	delete(own, "")
+	return own, nil
+}
+
+// A syncer takes in the certificates of one reading of CERTInext's records.
+type syncer struct {
+	engine   *Engine
+	storage  logical.Storage
+	client   *certinext.Client
+	account  string
+	status   *SyncStatus
+	own      map[string]bool
+	families map[string]certinext.Family // by product code
+}
+
+// learnFamilies asks the catalog which family a product is of. Without it the families are tried one after the other.
+func (y *syncer) learnFamilies(ctx context.Context) {
+	products, err := y.client.Products(ctx, "")
+	if err != nil {
+		y.engine.log.Debug("the catalog could not be asked for the families of products", "error", err)
+	}
+	y.families = make(map[string]certinext.Family, len(products))
+	for _, p := range products {
+		y.families[p.Code] = p.Family
+	}
+}
+
+// row takes in one order. What is wrong with it is counted; an error ends the synchronization.
+func (y *syncer) row(ctx context.Context, row certinext.ReportRow) error {
+	if row.OrderID == "" || y.isOwn(row) {
+		return nil
+	}
+	serial, known, err := y.known(ctx, row)
+	if err != nil {
+		return err
+	}
+	switch status := row.Status(); {
+	case known && status == certinext.StatusRevoked:
+		return y.revoked(ctx, serial, row)
+	case known, status.Terminal() && status != certinext.StatusRevoked && status != certinext.StatusExpired:
+		return nil
+	case status == certinext.StatusRevoked:
+		y.status.Unavailable++ // CERTInext does not serve it any more (observed)
+		return nil
+	case !row.ExpiresAt.IsZero() && row.ExpiresAt.Before(y.engine.now()) && !y.status.IncludeExpired:
+		return nil
+	case row.SerialNumber == "" && status != certinext.StatusIssued:
+		return nil // not issued yet
+	}
+	return y.take(ctx, row)
+}
+
+func (y *syncer) isOwn(row certinext.ReportRow) bool {
+	if y.own[row.OrderID] {
+		return true
+	}
+	for _, tag := range row.Tags {
+		if y.own[strings.ToLower(tag)] {
+			return true
+		}
+	}
+	return false
+}
+
+// known reports whether the mount has the certificate of a row. The service writes serial numbers in decimal, the documentation in
+// hexadecimal.
+func (y *syncer) known(ctx context.Context, row certinext.ReportRow) (serial string, known bool, err error) {
+	var candidates []string
+	if n, ok := new(big.Int).SetString(row.SerialNumber, 10); ok && n.Sign() > 0 {
+		candidates = append(candidates, serialKey(n))
+	}
+	if hex, err := parseSerial("serial", row.SerialNumber); err == nil {
+		candidates = append(candidates, hex)
+	}
+	for _, candidate := range candidates {
+		c, err := get[certEntry](ctx, y.storage, certPrefix+candidate)
+		if err != nil {
+			return "", false, err
+		}
+		if c != nil && c.CAOrderID == row.OrderID {
+			return candidate, true, nil
+		}
+	}
+	return "", false, nil
+}
+
+// revoked stores that a certificate of the mount was revoked without it.
+func (y *syncer) revoked(ctx context.Context, serial string, row certinext.ReportRow) error {
+	e := y.engine
+	unlock := e.certLocks.lock(serial)
+	defer unlock()
+	c, err := get[certEntry](ctx, y.storage, certPrefix+serial)
+	if err != nil || c == nil || c.Revocation != nil {
+		return err
+	}
+	remote, err := y.client.TrackOrder(ctx, c.Family, row.OrderID)
+	if err != nil || remote.Status != certinext.StatusRevoked {
+		y.failed(row, err)
+		return ctx.Err()
+	}
+	y.status.Revoked++
+	at, reason := revocationOf(remote, e.now())
+	return e.recordRevocation(ctx, y.storage, c, at, reason)
+}
+
+// take downloads and stores the certificate of a row.
+func (y *syncer) take(ctx context.Context, row certinext.ReportRow) error {
+	bundle, family, err := y.download(ctx, row)
+	switch {
+	case certinext.IsNotReady(err):
+		y.status.Unavailable++
+		return nil
+	case err != nil:
+		y.failed(row, err)
+		return ctx.Err()
+	}
+	cert, err := assembleAny(bundle)
+	if err != nil {
+		y.failed(row, err)
+		return nil
+	}
+	now := y.engine.now()
+	c := newCertEntry(&orderEntry{CAOrderID: row.OrderID, Account: y.account, Placement: placement{Family: family}}, cert, now)
+	c.Imported, c.Delivery = true, &delivery{At: now} // nobody waits for it
+	unlock := y.engine.certLocks.lock(c.Serial)
+	defer unlock()
+	stored, err := get[certEntry](ctx, y.storage, c.key())
+	if err != nil || stored != nil {
+		return err
+	}
+	y.status.Imported++
+	return put(ctx, y.storage, c.key(), c)
+}
+
+// download finds the certificate of an order whose family is not known for certain: an order that is asked for in another family than
+// its own is answered 404 (observed).
+func (y *syncer) download(ctx context.Context, row certinext.ReportRow) (*certinext.Bundle, certinext.Family, error) {
+	families := []certinext.Family{certinext.FamilySSL, certinext.FamilyPrivatePKI, certinext.FamilySignature}
+	if f := y.families[row.ProductCode]; f != "" {
+		families = []certinext.Family{f}
+	}
+	var errs []error
+	for _, f := range families {
+		bundle, err := y.client.Certificate(ctx, f, row.OrderID)
+		if err == nil {
+			return bundle, f, nil
+		}
+		if errs = append(errs, err); !certinext.IsNotReady(err) {
+			break
+		}
+	}
+	return nil, "", errs[len(errs)-1]
+}
+
+// assembleAny sorts a delivery whose key is nobody's here.
+func assembleAny(b *certinext.Bundle) (*issuedCert, error) {
+	certs, err := parseCertificates([]string{b.Certificate})
+	if err != nil {
+		return nil, err
+	}
+	var leaf *x509.Certificate
+	if len(certs) > 0 {
+		leaf = certs[0]
+	}
+	if leaf == nil || leaf.IsCA {
+		return nil, errors.New("the delivered certificate is a CA's")
+	}
+	return assemble(b, leaf.PublicKey)
+}
+
+func (y *syncer) failed(row certinext.ReportRow, err error) {
+	y.status.Failed++
+	if err == nil {
+		err = errors.New("its status is another one than the report's")
+	}
+	y.status.LastError = printable(fmt.Sprintf("CERTInext order %s: %v", row.OrderID, err))
+}

@@ -1,0 +1,147 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinextsecrets_test
+
+import (
+	"crypto/elliptic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
+	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/stretchr/testify/require"
+)
+
+// elsewhere orders a certificate as another program with the same account does, and returns CERTInext's number.
+func elsewhere(t *testing.T, ca *certinexttest.Server, name string) (*certinext.Client, string) {
+	t.Helper()
+	client := &certinext.Client{
+		BaseURL: sandboxURL, HTTPClient: ca.Client(),
+		Credentials: certinext.OAuth{ClientID: certinexttest.DefaultAccountNumber, ClientSecret: certinexttest.DefaultClientSecret},
+	}
+	order, err := client.CreateOrder(t.Context(), certinext.OrderRequest{
+		Family: certinext.FamilySSL, ProductCode: "842", Variant: "dv", Domain: name, CSR: csr(t, newKey(t, elliptic.P256()), name),
+		Requestor: certinext.Contact{Name: "Web Team", Email: "web@example.com"},
+		Agreement: &certinext.Agreement{SignerName: "Web Team", SignerPlace: "Bengaluru", Accepted: true},
+	})
+	require.NoError(t, err)
+	return client, order.ID
+}
+
+func TestSyncTakesInWhatWasOrderedElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := validated(certinexttest.Live)
+		m := newMount(t, ca)
+		require.Equal(t, "never", m.read("sync").Data["state"])
+		ours := m.write("issue/web", map[string]any{"common_name": "www.example.com"})
+		_, theirs := elsewhere(t, ca, "shop.example.com")
+		client, gone := elsewhere(t, ca, "gone.example.com")
+		_, err := client.RevokeOrder(t.Context(), certinext.FamilySSL, gone, certinext.RevokeRequest{Reason: certinext.ReasonSuperseded})
+		require.NoError(t, err)
+
+		require.Equal(t, "running", m.write("sync", nil).Data["state"])
+		synctest.Wait()
+		status := m.read("sync").Data
+		require.Equal(t, "done", status["state"], status)
+		require.Equal(t, []any{3, 1, 1}, []any{status["seen"], status["imported"], status["unavailable"]})
+
+		var imported map[string]any
+		for _, serial := range m.list("certs") {
+			if c := m.read("cert/" + serial).Data; c["ca_order_id"] == theirs {
+				imported = c
+			}
+		}
+		require.NotNil(t, imported, "the certificate that was ordered elsewhere is not there")
+		require.Empty(t, imported["role"])
+		require.NotEmpty(t, imported["ca_chain"])
+		require.Equal(t, "shop.example.com", parseCertificate(t, imported["certificate"].(string)).Subject.CommonName)
+
+		require.Contains(t, m.refused("revoke/web", map[string]any{"serial_number": imported["serial_number"]}), "no certificate", "a team must not reach it")
+		m.write("revoke", map[string]any{"serial_number": imported["serial_number"]})
+		order, _ := ca.Order(theirs)
+		require.Equal(t, "revoked", order.Status)
+		m.endLease(ours)
+
+		downloads := ca.Calls()[certinexttest.OpCertificate]
+		m.write("sync", map[string]any{"full": true})
+		synctest.Wait()
+		require.Equal(t, downloads, ca.Calls()[certinexttest.OpCertificate], "what is known was downloaded again")
+	})
+}
+
+func TestSyncNoticesRevocationsThatDidNotGoThroughTheMount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := validated(certinexttest.Live)
+		m := newMount(t, ca)
+		issued := m.write("issue/web", map[string]any{"common_name": "www.example.com"})
+		client, _ := elsewhere(t, ca, "shop.example.com")
+		_, err := client.RevokeOrder(t.Context(), certinext.FamilySSL, issued.Data["ca_order_id"].(string), certinext.RevokeRequest{Reason: certinext.ReasonKeyCompromise})
+		require.NoError(t, err)
+		time.Sleep(time.Hour)
+		m.pass() // its grace is over, so the engine does not look at the order any more
+		m.write("sync", nil)
+		synctest.Wait()
+		require.Equal(t, 1, m.read("sync").Data["revoked"])
+		require.Equal(t, []string{issued.Data["serial_number"].(string)}, m.list("certs/revoked"))
+		require.Equal(t, "key-compromise", m.read("cert/" + issued.Data["serial_number"].(string)).Data["revocation_reason"])
+	})
+}
+
+func TestSyncLeavesExpiredCertificatesOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := validated(certinexttest.Live)
+		m := newMount(t, ca)
+		elsewhere(t, ca, "shop.example.com")
+		time.Sleep(60 * 24 * time.Hour)
+		m.write("sync", nil)
+		synctest.Wait()
+		require.Empty(t, m.list("certs"))
+		m.write("sync", map[string]any{"full": true, "include_expired": true})
+		synctest.Wait()
+		require.Len(t, m.list("certs"), 1)
+	})
+}
+
+// A process that dies in the middle leaves a synchronization that the next one goes on with.
+func TestSyncGoesOnAfterACrash(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := validated(certinexttest.Live)
+		m := newMount(t, ca)
+		elsewhere(t, ca, "shop.example.com")
+		ca.Inject(certinexttest.Fault{Operation: certinexttest.OpCertificate, Kind: certinexttest.FaultLatency, Delay: time.Hour, Times: 1})
+		m.write("sync", nil)
+		time.Sleep(time.Second)
+		m.backend.Cleanup(t.Context())
+		m.start()
+		require.Equal(t, "running", m.read("sync").Data["state"])
+		m.pass()
+		synctest.Wait()
+		require.Equal(t, "done", m.read("sync").Data["state"], m.read("sync").Data)
+		require.Len(t, m.list("certs"), 1)
+	})
+}
+
+// Records that cannot be read are no reason to believe that all is known.
+func TestSyncSaysWhatFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := validated(certinexttest.Live)
+		m := newMount(t, ca)
+		elsewhere(t, ca, "shop.example.com")
+		ca.Inject(certinexttest.Fault{Operation: certinexttest.OpOrdersReport, Kind: certinexttest.FaultServerError, Times: 20})
+		m.write("sync", nil)
+		time.Sleep(10 * time.Minute)
+		status := m.read("sync").Data
+		require.Equal(t, "failed", status["state"])
+		require.Contains(t, status["last_error"], "503")
+		ca.ClearFaults()
+		m.write("sync", nil)
+		synctest.Wait()
+		require.Equal(t, "done", m.read("sync").Data["state"])
+		require.Empty(t, m.read("sync").Data["from"], "the one that failed counts for nothing")
+		_, err := m.send(call{op: logical.ListOperation, path: "certs"})
+		require.NoError(t, err)
+	})
+}
