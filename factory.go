@@ -74,7 +74,7 @@ func newBackend(o Options, conf *logical.BackendConfig) *secretsBackend {
 		PathsSpecial: &logical.Paths{
 			SealWrapStorage: backend.SealWrapPrefixes(),
 			// As in Vault's PKI engine: these hold CA certificates only.
-			Unauthenticated: []string{"ca", "ca/pem", "ca_chain", "cert/ca", "cert/ca_chain"},
+			Unauthenticated: []string{"ca", "ca/pem", "ca_chain", "cert/ca", "cert/ca/raw", "cert/ca/raw/pem", "cert/ca_chain"},
 		},
 		Secrets: []*framework.Secret{b.certificateSecret()},
 		PeriodicFunc: func(ctx context.Context, req *logical.Request) error {

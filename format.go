@@ -21,7 +21,7 @@ import (
 
 // form is how a caller wants its certificate and key.
 type form struct {
-	format      string // pem, der, pem_bundle
+	format      string // pem, der, pem_bundle, pkcs7
 	keyFormat   string // der, pkcs8
 	removeRoots bool
 }
@@ -29,8 +29,8 @@ type form struct {
 func formatFields() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
 		"format": {
-			Type: framework.TypeString, Default: "pem", AllowedValues: []any{"pem", "der", "pem_bundle"},
-			Description: "pem, der (base64), or pem_bundle: key, certificate and chain together in certificate.",
+			Type: framework.TypeString, Default: "pem", AllowedValues: []any{"pem", "der", "pem_bundle", "pkcs7"},
+			Description: "pem; der (base64); pem_bundle: key, certificate and chain together in certificate; pkcs7: certificate and chain as PKCS#7, in PEM, in certificate.",
 		},
 		"remove_roots_from_chain": {Type: framework.TypeBool, Description: "Leave self-signed certificates out of ca_chain."},
 	}
@@ -70,9 +70,9 @@ func decodeForm(d *framework.FieldData) (form, error) {
 		f.removeRoots = v.(bool)
 	}
 	switch f.format {
-	case "pem", "der", "pem_bundle":
+	case "pem", "der", "pem_bundle", "pkcs7":
 	default:
-		return f, &backend.FieldError{Field: "format", Problem: fmt.Sprintf("%q is not pem, der or pem_bundle", f.format)}
+		return f, &backend.FieldError{Field: "format", Problem: fmt.Sprintf("%q is not pem, der, pem_bundle or pkcs7", f.format)}
 	}
 	if f.keyFormat != "der" && f.keyFormat != "pkcs8" {
 		return f, &backend.FieldError{Field: "private_key_format", Problem: fmt.Sprintf("%q is not der or pkcs8", f.keyFormat)}
@@ -141,6 +141,12 @@ func encodeIssued(issued *backend.Issued, f form) (map[string]any, error) {
 			parts = append([]string{key}, parts...)
 		}
 		data["certificate"] = strings.Join(append(parts, chain...), "\n")
+	case "pkcs7":
+		body, err := encodePKCS7(append([]string{c.PEM}, chain...)...)
+		if err != nil {
+			return nil, err
+		}
+		data["certificate"] = strings.TrimSpace(string(pem.EncodeToMemory(&pem.Block{Type: "PKCS7", Bytes: body})))
 	}
 	return data, nil
 }
@@ -162,11 +168,7 @@ func withoutRoots(chain []string) []string {
 }
 
 func base64DER(pemText string) string {
-	block, _ := pem.Decode([]byte(pemText))
-	if block == nil {
-		return ""
-	}
-	return base64.StdEncoding.EncodeToString(block.Bytes)
+	return base64.StdEncoding.EncodeToString(der(pemText))
 }
 
 // encodeKey turns a PKCS#8 PEM key into PEM of the wanted format. As in Vault's PKI engine, "der" is the key's own

@@ -5,7 +5,6 @@ package certinextsecrets
 
 import (
 	"context"
-	"encoding/pem"
 	"net/http"
 	"strings"
 
@@ -28,16 +27,15 @@ func (b *secretsBackend) pathCA() []*framework.Path {
 		"certificate": {Type: framework.TypeString, Description: "Certificate or chain in PEM."},
 		"ca_chain":    {Type: framework.TypeStringSlice, Description: "Chain in PEM, the issuing CA first."},
 	}
+	inDER := func(chain []string) ([]byte, string) { return der(chain[0]), derCert }
+	inPEM := func(chain []string) ([]byte, string) { return []byte(chain[0]), pemChain }
 	return []*framework.Path{
-		raw("ca$", "The issuing CA's certificate in DER.", "ca-der", func(chain []string) ([]byte, string) {
-			block, _ := pem.Decode([]byte(chain[0]))
-			return block.Bytes, "application/pkix-cert"
-		}),
-		raw("ca/pem$", "The issuing CA's certificate in PEM.", "ca-pem", func(chain []string) ([]byte, string) {
-			return []byte(chain[0]), "application/pem-certificate-chain"
-		}),
+		raw("ca$", "The issuing CA's certificate in DER.", "ca-der", inDER),
+		raw("ca/pem$", "The issuing CA's certificate in PEM.", "ca-pem", inPEM),
+		raw("cert/ca/raw$", "The issuing CA's certificate in DER.", "cert-ca-raw-der", inDER),
+		raw("cert/ca/raw/pem$", "The issuing CA's certificate in PEM.", "cert-ca-raw-pem", inPEM),
 		raw("ca_chain$", "The CA chain in PEM.", "ca-chain-pem", func(chain []string) ([]byte, string) {
-			return []byte(strings.Join(chain, "\n")), "application/pem-certificate-chain"
+			return []byte(strings.Join(chain, "\n")), pemChain
 		}),
 		{
 			Pattern: "cert/(ca|ca_chain)$",
@@ -57,12 +55,12 @@ func (b *secretsBackend) readRawCA(encode func(chain []string) ([]byte, string))
 		if err != nil {
 			return nil, err
 		}
-		data := map[string]any{logical.HTTPStatusCode: http.StatusNoContent, logical.HTTPRawBody: []byte{}, logical.HTTPContentType: ""}
 		if len(chain) > 0 {
-			body, kind := encode(chain)
-			data = map[string]any{logical.HTTPStatusCode: http.StatusOK, logical.HTTPRawBody: body, logical.HTTPContentType: kind}
+			return rawResponse(encode(chain)), nil
 		}
-		return &logical.Response{Data: data}, nil
+		return &logical.Response{Data: map[string]any{
+			logical.HTTPStatusCode: http.StatusNoContent, logical.HTTPRawBody: []byte{}, logical.HTTPContentType: "",
+		}}, nil
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
+const certPattern = `cert/(?P<serial>[0-9A-Fa-f:-]+)`
+
 func (b *secretsBackend) pathCertificates() []*framework.Path {
 	return []*framework.Path{
 		{
@@ -40,11 +42,20 @@ func (b *secretsBackend) pathCertificates() []*framework.Path {
 			HelpSynopsis:    "List the certificates.",
 			HelpDescription: "Lists the serial numbers of all certificates that this mount has got from CERTInext.",
 		},
+		b.rawCertificate("raw$", "A certificate in DER.", "cert-raw-der", derCert, der),
+		b.rawCertificate("raw/pem$", "A certificate in PEM.", "cert-raw-pem", pemChain, func(text string) []byte { return []byte(text) }),
 		{
-			Pattern: `cert/(?P<serial>[0-9A-Fa-f:-]+)$`,
-			Fields: map[string]*framework.FieldSchema{
-				"serial": {Type: framework.TypeString, Description: "Serial number in hexadecimal, with colons or dashes.", Required: true},
+			Pattern: certPattern + `/download/(?P<form>\w+)$`,
+			Fields:  merge(serialField(), formField(), downloadFields()),
+			Operations: map[logical.Operation]framework.OperationHandler{
+				logical.ReadOperation: operation(b.downloadCertificate, "Download a certificate as a file.", "download", "certificate", fileFields()),
 			},
+			HelpSynopsis:    "Download a certificate in one of several forms.",
+			HelpDescription: downloadHelp,
+		},
+		{
+			Pattern: certPattern + "$",
+			Fields:  serialField(),
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.ReadOperation: operation(b.readCertificate, "Read a certificate.", "read", "certificate", map[string]*framework.FieldSchema{
 					"certificate":             {Type: framework.TypeString, Description: "Certificate in PEM."},
@@ -66,6 +77,33 @@ func (b *secretsBackend) pathCertificates() []*framework.Path {
 			HelpSynopsis:    "Read a certificate.",
 			HelpDescription: "Returns a certificate, its chain and whether it is revoked. Keys are never part of it.",
 		},
+	}
+}
+
+// rawCertificate is a certificate alone, under a name that Vault's PKI engine has for it. Other than there, an unknown serial
+// number is a 404 and not an empty 204, which would be taken for a certificate.
+func (b *secretsBackend) rawCertificate(suffix, summary, id, kind string, encode func(pemText string) []byte) *framework.Path {
+	read := func(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+		c, err := b.engine.Certificate(ctx, req.Storage, d.Get("serial").(string))
+		if err != nil || c == nil {
+			return nil, err
+		}
+		return rawResponse(encode(c.PEM), kind), nil
+	}
+	return &framework.Path{
+		Pattern: certPattern + "/" + suffix,
+		Fields:  serialField(),
+		Operations: map[logical.Operation]framework.OperationHandler{
+			logical.ReadOperation: operation(read, summary, "read", id, nil),
+		},
+		HelpSynopsis:    summary,
+		HelpDescription: "The answer is the certificate itself, not JSON; cert/<serial> is the JSON form, and cert/<serial>/download has further ones.",
+	}
+}
+
+func serialField() map[string]*framework.FieldSchema {
+	return map[string]*framework.FieldSchema{
+		"serial": {Type: framework.TypeString, Description: "Serial number in hexadecimal, with colons or dashes.", Required: true},
 	}
 }
 
@@ -113,6 +151,14 @@ func (b *secretsBackend) readCertificate(ctx context.Context, req *logical.Reque
 		return nil, err
 	}
 	return &logical.Response{Data: encodeCertificate(c)}, nil
+}
+
+func (b *secretsBackend) downloadCertificate(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+	found, err := b.engine.DownloadCertificate(ctx, req.Storage, d.Get("serial").(string))
+	if err != nil || found == nil {
+		return nil, err
+	}
+	return downloadResponse(found, d)
 }
 
 func encodeCertificate(c *backend.Certificate) map[string]any {

@@ -26,6 +26,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
 	"github.com/hashicorp/vault/sdk/helper/certutil"
 	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/smallstep/pkcs7"
 	"github.com/stretchr/testify/require"
 )
 
@@ -151,6 +152,20 @@ func TestFormats(t *testing.T) {
 					require.NoError(t, err)
 					require.NotNil(t, bundle.PrivateKey)
 					require.Len(t, bundle.CAChain, 2)
+				},
+			},
+			"pkcs7 is certificate and chain, and leaves the key as it is": {
+				"web",
+				map[string]any{"format": "pkcs7", "remove_roots_from_chain": true},
+				func(t *testing.T, data map[string]any) {
+					block, _ := pem.Decode([]byte(data["certificate"].(string)))
+					require.NotNil(t, block)
+					require.Equal(t, "PKCS7", block.Type)
+					p7, err := pkcs7.Parse(block.Bytes)
+					require.NoError(t, err)
+					require.Len(t, p7.Certificates, 2)
+					require.Equal(t, []string{"www.example.com"}, p7.Certificates[0].DNSNames)
+					require.Contains(t, data["private_key"], "-----BEGIN EC PRIVATE KEY-----")
 				},
 			},
 			"roots can be left out": {

@@ -29,6 +29,15 @@ func (b *secretsBackend) pathOrders() []*framework.Path {
 			HelpDescription: "Works once an order is issued; until then the answer says what it waits for. It is handed over once: within the role's delivery_grace also again, to the same requester, since an answer may have been lost; then the key is erased.",
 		},
 		{
+			Pattern: "orders/" + role + "/" + id + `/download/(?P<form>\w+)$`,
+			Fields:  merge(roleField(), orderField(), formField(), downloadFields()),
+			Operations: map[logical.Operation]framework.OperationHandler{
+				logical.ReadOperation: operation(b.downloadOrder, "Download an order's certificate as a file.", "download", "order", fileFields()),
+			},
+			HelpSynopsis:    "Download the certificate of an order in one of several forms.",
+			HelpDescription: "csr is there as long as the order is, the other forms once its certificate is stored. It does not count as collecting." + "\n" + downloadHelp,
+		},
+		{
 			Pattern: "orders/" + role + "/" + id + "/dcv$",
 			Fields:  merge(roleField(), orderField(), dcvFields()),
 			Operations: map[logical.Operation]framework.OperationHandler{
@@ -115,6 +124,14 @@ func (b *secretsBackend) collectOrder(ctx context.Context, req *logical.Request,
 		return nil, err
 	}
 	return b.certificateResponse(issued, f)
+}
+
+func (b *secretsBackend) downloadOrder(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+	found, err := b.engine.DownloadOrder(ctx, req.Storage, d.Get("role").(string), d.Get("id").(string))
+	if err != nil || found == nil {
+		return nil, err
+	}
+	return downloadResponse(found, d)
 }
 
 func (b *secretsBackend) readChallenges(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {

@@ -19,13 +19,18 @@ func (e *Engine) Order(ctx context.Context, s logical.Storage, role, id string) 
 	if err != nil || o == nil {
 		return nil, err
 	}
+	return e.shown(o), nil
+}
+
+// shown is what may be told of a stored order at this moment.
+func (e *Engine) shown(o *orderEntry) *Order {
 	v := o.view()
-	if t, ok := e.orders.status(id); ok && t.answered {
+	if t, ok := e.orders.status(o.ID); ok && t.answered {
 		// The entry is brought up to date when its key is erased.
 		v.State, v.Delivered, v.Needs, v.WaitsFor = StateIssued, true, nil, PartyNobody
 		v.Serial = strings.ReplaceAll(t.serial, "-", ":")
 	}
-	return v, nil
+	return v
 }
 
 func (e *Engine) findOrder(ctx context.Context, s logical.Storage, role, id string) (*orderEntry, error) {
