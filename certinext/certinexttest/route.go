@@ -37,6 +37,17 @@ var (
 		accountRoutes()...), domainRoutes()...)
 )
 
+// Routes lists what a [Server] answers in any of its dialects, each as method and path, with {name} where the path takes a
+// parameter, e.g. "GET /api/certinext/v2/organizations/{id}". It is sorted.
+func Routes() []string {
+	var out []string
+	for i := range routes {
+		out = append(out, routes[i].method+" "+routes[i].path())
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
 // orderRoutes are the operations all orders of a family share.
 func orderRoutes(family string) []route {
 	base := "/" + family + "-certificates"
