@@ -31,6 +31,9 @@ func TestSecretsAppearNowhere(t *testing.T) {
 				text, err := json.Marshal([]any{resp.Data, resp.Warnings})
 				require.NoError(t, err)
 				answers.Write(text)
+				if file, ok := resp.Data[logical.HTTPRawBody].([]byte); ok { // base64 in the text
+					answers.Write(file)
+				}
 			}
 		}
 		do := func(op logical.Operation, path string, data map[string]any) {
@@ -72,6 +75,9 @@ func TestSecretsAppearNowhere(t *testing.T) {
 			for _, id := range m.list("orders/" + role) {
 				do(logical.ReadOperation, "orders/"+role+"/"+id, nil)
 				do(logical.ReadOperation, "orders/"+role+"/"+id+"/dcv", nil)
+				for _, form := range []string{"csr", "bundle", "pkcs7", "zip"} {
+					do(logical.ReadOperation, "orders/"+role+"/"+id+"/download/"+form, nil)
+				}
 			}
 		}
 		m.endLease(issued)
