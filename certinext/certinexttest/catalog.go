@@ -6,7 +6,9 @@ package certinexttest
 import (
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // A Product is one line of the account's catalog.
@@ -34,7 +36,13 @@ type CustomField struct {
 	ID        string
 	Name      string
 	Mandatory bool
+	// Values are those that it takes; nil means any text.
+	Values []string
+	// MaxLength is the longest value in characters; zero means 100.
+	MaxLength int
 }
+
+func (f CustomField) maxLength() int { return orDefault(f.MaxLength, 100) }
 
 // Product type ids (observed, except where the vendor's text is all there is).
 const (
@@ -259,7 +267,9 @@ func (s *Server) listCustomFields(c *call) (reply, *problem) {
 	if len(p.CustomFields) > 0 {
 		fields := []wireCustomFieldInfo{}
 		for _, f := range p.CustomFields {
-			fields = append(fields, wireCustomFieldInfo{f.Name, f.ID, "text", "100", oneOrZero(f.Mandatory), []string{}})
+			fields = append(fields, wireCustomFieldInfo{
+				f.Name, f.ID, "text", strconv.Itoa(f.maxLength()), oneOrZero(f.Mandatory), append([]string{}, f.Values...),
+			})
 		}
 		list = append(list, map[string]any{"certificateInformation": []any{}, "additionalInformation": fields})
 	}
@@ -267,7 +277,7 @@ func (s *Server) listCustomFields(c *call) (reply, *problem) {
 }
 
 // checkCustomFields asks for the product's mandatory fields and refuses
-// fields it does not have.
+// fields it does not have and values that they do not take.
 func (p Product) checkCustomFields(given []wireCustomField) *problem {
 	for _, f := range p.CustomFields {
 		has := slices.ContainsFunc(given, func(g wireCustomField) bool { return g.FieldID == f.ID && g.Value != "" })
@@ -276,8 +286,12 @@ func (p Product) checkCustomFields(given []wireCustomField) *problem {
 		}
 	}
 	for _, g := range given {
-		if !slices.ContainsFunc(p.CustomFields, func(f CustomField) bool { return f.ID == g.FieldID }) {
+		i := slices.IndexFunc(p.CustomFields, func(f CustomField) bool { return f.ID == g.FieldID })
+		if i < 0 {
 			return invalidField("customFields.fieldId", "unknown custom field")
+		}
+		if f := p.CustomFields[i]; utf8.RuneCountInString(g.Value) > f.maxLength() || g.Value != "" && f.Values != nil && !slices.Contains(f.Values, g.Value) {
+			return invalidField("customFields.value", "not a value of the custom field "+f.Name)
 		}
 	}
 	return nil

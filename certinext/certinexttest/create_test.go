@@ -160,6 +160,26 @@ func TestMandatoryCustomField(t *testing.T) {
 	info := v["customFields"].([]any)[0].(m)["additionalInformation"].([]any)[0].(m)
 	require.Equal(t, "456", info["fieldId"])
 	require.Equal(t, "1", info["isMandatory"])
+	require.Equal(t, "100", info["maxlength"])
+	require.Empty(t, info["values"])
+}
+
+func TestCustomFieldTakesItsValuesOnly(t *testing.T) {
+	catalog := []certinexttest.Product{{
+		Code: "842", Name: "SSL DV", Type: "13",
+		CustomFields: []certinexttest.CustomField{{ID: "456", Name: "Region", Values: []string{"emea", "apac"}}, {ID: "457", MaxLength: 4}},
+	}}
+	r := newRig(t, &certinexttest.Server{Catalog: catalog})
+	order := func(id, value string) m {
+		return merge(dvOrder("example.com"), m{"customFields": []m{{"fieldId": id, "value": value}}})
+	}
+	r.post(sslPath, order("456", "mars")).refused(400, "")
+	r.post(sslPath, order("457", "47110")).refused(400, "")
+	r.order(order("456", "apac"))
+	r.order(order("457", "4711"))
+	info := r.get(api + "/catalog/products/842/custom-fields").must(http.StatusOK)["customFields"].([]any)[0].(m)["additionalInformation"].([]any)
+	require.Equal(t, []any{"emea", "apac"}, info[0].(m)["values"])
+	require.Equal(t, "4", info[1].(m)["maxlength"])
 }
 
 func TestDraftBecomesAnOrder(t *testing.T) {
