@@ -343,7 +343,10 @@ func TestRefusalsOfTheCAComeInWords(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ca := validated(certinexttest.Live)
 		m := newMount(t, ca)
+		withdrawn := append(certinexttest.SandboxCatalog(), certinexttest.Product{Code: "999", Name: "SSL DV 90 Days", Type: "13"})
+		ca.Configure(func(s *certinexttest.Server) { s.Catalog = withdrawn })
 		m.write("roles/unentitled", map[string]any{"product_code": "999", "product_variant": "dv", "allow_any_name": true})
+		ca.Configure(func(s *certinexttest.Server) { s.Catalog = nil })
 		text := m.refused("issue/unentitled", map[string]any{"common_name": "www.example.com"})
 		require.Contains(t, text, "EMS-915")
 		require.Empty(t, ca.Orders())

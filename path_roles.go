@@ -31,8 +31,8 @@ func (b *secretsBackend) pathRoles() []*framework.Path {
 			Fields:  merge(name, schemas(roleFields, backend.NewRole(""))),
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.ReadOperation:   operation(b.readRole, "Read a role.", "read", "role", readable(roleFields)),
-				logical.UpdateOperation: silent(writing(b.writeRole, "Set a role. Fields that are left out get their defaults.", "write", "role", nil)),
-				logical.PatchOperation:  silent(writing(b.patchRole, "Change some fields of a role.", "patch", "role", nil)),
+				logical.UpdateOperation: warned(silent(writing(b.writeRole, "Set a role. Fields that are left out get their defaults.", "write", "role", nil))),
+				logical.PatchOperation:  warned(silent(writing(b.patchRole, "Change some fields of a role.", "patch", "role", nil))),
 				logical.DeleteOperation: silent(writing(b.deleteRole, "Delete a role. Its orders and certificates stay.", "delete", "role", nil)),
 			},
 			HelpSynopsis:    "A role binds a name to a CERTInext product, and constrains names and keys.",
@@ -100,17 +100,21 @@ func (b *secretsBackend) readRole(ctx context.Context, req *logical.Request, d *
 }
 
 func (b *secretsBackend) writeRole(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	return nil, b.setRole(ctx, req, d, false)
+	return b.setRole(ctx, req, d, false)
 }
 
 func (b *secretsBackend) patchRole(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	return nil, b.setRole(ctx, req, d, true)
+	return b.setRole(ctx, req, d, true)
 }
 
-func (b *secretsBackend) setRole(ctx context.Context, req *logical.Request, d *framework.FieldData, patch bool) error {
-	return b.engine.WriteRole(ctx, req.Storage, d.Get("name").(string), patch, func(r *backend.Role) error {
+func (b *secretsBackend) setRole(ctx context.Context, req *logical.Request, d *framework.FieldData, patch bool) (*logical.Response, error) {
+	warnings, err := b.engine.WriteRole(ctx, req.Storage, d.Get("name").(string), patch, func(r *backend.Role) error {
 		return write(roleFields, d, r)
 	})
+	if err != nil || len(warnings) == 0 {
+		return nil, err
+	}
+	return &logical.Response{Warnings: warnings}, nil
 }
 
 func (b *secretsBackend) deleteRole(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {

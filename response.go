@@ -71,6 +71,12 @@ func silent(op *framework.PathOperation) *framework.PathOperation {
 	return op
 }
 
+// warned declares that a successful answer may hold warnings.
+func warned(op *framework.PathOperation) *framework.PathOperation {
+	op.Responses[http.StatusOK] = []framework.Response{{Description: "Done, with warnings"}}
+	return op
+}
+
 // strict makes every operation of paths refuse fields that it does not know: a misspelt constraint that is ignored is worse
 // than an error.
 func strict(paths []*framework.Path) []*framework.Path {

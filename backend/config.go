@@ -390,23 +390,23 @@ type CheckReport struct {
 	Problems []string
 }
 
-// CheckConfig asks CERTInext who the account is and what it may order. An account that does not work is a report with
-// problems, not an error.
+// CheckConfig asks CERTInext who the account is and what it may order: it is told nothing from memory. An account that does
+// not work is a report with problems, not an error.
 func (e *Engine) CheckConfig(ctx context.Context, s logical.Storage) (*CheckReport, error) {
-	client, cfg, err := e.client(ctx, s)
+	a, err := e.account(ctx, s)
 	if err != nil {
 		return nil, err
 	}
 	r := new(CheckReport)
 	start := e.now()
-	me, err := client.Me(ctx)
+	me, err := a.client.Me(ctx)
 	r.Latency = e.now().Sub(start)
 	if err != nil {
 		r.Problems = append(r.Problems, err.Error())
 		return r, nil
 	}
 	r.AccountNumber, r.AuthType = me.Number, me.AuthType
-	r.Products, err = client.Products(ctx, cfg.GroupNumber)
+	r.Products, _, err = e.products(ctx, a, a.config.GroupNumber, true)
 	switch {
 	case err != nil:
 		r.Problems = append(r.Problems, err.Error())

@@ -66,10 +66,11 @@ type Engine struct {
 	leaseEnds chan struct{} // holds one element for each lease's end that is asking CERTInext
 }
 
-// account is a client together with the config it was made from.
+// account is a client together with the config it was made from, and what it was told of the catalog.
 type account struct {
-	client *certinext.Client
-	config *Config
+	client  *certinext.Client
+	config  *Config
+	catalog *catalog
 }
 
 // New returns an engine. It touches neither storage nor network.
@@ -132,18 +133,26 @@ func (e *Engine) Invalidate(key string) {
 
 // client returns the CERTInext client of the mount's account, and the config it was made from.
 func (e *Engine) client(ctx context.Context, s logical.Storage) (*certinext.Client, *Config, error) {
+	a, err := e.account(ctx, s)
+	if err != nil {
+		return nil, nil, err
+	}
+	return a.client, a.config, nil
+}
+
+func (e *Engine) account(ctx context.Context, s logical.Storage) (*account, error) {
 	e.clientMu.Lock()
 	defer e.clientMu.Unlock()
 	if e.cached == nil {
 		cfg, err := e.mustConfig(ctx, s)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		client, err := cfg.newClient(e.httpClient, e.now)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		e.cached = &account{client: client, config: cfg}
+		e.cached = &account{client: client, config: cfg, catalog: e.newCatalog()}
 	}
-	return e.cached.client, e.cached.config, nil
+	return e.cached, nil
 }

@@ -4,6 +4,8 @@
 package backend
 
 import (
+	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -59,23 +61,47 @@ func variants() string {
 	return strings.Join(names, ", ")
 }
 
-// resolveVariant finds the variant that a product code stands for in the account's catalog. The same code names different
-// products in different environments, so there is no built-in table.
-func resolveVariant(products []certinext.Product, code string) (string, error) {
-	for _, p := range products {
-		if p.Code != code {
-			continue
-		}
-		variant := p.Variant
-		if p.Family == certinext.FamilyPrivatePKI && variant == "" {
-			return "", badField("product_variant", "product %s (%s) may be intranet-ssl or igtf-host: name one", code, p.Name)
-		}
-		if _, ok := shapes[variant]; !ok {
-			return "", badField("product_code", "product %s (%s) is not a kind that this mount can order", code, p.Name)
-		}
-		return variant, nil
+// resolveVariant finds the variant that a product code stands for in the account's catalog, where variant, if not empty, is what
+// the role says it is. The same code names different products in different environments, so there is no built-in table.
+func resolveVariant(products []certinext.Product, code, variant string) (string, error) {
+	i := slices.IndexFunc(products, func(p certinext.Product) bool { return p.Code == code })
+	if i < 0 {
+		return "", unknownProduct(products, code, variant)
 	}
-	return "", badField("product_code", "the account's catalog has no product %q; read catalog/products or config/check for those it has", code)
+	p, kind := products[i], kindOf(products[i])
+	switch {
+	case variant == "" && kind == kindPrivatePKI:
+		return "", badField("product_variant", "product %s (%s) may be intranet-ssl or igtf-host: name one", code, p.Name)
+	case variant == "" && kind == "":
+		return "", badField("product_code", "product %s (%s) is not a kind that this mount can order", code, p.Name)
+	case variant == "":
+		return kind, nil
+	case !couldBe(p, variant):
+		return "", contradiction(products, p, variant)
+	}
+	return variant, nil
+}
+
+// couldBe reports whether the catalog allows for p being of a variant. A type that is not known says nothing but its family.
+func couldBe(p certinext.Product, variant string) bool {
+	family := shapes[variant].family
+	if p.Variant == "" || p.Family == certinext.FamilyPrivatePKI {
+		return p.Family == "" || p.Family == family
+	}
+	return p.Variant == variant
+}
+
+// contradiction says what p is, and which product is of the variant that the role says.
+func contradiction(products []certinext.Product, p certinext.Product, variant string) error {
+	is := p.Variant
+	if is == "" {
+		is = string(p.Family)
+	}
+	text := fmt.Sprintf("product %s (%s) is %s, not %s", p.Code, p.Name, is, variant)
+	if matches := ofKind(products, kindOfVariant(variant)); len(matches) > 0 {
+		text += "; " + codesOf(kindOfVariant(variant)+" product", matches)
+	}
+	return badField("product_variant", "%s", text)
 }
 
 // fits says whether names suit the shape. The first name is the common name.

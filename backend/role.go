@@ -114,7 +114,7 @@ func (r *Role) validateProduct() error {
 		return badField("name", "%q is not a role name: letters, digits, and . _ - inside", printable(r.Name))
 	}
 	if r.ProductCode == "" {
-		return badField("product_code", "is required: a code from the account's catalog (read config/check)")
+		return badField("product_code", "is required: a code from the account's catalog (read catalog/products)")
 	}
 	if _, ok := shapes[r.Variant]; !ok {
 		return badField("product_variant", "%q is not one of %s", printable(r.Variant), variants())
@@ -206,20 +206,18 @@ func (e *Engine) Roles(ctx context.Context, s logical.Storage) ([]string, error)
 }
 
 // WriteRole applies change to a role, validates the outcome and stores it. With patch the role must exist and keeps
-// what change does not touch; otherwise it starts from the defaults. A product whose variant is not given is looked up in
-// the account's catalog.
-func (e *Engine) WriteRole(ctx context.Context, s logical.Storage, name string, patch bool, change func(*Role) error) error {
+// what change does not touch; otherwise it starts from the defaults. The product is looked up in the account's catalog; where that
+// cannot be asked, the variant must be given, and the warnings say what was not checked.
+func (e *Engine) WriteRole(ctx context.Context, s logical.Storage, name string, patch bool, change func(*Role) error) (warnings []string, err error) {
 	r := NewRole(name)
 	if patch {
-		stored, err := e.mustRole(ctx, s, name)
-		if err != nil {
-			return err
+		if r, err = e.mustRole(ctx, s, name); err != nil {
+			return nil, err
 		}
-		r = stored
 	}
 	before := *r
 	if err := change(r); err != nil {
-		return err
+		return nil, err
 	}
 	if r.Key.Type != before.Key.Type && r.Key.Bits == before.Key.Bits {
 		r.Key.Bits = 0 // it was the size of the other type
@@ -231,42 +229,26 @@ func (e *Engine) WriteRole(ctx context.Context, s logical.Storage, name string, 
 			r.Family = ""
 		}
 	}
-	if r.Variant == "" && r.ProductCode != "" {
-		v, err := e.lookUpVariant(ctx, s, r)
-		if err != nil {
-			return err
-		}
-		r.Variant = v
+	if warnings, err = e.checkProduct(ctx, s, r); err != nil {
+		return nil, err
 	}
 	if err := r.validate(); err != nil {
-		return err
+		return nil, err
 	}
 	r.Family = r.shape().family
 	if r.ConsentToken != before.ConsentToken {
 		cfg, err := e.Config(ctx, s)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if cfg == nil && r.ConsentToken != "" {
-			return badField("consent_token", "needs the config to be written first: the token is for that account only")
+			return nil, badField("consent_token", "needs the config to be written first: the token is for that account only")
 		}
 		if r.ConsentFor = ""; cfg != nil {
 			r.ConsentFor = cfg.BaseURL
 		}
 	}
-	return put(ctx, s, rolePrefix+name, newStoredRole(r))
-}
-
-func (e *Engine) lookUpVariant(ctx context.Context, s logical.Storage, r *Role) (string, error) {
-	client, cfg, err := e.client(ctx, s)
-	if err != nil {
-		return "", badField("product_variant", "is required while the catalog cannot be asked (%v)", err)
-	}
-	products, err := client.Products(ctx, r.OrderDefaults.or(cfg.OrderDefaults).GroupNumber)
-	if err != nil {
-		return "", badField("product_variant", "is required while the catalog cannot be asked (%v)", err)
-	}
-	return resolveVariant(products, r.ProductCode)
+	return warnings, put(ctx, s, rolePrefix+name, newStoredRole(r))
 }
 
 // DeleteRole forgets a role. Its orders and certificates stay.
