@@ -69,7 +69,8 @@ func newBackend(o Options, conf *logical.BackendConfig) *secretsBackend {
 		RunningVersion: Version,
 		Paths: strict(slices.Concat(
 			b.pathConfig(), b.pathRoles(), b.pathIssue(), b.pathReissue(), b.pathRenew(), b.pathOrders(), b.pathRevoke(),
-			b.pathSync(), b.pathCA(), b.pathCertificates(), // in this order, since "ca" is a serial number, too
+			b.pathCatalog(), b.pathAccount(), b.pathReports(), b.pathSync(),
+			b.pathCA(), b.pathCertificates(), // in this order, since "ca" is a serial number, too
 		)),
 		PathsSpecial: &logical.Paths{
 			SealWrapStorage: backend.SealWrapPrefixes(),

@@ -220,3 +220,32 @@ func keysField(what string) map[string]*framework.FieldSchema {
 		"keys": {Type: framework.TypeStringSlice, Description: what},
 	}
 }
+
+// windowFields are the query of a list that is read page by page.
+func windowFields() map[string]*framework.FieldSchema {
+	return map[string]*framework.FieldSchema{
+		"after": {Type: framework.TypeString, Description: "The next of an answer, for the page that follows it.", Query: true},
+		"limit": {Type: framework.TypeInt, Default: 100, Description: "Rows at most, up to 1000.", Query: true},
+	}
+}
+
+// pageFields are the answer of one: rows under name, and how to go on.
+func pageFields(name, what string) map[string]*framework.FieldSchema {
+	return map[string]*framework.FieldSchema{
+		name:   {Type: framework.TypeSlice, Description: what},
+		"next": {Type: framework.TypeString, Description: "What to send as after for the next page; empty when the list ends here."},
+	}
+}
+
+// totalField is part of the answer where the length of the list is known.
+func totalField() map[string]*framework.FieldSchema {
+	return map[string]*framework.FieldSchema{
+		"total": {Type: framework.TypeInt, Description: "Rows of the whole list."},
+	}
+}
+
+func groupField() map[string]*framework.FieldSchema {
+	return map[string]*framework.FieldSchema{
+		"group_number": {Type: framework.TypeString, Description: "Billing group; the config's, or all, when empty.", Query: true},
+	}
+}

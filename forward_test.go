@@ -4,6 +4,7 @@
 package certinextsecrets
 
 import (
+	"regexp"
 	"testing"
 
 	"github.com/hashicorp/vault/sdk/logical"
@@ -29,4 +30,24 @@ func TestEveryWriteIsForwarded(t *testing.T) {
 		require.Nil(t, p.ExistenceCheck, p.Pattern)
 	}
 	require.Greater(t, writes, 10)
+}
+
+// TestQuestionsToCERTInextAreForwarded: what is asked of the account is asked by the active node, which knows the token and
+// remembers the catalog.
+func TestQuestionsToCERTInextAreForwarded(t *testing.T) {
+	b := newBackend(Options{}, new(logical.BackendConfig))
+	t.Cleanup(b.engine.Close)
+	asking, found := regexp.MustCompile(`^(catalog/|account|groups|organizations|domains|reports/)`), 0
+	for _, p := range b.Paths {
+		if !asking.MatchString(p.Pattern) {
+			continue
+		}
+		found++
+		for op, h := range p.Operations {
+			require.EqualValues(t, logical.ReadOperation, op, p.Pattern)
+			require.True(t, h.Properties().ForwardPerformanceStandby, p.Pattern)
+			require.True(t, h.Properties().ForwardPerformanceSecondary, p.Pattern)
+		}
+	}
+	require.Equal(t, 10, found)
 }

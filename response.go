@@ -7,10 +7,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend"
 	"github.com/hashicorp/vault/sdk/framework"
@@ -104,6 +106,43 @@ func unknownFields(data map[string]any, fields map[string]*framework.FieldSchema
 	}
 	slices.Sort(unknown)
 	return unknown
+}
+
+// window decodes the part of a list that a request asks for.
+func window(d *framework.FieldData) backend.Window {
+	return backend.Window{After: d.Get("after").(string), Limit: d.Get("limit").(int)}
+}
+
+// pageResponse is the answer of a list that is read page by page.
+func pageResponse[T any](name string, p backend.Page[T], encode func(T) map[string]any) *logical.Response {
+	rows := make([]map[string]any, 0, len(p.Rows))
+	for _, row := range p.Rows {
+		rows = append(rows, encode(row))
+	}
+	data := map[string]any{name: rows, "next": p.Next}
+	if p.Total >= 0 {
+		data["total"] = p.Total
+	}
+	return &logical.Response{Data: data}
+}
+
+// rfc3339 writes a time of CERTInext's; empty when it told none.
+func rfc3339(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// amount makes a number of what CERTInext writes as text, digit by digit. What is no number stays text, and nothing is nil.
+func amount(text string) any {
+	switch {
+	case text == "":
+		return nil
+	case len(text) <= 40 && strings.IndexAny(text, "-0123456789") == 0 && json.Valid([]byte(text)):
+		return json.Number(text)
+	}
+	return text
 }
 
 // requester names who sends a request, as an order remembers it.

@@ -57,7 +57,9 @@ func TestSecretsAppearNowhere(t *testing.T) {
 		for _, kind := range []certinexttest.FaultKind{certinexttest.FaultHTML, certinexttest.FaultSpring, certinexttest.FaultLostReply, certinexttest.FaultTokenDeath} {
 			ca.Inject(certinexttest.Fault{Kind: kind, Times: 2})
 			do(logical.UpdateOperation, "issue/web", map[string]any{"common_name": "www.example.com"})
-			do(logical.ReadOperation, "config/check", nil)
+			for _, path := range []string{"config/check", "catalog/products", "account", "groups", "organizations", "domains", "reports/orders", "reports/ledger"} {
+				do(logical.ReadOperation, path, nil)
+			}
 		}
 		ca.ClearFaults()
 		for _, o := range ca.Orders() {
@@ -65,7 +67,7 @@ func TestSecretsAppearNowhere(t *testing.T) {
 		}
 		m.write("roles/dv", map[string]any{"product_code": "842", "product_variant": "dv", "allow_any_name": true})
 		issued := m.write("issue/dv", map[string]any{"common_name": "www.example.com"})
-		for _, path := range []string{"config", "config/check", "roles/web", "ca", "ca/pem", "ca_chain", "cert/ca_chain", "cert/" + issued.Data["serial_number"].(string)} {
+		for _, path := range []string{"config", "config/check", "roles/web", "ca", "ca/pem", "ca_chain", "cert/ca_chain", "account", "groups", "organizations", "organizations/" + certinexttest.DefaultOrganization, "domains", "reports/orders", "catalog/products", "cert/" + issued.Data["serial_number"].(string)} {
 			do(logical.ReadOperation, path, nil)
 		}
 		for _, path := range []string{"roles", "orders/web", "orders/dv", "certs", "certs/revoked"} {

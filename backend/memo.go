@@ -37,7 +37,7 @@ type asking[V any] struct {
 }
 
 // maxRemembered bounds a memo, whose keys are the callers' words. One that is full forgets everything.
-const maxRemembered = 256
+const maxRemembered = 64
 
 // get returns the answer to the question key, which ask puts to CERTInext. With anew it is asked whatever is remembered. old
 // tells that the answer was there before the call.

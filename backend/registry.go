@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
@@ -31,7 +32,8 @@ type tracked struct {
 	id          string
 	role        string
 	fingerprint string
-	named       bool // has a request_id: found by id, never by fingerprint
+	marker      string // its Idempotency-Key, which the marker is made of
+	named       bool   // has a request_id: found by id, never by fingerprint
 	created     time.Time
 	busy        chan struct{} // closed when the present driver lets go; nil when there is none
 	attended    bool          // a request waits for the present driver
@@ -132,7 +134,7 @@ func (r *registry) add(o *orderEntry) *tracked {
 	if r.orders == nil {
 		r.orders = make(map[string]*tracked)
 	}
-	t := &tracked{id: o.ID, role: o.Role, fingerprint: o.Fingerprint, named: o.RequestID != "", created: o.CreatedAt}
+	t := &tracked{id: o.ID, role: o.Role, fingerprint: o.Fingerprint, marker: o.Placement.IdempotencyKey, named: o.RequestID != "", created: o.CreatedAt}
 	r.orders[o.ID] = t
 	return t
 }
@@ -300,6 +302,23 @@ func (r *registry) status(id string) (tracked, bool) {
 		return tracked{}, false
 	}
 	return *t, true
+}
+
+// marked returns the open orders whose markers are among the tags of rows, by what the markers are made of.
+func (r *registry) marked(rows []certinext.ReportRow) map[string]tracked {
+	wanted := make(map[string]bool, len(rows))
+	for _, row := range rows {
+		wanted[markerKey(row.Tags)] = true
+	}
+	found := make(map[string]tracked)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, t := range r.orders {
+		if key := strings.ToLower(t.marker); wanted[key] {
+			found[key] = *t
+		}
+	}
+	return found
 }
 
 // takeUnreadable returns, once, the storage keys of entries that could not be decoded.

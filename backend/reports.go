@@ -1,0 +1,235 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package backend
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"maps"
+	"math/big"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// An OrderFilter selects orders of CERTInext's report. The zero value selects all.
+type OrderFilter struct {
+	From, To    time.Time // the order's day, both included; no bound when zero
+	Status      certinext.Status
+	GroupNumber string
+	Domain      string // that the order is for, in any case
+}
+
+func (f OrderFilter) validate() error {
+	switch {
+	case f.Status != "" && !f.Status.Known():
+		return badField("status", "%q is not a status such as issued, revoked, expired, cancelled, rejected or pending-approval", printable(string(f.Status)))
+	case !f.From.IsZero() && !f.To.IsZero() && f.To.Before(f.From):
+		return badField("to", "is before from")
+	}
+	return nil
+}
+
+// A ReportedOrder is an order in CERTInext's report.
+type ReportedOrder struct {
+	certinext.ReportRow
+	// Serial is the certificate's serial number, colon-separated hexadecimal; empty while there is none, or none that can be
+	// read.
+	Serial string
+	// Role and LocalID are those of this mount's order; empty when it is not known to be one.
+	Role    string
+	LocalID string
+}
+
+// ReportedOrders returns the account's orders, whoever placed them. An order of this mount is recognized while it is open and,
+// when it is over, by its certificate's record: one that was cancelled or rejected is not.
+func (e *Engine) ReportedOrders(ctx context.Context, s logical.Storage, f OrderFilter, w Window) (Page[ReportedOrder], error) {
+	if err := f.validate(); err != nil {
+		return Page[ReportedOrder]{}, err
+	}
+	if err := w.validate(); err != nil {
+		return Page[ReportedOrder]{}, err
+	}
+	var of string
+	p, err := ask(ctx, e, s, func(ctx context.Context, a *account) (Page[certinext.ReportRow], error) {
+		of = a.config.account()
+		p, err := turn(f.rows(ctx, a.client), func(r certinext.ReportRow) string { return rowID(r.OrderID, r.RequestID) }, w)
+		if err != nil && ctx.Err() != nil {
+			return p, fmt.Errorf("the report is too long to be read within %s (from and to make it shorter): %w", askPatience, err)
+		}
+		return p, err
+	})
+	if err != nil {
+		return Page[ReportedOrder]{}, err
+	}
+	rows, err := e.recognize(ctx, s, of, p.Rows)
+	return Page[ReportedOrder]{Rows: rows, Next: p.Next, Total: p.Total}, err
+}
+
+// rows reads the report, page by page, as far as somebody wants to know.
+func (f OrderFilter) rows(ctx context.Context, client *certinext.Client) iter.Seq2[certinext.ReportRow, error] {
+	rows := client.OrdersReport(ctx, certinext.ReportFilter{From: f.From, To: f.To, Status: f.Status, GroupNumber: f.GroupNumber})
+	if f.Domain == "" {
+		return rows
+	}
+	return only(rows, func(r certinext.ReportRow) bool { return strings.EqualFold(r.Domain, f.Domain) })
+}
+
+// recognize finds this mount's own orders among rows. It costs a look into storage or two for each row that carries a marker.
+func (e *Engine) recognize(ctx context.Context, s logical.Storage, account string, rows []certinext.ReportRow) ([]ReportedOrder, error) {
+	if err := e.orders.load(ctx, s); err != nil {
+		return nil, err
+	}
+	open := e.orders.marked(rows)
+	out := make([]ReportedOrder, 0, len(rows))
+	for _, row := range rows {
+		o := ReportedOrder{ReportRow: row, Serial: reportedSerial(row.SerialNumber)}
+		if key := markerKey(row.Tags); key != "" {
+			if err := e.claimOpen(ctx, s, open[key], &o); err != nil {
+				return nil, err
+			}
+			if err := e.claimIssued(ctx, s, account, &o); err != nil {
+				return nil, err
+			}
+		}
+		o.Serial = strings.ReplaceAll(o.Serial, "-", ":")
+		out = append(out, o)
+	}
+	return out, nil
+}
+
+// claimOpen makes o the open order t, if it is that. Tags are anybody's to write, so the order has to say the same.
+func (e *Engine) claimOpen(ctx context.Context, s logical.Storage, t tracked, o *ReportedOrder) error {
+	if t.id == "" {
+		return nil
+	}
+	own, err := get[orderEntry](ctx, s, openOrderPrefix+t.role+"/"+t.id)
+	if err != nil || own == nil {
+		return err
+	}
+	if own.adoptable(o.ReportRow) && (own.CAOrderID == "" || own.CAOrderID == o.OrderID) {
+		o.Role, o.LocalID = own.Role, own.ID
+	}
+	return nil
+}
+
+// claimIssued makes o the order that its certificate was recorded for.
+func (e *Engine) claimIssued(ctx context.Context, s logical.Storage, account string, o *ReportedOrder) error {
+	if o.Role != "" || o.Serial == "" {
+		return nil
+	}
+	c, err := get[certEntry](ctx, s, certPrefix+o.Serial)
+	if err != nil || c == nil {
+		return err
+	}
+	if c.CAOrderID == o.OrderID && (c.Account == "" || c.Account == account) {
+		o.Role, o.LocalID = c.Role, c.OrderID
+	}
+	return nil
+}
+
+// markerKey returns what tells an order from others in the first marker among tags; empty when there is none.
+func markerKey(tags []string) string {
+	if i := slices.IndexFunc(tags, isMarker); i >= 0 {
+		return strings.ToLower(tags[i][len(markerPrefix):])
+	}
+	return ""
+}
+
+// reportedSerial reads a serial number in the report and returns it in the form of storage keys, or "". It is decimal on the
+// live service (observed 2026) and hexadecimal in the documentation, which has no report.
+func reportedSerial(text string) string {
+	if n, ok := new(big.Int).SetString(text, 10); ok && n.Sign() > 0 && len(text) <= 50 {
+		return serialKey(n)
+	}
+	if key, err := parseSerial("serial", text); err == nil {
+		return key
+	}
+	return ""
+}
+
+// A LedgerRow is a movement of the account's balance. No source shows its fields, so it holds what came, tidied.
+type LedgerRow = map[string]any
+
+// Ledger returns the movements of the account's balance, or a billing group's.
+func (e *Engine) Ledger(ctx context.Context, s logical.Storage, group string, w Window) (Page[LedgerRow], error) {
+	if err := w.validate(); err != nil {
+		return Page[LedgerRow]{}, err
+	}
+	p, err := ask(ctx, e, s, func(ctx context.Context, a *account) (Page[LedgerRow], error) {
+		return turn(a.client.Ledger(ctx, group), func(LedgerRow) string { return "" }, w)
+	})
+	for i, row := range p.Rows {
+		p.Rows[i] = tidyObject(row, 0)
+	}
+	return p, err
+}
+
+// Bounds of what is repeated of an object whose fields nobody knows.
+const (
+	maxDepth  = 4
+	maxFields = 100
+)
+
+// tidy makes a value of unknown shape fit to be shown: texts are one printable line, names are spelled as all of this mount's,
+// and neither size nor depth is the sender's to choose.
+func tidy(v any, depth int) any {
+	switch v := v.(type) {
+	case string:
+		return printable(v)
+	case json.Number:
+		if len(v) > 40 {
+			return printable(v.String())
+		}
+		return v
+	case map[string]any:
+		if depth < maxDepth {
+			return tidyObject(v, depth+1)
+		}
+	case []any:
+		if depth < maxDepth {
+			out := make([]any, 0, min(len(v), maxFields))
+			for _, x := range v[:min(len(v), maxFields)] {
+				out = append(out, tidy(x, depth+1))
+			}
+			return out
+		}
+	case bool, nil:
+		return v
+	}
+	return "…"
+}
+
+func tidyObject(o map[string]any, depth int) map[string]any {
+	names := slices.Sorted(maps.Keys(o))
+	out := make(map[string]any, len(o))
+	for _, name := range names[:min(len(names), maxFields)] {
+		to := snakeCase(printable(name))
+		if _, taken := out[to]; taken {
+			to = printable(name)
+		}
+		out[to] = tidy(o[name], depth)
+	}
+	return out
+}
+
+// snakeCase spells groupNumber as group_number and categoryID as category_id.
+func snakeCase(name string) string {
+	var b strings.Builder
+	var before rune
+	for _, r := range name {
+		if unicode.IsUpper(r) && (unicode.IsLower(before) || unicode.IsDigit(before)) {
+			b.WriteByte('_')
+		}
+		b.WriteRune(unicode.ToLower(r))
+		before = r
+	}
+	return b.String()
+}

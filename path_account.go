@@ -1,0 +1,219 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinextsecrets
+
+import (
+	"context"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/backend"
+	"github.com/hashicorp/vault/sdk/framework"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+func (b *secretsBackend) pathAccount() []*framework.Path {
+	return []*framework.Path{
+		{
+			Pattern: "account$",
+			Operations: map[logical.Operation]framework.OperationHandler{
+				logical.ReadOperation: writing(b.readAccount, "Read whom CERTInext takes this mount for.", "read", "account", map[string]*framework.FieldSchema{
+					"account_number":  {Type: framework.TypeString, Description: "Account that the credentials belong to."},
+					"auth_type":       {Type: framework.TypeString, Description: "Kind of credential, in CERTInext's words."},
+					"account_id":      {Type: framework.TypeString, Description: "CERTInext's internal id of the account; often empty."},
+					"account_user_id": {Type: framework.TypeString, Description: "CERTInext's internal id of the user; often empty."},
+				}),
+			},
+			HelpSynopsis:    "The account, as CERTInext knows it.",
+			HelpDescription: "Asks CERTInext whom the credentials belong to. What does not work is told by config/check in plain words.",
+		},
+		{
+			Pattern: "groups/?$",
+			Fields:  windowFields(),
+			Operations: map[logical.Operation]framework.OperationHandler{
+				logical.ReadOperation: writing(b.readGroups, "Read the billing groups.", "read", "groups", merge(totalField(), pageFields("groups",
+					"Groups, each with group_number, name, default, own_balance (or the account's is charged), account_balance, group_balance, and organizations: organization_number, name, validation_for."))),
+			},
+			HelpSynopsis:    "The account's billing groups.",
+			HelpDescription: "Orders are charged to a group: the default one, unless the config or a role has a group_number. CERTInext tells balances without a currency.",
+		},
+		{
+			Pattern: "organizations/?$",
+			Fields:  windowFields(),
+			Operations: map[logical.Operation]framework.OperationHandler{
+				logical.ReadOperation: writing(b.readOrganizations, "Read the organizations.", "read", "organizations", merge(totalField(), pageFields("organizations",
+					"Organizations, each with organization_number, name, locality, country, postal_code, status_id and pre_vetted."))),
+			},
+			HelpSynopsis:    "The organizations that the account may order for.",
+			HelpDescription: "OV and EV orders need a vetted organization: a role's organization_number. The same legal entity may stand under several numbers, one for each kind of validation.",
+		},
+		{
+			Pattern: "organizations/" + framework.GenericNameRegex("number") + "$",
+			Fields: map[string]*framework.FieldSchema{
+				"number": {Type: framework.TypeString, Description: "Number of the organization.", Required: true},
+			},
+			Operations: map[logical.Operation]framework.OperationHandler{
+				logical.ReadOperation: writing(b.readOrganization, "Read an organization.", "read", "organization", organizationFields()),
+			},
+			HelpSynopsis:    "An organization that the account may order for.",
+			HelpDescription: "Returns all that CERTInext tells of an organization, with the domains that are validated for it.",
+		},
+		{
+			Pattern: "domains/?$",
+			Fields: merge(windowFields(), map[string]*framework.FieldSchema{
+				"search":              {Type: framework.TypeString, Description: "Domains whose names hold this.", Query: true},
+				"exact":               {Type: framework.TypeBool, Description: "Only the domain that search names.", Query: true},
+				"status":              {Type: framework.TypeString, Description: "Domains of this status: ACTIVE, INACTIVE or EXPIRED.", Query: true},
+				"dcv_status":          {Type: framework.TypeString, Description: "Domains whose validation is in this status: PENDING, VERIFIED, REJECTED or EXPIRED.", Query: true},
+				"organization_number": {Type: framework.TypeString, Description: "Domains of this organization.", Query: true},
+				"group_number":        {Type: framework.TypeString, Description: "Domains of this billing group; of all when empty.", Query: true},
+			}),
+			Operations: map[logical.Operation]framework.OperationHandler{
+				logical.ReadOperation: writing(b.readDomains, "Read the registered domains.", "read", "domains", pageFields("domains",
+					"Domains by name, each with domain_id, domain, organization_number, organization_name, status, dcv_status, dcv_method, created_at, verified_at and valid_till; times are RFC 3339, and empty when not told.")),
+			},
+			HelpSynopsis:    "The domains that the account registered.",
+			HelpDescription: "While a domain is validated (dcv_status VERIFIED, until valid_till), orders for it need no validation of their own. The same name may stand under two organizations.",
+		},
+	}
+}
+
+func organizationFields() map[string]*framework.FieldSchema {
+	return map[string]*framework.FieldSchema{
+		"organization_number":  {Type: framework.TypeString, Description: "For a role's organization_number."},
+		"name":                 {Type: framework.TypeString, Description: "Legal name."},
+		"street_1":             {Type: framework.TypeString, Description: "Street."},
+		"street_2":             {Type: framework.TypeString, Description: "Street, continued."},
+		"locality":             {Type: framework.TypeString, Description: "Town."},
+		"state":                {Type: framework.TypeString, Description: "State or province."},
+		"state_code":           {Type: framework.TypeString, Description: "Its code."},
+		"postal_code":          {Type: framework.TypeString, Description: "Postal code."},
+		"country":              {Type: framework.TypeString, Description: "Country, ISO 3166-1 alpha-2."},
+		"status_id":            {Type: framework.TypeString, Description: "CERTInext's number of the organization's status."},
+		"pre_vetted":           {Type: framework.TypeBool, Description: "Whether it was vetted ahead of orders; null when CERTInext does not say."},
+		"business_category_id": {Type: framework.TypeString, Description: "CERTInext's number of the business category."},
+		"validation_for":       {Type: framework.TypeStringSlice, Description: "What it is vetted for: ov, ev, smime."},
+		"validation_status_id": {Type: framework.TypeString, Description: "CERTInext's number of the vetting's status, 0 to 5."},
+		"domains":              {Type: framework.TypeStringSlice, Description: "Domains that are validated for it."},
+		"representatives":      {Type: framework.TypeSlice, Description: "Persons, each with representative_number, name, email, phone and designation."},
+		"agreement_signed":     {Type: framework.TypeBool, Description: "Whether the subscriber agreement is signed; null when CERTInext does not say."},
+		"agreement_signer":     {Type: framework.TypeString, Description: "Who signed it."},
+		"agreement_signed_at":  {Type: framework.TypeString, Description: "When, RFC 3339."},
+	}
+}
+
+func (b *secretsBackend) readAccount(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
+	me, err := b.engine.Identity(ctx, req.Storage)
+	if err != nil {
+		return nil, err
+	}
+	return &logical.Response{Data: map[string]any{
+		"account_number": me.Number, "auth_type": me.AuthType, "account_id": me.ID, "account_user_id": me.UserID,
+	}}, nil
+}
+
+func (b *secretsBackend) readGroups(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+	page, err := b.engine.Groups(ctx, req.Storage, window(d))
+	if err != nil {
+		return nil, err
+	}
+	return pageResponse("groups", page, encodeGroup), nil
+}
+
+func encodeGroup(g backend.Group) map[string]any {
+	organizations := make([]map[string]any, 0, len(g.Organizations))
+	for _, o := range g.Organizations {
+		organizations = append(organizations, map[string]any{
+			"organization_number": o.Number, "name": o.Name, "validation_for": validations(o.ValidationFor),
+		})
+	}
+	return map[string]any{
+		"group_number": g.Number, "name": g.Name, "default": g.Default, "own_balance": g.OwnBalance,
+		"account_balance": amount(g.AccountBalance), "group_balance": amount(g.GroupBalance), "organizations": organizations,
+	}
+}
+
+// validations names what an organization is vetted for. One for EV serves OV, too.
+func validations(number string) []string {
+	switch number {
+	case "":
+		return []string{}
+	case "1":
+		return []string{"ov"}
+	case "2":
+		return []string{"ov", "ev"}
+	case "3":
+		return []string{"smime"}
+	}
+	return []string{number}
+}
+
+func (b *secretsBackend) readOrganizations(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+	page, err := b.engine.Organizations(ctx, req.Storage, window(d))
+	if err != nil {
+		return nil, err
+	}
+	return pageResponse("organizations", page, encodeOrganizationRow), nil
+}
+
+func encodeOrganizationRow(o backend.Organization) map[string]any {
+	return map[string]any{
+		"organization_number": o.Number, "name": o.Name, "locality": o.Locality, "country": o.CountryCode,
+		"postal_code": o.PostalCode, "status_id": o.StatusID, "pre_vetted": known(o.PreVetted),
+	}
+}
+
+// known is a bool that CERTInext may leave out.
+func known(v *bool) any {
+	if v == nil {
+		return nil
+	}
+	return *v
+}
+
+func (b *secretsBackend) readOrganization(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+	o, err := b.engine.Organization(ctx, req.Storage, d.Get("number").(string))
+	if err != nil || o == nil {
+		return nil, err
+	}
+	return &logical.Response{Data: encodeOrganization(o)}, nil
+}
+
+func encodeOrganization(o *backend.Organization) map[string]any {
+	representatives := make([]map[string]any, 0, len(o.Representatives))
+	for _, r := range o.Representatives {
+		representatives = append(representatives, map[string]any{
+			"representative_number": r.Number, "name": r.Name, "email": r.Email, "phone": r.Phone, "designation": r.Designation,
+		})
+	}
+	data := encodeOrganizationRow(*o)
+	for field, v := range map[string]any{
+		"street_1": o.StreetAddress1, "street_2": o.StreetAddress2, "state": o.StateName, "state_code": o.StateCode,
+		"business_category_id": o.BusinessCategoryID, "validation_for": validations(o.ValidationFor),
+		"validation_status_id": o.ValidationStatusID, "domains": append([]string{}, o.Domains...), "representatives": representatives,
+		"agreement_signed": known(o.AgreementSigned), "agreement_signer": o.AgreementSigner,
+		"agreement_signed_at": rfc3339(o.AgreementSignedAt),
+	} {
+		data[field] = v
+	}
+	return data
+}
+
+func (b *secretsBackend) readDomains(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+	page, err := b.engine.Domains(ctx, req.Storage, backend.DomainFilter{
+		Search: d.Get("search").(string), Exact: d.Get("exact").(bool), Status: d.Get("status").(string),
+		DCVStatus: d.Get("dcv_status").(string), OrganizationID: d.Get("organization_number").(string),
+		GroupNumber: d.Get("group_number").(string),
+	}, window(d))
+	if err != nil {
+		return nil, err
+	}
+	return pageResponse("domains", page, encodeDomain), nil
+}
+
+func encodeDomain(d backend.Domain) map[string]any {
+	return map[string]any{
+		"domain_id": d.ID, "domain": d.Name, "organization_number": d.OrganizationID, "organization_name": d.OrganizationName,
+		"status": d.Status, "dcv_status": d.DCVStatus, "dcv_method": d.DCVMethod, "created_at": rfc3339(d.CreatedAt),
+		"verified_at": rfc3339(d.VerifiedAt), "valid_till": rfc3339(d.ValidTill),
+	}
+}
