@@ -184,6 +184,22 @@ func TestReportedOrdersAreFilteredAndPaged(t *testing.T) {
 	})
 }
 
+func TestAReportThatIsTooLongSaysHowToShortenIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := validated(certinexttest.Live)
+		ca.HoldForApproval = true
+		m := newMount(t, ca)
+		for i := range 201 {
+			m.write("orders/web", map[string]any{"common_name": fmt.Sprintf("host-%d.example.com", i)})
+		}
+		ca.Inject(certinexttest.Fault{Operation: certinexttest.OpOrdersReport, Kind: certinexttest.FaultLatency, Delay: 20 * time.Second})
+		require.Len(t, m.read("reports/orders").Data["orders"], 100, "the first page is not far")
+		start := time.Now()
+		require.Contains(t, m.unreadable("reports/orders", map[string]any{"domain": "nowhere.example.com"}), "from and to make it shorter")
+		require.Less(t, time.Since(start), 60*time.Second)
+	})
+}
+
 func TestReportsOfTheDocumentedAPIAreRefusedInWords(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMount(t, validated(certinexttest.Documented))
@@ -201,7 +217,7 @@ func TestLedgerShowsWhatComesTidied(t *testing.T) {
 		require.Empty(t, empty["next"])
 
 		deep := strings.Repeat(`{"a":`, 50) + "1" + strings.Repeat("}", 50)
-		rows := `[{"transactionID":7,"orderNumber":"1000000001","amountUSD":-12.50,"note":"a\u001b[31mb` + strings.Repeat("x", 1000) + `","deep":` + deep + `,
+		rows := `[{"transactionID":7,"orderNumber":"1000000001","amountUSD":-12.50,"note":"a\u001b[31m\u202eb` + strings.Repeat("x", 1000) + `","deep":` + deep + `,
 			"huge":` + strings.Repeat("9", 100) + `,"paid":true,"groupNumber":null},{"orderNumber":"1000000002"},{"orderNumber":"1000000003"}]`
 		m.startWith(&http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
 			if !strings.HasSuffix(r.URL.Path, "/reports/ledger") {
@@ -222,6 +238,7 @@ func TestLedgerShowsWhatComesTidied(t *testing.T) {
 		require.Equal(t, true, row["paid"])
 		require.Nil(t, row["group_number"])
 		require.NotContains(t, row["note"], "\x1b")
+		require.NotContains(t, row["note"], "\u202e", "text that is turned around")
 		require.Less(t, len(row["note"].(string)), 250)
 		text, err := json.Marshal(row)
 		require.NoError(t, err)

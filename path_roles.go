@@ -125,6 +125,10 @@ const roleHelp = `
 A role names a product of the account's catalog and says which names and keys may be ordered under it. The constraints
 have the names and meanings of Vault's PKI engine; nothing is allowed by default.
 
+Whenever a role is written, its product is looked up in the catalog (see catalog/products): a code that is not there, another
+kind than product_variant says, and custom_fields that the product does not take are refused. While CERTInext does not answer, a
+role that says its product_variant is written, with a warning.
+
 What a role leaves empty of requestor, contacts, signer, organization and group is taken from the config.
 
 A role for a document signer or S/MIME names no domains: subject says whom its certificates are for, with values or with identity

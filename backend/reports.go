@@ -183,10 +183,10 @@ const (
 func tidy(v any, depth int) any {
 	switch v := v.(type) {
 	case string:
-		return printable(v)
+		return oneLine(v)
 	case json.Number:
 		if len(v) > 40 {
-			return printable(v.String())
+			return oneLine(v.String())
 		}
 		return v
 	case map[string]any:
@@ -211,13 +211,23 @@ func tidyObject(o map[string]any, depth int) map[string]any {
 	names := slices.Sorted(maps.Keys(o))
 	out := make(map[string]any, len(o))
 	for _, name := range names[:min(len(names), maxFields)] {
-		to := snakeCase(printable(name))
+		to := snakeCase(oneLine(name))
 		if _, taken := out[to]; taken {
-			to = printable(name)
+			to = oneLine(name)
 		}
 		out[to] = tidy(o[name], depth)
 	}
 	return out
+}
+
+// oneLine is printable without the characters that turn text around or hide it.
+func oneLine(s string) string {
+	return printable(strings.Map(func(r rune) rune {
+		if unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp) {
+			return ' '
+		}
+		return r
+	}, s))
 }
 
 // snakeCase spells groupNumber as group_number and categoryID as category_id.
