@@ -124,7 +124,8 @@ func bareMountWith(t *testing.T, ca *certinexttest.Server, change func([]byte) [
 
 func replaceTag(t *testing.T, body []byte, tag string) []byte {
 	t.Helper()
-	order := asMap(t, body)
+	var order map[string]any
+	require.NoError(t, json.Unmarshal(body, &order))
 	order["tags"] = []string{tag}
 	out, err := json.Marshal(order)
 	require.NoError(t, err)

@@ -5,7 +5,6 @@ package certinextsecrets
 
 import (
 	"context"
-	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend"
 	"github.com/hashicorp/vault/sdk/framework"
@@ -65,14 +64,6 @@ func encodeSync(st *backend.SyncStatus) map[string]any {
 		"seen": st.Seen, "imported": st.Imported, "revoked": st.Revoked, "unavailable": st.Unavailable, "failed": st.Failed,
 		"last_error": st.LastError,
 	}
-}
-
-// rfc3339 writes a time; the zero time is empty.
-func rfc3339(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format(time.RFC3339)
 }
 
 const syncHelp = `
