@@ -92,12 +92,7 @@ func TestACopiedTagDoesNotMakeAnOrderOurs(t *testing.T) {
 		m := newMount(t, ca)
 		own := m.write("orders/web", map[string]any{"common_name": "www.example.com"}).Data
 		tag := ca.Orders()[0].Tags[0]
-		forger := bareMountWith(t, ca, func(body []byte) []byte {
-			for _, o := range ca.Orders() {
-				require.NotEmpty(t, o.Tags)
-			}
-			return replaceTag(t, body, tag)
-		})
+		forger := forgingMount(t, ca, func(body []byte) []byte { return replaceTag(t, body, tag) })
 		forged := forger.write("orders/web", map[string]any{"common_name": "www.example.com"}).Data
 		require.NotEqual(t, own["ca_order_id"], forged["ca_order_id"])
 		require.Equal(t, tag, ca.Orders()[1].Tags[0], "the forgery has the tag")
@@ -106,8 +101,23 @@ func TestACopiedTagDoesNotMakeAnOrderOurs(t *testing.T) {
 	})
 }
 
-// bareMountWith is newMount whose creates are changed on their way to ca.
-func bareMountWith(t *testing.T, ca *certinexttest.Server, change func([]byte) []byte) *mount {
+func TestAReportedOrderTellsABoundedNumberOfTags(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMount(t, validated(certinexttest.Live))
+		var tags []string
+		for i := range 60 {
+			tags = append(tags, fmt.Sprintf("cost-centre:%d", i))
+		}
+		m.must(call{op: logical.PatchOperation, path: "roles/web", data: map[string]any{"tags": tags}})
+		m.write("issue/web", www)
+		row := m.reported(m.ca.Orders()[0].ID)
+		require.Len(t, row["tags"], 50)
+		require.Equal(t, "web", row["role"])
+	})
+}
+
+// forgingMount is newMount whose creates are changed on their way to ca.
+func forgingMount(t *testing.T, ca *certinexttest.Server, change func([]byte) []byte) *mount {
 	t.Helper()
 	m := newMount(t, ca)
 	m.startWith(&http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
