@@ -25,8 +25,8 @@ var errNoOrderID = errors.New("the answer names no order; it may exist neverthel
 //
 // When the error's Acted is true (see [MayHaveActed]), the order may exist and may be charged for: the connection was
 // lost, the time was up, the server failed, or it answered success without a usable order id. It must then be looked for,
-// not placed again. A request that CERTInext would refuse for want of an organization, a requestor or a DNS name is
-// refused here, with an [*InvalidRequestError].
+// not placed again. A request that CERTInext would refuse for want of an organization, a requestor, a DNS name or a part
+// of the Subject is refused here, with an [*InvalidRequestError].
 func (c *Client) CreateOrder(ctx context.Context, r OrderRequest) (*Order, error) {
 	const operation = "placing order"
 	s, e := c.open(operation)
@@ -55,11 +55,14 @@ func (c *Client) create(s *session, operation string, r OrderRequest) (*call, er
 	if err := r.check(); err != nil {
 		return nil, err
 	}
+	if err := r.checkV2(); err != nil {
+		return nil, err
+	}
 	key, err := c.idempotencyKey(s, r.IdempotencyKey)
 	if err != nil {
 		return nil, err
 	}
-	body, err := r.body()
+	body, err := r.body(c.Credentials.dialect())
 	if err != nil {
 		return nil, err
 	}
@@ -70,10 +73,21 @@ func (c *Client) create(s *session, operation string, r OrderRequest) (*call, er
 	req.header.Set("X-Product-Code", r.ProductCode)
 	req.header.Set("Idempotency-Key", key)
 	req.repeat, req.timeout, req.bodyless = repeatNever, c.createTimeout(), false
-	if r.Organization != nil {
-		req.secrets = []string{r.Organization.ConsentToken.Reveal()}
-	}
+	req.secrets = r.secrets()
 	return req, nil
+}
+
+// secrets returns what must not come back in an error: the organization's consent token, and the number of a person's
+// identity document.
+func (r OrderRequest) secrets() []string {
+	var all []string
+	if r.Organization != nil {
+		all = append(all, r.Organization.ConsentToken.Reveal())
+	}
+	if r.Subject != nil {
+		all = append(all, r.Subject.IdentificationNumber)
+	}
+	return all
 }
 
 // placed checks that a successful create names an order, or a draft where one was asked for.
@@ -90,8 +104,8 @@ func placed(o *Order, draft bool) error {
 	return nil
 }
 
-// body returns the family's wire form, with Extra merged in.
-func (r OrderRequest) body() (any, error) {
+// body returns the family's wire form in the dialect's spelling, with Extra merged in.
+func (r OrderRequest) body(d dialect) (any, error) {
 	var known any
 	switch r.Family {
 	case FamilySSL:
@@ -113,7 +127,12 @@ func (r OrderRequest) body() (any, error) {
 			wireCommon:      newWireCommon(r),
 		}
 	default:
-		known = wireSignatureOrder{SubjectType: r.Variant, wireCommon: newWireCommon(r), wirePublic: newWirePublic(r)}
+		known = wireSignatureOrder{
+			SubjectType: r.Variant,
+			Subject:     newWireSubject(r.Subject, d),
+			wireCommon:  newWireCommon(r),
+			wirePublic:  newWirePublic(r),
+		}
 	}
 	if len(r.Extra) == 0 {
 		return known, nil
@@ -164,6 +183,8 @@ func (r OrderRequest) check() error {
 		return r.checkSSL()
 	case FamilyPrivatePKI:
 		return r.checkPrivatePKI()
+	case FamilySignature:
+		return r.checkSignature()
 	}
 	return nil
 }

@@ -94,7 +94,7 @@ func FuzzOrder(f *testing.F) {
 		if err == nil {
 			usableID(t, o.ID)
 			usableID(t, o.RequestID)
-			printable(t, string(o.Status), o.Domain, o.OrderState, o.CertificateState, o.Remark, o.ProductCode)
+			printable(t, string(o.Status), o.Domain, o.SubjectName, o.OrderState, o.CertificateState, o.Remark, o.ProductCode)
 			if o.ID == "" || o.Status == "" {
 				t.Fatalf("%+v", o)
 			}

@@ -72,8 +72,23 @@ func TestGolden(t *testing.T) {
 	}
 	signer := certinext.OrderRequest{
 		Family: certinext.FamilySignature, ProductCode: "819", Variant: "natural-person", Requestor: dv.Requestor,
-		Agreement: &agreement, Extra: map[string]any{"subject": map[string]any{"email": "jane@example.com"}},
+		Agreement:      &agreement,
+		Subject:        &certinext.Subject{FirstName: "Jane", LastName: "Doe", Email: "jane@example.com", CountryCode: "IN"},
 		IdempotencyKey: "6f1b2c9e-0000-4000-8000-000000000004",
+	}
+	entity := signer
+	entity.ProductCode, entity.Variant, entity.Organization = "825", "legal-entity", everything.Organization
+	entity.Subject = &certinext.Subject{
+		FirstName: "Jane", LastName: "Doe", Email: "seal@example.com", Phone: "+14155550123", Designation: "Registrar",
+		IdentityDocumentType: "passport", IdentificationNumber: "X1234567", StreetAddress1: "1 Main Street",
+		StreetAddress2: "Floor 2", Locality: "New York", State: "New York", PostalCode: "10001", CountryCode: "US",
+		OrganizationName: "Example Corporation", OrganizationUnit: "Records",
+		OrganizationIdentificationNumber: "US-12-3456789", BusinessCategory: "Private Organization",
+	}
+	igtf := certinext.OrderRequest{
+		Family: pki, ProductCode: "104", Variant: "igtf-host", Domain: "grid.example.edu",
+		AdditionalDomains: []string{"storage.example.edu", "2001:db8::5"}, Requestor: dv.Requestor,
+		IdempotencyKey: "6f1b2c9e-0000-4000-8000-000000000006",
 	}
 	create := func(r certinext.OrderRequest) func(client) (any, error) {
 		return func(c client) (any, error) { return c.CreateOrder(ctx, r) }
@@ -109,12 +124,16 @@ func TestGolden(t *testing.T) {
 		"create-ssl-ov-every-field": create(everything),
 		"create-draft":              create(draft),
 		"create-private-pki":        create(private),
+		"create-private-pki-igtf":   create(igtf),
 		"create-signature":          create(signer),
+		"create-signature-every":    create(entity),
+		"create-signer-documented":  create(signer),
 		"create-refused":            create(dv),
 		"track-issued":              track(ssl, id),
 		"track-pending-dcv":         track(ssl, id),
 		"track-revoked":             track(ssl, "1234567890R007"),
 		"track-private-pki":         track(pki, "1000000003"),
+		"track-signature":           track(certinext.FamilySignature, "1000000004"),
 		"track-unknown-order":       track(ssl, "2000000001"),
 		"dcv-live":                  challenge(certinext.DCVMethodDNS),
 		"dcv-documented-dns":        challenge(certinext.DCVMethodDNS),

@@ -187,6 +187,11 @@ func TestTrackIsTolerant(t *testing.T) {
 			assert.False(t, o.Status.Known())
 			assert.False(t, o.Status.Terminal())
 		}},
+		"the vetting of a signer is known": {`{"status":"PENDING_VETTING"}`, func(t *testing.T, o *certinext.Order) {
+			assert.Equal(t, certinext.StatusPendingVetting, o.Status)
+			assert.True(t, o.Status.Known())
+			assert.False(t, o.Status.Terminal())
+		}},
 		"everything of the wrong kind": {
 			`{"status":["x"],"domain":{},"verifications":"none","subscriberAgreement":[],"revocation":false,"csrSubmitted":"perhaps","createdAt":[],"expiresAt":"soon"}`,
 			func(t *testing.T, o *certinext.Order) {

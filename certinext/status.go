@@ -16,6 +16,7 @@ const (
 	StatusPendingAgreement    Status = "pending-agreement"
 	StatusPendingOrganization Status = "pending-organization-verification"
 	StatusPendingDocuments    Status = "pending-documents"
+	StatusPendingVetting      Status = "pending-vetting" // of a signer's documents; the newer documentation says pending-approval
 	StatusPendingApproval     Status = "pending-approval"
 	StatusIssued              Status = "issued" // the certificate may still be some seconds away
 	StatusRevoked             Status = "revoked"
@@ -30,7 +31,7 @@ const (
 func (s Status) Known() bool {
 	switch s {
 	case StatusPendingDCV, StatusPendingCSR, StatusPendingAgreement, StatusPendingOrganization,
-		StatusPendingDocuments, StatusPendingApproval, StatusIssued, StatusRevoked, StatusCancelled,
+		StatusPendingDocuments, StatusPendingVetting, StatusPendingApproval, StatusIssued, StatusRevoked, StatusCancelled,
 		StatusRejected, StatusExpired, StatusUnknown, StatusDraft:
 		return true
 	}

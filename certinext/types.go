@@ -72,8 +72,9 @@ type Contact struct {
 	Designation string
 }
 
-// A Subject is whom a document signer's or an S/MIME certificate is made out to. Email is always needed; which of the others
-// are depends on the product's subject type.
+// A Subject is whom a document signer's or an S/MIME certificate is made out to. Email is always needed (documented). What
+// else is depends on the product's subject type (inferred): for a natural-person first and last name, for a legal-person
+// the same and the organization's name, for a legal-entity the organization's name and identification number.
 type Subject struct {
 	FirstName                        string
 	LastName                         string
@@ -123,11 +124,12 @@ type CustomField struct {
 	Value   string
 }
 
-// An OrderRequest is everything a new order may say. Domain, ProductCode, Variant and Requestor are always
-// needed; what is zero is left out of the request.
+// An OrderRequest is everything a new order may say. ProductCode, Variant and Requestor are always needed, and a Domain or
+// a Subject; what is zero is left out of the request.
 //
 // Private PKI has no agreement, organization, delegation, drafts or AutoSecureWWW: the first three are not sent, and a
-// draft is refused. Document signers and S/MIME have a Subject instead of a Domain.
+// draft is refused. Document signers and S/MIME have a Subject instead of a Domain, and no names are sent for them. In
+// version 2, a document signer's CSR is refused here and goes to [Client.SubmitCSR], which can say that its key is attested.
 type OrderRequest struct {
 	Family      Family
 	ProductCode string // as the account's catalog lists it
@@ -183,6 +185,9 @@ type Order struct {
 	RequestID string // not a key for any call but CancelDraft
 	Status    Status
 	Domain    string
+	// SubjectName is the name that CERTInext made of a document signer's Subject, e.g. "Jane Doe" (documented, in the
+	// answer to a create).
+	SubjectName string
 
 	// OrderState and CertificateState are CERTInext's own display words, e.g. "Order Fulfilled".
 	OrderState       string

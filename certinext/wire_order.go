@@ -139,7 +139,8 @@ type wirePrivatePKIOrder struct {
 }
 
 type wireSignatureOrder struct {
-	SubjectType string `json:"subjectType"`
+	SubjectType string       `json:"subjectType"`
+	Subject     *wireSubject `json:"subject,omitempty"`
 	wireCommon
 	wirePublic
 }
@@ -180,7 +181,8 @@ type wireOrder struct {
 	RequestID           text   `json:"requestId"`
 	Status              text   `json:"status"`
 	Domain              text   `json:"domain"`
-	Hostname            text   `json:"hostname"` // private PKI
+	Hostname            text   `json:"hostname"`           // private PKI
+	SubjectDisplayName  text   `json:"subjectDisplayName"` // document signers
 	OrderState          text   `json:"orderState"`
 	CertificateState    text   `json:"certificateState"`
 	CSRSubmitted        flag   `json:"csrSubmitted"`
@@ -239,6 +241,7 @@ func decodeOrder(body []byte) (*Order, error) {
 		RequestID:        safeID(w.RequestID),
 		Status:           parseStatus(words(w.Status)),
 		Domain:           hostName(text(first(w.Domain, w.Hostname))),
+		SubjectName:      words(w.SubjectDisplayName),
 		OrderState:       words(w.OrderState),
 		CertificateState: words(w.CertificateState),
 		CSRSubmitted:     w.CSRSubmitted.pointer(),
