@@ -44,18 +44,25 @@ func TestGroupsAndOrganizations(t *testing.T) {
 func TestCatalog(t *testing.T) {
 	eachDialect(t, func(t *testing.T, d certinexttest.Dialect) {
 		r := newRig(t, &certinexttest.Server{Dialect: d})
-		codes := map[string]m{}
+		codes, categories := map[string]m{}, map[string]string{}
 		for _, c := range r.get(api + "/catalog/products").must(200)["products"].([]any) {
 			for _, p := range c.(m)["products"].([]any) {
 				codes[p.(m)["productCode"].(string)] = p.(m)
+				categories[p.(m)["productCode"].(string)] = c.(m)["categoryID"].(string)
 			}
 		}
-		require.Len(t, codes, 21)
+		require.Len(t, codes, 22)
+		for code, want := range map[string][2]string{"819": {"1", "10"}, "822": {"1", "11"}, "825": {"1", "12"}, "914": {"2", "41"}} {
+			require.Equal(t, want, [2]string{categories[code], codes[code]["productTypeID"].(string)}, code)
+		}
 		require.Equal(t, "13", codes["842"]["productTypeID"])
 		require.Equal(t, "39", codes["149"]["productTypeID"])
 		if d == certinexttest.Documented {
 			require.Equal(t, "private-pki", codes["149"]["productType"])
 			require.Equal(t, "signature", codes["819"]["productType"])
+			require.Equal(t, "natural-person", codes["819"]["variant"])
+			require.Equal(t, "igtf-host", codes["104"]["variant"])
+			require.Equal(t, "smime", codes["914"]["productType"])
 		} else {
 			require.NotContains(t, codes["842"], "productType")
 			require.Equal(t, m{"cost": "0.0"}, codes["842"]["subscriptionPrice"].(m)["1 Year"])

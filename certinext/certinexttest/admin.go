@@ -22,6 +22,7 @@ const AdminHelp = `  GET    /_sandbox/roots.pem                   the roots to t
   GET    /_sandbox/orders/{id}                 one order
   POST   /_sandbox/orders/{id}/approve         the approver consents
   POST   /_sandbox/orders/{id}/reject          {"remark":"..."}: the approver refuses
+  POST   /_sandbox/orders/{id}/documents       {"count":1}: a signer's documents are handed in
   POST   /_sandbox/domains/{name}/verify       a domain is validated, whatever DNS says
   POST   /_sandbox/drafts/{id}/promote         a draft, by its request id, is ordered in the portal
   POST   /_sandbox/organizations/{n}/vet       an organization's vetting is complete
@@ -45,6 +46,7 @@ func (s *Server) serveAdmin(w http.ResponseWriter, r *http.Request) {
 	handle("GET /_sandbox/orders/{id}", s.adminOrder)
 	handle("POST /_sandbox/orders/{id}/approve", func(r *http.Request) (any, error) { return nil, s.Approve(r.PathValue("id")) })
 	handle("POST /_sandbox/orders/{id}/reject", s.adminReject)
+	handle("POST /_sandbox/orders/{id}/documents", s.adminDocuments)
 	handle("POST /_sandbox/domains/{name}/verify", func(r *http.Request) (any, error) { s.VerifyDomain(r.PathValue("name")); return nil, nil })
 	handle("POST /_sandbox/drafts/{id}/promote", func(r *http.Request) (any, error) { return nil, s.Promote(r.PathValue("id")) })
 	handle("POST /_sandbox/organizations/{n}/vet", func(r *http.Request) (any, error) { return nil, s.Vet(r.PathValue("n")) })

@@ -42,25 +42,31 @@ type issuance struct {
 	reason    int // RFC 5280 CRLReason
 }
 
-// authorities are the two hierarchies: public TLS and the customer's own PKI.
+// authorities are the hierarchies: public TLS, the customer's own PKI, and
+// document signing.
 type authorities struct {
-	public, private *authority
+	public, private, signing *authority
 }
 
 func newAuthorities(now time.Time) authorities {
 	return authorities{
 		public:  newAuthority("public", "CERTInext Sandbox TLS", now),
 		private: newAuthority("private", "CERTInext Sandbox Private PKI", now),
+		signing: newAuthority("signing", "CERTInext Sandbox Document Signing", now),
 	}
 }
 
-func (a authorities) all() []*authority { return []*authority{a.public, a.private} }
+func (a authorities) all() []*authority { return []*authority{a.public, a.private, a.signing} }
 
 func (a authorities) of(family string) *authority {
-	if family == FamilyPrivatePKI {
+	switch family {
+	case FamilyPrivatePKI:
 		return a.private
+	case FamilySignature:
+		return a.signing
+	default:
+		return a.public
 	}
-	return a.public
 }
 
 // newAuthority makes fresh keys, so that no root outlives its process.
@@ -100,8 +106,11 @@ func newSigner(parent *signer, commonName string, now time.Time, life time.Durat
 type leafProfile struct {
 	subject   pkix.Name
 	names     leafNames
-	policy    string // certificate policy OID, "" for none
+	policy    string        // certificate policy OID, "" for none
+	keyUsage  x509.KeyUsage // of any key
+	rsaUsage  x509.KeyUsage // of an RSA key, besides
 	usages    []x509.ExtKeyUsage
+	oidUsages []asn1.ObjectIdentifier // extended usages without a name here
 	notBefore time.Time
 	lifetime  time.Duration
 	baseURL   string
@@ -116,10 +125,12 @@ func (a *authority) sign(p leafProfile, publicKey any) *x509.Certificate {
 		NotBefore:             p.notBefore.Truncate(time.Second),
 		NotAfter:              p.notBefore.Add(p.lifetime).Truncate(time.Second),
 		BasicConstraintsValid: true,
-		KeyUsage:              x509.KeyUsageDigitalSignature,
+		KeyUsage:              p.keyUsage,
 		ExtKeyUsage:           p.usages,
+		UnknownExtKeyUsage:    p.oidUsages,
 		DNSNames:              p.names.dns,
 		IPAddresses:           p.names.ips,
+		EmailAddresses:        p.names.emails,
 		SubjectKeyId:          keyID(publicKey),
 		AuthorityKeyId:        a.issuer.cert.SubjectKeyId,
 		OCSPServer:            []string{p.baseURL + ocspPath},
@@ -127,7 +138,7 @@ func (a *authority) sign(p leafProfile, publicKey any) *x509.Certificate {
 		IssuingCertificateURL: []string{p.baseURL + caPrefix + a.name + "." + p.aiaSuffix},
 	}
 	if _, isRSA := publicKey.(*rsa.PublicKey); isRSA {
-		template.KeyUsage |= x509.KeyUsageKeyEncipherment
+		template.KeyUsage |= p.rsaUsage
 	}
 	if p.policy != "" {
 		template.Policies = []x509.OID{must(x509.ParseOID(p.policy))}
@@ -158,7 +169,7 @@ func (a *authority) impostor(cert *x509.Certificate) *x509.Certificate {
 }
 
 // Roots returns the roots that certificates of this server chain to: public
-// TLS and private PKI.
+// TLS, private PKI and document signing.
 func (s *Server) Roots() *x509.CertPool {
 	s.once.Do(s.setUp)
 	pool := x509.NewCertPool()

@@ -46,6 +46,9 @@ func (f CustomField) maxLength() int { return orDefault(f.MaxLength, 100) }
 
 // Product type ids (observed, except where the vendor's text is all there is).
 const (
+	typeNaturalPerson = "10"
+	typeLegalPerson   = "11"
+	typeLegalEntity   = "12"
 	typeDV            = "13"
 	typeDVWildcard    = "14"
 	typeDVUCC         = "15"
@@ -57,12 +60,13 @@ const (
 	typeDVWildcardUCC = "21"
 	typeOVWildcardUCC = "22"
 	typePrivatePKI    = "39"
+	typeSMIME         = "41"
 )
 
 // A productType is what a type id means for the shape of an order.
 type productType struct {
 	family     string
-	validation string // dv, ov or ev for SSL
+	validation string // dv, ov or ev for SSL, the subject's type for a signer
 	wildcard   bool
 	ucc        bool
 }
@@ -79,9 +83,10 @@ var productTypes = map[string]productType{
 	typeEV:            {FamilySSL, "ev", false, false},
 	typeEVUCC:         {FamilySSL, "ev", false, true},
 	typePrivatePKI:    {family: FamilyPrivatePKI},
-	"10":              {family: FamilySignature},
-	"11":              {family: FamilySignature},
-	"12":              {family: FamilySignature},
+	typeNaturalPerson: {FamilySignature, subjectNaturalPerson, false, false},
+	typeLegalPerson:   {FamilySignature, subjectLegalPerson, false, false},
+	typeLegalEntity:   {FamilySignature, subjectLegalEntity, false, false},
+	typeSMIME:         {family: FamilySMIME}, // no path in v2
 }
 
 // variantName is the long product variant, such as dv-wildcard-ucc.
@@ -97,7 +102,7 @@ func (t productType) variantName() string {
 }
 
 // SandboxCatalog is the catalog of the vendor's sandbox: SSL 842 to 851,
-// private PKI 149 and 104, document signers 819 to 827.
+// private PKI 149 and 104, document signers 819 to 827, S/MIME 914.
 func SandboxCatalog() []Product {
 	return []Product{
 		{Code: "842", Name: "SSL DV", Type: typeDV},
@@ -112,15 +117,16 @@ func SandboxCatalog() []Product {
 		{Code: "851", Name: "SSL EV UCC", Type: typeEVUCC},
 		{Code: "149", Name: "Intranet SSL", Type: typePrivatePKI, Variant: "intranet-ssl"},
 		{Code: "104", Name: "IGTF Host", Type: typePrivatePKI, Variant: "igtf-host"},
-		{Code: "819", Name: "Document Signer Natural Person 1 Year", Type: "10"},
-		{Code: "820", Name: "Document Signer Natural Person 2 Years", Type: "10"},
-		{Code: "821", Name: "Document Signer Natural Person 3 Years", Type: "10"},
-		{Code: "822", Name: "Document Signer Legal Person 1 Year", Type: "11"},
-		{Code: "823", Name: "Document Signer Legal Person 2 Years", Type: "11"},
-		{Code: "824", Name: "Document Signer Legal Person 3 Years", Type: "11"},
-		{Code: "825", Name: "Document Signer Legal Entity 1 Year", Type: "12"},
-		{Code: "826", Name: "Document Signer Legal Entity 2 Years", Type: "12"},
-		{Code: "827", Name: "Document Signer Legal Entity 3 Years", Type: "12"},
+		{Code: "819", Name: "Document Signer Natural Person 1 Year", Type: typeNaturalPerson},
+		{Code: "820", Name: "Document Signer Natural Person 2 Years", Type: typeNaturalPerson},
+		{Code: "821", Name: "Document Signer Natural Person 3 Years", Type: typeNaturalPerson},
+		{Code: "822", Name: "Document Signer Legal Person 1 Year", Type: typeLegalPerson},
+		{Code: "823", Name: "Document Signer Legal Person 2 Years", Type: typeLegalPerson},
+		{Code: "824", Name: "Document Signer Legal Person 3 Years", Type: typeLegalPerson},
+		{Code: "825", Name: "Document Signer Legal Entity 1 Year", Type: typeLegalEntity},
+		{Code: "826", Name: "Document Signer Legal Entity 2 Years", Type: typeLegalEntity},
+		{Code: "827", Name: "Document Signer Legal Entity 3 Years", Type: typeLegalEntity},
+		{Code: "914", Name: "S/MIME", Type: typeSMIME},
 	}
 }
 
@@ -188,6 +194,7 @@ func (n nameShape) exact(t productType) bool {
 // Category ids of the catalog.
 var categories = []struct{ id, name, family string }{
 	{"1", "Document Signer Certificates", FamilySignature},
+	{"2", "S/MIME Certificates", FamilySMIME},
 	{"3", "SSL/TLS Certificates", FamilySSL},
 	{"8", "Private PKI Certificates", FamilyPrivatePKI},
 }

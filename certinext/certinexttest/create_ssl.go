@@ -55,7 +55,7 @@ func (s *Server) newSSLOrder(c *call, req wireCreateSSL) (*order, *problem) {
 		createdAt: c.now, draft: req.SaveAsDraft,
 	}
 	o.targets = newTargets(o.leafNames())
-	if problem := s.checkSSLBusiness(o, req); problem != nil {
+	if problem := s.checkSSLBusiness(o, req.CustomFields, req.Organization); problem != nil {
 		return nil, problem
 	}
 	if s.Dialect == Live {
@@ -132,14 +132,18 @@ func (s *Server) resolveSSLProduct(code, variant string, shape nameShape) (Produ
 
 // checkSSLBusiness is what the account has to say: group, custom fields,
 // organization, consent.
-func (s *Server) checkSSLBusiness(o *order, req wireCreateSSL) *problem {
+func (s *Server) checkSSLBusiness(o *order, fields []wireCustomField, ref *wireOrganizationRef) *problem {
 	if problem := s.checkGroup(o.group); problem != nil {
 		return problem
 	}
-	if problem := o.product.checkCustomFields(req.CustomFields); problem != nil {
+	if problem := o.product.checkCustomFields(fields); problem != nil {
 		return problem
 	}
-	ref := req.Organization
+	return s.checkOrganization(o, ref)
+}
+
+// checkOrganization settles for whom an order is. OV and EV need to know.
+func (s *Server) checkOrganization(o *order, ref *wireOrganizationRef) *problem {
 	if ref == nil || ref.OrganizationNumber == "" {
 		if o.needsOrganization() {
 			return rule("EMS-1180", "Organization Name cannot be empty")

@@ -78,6 +78,7 @@ func TestCreateRefusals(t *testing.T) {
 		{"a product of another validation is EMS-915", live, nil, "846", 422, "EMS-915", nil},
 		{"a product of another family is EMS-915", live, nil, "149", 422, "EMS-915", nil},
 		{"a document signer is no SSL product", live, nil, "819", 422, "EMS-915", nil},
+		{"S/MIME is no SSL product", live, nil, "914", 422, "EMS-915", nil},
 		{"a wildcard needs a wildcard product", live, names("*.example.com"), "842", 422, "EMS-915", nil},
 		{"a wildcard product needs a wildcard", live, names("example.com"), "843", 422, "EMS-915", nil},
 		{"additional names need a UCC product", live, names("example.com", "a.example.com"), "842", 422, "EMS-915", nil},
@@ -224,16 +225,6 @@ func TestOrderIsKeyedByIDAndFamily(t *testing.T) {
 	r.get(sslPath + "/" + v["orderId"].(string)).must(http.StatusOK)
 }
 
-func TestSignatureFamilyIsNotWired(t *testing.T) {
-	eachDialect(t, func(t *testing.T, d certinexttest.Dialect) {
-		r := newRig(t, &certinexttest.Server{Dialect: d})
-		v := r.post(api+"/signature-certificates", m{}).refused(http.StatusNotImplemented, "")
-		require.Contains(t, v["detail"], "GenerateOrderSignature")
-		v = r.do("POST", api+"/signature-certificates/1/documents", "").refused(http.StatusNotImplemented, "")
-		require.Contains(t, v["detail"], "SubmitDocument")
-	})
-}
-
 func TestPrivatePKIRefusals(t *testing.T) {
 	cases := []struct {
 		name    string
@@ -249,6 +240,8 @@ func TestPrivatePKIRefusals(t *testing.T) {
 		{"a variant nobody is entitled to is EMS-915", certinexttest.Live, m{"variant": "vpn"}, "", 422, "EMS-915", nil},
 		{"a product of another variant is EMS-915", certinexttest.Live, nil, "104", 422, "EMS-915", nil},
 		{"an SSL product is EMS-915", certinexttest.Live, nil, "842", 422, "EMS-915", nil},
+		{"an S/MIME product is EMS-915", certinexttest.Live, nil, "914", 422, "EMS-915", nil},
+		{"the intranet product is no IGTF host's", certinexttest.Live, m{"variant": "igtf-host"}, "149", 422, "EMS-915", nil},
 		{"a profile without entitlement is EMS-915", certinexttest.Live, m{"caProfileId": "9"}, "", 422, "EMS-915", nil},
 		{"documented profiles are required", certinexttest.Documented, m{"caProfileId": nil, "masterProductId": nil}, "149", 400, "", []string{"caProfileId", "masterProductId"}},
 		{"a blank in a host is refused", certinexttest.Live, m{"additionalHosts": []string{"a b"}}, "", 422, "EMS-917", nil},

@@ -41,6 +41,7 @@ func (s *Server) csrRefusal(documentedCode, detail string) *problem {
 }
 
 // checkCSR applies the rules for a CSR to text, for the order it is meant for.
+// A signer's may leave the common name to the order (inferred).
 func (s *Server) checkCSR(text string, o *order, now time.Time) (*submittedCSR, *problem) {
 	der, ok := csrBytes(text)
 	if !ok {
@@ -56,7 +57,7 @@ func (s *Server) checkCSR(text string, o *order, now time.Time) (*submittedCSR, 
 	if !allowedKey(req.PublicKey) {
 		return nil, s.csrRefusal("EMS-921", "Invalid key size")
 	}
-	if !strings.EqualFold(req.Subject.CommonName, o.domain) {
+	if cn := req.Subject.CommonName; !strings.EqualFold(cn, o.commonName()) && (cn != "" || o.subject == nil) {
 		return nil, s.csrRefusal("EMS-922", "CSR common name does not match the order")
 	}
 	if detail := foreignNames(req, o); detail != "" {
@@ -90,12 +91,18 @@ func allowedKey(publicKey any) bool {
 }
 
 // foreignNames says which subject alternative name of req the order lacks. No
-// order has email addresses or URIs, and only private ones have IP addresses.
+// order has URIs, only signers have email addresses, and only private ones have
+// IP addresses.
 func foreignNames(req *x509.CertificateRequest, o *order) string {
-	if len(req.EmailAddresses) > 0 || len(req.URIs) > 0 {
-		return "CSR carries names other than DNS"
+	if len(req.URIs) > 0 {
+		return "CSR carries a URI"
 	}
 	allowed := o.leafNames()
+	for _, e := range req.EmailAddresses {
+		if !slices.ContainsFunc(allowed.emails, func(a string) bool { return strings.EqualFold(a, e) }) {
+			return "CSR carries an email address that the order does not"
+		}
+	}
 	for _, n := range req.DNSNames {
 		if !slices.ContainsFunc(allowed.dns, func(a string) bool { return strings.EqualFold(a, n) }) {
 			return "CSR carries a name that the order does not"

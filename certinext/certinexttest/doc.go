@@ -3,7 +3,8 @@
 
 // Package certinexttest is an in-memory stand-in for the CERTInext v2 API, for
 // tests and demonstrations. It takes orders, validates domains over DNS and
-// HTTP, and signs real X.509 certificates under roots it invents at start-up.
+// HTTP, waits for a document signer's documents (see [Server.AddDocuments]), and
+// signs real X.509 certificates under roots it invents at start-up.
 //
 // For most tests the zero value is enough:
 //

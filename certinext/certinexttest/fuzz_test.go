@@ -50,6 +50,9 @@ func FuzzDecode(f *testing.F) {
 func FuzzRequest(f *testing.F) {
 	f.Add("POST", "/oauth/token", "application/x-www-form-urlencoded", "grant_type=client_credentials&client_id=1")
 	f.Add("POST", "/api/certinext/v2/ssl-certificates", "application/json", `{"productVariant":"dv"}`)
+	f.Add("POST", "/api/certinext/v2/signature-certificates", "application/json",
+		`{"subjectType":"legal-entity","subject":{"email":"a@\u0000","organizationName":"x","organizationIdentificationNumber":"1"},"requestor":{"name":"J","email":"a@b"}}`)
+	f.Add("POST", "/_sandbox/orders/1/documents", "", `{"count":9223372036854775807}`)
 	f.Add("PUT", "/api/certinext/v2/ssl-certificates/1/csr", "application/json", `{"csr":"x"}`)
 	f.Add("GET", "/ocsp/MEMwQTA%2FMD0wOzAJBgUrDgMCGgUA", "", "")
 	f.Add("GET", "/api/certinext/v2/reports/orders?page=9223372036854775807&size=1", "", "")

@@ -6,6 +6,7 @@ package certinexttest
 import (
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"time"
 )
 
@@ -16,15 +17,19 @@ var policies = map[string]string{
 	"ev": "2.23.140.1.1",
 }
 
+// documentSigning is the extended key usage of RFC 9336.
+var documentSigning = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 36}
+
 // leafProfile decides what goes into the certificate of o. The names are the
 // order's, not the CSR's; the subject beyond the common name is the
-// organization's. Live certificates name a .p7c as their issuer.
+// organization's, or the one that a signer's order gave. Live certificates name
+// a .p7c as their issuer.
 func (s *Server) leafProfile(o *order, notBefore time.Time) leafProfile {
 	p := leafProfile{
-		subject:   pkix.Name{CommonName: o.domain},
+		subject:   pkix.Name{CommonName: o.commonName()},
 		names:     o.leafNames(),
 		policy:    policies[productTypes[o.product.Type].validation],
-		usages:    []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		keyUsage:  x509.KeyUsageDigitalSignature,
 		notBefore: notBefore,
 		lifetime:  s.certificateLifetime(),
 		baseURL:   orDefault(s.BaseURL, o.baseURL),
@@ -33,6 +38,13 @@ func (s *Server) leafProfile(o *order, notBefore time.Time) leafProfile {
 	if s.Dialect == Documented {
 		p.aiaSuffix = "cer"
 	}
+	if o.subject != nil {
+		p.keyUsage |= x509.KeyUsageContentCommitment // nonRepudiation
+		p.oidUsages = []asn1.ObjectIdentifier{documentSigning}
+		p.subject = o.subject.name()
+		return p
+	}
+	p.usages, p.rsaUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, x509.KeyUsageKeyEncipherment
 	if o.product.Variant == "igtf-host" {
 		p.usages = append(p.usages, x509.ExtKeyUsageClientAuth)
 	}
@@ -44,4 +56,18 @@ func (s *Server) leafProfile(o *order, notBefore time.Time) leafProfile {
 		p.subject.Organization = []string{org.Name}
 	}
 	return p
+}
+
+// name is the distinguished name, without the attributes that were not given.
+func (s *subject) name() pkix.Name {
+	given := func(v string) []string {
+		if v == "" {
+			return nil
+		}
+		return []string{v}
+	}
+	return pkix.Name{
+		CommonName: s.displayName, SerialNumber: s.identifier, Organization: given(s.organization),
+		OrganizationalUnit: given(s.unit), Locality: given(s.locality), Province: given(s.state), Country: given(s.country),
+	}
 }

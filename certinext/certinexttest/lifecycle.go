@@ -22,6 +22,9 @@ func (s *Server) submitCSR(c *call) (reply, *problem) {
 	if problem != nil {
 		return reply{}, problem
 	}
+	if o.family == FamilySignature && !req.Attested {
+		return reply{}, s.unattested()
+	}
 	if strings.TrimSpace(req.CSR) == "" {
 		return reply{}, invalidField("csr", mustNotBeBlank)
 	}

@@ -328,3 +328,30 @@ func TestPrivatePKIIssuesNamesAndAddresses(t *testing.T) {
 		require.Equal(t, "revoked", r.get(path).must(200)["status"])
 	})
 }
+
+func TestIGTFHostIsAServerAndAClient(t *testing.T) {
+	eachDialect(t, func(t *testing.T, d certinexttest.Dialect) {
+		r := newRig(t, &certinexttest.Server{Dialect: d})
+		body := merge(privateOrder("grid.example.edu"), m{
+			"variant": "igtf-host", "additionalHosts": []string{"storage.example.edu", "2001:db8::5"},
+		})
+		v := r.post(privatePath, body, "X-Product-Code", "104").must(201)
+		require.Equal(t, "igtf-host", v["variant"])
+		require.Equal(t, "grid.example.edu", v["hostname"])
+		path := privatePath + "/" + v["orderId"].(string)
+		r.put(path+"/csr", m{"csr": csr(t, newKey(t), "grid.example.edu")}).must(204)
+		cert := leaf(t, r.get(path + "/certificate").must(200)["certificatePem"].(string))
+		require.Equal(t, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}, cert.ExtKeyUsage)
+		require.Equal(t, "CN=grid.example.edu", cert.Subject.String())
+		require.Equal(t, []string{"grid.example.edu", "storage.example.edu"}, cert.DNSNames)
+		require.Equal(t, "2001:db8::5", cert.IPAddresses[0].String())
+	})
+}
+
+func TestVariantAloneDeterminesAPrivateProduct(t *testing.T) {
+	r := newRig(t, new(certinexttest.Server))
+	for variant, code := range map[string]string{"intranet-ssl": "149", "igtf-host": "104"} {
+		v := r.post(privatePath, merge(privateOrder("h.example.edu"), m{"variant": variant})).must(201)
+		require.Equal(t, code, v["resolvedProductCode"])
+	}
+}

@@ -45,4 +45,5 @@ const (
 	FamilySSL        = "ssl"
 	FamilyPrivatePKI = "private-pki"
 	FamilySignature  = "signature"
+	FamilySMIME      = "smime"
 )

@@ -22,7 +22,8 @@ type order struct {
 	additional    []string
 	www           bool // autoSecureWww, which adds www.<domain>
 	hosts         []net.IP
-	targets       []*target // names to validate; none for private PKI
+	targets       []*target // names to validate; SSL only
+	subject       *subject  // document signers only, which have no names
 
 	organization *organization
 	preVetted    bool
@@ -39,14 +40,16 @@ type order struct {
 	idempotencyKey string
 	baseURL        string
 
-	agreement  *signedAgreement
-	approvedAt time.Time
-	cancelled  *ending
-	rejected   *ending
-	revoked    *ending
-	signings   []*signing // the order itself, then its reissues
-	downloaded bool
-	reusedKey  bool // the public key was certified for another order before
+	agreement   *signedAgreement
+	approvedAt  time.Time
+	documents   int // handed in so far, from documentsAt on
+	documentsAt time.Time
+	cancelled   *ending
+	rejected    *ending
+	revoked     *ending
+	signings    []*signing // the order itself, then its reissues
+	downloaded  bool
+	reusedKey   bool // the public key was certified for another order before
 }
 
 // A signedAgreement is the subscriber agreement as accepted.
@@ -83,13 +86,30 @@ func (o *order) certificate() *signing {
 	return nil
 }
 
+// ended reports whether nothing will come of o that has not come yet.
+func (o *order) ended() bool {
+	return o.certificate() != nil || o.cancelled != nil || o.rejected != nil
+}
+
+// commonName is that of the certificate.
+func (o *order) commonName() string {
+	if o.subject != nil {
+		return o.subject.displayName
+	}
+	return o.domain
+}
+
 // leafNames are the subject alternative names of a certificate.
 type leafNames struct {
-	dns []string
-	ips []net.IP
+	dns    []string
+	ips    []net.IP
+	emails []string
 }
 
 func (o *order) leafNames() leafNames {
+	if o.subject != nil {
+		return leafNames{emails: []string{o.subject.email}}
+	}
 	names := leafNames{dns: append([]string{o.domain}, o.additional...), ips: o.hosts}
 	if o.www {
 		names.dns = append(names.dns, "www."+o.domain)

@@ -81,10 +81,7 @@ func (s *Server) createPrivatePKI(c *call) (reply, *problem) {
 	return respond(http.StatusCreated, s.wireCreatedPrivatePKI(o, c.now))
 }
 
-// notWired answers operations that v2 does not have.
-func (s *Server) notWired(c *call) (reply, *problem) {
-	return reply{}, notWired(map[string]string{
-		OpCreateSignature: "POST /emSignHub-API/GenerateOrderSignature",
-		OpDocuments:       "POST /emSignHub-API/SubmitDocument",
-	}[c.route.op])
+// documentsNotWired: v2 has a path for documents and nothing behind it.
+func (s *Server) documentsNotWired(*call) (reply, *problem) {
+	return reply{}, notWired("POST /emSignHub-API/SubmitDocument")
 }

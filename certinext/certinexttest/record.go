@@ -18,7 +18,7 @@ type OrderRecord struct {
 	// ID is the order id; drafts have none. RequestID is the request id.
 	ID        string `json:"id,omitempty"`
 	RequestID string `json:"requestId"`
-	// Family is FamilySSL or FamilyPrivatePKI.
+	// Family is FamilySSL, FamilyPrivatePKI or FamilySignature.
 	Family      string `json:"family"`
 	ProductCode string `json:"productCode"`
 	Variant     string `json:"variant"`
@@ -26,13 +26,17 @@ type OrderRecord struct {
 	Status string `json:"status"`
 	// Domain is the common name; AdditionalDomains are the further names as
 	// asked for, addresses of private orders included.
-	Domain            string   `json:"domain"`
+	Domain string `json:"domain"`
+	// Subject is the common name of a document signer, which has no Domain.
+	Subject           string   `json:"subject,omitempty"`
 	AdditionalDomains []string `json:"additionalDomains,omitempty"`
 	AutoSecureWWW     bool     `json:"autoSecureWww"`
 	Organization      string   `json:"organization,omitempty"`
 	Group             string   `json:"group,omitempty"`
 	Remarks           string   `json:"remarks,omitempty"`
 	Tags              []string `json:"tags,omitempty"`
+	// Documents counts those that were handed in.
+	Documents int `json:"documents,omitempty"`
 	// CSR is the newest request as it was sent.
 	CSR string `json:"csr,omitempty"`
 	// ReusedKey says that the public key was certified for another order.
@@ -101,6 +105,9 @@ func (s *Server) record(o *order, now time.Time) OrderRecord {
 	if o.organization != nil {
 		r.Organization = o.organization.Number
 	}
+	if o.subject != nil {
+		r.Subject, r.Documents = o.subject.displayName, o.documents
+	}
 	if csr := o.current().csr; csr != nil {
 		r.CSR = csr.text
 	}
@@ -167,7 +174,7 @@ func (s *Server) decide(orderID string, act func(*order, time.Time)) error {
 	}
 	now := s.now()
 	s.settle(o, now)
-	if o.certificate() != nil || o.cancelled != nil || o.rejected != nil {
+	if o.ended() {
 		return fmt.Errorf("order %q is %s and can no longer be decided on", orderID, s.status(o, now))
 	}
 	act(o, now)

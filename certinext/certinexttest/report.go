@@ -126,8 +126,11 @@ func (s *Server) reportRow(o *order, now time.Time) wireReportRow {
 		DomainName: o.domain, GroupNumber: orDefault(o.group, s.defaultGroup()),
 		CustomFields: []string{}, Tags: append([]string{}, o.tags...), Originator: "emSign-Hub API", OrderDate: rfc3339(o.createdAt),
 	}
-	if o.organization != nil {
+	switch {
+	case o.organization != nil:
 		row.OrganizationName, row.CountryName = o.organization.Name, o.organization.CountryCode
+	case o.subject != nil:
+		row.OrganizationName, row.CountryName = o.subject.organization, o.subject.country
 	}
 	if sg := o.certificate(); sg != nil && s.pemReady(sg, now) {
 		row.CertificateSerialNumber = sg.cert.SerialNumber.String()

@@ -67,8 +67,8 @@ func (s *Server) checkRevoke(c *call, req wireRevoke) (revokeReason, *problem) {
 		return revokeReason{}, invalidField("reason", mustNotBeBlank)
 	}
 	reason, known := revokeReasons[s.Dialect][req.Reason]
-	if s.Dialect == Documented && c.route.family == FamilyPrivatePKI && req.Reason == "caCompromise" {
-		known = false // absent from the private-PKI list
+	if s.Dialect == Documented && c.route.family != FamilySSL && req.Reason == "caCompromise" {
+		known = false // absent from the lists of the other families
 	}
 	if !known {
 		return revokeReason{}, invalidField("reason", "unknown revocation reason")

@@ -86,13 +86,12 @@ func privateRoutes() []route {
 	)...)
 }
 
-// signatureRoutes: document signers are not taken yet, so every order id is
-// unknown in this family and both ways in answer 501.
+// signatureRoutes: documents for a signer cannot be handed in through v2.
 func signatureRoutes() []route {
 	const base = "/signature-certificates"
 	return inFamily(FamilySignature, append(orderRoutes(FamilySignature),
-		route{op: OpCreateSignature, method: "POST", pattern: base, body: true, creates: true, keyed: true, handle: (*Server).notWired},
-		route{op: OpDocuments, method: "POST", pattern: base + "/{id}/documents", handle: (*Server).notWired},
+		route{op: OpCreateSignature, method: "POST", pattern: base, body: true, creates: true, keyed: true, handle: (*Server).createSignature},
+		route{op: OpDocuments, method: "POST", pattern: base + "/{id}/documents", handle: (*Server).documentsNotWired},
 		route{op: OpAgreement, method: "POST", pattern: base + "/{id}/agreement", body: true, handle: (*Server).acceptAgreement},
 	)...)
 }

@@ -13,6 +13,8 @@ const (
 	statusPendingCSR          = "pending-csr"
 	statusPendingAgreement    = "pending-agreement"
 	statusPendingOrganization = "pending-organization-verification"
+	statusPendingDocuments    = "pending-documents"
+	statusPendingVetting      = "pending-vetting" // documented only
 	statusPendingApproval     = "pending-approval"
 	statusIssued              = "issued"
 	statusRevoked             = "revoked"
@@ -32,10 +34,13 @@ type requirement struct {
 }
 
 // requirements in the sequence both dialects go through them: "dcv -> (org) ->
-// csr -> agreement -> (approval) -> issued".
+// csr -> agreement -> (approval) -> issued", for document signers "documents ->
+// approval -> csr -> agreement -> issued".
 var requirements = []requirement{
 	{statusPendingDCV, (*Server).domainsMet},
 	{statusPendingOrganization, (*Server).organizationMet},
+	{statusPendingDocuments, documentsMet},
+	{statusPendingVetting, (*Server).vettingMet},
 	{statusPendingCSR, csrMet},
 	{statusPendingAgreement, agreementMet},
 	{statusPendingApproval, (*Server).approvalMet},
@@ -70,17 +75,34 @@ func (s *Server) domainsMet(o *order, _, now time.Time) (latest time.Time, ok bo
 	return latest, true
 }
 
-// organizationMet: a pre-vetted organization is done with, any other must be
-// vetted after the order.
 func (s *Server) organizationMet(o *order, _, _ time.Time) (time.Time, bool) {
 	if !o.needsOrganization() {
 		return time.Time{}, true
 	}
+	return o.organizationVetted()
+}
+
+// organizationVetted: a pre-vetted organization is done with, any other must be
+// vetted after the order.
+func (o *order) organizationVetted() (time.Time, bool) {
 	at := o.organization.vettedAt
 	if at.IsZero() || (!o.preVetted && at.Before(o.createdAt)) {
 		return time.Time{}, false
 	}
 	return at, true
+}
+
+// documentsMet: only signers wait for documents.
+func documentsMet(_ *Server, o *order, _, _ time.Time) (time.Time, bool) {
+	return o.documentsAt, o.subject == nil || o.documents > 0
+}
+
+// vettingMet: a signer's approver acts on the documents, and on nothing later.
+func (s *Server) vettingMet(o *order, since, now time.Time) (time.Time, bool) {
+	if o.subject == nil {
+		return time.Time{}, true
+	}
+	return s.approved(o, since, now)
 }
 
 func csrMet(_ *Server, o *order, _, _ time.Time) (time.Time, bool) {
@@ -93,7 +115,7 @@ func csrMet(_ *Server, o *order, _, _ time.Time) (time.Time, bool) {
 
 // agreementMet: private PKI has no subscriber agreement.
 func agreementMet(_ *Server, o *order, _, _ time.Time) (time.Time, bool) {
-	if o.family != FamilySSL {
+	if o.family == FamilyPrivatePKI {
 		return time.Time{}, true
 	}
 	if o.agreement == nil {
@@ -102,9 +124,16 @@ func agreementMet(_ *Server, o *order, _, _ time.Time) (time.Time, bool) {
 	return o.agreement.at, true
 }
 
-// approvalMet: an approver may have been spared by a consent token, may have
-// acted, or may act by himself after ApprovalDelay.
 func (s *Server) approvalMet(o *order, since, now time.Time) (time.Time, bool) {
+	if o.subject != nil {
+		return time.Time{}, true
+	}
+	return s.approved(o, since, now)
+}
+
+// approved: an approver may have been spared by a consent token, may have
+// acted, or may act by himself after ApprovalDelay.
+func (s *Server) approved(o *order, since, now time.Time) (time.Time, bool) {
 	switch {
 	case !o.approvedAt.IsZero():
 		return o.approvedAt, true
@@ -118,7 +147,7 @@ func (s *Server) approvalMet(o *order, since, now time.Time) (time.Time, bool) {
 }
 
 func (s *Server) needsApproval(o *order) bool {
-	if s.HoldForApproval || o.product.NeedsApproval {
+	if s.HoldForApproval || o.product.NeedsApproval || o.subject != nil {
 		return true
 	}
 	return o.needsOrganization() && (!o.consented || s.IgnoreConsentTokens)
@@ -146,6 +175,9 @@ func (s *Server) status(o *order, now time.Time) string {
 	sg := o.current()
 	if sg.cert == nil {
 		pending, _ := s.progress(o, now)
+		if pending == statusPendingVetting && s.Dialect == Live {
+			pending = statusPendingApproval // the newer documentation has no other word
+		}
 		return orDefault(pending, statusPendingApproval)
 	}
 	if now.After(sg.cert.NotAfter) {

@@ -32,6 +32,8 @@ type wireCreated struct {
 	Variant             string              `json:"variant,omitempty"`
 	Domain              string              `json:"domain,omitempty"`
 	Hostname            string              `json:"hostname,omitempty"`
+	SubjectType         string              `json:"subjectType,omitempty"` // inferred, by analogy
+	SubjectDisplayName  string              `json:"subjectDisplayName,omitempty"`
 	AdditionalDomains   []string            `json:"additionalDomains,omitempty"`
 	CreatedAt           string              `json:"createdAt,omitempty"`           // live only
 	ResolvedProductCode string              `json:"resolvedProductCode,omitempty"` // live only
@@ -63,6 +65,12 @@ func (s *Server) wireCreatedPrivatePKI(o *order, now time.Time) wireCreated {
 	return w
 }
 
+func (s *Server) wireCreatedSignature(o *order, now time.Time) wireCreated {
+	w := s.wireCreated(o, now)
+	w.SubjectType, w.SubjectDisplayName = o.variant, o.subject.displayName
+	return w
+}
+
 type wireLink struct {
 	Href string `json:"href"`
 }
@@ -81,10 +89,14 @@ func links(o *order, rels ...string) map[string]wireLink {
 
 // allLinks is what the published create answer lists.
 func allLinks(o *order) map[string]wireLink {
-	if o.family == FamilySSL {
+	switch o.family {
+	case FamilySSL:
 		return links(o, "dcv", "csr", "agreement", "certificate", "cancel", "revoke")
+	case FamilySignature:
+		return links(o, "csr", "agreement", "certificate", "cancel", "revoke")
+	default:
+		return links(o, "csr", "certificate", "cancel", "revoke")
 	}
-	return links(o, "csr", "certificate", "cancel", "revoke")
 }
 
 // nextLinks are the operations an order in this status takes.
@@ -96,7 +108,7 @@ func nextLinks(o *order, status string) map[string]wireLink {
 		return links(o, "csr", "cancel")
 	case statusPendingAgreement:
 		return links(o, "agreement", "cancel")
-	case statusPendingOrganization, statusPendingApproval:
+	case statusPendingOrganization, statusPendingDocuments, statusPendingVetting, statusPendingApproval:
 		return links(o, "cancel")
 	case statusIssued:
 		return links(o, "certificate", "revoke")
@@ -115,6 +127,8 @@ type wireDocumentedTrack struct {
 	Variant        string              `json:"variant,omitempty"`
 	Domain         string              `json:"domain,omitempty"`
 	Hostname       string              `json:"hostname,omitempty"`
+	SubjectType    string              `json:"subjectType,omitempty"`
+	SubjectName    string              `json:"subjectDisplayName,omitempty"`
 	CreatedAt      string              `json:"createdAt"`
 	IssuedAt       string              `json:"issuedAt,omitempty"`
 	Links          map[string]wireLink `json:"_links"`
@@ -128,9 +142,12 @@ func (s *Server) wireDocumentedTrackOf(o *order, now time.Time) wireDocumentedTr
 	if sg := o.certificate(); sg != nil {
 		w.IssuedAt = rfc3339(sg.issuedAt)
 	}
-	if o.family == FamilySSL {
+	switch o.family {
+	case FamilySSL:
 		w.ProductVariant, w.Domain = o.variant, o.domain
-	} else {
+	case FamilySignature:
+		w.SubjectType, w.SubjectName = o.variant, o.subject.displayName
+	default:
 		w.Variant, w.Hostname = o.variant, o.domain
 	}
 	return w

@@ -16,6 +16,7 @@ type wireLiveTrack struct {
 	Status           string             `json:"status"`
 	Domain           string             `json:"domain,omitempty"`
 	Hostname         string             `json:"hostname,omitempty"`
+	SubjectName      string             `json:"subjectDisplayName,omitempty"` // inferred, by analogy
 	OrderState       string             `json:"orderState"`
 	CertificateState string             `json:"certificateState"`
 	CSRSubmitted     bool               `json:"csrSubmitted"`
@@ -48,9 +49,9 @@ type wireTrackSigned struct {
 }
 
 type wireVerifications struct {
-	Empty        bool                   `json:"empty"` // serializer artefact, always there
-	Domain       wireDomainVerification `json:"domain"`
-	Organization *wireOrgVerification   `json:"organization,omitempty"`
+	Empty        bool                    `json:"empty"`            // serializer artefact, always there
+	Domain       *wireDomainVerification `json:"domain,omitempty"` // SSL only
+	Organization *wireOrgVerification    `json:"organization,omitempty"`
 }
 
 type wireDomainVerification struct {
@@ -98,11 +99,15 @@ func (s *Server) wireLiveTrackOf(o *order, now time.Time) wireLiveTrack {
 	if o.rejected != nil {
 		w.Rejection = &wireEnding{"Order Rejected", o.rejected.reason, rfc3339(o.rejected.at)}
 	}
-	if o.family != FamilySSL {
+	switch o.family {
+	case FamilyPrivatePKI:
 		w.Hostname = o.domain
 		return w
+	case FamilySignature:
+		w.SubjectName = o.subject.displayName
+	default:
+		w.Domain = o.domain
 	}
-	w.Domain = o.domain
 	w.Agreement = o.wireAgreement()
 	w.Verifications = s.wireVerificationsOf(o, now)
 	return w
@@ -115,23 +120,34 @@ func (o *order) wireAgreement() *wireTrackSigned {
 	return &wireTrackSigned{true, o.agreement.signer, rfc3339(o.agreement.at), o.agreement.place}
 }
 
-// wireVerificationsOf: the aggregate is not to be trusted. Observed: it stayed
-// PENDING after a cancel while the entries had become REJECTED.
+// wireVerificationsOf: nothing is verified for a signer by itself, but the
+// organization that its order names is.
 func (s *Server) wireVerificationsOf(o *order, now time.Time) *wireVerifications {
-	v := &wireVerifications{Domain: wireDomainVerification{Status: "VERIFIED"}}
-	for _, t := range o.targets {
-		d := s.wireDomainStatusOf(o, t, now)
-		if d.DCVStatus != "VERIFIED" {
-			v.Domain.Status = "PENDING"
-		}
-		v.Domain.Domains = append(v.Domain.Domains, d)
+	v := &wireVerifications{}
+	if o.family == FamilySSL {
+		v.Domain = s.wireDomainsOf(o, now)
 	}
-	if o.needsOrganization() {
-		_, ok := s.organizationMet(o, now, now)
+	if o.needsOrganization() || o.subject != nil && o.organization != nil {
+		_, ok := o.organizationVetted()
 		v.Organization = &wireOrgVerification{
 			Status: map[bool]string{true: "VERIFIED", false: "PENDING"}[ok], OrganizationName: o.organization.Name,
 			ConsentStatus: oneOrZero(o.consented), ConsentSentTo: o.requestor.Email,
 		}
+	}
+	v.Empty = v.Domain == nil && v.Organization == nil
+	return v
+}
+
+// wireDomainsOf: the aggregate is not to be trusted. Observed: it stayed
+// PENDING after a cancel while the entries had become REJECTED.
+func (s *Server) wireDomainsOf(o *order, now time.Time) *wireDomainVerification {
+	v := &wireDomainVerification{Status: "VERIFIED"}
+	for _, t := range o.targets {
+		d := s.wireDomainStatusOf(o, t, now)
+		if d.DCVStatus != "VERIFIED" {
+			v.Status = "PENDING"
+		}
+		v.Domains = append(v.Domains, d)
 	}
 	return v
 }

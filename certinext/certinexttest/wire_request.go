@@ -81,6 +81,50 @@ type wireCreatePrivatePKI struct {
 	Remarks                 string            `json:"remarks"`
 }
 
+// wireSubject: the newer documentation has firstName and lastName, the
+// published collection givenName and surname.
+type wireSubject struct {
+	FirstName                        string `json:"firstName"`
+	LastName                         string `json:"lastName"`
+	GivenName                        string `json:"givenName"`
+	Surname                          string `json:"surname"`
+	Email                            string `json:"email"`
+	Phone                            string `json:"phone"`
+	Designation                      string `json:"designation"`
+	IdentityDocumentType             string `json:"identityDocumentType"`
+	IdentificationNumber             string `json:"identificationNumber"`
+	StreetAddress1                   string `json:"streetAddress1"`
+	StreetAddress2                   string `json:"streetAddress2"`
+	Locality                         string `json:"locality"`
+	State                            string `json:"state"`
+	PostalCode                       string `json:"postalCode"`
+	CountryCode                      string `json:"countryCode"`
+	OrganizationName                 string `json:"organizationName"`
+	OrganizationUnit                 string `json:"organizationUnit"`
+	OrganizationIdentificationNumber string `json:"organizationIdentificationNumber"`
+	BusinessCategory                 string `json:"businessCategory"`
+}
+
+type wireCreateSignature struct {
+	SubjectType             string               `json:"subjectType"`
+	Subject                 *wireSubject         `json:"subject"`
+	EmailNotifications      stringOrList         `json:"emailNotifications"`
+	SaveAsDraft             bool                 `json:"saveAsDraft"`
+	RequestID               string               `json:"requestId"`
+	GroupNumber             string               `json:"groupNumber"`
+	Requestor               *wireParty           `json:"requestor"`
+	Delegation              *wireParty           `json:"delegation"`
+	Organization            *wireOrganizationRef `json:"organization"`
+	Subscription            *wireSubscription    `json:"subscription"`
+	Agreement               *wireAgreement       `json:"agreement"`
+	CSR                     string               `json:"csr"`
+	TechnicalPointOfContact *wireParty           `json:"technicalPointOfContact"`
+	RecipientEmails         []string             `json:"recipientEmails"`
+	Tags                    []string             `json:"tags"`
+	CustomFields            []wireCustomField    `json:"customFields"`
+	Remarks                 string               `json:"remarks"`
+}
+
 type wireSubmitCSR struct {
 	CSR      string `json:"csr"`
 	Attested bool   `json:"attested"`
