@@ -211,6 +211,28 @@ func TestSandboxPrivatePKI(t *testing.T) {
 	})
 }
 
+func TestSandboxIGTFHost(t *testing.T) {
+	inBoth(t, func(t *testing.T, srv *certinexttest.Server) {
+		ctx, c := t.Context(), sandbox(srv)
+		o, err := c.CreateOrder(ctx, certinext.OrderRequest{
+			Family: certinext.FamilyPrivatePKI, ProductCode: "104", Variant: "igtf-host", Domain: "grid.example.edu",
+			AdditionalDomains: []string{"storage.example.edu", "2001:db8::5"}, CAProfileID: "1", MasterProductID: "7",
+			Requestor: dvOrder().Requestor, CSR: newCSR(t, "grid.example.edu"),
+		})
+		require.NoError(t, err)
+		assert.Equal(t, "grid.example.edu", o.Domain)
+		assert.Equal(t, certinext.StatusIssued, o.Status)
+		b, err := c.Certificate(ctx, certinext.FamilyPrivatePKI, o.ID)
+		require.NoError(t, err)
+		block, _ := pem.Decode([]byte(b.Certificate))
+		leaf, err := x509.ParseCertificate(block.Bytes)
+		require.NoError(t, err)
+		assert.Equal(t, []string{"grid.example.edu", "storage.example.edu"}, leaf.DNSNames)
+		assert.Equal(t, "2001:db8::5", leaf.IPAddresses[0].String())
+		assert.Contains(t, leaf.ExtKeyUsage, x509.ExtKeyUsageClientAuth)
+	})
+}
+
 func TestSandboxReads(t *testing.T) {
 	inBoth(t, func(t *testing.T, srv *certinexttest.Server) {
 		ctx, c := t.Context(), sandbox(srv)

@@ -4,6 +4,11 @@
 package certinext_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"net/http"
 	"slices"
 	"strings"
@@ -13,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
 )
 
 // signerOrder is an order for a document signer of a type, with everything that its subject needs.
@@ -124,4 +130,115 @@ func TestIdentityNumberIsNotRepeated(t *testing.T) {
 	_, err := c.CreateOrder(t.Context(), r)
 	require.ErrorContains(t, err, "is not valid")
 	assert.False(t, strings.Contains(err.Error(), "7741903"), err)
+}
+
+func TestSandboxLifeOfASigner(t *testing.T) {
+	for subjectType, name := range map[string]string{
+		"natural-person": "Jane Doe", "legal-person": "Jane Doe", "legal-entity": "Example Corporation",
+	} {
+		t.Run(subjectType, func(t *testing.T) {
+			inBoth(t, func(t *testing.T, srv *certinexttest.Server) {
+				ctx, c := t.Context(), sandbox(srv)
+				const family = certinext.FamilySignature
+				r, csr := signerOrder(subjectType), newSignerCSR(t)
+				o, err := c.CreateOrder(ctx, r)
+				require.NoError(t, err)
+				assert.Equal(t, name, o.SubjectName)
+				require.Equal(t, certinext.StatusPendingDocuments, o.Status)
+				_, err = c.TrackOrder(ctx, certinext.FamilySSL, o.ID)
+				assert.True(t, certinext.HasStatus(err, 404), "quirk 36: the wrong family")
+
+				for range 20 { // whatever stages come, in whatever order
+					switch o.Status {
+					case certinext.StatusPendingDocuments:
+						require.NoError(t, srv.AddDocuments(o.ID, 1))
+					case certinext.StatusPendingVetting, certinext.StatusPendingApproval:
+						assert.Equal(t, srv.Dialect == certinexttest.Documented, o.Status == certinext.StatusPendingVetting)
+						require.NoError(t, srv.Approve(o.ID))
+					case certinext.StatusPendingCSR:
+						err := c.SubmitCSR(ctx, family, o.ID, csr, false)
+						assert.True(t, certinext.HasStatus(err, 422), "a signer's key is attested: %v", err)
+						require.NoError(t, c.SubmitCSR(ctx, family, o.ID, csr, true))
+					case certinext.StatusPendingAgreement:
+						require.NoError(t, c.AcceptAgreement(ctx, family, o.ID, *r.Agreement))
+					}
+					o, err = c.TrackOrder(ctx, family, o.ID)
+					require.NoError(t, err)
+					assert.Empty(t, o.Domains)
+					if o.Status == certinext.StatusIssued {
+						break
+					}
+				}
+				require.Equal(t, certinext.StatusIssued, o.Status)
+				b, err := c.Certificate(ctx, family, o.ID)
+				require.NoError(t, err)
+				block, _ := pem.Decode([]byte(b.Certificate))
+				leaf, err := x509.ParseCertificate(block.Bytes)
+				require.NoError(t, err)
+				assert.Equal(t, name, leaf.Subject.CommonName)
+				assert.Equal(t, []string{"jane@example.com"}, leaf.EmailAddresses)
+
+				sent, err := c.RevokeOrder(ctx, family, o.ID, certinext.RevokeRequest{Reason: certinext.ReasonUnspecified})
+				require.NoError(t, err)
+				assert.Equal(t, certinext.ReasonUnspecified, sent)
+			})
+		})
+	}
+}
+
+// newSignerCSR leaves whom the certificate is for to the order.
+func newSignerCSR(t *testing.T) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	require.NoError(t, err)
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, key)
+	require.NoError(t, err)
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
+}
+
+func TestSandboxEveryFieldOfASubject(t *testing.T) {
+	inBoth(t, func(t *testing.T, srv *certinexttest.Server) {
+		ctx, c := t.Context(), sandbox(srv)
+		r := signerOrder("legal-person")
+		r.Subject = &certinext.Subject{
+			FirstName: "Jane", LastName: "Doe", Email: "jane@example.com", Phone: "+14155550123", Designation: "Registrar",
+			IdentityDocumentType: "passport", IdentificationNumber: "X1234567", StreetAddress1: "1 Main Street",
+			StreetAddress2: "Floor 2", Locality: "New York", State: "New York", PostalCode: "10001", CountryCode: "US",
+			OrganizationName: "Example Corporation", OrganizationUnit: "Records",
+			OrganizationIdentificationNumber: "US-12-3456789", BusinessCategory: "Private Organization",
+		}
+		r.Organization = &certinext.OrganizationRef{
+			Number: certinexttest.DefaultOrganization, ConsentToken: certinexttest.DefaultConsentToken,
+		}
+		r.Tags, r.GroupNumber, r.RenewBeforeDays = []string{"vault:4f1c"}, certinexttest.DefaultGroup, 30
+		r.Delegation, r.TechnicalContact = &r.Requestor, &r.Requestor
+		o, err := c.CreateOrder(ctx, r)
+		require.NoError(t, err, "the simulator knows every field, and refuses those it does not know")
+		require.NoError(t, c.CancelOrder(ctx, certinext.FamilySignature, o.ID, "mistake"))
+		record, _ := srv.Order(o.ID)
+		assert.Equal(t, "cancelled", record.Status)
+		assert.Equal(t, certinexttest.DefaultOrganization, record.Organization)
+		if srv.Dialect == certinexttest.Live {
+			rows, err := collect(c.OrdersReport(ctx, certinext.ReportFilter{}))
+			require.NoError(t, err)
+			assert.Equal(t, []string{"vault:4f1c"}, rows[0].Tags)
+			assert.Empty(t, rows[0].Domain)
+		}
+	})
+}
+
+func TestSandboxDraftOfASigner(t *testing.T) {
+	inBoth(t, func(t *testing.T, srv *certinexttest.Server) {
+		ctx, c := t.Context(), sandbox(srv)
+		r := signerOrder("natural-person")
+		r.SaveAsDraft = true
+		draft, err := c.CreateOrder(ctx, r)
+		require.NoError(t, err)
+		require.Equal(t, certinext.StatusDraft, draft.Status)
+		r.SaveAsDraft, r.RequestID = false, draft.RequestID
+		o, err := c.CreateOrder(ctx, r)
+		require.NoError(t, err)
+		assert.Equal(t, certinext.StatusPendingDocuments, o.Status)
+		assert.Len(t, srv.Orders(), 1)
+	})
 }
