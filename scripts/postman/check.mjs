@@ -61,14 +61,15 @@ function environmentFor(url, csr) {
 }
 
 // collectionFor keeps the folders of a run and, where the run lists steps,
-// those requests in that sequence.
+// those requests in that sequence. A step that is no name is a request of the
+// run's own.
 function collectionFor(run) {
   const folders = [];
   for (const name of ["Authentication", ...run.folders]) {
     const folder = collection.item.find((f) => f.name === name);
     if (!folder) throw new Error(`the collection has no folder ${name}`);
     const steps = name === "Authentication" ? undefined : run.steps;
-    const item = steps ? steps.map((s) => folder.item.find((i) => i.name === s)) : folder.item;
+    const item = steps ? steps.map((s) => (typeof s === "string" ? folder.item.find((i) => i.name === s) : s)) : folder.item;
     folders.push({ ...folder, item });
   }
   return { ...collection, item: folders };

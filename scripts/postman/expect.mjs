@@ -97,6 +97,29 @@ const createdPKI = created(
   { status: "pending-csr", variant: "intranet-ssl", hostname: "intranet.example.local" },
 );
 
+const createdSigner = created(
+  "signature-certificates", ["csr", "agreement", "certificate", "cancel", "revoke"],
+  { status: "pending-documents", subjectDisplayName: "Jane Doe" },
+);
+
+// notWired is a 501 that names the version 1 call to make instead.
+const notWired = (fallback) => ({
+  ...problem(501),
+  check(answer) {
+    problem(501).check(answer);
+    assert.ok(answer.json().detail.includes(fallback), "names no v1 fallback");
+  },
+});
+
+// request is a step that the collection does not have.
+const request = (name, method, url, body) => ({
+  name,
+  request: {
+    method, url: `{{v2BaseURL}}${url}`, body: { mode: "raw", raw: JSON.stringify(body) },
+    header: [{ key: "Authorization", value: "Bearer {{accessToken}}" }, { key: "Content-Type", value: "application/json" }],
+  },
+});
+
 export const runs = [
   {
     name: "SSL, domain validated by a file",
@@ -174,6 +197,52 @@ export const runs = [
     },
   },
   {
+    name: "Document signer, as listed",
+    folders: ["Document Signer Certificates"], commonName: "Jane Doe",
+    expect: {
+      ...authentication,
+      "1. Create Order (Natural Person)": createdSigner,
+      "Track Order": track("pending-documents"),
+      "2. Upload Documents (pending v2 wiring)": notWired("/emSignHub-API/SubmitDocument"),
+      "3. Submit CSR": problem(422),
+      "4. Accept Agreement": problem(422),
+      "Cancel Order": empty,
+      "Revoke Certificate": problem(422, "EMS-931"),
+      "5. Download Certificate": problem(422),
+    },
+  },
+  {
+    // The documents come in and are vetted behind the API. The collection's own
+    // CSR says attested:false, which is refused for a signer's key.
+    name: "Document signer, in the order of its workflow",
+    folders: ["Document Signer Certificates"], commonName: "Jane Doe",
+    steps: [
+      "1. Create Order (Natural Person)",
+      request("Documents arrive", "POST", "/_sandbox/orders/{{orderId}}/documents", { count: 2 }),
+      "Track Order",
+      request("Documents are vetted", "POST", "/_sandbox/orders/{{orderId}}/approve", {}),
+      "3. Submit CSR",
+      request("Submit CSR, attested", "PUT", "/api/certinext/v2/signature-certificates/{{orderId}}/csr", { csr: "{{csrPem}}", attested: true }),
+      "4. Accept Agreement",
+      "5. Download Certificate",
+      "Cancel Order",
+      "Revoke Certificate",
+    ],
+    expect: {
+      ...authentication,
+      "1. Create Order (Natural Person)": createdSigner,
+      "Documents arrive": { status: 204 },
+      "Track Order": track("pending-vetting"),
+      "Documents are vetted": { status: 204 },
+      "3. Submit CSR": problem(422, "EMS-922"),
+      "Submit CSR, attested": empty,
+      "4. Accept Agreement": empty,
+      "5. Download Certificate": certificate("Jane Doe"),
+      "Cancel Order": problem(422, "EMS-930"),
+      "Revoke Certificate": empty,
+    },
+  },
+  {
     name: "Accounts, catalog and reports",
     folders: ["Accounts", "Catalog", "Reports"], commonName: "example.com",
     expect: {
@@ -192,20 +261,14 @@ export const runs = [
       "List Domains": ok((b) => assert.ok(Array.isArray(b.content ?? b), "a list")),
       "List Products": ok((b) => {
         const products = b.products.flatMap((c) => c.products);
-        for (const code of ["842", "846", "850", "819", "149"]) {
+        for (const code of ["842", "846", "850", "819", "822", "825", "149"]) {
           const p = products.find((q) => q.productCode === code);
           assert.ok(p, `no product ${code}`);
           nonEmpty(p.productType, "productType");
         }
       }),
       "Get Custom Fields for Product": ok((b) => assert.ok(Array.isArray(b.customFields), "customFields")),
-      "Orders Report": {
-        ...problem(501),
-        check(answer) {
-          problem(501).check(answer);
-          assert.ok(answer.json().detail.includes("/emSignHub-API/GetOrderReport"), "names no v1 fallback");
-        },
-      },
+      "Orders Report": notWired("/emSignHub-API/GetOrderReport"),
       "Ledger Statement": ok((b) => assert.ok(Array.isArray(b.content), "content")),
     },
   },
