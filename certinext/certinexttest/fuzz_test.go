@@ -80,3 +80,33 @@ func FuzzRequest(f *testing.F) {
 		}
 	})
 }
+
+// FuzzSubject: whoever passes the checks can be certified, under the name that
+// the order shows.
+func FuzzSubject(f *testing.F) {
+	f.Add("Jane", "Doe", "jane@example.com", "Example Corporation", "US", "P-1")
+	f.Add("", "\x00", "a@b", "\u202e", "", "é")
+	f.Add("a", "b", "é@example.com", "", "US", "")
+	f.Fuzz(func(t *testing.T, first, last, email, organization, country, number string) {
+		valid := func(s string) string { return strings.ToValidUTF8(s, "?") } // as JSON has it
+		w := wireSubject{
+			FirstName: valid(first), LastName: valid(last), Email: valid(email), OrganizationName: valid(organization),
+			CountryCode: valid(country), Locality: valid(number), IdentificationNumber: valid(number),
+			OrganizationIdentificationNumber: valid(number),
+		}
+		s := new(Server)
+		s.once.Do(s.setUp)
+		key := s.cas.signing.root.cert.PublicKey
+		for _, subjectType := range subjectTypes {
+			var l checklist
+			if l.subject(subjectType, &w, Live); l.problem() != nil {
+				continue
+			}
+			o := &order{family: FamilySignature, subject: newSubject(subjectType, w)}
+			cert := s.cas.of(o.family).sign(s.leafProfile(o, s.now()), key)
+			if cert.Subject.CommonName != o.commonName() || cert.EmailAddresses[0] != w.Email {
+				t.Fatalf("certified %q, %q", cert.Subject, cert.EmailAddresses)
+			}
+		}
+	})
+}
