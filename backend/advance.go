@@ -74,7 +74,7 @@ func advance(o *orderEntry, remote *certinext.Order, p progress) action {
 		return action{step: stepWait, needs: []string{organizationNeed(remote)}}
 	case certinext.StatusPendingDocuments:
 		return action{step: stepWait, needs: []string{"CERTInext waits for documents: upload them in its portal"}}
-	case certinext.StatusPendingApproval:
+	case certinext.StatusPendingApproval, certinext.StatusPendingVetting:
 		return action{step: stepWait, needs: []string{o.approvalNeed(remote)}}
 	case certinext.StatusRejected:
 		return action{step: stepClose, state: StateRejected}

@@ -49,6 +49,7 @@ func TestAdvance(t *testing.T) {
 		"an organization is verified by CERTInext":            {order: pending, remote: &certinext.Order{Status: certinext.StatusPendingOrganization}, want: stepWait, needs: true},
 		"documents are uploaded by a person":                  {order: pending, remote: &certinext.Order{Status: certinext.StatusPendingDocuments}, want: stepWait, needs: true},
 		"approval is given by a person":                       {order: pending, remote: &certinext.Order{Status: certinext.StatusPendingApproval}, want: stepWait, needs: true},
+		"a signer's documents are vetted by a person":         {order: pending, remote: &certinext.Order{Status: certinext.StatusPendingVetting}, want: stepWait, needs: true},
 		"an unclassified order waits":                         {order: pending, remote: &certinext.Order{Status: certinext.StatusUnknown}, want: stepWait},
 		"a status of a later version waits":                   {order: pending, remote: &certinext.Order{Status: "pending-moon-phase"}, want: stepWait},
 		"no status at all waits":                              {order: pending, remote: &certinext.Order{}, want: stepWait},
@@ -64,4 +65,9 @@ func TestAdvance(t *testing.T) {
 			require.Equal(t, c.needs, len(got.needs) > 0, "%q", got.needs)
 		})
 	}
+}
+
+func TestWhoeverVetsASignerIsAnApprover(t *testing.T) {
+	o := &orderEntry{State: StatePending, CAStatus: certinext.StatusPendingVetting, Needs: []string{"the documents are to be vetted"}}
+	require.Equal(t, PartyApprover, o.waitsFor())
 }

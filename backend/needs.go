@@ -47,7 +47,7 @@ func (o *orderEntry) waitsFor() Party {
 		return PartyDomainOwner
 	case certinext.StatusPendingOrganization:
 		return PartyOrganization
-	case certinext.StatusPendingApproval:
+	case certinext.StatusPendingApproval, certinext.StatusPendingVetting:
 		return PartyApprover
 	case certinext.StatusPendingDocuments:
 		return PartyRequester
