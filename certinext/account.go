@@ -19,7 +19,11 @@ type Account struct {
 
 // Me returns the account that the credentials belong to. It is the cheapest call that proves that they work.
 func (c *Client) Me(ctx context.Context) (*Account, error) {
-	return fetch(ctx, c, c.read("reading account", "/auth/me", nil), decodeAccount)
+	return c.protocol().me(ctx, "reading account")
+}
+
+func (c v2) me(ctx context.Context, operation string) (*Account, error) {
+	return fetch(ctx, c.Client, c.read(operation, "/auth/me", nil), decodeAccount)
 }
 
 // A Group is a billing group.
@@ -44,7 +48,11 @@ type GroupOrganization struct {
 
 // Groups returns the account's billing groups.
 func (c *Client) Groups(ctx context.Context) ([]Group, error) {
-	return fetch(ctx, c, c.read("listing groups", "/groups", nil), decodeGroups)
+	return c.protocol().groups(ctx, "listing groups")
+}
+
+func (c v2) groups(ctx context.Context, operation string) ([]Group, error) {
+	return fetch(ctx, c.Client, c.read(operation, "/groups", nil), decodeGroups)
 }
 
 // An Organization is one that CERTInext vetted for the account, or is vetting. The same legal entity may stand under
@@ -84,15 +92,22 @@ type Representative struct {
 
 // Organizations returns the account's organizations.
 func (c *Client) Organizations(ctx context.Context) ([]Organization, error) {
-	return fetch(ctx, c, c.read("listing organizations", "/organizations", nil), decodeOrganizations)
+	return c.protocol().organizations(ctx, "listing organizations")
+}
+
+func (c v2) organizations(ctx context.Context, operation string) ([]Organization, error) {
+	return fetch(ctx, c.Client, c.read(operation, "/organizations", nil), decodeOrganizations)
 }
 
 // Organization returns everything that CERTInext says of one organization.
 func (c *Client) Organization(ctx context.Context, number string) (*Organization, error) {
-	const operation = "reading organization"
+	return c.protocol().organization(ctx, "reading organization", number)
+}
+
+func (c v2) organization(ctx context.Context, operation, number string) (*Organization, error) {
 	id, err := segment("number", number)
 	if err != nil {
 		return nil, asError(operation, err)
 	}
-	return fetch(ctx, c, c.read(operation, "/organizations/"+id, nil), decodeOrganization)
+	return fetch(ctx, c.Client, c.read(operation, "/organizations/"+id, nil), decodeOrganization)
 }

@@ -36,7 +36,11 @@ type Category struct {
 
 // Products returns what the account may order, or what a billing group may if groupNumber is not empty.
 func (c *Client) Products(ctx context.Context, groupNumber string) ([]Product, error) {
-	return fetch(ctx, c, c.read("listing products", "/catalog/products", groupQuery(groupNumber)), decodeProducts)
+	return c.protocol().products(ctx, "listing products", groupNumber)
+}
+
+func (c v2) products(ctx context.Context, operation, groupNumber string) ([]Product, error) {
+	return fetch(ctx, c.Client, c.read(operation, "/catalog/products", groupQuery(groupNumber)), decodeProducts)
 }
 
 func groupQuery(number string) url.Values {
@@ -60,10 +64,13 @@ type CustomFieldSpec struct {
 
 // CustomFields returns the custom fields of a product.
 func (c *Client) CustomFields(ctx context.Context, productCode string) ([]CustomFieldSpec, error) {
-	const operation = "listing custom fields"
+	return c.protocol().customFields(ctx, "listing custom fields", productCode)
+}
+
+func (c v2) customFields(ctx context.Context, operation, productCode string) ([]CustomFieldSpec, error) {
 	code, err := segment("productCode", productCode)
 	if err != nil {
 		return nil, asError(operation, err)
 	}
-	return fetch(ctx, c, c.read(operation, "/catalog/products/"+code+"/custom-fields", nil), decodeCustomFields)
+	return fetch(ctx, c.Client, c.read(operation, "/catalog/products/"+code+"/custom-fields", nil), decodeCustomFields)
 }

@@ -5,6 +5,8 @@ package certinext
 
 import "context"
 
+const downloading = "downloading certificate"
+
 // Certificate downloads an order's certificate in CERTInext's JSON form. The bundle is what CERTInext sent: before it is
 // used, the leaf's public key has to be compared with the CSR's, and the chain sorted and verified. Until July 2026 the
 // root was observed right after the leaf, and it is commonly included.
@@ -12,24 +14,31 @@ import "context"
 // For some seconds after an order becomes issued there is no certificate yet; [IsNotReady] tells that error. The
 // certificate of a revoked order is not served any more, so what was downloaded must be kept.
 func (c *Client) Certificate(ctx context.Context, f Family, id string) (*Bundle, error) {
-	return c.download(ctx, f, id, "application/json")
+	return c.protocol().certificate(ctx, downloading, f, id)
 }
 
 // CertificatePEM downloads an order's certificate and intermediates as a PEM file (documented). Which of them is the
 // leaf is not documented, so it is the first that is not a CA's. PKCS #7 is not offered: CERTInext answers 406 to it.
 func (c *Client) CertificatePEM(ctx context.Context, f Family, id string) (*Bundle, error) {
-	return c.download(ctx, f, id, "application/x-pem-file")
+	return c.protocol().certificatePEM(ctx, downloading, f, id)
 }
 
-func (c *Client) download(ctx context.Context, f Family, id, accept string) (*Bundle, error) {
-	const operation = "downloading certificate"
+func (c v2) certificate(ctx context.Context, operation string, f Family, id string) (*Bundle, error) {
+	return c.download(ctx, operation, f, id, "application/json")
+}
+
+func (c v2) certificatePEM(ctx context.Context, operation string, f Family, id string) (*Bundle, error) {
+	return c.download(ctx, operation, f, id, "application/x-pem-file")
+}
+
+func (c v2) download(ctx context.Context, operation string, f Family, id, accept string) (*Bundle, error) {
 	path, err := orderPath(f, id, "/certificate")
 	if err != nil {
 		return nil, asError(operation, err)
 	}
 	req := c.read(operation, path, nil)
 	req.header.Set("Accept", accept)
-	b, err := fetch(ctx, c, req, decodeBundle)
+	b, err := fetch(ctx, c.Client, req, decodeBundle)
 	if err != nil {
 		return nil, err
 	}

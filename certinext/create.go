@@ -33,11 +33,19 @@ func (c *Client) CreateOrder(ctx context.Context, r OrderRequest) (*Order, error
 	if e != nil {
 		return nil, e
 	}
-	req, err := c.create(s, operation, r)
+	o, err := c.protocol().create(ctx, s, operation, r)
 	if err != nil {
 		return nil, asError(operation, err)
 	}
-	return fetch(ctx, c, req, func(body []byte) (*Order, error) {
+	return o, nil
+}
+
+func (c v2) create(ctx context.Context, s *session, operation string, r OrderRequest) (*Order, error) {
+	req, err := c.placement(s, operation, r)
+	if err != nil {
+		return nil, err
+	}
+	return fetch(ctx, c.Client, req, func(body []byte) (*Order, error) {
 		o, err := decodeOrder(body)
 		if err != nil {
 			return nil, err
@@ -46,8 +54,8 @@ func (c *Client) CreateOrder(ctx context.Context, r OrderRequest) (*Order, error
 	})
 }
 
-// create builds the call.
-func (c *Client) create(s *session, operation string, r OrderRequest) (*call, error) {
+// placement builds the call.
+func (c v2) placement(s *session, operation string, r OrderRequest) (*call, error) {
 	root, err := r.Family.root()
 	if err != nil {
 		return nil, err

@@ -21,19 +21,26 @@ const codeAlreadyVerified = "EMS-1080"
 // method asked for, or for another domain, is an error.
 func (c *Client) DCVChallenge(ctx context.Context, orderID, domain string, m DCVMethod) (*Challenge, error) {
 	const operation = "fetching DCV challenge"
-	path, err := dcvPath(orderID, domain, m, "/dcv")
+	if err := checkDCV(domain, m); err != nil {
+		return nil, asError(operation, err)
+	}
+	ch, err := c.protocol().challenge(ctx, operation, orderID, domain, m)
+	if alreadyVerified(err) {
+		return &Challenge{Domain: domain, AlreadyVerified: true}, nil
+	}
+	return ch, err
+}
+
+func (c v2) challenge(ctx context.Context, operation, orderID, domain string, m DCVMethod) (*Challenge, error) {
+	path, err := orderPath(FamilySSL, orderID, "/dcv")
 	if err != nil {
 		return nil, asError(operation, err)
 	}
 	// The domain is mandatory in one edition of the documentation (EMS-1157) and optional in the other.
 	query := url.Values{"domain": {domain}, "method": {string(m)}}
-	ch, err := fetch(ctx, c, c.read(operation, path, query), func(body []byte) (*Challenge, error) {
+	return fetch(ctx, c.Client, c.read(operation, path, query), func(body []byte) (*Challenge, error) {
 		return decodeChallenge(body, domain, m)
 	})
-	if alreadyVerified(err) {
-		return &Challenge{Domain: domain, AlreadyVerified: true}, nil
-	}
-	return ch, err
 }
 
 // VerifyDCV asks CERTInext to look for what was published. A nil error means that control of the domain is proven,
@@ -43,7 +50,17 @@ func (c *Client) DCVChallenge(ctx context.Context, orderID, domain string, m DCV
 // world, so wait for the record to spread and ask again.
 func (c *Client) VerifyDCV(ctx context.Context, orderID, domain string, m DCVMethod) error {
 	const operation = "verifying DCV"
-	path, err := dcvPath(orderID, domain, m, "/dcv/verify")
+	if err := checkDCV(domain, m); err != nil {
+		return asError(operation, err)
+	}
+	if err := c.protocol().verify(ctx, operation, orderID, domain, m); !alreadyVerified(err) {
+		return err
+	}
+	return nil
+}
+
+func (c v2) verify(ctx context.Context, operation, orderID, domain string, m DCVMethod) error {
+	path, err := orderPath(FamilySSL, orderID, "/dcv/verify")
 	if err != nil {
 		return asError(operation, err)
 	}
@@ -64,9 +81,6 @@ func (c *Client) VerifyDCV(ctx context.Context, orderID, domain string, m DCVMet
 	req.bodyless = false
 	rep, e := c.do(ctx, req)
 	if e != nil {
-		if alreadyVerified(e) {
-			return nil
-		}
 		return e
 	}
 	return verified(operation, rep)
@@ -77,16 +91,16 @@ func alreadyVerified(err error) bool {
 	return errors.As(err, &e) && !e.SigningIn && e.Code == codeAlreadyVerified
 }
 
-func dcvPath(orderID, domain string, m DCVMethod, below string) (string, error) {
+func checkDCV(domain string, m DCVMethod) error {
 	switch m {
 	case DCVMethodDNS, DCVMethodHTTP, DCVMethodEmail:
 	default:
-		return "", &InvalidRequestError{Field: "method", Problem: "must be dns-txt, http-url or email"}
+		return &InvalidRequestError{Field: "method", Problem: "must be dns-txt, http-url or email"}
 	}
 	if problem := dnsNameProblem(domain); problem != "" {
-		return "", &InvalidRequestError{Field: "domain", Problem: problem}
+		return &InvalidRequestError{Field: "domain", Problem: problem}
 	}
-	return orderPath(FamilySSL, orderID, below)
+	return nil
 }
 
 // verified reads the success of a verification: 204, or 200 with or without a body. A body that names an overall status

@@ -52,11 +52,14 @@ var errIncomplete = errors.New("the list ended before all rows that CERTInext an
 // Observed: CERTInext refuses some filters, and some together, so statuses are also, and where needed only, compared
 // here; and it pages reliably in one order only, which is therefore asked for.
 func (c *Client) Domains(ctx context.Context, f DomainFilter) iter.Seq2[Domain, error] {
+	return c.protocol().domains(ctx, "listing domains", f)
+}
+
+func (c v2) domains(ctx context.Context, operation string, f DomainFilter) iter.Seq2[Domain, error] {
 	return func(yield func(Domain, error) bool) {
 		seen := map[string]bool{}
 		for offset, pages := 0, 0; ; pages++ {
-			const operation = "listing domains"
-			p, err := fetch(ctx, c, c.read(operation, "/domains", f.query(offset)), decodeDomains)
+			p, err := fetch(ctx, c.Client, c.read(operation, "/domains", f.query(offset)), decodeDomains)
 			if err != nil {
 				yield(Domain{}, err)
 				return

@@ -15,12 +15,15 @@ import (
 //
 // A 404 means that the id is unknown, or belongs to another family, or is a request id (observed 2026).
 func (c *Client) TrackOrder(ctx context.Context, f Family, id string) (*Order, error) {
-	const operation = "tracking order"
+	return c.protocol().track(ctx, "tracking order", f, id)
+}
+
+func (c v2) track(ctx context.Context, operation string, f Family, id string) (*Order, error) {
 	path, err := orderPath(f, id, "")
 	if err != nil {
 		return nil, asError(operation, err)
 	}
-	o, err := fetch(ctx, c, c.read(operation, path, nil), decodeOrder)
+	o, err := fetch(ctx, c.Client, c.read(operation, path, nil), decodeOrder)
 	if err != nil {
 		return nil, err
 	}
@@ -40,10 +43,15 @@ func (c *Client) TrackOrder(ctx context.Context, f Family, id string) (*Order, e
 // A 422 is a malformed CSR, a common name that is not the order's domain, a CSR that was already submitted, or an
 // order past that stage: tracking tells which.
 func (c *Client) SubmitCSR(ctx context.Context, f Family, id, csr string, attested bool) error {
+	const operation = "submitting CSR"
 	if strings.TrimSpace(csr) == "" {
-		return asError("submitting CSR", &InvalidRequestError{Field: "csr", Problem: "must be set"})
+		return asError(operation, &InvalidRequestError{Field: "csr", Problem: "must be set"})
 	}
-	return c.changeOrder(ctx, "submitting CSR", http.MethodPut, f, id, "/csr", wireCSR{CSR: csr, Attested: attested})
+	return c.protocol().submitCSR(ctx, operation, f, id, csr, attested)
+}
+
+func (c v2) submitCSR(ctx context.Context, operation string, f Family, id, csr string, attested bool) error {
+	return c.changeOrder(ctx, operation, http.MethodPut, f, id, "/csr", wireCSR{CSR: csr, Attested: attested})
 }
 
 // AcceptAgreement signs the subscriber agreement of an order. An agreement that was accepted in the create needs no
@@ -56,6 +64,10 @@ func (c *Client) AcceptAgreement(ctx context.Context, f Family, id string, a Agr
 	case !a.Accepted:
 		return asError(operation, &InvalidRequestError{Field: "Agreement.Accepted", Problem: "must be true"})
 	}
+	return c.protocol().accept(ctx, operation, f, id, a)
+}
+
+func (c v2) accept(ctx context.Context, operation string, f Family, id string, a Agreement) error {
 	return c.changeOrder(ctx, operation, http.MethodPost, f, id, "/agreement", wireAcceptance{newWireAgreement(&a)})
 }
 
@@ -63,8 +75,7 @@ func (c *Client) AcceptAgreement(ctx context.Context, f Family, id string, a Agr
 // replaced. An order that is already cancelled counts as cancelled now: CERTInext answers 404 or 422 then, and the order
 // is tracked to tell. An issued order is refused, and is to be revoked instead.
 func (c *Client) CancelOrder(ctx context.Context, f Family, id, reason string) error {
-	body := wireCancellation{Reason: freeText(reason, "No longer required", maxWords)}
-	err := c.changeOrder(ctx, "cancelling order", http.MethodPost, f, id, "/cancel", body)
+	err := c.protocol().cancel(ctx, "cancelling order", f, id, freeText(reason, "No longer required", maxWords))
 	if !ambiguousRefusal(err) {
 		return err
 	}
@@ -74,16 +85,23 @@ func (c *Client) CancelOrder(ctx context.Context, f Family, id, reason string) e
 	return err
 }
 
+func (c v2) cancel(ctx context.Context, operation string, f Family, id, reason string) error {
+	return c.changeOrder(ctx, operation, http.MethodPost, f, id, "/cancel", wireCancellation{Reason: reason})
+}
+
 // CancelDraft withdraws a draft, by its request id (documented). A draft that was promoted is an order and is
 // cancelled by CancelOrder.
 func (c *Client) CancelDraft(ctx context.Context, requestID, reason string) error {
-	const operation = "cancelling draft"
+	return c.protocol().cancelDraft(ctx, "cancelling draft", requestID, freeText(reason, "Draft no longer needed", maxWords))
+}
+
+func (c v2) cancelDraft(ctx context.Context, operation, requestID, reason string) error {
 	id, err := segment("requestID", requestID)
 	if err != nil {
 		return asError(operation, err)
 	}
 	req, err := c.write(operation, http.MethodPost, "/ssl-certificates/requests/"+id+"/cancel",
-		wireCancellation{Reason: freeText(reason, "Draft no longer needed", maxWords)})
+		wireCancellation{Reason: reason})
 	if err != nil {
 		return asError(operation, err)
 	}
@@ -91,7 +109,7 @@ func (c *Client) CancelDraft(ctx context.Context, requestID, reason string) erro
 }
 
 // changeOrder sends body to a resource of the order.
-func (c *Client) changeOrder(ctx context.Context, operation, method string, f Family, id, below string, body any) error {
+func (c v2) changeOrder(ctx context.Context, operation, method string, f Family, id, below string, body any) error {
 	path, err := orderPath(f, id, below)
 	if err != nil {
 		return asError(operation, err)

@@ -84,12 +84,15 @@ var reportStatuses = []Status{
 //
 // The published collection says that the server answers 501; the live one works (observed 2026).
 func (c *Client) OrdersReport(ctx context.Context, f ReportFilter) iter.Seq2[ReportRow, error] {
-	const operation = "reading orders report"
+	return c.protocol().ordersReport(ctx, "reading orders report", f)
+}
+
+func (c v2) ordersReport(ctx context.Context, operation string, f ReportFilter) iter.Seq2[ReportRow, error] {
 	return func(yield func(ReportRow, error) bool) {
 		seen, nameless, announced := map[string]bool{}, 0, -1
 		fetchPage := func(number int) (page[wireReportRow], error) {
 			req := c.read(operation, "/reports/orders", f.query(number))
-			p, err := fetch(ctx, c, req, func(body []byte) (page[wireReportRow], error) {
+			p, err := fetch(ctx, c.Client, req, func(body []byte) (page[wireReportRow], error) {
 				return decodePage[wireReportRow](body, "orders")
 			})
 			if err == nil && announced < 0 {
@@ -126,7 +129,7 @@ func (c *Client) OrdersReport(ctx context.Context, f ReportFilter) iter.Seq2[Rep
 
 // firstPage is the number of the first page of the orders report: the live service counts from one, the published
 // collection from zero.
-func (c *Client) firstPage() int {
+func (c v2) firstPage() int {
 	if c.Credentials != nil && c.Credentials.dialect() == documented {
 		return 0
 	}
@@ -161,12 +164,16 @@ type LedgerRow = map[string]any
 // Ledger returns the account's movements, or a billing group's if groupNumber is not empty. Numbers are json.Number.
 // Iteration ends with the first error, which comes with a nil row.
 func (c *Client) Ledger(ctx context.Context, groupNumber string) iter.Seq2[LedgerRow, error] {
+	return c.protocol().ledger(ctx, "reading ledger", groupNumber)
+}
+
+func (c v2) ledger(ctx context.Context, operation, groupNumber string) iter.Seq2[LedgerRow, error] {
 	fetchPage := func(number int) (page[wireLedgerRow], error) {
 		q := url.Values{"page": {strconv.Itoa(number)}, "size": {"50"}}
 		if groupNumber != "" {
 			q.Set("groupNumber", groupNumber)
 		}
-		return fetch(ctx, c, c.read("reading ledger", "/reports/ledger", q), func(body []byte) (page[wireLedgerRow], error) {
+		return fetch(ctx, c.Client, c.read(operation, "/reports/ledger", q), func(body []byte) (page[wireLedgerRow], error) {
 			return decodePage[wireLedgerRow](body, "ledger")
 		})
 	}

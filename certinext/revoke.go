@@ -33,27 +33,19 @@ type RevokeRequest struct {
 // [*UnsupportedReasonError]: a substitute would stand in the CRL, so choosing one is left to the caller.
 func (c *Client) RevokeOrder(ctx context.Context, f Family, id string, r RevokeRequest) (sent Reason, err error) {
 	const operation = "revoking certificate"
-	s, e := c.open(operation)
-	if e != nil {
+	if _, e := c.open(operation); e != nil {
 		return "", e
-	}
-	path, err := orderPath(f, id, "/revoke")
-	if err != nil {
-		return "", asError(operation, err)
 	}
 	reason, err := ParseReason(string(r.Reason))
 	if err != nil {
 		return "", asError(operation, err)
 	}
-	d := c.Credentials.dialect()
-	if supported := supportedReasons(d, f); !slices.Contains(supported, reason) {
+	p := c.protocol()
+	if supported := p.reasons(f); !slices.Contains(supported, reason) {
 		return "", asError(operation, &UnsupportedReasonError{Reason: reason, Family: f, Supported: supported})
 	}
-	key, err := c.idempotencyKey(s, r.IdempotencyKey)
-	if err != nil {
-		return "", asError(operation, err)
-	}
-	if err = c.revoke(ctx, operation, path, reason, r.Note, key, d); err == nil {
+	r.Reason, r.Note = reason, freeText(r.Note, "Revoked through the CERTInext API", maxWords)
+	if err = p.revoke(ctx, operation, f, id, r); err == nil {
 		return reason, nil
 	}
 	if !ambiguousRefusal(err) {
@@ -66,23 +58,37 @@ func (c *Client) RevokeOrder(ctx context.Context, f Family, id string, r RevokeR
 	return recorded(o), nil
 }
 
+func (c v2) reasons(f Family) []Reason { return supportedReasons(c.Credentials.dialect(), f) }
+
 // revoke sends the reason in the dialect's spelling and, if CERTInext does not know that, once in the other.
-func (c *Client) revoke(ctx context.Context, operation, path string, r Reason, note, key string, d dialect) error {
+func (c v2) revoke(ctx context.Context, operation string, f Family, id string, r RevokeRequest) error {
+	path, err := orderPath(f, id, "/revoke")
+	if err != nil {
+		return asError(operation, err)
+	}
+	s, e := c.open(operation)
+	if e != nil {
+		return e
+	}
+	key, err := c.idempotencyKey(s, r.IdempotencyKey)
+	if err != nil {
+		return asError(operation, err)
+	}
+	d := c.Credentials.dialect()
 	other := live + documented - d
-	err := c.revokeAs(ctx, operation, path, r.spelling(d), note, key)
-	if !HasStatus(err, http.StatusBadRequest) || r.spelling(d) == r.spelling(other) {
+	err = c.revokeAs(ctx, operation, path, r.Reason.spelling(d), r.Note, key)
+	if !HasStatus(err, http.StatusBadRequest) || r.Reason.spelling(d) == r.Reason.spelling(other) {
 		return err
 	}
-	if again := c.revokeAs(ctx, operation, path, r.spelling(other), note, derivedKey(key)); !HasStatus(again, http.StatusBadRequest) {
+	again := c.revokeAs(ctx, operation, path, r.Reason.spelling(other), r.Note, derivedKey(key))
+	if !HasStatus(again, http.StatusBadRequest) {
 		return again
 	}
 	return err
 }
 
-func (c *Client) revokeAs(ctx context.Context, operation, path, reason, note, key string) error {
-	req, err := c.write(operation, http.MethodPost, path, wireRevocation{
-		Reason: reason, Note: freeText(note, "Revoked through the CERTInext API", maxWords),
-	})
+func (c v2) revokeAs(ctx context.Context, operation, path, reason, note, key string) error {
+	req, err := c.write(operation, http.MethodPost, path, wireRevocation{Reason: reason, Note: note})
 	if err != nil {
 		return asError(operation, err)
 	}

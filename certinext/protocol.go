@@ -1,0 +1,44 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinext
+
+import (
+	"context"
+	"iter"
+)
+
+// A protocol is a version of the API: it knows its addresses and spellings, and answers in the nouns of this package. What
+// holds of both, such as the check of a request, is done before it is asked. Both versions send with [Client.do], which
+// knows how often a call may be sent, what must not be shown, and what a failure says about the order.
+type protocol interface {
+	create(ctx context.Context, s *session, operation string, r OrderRequest) (*Order, error)
+	track(ctx context.Context, operation string, f Family, id string) (*Order, error)
+	submitCSR(ctx context.Context, operation string, f Family, id, csr string, attested bool) error
+	accept(ctx context.Context, operation string, f Family, id string, a Agreement) error
+	cancel(ctx context.Context, operation string, f Family, id, reason string) error
+	cancelDraft(ctx context.Context, operation, requestID, reason string) error
+	challenge(ctx context.Context, operation, orderID, domain string, m DCVMethod) (*Challenge, error)
+	verify(ctx context.Context, operation, orderID, domain string, m DCVMethod) error
+	// reasons are those that a revocation can be given.
+	reasons(f Family) []Reason
+	revoke(ctx context.Context, operation string, f Family, id string, r RevokeRequest) error
+	certificate(ctx context.Context, operation string, f Family, id string) (*Bundle, error)
+	certificatePEM(ctx context.Context, operation string, f Family, id string) (*Bundle, error)
+
+	me(ctx context.Context, operation string) (*Account, error)
+	groups(ctx context.Context, operation string) ([]Group, error)
+	organizations(ctx context.Context, operation string) ([]Organization, error)
+	organization(ctx context.Context, operation, number string) (*Organization, error)
+	products(ctx context.Context, operation, groupNumber string) ([]Product, error)
+	customFields(ctx context.Context, operation, productCode string) ([]CustomFieldSpec, error)
+	domains(ctx context.Context, operation string, f DomainFilter) iter.Seq2[Domain, error]
+	ordersReport(ctx context.Context, operation string, f ReportFilter) iter.Seq2[ReportRow, error]
+	ledger(ctx context.Context, operation, groupNumber string) iter.Seq2[LedgerRow, error]
+}
+
+// v2 is the REST API below /api/certinext/v2.
+type v2 struct{ *Client }
+
+// protocol returns the version that the Client speaks.
+func (c *Client) protocol() protocol { return v2{c} }
