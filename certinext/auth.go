@@ -101,7 +101,7 @@ func (a AccessKey) check() error {
 }
 
 func (a AccessKey) exchange(now time.Time, txn string) *call {
-	ts := now.UTC().Format("2006-01-02T15:04:05") + "+00:00"
+	ts := timestamp(now)
 	key := a.signature(ts, txn)
 	body, _ := json.Marshal(wireSignedGrant{ // of strings only
 		GrantType: "client_credentials", AccountNumber: a.AccountNumber, AuthKey: key, Version: "1.0", TS: ts, Txn: txn,
@@ -112,6 +112,9 @@ func (a AccessKey) exchange(now time.Time, txn string) *call {
 		secrets: []string{key},
 	}
 }
+
+// timestamp writes a time as signed requests carry it. Documented: ISO 8601 with the zone, and one without is India's.
+func timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05") + "+00:00" }
 
 // signature is the authKey. Documented: "SHA256(accessKey + ts + txn)", a plain concatenation, in lower-case hex.
 func (a AccessKey) signature(ts, txn string) string {

@@ -85,6 +85,10 @@ type session struct {
 	http  *http.Client
 	token tokenCache
 
+	// Version 1 only.
+	account    accountCache
+	requestors requestorCache
+
 	randMu sync.Mutex
 }
 
@@ -95,12 +99,14 @@ func (c *Client) open(operation string) (*session, *Error) {
 		switch {
 		case problem != "":
 			c.invalid = &InvalidRequestError{Field: "BaseURL", Problem: problem}
+		case c.Version != V1 && c.Version != V2:
+			c.invalid = &InvalidRequestError{Field: "Version", Problem: "must be V1 or V2"}
 		case c.Credentials == nil:
 			c.invalid = &InvalidRequestError{Field: "Credentials", Problem: "must be set"}
 		default:
 			c.invalid = c.Credentials.check()
 		}
-		c.session = &session{base: base, http: c.httpClient()}
+		c.session = &session{base: base, http: c.httpClient(), account: accountCache{turn: make(chan struct{}, 1)}}
 	})
 	if c.invalid != nil {
 		return nil, &Error{Operation: operation, Err: c.invalid}
@@ -237,6 +243,15 @@ func (c *Client) random(s *session, n int) ([]byte, error) {
 		return nil, fmt.Errorf("reading random bytes: %w", err)
 	}
 	return b, nil
+}
+
+// transaction returns an id that no other request has. Documented: 10 to 50 letters and digits.
+func (c *Client) transaction(s *session) (string, error) {
+	b, err := c.random(s, 12)
+	if err != nil {
+		return "", err
+	}
+	return "vp" + hex.EncodeToString(b), nil
 }
 
 // idempotencyKey returns the caller's key, or a fresh one that lives for one call.

@@ -179,6 +179,9 @@ func (r OrderRequest) check() error {
 		{"Requestor.Name", r.Requestor.Name},
 		{"Requestor.Email", r.Requestor.Email},
 	} {
+		if need.field == "Variant" && r.Family == FamilySMIME {
+			continue // there is one kind only
+		}
 		if strings.TrimSpace(need.value) == "" {
 			return &InvalidRequestError{Field: need.field, Problem: "must be set"}
 		}

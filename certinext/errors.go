@@ -15,7 +15,9 @@ import (
 // An Error is a call that CERTInext refused, or that brought no usable answer.
 type Error struct {
 	Operation string // what was attempted, e.g. "placing order"
-	Status    int    // HTTP status; 0 when no answer came
+	// Status is the HTTP status; 0 when no answer came. Version 1 refuses with status 200 and a code of its own: Status is
+	// then the one that version 2 has for the same.
+	Status int
 	// Code is CERTInext's own, e.g. "EMS-915" or "DOMAIN-002"; empty when the answer names none. Codes mean different
 	// things in different editions of the API, so most are good for showing only.
 	Code   string
@@ -38,6 +40,10 @@ type Error struct {
 	Err error
 
 	lost bool // the connection failed, before the answer or within it
+	// enveloped is set when version 1 refused in its envelope: Status is then what version 2 answers to the same, and no
+	// such status was sent.
+	enveloped bool
+	burst     bool // version 1's limit on bursts
 }
 
 // An InvalidRequestError is a request that cannot succeed and was therefore not sent.
@@ -101,7 +107,7 @@ func (e *Error) Error() string {
 	if e.Hint != "" {
 		fmt.Fprintf(&b, " (%s)", e.Hint)
 	}
-	if e.Err != nil && e.Status != 0 && !e.successful() {
+	if e.Err != nil && !e.statusless() {
 		fmt.Fprintf(&b, " (%v)", e.Err)
 	}
 	return b.String()
@@ -110,19 +116,28 @@ func (e *Error) Error() string {
 // reason is CERTInext's, or the transport's or decoder's.
 func (e *Error) reason() string {
 	answered := fmt.Sprintf("CERTInext answered %d", e.Status)
+	switch {
+	case e.enveloped && e.Status >= 500:
+		answered = "CERTInext failed"
+	case e.enveloped:
+		answered = "CERTInext refused"
+	}
 	if e.Code != "" && !strings.Contains(e.Detail, e.Code) {
 		answered += " " + e.Code
 	}
 	switch {
 	case e.Detail != "":
 		return answered + ": " + e.Detail
-	case e.Err != nil && (e.Status == 0 || e.successful()):
+	case e.Err != nil && e.statusless():
 		return e.Err.Error()
 	}
 	return answered + " and gave no reason"
 }
 
-func (e *Error) successful() bool { return e.Status >= 200 && e.Status <= 299 }
+// statusless reports whether no HTTP status says that the call failed.
+func (e *Error) statusless() bool {
+	return e.Status == 0 || e.Status >= 200 && e.Status <= 299 || e.enveloped
+}
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }

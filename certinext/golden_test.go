@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -29,9 +30,11 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden requests and results from what the client does")
 
-// TestGolden makes every call once, against the answer in testdata/golden/<case>/response.http, and compares the
-// request as it was sent and the result with the files beside it. The answers are written by hand, in the shapes that
-// were documented or observed, with invented values.
+// TestGolden makes every call once, against the answers in testdata/golden/<case>/response.http, and compares the
+// requests as they were sent and the result with the files beside it. The answers are written by hand, in the shapes that
+// were documented or observed, with invented values. A line ### separates several, and several requests.
+//
+// Cases that begin with v1- speak version 1, and are listed in golden_v1_test.go.
 func TestGolden(t *testing.T) {
 	type client = *certinext.Client
 	ctx := context.Background()
@@ -114,7 +117,7 @@ func TestGolden(t *testing.T) {
 	}
 	me := func(c client) (any, error) { return c.Me(ctx) }
 
-	for name, do := range map[string]func(client) (any, error){
+	cases := map[string]func(client) (any, error){
 		"reissue-rekey": reissue(certinext.ReissueRequest{Reason: "key rotation; planned"}),
 		"reissue-names": reissue(certinext.ReissueRequest{
 			UpdateNames: true, AdditionalDomains: []string{"b.example.com"}, Reason: "another host", RevokePrevious: true,
@@ -182,10 +185,14 @@ func TestGolden(t *testing.T) {
 		"token-oauth-not-oauth-key":     me,
 		"token-signed-mismatch":         me,
 		"token-signed-refused-with-200": me,
-	} {
+	}
+	maps.Copy(cases, v1Cases(t))
+	for name, do := range cases {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join("testdata", "golden", name)
-			answer := &player{t: t, file: filepath.Join(dir, "response.http"), token: strings.HasPrefix(name, "token-")}
+			answers, err := os.ReadFile(filepath.Join(dir, "response.http"))
+			require.NoError(t, err)
+			answer := &player{t: t, answers: bytes.Split(answers, []byte(separator)), token: strings.HasPrefix(name, "token-")}
 			c := &certinext.Client{
 				BaseURL: testBase, Credentials: certinext.OAuth{ClientID: "1234567890", ClientSecret: testSecret},
 				HTTPClient: &http.Client{Transport: answer}, Rand: new(counter), Retries: -1,
@@ -194,8 +201,15 @@ func TestGolden(t *testing.T) {
 			if strings.Contains(name, "documented") && !strings.HasPrefix(name, "me-") || strings.Contains(name, "signed") {
 				c.Credentials = certinext.AccessKey{AccountNumber: "1234567890", AccessKey: "access-key"}
 			}
+			if strings.HasPrefix(name, "v1-") {
+				c.Version = certinext.V1
+				if !strings.HasSuffix(name, "-oauth") {
+					c.Credentials = certinext.AccessKey{AccountNumber: "1234567890", AccessKey: "access-key"}
+				}
+			}
 			result, err := do(c)
-			compare(t, filepath.Join(dir, "request.http"), answer.sent)
+			assert.Empty(t, answer.answers, "answers that nobody asked for")
+			compare(t, filepath.Join(dir, "request.http"), bytes.Join(answer.sent, []byte(separator)))
 			compare(t, filepath.Join(dir, "result.json"), encodeResult(result, err))
 		})
 	}
@@ -212,12 +226,14 @@ func TestGoldenHasNoStrays(t *testing.T) {
 	}
 }
 
-// A player answers from a file and writes down the request that it answers: that of the call, or of the token.
+const separator = "\n###\n"
+
+// A player gives its answers in turn and writes down the requests that it answers: those of the call, or of the token.
 type player struct {
-	t     *testing.T
-	file  string
-	token bool
-	sent  []byte
+	t       *testing.T
+	answers [][]byte
+	token   bool
+	sent    [][]byte
 }
 
 func (p *player) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -231,10 +247,10 @@ func (p *player) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		return response(200, `{}`), nil
 	}
-	require.Nil(p.t, p.sent, "a second request: %s %s", r.Method, r.URL)
-	p.sent = writeRequest(r, body)
-	b, err := os.ReadFile(p.file)
-	require.NoError(p.t, err)
+	require.NotEmpty(p.t, p.answers, "one more request: %s %s", r.Method, r.URL)
+	p.sent = append(p.sent, writeRequest(r, body))
+	b := p.answers[0]
+	p.answers = p.answers[1:]
 	res, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(b)), r)
 	require.NoError(p.t, err)
 	return res, nil

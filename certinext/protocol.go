@@ -41,4 +41,9 @@ type protocol interface {
 type v2 struct{ *Client }
 
 // protocol returns the version that the Client speaks.
-func (c *Client) protocol() protocol { return v2{c} }
+func (c *Client) protocol() protocol {
+	if c.Version == V1 {
+		return v1{c}
+	}
+	return v2{c}
+}

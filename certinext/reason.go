@@ -91,6 +91,16 @@ func supportedReasons(d dialect, f Family) []Reason {
 	return all
 }
 
+// number is the reason's in RFC 5280; zero for one that is not known.
+func (r Reason) number() int {
+	for _, known := range reasons {
+		if known.reason == r {
+			return known.number
+		}
+	}
+	return 0
+}
+
 // spelling returns the reason as the dialect writes it. The live service answers 400 to camel case.
 func (r Reason) spelling(d dialect) string {
 	if d == documented {

@@ -40,6 +40,11 @@ func (c *Client) send(ctx context.Context, s *session, r *call, token string) (*
 	if err := c.admit(ctx); err != nil {
 		return nil, &Error{Operation: r.operation, Err: err}
 	}
+	if r.compose != nil {
+		if err := r.compose(ctx, s, r); err != nil {
+			return nil, err
+		}
+	}
 	tryCtx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
 	var sent progress
@@ -59,7 +64,14 @@ func (c *Client) send(ctx context.Context, s *session, r *call, token string) (*
 	if res.StatusCode < 200 || res.StatusCode > 299 {
 		return nil, c.refusal(r, res, hide)
 	}
-	return receive(ctx, tryCtx, r, res, hide)
+	rep, e := receive(ctx, tryCtx, r, res, hide)
+	if e == nil && r.enveloped {
+		e = c.verdict(r, rep, hide)
+	}
+	if e != nil {
+		return nil, e
+	}
+	return rep, nil
 }
 
 // admit waits for the client's own rate limit.
@@ -105,7 +117,7 @@ func (c *Client) request(ctx context.Context, s *session, r *call, token string)
 
 // mask hides whatever this request carries that must not be shown.
 func (c *Client) mask(s *session, r *call, token string) mask {
-	return newMask(slices.Concat(c.Credentials.secrets(), r.secrets, s.token.secrets(), []string{token})...)
+	return newMask(slices.Concat(c.Credentials.secrets(), r.secrets, s.token.secrets(), []string{token, r.signature})...)
 }
 
 // receive reads the body of a successful answer.

@@ -5,7 +5,6 @@ package certinext
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"net/http"
 	"sync"
@@ -102,12 +101,12 @@ func (c *Client) fly(ctx context.Context, s *session, f *flight) {
 // try needs its own time and transaction id (documented).
 func (c *Client) signIn(ctx context.Context, s *session) (grant, *Error) {
 	var r *call
-	rep, e := c.retry(ctx, repeatFreely, func() (*reply, *Error) {
-		id, err := c.random(s, 12)
+	rep, e := c.retry(ctx, c.patience(repeatFreely), func() (*reply, *Error) {
+		txn, err := c.transaction(s)
 		if err != nil {
 			return nil, &Error{Err: err}
 		}
-		r = c.Credentials.exchange(c.now(), "vp"+hex.EncodeToString(id))
+		r = c.Credentials.exchange(c.now(), txn)
 		r.method, r.path, r.repeat, r.timeout = http.MethodPost, "/oauth/token", repeatFreely, c.timeout()
 		return c.send(ctx, s, r, "")
 	})

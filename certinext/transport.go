@@ -32,6 +32,15 @@ const (
 	repeatFreely                    // a read
 )
 
+// A patience says which failures a call is sent again after, how often at most, and how long the pauses are: they double
+// from first to longest, each of them longer or shorter by up to spread.
+type patience struct {
+	again          func(*Error) bool
+	tries          uint
+	first, longest time.Duration
+	spread         float64
+}
+
 // A call is one request to CERTInext, as often as it may have to be sent.
 type call struct {
 	operation string // for Error.Operation
@@ -40,9 +49,20 @@ type call struct {
 	query     url.Values
 	header    http.Header
 	body      []byte // nil for none
+
+	// compose, if not nil, makes body and signature anew before every try, as version 1 wants it.
+	compose func(ctx context.Context, s *session, r *call) *Error
+	// enveloped is set for version 1: whether the call succeeded stands in the answer's meta and not in its status.
+	enveloped bool
+	// signed is set for a call that proves by its body whose it is, and needs no token.
+	signed bool
+	// ofOrder is set for a call that names an order or a draft.
+	ofOrder bool
+
 	repeat    repetition
 	timeout   time.Duration // of one try
 	secrets   []string      // in the body, and not to be shown in an error
+	signature string        // one more of them
 
 	// bodyless is set for a change whose success is complete with the status line: whatever follows may be lost.
 	bodyless bool
@@ -78,7 +98,29 @@ func (c *Client) do(ctx context.Context, r *call) (*reply, *Error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.retry(ctx, r.repeat, func() (*reply, *Error) { return c.authorized(ctx, s, r) })
+	return c.retry(ctx, c.patience(r.repeat), func() (*reply, *Error) {
+		return c.retry(ctx, c.burstPatience(), func() (*reply, *Error) { return c.authorized(ctx, s, r) })
+	})
+}
+
+func (c *Client) patience(how repetition) patience {
+	return patience{
+		again: how.allows, tries: c.tries(), first: firstPause, longest: longestPause,
+		spread: backoff.DefaultRandomizationFactor,
+	}
+}
+
+// burstPatience outlasts version 1's limit on bursts, whatever the call: nothing is done with a call that it refuses.
+// Observed 2026: the limit, some 16 orders within 10 seconds, passes within the half minute that this takes.
+func (c *Client) burstPatience() patience {
+	tries := uint(6)
+	if c.Retries < 0 {
+		tries = 1
+	}
+	return patience{
+		again: func(e *Error) bool { return e.burst }, tries: tries,
+		first: time.Second, longest: 16 * time.Second, spread: 0.25,
+	}
 }
 
 // fetch makes a read and decodes its answer.
@@ -106,6 +148,9 @@ func (c *Client) change(ctx context.Context, r *call) error {
 // authorized sends the call with a token. A 401 was not processed, so whatever the call is, it is sent once more with
 // another token; tokens may die before their time (documented: refreshing a token elsewhere kills it).
 func (c *Client) authorized(ctx context.Context, s *session, r *call) (*reply, *Error) {
+	if r.signed {
+		return c.send(ctx, s, r, "")
+	}
 	token, err := c.token(ctx, s, r.operation, r.dead)
 	if err != nil {
 		return nil, err
@@ -123,11 +168,10 @@ func (c *Client) authorized(ctx context.Context, s *session, r *call) (*reply, *
 
 // retry runs try until it succeeds, fails for good, or has used up its tries, its time or ctx. It returns the last
 // error of try, to which the end of ctx is added.
-func (c *Client) retry(ctx context.Context, how repetition, try func() (*reply, *Error)) (*reply, *Error) {
+func (c *Client) retry(ctx context.Context, p patience, try func() (*reply, *Error)) (*reply, *Error) {
 	var last *Error
 	pause := &backoff.ExponentialBackOff{
-		InitialInterval: firstPause, MaxInterval: longestPause, Multiplier: 2,
-		RandomizationFactor: backoff.DefaultRandomizationFactor,
+		InitialInterval: p.first, MaxInterval: p.longest, Multiplier: 2, RandomizationFactor: p.spread,
 	}
 	rep, err := backoff.Retry(ctx, func() (*reply, error) {
 		rep, err := try()
@@ -135,11 +179,11 @@ func (c *Client) retry(ctx context.Context, how repetition, try func() (*reply, 
 			return rep, nil
 		}
 		last = err
-		if !how.allows(err) {
+		if !p.again(err) {
 			return nil, backoff.Permanent(err)
 		}
 		return nil, afterPause(ctx, err)
-	}, backoff.WithBackOff(pause), backoff.WithMaxTries(c.tries()), backoff.WithMaxElapsedTime(retryLimit))
+	}, backoff.WithBackOff(pause), backoff.WithMaxTries(p.tries), backoff.WithMaxElapsedTime(retryLimit))
 	if err == nil {
 		return rep, nil
 	}
@@ -156,8 +200,8 @@ func (c *Client) retry(ctx context.Context, how repetition, try func() (*reply, 
 
 // allows reports whether a call that failed with e may be sent again.
 func (how repetition) allows(e *Error) bool {
-	if how == repeatNever || e.SigningIn {
-		return false // obtaining a token has its own tries
+	if how == repeatNever || e.SigningIn || e.burst {
+		return false // obtaining a token and outlasting a burst have their own tries
 	}
 	passing := e.Status == http.StatusTooManyRequests || e.lost
 	if how == repeatRefused {

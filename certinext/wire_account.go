@@ -85,6 +85,7 @@ type wireOrganizationDetail struct {
 	}]] `json:"orgRepresentatives"`
 	Agreement object[struct {
 		Signed     flag   `json:"signed"`
+		Status     text   `json:"status"` // version 1: 0 pending, 1 completed, 2 rejected
 		SignerName text   `json:"signerName"`
 		SignedDate moment `json:"signedDate"`
 	}] `json:"subscriberAgreement"`
@@ -121,6 +122,10 @@ func (w wireOrganizationDetail) organization() Organization {
 		ValidationFor: words(w.ValidationFor), ValidationStatusID: words(w.ValidationStatusID),
 		Domains: texts(w.Domains), AgreementSigned: agreement.Signed.pointer(),
 		AgreementSigner: words(agreement.SignerName), AgreementSignedAt: agreement.SignedDate.Time,
+	}
+	if agreement.Status != "" && !agreement.Signed.set {
+		signed := agreement.Status == "1"
+		o.AgreementSigned = &signed
 	}
 	for _, r := range w.Representatives {
 		v := r.value

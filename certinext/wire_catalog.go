@@ -71,7 +71,7 @@ var typeVariants = map[text]string{
 }
 
 func decodeProducts(body []byte) ([]Product, error) {
-	categories, err := decodeRows[wireCategory](body, "products", "categories")
+	categories, err := decodeRows[wireCategory](body, "products", "categories", "productDetails")
 	if err != nil {
 		return nil, err
 	}

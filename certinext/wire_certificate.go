@@ -43,6 +43,10 @@ func decodeJSONBundle(body []byte) (*Bundle, error) {
 	if err := unmarshalObject(body, &w); err != nil {
 		return nil, err
 	}
+	return w.bundle()
+}
+
+func (w wireBundle) bundle() (*Bundle, error) {
 	if strings.TrimSpace(string(w.CertificatePEM)) == "" {
 		return nil, errNoCertificate
 	}

@@ -113,10 +113,12 @@ func decodeOffers(body []byte) ([]wireChallenge, error) {
 // isFor reports whether the challenge is for the domain, or does not say. A wildcard and its parent share a record.
 func (w wireChallenge) isFor(domain string) bool {
 	name := first(w.Domain, w.DomainName)
-	bare := func(s string) string {
-		return strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(s), "*."), "."))
-	}
-	return name == "" || bare(name) == bare(domain)
+	return name == "" || bareDomain(name) == bareDomain(domain)
+}
+
+// bareDomain returns the name whose control is proven for s.
+func bareDomain(s string) string {
+	return strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(s), "*."), "."))
 }
 
 // fits reports whether the challenge is of the method, or does not say so by name.

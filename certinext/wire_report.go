@@ -13,7 +13,9 @@ type wireReportRow struct {
 	RequestNumber           text          `json:"requestNumber"`
 	ProductCode             text          `json:"productCode"`
 	OrderStatus             text          `json:"orderStatus"`
+	OrderStatusID           text          `json:"orderStatusId"` // version 1
 	CertificateStatus       text          `json:"certificateStatus"`
+	CertificateStatusID     text          `json:"certificateStatusId"` // version 1
 	CertificateSerialNumber text          `json:"certificateSerialNumber"`
 	CertificateExpiryDate   moment        `json:"certificateExpiryDate"`
 	IssuerCA                text          `json:"issuerCA"`
@@ -48,8 +50,9 @@ func (t *wireTag) UnmarshalJSON(b []byte) error {
 func (w wireReportRow) row() ReportRow {
 	r := ReportRow{
 		OrderID: safeID(w.OrderNumber), RequestID: safeID(w.RequestNumber), ProductCode: words(w.ProductCode),
-		OrderStatus: words(w.OrderStatus), CertificateStatus: words(w.CertificateStatus),
-		SerialNumber: words(w.CertificateSerialNumber), ExpiresAt: w.CertificateExpiryDate.Time,
+		OrderStatus:       stateWords(w.OrderStatus, w.OrderStatusID, v1OrderStates),
+		CertificateStatus: stateWords(w.CertificateStatus, w.CertificateStatusID, v1CertificateStates),
+		SerialNumber:      words(w.CertificateSerialNumber), ExpiresAt: w.CertificateExpiryDate.Time,
 		IssuerCA: words(w.IssuerCA), Domain: hostName(w.DomainName), Organization: words(w.OrganizationName),
 		Country: words(w.CountryName), GroupNumber: words(w.GroupNumber), Remarks: words(w.Remarks),
 		Originator: words(w.Originator), OrderedAt: w.OrderDate.Time,

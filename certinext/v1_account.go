@@ -1,0 +1,161 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinext
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"net/http"
+	"strings"
+)
+
+// me proves the credentials by a call that does nothing else. Its answer says nothing of the account, so that is what the
+// access key names, or what the token was asked for before.
+func (c v1) me(ctx context.Context, operation string) (*Account, error) {
+	s, e := c.open(operation)
+	if e != nil {
+		return nil, e
+	}
+	if err := c.change(ctx, c.ask(operation, "ValidateCredentials", "", nil)); err != nil {
+		return nil, err
+	}
+	if key, ok := c.Credentials.(AccessKey); ok {
+		return &Account{Number: key.AccountNumber}, nil
+	}
+	a, e := c.owner(ctx, s, operation)
+	if e != nil {
+		return nil, e
+	}
+	known := *a
+	return &known, nil
+}
+
+func (c v1) groups(ctx context.Context, operation string) ([]Group, error) {
+	return fetch(ctx, c.Client, c.ask(operation, "GetGroupDetails", "", nil), decodeV1Groups)
+}
+
+// organizations are those of all groups, each once: version 1 has no list of its own.
+func (c v1) organizations(ctx context.Context, operation string) ([]Organization, error) {
+	groups, err := c.groups(ctx, operation)
+	if err != nil {
+		return nil, err
+	}
+	all, seen := []Organization{}, map[string]bool{}
+	for _, g := range groups {
+		for _, o := range g.Organizations {
+			if !seen[o.Number] {
+				all = append(all, Organization{Number: o.Number, Name: o.Name, ValidationFor: o.ValidationFor})
+			}
+			seen[o.Number] = true
+		}
+	}
+	return all, nil
+}
+
+// organization asks for the group of the organization, too: the account's default group is assumed without (documented).
+func (c v1) organization(ctx context.Context, operation, number string) (*Organization, error) {
+	if _, err := segment("number", number); err != nil {
+		return nil, asError(operation, err)
+	}
+	groups, err := c.groups(ctx, operation)
+	if err != nil {
+		return nil, err
+	}
+	key := wireOrganizationKey{OrganizationNumber: number, GroupNumber: groupOf(groups, number)}
+	return fetch(ctx, c.Client, c.ask(operation, "GetOrganizationDetails", "organizationDetails", key), decodeV1Organization)
+}
+
+func groupOf(groups []Group, organization string) string {
+	for _, g := range groups {
+		for _, o := range g.Organizations {
+			if o.Number == organization {
+				return g.Number
+			}
+		}
+	}
+	return ""
+}
+
+func (c v1) products(ctx context.Context, operation, groupNumber string) ([]Product, error) {
+	r := c.ask(operation, "GetProductDetails", "productDetails", wireProductKey{GroupNumber: groupNumber})
+	products, err := fetch(ctx, c.Client, r, decodeProducts)
+	for i := range products {
+		if products[i].Category.ID == categorySMIME {
+			products[i].Family = FamilySMIME
+		}
+	}
+	return products, err
+}
+
+// customFields needs the product's category, which the catalog tells. Some accounts have an empty one unless a group is
+// named (observed 2026).
+func (c v1) customFields(ctx context.Context, operation, productCode string) ([]CustomFieldSpec, error) {
+	if _, err := segment("productCode", productCode); err != nil {
+		return nil, asError(operation, err)
+	}
+	key, err := c.productKey(ctx, operation, productCode)
+	if err != nil {
+		return nil, err
+	}
+	return fetch(ctx, c.Client, c.ask(operation, "GetFieldDetails", "productDetails", key), decodeV1CustomFields)
+}
+
+// productKey finds a product in the account's catalog, and else in those of its groups.
+func (c v1) productKey(ctx context.Context, operation, code string) (wireProductKey, error) {
+	key := wireProductKey{ProductCode: code}
+	found := func(group string) (bool, error) {
+		products, err := c.products(ctx, operation, group)
+		for _, p := range products {
+			if p.Code == code {
+				key.GroupNumber, key.CategoryID = group, p.Category.ID
+				return true, nil
+			}
+		}
+		return false, err
+	}
+	if ok, err := found(""); ok || err != nil {
+		return key, err
+	}
+	groups, err := c.groups(ctx, operation)
+	if err != nil {
+		return key, err
+	}
+	for _, g := range groups {
+		if ok, err := found(g.Number); ok || err != nil {
+			return key, err
+		}
+	}
+	return key, &Error{
+		Operation: operation, Status: http.StatusNotFound, enveloped: true,
+		Err: fmt.Errorf("the catalog lists no product %s", code),
+	}
+}
+
+// domains filters here: version 1 takes no filter, and serves everything at once.
+func (c v1) domains(ctx context.Context, operation string, f DomainFilter) iter.Seq2[Domain, error] {
+	if f.GroupNumber != "" {
+		return failing[Domain](operation, &InvalidRequestError{
+			Field: "GroupNumber", Problem: "cannot select domains in version 1, which does not tell their group",
+		})
+	}
+	return func(yield func(Domain, error) bool) {
+		domains, err := fetch(ctx, c.Client, c.ask(operation, "GetDomainDetails", "", nil), decodeV1Domains)
+		if err != nil {
+			yield(Domain{}, err)
+			return
+		}
+		for _, d := range domains {
+			if f.selects(d) && !yield(d, nil) {
+				return
+			}
+		}
+	}
+}
+
+// selects compares all that version 2's server does.
+func (f DomainFilter) selects(d Domain) bool {
+	return f.matches(d) && (f.OrganizationID == "" || f.OrganizationID == d.OrganizationID) &&
+		strings.Contains(strings.ToLower(d.Name), strings.ToLower(f.Search))
+}

@@ -1,0 +1,228 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinext
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"sync"
+)
+
+func (c v1) track(ctx context.Context, operation string, f Family, id string) (*Order, error) {
+	if err := orderKey(f, id); err != nil {
+		return nil, asError(operation, err)
+	}
+	r := c.ask(operation, "TrackOrder", "orderDetails", wireOrderKey{OrderNumber: id})
+	r.ofOrder = true
+	w, err := fetch(ctx, c.Client, r, decodeTracked)
+	if err != nil {
+		return nil, err
+	}
+	c.session.requestors.remember(id, words(w.Requestor.value.Email))
+	o := w.order()
+	if o.ID == "" {
+		o.ID = id
+	}
+	return o, nil
+}
+
+// A requestorCache remembers whose orders are whose: version 1 asks for the requestor's address with nearly every call on
+// an order (documented as mandatory), and tracking is the one call that needs none and tells it.
+type requestorCache struct {
+	mu      sync.Mutex
+	byOrder map[string]string
+}
+
+const maxRequestors = 10_000 // orders that are remembered
+
+func (q *requestorCache) remember(orderID, email string) {
+	if email == "" {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.byOrder == nil || len(q.byOrder) >= maxRequestors {
+		q.byOrder = map[string]string{}
+	}
+	q.byOrder[orderID] = email
+}
+
+func (q *requestorCache) recall(orderID string) string {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.byOrder[orderID]
+}
+
+// requestor returns the address that an order was placed with; empty when CERTInext does not say. f only has to be a family.
+func (c v1) requestor(ctx context.Context, operation string, f Family, id string) (string, error) {
+	if err := orderKey(f, id); err != nil {
+		return "", asError(operation, err)
+	}
+	s, e := c.open(operation)
+	if e != nil {
+		return "", e
+	}
+	if email := s.requestors.recall(id); email != "" {
+		return email, nil
+	}
+	if _, err := c.track(ctx, operation, f, id); err != nil {
+		return "", err
+	}
+	return s.requestors.recall(id), nil
+}
+
+// changeOrder sends what block makes of the requestor's address.
+func (c v1) changeOrder(ctx context.Context, operation, verb, name string, f Family, id string, block func(requestor string) any) error {
+	requestor, err := c.requestor(ctx, operation, f, id)
+	if err != nil {
+		return err
+	}
+	r := c.tell(operation, verb, name, block(requestor))
+	r.ofOrder = true
+	return c.change(ctx, r)
+}
+
+// Version 1 has no word for an attested key: it takes attested CSRs for document signers only, and looks itself
+// (documented).
+func (c v1) submitCSR(ctx context.Context, operation string, f Family, id, csr string, _ bool) error {
+	return c.changeOrder(ctx, operation, "SubmitCSR", "orderDetails", f, id, func(requestor string) any {
+		return wireOrderKey{Requestor: &requestor, OrderNumber: id, CSR: csr}
+	})
+}
+
+func (c v1) accept(ctx context.Context, operation string, f Family, id string, a Agreement) error {
+	if err := a.checkV1(); err != nil {
+		return asError(operation, err)
+	}
+	return c.changeOrder(ctx, operation, "AgreementAcceptance", "agreementDetails", f, id, func(requestor string) any {
+		return wireV1Acceptance{Requestor: requestor, OrderNumber: id, wireV1Agreement: *newWireV1Agreement(&a)}
+	})
+}
+
+func (c v1) cancel(ctx context.Context, operation string, f Family, id, reason string) error {
+	if err := orderKey(f, id); err != nil {
+		return asError(operation, err)
+	}
+	r := c.tell(operation, "RejectOrder", "orderDetails", wireRejection{OrderNumber: id, Remarks: reason})
+	r.ofOrder = true
+	if err := c.change(ctx, r); !HasCode(err, codeAlreadyCancelled) {
+		return err
+	}
+	return nil
+}
+
+func (c v1) cancelDraft(ctx context.Context, operation, requestID, reason string) error {
+	if _, err := segment("requestID", requestID); err != nil {
+		return asError(operation, err)
+	}
+	r := c.tell(operation, "RejectRequest", "orderDetails", wireRejection{RequestNumber: requestID, Remarks: reason})
+	r.ofOrder = true
+	return c.change(ctx, r)
+}
+
+// v1Reasons are those that the documentation lists for all families.
+var v1Reasons = liveSSLReasons
+
+func (c v1) reasons(Family) []Reason { return append([]Reason(nil), v1Reasons...) }
+
+func (c v1) revoke(ctx context.Context, operation string, f Family, id string, r RevokeRequest) error {
+	return c.changeOrder(ctx, operation, "RevokeOrder", "revocationDetails", f, id, func(requestor string) any {
+		return wireV1Revocation{
+			OrderNumber: id, Requestor: requestor, ReasonID: strconv.Itoa(r.Reason.number()), Remarks: r.Note,
+		}
+	})
+}
+
+func (c v1) certificate(ctx context.Context, operation string, f Family, id string) (*Bundle, error) {
+	requestor, err := c.requestor(ctx, operation, f, id)
+	if err != nil {
+		return nil, err
+	}
+	r := c.ask(operation, "GetCertificate", "orderDetails", wireOrderKey{Requestor: &requestor, OrderNumber: id})
+	r.ofOrder = true
+	b, err := fetch(ctx, c.Client, r, decodeV1Bundle)
+	if err != nil {
+		return nil, err
+	}
+	b.OrderID = id
+	return b, nil
+}
+
+// certificatePEM is certificate: version 1 has one form only.
+func (c v1) certificatePEM(ctx context.Context, operation string, f Family, id string) (*Bundle, error) {
+	return c.certificate(ctx, operation, f, id)
+}
+
+// v1Methods are version 1's numerals. The newer documentation of version 2 numbers DNS 2 and HTTP 1.
+var v1Methods = map[DCVMethod]string{DCVMethodDNS: "1", DCVMethodHTTP: "2", DCVMethodEmail: "3"}
+
+func (c v1) challenge(ctx context.Context, operation, orderID, domain string, m DCVMethod) (*Challenge, error) {
+	requestor, err := c.requestor(ctx, operation, FamilySSL, orderID)
+	if err != nil {
+		return nil, err
+	}
+	r := c.ask(operation, "GetDcv", "dcvDetails", wireDCV{
+		Requestor: requestor, OrderNumber: orderID, DomainName: domain, Method: v1Methods[m],
+	})
+	r.ofOrder = true
+	return fetch(ctx, c.Client, r, func(body []byte) (*Challenge, error) { return decodeChallenge(body, domain, m) })
+}
+
+// verify asks, and then tracks the order once: version 1 answers only that it was asked. A validation by mail goes to the
+// first address that is offered.
+func (c v1) verify(ctx context.Context, operation, orderID, domain string, m DCVMethod) error {
+	address := ""
+	if m == DCVMethodEmail {
+		ch, err := c.challenge(ctx, operation, orderID, domain, m)
+		if err != nil {
+			return err
+		}
+		address = ch.EmailTo[0]
+	}
+	err := c.changeOrder(ctx, operation, "VerifyDcv", "dcvDetails", FamilySSL, orderID, func(requestor string) any {
+		return wireDCV{Requestor: requestor, OrderNumber: orderID, DomainName: domain, Method: v1Methods[m], Email: address}
+	})
+	if err != nil {
+		return err
+	}
+	o, err := c.track(ctx, operation, FamilySSL, orderID)
+	if err != nil {
+		return verifying(operation, err)
+	}
+	return o.proven(operation, domain)
+}
+
+// proven says what an order tells about the control of a domain.
+func (o *Order) proven(operation, domain string) error {
+	for _, d := range o.Domains {
+		switch {
+		case bareDomain(d.Domain) != bareDomain(domain):
+		case d.Verified():
+			return nil
+		case equalFold(d.DCVStatus, "REJECTED"):
+			return &Error{
+				Operation: operation, Status: http.StatusUnprocessableEntity, enveloped: true,
+				Err: errors.New("CERTInext rejected the domain's validation"),
+			}
+		default:
+			return verifying(operation, nil)
+		}
+	}
+	if o.Status == StatusIssued {
+		return nil
+	}
+	return verifying(operation, nil)
+}
+
+// verifying is the error of a validation that was asked for, and of which nothing is known yet.
+func verifying(operation string, cause error) *Error {
+	e := &Error{Operation: operation, Status: http.StatusUnprocessableEntity, Err: errVerifying, enveloped: true}
+	if cause != nil {
+		e.Err = fmt.Errorf("%w: %w", errVerifying, cause)
+	}
+	return e
+}

@@ -1,0 +1,434 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinext_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+)
+
+const (
+	testAccessKey = "access-key+with/odd=chars"
+	successV1     = `{"meta":{"ver":"1.0","status":"1","errorCode":"","errorMessage":""}}`
+	createdV1     = `{"meta":{"status":"1"},"orderDetails":{"requestNumber":"2000000001","orderNumber":"1000000001"}}`
+	trackedV1     = `{"meta":{"status":"1"},"orderDetails":{"orderStatusId":"2","certificateStatusId":"1",
+		"requestorInformation":{"requestorEmail":"ops@example.com"}}}`
+	burstV1 = `{"meta":{"status":"0","errorCode":"","errorMessage":"Inactive Account User."}}`
+)
+
+// newV1Rig returns a rig and a client of it that speaks version 1 and signs.
+func newV1Rig(answer func(n int, r sent) (*http.Response, error)) (*rig, *certinext.Client) {
+	g, c := newRig(answer)
+	c.Version = certinext.V1
+	c.Credentials = certinext.AccessKey{AccountNumber: "1234567890", AccessKey: testAccessKey}
+	return g, c
+}
+
+func refusalV1(code, message string) string {
+	b, _ := json.Marshal(map[string]any{"meta": map[string]string{"status": "0", "errorCode": code, "errorMessage": message}})
+	return string(b)
+}
+
+// byVerb answers TrackOrder so that the requestor is known, and everything else with then.
+func byVerb(then func(int, sent) (*http.Response, error)) func(int, sent) (*http.Response, error) {
+	return func(n int, r sent) (*http.Response, error) {
+		if strings.HasSuffix(r.path, "/TrackOrder") {
+			return response(200, trackedV1), nil
+		}
+		return then(n, r)
+	}
+}
+
+// A signature is what a request's meta holds.
+type signature struct {
+	Version       string `json:"ver"`
+	TS            string `json:"ts"`
+	Txn           string `json:"txn"`
+	AccountNumber string `json:"accountNumber"`
+	AuthKey       string `json:"authKey"`
+}
+
+func signatureOf(t testing.TB, r sent) signature {
+	t.Helper()
+	var body struct{ Meta *signature }
+	require.NoError(t, json.Unmarshal([]byte(r.body), &body))
+	require.NotNil(t, body.Meta)
+	return *body.Meta
+}
+
+func TestV1EveryTryIsSignedAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, c := newV1Rig(inTurn(always(503, ``), broken, always(200, burstV1), always(200, successV1)))
+		_, err := c.Me(t.Context())
+		require.NoError(t, err)
+		calls, seen := g.sentCalls(), map[string]bool{}
+		require.Len(t, calls, 4)
+		for _, r := range calls {
+			s := signatureOf(t, r)
+			assert.Regexp(t, `^[0-9a-zA-Z]{10,50}$`, s.Txn)
+			assert.Regexp(t, `^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$`, s.TS)
+			sum := sha256.Sum256([]byte(testAccessKey + s.TS + s.Txn))
+			assert.Equal(t, hex.EncodeToString(sum[:]), s.AuthKey)
+			assert.Equal(t, "1.0", s.Version)
+			assert.Equal(t, "1234567890", s.AccountNumber)
+			assert.False(t, seen[s.Txn], "a transaction id came twice")
+			seen[s.Txn] = true
+			assert.Empty(t, r.header.Get("Authorization"))
+		}
+		assert.NotEqual(t, signatureOf(t, calls[0]).TS, signatureOf(t, calls[3]).TS, "the time of the try, not of the call")
+		assert.Zero(t, g.grantCount(), "a signed call needs no token")
+	})
+}
+
+func TestV1WithAToken(t *testing.T) {
+	var account func(int, sent) (*http.Response, error)
+	answer := func(n int, r sent) (*http.Response, error) {
+		if strings.HasSuffix(r.path, "/auth/me") {
+			return account(n, r)
+		}
+		if r.header.Get("Authorization") == "Bearer token-1" {
+			return response(401, ``), nil
+		}
+		return response(200, createdV1), nil
+	}
+	t.Run("the account is asked for once, and a dead token replaced", func(t *testing.T) {
+		account = always(200, `{"accountNumber":"1234567890","authType":"oauth2"}`)
+		g, c := newRig(answer)
+		c.Version = certinext.V1
+		for range 3 {
+			_, err := c.CreateOrder(t.Context(), dvOrder())
+			require.NoError(t, err)
+		}
+		var verbs []string
+		for _, r := range g.sentCalls() {
+			verbs = append(verbs, r.path[strings.LastIndex(r.path, "/")+1:]+" "+r.header.Get("Authorization"))
+			if strings.HasPrefix(r.path, "/emSign") {
+				s := signatureOf(t, r)
+				assert.Equal(t, "1234567890", s.AccountNumber)
+				assert.Empty(t, s.AuthKey)
+			}
+		}
+		assert.Equal(t, []string{
+			"me Bearer token-1", "GenerateOrderSSL Bearer token-1", "GenerateOrderSSL Bearer token-2",
+			"GenerateOrderSSL Bearer token-2", "GenerateOrderSSL Bearer token-2",
+		}, verbs)
+	})
+	for name, tc := range map[string]func(int, sent) (*http.Response, error){
+		"refused": always(404, `{"detail":"no such page"}`),
+		"unnamed": always(200, `{"authType":"oauth2"}`),
+		"hostile": always(200, `{"accountNumber":"1\" OR 1=1"}`),
+		"lost":    broken,
+	} {
+		t.Run("an account that cannot be had: "+name, func(t *testing.T) {
+			account = tc
+			g, c := newRig(answer)
+			c.Version, c.Retries = certinext.V1, -1
+			_, err := c.CreateOrder(t.Context(), dvOrder())
+			e := asErr(t, err)
+			assert.True(t, e.SigningIn)
+			assert.False(t, e.Acted, "the order was not sent")
+			assert.False(t, certinext.HasStatus(err, 404, 422), "it says nothing of the order")
+			assert.Contains(t, err.Error(), "placing order: signing in: ")
+			assert.Len(t, g.sentCalls(), 1)
+		})
+	}
+}
+
+func TestV1ConcurrentCallsAskForTheAccountOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, c := newRig(func(_ int, r sent) (*http.Response, error) {
+			if strings.HasSuffix(r.path, "/auth/me") {
+				time.Sleep(time.Second)
+				return response(200, `{"accountNumber":"1234567890"}`), nil
+			}
+			return response(200, successV1), nil
+		})
+		c.Version = certinext.V1
+		impatient, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		defer cancel()
+		for range 5 {
+			go func() {
+				_, err := c.Me(t.Context())
+				assert.NoError(t, err)
+			}()
+		}
+		synctest.Wait()
+		_, err := c.Me(impatient)
+		assert.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.True(t, asErr(t, err).SigningIn)
+		time.Sleep(time.Minute)
+		asked := 0
+		for _, r := range g.sentCalls() {
+			if strings.HasSuffix(r.path, "/auth/me") {
+				asked++
+			}
+		}
+		assert.Equal(t, 1, asked)
+	})
+}
+
+func TestQuirk41BurstsAreOutlasted(t *testing.T) {
+	create := func(ctx context.Context, c *certinext.Client) error {
+		_, err := c.CreateOrder(ctx, dvOrder())
+		return err
+	}
+	for name, body := range map[string]string{
+		"by its words": burstV1, "by its code": refusalV1("EMS-1154", "Inactive Account User."),
+		"without its full stop": refusalV1("", "inactive account user"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				times := []time.Time{}
+				g, c := newV1Rig(func(n int, _ sent) (*http.Response, error) {
+					times = append(times, time.Now())
+					if n == 6 {
+						return response(200, createdV1), nil
+					}
+					return response(200, body), nil
+				})
+				require.NoError(t, create(t.Context(), c), "nothing was created, so a create is sent again too")
+				assert.Len(t, g.sentCalls(), 6)
+				for i, want := range []time.Duration{1, 2, 4, 8, 16} {
+					pause := times[i+1].Sub(times[i])
+					assert.GreaterOrEqual(t, pause, want*time.Second*3/4)
+					assert.LessOrEqual(t, pause, want*time.Second*5/4)
+				}
+			})
+		})
+	}
+	t.Run("a user who is truly inactive is told so", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			for name, call := range map[string]func(context.Context, *certinext.Client) error{"create": create, "me": every["me"]} {
+				g, c := newV1Rig(always(200, burstV1))
+				e := asErr(t, call(t.Context(), c))
+				assert.Len(t, g.sentCalls(), 6, name)
+				assert.Equal(t, "Inactive Account User.", e.Detail)
+				assert.Equal(t, 429, e.Status)
+				assert.False(t, e.Acted)
+				assert.NotContains(t, e.Error(), "429", "no such status was sent")
+			}
+		})
+	})
+	t.Run("no retries at all", func(t *testing.T) {
+		g, c := newV1Rig(always(200, burstV1))
+		c.Retries = -1
+		require.Error(t, create(t.Context(), c))
+		assert.Len(t, g.sentCalls(), 1)
+	})
+	t.Run("the caller's time is up", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			defer cancel()
+			g, c := newV1Rig(always(200, burstV1))
+			e := asErr(t, create(ctx, c))
+			assert.Equal(t, "Inactive Account User.", e.Detail)
+			assert.False(t, e.Acted)
+			assert.LessOrEqual(t, len(g.sentCalls()), 4)
+		})
+	})
+	t.Run("a burst, and then an answer that is lost", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			g, c := newV1Rig(inTurn(always(200, burstV1), broken))
+			e := asErr(t, create(t.Context(), c))
+			assert.True(t, e.Acted)
+			assert.Len(t, g.sentCalls(), 2, "the create that may have arrived is not sent again")
+		})
+	})
+}
+
+func TestV1CreatesAreSentOnce(t *testing.T) {
+	for name, answer := range map[string]func(int, sent) (*http.Response, error){
+		"a lost answer":            broken,
+		"a 503":                    always(503, ``),
+		"a real 429":               always(429, ``),
+		"EMS-939":                  always(200, refusalV1("EMS-939", "Unknown error.")),
+		"a server's failure":       always(200, refusalV1("EMS-937", "DB Connectivity Error.")),
+		"a repeated transaction":   always(200, refusalV1("EMS-947", "Duplicate request Txn.")),
+		"a refusal":                always(200, refusalV1("EMS-918", "Additional Information cannot be empty.")),
+		"words that nobody knows":  always(200, refusalV1("", "Please try again")),
+		"no verdict":               always(200, `{"orderDetails":{"orderNumber":"1"}}`),
+		"a verdict of its own":     always(200, `{"meta":{"status":"2"},"orderDetails":{"orderNumber":"1"}}`),
+		"success without an order": always(200, successV1),
+		"a page":                   always(200, `<html><title>Bad Gateway</title></html>`),
+		"nothing":                  always(200, ``),
+	} {
+		t.Run(name, func(t *testing.T) {
+			g, c := newV1Rig(answer)
+			_, err := c.CreateOrder(t.Context(), dvOrder())
+			e := asErr(t, err)
+			assert.Equal(t, name != "a refusal" && name != "a real 429", e.Acted, "%v", err)
+			assert.Equal(t, e.Acted, certinext.MayHaveActed(err))
+			assert.Len(t, g.sentCalls(), 1)
+		})
+	}
+}
+
+// everyV1 lists the verbs that change something, beside the create.
+var everyV1 = map[string]func(context.Context, *certinext.Client) error{
+	"csr": every["csr"], "cancel": every["cancel"], "cancel draft": every["cancel draft"], "revoke": every["revoke"],
+	"verify": every["verify"],
+	"agreement": func(ctx context.Context, c *certinext.Client) error {
+		return c.AcceptAgreement(ctx, certinext.FamilySSL, "1", certinext.Agreement{Accepted: true, SignerIP: "203.0.113.7"})
+	},
+	"documents": func(ctx context.Context, c *certinext.Client) error {
+		return c.SubmitDocuments(ctx, certinext.FamilySSL, "1", []certinext.Document{{FileName: "x.pdf", Content: []byte("%PDF")}})
+	},
+}
+
+func TestQuirk43FailuresComeWithStatus200(t *testing.T) {
+	for code, want := range map[string]struct {
+		status int
+		acted  bool
+	}{
+		"EMS-913": {404, false}, "EMS-943": {404, false}, "EMS-1197": {404, false}, "EMS-1040": {404, false},
+		"EMS-1082": {422, false}, "EMS-984": {422, false}, "EMS-1099": {422, false}, "EMS-918": {422, false},
+		"EMS-1091": {422, false}, "EMS-1162": {422, false}, "EMS-1269": {422, false}, "EMS-970": {422, false},
+		"EMS-4711": {422, false}, "out of words": {422, false},
+		"EMS-1065": {401, false}, "EMS-2037": {401, false}, "EMS-1155": {401, false}, "EMS-2022": {403, false},
+		"EMS-939": {500, true}, "EMS-937": {500, true}, "EMS-976": {500, true}, "EMS-947": {409, true},
+	} {
+		for name, call := range everyV1 {
+			_, c := newV1Rig(byVerb(always(200, refusalV1(code, "words"))))
+			c.Retries = -1
+			err := call(t.Context(), c)
+			e := asErr(t, err)
+			assert.True(t, certinext.HasStatus(err, want.status), "%s, %s: %v", name, code, e.Status)
+			assert.True(t, certinext.HasCode(err, code), "%s, %s: %s", name, code, e.Code)
+			assert.Equal(t, want.acted, certinext.MayHaveActed(err), "%s, %s", name, code)
+			assert.Equal(t, "words", e.Detail)
+			assert.NotRegexp(t, `\b(200|40\d|422|500)\b`, err.Error(), "no HTTP status told of it")
+		}
+		_, c := newV1Rig(always(200, refusalV1(code, "words")))
+		c.Retries = -1
+		_, err := c.TrackOrder(t.Context(), certinext.FamilySSL, "1")
+		assert.False(t, certinext.MayHaveActed(err), "tracking changes nothing, %s", code)
+	}
+	for text, acted := range map[string]bool{
+		"Invalid key size": false, "Insufficient Credits. Please contact your Account Administrator": false,
+		"Something is wrong": true, "": true, "The order has an Invalid key size": true,
+	} {
+		_, c := newV1Rig(always(200, refusalV1("", text)))
+		_, err := c.CreateOrder(t.Context(), dvOrder())
+		assert.Equal(t, acted, certinext.MayHaveActed(err), text)
+		assert.Equal(t, !acted, certinext.HasStatus(err, 422), text)
+	}
+	t.Run("an account that is not known is no order that is not known", func(t *testing.T) {
+		_, c := newV1Rig(always(200, refusalV1("EMS-913", "Invalid Account Number.")))
+		_, err := c.Me(t.Context())
+		assert.True(t, certinext.HasStatus(err, 401))
+		assert.NotEmpty(t, asErr(t, err).Hint)
+	})
+	t.Run("an HTTP status is told as it came", func(t *testing.T) {
+		_, c := newV1Rig(always(415, `{"meta":{"status":"0","errorCode":"EMS-901","errorMessage":"Invalid Request."}}`))
+		_, err := c.Me(t.Context())
+		assert.Contains(t, err.Error(), "answered 415 EMS-901: Invalid Request.")
+	})
+}
+
+func TestV1ChangesWithoutAVerdictMayHaveActed(t *testing.T) {
+	for _, body := range []string{``, `{}`, `{"meta":{}}`, `{"meta":"1"}`, `[]`, `{"meta":{"status":"1"`, `<html>`} {
+		for name, call := range everyV1 {
+			_, c := newV1Rig(byVerb(always(200, body)))
+			err := call(t.Context(), c)
+			assert.True(t, certinext.MayHaveActed(err), "%s, %s", name, body)
+			assert.Error(t, err, "%s, %s", name, body)
+		}
+	}
+	for name, call := range everyV1 {
+		_, c := newV1Rig(byVerb(func(int, sent) (*http.Response, error) {
+			res := response(200, ``)
+			res.Body = brokenBody{}
+			return res, nil
+		}))
+		err := call(t.Context(), c)
+		assert.True(t, certinext.MayHaveActed(err), "%s: the success stood in the body that broke off", name)
+	}
+}
+
+func TestV1RequestorIsAskedForOnce(t *testing.T) {
+	g, c := newV1Rig(byVerb(always(200, successV1)))
+	ctx := t.Context()
+	require.NoError(t, c.SubmitCSR(ctx, certinext.FamilySSL, "7", "csr", false))
+	require.NoError(t, everyV1["documents"](ctx, c))
+	require.NoError(t, c.SubmitCSR(ctx, certinext.FamilySSL, "7", "csr", false))
+	var verbs []string
+	for _, r := range g.sentCalls() {
+		verbs = append(verbs, strings.TrimPrefix(r.path, "/emSignHub-API/"))
+	}
+	assert.Equal(t, []string{"TrackOrder", "SubmitCSR", "TrackOrder", "SubmitDocument", "SubmitCSR"}, verbs)
+	assert.Contains(t, g.sentCalls()[1].body, `"requestorEmail":"ops@example.com"`)
+
+	t.Run("the one who places an order is known", func(t *testing.T) {
+		g, c := newV1Rig(inTurn(always(200, createdV1), always(200, successV1)))
+		_, err := c.CreateOrder(t.Context(), dvOrder())
+		require.NoError(t, err)
+		require.NoError(t, c.SubmitCSR(t.Context(), certinext.FamilySSL, "1000000001", "csr", false))
+		assert.Contains(t, g.sentCalls()[1].body, `"requestorEmail":"ops@example.com"`)
+	})
+	t.Run("an order that is not there is not changed", func(t *testing.T) {
+		g, c := newV1Rig(always(200, refusalV1("EMS-943", "Invalid Order ID.")))
+		err := c.SubmitCSR(t.Context(), certinext.FamilySSL, "1", "csr", false)
+		assert.True(t, certinext.HasStatus(err, 404))
+		assert.False(t, certinext.MayHaveActed(err))
+		assert.Contains(t, err.Error(), "submitting CSR: ")
+		assert.Len(t, g.sentCalls(), 1)
+	})
+}
+
+func TestV1SecretsAreNotShown(t *testing.T) {
+	order := dvOrder()
+	order.Organization = &certinext.OrganizationRef{Number: "4000001", ConsentToken: "c0nsent-t0ken-c0nsent"}
+	echo := func(_ int, r sent) (*http.Response, error) {
+		return response(200, refusalV1("EMS-1 "+signatureFrom(r).AuthKey, r.body+" "+testAccessKey+r.header.Get("Authorization"))), nil
+	}
+	_, c := newV1Rig(echo)
+	_, err := c.CreateOrder(t.Context(), order)
+	shown := fmt.Sprintf("%v %+v %#v", err, asErr(t, err), asErr(t, err))
+	assert.NotContains(t, shown, testAccessKey)
+	assert.NotContains(t, shown, "c0nsent-t0ken")
+	assert.NotRegexp(t, `[0-9a-f]{64}`, shown, "the hash of the access key")
+	assert.Contains(t, shown, "[redacted]")
+
+	_, c = newRig(func(n int, r sent) (*http.Response, error) {
+		if strings.HasSuffix(r.path, "/auth/me") {
+			return response(200, `{"accountNumber":"1234567890"}`), nil
+		}
+		return echo(n, r)
+	})
+	c.Version = certinext.V1
+	_, err = c.CreateOrder(t.Context(), order)
+	shown = fmt.Sprintf("%v %+v %#v", err, asErr(t, err), c)
+	assert.NotContains(t, shown, "token-1")
+	assert.NotContains(t, shown, testSecret)
+}
+
+func signatureFrom(r sent) signature {
+	var body struct{ Meta signature }
+	_ = json.Unmarshal([]byte(r.body), &body)
+	return body.Meta
+}
+
+func TestUnknownVersionIsRefused(t *testing.T) {
+	g, c := newRig(always(200, meBody))
+	c.Version = 3
+	_, err := c.Me(t.Context())
+	var invalid *certinext.InvalidRequestError
+	require.True(t, errors.As(err, &invalid))
+	assert.Equal(t, "Version", invalid.Field)
+	assert.Empty(t, g.sentCalls())
+}

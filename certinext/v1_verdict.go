@@ -1,0 +1,124 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinext
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// Codes of version 1 that more than a table knows.
+const (
+	codeDCVNotReady      = "EMS-956" // "Invalid Request for this API": observed for seconds to hours after a create
+	codeAlreadyCancelled = "EMS-985"
+	codeUnknownOrder     = "EMS-913"
+)
+
+var (
+	errNoMeta    = errors.New("the answer does not say whether the call succeeded")
+	errVerifying = errors.New("CERTInext was asked to verify the domain and has not done so yet")
+)
+
+// v1Statuses says which HTTP status version 2 answers to what version 1 refuses with a code. Any other code is a refusal of
+// the request's own fault, 422. The meanings are those of the published collection of version 1, except where observed.
+var v1Statuses = map[string]int{
+	// The account and its key.
+	"EMS-906": http.StatusUnauthorized, "EMS-907": http.StatusUnauthorized, "EMS-910": http.StatusUnauthorized,
+	"EMS-1063": http.StatusUnauthorized, "EMS-1064": http.StatusUnauthorized, "EMS-1065": http.StatusUnauthorized,
+	"EMS-1066": http.StatusUnauthorized, "EMS-1090": http.StatusUnauthorized, "EMS-1155": http.StatusUnauthorized,
+	"EMS-1156": http.StatusUnauthorized, "EMS-1200": http.StatusUnauthorized, "EMS-2006": http.StatusUnauthorized,
+	"EMS-2007": http.StatusUnauthorized, "EMS-2036": http.StatusUnauthorized, "EMS-2037": http.StatusUnauthorized,
+	"EMS-2038": http.StatusUnauthorized, "EMS-2022": http.StatusForbidden,
+	// An order, request or organization that is not there, or is another account's. EMS-913 is "Invalid Account Number", and
+	// was observed to answer an unknown order; see v1Status.
+	codeUnknownOrder: http.StatusNotFound, "EMS-943": http.StatusNotFound, "EMS-1005": http.StatusNotFound,
+	"EMS-1040": http.StatusNotFound, "EMS-1116": http.StatusNotFound, "EMS-1197": http.StatusNotFound,
+	"EMS-1073": http.StatusNotFound, "EMS-1135": http.StatusNotFound,
+	// "Duplicate request Txn": transaction ids are never used twice, so this very request came before, and may have acted.
+	"EMS-947": http.StatusConflict,
+	// "Inactive Account User": see burstText.
+	"EMS-1154": http.StatusTooManyRequests,
+	// The server's own failures, after which nothing is certain. EMS-939 is "something went wrong".
+	"EMS-937": http.StatusInternalServerError, "EMS-939": http.StatusInternalServerError,
+	"EMS-967": http.StatusInternalServerError, "EMS-968": http.StatusInternalServerError,
+	"EMS-976": http.StatusInternalServerError, "EMS-990": http.StatusInternalServerError,
+	"EMS-997": http.StatusInternalServerError,
+}
+
+// burstText answers a burst of calls (observed 2026), and a user who is truly inactive (documented).
+const burstText = "inactive account user"
+
+// v1Texts are the refusals that were observed to come without a code, by the beginning of their words.
+var v1Texts = map[string]int{
+	burstText:              http.StatusTooManyRequests,
+	"invalid key size":     http.StatusUnprocessableEntity,
+	"insufficient credits": http.StatusUnprocessableEntity,
+}
+
+// v1Status returns the HTTP status that version 2 answers to the same refusal. A refusal that is not known, by neither code
+// nor words, is as good as a failure of the server.
+func v1Status(code, detail string, ofOrder bool) int {
+	detail = strings.ToLower(strings.TrimSpace(detail))
+	for text, status := range v1Texts {
+		if strings.HasPrefix(detail, text) {
+			return status
+		}
+	}
+	switch status := v1Statuses[code]; {
+	case code == "":
+		return http.StatusInternalServerError
+	case code == codeUnknownOrder && !ofOrder:
+		return http.StatusUnauthorized
+	case status != 0:
+		return status
+	}
+	return http.StatusUnprocessableEntity
+}
+
+// verdict reads the envelope of an answer. A failure comes with HTTP status 200 (observed); an answer without a verdict is
+// neither a success nor a refusal.
+func (c *Client) verdict(r *call, p *reply, hide mask) *Error {
+	var w struct {
+		Meta object[wireMeta] `json:"meta"`
+	}
+	if err := unmarshalObject(p.body, &w); err != nil {
+		return p.unusable(r, err)
+	}
+	switch strings.TrimSpace(string(w.Meta.value.Status)) {
+	case "1":
+		return nil
+	case "0":
+	default:
+		return p.unusable(r, errNoMeta)
+	}
+	meta := w.Meta.value
+	e := &Error{Operation: r.operation, enveloped: true, Detail: hide.text(string(meta.ErrorMessage), maxDetail)}
+	code := hide.text(string(meta.ErrorCode), maxDetail)
+	if e.Code = codePattern.FindString(code); e.Code == "" {
+		e.Code = cut(code, 64)
+	}
+	e.Status = v1Status(e.Code, e.Detail, r.ofOrder)
+	e.Acted = r.repeat != repeatFreely && !slices.Contains(refused, e.Status)
+	e.burst = e.Status == http.StatusTooManyRequests
+	if e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden {
+		e.Hint = c.Credentials.hint(e.Status)
+	}
+	return e
+}
+
+// IsDCVNotReady reports whether err says that an order's validation cannot be asked for yet, for seconds or for hours
+// (observed 2026). Only version 1 answers so: ask again later.
+func IsDCVNotReady(err error) bool { return HasCode(err, codeDCVNotReady) }
+
+// IsVerifying reports whether err says that CERTInext looked for what proves control of a domain, or is about to, and has
+// not found it yet. It is worth asking again, and tracking tells when it is done.
+func IsVerifying(err error) bool {
+	var e *Error
+	if errors.Is(err, errVerifying) || HasCode(err, "EMS-1076") || HasCode(err, "EMS-1077") || HasCode(err, "EMS-1078") {
+		return true
+	}
+	return errors.As(err, &e) && e.Diagnostics != nil && e.Diagnostics.FailureClass == "RECORD_MISSING"
+}

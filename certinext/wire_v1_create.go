@@ -1,0 +1,245 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinext
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// wireV1Order is the block of a create. Where the published collection disagrees with itself or with what clients send, the
+// spelling is the one that was observed to work.
+type wireV1Order struct {
+	ProductCode        string              `json:"productCode"`
+	AccountingModel    string              `json:"accountingModel"`
+	SaveAndHold        string              `json:"saveAndHold"`
+	RequestNumber      string              `json:"requestNumber,omitempty"`
+	EmailNotifications string              `json:"emailNotifications,omitempty"`
+	GroupNumber        string              `json:"groupNumber,omitempty"`
+	Requestor          wireV1Requestor     `json:"requestorInformation"`
+	Delegation         *wireV1Delegation   `json:"delegationInformation,omitempty"`
+	Organization       *wireV1Organization `json:"organizationDetails,omitempty"`
+	Subscription       wireV1Subscription  `json:"subscriptionDetails"`
+	Certificate        any                 `json:"certificateInformation"`
+	CSR                string              `json:"csr,omitempty"`
+	Agreement          *wireV1Agreement    `json:"agreementDetails,omitempty"`
+	TechnicalContact   *wireV1TechContact  `json:"technicalPointOfContact,omitempty"`
+	Additional         wireV1Additional    `json:"additionalInformation"`
+}
+
+type wireV1Requestor struct {
+	Name        string `json:"requestorName"`
+	ISDCode     string `json:"requestorIsdCode"`
+	Mobile      string `json:"requestorMobileNumber"`
+	Email       string `json:"requestorEmail"`
+	Designation string `json:"requestorDesignation,omitempty"`
+}
+
+type wireV1Delegation struct {
+	Name  string `json:"contactName"`
+	Email string `json:"email"`
+}
+
+type wireV1Organization struct {
+	PreVetting string `json:"preVetting"`
+	Number     string `json:"organizationNumber"`
+	Token      string `json:"prevettingToken,omitempty"`
+}
+
+type wireV1Subscription struct {
+	Validity      string `json:"validity"`
+	AutoRenew     string `json:"autoRenew"`     // the server's default is 1 (documented)
+	RenewCriteria string `json:"renewCriteria"` // 30 or 60 (documented)
+}
+
+type wireV1TechContact struct {
+	Name    string `json:"tpcName"`
+	Email   string `json:"tpcEmail"`
+	ISDCode string `json:"tpcIsdCode,omitempty"`
+	Mobile  string `json:"tpcMobileNumber,omitempty"`
+}
+
+type wireV1Additional struct {
+	Remarks      string              `json:"remarks"` // refused without (observed: EMS-918)
+	Tags         []string            `json:"tags,omitempty"`
+	CustomFields []wireV1CustomField `json:"customFields,omitempty"`
+	Recipients   string              `json:"recipientEmail,omitempty"`
+}
+
+type wireV1CustomField struct {
+	FieldID string `json:"fieldID"`
+	Value   string `json:"fieldValue"`
+}
+
+// wireV1Names is what an SSL certificate is made out to.
+type wireV1Names struct {
+	Domain            string   `json:"domainName"`
+	AdditionalDomains []string `json:"additionalDomains,omitempty"`
+	AutoSecureWWW     string   `json:"autoSecureWWW"` // the server's default is 1 (documented)
+}
+
+// wireV1Host is what a private certificate is made out to. dnsType is 1 for an internal name and 2 for a public one, whose
+// control would have to be proven (documented).
+type wireV1Host struct {
+	Domain            string   `json:"domainName"`
+	AdditionalDomains []string `json:"additionalDomains,omitempty"`
+	DNSType           string   `json:"dnsType"`
+	wireV1Subject
+}
+
+// wireV1Subject is what a document signer's or an S/MIME certificate is made out to. Its members are documented, though not all
+// of them for every kind of subject; registeredId is a legal entity's identification number.
+type wireV1Subject struct {
+	FirstName                        string `json:"firstName,omitempty"`
+	LastName                         string `json:"lastName,omitempty"`
+	Email                            string `json:"email,omitempty"`
+	ISDCode                          string `json:"isdCode,omitempty"`
+	Mobile                           string `json:"mobileNumber,omitempty"`
+	Designation                      string `json:"designation,omitempty"`
+	IdentityDocumentType             string `json:"identityDocumentType,omitempty"`
+	IdentificationNumber             string `json:"identificationNumber,omitempty"`
+	StreetAddress1                   string `json:"streetAddress1,omitempty"`
+	StreetAddress2                   string `json:"streetAddress2,omitempty"`
+	Locality                         string `json:"locality,omitempty"`
+	State                            string `json:"state,omitempty"`
+	PostalCode                       string `json:"postalCode,omitempty"`
+	CountryCode                      string `json:"countryCode,omitempty"`
+	OrganizationName                 string `json:"organizationName,omitempty"`
+	OrganizationUnit                 string `json:"organizationUnit,omitempty"`
+	OrganizationIdentificationNumber string `json:"organizationIdentificationNumber,omitempty"`
+	RegisteredID                     string `json:"registeredId,omitempty"`
+	BusinessCategory                 string `json:"businessCategory,omitempty"`
+}
+
+func newWireV1Order(r OrderRequest) wireV1Order {
+	w := wireV1Order{
+		ProductCode: r.ProductCode,
+		// 2 is credit, which live accounts use; the documentation lists 1, cash, only, and shows 2 in its samples.
+		AccountingModel:    "2",
+		SaveAndHold:        digit(r.SaveAsDraft),
+		RequestNumber:      r.RequestID,
+		EmailNotifications: r.EmailNotifications,
+		GroupNumber:        r.GroupNumber,
+		Requestor:          newWireV1Requestor(r.Requestor),
+		Subscription: wireV1Subscription{
+			Validity: strconv.Itoa(max(r.ValidityYears, 1)), AutoRenew: digit(r.AutoRenew),
+			RenewCriteria: strconv.Itoa(cmp.Or(r.RenewBeforeDays, 30)),
+		},
+		Certificate:      newWireV1Certificate(r),
+		CSR:              r.CSR,
+		TechnicalContact: newWireV1TechContact(r.TechnicalContact),
+		Additional:       newWireV1Additional(r),
+	}
+	if equalFold(r.EmailNotifications, "all") {
+		w.EmailNotifications = "1"
+	}
+	if r.Family != FamilyPrivatePKI {
+		w.Agreement = newWireV1Agreement(r.Agreement)
+		w.Organization = newWireV1Organization(r.Organization)
+		w.Delegation = newWireV1Delegation(r.Delegation)
+	}
+	return w
+}
+
+func newWireV1Certificate(r OrderRequest) any {
+	switch r.Family {
+	case FamilySSL:
+		return wireV1Names{
+			Domain: r.Domain, AdditionalDomains: r.AdditionalDomains, AutoSecureWWW: digit(r.AutoSecureWWW),
+		}
+	case FamilyPrivatePKI:
+		return wireV1Host{
+			Domain: r.Domain, AdditionalDomains: r.AdditionalDomains, DNSType: "1", wireV1Subject: newWireV1Subject(r),
+		}
+	}
+	return newWireV1Subject(r)
+}
+
+func newWireV1Subject(r OrderRequest) wireV1Subject {
+	s := r.Subject
+	if s == nil {
+		return wireV1Subject{}
+	}
+	w := wireV1Subject{
+		FirstName: s.FirstName, LastName: s.LastName, Email: s.Email, Designation: s.Designation,
+		IdentityDocumentType: s.IdentityDocumentType, IdentificationNumber: s.IdentificationNumber,
+		StreetAddress1: s.StreetAddress1, StreetAddress2: s.StreetAddress2, Locality: s.Locality, State: s.State,
+		PostalCode: s.PostalCode, CountryCode: s.CountryCode, OrganizationName: s.OrganizationName,
+		OrganizationUnit: s.OrganizationUnit, OrganizationIdentificationNumber: s.OrganizationIdentificationNumber,
+		BusinessCategory: s.BusinessCategory,
+	}
+	w.ISDCode, w.Mobile = splitPhone(s.Phone)
+	if r.Family == FamilySignature && equalFold(r.Variant, "legal-entity") {
+		w.RegisteredID = s.OrganizationIdentificationNumber
+	}
+	return w
+}
+
+func newWireV1Requestor(c Contact) wireV1Requestor {
+	w := wireV1Requestor{Name: c.Name, Email: c.Email, Designation: c.Designation}
+	w.ISDCode, w.Mobile = splitPhone(c.Phone)
+	return w
+}
+
+func newWireV1TechContact(c *Contact) *wireV1TechContact {
+	if c == nil {
+		return nil
+	}
+	w := &wireV1TechContact{Name: c.Name, Email: c.Email}
+	w.ISDCode, w.Mobile = splitPhone(c.Phone)
+	return w
+}
+
+func newWireV1Delegation(c *Contact) *wireV1Delegation {
+	if c == nil {
+		return nil
+	}
+	return &wireV1Delegation{Name: c.Name, Email: c.Email}
+}
+
+func newWireV1Organization(o *OrganizationRef) *wireV1Organization {
+	if o == nil {
+		return nil
+	}
+	return &wireV1Organization{PreVetting: "1", Number: o.Number, Token: o.ConsentToken.Reveal()}
+}
+
+func newWireV1Additional(r OrderRequest) wireV1Additional {
+	w := wireV1Additional{
+		Remarks: freeText(r.Remarks, defaultRemarks, maxRemarks), Tags: r.Tags,
+		Recipients: strings.Join(r.RecipientEmails, ","),
+	}
+	for _, f := range r.CustomFields {
+		w.CustomFields = append(w.CustomFields, wireV1CustomField(f))
+	}
+	return w
+}
+
+// twoDigitCodes are the country codes of two digits that ITU-T E.164 assigns. 1 and 7 have one digit, all others three.
+var twoDigitCodes = []string{
+	"20", "27", "30", "31", "32", "33", "34", "36", "39", "40", "41", "43", "44", "45", "46", "47", "48", "49", "51", "52",
+	"53", "54", "55", "56", "57", "58", "60", "61", "62", "63", "64", "65", "66", "81", "82", "84", "86", "90", "91", "92",
+	"93", "94", "95", "98",
+}
+
+// splitPhone divides a number of the form of E.164 into the country's code and the rest, which version 1 wants apart. A number
+// without a leading + has no country's code, and stays whole.
+func splitPhone(s string) (isd, number string) {
+	s = strings.NewReplacer(" ", "", "-", "", ".", "", "(", "", ")", "").Replace(s)
+	number, international := strings.CutPrefix(s, "+")
+	if !international {
+		return "", s
+	}
+	n := 3
+	switch {
+	case strings.HasPrefix(number, "1"), strings.HasPrefix(number, "7"):
+		n = 1
+	case slices.Contains(twoDigitCodes, number[:min(2, len(number))]):
+		n = 2
+	}
+	n = min(n, len(number))
+	return number[:n], number[n:]
+}
