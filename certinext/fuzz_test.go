@@ -35,8 +35,10 @@ func seed(f *testing.F, prefix string) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		_, body, _ := bytes.Cut(b, []byte("\n\n"))
-		f.Add(body)
+		for answer := range bytes.SplitSeq(b, []byte(separator)) {
+			_, body, _ := bytes.Cut(answer, []byte("\n\n"))
+			f.Add(body)
+		}
 	}
 	for _, s := range []string{``, `null`, `[]`, `{}`, `""`, `0`, `<html>`, `{"content":[{}]}`, `[{}]`, "\ufeff{}"} {
 		f.Add([]byte(s))

@@ -130,7 +130,7 @@ func (c v2) ordersReport(ctx context.Context, operation string, f ReportFilter) 
 
 // olderReport reads version 1's report because version 2 has none. Where there is no version 1 either, unwired stands.
 func (c v2) olderReport(ctx context.Context, operation string, f ReportFilter, unwired error, yield func(ReportRow, error) bool) {
-	for row, err := range (v1{c.Client}).ordersReport(ctx, operation, f) {
+	for row, err := range v1(c).ordersReport(ctx, operation, f) {
 		if absentVerb(err) {
 			err = unwired
 		}

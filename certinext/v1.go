@@ -105,7 +105,7 @@ func (c v1) owner(ctx context.Context, s *session, operation string) (*Account, 
 	if s.account.found != nil {
 		return s.account.found, nil
 	}
-	a, err := v2{c.Client}.me(ctx, operation)
+	a, err := v2(c).me(ctx, operation)
 	if err != nil {
 		return nil, failed(asError(operation, err))
 	}

@@ -8,7 +8,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -428,7 +427,7 @@ func TestUnknownVersionIsRefused(t *testing.T) {
 	c.Version = 3
 	_, err := c.Me(t.Context())
 	var invalid *certinext.InvalidRequestError
-	require.True(t, errors.As(err, &invalid))
+	require.ErrorAs(t, err, &invalid)
 	assert.Equal(t, "Version", invalid.Field)
 	assert.Empty(t, g.sentCalls())
 }
