@@ -11,7 +11,7 @@ import (
 // An Account is whom the token belongs to.
 type Account struct {
 	Number   string // the documentation's appCode
-	AuthType string // "oauth2" on the live service
+	AuthType string // "oauth2" on the live service; empty for a key that signs in version 1
 	// ID and UserID are CERTInext's internal ids; the live service leaves them out (observed 2026).
 	ID     string
 	UserID string
@@ -56,7 +56,8 @@ func (c v2) groups(ctx context.Context, operation string) ([]Group, error) {
 }
 
 // An Organization is one that CERTInext vetted for the account, or is vetting. The same legal entity may stand under
-// several numbers, one for each kind of validation. [Client.Organizations] fills in the first block of fields only.
+// several numbers, one for each kind of validation. [Client.Organizations] fills in the first block of fields only, and in
+// version 1, which lists them by group, Number, Name and ValidationFor.
 type Organization struct {
 	Number      string // for OrganizationRef.Number
 	Name        string

@@ -83,7 +83,8 @@ func (o OAuth) hint(status int) string {
 }
 
 // AccessKey is an account number with its access key, exchanged as the published collection documents it: a hash of
-// the key, the time and a transaction id is sent, never the key. The live service refuses it (observed 2026).
+// the key, the time and a transaction id is sent, never the key. The live service refuses the exchange (observed 2026), and
+// takes the same hash in every call of version 1: set [Client.Version] to [V1].
 type AccessKey struct {
 	// AccountNumber is the portal's appCode.
 	AccountNumber string

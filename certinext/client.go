@@ -43,7 +43,8 @@ type Client struct {
 	// Credentials is an [OAuth] or an [AccessKey].
 	Credentials Credentials
 
-	// Version is the version of the API that is spoken, [V2] when zero.
+	// Version is the version of the API that is spoken, [V2] when zero. A call that the other one alone serves goes there
+	// whatever this says: [Client.SubmitDocuments], and [Client.OrdersReport] with an [AccessKey].
 	Version APIVersion
 
 	// HTTPClient makes the requests. If nil, a private client with bounded connections and times is used. Redirects

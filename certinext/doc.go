@@ -1,8 +1,8 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package certinext is a client of version 2 of the CERTInext API, with which certificates are ordered from
-// eMudhra's certificate authority, validated, downloaded and revoked. It knows HTTP and CERTInext and nothing else.
+// Package certinext is a client of the CERTInext API, with which certificates are ordered from eMudhra's certificate
+// authority, validated, downloaded and revoked. It knows HTTP and CERTInext and nothing else.
 //
 // For most uses, fill in two fields of a [Client], place an order with [Client.CreateOrder], and then let the order's
 // own [Status] say what comes next, however often and in whatever order the stages appear:
@@ -27,9 +27,20 @@
 // spoken. Use [OAuth] with a key that the portal made under Integrations, APIs with the authentication type OAuth: that
 // is what the live service takes. [AccessKey] is the signed exchange of the published collection.
 //
+// A key whose authentication type is Access Key is good for version 1 of the live API only: set [Client.Version] to [V1]. No
+// token is fetched then, and every request is signed with the key, which is not sent itself.
+//
 // Either is exchanged for a bearer token, which is fetched when first needed, shared by all calls of the Client, renewed
 // a minute before its end, and renewed once more if a call is answered 401: a token may die early when the same key is
 // used elsewhere. Tokens are sent to the host of BaseURL only, and redirects are not followed.
+//
+// # Two versions
+//
+// Version 1 knows the same orders as version 2, and the methods, results and errors here are the same for both. It differs
+// in what it can be told: it orders S/MIME certificates, asks for a public [Agreement.SignerIP] and for the CSR of a private
+// certificate at once, cannot choose a CA profile, and tells families apart nowhere. It has no Idempotency-Key at all. Its
+// [Client.VerifyDCV] only asks for a validation, and fails with an error that [IsVerifying] recognizes until the validation
+// is done; its [Client.DCVChallenge] fails for a while with one that [IsDCVNotReady] recognizes.
 //
 // # Errors and repeating a call
 //
@@ -43,7 +54,8 @@
 // names the field, or an [*UnsupportedReasonError].
 //
 // Reads are repeated here, with growing pauses, after a lost connection, a 429 or a 5xx. Other calls are repeated only
-// where CERTInext certainly did nothing: nothing was sent, or it answered 429. A create is sent once.
+// where CERTInext certainly did nothing: nothing was sent, or it answered 429. A create is sent once. Only version 1's limit
+// on bursts, "Inactive Account User.", is outlasted for every call: nothing is done with what it refuses.
 //
 // # What is documented and what was observed
 //

@@ -35,7 +35,7 @@ type DomainFilter struct {
 	Status         string // ACTIVE, INACTIVE, EXPIRED, in any case
 	DCVStatus      string // PENDING, VERIFIED, REJECTED, EXPIRED, in any case
 	OrganizationID string
-	GroupNumber    string
+	GroupNumber    string // version 2 only: version 1 does not tell it, and the filter is refused
 }
 
 const (

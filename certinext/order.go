@@ -13,7 +13,8 @@ import (
 // TrackOrder returns the present state of an order. The live service leaves out much of what was ordered, so a caller
 // keeps its own record of the names, the product and the marker.
 //
-// A 404 means that the id is unknown, or belongs to another family, or is a request id (observed 2026).
+// A 404 means that the id is unknown, or belongs to another family, or is a request id (observed 2026). Version 1 does not
+// tell families apart: an order is found under each.
 func (c *Client) TrackOrder(ctx context.Context, f Family, id string) (*Order, error) {
 	return c.protocol().track(ctx, "tracking order", f, id)
 }
@@ -38,7 +39,7 @@ func (c v2) track(ctx context.Context, operation string, f Family, id string) (*
 
 // SubmitCSR gives the order its certificate signing request, in PEM. The live service takes it any time before issuance,
 // also before the domains are validated. attested is true only for a key made in an attested hardware module, as
-// document signers need.
+// document signers need; version 1 looks itself.
 //
 // A 422 is a malformed CSR, a common name that is not the order's domain, a CSR that was already submitted, or an
 // order past that stage: tracking tells which.

@@ -143,7 +143,8 @@ type OrderRequest struct {
 	CSR               string   // PEM; may also be submitted later
 	// Attested says that the CSR's key was made in an attested hardware module, as document signers need.
 	Attested bool
-	Subject  *Subject // FamilySignature and FamilySMIME
+	// Subject is for FamilySignature and FamilySMIME. Version 1 also takes a private certificate's organization from it.
+	Subject *Subject
 
 	Requestor        Contact
 	Delegation       *Contact
@@ -170,7 +171,8 @@ type OrderRequest struct {
 	SaveAsDraft bool
 	RequestID   string
 
-	// Extra holds further fields of the create body, merged at its top level. A field that this type sends wins.
+	// Extra holds further fields of the create body, merged at its top level; in version 1 into orderDetails and its blocks.
+	// A field that this type sends wins.
 	Extra map[string]any
 
 	// IdempotencyKey is sent as a header. The documented API replays the first answer to a repeated key; the

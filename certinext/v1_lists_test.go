@@ -80,6 +80,14 @@ func TestV1ReportWithoutRows(t *testing.T) {
 		assert.Empty(t, rows)
 		assert.Equal(t, empty, err == nil, "%q: %v", words, err)
 	}
+	for details, empty := range map[string]bool{
+		`{"totalNoOfResults":0}`: true, `{"ordersArray":[]}`: true, `{"ordersArray":""}`: true, `{"ordersArray":null,"noOfPages":0}`: true,
+		`{}`: false, `[]`: false, `null`: false, `{"noOfPages":1}`: false, `{"totalNoOfResults":1}`: false, `{"ordersArray":{}}`: false,
+	} {
+		_, c := newV1Rig(always(200, `{"meta":{"status":"1"},"orderDetails":`+details+`}`))
+		_, err := collect(c.OrdersReport(t.Context(), certinext.ReportFilter{}))
+		assert.Equal(t, empty, err == nil, "%s: %v", details, err)
+	}
 	for _, code := range []string{"EMS-913", "EMS-1065", "EMS-939"} {
 		_, c := newV1Rig(always(200, refusalV1(code, "No records found.")))
 		c.Retries = -1

@@ -88,7 +88,9 @@ func TestV1WaitingOrders(t *testing.T) {
 			assert.Equal(t, want, trackV1(t, "{"+ids+","+tc.facts+"}").Status, "%s, %s", ids, tc.facts)
 		}
 		assert.Equal(t, certinext.StatusPendingApproval, trackV1(t, `{"certificateStatusId":"2",`+tc.facts+"}").Status, "the CA says more than the facts")
-		assert.Equal(t, certinext.StatusUnknown, trackV1(t, `{"certificateStatusId":"77",`+tc.facts+"}").Status, "an unknown id waits for nothing known")
+		for _, unknown := range []string{`"certificateStatusId":"77"`, `"orderStatusId":"77","certificateStatusId":"1"`} {
+			assert.Equal(t, certinext.StatusUnknown, trackV1(t, "{"+unknown+","+tc.facts+"}").Status, "an unknown id waits for nothing known")
+		}
 	}
 }
 

@@ -17,8 +17,8 @@ func (c v1) ordersReport(ctx context.Context, operation string, f ReportFilter) 
 	return f.report(operation, 1, func(number int) (page[wireReportRow], error) {
 		r := c.ask(operation, "GetOrderReport", "searchCriteria", f.criteria(number, c.now()))
 		p, err := fetch(ctx, c.Client, r, decodeV1Report)
-		if number == 1 && nothingFound(err) {
-			return page[wireReportRow]{number: 1}, nil
+		if nothingFound(err) {
+			return page[wireReportRow]{number: number}, nil
 		}
 		return p, err
 	})

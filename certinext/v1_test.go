@@ -299,7 +299,7 @@ func TestQuirk43FailuresComeWithStatus200(t *testing.T) {
 		"EMS-1091": {422, false}, "EMS-1162": {422, false}, "EMS-1269": {422, false}, "EMS-970": {422, false},
 		"EMS-4711": {422, false}, "out of words": {422, false},
 		"EMS-1065": {401, false}, "EMS-2037": {401, false}, "EMS-1155": {401, false}, "EMS-2022": {403, false},
-		"EMS-939": {500, true}, "EMS-937": {500, true}, "EMS-976": {500, true}, "EMS-947": {409, true},
+		"EMS-939": {500, true}, "EMS-937": {500, true}, "EMS-976": {500, true}, "EMS-947": {409, true}, "EMS-972": {409, true},
 	} {
 		for name, call := range everyV1 {
 			_, c := newV1Rig(byVerb(always(200, refusalV1(code, "words"))))
@@ -420,6 +420,16 @@ func signatureFrom(r sent) signature {
 	var body struct{ Meta signature }
 	_ = json.Unmarshal([]byte(r.body), &body)
 	return body.Meta
+}
+
+func TestV1AddressHasItsRootOnce(t *testing.T) {
+	for _, base := range []string{testBase, testBase + "/", testBase + "/emSignHub-API", testBase + "/emSignHub-API/"} {
+		g, c := newV1Rig(always(200, successV1))
+		c.BaseURL = base
+		_, err := c.Me(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, "/emSignHub-API/ValidateCredentials", g.sentCalls()[0].path)
+	}
 }
 
 func TestUnknownVersionIsRefused(t *testing.T) {

@@ -39,6 +39,8 @@ var v1Statuses = map[string]int{
 	"EMS-1073": http.StatusNotFound, "EMS-1135": http.StatusNotFound,
 	// "Duplicate request Txn": transaction ids are never used twice, so this very request came before, and may have acted.
 	"EMS-947": http.StatusConflict,
+	// "Revoke request already Initiated": an earlier call is about to take effect.
+	"EMS-972": http.StatusConflict,
 	// "Inactive Account User": see burstText.
 	"EMS-1154": http.StatusTooManyRequests,
 	// The server's own failures, after which nothing is certain. EMS-939 is "something went wrong".
