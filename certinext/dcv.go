@@ -113,6 +113,9 @@ func verified(operation string, rep *reply) error {
 		return nil
 	}
 	e := &Error{Operation: operation, Status: rep.status, Detail: "the validation's status is " + status}
+	if equalFold(status, "PENDING") {
+		e.Err = errVerifying
+	}
 	if w.Diagnostics.set {
 		e.Diagnostics = w.Diagnostics.value.diagnostics(nil)
 	}

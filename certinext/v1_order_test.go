@@ -4,7 +4,6 @@
 package certinext_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -196,6 +195,10 @@ func TestV1VerifyTracksOnce(t *testing.T) {
 	assert.True(t, certinext.IsVerifying(c.VerifyDCV(t.Context(), "1", "host.example.com", certinext.DCVMethodDNS)))
 	_, c = newRig(always(422, `{"detail":"no record","diagnostics":{"failureClass":"RECORD_MISSING"}}`))
 	assert.True(t, certinext.IsVerifying(c.VerifyDCV(t.Context(), "1", "host.example.com", certinext.DCVMethodDNS)), "version 2")
+	_, c = newRig(always(200, `{"overallStatus":"PENDING"}`))
+	assert.True(t, certinext.IsVerifying(c.VerifyDCV(t.Context(), "1", "host.example.com", certinext.DCVMethodDNS)), "version 2")
+	_, c = newRig(always(200, `{"overallStatus":"FAILED"}`))
+	assert.False(t, certinext.IsVerifying(c.VerifyDCV(t.Context(), "1", "host.example.com", certinext.DCVMethodDNS)))
 	_, c = newRig(always(422, `{"detail":"no"}`))
 	assert.False(t, certinext.IsVerifying(c.VerifyDCV(t.Context(), "1", "host.example.com", certinext.DCVMethodDNS)))
 }
@@ -247,123 +250,4 @@ func TestV1CertificateIsNotReady(t *testing.T) {
 		_, err = c.CertificatePEM(t.Context(), certinext.FamilySSL, "1")
 		assert.True(t, certinext.IsNotReady(err), name)
 	}
-}
-
-func TestV1CreateRefusesWhatCannotSucceed(t *testing.T) {
-	for field, change := range map[string]func(*certinext.OrderRequest){
-		"Family":          func(r *certinext.OrderRequest) { r.Family = "code-signing" },
-		"ProductCode":     func(r *certinext.OrderRequest) { r.ProductCode = "" },
-		"Requestor.Email": func(r *certinext.OrderRequest) { r.Requestor.Email = "" },
-		"Domain":          func(r *certinext.OrderRequest) { r.Domain = "10.0.0.1" },
-		"CAProfileID":     func(r *certinext.OrderRequest) { r.CAProfileID = "1" },
-		"MasterProductID": func(r *certinext.OrderRequest) { r.MasterProductID = "1" },
-		"CSR":             func(r *certinext.OrderRequest) { r.Family, r.Variant = certinext.FamilyPrivatePKI, "intranet-ssl" },
-		"Subject.Email":   func(r *certinext.OrderRequest) { r.Family, r.Subject = certinext.FamilySMIME, &certinext.Subject{} },
-		"Extra[x]":        func(r *certinext.OrderRequest) { r.Extra = map[string]any{"x": func() {}} },
-	} {
-		g, c := newV1Rig(always(200, createdV1))
-		r := dvOrder()
-		change(&r)
-		_, err := c.CreateOrder(t.Context(), r)
-		var invalid *certinext.InvalidRequestError
-		require.ErrorAs(t, err, &invalid, field)
-		assert.Equal(t, field, invalid.Field)
-		assert.False(t, certinext.MayHaveActed(err))
-		assert.Empty(t, g.sentCalls())
-	}
-}
-
-func TestQuirk44SignerIPAndRemarks(t *testing.T) {
-	for ip, ok := range map[string]bool{
-		"203.0.113.7": true, "2001:db8::7": true, "": false, "127.0.0.1": false, "::1": false, "10.1.2.3": false, "fe80::1": false,
-		"fd00::1": false, "0.0.0.0": false, "224.0.0.1": false, "host.example.com": false, "255.255.255.255": false, "169.254.0.1": false,
-	} {
-		agreement := certinext.Agreement{SignerName: "Platform Team", SignerPlace: "New York", SignerIP: ip, Accepted: true}
-		_, c := newV1Rig(byVerb(always(200, createdV1)))
-		r := dvOrder()
-		r.Agreement = &agreement
-		_, err := c.CreateOrder(t.Context(), r)
-		assert.Equal(t, ok, err == nil, "%q: %v", ip, err)
-		err = c.AcceptAgreement(t.Context(), certinext.FamilySSL, "1", agreement)
-		assert.Equal(t, ok, err == nil, "%q: %v", ip, err)
-	}
-	g, c := newV1Rig(always(200, createdV1))
-	for _, remarks := range []string{"", ";;", "one; two\nthree", strings.Repeat("x", 600)} {
-		r := dvOrder()
-		r.Remarks = remarks
-		_, err := c.CreateOrder(t.Context(), r)
-		require.NoError(t, err)
-	}
-	for i, want := range []string{"Ordered through the CERTInext API", ",,", "one, two three", strings.Repeat("x", 499) + "…"} {
-		assert.Contains(t, g.sentCalls()[i].body, `"remarks":"`+want+`"`)
-	}
-}
-
-func TestV1Phones(t *testing.T) {
-	for phone, want := range map[string][2]string{
-		"+14155550123": {"1", "4155550123"}, "+79161234567": {"7", "9161234567"}, "+442071234567": {"44", "2071234567"},
-		"+91 98765-43210": {"91", "9876543210"}, "+353 86 123 4567": {"353", "861234567"}, "+8801712345678": {"880", "1712345678"},
-		"+6591234567": {"65", "91234567"}, "+6731234567": {"673", "1234567"}, "+2348012345678": {"234", "8012345678"},
-		"+27821234567": {"27", "821234567"}, "5551234567": {"", "5551234567"}, "": {"", ""}, "+": {"", ""}, "+4": {"4", ""}, "+1": {"1", ""},
-	} {
-		g, c := newV1Rig(always(200, createdV1))
-		r := dvOrder()
-		r.Requestor.Phone = phone
-		_, err := c.CreateOrder(t.Context(), r)
-		require.NoError(t, err)
-		assert.Contains(t, g.sentCalls()[0].body,
-			`"requestorIsdCode":"`+want[0]+`","requestorMobileNumber":"`+want[1]+`"`, phone)
-	}
-}
-
-func TestSubmitDocumentsRefusesWhatWouldBeRefused(t *testing.T) {
-	good := func() certinext.Document {
-		return certinext.Document{FileName: "x.pdf", Description: "ID Proof", Content: []byte("%PDF-1.7")}
-	}
-	for want, change := range map[string]func(*certinext.Document){
-		"docs[1].FileName must be the name of a PDF file":     func(d *certinext.Document) { d.FileName = "x.doc" },
-		"docs[1].FileName must be the name of a PDF file ":    func(d *certinext.Document) { d.FileName = ".pdf" },
-		"docs[1].FileName must be the name of a PDF file  ":   func(d *certinext.Document) { d.FileName = "" },
-		"docs[1].FileName must be a file name without a path": func(d *certinext.Document) { d.FileName = "../x.pdf" },
-		"docs[1].FileName must be a file name without a path ": func(d *certinext.Document) {
-			d.FileName = "x\n.pdf"
-		},
-		"docs[1].FileName is longer than 100 characters":   func(d *certinext.Document) { d.FileName = strings.Repeat("x", 97) + ".pdf" },
-		"docs[1].Description is longer than 25 characters": func(d *certinext.Document) { d.Description = strings.Repeat("é", 26) },
-		"docs[1].Content is not a PDF file":                func(d *certinext.Document) { d.Content = []byte("PK") },
-		"docs[1].Content is larger than 3145728 bytes": func(d *certinext.Document) {
-			d.Content = append([]byte("%PDF"), make([]byte, 3<<20)...)
-		},
-	} {
-		bad := good()
-		change(&bad)
-		g, c := newV1Rig(always(200, trackedV1))
-		err := c.SubmitDocuments(t.Context(), certinext.FamilySignature, "1", []certinext.Document{good(), bad})
-		assert.EqualError(t, err, "submitting documents: "+strings.TrimRight(want, " "))
-		assert.False(t, certinext.MayHaveActed(err))
-		assert.Empty(t, g.sentCalls())
-	}
-	for _, n := range []int{0, 11} {
-		_, c := newV1Rig(always(200, trackedV1))
-		assert.ErrorContains(t, c.SubmitDocuments(t.Context(), certinext.FamilySSL, "1", make([]certinext.Document, n)), "1 to 10")
-	}
-}
-
-func TestSubmitDocumentsGoThroughVersion1Always(t *testing.T) {
-	docs := []certinext.Document{{FileName: "x.pdf", Content: append([]byte("%PDF"), make([]byte, 3<<20-4)...)}}
-	g, c := newV1Rig(byVerb(always(200, successV1)))
-	c.Version = certinext.V2
-	require.NoError(t, c.SubmitDocuments(t.Context(), certinext.FamilySignature, "1", docs))
-	assert.Equal(t, "/emSignHub-API/SubmitDocument", g.sentCalls()[1].path)
-	assert.Zero(t, g.grantCount())
-
-	g, c = newRig(byVerb(func(_ int, r sent) (*http.Response, error) {
-		if strings.HasSuffix(r.path, "/auth/me") {
-			return response(200, `{"accountNumber":"1234567890"}`), nil
-		}
-		return response(200, successV1), nil
-	}))
-	require.NoError(t, c.SubmitDocuments(context.Background(), certinext.FamilySignature, "1", docs))
-	assert.Equal(t, "/emSignHub-API/SubmitDocument", g.sentCalls()[2].path)
-	assert.Equal(t, "Bearer token-1", g.sentCalls()[2].header.Get("Authorization"))
 }

@@ -180,7 +180,9 @@ func newWireV1Subject(r OrderRequest) wireV1Subject {
 
 func newWireV1Requestor(c Contact) wireV1Requestor {
 	w := wireV1Requestor{Name: c.Name, Email: c.Email, Designation: c.Designation}
-	w.ISDCode, w.Mobile = splitPhone(c.Phone)
+	if w.ISDCode, w.Mobile = splitPhone(c.Phone); w.ISDCode+w.Mobile == "" {
+		w.ISDCode = "1" // mandatory (documented), and observed to be taken with no number
+	}
 	return w
 }
 
