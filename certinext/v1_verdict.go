@@ -23,7 +23,8 @@ var (
 )
 
 // v1Statuses says which HTTP status version 2 answers to what version 1 refuses with a code. Any other code is a refusal of
-// the request's own fault, 422. The meanings are those of the published collection of version 1, except where observed.
+// the request's own fault, 422. The meanings are those of the published collection of version 1, except where observed; codes
+// from EMS-2000 on are those of version 2's token endpoint.
 var v1Statuses = map[string]int{
 	// The account and its key.
 	"EMS-906": http.StatusUnauthorized, "EMS-907": http.StatusUnauthorized, "EMS-910": http.StatusUnauthorized,

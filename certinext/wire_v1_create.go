@@ -78,7 +78,7 @@ type wireV1CustomField struct {
 type wireV1Names struct {
 	Domain            string   `json:"domainName"`
 	AdditionalDomains []string `json:"additionalDomains,omitempty"`
-	AutoSecureWWW     string   `json:"autoSecureWWW"` // the server's default is 1 (documented)
+	AutoSecureWWW     string   `json:"autoSecureWWW"` // always sent: version 2's default is true
 }
 
 // wireV1Host is what a private certificate is made out to. dnsType is 1 for an internal name and 2 for a public one, whose
@@ -181,7 +181,7 @@ func newWireV1Subject(r OrderRequest) wireV1Subject {
 func newWireV1Requestor(c Contact) wireV1Requestor {
 	w := wireV1Requestor{Name: c.Name, Email: c.Email, Designation: c.Designation}
 	if w.ISDCode, w.Mobile = splitPhone(c.Phone); w.ISDCode+w.Mobile == "" {
-		w.ISDCode = "1" // mandatory (documented), and observed to be taken with no number
+		w.ISDCode = "1" // mandatory (documented); that it is taken with no number is inferred
 	}
 	return w
 }
