@@ -91,7 +91,7 @@ func (d *driver) find(ctx context.Context) (remoteID, error) {
 	if o.Reissue != nil {
 		return d.findReissue(ctx)
 	}
-	if d.config.TrustIdempotencyKey && now.Before(o.askedAt().Add(replayWindow)) {
+	if d.config.TrustIdempotencyKey && d.keyed() && now.Before(o.askedAt().Add(replayWindow)) {
 		return d.replay(ctx)
 	}
 	found, err := d.engine.records.find(ctx, d)
@@ -115,6 +115,12 @@ func (d *driver) find(ctx context.Context) (remoteID, error) {
 	}
 	return remoteID{}, fmt.Errorf("%w: its records show order %s, which was placed %s and more after this one, and not this one",
 		errNeverTaken, printable(shown), d.config.absentAfter())
+}
+
+// keyed reports whether the order is placed with an Idempotency-Key: version 1 of the API knows none. There a repeated create is
+// refused because of its CSR (observed: EMS-1099), which says nothing of the first.
+func (d *driver) keyed() bool {
+	return d.config.version() != certinext.V1 && d.order.Placement.Family != certinext.FamilySMIME
 }
 
 // knownSince is when CERTInext was asked for the order, by the clock of this process: an order of an earlier one, perhaps on

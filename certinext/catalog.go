@@ -17,7 +17,7 @@ type Product struct {
 	// TypeID tells what kind of product this is, but not which: products for 30 and 90 days and for the full term
 	// share it, and only the name tells them apart. With several matches, ask; do not guess.
 	TypeID string
-	// Family follows from Category; empty for a category that cannot be ordered. In version 2 S/MIME is one.
+	// Family follows from Category; empty for a category that is not known.
 	Family Family
 	// Variant follows from TypeID: dv, dv-wildcard, dv-ucc, dv-wildcard-ucc, the same for ov, ev, ev-ucc, private-pki,
 	// natural-person, legal-person, legal-entity, smime; empty for an unknown one. OrderRequest.Variant takes what stands

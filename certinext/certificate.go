@@ -14,13 +14,13 @@ const downloading = "downloading certificate"
 // For some seconds after an order becomes issued there is no certificate yet; [IsNotReady] tells that error. The
 // certificate of a revoked order is not served any more, so what was downloaded must be kept.
 func (c *Client) Certificate(ctx context.Context, f Family, id string) (*Bundle, error) {
-	return c.protocol().certificate(ctx, downloading, f, id)
+	return c.protocolFor(f).certificate(ctx, downloading, f, id)
 }
 
 // CertificatePEM downloads an order's certificate and intermediates as a PEM file (documented). Which of them is the
 // leaf is not documented, so it is the first that is not a CA's. PKCS #7 is not offered: CERTInext answers 406 to it.
 func (c *Client) CertificatePEM(ctx context.Context, f Family, id string) (*Bundle, error) {
-	return c.protocol().certificatePEM(ctx, downloading, f, id)
+	return c.protocolFor(f).certificatePEM(ctx, downloading, f, id)
 }
 
 func (c v2) certificate(ctx context.Context, operation string, f Family, id string) (*Bundle, error) {

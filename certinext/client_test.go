@@ -117,6 +117,6 @@ func TestIDsStayInTheirSegment(t *testing.T) {
 		assert.Equal(t, "/api/certinext/v2/ssl-certificates/"+id, g.sentCalls()[0].path)
 	}
 	_, c := newRig(always(200, createdBody))
-	_, err := c.TrackOrder(ctx, "smime", "1")
+	_, err := c.TrackOrder(ctx, "code-signing", "1")
 	requireInvalid(t, err, "Family")
 }

@@ -33,7 +33,7 @@ func (c *Client) CreateOrder(ctx context.Context, r OrderRequest) (*Order, error
 	if e != nil {
 		return nil, e
 	}
-	o, err := c.protocol().create(ctx, s, operation, r)
+	o, err := c.protocolFor(r.Family).create(ctx, s, operation, r)
 	if err != nil {
 		return nil, asError(operation, err)
 	}

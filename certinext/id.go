@@ -47,7 +47,7 @@ func (f Family) root() (string, error) {
 	case FamilySSL, FamilyPrivatePKI, FamilySignature:
 		return "/" + string(f) + "-certificates", nil
 	case FamilySMIME:
-		return "", &InvalidRequestError{Field: "Family", Problem: "smime has no path in version 2 of the API: set Client.Version to V1"}
+		return "", &InvalidRequestError{Field: "Family", Problem: "smime has no path in version 2 of the API"}
 	}
 	return "", &InvalidRequestError{Field: "Family", Problem: "must be ssl, private-pki or signature"}
 }

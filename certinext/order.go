@@ -16,7 +16,7 @@ import (
 // A 404 means that the id is unknown, or belongs to another family, or is a request id (observed 2026). Version 1 does not
 // tell families apart: an order is found under each.
 func (c *Client) TrackOrder(ctx context.Context, f Family, id string) (*Order, error) {
-	return c.protocol().track(ctx, "tracking order", f, id)
+	return c.protocolFor(f).track(ctx, "tracking order", f, id)
 }
 
 func (c v2) track(ctx context.Context, operation string, f Family, id string) (*Order, error) {
@@ -48,7 +48,7 @@ func (c *Client) SubmitCSR(ctx context.Context, f Family, id, csr string, attest
 	if strings.TrimSpace(csr) == "" {
 		return asError(operation, &InvalidRequestError{Field: "csr", Problem: "must be set"})
 	}
-	return c.protocol().submitCSR(ctx, operation, f, id, csr, attested)
+	return c.protocolFor(f).submitCSR(ctx, operation, f, id, csr, attested)
 }
 
 func (c v2) submitCSR(ctx context.Context, operation string, f Family, id, csr string, attested bool) error {
@@ -65,7 +65,7 @@ func (c *Client) AcceptAgreement(ctx context.Context, f Family, id string, a Agr
 	case !a.Accepted:
 		return asError(operation, &InvalidRequestError{Field: "Agreement.Accepted", Problem: "must be true"})
 	}
-	return c.protocol().accept(ctx, operation, f, id, a)
+	return c.protocolFor(f).accept(ctx, operation, f, id, a)
 }
 
 func (c v2) accept(ctx context.Context, operation string, f Family, id string, a Agreement) error {
@@ -76,7 +76,7 @@ func (c v2) accept(ctx context.Context, operation string, f Family, id string, a
 // replaced. An order that is already cancelled counts as cancelled now: CERTInext answers 404 or 422 then, and the order
 // is tracked to tell. An issued order is refused, and is to be revoked instead.
 func (c *Client) CancelOrder(ctx context.Context, f Family, id, reason string) error {
-	err := c.protocol().cancel(ctx, "cancelling order", f, id, freeText(reason, "No longer required", maxWords))
+	err := c.protocolFor(f).cancel(ctx, "cancelling order", f, id, freeText(reason, "No longer required", maxWords))
 	if !ambiguousRefusal(err) {
 		return err
 	}

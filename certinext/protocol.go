@@ -47,3 +47,11 @@ func (c *Client) protocol() protocol {
 	}
 	return v2{c}
 }
+
+// protocolFor returns the version that serves orders of a family. Version 2 has no path for S/MIME.
+func (c *Client) protocolFor(f Family) protocol {
+	if f == FamilySMIME {
+		return v1{c}
+	}
+	return c.protocol()
+}

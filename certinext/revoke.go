@@ -40,7 +40,7 @@ func (c *Client) RevokeOrder(ctx context.Context, f Family, id string, r RevokeR
 	if err != nil {
 		return "", asError(operation, err)
 	}
-	p := c.protocol()
+	p := c.protocolFor(f)
 	if supported := p.reasons(f); !slices.Contains(supported, reason) {
 		return "", asError(operation, &UnsupportedReasonError{Reason: reason, Family: f, Supported: supported})
 	}

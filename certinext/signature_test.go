@@ -109,17 +109,18 @@ func TestSignerOrdersThatCannotSucceed(t *testing.T) {
 	})
 }
 
-func TestSMIMEHasNoPathInVersion2(t *testing.T) {
-	g, c := newRig(always(201, createdBody))
+func TestSMIMEGoesThroughVersion1(t *testing.T) {
+	g, c := newRig(always(200, `{"meta":{"status":"1"},"orderDetails":{"orderNumber":"1000000001","requestNumber":"2000000001"}}`))
+	c.Credentials = certinext.AccessKey{AccountNumber: "1234567890", AccessKey: testSecret}
 	r := signerOrder("natural-person")
 	r.Family, r.ProductCode, r.Variant = certinext.FamilySMIME, "914", "smime"
-	_, err := c.CreateOrder(t.Context(), r)
-	requireInvalid(t, err, "Family")
-	assert.ErrorContains(t, err, "no path in version 2")
-	assert.False(t, certinext.MayHaveActed(err))
-	_, err = c.TrackOrder(t.Context(), certinext.FamilySMIME, "1000000001")
-	requireInvalid(t, err, "Family")
-	assert.Empty(t, g.sentCalls())
+	o, err := c.CreateOrder(t.Context(), r)
+	require.NoError(t, err)
+	assert.Equal(t, "1000000001", o.ID)
+	_, err = c.TrackOrder(t.Context(), certinext.FamilySMIME, o.ID)
+	require.NoError(t, err)
+	assert.Equal(t, "/emSignHub-API/GenerateOrderSMIME", g.sentCalls()[0].path)
+	assert.Equal(t, "/emSignHub-API/TrackOrder", g.sentCalls()[1].path)
 }
 
 func TestIdentityNumberIsNotRepeated(t *testing.T) {

@@ -20,7 +20,7 @@ const (
 	FamilySSL        Family = "ssl"         // public TLS server certificates: DV, OV, EV
 	FamilyPrivatePKI Family = "private-pki" // certificates of the customer's own CA
 	FamilySignature  Family = "signature"   // document signers
-	// FamilySMIME is ordered through version 1 of the API only; version 2 has no path for it.
+	// FamilySMIME is served by version 1 of the API whatever the Client's Version: version 2 has no path for it.
 	FamilySMIME Family = "smime"
 )
 

@@ -34,9 +34,7 @@ func (c v1) create(ctx context.Context, s *session, operation string, r OrderReq
 	}
 	req := c.tell(operation, verb, "orderDetails", body)
 	req.repeat, req.timeout = repeatNever, c.createTimeout()
-	if r.Organization != nil {
-		req.secrets = []string{r.Organization.ConsentToken.Reveal()}
-	}
+	req.secrets = r.secrets()
 	o, err := fetch(ctx, c.Client, req, func(body []byte) (*Order, error) {
 		w, err := decodeTracked(body)
 		if err != nil {

@@ -59,7 +59,7 @@ func (p *wirePricing) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-var categoryFamilies = map[text]Family{"1": FamilySignature, "3": FamilySSL, "8": FamilyPrivatePKI}
+var categoryFamilies = map[text]Family{"1": FamilySignature, "2": FamilySMIME, "3": FamilySSL, "8": FamilyPrivatePKI}
 
 // Documented; 15, 18, 20, 21 and 22 were observed too.
 var typeVariants = map[text]string{
