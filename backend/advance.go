@@ -73,7 +73,7 @@ func advance(o *orderEntry, remote *certinext.Order, p progress) action {
 	case certinext.StatusPendingOrganization:
 		return action{step: stepWait, needs: []string{organizationNeed(remote)}}
 	case certinext.StatusPendingDocuments:
-		return action{step: stepWait, needs: []string{"CERTInext waits for documents: upload them in its portal"}}
+		return action{step: stepWait, needs: documentNeeds(o)}
 	case certinext.StatusPendingApproval, certinext.StatusPendingVetting:
 		return action{step: stepWait, needs: []string{o.approvalNeed(remote)}}
 	case certinext.StatusRejected:

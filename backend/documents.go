@@ -1,0 +1,78 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package backend
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"strings"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// A Document is a proof that CERTInext wants to see, e.g. of a signer's identity.
+type Document = certinext.Document
+
+// documentNeeds says how to give CERTInext the documents that it waits for.
+func documentNeeds(o *orderEntry) []string {
+	return []string{fmt.Sprintf("CERTInext waits for documents: write them to orders/%s/%s/documents, or upload them in its portal", o.Role, o.ID)}
+}
+
+// SubmitDocuments uploads documents for an order, and returns the order after another look at it. Documents are passed on and
+// not kept; the order's timeline tells their names, sizes and SHA-256. An upload whose answer was lost can be sent again.
+func (e *Engine) SubmitDocuments(ctx context.Context, s logical.Storage, role, id string, docs []Document) (*Order, error) {
+	r, err := e.mustRole(ctx, s, role)
+	if err != nil {
+		return nil, err
+	}
+	o, err := e.takeOrder(ctx, s, role, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.submitDocuments(ctx, s, o, docs); err != nil {
+		e.orders.release(id, e.now())
+		return nil, err
+	}
+	return e.lookOnce(ctx, s, &attendance{role: r, order: o})
+}
+
+func (e *Engine) submitDocuments(ctx context.Context, s logical.Storage, o *orderEntry, docs []Document) error {
+	switch {
+	case len(docs) == 0:
+		return badField("documents", "is empty")
+	case !o.Placement.takesDocuments():
+		return badField("id", "order %s is for a %s certificate, which needs no documents", o.ID, o.Placement.Variant)
+	case o.State != StatePending:
+		return badField("id", "order %s is %s: documents are for an order that CERTInext holds and has not issued", o.ID, o.State)
+	}
+	client, err := e.clientOf(ctx, s, o)
+	if err != nil {
+		return err
+	}
+	err = client.SubmitDocuments(ctx, o.Placement.Family, o.CAOrderID, docs)
+	if err != nil {
+		o.note(e.now(), "uploading documents failed: %s", printable(err.Error()))
+	} else {
+		o.note(e.now(), "documents uploaded: %s", describeDocuments(docs))
+	}
+	if storageErr := e.saveOrder(ctx, s, o); storageErr != nil {
+		return storageErr
+	}
+	return refused(err)
+}
+
+// takesDocuments reports whether CERTInext asks for documents: of signers, and of organizations (documented).
+func (p *placement) takesDocuments() bool {
+	return p.Family == certinext.FamilySignature || shapes[p.Variant].vetted()
+}
+
+func describeDocuments(docs []Document) string {
+	lines := make([]string, len(docs))
+	for i, d := range docs {
+		lines[i] = fmt.Sprintf("%s (%d bytes, SHA-256 %x)", printable(d.FileName), len(d.Content), sha256.Sum256(d.Content))
+	}
+	return strings.Join(lines, ", ")
+}
