@@ -6,6 +6,7 @@ package backend
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -53,6 +54,10 @@ func (e *Engine) submitDocuments(ctx context.Context, s logical.Storage, o *orde
 		return err
 	}
 	err = client.SubmitDocuments(ctx, o.Placement.Family, o.CAOrderID, docs)
+	var invalid *certinext.InvalidRequestError
+	if errors.As(err, &invalid) {
+		return &FieldError{Field: documentFields.Replace(invalid.Field), Problem: invalid.Problem}
+	}
 	if err != nil {
 		o.note(e.now(), "uploading documents failed: %s", printable(err.Error()))
 	} else {
@@ -63,6 +68,9 @@ func (e *Engine) submitDocuments(ctx context.Context, s logical.Storage, o *orde
 	}
 	return refused(err)
 }
+
+// documentFields are the client's names of a document's parts, in the words of the path.
+var documentFields = strings.NewReplacer("docs", "documents", "FileName", "file_name", "Description", "description", "Content", "content")
 
 // takesDocuments reports whether CERTInext asks for documents: of signers, and of organizations (documented).
 func (p *placement) takesDocuments() bool {
