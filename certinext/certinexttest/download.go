@@ -41,17 +41,9 @@ func (s *Server) downloadCertificate(c *call) (reply, *problem) {
 	if problem != nil {
 		return reply{}, problem
 	}
-	if o.revoked != nil {
-		return reply{}, rule("EMS-969", "Certificate is revoked")
-	}
-	sg := o.certificate()
-	if !s.pemReady(sg, c.now) {
-		return reply{}, rule("EMS-1165", "Certificate is not yet issued")
-	}
-	o.downloaded = true
-	cert := sg.cert
-	if c.faults.has(FaultWrongKey) {
-		cert = s.cas.of(o.family).impostor(cert)
+	cert, problem := s.handOut(o, c)
+	if problem != nil {
+		return reply{}, problem
 	}
 	chain := s.chain(o, c)
 	switch mediaType {
@@ -64,6 +56,23 @@ func (s *Server) downloadCertificate(c *call) (reply, *problem) {
 		return jsonReply(http.StatusOK, "application/json;charset=UTF-8", wireLiveCertificateOf(o, cert, chain)), nil
 	}
 	return respond(http.StatusOK, wireDocumentedCertificateOf(o, cert))
+}
+
+// handOut is the newest certificate of o, which counts as downloaded from then
+// on.
+func (s *Server) handOut(o *order, c *call) (*x509.Certificate, *problem) {
+	if o.revoked != nil {
+		return nil, rule("EMS-969", "Certificate is revoked")
+	}
+	sg := o.certificate()
+	if !s.pemReady(sg, c.now) {
+		return nil, rule("EMS-1165", "Certificate is not yet issued")
+	}
+	o.downloaded = true
+	if c.faults.has(FaultWrongKey) {
+		return s.cas.of(o.family).impostor(sg.cert), nil
+	}
+	return sg.cert, nil
 }
 
 // downloadType settles the format: ?format= overrides Accept. PKCS#7 cannot be

@@ -25,11 +25,11 @@ func (d drawnFaults) has(kind FaultKind) bool {
 
 // before plays the faults that come before the call is processed. It reports
 // whether the call ends there.
-func (d drawnFaults) before(s *Server, w http.ResponseWriter, r *http.Request) (done bool) {
+func (d drawnFaults) before(s *Server, w http.ResponseWriter, c *call) (done bool) {
 	for _, f := range d {
 		switch f.Kind {
 		case FaultLatency:
-			if !sleep(r.Context(), f.Delay) {
+			if !sleep(c.r.Context(), f.Delay) {
 				panic(http.ErrAbortHandler)
 			}
 		case FaultDropped:
@@ -37,7 +37,7 @@ func (d drawnFaults) before(s *Server, w http.ResponseWriter, r *http.Request) (
 		case FaultTokenDeath:
 			s.KillTokens()
 		case FaultRateLimit, FaultServerError, FaultHTML, FaultSpring:
-			f.reply(s, r).write(w)
+			f.reply(s, c).write(w)
 			return true
 		}
 	}
@@ -46,17 +46,17 @@ func (d drawnFaults) before(s *Server, w http.ResponseWriter, r *http.Request) (
 
 // after plays the faults that come after the call was processed, and writes
 // what is left of the reply.
-func (d drawnFaults) after(s *Server, w http.ResponseWriter, r *http.Request, rep reply) {
+func (d drawnFaults) after(s *Server, w http.ResponseWriter, c *call, rep reply) {
 	for _, f := range d {
 		switch f.Kind {
 		case FaultSlowReply:
-			if !sleep(r.Context(), f.Delay) {
+			if !sleep(c.r.Context(), f.Delay) {
 				panic(http.ErrAbortHandler)
 			}
 		case FaultLostReply:
 			panic(http.ErrAbortHandler)
 		case FaultServerErrorAfter:
-			rep = f.reply(s, r)
+			rep = f.reply(s, c)
 		case FaultMalformedJSON:
 			rep.body = append(bytes.Clone(rep.body[:len(rep.body)/2]), "}]~"...)
 		case FaultOversized:
@@ -80,25 +80,25 @@ func (p reply) truncate(w http.ResponseWriter) {
 }
 
 // reply is the error a fault answers with.
-func (f Fault) reply(s *Server, r *http.Request) reply {
+func (f Fault) reply(s *Server, c *call) reply {
 	switch f.Kind {
 	case FaultRateLimit:
 		p := &problem{status: orDefault(f.Status, http.StatusTooManyRequests), slug: "too-many-requests", detail: "Too many requests"}
 		if f.RetryAfter > 0 {
 			p.header = http.Header{"Retry-After": {f.retryAfter(s.now())}}
 		}
-		return s.refuse(p, r)
+		return s.refuseCall(p, c)
 	case FaultHTML:
 		status := orDefault(f.Status, http.StatusBadGateway)
 		page := "<html>\r\n<head><title>" + strconv.Itoa(status) + " " + http.StatusText(status) +
 			"</title></head>\r\n<body><center><h1>" + http.StatusText(status) + "</h1></center></body>\r\n</html>\r\n"
 		return reply{status: status, contentType: "text/html", body: []byte(page)}
 	case FaultSpring:
-		return springReply(orDefault(f.Status, http.StatusInternalServerError), "", r.URL.Path, s.now())
+		return springReply(orDefault(f.Status, http.StatusInternalServerError), "", c.r.URL.Path, s.now())
 	default:
-		return s.refuse(&problem{
+		return s.refuseCall(&problem{
 			status: orDefault(f.Status, http.StatusServiceUnavailable), slug: "internal-error", detail: "Service is unavailable",
-		}, r)
+		}, c)
 	}
 }
 

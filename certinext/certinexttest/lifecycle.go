@@ -6,6 +6,7 @@ package certinexttest
 import (
 	"net/http"
 	"strings"
+	"time"
 )
 
 // wrongState is the refusal of a step that the order's state does not allow.
@@ -28,21 +29,35 @@ func (s *Server) submitCSR(c *call) (reply, *problem) {
 	if strings.TrimSpace(req.CSR) == "" {
 		return reply{}, invalidField("csr", mustNotBeBlank)
 	}
-	st := s.status(o, c.now)
+	if s.Dialect == Documented && o.current().csr == nil && s.status(o, c.now) != statusPendingCSR {
+		return reply{}, s.csrNotWanted()
+	}
+	if problem := s.attachCSR(c, o, req.CSR); problem != nil {
+		return reply{}, problem
+	}
+	return noContent()
+}
+
+func (s *Server) csrNotWanted() *problem {
+	return s.csrRefusal("EMS-984", "Order does not accept a CSR in its present state")
+}
+
+// attachCSR gives an open order that has no CSR yet its CSR.
+func (s *Server) attachCSR(c *call, o *order, text string) *problem {
 	switch {
 	case o.current().csr != nil:
-		return reply{}, s.csrRefusal("EMS-984", "CSR was already submitted")
-	case !strings.HasPrefix(st, "pending-"), s.Dialect == Documented && st != statusPendingCSR:
-		return reply{}, s.csrRefusal("EMS-984", "Order does not accept a CSR in its present state")
+		return s.csrRefusal("EMS-984", "CSR was already submitted")
+	case !strings.HasPrefix(s.status(o, c.now), "pending-"):
+		return s.csrNotWanted()
 	}
-	csr, problem := s.checkCSR(req.CSR, o, c.now)
+	csr, problem := s.checkCSR(text, o, c.now)
 	if problem != nil {
-		return reply{}, problem
+		return problem
 	}
 	o.current().csr = csr
 	s.book.noteKey(o, csr)
 	s.settle(o, c.now)
-	return noContent()
+	return nil
 }
 
 // acceptAgreement signs the subscriber agreement of an order that waits for
@@ -85,11 +100,16 @@ func (s *Server) cancelOrder(c *call) (reply, *problem) {
 	if problem != nil {
 		return reply{}, problem
 	}
-	if !strings.HasPrefix(s.status(o, c.now), "pending-") || o.certificate() != nil {
+	if !s.cancellable(o, c.now) {
 		return reply{}, rule("EMS-930", "Order is not in a cancellable state, use revoke once it is issued")
 	}
 	o.cancelled = &ending{reason: reason, at: c.now}
 	return noContent()
+}
+
+// cancellable reports whether o is open and has no certificate.
+func (s *Server) cancellable(o *order, now time.Time) bool {
+	return strings.HasPrefix(s.status(o, now), "pending-") && o.certificate() == nil
 }
 
 // decodeReason reads the body {"reason": "..."} in which the reason is
@@ -133,7 +153,7 @@ func (s *Server) rejectOrder(c *call) (reply, *problem) {
 	if problem != nil {
 		return reply{}, problem
 	}
-	if !strings.HasPrefix(s.status(o, c.now), "pending-") || o.certificate() != nil {
+	if !s.cancellable(o, c.now) {
 		return reply{}, rule("EMS-930", "Order cannot be rejected in its present state")
 	}
 	o.rejected = &ending{reason: orDefault(req.Remarks, req.Reason), at: c.now}

@@ -126,6 +126,9 @@ func (s *Server) refuse(p *problem, r *http.Request) reply {
 	return rep
 }
 
+// refuseCall is refuse for a request whose operation is known.
+func (s *Server) refuseCall(p *problem, c *call) reply { return s.refuse(p, c.r) }
+
 // document is the RFC 7807 body. Live ones carry about:blank for a type and no
 // code; documented ones a slug URL and a code.
 func (p *problem) document(d Dialect, r *http.Request) map[string]any {

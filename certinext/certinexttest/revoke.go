@@ -55,9 +55,14 @@ func (s *Server) revokeOrder(c *call) (reply, *problem) {
 	if problem != nil {
 		return reply{}, problem
 	}
-	o.revoked = &ending{reason: req.Reason, note: req.Note, at: c.now}
-	s.revokeCertificates(o, c.now, reason.code)
+	s.revoke(o, &ending{reason: req.Reason, note: req.Note, at: c.now}, reason.code)
 	return noContent()
+}
+
+// revoke ends an issued order and all of its certificates.
+func (s *Server) revoke(o *order, why *ending, reason int) {
+	o.revoked = why
+	s.revokeCertificates(o, why.at, reason)
 }
 
 // checkRevoke: an unknown spelling is 400, a known reason that the service

@@ -248,24 +248,24 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 		s.BeforeCall(c.route.op, r)
 	}
 	if refusal, limited := s.rateLimited(); limited {
-		refusal.reply(s, r).write(w)
+		refusal.reply(s, c).write(w)
 		return
 	}
 	c.faults = s.drawFaults(c.route.op)
-	if done := c.faults.before(s, w, r); done {
+	if done := c.faults.before(s, w, c); done {
 		return
 	}
 	rep := s.answer(c)
 	if s.AfterCall != nil {
 		s.AfterCall(c.route.op, r)
 	}
-	c.faults.after(s, w, r, rep)
+	c.faults.after(s, w, c, rep)
 }
 
 // answer runs the checks every call shares and then the operation itself.
 func (s *Server) answer(c *call) reply {
 	if problem := c.readBody(); problem != nil {
-		return s.refuse(problem, c.r)
+		return s.refuseCall(problem, c)
 	}
 	if c.route.unlocked {
 		return s.perform(c)
@@ -280,16 +280,16 @@ func (s *Server) perform(c *call) reply {
 	c.now = s.now()
 	c.dialect = s.Dialect
 	if problem := s.admit(c); problem != nil {
-		return s.refuse(problem, c.r)
+		return s.refuseCall(problem, c)
 	}
 	if rep, problem := s.replayOf(c); problem != nil {
-		return s.refuse(problem, c.r)
+		return s.refuseCall(problem, c)
 	} else if rep != nil {
 		return *rep
 	}
 	rep, problem := c.route.handle(s, c)
 	if problem != nil {
-		return s.refuse(problem, c.r)
+		return s.refuseCall(problem, c)
 	}
 	s.rememberReply(c, rep)
 	return rep
