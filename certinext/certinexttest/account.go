@@ -35,6 +35,9 @@ type organization struct {
 type Group struct {
 	Number, Name string
 	Default      bool
+	// Products are the codes of what the group may order through version 1;
+	// nil means all of the catalog.
+	Products []string
 }
 
 func newOrganizations(given []Organization, now time.Time) []*organization {
@@ -89,9 +92,21 @@ func (s *Server) groups() []Group {
 func (s *Server) checkGroup(number string) *problem {
 	known := func(g Group) bool { return g.Number == number }
 	if number != "" && !slices.ContainsFunc(s.groups(), known) {
-		return rule("", "Invalid Group Number")
+		return rule("", "Invalid Group Number").inV1("EMS-1137")
 	}
 	return nil
+}
+
+// groupHas reports whether a product is mapped to a group; "" is the default
+// group.
+func (s *Server) groupHas(number, code string) bool {
+	number = orDefault(number, s.defaultGroup())
+	for _, g := range s.groups() {
+		if g.Number == number {
+			return g.Products == nil || slices.Contains(g.Products, code)
+		}
+	}
+	return true
 }
 
 func (s *Server) whoAmI(c *call) (reply, *problem) {

@@ -103,13 +103,21 @@ func (s *Server) rotate(refresh string, now time.Time) (grant, bool) {
 	return s.issueToken(now), true
 }
 
-// authorize checks the bearer token of a resource call. The caller holds the
+// authorize checks the credentials of a resource call. The caller holds the
 // lock, except on unlocked routes.
 func (s *Server) authorize(c *call) *problem {
 	if c.route.unlocked {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 	}
+	if c.route.v1() {
+		return s.authorizeV1(c)
+	}
+	return s.checkBearer(c)
+}
+
+// checkBearer checks the access token of a call.
+func (s *Server) checkBearer(c *call) *problem {
 	scheme, token, _ := strings.Cut(c.r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") || token == "" {
 		return unauthorized()

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// tsWindow is how far the ts of a token request may be from the server's
+// tsWindow is how far the ts of a signed request may be from the server's
 // clock. "A few minutes" is all that is known.
 const tsWindow = 5 * time.Minute
 
@@ -102,13 +102,18 @@ func checkMeta(req wireToken, now time.Time) *problem {
 	if err != nil || strings.HasSuffix(req.TS, "Z") {
 		return missing("ts is not a time with seconds and offset")
 	}
-	if ts.Before(now.Add(-tsWindow)) || ts.After(now.Add(tsWindow)) {
+	if isStale(ts, now) {
 		return missing("ts is stale")
 	}
 	if !txnShape.MatchString(req.Txn) {
 		return missing("txn must be 10 to 50 letters and digits")
 	}
 	return nil
+}
+
+// isStale reports whether ts is too far from now, in either direction.
+func isStale(ts, now time.Time) bool {
+	return ts.Before(now.Add(-tsWindow)) || ts.After(now.Add(tsWindow))
 }
 
 func authKey(accessKey, ts, txn string) string {

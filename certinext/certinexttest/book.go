@@ -71,6 +71,16 @@ func (s *Server) find(c *call) (*order, *problem) {
 	return o, nil
 }
 
+// checkNewKey refuses a public key that another order had before it, as
+// version 1 was seen to do. Nothing is known of version 2.
+func (s *Server) checkNewKey(c *call, csr *submittedCSR, requestID string) *problem {
+	first, seen := s.book.keys[csr.fingerprint()]
+	if c.route.v1() && seen && first != requestID {
+		return v1Failure("EMS-1099", "Duplicate CSR.")
+	}
+	return nil
+}
+
 // noteKey records whose public key a CSR carries. The v1 API refuses a key it
 // has seen; nothing is known of v2, so it is only remembered.
 func (b *orderBook) noteKey(o *order, csr *submittedCSR) {

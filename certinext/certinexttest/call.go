@@ -27,6 +27,7 @@ type call struct {
 	now     time.Time
 	dialect Dialect
 	faults  drawnFaults
+	meta    wireV1Meta // of a call of version 1
 }
 
 // param returns a path parameter.
@@ -143,13 +144,15 @@ func jsonReply(status int, contentType string, v any) reply {
 }
 
 // writeHeader sends everything of p but its body. The three headers were
-// observed on live answers.
+// observed on live answers of version 2.
 func (p reply) writeHeader(w http.ResponseWriter) {
 	h := w.Header()
 	for k, v := range p.header {
 		h[k] = v
 	}
-	h.Set("X-API-Version", "2.0.0")
+	if h.Get("Deprecation") == "" {
+		h.Set("X-API-Version", "2.0.0")
+	}
 	h.Set("Cache-Control", "no-cache, no-store, max-age=0, must-revalidate")
 	if p.contentType != "" {
 		h.Set("Content-Type", p.contentType)

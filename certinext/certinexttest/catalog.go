@@ -289,16 +289,16 @@ func (p Product) checkCustomFields(given []wireCustomField) *problem {
 	for _, f := range p.CustomFields {
 		has := slices.ContainsFunc(given, func(g wireCustomField) bool { return g.FieldID == f.ID && g.Value != "" })
 		if f.Mandatory && !has {
-			return rule("EMS-918", "Additional information "+f.Name+" cannot be empty")
+			return rule("EMS-918", "Additional information "+f.Name+" cannot be empty").inV1("EMS-1212")
 		}
 	}
 	for _, g := range given {
 		i := slices.IndexFunc(p.CustomFields, func(f CustomField) bool { return f.ID == g.FieldID })
 		if i < 0 {
-			return invalidField("customFields.fieldId", "unknown custom field")
+			return invalidField("customFields.fieldId", "unknown custom field").inV1("EMS-1203")
 		}
 		if f := p.CustomFields[i]; utf8.RuneCountInString(g.Value) > f.maxLength() || g.Value != "" && f.Values != nil && !slices.Contains(f.Values, g.Value) {
-			return invalidField("customFields.value", "not a value of the custom field "+f.Name)
+			return invalidField("customFields.value", "not a value of the custom field "+f.Name).inV1("EMS-1207")
 		}
 	}
 	return nil

@@ -98,7 +98,7 @@ func (s *Server) challengeHosts(domain string) []string {
 // which the CA/Browser Forum does not allow.
 func checkMethod(method string, wildcard bool) *problem {
 	if !slices.Contains(methods, method) || (wildcard && method == methodHTTP) {
-		return rule("EMS-1158", "Invalid DCV method")
+		return rule("EMS-1158", "Invalid DCV method").inV1("EMS-1159")
 	}
 	return nil
 }

@@ -113,7 +113,7 @@ func distinct(first string, names []string) []string {
 func checkPublicNames(names []string) *problem {
 	for _, n := range names {
 		if len(n) > 253 || !publicName.MatchString(n) {
-			return rule("EMS-917", "Invalid domain name "+n)
+			return rule("EMS-917", "Invalid domain name "+n).inV1("EMS-1057")
 		}
 	}
 	return nil
@@ -128,7 +128,7 @@ func splitHosts(names []string) (dns []string, ips []net.IP, problem *problem) {
 		case len(n) <= 253 && privateName.MatchString(n):
 			dns = append(dns, n)
 		default:
-			return nil, nil, rule("EMS-917", "Invalid host name "+n)
+			return nil, nil, rule("EMS-917", "Invalid host name "+n).inV1("EMS-1057")
 		}
 	}
 	return dns, ips, nil

@@ -108,7 +108,7 @@ func (s *Server) checkSignatureForm(req wireCreateSignature) *problem {
 // unattested is the refusal of a signer's CSR that does not claim an attested
 // key (documented for v1; the published v2 sample says attested:false).
 func (s *Server) unattested() *problem {
-	return s.csrRefusal("EMS-922", "CSR key must be attested")
+	return s.csrRefusal("EMS-922", "EMS-952", "CSR key must be attested")
 }
 
 // subject checks whom the certificate is for. Documented: the email is

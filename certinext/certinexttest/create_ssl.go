@@ -155,7 +155,7 @@ func (s *Server) checkOrganization(o *order, ref *wireOrganizationRef) *problem 
 		return rule("EMS-1073", "Invalid Organization Number")
 	}
 	if ref.PreVettingToken != "" && !equal(ref.PreVettingToken, org.ConsentToken) {
-		return rule("", "Invalid pre-vetting token")
+		return rule("", "Invalid pre-vetting token").inV1("EMS-1214")
 	}
 	o.organization, o.preVetted, o.consented = org, ref.PreVetted, ref.PreVettingToken != ""
 	return nil

@@ -30,12 +30,13 @@ func (c *submittedCSR) fingerprint() [sha256.Size]byte {
 }
 
 // csrRefusal gives the refusal of a CSR its code. The published table has 921
-// for form and 922 for content; observed answers carry 917 for both.
-func (s *Server) csrRefusal(documentedCode, detail string) *problem {
+// for form and 922 for content; observed answers carry 917 for both. Version 1
+// has codes of its own.
+func (s *Server) csrRefusal(documentedCode, v1Code, detail string) *problem {
 	if s.Dialect == Documented {
-		return rule(documentedCode, detail)
+		return rule(documentedCode, detail).inV1(v1Code)
 	}
-	p := rule("EMS-917", detail)
+	p := rule("EMS-917", detail).inV1(v1Code)
 	p.dash = true
 	return p
 }
@@ -45,23 +46,24 @@ func (s *Server) csrRefusal(documentedCode, detail string) *problem {
 func (s *Server) checkCSR(text string, o *order, now time.Time) (*submittedCSR, *problem) {
 	der, ok := csrBytes(text)
 	if !ok {
-		return nil, s.csrRefusal("EMS-921", "CSR format is invalid")
+		return nil, s.csrRefusal("EMS-921", "EMS-952", "CSR format is invalid")
 	}
 	req, err := x509.ParseCertificateRequest(der)
 	if err != nil {
-		return nil, s.csrRefusal("EMS-921", "CSR format is invalid")
+		return nil, s.csrRefusal("EMS-921", "EMS-952", "CSR format is invalid")
 	}
 	if err := req.CheckSignature(); err != nil {
-		return nil, s.csrRefusal("EMS-921", "CSR signature is invalid")
+		return nil, s.csrRefusal("EMS-921", "EMS-952", "CSR signature is invalid")
 	}
 	if !allowedKey(req.PublicKey) {
-		return nil, s.csrRefusal("EMS-921", "Invalid key size")
+		// Observed in version 1: the words alone.
+		return nil, s.csrRefusal("EMS-921", wordsOnly, "Invalid key size")
 	}
 	if cn := req.Subject.CommonName; !strings.EqualFold(cn, o.commonName()) && (cn != "" || o.subject == nil) {
-		return nil, s.csrRefusal("EMS-922", "CSR common name does not match the order")
+		return nil, s.csrRefusal("EMS-922", "EMS-1056", "CSR common name does not match the order")
 	}
 	if detail := foreignNames(req, o); detail != "" {
-		return nil, s.csrRefusal("EMS-922", detail)
+		return nil, s.csrRefusal("EMS-922", "EMS-1056", detail)
 	}
 	return &submittedCSR{text: text, request: req, at: now}, nil
 }

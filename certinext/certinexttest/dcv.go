@@ -12,15 +12,18 @@ import (
 // check made for this order, by a parent name of the same order, or by a
 // domain of the account.
 func (s *Server) verifiedSince(o *order, t *target, now time.Time) (time.Time, bool) {
-	if !t.verifiedAt.IsZero() {
+	if reached(t.verifiedAt, now) {
 		return t.verifiedAt, true
 	}
 	if !s.NoInheritance {
 		for _, p := range o.targets {
-			if !p.verifiedAt.IsZero() && isBelow(t.domain, p.domain) {
+			if reached(p.verifiedAt, now) && isBelow(t.domain, p.domain) {
 				return p.verifiedAt, true
 			}
 		}
+	}
+	if o.ownValidation {
+		return time.Time{}, false
 	}
 	return s.coveredByAccount(t.domain, o.organization, now)
 }
@@ -34,7 +37,7 @@ func (s *Server) getChallenge(c *call) (reply, *problem) {
 	if c.arg("domain") == "" && !c.live() {
 		return reply{}, rule("EMS-1157", "Domain name cannot be empty")
 	}
-	t, problem := s.openTarget(o, c.arg("domain"), c.now)
+	t, problem := s.openTarget(c, o, c.arg("domain"))
 	if problem != nil {
 		return reply{}, problem
 	}
@@ -49,18 +52,18 @@ func (s *Server) getChallenge(c *call) (reply, *problem) {
 // openTarget finds the name a DCV call is about; "" is the first that is still
 // open. Observed: a name already verified is 422 EMS-1080, on either call. The
 // published text does not know that code, and answers such a name again.
-func (s *Server) openTarget(o *order, domain string, now time.Time) (*target, *problem) {
+func (s *Server) openTarget(c *call, o *order, domain string) (*target, *problem) {
 	if o.draft || o.cancelled != nil || o.rejected != nil || o.revoked != nil {
-		return nil, wrongState("Order is not awaiting domain validation")
+		return nil, wrongState("Order is not awaiting domain validation").inV1("EMS-956")
 	}
 	t := o.target(domain)
 	if domain == "" {
-		t = s.firstOpen(o, now)
+		t = s.firstOpen(o, c.now)
 	}
 	if t == nil {
-		return nil, rule("EMS-1157", "Domain name is not part of the order")
+		return nil, rule("EMS-1157", "Domain name is not part of the order").inV1("EMS-1164")
 	}
-	if _, done := s.verifiedSince(o, t, now); done && s.Dialect == Live {
+	if _, done := s.verifiedSince(o, t, c.now); done && (s.Dialect == Live || c.route.v1()) {
 		return nil, rule("EMS-1080", "Domain is already verified")
 	}
 	return t, nil
@@ -109,7 +112,7 @@ func (s *Server) beginVerify(c *call, req wireVerifyDCV) (*probe, *problem) {
 	if req.Domain == "" {
 		return nil, rule("EMS-1157", "Domain name cannot be empty")
 	}
-	t, problem := s.openTarget(o, req.Domain, c.now)
+	t, problem := s.openTarget(c, o, req.Domain)
 	if problem != nil {
 		return nil, problem
 	}
@@ -128,27 +131,43 @@ func (s *Server) endVerify(c *call, req wireVerifyDCV, p *probe, failure *lookup
 	if problem != nil {
 		return reply{}, problem
 	}
-	t, problem := s.openTarget(o, req.Domain, c.now)
-	if problem != nil {
+	if failure, problem = s.conclude(c, o, req.Domain, p, failure, 0); problem != nil {
 		return reply{}, problem
+	}
+	if failure != nil {
+		return reply{}, s.verifyFailed(req.Method, failure)
+	}
+	if c.live() {
+		return respond(http.StatusOK, verifiedBody(req.Method, s.now()))
+	}
+	return noContent()
+}
+
+// conclude enters what the look-up p saw, to be known after a delay, and
+// returns why it does not count if it does not.
+func (s *Server) conclude(c *call, o *order, domain string, p *probe, failure *lookupFailure, delay time.Duration) (*lookupFailure, *problem) {
+	c.now = s.now() // the look-up took its time
+	t, problem := s.openTarget(c, o, domain)
+	if problem != nil {
+		return nil, problem
 	}
 	if failure == nil && (t.challenge == nil || t.challenge.token != p.token) {
 		failure = &lookupFailure{class: classTokenExpired, ems: "EMS-1161"}
 	}
 	if failure != nil {
-		return reply{}, s.verifyFailed(req.Method, failure)
+		return failure, nil
 	}
-	now := s.now()
-	t.verifiedAt, t.method = now, req.Method
+	at := c.now.Add(delay)
+	t.verifiedAt, t.method = at, p.method
 	if !s.NoReuse {
-		s.registerDomain(t.domain, s.ownerOf(o), now).verify(now, req.Method)
+		s.registerDomain(t.domain, s.ownerOf(o), c.now).renew(c.now, at, p.method)
 	}
-	s.settle(o, now)
-	if c.live() {
-		return respond(http.StatusOK, verifiedBody(req.Method, now))
-	}
-	return noContent()
+	s.settle(o, c.now)
+	return nil, nil
 }
+
+// reached reports whether at was set and is not still to come.
+func reached(at, now time.Time) bool { return !at.IsZero() && !now.Before(at) }
 
 // ownerOf is the organization that a validation made for o belongs to.
 func (s *Server) ownerOf(o *order) *organization {

@@ -40,17 +40,25 @@ func (d *accountDomain) verify(now time.Time, method string) {
 	d.verifiedAt, d.method = now, method
 }
 
+// renew is verify for a result that is known from at on. Until then what was
+// validated before goes on to count.
+func (d *accountDomain) renew(now, at time.Time, method string) {
+	if at.Equal(now) || !d.validAt(now) {
+		d.verify(at, method)
+	}
+}
+
 func (d *accountDomain) validTill() time.Time { return d.verifiedAt.Add(domainValidity) }
 
 // validAt reports whether d is validated, active and not yet expired.
 func (d *accountDomain) validAt(now time.Time) bool {
-	return !d.verifiedAt.IsZero() && !d.inactive && now.Before(d.validTill())
+	return reached(d.verifiedAt, now) && !d.inactive && now.Before(d.validTill())
 }
 
 // status is the DCV status: PENDING, VERIFIED or, past validTill, EXPIRED.
 func (d *accountDomain) dcvStatus(now time.Time) string {
 	switch {
-	case d.verifiedAt.IsZero():
+	case !reached(d.verifiedAt, now):
 		return "PENDING"
 	case now.Before(d.validTill()):
 		return "VERIFIED"

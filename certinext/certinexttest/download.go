@@ -62,11 +62,11 @@ func (s *Server) downloadCertificate(c *call) (reply, *problem) {
 // on.
 func (s *Server) handOut(o *order, c *call) (*x509.Certificate, *problem) {
 	if o.revoked != nil {
-		return nil, rule("EMS-969", "Certificate is revoked")
+		return nil, rule("EMS-969", "Certificate is revoked").inV1("EMS-973")
 	}
 	sg := o.certificate()
 	if !s.pemReady(sg, c.now) {
-		return nil, rule("EMS-1165", "Certificate is not yet issued")
+		return nil, rule("EMS-1165", "Certificate is not yet issued").inV1("EMS-946")
 	}
 	o.downloaded = true
 	if c.faults.has(FaultWrongKey) {

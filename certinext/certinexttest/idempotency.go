@@ -16,9 +16,10 @@ type replay struct {
 	order *order // the order it placed, if it placed one
 }
 
-// keepsReplays reports whether c's Idempotency-Key counts for anything.
+// keepsReplays reports whether c's Idempotency-Key counts for anything. Version
+// 1 knows no such header.
 func (s *Server) keepsReplays(c *call) bool {
-	return c.r.Method == http.MethodPost && c.route.op != OpToken && !c.route.unlocked &&
+	return c.r.Method == http.MethodPost && c.route.op != OpToken && !c.route.unlocked && !c.route.v1() &&
 		c.r.Header.Get("Idempotency-Key") != "" && s.Idempotency.or(s.Dialect == Documented)
 }
 

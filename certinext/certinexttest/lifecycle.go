@@ -39,19 +39,22 @@ func (s *Server) submitCSR(c *call) (reply, *problem) {
 }
 
 func (s *Server) csrNotWanted() *problem {
-	return s.csrRefusal("EMS-984", "Order does not accept a CSR in its present state")
+	return s.csrRefusal("EMS-984", "EMS-1165", "Order does not accept a CSR in its present state")
 }
 
 // attachCSR gives an open order that has no CSR yet its CSR.
 func (s *Server) attachCSR(c *call, o *order, text string) *problem {
 	switch {
 	case o.current().csr != nil:
-		return s.csrRefusal("EMS-984", "CSR was already submitted")
+		return s.csrRefusal("EMS-984", "EMS-1068", "CSR was already submitted")
 	case !strings.HasPrefix(s.status(o, c.now), "pending-"):
 		return s.csrNotWanted()
 	}
 	csr, problem := s.checkCSR(text, o, c.now)
 	if problem != nil {
+		return problem
+	}
+	if problem := s.checkNewKey(c, csr, o.requestID); problem != nil {
 		return problem
 	}
 	o.current().csr = csr

@@ -28,11 +28,13 @@ type order struct {
 	organization *organization
 	preVetted    bool
 	consented    bool // a valid consent token came with the order
-	group        string
-	requestor    wireParty
-	years        int
-	remarks      string
-	tags         []string
+	// ownValidation orders are not served by what the account has validated.
+	ownValidation bool
+	group         string
+	requestor     wireParty
+	years         int
+	remarks       string
+	tags          []string
 
 	createdAt      time.Time
 	draft          bool

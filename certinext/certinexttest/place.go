@@ -20,10 +20,15 @@ func (s *Server) place(c *call, o *order, csr, requestID string) (*order, *probl
 		if first.csr, problem = s.checkCSR(csr, o, c.now); problem != nil {
 			return nil, problem
 		}
+		if problem = s.checkNewKey(c, first.csr, requestID); problem != nil {
+			return nil, problem
+		}
 	}
 	o.signings = []*signing{first}
 	o.baseURL = c.baseURL()
-	o.idempotencyKey = c.r.Header.Get("Idempotency-Key")
+	if !c.route.v1() {
+		o.idempotencyKey = c.r.Header.Get("Idempotency-Key")
+	}
 	o.creates = 1
 	if draft != nil {
 		s.promote(draft, o)

@@ -24,6 +24,7 @@ type problem struct {
 	spring bool   // answered in the framework's own error shape
 	oauth  string // answered in OAuth's shape, with this error code
 	meta   bool   // answered in the documented token envelope
+	v1     string // EMS code in version 1 where it is another, or wordsOnly
 }
 
 // A fieldError names one offending field of a request.
@@ -126,8 +127,14 @@ func (s *Server) refuse(p *problem, r *http.Request) reply {
 	return rep
 }
 
-// refuseCall is refuse for a request whose operation is known.
-func (s *Server) refuseCall(p *problem, c *call) reply { return s.refuse(p, c.r) }
+// refuseCall is refuse for a request whose operation is known, and with it the
+// version of the API.
+func (s *Server) refuseCall(p *problem, c *call) reply {
+	if c.route.v1() {
+		return s.refuseV1(p, c)
+	}
+	return s.refuse(p, c.r)
+}
 
 // document is the RFC 7807 body. Live ones carry about:blank for a type and no
 // code; documented ones a slug URL and a code.

@@ -28,13 +28,15 @@ type route struct {
 	creates  bool      // places an order
 	keyed    bool      // the collection sends Idempotency-Key with it
 	unlocked bool      // takes the server's lock itself
-	handle   func(*Server, *call) (reply, *problem)
+	// successor is set on the verbs of version 1: the collection of version 2
+	// that their answers point to.
+	successor string
+	handle    func(*Server, *call) (reply, *problem)
 }
 
 var (
 	onlyLive = []Dialect{Live}
-	routes   = append(append(slices.Concat(sslRoutes(), privateRoutes(), signatureRoutes()),
-		accountRoutes()...), domainRoutes()...)
+	routes   = slices.Concat(sslRoutes(), privateRoutes(), signatureRoutes(), accountRoutes(), domainRoutes(), v1Routes())
 )
 
 // Routes lists what a [Server] answers in any of its dialects, each as method and path, with {name} where the path takes a
@@ -152,10 +154,14 @@ func (s *Server) route(r *http.Request) (*call, *problem) {
 
 // path is the full pattern, prefix included.
 func (rt *route) path() string {
-	if rt.op == OpToken {
+	switch {
+	case rt.op == OpToken:
 		return rt.pattern
+	case rt.v1():
+		return v1Prefix + rt.pattern
+	default:
+		return apiPrefix + rt.pattern
 	}
-	return apiPrefix + rt.pattern
 }
 
 // match compares an escaped path segment by segment, without cleaning it.

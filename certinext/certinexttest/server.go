@@ -72,7 +72,7 @@ func (s Switch) or(byDialect bool) bool {
 	}
 }
 
-// A Server is a CERTInext v2 API with a certificate authority behind it. Its
+// A Server is both versions of the CERTInext API with a certificate authority behind it. Its
 // zero value is ready to use and safe for concurrent calls.
 //
 // Fields are set before the first request; afterwards change them only through
@@ -168,6 +168,23 @@ type Server struct {
 	// documented dialect enforces it and the live one ignores it.
 	Idempotency Switch
 
+	// DCVSlotDelay passes between an order and the domainVerification that
+	// version 1 tracks it with; until then GetDcv is EMS-956. Seconds were seen.
+	DCVSlotDelay time.Duration
+	// DCVChallengeDelay passes between that and GetDcv answering: EMS-956 was
+	// seen for seconds to hours beyond the slot.
+	DCVChallengeDelay time.Duration
+	// DCVResultDelay passes between VerifyDcv of version 1 and TrackOrder
+	// showing its result.
+	DCVResultDelay time.Duration
+	// CreateBurst is how many create calls version 1 takes in ten seconds. The
+	// others are answered "Inactive Account User." without a code; about 16 were
+	// taken by the service. Zero takes all.
+	CreateBurst int
+	// CatalogNeedsGroup empties the catalog of version 1 for callers that name
+	// no group, as on some accounts.
+	CatalogNeedsGroup bool
+
 	// BaseURL is the public URL of this server, written into certificates for
 	// OCSP, CRL and issuer; "" takes it from the request that creates the
 	// order.
@@ -191,6 +208,8 @@ type Server struct {
 	calls  map[string]int
 	// allowed is what is left of RateLimit.
 	allowed allowance
+	// creates are the times of the create calls that CreateBurst minds.
+	creates []time.Time
 	// replays holds the answers given under an idempotency key.
 	replays map[string]replay
 }

@@ -1,0 +1,60 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinexttest
+
+type wireV1OrderRef struct {
+	OrderDetails struct {
+		RequestorEmail string `json:"requestorEmail"`
+		OrderNumber    string `json:"orderNumber"`
+	} `json:"orderDetails"`
+}
+
+// wireV1Certificates is a downloaded chain. The serial number is misspelt on
+// the wire. There is no subordinate CA below the issuer, so subCACertificate,
+// which is optional, never shows.
+type wireV1Certificates struct {
+	RootCertificate      string `json:"rootCertificate"`
+	CACertificate        string `json:"caCertificate"`
+	EndEntityCertificate string `json:"endEntityCertificate"`
+	ExpiryDate           string `json:"expiryDate"`
+	SerialNumber         string `json:"ceritficateSerialNumber"` // decimal
+}
+
+// v1GetCertificate serves the newest certificate of an order. A failure carries
+// the same members, all of them empty (as in a published answer).
+func (s *Server) v1GetCertificate(c *call) (reply, *problem) {
+	w, problem := s.v1Certificates(c)
+	if problem != nil {
+		problem.extra = map[string]any{"certificateDetails": wireV1Certificates{}}
+		return reply{}, problem
+	}
+	return s.v1Success(c, map[string]any{"certificateDetails": w})
+}
+
+func (s *Server) v1Certificates(c *call) (wireV1Certificates, *problem) {
+	var req wireV1OrderRef
+	if problem := c.decodeV1(&req); problem != nil {
+		return wireV1Certificates{}, problem
+	}
+	if problem := checkV1Email(req.OrderDetails.RequestorEmail); problem != nil {
+		return wireV1Certificates{}, problem
+	}
+	o, problem := s.findV1(c, req.OrderDetails.OrderNumber)
+	if problem != nil {
+		return wireV1Certificates{}, problem
+	}
+	cert, problem := s.handOut(o, c)
+	if problem != nil {
+		return wireV1Certificates{}, problem
+	}
+	w := wireV1Certificates{
+		EndEntityCertificate: pemText(cert), ExpiryDate: v1Time(cert.NotAfter), SerialNumber: cert.SerialNumber.String(),
+	}
+	// Each has a member of its own, so their order is never wrong; they may
+	// still be missing.
+	if a := s.cas.of(o.family); s.ChainOrder != ChainAbsent {
+		w.RootCertificate, w.CACertificate = pemText(a.root.cert), pemText(a.issuer.cert)
+	}
+	return w, nil
+}

@@ -1,0 +1,193 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinexttest
+
+import (
+	"strings"
+	"time"
+)
+
+// wireV1OrderNumber names an order to TrackOrder.
+type wireV1OrderNumber struct {
+	OrderDetails struct {
+		OrderNumber string `json:"orderNumber"`
+	} `json:"orderDetails"`
+}
+
+// findV1 looks an order up by its number, whatever its family and the version
+// it was placed through. Observed: a request number is EMS-943.
+func (s *Server) findV1(c *call, number string) (*order, *problem) {
+	if strings.TrimSpace(number) == "" {
+		return nil, v1Failure("EMS-942", "Order ID cannot be empty.")
+	}
+	o := s.book.orders[number]
+	if o == nil {
+		return nil, v1Failure("EMS-943", "Invalid Order ID.")
+	}
+	s.settle(o, c.now)
+	return o, nil
+}
+
+// v1TrackOrder answers the state of an order.
+func (s *Server) v1TrackOrder(c *call) (reply, *problem) {
+	var req wireV1OrderNumber
+	if problem := c.decodeV1(&req); problem != nil {
+		return reply{}, problem
+	}
+	o, problem := s.findV1(c, req.OrderDetails.OrderNumber)
+	if problem != nil {
+		return reply{}, problem
+	}
+	return s.v1Success(c, map[string]any{"orderDetails": s.wireV1TrackOf(o, c.now)})
+}
+
+// wireV1Track is the state of an order. Verifications are null where the
+// order's family has none.
+type wireV1Track struct {
+	TrackingURL              string                     `json:"trackingUrl"`
+	OrderStatusID            string                     `json:"orderStatusId"`
+	OrderStatus              string                     `json:"orderStatus"`
+	CertificateStatusID      string                     `json:"certificateStatusId"`
+	CertificateStatus        string                     `json:"certificateStatus"`
+	CertificateExpiryDate    string                     `json:"certificateExpiryDate"`
+	RequestorInformation     wireV1Requestor            `json:"requestorInformation"`
+	DomainVerification       map[string]any             `json:"domainVerification"`
+	SubscriberAgreement      *wireV1Signed              `json:"subscriberAgreement"`
+	OrganizationVerification *wireV1OrganizationChecked `json:"organizationVerification"`
+	RevocationDetails        wireV1Revocation           `json:"revocationDetails"`
+	CSR                      string                     `json:"csr"` // "1" once there is one
+}
+
+type wireV1Signed struct {
+	Status        string `json:"status"` // 0 pending, 1 completed, 2 rejected
+	SignerName    string `json:"signerName"`
+	SignedDate    string `json:"signedDate"`
+	SignedPlace   string `json:"signedPlace"`
+	ConsentStatus string `json:"consentStatus"`
+	ConsentSentTo string `json:"consentSentTo"`
+}
+
+type wireV1OrganizationChecked struct {
+	OrganizationName string `json:"organizationName"`
+	Status           string `json:"status"` // 0 pending, 1 completed, 2 rejected
+	ConsentStatus    string `json:"consentStatus"`
+	ConsentSentTo    string `json:"consentSentTo"`
+}
+
+type wireV1Revocation struct {
+	RevokeRequestStatusID string `json:"revokeRequestStatusId"` // 2 is "Certificate Revoked"
+	RevokeReasonID        string `json:"revokeReasonId"`
+	RevokeProcessedDate   string `json:"revokeProcessedDate"`
+	RevokeRequestStatus   string `json:"revokeRequestStatus"`
+}
+
+type wireV1DomainChecked struct {
+	DCVMethod    string `json:"dcvMethod"`
+	DCVStatus    string `json:"dcvStatus"` // 0 pending, 1 validated, 2 rejected
+	Status       string `json:"status"`    // 1 active, 2 inactive, 3 expired
+	VerifiedDate string `json:"verifiedDate"`
+	CAAStatus    string `json:"caaStatus"` // 1 authorized, 3 pending
+}
+
+func (s *Server) wireV1TrackOf(o *order, now time.Time) wireV1Track {
+	order, certificate := s.v1Status(o, now)
+	w := wireV1Track{
+		TrackingURL:   trackingURL(o),
+		OrderStatusID: order.id, OrderStatus: order.name,
+		CertificateStatusID: certificate.id, CertificateStatus: certificate.name,
+		RequestorInformation: wireV1RequestorOf(o.requestor),
+		DomainVerification:   s.wireV1Domains(o, now),
+		RevocationDetails:    s.wireV1RevocationOf(o),
+		CSR:                  oneOrZero(o.current().csr != nil),
+	}
+	if sg := o.certificate(); s.pemReady(sg, now) {
+		w.CertificateExpiryDate = v1Time(sg.cert.NotAfter)
+	}
+	if o.family == FamilySSL {
+		w.SubscriberAgreement = o.wireV1Signed()
+	}
+	if o.needsOrganization() {
+		_, ok := s.organizationMet(o, now, now)
+		w.OrganizationVerification = &wireV1OrganizationChecked{
+			OrganizationName: o.organization.Name, Status: oneOrZero(ok),
+			ConsentStatus: oneOrZero(o.consented), ConsentSentTo: o.requestor.Email,
+		}
+	}
+	return w
+}
+
+// trackingURL is the page on which a person follows the order.
+func trackingURL(o *order) string {
+	return o.baseURL + "/emSign-Subscriber/PublicLink/publicLinkVerification.jsp?a=" + o.requestID
+}
+
+func (o *order) wireV1Signed() *wireV1Signed {
+	w := &wireV1Signed{Status: "0"}
+	if a := o.agreement; a != nil {
+		w.Status, w.SignerName, w.SignedDate, w.SignedPlace = "1", a.signer, v1Time(a.at), a.place
+	}
+	if o.preVetted {
+		w.ConsentStatus, w.ConsentSentTo = oneOrZero(o.consented), o.requestor.Email
+	}
+	return w
+}
+
+func (s *Server) wireV1RevocationOf(o *order) wireV1Revocation {
+	if o.revoked == nil {
+		return wireV1Revocation{}
+	}
+	return wireV1Revocation{"2", v1ReasonID(o.revoked.reason), v1Time(o.revoked.at), "Certificate Revoked"}
+}
+
+// wireV1Domains mixes a fixed key with one for each name. Observed: it is null
+// for some seconds after the order was placed.
+func (s *Server) wireV1Domains(o *order, now time.Time) map[string]any {
+	if len(o.targets) == 0 || now.Before(o.createdAt.Add(s.DCVSlotDelay)) {
+		return nil
+	}
+	all := map[string]any{}
+	overall := "1"
+	for _, t := range o.targets {
+		d := s.wireV1DomainOf(o, t, now)
+		all[t.domain] = d
+		if d.DCVStatus != "1" && overall != "2" {
+			overall = d.DCVStatus
+		}
+	}
+	all["status"] = overall
+	return all
+}
+
+// A v1DCVMethod is a number, the words TrackOrder has for it, and the method.
+type v1DCVMethod struct{ id, name, method string }
+
+// v1Methods are the methods of domain control by number, DNS first: version 2
+// of one collection numbers them the other way round.
+var v1Methods = []v1DCVMethod{
+	{"1", "DNS TXT Record", methodDNS},
+	{"2", "HTTP/HTTPS URL based verification", methodHTTP},
+	{"3", "Email based verification", methodEmail},
+}
+
+func (s *Server) wireV1DomainOf(o *order, t *target, now time.Time) wireV1DomainChecked {
+	w := wireV1DomainChecked{DCVStatus: "0", Status: "1", CAAStatus: "3"}
+	at, ok := s.verifiedSince(o, t, now)
+	switch {
+	case ok:
+		w.DCVStatus, w.CAAStatus, w.VerifiedDate = "1", "1", v1Time(at)
+		w.DCVMethod = v1MethodName(orDefault(t.method, methodDNS))
+	case o.cancelled != nil || o.rejected != nil:
+		w.DCVStatus = "2"
+	}
+	return w
+}
+
+func v1MethodName(method string) string {
+	for _, m := range v1Methods {
+		if m.method == method {
+			return m.name
+		}
+	}
+	return ""
+}
