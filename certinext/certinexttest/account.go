@@ -134,18 +134,26 @@ type wireGroupOrganization struct {
 }
 
 func (s *Server) listGroups(*call) (reply, *problem) {
+	return respond(http.StatusOK, map[string]any{"groups": s.wireGroups("")})
+}
+
+// wireGroups are the groups of the account, or the one with a number.
+func (s *Server) wireGroups(number string) []wireGroup {
 	organizations := []wireGroupOrganization{}
 	for _, o := range s.owners {
 		organizations = append(organizations, wireGroupOrganization{o.Number, o.Name, o.ValidationFor})
 	}
 	list := []wireGroup{}
 	for _, g := range s.groups() {
+		if number != "" && number != g.Number {
+			continue
+		}
 		list = append(list, wireGroup{
 			GroupNumber: g.Number, GroupName: g.Name, IsDefaultGroup: oneOrZero(g.Default),
 			Finance: "1", AccountBalance: "0.00", OrganizationDetails: organizations,
 		})
 	}
-	return respond(http.StatusOK, map[string]any{"groups": list})
+	return list
 }
 
 type wireOrganization struct {
@@ -180,6 +188,10 @@ func (s *Server) getOrganization(c *call) (reply, *problem) {
 	if o == nil {
 		return reply{}, notFound("Organization not found")
 	}
+	return respond(http.StatusOK, s.wireOrganizationDetail(o, c.now))
+}
+
+func (s *Server) wireOrganizationDetail(o *organization, now time.Time) map[string]any {
 	vetted := !o.vettedAt.IsZero()
 	agreement := map[string]any{"signed": vetted}
 	if vetted {
@@ -188,20 +200,20 @@ func (s *Server) getOrganization(c *call) (reply, *problem) {
 			"signedDate": o.vettedAt.Format("2006-01-02 15:04:05"),
 		}
 	}
-	return respond(http.StatusOK, map[string]any{
+	return map[string]any{
 		"organizationNumber": o.Number, "organizationName": o.Name,
 		"organizationStreetAddress1": o.Street, "organizationStreetAddress2": "",
 		"organizationLocality": o.Locality, "organizationStateCode": "", "organizationStateName": o.State,
 		"organizationCountryCode": o.CountryCode, "organizationPostalCode": o.PostalCode,
 		"organizationStatusId": "1", "businessCategoryId": "1", "validationFor": o.ValidationFor,
 		"validationStatusId": map[bool]string{true: "1", false: "0"}[vetted],
-		"domains":            s.organizationDomains(o, c.now),
+		"domains":            s.organizationDomains(o, now),
 		"orgRepresentatives": []map[string]string{{
 			"name": "Jane Doe", "emailId": "jane@example.com", "isdCode": "1", "mobileNumber": "4155551234",
 			"designation": "PKI Manager", "representativeNumber": "5000001",
 		}},
 		"subscriberAgreement": agreement,
-	})
+	}
 }
 
 func (s *Server) organizationDomains(o *organization, now time.Time) any {

@@ -223,22 +223,40 @@ func (s *Server) listProducts(c *call) (reply, *problem) {
 	if problem := s.checkGroup(c.arg("groupNumber")); problem != nil {
 		return reply{}, problem
 	}
+	return respond(http.StatusOK, map[string]any{"products": s.wireCategories(func(p Product) (wireProduct, bool) {
+		return s.wireProduct(p), true
+	})})
+}
+
+// wireCategories are the categories that hold products, each as wire spells it
+// and as far as it shows it.
+func (s *Server) wireCategories(wire func(Product) (wireProduct, bool)) []wireCategory {
 	list := []wireCategory{}
 	for _, cat := range categories {
-		wire := wireCategory{CategoryID: cat.id, CategoryName: cat.name, CurrencyType: "USD"}
+		category := wireCategory{CategoryID: cat.id, CategoryName: cat.name, CurrencyType: "USD"}
 		for _, p := range s.catalog() {
-			if productTypes[p.Type].family == cat.family {
-				wire.Products = append(wire.Products, s.wireProduct(p))
+			if w, shown := wire(p); shown && productTypes[p.Type].family == cat.family {
+				category.Products = append(category.Products, w)
 			}
 		}
-		if len(wire.Products) > 0 {
-			list = append(list, wire)
+		if len(category.Products) > 0 {
+			list = append(list, category)
 		}
 	}
-	return respond(http.StatusOK, map[string]any{"products": list})
+	return list
 }
 
 func (s *Server) wireProduct(p Product) wireProduct {
+	w := p.wire()
+	if s.Dialect == Documented {
+		t := productTypes[p.Type]
+		w.ProductType, w.Variant = t.family, orDefault(p.Variant, t.variantName())
+	}
+	return w
+}
+
+// wire is what both dialects and both versions say of a product.
+func (p Product) wire() wireProduct {
 	w := wireProduct{ProductCode: p.Code, ProductName: p.Name, ProductTypeID: p.Type, SubscriptionPrice: map[string]wireCost{}}
 	years := p.Years
 	if years == nil {
@@ -246,10 +264,6 @@ func (s *Server) wireProduct(p Product) wireProduct {
 	}
 	for term, cost := range years {
 		w.SubscriptionPrice[term] = wireCost{cost}
-	}
-	if s.Dialect == Documented {
-		t := productTypes[p.Type]
-		w.ProductType, w.Variant = t.family, orDefault(p.Variant, t.variantName())
 	}
 	return w
 }

@@ -33,6 +33,14 @@ func v1Routes() []route {
 		verb(OpRevoke, "RevokeOrder", sslCollection, (*Server).v1RevokeOrder),
 		verb(OpCancel, "RejectOrder", sslCollection, (*Server).v1RejectOrder),
 		verb(OpCancelDraft, "RejectRequest", sslCollection, (*Server).v1RejectRequest),
+		verb(OpOrdersReport, "GetOrderReport", "/reports/orders", (*Server).v1OrdersReport),
+		verb(OpLedger, "GetLedgerStatementDetails", "/reports/ledger", (*Server).v1Ledger),
+		verb(OpGroups, "GetGroupDetails", "/groups", (*Server).v1Groups),
+		verb(OpGroups, "GetGroupDetailsV2", "/groups", (*Server).v1GroupsV2),
+		verb(OpOrganization, "GetOrganizationDetails", "/organizations", (*Server).v1Organization),
+		verb(OpDomains, "GetDomainDetails", "/domains", (*Server).v1Domains),
+		verb(OpProducts, "GetProductDetails", "/catalog/products", (*Server).v1Products),
+		verb(OpCustomFields, "GetFieldDetails", "/catalog/products", (*Server).v1Fields),
 	}
 }
 

@@ -1,0 +1,209 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinexttest
+
+import (
+	"slices"
+	"strconv"
+	"time"
+)
+
+// v1Groups answers who calls and for which groups.
+func (s *Server) v1Groups(c *call) (reply, *problem) {
+	if problem := c.decodeV1(&wireNothing{}); problem != nil {
+		return reply{}, problem
+	}
+	return s.v1Account(c, s.wireGroups(""))
+}
+
+// v1GroupsV2 is the same for one group. Its answer was never published; that it
+// is the other one's is inferred.
+func (s *Server) v1GroupsV2(c *call) (reply, *problem) {
+	var req struct {
+		GroupDetails struct {
+			GroupNumber string `json:"groupNumber"`
+		} `json:"groupDetails"`
+	}
+	if problem := c.decodeV1(&req); problem != nil {
+		return reply{}, problem
+	}
+	if problem := s.checkGroup(req.GroupDetails.GroupNumber); problem != nil {
+		return reply{}, problem
+	}
+	return s.v1Account(c, s.wireGroups(req.GroupDetails.GroupNumber))
+}
+
+func (s *Server) v1Account(c *call, groups []wireGroup) (reply, *problem) {
+	return s.v1Success(c, map[string]any{"accountDetails": map[string]any{
+		"fullName": "Platform Team", "email": "platform@example.com", "isdCode": "1", "mobileNumber": "4155551234",
+		"designation": "Team", "roleId": "1", "groups": groups,
+	}})
+}
+
+// v1Organization answers one organization. The consent token is there because
+// the caller is an administrator (documented).
+func (s *Server) v1Organization(c *call) (reply, *problem) {
+	var req struct {
+		OrganizationDetails struct {
+			OrganizationNumber string `json:"organizationNumber"`
+			GroupNumber        string `json:"groupNumber"`
+		} `json:"organizationDetails"`
+	}
+	if problem := c.decodeV1(&req); problem != nil {
+		return reply{}, problem
+	}
+	d := req.OrganizationDetails
+	if d.OrganizationNumber == "" {
+		return reply{}, v1Failure("EMS-1134", "Organization Number cannot be empty.")
+	}
+	if problem := s.checkGroup(d.GroupNumber); problem != nil {
+		return reply{}, problem
+	}
+	o := s.organization(d.OrganizationNumber)
+	if o == nil {
+		return reply{}, v1Failure("EMS-1073", "Invalid Organization Number.")
+	}
+	w := s.wireOrganizationDetail(o, c.now)
+	w["prevettingToken"], w["organizationStateId"] = o.ConsentToken, ""
+	w["subscriberAgreement"] = o.wireV1Agreement()
+	return s.v1Success(c, map[string]any{"organizationDetails": w})
+}
+
+// wireV1Agreement has a status where version 2 has a bool.
+func (o *organization) wireV1Agreement() map[string]string {
+	if o.vettedAt.IsZero() {
+		return map[string]string{"status": "0", "signerName": "", "signedPlace": "", "signedDate": ""}
+	}
+	return map[string]string{
+		"status": "1", "signerName": "Jane Doe", "signedPlace": o.Locality, "signedDate": v1Time(o.vettedAt),
+	}
+}
+
+type wireV1Domain struct {
+	DomainName         string `json:"domainName"`
+	OrganizationName   string `json:"organizationName"`
+	OrganizationNumber string `json:"organizationNumber"`
+	DCVMethod          string `json:"dcvMethod"`
+	DCVStatus          string `json:"dcvStatus"` // 0 pending, 1 completed
+	CreatedDate        string `json:"createdDate"`
+	ExpiryDate         string `json:"expiryDate"`
+	Status             string `json:"status"` // 1 active, 2 inactive, 3 expired
+}
+
+// v1Domains lists the account's domains. The published block is a single
+// object in a call that "allows you to get the list of domains": an array is
+// inferred.
+func (s *Server) v1Domains(c *call) (reply, *problem) {
+	if problem := c.decodeV1(&wireNothing{}); problem != nil {
+		return reply{}, problem
+	}
+	list := []wireV1Domain{}
+	for _, d := range s.zones {
+		list = append(list, d.wireV1(c.now))
+	}
+	return s.v1Success(c, map[string]any{"domainDetails": list})
+}
+
+func (d *accountDomain) wireV1(now time.Time) wireV1Domain {
+	i := slices.IndexFunc(v1Methods, func(m v1DCVMethod) bool { return m.method == d.method })
+	w := wireV1Domain{
+		DomainName: d.name, OrganizationName: d.organizationName(), OrganizationNumber: d.organizationNumber(),
+		DCVMethod: v1Methods[i].id, DCVStatus: "0", CreatedDate: v1Time(d.createdAt), Status: "1",
+	}
+	status := d.dcvStatus(now)
+	if status != "PENDING" {
+		w.DCVStatus, w.ExpiryDate = "1", v1Time(d.validTill())
+	}
+	switch {
+	case d.inactive:
+		w.Status = "2"
+	case status == "EXPIRED":
+		w.Status = "3"
+	}
+	return w
+}
+
+// v1Products lists the catalog, by category.
+func (s *Server) v1Products(c *call) (reply, *problem) {
+	var req struct {
+		ProductDetails struct {
+			GroupNumber string `json:"groupNumber"`
+		} `json:"productDetails"`
+	}
+	if problem := c.decodeV1(&req); problem != nil {
+		return reply{}, problem
+	}
+	group := req.ProductDetails.GroupNumber
+	if problem := s.checkGroup(group); problem != nil {
+		return reply{}, problem
+	}
+	return s.v1Success(c, map[string]any{"productDetails": s.wireCategories(func(p Product) (wireProduct, bool) {
+		return p.wire(), s.groupHas(group, p.Code) && (group != "" || !s.CatalogNeedsGroup)
+	})})
+}
+
+type wireV1FieldInfo struct {
+	Name        string   `json:"name"`
+	FieldID     string   `json:"fieldID"`
+	Type        string   `json:"type"`
+	MaxLength   string   `json:"maxlength"`
+	IsMandatory string   `json:"isMandatory"`
+	Values      []string `json:"values"`
+}
+
+// v1Fields lists the custom fields of a product. The answer was never
+// published; its shape is that of version 2 with the spelling of version 1
+// (inferred).
+func (s *Server) v1Fields(c *call) (reply, *problem) {
+	var req struct {
+		ProductDetails struct {
+			GroupNumber string `json:"groupNumber"`
+			CategoryID  string `json:"categoryID"`
+			ProductCode string `json:"productCode"`
+		} `json:"productDetails"`
+	}
+	if problem := c.decodeV1(&req); problem != nil {
+		return reply{}, problem
+	}
+	if problem := s.checkGroup(req.ProductDetails.GroupNumber); problem != nil {
+		return reply{}, problem
+	}
+	p, ok := s.product(req.ProductDetails.ProductCode)
+	if !ok {
+		return reply{}, v1Failure("EMS-1162", "Invalid Product Code.")
+	}
+	fields := []wireV1FieldInfo{}
+	for _, f := range p.CustomFields {
+		fields = append(fields, wireV1FieldInfo{f.Name, f.ID, "text", "100", oneOrZero(f.Mandatory), []string{}})
+	}
+	return s.v1Success(c, map[string]any{"fieldDetails": map[string]any{
+		"certificateInformation": []any{}, "additionalInformation": fields,
+	}})
+}
+
+// v1Ledger is empty: no row was ever seen. The paging is that of the orders
+// report (inferred).
+func (s *Server) v1Ledger(c *call) (reply, *problem) {
+	var req struct {
+		StatementDetails struct {
+			GroupNumber string `json:"groupNumber"`
+			PageNumber  string `json:"pageNumber"`
+			PageSize    string `json:"pageSize"`
+		} `json:"statementDetails"`
+	}
+	if problem := c.decodeV1(&req); problem != nil {
+		return reply{}, problem
+	}
+	d := req.StatementDetails
+	page, _, problem := v1Paging(d.PageNumber, d.PageSize)
+	if problem != nil {
+		return reply{}, problem
+	}
+	if problem := s.checkGroup(d.GroupNumber); problem != nil {
+		return reply{}, problem
+	}
+	return s.v1Success(c, map[string]any{"statementDetails": map[string]any{
+		"noOfPages": 0, "totalNoOfResults": 0, "pageSize": 0, "currentPage": strconv.Itoa(page), "statementArray": []any{},
+	}})
+}
