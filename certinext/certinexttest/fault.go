@@ -33,6 +33,11 @@ const (
 	FaultServerError FaultKind = "server-error"
 	// FaultServerErrorAfter does the same once the call was processed (after).
 	FaultServerErrorAfter FaultKind = "server-error-after"
+	// FaultMetaError answers a call of version 1 with HTTP 200 and EMS-939, "an
+	// unknown error" (before). Calls of version 2 pass it by.
+	FaultMetaError FaultKind = "meta-error"
+	// FaultMetaErrorAfter does the same once the call was processed (after).
+	FaultMetaErrorAfter FaultKind = "meta-error-after"
 	// FaultHTML answers Status, 502 by default, with a gateway's HTML page
 	// (before).
 	FaultHTML FaultKind = "html"
@@ -49,7 +54,8 @@ const (
 	// FaultTokenDeath revokes all tokens and then takes the call, so that it
 	// is answered 401 (before).
 	FaultTokenDeath FaultKind = "token-death"
-	// FaultRootFirst serves the chain of a download root first (after).
+	// FaultRootFirst serves the chain of a download root first (after). Version 1
+	// has a member for each certificate, and no first.
 	FaultRootFirst FaultKind = "root-first"
 	// FaultWrongKey serves a certificate for a key that nobody asked for; the
 	// order's own certificate is not changed (after).
@@ -58,14 +64,14 @@ const (
 
 var faultKinds = []FaultKind{
 	FaultLatency, FaultSlowReply, FaultDropped, FaultLostReply, FaultRateLimit, FaultServerError, FaultServerErrorAfter,
-	FaultHTML, FaultSpring, FaultTruncated, FaultMalformedJSON, FaultOversized, FaultTokenDeath, FaultRootFirst, FaultWrongKey,
+	FaultMetaError, FaultMetaErrorAfter, FaultHTML, FaultSpring, FaultTruncated, FaultMalformedJSON, FaultOversized, FaultTokenDeath, FaultRootFirst, FaultWrongKey,
 }
 
 // A Fault is something that goes wrong with API calls until it is spent or
 // cleared. Several faults may strike one call.
 type Fault struct {
-	// Operation is the operation it strikes (see the Op constants), "" for
-	// any.
+	// Operation is the operation it strikes (see the Op constants), in either
+	// version of the API, "" for any.
 	Operation string
 	// Kind is what happens.
 	Kind FaultKind
@@ -128,7 +134,7 @@ func (f Fault) validate() error {
 	if !slices.Contains(faultKinds, f.Kind) {
 		return fmt.Errorf("unknown fault kind %q", f.Kind)
 	}
-	known := func(r route) bool { return r.op == f.Operation }
+	known := func(r route) bool { return r.op == f.Operation && f.strikes(&r) }
 	if f.Operation != "" && !slices.ContainsFunc(routes, known) {
 		return fmt.Errorf("unknown operation %q", f.Operation)
 	}
@@ -139,6 +145,11 @@ func (f Fault) validate() error {
 		return fmt.Errorf("fault %q: status %d is not an error", f.Kind, f.Status)
 	}
 	return nil
+}
+
+// strikes reports whether f can strike calls of rt's version of the API.
+func (f Fault) strikes(rt *route) bool {
+	return rt.v1() || (f.Kind != FaultMetaError && f.Kind != FaultMetaErrorAfter)
 }
 
 // activeFault is a Fault with what is left of it.
@@ -184,13 +195,13 @@ func (s *Server) activeFaults() []Fault {
 	return list
 }
 
-// drawFaults takes what strikes a call of op, and spends it.
-func (s *Server) drawFaults(op string) drawnFaults {
+// drawFaults takes what strikes a call of rt, and spends it.
+func (s *Server) drawFaults(rt *route) drawnFaults {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var drawn drawnFaults
 	for _, a := range s.faults {
-		if a.draw(op) {
+		if a.draw(rt) {
 			drawn = append(drawn, a.Fault)
 		}
 	}
@@ -198,9 +209,9 @@ func (s *Server) drawFaults(op string) drawnFaults {
 	return drawn
 }
 
-func (a *activeFault) draw(op string) bool {
+func (a *activeFault) draw(rt *route) bool {
 	switch {
-	case a.Operation != "" && a.Operation != op:
+	case a.Operation != "" && a.Operation != rt.op, !a.strikes(rt):
 		return false
 	case a.skip > 0:
 		a.skip--

@@ -36,7 +36,7 @@ func (d drawnFaults) before(s *Server, w http.ResponseWriter, c *call) (done boo
 			panic(http.ErrAbortHandler)
 		case FaultTokenDeath:
 			s.KillTokens()
-		case FaultRateLimit, FaultServerError, FaultHTML, FaultSpring:
+		case FaultRateLimit, FaultServerError, FaultMetaError, FaultHTML, FaultSpring:
 			f.reply(s, c).write(w)
 			return true
 		}
@@ -55,7 +55,7 @@ func (d drawnFaults) after(s *Server, w http.ResponseWriter, c *call, rep reply)
 			}
 		case FaultLostReply:
 			panic(http.ErrAbortHandler)
-		case FaultServerErrorAfter:
+		case FaultServerErrorAfter, FaultMetaErrorAfter:
 			rep = f.reply(s, c)
 		case FaultMalformedJSON:
 			rep.body = append(bytes.Clone(rep.body[:len(rep.body)/2]), "}]~"...)
@@ -93,6 +93,11 @@ func (f Fault) reply(s *Server, c *call) reply {
 		page := "<html>\r\n<head><title>" + strconv.Itoa(status) + " " + http.StatusText(status) +
 			"</title></head>\r\n<body><center><h1>" + http.StatusText(status) + "</h1></center></body>\r\n</html>\r\n"
 		return reply{status: status, contentType: "text/html", body: []byte(page)}
+	case FaultMetaError, FaultMetaErrorAfter:
+		if c.body == nil && c.readBody() == nil {
+			_ = c.openEnvelope() // for the txn to answer, if there is one
+		}
+		return s.envelope(c, "0", "EMS-939", "Something went wrong", nil)
 	case FaultSpring:
 		return springReply(orDefault(f.Status, http.StatusInternalServerError), "", c.r.URL.Path, s.now())
 	default:

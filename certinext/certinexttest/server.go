@@ -270,7 +270,7 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 		refusal.reply(s, c).write(w)
 		return
 	}
-	c.faults = s.drawFaults(c.route.op)
+	c.faults = s.drawFaults(c.route)
 	if done := c.faults.before(s, w, c); done {
 		return
 	}
