@@ -156,8 +156,12 @@ type knobs struct {
 	ReportDelay         *duration   `json:"reportDelay,omitempty"`
 	PropagationDelay    *duration   `json:"propagationDelay,omitempty"`
 	RevocationLag       *duration   `json:"revocationLag,omitempty"`
+	DCVSlotDelay        *duration   `json:"dcvSlotDelay,omitempty"`
+	DCVChallengeDelay   *duration   `json:"dcvChallengeDelay,omitempty"`
+	DCVResultDelay      *duration   `json:"dcvResultDelay,omitempty"`
 	TokenTTL            *duration   `json:"tokenTTL,omitempty"`
 	RateLimit           *float64    `json:"rateLimit,omitempty"`
+	CreateBurst         *int        `json:"createBurst,omitempty"`
 	HoldForApproval     *bool       `json:"holdForApproval,omitempty"`
 	IssuedBeforeCSR     *bool       `json:"issuedBeforeCsr,omitempty"`
 	ChainOrder          *ChainOrder `json:"chainOrder,omitempty"`
@@ -169,12 +173,13 @@ func (s *Server) readKnobs() knobs {
 	defer s.mu.Unlock()
 	span := func(d time.Duration) *duration { return (*duration)(&d) }
 	hold, early, chain, shape := s.HoldForApproval, s.IssuedBeforeCSR, s.ChainOrder, s.dcvShape()
-	limit := s.RateLimit
+	limit, burst := s.RateLimit, s.CreateBurst
 	return knobs{
 		IssueDelay: span(s.IssueDelay), PEMLag: span(s.PEMLag), CertificateLifetime: span(s.certificateLifetime()),
 		ApprovalDelay: span(s.ApprovalDelay), ReportDelay: span(s.ReportDelay), PropagationDelay: span(s.PropagationDelay),
-		RevocationLag: span(s.RevocationLag), TokenTTL: span(s.tokenTTL()),
-		RateLimit: &limit, HoldForApproval: &hold, IssuedBeforeCSR: &early, ChainOrder: &chain, DCVShape: &shape,
+		RevocationLag: span(s.RevocationLag), TokenTTL: span(s.tokenTTL()), DCVSlotDelay: span(s.DCVSlotDelay),
+		DCVChallengeDelay: span(s.DCVChallengeDelay), DCVResultDelay: span(s.DCVResultDelay),
+		RateLimit: &limit, CreateBurst: &burst, HoldForApproval: &hold, IssuedBeforeCSR: &early, ChainOrder: &chain, DCVShape: &shape,
 	}
 }
 
@@ -187,11 +192,13 @@ func (s *Server) adminKnobs(r *http.Request) (any, error) {
 		for field, value := range map[*time.Duration]*duration{
 			&s.IssueDelay: k.IssueDelay, &s.PEMLag: k.PEMLag, &s.CertificateLifetime: k.CertificateLifetime,
 			&s.ApprovalDelay: k.ApprovalDelay, &s.ReportDelay: k.ReportDelay, &s.PropagationDelay: k.PropagationDelay,
-			&s.RevocationLag: k.RevocationLag, &s.TokenTTL: k.TokenTTL,
+			&s.RevocationLag: k.RevocationLag, &s.TokenTTL: k.TokenTTL, &s.DCVSlotDelay: k.DCVSlotDelay,
+			&s.DCVChallengeDelay: k.DCVChallengeDelay, &s.DCVResultDelay: k.DCVResultDelay,
 		} {
 			set(field, (*time.Duration)(value))
 		}
 		set(&s.RateLimit, k.RateLimit)
+		set(&s.CreateBurst, k.CreateBurst)
 		set(&s.HoldForApproval, k.HoldForApproval)
 		set(&s.IssuedBeforeCSR, k.IssuedBeforeCSR)
 		set(&s.ChainOrder, k.ChainOrder)

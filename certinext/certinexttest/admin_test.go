@@ -94,6 +94,20 @@ func TestAdminKnobs(t *testing.T) {
 	}
 }
 
+func TestAdminKnobsOfVersion1(t *testing.T) {
+	r, admin := adminRig(t, verified(certinexttest.Live))
+	v := admin.post("/knobs", m{"dcvSlotDelay": "1h", "dcvChallengeDelay": "2h", "dcvResultDelay": "3s", "createBurst": 1}).must(200)
+	require.Equal(t, v, admin.get("/knobs").must(200))
+	require.Equal(t, "2h0m0s", v["dcvChallengeDelay"])
+	require.Equal(t, "3s", v["dcvResultDelay"])
+	number := r.buy(freshOrder("www.example.com"))
+	require.Nil(t, r.tracked(number)["domainVerification"])
+	r.call("GenerateOrderSSL", m{"orderDetails": v1Order("www.example.com")}).fails("")
+	admin.post("/knobs", m{"dcvSlotDelay": "0s", "dcvChallengeDelay": "0s", "createBurst": 0}).must(200)
+	require.NotEmpty(t, r.call("GetDcv", dcv(number, "www.example.com", "1")).block("dcvDetails"))
+	r.buy(v1Order("www.example.com"))
+}
+
 func TestAdminCallsAndRoots(t *testing.T) {
 	r, admin := adminRig(t, new(certinexttest.Server))
 	r.get(api + "/groups")

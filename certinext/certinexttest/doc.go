@@ -1,7 +1,7 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package certinexttest is an in-memory stand-in for the CERTInext v2 API, for
+// Package certinexttest is an in-memory stand-in for the CERTInext API, for
 // tests and demonstrations. It takes orders, validates domains over DNS and
 // HTTP, waits for a document signer's documents (see [Server.AddDocuments]), and
 // signs real X.509 certificates under roots it invents at start-up.
@@ -22,6 +22,16 @@
 // [Live], the zero value, answers as observed; [Documented] answers as the
 // published v2 collection promises. A client that is to survive both is tested
 // against both.
+//
+// # Two versions
+//
+// Either dialect serves version 1, below /emSignHub-API, beside version 2. Both
+// work on the same orders, domains and organizations: what one places, the
+// other tracks and revokes, and an operation has one name for faults, hooks and
+// counts whichever version it is called through. Version 1 is where a body is
+// signed, a failure is HTTP 200, and the result of a call may only show in the
+// next. Its codes are those of the vendor's published list, except where
+// another was observed.
 //
 // # Temperament
 //

@@ -83,7 +83,8 @@ type Server struct {
 
 	// AccountNumber identifies the account ("" means DefaultAccountNumber).
 	AccountNumber string
-	// AccessKey signs documented token requests ("" means DefaultAccessKey).
+	// AccessKey signs the calls of version 1 and documented token requests (""
+	// means DefaultAccessKey).
 	AccessKey string
 	// ClientID and ClientSecret authenticate live token requests. An empty
 	// ClientID is AccountNumber, an empty ClientSecret DefaultClientSecret.
@@ -123,7 +124,8 @@ type Server struct {
 	// HTTPPort is where http-url challenges are fetched; zero means 80.
 	HTTPPort int
 	// ChallengeHosts are the names at which a TXT record is accepted, with
-	// {domain} for the domain; nil means _emudhra-challenge.{domain}.
+	// {domain} for the domain; nil means _emudhra-challenge.{domain} for version
+	// 2 and _emsign-validation.{domain} for version 1.
 	ChallengeHosts []string
 	// DCVShape is how a challenge is spelled; zero follows the dialect.
 	DCVShape DCVShape
@@ -165,7 +167,8 @@ type Server struct {
 	// ReportDelay passes between an order and its row in the orders report.
 	ReportDelay time.Duration
 	// Idempotency says whether Idempotency-Key is honoured: by default the
-	// documented dialect enforces it and the live one ignores it.
+	// documented dialect enforces it and the live one ignores it. Version 1 does
+	// not have it.
 	Idempotency Switch
 
 	// DCVSlotDelay passes between an order and the domainVerification that

@@ -36,6 +36,7 @@ func parseFlags(args []string, stderr io.Writer) (*options, error) {
 	domainFlags(flags, s)
 	timingFlags(flags, s)
 	shapeFlags(flags, s)
+	v1Flags(flags, s)
 
 	if err := flags.Parse(args); err != nil {
 		return nil, err
@@ -48,7 +49,7 @@ func parseFlags(args []string, stderr io.Writer) (*options, error) {
 
 func accountFlags(flags *flag.FlagSet, s *certinexttest.Server) {
 	flags.StringVar(&s.AccountNumber, "account-number", certinexttest.DefaultAccountNumber, "account `number`")
-	flags.StringVar(&s.AccessKey, "access-key", certinexttest.DefaultAccessKey, "access `key` that signs documented token requests")
+	flags.StringVar(&s.AccessKey, "access-key", certinexttest.DefaultAccessKey, "access `key` that signs calls of version 1 and documented token requests")
 	flags.StringVar(&s.ClientID, "client-id", "", "OAuth client `id` of live token requests (default: the account number)")
 	flags.StringVar(&s.ClientSecret, "client-secret", certinexttest.DefaultClientSecret, "OAuth client `secret` of live token requests")
 	flags.DurationVar(&s.TokenTTL, "token-ttl", time.Hour, "life of an access token")
@@ -84,6 +85,15 @@ func shapeFlags(flags *flag.FlagSet, s *certinexttest.Server) {
 	flags.TextVar(&s.DCVShape, "dcv-shape", certinexttest.DCVByDialect, "`by-dialect`, live, doc1, doc2 or doc2-prose")
 }
 
+// v1Flags are what version 1 of the API alone does.
+func v1Flags(flags *flag.FlagSet, s *certinexttest.Server) {
+	flags.DurationVar(&s.DCVSlotDelay, "dcv-slot-delay", 0, "version 1: from an order to its domainVerification")
+	flags.DurationVar(&s.DCVChallengeDelay, "dcv-challenge-delay", 0, "version 1: from that to a challenge; EMS-956 until then")
+	flags.DurationVar(&s.DCVResultDelay, "dcv-result-delay", 0, "version 1: from VerifyDcv to its result in TrackOrder")
+	flags.IntVar(&s.CreateBurst, "create-burst", 0, "version 1: `orders` taken in ten seconds; 0 takes all")
+	flags.BoolVar(&s.CatalogNeedsGroup, "catalog-needs-group", false, "version 1: show no products to callers that name no group")
+}
+
 // list is a flag of comma-separated values.
 type list []string
 
@@ -111,7 +121,7 @@ func (o *options) credentials() string {
 
 func usage(flags *flag.FlagSet) {
 	w := flags.Output()
-	fmt.Fprint(w, `certinext-sandbox serves an in-memory CERTInext v2 API. It is NOT A REAL CA:
+	fmt.Fprint(w, `certinext-sandbox serves both versions of an in-memory CERTInext API. It is NOT A REAL CA:
 its roots are new at every start, and nothing it signs is to be trusted.
 
 Usage: certinext-sandbox [flags]

@@ -1,8 +1,8 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Command certinext-sandbox serves an in-memory CERTInext v2 API with a
-// certificate authority behind it, for trying out clients without an account.
+// Command certinext-sandbox serves both versions of an in-memory CERTInext API
+// with a certificate authority behind it, for trying out clients without an account.
 // It is not a real CA: its roots are new at every start and nothing it signs
 // is to be trusted. See -help for its flags and administration paths.
 package main

@@ -150,11 +150,16 @@ func TestHelpDocumentsFlagsAndPaths(t *testing.T) {
 }
 
 func TestFlagsReachTheServer(t *testing.T) {
-	p := start(t, "-issue-delay", "1h", "-pem-lag", "2s", "-chain-order", "root-first", "-dcv-shape", "doc2", "-hold-for-approval")
+	p := start(t, "-issue-delay", "1h", "-pem-lag", "2s", "-chain-order", "root-first", "-dcv-shape", "doc2", "-hold-for-approval",
+		"-dcv-slot-delay", "3s", "-dcv-challenge-delay", "4s", "-dcv-result-delay", "5s", "-create-burst", "16")
 	_, knobs := p.call("GET", "/_sandbox/knobs", "", nil)
 	require.Equal(t, "1h0m0s", knobs["issueDelay"])
 	require.Equal(t, "2s", knobs["pemLag"])
 	require.Equal(t, "root-first", knobs["chainOrder"])
 	require.Equal(t, "doc2", knobs["dcvShape"])
 	require.Equal(t, true, knobs["holdForApproval"])
+	require.Equal(t, "3s", knobs["dcvSlotDelay"])
+	require.Equal(t, "4s", knobs["dcvChallengeDelay"])
+	require.Equal(t, "5s", knobs["dcvResultDelay"])
+	require.InDelta(t, 16, knobs["createBurst"], 0)
 }
