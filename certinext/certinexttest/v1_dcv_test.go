@@ -123,8 +123,8 @@ func TestV1DCVRefusals(t *testing.T) {
 		"the block that the samples have wrong": {m{"orderDetails": dcv(number, "example.com", "1")["dcvDetails"]}, "EMS-902"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r.call("GetDcv", c.body).fails(c.code)
-			r.call("VerifyDcv", c.body).fails(c.code)
+			r.on(t).call("GetDcv", c.body).fails(c.code)
+			r.on(t).call("VerifyDcv", c.body).fails(c.code)
 		})
 	}
 	require.NotEmpty(t, r.call("GetDcv", dcv(wild, "*.example.org", "1")).block("dcvDetails")["token"])

@@ -72,7 +72,7 @@ func TestV1StepRefusals(t *testing.T) {
 		"cancelling with a field RejectOrder lacks": {"RejectOrder", m{"orderDetails": ref(open)}, "EMS-902"},
 	}
 	for name, c := range cases {
-		t.Run(name, func(t *testing.T) { r.call(c.verb, c.body).fails(c.code) })
+		t.Run(name, func(t *testing.T) { r.on(t).call(c.verb, c.body).fails(c.code) })
 	}
 	o, _ := r.srv.Order(cancelled)
 	require.Equal(t, "not wanted", o.CancelReason)
@@ -120,19 +120,19 @@ func TestV1GetCertificate(t *testing.T) {
 
 func TestV1Revoke(t *testing.T) {
 	r := v1Rig(t)
-	buy := func() string {
-		return r.buy(merge(v1Order("www.example.com"), m{"csr": csr(t, newKey(t), "www.example.com")}))
+	buy := func(t *testing.T) string {
+		return r.on(t).buy(merge(v1Order("www.example.com"), m{"csr": csr(t, newKey(t), "www.example.com")}))
 	}
-	revoke := func(number, reason, remarks string) v1Answer {
-		return r.call("RevokeOrder", m{"revocationDetails": merge(ref(number), m{"revokeReasonId": reason, "revokeRemarks": remarks})})
+	revoke := func(t *testing.T, number, reason, remarks string) v1Answer {
+		return r.on(t).call("RevokeOrder", m{"revocationDetails": merge(ref(number), m{"revokeReasonId": reason, "revokeRemarks": remarks})})
 	}
 	for id, name := range map[string]string{
 		"1": "key-compromise", "3": "affiliation-changed", "4": "superseded", "5": "cessation-of-operation", "9": "privilege-withdrawn",
 	} {
 		t.Run("reason "+id, func(t *testing.T) {
-			number := buy()
-			revoke(number, id, "no longer needed").ok()
-			v := r.tracked(number)["revocationDetails"].(m)
+			number := buy(t)
+			revoke(t, number, id, "no longer needed").ok()
+			v := r.on(t).tracked(number)["revocationDetails"].(m)
 			require.Equal(t, "2", v["revokeRequestStatusId"])
 			require.Equal(t, "Certificate Revoked", v["revokeRequestStatus"])
 			require.Equal(t, id, v["revokeReasonId"])
@@ -140,10 +140,10 @@ func TestV1Revoke(t *testing.T) {
 			o, _ := r.srv.Order(number)
 			require.Equal(t, name, o.RevokeReason)
 			require.Equal(t, "no longer needed", o.RevokeNote)
-			revoke(number, id, "again").fails("EMS-973")
+			revoke(t, number, id, "again").fails("EMS-973")
 		})
 	}
-	number := buy()
+	number := buy(t)
 	for name, c := range map[string]struct{ number, reason, remarks, code string }{
 		"reason 0":                {number, "0", "x", "EMS-970"},
 		"reason 2":                {number, "2", "x", "EMS-970"},
@@ -156,7 +156,7 @@ func TestV1Revoke(t *testing.T) {
 		"an order without a leaf": {r.buy(v1Order("www.example.com")), "4", "x", "EMS-946"},
 		"a request number":        {r.srv.Orders()[0].RequestID, "4", "x", "EMS-943"},
 	} {
-		t.Run(name, func(t *testing.T) { revoke(c.number, c.reason, c.remarks).fails(c.code) })
+		t.Run(name, func(t *testing.T) { revoke(t, c.number, c.reason, c.remarks).fails(c.code) })
 	}
 	require.Equal(t, "issued", r.status(number))
 }

@@ -69,7 +69,7 @@ func TestV1ReportPaging(t *testing.T) {
 		"a number for a page":  {m{"pageNumber": 1}, "EMS-902"},
 		"an unknown criterion": {m{"remarks": "x"}, "EMS-902"},
 	} {
-		t.Run(name, func(t *testing.T) { r.search(c.criteria).fails(c.code) })
+		t.Run(name, func(t *testing.T) { r.on(t).search(c.criteria).fails(c.code) })
 	}
 	r.call("GetOrderReport", nil).fails("EMS-1119")
 }
@@ -155,10 +155,10 @@ func TestV1ReportFilters(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if c.want == nil {
-				r.search(c.criteria).fails("")
+				r.on(t).search(c.criteria).fails("")
 				return
 			}
-			rows, _ := r.found(c.criteria)
+			rows, _ := r.on(t).found(c.criteria)
 			require.Equal(t, c.want, names(rows))
 		})
 	}
@@ -175,7 +175,7 @@ func TestV1ReportFilters(t *testing.T) {
 		"a third way with tags":  {m{"tagSearchCriteria": "3"}, "EMS-1126"},
 		"a third trust":          {m{"certificateTrustType": "3"}, ""},
 	} {
-		t.Run(name, func(t *testing.T) { r.search(c.criteria).fails(c.code) })
+		t.Run(name, func(t *testing.T) { r.on(t).search(c.criteria).fails(c.code) })
 	}
 }
 
@@ -194,7 +194,7 @@ func TestV1ReportDatesAsPublished(t *testing.T) {
 		"no order lies ahead":     {m{"orderDateFrom": "2026-05-12", "orderDateTill": "2026-05-13"}, "EMS-1118"},
 		"an expiry may lie ahead": {m{"certExpiryDateFrom": "2026-05-12", "certExpiryDateTill": "2027-05-13"}, ""},
 	} {
-		t.Run(name, func(t *testing.T) { r.search(c.criteria).fails(c.code) })
+		t.Run(name, func(t *testing.T) { r.on(t).search(c.criteria).fails(c.code) })
 	}
 	rows, _ := r.found(m{"orderDateFrom": "2026-05-12", "orderDateTill": "2026-05-12"})
 	require.Len(t, rows, 1)

@@ -116,6 +116,14 @@ func (r *rig) buy(order m) string {
 	return r.call("GenerateOrderSSL", m{"orderDetails": order}).block("orderDetails")["orderNumber"].(string)
 }
 
+// on is r for a subtest.
+func (r *rig) on(t *testing.T) *rig {
+	t.Helper()
+	sub := *r
+	sub.t = t
+	return &sub
+}
+
 // tracked is what TrackOrder says of an order.
 func (r *rig) tracked(number string) m {
 	r.t.Helper()

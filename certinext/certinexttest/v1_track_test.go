@@ -135,7 +135,7 @@ func TestV1TrackRefusals(t *testing.T) {
 		"an order number of spaces": {"  ", "EMS-942"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r.call("TrackOrder", m{"orderDetails": m{"orderNumber": c.number}}).fails(c.code)
+			r.on(t).call("TrackOrder", m{"orderDetails": m{"orderNumber": c.number}}).fails(c.code)
 		})
 	}
 }

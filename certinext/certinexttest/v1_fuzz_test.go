@@ -1,0 +1,84 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinexttest
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// FuzzV1: whatever stands beside a good meta, a verb answers HTTP 200 with a
+// meta that says how it went, and panics at nothing. ORDER stands for the
+// number of an order.
+func FuzzV1(f *testing.F) {
+	const create = `"orderDetails":{"productCode":"846","requestorInformation":{"requestorName":"a","requestorEmail":"a@b"},` +
+		`"subscriptionDetails":{},"certificateInformation":{"domainName":"www.example.com","additionalDomains":[]},"csr":"x",` +
+		`"agreementDetails":{"acceptAgreement":"1","signerName":"a","signerPlace":"b","signerIP":"203.0.113.7"},` +
+		`"additionalInformation":{"remarks":"r","tags":["a:b"],"customFields":[{"fieldID":"1","fieldValue":"2"}]}}`
+	f.Add("GenerateOrderSSL", create)
+	f.Add("GenerateOrderPrivatePKI", create)
+	f.Add("TrackOrder", `"orderDetails":{"orderNumber":"ORDER"}`)
+	f.Add("GetDcv", `"dcvDetails":{"requestorEmail":"a@b","orderNumber":"ORDER","domainName":"www.example.com","dcvMethod":"2"}`)
+	f.Add("VerifyDcv", `"dcvDetails":{"requestorEmail":"a@b","orderNumber":"ORDER","domainName":"www.example.com","dcvMethod":"3","dcvEmail":"x"}`)
+	f.Add("SubmitCSR", `"orderDetails":{"requestorEmail":"a@b","orderNumber":"ORDER","csr":"-----BEGIN"}`)
+	f.Add("AgreementAcceptance", `"agreementDetails":{"requestorEmail":"a@b","orderNumber":"ORDER","acceptAgreement":"1","signerIP":"fe80::1%eth0"}`)
+	f.Add("GetCertificate", `"orderDetails":{"requestorEmail":"a@b","orderNumber":"ORDER"}`)
+	f.Add("RevokeOrder", `"revocationDetails":{"requestorEmail":"a@b","orderNumber":"ORDER","revokeReasonId":"1","revokeRemarks":"x"}`)
+	f.Add("RejectOrder", `"orderDetails":{"orderNumber":"ORDER","rejectRemarks":"x"}`)
+	f.Add("RejectRequest", `"orderDetails":{"requestNumber":"1","rejectRemarks":"x"}`)
+	f.Add("GetOrderReport", `"searchCriteria":{"pageNumber":"9999999999","orderDateTill":"9999-12-31","tags":[":"],"domainName":",,"}`)
+	f.Add("GetLedgerStatementDetails", `"statementDetails":{"pageNumber":"-1"}`)
+	f.Add("GetGroupDetailsV2", `"groupDetails":null`)
+	f.Add("GetOrganizationDetails", `"organizationDetails":{"organizationNumber":"4000001"}`)
+	f.Add("GetFieldDetails", `"productDetails":{"productCode":"842"}`)
+	f.Fuzz(func(t *testing.T, name, body string) {
+		if !slices.ContainsFunc(routes, func(rt route) bool { return rt.v1() && rt.pattern == "/"+name }) {
+			return
+		}
+		for _, d := range []Dialect{Live, Documented} {
+			s := &Server{Dialect: d, Resolver: "127.0.0.1:1", VerifiedDomains: []string{"example.com"}}
+			s.once.Do(s.setUp)
+			s.tokens.access["t"] = accessToken{expires: s.now().Add(time.Hour)}
+			number := s.newOrderID()
+			o := &order{
+				id: number, requestID: "1", family: FamilySSL, product: s.catalog()[0], domain: "www.example.com",
+				createdAt: s.now(), signings: []*signing{{requestedAt: s.now()}},
+			}
+			o.targets = newTargets(o.leafNames())
+			s.book.file(o)
+			s.book.sequence = append(s.book.sequence, o)
+			fuzzV1(t, s, name, strings.ReplaceAll(body, "ORDER", number))
+		}
+	})
+}
+
+func fuzzV1(t *testing.T, s *Server, name, body string) {
+	t.Helper()
+	meta := `{"meta":{"ver":"1.0","ts":"` + s.now().Format(time.RFC3339) + `","txn":"0123456789","accountNumber":"1234567890","authKey":""}`
+	if body != "" {
+		meta += ","
+	}
+	req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, v1Prefix+"/"+name, strings.NewReader(meta+body+"}"))
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "Bearer t")
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, req)
+	var answer struct {
+		Meta struct {
+			Status       string `json:"status"`
+			ErrorMessage string `json:"errorMessage"`
+		} `json:"meta"`
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || w.Code != http.StatusOK {
+		t.Fatalf("%s: status %d, %v: %s", name, w.Code, err, w.Body)
+	}
+	if ok := answer.Meta.Status == "1"; !ok && (answer.Meta.Status != "0" || answer.Meta.ErrorMessage == "") {
+		t.Fatalf("%s: neither a success nor a failure: %s", name, w.Body)
+	}
+}
