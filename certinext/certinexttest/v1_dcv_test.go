@@ -149,7 +149,21 @@ func TestV1DCVTakesItsTime(t *testing.T) {
 	r.call("VerifyDcv", dcv(number, "example.com", "1")).ok()
 	require.Equal(t, "0", r.domain(number, "example.com")["dcvStatus"], "the result is asynchronous")
 	require.Equal(t, "pending-dcv", r.status(number))
+	later := r.buy(v1Order("example.com"))
+	require.Equal(t, "pending-dcv", r.status(later), "and serves nobody before it is there")
 	c.advance(10 * time.Second)
 	require.Equal(t, "1", r.domain(number, "example.com")["dcvStatus"])
 	require.Equal(t, "pending-csr", r.status(number))
+	require.Equal(t, "pending-csr", r.status(later))
+}
+
+func TestV1ResultUnderWaySuspendsNothing(t *testing.T) {
+	z := newZone(t)
+	r := zoned(t, z, &certinexttest.Server{VerifiedDomains: []string{"example.com"}, DCVResultDelay: time.Hour})
+	number := r.buy(freshOrder("example.com"))
+	token := r.call("GetDcv", dcv(number, "example.com", "1")).block("dcvDetails")["token"].(string)
+	z.setTXT("_emsign-validation.example.com", token)
+	r.call("VerifyDcv", dcv(number, "example.com", "1")).ok()
+	require.Equal(t, "pending-dcv", r.status(number))
+	require.Equal(t, "pending-csr", r.status(r.buy(v1Order("example.com"))), "what was validated before goes on to count")
 }
