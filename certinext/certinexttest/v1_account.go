@@ -175,7 +175,9 @@ func (s *Server) v1Fields(c *call) (reply, *problem) {
 	}
 	fields := []wireV1FieldInfo{}
 	for _, f := range p.CustomFields {
-		fields = append(fields, wireV1FieldInfo{f.Name, f.ID, "text", "100", oneOrZero(f.Mandatory), []string{}})
+		fields = append(fields, wireV1FieldInfo{
+			f.Name, f.ID, "text", strconv.Itoa(f.maxLength()), oneOrZero(f.Mandatory), append([]string{}, f.Values...),
+		})
 	}
 	return s.v1Success(c, map[string]any{"fieldDetails": map[string]any{
 		"certificateInformation": []any{}, "additionalInformation": fields,

@@ -88,8 +88,8 @@ func TestV1Products(t *testing.T) {
 		return r.call("GetProductDetails", m{"productDetails": m{"groupNumber": group}}).ok()["productDetails"].([]any)
 	}
 	all := list("")
-	require.Len(t, all, 3, "three categories")
-	ssl := all[1].(m)
+	require.Len(t, all, 4, "four categories")
+	ssl := all[2].(m)
 	require.Equal(t, "3", ssl["categoryID"])
 	require.Equal(t, m{
 		"productCode": "842", "productName": "SSL DV", "productTypeID": "13",
@@ -103,23 +103,27 @@ func TestV1Products(t *testing.T) {
 
 	r.srv.Configure(func(s *certinexttest.Server) { s.CatalogNeedsGroup = true })
 	require.Empty(t, list(""), "some accounts need a group")
-	require.Len(t, list(certinexttest.DefaultGroup), 3)
+	require.Len(t, list(certinexttest.DefaultGroup), 4)
 }
 
 func TestV1Fields(t *testing.T) {
 	r := newRig(t, &certinexttest.Server{Catalog: []certinexttest.Product{
-		{Code: "842", Type: "13", CustomFields: []certinexttest.CustomField{{ID: "456", Name: "Cost Center", Mandatory: true}}},
+		{Code: "842", Type: "13", CustomFields: []certinexttest.CustomField{{ID: "456", Name: "Cost Center", Mandatory: true, Values: []string{"x", "y"}, MaxLength: 10}}},
 	}})
 	fields := func(code string) v1Answer {
 		return r.call("GetFieldDetails", m{"productDetails": m{"groupNumber": "", "categoryID": "3", "productCode": code}})
 	}
 	list := fields("842").block("fieldDetails")["additionalInformation"].([]any)
-	require.Equal(t, []any{m{"name": "Cost Center", "fieldID": "456", "type": "text", "maxlength": "100", "isMandatory": "1", "values": []any{}}}, list)
+	require.Equal(t, []any{m{"name": "Cost Center", "fieldID": "456", "type": "text", "maxlength": "10", "isMandatory": "1", "values": []any{"x", "y"}}}, list)
 	fields("843").fails("EMS-1162")
 
 	order := v1Order("www.example.com")
 	r.call("GenerateOrderSSL", m{"orderDetails": order}).fails("EMS-1212")
-	r.buy(merge(order, m{"additionalInformation": m{"remarks": "r", "customFields": []m{{"fieldID": "456", "fieldValue": "x"}}}}))
+	field := func(value string) m {
+		return merge(order, m{"additionalInformation": m{"remarks": "r", "customFields": []m{{"fieldID": "456", "fieldValue": value}}}})
+	}
+	r.call("GenerateOrderSSL", m{"orderDetails": field("z")}).fails("EMS-1207")
+	r.buy(field("x"))
 }
 
 func TestV1Ledger(t *testing.T) {

@@ -78,6 +78,7 @@ func TestV1CreateRefusals(t *testing.T) {
 		"no product":                               {m{"productCode": ""}, "EMS-914", 0},
 		"a product of private PKI":                 {m{"productCode": "149"}, "EMS-915", 0},
 		"a document signer":                        {m{"productCode": "819"}, "EMS-915", 0},
+		"S/MIME":                                   {m{"productCode": "914"}, "EMS-915", 0},
 		"a product the group lacks":                {m{"groupNumber": "3000000002"}, "EMS-1269", 0},
 		"an unknown group":                         {m{"groupNumber": "1"}, "EMS-1137", 0},
 		"two groups":                               {m{"groupNumber": certinexttest.DefaultGroup, "delegationInformation": m{"groupNumber": "3000000002"}}, "EMS-1137", 0},

@@ -141,8 +141,11 @@ func (s *Server) v1ReportRow(o *order, now time.Time) wireV1ReportRow {
 		CertificateTrustType: o.v1TrustType(), OrderDate: v1Time(o.createdAt),
 		Tags: append([]string{}, o.tags...), CustomFields: []string{},
 	}
-	if o.organization != nil {
+	switch {
+	case o.organization != nil:
 		row.OrganizationName, row.CountryName = o.organization.Name, o.organization.CountryCode
+	case o.subject != nil:
+		row.OrganizationName, row.CountryName = o.subject.organization, o.subject.country
 	}
 	if sg := o.certificate(); s.pemReady(sg, now) {
 		row.CertificateSerialNumber, row.CertificateExpiryDate = sg.cert.SerialNumber.String(), v1Time(sg.cert.NotAfter)

@@ -24,6 +24,7 @@ var (
 var (
 	v1SetupPending    = v1ID{"1", "Setup Pending"}
 	v1PendingApprover = v1ID{"2", "Pending for Approver"}
+	v1Discrepancy     = v1ID{"3", "Under Discrepancy"}
 	v1Approved        = v1ID{"4", "Approved"}
 	v1CertRejected    = v1ID{"5", "Rejected"}
 	v1Downloaded      = v1ID{"9", "Certificate Downloaded"}
@@ -57,6 +58,8 @@ func (s *Server) v1Status(o *order, now time.Time) (order, certificate v1ID) {
 		return v1Accepted, v1PendingAuto
 	case statusPendingOrganization:
 		return v1Accepted, v1PendingLRA
+	case statusPendingDocuments:
+		return v1Accepted, v1Discrepancy // inferred: the id for papers that are not in order
 	case statusPendingCSR, statusPendingAgreement:
 		return v1Accepted, v1SetupPending
 	default:

@@ -104,7 +104,7 @@ func (s *Server) wireV1TrackOf(o *order, now time.Time) wireV1Track {
 	if sg := o.certificate(); s.pemReady(sg, now) {
 		w.CertificateExpiryDate = v1Time(sg.cert.NotAfter)
 	}
-	if o.family == FamilySSL {
+	if o.family != FamilyPrivatePKI {
 		w.SubscriberAgreement = o.wireV1Signed()
 	}
 	if o.needsOrganization() {

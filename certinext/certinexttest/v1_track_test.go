@@ -124,6 +124,22 @@ func TestV1AndV2ShareTheBook(t *testing.T) {
 	})
 }
 
+func TestV1TracksASigner(t *testing.T) {
+	r := newRig(t, new(certinexttest.Server))
+	id, _ := r.signer("natural-person", nil)
+	require.Equal(t, "2/3", r.ids(id))
+	v := r.tracked(id)
+	require.Nil(t, v["domainVerification"])
+	require.NotNil(t, v["subscriberAgreement"])
+	require.NoError(t, r.srv.AddDocuments(id, 1))
+	require.Equal(t, "8/2", r.ids(id))
+	require.NoError(t, r.srv.Approve(id))
+	require.Equal(t, "2/1", r.ids(id), "what is missing is the CSR")
+	rows, _ := r.found(m{"orderNumber": id})
+	require.Empty(t, rows[0]["domainName"])
+	r.call("GetDcv", dcv(id, "example.com", "1")).fails("EMS-956")
+}
+
 func TestV1TrackRefusals(t *testing.T) {
 	r := v1Rig(t)
 	r.buy(v1Order("www.example.com"))
