@@ -10,7 +10,6 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"net/http"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -297,10 +296,6 @@ func TestSandboxReport(t *testing.T) {
 		rows, err := collect(c.OrdersReport(ctx, certinext.ReportFilter{
 			From: time.Now().AddDate(0, 0, -3), To: time.Now().AddDate(0, 0, 3),
 		}))
-		if srv.Dialect == certinexttest.Documented {
-			assert.True(t, certinext.HasStatus(err, http.StatusNotImplemented))
-			return
-		}
 		require.NoError(t, err)
 		assert.Len(t, rows, 130)
 		for _, r := range rows {

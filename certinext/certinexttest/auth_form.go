@@ -80,7 +80,7 @@ func (s *Server) authenticateClient(r *http.Request, form url.Values) *problem {
 	if !equal(id, s.clientID()) || !equal(secret, s.clientSecret()) || s.KeyState == KeyInactive {
 		return oauthError(http.StatusUnauthorized, "invalid_client", "client authentication failed")
 	}
-	if s.KeyState == KeyNotOAuth {
+	if s.KeyState == KeyNotOAuth || s.Dialect == V1 {
 		return oauthError(http.StatusForbidden, "unauthorized_client", "client is not enabled for OAuth")
 	}
 	return nil

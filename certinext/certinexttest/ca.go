@@ -42,10 +42,10 @@ type issuance struct {
 	reason    int // RFC 5280 CRLReason
 }
 
-// authorities are the hierarchies: public TLS, the customer's own PKI, and
-// document signing.
+// authorities are the hierarchies: public TLS, the customer's own PKI,
+// document signing, and mail.
 type authorities struct {
-	public, private, signing *authority
+	public, private, signing, mail *authority
 }
 
 func newAuthorities(now time.Time) authorities {
@@ -53,10 +53,11 @@ func newAuthorities(now time.Time) authorities {
 		public:  newAuthority("public", "CERTInext Sandbox TLS", now),
 		private: newAuthority("private", "CERTInext Sandbox Private PKI", now),
 		signing: newAuthority("signing", "CERTInext Sandbox Document Signing", now),
+		mail:    newAuthority("mail", "CERTInext Sandbox S/MIME", now),
 	}
 }
 
-func (a authorities) all() []*authority { return []*authority{a.public, a.private, a.signing} }
+func (a authorities) all() []*authority { return []*authority{a.public, a.private, a.signing, a.mail} }
 
 func (a authorities) of(family string) *authority {
 	switch family {
@@ -64,6 +65,8 @@ func (a authorities) of(family string) *authority {
 		return a.private
 	case FamilySignature:
 		return a.signing
+	case FamilySMIME:
+		return a.mail
 	default:
 		return a.public
 	}

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// maxBody caps a request body; beyond it the answer is 413.
+// maxBody caps a request body that holds no files; beyond it the answer is 413.
 const maxBody = 1 << 20
 
 // A call is one request on its way through the server.
@@ -42,14 +42,14 @@ func (c *call) arg(name string) string {
 }
 
 // live reports whether the call is answered in the live dialect.
-func (c *call) live() bool { return c.dialect == Live }
+func (c *call) live() bool { return c.dialect != Documented }
 
 // readBody takes the whole request body before any lock is held.
 func (c *call) readBody() *problem {
 	if c.r.Body == nil {
 		return nil
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(nil, c.r.Body, maxBody))
+	body, err := io.ReadAll(http.MaxBytesReader(nil, c.r.Body, orDefault(c.route.maxBody, maxBody)))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):

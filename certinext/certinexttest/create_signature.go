@@ -78,7 +78,7 @@ func (s *Server) newSignatureOrder(c *call, req wireCreateSignature) (*order, *p
 	if problem := s.checkSSLBusiness(o, req.CustomFields, req.Organization); problem != nil {
 		return nil, problem // a signer's account is asked no less
 	}
-	if s.Dialect == Live {
+	if s.Dialect != Documented {
 		o.sign(req.Agreement, c.now) // inferred: as for SSL
 	}
 	return o, nil

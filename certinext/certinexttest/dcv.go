@@ -63,7 +63,7 @@ func (s *Server) openTarget(c *call, o *order, domain string) (*target, *problem
 	if t == nil {
 		return nil, rule("EMS-1157", "Domain name is not part of the order").inV1("EMS-1164")
 	}
-	if _, done := s.verifiedSince(o, t, c.now); done && (s.Dialect == Live || c.route.v1()) {
+	if _, done := s.verifiedSince(o, t, c.now); done && (s.Dialect != Documented || c.route.v1()) {
 		return nil, rule("EMS-1080", "Domain is already verified")
 	}
 	return t, nil

@@ -56,7 +56,11 @@ func (s *Server) takeDocuments(o *order, n int, now time.Time) error {
 }
 
 // takesDocuments: documents prove who a signer or an organization is.
-func (o *order) takesDocuments() bool { return o.family == FamilySignature || o.needsOrganization() }
+func (o *order) takesDocuments() bool { return o.isSigner() || o.needsOrganization() }
+
+// isSigner reports whether o is for a document signer, whom documents have to
+// prove. An S/MIME order has a subject, too.
+func (o *order) isSigner() bool { return o.family == FamilySignature }
 
 // adminDocuments is the portal's upload, without the files.
 func (s *Server) adminDocuments(r *http.Request) (any, error) {

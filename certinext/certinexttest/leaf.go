@@ -40,7 +40,11 @@ func (s *Server) leafProfile(o *order, notBefore time.Time) leafProfile {
 	}
 	if o.subject != nil {
 		p.keyUsage |= x509.KeyUsageContentCommitment // nonRepudiation
-		p.oidUsages = []asn1.ObjectIdentifier{documentSigning}
+		if o.isSigner() {
+			p.oidUsages = []asn1.ObjectIdentifier{documentSigning}
+		} else {
+			p.usages, p.rsaUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection}, x509.KeyUsageKeyEncipherment
+		}
 		p.subject = o.subject.name()
 		return p
 	}

@@ -165,7 +165,7 @@ func (s *Server) verifyFailed(method string, f *lookupFailure) *problem {
 	if f.class == classMismatch {
 		p.detail = "DCV challenge does not match"
 	}
-	if s.Dialect == Live {
+	if s.Dialect != Documented {
 		p.extra = map[string]any{"diagnostics": diagnostics(method, "FAILED", f)}
 	}
 	return p

@@ -27,10 +27,10 @@ func byName[T ~int](names []string, text []byte, v *T) error {
 	return nil
 }
 
-var dialects = []string{Live: "live", Documented: "documented"}
+var dialects = []string{Live: "live", Documented: "documented", V1: "v1"}
 
 // MarshalText names the dialect.
 func (d Dialect) MarshalText() ([]byte, error) { return nameOf(dialects, d) }
 
-// UnmarshalText reads live or documented.
+// UnmarshalText reads live, documented or v1.
 func (d *Dialect) UnmarshalText(b []byte) error { return byName(dialects, b, d) }

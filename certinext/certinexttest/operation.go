@@ -10,6 +10,7 @@ const (
 	OpCreateSSL        = "create-ssl"
 	OpCreatePrivatePKI = "create-private-pki"
 	OpCreateSignature  = "create-signature"
+	OpCreateSMIME      = "create-smime"
 	OpTrack            = "track"
 	OpDCV              = "dcv"
 	OpVerifyDCV        = "verify-dcv"

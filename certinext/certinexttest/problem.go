@@ -118,7 +118,7 @@ func (s *Server) refuse(p *problem, r *http.Request) reply {
 		rep = jsonReply(p.status, "application/json", map[string]string{"error": p.oauth, "error_description": p.detail})
 	case p.meta:
 		rep = jsonReply(p.status, "application/json", metaError(p.ems, p.detail, s.now()))
-	case p.spring && s.Dialect == Live:
+	case p.spring && s.Dialect != Documented:
 		rep = springReply(p.status, p.text(), r.URL.Path, s.now())
 	default:
 		rep = jsonReply(p.status, "application/problem+json", p.document(s.Dialect, r))

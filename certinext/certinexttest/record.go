@@ -18,7 +18,7 @@ type OrderRecord struct {
 	// ID is the order id; drafts have none. RequestID is the request id.
 	ID        string `json:"id,omitempty"`
 	RequestID string `json:"requestId"`
-	// Family is FamilySSL, FamilyPrivatePKI or FamilySignature.
+	// Family is FamilySSL, FamilyPrivatePKI, FamilySignature or FamilySMIME.
 	Family      string `json:"family"`
 	ProductCode string `json:"productCode"`
 	Variant     string `json:"variant"`

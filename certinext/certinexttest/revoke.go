@@ -81,7 +81,7 @@ func (s *Server) checkRevoke(c *call, req wireRevoke) (revokeReason, *problem) {
 	if !reason.accepted && c.route.family == FamilySSL {
 		return revokeReason{}, rule("", "Invalid Revoke Reason ID")
 	}
-	if s.Dialect == Live && strings.Contains(req.Note, ";") {
+	if s.Dialect != Documented && strings.Contains(req.Note, ";") {
 		return revokeReason{}, rule("", "Invalid Revoke Remarks")
 	}
 	return reason, nil
@@ -96,7 +96,7 @@ func (s *Server) revokable(c *call) (*order, *problem) {
 		return o, nil
 	}
 	switch {
-	case s.Dialect == Live:
+	case s.Dialect != Documented:
 		return nil, notFound("Order not found or not in a revokable state")
 	case problem != nil:
 		return nil, problem

@@ -28,6 +28,7 @@ type route struct {
 	creates  bool      // places an order
 	keyed    bool      // the collection sends Idempotency-Key with it
 	unlocked bool      // takes the server's lock itself
+	maxBody  int64     // bytes of the request; zero means maxBody
 	// successor is set on the verbs of version 1: the collection of version 2
 	// that their answers point to.
 	successor string
@@ -35,7 +36,7 @@ type route struct {
 }
 
 var (
-	onlyLive = []Dialect{Live}
+	onlyLive = []Dialect{Live, V1}
 	routes   = slices.Concat(sslRoutes(), privateRoutes(), signatureRoutes(), accountRoutes(), domainRoutes(), v1Routes())
 )
 

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// A Dialect selects which of the two known behaviours of the API is spoken.
+// A Dialect selects which of the known behaviours of the API is spoken.
 type Dialect int
 
 const (
@@ -21,14 +21,18 @@ const (
 	// signed JSON tokens, ord_ ids, hexadecimal serials, _links, enforced
 	// idempotency keys, no orders report.
 	Documented
+	// V1 is an account whose key is not in OAuth mode: it gets no tokens, so
+	// that only version 1 of the API serves it, where every call is signed.
+	// Otherwise it is Live. Version 1 is there in all dialects.
+	V1
 )
 
 // String returns the name the certinext-sandbox command uses for d.
 func (d Dialect) String() string {
-	if d == Documented {
-		return "documented"
+	if int(d) < 0 || int(d) >= len(dialects) {
+		return "unknown"
 	}
-	return "live"
+	return dialects[d]
 }
 
 // Defaults of the credentials of a zero [Server].
@@ -92,7 +96,8 @@ type Server struct {
 	ClientSecret string
 	// TokenTTL is how long an access token lives; zero means one hour.
 	TokenTTL time.Duration
-	// KeyState says whether the API key can obtain tokens at all.
+	// KeyState says whether the API key can obtain tokens at all. With V1 an
+	// active key is one that cannot.
 	KeyState KeyState
 	// SingleToken makes every new grant revoke the tokens before it. Whether
 	// the service does so is unknown.

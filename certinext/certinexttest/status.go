@@ -94,12 +94,12 @@ func (o *order) organizationVetted() (time.Time, bool) {
 
 // documentsMet: only signers wait for documents.
 func documentsMet(_ *Server, o *order, _, _ time.Time) (time.Time, bool) {
-	return o.documentsAt, o.subject == nil || o.documents > 0
+	return o.documentsAt, !o.isSigner() || o.documents > 0
 }
 
 // vettingMet: a signer's approver acts on the documents, and on nothing later.
 func (s *Server) vettingMet(o *order, since, now time.Time) (time.Time, bool) {
-	if o.subject == nil {
+	if !o.isSigner() {
 		return time.Time{}, true
 	}
 	return s.approved(o, since, now)
@@ -125,7 +125,7 @@ func agreementMet(_ *Server, o *order, _, _ time.Time) (time.Time, bool) {
 }
 
 func (s *Server) approvalMet(o *order, since, now time.Time) (time.Time, bool) {
-	if o.subject != nil {
+	if o.isSigner() {
 		return time.Time{}, true
 	}
 	return s.approved(o, since, now)
@@ -147,7 +147,7 @@ func (s *Server) approved(o *order, since, now time.Time) (time.Time, bool) {
 }
 
 func (s *Server) needsApproval(o *order) bool {
-	if s.HoldForApproval || o.product.NeedsApproval || o.subject != nil {
+	if s.HoldForApproval || o.product.NeedsApproval || o.isSigner() {
 		return true
 	}
 	return o.needsOrganization() && (!o.consented || s.IgnoreConsentTokens)
@@ -175,7 +175,7 @@ func (s *Server) status(o *order, now time.Time) string {
 	sg := o.current()
 	if sg.cert == nil {
 		pending, _ := s.progress(o, now)
-		if pending == statusPendingVetting && s.Dialect == Live {
+		if pending == statusPendingVetting && s.Dialect != Documented {
 			pending = statusPendingApproval // the newer documentation has no other word
 		}
 		return orDefault(pending, statusPendingApproval)

@@ -51,7 +51,7 @@ func (s *Server) v1Create(c *call, family string, fill v1Maker) (reply, *problem
 
 // newV1Order checks what the families share and builds that part of an order.
 func (s *Server) newV1Order(c *call, family string, req wireV1Order) (*order, *problem) {
-	if problem := checkV1Form(req); problem != nil {
+	if problem := checkV1Form(req, family); problem != nil {
 		return nil, problem
 	}
 	group, problem := v1Group(req)

@@ -20,7 +20,7 @@ var (
 // checkV1Form is what can be said of any order without knowing the account.
 // The codes are those of the vendor's list for version 1, where it has one for
 // the case.
-func checkV1Form(req wireV1Order) *problem {
+func checkV1Form(req wireV1Order, family string) *problem {
 	requestor, cert := orZero(req.RequestorInformation), orZero(req.CertificateInformation)
 	return firstUnmet(
 		demand{req.ProductCode != "", "EMS-914", "Certificate ID cannot be empty."},
@@ -33,7 +33,8 @@ func checkV1Form(req wireV1Order) *problem {
 		demand{mailbox(requestor.RequestorEmail), "EMS-925", "Invalid Requestor Email ID."},
 		demand{requestor.hasNumber(), "EMS-923", "Invalid Requestor Mobile Number."},
 		demand{req.CertificateInformation != nil, "EMS-917", "Certificate Information cannot be empty."},
-		demand{filled(cert.DomainName), "EMS-1157", "Domain name cannot be empty."},
+		demand{!forHosts(family) || filled(cert.DomainName), "EMS-1157", "Domain name cannot be empty."},
+		demand{!forHosts(family) || !cert.forPerson(), wordsOnly, "certificateInformation has members of a person."},
 		demand{orMailbox(orZero(req.DelegationInformation).Email), "EMS-1011", "Invalid Delegation Email ID."},
 		demand{req.TechnicalPointOfContact == nil || orZero(req.AdditionalInformation).TechnicalPointOfContact == nil, wordsOnly, "Technical Contact is given twice."},
 		demand{orMailbox(req.technicalEmail()), "EMS-1047", "Invalid Email Address."},
@@ -118,6 +119,9 @@ func (req wireV1Order) technicalEmail() string {
 	outer, inner := orZero(req.TechnicalPointOfContact), orZero(orZero(req.AdditionalInformation).TechnicalPointOfContact)
 	return orDefault(outer.Email, inner.Email)
 }
+
+// forHosts reports whether the certificates of a family are for hosts.
+func forHosts(family string) bool { return family == FamilySSL || family == FamilyPrivatePKI }
 
 func filled(text string) bool { return strings.TrimSpace(text) != "" }
 

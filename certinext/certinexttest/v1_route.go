@@ -9,6 +9,7 @@ import "net/http"
 const (
 	sslCollection     = "/ssl-certificates"
 	privateCollection = "/private-pki-certificates"
+	signerCollection  = "/signature-certificates"
 )
 
 // verb is a route of version 1. All of them are POST with a JSON body, in both
@@ -24,6 +25,9 @@ func v1Routes() []route {
 		verb(OpMe, "ValidateCredentials", "/auth/me", (*Server).v1ValidateCredentials),
 		verb(OpCreateSSL, "GenerateOrderSSL", sslCollection, (*Server).v1CreateSSL),
 		verb(OpCreatePrivatePKI, "GenerateOrderPrivatePKI", privateCollection, (*Server).v1CreatePrivatePKI),
+		verb(OpCreateSignature, "GenerateOrderSignature", signerCollection, (*Server).v1CreateSignature),
+		verb(OpCreateSMIME, "GenerateOrderSMIME", signerCollection, (*Server).v1CreateSMIME),
+		documentVerb(),
 		verb(OpTrack, "TrackOrder", sslCollection, (*Server).v1TrackOrder),
 		verb(OpDCV, "GetDcv", sslCollection, (*Server).v1GetDCV),
 		verifyVerb(),
@@ -42,6 +46,13 @@ func v1Routes() []route {
 		verb(OpProducts, "GetProductDetails", "/catalog/products", (*Server).v1Products),
 		verb(OpCustomFields, "GetFieldDetails", "/catalog/products", (*Server).v1Fields),
 	}
+}
+
+// documentVerb takes files.
+func documentVerb() route {
+	rt := verb(OpDocuments, "SubmitDocument", signerCollection, (*Server).v1SubmitDocument)
+	rt.maxBody = maxV1Documents * maxV1DocumentSize * 2
+	return rt
 }
 
 // verifyVerb takes the lock itself, since it looks names up.

@@ -50,6 +50,18 @@ type wireV1Certificate struct {
 	BusinessCategory          string   `json:"businessCategory"`
 	CompanyRegistrationNumber string   `json:"companyRegistrationNumber"`
 	DNSType                   string   `json:"dnsType"` // private PKI
+
+	// Of somebody whom a certificate is for, beside the address above.
+	FirstName                        string `json:"firstName"`
+	LastName                         string `json:"lastName"`
+	Email                            string `json:"email"`
+	IsdCode                          string `json:"isdCode"`
+	MobileNumber                     string `json:"mobileNumber"`
+	Designation                      string `json:"designation"`
+	IdentityDocumentType             string `json:"identityDocumentType"`
+	IdentificationNumber             string `json:"identificationNumber"`
+	OrganizationIdentificationNumber string `json:"organizationIdentificationNumber"`
+	RegisteredID                     string `json:"registeredId"`
 }
 
 type wireV1Agreement struct {

@@ -30,7 +30,7 @@ func parseFlags(args []string, stderr io.Writer) (*options, error) {
 
 	flags.StringVar(&o.listen, "listen", "127.0.0.1:8093", "`address` to listen on; port 0 picks a free one")
 	flags.BoolVar(&o.allowRemote, "allow-remote", false, "listen on an address that is not loopback")
-	flags.TextVar(&s.Dialect, "dialect", certinexttest.Live, "`live` (as observed) or documented (as published)")
+	flags.TextVar(&s.Dialect, "dialect", certinexttest.Live, "`live` (as observed), documented (as published) or v1 (an account without OAuth, for version 1 of the API only)")
 	flags.StringVar(&s.BaseURL, "base-url", "", "public `URL` of this server, written into certificates (default: as the client calls it)")
 	accountFlags(flags, s)
 	domainFlags(flags, s)
