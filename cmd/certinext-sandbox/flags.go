@@ -111,12 +111,14 @@ func (l *list) Set(text string) error {
 	return nil
 }
 
-// credentials says which flags hold the credentials of the dialect.
+// credentials says which flags hold the credentials of the dialect, and those
+// of version 1.
 func (o *options) credentials() string {
+	const signed = "account number (-account-number) and access key (-access-key)"
 	if o.server.Dialect == certinexttest.Documented {
-		return "account number (-account-number) and access key (-access-key)"
+		return signed
 	}
-	return "client id (-client-id, else -account-number) and client secret (-client-secret)"
+	return "client id (-client-id, else -account-number) and client secret (-client-secret); version 1: " + signed
 }
 
 func usage(flags *flag.FlagSet) {

@@ -92,6 +92,7 @@ func TestBannerSaysWhatItIs(t *testing.T) {
 	require.Contains(t, p.banner, "NOT A REAL CA")
 	require.Contains(t, p.banner, "dialect:     live")
 	require.Contains(t, p.banner, "-client-secret")
+	require.Contains(t, p.banner, "version 1: account number (-account-number) and access key (-access-key)")
 	require.Contains(t, p.banner, p.url+"/_sandbox/roots.pem")
 	require.NotContains(t, p.banner, "hunter", "credentials are named, not shown")
 	require.Regexp(t, `^http://127\.0\.0\.1:[1-9][0-9]*$`, p.url)
