@@ -123,10 +123,32 @@ func TestAnEntryThatCannotBeReadStopsNoOther(t *testing.T) {
 	})
 }
 
+// withoutRecords takes version 1 from the documented API, which has no orders report of its own.
+func withoutRecords(ca *certinexttest.Server) {
+	ca.Inject(certinexttest.Fault{Operation: certinexttest.OpOrdersReport, Kind: certinexttest.FaultSpring, Status: http.StatusNotImplemented})
+}
+
+// Where version 2 says that it has no records, version 1's are read with the same key.
+func TestAnOrderInDoubtOfTheDocumentedAPIIsFoundInVersion1sRecords(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := validated(certinexttest.Documented)
+		ca.Inject(certinexttest.Fault{Operation: certinexttest.OpCreateSSL, Kind: certinexttest.FaultLostReply, Times: 1})
+		m := newMount(t, ca)
+		m.write("config", map[string]any{"trust_idempotency_key": false})
+		m.refused("issue/web", www)
+		time.Sleep(time.Minute)
+		m.pass()
+		m.chainOK(m.write("issue/web", www))
+		require.Len(t, ca.Orders(), 1)
+		require.Equal(t, 1, ca.Calls()[certinexttest.OpCreateSSL])
+	})
+}
+
 func TestAnIdempotencyKeyIsTrustedOnlyWhenTheConfigSaysSo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ca := validated(certinexttest.Documented)
 		ca.Idempotency = certinexttest.Off // a service that does not keep its promise
+		withoutRecords(ca)
 		ca.Inject(certinexttest.Fault{Operation: certinexttest.OpCreateSSL, Kind: certinexttest.FaultLostReply, Times: 1})
 		m := newMount(t, ca)
 		m.write("config", map[string]any{"trust_idempotency_key": false})

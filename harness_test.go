@@ -86,11 +86,17 @@ func (m *mount) account() map[string]any {
 		"signer_ip": "203.0.113.7", "technical_contact_name": "Platform Team",
 		"technical_contact_email": "platform@example.com", "technical_contact_phone": "+14155550123",
 	}
-	if m.ca.Dialect == certinexttest.Documented {
+	switch m.ca.Dialect {
+	case certinexttest.Documented:
 		config["account_number"] = certinexttest.DefaultAccountNumber
 		config["access_key"] = certinexttest.DefaultAccessKey
 		config["trust_idempotency_key"] = true
-	} else {
+	case certinexttest.V1:
+		config["api_version"] = "v1"
+		config["account_number"] = certinexttest.DefaultAccountNumber
+		config["access_key"] = certinexttest.DefaultAccessKey
+		config["organization_number"] = certinexttest.DefaultOrganization // whose validated domains count
+	default:
 		config["client_id"] = certinexttest.DefaultAccountNumber
 		config["client_secret"] = certinexttest.DefaultClientSecret
 	}

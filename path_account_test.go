@@ -16,7 +16,7 @@ import (
 )
 
 func TestAccountGroupsAndOrganizations(t *testing.T) {
-	dialects(t, func(t *testing.T, dialect certinexttest.Dialect) {
+	version2(t, func(t *testing.T, dialect certinexttest.Dialect) {
 		ca := validated(dialect)
 		ca.Groups = []certinexttest.Group{{Number: certinexttest.DefaultGroup, Name: "Default Group", Default: true}, {Number: "3000000002", Name: "Team A"}}
 		m := newMount(t, ca)

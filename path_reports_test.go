@@ -214,6 +214,8 @@ func TestAReportThatIsTooLongSaysHowToShortenIt(t *testing.T) {
 func TestReportsOfTheDocumentedAPIAreRefusedInWords(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMount(t, validated(certinexttest.Documented))
+		require.Empty(t, m.read("reports/orders").Data["orders"], "version 1's report is read")
+		withoutRecords(m.ca)
 		require.Contains(t, m.unreadable("reports/orders", nil), "501")
 	})
 }

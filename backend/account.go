@@ -4,6 +4,7 @@
 package backend
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -170,6 +171,6 @@ func (e *Engine) Domains(ctx context.Context, s logical.Storage, f DomainFilter,
 		return Page[Domain]{}, err
 	}
 	return ask(ctx, e, s, func(ctx context.Context, a *account) (Page[Domain], error) {
-		return turn(a.client.Domains(ctx, f), func(d Domain) string { return rowID(d.ID, d.OrganizationID) }, w)
+		return turn(a.client.Domains(ctx, f), func(d Domain) string { return rowID(cmp.Or(d.ID, d.Name), d.OrganizationID) }, w)
 	})
 }

@@ -151,7 +151,9 @@ func (d *driver) place(ctx context.Context) (done bool, out outcome) {
 	o.State, o.CAOrderID = StatePending, remote.ID
 	o.note(now, "CERTInext took the order as %s", printable(remote.ID))
 	o.observe(now, remote)
-	d.remote = remote
+	if d.remote = remote; remote.Status == certinext.StatusUnknown {
+		d.remote = nil // version 1 tells no more than the number
+	}
 	if o.PromotedAt.IsZero() && o.Reissue == nil { // the row of a promoted draft may be as old as the draft, a reissue has none
 		d.engine.witnesses.add(witnessOf(o, asked))
 	}
@@ -168,7 +170,7 @@ func (d *driver) create(ctx context.Context) (*certinext.Order, error) {
 	if d.order.Reissue != nil {
 		return d.client.ReissueOrder(ctx, d.order.Placement.Family, d.order.CAOrderID, d.order.reissueRequest())
 	}
-	return d.client.CreateOrder(ctx, d.order.orderRequest(d.consent()))
+	return d.client.CreateOrder(ctx, d.order.orderRequest(d.consent(), d.config.version()))
 }
 
 // consent is the token of the order's organization, if it was written for the address that it would be sent to.

@@ -4,6 +4,7 @@
 package backend
 
 import (
+	"encoding/base32"
 	"fmt"
 	"maps"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+	"github.com/hashicorp/go-uuid"
 )
 
 // A State is where an order stands, as the engine sees it.
@@ -195,7 +197,14 @@ func (o *orderEntry) marker() string { return markerOf(o.Placement.IdempotencyKe
 
 const markerPrefix = "vault-order:"
 
-func markerOf(key string) string { return markerPrefix + key }
+// markerOf makes a marker of an order's random key. The value of a tag may have 30 characters (documented for version 1), and a UUID
+// has 36, so its 16 bytes are spelt in base 32, in one case: what a report does to a tag's case is not known.
+func markerOf(key string) string {
+	if id, err := uuid.ParseUUID(key); err == nil {
+		key = strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(id))
+	}
+	return markerPrefix + key
+}
 
 func isMarker(tag string) bool { return strings.HasPrefix(strings.ToLower(tag), markerPrefix) }
 
@@ -300,7 +309,7 @@ func remarks(role *Role, key string) string {
 
 // orderRequest is the order in the client's terms. It is the same however often it is asked for, but for the consent token,
 // which an order may not store.
-func (o *orderEntry) orderRequest(consent Secret) certinext.OrderRequest {
+func (o *orderEntry) orderRequest(consent Secret, version certinext.APIVersion) certinext.OrderRequest {
 	p := o.Placement
 	r := certinext.OrderRequest{
 		Family: p.Family, ProductCode: p.ProductCode, Variant: shapes[p.Variant].base, Subject: p.Subject.client(), Attested: p.Attested,
@@ -331,15 +340,15 @@ func (o *orderEntry) orderRequest(consent Secret) certinext.OrderRequest {
 	if r.SaveAsDraft = o.Draft; o.promoting() {
 		r.RequestID, r.IdempotencyKey = o.CARequestID, o.PromotionKey
 	}
-	if shapes[p.Variant].vetted() || p.forOrganization() {
+	switch {
+	case shapes[p.Variant].vetted(), p.Subject["organization_name"] != "" && p.OrganizationNumber != "":
 		r.Organization = &certinext.OrganizationRef{Number: p.OrganizationNumber, ConsentToken: consent}
+	case version == certinext.V1 && p.Family == certinext.FamilySSL && p.OrganizationNumber != "":
+		// What makes the organization's validated domains count for a DV order (documented for version 1). Nobody has to
+		// consent to that.
+		r.Organization = &certinext.OrganizationRef{Number: p.OrganizationNumber}
 	}
 	return r
-}
-
-// forOrganization reports whether a signer's order names a vetted organization: one that is made out to a person alone does not.
-func (p *placement) forOrganization() bool {
-	return p.Subject["organization_name"] != "" && p.OrganizationNumber != ""
 }
 
 // agreement accepts the subscriber agreement in the name of the signer.

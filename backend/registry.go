@@ -314,7 +314,7 @@ func (r *registry) marked(rows []certinext.ReportRow) map[string]tracked {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, t := range r.orders {
-		if key := strings.ToLower(t.marker); wanted[key] {
+		if key := markerKey([]string{markerOf(t.marker)}); wanted[key] {
 			found[key] = *t
 		}
 	}

@@ -89,6 +89,9 @@ func makePlan(role *Role, cfg *Config, domains []string, whom subject, r Request
 	if role.ConsentToken != "" && role.ConsentFor != cfg.BaseURL {
 		return nil, badField("consent_token", "was written to the role for %s: write it again for %s", role.ConsentFor, cfg.BaseURL)
 	}
+	if cfg.version() == certinext.V1 && role.CAProfileID+role.MasterProductID != "" {
+		return nil, badField("ca_profile_id", "of the role cannot be chosen in version 1 of the API, nor can master_product_id: leave them empty")
+	}
 	p, err := planFor(role, domains, whom, r)
 	if err != nil {
 		return nil, err

@@ -40,6 +40,14 @@ var revokeReasons = map[Dialect]map[string]revokeReason{
 	},
 }
 
+// reasons are those of the dialect, as version 2 spells them.
+func (s *Server) reasons() map[string]revokeReason {
+	if s.Dialect == Documented {
+		return revokeReasons[Documented]
+	}
+	return revokeReasons[Live]
+}
+
 // revokeOrder revokes what an order issued. Revocation is by order, so all of
 // its certificates go.
 func (s *Server) revokeOrder(c *call) (reply, *problem) {
@@ -71,7 +79,7 @@ func (s *Server) checkRevoke(c *call, req wireRevoke) (revokeReason, *problem) {
 	if strings.TrimSpace(req.Reason) == "" {
 		return revokeReason{}, invalidField("reason", mustNotBeBlank)
 	}
-	reason, known := revokeReasons[s.Dialect][req.Reason]
+	reason, known := s.reasons()[req.Reason]
 	if s.Dialect == Documented && c.route.family != FamilySSL && req.Reason == "caCompromise" {
 		known = false // absent from the lists of the other families
 	}

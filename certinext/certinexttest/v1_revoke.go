@@ -54,7 +54,7 @@ func (s *Server) v1Reason(id string) (name string, code int) {
 	if !oneOf(id, "1", "3", "4", "5", "9") {
 		return "", 0
 	}
-	for name, r := range revokeReasons[s.Dialect] {
+	for name, r := range s.reasons() {
 		if strconv.Itoa(r.code) == id {
 			return name, r.code
 		}
