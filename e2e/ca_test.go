@@ -62,6 +62,9 @@ func (ca *authority) keepSecrets(v *server) {
 	v.keep("the consent token", certinexttest.DefaultConsentToken)
 }
 
+// allDialects are those of the API: version 2 as it runs and as it is documented, and version 1.
+var allDialects = []certinexttest.Dialect{certinexttest.Live, certinexttest.Documented, certinexttest.V1}
+
 // account is a config that the CA accepts.
 func (ca *authority) account() map[string]any {
 	return account(ca.url, ca.Dialect)
@@ -74,11 +77,17 @@ func account(url string, dialect certinexttest.Dialect) map[string]any {
 		"signer_ip": "203.0.113.7", "technical_contact_name": "Platform Team",
 		"technical_contact_email": "platform@example.com", "technical_contact_phone": "+14155550123",
 	}
-	if dialect == certinexttest.Documented {
+	switch dialect {
+	case certinexttest.Documented:
 		config["account_number"] = certinexttest.DefaultAccountNumber
 		config["access_key"] = certinexttest.DefaultAccessKey
 		config["trust_idempotency_key"] = true // the documented API promises what the live one does not
-	} else {
+	case certinexttest.V1:
+		config["api_version"] = "v1"
+		config["account_number"] = certinexttest.DefaultAccountNumber
+		config["access_key"] = certinexttest.DefaultAccessKey
+		config["organization_number"] = certinexttest.DefaultOrganization // whose validated domains count
+	default:
 		config["client_id"] = certinexttest.DefaultAccountNumber
 		config["client_secret"] = certinexttest.DefaultClientSecret
 	}

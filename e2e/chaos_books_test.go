@@ -4,6 +4,8 @@
 package e2e_test
 
 import (
+	"encoding/base32"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -39,7 +41,14 @@ type storedOrder struct {
 	open bool // has not been closed
 }
 
-func (o *storedOrder) marker() string { return "vault-order:" + o.Placement.IdempotencyKey }
+func (o *storedOrder) marker() string {
+	key := strings.ReplaceAll(o.Placement.IdempotencyKey, "-", "")
+	id, err := hex.DecodeString(key)
+	if err != nil {
+		return "vault-order:" + o.Placement.IdempotencyKey
+	}
+	return "vault-order:" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(id))
+}
 
 func (o *storedOrder) String() string {
 	return fmt.Sprintf("order %s (%s/%s, %s, CA order %q)", o.ID, o.Role, o.Placement.DNSNames[0], o.State, o.CAOrderID)

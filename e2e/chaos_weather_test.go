@@ -64,6 +64,8 @@ var faults = []certinexttest.Fault{
 	{Kind: certinexttest.FaultServerError},
 	{Kind: certinexttest.FaultServerErrorAfter},
 	{Kind: certinexttest.FaultServerErrorAfter, Status: http.StatusInternalServerError},
+	{Kind: certinexttest.FaultMetaError},
+	{Kind: certinexttest.FaultMetaErrorAfter},
 	{Kind: certinexttest.FaultHTML},
 	{Kind: certinexttest.FaultSpring},
 	{Kind: certinexttest.FaultTruncated},
@@ -75,8 +77,10 @@ var faults = []certinexttest.Fault{
 }
 
 // suits reports whether a fault means anything to an operation.
-func suits(f certinexttest.Fault, op string) bool {
+func (w *weather) suits(f certinexttest.Fault, op string) bool {
 	switch f.Kind {
+	case certinexttest.FaultMetaError, certinexttest.FaultMetaErrorAfter:
+		return w.ca.Dialect == certinexttest.V1
 	case certinexttest.FaultRootFirst, certinexttest.FaultWrongKey:
 		return op == certinexttest.OpCertificate
 	case certinexttest.FaultTokenDeath:
@@ -126,7 +130,7 @@ func (w *weather) draw(op string) (certinexttest.Fault, bool) {
 	}
 	var fit []certinexttest.Fault
 	for _, f := range faults {
-		if suits(f, op) {
+		if w.suits(f, op) {
 			fit = append(fit, f)
 		}
 	}

@@ -17,7 +17,7 @@ import (
 // which knows a load balancer only, gets what was paid for, and the dead node comes back as a standby.
 func TestTheActiveNodeDiesAndTheNextOneFinishesWhatItHasBegun(t *testing.T) {
 	t.Parallel()
-	for _, dialect := range []certinexttest.Dialect{certinexttest.Live, certinexttest.Documented} {
+	for _, dialect := range allDialects {
 		t.Run(dialect.String(), func(t *testing.T) {
 			t.Parallel()
 			ca := newAuthority(t, &certinexttest.Server{

@@ -235,44 +235,54 @@ func (d *crashDesk) lastCall(label, op string) int {
 	return d.seen[label+"\x00"+op]
 }
 
-// Where a call names its order: a create by the domain, which begins with the label, every other one by the CA's number.
+// Where a call names its order: a create by the domain, which begins with the label, every other one by the CA's number, which
+// version 1 has in the body.
 var (
 	namedDomain = regexp.MustCompile(`"([a-z0-9-]+)\.(?:example\.com|corp\.internal)"`)
 	namedOrder  = regexp.MustCompile(`-certificates/([^/]+)`)
+	namedInBody = regexp.MustCompile(`"orderNumber":"([^"]+)"`)
 )
 
 // labelOf finds out whose call it is.
 func labelOf(ca *authority, op string, r *http.Request, own string) string {
-	domain := ""
+	number := ""
 	switch {
-	case op == certinexttest.OpCreateSSL, op == certinexttest.OpCreatePrivatePKI:
-		if seen, ok := r.Body.(*seenBody); ok {
-			return seen.label
+	case strings.HasPrefix(r.URL.Path, "/emSignHub-API/"), op == certinexttest.OpCreateSSL, op == certinexttest.OpCreatePrivatePKI:
+		body := see(r)
+		if m := namedDomain.FindStringSubmatch(body); m != nil && strings.HasPrefix(op, "create-") {
+			return m[1]
 		}
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			return ""
+		if m := namedInBody.FindStringSubmatch(body); m != nil {
+			number = m[1]
 		}
-		label := ""
-		if m := namedDomain.FindSubmatch(body); m != nil {
-			label = string(m[1])
-		}
-		r.Body = &seenBody{Reader: strings.NewReader(string(body)), label: label}
-		return label
 	case namedOrder.MatchString(r.URL.Path):
-		o, _ := ca.Order(namedOrder.FindStringSubmatch(r.URL.Path)[1])
-		domain = o.Domain
-	default:
+		number = namedOrder.FindStringSubmatch(r.URL.Path)[1]
+	}
+	if number == "" {
 		return own
 	}
-	label, _, _ := strings.Cut(domain, ".")
+	o, _ := ca.Order(number)
+	label, _, _ := strings.Cut(o.Domain, ".")
 	return label
 }
 
-// A seenBody is the body of a create that has been read for its domain.
+// see reads the body of a request, and leaves it to be read again.
+func see(r *http.Request) string {
+	if seen, ok := r.Body.(*seenBody); ok {
+		return seen.text
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return ""
+	}
+	r.Body = &seenBody{Reader: strings.NewReader(string(body)), text: string(body)}
+	return string(body)
+}
+
+// A seenBody is a body that has been read before.
 type seenBody struct {
 	io.Reader
-	label string
+	text string
 }
 
 func (*seenBody) Close() error { return nil }

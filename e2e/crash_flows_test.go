@@ -9,7 +9,7 @@ import "github.com/certinext/vault-plugin-secrets-certinext/certinext/certinextt
 // where it can be killed, and then once for each of them.
 type crashFlow struct {
 	name string
-	cell string // kind of CA: live, paper (the documented dialect) or parked (live, and an approver who takes his time)
+	cell string // kind of CA: live, paper (the documented dialect), signed (version 1) or parked (live, and an approver who takes his time)
 	own  bool   // every point has a mount and a CA of its own, for calls that name no order and for the background pass
 
 	role    map[string]any
@@ -52,6 +52,10 @@ var crashFlows = []crashFlow{
 	{
 		name: "paper", cell: "paper", steps: []crashStep{askStep}, killed: []string{"ask"},
 		journal: "ask: put order/open, create-ssl, put order/open, agreement, track, certificate, certificate, put cert, answer",
+	},
+	{
+		name: "signed", cell: "signed", steps: []crashStep{askStep}, killed: []string{"ask"},
+		journal: "ask: put order/open, create-ssl, put order/open, track, certificate, put cert, answer",
 	},
 	{
 		name: "intranet", cell: "live", role: privatePKI, zone: "corp.internal",

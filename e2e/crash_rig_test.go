@@ -92,7 +92,7 @@ func newCrashRig(t *testing.T, manner crashManner) *crashRig {
 		Name: crashPlugin, Type: api.PluginTypeSecrets, Command: filepath.Base(program),
 		SHA256: hex.EncodeToString(sum[:]), Version: programs.version, Env: []string{"CRASH_DIR=" + r.desk.dir},
 	}))
-	for _, kind := range []string{"live", "paper", "parked"} {
+	for _, kind := range []string{"live", "paper", "signed", "parked"} {
 		r.cells[kind] = r.newCell(kind, kind, "")
 	}
 	return r
@@ -104,13 +104,16 @@ const crashPlugin = "certinext-crash"
 // searchedCells bounds the CAs whose tokens the logs are searched for, as maxSearched bounds the keys.
 const searchedCells = 6
 
-// newCell mounts the engine and gives it a CA. Calls that name no order belong to the label own.
+// newCell mounts the engine and gives it a CA. Calls of one that is own belong to that label, and are watched from its first step on.
 func (r *crashRig) newCell(kind, mount, own string) *cell {
 	r.t.Helper()
 	c := &cell{mount: mount, desk: r.desk}
 	s := &certinexttest.Server{VerifiedDomains: []string{"example.com"}, HoldForApproval: kind == "parked", Now: c.now}
-	if kind == "paper" {
+	switch kind {
+	case "paper":
 		s.Dialect = certinexttest.Documented
+	case "signed":
+		s.Dialect = certinexttest.V1
 	}
 	c.ca = newAuthority(r.t, s)
 	r.t.Cleanup(r.desk.bury) // a CA that holds calls does not close
@@ -124,7 +127,9 @@ func (r *crashRig) newCell(kind, mount, own string) *cell {
 		c.ca.keepSecrets(r.v)
 	}
 	r.v.write(mount+"/config", c.ca.account())
-	r.desk.watch(c.ca, own, r.isDown)
+	if own == "" {
+		r.desk.watch(c.ca, "", r.isDown)
+	}
 	return c
 }
 
@@ -151,6 +156,12 @@ func (r *crashRig) point(f *crashFlow, spots ...spot) *point {
 	}
 	maps.Copy(role, f.role)
 	r.v.write(p.cell.mount+"/roles/"+p.label, role)
+	if f.own {
+		config := p.cell.ca.account() // the role has asked the catalog: with a config that is new, the first step signs in by itself
+		config["verify_connection"] = false
+		r.v.write(p.cell.mount+"/config", config)
+		r.desk.watch(p.cell.ca, p.label, r.isDown)
+	}
 	if f.request["csr"] != nil {
 		p.key, p.csr = newCSR(r.t, p.domain())
 	}

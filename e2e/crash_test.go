@@ -116,6 +116,10 @@ func TestTheMachineCrashesAndTheSameRequestGetsTheCertificateItPaidFor(t *testin
 			onCall(ca, certinexttest.OpCreateSSL, 1, v.crash)
 		}},
 		"before the answer of a CA that keeps no report": {certinexttest.Documented, func(ca *authority, v *server) {
+			ca.Inject(certinexttest.Fault{Operation: certinexttest.OpOrdersReport, Kind: certinexttest.FaultSpring, Status: http.StatusNotImplemented})
+			onCall(ca, certinexttest.OpCreateSSL, 1, v.crash)
+		}},
+		"before version 1's answer arrives": {certinexttest.V1, func(ca *authority, v *server) {
 			onCall(ca, certinexttest.OpCreateSSL, 1, v.crash)
 		}},
 		"before the download is answered": {certinexttest.Live, func(ca *authority, v *server) {

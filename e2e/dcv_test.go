@@ -85,7 +85,7 @@ func (z *zone) answer(query []byte) []byte {
 
 func TestADomainThatIsNotValidatedIsValidatedOnTheWay(t *testing.T) {
 	t.Parallel()
-	for _, dialect := range []certinexttest.Dialect{certinexttest.Live, certinexttest.Documented} {
+	for _, dialect := range allDialects {
 		t.Run(dialect.String(), func(t *testing.T) {
 			t.Parallel()
 			dns := newZone(t)

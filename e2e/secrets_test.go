@@ -20,7 +20,7 @@ import (
 // The logs are searched at the end of every story; this one makes as much noise as it can, and asks every path that reads.
 func TestNoPathAndNoLogTellsASecret(t *testing.T) {
 	t.Parallel()
-	for _, dialect := range []certinexttest.Dialect{certinexttest.Live, certinexttest.Documented} {
+	for _, dialect := range allDialects {
 		t.Run(dialect.String(), func(t *testing.T) {
 			t.Parallel()
 			ca := newAuthority(t, &certinexttest.Server{Dialect: dialect, VerifiedDomains: []string{"example.com"}, TokenTTL: 2 * time.Second})
