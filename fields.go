@@ -113,6 +113,7 @@ func orderDefaults[T any](at func(*T) *backend.OrderDefaults) []binding[T] {
 		text("group_number", "Billing group of orders; the account's default group when empty.", func(t *T) *string { return &at(t).GroupNumber }),
 		text("organization_number", "Vetted organization; OV and EV orders need one.", func(t *T) *string { return &at(t).OrganizationNumber }),
 		hidden("consent_token", "The organization's consent token, with which its orders need no manual consent. Never read back.", func(t *T) *backend.Secret { return &at(t).ConsentToken }),
+		word("accounting_model", "How orders of version 1 are paid for: credit or cash; credit when empty. Version 2 leaves it to the account.", func(t *T) *backend.AccountingModel { return &at(t).AccountingModel }),
 		text("email_notifications", `Mails that CERTInext sends about orders: "all", or "0" for none; the account's setting when empty.`, func(t *T) *string { return &at(t).EmailNotifications }),
 	}
 }

@@ -28,6 +28,8 @@ type (
 	DCVMethod = certinext.DCVMethod
 	// A Family is one of CERTInext's product families.
 	Family = certinext.Family
+	// An AccountingModel is how a version 1 order is paid for.
+	AccountingModel = certinext.AccountingModel
 	// A Product is an entry of the account's catalog.
 	Product = certinext.Product
 )
@@ -78,6 +80,7 @@ type OrderDefaults struct {
 	OrganizationNumber string
 	ConsentToken       certinext.Secret
 	EmailNotifications string
+	AccountingModel    certinext.AccountingModel // version 1 only
 }
 
 // or returns d with what it leaves empty taken from fallback.
@@ -108,6 +111,9 @@ func (d OrderDefaults) or(fallback OrderDefaults) OrderDefaults {
 	}
 	pick(&d.GroupNumber, fallback.GroupNumber)
 	pick(&d.EmailNotifications, fallback.EmailNotifications)
+	if d.AccountingModel == "" {
+		d.AccountingModel = fallback.AccountingModel
+	}
 	return d
 }
 
@@ -229,6 +235,11 @@ func (d *OrderDefaults) validate() error {
 	}
 	if (d.Delegation.Name == "") != (d.Delegation.Email == "") {
 		return badField("delegation_email", "goes with delegation_name: set both or none")
+	}
+	switch d.AccountingModel {
+	case "", certinext.AccountingCash, certinext.AccountingCredit:
+	default:
+		return badField("accounting_model", "%q is neither cash nor credit", printable(string(d.AccountingModel)))
 	}
 	if d.SignerIP != "" && net.ParseIP(d.SignerIP) == nil {
 		return badField("signer_ip", "%q is not an IP address", d.SignerIP)

@@ -45,6 +45,8 @@ type storedDefaults struct {
 	OrganizationNumber string        `json:"organization_number,omitempty"`
 	ConsentToken       string        `json:"consent_token,omitempty"`
 	EmailNotifications string        `json:"email_notifications,omitempty"`
+
+	AccountingModel AccountingModel `json:"accounting_model,omitempty"`
 }
 
 func newStoredDefaults(d OrderDefaults) storedDefaults {
@@ -52,7 +54,7 @@ func newStoredDefaults(d OrderDefaults) storedDefaults {
 		Requestor: storedContact(d.Requestor), TechnicalContact: storedContact(d.TechnicalContact), Delegation: storedContact(d.Delegation),
 		SignerName: d.SignerName, SignerPlace: d.SignerPlace, SignerIP: d.SignerIP,
 		GroupNumber: d.GroupNumber, OrganizationNumber: d.OrganizationNumber,
-		ConsentToken: d.ConsentToken.Reveal(), EmailNotifications: d.EmailNotifications,
+		ConsentToken: d.ConsentToken.Reveal(), EmailNotifications: d.EmailNotifications, AccountingModel: d.AccountingModel,
 	}
 }
 
@@ -61,7 +63,7 @@ func (d storedDefaults) defaults() OrderDefaults {
 		Requestor: certinext.Contact(d.Requestor), TechnicalContact: certinext.Contact(d.TechnicalContact), Delegation: certinext.Contact(d.Delegation),
 		SignerName: d.SignerName, SignerPlace: d.SignerPlace, SignerIP: d.SignerIP,
 		GroupNumber: d.GroupNumber, OrganizationNumber: d.OrganizationNumber,
-		ConsentToken: certinext.Secret(d.ConsentToken), EmailNotifications: d.EmailNotifications,
+		ConsentToken: certinext.Secret(d.ConsentToken), EmailNotifications: d.EmailNotifications, AccountingModel: d.AccountingModel,
 	}
 }
 

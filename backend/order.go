@@ -173,6 +173,7 @@ type placement struct {
 	SignerPlace        string            `json:"signer_place,omitempty"`
 	SignerIP           string            `json:"signer_ip,omitempty"`
 	EmailNotifications string            `json:"email_notifications,omitempty"`
+	AccountingModel    AccountingModel   `json:"accounting_model,omitempty"`
 	IdempotencyKey     string            `json:"idempotency_key"`
 }
 
@@ -294,7 +295,7 @@ func newPlacement(role *Role, d OrderDefaults, p *plan, key string) placement {
 		CustomFields: role.CustomFields, Tags: role.Tags, Remarks: remarks(role, key), RecipientEmails: role.RecipientEmails,
 		CAProfileID: role.CAProfileID, MasterProductID: role.MasterProductID,
 		Requestor: storedContact(d.Requestor), TechnicalContact: storedContact(d.TechnicalContact), Delegation: storedContact(d.Delegation),
-		SignerName: signer, SignerPlace: d.SignerPlace, SignerIP: d.SignerIP, EmailNotifications: d.EmailNotifications,
+		SignerName: signer, SignerPlace: d.SignerPlace, SignerIP: d.SignerIP, EmailNotifications: d.EmailNotifications, AccountingModel: d.AccountingModel,
 		IdempotencyKey: key,
 	}
 }
@@ -315,7 +316,7 @@ func (o *orderEntry) orderRequest(consent Secret, version certinext.APIVersion) 
 		Family: p.Family, ProductCode: p.ProductCode, Variant: shapes[p.Variant].base, Subject: p.Subject.client(), Attested: p.Attested,
 		Requestor: certinext.Contact(p.Requestor), GroupNumber: p.GroupNumber,
 		ValidityYears: p.ValidityYears, AutoRenew: p.AutoRenew, RenewBeforeDays: p.RenewBeforeDays, AutoSecureWWW: p.AutoSecureWWW,
-		EmailNotifications: p.EmailNotifications, RecipientEmails: p.RecipientEmails, CustomFields: p.customFields(),
+		EmailNotifications: p.EmailNotifications, AccountingModel: p.AccountingModel, RecipientEmails: p.RecipientEmails, CustomFields: p.customFields(),
 		Tags: append([]string{o.marker()}, p.Tags...), Remarks: p.Remarks,
 		CAProfileID: p.CAProfileID, MasterProductID: p.MasterProductID, IdempotencyKey: p.IdempotencyKey,
 	}

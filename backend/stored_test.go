@@ -26,7 +26,7 @@ func storedV1() map[string]any {
 		Requestor:        certinext.Contact{Name: "Platform Team", Email: "platform@example.com", Phone: "+14155550123", Designation: "Operations"},
 		TechnicalContact: certinext.Contact{Name: "Platform Team", Email: "platform@example.com"}, Delegation: certinext.Contact{Name: "Platform Team", Email: "p@example.com"},
 		SignerName: "Platform Team", SignerPlace: "Bengaluru", SignerIP: "203.0.113.7", GroupNumber: "3000000001",
-		OrganizationNumber: "4000001", ConsentToken: "consent-token", EmailNotifications: "0",
+		OrganizationNumber: "4000001", ConsentToken: "consent-token", EmailNotifications: "0", AccountingModel: certinext.AccountingCash,
 	}
 	return map[string]any{
 		"config": newStoredConfig(&Config{
@@ -52,7 +52,7 @@ func storedV1() map[string]any {
 				ValidityYears: 1, AutoRenew: true, AutoSecureWWW: true, RenewBeforeDays: 30, CustomFields: map[string]string{"17": "x"},
 				Tags: []string{"team:web"}, Remarks: "vault-order:k", RecipientEmails: []string{"ops@example.com"}, CAProfileID: "1", MasterProductID: "2",
 				Requestor: storedContact{Name: "Platform Team", Email: "platform@example.com"}, TechnicalContact: storedContact{Name: "Platform Team"}, Delegation: storedContact{Name: "Platform Team", Email: "p@example.com"},
-				SignerName: "Platform Team", SignerPlace: "Bengaluru", SignerIP: "203.0.113.7", EmailNotifications: "0", IdempotencyKey: "k",
+				SignerName: "Platform Team", SignerPlace: "Bengaluru", SignerIP: "203.0.113.7", EmailNotifications: "0", AccountingModel: certinext.AccountingCash, IdempotencyKey: "k",
 			},
 			CSR: "csr", PrivateKey: "key", CAOrderID: "1000000001", CARequestID: "2000000001",
 			CAStatus: certinext.StatusPendingApproval, CAState: "Pending for Approver", CSRRefused: true, PromotionKey: "p", PromotedAt: at, Discarding: true, CreatedAt: at,

@@ -118,6 +118,15 @@ type Agreement struct {
 	Accepted    bool
 }
 
+// An AccountingModel is how an order is paid for.
+type AccountingModel string
+
+// The accounting models. The documentation of version 1 lists cash only; its samples, and live accounts, use credit.
+const (
+	AccountingCredit AccountingModel = "credit"
+	AccountingCash   AccountingModel = "cash"
+)
+
 // A CustomField is the value of a field that a product's catalog entry asks for.
 type CustomField struct {
 	FieldID string
@@ -152,6 +161,8 @@ type OrderRequest struct {
 	Organization     *OrganizationRef
 	Agreement        *Agreement
 	GroupNumber      string // the billing group; the account's default group when empty
+	// AccountingModel is how a version 1 order is paid: AccountingCredit when empty. Version 2 leaves that to the account.
+	AccountingModel AccountingModel
 
 	ValidityYears   int  // length of the subscription, not of the certificate; 1 when zero
 	AutoRenew       bool // CERTInext's own default is true, so the value is always sent

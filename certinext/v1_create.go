@@ -53,6 +53,8 @@ func (c v1) create(ctx context.Context, s *session, operation string, r OrderReq
 // checkV1 refuses what version 1 would refuse or has no word for.
 func (r OrderRequest) checkV1() error {
 	switch {
+	case r.AccountingModel != "" && r.AccountingModel != AccountingCash && r.AccountingModel != AccountingCredit:
+		return &InvalidRequestError{Field: "AccountingModel", Problem: "must be cash or credit"}
 	case r.CAProfileID != "":
 		return &InvalidRequestError{Field: "CAProfileID", Problem: "cannot be chosen in version 1"}
 	case r.MasterProductID != "":

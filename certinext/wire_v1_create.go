@@ -116,9 +116,8 @@ type wireV1Subject struct {
 
 func newWireV1Order(r OrderRequest) wireV1Order {
 	w := wireV1Order{
-		ProductCode: r.ProductCode,
-		// 2 is credit, which live accounts use; the documentation lists 1, cash, only, and shows 2 in its samples.
-		AccountingModel:    "2",
+		ProductCode:        r.ProductCode,
+		AccountingModel:    map[bool]string{true: "1", false: "2"}[r.AccountingModel == AccountingCash],
 		SaveAndHold:        digit(r.SaveAsDraft),
 		RequestNumber:      r.RequestID,
 		EmailNotifications: r.EmailNotifications,
