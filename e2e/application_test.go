@@ -157,11 +157,15 @@ func unbase64(t *testing.T, v any) []byte {
 // newCSR makes a key, and a CSR in which the first name is the common name.
 func newCSR(t *testing.T, names ...string) (key *ecdsa.PrivateKey, csr string) {
 	t.Helper()
+	return csrOf(t, &x509.CertificateRequest{Subject: pkix.Name{CommonName: names[0]}, DNSNames: names})
+}
+
+// csrOf makes a key, and a CSR for it.
+func csrOf(t *testing.T, template *x509.CertificateRequest) (key *ecdsa.PrivateKey, csr string) {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
-	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{
-		Subject: pkix.Name{CommonName: names[0]}, DNSNames: names,
-	}, key)
+	der, err := x509.CreateCertificateRequest(rand.Reader, template, key)
 	require.NoError(t, err)
 	return key, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
 }

@@ -151,7 +151,11 @@ func verify(t *testing.T, leaf *x509.Certificate, chain []string, roots *x509.Ce
 		pool.AddCert(up)
 		below = up
 	}
-	_, err := leaf.Verify(x509.VerifyOptions{Roots: roots, Intermediates: pool})
+	usage := x509.ExtKeyUsageServerAuth
+	if len(leaf.EmailAddresses) > 0 {
+		usage = x509.ExtKeyUsageAny // of a person, whose test tells the usage
+	}
+	_, err := leaf.Verify(x509.VerifyOptions{Roots: roots, Intermediates: pool, KeyUsages: []x509.ExtKeyUsage{usage}})
 	require.NoError(t, err)
 }
 

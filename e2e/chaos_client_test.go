@@ -49,7 +49,7 @@ func (c *chaos) enrol() {
 path "certinext/*"        { capabilities = ["create", "read", "update", "delete", "list"] }
 path "sys/leases/*"       { capabilities = ["update"] }
 `))
-	c.v.write("sys/auth/userpass", map[string]any{"type": "userpass"})
+	c.v.enableLogins()
 	auths, err := c.v.api.Sys().ListAuthWithContext(ctx)
 	require.NoError(c.t, err)
 	for i := range c.size.clients {

@@ -29,17 +29,29 @@ func (v *server) team(name string) *caller {
 	v.t.Helper()
 	domain := name + ".example.com"
 	v.role(name, map[string]any{"allowed_domains": domain, "issue_timeout": "3s"})
-	require.NoError(v.t, v.api.Sys().PutPolicyWithContext(v.t.Context(), name, fmt.Sprintf(teamPolicy, name)))
+	return v.person(name, map[string]string{"domain": domain}, fmt.Sprintf(teamPolicy, name))
+}
+
+// person makes somebody with an identity and a policy of his own, and logs him in.
+func (v *server) person(name string, metadata map[string]string, policy string) *caller {
+	v.t.Helper()
+	require.NoError(v.t, v.api.Sys().PutPolicyWithContext(v.t.Context(), name, policy))
 	password := "the password of " + name
 	v.write("auth/userpass/users/"+name, map[string]any{"password": password, "token_policies": name})
 	v.keep("a password", password)
 	auths, err := v.api.Sys().ListAuthWithContext(v.t.Context())
 	require.NoError(v.t, err)
-	entity := v.write("identity/entity", map[string]any{"name": name, "metadata": map[string]string{"domain": domain}})
+	entity := v.write("identity/entity", map[string]any{"name": name, "metadata": metadata})
 	v.write("identity/entity-alias", map[string]any{
 		"name": name, "canonical_id": entity.Data["id"], "mount_accessor": auths["userpass/"].Accessor,
 	})
 	return v.login(name)
+}
+
+// enableLogins lets people log in by name and password.
+func (v *server) enableLogins() {
+	v.t.Helper()
+	v.write("sys/auth/userpass", map[string]any{"type": "userpass"})
 }
 
 // login returns the person with a new token.
@@ -57,7 +69,7 @@ func TestTwoTeamsKeepToTheirOwnRoles(t *testing.T) {
 	v.role("shared", map[string]any{
 		"allowed_domains": "{{identity.entity.metadata.domain}}", "allowed_domains_template": true,
 	})
-	v.write("sys/auth/userpass", map[string]any{"type": "userpass"})
+	v.enableLogins()
 	a, b := v.team("team-a"), v.team("team-b")
 
 	ofA := a.write("certinext/issue/team-a", map[string]any{"common_name": "www.team-a.example.com"})
@@ -138,7 +150,7 @@ func TestAnOpenOrderBelongsToTheIdentityThatPlacedIt(t *testing.T) {
 	v := startVault(t)
 	v.configure(ca)
 	v.role("shared", map[string]any{"issue_timeout": "1s"})
-	v.write("sys/auth/userpass", map[string]any{"type": "userpass"})
+	v.enableLogins()
 	a, b := v.team("team-a"), v.team("team-b")
 	request := map[string]any{"common_name": "www.example.com"}
 
