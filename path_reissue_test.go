@@ -5,6 +5,10 @@ package certinextsecrets_test
 
 import (
 	"crypto/elliptic"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -178,3 +182,53 @@ func TestALostReissueIsFoundByItsRequestNumber(t *testing.T) {
 		})
 	}
 }
+
+// The process dies at one write after another. Whoever repeats himself gets one new certificate, and CERTInext makes no more.
+func TestAReissueSurvivesADeathAtEveryWrite(t *testing.T) {
+	for write := 1; write <= 6; write++ {
+		t.Run(fmt.Sprint("write ", write), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m, first := reissuing(t, "842")
+				written := 0
+				m.storage.fail = func(string) error {
+					if written++; written >= write {
+						return errors.New("the process is dead")
+					}
+					return nil
+				}
+				path := "orders/web/" + first.Data["order_id"].(string) + "/reissue"
+				_, _ = m.send(call{op: logical.UpdateOperation, path: path})
+				m.storage.fail = nil
+				m.start()
+
+				second := m.reissueUntilIssued(path)
+				require.NotEqual(t, first.Data["serial_number"], second.Data["serial_number"])
+				require.Len(t, m.ca.Orders(), 1)
+				require.Len(t, m.ca.Orders()[0].Serials, 2, "CERTInext was asked for more than one new certificate")
+			})
+		})
+	}
+}
+
+// reissueUntilIssued is a client that repeats a reissue for hours, and collects whatever order it comes to.
+func (m *mount) reissueUntilIssued(path string) *logical.Response {
+	m.t.Helper()
+	for range 12 {
+		resp, err := m.send(call{op: logical.UpdateOperation, path: path})
+		require.NoError(m.t, err)
+		id, _ := resp.Data["order_id"].(string)
+		if resp.IsError() {
+			id = reissuedAs.FindString(resp.Error().Error())
+		}
+		collected, err := m.send(call{op: logical.UpdateOperation, path: "orders/web/" + strings.TrimPrefix(id, "as order ") + "/collect"})
+		if err == nil && !collected.IsError() {
+			return collected
+		}
+		time.Sleep(15 * time.Minute)
+		m.pass()
+	}
+	require.FailNow(m.t, "there is no new certificate after hours")
+	return nil
+}
+
+var reissuedAs = regexp.MustCompile(`as order [0-9a-f-]+`)

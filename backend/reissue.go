@@ -72,17 +72,12 @@ func (e *Engine) reissuable(ctx context.Context, s logical.Storage, role *Role, 
 	if err := e.orders.load(ctx, s); err != nil {
 		return nil, err
 	}
-	o, err := e.findOrder(ctx, s, r.Role, r.ID)
-	if err != nil {
-		return nil, err
-	}
-	if o == nil {
-		return nil, &NotFoundError{Kind: "order", Name: printable(r.ID)}
-	}
-	if t, ok := e.orders.status(r.ID); ok && t.answered {
-		o.State, o.Serial = StateIssued, t.serial // its entry is brought up to date when its key is erased
-	}
+	o, err := e.issuedParent(ctx, s, r.Role, r.ID)
 	switch {
+	case err != nil:
+		return nil, err
+	case o == nil:
+		return nil, &NotFoundError{Kind: "order", Name: printable(r.ID)}
 	case o.Placement.Family != certinext.FamilySSL:
 		return nil, badField("id", "order %s is of %s: CERTInext reissues SSL certificates only", o.ID, o.Placement.Family)
 	case o.State != StateIssued || o.Serial == "":
@@ -91,6 +86,30 @@ func (e *Engine) reissuable(ctx context.Context, s logical.Storage, role *Role, 
 		return nil, badField("id", "order %s is for product %s, and the role's is %s now", o.ID, o.Placement.ProductCode, role.ProductCode)
 	}
 	return o, nil
+}
+
+// issuedParent returns an order whose own entry says which certificate it has got: CERTInext delivers the new one from the reissue
+// on, so that nobody could find out any more. An entry is otherwise brought up to date when its key is erased.
+func (e *Engine) issuedParent(ctx context.Context, s logical.Storage, role, id string) (*orderEntry, error) {
+	o, err := e.findOrder(ctx, s, role, id)
+	if err != nil || o == nil || o.State != StatePending {
+		return o, err
+	}
+	t, ok := e.orders.status(id)
+	if !ok || !t.answered {
+		// Perhaps it was answered by a process that has died since.
+		if err := e.passOrder(ctx, s, tracked{id: id, role: role}); err != nil {
+			return nil, err
+		}
+		return e.findOrder(ctx, s, role, id)
+	}
+	if o, err = e.takeOrder(ctx, s, role, id); err != nil {
+		return nil, err
+	}
+	defer func() { e.orders.release(id, t.eraseAt) }()
+	o.State, o.Serial, o.Delivered = StateIssued, t.serial, true
+	o.note(e.now(), "issued as %s", strings.ReplaceAll(t.serial, "-", ":"))
+	return o, e.saveOrder(ctx, s, o)
 }
 
 // beginReissue stores the intent, before CERTInext hears of it.
