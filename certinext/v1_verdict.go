@@ -104,6 +104,9 @@ func (c *Client) verdict(r *call, p *reply, hide mask) *Error {
 		e.Code = cut(code, 64)
 	}
 	e.Status = v1Status(e.Code, e.Detail, r.ofOrder)
+	if r.repeat == repeatFreely && nothingFound(e) {
+		e.Status = http.StatusNotFound // an answer, which asking again does not change
+	}
 	e.Acted = r.repeat != repeatFreely && !slices.Contains(refused, e.Status)
 	e.burst = e.Status == http.StatusTooManyRequests
 	if e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden {

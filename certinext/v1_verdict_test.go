@@ -82,7 +82,7 @@ func TestQuirk43FailuresComeWithStatus200(t *testing.T) {
 	}
 	for text, acted := range map[string]bool{
 		"Invalid key size": false, "Insufficient Credits. Please contact your Account Administrator": false,
-		"Something is wrong": true, "": true, "The order has an Invalid key size": true,
+		"Something is wrong": true, "": true, "The order has an Invalid key size": true, "No records found.": true,
 	} {
 		_, c := newV1Rig(always(200, refusalV1("", text)))
 		_, err := c.CreateOrder(t.Context(), dvOrder())
