@@ -253,75 +253,37 @@ func TestSandboxIGTFHost(t *testing.T) {
 	})
 }
 
-func TestSandboxReads(t *testing.T) {
+func TestSandboxOrganization(t *testing.T) {
 	eachDialect(t, func(t *testing.T, srv *certinexttest.Server) {
 		ctx, c := t.Context(), sandbox(srv)
-		me, err := c.Me(ctx)
+		r := completeOrder(t, srv)
+		r.ProductCode, r.Variant = "848", "ov"
+		r.AdditionalDomains = []string{"www.example.com"}
+		r.Organization = &certinext.OrganizationRef{Number: certinexttest.DefaultOrganization, ConsentToken: certinexttest.DefaultConsentToken}
+		o, err := c.CreateOrder(ctx, r)
 		require.NoError(t, err)
-		assert.Equal(t, certinexttest.DefaultAccountNumber, me.Number)
-		groups, err := c.Groups(ctx)
-		require.NoError(t, err)
-		assert.Equal(t, certinexttest.DefaultGroup, groups[0].Number)
-		organizations, err := c.Organizations(ctx)
-		require.NoError(t, err)
-		assert.Equal(t, certinexttest.DefaultOrganization, organizations[0].Number)
-		organization, err := c.Organization(ctx, certinexttest.DefaultOrganization)
-		require.NoError(t, err)
-		assert.Equal(t, organizations[0].Name, organization.Name)
-		products, err := c.Products(ctx, certinexttest.DefaultGroup)
-		require.NoError(t, err)
-		i := slices.IndexFunc(products, func(p certinext.Product) bool { return p.Variant == "dv" })
-		require.GreaterOrEqual(t, i, 0)
-		_, err = c.CustomFields(ctx, products[i].Code)
-		assert.NoError(t, err)
-		for _, f := range []certinext.DomainFilter{
-			{}, {Search: "example.com", Exact: true}, {Status: "ACTIVE"}, {DCVStatus: "VERIFIED"}, {Status: "ACTIVE", DCVStatus: "VERIFIED"},
-		} {
-			domains, err := collect(c.Domains(ctx, f))
-			require.NoError(t, err)
-			require.Len(t, domains, 1)
-			assert.Equal(t, "example.com", domains[0].Name)
+		if srv.Dialect == certinexttest.Documented { // which takes the agreement after the create only
+			require.NoError(t, c.AcceptAgreement(ctx, certinext.FamilySSL, o.ID, *r.Agreement))
 		}
-		none, err := collect(c.Domains(ctx, certinext.DomainFilter{DCVStatus: "EXPIRED"}))
-		require.NoError(t, err)
-		assert.Empty(t, none)
-		_, err = collect(c.Ledger(ctx, ""))
-		assert.NoError(t, err)
-	})
-}
+		o = track(t, c, certinext.FamilySSL, o.ID)
+		require.Equal(t, certinext.StatusIssued, o.Status, "the consent token spares the approver")
+		leaf := download(t, srv, c, certinext.FamilySSL, o.ID)
+		assert.Equal(t, []string{"Example Corporation"}, leaf.Subject.Organization)
+		assert.Equal(t, []string{"host.example.com", "www.example.com"}, leaf.DNSNames)
 
-func TestSandboxManyDomains(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		srv := &certinexttest.Server{}
-		for i := range 230 {
-			srv.VerifiedDomains = append(srv.VerifiedDomains, string(rune('a'+i%26))+string(rune('a'+i/26))+".example")
-		}
-		domains, err := collect(sandbox(srv).Domains(t.Context(), certinext.DomainFilter{}))
+		r.CSR, r.Organization.ConsentToken = newCSR(t, r.Domain), "0000"
+		_, err = c.CreateOrder(ctx, r)
+		assert.True(t, certinext.HasStatus(err, 422), "a foreign token: %v", err)
+		assert.NotContains(t, err.Error(), "0000")
+		r.Organization.Number = certinexttest.UnvettedOrganization
+		r.Organization.ConsentToken = ""
+		o, err = c.CreateOrder(ctx, r)
 		require.NoError(t, err)
-		assert.Len(t, domains, 230)
-		assert.True(t, slices.IsSortedFunc(domains, func(a, b certinext.Domain) int {
-			return slices.Compare([]byte(a.Name), []byte(b.Name))
-		}))
-	})
-}
-
-func TestSandboxReport(t *testing.T) {
-	eachDialect(t, func(t *testing.T, srv *certinexttest.Server) {
-		ctx, c := t.Context(), sandbox(srv)
-		for range 130 {
-			r := dvOrder()
-			r.Agreement, r.Tags = completeOrder(t, srv).Agreement, []string{"vault:4f1c"}
-			_, err := c.CreateOrder(ctx, r)
-			require.NoError(t, err)
-		}
-		rows, err := collect(c.OrdersReport(ctx, certinext.ReportFilter{
-			From: time.Now().AddDate(0, 0, -3), To: time.Now().AddDate(0, 0, 3),
-		}))
-		require.NoError(t, err)
-		assert.Len(t, rows, 130)
-		for _, r := range rows {
-			assert.Equal(t, []string{"vault:4f1c"}, r.Tags)
-			assert.Equal(t, "host.example.com", r.Domain)
+		o = track(t, c, certinext.FamilySSL, o.ID)
+		require.Contains(t, []certinext.Status{certinext.StatusPendingDCV, certinext.StatusPendingOrganization}, o.Status)
+		if srv.Dialect != certinexttest.Documented { // which tracks no organization
+			require.NotNil(t, o.Organization)
+			assert.Equal(t, "PENDING", o.Organization.Status)
 		}
 	})
 }

@@ -157,7 +157,10 @@ func TestSandboxLifeOfASigner(t *testing.T) {
 				for range 20 { // whatever stages come, in whatever order
 					switch o.Status {
 					case certinext.StatusPendingDocuments:
-						require.NoError(t, srv.AddDocuments(o.ID, 1))
+						require.NoError(t, c.SubmitDocuments(ctx, family, o.ID, []certinext.Document{
+							{FileName: "passport.pdf", Description: "ID proof", Content: []byte("%PDF-1.7 +/=\xff")},
+							{FileName: "register.PDF", Content: []byte("%PDF-1.4")},
+						}))
 					case certinext.StatusPendingVetting, certinext.StatusPendingApproval:
 						assert.Equal(t, srv.Dialect == certinexttest.Documented, o.Status == certinext.StatusPendingVetting)
 						require.NoError(t, srv.Approve(o.ID))

@@ -23,7 +23,7 @@ func TestV1DialectHasVersion1Only(t *testing.T) {
 	refusal := r.form(credentials(nil)).must(403)
 	require.Equal(t, "unauthorized_client", refusal["error"])
 	require.Equal(t, "invalid_client", r.form(credentials(map[string]string{"client_secret": "x"})).must(401)["error"], "a wrong secret comes first")
-	r.get(api + "/auth/me").refused(401, "")
+	r.get(api+"/auth/me").refused(401, "")
 	r.post(sslPath, dvOrder("www.example.com")).refused(401, "")
 	require.Empty(t, r.srv.Orders())
 
