@@ -69,6 +69,128 @@ func TestSandboxFaults(t *testing.T) {
 	})
 }
 
+// EMS-939 comes with HTTP status 200, and says nothing of whether the order was placed. The report does.
+func TestSandboxV1OrderInDoubt(t *testing.T) {
+	for kind, orders := range map[certinexttest.FaultKind]int{
+		certinexttest.FaultMetaErrorAfter: 1, certinexttest.FaultMetaError: 0,
+	} {
+		t.Run(string(kind), func(t *testing.T) {
+			inV1(t, func(t *testing.T, srv *certinexttest.Server, c *certinext.Client) {
+				srv.Inject(certinexttest.Fault{Operation: certinexttest.OpCreateSSL, Kind: kind, Times: 1})
+				r := completeOrder(t, srv)
+				_, err := c.CreateOrder(t.Context(), r)
+				require.True(t, certinext.MayHaveActed(err), "%v", err)
+				assert.True(t, certinext.HasCode(err, "EMS-939"))
+				assert.Equal(t, 1, srv.Calls()[certinexttest.OpCreateSSL], "it is not sent again")
+				require.Len(t, srv.Orders(), orders)
+
+				rows, err := collect(c.OrdersReport(t.Context(), certinext.ReportFilter{Domain: r.Domain}))
+				require.NoError(t, err)
+				require.Len(t, rows, orders)
+				for _, row := range rows {
+					assert.Equal(t, r.Tags, row.Tags)
+					assert.Equal(t, certinext.StatusIssued, track(t, c, certinext.FamilySSL, row.OrderID).Status)
+					leaf := download(t, srv, c, certinext.FamilySSL, row.OrderID)
+					assert.Equal(t, []string{r.Domain}, leaf.DNSNames)
+				}
+			})
+		})
+	}
+}
+
+// What is asked of an order that somebody else ended in the meantime, or that this client ended and never heard of it.
+func TestSandboxV1EndsInDoubt(t *testing.T) {
+	inV1(t, func(t *testing.T, srv *certinexttest.Server, c *certinext.Client) {
+		issued, err := c.CreateOrder(t.Context(), completeOrder(t, srv))
+		require.NoError(t, err)
+		srv.Configure(func(s *certinexttest.Server) { s.HoldForApproval = true })
+		held, err := c.CreateOrder(t.Context(), completeOrder(t, srv))
+		require.NoError(t, err)
+		ends := map[string]func() error{
+			certinexttest.OpRevoke: func() error {
+				_, err := c.RevokeOrder(t.Context(), certinext.FamilySSL, issued.ID, certinext.RevokeRequest{Reason: certinext.ReasonSuperseded})
+				return err
+			},
+			certinexttest.OpCancel: func() error { return c.CancelOrder(t.Context(), certinext.FamilySSL, held.ID, "mistake") },
+		}
+		for op, end := range ends {
+			srv.Inject(certinexttest.Fault{Operation: op, Kind: certinexttest.FaultMetaErrorAfter, Times: 1})
+			err := end()
+			assert.True(t, certinext.MayHaveActed(err), "%s: %v", op, err)
+			assert.NoError(t, end(), op)
+			assert.NoError(t, end(), op)
+		}
+		assert.Equal(t, certinext.StatusRevoked, track(t, c, certinext.FamilySSL, issued.ID).Status)
+		assert.Equal(t, certinext.StatusCancelled, track(t, c, certinext.FamilySSL, held.ID).Status)
+	})
+}
+
+// A burst of orders is spread over the time that version 1 asks for, and each is placed once.
+func TestSandboxV1Burst(t *testing.T) {
+	inV1(t, func(t *testing.T, srv *certinexttest.Server, c *certinext.Client) {
+		srv.CreateBurst = 16
+		began, results := time.Now(), make(chan error)
+		for range 40 {
+			r := completeOrder(t, srv)
+			go func() {
+				_, err := c.CreateOrder(t.Context(), r)
+				results <- err
+			}()
+		}
+		for range 40 {
+			assert.NoError(t, <-results)
+		}
+		assert.Len(t, srv.Orders(), 40)
+		assert.Greater(t, srv.Calls()[certinexttest.OpCreateSSL], 40)
+		assert.Greater(t, time.Since(began), 20*time.Second, "16 in ten seconds")
+
+		c = sandbox(srv)
+		c.Retries = -1
+		srv.Configure(func(s *certinexttest.Server) { s.CreateBurst = 1 })
+		time.Sleep(time.Minute)
+		_, err := c.CreateOrder(t.Context(), completeOrder(t, srv))
+		require.NoError(t, err)
+		_, err = c.CreateOrder(t.Context(), completeOrder(t, srv))
+		assert.ErrorContains(t, err, "Inactive Account User.", "which may also be true: the words are passed on")
+		assert.False(t, certinext.MayHaveActed(err))
+		assert.Len(t, srv.Orders(), 41)
+	})
+}
+
+func TestSandboxV1ReasonsAreTheFive(t *testing.T) {
+	inV1(t, func(t *testing.T, srv *certinexttest.Server, c *certinext.Client) {
+		for reason, taken := range map[certinext.Reason]bool{
+			certinext.ReasonUnspecified: false, certinext.ReasonKeyCompromise: true, certinext.ReasonCACompromise: false,
+			certinext.ReasonAffiliationChanged: true, certinext.ReasonSuperseded: true, certinext.ReasonCessationOfOperation: true,
+			certinext.ReasonCertificateHold: false, certinext.ReasonPrivilegeWithdrawn: true, certinext.ReasonAACompromise: false,
+		} {
+			o, err := c.CreateOrder(t.Context(), completeOrder(t, srv))
+			require.NoError(t, err)
+			before := srv.Calls()[certinexttest.OpRevoke]
+			sent, err := c.RevokeOrder(t.Context(), certinext.FamilySSL, o.ID, certinext.RevokeRequest{Reason: reason, Note: "a; b"})
+			record, _ := srv.Order(o.ID)
+			if !taken {
+				var unsupported *certinext.UnsupportedReasonError
+				require.ErrorAs(t, err, &unsupported, reason)
+				assert.Len(t, unsupported.Supported, 5)
+				assert.Equal(t, before, srv.Calls()[certinexttest.OpRevoke], "nothing is sent for %s", reason)
+				assert.Empty(t, record.RevokeReason)
+				continue
+			}
+			require.NoError(t, err, reason)
+			assert.Equal(t, reason, sent)
+			assert.Equal(t, string(reason), record.RevokeReason)
+			assert.Equal(t, "a, b", record.RevokeNote, "quirk 25")
+			o = track(t, c, certinext.FamilySSL, o.ID)
+			require.NotNil(t, o.Revocation)
+			assert.Equal(t, string(reason), o.Revocation.Reason)
+			sent, err = c.RevokeOrder(t.Context(), certinext.FamilySSL, o.ID, certinext.RevokeRequest{Reason: certinext.ReasonSuperseded})
+			require.NoError(t, err, "revoking again is a success")
+			assert.Equal(t, reason, sent, "with the reason that stands")
+		}
+	})
+}
+
 func TestQuirk08IssuedWithoutCSR(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := &certinexttest.Server{VerifiedDomains: []string{"example.com"}, IssuedBeforeCSR: true}
