@@ -76,13 +76,13 @@ func TestGolden(t *testing.T) {
 	signer := certinext.OrderRequest{
 		Family: certinext.FamilySignature, ProductCode: "819", Variant: "natural-person", Requestor: dv.Requestor,
 		Agreement:      &agreement,
-		Subject:        &certinext.Subject{FirstName: "Jane", LastName: "Doe", Email: "jane@example.com", CountryCode: "IN"},
+		Subject:        &certinext.Subject{FirstName: "Platform", LastName: "Team", Email: "platform@example.com", CountryCode: "IN"},
 		IdempotencyKey: "6f1b2c9e-0000-4000-8000-000000000004",
 	}
 	entity := signer
 	entity.ProductCode, entity.Variant, entity.Organization = "825", "legal-entity", everything.Organization
 	entity.Subject = &certinext.Subject{
-		FirstName: "Jane", LastName: "Doe", Email: "seal@example.com", Phone: "+14155550123", Designation: "Registrar",
+		FirstName: "Platform", LastName: "Team", Email: "seal@example.com", Phone: "+14155550123", Designation: "Registrar",
 		IdentityDocumentType: "passport", IdentificationNumber: "X1234567", StreetAddress1: "1 Main Street",
 		StreetAddress2: "Floor 2", Locality: "New York", State: "New York", PostalCode: "10001", CountryCode: "US",
 		OrganizationName: "Example Corporation", OrganizationUnit: "Records",

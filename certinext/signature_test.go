@@ -23,11 +23,11 @@ import (
 // signerOrder is an order for a document signer of a type, with everything that its subject needs.
 func signerOrder(subjectType string) certinext.OrderRequest {
 	subject := map[string]certinext.Subject{
-		"natural-person": {FirstName: "Jane", LastName: "Doe"},
-		"legal-person":   {FirstName: "Jane", LastName: "Doe", OrganizationName: "Example Corporation"},
+		"natural-person": {FirstName: "Platform", LastName: "Team"},
+		"legal-person":   {FirstName: "Platform", LastName: "Team", OrganizationName: "Example Corporation"},
 		"legal-entity":   {OrganizationName: "Example Corporation", OrganizationIdentificationNumber: "US-12-3456789"},
 	}[subjectType]
-	subject.Email, subject.CountryCode = "jane@example.com", "US"
+	subject.Email, subject.CountryCode = "platform@example.com", "US"
 	return certinext.OrderRequest{
 		Family: certinext.FamilySignature, Variant: subjectType, Subject: &subject, Requestor: dvOrder().Requestor,
 		ProductCode: map[string]string{"natural-person": "819", "legal-person": "822", "legal-entity": "825"}[subjectType],
@@ -94,10 +94,10 @@ func TestSignerOrdersThatCannotSucceed(t *testing.T) {
 	t.Run("a subject in Extra is CERTInext's to judge", func(t *testing.T) {
 		g, c := newRig(always(201, createdBody))
 		_, err := c.CreateOrder(t.Context(), edit(func(r *certinext.OrderRequest) {
-			r.Subject, r.Extra = nil, map[string]any{"subject": map[string]any{"email": "jane@example.com", "pseudonym": "JD"}}
+			r.Subject, r.Extra = nil, map[string]any{"subject": map[string]any{"email": "platform@example.com", "pseudonym": "PT"}}
 		}))
 		require.NoError(t, err)
-		assert.Equal(t, map[string]any{"email": "jane@example.com", "pseudonym": "JD"}, sentBody(t, g)["subject"])
+		assert.Equal(t, map[string]any{"email": "platform@example.com", "pseudonym": "PT"}, sentBody(t, g)["subject"])
 	})
 	t.Run("a Subject wins over the one in Extra", func(t *testing.T) {
 		g, c := newRig(always(201, createdBody))
@@ -105,7 +105,7 @@ func TestSignerOrdersThatCannotSucceed(t *testing.T) {
 			r.Extra = map[string]any{"subject": "loses"}
 		}))
 		require.NoError(t, err)
-		assert.Equal(t, "Jane", sentBody(t, g)["subject"].(map[string]any)["firstName"])
+		assert.Equal(t, "Platform", sentBody(t, g)["subject"].(map[string]any)["firstName"])
 	})
 }
 
@@ -134,7 +134,7 @@ func TestIdentityNumberIsNotRepeated(t *testing.T) {
 
 func TestSandboxLifeOfASigner(t *testing.T) {
 	for subjectType, name := range map[string]string{
-		"natural-person": "Jane Doe", "legal-person": "Jane Doe", "legal-entity": "Example Corporation",
+		"natural-person": "Platform Team", "legal-person": "Platform Team", "legal-entity": "Example Corporation",
 	} {
 		t.Run(subjectType, func(t *testing.T) {
 			eachDialect(t, func(t *testing.T, srv *certinexttest.Server) {
@@ -187,7 +187,7 @@ func TestSandboxLifeOfASigner(t *testing.T) {
 				leaf, err := x509.ParseCertificate(block.Bytes)
 				require.NoError(t, err)
 				assert.Equal(t, name, leaf.Subject.CommonName)
-				assert.Equal(t, []string{"jane@example.com"}, leaf.EmailAddresses)
+				assert.Equal(t, []string{"platform@example.com"}, leaf.EmailAddresses)
 
 				reason := certinext.ReasonUnspecified
 				if inV1 { // which has the same five reasons for all families
@@ -216,7 +216,7 @@ func TestSandboxEveryFieldOfASubject(t *testing.T) {
 		ctx, c := t.Context(), sandbox(srv)
 		r := signerOrder("legal-person")
 		r.Subject = &certinext.Subject{
-			FirstName: "Jane", LastName: "Doe", Email: "jane@example.com", Phone: "+14155550123", Designation: "Registrar",
+			FirstName: "Platform", LastName: "Team", Email: "platform@example.com", Phone: "+14155550123", Designation: "Registrar",
 			IdentityDocumentType: "passport", IdentificationNumber: "X1234567", StreetAddress1: "1 Main Street",
 			StreetAddress2: "Floor 2", Locality: "New York", State: "New York", PostalCode: "10001", CountryCode: "US",
 			OrganizationName: "Example Corporation", OrganizationUnit: "Records",

@@ -198,7 +198,7 @@ type Order struct {
 	RequestID string // not a key for any call but CancelDraft
 	Status    Status
 	Domain    string
-	// SubjectName is the name that CERTInext made of a document signer's Subject, e.g. "Jane Doe" (documented, in the
+	// SubjectName is the name that CERTInext made of a document signer's Subject, e.g. "Platform Team" (documented, in the
 	// answer to a create).
 	SubjectName string
 

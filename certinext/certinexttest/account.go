@@ -196,7 +196,7 @@ func (s *Server) wireOrganizationDetail(o *organization, now time.Time) map[stri
 	agreement := map[string]any{"signed": vetted}
 	if vetted {
 		agreement = map[string]any{
-			"signed": true, "signerName": "Jane Doe", "signedPlace": o.Locality,
+			"signed": true, "signerName": "Platform Team", "signedPlace": o.Locality,
 			"signedDate": o.vettedAt.Format("2006-01-02 15:04:05"),
 		}
 	}
@@ -209,7 +209,7 @@ func (s *Server) wireOrganizationDetail(o *organization, now time.Time) map[stri
 		"validationStatusId": map[bool]string{true: "1", false: "0"}[vetted],
 		"domains":            s.organizationDomains(o, now),
 		"orgRepresentatives": []map[string]string{{
-			"name": "Jane Doe", "emailId": "jane@example.com", "isdCode": "1", "mobileNumber": "4155551234",
+			"name": "Platform Team", "emailId": "platform@example.com", "isdCode": "1", "mobileNumber": "4155551234",
 			"designation": "PKI Manager", "representativeNumber": "5000001",
 		}},
 		"subscriberAgreement": agreement,

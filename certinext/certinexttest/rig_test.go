@@ -236,10 +236,10 @@ func csrFrom(t testing.TB, key crypto.Signer, template *x509.CertificateRequest)
 func dvOrder(domain string) m {
 	return m{
 		"productVariant": "dv",
-		"requestor":      m{"name": "Jane Doe", "email": "jane@example.com", "phone": "+14155551234"},
+		"requestor":      m{"name": "Platform Team", "email": "platform@example.com", "phone": "+14155551234"},
 		"certificate":    m{"domain": domain, "autoSecureWww": false},
 		"subscription":   m{"validityYears": 1, "autoRenew": false},
-		"agreement":      m{"signerName": "Jane Doe", "signerPlace": "New York", "accepted": true},
+		"agreement":      m{"signerName": "Platform Team", "signerPlace": "New York", "accepted": true},
 		"remarks":        "test run",
 	}
 }

@@ -25,7 +25,7 @@ var signerProducts = map[string]string{"natural-person": "819", "legal-person": 
 // signerOrder is a complete order for a signer, in the spelling of a dialect.
 func signerOrder(d certinexttest.Dialect, subjectType string) m {
 	subject := m{
-		"email": "jane@example.com", "countryCode": "US", "state": "New York", "locality": "Albany",
+		"email": "platform@example.com", "countryCode": "US", "state": "New York", "locality": "Albany",
 		"organizationName": "Example Corporation", "organizationUnit": "Records",
 	}
 	first, last := "firstName", "lastName"
@@ -34,9 +34,9 @@ func signerOrder(d certinexttest.Dialect, subjectType string) m {
 	}
 	switch subjectType {
 	case "natural-person":
-		subject = merge(subject, m{"organizationName": nil, "organizationUnit": nil, first: "Jane", last: "Doe", "identificationNumber": "P-1"})
+		subject = merge(subject, m{"organizationName": nil, "organizationUnit": nil, first: "Platform", last: "Team", "identificationNumber": "P-1"})
 	case "legal-person":
-		subject = merge(subject, m{first: "Jane", last: "Doe"})
+		subject = merge(subject, m{first: "Platform", last: "Team"})
 	case "legal-entity":
 		subject["organizationIdentificationNumber"] = "US-12-3456789"
 	}
@@ -44,7 +44,7 @@ func signerOrder(d certinexttest.Dialect, subjectType string) m {
 		"subjectType": subjectType, "subject": subject, "emailNotifications": "all",
 		"requestor":    m{"name": "Ops", "email": "ops@example.com"},
 		"subscription": m{"validityYears": 1, "autoRenew": false},
-		"agreement":    m{"signerName": "Jane Doe", "signerPlace": "New York", "accepted": true},
+		"agreement":    m{"signerName": "Platform Team", "signerPlace": "New York", "accepted": true},
 	}
 }
 
@@ -74,8 +74,8 @@ func (r *rig) vetted() (id, path string) {
 
 func TestSignerPassesEveryStage(t *testing.T) {
 	names := map[string]pkix.Name{
-		"natural-person": {CommonName: "Jane Doe", SerialNumber: "P-1"},
-		"legal-person":   {CommonName: "Jane Doe", Organization: []string{"Example Corporation"}, OrganizationalUnit: []string{"Records"}},
+		"natural-person": {CommonName: "Platform Team", SerialNumber: "P-1"},
+		"legal-person":   {CommonName: "Platform Team", Organization: []string{"Example Corporation"}, OrganizationalUnit: []string{"Records"}},
 		"legal-entity": {
 			CommonName: "Example Corporation", SerialNumber: "US-12-3456789", Organization: []string{"Example Corporation"},
 			OrganizationalUnit: []string{"Records"},
@@ -104,7 +104,7 @@ func TestSignerPassesEveryStage(t *testing.T) {
 
 				key := newKey(t)
 				request := csrFrom(t, key, &x509.CertificateRequest{
-					Subject: pkix.Name{CommonName: want.CommonName}, EmailAddresses: []string{"Jane@example.com"},
+					Subject: pkix.Name{CommonName: want.CommonName}, EmailAddresses: []string{"Platform@example.com"},
 				})
 				r.put(path+"/csr", m{"csr": request, "attested": true}).must(http.StatusNoContent)
 				if !live {
@@ -145,7 +145,7 @@ func TestSignerCertificateIsForSigningDocuments(t *testing.T) {
 	require.Equal(t, x509.KeyUsageDigitalSignature|x509.KeyUsageContentCommitment, cert.KeyUsage, "for RSA too")
 	require.Empty(t, cert.ExtKeyUsage)
 	require.Equal(t, "[1.3.6.1.5.5.7.3.36]", toText(cert.UnknownExtKeyUsage))
-	require.Equal(t, []string{"jane@example.com"}, cert.EmailAddresses)
+	require.Equal(t, []string{"platform@example.com"}, cert.EmailAddresses)
 	require.Empty(t, cert.DNSNames)
 	require.Empty(t, cert.Policies)
 	require.Equal(t, []string{host + "/crl/signing.crl"}, cert.CRLDistributionPoints)
@@ -193,10 +193,10 @@ func TestSignerRefusals(t *testing.T) {
 		{"an unknown subject type is a field error", live, m{"subjectType": "person"}, "819", 400, "", []string{"subjectType"}},
 		{"no subject names all that is needed", live, m{"subject": nil}, "819", 400, "", []string{"subject.email", "subject.firstName", "subject.lastName"}},
 		{"it is spelled differently as documented", documented, m{"subject": nil}, "819", 400, "", []string{"subject.email", "subject.givenName", "subject.surname"}},
-		{"the documented spelling is unknown live", live, subject(live, person, m{"firstName": nil, "givenName": "Jane"}), "819", 400, "", []string{"subject.firstName", "subject.givenName"}},
-		{"the live spelling is unknown as documented", documented, subject(documented, person, m{"lastName": "Doe"}), "819", 400, "", []string{"subject.lastName"}},
+		{"the documented spelling is unknown live", live, subject(live, person, m{"firstName": nil, "givenName": "Platform"}), "819", 400, "", []string{"subject.firstName", "subject.givenName"}},
+		{"the live spelling is unknown as documented", documented, subject(documented, person, m{"lastName": "Team"}), "819", 400, "", []string{"subject.lastName"}},
 		{"an email is needed", live, subject(live, entity, m{"email": nil}), "825", 400, "", []string{"subject.email"}},
-		{"an email has an at sign", live, subject(live, person, m{"email": "jane"}), "819", 400, "", []string{"subject.email"}},
+		{"an email has an at sign", live, subject(live, person, m{"email": "platform"}), "819", 400, "", []string{"subject.email"}},
 		{"an email is ASCII, as certificates have it", live, subject(live, person, m{"email": "jané@example.com"}), "819", 400, "", []string{"subject.email"}},
 		{"a phone is one E.164 number", live, subject(live, person, m{"phone": "415 555"}), "819", 400, "", []string{"subject.phone"}},
 		{"a country is a code", live, subject(live, person, m{"countryCode": "usa"}), "819", 400, "", []string{"subject.countryCode"}},
@@ -216,7 +216,7 @@ func TestSignerRefusals(t *testing.T) {
 		{"an unknown organization is refused", live, m{"organization": m{"organizationNumber": "1"}}, "819", 422, "EMS-1073", nil},
 		{"a wrong consent token is refused", live, m{"organization": m{"organizationNumber": "4000001", "preVettingToken": "x"}}, "819", 422, "", nil},
 		{"a request id that is no draft is a field error", live, m{"requestId": "1"}, "819", 400, "", []string{"requestId"}},
-		{"a CSR in the create is not attested", live, m{"csr": csr(t, newKey(t), "Jane Doe")}, "819", 422, "EMS-917", nil},
+		{"a CSR in the create is not attested", live, m{"csr": csr(t, newKey(t), "Platform Team")}, "819", 422, "EMS-917", nil},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -233,10 +233,10 @@ func TestPublishedSampleOfASignerIsTaken(t *testing.T) {
 	v := r.do("POST", signaturePath, `{
 	    "subjectType": "natural-person",
 	    "emailNotifications": "all",
-	    "requestor": {"name": "Jane Doe", "email": "jane@example.com", "phone": "+19481081094", "designation": "Signer"},
-	    "subject": {"givenName": "Jane", "surname": "Doe", "email": "jane@example.com", "countryCode": "IN"},
+	    "requestor": {"name": "Platform Team", "email": "platform@example.com", "phone": "+19481081094", "designation": "Signer"},
+	    "subject": {"givenName": "Platform", "surname": "Team", "email": "platform@example.com", "countryCode": "IN"},
 	    "subscription": { "validityYears": 1, "autoRenew": false },
-	    "agreement": {"signerName": "Jane Doe", "signerIp": "10.24.108.199", "signerPlace": "Bangalore", "accepted": true}
+	    "agreement": {"signerName": "Platform Team", "signerIp": "10.24.108.199", "signerPlace": "Bangalore", "accepted": true}
 	}`, "X-Product-Code", "819").must(http.StatusCreated)
 	base := signaturePath + "/" + v["orderId"].(string)
 	for _, rel := range []string{"csr", "agreement", "certificate", "cancel", "revoke"} {
@@ -244,7 +244,7 @@ func TestPublishedSampleOfASignerIsTaken(t *testing.T) {
 	}
 	require.Len(t, v["_links"], 6)
 	track := r.get(base).must(200)
-	require.Equal(t, "Jane Doe", track["subjectDisplayName"])
+	require.Equal(t, "Platform Team", track["subjectDisplayName"])
 	require.Equal(t, "natural-person", track["subjectType"])
 	require.NotContains(t, track, "hostname")
 	require.Equal(t, m{"self": m{"href": base}, "cancel": m{"href": base + "/cancel"}}, track["_links"])
@@ -260,13 +260,13 @@ func TestSignerCSRRules(t *testing.T) {
 		attested bool
 		docs     string // the documented code, "" for accepted
 	}{
-		"the subject's name and email are taken":  {template("Jane Doe", "jane@example.com"), true, ""},
+		"the subject's name and email are taken":  {template("Platform Team", "platform@example.com"), true, ""},
 		"no name is taken":                        {template(""), true, ""},
-		"a key must be attested":                  {template("Jane Doe"), false, "EMS-922"},
-		"another name is refused":                 {template("John Doe"), true, "EMS-922"},
-		"another email is refused":                {template("Jane Doe", "john@example.com"), true, "EMS-922"},
+		"a key must be attested":                  {template("Platform Team"), false, "EMS-922"},
+		"another name is refused":                 {template("Another Team"), true, "EMS-922"},
+		"another email is refused":                {template("Platform Team", "another@example.com"), true, "EMS-922"},
 		"a DNS name is refused":                   {csrFrom(t, key, &x509.CertificateRequest{DNSNames: []string{"example.com"}}), true, "EMS-922"},
-		"an attested key has a good size as well": {csr(t, ed25519Key(), "Jane Doe"), true, "EMS-921"},
+		"an attested key has a good size as well": {csr(t, ed25519Key(), "Platform Team"), true, "EMS-921"},
 	}
 	for title, c := range cases {
 		t.Run(title, func(t *testing.T) {
@@ -303,7 +303,7 @@ func TestLiveTrackOfASigner(t *testing.T) {
 	r := newRig(t, new(certinexttest.Server))
 	_, path := r.signer("natural-person", nil)
 	v := r.get(path).must(200)
-	require.Equal(t, "Jane Doe", v["subjectDisplayName"])
+	require.Equal(t, "Platform Team", v["subjectDisplayName"])
 	require.Equal(t, m{"empty": true}, v["verifications"], "there is no domain to verify")
 	require.Equal(t, true, v["subscriberAgreement"].(m)["signed"], "accepted in the create")
 	for _, absent := range []string{"domain", "hostname", "_links", "subjectType"} {

@@ -76,7 +76,7 @@ func (o *organization) wireV1Agreement() map[string]string {
 		return map[string]string{"status": "0", "signerName": "", "signedPlace": "", "signedDate": ""}
 	}
 	return map[string]string{
-		"status": "1", "signerName": "Jane Doe", "signedPlace": o.Locality, "signedDate": v1Time(o.vettedAt),
+		"status": "1", "signerName": "Platform Team", "signedPlace": o.Locality, "signedDate": v1Time(o.vettedAt),
 	}
 }
 

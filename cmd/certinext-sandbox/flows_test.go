@@ -59,10 +59,10 @@ func request(t *testing.T, name string) (crypto.Signer, string) {
 func order(variant, domain string) object {
 	return object{
 		"productVariant": variant, "emailNotifications": "0",
-		"requestor":    object{"name": "Jane Doe", "email": "jane@example.com", "phone": "+14155551234"},
+		"requestor":    object{"name": "Platform Team", "email": "platform@example.com", "phone": "+14155551234"},
 		"certificate":  object{"domain": domain, "autoSecureWww": false},
 		"subscription": object{"validityYears": 1, "autoRenew": false, "renewBeforeDays": 30},
-		"agreement":    object{"signerName": "Jane Doe", "signerPlace": "New York", "signerIp": "203.0.113.7", "accepted": true},
+		"agreement":    object{"signerName": "Platform Team", "signerPlace": "New York", "signerIp": "203.0.113.7", "accepted": true},
 		"technicalPointOfContact": object{
 			"name": "T C", "email": "tc@example.com", "phone": "+14155550199", "designation": "Technical Contact",
 		},
