@@ -97,9 +97,9 @@ const createdPKI = created(
   { status: "pending-csr", variant: "intranet-ssl", hostname: "intranet.example.local" },
 );
 
-const createdSigner = created(
+const createdSigner = (signer) => created(
   "signature-certificates", ["csr", "agreement", "certificate", "cancel", "revoke"],
-  { status: "pending-documents", subjectDisplayName: "Jane Doe" },
+  { status: "pending-documents", subjectDisplayName: signer },
 );
 
 // notWired is a 501 that names the version 1 call to make instead.
@@ -120,7 +120,9 @@ const request = (name, method, url, body) => ({
   },
 });
 
-export const runs = [
+// runsFor are the runs; signer is the name of whom the collection's sample of
+// a document signer is for.
+export const runsFor = (signer) => [
   {
     name: "SSL, domain validated by a file",
     folders: ["SSL/TLS Certificates"], commonName: "example.com", publish: true,
@@ -198,10 +200,10 @@ export const runs = [
   },
   {
     name: "Document signer, as listed",
-    folders: ["Document Signer Certificates"], commonName: "Jane Doe",
+    folders: ["Document Signer Certificates"], commonName: signer,
     expect: {
       ...authentication,
-      "1. Create Order (Natural Person)": createdSigner,
+      "1. Create Order (Natural Person)": createdSigner(signer),
       "Track Order": track("pending-documents"),
       "2. Upload Documents (pending v2 wiring)": notWired("/emSignHub-API/SubmitDocument"),
       "3. Submit CSR": problem(422),
@@ -215,7 +217,7 @@ export const runs = [
     // The documents come in and are vetted behind the API. The collection's own
     // CSR says attested:false, which is refused for a signer's key.
     name: "Document signer, in the order of its workflow",
-    folders: ["Document Signer Certificates"], commonName: "Jane Doe",
+    folders: ["Document Signer Certificates"], commonName: signer,
     steps: [
       "1. Create Order (Natural Person)",
       request("Documents arrive", "POST", "/_sandbox/orders/{{orderId}}/documents", { count: 2 }),
@@ -230,14 +232,14 @@ export const runs = [
     ],
     expect: {
       ...authentication,
-      "1. Create Order (Natural Person)": createdSigner,
+      "1. Create Order (Natural Person)": createdSigner(signer),
       "Documents arrive": { status: 204 },
       "Track Order": track("pending-vetting"),
       "Documents are vetted": { status: 204 },
       "3. Submit CSR": problem(422, "EMS-922"),
       "Submit CSR, attested": empty,
       "4. Accept Agreement": empty,
-      "5. Download Certificate": certificate("Jane Doe"),
+      "5. Download Certificate": certificate(signer),
       "Cancel Order": problem(422, "EMS-930"),
       "Revoke Certificate": empty,
     },
