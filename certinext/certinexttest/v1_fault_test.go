@@ -82,7 +82,8 @@ func TestMetaErrorsPassVersion2By(t *testing.T) {
 func TestV1OperationsHaveOneName(t *testing.T) {
 	for verb, op := range map[string]string{
 		"ValidateCredentials": certinexttest.OpMe, "GenerateOrderSSL": certinexttest.OpCreateSSL,
-		"GenerateOrderPrivatePKI": certinexttest.OpCreatePrivatePKI, "TrackOrder": certinexttest.OpTrack,
+		"GenerateOrderPrivatePKI": certinexttest.OpCreatePrivatePKI, "GenerateOrderSignature": certinexttest.OpCreateSignature,
+		"GenerateOrderSMIME": certinexttest.OpCreateSMIME, "SubmitDocument": certinexttest.OpDocuments, "TrackOrder": certinexttest.OpTrack,
 		"GetDcv": certinexttest.OpDCV, "VerifyDcv": certinexttest.OpVerifyDCV, "SubmitCSR": certinexttest.OpSubmitCSR,
 		"AgreementAcceptance": certinexttest.OpAgreement, "GetCertificate": certinexttest.OpCertificate,
 		"RevokeOrder": certinexttest.OpRevoke, "RejectOrder": certinexttest.OpCancel, "RejectRequest": certinexttest.OpCancelDraft,

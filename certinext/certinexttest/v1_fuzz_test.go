@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -15,7 +16,7 @@ import (
 
 // FuzzV1: whatever stands beside a good meta, a verb answers HTTP 200 with a
 // meta that says how it went, and panics at nothing. ORDER stands for the
-// number of an order.
+// number of an order, SIGNER for that of a document signer's.
 func FuzzV1(f *testing.F) {
 	const create = `"orderDetails":{"productCode":"846","requestorInformation":{"requestorName":"a","requestorEmail":"a@b"},` +
 		`"subscriptionDetails":{},"certificateInformation":{"domainName":"www.example.com","additionalDomains":[]},"csr":"x",` +
@@ -23,6 +24,14 @@ func FuzzV1(f *testing.F) {
 		`"additionalInformation":{"remarks":"r","tags":["a:b"],"customFields":[{"fieldID":"1","fieldValue":"2"}]}}`
 	f.Add("GenerateOrderSSL", create)
 	f.Add("GenerateOrderPrivatePKI", create)
+	const somebody = `"orderDetails":{"productCode":"PRODUCT","requestorInformation":{"requestorName":"a","requestorEmail":"a@b"},` +
+		`"subscriptionDetails":{"validity":"1"},"certificateInformation":{"firstName":"a","lastName":"b","email":"a@b","countryCode":"US"},` +
+		`"agreementDetails":{"acceptAgreement":"1","signerName":"a","signerPlace":"b","signerIP":"203.0.113.7"},"additionalInformation":{"remarks":"r"}}`
+	f.Add("GenerateOrderSignature", strings.Replace(somebody, "PRODUCT", "819", 1))
+	f.Add("GenerateOrderSMIME", strings.Replace(somebody, "PRODUCT", "914", 1))
+	f.Add("SubmitDocument", `"documentDetails":{"requestorEmail":"a@b","orderNumber":"SIGNER","numberOfDocuments":"1",`+
+		`"documentsAttached":[{"id":"1","fileName":"x.pdf","description":"x","base64Value":"JVBERi0xLjcK%2Fw%3D%3D"}]}`)
+	f.Add("TrackOrder", `"orderDetails":{"orderNumber":"SIGNER"}`)
 	f.Add("TrackOrder", `"orderDetails":{"orderNumber":"ORDER"}`)
 	f.Add("GetDcv", `"dcvDetails":{"requestorEmail":"a@b","orderNumber":"ORDER","domainName":"www.example.com","dcvMethod":"2"}`)
 	f.Add("VerifyDcv", `"dcvDetails":{"requestorEmail":"a@b","orderNumber":"ORDER","domainName":"www.example.com","dcvMethod":"3","dcvEmail":"x"}`)
@@ -41,19 +50,27 @@ func FuzzV1(f *testing.F) {
 		if !slices.ContainsFunc(routes, func(rt route) bool { return rt.v1() && rt.pattern == "/"+name }) {
 			return
 		}
-		for _, d := range []Dialect{Live, Documented} {
+		for _, d := range []Dialect{Live, Documented, V1} {
 			s := &Server{Dialect: d, Resolver: "127.0.0.1:1", VerifiedDomains: []string{"example.com"}}
 			s.once.Do(s.setUp)
 			s.tokens.access["t"] = accessToken{expires: s.now().Add(time.Hour)}
-			number := s.newOrderID()
-			o := &order{
-				id: number, requestID: "1", family: FamilySSL, product: s.catalog()[0], domain: "www.example.com",
+			host := &order{
+				family: FamilySSL, product: s.catalog()[0], domain: "www.example.com",
 				createdAt: s.now(), signings: []*signing{{requestedAt: s.now()}},
 			}
-			o.targets = newTargets(o.leafNames())
-			s.book.file(o)
-			s.book.sequence = append(s.book.sequence, o)
-			fuzzV1(t, s, name, strings.ReplaceAll(body, "ORDER", number))
+			host.targets = newTargets(host.leafNames())
+			product, _ := s.product("819")
+			signer := &order{
+				family: FamilySignature, product: product, subject: &subject{displayName: "a b", email: "a@b"},
+				createdAt: s.now(), signings: []*signing{{requestedAt: s.now()}},
+			}
+			for i, o := range []*order{host, signer} {
+				o.id, o.requestID = s.newOrderID(), strconv.Itoa(i)
+				s.book.file(o)
+				s.book.sequence = append(s.book.sequence, o)
+			}
+			body := strings.NewReplacer("ORDER", host.id, "SIGNER", signer.id).Replace(body)
+			fuzzV1(t, s, name, body)
 		}
 	})
 }
