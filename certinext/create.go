@@ -20,8 +20,8 @@ var errNoOrderID = errors.New("the answer names no order; it may exist neverthel
 // CreateOrder places an order. This costs money, and it is sent exactly once, except that it is sent again after a 401,
 // which was not processed.
 //
-// The Order returned has whatever status the order has already reached, issued included. With SaveAsDraft it is a draft:
-// it has a RequestID, no ID, and the status draft.
+// The Order returned has whatever status the order has already reached, issued included; version 1 does not say, and its
+// status is unknown. With SaveAsDraft it is a draft: it has a RequestID, no ID, and the status draft.
 //
 // When the error's Acted is true (see [MayHaveActed]), the order may exist and may be charged for: the connection was
 // lost, the time was up, the server failed, or it answered success without a usable order id. It must then be looked for,

@@ -38,9 +38,13 @@
 //
 // Version 1 knows the same orders as version 2, and the methods, results and errors here are the same for both. It differs
 // in what it can be told: it orders S/MIME certificates, asks for a public [Agreement.SignerIP] and for the CSR of a private
-// certificate at once, cannot choose a CA profile, and tells families apart nowhere. It has no Idempotency-Key at all. Its
-// [Client.VerifyDCV] only asks for a validation, and fails with an error that [IsVerifying] recognizes until the validation
-// is done; its [Client.DCVChallenge] fails for a while with one that [IsDCVNotReady] recognizes.
+// certificate at once, cannot choose a CA profile, and tells families apart nowhere. It has no Idempotency-Key at all.
+//
+// It also says less. A create is answered with numbers alone, so that the order's status is [StatusUnknown] until it is
+// tracked. The validated domains of an organization count only for an order with that [OrderRequest.Organization], DV orders
+// included (documented). Its [Client.VerifyDCV] only asks for a validation, and fails with an error that [IsVerifying]
+// recognizes until the validation is done; its [Client.DCVChallenge] fails for a while with one that [IsDCVNotReady]
+// recognizes. There is no reissue.
 //
 // # Errors and repeating a call
 //

@@ -64,6 +64,40 @@ func ExampleClient_CreateOrder() {
 	// Output: pending-csr
 }
 
+// A key that is not in OAuth mode is good for version 1. There, a create says nothing of the order but its id.
+func Example_version1() {
+	ctx := context.Background()
+	srv := &certinexttest.Server{Dialect: certinexttest.V1, VerifiedDomains: []string{"example.com"}}
+	c := &certinext.Client{
+		BaseURL: "https://certinext.example",
+		Version: certinext.V1,
+		Credentials: certinext.AccessKey{
+			AccountNumber: certinexttest.DefaultAccountNumber, AccessKey: certinexttest.DefaultAccessKey,
+		},
+		HTTPClient: srv.Client(),
+	}
+	order, err := c.CreateOrder(ctx, certinext.OrderRequest{
+		Family: certinext.FamilySSL, ProductCode: "842", Variant: "dv", Domain: "www.example.com",
+		Requestor:    certinext.Contact{Name: "Platform Team", Email: "ops@example.com"},
+		Organization: &certinext.OrganizationRef{Number: certinexttest.DefaultOrganization}, // whose domains are validated
+		Agreement: &certinext.Agreement{
+			SignerName: "Platform Team", SignerPlace: "New York", SignerIP: "203.0.113.7", Accepted: true,
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(order.Status)
+	order, err = c.TrackOrder(ctx, certinext.FamilySSL, order.ID)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(order.Status)
+	// Output:
+	// unknown
+	// pending-csr
+}
+
 // A create that failed ambiguously is looked for and not repeated.
 func ExampleClient_OrdersReport() {
 	ctx := context.Background()

@@ -167,3 +167,33 @@ func TestSandboxV1PrivatePKI(t *testing.T) {
 		assert.Equal(t, certinexttest.FamilyPrivatePKI, record.Family)
 	})
 }
+
+func TestSandboxV1HasNoReissue(t *testing.T) {
+	inV1(t, func(t *testing.T, srv *certinexttest.Server, c *certinext.Client) {
+		o, err := c.CreateOrder(t.Context(), completeOrder(t, srv))
+		require.NoError(t, err)
+		_, err = c.ReissueOrder(t.Context(), certinext.FamilySSL, o.ID, certinext.ReissueRequest{CSR: newCSR(t, "host.example.com")})
+		requireInvalid(t, err, "Version")
+		assert.Zero(t, srv.Calls()[certinexttest.OpReissue])
+	})
+}
+
+// An account without OAuth tells a client that wants a token, in either version, what its key is good for.
+func TestSandboxV1AccountHasNoTokens(t *testing.T) {
+	for _, version := range []certinext.APIVersion{certinext.V1, certinext.V2} {
+		inV1(t, func(t *testing.T, srv *certinexttest.Server, c *certinext.Client) {
+			r := completeOrder(t, srv)
+			c = sandbox(srv)
+			c.Version, c.Credentials = version, certinext.OAuth{
+				ClientID: certinexttest.DefaultAccountNumber, ClientSecret: certinexttest.DefaultClientSecret,
+			}
+			_, err := c.CreateOrder(t.Context(), r)
+			e := asErr(t, err)
+			assert.True(t, e.SigningIn, "%v", err)
+			assert.False(t, e.Acted)
+			assert.Equal(t, "unauthorized_client", e.Code)
+			assert.Contains(t, e.Hint, "OAuth")
+			assert.Empty(t, srv.Orders())
+		})
+	}
+}

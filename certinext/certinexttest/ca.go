@@ -172,7 +172,7 @@ func (a *authority) impostor(cert *x509.Certificate) *x509.Certificate {
 }
 
 // Roots returns the roots that certificates of this server chain to: public
-// TLS, private PKI and document signing.
+// TLS, private PKI, document signing and S/MIME.
 func (s *Server) Roots() *x509.CertPool {
 	s.once.Do(s.setUp)
 	pool := x509.NewCertPool()

@@ -16,21 +16,23 @@
 // no socket and works inside a testing/synctest bubble, where a day of waiting
 // for an approver costs nothing.
 //
-// # Two dialects
+// # Three dialects
 //
 // What the vendor published and what the service was seen to answer differ.
 // [Live], the zero value, answers as observed; [Documented] answers as the
-// published v2 collection promises. A client that is to survive both is tested
-// against both.
+// published v2 collection promises; [V1] is a live account whose key is not in
+// OAuth mode, so that it gets no token and only version 1 serves it. A client
+// that is to survive all three is tested against all three.
 //
 // # Two versions
 //
-// Either dialect serves version 1, below /emSignHub-API, beside version 2. Both
+// Every dialect serves version 1, below /emSignHub-API, beside version 2. Both
 // work on the same orders, domains and organizations: what one places, the
 // other tracks and revokes, and an operation has one name for faults, hooks and
 // counts whichever version it is called through. Version 1 is where a body is
 // signed, a failure is HTTP 200, and the result of a call may only show in the
-// next. Its codes are those of the vendor's published list, except where
+// next. It alone takes S/MIME orders, which version 2 does not know, and
+// documents. Its codes are those of the vendor's published list, except where
 // another was observed.
 //
 // # Temperament

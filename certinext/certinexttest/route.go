@@ -21,7 +21,7 @@ type route struct {
 	method   string
 	pattern  string    // segments, {name} for a parameter
 	family   string    // product family, where the path implies one
-	dialects []Dialect // nil means both
+	dialects []Dialect // nil means all
 	query    []string  // query parameters it defines
 	body     bool      // takes a JSON body
 	formats  bool      // negotiates the media type itself

@@ -12,7 +12,7 @@ const (
 	signerCollection  = "/signature-certificates"
 )
 
-// verb is a route of version 1. All of them are POST with a JSON body, in both
+// verb is a route of version 1. All of them are POST with a JSON body, in all
 // dialects.
 func verb(op, name, successor string, handle func(*Server, *call) (reply, *problem)) route {
 	return route{op: op, method: http.MethodPost, pattern: "/" + name, successor: successor, body: true, handle: handle}
