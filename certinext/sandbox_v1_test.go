@@ -181,9 +181,8 @@ func TestSandboxV1HasNoReissue(t *testing.T) {
 // An account without OAuth tells a client that wants a token, in either version, what its key is good for.
 func TestSandboxV1AccountHasNoTokens(t *testing.T) {
 	for _, version := range []certinext.APIVersion{certinext.V1, certinext.V2} {
-		inV1(t, func(t *testing.T, srv *certinexttest.Server, c *certinext.Client) {
-			r := completeOrder(t, srv)
-			c = sandbox(srv)
+		inV1(t, func(t *testing.T, srv *certinexttest.Server, _ *certinext.Client) {
+			r, c := completeOrder(t, srv), sandbox(srv)
 			c.Version, c.Credentials = version, certinext.OAuth{
 				ClientID: certinexttest.DefaultAccountNumber, ClientSecret: certinexttest.DefaultClientSecret,
 			}
