@@ -31,6 +31,13 @@ func TestSandboxReads(t *testing.T) {
 		organization, err := c.Organization(ctx, certinexttest.DefaultOrganization)
 		require.NoError(t, err)
 		assert.Equal(t, organizations[0].Name, organization.Name)
+		require.NotNil(t, organization.AgreementSigned)
+		assert.True(t, *organization.AgreementSigned)
+		assert.Equal(t, []string{"example.com"}, organization.Domains)
+		require.Len(t, organization.Representatives, 1)
+		assert.Equal(t, "+14155551234", organization.Representatives[0].Phone)
+		_, err = c.Organization(ctx, "1")
+		assert.True(t, certinext.HasStatus(err, 404), "%v", err)
 		products, err := c.Products(ctx, certinexttest.DefaultGroup)
 		require.NoError(t, err)
 		i := slices.IndexFunc(products, func(p certinext.Product) bool { return p.Variant == "dv" })
@@ -50,6 +57,25 @@ func TestSandboxReads(t *testing.T) {
 		assert.Empty(t, none)
 		_, err = collect(c.Ledger(ctx, ""))
 		assert.NoError(t, err)
+	})
+}
+
+// Some accounts show their catalog to a group only.
+func TestSandboxV1CatalogOfAGroup(t *testing.T) {
+	inV1(t, func(t *testing.T, srv *certinexttest.Server, c *certinext.Client) {
+		srv.CatalogNeedsGroup = true
+		products, err := c.Products(t.Context(), "")
+		require.NoError(t, err)
+		assert.Empty(t, products)
+		products, err = c.Products(t.Context(), certinexttest.DefaultGroup)
+		require.NoError(t, err)
+		assert.NotEmpty(t, products)
+		_, err = c.CustomFields(t.Context(), "842")
+		assert.NoError(t, err, "the group is looked for")
+		_, err = c.CustomFields(t.Context(), "838")
+		assert.True(t, certinext.HasStatus(err, 404), "%v", err)
+		_, err = c.Products(t.Context(), "1")
+		assert.True(t, certinext.HasStatus(err, 422), "%v", err)
 	})
 }
 

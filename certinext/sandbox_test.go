@@ -287,3 +287,46 @@ func TestSandboxOrganization(t *testing.T) {
 		}
 	})
 }
+
+// The simulator knows every field of either version, and refuses those that it does not know.
+func TestSandboxEveryFieldOfAnOrder(t *testing.T) {
+	eachDialect(t, func(t *testing.T, srv *certinexttest.Server) {
+		srv.Catalog = append(certinexttest.SandboxCatalog(), certinexttest.Product{
+			Code: "9001", Name: "SSL OV with a cost center", Type: "18",
+			CustomFields: []certinexttest.CustomField{{ID: "77", Name: "Cost center", Mandatory: true, Values: []string{"4711"}}},
+		})
+		ctx, c := t.Context(), sandbox(srv)
+		fields, err := c.CustomFields(ctx, "9001")
+		require.NoError(t, err)
+		require.Len(t, fields, 1)
+		assert.Equal(t, "77", fields[0].ID)
+		assert.True(t, fields[0].Mandatory)
+		assert.Equal(t, []string{"4711"}, fields[0].Values)
+
+		r := completeOrder(t, srv)
+		r.ProductCode, r.Variant, r.AdditionalDomains = "9001", "ov", []string{"www.example.com"}
+		r.Requestor.Phone, r.Requestor.Designation = "+14155550123", "Registrar"
+		r.Delegation = &certinext.Contact{Name: "Another Team", Email: "another@example.com"}
+		r.TechnicalContact = &certinext.Contact{Name: "Platform Team", Email: "platform@example.com", Phone: "+442071838750"}
+		r.Organization = &certinext.OrganizationRef{
+			Number: certinexttest.DefaultOrganization, ConsentToken: certinexttest.DefaultConsentToken,
+		}
+		r.GroupNumber, r.ValidityYears, r.AutoRenew, r.RenewBeforeDays = certinexttest.DefaultGroup, 2, true, 60
+		r.EmailNotifications, r.RecipientEmails = "all", []string{"ops@example.com", "platform@example.com"}
+		r.Remarks, r.CustomFields = "for the portal; not for us", []certinext.CustomField{{FieldID: "77", Value: "4711"}}
+		o, err := c.CreateOrder(ctx, r)
+		require.NoError(t, err)
+		record, _ := srv.Order(o.ID)
+		assert.Equal(t, "9001", record.ProductCode)
+		assert.Equal(t, certinexttest.DefaultGroup, record.Group)
+		assert.Equal(t, certinexttest.DefaultOrganization, record.Organization)
+		assert.Equal(t, "for the portal, not for us", record.Remarks)
+		assert.Equal(t, []string{"www.example.com"}, record.AdditionalDomains)
+
+		r.CSR, r.CustomFields[0].Value = newCSR(t, r.Domain), "0815"
+		_, err = c.CreateOrder(ctx, r)
+		assert.True(t, certinext.HasStatus(err, 400, 422), "a value that the field does not take: %v", err)
+		assert.False(t, certinext.MayHaveActed(err))
+		assert.Len(t, srv.Orders(), 1)
+	})
+}
