@@ -112,10 +112,10 @@ func (l *list) Set(text string) error {
 }
 
 // credentials says which flags hold the credentials of the dialect, and those
-// of version 1.
+// of version 1, which are all that the dialect of that name takes.
 func (o *options) credentials() string {
 	const signed = "account number (-account-number) and access key (-access-key)"
-	if o.server.Dialect == certinexttest.Documented {
+	if o.server.Dialect != certinexttest.Live {
 		return signed
 	}
 	return "client id (-client-id, else -account-number) and client secret (-client-secret); version 1: " + signed

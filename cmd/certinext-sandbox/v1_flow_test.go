@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
+	"net/url"
 	"testing"
 	"time"
 
@@ -90,4 +91,19 @@ func TestFlowOfVersion1(t *testing.T) {
 	require.Equal(t, "22", track()["certificateStatusId"])
 	_, v2 := p.call("GET", sslPath+"/"+number, p.login(), nil)
 	require.Equal(t, "revoked", v2["status"], "both versions tell of one order")
+}
+
+func TestAccountWithoutOAuth(t *testing.T) {
+	p := start(t, "-dialect", "v1")
+	require.Contains(t, p.banner, "dialect:     v1")
+	require.Contains(t, p.banner, "-access-key")
+	require.NotContains(t, p.banner, "secret", "it gets no tokens")
+	resp, err := http.PostForm(p.url+"/oauth/token", url.Values{
+		"grant_type": {"client_credentials"}, "client_id": {"1234567890"}, "client_secret": {"sandbox-client-secret"},
+	})
+	require.NoError(t, err)
+	resp.Body.Close()
+	require.Equal(t, http.StatusForbidden, resp.StatusCode)
+	require.Equal(t, "ok", code(p.v1("ValidateCredentials", object{})))
+	require.Equal(t, "ok", code(p.v1("GetProductDetails", object{"productDetails": object{}})))
 }
