@@ -202,3 +202,19 @@ func TestTemplatedDomainsFollowTheRequestersIdentity(t *testing.T) {
 		require.True(t, issue("www.example.org", "").IsError(), "a token without an identity matches no template")
 	})
 }
+
+// What version 1 would refuse is refused before an order is stored.
+func TestVersion1WantsAPublicSigner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMount(t, validated(certinexttest.V1))
+		m.write("config", map[string]any{"signer_ip": "10.0.0.7"})
+		require.Contains(t, m.refused("issue/web", www), "signer_ip: ")
+		m.write("config", map[string]any{"signer_ip": "", "signer_place": ""})
+		require.Contains(t, m.refused("issue/web", www), "signer_place: ")
+		require.Empty(t, m.list("orders/web"))
+		require.Contains(t, m.refused("config", map[string]any{"api_version": "v3"}), "api_version: ")
+		require.Contains(t, m.refused("config", map[string]any{"accounting_model": "barter"}), "accounting_model: ")
+		m.write("config", map[string]any{"signer_ip": "203.0.113.7", "signer_place": "Bengaluru", "accounting_model": "cash"})
+		m.chainOK(m.write("issue/web", www))
+	})
+}

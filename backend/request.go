@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"net"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -89,6 +90,9 @@ func makePlan(role *Role, cfg *Config, domains []string, whom subject, r Request
 	if role.ConsentToken != "" && role.ConsentFor != cfg.BaseURL {
 		return nil, badField("consent_token", "was written to the role for %s: write it again for %s", role.ConsentFor, cfg.BaseURL)
 	}
+	if err := checkSigner(role, cfg); err != nil {
+		return nil, err
+	}
 	if cfg.version() == certinext.V1 && role.CAProfileID+role.MasterProductID != "" {
 		return nil, badField("ca_profile_id", "of the role cannot be chosen in version 1 of the API, nor can master_product_id: leave them empty")
 	}
@@ -103,6 +107,23 @@ func makePlan(role *Role, cfg *Config, domains []string, whom subject, r Request
 		return nil, badField("key_type", "the role's key_type is any, so it only signs: use sign/%s, or set the role's key_type", role.Name)
 	}
 	return p, nil
+}
+
+// checkSigner holds the signer of the agreement against what version 1 asks for: a place, and a public address (observed: EMS-1091).
+func checkSigner(role *Role, cfg *Config) error {
+	family := role.shape().family
+	if family == certinext.FamilyPrivatePKI || family != certinext.FamilySMIME && cfg.version() != certinext.V1 {
+		return nil
+	}
+	d := role.OrderDefaults.or(cfg.OrderDefaults)
+	ip, err := netip.ParseAddr(d.SignerIP)
+	switch {
+	case d.SignerPlace == "":
+		return badField("signer_place", "is needed in the role or config: version 1 of the API takes no agreement without it")
+	case err != nil || !ip.IsGlobalUnicast() || ip.Unmap().IsPrivate():
+		return badField("signer_ip", "has to be a public address, in the role or config: version 1 of the API takes no agreement without one")
+	}
+	return nil
 }
 
 // planFor plans what is to be certified: a subject, or names.

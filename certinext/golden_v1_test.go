@@ -28,7 +28,8 @@ func v1Cases(t *testing.T) map[string]func(*certinext.Client) (any, error) {
 	draft := dvOrder()
 	draft.SaveAsDraft = true
 	everything := certinext.OrderRequest{
-		Family: ssl, ProductCode: "850", Variant: "ev", Domain: host,
+		AccountingModel: certinext.AccountingCash,
+		Family:          ssl, ProductCode: "850", Variant: "ev", Domain: host,
 		AdditionalDomains: []string{"a.example.com"}, CSR: csr,
 		Requestor: certinext.Contact{
 			Name: "Platform Team", Email: "ops@example.com", Phone: "+1 (415) 555-0123", Designation: "PKI Manager",

@@ -21,6 +21,7 @@ func TestV1CreateRefusesWhatCannotSucceed(t *testing.T) {
 		"Domain":          func(r *certinext.OrderRequest) { r.Domain = "10.0.0.1" },
 		"CAProfileID":     func(r *certinext.OrderRequest) { r.CAProfileID = "1" },
 		"MasterProductID": func(r *certinext.OrderRequest) { r.MasterProductID = "1" },
+		"AccountingModel": func(r *certinext.OrderRequest) { r.AccountingModel = "barter" },
 		"CSR":             func(r *certinext.OrderRequest) { r.Family, r.Variant = certinext.FamilyPrivatePKI, "intranet-ssl" },
 		"Subject.Email":   func(r *certinext.OrderRequest) { r.Family, r.Subject = certinext.FamilySMIME, &certinext.Subject{} },
 		"Extra[x]":        func(r *certinext.OrderRequest) { r.Extra = map[string]any{"x": func() {}} },
