@@ -120,6 +120,35 @@ func TestASignersRequestIsRefusedByField(t *testing.T) {
 	})
 }
 
+// An order that is waiting can be cancelled, and one whose key no module vouches for is warned of before it is placed.
+func TestASignersOrderIsCancelled(t *testing.T) {
+	dialects(t, func(t *testing.T, dialect certinexttest.Dialect) {
+		m := signers(t, &certinexttest.Server{Dialect: dialect})
+		order := m.as("orders/signer", map[string]any{"csr": csr(t, newKey(t, elliptic.P256()), "Platform Team")}).Data
+		ended := m.must(call{op: logical.DeleteOperation, path: "orders/signer/" + order["order_id"].(string)}).Data
+		require.Equal(t, "cancelled", ended["state"])
+		require.Equal(t, "cancelled", m.ca.Orders()[0].Status)
+
+		resp := m.must(call{op: logical.PatchOperation, path: "roles/signer", data: map[string]any{"attested": false}})
+		require.Contains(t, strings.Join(resp.Warnings, "\n"), "attested is off")
+	})
+}
+
+// A host of the grid is private PKI with names like any other.
+func TestAnIGTFHostIsOrdered(t *testing.T) {
+	dialects(t, func(t *testing.T, dialect certinexttest.Dialect) {
+		m := bareMount(t, &certinexttest.Server{Dialect: dialect})
+		m.write("config", m.account())
+		m.write("roles/grid", map[string]any{
+			"product_code": "104", "product_variant": "igtf-host", "allowed_domains": "corp.internal", "allow_subdomains": true,
+		})
+		m.chooseProfile("grid")
+		leaf := m.chainOK(m.write("issue/grid", map[string]any{"common_name": "storage.corp.internal", "alt_names": "gate.corp.internal"}))
+		require.ElementsMatch(t, []string{"storage.corp.internal", "gate.corp.internal"}, leaf.DNSNames)
+		require.Equal(t, "igtf-host", m.ca.Orders()[0].Variant)
+	})
+}
+
 func TestDocumentsAreRefusedByField(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := signers(t, &certinexttest.Server{VerifiedDomains: []string{"example.com"}})

@@ -236,6 +236,10 @@ func (e *Engine) WriteRole(ctx context.Context, s logical.Storage, name string, 
 		return nil, err
 	}
 	r.Family = r.shape().family
+	if r.Family == certinext.FamilySignature && !r.Attested {
+		warnings = append(warnings, "attested is off: CERTInext is documented to take a document signer's key from an attested hardware module only, "+
+			"and would leave the order waiting for another CSR")
+	}
 	if r.ConsentToken != before.ConsentToken {
 		cfg, err := e.Config(ctx, s)
 		if err != nil {
