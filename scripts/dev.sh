@@ -6,6 +6,7 @@
 # until Ctrl-C. Arguments go to the simulator, see certinext-sandbox -help:
 #
 #   scripts/dev.sh -issue-delay=20s
+#   scripts/dev.sh -dialect=v1
 #
 # Everything listens on free loopback ports and lives in build/dev, which is emptied at
 # every start. scripts/demo.sh sources this file for its set-up.
@@ -86,7 +87,7 @@ set_up() {
 	build
 	start_sandbox "$@"
 	start_vault
-	mount_engine
+	mount_engine "$@"
 }
 
 build() {
@@ -118,7 +119,7 @@ start_sandbox() {
 	secret=$(head -c 24 /dev/urandom | od -An -tx1 | tr -d ' \n')
 	(umask 077 && printf %s "$secret" >"$dir/client_secret")
 	"$dir/certinext-sandbox" -listen=127.0.0.1:0 -verified-domains=example.com \
-		-client-id=dev-client -client-secret="$secret" "$@" >"$dir/sandbox.log" 2>&1 8>&- &
+		-client-id=dev-client -client-secret="$secret" -access-key="$secret" "$@" >"$dir/sandbox.log" 2>&1 8>&- &
 	pids+=($!)
 	wait_for 10 "the simulator listens" $! grep -q '^listening on' "$dir/sandbox.log" || die "the simulator did not start"
 	sandbox=$(sed -n 's/^listening on //p' "$dir/sandbox.log")
@@ -184,8 +185,13 @@ sha256() {
 	fi | cut -d' ' -f1
 }
 
+# mount_engine [SANDBOX_FLAG...] mounts the engine with the account of the simulator's dialect.
 mount_engine() {
-	local version
+	local version account=(client_id=dev-client client_secret=@client_secret)
+	case " $* " in
+	*-dialect=documented*) account=(account_number=1234567890 access_key=@client_secret) ;;
+	*-dialect=v1*) account=(api_version=v1 account_number=1234567890 access_key=@client_secret organization_number=4000001) ;;
+	esac
 	version=$("$dir/plugins/$plugin" -version)
 	step "Registering the plugin: Vault starts the file only while it has this checksum"
 	show "$VAULT_BIN" plugin register -sha256="$(sha256 "$dir/plugins/$plugin")" -version="$version" secret "$plugin"
@@ -193,7 +199,7 @@ mount_engine() {
 	show "$VAULT_BIN" secrets enable -path=certinext -plugin-version="$version" -max-lease-ttl=9600h "$plugin"
 	step "Telling it the CERTInext account, and who orders (in ${dir#"$root/"})"
 	cd "$dir"
-	show "$VAULT_BIN" write certinext/config base_url="$sandbox" client_id=dev-client client_secret=@client_secret \
+	show "$VAULT_BIN" write certinext/config base_url="$sandbox" "${account[@]}" \
 		requestor_name='Platform Team' requestor_email=platform@example.com requestor_phone=+14155550123 \
 		signer_place=Bengaluru signer_ip=203.0.113.7 technical_contact_name='Platform Team' \
 		technical_contact_email=platform@example.com technical_contact_phone=+14155550123
