@@ -172,3 +172,15 @@ func TestDocumentsAreRefusedByField(t *testing.T) {
 		require.Zero(t, m.ca.Orders()[0].Documents)
 	})
 }
+
+// A field of the subject that is empty says as much as one that is left out: the same request is the same order.
+func TestAnEmptySubjectFieldIsNotAnotherRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := signers(t, &certinexttest.Server{})
+		text := csr(t, newKey(t, elliptic.P256()), "Platform Team")
+		first := m.as("orders/signer", map[string]any{"csr": text})
+		again := m.as("orders/signer", map[string]any{"csr": text, "subject": map[string]any{"designation": ""}})
+		require.Equal(t, first.Data["order_id"], again.Data["order_id"])
+		require.Len(t, m.ca.Orders(), 1, "the same request was bought twice")
+	})
+}

@@ -172,6 +172,8 @@ func fillSubject(role *Role, asked map[string]string, fill func(template string)
 		switch {
 		case !knownSubjectField(name):
 			return nil, badField("subject", "%q is none of its fields: %s", printable(name), strings.Join(SubjectFields(), ", "))
+		case asked[name] == "":
+			continue // as if it were not there
 		case s[name] == asked[name]:
 		case s[name] != "":
 			return nil, badField("subject", "%s is set by the role", name)
