@@ -246,3 +246,32 @@ func countOrders(ca *certinexttest.Server, name string) int {
 	}
 	return n
 }
+
+// Version 1 knows no Idempotency-Key, so an order that was placed there is not found by repeating it in version 2.
+func TestAnOrderOfVersion1IsNotRepeatedInVersion2(t *testing.T) {
+	for name, kind := range map[string]certinexttest.FaultKind{"lost reply": certinexttest.FaultLostReply, "unknown error": certinexttest.FaultMetaErrorAfter} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ca := validated(certinexttest.Documented)
+				ca.ReportDelay = 24 * time.Hour
+				m := bareMount(t, ca)
+				config := m.account()
+				config["api_version"] = "v1"
+				m.write("config", config)
+				m.write("roles/web", map[string]any{"product_code": "842", "product_variant": "dv", "allowed_domains": "example.com", "allow_subdomains": true})
+				ca.Inject(certinexttest.Fault{Operation: certinexttest.OpCreateSSL, Kind: kind, Times: 1})
+				resp, err := m.send(call{op: logical.UpdateOperation, path: "issue/web", data: www})
+				require.NoError(t, err)
+				require.True(t, resp.IsError())
+				require.Len(t, ca.Orders(), 1)
+
+				m.write("config", map[string]any{"api_version": "v2"})
+				for range 5 {
+					time.Sleep(time.Hour)
+					m.pass()
+				}
+				require.Len(t, ca.Orders(), 1, "the order was bought a second time")
+			})
+		})
+	}
+}

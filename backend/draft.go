@@ -78,8 +78,12 @@ func (e *Engine) promote(ctx context.Context, s logical.Storage, role *Role, o *
 	if o.State != StateDraft {
 		return badField("promote", "order %s is %s, not a draft", o.ID, o.State)
 	}
-	if _, err := e.clientOf(ctx, s, o); err != nil {
+	_, cfg, err := e.client(ctx, s)
+	if err != nil {
 		return err
+	}
+	if o.Account != cfg.account() {
+		return foreignOrder(o)
 	}
 	if err := e.stillAllowed(role, o); err != nil {
 		return err
@@ -90,6 +94,7 @@ func (e *Engine) promote(ctx context.Context, s logical.Storage, role *Role, o *
 	}
 	before := *o
 	e.setDraft(o, false)
+	o.Placement.Keyless = keyless(cfg, o.Placement.Family)
 	o.State, o.PromotionKey, o.PromotedAt, o.Needs, o.LastError = StatePlacing, key, e.now(), nil, ""
 	o.note(e.now(), "to be promoted")
 	if err := e.saveOrder(ctx, s, o); err != nil {

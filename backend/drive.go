@@ -136,6 +136,12 @@ func (d *driver) act(ctx context.Context, a action) (done bool, out outcome) {
 // one that is cut off leaves an order behind whose number nobody knows.
 func (d *driver) place(ctx context.Context) (done bool, out outcome) {
 	o := d.order
+	if now := keyless(d.config, o.Placement.Family); now != o.Placement.Keyless { // the config has changed a moment ago
+		o.Placement.Keyless = now
+		if err := d.save(ctx); err != nil {
+			return true, outcome{err: err}
+		}
+	}
 	o.fresh = false
 	asked := d.engine.now()
 	remote, err := d.create(ctx)

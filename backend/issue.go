@@ -344,6 +344,7 @@ func (e *Engine) newOrder(role *Role, p *plan, cfg *Config, r Request, id string
 		CreatedAt: now, UpdatedAt: now, Grace: role.DeliveryGrace, Pickup: role.PickupWindow, RevokeUnclaimed: role.RevokeUnclaimed,
 		Placement: newPlacement(role, role.OrderDefaults.or(cfg.OrderDefaults), p, key),
 	}
+	o.Placement.Keyless = keyless(cfg, o.Placement.Family)
 	o.note(now, "requested")
 	if p.csr != "" {
 		return o, nil

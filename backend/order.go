@@ -175,6 +175,8 @@ type placement struct {
 	EmailNotifications string            `json:"email_notifications,omitempty"`
 	AccountingModel    AccountingModel   `json:"accounting_model,omitempty"`
 	IdempotencyKey     string            `json:"idempotency_key"`
+	// Keyless is set once the order is sent through version 1 of the API, which knows no Idempotency-Key.
+	Keyless bool `json:"keyless,omitempty"`
 }
 
 // names are what the certificate is for, the common name first. There is at least one.

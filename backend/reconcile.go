@@ -117,10 +117,15 @@ func (d *driver) find(ctx context.Context) (remoteID, error) {
 		errNeverTaken, printable(shown), d.config.absentAfter())
 }
 
-// keyed reports whether the order is placed with an Idempotency-Key: version 1 of the API knows none. There a repeated create is
-// refused because of its CSR (observed: EMS-1099), which says nothing of the first.
+// keyed reports whether the order was, and would be, sent with an Idempotency-Key: version 1 of the API knows none. There a repeated
+// create is refused because of its CSR (observed: EMS-1099), which says nothing of the first.
 func (d *driver) keyed() bool {
-	return d.config.version() != certinext.V1 && d.order.Placement.Family != certinext.FamilySMIME
+	return !d.order.Placement.Keyless && !keyless(d.config, d.order.Placement.Family)
+}
+
+// keyless reports whether orders of a family go through version 1.
+func keyless(cfg *Config, family certinext.Family) bool {
+	return cfg.version() == certinext.V1 || family == certinext.FamilySMIME
 }
 
 // knownSince is when CERTInext was asked for the order, by the clock of this process: an order of an earlier one, perhaps on

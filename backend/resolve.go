@@ -75,9 +75,13 @@ func (e *Engine) clientOf(ctx context.Context, s logical.Storage, o *orderEntry)
 		return nil, err
 	}
 	if o.Account != cfg.account() {
-		return nil, badField("id", "order %s belongs to another CERTInext account than the one in config", o.ID)
+		return nil, foreignOrder(o)
 	}
 	return client, nil
+}
+
+func foreignOrder(o *orderEntry) error {
+	return badField("id", "order %s belongs to another CERTInext account than the one in config", o.ID)
 }
 
 // adopt makes CERTInext's order of that number the one that the order has become.

@@ -50,7 +50,7 @@ func storedV1() map[string]any {
 				Family: certinext.FamilySSL, ProductCode: "844", Variant: "dv-ucc", DNSNames: []string{"www.example.com"},
 				IPs: []net.IP{net.IPv4(192, 0, 2, 1)}, Subject: subject{"email": "platform@example.com"}, Attested: true, KeyType: "ec", GroupNumber: "3000000001", OrganizationNumber: "4000001",
 				ValidityYears: 1, AutoRenew: true, AutoSecureWWW: true, RenewBeforeDays: 30, CustomFields: map[string]string{"17": "x"},
-				Tags: []string{"team:web"}, Remarks: "vault-order:k", RecipientEmails: []string{"ops@example.com"}, CAProfileID: "1", MasterProductID: "2",
+				Keyless: true, Tags: []string{"team:web"}, Remarks: "vault-order:k", RecipientEmails: []string{"ops@example.com"}, CAProfileID: "1", MasterProductID: "2",
 				Requestor: storedContact{Name: "Platform Team", Email: "platform@example.com"}, TechnicalContact: storedContact{Name: "Platform Team"}, Delegation: storedContact{Name: "Platform Team", Email: "p@example.com"},
 				SignerName: "Platform Team", SignerPlace: "Bengaluru", SignerIP: "203.0.113.7", EmailNotifications: "0", AccountingModel: certinext.AccountingCash, IdempotencyKey: "k",
 			},
