@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
+	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/stretchr/testify/require"
 )
 
@@ -59,4 +60,48 @@ func TestRenewalsAreRefusedByField(t *testing.T) {
 		renewed := m.write("renew/other/"+serial, map[string]any{"csr": csr(t, newKey(t, elliptic.P256()), "www.example.com")})
 		require.NotContains(t, renewed.Data, "private_key")
 	})
+}
+
+// CERTInext added www. by itself, and the certificate is renewed by the role that it came from.
+func TestARenewalOfACertificateToWhichCERTInextAddedWWW(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMount(t, validated(certinexttest.Live))
+		m.must(call{op: logical.PatchOperation, path: "roles/web", data: map[string]any{"auto_secure_www": true}})
+		first := m.write("issue/web", map[string]any{"common_name": "example.com"})
+		require.ElementsMatch(t, []string{"example.com", "www.example.com"}, m.chainOK(first).DNSNames)
+		resp, err := m.send(call{op: logical.UpdateOperation, path: "renew/web/" + first.Data["serial_number"].(string)})
+		require.NoError(t, err)
+		require.False(t, resp.IsError(), "%v", resp)
+	})
+}
+
+// A renewal that was given up, or that CERTInext rejected, got nobody a certificate: the next one is a new order.
+func TestARenewalThatCameToNothingIsNotTheLast(t *testing.T) {
+	for name, end := range map[string]func(m *mount, o map[string]any){
+		"cancelled": func(m *mount, o map[string]any) {
+			m.must(call{op: logical.DeleteOperation, path: "orders/web/" + o["order_id"].(string)})
+		},
+		"rejected": func(m *mount, o map[string]any) {
+			require.NoError(m.t, m.ca.Reject(o["ca_order_id"].(string), "not now"))
+			time.Sleep(time.Hour)
+			m.pass()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := newMount(t, validated(certinexttest.Live))
+				first := m.write("issue/web", map[string]any{"common_name": "www.example.com"})
+				path := "renew/web/" + first.Data["serial_number"].(string)
+				m.ca.Configure(func(ca *certinexttest.Server) { ca.HoldForApproval = true })
+				resp, err := m.send(call{op: logical.UpdateOperation, path: path, data: map[string]any{"async": true}})
+				require.NoError(t, err)
+				require.False(t, resp.IsError(), "%v", resp)
+				end(m, resp.Data)
+				m.ca.Configure(func(ca *certinexttest.Server) { ca.HoldForApproval = false })
+				resp, err = m.send(call{op: logical.UpdateOperation, path: path})
+				require.NoError(t, err)
+				require.False(t, resp.IsError(), "%v", resp)
+			})
+		})
+	}
 }

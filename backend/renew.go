@@ -33,18 +33,40 @@ func (e *Engine) renewal(ctx context.Context, s logical.Storage, role *Role, r R
 		return r, badField("serial", "%s expires at %s: the role renews from %s on (renewal_window), and a renewal costs as much as a new certificate",
 			c.view().Serial, c.NotAfter.UTC().Format(time.RFC3339), due.UTC().Format(time.RFC3339))
 	}
-	certs, err := parseCertificates([]string{c.Certificate})
+	r.Renews = serial
+	if r.ID == "" {
+		r.ID = renewalID + serial
+	}
+	if role.shape().personal() {
+		return r, nil
+	}
+	o, err := e.findOrder(ctx, s, c.Role, c.OrderID)
 	if err != nil {
 		return r, err
 	}
-	r.Renews = serial
-	if r.ID == "" {
-		r.ID = "renew:" + serial
+	if o != nil {
+		r.takeOrdered(&o.Placement)
+		return r, nil
 	}
-	if !role.shape().personal() {
+	certs, err := parseCertificates([]string{c.Certificate})
+	if err == nil {
 		r.takeNames(certs[0])
 	}
-	return r, nil
+	return r, err
+}
+
+// renewalID begins the request ids that renewals have by themselves.
+const renewalID = "renew:"
+
+// takeOrdered asks for the names that were ordered: CERTInext may have added some of its own.
+func (r *Request) takeOrdered(p *placement) {
+	r.CommonName, r.AltNames, r.IPSANs = "", nil, nil
+	if len(p.DNSNames) > 0 {
+		r.CommonName, r.AltNames = p.DNSNames[0], p.DNSNames[1:]
+	}
+	for _, ip := range p.IPs {
+		r.IPSANs = append(r.IPSANs, ip.String())
+	}
 }
 
 // takeNames asks for the names of a certificate.
