@@ -15,7 +15,6 @@ func (b *secretsBackend) pathSync() []*framework.Path {
 	return []*framework.Path{{
 		Pattern: "sync$",
 		Fields: map[string]*framework.FieldSchema{
-			"full":            {Type: framework.TypeBool, Description: "Look at all orders of the account, not only at those since the last synchronization."},
 			"include_expired": {Type: framework.TypeBool, Description: "Take in certificates that have expired, too."},
 		},
 		Operations: map[logical.Operation]framework.OperationHandler{
@@ -30,7 +29,6 @@ func (b *secretsBackend) pathSync() []*framework.Path {
 func syncFields() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
 		"state":       {Type: framework.TypeString, Description: "never, running, done or failed."},
-		"from":        {Type: framework.TypeString, Description: "Oldest orders looked at, RFC 3339; empty for all."},
 		"started_at":  {Type: framework.TypeString, Description: "RFC 3339."},
 		"finished_at": {Type: framework.TypeString, Description: "RFC 3339; empty while it runs."},
 		"seen":        {Type: framework.TypeInt, Description: "Orders looked at."},
@@ -51,7 +49,7 @@ func (b *secretsBackend) readSync(ctx context.Context, req *logical.Request, _ *
 }
 
 func (b *secretsBackend) startSync(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	st, err := b.engine.Sync(ctx, req.Storage, backend.SyncRequest{Full: d.Get("full").(bool), IncludeExpired: d.Get("include_expired").(bool)})
+	st, err := b.engine.Sync(ctx, req.Storage, backend.SyncRequest{IncludeExpired: d.Get("include_expired").(bool)})
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +58,7 @@ func (b *secretsBackend) startSync(ctx context.Context, req *logical.Request, d 
 
 func encodeSync(st *backend.SyncStatus) map[string]any {
 	return map[string]any{
-		"state": st.State, "from": rfc3339(st.From), "started_at": rfc3339(st.StartedAt), "finished_at": rfc3339(st.FinishedAt),
+		"state": st.State, "started_at": rfc3339(st.StartedAt), "finished_at": rfc3339(st.FinishedAt),
 		"seen": st.Seen, "imported": st.Imported, "revoked": st.Revoked, "unavailable": st.Unavailable, "failed": st.Failed,
 		"last_error": st.LastError,
 	}
@@ -70,5 +68,6 @@ const syncHelp = `
 Writing begins to read CERTInext's orders report, and stores the certificates of orders that were placed in the portal, through ACME, by other
 mounts or by other programs, so that cert/<serial> shows them and revoke reaches them. They have no role, no key and no lease. Certificates of
 this mount that somebody has revoked at CERTInext are marked so. It works in the background, under requests_per_second, and reading shows
-how far it has got; one that was cut short goes on with the next background pass.
+how far it has got; one that was cut short goes on with the next background pass. What the mount knows is not downloaded again, and what could not be
+had is asked for again by the next one.
 `

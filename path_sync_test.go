@@ -66,7 +66,7 @@ func TestSyncTakesInWhatWasOrderedElsewhere(t *testing.T) {
 		m.endLease(ours)
 
 		downloads := ca.Calls()[certinexttest.OpCertificate]
-		m.write("sync", map[string]any{"full": true})
+		m.write("sync", nil)
 		synctest.Wait()
 		require.Equal(t, downloads, ca.Calls()[certinexttest.OpCertificate], "what is known was downloaded again")
 	})
@@ -99,7 +99,7 @@ func TestSyncLeavesExpiredCertificatesOut(t *testing.T) {
 		m.write("sync", nil)
 		synctest.Wait()
 		require.Empty(t, m.list("certs"))
-		m.write("sync", map[string]any{"full": true, "include_expired": true})
+		m.write("sync", map[string]any{"include_expired": true})
 		synctest.Wait()
 		require.Len(t, m.list("certs"), 1)
 	})
@@ -140,8 +140,89 @@ func TestSyncSaysWhatFailed(t *testing.T) {
 		m.write("sync", nil)
 		synctest.Wait()
 		require.Equal(t, "done", m.read("sync").Data["state"])
-		require.Empty(t, m.read("sync").Data["from"], "the one that failed counts for nothing")
 		_, err := m.send(call{op: logical.ListOperation, path: "certs"})
 		require.NoError(t, err)
+	})
+}
+
+func (m *mount) synchronize() map[string]any {
+	m.t.Helper()
+	m.write("sync", nil)
+	synctest.Wait()
+	status := m.read("sync").Data
+	require.Equal(m.t, "done", status["state"], status)
+	return status
+}
+
+// Whoever synchronizes every day notices a revocation, however old the order is.
+func TestADailySyncNoticesTheRevocationOfAnOldOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMount(t, validated(certinexttest.Live))
+		issued := m.write("issue/web", map[string]any{"common_name": "www.example.com"})
+		client, _ := elsewhere(t, m.ca, "shop.example.com")
+		for range 5 {
+			time.Sleep(24 * time.Hour)
+			m.pass()
+			m.synchronize()
+		}
+		_, err := client.RevokeOrder(t.Context(), certinext.FamilySSL, issued.Data["ca_order_id"].(string), certinext.RevokeRequest{Reason: certinext.ReasonKeyCompromise})
+		require.NoError(t, err)
+		for range 5 {
+			time.Sleep(24 * time.Hour)
+			m.synchronize()
+		}
+		require.Equal(t, []string{issued.Data["serial_number"].(string)}, m.list("certs/revoked"))
+	})
+}
+
+// Vetting takes weeks: an order that was not issued yet when it was first seen is taken in when it is.
+func TestADailySyncTakesInWhatWasIssuedLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMount(t, validated(certinexttest.Live))
+		m.ca.Configure(func(ca *certinexttest.Server) { ca.IssueDelay = 7 * 24 * time.Hour })
+		elsewhere(t, m.ca, "shop.example.com")
+		for range 12 {
+			m.synchronize()
+			time.Sleep(24 * time.Hour)
+		}
+		require.Len(t, m.list("certs"), 1)
+	})
+}
+
+// What could not be downloaded is counted as failed, and has to be tried again by one of the next.
+func TestADailySyncTriesAgainWhatFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMount(t, validated(certinexttest.Live))
+		elsewhere(t, m.ca, "shop.example.com")
+		m.ca.Inject(certinexttest.Fault{Operation: certinexttest.OpCertificate, Kind: certinexttest.FaultServerError})
+		for range 5 {
+			m.write("sync", nil)
+			time.Sleep(24 * time.Hour)
+		}
+		require.Equal(t, 1, m.read("sync").Data["failed"])
+		m.ca.ClearFaults()
+		for range 5 {
+			m.synchronize()
+			time.Sleep(24 * time.Hour)
+		}
+		require.Len(t, m.list("certs"), 1, "the certificate that failed once is never asked for again")
+	})
+}
+
+// An imported certificate is revoked in every dialect.
+func TestImportedCertificatesAreRevoked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := validated(certinexttest.Live)
+		m := newMount(t, ca)
+		_, theirs := elsewhere(t, ca, "shop.example.com")
+		m.synchronize()
+		serial := m.list("certs")[0]
+		for _, path := range []string{"cert/" + serial + "/raw", "cert/" + serial + "/download/crt", "cert/" + serial} {
+			m.read(path)
+		}
+		require.Contains(t, m.refused("renew/web/"+serial, nil), "no certificate")
+		m.write("revoke", map[string]any{"serial_number": serial, "reason": "superseded"})
+		o, _ := ca.Order(theirs)
+		require.Equal(t, "revoked", o.Status)
 	})
 }

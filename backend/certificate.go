@@ -61,7 +61,11 @@ type certEntry struct {
 	// ReissuedBy is the order by which the certificate was reissued, or was to be; Replaces is the serial number, with dashes,
 	// of the one that this one reissues.
 	ReissuedBy string `json:"reissued_by,omitempty"`
+	// ReissuedAs is the serial number, with dashes, of a certificate of the same order that was made outside of this mount.
+	ReissuedAs string `json:"reissued_as,omitempty"`
 	Replaces   string `json:"replaces,omitempty"`
+	// LeaseEnded is set when the last lease on a reissued certificate ended, which CERTInext cannot revoke alone.
+	LeaseEnded bool `json:"lease_ended,omitempty"`
 	// RenewalOf is the serial number, with dashes, of the certificate that this one succeeds.
 	RenewalOf string `json:"renewal_of,omitempty"`
 }

@@ -37,8 +37,8 @@ func (e *Engine) certOf(ctx context.Context, s logical.Storage, o *orderEntry, c
 	if err != nil {
 		return nil, false, err
 	}
-	if stored == nil {
-		return c, false, nil
+	if stored == nil || stored.Imported && stored.Revocation == nil {
+		return c, false, nil // a synchronization that ran meanwhile knows less of it
 	}
 	if stored.Certificate != c.Certificate {
 		return nil, false, fmt.Errorf("order %s: another certificate of this mount has the serial number %s", o.ID, c.Serial)

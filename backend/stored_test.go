@@ -66,13 +66,13 @@ func storedV1() map[string]any {
 			Version: 1, Serial: "0a-1b", Role: "web", Requester: "entity:e", OrderID: "6f1d", CAOrderID: "1000000001", Account: "https://us-api.certinext.io|1234567890",
 			Family: certinext.FamilySSL, Certificate: "leaf", Chain: []string{"issuer", "root"}, NotBefore: at, NotAfter: at, IssuedAt: at,
 			Delivery: &delivery{At: at}, Leases: map[string]time.Time{"l": at},
-			Revocation: &revocation{At: at, Reason: certinext.ReasonSuperseded}, ReissuedBy: "6f1e", Replaces: "0a-1a", RenewalOf: "0a-19", Imported: true,
+			Revocation: &revocation{At: at, Reason: certinext.ReasonSuperseded}, ReissuedBy: "6f1e", ReissuedAs: "0a-1c", LeaseEnded: true, Replaces: "0a-1a", RenewalOf: "0a-19", Imported: true,
 		},
 		"revocation": &queuedRevocation{
-			Version: 1, Serial: "0a-1b", Reason: certinext.ReasonSuperseded, Note: "n", QueuedAt: at, Due: true, Attempts: 2, Next: at, LastError: "e",
+			Version: 1, Serial: "0a-1b", Reason: certinext.ReasonSuperseded, Note: "n", QueuedAt: at, Due: true, Attempts: 2, Next: at, LastError: "e", Asked: true,
 		},
 		"sync": &SyncStatus{
-			Version: 1, State: SyncDone, Account: "https://us-api.certinext.io|1234567890", From: at, IncludeExpired: true, StartedAt: at, FinishedAt: at, CaughtUp: at,
+			Version: 1, State: SyncDone, Account: "https://us-api.certinext.io|1234567890", IncludeExpired: true, StartedAt: at, FinishedAt: at,
 			Seen: 5, Imported: 1, Revoked: 1, Unavailable: 1, Failed: 1, LastError: "e",
 		},
 		"ca": &storedCA{Version: 1, Chain: []string{"issuer", "root"}},

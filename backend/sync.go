@@ -19,8 +19,6 @@ import (
 
 // A SyncRequest asks for the account's certificates that this mount does not know.
 type SyncRequest struct {
-	// Full looks at all orders of the account, not only at those since the last synchronization.
-	Full bool
 	// IncludeExpired takes in certificates that have expired, too.
 	IncludeExpired bool
 }
@@ -30,7 +28,7 @@ const (
 	SyncNever   = "never"
 	SyncRunning = "running"
 	SyncDone    = "done"
-	SyncFailed  = "failed" // it goes on where it was asked for again
+	SyncFailed  = "failed" // what it has taken in is not asked for again
 )
 
 // A SyncStatus tells how far the last synchronization has got.
@@ -38,12 +36,9 @@ type SyncStatus struct {
 	Version        int       `json:"version"`
 	State          string    `json:"state"`
 	Account        string    `json:"account"`
-	From           time.Time `json:"from,omitzero"` // the oldest orders looked at; zero for all
 	IncludeExpired bool      `json:"include_expired,omitempty"`
 	StartedAt      time.Time `json:"started_at,omitzero"`
 	FinishedAt     time.Time `json:"finished_at,omitzero"`
-	// CaughtUp is when the last one that was finished began: the next one needs to look no further back.
-	CaughtUp time.Time `json:"caught_up,omitzero"`
 
 	Seen        int    `json:"seen"`        // orders looked at
 	Imported    int    `json:"imported"`    // certificates that the mount did not know
@@ -83,7 +78,8 @@ func (e *Engine) SyncStatus(ctx context.Context, s logical.Storage) (*SyncStatus
 }
 
 // Sync begins to take in the certificates of the account's orders that were not placed by this mount, and the revocations that did
-// not go through it. It returns at once; one that is under way already goes on as it was asked for. It is bounded by the
+// not go through it. It reads all of the report each time, since its days are those of the order: an old order may be issued,
+// reissued or revoked today. It returns at once; one that is under way already goes on as it was asked for. It is bounded by the
 // config's rate limit, and one that was cut short begins anew with the next background pass: what it has taken in is not asked
 // for twice.
 func (e *Engine) Sync(ctx context.Context, s logical.Storage, r SyncRequest) (*SyncStatus, error) {
@@ -100,12 +96,6 @@ func (e *Engine) Sync(ctx context.Context, s logical.Storage, r SyncRequest) (*S
 	}
 	st := &SyncStatus{
 		Version: 1, State: SyncRunning, Account: cfg.account(), IncludeExpired: r.IncludeExpired, StartedAt: e.now(),
-	}
-	if before.Account == st.Account {
-		st.CaughtUp = before.CaughtUp
-	}
-	if !r.Full && !st.CaughtUp.IsZero() {
-		st.From = st.CaughtUp.Add(-reportMargin)
 	}
 	if err := put(ctx, s, syncKey, st); err != nil {
 		e.sync.end()
@@ -141,8 +131,6 @@ func (e *Engine) synchronize(ctx context.Context, s logical.Storage, st *SyncSta
 		if err != nil {
 			st.State, st.LastError = SyncFailed, printable(err.Error())
 			e.log.Warn("synchronizing with CERTInext's records failed", "error", err)
-		} else {
-			st.CaughtUp = st.StartedAt
 		}
 		if err := put(ctx, s, syncKey, st); err != nil {
 			e.log.Error("the state of the synchronization could not be stored", "error", err)
@@ -166,12 +154,8 @@ func (e *Engine) syncRows(ctx context.Context, s logical.Storage, st *SyncStatus
 		return err
 	}
 	y := &syncer{engine: e, storage: s, client: client, account: st.Account, status: st, own: own}
-	y.learnFamilies(ctx)
-	filter := certinext.ReportFilter{From: st.From}
-	if !st.From.IsZero() {
-		filter.To = e.now().Add(reportMargin)
-	}
-	for row, err := range client.OrdersReport(ctx, filter) {
+	y.learnFamilies(ctx, cfg.GroupNumber)
+	for row, err := range client.OrdersReport(ctx, certinext.ReportFilter{}) {
 		if err != nil {
 			return err
 		}
@@ -222,11 +206,12 @@ type syncer struct {
 	status   *SyncStatus
 	own      map[string]bool
 	families map[string]certinext.Family // by product code
+	newest   map[string]string           // serial numbers by CERTInext's order numbers; nil until it is needed
 }
 
 // learnFamilies asks the catalog which family a product is of. Without it the families are tried one after the other.
-func (y *syncer) learnFamilies(ctx context.Context) {
-	products, err := y.client.Products(ctx, "")
+func (y *syncer) learnFamilies(ctx context.Context, group string) {
+	products, err := y.client.Products(ctx, group)
 	if err != nil {
 		y.engine.log.Debug("the catalog could not be asked for the families of products", "error", err)
 	}
@@ -339,14 +324,60 @@ func (y *syncer) take(ctx context.Context, row certinext.ReportRow) error {
 	if err != nil || stored != nil {
 		return err
 	}
+	if err := y.succeed(ctx, c); err != nil {
+		return err
+	}
 	y.status.Imported++
 	return put(ctx, y.storage, c.key(), c)
+}
+
+// succeed ties c to the certificate of the same order that the mount has, if any: it was reissued outside of the mount, and CERTInext
+// revokes the two together.
+func (y *syncer) succeed(ctx context.Context, c *certEntry) error {
+	if err := y.learnNewest(ctx); err != nil {
+		return err
+	}
+	serial := y.newest[c.CAOrderID]
+	if serial == "" {
+		return nil
+	}
+	unlock := y.engine.certLocks.lock(serial)
+	defer unlock()
+	before, err := get[certEntry](ctx, y.storage, certPrefix+serial)
+	if err != nil || before == nil || before.NotBefore.After(c.NotBefore) {
+		return err
+	}
+	before.ReissuedAs, c.Replaces = c.Serial, serial
+	return put(ctx, y.storage, before.key(), before)
+}
+
+// learnNewest finds the newest certificate of each of the account's orders among those of the mount.
+func (y *syncer) learnNewest(ctx context.Context) error {
+	if y.newest != nil {
+		return nil
+	}
+	serials, err := list(ctx, y.storage, certPrefix)
+	if err != nil {
+		return err
+	}
+	newest, since := make(map[string]string), make(map[string]time.Time)
+	for _, serial := range serials {
+		c, err := get[certEntry](ctx, y.storage, certPrefix+serial)
+		if err != nil {
+			return err
+		}
+		if c != nil && (c.Account == "" || c.Account == y.account) && !c.NotBefore.Before(since[c.CAOrderID]) {
+			newest[c.CAOrderID], since[c.CAOrderID] = serial, c.NotBefore
+		}
+	}
+	y.newest = newest
+	return nil
 }
 
 // download finds the certificate of an order whose family is not known for certain: an order that is asked for in another family than
 // its own is answered 404 (observed).
 func (y *syncer) download(ctx context.Context, row certinext.ReportRow) (*certinext.Bundle, certinext.Family, error) {
-	families := []certinext.Family{certinext.FamilySSL, certinext.FamilyPrivatePKI, certinext.FamilySignature}
+	families := []certinext.Family{certinext.FamilySSL, certinext.FamilyPrivatePKI, certinext.FamilySignature, certinext.FamilySMIME}
 	if f := y.families[row.ProductCode]; f != "" {
 		families = []certinext.Family{f}
 	}
