@@ -62,7 +62,7 @@ func (e *Engine) revokeUndelivered(ctx context.Context, s logical.Storage, role,
 	revoked, err := e.revokeOrQueue(ctx, s, c, &queuedRevocation{
 		Version: 1, Serial: c.Serial, Reason: defaultReason, Note: reason, QueuedAt: e.now(), Due: true,
 	})
-	if err != nil || !revoked.Queued {
+	if err != nil || !revoked.Queued && !revoked.Reissued {
 		return err
 	}
 	return e.closeCancelled(ctx, s, o.Role, o.ID)
@@ -101,7 +101,7 @@ func (e *Engine) closeCancelled(ctx context.Context, s logical.Storage, role, id
 	if err != nil || o == nil {
 		return err
 	}
-	o.note(e.now(), "cancelled on request; its certificate is to be revoked")
+	o.note(e.now(), "ended on request; key erased")
 	return e.closeOrder(ctx, s, o)
 }
 

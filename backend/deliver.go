@@ -178,8 +178,11 @@ func (e *Engine) finish(ctx context.Context, s logical.Storage, o *orderEntry, c
 
 // revokeUnclaimed queues the revocation of a certificate that nobody fetched, where the role wants that.
 func (e *Engine) revokeUnclaimed(ctx context.Context, s logical.Storage, o *orderEntry, c *certEntry) error {
-	if !o.RevokeUnclaimed || o.Reissue != nil { // the certificate before would go with it
+	if !o.RevokeUnclaimed {
 		return nil
+	}
+	if used, err := e.previousInUse(ctx, s, o); err != nil || used {
+		return err
 	}
 	o.note(e.now(), "to be revoked")
 	return e.enqueue(ctx, s, &queuedRevocation{

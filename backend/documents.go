@@ -37,7 +37,7 @@ func (e *Engine) SubmitDocuments(ctx context.Context, s logical.Storage, role, i
 		e.orders.release(id, e.now())
 		return nil, err
 	}
-	return e.lookOnce(ctx, s, &attendance{role: r, order: o})
+	return e.lookAt(ctx, s, r, o)
 }
 
 func (e *Engine) submitDocuments(ctx context.Context, s logical.Storage, o *orderEntry, docs []Document) error {

@@ -70,7 +70,7 @@ func (e *Engine) PromoteOrder(ctx context.Context, s logical.Storage, role, id s
 		e.orders.release(id, e.now())
 		return nil, err
 	}
-	return e.lookOnce(ctx, s, &attendance{role: r, order: o})
+	return e.lookAt(ctx, s, r, o)
 }
 
 // promote stores that the draft is to be placed, before CERTInext hears of it.

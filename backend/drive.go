@@ -285,9 +285,8 @@ func (d *driver) download(ctx context.Context) (done bool, out outcome) {
 		return true, outcome{err: err}
 	}
 	cert, err := assemble(bundle, key)
-	if errors.Is(err, errNoLeaf) && o.Reissue != nil {
-		o.note(d.engine.now(), "issued, but CERTInext still delivers the certificate before")
-		return false, outcome{}
+	if o.Reissue != nil && errors.Is(err, errNoLeaf) {
+		return d.notReissued(ctx, bundle)
 	}
 	if err != nil {
 		// Not ours, or unreadable: what is served may still change, and somebody has to see it.
@@ -410,6 +409,12 @@ func (d *driver) endRevoked(ctx context.Context) error {
 		return err
 	}
 	if c == nil {
+		if o.Reissue != nil {
+			at, reason := revocationOf(d.remote, e.now())
+			if err := e.recordSerial(ctx, d.storage, o.Reissue.Serial, at, reason); err != nil {
+				return err
+			}
+		}
 		return d.end(ctx, StateRevoked)
 	}
 	unlock := e.certLocks.lock(c.Serial)

@@ -65,6 +65,15 @@ func (e *Engine) PlaceOrder(ctx context.Context, s logical.Storage, r Request) (
 	}
 }
 
+// lookAt is lookOnce for an order that was not asked for by its request: one that is over is said to be.
+func (e *Engine) lookAt(ctx context.Context, s logical.Storage, role *Role, o *orderEntry) (*Order, error) {
+	v, err := e.lookOnce(ctx, s, &attendance{role: role, order: o})
+	if errors.Is(err, errSpent) {
+		return nil, e.notOpen(ctx, s, o.Role, o.ID)
+	}
+	return v, err
+}
+
 // lookOnce does for an order whatever needs no waiting, and lets go of it.
 func (e *Engine) lookOnce(ctx context.Context, s logical.Storage, a *attendance) (*Order, error) {
 	if a.order.State != StateIssued {
@@ -317,8 +326,16 @@ func (e *Engine) begin(ctx context.Context, s logical.Storage, role *Role, p *pl
 	if err != nil {
 		return nil, err
 	}
+	if err := e.insertNew(ctx, s, o); err != nil {
+		return nil, err
+	}
+	return o, nil
+}
+
+// insertNew stores an order that CERTInext has certainly not heard of, and makes the caller its driver.
+func (e *Engine) insertNew(ctx context.Context, s logical.Storage, o *orderEntry) error {
 	if !e.orders.insert(o) {
-		return nil, errTaken
+		return errTaken
 	}
 	if err := e.saveOrder(ctx, s, o); err != nil {
 		// It may have been stored all the same, and must not be taken for an order that was sent.
@@ -326,10 +343,10 @@ func (e *Engine) begin(ctx context.Context, s logical.Storage, role *Role, p *pl
 			err = errors.Join(err, again)
 		}
 		e.orders.drop(o.ID)
-		return nil, err
+		return err
 	}
 	o.fresh = true
-	return o, nil
+	return nil
 }
 
 func (e *Engine) newOrder(role *Role, p *plan, cfg *Config, r Request, id string) (*orderEntry, error) {

@@ -5,6 +5,7 @@ package backend
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -57,11 +58,18 @@ func (e *Engine) Reissue(ctx context.Context, s logical.Storage, r ReissueReques
 	if err != nil {
 		return nil, err
 	}
-	o, err := e.beginReissue(ctx, s, role, parent, r)
+	p, err := reissuePlan(role, parent, e.allowedDomains(role, r.EntityID), r)
 	if err != nil {
 		return nil, err
 	}
-	return e.lookOnce(ctx, s, &attendance{role: role, order: o})
+	o, err := e.newReissue(ctx, s, role, parent, p, r)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.beginReissue(ctx, s, parent, o); err != nil {
+		return nil, err
+	}
+	return e.lookAt(ctx, s, role, o)
 }
 
 // reissuable finds the order that is to be reissued, and says why when that cannot be.
@@ -112,10 +120,23 @@ func (e *Engine) issuedParent(ctx context.Context, s logical.Storage, role, id s
 	return o, e.saveOrder(ctx, s, o)
 }
 
-// beginReissue stores the intent, before CERTInext hears of it.
-func (e *Engine) beginReissue(ctx context.Context, s logical.Storage, role *Role, parent *orderEntry, r ReissueRequest) (*orderEntry, error) {
+// beginReissue stores the intent, before CERTInext hears of it, and makes the caller the order's driver.
+func (e *Engine) beginReissue(ctx context.Context, s logical.Storage, parent, o *orderEntry) error {
 	unlock := e.certLocks.lock(parent.Serial)
 	defer unlock()
+	c, err := e.reissuableCert(ctx, s, parent)
+	if err != nil {
+		return err
+	}
+	c.ReissuedBy = o.ID
+	if err := put(ctx, s, c.key(), c); err != nil {
+		return err
+	}
+	return e.insertNew(ctx, s, o)
+}
+
+// reissuableCert returns the certificate of an order, and says why when it cannot be reissued.
+func (e *Engine) reissuableCert(ctx context.Context, s logical.Storage, parent *orderEntry) (*certEntry, error) {
 	c, err := get[certEntry](ctx, s, certPrefix+parent.Serial)
 	if err == nil && c == nil {
 		err = fmt.Errorf("order %s: its certificate %s is not stored", parent.ID, parent.Serial)
@@ -123,37 +144,27 @@ func (e *Engine) beginReissue(ctx context.Context, s logical.Storage, role *Role
 	if err != nil {
 		return nil, err
 	}
-	switch newer, err := e.reissueOf(ctx, s, c); {
-	case err != nil:
+	newer, err := e.reissueOf(ctx, s, c)
+	if err != nil {
 		return nil, err
+	}
+	queued, err := get[queuedRevocation](ctx, s, revocationPrefix+c.Serial)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case c.ReissuedAs != "":
+		return nil, badField("id", "order %s was reissued already, outside of this mount", parent.ID)
 	case newer != nil:
 		return nil, badField("id", "order %s was reissued already, as order %s", parent.ID, newer.ID)
 	case c.Revocation != nil:
 		return nil, badField("id", "the certificate of order %s is revoked", parent.ID)
+	case queued != nil && queued.Due:
+		return nil, badField("id", "the certificate of order %s is to be revoked (certs/revocation-queue)", parent.ID)
 	case !c.NotAfter.After(e.now()):
 		return nil, badField("id", "the certificate of order %s has expired", parent.ID)
 	}
-	p, err := reissuePlan(role, parent, e.allowedDomains(role, r.EntityID), r)
-	if err != nil {
-		return nil, err
-	}
-	o, err := e.newReissue(ctx, s, role, parent, p, r)
-	if err != nil {
-		return nil, err
-	}
-	c.ReissuedBy = o.ID
-	if err := put(ctx, s, c.key(), c); err != nil {
-		return nil, err
-	}
-	if !e.orders.insert(o) {
-		return nil, errTaken
-	}
-	if err := e.saveOrder(ctx, s, o); err != nil {
-		e.orders.drop(o.ID)
-		return nil, err
-	}
-	o.fresh = true
-	return o, nil
+	return c, nil
 }
 
 // reissuePlan holds what is asked for against the role, as it is today.
@@ -197,6 +208,9 @@ func reissuePlan(role *Role, parent *orderEntry, domains []string, r ReissueRequ
 			return nil, badField("csr", "holds the name %q, which the order has not", n)
 		}
 	}
+	if own, err := parent.publicKey(); err == nil && samePublicKey(own, csr.PublicKey) {
+		return nil, badField("csr", "has the key of the certificate that there is: what CERTInext delivers is told apart by its key")
+	}
 	p.key, p.csrKey = key, csr.PublicKey
 	return p, nil
 }
@@ -233,7 +247,7 @@ func (e *Engine) newReissue(ctx context.Context, s logical.Storage, role *Role, 
 	o := &orderEntry{
 		Version: 1, ID: id, Role: role.Name, Requester: r.Requester, Account: parent.Account, Fingerprint: "reissue:" + id,
 		State: StatePlacing, CSR: p.csr, CAOrderID: parent.CAOrderID, CARequestID: remote.RequestID, Placement: parent.Placement,
-		CreatedAt: now, UpdatedAt: now, Grace: role.DeliveryGrace, Pickup: role.PickupWindow,
+		CreatedAt: now, UpdatedAt: now, Grace: role.DeliveryGrace, Pickup: role.PickupWindow, RevokeUnclaimed: role.RevokeUnclaimed,
 		Reissue: &reissue{
 			Of: parent.ID, Serial: parent.Serial, RequestID: remote.RequestID, UpdateNames: r.UpdateNames,
 			Reason: printable(r.Reason), RevokePrevious: r.RevokePrevious, RevokeReason: reason,
@@ -277,6 +291,18 @@ func (d *driver) findReissue(ctx context.Context) (remoteID, error) {
 	return remoteID{}, nil
 }
 
+// notReissued handles a download that holds another certificate than the reissue's: the one before, until the new one is there. One
+// that is neither, for longer than a reissue takes, is somebody else's reissue, and this one was never taken.
+func (d *driver) notReissued(ctx context.Context, bundle *certinext.Bundle) (done bool, out outcome) {
+	o, now := d.order, d.engine.now()
+	certs, err := parseCertificates([]string{bundle.Certificate})
+	if err == nil && len(certs) > 0 && serialKey(certs[0].SerialNumber) != o.Reissue.Serial && now.After(o.CreatedAt.Add(d.config.absentAfter())) {
+		return true, d.neverTaken(ctx, now, fmt.Errorf("%w: its order %s was reissued by somebody else", errNeverTaken, printable(o.CAOrderID)))
+	}
+	o.note(now, "issued, but CERTInext still delivers another certificate of the order")
+	return false, outcome{}
+}
+
 // endPrevious stores that a reissue which CERTInext has taken has revoked the certificate before, if it was to. What a crash keeps
 // from being stored is stored when that certificate's lease ends.
 func (d *driver) endPrevious(ctx context.Context) error {
@@ -284,65 +310,92 @@ func (d *driver) endPrevious(ctx context.Context) error {
 	if r == nil || !r.RevokePrevious {
 		return nil
 	}
-	e := d.engine
-	unlock := e.certLocks.lock(r.Serial)
-	defer unlock()
-	c, err := get[certEntry](ctx, d.storage, certPrefix+r.Serial)
-	if err != nil || c == nil || c.Revocation != nil {
-		return err
-	}
-	return e.recordRevocation(ctx, d.storage, c, e.now(), r.RevokeReason)
+	return d.engine.recordSerial(ctx, d.storage, r.Serial, d.engine.now(), r.RevokeReason)
 }
 
-// reissueOf returns the order by which a certificate was reissued, or may have been; nil when it was not.
+// recordSerial stores that the certificate of a serial number, and no other, was revoked at CERTInext.
+func (e *Engine) recordSerial(ctx context.Context, s logical.Storage, serial string, at time.Time, reason certinext.Reason) error {
+	unlock := e.certLocks.lock(serial)
+	defer unlock()
+	c, err := get[certEntry](ctx, s, certPrefix+serial)
+	if err != nil || c == nil || c.Revocation != nil || !c.NotAfter.After(at) {
+		return err
+	}
+	return e.recordOne(ctx, s, c, at, reason)
+}
+
+// reissueOf returns the order by which a certificate was reissued, or may yet be; nil when it was not.
 func (e *Engine) reissueOf(ctx context.Context, s logical.Storage, c *certEntry) (*orderEntry, error) {
 	if c.ReissuedBy == "" {
 		return nil, nil
 	}
 	o, err := e.findOrder(ctx, s, c.Role, c.ReissuedBy)
-	if err != nil || o == nil || o.State == StateFailed {
+	if err != nil || o == nil || o.State.Final() && o.Serial == "" {
 		return nil, err
+	}
+	if t, ok := e.orders.status(o.ID); ok && t.answered {
+		o.State, o.Serial = StateIssued, t.serial
 	}
 	return o, nil
 }
 
-// keepReissued ends the care for a certificate that was reissued, or may have been: CERTInext revokes whole orders, and the new
-// certificate must not go with the old one. It reports false when the certificate is to be revoked like any other.
+// keepReissued ends the care for a certificate that was reissued: CERTInext revokes whole orders, and the new certificate must not go
+// with the old one. It reports false when the certificate is to be revoked like any other, which ends a reissue that is still open.
 func (e *Engine) keepReissued(ctx context.Context, s logical.Storage, c *certEntry, q *queuedRevocation, out *Revoked) (bool, error) {
 	newer, err := e.reissueOf(ctx, s, c)
 	switch {
-	case err != nil, newer == nil:
-		return err != nil, err
-	case newer.State == StatePlacing, newer.State == StateUnresolved:
-		if q.asked {
-			return true, badField("serial_number", "%s is being reissued, as order %s: try again when it is known whether CERTInext took that", out.Serial, newer.ID)
-		}
+	case err != nil:
+		return true, err
+	case newer == nil && c.ReissuedAs == "":
+		return false, nil
+	case newer != nil && newer.Serial == "" && q.Asked:
+		return false, nil // there is no other certificate yet, and the key of this one may be stolen
+	case newer != nil && newer.Serial == "":
 		q.Next, q.LastError = e.now().Add(passDelay(1)), "it is being reissued, as order "+newer.ID
 		out.Queued, out.Reason = true, q.Reason
 		return true, e.enqueue(ctx, s, q)
-	case newer.Reissue != nil && newer.Reissue.RevokePrevious:
+	case newer != nil && newer.Reissue != nil && newer.Reissue.RevokePrevious:
 		out.At, out.Reason = newer.CreatedAt, newer.Reissue.RevokeReason
-		return true, e.recordRevocation(ctx, s, c, out.At, out.Reason)
+		return true, e.recordOne(ctx, s, c, out.At, out.Reason)
 	case q.asked:
-		return true, badField("serial_number", "%s was reissued, as order %s, and CERTInext revokes whole orders: revoking the newest certificate revokes this one, too", out.Serial, newer.ID)
+		return true, badField("serial_number", "%s was reissued, and CERTInext revokes whole orders: revoking the newest certificate of its order revokes this one, too", out.Serial)
+	case q.Asked:
+		return false, nil // somebody was told that it will be revoked
 	}
-	e.log.Info("a lease on a reissued certificate ended; CERTInext cannot revoke that one alone", "serial", out.Serial, "reissued_by", newer.ID)
-	out.Reissued = true
-	return true, e.dequeue(ctx, s, c.Serial)
+	e.log.Info("a lease on a reissued certificate ended; CERTInext cannot revoke that one alone", "serial", out.Serial)
+	out.Reissued, c.LeaseEnded = true, true
+	return true, errors.Join(put(ctx, s, c.key(), c), e.dequeue(ctx, s, c.Serial))
 }
 
 // recordForPrevious stores that the certificates which c has replaced were revoked with it.
 func (e *Engine) recordForPrevious(ctx context.Context, s logical.Storage, c *certEntry, at time.Time, reason certinext.Reason) error {
-	if c.Replaces == "" {
-		return nil
+	for serial := c.Replaces; serial != ""; {
+		if err := e.recordSerial(ctx, s, serial, at, reason); err != nil {
+			return err
+		}
+		previous, err := get[certEntry](ctx, s, certPrefix+serial)
+		if err != nil || previous == nil || previous.Replaces == serial {
+			return err
+		}
+		serial = previous.Replaces
 	}
-	unlock := e.certLocks.lock(c.Replaces)
-	defer unlock()
-	previous, err := get[certEntry](ctx, s, certPrefix+c.Replaces)
-	if err != nil || previous == nil || previous.Revocation != nil || !previous.NotAfter.After(at) {
-		return err
+	return nil
+}
+
+// previousInUse reports whether somebody may still use the certificate that a reissue has replaced, which would be revoked with
+// the reissue's own.
+func (e *Engine) previousInUse(ctx context.Context, s logical.Storage, o *orderEntry) (bool, error) {
+	if o.Reissue == nil {
+		return false, nil
 	}
-	return e.recordRevocation(ctx, s, previous, at, reason)
+	c, err := get[certEntry](ctx, s, certPrefix+o.Reissue.Serial)
+	switch {
+	case err != nil || c == nil || c.Revocation != nil || !c.NotAfter.After(e.now()) || c.Delivery == nil:
+		return false, err
+	case c.LeaseEnded:
+		return len(c.Leases) > 0, nil
+	}
+	return true, nil // handed over, with a lease that lives or with none
 }
 
 // noCancel says why a reissue cannot be undone.

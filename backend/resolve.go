@@ -109,7 +109,7 @@ func (e *Engine) adopt(ctx context.Context, s logical.Storage, o *orderEntry, ca
 		e.setDraft(&before, before.Draft)
 		return err
 	}
-	return nil
+	return (&driver{engine: e, storage: s, order: o}).endPrevious(ctx)
 }
 
 // mayBecome says why an order of CERTInext's cannot be the one that is in doubt. It tells nothing of an order that is somebody
@@ -125,6 +125,9 @@ func (o *orderEntry) mayBecome(ctx context.Context, client *certinext.Client, re
 		return no("it is not for " + o.Placement.names()[0])
 	case o.Draft && remote.RequestID != "" && remote.RequestID != o.CARequestID:
 		return no("it was not promoted from draft " + printable(o.CARequestID))
+	}
+	if o.Reissue != nil {
+		return nil // the order's row has the marker of whom it was placed for
 	}
 	filter := certinext.ReportFilter{From: o.CreatedAt.Add(-reportMargin)}
 	for row, err := range client.OrdersReport(ctx, filter) {

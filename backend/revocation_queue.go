@@ -25,6 +25,8 @@ type queuedRevocation struct {
 	Attempts  int              `json:"attempts,omitempty"`
 	Next      time.Time        `json:"next"`
 	LastError string           `json:"last_error,omitempty"`
+	// Asked is set when somebody asked for it, and not the end of a lease.
+	Asked bool `json:"asked,omitempty"`
 
 	asked bool // somebody waits for the answer
 }

@@ -80,7 +80,7 @@ func (e *Engine) Revoke(ctx context.Context, s logical.Storage, r RevokeRequest)
 		}
 	}
 	return e.revokeOrQueue(ctx, s, c, &queuedRevocation{
-		Version: 1, Serial: serial, Reason: reason, Note: r.Note, QueuedAt: e.now(), Due: true, asked: true,
+		Version: 1, Serial: serial, Reason: reason, Note: r.Note, QueuedAt: e.now(), Due: true, Asked: true, asked: true,
 	})
 }
 
@@ -240,8 +240,13 @@ func (e *Engine) revokeAtCA(ctx context.Context, s logical.Storage, c *certEntry
 // errOtherAccount is a revocation that has to wait: the same number may be another order in the present account.
 var errOtherAccount = errors.New("the certificate belongs to another CERTInext account than the one in config: it is revoked when that is there again")
 
-// recordRevocation stores that CERTInext has revoked c.
+// recordRevocation stores that CERTInext has revoked the order of c, and with it the certificates that c has replaced.
 func (e *Engine) recordRevocation(ctx context.Context, s logical.Storage, c *certEntry, at time.Time, reason certinext.Reason) error {
+	return errors.Join(e.recordOne(ctx, s, c, at, reason), e.recordForPrevious(ctx, s, c, at, reason))
+}
+
+// recordOne stores that CERTInext has revoked c.
+func (e *Engine) recordOne(ctx context.Context, s logical.Storage, c *certEntry, at time.Time, reason certinext.Reason) error {
 	ctx = context.WithoutCancel(ctx)
 	c.Revocation = &revocation{At: at, Reason: reason}
 	c.Leases = nil
@@ -253,9 +258,6 @@ func (e *Engine) recordRevocation(ctx context.Context, s logical.Storage, c *cer
 		return err
 	}
 	if err := e.dequeue(ctx, s, c.Serial); err != nil {
-		return err
-	}
-	if err := e.recordForPrevious(ctx, s, c, at, reason); err != nil {
 		return err
 	}
 	return e.finishRevoked(ctx, s, c)
