@@ -20,6 +20,15 @@ func (b *secretsBackend) pathOrders() []*framework.Path {
 	}
 	return []*framework.Path{
 		{
+			Pattern: "orders/" + role + "/request/(?P<request_id>.+)",
+			Fields:  merge(roleField(), map[string]*framework.FieldSchema{"request_id": {Type: framework.TypeString, Description: "The request_id that the order was placed with.", Required: true}}),
+			Operations: map[logical.Operation]framework.OperationHandler{
+				logical.ReadOperation: operation(b.readNamedOrder, "Find an order by the name of its request.", "find", "order", orderFields()),
+			},
+			HelpSynopsis:    "Find an order again by one's own name for it.",
+			HelpDescription: "After an answer was lost, this tells whether there is an order with that request_id, and where it stands, without asking for it again. A requester finds its own only.",
+		},
+		{
 			Pattern: "orders/" + role + "/" + id + "/collect$",
 			Fields:  merge(roleField(), orderField(), formatFields(), keyFormatField()),
 			Operations: map[logical.Operation]framework.OperationHandler{
@@ -191,6 +200,14 @@ func encodeChallenges(domains []backend.DomainChallenge) *logical.Response {
 
 func (b *secretsBackend) readOrder(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
 	o, err := b.engine.Order(ctx, req.Storage, d.Get("role").(string), d.Get("id").(string))
+	if err != nil || o == nil {
+		return nil, err
+	}
+	return &logical.Response{Data: encodeOrder(o)}, nil
+}
+
+func (b *secretsBackend) readNamedOrder(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+	o, err := b.engine.NamedOrder(ctx, req.Storage, d.Get("role").(string), requester(req), d.Get("request_id").(string))
 	if err != nil || o == nil {
 		return nil, err
 	}

@@ -236,3 +236,30 @@ func TestChallengesOfPrivatePKIAndUnknownOrdersAreRefused(t *testing.T) {
 		require.Contains(t, m.refused("orders/web/"+web+"/dcv", map[string]any{"method": "pigeon"}), "method:")
 	})
 }
+
+// After a network error the caller's own name tells whether there is an order, without asking for it again.
+func TestAnOrderIsFoundByTheNameOfItsRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMount(t, validated(certinexttest.Live))
+		find := func(role, name, entity string) *logical.Response {
+			return m.must(call{op: logical.ReadOperation, path: "orders/" + role + "/request/" + name, entity: entity})
+		}
+		const name = "ci/web:42@prod"
+		require.Nil(t, find("web", name, "ours"))
+		m.ca.Inject(certinexttest.Fault{Operation: certinexttest.OpCreateSSL, Kind: certinexttest.FaultLostReply, Times: 1})
+		_, err := m.send(call{op: logical.UpdateOperation, path: "orders/web", entity: "ours", data: map[string]any{"common_name": "www.example.com", "request_id": name}})
+		require.NoError(t, err)
+
+		order := find("web", name, "ours").Data
+		require.Equal(t, name, order["request_id"])
+		require.Equal(t, "unresolved", order["state"])
+		require.Equal(t, order, m.read("orders/web/"+order["order_id"].(string)).Data)
+		require.Nil(t, find("web", name, "theirs"), "another requester's")
+		require.Nil(t, find("api", name, "ours"), "another role's")
+
+		time.Sleep(time.Hour)
+		m.pass()
+		require.Equal(t, "issued", find("web", name, "ours").Data["state"])
+		require.Len(t, m.ca.Orders(), 1)
+	})
+}

@@ -202,11 +202,25 @@ func (e *Engine) findSame(ctx context.Context, s logical.Storage, a *attendance,
 	}
 }
 
-// attendNamed finds or makes the order of a request that has a name of its own. Its id follows from the name, so no index
-// has to be kept, and no crash can part the two.
+// namedOrderID is the id of the order of a request that has a name of its own. It follows from the name, so no index has to be kept,
+// and no crash can part the two.
+func namedOrderID(role, requester, name string) (string, error) {
+	sum := sha256.Sum256([]byte(strings.Join([]string{role, requester, name}, "\x00")))
+	return uuid.FormatUUID(sum[:16])
+}
+
+// NamedOrder returns the order of a request that has a name of its own, and nil when the requester has made none of that name.
+func (e *Engine) NamedOrder(ctx context.Context, s logical.Storage, role, requester, name string) (*Order, error) {
+	id, err := namedOrderID(role, requester, name)
+	if err != nil {
+		return nil, err
+	}
+	return e.Order(ctx, s, role, id)
+}
+
+// attendNamed finds or makes the order of a request that has a name of its own.
 func (e *Engine) attendNamed(ctx context.Context, s logical.Storage, a *attendance, p *plan, cfg *Config, r Request) (*orderEntry, error) {
-	sum := sha256.Sum256([]byte(strings.Join([]string{r.Role, r.Requester, r.ID}, "\x00")))
-	id, err := uuid.FormatUUID(sum[:16])
+	id, err := namedOrderID(r.Role, r.Requester, r.ID)
 	if err != nil {
 		return nil, err
 	}
