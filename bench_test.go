@@ -154,3 +154,70 @@ func BenchmarkRoleWrite(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkSync is a synchronization with an account of a thousand certificates that another mount has ordered: first takes in
+// all, again finds that all are known. No limit holds it up, and a call of CERTInext takes no time; calls/op is how often it was asked.
+func BenchmarkSync(b *testing.B) {
+	const certificates = 1000
+	ca := &certinexttest.Server{VerifiedDomains: []string{"example.com"}}
+	other := benchMount(b, ca)
+	other("roles/web", map[string]any{"product_code": "842", "product_variant": "dv", "allow_any_name": true, "key_type": "ec"})
+	for i := range certificates {
+		other("issue/web", map[string]any{"common_name": fmt.Sprintf("host-%d.example.com", i)})
+	}
+	asked := func() (sum float64) {
+		for _, n := range ca.Calls() {
+			sum += float64(n)
+		}
+		return sum
+	}
+	for _, name := range []string{"first", "again"} {
+		b.Run(name, func(b *testing.B) {
+			m := newSyncMount(b, ca)
+			m.synchronize(b)
+			before := asked()
+			for b.Loop() {
+				if name == "first" {
+					m = newSyncMount(b, ca)
+				}
+				m.synchronize(b)
+			}
+			b.ReportMetric((asked()-before)/float64(b.N), "calls/op")
+		})
+	}
+}
+
+type syncMount struct {
+	backend logical.Backend
+	storage logical.Storage
+}
+
+func newSyncMount(b *testing.B, ca *certinexttest.Server) *syncMount {
+	b.Helper()
+	storage := new(logical.InmemStorage)
+	backend, err := certinextsecrets.FactoryWith(certinextsecrets.Options{HTTPClient: ca.Client()})(b.Context(), &logical.BackendConfig{
+		System: new(logical.StaticSystemView), StorageView: storage,
+	})
+	require.NoError(b, err)
+	config := benchAccount()
+	config["requests_per_second"] = 100000
+	sender(b, backend, storage)("config", config)
+	return &syncMount{backend, storage}
+}
+
+func (m *syncMount) synchronize(b *testing.B) {
+	b.Helper()
+	sender(b, m.backend, m.storage)("sync", nil)
+	for {
+		resp, err := m.backend.HandleRequest(b.Context(), &logical.Request{Operation: logical.ReadOperation, Path: "sync", Storage: m.storage})
+		require.NoError(b, err)
+		switch resp.Data["state"] {
+		case "done":
+			return
+		case "running":
+			time.Sleep(100 * time.Microsecond)
+		default:
+			require.FailNow(b, "the synchronization failed", resp.Data)
+		}
+	}
+}
