@@ -65,7 +65,7 @@ func (b *secretsBackend) pathAccount() []*framework.Path {
 				"status":              {Type: framework.TypeString, Description: "Domains of this status: ACTIVE, INACTIVE or EXPIRED.", Query: true},
 				"dcv_status":          {Type: framework.TypeString, Description: "Domains whose validation is in this status: PENDING, VERIFIED, REJECTED or EXPIRED.", Query: true},
 				"organization_number": {Type: framework.TypeString, Description: "Domains of this organization.", Query: true},
-				"group_number":        {Type: framework.TypeString, Description: "Domains of this billing group; of all when empty.", Query: true},
+				"group_number":        {Type: framework.TypeString, Description: "Domains of this billing group; of all when empty. Version 1 of the API cannot tell them apart.", Query: true},
 			}),
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.ReadOperation: writing(b.readDomains, "Read the registered domains.", "read", "domains", pageFields("domains",

@@ -19,7 +19,7 @@ func (b *secretsBackend) pathCatalog() []*framework.Path {
 		{
 			Pattern: "catalog/products/?$",
 			Fields: merge(windowFields(), groupField(), map[string]*framework.FieldSchema{
-				"family":   {Type: framework.TypeString, Description: "Products of this family only.", Query: true, AllowedValues: []any{"ssl", "private-pki", "signature"}},
+				"family":   {Type: framework.TypeString, Description: "Products of this family only.", Query: true, AllowedValues: []any{"ssl", "private-pki", "signature", "smime"}},
 				"category": {Type: framework.TypeString, Description: "Products of this category only: its number, or a part of its name.", Query: true},
 				"refresh":  {Type: framework.TypeBool, Description: "Ask CERTInext anew. Otherwise its answer is remembered for five minutes.", Query: true},
 			}),
@@ -49,7 +49,7 @@ func (b *secretsBackend) pathCatalog() []*framework.Path {
 					"product_code":    {Type: framework.TypeString, Description: "For a role's product_code."},
 					"product_name":    {Type: framework.TypeString, Description: "Name. Products of one kind and of several lengths differ in nothing else."},
 					"product_variant": {Type: framework.TypeString, Description: "Kind, e.g. dv or ov-ucc; private-pki may be intranet-ssl or igtf-host, which a role has to say; empty when it is not known."},
-					"family":          {Type: framework.TypeString, Description: "ssl, private-pki or signature; empty for others."},
+					"family":          {Type: framework.TypeString, Description: "ssl, private-pki, signature or smime; empty for others."},
 					"category":        {Type: framework.TypeString, Description: "Part of the catalog."},
 					"category_id":     {Type: framework.TypeString, Description: "Its number."},
 					"type_id":         {Type: framework.TypeString, Description: "CERTInext's number of the kind."},
@@ -112,6 +112,6 @@ const catalogHelp = `
 Product codes differ between accounts and environments: the same code is a DV product here and an OV product there. A role is
 held against this catalog whenever it is written.
 
-CERTInext's answer is remembered for five minutes, for each billing group. refresh=true asks anew; so does a product that is not
-in what is remembered, and a new config.
+CERTInext's answer is remembered for five minutes, for each billing group. refresh=true of catalog/products
+asks anew; so does a product that is not in what is remembered, and a new config.
 `

@@ -103,9 +103,9 @@ func (b *secretsBackend) checkConfig(ctx context.Context, req *logical.Request, 
 
 const configHelp = `
 A mount holds one CERTInext account. Its credential is either an OAuth client (client_id, client_secret) or an account
-number with an access key. api_version=v1 speaks version 1 of the API, in which every call is signed with the access key: for
-accounts whose key the portal did not generate for OAuth. Secrets are written and
-never read back. When base_url changes they have to be given again.
+number with an access key. api_version=v1 speaks version 1 of the API, for accounts whose key
+the portal did not generate for OAuth: every call is signed with the access key. Secrets are written and never read back. When base_url
+changes they have to be given again; a consent_token ends with its organization_number.
 
 The requestor, contacts, signer, organization and group given here apply to every order whose role names no others.
 `

@@ -18,10 +18,10 @@ func (b *secretsBackend) pathDocuments() []*framework.Path {
 	return []*framework.Path{{
 		Pattern: "orders/" + framework.GenericNameRegex("role") + "/" + framework.GenericNameRegex("id") + "/documents$",
 		Fields: merge(roleField(), orderField(), map[string]*framework.FieldSchema{
-			"file_name":   {Type: framework.TypeString, Description: "Name of the one document that content holds; ends in .pdf."},
-			"description": {Type: framework.TypeString, Description: "What the document shows, e.g. passport."},
-			"content":     {Type: framework.TypeString, Description: "The document, a PDF file in base64."},
-			"documents":   {Type: framework.TypeSlice, Description: "Several documents instead of one: objects with file_name, description and content."},
+			"file_name":   {Type: framework.TypeString, Description: "Name of the one document that content holds; ends in .pdf; 100 characters at most."},
+			"description": {Type: framework.TypeString, Description: "What the document shows, e.g. passport; 25 characters at most."},
+			"content":     {Type: framework.TypeString, Description: "The document, a PDF file of 3 MB at most, in base64."},
+			"documents":   {Type: framework.TypeSlice, Description: "Several documents instead of one, 10 at most: objects with file_name, description and content."},
 		}),
 		Operations: map[logical.Operation]framework.OperationHandler{
 			logical.UpdateOperation: writing(b.submitDocuments, "Give CERTInext the documents that an order waits for.", "submit", "order-documents", orderFields()),

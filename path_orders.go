@@ -5,12 +5,27 @@ package certinextsecrets
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend"
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 )
+
+// pathNamedOrder comes before the other paths of orders, since a name may end like one of theirs.
+func (b *secretsBackend) pathNamedOrder() []*framework.Path {
+	return []*framework.Path{{
+		Pattern: "orders/" + framework.GenericNameRegex("role") + "/request/(?P<request_id>.+)$",
+		Fields:  merge(roleField(), map[string]*framework.FieldSchema{"request_id": {Type: framework.TypeString, Description: "The request_id that the order was placed with.", Required: true}}),
+		Operations: map[logical.Operation]framework.OperationHandler{
+			logical.ReadOperation: operation(b.readNamedOrder, "Find an order by the name of its request.", "find", "order", orderFields()),
+		},
+		HelpSynopsis:    "Find an order again by one's own name for it.",
+		HelpDescription: "After an answer was lost, this tells whether there is an order with that request_id, and where it stands, without asking for it again. A requester finds its own only.",
+	}}
+}
 
 func (b *secretsBackend) pathOrders() []*framework.Path {
 	role, id := framework.GenericNameRegex("role"), framework.GenericNameRegex("id")
@@ -19,15 +34,6 @@ func (b *secretsBackend) pathOrders() []*framework.Path {
 		"private_key_type": {Type: framework.TypeString, Description: "ec or rsa."},
 	}
 	return []*framework.Path{
-		{
-			Pattern: "orders/" + role + "/request/(?P<request_id>.+)",
-			Fields:  merge(roleField(), map[string]*framework.FieldSchema{"request_id": {Type: framework.TypeString, Description: "The request_id that the order was placed with.", Required: true}}),
-			Operations: map[logical.Operation]framework.OperationHandler{
-				logical.ReadOperation: operation(b.readNamedOrder, "Find an order by the name of its request.", "find", "order", orderFields()),
-			},
-			HelpSynopsis:    "Find an order again by one's own name for it.",
-			HelpDescription: "After an answer was lost, this tells whether there is an order with that request_id, and where it stands, without asking for it again. A requester finds its own only.",
-		},
 		{
 			Pattern: "orders/" + role + "/" + id + "/collect$",
 			Fields:  merge(roleField(), orderField(), formatFields(), keyFormatField()),
@@ -112,14 +118,14 @@ func orderFields() map[string]*framework.FieldSchema {
 
 func dcvFields() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
-		"domain": {Type: framework.TypeString, Description: "Domain to verify; all that are not validated yet when empty.", Query: true},
+		"domain": {Type: framework.TypeString, Description: "One of the order's domains; when empty all, and for write all that are not validated yet.", Query: true},
 		"method": {Type: framework.TypeString, Description: "dns-txt, http-url or email; the role's dcv_method when empty.", Query: true, AllowedValues: []any{"dns-txt", "http-url", "email"}},
 	}
 }
 
 func challengeFields() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
-		"domains": {Type: framework.TypeSlice, Description: "For each domain: domain, verified, and what to publish: dns_names, dns_value, http_path, http_content, email_to; error when CERTInext refused."},
+		"domains": {Type: framework.TypeSlice, Description: "For each domain: domain, verified, and what to publish: dns_names, dns_value, http_path, http_content, email_to, and expires in CERTInext's own words; error when CERTInext refused."},
 	}
 }
 
@@ -151,6 +157,12 @@ func (b *secretsBackend) readChallenges(ctx context.Context, req *logical.Reques
 	domains, err := b.engine.Challenges(ctx, req.Storage, d.Get("role").(string), d.Get("id").(string), method)
 	if err != nil {
 		return nil, err
+	}
+	if only := d.Get("domain").(string); only != "" {
+		domains = slices.DeleteFunc(domains, func(c backend.DomainChallenge) bool { return !strings.EqualFold(c.Domain, only) })
+		if len(domains) == 0 {
+			return nil, &backend.FieldError{Field: "domain", Problem: "is not among those that the order validates"}
+		}
 	}
 	return encodeChallenges(domains), nil
 }

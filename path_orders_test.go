@@ -229,7 +229,7 @@ func TestChallengesOfPrivatePKIAndUnknownOrdersAreRefused(t *testing.T) {
 			"product_code": "149", "product_variant": "intranet-ssl", "allow_any_name": true, "ca_profile_id": "1", "master_product_id": "1",
 		})
 		id := m.write("orders/intranet", map[string]any{"common_name": "db.internal"}).Data["order_id"].(string)
-		require.Contains(t, m.refused("orders/intranet/"+id+"/dcv", nil), "private PKI")
+		require.Contains(t, m.refused("orders/intranet/"+id+"/dcv", nil), "private-pki")
 		require.Contains(t, m.refused("orders/web/nothing/dcv", nil), "no order")
 		web := m.write("orders/web", map[string]any{"common_name": "www.example.com"}).Data["order_id"].(string)
 		require.Contains(t, m.refused("orders/web/"+web+"/dcv", map[string]any{"domain": "api.example.com"}), "domain:")
@@ -254,6 +254,9 @@ func TestAnOrderIsFoundByTheNameOfItsRequest(t *testing.T) {
 		require.Equal(t, name, order["request_id"])
 		require.Equal(t, "unresolved", order["state"])
 		require.Equal(t, order, m.read("orders/web/"+order["order_id"].(string)).Data)
+		for _, other := range []string{"reissue", "documents", "collect", "dcv", "download/crt"} {
+			require.Nil(t, find("web", other, "ours"), "a name may be called like the path of an order")
+		}
 		require.Nil(t, find("web", name, "theirs"), "another requester's")
 		require.Nil(t, find("api", name, "ours"), "another role's")
 
@@ -261,5 +264,45 @@ func TestAnOrderIsFoundByTheNameOfItsRequest(t *testing.T) {
 		m.pass()
 		require.Equal(t, "issued", find("web", name, "ours").Data["state"])
 		require.Len(t, m.ca.Orders(), 1)
+	})
+}
+
+// An order is of the account that it was placed with, however the address of that is written.
+func TestTheChallengesOfAnotherAccountsOrderAreNotAskedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := &certinexttest.Server{Dialect: certinexttest.Live}
+		m := newMount(t, ca)
+		path := "orders/web/" + m.write("orders/web", www).Data["order_id"].(string)
+		config := m.account()
+		config["base_url"] = sandboxURL + "/"
+		m.write("config", config)
+		require.NotEmpty(t, m.read(path + "/dcv").Data["domains"])
+
+		require.Contains(t, m.refusedRead(path+"/dcv", map[string]any{"domain": "nonsense.example.com"}), "domain:")
+		require.Len(t, m.must(call{op: logical.ReadOperation, path: path + "/dcv", data: map[string]any{"domain": "www.example.com"}}).Data["domains"], 1)
+
+		config["base_url"], config["verify_connection"] = "https://elsewhere.certinext.test", false
+		m.write("config", config)
+		before := ca.Calls()
+		require.Contains(t, m.refusedRead(path+"/dcv", nil), "another CERTInext account")
+		require.Contains(t, m.refused(path+"/dcv", nil), "another CERTInext account")
+		require.Equal(t, before, ca.Calls())
+	})
+}
+
+func (m *mount) refusedRead(path string, data map[string]any) string {
+	m.t.Helper()
+	resp, err := m.send(call{op: logical.ReadOperation, path: path, data: data})
+	require.NoError(m.t, err)
+	require.True(m.t, resp.IsError(), "%v", resp)
+	return resp.Error().Error()
+}
+
+// The order keeps what its request wanted of the lease, which begins when it is collected.
+func TestTheTTLOfAnOrderIsThatOfItsLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMount(t, validated(certinexttest.Live))
+		order := m.write("orders/web", map[string]any{"common_name": "www.example.com", "ttl": "1h"})
+		require.Equal(t, time.Hour, m.write("orders/web/"+order.Data["order_id"].(string)+"/collect", nil).Secret.TTL)
 	})
 }

@@ -55,5 +55,6 @@ it (allow_reissue): what CERTInext charges for a reissue is not documented, and 
 
 CERTInext revokes whole orders. Revoking the newest certificate, also by the end of its last lease, revokes those that it has replaced; those
 cannot be revoked alone any more, and the end of a lease on one of them revokes nothing. revoke_previous has CERTInext revoke
-the certificate before as part of the reissue. Until there is a new certificate, revoking the present one ends the reissue with it.
+the certificate before as part of the reissue. Until there is a new certificate, revoking the present one ends the reissue with it; a reissue
+cannot be deleted by itself. Version 1 of the API has none.
 `

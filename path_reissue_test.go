@@ -108,6 +108,7 @@ func TestReissuesAreRefusedByField(t *testing.T) {
 		path := "orders/web/" + first.Data["order_id"].(string) + "/reissue"
 		require.Contains(t, m.refused(path, map[string]any{"alt_names": "a.example.com"}), "alt_names: ")
 		require.Contains(t, m.refused(path, map[string]any{"revoke_previous": true, "revoke_reason": "boredom"}), "revoke_reason: ")
+		require.Contains(t, m.refused(path, map[string]any{"revoke_reason": "superseded"}), "revoke_reason: ")
 		require.Contains(t, m.refused(path, map[string]any{"csr": "x"}), "csr: ")
 		require.Contains(t, m.refused("orders/web/none/reissue", nil), "no order")
 		require.Contains(t, m.refused(path, map[string]any{"csr": csr(t, newKey(t, elliptic.P256()), "other.example.com")}), "csr: its common name")
@@ -232,3 +233,12 @@ func (m *mount) reissueUntilIssued(path string) *logical.Response {
 }
 
 var reissuedAs = regexp.MustCompile(`as order [0-9a-f-]+`)
+
+func TestVersion1HasNoReissue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, first := reissuing(t, "842")
+		m.write("config", map[string]any{"api_version": "v1"})
+		require.Contains(t, m.refused("orders/web/"+first.Data["order_id"].(string)+"/reissue", nil), "api_version:")
+		require.Len(t, m.list("orders/web"), 1, "nothing was stored")
+	})
+}

@@ -105,3 +105,26 @@ func TestARenewalThatCameToNothingIsNotTheLast(t *testing.T) {
 		})
 	}
 }
+
+// A person's certificate is renewed for the same person, and by nobody for another one.
+func TestARenewalForAPersonKeepsTheSubject(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := bareMount(t, &certinexttest.Server{})
+		m.write("config", m.account())
+		m.system.EntityVal = &logical.Entity{ID: "entity-a", Metadata: map[string]string{"email": "platform@example.com"}}
+		m.write("roles/mail", map[string]any{
+			"product_code": "914", "subject": map[string]any{"email": "{{identity.entity.metadata.email}}"}, "allowed_subject_fields": "*",
+		})
+		first := m.as("issue/mail", map[string]any{"subject": map[string]any{"first_name": "Platform", "last_name": "Team"}})
+		path := "renew/mail/" + first.Data["serial_number"].(string)
+		second := m.as(path, nil)
+		require.Equal(t, m.chainOK(first).Subject.String(), m.chainOK(second).Subject.String())
+		require.Equal(t, m.chainOK(first).EmailAddresses, m.chainOK(second).EmailAddresses)
+
+		m.system.EntityVal = &logical.Entity{ID: "entity-b", Metadata: map[string]string{"email": "web@example.com"}}
+		resp, err := m.send(call{op: logical.UpdateOperation, path: path, entity: "entity-b"})
+		require.NoError(t, err)
+		require.ErrorContains(t, resp.Error(), "serial: its certificate is for a subject that the role does not give this requester")
+		require.Len(t, m.ca.Orders(), 2)
+	})
+}

@@ -129,7 +129,8 @@ Whenever a role is written, its product is looked up in the catalog (see catalog
 kind than product_variant says, and custom_fields that the product does not take are refused. While CERTInext does not answer, a
 role that says its product_variant is written, with a warning.
 
-What a role leaves empty of requestor, contacts, signer, organization and group is taken from the config.
+A role's requestor, technical contact, delegation and signer each take the place of the config's as a whole. One of which it says nothing is
+taken from the config, and so are organization and group.
 
 A role for a document signer or S/MIME names no domains: subject says whom its certificates are for, with values or with identity
 templates such as email={{identity.entity.metadata.email}}. A field that a request may fill in stands in allowed_subject_fields.

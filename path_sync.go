@@ -28,15 +28,16 @@ func (b *secretsBackend) pathSync() []*framework.Path {
 
 func syncFields() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
-		"state":       {Type: framework.TypeString, Description: "never, running, done or failed."},
-		"started_at":  {Type: framework.TypeString, Description: "RFC 3339."},
-		"finished_at": {Type: framework.TypeString, Description: "RFC 3339; empty while it runs."},
-		"seen":        {Type: framework.TypeInt, Description: "Orders looked at."},
-		"imported":    {Type: framework.TypeInt, Description: "Certificates that the mount did not know."},
-		"revoked":     {Type: framework.TypeInt, Description: "Certificates of the mount that were revoked at CERTInext without it."},
-		"unavailable": {Type: framework.TypeInt, Description: "Certificates that CERTInext does not serve, e.g. since they are revoked."},
-		"failed":      {Type: framework.TypeInt, Description: "Orders whose certificate could not be had this time."},
-		"last_error":  {Type: framework.TypeString, Description: "What failed last."},
+		"state":           {Type: framework.TypeString, Description: "never, running, done or failed."},
+		"include_expired": {Type: framework.TypeBool, Description: "Whether expired certificates are taken in."},
+		"started_at":      {Type: framework.TypeString, Description: "RFC 3339."},
+		"finished_at":     {Type: framework.TypeString, Description: "RFC 3339; empty while it runs."},
+		"seen":            {Type: framework.TypeInt, Description: "Orders looked at."},
+		"imported":        {Type: framework.TypeInt, Description: "Certificates that the mount did not know."},
+		"revoked":         {Type: framework.TypeInt, Description: "Certificates of the mount that were revoked at CERTInext without it."},
+		"unavailable":     {Type: framework.TypeInt, Description: "Certificates that CERTInext does not serve, e.g. since they are revoked."},
+		"failed":          {Type: framework.TypeInt, Description: "Orders whose certificate could not be had this time."},
+		"last_error":      {Type: framework.TypeString, Description: "What failed last."},
 	}
 }
 
@@ -58,7 +59,7 @@ func (b *secretsBackend) startSync(ctx context.Context, req *logical.Request, d 
 
 func encodeSync(st *backend.SyncStatus) map[string]any {
 	return map[string]any{
-		"state": st.State, "started_at": rfc3339(st.StartedAt), "finished_at": rfc3339(st.FinishedAt),
+		"state": st.State, "include_expired": st.IncludeExpired, "started_at": rfc3339(st.StartedAt), "finished_at": rfc3339(st.FinishedAt),
 		"seen": st.Seen, "imported": st.Imported, "revoked": st.Revoked, "unavailable": st.Unavailable, "failed": st.Failed,
 		"last_error": st.LastError,
 	}
@@ -68,6 +69,6 @@ const syncHelp = `
 Writing begins to read CERTInext's orders report, and stores the certificates of orders that were placed in the portal, through ACME, by other
 mounts or by other programs, so that cert/<serial> shows them and revoke reaches them. They have no role, no key and no lease. Certificates of
 this mount that somebody has revoked at CERTInext are marked so. It works in the background, under requests_per_second, and reading shows
-how far it has got; one that was cut short goes on with the next background pass. What the mount knows is not downloaded again, and what could not be
+how far it has got; one that was cut short begins anew with the next background pass. What the mount knows is not downloaded again, and what could not be
 had is asked for again by the next one.
 `

@@ -226,3 +226,16 @@ func TestImportedCertificatesAreRevoked(t *testing.T) {
 		require.Equal(t, "revoked", o.Status)
 	})
 }
+
+func TestASynchronizationThatRunsIsNotWidened(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMount(t, validated(certinexttest.Live))
+		m.ca.Inject(certinexttest.Fault{Operation: certinexttest.OpOrdersReport, Kind: certinexttest.FaultLatency, Delay: time.Second, Times: 1})
+		require.Equal(t, false, m.write("sync", nil).Data["include_expired"])
+		require.Contains(t, m.refused("sync", map[string]any{"include_expired": true}), "include_expired:")
+		m.write("sync", nil)
+		time.Sleep(time.Minute)
+		require.Equal(t, true, m.write("sync", map[string]any{"include_expired": true}).Data["include_expired"])
+		synctest.Wait()
+	})
+}

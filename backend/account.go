@@ -74,9 +74,9 @@ func (f ProductFilter) fits(p Product) bool {
 // Products returns what may be ordered. What CERTInext said in the last minutes is not asked again.
 func (e *Engine) Products(ctx context.Context, s logical.Storage, f ProductFilter, w Window) (Page[Product], error) {
 	switch f.Family {
-	case "", certinext.FamilySSL, certinext.FamilyPrivatePKI, certinext.FamilySignature:
+	case "", certinext.FamilySSL, certinext.FamilyPrivatePKI, certinext.FamilySignature, certinext.FamilySMIME:
 	default:
-		return Page[Product]{}, badField("family", "%q is not ssl, private-pki or signature", printable(string(f.Family)))
+		return Page[Product]{}, badField("family", "%q is not ssl, private-pki, signature or smime", printable(string(f.Family)))
 	}
 	products, err := ask(ctx, e, s, func(ctx context.Context, a *account) ([]Product, error) {
 		if f.Anew {

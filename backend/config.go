@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/mail"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
@@ -139,9 +140,9 @@ func (c *Config) absentAfter() time.Duration {
 	return c.AbsentAfter
 }
 
-// account tells the account of c from others.
+// account tells the account of c from others, however its address is written.
 func (c *Config) account() string {
-	return c.BaseURL + "|" + c.ClientID + c.AccountNumber
+	return strings.TrimSuffix(strings.TrimRight(c.BaseURL, "/"), "/emSignHub-API") + "|" + c.ClientID + c.AccountNumber
 }
 
 // validate says which field of c is wrong, if any.

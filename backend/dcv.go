@@ -130,9 +130,9 @@ func (e *Engine) placedOrder(ctx context.Context, s logical.Storage, role, id st
 		return nil, nil, badField("id", "order %s is %s: CERTInext has no number for it yet", id, o.State)
 	}
 	if o.Placement.Family != certinext.FamilySSL {
-		return nil, nil, badField("id", "order %s is of private PKI, which validates no domains", id)
+		return nil, nil, badField("id", "order %s is of the family %s, which validates no domains", id, o.Placement.Family)
 	}
-	client, _, err := e.client(ctx, s)
+	client, err := e.clientOf(ctx, s, o)
 	return o, client, err
 }
 

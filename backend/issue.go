@@ -136,6 +136,9 @@ func (e *Engine) attend(ctx context.Context, s logical.Storage, r Request) (*att
 		}
 	}
 	whom, err := fillSubject(role, r.Subject, func(template string) (string, error) { return e.fillTemplate(template, r.EntityID) })
+	if err != nil && r.Renews != "" {
+		return nil, badField("serial", "its certificate is for a subject that the role does not give this requester: %v", err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -372,7 +375,7 @@ func (e *Engine) newOrder(role *Role, p *plan, cfg *Config, r Request, id string
 	o := &orderEntry{
 		Version: 1, ID: id, Role: role.Name, Requester: r.Requester, RequestID: r.ID, Account: cfg.account(),
 		Fingerprint: p.identity(role, cfg, r), State: StatePlacing, Draft: r.Draft, Renews: r.Renews, CSR: p.csr,
-		CreatedAt: now, UpdatedAt: now, Grace: role.DeliveryGrace, Pickup: role.PickupWindow, RevokeUnclaimed: role.RevokeUnclaimed,
+		CreatedAt: now, UpdatedAt: now, Grace: role.DeliveryGrace, Pickup: role.PickupWindow, RevokeUnclaimed: role.RevokeUnclaimed, TTL: r.TTL,
 		Placement: newPlacement(role, role.OrderDefaults.or(cfg.OrderDefaults), p, key),
 	}
 	o.Placement.Keyless = keyless(cfg, o.Placement.Family)

@@ -132,6 +132,8 @@ type orderEntry struct {
 
 	// grace is the role's delivery grace when the order was made.
 	Grace time.Duration `json:"grace"` // nanoseconds
+	// TTL is what the request wants of its lease; the role's when 0. It counts when the certificate is collected.
+	TTL time.Duration `json:"ttl,omitempty"`
 	// Pickup and RevokeUnclaimed are the role's, too.
 	Pickup          time.Duration `json:"pickup"` // nanoseconds
 	RevokeUnclaimed bool          `json:"revoke_unclaimed,omitempty"`

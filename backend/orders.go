@@ -110,7 +110,7 @@ func (e *Engine) CollectOrder(ctx context.Context, s logical.Storage, role, id, 
 		e.orders.release(id, e.now())
 		return nil, badField("id", "order %s was placed by another requester: only that one can collect it", id)
 	}
-	issued, err := e.await(ctx, s, &attendance{role: r, order: o, patience: collectPatience})
+	issued, err := e.await(ctx, s, &attendance{role: r, order: o, patience: collectPatience, ttl: o.TTL})
 	if errors.Is(err, errSpent) {
 		return nil, e.notOpen(ctx, s, role, id)
 	}

@@ -222,6 +222,9 @@ func (e *Engine) newReissue(ctx context.Context, s logical.Storage, role *Role, 
 	if err != nil {
 		return nil, err
 	}
+	if client.Version == certinext.V1 {
+		return nil, badField("api_version", "v1 of config has no reissue")
+	}
 	remote, err := client.TrackOrder(ctx, parent.Placement.Family, parent.CAOrderID)
 	if err != nil {
 		return nil, refused(err)
@@ -230,6 +233,9 @@ func (e *Engine) newReissue(ctx context.Context, s logical.Storage, role *Role, 
 		return nil, badField("id", "order %s is %s at CERTInext: only an issued one can be reissued", parent.ID, printable(string(remote.Status)))
 	}
 	reason := certinext.ReasonSuperseded
+	if r.RevokeReason != "" && !r.RevokePrevious {
+		return nil, badField("revoke_reason", "is for revoke_previous, which is not set")
+	}
 	if r.RevokeReason != "" {
 		if reason, err = certinext.ParseReason(r.RevokeReason); err != nil {
 			return nil, badField("revoke_reason", "%v", err)

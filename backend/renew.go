@@ -37,12 +37,15 @@ func (e *Engine) renewal(ctx context.Context, s logical.Storage, role *Role, r R
 	if r.ID == "" {
 		r.ID = renewalID + serial
 	}
-	if role.shape().personal() {
-		return r, nil
-	}
 	o, err := e.findOrder(ctx, s, c.Role, c.OrderID)
 	if err != nil {
 		return r, err
+	}
+	if role.shape().personal() {
+		if o != nil {
+			r.Subject = o.Placement.Subject
+		}
+		return r, nil
 	}
 	if o != nil {
 		r.takeOrdered(&o.Placement)

@@ -88,7 +88,11 @@ func (e *Engine) Revoke(ctx context.Context, s logical.Storage, r RevokeRequest)
 func (e *Engine) serialOf(ctx context.Context, s logical.Storage, r RevokeRequest) (string, error) {
 	named := nonEmpty(r.Serial, r.Certificate, r.OrderID)
 	if len(named) != 1 {
-		return "", badField("serial_number", "name the certificate by exactly one of serial_number, certificate and order_id")
+		fields := "serial_number and certificate"
+		if r.Role != "" {
+			fields = "serial_number, certificate and order_id"
+		}
+		return "", badField("serial_number", "name the certificate by exactly one of %s", fields)
 	}
 	switch {
 	case r.Serial != "":

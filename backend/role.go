@@ -6,6 +6,7 @@ package backend
 import (
 	"context"
 	"maps"
+	"net/mail"
 	"regexp"
 	"strings"
 	"time"
@@ -139,6 +140,17 @@ func (r *Role) validateProduct() error {
 	}
 	if r.AutoSecureWWW && r.shape().family != certinext.FamilySSL {
 		return badField("auto_secure_www", "is for SSL products")
+	}
+	for _, address := range r.RecipientEmails {
+		if a, err := mail.ParseAddress(address); err != nil || a.Address != address {
+			return badField("recipient_emails", "%q is not an e-mail address", printable(address))
+		}
+	}
+	switch {
+	case (r.Requestor.Name == "") != (r.Requestor.Email == ""):
+		return badField("requestor_email", "goes with requestor_name: a role's requestor takes the place of the config's as a whole")
+	case r.SignerPlace == "" && r.SignerName+r.SignerIP != "":
+		return badField("signer_place", "is needed with signer_name and signer_ip: a role's signer takes the place of the config's as a whole")
 	}
 	if r.RenewBeforeDays < 0 {
 		return badField("renew_before_days", "must not be negative")

@@ -58,7 +58,7 @@ func storedV1() map[string]any {
 			CAStatus: certinext.StatusPendingApproval, CAState: "Pending for Approver", CSRRefused: true, PromotionKey: "p", PromotedAt: at, Discarding: true, CreatedAt: at,
 			UpdatedAt: at, Serial: "0a-1b", Delivered: true, Needs: []string{"n"}, LastError: "e",
 			Proofs:   []proof{{Domain: "d", Method: certinext.DCVMethodDNS, DNSNames: []string{"h"}, DNSValue: "v", HTTPPath: "/p", HTTPContent: "c", EmailTo: []string{"a@example.com"}, AskedAt: at}},
-			Timeline: []Event{{At: at, What: "requested"}}, Grace: 5 * time.Minute, Pickup: time.Hour, RevokeUnclaimed: true,
+			Timeline: []Event{{At: at, What: "requested"}}, TTL: time.Hour, Grace: 5 * time.Minute, Pickup: time.Hour, RevokeUnclaimed: true,
 			Renews:  "0a-19",
 			Reissue: &reissue{Of: "6f1c", Serial: "0a-1a", RequestID: "2000000000", UpdateNames: true, Reason: "r", RevokePrevious: true, RevokeReason: certinext.ReasonSuperseded},
 		},

@@ -78,8 +78,8 @@ func (e *Engine) SyncStatus(ctx context.Context, s logical.Storage) (*SyncStatus
 }
 
 // Sync begins to take in the certificates of the account's orders that were not placed by this mount, and the revocations that did
-// not go through it. It reads all of the report each time, since its days are those of the order: an old order may be issued,
-// reissued or revoked today. It returns at once; one that is under way already goes on as it was asked for. It is bounded by the
+// not go through it. It reads all of the report each time, since its days may be those of the order: an old one may be
+// issued, reissued or revoked today. It returns at once; one that is under way already goes on as it was asked for. It is bounded by the
 // config's rate limit, and one that was cut short begins anew with the next background pass: what it has taken in is not asked
 // for twice.
 func (e *Engine) Sync(ctx context.Context, s logical.Storage, r SyncRequest) (*SyncStatus, error) {
@@ -92,6 +92,9 @@ func (e *Engine) Sync(ctx context.Context, s logical.Storage, r SyncRequest) (*S
 		return nil, err
 	}
 	if !e.sync.begin() {
+		if r.IncludeExpired && !before.IncludeExpired {
+			return nil, badField("include_expired", "cannot be set now: a synchronization without it is running")
+		}
 		return before, nil
 	}
 	st := &SyncStatus{
@@ -112,6 +115,7 @@ func (e *Engine) resumeSync(ctx context.Context, s logical.Storage) error {
 	if err != nil || st.State != SyncRunning || !e.sync.begin() {
 		return err
 	}
+	st.LastError = ""
 	st.Seen, st.Imported, st.Revoked, st.Unavailable, st.Failed = 0, 0, 0, 0, 0
 	e.synchronize(ctx, s, st)
 	return nil
