@@ -42,14 +42,24 @@ func (e *Engine) revokeUndelivered(ctx context.Context, s logical.Storage, role,
 		return &NotFoundError{Kind: "order", Name: printable(id)}
 	case o.State == StateRevoked:
 		return nil
-	case o.Serial == "":
-		return e.revokeUnseen(ctx, s, role, id, reason)
 	}
-	unlock := e.certLocks.lock(o.Serial)
+	serial := o.Serial
+	if serial == "" {
+		// It may have been handed over by a process that has died, and CERTInext may not serve it now.
+		stored, err := e.certificateOf(ctx, s, id)
+		if err != nil {
+			return err
+		}
+		if stored == nil {
+			return e.revokeUnseen(ctx, s, role, id, reason)
+		}
+		serial = stored.Serial
+	}
+	unlock := e.certLocks.lock(serial)
 	defer unlock()
-	c, err := get[certEntry](ctx, s, certPrefix+o.Serial)
+	c, err := get[certEntry](ctx, s, certPrefix+serial)
 	if err == nil && c == nil {
-		err = fmt.Errorf("order %s: its certificate %s is not stored", id, o.Serial)
+		err = fmt.Errorf("order %s: its certificate %s is not stored", id, serial)
 	}
 	if err != nil {
 		return err
