@@ -53,8 +53,8 @@ const reissueHelp = `
 The answer is an order of its own, whose certificate orders/<role>/<id>/collect hands over when it is there. The role has to allow
 it (allow_reissue): what CERTInext charges for a reissue is not documented, and nobody was seen to run one.
 
-CERTInext revokes whole orders. Revoking the newest certificate, also by the end of its last lease, revokes those that it has replaced; those
-cannot be revoked alone any more, and the end of a lease on one of them revokes nothing. revoke_previous has CERTInext revoke
-the certificate before as part of the reissue. Until there is a new certificate, revoking the present one ends the reissue with it; a reissue
+CERTInext revokes whole orders. Revoking the newest certificate revokes those that it has replaced, which cannot be revoked alone any more.
+The end of a lease on one of those revokes nothing, and the end of the newest one's last lease waits while one of those is in use.
+revoke_previous has CERTInext revoke the certificate before as part of the reissue. Until there is a new certificate, revoking the present one ends the reissue with it; a reissue
 cannot be deleted by itself. Version 1 of the API has none.
 `

@@ -181,9 +181,6 @@ func (e *Engine) revokeUnclaimed(ctx context.Context, s logical.Storage, o *orde
 	if !o.RevokeUnclaimed {
 		return nil
 	}
-	if used, err := e.previousInUse(ctx, s, o); err != nil || used {
-		return err
-	}
 	o.note(e.now(), "to be revoked")
 	return e.enqueue(ctx, s, &queuedRevocation{
 		Version: 1, Serial: c.Serial, Reason: defaultReason, Note: "nobody fetched it", QueuedAt: e.now(), Due: true, Next: e.now(),

@@ -155,6 +155,9 @@ func (d *driver) place(ctx context.Context) (done bool, out outcome) {
 	}
 	d.engine.setDraft(o, false) // had it been a draft, it is an order all the same
 	o.State, o.CAOrderID = StatePending, remote.ID
+	if o.Reissue != nil {
+		o.Reissue.Taken = true
+	}
 	o.note(now, "CERTInext took the order as %s", printable(remote.ID))
 	o.observe(now, remote)
 	if d.remote = remote; remote.Status == certinext.StatusUnknown {
@@ -285,13 +288,28 @@ func (d *driver) download(ctx context.Context) (done bool, out outcome) {
 		return true, outcome{err: err}
 	}
 	cert, err := assemble(bundle, key)
-	if o.Reissue != nil && errors.Is(err, errNoLeaf) {
-		return d.notReissued(ctx, bundle)
+	if errors.Is(err, errNoLeaf) {
+		stored, known := d.engine.certificateOf(ctx, d.storage, o.ID)
+		switch {
+		case known != nil:
+			return true, outcome{err: known}
+		case stored != nil: // it was handed over by a process that has died, and reissued since
+			cert, err = assemble(&certinext.Bundle{Certificate: stored.Certificate, Chain: stored.Chain}, key)
+		case o.Reissue != nil:
+			return d.notReissued(ctx, bundle)
+		}
 	}
 	if err != nil {
 		// Not ours, or unreadable: what is served may still change, and somebody has to see it.
 		d.failed(fmt.Errorf("downloading the certificate: %w", err))
 		return false, outcome{}
+	}
+	over, err := d.revokedMeanwhile(ctx)
+	if err == nil && over {
+		return true, outcome{err: d.end(ctx, StateRevoked)}
+	}
+	if err = errors.Join(err, d.endPrevious(ctx)); err != nil {
+		return true, outcome{err: err}
 	}
 	return true, outcome{cert: cert}
 }
@@ -410,8 +428,7 @@ func (d *driver) endRevoked(ctx context.Context) error {
 	}
 	if c == nil {
 		if o.Reissue != nil {
-			at, reason := revocationOf(d.remote, e.now())
-			if err := e.recordSerial(ctx, d.storage, o.Reissue.Serial, at, reason); err != nil {
+			if err := d.recordReplaced(ctx); err != nil {
 				return err
 			}
 		}

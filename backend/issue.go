@@ -279,8 +279,8 @@ func (e *Engine) beginNamed(ctx context.Context, s logical.Storage, a *attendanc
 	}
 	switch {
 	case closed == nil:
-	case closed.State == StateFailed, closed.CAOrderID == "", closed.Serial == "" && strings.HasPrefix(r.ID, renewalID):
-		// CERTInext never took it, or had it as a draft only, so the name is free.
+	case closed.State == StateFailed, closed.CAOrderID == "", !closed.Delivered && strings.HasPrefix(r.ID, renewalID):
+		// CERTInext never took it, or had it as a draft only, or nobody got the renewal: the name is free.
 		if err := remove(ctx, s, closed.closedKey()); err != nil {
 			return nil, err
 		}

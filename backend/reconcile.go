@@ -61,7 +61,7 @@ func (d *driver) reconcile(ctx context.Context) (done bool, out outcome) {
 	d.engine.setDraft(o, false)
 	o.State, o.CAOrderID, o.LastError = StatePending, found.orderID, ""
 	o.note(now, "found at CERTInext as %s", printable(found.orderID))
-	if err := errors.Join(d.save(ctx), d.endPrevious(ctx)); err != nil {
+	if err := d.save(ctx); err != nil {
 		return true, outcome{err: err}
 	}
 	return false, outcome{}

@@ -5,7 +5,6 @@ package backend
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,6 +28,10 @@ type reissue struct {
 	Reason         string           `json:"reason,omitempty"`
 	RevokePrevious bool             `json:"revoke_previous,omitempty"`
 	RevokeReason   certinext.Reason `json:"revoke_reason,omitempty"`
+	// Taken is set when CERTInext has answered that it took the reissue.
+	Taken bool `json:"taken,omitempty"`
+	// StaleSince is when CERTInext was first seen to say that the order is issued, and to deliver another certificate.
+	StaleSince time.Time `json:"stale_since,omitzero"`
 }
 
 // A ReissueRequest asks for another certificate within an order.
@@ -277,131 +280,6 @@ func (o *orderEntry) reissueRequest() certinext.ReissueRequest {
 		r.AdditionalDomains = o.Placement.DNSNames[1:]
 	}
 	return r
-}
-
-// findReissue finds out whether CERTInext has taken a reissue whose answer was lost. The order itself says so at once, but a call
-// that is still under way may take minutes.
-func (d *driver) findReissue(ctx context.Context) (remoteID, error) {
-	o := d.order
-	remote, err := d.client.TrackOrder(ctx, o.Placement.Family, o.CAOrderID)
-	switch {
-	case err != nil:
-		return remoteID{}, err
-	case remote.RequestID == "" || o.Reissue.RequestID == "":
-		return remoteID{}, nil
-	case remote.RequestID != o.Reissue.RequestID:
-		return remoteID{o.CAOrderID, remote.RequestID}, nil
-	case d.engine.now().After(d.knownSince().Add(d.config.absentAfter())):
-		return remoteID{}, fmt.Errorf("%w: %s later, its order %s is the same as before", errNeverTaken, d.config.absentAfter(), printable(o.CAOrderID))
-	}
-	return remoteID{}, nil
-}
-
-// notReissued handles a download that holds another certificate than the reissue's: the one before, until the new one is there. One
-// that is neither, for longer than a reissue takes, is somebody else's reissue, and this one was never taken.
-func (d *driver) notReissued(ctx context.Context, bundle *certinext.Bundle) (done bool, out outcome) {
-	o, now := d.order, d.engine.now()
-	certs, err := parseCertificates([]string{bundle.Certificate})
-	if err == nil && len(certs) > 0 && serialKey(certs[0].SerialNumber) != o.Reissue.Serial && now.After(o.CreatedAt.Add(d.config.absentAfter())) {
-		return true, d.neverTaken(ctx, now, fmt.Errorf("%w: its order %s was reissued by somebody else", errNeverTaken, printable(o.CAOrderID)))
-	}
-	o.note(now, "issued, but CERTInext still delivers another certificate of the order")
-	return false, outcome{}
-}
-
-// endPrevious stores that a reissue which CERTInext has taken has revoked the certificate before, if it was to. What a crash keeps
-// from being stored is stored when that certificate's lease ends.
-func (d *driver) endPrevious(ctx context.Context) error {
-	r := d.order.Reissue
-	if r == nil || !r.RevokePrevious {
-		return nil
-	}
-	return d.engine.recordSerial(ctx, d.storage, r.Serial, d.engine.now(), r.RevokeReason)
-}
-
-// recordSerial stores that the certificate of a serial number, and no other, was revoked at CERTInext.
-func (e *Engine) recordSerial(ctx context.Context, s logical.Storage, serial string, at time.Time, reason certinext.Reason) error {
-	unlock := e.certLocks.lock(serial)
-	defer unlock()
-	c, err := get[certEntry](ctx, s, certPrefix+serial)
-	if err != nil || c == nil || c.Revocation != nil || !c.NotAfter.After(at) {
-		return err
-	}
-	return e.recordOne(ctx, s, c, at, reason)
-}
-
-// reissueOf returns the order by which a certificate was reissued, or may yet be; nil when it was not.
-func (e *Engine) reissueOf(ctx context.Context, s logical.Storage, c *certEntry) (*orderEntry, error) {
-	if c.ReissuedBy == "" {
-		return nil, nil
-	}
-	o, err := e.findOrder(ctx, s, c.Role, c.ReissuedBy)
-	if err != nil || o == nil || o.State.Final() && o.Serial == "" {
-		return nil, err
-	}
-	if t, ok := e.orders.status(o.ID); ok && t.answered {
-		o.State, o.Serial = StateIssued, t.serial
-	}
-	return o, nil
-}
-
-// keepReissued ends the care for a certificate that was reissued: CERTInext revokes whole orders, and the new certificate must not go
-// with the old one. It reports false when the certificate is to be revoked like any other, which ends a reissue that is still open.
-func (e *Engine) keepReissued(ctx context.Context, s logical.Storage, c *certEntry, q *queuedRevocation, out *Revoked) (bool, error) {
-	newer, err := e.reissueOf(ctx, s, c)
-	switch {
-	case err != nil:
-		return true, err
-	case newer == nil && c.ReissuedAs == "":
-		return false, nil
-	case newer != nil && newer.Serial == "" && q.Asked:
-		return false, nil // there is no other certificate yet, and the key of this one may be stolen
-	case newer != nil && newer.Serial == "":
-		q.Next, q.LastError = e.now().Add(passDelay(1)), "it is being reissued, as order "+newer.ID
-		out.Queued, out.Reason = true, q.Reason
-		return true, e.enqueue(ctx, s, q)
-	case newer != nil && newer.Reissue != nil && newer.Reissue.RevokePrevious:
-		out.At, out.Reason = newer.CreatedAt, newer.Reissue.RevokeReason
-		return true, e.recordOne(ctx, s, c, out.At, out.Reason)
-	case q.asked:
-		return true, badField("serial_number", "%s was reissued, and CERTInext revokes whole orders: revoking the newest certificate of its order revokes this one, too", out.Serial)
-	case q.Asked:
-		return false, nil // somebody was told that it will be revoked
-	}
-	e.log.Info("a lease on a reissued certificate ended; CERTInext cannot revoke that one alone", "serial", out.Serial)
-	out.Reissued, c.LeaseEnded = true, true
-	return true, errors.Join(put(ctx, s, c.key(), c), e.dequeue(ctx, s, c.Serial))
-}
-
-// recordForPrevious stores that the certificates which c has replaced were revoked with it.
-func (e *Engine) recordForPrevious(ctx context.Context, s logical.Storage, c *certEntry, at time.Time, reason certinext.Reason) error {
-	for serial := c.Replaces; serial != ""; {
-		if err := e.recordSerial(ctx, s, serial, at, reason); err != nil {
-			return err
-		}
-		previous, err := get[certEntry](ctx, s, certPrefix+serial)
-		if err != nil || previous == nil || previous.Replaces == serial {
-			return err
-		}
-		serial = previous.Replaces
-	}
-	return nil
-}
-
-// previousInUse reports whether somebody may still use the certificate that a reissue has replaced, which would be revoked with
-// the reissue's own.
-func (e *Engine) previousInUse(ctx context.Context, s logical.Storage, o *orderEntry) (bool, error) {
-	if o.Reissue == nil {
-		return false, nil
-	}
-	c, err := get[certEntry](ctx, s, certPrefix+o.Reissue.Serial)
-	switch {
-	case err != nil || c == nil || c.Revocation != nil || !c.NotAfter.After(e.now()) || c.Delivery == nil:
-		return false, err
-	case c.LeaseEnded:
-		return len(c.Leases) > 0, nil
-	}
-	return true, nil // handed over, with a lease that lives or with none
 }
 
 // noCancel says why a reissue cannot be undone.

@@ -109,7 +109,7 @@ func (e *Engine) adopt(ctx context.Context, s logical.Storage, o *orderEntry, ca
 		e.setDraft(&before, before.Draft)
 		return err
 	}
-	return (&driver{engine: e, storage: s, order: o}).endPrevious(ctx)
+	return nil
 }
 
 // mayBecome says why an order of CERTInext's cannot be the one that is in doubt. It tells nothing of an order that is somebody

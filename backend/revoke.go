@@ -244,9 +244,13 @@ func (e *Engine) revokeAtCA(ctx context.Context, s logical.Storage, c *certEntry
 // errOtherAccount is a revocation that has to wait: the same number may be another order in the present account.
 var errOtherAccount = errors.New("the certificate belongs to another CERTInext account than the one in config: it is revoked when that is there again")
 
-// recordRevocation stores that CERTInext has revoked the order of c, and with it the certificates that c has replaced.
+// recordRevocation stores that CERTInext has revoked the order of c, and with it the certificates that c has replaced, or that have
+// replaced c. What is left undone by a crash is done when c, which comes last, is looked at again.
 func (e *Engine) recordRevocation(ctx context.Context, s logical.Storage, c *certEntry, at time.Time, reason certinext.Reason) error {
-	return errors.Join(e.recordOne(ctx, s, c, at, reason), e.recordForPrevious(ctx, s, c, at, reason))
+	if err := errors.Join(e.recordForPrevious(ctx, s, c, at, reason), e.recordForNewer(ctx, s, c, reason)); err != nil {
+		return err
+	}
+	return e.recordOne(ctx, s, c, at, reason)
 }
 
 // recordOne stores that CERTInext has revoked c.

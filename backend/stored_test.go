@@ -60,7 +60,7 @@ func storedV1() map[string]any {
 			Proofs:   []proof{{Domain: "d", Method: certinext.DCVMethodDNS, DNSNames: []string{"h"}, DNSValue: "v", HTTPPath: "/p", HTTPContent: "c", EmailTo: []string{"a@example.com"}, AskedAt: at}},
 			Timeline: []Event{{At: at, What: "requested"}}, TTL: time.Hour, Grace: 5 * time.Minute, Pickup: time.Hour, RevokeUnclaimed: true,
 			Renews:  "0a-19",
-			Reissue: &reissue{Of: "6f1c", Serial: "0a-1a", RequestID: "2000000000", UpdateNames: true, Reason: "r", RevokePrevious: true, RevokeReason: certinext.ReasonSuperseded},
+			Reissue: &reissue{Of: "6f1c", Serial: "0a-1a", RequestID: "2000000000", UpdateNames: true, Reason: "r", RevokePrevious: true, RevokeReason: certinext.ReasonSuperseded, Taken: true, StaleSince: at},
 		},
 		"certificate": &certEntry{
 			Version: 1, Serial: "0a-1b", Role: "web", Requester: "entity:e", OrderID: "6f1d", CAOrderID: "1000000001", Account: "https://us-api.certinext.io|1234567890",

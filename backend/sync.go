@@ -241,7 +241,10 @@ func (y *syncer) row(ctx context.Context, row certinext.ReportRow) error {
 		return nil
 	case status == certinext.StatusRevoked:
 		y.status.Unavailable++ // CERTInext does not serve it any more (observed)
-		return nil
+		if err := y.learnNewest(ctx); err != nil || y.newest[row.OrderID] == "" {
+			return err
+		}
+		return y.revoked(ctx, y.newest[row.OrderID], row) // it was reissued, and then revoked
 	case !row.ExpiresAt.IsZero() && row.ExpiresAt.Before(y.engine.now()) && !y.status.IncludeExpired:
 		return nil
 	case row.SerialNumber == "" && status != certinext.StatusIssued:

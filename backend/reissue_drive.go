@@ -1,0 +1,111 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package backend
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+)
+
+// What driving an order does differently when it is a reissue.
+
+// findReissue finds out whether CERTInext has taken a reissue whose answer was lost. The order itself says so at once, but a call
+// that is still under way may take minutes.
+func (d *driver) findReissue(ctx context.Context) (remoteID, error) {
+	o := d.order
+	remote, err := d.client.TrackOrder(ctx, o.Placement.Family, o.CAOrderID)
+	switch {
+	case err != nil:
+		return remoteID{}, err
+	case remote.Status == certinext.StatusRevoked:
+		return remoteID{o.CAOrderID, o.CARequestID}, nil // the next look ends it
+	case remote.RequestID == "" || o.Reissue.RequestID == "":
+		return remoteID{}, nil
+	case remote.RequestID != o.Reissue.RequestID:
+		return remoteID{o.CAOrderID, remote.RequestID}, nil
+	case d.engine.now().After(d.knownSince().Add(d.config.absentAfter())):
+		return remoteID{}, fmt.Errorf("%w: %s later, its order %s is the same as before", errNeverTaken, d.config.absentAfter(), printable(o.CAOrderID))
+	}
+	return remoteID{}, nil
+}
+
+// reissuePatience is how long CERTInext may say that a reissue is issued, and deliver the certificate before.
+const reissuePatience = 24 * time.Hour
+
+// notReissued handles a download that holds another certificate than the reissue's. It is the one before until the new one is there.
+// When that lasts, or a third party's is there, a reissue that CERTInext never confirmed was never taken.
+func (d *driver) notReissued(ctx context.Context, bundle *certinext.Bundle) (done bool, out outcome) {
+	o, r, now := d.order, d.order.Reissue, d.engine.now()
+	o.note(now, "issued, but CERTInext still delivers another certificate of the order")
+	if r.StaleSince.IsZero() {
+		r.StaleSince = now
+	}
+	certs, err := parseCertificates([]string{bundle.Certificate})
+	if err != nil || len(certs) == 0 || r.Taken {
+		return false, outcome{}
+	}
+	delivered, patience := serialKey(certs[0].SerialNumber), reissuePatience
+	if delivered != r.Serial {
+		patience = d.config.absentAfter()
+	}
+	if now.Before(r.StaleSince.Add(patience)) {
+		return false, outcome{}
+	}
+	if delivered != r.Serial {
+		if err := d.reissuedElsewhere(ctx, delivered); err != nil {
+			return true, outcome{err: err}
+		}
+	}
+	return true, d.neverTaken(ctx, now, fmt.Errorf("%w: its order %s has another certificate", errNeverTaken, printable(o.CAOrderID)))
+}
+
+// reissuedElsewhere stores that the certificate before was reissued by somebody else, whose certificate would be revoked with it.
+func (d *driver) reissuedElsewhere(ctx context.Context, as string) error {
+	serial := d.order.Reissue.Serial
+	unlock := d.engine.certLocks.lock(serial)
+	defer unlock()
+	c, err := get[certEntry](ctx, d.storage, certPrefix+serial)
+	if err != nil || c == nil {
+		return err
+	}
+	c.ReissuedAs = as
+	return put(ctx, d.storage, c.key(), c)
+}
+
+// endPrevious stores that a reissue which CERTInext has certainly taken has revoked the certificate before, if it was to: once when
+// it is taken, and again with the new certificate, in case that a crash came between.
+func (d *driver) endPrevious(ctx context.Context) error {
+	r := d.order.Reissue
+	if r == nil || !r.RevokePrevious {
+		return nil
+	}
+	return d.engine.recordSerial(ctx, d.storage, r.Serial, d.engine.now(), r.RevokeReason)
+}
+
+// recordReplaced stores that CERTInext has revoked the order of which this one is a reissue.
+func (d *driver) recordReplaced(ctx context.Context) error {
+	e, serial := d.engine, d.order.Reissue.Serial
+	unlock := e.certLocks.lock(serial)
+	defer unlock()
+	c, err := get[certEntry](ctx, d.storage, certPrefix+serial)
+	if err != nil || c == nil || c.Revocation != nil {
+		return err
+	}
+	at, reason := revocationOf(d.remote, e.now())
+	return e.recordRevocation(ctx, d.storage, c, at, reason)
+}
+
+// revokedMeanwhile reports whether the certificate that a reissue replaces was revoked after the reissue was asked for, and not by it: then
+// the whole order is revoked.
+func (d *driver) revokedMeanwhile(ctx context.Context) (bool, error) {
+	r := d.order.Reissue
+	if r == nil || r.RevokePrevious {
+		return false, nil
+	}
+	c, err := get[certEntry](ctx, d.storage, certPrefix+r.Serial)
+	return c != nil && c.Revocation != nil, err
+}

@@ -1,0 +1,158 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package backend
+
+import (
+	"context"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// CERTInext revokes whole orders, and so all certificates that were issued within one.
+
+// recordSerial stores that the certificate of a serial number, and no other, was revoked at CERTInext.
+func (e *Engine) recordSerial(ctx context.Context, s logical.Storage, serial string, at time.Time, reason certinext.Reason) error {
+	unlock := e.certLocks.lock(serial)
+	defer unlock()
+	c, err := get[certEntry](ctx, s, certPrefix+serial)
+	if err != nil || c == nil || c.Revocation != nil || !c.NotAfter.After(at) {
+		return err
+	}
+	return e.recordOne(ctx, s, c, at, reason)
+}
+
+// reissueOf returns the order by which a certificate was reissued, or may yet be; nil when it was not.
+func (e *Engine) reissueOf(ctx context.Context, s logical.Storage, c *certEntry) (*orderEntry, error) {
+	if c.ReissuedBy == "" {
+		return nil, nil
+	}
+	o, err := e.findOrder(ctx, s, c.Role, c.ReissuedBy)
+	if err != nil || o == nil || o.State.Final() && o.Serial == "" {
+		return nil, err
+	}
+	if t, ok := e.orders.status(o.ID); ok && t.answered {
+		o.State, o.Serial = StateIssued, t.serial
+	}
+	if o.Serial == "" {
+		// It may have been handed over by a process that has died.
+		stored, err := e.certificateOf(ctx, s, o.ID)
+		if err != nil {
+			return nil, err
+		}
+		if stored != nil {
+			o.State, o.Serial, o.Delivered = StateIssued, stored.Serial, stored.Delivery != nil
+		}
+	}
+	return o, nil
+}
+
+// keepReissued ends the care for a certificate that was reissued: CERTInext revokes whole orders, and the new certificate must not go
+// with the old one. It reports false when the certificate is to be revoked like any other, which ends a reissue that is still open.
+func (e *Engine) keepReissued(ctx context.Context, s logical.Storage, c *certEntry, q *queuedRevocation, out *Revoked) (bool, error) {
+	newer, err := e.reissueOf(ctx, s, c)
+	switch {
+	case err != nil:
+		return true, err
+	case newer == nil && c.ReissuedAs == "" && !q.Asked:
+		return e.keepForPrevious(ctx, s, c, q, out)
+	case newer == nil && c.ReissuedAs == "":
+		return false, nil
+	case newer != nil && newer.Serial == "" && q.Asked:
+		return false, nil // there is no other certificate yet, and the key of this one may be stolen
+	case newer != nil && newer.Serial == "":
+		q.Next, q.LastError = e.now().Add(passDelay(1)), "it is being reissued, as order "+newer.ID
+		out.Queued, out.Reason = true, q.Reason
+		return true, e.enqueue(ctx, s, q)
+	case newer != nil && newer.Reissue != nil && newer.Reissue.RevokePrevious:
+		out.At, out.Reason = newer.CreatedAt, newer.Reissue.RevokeReason
+		return true, e.recordOne(ctx, s, c, out.At, out.Reason)
+	case q.asked:
+		return true, badField("serial_number", "%s was reissued, and CERTInext revokes whole orders: revoking the newest certificate of its order revokes this one, too", out.Serial)
+	case q.Asked:
+		return false, nil // somebody was told that it will be revoked
+	}
+	e.log.Info("a lease on a reissued certificate ended; CERTInext cannot revoke that one alone", "serial", out.Serial)
+	out.Reissued, c.LeaseEnded = true, true
+	if err := put(ctx, s, c.key(), c); err != nil {
+		return true, err
+	}
+	return true, e.dequeue(ctx, s, c.Serial)
+}
+
+// recordForNewer queues the certificates by which c was replaced, since CERTInext has revoked them with it: each is looked at under its
+// own lock.
+func (e *Engine) recordForNewer(ctx context.Context, s logical.Storage, c *certEntry, reason certinext.Reason) error {
+	serials := []string{c.ReissuedAs}
+	newer, err := e.reissueOf(ctx, s, c)
+	if err != nil {
+		return err
+	}
+	if newer != nil {
+		serials = append(serials, newer.Serial)
+	}
+	for _, serial := range nonEmpty(serials...) {
+		n, err := get[certEntry](ctx, s, certPrefix+serial)
+		if err != nil {
+			return err
+		}
+		if n == nil || n.Revocation != nil {
+			continue
+		}
+		q := &queuedRevocation{
+			Version: 1, Serial: serial, Reason: reason, Note: "its order is revoked", QueuedAt: e.now(), Due: true, Asked: true, Next: e.now(),
+		}
+		if err := e.enqueue(ctx, s, q); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recordForPrevious stores that the certificates which c has replaced were revoked with it.
+func (e *Engine) recordForPrevious(ctx context.Context, s logical.Storage, c *certEntry, at time.Time, reason certinext.Reason) error {
+	for serial := c.Replaces; serial != ""; {
+		if err := e.recordSerial(ctx, s, serial, at, reason); err != nil {
+			return err
+		}
+		previous, err := get[certEntry](ctx, s, certPrefix+serial)
+		if err != nil || previous == nil || previous.Replaces == serial {
+			return err
+		}
+		serial = previous.Replaces
+	}
+	return nil
+}
+
+// keepForPrevious puts off that a certificate which nobody asked to revoke is revoked, while one that it has replaced is in use.
+func (e *Engine) keepForPrevious(ctx context.Context, s logical.Storage, c *certEntry, q *queuedRevocation, out *Revoked) (bool, error) {
+	used, err := e.anyInUse(ctx, s, c.Replaces)
+	if err != nil || !used {
+		return err != nil, err
+	}
+	q.Next, q.LastError = e.now().Add(time.Hour), "a certificate that it has replaced is in use"
+	out.Queued, out.Reason = true, q.Reason
+	return true, e.enqueue(ctx, s, q)
+}
+
+// anyInUse reports whether somebody may still use a certificate, or one of those that it has replaced.
+func (e *Engine) anyInUse(ctx context.Context, s logical.Storage, serial string) (bool, error) {
+	for serial != "" {
+		c, err := get[certEntry](ctx, s, certPrefix+serial)
+		if err != nil || c == nil || c.Replaces == serial {
+			return false, err
+		}
+		if c.inUse(e.now()) {
+			return true, nil
+		}
+		serial = c.Replaces
+	}
+	return false, nil
+}
+
+// inUse reports whether a certificate that was reissued was handed over, with a lease that lives or with none.
+func (c *certEntry) inUse(now time.Time) bool {
+	return c.Delivery != nil && c.Revocation == nil && c.NotAfter.After(now) && (!c.LeaseEnded || !lastLease(c.Leases, now).IsZero())
+}
