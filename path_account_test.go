@@ -84,6 +84,8 @@ func TestDomainsAreFilteredAndPaged(t *testing.T) {
 		require.Equal(t, []string{"pending.example", "waiting.example"}, column(t, pending, "domains", "domain"), "filters that CERTInext does not take together")
 		require.Empty(t, pending["domains"].([]map[string]any)[0]["valid_till"])
 		require.Empty(t, m.query("domains", map[string]any{"dcv_status": "EXPIRED"})["domains"], "a filter that CERTInext refuses")
+		require.Contains(t, m.refusedRead("domains", map[string]any{"status": "foo"}), "status:")
+		require.Contains(t, m.refusedRead("domains", map[string]any{"dcv_status": "foo"}), "dcv_status:")
 		require.Empty(t, m.query("domains", map[string]any{"organization_number": certinexttest.UnvettedOrganization})["domains"])
 		require.Contains(t, m.unreadable("domains", map[string]any{"exact": true}), "exact:")
 		require.Contains(t, m.unreadable("domains", map[string]any{"after": "gone"}), `after: "gone" is not in the list`)

@@ -172,6 +172,8 @@ func TestRolesRefuseByField(t *testing.T) {
 		"a weak key":                       {map[string]any{"product_code": "842", "key_type": "rsa", "key_bits": 1024}, "key_bits:"},
 		"a wait longer than Vault's":       {map[string]any{"product_code": "842", "issue_timeout": "5m"}, "issue_timeout:"},
 		"a subscription of ten years":      {map[string]any{"product_code": "842", "validity_years": 10}, "validity_years:"},
+		"a CA profile for public TLS":      {map[string]any{"product_code": "842", "ca_profile_id": "1"}, "ca_profile_id:"},
+		"reissues of private PKI":          {map[string]any{"product_code": "149", "product_variant": "intranet-ssl", "allow_reissue": true}, "allow_reissue:"},
 		"a requestor by name only":         {map[string]any{"product_code": "842", "requestor_name": "Web Team"}, "requestor_email:"},
 		"a signer without a place":         {map[string]any{"product_code": "842", "signer_name": "Web Team"}, "signer_place:"},
 		"a recipient that is no address":   {map[string]any{"product_code": "842", "recipient_emails": "nobody"}, "recipient_emails:"},

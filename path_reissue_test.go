@@ -240,5 +240,7 @@ func TestVersion1HasNoReissue(t *testing.T) {
 		m.write("config", map[string]any{"api_version": "v1"})
 		require.Contains(t, m.refused("orders/web/"+first.Data["order_id"].(string)+"/reissue", nil), "api_version:")
 		require.Len(t, m.list("orders/web"), 1, "nothing was stored")
+		warned := m.write("roles/intranet", map[string]any{"product_code": "149", "product_variant": "intranet-ssl", "ca_profile_id": "1", "allow_any_name": true})
+		require.Contains(t, strings.Join(warned.Warnings, " "), "ca_profile_id")
 	})
 }

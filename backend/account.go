@@ -167,10 +167,24 @@ func (e *Engine) Domains(ctx context.Context, s logical.Storage, f DomainFilter,
 	if f.Exact && f.Search == "" {
 		return Page[Domain]{}, badField("exact", "needs search, the name to look for")
 	}
+	if err := oneOf("status", f.Status, "ACTIVE", "INACTIVE", "EXPIRED"); err != nil {
+		return Page[Domain]{}, err
+	}
+	if err := oneOf("dcv_status", f.DCVStatus, "PENDING", "VERIFIED", "REJECTED", "EXPIRED"); err != nil {
+		return Page[Domain]{}, err
+	}
 	if err := w.validate(); err != nil {
 		return Page[Domain]{}, err
 	}
 	return ask(ctx, e, s, func(ctx context.Context, a *account) (Page[Domain], error) {
 		return turn(a.client.Domains(ctx, f), func(d Domain) string { return rowID(cmp.Or(d.ID, d.Name), d.OrganizationID) }, w)
 	})
+}
+
+// oneOf refuses a value that a filter of that name does not take, in any case; an empty one is no filter.
+func oneOf(field, value string, values ...string) error {
+	if value == "" || slices.ContainsFunc(values, func(v string) bool { return strings.EqualFold(v, value) }) {
+		return nil
+	}
+	return badField(field, "%q is none of %s", printable(value), strings.Join(values, ", "))
 }

@@ -123,6 +123,12 @@ func (r *Role) validateProduct() error {
 	if family := r.shape().family; r.Family != "" && r.Family != family {
 		return badField("family", "%q does not fit: the product variant %s belongs to %s", printable(string(r.Family)), r.Variant, family)
 	}
+	switch family := r.shape().family; {
+	case r.CAProfileID+r.MasterProductID != "" && family != certinext.FamilyPrivatePKI:
+		return badField("ca_profile_id", "and master_product_id are for private PKI, which %s is not", r.Variant)
+	case r.AllowReissue && family != certinext.FamilySSL:
+		return badField("allow_reissue", "cannot be honoured: CERTInext reissues SSL certificates only")
+	}
 	switch r.DCVMethod {
 	case certinext.DCVMethodDNS, certinext.DCVMethodHTTP, certinext.DCVMethodEmail:
 	default:
@@ -251,6 +257,11 @@ func (e *Engine) WriteRole(ctx context.Context, s logical.Storage, name string, 
 	if r.Family == certinext.FamilySignature && !r.Attested {
 		warnings = append(warnings, "attested is off: CERTInext is documented to take a document signer's key from an attested hardware module only, "+
 			"and would leave the order waiting for another CSR")
+	}
+	if cfg, err := e.Config(ctx, s); err != nil {
+		return nil, err
+	} else if cfg != nil && cfg.version() == certinext.V1 && r.CAProfileID+r.MasterProductID != "" {
+		warnings = append(warnings, "ca_profile_id and master_product_id cannot be chosen in version 1 of the API (api_version): its orders are refused until they are empty")
 	}
 	if r.ConsentToken != before.ConsentToken {
 		cfg, err := e.Config(ctx, s)
