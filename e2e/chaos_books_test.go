@@ -158,7 +158,9 @@ func (c *chaos) settle() int {
 		}
 		again++
 		if len(known[o.marker()]) > 0 {
-			c.fetch(o, false)
+			if w := c.fetch(o, false); w != nil {
+				w.client.grant(o, w)
+			}
 			continue
 		}
 		_, err := c.v.send("certinext/orders/"+o.Role+"/"+o.ID, map[string]any{"never_placed": true})
@@ -187,12 +189,12 @@ func (c *chaos) clearUp() int {
 	return len(left)
 }
 
-// fetch collects or cancels an order as its requester.
-func (c *chaos) fetch(o *storedOrder, cancel bool) {
+// fetch collects or cancels an order as its requester, and returns what came of it.
+func (c *chaos) fetch(o *storedOrder, cancel bool) *wish {
 	k := c.requester(o.Requester)
 	if k == nil {
 		c.wrong("%s: its requester %s is none of the clients", o, o.Requester)
-		return
+		return nil
 	}
 	w := &wish{client: k, verb: "order", role: o.Role, cn: o.Placement.DNSNames[0], order: o.ID, cancel: cancel, lost: 1}
 	if o.PrivateKey == "" {
@@ -200,6 +202,24 @@ func (c *chaos) fetch(o *storedOrder, cancel bool) {
 	}
 	c.tally.add("calls", "for those who left", 1)
 	k.next(w, false)
+	return w
+}
+
+// grant gives the certificate that was fetched to the wish that the order is for, if that is open yet. When two orders of one asking
+// are in doubt, every repetition is answered with the older one, so none of the wishes comes to the other.
+func (k *chaosClient) grant(o *storedOrder, fetched *wish) {
+	if fetched.serial == "" || o.RequestID != "" {
+		return
+	}
+	for _, w := range k.wishes {
+		if w.open() && w.verb != "order" && w.role == o.Role && w.cn == o.Placement.DNSNames[0] && w.id == "" && strings.TrimSpace(w.csr) == strings.TrimSpace(fetched.csr) {
+			w.mu.Lock()
+			w.serial = fetched.serial
+			w.story = append(w.story, "fetched by order "+o.ID)
+			w.mu.Unlock()
+			return
+		}
+	}
 }
 
 // requester finds the client behind a requester.
