@@ -5,8 +5,6 @@ package certinextsecrets
 
 import (
 	"context"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend"
@@ -154,15 +152,9 @@ func (b *secretsBackend) readChallenges(ctx context.Context, req *logical.Reques
 	if err != nil {
 		return nil, err
 	}
-	domains, err := b.engine.Challenges(ctx, req.Storage, d.Get("role").(string), d.Get("id").(string), method)
+	domains, err := b.engine.Challenges(ctx, req.Storage, d.Get("role").(string), d.Get("id").(string), d.Get("domain").(string), method)
 	if err != nil {
 		return nil, err
-	}
-	if only := d.Get("domain").(string); only != "" {
-		domains = slices.DeleteFunc(domains, func(c backend.DomainChallenge) bool { return !strings.EqualFold(c.Domain, only) })
-		if len(domains) == 0 {
-			return nil, &backend.FieldError{Field: "domain", Problem: "is not among those that the order validates"}
-		}
 	}
 	return encodeChallenges(domains), nil
 }

@@ -38,9 +38,10 @@ func challengeHosts(c *certinext.Challenge, domain string) []string {
 	return hosts
 }
 
-// Challenges asks CERTInext what to publish for the domains of an order that are not validated yet.
-func (e *Engine) Challenges(ctx context.Context, s logical.Storage, role, id string, method certinext.DCVMethod) ([]DomainChallenge, error) {
-	o, client, states, err := e.domains(ctx, s, role, id)
+// Challenges asks CERTInext what to publish for an order, for one domain or, when domain is empty, for all that are not validated
+// yet.
+func (e *Engine) Challenges(ctx context.Context, s logical.Storage, role, id, domain string, method certinext.DCVMethod) ([]DomainChallenge, error) {
+	o, client, states, err := e.domains(ctx, s, role, id, domain)
 	if err != nil {
 		return nil, err
 	}
@@ -65,18 +66,12 @@ func (e *Engine) Challenges(ctx context.Context, s logical.Storage, role, id str
 // VerifyDomains asks CERTInext to look for the challenges of an order now, for one domain or, when domain is empty, for
 // all that are not validated yet.
 func (e *Engine) VerifyDomains(ctx context.Context, s logical.Storage, role, id, domain string, method certinext.DCVMethod) ([]DomainChallenge, error) {
-	o, client, states, err := e.domains(ctx, s, role, id)
+	o, client, states, err := e.domains(ctx, s, role, id, domain)
 	if err != nil {
 		return nil, err
 	}
 	if method, err = e.methodOr(ctx, s, role, method); err != nil {
 		return nil, err
-	}
-	if domain != "" {
-		states = slices.DeleteFunc(states, func(d DomainChallenge) bool { return !strings.EqualFold(d.Domain, domain) })
-		if len(states) == 0 {
-			return nil, badField("domain", "%q is not a domain of order %s", printable(domain), id)
-		}
 	}
 	for i := range states {
 		d := &states[i]
@@ -92,13 +87,19 @@ func (e *Engine) VerifyDomains(ctx context.Context, s logical.Storage, role, id,
 	return states, nil
 }
 
-// domains returns an order that CERTInext holds, with what CERTInext says of its domains.
-func (e *Engine) domains(ctx context.Context, s logical.Storage, role, id string) (*orderEntry, *certinext.Client, []DomainChallenge, error) {
+// domains returns an order that CERTInext holds, with what CERTInext says of its domains, or of the one that is named.
+func (e *Engine) domains(ctx context.Context, s logical.Storage, role, id, domain string) (*orderEntry, *certinext.Client, []DomainChallenge, error) {
 	o, client, err := e.placedOrder(ctx, s, role, id)
 	if err != nil {
 		return nil, nil, nil, err
 	}
 	states, err := domainStates(ctx, client, o)
+	if err == nil && domain != "" {
+		states = slices.DeleteFunc(states, func(d DomainChallenge) bool { return !strings.EqualFold(d.Domain, domain) })
+		if len(states) == 0 {
+			err = badField("domain", "%q is not a domain of order %s", printable(domain), id)
+		}
+	}
 	return o, client, states, err
 }
 
