@@ -40,11 +40,16 @@ func TestArrows(t *testing.T) {
 	forbidden := map[string]map[string]string{
 		module: {
 			module + "/certinext": "paths know the engine, not the client",
+			module + "/dcv":       "paths know the engine, not the solvers",
 		},
 		module + "/backend": {
 			"github.com/hashicorp/vault/sdk/framework": "the engine knows orders, not FieldData",
 			"github.com/hashicorp/vault/api":           "the engine is called by Vault and never calls it",
 			module:                                     "the arrow points from the paths to the engine",
+		},
+		module + "/dcv": {
+			"github.com/hashicorp/vault/": "solvers know DNS, not Vault",
+			module + "/":                  "solvers know DNS, not CERTInext",
 		},
 		module + "/certinext": {
 			"github.com/hashicorp/vault/": "the client is usable without Vault",
@@ -68,6 +73,7 @@ func TestArrows(t *testing.T) {
 	}
 	for _, p := range goList(t, "./cmd/vault-plugin-secrets-certinext") {
 		require.NotContains(t, p.Deps, module+"/certinext/certinexttest", "the plugin links the simulator")
+		require.NotContains(t, p.Deps, module+"/dcv/dcvtest", "the plugin links what starts DNS servers")
 		require.Contains(t, p.Deps, module+"/certinext")
 	}
 }
