@@ -54,6 +54,14 @@ func TestSecretsAppearNowhere(t *testing.T) {
 			"product_code": "846", "product_variant": "ov", "allow_any_name": true, "consent_token": "role-token-77c0d2",
 			"organization_number": certinexttest.DefaultOrganization,
 		})
+		solver := map[string]any{
+			"provider": "rfc2136", "server": "127.0.0.1:9", "tsig_key_name": "vault", "tsig_secret": "dHNpZy1zZWNyZXQtOGUzZDE1",
+			"zone": "example.com",
+		}
+		m.write("dcv/solvers/corp", solver)
+		do(logical.UpdateOperation, "dcv/solvers/bad", map[string]any{"provider": "cloud", "tsig_secret": "dHNpZy1zZWNyZXQtOGUzZDE1"})
+		do(logical.UpdateOperation, "dcv/solvers/corp/check", map[string]any{"dcv_resolvers": "127.0.0.1:9", "dcv_propagation_servers": "127.0.0.1:9"})
+		do(logical.ReadOperation, "dcv/solvers/corp", nil)
 		for _, kind := range []certinexttest.FaultKind{certinexttest.FaultHTML, certinexttest.FaultSpring, certinexttest.FaultLostReply, certinexttest.FaultTokenDeath} {
 			ca.Inject(certinexttest.Fault{Kind: kind, Times: 2})
 			do(logical.UpdateOperation, "issue/web", map[string]any{"common_name": "www.example.com"})
@@ -86,7 +94,7 @@ func TestSecretsAppearNowhere(t *testing.T) {
 
 		key := strings.Split(issued.Data["private_key"].(string), "\n")[1]
 		wrapped := m.backend.SpecialPaths().SealWrapStorage
-		secrets := []string{ca.ClientSecret, ca.AccessKey, "consent-token-51aa3e", "role-token-77c0d2", key, "PRIVATE KEY"}
+		secrets := []string{ca.ClientSecret, ca.AccessKey, "consent-token-51aa3e", "role-token-77c0d2", "dHNpZy1zZWNyZXQtOGUzZDE1", key, "PRIVATE KEY"}
 		for _, secret := range secrets {
 			require.NotContains(t, m.log.String(), secret, "in the log")
 			require.NotContains(t, answers.String(), secret, "in an answer")
@@ -101,6 +109,7 @@ func TestSecretsAppearNowhere(t *testing.T) {
 		dump := m.storage.dump(t)
 		require.Contains(t, string(dump["config"]), "consent-token-51aa3e")
 		require.Contains(t, string(dump["role/web"]), "role-token-77c0d2")
+		require.Contains(t, string(dump["dcv/solver/corp"]), "dHNpZy1zZWNyZXQtOGUzZDE1")
 
 		time.Sleep(time.Hour)
 		m.pass()
@@ -119,6 +128,7 @@ func TestSealWrapPrefixesAreThoseOfStorage(t *testing.T) {
 		ca.IssueDelay = time.Hour
 		m := newMount(t, ca)
 		m.refused("issue/web", map[string]any{"common_name": "www.example.com"})
+		m.write("dcv/solvers/corp", map[string]any{"provider": "rfc2136", "server": "ns1.example.com", "tsig_key_name": "vault", "tsig_secret": "c2VjcmV0"})
 		keys := m.storage.dump(t)
 		for _, prefix := range m.backend.SpecialPaths().SealWrapStorage {
 			found := false

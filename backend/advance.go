@@ -4,6 +4,8 @@
 package backend
 
 import (
+	"fmt"
+
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
@@ -16,6 +18,7 @@ const (
 	stepTrack                 // ask for the status
 	stepSubmitCSR
 	stepAskProof // ask what to publish for a domain
+	stepValidate // have the solver validate the domains, as far as that needs no waiting
 	stepAgree    // accept the subscriber agreement
 	stepDownload // fetch the certificate
 	stepWait     // until something changes at CERTInext
@@ -38,6 +41,10 @@ type progress struct {
 	agreed     bool
 	downloaded bool            // a download was tried and was not ready
 	asked      map[string]bool // domains that CERTInext was asked about
+	// solver is what validates the order's domains, nil when people do. It has worked on them since the status was asked for when
+	// validated is set.
+	solver    *validation
+	validated bool
 }
 
 // advance decides what to do next for an order. remote is CERTInext's last word in this drive, nil when there is none yet.
@@ -66,6 +73,9 @@ func advance(o *orderEntry, remote *certinext.Order, p progress) action {
 		}
 		return action{step: stepWait, soon: true}
 	case certinext.StatusPendingDCV:
+		if p.solver != nil {
+			return advanceSolver(o, remote, p)
+		}
 		if domain := o.unproved(remote, p.asked); domain != "" {
 			return action{step: stepAskProof, domain: domain}
 		}
@@ -108,4 +118,19 @@ func advanceCSR(o *orderEntry, p progress) action {
 		return action{step: stepSubmitCSR}
 	}
 	return action{step: stepWait, soon: true}
+}
+
+// advanceSolver handles an order whose domains are validated by a solver.
+func advanceSolver(o *orderEntry, remote *certinext.Order, p progress) action {
+	switch {
+	case len(o.openDomains(remote)) == 0:
+		return action{step: stepWait, soon: true} // the aggregate lags behind the domains
+	case !p.validated:
+		return action{step: stepValidate}
+	}
+	needs, stuck := p.solver.needs()
+	if stuck {
+		needs = append(needs, fmt.Sprintf("it is tried again; what to publish by hand: orders/%s/%s/dcv", o.Role, o.ID))
+	}
+	return action{step: stepWait, needs: needs, soon: true}
 }

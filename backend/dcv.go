@@ -4,6 +4,7 @@
 package backend
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -23,21 +24,6 @@ type DomainChallenge struct {
 	Error     string
 }
 
-// CERTInext's sources name different labels for the TXT record, and the live answer names none.
-var dnsLabels = []string{"_emudhra-challenge.", "_emsign-validation."}
-
-func challengeHosts(c *certinext.Challenge, domain string) []string {
-	if c.DNSHost != "" {
-		return []string{c.DNSHost}
-	}
-	base := strings.TrimPrefix(domain, "*.")
-	hosts := make([]string, len(dnsLabels))
-	for i, l := range dnsLabels {
-		hosts[i] = l + base
-	}
-	return hosts
-}
-
 // Challenges asks CERTInext what to publish for an order, for one domain or, when domain is empty, for all that are not validated
 // yet.
 func (e *Engine) Challenges(ctx context.Context, s logical.Storage, role, id, domain string, method certinext.DCVMethod) ([]DomainChallenge, error) {
@@ -45,7 +31,8 @@ func (e *Engine) Challenges(ctx context.Context, s logical.Storage, role, id, do
 	if err != nil {
 		return nil, err
 	}
-	if method, err = e.methodOr(ctx, s, role, method); err != nil {
+	method, how, err := e.validationOf(ctx, s, role, method)
+	if err != nil {
 		return nil, err
 	}
 	for i := range states {
@@ -58,7 +45,7 @@ func (e *Engine) Challenges(ctx context.Context, s logical.Storage, role, id, do
 			d.Error = err.Error()
 			continue
 		}
-		d.Challenge, d.Verified, d.DNSNames = *c, c.AlreadyVerified, challengeHosts(c, d.Domain)
+		d.Challenge, d.Verified, d.DNSNames = *c, c.AlreadyVerified, how.names(c, d.Domain)
 	}
 	return states, nil
 }
@@ -70,7 +57,8 @@ func (e *Engine) VerifyDomains(ctx context.Context, s logical.Storage, role, id,
 	if err != nil {
 		return nil, err
 	}
-	if method, err = e.methodOr(ctx, s, role, method); err != nil {
+	method, _, err = e.validationOf(ctx, s, role, method)
+	if err != nil {
 		return nil, err
 	}
 	for i := range states {
@@ -103,19 +91,16 @@ func (e *Engine) domains(ctx context.Context, s logical.Storage, role, id, domai
 	return o, client, states, err
 }
 
-// methodOr returns method or, when it is empty, the role's.
-func (e *Engine) methodOr(ctx context.Context, s logical.Storage, role string, method certinext.DCVMethod) (certinext.DCVMethod, error) {
-	if method != "" {
-		return method, nil
-	}
+// validationOf is how a role validates domains, by the method that is given or, when that is empty, by its own.
+func (e *Engine) validationOf(ctx context.Context, s logical.Storage, role string, method certinext.DCVMethod) (certinext.DCVMethod, DNSValidation, error) {
 	r, err := e.Role(ctx, s, role)
 	if err != nil {
-		return "", err
+		return "", DNSValidation{}, err
 	}
 	if r == nil {
-		return certinext.DCVMethodDNS, nil
+		r = NewRole(role)
 	}
-	return r.DCVMethod, nil
+	return cmp.Or(method, r.DCVMethod), r.DNS, nil
 }
 
 // placedOrder returns an order that CERTInext holds, for calls that change nothing in the entry.
@@ -238,7 +223,7 @@ func (d *driver) askProof(ctx context.Context, domain string) {
 	case err != nil:
 		d.engine.log.Warn("what to publish for a domain could not be asked", "order_id", o.ID, "domain", printable(domain), "error", err)
 	case !c.AlreadyVerified:
-		o.Proofs = append(o.Proofs, proofOf(c, domain, d.method(), now))
+		o.Proofs = append(o.Proofs, d.proofOf(c, domain, now))
 		o.dirty = true
 	}
 }
@@ -248,23 +233,25 @@ func (d *driver) askProof(ctx context.Context, domain string) {
 func (d *driver) onlyPlaces() bool { return d.places && !d.until.After(d.started) }
 
 // method is how control of the order's domains is proved, as the role has it today.
-func (d *driver) method() certinext.DCVMethod {
+func (d *driver) method() certinext.DCVMethod { return d.roleOrDefaults().DCVMethod }
+
+func (d *driver) roleOrDefaults() *Role {
 	if d.role == nil {
-		return certinext.DCVMethodDNS
+		return NewRole(d.order.Role)
 	}
-	return d.role.DCVMethod
+	return d.role
 }
 
 // proofOf keeps of a challenge what belongs to the method.
-func proofOf(c *certinext.Challenge, domain string, method DCVMethod, now time.Time) proof {
-	p := proof{Domain: domain, Method: method, AskedAt: now}
-	switch method {
+func (d *driver) proofOf(c *certinext.Challenge, domain string, now time.Time) proof {
+	p := proof{Domain: domain, Method: d.method(), AskedAt: now}
+	switch p.Method {
 	case certinext.DCVMethodHTTP:
 		p.HTTPPath, p.HTTPContent = c.HTTPPath, c.HTTPContent
 	case certinext.DCVMethodEmail:
 		p.EmailTo = c.EmailTo
 	default:
-		p.DNSNames, p.DNSValue = challengeHosts(c, domain), c.DNSValue
+		p.DNSNames, p.DNSValue = d.roleOrDefaults().DNS.names(c, domain), c.DNSValue
 	}
 	return p
 }

@@ -67,6 +67,7 @@ func (e *Engine) newDriver(ctx context.Context, s logical.Storage, o *orderEntry
 		engine: e, storage: s, client: client, config: cfg, role: role, order: o, until: until, started: e.now(), places: o.fresh,
 	}
 	o.Proofs = freshProofs(o.Proofs, d.method(), e.now())
+	d.tried.solver = d.solver()
 	d.latest.Store(o.view())
 	return d, nil
 }
@@ -75,6 +76,7 @@ func (e *Engine) newDriver(ctx context.Context, s logical.Storage, o *orderEntry
 // order without a certificate is stored.
 func (d *driver) run(ctx context.Context) outcome {
 	out := d.steps(ctx)
+	d.withdraw(ctx)
 	if out.cert == nil && d.order.dirty && !d.order.State.Final() {
 		if err := d.save(ctx); err != nil && out.err == nil {
 			out.err = err
@@ -112,6 +114,8 @@ func (d *driver) act(ctx context.Context, a action) (done bool, out outcome) {
 	case stepAskProof:
 		d.askProof(ctx, a.domain)
 		return ctx.Err() != nil, outcome{}
+	case stepValidate:
+		return d.validate(ctx), outcome{}
 	case stepAgree:
 		d.agree(ctx)
 		return d.track(ctx), outcome{}
@@ -347,7 +351,7 @@ func (o *orderEntry) publicKey() (any, error) {
 func (d *driver) wait(ctx context.Context, a action) (done bool) {
 	now := d.engine.now()
 	until := d.until
-	if len(a.needs) > 0 && d.remote != nil && d.remote.Status == certinext.StatusPendingDCV {
+	if len(a.needs) > 0 && d.tried.solver == nil && d.remote != nil && d.remote.Status == certinext.StatusPendingDCV {
 		if patience := d.started.Add(humanPatience); patience.Before(until) {
 			until = patience
 		}
@@ -371,9 +375,9 @@ func (d *driver) wait(ctx context.Context, a action) (done bool) {
 	if d.remote == nil || d.remote.Status != certinext.StatusIssued || d.remote.CSRSubmitted == nil {
 		d.remote = nil // an issued order that has its CSR need not be asked about again, only for its certificate
 	}
-	d.tried.downloaded = false
+	d.tried.downloaded, d.tried.validated = false, false
 	if d.again {
-		d.tried, d.again = progress{}, false
+		d.tried, d.again = progress{solver: d.tried.solver}, false
 	}
 	return false
 }

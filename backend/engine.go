@@ -57,6 +57,7 @@ type Engine struct {
 	witnesses witnesses
 	records   *records
 	certLocks keyedMutex
+	solvers   solvers
 	caMu      sync.Mutex
 	newest    []string      // PEM chain of the newest certificate, issuing CA first
 	passing   chan struct{} // holds an element while a pass runs
@@ -128,6 +129,8 @@ func (e *Engine) Invalidate(key string) {
 		e.guard.lift()
 	case strings.HasPrefix(key, openOrderPrefix):
 		e.orders.forget()
+	case strings.HasPrefix(key, solverPrefix):
+		e.solvers.forget(strings.TrimPrefix(key, solverPrefix))
 	}
 }
 

@@ -134,15 +134,18 @@ func parseCSR(text string) (*x509.CertificateRequest, error) {
 }
 
 // printable bounds and cleans a caller's or CA's text before it is echoed.
-func printable(s string) string {
+func printable(s string) string { return clean(s, 200) }
+
+// clean is a text from outside made fit for a message: on one line, and cut after so many bytes.
+func clean(s string, most int) string {
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r == 0xfffd {
 			return -1
 		}
 		return r
 	}, s)
-	if len(s) > 200 {
-		return strings.ToValidUTF8(s[:200], "") + "…"
+	if len(s) > most {
+		return strings.ToValidUTF8(s[:most], "") + "…"
 	}
 	return s
 }

@@ -19,10 +19,11 @@ const (
 	PartyNobody       Party = ""             // the order is over
 	PartyCA           Party = "certinext"    // time has to pass
 	PartyDomainOwner  Party = "domain-owner" // has to publish what proves control of a domain
+	PartySolver       Party = "dcv-solver"   // publishes that, and waits until it can be seen
 	PartyOrganization Party = "organization" // has to be verified, or to consent
 	PartyApprover     Party = "approver"     // of the CERTInext account, or CERTInext's own
 	PartyRequester    Party = "requester"    // has to fetch the certificate, to promote the draft, or to upload documents
-	PartyOperator     Party = "operator"     // of Vault has to settle the order by hand
+	PartyOperator     Party = "operator"     // of Vault has to settle the order by hand, or to mend the solver
 )
 
 // foreignNeeds are those of an order that the account in config cannot see.
@@ -44,7 +45,13 @@ func (o *orderEntry) waitsFor() Party {
 	}
 	switch o.CAStatus {
 	case certinext.StatusPendingDCV:
-		return PartyDomainOwner
+		switch {
+		case o.Solver == "":
+			return PartyDomainOwner
+		case o.Stuck:
+			return PartyOperator
+		}
+		return PartySolver
 	case certinext.StatusPendingOrganization:
 		return PartyOrganization
 	case certinext.StatusPendingApproval, certinext.StatusPendingVetting:

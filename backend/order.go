@@ -127,6 +127,8 @@ type orderEntry struct {
 	Delivered bool      `json:"delivered,omitempty"`
 	Needs     []string  `json:"needs,omitempty"`
 	Proofs    []proof   `json:"proofs,omitempty"` // while domains have to be validated
+	Solver    string    `json:"solver,omitempty"` // that validates them; empty when people do
+	Stuck     bool      `json:"stuck,omitempty"`  // somebody has to help the solver
 	LastError string    `json:"last_error,omitempty"`
 	Timeline  []Event   `json:"timeline,omitempty"`
 

@@ -34,7 +34,8 @@ var errPassOver = fmt.Errorf("the pass is over: %w", context.Canceled)
 // A job is one order or revocation that the pass looks after. The context is the pass's own.
 type job func(ctx context.Context) error
 
-// Pass moves open orders on that nobody waits for, erases keys whose grace is over, and drains the queue of revocations. It
+// Pass moves open orders on that nobody waits for, erases keys whose grace is over, removes DNS records that nobody needs any
+// more, and drains the queue of revocations. It
 // does one bounded round of work and returns; Vault calls it every minute or so. While CERTInext is away, or has had enough
 // of the account, it does what needs no CERTInext.
 func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
@@ -61,7 +62,7 @@ func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
 	for _, key := range e.orders.takeUnreadable() {
 		e.log.Error("the entry of an open order cannot be read and is left alone", "key", key)
 	}
-	errs := []error{e.storeChain(ctx, s)}
+	errs := []error{e.storeChain(ctx, s), e.sweep(ctx, s)}
 	var own, asking []job
 	for _, t := range e.orders.due(e.now(), math.MaxInt) {
 		jobs := &asking

@@ -5,6 +5,7 @@ package backend
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"net/mail"
 	"regexp"
@@ -51,6 +52,8 @@ type Role struct {
 
 	// DCVMethod is how domains are validated, unless a request names another method.
 	DCVMethod DCVMethod
+	// DNS says how the records of dns-txt are published and looked for.
+	DNS DNSValidation
 
 	AllowedDomains            []string
 	AllowedDomainsTemplate    bool
@@ -89,7 +92,7 @@ func NewRole(name string) *Role {
 		Name: name, ValidityYears: 1, AllowWildcardCertificates: true, AllowIPSANs: true, RequireCN: true,
 		Key: KeySpec{Type: "ec"}, IssueTimeout: 45 * time.Second, DeliveryGrace: 5 * time.Minute,
 		PickupWindow:  7 * 24 * time.Hour,
-		GenerateLease: true, DCVMethod: certinext.DCVMethodDNS,
+		GenerateLease: true, DCVMethod: certinext.DCVMethodDNS, DNS: newDNSValidation(),
 	}
 }
 
@@ -101,7 +104,7 @@ func (r *Role) shape() shape { return shapes[r.Variant] }
 // validate says which field of r is wrong, if any. Its variant must be resolved.
 func (r *Role) validate() error {
 	for _, check := range []func() error{
-		r.validateProduct, r.OrderDefaults.validate, r.validateSubject, r.validateNames, r.Key.validate, r.validateTimes,
+		r.validateProduct, r.OrderDefaults.validate, r.validateSubject, r.validateNames, r.Key.validate, r.validateTimes, r.validateDNS,
 	} {
 		if err := check(); err != nil {
 			return err
@@ -180,6 +183,16 @@ func (r *Role) validateNames() error {
 	return nil
 }
 
+func (r *Role) validateDNS() error {
+	switch {
+	case r.DNS.Solver != "" && r.DCVMethod != certinext.DCVMethodDNS:
+		return badField("dcv_solver", "publishes DNS records, and dcv_method is %s", r.DCVMethod)
+	case r.DNS.Solver != "" && r.shape().family != certinext.FamilySSL:
+		return badField("dcv_solver", "has nothing to do: %s orders validate no domains", r.Variant)
+	}
+	return r.DNS.validate()
+}
+
 func (r *Role) validateTimes() error {
 	switch {
 	case r.IssueTimeout < time.Second || r.IssueTimeout > 80*time.Second:
@@ -253,6 +266,11 @@ func (e *Engine) WriteRole(ctx context.Context, s logical.Storage, name string, 
 	if err := r.validate(); err != nil {
 		return nil, err
 	}
+	if r.DNS.Solver != "" {
+		if v, err := e.Solver(ctx, s, r.DNS.Solver); err != nil || v == nil {
+			return nil, errors.Join(err, badField("dcv_solver", "there is no solver %q: write dcv/solvers/%s first", printable(r.DNS.Solver), printable(r.DNS.Solver)))
+		}
+	}
 	r.Family = r.shape().family
 	if r.Family == certinext.FamilySignature && !r.Attested {
 		warnings = append(warnings, "attested is off: CERTInext is documented to take a document signer's key from an attested hardware module only, "+
@@ -301,6 +319,7 @@ type storedRole struct {
 	CAProfileID     string            `json:"ca_profile_id,omitempty"`
 	MasterProductID string            `json:"master_product_id,omitempty"`
 	DCVMethod       DCVMethod         `json:"dcv_method"`
+	DNS             storedDNS         `json:"dns,omitzero"`
 
 	Subject              map[string]string `json:"subject,omitempty"`
 	AllowedSubjectFields []string          `json:"allowed_subject_fields,omitempty"`
@@ -329,12 +348,29 @@ type storedRole struct {
 	MaxTTL          time.Duration `json:"max_ttl,omitempty"` // nanoseconds
 }
 
+// storedDNS is a DNSValidation within another entry.
+type storedDNS struct {
+	Solver             string        `json:"solver,omitempty"`
+	Hosts              []string      `json:"hosts,omitempty"`
+	Resolvers          []string      `json:"resolvers,omitempty"`
+	PropagationServers []string      `json:"propagation_servers,omitempty"`
+	PropagationTimeout time.Duration `json:"propagation_timeout"` // nanoseconds
+}
+
+// validation fills in what an entry lacks that was stored before there were solvers.
+func (s storedDNS) validation() DNSValidation {
+	if len(s.Hosts) == 0 {
+		return newDNSValidation()
+	}
+	return DNSValidation(s)
+}
+
 func newStoredRole(r *Role) *storedRole {
 	return &storedRole{
 		Version: 1, ProductCode: r.ProductCode, Variant: r.Variant, Defaults: newStoredDefaults(r.OrderDefaults), ConsentFor: r.ConsentFor,
 		ValidityYears: r.ValidityYears, AutoRenew: r.AutoRenew, RenewBeforeDays: r.RenewBeforeDays, AutoSecureWWW: r.AutoSecureWWW,
 		CustomFields: maps.Clone(r.CustomFields), Tags: r.Tags, Remarks: r.Remarks, RecipientEmails: r.RecipientEmails,
-		CAProfileID: r.CAProfileID, MasterProductID: r.MasterProductID, DCVMethod: r.DCVMethod,
+		CAProfileID: r.CAProfileID, MasterProductID: r.MasterProductID, DCVMethod: r.DCVMethod, DNS: storedDNS(r.DNS),
 		Subject: maps.Clone(r.Subject), AllowedSubjectFields: r.AllowedSubjectFields, Attested: r.Attested,
 		AllowedDomains: r.AllowedDomains, AllowedDomainsTemplate: r.AllowedDomainsTemplate,
 		AllowBareDomains: r.AllowBareDomains, AllowSubdomains: r.AllowSubdomains, AllowGlobDomains: r.AllowGlobDomains,
@@ -348,7 +384,7 @@ func newStoredRole(r *Role) *storedRole {
 func (s *storedRole) role(name string) *Role {
 	return &Role{
 		Name: name, ProductCode: s.ProductCode, Variant: s.Variant, Family: shapes[s.Variant].family,
-		OrderDefaults: s.Defaults.defaults(), ConsentFor: s.ConsentFor, DCVMethod: s.DCVMethod,
+		OrderDefaults: s.Defaults.defaults(), ConsentFor: s.ConsentFor, DCVMethod: s.DCVMethod, DNS: s.DNS.validation(),
 		ValidityYears: s.ValidityYears, AutoRenew: s.AutoRenew, RenewBeforeDays: s.RenewBeforeDays, AutoSecureWWW: s.AutoSecureWWW,
 		CustomFields: s.CustomFields, Tags: s.Tags, Remarks: s.Remarks, RecipientEmails: s.RecipientEmails,
 		CAProfileID: s.CAProfileID, MasterProductID: s.MasterProductID,

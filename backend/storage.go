@@ -20,13 +20,15 @@ const (
 	certPrefix        = "cert/"         // + serial number, with dashes
 	revokedPrefix     = "revoked/"      // + serial number: the index behind certs/revoked
 	revocationPrefix  = "revocation/"   // + serial number: revocations that CERTInext has not taken yet
+	solverPrefix      = "dcv/solver/"   // + name; holds credentials
+	recordPrefix      = "dcv/record/"   // + owner + hash: what is published in somebody's DNS, or may be
 	syncKey           = "sync"          // how far the last synchronization has got
 	caKey             = "ca"            // the chain of the newest certificate
 )
 
 // SealWrapPrefixes are the storage paths whose entries hold secrets.
 func SealWrapPrefixes() []string {
-	return []string{configKey, rolePrefix, openOrderPrefix}
+	return []string{configKey, rolePrefix, openOrderPrefix, solverPrefix}
 }
 
 // get reads the entry under key into a new T. It returns nil without an error when there is none.

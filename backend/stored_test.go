@@ -38,7 +38,10 @@ func storedV1() map[string]any {
 			RenewBeforeDays: 30, AutoSecureWWW: true, CustomFields: map[string]string{"17": "x"}, Tags: []string{"team:web"}, Remarks: "r",
 			RecipientEmails: []string{"ops@example.com"}, CAProfileID: "1", MasterProductID: "2",
 			Subject: map[string]string{"email": "{{identity.entity.metadata.email}}"}, AllowedSubjectFields: []string{"designation"}, Attested: true,
-			DCVMethod:      certinext.DCVMethodHTTP,
+			DCVMethod: certinext.DCVMethodHTTP,
+			DNS: DNSValidation{
+				Solver: "corp", Hosts: []string{"_c.{domain}"}, Resolvers: []string{"192.0.2.1"}, PropagationServers: []string{"192.0.2.2:5353"}, PropagationTimeout: time.Minute,
+			},
 			AllowedDomains: []string{"example.com"}, AllowedDomainsTemplate: true, AllowBareDomains: true,
 			AllowSubdomains: true, AllowGlobDomains: true, AllowWildcardCertificates: true, AllowAnyName: true,
 			AllowIPSANs: true, RequireCN: true, AllowReissue: true, RenewalWindow: 720 * time.Hour, Key: KeySpec{Type: "rsa", Bits: 3072}, IssueTimeout: 45 * time.Second,
@@ -57,8 +60,8 @@ func storedV1() map[string]any {
 			CSR: "csr", PrivateKey: "key", CAOrderID: "1000000001", CARequestID: "2000000001",
 			CAStatus: certinext.StatusPendingApproval, CAState: "Pending for Approver", CSRRefused: true, PromotionKey: "p", PromotedAt: at, Discarding: true, CreatedAt: at,
 			UpdatedAt: at, Serial: "0a-1b", Delivered: true, Needs: []string{"n"}, LastError: "e",
-			Proofs:   []proof{{Domain: "d", Method: certinext.DCVMethodDNS, DNSNames: []string{"h"}, DNSValue: "v", HTTPPath: "/p", HTTPContent: "c", EmailTo: []string{"a@example.com"}, AskedAt: at}},
-			Timeline: []Event{{At: at, What: "requested"}}, TTL: time.Hour, Grace: 5 * time.Minute, Pickup: time.Hour, RevokeUnclaimed: true,
+			Proofs: []proof{{Domain: "d", Method: certinext.DCVMethodDNS, DNSNames: []string{"h"}, DNSValue: "v", HTTPPath: "/p", HTTPContent: "c", EmailTo: []string{"a@example.com"}, AskedAt: at}},
+			Solver: "corp", Stuck: true, Timeline: []Event{{At: at, What: "requested"}}, TTL: time.Hour, Grace: 5 * time.Minute, Pickup: time.Hour, RevokeUnclaimed: true,
 			Renews:  "0a-19",
 			Reissue: &reissue{Of: "6f1c", Serial: "0a-1a", RequestID: "2000000000", UpdateNames: true, Reason: "r", RevokePrevious: true, RevokeReason: certinext.ReasonSuperseded, Taken: true, StaleSince: at},
 		},
@@ -74,6 +77,11 @@ func storedV1() map[string]any {
 		"sync": &SyncStatus{
 			Version: 1, State: SyncDone, Account: "https://us-api.certinext.io|1234567890", IncludeExpired: true, StartedAt: at, FinishedAt: at,
 			Seen: 5, Imported: 1, Revoked: 1, Unavailable: 1, Failed: 1, LastError: "e",
+		},
+		"solver": &storedSolver{Version: 1, Provider: "rfc2136", Values: map[string]string{"server": "ns1.example.com", "tsig_secret": "c2VjcmV0"}, Ambient: true, Zone: "example.com", TTL: time.Minute},
+		"published": &publishedEntry{
+			Version: 1, Owner: "order/web/6f1d", Solver: "corp", Name: "_emudhra-challenge.www.example.com.", Zone: "example.com.", Value: "v", At: at, Done: true,
+			LastError: "e", Tries: 1, RetryAt: at,
 		},
 		"ca": &storedCA{Version: 1, Chain: []string{"issuer", "root"}},
 	}
@@ -119,6 +127,10 @@ func newOfKind(t *testing.T, kind string) any {
 		return new(queuedRevocation)
 	case "sync":
 		return new(SyncStatus)
+	case "solver":
+		return new(storedSolver)
+	case "published":
+		return new(publishedEntry)
 	case "ca":
 		return new(storedCA)
 	}
@@ -133,4 +145,6 @@ func TestConfigAndRoleSurviveStorage(t *testing.T) {
 	require.Equal(t, config, newStoredConfig(config.config()))
 	role := stored["role"].(*storedRole)
 	require.Equal(t, role, newStoredRole(role.role("web")))
+	solver := stored["solver"].(*storedSolver)
+	require.Equal(t, solver, newStoredSolver(solver.solver("corp")))
 }

@@ -150,3 +150,15 @@ func TestNobodyToAskHasSeenNothing(t *testing.T) {
 	require.False(t, away.Complete())
 	require.False(t, away.Gone(), "a server that does not answer does not show that it is gone")
 }
+
+func TestAnAddressIsCompleted(t *testing.T) {
+	for server, want := range map[string]string{
+		"ns1.example.com": "ns1.example.com:53", "ns1.example.com:5353": "ns1.example.com:5353", "192.0.2.1": "192.0.2.1:53",
+		"2001:db8::1": "[2001:db8::1]:53", "[2001:db8::1]": "[2001:db8::1]:53", "[2001:db8::1]:5353": "[2001:db8::1]:5353",
+		"": "", ":53": "", "host:": "", "host:dns": "", "https://ns1.example.com/": "", "user@host": "", "a:b:c": "",
+	} {
+		got, err := dcv.Address(server, "53")
+		require.Equal(t, want, got, server)
+		require.Equal(t, want == "", err != nil, server)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 
 	"github.com/miekg/dns"
@@ -43,7 +44,7 @@ var errAddress = errors.New("is not a host or host:port")
 // Address completes host to host:port.
 func Address(server, port string) (string, error) {
 	if host, given, err := net.SplitHostPort(server); err == nil {
-		if host == "" || given == "" || strings.ContainsAny(host, " /@") {
+		if _, err := strconv.ParseUint(given, 10, 16); err != nil || host == "" || strings.ContainsAny(host, " /@") {
 			return "", errAddress
 		}
 		return server, nil

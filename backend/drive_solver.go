@@ -1,0 +1,80 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package backend
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+)
+
+// orderChallenger asks for an order's validations.
+type orderChallenger struct {
+	client *certinext.Client
+	order  *orderEntry
+}
+
+func (c orderChallenger) challenge(ctx context.Context, domain string) (*certinext.Challenge, error) {
+	return c.client.DCVChallenge(ctx, c.order.CAOrderID, domain, certinext.DCVMethodDNS)
+}
+
+func (c orderChallenger) verify(ctx context.Context, domain string) error {
+	return c.client.VerifyDCV(ctx, c.order.CAOrderID, domain, certinext.DCVMethodDNS)
+}
+
+// solver returns what validates the order's domains, nil when people do.
+func (d *driver) solver() *validation {
+	r := d.roleOrDefaults()
+	if r.DNS.Solver == "" || d.order.Placement.Family != certinext.FamilySSL {
+		d.order.Solver = ""
+		return nil
+	}
+	d.order.Solver = r.DNS.Solver
+	return &validation{
+		engine: d.engine, storage: d.storage, owner: orderOwner(d.order), how: r.DNS, ca: orderChallenger{d.client, d.order},
+	}
+}
+
+// validate has the solver work on the domains that are open. It reports whether the drive is over.
+func (d *driver) validate(ctx context.Context) (done bool) {
+	o, w := d.order, d.tried.solver
+	open := o.openDomains(d.remote)
+	d.tried.validated = true
+	if len(o.Needs) == 0 {
+		d.setNeeds([]string{fmt.Sprintf("the solver %s validates control of %s", o.Solver, wholeName(open[0]))})
+		d.latest.Store(o.view())
+	}
+	progress := w.round(ctx, open)
+	for _, event := range w.takeEvents() {
+		o.note(d.engine.now(), "%s", event)
+	}
+	needs, stuck := w.needs()
+	if o.Stuck != stuck {
+		o.Stuck, o.dirty = stuck, true
+	}
+	if stuck {
+		o.LastError = clean(strings.Join(needs, "; "), maxProofText)
+		d.engine.log.Warn("a solver cannot validate an order's domains", "order_id", o.ID, "solver", o.Solver, "error", o.LastError)
+	}
+	d.lastErr = w.lastCA
+	if w.lastCA = nil; progress {
+		w.withdraw(ctx, false)
+		d.remote = nil // tells which domains are left, or that the order goes on
+	}
+	return ctx.Err() != nil
+}
+
+// withdraw takes away what the drive has published, when the order does not wait for it any more.
+func (d *driver) withdraw(ctx context.Context) {
+	if w := d.tried.solver; w != nil && len(w.tasks) > 0 && ctx.Err() == nil {
+		w.withdraw(ctx, !d.order.awaitsValidation())
+	}
+}
+
+// awaitsValidation reports whether what was published for the order is still needed.
+func (o *orderEntry) awaitsValidation() bool {
+	return o.State == StatePending && o.CAStatus == certinext.StatusPendingDCV
+}

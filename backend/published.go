@@ -1,0 +1,249 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package backend
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/dcv"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// publishedEntry is the journal of a record in somebody's DNS. It is stored before the record is published and removed
+// after it was taken away, so that whatever happens in between, somebody knows what to take away.
+type publishedEntry struct {
+	Version   int       `json:"version"`
+	Owner     string    `json:"owner"` // see orderOwner and checkOwner
+	Solver    string    `json:"solver"`
+	Name      string    `json:"name"`
+	Zone      string    `json:"zone"`
+	Value     string    `json:"value"`
+	At        time.Time `json:"at"`
+	Done      bool      `json:"done,omitempty"`       // the DNS host has said that it is published
+	LastError string    `json:"last_error,omitempty"` // of removing it
+	Tries     int       `json:"tries,omitempty"`      // of removing it, in vain
+	RetryAt   time.Time `json:"retry_at,omitzero"`
+}
+
+func (p *publishedEntry) record() dcv.Record {
+	return dcv.Record{Name: p.Name, Zone: p.Zone, Value: p.Value}
+}
+
+// key ends in what tells one record from another, whoever has published it.
+func (p *publishedEntry) key() string {
+	sum := sha256.Sum256([]byte(p.Name + "\x00" + p.Value))
+	return recordPrefix + p.Owner + "/" + hex.EncodeToString(sum[:16])
+}
+
+// Those for whom records are published.
+func orderOwner(o *orderEntry) string { return "order/" + o.Role + "/" + o.ID }
+func checkOwner(id string) string     { return "check/" + id }
+
+// A Published is a record that is published, or may be.
+type Published struct {
+	Name, Zone string
+	Owner      string // order/<role>/<id>, domain/<name> or check/<id>
+	Since      time.Time
+	LastError  string // of removing it
+}
+
+// PublishedBy returns what a solver has published and not removed yet.
+func (e *Engine) PublishedBy(ctx context.Context, s logical.Storage, solver string) ([]Published, error) {
+	entries, err := e.recordsOf(ctx, s, solver)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Published, len(entries))
+	for i, p := range entries {
+		out[i] = Published{
+			Name: strings.TrimSuffix(p.Name, "."), Zone: strings.TrimSuffix(p.Zone, "."), Owner: p.Owner, Since: p.At, LastError: p.LastError,
+		}
+	}
+	return out, nil
+}
+
+// publish writes a record down and has the solver publish it. It is in the journal even when that failed, since the DNS host
+// may have published it.
+func (e *Engine) publish(ctx context.Context, s logical.Storage, v *readySolver, owner string, r dcv.Record) error {
+	p := &publishedEntry{Version: 1, Owner: owner, Solver: v.name, Name: r.Name, Zone: r.Zone, Value: r.Value, At: e.now()}
+	if err := put(ctx, s, p.key(), p); err != nil {
+		return err
+	}
+	e.log.Debug("publishing a TXT record", "name", r.Name, "zone", r.Zone, "solver", v.name, "owner", owner)
+	if err := v.Publish(ctx, r); err != nil {
+		return err
+	}
+	p.At, p.Done = e.now(), true
+	return put(context.WithoutCancel(ctx), s, p.key(), p)
+}
+
+// publishedFor returns what the journal holds for an owner.
+func (e *Engine) publishedFor(ctx context.Context, s logical.Storage, owner string) ([]publishedEntry, error) {
+	names, err := list(ctx, s, recordPrefix+owner+"/")
+	if err != nil {
+		return nil, err
+	}
+	var out []publishedEntry
+	for _, name := range names {
+		p, err := get[publishedEntry](ctx, s, recordPrefix+owner+"/"+name)
+		if err != nil {
+			return nil, err
+		}
+		if p != nil {
+			out = append(out, *p)
+		}
+	}
+	return out, nil
+}
+
+// withdraw takes away what was published for an owner, all of it or what keep does not want kept. It goes on after a failure, which stays
+// in the journal with its reason.
+func (e *Engine) withdraw(ctx context.Context, s logical.Storage, owner string, keep func(*publishedEntry) bool) error {
+	published, err := e.publishedFor(ctx, s, owner)
+	if err != nil {
+		return err
+	}
+	published = slices.DeleteFunc(published, func(p publishedEntry) bool { return keep != nil && keep(&p) })
+	if len(published) == 0 {
+		return nil
+	}
+	all, err := e.journal(ctx, s)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for i := range published {
+		errs = append(errs, e.takeAway(ctx, s, &published[i], all))
+	}
+	return errors.Join(errs...)
+}
+
+// takeAway removes one record, unless another owner in the journal needs the same one.
+func (e *Engine) takeAway(ctx context.Context, s logical.Storage, p *publishedEntry, journal []string) error {
+	shared := slices.ContainsFunc(journal, func(key string) bool { return key != p.key() && path.Base(key) == path.Base(p.key()) })
+	if !shared {
+		v, err := e.readySolver(ctx, s, p.Solver)
+		if err == nil {
+			err = v.Remove(ctx, p.record())
+		}
+		if err != nil {
+			p.LastError, p.RetryAt = told(err), e.now().Add(passDelay(p.Tries))
+			p.Tries++
+			return errors.Join(err, put(context.WithoutCancel(ctx), s, p.key(), p))
+		}
+		e.log.Debug("removed a TXT record", "name", p.Name, "zone", p.Zone, "solver", p.Solver, "owner", p.Owner)
+	}
+	return remove(context.WithoutCancel(ctx), s, p.key())
+}
+
+// journal returns the keys of all records that are published.
+func (e *Engine) journal(ctx context.Context, s logical.Storage) ([]string, error) {
+	return collect(ctx, s, recordPrefix)
+}
+
+// collect returns all keys below a prefix.
+func collect(ctx context.Context, s logical.Storage, prefix string) ([]string, error) {
+	names, err := list(ctx, s, prefix)
+	if err != nil {
+		return nil, err
+	}
+	var keys []string
+	for _, name := range names {
+		if !strings.HasSuffix(name, "/") {
+			keys = append(keys, prefix+name)
+			continue
+		}
+		below, err := collect(ctx, s, prefix+name)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, below...)
+	}
+	return keys, nil
+}
+
+// recordsOf returns what a solver has published and not removed yet.
+func (e *Engine) recordsOf(ctx context.Context, s logical.Storage, solver string) ([]publishedEntry, error) {
+	keys, err := e.journal(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	var out []publishedEntry
+	for _, key := range keys {
+		p, err := get[publishedEntry](ctx, s, key)
+		if err != nil {
+			return nil, err
+		}
+		if p != nil && p.Solver == solver {
+			out = append(out, *p)
+		}
+	}
+	return out, nil
+}
+
+// sweepTime bounds the share of a pass that DNS hosts can have.
+const sweepTime = 15 * time.Second
+
+// checkLife is how long a check of a solver lasts at the very most: a record of an older one is litter.
+const checkLife = 10 * time.Minute
+
+// sweep takes away records that nobody needs any more: of orders that are validated or over, and what a crash has left.
+func (e *Engine) sweep(ctx context.Context, s logical.Storage) error {
+	keys, err := e.journal(ctx, s)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, sweepTime)
+	defer cancel()
+	var owners []string
+	for _, key := range keys {
+		owners = append(owners, path.Dir(strings.TrimPrefix(key, recordPrefix)))
+	}
+	slices.Sort(owners)
+	var errs []error
+	for _, owner := range slices.Compact(owners) {
+		if ctx.Err() != nil {
+			return nil
+		}
+		errs = append(errs, e.sweepOwner(ctx, s, owner))
+	}
+	return errors.Join(errs...)
+}
+
+// sweepOwner takes away an owner's records unless it is at work, or still needs them.
+func (e *Engine) sweepOwner(ctx context.Context, s logical.Storage, owner string) error {
+	kind, name, _ := strings.Cut(owner, "/")
+	switch kind {
+	case "order":
+		role, id, _ := strings.Cut(name, "/")
+		return e.sweepOrder(ctx, s, owner, role, id)
+	case "check":
+		return e.withdraw(ctx, s, owner, func(p *publishedEntry) bool { return e.now().Before(p.At.Add(checkLife)) || e.untimely(p) })
+	}
+	e.log.Error("the journal of published records holds an owner that this version does not know", "owner", owner)
+	return nil
+}
+
+// sweepOrder takes away the records of an order that is not driven and does not wait for them. Should a drive begin meanwhile and want
+// them, it publishes them again.
+func (e *Engine) sweepOrder(ctx context.Context, s logical.Storage, owner, role, id string) error {
+	if t, open := e.orders.status(id); open && t.busy != nil {
+		return nil // by somebody who looks after them
+	}
+	o, err := get[orderEntry](ctx, s, openOrderPrefix+role+"/"+id)
+	if err != nil || o != nil && o.awaitsValidation() {
+		return err
+	}
+	return e.withdraw(ctx, s, owner, e.untimely)
+}
+
+// untimely reports whether it is too early to try again to remove a record.
+func (e *Engine) untimely(p *publishedEntry) bool { return e.now().Before(p.RetryAt) }

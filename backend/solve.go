@@ -1,0 +1,338 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+	"github.com/certinext/vault-plugin-secrets-certinext/dcv"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// DNSValidation is how domains are validated by records that a solver publishes.
+type DNSValidation struct {
+	Solver string // by name; domains are validated by hand when empty
+	// Hosts are the names of the TXT records, with {domain} in the place of the domain. All of them are published, unless CERTInext names
+	// one itself.
+	Hosts []string
+	// Resolvers find zones, delegations and servers, as host or host:port; the machine's when empty.
+	Resolvers []string
+	// PropagationServers are asked whether a record can be seen, as host or host:port; the zone's authoritative servers when empty.
+	PropagationServers []string
+	// PropagationTimeout is how long a record may take to be seen by all servers before CERTInext is asked all the same.
+	PropagationTimeout time.Duration
+}
+
+// defaultHosts are what CERTInext's sources name; the live answer names none.
+var defaultHosts = []string{"_emudhra-challenge.{domain}", "_emsign-validation.{domain}"}
+
+const defaultPropagation = 2 * time.Minute
+
+func newDNSValidation() DNSValidation {
+	return DNSValidation{Hosts: slices.Clone(defaultHosts), PropagationTimeout: defaultPropagation}
+}
+
+func (n *DNSValidation) validate() error {
+	if len(n.Hosts) == 0 || len(n.Hosts) > 5 {
+		return badField("dcv_hosts", "must be 1 to 5 names, such as %s", defaultHosts[0])
+	}
+	for _, host := range n.Hosts {
+		if strings.Count(host, "{domain}") != 1 || !isZone(strings.Replace(host, "{domain}", "example.com", 1)) {
+			return badField("dcv_hosts", "%q is not a DNS name with {domain} in it, such as %s", printable(host), defaultHosts[0])
+		}
+	}
+	for field, servers := range map[string][]string{"dcv_resolvers": n.Resolvers, "dcv_propagation_servers": n.PropagationServers} {
+		for _, server := range servers {
+			if _, err := dcv.Address(server, "53"); err != nil {
+				return badField(field, "%q %v", printable(server), err)
+			}
+		}
+	}
+	if n.PropagationTimeout < 0 || n.PropagationTimeout > time.Hour {
+		return badField("dcv_propagation_timeout", "must be between 0s and 1h")
+	}
+	return nil
+}
+
+// names are the owners of the TXT records for a domain.
+func (n *DNSValidation) names(c *certinext.Challenge, domain string) []string {
+	if c.DNSHost != "" {
+		return []string{c.DNSHost}
+	}
+	out := make([]string, len(n.Hosts))
+	for i, host := range n.Hosts {
+		out[i] = strings.Replace(host, "{domain}", strings.TrimPrefix(domain, "*."), 1)
+	}
+	return out
+}
+
+// told is an error for a message about a validation, which says more than others.
+func told(err error) string { return clean(err.Error(), 500) }
+
+func addresses(servers []string) []string {
+	out := make([]string, 0, len(servers))
+	for _, server := range servers {
+		if address, err := dcv.Address(server, "53"); err == nil {
+			out = append(out, address)
+		}
+	}
+	return out
+}
+
+// A challenger is what asks for proof of control: CERTInext, for an order or for the account.
+type challenger interface {
+	challenge(ctx context.Context, domain string) (*certinext.Challenge, error)
+	verify(ctx context.Context, domain string) error
+}
+
+// A validation is the work of a solver on the domains of one owner.
+type validation struct {
+	engine  *Engine
+	storage logical.Storage
+	owner   string
+	how     DNSValidation
+	ca      challenger
+
+	tasks []*task // in the order in which the domains came
+
+	mu     sync.Mutex
+	events []string // what has happened since it was last asked
+	lastCA error    // of CERTInext's last call that failed to be answered
+}
+
+// validations works on so many domains at a time. CERTInext's own limits hold besides.
+const validations = 4
+
+// round works on the domains that are open, as far as that needs no waiting, and takes away the records of those that are validated. It
+// reports whether any has been validated.
+func (w *validation) round(ctx context.Context, open []string) (progress bool) {
+	solver, err := w.engine.readySolver(ctx, w.storage, w.how.Solver)
+	var jobs []*task
+	for _, domain := range open {
+		t := w.task(domain)
+		if t.verified {
+			continue
+		}
+		if t.begin(); err != nil {
+			t.halt(true, "%v", err)
+			continue
+		}
+		jobs = append(jobs, t)
+	}
+	journal, err := w.engine.publishedFor(ctx, w.storage, w.owner)
+	if err != nil {
+		for _, t := range jobs {
+			t.halt(true, "%v", err)
+		}
+		return false
+	}
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, validations)
+	for _, t := range jobs {
+		wg.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			w.work(ctx, t, solver, journal)
+		})
+	}
+	wg.Wait()
+	return slices.ContainsFunc(jobs, func(t *task) bool { return t.verified })
+}
+
+// task returns the task of a domain. A wildcard and its apex share one, as they share their record.
+func (w *validation) task(domain string) *task {
+	for _, t := range w.tasks {
+		if t.domain == domain {
+			return t
+		}
+	}
+	t := &task{domain: domain}
+	w.tasks = append(w.tasks, t)
+	return t
+}
+
+// work does what can be done for a task in one round.
+func (w *validation) work(ctx context.Context, t *task, solver *readySolver, journal []publishedEntry) {
+	for ctx.Err() == nil {
+		m, g := t.next(w.engine.now(), w.how.PropagationTimeout)
+		switch m {
+		case moveAsk:
+			w.ask(ctx, t)
+		case moveLocate:
+			w.locate(ctx, t, solver, journal)
+		case moveLook:
+			w.look(ctx, g)
+		case movePublish:
+			w.put(ctx, t, g, solver)
+		case moveVerify:
+			w.verify(ctx, t)
+		case moveRest:
+			return
+		}
+	}
+}
+
+func (w *validation) ask(ctx context.Context, t *task) {
+	t.asked++
+	c, err := w.ca.challenge(ctx, t.domain)
+	switch {
+	case certinext.IsDCVNotReady(err):
+		t.halt(false, "CERTInext does not say yet what to publish: %s", told(err))
+	case err != nil && t.asked < maxAsked:
+		// An expired value reads back empty, and the next question makes a new one.
+	case err != nil:
+		t.halt(false, "%s", told(err))
+		w.unanswered(err)
+	case c.AlreadyVerified:
+		t.verified = true
+		w.note("control of %s is validated already", t.domain)
+	case c.DNSValue == "" || len(c.DNSValue) > dcv.MaxValue || !copyable(c.DNSValue):
+		t.halt(true, "CERTInext wants a TXT record whose value cannot be published as it is")
+	default:
+		t.value, t.hosts = c.DNSValue, w.how.names(c, t.domain)
+	}
+}
+
+func (w *validation) locate(ctx context.Context, t *task, solver *readySolver, journal []publishedEntry) {
+	r := &dcv.Resolver{Servers: addresses(w.how.Resolvers)}
+	var targets []*target
+	for _, host := range t.hosts {
+		name, zone, err := r.Locate(ctx, host, solver.zone)
+		if err != nil {
+			t.halt(true, "%s", told(err))
+			return
+		}
+		g := &target{record: dcv.Record{Name: name, Zone: zone, Value: t.value}}
+		for _, p := range journal {
+			if p.Done && p.record() == g.record {
+				g.there = p.At
+			}
+		}
+		g.servers, g.lookup = w.servers(ctx, r, zone)
+		targets = append(targets, g)
+	}
+	t.targets = targets
+}
+
+// servers are those that are asked whether a record can be seen.
+func (w *validation) servers(ctx context.Context, r *dcv.Resolver, zone string) ([]dcv.Nameserver, error) {
+	if len(w.how.PropagationServers) == 0 {
+		return r.Authoritative(ctx, zone)
+	}
+	var out []dcv.Nameserver
+	for _, address := range addresses(w.how.PropagationServers) {
+		out = append(out, dcv.Nameserver{Address: address})
+	}
+	return out, nil
+}
+
+func (w *validation) look(ctx context.Context, g *target) {
+	g.sighting = dcv.Look(ctx, g.servers, g.record.Name, g.record.Value, 0)
+	g.looked, g.seen = true, g.sighting.Complete()
+	if g.there.IsZero() && g.sighting.Somewhere() {
+		g.there = w.engine.now() // from before a crash, or somebody else's, which is none of ours to take away
+	}
+}
+
+func (w *validation) put(ctx context.Context, t *task, g *target, solver *readySolver) {
+	g.tries++
+	err := w.engine.publish(ctx, w.storage, solver, w.owner, g.record)
+	if err != nil {
+		// It may be there all the same: the answer was lost, or the DNS host says that it has it already.
+		if w.look(ctx, g); !g.sighting.Somewhere() {
+			t.halt(true, "the solver %s failed at %s", solver.name, told(err))
+			return
+		}
+	}
+	g.there, g.looked = w.engine.now(), false
+	w.note("the solver %s has published the %s", solver.name, g.record)
+}
+
+func (w *validation) verify(ctx context.Context, t *task) {
+	err := w.ca.verify(ctx, t.domain)
+	if err == nil {
+		t.verified = true
+		w.note("CERTInext has validated control of %s", t.domain)
+		return
+	}
+	var refusal *certinext.Error
+	switch {
+	case certinext.IsVerifying(err), certinext.IsDCVNotReady(err):
+		t.halt(false, "CERTInext is looking: %s", told(err))
+	case certinext.HasStatus(err, http.StatusBadRequest, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity) && errors.As(err, &refusal):
+		t.halt(false, "CERTInext does not see the record: %s; %s", told(err), t.evidence())
+		if d := refusal.Diagnostics; d == nil || d.FailureClass != "RECORD_MISSING" {
+			t.value, t.hosts, t.targets = "", nil, nil // it may want another one by now
+		}
+	default:
+		t.halt(false, "%s", told(err))
+		w.unanswered(err)
+	}
+}
+
+// withdraw takes away the records of the domains that are validated, or with all of every one.
+func (w *validation) withdraw(ctx context.Context, all bool) {
+	needed := map[string]bool{}
+	for _, t := range w.tasks {
+		if t.verified || all {
+			continue
+		}
+		for _, g := range t.targets {
+			needed[g.record.Name+"\n"+g.record.Value] = true
+		}
+	}
+	err := w.engine.withdraw(ctx, w.storage, w.owner, func(p *publishedEntry) bool { return needed[p.Name+"\n"+p.Value] })
+	if err != nil {
+		w.engine.log.Warn("a TXT record could not be removed; the background pass tries again", "owner", w.owner, "error", err)
+	}
+}
+
+// needs says what the domains wait for that are not validated, of the first few, and whether somebody has to mend it.
+func (w *validation) needs() (needs []string, stuck bool) {
+	more := 0
+	for _, t := range w.tasks {
+		if t.verified {
+			continue
+		}
+		if stuck = stuck || t.stuck; len(needs) == maxProofs {
+			more++
+			continue
+		}
+		needs = append(needs, fmt.Sprintf("the solver %s validates control of %s: %s", w.how.Solver, wholeName(t.domain), t.describe()))
+	}
+	if more > 0 {
+		needs = append(needs, fmt.Sprintf("and control of %d more domains", more))
+	}
+	return needs, stuck
+}
+
+func (w *validation) note(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.events = append(w.events, fmt.Sprintf(format, args...))
+}
+
+// unanswered remembers a call that CERTInext did not answer, for who decides whether it is away.
+func (w *validation) unanswered(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lastCA = err
+}
+
+// takeEvents returns what has happened since the last call.
+func (w *validation) takeEvents() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	events := w.events
+	w.events = nil
+	return events
+}

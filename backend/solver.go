@@ -1,0 +1,262 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/dcv"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// A Solver is a DNS host together with the credentials to publish records there.
+type Solver struct {
+	Name     string
+	Provider string            // one of [SolverKinds]
+	Values   map[string]Secret // the provider's settings, by the names of its fields
+	Ambient  bool              // act under the identity of the machine
+	Zone     string            // where records are written; found by its SOA record when empty
+	TTL      time.Duration     // of the records; a minute when zero
+}
+
+// A SolverField is a setting of a DNS host.
+type SolverField = dcv.Field
+
+// SolverKinds are the DNS hosts that a solver can be for.
+func SolverKinds() []dcv.Kind { return dcv.Kinds() }
+
+// kind returns the solver's DNS host. A stored solver has a known one, unless another version wrote it.
+func (v *Solver) kind() (dcv.Kind, bool) {
+	kinds := dcv.Kinds()
+	if i := slices.IndexFunc(kinds, func(k dcv.Kind) bool { return k.Name == v.Provider }); i >= 0 {
+		return kinds[i], true
+	}
+	return dcv.Kind{}, false
+}
+
+// Settings are what may be told of the solver's settings, and the names of those that may not.
+func (v *Solver) Settings() (shown map[string]string, hidden []string) {
+	shown, hidden = map[string]string{}, []string{}
+	k, _ := v.kind()
+	for _, f := range k.Fields {
+		value, ok := v.Values[f.Name]
+		switch {
+		case !ok:
+		case f.Secret:
+			hidden = append(hidden, f.Name)
+		default:
+			shown[f.Name] = string(value)
+		}
+	}
+	return shown, hidden
+}
+
+// open makes the solver ready for use.
+func (v *Solver) open() (*dcv.Solver, error) {
+	values := make(map[string]string, len(v.Values))
+	for name, value := range v.Values {
+		values[name] = string(value)
+	}
+	p, err := dcv.Open(v.Provider, dcv.Settings{Values: values, Ambient: v.Ambient})
+	var wrong *dcv.SettingError
+	if errors.As(err, &wrong) {
+		return nil, badField(wrong.Field, "%s", wrong.Problem)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &dcv.Solver{Provider: p, TTL: v.TTL}, nil
+}
+
+func (v *Solver) validate() error {
+	if !roleName.MatchString(v.Name) {
+		return badField("name", "%q is not a name: letters, digits, and . _ - inside", printable(v.Name))
+	}
+	if v.Zone != "" && !isZone(v.Zone) {
+		return badField("zone", "%q is not a domain name", printable(v.Zone))
+	}
+	if v.TTL < 0 || v.TTL > time.Hour {
+		return badField("ttl", "must be between 1s and 1h, or 0 for a minute")
+	}
+	return nil
+}
+
+// isZone reports whether a name can be that of a DNS zone that records are published in.
+func isZone(name string) bool {
+	name = strings.TrimSuffix(name, ".")
+	return len(name) <= 253 && strings.Contains(name, ".") && !slices.ContainsFunc(strings.Split(name, "."), func(label string) bool {
+		return label == "" || len(label) > 63 || strings.ContainsFunc(label, func(r rune) bool {
+			return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
+		})
+	})
+}
+
+// Solver returns a solver, or nil when there is none of that name.
+func (e *Engine) Solver(ctx context.Context, s logical.Storage, name string) (*Solver, error) {
+	stored, err := get[storedSolver](ctx, s, solverPrefix+name)
+	if err != nil || stored == nil {
+		return nil, err
+	}
+	return stored.solver(name), nil
+}
+
+// Solvers lists the names of the solvers.
+func (e *Engine) Solvers(ctx context.Context, s logical.Storage) ([]string, error) {
+	return list(ctx, s, solverPrefix)
+}
+
+// WriteSolver applies change to a solver, validates the outcome and stores it. With patch the solver must exist and keeps what change
+// does not touch. The DNS host is not asked; see [Engine.CheckSolver].
+func (e *Engine) WriteSolver(ctx context.Context, s logical.Storage, name string, patch bool, change func(*Solver) error) error {
+	v := &Solver{Name: name, Values: map[string]Secret{}}
+	if patch {
+		var err error
+		if v, err = e.mustSolver(ctx, s, name); err != nil {
+			return err
+		}
+	}
+	provider := v.Provider
+	if err := change(v); err != nil {
+		return err
+	}
+	if patch && v.Provider != provider {
+		return badField("provider", "cannot be patched, since every other setting belongs to it: write the solver anew")
+	}
+	maps.DeleteFunc(v.Values, func(_ string, value Secret) bool { return value == "" })
+	if err := v.validate(); err != nil {
+		return err
+	}
+	if _, err := v.open(); err != nil {
+		return err
+	}
+	defer e.solvers.forget(name)
+	return put(ctx, s, solverPrefix+name, newStoredSolver(v))
+}
+
+// DeleteSolver forgets a solver, unless a role or a domain needs it, or a record that it has published has still to be removed. With force
+// such records are forgotten, too: somebody has to remove them by hand.
+func (e *Engine) DeleteSolver(ctx context.Context, s logical.Storage, name string, force bool) error {
+	users, err := e.usersOf(ctx, s, name)
+	if err != nil {
+		return err
+	}
+	if len(users) > 0 {
+		return badField("name", "the solver %s is used by %s: name another one there first", name, strings.Join(users, ", "))
+	}
+	left, err := e.recordsOf(ctx, s, name)
+	if err != nil {
+		return err
+	}
+	if len(left) > 0 && !force {
+		return badField("name", "the solver %s has still to remove %s; that is done in the background, or force=true forgets it", name, left[0].record())
+	}
+	for i := range left {
+		if err := remove(ctx, s, left[i].key()); err != nil {
+			return err
+		}
+	}
+	defer e.solvers.forget(name)
+	return remove(ctx, s, solverPrefix+name)
+}
+
+// usersOf says what publishes by a solver.
+func (e *Engine) usersOf(ctx context.Context, s logical.Storage, name string) ([]string, error) {
+	roles, err := e.Roles(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	var users []string
+	for _, role := range roles {
+		r, err := e.Role(ctx, s, role)
+		if err != nil {
+			return nil, err
+		}
+		if r != nil && r.DNS.Solver == name {
+			users = append(users, "the role "+role)
+		}
+	}
+	return users, nil
+}
+
+func (e *Engine) mustSolver(ctx context.Context, s logical.Storage, name string) (*Solver, error) {
+	v, err := e.Solver(ctx, s, name)
+	if err == nil && v == nil {
+		return nil, &NotFoundError{Kind: "solver", Name: printable(name)}
+	}
+	return v, err
+}
+
+// solvers are those that are ready for use: a provider remembers tokens and zones.
+type solvers struct {
+	mu   sync.Mutex
+	open map[string]*readySolver
+}
+
+// A readySolver is a solver that can publish.
+type readySolver struct {
+	*dcv.Solver
+	name, zone string
+}
+
+func (r *solvers) forget(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.open, name)
+}
+
+// readySolver returns the solver of a name, ready for use.
+func (e *Engine) readySolver(ctx context.Context, s logical.Storage, name string) (*readySolver, error) {
+	e.solvers.mu.Lock()
+	defer e.solvers.mu.Unlock()
+	if ready := e.solvers.open[name]; ready != nil {
+		return ready, nil
+	}
+	v, err := e.mustSolver(ctx, s, name)
+	if err != nil {
+		return nil, err
+	}
+	open, err := v.open()
+	if err != nil {
+		return nil, fmt.Errorf("the solver %s: %w", name, err)
+	}
+	ready := &readySolver{Solver: open, name: name, zone: v.Zone}
+	if e.solvers.open == nil {
+		e.solvers.open = map[string]*readySolver{}
+	}
+	e.solvers.open[name] = ready
+	return ready, nil
+}
+
+// storedSolver is the entry of a solver.
+type storedSolver struct {
+	Version  int               `json:"version"`
+	Provider string            `json:"provider"`
+	Values   map[string]string `json:"values,omitempty"` // secrets among them
+	Ambient  bool              `json:"ambient,omitempty"`
+	Zone     string            `json:"zone,omitempty"`
+	TTL      time.Duration     `json:"ttl,omitempty"` // nanoseconds
+}
+
+func newStoredSolver(v *Solver) *storedSolver {
+	values := make(map[string]string, len(v.Values))
+	for name, value := range v.Values {
+		values[name] = string(value)
+	}
+	return &storedSolver{Version: 1, Provider: v.Provider, Values: values, Ambient: v.Ambient, Zone: v.Zone, TTL: v.TTL}
+}
+
+func (s *storedSolver) solver(name string) *Solver {
+	values := make(map[string]Secret, len(s.Values))
+	for field, value := range s.Values {
+		values[field] = Secret(value)
+	}
+	return &Solver{Name: name, Provider: s.Provider, Values: values, Ambient: s.Ambient, Zone: s.Zone, TTL: s.TTL}
+}

@@ -1,0 +1,138 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package backend
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/dcv"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// A SolverReport is what a check of a solver has come to.
+type SolverReport struct {
+	Record  string // the name of the test record
+	Zone    string
+	Servers []string // that were asked for it
+	// How long each step took; zero where it was not reached.
+	Published, Seen, Removed time.Duration
+	Problems                 []string // what is wrong, in plain words; none when the record was published, seen by all servers, and removed
+}
+
+// checkPatience bounds how long a check waits for its record.
+const checkPatience = 30 * time.Second
+
+// CheckSolver publishes a test record in a zone, waits until the zone's servers show it, and removes it.
+func (e *Engine) CheckSolver(ctx context.Context, s logical.Storage, name, zone string, how DNSValidation) (*SolverReport, error) {
+	v, err := e.mustSolver(ctx, s, name)
+	if err != nil {
+		return nil, err
+	}
+	if zone == "" {
+		zone = v.Zone
+	}
+	if !isZone(zone) {
+		return nil, badField("zone", "is required: a domain name, below which a test record is published for a moment")
+	}
+	how.Solver = name
+	if how.Hosts == nil {
+		how.Hosts = defaultHosts
+	}
+	if err := how.validate(); err != nil {
+		return nil, err
+	}
+	solver, err := e.readySolver(ctx, s, name)
+	if err != nil {
+		return nil, err
+	}
+	id, err := e.newID()
+	if err != nil {
+		return nil, err
+	}
+	c := &solverCheck{engine: e, storage: s, solver: solver, how: how, owner: checkOwner(id), report: new(SolverReport)}
+	c.run(ctx, "_vault-check-"+strings.ReplaceAll(id, "-", "")[:12]+"."+zone, id)
+	return c.report, nil
+}
+
+// A solverCheck is a check that runs.
+type solverCheck struct {
+	engine  *Engine
+	storage logical.Storage
+	solver  *readySolver
+	how     DNSValidation
+	owner   string
+	report  *SolverReport
+}
+
+// run is over with the record removed, or in the journal.
+func (c *solverCheck) run(ctx context.Context, host, value string) {
+	w := &validation{engine: c.engine, storage: c.storage, owner: c.owner, how: c.how}
+	c.report.Record = host
+	t := &task{domain: host, value: value, hosts: []string{host}}
+	if w.locate(ctx, t, c.solver, nil); t.targets == nil {
+		c.problem("%s", t.problem)
+		return
+	}
+	g := t.targets[0]
+	c.report.Record, c.report.Zone = strings.TrimSuffix(g.record.Name, "."), strings.TrimSuffix(g.record.Zone, ".")
+	for _, server := range g.servers {
+		c.report.Servers = append(c.report.Servers, server.String())
+	}
+	begun := c.engine.now()
+	if err := c.engine.publish(ctx, c.storage, c.solver, c.owner, g.record); err != nil {
+		c.problem("%s", told(err))
+	} else {
+		c.report.Published = c.since(begun)
+		c.see(ctx, g)
+	}
+	begun = c.engine.now()
+	ctx, cancel := c.engine.outlive(ctx)
+	defer cancel()
+	if err := c.engine.withdraw(ctx, c.storage, c.owner, nil); err != nil {
+		c.problem("%s; it is tried again in the background", told(err))
+		return
+	}
+	c.report.Removed = c.since(begun)
+}
+
+// see waits until all servers show the record.
+func (c *solverCheck) see(ctx context.Context, g *target) {
+	begun := c.engine.now()
+	if g.lookup != nil {
+		c.problem("the servers of the zone are not known, so it is not known whether the record can be seen: %s", told(g.lookup))
+		return
+	}
+	for polls := 0; ; polls++ {
+		sighting := dcv.Look(ctx, g.servers, g.record.Name, g.record.Value, 0)
+		if sighting.Complete() {
+			c.report.Seen = c.since(begun)
+			return
+		}
+		delay := pollDelays[min(polls, len(pollDelays)-1)]
+		if c.engine.now().Add(delay).After(begun.Add(checkPatience)) {
+			c.problem("the record was not seen by all servers within %s: %s", checkPatience, sighting)
+			return
+		}
+		timer := time.NewTimer(delay)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			c.problem("the request has ended before all servers showed the record: %s", sighting)
+			return
+		case <-timer.C:
+		}
+	}
+}
+
+func (c *solverCheck) problem(format string, args ...any) {
+	c.report.Problems = append(c.report.Problems, fmt.Sprintf(format, args...))
+}
+
+// since is at least a millisecond, so that a step that was reached can be told from one that was not.
+func (c *solverCheck) since(t time.Time) time.Duration {
+	return max(c.engine.now().Sub(t), time.Millisecond)
+}
