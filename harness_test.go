@@ -12,6 +12,7 @@ import (
 	"maps"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,7 +31,13 @@ type mount struct {
 	system  *logical.StaticSystemView
 	backend logical.Backend
 	log     *lockedBuffer
+	ahead   atomic.Int64 // by how many nanoseconds the plugin's clock is ahead of time
 }
+
+// later puts the plugin's clock forward, for tests that cannot run under a simulated one since they use real servers.
+func (m *mount) later(d time.Duration) { m.ahead.Add(int64(d)) }
+
+func (m *mount) now() time.Time { return time.Now().Add(time.Duration(m.ahead.Load())) }
 
 const sandboxURL = "https://sandbox.certinext.test"
 
@@ -67,7 +74,7 @@ func (m *mount) start() {
 // startWith is start with another way to CERTInext.
 func (m *mount) startWith(client *http.Client) {
 	m.t.Helper()
-	b, err := certinextsecrets.FactoryWith(certinextsecrets.Options{HTTPClient: client, TickTime: 90 * time.Second})(m.t.Context(), &logical.BackendConfig{
+	b, err := certinextsecrets.FactoryWith(certinextsecrets.Options{HTTPClient: client, Now: m.now, TickTime: 90 * time.Second})(m.t.Context(), &logical.BackendConfig{
 		Logger:      hclog.New(&hclog.LoggerOptions{Level: hclog.Trace, Output: m.log}),
 		System:      m.system,
 		StorageView: m.storage,

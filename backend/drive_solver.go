@@ -48,7 +48,8 @@ func (d *driver) validate(ctx context.Context) (done bool) {
 		d.latest.Store(o.view())
 	}
 	progress := w.round(ctx, open)
-	for _, event := range w.takeEvents() {
+	events := w.takeEvents()
+	for _, event := range events {
 		o.note(d.engine.now(), "%s", event)
 	}
 	needs, stuck := w.needs()
@@ -63,6 +64,11 @@ func (d *driver) validate(ctx context.Context) (done bool) {
 	if w.lastCA = nil; progress {
 		w.withdraw(ctx, false)
 		d.remote = nil // tells which domains are left, or that the order goes on
+	}
+	if len(events) > 0 {
+		if err := d.save(ctx); err != nil { // nothing depends on it: the journal of records is a thing of its own
+			d.engine.log.Warn("what a solver has done could not be noted", "order_id", o.ID, "error", err)
+		}
 	}
 	return ctx.Err() != nil
 }

@@ -5,7 +5,6 @@ package backend
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -198,7 +197,10 @@ func (w *validation) ask(ctx context.Context, t *task) {
 	case c.DNSValue == "" || len(c.DNSValue) > dcv.MaxValue || !copyable(c.DNSValue):
 		t.halt(true, "CERTInext wants a TXT record whose value cannot be published as it is")
 	default:
-		t.value, t.hosts = c.DNSValue, w.how.names(c, t.domain)
+		if hosts := w.how.names(c, t.domain); c.DNSValue != t.value || !slices.Equal(hosts, t.hosts) {
+			t.value, t.hosts, t.targets = c.DNSValue, hosts, nil
+		}
+		t.doubted = false
 	}
 }
 
@@ -264,15 +266,14 @@ func (w *validation) verify(ctx context.Context, t *task) {
 		w.note("CERTInext has validated control of %s", t.domain)
 		return
 	}
-	var refusal *certinext.Error
 	switch {
-	case certinext.IsVerifying(err), certinext.IsDCVNotReady(err):
-		t.halt(false, "CERTInext is looking: %s", told(err))
-	case certinext.HasStatus(err, http.StatusBadRequest, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity) && errors.As(err, &refusal):
-		t.halt(false, "CERTInext does not see the record: %s; %s", told(err), t.evidence())
-		if d := refusal.Diagnostics; d == nil || d.FailureClass != "RECORD_MISSING" {
-			t.value, t.hosts, t.targets = "", nil, nil // it may want another one by now
-		}
+	case certinext.IsDCVNotReady(err):
+		t.halt(false, "CERTInext cannot be asked to look yet: %s", told(err))
+	case certinext.IsVerifying(err):
+		t.halt(false, "CERTInext has not seen the record yet: %s; %s", told(err), t.evidence())
+	case certinext.HasStatus(err, http.StatusBadRequest, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity):
+		t.halt(false, "CERTInext does not accept the record: %s; %s", told(err), t.evidence())
+		t.doubted = true // it may want another value by now
 	default:
 		t.halt(false, "%s", told(err))
 		w.unanswered(err)

@@ -156,7 +156,7 @@ func (e *Engine) DeleteSolver(ctx context.Context, s logical.Storage, name strin
 		return err
 	}
 	if len(left) > 0 && !force {
-		return badField("name", "the solver %s has still to remove %s; that is done in the background, or force=true forgets it", name, left[0].record())
+		return badField("name", "the solver %s has still to remove the %s; that is done in the background, or force=true forgets it", name, left[0].record())
 	}
 	for i := range left {
 		if err := remove(ctx, s, left[i].key()); err != nil {

@@ -19,6 +19,7 @@ type task struct {
 	hosts   []string  // the names at which it wants to see it
 	targets []*target // where that is written; nil until it is known
 
+	doubted  bool   // CERTInext may want to see another value by now
 	asked    int    // how often CERTInext was asked for the value, in this round
 	verified bool   // control of the domain is proved
 	halted   bool   // the round is over for the task
@@ -62,9 +63,9 @@ func (t *task) next(now time.Time, patience time.Duration) (move, *target) {
 	switch {
 	case t.verified, t.halted:
 		return moveRest, nil
-	case t.value == "" && t.asked < maxAsked:
+	case (t.value == "" || t.doubted) && t.asked < maxAsked:
 		return moveAsk, nil
-	case t.value == "":
+	case t.value == "" || t.doubted:
 		return moveRest, nil
 	case t.targets == nil:
 		return moveLocate, nil

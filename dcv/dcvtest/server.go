@@ -247,3 +247,22 @@ func write(t testing.TB, file, text string) {
 		t.Fatal(err)
 	}
 }
+
+// Add adds a TXT record, as somebody else would who may change the zone.
+func (s *Server) Add(name, value string) {
+	s.t.Helper()
+	zone := ""
+	for _, z := range s.zones {
+		if dns.IsSubDomain(dns.Fqdn(z.Name), dns.Fqdn(name)) && len(z.Name) > len(zone) {
+			zone = z.Name
+		}
+	}
+	m := new(dns.Msg).SetUpdate(dns.Fqdn(zone))
+	m.Insert([]dns.RR{&dns.TXT{Hdr: dns.RR_Header{Name: dns.Fqdn(name), Rrtype: dns.TypeTXT, Class: dns.ClassINET, Ttl: 1}, Txt: []string{value}}})
+	m.SetTsig(dns.Fqdn(s.KeyName), dns.Fqdn(KeyAlgorithm), 300, time.Now().Unix())
+	client := &dns.Client{Net: "tcp", TsigSecret: map[string]string{dns.Fqdn(s.KeyName): s.KeySecret}}
+	answer, _, err := client.Exchange(m, s.Addr)
+	if err != nil || answer.Rcode != dns.RcodeSuccess {
+		s.t.Fatalf("adding %s: %v %v", name, answer, err)
+	}
+}
