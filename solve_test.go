@@ -63,27 +63,36 @@ func TestDomainsAreValidatedWithinTheRequest(t *testing.T) {
 		names   []string
 	}{
 		"a single name": {
-			[]dcvtest.Zone{example}, nil,
-			map[string]any{"common_name": "www.example.com"}, []string{"www.example.com"},
+			[]dcvtest.Zone{example},
+			nil,
+			map[string]any{"common_name": "www.example.com"},
+			[]string{"www.example.com"},
 		},
 		"a wildcard": {
-			[]dcvtest.Zone{example}, map[string]any{"product_code": "843", "product_variant": "dv-wildcard"},
-			map[string]any{"common_name": "*.example.com"}, []string{"*.example.com"},
+			[]dcvtest.Zone{example},
+			map[string]any{"product_code": "843", "product_variant": "dv-wildcard"},
+			map[string]any{"common_name": "*.example.com"},
+			[]string{"*.example.com"},
 		},
 		"three domains in zones of their own": {
-			[]dcvtest.Zone{example, {Name: "example.net"}, {Name: "example.org"}}, map[string]any{"product_code": "844", "product_variant": "dv-ucc"},
+			[]dcvtest.Zone{example, {Name: "example.net"}, {Name: "example.org"}},
+			map[string]any{"product_code": "844", "product_variant": "dv-ucc"},
 			map[string]any{"common_name": "www.example.com", "alt_names": "example.net,a.b.example.org"},
 			[]string{"www.example.com", "example.net", "a.b.example.org"},
 		},
 		"a wildcard and its apex": {
-			[]dcvtest.Zone{example}, map[string]any{"product_code": "845", "product_variant": "dv-wildcard-ucc"},
-			map[string]any{"common_name": "*.example.com", "alt_names": "example.com"}, []string{"*.example.com", "example.com"},
+			[]dcvtest.Zone{example},
+			map[string]any{"product_code": "845", "product_variant": "dv-wildcard-ucc"},
+			map[string]any{"common_name": "*.example.com", "alt_names": "example.com"},
+			[]string{"*.example.com", "example.com"},
 		},
 		"challenges that are delegated to another zone": {
 			[]dcvtest.Zone{{Name: "example.com", Closed: true, Records: []string{
 				"_emudhra-challenge.www CNAME www.acme.example.net.", "_emsign-validation.www CNAME www.acme.example.net.",
-			}}, {Name: "example.net"}}, nil,
-			map[string]any{"common_name": "www.example.com"}, []string{"www.example.com"},
+			}}, {Name: "example.net"}},
+			nil,
+			map[string]any{"common_name": "www.example.com"},
+			[]string{"www.example.com"},
 		},
 	} {
 		for _, dialect := range everyDialect {
@@ -134,12 +143,16 @@ func TestASolverThatFailsSaysWhyAndGoesOnOnceItIsMended(t *testing.T) {
 		text   string
 	}{
 		"a TSIG secret that is wrong": {
-			good, map[string]any{"tsig_secret": "c29tZSBvdGhlciBzZWNyZXQgb2YgMzIgYnl0ZXMuLi4u"}, "www.example.com",
+			good,
+			map[string]any{"tsig_secret": "c29tZSBvdGhlciBzZWNyZXQgb2YgMzIgYnl0ZXMuLi4u"},
+			"www.example.com",
 			"the solver corp failed at publishing the TXT record _emudhra-challenge.www.example.com in the zone example.com: ",
 		},
 		"a server that is away": {good, map[string]any{"server": "127.0.0.1:9"}, "www.example.com", "connection refused"},
 		"a zone that is not its": {
-			good, map[string]any{"zone": "example.net"}, "www.example.com",
+			good,
+			map[string]any{"zone": "example.net"},
+			"www.example.com",
 			"no DNS zone was found for _emudhra-challenge.www.example.com: it is not in the zone example.net that the solver is for",
 		},
 	} {

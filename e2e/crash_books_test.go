@@ -105,6 +105,16 @@ func (r *crashRig) compare(points []*point) {
 			r.t.Errorf("%s/%s still holds a private key", c.mount, key)
 		}
 		r.tally.add("kept", "keys", len(books[c].keys))
+		litter := r.v.entries(c.mount, "dcv/record/")
+		r.tally.add("kept", "records in the journal", len(litter))
+		for key := range litter {
+			r.t.Errorf("%s/%s is still there", c.mount, key)
+		}
+	}
+	left := r.dns.Challenges("example.com")
+	r.tally.add("kept", "records in the DNS", len(left))
+	if len(left) > 0 {
+		r.t.Errorf("records are left in the DNS: %q", left)
 	}
 	for _, p := range points {
 		p.comparePaid(books[p.cell])

@@ -9,8 +9,10 @@ import "github.com/certinext/vault-plugin-secrets-certinext/certinext/certinextt
 // where it can be killed, and then once for each of them.
 type crashFlow struct {
 	name string
-	cell string // kind of CA: live, paper (the documented dialect), signed (version 1) or parked (live, and an approver who takes his time)
-	own  bool   // every point has a mount and a CA of its own, for calls that name no order and for the background pass
+	// kind of CA: live, paper (the documented dialect), signed (version 1), parked (live, and an approver who takes his time) or
+	// wild (live, and domains that a solver has to validate)
+	cell string
+	own  bool // every point has a mount and a CA of its own, for calls that name no order and for the background pass
 
 	role    map[string]any
 	request map[string]any // with "csr", one of the client's own making
@@ -65,6 +67,11 @@ var crashFlows = []crashFlow{
 	{
 		name: "sign", cell: "live", request: map[string]any{"csr": true}, steps: []crashStep{askStep}, killed: []string{"ask"},
 		journal: "ask: put order/open, create-ssl, put order/open, certificate, put cert, answer",
+	},
+	{
+		name: "solver", cell: "wild", role: map[string]any{"dcv_solver": "corp"}, steps: []crashStep{askStep}, killed: []string{"ask"},
+		journal: "ask: put order/open, create-ssl, put order/open, dcv, put dcv/record, put dcv/record, put dcv/record, put dcv/record, " +
+			"verify-dcv, delete dcv/record, delete dcv/record, put order/open, track, certificate, put cert, answer",
 	},
 	{
 		name: "named", cell: "live", request: map[string]any{"request_id": "deploy-42"},

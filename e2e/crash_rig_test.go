@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
+	"github.com/certinext/vault-plugin-secrets-certinext/dcv/dcvtest"
 	"github.com/hashicorp/vault/api"
 	"github.com/stretchr/testify/require"
 )
@@ -38,7 +39,8 @@ type crashRig struct {
 	plugins []int
 
 	cells map[string]*cell
-	made  map[string]int // points, by flow
+	made  map[string]int  // points, by flow
+	dns   *dcvtest.Server // where solvers publish and CAs look
 
 	mu    sync.Mutex
 	count int           // crashes
@@ -92,7 +94,8 @@ func newCrashRig(t *testing.T, manner crashManner) *crashRig {
 		Name: crashPlugin, Type: api.PluginTypeSecrets, Command: filepath.Base(program),
 		SHA256: hex.EncodeToString(sum[:]), Version: programs.version, Env: []string{"CRASH_DIR=" + r.desk.dir},
 	}))
-	for _, kind := range []string{"live", "paper", "signed", "parked"} {
+	r.dns = dcvtest.Start(t, dcvtest.Zone{Name: "example.com"})
+	for _, kind := range []string{"live", "paper", "signed", "parked", "wild"} {
 		r.cells[kind] = r.newCell(kind, kind, "")
 	}
 	return r
@@ -114,6 +117,8 @@ func (r *crashRig) newCell(kind, mount, own string) *cell {
 		s.Dialect = certinexttest.Documented
 	case "signed":
 		s.Dialect = certinexttest.V1
+	case "wild":
+		s.VerifiedDomains, s.Resolver, s.NoReuse = nil, r.dns.Addr, true
 	}
 	c.ca = newAuthority(r.t, s)
 	r.t.Cleanup(r.desk.bury) // a CA that holds calls does not close
@@ -127,6 +132,7 @@ func (r *crashRig) newCell(kind, mount, own string) *cell {
 		c.ca.keepSecrets(r.v)
 	}
 	r.v.write(mount+"/config", c.ca.account())
+	r.v.write(mount+"/dcv/solvers/corp", r.dns.Settings())
 	if own == "" {
 		r.desk.watch(c.ca, "", r.isDown)
 	}
@@ -154,7 +160,9 @@ func (r *crashRig) point(f *crashFlow, spots ...spot) *point {
 		"product_code": "842", "product_variant": "dv", "allowed_domains": "example.com", "allow_subdomains": true,
 		"delivery_grace": "10m", "ttl": leaseTTL.String(), "issue_timeout": "75s",
 	}
-	maps.Copy(role, f.role)
+	if maps.Copy(role, f.role); role["dcv_solver"] != nil {
+		role["dcv_resolvers"], role["dcv_propagation_servers"] = r.dns.Addr, r.dns.Addr
+	}
 	r.v.write(p.cell.mount+"/roles/"+p.label, role)
 	if f.own {
 		config := p.cell.ca.account() // the role has asked the catalog: with a config that is new, the first step signs in by itself

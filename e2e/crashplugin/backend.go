@@ -95,12 +95,14 @@ func (s *storage) around(ctx context.Context, verb, key string, value []byte, ac
 	return s.backend.desk.around(label, verb+" "+kind, act)
 }
 
-// describe says whose entry is under a key, and of what kind it is. Config and roles are nobody's.
+// describe says whose entry is under a key, and of what kind it is. Config, roles and solvers are nobody's.
 func (s *storage) describe(ctx context.Context, key string, value []byte) (label, kind string) {
 	parts := strings.Split(key, "/")
 	switch {
-	case parts[0] == "config", parts[0] == "role":
+	case parts[0] == "config", parts[0] == "role", strings.HasPrefix(key, "dcv/solver/"):
 		return "", ""
+	case strings.HasPrefix(key, "dcv/record/order/"): // dcv/record/order/<role>/<id>/<hash>
+		return parts[3], "dcv/record"
 	case parts[0] == "order" && len(parts) == 4: // order/open/<role>/<id>
 		return parts[2], parts[0] + "/" + parts[1]
 	case len(parts) == 1: // the chain of the mount, which is named like its only role where that matters
