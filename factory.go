@@ -32,6 +32,7 @@ type Options struct {
 	Now        func() time.Time
 	NewID      func() (string, error)
 	TickTime   time.Duration // see [backend.Options]
+	Resolvers  []string      // see [backend.Options]
 }
 
 // Factory makes the backend of a mount. It touches neither storage nor network.
@@ -62,6 +63,7 @@ func newBackend(o Options, conf *logical.BackendConfig) *secretsBackend {
 		Now:        o.Now,
 		NewID:      o.NewID,
 		TickTime:   o.TickTime,
+		Resolvers:  o.Resolvers,
 	})
 	b.Backend = &framework.Backend{
 		Help:           strings.TrimSpace(backendHelp),

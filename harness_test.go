@@ -39,6 +39,9 @@ func (m *mount) later(d time.Duration) { m.ahead.Add(int64(d)) }
 
 func (m *mount) now() time.Time { return time.Now().Add(time.Duration(m.ahead.Load())) }
 
+// noResolver refuses every question at once: a test that needs the DNS says whom to ask.
+const noResolver = "127.0.0.1:9"
+
 const sandboxURL = "https://sandbox.certinext.test"
 
 // newMount mounts the engine on ca, configured with ca's credentials, and a role "web" for DV certificates below
@@ -74,7 +77,7 @@ func (m *mount) start() {
 // startWith is start with another way to CERTInext.
 func (m *mount) startWith(client *http.Client) {
 	m.t.Helper()
-	b, err := certinextsecrets.FactoryWith(certinextsecrets.Options{HTTPClient: client, Now: m.now, TickTime: 90 * time.Second})(m.t.Context(), &logical.BackendConfig{
+	b, err := certinextsecrets.FactoryWith(certinextsecrets.Options{HTTPClient: client, Now: m.now, TickTime: 90 * time.Second, Resolvers: []string{noResolver}})(m.t.Context(), &logical.BackendConfig{
 		Logger:      hclog.New(&hclog.LoggerOptions{Level: hclog.Trace, Output: m.log}),
 		System:      m.system,
 		StorageView: m.storage,

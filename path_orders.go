@@ -123,7 +123,7 @@ func dcvFields() map[string]*framework.FieldSchema {
 
 func challengeFields() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
-		"domains": {Type: framework.TypeSlice, Description: "For each domain: domain, verified, and what to publish: dns_names, dns_value, http_path, http_content, email_to, and expires in CERTInext's own words; error when CERTInext refused."},
+		"domains": {Type: framework.TypeSlice, Description: "For each domain: domain, verified, and what to publish: dns_names, dns_value, http_url, http_path, http_content, email_to, and expires in CERTInext's own words; error when CERTInext refused, and found, what was looked for in the DNS, where, and what was found."},
 	}
 }
 
@@ -185,7 +185,8 @@ func encodeChallenges(domains []backend.DomainChallenge) *logical.Response {
 		m := map[string]any{"domain": d.Domain, "verified": d.Verified}
 		c := d.Challenge
 		for field, v := range map[string]string{
-			"dns_value": c.DNSValue, "http_path": c.HTTPPath, "http_content": c.HTTPContent, "expires": c.ExpiresText, "error": d.Error,
+			"dns_value": c.DNSValue, "http_path": c.HTTPPath, "http_url": d.HTTPURL, "http_content": c.HTTPContent, "expires": c.ExpiresText,
+			"error": d.Error, "found": d.Found,
 		} {
 			if v != "" {
 				m[field] = v
@@ -313,5 +314,8 @@ never_placed=true; the next request is a new order then.
 
 const dcvHelp = `
 Reading shows, for every domain of the order, whether it is validated, and if not, what to publish: a TXT record with dns_value
-at each of dns_names, or a file with http_content at http_path on the domain. Writing asks CERTInext to look for it now.
+at each of dns_names, or a file that http_url answers with http_content and nothing else, or who has got a mail to answer.
+Writing asks CERTInext to look for it now. When it does not see a TXT record, found says what the zone's own servers answer.
+
+A role with a dcv_solver does all of this by itself.
 `

@@ -20,8 +20,11 @@ type DomainChallenge struct {
 	Domain    string
 	Verified  bool
 	DNSNames  []string // candidates for the TXT record's owner; publish at all of them when CERTInext names none
+	HTTPURL   string   // where CERTInext fetches the file of http-url
 	Challenge certinext.Challenge
 	Error     string
+	// Found is, for a TXT record that CERTInext does not see, what was looked for, where, and what was found.
+	Found string
 }
 
 // Challenges asks CERTInext what to publish for an order, for one domain or, when domain is empty, for all that are not validated
@@ -46,8 +49,16 @@ func (e *Engine) Challenges(ctx context.Context, s logical.Storage, role, id, do
 			continue
 		}
 		d.Challenge, d.Verified, d.DNSNames = *c, c.AlreadyVerified, how.names(c, d.Domain)
+		if c.HTTPPath != "" {
+			d.HTTPURL = challengeURL(d.Domain, c.HTTPPath)
+		}
 	}
 	return states, nil
+}
+
+// challengeURL is where CERTInext fetches a file.
+func challengeURL(domain, path string) string {
+	return "http://" + strings.TrimPrefix(domain, "*.") + path
 }
 
 // VerifyDomains asks CERTInext to look for the challenges of an order now, for one domain or, when domain is empty, for
@@ -57,22 +68,48 @@ func (e *Engine) VerifyDomains(ctx context.Context, s logical.Storage, role, id,
 	if err != nil {
 		return nil, err
 	}
-	method, _, err = e.validationOf(ctx, s, role, method)
+	method, how, err := e.validationOf(ctx, s, role, method)
 	if err != nil {
 		return nil, err
 	}
+	doubts := 0
 	for i := range states {
 		d := &states[i]
 		if d.Verified {
 			continue
 		}
-		if err := client.VerifyDCV(ctx, o.CAOrderID, d.Domain, method); err != nil {
-			d.Error = err.Error()
+		err := client.VerifyDCV(ctx, o.CAOrderID, d.Domain, method)
+		if d.Verified = err == nil; d.Verified {
 			continue
 		}
-		d.Verified = true
+		if d.Error = err.Error(); method == certinext.DCVMethodDNS && doubts < maxProofs {
+			doubts++
+			d.Found = e.lookFor(ctx, client, o.CAOrderID, d.Domain, &how)
+		}
 	}
 	return states, nil
+}
+
+// lookFor looks for the TXT records of a domain that CERTInext does not see, and says what it found. It is empty when CERTInext does not
+// say what to look for.
+func (e *Engine) lookFor(ctx context.Context, client *certinext.Client, caOrderID, domain string, how *DNSValidation) string {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	c, err := client.DCVChallenge(ctx, caOrderID, domain, certinext.DCVMethodDNS)
+	if err != nil || c.DNSValue == "" {
+		return ""
+	}
+	var found []string
+	for _, host := range how.names(c, domain) {
+		g, err := e.place(ctx, how, "", host, c.DNSValue)
+		if err != nil {
+			found = append(found, told(err))
+			continue
+		}
+		g.look(ctx)
+		found = append(found, g.found())
+	}
+	return strings.Join(found, "; ")
 }
 
 // domains returns an order that CERTInext holds, with what CERTInext says of its domains, or of the one that is named.
@@ -184,7 +221,7 @@ func (p *proof) text() string {
 		text = fmt.Sprintf("publish the TXT record %s with the value %s", strings.Join(p.DNSNames, " and "), p.DNSValue)
 		parts = append(parts, p.DNSValue)
 	case p.HTTPPath != "":
-		text = fmt.Sprintf("serve http://%s%s with the content %s", strings.TrimPrefix(p.Domain, "*."), p.HTTPPath, p.HTTPContent)
+		text = fmt.Sprintf("serve %s with the content %s", challengeURL(p.Domain, p.HTTPPath), p.HTTPContent)
 		parts = append(parts, p.HTTPPath, p.HTTPContent)
 	case len(p.EmailTo) > 0:
 		text = "answer the mail to one of " + strings.Join(p.EmailTo, ", ")

@@ -30,6 +30,8 @@ type Options struct {
 	Random     io.Reader        // for private keys; crypto/rand when nil
 	NewID      func() (string, error)
 	TickTime   time.Duration // that [Engine.Tick] waits; a quarter of a second when 0
+	// Resolvers are DNS resolvers, as host:port, for roles that name none; the machine's when nil.
+	Resolvers []string
 }
 
 // An Engine is one mount's issuing engine. Its methods may be called concurrently. Close it when the mount goes away.
@@ -41,6 +43,7 @@ type Engine struct {
 	random     io.Reader
 	newID      func() (string, error)
 	tickTime   time.Duration
+	resolvers  []string
 	begun      time.Time
 
 	// alive ends with the engine; work that outlives its request runs under it.
@@ -78,7 +81,7 @@ type account struct {
 func New(o Options) *Engine {
 	e := &Engine{
 		log: o.Logger, system: o.System, httpClient: o.HTTPClient, now: o.Now, random: o.Random, newID: o.NewID,
-		tickTime: o.TickTime,
+		tickTime: o.TickTime, resolvers: o.Resolvers,
 	}
 	if e.log == nil {
 		e.log = hclog.NewNullLogger()

@@ -205,40 +205,50 @@ func (w *validation) ask(ctx context.Context, t *task) {
 }
 
 func (w *validation) locate(ctx context.Context, t *task, solver *readySolver, journal []publishedEntry) {
-	r := &dcv.Resolver{Servers: addresses(w.how.Resolvers)}
 	var targets []*target
 	for _, host := range t.hosts {
-		name, zone, err := r.Locate(ctx, host, solver.zone)
+		g, err := w.engine.place(ctx, &w.how, solver.zone, host, t.value)
 		if err != nil {
 			t.halt(true, "%s", told(err))
 			return
 		}
-		g := &target{record: dcv.Record{Name: name, Zone: zone, Value: t.value}}
 		for _, p := range journal {
 			if p.Done && p.record() == g.record {
 				g.there = p.At
 			}
 		}
-		g.servers, g.lookup = w.servers(ctx, r, zone)
 		targets = append(targets, g)
 	}
 	t.targets = targets
 }
 
-// servers are those that are asked whether a record can be seen.
-func (w *validation) servers(ctx context.Context, r *dcv.Resolver, zone string) ([]dcv.Nameserver, error) {
-	if len(w.how.PropagationServers) == 0 {
-		return r.Authoritative(ctx, zone)
+// place finds where a record has to be written, and who can be asked for it. An empty zone is found.
+func (e *Engine) place(ctx context.Context, how *DNSValidation, zone, host, value string) (*target, error) {
+	r := &dcv.Resolver{Servers: addresses(how.Resolvers)}
+	if len(r.Servers) == 0 {
+		r.Servers = e.resolvers
 	}
-	var out []dcv.Nameserver
-	for _, address := range addresses(w.how.PropagationServers) {
-		out = append(out, dcv.Nameserver{Address: address})
+	name, zone, err := r.Locate(ctx, host, zone)
+	if err != nil {
+		return nil, err
 	}
-	return out, nil
+	g := &target{record: dcv.Record{Name: name, Zone: zone, Value: value}}
+	for _, address := range addresses(how.PropagationServers) {
+		g.servers = append(g.servers, dcv.Nameserver{Address: address})
+	}
+	if len(g.servers) == 0 {
+		g.servers, g.lookup = r.Authoritative(ctx, zone)
+	}
+	return g, nil
+}
+
+// look asks the servers of a target for its record.
+func (g *target) look(ctx context.Context) {
+	g.sighting = dcv.Look(ctx, g.servers, g.record.Name, g.record.Value, 0)
 }
 
 func (w *validation) look(ctx context.Context, g *target) {
-	g.sighting = dcv.Look(ctx, g.servers, g.record.Name, g.record.Value, 0)
+	g.look(ctx)
 	g.looked, g.seen = true, g.sighting.Complete()
 	if g.there.IsZero() && g.sighting.Somewhere() {
 		g.there = w.engine.now() // from before a crash, or somebody else's, which is none of ours to take away
