@@ -23,6 +23,7 @@ const AdminHelp = `  GET    /_sandbox/roots.pem                   the roots to t
   POST   /_sandbox/orders/{id}/approve         the approver consents
   POST   /_sandbox/orders/{id}/reject          {"remark":"..."}: the approver refuses
   POST   /_sandbox/orders/{id}/documents       {"count":1}: a signer's documents are handed in
+  GET    /_sandbox/domains                     all domains of the account, as the CA sees them
   POST   /_sandbox/domains/{name}/verify       a domain is validated, whatever DNS says
   POST   /_sandbox/drafts/{id}/promote         a draft, by its request id, is ordered in the portal
   POST   /_sandbox/organizations/{n}/vet       an organization's vetting is complete
@@ -47,6 +48,7 @@ func (s *Server) serveAdmin(w http.ResponseWriter, r *http.Request) {
 	handle("POST /_sandbox/orders/{id}/approve", func(r *http.Request) (any, error) { return nil, s.Approve(r.PathValue("id")) })
 	handle("POST /_sandbox/orders/{id}/reject", s.adminReject)
 	handle("POST /_sandbox/orders/{id}/documents", s.adminDocuments)
+	handle("GET /_sandbox/domains", func(*http.Request) (any, error) { return s.Domains(), nil })
 	handle("POST /_sandbox/domains/{name}/verify", func(r *http.Request) (any, error) { s.VerifyDomain(r.PathValue("name")); return nil, nil })
 	handle("POST /_sandbox/drafts/{id}/promote", func(r *http.Request) (any, error) { return nil, s.Promote(r.PathValue("id")) })
 	handle("POST /_sandbox/organizations/{n}/vet", func(r *http.Request) (any, error) { return nil, s.Vet(r.PathValue("n")) })
@@ -155,6 +157,7 @@ type knobs struct {
 	ApprovalDelay       *duration   `json:"approvalDelay,omitempty"`
 	ReportDelay         *duration   `json:"reportDelay,omitempty"`
 	PropagationDelay    *duration   `json:"propagationDelay,omitempty"`
+	DomainValidity      *duration   `json:"domainValidity,omitempty"`
 	RevocationLag       *duration   `json:"revocationLag,omitempty"`
 	DCVSlotDelay        *duration   `json:"dcvSlotDelay,omitempty"`
 	DCVChallengeDelay   *duration   `json:"dcvChallengeDelay,omitempty"`
@@ -178,7 +181,7 @@ func (s *Server) readKnobs() knobs {
 		IssueDelay: span(s.IssueDelay), PEMLag: span(s.PEMLag), CertificateLifetime: span(s.certificateLifetime()),
 		ApprovalDelay: span(s.ApprovalDelay), ReportDelay: span(s.ReportDelay), PropagationDelay: span(s.PropagationDelay),
 		RevocationLag: span(s.RevocationLag), TokenTTL: span(s.tokenTTL()), DCVSlotDelay: span(s.DCVSlotDelay),
-		DCVChallengeDelay: span(s.DCVChallengeDelay), DCVResultDelay: span(s.DCVResultDelay),
+		DomainValidity: span(s.domainValidity()), DCVChallengeDelay: span(s.DCVChallengeDelay), DCVResultDelay: span(s.DCVResultDelay),
 		RateLimit: &limit, CreateBurst: &burst, HoldForApproval: &hold, IssuedBeforeCSR: &early, ChainOrder: &chain, DCVShape: &shape,
 	}
 }
@@ -194,6 +197,7 @@ func (s *Server) adminKnobs(r *http.Request) (any, error) {
 			&s.ApprovalDelay: k.ApprovalDelay, &s.ReportDelay: k.ReportDelay, &s.PropagationDelay: k.PropagationDelay,
 			&s.RevocationLag: k.RevocationLag, &s.TokenTTL: k.TokenTTL, &s.DCVSlotDelay: k.DCVSlotDelay,
 			&s.DCVChallengeDelay: k.DCVChallengeDelay, &s.DCVResultDelay: k.DCVResultDelay,
+			&s.DomainValidity: k.DomainValidity,
 		} {
 			set(field, (*time.Duration)(value))
 		}

@@ -41,6 +41,11 @@ func TestAdminSteersOrders(t *testing.T) {
 	other := r.order(dvOrder("example.org"))
 	admin.post("/domains/example.org/verify", nil).must(204)
 	require.Equal(t, "pending-csr", r.status(other))
+	var domains []m
+	require.NoError(t, json.Unmarshal(admin.get("/domains").body, &domains))
+	require.Len(t, domains, 2)
+	require.Equal(t, "example.org", domains[1]["name"])
+	require.Equal(t, true, domains[1]["verified"])
 	require.Equal(t, 400, admin.post("/orders/"+other+"/reject", m{"colour": "red"}).status)
 	admin.post("/orders/"+other+"/reject", m{"remark": "no"}).must(204)
 	require.Equal(t, "no", admin.get("/orders/" + other).must(200)["rejectRemark"])
@@ -80,8 +85,9 @@ func TestAdminFaults(t *testing.T) {
 
 func TestAdminKnobs(t *testing.T) {
 	r, admin := adminRig(t, verified(certinexttest.Live))
-	v := admin.post("/knobs", m{"issueDelay": "1h", "pemLag": "2s", "certificateLifetime": "3h", "chainOrder": "absent", "dcvShape": "doc2"}).must(200)
+	v := admin.post("/knobs", m{"issueDelay": "1h", "pemLag": "2s", "certificateLifetime": "3h", "domainValidity": "4h", "chainOrder": "absent", "dcvShape": "doc2"}).must(200)
 	require.Equal(t, "1h0m0s", v["issueDelay"])
+	require.Equal(t, "4h0m0s", v["domainValidity"])
 	require.Equal(t, v, admin.get("/knobs").must(200))
 	id := r.order(merge(dvOrder("www.example.com"), m{"csr": csr(t, newKey(t), "www.example.com")}))
 	require.Equal(t, "pending-approval", r.status(id))

@@ -160,7 +160,7 @@ func (s *Server) conclude(c *call, o *order, domain string, p *probe, failure *l
 	at := c.now.Add(delay)
 	t.verifiedAt, t.method = at, p.method
 	if !s.NoReuse {
-		s.registerDomain(t.domain, s.ownerOf(o), c.now).renew(c.now, at, p.method)
+		s.renewDomain(s.registerDomain(t.domain, s.ownerOf(o), c.now), c.now, at, p.method)
 	}
 	s.settle(o, c.now)
 	return nil, nil

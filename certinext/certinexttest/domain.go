@@ -10,9 +10,6 @@ import (
 	"time"
 )
 
-// domainValidity is how long a validated domain serves the account.
-const domainValidity = 199 * 24 * time.Hour
-
 // An accountDomain is a domain that the account registered or validated for
 // one organization.
 type accountDomain struct {
@@ -23,8 +20,12 @@ type accountDomain struct {
 	challenge    *challenge
 	createdAt    time.Time
 	verifiedAt   time.Time
-	inactive     bool
-	attempts     []attempt
+	validTill    time.Time
+	// renewing is set while a domain that is still valid has a challenge to
+	// meet: until then what was validated before goes on to count.
+	renewing bool
+	inactive bool
+	attempts []attempt
 }
 
 // An attempt is one verification of an account domain.
@@ -35,32 +36,33 @@ type attempt struct {
 	failure *lookupFailure
 }
 
-// verify marks d as validated by method at now.
-func (d *accountDomain) verify(now time.Time, method string) {
-	d.verifiedAt, d.method = now, method
+// verifyDomain marks d as validated by method at now.
+func (s *Server) verifyDomain(d *accountDomain, now time.Time, method string) {
+	d.verifiedAt, d.validTill, d.method, d.renewing = now, now.Add(s.domainValidity()), method, false
 }
 
-// renew is verify for a result that is known from at on. Until then what was
-// validated before goes on to count.
-func (d *accountDomain) renew(now, at time.Time, method string) {
+// renewDomain is verifyDomain for a result that is known from at on. Until then
+// what was validated before goes on to count.
+func (s *Server) renewDomain(d *accountDomain, now, at time.Time, method string) {
 	if at.Equal(now) || !d.validAt(now) {
-		d.verify(at, method)
+		s.verifyDomain(d, at, method)
 	}
 }
 
-func (d *accountDomain) validTill() time.Time { return d.verifiedAt.Add(domainValidity) }
-
 // validAt reports whether d is validated, active and not yet expired.
 func (d *accountDomain) validAt(now time.Time) bool {
-	return reached(d.verifiedAt, now) && !d.inactive && now.Before(d.validTill())
+	return reached(d.verifiedAt, now) && !d.inactive && now.Before(d.validTill)
 }
 
-// status is the DCV status: PENDING, VERIFIED or, past validTill, EXPIRED.
+// openAt reports whether there is something to prove for d.
+func (d *accountDomain) openAt(now time.Time) bool { return d.renewing || !d.validAt(now) }
+
+// dcvStatus is the DCV status: PENDING, VERIFIED or, past validTill, EXPIRED.
 func (d *accountDomain) dcvStatus(now time.Time) string {
 	switch {
 	case !reached(d.verifiedAt, now):
 		return "PENDING"
-	case now.Before(d.validTill()):
+	case now.Before(d.validTill):
 		return "VERIFIED"
 	default:
 		return "EXPIRED"
@@ -121,7 +123,7 @@ func (s *Server) VerifyDomain(domain string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
-	s.registerDomain(domain, s.firstOrganization(), now).verify(now, methodDNS)
+	s.verifyDomain(s.registerDomain(domain, s.firstOrganization(), now), now, methodDNS)
 	for _, o := range s.book.sequence {
 		if t := o.target(domain); t != nil && t.verifiedAt.IsZero() {
 			t.verifiedAt, t.method = now, methodDNS

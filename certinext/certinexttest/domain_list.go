@@ -139,7 +139,7 @@ func (d *accountDomain) row(c *call) wireDomainRow {
 		OrganizationID: d.organizationNumber(), OrganizationName: d.organizationName(), Status: d.domainStatus(),
 	}
 	if !d.verifiedAt.IsZero() {
-		w.ValidTill = rfc3339(d.validTill())
+		w.ValidTill = rfc3339(d.validTill)
 	}
 	return w
 }

@@ -130,6 +130,46 @@ func (s *Server) record(o *order, now time.Time) OrderRecord {
 	return r
 }
 
+// A DomainRecord is what the CA believes about one domain of the account. Times
+// are zero where the thing has not happened.
+type DomainRecord struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	// Organization is the number of the organization that it belongs to.
+	Organization string `json:"organization"`
+	Method       string `json:"method"`
+	// Verified says that it counts for orders now: it was validated, has not run
+	// out and was not deactivated.
+	Verified bool `json:"verified"`
+	// Open says that there is a challenge to meet: for the first time, or to
+	// renew what still counts.
+	Open       bool      `json:"open"`
+	Inactive   bool      `json:"inactive,omitempty"`
+	CreatedAt  time.Time `json:"createdAt"`
+	VerifiedAt time.Time `json:"verifiedAt,omitzero"`
+	ValidTill  time.Time `json:"validTill,omitzero"`
+	// Attempts counts the verifications of this domain itself.
+	Attempts int `json:"attempts"`
+}
+
+// Domains returns all domains of the account, in the order in which they were
+// registered.
+func (s *Server) Domains() []DomainRecord {
+	s.once.Do(s.setUp)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	records := make([]DomainRecord, 0, len(s.zones))
+	for _, d := range s.zones {
+		records = append(records, DomainRecord{
+			ID: d.id, Name: d.name, Organization: d.organizationNumber(), Method: d.method, Verified: d.validAt(now),
+			Open: d.openAt(now), Inactive: d.inactive, CreatedAt: d.createdAt, VerifiedAt: d.verifiedAt,
+			ValidTill: d.validTill, Attempts: len(d.attempts),
+		})
+	}
+	return records
+}
+
 // Calls returns how often each operation was called since the start or the
 // last ResetCalls, refused calls and calls struck by faults included.
 func (s *Server) Calls() map[string]int {

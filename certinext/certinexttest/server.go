@@ -113,11 +113,15 @@ type Server struct {
 	// means just "1".
 	CAProfiles []string
 
-	// VerifiedDomains are validated for the first organization, for 199 days
-	// from the first request on. An order below one needs no challenge.
+	// VerifiedDomains are validated for the first organization, for
+	// DomainValidity from the first request on. An order below one needs no
+	// challenge.
 	VerifiedDomains []string
 	// PendingDomains are registered with the account but not yet validated.
 	PendingDomains []string
+	// DomainValidity is how long a validation made from now on serves the
+	// account; zero means 199 days, the less of what was observed.
+	DomainValidity time.Duration
 	// NoInheritance stops a validated domain from covering its subdomains.
 	NoInheritance bool
 	// NoReuse stops a validation made for one order from serving others.
@@ -232,7 +236,7 @@ func (s *Server) setUp() {
 	s.cas = newAuthorities(now)
 	s.owners = newOrganizations(s.Organizations, now)
 	for _, d := range s.VerifiedDomains {
-		s.registerDomain(d, s.firstOrganization(), now).verify(now, methodDNS)
+		s.verifyDomain(s.registerDomain(d, s.firstOrganization(), now), now, methodDNS)
 	}
 	for _, d := range s.PendingDomains {
 		s.registerDomain(d, s.firstOrganization(), now)
@@ -357,6 +361,8 @@ func (s *Server) tokenTTL() time.Duration { return orDefault(s.TokenTTL, time.Ho
 func (s *Server) certificateLifetime() time.Duration {
 	return orDefault(s.CertificateLifetime, 30*24*time.Hour)
 }
+
+func (s *Server) domainValidity() time.Duration { return orDefault(s.DomainValidity, 199*24*time.Hour) }
 
 func (s *Server) challengeTTL() time.Duration { return orDefault(s.ChallengeTTL, 48*time.Hour) }
 

@@ -113,7 +113,7 @@ func (d *accountDomain) wireV1(now time.Time) wireV1Domain {
 	}
 	status := d.dcvStatus(now)
 	if status != "PENDING" {
-		w.DCVStatus, w.ExpiryDate = "1", v1Time(d.validTill())
+		w.DCVStatus, w.ExpiryDate = "1", v1Time(d.validTill)
 	}
 	switch {
 	case d.inactive:

@@ -22,8 +22,12 @@ import (
 type zone struct {
 	mu    sync.Mutex
 	txt   map[string][]string
+	alias map[string]string
 	files map[string]string
 	hosts []string // Host headers of the file requests
+
+	// asked, if set, runs once, before a TXT record is looked for.
+	asked func()
 
 	dns  string // host:port of its DNS server
 	port int    // of its HTTP server
@@ -31,7 +35,7 @@ type zone struct {
 
 func newZone(t *testing.T) *zone {
 	t.Helper()
-	z := &zone{txt: make(map[string][]string), files: make(map[string]string)}
+	z := &zone{txt: make(map[string][]string), alias: make(map[string]string), files: make(map[string]string)}
 	conn, err := new(net.ListenConfig).ListenPacket(t.Context(), "udp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { conn.Close() })
@@ -51,6 +55,29 @@ func (z *zone) setTXT(name string, values ...string) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	z.txt[name] = values
+}
+
+func (z *zone) setAlias(name, target string) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.alias[name] = target
+}
+
+// whenAsked runs f in the middle of the next look-up.
+func (z *zone) whenAsked(f func()) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.asked = f
+}
+
+func (z *zone) interrupt() {
+	z.mu.Lock()
+	f := z.asked
+	z.asked = nil
+	z.mu.Unlock()
+	if f != nil {
+		f()
+	}
 }
 
 func (z *zone) setFile(path, content string) {
@@ -91,18 +118,32 @@ func (z *zone) serveDNS(conn net.PacketConn) {
 	}
 }
 
-// answer knows TXT records that were set and one A record for everything.
+// answer knows TXT records that were set and one A record for everything. It
+// follows aliases as a recursive resolver does: they come before the records.
 // Names below servfail.test fail.
 func (z *zone) answer(query dnsmessage.Message) *dnsmessage.Message {
+	q := query.Questions[0]
+	if q.Type == dnsmessage.TypeTXT {
+		z.interrupt()
+	}
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	q := query.Questions[0]
 	reply := &dnsmessage.Message{
 		Header:    dnsmessage.Header{ID: query.ID, Response: true, Authoritative: true, RecursionAvailable: true},
 		Questions: query.Questions,
 	}
 	name := strings.ToLower(strings.TrimSuffix(q.Name.String(), "."))
-	header := dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class, TTL: 1}
+	owner := q.Name
+	for q.Type == dnsmessage.TypeTXT && z.alias[name] != "" {
+		name = z.alias[name]
+		target := dnsmessage.MustNewName(name + ".")
+		reply.Answers = append(reply.Answers, dnsmessage.Resource{
+			Header: dnsmessage.ResourceHeader{Name: owner, Type: dnsmessage.TypeCNAME, Class: q.Class, TTL: 1},
+			Body:   &dnsmessage.CNAMEResource{CNAME: target},
+		})
+		owner = target
+	}
+	header := dnsmessage.ResourceHeader{Name: owner, Type: q.Type, Class: q.Class, TTL: 1}
 	switch {
 	case strings.HasSuffix(name, "servfail.test"):
 		reply.RCode = dnsmessage.RCodeServerFailure
