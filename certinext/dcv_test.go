@@ -50,6 +50,7 @@ func TestQuirk14EveryShapeOfAChallenge(t *testing.T) {
 		"the plainest name wins":    {`{"token":"b","txtToken":"v","value":"c"}`, dns, certinext.Challenge{DNSValue: "v"}},
 		"a wildcard's parent":       {`{"domain":"*.host.example.com","token":"v"}`, dns, certinext.Challenge{DNSValue: "v"}},
 		"a number for a token":      {`{"token":12345}`, dns, certinext.Challenge{DNSValue: "12345"}},
+		"a name ending in a dot":    {`{"fileName":"f.","fileToken":"v"}`, file, certinext.Challenge{HTTPContent: "v"}},
 		"a path that climbs is not": {`{"fileName":"../../x","fileToken":"v"}`, file, certinext.Challenge{HTTPContent: "v"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -189,7 +189,7 @@ func wellKnown(s string) string {
 		return ""
 	case strings.HasPrefix(s, "/"):
 		return s
-	case strings.Contains(s, "/"):
+	case strings.Contains(s, "/"), strings.HasSuffix(s, "."):
 		return ""
 	}
 	return "/.well-known/pki-validation/" + strings.TrimSuffix(s, ".txt") + ".txt"
