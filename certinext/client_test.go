@@ -102,6 +102,17 @@ func TestIDsStayInTheirSegment(t *testing.T) {
 			},
 			"organization":  func() error { _, err := c.Organization(ctx, id); return err },
 			"custom fields": func() error { _, err := c.CustomFields(ctx, id); return err },
+			"domain":        func() error { _, err := c.Domain(ctx, id); return err },
+			"domain's challenge": func() error {
+				_, err := c.DomainChallenge(ctx, id, "example.com", certinext.DCVMethodDNS)
+				return err
+			},
+			"renewal": func() error {
+				_, err := c.RenewDomainChallenge(ctx, id, "example.com", certinext.DCVMethodDNS)
+				return err
+			},
+			"domain's verification": func() error { return c.VerifyDomain(ctx, id) },
+			"domain's diagnosis":    func() error { _, err := c.DomainDiagnosis(ctx, id); return err },
 		} {
 			err := call()
 			var invalid *certinext.InvalidRequestError

@@ -16,8 +16,8 @@ const codeAlreadyVerified = "EMS-1080"
 // DCVChallenge returns what to publish to prove control of one domain of an SSL order. Domains are commonly validated
 // for the whole account already; an order then never asks for this, or the answer has AlreadyVerified set.
 //
-// A token lives 48 hours (documented). An expired one reads back empty, which is an error here; asking again makes a new
-// one. CERTInext may offer several methods at once, and the fields of all of them are filled; an answer without the
+// A token lives 48 hours (documented). An expired one reads back empty, [ErrChallengeExpired]; asking again makes a new one.
+// CERTInext may offer several methods at once, and the fields of all of them are filled; an answer without the
 // method asked for, or for another domain, is an error.
 func (c *Client) DCVChallenge(ctx context.Context, orderID, domain string, m DCVMethod) (*Challenge, error) {
 	const operation = "fetching DCV challenge"
@@ -53,10 +53,7 @@ func (c *Client) VerifyDCV(ctx context.Context, orderID, domain string, m DCVMet
 	if err := checkDCV(domain, m); err != nil {
 		return asError(operation, err)
 	}
-	if err := c.protocol().verify(ctx, operation, orderID, domain, m); !alreadyVerified(err) {
-		return err
-	}
-	return nil
+	return unlessVerified(c.protocol().verify(ctx, operation, orderID, domain, m))
 }
 
 func (c v2) verify(ctx context.Context, operation, orderID, domain string, m DCVMethod) error {
@@ -64,20 +61,15 @@ func (c v2) verify(ctx context.Context, operation, orderID, domain string, m DCV
 	if err != nil {
 		return asError(operation, err)
 	}
-	s, e := c.open(operation)
-	if e != nil {
-		return e
-	}
-	req, err := c.write(operation, http.MethodPost, path, wireVerification{Domain: domain, Method: string(m)})
+	return c.lookUp(ctx, operation, path, wireVerification{Domain: domain, Method: string(m)})
+}
+
+// lookUp asks for a verification at path.
+func (c v2) lookUp(ctx context.Context, operation, path string, body any) error {
+	req, err := c.attempt(operation, http.MethodPost, path, body)
 	if err != nil {
 		return asError(operation, err)
 	}
-	// Every verification is a new one: a key that stays the same would have the documented API repeat an old answer.
-	key, err := c.idempotencyKey(s, "")
-	if err != nil {
-		return asError(operation, err)
-	}
-	req.header.Set("Idempotency-Key", key)
 	req.bodyless = false
 	rep, e := c.do(ctx, req)
 	if e != nil {
@@ -86,16 +78,51 @@ func (c v2) verify(ctx context.Context, operation, orderID, domain string, m DCV
 	return verified(operation, rep)
 }
 
+// attempt starts a change that is a new one each time it is called for: an Idempotency-Key that stays the same would have the
+// documented API repeat an old answer.
+func (c *Client) attempt(operation, method, path string, body any) (*call, error) {
+	s, e := c.open(operation)
+	if e != nil {
+		return nil, e
+	}
+	req, err := c.write(operation, method, path, body)
+	if err != nil {
+		return nil, err
+	}
+	key, err := c.idempotencyKey(s, "")
+	if err != nil {
+		return nil, err
+	}
+	req.header.Set("Idempotency-Key", key)
+	return req, nil
+}
+
+// unlessVerified returns err, unless it says that there is nothing left to prove.
+func unlessVerified(err error) error {
+	if alreadyVerified(err) {
+		return nil
+	}
+	return err
+}
+
 func alreadyVerified(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && !e.SigningIn && e.Code == codeAlreadyVerified
 }
 
-func checkDCV(domain string, m DCVMethod) error {
+const methodProblem = "must be dns-txt, http-url or email"
+
+func (m DCVMethod) known() bool {
 	switch m {
 	case DCVMethodDNS, DCVMethodHTTP, DCVMethodEmail:
-	default:
-		return &InvalidRequestError{Field: "method", Problem: "must be dns-txt, http-url or email"}
+		return true
+	}
+	return false
+}
+
+func checkDCV(domain string, m DCVMethod) error {
+	if !m.known() {
+		return &InvalidRequestError{Field: "method", Problem: methodProblem}
 	}
 	if problem := dnsNameProblem(domain); problem != "" {
 		return &InvalidRequestError{Field: "domain", Problem: problem}

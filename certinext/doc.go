@@ -44,7 +44,7 @@
 // tracked. The validated domains of an organization count only for an order with that [OrderRequest.Organization], DV orders
 // included (documented). Its [Client.VerifyDCV] only asks for a validation, and fails with an error that [IsVerifying]
 // recognizes until the validation is done; its [Client.DCVChallenge] fails for a while with one that [IsDCVNotReady]
-// recognizes. There is no reissue.
+// recognizes. There is no reissue, and the domains of the account can only be listed.
 //
 // # Errors and repeating a call
 //

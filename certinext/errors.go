@@ -25,6 +25,9 @@ type Error struct {
 	Fields []FieldError
 	// Diagnostics is CERTInext's account of a failed domain validation, when it gave one.
 	Diagnostics *Diagnostics
+	// ExistingDomainID is the id of the domain that [Client.AddDomain] was to add and that is there already, when the 409
+	// names it.
+	ExistingDomainID string
 	// RetryAfter is how long CERTInext asked to wait; zero when it did not.
 	RetryAfter time.Duration
 	// Acted is false when CERTInext certainly did not carry out the call: it refused it, or never received it.

@@ -112,6 +112,20 @@ func FuzzOrder(f *testing.F) {
 	})
 }
 
+// publishable checks a challenge, where there is one.
+func publishable(t *testing.T, ch *certinext.Challenge, err error, m certinext.DCVMethod) {
+	t.Helper()
+	if err != nil || ch == nil || ch.AlreadyVerified {
+		return
+	}
+	printable(t, append(ch.EmailTo, ch.DNSHost, ch.DNSValue, ch.HTTPContent, ch.HTTPPath, ch.ExpiresText)...)
+	switch {
+	case m == certinext.DCVMethodDNS && ch.DNSValue == "", m == certinext.DCVMethodHTTP && ch.HTTPContent == "",
+		strings.Contains(ch.HTTPPath, ".."), ch.HTTPPath != "" && ch.HTTPPath[0] != '/':
+		t.Fatalf("%+v", ch)
+	}
+}
+
 func FuzzChallenge(f *testing.F) {
 	seed(f, "dcv-")
 	f.Add([]byte(`{"token":""}`))
@@ -121,15 +135,7 @@ func FuzzChallenge(f *testing.F) {
 		for _, m := range []certinext.DCVMethod{certinext.DCVMethodDNS, certinext.DCVMethodHTTP, certinext.DCVMethodEmail} {
 			ch, err := fuzzClient(200, body).DCVChallenge(context.Background(), "1", "host.example.com", m)
 			judge(t, err)
-			if err != nil {
-				continue
-			}
-			printable(t, append(ch.EmailTo, ch.DNSHost, ch.DNSValue, ch.HTTPContent, ch.HTTPPath, ch.ExpiresText)...)
-			switch {
-			case m == certinext.DCVMethodDNS && ch.DNSValue == "", m == certinext.DCVMethodHTTP && ch.HTTPContent == "",
-				strings.Contains(ch.HTTPPath, ".."), ch.HTTPPath != "" && ch.HTTPPath[0] != '/':
-				t.Fatalf("%+v", ch)
-			}
+			publishable(t, ch, err, m)
 		}
 		judge(t, fuzzClient(200, body).VerifyDCV(context.Background(), "1", "host.example.com", certinext.DCVMethodDNS))
 	})
@@ -215,6 +221,67 @@ func FuzzDomains(f *testing.F) {
 		}
 		if ctx.Err() != nil {
 			t.Fatal("endless")
+		}
+	})
+}
+
+func FuzzDomain(f *testing.F) {
+	seed(f, "domain-")
+	f.Add([]byte(`{"domainId":"../1","domainName":"a\u0000b","organizationId":"\u202e","dcv":{"txtToken":"\u0007"}}`))
+	f.Add([]byte(`{"method":"dns-txt","txtToken":null,"fileToken":{},"tokenExpiry":"\u0000"}`))
+	f.Add([]byte(`{"fileName":"f..txt","fileToken":"v"}`))
+	f.Add([]byte(`{"method":"DNS-TXT","domainName":"evil.example","existingDomainId":"token-1"}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		ctx := context.Background()
+		show := func(d *certinext.Domain) {
+			usableID(t, d.ID)
+			printable(t, d.Name, d.OrganizationID, d.OrganizationName, d.Status, d.DCVStatus, d.DCVMethod)
+			if d.ID == "" || d.Name == "" {
+				t.Fatalf("%+v", d)
+			}
+		}
+		d, ch, err := fuzzClient(201, body).AddDomain(ctx, example())
+		judge(t, err)
+		switch {
+		case err != nil && !certinext.MayHaveActed(err):
+			t.Fatalf("a success that cannot be read counts as nothing: %v", err)
+		case err == nil:
+			show(d)
+			if !strings.EqualFold(strings.Trim(d.Name, ". "), "example.com") && d.Name != "*.example.com" {
+				t.Fatalf("another domain: %q", d.Name)
+			}
+		}
+		publishable(t, ch, err, certinext.DCVMethodDNS)
+		d, err = fuzzClient(200, body).Domain(ctx, testDomainID)
+		judge(t, err)
+		if err == nil {
+			show(d)
+		}
+		for _, m := range []certinext.DCVMethod{certinext.DCVMethodDNS, certinext.DCVMethodHTTP, certinext.DCVMethodEmail} {
+			ch, err := fuzzClient(200, body).DomainChallenge(ctx, testDomainID, "example.com", m)
+			judge(t, err)
+			publishable(t, ch, err, m)
+			ch, err = fuzzClient(200, body).RenewDomainChallenge(ctx, testDomainID, "example.com", m)
+			judge(t, err)
+			publishable(t, ch, err, m)
+			if err != nil && !certinext.MayHaveActed(err) {
+				t.Fatalf("a success that cannot be read counts as nothing: %v", err)
+			}
+		}
+		judge(t, fuzzClient(200, body).VerifyDomain(ctx, testDomainID))
+		diagnosis, err := fuzzClient(200, body).DomainDiagnosis(ctx, testDomainID)
+		judge(t, err)
+		if err == nil {
+			printable(t, append(diagnosis.NextSteps, diagnosis.Method, diagnosis.FailureClass)...)
+		}
+		_, _, err = fuzzClient(409, body).AddDomain(ctx, example())
+		judge(t, err)
+		var e *certinext.Error
+		if errors.As(err, &e) {
+			usableID(t, e.ExistingDomainID)
+			if strings.Contains(e.ExistingDomainID, "token-1") {
+				t.Fatalf("a secret for an id: %q", e.ExistingDomainID)
+			}
 		}
 	})
 }

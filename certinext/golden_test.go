@@ -117,8 +117,40 @@ func TestGolden(t *testing.T) {
 	}
 	me := func(c client) (any, error) { return c.Me(ctx) }
 
+	domainChallenge := func(m certinext.DCVMethod) func(client) (any, error) {
+		return func(c client) (any, error) { return c.DomainChallenge(ctx, testDomainID, "example.com", m) }
+	}
+	addDomain := func(renew bool) func(client) (any, error) {
+		r := example()
+		r.Renew = renew
+		return func(c client) (any, error) {
+			d, ch, err := c.AddDomain(ctx, r)
+			return struct {
+				Domain    *certinext.Domain
+				Challenge *certinext.Challenge
+			}{d, ch}, err
+		}
+	}
+	renewDomain := func(c client) (any, error) {
+		return c.RenewDomainChallenge(ctx, testDomainID, "example.com", certinext.DCVMethodDNS)
+	}
+	verifyDomain := func(c client) (any, error) { return void(c.VerifyDomain(ctx, testDomainID)) }
+
 	cases := map[string]func(client) (any, error){
-		"reissue-rekey": reissue(certinext.ReissueRequest{Reason: "key rotation; planned"}),
+		"domain-add":                   addDomain(false),
+		"domain-add-exists":            addDomain(false),
+		"domain-add-renew":             addDomain(true),
+		"domain-read":                  func(c client) (any, error) { return c.Domain(ctx, testDomainID) },
+		"domain-challenge":             domainChallenge(certinext.DCVMethodDNS),
+		"domain-challenge-file":        domainChallenge(certinext.DCVMethodHTTP),
+		"domain-challenge-expired":     domainChallenge(certinext.DCVMethodDNS),
+		"domain-challenge-verified":    domainChallenge(certinext.DCVMethodDNS),
+		"domain-renew-challenge":       renewDomain,
+		"domain-renew-challenge-empty": renewDomain,
+		"domain-verify":                verifyDomain,
+		"domain-verify-missing":        verifyDomain,
+		"domain-diagnosis":             func(c client) (any, error) { return c.DomainDiagnosis(ctx, testDomainID) },
+		"reissue-rekey":                reissue(certinext.ReissueRequest{Reason: "key rotation; planned"}),
 		"reissue-names": reissue(certinext.ReissueRequest{
 			UpdateNames: true, AdditionalDomains: []string{"b.example.com"}, Reason: "another host", RevokePrevious: true,
 		}),

@@ -277,7 +277,8 @@ type Challenge struct {
 	// keeps its words.
 	Expires     time.Time
 	ExpiresText string
-	// AlreadyVerified is set when CERTInext answered EMS-1080: there is nothing left to prove.
+	// AlreadyVerified is set when CERTInext answered that there is nothing left to prove: EMS-1080, or a verified domain of
+	// the account.
 	AlreadyVerified bool
 }
 

@@ -5,6 +5,8 @@ package certinext
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
 	"strings"
 )
 
@@ -24,6 +26,7 @@ type wireChallenges struct {
 	Domains    list[object[wireChallenge]] `json:"domains"`    // the published collection
 	Challenges list[object[wireChallenge]] `json:"challenges"` // tolerated by another client
 	Details    list[object[wireChallenge]] `json:"dcvDetails"` // version 1
+	DCV        list[object[wireChallenge]] `json:"dcv"`        // within a domain of the account
 	wireChallenge
 }
 
@@ -82,11 +85,68 @@ func decodeChallenge(body []byte, domain string, m DCVMethod) (*Challenge, error
 			return ch, nil
 		}
 	}
+	if m != DCVMethodEmail && emptied(challengeMembers(body, domain)) {
+		return nil, ErrChallengeExpired
+	}
 	return nil, errNoChallenge
+}
+
+// decodeDomainChallenge returns the challenge for a domain of the account, or that it needs none.
+func decodeDomainChallenge(body []byte, domain string, m DCVMethod) (*Challenge, error) {
+	ch, err := decodeChallenge(body, domain, m)
+	if errors.Is(err, errNoChallenge) && verifiedAlone(challengeMembers(body, domain)) {
+		return &Challenge{Domain: domain, AlreadyVerified: true}, nil
+	}
+	return ch, err
+}
+
+// challengeMembers returns the members of an answer that is one challenge for the domain. Which of them are there says what
+// their values do not: a verified domain of the account is answered with its method alone (observed 2026), and an expired
+// token reads back empty.
+func challengeMembers(body []byte, domain string) map[string]json.RawMessage {
+	var w wireChallenge
+	var all map[string]json.RawMessage
+	if unmarshalObject(body, &w) != nil || unmarshalObject(body, &all) != nil || !w.isFor(domain) {
+		return nil
+	}
+	return all
+}
+
+// emptied reports whether there is a token, or its end, and nothing to publish.
+func emptied(members map[string]json.RawMessage) bool {
+	found := false
+	for name, raw := range members {
+		switch name {
+		case "token", "txtToken", "fileToken", "fileContent", "fileNameContent", "dvFileToken", "dnsContents", "value":
+			if !isBlank(raw) {
+				return false
+			}
+			found = true
+		case "tokenExpiryDate", "tokenExpiry":
+			found = true
+		}
+	}
+	return found
+}
+
+// verifiedAlone reports whether a method is named and nothing else, but which domain it is about.
+func verifiedAlone(members map[string]json.RawMessage) bool {
+	var method text
+	for name, raw := range members {
+		switch name {
+		case "method":
+			_ = method.UnmarshalJSON(raw) // one that is no text is none
+		case "domain", "domainName", "domainId":
+		default:
+			return false
+		}
+	}
+	return DCVMethod(strings.ToLower(string(method))).known()
 }
 
 func decodeOffers(body []byte) ([]wireChallenge, error) {
 	var wrapped list[object[wireChallenge]]
+	var named wireChallenge // for all that are wrapped and name no domain
 	if bytes.HasPrefix(trim(body), []byte("[")) {
 		if err := unmarshal(body, &wrapped); err != nil {
 			return nil, err
@@ -96,15 +156,19 @@ func decodeOffers(body []byte) ([]wireChallenge, error) {
 		if err := unmarshalObject(body, &w); err != nil {
 			return nil, err
 		}
-		for _, l := range []list[object[wireChallenge]]{w.Domains, w.Challenges, w.Details} {
+		for _, l := range []list[object[wireChallenge]]{w.Domains, w.Challenges, w.Details, w.DCV} {
 			wrapped = append(wrapped, l...)
 		}
 		if len(wrapped) == 0 {
 			return []wireChallenge{w.wireChallenge}, nil
 		}
+		named = w.wireChallenge
 	}
 	offers := make([]wireChallenge, 0, len(wrapped))
 	for _, o := range wrapped {
+		if first(o.value.Domain, o.value.DomainName) == "" {
+			o.value.Domain, o.value.DomainName = named.Domain, named.DomainName
+		}
 		offers = append(offers, o.value)
 	}
 	return offers, nil
@@ -123,11 +187,8 @@ func bareDomain(s string) string {
 
 // fits reports whether the challenge is of the method, or does not say so by name.
 func (w wireChallenge) fits(m DCVMethod) bool {
-	switch method := DCVMethod(strings.ToLower(string(w.Method))); method {
-	case DCVMethodDNS, DCVMethodHTTP, DCVMethodEmail:
-		return method == m
-	}
-	return true
+	method := DCVMethod(strings.ToLower(string(w.Method)))
+	return method == m || !method.known()
 }
 
 // challenge picks the values in order of how plainly the name of each says what it is for. Names that fit every method

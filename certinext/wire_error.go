@@ -27,6 +27,7 @@ type wireProblem struct {
 	Errors           json.RawMessage         `json:"errors"`
 	Diagnostics      object[wireDiagnostics] `json:"diagnostics"`
 	Meta             object[wireMeta]        `json:"meta"`
+	ExistingDomainID text                    `json:"existingDomainId"`
 }
 
 type wireFieldError struct {
@@ -128,6 +129,7 @@ func (e *Error) explain(body []byte, hide mask) {
 	if w.Diagnostics.set {
 		e.Diagnostics = w.Diagnostics.value.diagnostics(hide)
 	}
+	e.ExistingDomainID = safeID(text(hide.hide(string(w.ExistingDomainID))))
 }
 
 // oauthError returns the error of RFC 6749, section 5.2, such as invalid_client. Spring uses the same name for the
