@@ -23,6 +23,8 @@ type Kind struct {
 	Fields []Field
 	// Ambient says whose identity is used instead of credentials when [Settings.Ambient] is set; empty where there is none.
 	Ambient string
+	// hidden are what else is secret in the settings, beside the values of the secret fields; nil where that is nothing.
+	hidden func(Settings) []string
 	// open makes a provider of complete and known settings. It touches no network.
 	open func(Settings) (Provider, error)
 }
@@ -69,7 +71,7 @@ func kindOf(name string) (Kind, error) {
 }
 
 // Open makes a provider of the kind that is named. It touches no network. What is wrong with the settings is a
-// [*SettingError].
+// [*SettingError]. The errors of the provider show no secret; what they wrap may do.
 func Open(kind string, s Settings) (Provider, error) {
 	k, err := kindOf(kind)
 	if err != nil {
@@ -78,7 +80,25 @@ func Open(kind string, s Settings) (Provider, error) {
 	if s, err = k.complete(s); err != nil {
 		return nil, err
 	}
-	return k.open(s)
+	p, err := k.open(s)
+	if err != nil {
+		return nil, err
+	}
+	return &guarded{provider: p, name: k.Name, hide: hiding(k.secrets(s))}, nil
+}
+
+// secrets are what no error may show.
+func (k Kind) secrets(s Settings) []string {
+	var out []string
+	for _, f := range k.Fields {
+		if f.Secret {
+			out = append(out, s.Values[f.Name])
+		}
+	}
+	if k.hidden != nil {
+		out = append(out, k.hidden(s)...)
+	}
+	return out
 }
 
 // complete checks settings against the fields of the kind, and fills in the defaults.
