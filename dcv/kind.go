@@ -23,6 +23,8 @@ type Kind struct {
 	Fields []Field
 	// Ambient says whose identity is used instead of credentials when [Settings.Ambient] is set; empty where there is none.
 	Ambient string
+	// Note is what somebody should know before choosing it; empty where there is nothing.
+	Note string
 	// hidden are what else is secret in the settings, beside the values of the secret fields; nil where that is nothing.
 	hidden func(Settings) []string
 	// open makes a provider of complete and known settings. It touches no network.
@@ -54,7 +56,7 @@ type SettingError struct {
 func (e *SettingError) Error() string { return e.Field + ": " + e.Problem }
 
 // kinds are those that are known, by name.
-var kinds = []Kind{cloudflareKind, rfc2136Kind, route53Kind}
+var kinds = []Kind{azureKind, cloudflareKind, rfc2136Kind, route53Kind}
 
 // Kinds are the DNS hosts that records can be published at.
 func Kinds() []Kind { return slices.Clone(kinds) }
