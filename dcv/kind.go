@@ -56,7 +56,7 @@ type SettingError struct {
 func (e *SettingError) Error() string { return e.Field + ": " + e.Problem }
 
 // kinds are those that are known, by name.
-var kinds = []Kind{azureKind, cloudflareKind, rfc2136Kind, route53Kind}
+var kinds = []Kind{azureKind, cloudflareKind, googleCloudDNSKind, rfc2136Kind, route53Kind}
 
 // Kinds are the DNS hosts that records can be published at.
 func Kinds() []Kind { return slices.Clone(kinds) }
