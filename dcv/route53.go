@@ -73,7 +73,17 @@ func (h *hostedZones) DeleteRecords(ctx context.Context, zone string, records []
 	if err := h.start(ctx); err != nil {
 		return nil, err
 	}
-	return h.Provider.DeleteRecords(ctx, zone, records)
+	out, err := h.Provider.DeleteRecords(ctx, zone, records)
+	return out, reasoned(err)
+}
+
+// reasoned says why Route 53 refused a change, which the text of its error does not.
+func reasoned(err error) error {
+	var refused *types.InvalidChangeBatch
+	if !errors.As(err, &refused) || len(refused.Messages) == 0 {
+		return err
+	}
+	return fmt.Errorf("%s: %w", strings.Join(refused.Messages, ", "), err)
 }
 
 // add does not mind a record that is there. Route 53 refuses a set with the same value twice, and the provider adds to what
@@ -85,7 +95,7 @@ func (h *hostedZones) add(ctx context.Context, zone string, r libdns.Record) err
 		return err
 	}
 	if values, lookErr := valuesBeside(ctx, h, zone, r); lookErr != nil || !slices.Contains(values, r.RR().Data) {
-		return err
+		return reasoned(err)
 	}
 	return nil
 }
