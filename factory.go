@@ -71,7 +71,7 @@ func newBackend(o Options, conf *logical.BackendConfig) *secretsBackend {
 		RunningVersion: Version,
 		Paths: strict(slices.Concat(
 			b.pathConfig(), b.pathRoles(), b.pathIssue(), b.pathNamedOrder(), b.pathDocuments(), b.pathReissue(), b.pathRenew(), b.pathOrders(), b.pathRevoke(),
-			b.pathSolvers(), b.pathCatalog(), b.pathAccount(), b.pathReports(), b.pathSync(),
+			b.pathSolvers(), b.pathDomains(), b.pathCatalog(), b.pathAccount(), b.pathReports(), b.pathSync(),
 			b.pathCA(), b.pathCertificates(), // in this order, since "ca" is a serial number, too
 		)),
 		PathsSpecial: &logical.Paths{

@@ -94,6 +94,17 @@ func pairs[T any](name, help string, at func(*T) *map[string]string) binding[T] 
 	}
 }
 
+// dnsValidation are the fields that a role and a registered domain share.
+func dnsValidation[T any](at func(*T) *backend.DNSValidation) []binding[T] {
+	return []binding[T]{
+		text("dcv_solver", "Solver that publishes the DNS records of dns-txt, and removes them; domains are validated by hand when empty.", func(t *T) *string { return &at(t).Solver }),
+		texts("dcv_hosts", "Names of the TXT records, with {domain} in the place of the domain. All are published, unless CERTInext names one.", func(t *T) *[]string { return &at(t).Hosts }),
+		texts("dcv_resolvers", "DNS resolvers by which zones, delegations and servers are found, as host or host:port; the machine's when empty.", func(t *T) *[]string { return &at(t).Resolvers }),
+		texts("dcv_propagation_servers", "DNS servers that are asked whether a record can be seen, as host or host:port; the zone's authoritative servers when empty.", func(t *T) *[]string { return &at(t).PropagationServers }),
+		seconds("dcv_propagation_timeout", "How long a record may take to be seen by all of those before CERTInext is asked to look all the same.", func(t *T) *time.Duration { return &at(t).PropagationTimeout }),
+	}
+}
+
 // orderDefaults are the fields that the config and a role share.
 func orderDefaults[T any](at func(*T) *backend.OrderDefaults) []binding[T] {
 	return []binding[T]{

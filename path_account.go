@@ -57,23 +57,6 @@ func (b *secretsBackend) pathAccount() []*framework.Path {
 			HelpSynopsis:    "An organization that the account may order for.",
 			HelpDescription: "Returns all that CERTInext tells of an organization, with the domains that are validated for it.",
 		},
-		{
-			Pattern: "domains/?$",
-			Fields: merge(windowFields(), map[string]*framework.FieldSchema{
-				"search":              {Type: framework.TypeString, Description: "Domains whose names hold this.", Query: true},
-				"exact":               {Type: framework.TypeBool, Description: "Only the domain that search names.", Query: true},
-				"status":              {Type: framework.TypeString, Description: "Domains of this status: ACTIVE, INACTIVE or EXPIRED.", Query: true},
-				"dcv_status":          {Type: framework.TypeString, Description: "Domains whose validation is in this status: PENDING, VERIFIED, REJECTED or EXPIRED.", Query: true},
-				"organization_number": {Type: framework.TypeString, Description: "Domains of this organization.", Query: true},
-				"group_number":        {Type: framework.TypeString, Description: "Domains of this billing group; of all when empty. Version 1 of the API cannot tell them apart.", Query: true},
-			}),
-			Operations: map[logical.Operation]framework.OperationHandler{
-				logical.ReadOperation: writing(b.readDomains, "Read the registered domains.", "read", "domains", pageFields("domains",
-					"Domains by name, each with domain_id, domain, organization_number, organization_name, status, dcv_status, dcv_method, created_at, verified_at and valid_till; times are RFC 3339, and empty when not told.")),
-			},
-			HelpSynopsis:    "The domains that the account registered.",
-			HelpDescription: "While a domain is validated (dcv_status VERIFIED, until valid_till), orders for it need no validation of their own. The same name may stand under two organizations.",
-		},
 	}
 }
 
@@ -196,24 +179,4 @@ func encodeOrganization(o *backend.Organization) map[string]any {
 		data[field] = v
 	}
 	return data
-}
-
-func (b *secretsBackend) readDomains(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	page, err := b.engine.Domains(ctx, req.Storage, backend.DomainFilter{
-		Search: d.Get("search").(string), Exact: d.Get("exact").(bool), Status: d.Get("status").(string),
-		DCVStatus: d.Get("dcv_status").(string), OrganizationID: d.Get("organization_number").(string),
-		GroupNumber: d.Get("group_number").(string),
-	}, window(d))
-	if err != nil {
-		return nil, err
-	}
-	return pageResponse("domains", page, encodeDomain), nil
-}
-
-func encodeDomain(d backend.Domain) map[string]any {
-	return map[string]any{
-		"domain_id": d.ID, "domain": d.Name, "organization_number": d.OrganizationID, "organization_name": d.OrganizationName,
-		"status": d.Status, "dcv_status": d.DCVStatus, "dcv_method": d.DCVMethod, "created_at": rfc3339(d.CreatedAt),
-		"verified_at": rfc3339(d.VerifiedAt), "valid_till": rfc3339(d.ValidTill),
-	}
 }

@@ -182,25 +182,29 @@ func decodeMethod(d *framework.FieldData) (backend.DCVMethod, error) {
 func encodeChallenges(domains []backend.DomainChallenge) *logical.Response {
 	out := make([]map[string]any, 0, len(domains))
 	for _, d := range domains {
-		m := map[string]any{"domain": d.Domain, "verified": d.Verified}
-		c := d.Challenge
-		for field, v := range map[string]string{
-			"dns_value": c.DNSValue, "http_path": c.HTTPPath, "http_url": d.HTTPURL, "http_content": c.HTTPContent, "expires": c.ExpiresText,
-			"error": d.Error, "found": d.Found,
-		} {
-			if v != "" {
-				m[field] = v
-			}
-		}
-		if c.DNSValue != "" {
-			m["dns_names"] = d.DNSNames
-		}
-		if len(c.EmailTo) > 0 {
-			m["email_to"] = c.EmailTo
-		}
-		out = append(out, m)
+		out = append(out, encodeChallenge(d))
 	}
 	return &logical.Response{Data: map[string]any{"domains": out}}
+}
+
+func encodeChallenge(d backend.DomainChallenge) map[string]any {
+	m := map[string]any{"domain": d.Domain, "verified": d.Verified}
+	c := d.Challenge
+	for field, v := range map[string]string{
+		"dns_value": c.DNSValue, "http_path": c.HTTPPath, "http_url": d.HTTPURL, "http_content": c.HTTPContent, "expires": c.ExpiresText,
+		"error": d.Error, "found": d.Found,
+	} {
+		if v != "" {
+			m[field] = v
+		}
+	}
+	if c.DNSValue != "" {
+		m["dns_names"] = d.DNSNames
+	}
+	if len(c.EmailTo) > 0 {
+		m["email_to"] = c.EmailTo
+	}
+	return m
 }
 
 func (b *secretsBackend) readOrder(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {

@@ -5,6 +5,7 @@ package certinextsecrets
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,16 +42,11 @@ func (b *secretsBackend) pathRoles() []*framework.Path {
 	}
 }
 
-var roleFields = append([]binding[backend.Role]{
+var roleFields = slices.Concat([]binding[backend.Role]{
 	text("product_code", "Product to order, a code from the account's catalog. The same code is another product in another environment.", func(r *backend.Role) *string { return &r.ProductCode }),
 	text("product_variant", "Kind of the product, e.g. dv, ov-ucc, ev, intranet-ssl, natural-person; found in the catalog when empty.", func(r *backend.Role) *string { return &r.Variant }),
 	word("family", "Product family: ssl, private-pki, signature or smime; follows from the variant, and may be left out.", func(r *backend.Role) *backend.Family { return &r.Family }),
 	word("dcv_method", "How domains are validated: dns-txt, http-url or email.", func(r *backend.Role) *backend.DCVMethod { return &r.DCVMethod }),
-	text("dcv_solver", "Solver that publishes the DNS records of dns-txt, and removes them; domains are validated by hand when empty.", func(r *backend.Role) *string { return &r.DNS.Solver }),
-	texts("dcv_hosts", "Names of the TXT records, with {domain} in the place of the domain. All are published, unless CERTInext names one.", func(r *backend.Role) *[]string { return &r.DNS.Hosts }),
-	texts("dcv_resolvers", "DNS resolvers by which the solver finds zones, delegations and servers, as host or host:port; the machine's when empty.", func(r *backend.Role) *[]string { return &r.DNS.Resolvers }),
-	texts("dcv_propagation_servers", "DNS servers that are asked whether a record can be seen, as host or host:port; the zone's authoritative servers when empty.", func(r *backend.Role) *[]string { return &r.DNS.PropagationServers }),
-	seconds("dcv_propagation_timeout", "How long a record may take to be seen by all of those before CERTInext is asked to look all the same.", func(r *backend.Role) *time.Duration { return &r.DNS.PropagationTimeout }),
 	number("validity_years", "Length of the subscription, 1 to 3 years. It is not the life of the certificate, which CERTInext sets.", func(r *backend.Role) *int { return &r.ValidityYears }),
 	flag("auto_renew", "Let CERTInext renew the subscription by itself, at a cost.", func(r *backend.Role) *bool { return &r.AutoRenew }),
 	number("renew_before_days", "Days before its end that CERTInext renews the subscription.", func(r *backend.Role) *int { return &r.RenewBeforeDays }),
@@ -86,7 +82,7 @@ var roleFields = append([]binding[backend.Role]{
 	flag("generate_lease", "Tie certificates to a lease whose end revokes them. Vault then keeps the answer, private key included, in its lease store.", func(r *backend.Role) *bool { return &r.GenerateLease }),
 	seconds("ttl", "Life of leases; the certificate's remaining life when 0.", func(r *backend.Role) *time.Duration { return &r.TTL }),
 	seconds("max_ttl", "Longest life of leases, by renewal; the certificate's remaining life when 0.", func(r *backend.Role) *time.Duration { return &r.MaxTTL }),
-}, orderDefaults(func(r *backend.Role) *backend.OrderDefaults { return &r.OrderDefaults })...)
+}, dnsValidation(func(r *backend.Role) *backend.DNSValidation { return &r.DNS }), orderDefaults(func(r *backend.Role) *backend.OrderDefaults { return &r.OrderDefaults }))
 
 func (b *secretsBackend) listRoles(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
 	names, err := b.engine.Roles(ctx, req.Storage)

@@ -217,6 +217,9 @@ Write provider with its settings; secrets are never read back. dcv/solvers/<name
 			})
 			fmt.Fprintf(&b, " With ambient_identity it uses %s, and takes no %s.", k.Ambient, strings.Join(credentials, ", "))
 		}
+		if k.Note != "" {
+			b.WriteString(" " + k.Note)
+		}
 	}
 	return b.String()
 }

@@ -71,7 +71,7 @@ func TestASolverThatCannotWorkIsRefusedByField(t *testing.T) {
 		changes map[string]any
 		text    string
 	}{
-		"an unknown host":          {map[string]any{"provider": "bind"}, "provider: is not one of rfc2136"},
+		"an unknown host":          {map[string]any{"provider": "bind"}, "provider: is not one of azure, cloudflare, googleclouddns, rfc2136, route53"},
 		"a setting left out":       {map[string]any{"tsig_secret": ""}, "tsig_secret: is required by rfc2136"},
 		"a secret that is none":    {map[string]any{"tsig_secret": "%%"}, "tsig_secret: is not base64"},
 		"an unknown algorithm":     {map[string]any{"tsig_algorithm": "hmac-md5"}, "tsig_algorithm: is not one of"},

@@ -61,13 +61,15 @@ type Engine struct {
 	records   *records
 	certLocks keyedMutex
 	solvers   solvers
-	caMu      sync.Mutex
-	newest    []string      // PEM chain of the newest certificate, issuing CA first
-	passing   chan struct{} // holds an element while a pass runs
-	cursor    string        // the queued revocation that the last pass ended with; the pass's own
-	guard     guard
-	sync      synchronizing
-	leaseEnds chan struct{} // holds one element for each lease's end that is asking CERTInext
+
+	domainLocks keyedMutex
+	caMu        sync.Mutex
+	newest      []string      // PEM chain of the newest certificate, issuing CA first
+	passing     chan struct{} // holds an element while a pass runs
+	cursor      string        // the queued revocation that the last pass ended with; the pass's own
+	guard       guard
+	sync        synchronizing
+	leaseEnds   chan struct{} // holds one element for each lease's end that is asking CERTInext
 }
 
 // account is a client together with the config it was made from, and what it was told of the catalog.

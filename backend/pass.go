@@ -35,7 +35,7 @@ var errPassOver = fmt.Errorf("the pass is over: %w", context.Canceled)
 type job func(ctx context.Context) error
 
 // Pass moves open orders on that nobody waits for, erases keys whose grace is over, removes DNS records that nobody needs any
-// more, and drains the queue of revocations. It
+// more, keeps domains validated, and drains the queue of revocations. It
 // does one bounded round of work and returns; Vault calls it every minute or so. While CERTInext is away, or has had enough
 // of the account, it does what needs no CERTInext.
 func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
@@ -81,6 +81,8 @@ func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
 	errs = append(errs, e.resumeSync(ctx, s))
 	revocations, err := e.dueRevocations(ctx, s)
 	errs = append(errs, err)
+	domains, err := e.keepDomains(ctx, s)
+	errs, asking = append(errs, err), append(asking, domains...)
 	for _, serial := range revocations {
 		asking = append(asking, func(ctx context.Context) error { return e.drainQueued(ctx, s, serial) })
 	}

@@ -21,7 +21,7 @@ import (
 // after it was taken away, so that whatever happens in between, somebody knows what to take away.
 type publishedEntry struct {
 	Version   int       `json:"version"`
-	Owner     string    `json:"owner"` // see orderOwner and checkOwner
+	Owner     string    `json:"owner"` // see orderOwner, domainOwner and checkOwner
 	Solver    string    `json:"solver"`
 	Name      string    `json:"name"`
 	Zone      string    `json:"zone"`
@@ -45,6 +45,7 @@ func (p *publishedEntry) key() string {
 
 // Those for whom records are published.
 func orderOwner(o *orderEntry) string { return "order/" + o.Role + "/" + o.ID }
+func domainOwner(name string) string  { return "domain/" + name }
 func checkOwner(id string) string     { return "check/" + id }
 
 // A Published is a record that is published, or may be.
@@ -227,6 +228,12 @@ func (e *Engine) sweepOwner(ctx context.Context, s logical.Storage, owner string
 	case "order":
 		role, id, _ := strings.Cut(name, "/")
 		return e.sweepOrder(ctx, s, owner, role, id)
+	case "domain":
+		r, err := get[registration](ctx, s, domainPrefix+name)
+		if err != nil || r != nil && r.Waiting {
+			return err
+		}
+		return e.withdraw(ctx, s, owner, e.untimely)
 	case "check":
 		return e.withdraw(ctx, s, owner, func(p *publishedEntry) bool { return e.now().Before(p.At.Add(checkLife)) || e.untimely(p) })
 	}

@@ -183,6 +183,19 @@ func (e *Engine) usersOf(ctx context.Context, s logical.Storage, name string) ([
 			users = append(users, "the role "+role)
 		}
 	}
+	domains, err := e.RegisteredDomains(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	for _, domain := range domains {
+		r, err := get[registration](ctx, s, domainPrefix+domain)
+		if err != nil {
+			return nil, err
+		}
+		if r != nil && r.DNS.Solver == name {
+			users = append(users, "the domain "+domain)
+		}
+	}
 	return users, nil
 }
 

@@ -22,6 +22,7 @@ const (
 	revocationPrefix  = "revocation/"   // + serial number: revocations that CERTInext has not taken yet
 	solverPrefix      = "dcv/solver/"   // + name; holds credentials
 	recordPrefix      = "dcv/record/"   // + owner + hash: what is published in somebody's DNS, or may be
+	domainPrefix      = "dcv/domain/"   // + name: domains that the mount looks after
 	syncKey           = "sync"          // how far the last synchronization has got
 	caKey             = "ca"            // the chain of the newest certificate
 )

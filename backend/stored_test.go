@@ -79,6 +79,11 @@ func storedV1() map[string]any {
 			Seen: 5, Imported: 1, Revoked: 1, Unavailable: 1, Failed: 1, LastError: "e",
 		},
 		"solver": &storedSolver{Version: 1, Provider: "rfc2136", Values: map[string]string{"server": "ns1.example.com", "tsig_secret": "c2VjcmV0"}, Ambient: true, Zone: "example.com", TTL: time.Minute},
+		"domain": &registration{
+			Version: 1, Name: "example.com", OrganizationNumber: "4000001", Account: "https://us-api.certinext.io|1234567890", Method: certinext.DCVMethodDNS,
+			DNS: storedDNS{Solver: "corp", Hosts: []string{"_c.{domain}"}, PropagationTimeout: time.Minute}, Keep: true, RenewBefore: time.Hour,
+			DomainID: "d-1", ValidTill: at, Renewing: true, Waiting: true, Attempts: 1, NextAt: at, LastError: "e",
+		},
 		"published": &publishedEntry{
 			Version: 1, Owner: "order/web/6f1d", Solver: "corp", Name: "_emudhra-challenge.www.example.com.", Zone: "example.com.", Value: "v", At: at, Done: true,
 			LastError: "e", Tries: 1, RetryAt: at,
@@ -129,6 +134,8 @@ func newOfKind(t *testing.T, kind string) any {
 		return new(SyncStatus)
 	case "solver":
 		return new(storedSolver)
+	case "domain":
+		return new(registration)
 	case "published":
 		return new(publishedEntry)
 	case "ca":

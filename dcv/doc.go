@@ -4,7 +4,7 @@
 // Package dcv publishes the TXT records by which a CA sees who controls a domain, watches until they can be seen, and
 // removes them again. It knows DNS and DNS hosts, and neither CERTInext nor Vault.
 //
-// A [Kind] is a DNS host that libdns has a provider for; [Open] makes a [Solver] of one. A [Resolver] finds where a record
+// A [Kind] is a DNS host that libdns has a provider for; [Open] makes one ready, and a [Solver] publishes by it. A [Resolver] finds where a record
 // has to be written, since the name that a CA asks for may be delegated elsewhere by a CNAME, and asks the servers that are
 // authoritative for it what they answer. A record that a resolver has cached proves nothing, so no resolver is asked for
 // one.

@@ -1,0 +1,288 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package backend
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// A Registration is a domain that the mount has validated for the account, apart from any order, and may keep validated.
+type Registration struct {
+	Name               string
+	OrganizationNumber string // the config's when empty
+	Method             DCVMethod
+	DNS                DNSValidation
+	// Keep has the background pass validate the domain anew before its validation runs out.
+	Keep bool
+	// RenewBefore is how long before.
+	RenewBefore time.Duration
+}
+
+// NewRegistration returns a registration with the default of every field.
+func NewRegistration(name string) *Registration {
+	return &Registration{Name: strings.ToLower(name), Method: certinext.DCVMethodDNS, DNS: newDNSValidation(), RenewBefore: 30 * 24 * time.Hour}
+}
+
+func (r *Registration) validate() error {
+	switch {
+	case !isZone(r.Name) || strings.Contains(r.Name, "_"):
+		return badField("name", "%q is not a domain name", printable(r.Name))
+	case r.OrganizationNumber == "":
+		return badField("organization_number", "is required: the organization that the domain is validated for")
+	case r.Method != certinext.DCVMethodDNS && r.Method != certinext.DCVMethodHTTP && r.Method != certinext.DCVMethodEmail:
+		return badField("dcv_method", "%q is not dns-txt, http-url or email", printable(string(r.Method)))
+	case r.DNS.Solver != "" && r.Method != certinext.DCVMethodDNS:
+		return badField("dcv_solver", "publishes DNS records, and dcv_method is %s", r.Method)
+	case r.Keep && r.DNS.Solver == "":
+		return badField("keep_validated", "needs a dcv_solver: nobody else can validate the domain in the background")
+	case r.RenewBefore < time.Hour || r.RenewBefore > 180*24*time.Hour:
+		return badField("renew_before", "must be between 1h and 180 days")
+	}
+	return r.DNS.validate()
+}
+
+// A DomainState is where a registered domain stands.
+type DomainState struct {
+	Registration
+	Domain    *Domain          // in CERTInext's words; nil when it does not know the domain
+	Validated bool             // so that orders need no validation of their own
+	Challenge *DomainChallenge // what to publish, while it has to be validated by hand
+	Needs     []string         // what a solver waits for
+	LastError string           // of the background pass
+	NextAt    time.Time        // when that looks at the domain again; zero when it does not
+}
+
+// registration is the entry of a Registration.
+type registration struct {
+	Version            int           `json:"version"`
+	Name               string        `json:"name"`
+	OrganizationNumber string        `json:"organization_number"`
+	Account            string        `json:"account"` // see orderEntry
+	Method             DCVMethod     `json:"method"`
+	DNS                storedDNS     `json:"dns"`
+	Keep               bool          `json:"keep,omitempty"`
+	RenewBefore        time.Duration `json:"renew_before"` // nanoseconds
+
+	DomainID  string    `json:"domain_id,omitempty"` // CERTInext's
+	ValidTill time.Time `json:"valid_till,omitzero"`
+	// Renewing is set while a challenge is open although the domain is still validated.
+	Renewing bool `json:"renewing,omitempty"`
+	// Waiting is set while what is published for the domain is needed.
+	Waiting   bool      `json:"waiting,omitempty"`
+	Attempts  int       `json:"attempts,omitempty"` // of the background pass, in vain
+	NextAt    time.Time `json:"next_at,omitzero"`
+	LastError string    `json:"last_error,omitempty"`
+}
+
+func (r *registration) key() string { return domainPrefix + r.Name }
+
+func (r *registration) registration() Registration {
+	return Registration{
+		Name: r.Name, OrganizationNumber: r.OrganizationNumber, Method: r.Method, DNS: r.DNS.validation(), Keep: r.Keep, RenewBefore: r.RenewBefore,
+	}
+}
+
+// set takes over what an operator has written.
+func (r *registration) set(w *Registration) {
+	r.Version, r.Name, r.OrganizationNumber, r.Method = 1, w.Name, w.OrganizationNumber, w.Method
+	r.DNS, r.Keep, r.RenewBefore = storedDNS(w.DNS), w.Keep, w.RenewBefore
+}
+
+// due reports whether a domain that is validated until some time has to be validated now.
+func (r *registration) due(validTill, now time.Time) bool {
+	if !r.Keep {
+		return !now.Before(validTill)
+	}
+	return !now.Before(validTill.Add(-r.RenewBefore))
+}
+
+// background reports whether the background pass works on the domain: it keeps it validated, or ends what a solver has begun.
+func (r *registration) background() bool { return r.Keep || r.Waiting }
+
+// nextLook is when the background pass looks at a domain again. It looks daily even if nothing is due, since a domain may
+// be deactivated in the portal.
+func (r *registration) nextLook(validTill, now time.Time, attempts int) time.Time {
+	if attempts > 0 {
+		return now.Add(backOff(attempts-1, 6*time.Hour))
+	}
+	next, daily := validTill.Add(-r.RenewBefore), now.Add(24*time.Hour)
+	if next.Before(daily) {
+		return next
+	}
+	return daily
+}
+
+// RegisteredDomains lists the domains that the mount looks after.
+func (e *Engine) RegisteredDomains(ctx context.Context, s logical.Storage) ([]string, error) {
+	return list(ctx, s, domainPrefix)
+}
+
+// RegisterDomain has the account validate a domain: it is added if CERTInext does not know it, and, unless it is validated
+// already, validated by its solver as far as the request lasts, or the answer says what to publish. The mount looks after it
+// from then on.
+func (e *Engine) RegisterDomain(ctx context.Context, s logical.Storage, name string, change func(*Registration) error) (*DomainState, error) {
+	w := NewRegistration(name)
+	if err := change(w); err != nil {
+		return nil, err
+	}
+	_, cfg, err := e.client(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	if w.OrganizationNumber = cmp.Or(w.OrganizationNumber, cfg.OrganizationNumber); cfg.version() == certinext.V1 {
+		return nil, badField("name", "domains cannot be registered by version 1 of the API (api_version): add them in CERTInext's portal, or validate them with their orders")
+	}
+	if err := w.validate(); err != nil {
+		return nil, err
+	}
+	if w.DNS.Solver != "" {
+		if _, err := e.mustSolver(ctx, s, w.DNS.Solver); err != nil {
+			return nil, badField("dcv_solver", "%v: write dcv/solvers/%s first", err, printable(w.DNS.Solver))
+		}
+	}
+	defer e.domainLocks.lock(w.Name)()
+	r, err := get[registration](ctx, s, domainPrefix+w.Name)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case r == nil:
+		r = &registration{Account: cfg.account()}
+	case r.Account != cfg.account():
+		return nil, badField("name", "the mount looks after this domain for another CERTInext account than the one in config: delete it here first")
+	case r.OrganizationNumber != w.OrganizationNumber:
+		return nil, badField("organization_number", "the mount looks after this domain for the organization %s: delete it here first", printable(r.OrganizationNumber))
+	}
+	r.set(w)
+	r.Attempts, r.NextAt, r.LastError = 0, time.Time{}, ""
+	if err := put(ctx, s, r.key(), r); err != nil {
+		return nil, err
+	}
+	return e.workOnDomain(ctx, s, r, e.now().Add(askPatience))
+}
+
+// RegisteredDomain tells where a domain stands that the mount looks after; nil when it does not.
+func (e *Engine) RegisteredDomain(ctx context.Context, s logical.Storage, name string) (*DomainState, error) {
+	r, err := get[registration](ctx, s, domainPrefix+strings.ToLower(name))
+	if err != nil || r == nil {
+		return nil, err
+	}
+	return ask(ctx, e, s, func(ctx context.Context, a *account) (*DomainState, error) {
+		w := &domainWork{engine: e, storage: s, client: a.client, entry: r}
+		if r.Account != a.config.account() {
+			return nil, badField("name", "%s belongs to another CERTInext account than the one in config", printable(name))
+		}
+		if err := w.find(ctx); err != nil {
+			return nil, err
+		}
+		state := w.state()
+		if w.remote != nil && !state.Validated && r.DNS.Solver == "" {
+			state.Challenge = w.byHand(ctx)
+		}
+		return state, nil
+	})
+}
+
+// VerifyRegistered has CERTInext look for the challenge of a domain now or, where the domain has a solver, has that validate it.
+func (e *Engine) VerifyRegistered(ctx context.Context, s logical.Storage, name string) (*DomainState, error) {
+	name = strings.ToLower(name)
+	defer e.domainLocks.lock(name)()
+	r, err := get[registration](ctx, s, domainPrefix+name)
+	if err != nil {
+		return nil, err
+	}
+	if r == nil {
+		return nil, &NotFoundError{Kind: "registered domain", Name: printable(name)}
+	}
+	return e.workOnDomain(ctx, s, r, e.now().Add(askPatience))
+}
+
+// ForgetDomain stops looking after a domain. What CERTInext knows of it stays.
+func (e *Engine) ForgetDomain(ctx context.Context, s logical.Storage, name string) error {
+	name = strings.ToLower(name)
+	defer e.domainLocks.lock(name)()
+	if err := e.withdraw(ctx, s, domainOwner(name), nil); err != nil {
+		e.log.Warn("a TXT record could not be removed; the background pass tries again", "domain", name, "error", err)
+	}
+	return remove(ctx, s, domainPrefix+name)
+}
+
+// keepDomains validates anew what is due.
+func (e *Engine) keepDomains(ctx context.Context, s logical.Storage) ([]job, error) {
+	names, err := list(ctx, s, domainPrefix)
+	if err != nil {
+		return nil, err
+	}
+	var jobs []job
+	for _, name := range names {
+		r, err := get[registration](ctx, s, domainPrefix+name)
+		if err != nil {
+			return nil, err
+		}
+		if r != nil && r.background() && !e.now().Before(r.NextAt) && len(jobs) < passOrders {
+			jobs = append(jobs, func(ctx context.Context) error { return e.keepDomain(ctx, s, name) })
+		}
+	}
+	return jobs, nil
+}
+
+// keepDomain looks at one domain, and validates it anew when that is due.
+func (e *Engine) keepDomain(ctx context.Context, s logical.Storage, name string) error {
+	defer e.domainLocks.lock(name)()
+	r, err := get[registration](ctx, s, domainPrefix+name)
+	if err != nil || r == nil || !r.background() || e.now().Before(r.NextAt) {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, passPatience)
+	defer cancel()
+	began := e.now()
+	_, err = e.workOnDomain(ctx, s, r, e.now())
+	var refusal *RefusedError
+	if errors.As(err, &refusal) {
+		e.hear(refusal.Err, began)
+		return nil // kept with the domain
+	}
+	return err
+}
+
+// workOnDomain validates a domain if that is due, goes on until it is done or the time has come, and stores what has become of it.
+func (e *Engine) workOnDomain(ctx context.Context, s logical.Storage, r *registration, until time.Time) (*DomainState, error) {
+	return ask(ctx, e, s, func(ctx context.Context, a *account) (*DomainState, error) {
+		if r.Account != a.config.account() {
+			return nil, badField("name", "%s belongs to another CERTInext account than the one in config", r.Name)
+		}
+		w := &domainWork{engine: e, storage: s, client: a.client, entry: r}
+		state, err := w.run(ctx, until)
+		now := e.now()
+		switch {
+		case err != nil:
+			r.LastError = told(err)
+			r.Attempts++
+		case !state.Validated || r.due(state.Domain.ValidTill, now):
+			r.LastError = clean(strings.Join(state.Needs, "; "), maxProofText)
+			r.Attempts++
+		default:
+			r.LastError, r.Attempts, r.Renewing = "", 0, false
+		}
+		r.NextAt = time.Time{}
+		if r.background() {
+			r.NextAt = r.nextLook(r.ValidTill, now, r.Attempts)
+		}
+		if state != nil {
+			state.LastError, state.NextAt = r.LastError, r.NextAt
+		}
+		if stored := put(context.WithoutCancel(ctx), s, r.key(), r); stored != nil {
+			return nil, fmt.Errorf("storing the domain %s: %w", r.Name, stored)
+		}
+		return state, err
+	})
+}
