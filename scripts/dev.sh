@@ -8,6 +8,9 @@
 #   scripts/dev.sh -issue-delay=20s
 #   scripts/dev.sh -dialect=v1
 #
+# Where BIND is installed, a DNS server is there, too, for example.org and example.net,
+# which the simulator asks and a solver can write to.
+#
 # Everything listens on free loopback ports and lives in build/dev, which is emptied at
 # every start. scripts/demo.sh sources this file for its set-up.
 set -euo pipefail
@@ -56,7 +59,7 @@ finish() {
 		wait "$pid" 2>/dev/null || true
 	done
 	if [ -n "${dir:-}" ]; then
-		rm -rf "$dir/data" "$dir/client_secret"
+		rm -rf "$dir/data" "$dir/client_secret" "$dir/tsig_secret" "$dir/dns"
 	fi
 	exit "$code"
 }
@@ -85,6 +88,7 @@ set_up() {
 	trap 'exit 130' INT TERM
 
 	build
+	start_dns
 	start_sandbox "$@"
 	start_vault
 	mount_engine "$@"
@@ -113,12 +117,53 @@ wait_for() {
 	done
 }
 
+# start_dns starts BIND, whose address is $dns, empty where there is none, and whose key is in
+# the file tsig_secret.
+start_dns() {
+	local named zone port
+	dns='' resolver=()
+	named=$(PATH=$PATH:/usr/sbin command -v named) || {
+		note "BIND is not installed (apt-get install bind9): nothing answers for example.org"
+		return
+	}
+	step "Starting a DNS server for example.org and example.net, which takes signed updates"
+	(umask 077 && head -c 32 /dev/urandom | base64 | tr -d '\n' >"$dir/tsig_secret" && mkdir -p "$dir/dns")
+	port=$(free_port)
+	for zone in example.org example.net; do
+		cat >"$dir/dns/$zone.zone" <<-END
+			\$TTL 60
+			@ IN SOA ns1 hostmaster 1 60 60 3600 1
+			@ IN NS ns1
+			ns1 IN A 127.0.0.1
+			* IN A 127.0.0.1
+		END
+	done
+	cat >"$dir/dns/named.conf" <<-END
+		options {
+		  directory "$dir/dns"; managed-keys-directory "$dir/dns"; pid-file none; session-keyfile none;
+		  listen-on port $port { 127.0.0.1; }; listen-on-v6 { none; };
+		  recursion no; dnssec-validation no; empty-zones-enable no;
+		};
+		controls { };
+		key vault { algorithm hmac-sha256; secret "$(cat "$dir/tsig_secret")"; };
+		zone "example.org" { type primary; file "example.org.zone"; allow-update { key vault; }; };
+		zone "example.net" { type primary; file "example.net.zone"; allow-update { key vault; }; };
+	END
+	chmod 600 "$dir/dns/named.conf"
+	"$named" -g -n 1 -c "$dir/dns/named.conf" >"$dir/dns.log" 2>&1 8>&- &
+	pids+=($!)
+	wait_for 20 "BIND listens" $! grep -q 'running$' "$dir/dns.log" || die "BIND did not start: see $dir/dns.log"
+	dns=127.0.0.1:$port
+	resolver=(-resolver="$dns")
+	note "$dns, TSIG key vault"
+}
+
 start_sandbox() {
 	local secret
 	step "Starting the CA simulator, with example.com already validated"
 	secret=$(head -c 24 /dev/urandom | od -An -tx1 | tr -d ' \n')
 	(umask 077 && printf %s "$secret" >"$dir/client_secret")
-	"$dir/certinext-sandbox" -listen=127.0.0.1:0 -verified-domains=example.com \
+	"$dir/certinext-sandbox" -listen=127.0.0.1:0 -verified-domains=example.com ${resolver[@]+"${resolver[@]}"} \
 		-client-id=dev-client -client-secret="$secret" -access-key="$secret" "$@" >"$dir/sandbox.log" 2>&1 8>&- &
 	pids+=($!)
 	wait_for 10 "the simulator listens" $! grep -q '^listening on' "$dir/sandbox.log" || die "the simulator did not start"
@@ -219,6 +264,7 @@ serve() {
 		  export VAULT_ADDR=$VAULT_ADDR
 		  export VAULT_TOKEN=$VAULT_TOKEN
 		  export SANDBOX=$sandbox
+		  export DNS=$dns
 		  alias vault=$VAULT_BIN
 
 		  vault read certinext/config/check
