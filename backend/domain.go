@@ -246,10 +246,18 @@ func (e *Engine) keepDomain(ctx context.Context, s logical.Storage, name string)
 	defer cancel()
 	began := e.now()
 	_, err = e.workOnDomain(ctx, s, r, e.now())
-	var refusal *RefusedError
-	if errors.As(err, &refusal) {
+	var (
+		refusal *RefusedError
+		field   *FieldError
+	)
+	switch {
+	case errors.As(err, &refusal):
 		e.hear(refusal.Err, began)
 		return nil // kept with the domain
+	case errors.As(err, &field):
+		return nil // another account's, until that is there again
+	case err == nil:
+		e.hear(nil, began)
 	}
 	return err
 }

@@ -6,6 +6,7 @@ package backend
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
@@ -41,9 +42,9 @@ func (d *driver) solver() *validation {
 // validate has the solver work on the domains that are open. It reports whether the drive is over.
 func (d *driver) validate(ctx context.Context) (done bool) {
 	o, w := d.order, d.tried.solver
-	open := o.openDomains(d.remote)
-	d.tried.validated = true
-	if len(o.Needs) == 0 {
+	open, strange := o.ownDomains(o.openDomains(d.remote))
+	d.tried.validated, w.strange = true, strange
+	if len(o.Needs) == 0 && len(open) > 0 {
 		d.setNeeds([]string{fmt.Sprintf("the solver %s validates control of %s", o.Solver, wholeName(open[0]))})
 		d.latest.Store(o.view())
 	}
@@ -71,6 +72,26 @@ func (d *driver) validate(ctx context.Context) (done bool) {
 		}
 	}
 	return ctx.Err() != nil
+}
+
+// ownDomains parts domains into those that the order's names are, or are below, and others: a solver publishes nothing for a domain
+// that nobody has ordered for.
+func (o *orderEntry) ownDomains(domains []string) (own, strange []string) {
+	for _, domain := range domains {
+		if slices.ContainsFunc(o.Placement.DNSNames, func(name string) bool { return covers(domain, name) }) {
+			own = append(own, domain)
+			continue
+		}
+		strange = append(strange, domain)
+	}
+	return own, strange
+}
+
+// covers reports whether control of a domain is what a name of an order needs: its own, a parent's, or that of the www name that
+// CERTInext adds to it.
+func covers(domain, name string) bool {
+	domain, name = strings.ToLower(strings.TrimPrefix(domain, "*.")), strings.ToLower(strings.TrimPrefix(name, "*."))
+	return strings.Contains(domain, ".") && (domain == name || strings.HasSuffix(name, "."+domain) || domain == "www."+name)
 }
 
 // withdraw takes away what the drive has published, when the order does not wait for it any more.

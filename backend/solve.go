@@ -69,9 +69,25 @@ func (n *DNSValidation) names(c *certinext.Challenge, domain string) []string {
 	}
 	out := make([]string, len(n.Hosts))
 	for i, host := range n.Hosts {
-		out[i] = strings.Replace(host, "{domain}", strings.TrimPrefix(domain, "*."), 1)
+		out[i] = fill(host, domain)
 	}
 	return out
+}
+
+// permits reports whether a record may be published that CERTInext names: one that the role names, or that CERTInext's documents do. A CA
+// that could choose the name could have a record published that proves something to somebody else.
+func (n *DNSValidation) permits(host, domain string) bool {
+	for _, known := range slices.Concat(n.Hosts, defaultHosts, []string{"_certinext-challenge.{domain}"}) {
+		if dcv.Canonical(fill(known, domain)) == dcv.Canonical(host) {
+			return true
+		}
+	}
+	return false
+}
+
+// fill puts a domain into the template of a host. A wildcard and its apex share a record.
+func fill(host, domain string) string {
+	return strings.Replace(host, "{domain}", strings.TrimPrefix(domain, "*."), 1)
 }
 
 // told is an error for a message about a validation, which says more than others.
@@ -101,7 +117,8 @@ type validation struct {
 	how     DNSValidation
 	ca      challenger
 
-	tasks []*task // in the order in which the domains came
+	tasks   []*task  // in the order in which the domains came
+	strange []string // domains that CERTInext asks for, and that are none of the owner's
 
 	mu     sync.Mutex
 	events []string // what has happened since it was last asked
@@ -115,6 +132,9 @@ const validations = 4
 // reports whether any has been validated.
 func (w *validation) round(ctx context.Context, open []string) (progress bool) {
 	solver, err := w.engine.readySolver(ctx, w.storage, w.how.Solver)
+	for _, t := range w.tasks {
+		t.verified = t.verified || !slices.Contains(open, t.domain) // without our doing
+	}
 	var jobs []*task
 	for _, domain := range open {
 		t := w.task(domain)
@@ -196,6 +216,8 @@ func (w *validation) ask(ctx context.Context, t *task) {
 		w.note("control of %s is validated already", t.domain)
 	case c.DNSValue == "" || len(c.DNSValue) > dcv.MaxValue || !copyable(c.DNSValue):
 		t.halt(true, "CERTInext wants a TXT record whose value cannot be published as it is")
+	case c.DNSHost != "" && !w.how.permits(c.DNSHost, t.domain):
+		t.halt(true, "CERTInext asks for a TXT record at %s: if that is right, add it to dcv_hosts, with {domain} in the place of the domain", printable(c.DNSHost))
 	default:
 		if hosts := w.how.names(c, t.domain); c.DNSValue != t.value || !slices.Equal(hosts, t.hosts) {
 			t.value, t.hosts, t.targets = c.DNSValue, hosts, nil
@@ -322,6 +344,10 @@ func (w *validation) needs() (needs []string, stuck bool) {
 	}
 	if more > 0 {
 		needs = append(needs, fmt.Sprintf("and control of %d more domains", more))
+	}
+	if len(w.strange) > 0 {
+		needs, stuck = append(needs, fmt.Sprintf("CERTInext asks for control of %s, which is none of this order's names, so nothing is published for it: look into its portal",
+			printable(strings.Join(w.strange, ", ")))), true
 	}
 	return needs, stuck
 }

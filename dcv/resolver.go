@@ -145,8 +145,11 @@ func (n Nameserver) String() string {
 	return bare(n.Name) + " (" + n.Address + ")"
 }
 
-// Authoritative returns one address of each server that is authoritative for a zone. One whose address is not found is left out
-// unless there is no other.
+// maxServers is how many servers of a zone are asked. The root has 13.
+const maxServers = 13
+
+// Authoritative returns one address of each server that is authoritative for a zone, of the first 13. One whose address is not found is left
+// out unless there is no other.
 func (r *Resolver) Authoritative(ctx context.Context, zone string) ([]Nameserver, error) {
 	answer, err := r.ask(ctx, zone, dns.TypeNS)
 	if err != nil {
@@ -155,7 +158,7 @@ func (r *Resolver) Authoritative(ctx context.Context, zone string) ([]Nameserver
 	var servers []Nameserver
 	for _, rr := range answer.Answer {
 		ns, ok := rr.(*dns.NS)
-		if !ok {
+		if !ok || len(servers) == maxServers {
 			continue
 		}
 		address, lookup := r.address(ctx, ns.Ns)
