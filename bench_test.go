@@ -12,6 +12,7 @@ import (
 
 	certinextsecrets "github.com/certinext/vault-plugin-secrets-certinext"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
+	"github.com/certinext/vault-plugin-secrets-certinext/dcv/dcvtest"
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/stretchr/testify/require"
 )
@@ -34,6 +35,20 @@ func BenchmarkIssue(b *testing.B) {
 				send("issue/web", map[string]any{"common_name": "www.example.com"})
 			}
 		})
+	}
+}
+
+// BenchmarkIssueOfAnUnvalidatedDomain is a whole issue of a domain that a solver validates on the way, at a real DNS server.
+func BenchmarkIssueOfAnUnvalidatedDomain(b *testing.B) {
+	dns := dcvtest.Start(b, dcvtest.Zone{Name: "example.com"})
+	send := benchMount(b, &certinexttest.Server{Resolver: dns.Addr, NoReuse: true})
+	send("dcv/solvers/corp", dns.Settings())
+	send("roles/web", map[string]any{
+		"product_code": "842", "product_variant": "dv", "allow_any_name": true,
+		"dcv_solver": "corp", "dcv_resolvers": dns.Addr, "dcv_propagation_servers": dns.Addr,
+	})
+	for b.Loop() {
+		send("issue/web", map[string]any{"common_name": "www.example.com"})
 	}
 }
 
