@@ -5,6 +5,7 @@ package backend
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -206,8 +207,8 @@ func (w *validation) ask(ctx context.Context, t *task) {
 	switch {
 	case certinext.IsDCVNotReady(err):
 		t.halt(false, "CERTInext does not say yet what to publish: %s", told(err))
-	case err != nil && t.asked < maxAsked:
-		// An expired value reads back empty, and the next question makes a new one.
+	case errors.Is(err, certinext.ErrChallengeExpired) && t.asked < maxAsked:
+		// The next question makes a new one.
 	case err != nil:
 		t.halt(false, "%s", told(err))
 		w.unanswered(err)

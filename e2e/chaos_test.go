@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
+	"github.com/certinext/vault-plugin-secrets-certinext/dcv/dcvtest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -83,6 +84,7 @@ var chaosRoles = map[string]map[string]any{
 	"free":  {"issue_timeout": "2s", "generate_lease": false},
 	"brief": {"issue_timeout": "1s", "ttl": "6s"}, // its leases end by themselves
 	"hasty": {"issue_timeout": "1s", "delivery_grace": "2s"},
+	"wild":  {"issue_timeout": "3s", "allowed_domains": unvalidated, "dcv_solver": "corp"},
 	"intranet": {
 		"issue_timeout": "2s", "product_code": "149", "product_variant": "intranet-ssl",
 		"allowed_domains": "corp.internal",
@@ -90,7 +92,10 @@ var chaosRoles = map[string]map[string]any{
 }
 
 // chaosRoleNames is chaosRoles in an order that is always the same. The last one is of private PKI.
-var chaosRoleNames = []string{"plain", "free", "brief", "hasty", "intranet"}
+var chaosRoleNames = []string{"plain", "free", "brief", "hasty", "wild", "intranet"}
+
+// unvalidated is a domain that a solver validates, for every order anew.
+const unvalidated = "example.org"
 
 // unproven is a domain that the CA never validates: orders below it stay open until they are cancelled.
 const unproven = "unproven.example.net"
@@ -100,6 +105,7 @@ type chaos struct {
 	t       *testing.T
 	size    chaosSize
 	ca      *authority
+	dns     *dcvtest.Server
 	v       *server
 	weather *weather
 	clients []*chaosClient
@@ -131,8 +137,9 @@ func newChaos(t *testing.T, dialect certinexttest.Dialect, size chaosSize) *chao
 		requesters: make(map[string]*chaosClient), taken: make(map[string]bool),
 	}
 	c.weather = &weather{seed: size.seed, counts: make(map[string]int), struck: make(map[string]int), tally: &c.tally}
+	c.dns = dcvtest.Start(t, dcvtest.Zone{Name: unvalidated})
 	c.ca = newAuthority(t, &certinexttest.Server{
-		Dialect: dialect, VerifiedDomains: []string{"example.com"}, IssueDelay: quickIssue, PEMLag: 200 * time.Millisecond,
+		Dialect: dialect, VerifiedDomains: []string{"example.com"}, Resolver: c.dns.Addr, NoReuse: true, IssueDelay: quickIssue, PEMLag: 200 * time.Millisecond,
 		ReportDelay: 300 * time.Millisecond, BeforeCall: func(op string, _ *http.Request) { c.weather.strike(op) },
 	})
 	c.weather.ca = c.ca
@@ -141,6 +148,8 @@ func newChaos(t *testing.T, dialect certinexttest.Dialect, size chaosSize) *chao
 	config := c.ca.account()
 	config["request_timeout"], config["create_timeout"] = "1s", "1s"
 	c.v.write("certinext/config", config)
+	c.v.keep("the TSIG secret", c.dns.KeySecret)
+	c.v.write("certinext/dcv/solvers/corp", c.dns.Settings())
 	for _, name := range chaosRoleNames {
 		fields := map[string]any{"allowed_domains": "example.com,example.net", "delivery_grace": "10m"}
 		if name == "intranet" && dialect != certinexttest.V1 {
@@ -148,6 +157,9 @@ func newChaos(t *testing.T, dialect certinexttest.Dialect, size chaosSize) *chao
 		}
 		for k, v := range chaosRoles[name] {
 			fields[k] = v
+		}
+		if fields["dcv_solver"] != nil {
+			fields["dcv_resolvers"], fields["dcv_propagation_servers"] = c.dns.Addr, c.dns.Addr
 		}
 		c.v.role(name, fields)
 	}
@@ -213,6 +225,22 @@ func (c *chaos) calm() {
 	if c.size.large() {
 		c.waitForPass()
 	}
+	c.waitForSweep()
+}
+
+// waitForSweep waits until the pass of Vault's minute has removed the records that a crash has left.
+func (c *chaos) waitForSweep() {
+	c.tally.add("DNS", "records left for the pass", len(c.dns.Challenges(unvalidated)))
+	for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(time.Second) {
+		left := c.dns.Challenges(unvalidated)
+		if len(left) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			c.found(litter, "%q", left)
+			return
+		}
+	}
 }
 
 // everyClient runs act for all clients together and adds up what it returns.
@@ -241,10 +269,11 @@ const (
 	lostKey    finding = "lost keys"
 	unrevoked  finding = "ended leases neither revoked nor queued"
 	unlisted   finding = "certificates not listed"
+	litter     finding = "records left in the DNS"
 	otherwrong finding = "other discrepancies"
 )
 
-var findings = []finding{duplicate, orphan, lostKey, unrevoked, unlisted, otherwrong}
+var findings = []finding{duplicate, orphan, lostKey, unrevoked, unlisted, litter, otherwrong}
 
 // found records a discrepancy.
 func (c *chaos) found(what finding, format string, args ...any) {

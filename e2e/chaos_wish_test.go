@@ -106,6 +106,8 @@ func (k *chaosClient) wish(verb string) *wish {
 	switch {
 	case w.cancel:
 		w.cn = strings.Replace(w.cn, "example.com", unproven, 1)
+	case w.role == "wild":
+		w.cn = strings.Replace(w.cn, "example.com", unvalidated, 1)
 	case w.role == "intranet":
 		w.cn = strings.Replace(w.cn, "example.com", "corp.internal", 1)
 	}

@@ -4,7 +4,13 @@
 package e2e_test
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -35,6 +41,7 @@ func TestNoPathAndNoLogTellsASecret(t *testing.T) {
 				"issue_timeout": "2s",
 			})
 
+			v.makeSolvers()
 			done := v.write("certinext/issue/web", map[string]any{"common_name": "done.example.com", "request_id": "noise"})
 			vetted := v.write("certinext/issue/ov", map[string]any{"common_name": "ov.example.com"})
 			ca.check(t, vetted)
@@ -57,6 +64,52 @@ func TestNoPathAndNoLogTellsASecret(t *testing.T) {
 			require.Contains(t, string(audit), "certinext/issue/web", "the audit log does not hold the requests")
 		})
 	}
+}
+
+// makeSolvers writes a solver of every kind, and has each fail before it reaches anybody.
+func (v *server) makeSolvers() {
+	v.t.Helper()
+	for _, kind := range backend.SolverKinds() {
+		solver := map[string]any{"provider": kind.Name}
+		for _, f := range kind.Fields {
+			value := "127.0.0.1"
+			switch {
+			case f.Name == "service_account_json":
+				value = v.serviceAccount()
+			case f.Secret:
+				value = base64.StdEncoding.EncodeToString([]byte(kind.Name + "/" + f.Name + "/" + rand.Text()))
+				v.keep("the "+f.Name+" of "+kind.Name, value)
+			case f.Default != "":
+				value = f.Default
+			case f.Name == "hosted_zone_id":
+				value = "Z1D633PJN98FT9"
+			}
+			solver[f.Name] = value
+		}
+		path := "certinext/dcv/solvers/" + kind.Name
+		v.write(path, solver)
+		check := v.write(path+"/check", map[string]any{"zone": "example.com", "dcv_resolvers": "127.0.0.1:9"})
+		require.Equal(v.t, false, check.Data["ok"])
+		require.Empty(v.t, v.revealed(fmt.Sprint(check.Data)), "a check tells secrets")
+		solver["provider"] = "nobody"
+		require.Empty(v.t, v.revealed(v.refused(path, solver)), "a refusal tells secrets")
+	}
+}
+
+// serviceAccount makes the key of a Google service account that does not exist.
+func (v *server) serviceAccount() string {
+	v.t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	require.NoError(v.t, err)
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	require.NoError(v.t, err)
+	private := string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	v.keep("the key of a service account", private)
+	text, err := json.Marshal(map[string]string{
+		"type": "service_account", "client_email": "dns@example.iam.gserviceaccount.com", "private_key": private,
+	})
+	require.NoError(v.t, err)
+	return string(text)
 }
 
 // makeTrouble has calls fail in every way that the CA knows, since errors are what gets logged.
@@ -88,7 +141,8 @@ func (v *server) everythingThatReads(order, serial string) map[string]string {
 	for _, path := range []string{
 		"config", "config/check", "roles/web", "roles/ov", "orders/web/" + order, "orders/web/" + order + "/dcv", "cert/" + serial,
 		"cert/ca_chain", "cert/ca", "roles?list=true", "orders/web?list=true", "orders/ov?list=true", "certs?list=true",
-		"certs/revoked?list=true",
+		"certs/revoked?list=true", "dcv/solvers?list=true", "dcv/solvers/azure", "dcv/solvers/cloudflare", "dcv/solvers/googleclouddns",
+		"dcv/solvers/rfc2136", "dcv/solvers/route53", "domains",
 	} {
 		name, query, _ := strings.Cut(path, "?")
 		var params map[string][]string
