@@ -19,6 +19,7 @@ type binding[T any] struct {
 	secret bool // written, never read
 	get    func(*T) any
 	set    func(*T, any)
+	check  func(any) error // of a value that is about to be set; nil when every one will do
 }
 
 func text[T any](name, help string, at func(*T) *string) binding[T] {
@@ -185,9 +186,15 @@ func write[T any](bindings []binding[T], d *framework.FieldData, t *T) error {
 		if err != nil {
 			return &backend.FieldError{Field: b.name, Problem: err.Error()}
 		}
-		if ok {
-			b.set(t, v)
+		if !ok {
+			continue
 		}
+		if b.check != nil {
+			if err := b.check(v); err != nil {
+				return &backend.FieldError{Field: b.name, Problem: err.Error()}
+			}
+		}
+		b.set(t, v)
 	}
 	return nil
 }

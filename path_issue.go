@@ -17,25 +17,35 @@ func (b *secretsBackend) pathIssue() []*framework.Path {
 		"private_key":      {Type: framework.TypeString, Description: "Private key."},
 		"private_key_type": {Type: framework.TypeString, Description: "ec or rsa."},
 	}
-	return []*framework.Path{
-		{
-			Pattern: "issue/" + framework.GenericNameRegex("role") + "$",
+	role, issuer := framework.GenericNameRegex("role"), "issuer/"+framework.GenericNameRegex("issuer_ref")+"/"
+	issue := func(pattern, suffix string) *framework.Path {
+		return &framework.Path{
+			Pattern: pattern,
 			Fields:  merge(roleField(), nameFields(), formatFields(), keyFormatField(), requestFields()),
 			Operations: map[logical.Operation]framework.OperationHandler{
-				logical.UpdateOperation: writing(b.issue, "Generate a key, order its certificate and return both.", "issue", "with-role", merge(certificateFields(), key)),
+				logical.UpdateOperation: writing(b.issue, "Generate a key, order its certificate and return both.", "issue", suffix, merge(certificateFields(), key)),
 			},
 			HelpSynopsis:    "Generate a key, order its certificate from CERTInext, and return both.",
 			HelpDescription: issueHelp,
-		},
-		{
-			Pattern: "sign/" + framework.GenericNameRegex("role") + "$",
+		}
+	}
+	sign := func(pattern, suffix string) *framework.Path {
+		return &framework.Path{
+			Pattern: pattern,
 			Fields:  merge(roleField(), csrField(), nameFields(), formatFields(), keyFormatField(), requestFields()),
 			Operations: map[logical.Operation]framework.OperationHandler{
-				logical.UpdateOperation: writing(b.sign, "Order the certificate of a CSR and return it.", "sign", "with-role", certificateFields()),
+				logical.UpdateOperation: writing(b.sign, "Order the certificate of a CSR and return it.", "sign", suffix, certificateFields()),
 			},
 			HelpSynopsis:    "Order the certificate of a CSR from CERTInext, and return it.",
 			HelpDescription: signHelp,
-		},
+		}
+	}
+	return []*framework.Path{
+		issue("issue/"+role+"$", "with-role"),
+		sign("sign/"+role+"$", "with-role"),
+		// For clients that name the issuer in the path. There is one, whatever it is called.
+		issue(issuer+"issue/"+role+"$", "with-issuer-and-role"),
+		sign(issuer+"sign/"+role+"$", "with-issuer-and-role"),
 	}
 }
 

@@ -82,7 +82,7 @@ var roleFields = slices.Concat([]binding[backend.Role]{
 	flag("generate_lease", "Tie certificates to a lease whose end revokes them. Vault then keeps the answer, private key included, in its lease store.", func(r *backend.Role) *bool { return &r.GenerateLease }),
 	seconds("ttl", "Life of leases; the certificate's remaining life when 0.", func(r *backend.Role) *time.Duration { return &r.TTL }),
 	seconds("max_ttl", "Longest life of leases, by renewal; the certificate's remaining life when 0.", func(r *backend.Role) *time.Duration { return &r.MaxTTL }),
-}, dnsValidation(func(r *backend.Role) *backend.DNSValidation { return &r.DNS }), orderDefaults(func(r *backend.Role) *backend.OrderDefaults { return &r.OrderDefaults }))
+}, pkiOnly[backend.Role](), dnsValidation(func(r *backend.Role) *backend.DNSValidation { return &r.DNS }), orderDefaults(func(r *backend.Role) *backend.OrderDefaults { return &r.OrderDefaults }))
 
 func (b *secretsBackend) listRoles(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
 	names, err := b.engine.Roles(ctx, req.Storage)

@@ -64,6 +64,9 @@ type Config struct {
 	// that they do not show counts as never taken; an hour when zero.
 	AbsentAfter time.Duration
 
+	// DefaultProductCode is the product of roles that name none, for clients that write roles in the terms of Vault's PKI engine.
+	DefaultProductCode string
+
 	RequestTimeout    time.Duration // for every call but placing an order; 60 s when zero
 	CreateTimeout     time.Duration // for placing an order; 180 s when zero
 	RequestsPerSecond float64       // no limit when zero

@@ -21,7 +21,8 @@ type storedConfig struct {
 	CACertificate     string         `json:"ca_certificate,omitempty"`
 	Defaults          storedDefaults `json:"defaults"`
 	TrustKey          bool           `json:"trust_idempotency_key,omitempty"`
-	AbsentAfter       time.Duration  `json:"absent_after,omitempty"`    // nanoseconds
+	AbsentAfter       time.Duration  `json:"absent_after,omitempty"` // nanoseconds
+	DefaultProduct    string         `json:"default_product,omitempty"`
 	RequestTimeout    time.Duration  `json:"request_timeout,omitempty"` // nanoseconds
 	CreateTimeout     time.Duration  `json:"create_timeout,omitempty"`  // nanoseconds
 	RequestsPerSecond float64        `json:"requests_per_second,omitempty"`
@@ -72,7 +73,7 @@ func newStoredConfig(c *Config) *storedConfig {
 		Version: 1, BaseURL: c.BaseURL, APIVersion: c.APIVersion, ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(),
 		AccountNumber: c.AccountNumber, AccessKey: c.AccessKey.Reveal(), CACertificate: c.CACertificate,
 		Defaults: newStoredDefaults(c.OrderDefaults), RequestTimeout: c.RequestTimeout,
-		CreateTimeout: c.CreateTimeout, RequestsPerSecond: c.RequestsPerSecond, TrustKey: c.TrustIdempotencyKey, AbsentAfter: c.AbsentAfter,
+		CreateTimeout: c.CreateTimeout, RequestsPerSecond: c.RequestsPerSecond, TrustKey: c.TrustIdempotencyKey, AbsentAfter: c.AbsentAfter, DefaultProduct: c.DefaultProductCode,
 	}
 }
 
@@ -81,6 +82,6 @@ func (s *storedConfig) config() *Config {
 		BaseURL: s.BaseURL, APIVersion: s.APIVersion, ClientID: s.ClientID, ClientSecret: certinext.Secret(s.ClientSecret),
 		AccountNumber: s.AccountNumber, AccessKey: certinext.Secret(s.AccessKey), CACertificate: s.CACertificate,
 		OrderDefaults: s.Defaults.defaults(), RequestTimeout: s.RequestTimeout,
-		CreateTimeout: s.CreateTimeout, RequestsPerSecond: s.RequestsPerSecond, TrustIdempotencyKey: s.TrustKey, AbsentAfter: s.AbsentAfter,
+		CreateTimeout: s.CreateTimeout, RequestsPerSecond: s.RequestsPerSecond, TrustIdempotencyKey: s.TrustKey, AbsentAfter: s.AbsentAfter, DefaultProductCode: s.DefaultProduct,
 	}
 }

@@ -20,7 +20,8 @@ type Lease struct {
 }
 
 // leaseFor works out the lease of a certificate. wanted is the request's, 0 when it names none; mountMax is the longest
-// that the mount grants. warning is not empty when the mount cuts the lease short of the certificate.
+// that the mount grants. warning is not empty when the lease ends, and so revokes the certificate, before that expires: a client
+// that asked for it knows, and one that never renews leases, such as a pkiCert template or Terraform, finds out too late.
 func leaseFor(role *Role, wanted, remaining, mountMax time.Duration, now time.Time) (l Lease, warning string) {
 	l.TTL = remaining
 	for _, ttl := range []time.Duration{wanted, role.TTL} {
@@ -41,7 +42,12 @@ func leaseFor(role *Role, wanted, remaining, mountMax time.Duration, now time.Ti
 			int(remaining/time.Hour)+1)
 		l.MaxTTL = mountMax
 	}
-	l.TTL = min(l.TTL, l.MaxTTL)
+	if l.TTL = min(l.TTL, l.MaxTTL); warning == "" && l.TTL < remaining {
+		warning = fmt.Sprintf(
+			"the certificate will be revoked at %s, when its lease ends, unless the lease is renewed: it expires at %s. "+
+				"Clients that never renew leases, such as pkiCert templates and Terraform, want a role with generate_lease=false",
+			now.Add(l.TTL).UTC().Format(time.RFC3339), now.Add(remaining).UTC().Format(time.RFC3339))
+	}
 	return l, warning
 }
 

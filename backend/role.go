@@ -118,7 +118,7 @@ func (r *Role) validateProduct() error {
 		return badField("name", "%q is not a role name: letters, digits, and . _ - inside", printable(r.Name))
 	}
 	if r.ProductCode == "" {
-		return badField("product_code", "is required: a code from the account's catalog (read catalog/products)")
+		return badField("product_code", "is required, here or as default_product_code in config: a code from the account's catalog (read catalog/products)")
 	}
 	if _, ok := shapes[r.Variant]; !ok {
 		return badField("product_variant", "%q is not one of %s", printable(r.Variant), variants())
@@ -254,6 +254,15 @@ func (e *Engine) WriteRole(ctx context.Context, s logical.Storage, name string, 
 		r.Key.Bits = 0 // it was the size of the other type
 	}
 	r.Key = r.Key.withDefaults()
+	if r.ProductCode == "" {
+		cfg, err := e.Config(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		if cfg != nil {
+			r.ProductCode = cfg.DefaultProductCode
+		}
+	}
 	if r.ProductCode != before.ProductCode && r.Variant == before.Variant {
 		r.Variant = "" // it belonged to the product that the role had
 		if r.Family == before.Family {

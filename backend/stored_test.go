@@ -31,7 +31,7 @@ func storedV1() map[string]any {
 	return map[string]any{
 		"config": newStoredConfig(&Config{
 			BaseURL: "https://us-api.certinext.io", APIVersion: "v1", ClientID: "1234567890", ClientSecret: "client-secret",
-			OrderDefaults: defaults, RequestTimeout: time.Minute, CreateTimeout: 3 * time.Minute, RequestsPerSecond: 5, TrustIdempotencyKey: true, AbsentAfter: time.Hour,
+			OrderDefaults: defaults, RequestTimeout: time.Minute, CreateTimeout: 3 * time.Minute, RequestsPerSecond: 5, TrustIdempotencyKey: true, AbsentAfter: time.Hour, DefaultProductCode: "842",
 		}),
 		"role": newStoredRole(&Role{
 			Name: "web", ProductCode: "844", Variant: "dv-ucc", OrderDefaults: defaults, ConsentFor: "https://us-api.certinext.io", ValidityYears: 2, AutoRenew: true,
