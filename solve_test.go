@@ -330,6 +330,27 @@ func TestACrashLeavesNoLitter(t *testing.T) {
 	}
 }
 
+// A request that finds the order validated meanwhile has published nothing itself.
+func TestRecordsGoWhenAnotherRequestGetsTheCertificate(t *testing.T) {
+	z := newZoned(t, new(certinexttest.Server), dcvtest.Zone{Name: "example.com"})
+	z.ca.Inject(certinexttest.Fault{Operation: certinexttest.OpVerifyDCV, Kind: certinexttest.FaultLatency, Delay: time.Minute, Times: 1})
+	ctx, hangUp := context.WithCancel(t.Context())
+	left := make(chan struct{})
+	request := map[string]any{"common_name": "www.example.com"}
+	go func() {
+		defer close(left)
+		_, _ = z.send(call{op: logical.UpdateOperation, path: "issue/web", data: request, ctx: ctx})
+	}()
+	require.Eventually(t, func() bool { return z.ca.Calls()[certinexttest.OpVerifyDCV] > 0 }, 10*time.Second, 5*time.Millisecond)
+	hangUp()
+	<-left
+	require.NotEmpty(t, z.dns.Challenges("example.com"))
+	z.ca.VerifyDomain("www.example.com")
+	z.chainOK(z.write("issue/web", request))
+	require.Len(t, z.ca.Orders(), 1)
+	z.requireClean("example.com")
+}
+
 func TestTheOrderTellsItsStory(t *testing.T) {
 	z := newZoned(t, new(certinexttest.Server), dcvtest.Zone{Name: "example.com"})
 	resp := z.write("issue/web", map[string]any{"common_name": "www.example.com", "request_id": "ci/1"})

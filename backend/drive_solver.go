@@ -94,10 +94,11 @@ func covers(domain, name string) bool {
 	return strings.Contains(domain, ".") && (domain == name || strings.HasSuffix(name, "."+domain) || domain == "www."+name)
 }
 
-// withdraw takes away what the drive has published, when the order does not wait for it any more.
+// withdraw takes away what was published for the order, by this drive or by one before it, when it is not waited for any more.
 func (d *driver) withdraw(ctx context.Context) {
-	if w := d.tried.solver; w != nil && len(w.tasks) > 0 && ctx.Err() == nil {
-		w.withdraw(ctx, !d.order.awaitsValidation())
+	w, over := d.tried.solver, !d.order.awaitsValidation()
+	if w != nil && (over || len(w.tasks) > 0) && ctx.Err() == nil {
+		w.withdraw(ctx, over)
 	}
 }
 

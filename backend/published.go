@@ -244,11 +244,12 @@ func (e *Engine) sweepOwner(ctx context.Context, s logical.Storage, owner string
 // sweepOrder takes away the records of an order that is not driven and does not wait for them. Should a drive begin meanwhile and want
 // them, it publishes them again.
 func (e *Engine) sweepOrder(ctx context.Context, s logical.Storage, owner, role, id string) error {
-	if t, open := e.orders.status(id); open && t.busy != nil {
+	t, open := e.orders.status(id)
+	if open && t.busy != nil {
 		return nil // by somebody who looks after them
 	}
 	o, err := get[orderEntry](ctx, s, openOrderPrefix+role+"/"+id)
-	if err != nil || o != nil && o.awaitsValidation() {
+	if err != nil || o != nil && o.awaitsValidation() && !t.answered { // the entry of an answered order is as it was before
 		return err
 	}
 	return e.withdraw(ctx, s, owner, e.untimely)
