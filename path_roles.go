@@ -75,6 +75,7 @@ var roleFields = slices.Concat([]binding[backend.Role]{
 
 	seconds("renewal_window", "How long before its end a certificate may be renewed by renew/<role>/<serial>; any time when 0.", func(r *backend.Role) *time.Duration { return &r.RenewalWindow }),
 	flag("allow_reissue", "Let orders/<role>/<id>/reissue have CERTInext make further certificates within an order. What that costs is not documented.", func(r *backend.Role) *bool { return &r.AllowReissue }),
+	flag("rekey_orders", "Have sign, for a CSR with the names of an order that its requester has not got a certificate of, reissue that order's certificate for the new key instead of placing another order: for clients such as cert-manager, which make a new key when an order takes too long. What a reissue costs is not documented.", func(r *backend.Role) *bool { return &r.RekeyOrders }),
 	seconds("issue_timeout", "How long issue and sign wait for their order before they answer that it is not finished.", func(r *backend.Role) *time.Duration { return &r.IssueTimeout }),
 	seconds("delivery_grace", "How long an order keeps its key after it was handed over, for a caller whom the answer did not reach.", func(r *backend.Role) *time.Duration { return &r.DeliveryGrace }),
 	seconds("pickup_window", "How long a certificate that came after its request had left waits to be fetched. Its key is erased then.", func(r *backend.Role) *time.Duration { return &r.PickupWindow }),

@@ -27,7 +27,7 @@ func (e *Engine) setDraft(o *orderEntry, draft bool) {
 	if draft {
 		o.State, o.Fingerprint = StateDraft, draftPrefix+o.Fingerprint
 	}
-	e.orders.rename(o.ID, o.Fingerprint)
+	e.orders.amend(o)
 }
 
 // promoting reports whether the order to be placed is that of a draft.

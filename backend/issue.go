@@ -29,6 +29,7 @@ type Issued struct {
 // Issue places the order that r comes to, or finds the one it came to before, and waits for its certificate as long as the
 // role says. An order that is not finished by then is an [*OrderError].
 func (e *Engine) Issue(ctx context.Context, s logical.Storage, r Request) (*Issued, error) {
+	r.mayRekey = true
 	for begun := e.now(); ; {
 		spent := e.now().Sub(begun)
 		a, err := e.attend(ctx, s, r)
@@ -36,7 +37,11 @@ func (e *Engine) Issue(ctx context.Context, s logical.Storage, r Request) (*Issu
 			return nil, err
 		}
 		a.wait -= spent
-		issued, err := e.await(ctx, s, a)
+		obtain := e.await
+		if a.rekey != nil {
+			obtain = e.rekey
+		}
+		issued, err := obtain(ctx, s, a)
 		if !wantsNewOrder(err) {
 			return issued, err
 		}
@@ -48,7 +53,9 @@ func (e *Engine) Issue(ctx context.Context, s logical.Storage, r Request) (*Issu
 var errSpent = errors.New("the order's certificate was handed over before")
 
 // wantsNewOrder reports whether the order that a request found again turned out to be over, or never to have been placed.
-func wantsNewOrder(err error) bool { return errors.Is(err, errSpent) || errors.Is(err, errNeverTaken) }
+func wantsNewOrder(err error) bool {
+	return errors.Is(err, errSpent) || errors.Is(err, errNeverTaken) || errors.Is(err, errTwinTaken)
+}
 
 // PlaceOrder places the order that r comes to, or finds the one it came to before, and returns it without waiting for the
 // certificate.
@@ -118,6 +125,9 @@ type attendance struct {
 	patience  time.Duration // for the calls that need no waiting, where that is longer
 	ttl       time.Duration
 	unclaimed bool // the certificate is not for this request
+	// rekey is set when the order is for the same names and another key than the request's: its certificate is to be reissued
+	// for that.
+	rekey *rekeying
 }
 
 // attend finds or makes the order of a request, and makes the request its driver.
@@ -157,6 +167,9 @@ func (e *Engine) attend(ctx context.Context, s logical.Storage, r Request) (*att
 	if a.order, err = e.findSame(ctx, s, a, p.identity(role, cfg, r)); err != nil || a.order != nil {
 		return a, err
 	}
+	if found, err := e.findTwin(ctx, s, a, p, cfg, r); err != nil || found {
+		return a, err
+	}
 	id, err := e.newID()
 	if err != nil {
 		return nil, err
@@ -172,10 +185,15 @@ const hangUpPatience = time.Second
 // findSame makes the request the driver of the order that the same request came to before, if that is open and nobody waits
 // for it. It returns nil when there is none. Two requests in flight at the same time are two orders.
 func (e *Engine) findSame(ctx context.Context, s logical.Storage, a *attendance, fingerprint string) (*orderEntry, error) {
+	return e.findOpen(ctx, s, a, printed(fingerprint), func(o *orderEntry) bool { return o.Fingerprint == fingerprint })
+}
+
+// findOpen is findSame for any order that is wanted; stored says whether its entry is, too.
+func (e *Engine) findOpen(ctx context.Context, s logical.Storage, a *attendance, wanted func(*tracked) bool, stored func(*orderEntry) bool) (*orderEntry, error) {
 	start := e.now()
 	deadline := start.Add(a.wait)
 	for {
-		m := e.orders.claim(fingerprint)
+		m := e.orders.claim(wanted)
 		a.wait = deadline.Sub(e.now())
 		switch {
 		case m.id == "":
@@ -185,9 +203,9 @@ func (e *Engine) findSame(ctx context.Context, s logical.Storage, a *attendance,
 			switch {
 			case err != nil:
 				return nil, err
-			case o != nil && o.Fingerprint != fingerprint:
+			case o != nil && !stored(o):
 				// A write that failed has parted the registry from storage, which is right.
-				e.orders.rename(o.ID, o.Fingerprint)
+				e.orders.amend(o)
 				e.orders.release(o.ID, e.now())
 			case o != nil:
 				return o, nil

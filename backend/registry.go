@@ -32,6 +32,7 @@ type tracked struct {
 	id          string
 	role        string
 	fingerprint string
+	twin        string // see orderEntry.twin; empty for most
 	marker      string // its Idempotency-Key, which the marker is made of
 	named       bool   // has a request_id: found by id, never by fingerprint
 	created     time.Time
@@ -134,7 +135,7 @@ func (r *registry) add(o *orderEntry) *tracked {
 	if r.orders == nil {
 		r.orders = make(map[string]*tracked)
 	}
-	t := &tracked{id: o.ID, role: o.Role, fingerprint: o.Fingerprint, marker: o.Placement.IdempotencyKey, named: o.RequestID != "", created: o.CreatedAt}
+	t := &tracked{id: o.ID, role: o.Role, fingerprint: o.Fingerprint, twin: o.twin(), marker: o.Placement.IdempotencyKey, named: o.RequestID != "", created: o.CreatedAt}
 	r.orders[o.ID] = t
 	return t
 }
@@ -198,9 +199,9 @@ type match struct {
 	attended bool
 }
 
-// claim looks for an open, unnamed and unanswered order with this fingerprint: best the oldest one without a driver, whose
-// driver the caller becomes, else one that is driven for nobody, else one that another request waits for.
-func (r *registry) claim(fingerprint string) match {
+// claim looks for an open, unnamed and unanswered order that is wanted: best the oldest one without a driver, whose driver the caller
+// becomes, else one that is driven for nobody, else one that another request waits for.
+func (r *registry) claim(wanted func(*tracked) bool) match {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var best *tracked
@@ -214,7 +215,7 @@ func (r *registry) claim(fingerprint string) match {
 		return 2
 	}
 	for _, t := range r.orders {
-		if t.fingerprint != fingerprint || t.named || t.answered {
+		if t.named || t.answered || !wanted(t) {
 			continue
 		}
 		if best == nil || rank(t) < rank(best) || rank(t) == rank(best) && t.created.Before(best.created) {
@@ -242,12 +243,17 @@ func (r *registry) release(id string, next time.Time) {
 	}
 }
 
-// rename gives an order another fingerprint.
-func (r *registry) rename(id, fingerprint string) {
+// printed is what [registry.claim] wants of an order with a fingerprint.
+func printed(fingerprint string) func(*tracked) bool {
+	return func(t *tracked) bool { return t.fingerprint == fingerprint }
+}
+
+// amend takes over what an order's entry says that it is found by.
+func (r *registry) amend(o *orderEntry) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if t := r.orders[id]; t != nil {
-		t.fingerprint = fingerprint
+	if t := r.orders[o.ID]; t != nil {
+		t.fingerprint, t.twin = o.Fingerprint, o.twin()
 	}
 }
 

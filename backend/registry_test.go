@@ -55,8 +55,8 @@ func TestTheRegistryIsFilledOnceAndNobodyWaitsForItLongerThanItsRequestLasts(t *
 		require.NoError(t, <-done)
 		require.NoError(t, <-done)
 		require.Equal(t, 2, s.reads)
-		require.Equal(t, "a", r.claim("a").id)
-		require.Equal(t, "b", r.claim("b").id)
+		require.Equal(t, "a", r.claim(printed("a")).id)
+		require.Equal(t, "b", r.claim(printed("b")).id)
 	})
 }
 
@@ -66,10 +66,10 @@ func TestARegistryThatCouldNotBeFilledIsFilledByTheNextRequest(t *testing.T) {
 		storeOrder(t, s.Storage, "a")
 		r := new(registry)
 		require.ErrorContains(t, r.load(t.Context(), s), "storage is away")
-		require.Empty(t, r.claim("a").id)
+		require.Empty(t, r.claim(printed("a")).id)
 		s.fail = nil
 		require.NoError(t, r.load(t.Context(), s))
-		require.Equal(t, "a", r.claim("a").id)
+		require.Equal(t, "a", r.claim(printed("a")).id)
 	})
 }
 
@@ -84,6 +84,6 @@ func TestWhatChangesWhileTheRegistryIsFilledIsNotMissed(t *testing.T) {
 		storeOrder(t, s.Storage, "b") // by another node, behind what was listed already
 		r.forget()
 		require.NoError(t, <-done)
-		require.Equal(t, "b", r.claim("b").id)
+		require.Equal(t, "b", r.claim(printed("b")).id)
 	})
 }

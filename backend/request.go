@@ -45,6 +45,8 @@ type Request struct {
 	Renews string
 	// Draft asks CERTInext to keep the order without carrying it out, until it is promoted.
 	Draft bool
+
+	mayRekey bool // the request waits for its certificate, so that another order's may be reissued for it
 }
 
 var requestID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$`)

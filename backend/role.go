@@ -68,6 +68,9 @@ type Role struct {
 
 	// AllowReissue lets further certificates be had within an order that CERTInext has issued. What that costs is not known.
 	AllowReissue bool
+	// RekeyOrders has a CSR for the names of an order that its requester has not got a certificate of re-key that order by a
+	// reissue, instead of placing another one.
+	RekeyOrders bool
 
 	// RenewalWindow is how long before its end a certificate may be renewed; any time when zero.
 	RenewalWindow time.Duration
@@ -131,6 +134,8 @@ func (r *Role) validateProduct() error {
 		return badField("ca_profile_id", "and master_product_id are for private PKI, which %s is not", r.Variant)
 	case r.AllowReissue && family != certinext.FamilySSL:
 		return badField("allow_reissue", "cannot be honoured: CERTInext reissues SSL certificates only")
+	case r.RekeyOrders && family != certinext.FamilySSL:
+		return badField("rekey_orders", "cannot be honoured: CERTInext reissues SSL certificates only")
 	}
 	switch r.DCVMethod {
 	case certinext.DCVMethodDNS, certinext.DCVMethodHTTP, certinext.DCVMethodEmail:
@@ -347,6 +352,7 @@ type storedRole struct {
 	KeyBits                   int      `json:"key_bits"`
 
 	AllowReissue    bool          `json:"allow_reissue,omitempty"`
+	RekeyOrders     bool          `json:"rekey_orders,omitempty"`
 	RenewalWindow   time.Duration `json:"renewal_window,omitempty"` // nanoseconds
 	IssueTimeout    time.Duration `json:"issue_timeout"`            // nanoseconds
 	DeliveryGrace   time.Duration `json:"delivery_grace"`           // nanoseconds
@@ -385,7 +391,7 @@ func newStoredRole(r *Role) *storedRole {
 		AllowBareDomains: r.AllowBareDomains, AllowSubdomains: r.AllowSubdomains, AllowGlobDomains: r.AllowGlobDomains,
 		AllowWildcardCertificates: r.AllowWildcardCertificates, AllowAnyName: r.AllowAnyName, AllowIPSANs: r.AllowIPSANs,
 		RequireCN: r.RequireCN, KeyType: r.Key.Type, KeyBits: r.Key.Bits,
-		AllowReissue: r.AllowReissue, RenewalWindow: r.RenewalWindow, IssueTimeout: r.IssueTimeout, DeliveryGrace: r.DeliveryGrace, PickupWindow: r.PickupWindow, RevokeUnclaimed: r.RevokeUnclaimed,
+		AllowReissue: r.AllowReissue, RekeyOrders: r.RekeyOrders, RenewalWindow: r.RenewalWindow, IssueTimeout: r.IssueTimeout, DeliveryGrace: r.DeliveryGrace, PickupWindow: r.PickupWindow, RevokeUnclaimed: r.RevokeUnclaimed,
 		GenerateLease: r.GenerateLease, TTL: r.TTL, MaxTTL: r.MaxTTL,
 	}
 }
@@ -402,7 +408,7 @@ func (s *storedRole) role(name string) *Role {
 		AllowBareDomains: s.AllowBareDomains, AllowSubdomains: s.AllowSubdomains, AllowGlobDomains: s.AllowGlobDomains,
 		AllowWildcardCertificates: s.AllowWildcardCertificates, AllowAnyName: s.AllowAnyName, AllowIPSANs: s.AllowIPSANs,
 		RequireCN: s.RequireCN, Key: KeySpec{Type: s.KeyType, Bits: s.KeyBits},
-		AllowReissue: s.AllowReissue, RenewalWindow: s.RenewalWindow, IssueTimeout: s.IssueTimeout, DeliveryGrace: s.DeliveryGrace, PickupWindow: s.PickupWindow, RevokeUnclaimed: s.RevokeUnclaimed,
+		AllowReissue: s.AllowReissue, RekeyOrders: s.RekeyOrders, RenewalWindow: s.RenewalWindow, IssueTimeout: s.IssueTimeout, DeliveryGrace: s.DeliveryGrace, PickupWindow: s.PickupWindow, RevokeUnclaimed: s.RevokeUnclaimed,
 		GenerateLease: s.GenerateLease, TTL: s.TTL, MaxTTL: s.MaxTTL,
 	}
 }

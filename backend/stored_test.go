@@ -44,7 +44,7 @@ func storedV1() map[string]any {
 			},
 			AllowedDomains: []string{"example.com"}, AllowedDomainsTemplate: true, AllowBareDomains: true,
 			AllowSubdomains: true, AllowGlobDomains: true, AllowWildcardCertificates: true, AllowAnyName: true,
-			AllowIPSANs: true, RequireCN: true, AllowReissue: true, RenewalWindow: 720 * time.Hour, Key: KeySpec{Type: "rsa", Bits: 3072}, IssueTimeout: 45 * time.Second,
+			AllowIPSANs: true, RequireCN: true, AllowReissue: true, RekeyOrders: true, RenewalWindow: 720 * time.Hour, Key: KeySpec{Type: "rsa", Bits: 3072}, IssueTimeout: 45 * time.Second,
 			DeliveryGrace: 5 * time.Minute, PickupWindow: time.Hour, RevokeUnclaimed: true, GenerateLease: true, TTL: time.Hour, MaxTTL: 2 * time.Hour,
 		}),
 		"order": &orderEntry{
