@@ -99,12 +99,8 @@ func (w *domainWork) run(ctx context.Context, until time.Time) (*DomainState, er
 		if w.engine.now().Add(delay).After(until) {
 			return w.state(), nil
 		}
-		timer := time.NewTimer(delay)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
+		if sleep(ctx, delay) {
 			return w.state(), nil
-		case <-timer.C:
 		}
 	}
 }

@@ -365,12 +365,8 @@ func (d *driver) wait(ctx context.Context, a action) (done bool) {
 	if now.Add(delay).After(until) {
 		return true
 	}
-	timer := time.NewTimer(delay)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
+	if sleep(ctx, delay) {
 		return true
-	case <-timer.C:
 	}
 	if d.remote == nil || d.remote.Status != certinext.StatusIssued || d.remote.CSRSubmitted == nil {
 		d.remote = nil // an issued order that has its CSR need not be asked about again, only for its certificate

@@ -144,13 +144,7 @@ func (e *Engine) waitOut(ctx context.Context) bool {
 	if end, ok := ctx.Deadline(); ok && time.Until(end) < pause {
 		return false
 	}
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
-	return ctx.Err() == nil
+	return !sleep(ctx, pause)
 }
 
 // paused reports whether the background work leaves CERTInext alone.

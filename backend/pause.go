@@ -143,3 +143,14 @@ func (g *guard) lift() {
 	defer g.mu.Unlock()
 	g.p = pause{}
 }
+
+// sleep waits for a while. It reports whether nobody waits any more.
+func sleep(ctx context.Context, d time.Duration) (over bool) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+	return ctx.Err() != nil
+}

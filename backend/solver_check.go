@@ -117,13 +117,9 @@ func (c *solverCheck) see(ctx context.Context, g *target) {
 			c.problem("the record was not seen by all servers within %s: %s", checkPatience, sighting)
 			return
 		}
-		timer := time.NewTimer(delay)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
+		if sleep(ctx, delay) {
 			c.problem("the request has ended before all servers showed the record: %s", sighting)
 			return
-		case <-timer.C:
 		}
 	}
 }
