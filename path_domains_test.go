@@ -159,7 +159,7 @@ func TestADomainIsValidatedByAFile(t *testing.T) {
 	defer web.Close()
 	z.ca.Configure(func(ca *certinexttest.Server) { ca.HTTPPort = web.Listener.Addr().(*net.TCPAddr).Port })
 
-	data := z.register("example.com", map[string]any{"dcv_solver": "", "dcv_method": "http-url"})
+	data := z.write("domains/example.com", map[string]any{"organization_number": certinexttest.DefaultOrganization, "dcv_method": "http-url"}).Data
 	challenge := data["challenge"].(map[string]any)
 	require.Equal(t, "http://example.com"+challenge["http_path"].(string), challenge["http_url"])
 	files[challenge["http_path"].(string)] = challenge["http_content"].(string)

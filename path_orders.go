@@ -104,7 +104,7 @@ func orderFields() map[string]*framework.FieldSchema {
 		"product_code":  {Type: framework.TypeString, Description: "Product that was ordered."},
 		"serial_number": {Type: framework.TypeString, Description: "Serial number of the certificate, once issued."},
 		"delivered":     {Type: framework.TypeBool, Description: "Whether the certificate was handed over."},
-		"waits_for":     {Type: framework.TypeString, Description: "Who has to act next: certinext, domain-owner, organization, approver, requester or operator; empty when the order is over."},
+		"waits_for":     {Type: framework.TypeString, Description: "Who has to act next: certinext, dcv-solver, domain-owner, organization, approver, requester or operator; empty when the order is over."},
 		"needs":         {Type: framework.TypeStringSlice, Description: "What has to happen next, e.g. the TXT record to publish."},
 		"last_error":    {Type: framework.TypeString, Description: "What failed last."},
 		"created_at":    {Type: framework.TypeString, Description: "RFC 3339."},

@@ -20,7 +20,7 @@ func (b *secretsBackend) pathSolvers() []*framework.Path {
 		"name": {Type: framework.TypeString, Description: "Name of the solver.", Required: true},
 	}
 	force := map[string]*framework.FieldSchema{
-		"force": {Type: framework.TypeBool, Query: true, Description: "For delete: forget records, too, that the solver has still to remove."},
+		"force": {Type: framework.TypeBool, Query: true, Description: "Delete the solver, or move it to another host, although it has still to remove records. Somebody has to remove them by hand then."},
 	}
 	told := map[string]*framework.FieldSchema{
 		"secrets": {Type: framework.TypeStringSlice, Description: "Names of the secrets that are set. They are never read back."},
@@ -176,10 +176,7 @@ func (b *secretsBackend) patchSolver(ctx context.Context, req *logical.Request, 
 }
 
 func (b *secretsBackend) setSolver(ctx context.Context, req *logical.Request, d *framework.FieldData, patch bool) (*logical.Response, error) {
-	if _, given := d.Raw["force"]; given {
-		return nil, &backend.FieldError{Field: "force", Problem: "is for delete"}
-	}
-	return nil, b.engine.WriteSolver(ctx, req.Storage, d.Get("name").(string), patch, func(v *backend.Solver) error {
+	return nil, b.engine.WriteSolver(ctx, req.Storage, d.Get("name").(string), patch, d.Get("force").(bool), func(v *backend.Solver) error {
 		return write(solverFields, d, v)
 	})
 }

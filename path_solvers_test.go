@@ -79,7 +79,6 @@ func TestASolverThatCannotWorkIsRefusedByField(t *testing.T) {
 		"no identity to be had":    {map[string]any{"ambient_identity": true}, "ambient_identity: rfc2136 has none"},
 		"a zone that is no domain": {map[string]any{"zone": "exa mple.com"}, `zone: "exa mple.com" is not a domain name`},
 		"a misspelt setting":       {map[string]any{"tsig_key": "x"}, "unknown field: tsig_key"},
-		"force":                    {map[string]any{"force": true}, "force: is for delete"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			data := maps.Clone(good)

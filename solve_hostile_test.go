@@ -88,3 +88,14 @@ func TestAParentOfTheOrdersNameIsValidated(t *testing.T) {
 	z.role("web", map[string]any{"product_code": "842", "product_variant": "dv", "issue_timeout": "2s"})
 	require.Contains(t, z.refused("issue/web", map[string]any{"common_name": "www.example.com"}), "the solver corp validates control of example.com: ")
 }
+
+func TestADomainsOwnerDoesNotChooseWhereRecordsAreWritten(t *testing.T) {
+	z := newZoned(t, new(certinexttest.Server),
+		dcvtest.Zone{Name: "corp.com", Records: []string{"* A 192.0.2.1"}},
+		dcvtest.Zone{Name: "customer.net", Closed: true, Records: []string{"_emudhra-challenge CNAME login.corp.com.", "_emsign-validation CNAME login.corp.com."}})
+	blind := dcvtest.Start(t, dcvtest.Zone{Name: "customer.net"})
+	z.ca.Configure(func(ca *certinexttest.Server) { ca.Resolver = blind.Addr })
+	z.role("web", map[string]any{"product_code": "842", "product_variant": "dv", "issue_timeout": "2s", "allow_any_name": false, "allowed_domains": "customer.net", "allow_bare_domains": true})
+	z.refused("issue/web", map[string]any{"common_name": "customer.net"})
+	require.Empty(t, z.dns.Challenges("corp.com"), "the customer has had login.corp.com written to, which hides *.corp.com")
+}

@@ -61,30 +61,35 @@ func TestDomainsAreValidatedWithinTheRequest(t *testing.T) {
 		role    map[string]any
 		request map[string]any
 		names   []string
+		zone    string // that the solver is for
 	}{
 		"a single name": {
 			[]dcvtest.Zone{example},
 			nil,
 			map[string]any{"common_name": "www.example.com"},
 			[]string{"www.example.com"},
+			"",
 		},
 		"a wildcard": {
 			[]dcvtest.Zone{example},
 			map[string]any{"product_code": "843", "product_variant": "dv-wildcard"},
 			map[string]any{"common_name": "*.example.com"},
 			[]string{"*.example.com"},
+			"",
 		},
 		"three domains in zones of their own": {
 			[]dcvtest.Zone{example, {Name: "example.net"}, {Name: "example.org"}},
 			map[string]any{"product_code": "844", "product_variant": "dv-ucc"},
 			map[string]any{"common_name": "www.example.com", "alt_names": "example.net,a.b.example.org"},
 			[]string{"www.example.com", "example.net", "a.b.example.org"},
+			"",
 		},
 		"a wildcard and its apex": {
 			[]dcvtest.Zone{example},
 			map[string]any{"product_code": "845", "product_variant": "dv-wildcard-ucc"},
 			map[string]any{"common_name": "*.example.com", "alt_names": "example.com"},
 			[]string{"*.example.com", "example.com"},
+			"",
 		},
 		"challenges that are delegated to another zone": {
 			[]dcvtest.Zone{{Name: "example.com", Closed: true, Records: []string{
@@ -93,6 +98,23 @@ func TestDomainsAreValidatedWithinTheRequest(t *testing.T) {
 			nil,
 			map[string]any{"common_name": "www.example.com"},
 			[]string{"www.example.com"},
+			"example.net",
+		},
+		"challenges that are delegated within their zone": {
+			[]dcvtest.Zone{{Name: "example.com", Records: []string{
+				"_emudhra-challenge.www CNAME www.acme", "_emsign-validation.www CNAME www.acme",
+			}}},
+			nil,
+			map[string]any{"common_name": "www.example.com"},
+			[]string{"www.example.com"},
+			"",
+		},
+		"a wildcard alias, which delegates nothing": {
+			[]dcvtest.Zone{{Name: "example.com", Records: []string{"* CNAME edge.example.net."}}, {Name: "example.net", Closed: true}},
+			nil,
+			map[string]any{"common_name": "www.example.com"},
+			[]string{"www.example.com"},
+			"",
 		},
 	} {
 		for _, dialect := range everyDialect {
@@ -102,6 +124,7 @@ func TestDomainsAreValidatedWithinTheRequest(t *testing.T) {
 				if c.role != nil {
 					z.role("web", c.role)
 				}
+				z.must(call{op: logical.PatchOperation, path: "dcv/solvers/corp", data: map[string]any{"zone": c.zone}})
 				resp := z.write("issue/web", c.request)
 				require.ElementsMatch(t, c.names, z.chainOK(resp).DNSNames)
 				require.Len(t, z.ca.Orders(), 1)
@@ -205,7 +228,7 @@ func TestAnUpdateThatIsRefusedAndAZoneThatIsNowhere(t *testing.T) {
 	z.must(call{op: logical.DeleteOperation, path: "roles/web"})
 	resp, err = z.send(call{op: logical.DeleteOperation, path: "dcv/solvers/corp"})
 	require.NoError(t, err)
-	require.ErrorContains(t, resp.Error(), "has still to remove the TXT record _emudhra-challenge.www.closed.com")
+	require.ErrorContains(t, resp.Error(), "has still to remove the TXT record _emudhra-challenge.www.closed.com in the zone closed.com, for order/web/")
 	z.must(call{op: logical.DeleteOperation, path: "dcv/solvers/corp", data: map[string]any{"force": true}})
 	require.Empty(t, z.list("dcv/solvers/"))
 }

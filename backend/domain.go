@@ -7,7 +7,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -29,8 +28,10 @@ type Registration struct {
 
 // NewRegistration returns a registration with the default of every field.
 func NewRegistration(name string) *Registration {
-	return &Registration{Name: strings.ToLower(name), Method: certinext.DCVMethodDNS, DNS: newDNSValidation(), RenewBefore: 30 * 24 * time.Hour}
+	return &Registration{Name: strings.ToLower(name), Method: certinext.DCVMethodDNS, DNS: newDNSValidation(), RenewBefore: defaultRenewBefore}
 }
+
+const defaultRenewBefore = 30 * 24 * time.Hour
 
 func (r *Registration) validate() error {
 	switch {
@@ -46,8 +47,10 @@ func (r *Registration) validate() error {
 		return badField("keep_validated", "needs a dcv_solver: nobody else can validate the domain in the background")
 	case r.RenewBefore < time.Hour || r.RenewBefore > 180*24*time.Hour:
 		return badField("renew_before", "must be between 1h and 180 days")
+	case !r.Keep && r.RenewBefore != defaultRenewBefore:
+		return badField("renew_before", "is for keep_validated, which is not set")
 	}
-	return r.DNS.validate()
+	return r.DNS.validateFor(r.Method)
 }
 
 // A DomainState is where a registered domain stands.
@@ -59,6 +62,9 @@ type DomainState struct {
 	Needs     []string         // what a solver waits for
 	LastError string           // of the background pass
 	NextAt    time.Time        // when that looks at the domain again; zero when it does not
+
+	done    bool  // nothing is left to validate
+	unheard error // of CERTInext's last call that was not answered
 }
 
 // registration is the entry of a Registration.
@@ -72,15 +78,19 @@ type registration struct {
 	Keep               bool          `json:"keep,omitempty"`
 	RenewBefore        time.Duration `json:"renew_before"` // nanoseconds
 
-	DomainID  string    `json:"domain_id,omitempty"` // CERTInext's
-	ValidTill time.Time `json:"valid_till,omitzero"`
-	// Renewing is set while a challenge is open although the domain is still validated.
-	Renewing bool `json:"renewing,omitempty"`
+	DomainID string `json:"domain_id,omitempty"` // CERTInext's
+	// ValidatedAt is when the mount has last seen a validation begin to count, and ValidTill when that one runs out.
+	ValidatedAt time.Time `json:"validated_at,omitzero"`
+	ValidTill   time.Time `json:"valid_till,omitzero"`
+	// Renewal is the challenge that was opened although the domain is still validated: CERTInext may not show it again until it is not.
+	Renewal *proof `json:"renewal,omitempty"`
 	// Waiting is set while what is published for the domain is needed.
 	Waiting   bool      `json:"waiting,omitempty"`
 	Attempts  int       `json:"attempts,omitempty"` // of the background pass, in vain
 	NextAt    time.Time `json:"next_at,omitzero"`
 	LastError string    `json:"last_error,omitempty"`
+
+	fresh bool // not stored yet
 }
 
 func (r *registration) key() string { return domainPrefix + r.Name }
@@ -95,14 +105,26 @@ func (r *registration) registration() Registration {
 func (r *registration) set(w *Registration) {
 	r.Version, r.Name, r.OrganizationNumber, r.Method = 1, w.Name, w.OrganizationNumber, w.Method
 	r.DNS, r.Keep, r.RenewBefore = storedDNS(w.DNS), w.Keep, w.RenewBefore
+	r.Waiting = r.Waiting && w.DNS.Solver != "" // the sweep removes what the solver before has published
 }
 
-// due reports whether a domain that is validated until some time has to be validated now.
+// due reports whether a domain that is validated until some time has to be validated now. One whose end is not told is not.
 func (r *registration) due(validTill, now time.Time) bool {
-	if !r.Keep {
-		return !now.Before(validTill)
+	switch {
+	case validTill.IsZero():
+		return false
+	case r.Keep:
+		return !now.Before(validTill.Add(-r.ahead(validTill)))
 	}
-	return !now.Before(validTill.Add(-r.RenewBefore))
+	return !now.Before(validTill)
+}
+
+// ahead is how long before its end a validation is renewed: never more than half of its life, so that it is not due at once.
+func (r *registration) ahead(validTill time.Time) time.Duration {
+	if r.ValidatedAt.IsZero() {
+		return r.RenewBefore
+	}
+	return min(r.RenewBefore, validTill.Sub(r.ValidatedAt)/2)
 }
 
 // background reports whether the background pass works on the domain: it keeps it validated, or ends what a solver has begun.
@@ -114,8 +136,8 @@ func (r *registration) nextLook(validTill, now time.Time, attempts int) time.Tim
 	if attempts > 0 {
 		return now.Add(backOff(attempts-1, 6*time.Hour))
 	}
-	next, daily := validTill.Add(-r.RenewBefore), now.Add(24*time.Hour)
-	if next.Before(daily) {
+	daily := now.Add(24 * time.Hour)
+	if next := validTill.Add(-r.ahead(validTill)); !validTill.IsZero() && next.Before(daily) {
 		return next
 	}
 	return daily
@@ -149,14 +171,18 @@ func (e *Engine) RegisterDomain(ctx context.Context, s logical.Storage, name str
 			return nil, badField("dcv_solver", "%v: write dcv/solvers/%s first", err, printable(w.DNS.Solver))
 		}
 	}
-	defer e.domainLocks.lock(w.Name)()
+	unlock, err := e.domainLocks.lock(ctx, w.Name)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	r, err := get[registration](ctx, s, domainPrefix+w.Name)
 	if err != nil {
 		return nil, err
 	}
 	switch {
 	case r == nil:
-		r = &registration{Account: cfg.account()}
+		r = &registration{Account: cfg.account(), fresh: true}
 	case r.Account != cfg.account():
 		return nil, badField("name", "the mount looks after this domain for another CERTInext account than the one in config: delete it here first")
 	case r.OrganizationNumber != w.OrganizationNumber:
@@ -164,9 +190,6 @@ func (e *Engine) RegisterDomain(ctx context.Context, s logical.Storage, name str
 	}
 	r.set(w)
 	r.Attempts, r.NextAt, r.LastError = 0, time.Time{}, ""
-	if err := put(ctx, s, r.key(), r); err != nil {
-		return nil, err
-	}
 	return e.workOnDomain(ctx, s, r, e.now().Add(askPatience))
 }
 
@@ -186,7 +209,8 @@ func (e *Engine) RegisteredDomain(ctx context.Context, s logical.Storage, name s
 		}
 		state := w.state()
 		if w.remote != nil && !state.Validated && r.DNS.Solver == "" {
-			state.Challenge = w.byHand(ctx)
+			c, err := a.client.DomainChallenge(ctx, r.DomainID, r.Name, r.Method) // a read makes no new one
+			state.Challenge = w.byHand(c, err)
 		}
 		return state, nil
 	})
@@ -195,7 +219,11 @@ func (e *Engine) RegisteredDomain(ctx context.Context, s logical.Storage, name s
 // VerifyRegistered has CERTInext look for the challenge of a domain now or, where the domain has a solver, has that validate it.
 func (e *Engine) VerifyRegistered(ctx context.Context, s logical.Storage, name string) (*DomainState, error) {
 	name = strings.ToLower(name)
-	defer e.domainLocks.lock(name)()
+	unlock, err := e.domainLocks.lock(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	r, err := get[registration](ctx, s, domainPrefix+name)
 	if err != nil {
 		return nil, err
@@ -209,7 +237,11 @@ func (e *Engine) VerifyRegistered(ctx context.Context, s logical.Storage, name s
 // ForgetDomain stops looking after a domain. What CERTInext knows of it stays.
 func (e *Engine) ForgetDomain(ctx context.Context, s logical.Storage, name string) error {
 	name = strings.ToLower(name)
-	defer e.domainLocks.lock(name)()
+	unlock, err := e.domainLocks.lock(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	if err := e.withdraw(ctx, s, domainOwner(name), nil); err != nil {
 		e.log.Warn("a TXT record could not be removed; the background pass tries again", "domain", name, "error", err)
 	}
@@ -237,15 +269,19 @@ func (e *Engine) keepDomains(ctx context.Context, s logical.Storage) ([]job, err
 
 // keepDomain looks at one domain, and validates it anew when that is due.
 func (e *Engine) keepDomain(ctx context.Context, s logical.Storage, name string) error {
-	defer e.domainLocks.lock(name)()
+	ctx, cancel := context.WithTimeout(ctx, doubtPatience)
+	defer cancel()
+	unlock, err := e.domainLocks.lock(ctx, name)
+	if err != nil {
+		return nil // a request is at it
+	}
+	defer unlock()
 	r, err := get[registration](ctx, s, domainPrefix+name)
 	if err != nil || r == nil || !r.background() || e.now().Before(r.NextAt) {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, passPatience)
-	defer cancel()
 	began := e.now()
-	_, err = e.workOnDomain(ctx, s, r, e.now())
+	state, err := e.workOnDomain(ctx, s, r, e.now())
 	var (
 		refusal *RefusedError
 		field   *FieldError
@@ -257,40 +293,53 @@ func (e *Engine) keepDomain(ctx context.Context, s logical.Storage, name string)
 	case errors.As(err, &field):
 		return nil // another account's, until that is there again
 	case err == nil:
-		e.hear(nil, began)
+		e.hear(state.unheard, began)
 	}
 	return err
 }
 
 // workOnDomain validates a domain if that is due, goes on until it is done or the time has come, and stores what has become of it.
 func (e *Engine) workOnDomain(ctx context.Context, s logical.Storage, r *registration, until time.Time) (*DomainState, error) {
+	ctx, stop := e.whileAlive(ctx)
+	defer stop()
 	return ask(ctx, e, s, func(ctx context.Context, a *account) (*DomainState, error) {
 		if r.Account != a.config.account() {
 			return nil, badField("name", "%s belongs to another CERTInext account than the one in config", r.Name)
 		}
 		w := &domainWork{engine: e, storage: s, client: a.client, entry: r}
 		state, err := w.run(ctx, until)
-		now := e.now()
-		switch {
-		case err != nil:
-			r.LastError = told(err)
-			r.Attempts++
-		case !state.Validated || r.due(state.Domain.ValidTill, now):
-			r.LastError = clean(strings.Join(state.Needs, "; "), maxProofText)
-			r.Attempts++
-		default:
-			r.LastError, r.Attempts, r.Renewing = "", 0, false
+		if err != nil && r.fresh {
+			return nil, errors.Join(err, w.forget(ctx))
 		}
-		r.NextAt = time.Time{}
-		if r.background() {
-			r.NextAt = r.nextLook(r.ValidTill, now, r.Attempts)
-		}
+		r.took(state, err, e.now())
 		if state != nil {
 			state.LastError, state.NextAt = r.LastError, r.NextAt
 		}
-		if stored := put(context.WithoutCancel(ctx), s, r.key(), r); stored != nil {
-			return nil, fmt.Errorf("storing the domain %s: %w", r.Name, stored)
+		if stored := w.save(ctx); stored != nil {
+			return nil, stored
 		}
 		return state, err
 	})
+}
+
+// took notes what an attempt has come to, and when the next one is due.
+func (r *registration) took(state *DomainState, err error, now time.Time) {
+	wait := hint(err)
+	switch {
+	case err != nil:
+		r.LastError = told(err)
+		r.Attempts++
+	case !state.done:
+		r.LastError = clean(strings.Join(state.Needs, "; "), maxProofText)
+		r.Attempts++
+		wait = hint(state.unheard)
+	default:
+		r.LastError, r.Attempts, r.Renewal = "", 0, nil
+	}
+	if r.NextAt = (time.Time{}); !r.background() {
+		return
+	}
+	if r.NextAt = r.nextLook(r.ValidTill, now, r.Attempts); r.NextAt.Before(now.Add(wait)) {
+		r.NextAt = now.Add(wait)
+	}
 }

@@ -6,6 +6,7 @@ package backend
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -21,22 +22,39 @@ type domainWork struct {
 	client  *certinext.Client
 	entry   *registration
 	remote  *Domain // CERTInext's; nil when it does not know the domain
+	refused error   // CERTInext takes no such domain
 	needs   []string
+	unheard error // of the last call that was not answered
 }
 
-// find asks CERTInext for the domain. A list is quicker than the domain itself, which takes seconds (observed 2026).
+// find asks CERTInext for the domain. A list is quicker than the domain itself, which takes seconds (observed 2026); that is asked where the
+// list does not tell the end of a validation.
 func (w *domainWork) find(ctx context.Context) error {
 	w.remote = nil
 	for d, err := range w.client.Domains(ctx, DomainFilter{Search: w.entry.Name, Exact: true, OrganizationID: w.entry.OrganizationNumber}) {
 		if err != nil {
 			return err
 		}
-		if strings.EqualFold(d.Name, w.entry.Name) && (w.entry.DomainID == "" || w.remote == nil || d.ID == w.entry.DomainID) {
+		if strings.EqualFold(d.Name, w.entry.Name) && (w.remote == nil || d.ID == w.entry.DomainID) {
 			w.remote = &d
 		}
 	}
-	if w.remote != nil {
-		w.entry.DomainID, w.entry.ValidTill = w.remote.ID, w.remote.ValidTill
+	if w.remote == nil {
+		return nil
+	}
+	w.entry.DomainID = w.remote.ID
+	if w.remote.ValidTill.IsZero() && strings.EqualFold(w.remote.DCVStatus, "VERIFIED") {
+		d, err := w.client.Domain(ctx, w.remote.ID)
+		if err != nil {
+			return err
+		}
+		w.remote.ValidTill = d.ValidTill
+	}
+	if w.remote.ValidTill.After(w.entry.ValidTill) {
+		if !w.entry.ValidTill.IsZero() || !w.entry.fresh {
+			w.entry.ValidatedAt = w.engine.now() // since the look before
+		}
+		w.entry.ValidTill = w.remote.ValidTill
 	}
 	return nil
 }
@@ -44,7 +62,7 @@ func (w *domainWork) find(ctx context.Context) error {
 // validated reports whether orders need no validation of their own. Lists show domains as verified whose time has run out
 // (version 1), so the time decides where it is told.
 func validated(d *Domain, now time.Time) bool {
-	if d == nil || strings.EqualFold(d.Status, "INACTIVE") {
+	if d == nil || inactive(d) {
 		return false
 	}
 	if !d.ValidTill.IsZero() {
@@ -53,17 +71,19 @@ func validated(d *Domain, now time.Time) bool {
 	return strings.EqualFold(d.DCVStatus, "VERIFIED")
 }
 
+func inactive(d *Domain) bool { return strings.EqualFold(d.Status, "INACTIVE") }
+
 func (w *domainWork) state() *DomainState {
 	return &DomainState{
 		Registration: w.entry.registration(), Domain: w.remote, Validated: validated(w.remote, w.engine.now()), Needs: w.needs,
-		LastError: w.entry.LastError, NextAt: w.entry.NextAt,
+		LastError: w.entry.LastError, NextAt: w.entry.NextAt, done: w.done(), unheard: w.unheard,
 	}
 }
 
 // done reports whether there is nothing to validate.
 func (w *domainWork) done() bool {
 	now := w.engine.now()
-	return validated(w.remote, now) && (w.remote.ValidTill.IsZero() || !w.entry.due(w.remote.ValidTill, now))
+	return validated(w.remote, now) && !w.entry.due(w.remote.ValidTill, now)
 }
 
 // run validates the domain if that is due. Without a solver it asks CERTInext to look once, or says what to publish.
@@ -71,38 +91,59 @@ func (w *domainWork) run(ctx context.Context, until time.Time) (*DomainState, er
 	if err := w.find(ctx); err != nil {
 		return nil, err
 	}
-	if w.done() {
+	switch {
+	case w.remote != nil && inactive(w.remote):
+		w.needs = []string{"CERTInext says that the domain is INACTIVE: it has to be activated in its portal"}
 		w.finish(ctx)
 		return w.state(), nil
-	}
-	if w.entry.DNS.Solver == "" {
+	case w.done():
+		w.finish(ctx)
+		return w.state(), nil
+	case w.entry.DNS.Solver == "":
 		return w.runByHand(ctx)
 	}
 	w.entry.Waiting = true // so that nobody takes away what is about to be published
-	if err := put(ctx, w.storage, w.entry.key(), w.entry); err != nil {
+	if err := w.save(ctx); err != nil {
 		return nil, err
 	}
+	return w.solve(ctx, until)
+}
+
+// solve has the solver validate the domain.
+func (w *domainWork) solve(ctx context.Context, until time.Time) (*DomainState, error) {
+	before := w.entry.ValidTill
 	v := &validation{engine: w.engine, storage: w.storage, owner: domainOwner(w.entry.Name), how: w.entry.DNS.validation(), ca: w}
 	for polls := 0; ; polls++ {
-		if v.round(ctx, []string{w.entry.Name}) {
-			if err := w.find(ctx); err != nil {
-				return nil, err
-			}
-			if !w.done() {
-				w.needs = []string{"CERTInext has taken the validation, and has not moved the end of the one before: it may do so only once that has run out"}
-			}
-			w.finish(ctx)
-			return w.state(), nil
+		verified := v.round(ctx, []string{w.entry.Name})
+		w.unheard = v.lastCA
+		switch v.lastCA = nil; {
+		case w.refused != nil:
+			return nil, w.refused
+		case verified:
+			return w.validatedAnew(ctx, before)
 		}
 		w.needs, _ = v.needs()
-		delay := pollDelays[min(polls, len(pollDelays)-1)]
-		if w.engine.now().Add(delay).After(until) {
-			return w.state(), nil
-		}
-		if sleep(ctx, delay) {
+		delay := max(pollDelays[min(polls, len(pollDelays)-1)], hint(w.unheard))
+		if w.engine.now().Add(delay).After(until) || sleep(ctx, delay) {
 			return w.state(), nil
 		}
 	}
+}
+
+// validatedAnew looks what a validation that CERTInext has taken has come to.
+func (w *domainWork) validatedAnew(ctx context.Context, before time.Time) (*DomainState, error) {
+	w.entry.Renewal = nil
+	if err := w.find(ctx); err != nil {
+		return nil, err
+	}
+	if w.remote != nil && w.remote.ValidTill.After(before) {
+		w.entry.ValidatedAt = w.engine.now()
+	}
+	if !w.done() {
+		w.needs = []string{"CERTInext has taken the validation, and has not moved the end of the one before: it may do so only once that has run out"}
+	}
+	w.finish(ctx)
+	return w.state(), nil
 }
 
 // finish takes away what was published.
@@ -113,14 +154,29 @@ func (w *domainWork) finish(ctx context.Context) {
 	}
 }
 
+// save stores the entry. What has happened at CERTInext has to be remembered, whoever waits for it.
+func (w *domainWork) save(ctx context.Context) error {
+	if err := put(context.WithoutCancel(ctx), w.storage, w.entry.key(), w.entry); err != nil {
+		return fmt.Errorf("storing the domain %s: %w", w.entry.Name, err)
+	}
+	return nil
+}
+
+// forget takes back a registration that CERTInext has refused.
+func (w *domainWork) forget(ctx context.Context) error {
+	w.finish(ctx)
+	return remove(context.WithoutCancel(ctx), w.storage, w.entry.key())
+}
+
 // runByHand has CERTInext look for what somebody has published, and says what to publish when it does not see it.
 func (w *domainWork) runByHand(ctx context.Context) (*DomainState, error) {
 	known := w.remote != nil
-	if _, err := w.challenge(ctx, w.entry.Name); err != nil {
+	c, err := w.challenge(ctx, w.entry.Name)
+	if w.refused != nil || err != nil && !known {
 		return nil, err
 	}
 	var failed error
-	if known { // a challenge that is new cannot have been met
+	if known && err == nil { // a challenge that is new cannot have been met
 		failed = w.verify(ctx, w.entry.Name)
 	}
 	if err := w.find(ctx); err != nil {
@@ -130,44 +186,59 @@ func (w *domainWork) runByHand(ctx context.Context) (*DomainState, error) {
 	if state.Validated {
 		return state, nil
 	}
-	state.Challenge = w.byHand(ctx)
-	if failed != nil {
+	if state.Challenge = w.byHand(c, err); failed != nil {
 		state.Challenge.Error = failed.Error()
 	}
 	return state, nil
 }
 
 // byHand is what to publish for the domain.
-func (w *domainWork) byHand(ctx context.Context) *DomainChallenge {
+func (w *domainWork) byHand(c *certinext.Challenge, err error) *DomainChallenge {
 	out := &DomainChallenge{Domain: w.entry.Name}
-	c, err := w.challenge(ctx, w.entry.Name)
-	if err != nil {
+	switch {
+	case errors.Is(err, certinext.ErrChallengeExpired):
+		out.Error = fmt.Sprintf("the challenge has expired: writing domains/%s/verify makes a new one", w.entry.Name)
+	case err != nil:
 		out.Error = err.Error()
-		return out
-	}
-	how := w.entry.DNS.validation()
-	out.Challenge, out.Verified, out.DNSNames = *c, c.AlreadyVerified, how.names(c, w.entry.Name)
-	if c.HTTPPath != "" {
-		out.HTTPURL = challengeURL(w.entry.Name, c.HTTPPath)
+	default:
+		how := w.entry.DNS.validation()
+		out.Challenge, out.Verified, out.DNSNames = *c, c.AlreadyVerified, how.names(c, w.entry.Name)
+		if c.HTTPPath != "" {
+			out.HTTPURL = challengeURL(w.entry.Name, c.HTTPPath)
+		}
 	}
 	return out
 }
 
 // challenge returns the open challenge of the domain, and opens one if there is none.
 func (w *domainWork) challenge(ctx context.Context, domain string) (*certinext.Challenge, error) {
-	if w.remote == nil || validated(w.remote, w.engine.now()) && !w.entry.Renewing {
-		c, err := w.add(ctx, w.remote != nil)
+	valid := validated(w.remote, w.engine.now())
+	if p := w.entry.Renewal; valid && p != nil && w.engine.now().Before(p.AskedAt.Add(proofLife)) {
+		return &certinext.Challenge{Domain: domain, DNSHost: first(p.DNSNames), DNSValue: p.DNSValue}, nil
+	}
+	if w.remote == nil || valid {
+		c, err := w.add(ctx, valid)
 		if err != nil || c != nil {
 			return c, err
 		}
 	}
 	c, err := w.client.DomainChallenge(ctx, w.entry.DomainID, domain, w.entry.Method)
+	if err == nil && c.AlreadyVerified && valid {
+		return nil, errors.New("CERTInext opens no challenge while the domain is validated: it can be validated again when that has run out")
+	}
 	var refusal *certinext.Error
 	if err == nil || !errors.Is(err, certinext.ErrChallengeExpired) && (!errors.As(err, &refusal) || refusal.Status != http.StatusOK) {
 		return c, err
 	}
 	// It has expired, or the answer holds none of the method: a new one is made.
 	return w.client.RenewDomainChallenge(ctx, w.entry.DomainID, domain, w.entry.Method)
+}
+
+func first(texts []string) string {
+	if len(texts) == 0 {
+		return ""
+	}
+	return texts[0]
 }
 
 // add registers the domain or, with renew, opens a challenge although it is validated. The challenge is nil when it has to be
@@ -179,16 +250,36 @@ func (w *domainWork) add(ctx context.Context, renew bool) (*certinext.Challenge,
 	var refusal *certinext.Error
 	switch {
 	case errors.As(err, &refusal) && refusal.ExistingDomainID != "":
-		w.entry.DomainID = refusal.ExistingDomainID
-		return nil, nil
+		return nil, w.adopt(ctx, refusal.ExistingDomainID)
+	case certinext.HasStatus(err, http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusUnprocessableEntity) && !renew:
+		w.refused = err
+		return nil, err
 	case err != nil:
 		return nil, err
 	}
-	w.entry.DomainID, w.entry.Renewing = d.ID, renew
+	w.entry.DomainID = d.ID
 	if w.remote == nil {
 		w.remote = d
 	}
-	return c, put(context.WithoutCancel(ctx), w.storage, w.entry.key(), w.entry)
+	if renew && c != nil && c.DNSValue != "" {
+		w.entry.Renewal = &proof{Domain: w.entry.Name, Method: w.entry.Method, DNSNames: nonEmpty(c.DNSHost), DNSValue: c.DNSValue, AskedAt: w.engine.now()}
+	}
+	return c, w.save(ctx)
+}
+
+// adopt takes a domain that CERTInext has already for ours, unless it is another organization's.
+func (w *domainWork) adopt(ctx context.Context, id string) error {
+	for d, err := range w.client.Domains(ctx, DomainFilter{Search: w.entry.Name, Exact: true}) {
+		if err != nil {
+			return err
+		}
+		if d.ID == id && d.OrganizationID != "" && d.OrganizationID != w.entry.OrganizationNumber {
+			w.refused = badField("organization_number", "CERTInext has the domain %s for the organization %s", w.entry.Name, printable(d.OrganizationID))
+			return w.refused
+		}
+	}
+	w.entry.DomainID = id
+	return nil
 }
 
 // verify has CERTInext look.

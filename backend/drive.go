@@ -45,6 +45,8 @@ type driver struct {
 	lastErr error // of the latest call to CERTInext; nil when it succeeded
 	started time.Time
 	places  bool          // the order was not placed yet when the drive began
+	quick   bool          // a request wants to know where the order stands, and does not wait for it
+	told    bool          // CERTInext has told the order's status
 	asking  time.Duration // spent on asking what to publish
 }
 
@@ -234,7 +236,7 @@ func (d *driver) track(ctx context.Context) (done bool) {
 		d.failed(err)
 		return d.wait(ctx, action{step: stepWait, soon: true})
 	}
-	d.remote, d.lastErr, d.order.LastError = remote, nil, ""
+	d.remote, d.lastErr, d.order.LastError, d.told = remote, nil, "", true
 	if remote.CSRSubmitted != nil && *remote.CSRSubmitted {
 		d.order.CSRRefused = false
 	}

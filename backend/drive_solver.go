@@ -29,11 +29,16 @@ func (c orderChallenger) verify(ctx context.Context, domain string) error {
 // solver returns what validates the order's domains, nil when people do.
 func (d *driver) solver() *validation {
 	r := d.roleOrDefaults()
-	if r.DNS.Solver == "" || d.order.Placement.Family != certinext.FamilySSL {
-		d.order.Solver = ""
+	solver := r.DNS.Solver
+	if d.order.Placement.Family != certinext.FamilySSL {
+		solver = ""
+	}
+	if d.order.Solver != solver {
+		d.order.Solver, d.order.dirty = solver, true
+	}
+	if solver == "" {
 		return nil
 	}
-	d.order.Solver = r.DNS.Solver
 	return &validation{
 		engine: d.engine, storage: d.storage, owner: orderOwner(d.order), how: r.DNS, ca: orderChallenger{d.client, d.order},
 	}
@@ -47,6 +52,9 @@ func (d *driver) validate(ctx context.Context) (done bool) {
 	if len(o.Needs) == 0 && len(open) > 0 {
 		d.setNeeds([]string{fmt.Sprintf("the solver %s validates control of %s", o.Solver, wholeName(open[0]))})
 		d.latest.Store(o.view())
+	}
+	if d.quick {
+		return ctx.Err() != nil // somebody waits who wants to know where the order stands, and no more
 	}
 	progress := w.round(ctx, open)
 	events := w.takeEvents()
@@ -63,7 +71,7 @@ func (d *driver) validate(ctx context.Context) (done bool) {
 	}
 	d.lastErr = w.lastCA
 	if w.lastCA = nil; progress {
-		w.withdraw(ctx, false)
+		w.tidy(ctx, false)
 		d.remote = nil // tells which domains are left, or that the order goes on
 	}
 	if len(events) > 0 {
@@ -94,12 +102,13 @@ func covers(domain, name string) bool {
 	return strings.Contains(domain, ".") && (domain == name || strings.HasSuffix(name, "."+domain) || domain == "www."+name)
 }
 
-// withdraw takes away what was published for the order, by this drive or by one before it, when it is not waited for any more.
+// withdraw removes what was published for the order, by this drive or by one before it, when it is not waited for any more.
 func (d *driver) withdraw(ctx context.Context) {
 	w, over := d.tried.solver, !d.order.awaitsValidation()
-	if w != nil && (over || len(w.tasks) > 0) && ctx.Err() == nil {
-		w.withdraw(ctx, over)
+	if w == nil || d.quick || !over && len(w.tasks) == 0 {
+		return
 	}
+	tidied(w.tidy(ctx, over))
 }
 
 // awaitsValidation reports whether what was published for the order is still needed.

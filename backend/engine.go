@@ -62,7 +62,8 @@ type Engine struct {
 	certLocks keyedMutex
 	solvers   solvers
 
-	domainLocks keyedMutex
+	domainLocks keyedGate
+	recordLocks keyedGate
 	caMu        sync.Mutex
 	newest      []string      // PEM chain of the newest certificate, issuing CA first
 	passing     chan struct{} // holds an element while a pass runs

@@ -427,6 +427,7 @@ func (e *Engine) await(ctx context.Context, s logical.Storage, a *attendance) (*
 	if err != nil {
 		return nil, errors.Join(err, e.abandon(ctx, s, o))
 	}
+	d.quick = a.wait <= 0
 	e.orders.attend(o.ID, true)
 	done, left := make(chan outcome), make(chan struct{})
 	defer close(left)

@@ -23,7 +23,7 @@ const (
 	passWorkers     = 4
 	passTime        = 75 * time.Second // Vault gives a pass 90 seconds
 	// passPatience is for one order or revocation: a few that hang must not use up the pass. An order in doubt has longer,
-	// since it is looked for in a report of many pages.
+	// since it is looked for in a report of many pages, and so has one that a solver validates.
 	passPatience  = 20 * time.Second
 	doubtPatience = 60 * time.Second
 )
@@ -226,7 +226,7 @@ func (e *Engine) passOrder(ctx context.Context, s logical.Storage, t tracked) er
 }
 
 func patienceFor(o *orderEntry) time.Duration {
-	if o.State == StatePending {
+	if o.State == StatePending && o.Solver == "" {
 		return passPatience
 	}
 	return doubtPatience
@@ -238,6 +238,9 @@ func (e *Engine) nextLook(ctx context.Context, d *driver, changed bool) time.Tim
 	now, err := e.now(), d.lastErr
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
+	}
+	if ctx.Err() != nil && d.tried.solver != nil && d.told {
+		err = nil // the DNS was slow, which says nothing of CERTInext
 	}
 	if err != nil || d.remote != nil {
 		if against := e.hear(err, d.started); err != nil && !against {

@@ -21,7 +21,8 @@ import (
 // after it was taken away, so that whatever happens in between, somebody knows what to take away.
 type publishedEntry struct {
 	Version   int       `json:"version"`
-	Owner     string    `json:"owner"` // see orderOwner, domainOwner and checkOwner
+	Owner     string    `json:"owner"`  // see orderOwner, domainOwner and checkOwner
+	Domain    string    `json:"domain"` // whose control it proves
 	Solver    string    `json:"solver"`
 	Name      string    `json:"name"`
 	Zone      string    `json:"zone"`
@@ -37,9 +38,9 @@ func (p *publishedEntry) record() dcv.Record {
 	return dcv.Record{Name: p.Name, Zone: p.Zone, Value: p.Value}
 }
 
-// key ends in what tells one record from another, whoever has published it.
+// key ends in what tells one record from another, and where it was published, whoever it is for.
 func (p *publishedEntry) key() string {
-	sum := sha256.Sum256([]byte(p.Name + "\x00" + p.Value))
+	sum := sha256.Sum256([]byte(strings.Join([]string{p.Solver, p.Zone, p.Name, p.Value}, "\x00")))
 	return recordPrefix + p.Owner + "/" + hex.EncodeToString(sum[:16])
 }
 
@@ -73,8 +74,8 @@ func (e *Engine) PublishedBy(ctx context.Context, s logical.Storage, solver stri
 
 // publish writes a record down and has the solver publish it. It is in the journal even when that failed, since the DNS host
 // may have published it.
-func (e *Engine) publish(ctx context.Context, s logical.Storage, v *readySolver, owner string, r dcv.Record) error {
-	p := &publishedEntry{Version: 1, Owner: owner, Solver: v.name, Name: r.Name, Zone: r.Zone, Value: r.Value, At: e.now()}
+func (e *Engine) publish(ctx context.Context, s logical.Storage, v *readySolver, owner, domain string, r dcv.Record) error {
+	p := &publishedEntry{Version: 1, Owner: owner, Domain: domain, Solver: v.name, Name: r.Name, Zone: r.Zone, Value: r.Value, At: e.now()}
 	if err := put(ctx, s, p.key(), p); err != nil {
 		return err
 	}
@@ -113,24 +114,26 @@ func (e *Engine) withdraw(ctx context.Context, s logical.Storage, owner string, 
 		return err
 	}
 	published = slices.DeleteFunc(published, func(p publishedEntry) bool { return keep != nil && keep(&p) })
-	if len(published) == 0 {
-		return nil
-	}
-	all, err := e.journal(ctx, s)
-	if err != nil {
-		return err
-	}
 	var errs []error
 	for i := range published {
-		errs = append(errs, e.takeAway(ctx, s, &published[i], all))
+		errs = append(errs, e.takeAway(ctx, s, &published[i]))
 	}
 	return errors.Join(errs...)
 }
 
 // takeAway removes one record, unless another owner in the journal needs the same one.
-func (e *Engine) takeAway(ctx context.Context, s logical.Storage, p *publishedEntry, journal []string) error {
-	shared := slices.ContainsFunc(journal, func(key string) bool { return key != p.key() && path.Base(key) == path.Base(p.key()) })
-	if !shared {
+func (e *Engine) takeAway(ctx context.Context, s logical.Storage, p *publishedEntry) error {
+	hash := path.Base(p.key())
+	unlock, err := e.recordLocks.lock(ctx, hash) // of two owners that leave at once, the second one removes it
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	journal, err := e.journal(ctx, s)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(journal, func(key string) bool { return key != p.key() && path.Base(key) == hash }) {
 		v, err := e.readySolver(ctx, s, p.Solver)
 		if err == nil {
 			err = v.Remove(ctx, p.record())
@@ -248,11 +251,25 @@ func (e *Engine) sweepOrder(ctx context.Context, s logical.Storage, owner, role,
 	if open && t.busy != nil {
 		return nil // by somebody who looks after them
 	}
-	o, err := get[orderEntry](ctx, s, openOrderPrefix+role+"/"+id)
-	if err != nil || o != nil && o.awaitsValidation() && !t.answered { // the entry of an answered order is as it was before
+	needed, err := e.needsRecords(ctx, s, role, id)
+	if err != nil || needed && !t.answered { // the entry of an answered order is as it was before
 		return err
 	}
 	return e.withdraw(ctx, s, owner, e.untimely)
+}
+
+// needsRecords reports whether an order waits for its validation by a solver.
+func (e *Engine) needsRecords(ctx context.Context, s logical.Storage, role, id string) (bool, error) {
+	o, err := get[orderEntry](ctx, s, openOrderPrefix+role+"/"+id)
+	if err != nil || o == nil || !o.awaitsValidation() {
+		return false, err
+	}
+	r, err := e.Role(ctx, s, role)
+	if err != nil || r == nil || r.DNS.Solver == "" {
+		return false, err // people validate it from now on
+	}
+	cfg, err := e.Config(ctx, s)
+	return cfg != nil && cfg.account() == o.Account, err
 }
 
 // untimely reports whether it is too early to try again to remove a record.

@@ -195,7 +195,7 @@ func (r *Role) validateDNS() error {
 	case r.DNS.Solver != "" && r.shape().family != certinext.FamilySSL:
 		return badField("dcv_solver", "has nothing to do: %s orders validate no domains", r.Variant)
 	}
-	return r.DNS.validate()
+	return r.DNS.validateFor(r.DCVMethod)
 }
 
 func (r *Role) validateTimes() error {

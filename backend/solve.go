@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
@@ -61,6 +62,29 @@ func (n *DNSValidation) validate() error {
 		return badField("dcv_propagation_timeout", "must be between 0s and 1h")
 	}
 	return nil
+}
+
+// validateFor is validate for domains that are validated by a method: what has no effect with it is refused.
+func (n *DNSValidation) validateFor(method DCVMethod) error {
+	usual := newDNSValidation()
+	for _, f := range []struct {
+		name  string
+		given bool
+		needs bool // a solver
+	}{
+		{"dcv_hosts", !slices.Equal(n.Hosts, usual.Hosts), false},
+		{"dcv_resolvers", len(n.Resolvers) > 0, false},
+		{"dcv_propagation_servers", len(n.PropagationServers) > 0, false},
+		{"dcv_propagation_timeout", n.PropagationTimeout != usual.PropagationTimeout, true},
+	} {
+		switch {
+		case f.given && method != certinext.DCVMethodDNS:
+			return badField(f.name, "is for dns-txt, and dcv_method is %s", method)
+		case f.given && f.needs && n.Solver == "":
+			return badField(f.name, "is for a dcv_solver, and there is none")
+		}
+	}
+	return n.validate()
 }
 
 // names are the owners of the TXT records for a domain.
@@ -118,8 +142,9 @@ type validation struct {
 	how     DNSValidation
 	ca      challenger
 
-	tasks   []*task  // in the order in which the domains came
-	strange []string // domains that CERTInext asks for, and that are none of the owner's
+	tasks   []*task         // in the order in which the domains came
+	tidying <-chan struct{} // closed when the last removal is over; nil when there was none
+	strange []string        // domains that CERTInext asks for, and that are none of the owner's
 
 	mu     sync.Mutex
 	events []string // what has happened since it was last asked
@@ -155,6 +180,8 @@ func (w *validation) round(ctx context.Context, open []string) (progress bool) {
 		}
 		return false
 	}
+	// In no order, so that those at the end have their turn, too, when the time is never enough for all.
+	rand.Shuffle(len(jobs), func(i, j int) { jobs[i], jobs[j] = jobs[j], jobs[i] }) //nolint:gosec // spreading work, not keeping a secret
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, validations)
 	for _, t := range jobs {
@@ -168,7 +195,7 @@ func (w *validation) round(ctx context.Context, open []string) (progress bool) {
 	return slices.ContainsFunc(jobs, func(t *task) bool { return t.verified })
 }
 
-// task returns the task of a domain. A wildcard and its apex share one, as they share their record.
+// task returns the task of a domain.
 func (w *validation) task(domain string) *task {
 	for _, t := range w.tasks {
 		if t.domain == domain {
@@ -196,6 +223,7 @@ func (w *validation) work(ctx context.Context, t *task, solver *readySolver, jou
 		case moveVerify:
 			w.verify(ctx, t)
 		case moveRest:
+			t.rest()
 			return
 		}
 	}
@@ -280,11 +308,13 @@ func (w *validation) look(ctx context.Context, g *target) {
 
 func (w *validation) put(ctx context.Context, t *task, g *target, solver *readySolver) {
 	g.tries++
-	err := w.engine.publish(ctx, w.storage, solver, w.owner, g.record)
+	g.failure = ""
+	err := w.engine.publish(ctx, w.storage, solver, w.owner, t.domain, g.record)
 	if err != nil {
 		// It may be there all the same: the answer was lost, or the DNS host says that it has it already.
 		if w.look(ctx, g); !g.sighting.Somewhere() {
-			t.halt(true, "the solver %s failed at %s", solver.name, told(err))
+			g.failure = fmt.Sprintf("the solver %s failed at %s", solver.name, told(err))
+			t.halt(true, "%s", g.failure)
 			return
 		}
 	}
@@ -313,20 +343,53 @@ func (w *validation) verify(ctx context.Context, t *task) {
 	}
 }
 
-// withdraw takes away the records of the domains that are validated, or with all of every one.
-func (w *validation) withdraw(ctx context.Context, all bool) {
-	needed := map[string]bool{}
+// settled returns what the journal holds that is not needed any more: of the domains that are validated, and values that were replaced;
+// or, with all, everything. Of a domain that nothing is known of yet, everything is needed.
+func (w *validation) settled(all bool) (keep func(*publishedEntry) bool) {
+	if all {
+		return nil
+	}
+	verified, targets := map[string]bool{}, map[string][]dcv.Record{}
 	for _, t := range w.tasks {
-		if t.verified || all {
-			continue
-		}
+		verified[t.domain] = t.verified
 		for _, g := range t.targets {
-			needed[g.record.Name+"\n"+g.record.Value] = true
+			targets[t.domain] = append(targets[t.domain], g.record)
 		}
 	}
-	err := w.engine.withdraw(ctx, w.storage, w.owner, func(p *publishedEntry) bool { return needed[p.Name+"\n"+p.Value] })
-	if err != nil {
-		w.engine.log.Warn("a TXT record could not be removed; the background pass tries again", "owner", w.owner, "error", err)
+	return func(p *publishedEntry) bool {
+		return !verified[p.Domain] && (targets[p.Domain] == nil || slices.Contains(targets[p.Domain], p.record()))
+	}
+}
+
+// tidyPatience is how long an answer waits for records to be removed. It goes on behind the answer.
+const tidyPatience = 3 * time.Second
+
+// tidy begins to remove what is not needed any more. The channel is closed when that is done: nobody has to wait for it.
+func (w *validation) tidy(ctx context.Context, all bool) (done <-chan struct{}) {
+	keep, over := w.settled(all), make(chan struct{})
+	ctx, stop := w.engine.outlive(ctx)
+	before := w.tidying
+	w.tidying = over
+	w.engine.work.Go(func() {
+		defer stop()
+		defer close(over)
+		if before != nil {
+			<-before
+		}
+		if err := w.engine.withdraw(ctx, w.storage, w.owner, keep); err != nil {
+			w.engine.log.Warn("a TXT record could not be removed; the background pass tries again", "owner", w.owner, "error", err)
+		}
+	})
+	return over
+}
+
+// tidied waits for a moment until something is removed.
+func tidied(done <-chan struct{}) {
+	timer := time.NewTimer(tidyPatience)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
 	}
 }
 

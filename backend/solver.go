@@ -34,19 +34,18 @@ type SolverField = dcv.Field
 func SolverKinds() []dcv.Kind { return dcv.Kinds() }
 
 // kind returns the solver's DNS host. A stored solver has a known one, unless another version wrote it.
-func (v *Solver) kind() (dcv.Kind, bool) {
+func (v *Solver) kind() dcv.Kind {
 	kinds := dcv.Kinds()
 	if i := slices.IndexFunc(kinds, func(k dcv.Kind) bool { return k.Name == v.Provider }); i >= 0 {
-		return kinds[i], true
+		return kinds[i]
 	}
-	return dcv.Kind{}, false
+	return dcv.Kind{}
 }
 
 // Settings are what may be told of the solver's settings, and the names of those that may not.
 func (v *Solver) Settings() (shown map[string]string, hidden []string) {
 	shown, hidden = map[string]string{}, []string{}
-	k, _ := v.kind()
-	for _, f := range k.Fields {
+	for _, f := range v.kind().Fields {
 		value, ok := v.Values[f.Name]
 		switch {
 		case !ok:
@@ -115,19 +114,27 @@ func (e *Engine) Solvers(ctx context.Context, s logical.Storage) ([]string, erro
 
 // WriteSolver applies change to a solver, validates the outcome and stores it. With patch the solver must exist and keeps what change
 // does not touch. The DNS host is not asked; see [Engine.CheckSolver].
-func (e *Engine) WriteSolver(ctx context.Context, s logical.Storage, name string, patch bool, change func(*Solver) error) error {
+//
+// A solver that moves to another host could not remove any more what it has published, so it is refused while there is something, unless by
+// force: that is forgotten then.
+func (e *Engine) WriteSolver(ctx context.Context, s logical.Storage, name string, patch, force bool, change func(*Solver) error) error {
+	before, err := e.Solver(ctx, s, name)
+	if err != nil {
+		return err
+	}
 	v := &Solver{Name: name, Values: map[string]Secret{}}
 	if patch {
-		var err error
-		if v, err = e.mustSolver(ctx, s, name); err != nil {
-			return err
+		if before == nil {
+			return &NotFoundError{Kind: "solver", Name: printable(name)}
 		}
+		copied := *before
+		copied.Values = maps.Clone(before.Values)
+		v = &copied
 	}
-	provider := v.Provider
 	if err := change(v); err != nil {
 		return err
 	}
-	if patch && v.Provider != provider {
+	if patch && v.Provider != before.Provider {
 		return badField("provider", "cannot be patched, since every other setting belongs to it: write the solver anew")
 	}
 	maps.DeleteFunc(v.Values, func(_ string, value Secret) bool { return value == "" })
@@ -137,8 +144,49 @@ func (e *Engine) WriteSolver(ctx context.Context, s logical.Storage, name string
 	if _, err := v.open(); err != nil {
 		return err
 	}
+	if field := moved(before, v); field != "" {
+		if err := e.forgetRecords(ctx, s, name, field, force); err != nil {
+			return err
+		}
+	}
 	defer e.solvers.forget(name)
 	return put(ctx, s, solverPrefix+name, newStoredSolver(v))
+}
+
+// moved names the setting by which a solver publishes somewhere else than before; empty when it does not. Credentials only say who does.
+func moved(before, after *Solver) string {
+	if before == nil {
+		return ""
+	}
+	if before.Provider != after.Provider {
+		return "provider"
+	}
+	for _, f := range after.kind().Fields {
+		if !f.Credential && before.Values[f.Name] != after.Values[f.Name] {
+			return f.Name
+		}
+	}
+	return ""
+}
+
+// forgetRecords strikes out what a solver has still to remove, or, without force, says what that is. What may not have been published at
+// all is left to be tried.
+func (e *Engine) forgetRecords(ctx context.Context, s logical.Storage, name, field string, force bool) error {
+	left, err := e.recordsOf(ctx, s, name)
+	if err != nil {
+		return err
+	}
+	left = slices.DeleteFunc(left, func(p publishedEntry) bool { return !p.Done && field != "name" })
+	if len(left) > 0 && !force {
+		return badField(field, "the solver %s has still to remove the %s, for %s; force=true forgets it, and then somebody has to remove it by hand",
+			name, left[0].record(), left[0].Owner)
+	}
+	for i := range left {
+		if err := remove(ctx, s, left[i].key()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // DeleteSolver forgets a solver, unless a role or a domain needs it, or a record that it has published has still to be removed. With force
@@ -151,17 +199,8 @@ func (e *Engine) DeleteSolver(ctx context.Context, s logical.Storage, name strin
 	if len(users) > 0 {
 		return badField("name", "the solver %s is used by %s: name another one there first", name, strings.Join(users, ", "))
 	}
-	left, err := e.recordsOf(ctx, s, name)
-	if err != nil {
+	if err := e.forgetRecords(ctx, s, name, "name", force); err != nil {
 		return err
-	}
-	if len(left) > 0 && !force {
-		return badField("name", "the solver %s has still to remove the %s; that is done in the background, or force=true forgets it", name, left[0].record())
-	}
-	for i := range left {
-		if err := remove(ctx, s, left[i].key()); err != nil {
-			return err
-		}
 	}
 	defer e.solvers.forget(name)
 	return remove(ctx, s, solverPrefix+name)

@@ -23,8 +23,12 @@ type SolverReport struct {
 	Problems                 []string // what is wrong, in plain words; none when the record was published, seen by all servers, and removed
 }
 
-// checkPatience bounds how long a check waits for its record.
-const checkPatience = 30 * time.Second
+// Bounds of a check, whose answer is to arrive before Vault's clients give up after 60s: how long it waits for its record, and for the DNS
+// host to publish it.
+const (
+	checkPatience = 30 * time.Second
+	checkCall     = 10 * time.Second
+)
 
 // CheckSolver publishes a test record in a zone, waits until the zone's servers show it, and removes it.
 func (e *Engine) CheckSolver(ctx context.Context, s logical.Storage, name, zone string, how DNSValidation) (*SolverReport, error) {
@@ -53,6 +57,9 @@ func (e *Engine) CheckSolver(ctx context.Context, s logical.Storage, name, zone 
 	if err != nil {
 		return nil, err
 	}
+	patient := *solver.Solver
+	patient.Patience = checkCall
+	solver = &readySolver{Solver: &patient, name: solver.name, zone: solver.zone}
 	c := &solverCheck{engine: e, storage: s, solver: solver, how: how, owner: checkOwner(id), report: new(SolverReport)}
 	c.run(ctx, "_vault-check-"+strings.ReplaceAll(id, "-", "")[:12]+"."+zone, id)
 	return c.report, nil
@@ -83,7 +90,7 @@ func (c *solverCheck) run(ctx context.Context, host, value string) {
 		c.report.Servers = append(c.report.Servers, server.String())
 	}
 	begun := c.engine.now()
-	if err := c.engine.publish(ctx, c.storage, c.solver, c.owner, g.record); err != nil {
+	if err := c.engine.publish(ctx, c.storage, c.solver, c.owner, t.domain, g.record); err != nil {
 		c.problem("%s", told(err))
 	} else {
 		c.report.Published = c.since(begun)

@@ -82,10 +82,11 @@ func storedV1() map[string]any {
 		"domain": &registration{
 			Version: 1, Name: "example.com", OrganizationNumber: "4000001", Account: "https://us-api.certinext.io|1234567890", Method: certinext.DCVMethodDNS,
 			DNS: storedDNS{Solver: "corp", Hosts: []string{"_c.{domain}"}, PropagationTimeout: time.Minute}, Keep: true, RenewBefore: time.Hour,
-			DomainID: "d-1", ValidTill: at, Renewing: true, Waiting: true, Attempts: 1, NextAt: at, LastError: "e",
+			DomainID: "d-1", ValidatedAt: at, ValidTill: at, Waiting: true,
+			Renewal: &proof{Domain: "example.com", Method: certinext.DCVMethodDNS, DNSNames: []string{"h"}, DNSValue: "v", AskedAt: at}, Attempts: 1, NextAt: at, LastError: "e",
 		},
 		"published": &publishedEntry{
-			Version: 1, Owner: "order/web/6f1d", Solver: "corp", Name: "_emudhra-challenge.www.example.com.", Zone: "example.com.", Value: "v", At: at, Done: true,
+			Version: 1, Owner: "order/web/6f1d", Domain: "www.example.com", Solver: "corp", Name: "_emudhra-challenge.www.example.com.", Zone: "example.com.", Value: "v", At: at, Done: true,
 			LastError: "e", Tries: 1, RetryAt: at,
 		},
 		"ca": &storedCA{Version: 1, Chain: []string{"issuer", "root"}},

@@ -35,6 +35,7 @@ type target struct {
 
 	there    time.Time // since when the record is there, as far as is known; zero when it is not
 	tries    int       // of publishing it
+	failure  string    // why the last one did not work; empty when it did
 	looked   bool      // in this round
 	seen     bool      // by all servers, in this round
 	sighting dcv.Sighting
@@ -114,6 +115,15 @@ func (t *task) begin() {
 // halt ends the round for a task. stuck says that somebody has to mend the problem.
 func (t *task) halt(stuck bool, format string, args ...any) {
 	t.problem, t.stuck, t.halted = fmt.Sprintf(format, args...), stuck, true
+}
+
+// rest ends a round in which no more can be done. What could not be published stays a problem, though it is not tried again at once.
+func (t *task) rest() {
+	for _, g := range t.targets {
+		if t.problem == "" && g.failure != "" && g.there.IsZero() {
+			t.halt(true, "%s", g.failure)
+		}
+	}
 }
 
 // describe says what a task that is not verified waits for.

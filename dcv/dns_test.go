@@ -47,6 +47,7 @@ func TestAZoneIsFoundByItsSOARecord(t *testing.T) {
 	s := dcvtest.Start(t, dcvtest.Zone{Name: "example.test", Records: []string{
 		"sub NS ns1.sub", "ns1.sub A 127.0.0.1",
 		"_challenge.away CNAME away.dyn.test.", "_challenge.twice CNAME _challenge.away",
+		"_challenge.near CNAME near", "*.wild CNAME edge.dyn.test.",
 		"_challenge.round CNAME round2", "round2 CNAME _challenge.round",
 	}}, dcvtest.Zone{Name: "sub.example.test"}, dcvtest.Zone{Name: "dyn.test"})
 	r := &dcv.Resolver{Servers: []string{s.Addr}}
@@ -54,8 +55,9 @@ func TestAZoneIsFoundByItsSOARecord(t *testing.T) {
 		"a name that does not exist":          {"_challenge.www.example.test", "", "_challenge.www.example.test.", "example.test."},
 		"the zone itself":                     {"example.test", "", "example.test.", "example.test."},
 		"a zone of its own below another":     {"_challenge.www.sub.example.test", "", "_challenge.www.sub.example.test.", "sub.example.test."},
-		"delegated to another zone":           {"_challenge.away.example.test", "", "away.dyn.test.", "dyn.test."},
-		"delegated by two aliases":            {"_challenge.TWICE.example.test.", "", "away.dyn.test.", "dyn.test."},
+		"delegated by two aliases":            {"_challenge.TWICE.example.test.", "dyn.test", "away.dyn.test.", "dyn.test."},
+		"delegated within its zone":           {"_challenge.near.example.test", "", "near.example.test.", "example.test."},
+		"an alias because all names are":      {"_challenge.wild.example.test", "", "_challenge.wild.example.test.", "example.test."},
 		"in a zone that is given":             {"_challenge.www.example.test", "Example.Test", "_challenge.www.example.test.", "example.test."},
 		"delegated to the zone that is given": {"_challenge.away.example.test", "dyn.test", "away.dyn.test.", "dyn.test."},
 	} {
@@ -67,6 +69,10 @@ func TestAZoneIsFoundByItsSOARecord(t *testing.T) {
 	}
 	for name, c := range map[string]struct{ name, zone, text string }{
 		"no zone is found": {"_challenge.www.example.org", "", "no DNS zone was found for _challenge.www.example.org: no name above it has an SOA record"},
+		"a delegation to a zone that nobody has named": {
+			"_challenge.away.example.test", "",
+			"_challenge.away.example.test is an alias of away.dyn.test in another zone, dyn.test: name that as the solver's zone",
+		},
 		"a delegation out of the zone that is given": {
 			"_challenge.away.example.test", "example.test",
 			"no DNS zone was found for away.dyn.test: it is not in the zone example.test that the solver is for",

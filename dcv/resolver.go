@@ -52,38 +52,48 @@ func (e *NoZoneError) Unwrap() error { return e.Err }
 // maxAliases is how many CNAMEs are followed.
 const maxAliases = 8
 
-// Locate says where the TXT record of a name has to be written: at the name itself, or where a CNAME delegates it to, in
-// the zone that is given or, when that is empty, in the one that is found by its SOA record.
+// An OutsideError is a name that is delegated by a CNAME to another zone, where nobody has said that records may be written.
+type OutsideError struct {
+	Name, Target, Zone string
+}
+
+func (e *OutsideError) Error() string {
+	return fmt.Sprintf("%s is an alias of %s in another zone, %s: name that as the solver's zone if it is there for delegated challenges",
+		bare(e.Name), bare(e.Target), bare(e.Zone))
+}
+
+// Locate says where the TXT record of a name has to be written: at the name itself, or where a CNAME delegates it to. With a
+// zone that is in it; without one, it is in the name's own zone, which is found by its SOA record. Who controls a name may point it
+// anywhere, so without a zone that somebody has named, no record is written outside of the name's own ([*OutsideError]).
 func (r *Resolver) Locate(ctx context.Context, name, zone string) (target, inZone string, err error) {
 	name = Canonical(name)
 	if target, err = r.follow(ctx, name); err != nil {
 		return "", "", err
 	}
-	if zone == "" {
-		zone, err = r.Zone(ctx, target)
+	if zone != "" {
+		if zone = Canonical(zone); !dns.IsSubDomain(zone, target) {
+			return "", "", &NoZoneError{Name: target, Err: fmt.Errorf("it is not in the zone %s that the solver is for", bare(zone))}
+		}
+		return target, zone, nil
+	}
+	if zone, err = r.Zone(ctx, target); err != nil || target == name {
 		return target, zone, err
 	}
-	if zone = Canonical(zone); !dns.IsSubDomain(zone, target) {
-		return "", "", &NoZoneError{Name: target, Err: fmt.Errorf("it is not in the zone %s that the solver is for", bare(zone))}
+	if own, err := r.Zone(ctx, name); err != nil || own != zone {
+		return "", "", errors.Join(err, &OutsideError{Name: name, Target: target, Zone: zone})
 	}
 	return target, zone, nil
 }
 
-// follow returns the name that a name is an alias of, itself when it is none.
+// follow returns the name that a name is an alias of, itself when it is none. One that is an alias only because every name beside it is,
+// by a wildcard, is none: a record of its own takes it out of that.
 func (r *Resolver) follow(ctx context.Context, name string) (string, error) {
 	seen := []string{name}
 	for {
-		answer, err := r.ask(ctx, name, dns.TypeCNAME)
-		if err != nil {
-			return "", err
-		}
-		next := ""
-		for _, rr := range answer.Answer {
-			if alias, ok := rr.(*dns.CNAME); ok && Canonical(alias.Hdr.Name) == name {
-				next = Canonical(alias.Target)
-			}
-		}
+		next, err := r.alias(ctx, name)
 		switch {
+		case err != nil:
+			return "", err
 		case next == "":
 			return name, nil
 		case slices.Contains(seen, next):
@@ -91,8 +101,34 @@ func (r *Resolver) follow(ctx context.Context, name string) (string, error) {
 		case len(seen) > maxAliases:
 			return "", &LookupError{Name: seen[0], Type: "CNAME", Server: "several servers", Problem: "it is an alias of an alias too often"}
 		}
+		if labels := dns.Split(name); len(seen) == 1 && len(labels) > 1 {
+			beside, err := r.alias(ctx, noSuchLabel+name[labels[1]:])
+			if err != nil {
+				return "", err
+			}
+			if beside == next {
+				return name, nil
+			}
+		}
 		seen, name = append(seen, next), next
 	}
+}
+
+// noSuchLabel begins a name that nobody has made a record for.
+const noSuchLabel = "_no-such-name-of-this-solver."
+
+// alias returns what a name is an alias of, empty when it is none.
+func (r *Resolver) alias(ctx context.Context, name string) (string, error) {
+	answer, err := r.ask(ctx, name, dns.TypeCNAME)
+	if err != nil {
+		return "", err
+	}
+	for _, rr := range answer.Answer {
+		if alias, ok := rr.(*dns.CNAME); ok && Canonical(alias.Hdr.Name) == name {
+			return Canonical(alias.Target), nil
+		}
+	}
+	return "", nil
 }
 
 // Zone finds the zone that a name is in: the nearest name above it, or itself, with an SOA record. A top-level domain is not
