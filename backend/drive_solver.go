@@ -71,7 +71,7 @@ func (d *driver) validate(ctx context.Context) (done bool) {
 	}
 	d.lastErr = w.lastCA
 	if w.lastCA = nil; progress {
-		w.tidy(ctx, false)
+		tidied(w.tidy(ctx, false))
 		d.remote = nil // tells which domains are left, or that the order goes on
 	}
 	if len(events) > 0 {

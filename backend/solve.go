@@ -364,7 +364,7 @@ func (w *validation) settled(all bool) (keep func(*publishedEntry) bool) {
 // tidyPatience is how long an answer waits for records to be removed. It goes on behind the answer.
 const tidyPatience = 3 * time.Second
 
-// tidy begins to remove what is not needed any more. The channel is closed when that is done: nobody has to wait for it.
+// tidy begins to remove what is not needed any more. The channel is closed when that is done.
 func (w *validation) tidy(ctx context.Context, all bool) (done <-chan struct{}) {
 	keep, over := w.settled(all), make(chan struct{})
 	ctx, stop := w.engine.outlive(ctx)
@@ -383,7 +383,7 @@ func (w *validation) tidy(ctx context.Context, all bool) (done <-chan struct{}) 
 	return over
 }
 
-// tidied waits for a moment until something is removed.
+// tidied waits until something is removed, but for a moment only.
 func tidied(done <-chan struct{}) {
 	timer := time.NewTimer(tidyPatience)
 	defer timer.Stop()
