@@ -21,19 +21,20 @@ import (
 
 // form is how a caller wants its certificate and key.
 type form struct {
-	format      string // pem, der, pem_bundle, pkcs7
+	format      string // pem, der, pem_bundle, pkcs7, pkcs12_bundle, jks_bundle
 	keyFormat   string // der, pkcs8
 	removeRoots bool
+	keystore    keystore
 }
 
 func formatFields() map[string]*framework.FieldSchema {
-	return map[string]*framework.FieldSchema{
+	return merge(keystoreFields(), map[string]*framework.FieldSchema{
 		"format": {
-			Type: framework.TypeString, Default: "pem", AllowedValues: []any{"pem", "der", "pem_bundle", "pkcs7"},
-			Description: "pem; der (base64); pem_bundle: key, certificate and chain together in certificate; pkcs7: certificate and chain as PKCS#7, in PEM, in certificate.",
+			Type: framework.TypeString, Default: "pem", AllowedValues: []any{"pem", "der", "pem_bundle", "pkcs7", formatPKCS12, formatJKS},
+			Description: "pem; der (base64); pem_bundle: key, certificate and chain together in certificate; pkcs7: certificate and chain as PKCS#7, in PEM, in certificate; pkcs12_bundle and, for old software, jks_bundle: the same as pem_bundle as a PKCS#12 archive or a Java keystore, in base64, in certificate, without private_key and ca_chain beside it.",
 		},
-		"remove_roots_from_chain": {Type: framework.TypeBool, Description: "Leave self-signed certificates out of ca_chain."},
-	}
+		"remove_roots_from_chain": {Type: framework.TypeBool, Description: "Leave self-signed certificates out of ca_chain and of bundles."},
+	})
 }
 
 func keyFormatField() map[string]*framework.FieldSchema {
@@ -70,14 +71,16 @@ func decodeForm(d *framework.FieldData) (form, error) {
 		f.removeRoots = v.(bool)
 	}
 	switch f.format {
-	case "pem", "der", "pem_bundle", "pkcs7":
+	case "pem", "der", "pem_bundle", "pkcs7", formatPKCS12, formatJKS:
 	default:
-		return f, &backend.FieldError{Field: "format", Problem: fmt.Sprintf("%q is not pem, der, pem_bundle or pkcs7", f.format)}
+		return f, &backend.FieldError{Field: "format", Problem: fmt.Sprintf("%q is not pem, der, pem_bundle, pkcs7, pkcs12_bundle or jks_bundle", f.format)}
 	}
 	if f.keyFormat != "der" && f.keyFormat != "pkcs8" {
 		return f, &backend.FieldError{Field: "private_key_format", Problem: fmt.Sprintf("%q is not der or pkcs8", f.keyFormat)}
 	}
-	return f, nil
+	var err error
+	f.keystore, err = decodeKeystore(d, f.format)
+	return f, err
 }
 
 // certificateResponse answers with a certificate in the caller's form, tied to its lease if it has one.
@@ -147,6 +150,15 @@ func encodeIssued(issued *backend.Issued, f form) (map[string]any, error) {
 			return nil, err
 		}
 		data["certificate"] = strings.TrimSpace(string(pem.EncodeToMemory(&pem.Block{Type: "PKCS7", Bytes: body})))
+	case formatPKCS12, formatJKS:
+		bundle, err := encodeKeystore(f, issued.PrivateKey, append([]string{c.PEM}, chain...))
+		if err != nil {
+			return nil, err
+		}
+		data["certificate"] = bundle
+		for _, field := range []string{"private_key", "private_key_type", "ca_chain"} {
+			delete(data, field)
+		}
 	}
 	return data, nil
 }

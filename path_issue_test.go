@@ -353,6 +353,10 @@ func TestWhatClientsSendIsAccepted(t *testing.T) {
 				"alt_names": "", "ip_sans": "", "uri_sans": "", "other_sans": "", "exclude_cn_from_sans": false,
 				"remove_roots_from_chain": false, "issuer_ref": "default", "user_ids": "", "cert_metadata": "",
 			},
+			"Terraform sends the fields of keystores, with their defaults or empty": {
+				"common_name": "www.example.com", "format": "pem", "pkcs12_password": "", "pkcs12_encoder": "modern2026",
+				"jks_password": "changeit", "jks_private_key_alias": "1",
+			},
 			"pkiCert sends strings": {"common_name": "www.example.com", "alt_names": "www.example.com", "ttl": "24h"},
 			"a number as ttl":       {"common_name": "www.example.com", "ttl": 3600},
 		} {
