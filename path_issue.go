@@ -178,13 +178,17 @@ The key is generated inside Vault, with the role's key_type and key_bits, and th
 alt_names. The answer has the fields of Vault's PKI engine. With a role that generates leases, the lease's end revokes
 the certificate.
 
+With format=pkcs12_bundle or jks_bundle, key, certificate and chain come as a keystore, in base64, in certificate. Its password is
+changeit unless pkcs12_password or jks_password says otherwise; it is not stored, and may differ when the request is sent again.
+
 An order that is not finished within the role's issue_timeout is answered with an error that names the order and says what it
 waits for. Nothing is lost then: the same request by the same requester finds the order again, and never buys a second one.
 `
 
 const signHelp = `
 The CSR's key and names must suit the role. common_name, alt_names and ip_sans may be left out; when given, they must be names
-of the CSR. The certificate is ordered for all of the CSR's names.
+of the CSR. The certificate is ordered for all of the CSR's names. A keystore (format=pkcs12_bundle or jks_bundle) is a trust store
+here, of certificate and chain, since the key is not in Vault.
 
 An order that is not finished within the role's issue_timeout goes on: the same request by the same requester finds it again.
 `
