@@ -29,7 +29,7 @@ SCRIPTS = $(wildcard scripts/*.sh .ci/run)
 # packages_with PATTERN: the packages whose test files have a line that matches
 packages_with = grep -rlE --include='*_test.go' --exclude-dir=build --exclude-dir=tools '$(1)' . | xargs -rn1 dirname | sort -u
 
-.PHONY: help build test race chaos lint vuln fmt fuzz bench demo dev sandbox release clean
+.PHONY: help build test race chaos lint vuln fmt fuzz docs bench demo dev sandbox release clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -91,6 +91,9 @@ fuzz: ## every fuzz target for FUZZTIME
 		done; \
 	done; \
 	echo "$$found fuzz targets ran"
+
+docs: ## docs/api.md, the reference of every path, written anew from the paths and what they answer
+	@go test -count=1 -run '^TestTheReferenceOfPathsIsUpToDate$$' . -update
 
 bench: ## every benchmark for BENCHTIME
 	@dirs=$$($(call packages_with,^func Benchmark) || true); \

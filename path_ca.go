@@ -14,11 +14,11 @@ import (
 
 func (b *secretsBackend) pathCA() []*framework.Path {
 	raw := func(pattern, summary, suffix string, encode func(chain []string) ([]byte, string)) *framework.Path {
+		read := operation(b.readRawCA(encode), summary, "read", suffix, nil)
+		read.Responses[http.StatusNoContent] = []framework.Response{{Description: "Nothing was issued yet"}}
 		return &framework.Path{
-			Pattern: pattern,
-			Operations: map[logical.Operation]framework.OperationHandler{
-				logical.ReadOperation: operation(b.readRawCA(encode), summary, "read", suffix, nil),
-			},
+			Pattern:         pattern,
+			Operations:      map[logical.Operation]framework.OperationHandler{logical.ReadOperation: read},
 			HelpSynopsis:    summary,
 			HelpDescription: caHelp,
 		}

@@ -98,7 +98,7 @@ func (b *secretsBackend) checkConfig(ctx context.Context, req *logical.Request, 
 		"auth_type":      r.AuthType,
 		"latency_ms":     r.Latency.Milliseconds(),
 		"products":       products,
-		"problems":       r.Problems,
+		"problems":       append([]string{}, r.Problems...),
 	}}, nil
 }
 

@@ -23,7 +23,7 @@ func (b *secretsBackend) pathIssue() []*framework.Path {
 			Pattern: pattern,
 			Fields:  merge(roleField(), nameFields(), formatFields(), keyFormatField(), requestFields()),
 			Operations: map[logical.Operation]framework.OperationHandler{
-				logical.UpdateOperation: writing(b.issue, "Generate a key, order its certificate and return both.", "issue", suffix, merge(certificateFields(), key)),
+				logical.UpdateOperation: writing(b.issue, "Generate a key, order its certificate and return both.", "issue", suffix, orderInstead(merge(certificateFields(), key))),
 			},
 			HelpSynopsis:    "Generate a key, order its certificate from CERTInext, and return both.",
 			HelpDescription: issueHelp,
@@ -34,7 +34,7 @@ func (b *secretsBackend) pathIssue() []*framework.Path {
 			Pattern: pattern,
 			Fields:  merge(roleField(), csrField(), nameFields(), formatFields(), keyFormatField(), requestFields()),
 			Operations: map[logical.Operation]framework.OperationHandler{
-				logical.UpdateOperation: writing(b.sign, "Order the certificate of a CSR and return it.", "sign", suffix, certificateFields()),
+				logical.UpdateOperation: writing(b.sign, "Order the certificate of a CSR and return it.", "sign", suffix, orderInstead(certificateFields())),
 			},
 			HelpSynopsis:    "Order the certificate of a CSR from CERTInext, and return it.",
 			HelpDescription: signHelp,
@@ -47,6 +47,15 @@ func (b *secretsBackend) pathIssue() []*framework.Path {
 		issue(issuer+"issue/"+role+"$", "with-issuer-and-role"),
 		sign(issuer+"sign/"+role+"$", "with-issuer-and-role"),
 	}
+}
+
+// orderInstead adds the fields of an order to those of a certificate: async asks for the one instead of the other.
+func orderInstead(fields map[string]*framework.FieldSchema) map[string]*framework.FieldSchema {
+	out := orderFields()
+	for _, f := range out {
+		f.Description = "With async. " + f.Description
+	}
+	return merge(out, fields)
 }
 
 func csrField() map[string]*framework.FieldSchema {

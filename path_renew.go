@@ -27,7 +27,7 @@ func (b *secretsBackend) pathRenew() []*framework.Path {
 			"async":      {Type: framework.TypeBool, Description: "Answer with the order, without waiting for the certificate."},
 		}),
 		Operations: map[logical.Operation]framework.OperationHandler{
-			logical.UpdateOperation: writing(b.renew, "Order the successor of a certificate, for the same names and with a new key.", "renew", "certificate", merge(certificateFields(), key)),
+			logical.UpdateOperation: writing(b.renew, "Order the successor of a certificate, for the same names and with a new key.", "renew", "certificate", orderInstead(merge(certificateFields(), key))),
 		},
 		HelpSynopsis:    "Order the successor of a certificate.",
 		HelpDescription: renewHelp,

@@ -217,6 +217,7 @@ Write provider with its settings; secrets are never read back. dcv/solvers/<name
 		if k.Note != "" {
 			b.WriteString(" " + k.Note)
 		}
+		b.WriteString("\n")
 	}
 	return b.String()
 }
