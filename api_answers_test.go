@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -84,7 +85,7 @@ func (m *mask) value(v any) any {
 		return v
 	case map[string]any:
 		out := make(map[string]any, len(v))
-		for _, k := range slices.Sorted(keysOf(v)) {
+		for _, k := range slices.Sorted(maps.Keys(v)) {
 			out[m.text(k)] = m.value(v[k])
 		}
 		if keys, ok := out["keys"].([]any); ok {
@@ -95,31 +96,26 @@ func (m *mask) value(v any) any {
 	return v
 }
 
-// keysOf are the keys of m.
-func keysOf[V any](m map[string]V) func(yield func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
-	}
-}
-
-// json renders v, masked.
-func (m *mask) json(t *testing.T, v any) string {
+// decoded is v as a reader of JSON gets it.
+func decoded(t *testing.T, v any) any {
 	t.Helper()
 	text, err := json.Marshal(v)
 	require.NoError(t, err)
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
-	var decoded any
-	require.NoError(t, decoder.Decode(&decoded))
+	var out any
+	require.NoError(t, decoder.Decode(&out))
+	return out
+}
+
+// json renders v, masked.
+func (m *mask) json(t *testing.T, v any) string {
+	t.Helper()
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
-	require.NoError(t, encoder.Encode(m.value(decoded)))
+	require.NoError(t, encoder.Encode(m.value(decoded(t, v))))
 	return strings.TrimSpace(out.String())
 }
 

@@ -4,6 +4,7 @@
 package certinextsecrets
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend"
@@ -139,6 +140,9 @@ func schemas[T any](bindings []binding[T], fresh *T) map[string]*framework.Field
 			f.DisplayAttrs = &framework.DisplayAttributes{Sensitive: true}
 		} else if v := b.get(fresh); !empty(v) {
 			f.Default = v
+			if b.kind == framework.TypeSignedDurationSecond { // a text in OpenAPI, which a default has to be, too
+				f.Default = fmt.Sprintf("%ds", v)
+			}
 		}
 		out[b.name] = f
 	}

@@ -63,7 +63,7 @@ var domainFields = slices.Concat([]binding[backend.Registration]{
 	text("organization_number", "Organization that the domain is validated for; the config's when empty.", func(r *backend.Registration) *string { return &r.OrganizationNumber }),
 	word("dcv_method", "How the domain is validated: dns-txt, http-url or email.", func(r *backend.Registration) *backend.DCVMethod { return &r.Method }),
 	flag("keep_validated", "Validate the domain anew in the background, before its validation runs out. Needs a dcv_solver.", func(r *backend.Registration) *bool { return &r.Keep }),
-	seconds("renew_before", "How long before.", func(r *backend.Registration) *time.Duration { return &r.RenewBefore }),
+	seconds("renew_before", "How long before the end of its validation keep_validated has the domain validated anew.", func(r *backend.Registration) *time.Duration { return &r.RenewBefore }),
 }, dnsValidation(func(r *backend.Registration) *backend.DNSValidation { return &r.DNS }))
 
 func domainStateFields() map[string]*framework.FieldSchema {
