@@ -314,7 +314,7 @@ func TestRecordsGoWhenTheOrderEndsOtherwise(t *testing.T) {
 	z.requireClean("example.com")
 }
 
-// TestACrashLeavesNoLitter ends the plugin's process while CERTInext looks for the record, and while the DNS host publishes it.
+// TestACrashLeavesNoLitter ends the plugin's process while CERTInext looks for the record. The crash matrix ends it at every step.
 func TestACrashLeavesNoLitter(t *testing.T) {
 	for name, goesOn := range map[string]bool{
 		"the request comes again":  true,

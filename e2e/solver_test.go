@@ -4,6 +4,7 @@
 package e2e_test
 
 import (
+	"encoding/base64"
 	"testing"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
@@ -29,6 +30,14 @@ func TestASolverValidatesADomainWithinTheRequest(t *testing.T) {
 			check := v.write("certinext/dcv/solvers/corp/check", map[string]any{"zone": "example.com", "dcv_resolvers": dns.Addr}).Data
 			require.Equal(t, true, check["ok"], check["problems"])
 			require.Equal(t, []any{"ns1.example.com (127.0.0.1:53)"}, check["servers"])
+
+			wrong := dns.Settings()
+			wrong["tsig_secret"] = base64.StdEncoding.EncodeToString([]byte("no secret of this server, 32 by."))
+			v.keep("another TSIG secret", wrong["tsig_secret"].(string)) // no log may show it, though the server refuses it
+			v.write("certinext/dcv/solvers/wrong", wrong)
+			check = v.write("certinext/dcv/solvers/wrong/check", map[string]any{"zone": "example.com", "dcv_resolvers": dns.Addr}).Data
+			require.Equal(t, false, check["ok"])
+			require.Contains(t, texts(check["problems"])[0], "answered NOTAUTH")
 
 			ca.check(t, v.write("certinext/issue/web", map[string]any{"common_name": "www.example.com"}))
 			require.Equal(t, 1, ca.onlyOrder(t).Creates)
