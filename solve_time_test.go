@@ -101,6 +101,18 @@ func TestAnOrderThatIsOnlyPlacedDoesNotWaitForTheSolver(t *testing.T) {
 	require.Less(t, time.Since(begun), 10*time.Second)
 }
 
+// TestAnOrderThatIsOnlyAskedAboutIsValidated asks more often than the background pass comes, which never gets a turn here.
+func TestAnOrderThatIsOnlyAskedAboutIsValidated(t *testing.T) {
+	z := newZoned(t, new(certinexttest.Server), dcvtest.Zone{Name: "example.com"})
+	z.role("web", map[string]any{"product_code": "842", "product_variant": "dv"})
+	id := z.write("orders/web", map[string]any{"common_name": "www.example.com"}).Data["order_id"].(string)
+	require.Eventually(t, func() bool {
+		resp, err := z.send(call{op: logical.UpdateOperation, path: "orders/web/" + id + "/collect"})
+		return err == nil && resp != nil && resp.Data["certificate"] != nil
+	}, 15*time.Second, 100*time.Millisecond)
+	z.requireClean("example.com")
+}
+
 func TestACertificateIsNotHeldBackByTheCleaningUp(t *testing.T) {
 	z := newZoned(t, new(certinexttest.Server), dcvtest.Zone{Name: "example.com"})
 	z.must(call{op: logical.PatchOperation, path: "dcv/solvers/corp", data: map[string]any{"server": noDeletes(t, z.dns.Addr)}})

@@ -442,7 +442,7 @@ func (e *Engine) await(ctx context.Context, s logical.Storage, a *attendance) (*
 		select {
 		case done <- out:
 		case <-left:
-			e.leave(ctx, s, o, out)
+			e.leave(ctx, s, a, out)
 		}
 	}()
 	timer := time.NewTimer(max(a.wait, a.patience) + time.Second)
@@ -483,7 +483,7 @@ func (e *Engine) answer(ctx context.Context, s logical.Storage, a *attendance, o
 	if out.cert != nil && !a.unclaimed && ctx.Err() == nil {
 		return e.deliverNew(ctx, s, a, out.cert)
 	}
-	e.leave(ctx, s, o, out)
+	e.leave(ctx, s, a, out)
 	var refusal *RefusedError
 	if out.err != nil && !errors.As(out.err, &refusal) {
 		return nil, out.err
@@ -492,9 +492,30 @@ func (e *Engine) answer(ctx context.Context, s logical.Storage, a *attendance, o
 }
 
 // leave lets go of an order that nobody waits for any more. A certificate that has come is stored for the next request.
-func (e *Engine) leave(ctx context.Context, s logical.Storage, o *orderEntry, out outcome) {
-	e.settle(ctx, s, o, out)
-	e.orders.release(o.ID, e.now().Add(passDelay(0)))
+func (e *Engine) leave(ctx context.Context, s logical.Storage, a *attendance, out outcome) {
+	e.settle(ctx, s, a.order, out)
+	if a.wait <= 0 && a.order.Solver != "" && a.order.awaitsValidation() {
+		e.validateBehind(ctx, s, a.order)
+		return
+	}
+	e.orders.release(a.order.ID, e.now().Add(passDelay(0)))
+}
+
+// validateBehind lets go of an order whose solver has work to do, and has that begin behind the request that does not wait for it,
+// unless the order had its turn a moment ago. A client that asks often must not keep the order from the background work.
+func (e *Engine) validateBehind(ctx context.Context, s logical.Storage, o *orderEntry) {
+	t, _ := e.orders.status(o.ID)
+	e.orders.release(o.ID, t.next)
+	if t.next.After(e.now()) || e.paused() || !e.active() {
+		return
+	}
+	ctx, stop := e.outlive(ctx)
+	e.work.Go(func() {
+		defer stop()
+		if err := e.passOrder(ctx, s, t); err != nil && e.alive.Err() == nil {
+			e.log.Warn("a solver's work behind a request met an error; the background pass tries again", "order_id", t.id, "error", err)
+		}
+	})
 }
 
 // settle stores and logs what a drive has come to.
