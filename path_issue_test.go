@@ -425,6 +425,25 @@ func TestAnOrderThatOutlivesItsRequestIsFoundAgain(t *testing.T) {
 	})
 }
 
+// cert-manager makes a CSR for each attempt, with the key that it keeps.
+func TestACSRThatIsSignedAnewIsTheSameRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := validated(certinexttest.Live)
+		ca.IssueDelay = time.Minute
+		m := newMount(t, ca)
+		key := newKey(t, elliptic.P256())
+		first, second := csr(t, key, "www.example.com"), csr(t, key, "www.example.com")
+		require.NotEqual(t, first, second)
+		m.refused("sign/web", map[string]any{"csr": first})
+		other := newKey(t, elliptic.P256())
+		m.refused("sign/web", map[string]any{"csr": csr(t, other, "www.example.com")})
+		require.Len(t, ca.Orders(), 2, "another key is another order")
+		time.Sleep(2 * time.Minute)
+		require.True(t, m.chainOK(m.write("sign/web", map[string]any{"csr": second})).PublicKey.(*ecdsa.PublicKey).Equal(&key.PublicKey))
+		require.Len(t, ca.Orders(), 2)
+	})
+}
+
 func TestOrdersAreNotSharedAcrossRequestersRolesOrRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ca := validated(certinexttest.Live)

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"net"
 	"net/netip"
 	"regexp"
@@ -340,13 +341,8 @@ func (p *plan) fingerprint(role *Role, account, requester string) string {
 		ips = append(ips, ip.String())
 	}
 	slices.Sort(ips)
-	csrSum := ""
-	if p.csr != "" {
-		sum := sha256.Sum256([]byte(strings.TrimSpace(p.csr)))
-		csrSum = hex.EncodeToString(sum[:])
-	}
 	parts := []any{
-		"v1", role.Name, account, requester, role.ProductCode, role.Variant, p.cn(), alts, ips, p.key.Type, p.key.Bits, csrSum,
+		"v1", role.Name, account, requester, role.ProductCode, role.Variant, p.cn(), alts, ips, p.key.Type, p.key.Bits, csrSum(p.csr),
 	}
 	if p.subject != nil {
 		parts = append(parts, p.subject)
@@ -357,4 +353,20 @@ func (p *plan) fingerprint(role *Role, account, requester string) string {
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:16])
+}
+
+// csrSum is what a CSR asks for, whoever signed it when: clients that keep their key make a CSR anew for each attempt, and an ECDSA
+// signature is never the same twice. Empty without a CSR.
+func csrSum(csrPEM string) string {
+	if csrPEM == "" {
+		return ""
+	}
+	asked := []byte(strings.TrimSpace(csrPEM))
+	if block, _ := pem.Decode(asked); block != nil {
+		if csr, err := x509.ParseCertificateRequest(block.Bytes); err == nil {
+			asked = csr.RawTBSCertificateRequest
+		}
+	}
+	sum := sha256.Sum256(asked)
+	return hex.EncodeToString(sum[:])
 }
