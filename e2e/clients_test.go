@@ -86,18 +86,11 @@ func (s *stand) nothingIsOpen(t *testing.T, role string) {
 	}
 }
 
-// client returns a caller whose token has an identity and a policy, as one that logged in.
-func (s *stand) client(policy string) *caller {
+// approle makes a login of AppRole that grants a policy of the same name, and logs in.
+func (s *stand) approle(policy string) *caller {
 	s.t.Helper()
-	name := "client-" + s.mount
-	require.NoError(s.t, s.api.Sys().PutPolicyWithContext(s.t.Context(), name, policy))
-	auths, err := s.api.Sys().ListAuthWithContext(s.t.Context())
-	require.NoError(s.t, err)
-	if auths["approle/"] == nil {
-		s.write("sys/auth/approle", map[string]any{"type": "approle"})
-	}
-	s.write("auth/approle/role/"+name, map[string]any{"token_policies": name, "token_ttl": "1h"})
-	return s.login(name)
+	s.write("auth/approle/role/"+policy, map[string]any{"token_policies": policy, "token_ttl": "1h"})
+	return s.login(policy)
 }
 
 // login logs in with AppRole, as often as it is called: the token is a new one each time, and the identity the same.
