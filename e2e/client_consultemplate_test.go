@@ -58,6 +58,7 @@ func TestConsulTemplateOfTheGuide(t *testing.T) {
 			program.stop()
 		}
 		file.requireChain(t, s.ca)
+		file.requireReloads(t)
 		require.Equal(t, file.serials, []string{s.paidOnce(t, "www.example.com")})
 	})
 	t.Run("a CA that takes longer than the request", func(t *testing.T) {

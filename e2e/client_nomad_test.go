@@ -1,0 +1,45 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package e2e_test
+
+import (
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+var heredoc = regexp.MustCompile(`(?s)data +(= <<EOT\n.*?\nEOT\n)`)
+
+// Nomad's templates are consul-template's, which it has as a library (client/allocrunner/taskrunner/template in hashicorp/nomad).
+// Here the program renders the template of the guide, with a token that has an identity and is another one after each start.
+func TestNomadsTemplateOfTheGuide(t *testing.T) {
+	t.Parallel()
+	program := consulTemplate(t)
+	v := bareVault(t)
+	v.write("sys/auth/approle", map[string]any{"type": "approle"})
+	s := v.stand(t, "nomad", nil)
+	v.run(t, guide(t, "nomad", "shell", "certinext/", "nomad/", "issue_timeout=45s", "issue_timeout=1s"))
+	job := heredoc.FindStringSubmatch(guide(t, "nomad", "hcl", "certinext/", "nomad/"))
+	require.NotNil(t, job)
+	s.slow()
+	// Each allocation has its own folder, and asks for a certificate of its own.
+	s.approle("nomad-www")
+	allocate := func(name string) (*process, *pkiCertFile) {
+		file := newPKICertFile(t, v, name)
+		config := v.file(t, name+"/template.hcl", "template {\n  destination = \""+file.path+"\"\n  perms = \"0600\"\n  contents "+job[1]+"}\n"+
+			"vault {\n  address = \""+v.address+"\"\n  renew_token = false\n  token = \""+s.login("nomad-www").api.Token()+"\"\n}\n")
+		return spawn(t, filepath.Join(v.dir, name, "nomad.log"), program, "-config="+config), file
+	}
+	task, _ := allocate("first")
+	waitUntil(t, 30*time.Second, "the task is told to wait", func() bool { return strings.Contains(task.output(t), "is not finished") })
+	task.stop() // the allocation is replaced
+	_, file := allocate("second")
+	waitUntil(t, 60*time.Second, "the template is rendered", func() bool { return file.there(v) })
+	file.requireChain(t, s.ca)
+	require.Equal(t, file.serials, []string{s.paidOnce(t, "www.example.com")})
+}
