@@ -99,7 +99,7 @@ func TestVaultAgentOfTheGuide(t *testing.T) {
 		}
 		file.requireChain(t, s.ca)
 		file.requireReloads(t)
-		require.Equal(t, file.serials, []string{s.paidOnce(t, "www.example.com")})
+		require.Equal(t, []string{s.paidOnce(t, "www.example.com")}, file.serials)
 	})
 	t.Run("a CA that takes longer than the request", func(t *testing.T) {
 		t.Parallel()
@@ -111,7 +111,7 @@ func TestVaultAgentOfTheGuide(t *testing.T) {
 		start()
 		waitUntil(t, 60*time.Second, "the agent renders", func() bool { return file.there(v) })
 		file.requireReloads(t)
-		require.Equal(t, file.serials, []string{s.paidOnce(t, "www.example.com")})
+		require.Equal(t, []string{s.paidOnce(t, "www.example.com")}, file.serials)
 	})
 	t.Run("a CA that refuses", func(t *testing.T) {
 		t.Parallel()
@@ -123,7 +123,15 @@ func TestVaultAgentOfTheGuide(t *testing.T) {
 		require.False(t, file.there(v))
 		mend()
 		waitUntil(t, 60*time.Second, "the agent renders", func() bool { return file.there(v) })
-		require.Equal(t, file.serials, []string{s.paidOnce(t, "www.example.com")})
+		require.Equal(t, []string{s.paidOnce(t, "www.example.com")}, file.serials)
 		s.nothingIsOpen(t, "agent")
+	})
+	t.Run("a CA whose answer is lost", func(t *testing.T) {
+		t.Parallel()
+		s, start, file := agentOfTheGuide(t, v, "agent-lost", "1s")
+		s.loses()
+		start()
+		waitUntil(t, 60*time.Second, "the agent renders", func() bool { return file.there(v) })
+		require.Equal(t, []string{s.paidOnce(t, "www.example.com")}, file.serials)
 	})
 }

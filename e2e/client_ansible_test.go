@@ -115,4 +115,12 @@ func TestAnsibleGeneratesOneCertificateATask(t *testing.T) {
 		require.NoError(t, err)
 		a.paidOnce(t, "www.example.com")
 	})
+	t.Run("a CA that fails", func(t *testing.T) {
+		t.Parallel()
+		a := startAnsible(t, v, "ansible-5xx", "1s")
+		a.fails(t, "hosts", func() error {
+			_, err := a.generate(t)
+			return err
+		})
+	})
 }

@@ -178,6 +178,15 @@ func TestCertManagerSignsWithOneOrder(t *testing.T) {
 		require.NoError(t, err)
 		m.paidOnce(t, "www.example.com")
 	})
+	t.Run("a CA that fails", func(t *testing.T) {
+		t.Parallel()
+		m := startCertManager(t, v, "cm-5xx", "1s")
+		_, csr := newCSR(t, "www.example.com")
+		m.fails(t, "k8s", func() error {
+			_, err := m.sign(t, csr)
+			return err
+		})
+	})
 }
 
 // resigned is a CSR with the key and names of another one. An ECDSA signature is never the same twice.

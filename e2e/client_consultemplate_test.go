@@ -59,7 +59,7 @@ func TestConsulTemplateOfTheGuide(t *testing.T) {
 		}
 		file.requireChain(t, s.ca)
 		file.requireReloads(t)
-		require.Equal(t, file.serials, []string{s.paidOnce(t, "www.example.com")})
+		require.Equal(t, []string{s.paidOnce(t, "www.example.com")}, file.serials)
 	})
 	t.Run("a CA that takes longer than the request", func(t *testing.T) {
 		t.Parallel()
@@ -71,7 +71,7 @@ func TestConsulTemplateOfTheGuide(t *testing.T) {
 		start()
 		waitUntil(t, 60*time.Second, "consul-template renders", func() bool { return file.there(v) })
 		file.requireReloads(t)
-		require.Equal(t, file.serials, []string{s.paidOnce(t, "www.example.com")})
+		require.Equal(t, []string{s.paidOnce(t, "www.example.com")}, file.serials)
 	})
 	t.Run("a CA that refuses", func(t *testing.T) {
 		t.Parallel()
@@ -83,7 +83,15 @@ func TestConsulTemplateOfTheGuide(t *testing.T) {
 		require.False(t, file.there(v))
 		mend()
 		waitUntil(t, 60*time.Second, "consul-template renders", func() bool { return file.there(v) })
-		require.Equal(t, file.serials, []string{s.paidOnce(t, "www.example.com")})
+		require.Equal(t, []string{s.paidOnce(t, "www.example.com")}, file.serials)
 		s.nothingIsOpen(t, "web")
+	})
+	t.Run("a CA whose answer is lost", func(t *testing.T) {
+		t.Parallel()
+		s, start, file := consulTemplateOfTheGuide(t, v, "ct-lost", "1s")
+		s.loses()
+		start()
+		waitUntil(t, 60*time.Second, "the program renders", func() bool { return file.there(v) })
+		require.Equal(t, []string{s.paidOnce(t, "www.example.com")}, file.serials)
 	})
 }

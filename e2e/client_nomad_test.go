@@ -41,5 +41,5 @@ func TestNomadsTemplateOfTheGuide(t *testing.T) {
 	_, file := allocate("second")
 	waitUntil(t, 60*time.Second, "the template is rendered", func() bool { return file.there(v) })
 	file.requireChain(t, s.ca)
-	require.Equal(t, file.serials, []string{s.paidOnce(t, "www.example.com")})
+	require.Equal(t, []string{s.paidOnce(t, "www.example.com")}, file.serials)
 }

@@ -263,4 +263,10 @@ func TestTerraformAppliesUntilItHasItsCertificate(t *testing.T) {
 		require.NoError(t, tf.applyCertificate(t, tf.provider(t), theCertificate))
 		tf.paidOnce(t, "www.example.com")
 	})
+	t.Run("a CA that fails", func(t *testing.T) {
+		t.Parallel()
+		tf := startTerraform(t, v, "tf-5xx")
+		tf.patch(t, "roles/web", map[string]any{"issue_timeout": "1s"})
+		tf.fails(t, "web", func() error { return tf.applyCertificate(t, tf.provider(t), theCertificate) })
+	})
 }

@@ -148,4 +148,12 @@ func TestVaultSecretsOperatorSyncsOneCertificate(t *testing.T) {
 		require.NoError(t, err)
 		o.paidOnce(t, "www.example.com")
 	})
+	t.Run("a CA that fails", func(t *testing.T) {
+		t.Parallel()
+		o := startSecretsOperator(t, v, "vso-5xx", "1s")
+		o.fails(t, "k8s", func() error {
+			_, err := o.reconcile(t)
+			return err
+		})
+	})
 }

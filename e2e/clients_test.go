@@ -67,6 +67,31 @@ func (s *stand) refuse() (mend func()) {
 	return func() { s.ca.Configure(func(ca *certinexttest.Server) { ca.Catalog = nil }) }
 }
 
+// fails has the CA answer the placing of an order with 503, which leaves open whether it took the order. A client that tries again
+// must buy nothing twice, and end with the certificate once the operator has looked and settled the order.
+func (s *stand) fails(t *testing.T, role string, attempt func() error) {
+	t.Helper()
+	s.ca.Inject(certinexttest.Fault{Operation: certinexttest.OpCreateSSL, Kind: certinexttest.FaultServerError})
+	var order string
+	for range 3 {
+		err := attempt()
+		require.ErrorContains(t, err, "it is not known yet whether CERTInext took the order")
+		order = orderID.FindString(err.Error())
+	}
+	require.Equal(t, 1, s.ca.Calls()[certinexttest.OpCreateSSL], "the order was sent again")
+	s.ca.ClearFaults()
+	require.Error(t, attempt(), "nobody knows yet")
+	s.write(s.mount+"/orders/"+role+"/"+order, map[string]any{"never_placed": true})
+	waitUntil(t, 30*time.Second, "the client has its certificate", func() bool { return attempt() == nil })
+	s.paidOnce(t, "www.example.com")
+	s.nothingIsOpen(t, role)
+}
+
+// loses has the CA take an order and answer 503. The engine finds the order in the CA's records by itself.
+func (s *stand) loses() {
+	s.ca.Inject(certinexttest.Fault{Operation: certinexttest.OpCreateSSL, Kind: certinexttest.FaultServerErrorAfter, Times: 1})
+}
+
 // paidOnce requires that the CA holds one order for a name, issued, placed once, and returns its serial number.
 func (s *stand) paidOnce(t *testing.T, name string) string {
 	t.Helper()
