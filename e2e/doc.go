@@ -4,6 +4,6 @@
 // Package e2e tells whole stories: a real Vault server with the plugin as its own process, a simulated CA behind it, and the
 // programs that people put in front of it. Everything listens on loopback and ends with its test.
 //
-// The Vault server is $VAULT_BIN, else the one that scripts/vault-binary.sh finds or builds. go test -short leaves the
-// stories out.
+// The Vault server is $VAULT_BIN, else the one that scripts/vault-binary.sh finds or builds; consul-template is
+// $CONSUL_TEMPLATE_BIN, else the one of scripts/consul-template-binary.sh. go test -short leaves the stories out.
 package e2e
