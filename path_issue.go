@@ -199,5 +199,6 @@ The CSR's key and names must suit the role. common_name, alt_names and ip_sans m
 of the CSR. The certificate is ordered for all of the CSR's names. A keystore (format=pkcs12_bundle or jks_bundle) is a trust store
 here, of certificate and chain, since the key is not in Vault.
 
-An order that is not finished within the role's issue_timeout goes on: the same request by the same requester finds it again.
+An order that is not finished within the role's issue_timeout goes on: the same request by the same requester finds it again. A CSR
+that is made anew for the same key and names is the same request.
 `

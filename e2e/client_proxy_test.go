@@ -99,6 +99,20 @@ func TestVaultProxyOfTheGuide(t *testing.T) {
 			require.Equal(t, first, again, "with a lease the answer is cached")
 		}
 		p.paidOnce(t, "leased.example.com")
+
+		p.patch(t, "roles/app", map[string]any{"ttl": "2s", "max_ttl": "5s"})
+		_, first = p.issue(t, "short.example.com")
+		begun := time.Now()
+		waitUntil(t, 30*time.Second, "the lease has ended, and the next request is an order", func() bool {
+			status, again := p.issue(t, "short.example.com")
+			require.Equal(t, http.StatusOK, status)
+			return again != first
+		})
+		require.Greater(t, time.Since(begun), 2500*time.Millisecond, "the proxy has not renewed the lease")
+		require.Len(t, p.ca.ordersFor("short.example.com"), 2)
+		waitUntil(t, 10*time.Second, "the certificate of the lease that ended is revoked", func() bool {
+			return p.ca.ordersFor("short.example.com")[0].Status == "revoked"
+		})
 	})
 	t.Run("a CA that takes longer than the request", func(t *testing.T) {
 		t.Parallel()
