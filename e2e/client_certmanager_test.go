@@ -161,6 +161,24 @@ func TestCertManagerSignsWithOneOrder(t *testing.T) {
 		requireKeyOf(t, chain[0], key)
 		m.paidOnce(t, "www.example.com")
 	})
+	t.Run("the next CertificateRequest of another key", func(t *testing.T) {
+		t.Parallel()
+		m := startCertManager(t, v, "cm-rotates", "1s")
+		m.patch(t, "roles/k8s", map[string]any{"rekey_orders": true})
+		m.slow()
+		_, csr := newCSR(t, "www.example.com")
+		_, err := m.sign(t, csr)
+		require.ErrorContains(t, err, "is not finished")
+		// With rotationPolicy Always the key before is gone.
+		key, csr := newCSR(t, "www.example.com")
+		var chain []*x509.Certificate
+		waitUntil(t, 30*time.Second, "the CSR of another key is signed", func() bool {
+			chain, err = m.sign(t, csr)
+			return err == nil
+		})
+		requireKeyOf(t, chain[0], key)
+		require.Equal(t, 1, m.ca.onlyOrder(t).Creates)
+	})
 	t.Run("a CA that refuses", func(t *testing.T) {
 		t.Parallel()
 		m := startCertManager(t, v, "cm-failing", "1s")
