@@ -444,6 +444,20 @@ func TestACSRThatIsSignedAnewIsTheSameRequest(t *testing.T) {
 	})
 }
 
+// CERTInext orders for a domain, and holds a CSR's common name against it.
+func TestACommonNameIsNeededWhereNobodyCanPutOneIn(t *testing.T) {
+	dialects(t, func(t *testing.T, dialect certinexttest.Dialect) {
+		ca := validated(dialect)
+		m := newMount(t, ca)
+		nameless := map[string]any{"alt_names": "www.example.com"}
+		require.Contains(t, m.refused("issue/web", nameless), "require_cn")
+		m.must(call{op: logical.PatchOperation, path: "roles/web", data: map[string]any{"require_cn": false}})
+		require.Contains(t, m.refused("sign/web", map[string]any{"csr": csr(t, newKey(t, elliptic.P256()), "", "www.example.com")}), "csr: has no common name")
+		require.Empty(t, ca.Orders())
+		require.Equal(t, "www.example.com", m.chainOK(m.write("issue/web", nameless)).Subject.CommonName)
+	})
+}
+
 func TestOrdersAreNotSharedAcrossRequestersRolesOrRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ca := validated(certinexttest.Live)

@@ -69,7 +69,7 @@ var roleFields = slices.Concat([]binding[backend.Role]{
 	flag("allow_wildcard_certificates", "Allow wildcard names, where the other rules and the product do.", func(r *backend.Role) *bool { return &r.AllowWildcardCertificates }),
 	flag("allow_any_name", "Allow every host name.", func(r *backend.Role) *bool { return &r.AllowAnyName }),
 	flag("allow_ip_sans", "Allow IP addresses, for private PKI products.", func(r *backend.Role) *bool { return &r.AllowIPSANs }),
-	flag("require_cn", "Refuse requests without a common name. CERTInext calls it the order's domain.", func(r *backend.Role) *bool { return &r.RequireCN }),
+	flag("require_cn", "Refuse requests without a common name. CERTInext calls it the order's domain; without one, the first of alt_names is. A CSR always needs one.", func(r *backend.Role) *bool { return &r.RequireCN }),
 	text("key_type", "Key that is generated, and that CSRs must have: ec or rsa; any for a role that only signs.", func(r *backend.Role) *string { return &r.Key.Type }),
 	number("key_bits", "Size of the key: 256 or 384 for ec, 2048, 3072 or 4096 for rsa; the smallest when 0.", func(r *backend.Role) *int { return &r.Key.Bits }),
 

@@ -256,10 +256,10 @@ func planCSR(role *Role, r Request, asked *names) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	if inCSR.cn == "" && role.RequireCN {
-		return nil, badField("csr", "has no common name, which the role requires (require_cn)")
+	if inCSR.cn == "" { // whatever require_cn says: nobody but the client can put one in
+		return nil, badField("csr", "has no common name: CERTInext refuses one whose common name is not the order's domain")
 	}
-	if asked.cn != "" && inCSR.cn != "" && asked.cn != inCSR.cn {
+	if asked.cn != "" && asked.cn != inCSR.cn {
 		return nil, badField("csr", "its common name is %q, common_name says %q", inCSR.cn, asked.cn)
 	}
 	for _, n := range asked.dns {
