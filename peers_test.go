@@ -93,6 +93,7 @@ func TestTheEndOfALeaseRevokesInWhateverFormTheAnswerWas(t *testing.T) {
 		m := newMount(t, ca)
 		for _, form := range []map[string]any{
 			{}, {"format": "der"}, {"format": "pem_bundle"}, {"format": "pkcs7"}, {"private_key_format": "pkcs8"}, {"format": "der", "remove_roots_from_chain": true},
+			{"format": "pkcs12_bundle"}, {"format": "jks_bundle", "jks_password": "changeit"},
 		} {
 			for _, path := range []string{"issue/web", "sign/web"} {
 				request := maps.Clone(form)
@@ -103,7 +104,7 @@ func TestTheEndOfALeaseRevokesInWhateverFormTheAnswerWas(t *testing.T) {
 				m.endLease(m.write(path, request))
 			}
 		}
-		require.Len(t, ca.Orders(), 12)
+		require.Len(t, ca.Orders(), 16)
 		for _, o := range ca.Orders() {
 			require.Equal(t, "revoked", o.Status)
 		}
