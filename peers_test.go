@@ -92,8 +92,14 @@ func TestTheEndOfALeaseRevokesInWhateverFormTheAnswerWas(t *testing.T) {
 		ca := validated(certinexttest.Live)
 		m := newMount(t, ca)
 		for _, form := range []map[string]any{
-			{}, {"format": "der"}, {"format": "pem_bundle"}, {"format": "pkcs7"}, {"private_key_format": "pkcs8"}, {"format": "der", "remove_roots_from_chain": true},
-			{"format": "pkcs12_bundle"}, {"format": "jks_bundle", "jks_password": "changeit"},
+			{},
+			{"format": "der"},
+			{"format": "pem_bundle"},
+			{"format": "pkcs7"},
+			{"private_key_format": "pkcs8"},
+			{"format": "der", "remove_roots_from_chain": true},
+			{"format": "pkcs12_bundle"},
+			{"format": "jks_bundle", "jks_password": "changeit"},
 		} {
 			for _, path := range []string{"issue/web", "sign/web"} {
 				request := maps.Clone(form)
