@@ -36,6 +36,48 @@ func rekeying(t *testing.T, ca *certinexttest.Server, changes map[string]any) *m
 	return m
 }
 
+func TestACSRThatSaysTheSameOtherwiseIsNoReasonToReissue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := validated(certinexttest.Live)
+		ca.IssueDelay = 30 * time.Minute
+		m := rekeying(t, ca, nil)
+		key, first := freshCSR(t, "www.example.com")
+		m.refused("sign/web", first)
+		time.Sleep(time.Hour)
+		m.pass()
+		again := map[string]any{"csr": csr(t, key, "www.example.com", "www.example.com")}
+		require.True(t, m.chainOK(m.write("sign/web", again)).PublicKey.(*ecdsa.PublicKey).Equal(&key.PublicKey))
+		require.Len(t, ca.Orders(), 1)
+		require.Zero(t, ca.Calls()[certinexttest.OpReissue])
+	})
+}
+
+// The client of the first key comes back while CERTInext is asked how the order stands, and gets its certificate.
+func TestACertificateThatIsHandedOverMeanwhileIsNotReissued(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := validated(certinexttest.Live)
+		ca.IssueDelay = 30 * time.Minute
+		m := rekeying(t, ca, map[string]any{"issue_timeout": "30s"})
+		_, first := freshCSR(t, "www.example.com")
+		m.refused("sign/web", first)
+		time.Sleep(time.Hour)
+		m.pass()
+		ca.Configure(func(s *certinexttest.Server) { s.IssueDelay = 0 })
+		ca.Inject(certinexttest.Fault{Operation: certinexttest.OpTrack, Kind: certinexttest.FaultSlowReply, Delay: 6 * time.Second})
+		_, second := freshCSR(t, "www.example.com")
+		done := make(chan *logical.Response)
+		go func() { done <- m.write("sign/web", second) }()
+		time.Sleep(2 * time.Second)
+		early := m.write("sign/web", first)
+		m.chainOK(early)
+		m.chainOK(<-done)
+		require.Zero(t, ca.Calls()[certinexttest.OpReissue])
+		require.Len(t, ca.Orders(), 2)
+		m.endLease(early)
+		require.Equal(t, 1, ca.Calls()[certinexttest.OpRevoke])
+	})
+}
+
 func TestAClientThatComesBackWithAnotherKeyPaysOnce(t *testing.T) {
 	for name, c := range map[string]struct {
 		between func(m *mount) // what happens until it comes back

@@ -69,7 +69,7 @@ func (e *Engine) Reissue(ctx context.Context, s logical.Storage, r ReissueReques
 	if err != nil {
 		return nil, err
 	}
-	if err := e.beginReissue(ctx, s, parent, o); err != nil {
+	if err := e.beginReissue(ctx, s, parent, o, func(*certEntry) error { return nil }); err != nil {
 		return nil, err
 	}
 	return e.lookAt(ctx, s, role, o)
@@ -123,12 +123,16 @@ func (e *Engine) issuedParent(ctx context.Context, s logical.Storage, role, id s
 	return o, e.saveOrder(ctx, s, o)
 }
 
-// beginReissue stores the intent, before CERTInext hears of it, and makes the caller the order's driver.
-func (e *Engine) beginReissue(ctx context.Context, s logical.Storage, parent, o *orderEntry) error {
+// beginReissue stores the intent, before CERTInext hears of it, and makes the caller the order's driver. admit has the last word on the
+// certificate, which nobody hands over meanwhile.
+func (e *Engine) beginReissue(ctx context.Context, s logical.Storage, parent, o *orderEntry, admit func(*certEntry) error) error {
 	unlock := e.certLocks.lock(parent.Serial)
 	defer unlock()
 	c, err := e.reissuableCert(ctx, s, parent)
 	if err != nil {
+		return err
+	}
+	if err := admit(c); err != nil {
 		return err
 	}
 	c.ReissuedBy = o.ID
@@ -203,7 +207,7 @@ func reissuePlan(role *Role, parent *orderEntry, domains []string, r ReissueRequ
 	if err != nil {
 		return nil, err
 	}
-	if inCSR.cn != "" && inCSR.cn != p.cn() {
+	if inCSR.cn != p.cn() {
 		return nil, badField("csr", "its common name is %q, the order's is %q", inCSR.cn, p.cn())
 	}
 	for _, n := range inCSR.dns {

@@ -67,6 +67,10 @@ func (e *Engine) findTwin(ctx context.Context, s logical.Storage, a *attendance,
 			}
 			continue
 		}
+		if own, err := o.publicKey(); err == nil && samePublicKey(own, p.csrKey) {
+			a.order = o // there is nothing to reissue it for
+			return true, nil
+		}
 		a.order, a.unclaimed = o, true
 		a.rekey = &rekeying{plan: p, request: r, print: p.identity(a.role, cfg, r)}
 		return true, nil
@@ -128,5 +132,10 @@ func (e *Engine) reissueFor(ctx context.Context, s logical.Storage, a *attendanc
 		return nil, err
 	}
 	o.Fingerprint, o.TTL = a.rekey.print, r.TTL
-	return o, e.beginReissue(ctx, s, parent, o)
+	return o, e.beginReissue(ctx, s, parent, o, func(c *certEntry) error {
+		if c.Delivery != nil {
+			return errTwinTaken // while CERTInext was asked
+		}
+		return nil
+	})
 }

@@ -8,7 +8,6 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
-	"encoding/pem"
 	"net"
 	"net/netip"
 	"regexp"
@@ -47,6 +46,7 @@ type Request struct {
 	// Draft asks CERTInext to keep the order without carrying it out, until it is promoted.
 	Draft bool
 
+	hurried  bool // the request does not wait for its certificate, nor for who works on its order
 	mayRekey bool // the request waits for its certificate, so that another order's may be reissued for it
 }
 
@@ -342,7 +342,7 @@ func (p *plan) fingerprint(role *Role, account, requester string) string {
 	}
 	slices.Sort(ips)
 	parts := []any{
-		"v1", role.Name, account, requester, role.ProductCode, role.Variant, p.cn(), alts, ips, p.key.Type, p.key.Bits, csrSum(p.csr),
+		"v1", role.Name, account, requester, role.ProductCode, role.Variant, p.cn(), alts, ips, p.key.Type, p.key.Bits, p.csrKeySum(),
 	}
 	if p.subject != nil {
 		parts = append(parts, p.subject)
@@ -355,18 +355,16 @@ func (p *plan) fingerprint(role *Role, account, requester string) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// csrSum is what a CSR asks for, whoever signed it when: clients that keep their key make a CSR anew for each attempt, and an ECDSA
-// signature is never the same twice. Empty without a CSR.
-func csrSum(csrPEM string) string {
-	if csrPEM == "" {
+// csrKeySum is what a CSR adds to the names that it asks for. Clients that keep their key make a CSR anew for each attempt: an ECDSA
+// signature is never the same twice, and names may come in another order. Empty without a CSR.
+func (p *plan) csrKeySum() string {
+	if p.csr == "" {
 		return ""
 	}
-	asked := []byte(strings.TrimSpace(csrPEM))
-	if block, _ := pem.Decode(asked); block != nil {
-		if csr, err := x509.ParseCertificateRequest(block.Bytes); err == nil {
-			asked = csr.RawTBSCertificateRequest
-		}
+	der, err := x509.MarshalPKIXPublicKey(p.csrKey)
+	if err != nil {
+		panic("internal error: a CSR's key does not marshal: " + err.Error())
 	}
-	sum := sha256.Sum256(asked)
+	sum := sha256.Sum256(der)
 	return hex.EncodeToString(sum[:])
 }
