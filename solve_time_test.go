@@ -113,6 +113,57 @@ func TestAnOrderThatIsOnlyAskedAboutIsValidated(t *testing.T) {
 	z.requireClean("example.com")
 }
 
+// TestWhoAsksOftenLearnsWhatHoldsTheSolverUp asks, and has somebody else ask who may not, which must not have the solver begin anew.
+func TestWhoAsksOftenLearnsWhatHoldsTheSolverUp(t *testing.T) {
+	z := newZoned(t, new(certinexttest.Server), dcvtest.Zone{Name: "example.com"})
+	z.must(call{op: logical.PatchOperation, path: "dcv/solvers/corp", data: map[string]any{"tsig_secret": "c29tZSBvdGhlciBzZWNyZXQgb2YgMzIgYnl0ZXMuLi4u"}})
+	z.role("web", map[string]any{"product_code": "842", "product_variant": "dv", "dcv_hosts": "_emudhra-challenge.{domain}"})
+	id := z.write("orders/web", map[string]any{"common_name": "www.example.com"}).Data["order_id"].(string)
+	collect := call{op: logical.UpdateOperation, path: "orders/web/" + id + "/collect"}
+	require.Eventually(t, func() bool { return z.onlyOrder("web")["waits_for"] == "operator" }, 15*time.Second, 100*time.Millisecond)
+	asked := z.ca.Calls()[certinexttest.OpDCV]
+	for range 3 {
+		other := collect
+		other.accessor = "other"
+		resp, err := z.send(other)
+		require.NoError(t, err)
+		require.ErrorContains(t, resp.Error(), "another requester")
+		resp, err = z.send(collect)
+		require.NoError(t, err)
+		require.ErrorContains(t, resp.Error(), "the solver corp failed at publishing")
+		time.Sleep(500 * time.Millisecond)
+	}
+	o := z.onlyOrder("web")
+	require.Equal(t, "operator", o["waits_for"])
+	require.Contains(t, o["last_error"], "NOTAUTH")
+	require.Equal(t, asked, z.ca.Calls()[certinexttest.OpDCV], "the solver began anew")
+}
+
+// TestOrdersBehindRequestsAreFew places many that would all have their solver work at once, and asks for one of them again.
+func TestOrdersBehindRequestsAreFew(t *testing.T) {
+	z := newZoned(t, new(certinexttest.Server), dcvtest.Zone{Name: "example.com"})
+	z.role("web", map[string]any{"product_code": "842", "product_variant": "dv", "dcv_resolvers": silentServers(t, 3), "issue_timeout": "10s"})
+	var ids []string
+	for i := range 12 {
+		ids = append(ids, z.write("orders/web", map[string]any{"common_name": fmt.Sprintf("n%d.example.com", i)}).Data["order_id"].(string))
+	}
+	begun := time.Now()
+	again := z.write("orders/web", map[string]any{"common_name": "n0.example.com"})
+	require.Less(t, time.Since(begun), 5*time.Second, "who does not wait for an order waits for its solver")
+	require.Equal(t, ids[0], again.Data["order_id"])
+
+	busy := 0
+	for _, id := range ids[1:] {
+		resp, err := z.send(call{op: logical.DeleteOperation, path: "orders/web/" + id})
+		require.NoError(t, err)
+		if resp.IsError() {
+			require.ErrorContains(t, resp.Error(), "is being worked on at this moment")
+			busy++
+		}
+	}
+	require.LessOrEqual(t, busy, 4)
+}
+
 func TestACertificateIsNotHeldBackByTheCleaningUp(t *testing.T) {
 	z := newZoned(t, new(certinexttest.Server), dcvtest.Zone{Name: "example.com"})
 	z.must(call{op: logical.PatchOperation, path: "dcv/solvers/corp", data: map[string]any{"server": noDeletes(t, z.dns.Addr)}})

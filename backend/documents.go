@@ -34,7 +34,7 @@ func (e *Engine) SubmitDocuments(ctx context.Context, s logical.Storage, role, i
 		return nil, err
 	}
 	if err := e.submitDocuments(ctx, s, o, docs); err != nil {
-		e.orders.release(id, e.now())
+		e.orders.putBack(id)
 		return nil, err
 	}
 	return e.lookAt(ctx, s, r, o)

@@ -67,7 +67,7 @@ func (e *Engine) PromoteOrder(ctx context.Context, s logical.Storage, role, id s
 		return nil, err
 	}
 	if err := e.promote(ctx, s, r, o); err != nil {
-		e.orders.release(id, e.now())
+		e.orders.putBack(id)
 		return nil, err
 	}
 	return e.lookAt(ctx, s, r, o)

@@ -124,7 +124,9 @@ func (d *driver) act(ctx context.Context, a action) (done bool, out outcome) {
 	case stepDownload:
 		return d.download(ctx)
 	case stepWait:
-		d.setNeeds(a.needs)
+		if !d.leavesToSolver() { // which says itself what it waits for
+			d.setNeeds(a.needs)
+		}
 		return d.wait(ctx, a), outcome{}
 	case stepGiveUp:
 		d.setNeeds(a.needs)
@@ -236,7 +238,10 @@ func (d *driver) track(ctx context.Context) (done bool) {
 		d.failed(err)
 		return d.wait(ctx, action{step: stepWait, soon: true})
 	}
-	d.remote, d.lastErr, d.order.LastError, d.told = remote, nil, "", true
+	d.remote, d.lastErr, d.told = remote, nil, true
+	if !d.leavesToSolver() || !d.order.Stuck {
+		d.order.LastError = ""
+	}
 	if remote.CSRSubmitted != nil && *remote.CSRSubmitted {
 		d.order.CSRRefused = false
 	}

@@ -82,6 +82,11 @@ func (d *driver) validate(ctx context.Context) (done bool) {
 	return ctx.Err() != nil
 }
 
+// leavesToSolver reports whether the order's domains are validated by other drives than this one.
+func (d *driver) leavesToSolver() bool {
+	return d.quick && d.tried.solver != nil && d.remote != nil && d.remote.Status == certinext.StatusPendingDCV
+}
+
 // ownDomains parts domains into those that the order's names are, or are below, and others: a solver publishes nothing for a domain
 // that nobody has ordered for.
 func (o *orderEntry) ownDomains(domains []string) (own, strange []string) {

@@ -67,6 +67,7 @@ type Engine struct {
 	caMu        sync.Mutex
 	newest      []string      // PEM chain of the newest certificate, issuing CA first
 	passing     chan struct{} // holds an element while a pass runs
+	behind      chan struct{} // holds an element for each order that is worked on behind a request
 	cursor      string        // the queued revocation that the last pass ended with; the pass's own
 	guard       guard
 	sync        synchronizing
@@ -101,7 +102,7 @@ func New(o Options) *Engine {
 	if e.newID == nil {
 		e.newID = uuid.GenerateUUID
 	}
-	e.passing, e.leaseEnds = make(chan struct{}, 1), make(chan struct{}, passWorkers)
+	e.passing, e.leaseEnds, e.behind = make(chan struct{}, 1), make(chan struct{}, passWorkers), make(chan struct{}, passWorkers)
 	e.begun, e.records = e.now(), newRecords()
 	e.alive, e.stop = context.WithCancel(context.Background())
 	return e

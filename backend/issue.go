@@ -60,10 +60,13 @@ func wantsNewOrder(err error) bool {
 // PlaceOrder places the order that r comes to, or finds the one it came to before, and returns it without waiting for the
 // certificate.
 func (e *Engine) PlaceOrder(ctx context.Context, s logical.Storage, r Request) (*Order, error) {
+	r.hurried = true
 	for {
 		a, err := e.attend(ctx, s, r)
 		if err != nil {
-			return nil, err
+			var open *OrderError
+			errors.As(err, &open)
+			return orderOf(open, err) // it may be worked on at this moment
 		}
 		o, err := e.lookOnce(ctx, s, a)
 		if !wantsNewOrder(err) {
@@ -160,6 +163,9 @@ func (e *Engine) attend(ctx context.Context, s logical.Storage, r Request) (*att
 		return nil, err
 	}
 	a := &attendance{role: role, wait: role.IssueTimeout, ttl: r.TTL}
+	if r.hurried {
+		a.wait = hangUpPatience
+	}
 	if r.ID != "" {
 		a.order, err = e.attendNamed(ctx, s, a, p, cfg, r)
 		return a, err
@@ -271,7 +277,7 @@ func (e *Engine) attendNamed(ctx context.Context, s logical.Storage, a *attendan
 			continue
 		}
 		if err := o.answers(r, p.identity(a.role, cfg, r)); err != nil {
-			e.orders.release(id, e.now())
+			e.orders.putBack(id)
 			return nil, err
 		}
 		return o, nil
@@ -505,12 +511,18 @@ func (e *Engine) leave(ctx context.Context, s logical.Storage, a *attendance, ou
 // unless the order had its turn a moment ago. A client that asks often must not keep the order from the background work.
 func (e *Engine) validateBehind(ctx context.Context, s logical.Storage, o *orderEntry) {
 	t, _ := e.orders.status(o.ID)
-	e.orders.release(o.ID, t.next)
-	if t.next.After(e.now()) || e.paused() || !e.active() {
+	e.orders.putBack(o.ID)
+	if t.next.After(e.now()) || e.guard.now().inDoubt() || e.paused() || !e.active() || e.alive.Err() != nil {
 		return
+	}
+	select {
+	case e.behind <- struct{}{}:
+	default:
+		return // enough goes on; the background pass comes to it
 	}
 	ctx, stop := e.outlive(ctx)
 	e.work.Go(func() {
+		defer func() { <-e.behind }()
 		defer stop()
 		if err := e.passOrder(ctx, s, t); err != nil && e.alive.Err() == nil {
 			e.log.Warn("a solver's work behind a request met an error; the background pass tries again", "order_id", t.id, "error", err)

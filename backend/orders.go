@@ -65,10 +65,17 @@ func (e *Engine) takeOrder(ctx context.Context, s logical.Storage, role, id stri
 	if t, ok := e.orders.status(id); ok && t.role != role {
 		return nil, &NotFoundError{Kind: "order", Name: printable(id)}
 	}
-	if busy, ok := e.orders.acquire(id); busy != nil {
-		return nil, badField("id", "order %s is being worked on at this moment: try again", id)
-	} else if !ok {
-		return nil, e.notOpen(ctx, s, role, id)
+	for deadline := e.now().Add(hangUpPatience); ; {
+		busy, ok := e.orders.acquire(id)
+		if ok {
+			break
+		}
+		if busy == nil {
+			return nil, e.notOpen(ctx, s, role, id)
+		}
+		if e.waitFor(ctx, busy, deadline) != nil {
+			return nil, badField("id", "order %s is being worked on at this moment: try again", id)
+		}
 	}
 	o, err := e.reopen(ctx, s, role, id)
 	if err == nil && o == nil {
@@ -107,7 +114,7 @@ func (e *Engine) CollectOrder(ctx context.Context, s logical.Storage, role, id, 
 		return nil, err
 	}
 	if o.Requester != requester {
-		e.orders.release(id, e.now())
+		e.orders.putBack(id)
 		return nil, badField("id", "order %s was placed by another requester: only that one can collect it", id)
 	}
 	issued, err := e.await(ctx, s, &attendance{role: r, order: o, patience: collectPatience, ttl: o.TTL})

@@ -243,6 +243,12 @@ func (r *registry) release(id string, next time.Time) {
 	}
 }
 
+// putBack lets go of an order that the caller has changed nothing about: it has its turn when it would have had it.
+func (r *registry) putBack(id string) {
+	t, _ := r.status(id)
+	r.release(id, t.next)
+}
+
 // printed is what [registry.claim] wants of an order with a fingerprint.
 func printed(fingerprint string) func(*tracked) bool {
 	return func(t *tracked) bool { return t.fingerprint == fingerprint }

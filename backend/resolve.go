@@ -20,15 +20,16 @@ func (e *Engine) ResolveOrder(ctx context.Context, s logical.Storage, role, id, 
 	if err != nil {
 		return nil, err
 	}
-	defer func() { e.orders.release(id, e.now()) }()
 	if caOrderID == "" {
 		err = e.declareAbsent(ctx, s, o)
 	} else {
 		err = e.adopt(ctx, s, o, caOrderID)
 	}
 	if err != nil {
+		e.orders.putBack(id)
 		return nil, err
 	}
+	e.orders.release(id, e.now())
 	return o.view(), nil
 }
 
