@@ -313,12 +313,19 @@ func (m *mount) rewrite(key string, change func(entry map[string]any)) {
 	require.NoError(m.t, m.storage.Put(m.t.Context(), e))
 }
 
-// TestOpenSSLReadsThePKCS7 asks another implementation than the one that made it.
-func TestOpenSSLReadsThePKCS7(t *testing.T) {
+// opensslOrSkip returns the path of the program, which is a second opinion on something and no dependency.
+func opensslOrSkip(t *testing.T, something string) string {
+	t.Helper()
 	openssl, err := exec.LookPath("openssl")
 	if err != nil {
-		t.Skip("openssl is not on the PATH: install it to have the PKCS#7 form checked by another implementation")
+		t.Skipf("openssl is not on the PATH: install it to have %s checked by another implementation", something)
 	}
+	return openssl
+}
+
+// TestOpenSSLReadsThePKCS7 asks another implementation than the one that made it.
+func TestOpenSSLReadsThePKCS7(t *testing.T) {
+	openssl := opensslOrSkip(t, "the PKCS#7 form")
 	m := newMount(t, validated(certinexttest.Live))
 	issued := m.write("issue/web", map[string]any{"common_name": "www.example.com", "format": "pkcs7"}).Data
 	want := []*x509.Certificate{

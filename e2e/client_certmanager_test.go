@@ -182,19 +182,11 @@ func TestCertManagerSignsWithOneOrder(t *testing.T) {
 	t.Run("a CA that refuses", func(t *testing.T) {
 		t.Parallel()
 		m := startCertManager(t, v, "cm-failing", "1s")
-		mend := m.refuse()
 		_, csr := newCSR(t, "www.example.com")
-		for range 2 {
+		m.refuses(t, "k8s", func() error {
 			_, err := m.sign(t, csr)
-			require.ErrorContains(t, err, "EMS-915")
-			require.True(t, isRefusal(err), "%v", err)
-		}
-		require.Empty(t, m.ca.Orders())
-		m.nothingIsOpen(t, "k8s")
-		mend()
-		_, err := m.sign(t, csr)
-		require.NoError(t, err)
-		m.paidOnce(t, "www.example.com")
+			return err
+		})
 	})
 	t.Run("a CA that fails", func(t *testing.T) {
 		t.Parallel()

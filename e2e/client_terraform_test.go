@@ -251,17 +251,7 @@ func TestTerraformAppliesUntilItHasItsCertificate(t *testing.T) {
 	t.Run("a CA that refuses", func(t *testing.T) {
 		t.Parallel()
 		tf := startTerraform(t, v, "tf-failing")
-		mend := tf.refuse()
-		for range 2 {
-			err := tf.applyCertificate(t, tf.provider(t), theCertificate)
-			require.ErrorContains(t, err, "EMS-915")
-			require.True(t, isRefusal(err), "%v", err)
-		}
-		require.Empty(t, tf.ca.Orders())
-		tf.nothingIsOpen(t, "web")
-		mend()
-		require.NoError(t, tf.applyCertificate(t, tf.provider(t), theCertificate))
-		tf.paidOnce(t, "www.example.com")
+		tf.refuses(t, "web", func() error { return tf.applyCertificate(t, tf.provider(t), theCertificate) })
 	})
 	t.Run("a CA that fails", func(t *testing.T) {
 		t.Parallel()

@@ -135,18 +135,10 @@ func TestVaultSecretsOperatorSyncsOneCertificate(t *testing.T) {
 	t.Run("a CA that refuses", func(t *testing.T) {
 		t.Parallel()
 		o := startSecretsOperator(t, v, "vso-failing", "1s")
-		mend := o.refuse()
-		for range 2 {
+		o.refuses(t, "k8s", func() error {
 			_, err := o.reconcile(t)
-			require.ErrorContains(t, err, "EMS-915")
-			require.True(t, isRefusal(err), "%v", err)
-		}
-		require.Empty(t, o.ca.Orders())
-		o.nothingIsOpen(t, "k8s")
-		mend()
-		_, err := o.reconcile(t)
-		require.NoError(t, err)
-		o.paidOnce(t, "www.example.com")
+			return err
+		})
 	})
 	t.Run("a CA that fails", func(t *testing.T) {
 		t.Parallel()

@@ -67,6 +67,22 @@ func (s *stand) refuse() (mend func()) {
 	return func() { s.ca.Configure(func(ca *certinexttest.Server) { ca.Catalog = nil }) }
 }
 
+// refuses has the CA refuse the order of each attempt, which must be told so, buy nothing, and have its certificate when the CA is mended.
+func (s *stand) refuses(t *testing.T, role string, attempt func() error) {
+	t.Helper()
+	mend := s.refuse()
+	for range 2 {
+		err := attempt()
+		require.ErrorContains(t, err, "EMS-915")
+		require.True(t, isRefusal(err), "%v", err)
+	}
+	require.Empty(t, s.ca.Orders())
+	s.nothingIsOpen(t, role)
+	mend()
+	require.NoError(t, attempt())
+	s.paidOnce(t, "www.example.com")
+}
+
 // fails has the CA answer the placing of an order with 503, which leaves open whether it took the order. A client that tries again
 // must buy nothing twice, and end with the certificate once the operator has looked and settled the order.
 func (s *stand) fails(t *testing.T, role string, attempt func() error) {
