@@ -130,7 +130,7 @@ type attendance struct {
 	unclaimed bool // the certificate is not for this request
 	// rekey is set when the order is for the same names and another key than the request's: its certificate is to be reissued
 	// for that.
-	rekey *rekeying
+	rekey *plan
 }
 
 // attend finds or makes the order of a request, and makes the request its driver.
@@ -167,20 +167,20 @@ func (e *Engine) attend(ctx context.Context, s logical.Storage, r Request) (*att
 		a.wait = hangUpPatience
 	}
 	if r.ID != "" {
-		a.order, err = e.attendNamed(ctx, s, a, p, cfg, r)
+		a.order, err = e.attendNamed(ctx, s, a, p)
 		return a, err
 	}
-	if a.order, err = e.findSame(ctx, s, a, p.identity(role, cfg, r)); err != nil || a.order != nil {
+	if a.order, err = e.findSame(ctx, s, a, p.identity); err != nil || a.order != nil {
 		return a, err
 	}
-	if found, err := e.findTwin(ctx, s, a, p, cfg, r); err != nil || found {
+	if found, err := e.findTwin(ctx, s, a, p); err != nil || found {
 		return a, err
 	}
 	id, err := e.newID()
 	if err != nil {
 		return nil, err
 	}
-	a.order, err = e.begin(ctx, s, role, p, cfg, r, id)
+	a.order, err = e.begin(ctx, s, p, id)
 	return a, err
 }
 
@@ -246,7 +246,8 @@ func (e *Engine) NamedOrder(ctx context.Context, s logical.Storage, role, reques
 }
 
 // attendNamed finds or makes the order of a request that has a name of its own.
-func (e *Engine) attendNamed(ctx context.Context, s logical.Storage, a *attendance, p *plan, cfg *Config, r Request) (*orderEntry, error) {
+func (e *Engine) attendNamed(ctx context.Context, s logical.Storage, a *attendance, p *plan) (*orderEntry, error) {
+	r := p.request
 	id, err := namedOrderID(r.Role, r.Requester, r.ID)
 	if err != nil {
 		return nil, err
@@ -262,7 +263,7 @@ func (e *Engine) attendNamed(ctx context.Context, s logical.Storage, a *attendan
 			continue
 		}
 		if !ok {
-			o, err := e.beginNamed(ctx, s, a, p, cfg, r, id)
+			o, err := e.beginNamed(ctx, s, p, id)
 			if errors.Is(err, errTaken) {
 				continue // another request of this name was faster
 			}
@@ -276,7 +277,7 @@ func (e *Engine) attendNamed(ctx context.Context, s logical.Storage, a *attendan
 		if o == nil {
 			continue
 		}
-		if err := o.answers(r, p.identity(a.role, cfg, r)); err != nil {
+		if err := o.answers(p); err != nil {
 			e.orders.putBack(id)
 			return nil, err
 		}
@@ -285,9 +286,10 @@ func (e *Engine) attendNamed(ctx context.Context, s logical.Storage, a *attendan
 }
 
 // answers says why an order is not that of a request that has its name. A draft that was promoted is.
-func (o *orderEntry) answers(r Request, identity string) error {
+func (o *orderEntry) answers(p *plan) error {
+	r := p.request
 	switch {
-	case strings.TrimPrefix(o.Fingerprint, draftPrefix) != strings.TrimPrefix(identity, draftPrefix):
+	case strings.TrimPrefix(o.Fingerprint, draftPrefix) != strings.TrimPrefix(p.identity, draftPrefix):
 		return badField("request_id", "%q already names another request (order %s)", r.ID, o.ID)
 	case o.Draft && !r.Draft:
 		return badField("request_id", "%q names order %s, which is a draft: writing promote=true to orders/%s/%s places it", r.ID, o.ID, o.Role, o.ID)
@@ -296,7 +298,8 @@ func (o *orderEntry) answers(r Request, identity string) error {
 }
 
 // beginNamed makes the order of a request with a name of its own, unless that name is used up.
-func (e *Engine) beginNamed(ctx context.Context, s logical.Storage, a *attendance, p *plan, cfg *Config, r Request, id string) (*orderEntry, error) {
+func (e *Engine) beginNamed(ctx context.Context, s logical.Storage, p *plan, id string) (*orderEntry, error) {
+	r := p.request
 	closed, err := get[orderEntry](ctx, s, closedOrderPrefix+r.Role+"/"+id)
 	if err != nil {
 		return nil, err
@@ -311,7 +314,7 @@ func (e *Engine) beginNamed(ctx context.Context, s logical.Storage, a *attendanc
 	default:
 		return nil, badField("request_id", "%q names order %s, which is over (%s); its key is gone: use another name", r.ID, id, closed.State)
 	}
-	return e.begin(ctx, s, a.role, p, cfg, r, id)
+	return e.begin(ctx, s, p, id)
 }
 
 // waitFor waits for another driver of the same order to let go.
@@ -362,8 +365,8 @@ func (e *Engine) reopen(ctx context.Context, s logical.Storage, role, id string)
 var errTaken = errors.New("an order of this id is open")
 
 // begin stores the intent to order, before CERTInext hears of it, and makes the caller the order's driver.
-func (e *Engine) begin(ctx context.Context, s logical.Storage, role *Role, p *plan, cfg *Config, r Request, id string) (*orderEntry, error) {
-	o, err := e.newOrder(role, p, cfg, r, id)
+func (e *Engine) begin(ctx context.Context, s logical.Storage, p *plan, id string) (*orderEntry, error) {
+	o, err := e.newOrder(p, id)
 	if err != nil {
 		return nil, err
 	}
@@ -390,7 +393,8 @@ func (e *Engine) insertNew(ctx context.Context, s logical.Storage, o *orderEntry
 	return nil
 }
 
-func (e *Engine) newOrder(role *Role, p *plan, cfg *Config, r Request, id string) (*orderEntry, error) {
+func (e *Engine) newOrder(p *plan, id string) (*orderEntry, error) {
+	role, cfg, r := p.role, p.config, p.request
 	now := e.now()
 	key, err := e.newID()
 	if err != nil {
@@ -398,7 +402,7 @@ func (e *Engine) newOrder(role *Role, p *plan, cfg *Config, r Request, id string
 	}
 	o := &orderEntry{
 		Version: 1, ID: id, Role: role.Name, Requester: r.Requester, RequestID: r.ID, Account: cfg.account(),
-		Fingerprint: p.identity(role, cfg, r), State: StatePlacing, Draft: r.Draft, Renews: r.Renews, CSR: p.csr,
+		Fingerprint: p.identity, State: StatePlacing, Draft: r.Draft, Renews: r.Renews, CSR: p.csr,
 		CreatedAt: now, UpdatedAt: now, Grace: role.DeliveryGrace, Pickup: role.PickupWindow, RevokeUnclaimed: role.RevokeUnclaimed, TTL: r.TTL,
 		Placement: newPlacement(role, role.OrderDefaults.or(cfg.OrderDefaults), p, key),
 	}

@@ -15,15 +15,9 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// A rekeying is a request with a CSR, for the names of an order whose CSR has another key. A client such as cert-manager takes an
+// Re-keying is for a request with a CSR, for the names of an order whose CSR has another key. A client such as cert-manager takes an
 // order that is not finished in time for a failure, throws its key away, and comes back an hour later with another one. Where the
 // role allows it, the order that is paid for is reissued for the new key.
-type rekeying struct {
-	plan    *plan
-	request Request
-	print   string // the fingerprint of the request
-}
-
 // twin names what an order is for, apart from its key: two orders of the same twin are one requester's for the same names. It is empty
 // for an order that cannot be re-keyed: the engine has its key, or its request has a name.
 func (o *orderEntry) twin() string {
@@ -45,7 +39,8 @@ func twinOf(role, account, requester, product, variant string, names []string) s
 
 // findTwin makes the request the driver of an open order of the same requester for the same names and another key, if the role
 // allows that to be re-keyed, and nobody has got its certificate or waits for it.
-func (e *Engine) findTwin(ctx context.Context, s logical.Storage, a *attendance, p *plan, cfg *Config, r Request) (found bool, err error) {
+func (e *Engine) findTwin(ctx context.Context, s logical.Storage, a *attendance, p *plan) (found bool, err error) {
+	cfg, r := p.config, p.request
 	if !a.role.RekeyOrders || !r.mayRekey || p.csr == "" || p.subject != nil || len(p.dns) == 0 || r.Draft || r.Renews != "" || cfg.version() == certinext.V1 {
 		return false, nil
 	}
@@ -72,7 +67,7 @@ func (e *Engine) findTwin(ctx context.Context, s logical.Storage, a *attendance,
 			return true, nil
 		}
 		a.order, a.unclaimed = o, true
-		a.rekey = &rekeying{plan: p, request: r, print: p.identity(a.role, cfg, r)}
+		a.rekey = p
 		return true, nil
 	}
 }
@@ -125,13 +120,13 @@ func (e *Engine) reissueFor(ctx context.Context, s logical.Storage, a *attendanc
 		return nil, errors.Join(err, errTwinTaken)
 	}
 	r := a.rekey.request
-	o, err := e.newReissue(ctx, s, a.role, parent, a.rekey.plan, ReissueRequest{
+	o, err := e.newReissue(ctx, s, a.role, parent, a.rekey, ReissueRequest{
 		Role: a.role.Name, ID: parent.ID, Requester: r.Requester, CSR: r.CSR, Reason: "another key for the same names",
 	})
 	if err != nil {
 		return nil, err
 	}
-	o.Fingerprint, o.TTL = a.rekey.print, r.TTL
+	o.Fingerprint, o.TTL = a.rekey.identity, r.TTL
 	return o, e.beginReissue(ctx, s, parent, o, func(c *certEntry) error {
 		if c.Delivery != nil {
 			return errTwinTaken // while CERTInext was asked

@@ -62,6 +62,12 @@ type plan struct {
 	key     KeySpec // of the key to be made; that of the CSR when one was given
 	csr     string  // PEM; empty when the engine makes the key
 	csrKey  any     // the CSR's public key; nil when the engine makes the key
+
+	role    *Role
+	config  *Config
+	request Request
+	// identity is equal for the same requester's same request, however it is phrased. A draft has one of its own.
+	identity string
 }
 
 // cn returns the common name, which CERTInext calls the order's domain.
@@ -108,6 +114,11 @@ func makePlan(role *Role, cfg *Config, domains []string, whom subject, r Request
 	}
 	if p.csr == "" && p.key.Type == "any" {
 		return nil, badField("key_type", "the role's key_type is any, so it only signs: use sign/%s, or set the role's key_type", role.Name)
+	}
+	p.role, p.config, p.request = role, cfg, r
+	p.identity = p.fingerprint(role, cfg.account(), r.Requester)
+	if r.Draft {
+		p.identity = draftPrefix + p.identity
 	}
 	return p, nil
 }
@@ -322,15 +333,6 @@ func allowNames(role *Role, domains []string, p *plan) error {
 		}
 	}
 	return nil
-}
-
-// identity names the same requester's same request, as [plan.fingerprint] does, with drafts kept apart.
-func (p *plan) identity(role *Role, cfg *Config, r Request) string {
-	name := p.fingerprint(role, cfg.account(), r.Requester)
-	if r.Draft {
-		return draftPrefix + name
-	}
-	return name
 }
 
 // fingerprint names the same requester's same request under the same role and account, however it is phrased.
