@@ -55,7 +55,10 @@ func (e *Engine) revokeUndelivered(ctx context.Context, s logical.Storage, role,
 		}
 		serial = stored.Serial
 	}
-	unlock := e.certLocks.lock(serial)
+	unlock, err := e.certLocks.lock(ctx, serial)
+	if err != nil {
+		return err
+	}
 	defer unlock()
 	c, err := get[certEntry](ctx, s, certPrefix+serial)
 	if err == nil && c == nil {

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/mail"
 	"net/url"
+	"reflect"
 	"strings"
 	"time"
 
@@ -317,43 +318,71 @@ func (e *Engine) mustConfig(ctx context.Context, s logical.Storage) (*Config, er
 
 // WriteConfig applies change to the stored configuration (an empty one when there is none), validates the outcome and
 // stores it. With verify, it first asks CERTInext whether it accepts the credentials; what it answers is in the error,
-// and nothing is stored then.
+// and nothing is stored then. Nobody is kept waiting meanwhile, so a config that somebody else has written in that time is
+// changed anew.
 func (e *Engine) WriteConfig(ctx context.Context, s logical.Storage, change func(*Config) error, verify bool) error {
-	e.configMu.Lock()
-	defer e.configMu.Unlock()
-
-	c, err := e.Config(ctx, s)
-	if err != nil {
-		return err
-	}
-	if c == nil {
-		c = new(Config)
-	}
-	before := *c
-	c.ClientSecret, c.AccessKey, c.ConsentToken = notGiven, notGiven, notGiven
-	if err := change(c); err != nil {
-		return err
-	}
-	if err := c.keepSecrets(&before); err != nil {
-		return err
-	}
-	if err := c.validate(); err != nil {
-		return err
-	}
-	if verify {
-		client, err := c.newClient(e.httpClient, e.now)
+	for {
+		before, err := e.Config(ctx, s)
 		if err != nil {
 			return err
 		}
-		if _, err := client.Me(ctx); err != nil {
-			return &RefusedError{Err: fmt.Errorf("the account could not be verified, so the config is not stored (verify_connection=false stores it unverified): %w", err)}
+		c, err := changedConfig(before, change)
+		if err != nil {
+			return err
+		}
+		if verify {
+			if err := e.verifyConfig(ctx, c); err != nil {
+				return err
+			}
+		}
+		if stored, err := e.replaceConfig(ctx, s, before, c); err != nil || stored {
+			return err
 		}
 	}
-	if err := put(ctx, s, configKey, newStoredConfig(c)); err != nil {
+}
+
+// changedConfig is what change makes of a config; before is nil when there is none.
+func changedConfig(before *Config, change func(*Config) error) (*Config, error) {
+	if before == nil {
+		before = new(Config)
+	}
+	c := *before
+	c.ClientSecret, c.AccessKey, c.ConsentToken = notGiven, notGiven, notGiven
+	if err := change(&c); err != nil {
+		return nil, err
+	}
+	if err := c.keepSecrets(before); err != nil {
+		return nil, err
+	}
+	return &c, c.validate()
+}
+
+// verifyConfig asks CERTInext whether it accepts the credentials of c.
+func (e *Engine) verifyConfig(ctx context.Context, c *Config) error {
+	client, err := c.newClient(e.httpClient, e.now)
+	if err != nil {
 		return err
 	}
-	e.Invalidate(configKey)
+	if _, err := client.Me(ctx); err != nil {
+		return &RefusedError{Err: fmt.Errorf("the account could not be verified, so the config is not stored (verify_connection=false stores it unverified): %w", err)}
+	}
 	return nil
+}
+
+// replaceConfig stores c in the place of before. It reports false when that is not what is stored any more.
+func (e *Engine) replaceConfig(ctx context.Context, s logical.Storage, before, c *Config) (bool, error) {
+	unlock, err := e.configWrites.lock(ctx, configKey)
+	if err != nil {
+		return false, err
+	}
+	defer unlock()
+	now, err := e.Config(ctx, s)
+	if err != nil || !reflect.DeepEqual(now, before) {
+		return false, err
+	}
+	defer e.Invalidate(configKey) // a write that failed may have taken effect
+	err = put(ctx, s, configKey, newStoredConfig(c))
+	return err == nil, err
 }
 
 // notGiven stands for a secret that a change of the config does not touch.
@@ -388,11 +417,8 @@ func (c *Config) keepSecrets(before *Config) error {
 
 // DeleteConfig forgets the account. Orders and certificates stay.
 func (e *Engine) DeleteConfig(ctx context.Context, s logical.Storage) error {
-	if err := remove(ctx, s, configKey); err != nil {
-		return err
-	}
-	e.Invalidate(configKey)
-	return nil
+	defer e.Invalidate(configKey) // a write that failed may have taken effect
+	return remove(ctx, s, configKey)
 }
 
 // A CheckReport is what [Engine.CheckConfig] found out.

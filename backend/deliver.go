@@ -48,7 +48,11 @@ func (e *Engine) certOf(ctx context.Context, s logical.Storage, o *orderEntry, c
 
 // deliverNew hands over a certificate that has just been downloaded.
 func (e *Engine) deliverNew(ctx context.Context, s logical.Storage, a *attendance, cert *issuedCert) (*Issued, error) {
-	unlock := e.certLocks.lock(serialKey(cert.leaf.SerialNumber))
+	unlock, err := e.certLocks.lock(ctx, serialKey(cert.leaf.SerialNumber))
+	if err != nil {
+		e.orders.release(a.order.ID, e.now())
+		return nil, err
+	}
 	defer unlock()
 	c, _, err := e.certOf(ctx, s, a.order, cert)
 	if err != nil {
@@ -67,7 +71,11 @@ func (e *Engine) deliverNew(ctx context.Context, s logical.Storage, a *attendanc
 
 // deliverStored hands over a certificate that the background pass, or an earlier request, has stored.
 func (e *Engine) deliverStored(ctx context.Context, s logical.Storage, a *attendance) (*Issued, error) {
-	unlock := e.certLocks.lock(a.order.Serial)
+	unlock, err := e.certLocks.lock(ctx, a.order.Serial)
+	if err != nil {
+		e.orders.release(a.order.ID, e.now())
+		return nil, err
+	}
 	defer unlock()
 	c, err := get[certEntry](ctx, s, certPrefix+a.order.Serial)
 	if err == nil && c == nil {

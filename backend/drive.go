@@ -441,7 +441,10 @@ func (d *driver) endRevoked(ctx context.Context) error {
 		}
 		return d.end(ctx, StateRevoked)
 	}
-	unlock := e.certLocks.lock(c.Serial)
+	unlock, err := e.certLocks.lock(ctx, c.Serial)
+	if err != nil {
+		return err
+	}
 	defer unlock()
 	if c, err = get[certEntry](ctx, d.storage, c.key()); err != nil || c == nil {
 		return err

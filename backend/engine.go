@@ -51,16 +51,14 @@ type Engine struct {
 	stop  context.CancelFunc
 	work  sync.WaitGroup
 
-	configMu sync.Mutex // serializes config writes
-
-	clientMu sync.Mutex
-	cached   *account
+	configWrites keyedGate      // one write of config at a time
+	accounts     kept[*account] // under configKey
 
 	orders    registry
 	witnesses witnesses
 	records   *records
-	certLocks keyedMutex
-	solvers   solvers
+	certLocks keyedGate
+	solvers   kept[*readySolver] // by name
 
 	domainLocks keyedGate
 	recordLocks keyedGate
@@ -130,9 +128,7 @@ func (e *Engine) whileAlive(ctx context.Context) (context.Context, context.Cance
 func (e *Engine) Invalidate(key string) {
 	switch {
 	case key == configKey:
-		e.clientMu.Lock()
-		e.cached = nil
-		e.clientMu.Unlock()
+		e.accounts.forget(configKey)
 		e.guard.lift()
 	case strings.HasPrefix(key, openOrderPrefix):
 		e.orders.forget()
@@ -151,9 +147,7 @@ func (e *Engine) client(ctx context.Context, s logical.Storage) (*certinext.Clie
 }
 
 func (e *Engine) account(ctx context.Context, s logical.Storage) (*account, error) {
-	e.clientMu.Lock()
-	defer e.clientMu.Unlock()
-	if e.cached == nil {
+	return e.accounts.get(ctx, configKey, func() (*account, error) {
 		cfg, err := e.mustConfig(ctx, s)
 		if err != nil {
 			return nil, err
@@ -162,7 +156,6 @@ func (e *Engine) account(ctx context.Context, s logical.Storage) (*account, erro
 		if err != nil {
 			return nil, err
 		}
-		e.cached = &account{client: client, config: cfg, catalog: e.newCatalog()}
-	}
-	return e.cached, nil
+		return &account{client: client, config: cfg, catalog: e.newCatalog()}, nil
+	})
 }

@@ -93,7 +93,10 @@ func (e *Engine) maxLeaseTTL() time.Duration {
 // RenewLease extends a lease by increment, or by the role's ttl when that is 0, and returns how long it now lives. A lease on
 // a certificate that is revoked or expired cannot be renewed.
 func (e *Engine) RenewLease(ctx context.Context, s logical.Storage, serial, leaseID string, increment time.Duration) (time.Duration, error) {
-	unlock := e.certLocks.lock(serial)
+	unlock, err := e.certLocks.lock(ctx, serial)
+	if err != nil {
+		return 0, err
+	}
 	defer unlock()
 	c, err := get[certEntry](ctx, s, certPrefix+serial)
 	if err != nil {
@@ -126,7 +129,10 @@ func (e *Engine) RenewLease(ctx context.Context, s logical.Storage, serial, leas
 // ReleaseLease ends a lease. The last one to go revokes the certificate at CERTInext; what CERTInext cannot take now goes to
 // the durable queue. An error means that storage failed: a lease never becomes irrevocable because of the CA.
 func (e *Engine) ReleaseLease(ctx context.Context, s logical.Storage, serial, leaseID string) error {
-	unlock := e.certLocks.lock(serial)
+	unlock, err := e.certLocks.lock(ctx, serial)
+	if err != nil {
+		return err
+	}
 	defer unlock()
 	c, err := get[certEntry](ctx, s, certPrefix+serial)
 	if err != nil || c == nil {
@@ -167,7 +173,10 @@ func (e *Engine) JustAnswered(at time.Time) bool { return e.now().Before(at.Add(
 // TakeBack undoes an answer that never left Vault, since its lease could not be stored. When nobody else has got the
 // certificate, the next request like it does, and nothing is revoked.
 func (e *Engine) TakeBack(ctx context.Context, s logical.Storage, serial, leaseID string) error {
-	unlock := e.certLocks.lock(serial)
+	unlock, err := e.certLocks.lock(ctx, serial)
+	if err != nil {
+		return err
+	}
 	defer unlock()
 	c, err := get[certEntry](ctx, s, certPrefix+serial)
 	if err != nil || c == nil || c.Revocation != nil {

@@ -126,7 +126,10 @@ func (e *Engine) issuedParent(ctx context.Context, s logical.Storage, role, id s
 // beginReissue stores the intent, before CERTInext hears of it, and makes the caller the order's driver. admit has the last word on the
 // certificate, which nobody hands over meanwhile.
 func (e *Engine) beginReissue(ctx context.Context, s logical.Storage, parent, o *orderEntry, admit func(*certEntry) error) error {
-	unlock := e.certLocks.lock(parent.Serial)
+	unlock, err := e.certLocks.lock(ctx, parent.Serial)
+	if err != nil {
+		return err
+	}
 	defer unlock()
 	c, err := e.reissuableCert(ctx, s, parent)
 	if err != nil {

@@ -66,7 +66,10 @@ func (d *driver) notReissued(ctx context.Context, bundle *certinext.Bundle) (don
 // reissuedElsewhere stores that the certificate before was reissued by somebody else, whose certificate would be revoked with it.
 func (d *driver) reissuedElsewhere(ctx context.Context, as string) error {
 	serial := d.order.Reissue.Serial
-	unlock := d.engine.certLocks.lock(serial)
+	unlock, err := d.engine.certLocks.lock(ctx, serial)
+	if err != nil {
+		return err
+	}
 	defer unlock()
 	c, err := get[certEntry](ctx, d.storage, certPrefix+serial)
 	if err != nil || c == nil {
@@ -89,7 +92,10 @@ func (d *driver) endPrevious(ctx context.Context) error {
 // recordReplaced stores that CERTInext has revoked the order of which this one is a reissue.
 func (d *driver) recordReplaced(ctx context.Context) error {
 	e, serial := d.engine, d.order.Reissue.Serial
-	unlock := e.certLocks.lock(serial)
+	unlock, err := e.certLocks.lock(ctx, serial)
+	if err != nil {
+		return err
+	}
 	defer unlock()
 	c, err := get[certEntry](ctx, d.storage, certPrefix+serial)
 	if err != nil || c == nil || c.Revocation != nil {

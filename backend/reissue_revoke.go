@@ -15,7 +15,10 @@ import (
 
 // recordSerial stores that the certificate of a serial number, and no other, was revoked at CERTInext.
 func (e *Engine) recordSerial(ctx context.Context, s logical.Storage, serial string, at time.Time, reason certinext.Reason) error {
-	unlock := e.certLocks.lock(serial)
+	unlock, err := e.certLocks.lock(ctx, serial)
+	if err != nil {
+		return err
+	}
 	defer unlock()
 	c, err := get[certEntry](ctx, s, certPrefix+serial)
 	if err != nil || c == nil || c.Revocation != nil || !c.NotAfter.After(at) {

@@ -132,7 +132,10 @@ func (e *Engine) dueRevocations(ctx context.Context, s logical.Storage) ([]strin
 
 // drainQueued tries one queued revocation again, if its time has come.
 func (e *Engine) drainQueued(ctx context.Context, s logical.Storage, serial string) error {
-	unlock := e.certLocks.lock(serial)
+	unlock, err := e.certLocks.lock(ctx, serial)
+	if err != nil {
+		return err
+	}
 	defer unlock()
 	q, err := get[queuedRevocation](ctx, s, revocationPrefix+serial)
 	if err != nil || q == nil || q.Next.After(e.now()) {

@@ -64,7 +64,10 @@ func (e *Engine) Revoke(ctx context.Context, s logical.Storage, r RevokeRequest)
 	case err != nil:
 		return nil, err
 	}
-	unlock := e.certLocks.lock(serial)
+	unlock, err := e.certLocks.lock(ctx, serial)
+	if err != nil {
+		return nil, err
+	}
 	defer unlock()
 	c, err := get[certEntry](ctx, s, certPrefix+serial)
 	if err != nil {

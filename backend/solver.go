@@ -10,7 +10,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/dcv"
@@ -246,45 +245,25 @@ func (e *Engine) mustSolver(ctx context.Context, s logical.Storage, name string)
 	return v, err
 }
 
-// solvers are those that are ready for use: a provider remembers tokens and zones.
-type solvers struct {
-	mu   sync.Mutex
-	open map[string]*readySolver
-}
-
 // A readySolver is a solver that can publish.
 type readySolver struct {
 	*dcv.Solver
 	name, zone string
 }
 
-func (r *solvers) forget(name string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.open, name)
-}
-
-// readySolver returns the solver of a name, ready for use.
+// readySolver returns the solver of a name, ready for use: it is kept, since a provider remembers tokens and zones.
 func (e *Engine) readySolver(ctx context.Context, s logical.Storage, name string) (*readySolver, error) {
-	e.solvers.mu.Lock()
-	defer e.solvers.mu.Unlock()
-	if ready := e.solvers.open[name]; ready != nil {
-		return ready, nil
-	}
-	v, err := e.mustSolver(ctx, s, name)
-	if err != nil {
-		return nil, err
-	}
-	open, err := v.open()
-	if err != nil {
-		return nil, fmt.Errorf("the solver %s: %w", name, err)
-	}
-	ready := &readySolver{Solver: open, name: name, zone: v.Zone}
-	if e.solvers.open == nil {
-		e.solvers.open = map[string]*readySolver{}
-	}
-	e.solvers.open[name] = ready
-	return ready, nil
+	return e.solvers.get(ctx, name, func() (*readySolver, error) {
+		v, err := e.mustSolver(ctx, s, name)
+		if err != nil {
+			return nil, err
+		}
+		open, err := v.open()
+		if err != nil {
+			return nil, fmt.Errorf("the solver %s: %w", name, err)
+		}
+		return &readySolver{Solver: open, name: name, zone: v.Zone}, nil
+	})
 }
 
 // storedSolver is the entry of a solver.

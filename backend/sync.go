@@ -290,8 +290,6 @@ func (y *syncer) known(ctx context.Context, row certinext.ReportRow) (serial str
 // revoked stores that a certificate of the mount was revoked without it.
 func (y *syncer) revoked(ctx context.Context, serial string, row certinext.ReportRow) error {
 	e := y.engine
-	unlock := e.certLocks.lock(serial)
-	defer unlock()
 	c, err := get[certEntry](ctx, y.storage, certPrefix+serial)
 	if err != nil || c == nil || c.Revocation != nil {
 		return err
@@ -300,6 +298,14 @@ func (y *syncer) revoked(ctx context.Context, serial string, row certinext.Repor
 	if err != nil || remote.Status != certinext.StatusRevoked {
 		y.failed(row, err)
 		return ctx.Err()
+	}
+	unlock, err := e.certLocks.lock(ctx, serial)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if c, err = get[certEntry](ctx, y.storage, certPrefix+serial); err != nil || c == nil || c.Revocation != nil {
+		return err
 	}
 	y.status.Revoked++
 	at, reason := revocationOf(remote, e.now())
@@ -325,7 +331,10 @@ func (y *syncer) take(ctx context.Context, row certinext.ReportRow) error {
 	now := y.engine.now()
 	c := newCertEntry(&orderEntry{CAOrderID: row.OrderID, Account: y.account, Placement: placement{Family: family}}, cert, now)
 	c.Imported, c.Delivery = true, &delivery{At: now} // nobody waits for it
-	unlock := y.engine.certLocks.lock(c.Serial)
+	unlock, err := y.engine.certLocks.lock(ctx, c.Serial)
+	if err != nil {
+		return err
+	}
 	defer unlock()
 	stored, err := get[certEntry](ctx, y.storage, c.key())
 	if err != nil || stored != nil {
@@ -348,7 +357,10 @@ func (y *syncer) succeed(ctx context.Context, c *certEntry) error {
 	if serial == "" {
 		return nil
 	}
-	unlock := y.engine.certLocks.lock(serial)
+	unlock, err := y.engine.certLocks.lock(ctx, serial)
+	if err != nil {
+		return err
+	}
 	defer unlock()
 	before, err := get[certEntry](ctx, y.storage, certPrefix+serial)
 	if err != nil || before == nil || before.NotBefore.After(c.NotBefore) {
