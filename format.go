@@ -56,6 +56,7 @@ func certificateFields() map[string]*framework.FieldSchema {
 		"expiration":    {Type: framework.TypeInt64, Description: "End of the certificate, in seconds since 1970."},
 		"order_id":      {Type: framework.TypeString, Description: "Id of the order in this mount."},
 		"ca_order_id":   {Type: framework.TypeString, Description: "CERTInext's order number."},
+		"reused":        {Type: framework.TypeBool, Description: "An earlier answer held the certificate, too: nothing was bought for this one."},
 	}
 }
 
@@ -120,6 +121,7 @@ func encodeIssued(issued *backend.Issued, f form) (map[string]any, error) {
 		"expiration":    c.NotAfter.Unix(),
 		"order_id":      c.OrderID,
 		"ca_order_id":   c.CAOrderID,
+		"reused":        issued.Reused,
 	}
 	if issued.PrivateKey != "" {
 		key, err := encodeKey(issued.PrivateKey, f.keyFormat)

@@ -91,6 +91,7 @@ func requestFields() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
 		"ttl":           {Type: framework.TypeSignedDurationSecond, Description: "Life of the lease. CERTInext sets that of the certificate."},
 		"request_id":    {Type: framework.TypeString, Description: "The caller's own name for this request: the same name always means the same order."},
+		"force_new":     {Type: framework.TypeBool, Description: "Buy another certificate although this requester was handed one for the same request within the role's reuse_window. An order that is still open is joined all the same. A client that says this with every attempt pays for every certificate that it is handed: a request_id is the better way."},
 		"save_as_draft": {Type: framework.TypeBool, Description: "CERTInext keeps the order as a draft until it is promoted, by writing promote=true to orders/<role>/<id>. With async, or on orders/<role>."},
 		"async":         {Type: framework.TypeBool, Description: "Answer with the order, without waiting for the certificate."},
 	}
@@ -152,7 +153,7 @@ func decodeRequest(req *logical.Request, d *framework.FieldData) (backend.Reques
 	if ref := d.Get("issuer_ref").(string); ref != "" && ref != "default" {
 		return backend.Request{}, &backend.FieldError{Field: "issuer_ref", Problem: "cannot be honoured: the role's product decides the issuer"}
 	}
-	for _, field := range []string{"ttl", "alt_names", "ip_sans", "subject", "exclude_cn_from_sans", "async", "save_as_draft"} {
+	for _, field := range []string{"ttl", "alt_names", "ip_sans", "subject", "exclude_cn_from_sans", "async", "save_as_draft", "force_new"} {
 		if _, _, err := d.GetOkErr(field); err != nil {
 			return backend.Request{}, &backend.FieldError{Field: field, Problem: err.Error()}
 		}
@@ -170,6 +171,7 @@ func decodeRequest(req *logical.Request, d *framework.FieldData) (backend.Reques
 		ExcludeCNFromSANs: d.Get("exclude_cn_from_sans").(bool),
 		TTL:               time.Duration(ttl) * time.Second,
 		Draft:             d.Get("save_as_draft").(bool),
+		ForceNew:          d.Get("force_new").(bool),
 	}, nil
 }
 

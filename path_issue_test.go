@@ -418,8 +418,10 @@ func TestAnOrderThatOutlivesItsRequestIsFoundAgain(t *testing.T) {
 		leaf := m.chainOK(m.write("issue/web", request))
 		require.Len(t, ca.Orders(), 1)
 
-		// Delivered is delivered: the next request is a new order.
+		// The next request that comes after the reuse window is a new order.
 		ca.Configure(func(s *certinexttest.Server) { s.IssueDelay = 0 })
+		require.Equal(t, leaf.SerialNumber, m.chainOK(m.write("issue/web", request)).SerialNumber)
+		time.Sleep(6 * time.Minute)
 		require.NotEqual(t, leaf.SerialNumber, m.chainOK(m.write("issue/web", request)).SerialNumber)
 		require.Len(t, ca.Orders(), 2)
 	})
@@ -483,21 +485,25 @@ func TestOrdersAreNotSharedAcrossRequestersRolesOrRequests(t *testing.T) {
 	})
 }
 
-func TestTwoRequestsInFlightAreTwoOrders(t *testing.T) {
+func TestTwoRequestsInFlightAreOneOrderWithALeaseEach(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ca := validated(certinexttest.Live)
 		ca.IssueDelay = 10 * time.Second
 		m := newMount(t, ca)
-		serials := make(chan string, 2)
+		answers := make(chan *logical.Response, 2)
 		for range 2 {
-			go func() {
-				resp := m.write("issue/web", map[string]any{"common_name": "www.example.com"})
-				serials <- resp.Data["serial_number"].(string)
-			}()
+			go func() { answers <- m.write("issue/web", map[string]any{"common_name": "www.example.com"}) }()
 		}
-		first, second := <-serials, <-serials
-		require.NotEqual(t, first, second)
-		require.Len(t, ca.Orders(), 2)
+		first, second := <-answers, <-answers
+		require.Equal(t, first.Data["serial_number"], second.Data["serial_number"])
+		require.Equal(t, first.Data["private_key"], second.Data["private_key"])
+		require.NotEqual(t, first.Data["reused"], second.Data["reused"], "one of the two has bought it")
+		require.Len(t, ca.Orders(), 1)
+
+		m.endLease(first)
+		require.Equal(t, "issued", ca.Orders()[0].Status, "the other lease lives")
+		m.endLease(second)
+		require.Equal(t, "revoked", ca.Orders()[0].Status)
 	})
 }
 

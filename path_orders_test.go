@@ -175,6 +175,7 @@ func TestAnUnresolvedOrderIsSettledByHand(t *testing.T) {
 
 		// It arrived, and somebody has found it.
 		ca.Configure(func(s *certinexttest.Server) { s.ReportDelay = time.Hour })
+		request["common_name"] = "mail.example.com"
 		id = unresolved(certinexttest.FaultLostReply)
 		require.Contains(t, m.refused("orders/web/"+id, map[string]any{"ca_order_id": "9999999999"}), "CERTInext answered")
 		require.Equal(t, "unresolved", m.read("orders/web/" + id).Data["state"])

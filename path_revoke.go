@@ -5,6 +5,7 @@ package certinextsecrets
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend"
@@ -65,6 +66,7 @@ func revokedFields() map[string]*framework.FieldSchema {
 		"revocation_time_rfc3339": {Type: framework.TypeString, Description: "The same as RFC 3339."},
 		"state":                   {Type: framework.TypeString, Description: "revoked, queued, or expired."},
 		"reason":                  {Type: framework.TypeString, Description: "Reason that CERTInext was given."},
+		"handed_to":               {Type: framework.TypeInt, Description: "How many answers held the certificate: the same request is one purchase, so whoever else got it is hit, too."},
 	}
 }
 
@@ -96,8 +98,11 @@ func encodeRevoked(r *backend.Revoked, err error) (*logical.Response, error) {
 		return nil, err
 	}
 	resp := &logical.Response{Data: map[string]any{
-		"revocation_time": int64(0), "revocation_time_rfc3339": "", "state": "revoked", "reason": string(r.Reason),
+		"revocation_time": int64(0), "revocation_time_rfc3339": "", "state": "revoked", "reason": string(r.Reason), "handed_to": r.HandedTo,
 	}}
+	if r.HandedTo > 1 {
+		resp.AddWarning(fmt.Sprintf("the certificate was handed over %d times: all who got it have to replace it", r.HandedTo))
+	}
 	switch {
 	case r.Expired:
 		resp.Data["state"] = "expired"

@@ -78,12 +78,31 @@ var roleFields = slices.Concat([]binding[backend.Role]{
 	flag("rekey_orders", "Have sign, for a CSR with the names of an order that its requester has not got a certificate of, reissue that order's certificate for the new key instead of placing another order: for clients such as cert-manager, which make a new key when an order takes too long. What a reissue costs is not documented.", func(r *backend.Role) *bool { return &r.RekeyOrders }),
 	seconds("issue_timeout", "How long issue and sign wait for their order before they answer that it is not finished.", func(r *backend.Role) *time.Duration { return &r.IssueTimeout }),
 	seconds("delivery_grace", "How long an order keeps its key after it was handed over, for a caller whom the answer did not reach.", func(r *backend.Role) *time.Duration { return &r.DeliveryGrace }),
+	reuseWindow(),
 	seconds("pickup_window", "How long a certificate that came after its request had left waits to be fetched. Its key is erased then.", func(r *backend.Role) *time.Duration { return &r.PickupWindow }),
 	flag("revoke_unclaimed", "Revoke certificates that nobody fetched within pickup_window.", func(r *backend.Role) *bool { return &r.RevokeUnclaimed }),
 	flag("generate_lease", "Tie certificates to a lease whose end revokes them. Vault then keeps the answer, private key included, in its lease store.", func(r *backend.Role) *bool { return &r.GenerateLease }),
 	seconds("ttl", "Life of leases; the certificate's remaining life when 0.", func(r *backend.Role) *time.Duration { return &r.TTL }),
 	seconds("max_ttl", "Longest life of leases, by renewal; the certificate's remaining life when 0.", func(r *backend.Role) *time.Duration { return &r.MaxTTL }),
 }, pkiOnly[backend.Role](), dnsValidation(func(r *backend.Role) *backend.DNSValidation { return &r.DNS }), orderDefaults(func(r *backend.Role) *backend.OrderDefaults { return &r.OrderDefaults }))
+
+// reuseWindow follows delivery_grace until it is written.
+func reuseWindow() binding[backend.Role] {
+	return binding[backend.Role]{
+		name: "reuse_window", kind: framework.TypeSignedDurationSecond,
+		help: "How long the same request of the same requester gets the certificate again that it was handed, with reused: true, instead of buying another one: an agent whose template fails, a pod that restarts. It begins anew with every answer and ends 24h after the first; the private key is kept as long, seal-wrapped. delivery_grace when it was never written; 0 for none, e.g. for Terraform, which replaces and then revokes.",
+		get: func(r *backend.Role) any {
+			if r.ReuseWindow == nil {
+				return int64(r.DeliveryGrace / time.Second)
+			}
+			return int64(*r.ReuseWindow / time.Second)
+		},
+		set: func(r *backend.Role, v any) {
+			window := time.Duration(v.(int)) * time.Second
+			r.ReuseWindow = &window
+		},
+	}
+}
 
 func (b *secretsBackend) listRoles(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
 	names, err := b.engine.Roles(ctx, req.Storage)

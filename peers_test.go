@@ -124,7 +124,9 @@ func TestALateAnswerHasEveryFieldOfAnEarlyOne(t *testing.T) {
 		m := newMount(t, ca)
 		fields := func(resp *logical.Response) []string {
 			for name, value := range resp.Data {
-				require.NotEmpty(t, value, name)
+				if name != "reused" {
+					require.NotEmpty(t, value, name)
+				}
 			}
 			return slices.Sorted(maps.Keys(resp.Data))
 		}

@@ -48,7 +48,7 @@ func TestARevocationThatSomebodyElseWasFasterWithIsOver(t *testing.T) {
 		ca := validated(dialect)
 		m := newMount(t, ca)
 		m.startWith(&http.Client{Transport: overtaken{ca.Client().Transport}})
-		leased, asked := m.write("issue/web", www), m.write("issue/web", www)
+		leased, asked := m.write("issue/web", www), m.write("issue/web", map[string]any{"common_name": "asked.example.com"})
 		m.endLease(leased)
 		resp := m.write("revoke", map[string]any{"serial_number": asked.Data["serial_number"]})
 		require.Equal(t, "revoked", resp.Data["state"])
@@ -102,7 +102,7 @@ func notKnown(dialect certinexttest.Dialect) string {
 func TestARevocationThatTheCARefusesIsTriedEverLessOftenUntilTheCertificateHasExpired(t *testing.T) {
 	dialects(t, func(t *testing.T, dialect certinexttest.Dialect) {
 		m := newMount(t, validated(dialect))
-		leased, asked := m.write("issue/web", www), m.write("issue/web", www)
+		leased, asked := m.write("issue/web", www), m.write("issue/web", map[string]any{"common_name": "asked.example.com"})
 		m.ca = validated(dialect) // one that has lost its books
 		m.start()
 		require.Contains(t, m.refused("revoke", map[string]any{"serial_number": asked.Data["serial_number"]}), notKnown(dialect))

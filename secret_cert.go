@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend"
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -54,7 +55,11 @@ func (b *secretsBackend) revokeCertificateLease(ctx context.Context, req *logica
 		// and it answered an error: nobody has got the certificate by it.
 		return nil, b.engine.TakeBack(ctx, req.Storage, serial, lease)
 	}
-	return nil, b.engine.ReleaseLease(ctx, req.Storage, serial, lease)
+	end := backend.LeaseEnd{Serial: serial, ID: lease}
+	if !req.Secret.IssueTime.IsZero() && req.Secret.TTL > 0 {
+		end.DueAt = req.Secret.ExpirationTime()
+	}
+	return nil, b.engine.ReleaseLease(ctx, req.Storage, end)
 }
 
 func leaseOf(req *logical.Request) (serial, lease string, err error) {

@@ -40,6 +40,7 @@ type progress struct {
 	csrSent    bool
 	agreed     bool
 	downloaded bool            // a download was tried and was not ready
+	confirmed  bool            // the final status that CERTInext gives was seen before, long enough ago
 	asked      map[string]bool // domains that CERTInext was asked about
 	// solver is what validates the order's domains, nil when people do. It has worked on them since the status was asked for when
 	// validated is set.
@@ -61,6 +62,9 @@ func advance(o *orderEntry, remote *certinext.Order, p progress) action {
 		return action{step: stepGiveUp, needs: draftNeeds(o)}
 	case remote == nil:
 		return action{step: stepTrack}
+	}
+	if isFinal(remote.Status) {
+		return advanceFinal(remote, p)
 	}
 	switch remote.Status {
 	case certinext.StatusIssued:
@@ -86,16 +90,23 @@ func advance(o *orderEntry, remote *certinext.Order, p progress) action {
 		return action{step: stepWait, needs: documentNeeds(o)}
 	case certinext.StatusPendingApproval, certinext.StatusPendingVetting:
 		return action{step: stepWait, needs: []string{o.approvalNeed(remote)}}
-	case certinext.StatusRejected:
-		return action{step: stepClose, state: StateRejected}
-	case certinext.StatusCancelled:
-		return action{step: stepClose, state: StateCancelled}
-	case certinext.StatusExpired:
-		return action{step: stepClose, state: StateExpired}
-	case certinext.StatusRevoked:
-		return action{step: stepClose, state: StateRevoked}
 	}
 	return action{step: stepWait, soon: true}
+}
+
+// finalStates are the states of orders that CERTInext has ended.
+var finalStates = map[certinext.Status]State{
+	certinext.StatusRejected: StateRejected, certinext.StatusCancelled: StateCancelled,
+	certinext.StatusExpired: StateExpired, certinext.StatusRevoked: StateRevoked,
+}
+
+// advanceFinal handles an order that CERTInext says it has ended. It is closed only when that was seen twice.
+func advanceFinal(remote *certinext.Order, p progress) action {
+	if p.confirmed {
+		return action{step: stepClose, state: finalStates[remote.Status]}
+	}
+	return action{step: stepGiveUp, needs: []string{fmt.Sprintf(
+		"CERTInext says that the order is %s: nothing follows from that until a second look, at least %s later, says so, too", remote.Status, finalPatience)}}
 }
 
 // advanceIssued handles issued, which alone is not done: the certificate may be seconds away, and an order without a CSR

@@ -53,10 +53,12 @@ func TestAdvance(t *testing.T) {
 		"an unclassified order waits":                         {order: pending, remote: &certinext.Order{Status: certinext.StatusUnknown}, want: stepWait},
 		"a status of a later version waits":                   {order: pending, remote: &certinext.Order{Status: "pending-moon-phase"}, want: stepWait},
 		"no status at all waits":                              {order: pending, remote: &certinext.Order{}, want: stepWait},
-		"rejected is over":                                    {order: pending, remote: &certinext.Order{Status: certinext.StatusRejected}, want: stepClose, state: StateRejected},
-		"cancelled is over":                                   {order: pending, remote: &certinext.Order{Status: certinext.StatusCancelled}, want: stepClose, state: StateCancelled},
-		"expired is over":                                     {order: pending, remote: &certinext.Order{Status: certinext.StatusExpired}, want: stepClose, state: StateExpired},
-		"revoked before it was downloaded is over":            {order: pending, remote: &certinext.Order{Status: certinext.StatusRevoked}, want: stepClose, state: StateRevoked},
+		"rejected is over":                                    {order: pending, remote: &certinext.Order{Status: certinext.StatusRejected}, tried: progress{confirmed: true}, want: stepClose, state: StateRejected},
+		"cancelled is over":                                   {order: pending, remote: &certinext.Order{Status: certinext.StatusCancelled}, tried: progress{confirmed: true}, want: stepClose, state: StateCancelled},
+		"expired is over":                                     {order: pending, remote: &certinext.Order{Status: certinext.StatusExpired}, tried: progress{confirmed: true}, want: stepClose, state: StateExpired},
+		"revoked before it was downloaded is over":            {order: pending, remote: &certinext.Order{Status: certinext.StatusRevoked}, tried: progress{confirmed: true}, want: stepClose, state: StateRevoked},
+		"rejected, seen once, is not believed":                {order: pending, remote: &certinext.Order{Status: certinext.StatusRejected}, want: stepGiveUp, needs: true},
+		"expired, seen once, is not believed":                 {order: pending, remote: &certinext.Order{Status: certinext.StatusExpired}, want: stepGiveUp, needs: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := advance(&c.order, c.remote, c.tried)

@@ -55,25 +55,17 @@ func (e *Engine) revokeUndelivered(ctx context.Context, s logical.Storage, role,
 		}
 		serial = stored.Serial
 	}
-	unlock, err := e.certLocks.lock(ctx, serial)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	c, err := get[certEntry](ctx, s, certPrefix+serial)
-	if err == nil && c == nil {
-		err = fmt.Errorf("order %s: its certificate %s is not stored", id, serial)
-	}
-	if err != nil {
-		return err
-	}
-	if c.Delivery != nil {
-		return handedOver(id)
-	}
 	ctx, cancel := context.WithTimeout(ctx, askedPatience)
 	defer cancel()
-	revoked, err := e.revokeOrQueue(ctx, s, c, &queuedRevocation{
-		Version: 1, Serial: c.Serial, Reason: defaultReason, Note: reason, QueuedAt: e.now(), Due: true,
+	q := &queuedRevocation{Version: 1, Serial: serial, Reason: defaultReason, Note: reason, QueuedAt: e.now(), Due: true}
+	revoked, err := e.revoke(ctx, s, q, func(c *certEntry) error {
+		switch {
+		case c == nil:
+			return fmt.Errorf("order %s: its certificate %s is not stored", id, serial)
+		case c.Delivery != nil:
+			return handedOver(id)
+		}
+		return nil
 	})
 	if err != nil || !revoked.Queued && !revoked.Reissued {
 		return err
@@ -83,11 +75,12 @@ func (e *Engine) revokeUndelivered(ctx context.Context, s logical.Storage, role,
 
 // revokeUnseen revokes an issued order whose certificate cannot be had, by its number.
 func (e *Engine) revokeUnseen(ctx context.Context, s logical.Storage, role, id, reason string) error {
-	o, err := e.takeOrder(ctx, s, role, id)
+	h, err := e.holdOrder(ctx, s, role, id)
 	if err != nil {
 		return err
 	}
-	defer func() { e.orders.release(id, e.now()) }()
+	defer h.Release()
+	o := h.entry
 	client, err := e.clientOf(ctx, s, o)
 	if err != nil {
 		return err
@@ -99,23 +92,27 @@ func (e *Engine) revokeUnseen(ctx context.Context, s logical.Storage, role, id, 
 	if err != nil {
 		return refused(err)
 	}
+	if err := mustShow(ctx, client, o, certinext.StatusRevoked); err != nil {
+		return err
+	}
 	o.State = StateRevoked
 	o.note(e.now(), "cancelled on request: revoked (%s) before its certificate could be had", sent)
-	return e.closeOrder(ctx, s, o)
+	return e.closeOrder(ctx, s, h)
 }
 
 // closeCancelled closes an issued order whose certificate is to be revoked, so that nobody gets its key meanwhile.
 func (e *Engine) closeCancelled(ctx context.Context, s logical.Storage, role, id string) error {
-	if _, ok := e.orders.acquire(id); !ok {
+	h, _ := e.orders.acquire(id)
+	if h == nil {
 		return nil // closed, or being handed over at this moment
 	}
-	defer func() { e.orders.release(id, e.now()) }()
-	o, err := e.reopen(ctx, s, role, id)
-	if err != nil || o == nil {
+	defer h.Release()
+	open, err := e.readHeld(ctx, s, h)
+	if err != nil || !open {
 		return err
 	}
-	o.note(e.now(), "ended on request; key erased")
-	return e.closeOrder(ctx, s, o)
+	h.entry.note(e.now(), "ended on request; key erased")
+	return e.closeOrder(ctx, s, h)
 }
 
 func handedOver(id string) error {
@@ -124,16 +121,17 @@ func handedOver(id string) error {
 
 // cancelOpen cancels an order, unless it reports that CERTInext has issued it.
 func (e *Engine) cancelOpen(ctx context.Context, s logical.Storage, role, id, reason string) (issued bool, err error) {
-	o, err := e.takeOrder(ctx, s, role, id)
+	h, err := e.holdOrder(ctx, s, role, id)
 	if err != nil {
 		return false, err
 	}
-	defer func() { e.orders.release(id, e.now()) }()
+	defer h.Release()
+	o := h.entry
 	t, _ := e.orders.status(id)
 	switch {
 	case o.Reissue != nil:
 		return false, noCancel(o)
-	case t.answered || o.Delivered:
+	case t.handed != nil || o.Delivered:
 		return false, handedOver(id)
 	case o.State == StateIssued:
 		return true, nil
@@ -154,25 +152,41 @@ func (e *Engine) cancelOpen(ctx context.Context, s logical.Storage, role, id, re
 	}
 	o.State = StateCancelled
 	o.note(e.now(), "cancelled on request")
-	return false, e.closeOrder(ctx, s, o)
+	return false, e.closeOrder(ctx, s, h)
 }
 
-// cancelPlaced cancels an order at CERTInext. It reports whether CERTInext has issued it instead.
+// cancelPlaced cancels an order at CERTInext. It reports whether CERTInext has issued it instead. That it is cancelled is believed when the
+// order itself says so: the answer to the call may be a middleman's.
 func cancelPlaced(ctx context.Context, client *certinext.Client, o *orderEntry, reason string) (issued bool, err error) {
 	cause := client.CancelOrder(ctx, o.Placement.Family, o.CAOrderID, reason)
-	if cause == nil {
-		return false, nil
-	}
 	remote, err := client.TrackOrder(ctx, o.Placement.Family, o.CAOrderID)
-	if err == nil && remote.Status == certinext.StatusIssued {
+	named := err == nil && remote.ID == o.CAOrderID
+	switch {
+	case named && remote.Status == certinext.StatusIssued:
 		return true, nil
-	}
-	if err == nil && remote.Status == certinext.StatusCancelled {
-		return false, nil // by an earlier call whose answer was lost
-	}
-	if certinext.HasStatus(err, http.StatusNotFound) {
+	case named && remote.Status == certinext.StatusCancelled:
+		return false, nil // also by an earlier call whose answer was lost
+	case cause == nil:
+		return false, notShown(o, remote, err, certinext.StatusCancelled)
+	case certinext.HasStatus(err, http.StatusNotFound):
 		return false, badField("id", "CERTInext does not know its order %s any more (%v): if its portal does not show it either, write never_placed=true to orders/%s/%s",
 			printable(o.CAOrderID), cause, o.Role, o.ID)
 	}
 	return false, refused(cause)
+}
+
+// mustShow says why it is not believed yet that an order has reached a status, although CERTInext has answered so.
+func mustShow(ctx context.Context, client *certinext.Client, o *orderEntry, status certinext.Status) error {
+	remote, err := client.TrackOrder(ctx, o.Placement.Family, o.CAOrderID)
+	if err == nil && remote.Status == status && remote.ID == o.CAOrderID {
+		return nil
+	}
+	return notShown(o, remote, err, status)
+}
+
+func notShown(o *orderEntry, remote *certinext.Order, err error, status certinext.Status) error {
+	if err != nil {
+		return badField("id", "CERTInext has answered that its order %s is %s, and the order's own status cannot be read (%v): try again", printable(o.CAOrderID), status, err)
+	}
+	return badField("id", "CERTInext has answered that its order %s is %s, and the order's own status is %s: try again in a moment", printable(o.CAOrderID), status, printable(string(remote.Status)))
 }

@@ -51,7 +51,7 @@ type certEntry struct {
 	// Imported is set for the certificate of an order that was not placed by this mount. It has no role, order and requester.
 	Imported bool `json:"imported,omitempty"`
 
-	// Delivery is the first answer that held the certificate; nil while nobody has fetched it.
+	// Delivery tells of the answers that held the certificate; nil while nobody has fetched it.
 	Delivery *delivery `json:"delivery,omitempty"`
 	// Leases are the ends of those that hang on the certificate, by their id. The last one to go revokes it.
 	Leases map[string]time.Time `json:"leases,omitempty"`
@@ -68,10 +68,6 @@ type certEntry struct {
 	LeaseEnded bool `json:"lease_ended,omitempty"`
 	// RenewalOf is the serial number, with dashes, of the certificate that this one succeeds.
 	RenewalOf string `json:"renewal_of,omitempty"`
-}
-
-type delivery struct {
-	At time.Time `json:"at"`
 }
 
 type revocation struct {

@@ -65,6 +65,9 @@ type Config struct {
 	// that they do not show counts as never taken; an hour when zero.
 	AbsentAfter time.Duration
 
+	// Ordering is paused when nothing new is to be bought, and empty otherwise. Whatever is under way goes on.
+	Ordering string
+
 	// DefaultProductCode is the product of roles that name none, for clients that write roles in the terms of Vault's PKI engine.
 	DefaultProductCode string
 
@@ -144,6 +147,29 @@ func (c *Config) absentAfter() time.Duration {
 	return c.AbsentAfter
 }
 
+// The values of [Config.Ordering]. The second one is as good as none.
+const (
+	orderingPaused = "paused"
+	orderingOn     = "on"
+)
+
+// mayOrder says why nothing is bought now.
+func (c *Config) mayOrder() error {
+	if c.Ordering != orderingPaused {
+		return nil
+	}
+	return badField("ordering", "is paused in config: nothing new is bought until an operator writes ordering=on there; orders that are open go on")
+}
+
+// mayOrder says why nothing is bought now.
+func (e *Engine) mayOrder(ctx context.Context, s logical.Storage) error {
+	_, cfg, err := e.client(ctx, s)
+	if err != nil {
+		return err
+	}
+	return cfg.mayOrder()
+}
+
 // account tells the account of c from others, however its address is written.
 func (c *Config) account() string {
 	return strings.TrimSuffix(strings.TrimRight(c.BaseURL, "/"), "/emSignHub-API") + "|" + c.ClientID + c.AccountNumber
@@ -172,6 +198,9 @@ func (c *Config) validateURL() error {
 	}
 	if c.APIVersion != "" && c.APIVersion != apiV1 && c.APIVersion != apiV2 {
 		return badField("api_version", "%q is neither v1 nor v2", printable(c.APIVersion))
+	}
+	if c.Ordering != "" && c.Ordering != orderingOn && c.Ordering != orderingPaused {
+		return badField("ordering", "%q is neither on nor paused", printable(c.Ordering))
 	}
 	if c.CACertificate != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(c.CACertificate)) {
 		return badField("ca_certificate", "holds no PEM certificate")

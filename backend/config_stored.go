@@ -22,6 +22,7 @@ type storedConfig struct {
 	Defaults          storedDefaults `json:"defaults"`
 	TrustKey          bool           `json:"trust_idempotency_key,omitempty"`
 	AbsentAfter       time.Duration  `json:"absent_after,omitempty"` // nanoseconds
+	Ordering          string         `json:"ordering,omitempty"`
 	DefaultProduct    string         `json:"default_product,omitempty"`
 	RequestTimeout    time.Duration  `json:"request_timeout,omitempty"` // nanoseconds
 	CreateTimeout     time.Duration  `json:"create_timeout,omitempty"`  // nanoseconds
@@ -73,7 +74,7 @@ func newStoredConfig(c *Config) *storedConfig {
 		Version: 1, BaseURL: c.BaseURL, APIVersion: c.APIVersion, ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(),
 		AccountNumber: c.AccountNumber, AccessKey: c.AccessKey.Reveal(), CACertificate: c.CACertificate,
 		Defaults: newStoredDefaults(c.OrderDefaults), RequestTimeout: c.RequestTimeout,
-		CreateTimeout: c.CreateTimeout, RequestsPerSecond: c.RequestsPerSecond, TrustKey: c.TrustIdempotencyKey, AbsentAfter: c.AbsentAfter, DefaultProduct: c.DefaultProductCode,
+		CreateTimeout: c.CreateTimeout, RequestsPerSecond: c.RequestsPerSecond, TrustKey: c.TrustIdempotencyKey, AbsentAfter: c.AbsentAfter, Ordering: c.Ordering, DefaultProduct: c.DefaultProductCode,
 	}
 }
 
@@ -82,6 +83,6 @@ func (s *storedConfig) config() *Config {
 		BaseURL: s.BaseURL, APIVersion: s.APIVersion, ClientID: s.ClientID, ClientSecret: certinext.Secret(s.ClientSecret),
 		AccountNumber: s.AccountNumber, AccessKey: certinext.Secret(s.AccessKey), CACertificate: s.CACertificate,
 		OrderDefaults: s.Defaults.defaults(), RequestTimeout: s.RequestTimeout,
-		CreateTimeout: s.CreateTimeout, RequestsPerSecond: s.RequestsPerSecond, TrustIdempotencyKey: s.TrustKey, AbsentAfter: s.AbsentAfter, DefaultProductCode: s.DefaultProduct,
+		CreateTimeout: s.CreateTimeout, RequestsPerSecond: s.RequestsPerSecond, TrustIdempotencyKey: s.TrustKey, AbsentAfter: s.AbsentAfter, Ordering: s.Ordering, DefaultProductCode: s.DefaultProduct,
 	}
 }

@@ -267,7 +267,7 @@ func (d *driver) askProof(ctx context.Context, domain string) {
 
 // onlyPlaces reports whether the drive is for a request that wants its order placed and no more. What to publish is asked by
 // the next drive.
-func (d *driver) onlyPlaces() bool { return d.places && !d.until.After(d.started) }
+func (d *driver) onlyPlaces() bool { return d.purpose == forPlacement && d.placed }
 
 // method is how control of the order's domains is proved, as the role has it today.
 func (d *driver) method() certinext.DCVMethod { return d.roleOrDefaults().DCVMethod }

@@ -4,6 +4,7 @@
 package backend
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -12,8 +13,8 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// keepUnclaimed stores a certificate that nobody has fetched yet.
-func (e *Engine) keepUnclaimed(ctx context.Context, s logical.Storage, o *orderEntry, cert *issuedCert) error {
+// keepUndelivered stores a certificate that nobody has fetched yet.
+func (e *Engine) keepUndelivered(ctx context.Context, s logical.Storage, o *orderEntry, cert *issuedCert) error {
 	c, known, err := e.certOf(ctx, s, o, cert)
 	if err != nil {
 		return err
@@ -46,124 +47,183 @@ func (e *Engine) certOf(ctx context.Context, s logical.Storage, o *orderEntry, c
 	return stored, true, nil
 }
 
-// deliverNew hands over a certificate that has just been downloaded.
-func (e *Engine) deliverNew(ctx context.Context, s logical.Storage, a *attendance, cert *issuedCert) (*Issued, error) {
+// fromDownload hands over a certificate that has just been downloaded.
+func (e *Engine) fromDownload(ctx context.Context, s logical.Storage, w *caller, h *heldOrder, cert *issuedCert) result {
+	h.lookAgain(e.now())
 	unlock, err := e.certLocks.lock(ctx, serialKey(cert.leaf.SerialNumber))
 	if err != nil {
-		e.orders.release(a.order.ID, e.now())
-		return nil, err
+		return result{err: err}
 	}
 	defer unlock()
-	c, _, err := e.certOf(ctx, s, a.order, cert)
+	c, _, err := e.certOf(ctx, s, h.entry, cert)
 	if err != nil {
-		e.orders.release(a.order.ID, e.now())
-		return nil, err
+		return result{err: err}
 	}
-	issued, err := e.deliver(ctx, s, a, c)
-	if err != nil {
-		return nil, err
+	r := e.deliver(ctx, s, w, h, c)
+	if r.issued == nil {
+		return r
 	}
-	if missing := cert.missingNames(&a.order.Placement); len(missing) > 0 {
-		issued.Warnings = append(issued.Warnings, "CERTInext left out of the certificate: "+strings.Join(missing, ", "))
+	if missing := cert.missingNames(&h.entry.Placement); len(missing) > 0 {
+		r.issued.Warnings = append(r.issued.Warnings, "CERTInext left out of the certificate: "+strings.Join(missing, ", "))
 	}
-	return issued, nil
+	return r
 }
 
-// deliverStored hands over a certificate that the background pass, or an earlier request, has stored.
-func (e *Engine) deliverStored(ctx context.Context, s logical.Storage, a *attendance) (*Issued, error) {
-	unlock, err := e.certLocks.lock(ctx, a.order.Serial)
+// fromStore hands over the certificate that the background pass, or an earlier request, has stored; a caller that is not handed it is told
+// that the order is issued.
+func (e *Engine) fromStore(ctx context.Context, s logical.Storage, w *caller, h *heldOrder) result {
+	h.lookAgain(e.now())
+	unlock, err := e.certLocks.lock(ctx, h.entry.Serial)
 	if err != nil {
-		e.orders.release(a.order.ID, e.now())
-		return nil, err
+		return result{err: err}
 	}
 	defer unlock()
-	c, err := get[certEntry](ctx, s, certPrefix+a.order.Serial)
+	c, err := get[certEntry](ctx, s, certPrefix+h.entry.Serial)
 	if err == nil && c == nil {
-		err = fmt.Errorf("order %s: its certificate %s is not stored", a.order.ID, a.order.Serial)
+		err = fmt.Errorf("order %s: its certificate %s is not stored", h.id, h.entry.Serial)
 	}
 	if err != nil {
-		e.orders.release(a.order.ID, e.now())
-		return nil, err
+		return result{err: err}
 	}
-	return e.deliver(ctx, s, a, c)
+	return e.deliver(ctx, s, w, h, c)
 }
 
 // deliver stores that the certificate is handed over, and hands it over. The caller holds the certificate's lock.
-func (e *Engine) deliver(ctx context.Context, s logical.Storage, a *attendance, c *certEntry) (*Issued, error) {
-	o, now := a.order, e.now()
-	over, err := e.overIfSpent(ctx, s, o, c)
-	switch {
-	case err != nil:
-		e.orders.release(o.ID, now)
-		return nil, err
-	case over:
-		return nil, errSpent
+func (e *Engine) deliver(ctx context.Context, s logical.Storage, w *caller, h *heldOrder, c *certEntry) result {
+	o, now := h.entry, e.now()
+	due, err := e.revocationDue(ctx, s, c.Serial)
+	if err != nil {
+		return result{err: err}
 	}
-	first := c.Delivery == nil
-	if first {
-		c.Delivery = &delivery{At: now}
+	verdict, why := c.handoverTo(o, w, due, now, e.clockInDoubt())
+	switch verdict {
+	case isOver:
+		return result{err: cmp.Or(e.finish(ctx, s, h, c, due), w.undeliverable(o, c, why, true))}
+	case keepBack:
+		return result{err: cmp.Or(e.holdBack(ctx, s, h, c, why), w.undeliverable(o, c, why, false))}
+	case passOver:
+		e.noteHanded(h, c)
+		return result{err: &elsewhereError{id: o.ID, cause: why}}
 	}
-	issued := &Issued{Certificate: c.view(), PrivateKey: o.PrivateKey, PrivateKeyType: o.Placement.KeyType}
-	err = e.addLease(c, a, issued)
+	if !w.purpose.isHanded() {
+		e.noteHanded(h, c)
+		return result{err: &OrderError{Order: o.view()}}
+	}
+	issued := &Issued{
+		Certificate: c.view(), PrivateKey: o.PrivateKey, PrivateKeyType: o.Placement.KeyType, Reused: c.Delivery != nil, before: c.Delivery,
+	}
+	c.Delivery = c.Delivery.again(now)
+	err = e.addLease(c, w, issued)
 	if err == nil {
 		err = put(context.WithoutCancel(ctx), s, c.key(), c)
 	}
 	if err != nil {
-		e.orders.release(o.ID, now)
-		return nil, fmt.Errorf("order %s: %w", o.ID, err)
+		return result{err: fmt.Errorf("order %s: %w", o.ID, err)}
 	}
 	e.rememberChain(c.Chain)
+	r := result{issued: issued, cert: c}
 	if ctx.Err() != nil {
-		e.takeBack(ctx, s, c, issued, first)
-		e.orders.release(o.ID, now)
-		return nil, &OrderError{Order: o.view()}
+		e.undoDelivery(ctx, s, h, r)
+		return result{err: &OrderError{Order: o.view()}}
 	}
-	erase := c.Delivery.At.Add(o.Grace)
-	e.orders.markAnswered(o.ID, c.Serial, erase)
-	e.orders.release(o.ID, erase)
-	return issued, nil
+	e.noteHanded(h, c)
+	return r
 }
 
-// overIfSpent closes an order whose certificate is not to be handed out any more, and reports whether it has.
-func (e *Engine) overIfSpent(ctx context.Context, s logical.Storage, o *orderEntry, c *certEntry) (bool, error) {
-	if c.spent(o, e.now()) {
-		return true, e.finish(ctx, s, o, c)
+// noteHanded has the registry know of the answers that held the certificate, and the background pass look when the key's time is over.
+func (e *Engine) noteHanded(h *heldOrder, c *certEntry) {
+	if c.Delivery == nil {
+		h.lookAgain(e.now().Add(passDelay(0)))
+		return
 	}
-	queued, err := get[queuedRevocation](ctx, s, revocationPrefix+c.Serial)
-	if err != nil || queued == nil || !queued.Due {
-		return false, err
-	}
-	o.State, o.Serial, o.Delivered = StateIssued, c.Serial, c.Delivery != nil
-	o.note(e.now(), "to be revoked; key erased")
-	return true, e.closeOrder(ctx, s, o)
+	e.orders.markHanded(h.id, c.Serial, *c.Delivery)
+	h.lookAgain(c.nextLook(h.entry, e.now()))
 }
 
-// takeBack undoes a delivery whose caller has hung up meanwhile: its next request gets the certificate, however late. If it
-// cannot be stored, the grace applies.
-func (e *Engine) takeBack(ctx context.Context, s logical.Storage, c *certEntry, issued *Issued, first bool) {
-	if first {
-		c.Delivery = nil
+// nextLook is when the background pass has something to do for an order whose certificate was handed over: its key's time is over, or its last
+// lease, which Vault may never have stored.
+func (c *certEntry) nextLook(o *orderEntry, now time.Time) time.Time {
+	next := c.Delivery.until(o.keyLife())
+	if last := latestLease(c.Leases); !last.IsZero() {
+		if end := last.Add(leaseMargin); end.After(now) && end.Before(next) {
+			next = end
+		}
 	}
-	if issued.Lease != nil {
-		delete(c.Leases, issued.Lease.ID)
+	return next
+}
+
+// undeliverable is the answer about a certificate that nobody gets, for good when over. A request that has bought it is told so, and so is
+// one that would buy another one like it; any other request looks further.
+func (w *caller) undeliverable(o *orderEntry, c *certEntry, why string, over bool) error {
+	if over && !w.bought {
+		return &elsewhereError{id: o.ID, cause: why}
+	}
+	if !w.purpose.isHanded() {
+		return &OrderError{Order: o.view(), Over: over}
+	}
+	return &OrderError{Order: o.view(), Over: over, Err: fmt.Errorf("its certificate %s is issued and is not handed over: %s", c.view().Serial, why)}
+}
+
+// holdBack stores that a certificate is there, and why nobody gets it now.
+func (e *Engine) holdBack(ctx context.Context, s logical.Storage, h *heldOrder, c *certEntry, why string) error {
+	o := h.entry
+	h.lookAgain(e.now().Add(passDelay(1)))
+	if o.State == StateIssued && o.Serial == c.Serial && len(o.Needs) == 1 && o.Needs[0] == why {
+		return nil
+	}
+	if stored, err := get[certEntry](ctx, s, c.key()); err != nil {
+		return err
+	} else if stored == nil {
+		if err := put(context.WithoutCancel(ctx), s, c.key(), c); err != nil {
+			return err
+		}
+	}
+	o.State, o.Serial, o.Needs = StateIssued, c.Serial, []string{why}
+	o.note(e.now(), "issued as %s, and kept back: %s", c.view().Serial, why)
+	e.log.Warn("a certificate is kept back", "order_id", o.ID, "serial", c.view().Serial, "why", why)
+	return e.saveOrder(ctx, s, o)
+}
+
+// takeBack undoes a delivery whose caller left before it had the answer.
+func (e *Engine) takeBack(ctx context.Context, s logical.Storage, h *heldOrder, r result) {
+	ctx = context.WithoutCancel(ctx)
+	unlock, err := e.certLocks.lock(ctx, r.cert.Serial)
+	if err != nil {
+		return
+	}
+	defer unlock()
+	c, err := get[certEntry](ctx, s, r.cert.key())
+	if err != nil || c == nil {
+		e.log.Warn("a caller hung up, and its certificate counts as handed over", "order_id", h.id, "error", err)
+		return
+	}
+	r.cert = c
+	e.undoDelivery(ctx, s, h, r)
+}
+
+// undoDelivery forgets a delivery whose caller has hung up meanwhile: its next request gets the certificate, however late. If that
+// cannot be stored, the grace applies. The caller holds the certificate's lock.
+func (e *Engine) undoDelivery(ctx context.Context, s logical.Storage, h *heldOrder, r result) {
+	c := r.cert
+	c.Delivery = r.issued.before
+	if r.issued.Lease != nil {
+		delete(c.Leases, r.issued.Lease.ID)
 	}
 	if err := put(context.WithoutCancel(ctx), s, c.key(), c); err != nil {
 		e.log.Warn("a caller hung up, and its certificate counts as handed over", "order_id", c.OrderID, "error", err)
+		return
 	}
-}
-
-// spent reports whether the certificate is not to be handed out any more: it was handed over longer ago than the order's
-// grace, nobody fetched it within the pick-up window, or it is revoked or expired.
-func (c *certEntry) spent(o *orderEntry, now time.Time) bool {
-	until := c.IssuedAt.Add(o.Pickup)
-	if c.Delivery != nil {
-		until = c.Delivery.At.Add(o.Grace)
+	if c.Delivery == nil {
+		e.orders.unmarkHanded(h.id, e.now())
+		h.lookAgain(e.now().Add(passDelay(0)))
+		return
 	}
-	return now.After(until) || c.Revocation != nil || !c.NotAfter.After(now)
+	e.noteHanded(h, c)
 }
 
 // finish closes an order whose certificate is not handed out any more, and erases its key.
-func (e *Engine) finish(ctx context.Context, s logical.Storage, o *orderEntry, c *certEntry) error {
+func (e *Engine) finish(ctx context.Context, s logical.Storage, h *heldOrder, c *certEntry, toBeRevoked bool) error {
+	o := h.entry
 	if o.State != StateIssued {
 		o.note(e.now(), "issued as %s", strings.ReplaceAll(c.Serial, "-", ":"))
 	}
@@ -171,8 +231,13 @@ func (e *Engine) finish(ctx context.Context, s logical.Storage, o *orderEntry, c
 	switch {
 	case o.Delivered:
 		o.note(e.now(), "delivered; key erased")
+		if err := e.watchLeases(ctx, s, c); err != nil {
+			return err
+		}
 	case c.Revocation != nil:
 		o.note(e.now(), "revoked before anybody fetched it; key erased")
+	case toBeRevoked:
+		o.note(e.now(), "to be revoked; key erased")
 	case !c.NotAfter.After(e.now()):
 		o.note(e.now(), "expired before anybody fetched it; key erased")
 	default:
@@ -181,7 +246,7 @@ func (e *Engine) finish(ctx context.Context, s logical.Storage, o *orderEntry, c
 			return err
 		}
 	}
-	return e.closeOrder(ctx, s, o)
+	return e.closeOrder(ctx, s, h)
 }
 
 // revokeUnclaimed queues the revocation of a certificate that nobody fetched, where the role wants that.

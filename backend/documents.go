@@ -29,15 +29,15 @@ func (e *Engine) SubmitDocuments(ctx context.Context, s logical.Storage, role, i
 	if err != nil {
 		return nil, err
 	}
-	o, err := e.takeOrder(ctx, s, role, id)
+	h, err := e.holdOrder(ctx, s, role, id)
 	if err != nil {
 		return nil, err
 	}
-	if err := e.submitDocuments(ctx, s, o, docs); err != nil {
-		e.orders.putBack(id)
+	defer h.Release()
+	if err := e.submitDocuments(ctx, s, h.entry, docs); err != nil {
 		return nil, err
 	}
-	return e.lookAt(ctx, s, r, o)
+	return e.lookAt(ctx, s, e.newCaller(r, forStatus), h)
 }
 
 func (e *Engine) submitDocuments(ctx context.Context, s logical.Storage, o *orderEntry, docs []Document) error {

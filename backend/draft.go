@@ -62,15 +62,17 @@ func (e *Engine) PromoteOrder(ctx context.Context, s logical.Storage, role, id s
 	if err != nil {
 		return nil, err
 	}
-	o, err := e.takeOrder(ctx, s, role, id)
+	h, err := e.holdOrder(ctx, s, role, id)
 	if err != nil {
 		return nil, err
 	}
-	if err := e.promote(ctx, s, r, o); err != nil {
-		e.orders.putBack(id)
+	defer h.Release()
+	if err := e.promote(ctx, s, r, h.entry); err != nil {
 		return nil, err
 	}
-	return e.lookAt(ctx, s, r, o)
+	w := e.newCaller(r, forPlacement)
+	w.bought = true
+	return e.lookAt(ctx, s, w, h)
 }
 
 // promote stores that the draft is to be placed, before CERTInext hears of it.
@@ -84,6 +86,9 @@ func (e *Engine) promote(ctx context.Context, s logical.Storage, role *Role, o *
 	}
 	if o.Account != cfg.account() {
 		return foreignOrder(o)
+	}
+	if err := cfg.mayOrder(); err != nil {
+		return err
 	}
 	if err := e.stillAllowed(role, o); err != nil {
 		return err
@@ -99,8 +104,9 @@ func (e *Engine) promote(ctx context.Context, s logical.Storage, role *Role, o *
 	o.note(e.now(), "to be promoted")
 	if err := e.saveOrder(ctx, s, o); err != nil {
 		// It may have been stored all the same, and must not be taken for a promotion that was sent.
-		e.setDraft(&before, true)
-		return errors.Join(err, e.saveOrder(ctx, s, &before))
+		*o = before
+		e.setDraft(o, true)
+		return errors.Join(err, e.saveOrder(ctx, s, o))
 	}
 	o.fresh = true
 	return nil

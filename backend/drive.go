@@ -32,7 +32,9 @@ type driver struct {
 	client  *certinext.Client
 	config  *Config
 	role    *Role // today's; nil when it is gone
-	order   *orderEntry
+	held    *heldOrder
+	order   *orderEntry // of held
+	purpose purpose     // of whoever the order is moved on for
 
 	// until is when the driver stops waiting. Steps that need no waiting are done even when it has passed.
 	until time.Time
@@ -44,9 +46,8 @@ type driver struct {
 	polls   int
 	lastErr error // of the latest call to CERTInext; nil when it succeeded
 	started time.Time
-	places  bool          // the order was not placed yet when the drive began
-	quick   bool          // a request wants to know where the order stands, and does not wait for it
 	told    bool          // CERTInext has told the order's status
+	placed  bool          // it was this drive that placed the order
 	asking  time.Duration // spent on asking what to publish
 }
 
@@ -56,17 +57,18 @@ type outcome struct {
 	err  error       // a storage fault, or CERTInext's refusal
 }
 
-func (e *Engine) newDriver(ctx context.Context, s logical.Storage, o *orderEntry, until time.Time) (*driver, error) {
+func (e *Engine) newDriver(ctx context.Context, s logical.Storage, h *heldOrder, p purpose, until time.Time) (*driver, error) {
 	client, cfg, err := e.client(ctx, s)
 	if err != nil {
 		return nil, err
 	}
+	o := h.entry
 	role, err := e.Role(ctx, s, o.Role)
 	if err != nil {
 		return nil, err
 	}
 	d := &driver{
-		engine: e, storage: s, client: client, config: cfg, role: role, order: o, until: until, started: e.now(), places: o.fresh,
+		engine: e, storage: s, client: client, config: cfg, role: role, held: h, order: o, purpose: p, until: until, started: e.now(),
 	}
 	o.Proofs = freshProofs(o.Proofs, d.method(), e.now())
 	d.tried.solver = d.solver()
@@ -92,8 +94,16 @@ func (d *driver) steps(ctx context.Context) outcome {
 		d.setNeeds(foreignNeeds)
 		return outcome{}
 	}
+	bound := d.purpose == forPlacement || d.purpose == forStatus
 	for {
-		done, out := d.act(ctx, advance(d.order, d.remote, d.tried))
+		next := advance(d.order, d.remote, d.tried)
+		if bound && next.step != stepPlace { // the answer to a create is waited for; whatever follows is a courtesy
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, placementPatience)
+			defer cancel()
+			bound = false
+		}
+		done, out := d.act(ctx, next)
 		d.latest.Store(d.order.view())
 		if done {
 			return out
@@ -144,13 +154,13 @@ func (d *driver) act(ctx context.Context, a action) (done bool, out outcome) {
 // one that is cut off leaves an order behind whose number nobody knows.
 func (d *driver) place(ctx context.Context) (done bool, out outcome) {
 	o := d.order
-	if now := keyless(d.config, o.Placement.Family); now != o.Placement.Keyless { // the config has changed a moment ago
+	if now := keyless(d.config, o.Placement.Family); now != o.Placement.Keyless || o.dirty { // the config has changed a moment ago
 		o.Placement.Keyless = now
 		if err := d.save(ctx); err != nil {
-			return true, outcome{err: err}
+			return true, outcome{err: err} // still unsent
 		}
 	}
-	o.fresh = false
+	o.fresh, d.placed = false, true
 	asked := d.engine.now()
 	remote, err := d.create(ctx)
 	now := d.engine.now()
@@ -246,7 +256,26 @@ func (d *driver) track(ctx context.Context) (done bool) {
 		d.order.CSRRefused = false
 	}
 	d.order.observe(d.engine.now(), remote)
+	if d.tried.confirmed = d.order.seeFinal(d.engine.now(), remote); remote.Status == certinext.StatusRevoked && !d.tried.confirmed {
+		d.findStored(ctx)
+	}
 	return false
+}
+
+// findStored notes which certificate an order has that was answered by a process which has died since: CERTInext does not serve it any more
+// once it is revoked.
+func (d *driver) findStored(ctx context.Context) {
+	if d.order.Serial != "" {
+		return
+	}
+	c, err := d.engine.certificateOf(ctx, d.storage, d.order.ID)
+	if err != nil {
+		d.failed(err)
+		return
+	}
+	if c != nil {
+		d.order.Serial, d.order.Delivered, d.order.dirty = c.Serial, c.Delivery != nil, true
+	}
 }
 
 func (d *driver) submitCSR(ctx context.Context) {
@@ -407,7 +436,7 @@ func (d *driver) end(ctx context.Context, state State) error {
 		d.order.LastError = printable(d.remote.Remark)
 	}
 	d.order.note(now, "ended: %s", state)
-	return d.engine.closeOrder(ctx, d.storage, d.order)
+	return d.engine.closeOrder(ctx, d.storage, d.held)
 }
 
 // revocationOf is when and why CERTInext has revoked an order, as far as it says.
@@ -455,7 +484,7 @@ func (d *driver) endRevoked(ctx context.Context) error {
 			return err
 		}
 	}
-	return e.finish(ctx, d.storage, o, c)
+	return e.finish(ctx, d.storage, d.held, c, false)
 }
 
 func (d *driver) save(ctx context.Context) error {
@@ -472,6 +501,7 @@ func (e *Engine) outlive(ctx context.Context) (context.Context, context.CancelFu
 // saveOrder stores an open order. What has happened at the CA has to be remembered, so a cancelled request does not
 // keep it from being stored.
 func (e *Engine) saveOrder(ctx context.Context, s logical.Storage, o *orderEntry) error {
+	o.dirty = true
 	if err := put(context.WithoutCancel(ctx), s, o.openKey(), o); err != nil {
 		return fmt.Errorf("order %s (CERTInext order %q): %w", o.ID, o.CAOrderID, err)
 	}
@@ -479,17 +509,21 @@ func (e *Engine) saveOrder(ctx context.Context, s logical.Storage, o *orderEntry
 	return nil
 }
 
-// closeOrder moves an order among the closed ones, without its key.
-func (e *Engine) closeOrder(ctx context.Context, s logical.Storage, o *orderEntry) error {
+// closeOrder moves an order among the closed ones, without its key, and lets go of it. When storage does not take that, the registry
+// remembers how the order ended, and the background pass tries again.
+func (e *Engine) closeOrder(ctx context.Context, s logical.Storage, h *heldOrder) error {
 	ctx = context.WithoutCancel(ctx)
-	o.PrivateKey, o.Needs, o.Placement.Subject = "", nil, o.Placement.Subject.forget()
-	if err := put(ctx, s, o.closedKey(), o); err != nil {
-		return err
+	o := h.entry
+	o.PrivateKey, o.Needs, o.Placement.Subject, o.dirty = "", nil, o.Placement.Subject.forget(), true
+	err := put(ctx, s, o.closedKey(), o)
+	if err == nil {
+		err = remove(ctx, s, o.openKey())
 	}
-	if err := remove(ctx, s, o.openKey()); err != nil {
-		return err
+	if err != nil {
+		h.lookAgain(e.now().Add(passDelay(0)))
+		return fmt.Errorf("order %s (CERTInext order %q): %w", o.ID, o.CAOrderID, err)
 	}
 	o.dirty = false
-	e.orders.drop(o.ID)
+	h.drop()
 	return nil
 }

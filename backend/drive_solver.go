@@ -53,7 +53,7 @@ func (d *driver) validate(ctx context.Context) (done bool) {
 		d.setNeeds([]string{fmt.Sprintf("the solver %s validates control of %s", o.Solver, wholeName(open[0]))})
 		d.latest.Store(o.view())
 	}
-	if d.quick {
+	if d.purpose.isHurried() {
 		return ctx.Err() != nil // somebody waits who wants to know where the order stands, and no more
 	}
 	progress := w.round(ctx, open)
@@ -84,7 +84,7 @@ func (d *driver) validate(ctx context.Context) (done bool) {
 
 // leavesToSolver reports whether the order's domains are validated by other drives than this one.
 func (d *driver) leavesToSolver() bool {
-	return d.quick && d.tried.solver != nil && d.remote != nil && d.remote.Status == certinext.StatusPendingDCV
+	return d.purpose.isHurried() && d.tried.solver != nil && d.remote != nil && d.remote.Status == certinext.StatusPendingDCV
 }
 
 // ownDomains parts domains into those that the order's names are, or are below, and others: a solver publishes nothing for a domain
@@ -110,7 +110,7 @@ func covers(domain, name string) bool {
 // withdraw removes what was published for the order, by this drive or by one before it, when it is not waited for any more.
 func (d *driver) withdraw(ctx context.Context) {
 	w, over := d.tried.solver, !d.order.awaitsValidation()
-	if w == nil || d.quick || !over && len(w.tasks) == 0 {
+	if w == nil || d.purpose.isHurried() || !over && len(w.tasks) == 0 {
 		return
 	}
 	tidied(w.tidy(ctx, over))

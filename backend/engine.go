@@ -54,11 +54,12 @@ type Engine struct {
 	configWrites keyedGate      // one write of config at a time
 	accounts     kept[*account] // under configKey
 
-	orders    registry
-	witnesses witnesses
-	records   *records
-	certLocks keyedGate
-	solvers   kept[*readySolver] // by name
+	orders      registry
+	witnesses   witnesses
+	records     *records
+	certLocks   keyedGate
+	revocations inside             // serial numbers that CERTInext is being asked to revoke
+	solvers     kept[*readySolver] // by name
 
 	domainLocks keyedGate
 	recordLocks keyedGate

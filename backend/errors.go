@@ -42,6 +42,8 @@ type OrderError struct {
 	Order *Order
 	// Err is why CERTInext refused the order; nil when it is merely not finished.
 	Err error
+	// Over is set when the order is closed, so that the same request does not find it again.
+	Over bool
 }
 
 // Error names the order, its state and what is needed next.
@@ -66,7 +68,7 @@ func (e *OrderError) Error() string {
 		b.WriteString("; ")
 		b.WriteString(n)
 	}
-	if !e.Order.State.Final() {
+	if !e.Order.State.Final() && !e.Over {
 		b.WriteString("; nothing is lost: the same request finds this order again")
 	}
 	return b.String()

@@ -52,11 +52,11 @@ func leaseFor(role *Role, wanted, remaining, mountMax time.Duration, now time.Ti
 }
 
 // addLease counts one more lease on c, for roles that generate them, and puts it into the answer.
-func (e *Engine) addLease(c *certEntry, a *attendance, issued *Issued) error {
+func (e *Engine) addLease(c *certEntry, w *caller, issued *Issued) error {
 	now := e.now()
 	remaining := c.NotAfter.Sub(now)
-	if !a.role.GenerateLease {
-		if a.ttl > 0 {
+	if !w.role.GenerateLease {
+		if w.ttl > 0 {
 			issued.Warnings = append(issued.Warnings, fmt.Sprintf(
 				"ttl has no effect: CERTInext sets the certificate's end, %s, and the role generates no lease",
 				c.NotAfter.UTC().Format(time.RFC3339)))
@@ -70,7 +70,7 @@ func (e *Engine) addLease(c *certEntry, a *attendance, issued *Issued) error {
 	if err != nil {
 		return err
 	}
-	lease, warning := leaseFor(a.role, a.ttl, remaining, e.maxLeaseTTL(), now)
+	lease, warning := leaseFor(w.role, w.ttl, remaining, e.maxLeaseTTL(), now)
 	lease.ID, lease.AnsweredAt = id, now
 	if c.Leases == nil {
 		c.Leases = make(map[string]time.Time)
@@ -111,6 +111,13 @@ func (e *Engine) RenewLease(ctx context.Context, s logical.Storage, serial, leas
 	case !c.NotAfter.After(now):
 		return 0, badField("lease", "its certificate %s has expired", c.view().Serial)
 	}
+	due, err := e.revocationDue(ctx, s, serial)
+	switch {
+	case err != nil:
+		return 0, err
+	case due:
+		return 0, badField("lease", "its certificate %s is to be revoked", c.view().Serial)
+	}
 	role, err := e.Role(ctx, s, c.Role)
 	if err != nil {
 		return 0, err
@@ -126,45 +133,82 @@ func (e *Engine) RenewLease(ctx context.Context, s logical.Storage, serial, leas
 	return lease.TTL, put(ctx, s, c.key(), c)
 }
 
-// ReleaseLease ends a lease. The last one to go revokes the certificate at CERTInext; what CERTInext cannot take now goes to
+// A LeaseEnd is a lease that Vault has ended.
+type LeaseEnd struct {
+	Serial string // of its certificate, with dashes
+	ID     string
+	// DueAt is when it was to end; zero when that is not known.
+	DueAt time.Time
+}
+
+// ReleaseLease ends a lease. The last one to go revokes the certificate at CERTInext; what CERTInext cannot take now stays in
 // the durable queue. An error means that storage failed: a lease never becomes irrevocable because of the CA.
-func (e *Engine) ReleaseLease(ctx context.Context, s logical.Storage, serial, leaseID string) error {
-	unlock, err := e.certLocks.lock(ctx, serial)
-	if err != nil {
+func (e *Engine) ReleaseLease(ctx context.Context, s logical.Storage, l LeaseEnd) error {
+	v, err := e.queueLeaseEnd(ctx, s, l)
+	if err != nil || v == nil || v.q.Next.After(e.now()) {
 		return err
+	}
+	return e.endOfLastLease(ctx, s, v)
+}
+
+// queueLeaseEnd stores that a lease has ended, and queues the revocation that follows from it. It returns nil when CERTInext need not be asked
+// now.
+func (e *Engine) queueLeaseEnd(ctx context.Context, s logical.Storage, l LeaseEnd) (*revoking, error) {
+	unlock, err := e.certLocks.lock(ctx, l.Serial)
+	if err != nil {
+		return nil, err
 	}
 	defer unlock()
-	c, err := get[certEntry](ctx, s, certPrefix+serial)
+	c, err := get[certEntry](ctx, s, certPrefix+l.Serial)
 	if err != nil || c == nil {
-		return err // a certificate whose record is gone cannot be revoked by it
+		return nil, err // a certificate whose record is gone cannot be revoked by it
+	}
+	if c.Revocation != nil || e.expired(c) {
+		return nil, nil
+	}
+	_, known := c.Leases[l.ID]
+	if !known && c.Delivery == nil {
+		return nil, nil // it was taken back, and Vault could not delete what it had stored of it
+	}
+	queued, err := e.revocationDue(ctx, s, l.Serial)
+	if err != nil {
+		return nil, err
+	}
+	byClockAlone := e.clockInDoubt() && !l.DueAt.IsZero() && !e.now().Before(l.DueAt)
+	if !byClockAlone && known { // else it counts until a clock that can be believed says that it is over
+		delete(c.Leases, l.ID)
+		if err := put(context.WithoutCancel(ctx), s, c.key(), c); err != nil {
+			return nil, err
+		}
+	}
+	if queued {
+		return nil, nil // it is to be revoked already, for whatever reason was given
 	}
 	now := e.now()
-	if c.Revocation != nil || !c.NotAfter.After(now) {
-		return nil
-	}
-	if _, ok := c.Leases[leaseID]; !ok && c.Delivery == nil {
-		return nil // it was taken back, and Vault could not delete what it had stored of it
-	}
-	delete(c.Leases, leaseID)
-	queued, err := get[queuedRevocation](ctx, s, revocationPrefix+serial)
-	if err != nil {
-		return err
-	}
-	if queued != nil && queued.Due {
-		return put(ctx, s, c.key(), c) // it is to be revoked already, for whatever reason was given
-	}
-	q := &queuedRevocation{Version: 1, Serial: serial, Reason: defaultReason, Note: "Vault lease ended", QueuedAt: now}
-	if last := lastLease(c.Leases, now); !last.IsZero() {
+	q := &queuedRevocation{Version: 1, Serial: l.Serial, Reason: defaultReason, Note: "Vault lease ended", QueuedAt: now}
+	last := lastLease(c.Leases, now)
+	switch {
+	case byClockAlone:
+		q.Next = now
+		return nil, e.enqueue(ctx, s, q)
+	case !last.IsZero():
 		// A lease whose answer was lost is never released, so the certificate goes when the last one known
 		// would have ended.
 		q.Next = last
-		if err := put(ctx, s, c.key(), c); err != nil {
-			return err
-		}
-		return e.enqueue(ctx, s, q)
+		return nil, e.enqueue(ctx, s, q)
 	}
-	q.Due = true
-	return e.endOfLastLease(ctx, s, c, q)
+	q.Due, q.Next = true, now
+	if p := e.guard.now(); p.until.After(now) {
+		q.Next, q.LastError = p.until, "not asked yet: "+p.why
+	}
+	if err := e.enqueue(ctx, s, q); err != nil {
+		return nil, err
+	}
+	v := &revoking{cert: c, q: q}
+	if done, err := e.needless(ctx, s, v); err != nil || done != nil {
+		return nil, err
+	}
+	return v, nil
 }
 
 // JustAnswered reports whether an answer that was given then may still be on its way through Vault.
@@ -190,37 +234,46 @@ func (e *Engine) TakeBack(ctx context.Context, s logical.Storage, serial, leaseI
 	if err != nil {
 		return err
 	}
-	alone := len(c.Leases) == 0 && queued == nil
-	if alone {
+	alone := len(c.Leases) == 0 && queued == nil && c.Delivery.times() < 2
+	switch {
+	case alone:
 		c.Delivery = nil
+	case c.Delivery != nil:
+		c.Delivery.Times = c.Delivery.times() - 1
 	}
 	if err := put(context.WithoutCancel(ctx), s, c.key(), c); err != nil {
 		return err
 	}
 	if alone {
-		e.orders.unanswer(c.OrderID, e.now().Add(passDelay(0)))
+		e.orders.unmarkHanded(c.OrderID, e.now().Add(passDelay(0)))
 	}
 	return nil
 }
 
-// endOfLastLease revokes c, or leaves that to the background pass. Vault ends up to 200 leases at a time, each with a worker
-// of its own, so only a few of them ask CERTInext and none does while it wants to be left alone.
-func (e *Engine) endOfLastLease(ctx context.Context, s logical.Storage, c *certEntry, q *queuedRevocation) error {
-	if p := e.guard.now(); p.until.After(q.QueuedAt) {
-		q.Next, q.LastError = p.until, "not asked yet: "+p.why
-		return e.enqueue(ctx, s, q)
-	}
+// endOfLastLease asks CERTInext for the revocation, or leaves that to the background pass. Vault ends up to 200 leases at a time, each with a
+// worker of its own, so only a few of them ask CERTInext.
+func (e *Engine) endOfLastLease(ctx context.Context, s logical.Storage, v *revoking) error {
 	select {
 	case e.leaseEnds <- struct{}{}:
 		defer func() { <-e.leaseEnds }()
 	default:
-		q.Next = q.QueuedAt
-		return e.enqueue(ctx, s, q)
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, leaseEndPatience)
 	defer cancel()
-	_, err := e.revokeOrQueue(ctx, s, c, q)
+	_, err := e.carryOut(ctx, s, v)
 	return err
+}
+
+// latestLease returns the end of the longest lease, whether that is over or not, and zero when there is none.
+func latestLease(leases map[string]time.Time) time.Time {
+	var last time.Time
+	for _, end := range leases {
+		if end.After(last) {
+			last = end
+		}
+	}
+	return last
 }
 
 // lastLease returns the end of the longest lease that has not ended, and zero when there is none.

@@ -136,6 +136,10 @@ type orderEntry struct {
 	Grace time.Duration `json:"grace"` // nanoseconds
 	// TTL is what the request wants of its lease; the role's when 0. It counts when the certificate is collected.
 	TTL time.Duration `json:"ttl,omitempty"`
+	// Reuse is the role's reuse window, too; in entries of earlier versions, which have none, the grace is.
+	Reuse *time.Duration `json:"reuse,omitempty"` // nanoseconds
+	// FinalSeen is the first of two sightings that it takes to believe that CERTInext has ended the order.
+	FinalSeen sighting `json:"final_seen,omitzero"`
 	// Pickup and RevokeUnclaimed are the role's, too.
 	Pickup          time.Duration `json:"pickup"` // nanoseconds
 	RevokeUnclaimed bool          `json:"revoke_unclaimed,omitempty"`
@@ -254,6 +258,41 @@ func (o *orderEntry) observe(now time.Time, remote *certinext.Order) {
 	if remote.Status != "" && !remote.Status.Known() {
 		o.note(now, "warning: this version does not know the status %q; waiting", printable(string(remote.Status)))
 	}
+}
+
+// A sighting is a status that CERTInext was seen to give to the order.
+type sighting struct {
+	Status certinext.Status `json:"status"`
+	At     time.Time        `json:"at"`
+}
+
+// finalPatience is how far apart CERTInext has to be seen twice to say that an order has ended. One answer may be a middleman's, and what
+// follows from it cannot be undone: the key goes, and the same request buys again.
+const finalPatience = 20 * time.Second
+
+// seeFinal takes note of a status after which nothing follows, and reports whether it is believed: it was given twice, some time apart, by
+// answers that name the order.
+func (o *orderEntry) seeFinal(now time.Time, remote *certinext.Order) bool {
+	if !isFinal(remote.Status) || remote.ID != o.CAOrderID {
+		if o.FinalSeen != (sighting{}) {
+			o.FinalSeen, o.dirty = sighting{}, true
+		}
+		return false
+	}
+	if o.FinalSeen.Status != remote.Status || o.FinalSeen.At.After(now) {
+		o.FinalSeen, o.dirty = sighting{Status: remote.Status, At: now}, true
+		return false
+	}
+	return !now.Before(o.FinalSeen.At.Add(finalPatience))
+}
+
+// isFinal reports whether an order of this status ends without a certificate that could still be had.
+func isFinal(s certinext.Status) bool {
+	switch s {
+	case certinext.StatusRejected, certinext.StatusCancelled, certinext.StatusExpired, certinext.StatusRevoked:
+		return true
+	}
+	return false
 }
 
 func nonEmpty(texts ...string) []string {

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -25,10 +24,10 @@ func (e *Engine) Order(ctx context.Context, s logical.Storage, role, id string) 
 // shown is what may be told of a stored order at this moment.
 func (e *Engine) shown(o *orderEntry) *Order {
 	v := o.view()
-	if t, ok := e.orders.status(o.ID); ok && t.answered {
+	if t, ok := e.orders.status(o.ID); ok && t.handed != nil {
 		// The entry is brought up to date when its key is erased.
 		v.State, v.Delivered, v.Needs, v.WaitsFor = StateIssued, true, nil, PartyNobody
-		v.Serial = strings.ReplaceAll(t.serial, "-", ":")
+		v.Serial = strings.ReplaceAll(t.handed.serial, "-", ":")
 	}
 	return v
 }
@@ -57,8 +56,8 @@ func (e *Engine) Orders(ctx context.Context, s logical.Storage, role string) ([]
 	return slices.Compact(all), nil
 }
 
-// takeOrder makes the caller the driver of an open order, and says why when that cannot be.
-func (e *Engine) takeOrder(ctx context.Context, s logical.Storage, role, id string) (*orderEntry, error) {
+// holdOrder holds an open order for the caller, and says why when that cannot be.
+func (e *Engine) holdOrder(ctx context.Context, s logical.Storage, role, id string) (*heldOrder, error) {
 	if err := e.orders.load(ctx, s); err != nil {
 		return nil, err
 	}
@@ -66,22 +65,26 @@ func (e *Engine) takeOrder(ctx context.Context, s logical.Storage, role, id stri
 		return nil, &NotFoundError{Kind: "order", Name: printable(id)}
 	}
 	for deadline := e.now().Add(hangUpPatience); ; {
-		busy, ok := e.orders.acquire(id)
-		if ok {
-			break
+		h, busy := e.orders.acquire(id)
+		if busy != nil {
+			if err := e.waitFor(ctx, busy, deadline); err != nil {
+				return nil, badField("id", "order %s is being worked on at this moment: try again", id)
+			}
+			continue
 		}
-		if busy == nil {
+		if h == nil {
 			return nil, e.notOpen(ctx, s, role, id)
 		}
-		if e.waitFor(ctx, busy, deadline) != nil {
-			return nil, badField("id", "order %s is being worked on at this moment: try again", id)
+		open, err := e.readHeld(ctx, s, h)
+		switch {
+		case err != nil:
+			h.Release()
+			return nil, err
+		case !open:
+			return nil, e.notOpen(ctx, s, role, id)
 		}
+		return h, nil
 	}
-	o, err := e.reopen(ctx, s, role, id)
-	if err == nil && o == nil {
-		err = e.notOpen(ctx, s, role, id)
-	}
-	return o, err
 }
 
 func (e *Engine) notOpen(ctx context.Context, s logical.Storage, role, id string) error {
@@ -98,27 +101,27 @@ func (e *Engine) notOpen(ctx context.Context, s logical.Storage, role, id string
 	return badField("id", "order %s is over: %s", o.ID, o.State)
 }
 
-// collectPatience bounds a collect: it waits for CERTInext's answers, not for the order.
-const collectPatience = 30 * time.Second
-
 // CollectOrder hands over the certificate of an order to the requester that placed it, as [Engine.Issue] does, without
-// waiting for the order to be finished. An order is a name as good as a request's own: within the grace it is collected as
+// waiting for the order to be finished. An order is a name as good as a request's own: as long as its key is kept it is collected as
 // often as it has to be, since an answer may have been lost.
 func (e *Engine) CollectOrder(ctx context.Context, s logical.Storage, role, id, requester string) (*Issued, error) {
 	r, err := e.mustRole(ctx, s, role)
 	if err != nil {
 		return nil, err
 	}
-	o, err := e.takeOrder(ctx, s, role, id)
+	h, err := e.holdOrder(ctx, s, role, id)
 	if err != nil {
 		return nil, err
 	}
-	if o.Requester != requester {
-		e.orders.putBack(id)
+	defer h.Release()
+	if h.entry.Requester != requester {
 		return nil, badField("id", "order %s was placed by another requester: only that one can collect it", id)
 	}
-	issued, err := e.await(ctx, s, &attendance{role: r, order: o, patience: collectPatience, ttl: o.TTL})
-	if errors.Is(err, errSpent) {
+	w := e.newCaller(r, forCollection)
+	w.ttl = h.entry.TTL
+	issued, err := e.pursue(ctx, s, w, h)
+	var elsewhere *elsewhereError
+	if errors.As(err, &elsewhere) && !elsewhere.never {
 		return nil, e.notOpen(ctx, s, role, id)
 	}
 	return issued, err

@@ -62,11 +62,11 @@ func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
 	for _, key := range e.orders.takeUnreadable() {
 		e.log.Error("the entry of an open order cannot be read and is left alone", "key", key)
 	}
-	errs := []error{e.storeChain(ctx, s), e.sweep(ctx, s)}
+	errs := []error{e.storeChain(ctx, s), e.sweep(ctx, s), e.endOverdue(ctx, s)}
 	var own, asking []job
 	for _, t := range e.orders.due(e.now(), math.MaxInt) {
 		jobs := &asking
-		if t.answered {
+		if t.handed != nil {
 			jobs = &own // its key is erased
 		}
 		if len(*jobs) < passOrders {
@@ -194,30 +194,37 @@ func work(ctx context.Context, jobs []job, more func() bool) (rest []job, errs [
 
 // passOrder moves one order on, without waiting for anything but CERTInext's answers.
 func (e *Engine) passOrder(ctx context.Context, s logical.Storage, t tracked) error {
-	if _, ok := e.orders.acquire(t.id); !ok {
+	h, _ := e.orders.acquire(t.id)
+	if h == nil {
 		return nil
 	}
-	o, err := e.reopen(ctx, s, t.role, t.id)
-	if err != nil || o == nil {
+	defer h.Release()
+	h.lookAgain(e.now().Add(passDelay(0))) // after a fault of storage
+	open, err := e.readHeld(ctx, s, h)
+	if err != nil || !open {
 		return err
 	}
+	o := h.entry
+	handed, _ := e.orders.status(t.id)
 	switch {
-	case t.answered:
-		return e.passIssued(ctx, s, o, t.serial)
+	case o.fresh:
+		return e.giveUpUnsent(ctx, s, h)
+	case handed.handed != nil:
+		return e.passIssued(ctx, s, h, handed.handed.serial)
 	case o.State == StateIssued:
-		return e.passIssued(ctx, s, o, o.Serial)
+		return e.passIssued(ctx, s, h, o.Serial)
 	}
 	before := o.CAStatus
-	d, err := e.newDriver(ctx, s, o, e.now())
+	d, err := e.newDriver(ctx, s, h, forNobody, e.now())
 	if err != nil {
-		e.orders.release(o.ID, e.now().Add(passDelay(e.orders.attempt(o.ID, false))))
+		h.lookAgain(e.now().Add(passDelay(e.orders.attempt(o.ID, false))))
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, patienceFor(o))
 	defer cancel()
 	out := d.run(ctx)
-	e.settle(ctx, s, o, out)
-	e.orders.release(o.ID, e.nextLook(ctx, d, o.CAStatus != before))
+	h.lookAgain(e.nextLook(ctx, d, o.CAStatus != before))
+	e.settle(ctx, s, h, out)
 	var refusal *RefusedError
 	if errors.As(out.err, &refusal) {
 		return nil // logged, and kept with the order
@@ -265,15 +272,41 @@ func (e *Engine) hear(err error, began time.Time) (against bool) {
 }
 
 // passIssued looks after an order whose certificate is stored under serial: when it is not handed out any more, the key
-// goes; one that nobody fetched waits.
-func (e *Engine) passIssued(ctx context.Context, s logical.Storage, o *orderEntry, serial string) error {
-	c, err := get[certEntry](ctx, s, certPrefix+serial)
-	now := e.now()
-	if err == nil && c != nil && c.spent(o, now) {
-		err = e.finish(ctx, s, o, c)
+// goes; one that nobody fetched waits, and so does one that may be asked for again.
+func (e *Engine) passIssued(ctx context.Context, s logical.Storage, h *heldOrder, serial string) error {
+	h.lookAgain(e.now().Add(passDelay(1)))
+	unlock, err := e.certLocks.lock(ctx, serial)
+	if err != nil {
+		return err
 	}
-	e.orders.release(o.ID, now.Add(passDelay(1)))
-	return err
+	defer unlock()
+	c, err := get[certEntry](ctx, s, certPrefix+serial)
+	if err != nil {
+		return err
+	}
+	if c == nil {
+		return fmt.Errorf("order %s: its certificate %s is not stored", h.id, serial)
+	}
+	due, err := e.revocationDue(ctx, s, serial)
+	if err != nil {
+		return err
+	}
+	if verdict, _ := c.handoverTo(h.entry, nil, due, e.now(), e.clockInDoubt()); verdict == isOver {
+		return e.finish(ctx, s, h, c, due)
+	}
+	if c.Delivery != nil {
+		h.lookAgain(later(c.nextLook(h.entry, e.now()), e.now()))
+		return e.endUnstored(ctx, s, c)
+	}
+	return nil
+}
+
+// later is t, or a little after now when t has passed.
+func later(t, now time.Time) time.Time {
+	if t.After(now) {
+		return t
+	}
+	return now.Add(passDelay(1))
 }
 
 // passDelay is how long the background pass leaves an order or revocation alone after its n-th attempt.

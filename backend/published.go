@@ -252,7 +252,7 @@ func (e *Engine) sweepOrder(ctx context.Context, s logical.Storage, owner, role,
 		return nil // by somebody who looks after them
 	}
 	needed, err := e.needsRecords(ctx, s, role, id)
-	if err != nil || needed && !t.answered { // the entry of an answered order is as it was before
+	if err != nil || needed && t.handed == nil { // the entry of an order whose certificate was handed over is as it was before
 		return err
 	}
 	return e.withdraw(ctx, s, owner, e.untimely)

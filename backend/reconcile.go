@@ -80,7 +80,7 @@ func (d *driver) neverTaken(ctx context.Context, now time.Time, cause error) out
 	if err := d.end(ctx, StateFailed); err != nil {
 		return outcome{err: err}
 	}
-	return outcome{err: &RefusedError{Err: cause}}
+	return outcome{err: &RefusedError{Err: &elsewhereError{id: d.order.ID, cause: printable(cause.Error()), never: true}}}
 }
 
 // find looks for the order's marker in CERTInext's own records. Where CERTInext is known to answer a repeated

@@ -16,7 +16,8 @@ import (
 )
 
 // A registry is what the engine keeps in memory of its open orders: enough to find them without reading storage, and to
-// see to it that each has one driver at a time. Storage is the truth; the registry is filled from it once.
+// see to it that one at a time works on each. Storage is the truth; the registry is filled from it once, and knows better only
+// while storage refuses to take what has happened.
 type registry struct {
 	mu       sync.Mutex
 	loaded   bool
@@ -36,14 +37,19 @@ type tracked struct {
 	marker      string // its Idempotency-Key, which the marker is made of
 	named       bool   // has a request_id: found by id, never by fingerprint
 	created     time.Time
-	busy        chan struct{} // closed when the present driver lets go; nil when there is none
-	attended    bool          // a request waits for the present driver
+	busy        chan struct{} // closed when the present holder lets go; nil when there is none
 	attempts    int           // of the background pass since the order last changed
 	next        time.Time     // when the background pass looks at it again
-	// The answer that this process has given, if any. Its key goes at eraseAt.
-	answered bool
-	serial   string // of the certificate that was handed over
-	eraseAt  time.Time
+
+	unsaved *orderEntry // what storage could not take; nil when storage knows all
+	unsent  bool        // CERTInext has certainly not been told of it
+	handed  *handed     // what this process knows of answers that held the certificate; nil when there was none
+}
+
+// handed is what the registry knows of a certificate that was handed over.
+type handed struct {
+	serial   string // with dashes
+	delivery delivery
 }
 
 // load fills the registry from storage, once. After a failover that may take seconds, which everybody waits for only as long
@@ -126,158 +132,188 @@ func (r *registry) take(e *logical.StorageEntry) {
 	case err != nil:
 		r.unreadable = append(r.unreadable, e.Key)
 	case r.orders[o.ID] == nil:
-		r.add(o)
+		r.add(&tracked{id: o.ID, role: o.Role}).describe(o)
 	}
 }
 
-// add makes o known. The caller holds mu.
-func (r *registry) add(o *orderEntry) *tracked {
+// add makes t known. The caller holds mu.
+func (r *registry) add(t *tracked) *tracked {
 	if r.orders == nil {
 		r.orders = make(map[string]*tracked)
 	}
-	t := &tracked{id: o.ID, role: o.Role, fingerprint: o.Fingerprint, twin: o.twin(), marker: o.Placement.IdempotencyKey, named: o.RequestID != "", created: o.CreatedAt}
-	r.orders[o.ID] = t
+	r.orders[t.id] = t
 	return t
 }
 
-// forget makes the next load read storage again. Orders that have a driver stay.
+// describe takes over what an order's entry says that it is found by.
+func (t *tracked) describe(o *orderEntry) {
+	t.fingerprint, t.twin, t.marker = o.Fingerprint, o.twin(), o.Placement.IdempotencyKey
+	t.named, t.created = o.RequestID != "", o.CreatedAt
+}
+
+// hold makes the caller the one who works on t. It returns nil when somebody else does. The caller holds mu.
+func (r *registry) hold(t *tracked) *heldOrder {
+	if t.busy != nil {
+		return nil
+	}
+	t.busy = make(chan struct{})
+	return &heldOrder{registry: r, id: t.id, role: t.role, busy: t.busy}
+}
+
+// forget makes the next load read storage again. Orders that somebody works on, or that storage does not know all of, stay.
 func (r *registry) forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.loaded = false
 	r.outdated++
 	for id, t := range r.orders {
-		if t.busy == nil && !t.answered {
+		if t.busy == nil && t.handed == nil && t.unsaved == nil && !t.unsent {
 			delete(r.orders, id)
 		}
 	}
 }
 
-// insert makes a new order known, with the caller as its driver. It returns false when there is an order of that id.
-func (r *registry) insert(o *orderEntry) bool {
+// reserve makes a new order known by what it is found by, and the caller the one who works on it. Where there is an order of that id, or
+// one that is wanted, it returns nil: the caller looks again.
+func (r *registry) reserve(t tracked, wanted func(*tracked) bool) *heldOrder {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.orders[o.ID] != nil {
-		return false
+	if r.orders[t.id] != nil || wanted != nil && r.best(wanted) != nil {
+		return nil
 	}
-	t := r.add(o)
-	t.busy, t.attended = make(chan struct{}), true
-	return true
+	t.unsent = true
+	return r.hold(r.add(&t))
 }
 
-// acquire makes the caller the driver of an order. When the order has another one, it returns that one's end; when the
-// order is not open, it returns nil and false.
-func (r *registry) acquire(id string) (busy <-chan struct{}, ok bool) {
+// acquire holds an order for the caller. When somebody else holds it, busy is that one's end; when the order is not open, both
+// are nil.
+func (r *registry) acquire(id string) (h *heldOrder, busy <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	t := r.orders[id]
-	switch {
-	case t == nil:
-		return nil, false
-	case t.busy != nil:
-		return t.busy, false
+	if t == nil {
+		return nil, nil
 	}
-	t.busy = make(chan struct{})
-	return nil, true
+	if h = r.hold(t); h == nil {
+		return nil, t.busy
+	}
+	return h, nil
 }
 
-// attend says that a request waits for the order that the caller drives, or, with false, that it has left.
-func (r *registry) attend(id string, waits bool) {
+// claim looks for an unnamed order that is wanted, and holds it for the caller unless somebody else does: then busy is that one's end. The
+// id is empty when there is none.
+func (r *registry) claim(wanted func(*tracked) bool) (id string, h *heldOrder, busy <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if t := r.orders[id]; t != nil {
-		t.attended = waits
+	t := r.best(wanted)
+	if t == nil {
+		return "", nil, nil
 	}
+	if h = r.hold(t); h == nil {
+		return t.id, nil, t.busy
+	}
+	return t.id, h, nil
 }
 
-// A match is an open order of the same requester's same request. Its id is empty when there is none.
-type match struct {
-	id string
-	// busy is the end of the order's present driver. When nil, the caller has become the driver.
-	busy <-chan struct{}
-	// attended tells whether a request waits for that driver, so that the present one is a second one in flight.
-	attended bool
-}
-
-// claim looks for an open, unnamed and unanswered order that is wanted: best the oldest one without a driver, whose driver the caller
-// becomes, else one that is driven for nobody, else one that another request waits for.
-func (r *registry) claim(wanted func(*tracked) bool) match {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var best *tracked
+// best is the wanted order that serves soonest: one whose certificate was handed over already, then the oldest that nobody works on,
+// then the oldest. The caller holds mu.
+func (r *registry) best(wanted func(*tracked) bool) *tracked {
 	rank := func(t *tracked) int {
 		switch {
-		case t.busy == nil:
-			return 0
-		case !t.attended:
+		case t.busy != nil:
+			return 2
+		case t.handed == nil:
 			return 1
 		}
-		return 2
+		return 0
 	}
+	var best *tracked
 	for _, t := range r.orders {
-		if t.named || t.answered || !wanted(t) {
+		if t.named || !wanted(t) {
 			continue
 		}
-		if best == nil || rank(t) < rank(best) || rank(t) == rank(best) && t.created.Before(best.created) {
+		if best == nil || rank(t) < rank(best) || rank(t) == rank(best) && (t.created.Before(best.created) || t.created.Equal(best.created) && t.id < best.id) {
 			best = t
 		}
 	}
-	switch {
-	case best == nil:
-		return match{}
-	case best.busy != nil:
-		return match{id: best.id, busy: best.busy, attended: best.attended}
-	}
-	best.busy, best.attended = make(chan struct{}), true
-	return match{id: best.id}
+	return best
 }
 
-// release lets go of an order that the caller drives. After next, the background pass may look at it.
-func (r *registry) release(id string, next time.Time) {
+// release lets go of an order, see [heldOrder.Release].
+func (r *registry) release(h *heldOrder) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if t := r.orders[id]; t != nil && t.busy != nil {
-		t.next = next
-		close(t.busy)
-		t.busy, t.attended = nil, false
+	t := r.orders[h.id]
+	if t == nil || t.busy != h.busy {
+		return // forgotten, and perhaps made anew by somebody else
 	}
+	if o := h.entry; o != nil {
+		t.describe(o)
+		t.unsent = o.fresh
+		if t.unsaved = nil; o.dirty {
+			t.unsaved = o
+		}
+	}
+	if !h.next.IsZero() {
+		t.next = h.next
+	}
+	close(t.busy)
+	t.busy = nil
 }
 
-// putBack lets go of an order that the caller has changed nothing about: it has its turn when it would have had it.
-func (r *registry) putBack(id string) {
-	t, _ := r.status(id)
-	r.release(id, t.next)
+// drop forgets an order that is no longer open.
+func (r *registry) drop(h *heldOrder) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := r.orders[h.id]
+	if t == nil || t.busy != h.busy {
+		return
+	}
+	close(t.busy)
+	delete(r.orders, h.id)
 }
 
-// printed is what [registry.claim] wants of an order with a fingerprint.
-func printed(fingerprint string) func(*tracked) bool {
+// kept is what the registry knows of an order beside storage: its entry, when storage could not take it, and whether CERTInext has
+// certainly not been told.
+func (r *registry) kept(id string) (unsaved *orderEntry, unsent bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := r.orders[id]
+	if t == nil {
+		return nil, false
+	}
+	return t.unsaved, t.unsent
+}
+
+// sameRequest is what [registry.claim] wants of an order with a fingerprint.
+func sameRequest(fingerprint string) func(*tracked) bool {
 	return func(t *tracked) bool { return t.fingerprint == fingerprint }
 }
 
-// amend takes over what an order's entry says that it is found by.
+// amend takes over what a held order's entry says that it is found by.
 func (r *registry) amend(o *orderEntry) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if t := r.orders[o.ID]; t != nil {
-		t.fingerprint, t.twin = o.Fingerprint, o.twin()
+		t.describe(o)
 	}
 }
 
-// markAnswered remembers that this process has handed over the order's certificate.
-func (r *registry) markAnswered(id, serial string, eraseAt time.Time) {
+// markHanded remembers that the order's certificate was handed over.
+func (r *registry) markHanded(id, serial string, d delivery) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if t := r.orders[id]; t != nil {
-		t.answered, t.serial, t.eraseAt = true, serial, eraseAt
+		t.handed = &handed{serial: serial, delivery: d}
 	}
 }
 
-// unanswer forgets an answer that did not reach anybody. The background pass looks at the order after next.
-func (r *registry) unanswer(id string, next time.Time) {
+// unmarkHanded forgets answers that did not reach anybody. The background pass looks at the order after next.
+func (r *registry) unmarkHanded(id string, next time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if t := r.orders[id]; t != nil {
-		t.answered, t.serial, t.eraseAt, t.next = false, "", time.Time{}, next
+		t.handed, t.next = nil, next
 	}
 }
 
@@ -293,16 +329,6 @@ func (r *registry) attempt(id string, changed bool) int {
 		t.attempts = 0
 	}
 	return t.attempts
-}
-
-// drop forgets an order that is no longer open.
-func (r *registry) drop(id string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if t := r.orders[id]; t != nil && t.busy != nil {
-		close(t.busy)
-	}
-	delete(r.orders, id)
 }
 
 // status returns a copy of what is known of an open order.
@@ -342,16 +368,21 @@ func (r *registry) takeUnreadable() []string {
 	return keys
 }
 
-// due lists the unattended orders that the background pass should look at, the longest overdue first, at most limit.
+// due lists the orders that nobody works on and the background pass should look at, the longest overdue first, at most limit.
 func (r *registry) due(now time.Time, limit int) []tracked {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var out []tracked
 	for _, t := range r.orders {
-		if t.busy == nil && !t.next.After(now) && (!t.answered || !t.eraseAt.After(now)) {
+		if t.busy == nil && !t.next.After(now) {
 			out = append(out, *t)
 		}
 	}
-	slices.SortFunc(out, func(a, b tracked) int { return a.next.Compare(b.next) })
+	slices.SortFunc(out, func(a, b tracked) int {
+		if c := a.next.Compare(b.next); c != 0 {
+			return c
+		}
+		return strings.Compare(a.id, b.id)
+	})
 	return out[:min(limit, len(out))]
 }

@@ -69,10 +69,14 @@ func (e *Engine) Reissue(ctx context.Context, s logical.Storage, r ReissueReques
 	if err != nil {
 		return nil, err
 	}
-	if err := e.beginReissue(ctx, s, parent, o, func(*certEntry) error { return nil }); err != nil {
+	h, err := e.beginReissue(ctx, s, parent, o, func(*certEntry) error { return nil })
+	if err != nil {
 		return nil, err
 	}
-	return e.lookAt(ctx, s, role, o)
+	defer h.Release()
+	w := e.newCaller(role, forPlacement)
+	w.bought = true
+	return e.lookAt(ctx, s, w, h)
 }
 
 // reissuable finds the order that is to be reissued, and says why when that cannot be.
@@ -107,42 +111,51 @@ func (e *Engine) issuedParent(ctx context.Context, s logical.Storage, role, id s
 		return o, err
 	}
 	t, ok := e.orders.status(id)
-	if !ok || !t.answered {
+	if !ok || t.handed == nil {
 		// Perhaps it was answered by a process that has died since.
 		if err := e.passOrder(ctx, s, tracked{id: id, role: role}); err != nil {
 			return nil, err
 		}
 		return e.findOrder(ctx, s, role, id)
 	}
-	if o, err = e.takeOrder(ctx, s, role, id); err != nil {
+	h, err := e.holdOrder(ctx, s, role, id)
+	if err != nil {
 		return nil, err
 	}
-	defer func() { e.orders.release(id, t.eraseAt) }()
-	o.State, o.Serial, o.Delivered = StateIssued, t.serial, true
-	o.note(e.now(), "issued as %s", strings.ReplaceAll(t.serial, "-", ":"))
+	defer h.Release()
+	o = h.entry
+	o.State, o.Serial, o.Delivered = StateIssued, t.handed.serial, true
+	o.note(e.now(), "issued as %s", strings.ReplaceAll(t.handed.serial, "-", ":"))
 	return o, e.saveOrder(ctx, s, o)
 }
 
-// beginReissue stores the intent, before CERTInext hears of it, and makes the caller the order's driver. admit has the last word on the
+// beginReissue stores the intent, before CERTInext hears of it, and holds the order for the caller. admit has the last word on the
 // certificate, which nobody hands over meanwhile.
-func (e *Engine) beginReissue(ctx context.Context, s logical.Storage, parent, o *orderEntry, admit func(*certEntry) error) error {
+func (e *Engine) beginReissue(ctx context.Context, s logical.Storage, parent, o *orderEntry, admit func(*certEntry) error) (*heldOrder, error) {
+	if err := e.mayOrder(ctx, s); err != nil {
+		return nil, err
+	}
 	unlock, err := e.certLocks.lock(ctx, parent.Serial)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer unlock()
 	c, err := e.reissuableCert(ctx, s, parent)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := admit(c); err != nil {
-		return err
+		return nil, err
 	}
 	c.ReissuedBy = o.ID
 	if err := put(ctx, s, c.key(), c); err != nil {
-		return err
+		return nil, err
 	}
-	return e.insertNew(ctx, s, o)
+	h := e.orders.reserve(tracked{id: o.ID, role: o.Role, fingerprint: o.Fingerprint}, nil)
+	if h == nil {
+		return nil, fmt.Errorf("there is an order of the new id %s", o.ID)
+	}
+	return h, e.storeIntent(ctx, s, h, o)
 }
 
 // reissuableCert returns the certificate of an order, and says why when it cannot be reissued.
@@ -259,9 +272,9 @@ func (e *Engine) newReissue(ctx context.Context, s logical.Storage, role *Role, 
 	if err != nil {
 		return nil, err
 	}
-	now := e.now()
+	now, reuse := e.now(), role.reuseWindow()
 	o := &orderEntry{
-		Version: 1, ID: id, Role: role.Name, Requester: r.Requester, Account: parent.Account, Fingerprint: "reissue:" + id,
+		Version: 1, ID: id, Role: role.Name, Requester: r.Requester, Account: parent.Account, Reuse: &reuse, Fingerprint: "reissue:" + id,
 		State: StatePlacing, CSR: p.csr, CAOrderID: parent.CAOrderID, CARequestID: remote.RequestID, Placement: parent.Placement,
 		CreatedAt: now, UpdatedAt: now, Grace: role.DeliveryGrace, Pickup: role.PickupWindow, RevokeUnclaimed: role.RevokeUnclaimed,
 		Reissue: &reissue{

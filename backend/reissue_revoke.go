@@ -36,8 +36,8 @@ func (e *Engine) reissueOf(ctx context.Context, s logical.Storage, c *certEntry)
 	if err != nil || o == nil || o.State.Final() && o.Serial == "" {
 		return nil, err
 	}
-	if t, ok := e.orders.status(o.ID); ok && t.answered {
-		o.State, o.Serial = StateIssued, t.serial
+	if t, ok := e.orders.status(o.ID); ok && t.handed != nil {
+		o.State, o.Serial = StateIssued, t.handed.serial
 	}
 	if o.Serial == "" {
 		// It may have been handed over by a process that has died.

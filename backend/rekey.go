@@ -37,99 +37,103 @@ func twinOf(role, account, requester, product, variant string, names []string) s
 	return hex.EncodeToString(sum[:16])
 }
 
-// findTwin makes the request the driver of an open order of the same requester for the same names and another key, if the role
-// allows that to be re-keyed, and nobody has got its certificate or waits for it.
-func (e *Engine) findTwin(ctx context.Context, s logical.Storage, a *attendance, p *plan) (found bool, err error) {
-	cfg, r := p.config, p.request
-	if !a.role.RekeyOrders || !r.mayRekey || p.csr == "" || p.subject != nil || len(p.dns) == 0 || r.Draft || r.Renews != "" || cfg.version() == certinext.V1 {
-		return false, nil
+// findRekeyable holds an open order of the same requester for the same names, if its role allows that to be re-keyed, and nobody has got
+// its certificate. It reports whether the order's key is another one.
+func (e *Engine) findRekeyable(ctx context.Context, s logical.Storage, w *caller) (h *heldOrder, rekey bool, err error) {
+	p := w.plan
+	r, cfg := p.request, p.config
+	if !w.role.RekeyOrders || w.purpose != forCertificate || p.csr == "" || p.subject != nil || len(p.dns) == 0 || r.Draft || r.Renews != "" || cfg.version() == certinext.V1 {
+		return nil, false, nil
 	}
-	twin := twinOf(a.role.Name, cfg.account(), r.Requester, a.role.ProductCode, a.role.Variant, p.dns)
-	taken := map[string]bool{} // those whose certificates are somebody's, or were reissued
+	twin := twinOf(w.role.Name, cfg.account(), r.Requester, w.role.ProductCode, w.role.Variant, p.dns)
 	for {
-		o, err := e.findOpen(ctx, s, a, func(t *tracked) bool { return t.twin == twin && !taken[t.id] }, func(o *orderEntry) bool { return o.twin() == twin })
-		if err != nil || o == nil {
-			return false, err
+		h, err := e.findOpen(ctx, s, w, func(t *tracked) bool { return t.twin == twin && t.handed == nil && !w.passed[t.id] }, func(o *orderEntry) bool { return o.twin() == twin })
+		if err != nil || h == nil {
+			return nil, false, err
 		}
-		free := o.State != StateIssued
+		free := h.entry.State != StateIssued
 		if !free {
-			free, err = e.unclaimed(ctx, s, o.Serial)
+			free, err = e.undelivered(ctx, s, h.entry.Serial)
 		}
 		if err != nil || !free {
-			e.orders.release(o.ID, e.now().Add(passDelay(0)))
-			if taken[o.ID] = true; err != nil {
-				return false, err
+			h.Release()
+			if w.passed[h.id] = true; err != nil {
+				return nil, false, err
 			}
 			continue
 		}
-		if own, err := o.publicKey(); err == nil && samePublicKey(own, p.csrKey) {
-			a.order = o // there is nothing to reissue it for
-			return true, nil
-		}
-		a.order, a.unclaimed = o, true
-		a.rekey = p
-		return true, nil
+		own, err := h.entry.publicKey()
+		return h, err != nil || !samePublicKey(own, p.csrKey), nil // with the same key, there is nothing to reissue it for
 	}
 }
 
-// errTwinTaken is an order whose certificate somebody has got by now, so that the request is one for a new order.
-var errTwinTaken = errors.New("the order's certificate was handed over meanwhile")
-
-// unclaimed reports whether nobody has got a certificate, and it can be reissued.
-func (e *Engine) unclaimed(ctx context.Context, s logical.Storage, serial string) (bool, error) {
+// undelivered reports whether nobody has got a certificate, and it can be reissued.
+func (e *Engine) undelivered(ctx context.Context, s logical.Storage, serial string) (bool, error) {
 	c, err := get[certEntry](ctx, s, certPrefix+serial)
 	return err == nil && c != nil && c.Delivery == nil && c.Revocation == nil && c.ReissuedBy == "" && c.ReissuedAs == "" && c.NotAfter.After(e.now()), err
 }
 
 // rekey waits for the order that is to be re-keyed. When it is issued, its certificate is reissued for the request's key, and handed over;
 // until then the request is told what that order waits for.
-func (e *Engine) rekey(ctx context.Context, s logical.Storage, a *attendance) (*Issued, error) {
-	deadline := e.now().Add(a.wait)
-	if a.order.State == StateIssued {
-		e.orders.release(a.order.ID, e.now().Add(passDelay(0)))
+func (e *Engine) rekey(ctx context.Context, s logical.Storage, w *caller, h *heldOrder) (*Issued, error) {
+	parent := h.id
+	if h.entry.State == StateIssued {
+		h.lookAgain(e.now().Add(passDelay(0)))
+		h.Release()
 	} else {
-		_, err := e.await(ctx, s, a)
+		first := *w
+		first.purpose = forReissue
+		_, err := e.pursue(ctx, s, &first, h)
 		var open *OrderError
 		if !errors.As(err, &open) || open.Err != nil || open.Order.State != StateIssued {
 			return nil, err
 		}
 	}
-	o, err := e.reissueFor(ctx, s, a)
+	h, err := e.reissueFor(ctx, s, w, parent)
 	if err != nil {
 		return nil, err
 	}
-	issued, err := e.await(ctx, s, &attendance{role: a.role, order: o, wait: deadline.Sub(e.now()), ttl: a.ttl})
+	defer h.Release()
+	of := h.entry.Reissue.Of
+	w.bought = true
+	issued, err := e.pursue(ctx, s, w, h)
 	var refusal *RefusedError
 	if errors.As(err, &refusal) {
-		e.log.Warn("CERTInext does not reissue an order's certificate for another key; a new order is placed", "order_id", o.Reissue.Of, "error", err)
-		return nil, errTwinTaken // its certificate names the reissue, so it is not tried again
+		// CERTInext refused the reissue. beginReissue has stored ReissuedBy, so the order is passed over next time (ADR 0019).
+		e.log.Warn("CERTInext does not reissue an order's certificate for another key; a new order is placed", "order_id", of, "error", err)
+		return nil, &elsewhereError{id: of, cause: err.Error()}
 	}
 	return issued, err
 }
 
-// reissueFor makes the order of the certificate with the request's key, and makes the request its driver.
-func (e *Engine) reissueFor(ctx context.Context, s logical.Storage, a *attendance) (*orderEntry, error) {
-	parent, err := e.issuedParent(ctx, s, a.role.Name, a.order.ID)
-	if err == nil && parent == nil {
-		err = errTwinTaken
-	}
-	if err != nil {
+// reissueFor makes the order of the certificate with the request's key, and holds it for the request.
+func (e *Engine) reissueFor(ctx context.Context, s logical.Storage, w *caller, parentID string) (*heldOrder, error) {
+	taken := &elsewhereError{id: parentID, cause: "its certificate was handed over meanwhile"}
+	parent, err := e.issuedParent(ctx, s, w.role.Name, parentID)
+	switch {
+	case err != nil:
 		return nil, err
+	case parent == nil:
+		return nil, taken
 	}
-	if free, err := e.unclaimed(ctx, s, parent.Serial); err != nil || !free {
-		return nil, errors.Join(err, errTwinTaken)
+	free, err := e.undelivered(ctx, s, parent.Serial)
+	switch {
+	case err != nil:
+		return nil, err
+	case !free:
+		return nil, taken
 	}
-	r := a.rekey.request
-	o, err := e.newReissue(ctx, s, a.role, parent, a.rekey, ReissueRequest{
-		Role: a.role.Name, ID: parent.ID, Requester: r.Requester, CSR: r.CSR, Reason: "another key for the same names",
+	r := w.plan.request
+	o, err := e.newReissue(ctx, s, w.role, parent, w.plan, ReissueRequest{
+		Role: w.role.Name, ID: parent.ID, Requester: r.Requester, CSR: r.CSR, Reason: "another key for the same names",
 	})
 	if err != nil {
 		return nil, err
 	}
-	o.Fingerprint, o.TTL = a.rekey.identity, r.TTL
-	return o, e.beginReissue(ctx, s, parent, o, func(c *certEntry) error {
+	o.Fingerprint, o.TTL = w.plan.identity, r.TTL
+	return e.beginReissue(ctx, s, parent, o, func(c *certEntry) error {
 		if c.Delivery != nil {
-			return errTwinTaken // while CERTInext was asked
+			return taken // while CERTInext was asked
 		}
 		return nil
 	})

@@ -45,9 +45,8 @@ type Request struct {
 	Renews string
 	// Draft asks CERTInext to keep the order without carrying it out, until it is promoted.
 	Draft bool
-
-	hurried  bool // the request does not wait for its certificate, nor for who works on its order
-	mayRekey bool // the request waits for its certificate, so that another order's may be reissued for it
+	// ForceNew asks for a certificate that was not handed over before; an order that is open is joined all the same.
+	ForceNew bool
 }
 
 var requestID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$`)
@@ -86,6 +85,9 @@ func (p *plan) cn() string {
 func makePlan(role *Role, cfg *Config, domains []string, whom subject, r Request) (*plan, error) {
 	if r.ID != "" && !requestID.MatchString(r.ID) {
 		return nil, badField("request_id", "must be 1 to 128 letters, digits and . _ : / @ -, beginning with a letter or digit")
+	}
+	if r.ID != "" && r.ForceNew {
+		return nil, badField("force_new", "does not go with request_id: another name is another request")
 	}
 	if r.TTL < 0 {
 		return nil, badField("ttl", "must not be negative")

@@ -16,25 +16,27 @@ import (
 // dealt with in CERTInext's portal. With caOrderID, it is that order of CERTInext's; without, somebody has made sure that
 // CERTInext holds none, and the order is closed. The promotion of a draft that was never placed leaves the draft.
 func (e *Engine) ResolveOrder(ctx context.Context, s logical.Storage, role, id, caOrderID string) (*Order, error) {
-	o, err := e.takeOrder(ctx, s, role, id)
+	h, err := e.holdOrder(ctx, s, role, id)
 	if err != nil {
 		return nil, err
 	}
+	defer h.Release()
+	o := h.entry
 	if caOrderID == "" {
-		err = e.declareAbsent(ctx, s, o)
+		err = e.declareAbsent(ctx, s, h)
 	} else {
 		err = e.adopt(ctx, s, o, caOrderID)
 	}
 	if err != nil {
-		e.orders.putBack(id)
 		return nil, err
 	}
-	e.orders.release(id, e.now())
+	h.lookAgain(e.now())
 	return o.view(), nil
 }
 
 // declareAbsent closes an order that CERTInext does not hold. One whose number CERTInext once gave, it must not know any more.
-func (e *Engine) declareAbsent(ctx context.Context, s logical.Storage, o *orderEntry) error {
+func (e *Engine) declareAbsent(ctx context.Context, s logical.Storage, h *heldOrder) error {
+	o := h.entry
 	switch {
 	case o.promoting():
 		e.setDraft(o, true)
@@ -50,7 +52,7 @@ func (e *Engine) declareAbsent(ctx context.Context, s logical.Storage, o *orderE
 	}
 	o.State = StateFailed
 	o.note(e.now(), "declared never placed")
-	return e.closeOrder(ctx, s, o)
+	return e.closeOrder(ctx, s, h)
 }
 
 func nothingToResolve(o *orderEntry) error {
@@ -107,7 +109,9 @@ func (e *Engine) adopt(ctx context.Context, s logical.Storage, o *orderEntry, ca
 	o.note(e.now(), "adopted by hand: CERTInext's order %s", printable(caOrderID))
 	o.observe(e.now(), remote)
 	if err := e.saveOrder(ctx, s, o); err != nil {
-		e.setDraft(&before, before.Draft)
+		*o = before
+		o.dirty = true // it may have been stored all the same
+		e.orders.amend(o)
 		return err
 	}
 	return nil

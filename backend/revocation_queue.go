@@ -25,6 +25,8 @@ type queuedRevocation struct {
 	Attempts  int              `json:"attempts,omitempty"`
 	Next      time.Time        `json:"next"`
 	LastError string           `json:"last_error,omitempty"`
+	// SentAt is when CERTInext last answered that it has revoked the certificate, which its order does not show yet.
+	SentAt time.Time `json:"sent_at,omitzero"`
 	// Asked is set when somebody asked for it, and not the end of a lease.
 	Asked bool `json:"asked,omitempty"`
 
@@ -132,31 +134,53 @@ func (e *Engine) dueRevocations(ctx context.Context, s logical.Storage) ([]strin
 
 // drainQueued tries one queued revocation again, if its time has come.
 func (e *Engine) drainQueued(ctx context.Context, s logical.Storage, serial string) error {
+	v, err := e.dueRevocation(ctx, s, serial)
+	if err != nil || v == nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, passPatience)
+	defer cancel()
+	_, err = e.carryOut(ctx, s, v)
+	return err
+}
+
+// dueRevocation returns a queued revocation that CERTInext has to be asked for now; nil when there is nothing to ask.
+func (e *Engine) dueRevocation(ctx context.Context, s logical.Storage, serial string) (*revoking, error) {
 	unlock, err := e.certLocks.lock(ctx, serial)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer unlock()
 	q, err := get[queuedRevocation](ctx, s, revocationPrefix+serial)
 	if err != nil || q == nil || q.Next.After(e.now()) {
-		return err
+		return nil, err
 	}
 	c, err := get[certEntry](ctx, s, certPrefix+serial)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if c == nil {
-		return e.dequeue(ctx, s, serial)
+		return nil, e.dequeue(ctx, s, serial)
 	}
 	if !q.Due {
+		if e.clockInDoubt() {
+			return nil, nil // it is only the clock that says that the last lease is over
+		}
 		if last := lastLease(c.Leases, e.now()); !last.IsZero() {
 			q.Next = last // renewed meanwhile
-			return e.enqueue(ctx, s, q)
+			return nil, e.enqueue(ctx, s, q)
 		}
 		q.Due = true
 	}
-	ctx, cancel := context.WithTimeout(ctx, passPatience)
-	defer cancel()
-	_, err = e.revokeOrQueue(ctx, s, c, q)
-	return err
+	v := &revoking{cert: c, q: q}
+	if done, err := e.needless(ctx, s, v); err != nil || done != nil {
+		return nil, err
+	}
+	return v, e.enqueue(ctx, s, q) // from now on, nobody is handed the certificate
+}
+
+// revocationDue reports whether a certificate is to be revoked whatever its leases.
+func (e *Engine) revocationDue(ctx context.Context, s logical.Storage, serial string) (bool, error) {
+	q, err := get[queuedRevocation](ctx, s, revocationPrefix+serial)
+	return q != nil && q.Due, err
 }

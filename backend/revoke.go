@@ -45,6 +45,8 @@ type Revoked struct {
 	Expired bool
 	// Reissued is set when a lease ended on a certificate that was reissued: CERTInext cannot revoke that one alone.
 	Reissued bool
+	// HandedTo is how many answers held the certificate: whoever shares it is hit, too.
+	HandedTo int
 }
 
 // Revoke revokes a certificate at CERTInext. It is idempotent. While CERTInext cannot be reached the revocation is queued.
@@ -64,26 +66,18 @@ func (e *Engine) Revoke(ctx context.Context, s logical.Storage, r RevokeRequest)
 	case err != nil:
 		return nil, err
 	}
-	unlock, err := e.certLocks.lock(ctx, serial)
-	if err != nil {
-		return nil, err
-	}
-	defer unlock()
-	c, err := get[certEntry](ctx, s, certPrefix+serial)
-	if err != nil {
-		return nil, err
-	}
-	if c == nil || r.Role != "" && c.Role != r.Role {
-		// One answer for both: a team cannot find out another's serial numbers.
-		return nil, &NotFoundError{Kind: "certificate", Name: strings.ReplaceAll(serial, "-", ":")}
-	}
-	if r.WithKey {
-		if err := holdsKey(c, r.PrivateKey); err != nil {
-			return nil, err
-		}
-	}
-	return e.revokeOrQueue(ctx, s, c, &queuedRevocation{
+	q := &queuedRevocation{
 		Version: 1, Serial: serial, Reason: reason, Note: r.Note, QueuedAt: e.now(), Due: true, Asked: true, asked: true,
+	}
+	return e.revoke(ctx, s, q, func(c *certEntry) error {
+		if c == nil || r.Role != "" && c.Role != r.Role {
+			// One answer for both: a team cannot find out another's serial numbers.
+			return &NotFoundError{Kind: "certificate", Name: strings.ReplaceAll(serial, "-", ":")}
+		}
+		if r.WithKey {
+			return holdsKey(c, r.PrivateKey)
+		}
+		return nil
 	})
 }
 
@@ -165,39 +159,145 @@ func holdsKey(c *certEntry, keyPEM string) error {
 	return nil
 }
 
-// revokeOrQueue revokes c at CERTInext, and queues what cannot be done now. A refusal is an error for somebody who asked,
-// and otherwise one more reason to try later. The caller holds the certificate's lock.
-func (e *Engine) revokeOrQueue(ctx context.Context, s logical.Storage, c *certEntry, q *queuedRevocation) (*Revoked, error) {
-	out := &Revoked{Serial: c.view().Serial}
-	began := e.now()
+// revoke queues a revocation, and then asks CERTInext for it: what it cannot take now stays queued. admit has the first word on the
+// certificate, which is nil when the mount has none.
+func (e *Engine) revoke(ctx context.Context, s logical.Storage, q *queuedRevocation, admit func(*certEntry) error) (*Revoked, error) {
+	v, done, err := e.queueRevocation(ctx, s, q, admit)
+	if err != nil || done != nil {
+		return done, err
+	}
+	return e.carryOut(ctx, s, v)
+}
+
+// A revoking is a queued revocation that CERTInext is about to be asked for.
+type revoking struct {
+	cert   *certEntry
+	q      *queuedRevocation
+	before *queuedRevocation // what was queued until then; nil for most
+}
+
+// queueRevocation stores a revocation before CERTInext hears of it, so that neither a crash nor a fault of storage loses it. Nobody is handed
+// the certificate from then on. done is the outcome when CERTInext need not be asked.
+func (e *Engine) queueRevocation(ctx context.Context, s logical.Storage, q *queuedRevocation, admit func(*certEntry) error) (v *revoking, done *Revoked, err error) {
+	unlock, err := e.certLocks.lock(ctx, q.Serial)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer unlock()
+	c, err := get[certEntry](ctx, s, certPrefix+q.Serial)
+	if err == nil {
+		err = admit(c)
+	}
+	if err != nil || c == nil {
+		return nil, nil, err
+	}
+	before, err := get[queuedRevocation](ctx, s, revocationPrefix+q.Serial)
+	if err != nil {
+		return nil, nil, err
+	}
+	if before != nil && before.Due {
+		q.Asked = q.Asked || before.Asked
+	}
+	if err := e.enqueue(ctx, s, q); err != nil {
+		return nil, nil, err
+	}
+	v = &revoking{cert: c, q: q, before: before}
+	if done, err = e.needless(ctx, s, v); err != nil && q.asked && refusal(err) {
+		err = errors.Join(err, e.restoreQueue(ctx, s, v))
+	}
+	return v, done, err
+}
+
+// needless returns the outcome of a revocation that CERTInext need not be asked for, and nil when it has to be. The caller holds the
+// certificate's lock.
+func (e *Engine) needless(ctx context.Context, s logical.Storage, v *revoking) (*Revoked, error) {
+	c := v.cert
+	out := c.revoked()
 	switch {
 	case c.Revocation != nil:
 		out.At, out.Reason = c.Revocation.At, c.Revocation.Reason
 		return out, e.dequeue(ctx, s, c.Serial)
-	case !c.NotAfter.After(began):
+	case e.expired(c):
 		out.Expired = true
 		return out, e.dequeue(ctx, s, c.Serial)
 	}
-	if kept, err := e.keepReissued(ctx, s, c, q, out); kept {
+	if kept, err := e.keepReissued(ctx, s, c, v.q, out); kept || err != nil {
 		return out, err
 	}
-	sent, err := e.revokeAtCA(ctx, s, c, q)
-	now, against := e.now(), e.hear(err, began)
-	if err == nil {
+	return nil, nil
+}
+
+// expired reports whether a certificate is over for certain: while our clock and CERTInext's differ, nothing is left undone because of ours.
+func (e *Engine) expired(c *certEntry) bool { return !c.NotAfter.After(e.now()) && !e.clockInDoubt() }
+
+// restoreQueue takes back what was queued for somebody who was refused.
+func (e *Engine) restoreQueue(ctx context.Context, s logical.Storage, v *revoking) error {
+	if v.before == nil {
+		return e.dequeue(ctx, s, v.q.Serial)
+	}
+	return e.enqueue(ctx, s, v.before)
+}
+
+// refusal reports whether an error is an answer, and not a fault of storage.
+func refusal(err error) bool {
+	var field *FieldError
+	return errors.As(err, &field)
+}
+
+func (c *certEntry) revoked() *Revoked {
+	return &Revoked{Serial: c.view().Serial, HandedTo: c.Delivery.times()}
+}
+
+// carryOut asks CERTInext for a queued revocation, and stores what comes of it. Nothing is locked meanwhile. A refusal is an error for somebody
+// who asked, and otherwise one more reason to try later.
+func (e *Engine) carryOut(ctx context.Context, s logical.Storage, v *revoking) (*Revoked, error) {
+	out := v.cert.revoked()
+	leave, first := e.revocations.enter(v.cert.Serial)
+	if !first {
+		out.Queued, out.Reason = true, v.q.Reason
+		return out, nil // it is being asked for at this moment
+	}
+	defer leave()
+	began := e.now()
+	sent, err := e.revokeAtCA(ctx, s, v.cert, v.q)
+	heard, unseen := err, (*unseenError)(nil)
+	if errors.As(err, &unseen) {
+		heard = unseen.cause
+	}
+	against := e.hear(heard, began) || unseen != nil
+
+	ctx, stop := e.outlive(ctx)
+	defer stop()
+	unlock, lockErr := e.certLocks.lock(ctx, v.cert.Serial)
+	if lockErr != nil {
+		return nil, lockErr
+	}
+	defer unlock()
+	c, getErr := get[certEntry](ctx, s, v.cert.key())
+	if getErr != nil || c == nil {
+		return nil, errors.Join(getErr, err)
+	}
+	now := e.now()
+	switch {
+	case c.Revocation != nil: // by somebody else meanwhile
+		out.At, out.Reason = c.Revocation.At, c.Revocation.Reason
+		return out, e.dequeue(ctx, s, c.Serial)
+	case err == nil:
 		out.At, out.Reason = now, sent
 		return out, e.recordRevocation(ctx, s, c, now, sent)
-	}
-	if q.asked && refusedForGood(err) {
+	case v.q.asked && refusedForGood(err):
 		var unsupported *certinext.UnsupportedReasonError
 		if errors.As(err, &unsupported) {
-			return nil, &FieldError{Field: "reason", Problem: unsupported.Error()}
+			err = &FieldError{Field: "reason", Problem: unsupported.Error()}
+		} else {
+			err = refused(err)
 		}
-		return nil, refused(err)
+		return nil, errors.Join(err, e.restoreQueue(ctx, s, v))
 	}
-	q.failed(err, against, now, e.guard.now())
-	out.Queued, out.Reason = true, q.Reason
-	e.log.Warn("CERTInext did not take a revocation; it is queued", "serial", out.Serial, "attempts", q.Attempts, "error", err)
-	return out, e.enqueue(ctx, s, q)
+	v.q.failed(err, against, now, e.guard.now())
+	out.Queued, out.Reason = true, v.q.Reason
+	e.log.Warn("CERTInext did not take a revocation; it is queued", "serial", out.Serial, "attempts", v.q.Attempts, "error", err)
+	return out, e.enqueue(ctx, s, v.q)
 }
 
 // refusedForGood reports whether the same revocation would be refused again: it is one that CERTInext cannot express, or
@@ -239,9 +339,43 @@ func (e *Engine) revokeAtCA(ctx context.Context, s logical.Storage, c *certEntry
 		ctx, cancel = context.WithTimeout(ctx, askedPatience)
 		defer cancel()
 	}
-	return client.RevokeOrder(ctx, c.Family, c.CAOrderID, certinext.RevokeRequest{
+	if !q.SentAt.IsZero() {
+		if err := c.seeRevoked(ctx, client); err == nil {
+			return q.Reason, nil
+		}
+	}
+	sent, err := client.RevokeOrder(ctx, c.Family, c.CAOrderID, certinext.RevokeRequest{
 		Reason: q.Reason, Note: q.Note, IdempotencyKey: c.OrderID,
 	})
+	if err != nil {
+		return "", err
+	}
+	q.SentAt = e.now()
+	return sent, c.seeRevoked(ctx, client)
+}
+
+// seeRevoked reports an [*unseenError] unless CERTInext's order itself says that it is revoked.
+func (c *certEntry) seeRevoked(ctx context.Context, client *certinext.Client) error {
+	remote, err := client.TrackOrder(ctx, c.Family, c.CAOrderID)
+	switch {
+	case err != nil:
+		return &unseenError{why: fmt.Sprintf("its order's status cannot be read: %v", err), cause: err}
+	case remote.Status != certinext.StatusRevoked || remote.ID != c.CAOrderID:
+		return &unseenError{why: fmt.Sprintf("its order's status is %q", printable(string(remote.Status)))}
+	}
+	return nil
+}
+
+// An unseenError is a revocation that CERTInext has answered with a success, and that the order's own status does not show: the answer may
+// have been a middleman's, and a certificate that counts as revoked is not looked at again.
+type unseenError struct {
+	why   string
+	cause error // of not seeing it; nil when CERTInext told another status
+}
+
+// Error says what the order says instead.
+func (e *unseenError) Error() string {
+	return "CERTInext has answered that the certificate is revoked, and " + e.why + ": it is asked again"
 }
 
 // errOtherAccount is a revocation that has to wait: the same number may be another order in the present account.
@@ -274,18 +408,21 @@ func (e *Engine) recordOne(ctx context.Context, s logical.Storage, c *certEntry,
 	return e.finishRevoked(ctx, s, c)
 }
 
-// finishRevoked closes the order of a certificate that has just been revoked, if it is still open: nobody may get its key.
+// finishRevoked closes the order of a certificate that has just been revoked, if it is still open: nobody may get its key. It only tries,
+// since the certificate is locked here before the order is held, and delivery does so the other way round.
 func (e *Engine) finishRevoked(ctx context.Context, s logical.Storage, c *certEntry) error {
 	if err := e.orders.load(ctx, s); err != nil {
 		return err
 	}
-	if _, ok := e.orders.acquire(c.OrderID); !ok {
-		return nil // closed, or driven at this moment: then the driver sees the revocation
+	h, _ := e.orders.acquire(c.OrderID)
+	if h == nil {
+		return nil // closed, or worked on at this moment: then whoever does sees the revocation
 	}
-	defer func() { e.orders.release(c.OrderID, e.now()) }()
-	o, err := e.reopen(ctx, s, c.Role, c.OrderID)
-	if err != nil || o == nil {
+	defer h.Release()
+	h.lookAgain(e.now())
+	open, err := e.readHeld(ctx, s, h)
+	if err != nil || !open {
 		return err
 	}
-	return e.finish(ctx, s, o, c)
+	return e.finish(ctx, s, h, c, false)
 }

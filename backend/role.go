@@ -79,6 +79,9 @@ type Role struct {
 	IssueTimeout time.Duration
 	// DeliveryGrace is how long an answered order keeps its key, for a caller that did not get the answer.
 	DeliveryGrace time.Duration
+	// ReuseWindow is how long after it was handed over the same request gets the same certificate again, and no other one is bought; the
+	// delivery grace when nil, never when zero. It begins anew with every answer, and ends a day after the first.
+	ReuseWindow *time.Duration
 	// PickupWindow is how long a certificate that came after its request had left waits to be fetched. Then its key
 	// goes, and with RevokeUnclaimed the certificate is revoked.
 	PickupWindow    time.Duration
@@ -204,6 +207,8 @@ func (r *Role) validateTimes() error {
 		return badField("issue_timeout", "must be between 1s and 80s: Vault's clients give up after 60s, its server after 90s")
 	case r.DeliveryGrace < 0 || r.DeliveryGrace > time.Hour:
 		return badField("delivery_grace", "must be between 0s and 1h")
+	case r.reuseWindow() < 0 || r.reuseWindow() > longestReuse:
+		return badField("reuse_window", "must be between 0s, for none, and %dh: the private key is kept as long", int(longestReuse.Hours()))
 	case r.PickupWindow < time.Minute:
 		return badField("pickup_window", "must be 1m at least")
 	case r.RenewalWindow < 0:
@@ -216,6 +221,14 @@ func (r *Role) validateTimes() error {
 		return badField("ttl", "is longer than max_ttl")
 	}
 	return nil
+}
+
+// reuseWindow is how long the same request gets the same certificate again.
+func (r *Role) reuseWindow() time.Duration {
+	if r.ReuseWindow == nil {
+		return r.DeliveryGrace
+	}
+	return *r.ReuseWindow
 }
 
 // Role returns a role, or nil when there is none of that name.
@@ -351,16 +364,17 @@ type storedRole struct {
 	KeyType                   string   `json:"key_type"`
 	KeyBits                   int      `json:"key_bits"`
 
-	AllowReissue    bool          `json:"allow_reissue,omitempty"`
-	RekeyOrders     bool          `json:"rekey_orders,omitempty"`
-	RenewalWindow   time.Duration `json:"renewal_window,omitempty"` // nanoseconds
-	IssueTimeout    time.Duration `json:"issue_timeout"`            // nanoseconds
-	DeliveryGrace   time.Duration `json:"delivery_grace"`           // nanoseconds
-	PickupWindow    time.Duration `json:"pickup_window"`            // nanoseconds
-	RevokeUnclaimed bool          `json:"revoke_unclaimed,omitempty"`
-	GenerateLease   bool          `json:"generate_lease"`
-	TTL             time.Duration `json:"ttl,omitempty"`     // nanoseconds
-	MaxTTL          time.Duration `json:"max_ttl,omitempty"` // nanoseconds
+	AllowReissue    bool           `json:"allow_reissue,omitempty"`
+	RekeyOrders     bool           `json:"rekey_orders,omitempty"`
+	RenewalWindow   time.Duration  `json:"renewal_window,omitempty"` // nanoseconds
+	IssueTimeout    time.Duration  `json:"issue_timeout"`            // nanoseconds
+	DeliveryGrace   time.Duration  `json:"delivery_grace"`           // nanoseconds
+	ReuseWindow     *time.Duration `json:"reuse_window,omitempty"`   // nanoseconds; the grace when there is none
+	PickupWindow    time.Duration  `json:"pickup_window"`            // nanoseconds
+	RevokeUnclaimed bool           `json:"revoke_unclaimed,omitempty"`
+	GenerateLease   bool           `json:"generate_lease"`
+	TTL             time.Duration  `json:"ttl,omitempty"`     // nanoseconds
+	MaxTTL          time.Duration  `json:"max_ttl,omitempty"` // nanoseconds
 }
 
 // storedDNS is a DNSValidation within another entry.
@@ -391,7 +405,7 @@ func newStoredRole(r *Role) *storedRole {
 		AllowBareDomains: r.AllowBareDomains, AllowSubdomains: r.AllowSubdomains, AllowGlobDomains: r.AllowGlobDomains,
 		AllowWildcardCertificates: r.AllowWildcardCertificates, AllowAnyName: r.AllowAnyName, AllowIPSANs: r.AllowIPSANs,
 		RequireCN: r.RequireCN, KeyType: r.Key.Type, KeyBits: r.Key.Bits,
-		AllowReissue: r.AllowReissue, RekeyOrders: r.RekeyOrders, RenewalWindow: r.RenewalWindow, IssueTimeout: r.IssueTimeout, DeliveryGrace: r.DeliveryGrace, PickupWindow: r.PickupWindow, RevokeUnclaimed: r.RevokeUnclaimed,
+		AllowReissue: r.AllowReissue, RekeyOrders: r.RekeyOrders, RenewalWindow: r.RenewalWindow, IssueTimeout: r.IssueTimeout, DeliveryGrace: r.DeliveryGrace, ReuseWindow: r.ReuseWindow, PickupWindow: r.PickupWindow, RevokeUnclaimed: r.RevokeUnclaimed,
 		GenerateLease: r.GenerateLease, TTL: r.TTL, MaxTTL: r.MaxTTL,
 	}
 }
@@ -408,7 +422,7 @@ func (s *storedRole) role(name string) *Role {
 		AllowBareDomains: s.AllowBareDomains, AllowSubdomains: s.AllowSubdomains, AllowGlobDomains: s.AllowGlobDomains,
 		AllowWildcardCertificates: s.AllowWildcardCertificates, AllowAnyName: s.AllowAnyName, AllowIPSANs: s.AllowIPSANs,
 		RequireCN: s.RequireCN, Key: KeySpec{Type: s.KeyType, Bits: s.KeyBits},
-		AllowReissue: s.AllowReissue, RekeyOrders: s.RekeyOrders, RenewalWindow: s.RenewalWindow, IssueTimeout: s.IssueTimeout, DeliveryGrace: s.DeliveryGrace, PickupWindow: s.PickupWindow, RevokeUnclaimed: s.RevokeUnclaimed,
+		AllowReissue: s.AllowReissue, RekeyOrders: s.RekeyOrders, RenewalWindow: s.RenewalWindow, IssueTimeout: s.IssueTimeout, DeliveryGrace: s.DeliveryGrace, ReuseWindow: s.ReuseWindow, PickupWindow: s.PickupWindow, RevokeUnclaimed: s.RevokeUnclaimed,
 		GenerateLease: s.GenerateLease, TTL: s.TTL, MaxTTL: s.MaxTTL,
 	}
 }

@@ -20,6 +20,7 @@ const (
 	certPrefix        = "cert/"         // + serial number, with dashes
 	revokedPrefix     = "revoked/"      // + serial number: the index behind certs/revoked
 	revocationPrefix  = "revocation/"   // + serial number: revocations that CERTInext has not taken yet
+	leaseWatchPrefix  = "lease/"        // + hour + minute + serial number: when a certificate's last lease is over
 	solverPrefix      = "dcv/solver/"   // + name; holds credentials
 	recordPrefix      = "dcv/record/"   // + owner + hash: what is published in somebody's DNS, or may be
 	domainPrefix      = "dcv/domain/"   // + name: domains that the mount looks after

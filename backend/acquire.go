@@ -1,0 +1,290 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package backend
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-uuid"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// requestCaller makes a plan of a request, under its role.
+func (e *Engine) requestCaller(ctx context.Context, s logical.Storage, r Request, p purpose) (*caller, error) {
+	role, err := e.mustRole(ctx, s, r.Role)
+	if err != nil {
+		return nil, err
+	}
+	_, cfg, err := e.client(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	if r.Renews != "" {
+		if r, err = e.renewal(ctx, s, role, r); err != nil {
+			return nil, err
+		}
+	}
+	whom, err := fillSubject(role, r.Subject, func(template string) (string, error) { return e.fillTemplate(template, r.EntityID) })
+	if err != nil && r.Renews != "" {
+		return nil, badField("serial", "its certificate is for a subject that the role does not give this requester: %v", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	w := e.newCaller(role, p)
+	w.ttl = r.TTL
+	w.plan, err = makePlan(role, cfg, e.allowedDomains(role, r.EntityID), whom, r)
+	return w, err
+}
+
+// acquireOrder finds or makes the order of a request, and holds it for the request. rekey tells that the order is for the same names and
+// another key than the request's: its certificate is to be reissued for that.
+func (e *Engine) acquireOrder(ctx context.Context, s logical.Storage, w *caller) (h *heldOrder, rekey bool, err error) {
+	if err := e.orders.load(ctx, s); err != nil {
+		return nil, false, err
+	}
+	if w.plan.request.ID != "" {
+		h, err = e.acquireNamed(ctx, s, w)
+		return h, false, err
+	}
+	for {
+		if h, err = e.findSame(ctx, s, w); err != nil || h != nil {
+			return h, false, err
+		}
+		if h, rekey, err = e.findRekeyable(ctx, s, w); err != nil || h != nil {
+			return h, rekey, err
+		}
+		id, err := e.newID()
+		if err != nil {
+			return nil, false, err
+		}
+		// Whoever asks for the same at this moment has come first when there is such an order now.
+		if h = e.orders.reserve(tracked{id: id, role: w.role.Name, fingerprint: w.plan.identity}, e.serves(w)); h != nil {
+			w.bought = true
+			return h, false, e.begin(ctx, s, w.plan, h)
+		}
+	}
+}
+
+// hangUpPatience is how long a request that waits for nothing waits for another one like it to end.
+const hangUpPatience = time.Second
+
+// serves tells which open orders a request finds again: those of the same requester's same request whose certificate it may get.
+func (e *Engine) serves(w *caller) func(*tracked) bool {
+	now, inDoubt := e.now(), e.clockInDoubt()
+	return func(t *tracked) bool {
+		return t.fingerprint == w.plan.identity && !t.named && !w.passed[t.id] && (t.handed == nil || w.mayReuse(&t.handed.delivery, now, inDoubt))
+	}
+}
+
+// findSame holds the order that the same request came to before, if that is open. While somebody else works on it, that is waited for: the
+// same request is one purchase. It returns nil when there is none.
+func (e *Engine) findSame(ctx context.Context, s logical.Storage, w *caller) (*heldOrder, error) {
+	return e.findOpen(ctx, s, w, e.serves(w), func(o *orderEntry) bool { return o.Fingerprint == w.plan.identity })
+}
+
+// findOpen is findSame for any order that is wanted; stored says whether its entry is, too.
+func (e *Engine) findOpen(ctx context.Context, s logical.Storage, w *caller, wanted func(*tracked) bool, stored func(*orderEntry) bool) (*heldOrder, error) {
+	for {
+		id, h, busy := e.orders.claim(wanted)
+		if id == "" {
+			return nil, nil
+		}
+		if h == nil {
+			if err := e.waitFor(ctx, busy, w.standsBy()); err != nil {
+				return nil, e.stillBusy(ctx, s, w.role.Name, id, err)
+			}
+			continue
+		}
+		open, err := e.readHeld(ctx, s, h)
+		switch {
+		case err != nil:
+			h.Release()
+			return nil, err
+		case !open:
+		case stored(h.entry):
+			return h, nil
+		default: // a write that failed has parted the registry from storage, which is right
+			h.Release()
+		}
+	}
+}
+
+// namedOrderID is the id of the order of a request that has a name of its own. It follows from the name, so no index has to be kept,
+// and no crash can part the two.
+func namedOrderID(role, requester, name string) (string, error) {
+	sum := sha256.Sum256([]byte(strings.Join([]string{role, requester, name}, "\x00")))
+	return uuid.FormatUUID(sum[:16])
+}
+
+// NamedOrder returns the order of a request that has a name of its own, and nil when the requester has made none of that name.
+func (e *Engine) NamedOrder(ctx context.Context, s logical.Storage, role, requester, name string) (*Order, error) {
+	id, err := namedOrderID(role, requester, name)
+	if err != nil {
+		return nil, err
+	}
+	return e.Order(ctx, s, role, id)
+}
+
+// acquireNamed finds or makes the order of a request that has a name of its own.
+func (e *Engine) acquireNamed(ctx context.Context, s logical.Storage, w *caller) (*heldOrder, error) {
+	r := w.plan.request
+	id, err := namedOrderID(r.Role, r.Requester, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		h, busy := e.orders.acquire(id)
+		switch {
+		case busy != nil:
+			if err := e.waitFor(ctx, busy, w.standsBy()); err != nil {
+				return nil, e.stillBusy(ctx, s, r.Role, id, err)
+			}
+			continue
+		case h == nil:
+			if h = e.orders.reserve(tracked{id: id, role: r.Role, fingerprint: w.plan.identity, named: true}, nil); h == nil {
+				continue // another request of this name was faster
+			}
+			w.bought = true
+			if err := e.nameIsFree(ctx, s, r, id); err != nil {
+				h.drop()
+				return nil, err
+			}
+			return h, e.begin(ctx, s, w.plan, h)
+		}
+		open, err := e.readHeld(ctx, s, h)
+		if err != nil {
+			h.Release()
+			return nil, err
+		}
+		if !open {
+			continue
+		}
+		if err := h.entry.matches(w.plan); err != nil {
+			h.Release()
+			return nil, err
+		}
+		return h, nil
+	}
+}
+
+// matches says why an order is not that of a request that has its name. A draft that was promoted is.
+func (o *orderEntry) matches(p *plan) error {
+	r := p.request
+	switch {
+	case strings.TrimPrefix(o.Fingerprint, draftPrefix) != strings.TrimPrefix(p.identity, draftPrefix):
+		return badField("request_id", "%q already names another request (order %s)", r.ID, o.ID)
+	case o.Draft && !r.Draft:
+		return badField("request_id", "%q names order %s, which is a draft: writing promote=true to orders/%s/%s places it", r.ID, o.ID, o.Role, o.ID)
+	}
+	return nil
+}
+
+// nameIsFree says why the name of a request is used up. Where CERTInext never took the order of that name, or had it as a draft only, or
+// nobody got the renewal, the name is free: what is left of that order goes.
+func (e *Engine) nameIsFree(ctx context.Context, s logical.Storage, r Request, id string) error {
+	closed, err := get[orderEntry](ctx, s, closedOrderPrefix+r.Role+"/"+id)
+	if err != nil || closed == nil {
+		return err
+	}
+	if closed.State == StateFailed || closed.CAOrderID == "" || !closed.Delivered && strings.HasPrefix(r.ID, renewalID) {
+		return remove(ctx, s, closed.closedKey())
+	}
+	return badField("request_id", "%q names order %s, which is over (%s); its key is gone: use another name", r.ID, id, closed.State)
+}
+
+// waitFor waits for whoever works on an order to let go.
+func (e *Engine) waitFor(ctx context.Context, busy <-chan struct{}, deadline time.Time) error {
+	timer := time.NewTimer(deadline.Sub(e.now()))
+	defer timer.Stop()
+	select {
+	case <-busy:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return context.DeadlineExceeded
+	}
+}
+
+// stillBusy describes an order that somebody else works on.
+func (e *Engine) stillBusy(ctx context.Context, s logical.Storage, role, id string, cause error) error {
+	o, err := e.Order(context.WithoutCancel(ctx), s, role, id)
+	if err != nil || o == nil {
+		return cause
+	}
+	return &OrderError{Order: o}
+}
+
+// begin stores the intent to order, before CERTInext hears of it. On failure the hold is let go.
+func (e *Engine) begin(ctx context.Context, s logical.Storage, p *plan, h *heldOrder) error {
+	if err := p.config.mayOrder(); err != nil {
+		h.drop()
+		return err
+	}
+	o, err := e.newOrder(p, h.id)
+	if err != nil {
+		h.drop()
+		return err
+	}
+	return e.storeIntent(ctx, s, h, o)
+}
+
+// storeIntent stores an order that CERTInext has certainly not heard of. On failure the hold is let go.
+func (e *Engine) storeIntent(ctx context.Context, s logical.Storage, h *heldOrder, o *orderEntry) error {
+	o.fresh, o.dirty, h.entry = true, true, o
+	err := e.saveOrder(ctx, s, o)
+	if err == nil {
+		e.orders.amend(o)
+		return nil
+	}
+	// It may have been stored all the same, and must not be taken for an order that was sent.
+	if again := remove(context.WithoutCancel(ctx), s, o.openKey()); again != nil {
+		h.lookAgain(e.now())
+		h.Release() // the registry remembers what it is, and the background pass removes it
+		return errors.Join(err, again)
+	}
+	h.drop()
+	return err
+}
+
+func (e *Engine) newOrder(p *plan, id string) (*orderEntry, error) {
+	role, cfg, r := p.role, p.config, p.request
+	now := e.now()
+	key, err := e.newID()
+	if err != nil {
+		return nil, err
+	}
+	reuse := role.reuseWindow()
+	o := &orderEntry{
+		Version: 1, ID: id, Role: role.Name, Requester: r.Requester, RequestID: r.ID, Account: cfg.account(),
+		Fingerprint: p.identity, State: StatePlacing, Draft: r.Draft, Renews: r.Renews, CSR: p.csr,
+		CreatedAt: now, UpdatedAt: now, Grace: role.DeliveryGrace, Reuse: &reuse, Pickup: role.PickupWindow, RevokeUnclaimed: role.RevokeUnclaimed, TTL: r.TTL,
+		Placement: newPlacement(role, role.OrderDefaults.or(cfg.OrderDefaults), p, key),
+	}
+	o.Placement.Keyless = keyless(cfg, o.Placement.Family)
+	o.note(now, "requested")
+	if p.csr != "" {
+		return o, nil
+	}
+	return o, e.addKey(o, p)
+}
+
+// addKey makes the order's key and CSR.
+func (e *Engine) addKey(o *orderEntry, p *plan) error {
+	key, err := p.key.generate(e.random)
+	if err != nil {
+		return fmt.Errorf("generating the key: %w", err)
+	}
+	if o.PrivateKey, err = marshalKey(key); err != nil {
+		return err
+	}
+	o.CSR, err = newCSR(key, p)
+	return err
+}

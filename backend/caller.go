@@ -1,0 +1,94 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package backend
+
+import (
+	"time"
+)
+
+// A purpose is what somebody wants of an order.
+type purpose int
+
+const (
+	// forCertificate waits until the order is issued, and is handed the certificate: issue and sign.
+	forCertificate purpose = iota
+	// forReissue waits until the order is issued, to have its certificate reissued for another key.
+	forReissue
+	// forCollection is handed the certificate if the order is issued by now: collect.
+	forCollection
+	// forPlacement wants to know that CERTInext has the order, and its number: orders/<role>, async.
+	forPlacement
+	// forStatus wants to know where the order stands.
+	forStatus
+	// forNobody is the background pass: the order is moved on without anybody to tell.
+	forNobody
+)
+
+// waits reports whether the order's end is waited for.
+func (p purpose) waits() bool { return p == forCertificate || p == forReissue }
+
+// isHanded reports whether the certificate is handed over.
+func (p purpose) isHanded() bool { return p == forCertificate || p == forCollection }
+
+// isHurried reports whether somebody waits for an answer, and not for the order: what takes long is left to the background pass.
+func (p purpose) isHurried() bool { return p == forCollection || p == forPlacement || p == forStatus }
+
+// How long a caller that does not wait for the order's end waits for CERTInext's answers.
+const (
+	// placementPatience counts from CERTInext's answer to the create: the caller has to learn the order's number within its own 60 s.
+	placementPatience = 5 * time.Second
+	collectPatience   = 30 * time.Second
+)
+
+// A caller is who wants something of an order, for what, and until when.
+type caller struct {
+	role    *Role
+	purpose purpose
+	began   time.Time
+	// deadline is when the order's end is waited for no longer.
+	deadline time.Time
+	ttl      time.Duration // wanted of the lease; the role's when zero
+
+	// plan is what a request comes to; nil for who names the order by its id.
+	plan *plan
+	// bought is set once an order was placed for this request, which then ends with an answer about that order.
+	bought bool
+	// passed are the orders, by id, that turned out not to serve the request.
+	passed map[string]bool
+}
+
+// newCaller begins a caller that names its order by id. It waits for the order's end only if the purpose does.
+func (e *Engine) newCaller(role *Role, p purpose) *caller {
+	now := e.now()
+	c := &caller{role: role, purpose: p, began: now, deadline: now, passed: make(map[string]bool)}
+	if p.waits() {
+		c.deadline = now.Add(role.IssueTimeout)
+	}
+	return c
+}
+
+// leaves is when the caller goes away, whatever is under way then; zero when the purpose itself bounds what is done.
+func (c *caller) leaves() time.Time {
+	switch {
+	case c.purpose.waits():
+		return c.deadline.Add(time.Second)
+	case c.purpose == forCollection:
+		return c.began.Add(collectPatience)
+	}
+	return time.Time{}
+}
+
+// standsBy is until when the caller waits for somebody else who works on its order.
+func (c *caller) standsBy() time.Time {
+	if c.purpose.waits() {
+		return c.deadline
+	}
+	return c.began.Add(hangUpPatience)
+}
+
+// named reports whether the order is known by a name: its own, or its request's. Then it may be handed over again as long as its key is kept.
+func (c *caller) named() bool { return c.plan == nil || c.plan.request.ID != "" }
+
+// forced reports whether the request wants no certificate that was handed over before it began.
+func (c *caller) forced() bool { return c.plan != nil && c.plan.request.ForceNew }

@@ -1,0 +1,125 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package backend
+
+import (
+	"fmt"
+	"time"
+)
+
+// delivery is what is known of the answers that held a certificate.
+type delivery struct {
+	At    time.Time `json:"at"`              // of the first one
+	Last  time.Time `json:"last,omitzero"`   // of the latest; entries of earlier versions know the first one only
+	Times int       `json:"times,omitempty"` // how many there were; likewise
+}
+
+// latest is when the certificate was handed over last.
+func (d *delivery) latest() time.Time {
+	if d.Last.IsZero() {
+		return d.At
+	}
+	return d.Last
+}
+
+// times is how many answers held the certificate.
+func (d *delivery) times() int {
+	if d == nil {
+		return 0
+	}
+	return max(d.Times, 1)
+}
+
+// again is d after one more answer; d is nil before the first.
+func (d *delivery) again(now time.Time) *delivery {
+	if d == nil {
+		return &delivery{At: now, Last: now, Times: 1}
+	}
+	return &delivery{At: d.At, Last: now, Times: d.times() + 1}
+}
+
+// longestReuse is how long after its first answer a certificate is handed over again at the latest, however often it was asked for
+// meanwhile: nobody's key rests for ever because a broken template asks every few seconds.
+const longestReuse = 24 * time.Hour
+
+// until is the end of a window that begins anew with every answer.
+func (d *delivery) until(window time.Duration) time.Time {
+	end, last := d.latest().Add(window), d.At.Add(longestReuse)
+	if end.After(last) {
+		return last
+	}
+	return end
+}
+
+// A handover is what becomes of a request for a certificate that is stored.
+type handover int
+
+const (
+	handOver handover = iota // the request gets it
+	passOver                 // the request gets another one; the order stays open for those whom it serves
+	keepBack                 // nobody gets it now, and nobody buys another one for that
+	isOver                   // nobody gets it any more: the order is to be closed, and its key erased
+)
+
+// handoverTo decides whether c, of order o, is handed over to w. w is nil when nobody asks. in doubt tells that our clock and
+// CERTInext's differ too much for ours to decide anything that cannot be undone. why is for whoever does not get it.
+func (c *certEntry) handoverTo(o *orderEntry, w *caller, toBeRevoked bool, now time.Time, inDoubt bool) (h handover, why string) {
+	switch {
+	case c.Revocation != nil:
+		return isOver, "it is revoked"
+	case toBeRevoked:
+		return isOver, "it is to be revoked"
+	}
+	if !c.NotAfter.After(now) {
+		return c.handoverExpired(o, now, inDoubt)
+	}
+	switch {
+	case c.Delivery == nil && now.After(c.IssuedAt.Add(o.Pickup)) && !inDoubt:
+		return isOver, "nobody has fetched it within " + o.Pickup.String()
+	case c.Delivery == nil:
+		return handOver, ""
+	case w != nil && w.wasWaiting(c.Delivery):
+		return handOver, ""
+	case now.After(c.Delivery.until(o.keyLife())) && !inDoubt:
+		return isOver, "it was handed over before"
+	case w != nil && !w.named() && !w.mayReuse(c.Delivery, now, inDoubt):
+		return passOver, "it was handed over before"
+	}
+	return handOver, ""
+}
+
+// handoverExpired is handoverTo for a certificate that has expired by our clock. One that had when it came, or whose clock is in doubt, is
+// kept as long as one that nobody fetches: were it over, the same request would buy another one like it, again and again.
+func (c *certEntry) handoverExpired(o *orderEntry, now time.Time, inDoubt bool) (h handover, why string) {
+	why = fmt.Sprintf("it expired at %s, by this server's clock, which says %s",
+		c.NotAfter.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+	switch {
+	case inDoubt:
+		return keepBack, why + " and differs from CERTInext's by more than an hour: set the server's clock right"
+	case c.Delivery == nil && !c.NotAfter.After(c.IssuedAt) && now.Before(c.IssuedAt.Add(o.Pickup)):
+		return keepBack, why + ", and had when it came: look at the clock; deleting the order ends it"
+	}
+	return isOver, why
+}
+
+// wasWaiting reports whether the caller asked while the order was still in flight: then it shares the certificate, whatever else is said.
+func (w *caller) wasWaiting(d *delivery) bool { return !d.At.Before(w.began) }
+
+// mayReuse reports whether an unnamed request may get a certificate that was handed over: it asked while the order was in flight, or within
+// the reuse window of its role, as that is today.
+func (w *caller) mayReuse(d *delivery, now time.Time, inDoubt bool) bool {
+	if w.wasWaiting(d) {
+		return true
+	}
+	window := w.role.reuseWindow()
+	return !w.forced() && window > 0 && (inDoubt || !now.After(d.until(window)))
+}
+
+// keyLife is how long after an answer the order keeps its key.
+func (o *orderEntry) keyLife() time.Duration {
+	if o.Reuse == nil {
+		return o.Grace
+	}
+	return max(o.Grace, *o.Reuse)
+}

@@ -1,0 +1,154 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package backend
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// A result is what an order came to for its caller.
+type result struct {
+	issued *Issued // nil when nothing was handed over
+	cert   *certEntry
+	err    error
+}
+
+// pursue moves a held order on for a caller, and answers with its certificate, or with an [*OrderError] that says how the order stands. It
+// takes over the hold: when the caller leaves first, the order is let go in the background once what is under way has ended.
+func (e *Engine) pursue(ctx context.Context, s logical.Storage, w *caller, h *heldOrder) (*Issued, error) {
+	h = h.transfer()
+	if h.entry.State == StateIssued {
+		defer h.Release()
+		r := e.fromStore(ctx, s, w, h)
+		return r.issued, r.err
+	}
+	d, err := e.newDriver(ctx, s, h, w.purpose, w.deadline)
+	if err != nil {
+		defer h.Release()
+		return nil, errors.Join(err, e.giveUpUnsent(ctx, s, h))
+	}
+	results, left := make(chan result), make(chan struct{})
+	defer close(left)
+	driveCtx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(e.alive, cancel)
+	e.work.Go(func() {
+		defer cancel()
+		defer stop()
+		defer h.Release()
+		r := e.conclude(driveCtx, s, w, h, d.run(driveCtx))
+		select {
+		case results <- r:
+		case <-left:
+			if r.issued != nil {
+				e.takeBack(driveCtx, s, h, r)
+			}
+		}
+	})
+	return e.await(ctx, w, results, d)
+}
+
+// await waits for the result as long as the caller does.
+func (e *Engine) await(ctx context.Context, w *caller, results <-chan result, d *driver) (*Issued, error) {
+	var over <-chan time.Time
+	if leaves := w.leaves(); !leaves.IsZero() {
+		timer := time.NewTimer(leaves.Sub(e.now()))
+		defer timer.Stop()
+		over = timer.C
+	}
+	select {
+	case r := <-results:
+		return r.issued, r.err
+	case <-ctx.Done():
+	case <-over:
+		select { // a result that has come at the same moment is not thrown away
+		case r := <-results:
+			return r.issued, r.err
+		default:
+		}
+	}
+	return nil, &OrderError{Order: d.latest.Load()}
+}
+
+// conclude ends a drive: its certificate is handed over, or stored for who comes next, and the caller's answer is made.
+func (e *Engine) conclude(ctx context.Context, s logical.Storage, w *caller, h *heldOrder, out outcome) result {
+	if out.cert != nil && w.purpose.isHanded() && ctx.Err() == nil {
+		return e.fromDownload(ctx, s, w, h, out.cert)
+	}
+	e.settle(ctx, s, h, out)
+	var (
+		refusal   *RefusedError
+		elsewhere *elsewhereError
+	)
+	if out.err != nil && !errors.As(out.err, &refusal) || errors.As(out.err, &elsewhere) {
+		return result{err: out.err}
+	}
+	if out.cert != nil && h.entry.State == StateIssued && ctx.Err() == nil {
+		return e.fromStore(ctx, s, w, h) // it may have been handed over by a process that has died since
+	}
+	if w.purpose.isHurried() && h.entry.Solver != "" && h.entry.awaitsValidation() {
+		e.validateBehind(ctx, s, h)
+	} else {
+		h.lookAgain(e.now().Add(passDelay(0)))
+	}
+	return result{err: &OrderError{Order: h.entry.view(), Err: out.err}}
+}
+
+// settle stores and logs what a drive has come to.
+func (e *Engine) settle(ctx context.Context, s logical.Storage, h *heldOrder, out outcome) {
+	if out.cert != nil {
+		if err := e.keepUndelivered(context.WithoutCancel(ctx), s, h.entry, out.cert); err != nil {
+			e.log.Error("storing a certificate failed; the background pass tries again", "order_id", h.id, "error", err)
+		}
+	}
+	if out.err != nil {
+		e.log.Warn("an order ended with an error", "order_id", h.id, "error", out.err)
+	}
+}
+
+// giveUpUnsent closes an order that could not be driven, if CERTInext has certainly not heard of it; others go on.
+func (e *Engine) giveUpUnsent(ctx context.Context, s logical.Storage, h *heldOrder) error {
+	o := h.entry
+	if !o.fresh {
+		return nil
+	}
+	h.lookAgain(e.now())
+	if o.promoting() {
+		e.setDraft(o, true)
+		o.fresh = false
+		o.note(e.now(), "still a draft: given up before CERTInext was told")
+		return e.saveOrder(ctx, s, o)
+	}
+	o.State = StateFailed
+	o.note(e.now(), "given up before CERTInext was told")
+	return e.closeOrder(ctx, s, h)
+}
+
+// validateBehind has the work of an order's solver begin behind a request that does not wait for it, unless the order had its turn a moment
+// ago. A client that asks often must not keep the order from the background work.
+func (e *Engine) validateBehind(ctx context.Context, s logical.Storage, h *heldOrder) {
+	t, _ := e.orders.status(h.id)
+	if t.next.After(e.now()) || e.guard.now().inDoubt() || e.paused() || !e.active() || e.alive.Err() != nil {
+		return
+	}
+	select {
+	case e.behind <- struct{}{}:
+	default:
+		return // enough goes on; the background pass comes to it
+	}
+	ctx, stop := e.outlive(ctx)
+	e.work.Go(func() {
+		defer func() { <-e.behind }()
+		defer stop()
+		if e.waitFor(ctx, t.busy, e.now().Add(hangUpPatience)) != nil { // for the request to let go
+			return
+		}
+		if err := e.passOrder(ctx, s, t); err != nil && e.alive.Err() == nil {
+			e.log.Warn("a solver's work behind a request met an error; the background pass tries again", "order_id", t.id, "error", err)
+		}
+	})
+}
