@@ -168,6 +168,8 @@ func TestAnUnresolvedOrderIsSettledByHand(t *testing.T) {
 		id := unresolved(certinexttest.FaultDropped)
 		require.Contains(t, m.refused("orders/web/"+id, nil), "ca_order_id:")
 		require.Contains(t, m.refused("orders/web/"+id, map[string]any{"ca_order_id": "1", "never_placed": true}), "ca_order_id:")
+		require.Contains(t, m.refused("orders/web/"+id, map[string]any{"never_placed": true}), "may still be working on")
+		time.Sleep(4 * time.Minute)
 		require.Equal(t, "failed", m.write("orders/web/"+id, map[string]any{"never_placed": true}).Data["state"])
 		requireNoKeys(t, m)
 		m.chainOK(m.write("issue/web", request))

@@ -72,6 +72,7 @@ func TestAPromotionThatWasNeverPlacedLeavesTheDraft(t *testing.T) {
 		path := "orders/web/" + m.write("orders/web", draft()).Data["order_id"].(string)
 		ca.Inject(certinexttest.Fault{Operation: certinexttest.OpCreateSSL, Kind: certinexttest.FaultDropped, Times: 1})
 		require.Equal(t, "unresolved", m.write(path, map[string]any{"promote": true}).Data["state"])
+		time.Sleep(4 * time.Minute)
 		require.Equal(t, "draft", m.write(path, map[string]any{"never_placed": true}).Data["state"])
 		m.write(path, map[string]any{"promote": true})
 		m.chainOK(m.write(path+"/collect", nil))

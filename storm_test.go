@@ -170,8 +170,8 @@ func TestAThousandLeasesThatEndAtOnceUnderARateLimitAreRevokedOnceEach(t *testin
 		refused  int     // calls at most that CERTInext answers 429
 		passes   int     // at most; nine can do it, since each revocation is seen in its order's status, too
 	}{
-		"that nobody knows":             {dialect: certinexttest.Live, refused: 1600, passes: 16},
-		"that nobody knows, documented": {dialect: certinexttest.Documented, refused: 1600, passes: 16},
+		"that nobody knows":             {dialect: certinexttest.Live, refused: 2200, passes: 16},
+		"that nobody knows, documented": {dialect: certinexttest.Documented, refused: 2200, passes: 16},
 		"that gives no hints":           {dialect: certinexttest.Live, hintless: true, refused: 4000, passes: 25},
 		"that the config stays below":   {dialect: certinexttest.Live, own: 4, passes: 20},
 	} {

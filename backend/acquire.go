@@ -216,8 +216,11 @@ func (e *Engine) waitFor(ctx context.Context, busy <-chan struct{}, deadline tim
 // stillBusy describes an order that somebody else works on.
 func (e *Engine) stillBusy(ctx context.Context, s logical.Storage, role, id string, cause error) error {
 	o, err := e.Order(context.WithoutCancel(ctx), s, role, id)
-	if err != nil || o == nil {
+	switch {
+	case err != nil || ctx.Err() != nil && o == nil:
 		return cause
+	case o == nil: // its intent is being stored
+		return &RefusedError{Err: errors.New("the same request is being worked on at this moment: send it again")}
 	}
 	return &OrderError{Order: o}
 }

@@ -140,6 +140,13 @@ func (c *Config) version() certinext.APIVersion {
 	return certinext.V2
 }
 
+func (c *Config) createTimeout() time.Duration {
+	if c.CreateTimeout == 0 {
+		return 3 * time.Minute // the client's default
+	}
+	return c.CreateTimeout
+}
+
 func (c *Config) absentAfter() time.Duration {
 	if c.AbsentAfter == 0 {
 		return time.Hour

@@ -117,11 +117,13 @@ func (e *Engine) deliver(ctx context.Context, s logical.Storage, w *caller, h *h
 	if err == nil {
 		err = put(context.WithoutCancel(ctx), s, c.key(), c)
 	}
-	if err != nil {
+	r := result{issued: issued, cert: c}
+	if err != nil { // it may have been stored all the same
+		e.undoDelivery(ctx, s, h, r)
 		return result{err: fmt.Errorf("order %s: %w", o.ID, err)}
 	}
 	e.rememberChain(c.Chain)
-	r := result{issued: issued, cert: c}
+	o.dirty = false // what the drive has noted is not worth a write of its own: the certificate's entry says all
 	if ctx.Err() != nil {
 		e.undoDelivery(ctx, s, h, r)
 		return result{err: &OrderError{Order: o.view()}}
@@ -171,12 +173,8 @@ func (e *Engine) holdBack(ctx context.Context, s logical.Storage, h *heldOrder, 
 	if o.State == StateIssued && o.Serial == c.Serial && len(o.Needs) == 1 && o.Needs[0] == why {
 		return nil
 	}
-	if stored, err := get[certEntry](ctx, s, c.key()); err != nil {
+	if err := put(context.WithoutCancel(ctx), s, c.key(), c); err != nil {
 		return err
-	} else if stored == nil {
-		if err := put(context.WithoutCancel(ctx), s, c.key(), c); err != nil {
-			return err
-		}
 	}
 	o.State, o.Serial, o.Needs = StateIssued, c.Serial, []string{why}
 	o.note(e.now(), "issued as %s, and kept back: %s", c.view().Serial, why)
@@ -224,8 +222,8 @@ func (e *Engine) undoDelivery(ctx context.Context, s logical.Storage, h *heldOrd
 // finish closes an order whose certificate is not handed out any more, and erases its key.
 func (e *Engine) finish(ctx context.Context, s logical.Storage, h *heldOrder, c *certEntry, toBeRevoked bool) error {
 	o := h.entry
-	if o.State != StateIssued {
-		o.note(e.now(), "issued as %s", strings.ReplaceAll(c.Serial, "-", ":"))
+	if issued := "issued as " + strings.ReplaceAll(c.Serial, "-", ":"); !o.told(issued) {
+		o.note(e.now(), "%s", issued)
 	}
 	o.State, o.Serial, o.Delivered = StateIssued, c.Serial, c.Delivery != nil
 	switch {

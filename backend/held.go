@@ -62,15 +62,17 @@ func (e *Engine) readHeld(ctx context.Context, s logical.Storage, h *heldOrder) 
 		return false, nil
 	case h.entry.State.Final():
 		return false, e.closeOrder(ctx, s, h)
+	case h.entry.dirty && !h.entry.fresh: // storage could not take it the last time
+		return true, e.saveOrder(ctx, s, h.entry)
 	}
 	return true, nil
 }
 
 // readEntry sets the entry of a held order, or leaves it nil when storage has none among the open ones.
 func (e *Engine) readEntry(ctx context.Context, s logical.Storage, h *heldOrder) error {
-	unsaved, unsent := e.orders.kept(h.id)
-	if unsaved != nil {
-		h.entry = unsaved
+	t, _ := e.orders.status(h.id)
+	if t.unsaved != nil {
+		h.entry = t.unsaved
 		return nil
 	}
 	o, err := get[orderEntry](ctx, s, openOrderPrefix+h.role+"/"+h.id)
@@ -84,7 +86,10 @@ func (e *Engine) readEntry(ctx context.Context, s logical.Storage, h *heldOrder)
 	if closed != nil { // closing it was cut short between its two writes
 		return remove(context.WithoutCancel(ctx), s, closed.openKey())
 	}
-	o.fresh = unsent
+	o.fresh = t.unsent
+	if t.handed != nil && o.State == StatePending { // the entry is brought up to date when its key is erased
+		o.State, o.Serial = StateIssued, t.handed.serial
+	}
 	h.entry = o
 	return nil
 }

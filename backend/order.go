@@ -242,6 +242,11 @@ func (o *orderEntry) note(now time.Time, format string, args ...any) {
 	}
 }
 
+// told reports whether the history has a line.
+func (o *orderEntry) told(what string) bool {
+	return slices.ContainsFunc(o.Timeline, func(e Event) bool { return e.What == what })
+}
+
 // observe takes over what CERTInext says of the order.
 func (o *orderEntry) observe(now time.Time, remote *certinext.Order) {
 	if remote.RequestID != "" {

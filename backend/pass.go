@@ -205,12 +205,9 @@ func (e *Engine) passOrder(ctx context.Context, s logical.Storage, t tracked) er
 		return err
 	}
 	o := h.entry
-	handed, _ := e.orders.status(t.id)
 	switch {
 	case o.fresh:
 		return e.giveUpUnsent(ctx, s, h)
-	case handed.handed != nil:
-		return e.passIssued(ctx, s, h, handed.handed.serial)
 	case o.State == StateIssued:
 		return e.passIssued(ctx, s, h, o.Serial)
 	}

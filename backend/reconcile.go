@@ -117,6 +117,18 @@ func (d *driver) find(ctx context.Context) (remoteID, error) {
 		errNeverTaken, printable(shown), d.config.absentAfter())
 }
 
+// lookFor looks for the order at CERTInext, and nowhere asks for it again.
+func (d *driver) lookFor(ctx context.Context) (remoteID, error) {
+	if d.order.Reissue == nil {
+		return d.engine.records.find(ctx, d)
+	}
+	found, err := d.findReissue(ctx)
+	if errors.Is(err, errNeverTaken) {
+		return remoteID{}, nil
+	}
+	return found, err
+}
+
 // keyed reports whether the order was, and would be, sent with an Idempotency-Key: version 1 of the API knows none. There a repeated
 // create is refused because of its CSR (observed: EMS-1099), which says nothing of the first.
 func (d *driver) keyed() bool {

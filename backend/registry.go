@@ -273,18 +273,6 @@ func (r *registry) drop(h *heldOrder) {
 	delete(r.orders, h.id)
 }
 
-// kept is what the registry knows of an order beside storage: its entry, when storage could not take it, and whether CERTInext has
-// certainly not been told.
-func (r *registry) kept(id string) (unsaved *orderEntry, unsent bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	t := r.orders[id]
-	if t == nil {
-		return nil, false
-	}
-	return t.unsaved, t.unsent
-}
-
 // sameRequest is what [registry.claim] wants of an order with a fingerprint.
 func sameRequest(fingerprint string) func(*tracked) bool {
 	return func(t *tracked) bool { return t.fingerprint == fingerprint }

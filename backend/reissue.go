@@ -124,8 +124,8 @@ func (e *Engine) issuedParent(ctx context.Context, s logical.Storage, role, id s
 	}
 	defer h.Release()
 	o = h.entry
-	o.State, o.Serial, o.Delivered = StateIssued, t.handed.serial, true
-	o.note(e.now(), "issued as %s", strings.ReplaceAll(t.handed.serial, "-", ":"))
+	o.Delivered = true
+	o.note(e.now(), "issued as %s", strings.ReplaceAll(o.Serial, "-", ":"))
 	return o, e.saveOrder(ctx, s, o)
 }
 

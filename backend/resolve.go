@@ -4,9 +4,11 @@
 package backend
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -37,6 +39,9 @@ func (e *Engine) ResolveOrder(ctx context.Context, s logical.Storage, role, id, 
 // declareAbsent closes an order that CERTInext does not hold. One whose number CERTInext once gave, it must not know any more.
 func (e *Engine) declareAbsent(ctx context.Context, s logical.Storage, h *heldOrder) error {
 	o := h.entry
+	if err := e.lookBefore(ctx, s, o); err != nil {
+		return err
+	}
 	switch {
 	case o.promoting():
 		e.setDraft(o, true)
@@ -53,6 +58,35 @@ func (e *Engine) declareAbsent(ctx context.Context, s logical.Storage, h *heldOr
 	o.State = StateFailed
 	o.note(e.now(), "declared never placed")
 	return e.closeOrder(ctx, s, h)
+}
+
+// lookPatience bounds the look into CERTInext's records before somebody's word is believed.
+const lookPatience = 30 * time.Second
+
+// lookBefore says why it is not believed that CERTInext never took an order: it may still be working on it, its records show it, or nobody
+// can look there now. An order of an account that config does not hold cannot be looked for, and neither can one of an edition of the API
+// that has no records: then the word of whoever says it is all there is.
+func (e *Engine) lookBefore(ctx context.Context, s logical.Storage, o *orderEntry) error {
+	if o.State != StateUnresolved && o.State != StatePlacing || o.fresh {
+		return nil
+	}
+	client, cfg, err := e.client(ctx, s)
+	if err != nil || o.Account != cfg.account() {
+		return nil
+	}
+	if settled := o.askedAt().Add(cfg.createTimeout()); e.now().Before(settled) {
+		return badField("never_placed", "CERTInext may still be working on order %s: say that after %s", o.ID, settled.UTC().Format(time.RFC3339))
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookPatience)
+	defer cancel()
+	found, err := (&driver{engine: e, storage: s, client: client, config: cfg, order: o}).lookFor(ctx)
+	switch {
+	case certinext.HasStatus(err, http.StatusNotImplemented), err == nil && found == (remoteID{}):
+		return nil
+	case err != nil:
+		return badField("never_placed", "cannot be believed unseen, and CERTInext's records cannot be read now (%v): try again", err)
+	}
+	return badField("never_placed", "CERTInext's records show order %s, as %s: it goes on by itself", o.ID, printable(cmp.Or(found.orderID, found.requestID)))
 }
 
 func nothingToResolve(o *orderEntry) error {
