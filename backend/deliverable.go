@@ -104,7 +104,7 @@ func (c *certEntry) handoverExpired(o *orderEntry, now time.Time, inDoubt bool) 
 }
 
 // wasWaiting reports whether the caller asked while the order was still in flight: then it shares the certificate, whatever else is said.
-func (w *caller) wasWaiting(d *delivery) bool { return !d.At.Before(w.began) }
+func (w *caller) wasWaiting(d *delivery) bool { return d.At.After(w.began) }
 
 // mayReuse reports whether an unnamed request may get a certificate that was handed over: it asked while the order was in flight, or within
 // the reuse window of its role, as that is today.

@@ -93,12 +93,38 @@ func storedV1() map[string]any {
 	}
 }
 
+// storedV2 is one full entry of each kind that has changed since.
+func storedV2() map[string]any {
+	at := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	window := 10 * time.Minute
+	all := storedV1()
+	config := all["config"].(*storedConfig)
+	config.Ordering = orderingPaused
+	role := all["role"].(*storedRole)
+	role.ReuseWindow = &window
+	order := all["order"].(*orderEntry)
+	order.Reuse, order.FinalSeen = &window, sighting{Status: certinext.StatusRejected, At: at}
+	cert := all["certificate"].(*certEntry)
+	cert.Delivery = &delivery{At: at, Last: at.Add(time.Minute), Times: 2}
+	queued := all["revocation"].(*queuedRevocation)
+	queued.SentAt = at
+	return map[string]any{
+		"config": config, "role": role, "order": order, "certificate": cert, "revocation": queued, "lease": &leaseWatch{Version: 1},
+	}
+}
+
 // TestStoredEntriesOfEveryVersionAreRead compares what this version writes with the fixtures, and reads the fixtures back. An
 // entry that lost or renamed a field fails here before it fails in a mount that was upgraded.
 func TestStoredEntriesOfEveryVersionAreRead(t *testing.T) {
-	for kind, entry := range storedV1() {
+	for version, entries := range map[string]map[string]any{"v1": storedV1(), "v2": storedV2()} {
+		t.Run(version, func(t *testing.T) { readStored(t, version, entries) })
+	}
+}
+
+func readStored(t *testing.T, version string, entries map[string]any) {
+	for kind, entry := range entries {
 		t.Run(kind, func(t *testing.T) {
-			path := filepath.Join("testdata", "storage", "v1", kind+".json")
+			path := filepath.Join("testdata", "storage", version, kind+".json")
 			text, err := json.MarshalIndent(entry, "", "  ")
 			require.NoError(t, err)
 			text = append(text, '\n')
@@ -131,6 +157,8 @@ func newOfKind(t *testing.T, kind string) any {
 		return new(certEntry)
 	case "revocation":
 		return new(queuedRevocation)
+	case "lease":
+		return new(leaseWatch)
 	case "sync":
 		return new(SyncStatus)
 	case "solver":
@@ -149,6 +177,9 @@ func newOfKind(t *testing.T, kind string) any {
 // What is written and read back is the same config and role: nothing is lost between the structs and their entries.
 func TestConfigAndRoleSurviveStorage(t *testing.T) {
 	stored := storedV1()
+	for kind, entry := range storedV2() {
+		stored[kind] = entry
+	}
 	config := stored["config"].(*storedConfig)
 	require.Equal(t, config, newStoredConfig(config.config()))
 	role := stored["role"].(*storedRole)
