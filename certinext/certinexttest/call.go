@@ -125,6 +125,7 @@ type reply struct {
 	contentType string
 	header      http.Header
 	body        []byte
+	foreign     bool // somebody else's, in between
 }
 
 // noContent is the 204 that most state changes answer with.
@@ -149,6 +150,14 @@ func (p reply) writeHeader(w http.ResponseWriter) {
 	h := w.Header()
 	for k, v := range p.header {
 		h[k] = v
+	}
+	if p.foreign {
+		h["Content-Type"] = nil // none is guessed, either
+		if p.contentType != "" {
+			h.Set("Content-Type", p.contentType)
+		}
+		w.WriteHeader(p.status)
+		return
 	}
 	if h.Get("Deprecation") == "" {
 		h.Set("X-API-Version", "2.0.0")

@@ -5,6 +5,7 @@ package certinexttest
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -28,7 +29,8 @@ type handlerTransport struct {
 }
 
 // RoundTrip runs the handler in a goroutine of its own and waits for it or for
-// the request's context, whichever ends first.
+// the request's context, whichever ends first. An answer that is there when the
+// context ends is taken.
 func (t handlerTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Body != nil {
 		defer req.Body.Close()
@@ -43,11 +45,31 @@ func (t handlerTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 		defer func() { done <- recover() }()
 		t.handler.ServeHTTP(rec, incoming)
 	}()
+	p, ended := await(req.Context(), done)
+	if !ended {
+		return nil, req.Context().Err()
+	}
+	res, err := rec.response(req, p)
+	if gone := req.Context().Err(); err != nil && gone != nil {
+		return nil, gone // a handler that hangs up because its caller has left is no lost connection
+	}
+	return res, err
+}
+
+// await waits for the handler's end and returns what it panicked with. It
+// prefers that to the end of ctx, so that chance has no say in which of the two
+// a caller sees when both are there.
+func await(ctx context.Context, done <-chan any) (panicked any, ended bool) {
 	select {
 	case p := <-done:
-		return rec.response(req, p)
-	case <-req.Context().Done():
-		return nil, req.Context().Err()
+		return p, true
+	case <-ctx.Done():
+	}
+	select {
+	case p := <-done:
+		return p, true
+	default:
+		return nil, false
 	}
 }
 

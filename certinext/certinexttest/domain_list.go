@@ -5,7 +5,6 @@ package certinexttest
 
 import (
 	"cmp"
-	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strconv"
@@ -96,7 +95,7 @@ func (s *Server) domainRows(c *call) []wireDomainRow {
 	case "createdAt":
 		slices.SortStableFunc(rows, func(a, b wireDomainRow) int { return cmp.Compare(a.CreatedAt, b.CreatedAt) })
 	default:
-		rand.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
+		s.shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
 	}
 	if c.arg("sortDir") == "desc" {
 		slices.Reverse(rows)

@@ -6,7 +6,6 @@ package certinexttest
 import (
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"time"
 )
@@ -60,11 +59,28 @@ const (
 	// FaultWrongKey serves a certificate for a key that nobody asked for; the
 	// order's own certificate is not changed (after).
 	FaultWrongKey FaultKind = "wrong-key"
+	// FaultMiddleman is an answer of somebody in between, such as a gateway, a
+	// filter or a cache: Status, 403 by default and any from 200 on, with
+	// ContentType and Body (before).
+	FaultMiddleman FaultKind = "middleman"
+	// FaultMiddlemanAfter replaces CERTInext's own answer by such a one: the
+	// call was processed, and its caller hears something else (after).
+	FaultMiddlemanAfter FaultKind = "middleman-after"
+	// FaultWrongStatus answers tracking with OrderStatus, "expired" by default,
+	// whatever the order's status is, and without the order's number unless
+	// Named is set (after). Version 1 has no number there: its answers lose or
+	// keep the transaction id.
+	FaultWrongStatus FaultKind = "wrong-status"
+	// FaultOtherOrder puts another order's number in the place of the one that
+	// was asked for, and OrderStatus, if that is set, in place of the status
+	// (after). In version 1 the transaction id is another call's as well.
+	FaultOtherOrder FaultKind = "other-order"
 )
 
 var faultKinds = []FaultKind{
 	FaultLatency, FaultSlowReply, FaultDropped, FaultLostReply, FaultRateLimit, FaultServerError, FaultServerErrorAfter,
 	FaultMetaError, FaultMetaErrorAfter, FaultHTML, FaultSpring, FaultTruncated, FaultMalformedJSON, FaultOversized, FaultTokenDeath, FaultRootFirst, FaultWrongKey,
+	FaultMiddleman, FaultMiddlemanAfter, FaultWrongStatus, FaultOtherOrder,
 }
 
 // A Fault is something that goes wrong with API calls until it is spent or
@@ -92,6 +108,14 @@ type Fault struct {
 	RetryAfterDate bool
 	// Size is the padding of FaultOversized in bytes; zero means 16 MiB.
 	Size int
+	// ContentType and Body are what FaultMiddleman and FaultMiddlemanAfter
+	// answer; either may be empty.
+	ContentType, Body string
+	// OrderStatus is what FaultWrongStatus and FaultOtherOrder claim, in version
+	// 2's words.
+	OrderStatus string
+	// Named lets FaultWrongStatus name the order that was asked for.
+	Named bool
 }
 
 // wireFault is a Fault as the administration paths spell it.
@@ -106,13 +130,17 @@ type wireFault struct {
 	RetryAfter     duration  `json:"retryAfter,omitempty"`
 	RetryAfterDate bool      `json:"retryAfterDate,omitempty"`
 	Size           int       `json:"size,omitempty"`
+	ContentType    string    `json:"contentType,omitempty"`
+	Body           string    `json:"body,omitempty"`
+	OrderStatus    string    `json:"orderStatus,omitempty"`
+	Named          bool      `json:"named,omitempty"`
 }
 
 // MarshalJSON writes durations as strings such as "1m30s".
 func (f Fault) MarshalJSON() ([]byte, error) {
 	return json.Marshal(wireFault{
 		f.Operation, f.Kind, f.Times, f.Skip, f.Probability, duration(f.Delay), f.Status,
-		duration(f.RetryAfter), f.RetryAfterDate, f.Size,
+		duration(f.RetryAfter), f.RetryAfterDate, f.Size, f.ContentType, f.Body, f.OrderStatus, f.Named,
 	})
 }
 
@@ -124,7 +152,7 @@ func (f *Fault) UnmarshalJSON(b []byte) error {
 	}
 	*f = Fault{
 		w.Operation, w.Kind, w.Times, w.Skip, w.Probability, time.Duration(w.Delay), w.Status,
-		time.Duration(w.RetryAfter), w.RetryAfterDate, w.Size,
+		time.Duration(w.RetryAfter), w.RetryAfterDate, w.Size, w.ContentType, w.Body, w.OrderStatus, w.Named,
 	}
 	return nil
 }
@@ -141,15 +169,21 @@ func (f Fault) validate() error {
 	if f.Times < 0 || f.Skip < 0 || f.Probability < 0 || f.Probability > 1 || f.Size < 0 || f.Delay < 0 || f.RetryAfter < 0 {
 		return fmt.Errorf("fault %q has a number out of range", f.Kind)
 	}
-	if f.Status != 0 && (f.Status < 400 || f.Status > 599) {
-		return fmt.Errorf("fault %q: status %d is not an error", f.Kind, f.Status)
+	if f.Status != 0 && (f.Status < f.leastStatus() || f.Status > 599) {
+		return fmt.Errorf("fault %q: status %d is none that it can answer", f.Kind, f.Status)
 	}
-	return nil
+	return f.validateLie()
 }
 
-// strikes reports whether f can strike calls of rt's version of the API.
+// strikes reports whether f can strike calls of rt.
 func (f Fault) strikes(rt *route) bool {
-	return rt.v1() || (f.Kind != FaultMetaError && f.Kind != FaultMetaErrorAfter)
+	switch f.Kind {
+	case FaultMetaError, FaultMetaErrorAfter:
+		return rt.v1()
+	case FaultWrongStatus:
+		return rt.op == OpTrack
+	}
+	return true
 }
 
 // activeFault is a Fault with what is left of it.
@@ -201,7 +235,7 @@ func (s *Server) drawFaults(rt *route) drawnFaults {
 	defer s.mu.Unlock()
 	var drawn drawnFaults
 	for _, a := range s.faults {
-		if a.draw(rt) {
+		if a.draw(rt, s.chance) {
 			drawn = append(drawn, a.Fault)
 		}
 	}
@@ -209,14 +243,14 @@ func (s *Server) drawFaults(rt *route) drawnFaults {
 	return drawn
 }
 
-func (a *activeFault) draw(rt *route) bool {
+func (a *activeFault) draw(rt *route, chance func() float64) bool {
 	switch {
 	case a.Operation != "" && a.Operation != rt.op, !a.strikes(rt):
 		return false
 	case a.skip > 0:
 		a.skip--
 		return false
-	case a.Probability > 0 && rand.Float64() >= a.Probability:
+	case a.Probability > 0 && chance() >= a.Probability:
 		return false
 	}
 	a.left--

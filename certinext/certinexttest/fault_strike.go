@@ -36,7 +36,7 @@ func (d drawnFaults) before(s *Server, w http.ResponseWriter, c *call) (done boo
 			panic(http.ErrAbortHandler)
 		case FaultTokenDeath:
 			s.KillTokens()
-		case FaultRateLimit, FaultServerError, FaultMetaError, FaultHTML, FaultSpring:
+		case FaultRateLimit, FaultServerError, FaultMetaError, FaultHTML, FaultSpring, FaultMiddleman:
 			f.reply(s, c).write(w)
 			return true
 		}
@@ -55,8 +55,10 @@ func (d drawnFaults) after(s *Server, w http.ResponseWriter, c *call, rep reply)
 			}
 		case FaultLostReply:
 			panic(http.ErrAbortHandler)
-		case FaultServerErrorAfter, FaultMetaErrorAfter:
+		case FaultServerErrorAfter, FaultMetaErrorAfter, FaultMiddlemanAfter:
 			rep = f.reply(s, c)
+		case FaultWrongStatus, FaultOtherOrder:
+			rep = f.lie(c, rep)
 		case FaultMalformedJSON:
 			rep.body = append(bytes.Clone(rep.body[:len(rep.body)/2]), "}]~"...)
 		case FaultOversized:
@@ -98,6 +100,8 @@ func (f Fault) reply(s *Server, c *call) reply {
 			_ = c.openEnvelope() // for the txn to answer, if there is one
 		}
 		return s.envelope(c, "0", "EMS-939", "Something went wrong", nil)
+	case FaultMiddleman, FaultMiddlemanAfter:
+		return f.middleman()
 	case FaultSpring:
 		return springReply(orDefault(f.Status, http.StatusInternalServerError), "", c.r.URL.Path, s.now())
 	default:
@@ -115,7 +119,8 @@ func (f Fault) retryAfter(now time.Time) string {
 	return strconv.Itoa(int(f.RetryAfter.Seconds()))
 }
 
-// sleep waits for d and reports whether the caller is still there.
+// sleep waits for d and reports whether the caller is still there. One who
+// leaves in the moment in which the wait is over was there.
 func sleep(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -123,6 +128,11 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	case <-t.C:
 		return true
 	case <-ctx.Done():
+	}
+	select {
+	case <-t.C:
+		return true
+	default:
 		return false
 	}
 }

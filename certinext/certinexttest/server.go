@@ -4,6 +4,7 @@
 package certinexttest
 
 import (
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"sync"
@@ -201,8 +202,14 @@ type Server struct {
 	// OCSP, CRL and issuer; "" takes it from the request that creates the
 	// order.
 	BaseURL string
-	// Now is the clock; nil means time.Now.
+	// Now is the clock, which also stamps every answer's Date; nil means
+	// time.Now.
 	Now func() time.Time
+	// Rand decides whether a fault with a Probability strikes and in which order
+	// an unsorted list of domains comes; nil means the runtime's generator. The
+	// server uses it under its own lock, and nobody else may. All other
+	// randomness is that of crypto/rand: keys, serial numbers, ids and tokens.
+	Rand *rand.Rand
 
 	// BeforeCall, if set, runs before an API call is looked at, AfterCall
 	// after its state change and before its reply is written. They are called
@@ -257,13 +264,14 @@ func (s *Server) Configure(change func(*Server)) {
 // certificates, and the administration paths below /_sandbox/.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.once.Do(s.setUp)
+	dated := &datedWriter{ResponseWriter: w, now: s.now}
 	switch {
 	case strings.HasPrefix(r.URL.Path, adminPrefix):
 		s.serveAdmin(w, r)
 	case isPKIPath(r.URL.Path):
-		s.servePKI(w, r)
+		s.servePKI(dated, r)
 	default:
-		s.serveAPI(w, r)
+		s.serveAPI(dated, r)
 	}
 }
 
