@@ -38,7 +38,13 @@ func (c v2) download(ctx context.Context, operation string, f Family, id, accept
 	}
 	req := c.read(operation, path, nil)
 	req.header.Set("Accept", accept)
-	b, err := fetch(ctx, c.Client, req, decodeBundle)
+	b, err := fetch(ctx, c.Client, req, func(body []byte) (*Bundle, error) {
+		b, err := decodeBundle(body)
+		if err != nil {
+			return nil, err
+		}
+		return b, namesOrder(text(b.OrderID), id)
+	})
 	if err != nil {
 		return nil, err
 	}

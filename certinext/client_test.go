@@ -122,9 +122,10 @@ func TestIDsStayInTheirSegment(t *testing.T) {
 		assert.Empty(t, g.sentCalls())
 	}
 	for _, id := range []string{"1000000001", "1234567890R007", "ord_abc123", "a-b.c~d:e+f=g@h"} {
-		g, c := newRig(always(200, createdBody))
-		_, err := c.TrackOrder(ctx, ssl, id)
+		g, c := newRig(always(200, `{"orderId":"`+id+`","status":"issued"}`))
+		o, err := c.TrackOrder(ctx, ssl, id)
 		require.NoError(t, err)
+		assert.Equal(t, id, o.ID)
 		assert.Equal(t, "/api/certinext/v2/ssl-certificates/"+id, g.sentCalls()[0].path)
 	}
 	_, c := newRig(always(200, createdBody))

@@ -17,14 +17,15 @@ const defaultRemarks = "Ordered through the CERTInext API"
 // errNoOrderID is a create that succeeded and names no order.
 var errNoOrderID = errors.New("the answer names no order; it may exist nevertheless")
 
-// CreateOrder places an order. This costs money, and it is sent exactly once, except that it is sent again after a 401,
-// which was not processed.
+// CreateOrder places an order. This costs money, and it is sent exactly once, except that it is sent again after a 401 of
+// CERTInext's own, which says that it was not carried out.
 //
 // The Order returned has whatever status the order has already reached, issued included; version 1 does not say, and its
 // status is unknown. With SaveAsDraft it is a draft: it has a RequestID, no ID, and the status draft.
 //
 // When the error's Acted is true (see [MayHaveActed]), the order may exist and may be charged for: the connection was
-// lost, the time was up, the server failed, or it answered success without a usable order id. It must then be looked for,
+// lost, the time was up, the server failed, it answered success without a usable order id, or somebody in between answered in
+// its place. It must then be looked for,
 // not placed again. A request that CERTInext would refuse for want of an organization, a requestor, a DNS name or a part
 // of the Subject is refused here, with an [*InvalidRequestError].
 func (c *Client) CreateOrder(ctx context.Context, r OrderRequest) (*Order, error) {
@@ -50,7 +51,7 @@ func (c v2) create(ctx context.Context, s *session, operation string, r OrderReq
 		if err != nil {
 			return nil, err
 		}
-		return o, placed(o, r.SaveAsDraft)
+		return o, placed(o, r)
 	})
 }
 
@@ -80,7 +81,7 @@ func (c v2) placement(s *session, operation string, r OrderRequest) (*call, erro
 	}
 	req.header.Set("X-Product-Code", r.ProductCode)
 	req.header.Set("Idempotency-Key", key)
-	req.repeat, req.timeout, req.bodyless = repeatNever, c.createTimeout(), false
+	req.repeat, req.timeout = repeatNever, c.createTimeout()
 	req.secrets = r.secrets()
 	return req, nil
 }
@@ -98,11 +99,14 @@ func (r OrderRequest) secrets() []string {
 	return all
 }
 
-// placed checks that a successful create names an order, or a draft where one was asked for.
-func placed(o *Order, draft bool) error {
+// placed checks that a successful create names an order, or a draft where one was asked for. A promotion keeps the draft's
+// request id (inferred: both records show it), so an answer with another one is about another order.
+func placed(o *Order, r OrderRequest) error {
 	switch {
-	case o.ID == "" && (!draft || o.RequestID == ""):
+	case o.ID == "" && (!r.SaveAsDraft || o.RequestID == ""):
 		return errNoOrderID
+	case r.RequestID != "" && o.RequestID != "" && o.RequestID != r.RequestID:
+		return errOtherOrder
 	case o.Status != "":
 	case o.ID == "":
 		o.Status = StatusDraft

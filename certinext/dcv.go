@@ -66,11 +66,11 @@ func (c v2) verify(ctx context.Context, operation, orderID, domain string, m DCV
 
 // lookUp asks for a verification at path.
 func (c v2) lookUp(ctx context.Context, operation, path string, body any) error {
-	req, err := c.attempt(operation, http.MethodPost, path, body)
+	req, err := c.newChange(operation, http.MethodPost, path, body)
 	if err != nil {
 		return asError(operation, err)
 	}
-	req.bodyless = false
+	req.accept = lookedUp
 	rep, e := c.do(ctx, req)
 	if e != nil {
 		return e
@@ -78,9 +78,9 @@ func (c v2) lookUp(ctx context.Context, operation, path string, body any) error 
 	return verified(operation, rep)
 }
 
-// attempt starts a change that is a new one each time it is called for: an Idempotency-Key that stays the same would have the
+// newChange starts a change that is a new one each time it is called for: an Idempotency-Key that stays the same would have the
 // documented API repeat an old answer.
-func (c *Client) attempt(operation, method, path string, body any) (*call, error) {
+func (c *Client) newChange(operation, method, path string, body any) (*call, error) {
 	s, e := c.open(operation)
 	if e != nil {
 		return nil, e
@@ -107,7 +107,7 @@ func unlessVerified(err error) error {
 
 func alreadyVerified(err error) bool {
 	var e *Error
-	return errors.As(err, &e) && !e.SigningIn && e.Code == codeAlreadyVerified
+	return errors.As(err, &e) && e.Own && !e.SigningIn && e.Code == codeAlreadyVerified
 }
 
 const methodProblem = "must be dns-txt, http-url or email"
@@ -130,12 +130,17 @@ func checkDCV(domain string, m DCVMethod) error {
 	return nil
 }
 
-// verified reads the success of a verification: 204, or 200 with or without a body. A body that names an overall status
-// other than VERIFIED takes the success back (documented).
+// verdict is the status that a verification ends with.
+func (w wireVerified) verdict() string {
+	return words(text(first(w.OverallStatus, w.Diagnostics.value.OverallStatus, w.DCVStatus)))
+}
+
+// verified reads the success of a verification. A body that names an overall status other than VERIFIED takes it back
+// (documented).
 func verified(operation string, rep *reply) error {
 	var w wireVerified
-	_ = unmarshalObject(rep.body, &w) // success needs no body, and none that is understood
-	status := words(text(first(w.OverallStatus, w.Diagnostics.value.OverallStatus, w.DCVStatus)))
+	_ = unmarshalObject(rep.body, &w) // a 204 has none
+	status := w.verdict()
 	if status == "" || equalFold(status, "VERIFIED") {
 		return nil
 	}

@@ -93,7 +93,7 @@ func TestQuirk17AlreadyVerifiedIsSuccess(t *testing.T) {
 
 func TestVerifyReadsTheBody(t *testing.T) {
 	for body, ok := range map[string]bool{
-		``: true, `{}`: true, `{"overallStatus":"VERIFIED"}`: true, `{"overallStatus":"verified"}`: true, `[]`: true, `done`: true,
+		`{"overallStatus":"VERIFIED"}`: true, `{"overallStatus":"verified"}`: true, `{"dcvStatus":"VERIFIED"}`: true,
 		`{"overallStatus":"FAILED","diagnostics":{"failureClass":"RECORD_MISSING"}}`: false,
 		`{"overallStatus":"PENDING"}`: false, `{"dcvStatus":"PENDING"}`: false,
 		`{"diagnostics":{"overallStatus":"FAILED"}}`: false,

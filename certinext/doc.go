@@ -31,8 +31,8 @@
 // token is fetched then, and every request is signed with the key, which is not sent itself.
 //
 // Either is exchanged for a bearer token, which is fetched when first needed, shared by all calls of the Client, renewed
-// a minute before its end, and renewed once more if a call is answered 401: a token may die early when the same key is
-// used elsewhere. Tokens are sent to the host of BaseURL only, and redirects are not followed.
+// a minute before its end, six before a create, and renewed once more if a call is answered 401: a token may die early when
+// the same key is used elsewhere. Tokens are sent to the host of BaseURL only, and redirects are not followed.
 //
 // # Two versions
 //
@@ -54,12 +54,17 @@
 // when it certainly is not there. The same goes for a process that dies before it could store the answer, so the
 // marker belongs into storage before the call.
 //
+// Between a client and CERTInext stand gateways, filters and caches, which may answer in its place after it has taken the
+// call. A refusal therefore counts only in a shape of CERTInext's own, of which [IsRefusal] and the field Own tell; a 404 in
+// any other is not "there is no such order". A success counts only as CERTInext gives it to that call, and what an answer says
+// of an order only with the order's number. Everything else is doubt.
+//
 // A request that cannot succeed is refused before it is sent: the Error then wraps an [*InvalidRequestError], which
 // names the field, or an [*UnsupportedReasonError].
 //
 // Reads are repeated here, with growing pauses, after a lost connection, a 429 or a 5xx. Other calls are repeated only
-// where CERTInext certainly did nothing: nothing was sent, or it answered 429. A create is sent once. Only version 1's limit
-// on bursts, "Inactive Account User.", is outlasted for every call: nothing is done with what it refuses.
+// after a 429, and where nothing was sent. A create is sent once, and again only after a 401 of CERTInext's own. Only version
+// 1's limit on bursts, "Inactive Account User.", is outlasted for every call: nothing is done with what it refuses.
 //
 // # What is documented and what was observed
 //

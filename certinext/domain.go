@@ -48,13 +48,14 @@ func (c *Client) AddDomain(ctx context.Context, r DomainRequest) (*Domain, *Chal
 	if err != nil {
 		return nil, nil, asError(operation, err)
 	}
-	rep, e := c.do(ctx, req)
-	if e != nil {
-		return nil, nil, e
+	var d *Domain
+	var ch *Challenge
+	req.accept = func(p *reply) (err error) { // its id is needed
+		d, ch, err = decodeAddition(p.body, r)
+		return err
 	}
-	d, ch, err := decodeAddition(rep.body, r)
-	if err != nil {
-		return nil, nil, rep.unusable(req, err)
+	if _, e := c.do(ctx, req); e != nil {
+		return nil, nil, e
 	}
 	return d, ch, nil
 }
@@ -80,11 +81,10 @@ func (c *Client) addition(operation string, r DomainRequest) (*call, error) {
 	if r.Renew {
 		w.Mode = "renew"
 	}
-	req, err := c.attempt(operation, http.MethodPost, "/domains", w)
+	req, err := c.newChange(operation, http.MethodPost, "/domains", w)
 	if err != nil {
 		return nil, err
 	}
-	req.bodyless = false // its id is needed
 	return req, nil
 }
 
@@ -136,21 +136,27 @@ func (c *Client) RenewDomainChallenge(ctx context.Context, id, domain string, m 
 	if err != nil {
 		return nil, asError(operation, err)
 	}
-	req, err := c.attempt(operation, http.MethodPatch, path, wireDomainMethod{DCVMethod: string(m)})
+	req, err := c.newChange(operation, http.MethodPatch, path, wireDomainMethod{DCVMethod: string(m)})
 	if err != nil {
 		return nil, asError(operation, err)
 	}
-	rep, e := c.do(ctx, req)
+	var ch *Challenge
+	req.accept = func(p *reply) (err error) {
+		if ch, err = decodeChallenge(p.body, domain, m); err == nil {
+			return nil
+		}
+		return renewedDomain(id, m)(p)
+	}
+	_, e := c.do(ctx, req)
 	switch {
 	case e != nil && alreadyVerified(e):
 		return &Challenge{Domain: domain, AlreadyVerified: true}, nil
 	case e != nil:
 		return nil, e
-	}
-	if ch, err := decodeChallenge(rep.body, domain, m); err == nil {
+	case ch != nil:
 		return ch, nil
 	}
-	ch, err := c.domainChallenge(ctx, operation, id, domain, m)
+	ch, err = c.domainChallenge(ctx, operation, id, domain, m)
 	if err != nil {
 		failed := *asError(operation, err)
 		failed.Acted = true // the challenge was renewed, only not read

@@ -30,11 +30,15 @@ type Error struct {
 	ExistingDomainID string
 	// RetryAfter is how long CERTInext asked to wait; zero when it did not.
 	RetryAfter time.Duration
-	// Acted is false when CERTInext certainly did not carry out the call: it refused it, or never received it.
-	// When true, the call may have taken effect although it failed.
+	// Own is set when the answer is CERTInext's own word, in a shape that it documents or was observed to use. It is not set
+	// for the answer of somebody in between, such as a gateway's page, whatever its Status says; nor when no usable answer
+	// came.
+	Own bool
+	// Acted is false when CERTInext certainly did not carry out the call: it never received it, or refused it in a shape of its
+	// own and with a code that leaves nothing open. When true, the call may have taken effect although it failed.
 	Acted bool
-	// SigningIn is set when the failure was in obtaining a token: the call itself was never sent, and Status and
-	// Code are about the credentials.
+	// SigningIn is set when the failure was in obtaining a token, and Status and Code are about the credentials: the call
+	// itself was not sent then. Acted tells whether it had been before, and may have taken effect.
 	SigningIn bool
 	// Hint says in plain words what an operator can do about it; empty for most failures.
 	Hint string
@@ -46,6 +50,7 @@ type Error struct {
 	// enveloped is set when version 1 refused in its envelope: Status is then what version 2 answers to the same, and no
 	// such status was sent.
 	enveloped bool
+	toAnother bool // and named another transaction than this call's
 	burst     bool // version 1's limit on bursts
 }
 
@@ -158,13 +163,25 @@ func MayHaveActed(err error) bool {
 	return !errors.As(err, &e) || e.Acted
 }
 
-// HasCode reports whether err is CERTInext's refusal with this code.
+// IsRefusal reports whether CERTInext itself refused the call, in a shape of its own; with statuses, only if with one of
+// them. A 404 that is none is not "CERTInext does not know the order", but somebody in between. A failure to sign in is no
+// refusal of the call. What a refusal means for a call that must not be done twice, [MayHaveActed] tells.
+func IsRefusal(err error, statuses ...int) bool {
+	var e *Error
+	if !errors.As(err, &e) || !e.Own || e.SigningIn || e.Status < 400 || e.Status > 499 {
+		return false
+	}
+	return len(statuses) == 0 || slices.Contains(statuses, e.Status)
+}
+
+// HasCode reports whether err is an answer with this code.
 func HasCode(err error, code string) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Code == code
 }
 
-// HasStatus reports whether err is an answer with one of these HTTP statuses; 0 stands for no answer. Of a failure to sign
+// HasStatus reports whether err is an answer with one of these HTTP statuses, whoever gave it: [IsRefusal] asks whether it
+// was CERTInext. 0 stands for no answer. Of a failure to sign
 // in, a 4xx counts only if it is 401, 403 or 429: a 404 or 422 of the token endpoint says nothing about the order that
 // the call was for.
 func HasStatus(err error, statuses ...int) bool {

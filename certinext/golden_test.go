@@ -185,7 +185,7 @@ func TestGolden(t *testing.T) {
 		"revoke-live":               revoke,
 		"revoke-documented":         revoke,
 		"certificate-live":          download,
-		"certificate-documented":    download,
+		"certificate-documented":    func(c client) (any, error) { return c.Certificate(ctx, ssl, "ord_abc123") },
 		"certificate-not-ready":     download,
 		"certificate-pem":           func(c client) (any, error) { return c.CertificatePEM(ctx, ssl, id) },
 		"me-live":                   me,

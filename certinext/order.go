@@ -13,7 +13,11 @@ import (
 // TrackOrder returns the present state of an order. The live service leaves out much of what was ordered, so a caller
 // keeps its own record of the names, the product and the marker.
 //
-// A 404 means that the id is unknown, or belongs to another family, or is a request id (observed 2026). Version 1 does not
+// The Order's ID is empty when the answer does not say whose it is, and an answer that names another order is an error. Both
+// were seen from what stands between the client and CERTInext, with a status that ends an order. What is final is believed
+// only with its number.
+//
+// A 404 of CERTInext's own ([IsRefusal]) means that the id is unknown, or belongs to another family, or is a request id (observed 2026). Version 1 does not
 // tell families apart: an order is found under each.
 func (c *Client) TrackOrder(ctx context.Context, f Family, id string) (*Order, error) {
 	return c.protocolFor(f).track(ctx, "tracking order", f, id)
@@ -24,12 +28,11 @@ func (c v2) track(ctx context.Context, operation string, f Family, id string) (*
 	if err != nil {
 		return nil, asError(operation, err)
 	}
-	o, err := fetch(ctx, c.Client, c.read(operation, path, nil), decodeOrder)
+	o, err := fetch(ctx, c.Client, c.read(operation, path, nil), func(body []byte) (*Order, error) {
+		return decodeOrderOf(body, id)
+	})
 	if err != nil {
 		return nil, err
-	}
-	if o.ID == "" {
-		o.ID = id
 	}
 	if o.Status == "" {
 		o.Status = StatusUnknown
@@ -52,7 +55,7 @@ func (c *Client) SubmitCSR(ctx context.Context, f Family, id, csr string, attest
 }
 
 func (c v2) submitCSR(ctx context.Context, operation string, f Family, id, csr string, attested bool) error {
-	return c.changeOrder(ctx, operation, http.MethodPut, f, id, "/csr", wireCSR{CSR: csr, Attested: attested})
+	return c.changeOrder(ctx, operation, http.MethodPut, f, id, "/csr", wireCSR{CSR: csr, Attested: attested}, changedOrder(id))
 }
 
 // AcceptAgreement signs the subscriber agreement of an order. An agreement that was accepted in the create needs no
@@ -69,7 +72,7 @@ func (c *Client) AcceptAgreement(ctx context.Context, f Family, id string, a Agr
 }
 
 func (c v2) accept(ctx context.Context, operation string, f Family, id string, a Agreement) error {
-	return c.changeOrder(ctx, operation, http.MethodPost, f, id, "/agreement", wireAcceptance{newWireAgreement(&a)})
+	return c.changeOrder(ctx, operation, http.MethodPost, f, id, "/agreement", wireAcceptance{newWireAgreement(&a)}, changedOrder(id))
 }
 
 // CancelOrder withdraws an order that is not issued yet. reason is free text; CERTInext wants one, so an empty one is
@@ -80,14 +83,14 @@ func (c *Client) CancelOrder(ctx context.Context, f Family, id, reason string) e
 	if !ambiguousRefusal(err) {
 		return err
 	}
-	if o, trackErr := c.TrackOrder(ctx, f, id); trackErr == nil && o.Status == StatusCancelled {
+	if o, trackErr := c.TrackOrder(ctx, f, id); trackErr == nil && o.is(id, StatusCancelled) {
 		return nil
 	}
 	return err
 }
 
 func (c v2) cancel(ctx context.Context, operation string, f Family, id, reason string) error {
-	return c.changeOrder(ctx, operation, http.MethodPost, f, id, "/cancel", wireCancellation{Reason: reason})
+	return c.changeOrder(ctx, operation, http.MethodPost, f, id, "/cancel", wireCancellation{Reason: reason}, changedOrder(id, StatusCancelled))
 }
 
 // CancelDraft withdraws a draft, by its request id (documented). A draft that was promoted is an order and is
@@ -97,20 +100,26 @@ func (c *Client) CancelDraft(ctx context.Context, requestID, reason string) erro
 }
 
 func (c v2) cancelDraft(ctx context.Context, operation, requestID, reason string) error {
-	id, err := segment("requestID", requestID)
+	path, err := segment("requestID", requestID)
 	if err != nil {
 		return asError(operation, err)
 	}
-	req, err := c.write(operation, http.MethodPost, "/ssl-certificates/requests/"+id+"/cancel",
+	req, err := c.write(operation, http.MethodPost, "/ssl-certificates/requests/"+path+"/cancel",
 		wireCancellation{Reason: reason})
 	if err != nil {
 		return asError(operation, err)
 	}
+	req.accept = cancelledDraft(requestID)
 	return c.change(ctx, req)
 }
 
-// changeOrder sends body to a resource of the order.
-func (c v2) changeOrder(ctx context.Context, operation, method string, f Family, id, below string, body any) error {
+// is reports whether an answer says, naming the order, that it has this status.
+func (o *Order) is(id string, s Status) bool { return o.ID == id && o.Status == s }
+
+// changeOrder sends body to a resource of the order. accept says what its success is.
+func (c v2) changeOrder(
+	ctx context.Context, operation, method string, f Family, id, below string, body any, accept func(*reply) error,
+) error {
 	path, err := orderPath(f, id, below)
 	if err != nil {
 		return asError(operation, err)
@@ -119,10 +128,12 @@ func (c v2) changeOrder(ctx context.Context, operation, method string, f Family,
 	if err != nil {
 		return asError(operation, err)
 	}
+	req.accept = accept
 	return c.change(ctx, req)
 }
 
-// ambiguousRefusal reports whether CERTInext answered with one of the statuses that also mean "this is already so".
+// ambiguousRefusal reports whether the answer has one of the statuses that also mean "this is already so". Who gave it does
+// not matter: the order is asked then.
 func ambiguousRefusal(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && !e.SigningIn &&

@@ -170,13 +170,13 @@ func TestTrackIsTolerant(t *testing.T) {
 		want func(t *testing.T, o *certinext.Order)
 	}{
 		"an empty object is an order of unknown status": {`{}`, func(t *testing.T, o *certinext.Order) {
-			assert.Equal(t, certinext.Order{ID: "1000000001", Status: certinext.StatusUnknown}, *o)
+			assert.Equal(t, certinext.Order{Status: certinext.StatusUnknown}, *o)
 		}},
-		"an odd id gives way to the one that was asked for": {`{"orderId":"../x","requestId":"a b"}`, func(t *testing.T, o *certinext.Order) {
-			assert.Equal(t, "1000000001", o.ID)
+		"an odd request id is none": {`{"requestId":"a b"}`, func(t *testing.T, o *certinext.Order) {
 			assert.Empty(t, o.RequestID)
 		}},
 		"numbers for ids": {`{"orderId":1000000001,"requestId":2000000001}`, func(t *testing.T, o *certinext.Order) {
+			assert.Equal(t, "1000000001", o.ID)
 			assert.Equal(t, "2000000001", o.RequestID)
 		}},
 		"a status in another case": {`{"status":" Pending_CSR "}`, func(t *testing.T, o *certinext.Order) {
@@ -195,7 +195,7 @@ func TestTrackIsTolerant(t *testing.T) {
 		"everything of the wrong kind": {
 			`{"status":["x"],"domain":{},"verifications":"none","subscriberAgreement":[],"revocation":false,"csrSubmitted":"perhaps","createdAt":[],"expiresAt":"soon"}`,
 			func(t *testing.T, o *certinext.Order) {
-				assert.Equal(t, certinext.Order{ID: "1000000001", Status: certinext.StatusUnknown}, *o)
+				assert.Equal(t, certinext.Order{Status: certinext.StatusUnknown}, *o)
 			},
 		},
 		"lists of the wrong kind": {
@@ -228,7 +228,10 @@ func TestTrackIsTolerant(t *testing.T) {
 			tc.want(t, o)
 		})
 	}
-	for name, body := range map[string]string{"empty": ``, "a list": `[]`, "a string": `"x"`, "garbage": `{`, "null": `null`} {
+	for name, body := range map[string]string{
+		"empty": ``, "a list": `[]`, "a string": `"x"`, "garbage": `{`, "null": `null`,
+		"another order": `{"orderId":"1000000002","status":"issued"}`, "an id that is none": `{"orderId":"../x"}`,
+	} {
 		t.Run(name+" is an error", func(t *testing.T) {
 			_, c := newRig(always(200, body))
 			_, err := c.TrackOrder(t.Context(), certinext.FamilySSL, "1000000001")
@@ -261,7 +264,7 @@ func TestCancelCountsWhatIsCancelledAlready(t *testing.T) {
 		for _, refusal := range []int{404, 409, 422} {
 			g, c := newRig(func(_ int, r sent) (*http.Response, error) {
 				if r.method == http.MethodGet {
-					return response(200, `{"status":"`+string(status)+`"}`), nil
+					return response(200, `{"orderId":"1","status":"`+string(status)+`"}`), nil
 				}
 				return response(refusal, `{"detail":"[EMS-930] Order not in cancellable state"}`), nil
 			})

@@ -50,7 +50,7 @@ var quirks = [...]struct{ quirk, test, reason string }{
 	31: {quirk: "the list of domains", test: "TestQuirk31Domains"},
 	32: {quirk: "a blanket 422 on domains", test: "TestQuirk31Domains"},
 	33: {quirk: "mixed error bodies", test: "TestQuirk33MixedErrorBodies"},
-	34: {quirk: "success bodies vary", test: "TestQuirk34SuccessBodiesVary"},
+	34: {quirk: "success bodies vary", test: "TestQuirk34SuccessesAreCERTInextsOwn"},
 	35: {quirk: "a request id is no order id", test: "TestSandboxDraft"},
 	36: {quirk: "the wrong family answers 404", test: "TestSandboxPrivatePKI"},
 	37: {quirk: "product types are ambiguous", test: "TestQuirk37ProductTypesAreAmbiguous"},

@@ -27,19 +27,23 @@ type ReissueRequest struct {
 // The order keeps its id and gets another RequestID, which tells a reissue that was taken from one that was not. Until the
 // new certificate is there, [Client.Certificate] may deliver the one before. What a reissue costs is not documented.
 //
-// Like a create it is sent once, and after an error whose Acted is true the order's RequestID has to be looked at.
+// Like a create it is sent once, and again only after a 401 of CERTInext's own. An answer that does not name the order is an
+// error. After an error whose Acted is true the order's RequestID has to be looked at.
 func (c *Client) ReissueOrder(ctx context.Context, f Family, id string, r ReissueRequest) (*Order, error) {
 	const operation = "reissuing certificate"
 	req, err := c.reissue(operation, f, id, r)
 	if err != nil {
 		return nil, asError(operation, err)
 	}
-	o, err := fetch(ctx, c, req, decodeOrder)
+	o, err := fetch(ctx, c, req, func(body []byte) (*Order, error) {
+		o, err := decodeOrderOf(body, id)
+		if err == nil && o.ID == "" {
+			err = errNoOrderID // documented: 201 with the order's own id
+		}
+		return o, err
+	})
 	if err != nil {
 		return nil, err
-	}
-	if o.ID == "" {
-		o.ID = id
 	}
 	if o.Status == "" {
 		o.Status = StatusUnknown
@@ -86,6 +90,6 @@ func (c *Client) reissue(operation string, f Family, id string, r ReissueRequest
 	if err != nil {
 		return nil, err
 	}
-	req.repeat, req.timeout, req.bodyless = repeatNever, c.createTimeout(), false
+	req.repeat, req.timeout = repeatNever, c.createTimeout()
 	return req, nil
 }

@@ -6,6 +6,7 @@ package certinext
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"iter"
 	"net/http"
 	"net/url"
@@ -117,7 +118,7 @@ func (c v2) ordersReport(ctx context.Context, operation string, f ReportFilter) 
 	}
 	return func(yield func(ReportRow, error) bool) {
 		for row, err := range report {
-			if HasStatus(err, http.StatusNotImplemented) {
+			if notWired(err) {
 				c.olderReport(ctx, operation, f, err, yield)
 				return
 			}
@@ -126,6 +127,13 @@ func (c v2) ordersReport(ctx context.Context, operation string, f ReportFilter) 
 			}
 		}
 	}
+}
+
+// notWired reports whether CERTInext itself says that version 2 has no such call (documented: 501). From anybody else a 501
+// says nothing of which report the orders stand in, and one who looks for an order must not be sent to the wrong one.
+func notWired(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Own && e.Status == http.StatusNotImplemented
 }
 
 // olderReport reads version 1's report because version 2 has none. Where there is no version 1 either, unwired stands.

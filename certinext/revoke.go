@@ -52,7 +52,7 @@ func (c *Client) RevokeOrder(ctx context.Context, f Family, id string, r RevokeR
 		return "", err
 	}
 	o, trackErr := c.TrackOrder(ctx, f, id)
-	if trackErr != nil || o.Status != StatusRevoked {
+	if trackErr != nil || !o.is(id, StatusRevoked) {
 		return "", err
 	}
 	return recorded(o), nil
@@ -76,23 +76,24 @@ func (c v2) revoke(ctx context.Context, operation string, f Family, id string, r
 	}
 	d := c.Credentials.dialect()
 	other := live + documented - d
-	err = c.revokeAs(ctx, operation, path, r.Reason.spelling(d), r.Note, key)
-	if !HasStatus(err, http.StatusBadRequest) || r.Reason.spelling(d) == r.Reason.spelling(other) {
+	err = c.revokeAs(ctx, operation, id, path, r.Reason.spelling(d), r.Note, key)
+	if !IsRefusal(err, http.StatusBadRequest) || r.Reason.spelling(d) == r.Reason.spelling(other) {
 		return err
 	}
-	again := c.revokeAs(ctx, operation, path, r.Reason.spelling(other), r.Note, derivedKey(key))
-	if !HasStatus(again, http.StatusBadRequest) {
+	again := c.revokeAs(ctx, operation, id, path, r.Reason.spelling(other), r.Note, derivedKey(key))
+	if !IsRefusal(again, http.StatusBadRequest) {
 		return again
 	}
 	return err
 }
 
-func (c v2) revokeAs(ctx context.Context, operation, path, reason, note, key string) error {
+func (c v2) revokeAs(ctx context.Context, operation, id, path, reason, note, key string) error {
 	req, err := c.write(operation, http.MethodPost, path, wireRevocation{Reason: reason, Note: note})
 	if err != nil {
 		return asError(operation, err)
 	}
 	req.header.Set("Idempotency-Key", key)
+	req.accept = changedOrder(id, StatusRevoked)
 	return c.change(ctx, req)
 }
 

@@ -103,7 +103,7 @@ func strictReasons(want string) func(int, sent) (*http.Response, error) {
 		if strings.Contains(r.body, `"`+want+`"`) {
 			return response(204, ``), nil
 		}
-		return response(400, `{"title":"Bad Request","detail":"unknown value for reason"}`), nil
+		return refuses(400, "unknown value for reason")(0, r)
 	}
 }
 
@@ -126,26 +126,26 @@ func TestQuirk24TheOtherSpellingIsTriedOnce(t *testing.T) {
 		assert.Len(t, g.sentCalls(), 2)
 	})
 	t.Run("neither helps: the first refusal is returned", func(t *testing.T) {
-		g, c := newRig(inTurn(always(400, `{"detail":"first"}`), always(400, `{"detail":"second"}`)))
+		g, c := newRig(inTurn(refuses(400, "first"), refuses(400, "second")))
 		_, err := c.RevokeOrder(t.Context(), certinext.FamilySSL, "1", certinext.RevokeRequest{Reason: certinext.ReasonKeyCompromise})
 		assert.Equal(t, "first", asErr(t, err).Detail)
 		assert.Len(t, g.sentCalls(), 2)
 	})
 	t.Run("a reason that is spelled alike is sent once", func(t *testing.T) {
-		g, c := newRig(always(400, ``))
+		g, c := newRig(refuses(400, "unknown"))
 		_, err := c.RevokeOrder(t.Context(), certinext.FamilySSL, "1", certinext.RevokeRequest{Reason: certinext.ReasonSuperseded})
 		require.Error(t, err)
 		assert.Len(t, g.sentCalls(), 1)
 	})
 	t.Run("a failure of the second try is told", func(t *testing.T) {
-		_, c := newRig(inTurn(always(400, ``), always(500, `{"detail":"down"}`)))
+		_, c := newRig(inTurn(refuses(400, "unknown"), always(500, `{"detail":"down"}`)))
 		_, err := c.RevokeOrder(t.Context(), certinext.FamilySSL, "1", certinext.RevokeRequest{Reason: certinext.ReasonKeyCompromise})
 		assert.True(t, asErr(t, err).Acted)
 	})
 }
 
 func TestQuirk26RevokeRefusalsAreDisambiguated(t *testing.T) {
-	const revoked = `{"status":"revoked","revocation":{"reason":"keyCompromise"}}`
+	const revoked = `{"orderId":"1","status":"revoked","revocation":{"reason":"keyCompromise"}}`
 	for name, tc := range map[string]struct {
 		refusal int
 		track   func(int, sent) (*http.Response, error)
@@ -156,8 +156,10 @@ func TestQuirk26RevokeRefusalsAreDisambiguated(t *testing.T) {
 		"404, and it is revoked":            {404, always(200, revoked), certinext.ReasonKeyCompromise, true, 2},
 		"422, and it is revoked":            {422, always(200, revoked), certinext.ReasonKeyCompromise, true, 2},
 		"409, and it is revoked":            {409, always(200, revoked), certinext.ReasonKeyCompromise, true, 2},
-		"revoked, and nobody says why":      {404, always(200, `{"status":"revoked"}`), "", true, 2},
-		"revoked for a reason of their own": {404, always(200, `{"status":"revoked","revocation":{"reason":"mood"}}`), "", true, 2},
+		"revoked, and nobody says why":      {404, always(200, `{"orderId":"1","status":"revoked"}`), "", true, 2},
+		"revoked for a reason of their own": {404, always(200, `{"orderId":"1","status":"revoked","revocation":{"reason":"mood"}}`), "", true, 2},
+		"revoked, and nobody says whose":    {404, always(200, `{"status":"revoked"}`), "", false, 2},
+		"another one is revoked":            {404, always(200, `{"orderId":"2","status":"revoked"}`), "", false, 2},
 		"404, and it is still issued":       {404, always(200, `{"status":"issued"}`), "", false, 2},
 		"422, and it is not issued yet":     {422, always(200, `{"status":"pending-dcv"}`), "", false, 2},
 		"404, and it is unknown":            {404, always(404, ``), "", false, 2},

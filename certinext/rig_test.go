@@ -5,6 +5,7 @@ package certinext_test
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptrace"
@@ -76,6 +77,19 @@ func response(status int, body string, header ...string) *http.Response {
 	}
 }
 
+// problem is the body of a refusal as the live service writes it (observed 2026).
+func problem(status int, detail string) string {
+	b, _ := json.Marshal(map[string]any{
+		"type": "about:blank", "title": http.StatusText(status), "status": status, "detail": detail,
+	})
+	return string(b)
+}
+
+// refuses answers everything with a refusal of CERTInext's own.
+func refuses(status int, detail string, header ...string) func(int, sent) (*http.Response, error) {
+	return always(status, problem(status, detail), append([]string{"Content-Type", "application/problem+json"}, header...)...)
+}
+
 func (g *rig) RoundTrip(r *http.Request) (*http.Response, error) {
 	var body []byte
 	if r.Body != nil {
@@ -145,4 +159,48 @@ func asErr(t testing.TB, err error) *certinext.Error {
 	var e *certinext.Error
 	require.ErrorAs(t, err, &e)
 	return e
+}
+
+// done answers every call of every with a success of CERTInext's.
+func done(_ int, r sent) (*http.Response, error) {
+	switch {
+	case r.method == http.MethodGet:
+		return response(200, `{"orderId":"1","status":"pending-dcv","accountNumber":"1234567890"}`), nil
+	case strings.HasSuffix(r.path, "/ssl-certificates"):
+		return response(201, createdBody), nil
+	}
+	return response(204, ``), nil
+}
+
+// every lists all verbs: what changes something and what does not.
+var every = map[string]func(ctx context.Context, c *certinext.Client) error{
+	"create": func(ctx context.Context, c *certinext.Client) error {
+		_, err := c.CreateOrder(ctx, dvOrder())
+		return err
+	},
+	"track": func(ctx context.Context, c *certinext.Client) error {
+		_, err := c.TrackOrder(ctx, certinext.FamilySSL, "1")
+		return err
+	},
+	"csr": func(ctx context.Context, c *certinext.Client) error {
+		return c.SubmitCSR(ctx, certinext.FamilySSL, "1", "csr", false)
+	},
+	"agreement": func(ctx context.Context, c *certinext.Client) error {
+		return c.AcceptAgreement(ctx, certinext.FamilySSL, "1", certinext.Agreement{Accepted: true})
+	},
+	"verify": func(ctx context.Context, c *certinext.Client) error {
+		return c.VerifyDCV(ctx, "1", "example.com", certinext.DCVMethodDNS)
+	},
+	"cancel": func(ctx context.Context, c *certinext.Client) error {
+		return c.CancelOrder(ctx, certinext.FamilySSL, "1", "")
+	},
+	"cancel draft": func(ctx context.Context, c *certinext.Client) error { return c.CancelDraft(ctx, "1", "") },
+	"revoke": func(ctx context.Context, c *certinext.Client) error {
+		_, err := c.RevokeOrder(ctx, certinext.FamilySSL, "1", certinext.RevokeRequest{Reason: certinext.ReasonSuperseded})
+		return err
+	},
+	"me": func(ctx context.Context, c *certinext.Client) error {
+		_, err := c.Me(ctx)
+		return err
+	},
 }

@@ -61,6 +61,11 @@ func (c *Client) send(ctx context.Context, s *session, r *call, token string) (*
 		}
 	}
 	defer res.Body.Close()
+	return c.answer(ctx, tryCtx, r, res, hide)
+}
+
+// answer reads what came.
+func (c *Client) answer(ctx, tryCtx context.Context, r *call, res *http.Response, hide mask) (*reply, *Error) {
 	if res.StatusCode < 200 || res.StatusCode > 299 {
 		return nil, c.refusal(r, res, hide)
 	}
@@ -70,6 +75,11 @@ func (c *Client) send(ctx context.Context, s *session, r *call, token string) (*
 	}
 	if e != nil {
 		return nil, e
+	}
+	if r.accept != nil {
+		if err := r.accept(rep); err != nil {
+			return nil, rep.unusable(r, err)
+		}
 	}
 	return rep, nil
 }
@@ -125,8 +135,6 @@ func receive(ctx, tryCtx context.Context, r *call, res *http.Response, hide mask
 	p := &reply{status: res.StatusCode}
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxBody+1))
 	switch {
-	case err != nil && r.bodyless:
-		return p, nil
 	case err != nil:
 		e := p.unusable(r, fmt.Errorf("the answer broke off: %w", transportError(ctx, tryCtx, r.timeout, err, hide)))
 		e.lost = true

@@ -14,6 +14,7 @@ import (
 const (
 	tokenMargin  = 60 * time.Second // a token is renewed this long before its end
 	minTokenLife = 30 * time.Second // and used at least this long, however short-lived it claims to be
+	createLead   = 5 * time.Minute  // a create has it renewed this much earlier
 )
 
 // A tokenCache holds the Client's token. At most one request for a token is under way at a time, and all callers
@@ -23,6 +24,7 @@ type tokenCache struct {
 	// token returns the token; nil for none. It is a function because fmt prints no function's value: a struct that
 	// holds a Client somewhere below would otherwise show the token under a verb that does not suit it, such as %s.
 	token   func() string
+	asked   time.Time
 	expires time.Time
 	flight  *flight
 }
@@ -48,11 +50,12 @@ func (t *tokenCache) current() string {
 	return t.token()
 }
 
-// token returns a token other than dead, which may be empty. A failure is not remembered: the next caller tries anew.
-func (c *Client) token(ctx context.Context, s *session, operation, dead string) (string, *Error) {
+// token returns a token for r, other than the one that r found dead. A failure is not remembered: the next caller tries anew.
+func (c *Client) token(ctx context.Context, s *session, r *call) (string, *Error) {
+	operation := r.operation
 	t := &s.token
 	t.mu.Lock()
-	if token := t.current(); token != "" && token != dead && c.now().Before(t.expires) {
+	if token := t.current(); token != "" && token != r.dead && t.lasts(c.now(), r) {
 		defer t.mu.Unlock()
 		return token, nil
 	}
@@ -77,6 +80,16 @@ func (c *Client) token(ctx context.Context, s *session, operation, dead string) 
 	return f.token, nil
 }
 
+// lasts reports whether the token is good for r. A create is not sent again after a 401 whose author is not known, so it is
+// not sent with a token near its end either; but a short-lived token serves the first half of its life.
+func (t *tokenCache) lasts(now time.Time, r *call) bool {
+	end := t.expires
+	if r.repeat == repeatNever {
+		end = end.Add(-min(createLead, t.expires.Sub(t.asked)/2))
+	}
+	return now.Before(end)
+}
+
 func signingIn(operation string) string { return operation + ": signing in" }
 
 // fly obtains a token for everyone who waits. It belongs to none of them: a caller whose context ends leaves, and the
@@ -92,7 +105,7 @@ func (c *Client) fly(ctx context.Context, s *session, f *flight) {
 	defer t.mu.Unlock()
 	t.flight = nil
 	if f.token, f.err = g.token, err; err == nil {
-		t.token, t.expires = func() string { return g.token }, asked.Add(max(g.life-tokenMargin, minTokenLife))
+		t.token, t.asked, t.expires = func() string { return g.token }, asked, asked.Add(max(g.life-tokenMargin, minTokenLife))
 	}
 	close(f.done)
 }
@@ -108,6 +121,7 @@ func (c *Client) signIn(ctx context.Context, s *session) (grant, *Error) {
 		}
 		r = c.Credentials.exchange(c.now(), txn)
 		r.method, r.path, r.repeat, r.timeout = http.MethodPost, "/oauth/token", repeatFreely, c.timeout()
+		r.grants = true
 		return c.send(ctx, s, r, "")
 	})
 	var g grant
@@ -115,7 +129,7 @@ func (c *Client) signIn(ctx context.Context, s *session) (grant, *Error) {
 		var err error
 		if g, err = decodeToken(rep.body); errors.Is(err, errRefusedWith200) {
 			e = &Error{Status: rep.status}
-			e.explain(rep.body, c.mask(s, r, ""))
+			_, _ = e.explain(rep.body, c.mask(s, r, "")) // it was an object a moment ago
 		} else if err != nil {
 			e = rep.unusable(r, err)
 		}

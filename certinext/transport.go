@@ -28,7 +28,7 @@ type repetition int
 
 const (
 	repeatNever   repetition = iota // a create: not even when it certainly did nothing
-	repeatRefused                   // a change: only when CERTInext certainly did nothing
+	repeatRefused                   // a change: when CERTInext certainly did nothing, or the rate was limited
 	repeatFreely                    // a read
 )
 
@@ -54,21 +54,27 @@ type call struct {
 	compose func(ctx context.Context, s *session, r *call) *Error
 	// enveloped is set for version 1: whether the call succeeded stands in the answer's meta and not in its status.
 	enveloped bool
+	// txn is the transaction id of the latest try in version 1, and answered is set when an answer has repeated it.
+	txn      string
+	answered bool
 	// signed is set for a call that proves by its body whose it is, and needs no token.
 	signed bool
 	// ofOrder is set for a call that names an order or a draft.
 	ofOrder bool
+	// grants is set for a call to the token endpoint, which refuses in a shape of its own.
+	grants bool
 
 	repeat    repetition
 	timeout   time.Duration // of one try
 	secrets   []string      // in the body, and not to be shown in an error
 	signature string        // one more of them
 
-	// bodyless is set for a change whose success is complete with the status line: whatever follows may be lost.
-	bodyless bool
+	// accept reads an answer with a successful status, and says why it is none of CERTInext's to this call.
+	accept func(p *reply) error
 
 	replayed bool   // the one replay after a 401 is used up
 	dead     string // the token that the 401 was about
+	inDoubt  bool   // one of its tries may have taken effect
 }
 
 // read starts a call that changes nothing.
@@ -79,7 +85,8 @@ func (c *Client) read(operation, path string, query url.Values) *call {
 	}
 }
 
-// write starts a call that changes something, with a JSON body.
+// write starts a call that changes something, with a JSON body. Its success is an answer without content, unless the call
+// says otherwise.
 func (c *Client) write(operation, method, path string, body any) (*call, error) {
 	b, err := json.Marshal(body)
 	if err != nil {
@@ -88,7 +95,7 @@ func (c *Client) write(operation, method, path string, body any) (*call, error) 
 	return &call{
 		operation: operation, method: method, path: apiRoot + path, body: b,
 		header: http.Header{"Accept": {"application/json"}, "Content-Type": {"application/json"}},
-		repeat: repeatRefused, timeout: c.timeout(), bodyless: true,
+		repeat: repeatRefused, timeout: c.timeout(), accept: withoutContent,
 	}, nil
 }
 
@@ -98,9 +105,23 @@ func (c *Client) do(ctx context.Context, r *call) (*reply, *Error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.retry(ctx, c.patience(r.repeat), func() (*reply, *Error) {
+	rep, err := c.retry(ctx, c.patience(r.repeat), func() (*reply, *Error) {
 		return c.retry(ctx, c.burstPatience(), func() (*reply, *Error) { return c.authorized(ctx, s, r) })
 	})
+	if err != nil && r.inDoubt && !err.Acted {
+		// Refusing the last try does not undo what an earlier one may have done.
+		doubtful := *err
+		doubtful.Acted = true
+		err = &doubtful
+	}
+	return rep, err
+}
+
+// attempt sends the call once, and remembers if that leaves a doubt.
+func (c *Client) attempt(ctx context.Context, s *session, r *call, token string) (*reply, *Error) {
+	rep, err := c.send(ctx, s, r, token)
+	r.inDoubt = r.inDoubt || err != nil && err.Acted
+	return rep, err
 }
 
 func (c *Client) patience(how repetition) patience {
@@ -125,14 +146,13 @@ func (c *Client) burstPatience() patience {
 
 // fetch makes a read and decodes its answer.
 func fetch[T any](ctx context.Context, c *Client, r *call, decode func([]byte) (T, error)) (T, error) {
-	var none T
-	rep, e := c.do(ctx, r)
-	if e != nil {
-		return none, e
+	var v, none T
+	r.accept = func(p *reply) (err error) {
+		v, err = decode(p.body)
+		return err
 	}
-	v, err := decode(rep.body)
-	if err != nil {
-		return none, rep.unusable(r, err)
+	if _, e := c.do(ctx, r); e != nil {
+		return none, e
 	}
 	return v, nil
 }
@@ -145,25 +165,33 @@ func (c *Client) change(ctx context.Context, r *call) error {
 	return nil
 }
 
-// authorized sends the call with a token. A 401 was not processed, so whatever the call is, it is sent once more with
-// another token; tokens may die before their time (documented: refreshing a token elsewhere kills it).
+// authorized sends the call with a token, and once more with another one after a 401: tokens may die before their time
+// (documented: refreshing a token elsewhere kills it).
 func (c *Client) authorized(ctx context.Context, s *session, r *call) (*reply, *Error) {
 	if r.signed {
-		return c.send(ctx, s, r, "")
+		return c.attempt(ctx, s, r, "")
 	}
-	token, err := c.token(ctx, s, r.operation, r.dead)
+	token, err := c.token(ctx, s, r)
 	if err != nil {
 		return nil, err
 	}
-	rep, err := c.send(ctx, s, r, token)
-	if err == nil || err.Status != http.StatusUnauthorized || r.replayed {
+	rep, err := c.attempt(ctx, s, r, token)
+	if err == nil || r.replayed || !r.replayable(err) {
 		return rep, err
 	}
 	r.replayed, r.dead = true, token
-	if token, err = c.token(ctx, s, r.operation, r.dead); err != nil {
+	if token, err = c.token(ctx, s, r); err != nil {
 		return nil, err
 	}
-	return c.send(ctx, s, r, token)
+	return c.attempt(ctx, s, r, token)
+}
+
+// replayable reports whether a refused token is a reason to send the call again. Only CERTInext's own 401 says that the call
+// was not carried out, and its shape is documented: RFC 7807. How the live service words the 401 of an expired token was never
+// captured, and a bare one, with no more than a WWW-Authenticate, is also what a gateway answers. A create is not sent again
+// after it; a read is, and so is a change, since none of the others does more when it comes twice.
+func (r *call) replayable(e *Error) bool {
+	return e.Status == http.StatusUnauthorized && (r.repeat != repeatNever || e.certain())
 }
 
 // retry runs try until it succeeds, fails for good, or has used up its tries, its time or ctx. It returns the last
@@ -203,11 +231,12 @@ func (how repetition) allows(e *Error) bool {
 	if how == repeatNever || e.SigningIn || e.burst {
 		return false // obtaining a token and outlasting a burst have their own tries
 	}
-	passing := e.Status == http.StatusTooManyRequests || e.lost
+	limited := e.Status == http.StatusTooManyRequests
 	if how == repeatRefused {
-		return passing && !e.Acted
+		// Whoever limits the rate: a change that is asked for twice is made once, and the doubt stays with the call.
+		return limited || e.lost && !e.Acted
 	}
-	return passing || e.Status >= 500 && e.Status != http.StatusNotImplemented
+	return limited || e.lost || e.Status >= 500 && e.Status != http.StatusNotImplemented
 }
 
 // afterPause asks backoff for CERTInext's own pause if it named one, with a little added so that many clients do not

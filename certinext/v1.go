@@ -38,6 +38,7 @@ func (c v1) ask(operation, verb, name string, block any) *call {
 			return e
 		}
 		r.body, r.signature = envelope(meta, name, raw), meta.AuthKey
+		r.txn, r.answered = meta.Txn, false
 		return nil
 	}
 	return r

@@ -41,7 +41,7 @@ func (c v1) create(ctx context.Context, s *session, operation string, r OrderReq
 			return nil, err
 		}
 		o := &Order{ID: safeID(w.OrderNumber), RequestID: safeID(w.RequestNumber)}
-		return o, placed(o, r.SaveAsDraft)
+		return o, placed(o, r)
 	})
 	if err != nil {
 		return nil, err

@@ -146,13 +146,12 @@ func TestReportDomainFilter(t *testing.T) {
 }
 
 func TestReportFallsBackToVersion1(t *testing.T) {
-	unwired := response(501, `{"detail":"Use v1 GetOrderReport"}`)
 	v1 := func(answer func(int, sent) (*http.Response, error)) func(int, sent) (*http.Response, error) {
 		return func(n int, r sent) (*http.Response, error) {
 			if strings.HasPrefix(r.path, "/emSignHub-API/") {
 				return answer(n, r)
 			}
-			return response(unwired.StatusCode, `{"detail":"Use v1 GetOrderReport"}`), nil
+			return refuses(501, "Use v1 GetOrderReport")(n, r)
 		}
 	}
 	report := func(c *certinext.Client) ([]certinext.ReportRow, error) {
@@ -186,6 +185,15 @@ func TestReportFallsBackToVersion1(t *testing.T) {
 		_, err := report(c)
 		assert.True(t, certinext.HasStatus(err, 501))
 		assert.Len(t, g.sentCalls(), 1)
+	})
+	t.Run("not for somebody else's 501", func(t *testing.T) {
+		for _, body := range []string{``, `{"message":"Not Implemented"}`, `<html></html>`} {
+			g, c := newV1Rig(always(501, body))
+			c.Version = certinext.V2
+			_, err := report(c)
+			assert.True(t, certinext.HasStatus(err, 501))
+			assert.Len(t, g.sentCalls(), 1)
+		}
 	})
 	t.Run("not for another failure", func(t *testing.T) {
 		g, c := newV1Rig(always(403, ``))

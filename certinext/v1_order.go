@@ -18,13 +18,21 @@ func (c v1) track(ctx context.Context, operation string, f Family, id string) (*
 	}
 	r := c.ask(operation, "TrackOrder", "orderDetails", wireOrderKey{OrderNumber: id})
 	r.ofOrder = true
-	w, err := fetch(ctx, c.Client, r, decodeTracked)
+	w, err := fetch(ctx, c.Client, r, func(body []byte) (wireTracked, error) {
+		w, err := decodeTracked(body)
+		if err != nil {
+			return w, err
+		}
+		return w, namesOrder(w.OrderNumber, id)
+	})
 	if err != nil {
 		return nil, err
 	}
 	c.session.requestors.remember(id, words(w.Requestor.value.Email))
 	o := w.order()
-	if o.ID == "" {
+	if o.ID == "" && r.answered {
+		// TrackOrder's answer names no order (documented). It repeats the call's transaction id (documented as a member of
+		// every answer, and inferred from the samples to be the request's), which is as good.
 		o.ID = id
 	}
 	return o, nil
@@ -109,7 +117,7 @@ func (c v1) cancel(ctx context.Context, operation string, f Family, id, reason s
 	}
 	r := c.tell(operation, "RejectOrder", "orderDetails", wireRejection{OrderNumber: id, Remarks: reason})
 	r.ofOrder = true
-	if err := c.change(ctx, r); !HasCode(err, codeAlreadyCancelled) {
+	if err := c.change(ctx, r); !IsRefusal(err) || !HasCode(err, codeAlreadyCancelled) {
 		return err
 	}
 	return nil

@@ -99,7 +99,7 @@ func TestV1TrackIsTolerant(t *testing.T) {
 		`{"orderStatusId":null,"csr":null,"subscriberAgreement":[],"revocationDetails":""}`,
 	} {
 		o := trackV1(t, details)
-		assert.Equal(t, "1000000001", o.ID)
+		assert.Empty(t, o.ID, "the answer is not bound to the call")
 		assert.Equal(t, certinext.StatusUnknown, o.Status)
 		assert.Empty(t, o.Domains)
 		assert.Nil(t, o.Revocation)
@@ -230,10 +230,17 @@ func TestV1RevocationReasons(t *testing.T) {
 	t.Run("what is revoked already is a success", func(t *testing.T) {
 		revoked := `{"meta":{"status":"1"},"orderDetails":{"certificateStatusId":"22","revocationDetails":{"revokeReasonId":"1"},
 			"requestorInformation":{"requestorEmail":"ops@example.com"}}}`
-		_, c := newV1Rig(inTurn(always(200, revoked), always(200, refusalV1("EMS-973", "Certificate already Revoked.")), always(200, revoked)))
+		_, c := newV1Rig(inTurn(always(200, revoked), always(200, refusalV1("EMS-973", "Certificate already Revoked.")), repeating(revoked)))
 		sent, err := c.RevokeOrder(t.Context(), certinext.FamilySSL, "1", certinext.RevokeRequest{Reason: certinext.ReasonSuperseded})
 		require.NoError(t, err)
 		assert.Equal(t, certinext.ReasonKeyCompromise, sent)
+	})
+	t.Run("but not by an answer to somebody else's call", func(t *testing.T) {
+		revoked := `{"meta":{"status":"1","txn":"vp0123456789"},"orderDetails":{"certificateStatusId":"22",
+			"requestorInformation":{"requestorEmail":"ops@example.com"}}}`
+		_, c := newV1Rig(inTurn(always(200, revoked), always(200, refusalV1("EMS-973", "Certificate already Revoked.")), always(200, revoked)))
+		_, err := c.RevokeOrder(t.Context(), certinext.FamilySSL, "1", certinext.RevokeRequest{Reason: certinext.ReasonSuperseded})
+		assert.True(t, certinext.HasCode(err, "EMS-973"), "%v", err)
 	})
 }
 

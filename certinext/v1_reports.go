@@ -52,7 +52,7 @@ var nothingFoundPattern = regexp.MustCompile(`(?i)^no (orders?|records?|requests
 
 func nothingFound(err error) bool {
 	var e *Error
-	return errors.As(err, &e) && e.enveloped && v1Statuses[e.Code] == 0 && nothingFoundPattern.MatchString(e.Detail)
+	return errors.As(err, &e) && e.enveloped && !e.toAnother && v1Statuses[e.Code] == 0 && nothingFoundPattern.MatchString(e.Detail)
 }
 
 // absentVerb reports whether err is the answer of a server that does not have version 1.

@@ -43,6 +43,17 @@ func refusalV1(code, message string) string {
 	return string(b)
 }
 
+// repeating answers with the transaction id of the request in meta, as version 1 does (documented samples).
+func repeating(body string) func(int, sent) (*http.Response, error) {
+	return func(_ int, r sent) (*http.Response, error) {
+		var asked struct{ Meta signature }
+		if err := json.Unmarshal([]byte(r.body), &asked); err != nil {
+			return nil, err
+		}
+		return response(200, strings.Replace(body, `{"meta":{`, `{"meta":{"txn":"`+asked.Meta.Txn+`",`, 1)), nil
+	}
+}
+
 // byVerb answers TrackOrder so that the requestor is known, and everything else with then.
 func byVerb(then func(int, sent) (*http.Response, error)) func(int, sent) (*http.Response, error) {
 	return func(n int, r sent) (*http.Response, error) {
@@ -110,7 +121,7 @@ func TestV1WithAToken(t *testing.T) {
 		g, c := newRig(answer)
 		c.Version = certinext.V1
 		for range 3 {
-			_, err := c.CreateOrder(t.Context(), dvOrder())
+			_, err := c.Me(t.Context())
 			require.NoError(t, err)
 		}
 		var verbs []string
@@ -123,9 +134,17 @@ func TestV1WithAToken(t *testing.T) {
 			}
 		}
 		assert.Equal(t, []string{
-			"me Bearer token-1", "GenerateOrderSSL Bearer token-1", "GenerateOrderSSL Bearer token-2",
-			"GenerateOrderSSL Bearer token-2", "GenerateOrderSSL Bearer token-2",
+			"me Bearer token-1", "ValidateCredentials Bearer token-1", "ValidateCredentials Bearer token-2",
+			"ValidateCredentials Bearer token-2", "ValidateCredentials Bearer token-2",
 		}, verbs)
+	})
+	t.Run("a create is not sent again: version 1 refuses in its envelope", func(t *testing.T) {
+		account = always(200, `{"accountNumber":"1234567890","authType":"oauth2"}`)
+		g, c := newRig(answer)
+		c.Version = certinext.V1
+		_, err := c.CreateOrder(t.Context(), dvOrder())
+		assert.True(t, asErr(t, err).Acted)
+		assert.Len(t, g.sentCalls(), 2, "with the one for the account")
 	})
 	for name, tc := range map[string]func(int, sent) (*http.Response, error){
 		"refused": always(404, `{"detail":"no such page"}`),

@@ -6,7 +6,6 @@ package certinext
 import (
 	"errors"
 	"net/http"
-	"slices"
 	"strings"
 )
 
@@ -61,24 +60,24 @@ var v1Texts = map[string]int{
 	"insufficient credits": http.StatusUnprocessableEntity,
 }
 
-// v1Status returns the HTTP status that version 2 answers to the same refusal. A refusal that is not known, by neither code
-// nor words, is as good as a failure of the server.
-func v1Status(code, detail string, ofOrder bool) int {
+// v1Status returns the HTTP status that version 2 answers to the same refusal, and whether it is known as CERTInext's, by its
+// code or its words. One without a code that is not known is as good as a failure of the server.
+func v1Status(code, detail string, ofOrder bool) (status int, known bool) {
 	detail = strings.ToLower(strings.TrimSpace(detail))
 	for text, status := range v1Texts {
 		if strings.HasPrefix(detail, text) {
-			return status
+			return status, true
 		}
 	}
 	switch status := v1Statuses[code]; {
 	case code == "":
-		return http.StatusInternalServerError
+		return http.StatusInternalServerError, false
 	case code == codeUnknownOrder && !ofOrder:
-		return http.StatusUnauthorized
+		return http.StatusUnauthorized, true
 	case status != 0:
-		return status
+		return status, true
 	}
-	return http.StatusUnprocessableEntity
+	return http.StatusUnprocessableEntity, listed(code)
 }
 
 // verdict reads the envelope of an answer. A failure comes with HTTP status 200 (observed); an answer without a verdict is
@@ -87,9 +86,14 @@ func (c *Client) verdict(r *call, p *reply, hide mask) *Error {
 	var w struct {
 		Meta object[wireMeta] `json:"meta"`
 	}
+	if p.status != http.StatusOK {
+		return p.unusable(r, errNoMeta) // observed 2026: every envelope comes with 200
+	}
 	if err := unmarshalObject(p.body, &w); err != nil {
 		return p.unusable(r, err)
 	}
+	txn := strings.TrimSpace(string(w.Meta.value.Txn))
+	r.answered = txn != "" && txn == r.txn
 	switch strings.TrimSpace(string(w.Meta.value.Status)) {
 	case "1":
 		return nil
@@ -98,16 +102,16 @@ func (c *Client) verdict(r *call, p *reply, hide mask) *Error {
 		return p.unusable(r, errNoMeta)
 	}
 	meta := w.Meta.value
-	e := &Error{Operation: r.operation, enveloped: true, Detail: hide.text(string(meta.ErrorMessage), maxDetail)}
+	e := &Error{Operation: r.operation, enveloped: true, toAnother: txn != "" && txn != r.txn, Detail: hide.text(string(meta.ErrorMessage), maxDetail)}
 	code := hide.text(string(meta.ErrorCode), maxDetail)
 	if e.Code = codePattern.FindString(code); e.Code == "" {
 		e.Code = cut(code, 64)
 	}
-	e.Status = v1Status(e.Code, e.Detail, r.ofOrder)
+	e.Status, e.Own = v1Status(e.Code, e.Detail, r.ofOrder)
 	if r.repeat == repeatFreely && nothingFound(e) {
 		e.Status = http.StatusNotFound // an answer, which asking again does not change
 	}
-	e.Acted = r.repeat != repeatFreely && !slices.Contains(refused, e.Status)
+	e.Acted = r.repeat != repeatFreely && !e.certain()
 	e.burst = e.Status == http.StatusTooManyRequests
 	if e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden {
 		e.Hint = c.Credentials.hint(e.Status)

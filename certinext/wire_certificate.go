@@ -67,7 +67,7 @@ func (w wireBundle) bundle() (*Bundle, error) {
 	if len(all) > maxCertificates {
 		return nil, errNotPEM
 	}
-	return &Bundle{OrderID: safeID(w.OrderID), Certificate: all[0], Chain: all[1:]}, nil
+	return &Bundle{OrderID: strings.TrimSpace(string(w.OrderID)), Certificate: all[0], Chain: all[1:]}, nil
 }
 
 func decodePEMBundle(body string) (*Bundle, error) {

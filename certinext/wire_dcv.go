@@ -19,6 +19,7 @@ type wireVerified struct {
 	OverallStatus text                    `json:"overallStatus"`
 	DCVStatus     text                    `json:"dcvStatus"`
 	Diagnostics   object[wireDiagnostics] `json:"diagnostics"`
+	Meta          object[wireMeta]        `json:"meta"`
 }
 
 // wireChallenges is an answer that wraps its challenges; without a wrapper the answer is one challenge itself.

@@ -17,6 +17,7 @@ import (
 // wireProblem is every shape in which CERTInext refuses: RFC 7807, Spring's default, RFC 6749's at the token endpoint,
 // and version 1's envelope.
 type wireProblem struct {
+	Status           text                    `json:"status"`
 	Type             text                    `json:"type"`
 	Title            text                    `json:"title"`
 	Detail           text                    `json:"detail"`
@@ -62,26 +63,13 @@ const maxFieldErrors = 20
 // A code is free text inside the detail: "[EMS-918] text", "EMS-917 - text", or missing (observed 2026).
 var codePattern = regexp.MustCompile(`\b(EMS-[A-Z0-9]+(-[A-Z0-9]+)*|DOMAIN-[0-9]+)\b`)
 
-// refused holds the statuses that say that a call was looked at and not carried out. Missing on purpose: 408 and 409,
-// after which an earlier or the same call may still have taken effect, and everything of a server's or gateway's own.
-var refused = []int{
-	http.StatusBadRequest, http.StatusUnauthorized, http.StatusPaymentRequired, http.StatusForbidden, http.StatusNotFound,
-	http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusGone, http.StatusLengthRequired,
-	http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge, http.StatusRequestURITooLong,
-	http.StatusUnsupportedMediaType, http.StatusExpectationFailed, http.StatusMisdirectedRequest,
-	http.StatusUnprocessableEntity, http.StatusPreconditionRequired, http.StatusTooManyRequests,
-	http.StatusRequestHeaderFieldsTooLarge, http.StatusUnavailableForLegalReasons,
-	// Redirects that repeat the method: the request was not taken at this address.
-	http.StatusMovedPermanently, http.StatusTemporaryRedirect, http.StatusPermanentRedirect,
-}
-
 // refusal makes an Error of an answer that is not a success.
 func (c *Client) refusal(r *call, res *http.Response, hide mask) *Error {
 	e := &Error{
 		Operation:  r.operation,
 		Status:     res.StatusCode,
 		RetryAfter: parseRetryAfter(res.Header.Get("Retry-After"), c.now()),
-		Acted:      r.repeat != repeatFreely && !slices.Contains(refused, res.StatusCode),
+		Acted:      r.repeat != repeatFreely,
 	}
 	if to := res.Header.Get("Location"); to != "" && res.StatusCode < 400 {
 		e.Detail = hide.text("a redirect to "+redirectHost(to)+", which is not followed; check the base URL", maxDetail)
@@ -92,7 +80,10 @@ func (c *Client) refusal(r *call, res *http.Response, hide mask) *Error {
 		e.Detail = hide.text(htmlHint(string(body)), maxDetail)
 		return e
 	}
-	e.explain(body, hide)
+	w, err := e.explain(body, hide)
+	// Version 1 refuses in its envelope, with HTTP status 200 (observed 2026): any other is somebody else's.
+	e.Own = err == nil && !r.enveloped && (w.own(res.StatusCode) || r.grants && slices.Contains(ownGrantRefusals, e.Code))
+	e.Acted = r.repeat != repeatFreely && !e.certain()
 	return e
 }
 
@@ -103,22 +94,17 @@ func redirectHost(location string) string {
 	return "another path"
 }
 
-// explain fills in CERTInext's words from the body of a refusal.
-func (e *Error) explain(body []byte, hide mask) {
+// explain fills in CERTInext's words from the body of a refusal, which it returns. An error means that it is no JSON object.
+func (e *Error) explain(body []byte, hide mask) (wireProblem, error) {
 	var w wireProblem
-	if unmarshalObject(body, &w) != nil {
+	if err := unmarshalObject(body, &w); err != nil {
 		e.Detail = hide.text(string(body), maxDetail)
 		e.Code = codePattern.FindString(e.Detail)
-		return
+		return w, err
 	}
 	meta := w.Meta.value
 	e.Detail = hide.text(first(w.Detail, w.Message, w.ErrorDescription, meta.ErrorMessage, w.Title, w.Error), maxDetail)
-	for _, t := range []text{w.Detail, w.Type, w.Title, w.Message, meta.ErrorCode, w.Code} {
-		if e.Code == "" {
-			e.Code = codePattern.FindString(hide.text(string(t), maxDetail))
-		}
-	}
-	if e.Code == "" {
+	if e.Code = codePattern.FindString(hide.text(w.code(), maxDetail)); e.Code == "" {
 		e.Code = hide.text(first(w.Code, meta.ErrorCode, oauthError(w)), 64)
 	}
 	for _, f := range fieldErrors(w.Errors) {
@@ -130,6 +116,7 @@ func (e *Error) explain(body []byte, hide mask) {
 		e.Diagnostics = w.Diagnostics.value.diagnostics(hide)
 	}
 	e.ExistingDomainID = safeID(text(hide.hide(string(w.ExistingDomainID))))
+	return w, nil
 }
 
 // oauthError returns the error of RFC 6749, section 5.2, such as invalid_client. Spring uses the same name for the

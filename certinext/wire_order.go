@@ -236,6 +236,19 @@ func decodeOrder(body []byte) (*Order, error) {
 	if err := unmarshalObject(body, &w); err != nil {
 		return nil, err
 	}
+	return w.order(), nil
+}
+
+// decodeOrderOf is decodeOrder for an answer about an order that has an id.
+func decodeOrderOf(body []byte, id string) (*Order, error) {
+	var w wireOrder
+	if err := unmarshalObject(body, &w); err != nil {
+		return nil, err
+	}
+	return w.order(), namesOrder(w.OrderID, id)
+}
+
+func (w wireOrder) order() *Order {
 	o := &Order{
 		ID:               safeID(w.OrderID),
 		RequestID:        safeID(w.RequestID),
@@ -266,7 +279,7 @@ func decodeOrder(body []byte) (*Order, error) {
 			Status: words(v.value.Status), Reason: words(v.value.Reason), ProcessedAt: v.value.ProcessedAt.Time,
 		}
 	}
-	return o, nil
+	return o
 }
 
 func (d wireDomainVerification) verification() DomainVerification {

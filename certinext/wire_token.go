@@ -35,6 +35,7 @@ type wireToken struct {
 // wireMeta is version 1's envelope, in which an error may come with HTTP status 200.
 type wireMeta struct {
 	Status       text `json:"status"`
+	Txn          text `json:"txn"`
 	ErrorCode    text `json:"errorCode"`
 	ErrorMessage text `json:"errorMessage"`
 }
