@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -74,6 +75,8 @@ type Client struct {
 	// Rand makes transaction ids and idempotency keys. If nil, it is crypto/rand.Reader. It need not be safe for
 	// concurrent use.
 	Rand io.Reader
+
+	skew atomic.Pointer[time.Duration] // of CERTInext's clock; see ClockSkew
 
 	once    sync.Once
 	session *session

@@ -61,7 +61,12 @@ func (c *Client) send(ctx context.Context, s *session, r *call, token string) (*
 		}
 	}
 	defer res.Body.Close()
-	return c.answer(ctx, tryCtx, r, res, hide)
+	skew := c.skewOf(res.Header)
+	rep, e := c.answer(ctx, tryCtx, r, res, hide)
+	if e == nil && !r.grants || e != nil && e.Own {
+		c.learn(skew)
+	}
+	return rep, e
 }
 
 // answer reads what came.
