@@ -72,8 +72,8 @@ type Client struct {
 	// Now tells the time. If nil, it is time.Now.
 	Now func() time.Time
 
-	// Rand makes transaction ids and idempotency keys. If nil, it is crypto/rand.Reader. It need not be safe for
-	// concurrent use.
+	// Rand makes transaction ids and idempotency keys, and spreads the pauses between tries. If nil, it is
+	// crypto/rand.Reader. It need not be safe for concurrent use.
 	Rand io.Reader
 
 	skew atomic.Pointer[time.Duration] // of CERTInext's clock; see ClockSkew

@@ -6,9 +6,12 @@ package certinext_test
 import (
 	"context"
 	"errors"
+	"io"
+	mathrand "math/rand/v2"
 	"net/http"
 	"net/http/httptrace"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -278,6 +281,43 @@ func TestLimiter(t *testing.T) {
 			assert.False(t, asErr(t, err).Acted)
 			assert.ErrorContains(t, err, "own rate limit")
 			assert.Len(t, g.sentCalls(), 1)
+		})
+	})
+}
+
+// Two clients with the same seed pause alike.
+func TestPausesFollowTheSeed(t *testing.T) {
+	pauses := func(source io.Reader) (at []time.Duration) {
+		synctest.Test(t, func(t *testing.T) {
+			start := time.Now()
+			limited := refuses(429, "Too many requests", "Retry-After", "9")
+			g, c := newRig(nil)
+			c.Rand, c.Retries = source, 7
+			g.answer = func(n int, r sent) (*http.Response, error) {
+				at = append(at, time.Since(start))
+				return inTurn(always(503, ``), always(503, ``), limited, always(503, ``))(n, r)
+			}
+			_, err := c.Me(t.Context())
+			require.Error(t, err)
+		})
+		return at
+	}
+	seeded := func(seed byte) io.Reader { return mathrand.NewChaCha8([32]byte{seed}) }
+	assert.Equal(t, pauses(seeded(1)), pauses(seeded(1)))
+	assert.NotEqual(t, pauses(seeded(1)), pauses(seeded(2)))
+
+	t.Run("without random bytes there are pauses nevertheless", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			g, c := newRig(always(503, ``))
+			_, err := c.Me(t.Context())
+			require.Error(t, err)
+			start := time.Now()
+			spent := len(g.sentCalls())
+			c.Rand = iotest.ErrReader(errBroken)
+			_, err = c.Me(t.Context()) // with the token that is there already
+			require.Error(t, err)
+			assert.Equal(t, 500*time.Millisecond+time.Second+2*time.Second+4*time.Second, time.Since(start), "none is spread")
+			assert.Len(t, g.sentCalls(), spent+5)
 		})
 	})
 }

@@ -114,7 +114,7 @@ func (c *Client) fly(ctx context.Context, s *session, f *flight) {
 // try needs its own time and transaction id (documented).
 func (c *Client) signIn(ctx context.Context, s *session) (grant, *Error) {
 	var r *call
-	rep, e := c.retry(ctx, c.patience(repeatFreely), func() (*reply, *Error) {
+	rep, e := c.retry(ctx, s, c.patience(repeatFreely), func() (*reply, *Error) {
 		txn, err := c.transaction(s)
 		if err != nil {
 			return nil, &Error{Err: err}

@@ -6,21 +6,10 @@ package certinext
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"time"
-
-	"github.com/cenkalti/backoff/v5"
-)
-
-const (
-	firstPause    = 500 * time.Millisecond
-	longestPause  = 15 * time.Second
-	maxRetryPause = 60 * time.Second // the most that a Retry-After is waited for
-	retryLimit    = 5 * time.Minute  // no further try begins later than this
 )
 
 // A repetition says when a call may be sent again after a failure.
@@ -31,15 +20,6 @@ const (
 	repeatRefused                   // a change: when CERTInext certainly did nothing, or the rate was limited
 	repeatFreely                    // a read
 )
-
-// A patience says which failures a call is sent again after, how often at most, and how long the pauses are: they double
-// from first to longest, each of them longer or shorter by up to spread.
-type patience struct {
-	again          func(*Error) bool
-	tries          uint
-	first, longest time.Duration
-	spread         float64
-}
 
 // A call is one request to CERTInext, as often as it may have to be sent.
 type call struct {
@@ -105,8 +85,8 @@ func (c *Client) do(ctx context.Context, r *call) (*reply, *Error) {
 	if err != nil {
 		return nil, err
 	}
-	rep, err := c.retry(ctx, c.patience(r.repeat), func() (*reply, *Error) {
-		return c.retry(ctx, c.burstPatience(), func() (*reply, *Error) { return c.authorized(ctx, s, r) })
+	rep, err := c.retry(ctx, s, c.patience(r.repeat), func() (*reply, *Error) {
+		return c.retry(ctx, s, c.burstPatience(), func() (*reply, *Error) { return c.authorized(ctx, s, r) })
 	})
 	if err != nil && r.inDoubt && !err.Acted {
 		// Refusing the last try does not undo what an earlier one may have done.
@@ -122,26 +102,6 @@ func (c *Client) attempt(ctx context.Context, s *session, r *call, token string)
 	rep, err := c.send(ctx, s, r, token)
 	r.inDoubt = r.inDoubt || err != nil && err.Acted
 	return rep, err
-}
-
-func (c *Client) patience(how repetition) patience {
-	return patience{
-		again: how.allows, tries: c.tries(), first: firstPause, longest: longestPause,
-		spread: backoff.DefaultRandomizationFactor,
-	}
-}
-
-// burstPatience outlasts version 1's limit on bursts, whatever the call: nothing is done with a call that it refuses.
-// Observed 2026: the limit, some 16 orders within 10 seconds, passes within the half minute that this takes.
-func (c *Client) burstPatience() patience {
-	tries := uint(6)
-	if c.Retries < 0 {
-		tries = 1
-	}
-	return patience{
-		again: func(e *Error) bool { return e.burst }, tries: tries,
-		first: time.Second, longest: 16 * time.Second, spread: 0.25,
-	}
 }
 
 // fetch makes a read and decodes its answer.
@@ -192,63 +152,4 @@ func (c *Client) authorized(ctx context.Context, s *session, r *call) (*reply, *
 // after it; a read is, and so is a change, since none of the others does more when it comes twice.
 func (r *call) replayable(e *Error) bool {
 	return e.Status == http.StatusUnauthorized && (r.repeat != repeatNever || e.certain())
-}
-
-// retry runs try until it succeeds, fails for good, or has used up its tries, its time or ctx. It returns the last
-// error of try, to which the end of ctx is added.
-func (c *Client) retry(ctx context.Context, p patience, try func() (*reply, *Error)) (*reply, *Error) {
-	var last *Error
-	pause := &backoff.ExponentialBackOff{
-		InitialInterval: p.first, MaxInterval: p.longest, Multiplier: 2, RandomizationFactor: p.spread,
-	}
-	rep, err := backoff.Retry(ctx, func() (*reply, error) {
-		rep, err := try()
-		if err == nil {
-			return rep, nil
-		}
-		last = err
-		if !p.again(err) {
-			return nil, backoff.Permanent(err)
-		}
-		return nil, afterPause(ctx, err)
-	}, backoff.WithBackOff(pause), backoff.WithMaxTries(p.tries), backoff.WithMaxElapsedTime(retryLimit))
-	if err == nil {
-		return rep, nil
-	}
-	if cause := context.Cause(ctx); cause != nil && !errors.Is(last, cause) {
-		stopped := *last
-		stopped.Err = fmt.Errorf("gave up repeating it: %w", cause)
-		if last.Err != nil {
-			stopped.Err = fmt.Errorf("%w; gave up repeating it: %w", last.Err, cause)
-		}
-		last = &stopped
-	}
-	return nil, last
-}
-
-// allows reports whether a call that failed with e may be sent again.
-func (how repetition) allows(e *Error) bool {
-	if how == repeatNever || e.SigningIn || e.burst {
-		return false // obtaining a token and outlasting a burst have their own tries
-	}
-	limited := e.Status == http.StatusTooManyRequests
-	if how == repeatRefused {
-		// Whoever limits the rate: a change that is asked for twice is made once, and the doubt stays with the call.
-		return limited || e.lost && !e.Acted
-	}
-	return limited || e.lost || e.Status >= 500 && e.Status != http.StatusNotImplemented
-}
-
-// afterPause asks backoff for CERTInext's own pause if it named one, with a little added so that many clients do not
-// come back at once. A pause that outlasts ctx is not begun.
-func afterPause(ctx context.Context, e *Error) error {
-	if e.RetryAfter <= 0 {
-		return e
-	}
-	pause := min(e.RetryAfter, maxRetryPause)
-	pause += rand.N(pause/10 + 1) //nolint:gosec // spreading load, not keeping a secret
-	if end, ok := ctx.Deadline(); ok && time.Until(end) <= pause {
-		return backoff.Permanent(e)
-	}
-	return errors.Join(e, &backoff.RetryAfterError{Duration: pause})
 }
