@@ -524,3 +524,52 @@ func TestWhoHangsUpInACrowdTakesNobodyWithIt(t *testing.T) {
 		require.Len(t, ca.Orders(), 1)
 	})
 }
+
+// While CERTInext's Date says otherwise, our clock alone erases, revokes and buys nothing.
+func TestAClockThatJumpsDoesNothingThatCannotBeUndone(t *testing.T) {
+	for name, jump := range map[string]time.Duration{"ahead": 60 * 24 * time.Hour, "behind": -60 * 24 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ca := validated(certinexttest.Live)
+				m := newMount(t, ca)
+				m.must(call{op: logical.PatchOperation, path: "roles/web", data: map[string]any{"ttl": "1h", "revoke_unclaimed": true, "pickup_window": "1h"}})
+				first := m.write("issue/web", www)
+				lost := m.write("orders/web", map[string]any{"common_name": "lost.example.com"}).Data // nobody has fetched it yet
+				m.later(jump)
+				for range 10 {
+					time.Sleep(time.Minute)
+					m.pass()
+				}
+				check := m.read("config/check").Data
+				require.Equal(t, false, check["ok"])
+				require.Contains(t, check["problems"].([]string)[0], "this server's clock is 1440h0m0s "+name)
+				require.Contains(t, m.log.String(), "this server's clock is")
+				require.Empty(t, m.list("certs/revoked"))
+				if jump > 0 { // Vault ends what its clock says is over
+					s := leased(first)
+					s.IssueTime = m.now().Add(-2 * time.Hour)
+					m.must(call{op: logical.RevokeOperation, path: "issue/web", secret: s})
+				}
+				again, err := m.send(call{op: logical.UpdateOperation, path: "issue/web", data: www})
+				require.NoError(t, err)
+				if jump > 0 {
+					require.ErrorContains(t, again.Error(), "set the server's clock right")
+				} else {
+					require.Equal(t, first.Data["serial_number"], again.Data["serial_number"])
+				}
+				require.Len(t, ca.Orders(), 2)
+				m.later(-jump)
+				for range 10 {
+					time.Sleep(time.Minute)
+					m.pass()
+				}
+				require.Equal(t, "issued", ca.Orders()[0].Status, "its lease lives for an hour")
+				require.Equal(t, "issued", ca.Orders()[1].Status)
+				m.chainOK(m.write("orders/web/"+lost["order_id"].(string)+"/collect", nil))
+				require.Equal(t, true, m.read("config/check").Data["ok"])
+				m.passes(3)
+				require.Equal(t, "revoked", ca.Orders()[0].Status, "and no longer")
+			})
+		})
+	}
+}

@@ -3,7 +3,10 @@
 
 package backend
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // clockPatience is how far our clock and CERTInext's may be apart before ours is in doubt: then nothing that cannot be undone happens because
 // of time alone.
@@ -11,14 +14,42 @@ const clockPatience = time.Hour
 
 // clockInDoubt reports whether CERTInext's latest answer was dated so differently from our clock that one of the two is wrong.
 func (e *Engine) clockInDoubt() bool {
+	skew, known := e.clockSkew()
+	return known && skew.Abs() > clockPatience
+}
+
+// clockSkew is by how much CERTInext's clock is ahead of ours, as far as this process has seen it.
+func (e *Engine) clockSkew() (time.Duration, bool) {
 	a, known, _ := e.accounts.known(configKey)
 	if !known {
-		return false
+		return 0, false
 	}
-	c, ok := any(a.client).(interface{ ClockSkew() (time.Duration, bool) })
-	if !ok {
-		return false
+	return a.client.ClockSkew()
+}
+
+// clockProblem says what a wrong clock holds up; empty while the clocks agree.
+func (e *Engine) clockProblem() string {
+	skew, _ := e.clockSkew()
+	if !e.clockInDoubt() {
+		return ""
 	}
-	skew, known := c.ClockSkew()
-	return known && skew.Abs() > clockPatience
+	direction := "behind"
+	if skew < 0 {
+		direction = "ahead of"
+	}
+	return fmt.Sprintf("this server's clock is %s %s CERTInext's: until one of them is set right, no key is erased, nothing is revoked and nothing counts as "+
+		"expired because of time", skew.Abs().Round(time.Minute), direction)
+}
+
+// watchClock says in the log, once each time, that the clock has come into doubt, or out of it.
+func (e *Engine) watchClock() {
+	problem := e.clockProblem()
+	if (problem != "") == e.doubted {
+		return
+	}
+	if e.doubted = problem != ""; e.doubted {
+		e.log.Error(problem)
+		return
+	}
+	e.log.Info("this server's clock and CERTInext's agree again")
 }

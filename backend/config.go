@@ -483,6 +483,9 @@ func (e *Engine) CheckConfig(ctx context.Context, s logical.Storage) (*CheckRepo
 		return r, nil
 	}
 	r.AccountNumber, r.AuthType = me.Number, me.AuthType
+	if problem := e.clockProblem(); problem != "" {
+		r.Problems = append(r.Problems, problem)
+	}
 	r.Products, _, err = e.products(ctx, a, a.config.GroupNumber, true)
 	switch {
 	case err != nil:

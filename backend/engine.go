@@ -67,6 +67,7 @@ type Engine struct {
 	newest      []string      // PEM chain of the newest certificate, issuing CA first
 	passing     chan struct{} // holds an element while a pass runs
 	behind      chan struct{} // holds an element for each order that is worked on behind a request
+	doubted     bool          // the log has said that the clock is in doubt; the pass's own
 	cursor      string        // the queued revocation that the last pass ended with; the pass's own
 	guard       guard
 	sync        synchronizing

@@ -189,8 +189,7 @@ func (e *Engine) queueLeaseEnd(ctx context.Context, s logical.Storage, l LeaseEn
 	last := lastLease(c.Leases, now)
 	switch {
 	case byClockAlone:
-		q.Next = now
-		return nil, e.enqueue(ctx, s, q)
+		return nil, e.enqueue(ctx, s, q) // looked at by every pass until the clock can be believed
 	case !last.IsZero():
 		// A lease whose answer was lost is never released, so the certificate goes when the last one known
 		// would have ended.

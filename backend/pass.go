@@ -62,6 +62,7 @@ func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
 	for _, key := range e.orders.takeUnreadable() {
 		e.log.Error("the entry of an open order cannot be read and is left alone", "key", key)
 	}
+	e.watchClock()
 	errs := []error{e.storeChain(ctx, s), e.sweep(ctx, s), e.endOverdue(ctx, s)}
 	var own, asking []job
 	for _, t := range e.orders.due(e.now(), math.MaxInt) {

@@ -356,13 +356,17 @@ func (r *registry) takeUnreadable() []string {
 	return keys
 }
 
+// longestLook is how long the background pass leaves an order alone at most: one that would have to wait longer has its turn from a clock
+// that was set right since.
+const longestLook = longestReuse + time.Hour
+
 // due lists the orders that nobody works on and the background pass should look at, the longest overdue first, at most limit.
 func (r *registry) due(now time.Time, limit int) []tracked {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var out []tracked
 	for _, t := range r.orders {
-		if t.busy == nil && !t.next.After(now) {
+		if t.busy == nil && (!t.next.After(now) || t.next.After(now.Add(longestLook))) {
 			out = append(out, *t)
 		}
 	}

@@ -99,6 +99,12 @@ func (q *queuedRevocation) failed(err error, against bool, now time.Time, p paus
 	q.Next = now.Add(max(delay, hint(err)))
 }
 
+// ripe reports whether the revocation has its turn. A turn that is further away than any failure puts it was set by a clock that has been set
+// right since.
+func (q *queuedRevocation) ripe(now time.Time) bool {
+	return !q.Next.After(now) || q.Due && q.Next.After(now.Add(longestRefusal+longestHint))
+}
+
 // passReads is how many queued revocations one pass looks at, to find those whose time has come.
 const passReads = 2000
 
@@ -124,7 +130,7 @@ func (e *Engine) dueRevocations(ctx context.Context, s logical.Storage) ([]strin
 		if err != nil {
 			errs = append(errs, err)
 		}
-		if q != nil && !q.Next.After(e.now()) {
+		if q != nil && q.ripe(e.now()) {
 			due = append(due, serial)
 		}
 		e.cursor = serial
@@ -152,7 +158,7 @@ func (e *Engine) dueRevocation(ctx context.Context, s logical.Storage, serial st
 	}
 	defer unlock()
 	q, err := get[queuedRevocation](ctx, s, revocationPrefix+serial)
-	if err != nil || q == nil || q.Next.After(e.now()) {
+	if err != nil || q == nil || !q.ripe(e.now()) {
 		return nil, err
 	}
 	c, err := get[certEntry](ctx, s, certPrefix+serial)

@@ -340,8 +340,10 @@ func (e *Engine) revokeAtCA(ctx context.Context, s logical.Storage, c *certEntry
 		defer cancel()
 	}
 	if !q.SentAt.IsZero() {
-		if err := c.seeRevoked(ctx, client); err == nil {
-			return q.Reason, nil
+		err := c.seeRevoked(ctx, client)
+		var unseen *unseenError
+		if err == nil || errors.As(err, &unseen) && unseen.cause != nil {
+			return q.Reason, err // what CERTInext has taken is sent again only if its order shows that it has not
 		}
 	}
 	sent, err := client.RevokeOrder(ctx, c.Family, c.CAOrderID, certinext.RevokeRequest{

@@ -76,7 +76,7 @@ type Client struct {
 	// crypto/rand.Reader. It need not be safe for concurrent use.
 	Rand io.Reader
 
-	skew atomic.Pointer[time.Duration] // of CERTInext's clock; see ClockSkew
+	clock atomic.Pointer[clockSighting] // CERTInext's, as last seen; see ClockSkew
 
 	once    sync.Once
 	session *session

@@ -6,6 +6,7 @@ package certinext_test
 import (
 	"net/http"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -74,7 +75,7 @@ func TestClockSkewOfHostileDates(t *testing.T) {
 		require.NoError(t, err)
 		skew, known := c.ClockSkew()
 		assert.Equal(t, want.known, known, date)
-		assert.Equal(t, want.skew, skew, date)
+		assert.InDelta(t, want.skew, skew, float64(time.Second), date)
 	}
 	t.Run("an answer from a cache tells when it was made", func(t *testing.T) {
 		date := now.Add(-time.Hour).Format(http.TimeFormat)
@@ -95,7 +96,27 @@ func TestClockSkewOfHostileDates(t *testing.T) {
 			require.NoError(t, err)
 			skew, known := c.ClockSkew()
 			assert.True(t, known)
-			assert.Equal(t, time.Hour, skew)
+			assert.InDelta(t, time.Hour, skew, float64(time.Second))
+		}
+	})
+}
+
+// The Client's clock jumps between two answers.
+func TestClockSkewSeesAJumpAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ahead time.Duration
+		_, c := newRig(func(int, sent) (*http.Response, error) {
+			return response(200, meBody, "Date", time.Now().UTC().Format(http.TimeFormat)), nil
+		})
+		c.Now = func() time.Time { return time.Now().Add(ahead) }
+		_, err := c.Me(t.Context())
+		require.NoError(t, err)
+		for _, jump := range []time.Duration{0, 60 * 24 * time.Hour, -2 * time.Hour} {
+			ahead = jump
+			time.Sleep(time.Hour)
+			skew, known := c.ClockSkew()
+			assert.True(t, known)
+			assert.InDelta(t, -jump, skew, float64(time.Second))
 		}
 	})
 }

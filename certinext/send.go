@@ -61,10 +61,10 @@ func (c *Client) send(ctx context.Context, s *session, r *call, token string) (*
 		}
 	}
 	defer res.Body.Close()
-	skew := c.skewOf(res.Header)
+	clock := c.sightClock(res.Header)
 	rep, e := c.answer(ctx, tryCtx, r, res, hide)
 	if e == nil && !r.grants || e != nil && e.Own {
-		c.learn(skew)
+		c.learn(clock)
 	}
 	return rep, e
 }
