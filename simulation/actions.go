@@ -1,0 +1,284 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package simulation
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// do begins an action. One that has nothing to act on does nothing.
+func (w *world) do(a Action) {
+	act, known := actions[a.Do]
+	if !known {
+		panic(fmt.Sprintf("unknown action %q", a.Do))
+	}
+	before := len(w.calls)
+	act(w, a)
+	for _, c := range w.calls[before:] {
+		c.hangUp, c.loss = a.Hang, a.Loss
+	}
+}
+
+// actions are what may happen in a history, by name.
+var actions map[string]func(*world, Action)
+
+func init() {
+	actions = map[string]func(*world, Action){
+		"issue":        (*world).doIssue,
+		"async":        (*world).doIssue,
+		"order":        (*world).doIssue,
+		"collect":      (*world).doCollect,
+		"steal":        (*world).doSteal,
+		"show":         (*world).doShow,
+		"cancel":       (*world).doCancel,
+		"never-placed": (*world).doNeverPlaced,
+		"renew":        (*world).doRenew,
+		"reissue":      (*world).doReissue,
+		"revoke":       (*world).doRevoke,
+		"lease-end":    (*world).doLeaseEnd,
+		"lease-renew":  (*world).doLeaseRenew,
+		"role":         (*world).doRole,
+		"config":       (*world).doConfig,
+		"sync":         (*world).doSync,
+		"read":         (*world).doRead,
+
+		"pass":     (*world).doPass,
+		"time":     (*world).doTime,
+		"restart":  func(w *world, _ Action) { w.note("the plugin dies and starts again"); w.restart() },
+		"standby":  (*world).doStandby,
+		"failover": func(w *world, _ Action) { w.note("the standby becomes active"); w.failover() },
+		"clock":    func(w *world, a Action) { w.note("the plugin's clock is %s ahead", a.For); w.pluginAhead = a.For },
+		"ca-clock": func(w *world, a Action) {
+			w.note("CERTInext's clock is %s ahead", a.For)
+			w.caAhead = max(w.caAhead, a.For)
+		},
+		"disk":      (*world).arm,
+		"wire":      (*world).arm,
+		"ca":        (*world).doFault,
+		"validate":  func(w *world, _ Action) { w.note("hand.test is validated"); w.ca.VerifyDomain("hand.test") },
+		"ca-revoke": (*world).doNothing,
+	}
+}
+
+func (w *world) note(format string, args ...any) { w.sched.trace.line(format, args...) }
+
+func (w *world) doNothing(Action) {}
+
+// A client asks for a certificate, or asks again.
+func (w *world) doIssue(a Action) {
+	k := w.client(a.Request)
+	k.wants = true
+	extra := map[string]any{}
+	if a.How == "force" {
+		extra["force_new"] = true
+	}
+	w.ask(k, a.Do, extra)
+}
+
+// existing is the client of a request that was made before.
+func (w *world) existing(r Request) *client { return w.clients[r] }
+
+func (w *world) orderCall(who requester, k *client, id, what string, op logical.Operation, suffix string, data map[string]any) *call {
+	c := &call{what: what + " " + k.request.Name, op: op, path: "orders/" + k.request.Role + "/" + id + suffix, data: data, who: who, request: &k.request}
+	if who.name == k.request.Who {
+		c.answer = func(call *call) { w.learn(k, call) }
+	}
+	return w.send(c)
+}
+
+// A client fetches the certificate of its order.
+func (w *world) doCollect(a Action) {
+	if k := w.existing(a.Request); k != nil && k.order() != "" {
+		w.orderCall(requesters[k.request.Who], k, k.order(), "collect", logical.UpdateOperation, "/collect", nil)
+	}
+}
+
+// Somebody else tries to fetch it.
+func (w *world) doSteal(a Action) {
+	k := w.existing(a.Request)
+	if k == nil || k.order() == "" {
+		return
+	}
+	thief := requesters["bob"]
+	if k.request.Who == "bob" {
+		thief = requesters["ann"]
+	}
+	w.orderCall(thief, k, k.order(), "steal", logical.UpdateOperation, "/collect", nil)
+}
+
+func (w *world) doShow(a Action) {
+	if k := w.existing(a.Request); k != nil && k.order() != "" {
+		w.orderCall(requesters[k.request.Who], k, k.order(), "show", logical.ReadOperation, a.How, nil)
+	}
+}
+
+// A client does not want its order any more.
+func (w *world) doCancel(a Action) {
+	if k := w.existing(a.Request); k != nil && k.order() != "" {
+		w.books.ask(k.order())
+		k.wants = false
+		w.orderCall(requesters[k.request.Who], k, k.order(), "cancel", logical.DeleteOperation, "", nil)
+	}
+}
+
+// An operator in a hurry says that CERTInext never took an order. The engine has to look before it believes that.
+func (w *world) doNeverPlaced(a Action) {
+	if k := w.existing(a.Request); k != nil && k.order() != "" {
+		w.orderCall(operator, k, k.order(), "never placed", logical.UpdateOperation, "", map[string]any{"never_placed": true})
+	}
+}
+
+// A client wants the successor of its certificate, once.
+func (w *world) doRenew(a Action) {
+	k := w.existing(a.Request)
+	if k == nil || k.serial() == "" {
+		return
+	}
+	next := k.request
+	next.ID, next.Key = "renew:"+k.serial(), 0
+	heir := w.client(next)
+	heir.wants = true
+	w.send(&call{
+		what: "renew " + k.request.Name, op: logical.UpdateOperation, path: "renew/" + k.request.Role + "/" + k.serial(), data: map[string]any{},
+		who: requesters[k.request.Who], request: &heir.request, answer: func(call *call) { w.learn(heir, call) },
+	})
+}
+
+// A client has another certificate made within its order, and its leases go on: CERTInext cannot revoke one of them alone.
+func (w *world) doReissue(a Action) {
+	if k := w.existing(a.Request); k != nil && k.serial() != "" && k.order() != "" {
+		id := k.order()
+		c := w.orderCall(requesters[k.request.Who], k, id, "reissue", logical.UpdateOperation, "/reissue", map[string]any{"reason": "rotation"})
+		c.answer = nil
+	}
+}
+
+// Somebody revokes a client's certificate, by one of the names that it has.
+func (w *world) doRevoke(a Action) {
+	k := w.existing(a.Request)
+	if k == nil {
+		return
+	}
+	path, data := "revoke/"+k.request.Role, map[string]any{"reason": "superseded"}
+	switch {
+	case a.How == "order" && k.order() != "":
+		data["order_id"] = k.order()
+		w.books.ask(k.order())
+	case k.serial() == "":
+		return
+	case a.How == "key" && k.keyPEM[k.serial()] != "":
+		path, data["private_key"], data["serial_number"] = "revoke-with-key", k.keyPEM[k.serial()], k.serial()
+	case a.How == "mount":
+		path, data["serial_number"] = "revoke", k.serial()
+	default:
+		data["serial_number"] = k.serial()
+	}
+	w.books.ask(k.serial())
+	k.wants = false
+	w.send(&call{what: "revoke " + k.request.Name, op: logical.UpdateOperation, path: path, data: data, who: requesters[k.request.Who]})
+}
+
+// leaseOf is the newest live lease on a client's certificate.
+func (w *world) leaseOf(a Action) *lease {
+	k := w.existing(a.Request)
+	if k == nil || k.serial() == "" {
+		return nil
+	}
+	all := w.vault.of(k.serial())
+	for i := len(all) - 1; i >= 0; i-- {
+		if all[i].live() {
+			return all[i]
+		}
+	}
+	return nil
+}
+
+func (w *world) doLeaseEnd(a Action) {
+	if l := w.leaseOf(a); l != nil {
+		w.vault.end(l)
+	}
+}
+
+func (w *world) doLeaseRenew(a Action) {
+	if l := w.leaseOf(a); l != nil {
+		w.vault.renew(l, a.For)
+	}
+}
+
+// An operator writes a role anew, in another way for a while, or deletes it.
+func (w *world) doRole(a Action) {
+	c := &call{what: "write role", op: logical.UpdateOperation, path: "roles/" + a.Role, who: operator, data: roles[a.Role]}
+	switch a.How {
+	case "delete":
+		c.what, c.op, c.data = "delete role", logical.DeleteOperation, nil
+	case "patch":
+		c.what, c.op, c.data = "patch role", logical.PatchOperation, map[string]any{"issue_timeout": "20s"}
+	}
+	w.send(c)
+}
+
+// An operator writes the config again, spells the account in another way, or deletes it.
+func (w *world) doConfig(a Action) {
+	c := &call{what: "write config", op: logical.UpdateOperation, path: "config", who: operator, data: w.account()}
+	switch a.How {
+	case "delete":
+		c.what, c.op, c.data = "delete config", logical.DeleteOperation, nil
+	case "spelling":
+		c.data["base_url"] = "https://Sandbox.CERTInext.test:443"
+	case "unverified":
+		c.data["verify_connection"] = false
+	}
+	w.send(c)
+}
+
+func (w *world) doSync(Action) {
+	w.send(&call{what: "sync", op: logical.UpdateOperation, path: "sync", who: operator, data: map[string]any{}})
+}
+
+func (w *world) doRead(a Action) {
+	op := logical.Operation(logical.ReadOperation)
+	if a.How == "certs" || a.How == "orders/web" {
+		op = logical.ListOperation
+	}
+	w.send(&call{what: "read", op: op, path: a.How, who: operator})
+}
+
+// Vault's minute: the background pass.
+func (w *world) doPass(Action) { w.pass() }
+
+func (w *world) pass() *call {
+	w.vault.expire()
+	return w.send(&call{what: "pass", op: logical.RollbackOperation, data: map[string]any{"immediate": true}})
+}
+
+// Time passes, with a pass every minute, or now and then when it is long.
+func (w *world) doTime(a Action) {
+	every := max(time.Minute, a.For/10)
+	for end := time.Now().Add(a.For); time.Now().Before(end) && !w.runaway(); {
+		w.until(func() bool { return false }, min(every, time.Until(end)))
+		w.pass()
+	}
+}
+
+func (w *world) doStandby(Action) {
+	if w.standby != nil {
+		return
+	}
+	w.note("a standby starts")
+	w.still = true
+	w.standby = w.start(true)
+	w.still = false
+	w.sendTo(w.standby, &call{what: "read on the standby", op: logical.ListOperation, path: "orders/web", who: operator})
+	w.sendTo(w.standby, &call{what: "read on the standby", op: logical.ReadOperation, path: "config", who: operator})
+}
+
+func (w *world) doFault(a Action) {
+	w.ca.Inject(certinexttest.Fault{
+		Operation: a.At, Kind: certinexttest.FaultKind(a.Bad), Skip: a.Skip, Times: max(1, a.Times), Delay: a.For, RetryAfter: a.For,
+	})
+}

@@ -1,0 +1,210 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package simulation
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
+)
+
+// A purchase is an order as the wire saw it: the create calls with one marker.
+type purchase struct {
+	marker  string
+	call    *call // that it was first sent for; nil when nobody asked
+	arrived []time.Time
+}
+
+// A handover is an answer that held a certificate.
+type handover struct {
+	at     time.Time
+	call   *call
+	heard  bool // by the client
+	serial string
+}
+
+// The books are what is written down of money, certificates and wishes while a history runs.
+type books struct {
+	world *world
+
+	mu        sync.Mutex
+	purchases map[string]*purchase
+	markers   []string // in their order
+	orders    int      // at the CA, or a few fewer
+
+	handovers []handover
+	// delivered is when storage was first told that a certificate is handed over, by its order's number at the CA.
+	delivered map[string]time.Time
+	asked     map[string]time.Time // when somebody first asked for the end of a certificate or order, by serial number or id
+	told      map[string]string    // who was told of an order, by its id
+	overSince map[string]time.Time // when the last lease on a certificate ended, by its serial number
+	settled   map[string]bool      // orders that somebody declared never placed although CERTInext has them
+}
+
+func newBooks() *books {
+	return &books{
+		purchases: make(map[string]*purchase), delivered: make(map[string]time.Time), asked: make(map[string]time.Time),
+		told: make(map[string]string), overSince: make(map[string]time.Time), settled: make(map[string]bool),
+	}
+}
+
+// attempted notes that an order is about to be sent.
+func (b *books) attempted(marker string, c *call) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.purchases[marker] == nil {
+		b.purchases[marker] = &purchase{marker: marker, call: c}
+		b.markers = append(b.markers, marker)
+	}
+}
+
+// arrived notes that CERTInext has heard of an order.
+func (b *books) arrived(marker string) {
+	b.mu.Lock()
+	p := b.purchases[marker]
+	p.arrived = append(p.arrived, time.Now())
+	n := len(b.markers)
+	b.mu.Unlock()
+	if n > mostOrders {
+		b.orders = len(b.world.ca.Orders())
+	}
+}
+
+// stored takes in a change of storage.
+func (b *books) stored(key string, value []byte) {
+	if value == nil || !strings.HasPrefix(key, "cert/") {
+		return
+	}
+	c := new(storedCert)
+	if json.Unmarshal(value, c) != nil || c.Delivery == nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.delivered[c.CAOrderID].IsZero() {
+		b.delivered[c.CAOrderID] = time.Now()
+	}
+}
+
+// ask notes that somebody wants the end of a certificate or an order.
+func (b *books) ask(names ...string) {
+	for _, name := range names {
+		if name != "" && b.asked[name].IsZero() {
+			b.asked[name] = time.Now()
+		}
+	}
+}
+
+// leaseOver notes the end of a lease, when it is the last one.
+func (b *books) leaseOver(l *lease) {
+	for _, other := range b.world.vault.of(l.serial) {
+		if other.live() {
+			return
+		}
+	}
+	b.overSince[l.serial] = time.Now()
+}
+
+// A storedCert is what the engine has stored of a certificate, as far as the books are concerned.
+type storedCert struct {
+	Serial    string `json:"serial"`
+	Role      string `json:"role"`
+	Requester string `json:"requester"`
+	OrderID   string `json:"order_id"`
+	CAOrderID string `json:"ca_order_id"`
+	Imported  bool   `json:"imported"`
+	Delivery  *struct {
+		At time.Time `json:"at"`
+	} `json:"delivery"`
+	Revocation *struct {
+		At time.Time `json:"at"`
+	} `json:"revocation"`
+}
+
+// A storedOrder is what the engine has stored of an order.
+type storedOrder struct {
+	ID         string `json:"id"`
+	Role       string `json:"role"`
+	Requester  string `json:"requester"`
+	State      string `json:"state"`
+	CAOrderID  string `json:"ca_order_id"`
+	PrivateKey string `json:"private_key"`
+	Delivered  bool   `json:"delivered"`
+	Placement  struct {
+		Remarks string `json:"remarks"`
+	} `json:"placement"`
+	LastError string `json:"last_error"`
+
+	open bool
+}
+
+func (o *storedOrder) marker() string { return markerText.FindString(o.Placement.Remarks) }
+
+// storedOrders reads the orders, by id. One that closing has left among the open ones, too, is closed.
+func (w *world) storedOrders() []*storedOrder {
+	var out []*storedOrder
+	known := make(map[string]bool)
+	for _, folder := range []string{"order/closed/", "order/open/"} {
+		for _, key := range w.disk.under(folder) {
+			o := new(storedOrder)
+			if err := json.Unmarshal(w.disk.entries[key], o); err != nil {
+				w.violate("record/unreadable", "%s: %v", key, err)
+				continue
+			}
+			o.open = folder == "order/open/"
+			if !known[o.ID] {
+				out = append(out, o)
+			}
+			known[o.ID] = true
+		}
+	}
+	return out
+}
+
+func (w *world) storedCerts() []*storedCert {
+	var out []*storedCert
+	for _, key := range w.disk.under("cert/") {
+		c := new(storedCert)
+		if err := json.Unmarshal(w.disk.entries[key], c); err != nil {
+			w.violate("record/unreadable", "%s: %v", key, err)
+			continue
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// markerIn is the marker that an order carries in CERTInext's books.
+func markerIn(o certinexttest.OrderRecord) string {
+	for _, tag := range o.Tags {
+		if strings.HasPrefix(tag, "vault-order:") {
+			return tag
+		}
+	}
+	return markerText.FindString(o.Remarks)
+}
+
+// plain is a serial number as CERTInext's books have it.
+func plain(serial string) string {
+	return strings.TrimLeft(strings.NewReplacer(":", "", "-", "").Replace(serial), "0")
+}
+
+// paid reports whether an order costs money: drafts and what was cancelled or rejected do not.
+func paid(o certinexttest.OrderRecord) bool {
+	return o.ID != "" && o.Status != "draft"
+}
+
+// bySerial finds the CA's order of a certificate.
+func bySerial(orders []certinexttest.OrderRecord, serial string) *certinexttest.OrderRecord {
+	for i := range orders {
+		if slices.Contains(orders[i].Serials, plain(serial)) {
+			return &orders[i]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,136 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package simulation
+
+import (
+	"strings"
+	"time"
+
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// calm ends the storm: nothing fails any more, everybody is answered, and an operator settles what is in doubt.
+func (w *world) calm() {
+	w.note("--- calm ---")
+	w.clearUp()
+	w.pluginAhead = w.caAhead
+	w.ca.VerifyDomain("hand.test")
+	if !w.until(w.idle, longestCall+time.Minute) {
+		return
+	}
+	w.setUp()
+	const rounds = 14
+	for round := range rounds {
+		if w.runaway() {
+			return
+		}
+		w.pass()
+		w.until(func() bool { return false }, 2*time.Minute)
+		w.until(w.idle, longestCall)
+		again := 0
+		for _, r := range w.asked {
+			if k := w.clients[r]; k.wants && k.finished == "" {
+				again++
+				w.askAgain(k)
+				w.until(w.idle, longestCall)
+			}
+		}
+		if round >= 2 {
+			again += w.settle()
+		}
+		if again == 0 && round > 4 {
+			break
+		}
+	}
+	for _, r := range w.asked {
+		if k := w.clients[r]; k.wants && k.finished == "" {
+			w.violate("wish/never-answered", "%s has asked for %s until the end, and was answered: %s", r.Who, r.commonName(), k.refusal)
+		}
+	}
+}
+
+// askAgain has a client repeat its request.
+func (w *world) askAgain(k *client) {
+	k.refusal = ""
+	done := func(c *call) {
+		w.learn(k, c)
+		if over(k.refusal) {
+			k.finished = k.refusal
+		}
+	}
+	if serial, ok := strings.CutPrefix(k.request.ID, "renew:"); ok {
+		w.send(&call{
+			what: "renew " + k.request.Name, op: logical.UpdateOperation, path: "renew/" + k.request.Role + "/" + serial, data: map[string]any{},
+			who: requesters[k.request.Who], request: &k.request, answer: done,
+		})
+		return
+	}
+	w.ask(k, "issue", nil).answer = done
+}
+
+// over reports whether a refusal is final, and the client knows what to do.
+func over(refusal string) bool {
+	for _, words := range []string{"use another name", "is revoked", "has expired", "already names another request"} {
+		if strings.Contains(refusal, words) {
+			return true
+		}
+	}
+	return false
+}
+
+// settle has an operator look into CERTInext's books and say what is true of every order in doubt.
+func (w *world) settle() int {
+	n := 0
+	known := make(map[string]string)
+	for _, o := range w.ca.Orders() {
+		known[markerIn(o)] = o.ID
+	}
+	for _, o := range w.storedOrders() {
+		if !o.open || o.State != "unresolved" && o.State != "placing" {
+			continue
+		}
+		n++
+		data := map[string]any{"never_placed": true}
+		if id := known[o.marker()]; id != "" {
+			data = map[string]any{"ca_order_id": id}
+		}
+		w.send(&call{what: "settle", op: logical.UpdateOperation, path: "orders/" + o.Role + "/" + o.ID, data: data, who: operator})
+		w.until(w.idle, longestCall)
+	}
+	return n
+}
+
+// twilight has so much time pass that every lease and every wait is over.
+func (w *world) twilight() {
+	w.note("--- twilight ---")
+	for range 40 {
+		if w.runaway() {
+			return
+		}
+		w.until(func() bool { return false }, 5*time.Hour)
+		w.pass()
+		w.until(w.idle, longestCall)
+	}
+	for range 4 {
+		w.until(func() bool { return false }, 40*time.Minute)
+		w.pass()
+		w.until(w.idle, longestCall)
+	}
+}
+
+// rest has a quiet mount do nothing.
+func (w *world) rest() {
+	w.until(func() bool { return false }, time.Hour)
+	writes, calls := w.disk.writes, w.wireCalls
+	for range 3 {
+		w.pass()
+		w.until(func() bool { return false }, 50*time.Minute)
+	}
+	if n := w.disk.writes - writes; n > 0 {
+		w.violate("rest/writes", "a mount where nothing happens was written to %d times in three passes", n)
+	}
+	if n := w.wireCalls - calls; n > 0 {
+		w.violate("rest/calls", "a mount where nothing happens asked CERTInext %d times in three passes", n)
+	}
+}

@@ -1,0 +1,236 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package simulation
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// A client is somebody who wants one certificate, and what became of it.
+type client struct {
+	request  Request
+	key      *ecdsa.PrivateKey // of the caller's own CSR
+	csr      string
+	orders   []string // that it was told of, by id, oldest first
+	serials  []string // that it was handed
+	keyPEM   map[string]string
+	wants    bool // it asks again until it is answered
+	unheard  int  // answers that may have been given and did not arrive
+	refusal  string
+	finished string // why it never gets one, and knows
+}
+
+// client returns who makes a request.
+func (w *world) client(r Request) *client {
+	c := w.clients[r]
+	if c == nil {
+		c = &client{request: r, keyPEM: make(map[string]string)}
+		if r.Key > 0 {
+			c.key, c.csr = newCSR(r.commonName())
+		}
+		w.clients[r] = c
+		w.asked = append(w.asked, r)
+	}
+	return c
+}
+
+func newCSR(name string) (*ecdsa.PrivateKey, string) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{
+		Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
+	}, key)
+	if err != nil {
+		panic(err)
+	}
+	return key, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
+}
+
+// fields are what a request says.
+func (c *client) fields() map[string]any {
+	data := map[string]any{"common_name": c.request.commonName()}
+	if c.csr != "" {
+		data = map[string]any{"csr": c.csr}
+	}
+	if c.request.ID != "" {
+		data["request_id"] = c.request.ID
+	}
+	return data
+}
+
+// ask makes the request. how is issue, async or order.
+func (w *world) ask(c *client, how string, extra map[string]any) *call {
+	verb, data := "issue", c.fields()
+	if c.csr != "" {
+		verb = "sign"
+	}
+	switch how {
+	case "async":
+		data["async"] = true
+	case "order":
+		verb = "orders"
+	}
+	for k, v := range extra {
+		data[k] = v
+	}
+	return w.send(&call{
+		what: how + " " + c.request.Name, op: logical.UpdateOperation, path: verb + "/" + c.request.Role, data: data,
+		who: requesters[c.request.Who], request: &c.request, answer: func(call *call) { w.learn(c, call) },
+	})
+}
+
+var orderID = regexp.MustCompile(`order ([0-9a-f]{8}-[0-9a-f-]{27})`)
+
+// learn has a client take in what it was answered.
+func (w *world) learn(c *client, call *call) {
+	if call.lost() {
+		c.unheard++
+		return
+	}
+	id := call.text("order_id")
+	if call.resp != nil && call.resp.IsError() {
+		c.refusal = call.resp.Error().Error()
+		if m := orderID.FindStringSubmatch(c.refusal); m != nil && !strings.Contains(c.refusal, "belongs to") {
+			id = m[1]
+		}
+	}
+	if id == "" {
+		return
+	}
+	if !slices.Contains(c.orders, id) {
+		c.orders = append(c.orders, id)
+	}
+	if before, known := w.books.told[id]; known && before != c.request.Who {
+		w.violate("privacy/order", "order %s was told to %s and to %s", id, before, c.request.Who)
+	}
+	w.books.told[id] = c.request.Who
+}
+
+// order is the last order that a client was told of.
+func (c *client) order() string {
+	if len(c.orders) == 0 {
+		return ""
+	}
+	return c.orders[len(c.orders)-1]
+}
+
+// serial is the last certificate that a client was handed.
+func (c *client) serial() string {
+	if len(c.serials) == 0 {
+		return ""
+	}
+	return c.serials[len(c.serials)-1]
+}
+
+// delivered takes in an answer that holds a certificate, whether anybody hears it or not.
+func (w *world) delivered(c *call) {
+	serial := c.text("serial_number")
+	w.books.handovers = append(w.books.handovers, handover{at: c.ended, call: c, heard: !c.lost(), serial: serial})
+	if c.resp.Secret != nil {
+		w.vault.register(c)
+	}
+	if c.request == nil {
+		return
+	}
+	k := w.client(*c.request)
+	if problem := w.examine(k, c); problem != "" {
+		w.violate("answer/content", "%s was handed certificate %s for %s: %s", k.request.Who, serial, k.request.commonName(), problem)
+	}
+	for _, h := range w.books.handovers {
+		if h.serial == serial && h.call.who.name != c.who.name {
+			w.violate("privacy/certificate", "certificate %s was handed to %s and to %s", serial, h.call.who.name, c.who.name)
+		}
+	}
+	if c.lost() {
+		return
+	}
+	k.wants = false
+	if !slices.Contains(k.serials, serial) {
+		k.serials = append(k.serials, serial)
+	}
+	if key := c.text("private_key"); key != "" {
+		k.keyPEM[serial] = key
+	}
+}
+
+// examine says what is wrong with a certificate that was handed over.
+func (w *world) examine(k *client, c *call) string {
+	leaf, err := parseCertificate(c.text("certificate"))
+	if err != nil {
+		return err.Error()
+	}
+	public, err := k.publicKey(c.text("private_key"))
+	switch {
+	case err != nil:
+		return err.Error()
+	case !public.Equal(leaf.PublicKey):
+		return "its key is another one"
+	case leaf.Subject.CommonName != k.request.commonName() || !slices.Equal(leaf.DNSNames, []string{k.request.commonName()}):
+		return fmt.Sprintf("it is for %s %v", leaf.Subject.CommonName, leaf.DNSNames)
+	case leaf.IsCA:
+		return "it is a CA"
+	}
+	pool := x509.NewCertPool()
+	chain, _ := c.resp.Data["ca_chain"].([]string)
+	for _, text := range chain {
+		up, err := parseCertificate(text)
+		if err != nil {
+			return err.Error()
+		}
+		pool.AddCert(up)
+	}
+	_, err = leaf.Verify(x509.VerifyOptions{
+		Roots: w.ca.Roots(), Intermediates: pool, CurrentTime: leaf.NotBefore.Add(time.Hour), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
+	})
+	if err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+type publicKey interface{ Equal(crypto.PublicKey) bool }
+
+// publicKey is the key that a client's certificate has to carry.
+func (k *client) publicKey(private string) (publicKey, error) {
+	block, _ := pem.Decode([]byte(private))
+	switch {
+	case k.key != nil && private != "":
+		return nil, fmt.Errorf("a key came with it, although the client has its own")
+	case k.key != nil:
+		return &k.key.PublicKey, nil
+	case block == nil:
+		return nil, fmt.Errorf("no key came with it")
+	}
+	if key, err := x509.ParseECPrivateKey(block.Bytes); err == nil {
+		return &key.PublicKey, nil
+	}
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("its key cannot be read: %w", err)
+	}
+	return key.(*ecdsa.PrivateKey).Public().(publicKey), nil
+}
+
+func parseCertificate(text string) (*x509.Certificate, error) {
+	block, _ := pem.Decode([]byte(text))
+	if block == nil {
+		return nil, fmt.Errorf("it is no PEM: %.40q", text)
+	}
+	return x509.ParseCertificate(block.Bytes)
+}

@@ -1,0 +1,110 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package simulation
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
+)
+
+// A History is what clients, Vault, the weather and CERTInext do, in the order in which it begins. With its seed it is
+// complete: the seed says which operation goes on when several could.
+type History struct {
+	Seed    uint64
+	Manners Manners
+	// Orderly has operations go on in the order of their arrival, whatever the seed says: shrinking tries that.
+	Orderly bool
+	Actions []Action
+}
+
+// Manners are how CERTInext behaves in a history.
+type Manners struct {
+	Dialect     certinexttest.Dialect
+	IssueDelay  time.Duration
+	PEMLag      time.Duration
+	ReportDelay time.Duration
+	TokenTTL    time.Duration
+	SingleToken bool
+}
+
+// A Request is a certificate that somebody wants. The same fields are the same request, however often it is made.
+type Request struct {
+	Who  string
+	Role string
+	Name string // the first label of the common name
+	ID   string // request_id
+	Key  int    // the number of the key behind the caller's own CSR; 0 has Vault make one
+}
+
+// An Action is one thing that somebody does, or that happens.
+type Action struct {
+	Do string
+	Request
+	How   string        // a variant of Do
+	At    string        // for faults: the operations that they strike
+	Bad   string        // for faults: what goes wrong
+	For   time.Duration // how long, or by how much
+	Skip  int           // how many pass by before a fault strikes
+	Times int           // how often it strikes
+	Hang  int           // the caller hangs up after that many steps
+	Loss  string        // what becomes of the answer: unheard, unstored, unleasable
+	// Then is for how many steps the history goes on before the next action begins; 0 is until nothing is under way.
+	Then int
+}
+
+// String writes an action as Go, without what it leaves out.
+func (a Action) String() string { return literal(reflect.ValueOf(a), true) }
+
+// String writes manners as Go.
+func (m Manners) String() string { return "Manners" + literal(reflect.ValueOf(m), false) }
+
+func literal(v reflect.Value, flat bool) string {
+	var fields []string
+	for i := range v.NumField() {
+		f, name := v.Field(i), v.Type().Field(i).Name
+		if f.IsZero() {
+			continue
+		}
+		switch x := f.Interface().(type) {
+		case time.Duration:
+			fields = append(fields, name+": "+duration(x))
+		case string:
+			fields = append(fields, fmt.Sprintf("%s: %q", name, x))
+		case certinexttest.Dialect:
+			fields = append(fields, fmt.Sprintf("%s: certinexttest.%s", name, [...]string{"Live", "Documented", "V1"}[x]))
+		case Request:
+			fields = append(fields, "Request: Request"+literal(f, false))
+		default:
+			fields = append(fields, fmt.Sprintf("%s: %v", name, x))
+		}
+	}
+	return "{" + strings.Join(fields, ", ") + "}"
+}
+
+func duration(d time.Duration) string {
+	for _, unit := range []struct {
+		d    time.Duration
+		name string
+	}{{time.Hour, "time.Hour"}, {time.Minute, "time.Minute"}, {time.Second, "time.Second"}, {time.Millisecond, "time.Millisecond"}} {
+		if d%unit.d == 0 {
+			return fmt.Sprintf("%d * %s", d/unit.d, unit.name)
+		}
+	}
+	return fmt.Sprintf("%d", d)
+}
+
+// GoString writes a history as it stands in the table of cases_test.go.
+func (h History) GoString() string {
+	var out strings.Builder
+	fmt.Fprintf(&out, "History{\n\tSeed: %d, Manners: %s, Orderly: %v,\n\tActions: []Action{\n", h.Seed, h.Manners, h.Orderly)
+	for _, a := range h.Actions {
+		fmt.Fprintf(&out, "\t\t%s,\n", a)
+	}
+	out.WriteString("\t},\n}")
+	return out.String()
+}

@@ -1,0 +1,132 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package simulation
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
+)
+
+// A policy is what counts as one purchase. The zero value is what the design says; the fields take back parts of it, to look
+// for what else is broken while one of them is.
+type policy struct {
+	FlightsBuy bool // two requests in flight may be two orders
+	AnswersBuy bool // a request that was answered may be an order when it is repeated
+}
+
+// judgeMoney: the same request is one purchase.
+func (w *world) judgeMoney(orders []certinexttest.OrderRecord) {
+	bought := make(map[Request][]certinexttest.OrderRecord)
+	seen := make(map[string]bool)
+	for _, o := range orders {
+		if !paid(o) {
+			continue
+		}
+		marker := markerIn(o)
+		if seen[marker] {
+			w.violate("money/sent-twice", "the order with the marker %s is twice in CERTInext's books", marker)
+		}
+		seen[marker] = true
+		p := w.books.purchases[marker]
+		if p == nil || p.call == nil || p.call.request == nil {
+			w.violate("money/unasked", "nobody asked for CERTInext's order %s for %s: %s", o.ID, o.Domain, w.storyOf(o))
+			continue
+		}
+		bought[*p.call.request] = append(bought[*p.call.request], o)
+	}
+	for _, r := range w.asked {
+		slices.SortStableFunc(bought[r], func(a, b certinexttest.OrderRecord) int { return a.CreatedAt.Compare(b.CreatedAt) })
+		for i := 1; i < len(bought[r]); i++ {
+			w.judgeRepeat(r, &bought[r][i-1], &bought[r][i])
+		}
+	}
+}
+
+// judgeRepeat asks whether an order could be the next one of a request while another one stood.
+func (w *world) judgeRepeat(r Request, first, next *certinexttest.OrderRecord) {
+	one, two := w.books.purchases[markerIn(*first)], w.books.purchases[markerIn(*next)]
+	at := two.arrived[0]
+	if w.overBefore(first, next) {
+		return
+	}
+	if one.call == two.call {
+		w.violate("money/one-call", "one call bought %s and %s for %s: %s", first.ID, next.ID, r.commonName(), two.call.what)
+		return
+	}
+	if r.ID != "" {
+		w.violate("money/named", "the request named %q of %s bought %s and %s", r.ID, r.Who, first.ID, next.ID)
+		return
+	}
+	if w.policy().FlightsBuy && one.call.started.Before(two.call.ended) && (one.call.ended.IsZero() || !one.call.ended.Before(two.call.started)) {
+		return
+	}
+	handed, before := w.handed(first, at)
+	window := grace(r.Role)
+	switch {
+	case handed && (w.policy().AnswersBuy || at.After(before.Add(window))):
+		return
+	case handed:
+		w.violate("money/repeated", "%s was handed %s at %s, asked again, and bought %s %s later", r.Who, first.ID, w.since(before), next.ID, at.Sub(before))
+		return
+	}
+	if stored := w.books.delivered[first.ID]; !stored.IsZero() && at.After(stored) {
+		if at.After(stored.Add(window)) || w.policy().AnswersBuy {
+			return
+		}
+		w.violate("money/unheard", "the answer with %s did not reach %s, which asked again and bought %s %s later", first.ID, r.Who, next.ID, at.Sub(stored))
+		return
+	}
+	if at.After(one.arrived[0].Add(pickup(r.Role))) {
+		return
+	}
+	w.violate("money/again", "%s bought %s at %s and %s at %s for %s, and the first was neither over nor handed over",
+		r.Who, first.ID, w.since(one.arrived[0]), next.ID, w.since(at), r.commonName())
+}
+
+// overBefore reports whether an order had ended at CERTInext, or was to end, when the next one was bought.
+func (w *world) overBefore(first, next *certinexttest.OrderRecord) bool {
+	then := next.CreatedAt
+	for _, end := range []time.Time{first.CancelledAt, first.RejectedAt, first.RevokedAt} {
+		if !end.IsZero() && !end.After(then) {
+			return true
+		}
+	}
+	at := w.books.purchases[markerIn(*next)].arrived[0]
+	for _, serial := range first.Serials {
+		for name, asked := range w.books.asked {
+			if plain(name) == serial && !asked.After(at) {
+				return true
+			}
+		}
+		for name, over := range w.books.overSince {
+			if plain(name) == serial && !over.After(at) {
+				return true
+			}
+		}
+	}
+	for _, o := range w.storedOrders() {
+		if asked := w.books.asked[o.ID]; o.CAOrderID == first.ID && !asked.IsZero() && !asked.After(at) {
+			return true
+		}
+	}
+	return false
+}
+
+// handed is when the certificate of an order was last handed to somebody who heard it, before a time.
+func (w *world) handed(o *certinexttest.OrderRecord, before time.Time) (bool, time.Time) {
+	var last time.Time
+	for _, h := range w.books.handovers {
+		if slices.Contains(o.Serials, plain(h.serial)) && h.heard && h.at.Before(before) && h.at.After(last) {
+			last = h.at
+		}
+	}
+	return !last.IsZero(), last
+}
+
+func (w *world) since(t time.Time) string { return fmt.Sprint(t.Sub(w.sched.trace.begun)) }
+
+func (w *world) policy() policy { return thePolicy }

@@ -1,0 +1,15 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package simulation
+
+import (
+	"os"
+	"strings"
+)
+
+// thePolicy is what the oracle holds purchases against. SIM_POLICY takes parts of the design back, to see what else is broken.
+var thePolicy = policy{
+	FlightsBuy: strings.Contains(os.Getenv("SIM_POLICY"), "flights"),
+	AnswersBuy: strings.Contains(os.Getenv("SIM_POLICY"), "answers"),
+}

@@ -1,0 +1,118 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package simulation
+
+import (
+	"context"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	certinextsecrets "github.com/certinext/vault-plugin-secrets-certinext"
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/vault/sdk/helper/consts"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// A process is one life of the plugin on the mount's storage.
+type process struct {
+	number  int
+	world   *world
+	backend logical.Backend
+	system  *logical.StaticSystemView
+	storage *view
+	dead    atomic.Bool
+	ended   atomic.Bool // its clean-up is over
+	cancel  context.CancelFunc
+	ctx     context.Context // ends when the process dies
+}
+
+// actorKey is the context key of whom an operation is carried out for.
+type actorKey struct{}
+
+func actorOf(ctx context.Context) string {
+	if c, ok := ctx.Value(actorKey{}).(*call); ok {
+		return c.actor
+	}
+	return "engine"
+}
+
+func callOf(ctx context.Context) *call {
+	c, _ := ctx.Value(actorKey{}).(*call)
+	return c
+}
+
+// start starts a process of the plugin. A standby serves reads only, and nothing runs in its background.
+func (w *world) start(standby bool) *process {
+	w.processes++
+	p := &process{number: w.processes, world: w, system: &logical.StaticSystemView{
+		DefaultLeaseTTLVal: 24 * time.Hour, MaxLeaseTTLVal: 32 * 24 * time.Hour,
+	}}
+	if standby {
+		p.system.ReplicationStateVal = consts.ReplicationPerformanceStandby
+	}
+	p.storage = &view{world: w, proc: p}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	conf := &logical.BackendConfig{Logger: w.logger(), System: p.system, StorageView: p.storage}
+	b, err := certinextsecrets.FactoryWith(certinextsecrets.Options{
+		HTTPClient: &http.Client{Transport: &wire{world: w, proc: p}}, Now: w.pluginNow, NewID: w.newID,
+		Resolvers: []string{"127.0.0.1:9"},
+	})(p.ctx, conf)
+	if err != nil {
+		panic(err)
+	}
+	if err := b.Initialize(p.ctx, &logical.InitializationRequest{Storage: p.storage}); err != nil {
+		panic(err)
+	}
+	p.backend = b
+	return p
+}
+
+// kill ends a process at once: whatever it has under way has no effect any more, and nobody hears of it.
+func (w *world) kill(p *process) {
+	p.dead.Store(true)
+	p.cancel()
+	for _, op := range w.sched.ready() {
+		if op.proc == p {
+			w.sched.release(op)
+		}
+	}
+	go func() {
+		p.backend.Cleanup(context.Background())
+		p.ended.Store(true)
+		w.sched.stir()
+	}()
+}
+
+// restart is a new process in the place of the active one.
+func (w *world) restart() {
+	w.kill(w.active)
+	w.active = w.start(false)
+	w.procs = append(w.procs, w.active)
+}
+
+// failover has the standby take the place of the active node, which dies.
+func (w *world) failover() {
+	if w.standby == nil {
+		w.restart()
+		return
+	}
+	w.kill(w.active)
+	w.active, w.standby = w.standby, nil
+	w.active.system.ReplicationStateVal = 0
+}
+
+// invalidate tells the standby of what the active node has changed, as Vault does.
+func (w *world) invalidate(by *process, key string) {
+	if w.standby != nil && by != w.standby {
+		w.standby.backend.InvalidateKey(w.standby.ctx, key)
+	}
+}
+
+func (w *world) logger() hclog.Logger {
+	if w.log == nil {
+		return hclog.NewNullLogger()
+	}
+	return hclog.New(&hclog.LoggerOptions{Level: hclog.Debug, Output: w.log, TimeFn: w.pluginNow})
+}

@@ -1,0 +1,65 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package simulation
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// roles are those of the mount, as they are written.
+var roles = map[string]map[string]any{
+	// The usual: leases that end before the certificate does.
+	"web": role(map[string]any{"ttl": "6h"}),
+	// For clients that never renew a lease.
+	"bare": role(map[string]any{"generate_lease": false, "delivery_grace": "30s"}),
+	// In a hurry: most orders outlive their request, and what nobody fetches is revoked.
+	"hasty": role(map[string]any{"ttl": "1h", "issue_timeout": "2s", "pickup_window": "8h", "revoke_unclaimed": true}),
+	// Domains that somebody has to validate by hand.
+	"hand": role(map[string]any{"allowed_domains": "hand.test", "generate_lease": false}),
+	// The account's own PKI.
+	"inside": role(map[string]any{"product_code": "149", "product_variant": "intranet-ssl", "allowed_domains": "corp.internal", "ttl": "6h"}),
+	// For clients that come back with another key.
+	"rekey": role(map[string]any{"ttl": "6h", "rekey_orders": true, "allow_reissue": true}),
+}
+
+var roleNames = slices.Sorted(maps.Keys(roles))
+
+func role(own map[string]any) map[string]any {
+	out := map[string]any{
+		"product_code": "842", "product_variant": "dv", "allowed_domains": "example.com", "allow_bare_domains": true, "allow_subdomains": true,
+	}
+	maps.Copy(out, own)
+	return out
+}
+
+// grace is how long a role hands out what it has handed out before.
+func grace(role string) time.Duration {
+	if text, ok := roles[role]["delivery_grace"].(string); ok {
+		d, err := time.ParseDuration(text)
+		if err != nil {
+			panic(err)
+		}
+		return d
+	}
+	return 5 * time.Minute
+}
+
+// leased reports whether a role generates leases.
+func leased(role string) bool { return roles[role]["generate_lease"] != false }
+
+// pickup is how long a role waits for a certificate to be fetched.
+func pickup(role string) time.Duration {
+	if role == "hasty" {
+		return 8 * time.Hour
+	}
+	return 7 * 24 * time.Hour
+}
+
+// commonName is the name of a request's certificate.
+func (r Request) commonName() string {
+	domain, _ := roles[r.Role]["allowed_domains"].(string)
+	return r.Name + "." + domain
+}

@@ -1,0 +1,106 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package simulation
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/cryptotest"
+	"testing/synctest"
+	"time"
+)
+
+// An Outcome is what a history came to.
+type Outcome struct {
+	Broken []Violation
+	Digest string // of the trace
+	Steps  int
+	Calls  int
+	Orders int // that CERTInext has
+}
+
+// breaks reports whether a promise of that name was broken.
+func (o Outcome) breaks(name string) bool {
+	for _, v := range o.Broken {
+		if v.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// run plays a history. text and log, if not nil, get its trace and the plugin's log.
+func run(t *testing.T, h History, text, log io.Writer) (out Outcome) {
+	t.Helper()
+	t.Run("history", func(t *testing.T) {
+		cryptotest.SetGlobalRandom(t, h.Seed)
+		stop := watch(h)
+		defer stop()
+		defer func() {
+			if p := recover(); p != nil {
+				if !strings.Contains(fmt.Sprint(p), "deadlock") {
+					panic(p)
+				}
+				out.Broken = append(out.Broken, Violation{Name: "rest/goroutines", Text: fmt.Sprint(p)})
+			}
+		}()
+		synctest.Test(t, func(*testing.T) { out = play(h, text, log) })
+	})
+	return out
+}
+
+// play runs a history under the clock of its bubble.
+func play(h History, text, log io.Writer) Outcome {
+	w := newWorld(h, text, log)
+	for _, a := range h.Actions {
+		if w.runaway() {
+			break
+		}
+		w.note("# %s", a)
+		w.do(a)
+		w.goOn(a.Then)
+	}
+	w.calm()
+	w.judgeBooks()
+	w.twilight()
+	w.judgeEnds()
+	w.rest()
+	w.end()
+	return Outcome{Broken: w.broken, Digest: w.sched.trace.digest(), Steps: w.sched.steps, Calls: len(w.calls), Orders: len(w.ca.Orders())}
+}
+
+// progress counts histories and their steps, for the watch.
+var progress atomic.Int64
+
+// patience is how long, by the real clock, nothing may happen. A lock that is held across storage or CERTInext stops the virtual
+// clock for ever.
+const patience = 30 * time.Second
+
+// watch ends the program when a history hangs, and says where. The one who waits for such a lock never leaves.
+func watch(h History) (stop func()) {
+	done := make(chan struct{})
+	go func() {
+		last := progress.Load()
+		for {
+			select {
+			case <-done:
+				return
+			case <-time.After(patience):
+			}
+			if now := progress.Load(); now != last {
+				last = now
+				continue
+			}
+			buf := make([]byte, 1<<20)
+			fmt.Fprintf(os.Stderr, "HANG seed %d: a lock is held where nothing may be waited for\n%s\n", h.Seed, buf[:runtime.Stack(buf, true)])
+			os.Exit(3)
+		}
+	}()
+	return func() { close(done) }
+}

@@ -1,0 +1,169 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package simulation
+
+import (
+	"cmp"
+	"context"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing/synctest"
+	"time"
+)
+
+// A verdict is what becomes of an operation that was parked.
+type verdict int
+
+const (
+	goOn       verdict = iota
+	failBefore         // it fails, and nothing has happened
+	failAfter          // it fails, and has happened all the same
+	gone               // its process has died before it
+	goneAfter          // its process has died while it was carried out
+	left               // its caller has hung up before it
+	leftAfter          // its caller has hung up, and it is carried out all the same
+)
+
+var verdicts = []string{"ok", "fails", "fails after its effect", "process died", "process died after its effect", "caller left", "caller left after its effect"}
+
+func (v verdict) String() string { return verdicts[v] }
+
+// An operation is one call of storage or of CERTInext, as the scheduler sees it.
+type operation struct {
+	ctx   context.Context
+	actor string   // the call or pass that it is made for
+	what  string   // e.g. "put order/open/web/…" or "> create-ssl"
+	proc  *process // that makes it
+	disk  bool     // storage, not CERTInext
+
+	number  int       // in the order of arrival
+	notTill time.Time // it is slow: it does not go on before
+	judged  bool      // what was armed for it has struck
+	answer  string    // of a middleman, in the place of CERTInext
+	free    chan verdict
+}
+
+// A scheduler has one operation at a time go on.
+type scheduler struct {
+	mu     sync.Mutex
+	parked []*operation
+	count  int
+	wake   chan struct{} // holds an element when something has happened
+
+	rng   *rand.Rand
+	trace *trace
+	steps int
+	// judge says what becomes of an operation that was picked. It may put the operation off.
+	judge func(*operation) verdict
+	// orderly has operations go on in the order of their arrival, for histories that need no luck.
+	orderly bool
+}
+
+func newScheduler(seed uint64, tr *trace) *scheduler {
+	return &scheduler{wake: make(chan struct{}, 1), rng: rand.New(rand.NewPCG(seed, 1)), trace: tr} //nolint:gosec // it has to be repeatable
+}
+
+// park stops the caller until the scheduler has it go on.
+func (s *scheduler) park(op *operation) verdict {
+	op.free = make(chan verdict, 1)
+	s.mu.Lock()
+	s.count++
+	op.number = s.count
+	s.parked = append(s.parked, op)
+	s.mu.Unlock()
+	stop := context.AfterFunc(op.ctx, s.stir)
+	defer stop()
+	s.stir()
+	return <-op.free
+}
+
+// stir tells the scheduler that something has happened while it let time pass.
+func (s *scheduler) stir() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// ready lists the operations that may go on now, in an order that does not depend on which goroutine ran first.
+func (s *scheduler) ready() []*operation {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	var out []*operation
+	for _, op := range s.parked {
+		if !op.notTill.After(now) || op.ctx.Err() != nil || op.proc.dead.Load() {
+			out = append(out, op)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b *operation) int {
+		if s.orderly {
+			return cmp.Compare(a.number, b.number)
+		}
+		return cmp.Or(cmp.Compare(a.actor, b.actor), cmp.Compare(a.what, b.what), cmp.Compare(a.number, b.number))
+	})
+	return out
+}
+
+// step has one operation go on, or lets up to patience of time pass when there is none. It reports whether anything moved.
+func (s *scheduler) step(patience time.Duration) bool {
+	progress.Add(1)
+	synctest.Wait()
+	ready := s.ready()
+	if len(ready) == 0 {
+		return s.rest(patience)
+	}
+	op := ready[0]
+	if !s.orderly {
+		op = ready[s.rng.IntN(len(ready))]
+	}
+	s.release(op)
+	return true
+}
+
+// release has an operation go on, unless its verdict puts it off.
+func (s *scheduler) release(op *operation) {
+	s.steps++
+	v := s.judge(op)
+	if v == goOn && op.notTill.After(time.Now()) {
+		s.trace.line("%s %s is slow", op.actor, op.what)
+		return
+	}
+	s.remove(op)
+	if v == goOn {
+		s.trace.line("%s %s", op.actor, op.what)
+	} else {
+		s.trace.line("%s %s: %s", op.actor, op.what, v)
+	}
+	op.free <- v
+}
+
+func (s *scheduler) remove(op *operation) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.parked = slices.DeleteFunc(s.parked, func(o *operation) bool { return o == op })
+}
+
+// rest lets time pass until something happens, at most for patience. It reports whether something happened.
+func (s *scheduler) rest(patience time.Duration) bool {
+	s.mu.Lock()
+	for _, op := range s.parked {
+		patience = min(patience, max(0, time.Until(op.notTill)))
+	}
+	waiting := len(s.parked) > 0
+	s.mu.Unlock()
+	select {
+	case <-s.wake: // from before everything came to a stop
+	default:
+	}
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-s.wake:
+		return true
+	case <-timer.C:
+		return waiting
+	}
+}

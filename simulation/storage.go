@@ -1,0 +1,134 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package simulation
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// errDisk is what storage answers when it fails.
+var errDisk = errors.New("storage is away for a moment")
+
+// errGone is what a process is answered that has died: nobody hears it.
+var errGone = errors.New("the process has died")
+
+// A disk is what Vault stores for the mount. It outlives every process.
+type disk struct {
+	entries map[string][]byte
+	writes  int
+	// written is told every key that has changed, with its new value; nil for one that was deleted.
+	written func(by *process, key string, value []byte)
+}
+
+// sorted lists the keys.
+func (d *disk) sorted() []string { return slices.Sorted(maps.Keys(d.entries)) }
+
+// under lists the keys below a prefix.
+func (d *disk) under(prefix string) []string {
+	var out []string
+	for _, key := range d.sorted() {
+		if strings.HasPrefix(key, prefix) {
+			out = append(out, key)
+		}
+	}
+	return out
+}
+
+// A view is the disk as a process reaches it.
+type view struct {
+	world *world
+	proc  *process
+}
+
+// do has an operation wait for its turn, and carries it out.
+func (v *view) do(ctx context.Context, what string, effect func()) error {
+	if v.proc.dead.Load() {
+		return errGone
+	}
+	if v.world.still {
+		effect()
+		return nil
+	}
+	switch v.world.sched.park(&operation{ctx: ctx, actor: actorOf(ctx), what: what, proc: v.proc, disk: true}) {
+	case goOn:
+		effect()
+		return nil
+	case failAfter:
+		effect()
+		return errDisk
+	case failBefore:
+		return errDisk
+	case leftAfter:
+		effect()
+		return context.Cause(ctx)
+	case left:
+		return context.Cause(ctx)
+	case goneAfter:
+		effect()
+	}
+	return errGone
+}
+
+// Get reads an entry.
+func (v *view) Get(ctx context.Context, key string) (*logical.StorageEntry, error) {
+	var e *logical.StorageEntry
+	err := v.do(ctx, "get "+key, func() {
+		if value, ok := v.world.disk.entries[key]; ok {
+			e = &logical.StorageEntry{Key: key, Value: bytes.Clone(value)}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// Put writes an entry.
+func (v *view) Put(ctx context.Context, e *logical.StorageEntry) error {
+	key, value := e.Key, bytes.Clone(e.Value)
+	return v.do(ctx, "put "+key, func() { v.change(key, value) })
+}
+
+// Delete removes an entry.
+func (v *view) Delete(ctx context.Context, key string) error {
+	return v.do(ctx, "delete "+key, func() { v.change(key, nil) })
+}
+
+func (v *view) change(key string, value []byte) {
+	d := v.world.disk
+	d.writes++
+	if value == nil {
+		delete(d.entries, key)
+	} else {
+		d.entries[key] = value
+	}
+	d.written(v.proc, key, value)
+}
+
+// List lists what is directly below a prefix, folders with a slash at their end.
+func (v *view) List(ctx context.Context, prefix string) ([]string, error) {
+	var out []string
+	err := v.do(ctx, "list "+prefix, func() {
+		for _, key := range v.world.disk.under(prefix) {
+			name, _, folder := strings.Cut(strings.TrimPrefix(key, prefix), "/")
+			if folder {
+				name += "/"
+			}
+			if len(out) == 0 || out[len(out)-1] != name {
+				out = append(out, name)
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return slices.Compact(slices.Sorted(slices.Values(out))), nil
+}

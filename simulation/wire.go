@@ -1,0 +1,194 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package simulation
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
+)
+
+// A wire is a process's way to CERTInext. A request waits for its turn before CERTInext hears of it, and its answer waits for
+// another before the process hears of that.
+type wire struct {
+	world *world
+	proc  *process
+}
+
+var markerText = regexp.MustCompile(`vault-order:[0-9a-z-]+`)
+
+// RoundTrip takes a request to CERTInext and its answer back.
+func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Body != nil {
+		defer req.Body.Close()
+	}
+	if w.proc.dead.Load() {
+		return nil, errGone
+	}
+	ctx, name := req.Context(), operationOf(req)
+	body, err := bodyOf(req)
+	if err != nil {
+		return nil, err
+	}
+	marker := ""
+	if strings.HasPrefix(name, "create-") {
+		marker = markerText.FindString(string(body))
+		w.world.books.attempted(marker, callOf(ctx))
+	}
+	out := &operation{ctx: ctx, actor: actorOf(ctx), what: "> " + name, proc: w.proc}
+	w.world.wireCalls++
+	switch v := w.world.sched.park(out); {
+	case v == gone:
+		return nil, errGone
+	case v == left:
+		return nil, context.Cause(ctx)
+	case v == failBefore:
+		return nil, fmt.Errorf("the connection was refused: %w", io.ErrUnexpectedEOF)
+	case out.answer != "":
+		return w.world.middleman(req, out.answer, nil), nil
+	case v != goOn: // nobody will hear the answer
+		resp, _ := w.pass(req, body, name)
+		w.arrived(marker, resp)
+		if v == goneAfter {
+			return nil, errGone
+		}
+		return nil, context.Cause(ctx)
+	}
+	resp, err := w.pass(req, body, name)
+	w.arrived(marker, resp)
+	if err != nil {
+		return nil, err
+	}
+	back := &operation{ctx: ctx, actor: actorOf(ctx), what: "< " + name + " " + strconv.Itoa(resp.StatusCode), proc: w.proc}
+	switch v := w.world.sched.park(back); {
+	case v == gone, v == goneAfter:
+		return nil, errGone
+	case v == left, v == leftAfter:
+		return nil, context.Cause(ctx)
+	case v != goOn:
+		return nil, fmt.Errorf("the connection broke: %w", io.ErrUnexpectedEOF)
+	case back.answer != "":
+		return w.world.middleman(req, back.answer, resp), nil
+	}
+	return resp, nil
+}
+
+func bodyOf(req *http.Request) ([]byte, error) {
+	if req.Body == nil {
+		return nil, nil
+	}
+	return io.ReadAll(req.Body)
+}
+
+// pass hands the request to CERTInext. Its own faults strike there.
+func (w *wire) pass(req *http.Request, body []byte, name string) (*http.Response, error) {
+	out := req.Clone(req.Context())
+	if body != nil {
+		out.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	resp, err := w.world.ca.Client().Transport.RoundTrip(out)
+	w.world.sched.trace.note(name, resp)
+	return resp, err
+}
+
+func (w *wire) arrived(marker string, resp *http.Response) {
+	if marker != "" {
+		w.world.books.arrived(marker)
+	}
+}
+
+var v1Names = map[string]string{
+	"ValidateCredentials": "me", "GenerateOrderSSL": "create-ssl", "GenerateOrderPrivatePKI": "create-private-pki", "TrackOrder": "track",
+	"GetDcv": "dcv", "VerifyDcv": "verify-dcv", "SubmitCSR": "submit-csr", "AgreementAcceptance": "agreement", "GetCertificate": "certificate",
+	"RevokeOrder": "revoke", "RejectOrder": "cancel", "RejectRequest": "cancel-draft", "GetOrderReport": "orders-report", "GetProductDetails": "products",
+}
+
+var familyPath = regexp.MustCompile(`/(ssl|private-pki)-certificates(?:/([^/]+))?(?:/(.+))?$`)
+
+// operationOf names what a request asks for, as the simulator's own faults do.
+func operationOf(req *http.Request) string {
+	path := req.URL.Path
+	last := path[strings.LastIndex(path, "/")+1:]
+	if name := v1Names[last]; name != "" {
+		return name
+	}
+	if m := familyPath.FindStringSubmatch(path); m != nil {
+		switch {
+		case m[2] == "":
+			return "create-" + m[1]
+		case m[2] == "requests":
+			return "cancel-draft"
+		case m[3] == "":
+			return "track"
+		}
+		return strings.ReplaceAll(m[3], "dcv/verify", "verify-dcv")
+	}
+	switch {
+	case strings.HasSuffix(path, "/oauth/token"):
+		return "token"
+	case strings.HasSuffix(path, "/reports/orders"):
+		return "orders-report"
+	case strings.HasSuffix(path, "/catalog/products"):
+		return "products"
+	}
+	return last
+}
+
+// A middleman is something that answers in CERTInext's place: a gateway, a proxy, a firewall.
+var middlemen = map[string]struct {
+	status int
+	kind   string
+	body   string
+}{
+	"denied-200":  {200, "text/html", "<html><body>Access denied by policy</body></html>"},
+	"text-200":    {200, "text/plain", "Access denied by policy"},
+	"error-200":   {200, "application/json", `{"status":"error","message":"upstream failed"}`},
+	"expired-200": {200, "application/json", `{"status":"expired","message":"session expired"}`},
+	"empty-202":   {202, "application/json", ""},
+	"empty-204":   {204, "", ""},
+	"html-403":    {403, "text/html", "<html><body>403 Forbidden</body></html>"},
+	"json-403":    {403, "application/json", `{"message":"Forbidden"}`},
+	"html-404":    {404, "text/html", "<html><body>404 Not Found</body></html>"},
+	"json-404":    {404, "application/json", `{"message":"no route matched"}`},
+	"html-400":    {400, "text/html", "<html><body>400 Bad Request</body></html>"},
+	"html-401":    {401, "text/html", "<html><body>401 Authorization Required</body></html>"},
+	"json-422":    {422, "application/json", `{"message":"unprocessable"}`},
+	"html-429":    {429, "text/html", "<html><body>slow down</body></html>"},
+	"html-503":    {503, "text/html", "<html><body>503 Service Unavailable</body></html>"},
+}
+
+// middleman is the answer of one. The answer that it has swallowed, if any, is lost.
+func (w *world) middleman(req *http.Request, name string, swallowed *http.Response) *http.Response {
+	if swallowed != nil {
+		swallowed.Body.Close()
+	}
+	m := middlemen[name]
+	header := http.Header{}
+	if m.kind != "" {
+		header.Set("Content-Type", m.kind)
+	}
+	return &http.Response{
+		Status: strconv.Itoa(m.status) + " " + http.StatusText(m.status), StatusCode: m.status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: header, Body: io.NopCloser(strings.NewReader(m.body)), ContentLength: int64(len(m.body)), Request: req,
+	}
+}
+
+// newCA is a CERTInext with the manners of a history.
+func (w *world) newCA(m Manners) *certinexttest.Server {
+	return &certinexttest.Server{
+		Dialect: m.Dialect, VerifiedDomains: []string{"example.com"}, IssueDelay: m.IssueDelay, PEMLag: m.PEMLag, ReportDelay: m.ReportDelay,
+		SingleToken: m.SingleToken, TokenTTL: m.TokenTTL, Resolver: "127.0.0.1:9", BaseURL: caURL,
+		Now: func() time.Time { return time.Now().Add(w.caAhead) },
+	}
+}
+
+const caURL = "https://sandbox.certinext.test"
