@@ -55,7 +55,7 @@ func (w *world) askAgain(k *client) {
 	k.refusal = ""
 	done := func(c *call) {
 		w.learn(k, c)
-		if over(k.refusal) {
+		if over(k.refusal) || k.key != nil && k.had() && strings.Contains(k.refusal, "EMS-1099") {
 			k.finished = k.refusal
 		}
 	}
@@ -68,6 +68,9 @@ func (w *world) askAgain(k *client) {
 	}
 	w.ask(k, "issue", nil).answer = done
 }
+
+// had reports whether a client was handed a certificate, or may have been: version 1 refuses to certify its key again.
+func (k *client) had() bool { return len(k.serials) > 0 || k.unheard > 0 }
 
 // over reports whether a refusal is final, and the client knows what to do.
 func over(refusal string) bool {

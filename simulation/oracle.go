@@ -151,9 +151,12 @@ func (w *world) judgeEnds() {
 			continue
 		}
 		what := "lease/not-revoked"
-		if l.unknown && !w.knownLease(l.serial) {
+		switch {
+		case l.unknown:
 			what = "lease/unstored"
-		} else if !l.over {
+		case l.ending == nil:
+			continue // it is still live
+		case !l.over:
 			w.violate("lease/never-ends", "Vault could not end the lease on %s in %d tries: %s", l.serial, l.tries, l.ending.answered())
 			continue
 		}
@@ -172,15 +175,6 @@ func (w *world) judgeEnds() {
 	if left := w.disk.under("revocation/"); len(left) > 0 {
 		w.violate("rest/queue", "%s is queued when all is over", left[0])
 	}
-}
-
-func (w *world) knownLease(serial string) bool {
-	for _, l := range w.vault.of(serial) {
-		if !l.unknown {
-			return true
-		}
-	}
-	return false
 }
 
 // storyOf tells what the wire saw of an order.

@@ -1,0 +1,9 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build race
+
+package simulation
+
+// raceEnabled is set with the race detector: everything takes ten times as long, and goroutines begin in an order of its own.
+const raceEnabled = true
