@@ -4,6 +4,7 @@
 package simulation
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -53,7 +54,7 @@ func newBooks() *books {
 	}
 }
 
-// attempted notes that an order is about to be sent.
+// attempted notes that an order is stored, and so about to be sent.
 func (b *books) attempted(marker string, c *call) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -76,7 +77,10 @@ func (b *books) arrived(marker string) {
 }
 
 // stored takes in a change of storage.
-func (b *books) stored(key string, value []byte) {
+func (b *books) stored(ctx context.Context, key string, value []byte) {
+	if strings.HasPrefix(key, "order/open/") && value != nil {
+		b.attempted(markerText.FindString(string(value)), callOf(ctx))
+	}
 	if value == nil || !strings.HasPrefix(key, "cert/") {
 		return
 	}

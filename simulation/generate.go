@@ -6,11 +6,17 @@ package simulation
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
 )
+
+// without are actions that histories are to do without, to see what else is broken while the fault behind them is open:
+// SIM_WITHOUT=spelling,clock leaves out those whose text holds one of the words.
+var without = strings.FieldsFunc(os.Getenv("SIM_WITHOUT"), func(r rune) bool { return r == ',' })
 
 // callsPerHistory is how many calls a history has, about.
 const callsPerHistory = 40
@@ -42,6 +48,11 @@ func generate(seed uint64) History {
 
 func (d *dice) add(a Action) {
 	a.Then = d.then()
+	for _, words := range without {
+		if strings.Contains(a.String(), words) {
+			return
+		}
+	}
 	d.h.Actions = append(d.h.Actions, a)
 }
 

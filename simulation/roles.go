@@ -20,7 +20,7 @@ var roles = map[string]map[string]any{
 	// Domains that somebody has to validate by hand.
 	"hand": role(map[string]any{"allowed_domains": "hand.test", "generate_lease": false}),
 	// The account's own PKI.
-	"inside": role(map[string]any{"product_code": "149", "product_variant": "intranet-ssl", "allowed_domains": "corp.internal", "ca_profile_id": "1", "ttl": "6h"}),
+	"inside": role(map[string]any{"product_code": "149", "product_variant": "intranet-ssl", "allowed_domains": "corp.internal", "ca_profile_id": "1", "master_product_id": "1", "ttl": "6h"}),
 	// For clients that come back with another key.
 	"rekey": role(map[string]any{"ttl": "6h", "rekey_orders": true, "allow_reissue": true}),
 }

@@ -25,7 +25,7 @@ type disk struct {
 	entries map[string][]byte
 	writes  int
 	// written is told every key that has changed, with its new value; nil for one that was deleted.
-	written func(by *process, key string, value []byte)
+	written func(ctx context.Context, by *process, key string, value []byte)
 }
 
 // sorted lists the keys.
@@ -94,15 +94,15 @@ func (v *view) Get(ctx context.Context, key string) (*logical.StorageEntry, erro
 // Put writes an entry.
 func (v *view) Put(ctx context.Context, e *logical.StorageEntry) error {
 	key, value := e.Key, bytes.Clone(e.Value)
-	return v.do(ctx, "put "+key, func() { v.change(key, value) })
+	return v.do(ctx, "put "+key, func() { v.change(ctx, key, value) })
 }
 
 // Delete removes an entry.
 func (v *view) Delete(ctx context.Context, key string) error {
-	return v.do(ctx, "delete "+key, func() { v.change(key, nil) })
+	return v.do(ctx, "delete "+key, func() { v.change(ctx, key, nil) })
 }
 
-func (v *view) change(key string, value []byte) {
+func (v *view) change(ctx context.Context, key string, value []byte) {
 	d := v.world.disk
 	d.writes++
 	if value == nil {
@@ -110,7 +110,7 @@ func (v *view) change(key string, value []byte) {
 	} else {
 		d.entries[key] = value
 	}
-	d.written(v.proc, key, value)
+	d.written(ctx, v.proc, key, value)
 }
 
 // List lists what is directly below a prefix, folders with a slash at their end.

@@ -4,6 +4,7 @@
 package simulation
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -173,9 +174,9 @@ func (w *world) idle() bool {
 }
 
 // wrote is told of every change of storage.
-func (w *world) wrote(by *process, key string, value []byte) {
+func (w *world) wrote(ctx context.Context, by *process, key string, value []byte) {
 	w.invalidate(by, key)
-	w.books.stored(key, value)
+	w.books.stored(ctx, key, value)
 	if !strings.HasPrefix(key, "order/open/") && strings.Contains(string(value), "PRIVATE KEY") {
 		w.violate("key/misplaced", "a private key was stored under %s", key)
 	}
