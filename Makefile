@@ -14,6 +14,7 @@ TIMEOUT ?= 20m
 CHAOS_CALLS ?= 2000
 CHAOS_CLIENTS ?= 32
 CHAOS_SEED ?=
+SEEDS ?= 1-1000
 PKGS ?= ./...
 
 GO_BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false \
@@ -29,7 +30,7 @@ SCRIPTS = $(wildcard scripts/*.sh .ci/run)
 # packages_with PATTERN: the packages whose test files have a line that matches
 packages_with = grep -rlE --include='*_test.go' --exclude-dir=build --exclude-dir=tools '$(1)' . | xargs -rn1 dirname | sort -u
 
-.PHONY: help build test race chaos lint vuln fmt fuzz docs bench demo dev sandbox release clean
+.PHONY: help build test race chaos simulate lint vuln fmt fuzz docs bench demo dev sandbox release clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -58,6 +59,9 @@ chaos: ## CHAOS_CALLS calls of CHAOS_CLIENTS clients while CA, plugin and Vault 
 	@VAULT_BIN=$$(scripts/vault-binary.sh); export VAULT_BIN; \
 	CHAOS_CALLS=$(CHAOS_CALLS) CHAOS_CLIENTS=$(CHAOS_CLIENTS) CHAOS_SEED=$(CHAOS_SEED) \
 		go test -race -count=1 -v -timeout $(TIMEOUT) -run '^TestChaos' ./e2e/
+
+simulate: ## SEEDS of the simulation, such as 1-1000, on all cores; what breaks a promise is told with its shortest history
+	@SIM_RANGE=$(SEEDS) go test -count=1 -v -timeout 24h -run '^TestSimulate$$' ./simulation/
 
 lint: ## golangci-lint, gofumpt, vet, shellcheck, and whether go.mod and go.sum are tidy and unaltered
 	@command -v shellcheck >/dev/null || { echo 'shellcheck is missing: apt-get install shellcheck, or brew install shellcheck' >&2; exit 1; }

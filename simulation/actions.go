@@ -38,6 +38,9 @@ func init() {
 		"show":         (*world).doShow,
 		"cancel":       (*world).doCancel,
 		"never-placed": (*world).doNeverPlaced,
+		"adopt":        (*world).doAdopt,
+		"draft":        (*world).doDraft,
+		"promote":      (*world).doPromote,
 		"renew":        (*world).doRenew,
 		"reissue":      (*world).doReissue,
 		"revoke":       (*world).doRevoke,
@@ -58,17 +61,16 @@ func init() {
 			w.note("CERTInext's clock is %s ahead", a.For)
 			w.caAhead = max(w.caAhead, a.For)
 		},
-		"disk":      (*world).arm,
-		"wire":      (*world).arm,
-		"ca":        (*world).doFault,
-		"validate":  func(w *world, _ Action) { w.note("hand.test is validated"); w.ca.VerifyDomain("hand.test") },
-		"ca-revoke": (*world).doNothing,
+		"disk":     (*world).arm,
+		"wire":     (*world).arm,
+		"ca":       (*world).doFault,
+		"validate": func(w *world, _ Action) { w.note("hand.test is validated"); w.ca.VerifyDomain("hand.test") },
+		"approve":  (*world).doApprove,
+		"reject":   (*world).doApprove,
 	}
 }
 
 func (w *world) note(format string, args ...any) { w.sched.trace.line(format, args...) }
-
-func (w *world) doNothing(Action) {}
 
 // A client asks for a certificate, or asks again.
 func (w *world) doIssue(a Action) {
@@ -99,7 +101,7 @@ func (w *world) doCollect(a Action) {
 	}
 }
 
-// Somebody else tries to fetch it.
+// Somebody else tries to fetch a certificate, or to end the order.
 func (w *world) doSteal(a Action) {
 	k := w.existing(a.Request)
 	if k == nil || k.order() == "" {
@@ -109,7 +111,16 @@ func (w *world) doSteal(a Action) {
 	if k.request.Who == "bob" {
 		thief = requesters["ann"]
 	}
-	w.orderCall(thief, k, k.order(), "steal", logical.UpdateOperation, "/collect", nil)
+	op, suffix := logical.Operation(logical.UpdateOperation), "/collect"
+	if a.How == "cancel" {
+		op, suffix = logical.DeleteOperation, ""
+		w.books.ask(k.order())
+	}
+	w.orderCall(thief, k, k.order(), "steal", op, suffix, nil).answer = func(c *call) {
+		if c.err == nil && !c.resp.IsError() {
+			w.violate("privacy/meddled", "%s did %s with order %s of %s: %s", thief.name, c.op, c.path, k.request.Who, c.answered())
+		}
+	}
 }
 
 func (w *world) doShow(a Action) {
@@ -129,8 +140,56 @@ func (w *world) doCancel(a Action) {
 
 // An operator in a hurry says that CERTInext never took an order. The engine has to look before it believes that.
 func (w *world) doNeverPlaced(a Action) {
+	k := w.existing(a.Request)
+	if k == nil || k.order() == "" {
+		return
+	}
+	id := k.order()
+	w.orderCall(operator, k, id, "never placed", logical.UpdateOperation, "", map[string]any{"never_placed": true}).answer = func(c *call) {
+		if c.err == nil && !c.resp.IsError() {
+			w.believed(id)
+		}
+	}
+}
+
+// An operator in a hurry settles an order with the number of another one for the same name.
+func (w *world) doAdopt(a Action) {
+	k := w.existing(a.Request)
+	if k == nil || k.order() == "" {
+		return
+	}
+	for _, o := range w.ca.Orders() {
+		if o.Domain == k.request.commonName() && o.ID != "" {
+			w.orderCall(operator, k, k.order(), "adopt", logical.UpdateOperation, "", map[string]any{"ca_order_id": o.ID})
+			return
+		}
+	}
+}
+
+// A client has CERTInext keep an order that it does not want carried out yet.
+func (w *world) doDraft(a Action) {
+	k := w.client(a.Request)
+	w.ask(k, "order", map[string]any{"save_as_draft": true})
+}
+
+func (w *world) doPromote(a Action) {
 	if k := w.existing(a.Request); k != nil && k.order() != "" {
-		w.orderCall(operator, k, k.order(), "never placed", logical.UpdateOperation, "", map[string]any{"never_placed": true})
+		w.orderCall(requesters[k.request.Who], k, k.order(), "promote", logical.UpdateOperation, "", map[string]any{"promote": true})
+	}
+}
+
+// The approver consents to all that waits, or refuses one.
+func (w *world) doApprove(a Action) {
+	for _, o := range w.ca.Orders() {
+		if o.Status != "pending-approval" {
+			continue
+		}
+		if a.Do == "reject" {
+			w.note("the approver refuses %s", o.ID)
+			_ = w.ca.Reject(o.ID, "not this one")
+			return
+		}
+		_ = w.ca.Approve(o.ID)
 	}
 }
 
@@ -176,6 +235,12 @@ func (w *world) doRevoke(a Action) {
 		path, data["private_key"], data["serial_number"] = "revoke-with-key", k.keyPEM[k.serial()], k.serial()
 	case a.How == "mount":
 		path, data["serial_number"] = "revoke", k.serial()
+	case a.How == "forged":
+		w.send(&call{
+			what: "revoke by a forgery " + k.request.Name, op: logical.UpdateOperation, path: path, who: requesters["bob"],
+			data: map[string]any{"certificate": forgery(k.serial())},
+		})
+		return
 	default:
 		data["serial_number"] = k.serial()
 	}
@@ -213,7 +278,7 @@ func (w *world) doLeaseRenew(a Action) {
 
 // An operator writes a role anew, in another way for a while, or deletes it.
 func (w *world) doRole(a Action) {
-	c := &call{what: "write role", op: logical.UpdateOperation, path: "roles/" + a.Role, who: operator, data: roles[a.Role]}
+	c := &call{what: "write role", op: logical.UpdateOperation, path: "roles/" + a.Role, who: operator, data: w.roleOf(a.Role)}
 	switch a.How {
 	case "delete":
 		c.what, c.op, c.data = "delete role", logical.DeleteOperation, nil
@@ -282,6 +347,7 @@ func (w *world) doFault(a Action) {
 	if strings.HasPrefix(a.Bad, "meta-error") && a.At == "token" {
 		return // version 1 has no tokens
 	}
+	w.caFaults = true
 	w.ca.Inject(certinexttest.Fault{
 		Operation: a.At, Kind: certinexttest.FaultKind(a.Bad), Skip: a.Skip, Times: max(1, a.Times), Delay: a.For, RetryAfter: a.For,
 	})

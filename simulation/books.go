@@ -44,7 +44,7 @@ type books struct {
 	asked     map[string]time.Time // when somebody first asked for the end of a certificate or order, by serial number or id
 	told      map[string]string    // who was told of an order, by its id
 	overSince map[string]time.Time // when the last lease on a certificate ended, by its serial number
-	settled   map[string]bool      // orders that somebody declared never placed although CERTInext has them
+	settled   map[string]bool      // orders, by marker, that somebody declared never placed although CERTInext has them
 }
 
 func newBooks() *books {

@@ -12,6 +12,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
+	"math/big"
 	"regexp"
 	"slices"
 	"strings"
@@ -106,7 +107,7 @@ func (w *world) learn(c *client, call *call) {
 	id := call.text("order_id")
 	if call.resp != nil && call.resp.IsError() {
 		c.refusal = call.resp.Error().Error()
-		if m := orderID.FindStringSubmatch(c.refusal); m != nil && !strings.Contains(c.refusal, "belongs to") {
+		if m := orderID.FindStringSubmatch(c.refusal); m != nil && !strings.Contains(c.refusal, "belongs to") && !strings.Contains(c.refusal, "already names another") {
 			id = m[1]
 		}
 	}
@@ -202,6 +203,24 @@ func (w *world) examine(k *client, c *call) string {
 		return err.Error()
 	}
 	return ""
+}
+
+// forgery is somebody's own certificate, with the serial number of another one.
+func forgery(serial string) string {
+	number, ok := new(big.Int).SetString(plain(serial), 16)
+	if !ok {
+		panic(serial)
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	template := &x509.Certificate{SerialNumber: number, Subject: pkix.Name{CommonName: "forged"}, NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		panic(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }
 
 type publicKey interface{ Equal(crypto.PublicKey) bool }

@@ -14,36 +14,70 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
 )
 
+// callsPerHistory is how many calls a history has, about.
+const callsPerHistory = 40
+
 // without are actions that histories are to do without, to see what else is broken while the fault behind them is open:
 // SIM_WITHOUT=spelling,clock leaves out those whose text holds one of the words.
 var without = strings.FieldsFunc(os.Getenv("SIM_WITHOUT"), func(r rune) bool { return r == ',' })
-
-// callsPerHistory is how many calls a history has, about.
-const callsPerHistory = 40
 
 // A dice makes a history of a seed.
 type dice struct {
 	*rand.Rand
 	h        History
 	requests []Request
+	drafts   []Request
 	names    int
+	calls    []chance
+	weather  []chance
 }
 
-// generate is the history of a seed.
+// A chance is one kind of action, and how likely it is.
+type chance struct {
+	weight int
+	make   func(*dice) Action
+}
+
+// generate is the history of a seed. No two seeds are of one kind: each of them leaves out some kinds of action and has others
+// all the time, since a fault that needs three of one kind is not met by histories that have a little of everything.
 func generate(seed uint64) History {
 	d := &dice{Rand: rand.New(rand.NewPCG(seed, 2)), h: History{Seed: seed}} //nolint:gosec // it has to be repeatable
 	d.h.Manners = d.manners()
-	stormy := d.IntN(10) < 8
+	d.calls, d.weather = d.taste(callChances), d.taste(weatherChances)
+	storm := pick(d, 0, 10, 25, 25, 40) // per cent of the actions
 	for calls := 0; calls < callsPerHistory; {
-		if stormy && d.IntN(4) == 0 {
-			d.add(d.weather())
+		if d.IntN(100) < storm {
+			d.add(d.draw(d.weather))
 			continue
 		}
-		a := d.call()
 		calls++
-		d.add(a)
+		d.add(d.draw(d.calls))
 	}
 	return d.h
+}
+
+// taste is how likely the kinds are in this history.
+func (d *dice) taste(all []chance) []chance {
+	out := slices.Clone(all)
+	for i := range out {
+		out[i].weight *= pick(d, 0, 1, 1, 2, 4)
+	}
+	out[0].weight = max(out[0].weight, all[0].weight)
+	return out
+}
+
+func (d *dice) draw(from []chance) Action {
+	sum := 0
+	for _, c := range from {
+		sum += c.weight
+	}
+	n := d.IntN(sum)
+	for _, c := range from {
+		if n -= c.weight; n < 0 {
+			return c.make(d)
+		}
+	}
+	panic("internal error: more than all")
 }
 
 func (d *dice) add(a Action) {
@@ -77,6 +111,7 @@ func (d *dice) manners() Manners {
 		ReportDelay: pick(d, 0, 0, 30*time.Second),
 		TokenTTL:    pick(d, time.Hour, time.Hour, 2*time.Minute),
 		SingleToken: d.IntN(4) == 0,
+		Approval:    d.IntN(8) == 0,
 	}
 }
 
@@ -113,44 +148,12 @@ func (d *dice) known() Request {
 	return d.requests[d.IntN(len(d.requests))]
 }
 
-// call is what a client, an operator or Vault asks of the plugin.
-func (d *dice) call() Action {
-	n := d.IntN(100)
-	switch {
-	case n < 38:
-		return d.impatient(Action{Do: "issue", Request: d.request()})
-	case n < 46:
-		return d.impatient(Action{Do: pick(d, "async", "order"), Request: d.request()})
-	case n < 56:
-		return d.impatient(Action{Do: "collect", Request: d.known()})
-	case n < 58:
-		return Action{Do: "steal", Request: d.known()}
-	case n < 61:
-		return Action{Do: "show", Request: d.known(), How: pick(d, "", "", "/dcv")}
-	case n < 65:
-		return d.impatient(Action{Do: "cancel", Request: d.known()})
-	case n < 66:
-		return Action{Do: "never-placed", Request: d.known()}
-	case n < 68:
-		return d.impatient(Action{Do: "renew", Request: d.known()})
-	case n < 69:
-		return Action{Do: "reissue", Request: d.known()}
-	case n < 73:
-		return Action{Do: "revoke", Request: d.known(), How: pick(d, "serial", "order", "key", "mount")}
-	case n < 80:
-		return Action{Do: "lease-end", Request: d.known()}
-	case n < 82:
-		return Action{Do: "lease-renew", Request: d.known(), For: pick(d, time.Minute, time.Hour)}
-	case n < 84:
-		return Action{Do: "role", Request: Request{Role: pick(d, roleNames...)}, How: pick(d, "write", "write", "patch", "delete")}
-	case n < 86:
-		return Action{Do: "config", How: pick(d, "write", "unverified", "spelling", "delete")}
-	case n < 88:
-		return Action{Do: "sync"}
-	case n < 90:
-		return Action{Do: "read", How: pick(d, "config/check", "certs", "orders/web", "catalog/products", "ca_chain", "sync")}
-	}
-	return Action{Do: "pass"}
+// draft is a wish that CERTInext is to keep.
+func (d *dice) draft() Request {
+	d.names++
+	r := Request{Who: pick(d, "ann", "bob"), Role: pick(d, "web", "bare"), Name: fmt.Sprintf("n%d", d.names), ID: fmt.Sprintf("draft-%d", d.names)}
+	d.requests, d.drafts = append(d.requests, r), append(d.drafts, r)
+	return r
 }
 
 // impatient has some callers hang up, and some answers get lost on their way.
@@ -162,55 +165,4 @@ func (d *dice) impatient(a Action) Action {
 		a.Loss = pick(d, "unheard", "unstored", "unleasable")
 	}
 	return a
-}
-
-// weather is what happens by itself.
-func (d *dice) weather() Action {
-	n := d.IntN(100)
-	switch {
-	case n < 15:
-		return Action{
-			Do: "disk", At: pick(d, "put ", "put order/open/", "put order/closed/", "put cert/", "put revocation/", "put config", "delete ", "delete order/open/", "get ", "get order/open/", "get cert/", "get role/", "list "),
-			Bad: pick(d, "before", "before", "after", "slow"), Skip: d.IntN(4), For: pick(d, time.Second, 30*time.Second),
-		}
-	case n < 35:
-		return Action{Do: "wire", At: pick(d, "> ", "< ", "> create-", "< create-", "< create-", "< track", "> revoke", "< revoke", "< cancel", "< certificate", "> orders-report", "> token"), Bad: d.bad(), Skip: d.IntN(3), Times: pick(d, 1, 1, 3), For: pick(d, time.Second, 20*time.Second, 2*time.Minute)}
-	case n < 55:
-		return Action{Do: "ca", At: pick(d, "", "create-ssl", "create-ssl", "track", "certificate", "revoke", "cancel", "orders-report", "token"), Bad: pick(d, caFaults...), Skip: d.IntN(3), Times: pick(d, 1, 1, 2, 6), For: pick(d, time.Second, 10*time.Second, 70*time.Second)}
-	case n < 70:
-		return Action{Do: "restart"}
-	case n < 74:
-		return Action{Do: "standby"}
-	case n < 78:
-		return Action{Do: "failover"}
-	case n < 81:
-		return Action{Do: "clock", For: pick(d, 0, 0, 10*time.Minute, -10*time.Minute, 60*24*time.Hour)}
-	case n < 83:
-		return Action{Do: "ca-clock", For: pick(d, 10*time.Minute, 2*time.Hour)}
-	case n < 87:
-		return Action{Do: "validate"}
-	}
-	return Action{Do: "time", For: pick(d, 20*time.Second, 2*time.Minute, 6*time.Minute, time.Hour, 9*time.Hour)}
-}
-
-func (d *dice) bad() string {
-	if d.IntN(2) == 0 {
-		return pick(d, "before", "before", "slow")
-	}
-	return pick(d, middlemanNames...)
-}
-
-var middlemanNames = func() []string {
-	var out []string
-	for name := range middlemen {
-		out = append(out, name)
-	}
-	slices.Sort(out)
-	return out
-}()
-
-// caFaults are the ways in which the simulated CERTInext hurts; of those that take 16 MiB, none.
-var caFaults = []string{
-	"latency", "slow-reply", "dropped", "lost-reply", "lost-reply", "rate-limit", "server-error", "server-error-after", "meta-error",
-	"meta-error-after", "html", "spring", "truncated", "malformed-json", "token-death", "root-first", "wrong-key",
 }

@@ -30,6 +30,7 @@ type Manners struct {
 	ReportDelay time.Duration
 	TokenTTL    time.Duration
 	SingleToken bool
+	Approval    bool // every order waits for an approver
 }
 
 // A Request is a certificate that somebody wants. The same fields are the same request, however often it is made.

@@ -6,6 +6,7 @@ package simulation
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
@@ -50,18 +51,21 @@ func (w *world) judgeMoney(orders []certinexttest.OrderRecord) {
 func (w *world) judgeRepeat(r Request, first, next *certinexttest.OrderRecord) {
 	one, two := w.books.purchases[markerIn(*first)], w.books.purchases[markerIn(*next)]
 	at := two.arrived[0]
-	if w.overBefore(first, next) {
+	if w.overBefore(first, next) || w.books.settled[one.marker] {
 		return
 	}
 	if one.call == two.call {
 		w.violate("money/one-call", "one call bought %s and %s for %s: %s", first.ID, next.ID, r.commonName(), two.call.what)
 		return
 	}
+	if strings.HasPrefix(r.ID, "renew:") && w.books.delivered[first.ID].IsZero() && at.After(one.arrived[0].Add(pickup(r.Role))) {
+		return // nobody got the renewal
+	}
 	if r.ID != "" {
 		w.violate("money/named", "the request named %q of %s bought %s and %s", r.ID, r.Who, first.ID, next.ID)
 		return
 	}
-	if w.policy().FlightsBuy && one.call.started.Before(two.call.ended) && (one.call.ended.IsZero() || !one.call.ended.Before(two.call.started)) {
+	if w.policy().FlightsBuy && w.overlapped(r) {
 		return
 	}
 	handed, before := w.handed(first, at)
@@ -85,6 +89,21 @@ func (w *world) judgeRepeat(r Request, first, next *certinexttest.OrderRecord) {
 	}
 	w.violate("money/again", "%s bought %s at %s and %s at %s for %s, and the first was neither over nor handed over",
 		r.Who, first.ID, w.since(one.arrived[0]), next.ID, w.since(at), r.commonName())
+}
+
+// overlapped reports whether two calls of one request were ever in flight at once.
+func (w *world) overlapped(r Request) bool {
+	var last *call
+	for _, c := range w.calls {
+		if c.request == nil || *c.request != r {
+			continue
+		}
+		if last != nil && (last.ended.IsZero() || !last.ended.Before(c.started)) {
+			return true
+		}
+		last = c
+	}
+	return false
 }
 
 // overBefore reports whether an order had ended at CERTInext, or was to end, when the next one was bought.

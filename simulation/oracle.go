@@ -53,7 +53,7 @@ func (w *world) judgeRecords(orders []certinexttest.OrderRecord) {
 		if !paid(o) || o.Status == "cancelled" || o.Status == "rejected" {
 			continue
 		}
-		if byNumber[o.ID] == nil {
+		if byNumber[o.ID] == nil && !w.books.settled[markerIn(o)] {
 			w.violate("record/orphan", "CERTInext's order %s for %s (%s) is in no record: %s", o.ID, o.Domain, o.Status, w.storyOf(o))
 		}
 	}
@@ -70,7 +70,7 @@ func (w *world) judgeRecords(orders []certinexttest.OrderRecord) {
 		at := w.numbered(orders, o.CAOrderID)
 		if at == nil && o.State == "failed" {
 			for _, p := range orders {
-				if o.marker() != "" && markerIn(p) == o.marker() && paid(p) {
+				if o.marker() != "" && markerIn(p) == o.marker() && paid(p) && !w.books.settled[o.marker()] {
 					w.violate("record/failed", "order %s counts as never placed, and CERTInext has it as %s (%s)", o.ID, p.ID, p.Status)
 				}
 			}
@@ -174,6 +174,25 @@ func (w *world) judgeEnds() {
 	}
 	if left := w.disk.under("revocation/"); len(left) > 0 {
 		w.violate("rest/queue", "%s is queued when all is over", left[0])
+	}
+}
+
+// believed takes note of an operator's wrong word that the engine believed. It could have known better where CERTInext's report
+// shows every order at once.
+func (w *world) believed(id string) {
+	for _, o := range w.storedOrders() {
+		if o.ID != id {
+			continue
+		}
+		for _, at := range w.ca.Orders() {
+			if markerIn(at) != o.marker() || !paid(at) {
+				continue
+			}
+			w.books.settled[o.marker()] = true
+			if w.manners.Dialect == certinexttest.Live && w.manners.ReportDelay == 0 && !w.bad() {
+				w.violate("money/never-placed", "an operator said that CERTInext never took order %s, and its report shows that as %s", id, at.ID)
+			}
+		}
 	}
 }
 

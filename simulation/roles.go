@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
 )
 
 // roles are those of the mount, as they are written.
@@ -20,7 +22,7 @@ var roles = map[string]map[string]any{
 	// Domains that somebody has to validate by hand.
 	"hand": role(map[string]any{"allowed_domains": "hand.test", "generate_lease": false}),
 	// The account's own PKI.
-	"inside": role(map[string]any{"product_code": "149", "product_variant": "intranet-ssl", "allowed_domains": "corp.internal", "ca_profile_id": "1", "master_product_id": "1", "ttl": "6h"}),
+	"inside": role(map[string]any{"product_code": "149", "product_variant": "intranet-ssl", "allowed_domains": "corp.internal", "ttl": "6h"}),
 	// For clients that come back with another key.
 	"rekey": role(map[string]any{"ttl": "6h", "rekey_orders": true, "allow_reissue": true}),
 }
@@ -33,6 +35,15 @@ func role(own map[string]any) map[string]any {
 	}
 	maps.Copy(out, own)
 	return out
+}
+
+// roleOf is a role as it is written for a dialect: one of them has private PKI orders say more.
+func (w *world) roleOf(name string) map[string]any {
+	own := maps.Clone(roles[name])
+	if name == "inside" && w.manners.Dialect == certinexttest.Documented {
+		own["ca_profile_id"], own["master_product_id"] = "1", "1"
+	}
+	return own
 }
 
 // grace is how long a role hands out what it has handed out before.

@@ -4,6 +4,7 @@
 package simulation
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -14,19 +15,25 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestSeeds plays the histories of SIM_SEEDS, such as 42 or 1-1000. With SIM_TRACE it prints every operation, with SIM_LOG what
-// the plugin logs, and with SIM_SHRINK the shortest history behind the failures whose names begin like its value.
+// TestSeeds plays the histories of SIM_SEEDS, such as 42 or 1-1000, in this process. With SIM_TRACE it prints every operation,
+// with SIM_LOG what the plugin logs, and with SIM_SHRINK the shortest history behind the failures whose names begin like its
+// value. TestSimulate has it run once for each core, and reads the lines that begin with "played".
 func TestSeeds(t *testing.T) {
-	from, to, err := seedRange(os.Getenv("SIM_SEEDS"))
+	text, asked := os.LookupEnv("SIM_SEEDS")
+	if !asked {
+		t.Skip("SIM_SEEDS names no seeds")
+	}
+	from, to, err := seedRange(text)
 	require.NoError(t, err)
-	text, log := printed("SIM_TRACE"), printed("SIM_LOG")
+	trace, log := printed("SIM_TRACE"), printed("SIM_LOG")
 	wanted, shrinks := os.LookupEnv("SIM_SHRINK")
-	begun := time.Now()
-	steps, calls, orders := 0, 0, 0
 	for seed := from; seed <= to; seed++ {
+		fmt.Printf("playing %d\n", seed)
 		h := generate(seed)
-		out := run(t, h, text, log)
-		steps, calls, orders = steps+out.Steps, calls+out.Calls, orders+out.Orders
+		out := run(t, h, trace, log)
+		line, err := json.Marshal(played{Seed: seed, Outcome: out})
+		require.NoError(t, err)
+		fmt.Printf("played %s\n", line)
 		for _, v := range out.Broken {
 			t.Errorf("seed %d: %s: %s", seed, v.Name, v.Text)
 			if shrinks && strings.HasPrefix(v.Name, wanted) {
@@ -34,21 +41,30 @@ func TestSeeds(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d histories in %s: %d steps, %d calls, %d orders", to-from+1, time.Since(begun).Round(time.Millisecond), steps, calls, orders)
+}
+
+// played is what a seed came to, as one process tells another.
+type played struct {
+	Seed uint64
+	Outcome
 }
 
 // report shrinks a history and prints what is left of it.
 func report(t *testing.T, h History, v Violation) {
 	t.Helper()
 	short := shrink(t, h, v.Name, 2*time.Minute)
-	out := run(t, short, nil, nil)
-	for _, again := range out.Broken {
+	for _, again := range run(t, short, nil, nil).Broken {
 		if again.Name == v.Name {
 			v = again
 		}
 	}
-	t.Logf("seed %d breaks %s: %s\n  again:   SIM_SEEDS=%d SIM_TRACE=1 go test -run '^TestSeeds$' -v ./simulation/\n  at its shortest, %d of %d actions:\n%#v",
-		h.Seed, v.Name, v.Text, h.Seed, len(short.Actions), len(h.Actions), short)
+	fmt.Printf("STORY seed %d breaks %s: %s\nagain: %s\nat its shortest, %d of %d actions:\n%#v\nEND\n",
+		h.Seed, v.Name, v.Text, repeats(h.Seed), len(short.Actions), len(h.Actions), short)
+}
+
+// repeats is the command that plays a seed again.
+func repeats(seed uint64) string {
+	return fmt.Sprintf("SIM_SEEDS=%d SIM_TRACE=1 go test -run '^TestSeeds$' -v ./simulation/", seed)
 }
 
 func printed(variable string) io.Writer {
@@ -59,14 +75,13 @@ func printed(variable string) io.Writer {
 }
 
 func seedRange(text string) (from, to uint64, err error) {
-	if text == "" {
-		return 1, 20, nil
-	}
-	if n, _ := fmt.Sscanf(text, "%d-%d", &from, &to); n == 2 {
+	if n, _ := fmt.Sscanf(text, "%d-%d", &from, &to); n == 2 && from <= to {
 		return from, to, nil
 	}
-	_, err = fmt.Sscanf(text, "%d", &from)
-	return from, from, err
+	if _, err = fmt.Sscanf(text, "%d", &from); err != nil || strings.Contains(text, "-") {
+		return 0, 0, fmt.Errorf("%q is neither a seed nor a range such as 1-1000", text)
+	}
+	return from, from, nil
 }
 
 // TestSameSeedSameTrace: whatever a seed finds, it finds again.
@@ -74,16 +89,19 @@ func TestSameSeedSameTrace(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector has goroutines begin in an order of its own")
 	}
-	from, to, err := seedRange(os.Getenv("SIM_SEEDS"))
+	if os.Getenv("GOMAXPROCS") != "1" {
+		again(t, "^TestSameSeedSameTrace$", os.Stdout)
+		return
+	}
+	text, asked := os.LookupEnv("SIM_SEEDS")
+	if !asked {
+		text = "1-20"
+	}
+	from, to, err := seedRange(text)
 	require.NoError(t, err)
 	for seed := from; seed <= to; seed++ {
 		first := run(t, generate(seed), nil, nil)
-		for range 2 {
-			again := run(t, generate(seed), nil, nil)
-			if first.Digest != again.Digest {
-				t.Errorf("seed %d: two runs, two traces (%d and %d steps)", seed, first.Steps, again.Steps)
-				break
-			}
-		}
+		second := run(t, generate(seed), nil, nil)
+		require.Equal(t, first.Digest, second.Digest, "seed %d: two runs, two traces (%d and %d steps)", seed, first.Steps, second.Steps)
 	}
 }

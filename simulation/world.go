@@ -34,6 +34,7 @@ type world struct {
 	wireCalls            int
 	calls                []*call
 	faults               []*armed
+	caFaults             bool // CERTInext itself was made to fail
 	still                bool // storage does not wait for its turn: what is looked at is no part of the history
 	log                  io.Writer
 
@@ -77,7 +78,7 @@ func (w *world) newID() (string, error) {
 func (w *world) setUp() {
 	w.mustWrite("config", w.account())
 	for _, name := range roleNames {
-		w.mustWrite("roles/"+name, roles[name])
+		w.mustWrite("roles/"+name, w.roleOf(name))
 	}
 }
 

@@ -1,0 +1,111 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package simulation
+
+import (
+	"slices"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
+)
+
+// callChances are what clients, operators and Vault ask of the plugin.
+var callChances = []chance{
+	{38, func(d *dice) Action { return d.impatient(Action{Do: "issue", Request: d.request()}) }},
+	{10, func(d *dice) Action { return d.impatient(Action{Do: pick(d, "async", "order"), Request: d.request()}) }},
+	{10, func(d *dice) Action { return d.impatient(Action{Do: "collect", Request: d.known()}) }},
+	{2, func(d *dice) Action {
+		return Action{Do: "steal", Request: d.known(), How: pick(d, "collect", "cancel")}
+	}},
+	{3, func(d *dice) Action { return Action{Do: "show", Request: d.known(), How: pick(d, "", "", "/dcv")} }},
+	{4, func(d *dice) Action { return d.impatient(Action{Do: "cancel", Request: d.known()}) }},
+	{2, func(d *dice) Action { return Action{Do: "never-placed", Request: d.known()} }},
+	{2, func(d *dice) Action { return Action{Do: "adopt", Request: d.known()} }},
+	{3, func(d *dice) Action { return d.impatient(Action{Do: "renew", Request: d.known()}) }},
+	{1, func(d *dice) Action { return Action{Do: "reissue", Request: d.known()} }},
+	{5, func(d *dice) Action {
+		return Action{Do: "revoke", Request: d.known(), How: pick(d, "serial", "order", "key", "mount", "forged")}
+	}},
+	{6, func(d *dice) Action { return Action{Do: "lease-end", Request: d.known()} }},
+	{2, func(d *dice) Action {
+		return Action{Do: "lease-renew", Request: d.known(), For: pick(d, time.Minute, time.Hour)}
+	}},
+	{2, func(d *dice) Action {
+		return Action{Do: "role", Request: Request{Role: pick(d, roleNames...)}, How: pick(d, "write", "write", "patch", "delete")}
+	}},
+	{2, func(d *dice) Action {
+		return Action{Do: "config", How: pick(d, "write", "unverified", "spelling", "delete")}
+	}},
+	{4, func(*dice) Action { return Action{Do: "sync"} }},
+	{2, func(d *dice) Action { return d.impatient(Action{Do: "draft", Request: d.draft()}) }},
+	{2, func(d *dice) Action {
+		if len(d.drafts) == 0 {
+			return Action{Do: "draft", Request: d.draft()}
+		}
+		return d.impatient(Action{Do: "promote", Request: pick(d, d.drafts...)})
+	}},
+	{2, func(d *dice) Action {
+		return Action{Do: "read", How: pick(d, "config/check", "certs", "orders/web", "catalog/products", "ca_chain", "sync")}
+	}},
+	{4, func(*dice) Action { return Action{Do: "pass"} }},
+}
+
+// weatherChances are what happens by itself.
+var weatherChances = []chance{
+	{20, func(d *dice) Action {
+		return Action{Do: "time", For: pick(d, 20*time.Second, 2*time.Minute, 6*time.Minute, time.Hour, 9*time.Hour)}
+	}},
+	{15, func(d *dice) Action {
+		return Action{Do: "disk", At: pick(d, diskPlaces...), Bad: pick(d, "before", "before", "after", "slow"), Skip: d.IntN(4), For: pick(d, time.Second, 30*time.Second)}
+	}},
+	{20, func(d *dice) Action {
+		return Action{Do: "wire", At: pick(d, wirePlaces...), Bad: d.bad(), Skip: d.IntN(3), Times: pick(d, 1, 1, 3), For: pick(d, time.Second, 20*time.Second, 2*time.Minute)}
+	}},
+	{20, func(d *dice) Action {
+		return Action{Do: "ca", At: pick(d, caPlaces...), Bad: pick(d, caFaults...), Skip: d.IntN(3), Times: pick(d, 1, 1, 2, 6), For: pick(d, time.Second, 10*time.Second, 70*time.Second)}
+	}},
+	{12, func(*dice) Action { return Action{Do: "restart"} }},
+	{3, func(*dice) Action { return Action{Do: "standby"} }},
+	{3, func(*dice) Action { return Action{Do: "failover"} }},
+	{3, func(d *dice) Action {
+		return Action{Do: "clock", For: pick(d, 0, 0, 10*time.Minute, -10*time.Minute, 60*24*time.Hour)}
+	}},
+	{2, func(d *dice) Action { return Action{Do: "ca-clock", For: pick(d, 10*time.Minute, 2*time.Hour)} }},
+	{4, func(*dice) Action { return Action{Do: "validate"} }},
+	{3, func(d *dice) Action { return Action{Do: pick(d, "approve", "approve", "reject")} }},
+}
+
+// diskPlaces are what storage may fail at: the beginnings of operations.
+var diskPlaces = []string{
+	"put ", "put order/open/", "put order/open/", "put order/closed/", "put cert/", "put revocation/", "put revoked/", "put config", "put role/", "put sync",
+	"delete ", "delete order/open/", "delete revocation/", "get ", "get order/open/", "get order/closed/", "get cert/", "get role/", "get revocation/", "list ",
+}
+
+// wirePlaces are where something may stand between the plugin and CERTInext: on the way there, or on the way back.
+var wirePlaces = []string{
+	"> ", "< ", "> create-", "< create-", "< create-", "< track", "> revoke", "< revoke", "> cancel", "< cancel", "< certificate", "> orders-report", "> token", "< reissue",
+}
+
+// caPlaces are what CERTInext itself may be bad at.
+var caPlaces = []string{"", "create-ssl", "create-ssl", "track", "certificate", "revoke", "cancel", "orders-report", "token"}
+
+// caFaults are the ways in which the simulated CERTInext hurts; but for the one that takes 16 MiB.
+var caFaults = slices.DeleteFunc(certinexttest.FaultKinds(), func(kind string) bool { return kind == "oversized" })
+
+// bad is what happens on the wire.
+func (d *dice) bad() string {
+	if d.IntN(2) == 0 {
+		return pick(d, "before", "before", "slow")
+	}
+	return pick(d, middlemanNames...)
+}
+
+var middlemanNames = func() []string {
+	var out []string
+	for name := range middlemen {
+		out = append(out, name)
+	}
+	slices.Sort(out)
+	return out
+}()
