@@ -155,7 +155,8 @@ func (s *scheduler) rest(patience time.Duration) bool {
 	waiting := len(s.parked) > 0
 	s.mu.Unlock()
 	select {
-	case <-s.wake: // from before everything came to a stop
+	case <-s.wake:
+		return true // it happened before everything came to a stop: whoever waits for it looks first
 	default:
 	}
 	timer := time.NewTimer(patience)
