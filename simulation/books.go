@@ -18,12 +18,25 @@ import (
 type purchase struct {
 	marker  string
 	call    *call // that it was first sent for; nil when nobody asked
-	arrived []time.Time
+	arrived []moment
 }
+
+// A moment is a time by the true clock and by the plugin's, which may be wrong.
+type moment struct{ true, plugin time.Time }
+
+func (w *world) moment() moment { return moment{time.Now(), w.pluginNow()} }
+
+// within reports whether a moment is no more than a while after another one, by both clocks: how long the plugin waits for
+// something, it measures by its own.
+func (m moment) within(d time.Duration, after moment) bool {
+	return !m.true.After(after.true.Add(d)) && !m.plugin.After(after.plugin.Add(d))
+}
+
+func (m moment) zero() bool { return m.true.IsZero() }
 
 // A handover is an answer that held a certificate.
 type handover struct {
-	at     time.Time
+	at     moment
 	call   *call
 	heard  bool // by the client
 	serial string
@@ -40,7 +53,7 @@ type books struct {
 
 	handovers []handover
 	// delivered is when storage was first told that a certificate is handed over, by its order's number at the CA.
-	delivered map[string]time.Time
+	delivered map[string]moment
 	asked     map[string]time.Time // when somebody first asked for the end of a certificate or order, by serial number or id
 	told      map[string]string    // who was told of an order, by its id
 	overSince map[string]time.Time // when the last lease on a certificate ended, by its serial number
@@ -49,7 +62,7 @@ type books struct {
 
 func newBooks() *books {
 	return &books{
-		purchases: make(map[string]*purchase), delivered: make(map[string]time.Time), asked: make(map[string]time.Time),
+		purchases: make(map[string]*purchase), delivered: make(map[string]moment), asked: make(map[string]time.Time),
 		told: make(map[string]string), overSince: make(map[string]time.Time), settled: make(map[string]bool),
 	}
 }
@@ -68,7 +81,7 @@ func (b *books) attempted(marker string, c *call) {
 func (b *books) arrived(marker string) {
 	b.mu.Lock()
 	p := b.purchases[marker]
-	p.arrived = append(p.arrived, time.Now())
+	p.arrived = append(p.arrived, b.world.moment())
 	n := len(b.markers)
 	b.mu.Unlock()
 	if n > mostOrders {
@@ -90,8 +103,8 @@ func (b *books) stored(ctx context.Context, key string, value []byte) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.delivered[c.CAOrderID].IsZero() {
-		b.delivered[c.CAOrderID] = time.Now()
+	if b.delivered[c.CAOrderID].zero() {
+		b.delivered[c.CAOrderID] = b.world.moment()
 	}
 }
 

@@ -71,7 +71,7 @@ var weatherChances = []chance{
 	{3, func(d *dice) Action {
 		return Action{Do: "clock", For: pick(d, 0, 0, 10*time.Minute, -10*time.Minute, 60*24*time.Hour)}
 	}},
-	{2, func(d *dice) Action { return Action{Do: "ca-clock", For: pick(d, 10*time.Minute, 2*time.Hour)} }},
+	{2, func(d *dice) Action { return Action{Do: "ca-clock", For: pick(d, time.Minute, 3*time.Minute)} }},
 	{4, func(*dice) Action { return Action{Do: "validate"} }},
 	{3, func(d *dice) Action { return Action{Do: pick(d, "approve", "approve", "reject")} }},
 }

@@ -142,7 +142,7 @@ func (c *client) serial() string {
 // delivered takes in an answer that holds a certificate, whether anybody hears it or not.
 func (w *world) delivered(c *call) {
 	serial := c.text("serial_number")
-	w.books.handovers = append(w.books.handovers, handover{at: c.ended, call: c, heard: !c.lost(), serial: serial})
+	w.books.handovers = append(w.books.handovers, handover{at: w.moment(), call: c, heard: !c.lost(), serial: serial})
 	if c.resp.Secret != nil {
 		w.vault.register(c)
 	}

@@ -50,7 +50,7 @@ func (w *world) judgeMoney(orders []certinexttest.OrderRecord) {
 // judgeRepeat asks whether an order could be the next one of a request while another one stood.
 func (w *world) judgeRepeat(r Request, first, next *certinexttest.OrderRecord) {
 	one, two := w.books.purchases[markerIn(*first)], w.books.purchases[markerIn(*next)]
-	at := two.arrived[0]
+	at, pickup := two.arrived[0], pickup(r.Role)
 	if w.overBefore(first, next) || w.books.settled[one.marker] {
 		return
 	}
@@ -58,7 +58,7 @@ func (w *world) judgeRepeat(r Request, first, next *certinexttest.OrderRecord) {
 		w.violate("money/one-call", "one call bought %s and %s for %s: %s", first.ID, next.ID, r.commonName(), two.call.what)
 		return
 	}
-	if strings.HasPrefix(r.ID, "renew:") && w.books.delivered[first.ID].IsZero() && at.After(one.arrived[0].Add(pickup(r.Role))) {
+	if strings.HasPrefix(r.ID, "renew:") && w.books.delivered[first.ID].zero() && !at.within(pickup, one.arrived[0]) {
 		return // nobody got the renewal
 	}
 	if r.ID != "" {
@@ -71,20 +71,20 @@ func (w *world) judgeRepeat(r Request, first, next *certinexttest.OrderRecord) {
 	handed, before := w.handed(first, at)
 	window := grace(r.Role)
 	switch {
-	case handed && (w.policy().AnswersBuy || at.After(before.Add(window))):
+	case handed && (w.policy().AnswersBuy || !at.within(window, before)):
 		return
 	case handed:
-		w.violate("money/repeated", "%s was handed %s at %s, asked again, and bought %s %s later", r.Who, first.ID, w.since(before), next.ID, at.Sub(before))
+		w.violate("money/repeated", "%s was handed %s at %s, asked again, and bought %s %s later", r.Who, first.ID, w.since(before), next.ID, at.true.Sub(before.true))
 		return
 	}
-	if stored := w.books.delivered[first.ID]; !stored.IsZero() && at.After(stored) {
-		if at.After(stored.Add(window)) || w.policy().AnswersBuy {
+	if stored := w.books.delivered[first.ID]; !stored.zero() && at.true.After(stored.true) {
+		if !at.within(window, stored) || w.policy().AnswersBuy {
 			return
 		}
-		w.violate("money/unheard", "the answer with %s did not reach %s, which asked again and bought %s %s later", first.ID, r.Who, next.ID, at.Sub(stored))
+		w.violate("money/unheard", "the answer with %s did not reach %s, which asked again and bought %s %s later", first.ID, r.Who, next.ID, at.true.Sub(stored.true))
 		return
 	}
-	if at.After(one.arrived[0].Add(pickup(r.Role))) {
+	if !at.within(pickup, one.arrived[0]) {
 		return
 	}
 	w.violate("money/again", "%s bought %s at %s and %s at %s for %s, and the first was neither over nor handed over",
@@ -114,7 +114,7 @@ func (w *world) overBefore(first, next *certinexttest.OrderRecord) bool {
 			return true
 		}
 	}
-	at := w.books.purchases[markerIn(*next)].arrived[0]
+	at := w.books.purchases[markerIn(*next)].arrived[0].true
 	for _, serial := range first.Serials {
 		for name, asked := range w.books.asked {
 			if plain(name) == serial && !asked.After(at) {
@@ -136,16 +136,16 @@ func (w *world) overBefore(first, next *certinexttest.OrderRecord) bool {
 }
 
 // handed is when the certificate of an order was last handed to somebody who heard it, before a time.
-func (w *world) handed(o *certinexttest.OrderRecord, before time.Time) (bool, time.Time) {
-	var last time.Time
+func (w *world) handed(o *certinexttest.OrderRecord, before moment) (bool, moment) {
+	var last moment
 	for _, h := range w.books.handovers {
-		if slices.Contains(o.Serials, plain(h.serial)) && h.heard && h.at.Before(before) && h.at.After(last) {
+		if slices.Contains(o.Serials, plain(h.serial)) && h.heard && h.at.true.Before(before.true) && h.at.true.After(last.true) {
 			last = h.at
 		}
 	}
-	return !last.IsZero(), last
+	return !last.zero(), last
 }
 
-func (w *world) since(t time.Time) string { return fmt.Sprint(t.Sub(w.sched.trace.begun)) }
+func (w *world) since(m moment) string { return fmt.Sprint(m.true.Sub(w.sched.trace.begun)) }
 
 func (w *world) policy() policy { return thePolicy }

@@ -1,0 +1,190 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package simulation
+
+import (
+	"testing"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
+	"github.com/stretchr/testify/require"
+)
+
+// cases are histories that once broke a promise, as they were at their shortest. One that is open still does.
+var cases = []struct {
+	name    string
+	broke   string // the promise
+	open    bool
+	history History
+}{
+	{
+		"a clock that is two months ahead buys once", "money/one-call", false, History{
+			Seed: 98, Orderly: true,
+			Actions: []Action{
+				{Do: "clock", For: 1440 * time.Hour},
+				{Do: "issue", Request: Request{Who: "ann", Role: "web", Name: "n6"}},
+			},
+		},
+	},
+	{
+		"an answered request that is repeated buys once", "money/repeated", false, History{
+			Seed: 3, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "tok", Role: "web", Name: "n1"}},
+				{Do: "issue", Request: Request{Who: "tok", Role: "web", Name: "n1"}},
+			},
+		},
+	},
+	{
+		"an answer that Vault lost with its lease buys once", "money/unheard", false, History{
+			Seed: 31, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "bat", Role: "web", Name: "n7"}, Loss: "unstored"},
+				{Do: "issue", Request: Request{Who: "bat", Role: "web", Name: "n7"}},
+			},
+		},
+	},
+	{
+		"two requests in flight are one order", "money/again", false, History{
+			Seed: 13, Manners: Manners{IssueDelay: 40 * time.Second}, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "bob", Role: "web", Name: "n6"}, Then: 15},
+				{Do: "issue", Request: Request{Who: "bob", Role: "web", Name: "n6"}},
+			},
+		},
+	},
+	{
+		"an account is no other one for being spelt in another way", "key/left", true, History{
+			Seed: 1, Manners: Manners{IssueDelay: 40 * time.Second, PEMLag: 3 * time.Second}, Orderly: true,
+			Actions: []Action{
+				{Do: "config", How: "spelling"},
+				{Do: "issue", Request: Request{Who: "bat", Role: "rekey", Name: "shared"}},
+			},
+		},
+	},
+	{
+		"the end of a lease reaches an account that is spelt in another way", "lease/not-revoked", true, History{
+			Seed: 4, Orderly: true,
+			Actions: []Action{
+				{Do: "config", How: "spelling"},
+				{Do: "issue", Request: Request{Who: "ann", Role: "inside", Name: "shared"}},
+			},
+		},
+	},
+	{
+		"a storage fault while an order closes does not keep it for ever", "wish/never-answered", false, History{
+			Seed: 71, Orderly: true,
+			Actions: []Action{
+				{Do: "disk", At: "put order/closed/", Bad: "before"},
+				{Do: "issue", Request: Request{Who: "ann", Role: "bare", Name: "n8"}, Hang: 1, Then: 17},
+			},
+		},
+	},
+	{
+		"a lease that Vault never stored ends", "lease/unstored", false, History{
+			Seed: 7, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "bat", Role: "web", Name: "n7"}, Loss: "unstored"},
+			},
+		},
+	},
+	{
+		"a certificate is not its serial number", "use/revoked", true, History{
+			Seed: 28, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "tok", Role: "web", Name: "n10"}},
+				{Do: "revoke", Request: Request{Who: "tok", Role: "web", Name: "n10"}, How: "forged"},
+			},
+		},
+	},
+	{
+		"an order is not another requester's to cancel", "privacy/meddled", true, History{
+			Seed: 22, Orderly: true,
+			Actions: []Action{
+				{Do: "order", Request: Request{Who: "ann", Role: "hand", Name: "n4"}},
+				{Do: "steal", Request: Request{Who: "ann", Role: "hand", Name: "n4"}, How: "cancel"},
+			},
+		},
+	},
+	{
+		"a gateway's 403 after an order does not mean that there is none", "record/orphan", true, History{
+			Seed: 21, Orderly: true,
+			Actions: []Action{
+				{Do: "wire", At: "< create-", Bad: "json-403"},
+				{Do: "issue", Request: Request{Who: "tok", Role: "web", Name: "n7"}},
+			},
+		},
+	},
+	{
+		"a gateway's 401 does not have an order sent again", "money/sent-twice", true, History{
+			Seed: 187, Orderly: true,
+			Actions: []Action{
+				{Do: "wire", At: "< create-", Bad: "html-401"},
+				{Do: "issue", Request: Request{Who: "bat", Role: "web", Name: "shared"}},
+			},
+		},
+	},
+	{
+		"an empty 204 is no revocation", "record/revoked", false, History{
+			Seed: 65, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "tok", Role: "web", Name: "n4"}},
+				{Do: "wire", At: "> revoke", Bad: "empty-204"},
+				{Do: "lease-end", Request: Request{Who: "tok", Role: "web", Name: "n4"}},
+			},
+		},
+	},
+	{
+		"an expired session is no expired order", "money/again", false, History{
+			Seed: 17, Manners: Manners{IssueDelay: 90 * time.Second}, Orderly: true,
+			Actions: []Action{
+				{Do: "wire", At: "< track", Bad: "expired-200"},
+				{Do: "issue", Request: Request{Who: "ann", Role: "web", Name: "common"}},
+			},
+		},
+	},
+	{
+		"a gateway's 400 does not mean that there is no chain", "answer/content", true, History{
+			Seed: 34, Manners: Manners{Dialect: certinexttest.Documented}, Orderly: true,
+			Actions: []Action{
+				{Do: "wire", At: "< certificate", Bad: "html-400", Skip: 1},
+				{Do: "issue", Request: Request{Who: "ann", Role: "web", Name: "n2"}},
+			},
+		},
+	},
+	{
+		"cancelling an order has an end while CERTInext is slow", "call/never-ends", true, History{
+			Seed: 45, Manners: Manners{Approval: true}, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "bob", Role: "bare", Name: "shared"}},
+				{Do: "ca", At: "track", Bad: "latency", For: 70 * time.Second, Times: 6},
+				{Do: "cancel", Request: Request{Who: "bob", Role: "bare", Name: "shared"}},
+			},
+		},
+	},
+	{
+		"a lease that ends while the clock is wrong is a revocation when it is right again", "lease/not-revoked", true, History{
+			Seed: 360, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "bob", Role: "rekey", Name: "n1"}},
+				{Do: "clock", For: 1440 * time.Hour},
+				{Do: "time", For: 9 * time.Hour},
+			},
+		},
+	},
+}
+
+// TestCases: what was broken once stays mended, and what is open says so until it is.
+func TestCases(t *testing.T) {
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			out := run(t, c.history, printed("SIM_TRACE"), printed("SIM_LOG"))
+			if c.open {
+				require.True(t, out.breaks(c.broke), "%s is mended: it is not open any more", c.broke)
+				return
+			}
+			require.Empty(t, out.Broken)
+		})
+	}
+}
