@@ -31,8 +31,9 @@ type Options struct {
 	HTTPClient *http.Client
 	Now        func() time.Time
 	NewID      func() (string, error)
-	TickTime   time.Duration // see [backend.Options]
-	Resolvers  []string      // see [backend.Options]
+	Shuffle    func(n int, swap func(i, j int)) // see [backend.Options]
+	TickTime   time.Duration                    // see [backend.Options]
+	Resolvers  []string                         // see [backend.Options]
 }
 
 // Factory makes the backend of a mount. It touches neither storage nor network.
@@ -62,6 +63,7 @@ func newBackend(o Options, conf *logical.BackendConfig) *secretsBackend {
 		HTTPClient: o.HTTPClient,
 		Now:        o.Now,
 		NewID:      o.NewID,
+		Shuffle:    o.Shuffle,
 		TickTime:   o.TickTime,
 		Resolvers:  o.Resolvers,
 	})

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/rand"
 	"io"
+	mathrand "math/rand/v2"
 	"net/http"
 	"strings"
 	"sync"
@@ -29,7 +30,9 @@ type Options struct {
 	Now        func() time.Time // time.Now when nil
 	Random     io.Reader        // for private keys; crypto/rand when nil
 	NewID      func() (string, error)
-	TickTime   time.Duration // that [Engine.Tick] waits; a quarter of a second when 0
+	// Shuffle puts the work of a background pass into an order of chance; rand.Shuffle when nil. A simulation draws from its seed.
+	Shuffle  func(n int, swap func(i, j int))
+	TickTime time.Duration // that [Engine.Tick] waits; a quarter of a second when 0
 	// Resolvers are DNS resolvers, as host:port, for roles that name none; the machine's when nil.
 	Resolvers []string
 }
@@ -42,6 +45,7 @@ type Engine struct {
 	now        func() time.Time
 	random     io.Reader
 	newID      func() (string, error)
+	shuffle    func(n int, swap func(i, j int))
 	tickTime   time.Duration
 	resolvers  []string
 	begun      time.Time
@@ -85,7 +89,7 @@ type account struct {
 func New(o Options) *Engine {
 	e := &Engine{
 		log: o.Logger, system: o.System, httpClient: o.HTTPClient, now: o.Now, random: o.Random, newID: o.NewID,
-		tickTime: o.TickTime, resolvers: o.Resolvers,
+		tickTime: o.TickTime, resolvers: o.Resolvers, shuffle: o.Shuffle,
 	}
 	if e.log == nil {
 		e.log = hclog.NewNullLogger()
@@ -95,6 +99,9 @@ func New(o Options) *Engine {
 	}
 	if e.random == nil {
 		e.random = rand.Reader
+	}
+	if e.shuffle == nil {
+		e.shuffle = mathrand.Shuffle
 	}
 	if e.tickTime == 0 {
 		e.tickTime = 250 * time.Millisecond

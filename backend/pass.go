@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -125,7 +124,7 @@ func (e *Engine) Tick(ctx context.Context, s logical.Storage) error {
 // whether CERTInext answers, one job at a time finds out. Their order is random: the same few that CERTInext chokes on must
 // not look like an outage by being next to each other.
 func (e *Engine) round(ctx context.Context, jobs []job) []error {
-	rand.Shuffle(len(jobs), func(i, j int) { jobs[i], jobs[j] = jobs[j], jobs[i] }) //nolint:gosec // spreading work, not keeping a secret
+	e.shuffle(len(jobs), func(i, j int) { jobs[i], jobs[j] = jobs[j], jobs[i] })
 	var errs []error
 	for len(jobs) > 0 && e.waitOut(ctx) {
 		now := jobs

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
@@ -181,7 +180,7 @@ func (w *validation) round(ctx context.Context, open []string) (progress bool) {
 		return false
 	}
 	// In no order, so that those at the end have their turn, too, when the time is never enough for all.
-	rand.Shuffle(len(jobs), func(i, j int) { jobs[i], jobs[j] = jobs[j], jobs[i] }) //nolint:gosec // spreading work, not keeping a secret
+	w.engine.shuffle(len(jobs), func(i, j int) { jobs[i], jobs[j] = jobs[j], jobs[i] })
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, validations)
 	for _, t := range jobs {
