@@ -56,7 +56,7 @@ func (w *world) start(standby bool) *process {
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	conf := &logical.BackendConfig{Logger: w.logger(), System: p.system, StorageView: p.storage}
 	b, err := certinextsecrets.FactoryWith(certinextsecrets.Options{
-		HTTPClient: &http.Client{Transport: &wire{world: w, proc: p}}, Now: w.pluginNow, NewID: w.newID,
+		HTTPClient: &http.Client{Transport: &wire{world: w, proc: p}}, Now: w.pluginNow, NewID: w.newID, Shuffle: w.ids.Shuffle,
 		Resolvers: []string{"127.0.0.1:9"},
 	})(p.ctx, conf)
 	if err != nil {
