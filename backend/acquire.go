@@ -79,14 +79,14 @@ const hangUpPatience = time.Second
 func (e *Engine) serves(w *caller) func(*tracked) bool {
 	now, inDoubt := e.now(), e.clockInDoubt()
 	return func(t *tracked) bool {
-		return t.fingerprint == w.plan.identity && !t.named && !w.passed[t.id] && (t.handed == nil || w.mayReuse(&t.handed.delivery, now, inDoubt))
+		return w.plan.is(t.fingerprint) && !t.named && !w.passed[t.id] && (t.handed == nil || w.mayReuse(&t.handed.delivery, now, inDoubt))
 	}
 }
 
 // findSame holds the order that the same request came to before, if that is open. While somebody else works on it, that is waited for: the
 // same request is one purchase. It returns nil when there is none.
 func (e *Engine) findSame(ctx context.Context, s logical.Storage, w *caller) (*heldOrder, error) {
-	return e.findOpen(ctx, s, w, e.serves(w), func(o *orderEntry) bool { return o.Fingerprint == w.plan.identity })
+	return e.findOpen(ctx, s, w, e.serves(w), func(o *orderEntry) bool { return w.plan.is(o.Fingerprint) })
 }
 
 // findOpen is findSame for any order that is wanted; stored says whether its entry is, too.
@@ -178,7 +178,7 @@ func (e *Engine) acquireNamed(ctx context.Context, s logical.Storage, w *caller)
 func (o *orderEntry) matches(p *plan) error {
 	r := p.request
 	switch {
-	case strings.TrimPrefix(o.Fingerprint, draftPrefix) != strings.TrimPrefix(p.identity, draftPrefix):
+	case !p.is(o.Fingerprint) && !p.is(strings.TrimPrefix(o.Fingerprint, draftPrefix)) && !p.is(draftPrefix+o.Fingerprint):
 		return badField("request_id", "%q already names another request (order %s)", r.ID, o.ID)
 	case o.Draft && !r.Draft:
 		return badField("request_id", "%q names order %s, which is a draft: writing promote=true to orders/%s/%s places it", r.ID, o.ID, o.Role, o.ID)

@@ -178,8 +178,35 @@ func (e *Engine) mayOrder(ctx context.Context, s logical.Storage) error {
 }
 
 // account tells the account of c from others, however its address is written.
-func (c *Config) account() string {
+func (c *Config) account() string { return canonicalAccount(c.spelledAccount()) }
+
+// spelledAccount is the account as entries of earlier versions have it: with the address as it was written.
+func (c *Config) spelledAccount() string {
 	return strings.TrimSuffix(strings.TrimRight(c.BaseURL, "/"), "/emSignHub-API") + "|" + c.ClientID + c.AccountNumber
+}
+
+// canonicalAccount is an account whose address is written in one way: in lower case, without a default port and without the path of version 1.
+func canonicalAccount(account string) string {
+	address, number, ok := strings.Cut(account, "|")
+	u, err := url.Parse(strings.TrimSpace(address))
+	if !ok || err != nil || u.Host == "" {
+		return account
+	}
+	u.Scheme, u.Host = strings.ToLower(u.Scheme), strings.ToLower(u.Host)
+	if port := u.Port(); u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80" {
+		u.Host = strings.TrimSuffix(u.Host, ":"+port)
+	}
+	u.Path = strings.TrimRight(u.Path, "/")
+	const v1 = "/emsignhub-api"
+	if strings.HasSuffix(strings.ToLower(u.Path), v1) {
+		u.Path = strings.TrimRight(u.Path[:len(u.Path)-len(v1)], "/")
+	}
+	return u.Scheme + "://" + u.Host + u.Path + "|" + number
+}
+
+// sameAccount reports whether a stored entry belongs to an account.
+func sameAccount(stored, account string) bool {
+	return stored == account || canonicalAccount(stored) == canonicalAccount(account)
 }
 
 // validate says which field of c is wrong, if any.

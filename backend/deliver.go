@@ -15,19 +15,28 @@ import (
 
 // keepUndelivered stores a certificate that nobody has fetched yet.
 func (e *Engine) keepUndelivered(ctx context.Context, s logical.Storage, o *orderEntry, cert *issuedCert) error {
-	c, known, err := e.certOf(ctx, s, o, cert)
+	c, err := e.storeUndelivered(ctx, s, o, cert)
 	if err != nil {
 		return err
-	}
-	if !known {
-		if err := put(ctx, s, c.key(), c); err != nil {
-			return err
-		}
-		e.rememberChain(c.Chain)
 	}
 	o.State, o.Serial, o.Needs, o.Delivered = StateIssued, c.Serial, nil, c.Delivery != nil
 	o.note(e.now(), "issued as %s", c.view().Serial)
 	return e.saveOrder(ctx, s, o)
+}
+
+// storeUndelivered stores a certificate, unless it is known. A synchronization that meets it at the same moment waits.
+func (e *Engine) storeUndelivered(ctx context.Context, s logical.Storage, o *orderEntry, cert *issuedCert) (*certEntry, error) {
+	unlock, err := e.certLocks.lock(ctx, serialKey(cert.leaf.SerialNumber))
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	c, known, err := e.certOf(ctx, s, o, cert)
+	if err != nil || known {
+		return c, err
+	}
+	e.rememberChain(c.Chain)
+	return c, put(ctx, s, c.key(), c)
 }
 
 // certOf returns the entry of a downloaded certificate: the stored one when there is one, since it knows of deliveries and

@@ -183,7 +183,7 @@ func (e *Engine) RegisterDomain(ctx context.Context, s logical.Storage, name str
 	switch {
 	case r == nil:
 		r = &registration{Account: cfg.account(), fresh: true}
-	case r.Account != cfg.account():
+	case !sameAccount(r.Account, cfg.account()):
 		return nil, badField("name", "the mount looks after this domain for another CERTInext account than the one in config: delete it here first")
 	case r.OrganizationNumber != w.OrganizationNumber:
 		return nil, badField("organization_number", "the mount looks after this domain for the organization %s: delete it here first", printable(r.OrganizationNumber))
@@ -201,7 +201,7 @@ func (e *Engine) RegisteredDomain(ctx context.Context, s logical.Storage, name s
 	}
 	return ask(ctx, e, s, func(ctx context.Context, a *account) (*DomainState, error) {
 		w := &domainWork{engine: e, storage: s, client: a.client, entry: r}
-		if r.Account != a.config.account() {
+		if !sameAccount(r.Account, a.config.account()) {
 			return nil, badField("name", "%s belongs to another CERTInext account than the one in config", printable(name))
 		}
 		if err := w.find(ctx); err != nil {
@@ -303,7 +303,7 @@ func (e *Engine) workOnDomain(ctx context.Context, s logical.Storage, r *registr
 	ctx, stop := e.whileAlive(ctx)
 	defer stop()
 	return ask(ctx, e, s, func(ctx context.Context, a *account) (*DomainState, error) {
-		if r.Account != a.config.account() {
+		if !sameAccount(r.Account, a.config.account()) {
 			return nil, badField("name", "%s belongs to another CERTInext account than the one in config", r.Name)
 		}
 		w := &domainWork{engine: e, storage: s, client: a.client, entry: r}

@@ -84,7 +84,7 @@ func (e *Engine) promote(ctx context.Context, s logical.Storage, role *Role, o *
 	if err != nil {
 		return err
 	}
-	if o.Account != cfg.account() {
+	if !sameAccount(o.Account, cfg.account()) {
 		return foreignOrder(o)
 	}
 	if err := cfg.mayOrder(); err != nil {

@@ -90,7 +90,7 @@ func (d *driver) run(ctx context.Context) outcome {
 }
 
 func (d *driver) steps(ctx context.Context) outcome {
-	if d.order.Account != d.config.account() {
+	if !sameAccount(d.order.Account, d.config.account()) {
 		d.setNeeds(foreignNeeds)
 		return outcome{}
 	}

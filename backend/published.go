@@ -269,7 +269,7 @@ func (e *Engine) needsRecords(ctx context.Context, s logical.Storage, role, id s
 		return false, err // people validate it from now on
 	}
 	cfg, err := e.Config(ctx, s)
-	return cfg != nil && cfg.account() == o.Account, err
+	return cfg != nil && sameAccount(o.Account, cfg.account()), err
 }
 
 // untimely reports whether it is too early to try again to remove a record.

@@ -99,7 +99,7 @@ func (r *records) find(ctx context.Context, d *driver) (remoteID, error) {
 // answers reports whether the reading began after the last that is known of o, long enough ago for nobody to mind, and covers
 // the days of o.
 func (g *reading) answers(o *orderEntry, from, now time.Time) bool {
-	return g.account == o.Account && !from.Before(g.from) && g.started.After(o.UpdatedAt) && now.Sub(g.ended) < readingLife
+	return sameAccount(o.Account, g.account) && !from.Before(g.from) && g.started.After(o.UpdatedAt) && now.Sub(g.ended) < readingLife
 }
 
 func (g *reading) add(row certinext.ReportRow) {

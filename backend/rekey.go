@@ -24,7 +24,7 @@ func (o *orderEntry) twin() string {
 	if o.PrivateKey != "" || o.CSR == "" || o.RequestID != "" || o.Draft || o.Placement.Family != certinext.FamilySSL || len(o.Placement.DNSNames) == 0 {
 		return ""
 	}
-	return twinOf(o.Role, o.Account, o.Requester, o.Placement.ProductCode, o.Placement.Variant, o.Placement.DNSNames)
+	return twinOf(o.Role, canonicalAccount(o.Account), o.Requester, o.Placement.ProductCode, o.Placement.Variant, o.Placement.DNSNames)
 }
 
 func twinOf(role, account, requester, product, variant string, names []string) string {

@@ -129,7 +129,7 @@ func (e *Engine) claimIssued(ctx context.Context, s logical.Storage, account str
 	if err != nil || c == nil {
 		return err
 	}
-	if c.CAOrderID == o.OrderID && (c.Account == "" || c.Account == account) {
+	if c.CAOrderID == o.OrderID && (c.Account == "" || sameAccount(c.Account, account)) {
 		o.Role, o.LocalID = c.Role, c.OrderID
 	}
 	return nil

@@ -67,6 +67,13 @@ type plan struct {
 	request Request
 	// identity is equal for the same requester's same request, however it is phrased. A draft has one of its own.
 	identity string
+	// spelled is the identity that earlier versions gave the request, which had the account's address in it as it was written.
+	spelled string
+}
+
+// is reports whether a fingerprint is that of the request.
+func (p *plan) is(fingerprint string) bool {
+	return fingerprint == p.identity || fingerprint == p.spelled
 }
 
 // cn returns the common name, which CERTInext calls the order's domain.
@@ -118,9 +125,9 @@ func makePlan(role *Role, cfg *Config, domains []string, whom subject, r Request
 		return nil, badField("key_type", "the role's key_type is any, so it only signs: use sign/%s, or set the role's key_type", role.Name)
 	}
 	p.role, p.config, p.request = role, cfg, r
-	p.identity = p.fingerprint(role, cfg.account(), r.Requester)
+	p.identity, p.spelled = p.fingerprint(role, cfg.account(), r.Requester), p.fingerprint(role, cfg.spelledAccount(), r.Requester)
 	if r.Draft {
-		p.identity = draftPrefix + p.identity
+		p.identity, p.spelled = draftPrefix+p.identity, draftPrefix+p.spelled
 	}
 	return p, nil
 }

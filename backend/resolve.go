@@ -71,7 +71,7 @@ func (e *Engine) lookBefore(ctx context.Context, s logical.Storage, o *orderEntr
 		return nil
 	}
 	client, cfg, err := e.client(ctx, s)
-	if err != nil || o.Account != cfg.account() {
+	if err != nil || !sameAccount(o.Account, cfg.account()) {
 		return nil
 	}
 	if settled := o.askedAt().Add(cfg.createTimeout()); e.now().Before(settled) {
@@ -111,7 +111,7 @@ func (e *Engine) clientOf(ctx context.Context, s logical.Storage, o *orderEntry)
 	if err != nil {
 		return nil, err
 	}
-	if o.Account != cfg.account() {
+	if !sameAccount(o.Account, cfg.account()) {
 		return nil, foreignOrder(o)
 	}
 	return client, nil

@@ -74,6 +74,9 @@ func (e *Engine) Revoke(ctx context.Context, s logical.Storage, r RevokeRequest)
 			// One answer for both: a team cannot find out another's serial numbers.
 			return &NotFoundError{Kind: "certificate", Name: strings.ReplaceAll(serial, "-", ":")}
 		}
+		if r.Certificate != "" && !c.is(r.Certificate) {
+			return &NotFoundError{Kind: "certificate", Name: strings.ReplaceAll(serial, "-", ":")}
+		}
 		if r.WithKey {
 			return holdsKey(c, r.PrivateKey)
 		}
@@ -106,6 +109,16 @@ func (e *Engine) serialOf(ctx context.Context, s logical.Storage, r RevokeReques
 		return "", badField("certificate", "cannot be parsed: %v", err)
 	}
 	return serialKey(cert.SerialNumber), nil
+}
+
+// is reports whether the certificate is the one in PEM: another CA's may have the same serial number, and anybody can make one.
+func (c *certEntry) is(text string) bool {
+	ours, err := parseCertificates([]string{c.Certificate})
+	if err != nil || len(ours) == 0 {
+		return false
+	}
+	theirs, err := parseCertificates([]string{text})
+	return err == nil && len(theirs) > 0 && theirs[0].Equal(ours[0])
 }
 
 func (e *Engine) serialOfOrder(ctx context.Context, s logical.Storage, role, id string) (string, error) {
@@ -329,7 +342,7 @@ func (e *Engine) revokeAtCA(ctx context.Context, s logical.Storage, c *certEntry
 	if err != nil {
 		return "", err
 	}
-	if c.Account != "" && c.Account != cfg.account() {
+	if c.Account != "" && !sameAccount(c.Account, cfg.account()) {
 		return "", errOtherAccount
 	}
 	ctx, stop := e.whileAlive(ctx)

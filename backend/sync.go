@@ -150,7 +150,7 @@ func (e *Engine) syncRows(ctx context.Context, s logical.Storage, st *SyncStatus
 	if err != nil {
 		return err
 	}
-	if cfg.account() != st.Account {
+	if !sameAccount(st.Account, cfg.account()) {
 		return errOtherAccount
 	}
 	own, err := e.ownOrders(ctx, s)
@@ -331,6 +331,9 @@ func (y *syncer) take(ctx context.Context, row certinext.ReportRow) error {
 	now := y.engine.now()
 	c := newCertEntry(&orderEntry{CAOrderID: row.OrderID, Account: y.account, Placement: placement{Family: family}}, cert, now)
 	c.Imported, c.Delivery = true, &delivery{At: now} // nobody waits for it
+	if err := y.succeed(ctx, c); err != nil {
+		return err
+	}
 	unlock, err := y.engine.certLocks.lock(ctx, c.Serial)
 	if err != nil {
 		return err
@@ -338,10 +341,7 @@ func (y *syncer) take(ctx context.Context, row certinext.ReportRow) error {
 	defer unlock()
 	stored, err := get[certEntry](ctx, y.storage, c.key())
 	if err != nil || stored != nil {
-		return err
-	}
-	if err := y.succeed(ctx, c); err != nil {
-		return err
+		return err // the mount knows more of it than the records do
 	}
 	y.status.Imported++
 	return put(ctx, y.storage, c.key(), c)
@@ -354,7 +354,7 @@ func (y *syncer) succeed(ctx context.Context, c *certEntry) error {
 		return err
 	}
 	serial := y.newest[c.CAOrderID]
-	if serial == "" {
+	if serial == "" || serial == c.Serial {
 		return nil
 	}
 	unlock, err := y.engine.certLocks.lock(ctx, serial)
@@ -385,7 +385,7 @@ func (y *syncer) learnNewest(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if c != nil && (c.Account == "" || c.Account == y.account) && !c.NotBefore.Before(since[c.CAOrderID]) {
+		if c != nil && (c.Account == "" || sameAccount(c.Account, y.account)) && !c.NotBefore.Before(since[c.CAOrderID]) {
 			newest[c.CAOrderID], since[c.CAOrderID] = serial, c.NotBefore
 		}
 	}

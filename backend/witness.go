@@ -35,7 +35,7 @@ type witnessScope struct {
 func witnessOf(o *orderEntry, asked time.Time) witness {
 	return witness{
 		scope: witnessScope{
-			account: o.Account, family: o.Placement.Family, group: o.Placement.GroupNumber,
+			account: canonicalAccount(o.Account), family: o.Placement.Family, group: o.Placement.GroupNumber,
 			product: o.Placement.ProductCode, organization: o.Placement.OrganizationNumber,
 		},
 		caOrderID: o.CAOrderID, marker: o.marker(), asked: asked,
