@@ -5,7 +5,6 @@ package simulation
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
@@ -56,7 +55,11 @@ func init() {
 		"restart":  func(w *world, _ Action) { w.note("the plugin dies and starts again"); w.restart() },
 		"standby":  (*world).doStandby,
 		"failover": func(w *world, _ Action) { w.note("the standby becomes active"); w.failover() },
-		"clock":    func(w *world, a Action) { w.note("the plugin's clock is %s ahead", a.For); w.pluginAhead = a.For },
+		"clock": func(w *world, a Action) {
+			w.note("the plugin's clock is %s ahead", a.For)
+			w.pluginAhead = a.For
+			w.moment()
+		},
 		"ca-clock": func(w *world, a Action) {
 			w.note("CERTInext's clock is %s ahead", a.For)
 			w.caAhead = max(w.caAhead, a.For)
@@ -68,6 +71,13 @@ func init() {
 		"approve":  (*world).doApprove,
 		"reject":   (*world).doApprove,
 	}
+}
+
+// The plugin's clock jumps.
+func (w *world) doClock(a Action) {
+	w.note("the plugin's clock is %s ahead", a.For)
+	w.pluginAhead = a.For
+	w.moment()
 }
 
 func (w *world) note(format string, args ...any) { w.sched.trace.line(format, args...) }
@@ -343,12 +353,17 @@ func (w *world) doStandby(Action) {
 	w.sendTo(w.standby, &call{what: "read on the standby", op: logical.ReadOperation, path: "config", who: operator})
 }
 
+// CERTInext itself is made to fail. A kind that an operation does not know strikes any.
 func (w *world) doFault(a Action) {
-	if strings.HasPrefix(a.Bad, "meta-error") && a.At == "token" {
-		return // version 1 has no tokens
-	}
 	w.caFaults = true
-	w.ca.Inject(certinexttest.Fault{
+	f := certinexttest.Fault{
 		Operation: a.At, Kind: certinexttest.FaultKind(a.Bad), Skip: a.Skip, Times: max(1, a.Times), Delay: a.For, RetryAfter: a.For,
-	})
+	}
+	defer func() {
+		if recover() != nil {
+			f.Operation = ""
+			w.ca.Inject(f)
+		}
+	}()
+	w.ca.Inject(f)
 }

@@ -21,10 +21,16 @@ type purchase struct {
 	arrived []moment
 }
 
-// A moment is a time by the true clock and by the plugin's, which may be wrong.
+// A moment is a time by the true clock, and the latest that the plugin's, which may be wrong, has shown by then: what was over
+// by that once does not begin again when it is put right.
 type moment struct{ true, plugin time.Time }
 
-func (w *world) moment() moment { return moment{time.Now(), w.pluginNow()} }
+func (w *world) moment() moment {
+	if now := w.pluginNow(); now.After(w.latest) {
+		w.latest = now
+	}
+	return moment{time.Now(), w.latest}
+}
 
 // within reports whether a moment is no more than a while after another one, by both clocks: how long the plugin waits for
 // something, it measures by its own.

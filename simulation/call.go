@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -70,8 +71,8 @@ func (w *world) sendTo(p *process, c *call) *call {
 	}
 	go func() {
 		defer cancel()
-		resp, err := p.backend.HandleRequest(ctx, req)
-		c.resp, c.err, c.ended = resp, err, time.Now()
+		c.resp, c.err = w.handle(ctx, p, c, req)
+		c.ended = time.Now()
 		if ctx.Err() != nil {
 			c.hungUp = true
 		}
@@ -79,6 +80,18 @@ func (w *world) sendTo(p *process, c *call) *call {
 		w.sched.stir()
 	}()
 	return c
+}
+
+// handle has a process handle a request. One that panics would take the plugin with it, and every mount that it serves.
+func (w *world) handle(ctx context.Context, p *process, c *call, req *logical.Request) (resp *logical.Response, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			w.violate("answer/panic", "%s: %s %s: %v\n%s", c.who.name, c.what, c.path, r, debug.Stack())
+			err = fmt.Errorf("panic: %v", r)
+			c.excused = true
+		}
+	}()
+	return p.backend.HandleRequest(ctx, req)
 }
 
 // answered is what the caller was told, in a few words.

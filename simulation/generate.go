@@ -5,6 +5,7 @@ package simulation
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -17,9 +18,14 @@ import (
 // callsPerHistory is how many calls a history has, about.
 const callsPerHistory = 40
 
-// without are actions that histories are to do without, to see what else is broken while the fault behind them is open:
-// SIM_WITHOUT=spelling,clock leaves out those whose text holds one of the words.
-var without = strings.FieldsFunc(os.Getenv("SIM_WITHOUT"), func(r rune) bool { return r == ',' })
+// without are actions that histories do without, to see what else is broken while the fault behind them is open: those of
+// openActions, or of SIM_WITHOUT=spelling,clock those whose text holds one of the words. An empty SIM_WITHOUT leaves out nothing.
+var without = func() []string {
+	if text, set := os.LookupEnv("SIM_WITHOUT"); set {
+		return strings.FieldsFunc(text, func(r rune) bool { return r == ',' })
+	}
+	return slices.Sorted(maps.Keys(openActions))
+}()
 
 // A dice makes a history of a seed.
 type dice struct {

@@ -77,7 +77,7 @@ func (w *world) judgeRepeat(r Request, first, next *certinexttest.OrderRecord) {
 		w.violate("money/repeated", "%s was handed %s at %s, asked again, and bought %s %s later", r.Who, first.ID, w.since(before), next.ID, at.true.Sub(before.true))
 		return
 	}
-	if stored := w.books.delivered[first.ID]; !stored.zero() && at.true.After(stored.true) {
+	if stored := w.books.delivered[first.ID]; !stored.zero() && !at.true.Before(stored.true) {
 		if !at.within(window, stored) || w.policy().AnswersBuy {
 			return
 		}
@@ -139,7 +139,7 @@ func (w *world) overBefore(first, next *certinexttest.OrderRecord) bool {
 func (w *world) handed(o *certinexttest.OrderRecord, before moment) (bool, moment) {
 	var last moment
 	for _, h := range w.books.handovers {
-		if slices.Contains(o.Serials, plain(h.serial)) && h.heard && h.at.true.Before(before.true) && h.at.true.After(last.true) {
+		if slices.Contains(o.Serials, plain(h.serial)) && h.heard && !h.at.true.After(before.true) && h.at.true.After(last.true) {
 			last = h.at
 		}
 	}

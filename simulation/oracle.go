@@ -5,6 +5,7 @@ package simulation
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -24,7 +25,10 @@ func (w *world) violate(name, format string, args ...any) {
 		}
 	}
 	v := Violation{Name: name, Text: fmt.Sprintf(format, args...)}
-	w.sched.trace.line("!!! %s: %s", v.Name, v.Text)
+	w.sched.trace.line("!!! %s", v.Name)
+	if w.sched.trace.text != nil {
+		_, _ = io.WriteString(w.sched.trace.text, v.Text+"\n")
+	}
 	w.broken = append(w.broken, v)
 }
 

@@ -30,6 +30,7 @@ type world struct {
 	processes int
 
 	pluginAhead, caAhead time.Duration // by how much the clocks are wrong
+	latest               time.Time     // that the plugin has seen
 	ids                  *rand.Rand
 	wireCalls            int
 	calls                []*call
