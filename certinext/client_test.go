@@ -4,7 +4,11 @@
 package certinext_test
 
 import (
+	"crypto/tls"
+	"io"
+	"log"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -131,4 +135,24 @@ func TestIDsStayInTheirSegment(t *testing.T) {
 	_, c := newRig(always(200, createdBody))
 	_, err := c.TrackOrder(ctx, "code-signing", "1")
 	requireInvalid(t, err, "Family")
+}
+
+// The private client speaks TLS 1.2 or later, whoever asks for less.
+func TestOldTLSIsRefused(t *testing.T) {
+	for version, refused := range map[uint16]bool{tls.VersionTLS11: true, tls.VersionTLS12: false} {
+		srv := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("reached") }))
+		srv.TLS = &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: version}
+		srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+		srv.StartTLS()
+		c := &certinext.Client{
+			BaseURL: srv.URL, Retries: -1, Credentials: certinext.OAuth{ClientID: "1", ClientSecret: testSecret},
+		}
+		_, err := c.Me(t.Context())
+		srv.Close()
+		if refused {
+			assert.ErrorContains(t, err, "protocol version")
+		} else {
+			assert.ErrorContains(t, err, "certificate", "the version will do, the certificate is nobody's")
+		}
+	}
 }
