@@ -4,6 +4,7 @@
 package certinext_test
 
 import (
+	"context"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -77,6 +78,16 @@ func TestClockSkewOfHostileDates(t *testing.T) {
 		assert.Equal(t, want.known, known, date)
 		assert.InDelta(t, want.skew, skew, float64(time.Second), date)
 	}
+	t.Run("the token endpoint may be somebody in between until a token has proved good", func(t *testing.T) {
+		g, c := newRig(always(403, `<html></html>`))
+		g.token = func(int, context.Context) (*http.Response, error) {
+			return response(200, grantBody("t", "3600"), "Date", now.Add(time.Hour).Format(http.TimeFormat)), nil
+		}
+		_, err := c.Me(t.Context())
+		require.Error(t, err)
+		_, known := c.ClockSkew()
+		assert.False(t, known)
+	})
 	t.Run("an answer from a cache tells when it was made", func(t *testing.T) {
 		date := now.Add(-time.Hour).Format(http.TimeFormat)
 		for age, known := range map[string]bool{"3600": false, "0": true} {

@@ -5,7 +5,6 @@ package certinext
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"strings"
 )
@@ -135,7 +134,5 @@ func (c v2) changeOrder(
 // ambiguousRefusal reports whether the answer has one of the statuses that also mean "this is already so". Who gave it does
 // not matter: the order is asked then.
 func ambiguousRefusal(err error) bool {
-	var e *Error
-	return errors.As(err, &e) && !e.SigningIn &&
-		HasStatus(e, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity)
+	return HasStatus(err, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity)
 }

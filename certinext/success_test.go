@@ -58,6 +58,12 @@ func TestQuirk34SuccessesAreCERTInextsOwn(t *testing.T) {
 			}
 		}
 	}
+	t.Run("a gateway's page is told by its title", func(t *testing.T) {
+		_, c := newRig(always(200, `<!DOCTYPE html><html><title>Sign in</title></html>`, "Content-Type", "text/html"))
+		for _, name := range changes {
+			assert.ErrorContains(t, every[name](t.Context(), c), `an HTML page titled "Sign in"`, name)
+		}
+	})
 	t.Run("JSON that names the order is observed now and then", func(t *testing.T) {
 		for name, body := range map[string]string{
 			"csr":          `{"orderId":"1","requestId":"9","status":"pending-approval"}`,
