@@ -55,10 +55,10 @@ func (e *Engine) revokeUndelivered(ctx context.Context, s logical.Storage, role,
 		}
 		serial = stored.Serial
 	}
-	ctx, cancel := context.WithTimeout(ctx, askedPatience)
+	asked, cancel := context.WithTimeout(ctx, askedPatience)
 	defer cancel()
 	q := &queuedRevocation{Version: 1, Serial: serial, Reason: defaultReason, Note: reason, QueuedAt: e.now(), Due: true}
-	revoked, err := e.revoke(ctx, s, q, func(c *certEntry) error {
+	revoked, err := e.revoke(asked, s, q, func(c *certEntry) error {
 		switch {
 		case c == nil:
 			return fmt.Errorf("order %s: its certificate %s is not stored", id, serial)

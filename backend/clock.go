@@ -20,11 +20,16 @@ func (e *Engine) clockInDoubt() bool {
 
 // clockSkew is by how much CERTInext's clock is ahead of ours, as far as this process has seen it.
 func (e *Engine) clockSkew() (time.Duration, bool) {
-	a, known, _ := e.accounts.known(configKey)
-	if !known {
-		return 0, false
+	if a, known, _ := e.accounts.known(configKey); known {
+		if skew, seen := a.client.ClockSkew(); seen {
+			e.lastClock.Store(a.client)
+			return skew, true
+		}
 	}
-	return a.client.ClockSkew()
+	if last := e.lastClock.Load(); last != nil { // of the config before, which may be gone
+		return last.ClockSkew()
+	}
+	return 0, false
 }
 
 // clockProblem says what a wrong clock holds up; empty while the clocks agree.

@@ -244,6 +244,14 @@ func (d *driver) track(ctx context.Context) (done bool) {
 	switch {
 	case ctx.Err() != nil:
 		return true
+	case certinext.IsRefusal(err, http.StatusNotFound) && d.findNumber(ctx, "CERTInext does not know that number"):
+		return false
+	case err == nil && !d.order.mayBeCalled(remote.Domain):
+		if d.findNumber(ctx, "that one is for "+printable(remote.Domain)) {
+			return false
+		}
+		err = fmt.Errorf("CERTInext's order %s is for %s: it cannot be this order", printable(d.order.CAOrderID), printable(remote.Domain))
+		fallthrough
 	case err != nil:
 		d.failed(err)
 		return d.wait(ctx, action{step: stepWait, soon: true})
@@ -260,6 +268,25 @@ func (d *driver) track(ctx context.Context) (done bool) {
 		d.findStored(ctx)
 	}
 	return false
+}
+
+// findNumber looks for the order when the number that CERTInext gave for it turns out to be wrong, and reports whether it has another one.
+func (d *driver) findNumber(ctx context.Context, why string) bool {
+	o := d.order
+	if o.Reissue != nil {
+		return false // it has the number of the order that it reissues
+	}
+	found, err := d.find(ctx)
+	if err != nil || found.orderID == "" || found.orderID == o.CAOrderID {
+		return false
+	}
+	o.note(d.engine.now(), "CERTInext has the order as %s, and not as %s: %s", printable(found.orderID), printable(o.CAOrderID), why)
+	o.CAOrderID, o.CAStatus, o.CAState, o.FinalSeen, o.LastError = found.orderID, "", "", sighting{}, ""
+	d.remote, d.lastErr = nil, nil
+	if err := d.save(ctx); err != nil {
+		d.failed(err) // kept in memory until storage takes it
+	}
+	return true
 }
 
 // findStored notes which certificate an order has that was answered by a process which has died since: CERTInext does not serve it any more
@@ -337,6 +364,9 @@ func (d *driver) download(ctx context.Context) (done bool, out outcome) {
 			cert, err = assemble(&certinext.Bundle{Certificate: stored.Certificate, Chain: stored.Chain}, key)
 		case o.Reissue != nil:
 			return d.notReissued(ctx, bundle)
+		case d.findNumber(ctx, "the certificate of that one has another key"):
+			d.tried.downloaded = false
+			return false, outcome{}
 		}
 	}
 	if err != nil {

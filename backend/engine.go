@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
@@ -68,11 +69,12 @@ type Engine struct {
 	domainLocks keyedGate
 	recordLocks keyedGate
 	caMu        sync.Mutex
-	newest      []string      // PEM chain of the newest certificate, issuing CA first
-	passing     chan struct{} // holds an element while a pass runs
-	behind      chan struct{} // holds an element for each order that is worked on behind a request
-	doubted     bool          // the log has said that the clock is in doubt; the pass's own
-	cursor      string        // the queued revocation that the last pass ended with; the pass's own
+	newest      []string                         // PEM chain of the newest certificate, issuing CA first
+	passing     chan struct{}                    // holds an element while a pass runs
+	behind      chan struct{}                    // holds an element for each order that is worked on behind a request
+	lastClock   atomic.Pointer[certinext.Client] // the last one that has told CERTInext's time
+	doubted     bool                             // the log has said that the clock is in doubt; the pass's own
+	cursor      string                           // the queued revocation that the last pass ended with; the pass's own
 	guard       guard
 	sync        synchronizing
 	leaseEnds   chan struct{} // holds one element for each lease's end that is asking CERTInext
