@@ -131,7 +131,7 @@ func (e *Engine) discardDraft(ctx context.Context, s logical.Storage, client *ce
 		o.Discarding = true
 		o.note(e.now(), "discarding the draft was not answered: %s", printable(err.Error()))
 		return errors.Join(refused(err), e.saveOrder(ctx, s, o))
-	case !certinext.HasStatus(err, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity):
+	case !certinext.IsRefusal(err, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity):
 		return refused(err)
 	}
 	// It is no draft any more: discarded before, by a call whose answer was lost or in the portal, or promoted there.

@@ -222,7 +222,7 @@ func (d *driver) defaults() OrderDefaults {
 func (d *driver) notPlaced(ctx context.Context, now time.Time, err error) outcome {
 	o := d.order
 	o.LastError = printable(err.Error())
-	if certinext.MayHaveActed(err) {
+	if certinext.MayHaveActed(err) || o.keyWasSeen(err) {
 		o.State = StateUnresolved
 		o.note(now, "CERTInext may have taken the order: %s", printable(err.Error()))
 		d.setNeeds(unresolvedNeeds(o))
@@ -236,6 +236,15 @@ func (d *driver) notPlaced(ctx context.Context, now time.Time, err error) outcom
 		return outcome{err: storageErr}
 	}
 	return outcome{err: refused(err)}
+}
+
+// codeKeyUsed refuses a CSR whose key CERTInext has seen in an order before (observed in version 1).
+const codeKeyUsed = "EMS-1099"
+
+// keyWasSeen reports whether CERTInext refused the order since it has seen its key before, although the engine has just made it: then somebody
+// in between has sent the create twice, and the first one was taken.
+func (o *orderEntry) keyWasSeen(err error) bool {
+	return certinext.HasCode(err, codeKeyUsed) && o.PrivateKey != ""
 }
 
 // track asks for the status. It reports whether the drive is over because it cannot be had in time.
@@ -264,7 +273,7 @@ func (d *driver) track(ctx context.Context) (done bool) {
 		d.order.CSRRefused = false
 	}
 	d.order.observe(d.engine.now(), remote)
-	if d.tried.confirmed = d.order.seeFinal(d.engine.now(), remote); remote.Status == certinext.StatusRevoked && !d.tried.confirmed {
+	if d.tried.confirmed = d.order.seeFinal(d.engine.now(), remote, d.client.Version); remote.Status == certinext.StatusRevoked && !d.tried.confirmed {
 		d.findStored(ctx)
 	}
 	return false
@@ -312,7 +321,7 @@ func (d *driver) submitCSR(ctx context.Context) {
 		d.order.note(d.engine.now(), "CSR submitted")
 		return
 	}
-	if ctx.Err() == nil && certinext.HasStatus(err, http.StatusBadRequest, http.StatusConflict, http.StatusUnprocessableEntity) {
+	if ctx.Err() == nil && certinext.IsRefusal(err, http.StatusBadRequest, http.StatusConflict, http.StatusUnprocessableEntity) {
 		// It may also mean that the CSR is already there: the status decides what happens next.
 		d.order.CSRRefused = true
 	} else {

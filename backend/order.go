@@ -275,10 +275,17 @@ type sighting struct {
 // follows from it cannot be undone: the key goes, and the same request buys again.
 const finalPatience = 20 * time.Second
 
+// namelessPatience is finalPatience for answers of version 1, which need not name the order that they are about (documented).
+const namelessPatience = time.Hour
+
 // seeFinal takes note of a status after which nothing follows, and reports whether it is believed: it was given twice, some time apart, by
 // answers that name the order.
-func (o *orderEntry) seeFinal(now time.Time, remote *certinext.Order) bool {
-	if !isFinal(remote.Status) || remote.ID != o.CAOrderID {
+func (o *orderEntry) seeFinal(now time.Time, remote *certinext.Order, version certinext.APIVersion) bool {
+	patience := finalPatience
+	if remote.ID == "" {
+		patience = namelessPatience
+	}
+	if !isFinal(remote.Status) || !isAbout(remote, o.CAOrderID, version) {
 		if o.FinalSeen != (sighting{}) {
 			o.FinalSeen, o.dirty = sighting{}, true
 		}
@@ -288,7 +295,12 @@ func (o *orderEntry) seeFinal(now time.Time, remote *certinext.Order) bool {
 		o.FinalSeen, o.dirty = sighting{Status: remote.Status, At: now}, true
 		return false
 	}
-	return !now.Before(o.FinalSeen.At.Add(finalPatience))
+	return !now.Before(o.FinalSeen.At.Add(patience))
+}
+
+// isAbout reports whether an answer is about CERTInext's order of a number. In version 1, one that names none may be.
+func isAbout(remote *certinext.Order, number string, version certinext.APIVersion) bool {
+	return remote.ID == number || remote.ID == "" && version == certinext.V1
 }
 
 // isFinal reports whether an order of this status ends without a certificate that could still be had.

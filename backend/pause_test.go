@@ -48,7 +48,7 @@ func TestWhenTheBackgroundWorkPauses(t *testing.T) {
 		hinted  = &certinext.Error{Status: 429, RetryAfter: 10 * time.Minute}
 		hostile = &certinext.Error{Status: 429, RetryAfter: 10 * 365 * 24 * time.Hour}
 		away    = &certinext.Error{Status: 503}
-		refusal = &certinext.Error{Status: 404}
+		refusal = &certinext.Error{Status: 404, Own: true}
 		gone    = context.Canceled
 	)
 	for name, c := range map[string]struct {
@@ -108,7 +108,7 @@ func TestWhatIsHeldAgainstAnOrder(t *testing.T) {
 		want bool
 	}{
 		"not a success":                      {up, nil, false},
-		"a refusal":                          {up, &certinext.Error{Status: 404}, true},
+		"a refusal":                          {up, &certinext.Error{Status: 404, Own: true}, true},
 		"an answer that is of no use":        {up, errors.New("not ours"), true},
 		"not a pass that was stopped":        {up, context.Canceled, false},
 		"not a rate limit":                   {up, &certinext.Error{Status: 429}, false},
@@ -126,7 +126,7 @@ func TestWhatIsHeldAgainstAnOrder(t *testing.T) {
 
 func TestARevocationWaitsLongerOnlyForWhatIsHeldAgainstIt(t *testing.T) {
 	now := time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
-	refused, away := &certinext.Error{Status: 404}, &certinext.Error{Status: 503, Acted: true}
+	refused, away := &certinext.Error{Status: 404, Own: true}, &certinext.Error{Status: 503, Acted: true}
 	paused := pause{until: now.Add(3 * time.Minute)}
 	for name, c := range map[string]struct {
 		attempts int

@@ -155,7 +155,7 @@ const replayWindow = 24 * time.Hour
 func (d *driver) replay(ctx context.Context) (remoteID, error) {
 	remote, err := d.create(ctx)
 	if err != nil {
-		if !certinext.MayHaveActed(err) && certinext.HasStatus(err, http.StatusBadRequest, http.StatusUnprocessableEntity) {
+		if !certinext.MayHaveActed(err) && !certinext.HasCode(err, codeKeyUsed) && certinext.HasStatus(err, http.StatusBadRequest, http.StatusUnprocessableEntity) {
 			// Had the first create made an order, its key would be known.
 			return remoteID{}, fmt.Errorf("%w: asked again, it refused: %w", errNeverTaken, err)
 		}

@@ -6,6 +6,7 @@ package backend
 import (
 	"cmp"
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"time"
@@ -81,12 +82,18 @@ func (e *Engine) lookBefore(ctx context.Context, s logical.Storage, o *orderEntr
 	defer cancel()
 	found, err := (&driver{engine: e, storage: s, client: client, config: cfg, order: o}).lookFor(ctx)
 	switch {
-	case certinext.HasStatus(err, http.StatusNotImplemented), err == nil && found == (remoteID{}):
+	case hasNoRecords(err), err == nil && found == (remoteID{}):
 		return nil
 	case err != nil:
 		return badField("never_placed", "cannot be believed unseen, and CERTInext's records cannot be read now (%v): try again", err)
 	}
 	return badField("never_placed", "CERTInext's records show order %s, as %s: it goes on by itself", o.ID, printable(cmp.Or(found.orderID, found.requestID)))
+}
+
+// hasNoRecords reports whether CERTInext itself says that this edition of its API has no orders report.
+func hasNoRecords(err error) bool {
+	var e *certinext.Error
+	return errors.As(err, &e) && e.Own && e.Status == http.StatusNotImplemented
 }
 
 func nothingToResolve(o *orderEntry) error {

@@ -324,7 +324,7 @@ func refusedForGood(err error) bool {
 	switch {
 	case errors.As(err, &unsupported), errors.As(err, &invalid):
 		return true
-	case !errors.As(err, &e), e.Acted, e.SigningIn:
+	case !errors.As(err, &e), e.Acted, e.SigningIn, !e.Own:
 		return false
 	}
 	return !certinext.HasStatus(err, 0, 401, 403, 429)
@@ -375,7 +375,7 @@ func (c *certEntry) seeRevoked(ctx context.Context, client *certinext.Client) er
 	switch {
 	case err != nil:
 		return &unseenError{why: fmt.Sprintf("its order's status cannot be read: %v", err), cause: err}
-	case remote.Status != certinext.StatusRevoked || remote.ID != c.CAOrderID:
+	case remote.Status != certinext.StatusRevoked || !isAbout(remote, c.CAOrderID, client.Version):
 		return &unseenError{why: fmt.Sprintf("its order's status is %q", printable(string(remote.Status)))}
 	}
 	return nil
