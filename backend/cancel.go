@@ -18,14 +18,18 @@ func (e *Engine) CancelOrder(ctx context.Context, s logical.Storage, role, id, r
 	if reason == "" {
 		reason = "No longer required"
 	}
-	issued, err := e.cancelOpen(ctx, s, role, id, reason)
-	if err == nil && issued {
-		err = e.revokeUndelivered(ctx, s, role, id, reason)
+	ended, err := e.cancelOpen(ctx, s, role, id, reason)
+	if err != nil || ended != nil {
+		return ended, err
 	}
-	if err != nil {
+	if err := e.revokeUndelivered(ctx, s, role, id, reason); err != nil {
 		return nil, err
 	}
-	return e.Order(ctx, s, role, id)
+	o, err := e.Order(ctx, s, role, id)
+	if err == nil && o == nil {
+		err = &NotFoundError{Kind: "order", Name: printable(id)}
+	}
+	return o, err
 }
 
 // revokeUndelivered revokes the certificate of an issued order, or queues that, unless somebody has got it.
@@ -55,7 +59,7 @@ func (e *Engine) revokeUndelivered(ctx context.Context, s logical.Storage, role,
 		}
 		serial = stored.Serial
 	}
-	asked, cancel := context.WithTimeout(ctx, askedPatience)
+	asked, cancel := whileAsked(ctx)
 	defer cancel()
 	q := &queuedRevocation{Version: 1, Serial: serial, Reason: defaultReason, Note: reason, QueuedAt: e.now(), Due: true}
 	revoked, err := e.revoke(asked, s, q, func(c *certEntry) error {
@@ -88,11 +92,13 @@ func (e *Engine) revokeUnseen(ctx context.Context, s logical.Storage, role, id, 
 	if o.State != StatePending {
 		return badField("id", "order %s is %s by now: try again", id, o.State)
 	}
-	sent, err := client.RevokeOrder(ctx, o.Placement.Family, o.CAOrderID, certinext.RevokeRequest{Reason: defaultReason, Note: reason, IdempotencyKey: o.ID})
+	asked, cancel := whileAsked(ctx)
+	defer cancel()
+	sent, err := client.RevokeOrder(asked, o.Placement.Family, o.CAOrderID, certinext.RevokeRequest{Reason: defaultReason, Note: reason, IdempotencyKey: o.ID})
 	if err != nil {
 		return refused(err)
 	}
-	if err := mustShow(ctx, client, o, certinext.StatusRevoked); err != nil {
+	if err := mustShow(asked, client, o, certinext.StatusRevoked); err != nil {
 		return err
 	}
 	o.State = StateRevoked
@@ -119,40 +125,43 @@ func handedOver(id string) error {
 	return badField("id", "order %s is issued and was handed over: revoke its certificate instead", id)
 }
 
-// cancelOpen cancels an order, unless it reports that CERTInext has issued it.
-func (e *Engine) cancelOpen(ctx context.Context, s logical.Storage, role, id, reason string) (issued bool, err error) {
+// cancelOpen cancels an order, and returns it as it ended; nil when CERTInext has issued it.
+func (e *Engine) cancelOpen(ctx context.Context, s logical.Storage, role, id, reason string) (*Order, error) {
 	h, err := e.holdOrder(ctx, s, role, id)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	defer h.Release()
 	o := h.entry
 	t, _ := e.orders.status(id)
 	switch {
 	case o.Reissue != nil:
-		return false, noCancel(o)
+		return nil, noCancel(o)
 	case t.handed != nil || o.Delivered:
-		return false, handedOver(id)
+		return nil, handedOver(id)
 	case o.State == StateIssued:
-		return true, nil
+		return nil, nil
 	case o.State != StatePending && o.State != StateDraft:
-		return false, badField("id", "order %s is %s: it can be cancelled when it is known whether CERTInext took it; who is certain that it did not writes never_placed=true to orders/%s/%s", id, o.State, role, id)
+		return nil, badField("id", "order %s is %s: it can be cancelled when it is known whether CERTInext took it; who is certain that it did not writes never_placed=true to orders/%s/%s", id, o.State, role, id)
 	}
 	client, err := e.clientOf(ctx, s, o)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
+	asked, cancel := whileAsked(ctx)
+	defer cancel()
+	issued := false
 	if o.State == StateDraft {
-		err = e.discardDraft(ctx, s, client, o, reason)
+		err = e.discardDraft(asked, s, client, o, reason)
 	} else {
-		issued, err = cancelPlaced(ctx, client, o, reason)
+		issued, err = cancelPlaced(asked, client, o, reason)
 	}
 	if err != nil || issued {
-		return issued, err
+		return nil, err
 	}
 	o.State = StateCancelled
 	o.note(e.now(), "cancelled on request")
-	return false, e.closeOrder(ctx, s, h)
+	return o.view(), e.closeOrder(ctx, s, h)
 }
 
 // cancelPlaced cancels an order at CERTInext. It reports whether CERTInext has issued it instead. That it is cancelled is believed when the

@@ -30,6 +30,8 @@ type DomainChallenge struct {
 // Challenges asks CERTInext what to publish for an order, for one domain or, when domain is empty, for all that are not validated
 // yet.
 func (e *Engine) Challenges(ctx context.Context, s logical.Storage, role, id, domain string, method certinext.DCVMethod) ([]DomainChallenge, error) {
+	ctx, cancel := whileAsked(ctx)
+	defer cancel()
 	o, client, states, err := e.domains(ctx, s, role, id, domain)
 	if err != nil {
 		return nil, err
@@ -64,6 +66,8 @@ func challengeURL(domain, path string) string {
 // VerifyDomains asks CERTInext to look for the challenges of an order now, for one domain or, when domain is empty, for
 // all that are not validated yet.
 func (e *Engine) VerifyDomains(ctx context.Context, s logical.Storage, role, id, domain string, method certinext.DCVMethod) ([]DomainChallenge, error) {
+	ctx, cancel := whileAsked(ctx)
+	defer cancel()
 	o, client, states, err := e.domains(ctx, s, role, id, domain)
 	if err != nil {
 		return nil, err

@@ -53,7 +53,9 @@ func (e *Engine) submitDocuments(ctx context.Context, s logical.Storage, o *orde
 	if err != nil {
 		return err
 	}
-	err = client.SubmitDocuments(ctx, o.Placement.Family, o.CAOrderID, docs)
+	asked, cancel := whileAsked(ctx)
+	defer cancel()
+	err = client.SubmitDocuments(asked, o.Placement.Family, o.CAOrderID, docs)
 	var invalid *certinext.InvalidRequestError
 	if errors.As(err, &invalid) {
 		return &FieldError{Field: documentFields.Replace(invalid.Field), Problem: invalid.Problem}

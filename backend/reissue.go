@@ -248,7 +248,9 @@ func (e *Engine) newReissue(ctx context.Context, s logical.Storage, role *Role, 
 	if client.Version == certinext.V1 {
 		return nil, badField("api_version", "v1 of config has no reissue")
 	}
-	remote, err := client.TrackOrder(ctx, parent.Placement.Family, parent.CAOrderID)
+	asked, cancel := whileAsked(ctx)
+	defer cancel()
+	remote, err := client.TrackOrder(asked, parent.Placement.Family, parent.CAOrderID)
 	if err != nil {
 		return nil, refused(err)
 	}

@@ -40,8 +40,10 @@ func (e *Engine) ResolveOrder(ctx context.Context, s logical.Storage, role, id, 
 // declareAbsent closes an order that CERTInext does not hold. One whose number CERTInext once gave, it must not know any more.
 func (e *Engine) declareAbsent(ctx context.Context, s logical.Storage, h *heldOrder) error {
 	o := h.entry
-	if err := e.lookBefore(ctx, s, o); err != nil {
-		return err
+	if o.State != StatePending {
+		if err := e.lookBefore(ctx, s, o); err != nil {
+			return err
+		}
 	}
 	switch {
 	case o.promoting():
@@ -61,24 +63,21 @@ func (e *Engine) declareAbsent(ctx context.Context, s logical.Storage, h *heldOr
 	return e.closeOrder(ctx, s, h)
 }
 
-// lookPatience bounds the look into CERTInext's records before somebody's word is believed.
-const lookPatience = 30 * time.Second
-
 // lookBefore says why it is not believed that CERTInext never took an order: it may still be working on it, its records show it, or nobody
 // can look there now. An order of an account that config does not hold cannot be looked for, and neither can one of an edition of the API
 // that has no records: then the word of whoever says it is all there is.
 func (e *Engine) lookBefore(ctx context.Context, s logical.Storage, o *orderEntry) error {
-	if o.State != StateUnresolved && o.State != StatePlacing || o.fresh {
+	if o.State != StateUnresolved && o.State != StatePlacing && o.State != StatePending || o.fresh {
 		return nil
 	}
 	client, cfg, err := e.client(ctx, s)
 	if err != nil || !sameAccount(o.Account, cfg.account()) {
 		return nil
 	}
-	if settled := o.askedAt().Add(cfg.createTimeout()); e.now().Before(settled) {
+	if settled := o.askedAt().Add(cfg.createTimeout()); o.State != StatePending && e.now().Before(settled) {
 		return badField("never_placed", "CERTInext may still be working on order %s: say that after %s", o.ID, settled.UTC().Format(time.RFC3339))
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookPatience)
+	ctx, cancel := whileAsked(ctx)
 	defer cancel()
 	found, err := (&driver{engine: e, storage: s, client: client, config: cfg, order: o}).lookFor(ctx)
 	switch {
@@ -106,10 +105,12 @@ func (e *Engine) mustBeUnknown(ctx context.Context, s logical.Storage, o *orderE
 	if err != nil {
 		return err
 	}
-	if _, err := client.TrackOrder(ctx, o.Placement.Family, o.CAOrderID); err == nil || !certinext.HasStatus(err, http.StatusNotFound) {
+	asked, cancel := whileAsked(ctx)
+	defer cancel()
+	if _, err := client.TrackOrder(asked, o.Placement.Family, o.CAOrderID); err == nil || !certinext.HasStatus(err, http.StatusNotFound) {
 		return nothingToResolve(o)
 	}
-	return nil
+	return e.lookBefore(ctx, s, o)
 }
 
 // clientOf is the client of the account that an order belongs to.
@@ -137,11 +138,13 @@ func (e *Engine) adopt(ctx context.Context, s logical.Storage, o *orderEntry, ca
 	if err != nil {
 		return err
 	}
-	remote, err := client.TrackOrder(ctx, o.Placement.Family, caOrderID)
+	asked, cancel := whileAsked(ctx)
+	defer cancel()
+	remote, err := client.TrackOrder(asked, o.Placement.Family, caOrderID)
 	if err != nil {
 		return refused(err)
 	}
-	if err := o.mayBecome(ctx, client, remote, caOrderID); err != nil {
+	if err := o.mayBecome(asked, client, remote, caOrderID); err != nil {
 		return err
 	}
 	before := *o

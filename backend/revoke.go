@@ -337,6 +337,12 @@ const (
 	leaseEndPatience = 10 * time.Second
 )
 
+// whileAsked bounds the calls of CERTInext that somebody waits for, whose client gives up after 60 seconds. What has to be stored afterwards is
+// stored under the request's own context.
+func whileAsked(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, askedPatience)
+}
+
 func (e *Engine) revokeAtCA(ctx context.Context, s logical.Storage, c *certEntry, q *queuedRevocation) (certinext.Reason, error) {
 	client, cfg, err := e.client(ctx, s)
 	if err != nil {
