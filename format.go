@@ -56,7 +56,7 @@ func certificateFields() map[string]*framework.FieldSchema {
 		"expiration":    {Type: framework.TypeInt64, Description: "End of the certificate, in seconds since 1970."},
 		"order_id":      {Type: framework.TypeString, Description: "Id of the order in this mount."},
 		"ca_order_id":   {Type: framework.TypeString, Description: "CERTInext's order number."},
-		"reused":        {Type: framework.TypeBool, Description: "An earlier answer held the certificate, too: nothing was bought for this one."},
+		"reused":        {Type: framework.TypeBool, Description: "Whether an earlier answer held this certificate, too: nothing was bought for this one then."},
 	}
 }
 

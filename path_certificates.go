@@ -31,8 +31,8 @@ func (b *secretsBackend) pathCertificates() []*framework.Path {
 					"key_info": {Type: framework.TypeMap, Description: "For each of the first thousand serial numbers: reason, queued_at, attempts, next_attempt and last_error."},
 				})),
 			},
-			HelpSynopsis:    "List the revocations that CERTInext has not taken yet.",
-			HelpDescription: "A revocation waits here while CERTInext cannot take it, and is tried until it succeeds or the certificate has expired. A certificate with several leases waits here for the end of the last one.",
+			HelpSynopsis:    "List the revocations that CERTInext has not carried out yet.",
+			HelpDescription: "A revocation waits here until the status of its order at CERTInext shows it, and is tried until then or until the certificate has expired. A certificate with several leases waits here for the end of the last one.",
 		},
 		{
 			Pattern: "certs/?$",

@@ -90,8 +90,8 @@ func emptyOnly(what string, kind framework.FieldType) *framework.FieldSchema {
 func requestFields() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
 		"ttl":           {Type: framework.TypeSignedDurationSecond, Description: "Life of the lease. CERTInext sets that of the certificate."},
-		"request_id":    {Type: framework.TypeString, Description: "The caller's own name for this request: the same name always means the same order."},
-		"force_new":     {Type: framework.TypeBool, Description: "Buy another certificate although this requester was handed one for the same request within the role's reuse_window. An order that is still open is joined all the same. A client that says this with every attempt pays for every certificate that it is handed: a request_id is the better way."},
+		"request_id":    {Type: framework.TypeString, Description: "The caller's own name for this request. The same name by the same requester always means the same order, and never shares one with a request without a name. When the order's key is erased, the name is used up."},
+		"force_new":     {Type: framework.TypeBool, Description: "Do not reuse a certificate that the same request was answered with before, even within the role's reuse_window. An order that is still open, or whose certificate nobody has fetched, is joined all the same. A client that sends this with every attempt pays for every certificate that it gets: a request_id of its own for each certificate is the better way."},
 		"save_as_draft": {Type: framework.TypeBool, Description: "CERTInext keeps the order as a draft until it is promoted, by writing promote=true to orders/<role>/<id>. With async, or on orders/<role>."},
 		"async":         {Type: framework.TypeBool, Description: "Answer with the order, without waiting for the certificate."},
 	}
@@ -193,7 +193,12 @@ With format=pkcs12_bundle or jks_bundle, key, certificate and chain come as a ke
 changeit unless pkcs12_password or jks_password says otherwise; it is not stored, and may differ when the request is sent again.
 
 An order that is not finished within the role's issue_timeout is answered with an error that names the order and says what it
-waits for. Nothing is lost then: the same request by the same requester finds the order again, and never buys a second one.
+waits for. Nothing is lost then: the same request by the same requester finds the order again.
+
+The same request by the same requester is one purchase. Requests that are in flight at the same time share one order, and for
+the role's reuse_window after each answer the same request gets the same certificate and key again, with reused: true and a lease of its own.
+Requests are the same when role, names and kind of key are; format and ttl do not matter. force_new=true passes over certificates that
+were handed over before, and a request_id makes a request its own.
 `
 
 const signHelp = `
@@ -202,5 +207,6 @@ of the CSR. The certificate is ordered for all of the CSR's names. A keystore (f
 here, of certificate and chain, since the key is not in Vault.
 
 An order that is not finished within the role's issue_timeout goes on: the same request by the same requester finds it again. A CSR
-that is made anew for the same key and names is the same request.
+that is made anew for the same key and names is the same request, and for the role's reuse_window after each answer it gets the same
+certificate again, with reused: true. A CSR with another key is another request.
 `

@@ -21,7 +21,7 @@ func (b *secretsBackend) pathNamedOrder() []*framework.Path {
 			logical.ReadOperation: operation(b.readNamedOrder, "Find an order by the name of its request.", "find", "order", orderFields()),
 		},
 		HelpSynopsis:    "Find an order again by one's own name for it.",
-		HelpDescription: "After an answer was lost, this tells whether there is an order with that request_id, and where it stands, without asking for it again. A requester finds its own only.",
+		HelpDescription: "After an answer was lost, this tells whether there is an order with that request_id, and where it stands, without asking for it again. A requester finds only its own orders.",
 	}}
 }
 
@@ -39,7 +39,7 @@ func (b *secretsBackend) pathOrders() []*framework.Path {
 				logical.UpdateOperation: writing(b.collectOrder, "Hand over the certificate of an issued order.", "collect", "order", merge(certificateFields(), key)),
 			},
 			HelpSynopsis:    "Hand over certificate, key and lease of an order.",
-			HelpDescription: "Works once an order is issued; until then the answer says what it waits for. It is handed over once: within the role's delivery_grace also again, to the same requester, since an answer may have been lost; then the key is erased.",
+			HelpDescription: "Hands over the certificate of an issued order, to the requester that placed it; before that the answer says what the order waits for. An answer may be lost, so collecting works again as long as the order's key is kept: for the longer of the role's delivery_grace and reuse_window after the latest answer, and for 24 hours after the first at most. Then the key is erased.",
 		},
 		{
 			Pattern: "orders/" + role + "/" + id + `/download/(?P<form>\w+)$`,
@@ -64,14 +64,14 @@ func (b *secretsBackend) pathOrders() []*framework.Path {
 			Pattern: "orders/" + role + "/" + id + "$",
 			Fields: merge(roleField(), orderField(), map[string]*framework.FieldSchema{
 				"reason":       {Type: framework.TypeString, Description: "For delete: why the order is cancelled; CERTInext keeps it.", Query: true},
-				"ca_order_id":  {Type: framework.TypeString, Description: "For write: CERTInext's number of an unresolved order, or of a draft that was promoted in its portal."},
+				"ca_order_id":  {Type: framework.TypeString, Description: "For write: CERTInext's number of an unresolved order, or of a draft that was promoted in CERTInext's portal."},
 				"promote":      {Type: framework.TypeBool, Description: "For write: place the order of a draft."},
-				"never_placed": {Type: framework.TypeBool, Description: "For write: it is certain that CERTInext never took this unresolved order, or holds this draft no more. It is closed then."},
+				"never_placed": {Type: framework.TypeBool, Description: "For write: declare that CERTInext certainly never took this unresolved order, or no longer holds this draft. The order is closed, and the next request like it buys a new one."},
 			}),
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.ReadOperation:   operation(b.readOrder, "Show an order.", "read", "order", orderFields()),
 				logical.UpdateOperation: writing(b.resolveOrder, "Promote a draft, or settle an unresolved order by hand.", "resolve", "order", orderFields()),
-				logical.DeleteOperation: writing(b.cancelOrder, "End an order that nobody has got a certificate of.", "cancel", "order", orderFields()),
+				logical.DeleteOperation: writing(b.cancelOrder, "End an order whose certificate nobody has got.", "cancel", "order", orderFields()),
 			},
 			HelpSynopsis:    "An order: where it stands, what it waits for, what has happened to it.",
 			HelpDescription: orderHelp,
@@ -84,7 +84,7 @@ func (b *secretsBackend) pathOrders() []*framework.Path {
 				logical.UpdateOperation: writing(b.placeOrder, "Place an order without waiting for its certificate.", "place", "order", orderFields()),
 			},
 			HelpSynopsis:    "The orders of a role.",
-			HelpDescription: "Writing places an order, with the fields of issue or sign, and answers at once; orders/<role>/<id>/collect hands over the certificate when it is there.",
+			HelpDescription: "Writing places an order, with the fields of issue or sign, and answers within seconds of CERTInext's answer to it; orders/<role>/<id>/collect hands over the certificate when it is there. A request that is the same as an earlier one finds that one's order: while it is open, and for the role's reuse_window after each answer.",
 		},
 	}
 }
@@ -303,22 +303,26 @@ func encodeOrder(o *backend.Order) map[string]any {
 }
 
 const orderHelp = `
-Deleting an order cancels it at CERTInext and erases its key. If CERTInext has issued it meanwhile, its certificate is revoked. An
+Deleting an order cancels it at CERTInext and erases its key. If CERTInext has issued it meanwhile, its certificate is revoked. The order is
+closed when its own status at CERTInext says that it is cancelled or revoked; until then the answer is an error, and the order stays open. An
 order whose certificate was handed over is not touched: revoke the certificate instead.
+
+When CERTInext says that it has rejected, cancelled or revoked an order, or that it has expired, the order is closed and its key erased once that
+was seen twice, at least 20 seconds apart.
 
 A draft (save_as_draft=true) costs nothing. Writing promote=true places its order, and deleting it discards it. CERTInext tells
 nobody what becomes of a draft in its portal: one that was promoted there is adopted by writing its ca_order_id, and one that
 was discarded there is closed by writing never_placed=true.
 
-An order is unresolved when CERTInext's answer to it was lost and its records do not show it. It is never sent a second time. When the
-records show an order that was placed much later (absent_after in config) and not this one, it has failed. Until then, who
-has found it in CERTInext's portal writes its number as ca_order_id, and who is certain that it is not there writes
-never_placed=true; the next request is a new order then.
+An order is unresolved when CERTInext's answer to it was lost, or came from something in between, and its records do not show the order. It is
+never sent a second time. When the records show an order that was placed much later (absent_after in config) and not this one, it has
+failed. Until then an operator can settle it: by writing its number as ca_order_id when CERTInext's portal shows it, or never_placed=true when it is
+certain that CERTInext does not have it. The next request is a new order then, so a team's policy should allow neither field.
 `
 
 const dcvHelp = `
 Reading shows, for every domain of the order, whether it is validated, and if not, what to publish: a TXT record with dns_value
-at each of dns_names, or a file that http_url answers with http_content and nothing else, or who has got a mail to answer.
+at each of dns_names, or a file that http_url answers with http_content and nothing else, or which addresses have got a mail to answer.
 Writing asks CERTInext to look for it now. When it does not see a TXT record, found says what the zone's own servers answer.
 
 A role with a dcv_solver does all of this by itself.

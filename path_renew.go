@@ -48,9 +48,10 @@ func (b *secretsBackend) renew(ctx context.Context, req *logical.Request, d *fra
 }
 
 const renewHelp = `
-CERTInext has no renewal: this is a new order for the same names, or the same subject, with a new key, at a new order's price. The certificate before stays
+CERTInext has no renewal: this is a new order for the same names, or the same subject, with a new key, at a new order's price. The old certificate stays
 as it is until it expires or its lease ends, so the two overlap.
 
-A certificate is renewed once by the same requester, however often it asks, unless it gives a request_id of its own: the same request finds the order, and is refused once the
-new certificate was handed over. Renew that one then. The role's renewal_window keeps certificates from being renewed too early.
+A certificate is renewed once by the same requester, however often it asks, unless it gives a request_id of its own. The same request finds the
+order, and gets the new certificate again as long as its key is kept (delivery_grace, reuse_window); after that it is refused, and the new certificate is
+the one to renew. The role's renewal_window keeps certificates from being renewed too early.
 `

@@ -62,11 +62,11 @@ func revokeFields() map[string]*framework.FieldSchema {
 
 func revokedFields() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
-		"revocation_time":         {Type: framework.TypeInt64, Description: "When CERTInext took the revocation, in seconds since 1970; 0 while it is queued."},
+		"revocation_time":         {Type: framework.TypeInt64, Description: "When the revocation was seen at CERTInext, in seconds since 1970; 0 while it is queued."},
 		"revocation_time_rfc3339": {Type: framework.TypeString, Description: "The same as RFC 3339."},
 		"state":                   {Type: framework.TypeString, Description: "revoked, queued, or expired."},
 		"reason":                  {Type: framework.TypeString, Description: "Reason that CERTInext was given."},
-		"handed_to":               {Type: framework.TypeInt, Description: "How many answers held the certificate: the same request is one purchase, so whoever else got it is hit, too."},
+		"handed_to":               {Type: framework.TypeInt, Description: "How many answers held the certificate. Requests that are the same share one, so the revocation affects all of them."},
 	}
 }
 
@@ -118,6 +118,9 @@ func encodeRevoked(r *backend.Revoked, err error) (*logical.Response, error) {
 }
 
 const revokeHelp = `
-Revoking is idempotent, and skips certificates that have expired. While CERTInext cannot be reached, the revocation is queued
-and tried again until it succeeds.
+Revoking is idempotent, and skips certificates that have expired. The revocation is stored before CERTInext is asked, and from then on
+nobody is handed the certificate. It counts as done when the status of the order at CERTInext says so. Until then, and while CERTInext cannot be
+reached, it is queued (certs/revocation-queue) and tried again.
+
+Requests that were the same share one certificate: handed_to says how many answers held it.
 `

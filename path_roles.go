@@ -75,13 +75,13 @@ var roleFields = slices.Concat([]binding[backend.Role]{
 
 	seconds("renewal_window", "How long before its end a certificate may be renewed by renew/<role>/<serial>; any time when 0.", func(r *backend.Role) *time.Duration { return &r.RenewalWindow }),
 	flag("allow_reissue", "Let orders/<role>/<id>/reissue have CERTInext make further certificates within an order. What that costs is not documented.", func(r *backend.Role) *bool { return &r.AllowReissue }),
-	flag("rekey_orders", "Have sign, for a CSR with the names of an order that its requester has not got a certificate of, reissue that order's certificate for the new key instead of placing another order: for clients such as cert-manager, which make a new key when an order takes too long. What a reissue costs is not documented.", func(r *backend.Role) *bool { return &r.RekeyOrders }),
-	seconds("issue_timeout", "How long issue and sign wait for their order before they answer that it is not finished.", func(r *backend.Role) *time.Duration { return &r.IssueTimeout }),
-	seconds("delivery_grace", "How long an order keeps its key after it was handed over, for a caller whom the answer did not reach.", func(r *backend.Role) *time.Duration { return &r.DeliveryGrace }),
+	flag("rekey_orders", "When sign gets a CSR with a new key, for the names of an order whose certificate its requester has not got yet, have CERTInext reissue that order's certificate for the new key instead of placing another order: for clients such as cert-manager, which make a new key when an order takes too long. What a reissue costs is not documented.", func(r *backend.Role) *bool { return &r.RekeyOrders }),
+	seconds("issue_timeout", "How long issue and sign wait for their order before they answer that it is not finished. The order goes on, and the same request finds it again.", func(r *backend.Role) *time.Duration { return &r.IssueTimeout }),
+	seconds("delivery_grace", "How long an order keeps its private key after its latest answer, so that a caller whom the answer did not reach can have it again, by its request_id or by orders/<role>/<id>/collect. Between 0s and 1h. Where reuse_window is longer, the key is kept as long as that.", func(r *backend.Role) *time.Duration { return &r.DeliveryGrace }),
 	reuseWindow(),
-	seconds("pickup_window", "How long a certificate that came after its request had left waits to be fetched. Its key is erased then.", func(r *backend.Role) *time.Duration { return &r.PickupWindow }),
-	flag("revoke_unclaimed", "Revoke certificates that nobody fetched within pickup_window.", func(r *backend.Role) *bool { return &r.RevokeUnclaimed }),
-	flag("generate_lease", "Tie certificates to a lease whose end revokes them. Vault then keeps the answer, private key included, in its lease store.", func(r *backend.Role) *bool { return &r.GenerateLease }),
+	seconds("pickup_window", "How long a certificate that nobody has got yet waits to be fetched, because it was issued after its request had ended. Its private key is erased then.", func(r *backend.Role) *time.Duration { return &r.PickupWindow }),
+	flag("revoke_unclaimed", "Revoke certificates that nobody has fetched within pickup_window.", func(r *backend.Role) *bool { return &r.RevokeUnclaimed }),
+	flag("generate_lease", "Tie certificates to leases: the end of the last lease on a certificate revokes it. A lease ends with the token that asked for it, too. Vault keeps the answer, private key included, in its lease store.", func(r *backend.Role) *bool { return &r.GenerateLease }),
 	seconds("ttl", "Life of leases; the certificate's remaining life when 0.", func(r *backend.Role) *time.Duration { return &r.TTL }),
 	seconds("max_ttl", "Longest life of leases, by renewal; the certificate's remaining life when 0.", func(r *backend.Role) *time.Duration { return &r.MaxTTL }),
 }, pkiOnly[backend.Role](), dnsValidation(func(r *backend.Role) *backend.DNSValidation { return &r.DNS }), orderDefaults(func(r *backend.Role) *backend.OrderDefaults { return &r.OrderDefaults }))
@@ -90,7 +90,7 @@ var roleFields = slices.Concat([]binding[backend.Role]{
 func reuseWindow() binding[backend.Role] {
 	return binding[backend.Role]{
 		name: "reuse_window", kind: framework.TypeSignedDurationSecond,
-		help: "How long the same request of the same requester gets the certificate again that it was handed, with reused: true, instead of buying another one: an agent whose template fails, a pod that restarts. It begins anew with every answer and ends 24h after the first; the private key is kept as long, seal-wrapped. delivery_grace when it was never written; 0 for none, e.g. for Terraform, which replaces and then revokes.",
+		help: "How long after an answer the same request by the same requester is answered with the same certificate and key, and reused: true, instead of buying another certificate: for clients that repeat what has succeeded, such as an agent whose template fails. The window begins anew with every answer and ends 24h after the first; the private key is kept as long, seal-wrapped. At most 24h; the delivery_grace until it is written. 0 turns it off, for clients that replace a certificate and then revoke the old one, such as Terraform; requests in flight at the same time share an order all the same.",
 		get: func(r *backend.Role) any {
 			if r.ReuseWindow == nil {
 				return int64(r.DeliveryGrace / time.Second)
@@ -156,6 +156,11 @@ taken from the config, and so are organization and group.
 A role for a document signer or S/MIME names no domains: subject says whom its certificates are for, with values or with identity
 templates such as email={{identity.entity.metadata.email}}. A field that a request may fill in stands in allowed_subject_fields.
 
-A role with generate_lease revokes its certificates when their leases end. Clients that never renew leases, such as
-pkiCert templates and Terraform, want a role with generate_lease=false.
+A role with generate_lease revokes its certificates when their leases end. A lease ends with its token, too: when that expires or is
+revoked, or its use limit is reached. Clients that never renew leases, such as pkiCert templates and Terraform, want a role with
+generate_lease=false.
+
+The same request by the same requester is one purchase: while its order is in flight, and for reuse_window after each answer. A client that
+replaces a certificate and then revokes the old one wants a role with reuse_window=0: it would otherwise be answered with the certificate that it is
+about to revoke.
 `
