@@ -1,4 +1,4 @@
-# Who looks and changes nothing: settings without their secrets, orders, certificates, and what was spent.
+# For people who look and change nothing: settings without their secrets, orders, certificates, and what was spent.
 
 path "certinext/config" {
   capabilities = ["read"]

@@ -1,5 +1,7 @@
-# Who runs the mount: the account, the roles, domains, and orders of all teams. Not a line about issue and sign, and so no keys.
+# For the people who run the mount: the account, the roles, domains, and the orders of all teams. There is nothing about issue, sign and collect here,
+# and so no keys.
 
+# ordering=paused stops all buying
 path "certinext/config" {
   capabilities = ["read", "update"]
 }
@@ -8,7 +10,28 @@ path "certinext/config/check" {
   capabilities = ["read"]
 }
 
+# What the account may order, and what it cost
 path "certinext/catalog/*" {
+  capabilities = ["read"]
+}
+
+path "certinext/account" {
+  capabilities = ["read"]
+}
+
+path "certinext/groups" {
+  capabilities = ["read"]
+}
+
+path "certinext/organizations" {
+  capabilities = ["read"]
+}
+
+path "certinext/organizations/*" {
+  capabilities = ["read"]
+}
+
+path "certinext/reports/*" {
   capabilities = ["read"]
 }
 
@@ -18,6 +41,10 @@ path "certinext/roles/*" {
 
 path "certinext/roles" {
   capabilities = ["list"]
+}
+
+path "certinext/domains" {
+  capabilities = ["list", "read"]
 }
 
 path "certinext/domains/*" {
@@ -35,6 +62,15 @@ path "certinext/orders/+" {
 
 path "certinext/orders/+/+" {
   capabilities = ["list", "read", "update", "delete"]
+}
+
+# What to publish for an order's domains
+path "certinext/orders/+/+/dcv" {
+  capabilities = ["read", "update"]
+}
+
+path "certinext/orders/+/+/download/+" {
+  capabilities = ["read"]
 }
 
 path "certinext/revoke" {
@@ -57,11 +93,23 @@ path "certinext/sync" {
   capabilities = ["read", "update"]
 }
 
-# Mounting the engine, and its plugin
+# Mounting the engine, and its plugin: what scripts/register.sh needs
 path "sys/mounts/certinext" {
   capabilities = ["read", "create", "update"]
 }
 
 path "sys/mounts/certinext/tune" {
   capabilities = ["read", "update"]
+}
+
+path "sys/plugins/catalog" {
+  capabilities = ["read"]
+}
+
+path "sys/plugins/catalog/secret/vault-plugin-secrets-certinext" {
+  capabilities = ["sudo", "create", "update", "read"]
+}
+
+path "sys/plugins/reload/backend" {
+  capabilities = ["sudo", "update"]
 }

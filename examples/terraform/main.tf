@@ -73,7 +73,39 @@ resource "vault_generic_endpoint" "agent" {
   })
 }
 
-# In the terms of Vault's PKI engine
+# For certificates that Terraform itself orders, replaces and revokes: within a reuse window, the replacement would be the same certificate,
+# which Terraform would then revoke.
+resource "vault_generic_endpoint" "terraform" {
+  depends_on = [vault_generic_endpoint.config]
+
+  path                 = "${vault_mount.certinext.path}/roles/terraform"
+  ignore_absent_fields = true
+
+  data_json = jsonencode({
+    product_code     = var.product_code
+    allowed_domains  = ["example.com"]
+    allow_subdomains = true
+    generate_lease   = false
+    reuse_window     = 0
+  })
+}
+
+resource "vault_pki_secret_backend_cert" "www" {
+  depends_on = [vault_generic_endpoint.terraform]
+
+  backend     = vault_mount.certinext.path
+  name        = "terraform"
+  common_name = "www.example.com"
+  auto_renew  = true
+  revoke      = true
+
+  # The certificate in use is revoked when its successor is there, and not before.
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+# In the terms of Vault's PKI engine, which have no reuse_window: for certificates that are not revoked when they are replaced
 resource "vault_pki_secret_backend_role" "web" {
   depends_on = [vault_generic_endpoint.config]
 
