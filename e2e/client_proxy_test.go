@@ -89,7 +89,11 @@ func TestVaultProxyOfTheGuide(t *testing.T) {
 		require.Equal(t, http.StatusOK, status)
 		p.paidOnce(t, "www.example.com")
 		_, second := p.issue(t, "www.example.com")
-		require.NotEqual(t, first, second, "without a lease nothing is cached")
+		require.Equal(t, first, second, "within the reuse window it is one purchase")
+		p.paidOnce(t, "www.example.com")
+		p.patch(t, "roles/app", map[string]any{"reuse_window": 0})
+		_, second = p.issue(t, "www.example.com")
+		require.NotEqual(t, first, second, "without a lease the proxy keeps nothing")
 		require.Len(t, p.ca.Orders(), 2)
 
 		p.patch(t, "roles/app", map[string]any{"generate_lease": true})

@@ -169,7 +169,7 @@ func (tf *terraform) destroy(t *testing.T, client *api.Client, name string) {
 	delete(tf.state, name)
 }
 
-// startTerraform sets up what docs/guides/terraform.md shows, and applies its roles.
+// startTerraform sets up what docs/guides/terraform.md shows.
 func startTerraform(t *testing.T, v *server, mount string) *terraform {
 	t.Helper()
 	s := v.stand(t, mount, map[string]any{"default_product_code": "842"})
@@ -178,7 +178,6 @@ func startTerraform(t *testing.T, v *server, mount string) *terraform {
 	v.run(t, policy)
 	tf := &terraform{stand: s, who: s.login(mount), state: map[string]map[string]any{}}
 	tf.resources = module(t, guide(t, "terraform", "terraform", `"certinext"`, `"`+mount+`"`))
-	tf.applyRole(t, tf.provider(t), tf.resources["vault_pki_secret_backend_role.web"])
 	return tf
 }
 
@@ -192,7 +191,6 @@ func TestTerraformAppliesUntilItHasItsCertificate(t *testing.T) {
 		t.Parallel()
 		tf := startTerraform(t, v, "tf-fast")
 		for range 3 { // the second and the third change nothing
-			tf.applyRole(t, tf.provider(t), tf.resources["vault_pki_secret_backend_role.web"])
 			require.NoError(t, tf.applyCertificate(t, tf.provider(t), theCertificate))
 		}
 		tf.paidOnce(t, "www.example.com")
@@ -217,10 +215,30 @@ func TestTerraformAppliesUntilItHasItsCertificate(t *testing.T) {
 		tf.destroy(t, tf.provider(t), "key")
 		require.Len(t, tf.list(tf.mount+"/certs/revoked"), 2)
 
+		// With create_before_destroy a certificate is replaced first and revoked then: the two must not be the same.
+		tf.resources["replaced"] = block{"backend": tf.mount, "name": "web", "common_name": "replaced.example.com", "revoke": true}
+		require.NoError(t, tf.applyCertificate(t, tf.provider(t), "replaced"))
+		deposed := tf.state["replaced"]
+		delete(tf.state, "replaced")
+		require.NoError(t, tf.applyCertificate(t, tf.provider(t), "replaced"))
+		next := tf.state["replaced"]
+		tf.state["replaced"] = deposed
+		tf.destroy(t, tf.provider(t), "replaced")
+		require.NotContains(t, tf.list(tf.mount+"/certs/revoked"), next["serial_number"], "the certificate in use is revoked")
+
 		_, csr := csrRSA(t, "signed.example.com")
 		tf.resources["signed"] = block{"backend": tf.mount, "name": "web", "csr": csr, "common_name": "signed.example.com"}
 		require.NoError(t, tf.applyCertificate(t, tf.provider(t), "signed"))
 		tf.paidOnce(t, "signed.example.com")
+	})
+	t.Run("the provider's own resource for roles", func(t *testing.T) {
+		t.Parallel()
+		tf := startTerraform(t, v, "tf-roles")
+		role := block{"backend": tf.mount, "name": "plain", "allowed_domains": []any{"example.com"}, "allow_subdomains": true}
+		for range 2 {
+			tf.applyRole(t, tf.api, role)
+		}
+		require.EqualValues(t, 300, number(t, tf.read(tf.mount + "/roles/plain")["reuse_window"]))
 	})
 	t.Run("a CA that takes longer than the request", func(t *testing.T) {
 		t.Parallel()

@@ -109,14 +109,30 @@ func TestVaultSecretsOperatorSyncsOneCertificate(t *testing.T) {
 		require.Equal(t, leaf.NotAfter.Unix(), o.status.expiration)
 
 		first := o.status.serial
-		o.spec["expiryOffset"] = "1000h" // more than the certificate has: it is due
+		o.status.serial = "" // the secret is written, and the status is not
 		_, err := o.reconcile(t)
 		require.NoError(t, err)
+		require.Equal(t, first, o.status.serial)
+		o.paidOnce(t, "www.example.com")
+
+		o.spec["expiryOffset"] = "1000h" // more than the certificate has: it is due
+		o.patch(t, "roles/k8s", map[string]any{"reuse_window": 0})
+		_, err = o.reconcile(t)
+		require.NoError(t, err)
 		require.NotEqual(t, first, o.status.serial)
-		require.Equal(t, []string{first}, o.list(o.mount+"/certs/revoked"), "revoke: true takes the one before down")
+		require.Empty(t, o.list(o.mount+"/certs/revoked"))
+
+		// What the guide says of revoke: true, with the policy that it wants.
+		second := o.status.serial
+		o.spec["revoke"] = true
+		require.NoError(t, o.api.Sys().PutPolicyWithContext(t.Context(), "client-"+o.mount,
+			`path "`+o.mount+`/*" { capabilities = ["update"] }`))
+		_, err = o.reconcile(t)
+		require.NoError(t, err)
+		require.Equal(t, []string{second}, o.list(o.mount+"/certs/revoked"), "revoke: true takes the one before down")
 		o.revoke() // the resource is deleted
 		require.Len(t, o.list(o.mount+"/certs/revoked"), 2)
-		require.Len(t, o.ca.Orders(), 2)
+		require.Len(t, o.ca.Orders(), 3)
 	})
 	t.Run("a CA that takes longer than the request", func(t *testing.T) {
 		t.Parallel()

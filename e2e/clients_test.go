@@ -88,6 +88,7 @@ func (s *stand) refuses(t *testing.T, role string, attempt func() error) {
 func (s *stand) fails(t *testing.T, role string, attempt func() error) {
 	t.Helper()
 	s.ca.Inject(certinexttest.Fault{Operation: certinexttest.OpCreateSSL, Kind: certinexttest.FaultServerError})
+	s.write(s.mount+"/config", map[string]any{"create_timeout": "1s"}) // never_placed is believed after it
 	var order string
 	for range 3 {
 		err := attempt()
@@ -97,6 +98,7 @@ func (s *stand) fails(t *testing.T, role string, attempt func() error) {
 	require.Equal(t, 1, s.ca.Calls()[certinexttest.OpCreateSSL], "the order was sent again")
 	s.ca.ClearFaults()
 	require.Error(t, attempt(), "nobody knows yet")
+	time.Sleep(1100 * time.Millisecond)
 	s.write(s.mount+"/orders/"+role+"/"+order, map[string]any{"never_placed": true})
 	waitUntil(t, 30*time.Second, "the client has its certificate", func() bool { return attempt() == nil })
 	s.paidOnce(t, "www.example.com")

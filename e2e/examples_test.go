@@ -57,8 +57,15 @@ func TestTheExamplesPoliciesGrantWhatTheySay(t *testing.T) {
 		{"write", "roles/next", map[string]any{"product_code": "842", "allowed_domains": "example.com"}, "operator"},
 		{"list", "certs", nil, "operator auditor"},
 		{"read", "cert/" + serial, nil, "operator auditor"},
-		{"read", "account", nil, "auditor"},
-		{"read", "reports/orders", nil, "auditor"},
+		{"write", "config", map[string]any{"ordering": "on"}, "operator"},
+		{"read", "account", nil, "operator auditor"},
+		{"read", "reports/orders", nil, "operator auditor"},
+		{"read", "reports/ledger", nil, "operator auditor"},
+		{"read", "groups", nil, "operator"},
+		{"read", "organizations", nil, "operator"},
+		{"read", "organizations/4000001", nil, "operator"},
+		{"read", "domains", nil, "operator"},
+		{"list", "domains", nil, "operator"},
 		{"write", "revoke/other", map[string]any{"serial_number": serial}, ""},
 		{"write", "revoke", map[string]any{"serial_number": serial}, "operator"},
 	} {
@@ -80,6 +87,26 @@ func TestTheExamplesPoliciesGrantWhatTheySay(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A team that declares its own paid order never placed would buy it again, and the message that it reads when an order is in doubt names the field.
+func TestTheExamplesTeamDoesNotSettleItsOwnOrders(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t, &certinexttest.Server{VerifiedDomains: []string{"example.com"}})
+	v := startVault(t)
+	v.configure(ca)
+	v.enableLogins()
+	team := v.person("team", nil, example(t, "policies/team.hcl"))
+	operator := v.person("operator", nil, example(t, "policies/operator.hcl"))
+	draft := team.write("certinext/orders/web", map[string]any{"common_name": "www.example.com", "save_as_draft": true})
+	path := "certinext/orders/web/" + text(t, draft.Data["order_id"])
+	for _, settles := range []map[string]any{{"never_placed": true}, {"never_placed": "true"}, {"ca_order_id": "1"}, {"promote": true, "never_placed": true}} {
+		_, err := team.send(path, settles)
+		team.forbidden("settling an order", err)
+	}
+	team.write(path, map[string]any{"promote": true})
+	require.Len(t, ca.Orders(), 1)
+	require.Contains(t, operator.refused(path, map[string]any{"never_placed": true}), "nothing to resolve", "the operator's word is heard")
 }
 
 // Where a guide shows the same, an example is the guide's, which is tested.
