@@ -308,7 +308,7 @@ closed when its own status at CERTInext says that it is cancelled or revoked; un
 order whose certificate was handed over is not touched: revoke the certificate instead.
 
 When CERTInext says that it has rejected, cancelled or revoked an order, or that it has expired, the order is closed and its key erased once that
-was seen twice, at least 20 seconds apart.
+was seen twice, at least 20 seconds apart; in version 1 of the API, whose answers need not name the order, an hour apart.
 
 A draft (save_as_draft=true) costs nothing. Writing promote=true places its order, and deleting it discards it. CERTInext tells
 nobody what becomes of a draft in its portal: one that was promoted there is adopted by writing its ca_order_id, and one that
@@ -317,7 +317,8 @@ was discarded there is closed by writing never_placed=true.
 An order is unresolved when CERTInext's answer to it was lost, or came from something in between, and its records do not show the order. It is
 never sent a second time. When the records show an order that was placed much later (absent_after in config) and not this one, it has
 failed. Until then an operator can settle it: by writing its number as ca_order_id when CERTInext's portal shows it, or never_placed=true when it is
-certain that CERTInext does not have it. The next request is a new order then, so a team's policy should allow neither field.
+certain that CERTInext does not have it. The latter is refused while CERTInext may still be working on the order (create_timeout in config), while its
+records show it, and while they cannot be read. The next request is a new order then, so a team's policy should allow neither field.
 `
 
 const dcvHelp = `

@@ -54,7 +54,7 @@ func (b *secretsBackend) pathRevoke() []*framework.Path {
 func revokeFields() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
 		"serial_number": {Type: framework.TypeString, Description: "Serial number in hexadecimal, with colons or dashes."},
-		"certificate":   {Type: framework.TypeString, Description: "The certificate in PEM, instead of its serial number."},
+		"certificate":   {Type: framework.TypeString, Description: "The certificate in PEM, instead of its serial number. It has to be the mount's own: one of another CA with the same serial number is not found."},
 		"reason":        {Type: framework.TypeString, Description: "One of RFC 5280's reasons, e.g. superseded or key-compromise; cessation-of-operation when empty. One that CERTInext cannot express is refused."},
 		"note":          {Type: framework.TypeString, Description: "Remark that CERTInext keeps."},
 	}
