@@ -21,21 +21,22 @@ type purchase struct {
 	arrived []moment
 }
 
-// A moment is a time by the true clock, and the latest that the plugin's, which may be wrong, has shown by then: what was over
-// by that once does not begin again when it is put right.
-type moment struct{ true, plugin time.Time }
+// A moment is a time by the true clock, by the plugin's, which may be wrong, and the latest that that one has shown by then: what
+// was over by it once does not begin again when it is put right.
+type moment struct{ true, plugin, latest time.Time }
 
 func (w *world) moment() moment {
-	if now := w.pluginNow(); now.After(w.latest) {
+	now := w.pluginNow()
+	if now.After(w.latest) {
 		w.latest = now
 	}
-	return moment{time.Now(), w.latest}
+	return moment{time.Now(), now, w.latest}
 }
 
-// within reports whether a moment is no more than a while after another one, by both clocks: how long the plugin waits for
+// within reports whether a moment is no more than a while after another one, by all clocks: how long the plugin waits for
 // something, it measures by its own.
 func (m moment) within(d time.Duration, after moment) bool {
-	return !m.true.After(after.true.Add(d)) && !m.plugin.After(after.plugin.Add(d))
+	return !m.true.After(after.true.Add(d)) && !m.plugin.After(after.plugin.Add(d)) && !m.latest.After(after.latest.Add(d))
 }
 
 func (m moment) zero() bool { return m.true.IsZero() }
@@ -123,14 +124,16 @@ func (b *books) ask(names ...string) {
 	}
 }
 
-// leaseOver notes the end of a lease, when it is the last one.
+// leaseOver notes that Vault has begun to end a lease, when it is the last one: its certificate may go from then on.
 func (b *books) leaseOver(l *lease) {
 	for _, other := range b.world.vault.of(l.serial) {
 		if other.live() {
 			return
 		}
 	}
-	b.overSince[l.serial] = time.Now()
+	if b.overSince[l.serial].IsZero() {
+		b.overSince[l.serial] = time.Now()
+	}
 }
 
 // A storedCert is what the engine has stored of a certificate, as far as the books are concerned.

@@ -114,8 +114,12 @@ func (w *world) discardDrafts() {
 				who = operator
 			}
 			w.books.ask(o.ID)
-			w.send(&call{what: "discard", op: logical.DeleteOperation, path: "orders/" + o.Role + "/" + o.ID, who: who})
+			c := w.send(&call{what: "discard", op: logical.DeleteOperation, path: "orders/" + o.Role + "/" + o.ID, who: who})
 			w.until(w.idle, longestCall)
+			if c.err == nil && c.resp.IsError() { // it is gone at CERTInext, and an operator sees that in its portal
+				w.send(&call{what: "settle", op: logical.UpdateOperation, path: "orders/" + o.Role + "/" + o.ID, data: map[string]any{"never_placed": true}, who: operator})
+				w.until(w.idle, longestCall)
+			}
 		}
 	}
 }

@@ -164,11 +164,60 @@ var cases = []struct {
 		},
 	},
 	{
-		"a lease that ends while the clock is wrong is a revocation when it is right again", "lease/not-revoked", true, History{
+		"a lease that ends while the clock is wrong is a revocation when it is right again", "lease/not-revoked", false, History{
 			Seed: 360, Orderly: true,
 			Actions: []Action{
 				{Do: "issue", Request: Request{Who: "bob", Role: "rekey", Name: "n1"}},
 				{Do: "clock", For: 1440 * time.Hour},
+				{Do: "time", For: 9 * time.Hour},
+			},
+		},
+	},
+	{
+		"an order that is placed while a synchronization runs is answered", "call/never-ends", true, History{
+			Seed: 54, Manners: Manners{TokenTTL: time.Hour},
+			Actions: []Action{
+				{Do: "order", Request: Request{Who: "ann", Role: "web", Name: "n2", ID: "deploy-2"}},
+				{Do: "order", Request: Request{Who: "ann", Role: "web", Name: "n2", ID: "deploy-2"}},
+				{Do: "issue", Request: Request{Who: "bob", Role: "web", Name: "n3"}},
+				{Do: "disk", At: "put cert/", Bad: "before", For: time.Second},
+				{Do: "issue", Request: Request{Who: "bob", Role: "web", Name: "n3"}},
+				{Do: "draft", Request: Request{Who: "bob", Role: "web", Name: "n4", ID: "draft-4"}},
+				{Do: "sync"},
+				{Do: "async", Request: Request{Who: "ann", Role: "web", Name: "n5"}, Then: 4},
+				{Do: "issue", Request: Request{Who: "ann", Role: "web", Name: "n2", ID: "deploy-2"}, Then: 2},
+				{Do: "issue", Request: Request{Who: "bob", Role: "web", Name: "n3"}},
+			},
+		},
+	},
+	{
+		"a draft that is discarded while its name is used again does not end the plugin", "answer/panic", true, History{
+			Seed: 613, Manners: Manners{TokenTTL: time.Hour},
+			Actions: []Action{
+				{Do: "draft", Request: Request{Who: "bob", Role: "bare", Name: "n1", ID: "draft-1"}},
+				{Do: "cancel", Request: Request{Who: "bob", Role: "bare", Name: "n1", ID: "draft-1"}, Then: 1},
+				{Do: "order", Request: Request{Who: "bob", Role: "bare", Name: "n1", ID: "draft-1"}},
+			},
+		},
+	},
+	{
+		"cancelling an issued order is no fault of the server while CERTInext is slow to revoke", "answer/fault", true, History{
+			Seed: 323, Orderly: true,
+			Actions: []Action{
+				{Do: "ca", At: "revoke", Bad: "latency", For: 70 * time.Second},
+				{Do: "order", Request: Request{Who: "bat", Role: "web", Name: "n5"}},
+				{Do: "cancel", Request: Request{Who: "bat", Role: "web", Name: "n5"}},
+			},
+		},
+	},
+	{
+		"the second renewal of a name can be revoked like the first", "lease/not-revoked", true, History{
+			Seed: 1964, Manners: Manners{Dialect: certinexttest.Documented, PEMLag: 3 * time.Second, TokenTTL: time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "async", Request: Request{Who: "bat", Role: "hasty", Name: "n1"}},
+				{Do: "issue", Request: Request{Who: "bat", Role: "web", Name: "n2"}},
+				{Do: "issue", Request: Request{Who: "bat", Role: "hasty", Name: "n1"}},
+				{Do: "renew", Request: Request{Who: "bat", Role: "hasty", Name: "n1"}},
 				{Do: "time", For: 9 * time.Hour},
 			},
 		},

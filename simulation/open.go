@@ -11,5 +11,8 @@ var openActions = map[string]string{
 	`How: "cancel"`:                       "any requester of a role cancels another one's order",
 	`At: "< `:                             "an answer of somebody in between counts as CERTInext's",
 	`Bad: "other-order"`:                  "the number in an answer is not compared with the one that was asked for",
+	`{Do: "sync"`:                         "a synchronization and a placement wait for each other for ever",
+	`Bad: "latency"`:                      "cancelling an order answers a fault, or nothing for minutes, when CERTInext is slow",
+	`Bad: "slow-reply"`:                   "the same",
 	`{Do: "clock", For: 1440 * time.Hour`: "our clock alone decides what cannot be undone",
 }
