@@ -245,6 +245,9 @@ func TestAnOrderThatTheCAHasForgottenIsDeclaredGone(t *testing.T) {
 			ca.Inject(certinexttest.Fault{Operation: op, Kind: certinexttest.FaultServerError, Status: 404})
 		}
 		require.ErrorContains(t, m.remove(path).Error(), "never_placed=true")
+		require.Contains(t, m.refused(path, map[string]any{"never_placed": true}), "CERTInext's records show order", "a 404 alone proves nothing")
+		ca.Configure(func(s *certinexttest.Server) { s.ReportDelay = time.Hour })
+		time.Sleep(time.Minute)
 		require.Equal(t, "failed", m.write(path, map[string]any{"never_placed": true}).Data["state"])
 		requireNoKeys(t, m)
 	})
