@@ -139,7 +139,7 @@ func (w *world) overBefore(first, next *certinexttest.OrderRecord) bool {
 func (w *world) handed(o *certinexttest.OrderRecord, before moment) (bool, moment) {
 	var last moment
 	for _, h := range w.books.handovers {
-		if slices.Contains(o.Serials, plain(h.serial)) && h.heard && !h.at.true.After(before.true) && h.at.true.After(last.true) {
+		if slices.Contains(o.Serials, plain(h.serial)) && h.heard && !h.at.true.After(before.true) && !h.at.true.Before(last.true) {
 			last = h.at
 		}
 	}

@@ -151,7 +151,7 @@ func (w *world) judgeEnds() {
 	orders := w.ca.Orders()
 	for _, l := range w.vault.leases {
 		o := bySerial(orders, l.serial)
-		if o == nil || o.Status == "revoked" || w.usedBy(plain(l.serial)) != "" || o.Status == "expired" || len(o.Serials) > 1 {
+		if o == nil || o.Status == "revoked" || w.usedBy(plain(l.serial)) != "" || o.Status == "expired" || len(o.Serials) > 1 || l.takenBack {
 			continue
 		}
 		what := "lease/not-revoked"

@@ -20,6 +20,8 @@ type lease struct {
 	over    bool  // and the plugin has taken it
 	tries   int
 	unknown bool // Vault has died before it stored it
+
+	takenBack bool // nobody has got the certificate by it, and the plugin knows
 }
 
 // live reports whether the client may still rely on it.
@@ -44,7 +46,10 @@ func (v *vault) register(c *call) {
 		return
 	case c.hungUp, c.loss == "unleasable":
 		// Vault could not store it, and hands it back without a time of issue. Whether that arrives, it does not look at.
-		v.world.send(&call{what: "take back", op: logical.RevokeOperation, path: c.path, who: c.who, secret: &secret})
+		v.world.send(&call{
+			what: "take back", op: logical.RevokeOperation, path: c.path, who: c.who, secret: &secret,
+			answer: func(c *call) { l.takenBack = c.err == nil && !c.resp.IsError() && !c.lost() },
+		})
 		l.unknown = true
 		v.leases = append(v.leases, l)
 		return
