@@ -62,6 +62,7 @@ func (w *world) strike(op *operation, f *armed) verdict {
 		w.struckAt(op)
 		return failAfter
 	case "slow":
+		w.struckAt(op) // whoever has a bound of its own may give up
 		op.notTill = time.Now().Add(f.For)
 		return goOn
 	}
