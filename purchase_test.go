@@ -180,7 +180,8 @@ func TestForceNewPassesOverWhatWasHandedOverAndNothingElse(t *testing.T) {
 		for range 2 {
 			go func() { serials <- m.write("issue/web", force).Data["serial_number"] }()
 		}
-		require.Equal(t, <-serials, <-serials)
+		one, other := <-serials, <-serials
+		require.Equal(t, one, other)
 		require.Len(t, ca.Orders(), 4)
 
 		require.Contains(t, m.refused("issue/web", map[string]any{"common_name": "www.example.com", "force_new": true, "request_id": "x"}), "force_new: ")

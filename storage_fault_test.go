@@ -6,7 +6,6 @@ package certinextsecrets_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -305,7 +304,7 @@ func TestAfterAFaultOfStorageEverythingGoesOnByItself(t *testing.T) {
 						return
 					}
 				}
-				require.Greater(t, struck, 5, fmt.Sprintf("%s has only %d operations", name, struck))
+				require.Greater(t, struck, 5, "%s has only %d operations", name, struck)
 			})
 		}
 	}

@@ -193,10 +193,47 @@ func (e *Engine) nameIsFree(ctx context.Context, s logical.Storage, r Request, i
 	if err != nil || closed == nil {
 		return err
 	}
-	if closed.State == StateFailed || closed.CAOrderID == "" || !closed.Delivered && strings.HasPrefix(r.ID, renewalID) {
+	switch {
+	case closed.State == StateFailed, closed.CAOrderID == "":
 		return remove(ctx, s, closed.closedKey())
+	case !closed.Delivered && strings.HasPrefix(r.ID, renewalID):
+		return e.refile(ctx, s, closed)
 	}
 	return badField("request_id", "%q names order %s, which is over (%s); its key is gone: use another name", r.ID, id, closed.State)
+}
+
+// refile keeps the record of a paid order whose name is used again, under an id of its own.
+func (e *Engine) refile(ctx context.Context, s logical.Storage, closed *orderEntry) error {
+	before := closed.closedKey()
+	id, err := e.newID()
+	if err != nil {
+		return err
+	}
+	closed.ID = id
+	if err := put(ctx, s, closed.closedKey(), closed); err != nil {
+		return err
+	}
+	if closed.Serial != "" {
+		if err := e.refileCertificate(ctx, s, closed); err != nil {
+			return err
+		}
+	}
+	return remove(ctx, s, before)
+}
+
+// refileCertificate has the certificate of a refiled order name it.
+func (e *Engine) refileCertificate(ctx context.Context, s logical.Storage, o *orderEntry) error {
+	unlock, err := e.certLocks.lock(ctx, o.Serial)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	c, err := get[certEntry](ctx, s, certPrefix+o.Serial)
+	if err != nil || c == nil {
+		return err
+	}
+	c.OrderID = o.ID
+	return put(ctx, s, c.key(), c)
 }
 
 // waitFor waits for whoever works on an order to let go.

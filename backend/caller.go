@@ -69,26 +69,26 @@ func (e *Engine) newCaller(role *Role, p purpose) *caller {
 }
 
 // leaves is when the caller goes away, whatever is under way then; zero when the purpose itself bounds what is done.
-func (c *caller) leaves() time.Time {
+func (w *caller) leaves() time.Time {
 	switch {
-	case c.purpose.waits():
-		return c.deadline.Add(time.Second)
-	case c.purpose == forCollection:
-		return c.began.Add(collectPatience)
+	case w.purpose.waits():
+		return w.deadline.Add(time.Second)
+	case w.purpose == forCollection:
+		return w.began.Add(collectPatience)
 	}
 	return time.Time{}
 }
 
 // standsBy is until when the caller waits for somebody else who works on its order.
-func (c *caller) standsBy() time.Time {
-	if c.purpose.waits() {
-		return c.deadline
+func (w *caller) standsBy() time.Time {
+	if w.purpose.waits() {
+		return w.deadline
 	}
-	return c.began.Add(hangUpPatience)
+	return w.began.Add(hangUpPatience)
 }
 
 // named reports whether the order is known by a name: its own, or its request's. Then it may be handed over again as long as its key is kept.
-func (c *caller) named() bool { return c.plan == nil || c.plan.request.ID != "" }
+func (w *caller) named() bool { return w.plan == nil || w.plan.request.ID != "" }
 
 // forced reports whether the request wants no certificate that was handed over before it began.
-func (c *caller) forced() bool { return c.plan != nil && c.plan.request.ForceNew }
+func (w *caller) forced() bool { return w.plan != nil && w.plan.request.ForceNew }

@@ -74,7 +74,7 @@ func (e *Engine) revokeUndelivered(ctx context.Context, s logical.Storage, role,
 	if err != nil || !revoked.Queued && !revoked.Reissued {
 		return err
 	}
-	return e.closeCancelled(ctx, s, o.Role, o.ID)
+	return e.closeCancelled(ctx, s, o.ID)
 }
 
 // revokeUnseen revokes an issued order whose certificate cannot be had, by its number.
@@ -94,7 +94,7 @@ func (e *Engine) revokeUnseen(ctx context.Context, s logical.Storage, role, id, 
 	}
 	asked, cancel := whileAsked(ctx)
 	defer cancel()
-	sent, err := client.RevokeOrder(asked, o.Placement.Family, o.CAOrderID, certinext.RevokeRequest{Reason: defaultReason, Note: reason, IdempotencyKey: o.ID})
+	sent, err := client.RevokeOrder(asked, o.Placement.Family, o.CAOrderID, certinext.RevokeRequest{Reason: defaultReason, Note: reason, IdempotencyKey: "revoke-" + o.Placement.IdempotencyKey})
 	if err != nil {
 		return refused(err)
 	}
@@ -107,7 +107,7 @@ func (e *Engine) revokeUnseen(ctx context.Context, s logical.Storage, role, id, 
 }
 
 // closeCancelled closes an issued order whose certificate is to be revoked, so that nobody gets its key meanwhile.
-func (e *Engine) closeCancelled(ctx context.Context, s logical.Storage, role, id string) error {
+func (e *Engine) closeCancelled(ctx context.Context, s logical.Storage, id string) error {
 	h, _ := e.orders.acquire(id)
 	if h == nil {
 		return nil // closed, or being handed over at this moment

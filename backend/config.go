@@ -426,6 +426,8 @@ func (e *Engine) verifyConfig(ctx context.Context, c *Config) error {
 	if err != nil {
 		return err
 	}
+	ctx, cancel := whileAsked(ctx)
+	defer cancel()
 	if _, err := client.Me(ctx); err != nil {
 		return &RefusedError{Err: fmt.Errorf("the account could not be verified, so the config is not stored (verify_connection=false stores it unverified): %w", err)}
 	}

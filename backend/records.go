@@ -72,7 +72,7 @@ func (r *records) find(ctx context.Context, d *driver) (remoteID, error) {
 	}
 	defer done()
 	o, now := d.order, d.engine.now()
-	from := o.CreatedAt.Add(-reportMargin)
+	from, to := o.reportDays(now)
 	fresh := r.last != nil && r.last.answers(o, from, now)
 	if fresh {
 		if found := r.last.idOf(o); found != (remoteID{}) || r.last.complete {
@@ -81,7 +81,7 @@ func (r *records) find(ctx context.Context, d *driver) (remoteID, error) {
 	}
 	next := newReading(o.Account, from, now)
 	r.last = next
-	filter := certinext.ReportFilter{From: from, To: now.Add(reportMargin)}
+	filter := certinext.ReportFilter{From: from, To: to}
 	for row, err := range d.client.OrdersReport(ctx, filter) {
 		if err != nil {
 			return remoteID{}, err
@@ -94,6 +94,15 @@ func (r *records) find(ctx context.Context, d *driver) (remoteID, error) {
 	}
 	next.complete, next.ended = true, d.engine.now()
 	return next.idOf(o), nil
+}
+
+// reportDays are the days of the report in which the order is.
+func (o *orderEntry) reportDays(now time.Time) (from, to time.Time) {
+	from, to = o.CreatedAt, now
+	if from.After(to) { // our clock was ahead when the order was made, or is behind now
+		from, to = to, from
+	}
+	return from.Add(-reportMargin), to.Add(reportMargin)
 }
 
 // answers reports whether the reading began after the last that is known of o, long enough ago for nobody to mind, and covers

@@ -63,7 +63,11 @@ func (e *Engine) findRekeyable(ctx context.Context, s logical.Storage, w *caller
 			continue
 		}
 		own, err := h.entry.publicKey()
-		return h, err != nil || !samePublicKey(own, p.csrKey), nil // with the same key, there is nothing to reissue it for
+		if err != nil {
+			h.Release()
+			return nil, false, err
+		}
+		return h, !samePublicKey(own, p.csrKey), nil // with the same key, there is nothing to reissue it for
 	}
 }
 

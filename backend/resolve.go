@@ -144,7 +144,8 @@ func (e *Engine) adopt(ctx context.Context, s logical.Storage, o *orderEntry, ca
 	if err != nil {
 		return refused(err)
 	}
-	if err := o.mayBecome(asked, client, remote, caOrderID); err != nil {
+	from, _ := o.reportDays(e.now())
+	if err := o.mayBecome(asked, client, remote, caOrderID, from); err != nil {
 		return err
 	}
 	before := *o
@@ -162,8 +163,8 @@ func (e *Engine) adopt(ctx context.Context, s logical.Storage, o *orderEntry, ca
 }
 
 // mayBecome says why an order of CERTInext's cannot be the one that is in doubt. It tells nothing of an order that is somebody
-// else's: whoever may settle the orders of one role may not look into others.
-func (o *orderEntry) mayBecome(ctx context.Context, client *certinext.Client, remote *certinext.Order, caOrderID string) error {
+// else's: whoever may settle the orders of one role may not look into others. The order's day is no earlier than from.
+func (o *orderEntry) mayBecome(ctx context.Context, client *certinext.Client, remote *certinext.Order, caOrderID string, from time.Time) error {
 	no := func(why string) error {
 		return badField("ca_order_id", "CERTInext's order %s cannot be order %s: %s", printable(caOrderID), o.ID, why)
 	}
@@ -178,7 +179,7 @@ func (o *orderEntry) mayBecome(ctx context.Context, client *certinext.Client, re
 	if o.Reissue != nil {
 		return nil // the order's row has the marker of whom it was placed for
 	}
-	filter := certinext.ReportFilter{From: o.CreatedAt.Add(-reportMargin)}
+	filter := certinext.ReportFilter{From: from}
 	for row, err := range client.OrdersReport(ctx, filter) {
 		if err != nil {
 			return nil // there are no records, or they are away: the operator's word counts

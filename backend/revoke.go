@@ -230,7 +230,7 @@ func (e *Engine) needless(ctx context.Context, s logical.Storage, v *revoking) (
 	case c.Revocation != nil:
 		out.At, out.Reason = c.Revocation.At, c.Revocation.Reason
 		return out, e.dequeue(ctx, s, c.Serial)
-	case e.expired(c):
+	case e.expired(ctx, s, c):
 		out.Expired = true
 		return out, e.dequeue(ctx, s, c.Serial)
 	}
@@ -240,8 +240,18 @@ func (e *Engine) needless(ctx context.Context, s logical.Storage, v *revoking) (
 	return nil, nil
 }
 
-// expired reports whether a certificate is over for certain: while our clock and CERTInext's differ, nothing is left undone because of ours.
-func (e *Engine) expired(c *certEntry) bool { return !c.NotAfter.After(e.now()) && !e.clockInDoubt() }
+// expired reports whether a certificate is over for certain. While our clock and CERTInext's differ, or as long as this process has not seen
+// CERTInext's, nothing is left undone because of ours; without an account nobody could be asked.
+func (e *Engine) expired(ctx context.Context, s logical.Storage, c *certEntry) bool {
+	if c.NotAfter.After(e.now()) {
+		return false
+	}
+	if _, known := e.clockSkew(); known {
+		return !e.clockInDoubt()
+	}
+	_, _, err := e.client(ctx, s)
+	return errors.Is(err, ErrNotConfigured)
+}
 
 // restoreQueue takes back what was queued for somebody who was refused.
 func (e *Engine) restoreQueue(ctx context.Context, s logical.Storage, v *revoking) error {
@@ -366,7 +376,7 @@ func (e *Engine) revokeAtCA(ctx context.Context, s logical.Storage, c *certEntry
 		}
 	}
 	sent, err := client.RevokeOrder(ctx, c.Family, c.CAOrderID, certinext.RevokeRequest{
-		Reason: q.Reason, Note: q.Note, IdempotencyKey: c.OrderID,
+		Reason: q.Reason, Note: q.Note, IdempotencyKey: c.revocationKey(),
 	})
 	if err != nil {
 		return "", err
@@ -374,6 +384,9 @@ func (e *Engine) revokeAtCA(ctx context.Context, s logical.Storage, c *certEntry
 	q.SentAt = e.now()
 	return sent, c.seeRevoked(ctx, client)
 }
+
+// revocationKey is the Idempotency-Key of the certificate's revocation. An order's own id is used again when the name of its request is.
+func (c *certEntry) revocationKey() string { return "revoke-" + c.Serial }
 
 // seeRevoked reports an [*unseenError] unless CERTInext's order itself says that it is revoked.
 func (c *certEntry) seeRevoked(ctx context.Context, client *certinext.Client) error {

@@ -55,11 +55,7 @@ func init() {
 		"restart":  func(w *world, _ Action) { w.note("the plugin dies and starts again"); w.restart() },
 		"standby":  (*world).doStandby,
 		"failover": func(w *world, _ Action) { w.note("the standby becomes active"); w.failover() },
-		"clock": func(w *world, a Action) {
-			w.note("the plugin's clock is %s ahead", a.For)
-			w.pluginAhead = a.For
-			w.moment()
-		},
+		"clock":    (*world).doClock,
 		"ca-clock": func(w *world, a Action) {
 			w.note("CERTInext's clock is %s ahead", a.For)
 			w.caAhead = max(w.caAhead, a.For)
@@ -327,9 +323,9 @@ func (w *world) doRead(a Action) {
 // Vault's minute: the background pass.
 func (w *world) doPass(Action) { w.pass() }
 
-func (w *world) pass() *call {
+func (w *world) pass() {
 	w.vault.expire()
-	return w.send(&call{what: "pass", op: logical.RollbackOperation, data: map[string]any{"immediate": true}})
+	w.send(&call{what: "pass", op: logical.RollbackOperation, data: map[string]any{"immediate": true}})
 }
 
 // Time passes, with a pass every minute, or now and then when it is long.

@@ -64,13 +64,13 @@ func newCSR(name string) (*ecdsa.PrivateKey, string) {
 }
 
 // fields are what a request says.
-func (c *client) fields() map[string]any {
-	data := map[string]any{"common_name": c.request.commonName()}
-	if c.csr != "" {
-		data = map[string]any{"csr": c.csr}
+func (k *client) fields() map[string]any {
+	data := map[string]any{"common_name": k.request.commonName()}
+	if k.csr != "" {
+		data = map[string]any{"csr": k.csr}
 	}
-	if c.request.ID != "" {
-		data["request_id"] = c.request.ID
+	if k.request.ID != "" {
+		data["request_id"] = k.request.ID
 	}
 	return data
 }
@@ -124,19 +124,19 @@ func (w *world) learn(c *client, call *call) {
 }
 
 // order is the last order that a client was told of.
-func (c *client) order() string {
-	if len(c.orders) == 0 {
+func (k *client) order() string {
+	if len(k.orders) == 0 {
 		return ""
 	}
-	return c.orders[len(c.orders)-1]
+	return k.orders[len(k.orders)-1]
 }
 
 // serial is the last certificate that a client was handed.
-func (c *client) serial() string {
-	if len(c.serials) == 0 {
+func (k *client) serial() string {
+	if len(k.serials) == 0 {
 		return ""
 	}
-	return c.serials[len(c.serials)-1]
+	return k.serials[len(k.serials)-1]
 }
 
 // delivered takes in an answer that holds a certificate, whether anybody hears it or not.

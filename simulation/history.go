@@ -59,12 +59,12 @@ type Action struct {
 }
 
 // String writes an action as Go, without what it leaves out.
-func (a Action) String() string { return literal(reflect.ValueOf(a), true) }
+func (a Action) String() string { return literal(reflect.ValueOf(a)) }
 
 // String writes manners as Go.
-func (m Manners) String() string { return "Manners" + literal(reflect.ValueOf(m), false) }
+func (m Manners) String() string { return "Manners" + literal(reflect.ValueOf(m)) }
 
-func literal(v reflect.Value, flat bool) string {
+func literal(v reflect.Value) string {
 	var fields []string
 	for i := range v.NumField() {
 		f, name := v.Field(i), v.Type().Field(i).Name
@@ -79,7 +79,7 @@ func literal(v reflect.Value, flat bool) string {
 		case certinexttest.Dialect:
 			fields = append(fields, fmt.Sprintf("%s: certinexttest.%s", name, [...]string{"Live", "Documented", "V1"}[x]))
 		case Request:
-			fields = append(fields, "Request: Request"+literal(f, false))
+			fields = append(fields, "Request: Request"+literal(f))
 		default:
 			fields = append(fields, fmt.Sprintf("%s: %v", name, x))
 		}

@@ -58,9 +58,6 @@ func grace(role string) time.Duration {
 	return 5 * time.Minute
 }
 
-// leased reports whether a role generates leases.
-func leased(role string) bool { return roles[role]["generate_lease"] != false }
-
 // pickup is how long a role waits for a certificate to be fetched.
 func pickup(role string) time.Duration {
 	if role == "hasty" {

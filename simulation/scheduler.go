@@ -107,20 +107,20 @@ func (s *scheduler) ready() []*operation {
 	return out
 }
 
-// step has one operation go on, or lets up to patience of time pass when there is none. It reports whether anything moved.
-func (s *scheduler) step(patience time.Duration) bool {
+// step has one operation go on, or lets up to patience of time pass when there is none.
+func (s *scheduler) step(patience time.Duration) {
 	progress.Add(1)
 	synctest.Wait()
 	ready := s.ready()
 	if len(ready) == 0 {
-		return s.rest(patience)
+		s.rest(patience)
+		return
 	}
 	op := ready[0]
 	if !s.orderly {
 		op = ready[s.rng.IntN(len(ready))]
 	}
 	s.release(op)
-	return true
 }
 
 // release has an operation go on, unless its verdict puts it off.

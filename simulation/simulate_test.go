@@ -37,7 +37,7 @@ func TestSimulate(t *testing.T) {
 	begun := time.Now()
 	s := &simulation{next: from, last: to}
 	var workers sync.WaitGroup
-	cores := min(runtime.NumCPU(), int(to-from+1)) //nolint:gosec // a few
+	cores := min(runtime.NumCPU(), int(to-from+1))
 	for range cores {
 		workers.Go(func() {
 			for s.work(t) {
@@ -128,7 +128,7 @@ func (s *simulation) take(t *testing.T, line string) {
 
 // tell names what was broken, by how many seeds, and shrinks the first of each.
 func (s *simulation) tell(t *testing.T) {
-	slices.SortFunc(s.all, func(a, b played) int { return int(a.Seed) - int(b.Seed) }) //nolint:gosec // small numbers
+	slices.SortFunc(s.all, func(a, b played) int { return int(a.Seed) - int(b.Seed) })
 	first, count := make(map[string]played), make(map[string]int)
 	for _, p := range s.all {
 		for _, v := range p.Broken {
@@ -166,7 +166,7 @@ func reexec(errors, out io.Writer, test string, env ...string) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(self, "-test.run", test, "-test.v=false", "-test.timeout=30m") //nolint:gosec,noctx // this program
+	cmd := exec.Command(self, "-test.run", test, "-test.v=false", "-test.timeout=30m")
 	cmd.Env = append(append(os.Environ(), "GOMAXPROCS=1"), env...)
 	cmd.Stdout, cmd.Stderr = out, errors
 	return cmd.Run()

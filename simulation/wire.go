@@ -56,15 +56,15 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	case out.answer != "":
 		return w.world.middleman(req, out.answer, nil), nil
 	case v != goOn: // nobody will hear the answer
-		resp, _ := w.pass(req, body, name)
-		w.arrived(marker, resp)
+		_, _ = w.pass(req, body, name)
+		w.arrived(marker)
 		if v == goneAfter {
 			return nil, errGone
 		}
 		return nil, context.Cause(ctx)
 	}
 	resp, err := w.pass(req, body, name)
-	w.arrived(marker, resp)
+	w.arrived(marker)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +100,7 @@ func (w *wire) pass(req *http.Request, body []byte, name string) (*http.Response
 	return resp, err
 }
 
-func (w *wire) arrived(marker string, resp *http.Response) {
+func (w *wire) arrived(marker string) {
 	if marker != "" {
 		w.world.books.arrived(marker)
 	}
@@ -169,7 +169,7 @@ var middlemen = map[string]struct {
 // middleman is the answer of one. The answer that it has swallowed, if any, is lost.
 func (w *world) middleman(req *http.Request, name string, swallowed *http.Response) *http.Response {
 	if swallowed != nil {
-		swallowed.Body.Close()
+		_ = swallowed.Body.Close()
 	}
 	m := middlemen[name]
 	header := http.Header{}

@@ -43,7 +43,6 @@ type world struct {
 	asked   []Request // in the order in which they were first asked
 	broken  []Violation
 	manners Manners
-	dry     int // passes in a row
 }
 
 // newWorld makes a mount that is configured, with its roles.
@@ -70,7 +69,7 @@ func (w *world) pluginNow() time.Time { return time.Now().Add(w.pluginAhead) }
 func (w *world) newID() (string, error) {
 	b := make([]byte, 16)
 	for i := range b {
-		b[i] = byte(w.ids.Uint32())
+		b[i] = byte(w.ids.UintN(256)) //nolint:gosec // below 256
 	}
 	return uuid.FormatUUID(b)
 }

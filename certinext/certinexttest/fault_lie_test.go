@@ -100,7 +100,8 @@ func TestLiesAboutAnOrderOfVersion1(t *testing.T) {
 		r.srv.Inject(certinexttest.Fault{Kind: certinexttest.FaultWrongStatus, OrderStatus: status, Times: 1})
 		v := track()
 		order := v["orderDetails"].(m)
-		require.Equal(t, ids, [2]any{order["orderStatusId"], order["certificateStatusId"]}, status)
+		require.Equal(t, ids[0], order["orderStatusId"], status)
+		require.Equal(t, ids[1], order["certificateStatusId"], status)
 		require.NotContains(t, v["meta"], "txn")
 	}
 	r.srv.Inject(certinexttest.Fault{Kind: certinexttest.FaultWrongStatus, Named: true, Times: 1})
@@ -162,7 +163,8 @@ func TestFaultsFollowTheSeed(t *testing.T) {
 		}
 		return struck
 	}
-	require.Equal(t, strikes(2026), strikes(2026))
+	first := strikes(2026)
+	require.Equal(t, first, strikes(2026))
 	require.NotEqual(t, strikes(2026), strikes(7))
 	require.Contains(t, strikes(7), true)
 	require.Contains(t, strikes(7), false)
@@ -179,7 +181,8 @@ func TestUnsortedDomainsFollowTheSeed(t *testing.T) {
 		}
 		return all
 	}
-	require.Equal(t, names(1), names(1))
+	first := names(1)
+	require.Equal(t, first, names(1))
 	require.NotEqual(t, names(1), names(2))
 }
 
