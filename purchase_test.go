@@ -574,3 +574,20 @@ func TestAClockThatJumpsDoesNothingThatCannotBeUndone(t *testing.T) {
 		})
 	}
 }
+
+// The process dies between the plugin's answer and Vault's: without reuse, too, the same request gets what was bought for it.
+func TestAnAnswerThatDiedWithItsProcessIsGivenAgainWithoutReuse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := validated(certinexttest.Live)
+		m := newMount(t, ca)
+		m.must(call{op: logical.PatchOperation, path: "roles/web", data: map[string]any{"reuse_window": 0}})
+		first := m.write("issue/web", www)
+		time.Sleep(time.Second)
+		m.start()
+		require.Equal(t, first.Data["serial_number"], m.write("issue/web", www).Data["serial_number"])
+		require.Len(t, ca.Orders(), 1)
+		time.Sleep(time.Second)
+		require.NotEqual(t, first.Data["serial_number"], m.write("issue/web", www).Data["serial_number"], "that answer has left")
+		require.Len(t, ca.Orders(), 2)
+	})
+}

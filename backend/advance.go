@@ -105,8 +105,12 @@ func advanceFinal(remote *certinext.Order, p progress) action {
 	if p.confirmed {
 		return action{step: stepClose, state: finalStates[remote.Status]}
 	}
+	why := ""
+	if remote.Remark != "" {
+		why = " (" + printable(remote.Remark) + ")"
+	}
 	return action{step: stepGiveUp, needs: []string{fmt.Sprintf(
-		"CERTInext says that the order is %s: nothing follows from that until a second look, at least %s later, says so, too", remote.Status, finalPatience)}}
+		"CERTInext says that the order is %s%s: nothing follows from that until a second look, at least %s later, says so, too", remote.Status, why, finalPatience)}}
 }
 
 // advanceIssued handles issued, which alone is not done: the certificate may be seconds away, and an order without a CSR

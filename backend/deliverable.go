@@ -113,6 +113,9 @@ func (w *caller) mayReuse(d *delivery, now time.Time, inDoubt bool) bool {
 		return true
 	}
 	window := w.role.reuseWindow()
+	if d.latest().Before(w.process) {
+		window = max(window, w.role.DeliveryGrace) // who died may not have answered
+	}
 	return !w.forced() && window > 0 && (inDoubt || !now.After(d.until(window)))
 }
 

@@ -275,8 +275,9 @@ type sighting struct {
 // follows from it cannot be undone: the key goes, and the same request buys again.
 const finalPatience = 20 * time.Second
 
-// namelessPatience is finalPatience for answers of version 1, which need not name the order that they are about (documented).
-const namelessPatience = time.Hour
+// namelessPatience is finalPatience for answers of version 1 that do not say which order they are about: the documentation has none that do,
+// but for the transaction id that its samples repeat. A middleman does not say the same for a day.
+const namelessPatience = 24 * time.Hour
 
 // seeFinal takes note of a status after which nothing follows, and reports whether it is believed: it was given twice, some time apart, by
 // answers that name the order.

@@ -143,10 +143,21 @@ func keyless(cfg *Config, family certinext.Family) bool {
 // knownSince is when CERTInext was asked for the order, by the clock of this process: an order of an earlier one, perhaps on
 // another node, counts from this one's beginning.
 func (d *driver) knownSince() time.Time {
-	if asked := d.order.askedAt(); asked.After(d.engine.begun) {
+	asked, now := d.order.askedAt(), d.engine.now()
+	if asked.After(now) {
+		asked = now // by a clock that has been set right since
+	}
+	if asked.After(d.engine.begun) && !d.engine.begun.After(now) {
 		return asked
 	}
-	return d.engine.begun
+	return earlier(d.engine.begun, now)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 // replayWindow is how long a service is trusted to remember an Idempotency-Key. No source says how long it does.

@@ -74,7 +74,8 @@ func (e *Engine) lookBefore(ctx context.Context, s logical.Storage, o *orderEntr
 	if err != nil || !sameAccount(o.Account, cfg.account()) {
 		return nil
 	}
-	if settled := o.askedAt().Add(cfg.createTimeout()); o.State != StatePending && e.now().Before(settled) {
+	asked := o.askedAt()
+	if settled := asked.Add(cfg.createTimeout()); !asked.After(e.now()) && o.State != StatePending && e.now().Before(settled) {
 		return badField("never_placed", "CERTInext may still be working on order %s: say that after %s", o.ID, settled.UTC().Format(time.RFC3339))
 	}
 	ctx, cancel := whileAsked(ctx)
