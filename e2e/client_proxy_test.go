@@ -22,6 +22,7 @@ type proxy struct {
 	config, address string
 	role            string
 	process         *process
+	reused          bool // what the latest certificate's answer said
 }
 
 // startProxy sets up what docs/guides/vault-proxy.md shows.
@@ -75,6 +76,7 @@ func (p *proxy) issue(t *testing.T, name string) (status int, said string) {
 	data := answer["data"].(map[string]any)
 	p.server.keep("a private key", text(t, data["private_key"]))
 	requireKeyOf(t, parseCertificate(t, text(t, data["certificate"])), parseKey(t, text(t, data["private_key"])))
+	p.reused = data["reused"] == true
 	return status, text(t, data["serial_number"])
 }
 
@@ -89,6 +91,7 @@ func TestVaultProxyOfTheGuide(t *testing.T) {
 		require.Equal(t, http.StatusOK, status)
 		p.paidOnce(t, "www.example.com")
 		_, second := p.issue(t, "www.example.com")
+		require.True(t, p.reused, "without a lease nothing is cached: the engine itself is asked")
 		require.Equal(t, first, second, "within the reuse window it is one purchase")
 		p.paidOnce(t, "www.example.com")
 		p.patch(t, "roles/app", map[string]any{"reuse_window": 0})
@@ -96,27 +99,34 @@ func TestVaultProxyOfTheGuide(t *testing.T) {
 		require.NotEqual(t, first, second, "without a lease the proxy keeps nothing")
 		require.Len(t, p.ca.Orders(), 2)
 
-		p.patch(t, "roles/app", map[string]any{"generate_lease": true})
+		p.patch(t, "roles/app", map[string]any{"generate_lease": true, "reuse_window": "5m"})
 		_, first = p.issue(t, "leased.example.com")
 		for range 3 {
 			_, again := p.issue(t, "leased.example.com")
-			require.Equal(t, first, again, "with a lease the answer is cached")
+			require.Equal(t, first, again)
+			require.False(t, p.reused, "with a lease the answer is cached: it is the first one, word for word")
 		}
 		p.paidOnce(t, "leased.example.com")
 
 		p.patch(t, "roles/app", map[string]any{"ttl": "2s", "max_ttl": "5s"})
 		_, first = p.issue(t, "short.example.com")
 		begun := time.Now()
-		waitUntil(t, 30*time.Second, "the lease has ended, and the next request is an order", func() bool {
+		waitUntil(t, 30*time.Second, "the lease has ended, and the next request reaches the engine", func() bool {
 			status, again := p.issue(t, "short.example.com")
 			require.Equal(t, http.StatusOK, status)
-			return again != first
+			require.Equal(t, first, again, "it has the same certificate under another lease")
+			return p.reused
 		})
 		require.Greater(t, time.Since(begun), 2500*time.Millisecond, "the proxy has not renewed the lease")
-		require.Len(t, p.ca.ordersFor("short.example.com"), 2)
-		waitUntil(t, 10*time.Second, "the certificate of the lease that ended is revoked", func() bool {
+		p.paidOnce(t, "short.example.com")
+		waitUntil(t, 20*time.Second, "the certificate is revoked when nobody asks any more and the last lease has ended", func() bool {
 			return p.ca.ordersFor("short.example.com")[0].Status == "revoked"
 		})
+		status, again := p.issue(t, "short.example.com")
+		require.Equal(t, http.StatusOK, status)
+		require.NotEqual(t, first, again, "it is revoked")
+		require.False(t, p.reused)
+		require.Len(t, p.ca.ordersFor("short.example.com"), 2)
 	})
 	t.Run("a CA that takes longer than the request", func(t *testing.T) {
 		t.Parallel()

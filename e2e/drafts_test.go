@@ -90,7 +90,15 @@ func TestAnEVOrderSaysWhomItWaitsForUntilItIsIssued(t *testing.T) {
 	request["common_name"] = "shop.example.com"
 	path = "certinext/orders/ev/" + orderID.FindString(v.refused("certinext/issue/ev", request))
 	require.NoError(t, ca.Reject(ca.ordersFor("shop.example.com")[0].ID, "wrong legal entity"))
-	require.Contains(t, v.refused("certinext/issue/ev", request), "is rejected: wrong legal entity")
+	// What cannot be undone is believed when it was seen twice, some time apart.
+	require.Contains(t, v.refused("certinext/issue/ev", request), "nothing follows from that until a second look")
+	first := v.read(path)
+	require.Equal(t, "pending", first["state"])
+	require.Contains(t, strings.Join(texts(first["needs"]), " "), "CERTInext says that the order is rejected")
+	require.Contains(t, v.stored("certinext", "order/open/ev/"), "PRIVATE KEY", "the key is gone after one look")
+	waitUntil(t, 60*time.Second, "the second look", func() bool {
+		return strings.Contains(v.refused("certinext/issue/ev", request), "is rejected: wrong legal entity")
+	})
 	require.Equal(t, "rejected", v.read(path)["state"])
 	require.NotContains(t, v.stored("certinext", "order/closed/"), "PRIVATE KEY")
 }

@@ -69,7 +69,7 @@ func TestAnAsynchronousOrderIsCollectedOnce(t *testing.T) {
 	ca := newAuthority(t, &certinexttest.Server{VerifiedDomains: []string{"example.com"}, IssueDelay: 3 * time.Second})
 	v := startVault(t)
 	v.configure(ca)
-	v.role("web", map[string]any{"delivery_grace": "4s"})
+	v.role("web", map[string]any{"delivery_grace": "4s"}) // and with it the reuse window
 	key, csr := newCSR(t, "signed.example.com")
 	for name, story := range map[string]struct {
 		place string
@@ -98,8 +98,7 @@ func TestAnAsynchronousOrderIsCollectedOnce(t *testing.T) {
 			}
 			// An answer may have been lost, so for a while the same requester gets it again.
 			again := v.write(path+"/collect", nil)
-			require.Equal(t, resp.Data, again.Data)
-			require.NotEqual(t, resp.LeaseID, again.LeaseID)
+			requireAgain(t, resp, again)
 			time.Sleep(5 * time.Second)
 			require.Contains(t, v.refused(path+"/collect", nil), "collected already")
 			require.Len(t, ca.ordersFor(leaf.Subject.CommonName), 1)
@@ -132,8 +131,7 @@ func TestARequestWithANameAlwaysMeansTheSameOrder(t *testing.T) {
 	named := map[string]any{"common_name": "www.example.com", "request_id": "deploy-42"}
 	first := v.write("certinext/issue/web", named)
 	second := v.write("certinext/issue/web", named)
-	require.Equal(t, first.Data, second.Data)
-	require.NotEqual(t, first.LeaseID, second.LeaseID)
+	requireAgain(t, first, second)
 	require.Len(t, ca.Orders(), 1)
 
 	other := map[string]any{"common_name": "api.example.com", "request_id": "deploy-42"}
@@ -144,9 +142,18 @@ func TestARequestWithANameAlwaysMeansTheSameOrder(t *testing.T) {
 	// The last lease known ends with the certificate, or at its own revocation.
 	require.Equal(t, "revoked", ca.onlyOrder(t).Status)
 
-	unnamed := map[string]any{"common_name": "www.example.com"}
-	a, b := v.write("certinext/issue/web", unnamed), v.write("certinext/issue/web", unnamed)
-	require.NotEqual(t, a.Data["serial_number"], b.Data["serial_number"], "two requests that are answered are two orders")
+	// A name never shares with a request that has none, nor with another name.
+	serials := make(map[any]bool)
+	for _, request := range []map[string]any{
+		{"common_name": "own.example.com"}, {"common_name": "own.example.com", "request_id": "blue"}, {"common_name": "own.example.com", "request_id": "green"},
+	} {
+		serials[v.write("certinext/issue/web", request).Data["serial_number"]] = true
+	}
+	require.Len(t, serials, 3)
+	require.Contains(t, v.refused("certinext/issue/web", map[string]any{
+		"common_name": "own.example.com", "request_id": "blue", "force_new": true,
+	}), "force_new")
+	require.Len(t, ca.ordersFor("own.example.com"), 3)
 }
 
 // Vault asks the engine once a minute to look after what nobody waits for.

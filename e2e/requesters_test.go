@@ -32,31 +32,46 @@ func TestACallerThatHangsUpAndAsksAgainPaysOnce(t *testing.T) {
 	}
 }
 
-// Two requests that are under way together are meant as two; each is found again by one of the repetitions.
-func TestTwoEqualRequestsAtOnceAreTwoOrdersAndStayTwo(t *testing.T) {
+// Copies of a program that were started together ask for the same thing at the same instant, and again while its order is open: they share
+// it, each with a lease of its own, and the certificate lives as long as the last of them.
+func TestEqualRequestsAtOnceAreOneOrderWithALeaseEach(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, &certinexttest.Server{VerifiedDomains: []string{"example.com"}, IssueDelay: 5 * time.Second})
 	v := startVault(t)
 	v.configure(ca)
 	v.role("web", map[string]any{"issue_timeout": "2s"})
-	var both sync.WaitGroup
-	serials := make([]any, 2)
-	for i := range serials {
-		both.Go(func() {
+	var fleet sync.WaitGroup
+	answers := make([]*api.Secret, 4)
+	for i := range answers {
+		fleet.Go(func() {
 			for range 20 {
 				resp, err := v.send("certinext/issue/web", map[string]any{"common_name": "www.example.com"})
 				if err == nil {
-					serials[i] = resp.Data["serial_number"]
+					answers[i] = resp
 					return
 				}
 			}
 		})
 	}
-	both.Wait()
-	require.NotNil(t, serials[0])
-	require.NotNil(t, serials[1])
-	require.NotEqual(t, serials[0], serials[1])
-	require.Len(t, ca.Orders(), 2)
+	fleet.Wait()
+	leases, bought := make(map[string]bool), 0
+	for _, resp := range answers {
+		require.NotNil(t, resp)
+		ca.check(t, resp)
+		require.Equal(t, answers[0].Data["serial_number"], resp.Data["serial_number"])
+		leases[resp.LeaseID] = true
+		if resp.Data["reused"] == false {
+			bought++
+		}
+	}
+	require.Len(t, leases, len(answers))
+	require.Equal(t, 1, bought, "one of them is told that the certificate is new")
+	require.Equal(t, 1, ca.onlyOrder(t).Creates)
+	for i, resp := range answers {
+		require.Equal(t, "issued", ca.onlyOrder(t).Status, "revoked after %d of %d leases", i, len(answers))
+		v.endLease(resp)
+	}
+	require.Equal(t, "revoked", ca.onlyOrder(t).Status)
 }
 
 // A batch token has no accessor, and without an identity behind it nothing else to be known by.
