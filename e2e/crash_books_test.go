@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"crypto"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -72,6 +73,9 @@ func (r *crashRig) readLeases(folder string, b *cellBooks) {
 			} `json:"secret"`
 		}
 		require.NoError(r.t, json.Unmarshal([]byte(text(r.t, entry["value"])), &lease))
+		if lease.Secret.InternalData.Lease == "" {
+			continue // of the token that wraps an answer
+		}
 		role := strings.Split(folder, "/")[2] // mount/issue/role/
 		b.leases[role] = append(b.leases[role], lease.Secret.InternalData.Lease)
 	}
@@ -129,7 +133,7 @@ func (r *crashRig) compare(points []*point) {
 // comparePaid wants one order at the CA, and one closed order of the mount that knows it.
 func (p *point) comparePaid(b *cellBooks) {
 	t, tally := p.rig.t, &p.rig.tally
-	paid, want, ends := p.cell.ca.ordersFor(p.domain()), count(!p.flow.unpaid), cmp.Or(p.flow.ends, "issued")
+	paid, want, ends := p.cell.ca.ordersFor(p.domain()), p.flow.paid(p.spots), cmp.Or(p.flow.ends, "issued")
 	tally.add("CA", "orders", len(paid))
 	tally.add("CA", "orders too many", max(0, len(paid)-want))
 	if len(paid) != want {
@@ -170,14 +174,14 @@ func (p *point) compareHeld(b *cellBooks) {
 	if len(issued) == 0 || p.flow.unclaimed {
 		return
 	}
-	usable := p.usable(issued[0].CertificatePEM)
+	usable := p.usable(issued)
 	tally.add("clients", "with a usable key", count(usable))
 	tally.add("clients", "whose key is lost", count(!usable))
 	if !usable {
 		t.Errorf("%s: the client has no key for the certificate it paid for", p)
 	}
 	for _, own := range b.leases[p.label] {
-		known := len(certs) == 1 && (certs[0].Revocation != nil || !certs[0].Leases[own].IsZero())
+		known := slices.ContainsFunc(certs, func(c *storedCert) bool { return c.Revocation != nil || !c.Leases[own].IsZero() })
 		tally.add("leases", "alive", 1)
 		tally.add("leases", "unknown to the engine", count(!known))
 		if !known {
@@ -186,13 +190,23 @@ func (p *point) compareHeld(b *cellBooks) {
 	}
 }
 
-// usable reports whether all answers that the client has heard hold the CA's certificate and its key.
-func (p *point) usable(certificate string) bool {
+// usable reports whether all answers that the client has heard hold a certificate of the CA's and its key. One that is not the first of its
+// certificate says so.
+func (p *point) usable(issued []certinexttest.OrderRecord) bool {
+	before := make(map[string]bool)
 	for _, resp := range p.heard {
 		held, _ := resp.Data["certificate"].(string)
-		if strings.TrimSpace(held) != strings.TrimSpace(certificate) {
+		if !slices.ContainsFunc(issued, func(o certinexttest.OrderRecord) bool {
+			return strings.TrimSpace(held) == strings.TrimSpace(o.CertificatePEM)
+		}) {
 			return false
 		}
+		reused, _ := resp.Data["reused"].(bool)
+		p.rig.tally.add("clients", "answered with what was bought before", count(reused))
+		if before[held] && !reused && !p.flow.fleet {
+			p.rig.t.Errorf("%s: the client got the same certificate twice, and was told that it is new", p)
+		}
+		before[held] = true
 		leaf, key := parseCertificate(p.rig.t, held), p.key
 		if key == nil {
 			secret, _ := resp.Data["private_key"].(string)
@@ -206,11 +220,20 @@ func (p *point) usable(certificate string) bool {
 		}
 		checkChain(p.rig.t, resp, p.cell.ca.Roots())
 	}
+	if p.flow.fleet { // the answers have come in any order
+		first := len(slices.DeleteFunc(slices.Clone(p.heard), func(resp *api.Secret) bool { return resp.Data["reused"] == true }))
+		if first > 1 {
+			p.rig.t.Errorf("%s: %d answers of one certificate say that it is new", p, first)
+		}
+	}
+	if p.flow.anew && len(before) < 2 {
+		p.rig.t.Errorf("%s: the client wanted another certificate and got the same", p)
+	}
 	return len(p.heard) > 0
 }
 
-// endLeases ends all leases that Vault knows. A certificate goes with the last one, or, where the engine has given one that
-// Vault never stored, waits in the queue for that one's end; then all has to be over.
+// endLeases ends all leases that Vault knows. A certificate goes with the last one. Where the engine has given one that Vault never stored, it
+// waits for that one's end: in the queue, or, when Vault has ended no other, on the engine's own list. Then all has to be over.
 func (r *crashRig) endLeases() {
 	r.t.Helper()
 	for _, c := range r.cells {
@@ -223,12 +246,19 @@ func (r *crashRig) endLeases() {
 			require.NoError(r.t, json.Unmarshal([]byte(value), crt))
 			_, queued := queue["revocation/"+strings.TrimPrefix(key, "cert/")]
 			r.tally.add("leases", "that Vault died before it stored, so that the certificate waits for their end", count(queued))
-			if crt.Revocation == nil && !queued {
-				r.t.Errorf("%s/%s: all leases are over, and it is neither revoked nor queued", c.mount, key)
+			waits := crt.Revocation == nil && !queued && slices.ContainsFunc(slices.Collect(maps.Values(crt.Leases)), c.now().Before)
+			r.tally.add("leases", "that Vault died before it stored, so that the background pass ends them", count(waits))
+			if crt.Revocation == nil && !queued && !waits {
+				r.t.Errorf("%s/%s: all leases are over, and it is neither revoked nor queued: %s", c.mount, key, value)
 			}
 		}
 	}
 	r.settleBooks(leaseTTL)
+	for _, c := range r.cells {
+		for key := range r.v.entries(c.mount, "lease/") {
+			r.t.Errorf("%s/%s is still there after all leases are over", c.mount, key)
+		}
+	}
 }
 
 // compareEnd wants every certificate revoked.

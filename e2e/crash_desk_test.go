@@ -165,6 +165,22 @@ func (d *crashDesk) journal(label string) journal {
 	return slices.DeleteFunc(j, func(s journalStep) bool { return len(s.events) == 0 })
 }
 
+// sorted puts the events of each step into an order that does not depend on which of several callers is faster.
+func (j journal) sorted() journal {
+	out := make(journal, len(j))
+	for i, s := range j {
+		events := slices.Sorted(slices.Values(s.events))
+		var kept []string
+		for n, event := range events {
+			if event != certinexttest.OpTrack || n == 0 || events[n-1] != event { // as in the journal itself
+				kept = append(kept, event)
+			}
+		}
+		out[i] = journalStep{s.name, kept}
+	}
+	return out
+}
+
 // A journal is what happens in a flow.
 type journal []journalStep
 

@@ -25,6 +25,10 @@ type crashFlow struct {
 	// first, if set, is where a crash has struck before.
 	first *spot
 
+	fleet bool // several callers ask at the same instant, so that only what happens is certain, and not in which order
+	anew  bool // the last step buys another certificate, although there is one
+	// intents is how often the order is stored before the CA hears of it; once when zero.
+	intents   int
 	unpaid    bool   // the CA never takes the order
 	unclaimed bool   // the client never fetches the certificate
 	ends      string // the CA's status in the end, before the leases are ended; "issued" when empty
@@ -70,7 +74,8 @@ var crashFlows = []crashFlow{
 	},
 	{
 		name: "solver", cell: "wild", role: map[string]any{"dcv_solver": "corp"}, steps: []crashStep{askStep}, killed: []string{"ask"},
-		journal: "ask: put order/open, create-ssl, put order/open, dcv, put dcv/record, put dcv/record, put dcv/record, put dcv/record, " +
+		intents: 2,
+		journal: "ask: put order/open, put order/open, create-ssl, put order/open, dcv, put dcv/record, put dcv/record, put dcv/record, put dcv/record, " +
 			"verify-dcv, delete dcv/record, delete dcv/record, put order/open, track, certificate, put cert, answer",
 	},
 	{
@@ -78,6 +83,36 @@ var crashFlows = []crashFlow{
 		steps: []crashStep{askStep, againStep}, killed: []string{"ask", "again"},
 		journal: "ask: put order/open, create-ssl, put order/open, certificate, put cert, answer; " +
 			"again: track, certificate, put cert, answer",
+	},
+	{
+		name: "repeat", cell: "live", steps: []crashStep{askStep, againStep}, killed: []string{"ask", "again"},
+		journal: "ask: put order/open, create-ssl, put order/open, certificate, put cert, answer; " +
+			"again: track, certificate, put cert, answer",
+	},
+	{
+		name: "fleet", cell: "live", steps: []crashStep{fleetStep, fleetAgain}, killed: []string{"ask", "again"}, fleet: true,
+		journal: "ask: answer, answer, answer, certificate, certificate, certificate, create-ssl, put cert, put cert, put cert, " +
+			"put order/open, put order/open, track; " +
+			"again: answer, answer, answer, certificate, certificate, certificate, put cert, put cert, put cert, track",
+	},
+	{
+		name: "unread", cell: "live", steps: []crashStep{unreadStep, againStep}, killed: []string{"unread", "again"},
+		journal: "unread: put order/open, create-ssl, put order/open, certificate, put cert, answer; " +
+			"again: track, certificate, put cert, answer",
+	},
+	{
+		name: "forced", cell: "live", steps: []crashStep{askStep, forceStep}, killed: []string{"force"}, anew: true,
+		journal: "force: put order/open, create-ssl, put order/open, certificate, put cert, answer",
+	},
+	{
+		name: "apart", cell: "live", role: map[string]any{"reuse_window": "0s"}, steps: []crashStep{askStep, againStep},
+		killed: []string{"again"}, anew: true,
+		journal: "again: put order/open, create-ssl, put order/open, certificate, put cert, answer",
+	},
+	{
+		name: "patient", cell: "live", own: true, role: map[string]any{"delivery_grace": "1m", "reuse_window": "50m"},
+		steps: []crashStep{askStep, laterStep, keptPass, againStep}, killed: []string{"kept", "again"},
+		journal: "kept: put ca; again: track, certificate, put cert, answer",
 	},
 	{
 		name: "slow", cell: "parked", role: map[string]any{"issue_timeout": "1s"},
@@ -93,7 +128,7 @@ var crashFlows = []crashFlow{
 	},
 	{
 		name: "cancel", cell: "parked", steps: []crashStep{placeStep, cancelStep}, killed: []string{"cancel"}, ends: "cancelled",
-		journal: "cancel: cancel, put order/closed, delete order/open, answer",
+		journal: "cancel: cancel, track, put order/closed, delete order/open, answer",
 	},
 	{
 		name: "refused", cell: "live", role: map[string]any{"group_number": "9999999999"}, unpaid: true,
@@ -102,24 +137,24 @@ var crashFlows = []crashFlow{
 	},
 	{
 		name: "lease", cell: "live", own: true, steps: []crashStep{askStep, endStep}, killed: []string{"end"}, ends: "revoked",
-		journal: "end: revoke, put revoked, put cert, delete revocation, put order/closed, delete order/open, answer",
+		journal: "end: put cert, put revocation, revoke, track, put revoked, put cert, delete revocation, put order/closed, delete order/open, answer",
 	},
 	{
 		name: "leases", cell: "live", own: true, request: map[string]any{"request_id": "deploy-43"},
 		steps:  []crashStep{askStep, againStep, endStep, endOther},
 		killed: []string{"end", "end other"}, ends: "revoked",
 		journal: "end: put cert, put revocation, answer; " +
-			"end other: revoke, put revoked, put cert, delete revocation, put order/closed, delete order/open, answer",
+			"end other: put cert, put revocation, revoke, track, put revoked, put cert, delete revocation, put order/closed, delete order/open, answer",
 	},
 	{
 		name: "revoke", cell: "live", steps: []crashStep{askStep, revokeStep}, killed: []string{"revoke"}, ends: "revoked",
-		journal: "revoke: revoke, put revoked, put cert, delete revocation, put order/closed, delete order/open, answer",
+		journal: "revoke: put revocation, revoke, track, put revoked, put cert, delete revocation, put order/closed, delete order/open, answer",
 	},
 	{
 		name: "queue", cell: "live", own: true, steps: []crashStep{askStep, downStep, endStep, upStep, revokeStep},
 		killed: []string{"end", "revoke"}, ends: "revoked",
-		journal: "end: revoke, put revocation, answer; " +
-			"revoke: revoke, put revoked, put cert, delete revocation, put order/closed, delete order/open, answer",
+		journal: "end: put cert, put revocation, revoke, put revocation, answer; " +
+			"revoke: put revocation, revoke, track, put revoked, put cert, delete revocation, put order/closed, delete order/open, answer",
 	},
 	{
 		name: "token", cell: "live", own: true,
@@ -139,8 +174,8 @@ var crashFlows = []crashFlow{
 		name: "unclaimed", cell: "parked", own: true, unclaimed: true, role: map[string]any{"pickup_window": "1m", "revoke_unclaimed": true},
 		steps:  []crashStep{placeStep, approveStep, soonStep, storedStep, laterStep, erasePass},
 		killed: []string{"pass"}, ends: "revoked",
-		journal: "pass: put ca, put revocation, put order/closed, delete order/open, revoke, put revoked, put cert, " +
-			"delete revocation",
+		journal: "pass: put ca, put revocation, put order/closed, delete order/open, put revocation, revoke, track, " +
+			"put revoked, put cert, delete revocation",
 	},
 
 	// What a crash has left behind is what the next crash hits.
@@ -175,10 +210,12 @@ var crashFlows = []crashFlow{
 		journal: "cancel': token, cancel, track, put order/closed, delete order/open, answer",
 	},
 	{
-		name: "ended", cell: "live", own: true, ends: "revoked", steps: []crashStep{askStep, endStep},
-		first:   &spot{step: "end", after: true, event: certinexttest.OpRevoke, nth: 1},
-		killed:  []string{"end'"},
-		journal: "end': token, revoke, track, put revoked, put cert, delete revocation, put order/closed, delete order/open, answer",
+		// What a crash has left of a revocation is in the queue: the repeated end of the lease has nothing to add.
+		name: "ended", cell: "live", own: true, ends: "revoked", steps: []crashStep{askStep, endStep, revokeStep},
+		first:  &spot{step: "end", after: true, event: certinexttest.OpRevoke, nth: 1},
+		killed: []string{"end'", "revoke"},
+		journal: "end': answer; revoke: put revocation, token, revoke, track, put revoked, put cert, delete revocation, put order/closed, " +
+			"delete order/open, answer",
 	},
 	{
 		name: "closing", cell: "live", own: true, steps: []crashStep{askStep, laterStep, erasePass},
@@ -188,15 +225,37 @@ var crashFlows = []crashFlow{
 	},
 }
 
+// paid is how many orders there have to be. A step that wants no certificate that was handed over before wants none, either, whose answer a crash
+// has swallowed: whoever says force_new, or whose role reuses nothing, pays for that one, too.
+func (f *crashFlow) paid(spots []spot) int {
+	switch {
+	case f.unpaid:
+		return 0
+	case !f.anew:
+		return 1
+	}
+	paid, last := 2, f.steps[len(f.steps)-1].name
+	for _, s := range spots {
+		if s.step == last && (s.event == "put cert" && s.after || s.event == theAnswer) {
+			paid++
+		}
+	}
+	return paid
+}
+
 // inDoubt reports whether a crash at s leaves an order of which nobody but the CA can say whether it was placed: the intent is
 // stored, and the CA's records do not show the order.
 func (f *crashFlow) inDoubt(s spot) bool {
-	if f.cell == "paper" || f.first != nil || s.step != f.steps[0].name {
+	buys := f.steps[0].name
+	if f.anew {
+		buys = f.steps[len(f.steps)-1].name
+	}
+	if f.cell == "paper" || f.first != nil || s.step != buys {
 		return false // the documented CA is asked again by the same Idempotency-Key
 	}
 	switch s.event {
 	case "put order/open":
-		return s.after && s.nth == 1
+		return s.nth <= max(f.intents, 1) && (s.after || s.nth > 1)
 	case certinexttest.OpCreateSSL, certinexttest.OpCreatePrivatePKI:
 		return !s.after || f.unpaid
 	case certinexttest.OpToken:

@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/vault/api"
@@ -28,7 +30,10 @@ type point struct {
 	done   chan struct{}
 	failed error
 
-	order   string        // the engine's id
+	order string // the engine's id
+	// answers counts those that Vault has given since the point was armed.
+	answers atomic.Int64
+	hearing sync.Mutex
 	heard   []*api.Secret // answers with a certificate that have reached the client
 	key     crypto.Signer // the client's own, for sign
 	csr     string
@@ -91,6 +96,7 @@ func (p *point) take(s crashStep) error {
 // begin notes that a step begins, and arms the point if it is to be stopped there.
 func (p *point) begin(step string) error {
 	p.step = step
+	p.answers.Store(0)
 	p.rig.desk.note(p.label, stepMark+step)
 	if p.struck < len(p.spots) && p.spots[p.struck].step == step {
 		return p.rig.desk.arm(p.label, p.spots[p.struck])
@@ -103,7 +109,7 @@ var errUnheard = errors.New("the answer was lost")
 
 // misses waits until it is killed, if the client is to miss the answer that Vault has just given.
 func (p *point) misses() bool {
-	return p.rig.desk.stop(p.label, spot{after: true, event: theAnswer, nth: 1}.place())
+	return p.rig.desk.stop(p.label, spot{after: true, event: theAnswer, nth: int(p.answers.Add(1))}.place())
 }
 
 // post writes below the mount.
@@ -172,6 +178,8 @@ func (p *point) request() map[string]any {
 
 // hear remembers an answer with a certificate. Its key is a secret that the logs are searched for.
 func (p *point) hear(resp *api.Secret) {
+	p.hearing.Lock()
+	defer p.hearing.Unlock()
 	p.heard = append(p.heard, resp)
 	if key, _ := resp.Data["private_key"].(string); key != "" && p.rig.searched.Add(1) <= maxSearched {
 		p.rig.v.keep("a private key", key)
@@ -200,8 +208,12 @@ func (p *point) settled(err error) error {
 // settle declares an order never placed, after a look into the CA's books. Only where the CA cannot have heard of it may that
 // be needed.
 func (p *point) settle(id string) error {
-	if paid := len(p.cell.ca.ordersFor(p.domain())); paid != 0 {
-		return fmt.Errorf("order %s is in doubt, and the CA holds %d orders for it", id, paid)
+	had := make(map[any]bool) // what was bought before
+	for _, resp := range p.heard {
+		had[resp.Data["serial_number"]] = true
+	}
+	if paid := len(p.cell.ca.ordersFor(p.domain())); paid != len(had) {
+		return fmt.Errorf("order %s is in doubt, and the CA holds %d orders, of which the client has %d", id, paid, len(had))
 	}
 	_, err := p.rig.write(p.cell.mount+"/orders/"+p.label+"/"+id, map[string]any{"never_placed": true})
 	if err == nil {

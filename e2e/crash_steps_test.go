@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
@@ -23,6 +24,11 @@ type crashStep struct {
 var (
 	askStep     = crashStep{"ask", (*point).ask}
 	againStep   = crashStep{"again", (*point).ask}
+	fleetStep   = crashStep{"ask", (*point).askTogether}
+	fleetAgain  = crashStep{"again", (*point).askTogether}
+	unreadStep  = crashStep{"unread", (*point).askUnread}
+	forceStep   = crashStep{"force", (*point).force}
+	keptPass    = crashStep{"kept", (*point).pass}
 	leftStep    = crashStep{"ask", (*point).askInVain}
 	doubtStep   = crashStep{"ask", (*point).askInDoubt}
 	refusedStep = crashStep{"ask", (*point).askRefused}
@@ -48,6 +54,47 @@ var (
 // ask asks for the certificate until it is there.
 func (p *point) ask() error {
 	resp, err := p.post(p.issuePath(), p.request())
+	if err != nil {
+		return p.settled(err)
+	}
+	p.hear(resp)
+	return nil
+}
+
+// fleetSize is how many ask at the same instant.
+const fleetSize = 3
+
+// askTogether asks as a fleet does whose copies were all started at the same instant.
+func (p *point) askTogether() error {
+	errs := make([]error, fleetSize)
+	var all sync.WaitGroup
+	for i := range errs {
+		all.Go(func() { errs[i] = p.ask() })
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// askUnread asks for an answer that is wrapped, and that nobody ever looks into.
+func (p *point) askUnread() error {
+	wrapping, err := p.rig.v.api.Clone()
+	if err != nil {
+		return err
+	}
+	wrapping.SetToken(p.rig.v.api.Token())
+	wrapping.SetWrappingLookupFunc(func(string, string) string { return "5m" })
+	_, err = wrapping.Logical().WriteWithContext(p.rig.t.Context(), p.cell.mount+"/"+p.issuePath(), p.request())
+	if p.misses() {
+		return errUnheard
+	}
+	return p.settled(err)
+}
+
+// force asks for another certificate than those that were handed over.
+func (p *point) force() error {
+	data := p.request()
+	data["force_new"] = true
+	resp, err := p.post(p.issuePath(), data)
 	if err != nil {
 		return p.settled(err)
 	}
