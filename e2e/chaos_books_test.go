@@ -19,15 +19,15 @@ import (
 
 // A storedOrder is what the engine has stored of an order, as far as the books are concerned.
 type storedOrder struct {
-	ID         string        `json:"id"`
-	Role       string        `json:"role"`
-	Requester  string        `json:"requester"`
-	RequestID  string        `json:"request_id"`
-	State      string        `json:"state"`
-	CAOrderID  string        `json:"ca_order_id"`
-	PrivateKey string        `json:"private_key"`
-	CSR        string        `json:"csr"`
-	Grace      time.Duration `json:"grace"`
+	ID         string    `json:"id"`
+	Role       string    `json:"role"`
+	Requester  string    `json:"requester"`
+	RequestID  string    `json:"request_id"`
+	State      string    `json:"state"`
+	CAOrderID  string    `json:"ca_order_id"`
+	PrivateKey string    `json:"private_key"`
+	CSR        string    `json:"csr"`
+	CreatedAt  time.Time `json:"created_at"`
 	Placement  struct {
 		DNSNames       []string `json:"dns_names"`
 		IdempotencyKey string   `json:"idempotency_key"`
@@ -54,6 +54,14 @@ func (o *storedOrder) String() string {
 	return fmt.Sprintf("order %s (%s/%s, %s, CA order %q)", o.ID, o.Role, o.Placement.DNSNames[0], o.State, o.CAOrderID)
 }
 
+// lastChange is when something last happened to the order.
+func (o *storedOrder) lastChange() time.Time {
+	if len(o.Timeline) == 0 {
+		return o.CreatedAt
+	}
+	return o.Timeline[len(o.Timeline)-1].At
+}
+
 // history is the order's timeline.
 func (o *storedOrder) history() string {
 	var out strings.Builder
@@ -72,7 +80,8 @@ type storedCert struct {
 	Requester string    `json:"requester"`
 	NotAfter  time.Time `json:"not_after"`
 	Delivery  *struct {
-		At time.Time `json:"at"`
+		At    time.Time `json:"at"`
+		Times int       `json:"times"`
 	} `json:"delivery"`
 	Leases     map[string]time.Time `json:"leases"`
 	Revocation *struct {
@@ -288,6 +297,38 @@ func (c *chaos) waitForPass() {
 	if left > 0 && left >= before {
 		c.wrong("%d keys are beyond their grace, and the background has erased none of them", left)
 	}
+}
+
+// unstoredPatience is how long after its due a lease that Vault never stored may be without consequence: the engine waits for a minute, looks
+// at whole ones, and has its turn in Vault's own.
+const unstoredPatience = 4 * time.Minute
+
+// waitForLeases waits for the leases that Vault never stored, since it died before that, and that the engine ends by itself.
+func (c *chaos) waitForLeases() {
+	overdue := func() (n int, longest time.Duration) {
+		queue := make(map[string]bool)
+		stored(c, "revocation/", nil, func(key string, _ *storedRevocation) { queue[strings.TrimPrefix(key, "revocation/")] = true })
+		stored(c, "cert/", nil, func(key string, crt *storedCert) {
+			last := time.Time{}
+			for _, end := range crt.Leases {
+				if end.After(last) {
+					last = end
+				}
+			}
+			if late := time.Since(last); !last.IsZero() && late > 0 && crt.Revocation == nil && !queue[strings.TrimPrefix(key, "cert/")] {
+				n, longest = n+1, max(longest, late)
+			}
+		})
+		return n, longest
+	}
+	before, longest := overdue()
+	left := before
+	for left > 0 && longest <= unstoredPatience {
+		time.Sleep(10 * time.Second)
+		left, longest = overdue()
+	}
+	c.tally.add("leases", "that Vault did not end, when all was calm", before)
+	c.tally.add("leases", "that Vault did not end, some minutes later", left)
 }
 
 // readBooks reads until two readings agree: leases end by themselves, and what that changes must not fall between two pages.

@@ -5,6 +5,7 @@ package e2e_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -206,7 +207,7 @@ func (k *chaosClient) draw(n int) int {
 func (k *chaosClient) live() {
 	for k.chaos.begin() {
 		switch n := k.draw(100); {
-		case n < 34:
+		case n < 32:
 			k.pursue(k.wish("issue"))
 		case n < 44:
 			k.pursue(k.wish("sign"))
@@ -215,10 +216,12 @@ func (k *chaosClient) live() {
 		case n < 68:
 			k.pursue(k.wish("cancel"))
 		case n < 73:
-			k.pair()
+			k.fleet()
 		case n < 76:
 			k.again()
-		case n < 86:
+		case n < 84:
+			k.repeat()
+		case n < 91:
 			k.revoke()
 		default:
 			k.endLease()
@@ -268,6 +271,7 @@ func (k *chaosClient) revoke() {
 	}
 	h.mu.Lock()
 	h.tried = true
+	h.touch()
 	h.mu.Unlock()
 	k.run(&errand{
 		kind: "revoke", what: "certificate " + h.serial,
@@ -280,8 +284,18 @@ func (k *chaosClient) revoke() {
 			h.mu.Lock()
 			defer h.mu.Unlock()
 			h.revoked = state != "expired"
+			if n := handedTo(resp); n < len(h.answers) {
+				k.chaos.wrong("certificate %s was handed over %d times, and revoking it says %d", h.serial, len(h.answers), n)
+			}
 		},
 	})
+}
+
+// handedTo is how many answers held the certificate, by the answer to its revocation.
+func handedTo(resp *api.Secret) int {
+	n, _ := resp.Data["handed_to"].(json.Number)
+	times, _ := n.Int64()
+	return int(times)
 }
 
 // endLease ends a lease, or renews it.
@@ -295,6 +309,9 @@ func (k *chaosClient) endLease() {
 	lease := h.leases[len(h.ended)]
 	h.mu.Unlock()
 	if k.draw(6) == 0 {
+		h.mu.Lock()
+		h.touch() // it ends by itself, soon
+		h.mu.Unlock()
 		k.chaos.tally.add("calls", "lease-renew", 1)
 		k.call("lease-renew", k.patience(), func(ctx context.Context, a *api.Client) (*api.Secret, error) {
 			return a.Sys().RenewWithContext(ctx, lease, 10)
@@ -303,6 +320,7 @@ func (k *chaosClient) endLease() {
 	}
 	h.mu.Lock()
 	h.ended = append(h.ended, lease)
+	h.touch()
 	h.mu.Unlock()
 	end := func(sync bool) *errand {
 		return &errand{

@@ -130,19 +130,62 @@ func (c *chaos) compareOrders(b *books, mine map[string][]certinexttest.OrderRec
 // An asking is what makes two requests the same.
 type asking struct{ requester, role, cn, id, csr string }
 
+// A purchase is everything that was asked for in the same words, and what was bought for it, in the order of time.
+type purchase struct {
+	wanted []*wish
+	orders []*storedOrder
+}
+
 // compareRequests looks at what was wanted: nothing was bought twice, and whoever paid has the key.
 func (c *chaos) compareRequests(b *books) {
+	certs, purchases := b.certsByOrder(), c.purchases(b)
+	for a, p := range purchases {
+		slices.SortFunc(p.orders, func(x, y *storedOrder) int { return x.CreatedAt.Compare(y.CreatedAt) })
+		for _, o := range p.orders {
+			if crt := certs[o.ID]; crt != nil && c.held[colons(crt.Serial)] == nil {
+				c.nobodyHas(o, crt, p.wanted)
+			}
+		}
+		c.compareRefused(a, p, certs)
+		if most := p.most(certs); len(p.orders) > most {
+			c.found(duplicate, "%s wanted %s %d times and has bought %d, not %d at most\n%s",
+				c.requesters[a.requester].label(), a.cn, len(p.wanted), len(p.orders), most, tell(p.orders, p.wanted))
+		}
+		c.compareRepeats(a, p, b)
+	}
+}
+
+// compareRefused looks at those whom version 1 has told that their key is certified already: it has to be, and the certificate must be one that
+// they were not to be handed again.
+func (c *chaos) compareRefused(a asking, p *purchase, certs map[string]*storedCert) {
+	for _, w := range p.wanted {
+		if !strings.Contains(w.refused, "Duplicate CSR") {
+			continue
+		}
+		fits := func(o *storedOrder) bool {
+			crt := certs[o.ID]
+			return crt == nil || crt.Revocation != nil || w.force || lapses(a.role)
+		}
+		if !slices.ContainsFunc(p.orders, fits) {
+			c.wrong("%s was refused although its certificate is there to be had: %s\n%s", w, w.refused, tell(p.orders, p.wanted))
+		}
+	}
+}
+
+// purchases sorts wishes and orders by what they ask for. An order that CERTInext never took was not bought.
+func (c *chaos) purchases(b *books) map[asking]*purchase {
 	c.learn(b.orders)
-	var (
-		names  = c.namesOfClients()
-		wanted = make(map[asking][]*wish)
-		bought = make(map[asking][]*storedOrder)
-		certs  = b.certsByOrder()
-	)
+	names, out := c.namesOfClients(), make(map[asking]*purchase)
+	at := func(a asking) *purchase {
+		if out[a] == nil {
+			out[a] = new(purchase)
+		}
+		return out[a]
+	}
 	for _, k := range c.clients {
 		for _, w := range k.wishes {
-			a := asking{names[k], w.role, w.cn, w.id, strings.TrimSpace(w.csr)}
-			wanted[a] = append(wanted[a], w)
+			p := at(asking{names[k], w.role, w.cn, w.id, strings.TrimSpace(w.csr)})
+			p.wanted = append(p.wanted, w)
 			c.tally.add("requests", w.end(), 1)
 		}
 	}
@@ -154,30 +197,131 @@ func (c *chaos) compareRequests(b *books) {
 		if c.requesters[o.Requester].keyOf(o.CSR) != nil {
 			a.csr = strings.TrimSpace(o.CSR)
 		}
-		bought[a] = append(bought[a], o)
+		p := at(a)
+		p.orders = append(p.orders, o)
 	}
-	for a, orders := range bought {
-		most := len(wanted[a])
-		if a.id != "" {
-			most = min(most, 1)
+	return out
+}
+
+// most is how many orders there can be at the most, whatever happens: one for each wish, and for each answer that did not arrive. An order that
+// ended without a certificate may be followed by another. compareRepeats says when fewer are allowed, which is nearly always.
+func (p *purchase) most(certs map[string]*storedCert) int {
+	most := len(p.wanted)
+	for _, w := range p.wanted {
+		if w.id != "" {
+			most = 1
+			break
 		}
-		for _, o := range orders {
-			crt := certs[o.ID]
-			switch {
-			case o.State == "cancelled", crt == nil:
-				most++ // it ended without a certificate, so it may be followed by another
-			case c.held[colons(crt.Serial)] == nil:
-				c.nobodyHas(o, crt, wanted[a])
-				most++
-			case a.id == "" && intoTheVoid(crt, wanted[a]):
-				most++ // its requester has it by now, since the process has died, but asked for another one before
+		most += w.lost
+	}
+	for _, o := range p.orders {
+		if certs[o.ID] == nil {
+			most++
+		}
+	}
+	return most
+}
+
+// compareRepeats wants a reason for every order that was bought although the same requester had bought one for the same before: the same
+// request is one order while it is in flight, and one certificate for its role's window.
+func (c *chaos) compareRepeats(a asking, p *purchase, b *books) {
+	certs, forced := b.certsByOrder(), 0
+	for i, later := range p.orders {
+		byForce := false
+		for _, earlier := range p.orders[:i] {
+			why := c.mayFollow(earlier, later, certs[earlier.ID], p.wanted, b)
+			switch why {
+			case "":
+				c.found(duplicate, "%s has bought %s for %s although it had %s\n%s", c.requesters[a.requester].label(), later, a.cn, earlier, tell(p.orders, p.wanted))
+				why = "for no reason"
+			case byForceNew:
+				byForce = true
+			}
+			c.tally.add("bought anew", why, 1)
+		}
+		if byForce {
+			forced++
+		}
+	}
+	calls := 0
+	for _, w := range p.wanted {
+		if w.force {
+			calls += len(w.calls) + w.lost // one that Vault's client has sent again counts as lost, too
+		}
+	}
+	if forced > calls {
+		c.found(duplicate, "%s has forced %d orders for %s, with %d calls\n%s", c.requesters[a.requester].label(), forced, a.cn, calls, tell(p.orders, p.wanted))
+	}
+}
+
+const byForceNew = "by force_new"
+
+// mayFollow says why an order may have been placed although there was an earlier one for the same; it is empty when there is no reason.
+func (c *chaos) mayFollow(earlier, later *storedOrder, crt *storedCert, wanted []*wish, b *books) string {
+	placed := later.CreatedAt
+	switch {
+	case crt == nil && !earlier.lastChange().After(placed):
+		return "the earlier one had ended without a certificate"
+	case crt == nil:
+		return ""
+	case c.endedBefore(crt, placed, b):
+		return "the earlier certificate was to be revoked"
+	case crt.Delivery == nil:
+		return "" // it is for whoever asks
+	}
+	// What was handed over may have been taken back, and handed over again later.
+	handed := !crt.Delivery.At.After(placed) || lapses(later.Role) && intoTheVoid(placed, wanted)
+	forced := slices.ContainsFunc(wanted, func(w *wish) bool {
+		return w.force && slices.ContainsFunc(w.calls, func(r wishCall) bool { return r.places && !placed.Before(r.began) && !placed.After(r.ended) })
+	})
+	switch {
+	case handed && windowOf(later.Role) == 0:
+		return "its role reuses nothing"
+	case handed && lapses(later.Role) && c.windowIsOver(crt, placed):
+		return "the window was over"
+	case handed && lapses(later.Role) && crt.Delivery.At.After(placed):
+		return "the earlier answer had not arrived"
+	case forced && (handed || intoTheVoid(placed, wanted)):
+		return byForceNew
+	}
+	return ""
+}
+
+// windowIsOver reports whether an order was placed after the window of a certificate, which begins anew with every answer.
+func (c *chaos) windowIsOver(crt *storedCert, placed time.Time) bool {
+	latest := crt.Delivery.At
+	if h := c.held[colons(crt.Serial)]; h != nil {
+		for _, a := range h.answers {
+			if a.began.After(latest) && a.began.Before(placed) && a.ended.Before(placed) {
+				latest = a.began
 			}
 		}
-		if len(orders) > most {
-			c.found(duplicate, "%s wanted %s %d times and has bought %d\n%s",
-				c.requesters[a.requester].label(), a.cn, len(wanted[a]), len(orders), tell(orders, wanted[a]))
-		}
 	}
+	return !placed.Before(latest.Add(windowOf(crt.Role)))
+}
+
+// endedBefore reports whether a certificate was revoked, or on its way to that, at some time: its client has revoked it or ended a lease by
+// then, or its only lease had ended by itself.
+func (c *chaos) endedBefore(crt *storedCert, at time.Time, b *books) bool {
+	queued := b.queue[plainSerial(crt.Serial)]
+	if crt.Revocation == nil && (queued == nil || !queued.Due) {
+		return false
+	}
+	var since []time.Time
+	if crt.Revocation != nil {
+		since = append(since, crt.Revocation.At)
+	}
+	if h := c.held[colons(crt.Serial)]; h != nil && !h.touched.IsZero() {
+		since = append(since, h.touched)
+	}
+	if ttl, _ := chaosRoles[crt.Role]["ttl"].(string); ttl != "" && crt.Delivery != nil {
+		life, err := time.ParseDuration(ttl)
+		if err != nil {
+			panic(err)
+		}
+		since = append(since, crt.Delivery.At.Add(life))
+	}
+	return slices.ContainsFunc(since, func(t time.Time) bool { return !t.After(at) })
 }
 
 // namesOfClients are the names under which orders remember the clients.
@@ -207,35 +351,40 @@ func (w *wish) end() string {
 	return "open"
 }
 
-// nobodyHas judges a certificate that was paid for and that no client has. The engine promises that an answer that did not
-// arrive is given again, within the grace, where the request can be told from another one like it: by its name, or by the
-// order that was collected. An unnamed request whose caller hangs up at the very last moment is the one that it cannot tell.
+// nobodyHas judges a certificate that was paid for and that no client has. The engine promises that an answer that did not arrive is given
+// again: within the role's window, or within the grace to whoever names the request or the order. So either its client has stopped asking, or it
+// came too late, or said that it wants no such certificate, or the certificate's lease had ended meanwhile.
 func (c *chaos) nobodyHas(o *storedOrder, crt *storedCert, wanted []*wish) {
-	missing := 0
+	missing, gaveUp, forced := 0, false, false
 	for _, w := range wanted {
 		missing += w.lost
+		gaveUp = gaveUp || w.given
+		forced = forced || w.force
 	}
-	known, brief := o.RequestID != "" || c.missed[o.ID], o.Grace < time.Minute
-	if crt.Delivery == nil || missing == 0 || known && !brief {
+	how := ""
+	switch {
+	case crt.Delivery == nil || missing == 0:
+	case lapses(o.Role):
+		how = "and asked for again beyond the window"
+	case gaveUp:
+		how = "and never asked for again"
+	case forced:
+		how = "and asked for another by force"
+	case crt.Revocation != nil && chaosRoles[o.Role]["ttl"] != nil:
+		how = "and asked for again when the lease was over"
+	}
+	if how == "" {
 		c.found(lostKey, "nobody has the certificate %s, revoked %t, of %s; %d answers were lost\n%s",
 			crt.Serial, crt.Revocation != nil, o, missing, tell([]*storedOrder{o}, wanted))
 		return
 	}
-	how := "of an unnamed request"
-	if known {
-		how = "and asked for again beyond the grace"
-	}
 	c.tally.add("hung up", "at the last moment, "+how, 1)
 }
 
-// intoTheVoid reports whether the answer with a certificate was given while its requester hung up.
-func intoTheVoid(crt *storedCert, wanted []*wish) bool {
-	if crt.Delivery == nil {
-		return false
-	}
-	at := crt.Delivery.At
+// intoTheVoid reports whether an answer to one of the wishes may have been given before a time, and not have arrived.
+func intoTheVoid(before time.Time, wanted []*wish) bool {
 	return slices.ContainsFunc(wanted, func(w *wish) bool {
-		return slices.ContainsFunc(w.voids, func(v [2]time.Time) bool { return at.After(v[0]) && at.Before(v[1]) })
+		return slices.ContainsFunc(w.calls, func(r wishCall) bool { return r.lost > 0 && r.began.Before(before) })
 	})
 }
 
@@ -340,7 +489,19 @@ func (c *chaos) compareHandovers(b *books) {
 			c.wrong("%s was handed over to %s; it is stored as of order %s by %s", what, h.owners[0].name, crt.OrderID, o.Requester)
 		case h.revoked && crt.Revocation == nil:
 			c.wrong("%s was revoked by %s and is not", what, h.owners[0].name)
+		default:
+			c.compareAnswers(what, h, crt)
 		}
+	}
+}
+
+// compareAnswers wants one answer that does not say "reused", the first, unless that did not arrive; and none that is not counted.
+func (c *chaos) compareAnswers(what string, h *holder, crt *storedCert) {
+	first := len(slices.DeleteFunc(slices.Clone(h.answers), func(a handing) bool { return a.reused }))
+	c.tally.add("repeats", "answered with what was bought before", len(h.answers)-first)
+	unheard := max(crt.Delivery.Times, 1) - len(h.answers)
+	if first > 1 || first == 0 && unheard < 1 || unheard < 0 {
+		c.wrong("%s came with %d answers, of which %d said that it was new, and %d count as given", what, len(h.answers), first, crt.Delivery.Times)
 	}
 }
 
@@ -374,7 +535,7 @@ func (c *chaos) compareLeases(b *books) {
 			if b.inside[id] == "" {
 				c.tally.add("leases", "unknown to Vault", 1)
 			}
-			over = over && time.Now().After(end.Add(2*time.Minute))
+			over = over && time.Now().After(end.Add(unstoredPatience))
 		}
 		if over && crt.Revocation == nil && b.queue[serial] == nil {
 			c.found(unrevoked, "the last lease that the engine counts on certificate %s, order %s, CA order %s, is over",

@@ -84,7 +84,10 @@ var chaosRoles = map[string]map[string]any{
 	"free":  {"issue_timeout": "2s", "generate_lease": false},
 	"brief": {"issue_timeout": "1s", "ttl": "6s"}, // its leases end by themselves
 	"hasty": {"issue_timeout": "1s", "delivery_grace": "2s"},
-	"wild":  {"issue_timeout": "3s", "allowed_domains": unvalidated, "dcv_solver": "corp"},
+	// What was handed over is not handed over again, or long after the grace.
+	"apart":   {"issue_timeout": "1s", "reuse_window": "0s"},
+	"patient": {"issue_timeout": "1s", "delivery_grace": "2s", "reuse_window": "1h"},
+	"wild":    {"issue_timeout": "3s", "allowed_domains": unvalidated, "dcv_solver": "corp"},
 	"intranet": {
 		"issue_timeout": "2s", "product_code": "149", "product_variant": "intranet-ssl",
 		"allowed_domains": "corp.internal",
@@ -92,7 +95,25 @@ var chaosRoles = map[string]map[string]any{
 }
 
 // chaosRoleNames is chaosRoles in an order that is always the same. The last one is of private PKI.
-var chaosRoleNames = []string{"plain", "free", "brief", "hasty", "wild", "intranet"}
+var chaosRoleNames = []string{"plain", "free", "brief", "hasty", "apart", "patient", "wild", "intranet"}
+
+// windowOf is how long after an answer the same request gets the same certificate again. But for "hasty" and "apart" it is longer than
+// any run.
+func windowOf(role string) time.Duration {
+	for _, field := range []string{"reuse_window", "delivery_grace"} {
+		if text, ok := chaosRoles[role][field].(string); ok {
+			window, err := time.ParseDuration(text)
+			if err != nil {
+				panic(err)
+			}
+			return window
+		}
+	}
+	return 10 * time.Minute
+}
+
+// lapses reports whether the role's window may end before the run does.
+func lapses(role string) bool { return windowOf(role) < 10*time.Minute }
 
 // unvalidated is a domain that a solver validates, for every order anew.
 const unvalidated = "example.org"
@@ -225,6 +246,7 @@ func (c *chaos) calm() {
 	}
 	if c.size.large() {
 		c.waitForPass()
+		c.waitForLeases()
 	}
 	c.waitForSweep()
 }

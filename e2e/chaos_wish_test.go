@@ -29,17 +29,25 @@ type wish struct {
 	csr    string
 	cancel bool // the order is to be cancelled, not collected
 	again  bool // its name has been answered before
+	force  bool // force_new: what was handed over before is no use
 	given  bool // up: the client has hung up and does not care any more
 
 	mu        sync.Mutex
 	order     string // of verb order: the id that was answered
 	cancelled bool
-	serial    string         // of the certificate that it got
-	refused   string         // why it never gets one
-	lost      int            // answers that may have been given and did not arrive
-	last      string         // what was answered last
-	story     []string       // what was asked and answered
-	voids     [][2]time.Time // when calls ran whose answer may have been given and did not arrive
+	serial    string   // of the certificate that it got
+	refused   string   // why it never gets one
+	lost      int      // answers that may have been given and did not arrive
+	last      string   // what was answered last
+	story     []string // what was asked and answered
+	calls     []wishCall
+}
+
+// A wishCall is when one of a wish's calls ran.
+type wishCall struct {
+	began, ended time.Time
+	places       bool // it may have placed an order
+	lost         int  // answers that may have been given and did not arrive
 }
 
 // told is the story of what was asked and answered.
@@ -56,6 +64,9 @@ func (w *wish) hear(path string, r reply) {
 
 func (w *wish) String() string {
 	s := fmt.Sprintf("%s %s/%s by %s", w.verb, w.role, w.cn, w.client.name)
+	if w.force {
+		s += ", another one by force"
+	}
 	if w.id != "" {
 		s += " named " + w.id
 	}
@@ -81,10 +92,25 @@ type holder struct {
 	owners []*chaosClient
 
 	mu      sync.Mutex
+	answers []handing
 	leases  []string
-	ended   []string // those that the client has ended
-	revoked bool     // the client has asked for that, and Vault has taken it
-	tried   bool     // the client has asked for that
+	ended   []string  // those that the client has ended
+	revoked bool      // the client has asked for that, and Vault has taken it
+	tried   bool      // the client has asked for that
+	touched time.Time // when the client first did what may end the certificate; zero if it never has
+}
+
+// A handing is one answer with a certificate.
+type handing struct {
+	began, ended time.Time
+	reused       bool
+}
+
+// touch notes that the certificate may be over from now on. The caller holds mu.
+func (h *holder) touch() {
+	if h.touched.IsZero() {
+		h.touched = time.Now()
+	}
 }
 
 // wish makes a wish for a new certificate. Some names are wanted by many clients, and by one client more than once. What is to
@@ -155,11 +181,7 @@ func (k *chaosClient) ask(w *wish, first bool) {
 	}
 	switch {
 	case w.verb != "order":
-		data := map[string]any{"common_name": w.cn}
-		if w.csr != "" {
-			data = map[string]any{"csr": w.csr}
-		}
-		k.write(w, count(w.verb), "certinext/"+w.verb+"/"+w.role, named(data, w))
+		k.write(w, count(w.verb), "certinext/"+w.verb+"/"+w.role, named(w.fields(), w))
 	case w.order == "":
 		path, data := "certinext/orders/"+w.role, map[string]any{"common_name": w.cn}
 		if w.csr != "" {
@@ -180,6 +202,9 @@ func (k *chaosClient) ask(w *wish, first bool) {
 func named(data map[string]any, w *wish) map[string]any {
 	if w.id != "" {
 		data["request_id"] = w.id
+	}
+	if w.force {
+		data["force_new"] = true
 	}
 	return data
 }
@@ -231,10 +256,7 @@ func (k *chaosClient) write(w *wish, kind, path string, data map[string]any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.hear(path, r)
-	if r.lost > 0 {
-		// The engine may answer a moment after the client has left.
-		w.voids = append(w.voids, [2]time.Time{began, time.Now().Add(2 * time.Second)})
-	}
+	w.ran(kind, began, r.lost)
 	switch r.fate {
 	case lost:
 	case refused:
@@ -246,13 +268,24 @@ func (k *chaosClient) write(w *wish, kind, path string, data map[string]any) {
 			w.order = id
 			return
 		}
-		k.take(w, r.Secret)
+		k.take(w, r.Secret, began)
 	}
+}
+
+// ran notes when a call ran. The caller holds mu.
+func (w *wish) ran(kind string, began time.Time, lost int) {
+	ended := time.Now()
+	if lost > 0 {
+		ended = ended.Add(2 * time.Second) // the engine may answer a moment after the client has left
+	}
+	w.calls = append(w.calls, wishCall{began: began, ended: ended, places: kind != "collect", lost: lost})
 }
 
 // refusedTo takes in a 400. Most say that the order is not finished, or why the CA did not take it: the client asks again.
 func (k *chaosClient) refusedTo(w *wish, kind, reason string) {
 	switch {
+	case w.csr != "" && strings.Contains(reason, "Duplicate CSR"):
+		w.refused = reason // version 1 certifies a key once: what the books say of that key has to bear it out
 	case strings.Contains(reason, "which is over"):
 		w.refused = reason
 		if w.lost == 0 && !w.again {
@@ -309,7 +342,7 @@ func (c *chaos) miss(order string) {
 }
 
 // take checks a certificate that was handed over, and keeps it.
-func (k *chaosClient) take(w *wish, resp *api.Secret) {
+func (k *chaosClient) take(w *wish, resp *api.Secret, began time.Time) {
 	c := k.chaos
 	h := &holder{wish: w}
 	h.serial, _ = resp.Data["serial_number"].(string)
@@ -344,6 +377,12 @@ func (k *chaosClient) take(w *wish, resp *api.Secret) {
 	if !slices.Contains(h.owners, k) {
 		h.owners = append(h.owners, k)
 	}
+	reused, told := resp.Data["reused"].(bool)
+	if !told {
+		c.wrong("%s: the answer with certificate %s does not say whether it is reused", w, h.serial)
+	}
+	h.answers = append(h.answers, handing{began: began, ended: time.Now(), reused: reused})
+	c.tally.add("answers", map[bool]string{true: "with a certificate again", false: "with a certificate"}[reused], 1)
 	if resp.LeaseID != "" {
 		h.leases = append(h.leases, resp.LeaseID)
 	}
@@ -415,22 +454,112 @@ func plainSerial(serial string) string {
 	return strings.TrimLeft(strings.NewReplacer(":", "", "-", "").Replace(serial), "0")
 }
 
-// pair asks for the same thing twice at the same time. Without a name it is two orders, with one it is one.
-func (k *chaosClient) pair() {
-	first := k.wish("issue")
+// another is a wish for the same thing as an earlier one.
+func (k *chaosClient) another(of *wish) *wish {
 	k.mu.Lock()
-	second := &wish{client: k, verb: first.verb, role: first.role, cn: first.cn, id: first.id, again: first.id != ""}
-	first.again = second.again
-	k.wishes = append(k.wishes, second)
-	k.mu.Unlock()
-	k.chaos.begun.Add(1)
-	var both sync.WaitGroup
-	both.Go(func() { k.pursue(first) })
-	both.Go(func() { k.pursue(second) })
-	both.Wait()
-	if first.id != "" && first.serial != "" && second.serial != "" && first.serial != second.serial {
-		k.chaos.wrong("%s: the same name brought the certificates %s and %s", first, first.serial, second.serial)
+	defer k.mu.Unlock()
+	w := &wish{client: k, verb: of.verb, role: of.role, cn: of.cn, id: of.id, key: of.key, csr: of.csr, again: of.id != ""}
+	if w.verb == "order" {
+		w.verb = "issue"
+		if w.csr != "" {
+			w.verb = "sign"
+		}
 	}
+	k.wishes = append(k.wishes, w)
+	return w
+}
+
+// fleet asks for the same thing several times at the same instant: copies of a program that were started together. It is one order.
+func (k *chaosClient) fleet() {
+	first := k.wish([]string{"issue", "sign"}[k.draw(2)])
+	first.again = first.id != ""
+	k.atOnce(first, 2+k.draw(3))
+}
+
+// atOnce pursues a wish and others like it, n in all, at the same instant.
+func (k *chaosClient) atOnce(first *wish, n int) {
+	all := []*wish{first}
+	for len(all) < n {
+		all = append(all, k.another(first))
+		all[len(all)-1].force = first.force
+	}
+	k.chaos.begun.Add(int64(n - 1))
+	var flown sync.WaitGroup
+	for _, w := range all {
+		flown.Go(func() { k.pursue(w) })
+	}
+	flown.Wait()
+	for _, w := range all[1:] {
+		if first.id != "" && first.serial != "" && w.serial != "" && first.serial != w.serial {
+			k.chaos.wrong("%s: the same name brought the certificates %s and %s", first, first.serial, w.serial)
+		}
+	}
+}
+
+// repeat asks again for what was answered before, as programs do whose template fails, whose pod restarts, or whose wrapped answer nobody
+// has read. That the certificate is the same, and for how long, is held against the books in the end.
+func (k *chaosClient) repeat() {
+	h := k.pick(func(h *holder) bool { return h.wish.id == "" && h.wish.client == k })
+	if h == nil {
+		k.pursue(k.wish("issue"))
+		return
+	}
+	if k.draw(2) == 0 {
+		time.Sleep(time.Duration(k.draw(3000)) * time.Millisecond)
+	}
+	w := k.another(h.wish)
+	kind := []string{"at once", "by a fleet", "after an unread answer", "by force", "by force, as a fleet"}[k.draw(5)]
+	k.chaos.tally.add("repeats", kind, 1)
+	switch kind {
+	case "by a fleet":
+		k.atOnce(w, 2+k.draw(3))
+		return
+	case "after an unread answer":
+		for range 1 + k.draw(3) {
+			k.leaveUnread(w)
+		}
+	case "by force":
+		w.force = true
+	case "by force, as a fleet":
+		w.force = true
+		k.atOnce(w, 2+k.draw(2))
+		return
+	}
+	k.pursue(w)
+}
+
+// leaveUnread has the answer wrapped, and never looks into it.
+func (k *chaosClient) leaveUnread(w *wish) {
+	k.chaos.tally.add("calls", "left unread", 1)
+	path, data := "certinext/"+w.verb+"/"+w.role, named(w.fields(), w)
+	began := time.Now()
+	r := k.call("unread", k.patience(), func(ctx context.Context, a *api.Client) (*api.Secret, error) {
+		wrapping, err := a.Clone()
+		if err != nil {
+			return nil, err
+		}
+		wrapping.SetToken(a.Token())
+		wrapping.SetWrappingLookupFunc(func(string, string) string { return "5m" })
+		return wrapping.Logical().WriteWithContext(ctx, path, data)
+	})
+	if id := orderID.FindString(r.reason); r.fate == refused && id != "" {
+		k.chaos.told(id, w)
+	}
+	if r.fate == answered {
+		r.lost++
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.hear(path+", wrapped", r)
+	w.ran("unread", began, r.lost)
+}
+
+// fields are what the request says of the certificate.
+func (w *wish) fields() map[string]any {
+	if w.csr != "" {
+		return map[string]any{"csr": w.csr}
+	}
+	return map[string]any{"common_name": w.cn}
 }
 
 // again asks by the name of a request that was answered before.
