@@ -4,6 +4,7 @@
 package e2e_test
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -125,6 +126,21 @@ func TestVaultAgentOfTheGuide(t *testing.T) {
 		waitUntil(t, 60*time.Second, "the agent renders", func() bool { return file.there(v) })
 		require.Equal(t, []string{s.paidOnce(t, "www.example.com")}, file.serials)
 		s.nothingIsOpen(t, "agent")
+	})
+	t.Run("a template that fails after the answer", func(t *testing.T) {
+		t.Parallel()
+		s, start, file := agentOfTheGuide(t, v, "agent-mistaken", "45s")
+		config := filepath.Join(v.dir, "agent-mistaken", "agent.hcl")
+		right, err := os.ReadFile(config)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(config, bytes.ReplaceAll(right, []byte("{{ .Key }}"), []byte("{{ .PrivateKey }}")), 0o600))
+		agent := start()
+		waitUntil(t, 60*time.Second, "the agent has failed four times", func() bool { return strings.Count(agent.output(t), "can't evaluate field PrivateKey") > 3 })
+		agent.stop()
+		require.NoError(t, os.WriteFile(config, right, 0o600))
+		start()
+		waitUntil(t, 30*time.Second, "the agent renders", func() bool { return file.there(v) })
+		require.Equal(t, []string{s.paidOnce(t, "www.example.com")}, file.serials)
 	})
 	t.Run("a CA whose answer is lost", func(t *testing.T) {
 		t.Parallel()
