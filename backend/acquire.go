@@ -79,7 +79,7 @@ const hangUpPatience = time.Second
 func (e *Engine) serves(w *caller) func(*tracked) bool {
 	now, inDoubt := e.now(), e.clockInDoubt()
 	return func(t *tracked) bool {
-		return w.plan.is(t.fingerprint) && !t.named && !w.passed[t.id] && (t.handed == nil || w.mayReuse(&t.handed.delivery, now, inDoubt))
+		return w.plan.is(t.fingerprint) && !t.named && !w.passed[t.id] && (t.handed == nil || w.mayReuse(t.id, &t.handed.delivery, now, inDoubt))
 	}
 }
 
@@ -92,13 +92,14 @@ func (e *Engine) findSame(ctx context.Context, s logical.Storage, w *caller) (*h
 // findOpen is findSame for any order that is wanted; stored says whether its entry is, too.
 func (e *Engine) findOpen(ctx context.Context, s logical.Storage, w *caller, wanted func(*tracked) bool, stored func(*orderEntry) bool) (*heldOrder, error) {
 	for {
-		id, h, busy := e.orders.claim(wanted)
-		if id == "" {
+		t, h, busy := e.orders.claim(wanted)
+		if t.id == "" {
 			return nil, nil
 		}
 		if h == nil {
+			w.joined[t.id] = w.joined[t.id] || t.handed == nil
 			if err := e.waitFor(ctx, busy, w.standsBy()); err != nil {
-				return nil, e.stillBusy(ctx, s, w.role.Name, id, err)
+				return nil, e.stillBusy(ctx, s, w.role.Name, t.id, err)
 			}
 			continue
 		}
@@ -264,7 +265,7 @@ func (e *Engine) stillBusy(ctx context.Context, s logical.Storage, role, id stri
 
 // begin stores the intent to order, before CERTInext hears of it. On failure the hold is let go.
 func (e *Engine) begin(ctx context.Context, s logical.Storage, p *plan, h *heldOrder) error {
-	if err := p.config.mayOrder(); err != nil {
+	if err := e.mayOrder(ctx, s); err != nil { // as config is by now: the request may have waited
 		h.drop()
 		return err
 	}

@@ -58,12 +58,14 @@ type caller struct {
 	bought bool
 	// passed are the orders, by id, that turned out not to serve the request.
 	passed map[string]bool
+	// joined are the orders, by id, that the request has waited for while they were in flight: it shares their certificates.
+	joined map[string]bool
 }
 
 // newCaller begins a caller that names its order by id. It waits for the order's end only if the purpose does.
 func (e *Engine) newCaller(role *Role, p purpose) *caller {
 	now := e.now()
-	c := &caller{role: role, purpose: p, began: now, deadline: now, process: e.begun, passed: make(map[string]bool)}
+	c := &caller{role: role, purpose: p, began: now, deadline: now, process: e.begun, passed: make(map[string]bool), joined: make(map[string]bool)}
 	if p.waits() {
 		c.deadline = now.Add(role.IssueTimeout)
 	}

@@ -119,7 +119,7 @@ func (e *Engine) deliver(ctx context.Context, s logical.Storage, w *caller, h *h
 		return result{err: &OrderError{Order: o.view()}}
 	}
 	issued := &Issued{
-		Certificate: c.view(), PrivateKey: o.PrivateKey, PrivateKeyType: o.Placement.KeyType, Reused: c.Delivery != nil, before: c.Delivery,
+		Certificate: c.view(), PrivateKey: o.PrivateKey, PrivateKeyType: o.Placement.KeyType, Reused: c.Delivery != nil,
 	}
 	c.Delivery = c.Delivery.again(now)
 	err = e.addLease(c, w, issued)
@@ -212,10 +212,13 @@ func (e *Engine) takeBack(ctx context.Context, s logical.Storage, h *heldOrder, 
 // cannot be stored, the grace applies. The caller holds the certificate's lock.
 func (e *Engine) undoDelivery(ctx context.Context, s logical.Storage, h *heldOrder, r result) {
 	c := r.cert
-	c.Delivery = r.issued.before
 	if r.issued.Lease != nil {
+		if _, there := c.Leases[r.issued.Lease.ID]; !there {
+			return // Vault has taken it back already
+		}
 		delete(c.Leases, r.issued.Lease.ID)
 	}
+	c.Delivery = c.Delivery.less()
 	if err := put(context.WithoutCancel(ctx), s, c.key(), c); err != nil {
 		e.log.Warn("a caller hung up, and its certificate counts as handed over", "order_id", c.OrderID, "error", err)
 		return
@@ -263,6 +266,6 @@ func (e *Engine) revokeUnclaimed(ctx context.Context, s logical.Storage, o *orde
 	}
 	o.note(e.now(), "to be revoked")
 	return e.enqueue(ctx, s, &queuedRevocation{
-		Version: 1, Serial: c.Serial, Reason: defaultReason, Note: "nobody fetched it", QueuedAt: e.now(), Due: true, Next: e.now(),
+		Version: 1, Serial: c.Serial, Reason: defaultReason, Note: "nobody fetched it", QueuedAt: e.now(), Due: true, LeaseOver: true, Next: e.now(),
 	})
 }

@@ -13,6 +13,8 @@ type delivery struct {
 	At    time.Time `json:"at"`              // of the first one
 	Last  time.Time `json:"last,omitzero"`   // of the latest; entries of earlier versions know the first one only
 	Times int       `json:"times,omitempty"` // how many there were; likewise
+	// Unleased is set when one of them had no lease.
+	Unleased bool `json:"unleased,omitempty"`
 }
 
 // latest is when the certificate was handed over last.
@@ -36,7 +38,17 @@ func (d *delivery) again(now time.Time) *delivery {
 	if d == nil {
 		return &delivery{At: now, Last: now, Times: 1}
 	}
-	return &delivery{At: d.At, Last: now, Times: d.times() + 1}
+	return &delivery{At: d.At, Last: now, Times: d.times() + 1, Unleased: d.Unleased}
+}
+
+// less is d after one answer that did not reach anybody; nil when that was the only one.
+func (d *delivery) less() *delivery {
+	if d.times() < 2 {
+		return nil
+	}
+	fewer := *d
+	fewer.Times = d.times() - 1
+	return &fewer
 }
 
 // longestReuse is how long after its first answer a certificate is handed over again at the latest, however often it was asked for
@@ -79,11 +91,11 @@ func (c *certEntry) handoverTo(o *orderEntry, w *caller, toBeRevoked bool, now t
 		return isOver, "nobody has fetched it within " + o.Pickup.String()
 	case c.Delivery == nil:
 		return handOver, ""
-	case w != nil && w.wasWaiting(c.Delivery):
+	case w != nil && w.joined[o.ID]:
 		return handOver, ""
 	case now.After(c.Delivery.until(o.keyLife())) && !inDoubt:
 		return isOver, "it was handed over before"
-	case w != nil && !w.named() && !w.mayReuse(c.Delivery, now, inDoubt):
+	case w != nil && !w.named() && !w.mayReuse(o.ID, c.Delivery, now, inDoubt):
 		return passOver, "it was handed over before"
 	}
 	return handOver, ""
@@ -103,13 +115,10 @@ func (c *certEntry) handoverExpired(o *orderEntry, now time.Time, inDoubt bool) 
 	return isOver, why
 }
 
-// wasWaiting reports whether the caller asked while the order was still in flight: then it shares the certificate, whatever else is said.
-func (w *caller) wasWaiting(d *delivery) bool { return d.At.After(w.began) }
-
-// mayReuse reports whether an unnamed request may get a certificate that was handed over: it asked while the order was in flight, or within
-// the reuse window of its role, as that is today.
-func (w *caller) mayReuse(d *delivery, now time.Time, inDoubt bool) bool {
-	if w.wasWaiting(d) {
+// mayReuse reports whether an unnamed request may get the certificate of an order, by its id, that was handed over: it waited for the order
+// while that was in flight, or asks within the reuse window of its role, as that is today.
+func (w *caller) mayReuse(id string, d *delivery, now time.Time, inDoubt bool) bool {
+	if w.joined[id] {
 		return true
 	}
 	window := w.role.reuseWindow()

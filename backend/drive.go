@@ -403,10 +403,25 @@ func (d *driver) withChain(ctx context.Context, bundle *certinext.Bundle) (*cert
 		full.Certificate = bundle.Certificate
 		return full, nil
 	case certinext.HasStatus(err, http.StatusBadRequest, http.StatusNotFound, http.StatusNotAcceptable, http.StatusUnprocessableEntity):
+		if !certinext.IsRefusal(err) && !d.chainMissedFor(chainPatience) {
+			return nil, err
+		}
 		d.engine.log.Warn("the certificate came without its chain", "order_id", d.order.ID, "error", err)
 		return bundle, nil
 	}
 	return nil, err
+}
+
+// chainPatience is how long a refusal of the chain has to last that may be a middleman's: CERTInext was seen to refuse in no shape of its own.
+const chainPatience = 10 * time.Minute
+
+// chainMissedFor reports whether the chain has been refused for a while.
+func (d *driver) chainMissedFor(patience time.Duration) bool {
+	o, now := d.order, d.engine.now()
+	if o.ChainMissedAt.IsZero() || o.ChainMissedAt.After(now) {
+		o.ChainMissedAt, o.dirty = now, true
+	}
+	return now.Sub(o.ChainMissedAt) >= patience
 }
 
 // publicKey returns the key that the certificate has to carry.

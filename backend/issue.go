@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/vault/sdk/helper/identitytpl"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -23,8 +24,6 @@ type Issued struct {
 	// Reused is set when an earlier answer held the certificate, too: nothing was bought for this one.
 	Reused   bool
 	Warnings []string
-
-	before *delivery // what was known of earlier answers
 }
 
 // Issue places the order that r comes to, or finds the one it came to before, and waits for its certificate as long as the
@@ -35,6 +34,8 @@ func (e *Engine) Issue(ctx context.Context, s logical.Storage, r Request) (*Issu
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, w.role.IssueTimeout+issueMargin) // by a clock that does not jump
+	defer cancel()
 	for {
 		issued, err := e.issueOnce(ctx, s, w)
 		if !e.asksAgain(w, err) {
@@ -42,6 +43,9 @@ func (e *Engine) Issue(ctx context.Context, s logical.Storage, r Request) (*Issu
 		}
 	}
 }
+
+// issueMargin is how much longer than its role says a request lasts at most.
+const issueMargin = 5 * time.Second
 
 func (e *Engine) issueOnce(ctx context.Context, s logical.Storage, w *caller) (*Issued, error) {
 	h, rekey, err := e.acquireOrder(ctx, s, w)

@@ -6,6 +6,7 @@ package backend
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
@@ -55,6 +56,9 @@ func leaseFor(role *Role, wanted, remaining, mountMax time.Duration, now time.Ti
 func (e *Engine) addLease(c *certEntry, w *caller, issued *Issued) error {
 	now := e.now()
 	remaining := c.NotAfter.Sub(now)
+	if !w.role.GenerateLease || remaining <= 0 {
+		c.Delivery.Unleased = true
+	}
 	if !w.role.GenerateLease {
 		if w.ttl > 0 {
 			issued.Warnings = append(issued.Warnings, fmt.Sprintf(
@@ -74,6 +78,9 @@ func (e *Engine) addLease(c *certEntry, w *caller, issued *Issued) error {
 	lease.ID, lease.AnsweredAt = id, now
 	if c.Leases == nil {
 		c.Leases = make(map[string]time.Time)
+	}
+	if !e.clockInDoubt() { // those that are over say nothing beside one that lives
+		maps.DeleteFunc(c.Leases, func(_ string, end time.Time) bool { return end.Add(leaseMargin).Before(now) })
 	}
 	c.Leases[id] = now.Add(lease.TTL)
 	issued.Lease = &lease
@@ -129,7 +136,9 @@ func (e *Engine) RenewLease(ctx context.Context, s logical.Storage, serial, leas
 	if c.Leases == nil {
 		c.Leases = make(map[string]time.Time)
 	}
-	c.Leases[leaseID] = now.Add(lease.TTL)
+	if end := now.Add(lease.TTL); end.After(c.Leases[leaseID]) { // Vault says when a lease that was cut short ends
+		c.Leases[leaseID] = end
+	}
 	return lease.TTL, put(ctx, s, c.key(), c)
 }
 
@@ -170,7 +179,7 @@ func (e *Engine) queueLeaseEnd(ctx context.Context, s logical.Storage, l LeaseEn
 	if !known && c.Delivery == nil {
 		return nil, nil // it was taken back, and Vault could not delete what it had stored of it
 	}
-	queued, err := e.revocationDue(ctx, s, l.Serial)
+	before, err := get[queuedRevocation](ctx, s, revocationPrefix+l.Serial)
 	if err != nil {
 		return nil, err
 	}
@@ -181,10 +190,18 @@ func (e *Engine) queueLeaseEnd(ctx context.Context, s logical.Storage, l LeaseEn
 			return nil, err
 		}
 	}
-	if queued {
-		return nil, nil // it is to be revoked already, for whatever reason was given
-	}
 	now := e.now()
+	if before != nil && before.Due { // it is to be revoked already, for whatever reason was given
+		over := !byClockAlone && lastLease(c.Leases, now).IsZero()
+		if before.Waiting && (before.LeaseOver || !over) {
+			return nil, nil
+		}
+		before.Waiting, before.LeaseOver = true, before.LeaseOver || over
+		return nil, e.enqueue(ctx, s, before)
+	}
+	if c.heldWithoutLease() {
+		return nil, nil // somebody has it for as long as it is valid
+	}
 	q := &queuedRevocation{Version: 1, Serial: l.Serial, Reason: defaultReason, Note: "Vault lease ended", QueuedAt: now}
 	last := lastLease(c.Leases, now)
 	switch {
@@ -196,7 +213,7 @@ func (e *Engine) queueLeaseEnd(ctx context.Context, s logical.Storage, l LeaseEn
 		q.Next = last
 		return nil, e.enqueue(ctx, s, q)
 	}
-	q.Due, q.Next = true, now
+	q.Due, q.LeaseOver, q.Next = true, true, now
 	if p := e.guard.now(); p.until.After(now) {
 		q.Next, q.LastError = p.until, "not asked yet: "+p.why
 	}
@@ -234,17 +251,20 @@ func (e *Engine) TakeBack(ctx context.Context, s logical.Storage, serial, leaseI
 		return err
 	}
 	alone := len(c.Leases) == 0 && queued == nil && c.Delivery.times() < 2
-	switch {
-	case alone:
-		c.Delivery = nil
-	case c.Delivery != nil:
-		c.Delivery.Times = c.Delivery.times() - 1
+	if c.Delivery = c.Delivery.less(); !alone && c.Delivery == nil {
+		c.Delivery = &delivery{At: e.now(), Last: e.now(), Times: 1} // a lease on it has ended before
 	}
 	if err := put(context.WithoutCancel(ctx), s, c.key(), c); err != nil {
 		return err
 	}
 	if alone {
 		e.orders.unmarkHanded(c.OrderID, e.now().Add(passDelay(0)))
+	}
+	if queued != nil && !queued.Due { // it waited for the end of the lease that is none
+		if queued.Next = lastLease(c.Leases, e.now()); queued.Next.IsZero() {
+			queued.Next = e.now()
+		}
+		return e.enqueue(ctx, s, queued)
 	}
 	return nil
 }
@@ -263,6 +283,10 @@ func (e *Engine) endOfLastLease(ctx context.Context, s logical.Storage, v *revok
 	_, err := e.carryOut(ctx, s, v)
 	return err
 }
+
+// heldWithoutLease reports whether an answer without a lease held the certificate: whoever got that one has it until it expires, and no
+// lease's end takes it away.
+func (c *certEntry) heldWithoutLease() bool { return c.Delivery != nil && c.Delivery.Unleased }
 
 // latestLease returns the end of the longest lease, whether that is over or not, and zero when there is none.
 func latestLease(leases map[string]time.Time) time.Time {

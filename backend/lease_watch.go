@@ -6,6 +6,7 @@ package backend
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -56,6 +57,7 @@ func (e *Engine) endOverdue(ctx context.Context, s logical.Storage) error {
 	if err != nil {
 		return err
 	}
+	slices.Sort(hours) // not every storage lists in order
 	var errs []error
 	left := passLeases
 	for _, hour := range hours {
@@ -66,6 +68,7 @@ func (e *Engine) endOverdue(ctx context.Context, s logical.Storage) error {
 		if err != nil {
 			return err
 		}
+		slices.Sort(names)
 		for _, name := range names {
 			minute, serial, _ := strings.Cut(name, "-")
 			due, err := time.Parse(watchHour+watchMinute, strings.TrimSuffix(hour, "/")+minute)
@@ -107,7 +110,7 @@ func (e *Engine) endWatched(ctx context.Context, s logical.Storage, serial, key 
 // lock.
 func (e *Engine) endUnstored(ctx context.Context, s logical.Storage, c *certEntry) error {
 	now, last := e.now(), latestLease(c.Leases)
-	if last.IsZero() || now.Before(last.Add(leaseMargin)) || c.Revocation != nil || !c.NotAfter.After(now) || e.clockInDoubt() {
+	if last.IsZero() || now.Before(last.Add(leaseMargin)) || c.Revocation != nil || !c.NotAfter.After(now) || c.heldWithoutLease() || e.clockInDoubt() {
 		return nil
 	}
 	queued, err := get[queuedRevocation](ctx, s, revocationPrefix+c.Serial)
@@ -116,6 +119,6 @@ func (e *Engine) endUnstored(ctx context.Context, s logical.Storage, c *certEntr
 	}
 	e.log.Warn("a lease is over, and Vault has not ended it: its certificate is to be revoked", "serial", c.view().Serial, "due", last)
 	return e.enqueue(ctx, s, &queuedRevocation{
-		Version: 1, Serial: c.Serial, Reason: defaultReason, Note: "Vault lease ended", QueuedAt: now, Due: true, Next: now,
+		Version: 1, Serial: c.Serial, Reason: defaultReason, Note: "Vault lease ended", QueuedAt: now, Due: true, LeaseOver: true, Next: now,
 	})
 }

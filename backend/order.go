@@ -118,6 +118,10 @@ type orderEntry struct {
 	// PromotionKey is the Idempotency-Key of the create that promotes a draft, which has other words than the draft's.
 	PromotionKey string    `json:"promotion_key,omitempty"`
 	PromotedAt   time.Time `json:"promoted_at,omitzero"`
+	// ChainMissedAt is when CERTInext, or somebody in between, first refused the chain of the certificate.
+	ChainMissedAt time.Time `json:"chain_missed_at,omitzero"`
+	// AskedAgainAt is when CERTInext was asked again by the same Idempotency-Key.
+	AskedAgainAt time.Time `json:"asked_again_at,omitzero"`
 	// Discarding is set when CERTInext did not answer whether it has discarded the draft.
 	Discarding bool `json:"discarding,omitempty"`
 
@@ -225,6 +229,14 @@ func (o *orderEntry) askedAt() time.Time {
 		return o.CreatedAt
 	}
 	return o.PromotedAt
+}
+
+// lastAskedAt is when CERTInext was asked for the order last.
+func (o *orderEntry) lastAskedAt() time.Time {
+	if o.AskedAgainAt.After(o.askedAt()) {
+		return o.AskedAgainAt
+	}
+	return o.askedAt()
 }
 
 const maxTimeline = 50

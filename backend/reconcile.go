@@ -91,7 +91,7 @@ func (d *driver) find(ctx context.Context) (remoteID, error) {
 	if o.Reissue != nil {
 		return d.findReissue(ctx)
 	}
-	if d.config.TrustIdempotencyKey && d.keyed() && now.Before(o.askedAt().Add(replayWindow)) {
+	if d.mayReplay() && now.Before(o.askedAt().Add(replayWindow)) {
 		return d.replay(ctx)
 	}
 	found, err := d.engine.records.find(ctx, d)
@@ -163,7 +163,17 @@ func earlier(a, b time.Time) time.Time {
 // replayWindow is how long a service is trusted to remember an Idempotency-Key. No source says how long it does.
 const replayWindow = 24 * time.Hour
 
+// mayReplay reports whether asking again by the same key is a way to find the order. An order that never arrived is bought that way, so not
+// while ordering is paused; and a create may take minutes, so not for somebody who waits for an answer.
+func (d *driver) mayReplay() bool {
+	return d.config.TrustIdempotencyKey && d.keyed() && d.config.mayOrder() == nil && !d.purpose.isHurried()
+}
+
 func (d *driver) replay(ctx context.Context) (remoteID, error) {
+	d.order.AskedAgainAt = d.engine.now()
+	if err := d.save(ctx); err != nil {
+		return remoteID{}, err
+	}
 	remote, err := d.create(ctx)
 	if err != nil {
 		if !certinext.MayHaveActed(err) && !certinext.HasCode(err, codeKeyUsed) && certinext.HasStatus(err, http.StatusBadRequest, http.StatusUnprocessableEntity) {

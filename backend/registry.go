@@ -35,6 +35,7 @@ type tracked struct {
 	fingerprint string
 	twin        string // see orderEntry.twin; empty for most
 	marker      string // its Idempotency-Key, which the marker is made of
+	number      string // CERTInext's; empty until it is known
 	named       bool   // has a request_id: found by id, never by fingerprint
 	created     time.Time
 	busy        chan struct{} // closed when the present holder lets go; nil when there is none
@@ -148,7 +149,7 @@ func (r *registry) add(t *tracked) *tracked {
 // describe takes over what an order's entry says that it is found by.
 func (t *tracked) describe(o *orderEntry) {
 	t.fingerprint, t.twin, t.marker = o.Fingerprint, o.twin(), o.Placement.IdempotencyKey
-	t.named, t.created = o.RequestID != "", o.CreatedAt
+	t.named, t.created, t.number = o.RequestID != "", o.CreatedAt, o.CAOrderID
 }
 
 // hold makes the caller the one who works on t. It returns nil when somebody else does. The caller holds mu.
@@ -201,18 +202,18 @@ func (r *registry) acquire(id string) (h *heldOrder, busy <-chan struct{}) {
 }
 
 // claim looks for an unnamed order that is wanted, and holds it for the caller unless somebody else does: then busy is that one's end. The
-// id is empty when there is none.
-func (r *registry) claim(wanted func(*tracked) bool) (id string, h *heldOrder, busy <-chan struct{}) {
+// order has no id when there is none.
+func (r *registry) claim(wanted func(*tracked) bool) (found tracked, h *heldOrder, busy <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	t := r.best(wanted)
 	if t == nil {
-		return "", nil, nil
+		return tracked{}, nil, nil
 	}
 	if h = r.hold(t); h == nil {
-		return t.id, nil, t.busy
+		return *t, nil, t.busy
 	}
-	return t.id, h, nil
+	return *t, h, nil
 }
 
 // best is the wanted order that serves soonest: one whose certificate was handed over already, then the oldest that nobody works on,
@@ -276,6 +277,18 @@ func (r *registry) drop(h *heldOrder) {
 // sameRequest is what [registry.claim] wants of an order with a fingerprint.
 func sameRequest(fingerprint string) func(*tracked) bool {
 	return func(t *tracked) bool { return t.fingerprint == fingerprint }
+}
+
+// hasNumber reports whether another open order than id has a number of CERTInext's.
+func (r *registry) hasNumber(id, number string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, t := range r.orders {
+		if t.number == number && t.id != id {
+			return true
+		}
+	}
+	return false
 }
 
 // amend takes over what a held order's entry says that it is found by.

@@ -38,8 +38,8 @@ func storeOrder(t *testing.T, s logical.Storage, id string) {
 
 // claimed is the id of the order that the same request comes to.
 func claimed(r *registry, fingerprint string) string {
-	id, _, _ := r.claim(sameRequest(fingerprint))
-	return id
+	t, _, _ := r.claim(sameRequest(fingerprint))
+	return t.id
 }
 
 func TestTheRegistryIsFilledOnceAndNobodyWaitsForItLongerThanItsRequestLasts(t *testing.T) {

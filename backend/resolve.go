@@ -71,10 +71,15 @@ func (e *Engine) lookBefore(ctx context.Context, s logical.Storage, o *orderEntr
 		return nil
 	}
 	client, cfg, err := e.client(ctx, s)
-	if err != nil || !sameAccount(o.Account, cfg.account()) {
+	switch {
+	case errors.Is(err, ErrNotConfigured):
+		return nil
+	case err != nil:
+		return err
+	case !sameAccount(o.Account, cfg.account()):
 		return nil
 	}
-	asked := o.askedAt()
+	asked := o.lastAskedAt()
 	if settled := asked.Add(cfg.createTimeout()); !asked.After(e.now()) && o.State != StatePending && e.now().Before(settled) {
 		return badField("never_placed", "CERTInext may still be working on order %s: say that after %s", o.ID, settled.UTC().Format(time.RFC3339))
 	}
@@ -149,6 +154,9 @@ func (e *Engine) adopt(ctx context.Context, s logical.Storage, o *orderEntry, ca
 	if err := o.mayBecome(asked, client, remote, caOrderID, from); err != nil {
 		return err
 	}
+	if another, err := e.isAnothers(ctx, s, o, caOrderID); err != nil || another {
+		return cmp.Or(err, badField("ca_order_id", "CERTInext's order %s cannot be order %s: it was placed for another order", printable(caOrderID), o.ID))
+	}
 	before := *o
 	e.setDraft(o, false)
 	o.State, o.CAOrderID, o.LastError, o.Needs = StatePending, caOrderID, "", nil
@@ -161,6 +169,31 @@ func (e *Engine) adopt(ctx context.Context, s logical.Storage, o *orderEntry, ca
 		return err
 	}
 	return nil
+}
+
+// isAnothers reports whether the mount itself knows that CERTInext's order of a number is another one than o. It reads the certificates one after the
+// other, for what hardly ever happens.
+func (e *Engine) isAnothers(ctx context.Context, s logical.Storage, o *orderEntry, caOrderID string) (bool, error) {
+	if o.Reissue != nil {
+		return false, nil // it shares its number with the order that it reissues
+	}
+	if e.orders.hasNumber(o.ID, caOrderID) {
+		return true, nil
+	}
+	serials, err := list(ctx, s, certPrefix)
+	if err != nil {
+		return false, err
+	}
+	for _, serial := range serials {
+		c, err := get[certEntry](ctx, s, certPrefix+serial)
+		if err != nil {
+			return false, err
+		}
+		if c != nil && c.CAOrderID == caOrderID && c.OrderID != o.ID && c.OrderID != "" && sameAccount(c.Account, o.Account) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // mayBecome says why an order of CERTInext's cannot be the one that is in doubt. It tells nothing of an order that is somebody

@@ -29,6 +29,12 @@ type queuedRevocation struct {
 	SentAt time.Time `json:"sent_at,omitzero"`
 	// Asked is set when somebody asked for it, and not the end of a lease.
 	Asked bool `json:"asked,omitempty"`
+	// Askers is how many have asked and not been refused. LeaseOver is set when it follows from the end of the last lease, or from nobody having
+	// fetched the certificate, too: a refusal of those who asked leaves that.
+	Askers    int  `json:"askers,omitempty"`
+	LeaseOver bool `json:"lease_over,omitempty"`
+	// Waiting is set when one lease has ended, and the certificate goes with the last one.
+	Waiting bool `json:"waiting,omitempty"`
 
 	asked bool // somebody waits for the answer
 }
@@ -97,6 +103,22 @@ func (q *queuedRevocation) failed(err error, against bool, now time.Time, p paus
 		delay = backOff(q.Attempts, longestRefusal)
 	}
 	q.Next = now.Add(max(delay, hint(err)))
+}
+
+// join adds one more cause to a queued revocation, or makes it the first one. Whoever asks has the word on the reason.
+func (q *queuedRevocation) join(before *queuedRevocation) {
+	if before == nil {
+		return
+	}
+	if q.Waiting = before.Waiting || !before.Due; !before.Due {
+		return
+	}
+	q.Askers += before.Askers
+	q.LeaseOver = q.LeaseOver || before.LeaseOver || !before.Asked
+	q.SentAt, q.Attempts = before.SentAt, before.Attempts
+	if before.Asked && !q.Asked {
+		q.Asked, q.Reason, q.Note, q.QueuedAt = true, before.Reason, before.Note, before.QueuedAt
+	}
 }
 
 // ripe reports whether the revocation has its turn. A turn that is further away than any failure puts it was set by a clock that has been set
@@ -176,13 +198,52 @@ func (e *Engine) dueRevocation(ctx context.Context, s logical.Storage, serial st
 			q.Next = last // renewed meanwhile
 			return nil, e.enqueue(ctx, s, q)
 		}
-		q.Due = true
+		if c.heldWithoutLease() {
+			return nil, e.dequeue(ctx, s, serial) // somebody has it for as long as it is valid
+		}
+		q.Due, q.LeaseOver = true, true
 	}
 	v := &revoking{cert: c, q: q}
 	if done, err := e.needless(ctx, s, v); err != nil || done != nil {
 		return nil, err
 	}
 	return v, e.enqueue(ctx, s, q) // from now on, nobody is handed the certificate
+}
+
+// putOff stores that CERTInext did not take a revocation, in the entry as it is by now: somebody may have asked for it meanwhile. The caller
+// holds the certificate's lock.
+func (e *Engine) putOff(ctx context.Context, s logical.Storage, tried *queuedRevocation) error {
+	q, err := get[queuedRevocation](ctx, s, revocationPrefix+tried.Serial)
+	if err != nil || q == nil {
+		return err
+	}
+	q.Attempts, q.Next, q.LastError, q.SentAt = tried.Attempts, tried.Next, tried.LastError, tried.SentAt
+	return e.enqueue(ctx, s, q)
+}
+
+// withdrawAsker takes back what one asker has queued, who was refused. What follows from a lease, or was asked for by others, stays. The caller
+// holds the certificate's lock.
+func (e *Engine) withdrawAsker(ctx context.Context, s logical.Storage, c *certEntry) error {
+	q, err := get[queuedRevocation](ctx, s, revocationPrefix+c.Serial)
+	if err != nil || q == nil {
+		return err
+	}
+	if q.Askers--; q.Askers > 0 {
+		return e.enqueue(ctx, s, q)
+	}
+	now := e.now()
+	last := lastLease(c.Leases, now)
+	switch {
+	case q.LeaseOver, q.Waiting && last.IsZero():
+		q.LeaseOver = true
+		q.Reason, q.Note, q.Next = defaultReason, "Vault lease ended", now.Add(passDelay(0))
+	case q.Waiting:
+		q.Reason, q.Note, q.Due, q.Next = defaultReason, "Vault lease ended", false, last
+	default:
+		return e.dequeue(ctx, s, c.Serial)
+	}
+	q.Asked, q.Askers, q.Attempts, q.LastError = false, 0, 0, ""
+	return e.enqueue(ctx, s, q)
 }
 
 // revocationDue reports whether a certificate is to be revoked whatever its leases.

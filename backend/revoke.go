@@ -143,6 +143,13 @@ func (e *Engine) serialOfOrder(ctx context.Context, s logical.Storage, role, id 
 	case o.Serial == "" && o.State == StateRevoked:
 		return "", &revokedOrder{id: o.ID, at: o.UpdatedAt}
 	case o.Serial == "":
+		// It may have been handed over by a process that has died, and CERTInext may be away.
+		if c, err := e.certificateOf(ctx, s, id); err != nil || c != nil && c.Role == role {
+			if err != nil {
+				return "", err
+			}
+			return c.Serial, nil
+		}
 		return "", badField("order_id", "order %s has no certificate (%s): delete the order to cancel it", o.ID, o.State)
 	}
 	return strings.ReplaceAll(o.Serial, ":", "-"), nil
@@ -184,9 +191,8 @@ func (e *Engine) revoke(ctx context.Context, s logical.Storage, q *queuedRevocat
 
 // A revoking is a queued revocation that CERTInext is about to be asked for.
 type revoking struct {
-	cert   *certEntry
-	q      *queuedRevocation
-	before *queuedRevocation // what was queued until then; nil for most
+	cert *certEntry
+	q    *queuedRevocation
 }
 
 // queueRevocation stores a revocation before CERTInext hears of it, so that neither a crash nor a fault of storage loses it. Nobody is handed
@@ -208,15 +214,16 @@ func (e *Engine) queueRevocation(ctx context.Context, s logical.Storage, q *queu
 	if err != nil {
 		return nil, nil, err
 	}
-	if before != nil && before.Due {
-		q.Asked = q.Asked || before.Asked
+	if q.asked {
+		q.Askers = 1
 	}
+	q.join(before)
 	if err := e.enqueue(ctx, s, q); err != nil {
 		return nil, nil, err
 	}
-	v = &revoking{cert: c, q: q, before: before}
+	v = &revoking{cert: c, q: q}
 	if done, err = e.needless(ctx, s, v); err != nil && q.asked && refusal(err) {
-		err = errors.Join(err, e.restoreQueue(ctx, s, v))
+		err = errors.Join(err, e.withdrawAsker(ctx, s, c))
 	}
 	return v, done, err
 }
@@ -251,14 +258,6 @@ func (e *Engine) expired(ctx context.Context, s logical.Storage, c *certEntry) b
 	}
 	_, _, err := e.client(ctx, s)
 	return errors.Is(err, ErrNotConfigured)
-}
-
-// restoreQueue takes back what was queued for somebody who was refused.
-func (e *Engine) restoreQueue(ctx context.Context, s logical.Storage, v *revoking) error {
-	if v.before == nil {
-		return e.dequeue(ctx, s, v.q.Serial)
-	}
-	return e.enqueue(ctx, s, v.before)
 }
 
 // refusal reports whether an error is an answer, and not a fault of storage.
@@ -315,12 +314,12 @@ func (e *Engine) carryOut(ctx context.Context, s logical.Storage, v *revoking) (
 		} else {
 			err = refused(err)
 		}
-		return nil, errors.Join(err, e.restoreQueue(ctx, s, v))
+		return nil, errors.Join(err, e.withdrawAsker(ctx, s, c))
 	}
 	v.q.failed(err, against, now, e.guard.now())
 	out.Queued, out.Reason = true, v.q.Reason
 	e.log.Warn("CERTInext did not take a revocation; it is queued", "serial", out.Serial, "attempts", v.q.Attempts, "error", err)
-	return out, e.enqueue(ctx, s, v.q)
+	return out, e.putOff(ctx, s, v.q)
 }
 
 // refusedForGood reports whether the same revocation would be refused again: it is one that CERTInext cannot express, or
