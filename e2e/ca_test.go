@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
 	"github.com/hashicorp/vault/api"
@@ -132,17 +133,28 @@ func (ca *authority) checkChain(t *testing.T, resp *api.Secret) *x509.Certificat
 
 func checkChain(t *testing.T, resp *api.Secret, roots *x509.CertPool) *x509.Certificate {
 	t.Helper()
+	return checkChainAt(t, resp, roots, time.Now())
+}
+
+// checkChainAt is checkChain by another clock.
+func checkChainAt(t *testing.T, resp *api.Secret, roots *x509.CertPool, now time.Time) *x509.Certificate {
+	t.Helper()
 	leaf := parseCertificate(t, text(t, resp.Data["certificate"]))
 	chain := texts(resp.Data["ca_chain"])
 	require.NotEmpty(t, chain)
 	require.Equal(t, chain[0], resp.Data["issuing_ca"])
-	verify(t, leaf, chain, roots)
+	verifyAt(t, leaf, chain, roots, now)
 	require.Equal(t, leaf.NotAfter.Unix(), number(t, resp.Data["expiration"]))
 	return leaf
 }
 
 // verify requires that the chain leads from leaf to one of the roots, each link signing the one before it.
 func verify(t *testing.T, leaf *x509.Certificate, chain []string, roots *x509.CertPool) {
+	t.Helper()
+	verifyAt(t, leaf, chain, roots, time.Now())
+}
+
+func verifyAt(t *testing.T, leaf *x509.Certificate, chain []string, roots *x509.CertPool, now time.Time) {
 	t.Helper()
 	pool, below := x509.NewCertPool(), leaf
 	for _, c := range chain {
@@ -155,7 +167,7 @@ func verify(t *testing.T, leaf *x509.Certificate, chain []string, roots *x509.Ce
 	if len(leaf.EmailAddresses) > 0 {
 		usage = x509.ExtKeyUsageAny // of a person, whose test tells the usage
 	}
-	_, err := leaf.Verify(x509.VerifyOptions{Roots: roots, Intermediates: pool, KeyUsages: []x509.ExtKeyUsage{usage}})
+	_, err := leaf.Verify(x509.VerifyOptions{Roots: roots, Intermediates: pool, KeyUsages: []x509.ExtKeyUsage{usage}, CurrentTime: now})
 	require.NoError(t, err)
 }
 

@@ -82,23 +82,22 @@ var crashFlows = []crashFlow{
 		name: "named", cell: "live", request: map[string]any{"request_id": "deploy-42"},
 		steps: []crashStep{askStep, againStep}, killed: []string{"ask", "again"},
 		journal: "ask: put order/open, create-ssl, put order/open, certificate, put cert, answer; " +
-			"again: track, certificate, put cert, answer",
+			"again: put cert, answer",
 	},
 	{
 		name: "repeat", cell: "live", steps: []crashStep{askStep, againStep}, killed: []string{"ask", "again"},
 		journal: "ask: put order/open, create-ssl, put order/open, certificate, put cert, answer; " +
-			"again: track, certificate, put cert, answer",
+			"again: put cert, answer",
 	},
 	{
 		name: "fleet", cell: "live", steps: []crashStep{fleetStep, fleetAgain}, killed: []string{"ask", "again"}, fleet: true,
-		journal: "ask: answer, answer, answer, certificate, certificate, certificate, create-ssl, put cert, put cert, put cert, " +
-			"put order/open, put order/open, track; " +
-			"again: answer, answer, answer, certificate, certificate, certificate, put cert, put cert, put cert, track",
+		journal: "ask: answer, answer, answer, certificate, create-ssl, put cert, put cert, put cert, put order/open, put order/open; " +
+			"again: answer, answer, answer, put cert, put cert, put cert",
 	},
 	{
 		name: "unread", cell: "live", steps: []crashStep{unreadStep, againStep}, killed: []string{"unread", "again"},
 		journal: "unread: put order/open, create-ssl, put order/open, certificate, put cert, answer; " +
-			"again: track, certificate, put cert, answer",
+			"again: put cert, answer",
 	},
 	{
 		name: "forced", cell: "live", steps: []crashStep{askStep, forceStep}, killed: []string{"force"}, anew: true,
@@ -112,7 +111,7 @@ var crashFlows = []crashFlow{
 	{
 		name: "patient", cell: "live", own: true, role: map[string]any{"delivery_grace": "1m", "reuse_window": "50m"},
 		steps: []crashStep{askStep, laterStep, keptPass, againStep}, killed: []string{"kept", "again"},
-		journal: "kept: put ca; again: track, certificate, put cert, answer",
+		journal: "kept: put ca; again: put cert, answer",
 	},
 	{
 		name: "slow", cell: "parked", role: map[string]any{"issue_timeout": "1s"},
@@ -193,7 +192,7 @@ var crashFlows = []crashFlow{
 		journal: "ask': token, orders-report, put order/open, track, certificate, put cert, answer",
 	},
 	{
-		name: "never", cell: "live", first: neverHeardOf, steps: []crashStep{doubtStep, neverStep, againStep},
+		name: "never", cell: "live", first: neverHeardOf, steps: []crashStep{doubtStep, waitedStep, neverStep, againStep},
 		killed:  []string{"never placed"},
 		journal: "never placed: put order/closed, delete order/open, answer",
 	},

@@ -219,5 +219,13 @@ func (p *point) settle(id string) error {
 	if err == nil {
 		p.settles++
 	}
+	return p.tooSoon(err)
+}
+
+// tooSoon lets time pass when the operator is told that the CA may still be working on the order.
+func (p *point) tooSoon(err error) error {
+	if isRefusal(err) && strings.Contains(err.Error(), "may still be working on order") {
+		return errors.Join(err, p.cell.waitForCreates(p.rig.crashes()))
+	}
 	return err
 }

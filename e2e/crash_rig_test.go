@@ -63,6 +63,26 @@ type cell struct {
 	ca    *authority
 	desk  *crashDesk
 	clock atomic.Int64 // nanoseconds that mount and CA are ahead
+
+	mu     sync.Mutex
+	waited map[int]bool // crashes after which the calls under way have been waited for
+}
+
+// createPatience is longer than the engine gives the CA to answer a create: by then it has taken the order or never will.
+const createPatience = 3 * time.Minute
+
+// waitForCreates puts the clocks forward until what was under way at the n-th crash has ended at the CA, too.
+func (c *cell) waitForCreates(n int) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.waited[n] {
+		return nil
+	}
+	if c.waited == nil {
+		c.waited = make(map[int]bool)
+	}
+	c.waited[n] = true
+	return c.forward(createPatience)
 }
 
 // forward puts the clocks of mount and CA forward.

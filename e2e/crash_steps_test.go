@@ -43,6 +43,7 @@ var (
 	upStep      = crashStep{"up", func(p *point) error { p.rig.setDown(p.label, false); return nil }}
 	soonStep    = crashStep{"soon", func(p *point) error { return p.cell.forward(time.Minute) }}
 	laterStep   = crashStep{"later", func(p *point) error { return p.cell.forward(20 * time.Minute) }}
+	waitedStep  = crashStep{"waited", func(p *point) error { return p.cell.waitForCreates(p.rig.crashes()) }}
 	storedStep  = crashStep{"stored", (*point).passUntilIssued}
 	passStep    = crashStep{"pass", (*point).passUntilIssued}
 	erasePass   = crashStep{"pass", (*point).passUntilErased}
@@ -213,7 +214,7 @@ func (p *point) neverPlaced() error {
 	if isRefusal(err) && strings.Contains(err.Error(), "is over: failed") {
 		return nil
 	}
-	return err
+	return p.tooSoon(err)
 }
 
 // placeByHand is an operator who orders in the CA's portal, where neither CSR nor agreement are given.
