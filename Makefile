@@ -49,6 +49,7 @@ test: build ## the whole suite with the race detector, against a real Vault, the
 	failed=0; \
 	scripts/postman.sh || failed=1; \
 	scripts/readme.sh || failed=1; \
+	go test -timeout $(TIMEOUT) ./simulation || failed=1; \
 	go test $(RACE) -timeout $(TIMEOUT) $(PKGS) || failed=1; \
 	[ $$failed -eq 0 ] || { echo 'make test: something failed, see above' >&2; exit 1; }
 

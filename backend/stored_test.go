@@ -104,10 +104,11 @@ func storedV2() map[string]any {
 	role.ReuseWindow = &window
 	order := all["order"].(*orderEntry)
 	order.Reuse, order.FinalSeen = &window, sighting{Status: certinext.StatusRejected, At: at}
+	order.AskedAgainAt, order.ChainMissedAt = at, at
 	cert := all["certificate"].(*certEntry)
-	cert.Delivery = &delivery{At: at, Last: at.Add(time.Minute), Times: 2}
+	cert.Delivery = &delivery{At: at, Last: at.Add(time.Minute), Times: 2, Unleased: true}
 	queued := all["revocation"].(*queuedRevocation)
-	queued.SentAt = at
+	queued.SentAt, queued.Askers, queued.LeaseOver, queued.Waiting = at, 1, true, true
 	return map[string]any{
 		"config": config, "role": role, "order": order, "certificate": cert, "revocation": queued, "lease": &leaseWatch{Version: 1},
 	}
