@@ -45,6 +45,7 @@ func init() {
 		"revoke":       (*world).doRevoke,
 		"lease-end":    (*world).doLeaseEnd,
 		"lease-renew":  (*world).doLeaseRenew,
+		"logout":       func(w *world, a Action) { w.vault.logout(a.Who) },
 		"role":         (*world).doRole,
 		"config":       (*world).doConfig,
 		"sync":         (*world).doSync,
@@ -102,7 +103,11 @@ func (w *world) orderCall(who requester, k *client, id, what string, op logical.
 
 // A client fetches the certificate of its order.
 func (w *world) doCollect(a Action) {
-	if k := w.existing(a.Request); k != nil && k.order() != "" {
+	k := w.existing(a.Request)
+	if k != nil && a.How == "reissued" {
+		k = k.reissue
+	}
+	if k != nil && k.order() != "" {
 		w.orderCall(requesters[k.request.Who], k, k.order(), "collect", logical.UpdateOperation, "/collect", nil)
 	}
 }
@@ -220,7 +225,10 @@ func (w *world) doReissue(a Action) {
 	if k := w.existing(a.Request); k != nil && k.serial() != "" && k.order() != "" {
 		id := k.order()
 		c := w.orderCall(requesters[k.request.Who], k, id, "reissue", logical.UpdateOperation, "/reissue", map[string]any{"reason": "rotation"})
-		c.answer = nil
+		next := k.request
+		next.ID, next.Key = "reissue:"+id, 0
+		k.reissue = w.client(next)
+		c.answer = func(call *call) { w.learn(k.reissue, call) }
 	}
 }
 
@@ -247,12 +255,27 @@ func (w *world) doRevoke(a Action) {
 			data: map[string]any{"certificate": forgery(k.serial())},
 		})
 		return
+	case a.How == "role", a.How == "wrong-key":
+		// Nobody may do that, so nobody has asked for its end.
+		data["serial_number"] = k.serial()
+		if path = "revoke/" + otherRole(k.request.Role); a.How == "wrong-key" {
+			path, data["private_key"] = "revoke-with-key", newKeyPEM()
+		}
+		w.send(&call{what: "revoke what one may not " + k.request.Name, op: logical.UpdateOperation, path: path, who: requesters["bob"], data: data})
+		return
 	default:
 		data["serial_number"] = k.serial()
 	}
 	w.books.ask(k.serial())
 	k.wants = false
 	w.send(&call{what: "revoke " + k.request.Name, op: logical.UpdateOperation, path: path, data: data, who: requesters[k.request.Who]})
+}
+
+func otherRole(role string) string {
+	if role == "web" {
+		return "bare"
+	}
+	return "web"
 }
 
 // leaseOf is the newest live lease on a client's certificate.
@@ -300,12 +323,20 @@ func (w *world) doConfig(a Action) {
 	switch a.How {
 	case "delete":
 		c.what, c.op, c.data = "delete config", logical.DeleteOperation, nil
+	case "paused":
+		c.data["ordering"] = "paused"
+		c.answer = func(c *call) {
+			if c.err == nil && !c.resp.IsError() && w.configs[len(w.configs)-1] == c {
+				w.pausedAt = time.Now()
+			}
+		}
 	case "spelling":
 		c.data["base_url"] = "https://Sandbox.CERTInext.test:443"
 	case "unverified":
 		c.data["verify_connection"] = false
 	}
-	w.send(c)
+	w.pausedAt = time.Time{}
+	w.configs = append(w.configs, w.send(c))
 }
 
 func (w *world) doSync(Action) {
@@ -354,6 +385,7 @@ func (w *world) doFault(a Action) {
 	w.caFaults = true
 	f := certinexttest.Fault{
 		Operation: a.At, Kind: certinexttest.FaultKind(a.Bad), Skip: a.Skip, Times: max(1, a.Times), Delay: a.For, RetryAfter: a.For,
+		Named: a.How == "named",
 	}
 	defer func() {
 		if recover() != nil {

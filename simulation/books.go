@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
+	"github.com/hashicorp/vault/sdk/logical"
 )
 
 // A purchase is an order as the wire saw it: the create calls with one marker.
@@ -39,6 +40,11 @@ func (m moment) within(d time.Duration, after moment) bool {
 	return !m.true.After(after.true.Add(d)) && !m.plugin.After(after.plugin.Add(d)) && !m.latest.After(after.latest.Add(d))
 }
 
+// before reports whether a moment came before another one, by all clocks.
+func (m moment) before(other moment) bool {
+	return m.true.Before(other.true) && m.plugin.Before(other.plugin) && m.latest.Before(other.latest)
+}
+
 func (m moment) zero() bool { return m.true.IsZero() }
 
 // A handover is an answer that held a certificate.
@@ -47,6 +53,13 @@ type handover struct {
 	call   *call
 	heard  bool // by the client
 	serial string
+}
+
+// A storedDelivery is a certificate that counts as handed over in storage.
+type storedDelivery struct {
+	moment
+	serial string
+	by     *call // whose answer that was to be
 }
 
 // The books are what is written down of money, certificates and wishes while a history runs.
@@ -60,7 +73,7 @@ type books struct {
 
 	handovers []handover
 	// delivered is when storage was first told that a certificate is handed over, by its order's number at the CA.
-	delivered map[string]moment
+	delivered map[string]storedDelivery
 	asked     map[string]time.Time // when somebody first asked for the end of a certificate or order, by serial number or id
 	told      map[string]string    // who was told of an order, by its id
 	overSince map[string]time.Time // when the last lease on a certificate ended, by its serial number
@@ -69,7 +82,7 @@ type books struct {
 
 func newBooks() *books {
 	return &books{
-		purchases: make(map[string]*purchase), delivered: make(map[string]moment), asked: make(map[string]time.Time),
+		purchases: make(map[string]*purchase), delivered: make(map[string]storedDelivery), asked: make(map[string]time.Time),
 		told: make(map[string]string), overSince: make(map[string]time.Time), settled: make(map[string]bool),
 	}
 }
@@ -79,15 +92,21 @@ func (b *books) attempted(marker string, c *call) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.purchases[marker] == nil {
+		if paused := b.world.pausedAt; c != nil && !paused.IsZero() && c.started.After(paused) {
+			b.world.violate("money/paused", "%s was to buy although ordering is paused since %s", c.what, paused)
+		}
 		b.purchases[marker] = &purchase{marker: marker, call: c}
 		b.markers = append(b.markers, marker)
 	}
 }
 
 // arrived notes that CERTInext has heard of an order.
-func (b *books) arrived(marker string) {
+func (b *books) arrived(marker string, by *call) {
 	b.mu.Lock()
 	p := b.purchases[marker]
+	if background := by == nil || by.op == logical.RollbackOperation; background && len(p.arrived) == 0 && b.world.manners.Dialect != certinexttest.Documented {
+		b.world.violate("money/background", "the background has bought what nobody waits for: %s", marker)
+	}
 	p.arrived = append(p.arrived, b.world.moment())
 	n := len(b.markers)
 	b.mu.Unlock()
@@ -105,13 +124,16 @@ func (b *books) stored(ctx context.Context, key string, value []byte) {
 		return
 	}
 	c := new(storedCert)
-	if json.Unmarshal(value, c) != nil || c.Delivery == nil {
+	if json.Unmarshal(value, c) != nil {
 		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.delivered[c.CAOrderID].zero() {
-		b.delivered[c.CAOrderID] = b.world.moment()
+	switch known := b.delivered[c.CAOrderID]; {
+	case c.Delivery == nil && known.serial == c.Serial:
+		delete(b.delivered, c.CAOrderID) // nobody has got it after all
+	case c.Delivery != nil && known.zero():
+		b.delivered[c.CAOrderID] = storedDelivery{b.world.moment(), c.Serial, callOf(ctx)}
 	}
 }
 
@@ -144,7 +166,9 @@ type storedCert struct {
 	OrderID   string `json:"order_id"`
 	CAOrderID string `json:"ca_order_id"`
 	Imported  bool   `json:"imported"`
-	Delivery  *struct {
+
+	Leases   map[string]time.Time `json:"leases"`
+	Delivery *struct {
 		At time.Time `json:"at"`
 	} `json:"delivery"`
 	Revocation *struct {
@@ -190,6 +214,15 @@ func (w *world) storedOrders() []*storedOrder {
 		}
 	}
 	return out
+}
+
+// storedCert reads a certificate; nil when there is none.
+func (w *world) storedCert(serial string) *storedCert {
+	c := new(storedCert)
+	if json.Unmarshal(w.disk.entries["cert/"+strings.ReplaceAll(serial, ":", "-")], c) != nil {
+		return nil
+	}
+	return c
 }
 
 func (w *world) storedCerts() []*storedCert {

@@ -45,6 +45,7 @@ type call struct {
 	cancel  context.CancelFunc
 	hangUp  int // the caller leaves after that many steps of the history; 0 for never
 	started time.Time
+	began   moment
 	ended   time.Time
 	done    atomic.Bool
 	excused bool // storage has failed meanwhile
@@ -61,7 +62,7 @@ func (w *world) send(c *call) *call { return w.sendTo(w.active, c) }
 
 func (w *world) sendTo(p *process, c *call) *call {
 	w.calls = append(w.calls, c)
-	c.actor, c.proc, c.started = fmt.Sprintf("c%03d", len(w.calls)), p, time.Now()
+	c.actor, c.proc, c.started, c.began = fmt.Sprintf("c%03d", len(w.calls)), p, time.Now(), w.moment()
 	ctx, cancel := context.WithCancel(context.WithValue(p.ctx, actorKey{}, c))
 	c.cancel = cancel
 	w.sched.trace.line("%s %s: %s %s %s", c.actor, c.who.name, c.what, c.op, c.path)

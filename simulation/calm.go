@@ -21,6 +21,7 @@ func (w *world) calm() {
 	if !w.until(w.idle, longestCall+time.Minute) {
 		return
 	}
+	w.pausedAt = time.Time{}
 	w.setUp()
 	const rounds = 14
 	for round := range rounds {

@@ -13,6 +13,13 @@ import (
 // callChances are what clients, operators and Vault ask of the plugin.
 var callChances = []chance{
 	{38, func(d *dice) Action { return d.impatient(Action{Do: "issue", Request: d.request()}) }},
+	{3, func(d *dice) Action {
+		r := d.known()
+		if r.ID != "" { // that is a way of its own to say which certificate is wanted
+			return d.impatient(Action{Do: "issue", Request: r})
+		}
+		return d.impatient(Action{Do: "issue", How: "force", Request: r})
+	}},
 	{10, func(d *dice) Action { return d.impatient(Action{Do: pick(d, "async", "order"), Request: d.request()}) }},
 	{10, func(d *dice) Action { return d.impatient(Action{Do: "collect", Request: d.known()}) }},
 	{2, func(d *dice) Action {
@@ -23,19 +30,21 @@ var callChances = []chance{
 	{2, func(d *dice) Action { return Action{Do: "never-placed", Request: d.known()} }},
 	{2, func(d *dice) Action { return Action{Do: "adopt", Request: d.known()} }},
 	{3, func(d *dice) Action { return d.impatient(Action{Do: "renew", Request: d.known()}) }},
-	{1, func(d *dice) Action { return Action{Do: "reissue", Request: d.known()} }},
+	{2, func(d *dice) Action { return Action{Do: "reissue", Request: d.reissuable()} }},
+	{2, func(d *dice) Action { return Action{Do: "collect", How: "reissued", Request: d.reissuable()} }},
 	{5, func(d *dice) Action {
-		return Action{Do: "revoke", Request: d.known(), How: pick(d, "serial", "order", "key", "mount", "forged")}
+		return Action{Do: "revoke", Request: d.known(), How: pick(d, "serial", "order", "key", "mount", "forged", "role", "wrong-key")}
 	}},
 	{6, func(d *dice) Action { return Action{Do: "lease-end", Request: d.known()} }},
-	{2, func(d *dice) Action {
-		return Action{Do: "lease-renew", Request: d.known(), For: pick(d, time.Minute, time.Hour)}
+	{4, func(d *dice) Action {
+		return Action{Do: "lease-renew", Request: d.known(), For: pick(d, time.Minute, time.Hour, 12*time.Hour)}
 	}},
+	{2, func(d *dice) Action { return Action{Do: "logout", Request: Request{Who: d.known().Who}} }},
 	{2, func(d *dice) Action {
 		return Action{Do: "role", Request: Request{Role: pick(d, roleNames...)}, How: pick(d, "write", "write", "patch", "delete")}
 	}},
 	{2, func(d *dice) Action {
-		return Action{Do: "config", How: pick(d, "write", "unverified", "spelling", "delete")}
+		return Action{Do: "config", How: pick(d, "write", "write", "unverified", "spelling", "delete", "paused", "paused")}
 	}},
 	{4, func(*dice) Action { return Action{Do: "sync"} }},
 	{2, func(d *dice) Action { return d.impatient(Action{Do: "draft", Request: d.draft()}) }},
@@ -65,6 +74,7 @@ var weatherChances = []chance{
 	{20, func(d *dice) Action {
 		return Action{Do: "ca", At: pick(d, caPlaces...), Bad: pick(d, caFaults...), Skip: d.IntN(3), Times: pick(d, 1, 1, 2, 6), For: pick(d, time.Second, 10*time.Second, 70*time.Second)}
 	}},
+	{2, func(d *dice) Action { return d.lie() }},
 	{12, func(*dice) Action { return Action{Do: "restart"} }},
 	{3, func(*dice) Action { return Action{Do: "standby"} }},
 	{3, func(*dice) Action { return Action{Do: "failover"} }},
@@ -92,6 +102,16 @@ var caPlaces = []string{"", "create-ssl", "create-ssl", "track", "certificate", 
 
 // caFaults are the ways in which the simulated CERTInext hurts; but for the one that takes 16 MiB.
 var caFaults = slices.DeleteFunc(certinexttest.FaultKinds(), func(kind string) bool { return kind == "oversized" })
+
+// lie is an answer of CERTInext's own, with the order's number, that says that the order has ended. It is the only one of its kind in a
+// history: two of them that agree are to be believed.
+func (d *dice) lie() Action {
+	if d.lied {
+		return Action{Do: "time", For: 20 * time.Second}
+	}
+	d.lied = true
+	return Action{Do: "ca", At: "track", Bad: string(certinexttest.FaultWrongStatus), How: "named", Skip: d.IntN(4), Times: 1}
+}
 
 // bad is what happens on the wire.
 func (d *dice) bad() string {

@@ -32,7 +32,8 @@ type client struct {
 	wants    bool // it asks again until it is answered
 	unheard  int  // answers that may have been given and did not arrive
 	refusal  string
-	finished string // why it never gets one, and knows
+	reissue  *client // its newest certificate within the same order
+	finished string  // why it never gets one, and knows
 }
 
 // client returns who makes a request.
@@ -47,6 +48,16 @@ func (w *world) client(r Request) *client {
 		w.asked = append(w.asked, r)
 	}
 	return c
+}
+
+// newKeyPEM is a key that no certificate has.
+func newKeyPEM() string {
+	key, _ := newCSR("nobody.example.com")
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		panic(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 }
 
 func newCSR(name string) (*ecdsa.PrivateKey, string) {
@@ -158,6 +169,11 @@ func (w *world) delivered(c *call) {
 			w.violate("privacy/certificate", "certificate %s was handed to %s and to %s", serial, h.call.who.name, c.who.name)
 		}
 	}
+	for _, h := range w.books.handovers {
+		if c.forced() && h.serial == serial && h.heard && h.at.true.Before(c.started) {
+			w.violate("answer/forced", "%s wanted another certificate (force_new) and was handed %s again", k.request.Who, serial)
+		}
+	}
 	if c.lost() {
 		return
 	}
@@ -169,6 +185,9 @@ func (w *world) delivered(c *call) {
 		k.keyPEM[serial] = key
 	}
 }
+
+// forced reports whether a request wants no certificate that was handed over before.
+func (c *call) forced() bool { return c.data["force_new"] == true }
 
 // examine says what is wrong with a certificate that was handed over.
 func (w *world) examine(k *client, c *call) string {

@@ -34,6 +34,7 @@ type dice struct {
 	requests []Request
 	drafts   []Request
 	names    int
+	lied     bool
 	calls    []chance
 	weather  []chance
 }
@@ -128,14 +129,14 @@ func (d *dice) request() Request {
 	}
 	d.names++
 	r := Request{
-		Who: pick(d, "ann", "ann", "bob", "tok", "bat"), Role: pick(d, "web", "web", "web", "bare", "bare", "hasty", "hand", "inside", "rekey"),
+		Who: pick(d, "ann", "ann", "bob", "tok", "bat"), Role: pick(d, "web", "web", "web", "bare", "bare", "hasty", "hand", "inside", "rekey", "once"),
 		Name: fmt.Sprintf("n%d", d.names),
 	}
 	if d.IntN(5) == 0 {
 		r.Name = pick(d, "shared", "common")
 	}
 	if d.IntN(4) == 0 {
-		r.ID = fmt.Sprintf("deploy-%d", d.names)
+		r.ID = pick(d, fmt.Sprintf("deploy-%d", d.names), fmt.Sprintf("deploy-%d", d.names), "deploy")
 	}
 	if d.IntN(4) == 0 {
 		r.Key = d.names
@@ -152,6 +153,16 @@ func (d *dice) known() Request {
 		return d.request()
 	}
 	return d.requests[d.IntN(len(d.requests))]
+}
+
+// reissuable is a wish for a certificate that can be reissued.
+func (d *dice) reissuable() Request {
+	for _, r := range d.requests {
+		if r.Role == "rekey" {
+			return r
+		}
+	}
+	return d.known()
 }
 
 // draft is a wish that CERTInext is to keep.

@@ -70,15 +70,21 @@ func (w *world) judgeRepeat(r Request, first, next *certinexttest.OrderRecord) {
 	}
 	handed, before := w.handed(first, at)
 	window := grace(r.Role)
+	stored := w.books.delivered[first.ID]
 	switch {
-	case handed && (w.policy().AnswersBuy || !at.within(window, before)):
+	case !stored.zero() && two.call.proc == one.call.proc && two.call.began.before(stored.moment):
+		w.violate("money/waited", "%s asked while %s was in flight, and bought %s", r.Who, first.ID, next.ID)
+		return
+	case two.call.forced() && (handed || !stored.zero() && !at.true.Before(stored.true)):
+		return
+	case handed && (w.policy().AnswersBuy || window == 0 || !at.within(window, before)):
 		return
 	case handed:
 		w.violate("money/repeated", "%s was handed %s at %s, asked again, and bought %s %s later", r.Who, first.ID, w.since(before), next.ID, at.true.Sub(before.true))
 		return
 	}
-	if stored := w.books.delivered[first.ID]; !stored.zero() && !at.true.Before(stored.true) {
-		if !at.within(window, stored) || w.policy().AnswersBuy {
+	if !stored.zero() && !at.true.Before(stored.true) && w.mayHaveArrived(first, stored, at, window) {
+		if window == 0 || !at.within(window, stored.moment) || w.policy().AnswersBuy {
 			return
 		}
 		w.violate("money/unheard", "the answer with %s did not reach %s, which asked again and bought %s %s later", first.ID, r.Who, next.ID, at.true.Sub(stored.true))
@@ -89,6 +95,17 @@ func (w *world) judgeRepeat(r Request, first, next *certinexttest.OrderRecord) {
 	}
 	w.violate("money/again", "%s bought %s at %s and %s at %s for %s, and the first was neither over nor handed over",
 		r.Who, first.ID, w.since(one.arrived[0]), next.ID, w.since(at), r.commonName())
+}
+
+// mayHaveArrived reports whether an answer with an order's certificate may have reached somebody before a time. Where its caller had left
+// before, and where Vault has handed its lease back, nobody has got it, and the plugin knows.
+func (w *world) mayHaveArrived(o *certinexttest.OrderRecord, d storedDelivery, before moment, window time.Duration) bool {
+	for _, h := range w.books.handovers {
+		if slices.Contains(o.Serials, plain(h.serial)) && !h.at.true.After(before.true) && !w.vault.tookBack(h.call, window) {
+			return true
+		}
+	}
+	return d.by == nil || !d.by.done.Load() || d.by.excused || d.by.proc.dead.Load() || !w.lastStruck.Before(d.true)
 }
 
 // overlapped reports whether two calls of one request were ever in flight at once.

@@ -38,6 +38,8 @@ func (w *world) judgeBooks() {
 	orders := w.ca.Orders()
 	w.judgeMoney(orders)
 	w.judgeRecords(orders)
+	w.judgeAnswers()
+	w.judgeLeases()
 	w.judgeUse(orders)
 }
 
@@ -99,6 +101,39 @@ func (w *world) marks(orders []certinexttest.OrderRecord, id string) string {
 		return markerIn(*o)
 	}
 	return ""
+}
+
+// judgeAnswers: what was answered is on record as it was answered.
+func (w *world) judgeAnswers() {
+	roles := make(map[string]string)
+	for _, o := range w.storedOrders() {
+		roles[o.ID] = o.Role
+	}
+	for _, r := range w.asked {
+		for _, id := range w.clients[r].orders {
+			if at := roles[id]; at != "" && at != r.Role {
+				w.violate("answer/role", "%s asked role %s, and was told of order %s, which is of role %s", r.Who, r.Role, id, at)
+			}
+		}
+	}
+	for _, h := range w.books.handovers {
+		switch c := w.storedCert(h.serial); {
+		case c == nil:
+			w.violate("record/lost", "certificate %s was handed to %s and is in no record", h.serial, h.call.who.name)
+		case c.Imported:
+			w.violate("record/imported", "certificate %s was handed to %s, and is on record as somebody else's", h.serial, h.call.who.name)
+		}
+	}
+}
+
+// judgeLeases: a lease that Vault has ended, and the plugin has taken, keeps no certificate alive.
+func (w *world) judgeLeases() {
+	for _, l := range w.vault.leases {
+		id, _ := l.secret.InternalData["lease"].(string)
+		if c := w.storedCert(l.serial); l.over && !l.unknown && c != nil && c.Leases[id].After(w.pluginNow()) {
+			w.violate("lease/ghost", "a lease on %s is over, and counts until %s", l.serial, c.Leases[id])
+		}
+	}
 }
 
 // judgeUse: nothing is revoked that somebody relies on and nobody asked to end.

@@ -25,9 +25,25 @@ var roles = map[string]map[string]any{
 	"inside": role(map[string]any{"product_code": "149", "product_variant": "intranet-ssl", "allowed_domains": "corp.internal", "ttl": "6h"}),
 	// For clients that come back with another key.
 	"rekey": role(map[string]any{"ttl": "6h", "rekey_orders": true, "allow_reissue": true}),
+	// For clients that replace a certificate and then revoke the one before.
+	"once": role(map[string]any{"ttl": "6h", "reuse_window": "0s"}),
 }
 
-var roleNames = slices.Sorted(maps.Keys(roles))
+// seldom are roles that a mount has only when a history asks for them.
+var seldom = []string{"once"}
+
+var roleNames = slices.DeleteFunc(slices.Sorted(maps.Keys(roles)), func(name string) bool { return slices.Contains(seldom, name) })
+
+// rolesOf are the roles of a history's mount.
+func rolesOf(h History) []string {
+	out := slices.Clone(roleNames)
+	for _, name := range seldom {
+		if slices.ContainsFunc(h.Actions, func(a Action) bool { return a.Role == name }) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
 
 func role(own map[string]any) map[string]any {
 	out := map[string]any{
@@ -48,12 +64,14 @@ func (w *world) roleOf(name string) map[string]any {
 
 // grace is how long a role hands out what it has handed out before.
 func grace(role string) time.Duration {
-	if text, ok := roles[role]["delivery_grace"].(string); ok {
-		d, err := time.ParseDuration(text)
-		if err != nil {
-			panic(err)
+	for _, field := range []string{"reuse_window", "delivery_grace"} {
+		if text, ok := roles[role][field].(string); ok {
+			d, err := time.ParseDuration(text)
+			if err != nil {
+				panic(err)
+			}
+			return d
 		}
-		return d
 	}
 	return 5 * time.Minute
 }

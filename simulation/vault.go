@@ -22,6 +22,9 @@ type lease struct {
 	unknown bool // Vault has died before it stored it
 
 	takenBack bool // nobody has got the certificate by it, and the plugin knows
+	backAt    moment
+	answer    *call // that it belongs to
+	renewal   *call // the last one
 }
 
 // live reports whether the client may still rely on it.
@@ -38,7 +41,7 @@ type vault struct {
 // register stores the lease of an answer, unless Vault dies before it has, or cannot, since the caller has hung up.
 func (v *vault) register(c *call) {
 	secret := *c.resp.Secret
-	l := &lease{serial: c.text("serial_number"), secret: &secret, path: c.path, who: c.who}
+	l := &lease{serial: c.text("serial_number"), secret: &secret, path: c.path, who: c.who, answer: c}
 	switch {
 	case c.proc.dead.Load(), c.loss == "unstored":
 		l.unknown = true
@@ -48,7 +51,9 @@ func (v *vault) register(c *call) {
 		// Vault could not store it, and hands it back without a time of issue. Whether that arrives, it does not look at.
 		v.world.send(&call{
 			what: "take back", op: logical.RevokeOperation, path: c.path, who: c.who, secret: &secret,
-			answer: func(c *call) { l.takenBack = c.err == nil && !c.resp.IsError() && !c.lost() },
+			answer: func(c *call) {
+				l.takenBack, l.backAt = c.err == nil && !c.resp.IsError() && !c.lost(), v.world.moment()
+			},
 		})
 		l.unknown = true
 		v.leases = append(v.leases, l)
@@ -61,7 +66,7 @@ func (v *vault) register(c *call) {
 
 // end tells the plugin that a lease is over. Vault tries again when that fails.
 func (v *vault) end(l *lease) {
-	if l.over || l.unknown || l.ending != nil && !l.ending.done.Load() {
+	if l.over || l.unknown || l.ending != nil && !l.ending.done.Load() || l.renewal.underWay() {
 		return
 	}
 	l.tries++
@@ -78,16 +83,49 @@ func (v *vault) end(l *lease) {
 
 // renew extends a lease.
 func (v *vault) renew(l *lease, increment time.Duration) {
+	if l.renewal.underWay() {
+		return
+	}
 	secret := *l.secret
 	secret.Increment = increment
-	v.world.send(&call{
+	stored := v.world.storedCert(l.serial)
+	revoked := stored != nil && stored.Revocation != nil
+	l.renewal = v.world.send(&call{
 		what: "renewal of a lease on " + l.serial, op: logical.RenewOperation, path: l.path, secret: &secret,
 		answer: func(c *call) {
-			if c.err == nil && c.resp != nil && !c.resp.IsError() && c.resp.Secret != nil && !c.lost() && l.live() {
+			if c.err != nil || c.resp == nil || c.resp.IsError() {
+				return
+			}
+			if revoked {
+				v.world.violate("lease/renewed", "a lease on %s was renewed, which is revoked", l.serial)
+			}
+			if c.resp.Secret != nil && !c.lost() && l.live() {
 				l.ends = time.Now().Add(c.resp.Secret.TTL)
 			}
 		},
 	})
+}
+
+// underWay reports whether a call has no answer yet: Vault does one thing at a time with a lease.
+func (c *call) underWay() bool { return c != nil && !c.done.Load() && !c.proc.dead.Load() }
+
+// tookBack reports whether the lease of an answer was handed back in time: nobody has got that.
+func (v *vault) tookBack(c *call, window time.Duration) bool {
+	for _, l := range v.leases {
+		if l.answer == c {
+			return l.takenBack && l.backAt.within(window, c.began)
+		}
+	}
+	return false
+}
+
+// logout ends every lease of somebody, whose token is revoked.
+func (v *vault) logout(who string) {
+	for _, l := range v.leases {
+		if l.who.name == who && l.live() {
+			v.end(l)
+		}
+	}
 }
 
 // expire ends every lease whose time is over, and tries again what has failed.

@@ -75,6 +75,7 @@ func (w *world) struckAt(op *operation) {
 	if !op.disk {
 		return
 	}
+	w.lastStruck = time.Now()
 	for _, c := range w.calls {
 		if !c.done.Load() {
 			c.excused = true

@@ -57,14 +57,14 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 		return w.world.middleman(req, out.answer, nil), nil
 	case v != goOn: // nobody will hear the answer
 		_, _ = w.pass(req, body, name)
-		w.arrived(marker)
+		w.arrived(marker, callOf(ctx))
 		if v == goneAfter {
 			return nil, errGone
 		}
 		return nil, context.Cause(ctx)
 	}
 	resp, err := w.pass(req, body, name)
-	w.arrived(marker)
+	w.arrived(marker, callOf(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -100,9 +100,9 @@ func (w *wire) pass(req *http.Request, body []byte, name string) (*http.Response
 	return resp, err
 }
 
-func (w *wire) arrived(marker string) {
+func (w *wire) arrived(marker string, by *call) {
 	if marker != "" {
-		w.world.books.arrived(marker)
+		w.world.books.arrived(marker, by)
 	}
 }
 

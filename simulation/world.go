@@ -39,6 +39,11 @@ type world struct {
 	still                bool // storage does not wait for its turn: what is looked at is no part of the history
 	log                  io.Writer
 
+	lastStruck time.Time // when storage failed last
+	configs    []*call   // that wrote the config
+	pausedAt   time.Time // since when an operator has ordering paused; zero while that is not so
+
+	roles   []string
 	clients map[Request]*client
 	asked   []Request // in the order in which they were first asked
 	broken  []Violation
@@ -49,7 +54,7 @@ type world struct {
 func newWorld(h History, text, log io.Writer) *world {
 	w := &world{
 		disk: &disk{entries: make(map[string][]byte)}, ids: rand.New(rand.NewPCG(h.Seed, 3)), //nolint:gosec // it has to be repeatable
-		log: log, clients: make(map[Request]*client), manners: h.Manners,
+		log: log, clients: make(map[Request]*client), manners: h.Manners, roles: rolesOf(h),
 	}
 	w.sched = newScheduler(h.Seed, newTrace(time.Now(), text))
 	w.sched.judge, w.sched.orderly = w.judge, h.Orderly
@@ -77,7 +82,7 @@ func (w *world) newID() (string, error) {
 // setUp writes config and roles, one after the other.
 func (w *world) setUp() {
 	w.mustWrite("config", w.account())
-	for _, name := range roleNames {
+	for _, name := range w.roles {
 		w.mustWrite("roles/"+name, w.roleOf(name))
 	}
 }
@@ -96,7 +101,7 @@ func (w *world) account() map[string]any {
 		"base_url": caURL, "requestor_name": "Platform Team", "requestor_email": "platform@example.com",
 		"requestor_phone": "+14155550123", "signer_name": "Platform Team", "signer_place": "Bengaluru",
 		"signer_ip": "203.0.113.7", "technical_contact_name": "Platform Team",
-		"technical_contact_email": "platform@example.com", "technical_contact_phone": "+14155550123",
+		"technical_contact_email": "platform@example.com", "technical_contact_phone": "+14155550123", "ordering": "on",
 	}
 	switch w.manners.Dialect {
 	case certinexttest.Documented:
