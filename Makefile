@@ -30,13 +30,13 @@ SCRIPTS = $(wildcard scripts/*.sh .ci/run)
 # packages_with PATTERN: the packages whose test files have a line that matches
 packages_with = grep -rlE --include='*_test.go' --exclude-dir=build --exclude-dir=tools '$(1)' . | xargs -rn1 dirname | sort -u
 
-.PHONY: help build test race chaos simulate lint vuln fmt fuzz docs bench demo dev sandbox release clean
+.PHONY: help build test race chaos simulate mutants lint vuln fmt fuzz docs bench demo dev sandbox release clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo '  Variables: VERSION=$(VERSION) FUZZTIME=$(FUZZTIME) BENCHTIME=$(BENCHTIME) TIMEOUT=$(TIMEOUT) PKGS=$(PKGS)'
-	@echo '             VAULT_BIN=path of the Vault server to test with; ARGS=arguments of demo, dev and sandbox'
+	@echo '             VAULT_BIN=path of the Vault server to test with; ARGS=arguments of demo, dev, sandbox and mutants'
 
 build: ## both programs into build/: the plugin and the CA simulator certinext-sandbox
 	@for name in vault-plugin-secrets-certinext certinext-sandbox; do \
@@ -63,6 +63,9 @@ chaos: ## CHAOS_CALLS calls of CHAOS_CLIENTS clients while CA, plugin and Vault 
 
 simulate: ## SEEDS of the simulation, such as 1-1000, on all cores; what breaks a promise is told with its shortest history
 	@SIM_RANGE=$(SEEDS) go test -count=1 -v -timeout 24h -run '^TestSimulate$$' ./simulation/
+
+mutants: ## the simulation measured: forty changes that break a promise, each played until one of 500 histories notices
+	@go run ./simulation/mutants $(ARGS)
 
 lint: ## golangci-lint, gofumpt, vet, shellcheck, and whether go.mod and go.sum are tidy and unaltered
 	@command -v shellcheck >/dev/null || { echo 'shellcheck is missing: apt-get install shellcheck, or brew install shellcheck' >&2; exit 1; }

@@ -1,0 +1,312 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package main
+
+// A Mutant is a change of the program that breaks a promise, made by hand.
+type Mutant struct {
+	Name string // in words: what the program does now
+	File string
+	Old  string // is in the file once
+	New  string
+	Like string // what it stands for
+	// Survives is why no history notices it; empty for one that is to be killed.
+	Survives string
+}
+
+// leastKilled is how many of the mutants 500 histories have to kill.
+const leastKilled = 36
+
+// mutants are forty changes of the code that decides what is bought, who gets it, and what is revoked. One whose text is not found any
+// more is to be written anew for the code as it is then, and not to be left out.
+var mutants = []Mutant{
+	// Who shares an order.
+	{
+		Name: "the intent is stored only after CERTInext was told",
+		File: "backend/acquire.go",
+		Old:  "o.fresh, o.dirty, h.entry = true, true, o\n\terr := e.saveOrder(ctx, s, o)\n",
+		New:  "o.fresh, o.dirty, h.entry = true, false, o\n\tvar err error\n",
+		Like: "a write that is moved",
+	},
+	{
+		Name: "the requester is left out of what makes two requests the same",
+		File: "backend/request.go",
+		Old:  `"v1", role.Name, account, requester, role.ProductCode`,
+		New:  `"v1", role.Name, account, role.ProductCode`,
+		Like: "a field that is left out of a fingerprint",
+	},
+	{
+		Name: "the role is left out of what makes two requests the same",
+		File: "backend/request.go",
+		Old:  `"v1", role.Name, account, requester, role.ProductCode`,
+		New:  `"v1", account, requester, role.ProductCode`,
+		Like: "a field that is left out of a fingerprint",
+	},
+	{
+		Name: "the same request_id of two requesters is one order",
+		File: "backend/acquire.go",
+		Old:  `strings.Join([]string{role, requester, name}, "\x00")`,
+		New:  `strings.Join([]string{role, "", name}, "\x00")`,
+		Like: "a field that is left out of a name",
+	},
+	{
+		Name: "the name of an order that is over is free again",
+		File: "backend/acquire.go",
+		Old:  `case closed.State == StateFailed, closed.CAOrderID == "":`,
+		New:  `case closed.State.Final(), closed.Delivered, closed.CAOrderID == "":`,
+		Like: "a check that takes too much for free",
+	},
+	{
+		Name: "whoever works on an order does not let it go",
+		File: "backend/registry.go",
+		Old:  "close(t.busy)\n\tt.busy = nil\n",
+		New:  "",
+		Like: "a lock that is not given back",
+	},
+	{
+		Name: "ordering=paused refuses nothing",
+		File: "backend/acquire.go",
+		Old:  "if err := p.config.mayOrder(); err != nil {",
+		New:  "if err := p.config.mayOrder(); err != nil && p.request.Draft {",
+		Like: "a check that is skipped",
+	},
+
+	// Who is handed what.
+	{
+		Name: "a certificate that is to be revoked is handed over",
+		File: "backend/deliverable.go",
+		Old:  "case toBeRevoked:\n",
+		New:  "case toBeRevoked && w == nil:\n",
+		Like: "reuse that ignores a revocation",
+	},
+	{
+		Name: "a request that was answered buys again",
+		File: "backend/deliverable.go",
+		Old:  "return !w.forced() && window > 0 && (inDoubt",
+		New:  "return !w.forced() && window < 0 && (inDoubt",
+		Like: "a check that is inverted",
+	},
+	{
+		Name: "a request that waited for the order does not share it",
+		File: "backend/deliverable.go",
+		Old:  "{ return d.At.After(w.began) }",
+		New:  "{ return d.At.Before(w.began) && w.process.After(d.At) }",
+		Like: "a check that is inverted",
+	},
+	{
+		Name: "force_new hands over what was handed over before",
+		File: "backend/deliverable.go",
+		Old:  "return !w.forced() && window > 0",
+		New:  "return window > 0",
+		Like: "a check that is left out",
+	},
+	{
+		Name: "a caller that has hung up counts as answered",
+		File: "backend/deliver.go",
+		Old:  "if ctx.Err() != nil {\n\t\te.undoDelivery(ctx, s, h, r)\n",
+		New:  "if ctx.Err() != nil {\n",
+		Like: "a write that is dropped",
+	},
+	{
+		Name: "an answer whose lease Vault could not store is not taken back",
+		File: "backend/lease.go",
+		Old:  "if _, ok := c.Leases[leaseID]; !ok {\n\t\treturn nil\n",
+		New:  "if _, ok := c.Leases[leaseID]; ok {\n\t\treturn nil\n",
+		Like: "a write that is dropped",
+	},
+	{
+		Name: "a certificate is handed over without its lock",
+		File: "backend/deliver.go",
+		Old:  "unlock, err := e.certLocks.lock(ctx, h.entry.Serial)\n",
+		New:  "unlock, err := func() {}, error(nil)\n",
+		Like: "a lock that is left out",
+	},
+	{
+		Name: "anybody collects the certificate of an order",
+		File: "backend/orders.go",
+		Old:  "if h.entry.Requester != requester {",
+		New:  "if requester == \"\" {",
+		Like: "a check that is left out",
+	},
+	{
+		Name: "a downloaded certificate may have any key",
+		File: "backend/drive.go",
+		Old:  "cert, err := assemble(bundle, key)\n",
+		New:  "cert, err := assembleAny(bundle)\n",
+		Like: "a check that is left out",
+	},
+
+	// What is bought, and when it is not known whether it was.
+	{
+		Name: "a create is sent again after a 503",
+		File: "certinext/retry.go",
+		Old:  "if how == repeatNever || e.SigningIn",
+		New:  "if how == repeatNever && e.Status != http.StatusServiceUnavailable || e.SigningIn",
+		Like: "a call that is repeated",
+	},
+	{
+		Name: "a create that was not answered counts as refused",
+		File: "backend/drive.go",
+		Old:  "if certinext.MayHaveActed(err) || o.keyWasSeen(err) {",
+		New:  "if !certinext.MayHaveActed(err) && o.keyWasSeen(err) {",
+		Like: "doubt that is taken for certainty",
+	},
+	{
+		Name: "a gateway's refusal of a create counts as CERTInext's",
+		File: "certinext/wire_error.go",
+		Old:  "e.Acted = r.repeat != repeatFreely && !e.certain()",
+		New:  "e.Acted = r.repeat != repeatFreely && e.Status >= http.StatusInternalServerError",
+		Like: "a status that is misread",
+	},
+	{
+		Name: "a create is sent again after a gateway's 401",
+		File: "certinext/transport.go",
+		Old:  "&& (r.repeat != repeatNever || e.certain())",
+		New:  "",
+		Like: "a call that is repeated",
+	},
+	{
+		Name: "version 1's own failures count as refusals",
+		File: "certinext/v1_verdict.go",
+		Old:  "e.Acted = r.repeat != repeatFreely && !e.certain()",
+		New:  "e.Acted = false",
+		Like: "a status that is misread",
+	},
+	{
+		Name: "the number of an order is not stored when CERTInext gives it",
+		File: "backend/drive.go",
+		Old:  "if err := errors.Join(d.save(ctx), d.endPrevious(ctx)); err != nil {",
+		New:  "if err := errors.Join(d.endPrevious(ctx)); err != nil {",
+		Like: "a write that is dropped",
+	},
+	{
+		Name: "an order in doubt is sent again where nobody honours its key",
+		File: "backend/reconcile.go",
+		Old:  "if d.config.TrustIdempotencyKey && d.keyed()",
+		New:  "if d.keyed()",
+		Like: "a check that is left out",
+	},
+	{
+		Name: "an order that the records do not show was never taken",
+		File: "backend/reconcile.go",
+		Old:  "if len(later) == 0 {\n\t\treturn remoteID{}, nil\n",
+		New:  "if len(later) == 0 {\n\t\treturn remoteID{}, errNeverTaken\n",
+		Like: "doubt that is taken for certainty: no later order is waited for",
+	},
+	{
+		Name: "the background places the order of a request that has failed",
+		File: "backend/pass.go",
+		Old:  "case o.fresh:\n\t\treturn e.giveUpUnsent(ctx, s, h)\n",
+		New:  "case o.fresh && o.Draft:\n\t\treturn e.giveUpUnsent(ctx, s, h)\n",
+		Like: "a check that is left out",
+	},
+	{
+		Name: "never_placed is believed without a look",
+		File: "backend/resolve.go",
+		Old:  "if o.State != StatePending {\n\t\tif err := e.lookBefore",
+		New:  "if o.State == StatePending {\n\t\tif err := e.lookBefore",
+		Like: "a check that is inverted",
+	},
+	{
+		Name: "an operator's number is adopted although it is another order's",
+		File: "backend/resolve.go",
+		Old:  "if row.OrderID == caOrderID && o.marksAnother(row) {",
+		New:  "if row.OrderID != caOrderID && row.OrderID == \"\" {",
+		Like: "a check that is left out",
+	},
+	{
+		Name: "a promotion is stored only after CERTInext was told",
+		File: "backend/draft.go",
+		Old:  "o.note(e.now(), \"to be promoted\")\n\tif err := e.saveOrder(ctx, s, o); err != nil {",
+		New:  "o.note(e.now(), \"to be promoted\")\n\to.dirty = false\n\tif err := error(nil); err != nil {",
+		Like: "a write that is moved",
+	},
+
+	// When an order has ended.
+	{
+		Name: "a final status is believed at first sight",
+		File: "backend/order.go",
+		Old:  "o.FinalSeen, o.dirty = sighting{Status: remote.Status, At: now}, true\n\t\treturn false\n",
+		New:  "o.FinalSeen, o.dirty = sighting{Status: remote.Status, At: now}, true\n\t\treturn true\n",
+		Like: "a status that is believed",
+	},
+	{
+		Name: "a cancellation is believed unseen",
+		File: "backend/cancel.go",
+		Old:  "case cause == nil:\n\t\treturn false, notShown(o, remote, err, certinext.StatusCancelled)\n",
+		New:  "case cause == nil:\n\t\treturn false, nil\n",
+		Like: "a status that is believed",
+	},
+	{
+		Name: "the key stays when an order is closed",
+		File: "backend/drive.go",
+		Old:  "o.PrivateKey, o.Needs, o.Placement.Subject, o.dirty = \"\", nil, o.Placement.Subject.forget(), true\n",
+		New:  "o.Needs, o.Placement.Subject, o.dirty = nil, o.Placement.Subject.forget(), true\n",
+		Like: "an erasure that is skipped",
+	},
+	{
+		Name: "an order whose certificate was handed over is never closed",
+		File: "backend/pass.go",
+		Old:  "e.clockInDoubt()); verdict == isOver {",
+		New:  "e.clockInDoubt()); verdict == isOver && c.Delivery == nil {",
+		Like: "an erasure that is skipped",
+	},
+
+	// Leases and revocations.
+	{
+		Name: "a lease ends without the certificate's lock",
+		File: "backend/lease.go",
+		Old:  "unlock, err := e.certLocks.lock(ctx, l.Serial)\n",
+		New:  "unlock, err := func() {}, error(nil)\n",
+		Like: "a lock that is left out",
+	},
+	{
+		Name: "the queue ignores that the last lease was renewed",
+		File: "backend/revocation_queue.go",
+		Old:  "if last := lastLease(c.Leases, e.now()); !last.IsZero() {",
+		New:  "if last := lastLease(c.Leases, e.now()); last.Before(q.QueuedAt) && !last.IsZero() {",
+		Like: "a check that is left out",
+	},
+	{
+		Name: "a lease on a revoked certificate is renewed",
+		File: "backend/lease.go",
+		Old:  "case c.Revocation != nil:\n\t\treturn 0, badField(\"lease\"",
+		New:  "case c.Revocation != nil && c.Delivery == nil:\n\t\treturn 0, badField(\"lease\"",
+		Like: "a check that is left out",
+	},
+	{
+		Name: "the end of the last lease is queued only when CERTInext has failed",
+		File: "backend/lease.go",
+		Old:  "if err := e.enqueue(ctx, s, q); err != nil {\n\t\treturn nil, err\n\t}\n\tv := &revoking{cert: c, q: q}\n",
+		New:  "v := &revoking{cert: c, q: q}\n",
+		Like: "a write that is moved: the queue after CERTInext instead of before",
+	},
+	{
+		Name: "a revocation is believed unseen",
+		File: "backend/revoke.go",
+		Old:  "return sent, c.seeRevoked(ctx, client)\n",
+		New:  "return sent, nil\n",
+		Like: "a status that is believed",
+	},
+	{
+		Name: "a lease that Vault has never stored does not end",
+		File: "backend/pass.go",
+		Old:  "e.sweep(ctx, s), e.endOverdue(ctx, s)}",
+		New:  "e.sweep(ctx, s)}",
+		Like: "work that is left out",
+	},
+	{
+		Name: "a synchronization stores what it takes in without a lock",
+		File: "backend/sync.go",
+		Old:  "unlock, err := y.engine.certLocks.lock(ctx, c.Serial)\n",
+		New:  "unlock, err := func() {}, error(nil)\n",
+		Like: "a lock that is left out",
+	},
+	{
+		Name: "the end of a lease takes a reissued certificate along",
+		File: "backend/revoke.go",
+		Old:  "if kept, err := e.keepReissued(ctx, s, c, v.q, out); kept || err != nil {\n\t\treturn out, err\n\t}\n",
+		New:  "",
+		Like: "a check that is left out",
+	},
+}
