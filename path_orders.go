@@ -308,7 +308,7 @@ closed when its own status at CERTInext says that it is cancelled or revoked; un
 order whose certificate was handed over is not touched: revoke the certificate instead.
 
 When CERTInext says that it has rejected, cancelled or revoked an order, or that it has expired, the order is closed and its key erased once that
-was seen twice, at least 20 seconds apart; in version 1 of the API, whose answers need not name the order, an hour apart.
+was seen twice, at least 20 seconds apart; for answers of version 1 of the API that do not name the order, a day apart.
 
 A draft (save_as_draft=true) costs nothing. Writing promote=true places its order, and deleting it discards it. CERTInext tells
 nobody what becomes of a draft in its portal: one that was promoted there is adopted by writing its ca_order_id, and one that
