@@ -91,7 +91,7 @@ func (c *certEntry) handoverTo(o *orderEntry, w *caller, toBeRevoked bool, now t
 		return isOver, "nobody has fetched it within " + o.Pickup.String()
 	case c.Delivery == nil:
 		return handOver, ""
-	case w != nil && w.joined[o.ID]:
+	case w != nil && w.wasWaiting(o.ID, c.Delivery):
 		return handOver, ""
 	case now.After(c.Delivery.until(o.keyLife())) && !inDoubt:
 		return isOver, "it was handed over before"
@@ -115,10 +115,13 @@ func (c *certEntry) handoverExpired(o *orderEntry, now time.Time, inDoubt bool) 
 	return isOver, why
 }
 
+// wasWaiting reports whether the request has waited for an order while that was in flight, and no earlier process has handed it over.
+func (w *caller) wasWaiting(id string, d *delivery) bool { return w.joined[id] && !d.At.Before(w.process) }
+
 // mayReuse reports whether an unnamed request may get the certificate of an order, by its id, that was handed over: it waited for the order
 // while that was in flight, or asks within the reuse window of its role, as that is today.
 func (w *caller) mayReuse(id string, d *delivery, now time.Time, inDoubt bool) bool {
-	if w.joined[id] {
+	if w.wasWaiting(id, d) {
 		return true
 	}
 	window := w.role.reuseWindow()

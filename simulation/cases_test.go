@@ -145,7 +145,7 @@ var cases = []struct {
 		},
 	},
 	{
-		"a gateway's 400 does not mean that there is no chain", "answer/content", true, History{
+		"a gateway's 400 does not mean that there is no chain", "answer/content", false, History{
 			Seed: 34, Manners: Manners{Dialect: certinexttest.Documented}, Orderly: true,
 			Actions: []Action{
 				{Do: "wire", At: "< certificate", Bad: "html-400", Skip: 1},
