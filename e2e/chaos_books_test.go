@@ -276,11 +276,12 @@ func (c *chaos) drain() int {
 // waitForPass waits for what Vault's own minute brings and nobody asks for: the keys of orders that were answered longer ago
 // than their grace are erased. A pass does a bounded piece of work, so what is left after some of them has to be less.
 func (c *chaos) waitForPass() {
+	var example *storedOrder
 	overdue := func() int {
 		n := 0
 		for _, o := range c.storedOrders("order/open/hasty/", nil) {
 			if o.PrivateKey != "" {
-				n++
+				n, example = n+1, o
 			}
 		}
 		return n
@@ -295,8 +296,20 @@ func (c *chaos) waitForPass() {
 	c.tally.add("keys", "beyond their grace when all was calm", before)
 	c.tally.add("keys", "beyond their grace some minutes later", left)
 	if left > 0 && left >= before {
-		c.wrong("%d keys are beyond their grace, and the background has erased none of them", left)
+		c.wrong("%d keys are beyond their grace, and the background has erased none of them, such as that of %s\n%s    what the engine last said of its passes:\n%s",
+			left, example, example.history(), c.saidOfPasses())
 	}
+}
+
+// saidOfPasses are the last lines of the log that speak of the background pass, or of the clock.
+func (c *chaos) saidOfPasses() string {
+	var said []string
+	for line := range strings.Lines(c.v.process.output(c.t)) {
+		if strings.Contains(line, "background pass") || strings.Contains(line, "clock") || strings.Contains(line, "rollback") && strings.Contains(line, "ERROR") {
+			said = append(said, "      "+line)
+		}
+	}
+	return strings.Join(said[max(0, len(said)-12):], "")
 }
 
 // unstoredPatience is how long after its due a lease that Vault never stored may be without consequence: the engine waits for a minute, looks

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -84,6 +85,9 @@ func (p *point) take(s crashStep) error {
 		case p.rig.crashes() != crashes: // the connection broke, or the answer was lost
 			deadline = time.Now().Add(stepPatience)
 			continue
+		case p.rig.justBack() && isServerFault(err):
+			// Vault asks a plugin first whether what a write names exists, and does not start one that is dead for that: the first
+			// request after its death may be answered 500. Vault's own client sends it again.
 		case !isRefusal(err) && !errors.Is(err, errAgain):
 			return err
 		case time.Now().After(deadline):
@@ -91,6 +95,12 @@ func (p *point) take(s crashStep) error {
 		}
 		time.Sleep(200 * time.Millisecond)
 	}
+}
+
+// isServerFault reports whether err is a 5xx.
+func isServerFault(err error) bool {
+	var answer *api.ResponseError
+	return errors.As(err, &answer) && answer.StatusCode >= http.StatusInternalServerError
 }
 
 // begin notes that a step begins, and arms the point if it is to be stopped there.

@@ -44,6 +44,7 @@ type crashRig struct {
 
 	mu    sync.Mutex
 	count int           // crashes
+	back  time.Time     // when the server was there again after the last one
 	up    chan struct{} // closed while the server is there
 	down  map[string]bool
 	tally tally
@@ -253,6 +254,9 @@ func (r *crashRig) strike(points []*point) {
 	})
 	started := time.Now()
 	r.kill(r, again)
+	r.mu.Lock()
+	r.back = time.Now()
+	r.mu.Unlock()
 	close(up)
 	r.t.Logf("a crash at %d places, and the server is back after %s", len(points), time.Since(started).Round(100*time.Millisecond))
 }
@@ -270,6 +274,13 @@ func (r *crashRig) crashes() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.count
+}
+
+// justBack reports whether the server has come back from a crash a moment ago.
+func (r *crashRig) justBack() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return time.Since(r.back) < recovery
 }
 
 // setDown says whether the CA takes no revocation of a label.
