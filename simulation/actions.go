@@ -158,7 +158,7 @@ func (w *world) doNeverPlaced(a Action) {
 	id := k.order()
 	w.orderCall(operator, k, id, "never placed", logical.UpdateOperation, "", map[string]any{"never_placed": true}).answer = func(c *call) {
 		if c.err == nil && !c.resp.IsError() {
-			w.believed(id)
+			w.believed(id, c)
 		}
 	}
 }
@@ -171,7 +171,12 @@ func (w *world) doAdopt(a Action) {
 	}
 	for _, o := range w.ca.Orders() {
 		if o.Domain == k.request.commonName() && o.ID != "" {
-			w.orderCall(operator, k, k.order(), "adopt", logical.UpdateOperation, "", map[string]any{"ca_order_id": o.ID})
+			c := w.orderCall(operator, k, k.order(), "adopt", logical.UpdateOperation, "", map[string]any{"ca_order_id": o.ID})
+			c.answer = func(c *call) {
+				if c.err == nil && !c.resp.IsError() && !w.reportAway.Before(c.started) {
+					w.books.word[o.ID] = true
+				}
+			}
 			return
 		}
 	}

@@ -77,13 +77,14 @@ type books struct {
 	asked     map[string]time.Time // when somebody first asked for the end of a certificate or order, by serial number or id
 	told      map[string]string    // who was told of an order, by its id
 	overSince map[string]time.Time // when the last lease on a certificate ended, by its serial number
+	word      map[string]bool      // orders, by number, that an operator gave to another one while nobody could look
 	settled   map[string]bool      // orders, by marker, that somebody declared never placed although CERTInext has them
 }
 
 func newBooks() *books {
 	return &books{
 		purchases: make(map[string]*purchase), delivered: make(map[string]storedDelivery), asked: make(map[string]time.Time),
-		told: make(map[string]string), overSince: make(map[string]time.Time), settled: make(map[string]bool),
+		told: make(map[string]string), overSince: make(map[string]time.Time), settled: make(map[string]bool), word: make(map[string]bool),
 	}
 }
 

@@ -129,6 +129,10 @@ func (c *call) lost() bool { return c.hungUp || c.proc.dead.Load() || c.loss != 
 
 // tend takes in the answers that have come, and has callers leave whose patience is over.
 func (w *world) tend() {
+	if w.active.dead.Load() && !w.over {
+		w.note("the plugin has died and starts again")
+		w.restart()
+	}
 	for _, c := range w.calls {
 		if c.heard {
 			continue

@@ -66,7 +66,7 @@ var weatherChances = []chance{
 		return Action{Do: "time", For: pick(d, 20*time.Second, 2*time.Minute, 6*time.Minute, time.Hour, 9*time.Hour)}
 	}},
 	{15, func(d *dice) Action {
-		return Action{Do: "disk", At: pick(d, diskPlaces...), Bad: pick(d, "before", "before", "after", "slow"), Skip: d.IntN(4), For: pick(d, time.Second, 30*time.Second)}
+		return Action{Do: "disk", At: pick(d, diskPlaces...), Bad: pick(d, "before", "before", "after", "slow"), Skip: d.IntN(4), Times: pick(d, 1, 1, 1, 3), For: pick(d, time.Second, 30*time.Second)}
 	}},
 	{20, func(d *dice) Action {
 		return Action{Do: "wire", At: pick(d, wirePlaces...), Bad: d.bad(), Skip: d.IntN(3), Times: pick(d, 1, 1, 3), For: pick(d, time.Second, 20*time.Second, 2*time.Minute)}
@@ -74,8 +74,17 @@ var weatherChances = []chance{
 	{20, func(d *dice) Action {
 		return Action{Do: "ca", At: pick(d, caPlaces...), Bad: pick(d, caFaults...), Skip: d.IntN(3), Times: pick(d, 1, 1, 2, 6), For: pick(d, time.Second, 10*time.Second, 70*time.Second)}
 	}},
+	{6, func(d *dice) Action { // somebody in between answers as CERTInext does to what it has done
+		return Action{Do: "wire", At: pick(d, "> revoke", "> cancel", "> cancel"), Bad: "empty-204", Skip: d.IntN(2)}
+	}},
 	{2, func(d *dice) Action { return d.lie() }},
-	{12, func(*dice) Action { return Action{Do: "restart"} }},
+	{8, func(*dice) Action { return Action{Do: "restart"} }},
+	{8, func(d *dice) Action {
+		return Action{Do: "disk", At: pick(d, diskPlaces...), Bad: "crash", Skip: d.IntN(4)}
+	}},
+	{8, func(d *dice) Action {
+		return Action{Do: "wire", At: pick(d, wirePlaces...), Bad: "crash", Skip: d.IntN(3)}
+	}},
 	{3, func(*dice) Action { return Action{Do: "standby"} }},
 	{3, func(*dice) Action { return Action{Do: "failover"} }},
 	{3, func(d *dice) Action {

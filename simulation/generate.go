@@ -57,6 +57,13 @@ func generate(seed uint64) History {
 			d.add(d.draw(d.weather))
 			continue
 		}
+		if d.IntN(30) == 0 {
+			for _, a := range pick(d, stories...)(d) {
+				calls++
+				d.add(a)
+			}
+			continue
+		}
 		calls++
 		d.add(d.draw(d.calls))
 	}

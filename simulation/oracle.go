@@ -50,7 +50,7 @@ func (w *world) judgeRecords(orders []certinexttest.OrderRecord) {
 		if o.CAOrderID == "" {
 			continue
 		}
-		if other := byNumber[o.CAOrderID]; other != nil && w.marks(orders, o.CAOrderID) != o.marker() && other.ID != o.ID {
+		if other := byNumber[o.CAOrderID]; other != nil && w.marks(orders, o.CAOrderID) != o.marker() && other.ID != o.ID && !w.books.word[o.CAOrderID] {
 			w.violate("record/adopted-twice", "CERTInext's order %s is order %s and order %s", o.CAOrderID, other.ID, o.ID)
 		}
 		byNumber[o.CAOrderID] = o
@@ -218,7 +218,7 @@ func (w *world) judgeEnds() {
 
 // believed takes note of an operator's wrong word that the engine believed. It could have known better where CERTInext's report
 // shows every order at once.
-func (w *world) believed(id string) {
+func (w *world) believed(id string, c *call) {
 	for _, o := range w.storedOrders() {
 		if o.ID != id {
 			continue
@@ -228,7 +228,8 @@ func (w *world) believed(id string) {
 				continue
 			}
 			w.books.settled[o.marker()] = true
-			if w.manners.Dialect == certinexttest.Live && w.manners.ReportDelay == 0 && !w.bad() {
+			p := w.books.purchases[o.marker()]
+			if p != nil && len(p.arrived) > 0 && p.arrived[0].true.Before(c.started) && w.manners.Dialect == certinexttest.Live && w.manners.ReportDelay == 0 {
 				w.violate("money/never-placed", "an operator said that CERTInext never took order %s, and its report shows that as %s", id, at.ID)
 			}
 		}

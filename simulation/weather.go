@@ -65,6 +65,10 @@ func (w *world) strike(op *operation, f *armed) verdict {
 		w.struckAt(op) // whoever has a bound of its own may give up
 		op.notTill = time.Now().Add(f.For)
 		return goOn
+	case "crash":
+		// The next thing that happens is that another process begins in its place.
+		op.proc.dead.Store(true)
+		return w.judge(op)
 	}
 	op.answer = f.Bad
 	return goOn

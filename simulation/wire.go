@@ -6,6 +6,7 @@ package simulation
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -46,7 +47,11 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	out := &operation{ctx: ctx, actor: actorOf(ctx), what: "> " + name, proc: w.proc}
 	w.world.wireCalls++
-	switch v := w.world.sched.park(out); {
+	v := w.world.sched.park(out)
+	if name == "orders-report" && (v != goOn || out.answer != "") {
+		w.world.noReport()
+	}
+	switch {
 	case v == gone:
 		return nil, errGone
 	case v == left:
@@ -69,7 +74,11 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	back := &operation{ctx: ctx, actor: actorOf(ctx), what: "< " + name + " " + strconv.Itoa(resp.StatusCode), proc: w.proc}
-	switch v := w.world.sched.park(back); {
+	v = w.world.sched.park(back)
+	if name == "orders-report" && (v != goOn || back.answer != "") {
+		w.world.noReport()
+	}
+	switch {
 	case v == gone, v == goneAfter:
 		return nil, errGone
 	case v == left, v == leftAfter:
@@ -80,6 +89,20 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 		return w.world.middleman(req, back.answer, resp), nil
 	}
 	return resp, nil
+}
+
+// noReport notes that CERTInext's records could not be read: an operator's word is all there is then.
+func (w *world) noReport() { w.reportAway = time.Now() }
+
+// isReport reports whether an answer may be a page of the orders report.
+func isReport(resp *http.Response) bool {
+	if resp == nil || resp.StatusCode != http.StatusOK {
+		return false
+	}
+	body, err := io.ReadAll(resp.Body)
+	_ = resp.Body.Close()
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	return err == nil && json.Valid(body) && !bytes.Contains(body, []byte(`"status":"0"`))
 }
 
 func bodyOf(req *http.Request) ([]byte, error) {
@@ -96,6 +119,9 @@ func (w *wire) pass(req *http.Request, body []byte, name string) (*http.Response
 		out.Body = io.NopCloser(bytes.NewReader(body))
 	}
 	resp, err := w.world.ca.Client().Transport.RoundTrip(out)
+	if name == "orders-report" && !isReport(resp) {
+		w.world.noReport()
+	}
 	w.world.sched.trace.note(name, resp)
 	return resp, err
 }

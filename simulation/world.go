@@ -39,6 +39,8 @@ type world struct {
 	still                bool // storage does not wait for its turn: what is looked at is no part of the history
 	log                  io.Writer
 
+	over       bool      // nothing starts again
+	reportAway time.Time // when CERTInext's records could not be read last
 	lastStruck time.Time // when storage failed last
 	configs    []*call   // that wrote the config
 	pausedAt   time.Time // since when an operator has ordering paused; zero while that is not so
@@ -190,6 +192,7 @@ func (w *world) wrote(ctx context.Context, by *process, key string, value []byte
 
 // end stops all processes, and reports those that do not end.
 func (w *world) end() {
+	w.over = true
 	w.kill(w.active)
 	if w.standby != nil {
 		w.kill(w.standby)

@@ -77,7 +77,7 @@ func measure(ctx context.Context, out io.Writer) error {
 					continue
 				}
 				verdicts[i] = w.try(ctx, all[i], from, to)
-				fmt.Fprintf(os.Stderr, "%s\n", verdicts[i])
+				fmt.Fprintf(os.Stderr, "%s\n", strings.TrimSpace(verdicts[i].String()+"\n"+verdicts[i].how))
 			}
 		})
 	}

@@ -1,0 +1,83 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package simulation
+
+import (
+	"fmt"
+	"time"
+)
+
+// stories are what clients do one thing after the other. Chance alone seldom has all of it happen to one certificate.
+var stories = []func(*dice) []Action{
+	// Two share a certificate. One of them is gone, and the other one has its lease renewed beyond its time.
+	func(d *dice) []Action {
+		r := d.fresh("web")
+		return []Action{
+			{Do: "issue", Request: r},
+			{Do: "issue", Request: r},
+			{Do: "lease-end", Request: r},
+			{Do: "lease-renew", Request: r, For: pick(d, 12*time.Hour, 15*time.Hour)},
+			{Do: "time", For: pick(d, 7*time.Hour, 9*time.Hour)},
+		}
+	},
+	// A certificate is revoked, and whoever has it does not know.
+	func(d *dice) []Action {
+		r := d.fresh("web")
+		return []Action{
+			{Do: "issue", Request: r},
+			{Do: "wire", At: "> revoke", Bad: pick(d, "empty-204", "html-503", "before")},
+			{Do: "revoke", Request: r, How: pick(d, "serial", "key", "mount")},
+			{Do: "lease-renew", Request: r, For: time.Hour},
+		}
+	},
+	// An order that waits for somebody is not wanted any more, and a proxy says that it is cancelled.
+	func(d *dice) []Action {
+		r := d.fresh("hand")
+		return []Action{
+			{Do: "order", Request: r},
+			{Do: "wire", At: "> cancel", Bad: pick(d, "empty-204", "html-503", "before")},
+			{Do: "cancel", Request: r},
+		}
+	},
+	// A certificate is replaced within its order, and the lease on the one before ends.
+	func(d *dice) []Action {
+		r := d.fresh("rekey")
+		return []Action{
+			{Do: "issue", Request: r},
+			{Do: "reissue", Request: r},
+			{Do: "collect", How: "reissued", Request: r},
+			{Do: "time", For: 2 * time.Minute},
+			{Do: "collect", How: "reissued", Request: r},
+			{Do: "lease-end", Request: r},
+		}
+	},
+	// The account's orders are looked through while one of them is placed and answered.
+	func(d *dice) []Action {
+		r := d.fresh(pick(d, "web", "bare"))
+		return []Action{
+			{Do: "sync"},
+			{Do: "issue", Request: r},
+			{Do: "issue", Request: d.fresh("web")},
+			{Do: "issue", Request: r},
+		}
+	},
+	// An answer is lost, and an operator in a hurry says that there was never an order.
+	func(d *dice) []Action {
+		r := d.fresh("web")
+		return []Action{
+			{Do: "wire", At: "< create-", Bad: "before"},
+			{Do: "issue", Request: r},
+			{Do: "time", For: 6 * time.Minute},
+			{Do: "never-placed", Request: r},
+		}
+	},
+}
+
+// fresh is a wish that nobody has had before.
+func (d *dice) fresh(role string) Request {
+	d.names++
+	r := Request{Who: pick(d, "ann", "bob", "tok", "bat"), Role: role, Name: fmt.Sprintf("n%d", d.names)}
+	d.requests = append(d.requests, r)
+	return r
+}
