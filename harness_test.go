@@ -253,6 +253,13 @@ func (s *countingStorage) Put(ctx context.Context, e *logical.StorageEntry) erro
 	return s.Storage.Put(ctx, e)
 }
 
+// failing has fail look at every write from now on; nil ends that.
+func (s *countingStorage) failing(fail func(key string) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fail = fail
+}
+
 func (s *countingStorage) writes() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

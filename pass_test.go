@@ -238,10 +238,10 @@ func TestClosingTheMountEndsAPassThatHangs(t *testing.T) {
 			passed <- err
 		}()
 		time.Sleep(5 * time.Second)
-		m.storage.fail = func(string) error { // what is under way is stored first
+		m.storage.failing(func(string) error { // what is under way is stored first
 			time.Sleep(100 * time.Millisecond)
 			return nil
-		}
+		})
 		start := time.Now()
 		m.backend.Cleanup(t.Context())
 		stored := len(m.storage.writes())
@@ -251,7 +251,7 @@ func TestClosingTheMountEndsAPassThatHangs(t *testing.T) {
 		calls, _ := f.counts()
 		require.LessOrEqual(t, calls, 4)
 
-		m.storage.fail = nil
+		m.storage.failing(nil)
 		m.pass() // one that Vault began before it knew
 		m.endLease(leases[0])
 		time.Sleep(2 * time.Hour)

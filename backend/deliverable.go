@@ -116,7 +116,9 @@ func (c *certEntry) handoverExpired(o *orderEntry, now time.Time, inDoubt bool) 
 }
 
 // wasWaiting reports whether the request has waited for an order while that was in flight, and no earlier process has handed it over.
-func (w *caller) wasWaiting(id string, d *delivery) bool { return w.joined[id] && !d.At.Before(w.process) }
+func (w *caller) wasWaiting(id string, d *delivery) bool {
+	return w.joined[id] && !d.At.Before(w.process)
+}
 
 // mayReuse reports whether an unnamed request may get the certificate of an order, by its id, that was handed over: it waited for the order
 // while that was in flight, or asks within the reuse window of its role, as that is today.

@@ -190,7 +190,8 @@ func (e *Engine) dueRevocation(ctx context.Context, s logical.Storage, serial st
 	if c == nil {
 		return nil, e.dequeue(ctx, s, serial)
 	}
-	if !q.Due {
+	due := q.Due
+	if !due {
 		if e.clockInDoubt() {
 			return nil, nil // it is only the clock that says that the last lease is over
 		}
@@ -206,6 +207,9 @@ func (e *Engine) dueRevocation(ctx context.Context, s logical.Storage, serial st
 	v := &revoking{cert: c, q: q}
 	if done, err := e.needless(ctx, s, v); err != nil || done != nil {
 		return nil, err
+	}
+	if due {
+		return v, nil
 	}
 	return v, e.enqueue(ctx, s, q) // from now on, nobody is handed the certificate
 }
