@@ -146,7 +146,7 @@ func (w *world) twilight() {
 // rest has a quiet mount do nothing.
 func (w *world) rest() {
 	w.until(func() bool { return false }, time.Hour)
-	writes, calls := w.disk.writes, w.wireCalls
+	writes, calls := w.disk.writes, w.wireCalls.Load()
 	for range 3 {
 		w.pass()
 		w.until(func() bool { return false }, 50*time.Minute)
@@ -154,7 +154,7 @@ func (w *world) rest() {
 	if n := w.disk.writes - writes; n > 0 {
 		w.violate("rest/writes", "a mount where nothing happens was written to %d times in three passes", n)
 	}
-	if n := w.wireCalls - calls; n > 0 {
+	if n := w.wireCalls.Load() - calls; n > 0 {
 		w.violate("rest/calls", "a mount where nothing happens asked CERTInext %d times in three passes", n)
 	}
 }

@@ -46,7 +46,7 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 		w.world.books.attempted(marker, callOf(ctx))
 	}
 	out := &operation{ctx: ctx, actor: actorOf(ctx), what: "> " + name, proc: w.proc}
-	w.world.wireCalls++
+	w.world.wireCalls.Add(1)
 	v := w.world.sched.park(out)
 	if name == "orders-report" && (v != goOn || out.answer != "") {
 		w.world.noReport()

@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
@@ -32,7 +33,7 @@ type world struct {
 	pluginAhead, caAhead time.Duration // by how much the clocks are wrong
 	latest               time.Time     // that the plugin has seen
 	ids                  *rand.Rand
-	wireCalls            int
+	wireCalls            atomic.Int64
 	calls                []*call
 	faults               []*armed
 	caFaults             bool // CERTInext itself was made to fail
