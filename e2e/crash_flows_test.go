@@ -184,7 +184,7 @@ var crashFlows = []crashFlow{
 	},
 	{
 		name: "dark-paper", cell: "paper", first: askedFor, steps: []crashStep{askStep}, killed: []string{"ask'"},
-		journal: "ask': create-ssl, put order/open, track, agreement, track, certificate, certificate, put cert, answer",
+		journal: "ask': put order/open, create-ssl, put order/open, track, agreement, track, certificate, certificate, put cert, answer",
 	},
 	{
 		name: "report", cell: "live", own: true, first: askedFor, steps: []crashStep{askStep}, killed: []string{"ask'"},
@@ -209,11 +209,11 @@ var crashFlows = []crashFlow{
 		journal: "cancel': token, cancel, track, put order/closed, delete order/open, answer",
 	},
 	{
-		// What a crash has left of a revocation is in the queue: the repeated end of the lease has nothing to add.
+		// What a crash has left of a revocation is in the queue: the repeated end of the lease leaves it to the background.
 		name: "ended", cell: "live", own: true, ends: "revoked", steps: []crashStep{askStep, endStep, revokeStep},
 		first:  &spot{step: "end", after: true, event: certinexttest.OpRevoke, nth: 1},
 		killed: []string{"end'", "revoke"},
-		journal: "end': answer; revoke: put revocation, token, revoke, track, put revoked, put cert, delete revocation, put order/closed, " +
+		journal: "end': put revocation, answer; revoke: put revocation, token, revoke, track, put revoked, put cert, delete revocation, put order/closed, " +
 			"delete order/open, answer",
 	},
 	{

@@ -223,7 +223,8 @@ func (p *point) settle(id string) error {
 		had[resp.Data["serial_number"]] = true
 	}
 	if paid := len(p.cell.ca.ordersFor(p.domain())); paid != len(had) {
-		return fmt.Errorf("order %s is in doubt, and the CA holds %d orders, of which the client has %d", id, paid, len(had))
+		// The operator leaves that to the engine, which has not come to it.
+		return fmt.Errorf("%w: order %s is in doubt, and the CA holds %d orders, of which the client has %d", errAgain, id, paid, len(had))
 	}
 	_, err := p.rig.write(p.cell.mount+"/orders/"+p.label+"/"+id, map[string]any{"never_placed": true})
 	if err == nil {
