@@ -21,6 +21,8 @@ type clusterBooks struct {
 	asked map[string]int           // certificates wanted, by name
 	held  map[string]crypto.Signer // keys of the certificates handed over, by the CA's number of their order
 	waits []time.Duration          // from a node's death until the request that met it was answered
+
+	revoking []string // serial numbers of what was on its way to being revoked when a node died
 }
 
 func newClusterBooks() *clusterBooks {
