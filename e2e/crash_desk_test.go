@@ -4,6 +4,7 @@
 package e2e_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -106,6 +107,10 @@ func (d *crashDesk) held(label string) bool {
 func (d *crashDesk) bury() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	f, err := os.OpenFile(filepath.Join(d.dir, "crashes"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	require.NoError(d.t, err)
+	_, err = f.WriteString("x")
+	require.NoError(d.t, errors.Join(err, f.Close()))
 	close(d.dead)
 	d.dead = make(chan struct{})
 	held, err := os.ReadDir(filepath.Join(d.dir, "held"))

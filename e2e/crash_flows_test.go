@@ -173,7 +173,7 @@ var crashFlows = []crashFlow{
 		name: "unclaimed", cell: "parked", own: true, unclaimed: true, role: map[string]any{"pickup_window": "1m", "revoke_unclaimed": true},
 		steps:  []crashStep{placeStep, approveStep, soonStep, storedStep, laterStep, erasePass},
 		killed: []string{"pass"}, ends: "revoked",
-		journal: "pass: put ca, put revocation, put order/closed, delete order/open, put revocation, revoke, track, " +
+		journal: "pass: put ca, put revocation, put order/closed, delete order/open, revoke, track, " +
 			"put revoked, put cert, delete revocation",
 	},
 

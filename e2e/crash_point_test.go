@@ -77,7 +77,7 @@ func (p *point) take(s crashStep) error {
 		return err
 	}
 	for {
-		crashes := p.rig.awaitServer()
+		crashes, justBack := p.rig.awaitServer(), p.rig.justBack()
 		err := s.do(p)
 		switch {
 		case err == nil:
@@ -85,7 +85,7 @@ func (p *point) take(s crashStep) error {
 		case p.rig.crashes() != crashes: // the connection broke, or the answer was lost
 			deadline = time.Now().Add(stepPatience)
 			continue
-		case p.rig.justBack() && isServerFault(err):
+		case justBack && isServerFault(err):
 			// Vault asks a plugin first whether what a write names exists, and does not start one that is dead for that: the first
 			// request after its death may be answered 500. Vault's own client sends it again.
 		case !isRefusal(err) && !errors.Is(err, errAgain):

@@ -18,11 +18,24 @@ import (
 //	armed/<label>   where the label's next stop is: "before" or "after", the event, and its how-manieth
 //	held/<label>    the same file, once the label has come there; it goes on when the file is gone
 //	clock/<mount>   how far the mount's clock is put forward
+//	crashes         one byte for each crash; what a process that has outlived one still does is nobody's
 type desk struct {
-	dir string
+	dir  string
+	born int64 // crashes before this process
 
 	mu   sync.Mutex
 	seen map[string]int // events since the label was armed with the stop in the key
+}
+
+// outlived reports whether there was a crash since this process began: it is as good as dead.
+func (d *desk) outlived() bool { return d.crashes() != d.born }
+
+func (d *desk) crashes() int64 {
+	info, err := os.Stat(filepath.Join(d.dir, "crashes"))
+	if err != nil {
+		return 0
+	}
+	return info.Size()
 }
 
 // around does act, an event of a label, and stops before or after it if the label is armed so.
@@ -57,7 +70,7 @@ func (d *desk) count(label, event string) int {
 // stop does not return before the test wants it to, if the label is armed with this place.
 func (d *desk) stop(label, place string) {
 	armed, err := os.ReadFile(d.path("armed", label))
-	if err != nil || string(armed) != place {
+	if err != nil || string(armed) != place || d.outlived() {
 		return
 	}
 	if os.Rename(d.path("armed", label), d.path("held", label)) != nil {
@@ -73,6 +86,9 @@ func (d *desk) stop(label, place string) {
 
 // note adds an event to the journal. A line is one write, so that the test's own lines do not mix with it.
 func (d *desk) note(label, event string) {
+	if d.outlived() {
+		return
+	}
 	f, err := os.OpenFile(filepath.Join(d.dir, "journal"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		panic(err) // a matrix without its journal proves nothing

@@ -42,8 +42,10 @@ func run(args []string) error {
 	if dir == "" {
 		return errors.New("CRASH_DIR is not set")
 	}
+	d := &desk{dir: dir, seen: make(map[string]int)}
+	d.born = d.crashes()
 	return plugin.ServeMultiplex(&plugin.ServeOpts{
-		BackendFactoryFunc: factory(&desk{dir: dir, seen: make(map[string]int)}),
+		BackendFactoryFunc: factory(d),
 		TLSProviderFunc:    api.VaultPluginTLSProvider(meta.GetTLSConfig()),
 	})
 }
