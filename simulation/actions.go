@@ -387,7 +387,6 @@ func (w *world) doStandby(Action) {
 
 // CERTInext itself is made to fail. A kind that an operation does not know strikes any.
 func (w *world) doFault(a Action) {
-	w.caFaults = true
 	f := certinexttest.Fault{
 		Operation: a.At, Kind: certinexttest.FaultKind(a.Bad), Skip: a.Skip, Times: max(1, a.Times), Delay: a.For, RetryAfter: a.For,
 		Named: a.How == "named",

@@ -87,16 +87,6 @@ func (w *world) struckAt(op *operation) {
 	}
 }
 
-// bad reports whether anything has gone wrong on the way to CERTInext, or may yet.
-func (w *world) bad() bool {
-	for _, f := range w.faults {
-		if f.Do == "wire" {
-			return true
-		}
-	}
-	return w.caFaults
-}
-
 // clearUp ends everything that goes wrong.
 func (w *world) clearUp() {
 	w.faults = nil

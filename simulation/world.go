@@ -36,7 +36,6 @@ type world struct {
 	wireCalls            atomic.Int64
 	calls                []*call
 	faults               []*armed
-	caFaults             bool // CERTInext itself was made to fail
 	still                bool // storage does not wait for its turn: what is looked at is no part of the history
 	log                  io.Writer
 
