@@ -13,6 +13,7 @@ package certinextsecrets
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -31,6 +32,7 @@ type Options struct {
 	HTTPClient *http.Client
 	Now        func() time.Time
 	NewID      func() (string, error)
+	Rand       io.Reader                        // see [backend.Options]
 	Shuffle    func(n int, swap func(i, j int)) // see [backend.Options]
 	TickTime   time.Duration                    // see [backend.Options]
 	Resolvers  []string                         // see [backend.Options]
@@ -63,6 +65,7 @@ func newBackend(o Options, conf *logical.BackendConfig) *secretsBackend {
 		HTTPClient: o.HTTPClient,
 		Now:        o.Now,
 		NewID:      o.NewID,
+		Rand:       o.Rand,
 		Shuffle:    o.Shuffle,
 		TickTime:   o.TickTime,
 		Resolvers:  o.Resolvers,

@@ -319,7 +319,7 @@ func (e *Engine) newOrder(p *plan, id string) (*orderEntry, error) {
 
 // addKey makes the order's key and CSR.
 func (e *Engine) addKey(o *orderEntry, p *plan) error {
-	key, err := p.key.generate(e.random)
+	key, err := p.key.generate()
 	if err != nil {
 		return fmt.Errorf("generating the key: %w", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"io"
 	"math"
 	"net"
 	"net/http"
@@ -333,7 +334,7 @@ func (c *Config) validateLimits() error {
 const shortestAbsence = 10 * time.Minute
 
 // newClient returns a client for the account. It does not touch the network.
-func (c *Config) newClient(base *http.Client, now func() time.Time) (*certinext.Client, error) {
+func (c *Config) newClient(base *http.Client, now func() time.Time, rand io.Reader) (*certinext.Client, error) {
 	httpClient := base
 	if c.CACertificate != "" {
 		pool := x509.NewCertPool()
@@ -354,6 +355,7 @@ func (c *Config) newClient(base *http.Client, now func() time.Time) (*certinext.
 		Timeout:       c.RequestTimeout,
 		CreateTimeout: c.CreateTimeout,
 		Now:           now,
+		Rand:          rand,
 	}
 	if c.RequestsPerSecond > 0 {
 		client.Limiter = rate.NewLimiter(rate.Limit(c.RequestsPerSecond), int(math.Ceil(c.RequestsPerSecond)))
@@ -422,7 +424,7 @@ func changedConfig(before *Config, change func(*Config) error) (*Config, error) 
 
 // verifyConfig asks CERTInext whether it accepts the credentials of c.
 func (e *Engine) verifyConfig(ctx context.Context, c *Config) error {
-	client, err := c.newClient(e.httpClient, e.now)
+	client, err := c.newClient(e.httpClient, e.now, e.rand)
 	if err != nil {
 		return err
 	}

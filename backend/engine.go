@@ -5,7 +5,6 @@ package backend
 
 import (
 	"context"
-	"crypto/rand"
 	"io"
 	mathrand "math/rand/v2"
 	"net/http"
@@ -29,8 +28,10 @@ type Options struct {
 
 	HTTPClient *http.Client     // for CERTInext; the client's own when nil
 	Now        func() time.Time // time.Now when nil
-	Random     io.Reader        // for private keys; crypto/rand when nil
 	NewID      func() (string, error)
+	// Rand gives what the client of CERTInext draws: transaction ids, and how long it pauses. It has to be safe for
+	// concurrent use; crypto/rand when nil. Keys come from crypto/rand whatever it is.
+	Rand io.Reader
 	// Shuffle puts the work of a background pass into an order of chance; rand.Shuffle when nil. A simulation draws from its seed.
 	Shuffle  func(n int, swap func(i, j int))
 	TickTime time.Duration // that [Engine.Tick] waits; a quarter of a second when 0
@@ -44,7 +45,7 @@ type Engine struct {
 	system     func() logical.SystemView
 	httpClient *http.Client
 	now        func() time.Time
-	random     io.Reader
+	rand       io.Reader
 	newID      func() (string, error)
 	shuffle    func(n int, swap func(i, j int))
 	tickTime   time.Duration
@@ -90,7 +91,7 @@ type account struct {
 // New returns an engine. It touches neither storage nor network.
 func New(o Options) *Engine {
 	e := &Engine{
-		log: o.Logger, system: o.System, httpClient: o.HTTPClient, now: o.Now, random: o.Random, newID: o.NewID,
+		log: o.Logger, system: o.System, httpClient: o.HTTPClient, now: o.Now, rand: o.Rand, newID: o.NewID,
 		tickTime: o.TickTime, resolvers: o.Resolvers, shuffle: o.Shuffle,
 	}
 	if e.log == nil {
@@ -98,9 +99,6 @@ func New(o Options) *Engine {
 	}
 	if e.now == nil {
 		e.now = time.Now
-	}
-	if e.random == nil {
-		e.random = rand.Reader
 	}
 	if e.shuffle == nil {
 		e.shuffle = mathrand.Shuffle
@@ -163,7 +161,7 @@ func (e *Engine) account(ctx context.Context, s logical.Storage) (*account, erro
 		if err != nil {
 			return nil, err
 		}
-		client, err := cfg.newClient(e.httpClient, e.now)
+		client, err := cfg.newClient(e.httpClient, e.now, e.rand)
 		if err != nil {
 			return nil, err
 		}

@@ -14,7 +14,6 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 )
@@ -57,14 +56,14 @@ func (k KeySpec) validate() error {
 }
 
 // generate makes a key. It is slow for RSA.
-func (k KeySpec) generate(random io.Reader) (crypto.Signer, error) {
+func (k KeySpec) generate() (crypto.Signer, error) {
 	switch {
 	case k.Type == "ec" && k.Bits == 256:
-		return ecdsa.GenerateKey(elliptic.P256(), random)
+		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	case k.Type == "ec" && k.Bits == 384:
-		return ecdsa.GenerateKey(elliptic.P384(), random)
+		return ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	case k.Type == "rsa":
-		return rsa.GenerateKey(random, k.Bits)
+		return rsa.GenerateKey(rand.Reader, k.Bits)
 	}
 	return nil, fmt.Errorf("internal error: cannot generate a key of type %q, %d bits", k.Type, k.Bits)
 }

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"runtime/debug"
 	"sync/atomic"
+	"testing/synctest"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
@@ -61,6 +62,7 @@ type call struct {
 func (w *world) send(c *call) *call { return w.sendTo(w.active, c) }
 
 func (w *world) sendTo(p *process, c *call) *call {
+	time.Sleep(tick) // what this call is to wait for is not to end with what another one waits for
 	w.calls = append(w.calls, c)
 	c.actor, c.proc, c.started, c.began = fmt.Sprintf("c%03d", len(w.calls)), p, time.Now(), w.moment()
 	ctx, cancel := context.WithCancel(context.WithValue(p.ctx, actorKey{}, c))
@@ -100,6 +102,8 @@ func (c *call) answered() string {
 	switch {
 	case !c.done.Load():
 		return "no answer"
+	case c.proc.dead.Load():
+		return "nobody hears what it was"
 	case c.err != nil:
 		return "fault: " + c.err.Error()
 	case c.resp == nil:
@@ -145,8 +149,10 @@ func (w *world) tend() {
 		if c.hangUp > 0 {
 			if c.hangUp--; c.hangUp == 0 {
 				w.sched.trace.line("%s hangs up", c.actor)
+				synctest.Wait() // or it is chance how far the call has come
 				c.hungUp = true
 				c.cancel()
+				synctest.Wait()
 			}
 		}
 		if time.Since(c.started) > longestCall && !c.proc.dead.Load() && !c.excused {

@@ -5,8 +5,12 @@ package simulation
 
 import (
 	"context"
+	"encoding/binary"
+	"math/rand/v2"
 	"net/http"
+	"sync"
 	"sync/atomic"
+	"testing/synctest"
 	"time"
 
 	certinextsecrets "github.com/certinext/vault-plugin-secrets-certinext"
@@ -57,7 +61,7 @@ func (w *world) start(standby bool) *process {
 	conf := &logical.BackendConfig{Logger: w.logger(), System: p.system, StorageView: p.storage}
 	b, err := certinextsecrets.FactoryWith(certinextsecrets.Options{
 		HTTPClient: &http.Client{Transport: &wire{world: w, proc: p}}, Now: w.pluginNow, NewID: w.newID, Shuffle: w.ids.Shuffle,
-		Resolvers: []string{"127.0.0.1:9"},
+		Rand: newDrawer(w.sched.seed, p.number), Resolvers: []string{"127.0.0.1:9"},
 	})(p.ctx, conf)
 	if err != nil {
 		panic(err)
@@ -71,11 +75,14 @@ func (w *world) start(standby bool) *process {
 
 // kill ends a process at once: whatever it has under way has no effect any more, and nobody hears of it.
 func (w *world) kill(p *process) {
+	synctest.Wait() // or it is chance how far its calls have come
 	p.dead.Store(true)
 	p.cancel()
+	synctest.Wait()
 	for _, op := range w.sched.ready() {
 		if op.proc == p {
 			w.sched.release(op)
+			synctest.Wait()
 		}
 	}
 	go func() {
@@ -101,6 +108,26 @@ func (w *world) failover() {
 	w.kill(w.active)
 	w.active, w.standby = w.standby, nil
 	w.active.system.ReplicationStateVal = 0
+}
+
+// A drawer is the randomness of one process. What a process draws while it dies is nobody else's loss.
+type drawer struct {
+	mu  sync.Mutex
+	rng *rand.ChaCha8
+}
+
+func newDrawer(seed uint64, process int) *drawer {
+	var key [32]byte
+	binary.LittleEndian.PutUint64(key[:], seed)
+	binary.LittleEndian.PutUint64(key[8:], uint64(process)) //nolint:gosec // counted from 1
+	return &drawer{rng: rand.NewChaCha8(key)}
+}
+
+// Read fills b.
+func (d *drawer) Read(b []byte) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.rng.Read(b)
 }
 
 // invalidate tells the standby of what the active node has changed, as Vault does.

@@ -52,6 +52,7 @@ type scheduler struct {
 	count  int
 	wake   chan struct{} // holds an element when something has happened
 
+	seed  uint64
 	rng   *rand.Rand
 	trace *trace
 	steps int
@@ -62,7 +63,7 @@ type scheduler struct {
 }
 
 func newScheduler(seed uint64, tr *trace) *scheduler {
-	return &scheduler{wake: make(chan struct{}, 1), rng: rand.New(rand.NewPCG(seed, 1)), trace: tr} //nolint:gosec // it has to be repeatable
+	return &scheduler{seed: seed, wake: make(chan struct{}, 1), rng: rand.New(rand.NewPCG(seed, 1)), trace: tr} //nolint:gosec // it has to be repeatable
 }
 
 // park stops the caller until the scheduler has it go on.
@@ -107,9 +108,14 @@ func (s *scheduler) ready() []*operation {
 	return out
 }
 
+// tick is what every step takes. Timers that end at the same instant are woken in an order that no seed decides, and those that are
+// set at the same instant often end at the same instant.
+const tick = time.Nanosecond
+
 // step has one operation go on, or lets up to patience of time pass when there is none.
 func (s *scheduler) step(patience time.Duration) {
 	progress.Add(1)
+	time.Sleep(tick)
 	synctest.Wait()
 	ready := s.ready()
 	if len(ready) == 0 {
