@@ -161,9 +161,12 @@ const (
 	orderingOn     = "on"
 )
 
+// isPaused reports whether nothing new is to be bought. c is nil when there is no config.
+func (c *Config) isPaused() bool { return c != nil && c.Ordering == orderingPaused }
+
 // mayOrder says why nothing is bought now.
 func (c *Config) mayOrder() error {
-	if c.Ordering != orderingPaused {
+	if !c.isPaused() {
 		return nil
 	}
 	return badField("ordering", "is paused in config: nothing new is bought until an operator writes ordering=on there; orders that are open go on")
@@ -384,8 +387,9 @@ func (e *Engine) mustConfig(ctx context.Context, s logical.Storage) (*Config, er
 // WriteConfig applies change to the stored configuration (an empty one when there is none), validates the outcome and
 // stores it. With verify, it first asks CERTInext whether it accepts the credentials; what it answers is in the error,
 // and nothing is stored then. Nobody is kept waiting meanwhile, so a config that somebody else has written in that time is
-// changed anew.
+// changed anew. A pause of ordering that was written meanwhile stays: only a write that begins after it lifts it.
 func (e *Engine) WriteConfig(ctx context.Context, s logical.Storage, change func(*Config) error, verify bool) error {
+	pauses := e.pauses.Load()
 	for {
 		before, err := e.Config(ctx, s)
 		if err != nil {
@@ -400,7 +404,7 @@ func (e *Engine) WriteConfig(ctx context.Context, s logical.Storage, change func
 				return err
 			}
 		}
-		if stored, err := e.replaceConfig(ctx, s, before, c); err != nil || stored {
+		if stored, err := e.replaceConfig(ctx, s, before, c, pauses); err != nil || stored {
 			return err
 		}
 	}
@@ -436,8 +440,10 @@ func (e *Engine) verifyConfig(ctx context.Context, c *Config) error {
 	return nil
 }
 
-// replaceConfig stores c in the place of before. It reports false when that is not what is stored any more.
-func (e *Engine) replaceConfig(ctx context.Context, s logical.Storage, before, c *Config) (bool, error) {
+// replaceConfig stores c in the place of before. It reports false when that is not what is stored any more. pauses is how many writes had
+// paused ordering when this one began: an operator who pauses it, and is told so, must not have that undone by a write that was under way
+// and knew nothing of it.
+func (e *Engine) replaceConfig(ctx context.Context, s logical.Storage, before, c *Config, pauses int64) (bool, error) {
 	unlock, err := e.configWrites.lock(ctx, configKey)
 	if err != nil {
 		return false, err
@@ -446,6 +452,12 @@ func (e *Engine) replaceConfig(ctx context.Context, s logical.Storage, before, c
 	now, err := e.Config(ctx, s)
 	if err != nil || !reflect.DeepEqual(now, before) {
 		return false, err
+	}
+	switch {
+	case c.isPaused():
+		e.pauses.Add(1)
+	case now.isPaused() && e.pauses.Load() != pauses:
+		return false, badField("ordering", "was paused while this write was under way, so nothing is stored: write it again to lift the pause")
 	}
 	defer e.Invalidate(configKey) // a write that failed may have taken effect
 	err = put(ctx, s, configKey, newStoredConfig(c))
@@ -484,6 +496,11 @@ func (c *Config) keepSecrets(before *Config) error {
 
 // DeleteConfig forgets the account. Orders and certificates stay.
 func (e *Engine) DeleteConfig(ctx context.Context, s logical.Storage) error {
+	unlock, err := e.configWrites.lock(ctx, configKey) // or a write that has just compared brings it back
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	defer e.Invalidate(configKey) // a write that failed may have taken effect
 	return remove(ctx, s, configKey)
 }

@@ -58,6 +58,7 @@ type Engine struct {
 	work  sync.WaitGroup
 
 	configWrites keyedGate      // one write of config at a time
+	pauses       atomic.Int64   // counts the writes that paused ordering
 	accounts     kept[*account] // under configKey
 
 	orders      registry

@@ -264,6 +264,20 @@ var cases = []struct {
 			},
 		},
 	},
+	{
+		"a pause of ordering is not lifted by a write of config that began before it", "money/paused", false, History{
+			Seed: 18233, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: false,
+			Actions: []Action{
+				{Do: "async", Request: Request{Who: "tok", Role: "web", Name: "n1"}},
+				{Do: "issue", Request: Request{Who: "bob", Role: "once", Name: "n2"}},
+				{Do: "config", How: "paused", Then: 1},
+				{Do: "config", How: "write", Then: 8},
+				{Do: "config", How: "paused"},
+				{Do: "time", For: 9 * time.Hour},
+				{Do: "order", Request: Request{Who: "ann", Role: "inside", Name: "n3"}},
+			},
+		},
+	},
 }
 
 // TestCases: what was broken once stays mended, and what is open says so until it is.
