@@ -52,8 +52,6 @@ type caller struct {
 
 	// plan is what a request comes to; nil for who names the order by its id.
 	plan *plan
-	// process is when this process began: an answer of an earlier one may never have left Vault.
-	process time.Time
 	// bought is set once an order was placed for this request, which then ends with an answer about that order.
 	bought bool
 	// passed are the orders, by id, that turned out not to serve the request.
@@ -65,7 +63,7 @@ type caller struct {
 // newCaller begins a caller that names its order by id. It waits for the order's end only if the purpose does.
 func (e *Engine) newCaller(role *Role, p purpose) *caller {
 	now := e.now()
-	c := &caller{role: role, purpose: p, began: now, deadline: now, process: e.begun, passed: make(map[string]bool), joined: make(map[string]bool)}
+	c := &caller{role: role, purpose: p, began: now, deadline: now, passed: make(map[string]bool), joined: make(map[string]bool)}
 	if p.waits() {
 		c.deadline = now.Add(role.IssueTimeout)
 	}

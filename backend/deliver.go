@@ -104,6 +104,7 @@ func (e *Engine) deliver(ctx context.Context, s logical.Storage, w *caller, h *h
 	if err != nil {
 		return result{err: err}
 	}
+	e.orders.recall(h.id, c)
 	verdict, why := c.handoverTo(o, w, due, now, e.clockInDoubt())
 	switch verdict {
 	case isOver:
@@ -131,6 +132,7 @@ func (e *Engine) deliver(ctx context.Context, s logical.Storage, w *caller, h *h
 		e.undoDelivery(ctx, s, h, r)
 		return result{err: fmt.Errorf("order %s: %w", o.ID, err)}
 	}
+	c.Delivery.answered(e.now())
 	e.rememberChain(c.Chain)
 	o.dirty = false // what the drive has noted is not worth a write of its own: the certificate's entry says all
 	if ctx.Err() != nil {

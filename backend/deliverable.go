@@ -15,6 +15,28 @@ type delivery struct {
 	Times int       `json:"times,omitempty"` // how many there were; likewise
 	// Unleased is set when one of them had no lease.
 	Unleased bool `json:"unleased,omitempty"`
+
+	// firstHere and lastHere tell that this process gave the first and the latest answer. Times do not tell: clocks are set right, and a
+	// standby begins long before it takes over.
+	firstHere, lastHere bool
+}
+
+// recall takes over what this process knows better than storage of its own answers: that they are its own, and when they went out.
+func (d *delivery) recall(known delivery) {
+	if !d.At.Equal(known.At) {
+		return // it was taken back, and another process has given it anew
+	}
+	d.firstHere = known.firstHere
+	if !d.latest().After(known.latest()) {
+		d.Last, d.lastHere = known.latest(), known.lastHere
+	}
+}
+
+// answered notes when an answer went out. Storage was told before that, and may have been slow; the window counts from here.
+func (d *delivery) answered(now time.Time) {
+	if now.After(d.latest()) {
+		d.Last = now
+	}
 }
 
 // latest is when the certificate was handed over last.
@@ -33,12 +55,12 @@ func (d *delivery) times() int {
 	return max(d.Times, 1)
 }
 
-// again is d after one more answer; d is nil before the first.
+// again is d after one more answer of this process; d is nil before the first.
 func (d *delivery) again(now time.Time) *delivery {
 	if d == nil {
-		return &delivery{At: now, Last: now, Times: 1}
+		return &delivery{At: now, Last: now, Times: 1, firstHere: true, lastHere: true}
 	}
-	return &delivery{At: d.At, Last: now, Times: d.times() + 1, Unleased: d.Unleased}
+	return &delivery{At: d.At, Last: now, Times: d.times() + 1, Unleased: d.Unleased, firstHere: d.firstHere, lastHere: true}
 }
 
 // less is d after one answer that did not reach anybody; nil when that was the only one.
@@ -47,7 +69,7 @@ func (d *delivery) less() *delivery {
 		return nil
 	}
 	fewer := *d
-	fewer.Times = d.times() - 1
+	fewer.Times, fewer.lastHere = d.times()-1, false
 	return &fewer
 }
 
@@ -115,9 +137,9 @@ func (c *certEntry) handoverExpired(o *orderEntry, now time.Time, inDoubt bool) 
 	return isOver, why
 }
 
-// wasWaiting reports whether the request has waited for an order while that was in flight, and no earlier process has handed it over.
+// wasWaiting reports whether the request has waited for an order while that was in flight, and no other process has handed it over.
 func (w *caller) wasWaiting(id string, d *delivery) bool {
-	return w.joined[id] && !d.At.Before(w.process)
+	return w.joined[id] && d.firstHere
 }
 
 // mayReuse reports whether an unnamed request may get the certificate of an order, by its id, that was handed over: it waited for the order
@@ -127,7 +149,7 @@ func (w *caller) mayReuse(id string, d *delivery, now time.Time, inDoubt bool) b
 		return true
 	}
 	window := w.role.reuseWindow()
-	if d.latest().Before(w.process) {
+	if !d.lastHere {
 		window = max(window, w.role.DeliveryGrace) // who died may not have answered
 	}
 	return !w.forced() && window > 0 && (inDoubt || !now.After(d.until(window)))

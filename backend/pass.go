@@ -288,6 +288,7 @@ func (e *Engine) passIssued(ctx context.Context, s logical.Storage, h *heldOrder
 	if err != nil {
 		return err
 	}
+	e.orders.recall(h.id, c)
 	if verdict, _ := c.handoverTo(h.entry, nil, due, e.now(), e.clockInDoubt()); verdict == isOver {
 		return e.finish(ctx, s, h, c, due)
 	}

@@ -309,6 +309,15 @@ func (r *registry) markHanded(id, serial string, d delivery) {
 	}
 }
 
+// recall has the entry of an order's certificate say what this process knows of the answers that held it.
+func (r *registry) recall(id string, c *certEntry) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if t := r.orders[id]; t != nil && t.handed != nil && t.handed.serial == c.Serial && c.Delivery != nil {
+		c.Delivery.recall(t.handed.delivery)
+	}
+}
+
 // unmarkHanded forgets answers that did not reach anybody. The background pass looks at the order after next.
 func (r *registry) unmarkHanded(id string, next time.Time) {
 	r.mu.Lock()

@@ -278,6 +278,62 @@ var cases = []struct {
 			},
 		},
 	},
+	{
+		"the reuse window counts from the answer, and not from before storage took its time", "money/repeated", false, History{
+			Seed: 17615, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "bat", Role: "bare", Name: "n1"}},
+				{Do: "disk", At: "get role/", Bad: "before", For: 1 * time.Second},
+				{Do: "disk", At: "put cert/", Bad: "slow", For: 30 * time.Second, Skip: 2},
+				{Do: "issue", Request: Request{Who: "bob", Role: "once", Name: "n3"}},
+				{Do: "revoke", Request: Request{Who: "bat", Role: "bare", Name: "n1"}, How: "order"},
+				{Do: "issue", Request: Request{Who: "ann", Role: "once", Name: "n4"}},
+				{Do: "issue", Request: Request{Who: "tok", Role: "bare", Name: "n6"}},
+				{Do: "issue", Request: Request{Who: "bat", Role: "hand", Name: "n5"}},
+				{Do: "issue", Request: Request{Who: "tok", Role: "bare", Name: "n6"}},
+			},
+		},
+	},
+	{
+		"the reuse window counts by the clock that the answer went out by", "money/unheard", false, History{
+			Seed: 15909, Manners: Manners{IssueDelay: 40 * time.Second, TokenTTL: 2 * time.Minute}, Orderly: true,
+			Actions: []Action{
+				{Do: "ca-clock", For: 3 * time.Minute},
+				{Do: "disk", At: "put order/open/", Bad: "after", For: 30 * time.Second},
+				{Do: "issue", Request: Request{Who: "ann", Role: "web", Name: "n6"}},
+				{Do: "wire", At: "> ", Bad: "slow", For: 2 * time.Minute},
+				{Do: "issue", Request: Request{Who: "bob", Role: "web", Name: "n7"}},
+				{Do: "time", For: 6 * time.Minute},
+				{Do: "issue", Request: Request{Who: "bob", Role: "web", Name: "n7"}, Loss: "unheard", Then: 4},
+				{Do: "issue", Request: Request{Who: "ann", Role: "web", Name: "common"}, Then: 3},
+			},
+		},
+	},
+	{
+		"a standby that takes over does not take the answers of the dead node for its own", "answer/forced", false, History{
+			Seed: 11603, Orderly: true,
+			Actions: []Action{
+				{Do: "standby"},
+				{Do: "issue", Request: Request{Who: "ann", Role: "web", Name: "n4"}},
+				{Do: "failover"},
+				{Do: "pass", Then: 10},
+				{Do: "issue", Request: Request{Who: "ann", Role: "web", Name: "n4"}, How: "force"},
+			},
+		},
+	},
+	{
+		"a process whose clock is set right does not take earlier answers for its own", "answer/forced", false, History{
+			Seed: 11603, Orderly: true,
+			Actions: []Action{
+				{Do: "clock", For: 10 * time.Minute},
+				{Do: "issue", Request: Request{Who: "ann", Role: "web", Name: "n4"}},
+				{Do: "clock"},
+				{Do: "restart"},
+				{Do: "pass", Then: 10},
+				{Do: "issue", Request: Request{Who: "ann", Role: "web", Name: "n4"}, How: "force"},
+			},
+		},
+	},
 }
 
 // TestCases: what was broken once stays mended, and what is open says so until it is.
