@@ -38,7 +38,10 @@ func (p purpose) isHurried() bool { return p == forCollection || p == forPlaceme
 const (
 	// placementPatience counts from CERTInext's answer to the create: the caller has to learn the order's number within its own 60 s.
 	placementPatience = 5 * time.Second
-	collectPatience   = 30 * time.Second
+	// createPatience counts from the request. A create may take minutes, is sent again with another token, and goes on when nobody waits for it;
+	// the caller has to learn the order's id before its client gives up after 60 s.
+	createPatience  = 45 * time.Second
+	collectPatience = 30 * time.Second
 )
 
 // A caller is who wants something of an order, for what, and until when.
@@ -70,7 +73,7 @@ func (e *Engine) newCaller(role *Role, p purpose) *caller {
 	return c
 }
 
-// leaves is when the caller goes away, whatever is under way then; zero when the purpose itself bounds what is done.
+// leaves is when the caller goes away, whatever is under way then.
 func (w *caller) leaves() time.Time {
 	switch {
 	case w.purpose.waits():
@@ -78,7 +81,7 @@ func (w *caller) leaves() time.Time {
 	case w.purpose == forCollection:
 		return w.began.Add(collectPatience)
 	}
-	return time.Time{}
+	return w.began.Add(createPatience)
 }
 
 // standsBy is until when the caller waits for somebody else who works on its order.

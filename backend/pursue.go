@@ -54,17 +54,14 @@ func (e *Engine) pursue(ctx context.Context, s logical.Storage, w *caller, h *he
 
 // await waits for the result as long as the caller does.
 func (e *Engine) await(ctx context.Context, w *caller, results <-chan result, d *driver) (*Issued, error) {
-	var over <-chan time.Time
-	if leaves := w.leaves(); !leaves.IsZero() {
-		timer := time.NewTimer(leaves.Sub(e.now()))
-		defer timer.Stop()
-		over = timer.C
-	}
+	leaves := w.leaves()
+	timer := time.NewTimer(min(leaves.Sub(e.now()), leaves.Sub(w.began))) // the latter when the clock is set back meanwhile
+	defer timer.Stop()
 	select {
 	case r := <-results:
 		return r.issued, r.err
 	case <-ctx.Done():
-	case <-over:
+	case <-timer.C:
 		select { // a result that has come at the same moment is not thrown away
 		case r := <-results:
 			return r.issued, r.err

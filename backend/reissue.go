@@ -57,6 +57,8 @@ func (e *Engine) Reissue(ctx context.Context, s logical.Storage, r ReissueReques
 	if err != nil {
 		return nil, err
 	}
+	w := e.newCaller(role, forPlacement)
+	w.bought = true
 	parent, err := e.reissuable(ctx, s, role, r)
 	if err != nil {
 		return nil, err
@@ -74,8 +76,6 @@ func (e *Engine) Reissue(ctx context.Context, s logical.Storage, r ReissueReques
 		return nil, err
 	}
 	defer h.Release()
-	w := e.newCaller(role, forPlacement)
-	w.bought = true
 	return e.lookAt(ctx, s, w, h)
 }
 

@@ -334,6 +334,16 @@ var cases = []struct {
 			},
 		},
 	},
+	{
+		"an order is answered although CERTInext is slow to take it, twice", "call/never-ends", false, History{
+			Seed: 16649, Manners: Manners{TokenTTL: 2 * time.Minute}, Orderly: true,
+			Actions: []Action{
+				{Do: "wire", At: "> create-", Bad: "slow", For: 2 * time.Minute, Skip: 1, Times: 3},
+				{Do: "issue", Request: Request{Who: "bat", Role: "web", Name: "n2"}},
+				{Do: "order", Request: Request{Who: "bob", Role: "web", Name: "n4"}},
+			},
+		},
+	},
 }
 
 // TestCases: what was broken once stays mended, and what is open says so until it is.
