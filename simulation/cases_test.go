@@ -344,6 +344,18 @@ var cases = []struct {
 			},
 		},
 	},
+	{
+		"who collects a reissued certificate has not asked for the first one again", "money/repeated", false, History{
+			Seed: 14208, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "bat", Role: "rekey", Name: "n1"}},
+				{Do: "reissue", Request: Request{Who: "bat", Role: "rekey", Name: "n1"}},
+				{Do: "order", Request: Request{Who: "bat", Role: "rekey", Name: "n1"}},
+				{Do: "time", For: 1 * time.Hour},
+				{Do: "collect", Request: Request{Who: "bat", Role: "rekey", Name: "n1"}, How: "reissued"},
+			},
+		},
+	},
 }
 
 // TestCases: what was broken once stays mended, and what is open says so until it is.

@@ -68,7 +68,7 @@ func (w *world) judgeRepeat(r Request, first, next *certinexttest.OrderRecord) {
 	if w.policy().FlightsBuy && w.overlapped(r) {
 		return
 	}
-	handed, before := w.handed(first, at)
+	handed, before := w.handed(r, first, at)
 	window := grace(r.Role)
 	stored := w.books.delivered[first.ID]
 	switch {
@@ -152,11 +152,13 @@ func (w *world) overBefore(first, next *certinexttest.OrderRecord) bool {
 	return false
 }
 
-// handed is when the certificate of an order was last handed to somebody who heard it, before a time.
-func (w *world) handed(o *certinexttest.OrderRecord, before moment) (bool, moment) {
+// handed is when the certificate of an order was last handed to a request that heard it, before a time. A certificate that was reissued within
+// the order is another one, with a key of its own, and has its own window (ADR 0013): whoever collects that has not been answered what the
+// first request asked for.
+func (w *world) handed(r Request, o *certinexttest.OrderRecord, before moment) (bool, moment) {
 	var last moment
 	for _, h := range w.books.handovers {
-		if slices.Contains(o.Serials, plain(h.serial)) && h.heard && !h.at.true.After(before.true) && !h.at.true.Before(last.true) {
+		if h.call.request != nil && *h.call.request == r && slices.Contains(o.Serials, plain(h.serial)) && h.heard && !h.at.true.After(before.true) && !h.at.true.Before(last.true) {
 			last = h.at
 		}
 	}
