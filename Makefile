@@ -95,7 +95,7 @@ fuzz: ## every fuzz target for FUZZTIME
 		targets=$$(go test -list '^Fuzz' $$dir | grep '^Fuzz'); \
 		for target in $$targets; do \
 			echo "== $$target in $$dir, $(FUZZTIME)"; found=$$((found + 1)); \
-			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$dir; \
+			go test -run '^$$' -fuzzminimizetime 1s -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$dir; \
 		done; \
 	done; \
 	echo "$$found fuzz targets ran"

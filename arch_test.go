@@ -47,6 +47,10 @@ func TestArrows(t *testing.T) {
 			"github.com/hashicorp/vault/api":           "the engine is called by Vault and never calls it",
 			module:                                     "the arrow points from the paths to the engine",
 		},
+		module + "/internal/bundle": {
+			"github.com/hashicorp/": "rendering knows certificates, not Vault",
+			module + "/":            "rendering is pure: it knows neither orders nor storage",
+		},
 		module + "/dcv": {
 			"github.com/hashicorp/vault/": "solvers know DNS, not Vault",
 			module + "/":                  "solvers know DNS, not CERTInext",

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/internal/bundle"
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -27,15 +28,15 @@ func (b *secretsBackend) pathCA() []*framework.Path {
 		"certificate": {Type: framework.TypeString, Description: "Certificate or chain in PEM."},
 		"ca_chain":    {Type: framework.TypeStringSlice, Description: "Chain in PEM, the issuing CA first."},
 	}
-	inDER := func(chain []string) ([]byte, string) { return der(chain[0]), derCert }
-	inPEM := func(chain []string) ([]byte, string) { return []byte(chain[0]), pemChain }
+	inDER := func(chain []string) ([]byte, string) { return bundle.BytesOf(chain[0]), bundle.MediaDER }
+	inPEM := func(chain []string) ([]byte, string) { return []byte(chain[0]), bundle.MediaChain }
 	return []*framework.Path{
 		raw("ca$", "The issuing CA's certificate in DER.", "ca-der", inDER),
 		raw("ca/pem$", "The issuing CA's certificate in PEM.", "ca-pem", inPEM),
 		raw("cert/ca/raw$", "The issuing CA's certificate in DER.", "cert-ca-raw-der", inDER),
 		raw("cert/ca/raw/pem$", "The issuing CA's certificate in PEM.", "cert-ca-raw-pem", inPEM),
 		raw("ca_chain$", "The CA chain in PEM.", "ca-chain-pem", func(chain []string) ([]byte, string) {
-			return []byte(strings.Join(chain, "\n")), pemChain
+			return []byte(strings.Join(chain, "\n")), bundle.MediaChain
 		}),
 		{
 			Pattern: "cert/(ca|ca_chain)$",

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend"
+	"github.com/certinext/vault-plugin-secrets-certinext/internal/bundle"
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -42,8 +43,8 @@ func (b *secretsBackend) pathCertificates() []*framework.Path {
 			HelpSynopsis:    "List the certificates.",
 			HelpDescription: "Lists the serial numbers of all certificates that this mount has got from CERTInext.",
 		},
-		b.rawCertificate("raw$", "A certificate in DER.", "cert-raw-der", derCert, der),
-		b.rawCertificate("raw/pem$", "A certificate in PEM.", "cert-raw-pem", pemChain, func(text string) []byte { return []byte(text) }),
+		b.rawCertificate("raw$", "A certificate in DER.", "cert-raw-der", bundle.MediaDER, bundle.BytesOf),
+		b.rawCertificate("raw/pem$", "A certificate in PEM.", "cert-raw-pem", bundle.MediaChain, func(text string) []byte { return []byte(text) }),
 		{
 			Pattern: certPattern + `/download/(?P<form>\w+)$`,
 			Fields:  merge(serialField(), formField(), downloadFields()),
@@ -187,3 +188,13 @@ func encodeCertificate(c *backend.Certificate) map[string]any {
 	}
 	return data
 }
+
+const downloadHelp = `
+Each form is a file: crt is the certificate in PEM, der the same in DER, ca the chain above it in PEM, bundle both, pkcs7 both as
+PKCS#7 (a .p7b file), csr the certificate signing request in PEM, and zip all of them but der in one archive. The key is never part of
+any. The files are made of what the mount has stored: CERTInext is not asked, and what it has revoked can still be downloaded.
+
+The answer is the file itself, not JSON, as with cert/<serial>/raw: curl takes it, and vault read -format=raw, which appends a
+newline. With encoding=base64 the answer is JSON with the file in content, for clients that only know JSON and for
+vault read -field=content … encoding=base64 | base64 -d, which gives the exact bytes.
+`

@@ -118,7 +118,7 @@ func (b *secretsBackend) sign(ctx context.Context, req *logical.Request, d *fram
 
 // order places the order of r and answers with its certificate, or with the order itself when that is asked for.
 func (b *secretsBackend) order(ctx context.Context, req *logical.Request, d *framework.FieldData, r backend.Request) (*logical.Response, error) {
-	form, err := decodeForm(d)
+	form, err := decodeFormat(d)
 	if err != nil {
 		return nil, err
 	}

@@ -128,7 +128,7 @@ func challengeFields() map[string]*framework.FieldSchema {
 }
 
 func (b *secretsBackend) collectOrder(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	f, err := decodeForm(d)
+	f, err := decodeFormat(d)
 	if err != nil {
 		return nil, err
 	}

@@ -6,15 +6,18 @@ package certinextsecrets
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend"
+	"github.com/certinext/vault-plugin-secrets-certinext/internal/bundle"
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -35,6 +38,14 @@ func answer(err error) (*logical.Response, error) {
 		return logical.ErrorResponse(err.Error()), nil
 	}
 	return nil, err
+}
+
+// badOption turns a rendering option that cannot be used into the engine's error about a field.
+func badOption(err error) error {
+	if o := new(bundle.OptionError); errors.As(err, &o) {
+		return &backend.FieldError{Field: o.Option, Problem: o.Problem}
+	}
+	return err
 }
 
 // handler is a handler whose errors are the engine's own.
@@ -106,6 +117,101 @@ func unknownFields(data map[string]any, fields map[string]*framework.FieldSchema
 	}
 	slices.Sort(unknown)
 	return unknown
+}
+
+// certificateResponse answers with a certificate in the caller's form, tied to its lease if it has
+// one.
+func (b *secretsBackend) certificateResponse(issued *backend.Issued, o bundle.Options) (*logical.Response, error) {
+	data, err := certificateData(issued, o)
+	if err != nil {
+		return nil, err
+	}
+	resp := &logical.Response{Data: data}
+	if l := issued.Lease; l != nil {
+		resp = b.Secret(certificateSecretType).Response(data, map[string]any{
+			"serial":      strings.ReplaceAll(issued.Certificate.Serial, ":", "-"),
+			"lease":       l.ID,
+			"answered_at": l.AnsweredAt.UTC().Format(time.RFC3339),
+		})
+		resp.Secret.TTL, resp.Secret.MaxTTL = l.TTL, l.MaxTTL
+	}
+	for _, w := range issued.Warnings {
+		resp.AddWarning(w)
+	}
+	return resp, nil
+}
+
+// certificateData is the answer of issue and sign. A keystore holds everything: there is no key, and
+// no chain, beside it.
+func certificateData(issued *backend.Issued, o bundle.Options) (map[string]any, error) {
+	c := issued.Certificate
+	shown := bundle.Certificate{PEM: c.PEM, Chain: c.Chain, Key: issued.PrivateKey, NotBefore: c.NotBefore}
+	encoded, err := shown.Encode(o)
+	if err != nil {
+		return nil, err
+	}
+	data := map[string]any{
+		"certificate":   encoded.Certificate,
+		"issuing_ca":    encoded.IssuingCA,
+		"serial_number": c.Serial,
+		"expiration":    c.NotAfter.Unix(),
+		"order_id":      c.OrderID,
+		"ca_order_id":   c.CAOrderID,
+		"reused":        issued.Reused,
+	}
+	if !encoded.Archive {
+		data["ca_chain"] = encoded.Chain
+	}
+	if encoded.Key != "" {
+		data["private_key"], data["private_key_type"] = encoded.Key, issued.PrivateKeyType
+	}
+	return data, nil
+}
+
+// downloadResponse answers with the file of a form.
+func downloadResponse(d *backend.Download, fd *framework.FieldData) (*logical.Response, error) {
+	encoding, form := fd.Get("encoding").(string), fd.Get("form").(string)
+	if encoding != "raw" && encoding != "base64" {
+		return nil, &backend.FieldError{Field: "encoding", Problem: fmt.Sprintf("%q is not raw or base64", encoding)}
+	}
+	file, err := bundle.FileOf(form)
+	if err != nil {
+		return nil, badOption(err)
+	}
+	c := bundle.Certificate{CSR: d.CSR}
+	switch {
+	case d.Certificate != nil:
+		c.PEM, c.Chain, c.NotBefore = d.Certificate.PEM, d.Certificate.Chain, d.Certificate.NotBefore
+	case form != "csr":
+		return nil, &backend.OrderError{Order: d.Order}
+	}
+	if fd.Get("remove_roots_from_chain").(bool) {
+		c.Chain = bundle.WithoutRoots(c.Chain)
+	}
+	body, err := file.Encode(&c)
+	if errors.Is(err, bundle.ErrAbsent) {
+		return nil, &backend.FieldError{Field: "form", Problem: form + " " + err.Error()}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if encoding == "base64" {
+		return &logical.Response{Data: map[string]any{
+			"content":      base64.StdEncoding.EncodeToString(body),
+			"content_type": file.MediaType,
+			"file_name":    file.Name,
+		}}, nil
+	}
+	return rawResponse(body, file.MediaType), nil
+}
+
+// rawResponse answers with bytes instead of JSON, as Vault's PKI engine does for certificates.
+func rawResponse(body []byte, mediaType string) *logical.Response {
+	return &logical.Response{Data: map[string]any{
+		logical.HTTPStatusCode:  http.StatusOK,
+		logical.HTTPRawBody:     body,
+		logical.HTTPContentType: mediaType,
+	}}
 }
 
 // window decodes the part of a list that a request asks for.

@@ -1,0 +1,169 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinextsecrets
+
+import (
+	"github.com/certinext/vault-plugin-secrets-certinext/backend"
+	"github.com/certinext/vault-plugin-secrets-certinext/internal/bundle"
+	"github.com/hashicorp/vault/sdk/framework"
+)
+
+// formatFields are how a caller wants its certificate.
+func formatFields() map[string]*framework.FieldSchema {
+	return merge(keystoreFields(), map[string]*framework.FieldSchema{
+		"format": {
+			Type: framework.TypeString, Default: string(bundle.PEM), AllowedValues: allowed(bundle.Formats()),
+			Description: "pem; der (base64); pem_bundle: key, certificate and chain together in certificate; pkcs7: certificate and chain as PKCS#7, in PEM, in certificate; pkcs12_bundle and, for old software, jks_bundle: the same as pem_bundle as a PKCS#12 archive or a Java keystore, in base64, in certificate, without private_key and ca_chain beside it.",
+		},
+		"remove_roots_from_chain": {Type: framework.TypeBool, Description: "Leave self-signed certificates out of ca_chain and of bundles."},
+	})
+}
+
+func keyFormatField() map[string]*framework.FieldSchema {
+	return map[string]*framework.FieldSchema{
+		"private_key_format": {
+			Type: framework.TypeString, Default: string(bundle.KeyDER), AllowedValues: []any{string(bundle.KeyDER), string(bundle.KeyPKCS8)},
+			Description: "der for PKCS#1 or SEC 1, pkcs8 for PKCS#8; the encoding, PEM or base64, follows format.",
+		},
+	}
+}
+
+func keystoreFields() map[string]*framework.FieldSchema {
+	password := func(of, format string) *framework.FieldSchema {
+		return &framework.FieldSchema{
+			Type: framework.TypeString, Default: bundle.DefaultPassword, DisplayAttrs: &framework.DisplayAttributes{Sensitive: true},
+			Description: "Password of the " + of + ", with format=" + format + ". One of high entropy, or the default and a well-kept file.",
+		}
+	}
+	return map[string]*framework.FieldSchema{
+		"pkcs12_password": password("PKCS#12 archive", string(bundle.PKCS12)),
+		"pkcs12_encoder": {
+			Type: framework.TypeString, Default: bundle.DefaultEncoder, AllowedValues: []any{bundle.DefaultEncoder, "modern2023"},
+			Description: "Algorithms of the PKCS#12 archive, with format=" + string(bundle.PKCS12) + ": modern2026, whose PBMAC1 needs OpenSSL 3.4 or Java 26, or modern2023, for OpenSSL 1.1.1, Java 12 and Windows Server 2019.",
+		},
+		"jks_password": password("Java keystore, and of the key in it", string(bundle.JKS)),
+		"jks_private_key_alias": {
+			Type: framework.TypeString, Default: bundle.DefaultAlias,
+			Description: "Alias of the key in the Java keystore, with format=" + string(bundle.JKS) + ", in lower case as Java stores it. The entries of a keystore without a key are 1, 2, 3 and so on.",
+		},
+	}
+}
+
+// certificateFields are the answer of issue and sign.
+func certificateFields() map[string]*framework.FieldSchema {
+	return map[string]*framework.FieldSchema{
+		"certificate":   {Type: framework.TypeString, Description: "Certificate."},
+		"issuing_ca":    {Type: framework.TypeString, Description: "Certificate of the issuing CA."},
+		"ca_chain":      {Type: framework.TypeStringSlice, Description: "Chain, the issuing CA first."},
+		"serial_number": {Type: framework.TypeString, Description: "Serial number, colon-separated hexadecimal."},
+		"expiration":    {Type: framework.TypeInt64, Description: "End of the certificate, in seconds since 1970."},
+		"order_id":      {Type: framework.TypeString, Description: "Id of the order in this mount."},
+		"ca_order_id":   {Type: framework.TypeString, Description: "CERTInext's order number."},
+		"reused":        {Type: framework.TypeBool, Description: "Whether an earlier answer held this certificate, too: nothing was bought for this one then."},
+	}
+}
+
+// formField is the form of a download.
+func formField() map[string]*framework.FieldSchema {
+	return map[string]*framework.FieldSchema{
+		"form": {
+			Type: framework.TypeString, Required: true, AllowedValues: allowed(bundle.FileForms()),
+			Description: "crt, der, ca, bundle, pkcs7, csr or zip.",
+		},
+	}
+}
+
+// downloadFields are how a file is answered.
+func downloadFields() map[string]*framework.FieldSchema {
+	return map[string]*framework.FieldSchema{
+		"encoding": {
+			Type: framework.TypeString, Default: "raw", AllowedValues: []any{"raw", "base64"}, Query: true,
+			Description: "raw answers with the file itself; base64 with JSON that holds it in content.",
+		},
+		"remove_roots_from_chain": {Type: framework.TypeBool, Query: true, Description: "Leave self-signed certificates out of ca, bundle, pkcs7 and zip."},
+	}
+}
+
+// fileFields are the answer to encoding=base64.
+func fileFields() map[string]*framework.FieldSchema {
+	return map[string]*framework.FieldSchema{
+		"content":      {Type: framework.TypeString, Description: "The file in base64. With encoding=raw the file is the answer itself."},
+		"content_type": {Type: framework.TypeString, Description: "Media type of the file."},
+		"file_name":    {Type: framework.TypeString, Description: "What to call the file."},
+	}
+}
+
+// allowed are the values of a field as the SDK takes them.
+func allowed[S ~string](values []S) []any {
+	out := make([]any, 0, len(values))
+	for _, v := range values {
+		out = append(out, string(v))
+	}
+	return out
+}
+
+// decodeFormat reads how a caller wants its certificate. Whatever could fail when the certificate is
+// there has to fail here, where nothing has been paid for yet.
+func decodeFormat(d *framework.FieldData) (bundle.Options, error) {
+	var o bundle.Options
+	if v, ok := d.GetOk("format"); ok {
+		o.Format = bundle.Format(v.(string))
+	}
+	if v, ok := d.Raw["private_key_format"].(string); ok {
+		o.KeyFormat = bundle.KeyFormat(v)
+	}
+	if v, ok := d.GetOk("remove_roots_from_chain"); ok {
+		o.RemoveRoots = v.(bool)
+	}
+	decodeKeystore(d, &o)
+	if err := o.Validate(); err != nil {
+		return o, badOption(err)
+	}
+	return o, unusedKeystoreField(d, o.Format)
+}
+
+// keystoreDefaults are the fields that only one format has, and what they are when left out.
+var keystoreDefaults = []struct {
+	field    string
+	format   bundle.Format
+	fallback string
+}{
+	{"pkcs12_password", bundle.PKCS12, bundle.DefaultPassword},
+	{"pkcs12_encoder", bundle.PKCS12, bundle.DefaultEncoder},
+	{"jks_password", bundle.JKS, bundle.DefaultPassword},
+	{"jks_private_key_alias", bundle.JKS, bundle.DefaultAlias},
+}
+
+// decodeKeystore reads the fields of the keystore that was asked for, if any.
+func decodeKeystore(d *framework.FieldData, o *bundle.Options) {
+	k := &o.Keystore
+	use := map[string]*string{
+		"pkcs12_password": &k.Password, "pkcs12_encoder": &k.Encoder,
+		"jks_password": &k.Password, "jks_private_key_alias": &k.Alias,
+	}
+	for _, f := range keystoreDefaults {
+		if f.format == o.Format {
+			*use[f.field] = fieldOr(d, f.field, f.fallback)
+		}
+	}
+}
+
+// unusedKeystoreField refuses fields of another format, unless they are empty or have their
+// defaults, as clients send them that send everything.
+func unusedKeystoreField(d *framework.FieldData, format bundle.Format) error {
+	for _, f := range keystoreDefaults {
+		if v := fieldOr(d, f.field, f.fallback); f.format != format && v != "" && v != f.fallback {
+			return &backend.FieldError{Field: f.field, Problem: "is for format=" + string(f.format)}
+		}
+	}
+	return nil
+}
+
+// fieldOr is a field's text, or fallback where it was left out or is null.
+func fieldOr(d *framework.FieldData, field, fallback string) string {
+	if d.Raw[field] == nil {
+		return fallback
+	}
+	return d.Get(field).(string)
+}

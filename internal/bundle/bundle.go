@@ -1,0 +1,163 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+// Package bundle renders an issued certificate in the forms that clients ask for: PEM and DER,
+// bundles, PKCS#7, PKCS#12, Java keystores, and the files of a download.
+//
+// It is pure: what it returns depends on its arguments alone, and for everything but a PKCS#12
+// archive or a Java keystore that holds a key, whose encryption is salted, the same arguments give
+// the same bytes. It knows nothing of Vault, of orders, or of where a certificate is stored, and it
+// never puts a key into a form that was not asked to hold one.
+package bundle
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A Certificate is an issued certificate with what belongs to it. Every text is PEM.
+type Certificate struct {
+	PEM       string
+	Chain     []string  // the issuing CA first; empty where the CA delivered none
+	Key       string    // PKCS#8; empty where the private key is not here
+	CSR       string    // empty where it is not known
+	NotBefore time.Time // how old the entries of a keystore and the files of an archive are
+}
+
+// certificates are the certificate and its chain.
+func (c *Certificate) certificates() []string { return append([]string{c.PEM}, c.Chain...) }
+
+// A Format is what an answer's certificate holds. The names and what each of them answers are those
+// of Vault's PKI secrets engine.
+type Format string
+
+// The formats.
+const (
+	PEM       Format = "pem"           // the certificate
+	DER       Format = "der"           // the same, and everything beside it, in base64 of DER
+	PEMBundle Format = "pem_bundle"    // key, certificate and chain
+	PKCS7     Format = "pkcs7"         // certificate and chain, in PEM of PKCS#7
+	PKCS12    Format = "pkcs12_bundle" // what PEMBundle holds, as a PKCS#12 archive in base64
+	JKS       Format = "jks_bundle"    // the same as a Java keystore
+)
+
+// Formats lists all formats.
+func Formats() []Format { return []Format{PEM, DER, PEMBundle, PKCS7, PKCS12, JKS} }
+
+// A KeyFormat is how a private key is encoded. PEM or base64 of DER follows from the [Format].
+type KeyFormat string
+
+// The key formats. KeyDER is the key's own format: SEC 1 or PKCS#1.
+const (
+	KeyDER   KeyFormat = "der"
+	KeyPKCS8 KeyFormat = "pkcs8"
+)
+
+// Options are how a client wants its certificate.
+type Options struct {
+	Format      Format    // PEM when empty
+	KeyFormat   KeyFormat // KeyDER when empty
+	RemoveRoots bool      // leave self-signed certificates out of the chain
+	Keystore    Keystore  // for PKCS12 and JKS
+}
+
+// An OptionError is an option that cannot be used. It names the option as the API of Vault's PKI
+// secrets engine does.
+type OptionError struct {
+	Option, Problem string
+}
+
+// Error says what is wrong with the option.
+func (e *OptionError) Error() string { return e.Option + ": " + e.Problem }
+
+// Validate fills in defaults, and returns an [*OptionError] for what [Certificate.Encode] could not
+// use. Ask it before a certificate is bought: nothing about the options fails afterwards.
+func (o *Options) Validate() error {
+	if o.Format == "" {
+		o.Format = PEM
+	}
+	if o.KeyFormat == "" {
+		o.KeyFormat = KeyDER
+	}
+	if !slices.Contains(Formats(), o.Format) {
+		return &OptionError{"format", fmt.Sprintf("%q is not pem, der, pem_bundle, pkcs7, pkcs12_bundle or jks_bundle", o.Format)}
+	}
+	if o.KeyFormat != KeyDER && o.KeyFormat != KeyPKCS8 {
+		return &OptionError{"private_key_format", fmt.Sprintf("%q is not der or pkcs8", o.KeyFormat)}
+	}
+	switch o.Format {
+	case PKCS12:
+		return o.Keystore.validatePKCS12()
+	case JKS:
+		return o.Keystore.validateJKS()
+	}
+	return nil
+}
+
+// An Encoded is a certificate in a client's form.
+type Encoded struct {
+	Certificate string   // in the wanted format
+	IssuingCA   string   // the first of the chain, whether it is a root or not; empty where there is no chain
+	Chain       []string // never nil
+	Key         string   // empty where there is none
+	// Archive is set when Certificate is a keystore, which holds everything: Chain and Key are
+	// empty then.
+	Archive bool
+}
+
+// Encode renders the certificate. The options have to be valid. An error says what of the stored
+// certificate or key cannot be read.
+func (c *Certificate) Encode(o Options) (*Encoded, error) {
+	shown := *c
+	if o.RemoveRoots {
+		shown.Chain = WithoutRoots(c.Chain)
+	}
+	out := &Encoded{Certificate: c.PEM, Chain: append([]string{}, shown.Chain...)}
+	if len(c.Chain) > 0 {
+		out.IssuingCA = c.Chain[0]
+	}
+	if c.Key != "" {
+		key, err := encodeKey(c.Key, o.KeyFormat)
+		if err != nil {
+			return nil, err
+		}
+		out.Key = key
+	}
+	switch o.Format {
+	case DER:
+		out.toDER()
+	case PEMBundle:
+		out.Certificate = pemBundle(out.Key, shown.certificates())
+	case PKCS7:
+		body, err := encodePKCS7(shown.certificates())
+		if err != nil {
+			return nil, err
+		}
+		out.Certificate = pkcs7PEM(body)
+	case PKCS12, JKS:
+		archive, err := shown.keystore(o)
+		if err != nil {
+			return nil, err
+		}
+		return &Encoded{Certificate: archive, IssuingCA: out.IssuingCA, Archive: true}, nil
+	}
+	return out, nil
+}
+
+// toDER turns every PEM text into base64 of DER.
+func (e *Encoded) toDER() {
+	e.Certificate, e.IssuingCA, e.Key = base64DER(e.Certificate), base64DER(e.IssuingCA), base64DER(e.Key)
+	for i, c := range e.Chain {
+		e.Chain[i] = base64DER(c)
+	}
+}
+
+// pemBundle joins the key, if there is one, and the certificates.
+func pemBundle(key string, certificates []string) string {
+	if key != "" {
+		certificates = append([]string{key}, certificates...)
+	}
+	return strings.Join(certificates, "\n")
+}

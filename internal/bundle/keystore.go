@@ -1,0 +1,173 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package bundle
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	jks "github.com/pavlo-v-chernykh/keystore-go/v4"
+	"software.sslmate.com/src/go-pkcs12"
+)
+
+// Keystore is how a client wants its PKCS#12 archive or Java keystore.
+//
+// Formats, options, defaults and answers are those of the PKI secrets engine of Vault 2.1, as its API
+// documentation has them ("Generate certificate and key", "Sign certificate"): a keystore holds the
+// key where Vault has made it, and is a trust store otherwise, in which the aliases of a Java
+// keystore are 1, 2, 3 and so on. An empty password is an empty password (not documented; it is what
+// Vault's path_issue_sign.go does).
+type Keystore struct {
+	Password string // of the archive, or of the Java keystore and of the key in it
+	Encoder  string // of PKCS#12: DefaultEncoder when empty, or "modern2023"
+	Alias    string // of the key in a Java keystore; DefaultAlias when empty
+}
+
+// String leaves the password out, so that it is in no log.
+func (k Keystore) String() string {
+	return fmt.Sprintf("{Encoder: %q, Alias: %q}", k.Encoder, k.Alias)
+}
+
+// GoString is [Keystore.String].
+func (k Keystore) GoString() string { return k.String() }
+
+// The defaults of a keystore, which are Vault's.
+const (
+	DefaultPassword = pkcs12.DefaultPassword
+	DefaultEncoder  = "modern2026"
+	DefaultAlias    = "1"
+)
+
+var pkcs12Encoders = map[string]*pkcs12.Encoder{
+	DefaultEncoder: pkcs12.Modern2026,
+	"modern2023":   pkcs12.Modern2023,
+}
+
+func (k *Keystore) validatePKCS12() error {
+	if k.Encoder == "" {
+		k.Encoder = DefaultEncoder
+	}
+	if pkcs12Encoders[k.Encoder] == nil {
+		return &OptionError{"pkcs12_encoder", fmt.Sprintf("%q is not modern2026 or modern2023", k.Encoder)}
+	}
+	return checkBMP("pkcs12_password", k.Password)
+}
+
+// validateJKS puts the alias into lower case. Vault's documentation calls it case-sensitive. Java
+// lowers the case of what it looks for in a JKS file, and cannot even list a file with an alias in
+// upper case (observed with keytool 17).
+func (k *Keystore) validateJKS() error {
+	k.Alias = strings.ToLower(k.Alias)
+	if k.Alias == "" {
+		k.Alias = DefaultAlias
+	}
+	if len(k.Alias) > math.MaxUint16 {
+		return &OptionError{"jks_private_key_alias", "is longer than a Java keystore can hold"}
+	}
+	if err := checkASCII("jks_password", k.Password); err != nil {
+		return err
+	}
+	return checkBMP("jks_private_key_alias", k.Alias)
+}
+
+// checkBMP refuses what a BMPString (RFC 7292, appendix B.1), or a string of a Java keystore, cannot
+// hold or would end at.
+func checkBMP(option, text string) error {
+	for _, r := range text {
+		if r == 0 || r == utf8.RuneError || r > math.MaxUint16 {
+			return &OptionError{option, "may hold characters of Unicode's Basic Multilingual Plane only: no emoji and no NUL"}
+		}
+	}
+	return nil
+}
+
+// checkASCII refuses what Java would not read as it was written: the library takes bytes for
+// characters.
+func checkASCII(option, text string) error {
+	for _, b := range []byte(text) {
+		if b < ' ' || b > '~' {
+			return &OptionError{option, "may hold printable ASCII characters only"}
+		}
+	}
+	return nil
+}
+
+// keystore bundles the key with the certificate and its chain, or the certificates alone when there
+// is no key. It returns base64.
+func (c *Certificate) keystore(o Options) (string, error) {
+	texts := c.certificates()
+	all := make([]*x509.Certificate, 0, len(texts))
+	for _, text := range texts {
+		parsed, err := x509.ParseCertificate(BytesOf(text))
+		if err != nil {
+			return "", fmt.Errorf("a stored certificate: %w", err)
+		}
+		all = append(all, parsed)
+	}
+	encode := o.Keystore.pkcs12
+	if o.Format == JKS {
+		encode = o.Keystore.jks
+	}
+	out, err := encode(c.Key, all)
+	if err != nil {
+		return "", fmt.Errorf("encoding the keystore: %w", err)
+	}
+	return base64.StdEncoding.EncodeToString(out), nil
+}
+
+func (k Keystore) pkcs12(key string, all []*x509.Certificate) ([]byte, error) {
+	encoder := pkcs12Encoders[k.Encoder]
+	if key != "" {
+		parsed, err := x509.ParsePKCS8PrivateKey(BytesOf(key))
+		if err != nil {
+			return nil, fmt.Errorf("the stored private key: %w", err)
+		}
+		return encoder.Encode(parsed, all[0], all[1:], k.Password)
+	}
+	// Vault's names in a PKCS#12 trust store are not documented. Subjects, the library's choice, may
+	// be alike or beyond a BMPString; these are neither.
+	entries := make([]pkcs12.TrustStoreEntry, 0, len(all))
+	for i, c := range all {
+		entries = append(entries, pkcs12.TrustStoreEntry{Cert: c, FriendlyName: strconv.Itoa(i + 1)})
+	}
+	return encoder.EncodeTrustStoreEntries(entries, k.Password)
+}
+
+// jks makes a Java keystore. Its dates are the certificates', so that the same trust store always
+// gives the same bytes.
+func (k Keystore) jks(key string, all []*x509.Certificate) ([]byte, error) {
+	store, password := jks.New(jks.WithOrderedAliases()), []byte(k.Password)
+	chain := make([]jks.Certificate, 0, len(all))
+	for _, c := range all {
+		chain = append(chain, jks.Certificate{Type: "X.509", Content: c.Raw})
+	}
+	if key != "" {
+		entry := jks.PrivateKeyEntry{CreationTime: all[0].NotBefore, PrivateKey: BytesOf(key), CertificateChain: chain}
+		if entry.PrivateKey == nil {
+			return nil, errors.New("the stored private key is not PEM")
+		}
+		if err := store.SetPrivateKeyEntry(k.Alias, entry, password); err != nil {
+			return nil, err
+		}
+	} else {
+		for i, c := range chain {
+			entry := jks.TrustedCertificateEntry{CreationTime: all[i].NotBefore, Certificate: c}
+			if err := store.SetTrustedCertificateEntry(strconv.Itoa(i+1), entry); err != nil {
+				return nil, err
+			}
+		}
+	}
+	var out bytes.Buffer
+	if err := store.Store(&out, password); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}

@@ -1,0 +1,30 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package bundle
+
+import (
+	"encoding/pem"
+	"fmt"
+	"strings"
+
+	"github.com/smallstep/pkcs7"
+)
+
+// encodePKCS7 makes a SignedData without a signature, as RFC 2315, section 9.1, has it for
+// certificates alone. CERTInext serves none of its own (observed: 406).
+func encodePKCS7(certificates []string) ([]byte, error) {
+	var all []byte
+	for _, c := range certificates {
+		all = append(all, BytesOf(c)...)
+	}
+	out, err := pkcs7.DegenerateCertificate(all)
+	if err != nil {
+		return nil, fmt.Errorf("encoding PKCS#7: %w", err)
+	}
+	return out, nil
+}
+
+func pkcs7PEM(body []byte) string {
+	return strings.TrimSpace(string(pem.EncodeToMemory(&pem.Block{Type: "PKCS7", Bytes: body})))
+}
