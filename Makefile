@@ -101,7 +101,7 @@ fuzz: ## every fuzz target for FUZZTIME
 	echo "$$found fuzz targets ran"
 
 docs: ## docs/api.md, the reference of every path, written anew from the paths and what they answer
-	@go test -count=1 -run '^TestTheReferenceOfPathsIsUpToDate$$' . -update
+	@go test -count=1 -run '^TestTheReferenceOfPathsIsUpToDate$$' ./stories -update
 
 bench: ## every benchmark for BENCHTIME
 	@dirs=$$($(call packages_with,^func Benchmark) || true); \

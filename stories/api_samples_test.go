@@ -1,0 +1,217 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package stories
+
+import (
+	"context"
+	"crypto/elliptic"
+	"encoding/base64"
+	"maps"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
+	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/stretchr/testify/require"
+)
+
+// An exchange is a request to the mount, and its answer.
+type exchange struct {
+	op      logical.Operation
+	path    string
+	request map[string]any
+	answer  *logical.Response
+}
+
+// A recorder writes down what passes through the mount's door.
+type recorder struct {
+	logical.Backend
+	exchanges []exchange
+}
+
+func (r *recorder) HandleRequest(ctx context.Context, req *logical.Request) (*logical.Response, error) {
+	asked := maps.Clone(req.Data)
+	resp, err := r.Backend.HandleRequest(ctx, req)
+	if err == nil {
+		r.exchanges = append(r.exchanges, exchange{op: req.Operation, path: req.Path, request: asked, answer: resp})
+	}
+	return resp, err
+}
+
+// refusals are the requests that the section on errors shows.
+type refusals struct{ unfinished, unknownField, constraint exchange }
+
+// story uses every path of a mount, and returns all that was said. It begins on the same day whenever it is told.
+func story(t *testing.T) (exchanges []exchange, refused refusals) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Until(time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)))
+		m, r := recorded(t)
+		tellAccount(m)
+		tellSolvers(m)
+		tellRoles(m)
+		tellIssuing(m)
+		tellOrders(m)
+		tellDocuments(m)
+		tellDomains(m)
+		tellCertificates(m)
+		tellRevocation(m)
+		tellSync(m)
+		refused = tellRefusals(m, r)
+		for _, path := range []string{"domains/example.net", "dcv/solvers/corp", "roles/web", "config"} {
+			m.must(call{op: logical.DeleteOperation, path: path})
+		}
+		exchanges = r.exchanges
+	})
+	return exchanges, refused
+}
+
+// recorded mounts the engine with a recorder at its door.
+func recorded(t *testing.T) (*mount, *recorder) {
+	t.Helper()
+	m := bareMount(t, &certinexttest.Server{VerifiedDomains: []string{"example.com"}, ClientSecret: "client-secret"})
+	r := &recorder{Backend: m.backend}
+	m.backend = r
+	return m, r
+}
+
+func tellAccount(m *mount) {
+	config := m.account()
+	config["client_secret"] = "client-secret"
+	m.write("config", config)
+	for _, path := range []string{
+		"config", "config/check", "account", "groups", "organizations", "organizations/" + certinexttest.DefaultOrganization,
+		"catalog/products/842", "catalog/products/842/custom-fields", "reports/ledger",
+	} {
+		m.read(path)
+	}
+	m.query("catalog/products", map[string]any{"family": "ssl", "limit": 2})
+}
+
+func tellSolvers(m *mount) {
+	m.write("dcv/solvers/corp", map[string]any{
+		"provider": "rfc2136", "server": "127.0.0.1:9", "tsig_key_name": "vault.", "tsig_secret": "c2VjcmV0", "zone": "example.org",
+	})
+	m.must(call{op: logical.PatchOperation, path: "dcv/solvers/corp", data: map[string]any{"ttl": "2m"}})
+	m.read("dcv/solvers/corp")
+	m.list("dcv/solvers")
+	m.write("dcv/solvers/corp/check", nil)
+}
+
+func tellRoles(m *mount) {
+	m.write("roles/web", map[string]any{
+		"product_code": "842", "product_variant": "dv", "allowed_domains": "example.com,example.org", "allow_subdomains": true, "issue_timeout": "20s",
+	})
+	m.must(call{op: logical.PatchOperation, path: "roles/web", data: map[string]any{"allow_reissue": true}})
+	m.read("roles/web")
+	m.list("roles")
+}
+
+func tellIssuing(m *mount) {
+	issued := m.write("issue/web", map[string]any{"common_name": "www.example.com"})
+	m.write("issuer/default/issue/web", map[string]any{"common_name": "api.example.com", "format": "pem_bundle"})
+	for _, path := range []string{"sign/web", "issuer/default/sign/web"} {
+		m.write(path, map[string]any{"csr": csr(m.t, newKey(m.t, elliptic.P256()), "shop.example.com", "shop.example.com")})
+	}
+	renewed := m.write("renew/web/"+issued.Data["serial_number"].(string), nil)
+	m.write("issue/web", map[string]any{"common_name": "later.example.com", "async": true})
+	m.write("renew/web/"+renewed.Data["serial_number"].(string), map[string]any{"async": true})
+	m.write("issue/web", map[string]any{"common_name": "der.example.com", "format": "der"})
+}
+
+func tellOrders(m *mount) {
+	path := func(order map[string]any) string { return "orders/web/" + order["order_id"].(string) }
+	open := path(m.write("orders/web", map[string]any{"common_name": "www.example.org", "request_id": "deploy-17"}).Data)
+	m.read(open)
+	m.read("orders/web/request/deploy-17")
+	m.list("orders/web")
+	m.read(open + "/dcv")
+	m.ca.VerifyDomain("www.example.org")
+	m.write(open+"/dcv", map[string]any{"domain": "www.example.org", "method": "dns-txt"})
+
+	unwanted := path(m.write("orders/web", map[string]any{"common_name": "unwanted.example.org"}).Data)
+	m.must(call{op: logical.DeleteOperation, path: unwanted, data: map[string]any{"reason": "not needed any more"}})
+
+	draft := path(m.write("orders/web", map[string]any{"common_name": "draft.example.com", "save_as_draft": true}).Data)
+	m.write(draft, map[string]any{"promote": true})
+	time.Sleep(time.Minute)
+	m.pass()
+	m.write(draft+"/collect", nil)
+	m.query(draft+"/download/crt", map[string]any{"encoding": "base64"})
+	m.write(draft+"/reissue", map[string]any{"reason": "the key has to change"})
+}
+
+func tellDocuments(m *mount) {
+	m.write("roles/signer", map[string]any{
+		"product_code": "819", "attested": true, "key_type": "any", "generate_lease": false,
+		"subject": map[string]any{
+			"first_name": "Platform", "last_name": "Team", "email": "platform@example.com", "identification_number": "X1234567",
+			"country_code": "IN", "locality": "Bengaluru", "state": "Karnataka", "designation": "Registrar",
+		},
+	})
+	order := m.write("orders/signer", map[string]any{"csr": csr(m.t, newKey(m.t, elliptic.P256()), "Platform Team")}).Data
+	m.write("orders/signer/"+order["order_id"].(string)+"/documents", map[string]any{
+		"file_name": "passport.pdf", "description": "passport", "content": base64.StdEncoding.EncodeToString([]byte(aPDF)),
+	})
+}
+
+func tellDomains(m *mount) {
+	m.write("domains/example.net", map[string]any{"organization_number": certinexttest.DefaultOrganization})
+	m.read("domains/example.net")
+	m.ca.VerifyDomain("example.net")
+	m.write("domains/example.net/verify", nil)
+	m.read("domains")
+	m.list("domains")
+}
+
+func tellCertificates(m *mount) {
+	serial := m.write("issue/web", map[string]any{"common_name": "last.example.com"}).Data["serial_number"].(string)
+	m.read("cert/" + serial)
+	m.read("cert/" + serial + "/raw")
+	m.read("cert/" + serial + "/raw/pem")
+	m.read("cert/" + serial + "/download/crt")
+	m.query("cert/"+serial+"/download/bundle", map[string]any{"encoding": "base64"})
+	m.list("certs")
+	for _, path := range []string{"ca", "ca/pem", "ca_chain", "cert/ca", "cert/ca/raw", "cert/ca/raw/pem", "cert/ca_chain"} {
+		m.read(path)
+	}
+	m.query("reports/orders", map[string]any{"status": "issued", "limit": 2})
+}
+
+func tellRevocation(m *mount) {
+	issue := func(name string) map[string]any {
+		return m.write("issue/web", map[string]any{"common_name": name}).Data
+	}
+	m.write("revoke", map[string]any{"serial_number": issue("one.example.com")["serial_number"], "reason": "superseded"})
+	m.write("revoke/web", map[string]any{"order_id": issue("two.example.com")["order_id"], "note": "moved away"})
+	held := issue("three.example.com")
+	m.write("revoke-with-key", map[string]any{"certificate": held["certificate"], "private_key": held["private_key"], "reason": "key-compromise"})
+	m.list("certs/revoked")
+
+	queued := issue("four.example.com")
+	m.ca.Inject(certinexttest.Fault{Operation: certinexttest.OpRevoke, Kind: certinexttest.FaultServerError})
+	m.write("revoke", map[string]any{"serial_number": queued["serial_number"]})
+	m.list("certs/revocation-queue")
+	m.ca.ClearFaults()
+}
+
+func tellSync(m *mount) {
+	m.write("sync", nil)
+	synctest.Wait()
+	require.Equal(m.t, "done", m.read("sync").Data["state"])
+}
+
+func tellRefusals(m *mount, r *recorder) refusals {
+	last := func(path string, data map[string]any) exchange {
+		m.refused(path, data)
+		return r.exchanges[len(r.exchanges)-1]
+	}
+	m.ca.Configure(func(ca *certinexttest.Server) { ca.HoldForApproval = true })
+	return refusals{
+		unfinished:   last("issue/web", map[string]any{"common_name": "held.example.com"}),
+		unknownField: last("roles/web", map[string]any{"product_code": "842", "allowed_domain": "example.com"}),
+		constraint:   last("issue/web", map[string]any{"common_name": "www.example.net"}),
+	}
+}
