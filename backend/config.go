@@ -366,6 +366,15 @@ func (c *Config) newClient(base *http.Client, now func() time.Time, rand io.Read
 	return client, nil
 }
 
+// connects is c without what its client is not made of.
+func (c *Config) connects() Config {
+	return Config{
+		BaseURL: c.BaseURL, APIVersion: c.APIVersion, ClientID: c.ClientID, ClientSecret: c.ClientSecret, AccountNumber: c.AccountNumber,
+		AccessKey: c.AccessKey, CACertificate: c.CACertificate, RequestTimeout: c.RequestTimeout, CreateTimeout: c.CreateTimeout,
+		RequestsPerSecond: c.RequestsPerSecond,
+	}
+}
+
 // Config returns the mount's configuration, or nil when there is none.
 func (e *Engine) Config(ctx context.Context, s logical.Storage) (*Config, error) {
 	stored, err := get[storedConfig](ctx, s, configKey)
@@ -428,7 +437,7 @@ func changedConfig(before *Config, change func(*Config) error) (*Config, error) 
 
 // verifyConfig asks CERTInext whether it accepts the credentials of c.
 func (e *Engine) verifyConfig(ctx context.Context, c *Config) error {
-	client, err := c.newClient(e.httpClient, e.now, e.rand)
+	client, err := e.connect(c)
 	if err != nil {
 		return err
 	}
@@ -501,6 +510,7 @@ func (e *Engine) DeleteConfig(ctx context.Context, s logical.Storage) error {
 		return err
 	}
 	defer unlock()
+	defer e.disconnect()
 	defer e.Invalidate(configKey) // a write that failed may have taken effect
 	return remove(ctx, s, configKey)
 }

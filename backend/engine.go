@@ -60,6 +60,7 @@ type Engine struct {
 	configWrites keyedGate      // one write of config at a time
 	pauses       atomic.Int64   // counts the writes that paused ordering
 	accounts     kept[*account] // under configKey
+	connection   connection
 
 	orders      registry
 	witnesses   witnesses
@@ -87,6 +88,37 @@ type account struct {
 	client  *certinext.Client
 	config  *Config
 	catalog *catalog
+}
+
+// A connection is the last client that was made, and what it was made of. The zero value is ready for use.
+type connection struct {
+	mu     sync.Mutex
+	of     Config
+	client *certinext.Client // nil when there is none
+}
+
+// connect returns a client for the account of c. A config that says the same of the account as the one before has the same client, and so the
+// same token: where a new token ends the ones before, a write of config, which asks CERTInext, and whatever is under way would otherwise end
+// each other's until one of them gives up.
+func (e *Engine) connect(c *Config) (*certinext.Client, error) {
+	e.connection.mu.Lock()
+	defer e.connection.mu.Unlock()
+	if e.connection.client != nil && e.connection.of == c.connects() {
+		return e.connection.client, nil
+	}
+	client, err := c.newClient(e.httpClient, e.now, e.rand)
+	if err != nil {
+		return nil, err
+	}
+	e.connection.of, e.connection.client = c.connects(), client
+	return client, nil
+}
+
+// disconnect forgets the client, with its token.
+func (e *Engine) disconnect() {
+	e.connection.mu.Lock()
+	defer e.connection.mu.Unlock()
+	e.connection.of, e.connection.client = Config{}, nil
 }
 
 // New returns an engine. It touches neither storage nor network.
@@ -162,7 +194,7 @@ func (e *Engine) account(ctx context.Context, s logical.Storage) (*account, erro
 		if err != nil {
 			return nil, err
 		}
-		client, err := cfg.newClient(e.httpClient, e.now, e.rand)
+		client, err := e.connect(cfg)
 		if err != nil {
 			return nil, err
 		}

@@ -85,6 +85,25 @@ func TestConfigKeepsWhatIsNotWritten(t *testing.T) {
 	require.Equal(t, sandboxURL, m.read("config").Data["base_url"])
 }
 
+// Where every new token ends the ones before, a write of config that asks for one ends the token of whatever is under way, which then asks for
+// one itself: in a simulated history they took turns until an operator's write was refused.
+func TestAWriteOfConfigKeepsTheTokenOfTheSameAccount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMount(t, &certinexttest.Server{SingleToken: true, VerifiedDomains: []string{"example.com"}})
+		m.ca.ResetCalls()
+		m.write("config", map[string]any{"ordering": "paused"})
+		m.write("config", map[string]any{"ordering": "on", "requestor_name": "Another Team"})
+		m.read("config/check")
+		require.Zero(t, m.ca.Calls()[certinexttest.OpToken])
+
+		config := m.account()
+		config["client_secret"] = "wrong-secret-7f3a"
+		require.Contains(t, m.refused("config", config), "could not be verified", "another secret is tried")
+		require.NotZero(t, m.ca.Calls()[certinexttest.OpToken])
+		require.Equal(t, true, m.read("config/check").Data["ok"])
+	})
+}
+
 func TestAStoredSecretIsNotSentToAnotherAddress(t *testing.T) {
 	m := newMount(t, new(certinexttest.Server))
 	m.ca.ResetCalls()
