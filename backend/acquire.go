@@ -99,7 +99,7 @@ func (e *Engine) findOpen(ctx context.Context, s logical.Storage, w *caller, wan
 		if h == nil {
 			w.joined[t.id] = w.joined[t.id] || t.handed == nil
 			if err := e.waitFor(ctx, busy, w.standsBy()); err != nil {
-				return nil, e.stillBusy(ctx, s, w.role.Name, t.id, err)
+				return nil, e.stillBusy(ctx, s, w.role.Name, t.id)
 			}
 			continue
 		}
@@ -145,7 +145,7 @@ func (e *Engine) acquireNamed(ctx context.Context, s logical.Storage, w *caller)
 		switch {
 		case busy != nil:
 			if err := e.waitFor(ctx, busy, w.standsBy()); err != nil {
-				return nil, e.stillBusy(ctx, s, r.Role, id, err)
+				return nil, e.stillBusy(ctx, s, r.Role, id)
 			}
 			continue
 		case h == nil:
@@ -251,13 +251,14 @@ func (e *Engine) waitFor(ctx context.Context, busy <-chan struct{}, deadline tim
 	}
 }
 
-// stillBusy describes an order that somebody else works on.
-func (e *Engine) stillBusy(ctx context.Context, s logical.Storage, role, id string, cause error) error {
+// stillBusy describes an order that somebody else works on. That it cannot be read now, or is just being stored, is no fault for the client: it
+// has lost nothing, and asks again.
+func (e *Engine) stillBusy(ctx context.Context, s logical.Storage, role, id string) error {
 	o, err := e.Order(context.WithoutCancel(ctx), s, role, id)
-	switch {
-	case err != nil || ctx.Err() != nil && o == nil:
-		return cause
-	case o == nil: // its intent is being stored
+	if err != nil {
+		e.log.Warn("an order that is being worked on could not be read for who waits for it", "order_id", id, "error", err)
+	}
+	if o == nil {
 		return &RefusedError{Err: errors.New("the same request is being worked on at this moment: send it again")}
 	}
 	return &OrderError{Order: o}

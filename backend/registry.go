@@ -68,7 +68,7 @@ func (r *registry) load(ctx context.Context, s logical.Storage) error {
 			case <-others:
 				continue
 			case <-ctx.Done():
-				return ctx.Err()
+				return stillLoading(ctx)
 			}
 		}
 		done, state := make(chan struct{}), r.outdated
@@ -82,10 +82,19 @@ func (r *registry) load(ctx context.Context, s logical.Storage) error {
 		r.loaded = err == nil && r.outdated == state
 		r.mu.Unlock()
 		close(done)
+		if err != nil && ctx.Err() != nil {
+			return stillLoading(ctx)
+		}
 		if err != nil {
 			return err
 		}
 	}
+}
+
+// stillLoading is the answer to a request whose time was over before the open orders were read. What was read is kept, so that the next one
+// goes on from there.
+func stillLoading(ctx context.Context) error {
+	return &RefusedError{Err: fmt.Errorf("the mount's open orders are still being read, as after every start: ask again in a moment (%w)", ctx.Err())}
 }
 
 // read adds what storage holds and the registry does not.

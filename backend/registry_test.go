@@ -56,13 +56,25 @@ func TestTheRegistryIsFilledOnceAndNobodyWaitsForItLongerThanItsRequestLasts(t *
 		start := time.Now()
 		short, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		require.ErrorIs(t, r.load(short, s), context.DeadlineExceeded)
+		var refused *RefusedError
+		require.ErrorAs(t, r.load(short, s), &refused, "its client is told to ask again")
 		require.Equal(t, time.Second, time.Since(start))
 		require.NoError(t, <-done)
 		require.NoError(t, <-done)
 		require.Equal(t, 2, s.reads)
 		require.Equal(t, "a", claimed(r, "a"))
 		require.Equal(t, "b", claimed(r, "b"))
+	})
+}
+
+func TestWhoFillsTheRegistryAndRunsOutOfTimeIsToldToAskAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &slowStorage{Storage: new(logical.InmemStorage), fail: context.DeadlineExceeded}
+		storeOrder(t, s.Storage, "a")
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		var refused *RefusedError
+		require.ErrorAs(t, new(registry).load(short, s), &refused)
 	})
 }
 

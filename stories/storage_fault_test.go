@@ -101,6 +101,25 @@ func (s *faultyStorage) Delete(ctx context.Context, key string) error {
 	return s.change("delete", key, func() error { return s.Storage.Delete(ctx, key) })
 }
 
+// Whoever waits for another request's order, and cannot be told how that stands, has lost nothing and is told to ask again. A fault of the
+// server would have Vault's client send the request three times more.
+func TestAnOrderThatIsWorkedOnAndCannotBeReadIsNoFault(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMount(t, &certinexttest.Server{VerifiedDomains: []string{"example.com"}, IssueDelay: 30 * time.Second})
+		storage := &faultyStorage{Storage: m.storage.Storage}
+		m.storage.Storage = storage
+		var others sync.WaitGroup
+		others.Go(func() { m.write("issue/web", www) })
+		time.Sleep(10 * time.Second)
+		storage.arm(2, 1, false) // behind the reading of the role
+		resp, err := m.send(call{op: logical.UpdateOperation, path: "orders/web", data: www})
+		require.Equal(t, "get order", storage.disarm())
+		require.NoError(t, err)
+		require.ErrorContains(t, resp.Error(), "is being worked on at this moment: send it again")
+		others.Wait()
+	})
+}
+
 // A faultFlow is something that people do, during which storage fails.
 type faultFlow struct {
 	ca  func(*certinexttest.Server) // what the CA is like
