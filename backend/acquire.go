@@ -17,6 +17,7 @@ import (
 
 // requestCaller makes a plan of a request, under its role.
 func (e *Engine) requestCaller(ctx context.Context, s logical.Storage, r Request, p purpose) (*caller, error) {
+	answers := e.answers.Load()
 	role, err := e.mustRole(ctx, s, r.Role)
 	if err != nil {
 		return nil, err
@@ -38,7 +39,7 @@ func (e *Engine) requestCaller(ctx context.Context, s logical.Storage, r Request
 		return nil, err
 	}
 	w := e.newCaller(role, p)
-	w.ttl = r.TTL
+	w.ttl, w.answers = r.TTL, answers
 	w.plan, err = makePlan(role, cfg, e.allowedDomains(role, r.EntityID), whom, r)
 	return w, err
 }
@@ -79,7 +80,7 @@ const hangUpPatience = time.Second
 func (e *Engine) serves(w *caller) func(*tracked) bool {
 	now, inDoubt := e.now(), e.clockInDoubt()
 	return func(t *tracked) bool {
-		return w.plan.is(t.fingerprint) && !t.named && !w.passed[t.id] && (t.handed == nil || w.mayReuse(t.id, &t.handed.delivery, now, inDoubt))
+		return w.plan.is(t.fingerprint) && !t.named && !w.passed[t.id] && (t.handed == nil || w.mayReuse(&t.handed.delivery, now, inDoubt))
 	}
 }
 
@@ -97,7 +98,6 @@ func (e *Engine) findOpen(ctx context.Context, s logical.Storage, w *caller, wan
 			return nil, nil
 		}
 		if h == nil {
-			w.joined[t.id] = w.joined[t.id] || t.handed == nil
 			if err := e.waitFor(ctx, busy, w.standsBy()); err != nil {
 				return nil, e.stillBusy(ctx, s, w.role.Name, t.id)
 			}

@@ -59,14 +59,15 @@ type caller struct {
 	bought bool
 	// passed are the orders, by id, that turned out not to serve the request.
 	passed map[string]bool
-	// joined are the orders, by id, that the request has waited for while they were in flight: it shares their certificates.
-	joined map[string]bool
+	// answers is how many answers of this process held a certificate when the caller began: it shares whatever is handed over for its request
+	// from then on.
+	answers int64
 }
 
 // newCaller begins a caller that names its order by id. It waits for the order's end only if the purpose does.
 func (e *Engine) newCaller(role *Role, p purpose) *caller {
 	now := e.now()
-	c := &caller{role: role, purpose: p, began: now, deadline: now, passed: make(map[string]bool), joined: make(map[string]bool)}
+	c := &caller{role: role, purpose: p, began: now, deadline: now, answers: e.answers.Load(), passed: make(map[string]bool)}
 	if p.waits() {
 		c.deadline = now.Add(role.IssueTimeout)
 	}

@@ -132,7 +132,7 @@ func (e *Engine) deliver(ctx context.Context, s logical.Storage, w *caller, h *h
 		e.undoDelivery(ctx, s, h, r)
 		return result{err: fmt.Errorf("order %s: %w", o.ID, err)}
 	}
-	c.Delivery.answered(e.now())
+	c.Delivery.answered(e.now(), e.answers.Add(1))
 	e.rememberChain(c.Chain)
 	o.dirty = false // what the drive has noted is not worth a write of its own: the certificate's entry says all
 	if ctx.Err() != nil {

@@ -16,9 +16,10 @@ type delivery struct {
 	// Unleased is set when one of them had no lease.
 	Unleased bool `json:"unleased,omitempty"`
 
-	// firstHere and lastHere tell that this process gave the first and the latest answer. Times do not tell: clocks are set right, and a
-	// standby begins long before it takes over.
-	firstHere, lastHere bool
+	// first is the number of the first answer among all of this process, 0 when another process gave it, and lastHere tells that this one
+	// gave the latest. Times do not tell: clocks are set right, and a standby begins long before it takes over.
+	first    int64
+	lastHere bool
 }
 
 // recall takes over what this process knows better than storage of its own answers: that they are its own, and when they went out.
@@ -26,16 +27,19 @@ func (d *delivery) recall(known delivery) {
 	if !d.At.Equal(known.At) {
 		return // it was taken back, and another process has given it anew
 	}
-	d.firstHere = known.firstHere
+	d.first = known.first
 	if !d.latest().After(known.latest()) {
 		d.Last, d.lastHere = known.latest(), known.lastHere
 	}
 }
 
-// answered notes when an answer went out. Storage was told before that, and may have been slow; the window counts from here.
-func (d *delivery) answered(now time.Time) {
+// answered notes when an answer went out, and its number. Storage was told before that, and may have been slow; the window counts from here.
+func (d *delivery) answered(now time.Time, number int64) {
 	if now.After(d.latest()) {
 		d.Last = now
+	}
+	if d.times() == 1 {
+		d.first = number
 	}
 }
 
@@ -58,9 +62,9 @@ func (d *delivery) times() int {
 // again is d after one more answer of this process; d is nil before the first.
 func (d *delivery) again(now time.Time) *delivery {
 	if d == nil {
-		return &delivery{At: now, Last: now, Times: 1, firstHere: true, lastHere: true}
+		return &delivery{At: now, Last: now, Times: 1, lastHere: true}
 	}
-	return &delivery{At: d.At, Last: now, Times: d.times() + 1, Unleased: d.Unleased, firstHere: d.firstHere, lastHere: true}
+	return &delivery{At: d.At, Last: now, Times: d.times() + 1, Unleased: d.Unleased, first: d.first, lastHere: true}
 }
 
 // less is d after one answer that did not reach anybody; nil when that was the only one.
@@ -113,11 +117,11 @@ func (c *certEntry) handoverTo(o *orderEntry, w *caller, toBeRevoked bool, now t
 		return isOver, "nobody has fetched it within " + o.Pickup.String()
 	case c.Delivery == nil:
 		return handOver, ""
-	case w != nil && w.wasWaiting(o.ID, c.Delivery):
+	case w != nil && w.wasWaiting(c.Delivery):
 		return handOver, ""
 	case now.After(c.Delivery.until(o.keyLife())) && !inDoubt:
 		return isOver, "it was handed over before"
-	case w != nil && !w.named() && !w.mayReuse(o.ID, c.Delivery, now, inDoubt):
+	case w != nil && !w.named() && !w.mayReuse(c.Delivery, now, inDoubt):
 		return passOver, "it was handed over before"
 	}
 	return handOver, ""
@@ -137,15 +141,14 @@ func (c *certEntry) handoverExpired(o *orderEntry, now time.Time, inDoubt bool) 
 	return isOver, why
 }
 
-// wasWaiting reports whether the request has waited for an order while that was in flight, and no other process has handed it over.
-func (w *caller) wasWaiting(id string, d *delivery) bool {
-	return w.joined[id] && d.firstHere
-}
+// wasWaiting reports whether the request began while its order was in flight, and this process gave the first answer: it shares that, however
+// late it was to find the order.
+func (w *caller) wasWaiting(d *delivery) bool { return d.first > w.answers }
 
-// mayReuse reports whether an unnamed request may get the certificate of an order, by its id, that was handed over: it waited for the order
+// mayReuse reports whether an unnamed request may get the certificate of an order that was handed over: it waited for the order
 // while that was in flight, or asks within the reuse window of its role, as that is today.
-func (w *caller) mayReuse(id string, d *delivery, now time.Time, inDoubt bool) bool {
-	if w.wasWaiting(id, d) {
+func (w *caller) mayReuse(d *delivery, now time.Time, inDoubt bool) bool {
+	if w.wasWaiting(d) {
 		return true
 	}
 	window := w.role.reuseWindow()

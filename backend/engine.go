@@ -62,6 +62,7 @@ type Engine struct {
 	accounts     kept[*account] // under configKey
 	connection   connection
 
+	answers     atomic.Int64 // counts those that held a certificate
 	orders      registry
 	witnesses   witnesses
 	records     *records

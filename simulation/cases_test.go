@@ -356,6 +356,15 @@ var cases = []struct {
 			},
 		},
 	},
+	{
+		"a request that began while its order was in flight shares it, however late it finds it", "money/waited", false, History{
+			Seed: 847, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "ann", Role: "once", Name: "n4"}, Then: 11},
+				{Do: "issue", Request: Request{Who: "ann", Role: "once", Name: "n4"}},
+			},
+		},
+	},
 }
 
 // TestCases: what was broken once stays mended, and what is open says so until it is.
