@@ -5,6 +5,7 @@ package simulation
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
@@ -233,7 +234,12 @@ func (w *world) doReissue(a Action) {
 		next := k.request
 		next.ID, next.Key = "reissue:"+id, 0
 		k.reissue = w.client(next)
-		c.answer = func(call *call) { w.learn(k.reissue, call) }
+		heir := k.reissue
+		c.answer = func(call *call) {
+			w.learn(heir, call)
+			// A refusal names the order that was to be reissued: that is not what the client has got.
+			heir.orders = slices.DeleteFunc(heir.orders, func(told string) bool { return told == id })
+		}
 	}
 }
 

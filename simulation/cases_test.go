@@ -365,6 +365,17 @@ var cases = []struct {
 			},
 		},
 	},
+	{
+		"who is refused a second reissue has got no order by that", "answer/content", false, History{
+			Seed: 623, Manners: Manners{TokenTTL: 2 * time.Minute}, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "tok", Role: "rekey", Name: "n2", Key: 2}},
+				{Do: "reissue", Request: Request{Who: "tok", Role: "rekey", Name: "n2", Key: 2}},
+				{Do: "reissue", Request: Request{Who: "tok", Role: "rekey", Name: "n2", Key: 2}},
+				{Do: "collect", Request: Request{Who: "tok", Role: "rekey", Name: "n2", Key: 2}, How: "reissued"},
+			},
+		},
+	},
 }
 
 // TestCases: what was broken once stays mended, and what is open says so until it is.
