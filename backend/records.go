@@ -72,7 +72,7 @@ func (r *records) find(ctx context.Context, d *driver) (remoteID, error) {
 	}
 	defer done()
 	o, now := d.order, d.engine.now()
-	from, to := o.reportDays(now)
+	from, to := d.engine.reportDays(o)
 	fresh := r.last != nil && r.last.answers(o, from, now)
 	if fresh {
 		if found := r.last.idOf(o); found != (remoteID{}) || r.last.complete {
@@ -96,7 +96,18 @@ func (r *records) find(ctx context.Context, d *driver) (remoteID, error) {
 	return next.idOf(o), nil
 }
 
-// reportDays are the days of the report in which the order is.
+// reportDays are the days of the report in which the order is: by our clock, and by CERTInext's, too, where the two are far apart.
+func (e *Engine) reportDays(o *orderEntry) (from, to time.Time) {
+	from, to = o.reportDays(e.now())
+	if skew, _ := e.clockSkew(); e.clockInDoubt() && skew < 0 {
+		from = from.Add(skew)
+	} else if e.clockInDoubt() {
+		to = to.Add(skew)
+	}
+	return from, to
+}
+
+// reportDays are the days of the report in which the order is, by our clock.
 func (o *orderEntry) reportDays(now time.Time) (from, to time.Time) {
 	from, to = o.CreatedAt, now
 	if from.After(to) { // our clock was ahead when the order was made, or is behind now

@@ -150,7 +150,7 @@ func (e *Engine) adopt(ctx context.Context, s logical.Storage, o *orderEntry, ca
 	if err != nil {
 		return refused(err)
 	}
-	from, _ := o.reportDays(e.now())
+	from, _ := e.reportDays(o)
 	if err := o.mayBecome(asked, client, remote, caOrderID, from); err != nil {
 		return err
 	}

@@ -376,6 +376,28 @@ var cases = []struct {
 			},
 		},
 	},
+	{
+		"a lease that ends while the clock is two months ahead counts until it would have ended", "lease/ghost", false, History{
+			Seed: 22, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "ann", Role: "web", Name: "shared"}},
+				{Do: "clock", For: 1440 * time.Hour},
+				{Do: "logout", Request: Request{Who: "ann"}},
+			},
+		},
+	},
+	{
+		"an order is looked for by CERTInext's days while the clock is two months ahead", "money/never-placed", false, History{
+			Seed: 108, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "clock", For: 1440 * time.Hour},
+				{Do: "wire", At: "< create-", Bad: "before"},
+				{Do: "issue", Request: Request{Who: "tok", Role: "web", Name: "n5"}},
+				{Do: "time", For: 6 * time.Minute},
+				{Do: "never-placed", Request: Request{Who: "tok", Role: "web", Name: "n5"}},
+			},
+		},
+	},
 }
 
 // TestCases: what was broken once stays mended, and what is open says so until it is.

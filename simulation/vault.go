@@ -18,6 +18,7 @@ type lease struct {
 	ends    time.Time
 	ending  *call // Vault has told the plugin that it is over
 	over    bool  // and the plugin has taken it
+	byClock bool  // the plugin could not tell it from one that a wrong clock has ended
 	tries   int
 	unknown bool // Vault has died before it stored it
 
@@ -70,6 +71,8 @@ func (v *vault) end(l *lease) {
 		return
 	}
 	l.tries++
+	skew := v.world.pluginAhead - v.world.caAhead
+	l.byClock = l.byClock || skew.Abs() > time.Hour && !v.world.pluginNow().Before(l.secret.IssueTime.Add(l.secret.TTL))
 	l.ending = v.world.send(&call{
 		what: "end of a lease on " + l.serial, op: logical.RevokeOperation, path: l.path, secret: l.secret,
 		answer: func(c *call) {
