@@ -172,7 +172,7 @@ func (e *Engine) queueLeaseEnd(ctx context.Context, s logical.Storage, l LeaseEn
 	if err != nil || c == nil {
 		return nil, err // a certificate whose record is gone cannot be revoked by it
 	}
-	if c.Revocation != nil || e.expired(ctx, s, c) {
+	if c.Revocation != nil || e.expired(c) {
 		return nil, nil
 	}
 	_, known := c.Leases[l.ID]

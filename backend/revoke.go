@@ -237,7 +237,7 @@ func (e *Engine) needless(ctx context.Context, s logical.Storage, v *revoking) (
 	case c.Revocation != nil:
 		out.At, out.Reason = c.Revocation.At, c.Revocation.Reason
 		return out, e.dequeue(ctx, s, c.Serial)
-	case e.expired(ctx, s, c):
+	case e.expired(c):
 		out.Expired = true
 		return out, e.dequeue(ctx, s, c.Serial)
 	}
@@ -248,16 +248,14 @@ func (e *Engine) needless(ctx context.Context, s logical.Storage, v *revoking) (
 }
 
 // expired reports whether a certificate is over for certain. While our clock and CERTInext's differ, or as long as this process has not seen
-// CERTInext's, nothing is left undone because of ours; without an account nobody could be asked.
-func (e *Engine) expired(ctx context.Context, s logical.Storage, c *certEntry) bool {
+// CERTInext's, nothing is left undone because of ours. That a config is gone, so that nobody could be asked now, does not make it right: it may
+// be written again.
+func (e *Engine) expired(c *certEntry) bool {
 	if c.NotAfter.After(e.now()) {
 		return false
 	}
-	if _, known := e.clockSkew(); known {
-		return !e.clockInDoubt()
-	}
-	_, _, err := e.client(ctx, s)
-	return errors.Is(err, ErrNotConfigured)
+	_, known := e.clockSkew()
+	return known && !e.clockInDoubt()
 }
 
 // refusal reports whether an error is an answer, and not a fault of storage.

@@ -398,6 +398,20 @@ var cases = []struct {
 			},
 		},
 	},
+	{
+		"a revocation is not forgotten by a wrong clock while the config is gone", "lease/not-revoked", false, History{
+			Seed: 292, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "bat", Role: "rekey", Name: "shared"}, Then: 4},
+				{Do: "lease-end", Request: Request{Who: "bat", Role: "rekey", Name: "shared"}},
+				{Do: "logout", Request: Request{Who: "bat"}, Then: 1},
+				{Do: "config", How: "delete"},
+				{Do: "disk", At: "put revocation/", Bad: "crash"},
+				{Do: "clock", For: 1440 * time.Hour},
+				{Do: "time", For: 6 * time.Minute},
+			},
+		},
+	},
 }
 
 // TestCases: what was broken once stays mended, and what is open says so until it is.
