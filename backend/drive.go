@@ -171,7 +171,8 @@ func (d *driver) place(ctx context.Context) (done bool, out outcome) {
 		d.engine.keepAsDraft(o, remote.RequestID)
 		return true, outcome{err: d.save(ctx)}
 	}
-	d.engine.setDraft(o, false) // had it been a draft, it is an order all the same
+	o.NotDraft = o.Draft // it is an order all the same, or the number is somebody else's: that shows when it is asked about
+	d.engine.setDraft(o, false)
 	o.State, o.CAOrderID = StatePending, remote.ID
 	if o.Reissue != nil {
 		o.Reissue.Taken = true
@@ -286,6 +287,10 @@ func (d *driver) findNumber(ctx context.Context, why string) bool {
 		return false // it has the number of the order that it reissues
 	}
 	found, err := d.find(ctx)
+	if o.NotDraft && err == nil && found.orderID == "" && found.requestID != "" {
+		d.draftAfterAll(ctx, found.requestID, why)
+		return true
+	}
 	if err != nil || found.orderID == "" || found.orderID == o.CAOrderID {
 		return false
 	}
@@ -296,6 +301,19 @@ func (d *driver) findNumber(ctx context.Context, why string) bool {
 		d.failed(err) // kept in memory until storage takes it
 	}
 	return true
+}
+
+// draftAfterAll takes back that a draft has become an order, when the number that CERTInext gave for it turns out to be wrong and its records
+// show it as a draft.
+func (d *driver) draftAfterAll(ctx context.Context, requestID, why string) {
+	o := d.order
+	o.note(d.engine.now(), "CERTInext does not have the order as %s: %s", printable(o.CAOrderID), why)
+	o.CAOrderID, o.CAState, o.FinalSeen, o.NotDraft = "", "", sighting{}, false
+	d.remote, d.lastErr = nil, nil
+	d.engine.keepAsDraft(o, requestID)
+	if err := d.save(ctx); err != nil {
+		d.failed(err) // kept in memory until storage takes it
+	}
 }
 
 // findStored notes which certificate an order has that was answered by a process which has died since: CERTInext does not serve it any more

@@ -122,6 +122,8 @@ type orderEntry struct {
 	ChainMissedAt time.Time `json:"chain_missed_at,omitzero"`
 	// AskedAgainAt is when CERTInext was asked again by the same Idempotency-Key.
 	AskedAgainAt time.Time `json:"asked_again_at,omitzero"`
+	// NotDraft is set when CERTInext was asked for a draft, and answered with the number of an order.
+	NotDraft bool `json:"not_draft,omitempty"`
 	// Discarding is set when CERTInext did not answer whether it has discarded the draft.
 	Discarding bool `json:"discarding,omitempty"`
 
@@ -413,7 +415,8 @@ func (o *orderEntry) orderRequest(consent Secret, version certinext.APIVersion) 
 	if p.Family != certinext.FamilyPrivatePKI {
 		r.Agreement = p.agreement()
 	}
-	if r.SaveAsDraft = o.Draft; o.promoting() {
+	// What it was asked for it stays, whatever number CERTInext gave for it: with another one, asking again would buy.
+	if r.SaveAsDraft = o.Draft || o.NotDraft; o.promoting() || !r.SaveAsDraft && o.PromotionKey != "" {
 		r.RequestID, r.IdempotencyKey = o.CARequestID, o.PromotionKey
 	}
 	switch {

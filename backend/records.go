@@ -147,7 +147,7 @@ func (g *reading) idOf(o *orderEntry) remoteID {
 // adoptable reports whether a row of the report is the order's, without a doubt.
 func (o *orderEntry) adoptable(row certinext.ReportRow) bool {
 	return containsFold(row.Tags, o.marker()) && o.mayBeCalled(row.Domain) &&
-		(row.OrderID != "" || o.Draft) // else it is the draft that is to be promoted
+		(row.OrderID != "" || o.Draft || o.NotDraft) // else it is the draft that is to be promoted
 }
 
 // mayBeCalled reports whether CERTInext may call the order by this domain. What it calls one that has a subject is not known.

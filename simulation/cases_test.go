@@ -245,7 +245,7 @@ var cases = []struct {
 		},
 	},
 	{
-		"a draft does not become another order by a wrong number", "rest/open", true, History{
+		"a draft does not become another order by a wrong number", "rest/open", false, History{
 			Seed: 578, Manners: Manners{Dialect: certinexttest.V1}, Orderly: true,
 			Actions: []Action{
 				{Do: "ca", At: "create-ssl", Bad: "other-order"},
@@ -409,6 +409,26 @@ var cases = []struct {
 				{Do: "disk", At: "put revocation/", Bad: "crash"},
 				{Do: "clock", For: 1440 * time.Hour},
 				{Do: "time", For: 6 * time.Minute},
+			},
+		},
+	},
+	{
+		"a promotion that was answered with another order's number is asked again as what it was", "record/orphan", false, History{
+			Seed: 63, Manners: Manners{Dialect: certinexttest.Documented, ReportDelay: 30 * time.Second, TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "draft", Request: Request{Who: "ann", Role: "web", Name: "n5"}},
+				{Do: "ca", At: "create-ssl", Bad: "other-order", For: 10 * time.Second},
+				{Do: "promote", Request: Request{Who: "ann", Role: "web", Name: "n5"}},
+			},
+		},
+	},
+	{
+		"a draft that takes another order's number, beside an order, is a draft again", "rest/open", false, History{
+			Seed: 43, Manners: Manners{Dialect: certinexttest.V1, TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "ca", At: "create-ssl", Bad: "other-order", For: 1 * time.Second, Skip: 1},
+				{Do: "order", Request: Request{Who: "bob", Role: "web", Name: "n2"}},
+				{Do: "draft", Request: Request{Who: "bob", Role: "bare", Name: "n3"}},
 			},
 		},
 	},
