@@ -66,8 +66,8 @@ var mutants = []Mutant{
 	{
 		Name: "ordering=paused refuses nothing",
 		File: "backend/acquire.go",
-		Old:  "if err := p.config.mayOrder(); err != nil {",
-		New:  "if err := p.config.mayOrder(); err != nil && p.request.Draft {",
+		Old:  "if err := e.mayOrder(ctx, s); err != nil {",
+		New:  "if err := e.mayOrder(ctx, s); err != nil && p.request.Draft {",
 		Like: "a check that is skipped",
 	},
 
@@ -89,8 +89,8 @@ var mutants = []Mutant{
 	{
 		Name: "a request that waited for the order does not share it",
 		File: "backend/deliverable.go",
-		Old:  "{ return d.At.After(w.began) }",
-		New:  "{ return d.At.Before(w.began) && w.process.After(d.At) }",
+		Old:  "return w.joined[id] && !d.At.Before(w.process)",
+		New:  "return w.joined[id] && d.At.Before(w.process)",
 		Like: "a check that is inverted",
 	},
 	{
@@ -182,8 +182,8 @@ var mutants = []Mutant{
 	{
 		Name: "an order in doubt is sent again where nobody honours its key",
 		File: "backend/reconcile.go",
-		Old:  "if d.config.TrustIdempotencyKey && d.keyed()",
-		New:  "if d.keyed()",
+		Old:  "return d.config.TrustIdempotencyKey && d.keyed()",
+		New:  "return d.keyed()",
 		Like: "a check that is left out",
 	},
 	{
