@@ -6,6 +6,7 @@
 //
 //	make mutants
 //	go run ./simulation/mutants -only "hung up" -seeds 1-2000
+//	go run ./simulation/mutants -record simulation/mutants/RECORD.md
 package main
 
 import (
@@ -30,6 +31,7 @@ var (
 	limit = flag.Duration("limit", 2*time.Hour, "how long all of it may take")
 	each  = flag.Duration("each", 15*time.Minute, "how long one mutant may take")
 	cores = flag.Int("cores", runtime.NumCPU(), "how many mutants are played at a time")
+	keep  = flag.String("record", "", "the file that the measurement is kept in, as Markdown")
 )
 
 func main() {
@@ -61,7 +63,7 @@ func measure(ctx context.Context, out io.Writer) error {
 	}
 	// What kills the program as it is says nothing of a mutant.
 	all := append([]Mutant{{Name: asItIs}}, chosen...)
-	begun := time.Now()
+	begun, tree := time.Now(), measured(ctx)
 	verdicts := make([]verdict, len(all))
 	next := make(chan int)
 	var workers sync.WaitGroup
@@ -86,7 +88,13 @@ func measure(ctx context.Context, out io.Writer) error {
 	}
 	close(next)
 	workers.Wait()
-	return report(out, verdicts, time.Since(begun))
+	took := time.Since(begun)
+	err = report(out, verdicts, took)
+	if *keep == "" {
+		return err
+	}
+	r := record{tree: tree, command: commandLine(os.Args[1:]), seeds: *seeds, cores: *cores, took: took, verdicts: verdicts}
+	return errors.Join(err, r.write(*keep))
 }
 
 const asItIs = "the program as it is"
