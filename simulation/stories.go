@@ -62,13 +62,14 @@ var stories = []func(*dice) []Action{
 			{Do: "issue", Request: r},
 		}
 	},
-	// An answer is lost, and an operator in a hurry says that there was never an order.
+	// An answer is lost, perhaps nobody can look into CERTInext's records, and an operator in a hurry says that there was never an order.
 	func(d *dice) []Action {
 		r := d.fresh("web")
 		return []Action{
 			{Do: "wire", At: "< create-", Bad: "before"},
+			{Do: "wire", At: pick(d, "> orders-report", "< orders-report"), Bad: pick(d, "before", "html-503"), Times: pick(d, 1, 30)},
 			{Do: "issue", Request: r},
-			{Do: "time", For: 6 * time.Minute},
+			{Do: "time", For: pick(d, 20*time.Second, 6*time.Minute)},
 			{Do: "never-placed", Request: r},
 		}
 	},
