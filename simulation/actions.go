@@ -170,12 +170,14 @@ func (w *world) doAdopt(a Action) {
 	if k == nil || k.order() == "" {
 		return
 	}
+	id := k.order()
 	for _, o := range w.ca.Orders() {
 		if o.Domain == k.request.commonName() && o.ID != "" {
-			c := w.orderCall(operator, k, k.order(), "adopt", logical.UpdateOperation, "", map[string]any{"ca_order_id": o.ID})
+			shown := !time.Now().Add(w.caAhead).Before(o.CreatedAt.Add(w.manners.ReportDelay))
+			c := w.orderCall(operator, k, id, "adopt", logical.UpdateOperation, "", map[string]any{"ca_order_id": o.ID})
 			c.answer = func(c *call) {
-				if c.err == nil && !c.resp.IsError() && !w.reportAway.Before(c.started) {
-					w.books.word[o.ID] = true
+				if c.err == nil && !c.resp.IsError() {
+					w.adopted(id, o, shown && w.reportAway.Before(c.started))
 				}
 			}
 			return

@@ -78,7 +78,7 @@ type books struct {
 	told      map[string]string    // who was told of an order, by its id
 	overSince map[string]time.Time // when the last lease on a certificate ended, by its serial number
 	word      map[string]bool      // orders, by number, that an operator gave to another one while nobody could look
-	settled   map[string]bool      // orders, by marker, that somebody declared never placed although CERTInext has them
+	settled   map[string]bool      // orders, by marker, that somebody declared never placed, or to be another one, although CERTInext has them
 }
 
 func newBooks() *books {

@@ -237,6 +237,24 @@ func (w *world) believed(id string, c *call) {
 	}
 }
 
+// adopted takes note of an order of CERTInext's that has become one of ours by an operator's word. When it is another one, the engine could have
+// known better where CERTInext's report shows that. Where it does not, nobody looks for the right one any more.
+func (w *world) adopted(id string, o certinexttest.OrderRecord, shown bool) {
+	if !shown {
+		w.books.word[o.ID] = true
+	}
+	for _, s := range w.storedOrders() {
+		marker := markerIn(o)
+		switch {
+		case s.ID != id, marker == "", marker == s.marker():
+		case shown:
+			w.violate("record/adopted", "an operator gave order %s the number %s, and CERTInext's report shows that that is another order", id, o.ID)
+		default:
+			w.books.settled[s.marker()] = true
+		}
+	}
+}
+
 // storyOf tells what the wire saw of an order.
 func (w *world) storyOf(o certinexttest.OrderRecord) string {
 	p := w.books.purchases[markerIn(o)]

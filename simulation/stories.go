@@ -5,6 +5,8 @@ package simulation
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -73,6 +75,26 @@ var stories = []func(*dice) []Action{
 			{Do: "never-placed", Request: r},
 		}
 	},
+	// Two want a certificate for the same name, both answers are lost, and an operator takes one order for the other.
+	func(d *dice) []Action {
+		r := d.fresh("web")
+		other := r
+		other.Who = pick(d, otherThan(r.Who)...)
+		d.requests = append(d.requests, other)
+		return []Action{
+			{Do: "wire", At: "< create-", Bad: "before", Times: 2},
+			{Do: "wire", At: "> orders-report", Bad: "slow", For: 2 * time.Minute, Times: 2},
+			{Do: "order", Request: r},
+			{Do: "order", Request: other},
+			{Do: "time", For: 20 * time.Second},
+			{Do: "adopt", Request: other},
+		}
+	},
+}
+
+// otherThan are all requesters but one.
+func otherThan(who string) []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(requesters)), func(name string) bool { return name == who })
 }
 
 // fresh is a wish that nobody has had before.
