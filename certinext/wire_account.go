@@ -3,7 +3,13 @@
 
 package certinext
 
-import "strings"
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+)
 
 type wireMe struct {
 	AccountNumber text `json:"accountNumber"` // live
@@ -146,4 +152,223 @@ func e164(isd, number string) string {
 		return number
 	}
 	return "+" + strings.TrimPrefix(isd, "+") + number
+}
+
+// wireCategory is a part of the catalog with its products, or, in the published collection, a product by itself.
+type wireCategory struct {
+	CategoryID   text                      `json:"categoryID"`
+	CategoryName text                      `json:"categoryName"`
+	Currency     text                      `json:"currencyType"`
+	Products     list[object[wireProduct]] `json:"products"`
+	wireProduct
+}
+
+type wireProduct struct {
+	ProductCode       text        `json:"productCode"`
+	ProductName       text        `json:"productName"`
+	ProductTypeID     text        `json:"productTypeID"`
+	ProductType       text        `json:"productType"` // the family by name (documented)
+	SubscriptionPrice wirePricing `json:"subscriptionPrice"`
+	Price             wirePricing `json:"price"`
+}
+
+// wirePricing is {"1 Year":{"cost":"0.0"}}, or the amounts without the inner object, or one amount.
+type wirePricing map[string]string
+
+func (p *wirePricing) UnmarshalJSON(b []byte) error {
+	*p = nil
+	var terms map[string]json.RawMessage
+	if json.Unmarshal(b, &terms) != nil {
+		terms = map[string]json.RawMessage{"": b}
+	}
+	for term, raw := range terms {
+		var amount text
+		var nested object[struct {
+			Cost text `json:"cost"`
+		}]
+		if bytes.HasPrefix(raw, []byte("{")) {
+			_ = json.Unmarshal(raw, &nested)
+			amount = nested.value.Cost
+		} else {
+			_ = json.Unmarshal(raw, &amount)
+		}
+		if s := words(amount); s != "" {
+			if *p == nil {
+				*p = wirePricing{}
+			}
+			(*p)[words(text(term))] = s
+		}
+	}
+	return nil
+}
+
+var categoryFamilies = map[text]Family{"1": FamilySignature, "2": FamilySMIME, "3": FamilySSL, "8": FamilyPrivatePKI}
+
+// Documented; 15, 18, 20, 21 and 22 were observed too.
+var typeVariants = map[text]string{
+	"10": "natural-person", "11": "legal-person", "12": "legal-entity",
+	"13": "dv", "14": "dv-wildcard", "15": "dv-ucc", "21": "dv-wildcard-ucc",
+	"16": "ov", "17": "ov-wildcard", "18": "ov-ucc", "22": "ov-wildcard-ucc",
+	"19": "ev", "20": "ev-ucc",
+	"39": "private-pki", "41": "smime",
+}
+
+func decodeProducts(body []byte) ([]Product, error) {
+	categories, err := decodeRows[wireCategory](body, "products", "categories", "productDetails")
+	if err != nil {
+		return nil, err
+	}
+	products := []Product{}
+	for _, w := range categories {
+		if w.ProductCode != "" {
+			products = append(products, w.product(w.wireProduct))
+		}
+		for _, p := range w.Products {
+			products = append(products, w.product(p.value))
+		}
+	}
+	return slices.DeleteFunc(products, func(p Product) bool { return p.Code == "" }), nil
+}
+
+func (w wireCategory) product(p wireProduct) Product {
+	family := categoryFamilies[w.CategoryID]
+	if named := Family(strings.ToLower(string(p.ProductType))); family == "" {
+		if _, err := named.root(); err == nil {
+			family = named
+		}
+	}
+	prices := p.SubscriptionPrice
+	if len(prices) == 0 {
+		prices = p.Price
+	}
+	return Product{
+		Code: words(p.ProductCode), Name: words(p.ProductName), TypeID: words(p.ProductTypeID),
+		Category: Category{ID: words(w.CategoryID), Name: words(w.CategoryName)},
+		Family:   family, Variant: typeVariants[p.ProductTypeID], Currency: words(w.Currency), Prices: prices,
+	}
+}
+
+type wireCustomFieldSpec struct {
+	Name        text       `json:"name"`
+	FieldID     text       `json:"fieldId"`
+	Type        text       `json:"type"`
+	MaxLength   count      `json:"maxlength"`
+	IsMandatory flag       `json:"isMandatory"`
+	Values      list[text] `json:"values"`
+}
+
+// decodeCustomFields reads {"customFields":[...]}, whose elements are fields, or objects that hold lists of fields under
+// the name of a section (documented).
+func decodeCustomFields(body []byte) ([]CustomFieldSpec, error) {
+	elements, err := decodeRows[map[string]json.RawMessage](body, "customFields")
+	if errors.Is(err, errWrongShape) {
+		var sections map[string]json.RawMessage // without the wrapper
+		err = unmarshalObject(body, &sections)
+		elements = append(elements, sections)
+	}
+	if err != nil {
+		return nil, err
+	}
+	specs := []CustomFieldSpec{}
+	for _, e := range elements {
+		if _, ok := e["fieldId"]; ok {
+			specs = appendSpec(specs, "", e)
+			continue
+		}
+		sections := make([]string, 0, len(e))
+		for name := range e {
+			sections = append(sections, name)
+		}
+		slices.Sort(sections)
+		for _, section := range sections {
+			var fields list[map[string]json.RawMessage]
+			_ = json.Unmarshal(e[section], &fields)
+			for _, f := range fields {
+				specs = appendSpec(specs, section, f)
+			}
+		}
+	}
+	return specs, nil
+}
+
+func appendSpec(specs []CustomFieldSpec, section string, field map[string]json.RawMessage) []CustomFieldSpec {
+	raw, err := json.Marshal(field)
+	if err != nil {
+		return specs
+	}
+	var w object[wireCustomFieldSpec]
+	if json.Unmarshal(raw, &w) != nil || w.value.FieldID == "" {
+		return specs
+	}
+	return append(specs, CustomFieldSpec{
+		ID: words(w.value.FieldID), Name: words(w.value.Name), Section: words(text(section)),
+		Type: words(w.value.Type), MaxLength: int(w.value.MaxLength), Mandatory: w.value.IsMandatory.on,
+		Values: texts(w.value.Values),
+	})
+}
+
+type wireReportRow struct {
+	OrderNumber             text          `json:"orderNumber"`
+	RequestNumber           text          `json:"requestNumber"`
+	ProductCode             text          `json:"productCode"`
+	OrderStatus             text          `json:"orderStatus"`
+	OrderStatusID           text          `json:"orderStatusId"` // version 1
+	CertificateStatus       text          `json:"certificateStatus"`
+	CertificateStatusID     text          `json:"certificateStatusId"` // version 1
+	CertificateSerialNumber text          `json:"certificateSerialNumber"`
+	CertificateExpiryDate   moment        `json:"certificateExpiryDate"`
+	IssuerCA                text          `json:"issuerCA"`
+	DomainName              text          `json:"domainName"`
+	OrganizationName        text          `json:"organizationName"`
+	CountryName             text          `json:"countryName"`
+	GroupNumber             text          `json:"groupNumber"`
+	Tags                    list[wireTag] `json:"tags"`
+	Remarks                 text          `json:"remarks"`
+	Originator              text          `json:"originator"`
+	OrderDate               moment        `json:"orderDate"`
+}
+
+// wireTag is "name:value", or an object of the two.
+type wireTag string
+
+func (t *wireTag) UnmarshalJSON(b []byte) error {
+	var o object[struct {
+		Name  text `json:"name"`
+		Value text `json:"value"`
+	}]
+	if err := json.Unmarshal(b, &o); err != nil {
+		return err
+	}
+	if o.set {
+		*t = wireTag(o.value.Name + ":" + o.value.Value)
+		return nil
+	}
+	return (*text)(t).UnmarshalJSON(b)
+}
+
+func (w wireReportRow) row() ReportRow {
+	r := ReportRow{
+		OrderID: safeID(w.OrderNumber), RequestID: safeID(w.RequestNumber), ProductCode: words(w.ProductCode),
+		OrderStatus:       stateWords(w.OrderStatus, w.OrderStatusID, v1OrderStates),
+		CertificateStatus: stateWords(w.CertificateStatus, w.CertificateStatusID, v1CertificateStates),
+		SerialNumber:      words(w.CertificateSerialNumber), ExpiresAt: w.CertificateExpiryDate.Time,
+		IssuerCA: words(w.IssuerCA), Domain: hostName(w.DomainName), Organization: words(w.OrganizationName),
+		Country: words(w.CountryName), GroupNumber: words(w.GroupNumber), Remarks: words(w.Remarks),
+		Originator: words(w.Originator), OrderedAt: w.OrderDate.Time,
+	}
+	for _, t := range w.Tags {
+		if s := words(text(t)); s != "" {
+			r.Tags = append(r.Tags, s)
+		}
+	}
+	return r
+}
+
+// wireLedgerRow keeps numbers as they are written.
+type wireLedgerRow map[string]any
+
+func (w *wireLedgerRow) UnmarshalJSON(b []byte) error {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.UseNumber()
+	return d.Decode((*map[string]any)(w))
 }
