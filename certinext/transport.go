@@ -4,11 +4,19 @@
 package certinext
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -152,4 +160,189 @@ func (c *Client) authorized(ctx context.Context, s *session, r *call) (*reply, *
 // after it; a read is, and so is a change, since none of the others does more when it comes twice.
 func (r *call) replayable(e *Error) bool {
 	return e.Status == http.StatusUnauthorized && (r.repeat != repeatNever || e.certain())
+}
+
+const (
+	maxBody      = 8 << 20  // bytes of a useful answer; a full report page is some 60 kB
+	maxErrorBody = 64 << 10 // bytes of a refusal
+)
+
+// A reply is a successful answer.
+type reply struct {
+	status int
+	body   []byte
+}
+
+// unusable returns the error of an answer that came and cannot be used. A read changed nothing; anything else may have.
+func (p *reply) unusable(r *call, err error) *Error {
+	return &Error{Operation: r.operation, Status: p.status, Acted: r.repeat != repeatFreely, Err: err}
+}
+
+// send makes one request, with token unless that is empty.
+func (c *Client) send(ctx context.Context, s *session, r *call, token string) (*reply, *Error) {
+	if err := c.admit(ctx); err != nil {
+		return nil, &Error{Operation: r.operation, Err: err}
+	}
+	if r.compose != nil {
+		if err := r.compose(ctx, s, r); err != nil {
+			return nil, err
+		}
+	}
+	tryCtx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	var sent progress
+	req, err := c.request(httptrace.WithClientTrace(tryCtx, sent.trace()), s, r, token)
+	if err != nil {
+		return nil, &Error{Operation: r.operation, Err: err}
+	}
+	hide := c.mask(s, r, token)
+	res, err := s.http.Do(req)
+	if err != nil {
+		return nil, &Error{
+			Operation: r.operation, Acted: r.repeat != repeatFreely && sent.mayHaveArrived(), lost: true,
+			Err: transportError(ctx, tryCtx, r.timeout, err, hide),
+		}
+	}
+	defer res.Body.Close()
+	clock := c.sightClock(res.Header)
+	rep, e := c.answer(ctx, tryCtx, r, res, hide)
+	if e == nil && !r.grants || e != nil && e.Own {
+		c.learn(clock)
+	}
+	return rep, e
+}
+
+// answer reads what came.
+func (c *Client) answer(ctx, tryCtx context.Context, r *call, res *http.Response, hide mask) (*reply, *Error) {
+	if res.StatusCode < 200 || res.StatusCode > 299 {
+		return nil, c.refusal(r, res, hide)
+	}
+	rep, e := receive(ctx, tryCtx, r, res, hide)
+	if e == nil && r.enveloped {
+		e = c.verdict(r, rep, hide)
+	}
+	if e != nil {
+		return nil, e
+	}
+	if r.accept != nil {
+		if err := r.accept(rep); err != nil {
+			return nil, rep.unusable(r, err)
+		}
+	}
+	return rep, nil
+}
+
+// admit waits for the client's own rate limit.
+func (c *Client) admit(ctx context.Context) error {
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	if c.Limiter == nil {
+		return nil
+	}
+	if err := c.Limiter.Wait(ctx); err != nil {
+		return fmt.Errorf("waiting for the client's own rate limit: %w", err)
+	}
+	return nil
+}
+
+func (c *Client) request(ctx context.Context, s *session, r *call, token string) (*http.Request, error) {
+	target := s.base + r.path
+	if len(r.query) > 0 {
+		target += "?" + r.query.Encode()
+	}
+	var body io.Reader
+	if r.body != nil {
+		body = bytes.NewReader(r.body)
+	}
+	req, err := http.NewRequestWithContext(ctx, r.method, target, body)
+	if err != nil {
+		return nil, errors.New("the request could not be built")
+	}
+	req.Header = r.header.Clone()
+	req.Header.Set("User-Agent", c.userAgent())
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	if r.repeat != repeatFreely {
+		// net/http sends a request again by itself when a kept connection breaks, provided that the body can be
+		// had again and the method is a safe one or the header Idempotency-Key is set. CERTInext does not honour
+		// that header, so the body can not be had again.
+		req.GetBody = nil
+	}
+	return req, nil
+}
+
+// mask hides whatever this request carries that must not be shown.
+func (c *Client) mask(s *session, r *call, token string) mask {
+	return newMask(slices.Concat(c.Credentials.secrets(), r.secrets, s.token.secrets(), []string{token, r.signature})...)
+}
+
+// receive reads the body of a successful answer.
+func receive(ctx, tryCtx context.Context, r *call, res *http.Response, hide mask) (*reply, *Error) {
+	p := &reply{status: res.StatusCode}
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxBody+1))
+	switch {
+	case err != nil:
+		e := p.unusable(r, fmt.Errorf("the answer broke off: %w", transportError(ctx, tryCtx, r.timeout, err, hide)))
+		e.lost = true
+		return nil, e
+	case len(body) > maxBody:
+		return nil, p.unusable(r, fmt.Errorf("the answer is longer than %d bytes", maxBody))
+	case isHTML(body, res.Header.Get("Content-Type")):
+		// A gateway's page, not CERTInext's answer: whether the call arrived is not known.
+		return nil, p.unusable(r, errors.New(hide.text(htmlHint(string(body)), maxDetail)))
+	}
+	p.body = body
+	return p, nil
+}
+
+// progress follows how far a request got. Its hooks are called from net/http's own goroutines.
+type progress struct{ began, wroteHeaders atomic.Bool }
+
+func (p *progress) trace() *httptrace.ClientTrace {
+	return &httptrace.ClientTrace{
+		GetConn:      func(string) { p.began.Store(true) },
+		WroteHeaders: func() { p.wroteHeaders.Store(true) },
+	}
+}
+
+// mayHaveArrived reports whether CERTInext may have got the request. A server cannot act on headers that were not
+// completed. Where nothing at all was traced, the transport is not net/http's own and nothing is known.
+func (p *progress) mayHaveArrived() bool { return p.wroteHeaders.Load() || !p.began.Load() }
+
+// transportError makes err fit to be shown. net/http wraps the method and URL around it, which Operation says better,
+// and its complaint about a malformed answer repeats bytes of the answer.
+func transportError(ctx, tryCtx context.Context, timeout time.Duration, err error, hide mask) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err
+	}
+	if shown := hide.text(err.Error(), maxDetail); shown != err.Error() {
+		err = errors.New(shown)
+	}
+	if tryCtx.Err() != nil && ctx.Err() == nil {
+		return fmt.Errorf("no answer within %v: %w", timeout, context.DeadlineExceeded)
+	}
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
+		return fmt.Errorf("%w: %w", cause, err)
+	}
+	return err
+}
+
+// parseRetryAfter reads the header in both of its forms: seconds, and a date. No live 429 was ever captured, so
+// either is possible; nonsense reads as zero, and a day is the most that is believed.
+func parseRetryAfter(h string, now time.Time) time.Duration {
+	const most = 24 * time.Hour
+	h = strings.TrimSpace(h)
+	if n, err := strconv.ParseFloat(h, 64); err == nil {
+		if !(n > 0) {
+			return 0
+		}
+		return time.Duration(min(n, most.Seconds()) * float64(time.Second))
+	}
+	if at, err := http.ParseTime(h); err == nil {
+		return min(max(at.Sub(now), 0), most)
+	}
+	return 0
 }
