@@ -14,155 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
 )
-
-// sentBody returns the JSON that was sent last.
-func sentBody(t *testing.T, g *rig) map[string]any {
-	t.Helper()
-	calls := g.sentCalls()
-	require.NotEmpty(t, calls)
-	var body map[string]any
-	require.NoError(t, json.Unmarshal([]byte(calls[len(calls)-1].body), &body))
-	return body
-}
-
-func TestQuirk11DefaultsThatCostMoneyAreSentExplicitly(t *testing.T) {
-	g, c := newRig(always(201, createdBody))
-	_, err := c.CreateOrder(t.Context(), dvOrder())
-	require.NoError(t, err)
-	body := sentBody(t, g)
-	assert.Equal(t, map[string]any{"domain": "host.example.com", "autoSecureWww": false}, body["certificate"])
-	assert.Equal(t, map[string]any{"validityYears": 1.0, "autoRenew": false}, body["subscription"])
-
-	r := dvOrder()
-	r.AutoSecureWWW, r.AutoRenew, r.ValidityYears = true, true, 2
-	_, err = c.CreateOrder(t.Context(), r)
-	require.NoError(t, err)
-	assert.Equal(t, true, sentBody(t, g)["certificate"].(map[string]any)["autoSecureWww"])
-	assert.Equal(t, map[string]any{"validityYears": 2.0, "autoRenew": true}, sentBody(t, g)["subscription"])
-}
-
-func TestCreateRefusesWhatCannotSucceed(t *testing.T) {
-	edit := func(f func(*certinext.OrderRequest)) certinext.OrderRequest {
-		r := dvOrder()
-		f(&r)
-		return r
-	}
-	for name, tc := range map[string]struct {
-		request certinext.OrderRequest
-		field   string
-	}{
-		"no family":                      {edit(func(r *certinext.OrderRequest) { r.Family = "" }), "Family"},
-		"no product":                     {edit(func(r *certinext.OrderRequest) { r.ProductCode = "" }), "ProductCode"},
-		"a product that breaks a header": {edit(func(r *certinext.OrderRequest) { r.ProductCode = "1\r\nX: 1" }), "ProductCode"},
-		"no variant":                     {edit(func(r *certinext.OrderRequest) { r.Variant = "" }), "Variant"},
-		"no requestor":                   {edit(func(r *certinext.OrderRequest) { r.Requestor.Name = " " }), "Requestor.Name"},
-		"no address":                     {edit(func(r *certinext.OrderRequest) { r.Requestor.Email = "" }), "Requestor.Email"},
-		"no domain":                      {edit(func(r *certinext.OrderRequest) { r.Domain = "" }), "Domain"},
-		"quirk 12: OV without organization": {
-			edit(func(r *certinext.OrderRequest) { r.Variant = "ov" }), "Organization",
-		},
-		"quirk 12: EV without organization": {
-			edit(func(r *certinext.OrderRequest) { r.Variant = "EV-ucc" }), "Organization",
-		},
-		"quirk 12: OV with an empty organization": {
-			edit(func(r *certinext.OrderRequest) { r.Variant, r.Organization = "ov", &certinext.OrganizationRef{} }),
-			"Organization.Number",
-		},
-		"quirk 46: an IP address": {
-			edit(func(r *certinext.OrderRequest) { r.AdditionalDomains = []string{"a.example.com", "192.0.2.1"} }), "AdditionalDomains",
-		},
-		"quirk 46: an IPv6 address": {edit(func(r *certinext.OrderRequest) { r.Domain = "2001:db8::1" }), "Domain"},
-		"quirk 46: a mail address": {
-			edit(func(r *certinext.OrderRequest) { r.AdditionalDomains = []string{"ops@example.com"} }), "AdditionalDomains",
-		},
-		"quirk 46: a URL":          {edit(func(r *certinext.OrderRequest) { r.Domain = "https://example.com" }), "Domain"},
-		"a name in Unicode":        {edit(func(r *certinext.OrderRequest) { r.Domain = "bücher.example" }), "Domain"},
-		"a wildcard in the middle": {edit(func(r *certinext.OrderRequest) { r.Domain = "a.*.example.com" }), "Domain"},
-		"an empty label":           {edit(func(r *certinext.OrderRequest) { r.Domain = "a..example.com" }), "Domain"},
-		"a label too long":         {edit(func(r *certinext.OrderRequest) { r.Domain = strings.Repeat("a", 64) + ".example" }), "Domain"},
-		"a name too long":          {edit(func(r *certinext.OrderRequest) { r.Domain = strings.Repeat("a.", 130) + "example" }), "Domain"},
-		"a label with a dash":      {edit(func(r *certinext.OrderRequest) { r.Domain = "-a.example" }), "Domain"},
-		"a key that breaks a header": {
-			edit(func(r *certinext.OrderRequest) { r.IdempotencyKey = "a\nb" }), "IdempotencyKey",
-		},
-		"extra that is not JSON": {
-			edit(func(r *certinext.OrderRequest) { r.Extra = map[string]any{"f": func() {}} }), "Extra[f]",
-		},
-		"a private PKI draft": {
-			edit(func(r *certinext.OrderRequest) { r.Family, r.SaveAsDraft = certinext.FamilyPrivatePKI, true }), "SaveAsDraft",
-		},
-		"private PKI without a host": {
-			edit(func(r *certinext.OrderRequest) { r.Family, r.Domain = certinext.FamilyPrivatePKI, "" }), "Domain",
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			g, c := newRig(always(201, createdBody))
-			_, err := c.CreateOrder(t.Context(), tc.request)
-			requireInvalid(t, err, tc.field)
-			assert.Empty(t, g.sentCalls())
-			assert.Zero(t, g.grantCount(), "nothing is sent, not even for a token")
-		})
-	}
-	t.Run("an organization in Extra will do", func(t *testing.T) {
-		_, c := newRig(always(201, createdBody))
-		_, err := c.CreateOrder(t.Context(), edit(func(r *certinext.OrderRequest) {
-			r.Variant, r.Extra = "ov", map[string]any{"organization": map[string]any{"organizationNumber": "1"}}
-		}))
-		assert.NoError(t, err)
-	})
-}
-
-func TestRemarksAreAlwaysSentAndClean(t *testing.T) {
-	g, c := newRig(always(201, createdBody))
-	for given, want := range map[string]string{
-		"":                        "Ordered through the CERTInext API",
-		" \n":                     "Ordered through the CERTInext API",
-		"a; b\r\nc":               "a, b c",
-		strings.Repeat("ü", 1000): strings.Repeat("ü", 499) + "…",
-	} {
-		r := dvOrder()
-		r.Remarks = given
-		_, err := c.CreateOrder(t.Context(), r)
-		require.NoError(t, err)
-		assert.Equal(t, want, sentBody(t, g)["remarks"])
-	}
-}
-
-func TestExtraLosesAgainstKnownFields(t *testing.T) {
-	g, c := newRig(always(201, createdBody))
-	r := dvOrder()
-	r.Extra = map[string]any{
-		"certificate": "loses", "subscription": "loses", "requestor": "loses", "productVariant": "ev", "remarks": "loses",
-		"emailNotifications": []string{"ops@example.com"}, "contractSigner": map[string]any{"n": json.Number("1")},
-	}
-	_, err := c.CreateOrder(t.Context(), r)
-	require.NoError(t, err)
-	body := sentBody(t, g)
-	for _, field := range []string{"certificate", "subscription", "requestor", "remarks"} {
-		assert.NotEqual(t, "loses", body[field], field)
-	}
-	assert.Equal(t, "dv", body["productVariant"])
-	assert.Equal(t, []any{"ops@example.com"}, body["emailNotifications"], "what was left out may come from Extra")
-	assert.Equal(t, map[string]any{"n": 1.0}, body["contractSigner"])
-}
-
-func TestIdempotencyKey(t *testing.T) {
-	g, c := newRig(always(201, createdBody))
-	r := dvOrder()
-	for range 2 {
-		_, err := c.CreateOrder(t.Context(), r)
-		require.NoError(t, err)
-	}
-	r.IdempotencyKey = "mine"
-	_, err := c.CreateOrder(t.Context(), r)
-	require.NoError(t, err)
-	calls := g.sentCalls()
-	key := func(i int) string { return calls[i].header.Get("Idempotency-Key") }
-	assert.Regexp(t, `^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`, key(0))
-	assert.NotEqual(t, key(0), key(1))
-	assert.Equal(t, "mine", key(2))
-}
 
 func TestTrackIsTolerant(t *testing.T) {
 	for name, tc := range map[string]struct {
@@ -295,5 +148,175 @@ func TestADomainNameIsKeptWholeOrNotAtAll(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, o.Domain)
 		require.Equal(t, want, o.Domains[0].Domain)
+	}
+}
+
+// A status comes with the number of its order, or with none; with another's it is an error.
+func TestSandboxStatusOfNobodyAndOfAnother(t *testing.T) {
+	eachDialect(t, func(t *testing.T, srv *certinexttest.Server) {
+		c := sandbox(srv)
+		o, err := c.CreateOrder(t.Context(), completeOrder(t, srv))
+		require.NoError(t, err)
+		truth := track(t, c, certinext.FamilySSL, o.ID)
+		assert.Equal(t, o.ID, truth.ID, "every dialect tells whose status it is")
+
+		for _, status := range []certinext.Status{
+			certinext.StatusExpired, certinext.StatusCancelled, certinext.StatusRejected, certinext.StatusRevoked,
+		} {
+			srv.Inject(certinexttest.Fault{Kind: certinexttest.FaultWrongStatus, OrderStatus: string(status), Times: 1})
+			lie := track(t, c, certinext.FamilySSL, o.ID)
+			assert.Empty(t, lie.ID, "nobody's")
+			assert.Equal(t, status, lie.Status)
+
+			srv.Inject(certinexttest.Fault{Kind: certinexttest.FaultOtherOrder, OrderStatus: string(status), Operation: certinexttest.OpTrack, Times: 1})
+			lie, err := c.TrackOrder(t.Context(), certinext.FamilySSL, o.ID)
+			if srv.Dialect == certinexttest.V1 {
+				require.NoError(t, err)
+				assert.Empty(t, lie.ID, "the answer to another call")
+				continue
+			}
+			assert.Nil(t, lie)
+			assert.ErrorContains(t, err, "about another order")
+			assert.False(t, certinext.MayHaveActed(err), "a read changes nothing")
+			assert.False(t, certinext.IsRefusal(err), "and nobody refused it")
+		}
+		assert.Equal(t, truth, track(t, c, certinext.FamilySSL, o.ID))
+	})
+}
+
+// An order that is neither revoked nor cancelled does not become so by an answer about another one, or about none.
+func TestSandboxEndsAreNotTakenFromAnother(t *testing.T) {
+	for _, kind := range []certinexttest.FaultKind{certinexttest.FaultWrongStatus, certinexttest.FaultOtherOrder} {
+		t.Run(string(kind), func(t *testing.T) {
+			eachDialect(t, func(t *testing.T, srv *certinexttest.Server) {
+				c := sandbox(srv)
+				issued, held, draft := changeable(t, srv, c)
+				calls := everyChange(t, c, issued, held, draft)
+				for op, status := range map[string]string{certinexttest.OpRevoke: "revoked", certinexttest.OpCancel: "cancelled"} {
+					srv.Inject(certinexttest.Fault{
+						Operation: op, Kind: certinexttest.FaultMiddleman, Times: 1, Status: 404, ContentType: "application/json", Body: `{}`,
+					})
+					srv.Inject(certinexttest.Fault{Operation: certinexttest.OpTrack, Kind: kind, OrderStatus: status})
+					assert.Error(t, calls[op](), op)
+					srv.ClearFaults()
+				}
+			})
+		})
+	}
+}
+
+func TestAnswersAboutAnotherOrder(t *testing.T) {
+	const leaf = "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----"
+	download := func(c *certinext.Client) error {
+		_, err := c.Certificate(t.Context(), certinext.FamilySSL, "1")
+		return err
+	}
+	reissue := func(c *certinext.Client) error {
+		_, err := c.ReissueOrder(t.Context(), certinext.FamilySSL, "1", certinext.ReissueRequest{CSR: "csr"})
+		return err
+	}
+	promote := func(c *certinext.Client) error {
+		r := dvOrder()
+		r.RequestID = "2000000001"
+		_, err := c.CreateOrder(t.Context(), r)
+		return err
+	}
+	for name, tc := range map[string]struct {
+		call  func(*certinext.Client) error
+		body  string
+		ok    bool
+		acted bool
+	}{
+		"a certificate of nobody's":    {download, `{"certificatePem":` + quote(readFile(t, "leaf.pem")) + `}`, true, false},
+		"a certificate of the order's": {download, `{"orderId":"1","certificatePem":` + quote(readFile(t, "leaf.pem")) + `}`, true, false},
+		"a certificate of another's":   {download, `{"orderId":"2","certificatePem":` + quote(readFile(t, "leaf.pem")) + `}`, false, false},
+		"a certificate of an odd id":   {download, `{"orderId":"../1","certificatePem":` + quote(leaf) + `}`, false, false},
+		"a reissue of the order":       {reissue, `{"orderId":"1","requestId":"2000000002","status":"pending-csr"}`, true, false},
+		"a reissue of another":         {reissue, `{"orderId":"2","requestId":"2000000002","status":"pending-csr"}`, false, true},
+		"a reissue of nobody's":        {reissue, `{"status":"pending-csr"}`, false, true},
+		"the draft, promoted":          {promote, `{"orderId":"7","requestId":"2000000001","status":"pending-csr"}`, true, false},
+		"a promotion of no draft":      {promote, `{"orderId":"7","status":"pending-csr"}`, true, false},
+		"another draft, promoted":      {promote, `{"orderId":"7","requestId":"2000000002","status":"pending-csr"}`, false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, c := newRig(always(200, tc.body))
+			err := tc.call(c)
+			if tc.ok {
+				require.NoError(t, err)
+				return
+			}
+			assert.Equal(t, tc.acted, asErr(t, err).Acted)
+		})
+	}
+	t.Run("a promotion in version 1", func(t *testing.T) {
+		for body, ok := range map[string]bool{
+			createdV1: true, `{"meta":{"status":"1"},"orderDetails":{"requestNumber":"2000000002","orderNumber":"1000000001"}}`: false,
+		} {
+			_, c := newV1Rig(always(200, body))
+			err := promote(c)
+			assert.Equal(t, ok, err == nil, "%v", err)
+			assert.Equal(t, !ok, err != nil && certinext.MayHaveActed(err))
+		}
+	})
+	t.Run("a status in version 1 that names its order", func(t *testing.T) {
+		for number, want := range map[string]string{"1": "1", "2": ""} {
+			_, c := newV1Rig(always(200, `{"meta":{"status":"1"},"orderDetails":{"orderNumber":"`+number+`","certificateStatusId":"12"}}`))
+			o, err := c.TrackOrder(t.Context(), certinext.FamilySSL, "1")
+			if want == "" {
+				assert.Error(t, err)
+				continue
+			}
+			require.NoError(t, err)
+			assert.Equal(t, want, o.ID)
+		}
+	})
+}
+
+// Somebody who looks for an order is not told that there is none by an answer to another call.
+func TestV1NothingFoundIsOfThisCall(t *testing.T) {
+	const nothing = `{"meta":{"status":"0","errorCode":"","errorMessage":"No records found."}}`
+	report := func(body string) error {
+		_, c := newV1Rig(always(200, body))
+		c.Retries = -1
+		_, err := collect(c.OrdersReport(t.Context(), certinext.ReportFilter{}))
+		return err
+	}
+	assert.NoError(t, report(nothing))
+	assert.Error(t, report(`{"meta":{"status":"0","txn":"vp0123456789","errorCode":"","errorMessage":"No records found."}}`))
+	_, c := newV1Rig(repeating(nothing))
+	_, err := collect(c.OrdersReport(t.Context(), certinext.ReportFilter{}))
+	assert.NoError(t, err)
+}
+
+func quote(s string) string {
+	b, _ := json.Marshal(s)
+	return string(b)
+}
+
+// Nothing is sent: the client has no way to a server.
+func TestReissueRefusesWhatCannotSucceed(t *testing.T) {
+	for name, c := range map[string]struct {
+		version certinext.APIVersion
+		family  certinext.Family
+		request certinext.ReissueRequest
+		field   string
+	}{
+		"version 1 has none":         {certinext.V1, certinext.FamilySSL, certinext.ReissueRequest{CSR: "x"}, "Version"},
+		"other families have none":   {certinext.V2, certinext.FamilyPrivatePKI, certinext.ReissueRequest{CSR: "x"}, "Family"},
+		"there is a new key":         {certinext.V2, certinext.FamilySSL, certinext.ReissueRequest{}, "CSR"},
+		"names are DNS names":        {certinext.V2, certinext.FamilySSL, certinext.ReissueRequest{CSR: "x", UpdateNames: true, AdditionalDomains: []string{"192.0.2.1"}}, "AdditionalDomains"},
+		"reasons are those of X.509": {certinext.V2, certinext.FamilySSL, certinext.ReissueRequest{CSR: "x", RevokePrevious: true, RevokeReason: "boredom"}, "Reason"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := &certinext.Client{
+				BaseURL: "https://ca.test", Version: c.version,
+				Credentials: certinext.OAuth{ClientID: "1234567890", ClientSecret: "client-secret"},
+			}
+			_, err := client.ReissueOrder(t.Context(), c.family, "1000000001", c.request)
+			var invalid *certinext.InvalidRequestError
+			require.ErrorAs(t, err, &invalid)
+			require.Equal(t, c.field, invalid.Field)
+			require.False(t, certinext.MayHaveActed(err))
+		})
 	}
 }

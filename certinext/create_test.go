@@ -8,9 +8,11 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -258,4 +260,152 @@ func TestSandboxDraftOfASigner(t *testing.T) {
 		assert.Equal(t, certinext.StatusPendingDocuments, o.Status)
 		assert.Len(t, srv.Orders(), 1)
 	})
+}
+
+// sentBody returns the JSON that was sent last.
+func sentBody(t *testing.T, g *rig) map[string]any {
+	t.Helper()
+	calls := g.sentCalls()
+	require.NotEmpty(t, calls)
+	var body map[string]any
+	require.NoError(t, json.Unmarshal([]byte(calls[len(calls)-1].body), &body))
+	return body
+}
+
+func TestQuirk11DefaultsThatCostMoneyAreSentExplicitly(t *testing.T) {
+	g, c := newRig(always(201, createdBody))
+	_, err := c.CreateOrder(t.Context(), dvOrder())
+	require.NoError(t, err)
+	body := sentBody(t, g)
+	assert.Equal(t, map[string]any{"domain": "host.example.com", "autoSecureWww": false}, body["certificate"])
+	assert.Equal(t, map[string]any{"validityYears": 1.0, "autoRenew": false}, body["subscription"])
+
+	r := dvOrder()
+	r.AutoSecureWWW, r.AutoRenew, r.ValidityYears = true, true, 2
+	_, err = c.CreateOrder(t.Context(), r)
+	require.NoError(t, err)
+	assert.Equal(t, true, sentBody(t, g)["certificate"].(map[string]any)["autoSecureWww"])
+	assert.Equal(t, map[string]any{"validityYears": 2.0, "autoRenew": true}, sentBody(t, g)["subscription"])
+}
+
+func TestCreateRefusesWhatCannotSucceed(t *testing.T) {
+	edit := func(f func(*certinext.OrderRequest)) certinext.OrderRequest {
+		r := dvOrder()
+		f(&r)
+		return r
+	}
+	for name, tc := range map[string]struct {
+		request certinext.OrderRequest
+		field   string
+	}{
+		"no family":                      {edit(func(r *certinext.OrderRequest) { r.Family = "" }), "Family"},
+		"no product":                     {edit(func(r *certinext.OrderRequest) { r.ProductCode = "" }), "ProductCode"},
+		"a product that breaks a header": {edit(func(r *certinext.OrderRequest) { r.ProductCode = "1\r\nX: 1" }), "ProductCode"},
+		"no variant":                     {edit(func(r *certinext.OrderRequest) { r.Variant = "" }), "Variant"},
+		"no requestor":                   {edit(func(r *certinext.OrderRequest) { r.Requestor.Name = " " }), "Requestor.Name"},
+		"no address":                     {edit(func(r *certinext.OrderRequest) { r.Requestor.Email = "" }), "Requestor.Email"},
+		"no domain":                      {edit(func(r *certinext.OrderRequest) { r.Domain = "" }), "Domain"},
+		"quirk 12: OV without organization": {
+			edit(func(r *certinext.OrderRequest) { r.Variant = "ov" }), "Organization",
+		},
+		"quirk 12: EV without organization": {
+			edit(func(r *certinext.OrderRequest) { r.Variant = "EV-ucc" }), "Organization",
+		},
+		"quirk 12: OV with an empty organization": {
+			edit(func(r *certinext.OrderRequest) { r.Variant, r.Organization = "ov", &certinext.OrganizationRef{} }),
+			"Organization.Number",
+		},
+		"quirk 46: an IP address": {
+			edit(func(r *certinext.OrderRequest) { r.AdditionalDomains = []string{"a.example.com", "192.0.2.1"} }), "AdditionalDomains",
+		},
+		"quirk 46: an IPv6 address": {edit(func(r *certinext.OrderRequest) { r.Domain = "2001:db8::1" }), "Domain"},
+		"quirk 46: a mail address": {
+			edit(func(r *certinext.OrderRequest) { r.AdditionalDomains = []string{"ops@example.com"} }), "AdditionalDomains",
+		},
+		"quirk 46: a URL":          {edit(func(r *certinext.OrderRequest) { r.Domain = "https://example.com" }), "Domain"},
+		"a name in Unicode":        {edit(func(r *certinext.OrderRequest) { r.Domain = "bücher.example" }), "Domain"},
+		"a wildcard in the middle": {edit(func(r *certinext.OrderRequest) { r.Domain = "a.*.example.com" }), "Domain"},
+		"an empty label":           {edit(func(r *certinext.OrderRequest) { r.Domain = "a..example.com" }), "Domain"},
+		"a label too long":         {edit(func(r *certinext.OrderRequest) { r.Domain = strings.Repeat("a", 64) + ".example" }), "Domain"},
+		"a name too long":          {edit(func(r *certinext.OrderRequest) { r.Domain = strings.Repeat("a.", 130) + "example" }), "Domain"},
+		"a label with a dash":      {edit(func(r *certinext.OrderRequest) { r.Domain = "-a.example" }), "Domain"},
+		"a key that breaks a header": {
+			edit(func(r *certinext.OrderRequest) { r.IdempotencyKey = "a\nb" }), "IdempotencyKey",
+		},
+		"extra that is not JSON": {
+			edit(func(r *certinext.OrderRequest) { r.Extra = map[string]any{"f": func() {}} }), "Extra[f]",
+		},
+		"a private PKI draft": {
+			edit(func(r *certinext.OrderRequest) { r.Family, r.SaveAsDraft = certinext.FamilyPrivatePKI, true }), "SaveAsDraft",
+		},
+		"private PKI without a host": {
+			edit(func(r *certinext.OrderRequest) { r.Family, r.Domain = certinext.FamilyPrivatePKI, "" }), "Domain",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g, c := newRig(always(201, createdBody))
+			_, err := c.CreateOrder(t.Context(), tc.request)
+			requireInvalid(t, err, tc.field)
+			assert.Empty(t, g.sentCalls())
+			assert.Zero(t, g.grantCount(), "nothing is sent, not even for a token")
+		})
+	}
+	t.Run("an organization in Extra will do", func(t *testing.T) {
+		_, c := newRig(always(201, createdBody))
+		_, err := c.CreateOrder(t.Context(), edit(func(r *certinext.OrderRequest) {
+			r.Variant, r.Extra = "ov", map[string]any{"organization": map[string]any{"organizationNumber": "1"}}
+		}))
+		assert.NoError(t, err)
+	})
+}
+
+func TestRemarksAreAlwaysSentAndClean(t *testing.T) {
+	g, c := newRig(always(201, createdBody))
+	for given, want := range map[string]string{
+		"":                        "Ordered through the CERTInext API",
+		" \n":                     "Ordered through the CERTInext API",
+		"a; b\r\nc":               "a, b c",
+		strings.Repeat("ü", 1000): strings.Repeat("ü", 499) + "…",
+	} {
+		r := dvOrder()
+		r.Remarks = given
+		_, err := c.CreateOrder(t.Context(), r)
+		require.NoError(t, err)
+		assert.Equal(t, want, sentBody(t, g)["remarks"])
+	}
+}
+
+func TestExtraLosesAgainstKnownFields(t *testing.T) {
+	g, c := newRig(always(201, createdBody))
+	r := dvOrder()
+	r.Extra = map[string]any{
+		"certificate": "loses", "subscription": "loses", "requestor": "loses", "productVariant": "ev", "remarks": "loses",
+		"emailNotifications": []string{"ops@example.com"}, "contractSigner": map[string]any{"n": json.Number("1")},
+	}
+	_, err := c.CreateOrder(t.Context(), r)
+	require.NoError(t, err)
+	body := sentBody(t, g)
+	for _, field := range []string{"certificate", "subscription", "requestor", "remarks"} {
+		assert.NotEqual(t, "loses", body[field], field)
+	}
+	assert.Equal(t, "dv", body["productVariant"])
+	assert.Equal(t, []any{"ops@example.com"}, body["emailNotifications"], "what was left out may come from Extra")
+	assert.Equal(t, map[string]any{"n": 1.0}, body["contractSigner"])
+}
+
+func TestIdempotencyKey(t *testing.T) {
+	g, c := newRig(always(201, createdBody))
+	r := dvOrder()
+	for range 2 {
+		_, err := c.CreateOrder(t.Context(), r)
+		require.NoError(t, err)
+	}
+	r.IdempotencyKey = "mine"
+	_, err := c.CreateOrder(t.Context(), r)
+	require.NoError(t, err)
+	calls := g.sentCalls()
+	key := func(i int) string { return calls[i].header.Get("Idempotency-Key") }
+	assert.Regexp(t, `^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`, key(0))
+	assert.NotEqual(t, key(0), key(1))
+	assert.Equal(t, "mine", key(2))
 }
