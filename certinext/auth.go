@@ -7,6 +7,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"time"
@@ -144,3 +147,31 @@ func (a AccessKey) hint(status int) string {
 	}
 	return ""
 }
+
+// A Secret is a string that must never be printed: every formatting verb that is meant for a string, most that are not,
+// and every encoder of text shows a placeholder. It must not be the key of a map, where encoders take the string itself.
+type Secret string
+
+const redacted = "[redacted]"
+
+// String returns a placeholder.
+func (s Secret) String() string { return redacted }
+
+// GoString returns a placeholder.
+func (s Secret) GoString() string { return redacted }
+
+// Format writes a placeholder. Without it, a verb that does not suit a string, such as %d, would print the secret in its
+// complaint.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
+
+// LogValue returns a placeholder.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalText encodes a placeholder.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// MarshalJSON encodes the placeholder, so that a Secret inside a logged structure stays secret.
+func (s Secret) MarshalJSON() ([]byte, error) { return json.Marshal(redacted) }
+
+// Reveal returns the secret itself.
+func (s Secret) Reveal() string { return string(s) }

@@ -3,7 +3,16 @@
 
 package certinext
 
-import "context"
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"slices"
+	"strings"
+)
 
 const downloading = "downloading certificate"
 
@@ -52,4 +61,119 @@ func (c v2) download(ctx context.Context, operation string, f Family, id, accept
 		b.OrderID = id
 	}
 	return b, nil
+}
+
+// wireBundle is a downloaded certificate. Serial number, subject and dates are not read: the serial number comes in
+// decimal from the live service and in hex in the documentation, and all of it stands in the certificate.
+type wireBundle struct {
+	OrderID        text       `json:"orderId"`
+	CertificatePEM text       `json:"certificatePem"`
+	ChainPEM       list[text] `json:"chainPem"` // a list, null, absent, or a single string
+}
+
+const maxCertificates = 32
+
+var errNotPEM = errors.New("the answer holds something that is not a certificate in PEM")
+
+// decodeBundle reads either form of a download, whichever was asked for.
+func decodeBundle(body []byte) (*Bundle, error) {
+	switch trimmed := trim(body); {
+	case len(trimmed) == 0:
+		return nil, errNoCertificate
+	case trimmed[0] == '{':
+		return decodeJSONBundle(trimmed)
+	case bytes.HasPrefix(trimmed, []byte("-----BEGIN ")):
+		return decodePEMBundle(string(trimmed))
+	}
+	return nil, errNotPEM
+}
+
+func decodeJSONBundle(body []byte) (*Bundle, error) {
+	var w wireBundle
+	if err := unmarshalObject(body, &w); err != nil {
+		return nil, err
+	}
+	return w.bundle()
+}
+
+func (w wireBundle) bundle() (*Bundle, error) {
+	if strings.TrimSpace(string(w.CertificatePEM)) == "" {
+		return nil, errNoCertificate
+	}
+	all, err := certificates(string(w.CertificatePEM))
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range w.ChainPEM {
+		if strings.TrimSpace(string(t)) == "" {
+			continue
+		}
+		more, err := certificates(string(t))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, more...)
+	}
+	if len(all) > maxCertificates {
+		return nil, errNotPEM
+	}
+	return &Bundle{OrderID: strings.TrimSpace(string(w.OrderID)), Certificate: all[0], Chain: all[1:]}, nil
+}
+
+func decodePEMBundle(body string) (*Bundle, error) {
+	all, err := certificates(body)
+	if err != nil {
+		return nil, err
+	}
+	leaf := max(slices.IndexFunc(all, isLeaf), 0)
+	return &Bundle{Certificate: all[leaf], Chain: slices.Delete(slices.Clone(all), leaf, leaf+1)}, nil
+}
+
+// certificates splits s into certificates, each in PEM with a final newline, which the live service leaves out. At
+// least one is returned without an error. Base64 without the PEM lines around it is taken too: the documentation has
+// it so for CSRs.
+func certificates(s string) ([]string, error) {
+	var out []string
+	rest := []byte(s)
+	if der, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(s), "")); err == nil {
+		if _, err := x509.ParseCertificate(der); err != nil {
+			return nil, errNotPEM
+		}
+		return []string{encodeCertificate(der)}, nil
+	}
+	for len(out) <= maxCertificates {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		if block.Type == "CERTIFICATE" && len(block.Bytes) > 0 {
+			out = append(out, encodeCertificate(block.Bytes))
+		}
+	}
+	if len(out) == 0 || len(out) > maxCertificates {
+		return nil, errNotPEM
+	}
+	return out, nil
+}
+
+func encodeCertificate(der []byte) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+}
+
+func isLeaf(s string) bool {
+	block, _ := pem.Decode([]byte(s))
+	if block == nil {
+		return false
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	return err == nil && !cert.IsCA
+}
+
+// A Bundle is an issued certificate as CERTInext delivered it: unsorted, unverified, the root possibly
+// included or the chain absent.
+type Bundle struct {
+	OrderID string
+	// Certificate is the leaf and Chain the rest, as PEM, in the order in which they came.
+	Certificate string
+	Chain       []string
 }

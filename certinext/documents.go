@@ -102,3 +102,10 @@ func newWireDocuments(requestor, orderID string, docs []Document) wireDocuments 
 	}
 	return w
 }
+
+// A Document is a proof that is uploaded for an order, e.g. of a signer's identity.
+type Document struct {
+	FileName    string // ends in .pdf
+	Description string
+	Content     []byte // a PDF file
+}

@@ -4,10 +4,7 @@
 package certinext
 
 import (
-	"encoding/json"
-	"fmt"
-	"io"
-	"log/slog"
+	"strings"
 	"time"
 )
 
@@ -35,34 +32,6 @@ const (
 	// key is not in OAuth mode.
 	V1
 )
-
-// A Secret is a string that must never be printed: every formatting verb that is meant for a string, most that are not,
-// and every encoder of text shows a placeholder. It must not be the key of a map, where encoders take the string itself.
-type Secret string
-
-const redacted = "[redacted]"
-
-// String returns a placeholder.
-func (s Secret) String() string { return redacted }
-
-// GoString returns a placeholder.
-func (s Secret) GoString() string { return redacted }
-
-// Format writes a placeholder. Without it, a verb that does not suit a string, such as %d, would print the secret in its
-// complaint.
-func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
-
-// LogValue returns a placeholder.
-func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
-
-// MarshalText encodes a placeholder.
-func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
-
-// MarshalJSON encodes the placeholder, so that a Secret inside a logged structure stays secret.
-func (s Secret) MarshalJSON() ([]byte, error) { return json.Marshal(redacted) }
-
-// Reveal returns the secret itself.
-func (s Secret) Reveal() string { return string(s) }
 
 // A Contact is a person that CERTInext may write to about an order.
 type Contact struct {
@@ -93,13 +62,6 @@ type Subject struct {
 	OrganizationUnit                 string
 	OrganizationIdentificationNumber string
 	BusinessCategory                 string
-}
-
-// A Document is a proof that is uploaded for an order, e.g. of a signer's identity.
-type Document struct {
-	FileName    string // ends in .pdf
-	Description string
-	Content     []byte // a PDF file
 }
 
 // An OrganizationRef names a vetted organization of the account. OV and EV orders need one.
@@ -251,42 +213,53 @@ type Revocation struct {
 	ProcessedAt time.Time
 }
 
-// A DCVMethod is a way to prove control of a domain.
-type DCVMethod string
+// A Status is the state of an order. Stages may be skipped and repeated and come in any order, and new ones may
+// appear: a caller decides from the status it sees and waits on one it does not know.
+type Status string
 
-// The methods of domain control validation.
+// The statuses that CERTInext documents for v2.
 const (
-	DCVMethodDNS   DCVMethod = "dns-txt"
-	DCVMethodHTTP  DCVMethod = "http-url"
-	DCVMethodEmail DCVMethod = "email"
+	StatusPendingDCV          Status = "pending-dcv"
+	StatusPendingCSR          Status = "pending-csr"
+	StatusPendingAgreement    Status = "pending-agreement"
+	StatusPendingOrganization Status = "pending-organization-verification"
+	StatusPendingDocuments    Status = "pending-documents"
+	StatusPendingVetting      Status = "pending-vetting" // of a signer's documents; the newer documentation says pending-approval
+	StatusPendingApproval     Status = "pending-approval"
+	StatusIssued              Status = "issued" // the certificate may still be some seconds away
+	StatusRevoked             Status = "revoked"
+	StatusCancelled           Status = "cancelled"
+	StatusRejected            Status = "rejected"
+	StatusExpired             Status = "expired"
+	StatusUnknown             Status = "unknown" // CERTInext could not classify the order
+	StatusDraft               Status = "draft"   // placed with SaveAsDraft, not yet an order
 )
 
-// A Challenge says what to publish to prove control of a domain. CERTInext answers in several shapes, and the
-// live one names neither host nor method: empty fields are filled by the caller's own configuration.
-type Challenge struct {
-	Domain string
-	// DNS: the TXT record's owner name (empty when CERTInext does not name it) and its value.
-	DNSHost  string
-	DNSValue string
-	// HTTP: the path on the domain, and the content to serve there.
-	HTTPPath    string
-	HTTPContent string
-	// EmailTo lists the addresses that the validation mail may go to.
-	EmailTo []string
-	// Expires is zero when CERTInext does not say, or says it in a form that is not understood; ExpiresText
-	// keeps its words.
-	Expires     time.Time
-	ExpiresText string
-	// AlreadyVerified is set when CERTInext answered that there is nothing left to prove: EMS-1080, or a verified domain of
-	// the account.
-	AlreadyVerified bool
+// Known reports whether s is one of the documented statuses.
+func (s Status) Known() bool {
+	switch s {
+	case StatusPendingDCV, StatusPendingCSR, StatusPendingAgreement, StatusPendingOrganization,
+		StatusPendingDocuments, StatusPendingVetting, StatusPendingApproval, StatusIssued, StatusRevoked, StatusCancelled,
+		StatusRejected, StatusExpired, StatusUnknown, StatusDraft:
+		return true
+	}
+	return false
 }
 
-// A Bundle is an issued certificate as CERTInext delivered it: unsorted, unverified, the root possibly
-// included or the chain absent.
-type Bundle struct {
-	OrderID string
-	// Certificate is the leaf and Chain the rest, as PEM, in the order in which they came.
-	Certificate string
-	Chain       []string
+// Terminal reports whether an order with this status will never yield a certificate any more.
+func (s Status) Terminal() bool {
+	switch s {
+	case StatusRevoked, StatusCancelled, StatusRejected, StatusExpired:
+		return true
+	}
+	return false
 }
+
+// parseStatus reads a status whatever its case: the case of the live enumerations is not guaranteed to last.
+func parseStatus(s string) Status {
+	return Status(strings.ReplaceAll(strings.ToLower(strings.TrimSpace(s)), "_", "-"))
+}
+
+func equalFold(a, b string) bool { return strings.EqualFold(strings.TrimSpace(a), b) }
+
+func upper(s string) string { return strings.ToUpper(strings.TrimSpace(s)) }
