@@ -16,6 +16,15 @@ import (
 
 const downloading = "downloading certificate"
 
+// A Bundle is an issued certificate as CERTInext delivered it: unsorted, unverified, the root possibly
+// included or the chain absent.
+type Bundle struct {
+	OrderID string
+	// Certificate is the leaf and Chain the rest, as PEM, in the order in which they came.
+	Certificate string
+	Chain       []string
+}
+
 // Certificate downloads an order's certificate in CERTInext's JSON form. The bundle is what CERTInext sent: before it is
 // used, the leaf's public key has to be compared with the CSR's, and the chain sorted and verified. Until July 2026 the
 // root was observed right after the leaf, and it is commonly included.
@@ -169,11 +178,3 @@ func isLeaf(s string) bool {
 	return err == nil && !cert.IsCA
 }
 
-// A Bundle is an issued certificate as CERTInext delivered it: unsorted, unverified, the root possibly
-// included or the chain absent.
-type Bundle struct {
-	OrderID string
-	// Certificate is the leaf and Chain the rest, as PEM, in the order in which they came.
-	Certificate string
-	Chain       []string
-}

@@ -14,6 +14,45 @@ import (
 // codeAlreadyVerified answers 422 where there is nothing left to prove (observed 2026).
 const codeAlreadyVerified = "EMS-1080"
 
+// A DCVMethod is a way to prove control of a domain.
+type DCVMethod string
+
+// The methods of domain control validation.
+const (
+	DCVMethodDNS   DCVMethod = "dns-txt"
+	DCVMethodHTTP  DCVMethod = "http-url"
+	DCVMethodEmail DCVMethod = "email"
+)
+
+func (m DCVMethod) known() bool {
+	switch m {
+	case DCVMethodDNS, DCVMethodHTTP, DCVMethodEmail:
+		return true
+	}
+	return false
+}
+
+// A Challenge says what to publish to prove control of a domain. CERTInext answers in several shapes, and the
+// live one names neither host nor method: empty fields are filled by the caller's own configuration.
+type Challenge struct {
+	Domain string
+	// DNS: the TXT record's owner name (empty when CERTInext does not name it) and its value.
+	DNSHost  string
+	DNSValue string
+	// HTTP: the path on the domain, and the content to serve there.
+	HTTPPath    string
+	HTTPContent string
+	// EmailTo lists the addresses that the validation mail may go to.
+	EmailTo []string
+	// Expires is zero when CERTInext does not say, or says it in a form that is not understood; ExpiresText
+	// keeps its words.
+	Expires     time.Time
+	ExpiresText string
+	// AlreadyVerified is set when CERTInext answered that there is nothing left to prove: EMS-1080, or a verified domain of
+	// the account.
+	AlreadyVerified bool
+}
+
 // DCVChallenge returns what to publish to prove control of one domain of an SSL order. Domains are commonly validated
 // for the whole account already; an order then never asks for this, or the answer has AlreadyVerified set.
 //
@@ -113,14 +152,6 @@ func alreadyVerified(err error) bool {
 
 const methodProblem = "must be dns-txt, http-url or email"
 
-func (m DCVMethod) known() bool {
-	switch m {
-	case DCVMethodDNS, DCVMethodHTTP, DCVMethodEmail:
-		return true
-	}
-	return false
-}
-
 func checkDCV(domain string, m DCVMethod) error {
 	if !m.known() {
 		return &InvalidRequestError{Field: "method", Problem: methodProblem}
@@ -155,33 +186,3 @@ func verified(operation string, rep *reply) error {
 	return e
 }
 
-// A DCVMethod is a way to prove control of a domain.
-type DCVMethod string
-
-// The methods of domain control validation.
-const (
-	DCVMethodDNS   DCVMethod = "dns-txt"
-	DCVMethodHTTP  DCVMethod = "http-url"
-	DCVMethodEmail DCVMethod = "email"
-)
-
-// A Challenge says what to publish to prove control of a domain. CERTInext answers in several shapes, and the
-// live one names neither host nor method: empty fields are filled by the caller's own configuration.
-type Challenge struct {
-	Domain string
-	// DNS: the TXT record's owner name (empty when CERTInext does not name it) and its value.
-	DNSHost  string
-	DNSValue string
-	// HTTP: the path on the domain, and the content to serve there.
-	HTTPPath    string
-	HTTPContent string
-	// EmailTo lists the addresses that the validation mail may go to.
-	EmailTo []string
-	// Expires is zero when CERTInext does not say, or says it in a form that is not understood; ExpiresText
-	// keeps its words.
-	Expires     time.Time
-	ExpiresText string
-	// AlreadyVerified is set when CERTInext answered that there is nothing left to prove: EMS-1080, or a verified domain of
-	// the account.
-	AlreadyVerified bool
-}

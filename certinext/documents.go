@@ -22,6 +22,13 @@ const (
 	maxFileName     = 100     // characters; not documented
 )
 
+// A Document is a proof that is uploaded for an order, e.g. of a signer's identity.
+type Document struct {
+	FileName    string // ends in .pdf
+	Description string
+	Content     []byte // a PDF file
+}
+
 // SubmitDocuments uploads proofs for an order that waits for them, such as a signer's identity document or an organization's
 // registration: PDF files of at most 3 MB with a description of at most 25 characters, in one call. They are added to
 // those that the order has.
@@ -103,9 +110,3 @@ func newWireDocuments(requestor, orderID string, docs []Document) wireDocuments 
 	return w
 }
 
-// A Document is a proof that is uploaded for an order, e.g. of a signer's identity.
-type Document struct {
-	FileName    string // ends in .pdf
-	Description string
-	Content     []byte // a PDF file
-}
