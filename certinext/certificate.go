@@ -177,4 +177,3 @@ func isLeaf(s string) bool {
 	cert, err := x509.ParseCertificate(block.Bytes)
 	return err == nil && !cert.IsCA
 }
-

@@ -185,4 +185,3 @@ func verified(operation string, rep *reply) error {
 	}
 	return e
 }
-

@@ -109,4 +109,3 @@ func newWireDocuments(requestor, orderID string, docs []Document) wireDocuments 
 	}
 	return w
 }
-
