@@ -16,27 +16,32 @@ import (
 
 const downloading = "downloading certificate"
 
-// A Bundle is an issued certificate as CERTInext delivered it: unsorted, unverified, the root possibly
-// included or the chain absent.
+// A Bundle is an issued certificate as CERTInext delivered it: unsorted, unverified, the root
+// possibly included or the chain absent.
 type Bundle struct {
+	// OrderID is the order's whose certificate this is. An answer for another order is an error.
 	OrderID string
-	// Certificate is the leaf and Chain the rest, as PEM, in the order in which they came.
+	// Certificate is the leaf and Chain the rest, as PEM with a final newline, in the order in
+	// which they came. Chain is empty when CERTInext sent none.
 	Certificate string
 	Chain       []string
 }
 
-// Certificate downloads an order's certificate in CERTInext's JSON form. The bundle is what CERTInext sent: before it is
-// used, the leaf's public key has to be compared with the CSR's, and the chain sorted and verified. Until July 2026 the
-// root was observed right after the leaf, and it is commonly included.
+// Certificate downloads an order's certificate in CERTInext's JSON form. The bundle is what
+// CERTInext sent: before it is used, the leaf's public key has to be compared with the CSR's, and
+// the chain sorted and verified. Until July 2026 the root was observed right after the leaf, and it
+// is commonly included.
 //
-// For some seconds after an order becomes issued there is no certificate yet; [IsNotReady] tells that error. The
-// certificate of a revoked order is not served any more, so what was downloaded must be kept.
+// For some seconds after an order becomes issued there is no certificate yet; [IsNotReady] tells
+// that error. The certificate of a revoked order is not served any more, so what was downloaded
+// must be kept.
 func (c *Client) Certificate(ctx context.Context, f Family, id string) (*Bundle, error) {
 	return c.protocolFor(f).certificate(ctx, downloading, f, id)
 }
 
-// CertificatePEM downloads an order's certificate and intermediates as a PEM file (documented). Which of them is the
-// leaf is not documented, so it is the first that is not a CA's. PKCS #7 is not offered: CERTInext answers 406 to it.
+// CertificatePEM downloads an order's certificate and intermediates as a PEM file (documented).
+// Which of them is the leaf is not documented, so it is the first that is not a CA's. PKCS #7 is
+// not offered: CERTInext answers 406 to it.
 func (c *Client) CertificatePEM(ctx context.Context, f Family, id string) (*Bundle, error) {
 	return c.protocolFor(f).certificatePEM(ctx, downloading, f, id)
 }
@@ -72,8 +77,9 @@ func (c v2) download(ctx context.Context, operation string, f Family, id, accept
 	return b, nil
 }
 
-// wireBundle is a downloaded certificate. Serial number, subject and dates are not read: the serial number comes in
-// decimal from the live service and in hex in the documentation, and all of it stands in the certificate.
+// wireBundle is a downloaded certificate. Serial number, subject and dates are not read: the serial
+// number comes in decimal from the live service and in hex in the documentation, and all of it
+// stands in the certificate.
 type wireBundle struct {
 	OrderID        text       `json:"orderId"`
 	CertificatePEM text       `json:"certificatePem"`
@@ -138,9 +144,9 @@ func decodePEMBundle(body string) (*Bundle, error) {
 	return &Bundle{Certificate: all[leaf], Chain: slices.Delete(slices.Clone(all), leaf, leaf+1)}, nil
 }
 
-// certificates splits s into certificates, each in PEM with a final newline, which the live service leaves out. At
-// least one is returned without an error. Base64 without the PEM lines around it is taken too: the documentation has
-// it so for CSRs.
+// certificates splits s into certificates, each in PEM with a final newline, which the live service
+// leaves out. At least one is returned without an error. Base64 without the PEM lines around it is
+// taken too: the documentation has it so for CSRs.
 func certificates(s string) ([]string, error) {
 	var out []string
 	rest := []byte(s)

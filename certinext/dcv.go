@@ -17,10 +17,13 @@ const codeAlreadyVerified = "EMS-1080"
 // A DCVMethod is a way to prove control of a domain.
 type DCVMethod string
 
-// The methods of domain control validation.
+// The methods of domain control validation (documented).
 const (
-	DCVMethodDNS   DCVMethod = "dns-txt"
-	DCVMethodHTTP  DCVMethod = "http-url"
+	// DCVMethodDNS is a TXT record.
+	DCVMethodDNS DCVMethod = "dns-txt"
+	// DCVMethodHTTP is a file below /.well-known/pki-validation/. It cannot prove a wildcard.
+	DCVMethodHTTP DCVMethod = "http-url"
+	// DCVMethodEmail is a mail that a person at one of the offered addresses answers.
 	DCVMethodEmail DCVMethod = "email"
 )
 
@@ -32,33 +35,40 @@ func (m DCVMethod) known() bool {
 	return false
 }
 
-// A Challenge says what to publish to prove control of a domain. CERTInext answers in several shapes, and the
-// live one names neither host nor method: empty fields are filled by the caller's own configuration.
+// A Challenge says what to publish to prove control of a domain. CERTInext answers in several
+// shapes, and the live one names neither host nor method (observed 2026): empty fields are filled
+// by the caller's own configuration.
 type Challenge struct {
+	// Domain is the name that the challenge was asked for.
 	Domain string
-	// DNS: the TXT record's owner name (empty when CERTInext does not name it) and its value.
+	// DNSHost is the owner name of the TXT record, empty when CERTInext does not name it, and
+	// DNSValue the record's text, to be published as it is. Both are empty when DNS is not offered.
 	DNSHost  string
 	DNSValue string
-	// HTTP: the path on the domain, and the content to serve there.
+	// HTTPPath is the path on the domain, and HTTPContent what to serve there. Both are empty when
+	// HTTP is not offered.
 	HTTPPath    string
 	HTTPContent string
-	// EmailTo lists the addresses that the validation mail may go to.
+	// EmailTo lists the addresses that the validation mail may go to; empty when mail is not
+	// offered.
 	EmailTo []string
-	// Expires is zero when CERTInext does not say, or says it in a form that is not understood; ExpiresText
-	// keeps its words.
+	// Expires is in UTC, some 48 hours after the challenge was made (documented). It is zero when
+	// CERTInext does not say, or says it in a form that is not understood; ExpiresText keeps its
+	// words.
 	Expires     time.Time
 	ExpiresText string
-	// AlreadyVerified is set when CERTInext answered that there is nothing left to prove: EMS-1080, or a verified domain of
-	// the account.
+	// AlreadyVerified is set when CERTInext answered that there is nothing left to prove: EMS-1080,
+	// or a verified domain of the account. Nothing is to be published then.
 	AlreadyVerified bool
 }
 
-// DCVChallenge returns what to publish to prove control of one domain of an SSL order. Domains are commonly validated
-// for the whole account already; an order then never asks for this, or the answer has AlreadyVerified set.
+// DCVChallenge returns what to publish to prove control of one domain of an SSL order. Domains are
+// commonly validated for the whole account already; an order then never asks for this, or the
+// answer has AlreadyVerified set.
 //
-// A token lives 48 hours (documented). An expired one reads back empty, [ErrChallengeExpired]; asking again makes a new one.
-// CERTInext may offer several methods at once, and the fields of all of them are filled; an answer without the
-// method asked for, or for another domain, is an error.
+// A token lives 48 hours (documented). An expired one reads back empty, [ErrChallengeExpired];
+// asking again makes a new one. CERTInext may offer several methods at once, and the fields of all
+// of them are filled; an answer without the method asked for, or for another domain, is an error.
 func (c *Client) DCVChallenge(ctx context.Context, orderID, domain string, m DCVMethod) (*Challenge, error) {
 	const operation = "fetching DCV challenge"
 	if err := checkDCV(domain, m); err != nil {
@@ -76,18 +86,20 @@ func (c v2) challenge(ctx context.Context, operation, orderID, domain string, m 
 	if err != nil {
 		return nil, asError(operation, err)
 	}
-	// The domain is mandatory in one edition of the documentation (EMS-1157) and optional in the other.
+	// The domain is mandatory in one edition of the documentation (EMS-1157) and optional in the
+	// other.
 	query := url.Values{"domain": {domain}, "method": {string(m)}}
 	return fetch(ctx, c.Client, c.read(operation, path, query), func(body []byte) (*Challenge, error) {
 		return decodeChallenge(body, domain, m)
 	})
 }
 
-// VerifyDCV asks CERTInext to look for what was published. A nil error means that control of the domain is proven,
-// also when it already was. The order may take some more seconds to leave pending-dcv.
+// VerifyDCV asks CERTInext to look for what was published. A nil error means that control of the
+// domain is proven, also when it already was. The order may take some more seconds to leave
+// pending-dcv.
 //
-// A 422 whose Diagnostics say RECORD_MISSING means "not visible yet": CERTInext looks from several places in the
-// world, so wait for the record to spread and ask again.
+// A 422 whose Diagnostics say RECORD_MISSING means "not visible yet": CERTInext looks from several
+// places in the world, so wait for the record to spread and ask again.
 func (c *Client) VerifyDCV(ctx context.Context, orderID, domain string, m DCVMethod) error {
 	const operation = "verifying DCV"
 	if err := checkDCV(domain, m); err != nil {
@@ -118,8 +130,8 @@ func (c v2) lookUp(ctx context.Context, operation, path string, body any) error 
 	return verified(operation, rep)
 }
 
-// newChange starts a change that is a new one each time it is called for: an Idempotency-Key that stays the same would have the
-// documented API repeat an old answer.
+// newChange starts a change that is a new one each time it is called for: an Idempotency-Key that
+// stays the same would have the documented API repeat an old answer.
 func (c *Client) newChange(operation, method, path string, body any) (*call, error) {
 	s, e := c.open(operation)
 	if e != nil {
@@ -167,8 +179,8 @@ func (w wireVerified) verdict() string {
 	return words(text(first(w.OverallStatus, w.Diagnostics.value.OverallStatus, w.DCVStatus)))
 }
 
-// verified reads the success of a verification. A body that names an overall status other than VERIFIED takes it back
-// (documented).
+// verified reads the success of a verification. A body that names an overall status other than
+// VERIFIED takes it back (documented).
 func verified(operation string, rep *reply) error {
 	var w wireVerified
 	_ = unmarshalObject(rep.body, &w) // a 204 has none

@@ -24,17 +24,20 @@ const (
 
 // A Document is a proof that is uploaded for an order, e.g. of a signer's identity.
 type Document struct {
-	FileName    string // ends in .pdf
+	// FileName ends in .pdf, has no path, and is at most 100 characters long.
+	FileName string
+	// Description is at most 25 characters long (documented); "Supporting document" when empty.
 	Description string
-	Content     []byte // a PDF file
+	// Content is a PDF file of at most 3 MB (documented).
+	Content []byte
 }
 
-// SubmitDocuments uploads proofs for an order that waits for them, such as a signer's identity document or an organization's
-// registration: PDF files of at most 3 MB with a description of at most 25 characters, in one call. They are added to
-// those that the order has.
+// SubmitDocuments uploads proofs for an order that waits for them, such as a signer's identity
+// document or an organization's registration: PDF files of at most 3 MB with a description of at
+// most 25 characters, in one call. They are added to those that the order has.
 //
-// This goes through version 1 whatever the Client's Version: version 2 answers 501 (documented). A document that would be
-// refused is refused here, by its place and name, before anything is sent.
+// This goes through version 1 whatever the Client's Version: version 2 answers 501 (documented). A
+// document that would be refused is refused here, by its place and name, before anything is sent.
 func (c *Client) SubmitDocuments(ctx context.Context, f Family, orderID string, docs []Document) error {
 	const operation = "submitting documents"
 	if err := checkDocuments(docs); err != nil {

@@ -14,30 +14,50 @@ import (
 	"time"
 )
 
-// A Domain is one that the account registered, apart from any order. While it is verified, orders for it and, where the
-// account allows inheritance, for names below it need no validation of their own; no field tells whether they do. The same
-// name may appear twice, under two organizations.
+// A Domain is one that the account registered, apart from any order. While it is verified, orders
+// for it and, where the account allows inheritance, for names below it need no validation of their
+// own; no field tells whether they do. The same name may appear twice, under two organizations.
 type Domain struct {
-	ID               string // opaque
-	Name             string
+	// ID is opaque, 48 characters on the live service (observed 2026). It names the domain to every
+	// call on a single one.
+	ID string
+	// Name is the DNS name.
+	Name string
+	// OrganizationID and OrganizationName are those of the organization that the domain is
+	// validated for.
 	OrganizationID   string
 	OrganizationName string
-	Status           string // ACTIVE, INACTIVE, EXPIRED
-	DCVStatus        string // PENDING, VERIFIED, REJECTED
-	DCVMethod        string // empty in lists on the live service
-	CreatedAt        time.Time
-	VerifiedAt       time.Time // zero in lists on the live service
-	ValidTill        time.Time // some 200 days after the validation; zero when not verified
+	// Status is ACTIVE, INACTIVE or EXPIRED (documented).
+	Status string
+	// DCVStatus is PENDING, VERIFIED or REJECTED (documented).
+	DCVStatus string
+	// DCVMethod is a [DCVMethod]; empty in lists on the live service (observed 2026).
+	DCVMethod string
+	// CreatedAt is when the domain was registered, in UTC.
+	CreatedAt time.Time
+	// VerifiedAt is in UTC; zero when not verified, and in lists on the live service (observed
+	// 2026).
+	VerifiedAt time.Time
+	// ValidTill is the end of the validation in UTC, some 200 days after it (observed 2026); zero
+	// when not verified.
+	ValidTill time.Time
 }
 
 // A DomainFilter selects domains. The zero value selects all.
 type DomainFilter struct {
-	Search         string // a name, or with Exact unset a part of one; parts were broken until July 2026
-	Exact          bool
-	Status         string // ACTIVE, INACTIVE, EXPIRED, in any case
-	DCVStatus      string // PENDING, VERIFIED, REJECTED, EXPIRED, in any case
+	// Search is a name, or with Exact unset a part of one; parts were broken until July 2026.
+	Search string
+	// Exact selects the name that is Search, in any case.
+	Exact bool
+	// Status is ACTIVE, INACTIVE or EXPIRED, in any case; empty for all.
+	Status string
+	// DCVStatus is PENDING, VERIFIED, REJECTED or EXPIRED, in any case; empty for all.
+	DCVStatus string
+	// OrganizationID is as [Domain] has it; empty for all.
 	OrganizationID string
-	GroupNumber    string // version 2 only: version 1 does not tell it, and the filter is refused
+	// GroupNumber is a billing group's; empty for all. Version 2 only: version 1 does not tell it,
+	// and the filter is refused.
+	GroupNumber string
 }
 
 const (
@@ -48,11 +68,12 @@ const (
 // errIncomplete is a list that ended before the number of rows that CERTInext announced.
 var errIncomplete = errors.New("the list ended before all rows that CERTInext announced had come")
 
-// Domains returns the account's domains, sorted by name, each once. A call may take seconds. Iteration ends with
-// the first error, which comes with a zero Domain.
+// Domains returns the account's domains, sorted by name, each once. A call may take seconds.
+// Iteration ends with the first error, which comes with a zero Domain.
 //
-// Observed: CERTInext refuses some filters, and some together, so statuses are also, and where needed only, compared
-// here; and it pages reliably in one order only, which is therefore asked for.
+// Observed: CERTInext refuses some filters, and some together, so statuses are also, and where
+// needed only, compared here; and it pages reliably in one order only, which is therefore asked
+// for.
 func (c *Client) Domains(ctx context.Context, f DomainFilter) iter.Seq2[Domain, error] {
 	return c.protocol().domains(ctx, "listing domains", f)
 }
@@ -121,22 +142,26 @@ func (f DomainFilter) matches(d Domain) bool {
 		(!f.Exact || f.Search == "" || equalFold(f.Search, d.Name))
 }
 
-// A DomainRequest asks to register a domain for an organization of the account. All but Renew is needed.
+// A DomainRequest asks to register a domain for an organization of the account. All but Renew is
+// needed.
 type DomainRequest struct {
-	Name string // a DNS name. A wildcard has no validation of its own: its parent's serves it
-	// OrganizationID is the organization's, as [Domain] has it (documented). The same name under two organizations is two
-	// domains.
+	// Name is a DNS name. A wildcard has no validation of its own: its parent's serves it.
+	Name string
+	// OrganizationID is the organization's, as [Domain] has it (documented). The same name under
+	// two organizations is two domains.
 	OrganizationID string
-	Method         DCVMethod
-	// Renew asks for another challenge of a domain that is registered, which is an error otherwise. That the mode exists is
-	// documented, and nothing of what it does; inferred: the new challenge voids an open one, a validation that has not run
-	// out goes on to count until the challenge is met, and an unknown name is added.
+	// Method is how control is to be proven.
+	Method DCVMethod
+	// Renew asks for another challenge of a domain that is registered, which is an error otherwise.
+	// That the mode exists is documented, and nothing of what it does; inferred: the new challenge
+	// voids an open one, a validation that has not run out goes on to count until the challenge is
+	// met, and an unknown name is added.
 	Renew bool
 }
 
-// ErrChallengeExpired is a challenge whose token reads back empty, as one does that has expired (observed 2026): 48 hours
-// after it was made (documented). [Client.RenewDomainChallenge] makes a new one for a domain of the account; for a domain of
-// an order, asking again does.
+// ErrChallengeExpired is a challenge whose token reads back empty, as one does that has expired
+// (observed 2026): 48 hours after it was made (documented). [Client.RenewDomainChallenge] makes a
+// new one for a domain of the account; for a domain of an order, asking again does.
 var ErrChallengeExpired = errors.New("the challenge has expired")
 
 var (
@@ -144,15 +169,16 @@ var (
 	errOtherDomain = errors.New("the answer is about another domain")
 )
 
-// AddDomain registers a domain with the account, and returns it with what to publish for it, so that orders for it need no
-// validation of their own. That nothing is charged for it is inferred. Version 2 only, as all that can be done with a single
-// domain.
+// AddDomain registers a domain with the account, and returns it with what to publish for it, so
+// that orders for it need no validation of their own. That nothing is charged for it is inferred.
+// Version 2 only, as all that can be done with a single domain.
 //
 // The Challenge is nil when the answer holds none: [Client.DomainChallenge] asks for it.
 //
-// A domain that is there already is refused with 409, and the Error's ExistingDomainID is its id (documented). So when the
-// Error's Acted is true, because the answer was lost, nothing is wrong with adding the domain once more: it is added, or
-// was, and then the refusal tells its id. CERTInext also refuses with 422 where a CAA record forbids it to issue (documented).
+// A domain that is there already is refused with 409, and the Error's ExistingDomainID is its id
+// (documented). So when the Error's Acted is true, because the answer was lost, nothing is wrong
+// with adding the domain once more: it is added, or was, and then the refusal tells its id.
+// CERTInext also refuses with 422 where a CAA record forbids it to issue (documented).
 func (c *Client) AddDomain(ctx context.Context, r DomainRequest) (*Domain, *Challenge, error) {
 	const operation = "adding domain"
 	req, err := c.addition(operation, r)
@@ -209,13 +235,15 @@ func (c *Client) Domain(ctx context.Context, id string) (*Domain, error) {
 	return fetch(ctx, c, c.read(operation, path, nil), func(body []byte) (*Domain, error) { return decodeDomain(body, id) })
 }
 
-// DomainChallenge returns what to publish to prove control of a domain of the account, which is named both by its id and by
-// its name: an answer for another domain, or without the method asked for, is an error. A domain has one method at a time,
-// and [Client.RenewDomainChallenge] changes it. The call takes some five seconds (observed 2026).
+// DomainChallenge returns what to publish to prove control of a domain of the account, which is
+// named both by its id and by its name: an answer for another domain, or without the method asked
+// for, is an error. A domain has one method at a time, and [Client.RenewDomainChallenge] changes
+// it. The call takes some five seconds (observed 2026).
 //
-// A verified domain is answered with its method and nothing else (observed 2026): the Challenge is then AlreadyVerified. A
-// token that is there and empty is one that has expired instead, [ErrChallengeExpired]. The two differ by what is left out,
-// so before anything is decided by it, [Client.Domain] tells for certain whether the domain is verified, and until when.
+// A verified domain is answered with its method and nothing else (observed 2026): the Challenge is
+// then AlreadyVerified. A token that is there and empty is one that has expired instead,
+// [ErrChallengeExpired]. The two differ by what is left out, so before anything is decided by it,
+// [Client.Domain] tells for certain whether the domain is verified, and until when.
 func (c *Client) DomainChallenge(ctx context.Context, id, domain string, m DCVMethod) (*Challenge, error) {
 	const operation = "fetching domain's challenge"
 	return c.domainChallenge(ctx, operation, id, domain, m)
@@ -235,12 +263,12 @@ func (c *Client) domainChallenge(ctx context.Context, operation, id, domain stri
 	return ch, err
 }
 
-// RenewDomainChallenge makes a new challenge for a domain of the account, by the method m, and voids the one before
-// (documented that it sets the method; believed by another client that it makes a token). For a domain with nothing to prove,
-// the Challenge is AlreadyVerified.
+// RenewDomainChallenge makes a new challenge for a domain of the account, by the method m, and
+// voids the one before (documented that it sets the method; believed by another client that it
+// makes a token). For a domain with nothing to prove, the Challenge is AlreadyVerified.
 //
-// What the answer holds is not documented: where it holds no challenge, that is asked for. After an error whose Acted is
-// true the old challenge may be void; making another one more does no harm.
+// What the answer holds is not documented: where it holds no challenge, that is asked for. After an
+// error whose Acted is true the old challenge may be void; making another one more does no harm.
 func (c *Client) RenewDomainChallenge(ctx context.Context, id, domain string, m DCVMethod) (*Challenge, error) {
 	const operation = "renewing domain's challenge"
 	path, err := c.challengePath(id, "/dcv/method", domain, m)
@@ -276,9 +304,10 @@ func (c *Client) RenewDomainChallenge(ctx context.Context, id, domain string, m 
 	return ch, nil
 }
 
-// VerifyDomain asks CERTInext to look for what was published for a domain of the account. A nil error means that control of
-// the domain is proven, also when it already was; how long for, [Client.Domain] tells, and whether a renewal has moved it.
-// Its failures are those of [Client.VerifyDCV].
+// VerifyDomain asks CERTInext to look for what was published for a domain of the account. A nil
+// error means that control of the domain is proven, also when it already was; how long for,
+// [Client.Domain] tells, and whether a renewal has moved it. Its failures are those of
+// [Client.VerifyDCV].
 func (c *Client) VerifyDomain(ctx context.Context, id string) error {
 	const operation = "verifying domain"
 	path, err := c.domainPath(id, "/dcv/verify")
@@ -288,8 +317,9 @@ func (c *Client) VerifyDomain(ctx context.Context, id string) error {
 	return unlessVerified(v2{c}.lookUp(ctx, operation, path, struct{}{}))
 }
 
-// DomainDiagnosis returns CERTInext's account of the latest verification of a domain of the account (documented). Its
-// FailureClass is empty when that was a success; the Error has status 404 when there was none.
+// DomainDiagnosis returns CERTInext's account of the latest verification of a domain of the account
+// (documented). Its FailureClass is empty when that was a success; the Error has status 404 when
+// there was none.
 func (c *Client) DomainDiagnosis(ctx context.Context, id string) (*Diagnostics, error) {
 	const operation = "reading domain's diagnosis"
 	path, err := c.domainPath(id, "/dcv/attempts/last")

@@ -14,61 +14,76 @@ import (
 
 // An Error is a call that CERTInext refused, or that brought no usable answer.
 type Error struct {
-	Operation string // what was attempted, e.g. "placing order"
-	// Status is the HTTP status; 0 when no answer came. Version 1 refuses with status 200 and a code of its own: Status is
-	// then the one that version 2 has for the same.
+	// Operation is what was attempted, e.g. "placing order".
+	Operation string
+	// Status is the HTTP status; 0 when no answer came. Version 1 refuses with status 200 and a
+	// code of its own: Status is then the one that version 2 has for the same.
 	Status int
-	// Code is CERTInext's own, e.g. "EMS-915" or "DOMAIN-002"; empty when the answer names none. Codes mean different
-	// things in different editions of the API, so most are good for showing only.
-	Code   string
-	Detail string // CERTInext's words, bounded and stripped of control characters
+	// Code is CERTInext's own, e.g. "EMS-915" or "DOMAIN-002"; empty when the answer names none.
+	// Codes mean different things in different editions of the API, so most are good for showing
+	// only.
+	Code string
+	// Detail is CERTInext's words on one line, at most 500 characters, without control characters
+	// and the secrets of the request; empty when the answer has none.
+	Detail string
+	// Fields are CERTInext's complaints about single fields, at most 20; empty for most failures.
 	Fields []FieldError
-	// Diagnostics is CERTInext's account of a failed domain validation, when it gave one.
+	// Diagnostics is CERTInext's account of a failed domain validation; nil when it gave none.
 	Diagnostics *Diagnostics
-	// ExistingDomainID is the id of the domain that [Client.AddDomain] was to add and that is there already, when the 409
-	// names it.
+	// ExistingDomainID is the id of the domain that [Client.AddDomain] was to add and that is there
+	// already; empty unless the 409 names it.
 	ExistingDomainID string
-	// RetryAfter is how long CERTInext asked to wait; zero when it did not.
+	// RetryAfter is how long CERTInext asked to wait, at most a day; zero when it did not.
 	RetryAfter time.Duration
-	// Own is set when the answer is CERTInext's own word, in a shape that it documents or was observed to use. It is not set
-	// for the answer of somebody in between, such as a gateway's page, whatever its Status says; nor when no usable answer
-	// came.
+	// Own is set when the answer is CERTInext's own word, in a shape that it documents or was
+	// observed to use. It is not set for the answer of anything in between, such as a gateway's
+	// page, whatever its Status says; nor when no usable answer came.
 	Own bool
-	// Acted is false when CERTInext certainly did not carry out the call: it never received it, or refused it in a shape of its
-	// own and with a code that leaves nothing open. When true, the call may have taken effect although it failed.
+	// Acted is false when CERTInext certainly did not carry out the call: it never received it, or
+	// refused it in a shape of its own and with a code that leaves nothing open. When true, the
+	// call may have taken effect although it failed.
 	Acted bool
-	// SigningIn is set when the failure was in obtaining a token, and Status and Code are about the credentials: the call
-	// itself was not sent then. Acted tells whether it had been before, and may have taken effect.
+	// SigningIn is set when the failure was in obtaining a token, and Status and Code are about the
+	// credentials: the call itself was not sent then. Acted tells whether it had been before, and
+	// may have taken effect.
 	SigningIn bool
 	// Hint says in plain words what an operator can do about it; empty for most failures.
 	Hint string
-	// Err is the transport's or decoder's error, or an [*InvalidRequestError] or [*UnsupportedReasonError] of a call that
-	// was not sent; nil when CERTInext answered in good order.
+	// Err is the transport's or decoder's error, or an [*InvalidRequestError] or
+	// [*UnsupportedReasonError] of a call that was not sent; nil when CERTInext answered in good
+	// order.
 	Err error
 
-	lost bool // the connection failed, before the answer or within it
-	// enveloped is set when version 1 refused in its envelope: Status is then what version 2 answers to the same, and no
-	// such status was sent.
+	// lost is set when the connection failed, before the answer or within it.
+	lost bool
+	// enveloped is set when version 1 refused in its envelope: Status is then what version 2
+	// answers to the same, and no such status was sent.
 	enveloped bool
-	toAnother bool // and named another transaction than this call's
-	burst     bool // version 1's limit on bursts
+	// toAnother is set when the envelope names another transaction than this call's.
+	toAnother bool
+	// burst is set for version 1's limit on bursts, which burstPatience waits out.
+	burst bool
 }
 
 // An InvalidRequestError is a request that cannot succeed and was therefore not sent.
 type InvalidRequestError struct {
-	Field   string // of the struct or the parameter, e.g. "Requestor.Email"
-	Problem string // e.g. "must be set"
+	// Field is the struct's or the parameter's name, e.g. "Requestor.Email".
+	Field string
+	// Problem completes the sentence that begins with the field, e.g. "must be set".
+	Problem string
 }
 
 // Error names the field and its problem.
 func (e *InvalidRequestError) Error() string { return e.Field + " " + e.Problem }
 
-// An UnsupportedReasonError is a revocation reason that CERTInext cannot express. Nothing was sent; which other reason
-// to give, if any, is for the caller to decide.
+// An UnsupportedReasonError is a revocation reason that CERTInext cannot express. Nothing was sent;
+// which other reason to give, if any, is for the caller to decide.
 type UnsupportedReasonError struct {
-	Reason    Reason
-	Family    Family
-	Supported []Reason // what CERTInext takes for this family
+	// Reason is the one that was asked for, and Family the order's.
+	Reason Reason
+	Family Family
+	// Supported is what CERTInext takes for this family.
+	Supported []Reason
 }
 
 // Error names the reason and those that are supported.
@@ -81,7 +96,8 @@ func (e *UnsupportedReasonError) Error() string {
 		strings.Join(names, ", "))
 }
 
-// errNoCertificate is a successful download without a certificate in it, errNoChallenge the same for a challenge.
+// errNoCertificate is a successful download without a certificate in it, errNoChallenge the same
+// for a challenge.
 var (
 	errNoCertificate = errors.New("the answer holds no certificate")
 	errNoChallenge   = errors.New("the answer holds no challenge for this domain and method")
@@ -89,15 +105,21 @@ var (
 
 // A FieldError is CERTInext's complaint about one field of the request body.
 type FieldError struct {
-	Field   string
+	// Field is the wire's name; empty for a complaint that names none.
+	Field string
+	// Message is CERTInext's words.
 	Message string
 }
 
 // Diagnostics says why a domain validation failed.
 type Diagnostics struct {
-	Method       string
-	FailureClass string // e.g. RECORD_MISSING
-	NextSteps    []string
+	// Method is the method in the spelling of this answer, e.g. DNS_TXT (documented).
+	Method string
+	// FailureClass is e.g. RECORD_MISSING, which means that the record is not visible yet; empty
+	// for a success.
+	FailureClass string
+	// NextSteps are CERTInext's keys for what may help, at most 20. No source lists them.
+	NextSteps []string
 }
 
 // Error says what was attempted and, in CERTInext's words, why it failed.
@@ -153,8 +175,8 @@ func (e *Error) Unwrap() error { return e.Err }
 // SafeToRepeat reports whether the call can be sent again without acting twice.
 func (e *Error) SafeToRepeat() bool { return !e.Acted }
 
-// MayHaveActed reports whether the call that failed with err may have taken effect at CERTInext. It is true for errors
-// of any other type: what is not known is not safe.
+// MayHaveActed reports whether the call that failed with err may have taken effect at CERTInext. It
+// is true for errors of any other type: what is not known is not safe.
 func MayHaveActed(err error) bool {
 	if err == nil {
 		return true
@@ -163,9 +185,10 @@ func MayHaveActed(err error) bool {
 	return !errors.As(err, &e) || e.Acted
 }
 
-// IsRefusal reports whether CERTInext itself refused the call, in a shape of its own; with statuses, only if with one of
-// them. A 404 that is none is not "CERTInext does not know the order", but somebody in between. A failure to sign in is no
-// refusal of the call. What a refusal means for a call that must not be done twice, [MayHaveActed] tells.
+// IsRefusal reports whether CERTInext itself refused the call, in a shape of its own; with
+// statuses, only if with one of them. A 404 that is none is not "CERTInext does not know the
+// order", but somebody in between. A failure to sign in is no refusal of the call. What a refusal
+// means for a call that must not be done twice, [MayHaveActed] tells.
 func IsRefusal(err error, statuses ...int) bool {
 	var e *Error
 	if !errors.As(err, &e) || !e.Own || e.SigningIn || e.Status < 400 || e.Status > 499 {
@@ -180,10 +203,10 @@ func HasCode(err error, code string) bool {
 	return errors.As(err, &e) && e.Code == code
 }
 
-// HasStatus reports whether err is an answer with one of these HTTP statuses, whoever gave it: [IsRefusal] asks whether it
-// was CERTInext. 0 stands for no answer. Of a failure to sign
-// in, a 4xx counts only if it is 401, 403 or 429: a 404 or 422 of the token endpoint says nothing about the order that
-// the call was for.
+// HasStatus reports whether err is an answer with one of these HTTP statuses, whoever gave it:
+// [IsRefusal] asks whether it was CERTInext. 0 stands for no answer. Of a failure to sign in, a 4xx
+// counts only if it is 401, 403 or 429: a 404 or 422 of the token endpoint says nothing about the
+// order that the call was for.
 func HasStatus(err error, statuses ...int) bool {
 	var e *Error
 	if !errors.As(err, &e) || !slices.Contains(statuses, e.Status) {
@@ -196,9 +219,10 @@ func HasStatus(err error, statuses ...int) bool {
 		e.Status == http.StatusTooManyRequests
 }
 
-// IsNotReady reports whether err says that a certificate cannot be downloaded yet: 404, 409 and 422 were all seen or
-// documented for it, as was an answer without a certificate. An order that CERTInext does not know and a revoked one
-// answer alike, so this is worth waiting for only while tracking says issued or pending.
+// IsNotReady reports whether err says that a certificate cannot be downloaded yet: 404, 409 and 422
+// were all seen or documented for it, as was an answer without a certificate. An order that
+// CERTInext does not know and a revoked one answer alike, so this is worth waiting for only while
+// tracking says issued or pending.
 func IsNotReady(err error) bool {
 	return HasStatus(err, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity) ||
 		errors.Is(err, errNoCertificate)

@@ -9,15 +9,16 @@ import (
 	"strings"
 )
 
-// TrackOrder returns the present state of an order. The live service leaves out much of what was ordered, so a caller
-// keeps its own record of the names, the product and the marker.
+// TrackOrder returns the present state of an order. The live service leaves out much of what was
+// ordered, so a caller keeps its own record of the names, the product and the marker.
 //
-// The Order's ID is empty when the answer does not say whose it is, and an answer that names another order is an error. Both
-// were seen from what stands between the client and CERTInext, with a status that ends an order. What is final is believed
-// only with its number.
+// The Order's ID is empty when the answer does not say whose it is, and an answer that names
+// another order is an error. Both were seen from what stands between the client and CERTInext, with
+// a status that ends an order. What is final is believed only with its number.
 //
-// A 404 of CERTInext's own ([IsRefusal]) means that the id is unknown, or belongs to another family, or is a request id (observed 2026). Version 1 does not
-// tell families apart: an order is found under each.
+// A 404 of CERTInext's own ([IsRefusal]) means that the id is unknown, or belongs to another
+// family, or is a request id (observed 2026). Version 1 does not tell families apart: an order is
+// found under each.
 func (c *Client) TrackOrder(ctx context.Context, f Family, id string) (*Order, error) {
 	return c.protocolFor(f).track(ctx, "tracking order", f, id)
 }
@@ -39,12 +40,12 @@ func (c v2) track(ctx context.Context, operation string, f Family, id string) (*
 	return o, nil
 }
 
-// SubmitCSR gives the order its certificate signing request, in PEM. The live service takes it any time before issuance,
-// also before the domains are validated. attested is true only for a key made in an attested hardware module, as
-// document signers need; version 1 looks itself.
+// SubmitCSR gives the order its certificate signing request, in PEM. The live service takes it any
+// time before issuance, also before the domains are validated. attested is true only for a key made
+// in an attested hardware module, as document signers need; version 1 looks itself.
 //
-// A 422 is a malformed CSR, a common name that is not the order's domain, a CSR that was already submitted, or an
-// order past that stage: tracking tells which.
+// A 422 is a malformed CSR, a common name that is not the order's domain, a CSR that was already
+// submitted, or an order past that stage: tracking tells which.
 func (c *Client) SubmitCSR(ctx context.Context, f Family, id, csr string, attested bool) error {
 	const operation = "submitting CSR"
 	if strings.TrimSpace(csr) == "" {
@@ -57,8 +58,9 @@ func (c v2) submitCSR(ctx context.Context, operation string, f Family, id, csr s
 	return c.changeOrder(ctx, operation, http.MethodPut, f, id, "/csr", wireCSR{CSR: csr, Attested: attested}, changedOrder(id))
 }
 
-// AcceptAgreement signs the subscriber agreement of an order. An agreement that was accepted in the create needs no
-// further one, and a 422 because the order is not waiting for it is harmless. Private PKI orders have no agreement.
+// AcceptAgreement signs the subscriber agreement of an order. An agreement that was accepted in the
+// create needs no further one, and a 422 because the order is not waiting for it is harmless.
+// Private PKI orders have no agreement.
 func (c *Client) AcceptAgreement(ctx context.Context, f Family, id string, a Agreement) error {
 	const operation = "accepting agreement"
 	switch {
@@ -74,9 +76,10 @@ func (c v2) accept(ctx context.Context, operation string, f Family, id string, a
 	return c.changeOrder(ctx, operation, http.MethodPost, f, id, "/agreement", wireAcceptance{newWireAgreement(&a)}, changedOrder(id))
 }
 
-// CancelOrder withdraws an order that is not issued yet. reason is free text; CERTInext wants one, so an empty one is
-// replaced. An order that is already cancelled counts as cancelled now: CERTInext answers 404 or 422 then, and the order
-// is tracked to tell. An issued order is refused, and is to be revoked instead.
+// CancelOrder withdraws an order that is not issued yet. reason is free text; CERTInext wants one,
+// so an empty one is replaced. An order that is already cancelled counts as cancelled now:
+// CERTInext answers 404 or 422 then, and the order is tracked to tell. An issued order is refused,
+// and is to be revoked instead.
 func (c *Client) CancelOrder(ctx context.Context, f Family, id, reason string) error {
 	err := c.protocolFor(f).cancel(ctx, "cancelling order", f, id, freeText(reason, "No longer required", maxWords))
 	if !ambiguousRefusal(err) {
@@ -92,8 +95,8 @@ func (c v2) cancel(ctx context.Context, operation string, f Family, id, reason s
 	return c.changeOrder(ctx, operation, http.MethodPost, f, id, "/cancel", wireCancellation{Reason: reason}, changedOrder(id, StatusCancelled))
 }
 
-// CancelDraft withdraws a draft, by its request id (documented). A draft that was promoted is an order and is
-// cancelled by CancelOrder.
+// CancelDraft withdraws a draft, by its request id (documented). A draft that was promoted is an
+// order and is cancelled by CancelOrder.
 func (c *Client) CancelDraft(ctx context.Context, requestID, reason string) error {
 	return c.protocol().cancelDraft(ctx, "cancelling draft", requestID, freeText(reason, "Draft no longer needed", maxWords))
 }
@@ -131,8 +134,8 @@ func (c v2) changeOrder(
 	return c.change(ctx, req)
 }
 
-// ambiguousRefusal reports whether the answer has one of the statuses that also mean "this is already so". Who gave it does
-// not matter: the order is asked then.
+// ambiguousRefusal reports whether the answer has one of the statuses that also mean "this is
+// already so". Who gave it does not matter: the order is asked then.
 func ambiguousRefusal(err error) bool {
 	return HasStatus(err, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity)
 }
@@ -141,22 +144,26 @@ func ambiguousRefusal(err error) bool {
 type ReissueRequest struct {
 	// CSR is in PEM, with a key that no order has had yet.
 	CSR string
-	// AdditionalDomains, when UpdateNames is set, are the order's further names from now on, for multi-domain products;
-	// new ones have to be validated. Otherwise the names stay, and only the key changes.
+	// UpdateNames replaces the order's further names by AdditionalDomains, for multi-domain
+	// products; new ones have to be validated. Otherwise the names stay, and only the key changes.
 	UpdateNames       bool
 	AdditionalDomains []string
-	Reason            string // free text; CERTInext wants one, so an empty one is replaced
-	// RevokePrevious has CERTInext revoke the certificate that the order had, for RevokeReason; superseded when empty.
+	// Reason is free text; CERTInext wants one (documented), so an empty one is replaced.
+	Reason string
+	// RevokePrevious has CERTInext revoke the certificate that the order had, for RevokeReason;
+	// superseded when that is empty.
 	RevokePrevious bool
 	RevokeReason   Reason
 }
 
-// ReissueOrder asks for another certificate within an issued SSL order (documented for version 2; nobody was seen to run it).
-// The order keeps its id and gets another RequestID, which tells a reissue that was taken from one that was not. Until the
-// new certificate is there, [Client.Certificate] may deliver the one before. What a reissue costs is not documented.
+// ReissueOrder asks for another certificate within an issued SSL order (documented for version 2;
+// nobody was seen to run it). The order keeps its id and gets another RequestID, which tells a
+// reissue that was taken from one that was not. Until the new certificate is there,
+// [Client.Certificate] may deliver the one before. What a reissue costs is not documented.
 //
-// Like a create it is sent once, and again only after a 401 of CERTInext's own. An answer that does not name the order is an
-// error. After an error whose Acted is true the order's RequestID has to be looked at.
+// Like a create it is sent once, and again only after a 401 of CERTInext's own. An answer that does
+// not name the order is an error. After an error whose Acted is true the order's RequestID has to
+// be looked at.
 func (c *Client) ReissueOrder(ctx context.Context, f Family, id string, r ReissueRequest) (*Order, error) {
 	const operation = "reissuing certificate"
 	req, err := c.reissue(operation, f, id, r)

@@ -16,31 +16,45 @@ import (
 	"time"
 )
 
-// A ReportRow is an order in the orders report. Cancelled orders stay in it.
+// A ReportRow is an order in the orders report. Cancelled orders stay in it (observed 2026). What
+// CERTInext leaves out is zero.
 type ReportRow struct {
-	OrderID   string // usable with every call on an order; empty for a draft
+	// OrderID is usable with every call on an order; empty for a draft.
+	OrderID string
+	// RequestID is the order's or the draft's other number: see [Order.RequestID].
 	RequestID string
 	// ProductCode is often empty (observed 2026).
 	ProductCode string
-	// OrderStatus and CertificateStatus are display words, e.g. "Order Fulfilled" and "Certificate Downloaded";
-	// [ReportRow.Status] reads them.
+	// OrderStatus and CertificateStatus are display words, e.g. "Order Fulfilled" and "Certificate
+	// Downloaded"; [ReportRow.Status] reads them.
 	OrderStatus       string
 	CertificateStatus string
-	SerialNumber      string    // in decimal on the live service
-	ExpiresAt         time.Time // of the certificate
-	IssuerCA          string
-	Domain            string
-	Organization      string
-	Country           string
-	GroupNumber       string
-	Tags              []string // as sent with the order: the only place where CERTInext shows them
-	Remarks           string   // where served; not on the live service
-	Originator        string   // e.g. "emSign-Hub API", "ACME"
-	OrderedAt         time.Time
+	// SerialNumber is in decimal on the live service (observed 2026).
+	SerialNumber string
+	// ExpiresAt is the end of the certificate, in UTC.
+	ExpiresAt time.Time
+	// IssuerCA is the issuing CA's common name.
+	IssuerCA string
+	// Domain is the order's common name; empty for families without any.
+	Domain string
+	// Organization and Country are the subject's.
+	Organization string
+	Country      string
+	// GroupNumber is the billing group's that the order was charged to.
+	GroupNumber string
+	// Tags are as sent with the order: the report is the only place where CERTInext shows them
+	// (observed 2026).
+	Tags []string
+	// Remarks are the order's, where served; the live service serves none (observed 2026).
+	Remarks string
+	// Originator is how the order was placed, e.g. "emSign-Hub API" or "ACME" (observed 2026).
+	Originator string
+	// OrderedAt is when the order was placed, in UTC.
+	OrderedAt time.Time
 }
 
-// Status reads the row's display words as a status. The list of words is not complete anywhere, so what is not
-// understood is StatusUnknown: track the order then.
+// Status reads the row's display words as a status. The list of words is not complete anywhere, so
+// what is not understood is StatusUnknown: track the order then.
 func (r ReportRow) Status() Status {
 	order, cert := strings.ToLower(r.OrderStatus), strings.ToLower(r.CertificateStatus)
 	either := func(word string) bool { return strings.Contains(order, word) || strings.Contains(cert, word) }
@@ -65,18 +79,23 @@ func (r ReportRow) Status() Status {
 
 // A ReportFilter selects rows of the orders report. The zero value selects all.
 type ReportFilter struct {
-	// From and To bound the order's day, both days included. Whether the server means the day of the order or of the
-	// issuance, and in which zone, is not known: allow three days on either side. Zero is no bound.
+	// From and To bound the order's day, both days included; zero is no bound. Whether the server
+	// means the day of the order or of the issuance, and in which zone, is not known: allow three
+	// days on either side.
 	From, To time.Time
-	// Status selects by [ReportRow.Status]. Rows whose words are not understood are then returned as well.
-	Status      Status
+	// Status selects by [ReportRow.Status]. Rows whose words are not understood are then returned
+	// as well.
+	Status Status
+	// GroupNumber is a billing group's; empty for all.
 	GroupNumber string
-	// Domain selects by [ReportRow.Domain], in any case. Rows that name none are returned as well. Version 2's server knows
-	// no such filter and serves all orders, of which the others are left out here; version 1's does (observed 2026).
+	// Domain selects by [ReportRow.Domain], in any case; empty for all. Rows that name none are
+	// returned as well. Version 2's server knows no such filter and serves all orders, of which the
+	// others are left out here; version 1's does (observed 2026).
 	Domain string
 }
 
-// reportPageSize is the most that version 2's server gives, and the only size that version 1 documents.
+// reportPageSize is the most that version 2's server gives, and the only size that version 1
+// documents.
 const reportPageSize = 100
 
 // Observed: the server takes these as a filter and answers 422 to most others.
@@ -84,12 +103,14 @@ var reportStatuses = []Status{
 	StatusIssued, StatusRevoked, StatusExpired, StatusCancelled, StatusRejected, StatusPendingApproval,
 }
 
-// OrdersReport returns the account's orders, each once. It is how an order is found again whose create failed
-// ambiguously: by its marker in Tags and by its Domain. Iteration ends with the first error, which comes with a zero row; a
-// report that served fewer orders than it announced ends with one.
+// OrdersReport returns the account's orders, each once. It is how an order is found again whose
+// create failed ambiguously: by its marker in Tags and by its Domain. Iteration ends with the first
+// error, which comes with a zero row; a report that served fewer orders than it announced ends with
+// one.
 //
-// The published collection says that version 2 answers 501; the live service works (observed 2026). With an [AccessKey] a
-// 501 is therefore no failure: the report is read through version 1, with the same key, as the collection advises.
+// The published collection says that version 2 answers 501; the live service works (observed 2026).
+// With an [AccessKey] a 501 is therefore no failure: the report is read through version 1, with the
+// same key, as the collection advises.
 func (c *Client) OrdersReport(ctx context.Context, f ReportFilter) iter.Seq2[ReportRow, error] {
 	const operation = "reading orders report"
 	if strings.ContainsAny(f.Domain, ", ") { // several names to version 1
@@ -129,14 +150,16 @@ func (c v2) ordersReport(ctx context.Context, operation string, f ReportFilter) 
 	}
 }
 
-// notWired reports whether CERTInext itself says that version 2 has no such call (documented: 501). From anybody else a 501
-// says nothing of which report the orders stand in, and one who looks for an order must not be sent to the wrong one.
+// notWired reports whether CERTInext itself says that version 2 has no such call (documented: 501).
+// From anybody else a 501 says nothing of which report the orders stand in, and one who looks for
+// an order must not be sent to the wrong one.
 func notWired(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Own && e.Status == http.StatusNotImplemented
 }
 
-// olderReport reads version 1's report because version 2 has none. Where there is no version 1 either, unwired stands.
+// olderReport reads version 1's report because version 2 has none. Where there is no version 1
+// either, unwired stands.
 func (c v2) olderReport(ctx context.Context, operation string, f ReportFilter, unwired error, yield func(ReportRow, error) bool) {
 	for row, err := range v1(c).ordersReport(ctx, operation, f) {
 		if absentVerb(err) {
@@ -165,7 +188,8 @@ func (f ReportFilter) report(operation string, start int, fetchPage func(number 
 				return
 			}
 			row := w.row()
-			// The last page is served again beyond the end, and new orders move rows to later pages.
+			// The last page is served again beyond the end, and new orders move rows to later
+			// pages.
 			key := row.OrderID + "\n" + row.RequestID
 			switch {
 			case key == "\n":
@@ -186,8 +210,8 @@ func (f ReportFilter) report(operation string, start int, fetchPage func(number 
 	}
 }
 
-// firstPage is the number of the first page of the orders report: the live service counts from one, the published
-// collection from zero.
+// firstPage is the number of the first page of the orders report: the live service counts from one,
+// the published collection from zero.
 func (c v2) firstPage() int {
 	if c.Credentials != nil && c.Credentials.dialect() == documented {
 		return 0
@@ -220,11 +244,12 @@ func (f ReportFilter) matches(r ReportRow) bool {
 	return f.Status == "" || s == f.Status || s == StatusUnknown
 }
 
-// A LedgerRow is a movement of the account's balance, as it came: no source shows the fields of a row.
+// A LedgerRow is a movement of the account's balance, as it came: no source shows the fields of a
+// row.
 type LedgerRow = map[string]any
 
-// Ledger returns the account's movements, or a billing group's if groupNumber is not empty. Numbers are json.Number.
-// Iteration ends with the first error, which comes with a nil row.
+// Ledger returns the account's movements, or a billing group's if groupNumber is not empty. Numbers
+// are json.Number. Iteration ends with the first error, which comes with a nil row.
 func (c *Client) Ledger(ctx context.Context, groupNumber string) iter.Seq2[LedgerRow, error] {
 	return c.protocol().ledger(ctx, "reading ledger", groupNumber)
 }
@@ -252,9 +277,10 @@ func (c v2) ledger(ctx context.Context, operation, groupNumber string) iter.Seq2
 	}
 }
 
-// rows walks the pages of a list, beginning with the number start. It stops on the announced number of pages, never on
-// a short page; a server that announces none is followed until a page is empty or comes again. A list that ends before
-// its announced end is an error: to somebody who looks for an order, "not found" and "not shown" are far apart.
+// rows walks the pages of a list, beginning with the number start. It stops on the announced number
+// of pages, never on a short page; a server that announces none is followed until a page is empty
+// or comes again. A list that ends before its announced end is an error: to somebody who looks for
+// an order, "not found" and "not shown" are far apart.
 func rows[T any](start int, fetchPage func(number int) (page[T], error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T

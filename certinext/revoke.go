@@ -16,23 +16,26 @@ import (
 type RevokeRequest struct {
 	// Reason is needed. Which ones CERTInext takes depends on the family; see [Client.RevokeOrder].
 	Reason Reason
-	// Note is free text. Semicolons, which CERTInext refuses, become commas, line breaks become spaces, and 200
-	// characters are kept. If empty, a short default is sent.
+	// Note is free text. Semicolons, which CERTInext refuses (observed 2026), become commas, line
+	// breaks become spaces, and 200 characters are kept. If empty, a short default is sent.
 	Note string
-	// IdempotencyKey is sent as a header. If empty, a random one is made for this call.
+	// IdempotencyKey is sent as a header in version 2; see [OrderRequest.IdempotencyKey]. If empty,
+	// a random one is made for this call.
 	IdempotencyKey string
 }
 
-// RevokeOrder revokes the certificate of an issued order. CERTInext revokes by order, never by serial number; CRL and
-// OCSP follow within hours (documented: 4, for private PKI 5 to 15 minutes).
+// RevokeOrder revokes the certificate of an issued order. CERTInext revokes by order, never by
+// serial number; CRL and OCSP follow within hours (documented: 4, for private PKI 5 to 15 minutes).
 //
-// sent is the reason that CERTInext recorded. It is never another than the caller's, with one exception: an order that
-// turns out to be revoked already is a success, and sent is then the reason it was revoked with, or empty if CERTInext
-// does not say. CERTInext answers 404 or 422 to such an order just as to an unknown one, so the order is tracked then.
+// sent is the reason that CERTInext recorded. It is never another than the caller's, with one
+// exception: an order that turns out to be revoked already is a success, and sent is then the
+// reason it was revoked with, or empty if CERTInext does not say. CERTInext answers 404 or 422 to
+// such an order just as to an unknown one, so the order is tracked then.
 //
-// For SSL orders the live service takes key-compromise, affiliation-changed, superseded, cessation-of-operation and
-// privilege-withdrawn only (observed 2026). Any other reason is refused before anything is sent, with an
-// [*UnsupportedReasonError]: a substitute would stand in the CRL, so choosing one is left to the caller.
+// For SSL orders the live service takes key-compromise, affiliation-changed, superseded,
+// cessation-of-operation and privilege-withdrawn only (observed 2026). Any other reason is refused
+// before anything is sent, with an [*UnsupportedReasonError]: a substitute would stand in the CRL,
+// so choosing one is left to the caller.
 func (c *Client) RevokeOrder(ctx context.Context, f Family, id string, r RevokeRequest) (sent Reason, err error) {
 	const operation = "revoking certificate"
 	if _, e := c.open(operation); e != nil {
@@ -62,7 +65,8 @@ func (c *Client) RevokeOrder(ctx context.Context, f Family, id string, r RevokeR
 
 func (c v2) reasons(f Family) []Reason { return supportedReasons(c.Credentials.dialect(), f) }
 
-// revoke sends the reason in the dialect's spelling and, if CERTInext does not know that, once in the other.
+// revoke sends the reason in the dialect's spelling and, if CERTInext does not know that, once in
+// the other.
 func (c v2) revoke(ctx context.Context, operation string, f Family, id string, r RevokeRequest) error {
 	path, err := orderPath(f, id, "/revoke")
 	if err != nil {
@@ -99,8 +103,8 @@ func (c v2) revokeAs(ctx context.Context, operation, id, path, reason, note, key
 	return c.change(ctx, req)
 }
 
-// derivedKey returns another key for the same revocation in its other spelling: one key with two bodies is a conflict
-// (documented).
+// derivedKey returns another key for the same revocation in its other spelling: one key with two
+// bodies is a conflict (documented).
 func derivedKey(key string) string {
 	sum := sha256.Sum256([]byte("other spelling of the reason\n" + key))
 	return formatUUID(sum[:16])
@@ -121,8 +125,8 @@ func recorded(o *Order) Reason {
 // A Reason is a reason for a revocation, in the spelling of CERTInext's live service.
 type Reason string
 
-// The reasons of RFC 5280, section 5.3.1, but for removeFromCRL. CERTInext does not take all of them: see
-// [Client.RevokeOrder].
+// The reasons of RFC 5280, section 5.3.1, but for removeFromCRL. CERTInext does not take all of
+// them: see [Client.RevokeOrder].
 const (
 	ReasonUnspecified          Reason = "unspecified"
 	ReasonKeyCompromise        Reason = "key-compromise"
@@ -135,7 +139,8 @@ const (
 	ReasonAACompromise         Reason = "aa-compromise"
 )
 
-// reasons lists every Reason with its number in RFC 5280 and the spelling of the published collection.
+// reasons lists every Reason with its number in RFC 5280 and the spelling of the published
+// collection.
 var reasons = []struct {
 	reason Reason
 	number int
@@ -152,7 +157,8 @@ var reasons = []struct {
 	{ReasonAACompromise, 10, "aaCompromise"},
 }
 
-// Observed on the live service for SSL orders, 2026: the others are answered 422 "Invalid Revoke Reason ID".
+// Observed on the live service for SSL orders, 2026: the others are answered 422 "Invalid Revoke
+// Reason ID".
 var liveSSLReasons = []Reason{
 	ReasonKeyCompromise, ReasonAffiliationChanged, ReasonSuperseded, ReasonCessationOfOperation, ReasonPrivilegeWithdrawn,
 }
@@ -163,8 +169,8 @@ var documentedReasons = []Reason{
 	ReasonPrivilegeWithdrawn,
 }
 
-// ParseReason reads a reason as CERTInext, RFC 5280 or Vault spell it: key-compromise, keyCompromise, key_compromise or
-// 1, in any case. The error is an [*InvalidRequestError].
+// ParseReason reads a reason as CERTInext, RFC 5280 or Vault spell it: key-compromise,
+// keyCompromise, key_compromise or 1, in any case. The error is an [*InvalidRequestError].
 func ParseReason(s string) (Reason, error) {
 	folded := foldReason(s)
 	number, err := strconv.Atoi(strings.TrimSpace(s))
@@ -182,8 +188,8 @@ func foldReason(s string) string {
 	return strings.NewReplacer("-", "", "_", "", " ", "").Replace(strings.ToLower(strings.TrimSpace(s)))
 }
 
-// supportedReasons returns the reasons that CERTInext takes. For the live service and families other than SSL all nine
-// are documented, and none was tried.
+// supportedReasons returns the reasons that CERTInext takes. For the live service and families
+// other than SSL all nine are documented, and none was tried.
 func supportedReasons(d dialect, f Family) []Reason {
 	switch {
 	case d == documented && f == FamilySSL:

@@ -351,6 +351,7 @@ func named(t text, names map[string]string) string {
 // for some seconds after a create (observed 2026).
 type domainStates []DomainVerification
 
+// UnmarshalJSON sorts the domains by name and skips members that are not objects.
 func (s *domainStates) UnmarshalJSON(b []byte) error {
 	*s = nil
 	var members object[map[string]object[struct {

@@ -55,6 +55,7 @@ func unmarshalObject(body []byte, v any) error {
 // text is a string, a number or a boolean.
 type text string
 
+// UnmarshalJSON reads what is not a list or an object as its text, and these as empty.
 func (t *text) UnmarshalJSON(b []byte) error {
 	*t = ""
 	switch b[0] {
@@ -74,6 +75,7 @@ func (t *text) UnmarshalJSON(b []byte) error {
 // flag is a boolean, 0 or 1, or either in quotes.
 type flag struct{ set, on bool }
 
+// UnmarshalJSON leaves the flag unset when the value is not a boolean in any spelling.
 func (f *flag) UnmarshalJSON(b []byte) error {
 	var t text
 	if err := t.UnmarshalJSON(b); err != nil {
@@ -100,6 +102,7 @@ func (f flag) pointer() *bool {
 // count is a whole number, in quotes or not; anything else is zero.
 type count int
 
+// UnmarshalJSON reads a negative, broken or huge number as zero.
 func (c *count) UnmarshalJSON(b []byte) error {
 	var t text
 	if err := t.UnmarshalJSON(b); err != nil {
@@ -115,6 +118,7 @@ func (c *count) UnmarshalJSON(b []byte) error {
 // moment is a point in time in any of CERTInext's spellings; what is not understood is zero.
 type moment struct{ time.Time }
 
+// UnmarshalJSON reads a time as [parseTime] does.
 func (m *moment) UnmarshalJSON(b []byte) error {
 	var t text
 	if err := t.UnmarshalJSON(b); err != nil {
@@ -144,6 +148,7 @@ type object[T any] struct {
 	value T
 }
 
+// UnmarshalJSON leaves the object unset when the value is of another kind.
 func (o *object[T]) UnmarshalJSON(b []byte) error {
 	*o = object[T]{}
 	if b[0] != '{' {
@@ -157,6 +162,7 @@ func (o *object[T]) UnmarshalJSON(b []byte) error {
 // kind are left out.
 type list[T any] []T
 
+// UnmarshalJSON skips elements that are not of the type T.
 func (l *list[T]) UnmarshalJSON(b []byte) error {
 	*l = nil
 	elements := []json.RawMessage{b}

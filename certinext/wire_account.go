@@ -175,6 +175,7 @@ type wireProduct struct {
 // wirePricing is {"1 Year":{"cost":"0.0"}}, or the amounts without the inner object, or one amount.
 type wirePricing map[string]string
 
+// UnmarshalJSON reads amounts in any of the three shapes; an amount that is missing is left out.
 func (p *wirePricing) UnmarshalJSON(b []byte) error {
 	*p = nil
 	var terms map[string]json.RawMessage
@@ -331,6 +332,7 @@ type wireReportRow struct {
 // wireTag is "name:value", or an object of the two.
 type wireTag string
 
+// UnmarshalJSON joins the members of an object as the text form does.
 func (t *wireTag) UnmarshalJSON(b []byte) error {
 	var o object[struct {
 		Name  text `json:"name"`
@@ -367,6 +369,7 @@ func (w wireReportRow) row() ReportRow {
 // wireLedgerRow keeps numbers as they are written.
 type wireLedgerRow map[string]any
 
+// UnmarshalJSON decodes numbers as json.Number.
 func (w *wireLedgerRow) UnmarshalJSON(b []byte) error {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.UseNumber()
