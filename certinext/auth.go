@@ -15,11 +15,13 @@ import (
 	"time"
 )
 
-// Credentials is what a Client obtains its tokens with: an [OAuth] or an [AccessKey]. There are no others.
+// Credentials is what a Client obtains its tokens with: an [OAuth] or an [AccessKey]. There are no
+// others.
 type Credentials interface {
 	// check says what is missing.
 	check() error
-	// exchange returns the request for a token. It is asked anew for every try. txn is a unique transaction id.
+	// exchange returns the request for a token. It is asked anew for every try. txn is a unique
+	// transaction id.
 	exchange(now time.Time, txn string) *call
 	// secrets returns what must never be shown.
 	secrets() []string
@@ -36,12 +38,13 @@ const (
 	documented                // the published collection of April 2026
 )
 
-// OAuth is a key of the portal's authentication type OAuth, exchanged in the form of RFC 6749, section 4.4. This is
-// what the live service takes.
+// OAuth is a key of the portal's authentication type OAuth, exchanged in the form of RFC 6749,
+// section 4.4. This is what the live service takes.
 type OAuth struct {
 	// ClientID is shown in the portal; in the vendor's examples it is the account number.
 	ClientID string
-	// ClientSecret is generated in the portal under Integrations, APIs: API type REST, authentication type OAuth.
+	// ClientSecret is generated in the portal under Integrations, APIs: API type REST,
+	// authentication type OAuth.
 	ClientSecret Secret
 }
 
@@ -85,9 +88,10 @@ func (o OAuth) hint(status int) string {
 	return ""
 }
 
-// AccessKey is an account number with its access key, exchanged as the published collection documents it: a hash of
-// the key, the time and a transaction id is sent, never the key. The live service refuses the exchange (observed 2026), and
-// takes the same hash in every call of version 1: set [Client.Version] to [V1].
+// AccessKey is an account number with its access key, exchanged as the published collection
+// documents it: a hash of the key, the time and a transaction id is sent, never the key. The live
+// service refuses the exchange (observed 2026), and takes the same hash in every call of version 1:
+// set [Client.Version] to [V1].
 type AccessKey struct {
 	// AccountNumber is the portal's appCode.
 	AccountNumber string
@@ -117,10 +121,12 @@ func (a AccessKey) exchange(now time.Time, txn string) *call {
 	}
 }
 
-// timestamp writes a time as signed requests carry it. Documented: ISO 8601 with the zone, and one without is India's.
+// timestamp writes a time as signed requests carry it. Documented: ISO 8601 with the zone, and one
+// without is India's.
 func timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05") + "+00:00" }
 
-// signature is the authKey. Documented: "SHA256(accessKey + ts + txn)", a plain concatenation, in lower-case hex.
+// signature is the authKey. Documented: "SHA256(accessKey + ts + txn)", a plain concatenation, in
+// lower-case hex.
 func (a AccessKey) signature(ts, txn string) string {
 	sum := sha256.Sum256([]byte(a.AccessKey.Reveal() + ts + txn))
 	return hex.EncodeToString(sum[:])
@@ -148,8 +154,9 @@ func (a AccessKey) hint(status int) string {
 	return ""
 }
 
-// A Secret is a string that must never be printed: every formatting verb that is meant for a string, most that are not,
-// and every encoder of text shows a placeholder. It must not be the key of a map, where encoders take the string itself.
+// A Secret is a string that must never be printed: every formatting verb that is meant for a
+// string, most that are not, and every encoder of text shows a placeholder. It must not be the key
+// of a map, where encoders take the string itself.
 type Secret string
 
 const redacted = "[redacted]"
@@ -160,8 +167,8 @@ func (s Secret) String() string { return redacted }
 // GoString returns a placeholder.
 func (s Secret) GoString() string { return redacted }
 
-// Format writes a placeholder. Without it, a verb that does not suit a string, such as %d, would print the secret in its
-// complaint.
+// Format writes a placeholder. Without it, a verb that does not suit a string, such as %d, would
+// print the secret in its complaint.
 func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 
 // LogValue returns a placeholder.

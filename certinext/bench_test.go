@@ -11,7 +11,8 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
-// BenchmarkReportPage reads a full page of the orders report, as looking for a lost order does many times over.
+// BenchmarkReportPage reads a full page of the orders report, as looking for a lost order does many
+// times over.
 func BenchmarkReportPage(b *testing.B) {
 	_, c := newRig(reportOf(100))
 	b.ReportAllocs()

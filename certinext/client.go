@@ -31,26 +31,28 @@ const (
 	apiRoot = "/api/certinext/v2"
 )
 
-// A Client calls CERTInext. BaseURL and Credentials are needed, every other field has a useful zero value. Making a
-// Client touches no network.
+// A Client calls CERTInext. BaseURL and Credentials are needed, every other field has a useful zero
+// value. Making a Client touches no network.
 //
-// A Client is safe for concurrent use. Its fields must not change after the first call, and it must not be copied
-// then; calls that share a Client share its token.
+// A Client is safe for concurrent use. Its fields must not change after the first call, and it must
+// not be copied then; calls that share a Client share its token.
 type Client struct {
-	// BaseURL is the environment's address, e.g. https://us-api.certinext.io. It must be https, except for
-	// loopback hosts. A trailing "/" and a trailing "/emSignHub-API", as the address of version 1 has it, are ignored.
+	// BaseURL is the environment's address, e.g. https://us-api.certinext.io. It must be https,
+	// except for loopback hosts. A trailing "/" and a trailing "/emSignHub-API", as the address of
+	// version 1 has it, are ignored.
 	BaseURL string
 
 	// Credentials is an [OAuth] or an [AccessKey].
 	Credentials Credentials
 
-	// Version is the version of the API that is spoken, [V2] when zero. A call that the other one alone serves goes there
-	// whatever this says: [Client.SubmitDocuments], and [Client.OrdersReport] with an [AccessKey].
+	// Version is the version of the API that is spoken, [V2] when zero. A call that the other one
+	// alone serves goes there whatever this says: [Client.SubmitDocuments], and
+	// [Client.OrdersReport] with an [AccessKey].
 	Version APIVersion
 
-	// HTTPClient makes the requests. If nil, a private client with bounded connections and times is used. Redirects
-	// are never followed, and a given client's own Timeout is replaced by the two below: one that is shorter than a
-	// create takes would lose orders.
+	// HTTPClient makes the requests. If nil, a private client with bounded connections and times is
+	// used. Redirects are never followed, and a given client's own Timeout is replaced by the two
+	// below: one that is shorter than a create takes would lose orders.
 	HTTPClient *http.Client
 
 	// UserAgent is sent with every request. If empty, it is "certinext-go".
@@ -59,21 +61,24 @@ type Client struct {
 	// Timeout bounds each try of every call but a create. If zero, it is 60 seconds.
 	Timeout time.Duration
 
-	// CreateTimeout bounds a create, which was observed to take more than 100 seconds. If zero, it is 180 seconds.
+	// CreateTimeout bounds a create, which was observed to take more than 100 seconds. If zero, it
+	// is 180 seconds.
 	CreateTimeout time.Duration
 
-	// Limiter, if not nil, is asked before every request, the token's included. CERTInext's own limits are not known.
+	// Limiter, if not nil, is asked before every request, the token's included. CERTInext's own
+	// limits are not known.
 	Limiter *rate.Limiter
 
-	// Retries is how many further tries a read gets after a failure that may pass, and any other call but a create
-	// where CERTInext certainly did nothing. If zero, it is 4; if negative, there are none.
+	// Retries is how many further tries a read gets after a failure that may pass, and any other
+	// call but a create where CERTInext certainly did nothing. If zero, it is 4; if negative, there
+	// are none.
 	Retries int
 
 	// Now tells the time. If nil, it is time.Now.
 	Now func() time.Time
 
-	// Rand makes transaction ids and idempotency keys, and spreads the pauses between tries. If nil, it is
-	// crypto/rand.Reader. It need not be safe for concurrent use.
+	// Rand makes transaction ids and idempotency keys, and spreads the pauses between tries. If
+	// nil, it is crypto/rand.Reader. It need not be safe for concurrent use.
 	Rand io.Reader
 
 	clock atomic.Pointer[clockSighting] // CERTInext's, as last seen; see ClockSkew
@@ -167,9 +172,9 @@ func (c *Client) httpClient() *http.Client {
 	return &hc
 }
 
-// newTransport returns a transport with a bound for everything but the wait for an answer, which the call's own
-// timeout bounds. Idle connections are dropped early: one that the server closes in the moment of use costs a create
-// its only try.
+// newTransport returns a transport with a bound for everything but the wait for an answer, which
+// the call's own timeout bounds. Idle connections are dropped early: one that the server closes in
+// the moment of use costs a create its only try.
 func newTransport() *http.Transport {
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
@@ -290,8 +295,8 @@ func asError(operation string, err error) *Error {
 	return &Error{Operation: operation, Err: err}
 }
 
-// maxSkew is the largest difference of two clocks that is told: a century either way, which keeps whatever is computed from it
-// within a time.Duration.
+// maxSkew is the largest difference of two clocks that is told: a century either way, which keeps
+// whatever is computed from it within a time.Duration.
 const maxSkew = 100 * 365 * 24 * time.Hour
 
 // A clockSighting is what an answer has told of CERTInext's clock.
@@ -301,10 +306,11 @@ type clockSighting struct {
 	mono time.Time     // the same moment, with one: what has passed since, whatever happens to the clock
 }
 
-// ClockSkew returns how far CERTInext's clock is ahead of the Client's at this moment, by the latest answer that was CERTInext's own: a
-// usable success, or a refusal in a shape of its own. It is negative when CERTInext's is behind, exact to about a second, and
-// not known before the first such answer, or as long as none bears a Date. A jump of the Client's clock since that answer shows at once.
-// At most a century is told.
+// ClockSkew returns how far CERTInext's clock is ahead of the Client's at this moment, by the
+// latest answer that was CERTInext's own: a usable success, or a refusal in a shape of its own. It
+// is negative when CERTInext's is behind, exact to about a second, and not known before the first
+// such answer, or as long as none bears a Date. A jump of the Client's clock since that answer
+// shows at once. At most a century is told.
 func (c *Client) ClockSkew() (skew time.Duration, known bool) {
 	s := c.clock.Load()
 	if s == nil {
@@ -316,8 +322,8 @@ func (c *Client) ClockSkew() (skew time.Duration, known bool) {
 
 func bounded(skew time.Duration) time.Duration { return min(max(skew, -maxSkew), maxSkew) }
 
-// sightClock reads the Date that the answer bears, at the moment of its receipt. nil means that it bears none, or the one of an
-// answer that lay in a cache for a while (RFC 9111, section 5.1: Age).
+// sightClock reads the Date that the answer bears, at the moment of its receipt. nil means that it
+// bears none, or the one of an answer that lay in a cache for a while (RFC 9111, section 5.1: Age).
 func (c *Client) sightClock(h http.Header) *clockSighting {
 	at, err := http.ParseTime(h.Get("Date"))
 	if age := h.Get("Age"); err != nil || age != "" && age != "0" {

@@ -84,7 +84,8 @@ func TestUserAgent(t *testing.T) {
 	assert.Equal(t, "vault-plugin X-Evil: 1", g.sentCalls()[0].header.Get("User-Agent"))
 }
 
-// TestIDsStayInTheirSegment feeds ids that would change a path's meaning to every call that puts one there.
+// TestIDsStayInTheirSegment feeds ids that would change a path's meaning to every call that puts
+// one there.
 func TestIDsStayInTheirSegment(t *testing.T) {
 	long := make([]byte, 65)
 	for i := range long {

@@ -18,17 +18,18 @@ const defaultRemarks = "Ordered through the CERTInext API"
 // errNoOrderID is a create that succeeded and names no order.
 var errNoOrderID = errors.New("the answer names no order; it may exist nevertheless")
 
-// CreateOrder places an order. This costs money, and it is sent exactly once, except that it is sent again after a 401 of
-// CERTInext's own, which says that it was not carried out.
+// CreateOrder places an order. This costs money, and it is sent exactly once, except that it is
+// sent again after a 401 of CERTInext's own, which says that it was not carried out.
 //
-// The Order returned has whatever status the order has already reached, issued included; version 1 does not say, and its
-// status is unknown. With SaveAsDraft it is a draft: it has a RequestID, no ID, and the status draft.
+// The Order returned has whatever status the order has already reached, issued included; version 1
+// does not say, and its status is unknown. With SaveAsDraft it is a draft: it has a RequestID, no
+// ID, and the status draft.
 //
-// When the error's Acted is true (see [MayHaveActed]), the order may exist and may be charged for: the connection was
-// lost, the time was up, the server failed, it answered success without a usable order id, or somebody in between answered in
-// its place. It must then be looked for,
-// not placed again. A request that CERTInext would refuse for want of an organization, a requestor, a DNS name or a part
-// of the Subject is refused here, with an [*InvalidRequestError].
+// When the error's Acted is true (see [MayHaveActed]), the order may exist and may be charged for:
+// the connection was lost, the time was up, the server failed, it answered success without a usable
+// order id, or somebody in between answered in its place. It must then be looked for, not placed
+// again. A request that CERTInext would refuse for want of an organization, a requestor, a DNS name
+// or a part of the Subject is refused here, with an [*InvalidRequestError].
 func (c *Client) CreateOrder(ctx context.Context, r OrderRequest) (*Order, error) {
 	const operation = "placing order"
 	s, e := c.open(operation)
@@ -87,8 +88,8 @@ func (c v2) placement(s *session, operation string, r OrderRequest) (*call, erro
 	return req, nil
 }
 
-// secrets returns what must not come back in an error: the organization's consent token, and the number of a person's
-// identity document.
+// secrets returns what must not come back in an error: the organization's consent token, and the
+// number of a person's identity document.
 func (r OrderRequest) secrets() []string {
 	var all []string
 	if r.Organization != nil {
@@ -100,8 +101,9 @@ func (r OrderRequest) secrets() []string {
 	return all
 }
 
-// placed checks that a successful create names an order, or a draft where one was asked for. A promotion keeps the draft's
-// request id (inferred: both records show it), so an answer with another one is about another order.
+// placed checks that a successful create names an order, or a draft where one was asked for. A
+// promotion keeps the draft's request id (inferred: both records show it), so an answer with
+// another one is about another order.
 func placed(o *Order, r OrderRequest) error {
 	switch {
 	case o.ID == "" && (!r.SaveAsDraft || o.RequestID == ""):
@@ -231,14 +233,15 @@ func (r OrderRequest) checkPrivatePKI() error {
 		return &InvalidRequestError{Field: "Domain", Problem: "must be set"}
 	}
 	if r.SaveAsDraft || r.RequestID != "" {
-		// Drafts are documented for the other families only. A server that ignored the field would charge for it.
+		// Drafts are documented for the other families only. A server that ignored the field would
+		// charge for it.
 		return &InvalidRequestError{Field: "SaveAsDraft", Problem: "is not available for private PKI"}
 	}
 	return nil
 }
 
-// dnsNameProblem says what keeps s from being a name in a public certificate. Names of other kinds were observed to
-// leave an order that is never issued.
+// dnsNameProblem says what keeps s from being a name in a public certificate. Names of other kinds
+// were observed to leave an order that is never issued.
 func dnsNameProblem(s string) string {
 	name := strings.TrimPrefix(s, "*.")
 	switch _, err := netip.ParseAddr(s); {
@@ -272,8 +275,8 @@ const (
 	subjectLegalEntity   = "legal-entity"   // the organization itself
 )
 
-// checkSignature refuses an order for a document signer that says too little of whom it is for. A subject in Extra is
-// sent as it stands, and is CERTInext's to judge.
+// checkSignature refuses an order for a document signer that says too little of whom it is for. A
+// subject in Extra is sent as it stands, and is CERTInext's to judge.
 func (r OrderRequest) checkSignature() error {
 	types := []string{subjectNaturalPerson, subjectLegalPerson, subjectLegalEntity}
 	_, extra := r.Extra["subject"]
@@ -288,8 +291,8 @@ func (r OrderRequest) checkSignature() error {
 	return r.Subject.check(r.Variant)
 }
 
-// checkV2 refuses what version 2 has no word for. A signer's key has to be attested (documented for version 1), and only
-// [Client.SubmitCSR] can say that it is.
+// checkV2 refuses what version 2 has no word for. A signer's key has to be attested (documented for
+// version 1), and only [Client.SubmitCSR] can say that it is.
 func (r OrderRequest) checkV2() error {
 	if r.Family == FamilySignature && r.CSR != "" {
 		return &InvalidRequestError{Field: "CSR", Problem: "must be submitted after the create, which cannot say that its key is attested"}

@@ -110,8 +110,8 @@ func TestErrorTextIsBoundedAndPrintable(t *testing.T) {
 	assert.Len(t, asErr(t, every["me"](t.Context(), c)).Fields, 20)
 }
 
-// TestSecretsAreNeverShown has a server send back whatever it got, in every field and every disguise that it could think
-// of, and looks for the secrets in the errors.
+// TestSecretsAreNeverShown has a server send back whatever it got, in every field and every
+// disguise that it could think of, and looks for the secrets in the errors.
 func TestSecretsAreNeverShown(t *testing.T) {
 	const consent = "5ca1ab1e-consent&token"
 	const token = "opaque/bearer+token=0123456789"
@@ -211,7 +211,8 @@ func TestSecretsAreNeverShown(t *testing.T) {
 	})
 }
 
-// TestSecretIsNeverPrinted renders what holds a secret in every way that fmt, log and encoders know.
+// TestSecretIsNeverPrinted renders what holds a secret in every way that fmt, log and encoders
+// know.
 func TestSecretIsNeverPrinted(t *testing.T) {
 	_, c := newRig(always(200, meBody))
 	_, err := c.Me(t.Context())

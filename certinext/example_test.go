@@ -41,7 +41,8 @@ func Example() {
 	// Output: 1234567890 oauth2
 }
 
-// An order is driven by its status, whatever comes: stages are skipped, repeated, and new ones may appear.
+// An order is driven by its status, whatever comes: stages are skipped, repeated, and new ones may
+// appear.
 func ExampleClient_CreateOrder() {
 	ctx := context.Background()
 	c := exampleClient(exampleServer())
@@ -64,7 +65,8 @@ func ExampleClient_CreateOrder() {
 	// Output: pending-csr
 }
 
-// A key that is not in OAuth mode is good for version 1. There, a create says nothing of the order but its id.
+// A key that is not in OAuth mode is good for version 1. There, a create says nothing of the order
+// but its id.
 func Example_version1() {
 	ctx := context.Background()
 	srv := &certinexttest.Server{Dialect: certinexttest.V1, VerifiedDomains: []string{"example.com"}}

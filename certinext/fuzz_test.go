@@ -23,10 +23,12 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
-// The fuzz targets feed the body of an answer to a call, as a server could, and check what holds of every result: that
-// there is one or an error, that ids fit into paths, that text can be shown, and that nothing secret is shown.
+// The fuzz targets feed the body of an answer to a call, as a server could, and check what holds of
+// every result: that there is one or an error, that ids fit into paths, that text can be shown, and
+// that nothing secret is shown.
 
-// seed adds the bodies of the golden answers whose names begin with a prefix, and some that are nobody's.
+// seed adds the bodies of the golden answers whose names begin with a prefix, and some that are
+// nobody's.
 func seed(f *testing.F, prefix string) {
 	f.Helper()
 	files, err := filepath.Glob(filepath.Join("testdata", "golden", prefix+"*", "response.http"))
@@ -182,7 +184,8 @@ func FuzzError(f *testing.F) {
 	})
 }
 
-// ownShape reports whether a body has what a refusal of CERTInext's cannot do without, whatever else it holds.
+// ownShape reports whether a body has what a refusal of CERTInext's cannot do without, whatever
+// else it holds.
 func ownShape(status int, body []byte) bool {
 	var members map[string]json.RawMessage
 	if json.Unmarshal(bytes.TrimPrefix(bytes.TrimSpace(body), []byte("\ufeff")), &members) != nil {

@@ -30,9 +30,10 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden requests and results from what the client does")
 
-// TestGolden makes every call once, against the answers in testdata/golden/<case>/response.http, and compares the
-// requests as they were sent and the result with the files beside it. The answers are written by hand, in the shapes that
-// were documented or observed, with invented values. A line ### separates several, and several requests.
+// TestGolden makes every call once, against the answers in testdata/golden/<case>/response.http,
+// and compares the requests as they were sent and the result with the files beside it. The answers
+// are written by hand, in the shapes that were documented or observed, with invented values. A line
+// ### separates several, and several requests.
 //
 // Cases that begin with v1- speak version 1, and are listed in golden_v1_test.go.
 func TestGolden(t *testing.T) {
@@ -260,7 +261,8 @@ func TestGoldenHasNoStrays(t *testing.T) {
 
 const separator = "\n###\n"
 
-// A player gives its answers in turn and writes down the requests that it answers: those of the call, or of the token.
+// A player gives its answers in turn and writes down the requests that it answers: those of the
+// call, or of the token.
 type player struct {
 	t       *testing.T
 	answers [][]byte

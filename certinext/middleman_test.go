@@ -21,7 +21,8 @@ import (
 // A page is what somebody in between answers.
 type page struct{ contentType, body string }
 
-// pages are what gateways, filters, content networks and frameworks write in CERTInext's place, for a status.
+// pages are what gateways, filters, content networks and frameworks write in CERTInext's place, for
+// a status.
 func pages(status int) map[string]page {
 	spring := fmt.Sprintf(`{"timestamp":"2026-05-12T13:00:00.000+00:00","status":%d,"error":"%s","message":"","path":"/api"}`,
 		status, http.StatusText(status))
@@ -44,8 +45,8 @@ func pages(status int) map[string]page {
 
 var refusals = []int{400, 401, 403, 404, 405, 409, 413, 422, 429}
 
-// The order is taken, and somebody else's answer comes back: whatever it says, the order may exist. And it is sent once,
-// after a 401 too.
+// The order is taken, and somebody else's answer comes back: whatever it says, the order may exist.
+// And it is sent once, after a 401 too.
 func TestSandboxMiddlemenLeaveOrdersInDoubt(t *testing.T) {
 	for _, status := range refusals {
 		for name, p := range pages(status) {
@@ -99,8 +100,8 @@ func changeable(t *testing.T, srv *certinexttest.Server, c *certinext.Client) (i
 	return issued, held, draft
 }
 
-// What cannot be undone is neither taken for done nor for refused on somebody else's word. Where the order itself tells, it
-// is asked, and told apart from another's.
+// What cannot be undone is neither taken for done nor for refused on somebody else's word. Where
+// the order itself tells, it is asked, and told apart from another's.
 func TestSandboxMiddlemenLeaveChangesInDoubt(t *testing.T) {
 	for _, status := range refusals {
 		for name, p := range pages(status) {
@@ -136,7 +137,8 @@ func TestSandboxMiddlemenLeaveChangesInDoubt(t *testing.T) {
 	}
 }
 
-// CERTInext's own refusals, in all of its dialects, are certain: what it refuses is neither bought nor ended.
+// CERTInext's own refusals, in all of its dialects, are certain: what it refuses is neither bought
+// nor ended.
 func TestSandboxRefusalsAreCertain(t *testing.T) {
 	eachDialect(t, func(t *testing.T, srv *certinexttest.Server) {
 		c := sandbox(srv)
@@ -278,7 +280,8 @@ func TestIsRefusal(t *testing.T) {
 	assert.False(t, certinext.IsRefusal(nil))
 }
 
-// A create is sent again after CERTInext's own 401 and no other; a read and a change are sent once more after any.
+// A create is sent again after CERTInext's own 401 and no other; a read and a change are sent once
+// more after any.
 func TestOnlyOwn401sRepeatACreate(t *testing.T) {
 	reissue := func(ctx context.Context, c *certinext.Client) error {
 		_, err := c.ReissueOrder(ctx, certinext.FamilySSL, "1", certinext.ReissueRequest{CSR: "csr"})
@@ -318,7 +321,8 @@ func TestOnlyOwn401sRepeatACreate(t *testing.T) {
 	}
 }
 
-// A change whose first try somebody in between cut off may have taken effect, whatever CERTInext says to the second.
+// A change whose first try somebody in between cut off may have taken effect, whatever CERTInext
+// says to the second.
 func TestARefusalDoesNotUndoAnEarlierDoubt(t *testing.T) {
 	later := map[string]func(int, sent) (*http.Response, error){
 		"is refused":           refuses(403, "Caller lacks permission"),
@@ -357,7 +361,8 @@ func TestARefusalDoesNotUndoAnEarlierDoubt(t *testing.T) {
 	})
 }
 
-// A token near its end is renewed before an order is placed with it: the 401 of one that has just died may be anybody's.
+// A token near its end is renewed before an order is placed with it: the 401 of one that has just
+// died may be anybody's.
 func TestCreatesDoNotUseADyingToken(t *testing.T) {
 	for name, tc := range map[string]struct {
 		life          string

@@ -184,7 +184,8 @@ func TestSandboxStatusOfNobodyAndOfAnother(t *testing.T) {
 	})
 }
 
-// An order that is neither revoked nor cancelled does not become so by an answer about another one, or about none.
+// An order that is neither revoked nor cancelled does not become so by an answer about another one,
+// or about none.
 func TestSandboxEndsAreNotTakenFromAnother(t *testing.T) {
 	for _, kind := range []certinexttest.FaultKind{certinexttest.FaultWrongStatus, certinexttest.FaultOtherOrder} {
 		t.Run(string(kind), func(t *testing.T) {

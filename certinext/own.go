@@ -12,12 +12,14 @@ import (
 	"strings"
 )
 
-// Between the client and CERTInext stand gateways, filters, caches and proxies, and each of them can answer in CERTInext's
-// place after CERTInext has taken the call. What they answer says nothing of what became of it. So a refusal counts as one
-// only in a shape that is CERTInext's own; everything else is doubt.
+// Between the client and CERTInext stand gateways, filters, caches and proxies, and each of them
+// can answer in CERTInext's place after CERTInext has taken the call. What they answer says nothing
+// of what became of it. So a refusal counts as one only in a shape that is CERTInext's own;
+// everything else is doubt.
 
-// refusing holds the statuses with which CERTInext says that it looked at a call and did not carry it out. Missing on
-// purpose: 408 and 409, after which an earlier or the same call may still have taken effect, and all from 500 on.
+// refusing holds the statuses with which CERTInext says that it looked at a call and did not carry
+// it out. Missing on purpose: 408 and 409, after which an earlier or the same call may still have
+// taken effect, and all from 500 on.
 var refusing = []int{
 	http.StatusBadRequest, http.StatusUnauthorized, http.StatusPaymentRequired, http.StatusForbidden, http.StatusNotFound,
 	http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusGone, http.StatusLengthRequired,
@@ -27,23 +29,25 @@ var refusing = []int{
 	http.StatusRequestHeaderFieldsTooLarge, http.StatusUnavailableForLegalReasons,
 }
 
-// certain reports whether e says that the call was certainly not carried out: CERTInext's own word, with a status that
-// refuses and no code that leaves it open.
+// certain reports whether e says that the call was certainly not carried out: CERTInext's own word,
+// with a status that refuses and no code that leaves it open.
 func (e *Error) certain() bool {
 	return e.Own && slices.Contains(refusing, e.Status) && !leavesOpen(e.Code)
 }
 
-// leavesOpen reports whether a code stands for a failure of the server, or for a request that came before. Both versions draw
-// on the same codes (documented), so what version 1's list says of one holds for version 2 as well.
+// leavesOpen reports whether a code stands for a failure of the server, or for a request that came
+// before. Both versions draw on the same codes (documented), so what version 1's list says of one
+// holds for version 2 as well.
 func leavesOpen(code string) bool {
 	status := v1Statuses[code]
 	return status == http.StatusConflict || status >= http.StatusInternalServerError
 }
 
-// own reports whether a refusal of version 2 is in a shape of CERTInext's. Documented: "Every error response follows RFC
-// 7807 and carries an EMS-xxxx code in detail", the 401 of a missing or invalid token included; observed 2026: the code is
-// often missing, and Spring's default body comes as well. That one is believed with a code alone, since a gateway made with
-// the same framework writes it too; so is any other JSON.
+// own reports whether a refusal of version 2 is in a shape of CERTInext's. Documented: "Every error
+// response follows RFC 7807 and carries an EMS-xxxx code in detail", the 401 of a missing or
+// invalid token included; observed 2026: the code is often missing, and Spring's default body comes
+// as well. That one is believed with a code alone, since a gateway made with the same framework
+// writes it too; so is any other JSON.
 func (w wireProblem) own(status int) bool {
 	if s := strings.TrimSpace(string(w.Status)); s != "" && s != strconv.Itoa(status) {
 		return false // somebody changed the one or the other
@@ -51,8 +55,9 @@ func (w wireProblem) own(status int) bool {
 	return w.code() != "" || w.isProblem(status)
 }
 
-// isProblem reports whether w is a problem of CERTInext's. Its type is about:blank (observed 2026) or
-// https://api.certinext.io/errors/<slug> (documented); content networks write problems with types of their own.
+// isProblem reports whether w is a problem of CERTInext's. Its type is about:blank (observed 2026)
+// or https://api.certinext.io/errors/<slug> (documented); content networks write problems with
+// types of their own.
 func (w wireProblem) isProblem(status int) bool {
 	if strings.TrimSpace(string(w.Status)) != strconv.Itoa(status) || first(w.Title) == "" || first(w.Detail) == "" {
 		return false
@@ -65,8 +70,9 @@ func (w wireProblem) isProblem(status int) bool {
 	return err == nil && (u.Hostname() == "certinext.io" || strings.HasSuffix(u.Hostname(), ".certinext.io"))
 }
 
-// code returns the code that CERTInext's words carry: "[EMS-918] text", "EMS-917 - text" (observed 2026), EMS-DOMAIN-002
-// (documented), or a member of version 1's envelope, as the documented token endpoint has it.
+// code returns the code that CERTInext's words carry: "[EMS-918] text", "EMS-917 - text" (observed
+// 2026), EMS-DOMAIN-002 (documented), or a member of version 1's envelope, as the documented token
+// endpoint has it.
 func (w wireProblem) code() string {
 	for _, t := range []text{w.Detail, w.Type, w.Title, w.Message, w.Meta.value.ErrorCode, w.Code} {
 		if code := codePattern.FindString(string(t)); code != "" {
@@ -76,22 +82,25 @@ func (w wireProblem) code() string {
 	return ""
 }
 
-// ownGrantRefusals are the codes of RFC 6749, section 5.2, with which the token endpoint refuses (documented).
+// ownGrantRefusals are the codes of RFC 6749, section 5.2, with which the token endpoint refuses
+// (documented).
 var ownGrantRefusals = []string{
 	"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type",
 }
 
-// listed reports whether a code of version 1 is one that CERTInext lists: the published ones lie between EMS-901 and
-// EMS-1299, those of the token endpoint between EMS-2000 and EMS-2099. Of any other nobody knows what it leaves behind.
+// listed reports whether a code of version 1 is one that CERTInext lists: the published ones lie
+// between EMS-901 and EMS-1299, those of the token endpoint between EMS-2000 and EMS-2099. Of any
+// other nobody knows what it leaves behind.
 func listed(code string) bool {
 	digits, ok := strings.CutPrefix(code, "EMS-")
 	n, err := strconv.Atoi(digits)
 	return ok && err == nil && (n >= 901 && n <= 1299 || n >= 2000 && n <= 2099)
 }
 
-// What a success of a change is in version 2. Documented: 204 without a body, for a CSR, an agreement, a cancellation and a
-// revocation; observed 2026: bodies vary, and 200 with JSON is among them. Anything else with a successful status, such as a filter's
-// sentence, an empty 202 or another service's JSON, says nothing of what CERTInext did.
+// What a success of a change is in version 2. Documented: 204 without a body, for a CSR, an
+// agreement, a cancellation and a revocation; observed 2026: bodies vary, and 200 with JSON is
+// among them. Anything else with a successful status, such as a filter's sentence, an empty 202 or
+// another service's JSON, says nothing of what CERTInext did.
 
 var (
 	errNoSuccess  = errors.New("the answer is not one that CERTInext gives to this call")
@@ -106,8 +115,8 @@ func withoutContent(p *reply) error {
 	return nil
 }
 
-// wireDone is the answer to a change where it is not empty. No source shows one: it is believed when it names what the call was
-// about, and tells of no failure.
+// wireDone is the answer to a change where it is not empty. No source shows one: it is believed
+// when it names what the call was about, and tells of no failure.
 type wireDone struct {
 	OrderID     text             `json:"orderId"`
 	OrderNumber text             `json:"orderNumber"`
@@ -121,8 +130,8 @@ type wireDone struct {
 	Meta        object[wireMeta] `json:"meta"` // documented: version 2 answers "not wrapped"
 }
 
-// doneWith accepts a success of a change of what the answer names as id in the member that pick chooses. A status in the answer
-// has to fit.
+// doneWith accepts a success of a change of what the answer names as id in the member that pick
+// chooses. A status in the answer has to fit.
 func doneWith(id string, pick func(wireDone) text, fits func(Status) bool) func(*reply) error {
 	return func(p *reply) error {
 		if withoutContent(p) == nil {
@@ -144,7 +153,8 @@ func usualSuccess(status int) bool {
 	return status == http.StatusOK || status == http.StatusCreated || status == http.StatusAccepted
 }
 
-// changedOrder accepts a success of a change of an order, after which it has one of the statuses, if any are named.
+// changedOrder accepts a success of a change of an order, after which it has one of the statuses,
+// if any are named.
 func changedOrder(id string, ends ...Status) func(*reply) error {
 	pick := func(w wireDone) text { return text(first(w.OrderID, w.OrderNumber)) }
 	return doneWith(id, pick, func(s Status) bool { return s.Known() && (len(ends) == 0 || slices.Contains(ends, s)) })
@@ -155,8 +165,8 @@ func cancelledDraft(id string) func(*reply) error {
 	return doneWith(id, func(w wireDone) text { return w.RequestID }, func(s Status) bool { return s == StatusCancelled })
 }
 
-// renewedDomain accepts a success of a change of a domain's method that holds no challenge: 204, or JSON that names the domain
-// or the method. What the answer holds is not documented.
+// renewedDomain accepts a success of a change of a domain's method that holds no challenge: 204, or
+// JSON that names the domain or the method. What the answer holds is not documented.
 func renewedDomain(id string, m DCVMethod) func(*reply) error {
 	fits := func(s Status) bool {
 		return slices.Contains([]Status{"active", "inactive", "expired", "pending", "verified"}, s)
@@ -171,8 +181,8 @@ func renewedDomain(id string, m DCVMethod) func(*reply) error {
 	}
 }
 
-// lookedUp accepts an answer to a verification: 204, or 200 with CERTInext's verdict (documented, and observed 2026), which
-// may be that control is not proven.
+// lookedUp accepts an answer to a verification: 204, or 200 with CERTInext's verdict (documented,
+// and observed 2026), which may be that control is not proven.
 func lookedUp(p *reply) error {
 	if withoutContent(p) == nil {
 		return nil

@@ -109,7 +109,8 @@ func TestQuirk34SuccessesAreCERTInextsOwn(t *testing.T) {
 	})
 }
 
-// The change is answered by somebody in between, and CERTInext has not heard of it: it is neither done nor refused.
+// The change is answered by somebody in between, and CERTInext has not heard of it: it is neither
+// done nor refused.
 func TestSandboxSuccessesOfMiddlemenAreDoubt(t *testing.T) {
 	for what, p := range noSuccesses {
 		for _, status := range []int{200, 202} {
@@ -294,7 +295,8 @@ func TestActedWhenTheConnectionFails(t *testing.T) {
 	})
 }
 
-// rawServer answers every connection with the same bytes, in which %s is what a malicious server would echo.
+// rawServer answers every connection with the same bytes, in which %s is what a malicious server
+// would echo.
 func rawServer(t *testing.T, answer string) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

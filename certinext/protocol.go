@@ -8,9 +8,10 @@ import (
 	"iter"
 )
 
-// A protocol is a version of the API: it knows its addresses and spellings, and answers in the nouns of this package. What
-// holds of both, such as the check of a request, is done before it is asked. Both versions send with [Client.do], which
-// knows how often a call may be sent, what must not be shown, and what a failure says about the order.
+// A protocol is a version of the API: it knows its addresses and spellings, and answers in the
+// nouns of this package. What holds of both, such as the check of a request, is done before it is
+// asked. Both versions send with [Client.do], which knows how often a call may be sent, what must
+// not be shown, and what a failure says about the order.
 type protocol interface {
 	create(ctx context.Context, s *session, operation string, r OrderRequest) (*Order, error)
 	track(ctx context.Context, operation string, f Family, id string) (*Order, error)

@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// quirks says where each known quirk of the CERTInext API is tested, or why it is none of this client's business. The
-// numbers are those of the API reference.
+// quirks says where each known quirk of the CERTInext API is tested, or why it is none of this
+// client's business. The numbers are those of the API reference.
 var quirks = [...]struct{ quirk, test, reason string }{
 	1:  {quirk: "the live token request is a form", test: "TestQuirk01LiveTokenRequestIsAForm"},
 	2:  {quirk: "403 is a key that is not for OAuth", test: "TestQuirk02TokenRefusalsInPlainWords"},

@@ -18,8 +18,8 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
-// reportOf answers like the live orders report of n orders: it counts from one, takes page zero for one, and serves
-// the last page again beyond the end.
+// reportOf answers like the live orders report of n orders: it counts from one, takes page zero for
+// one, and serves the last page again beyond the end.
 func reportOf(n int) func(int, sent) (*http.Response, error) {
 	return func(_ int, r sent) (*http.Response, error) {
 		q, _ := url.ParseQuery(r.query)

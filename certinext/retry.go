@@ -21,8 +21,8 @@ const (
 	retryLimit    = 5 * time.Minute  // no further try begins later than this
 )
 
-// A patience says which failures a call is sent again after, how often at most, and how long the pauses are: they double
-// from first to longest, each of them longer or shorter by up to spread.
+// A patience says which failures a call is sent again after, how often at most, and how long the
+// pauses are: they double from first to longest, each of them longer or shorter by up to spread.
 type patience struct {
 	again          func(*Error) bool
 	tries          uint
@@ -37,8 +37,9 @@ func (c *Client) patience(how repetition) patience {
 	}
 }
 
-// burstPatience outlasts version 1's limit on bursts, whatever the call: nothing is done with a call that it refuses.
-// Observed 2026: the limit, some 16 orders within 10 seconds, passes within the half minute that this takes.
+// burstPatience outlasts version 1's limit on bursts, whatever the call: nothing is done with a
+// call that it refuses. Observed 2026: the limit, some 16 orders within 10 seconds, passes within
+// the half minute that this takes.
 func (c *Client) burstPatience() patience {
 	tries := uint(6)
 	if c.Retries < 0 {
@@ -57,14 +58,15 @@ func (how repetition) allows(e *Error) bool {
 	}
 	limited := e.Status == http.StatusTooManyRequests
 	if how == repeatRefused {
-		// Whoever limits the rate: a change that is asked for twice is made once, and the doubt stays with the call.
+		// Whoever limits the rate: a change that is asked for twice is made once, and the doubt
+		// stays with the call.
 		return limited || e.lost && !e.Acted
 	}
 	return limited || e.lost || e.Status >= 500 && e.Status != http.StatusNotImplemented
 }
 
-// retry runs try until it succeeds, fails for good, or has used up its tries, its time or ctx. It returns the last
-// error of try, to which the end of ctx is added.
+// retry runs try until it succeeds, fails for good, or has used up its tries, its time or ctx. It
+// returns the last error of try, to which the end of ctx is added.
 func (c *Client) retry(ctx context.Context, s *session, p patience, try func() (*reply, *Error)) (*reply, *Error) {
 	var last *Error
 	draw := func() float64 { return c.chance(s) }
@@ -93,8 +95,8 @@ func (c *Client) retry(ctx context.Context, s *session, p patience, try func() (
 	return nil, last
 }
 
-// pauses are what a patience has between its tries. The library's own draw from a generator that nobody can seed; a run
-// that repeats itself needs them from the Client's.
+// pauses are what a patience has between its tries. The library's own draw from a generator that
+// nobody can seed; a run that repeats itself needs them from the Client's.
 type pauses struct {
 	patience
 	draw func() float64
@@ -110,7 +112,8 @@ func (p *pauses) NextBackOff() time.Duration {
 	return pause + time.Duration(p.spread*(2*p.draw()-1)*float64(pause))
 }
 
-// chance draws a number from 0 to 1 that spreads load and keeps no secret. Without random bytes, nothing is spread.
+// chance draws a number from 0 to 1 that spreads load and keeps no secret. Without random bytes,
+// nothing is spread.
 func (c *Client) chance(s *session) float64 {
 	b, err := c.random(s, 8)
 	if err != nil {
@@ -119,8 +122,8 @@ func (c *Client) chance(s *session) float64 {
 	return float64(binary.BigEndian.Uint64(b)>>11) / (1 << 53)
 }
 
-// afterPause asks backoff for CERTInext's own pause if it named one, with a little added so that many clients do not
-// come back at once. A pause that outlasts ctx is not begun.
+// afterPause asks backoff for CERTInext's own pause if it named one, with a little added so that
+// many clients do not come back at once. A pause that outlasts ctx is not begun.
 func afterPause(ctx context.Context, e *Error, draw func() float64) error {
 	if e.RetryAfter <= 0 {
 		return e

@@ -97,7 +97,8 @@ func TestQuirk24ReasonsThatCERTInextCannotExpressAreRefused(t *testing.T) {
 	requireInvalid(t, err, "Reason")
 }
 
-// strictReasons takes the spelling alone that it is given, like the live service and the documentation do.
+// strictReasons takes the spelling alone that it is given, like the live service and the
+// documentation do.
 func strictReasons(want string) func(int, sent) (*http.Response, error) {
 	return func(_ int, r sent) (*http.Response, error) {
 		if strings.Contains(r.body, `"`+want+`"`) {

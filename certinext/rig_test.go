@@ -32,8 +32,8 @@ type sent struct {
 	header                    http.Header
 }
 
-// A rig is a CERTInext without sockets: it hands out the tokens token-1, token-2, ... and leaves every other request to
-// answer. It tells the client's tracing what net/http's own transport would.
+// A rig is a CERTInext without sockets: it hands out the tokens token-1, token-2, ... and leaves
+// every other request to answer. It tells the client's tracing what net/http's own transport would.
 type rig struct {
 	answer func(n int, r sent) (*http.Response, error) // n counts from one
 

@@ -159,8 +159,8 @@ func TestSandboxDomainThatIsThere(t *testing.T) {
 	})
 }
 
-// A lost answer is made up for by asking: adding again tells the id, verifying again succeeds, and another challenge does no
-// harm.
+// A lost answer is made up for by asking: adding again tells the id, verifying again succeeds, and
+// another challenge does no harm.
 func TestSandboxDomainsInDoubt(t *testing.T) {
 	for kind, tc := range map[certinexttest.FaultKind]struct{ acted, done bool }{
 		certinexttest.FaultLostReply:        {true, true},

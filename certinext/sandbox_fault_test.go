@@ -71,7 +71,8 @@ func TestSandboxFaults(t *testing.T) {
 	})
 }
 
-// EMS-939 comes with HTTP status 200, and says nothing of whether the order was placed. The report does.
+// EMS-939 comes with HTTP status 200, and says nothing of whether the order was placed. The report
+// does.
 func TestSandboxV1OrderInDoubt(t *testing.T) {
 	for kind, orders := range map[certinexttest.FaultKind]int{
 		certinexttest.FaultMetaErrorAfter: 1, certinexttest.FaultMetaError: 0,
@@ -100,7 +101,8 @@ func TestSandboxV1OrderInDoubt(t *testing.T) {
 	}
 }
 
-// What is asked of an order that somebody else ended in the meantime, or that this client ended and never heard of it.
+// What is asked of an order that somebody else ended in the meantime, or that this client ended and
+// never heard of it.
 func TestSandboxV1EndsInDoubt(t *testing.T) {
 	inV1(t, func(t *testing.T, srv *certinexttest.Server, c *certinext.Client) {
 		issued, err := c.CreateOrder(t.Context(), completeOrder(t, srv))

@@ -115,7 +115,8 @@ func TestSandboxReport(t *testing.T) {
 			require.NoError(t, err)
 			return rows, srv.Calls()[certinexttest.OpOrdersReport] - before
 		}
-		// Version 1 selects the domain itself. The documented version 2 answers 501, and the client then reads version 1's.
+		// Version 1 selects the domain itself. The documented version 2 answers 501, and the client
+		// then reads version 1's.
 		pages := map[certinexttest.Dialect][3]int{
 			certinexttest.Live: {2, 2, 2}, certinexttest.Documented: {3, 2, 2}, certinexttest.V1: {2, 1, 1},
 		}[srv.Dialect]

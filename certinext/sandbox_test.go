@@ -60,8 +60,9 @@ func newCSR(t testing.TB, name string) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
 }
 
-// completeOrder is a request with everything in it that issuance needs. Version 1 counts the validated domains of an
-// organization only for an order that names it, whatever the product; version 2 counts the account's for DV.
+// completeOrder is a request with everything in it that issuance needs. Version 1 counts the
+// validated domains of an organization only for an order that names it, whatever the product;
+// version 2 counts the account's for DV.
 func completeOrder(t testing.TB, srv *certinexttest.Server) certinext.OrderRequest {
 	r := dvOrder()
 	if srv.Dialect == certinexttest.V1 {
@@ -199,7 +200,8 @@ func TestSandboxDraft(t *testing.T) {
 	})
 }
 
-// privateOrder completes a request for a certificate of the customer's own CA. Version 1 has no word for a CA profile.
+// privateOrder completes a request for a certificate of the customer's own CA. Version 1 has no
+// word for a CA profile.
 func privateOrder(srv *certinexttest.Server, r certinext.OrderRequest) certinext.OrderRequest {
 	r.Family, r.Requestor = certinext.FamilyPrivatePKI, dvOrder().Requestor
 	if srv.Dialect != certinexttest.V1 {

@@ -18,7 +18,8 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
 )
 
-// inV1 runs a test against an account that version 1 alone serves, in a bubble where waiting takes no time.
+// inV1 runs a test against an account that version 1 alone serves, in a bubble where waiting takes
+// no time.
 func inV1(t *testing.T, f func(t *testing.T, srv *certinexttest.Server, c *certinext.Client)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -83,7 +84,8 @@ func (m *moment) pass(d time.Duration) {
 	m.at = m.at.Add(d)
 }
 
-// The slot for the validation appears late, the challenge later, and what a verification saw is told by tracking alone.
+// The slot for the validation appears late, the challenge later, and what a verification saw is
+// told by tracking alone.
 func TestSandboxV1Validation(t *testing.T) {
 	for _, method := range []certinext.DCVMethod{certinext.DCVMethodDNS, certinext.DCVMethodHTTP} {
 		t.Run(string(method), func(t *testing.T) {
@@ -178,7 +180,8 @@ func TestSandboxV1HasNoReissue(t *testing.T) {
 	})
 }
 
-// An account without OAuth tells a client that wants a token, in either version, what its key is good for.
+// An account without OAuth tells a client that wants a token, in either version, what its key is
+// good for.
 func TestSandboxV1AccountHasNoTokens(t *testing.T) {
 	for _, version := range []certinext.APIVersion{certinext.V1, certinext.V2} {
 		inV1(t, func(t *testing.T, srv *certinexttest.Server, _ *certinext.Client) {
@@ -203,7 +206,8 @@ func mailOrder() certinext.OrderRequest {
 	return r
 }
 
-// Whatever the client's version and credentials are, an S/MIME order lives in version 1, with a token or a signature.
+// Whatever the client's version and credentials are, an S/MIME order lives in version 1, with a
+// token or a signature.
 func TestSandboxSMIME(t *testing.T) {
 	eachDialect(t, func(t *testing.T, srv *certinexttest.Server) {
 		ctx, c := t.Context(), sandbox(srv)

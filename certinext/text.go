@@ -21,8 +21,8 @@ const (
 	minSecret  = 4   // bytes; masking shorter ones would blot out ordinary words
 )
 
-// clean makes s one printable line: control and formatting characters and broken UTF-8 become a space, runs of space a
-// single one.
+// clean makes s one printable line: control and formatting characters and broken UTF-8 become a
+// space, runs of space a single one.
 func clean(s string) string {
 	var b strings.Builder
 	b.Grow(len(s))
@@ -58,7 +58,8 @@ func cut(s string, n int) string {
 // words is clean and cut for a piece of an answer.
 func words(t text) string { return cut(clean(string(t)), maxWords) }
 
-// hostName is a domain name in an answer. Half a name is another name, so one that is longer than DNS allows is dropped.
+// hostName is a domain name in an answer. Half a name is another name, so one that is longer than
+// DNS allows is dropped.
 func hostName(t text) string {
 	name := clean(string(t))
 	if len(name) > 253 {
@@ -67,8 +68,9 @@ func hostName(t text) string {
 	return name
 }
 
-// freeText prepares text that CERTInext stores. A semicolon is refused in a revocation's note with "Invalid Revoke
-// Remarks" (observed 2026), and version 1 is known to treat remarks alike, so none is ever sent.
+// freeText prepares text that CERTInext stores. A semicolon is refused in a revocation's note with
+// "Invalid Revoke Remarks" (observed 2026), and version 1 is known to treat remarks alike, so none
+// is ever sent.
 func freeText(s, fallback string, n int) string {
 	s = cut(clean(strings.ReplaceAll(s, ";", ",")), n)
 	if s == "" {
@@ -80,8 +82,8 @@ func freeText(s, fallback string, n int) string {
 // A mask hides secrets in text that came from outside.
 type mask []string
 
-// newMask prepares every spelling in which a server might send one of the secrets back, longest first, so that no
-// shorter one leaves a rest behind.
+// newMask prepares every spelling in which a server might send one of the secrets back, longest
+// first, so that no shorter one leaves a rest behind.
 func newMask(secrets ...string) mask {
 	var m mask
 	for _, s := range secrets {
@@ -109,8 +111,8 @@ func (m mask) hide(s string) string {
 	return s
 }
 
-// text returns s as one printable line of at most n runes without the secrets. It hides twice: cleaning could join what
-// a stray byte had kept apart.
+// text returns s as one printable line of at most n runes without the secrets. It hides twice:
+// cleaning could join what a stray byte had kept apart.
 func (m mask) text(s string, n int) string {
 	return cut(m.hide(clean(m.hide(s))), n)
 }
@@ -137,8 +139,9 @@ func isHTML(body []byte, contentType string) bool {
 
 const maxID = 64
 
-// validID reports whether s can be an id. Ids are opaque: ten digits on the live service, sometimes with a suffix like
-// R007, and ord_... in the documentation. What could change the meaning of a path is none.
+// validID reports whether s can be an id. Ids are opaque: ten digits on the live service, sometimes
+// with a suffix like R007, and ord_... in the documentation. What could change the meaning of a
+// path is none.
 func validID(s string) bool {
 	if s == "" || len(s) > maxID || s == "." || s == ".." {
 		return false

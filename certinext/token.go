@@ -18,12 +18,13 @@ const (
 	createLead   = 5 * time.Minute  // a create has it renewed this much earlier
 )
 
-// A tokenCache holds the Client's token. At most one request for a token is under way at a time, and all callers
-// wait for that one.
+// A tokenCache holds the Client's token. At most one request for a token is under way at a time,
+// and all callers wait for that one.
 type tokenCache struct {
 	mu sync.Mutex
-	// token returns the token; nil for none. It is a function because fmt prints no function's value: a struct that
-	// holds a Client somewhere below would otherwise show the token under a verb that does not suit it, such as %s.
+	// token returns the token; nil for none. It is a function because fmt prints no function's
+	// value: a struct that holds a Client somewhere below would otherwise show the token under a
+	// verb that does not suit it, such as %s.
 	token   func() string
 	asked   time.Time
 	expires time.Time
@@ -51,7 +52,8 @@ func (t *tokenCache) current() string {
 	return t.token()
 }
 
-// token returns a token for r, other than the one that r found dead. A failure is not remembered: the next caller tries anew.
+// token returns a token for r, other than the one that r found dead. A failure is not remembered:
+// the next caller tries anew.
 func (c *Client) token(ctx context.Context, s *session, r *call) (string, *Error) {
 	operation := r.operation
 	t := &s.token
@@ -81,8 +83,9 @@ func (c *Client) token(ctx context.Context, s *session, r *call) (string, *Error
 	return f.token, nil
 }
 
-// lasts reports whether the token is good for r. A create is not sent again after a 401 whose author is not known, so it is
-// not sent with a token near its end either; but a short-lived token serves the first half of its life.
+// lasts reports whether the token is good for r. A create is not sent again after a 401 whose
+// author is not known, so it is not sent with a token near its end either; but a short-lived token
+// serves the first half of its life.
 func (t *tokenCache) lasts(now time.Time, r *call) bool {
 	end := t.expires
 	if r.repeat == repeatNever {
@@ -93,8 +96,8 @@ func (t *tokenCache) lasts(now time.Time, r *call) bool {
 
 func signingIn(operation string) string { return operation + ": signing in" }
 
-// fly obtains a token for everyone who waits. It belongs to none of them: a caller whose context ends leaves, and the
-// request goes on.
+// fly obtains a token for everyone who waits. It belongs to none of them: a caller whose context
+// ends leaves, and the request goes on.
 func (c *Client) fly(ctx context.Context, s *session, f *flight) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout())
 	defer cancel()
@@ -111,8 +114,8 @@ func (c *Client) fly(ctx context.Context, s *session, f *flight) {
 	close(f.done)
 }
 
-// signIn exchanges the credentials for a token. The exchange changes nothing that matters and may be repeated, but each
-// try needs its own time and transaction id (documented).
+// signIn exchanges the credentials for a token. The exchange changes nothing that matters and may
+// be repeated, but each try needs its own time and transaction id (documented).
 func (c *Client) signIn(ctx context.Context, s *session) (grant, *Error) {
 	var r *call
 	rep, e := c.retry(ctx, s, c.patience(repeatFreely), func() (*reply, *Error) {
@@ -156,9 +159,9 @@ type wireSignedGrant struct {
 	Txn           string `json:"txn"`
 }
 
-// wireToken is either answer: the flat one of RFC 6749, which the live service gives, and the documented one, in
-// version 1's envelope. Refresh tokens are never used: refreshing kills the access token that other nodes still use
-// (documented), so they are not even read.
+// wireToken is either answer: the flat one of RFC 6749, which the live service gives, and the
+// documented one, in version 1's envelope. Refresh tokens are never used: refreshing kills the
+// access token that other nodes still use (documented), so they are not even read.
 type wireToken struct {
 	AccessToken text  `json:"access_token"`
 	ExpiresIn   count `json:"expires_in"`

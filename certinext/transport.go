@@ -40,9 +40,11 @@ type call struct {
 
 	// compose, if not nil, makes body and signature anew before every try, as version 1 wants it.
 	compose func(ctx context.Context, s *session, r *call) *Error
-	// enveloped is set for version 1: whether the call succeeded stands in the answer's meta and not in its status.
+	// enveloped is set for version 1: whether the call succeeded stands in the answer's meta and
+	// not in its status.
 	enveloped bool
-	// txn is the transaction id of the latest try in version 1, and answered is set when an answer has repeated it.
+	// txn is the transaction id of the latest try in version 1, and answered is set when an answer
+	// has repeated it.
 	txn      string
 	answered bool
 	// signed is set for a call that proves by its body whose it is, and needs no token.
@@ -57,7 +59,8 @@ type call struct {
 	secrets   []string      // in the body, and not to be shown in an error
 	signature string        // one more of them
 
-	// accept reads an answer with a successful status, and says why it is none of CERTInext's to this call.
+	// accept reads an answer with a successful status, and says why it is none of CERTInext's to
+	// this call.
 	accept func(p *reply) error
 
 	replayed bool   // the one replay after a 401 is used up
@@ -73,8 +76,8 @@ func (c *Client) read(operation, path string, query url.Values) *call {
 	}
 }
 
-// write starts a call that changes something, with a JSON body. Its success is an answer without content, unless the call
-// says otherwise.
+// write starts a call that changes something, with a JSON body. Its success is an answer without
+// content, unless the call says otherwise.
 func (c *Client) write(operation, method, path string, body any) (*call, error) {
 	b, err := json.Marshal(body)
 	if err != nil {
@@ -133,8 +136,8 @@ func (c *Client) change(ctx context.Context, r *call) error {
 	return nil
 }
 
-// authorized sends the call with a token, and once more with another one after a 401: tokens may die before their time
-// (documented: refreshing a token elsewhere kills it).
+// authorized sends the call with a token, and once more with another one after a 401: tokens may
+// die before their time (documented: refreshing a token elsewhere kills it).
 func (c *Client) authorized(ctx context.Context, s *session, r *call) (*reply, *Error) {
 	if r.signed {
 		return c.attempt(ctx, s, r, "")
@@ -154,10 +157,11 @@ func (c *Client) authorized(ctx context.Context, s *session, r *call) (*reply, *
 	return c.attempt(ctx, s, r, token)
 }
 
-// replayable reports whether a refused token is a reason to send the call again. Only CERTInext's own 401 says that the call
-// was not carried out, and its shape is documented: RFC 7807. How the live service words the 401 of an expired token was never
-// captured, and a bare one, with no more than a WWW-Authenticate, is also what a gateway answers. A create is not sent again
-// after it; a read is, and so is a change, since none of the others does more when it comes twice.
+// replayable reports whether a refused token is a reason to send the call again. Only CERTInext's
+// own 401 says that the call was not carried out, and its shape is documented: RFC 7807. How the
+// live service words the 401 of an expired token was never captured, and a bare one, with no more
+// than a WWW-Authenticate, is also what a gateway answers. A create is not sent again after it; a
+// read is, and so is a change, since none of the others does more when it comes twice.
 func (r *call) replayable(e *Error) bool {
 	return e.Status == http.StatusUnauthorized && (r.repeat != repeatNever || e.certain())
 }
@@ -173,7 +177,8 @@ type reply struct {
 	body   []byte
 }
 
-// unusable returns the error of an answer that came and cannot be used. A read changed nothing; anything else may have.
+// unusable returns the error of an answer that came and cannot be used. A read changed nothing;
+// anything else may have.
 func (p *reply) unusable(r *call, err error) *Error {
 	return &Error{Operation: r.operation, Status: p.status, Acted: r.repeat != repeatFreely, Err: err}
 }
@@ -265,9 +270,9 @@ func (c *Client) request(ctx context.Context, s *session, r *call, token string)
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
 	if r.repeat != repeatFreely {
-		// net/http sends a request again by itself when a kept connection breaks, provided that the body can be
-		// had again and the method is a safe one or the header Idempotency-Key is set. CERTInext does not honour
-		// that header, so the body can not be had again.
+		// net/http sends a request again by itself when a kept connection breaks, provided that the
+		// body can be had again and the method is a safe one or the header Idempotency-Key is set.
+		// CERTInext does not honour that header, so the body can not be had again.
 		req.GetBody = nil
 	}
 	return req, nil
@@ -307,12 +312,13 @@ func (p *progress) trace() *httptrace.ClientTrace {
 	}
 }
 
-// mayHaveArrived reports whether CERTInext may have got the request. A server cannot act on headers that were not
-// completed. Where nothing at all was traced, the transport is not net/http's own and nothing is known.
+// mayHaveArrived reports whether CERTInext may have got the request. A server cannot act on headers
+// that were not completed. Where nothing at all was traced, the transport is not net/http's own and
+// nothing is known.
 func (p *progress) mayHaveArrived() bool { return p.wroteHeaders.Load() || !p.began.Load() }
 
-// transportError makes err fit to be shown. net/http wraps the method and URL around it, which Operation says better,
-// and its complaint about a malformed answer repeats bytes of the answer.
+// transportError makes err fit to be shown. net/http wraps the method and URL around it, which
+// Operation says better, and its complaint about a malformed answer repeats bytes of the answer.
 func transportError(ctx, tryCtx context.Context, timeout time.Duration, err error, hide mask) error {
 	var u *url.Error
 	if errors.As(err, &u) {
@@ -330,8 +336,8 @@ func transportError(ctx, tryCtx context.Context, timeout time.Duration, err erro
 	return err
 }
 
-// parseRetryAfter reads the header in both of its forms: seconds, and a date. No live 429 was ever captured, so
-// either is possible; nonsense reads as zero, and a day is the most that is believed.
+// parseRetryAfter reads the header in both of its forms: seconds, and a date. No live 429 was ever
+// captured, so either is possible; nonsense reads as zero, and a day is the most that is believed.
 func parseRetryAfter(h string, now time.Time) time.Duration {
 	const most = 24 * time.Hour
 	h = strings.TrimSpace(h)

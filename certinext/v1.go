@@ -14,13 +14,14 @@ import (
 
 const v1Root = "/emSignHub-API/"
 
-// v1 is the API below /emSignHub-API. Every call is a POST to a verb, whose body carries a meta block beside the block of
-// the verb itself.
+// v1 is the API below /emSignHub-API. Every call is a POST to a verb, whose body carries a meta
+// block beside the block of the verb itself.
 //
 // It does not tell families apart: an id is known under each of them.
 type v1 struct{ *Client }
 
-// ask starts a call that changes nothing. block stands in the body under name; without a name there is none.
+// ask starts a call that changes nothing. block stands in the body under name; without a name there
+// is none.
 func (c v1) ask(operation, verb, name string, block any) *call {
 	raw, err := json.Marshal(block)
 	r := &call{
@@ -44,16 +45,16 @@ func (c v1) ask(operation, verb, name string, block any) *call {
 	return r
 }
 
-// tell starts a call that changes something. Unlike version 2's, its success is not complete with the status line: a
-// refusal has the same.
+// tell starts a call that changes something. Unlike version 2's, its success is not complete with
+// the status line: a refusal has the same.
 func (c v1) tell(operation, verb, name string, block any) *call {
 	r := c.ask(operation, verb, name, block)
 	r.repeat = repeatRefused
 	return r
 }
 
-// meta makes the block that proves whose call this is. Documented: "Unique Transaction ID for the given Account", and the
-// hash covers it and the time, so that every try needs its own.
+// meta makes the block that proves whose call this is. Documented: "Unique Transaction ID for the
+// given Account", and the hash covers it and the time, so that every try needs its own.
 func (c v1) meta(ctx context.Context, s *session, operation string) (wireRequestMeta, *Error) {
 	txn, err := c.transaction(s)
 	if err != nil {
@@ -89,8 +90,9 @@ type accountCache struct {
 
 var errNoAccountNumber = errors.New("the answer names no account")
 
-// owner returns the account that the token belongs to. Version 1 wants its number in every call, and only version 2 tells
-// it, so that is asked once. A failure means that the call itself was not sent.
+// owner returns the account that the token belongs to. Version 1 wants its number in every call,
+// and only version 2 tells it, so that is asked once. A failure means that the call itself was not
+// sent.
 func (c v1) owner(ctx context.Context, s *session, operation string) (*Account, *Error) {
 	failed := func(e *Error) *Error {
 		shown := *e

@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// me proves the credentials by a call that does nothing else. Its answer says nothing of the account, so that is what the
-// access key names, or what the token was asked for before.
+// me proves the credentials by a call that does nothing else. Its answer says nothing of the
+// account, so that is what the access key names, or what the token was asked for before.
 func (c v1) me(ctx context.Context, operation string) (*Account, error) {
 	s, e := c.open(operation)
 	if e != nil {
@@ -58,7 +58,8 @@ func (c v1) organizations(ctx context.Context, operation string) ([]Organization
 	return all, nil
 }
 
-// organization asks for the group of the organization, too: the account's default group is assumed without (documented).
+// organization asks for the group of the organization, too: the account's default group is assumed
+// without (documented).
 func (c v1) organization(ctx context.Context, operation, number string) (*Organization, error) {
 	if _, err := segment("number", number); err != nil {
 		return nil, asError(operation, err)
@@ -93,8 +94,8 @@ func (c v1) products(ctx context.Context, operation, groupNumber string) ([]Prod
 	return products, err
 }
 
-// customFields needs the product's category, which the catalog tells. Some accounts have an empty one unless a group is
-// named (observed 2026).
+// customFields needs the product's category, which the catalog tells. Some accounts have an empty
+// one unless a group is named (observed 2026).
 func (c v1) customFields(ctx context.Context, operation, productCode string) ([]CustomFieldSpec, error) {
 	if _, err := segment("productCode", productCode); err != nil {
 		return nil, asError(operation, err)
@@ -175,8 +176,8 @@ func (c v1) ordersReport(ctx context.Context, operation string, f ReportFilter) 
 	})
 }
 
-// criteria returns what version 1 selects by. Status is compared here: what version 2 calls one has several ids, and those of
-// two things.
+// criteria returns what version 1 selects by. Status is compared here: what version 2 calls one has
+// several ids, and those of two things.
 func (f ReportFilter) criteria(number int, now time.Time) wireCriteria {
 	w := wireCriteria{
 		GroupNumber: f.GroupNumber, DomainName: f.Domain,
@@ -197,8 +198,8 @@ func (f ReportFilter) criteria(number int, now time.Time) wireCriteria {
 	return w
 }
 
-// Observed: a report without rows may come as a refusal. Its words were not recorded, so only plain ones are believed: to
-// somebody who looks for an order, "there is none" must not be a guess.
+// Observed: a report without rows may come as a refusal. Its words were not recorded, so only plain
+// ones are believed: to somebody who looks for an order, "there is none" must not be a guess.
 var nothingFoundPattern = regexp.MustCompile(`(?i)^no (orders?|records?|requests?|results?|data)( (is|are|was|were|has been|have been))? (found|available)\b`)
 
 func nothingFound(err error) bool {

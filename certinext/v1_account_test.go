@@ -28,7 +28,8 @@ func criteriaOf(t *testing.T, r sent) map[string]string {
 	return body.SearchCriteria
 }
 
-// reportV1Of answers like version 1's report of n orders: counts are numbers, the current page is a string.
+// reportV1Of answers like version 1's report of n orders: counts are numbers, the current page is a
+// string.
 func reportV1Of(t *testing.T, n int) func(int, sent) (*http.Response, error) {
 	return func(_ int, r sent) (*http.Response, error) {
 		w := criteriaOf(t, r)

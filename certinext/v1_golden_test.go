@@ -11,7 +11,8 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
-// v1Cases are the calls of version 1 for TestGolden. Those that end with -oauth use a token, all others sign.
+// v1Cases are the calls of version 1 for TestGolden. Those that end with -oauth use a token, all
+// others sign.
 func v1Cases(t *testing.T) map[string]func(*certinext.Client) (any, error) {
 	t.Helper()
 	type client = *certinext.Client

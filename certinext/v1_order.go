@@ -74,7 +74,8 @@ func (r OrderRequest) checkV1() error {
 	return nil
 }
 
-// checkV1 refuses an agreement that version 1 would refuse. Observed: EMS-1091 for a loopback address.
+// checkV1 refuses an agreement that version 1 would refuse. Observed: EMS-1091 for a loopback
+// address.
 func (a *Agreement) checkV1() error {
 	ip, err := netip.ParseAddr(a.SignerIP)
 	if err != nil || !ip.IsGlobalUnicast() || ip.IsPrivate() {
@@ -83,8 +84,8 @@ func (a *Agreement) checkV1() error {
 	return nil
 }
 
-// mergeDeep adds the members of extra that known does not send, in the blocks of known too: version 1 has its further fields,
-// such as an EV order's companyRegistrationNumber, inside of them.
+// mergeDeep adds the members of extra that known does not send, in the blocks of known too: version
+// 1 has its further fields, such as an EV order's companyRegistrationNumber, inside of them.
 func mergeDeep(known any, extra map[string]any) (any, error) {
 	if len(extra) == 0 {
 		return known, nil
@@ -125,15 +126,17 @@ func (c v1) track(ctx context.Context, operation string, f Family, id string) (*
 	c.session.requestors.remember(id, words(w.Requestor.value.Email))
 	o := w.order()
 	if o.ID == "" && r.answered {
-		// TrackOrder's answer names no order (documented). It repeats the call's transaction id (documented as a member of
-		// every answer, and inferred from the samples to be the request's), which is as good.
+		// TrackOrder's answer names no order (documented). It repeats the call's transaction id
+		// (documented as a member of every answer, and inferred from the samples to be the
+		// request's), which is as good.
 		o.ID = id
 	}
 	return o, nil
 }
 
-// A requestorCache remembers whose orders are whose: version 1 asks for the requestor's address with nearly every call on
-// an order (documented as mandatory), and tracking is the one call that needs none and tells it.
+// A requestorCache remembers whose orders are whose: version 1 asks for the requestor's address
+// with nearly every call on an order (documented as mandatory), and tracking is the one call that
+// needs none and tells it.
 type requestorCache struct {
 	mu      sync.Mutex
 	byOrder map[string]string
@@ -159,7 +162,8 @@ func (q *requestorCache) recall(orderID string) string {
 	return q.byOrder[orderID]
 }
 
-// requestor returns the address that an order was placed with; empty when CERTInext does not say. f only has to be a family.
+// requestor returns the address that an order was placed with; empty when CERTInext does not say. f
+// only has to be a family.
 func (c v1) requestor(ctx context.Context, operation string, f Family, id string) (string, error) {
 	if err := orderKey(f, id); err != nil {
 		return "", asError(operation, err)
@@ -188,8 +192,8 @@ func (c v1) changeOrder(ctx context.Context, operation, verb, name string, f Fam
 	return c.change(ctx, r)
 }
 
-// Version 1 has no word for an attested key: it takes attested CSRs for document signers only, and looks itself
-// (documented).
+// Version 1 has no word for an attested key: it takes attested CSRs for document signers only, and
+// looks itself (documented).
 func (c v1) submitCSR(ctx context.Context, operation string, f Family, id, csr string, _ bool) error {
 	return c.changeOrder(ctx, operation, "SubmitCSR", "orderDetails", f, id, func(requestor string) any {
 		return wireOrderKey{Requestor: &requestor, OrderNumber: id, CSR: csr}
@@ -259,7 +263,8 @@ func (c v1) certificatePEM(ctx context.Context, operation string, f Family, id s
 	return c.certificate(ctx, operation, f, id)
 }
 
-// v1Methods are version 1's numerals. The newer documentation of version 2 numbers DNS 2 and HTTP 1.
+// v1Methods are version 1's numerals. The newer documentation of version 2 numbers DNS 2 and HTTP
+// 1.
 var v1Methods = map[DCVMethod]string{DCVMethodDNS: "1", DCVMethodHTTP: "2", DCVMethodEmail: "3"}
 
 func (c v1) challenge(ctx context.Context, operation, orderID, domain string, m DCVMethod) (*Challenge, error) {
@@ -274,8 +279,8 @@ func (c v1) challenge(ctx context.Context, operation, orderID, domain string, m 
 	return fetch(ctx, c.Client, r, func(body []byte) (*Challenge, error) { return decodeChallenge(body, domain, m) })
 }
 
-// verify asks, and then tracks the order once: version 1 answers only that it was asked. A validation by mail goes to the
-// first address that is offered.
+// verify asks, and then tracks the order once: version 1 answers only that it was asked. A
+// validation by mail goes to the first address that is offered.
 func (c v1) verify(ctx context.Context, operation, orderID, domain string, m DCVMethod) error {
 	address := ""
 	if m == DCVMethodEmail {

@@ -127,7 +127,8 @@ func TestV1EveryStatusID(t *testing.T) {
 	}
 }
 
-// TestV1WaitingOrders holds that an order whose ids only say that it waits has the stage that its own facts name.
+// TestV1WaitingOrders holds that an order whose ids only say that it waits has the stage that its
+// own facts name.
 func TestV1WaitingOrders(t *testing.T) {
 	const (
 		open         = `"domainVerification":{"status":"1","a.example":{"dcvStatus":"1"},"b.example":{"dcvStatus":"0"}}`

@@ -5,16 +5,18 @@ package certinext
 
 import "slices"
 
-// A v1State is what version 1 calls a state, and what that is in version 2's words. An empty status is a state in which the
-// order waits for something that the other facts tell, or for nothing that can be told.
+// A v1State is what version 1 calls a state, and what that is in version 2's words. An empty status
+// is a state in which the order waits for something that the other facts tell, or for nothing that
+// can be told.
 type v1State struct {
 	words  string
 	status Status
 }
 
-// v1OrderStates and v1CertificateStates are the documented ids. Ids 4, 7, 15, 17 and 23 mean approved, and were observed
-// without a certificate. 3 is an open question that a person can still answer. 24 is a person's approval that the system
-// gives once the domain's control is proven, and the usual state of an order that waits for that (observed 2026).
+// v1OrderStates and v1CertificateStates are the documented ids. Ids 4, 7, 15, 17 and 23 mean
+// approved, and were observed without a certificate. 3 is an open question that a person can still
+// answer. 24 is a person's approval that the system gives once the domain's control is proven, and
+// the usual state of an order that waits for that (observed 2026).
 var (
 	v1OrderStates = map[string]v1State{
 		"1": {"Order Placed", ""},
@@ -56,12 +58,13 @@ var (
 	}
 )
 
-// v1AutoApproval is the certificate's state that waits for a validation or, when that is done, for an approval.
+// v1AutoApproval is the certificate's state that waits for a validation or, when that is done, for
+// an approval.
 const v1AutoApproval = "24"
 
-// status reads the two ids, of the order and of its certificate, either of which may be missing or new. What the certificate
-// has become stands above everything; then what the order has come to; then what either waits for. An id that is not known
-// waits, for nothing that is known.
+// status reads the two ids, of the order and of its certificate, either of which may be missing or
+// new. What the certificate has become stands above everything; then what the order has come to;
+// then what either waits for. An id that is not known waits, for nothing that is known.
 func (w wireTracked) status() Status {
 	orderID, certificateID := words(w.OrderStatusID), words(w.CertificateStatusID)
 	order, orderKnown := v1OrderStates[orderID]
@@ -85,8 +88,9 @@ func (w wireTracked) status() Status {
 	return w.waitsFor(StatusUnknown)
 }
 
-// waitsFor returns the stage that the order's own facts name, the first of those in the order that version 2 documents for
-// them, and otherwise if they name none (inferred: version 1 has no such status).
+// waitsFor returns the stage that the order's own facts name, the first of those in the order that
+// version 2 documents for them, and otherwise if they name none (inferred: version 1 has no such
+// status).
 func (w wireTracked) waitsFor(otherwise Status) Status {
 	const pending = "0"
 	for _, d := range w.Domains {

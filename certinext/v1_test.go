@@ -43,7 +43,8 @@ func refusalV1(code, message string) string {
 	return string(b)
 }
 
-// repeating answers with the transaction id of the request in meta, as version 1 does (documented samples).
+// repeating answers with the transaction id of the request in meta, as version 1 does (documented
+// samples).
 func repeating(body string) func(int, sent) (*http.Response, error) {
 	return func(_ int, r sent) (*http.Response, error) {
 		var asked struct{ Meta signature }

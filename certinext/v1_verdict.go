@@ -21,9 +21,10 @@ var (
 	errVerifying = errors.New("CERTInext was asked to verify the domain and has not done so yet")
 )
 
-// v1Statuses says which HTTP status version 2 answers to what version 1 refuses with a code. Any other code is a refusal of
-// the request's own fault, 422. The meanings are those of the published collection of version 1, except where observed; codes
-// from EMS-2000 on are those of version 2's token endpoint.
+// v1Statuses says which HTTP status version 2 answers to what version 1 refuses with a code. Any
+// other code is a refusal of the request's own fault, 422. The meanings are those of the published
+// collection of version 1, except where observed; codes from EMS-2000 on are those of version 2's
+// token endpoint.
 var v1Statuses = map[string]int{
 	// The account and its key.
 	"EMS-906": http.StatusUnauthorized, "EMS-907": http.StatusUnauthorized, "EMS-910": http.StatusUnauthorized,
@@ -32,12 +33,13 @@ var v1Statuses = map[string]int{
 	"EMS-1156": http.StatusUnauthorized, "EMS-1200": http.StatusUnauthorized, "EMS-2006": http.StatusUnauthorized,
 	"EMS-2007": http.StatusUnauthorized, "EMS-2036": http.StatusUnauthorized, "EMS-2037": http.StatusUnauthorized,
 	"EMS-2038": http.StatusUnauthorized, "EMS-2022": http.StatusForbidden,
-	// An order, request or organization that is not there, or is another account's. EMS-913 is "Invalid Account Number", and
-	// was observed to answer an unknown order; see v1Status.
+	// An order, request or organization that is not there, or is another account's. EMS-913 is
+	// "Invalid Account Number", and was observed to answer an unknown order; see v1Status.
 	codeUnknownOrder: http.StatusNotFound, "EMS-943": http.StatusNotFound, "EMS-1005": http.StatusNotFound,
 	"EMS-1040": http.StatusNotFound, "EMS-1116": http.StatusNotFound, "EMS-1197": http.StatusNotFound,
 	"EMS-1073": http.StatusNotFound, "EMS-1135": http.StatusNotFound,
-	// "Duplicate request Txn": transaction ids are never used twice, so this very request came before, and may have acted.
+	// "Duplicate request Txn": transaction ids are never used twice, so this very request came
+	// before, and may have acted.
 	"EMS-947": http.StatusConflict,
 	// "Revoke request already Initiated": an earlier call is about to take effect.
 	"EMS-972": http.StatusConflict,
@@ -50,18 +52,21 @@ var v1Statuses = map[string]int{
 	"EMS-997": http.StatusInternalServerError,
 }
 
-// burstText answers a burst of calls (observed 2026), and a user who is truly inactive (documented).
+// burstText answers a burst of calls (observed 2026), and a user who is truly inactive
+// (documented).
 const burstText = "inactive account user"
 
-// v1Texts are the refusals that were observed to come without a code, by the beginning of their words.
+// v1Texts are the refusals that were observed to come without a code, by the beginning of their
+// words.
 var v1Texts = map[string]int{
 	burstText:              http.StatusTooManyRequests,
 	"invalid key size":     http.StatusUnprocessableEntity,
 	"insufficient credits": http.StatusUnprocessableEntity,
 }
 
-// v1Status returns the HTTP status that version 2 answers to the same refusal, and whether it is known as CERTInext's, by its
-// code or its words. One without a code that is not known is as good as a failure of the server.
+// v1Status returns the HTTP status that version 2 answers to the same refusal, and whether it is
+// known as CERTInext's, by its code or its words. One without a code that is not known is as good
+// as a failure of the server.
 func v1Status(code, detail string, ofOrder bool) (status int, known bool) {
 	detail = strings.ToLower(strings.TrimSpace(detail))
 	for text, status := range v1Texts {
@@ -80,8 +85,8 @@ func v1Status(code, detail string, ofOrder bool) (status int, known bool) {
 	return http.StatusUnprocessableEntity, listed(code)
 }
 
-// verdict reads the envelope of an answer. A failure comes with HTTP status 200 (observed); an answer without a verdict is
-// neither a success nor a refusal.
+// verdict reads the envelope of an answer. A failure comes with HTTP status 200 (observed); an
+// answer without a verdict is neither a success nor a refusal.
 func (c *Client) verdict(r *call, p *reply, hide mask) *Error {
 	var w struct {
 		Meta object[wireMeta] `json:"meta"`
@@ -119,12 +124,13 @@ func (c *Client) verdict(r *call, p *reply, hide mask) *Error {
 	return e
 }
 
-// IsDCVNotReady reports whether err says that an order's validation cannot be asked for yet, for seconds or for hours
-// (observed 2026). Only version 1 answers so: ask again later.
+// IsDCVNotReady reports whether err says that an order's validation cannot be asked for yet, for
+// seconds or for hours (observed 2026). Only version 1 answers so: ask again later.
 func IsDCVNotReady(err error) bool { return HasCode(err, codeDCVNotReady) }
 
-// IsVerifying reports whether err says that CERTInext looked for what proves control of a domain, or is about to, and has
-// not found it yet. It is worth asking again, and tracking tells when it is done.
+// IsVerifying reports whether err says that CERTInext looked for what proves control of a domain,
+// or is about to, and has not found it yet. It is worth asking again, and tracking tells when it is
+// done.
 func IsVerifying(err error) bool {
 	var e *Error
 	if errors.Is(err, errVerifying) || HasCode(err, "EMS-1076") || HasCode(err, "EMS-1077") || HasCode(err, "EMS-1078") {

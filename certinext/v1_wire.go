@@ -20,7 +20,8 @@ type wireRequestMeta struct {
 	AuthKey       string `json:"authKey"`
 }
 
-// wireOrderKey names an order. The documentation's own samples spell this block in several ways; this is what its tables say.
+// wireOrderKey names an order. The documentation's own samples spell this block in several ways;
+// this is what its tables say.
 type wireOrderKey struct {
 	Requestor   *string `json:"requestorEmail,omitempty"`
 	OrderNumber string  `json:"orderNumber"`
@@ -78,8 +79,8 @@ type wireDCV struct {
 	Email       string `json:"dcvEmail,omitempty"` // where the mail goes to, with method 3
 }
 
-// decodeV1Bundle reads a download. Its strings are empty while there is no certificate; the serial number beside them, whose
-// name is misspelt on the wire, is not read.
+// decodeV1Bundle reads a download. Its strings are empty while there is no certificate; the serial
+// number beside them, whose name is misspelt on the wire, is not read.
 func decodeV1Bundle(body []byte) (*Bundle, error) {
 	var w struct {
 		Details object[struct {
@@ -129,8 +130,8 @@ func decodeV1Groups(body []byte) ([]Group, error) {
 	return decodeGroups(account)
 }
 
-// decodeV1Organization reads the answer to GetOrganizationDetails. The organization's consent token, which an administrator
-// is shown there, is not read.
+// decodeV1Organization reads the answer to GetOrganizationDetails. The organization's consent
+// token, which an administrator is shown there, is not read.
 func decodeV1Organization(body []byte) (*Organization, error) {
 	detail, err := member(body, "organizationDetails")
 	if err != nil {
@@ -139,8 +140,8 @@ func decodeV1Organization(body []byte) (*Organization, error) {
 	return decodeOrganization(detail)
 }
 
-// decodeV1CustomFields reads the answer to GetFieldDetails, of which no source shows a sample: the lists of version 2, under
-// the name of the request's block or bare.
+// decodeV1CustomFields reads the answer to GetFieldDetails, of which no source shows a sample: the
+// lists of version 2, under the name of the request's block or bare.
 func decodeV1CustomFields(body []byte) ([]CustomFieldSpec, error) {
 	for _, wrapper := range []string{"fieldDetails", "productDetails"} {
 		fields, err := member(body, wrapper)
@@ -168,7 +169,8 @@ type wireV1Domain struct {
 	ExpiresAt          moment `json:"expiryDate"`
 }
 
-// decodeV1Domains reads the answer to GetDomainDetails, sorted by name: a list, or one domain, as the documentation shows it.
+// decodeV1Domains reads the answer to GetDomainDetails, sorted by name: a list, or one domain, as
+// the documentation shows it.
 func decodeV1Domains(body []byte) ([]Domain, error) {
 	raw, err := member(body, "domainDetails")
 	if err != nil {
@@ -262,8 +264,8 @@ func decodeV1Report(body []byte) (page[wireReportRow], error) {
 	return newPage(w, rows), nil
 }
 
-// decodeV1Ledger reads the answer to GetLedgerStatementDetails, of which no source shows a sample: rows are looked for in the
-// block that has the request's name, which is a list or holds one.
+// decodeV1Ledger reads the answer to GetLedgerStatementDetails, of which no source shows a sample:
+// rows are looked for in the block that has the request's name, which is a list or holds one.
 func decodeV1Ledger(body []byte) (page[wireLedgerRow], error) {
 	none := page[wireLedgerRow]{number: -1, total: -1, pages: -1}
 	details, err := member(body, "statementDetails")

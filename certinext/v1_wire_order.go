@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// wireV1Order is the block of a create. Where the published collection disagrees with itself or with what clients send, the
-// spelling is the one that was observed to work.
+// wireV1Order is the block of a create. Where the published collection disagrees with itself or
+// with what clients send, the spelling is the one that was observed to work.
 type wireV1Order struct {
 	ProductCode        string              `json:"productCode"`
 	AccountingModel    string              `json:"accountingModel"`
@@ -82,8 +82,8 @@ type wireV1Names struct {
 	AutoSecureWWW     string   `json:"autoSecureWWW"` // always sent: version 2's default is true
 }
 
-// wireV1Host is what a private certificate is made out to. dnsType is 1 for an internal name and 2 for a public one, whose
-// control would have to be proven (documented).
+// wireV1Host is what a private certificate is made out to. dnsType is 1 for an internal name and 2
+// for a public one, whose control would have to be proven (documented).
 type wireV1Host struct {
 	Domain            string   `json:"domainName"`
 	AdditionalDomains []string `json:"additionalDomains,omitempty"`
@@ -91,8 +91,9 @@ type wireV1Host struct {
 	wireV1Subject
 }
 
-// wireV1Subject is what a document signer's or an S/MIME certificate is made out to. Its members are documented, though not all
-// of them for every kind of subject; registeredId is a legal entity's identification number.
+// wireV1Subject is what a document signer's or an S/MIME certificate is made out to. Its members
+// are documented, though not all of them for every kind of subject; registeredId is a legal
+// entity's identification number.
 type wireV1Subject struct {
 	FirstName                        string `json:"firstName,omitempty"`
 	LastName                         string `json:"lastName,omitempty"`
@@ -220,15 +221,16 @@ func newWireV1Additional(r OrderRequest) wireV1Additional {
 	return w
 }
 
-// twoDigitCodes are the country codes of two digits that ITU-T E.164 assigns. 1 and 7 have one digit, all others three.
+// twoDigitCodes are the country codes of two digits that ITU-T E.164 assigns. 1 and 7 have one
+// digit, all others three.
 var twoDigitCodes = []string{
 	"20", "27", "30", "31", "32", "33", "34", "36", "39", "40", "41", "43", "44", "45", "46", "47", "48", "49", "51", "52",
 	"53", "54", "55", "56", "57", "58", "60", "61", "62", "63", "64", "65", "66", "81", "82", "84", "86", "90", "91", "92",
 	"93", "94", "95", "98",
 }
 
-// splitPhone divides a number of the form of E.164 into the country's code and the rest, which version 1 wants apart. A number
-// without a leading + has no country's code, and stays whole.
+// splitPhone divides a number of the form of E.164 into the country's code and the rest, which
+// version 1 wants apart. A number without a leading + has no country's code, and stays whole.
 func splitPhone(s string) (isd, number string) {
 	s = strings.NewReplacer(" ", "", "-", "", ".", "", "(", "", ")", "").Replace(s)
 	number, international := strings.CutPrefix(s, "+")
@@ -246,7 +248,8 @@ func splitPhone(s string) (isd, number string) {
 	return number[:n], number[n:]
 }
 
-// wireTracked is the answer to TrackOrder. Numbers, dates and booleans are strings, all of them optional.
+// wireTracked is the answer to TrackOrder. Numbers, dates and booleans are strings, all of them
+// optional.
 type wireTracked struct {
 	OrderNumber         text         `json:"orderNumber"`
 	RequestNumber       text         `json:"requestNumber"`
@@ -311,7 +314,8 @@ func (w wireTracked) order() *Order {
 			ConsentStatus: words(v.value.ConsentStatus), ConsentSentTo: words(v.value.ConsentSentTo),
 		}
 	}
-	// A request to revoke has states of its own: 2 and 5 are done, the others are not, or were rejected.
+	// A request to revoke has states of its own: 2 and 5 are done, the others are not, or were
+	// rejected.
 	if v := w.Revocation.value; o.Status == StatusRevoked || v.StatusID == "2" || v.StatusID == "5" {
 		o.Revocation = &Revocation{Status: words(v.Status), ProcessedAt: v.ProcessedAt.Time}
 		if reason, err := ParseReason(string(v.ReasonID)); err == nil {
@@ -329,8 +333,8 @@ func stateWords(said, id text, states map[string]v1State) string {
 	return states[words(id)].words
 }
 
-// What version 1 numbers and version 2 names. The numbers are documented; that 3 of the CAA check, "authorization pending",
-// is what version 2 calls SKIPPED is inferred.
+// What version 1 numbers and version 2 names. The numbers are documented; that 3 of the CAA check,
+// "authorization pending", is what version 2 calls SKIPPED is inferred.
 var (
 	domainStatuses = map[string]string{"1": "ACTIVE", "2": "INACTIVE", "3": "EXPIRED"}
 	dcvStates      = map[string]string{"0": "PENDING", "1": "VERIFIED", "2": "REJECTED"}
@@ -347,8 +351,8 @@ func named(t text, names map[string]string) string {
 	return s
 }
 
-// domainStates is an object that holds one member for each domain beside a fixed one, the aggregate, which lies. It is null
-// for some seconds after a create (observed 2026).
+// domainStates is an object that holds one member for each domain beside a fixed one, the
+// aggregate, which lies. It is null for some seconds after a create (observed 2026).
 type domainStates []DomainVerification
 
 // UnmarshalJSON sorts the domains by name and skips members that are not objects.

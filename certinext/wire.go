@@ -12,9 +12,10 @@ import (
 	"time"
 )
 
-// CERTInext's JSON is not typed consistently: ids come as numbers and strings, booleans as "0" and "1", and an empty
-// list may be "" (observed 2026). The types below take what comes. Only the outermost value of an answer has to
-// be of the right kind; what is wrong further in reads as absent.
+// CERTInext's JSON is not typed consistently: ids come as numbers and strings, booleans as "0" and
+// "1", and an empty list may be "" (observed 2026). The types below take what comes. Only the
+// outermost value of an answer has to be of the right kind; what is wrong further in reads as
+// absent.
 
 var (
 	errEmptyAnswer = errors.New("the answer is empty")
@@ -22,7 +23,8 @@ var (
 	errWrongShape  = errors.New("the answer has an unknown shape")
 )
 
-// unmarshal decodes an answer. Its errors hold nothing of the body: they are shown, and the body is the server's.
+// unmarshal decodes an answer. Its errors hold nothing of the body: they are shown, and the body is
+// the server's.
 func unmarshal(body []byte, v any) error {
 	body = trim(body)
 	if len(body) == 0 {
@@ -128,8 +130,8 @@ func (m *moment) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// parseTime reads RFC 3339 and, without a zone, the forms that CERTInext also uses. Those are taken as UTC; no source
-// names their zone.
+// parseTime reads RFC 3339 and, without a zone, the forms that CERTInext also uses. Those are taken
+// as UTC; no source names their zone.
 func parseTime(s string) time.Time {
 	s = strings.TrimSpace(s)
 	for _, layout := range []string{
@@ -158,8 +160,8 @@ func (o *object[T]) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, &o.value)
 }
 
-// list is an array, or a single element without its brackets; "" and null are the empty list. Elements of the wrong
-// kind are left out.
+// list is an array, or a single element without its brackets; "" and null are the empty list.
+// Elements of the wrong kind are left out.
 type list[T any] []T
 
 // UnmarshalJSON skips elements that are not of the type T.
@@ -194,8 +196,8 @@ func texts(l list[text]) []string {
 	return out
 }
 
-// decodeRows reads a list that stands under one of the names, or bare. Its elements must be objects: a row that is
-// silently left out could be the order that somebody is looking for.
+// decodeRows reads a list that stands under one of the names, or bare. Its elements must be
+// objects: a row that is silently left out could be the order that somebody is looking for.
 func decodeRows[T any](body []byte, names ...string) ([]T, error) {
 	body = trim(body)
 	if len(body) == 0 {

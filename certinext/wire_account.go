@@ -154,7 +154,8 @@ func e164(isd, number string) string {
 	return "+" + strings.TrimPrefix(isd, "+") + number
 }
 
-// wireCategory is a part of the catalog with its products, or, in the published collection, a product by itself.
+// wireCategory is a part of the catalog with its products, or, in the published collection, a
+// product by itself.
 type wireCategory struct {
 	CategoryID   text                      `json:"categoryID"`
 	CategoryName text                      `json:"categoryName"`
@@ -258,8 +259,8 @@ type wireCustomFieldSpec struct {
 	Values      list[text] `json:"values"`
 }
 
-// decodeCustomFields reads {"customFields":[...]}, whose elements are fields, or objects that hold lists of fields under
-// the name of a section (documented).
+// decodeCustomFields reads {"customFields":[...]}, whose elements are fields, or objects that hold
+// lists of fields under the name of a section (documented).
 func decodeCustomFields(body []byte) ([]CustomFieldSpec, error) {
 	elements, err := decodeRows[map[string]json.RawMessage](body, "customFields")
 	if errors.Is(err, errWrongShape) {

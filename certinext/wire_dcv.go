@@ -22,7 +22,8 @@ type wireVerified struct {
 	Meta          object[wireMeta]        `json:"meta"`
 }
 
-// wireChallenges is an answer that wraps its challenges; without a wrapper the answer is one challenge itself.
+// wireChallenges is an answer that wraps its challenges; without a wrapper the answer is one
+// challenge itself.
 type wireChallenges struct {
 	Domains    list[object[wireChallenge]] `json:"domains"`    // the published collection
 	Challenges list[object[wireChallenge]] `json:"challenges"` // tolerated by another client
@@ -31,8 +32,8 @@ type wireChallenges struct {
 	wireChallenge
 }
 
-// wireChallenge is the union of all shapes in which a challenge was documented or observed. The live one, of 2026, is
-// token and tokenExpiryDate and nothing else.
+// wireChallenge is the union of all shapes in which a challenge was documented or observed. The
+// live one, of 2026, is token and tokenExpiryDate and nothing else.
 //
 // dcvMethod is not decoded: version 1 numbers DNS 1 and the newer documentation 2.
 type wireChallenge struct {
@@ -101,9 +102,9 @@ func decodeDomainChallenge(body []byte, domain string, m DCVMethod) (*Challenge,
 	return ch, err
 }
 
-// challengeMembers returns the members of an answer that is one challenge for the domain. Which of them are there says what
-// their values do not: a verified domain of the account is answered with its method alone (observed 2026), and an expired
-// token reads back empty.
+// challengeMembers returns the members of an answer that is one challenge for the domain. Which of
+// them are there says what their values do not: a verified domain of the account is answered with
+// its method alone (observed 2026), and an expired token reads back empty.
 func challengeMembers(body []byte, domain string) map[string]json.RawMessage {
 	var w wireChallenge
 	var all map[string]json.RawMessage
@@ -175,7 +176,8 @@ func decodeOffers(body []byte) ([]wireChallenge, error) {
 	return offers, nil
 }
 
-// isFor reports whether the challenge is for the domain, or does not say. A wildcard and its parent share a record.
+// isFor reports whether the challenge is for the domain, or does not say. A wildcard and its parent
+// share a record.
 func (w wireChallenge) isFor(domain string) bool {
 	name := first(w.Domain, w.DomainName)
 	return name == "" || bareDomain(name) == bareDomain(domain)
@@ -192,8 +194,8 @@ func (w wireChallenge) fits(m DCVMethod) bool {
 	return method == m || !method.known()
 }
 
-// challenge picks the values in order of how plainly the name of each says what it is for. Names that fit every method
-// are read as those of the method that was asked for.
+// challenge picks the values in order of how plainly the name of each says what it is for. Names
+// that fit every method are read as those of the method that was asked for.
 func (w wireChallenge) challenge(domain string, m DCVMethod) *Challenge {
 	ends := first(w.TokenEnds, w.TokenEnd)
 	methods := w.Methods.value
@@ -234,8 +236,8 @@ func (ch *Challenge) answers(m DCVMethod) bool {
 	return len(ch.EmailTo) > 0
 }
 
-// published returns s if it can stand in a DNS record or a file as it is, else "". It is used verbatim, so it is not
-// repaired.
+// published returns s if it can stand in a DNS record or a file as it is, else "". It is used
+// verbatim, so it is not repaired.
 func published(s string) string {
 	if len(s) > 1024 || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
 		return ""
@@ -243,7 +245,8 @@ func published(s string) string {
 	return s
 }
 
-// wellKnown returns the path of a validation file. A bare file name stands for the place that version 1 documents.
+// wellKnown returns the path of a validation file. A bare file name stands for the place that
+// version 1 documents.
 func wellKnown(s string) string {
 	s = published(s)
 	switch {

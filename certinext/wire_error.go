@@ -14,8 +14,8 @@ import (
 	"strings"
 )
 
-// wireProblem is every shape in which CERTInext refuses: RFC 7807, Spring's default, RFC 6749's at the token endpoint,
-// and version 1's envelope.
+// wireProblem is every shape in which CERTInext refuses: RFC 7807, Spring's default, RFC 6749's at
+// the token endpoint, and version 1's envelope.
 type wireProblem struct {
 	Status           text                    `json:"status"`
 	Type             text                    `json:"type"`
@@ -60,7 +60,8 @@ func (w wireDiagnostics) diagnostics(hide mask) *Diagnostics {
 
 const maxFieldErrors = 20
 
-// A code is free text inside the detail: "[EMS-918] text", "EMS-917 - text", or missing (observed 2026).
+// A code is free text inside the detail: "[EMS-918] text", "EMS-917 - text", or missing (observed
+// 2026).
 var codePattern = regexp.MustCompile(`\b(EMS-[A-Z0-9]+(-[A-Z0-9]+)*|DOMAIN-[0-9]+)\b`)
 
 // refusal makes an Error of an answer that is not a success.
@@ -81,7 +82,8 @@ func (c *Client) refusal(r *call, res *http.Response, hide mask) *Error {
 		return e
 	}
 	w, err := e.explain(body, hide)
-	// Version 1 refuses in its envelope, with HTTP status 200 (observed 2026): any other is somebody else's.
+	// Version 1 refuses in its envelope, with HTTP status 200 (observed 2026): any other is
+	// somebody else's.
 	e.Own = err == nil && !r.enveloped && (w.own(res.StatusCode) || r.grants && slices.Contains(ownGrantRefusals, e.Code))
 	e.Acted = r.repeat != repeatFreely && !e.certain()
 	return e
@@ -94,7 +96,8 @@ func redirectHost(location string) string {
 	return "another path"
 }
 
-// explain fills in CERTInext's words from the body of a refusal, which it returns. An error means that it is no JSON object.
+// explain fills in CERTInext's words from the body of a refusal, which it returns. An error means
+// that it is no JSON object.
 func (e *Error) explain(body []byte, hide mask) (wireProblem, error) {
 	var w wireProblem
 	if err := unmarshalObject(body, &w); err != nil {
@@ -119,8 +122,8 @@ func (e *Error) explain(body []byte, hide mask) (wireProblem, error) {
 	return w, nil
 }
 
-// oauthError returns the error of RFC 6749, section 5.2, such as invalid_client. Spring uses the same name for the
-// status's words, which are no code.
+// oauthError returns the error of RFC 6749, section 5.2, such as invalid_client. Spring uses the
+// same name for the status's words, which are no code.
 func oauthError(w wireProblem) text {
 	if strings.ContainsAny(string(w.Error), " ") || w.Message != "" {
 		return ""

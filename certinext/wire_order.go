@@ -50,8 +50,8 @@ func newWireSubscription(r OrderRequest) wireSubscription {
 	}
 }
 
-// The error that CERTInext gives for a bad agreement names the block agreementDetails; the field is still agreement
-// (observed 2026).
+// The error that CERTInext gives for a bad agreement names the block agreementDetails; the field is
+// still agreement (observed 2026).
 type wireAgreement struct {
 	SignerName  string `json:"signerName"`
 	SignerPlace string `json:"signerPlace"`
@@ -174,8 +174,8 @@ type wireReissue struct {
 	RevokeReason      string   `json:"revokeReason,omitempty"`
 }
 
-// wireOrder is the answer to a create and to tracking. The links that the published collection shows were observed to
-// be absent, and are not read.
+// wireOrder is the answer to a create and to tracking. The links that the published collection
+// shows were observed to be absent, and are not read.
 type wireOrder struct {
 	OrderID             text   `json:"orderId"`
 	RequestID           text   `json:"requestId"`
@@ -190,7 +190,8 @@ type wireOrder struct {
 	ProductCode         text   `json:"productCode"`
 	CreatedAt           moment `json:"createdAt"`
 	ExpiresAt           moment `json:"expiresAt"`
-	// No source names the field in which an approver's words are served; these are read if they are there.
+	// No source names the field in which an approver's words are served; these are read if they are
+	// there.
 	RejectionReason    text `json:"rejectionReason"`
 	RejectRemarks      text `json:"rejectRemarks"`
 	CancellationReason text `json:"cancellationReason"`
@@ -289,9 +290,9 @@ func (d wireDomainVerification) verification() DomainVerification {
 	}
 }
 
-// wireSubject is a subject in both spellings. A person's names are firstName and lastName in the newer documentation,
-// which is taken for the live service's, and givenName and surname in the published collection, whose one sample shows
-// no fields beyond these two, email and countryCode.
+// wireSubject is a subject in both spellings. A person's names are firstName and lastName in the
+// newer documentation, which is taken for the live service's, and givenName and surname in the
+// published collection, whose one sample shows no fields beyond these two, email and countryCode.
 type wireSubject struct {
 	FirstName                        string `json:"firstName,omitempty"`
 	LastName                         string `json:"lastName,omitempty"`

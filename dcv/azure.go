@@ -15,7 +15,8 @@ import (
 	"github.com/libdns/libdns"
 )
 
-// azureKind is Azure DNS. Its provider makes and removes whole record sets, so a name holds one value at a time.
+// azureKind is Azure DNS. Its provider makes and removes whole record sets, so a name holds one
+// value at a time.
 var azureKind = Kind{
 	Name:    "azure",
 	Ambient: "the managed identity of the server",
@@ -38,7 +39,8 @@ func openAzure(s Settings) (Provider, error) {
 	}}, nil
 }
 
-// recordSets is libdns's provider, but publishes twice without complaint, and removes no value of somebody else.
+// recordSets is libdns's provider, but publishes twice without complaint, and removes no value of
+// somebody else.
 type recordSets struct{ azure.Provider }
 
 func (s *recordSets) AppendRecords(ctx context.Context, zone string, records []libdns.Record) ([]libdns.Record, error) {
@@ -73,7 +75,8 @@ func (s *recordSets) add(ctx context.Context, zone string, r libdns.Record) erro
 		r.RR().Name, bare(zone), err)
 }
 
-// remove looks before it removes, since the provider removes the whole set. What is added in between is removed, too.
+// remove looks before it removes, since the provider removes the whole set. What is added in
+// between is removed, too.
 func (s *recordSets) remove(ctx context.Context, zone string, r libdns.Record) error {
 	values, err := s.values(ctx, zone, r)
 	if err != nil {
@@ -91,8 +94,8 @@ func (s *recordSets) remove(ctx context.Context, zone string, r libdns.Record) e
 	return err
 }
 
-// values are those that the record set of r has. The provider answers with no records at all when it does not understand one of
-// the zone, whereas a zone has an SOA record at least.
+// values are those that the record set of r has. The provider answers with no records at all when
+// it does not understand one of the zone, whereas a zone has an SOA record at least.
 func (s *recordSets) values(ctx context.Context, zone string, r libdns.Record) ([]string, error) {
 	all, err := s.GetRecords(ctx, zone)
 	if err != nil {

@@ -31,12 +31,12 @@ func openCloudflare(s Settings) (Provider, error) {
 	}}, nil
 }
 
-// cloudflareRecords is libdns's provider, but publishes twice without complaint, and removes nothing only when there is
-// nothing.
+// cloudflareRecords is libdns's provider, but publishes twice without complaint, and removes
+// nothing only when there is nothing.
 type cloudflareRecords struct{ cloudflare.Provider }
 
-// identicalRecord is Cloudflare's code for "An identical record already exists", as the provider spells it: its errors have
-// no type.
+// identicalRecord is Cloudflare's code for "An identical record already exists", as the provider
+// spells it: its errors have no type.
 const identicalRecord = "Code:81058 "
 
 func (c *cloudflareRecords) AppendRecords(ctx context.Context, zone string, records []libdns.Record) ([]libdns.Record, error) {
@@ -64,7 +64,8 @@ func (c *cloudflareRecords) DeleteRecords(ctx context.Context, zone string, reco
 	return all, nil
 }
 
-// absent makes sure that a record is not there. The provider takes one that it could not look up for one that is absent.
+// absent makes sure that a record is not there. The provider takes one that it could not look up
+// for one that is absent.
 func (c *cloudflareRecords) absent(ctx context.Context, zone string, r libdns.Record) error {
 	values, err := valuesBeside(ctx, c, zone, r)
 	if err != nil {

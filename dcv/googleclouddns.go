@@ -53,8 +53,9 @@ func openGoogleCloudDNS(s Settings) (Provider, error) {
 	return zones, err
 }
 
-// A serviceAccount is the key of one, as far as it is used. What else the text of a key might say is not passed on: a key of
-// another type can name files to read, programs to run and hosts to send an assertion to.
+// A serviceAccount is the key of one, as far as it is used. What else the text of a key might say
+// is not passed on: a key of another type can name files to read, programs to run and hosts to send
+// an assertion to.
 type serviceAccount struct {
 	Type         string `json:"type"`
 	ClientEmail  string `json:"client_email"`
@@ -102,8 +103,8 @@ func isRSAKey(text string) bool {
 	return err == nil && isRSA
 }
 
-// managedZones is libdns's provider with a key that is in no file. The provider reads a file, once, before its first
-// request, so it is given the path of a pipe.
+// managedZones is libdns's provider with a key that is in no file. The provider reads a file, once,
+// before its first request, so it is given the path of a pipe.
 type managedZones struct {
 	googleclouddns.Provider
 	key []byte
@@ -128,8 +129,8 @@ func (m *managedZones) DeleteRecords(ctx context.Context, zone string, records [
 	return out, err
 }
 
-// call holds the key ready as long as it is not certain that the provider has read it. A provider that has does not look, and
-// one that failed to start does so again at the next call.
+// call holds the key ready as long as it is not certain that the provider has read it. A provider
+// that has does not look, and one that failed to start does so again at the next call.
 func (m *managedZones) call(do func() error) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

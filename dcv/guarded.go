@@ -14,8 +14,8 @@ import (
 	"github.com/libdns/libdns"
 )
 
-// guarded keeps the secrets of a provider out of its errors, and its panics to itself: the code of a DNS host's client runs
-// inside somebody's Vault, and what it answers to is the Internet.
+// guarded keeps the secrets of a provider out of its errors, and its panics to itself: the code of
+// a DNS host's client runs inside somebody's Vault, and what it answers to is the Internet.
 type guarded struct {
 	provider Provider
 	name     string

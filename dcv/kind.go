@@ -21,11 +21,13 @@ type Provider interface {
 type Kind struct {
 	Name   string
 	Fields []Field
-	// Ambient says whose identity is used instead of credentials when [Settings.Ambient] is set; empty where there is none.
+	// Ambient says whose identity is used instead of credentials when [Settings.Ambient] is set;
+	// empty where there is none.
 	Ambient string
 	// Note is what somebody should know before choosing it; empty where there is nothing.
 	Note string
-	// hidden are what else is secret in the settings, beside the values of the secret fields; nil where that is nothing.
+	// hidden are what else is secret in the settings, beside the values of the secret fields; nil
+	// where that is nothing.
 	hidden func(Settings) []string
 	// open makes a provider of complete and known settings. It touches no network.
 	open func(Settings) (Provider, error)
@@ -72,8 +74,8 @@ func kindOf(name string) (Kind, error) {
 	return Kind{}, &SettingError{Field: "provider", Problem: "is not one of " + strings.Join(names, ", ")}
 }
 
-// Open makes a provider of the kind that is named. It touches no network. What is wrong with the settings is a
-// [*SettingError]. The errors of the provider show no secret; what they wrap may do.
+// Open makes a provider of the kind that is named. It touches no network. What is wrong with the
+// settings is a [*SettingError]. The errors of the provider show no secret; what they wrap may do.
 func Open(kind string, s Settings) (Provider, error) {
 	k, err := kindOf(kind)
 	if err != nil {

@@ -35,8 +35,8 @@ func bare(name string) string {
 	return strings.TrimSuffix(name, ".")
 }
 
-// MaxValue is the longest value of a record, in bytes: that of one string of a TXT record. A CA that compares single strings would not
-// see a longer one.
+// MaxValue is the longest value of a record, in bytes: that of one string of a TXT record. A CA
+// that compares single strings would not see a longer one.
 const MaxValue = 255
 
 var errAddress = errors.New("is not a host or host:port")

@@ -17,7 +17,8 @@ import (
 
 // A Resolver finds its way in the DNS. The zero value asks the resolvers of the machine.
 type Resolver struct {
-	// Servers are recursive resolvers, as host:port, asked one after the other; those of /etc/resolv.conf when empty.
+	// Servers are recursive resolvers, as host:port, asked one after the other; those of
+	// /etc/resolv.conf when empty.
 	Servers []string
 	// Patience bounds every question to one server; 3 seconds when zero.
 	Patience time.Duration
@@ -52,7 +53,8 @@ func (e *NoZoneError) Unwrap() error { return e.Err }
 // maxAliases is how many CNAMEs are followed.
 const maxAliases = 8
 
-// An OutsideError is a name that is delegated by a CNAME to another zone, where nobody has said that records may be written.
+// An OutsideError is a name that is delegated by a CNAME to another zone, where nobody has said
+// that records may be written.
 type OutsideError struct {
 	Name, Target, Zone string
 }
@@ -62,9 +64,10 @@ func (e *OutsideError) Error() string {
 		bare(e.Name), bare(e.Target), bare(e.Zone))
 }
 
-// Locate says where the TXT record of a name has to be written: at the name itself, or where a CNAME delegates it to. With a
-// zone that is in it; without one, it is in the name's own zone, which is found by its SOA record. Who controls a name may point it
-// anywhere, so without a zone that somebody has named, no record is written outside of the name's own ([*OutsideError]).
+// Locate says where the TXT record of a name has to be written: at the name itself, or where a
+// CNAME delegates it to. With a zone that is in it; without one, it is in the name's own zone,
+// which is found by its SOA record. Who controls a name may point it anywhere, so without a zone
+// that somebody has named, no record is written outside of the name's own ([*OutsideError]).
 func (r *Resolver) Locate(ctx context.Context, name, zone string) (target, inZone string, err error) {
 	name = Canonical(name)
 	if target, err = r.follow(ctx, name); err != nil {
@@ -85,8 +88,9 @@ func (r *Resolver) Locate(ctx context.Context, name, zone string) (target, inZon
 	return target, zone, nil
 }
 
-// follow returns the name that a name is an alias of, itself when it is none. One that is an alias only because every name beside it is,
-// by a wildcard, is none: a record of its own takes it out of that.
+// follow returns the name that a name is an alias of, itself when it is none. One that is an alias
+// only because every name beside it is, by a wildcard, is none: a record of its own takes it out of
+// that.
 func (r *Resolver) follow(ctx context.Context, name string) (string, error) {
 	seen := []string{name}
 	for {
@@ -131,8 +135,8 @@ func (r *Resolver) alias(ctx context.Context, name string) (string, error) {
 	return "", nil
 }
 
-// Zone finds the zone that a name is in: the nearest name above it, or itself, with an SOA record. A top-level domain is not
-// taken for one.
+// Zone finds the zone that a name is in: the nearest name above it, or itself, with an SOA record.
+// A top-level domain is not taken for one.
 func (r *Resolver) Zone(ctx context.Context, name string) (string, error) {
 	name = Canonical(name)
 	var last error
@@ -152,8 +156,8 @@ func (r *Resolver) Zone(ctx context.Context, name string) (string, error) {
 	return "", &NoZoneError{Name: name, Err: last}
 }
 
-// zoneOf returns the zone that an answer to the question for a name's SOA record tells. A name without one is answered with
-// that of its zone.
+// zoneOf returns the zone that an answer to the question for a name's SOA record tells. A name
+// without one is answered with that of its zone.
 func zoneOf(answer *dns.Msg, name string) string {
 	records := answer.Answer
 	if len(records) == 0 { // with an alias in it, the rest is not about this name
@@ -184,8 +188,8 @@ func (n Nameserver) String() string {
 // maxServers is how many servers of a zone are asked. The root has 13.
 const maxServers = 13
 
-// Authoritative returns one address of each server that is authoritative for a zone, of the first 13. One whose address is not found is left
-// out unless there is no other.
+// Authoritative returns one address of each server that is authoritative for a zone, of the first
+// 13. One whose address is not found is left out unless there is no other.
 func (r *Resolver) Authoritative(ctx context.Context, zone string) ([]Nameserver, error) {
 	answer, err := r.ask(ctx, zone, dns.TypeNS)
 	if err != nil {
@@ -213,7 +217,8 @@ func (r *Resolver) Authoritative(ctx context.Context, zone string) ([]Nameserver
 	return nil, err
 }
 
-// address finds an address of a host. IPv4 comes first: a machine without IPv6 is more common than one without the other.
+// address finds an address of a host. IPv4 comes first: a machine without IPv6 is more common than
+// one without the other.
 func (r *Resolver) address(ctx context.Context, host string) (string, error) {
 	for _, kind := range []uint16{dns.TypeA, dns.TypeAAAA} {
 		answer, err := r.ask(ctx, host, kind)

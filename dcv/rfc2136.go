@@ -15,7 +15,8 @@ import (
 	"github.com/miekg/dns"
 )
 
-// rfc2136Kind is every DNS server that takes dynamic updates, such as BIND, Knot, PowerDNS and Microsoft's.
+// rfc2136Kind is every DNS server that takes dynamic updates, such as BIND, Knot, PowerDNS and
+// Microsoft's.
 var rfc2136Kind = Kind{
 	Name: "rfc2136",
 	Fields: []Field{

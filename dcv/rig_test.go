@@ -33,9 +33,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The clients of DNS hosts know the names of their hosts, and most take no other. So the tests talk to the real names, by way of
-// a proxy on loopback that is all hosts there are: it ends TLS with certificates of a CA that the process trusts, and asks the
-// stand-in of the host. It never dials out.
+// The clients of DNS hosts know the names of their hosts, and most take no other. So the tests talk
+// to the real names, by way of a proxy on loopback that is all hosts there are: it ends TLS with
+// certificates of a CA that the process trusts, and asks the stand-in of the host. It never dials
+// out.
 
 // internet is that proxy, for all tests.
 var internet = &proxy{hosts: map[string]http.Handler{}, conns: make(chan net.Conn)}
@@ -259,7 +260,8 @@ func takesManyAtOnce(t *testing.T, solver *dcv.Solver, values func() []string) {
 	require.Len(t, values(), 8)
 }
 
-// failsWithout tells that publishing and removing fail, in words that have what is wanted and no secret.
+// failsWithout tells that publishing and removing fail, in words that have what is wanted and no
+// secret.
 func failsWithout(t *testing.T, solver *dcv.Solver, r dcv.Record, want string, secrets ...string) {
 	t.Helper()
 	for _, do := range []func(context.Context, dcv.Record) error{solver.Publish, solver.Remove} {

@@ -48,8 +48,8 @@ func openRoute53(s Settings) (Provider, error) {
 // attempts are how often a request is sent at most, as the provider has it by itself.
 const attempts = 5
 
-// hostedZones is libdns's provider, but publishes twice without complaint, and does not end the process when the AWS
-// configuration of the server is broken.
+// hostedZones is libdns's provider, but publishes twice without complaint, and does not end the
+// process when the AWS configuration of the server is broken.
 type hostedZones struct {
 	route53.Provider
 
@@ -86,8 +86,8 @@ func reasoned(err error) error {
 	return fmt.Errorf("%s: %w", strings.Join(refused.Messages, ", "), err)
 }
 
-// add does not mind a record that is there. Route 53 refuses a set with the same value twice, and the provider adds to what
-// it finds.
+// add does not mind a record that is there. Route 53 refuses a set with the same value twice, and
+// the provider adds to what it finds.
 func (h *hostedZones) add(ctx context.Context, zone string, r libdns.Record) error {
 	_, err := h.Provider.AppendRecords(ctx, zone, []libdns.Record{r})
 	var refused *types.InvalidChangeBatch
@@ -100,8 +100,9 @@ func (h *hostedZones) add(ctx context.Context, zone string, r libdns.Record) err
 	return nil
 }
 
-// start has the provider load its configuration, which it does once, at its first call, and ends the process when that
-// fails. So the same is loaded here first, where a failure is an error, and may be gone at the next call.
+// start has the provider load its configuration, which it does once, at its first call, and ends
+// the process when that fails. So the same is loaded here first, where a failure is an error, and
+// may be gone at the next call.
 func (h *hostedZones) start(ctx context.Context) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -14,7 +14,8 @@ import (
 // A Solver publishes records at a DNS host. It may be used by several goroutines.
 type Solver struct {
 	Provider Provider
-	// TTL is that of the records; a minute when zero. They are removed long before it matters, except to who looks too early.
+	// TTL is that of the records; a minute when zero. They are removed long before it matters,
+	// except to who looks too early.
 	TTL time.Duration
 	// Patience bounds every call of the provider; 30 seconds when zero.
 	Patience time.Duration
@@ -52,7 +53,8 @@ func (s *Solver) record(r Record) libdns.Record {
 	return libdns.TXT{Name: libdns.RelativeName(r.Name, r.Zone), TTL: ttl, Text: r.Value}
 }
 
-// bounded ends a call with its context. Not every provider does so itself, so the call may run on behind it for a while.
+// bounded ends a call with its context. Not every provider does so itself, so the call may run on
+// behind it for a while.
 func (s *Solver) bounded(ctx context.Context, call func(context.Context) error) error {
 	patience := s.Patience
 	if patience == 0 {

@@ -15,8 +15,8 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
 )
 
-// With its seeds, a server's whole life repeats itself: tokens, numbers, keys, certificates and faults. What is left is the
-// clock, which is Now, and look-ups over a network.
+// With its seeds, a server's whole life repeats itself: tokens, numbers, keys, certificates and
+// faults. What is left is the clock, which is Now, and look-ups over a network.
 func TestARunRepeatsItself(t *testing.T) {
 	run := func(t *testing.T, seed uint64, d certinexttest.Dialect) (all []string) {
 		t.Run("run", func(t *testing.T) {

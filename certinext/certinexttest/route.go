@@ -40,8 +40,8 @@ var (
 	routes   = slices.Concat(sslRoutes(), privateRoutes(), signatureRoutes(), accountRoutes(), domainRoutes(), v1Routes())
 )
 
-// Routes lists what a [Server] answers in any of its dialects, each as method and path, with {name} where the path takes a
-// parameter, e.g. "GET /api/certinext/v2/organizations/{id}". It is sorted.
+// Routes lists what a [Server] answers in any of its dialects, each as method and path, with {name}
+// where the path takes a parameter, e.g. "GET /api/certinext/v2/organizations/{id}". It is sorted.
 func Routes() []string {
 	var out []string
 	for i := range routes {

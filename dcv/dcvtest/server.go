@@ -1,8 +1,9 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package dcvtest starts real DNS servers for tests: BIND's named on loopback, with zones that take updates signed by a TSIG
-// key. Begin with [Start]; [Server.Secondary] starts another server that lags behind.
+// Package dcvtest starts real DNS servers for tests: BIND's named on loopback, with zones that take
+// updates signed by a TSIG key. Begin with [Start]; [Server.Secondary] starts another server that
+// lags behind.
 //
 // A test that needs a server is skipped where BIND is not installed.
 package dcvtest
@@ -72,8 +73,8 @@ func StartAt(t testing.TB, addr string, zones ...Zone) *Server {
 	return s
 }
 
-// Secondary starts another server for the zones of s, on a free port. It asks s for changes every two seconds or so, and is not
-// told of them.
+// Secondary starts another server for the zones of s, on a free port. It asks s for changes every
+// two seconds or so, and is not told of them.
 func (s *Server) Secondary() *Server {
 	s.t.Helper()
 	other := &Server{t: s.t, Addr: freeAddress(s.t, "127.0.0.1:0"), KeyName: s.KeyName, KeySecret: s.KeySecret, zones: s.zones}
@@ -114,7 +115,8 @@ func (s *Server) run(dir, zones string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	// The whole of the DNS: what no zone of the server holds does not exist, which is quicker to find out than on the Internet.
+	// The whole of the DNS: what no zone of the server holds does not exist, which is quicker to
+	// find out than on the Internet.
 	root := filepath.Join(dir, "root.zone")
 	write(s.t, root, "$TTL 60\n@ IN SOA ns.invalid. hostmaster.invalid. 1 60 60 60 1\n@ IN NS ns.invalid.\nns.invalid. IN A 127.0.0.1\n")
 	config := filepath.Join(dir, "named.conf")
