@@ -191,7 +191,10 @@ func (c *Client) Products(ctx context.Context, groupNumber string) ([]Product, e
 }
 
 func (c v2) products(ctx context.Context, operation, groupNumber string) ([]Product, error) {
-	return fetch(ctx, c.Client, c.read(operation, "/catalog/products", groupQuery(groupNumber)), decodeProducts)
+	return fetch(
+		ctx, c.Client, c.read(operation, "/catalog/products", groupQuery(groupNumber)),
+		decodeProducts,
+	)
 }
 
 func groupQuery(number string) url.Values {
@@ -226,10 +229,15 @@ func (c *Client) CustomFields(ctx context.Context, productCode string) ([]Custom
 	return c.protocol().customFields(ctx, "listing custom fields", productCode)
 }
 
-func (c v2) customFields(ctx context.Context, operation, productCode string) ([]CustomFieldSpec, error) {
+func (c v2) customFields(
+	ctx context.Context, operation, productCode string,
+) ([]CustomFieldSpec, error) {
 	code, err := segment("productCode", productCode)
 	if err != nil {
 		return nil, asError(operation, err)
 	}
-	return fetch(ctx, c.Client, c.read(operation, "/catalog/products/"+code+"/custom-fields", nil), decodeCustomFields)
+	return fetch(
+		ctx, c.Client, c.read(operation, "/catalog/products/"+code+"/custom-fields", nil),
+		decodeCustomFields,
+	)
 }

@@ -65,8 +65,10 @@ func (o OAuth) exchange(time.Time, string) *call {
 		"client_secret": {o.ClientSecret.Reveal()},
 	}
 	return &call{
-		body:   []byte(form.Encode()),
-		header: http.Header{"Accept": {"application/json"}, "Content-Type": {"application/x-www-form-urlencoded"}},
+		body: []byte(form.Encode()),
+		header: http.Header{
+			"Accept": {"application/json"}, "Content-Type": {"application/x-www-form-urlencoded"},
+		},
 	}
 }
 
@@ -80,8 +82,8 @@ func (o OAuth) hint(status int) string {
 	case http.StatusBadRequest, http.StatusUnauthorized:
 		return "check the client id and the client secret, and that they belong to this environment"
 	case http.StatusForbidden:
-		return "the key was not generated for OAuth: in the portal, under Integrations, APIs, generate one with API type " +
-			"REST and authentication type OAuth"
+		return "the key was not generated for OAuth: in the portal, under Integrations, APIs, " +
+			"generate one with API type REST and authentication type OAuth"
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
 		return "there is no token endpoint at this base URL"
 	}
@@ -112,7 +114,8 @@ func (a AccessKey) exchange(now time.Time, txn string) *call {
 	ts := timestamp(now)
 	key := a.signature(ts, txn)
 	body, _ := json.Marshal(wireSignedGrant{ // of strings only
-		GrantType: "client_credentials", AccountNumber: a.AccountNumber, AuthKey: key, Version: "1.0", TS: ts, Txn: txn,
+		GrantType: "client_credentials", AccountNumber: a.AccountNumber, AuthKey: key,
+		Version: "1.0", TS: ts, Txn: txn,
 	})
 	return &call{
 		body:    body,
@@ -142,10 +145,11 @@ func (a AccessKey) hint(status int) string {
 	case http.StatusBadRequest:
 		return "the live service takes the client id and secret of an OAuth key and no access key"
 	case http.StatusUnauthorized:
-		return "check the account number and the access key, that they belong to this environment, and this machine's clock"
+		return "check the account number and the access key, that they belong to this " +
+			"environment, and this machine's clock"
 	case http.StatusForbidden:
-		return "tokens are not enabled for this access key: generate an OAuth key in the portal, under Integrations, APIs, " +
-			"and use its client id and secret"
+		return "tokens are not enabled for this access key: generate an OAuth key in the portal, " +
+			"under Integrations, APIs, and use its client id and secret"
 	case http.StatusUnprocessableEntity:
 		return "the account has no active access key"
 	case http.StatusNotFound, http.StatusMethodNotAllowed:

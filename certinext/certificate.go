@@ -46,15 +46,21 @@ func (c *Client) CertificatePEM(ctx context.Context, f Family, id string) (*Bund
 	return c.protocolFor(f).certificatePEM(ctx, downloading, f, id)
 }
 
-func (c v2) certificate(ctx context.Context, operation string, f Family, id string) (*Bundle, error) {
+func (c v2) certificate(
+	ctx context.Context, operation string, f Family, id string,
+) (*Bundle, error) {
 	return c.download(ctx, operation, f, id, "application/json")
 }
 
-func (c v2) certificatePEM(ctx context.Context, operation string, f Family, id string) (*Bundle, error) {
+func (c v2) certificatePEM(
+	ctx context.Context, operation string, f Family, id string,
+) (*Bundle, error) {
 	return c.download(ctx, operation, f, id, "application/x-pem-file")
 }
 
-func (c v2) download(ctx context.Context, operation string, f Family, id, accept string) (*Bundle, error) {
+func (c v2) download(
+	ctx context.Context, operation string, f Family, id, accept string,
+) (*Bundle, error) {
 	path, err := orderPath(f, id, "/certificate")
 	if err != nil {
 		return nil, asError(operation, err)
@@ -132,7 +138,9 @@ func (w wireBundle) bundle() (*Bundle, error) {
 	if len(all) > maxCertificates {
 		return nil, errNotPEM
 	}
-	return &Bundle{OrderID: strings.TrimSpace(string(w.OrderID)), Certificate: all[0], Chain: all[1:]}, nil
+	return &Bundle{OrderID: strings.TrimSpace(
+		string(w.OrderID),
+	), Certificate: all[0], Chain: all[1:]}, nil
 }
 
 func decodePEMBundle(body string) (*Bundle, error) {
@@ -141,7 +149,9 @@ func decodePEMBundle(body string) (*Bundle, error) {
 		return nil, err
 	}
 	leaf := max(slices.IndexFunc(all, isLeaf), 0)
-	return &Bundle{Certificate: all[leaf], Chain: slices.Delete(slices.Clone(all), leaf, leaf+1)}, nil
+	return &Bundle{Certificate: all[leaf], Chain: slices.Delete(
+		slices.Clone(all), leaf, leaf+1,
+	)}, nil
 }
 
 // certificates splits s into certificates, each in PEM with a final newline, which the live service
@@ -150,7 +160,9 @@ func decodePEMBundle(body string) (*Bundle, error) {
 func certificates(s string) ([]string, error) {
 	var out []string
 	rest := []byte(s)
-	if der, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(s), "")); err == nil {
+	if der, err := base64.StdEncoding.DecodeString(
+		strings.Join(strings.Fields(s), ""),
+	); err == nil {
 		if _, err := x509.ParseCertificate(der); err != nil {
 			return nil, errNotPEM
 		}

@@ -115,7 +115,9 @@ func (c *Client) open(operation string) (*session, *Error) {
 		default:
 			c.invalid = c.Credentials.check()
 		}
-		c.session = &session{base: base, http: c.httpClient(), account: accountCache{turn: make(chan struct{}, 1)}}
+		c.session = &session{
+			base: base, http: c.httpClient(), account: accountCache{turn: make(chan struct{}, 1)},
+		}
 	})
 	if c.invalid != nil {
 		return nil, &Error{Operation: operation, Err: c.invalid}
@@ -176,9 +178,10 @@ func (c *Client) httpClient() *http.Client {
 // the call's own timeout bounds. Idle connections are dropped early: one that the server closes in
 // the moment of use costs a create its only try.
 func newTransport() *http.Transport {
+	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		DialContext:            dialer.DialContext,
 		ForceAttemptHTTP2:      true,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    10 * time.Second,
@@ -266,8 +269,11 @@ func (c *Client) transaction(s *session) (string, error) {
 // idempotencyKey returns the caller's key, or a fresh one that lives for one call.
 func (c *Client) idempotencyKey(s *session, given string) (string, error) {
 	if given != "" {
-		if len(given) > 255 || strings.ContainsFunc(given, func(r rune) bool { return r <= ' ' || r > '~' }) {
-			return "", &InvalidRequestError{Field: "IdempotencyKey", Problem: "must be printable ASCII without spaces"}
+		if len(given) > 255 ||
+			strings.ContainsFunc(given, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			return "", &InvalidRequestError{
+				Field: "IdempotencyKey", Problem: "must be printable ASCII without spaces",
+			}
 		}
 		return given, nil
 	}
@@ -301,9 +307,9 @@ const maxSkew = 100 * 365 * 24 * time.Hour
 
 // A clockSighting is what an answer has told of CERTInext's clock.
 type clockSighting struct {
-	skew time.Duration // of CERTInext's clock, at the receipt
+	skew time.Duration // of CERTInext's clock, when the answer came
 	wall time.Time     // the Client's clock then, without a monotonic reading
-	mono time.Time     // the same moment, with one: what has passed since, whatever happens to the clock
+	mono time.Time     // the same moment with one, to tell what has passed since
 }
 
 // ClockSkew returns how far CERTInext's clock is ahead of the Client's at this moment, by the

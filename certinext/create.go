@@ -43,7 +43,9 @@ func (c *Client) CreateOrder(ctx context.Context, r OrderRequest) (*Order, error
 	return o, nil
 }
 
-func (c v2) create(ctx context.Context, s *session, operation string, r OrderRequest) (*Order, error) {
+func (c v2) create(
+	ctx context.Context, s *session, operation string, r OrderRequest,
+) (*Order, error) {
 	req, err := c.placement(s, operation, r)
 	if err != nil {
 		return nil, err
@@ -127,7 +129,8 @@ func (r OrderRequest) body(d dialect) (any, error) {
 		known = wireSSLOrder{
 			ProductVariant: r.Variant,
 			Certificate: wireCertificateNames{
-				Domain: r.Domain, AdditionalDomains: r.AdditionalDomains, AutoSecureWWW: r.AutoSecureWWW,
+				Domain: r.Domain, AdditionalDomains: r.AdditionalDomains,
+				AutoSecureWWW: r.AutoSecureWWW,
 			},
 			wireCommon: newWireCommon(r),
 			wirePublic: newWirePublic(r),
@@ -168,7 +171,9 @@ func merge(known any, extra map[string]any) (map[string]any, error) {
 	merged := make(map[string]any, len(fields)+len(extra))
 	for name, value := range extra {
 		if _, err := json.Marshal(value); err != nil {
-			return nil, &InvalidRequestError{Field: "Extra[" + name + "]", Problem: "cannot be written as JSON"}
+			return nil, &InvalidRequestError{
+				Field: "Extra[" + name + "]", Problem: "cannot be written as JSON",
+			}
 		}
 		merged[name] = value
 	}
@@ -210,9 +215,12 @@ func (r OrderRequest) check() error {
 func (r OrderRequest) checkSSL() error {
 	variant := strings.ToLower(r.Variant)
 	_, extra := r.Extra["organization"]
-	if r.Organization == nil && !extra && (strings.HasPrefix(variant, "ov") || strings.HasPrefix(variant, "ev")) {
+	if r.Organization == nil && !extra &&
+		(strings.HasPrefix(variant, "ov") || strings.HasPrefix(variant, "ev")) {
 		// Observed: 422 EMS-1180.
-		return &InvalidRequestError{Field: "Organization", Problem: "must be set for OV and EV orders"}
+		return &InvalidRequestError{
+			Field: "Organization", Problem: "must be set for OV and EV orders",
+		}
 	}
 	if r.Organization != nil && r.Organization.Number == "" {
 		return &InvalidRequestError{Field: "Organization.Number", Problem: "must be set"}
@@ -235,7 +243,9 @@ func (r OrderRequest) checkPrivatePKI() error {
 	if r.SaveAsDraft || r.RequestID != "" {
 		// Drafts are documented for the other families only. A server that ignored the field would
 		// charge for it.
-		return &InvalidRequestError{Field: "SaveAsDraft", Problem: "is not available for private PKI"}
+		return &InvalidRequestError{
+			Field: "SaveAsDraft", Problem: "is not available for private PKI",
+		}
 	}
 	return nil
 }
@@ -253,7 +263,8 @@ func dnsNameProblem(s string) string {
 		return "is longer than a DNS name can be"
 	}
 	for label := range strings.SplitSeq(name, ".") {
-		if label == "" || len(label) > 63 || strings.Trim(label, "-") != label || strings.ContainsFunc(label, notLDH) {
+		if label == "" || len(label) > 63 || strings.Trim(label, "-") != label ||
+			strings.ContainsFunc(label, notLDH) {
 			return "must be a DNS name in its ASCII form"
 		}
 	}
@@ -282,7 +293,10 @@ func (r OrderRequest) checkSignature() error {
 	_, extra := r.Extra["subject"]
 	switch {
 	case !slices.Contains(types, r.Variant):
-		return &InvalidRequestError{Field: "Variant", Problem: "must be " + strings.Join(types[:2], ", ") + " or " + types[2]}
+		return &InvalidRequestError{
+			Field:   "Variant",
+			Problem: "must be " + strings.Join(types[:2], ", ") + " or " + types[2],
+		}
 	case r.Subject == nil && !extra:
 		return &InvalidRequestError{Field: "Subject", Problem: "must be set"}
 	case r.Subject == nil:
@@ -295,7 +309,11 @@ func (r OrderRequest) checkSignature() error {
 // version 1), and only [Client.SubmitCSR] can say that it is.
 func (r OrderRequest) checkV2() error {
 	if r.Family == FamilySignature && r.CSR != "" {
-		return &InvalidRequestError{Field: "CSR", Problem: "must be submitted after the create, which cannot say that its key is attested"}
+		return &InvalidRequestError{
+			Field:   "CSR",
+			Problem: "must be submitted after the create, which cannot say that its key is " +
+				"attested",
+		}
 	}
 	return nil
 }
@@ -314,7 +332,9 @@ func (s Subject) check(subjectType string) error {
 		{"OrganizationIdentificationNumber", s.OrganizationIdentificationNumber, !person},
 	} {
 		if need.needed && strings.TrimSpace(need.value) == "" {
-			return &InvalidRequestError{Field: "Subject." + need.field, Problem: "must be set for a " + subjectType}
+			return &InvalidRequestError{
+				Field: "Subject." + need.field, Problem: "must be set for a " + subjectType,
+			}
 		}
 	}
 	return nil

@@ -69,7 +69,9 @@ type Challenge struct {
 // A token lives 48 hours (documented). An expired one reads back empty, [ErrChallengeExpired];
 // asking again makes a new one. CERTInext may offer several methods at once, and the fields of all
 // of them are filled; an answer without the method asked for, or for another domain, is an error.
-func (c *Client) DCVChallenge(ctx context.Context, orderID, domain string, m DCVMethod) (*Challenge, error) {
+func (c *Client) DCVChallenge(
+	ctx context.Context, orderID, domain string, m DCVMethod,
+) (*Challenge, error) {
 	const operation = "fetching DCV challenge"
 	if err := checkDCV(domain, m); err != nil {
 		return nil, asError(operation, err)
@@ -81,7 +83,9 @@ func (c *Client) DCVChallenge(ctx context.Context, orderID, domain string, m DCV
 	return ch, err
 }
 
-func (c v2) challenge(ctx context.Context, operation, orderID, domain string, m DCVMethod) (*Challenge, error) {
+func (c v2) challenge(
+	ctx context.Context, operation, orderID, domain string, m DCVMethod,
+) (*Challenge, error) {
 	path, err := orderPath(FamilySSL, orderID, "/dcv")
 	if err != nil {
 		return nil, asError(operation, err)
@@ -89,7 +93,9 @@ func (c v2) challenge(ctx context.Context, operation, orderID, domain string, m 
 	// The domain is mandatory in one edition of the documentation (EMS-1157) and optional in the
 	// other.
 	query := url.Values{"domain": {domain}, "method": {string(m)}}
-	return fetch(ctx, c.Client, c.read(operation, path, query), func(body []byte) (*Challenge, error) {
+	return fetch(ctx, c.Client, c.read(
+		operation, path, query,
+	), func(body []byte) (*Challenge, error) {
 		return decodeChallenge(body, domain, m)
 	})
 }
@@ -188,7 +194,9 @@ func verified(operation string, rep *reply) error {
 	if status == "" || equalFold(status, "VERIFIED") {
 		return nil
 	}
-	e := &Error{Operation: operation, Status: rep.status, Detail: "the validation's status is " + status}
+	e := &Error{
+		Operation: operation, Status: rep.status, Detail: "the validation's status is " + status,
+	}
 	if equalFold(status, "PENDING") {
 		e.Err = errVerifying
 	}

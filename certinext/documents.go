@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	maxDocuments    = 10      // in one call; that there is a limit is documented (EMS-999), and not which
+	maxDocuments    = 10      // in one call; documented: there is a limit (EMS-999), but not which
 	maxDocumentSize = 3 << 20 // bytes; documented: "File size cannot exceed 3 MB"
 	maxDescription  = 25      // characters; documented
 	maxFileName     = 100     // characters; not documented
@@ -38,7 +38,9 @@ type Document struct {
 //
 // This goes through version 1 whatever the Client's Version: version 2 answers 501 (documented). A
 // document that would be refused is refused here, by its place and name, before anything is sent.
-func (c *Client) SubmitDocuments(ctx context.Context, f Family, orderID string, docs []Document) error {
+func (c *Client) SubmitDocuments(
+	ctx context.Context, f Family, orderID string, docs []Document,
+) error {
 	const operation = "submitting documents"
 	if err := checkDocuments(docs); err != nil {
 		return asError(operation, err)
@@ -46,23 +48,31 @@ func (c *Client) SubmitDocuments(ctx context.Context, f Family, orderID string, 
 	return v1{c}.submitDocuments(ctx, operation, f, orderID, docs)
 }
 
-func (c v1) submitDocuments(ctx context.Context, operation string, f Family, orderID string, docs []Document) error {
+func (c v1) submitDocuments(
+	ctx context.Context, operation string, f Family, orderID string, docs []Document,
+) error {
 	requestor, err := c.requestor(ctx, operation, f, orderID)
 	if err != nil {
 		return err
 	}
-	r := c.tell(operation, "SubmitDocument", "documentDetails", newWireDocuments(requestor, orderID, docs))
+	r := c.tell(
+		operation, "SubmitDocument", "documentDetails", newWireDocuments(requestor, orderID, docs),
+	)
 	r.ofOrder, r.timeout = true, c.createTimeout() // 40 MB at most
 	return c.change(ctx, r)
 }
 
 func checkDocuments(docs []Document) error {
 	if len(docs) == 0 || len(docs) > maxDocuments {
-		return &InvalidRequestError{Field: "docs", Problem: fmt.Sprintf("must be 1 to %d documents", maxDocuments)}
+		return &InvalidRequestError{
+			Field: "docs", Problem: fmt.Sprintf("must be 1 to %d documents", maxDocuments),
+		}
 	}
 	for i, d := range docs {
 		if field, problem := d.problem(); problem != "" {
-			return &InvalidRequestError{Field: fmt.Sprintf("docs[%d].%s", i, field), Problem: problem}
+			return &InvalidRequestError{
+				Field: fmt.Sprintf("docs[%d].%s", i, field), Problem: problem,
+			}
 		}
 	}
 	return nil
@@ -71,7 +81,8 @@ func checkDocuments(docs []Document) error {
 // problem says which field of the document is wrong, and how.
 func (d Document) problem() (field, problem string) {
 	switch {
-	case !strings.EqualFold(d.FileName[max(0, len(d.FileName)-4):], ".pdf") || len(d.FileName) == len(".pdf"):
+	case !strings.EqualFold(d.FileName[max(0, len(d.FileName)-4):], ".pdf") ||
+		len(d.FileName) == len(".pdf"):
 		return "FileName", "must be the name of a PDF file"
 	case strings.ContainsAny(d.FileName, `/\`) || clean(d.FileName) != d.FileName:
 		return "FileName", "must be a file name without a path"

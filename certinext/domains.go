@@ -78,11 +78,15 @@ func (c *Client) Domains(ctx context.Context, f DomainFilter) iter.Seq2[Domain, 
 	return c.protocol().domains(ctx, "listing domains", f)
 }
 
-func (c v2) domains(ctx context.Context, operation string, f DomainFilter) iter.Seq2[Domain, error] {
+func (c v2) domains(
+	ctx context.Context, operation string, f DomainFilter,
+) iter.Seq2[Domain, error] {
 	return func(yield func(Domain, error) bool) {
 		seen := map[string]bool{}
 		for offset, pages := 0, 0; ; pages++ {
-			p, err := fetch(ctx, c.Client, c.read(operation, "/domains", f.query(offset)), decodeDomains)
+			p, err := fetch(
+				ctx, c.Client, c.read(operation, "/domains", f.query(offset)), decodeDomains,
+			)
 			if err != nil {
 				yield(Domain{}, err)
 				return
@@ -138,7 +142,8 @@ func (f DomainFilter) query(offset int) url.Values {
 }
 
 func (f DomainFilter) matches(d Domain) bool {
-	return (f.Status == "" || equalFold(f.Status, d.Status)) && (f.DCVStatus == "" || equalFold(f.DCVStatus, d.DCVStatus)) &&
+	return (f.Status == "" || equalFold(f.Status, d.Status)) &&
+		(f.DCVStatus == "" || equalFold(f.DCVStatus, d.DCVStatus)) &&
 		(!f.Exact || f.Search == "" || equalFold(f.Search, d.Name))
 }
 
@@ -203,7 +208,9 @@ func (c *Client) addition(operation string, r DomainRequest) (*call, error) {
 		return nil, err
 	}
 	if strings.HasPrefix(r.Name, "*") {
-		return nil, &InvalidRequestError{Field: "Name", Problem: "must not be a wildcard: name its parent"}
+		return nil, &InvalidRequestError{
+			Field: "Name", Problem: "must not be a wildcard: name its parent",
+		}
 	}
 	if problem := dnsNameProblem(r.Name); problem != "" {
 		return nil, &InvalidRequestError{Field: "Name", Problem: problem}
@@ -214,7 +221,9 @@ func (c *Client) addition(operation string, r DomainRequest) (*call, error) {
 	if !r.Method.known() {
 		return nil, &InvalidRequestError{Field: "Method", Problem: methodProblem}
 	}
-	w := wireAddition{DomainName: r.Name, OrganizationID: r.OrganizationID, DCVMethod: string(r.Method)}
+	w := wireAddition{
+		DomainName: r.Name, OrganizationID: r.OrganizationID, DCVMethod: string(r.Method),
+	}
 	if r.Renew {
 		w.Mode = "renew"
 	}
@@ -232,7 +241,9 @@ func (c *Client) Domain(ctx context.Context, id string) (*Domain, error) {
 	if err != nil {
 		return nil, asError(operation, err)
 	}
-	return fetch(ctx, c, c.read(operation, path, nil), func(body []byte) (*Domain, error) { return decodeDomain(body, id) })
+	return fetch(ctx, c, c.read(operation, path, nil), func(body []byte) (*Domain, error) {
+		return decodeDomain(body, id)
+	})
 }
 
 // DomainChallenge returns what to publish to prove control of a domain of the account, which is
@@ -244,12 +255,16 @@ func (c *Client) Domain(ctx context.Context, id string) (*Domain, error) {
 // then AlreadyVerified. A token that is there and empty is one that has expired instead,
 // [ErrChallengeExpired]. The two differ by what is left out, so before anything is decided by it,
 // [Client.Domain] tells for certain whether the domain is verified, and until when.
-func (c *Client) DomainChallenge(ctx context.Context, id, domain string, m DCVMethod) (*Challenge, error) {
+func (c *Client) DomainChallenge(
+	ctx context.Context, id, domain string, m DCVMethod,
+) (*Challenge, error) {
 	const operation = "fetching domain's challenge"
 	return c.domainChallenge(ctx, operation, id, domain, m)
 }
 
-func (c *Client) domainChallenge(ctx context.Context, operation, id, domain string, m DCVMethod) (*Challenge, error) {
+func (c *Client) domainChallenge(
+	ctx context.Context, operation, id, domain string, m DCVMethod,
+) (*Challenge, error) {
 	path, err := c.challengePath(id, "/dcv", domain, m)
 	if err != nil {
 		return nil, asError(operation, err)
@@ -269,13 +284,17 @@ func (c *Client) domainChallenge(ctx context.Context, operation, id, domain stri
 //
 // What the answer holds is not documented: where it holds no challenge, that is asked for. After an
 // error whose Acted is true the old challenge may be void; making another one more does no harm.
-func (c *Client) RenewDomainChallenge(ctx context.Context, id, domain string, m DCVMethod) (*Challenge, error) {
+func (c *Client) RenewDomainChallenge(
+	ctx context.Context, id, domain string, m DCVMethod,
+) (*Challenge, error) {
 	const operation = "renewing domain's challenge"
 	path, err := c.challengePath(id, "/dcv/method", domain, m)
 	if err != nil {
 		return nil, asError(operation, err)
 	}
-	req, err := c.newChange(operation, http.MethodPatch, path, wireDomainMethod{DCVMethod: string(m)})
+	req, err := c.newChange(operation, http.MethodPatch, path, wireDomainMethod{
+		DCVMethod: string(m),
+	})
 	if err != nil {
 		return nil, asError(operation, err)
 	}
@@ -332,7 +351,9 @@ func (c *Client) DomainDiagnosis(ctx context.Context, id string) (*Diagnostics, 
 // hasDomains refuses what version 1 has no call for.
 func (c *Client) hasDomains() error {
 	if c.Version == V1 {
-		return &InvalidRequestError{Field: "Version", Problem: "must be V2: version 1 can list domains, and nothing else"}
+		return &InvalidRequestError{
+			Field: "Version", Problem: "must be V2: version 1 can list domains, and nothing else",
+		}
 	}
 	return nil
 }

@@ -92,8 +92,8 @@ func (e *UnsupportedReasonError) Error() string {
 	for i, r := range e.Supported {
 		names[i] = string(r)
 	}
-	return fmt.Sprintf("CERTInext does not take the reason %q for the family %s, only %s", e.Reason, e.Family,
-		strings.Join(names, ", "))
+	return fmt.Sprintf("CERTInext does not take the reason %q for the family %s, only %s",
+		e.Reason, e.Family, strings.Join(names, ", "))
 }
 
 // errNoCertificate is a successful download without a certificate in it, errNoChallenge the same
@@ -224,6 +224,8 @@ func HasStatus(err error, statuses ...int) bool {
 // CERTInext does not know and a revoked one answer alike, so this is worth waiting for only while
 // tracking says issued or pending.
 func IsNotReady(err error) bool {
-	return HasStatus(err, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity) ||
+	return HasStatus(
+		err, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity,
+	) ||
 		errors.Is(err, errNoCertificate)
 }

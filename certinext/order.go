@@ -54,8 +54,13 @@ func (c *Client) SubmitCSR(ctx context.Context, f Family, id, csr string, attest
 	return c.protocolFor(f).submitCSR(ctx, operation, f, id, csr, attested)
 }
 
-func (c v2) submitCSR(ctx context.Context, operation string, f Family, id, csr string, attested bool) error {
-	return c.changeOrder(ctx, operation, http.MethodPut, f, id, "/csr", wireCSR{CSR: csr, Attested: attested}, changedOrder(id))
+func (c v2) submitCSR(
+	ctx context.Context, operation string, f Family, id, csr string, attested bool,
+) error {
+	return c.changeOrder(
+		ctx, operation, http.MethodPut, f, id, "/csr", wireCSR{CSR: csr, Attested: attested},
+		changedOrder(id),
+	)
 }
 
 // AcceptAgreement signs the subscriber agreement of an order. An agreement that was accepted in the
@@ -65,15 +70,22 @@ func (c *Client) AcceptAgreement(ctx context.Context, f Family, id string, a Agr
 	const operation = "accepting agreement"
 	switch {
 	case f == FamilyPrivatePKI:
-		return asError(operation, &InvalidRequestError{Field: "Family", Problem: "private-pki has no agreement"})
+		return asError(operation, &InvalidRequestError{
+			Field: "Family", Problem: "private-pki has no agreement",
+		})
 	case !a.Accepted:
-		return asError(operation, &InvalidRequestError{Field: "Agreement.Accepted", Problem: "must be true"})
+		return asError(operation, &InvalidRequestError{
+			Field: "Agreement.Accepted", Problem: "must be true",
+		})
 	}
 	return c.protocolFor(f).accept(ctx, operation, f, id, a)
 }
 
 func (c v2) accept(ctx context.Context, operation string, f Family, id string, a Agreement) error {
-	return c.changeOrder(ctx, operation, http.MethodPost, f, id, "/agreement", wireAcceptance{newWireAgreement(&a)}, changedOrder(id))
+	return c.changeOrder(
+		ctx, operation, http.MethodPost, f, id, "/agreement", wireAcceptance{newWireAgreement(&a)},
+		changedOrder(id),
+	)
 }
 
 // CancelOrder withdraws an order that is not issued yet. reason is free text; CERTInext wants one,
@@ -81,7 +93,9 @@ func (c v2) accept(ctx context.Context, operation string, f Family, id string, a
 // CERTInext answers 404 or 422 then, and the order is tracked to tell. An issued order is refused,
 // and is to be revoked instead.
 func (c *Client) CancelOrder(ctx context.Context, f Family, id, reason string) error {
-	err := c.protocolFor(f).cancel(ctx, "cancelling order", f, id, freeText(reason, "No longer required", maxWords))
+	err := c.protocolFor(f).cancel(
+		ctx, "cancelling order", f, id, freeText(reason, "No longer required", maxWords),
+	)
 	if !ambiguousRefusal(err) {
 		return err
 	}
@@ -92,13 +106,18 @@ func (c *Client) CancelOrder(ctx context.Context, f Family, id, reason string) e
 }
 
 func (c v2) cancel(ctx context.Context, operation string, f Family, id, reason string) error {
-	return c.changeOrder(ctx, operation, http.MethodPost, f, id, "/cancel", wireCancellation{Reason: reason}, changedOrder(id, StatusCancelled))
+	return c.changeOrder(
+		ctx, operation, http.MethodPost, f, id, "/cancel", wireCancellation{Reason: reason},
+		changedOrder(id, StatusCancelled),
+	)
 }
 
 // CancelDraft withdraws a draft, by its request id (documented). A draft that was promoted is an
 // order and is cancelled by CancelOrder.
 func (c *Client) CancelDraft(ctx context.Context, requestID, reason string) error {
-	return c.protocol().cancelDraft(ctx, "cancelling draft", requestID, freeText(reason, "Draft no longer needed", maxWords))
+	return c.protocol().cancelDraft(
+		ctx, "cancelling draft", requestID, freeText(reason, "Draft no longer needed", maxWords),
+	)
 }
 
 func (c v2) cancelDraft(ctx context.Context, operation, requestID, reason string) error {
@@ -120,7 +139,8 @@ func (o *Order) is(id string, s Status) bool { return o.ID == id && o.Status == 
 
 // changeOrder sends body to a resource of the order. accept says what its success is.
 func (c v2) changeOrder(
-	ctx context.Context, operation, method string, f Family, id, below string, body any, accept func(*reply) error,
+	ctx context.Context, operation, method string, f Family, id, below string, body any,
+	accept func(*reply) error,
 ) error {
 	path, err := orderPath(f, id, below)
 	if err != nil {
@@ -164,7 +184,9 @@ type ReissueRequest struct {
 // Like a create it is sent once, and again only after a 401 of CERTInext's own. An answer that does
 // not name the order is an error. After an error whose Acted is true the order's RequestID has to
 // be looked at.
-func (c *Client) ReissueOrder(ctx context.Context, f Family, id string, r ReissueRequest) (*Order, error) {
+func (c *Client) ReissueOrder(
+	ctx context.Context, f Family, id string, r ReissueRequest,
+) (*Order, error) {
 	const operation = "reissuing certificate"
 	req, err := c.reissue(operation, f, id, r)
 	if err != nil {
@@ -193,14 +215,19 @@ func (c *Client) reissue(operation string, f Family, id string, r ReissueRequest
 	}
 	switch {
 	case c.Version == V1:
-		return nil, &InvalidRequestError{Field: "Version", Problem: "must be V2: version 1 has no reissue"}
+		return nil, &InvalidRequestError{
+			Field: "Version", Problem: "must be V2: version 1 has no reissue",
+		}
 	case f != FamilySSL:
-		return nil, &InvalidRequestError{Field: "Family", Problem: "must be ssl: there is no reissue of others"}
+		return nil, &InvalidRequestError{
+			Field: "Family", Problem: "must be ssl: there is no reissue of others",
+		}
 	case strings.TrimSpace(r.CSR) == "":
 		return nil, &InvalidRequestError{Field: "CSR", Problem: "must be set"}
 	}
 	w := wireReissue{
-		Mode: "rekey", Reason: freeText(r.Reason, "Rekey", maxWords), CSR: r.CSR, RevokePrevious: r.RevokePrevious,
+		Mode: "rekey", Reason: freeText(r.Reason, "Rekey", maxWords), CSR: r.CSR,
+		RevokePrevious: r.RevokePrevious,
 	}
 	if r.UpdateNames {
 		w.Mode, w.AdditionalDomains = "update-sans", r.AdditionalDomains

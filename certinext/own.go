@@ -21,8 +21,9 @@ import (
 // it out. Missing on purpose: 408 and 409, after which an earlier or the same call may still have
 // taken effect, and all from 500 on.
 var refusing = []int{
-	http.StatusBadRequest, http.StatusUnauthorized, http.StatusPaymentRequired, http.StatusForbidden, http.StatusNotFound,
-	http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusGone, http.StatusLengthRequired,
+	http.StatusBadRequest, http.StatusUnauthorized, http.StatusPaymentRequired,
+	http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed,
+	http.StatusNotAcceptable, http.StatusGone, http.StatusLengthRequired,
 	http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge, http.StatusRequestURITooLong,
 	http.StatusUnsupportedMediaType, http.StatusExpectationFailed, http.StatusMisdirectedRequest,
 	http.StatusUnprocessableEntity, http.StatusPreconditionRequired, http.StatusTooManyRequests,
@@ -59,7 +60,8 @@ func (w wireProblem) own(status int) bool {
 // or https://api.certinext.io/errors/<slug> (documented); content networks write problems with
 // types of their own.
 func (w wireProblem) isProblem(status int) bool {
-	if strings.TrimSpace(string(w.Status)) != strconv.Itoa(status) || first(w.Title) == "" || first(w.Detail) == "" {
+	if strings.TrimSpace(string(w.Status)) != strconv.Itoa(status) || first(w.Title) == "" ||
+		first(w.Detail) == "" {
 		return false
 	}
 	kind := strings.TrimSpace(string(w.Type))
@@ -67,7 +69,8 @@ func (w wireProblem) isProblem(status int) bool {
 		return true
 	}
 	u, err := url.Parse(kind)
-	return err == nil && (u.Hostname() == "certinext.io" || strings.HasSuffix(u.Hostname(), ".certinext.io"))
+	return err == nil &&
+		(u.Hostname() == "certinext.io" || strings.HasSuffix(u.Hostname(), ".certinext.io"))
 }
 
 // code returns the code that CERTInext's words carry: "[EMS-918] text", "EMS-917 - text" (observed
@@ -85,7 +88,8 @@ func (w wireProblem) code() string {
 // ownGrantRefusals are the codes of RFC 6749, section 5.2, with which the token endpoint refuses
 // (documented).
 var ownGrantRefusals = []string{
-	"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type",
+	"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client",
+	"unsupported_grant_type",
 }
 
 // listed reports whether a code of version 1 is one that CERTInext lists: the published ones lie
@@ -138,7 +142,8 @@ func doneWith(id string, pick func(wireDone) text, fits func(Status) bool) func(
 			return nil
 		}
 		var w wireDone
-		if !usualSuccess(p.status) || unmarshalObject(p.body, &w) != nil || w.Meta.set || first(w.Error, w.ErrorCode) != "" {
+		if !usualSuccess(p.status) || unmarshalObject(p.body, &w) != nil || w.Meta.set ||
+			first(w.Error, w.ErrorCode) != "" {
 			return errNoSuccess
 		}
 		named, status := first(pick(w)), parseStatus(words(w.Status))
@@ -157,12 +162,16 @@ func usualSuccess(status int) bool {
 // if any are named.
 func changedOrder(id string, ends ...Status) func(*reply) error {
 	pick := func(w wireDone) text { return text(first(w.OrderID, w.OrderNumber)) }
-	return doneWith(id, pick, func(s Status) bool { return s.Known() && (len(ends) == 0 || slices.Contains(ends, s)) })
+	return doneWith(id, pick, func(s Status) bool {
+		return s.Known() && (len(ends) == 0 || slices.Contains(ends, s))
+	})
 }
 
 // cancelledDraft accepts a success of the cancellation of a draft.
 func cancelledDraft(id string) func(*reply) error {
-	return doneWith(id, func(w wireDone) text { return w.RequestID }, func(s Status) bool { return s == StatusCancelled })
+	return doneWith(id, func(w wireDone) text { return w.RequestID }, func(s Status) bool {
+		return s == StatusCancelled
+	})
 }
 
 // renewedDomain accepts a success of a change of a domain's method that holds no challenge: 204, or
@@ -172,7 +181,9 @@ func renewedDomain(id string, m DCVMethod) func(*reply) error {
 		return slices.Contains([]Status{"active", "inactive", "expired", "pending", "verified"}, s)
 	}
 	named := doneWith(id, func(w wireDone) text { return w.DomainID }, fits)
-	method := doneWith(string(m), func(w wireDone) text { return text(first(w.DCVMethod, w.Method)) }, fits)
+	method := doneWith(
+		string(m), func(w wireDone) text { return text(first(w.DCVMethod, w.Method)) }, fits,
+	)
 	return func(p *reply) error {
 		if err := named(p); err == nil || errors.Is(err, errOtherOrder) {
 			return err
@@ -188,7 +199,8 @@ func lookedUp(p *reply) error {
 		return nil
 	}
 	var w wireVerified
-	if !usualSuccess(p.status) || unmarshalObject(p.body, &w) != nil || w.Meta.set || w.verdict() == "" {
+	if !usualSuccess(p.status) || unmarshalObject(p.body, &w) != nil || w.Meta.set ||
+		w.verdict() == "" {
 		return errNoSuccess
 	}
 	return nil

@@ -19,7 +19,9 @@ type protocol interface {
 	accept(ctx context.Context, operation string, f Family, id string, a Agreement) error
 	cancel(ctx context.Context, operation string, f Family, id, reason string) error
 	cancelDraft(ctx context.Context, operation, requestID, reason string) error
-	challenge(ctx context.Context, operation, orderID, domain string, m DCVMethod) (*Challenge, error)
+	challenge(
+		ctx context.Context, operation, orderID, domain string, m DCVMethod,
+	) (*Challenge, error)
 	verify(ctx context.Context, operation, orderID, domain string, m DCVMethod) error
 	// reasons are those that a revocation can be given.
 	reasons(f Family) []Reason

@@ -57,7 +57,9 @@ type ReportRow struct {
 // what is not understood is StatusUnknown: track the order then.
 func (r ReportRow) Status() Status {
 	order, cert := strings.ToLower(r.OrderStatus), strings.ToLower(r.CertificateStatus)
-	either := func(word string) bool { return strings.Contains(order, word) || strings.Contains(cert, word) }
+	either := func(word string) bool {
+		return strings.Contains(order, word) || strings.Contains(cert, word)
+	}
 	switch {
 	case strings.Contains(cert, "revoked"):
 		return StatusRevoked
@@ -67,7 +69,8 @@ func (r ReportRow) Status() Status {
 		return StatusRejected
 	case strings.Contains(cert, "expired"):
 		return StatusExpired
-	case strings.Contains(cert, "certificate generated"), strings.Contains(cert, "certificate downloaded"):
+	case strings.Contains(cert, "certificate generated"),
+		strings.Contains(cert, "certificate downloaded"):
 		return StatusIssued
 	case cert == "" && strings.Contains(order, "fulfilled"):
 		return StatusIssued
@@ -100,7 +103,8 @@ const reportPageSize = 100
 
 // Observed: the server takes these as a filter and answers 422 to most others.
 var reportStatuses = []Status{
-	StatusIssued, StatusRevoked, StatusExpired, StatusCancelled, StatusRejected, StatusPendingApproval,
+	StatusIssued, StatusRevoked, StatusExpired, StatusCancelled, StatusRejected,
+	StatusPendingApproval,
 }
 
 // OrdersReport returns the account's orders, each once. It is how an order is found again whose
@@ -114,7 +118,9 @@ var reportStatuses = []Status{
 func (c *Client) OrdersReport(ctx context.Context, f ReportFilter) iter.Seq2[ReportRow, error] {
 	const operation = "reading orders report"
 	if strings.ContainsAny(f.Domain, ", ") { // several names to version 1
-		return failing[ReportRow](operation, &InvalidRequestError{Field: "Domain", Problem: "must be a single name"})
+		return failing[ReportRow](operation, &InvalidRequestError{
+			Field: "Domain", Problem: "must be a single name",
+		})
 	}
 	return c.protocol().ordersReport(ctx, operation, f)
 }
@@ -127,7 +133,9 @@ func failing[T any](operation string, err error) iter.Seq2[T, error] {
 	}
 }
 
-func (c v2) ordersReport(ctx context.Context, operation string, f ReportFilter) iter.Seq2[ReportRow, error] {
+func (c v2) ordersReport(
+	ctx context.Context, operation string, f ReportFilter,
+) iter.Seq2[ReportRow, error] {
 	report := f.report(operation, c.firstPage(), func(number int) (page[wireReportRow], error) {
 		req := c.read(operation, "/reports/orders", f.query(number))
 		return fetch(ctx, c.Client, req, func(body []byte) (page[wireReportRow], error) {
@@ -160,7 +168,10 @@ func notWired(err error) bool {
 
 // olderReport reads version 1's report because version 2 has none. Where there is no version 1
 // either, unwired stands.
-func (c v2) olderReport(ctx context.Context, operation string, f ReportFilter, unwired error, yield func(ReportRow, error) bool) {
+func (c v2) olderReport(
+	ctx context.Context, operation string, f ReportFilter, unwired error,
+	yield func(ReportRow, error) bool,
+) {
 	for row, err := range v1(c).ordersReport(ctx, operation, f) {
 		if absentVerb(err) {
 			err = unwired
@@ -172,7 +183,9 @@ func (c v2) olderReport(ctx context.Context, operation string, f ReportFilter, u
 }
 
 // report walks a report by its pages, of which the first has the number start.
-func (f ReportFilter) report(operation string, start int, fetchPage func(number int) (page[wireReportRow], error)) iter.Seq2[ReportRow, error] {
+func (f ReportFilter) report(
+	operation string, start int, fetchPage func(number int) (page[wireReportRow], error),
+) iter.Seq2[ReportRow, error] {
 	return func(yield func(ReportRow, error) bool) {
 		seen, nameless, announced := map[string]bool{}, 0, -1
 		counted := func(number int) (page[wireReportRow], error) {
@@ -260,7 +273,9 @@ func (c v2) ledger(ctx context.Context, operation, groupNumber string) iter.Seq2
 		if groupNumber != "" {
 			q.Set("groupNumber", groupNumber)
 		}
-		return fetch(ctx, c.Client, c.read(operation, "/reports/ledger", q), func(body []byte) (page[wireLedgerRow], error) {
+		return fetch(ctx, c.Client, c.read(
+			operation, "/reports/ledger", q,
+		), func(body []byte) (page[wireLedgerRow], error) {
 			return decodePage[wireLedgerRow](body, "ledger")
 		})
 	}

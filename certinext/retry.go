@@ -67,10 +67,12 @@ func (how repetition) allows(e *Error) bool {
 
 // retry runs try until it succeeds, fails for good, or has used up its tries, its time or ctx. It
 // returns the last error of try, to which the end of ctx is added.
-func (c *Client) retry(ctx context.Context, s *session, p patience, try func() (*reply, *Error)) (*reply, *Error) {
+func (c *Client) retry(
+	ctx context.Context, s *session, p patience, try func() (*reply, *Error),
+) (*reply, *Error) {
 	var last *Error
 	draw := func() float64 { return c.chance(s) }
-	rep, err := backoff.Retry(ctx, func() (*reply, error) {
+	attempt := func() (*reply, error) {
 		rep, err := try()
 		if err == nil {
 			return rep, nil
@@ -80,7 +82,9 @@ func (c *Client) retry(ctx context.Context, s *session, p patience, try func() (
 			return nil, backoff.Permanent(err)
 		}
 		return nil, afterPause(ctx, err, draw)
-	}, backoff.WithBackOff(&pauses{patience: p, draw: draw}), backoff.WithMaxTries(p.tries), backoff.WithMaxElapsedTime(retryLimit))
+	}
+	rep, err := backoff.Retry(ctx, attempt, backoff.WithBackOff(&pauses{patience: p, draw: draw}),
+		backoff.WithMaxTries(p.tries), backoff.WithMaxElapsedTime(retryLimit))
 	if err == nil {
 		return rep, nil
 	}

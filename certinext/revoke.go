@@ -36,7 +36,9 @@ type RevokeRequest struct {
 // cessation-of-operation and privilege-withdrawn only (observed 2026). Any other reason is refused
 // before anything is sent, with an [*UnsupportedReasonError]: a substitute would stand in the CRL,
 // so choosing one is left to the caller.
-func (c *Client) RevokeOrder(ctx context.Context, f Family, id string, r RevokeRequest) (sent Reason, err error) {
+func (c *Client) RevokeOrder(
+	ctx context.Context, f Family, id string, r RevokeRequest,
+) (sent Reason, err error) {
 	const operation = "revoking certificate"
 	if _, e := c.open(operation); e != nil {
 		return "", e
@@ -47,7 +49,9 @@ func (c *Client) RevokeOrder(ctx context.Context, f Family, id string, r RevokeR
 	}
 	p := c.protocolFor(f)
 	if supported := p.reasons(f); !slices.Contains(supported, reason) {
-		return "", asError(operation, &UnsupportedReasonError{Reason: reason, Family: f, Supported: supported})
+		return "", asError(operation, &UnsupportedReasonError{
+			Reason: reason, Family: f, Supported: supported,
+		})
 	}
 	r.Reason, r.Note = reason, freeText(r.Note, "Revoked through the CERTInext API", maxWords)
 	if err = p.revoke(ctx, operation, f, id, r); err == nil {
@@ -67,7 +71,9 @@ func (c v2) reasons(f Family) []Reason { return supportedReasons(c.Credentials.d
 
 // revoke sends the reason in the dialect's spelling and, if CERTInext does not know that, once in
 // the other.
-func (c v2) revoke(ctx context.Context, operation string, f Family, id string, r RevokeRequest) error {
+func (c v2) revoke(
+	ctx context.Context, operation string, f Family, id string, r RevokeRequest,
+) error {
 	path, err := orderPath(f, id, "/revoke")
 	if err != nil {
 		return asError(operation, err)
@@ -94,7 +100,9 @@ func (c v2) revoke(ctx context.Context, operation string, f Family, id string, r
 }
 
 func (c v2) revokeAs(ctx context.Context, operation, id, path, reason, note, key string) error {
-	req, err := c.write(operation, http.MethodPost, path, wireRevocation{Reason: reason, Note: note})
+	req, err := c.write(operation, http.MethodPost, path, wireRevocation{
+		Reason: reason, Note: note,
+	})
 	if err != nil {
 		return asError(operation, err)
 	}
@@ -160,13 +168,14 @@ var reasons = []struct {
 // Observed on the live service for SSL orders, 2026: the others are answered 422 "Invalid Revoke
 // Reason ID".
 var liveSSLReasons = []Reason{
-	ReasonKeyCompromise, ReasonAffiliationChanged, ReasonSuperseded, ReasonCessationOfOperation, ReasonPrivilegeWithdrawn,
+	ReasonKeyCompromise, ReasonAffiliationChanged, ReasonSuperseded, ReasonCessationOfOperation,
+	ReasonPrivilegeWithdrawn,
 }
 
 // Documented in the published collection: these for every family, and ca-compromise for SSL too.
 var documentedReasons = []Reason{
-	ReasonUnspecified, ReasonKeyCompromise, ReasonAffiliationChanged, ReasonSuperseded, ReasonCessationOfOperation,
-	ReasonPrivilegeWithdrawn,
+	ReasonUnspecified, ReasonKeyCompromise, ReasonAffiliationChanged, ReasonSuperseded,
+	ReasonCessationOfOperation, ReasonPrivilegeWithdrawn,
 }
 
 // ParseReason reads a reason as CERTInext, RFC 5280 or Vault spell it: key-compromise,
@@ -180,12 +189,15 @@ func ParseReason(s string) (Reason, error) {
 		}
 	}
 	return "", &InvalidRequestError{
-		Field: "Reason", Problem: "must be a revocation reason of RFC 5280, not " + strconv.Quote(cut(clean(s), 40)),
+		Field:   "Reason",
+		Problem: "must be a revocation reason of RFC 5280, not " + strconv.Quote(cut(clean(s), 40)),
 	}
 }
 
 func foldReason(s string) string {
-	return strings.NewReplacer("-", "", "_", "", " ", "").Replace(strings.ToLower(strings.TrimSpace(s)))
+	return strings.NewReplacer("-", "", "_", "", " ", "").Replace(
+		strings.ToLower(strings.TrimSpace(s)),
+	)
 }
 
 // supportedReasons returns the reasons that CERTInext takes. For the live service and families

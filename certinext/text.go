@@ -33,7 +33,8 @@ func clean(s string) string {
 				r = ' '
 			}
 		}
-		if unicode.IsSpace(r) || unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp) {
+		if unicode.IsSpace(r) ||
+			unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp) {
 			space = true
 			continue
 		}
@@ -166,7 +167,9 @@ func safeID(t text) string {
 // segment returns id for use in a path.
 func segment(field, id string) (string, error) {
 	if !validID(id) {
-		return "", &InvalidRequestError{Field: field, Problem: "is not an id: at most 64 letters, digits and -_.~:+=@"}
+		return "", &InvalidRequestError{
+			Field: field, Problem: "is not an id: at most 64 letters, digits and -_.~:+=@",
+		}
 	}
 	return url.PathEscape(id), nil
 }
@@ -177,9 +180,13 @@ func (f Family) root() (string, error) {
 	case FamilySSL, FamilyPrivatePKI, FamilySignature:
 		return "/" + string(f) + "-certificates", nil
 	case FamilySMIME:
-		return "", &InvalidRequestError{Field: "Family", Problem: "smime has no path in version 2 of the API"}
+		return "", &InvalidRequestError{
+			Field: "Family", Problem: "smime has no path in version 2 of the API",
+		}
 	}
-	return "", &InvalidRequestError{Field: "Family", Problem: "must be ssl, private-pki or signature"}
+	return "", &InvalidRequestError{
+		Field: "Family", Problem: "must be ssl, private-pki or signature",
+	}
 }
 
 // orderPath returns the path of an order, or of something below it.

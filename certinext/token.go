@@ -14,7 +14,7 @@ import (
 
 const (
 	tokenMargin  = 60 * time.Second // a token is renewed this long before its end
-	minTokenLife = 30 * time.Second // and used at least this long, however short-lived it claims to be
+	minTokenLife = 30 * time.Second // a token is used this long, whatever its end
 	createLead   = 5 * time.Minute  // a create has it renewed this much earlier
 )
 
@@ -109,7 +109,9 @@ func (c *Client) fly(ctx context.Context, s *session, f *flight) {
 	defer t.mu.Unlock()
 	t.flight = nil
 	if f.token, f.err = g.token, err; err == nil {
-		t.token, t.asked, t.expires = func() string { return g.token }, asked, asked.Add(max(g.life-tokenMargin, minTokenLife))
+		t.token, t.asked, t.expires = func() string { return g.token }, asked, asked.Add(max(
+			g.life-tokenMargin, minTokenLife,
+		))
 	}
 	close(f.done)
 }
@@ -124,8 +126,8 @@ func (c *Client) signIn(ctx context.Context, s *session) (grant, *Error) {
 			return nil, &Error{Err: err}
 		}
 		r = c.Credentials.exchange(c.now(), txn)
-		r.method, r.path, r.repeat, r.timeout = http.MethodPost, "/oauth/token", repeatFreely, c.timeout()
-		r.grants = true
+		r.method, r.path, r.grants = http.MethodPost, "/oauth/token", true
+		r.repeat, r.timeout = repeatFreely, c.timeout()
 		return c.send(ctx, s, r, "")
 	})
 	var g grant
@@ -207,7 +209,8 @@ func decodeToken(body []byte) (grant, error) {
 	switch {
 	case token == "":
 		return grant{}, errors.New("the answer holds no token")
-	case len(token) > maxTokenSize || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
+	case len(token) > maxTokenSize ||
+		strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
 		return grant{}, errors.New("the answer holds something that cannot be a token")
 	}
 	g := grant{token: token, life: guessedLifetime}

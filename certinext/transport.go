@@ -24,9 +24,13 @@ import (
 type repetition int
 
 const (
-	repeatNever   repetition = iota // a create: not even when it certainly did nothing
-	repeatRefused                   // a change: when CERTInext certainly did nothing, or the rate was limited
-	repeatFreely                    // a read
+	// repeatNever is for a create: it is not sent again even when it certainly did nothing.
+	repeatNever repetition = iota
+	// repeatRefused is for a change: it is sent again when CERTInext certainly did nothing, or the
+	// rate was limited.
+	repeatRefused
+	// repeatFreely is for a read.
+	repeatFreely
 )
 
 // A call is one request to CERTInext, as often as it may have to be sent.
@@ -72,7 +76,8 @@ type call struct {
 func (c *Client) read(operation, path string, query url.Values) *call {
 	return &call{
 		operation: operation, method: http.MethodGet, path: apiRoot + path, query: query,
-		header: http.Header{"Accept": {"application/json"}}, repeat: repeatFreely, timeout: c.timeout(),
+		header: http.Header{"Accept": {"application/json"}}, repeat: repeatFreely,
+		timeout: c.timeout(),
 	}
 }
 
@@ -97,7 +102,9 @@ func (c *Client) do(ctx context.Context, r *call) (*reply, *Error) {
 		return nil, err
 	}
 	rep, err := c.retry(ctx, s, c.patience(r.repeat), func() (*reply, *Error) {
-		return c.retry(ctx, s, c.burstPatience(), func() (*reply, *Error) { return c.authorized(ctx, s, r) })
+		return c.retry(ctx, s, c.burstPatience(), func() (*reply, *Error) {
+			return c.authorized(ctx, s, r)
+		})
 	})
 	if err != nil && r.inDoubt && !err.Acted {
 		// Refusing the last try does not undo what an earlier one may have done.
@@ -116,7 +123,9 @@ func (c *Client) attempt(ctx context.Context, s *session, r *call, token string)
 }
 
 // fetch makes a read and decodes its answer.
-func fetch[T any](ctx context.Context, c *Client, r *call, decode func([]byte) (T, error)) (T, error) {
+func fetch[T any](
+	ctx context.Context, c *Client, r *call, decode func([]byte) (T, error),
+) (T, error) {
 	var v, none T
 	r.accept = func(p *reply) (err error) {
 		v, err = decode(p.body)
@@ -180,7 +189,9 @@ type reply struct {
 // unusable returns the error of an answer that came and cannot be used. A read changed nothing;
 // anything else may have.
 func (p *reply) unusable(r *call, err error) *Error {
-	return &Error{Operation: r.operation, Status: p.status, Acted: r.repeat != repeatFreely, Err: err}
+	return &Error{
+		Operation: r.operation, Status: p.status, Acted: r.repeat != repeatFreely, Err: err,
+	}
 }
 
 // send makes one request, with token unless that is empty.
@@ -204,8 +215,9 @@ func (c *Client) send(ctx context.Context, s *session, r *call, token string) (*
 	res, err := s.http.Do(req)
 	if err != nil {
 		return nil, &Error{
-			Operation: r.operation, Acted: r.repeat != repeatFreely && sent.mayHaveArrived(), lost: true,
-			Err: transportError(ctx, tryCtx, r.timeout, err, hide),
+			Operation: r.operation, Acted: r.repeat != repeatFreely && sent.mayHaveArrived(),
+			lost: true,
+			Err:  transportError(ctx, tryCtx, r.timeout, err, hide),
 		}
 	}
 	defer res.Body.Close()
@@ -218,7 +230,9 @@ func (c *Client) send(ctx context.Context, s *session, r *call, token string) (*
 }
 
 // answer reads what came.
-func (c *Client) answer(ctx, tryCtx context.Context, r *call, res *http.Response, hide mask) (*reply, *Error) {
+func (c *Client) answer(
+	ctx, tryCtx context.Context, r *call, res *http.Response, hide mask,
+) (*reply, *Error) {
 	if res.StatusCode < 200 || res.StatusCode > 299 {
 		return nil, c.refusal(r, res, hide)
 	}
@@ -251,7 +265,9 @@ func (c *Client) admit(ctx context.Context) error {
 	return nil
 }
 
-func (c *Client) request(ctx context.Context, s *session, r *call, token string) (*http.Request, error) {
+func (c *Client) request(
+	ctx context.Context, s *session, r *call, token string,
+) (*http.Request, error) {
 	target := s.base + r.path
 	if len(r.query) > 0 {
 		target += "?" + r.query.Encode()
@@ -280,7 +296,9 @@ func (c *Client) request(ctx context.Context, s *session, r *call, token string)
 
 // mask hides whatever this request carries that must not be shown.
 func (c *Client) mask(s *session, r *call, token string) mask {
-	return newMask(slices.Concat(c.Credentials.secrets(), r.secrets, s.token.secrets(), []string{token, r.signature})...)
+	return newMask(slices.Concat(
+		c.Credentials.secrets(), r.secrets, s.token.secrets(), []string{token, r.signature},
+	)...)
 }
 
 // receive reads the body of a successful answer.
@@ -289,7 +307,9 @@ func receive(ctx, tryCtx context.Context, r *call, res *http.Response, hide mask
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxBody+1))
 	switch {
 	case err != nil:
-		e := p.unusable(r, fmt.Errorf("the answer broke off: %w", transportError(ctx, tryCtx, r.timeout, err, hide)))
+		e := p.unusable(r, fmt.Errorf(
+			"the answer broke off: %w", transportError(ctx, tryCtx, r.timeout, err, hide),
+		))
 		e.lost = true
 		return nil, e
 	case len(body) > maxBody:
@@ -319,7 +339,9 @@ func (p *progress) mayHaveArrived() bool { return p.wroteHeaders.Load() || !p.be
 
 // transportError makes err fit to be shown. net/http wraps the method and URL around it, which
 // Operation says better, and its complaint about a malformed answer repeats bytes of the answer.
-func transportError(ctx, tryCtx context.Context, timeout time.Duration, err error, hide mask) error {
+func transportError(
+	ctx, tryCtx context.Context, timeout time.Duration, err error, hide mask,
+) error {
 	var u *url.Error
 	if errors.As(err, &u) {
 		err = u.Err

@@ -370,7 +370,8 @@ const (
 func (s Status) Known() bool {
 	switch s {
 	case StatusPendingDCV, StatusPendingCSR, StatusPendingAgreement, StatusPendingOrganization,
-		StatusPendingDocuments, StatusPendingVetting, StatusPendingApproval, StatusIssued, StatusRevoked, StatusCancelled,
+		StatusPendingDocuments, StatusPendingVetting, StatusPendingApproval, StatusIssued,
+		StatusRevoked, StatusCancelled,
 		StatusRejected, StatusExpired, StatusUnknown, StatusDraft:
 		return true
 	}

@@ -25,8 +25,11 @@ type v1 struct{ *Client }
 func (c v1) ask(operation, verb, name string, block any) *call {
 	raw, err := json.Marshal(block)
 	r := &call{
-		operation: operation, method: http.MethodPost, path: v1Root + verb, repeat: repeatFreely, timeout: c.timeout(),
-		header:    http.Header{"Accept": {"application/json"}, "Content-Type": {"application/json"}},
+		operation: operation, method: http.MethodPost, path: v1Root + verb, repeat: repeatFreely,
+		timeout: c.timeout(),
+		header: http.Header{
+			"Accept": {"application/json"}, "Content-Type": {"application/json"},
+		},
 		enveloped: true,
 	}
 	_, r.signed = c.Credentials.(AccessKey)
@@ -124,7 +127,9 @@ func orderKey(f Family, id string) error {
 	switch f {
 	case FamilySSL, FamilyPrivatePKI, FamilySignature, FamilySMIME:
 	default:
-		return &InvalidRequestError{Field: "Family", Problem: "must be ssl, private-pki, signature or smime"}
+		return &InvalidRequestError{
+			Field: "Family", Problem: "must be ssl, private-pki, signature or smime",
+		}
 	}
 	_, err := segment("id", id)
 	return err

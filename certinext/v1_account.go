@@ -50,7 +50,9 @@ func (c v1) organizations(ctx context.Context, operation string) ([]Organization
 	for _, g := range groups {
 		for _, o := range g.Organizations {
 			if !seen[o.Number] {
-				all = append(all, Organization{Number: o.Number, Name: o.Name, ValidationFor: o.ValidationFor})
+				all = append(all, Organization{
+					Number: o.Number, Name: o.Name, ValidationFor: o.ValidationFor,
+				})
 			}
 			seen[o.Number] = true
 		}
@@ -69,7 +71,10 @@ func (c v1) organization(ctx context.Context, operation, number string) (*Organi
 		return nil, err
 	}
 	key := wireOrganizationKey{OrganizationNumber: number, GroupNumber: groupOf(groups, number)}
-	return fetch(ctx, c.Client, c.ask(operation, "GetOrganizationDetails", "organizationDetails", key), decodeV1Organization)
+	return fetch(
+		ctx, c.Client, c.ask(operation, "GetOrganizationDetails", "organizationDetails", key),
+		decodeV1Organization,
+	)
 }
 
 func groupOf(groups []Group, organization string) string {
@@ -84,7 +89,9 @@ func groupOf(groups []Group, organization string) string {
 }
 
 func (c v1) products(ctx context.Context, operation, groupNumber string) ([]Product, error) {
-	r := c.ask(operation, "GetProductDetails", "productDetails", wireProductKey{GroupNumber: groupNumber})
+	r := c.ask(operation, "GetProductDetails", "productDetails", wireProductKey{
+		GroupNumber: groupNumber,
+	})
 	products, err := fetch(ctx, c.Client, r, decodeProducts)
 	for i := range products {
 		if products[i].Category.ID == categorySMIME {
@@ -96,7 +103,9 @@ func (c v1) products(ctx context.Context, operation, groupNumber string) ([]Prod
 
 // customFields needs the product's category, which the catalog tells. Some accounts have an empty
 // one unless a group is named (observed 2026).
-func (c v1) customFields(ctx context.Context, operation, productCode string) ([]CustomFieldSpec, error) {
+func (c v1) customFields(
+	ctx context.Context, operation, productCode string,
+) ([]CustomFieldSpec, error) {
 	if _, err := segment("productCode", productCode); err != nil {
 		return nil, asError(operation, err)
 	}
@@ -104,7 +113,10 @@ func (c v1) customFields(ctx context.Context, operation, productCode string) ([]
 	if err != nil {
 		return nil, err
 	}
-	return fetch(ctx, c.Client, c.ask(operation, "GetFieldDetails", "productDetails", key), decodeV1CustomFields)
+	return fetch(
+		ctx, c.Client, c.ask(operation, "GetFieldDetails", "productDetails", key),
+		decodeV1CustomFields,
+	)
 }
 
 // productKey finds a product in the account's catalog, and else in those of its groups.
@@ -139,14 +151,19 @@ func (c v1) productKey(ctx context.Context, operation, code string) (wireProduct
 }
 
 // domains filters here: version 1 takes no filter, and serves everything at once.
-func (c v1) domains(ctx context.Context, operation string, f DomainFilter) iter.Seq2[Domain, error] {
+func (c v1) domains(
+	ctx context.Context, operation string, f DomainFilter,
+) iter.Seq2[Domain, error] {
 	if f.GroupNumber != "" {
 		return failing[Domain](operation, &InvalidRequestError{
-			Field: "GroupNumber", Problem: "cannot select domains in version 1, which does not tell their group",
+			Field:   "GroupNumber",
+			Problem: "cannot select domains in version 1, which does not tell their group",
 		})
 	}
 	return func(yield func(Domain, error) bool) {
-		domains, err := fetch(ctx, c.Client, c.ask(operation, "GetDomainDetails", "", nil), decodeV1Domains)
+		domains, err := fetch(
+			ctx, c.Client, c.ask(operation, "GetDomainDetails", "", nil), decodeV1Domains,
+		)
 		if err != nil {
 			yield(Domain{}, err)
 			return
@@ -165,7 +182,9 @@ func (f DomainFilter) selects(d Domain) bool {
 		strings.Contains(strings.ToLower(d.Name), strings.ToLower(f.Search))
 }
 
-func (c v1) ordersReport(ctx context.Context, operation string, f ReportFilter) iter.Seq2[ReportRow, error] {
+func (c v1) ordersReport(
+	ctx context.Context, operation string, f ReportFilter,
+) iter.Seq2[ReportRow, error] {
 	return f.report(operation, 1, func(number int) (page[wireReportRow], error) {
 		r := c.ask(operation, "GetOrderReport", "searchCriteria", f.criteria(number, c.now()))
 		p, err := fetch(ctx, c.Client, r, decodeV1Report)
@@ -200,18 +219,24 @@ func (f ReportFilter) criteria(number int, now time.Time) wireCriteria {
 
 // Observed: a report without rows may come as a refusal. Its words were not recorded, so only plain
 // ones are believed: to somebody who looks for an order, "there is none" must not be a guess.
-var nothingFoundPattern = regexp.MustCompile(`(?i)^no (orders?|records?|requests?|results?|data)( (is|are|was|were|has been|have been))? (found|available)\b`)
+var nothingFoundPattern = regexp.MustCompile(
+	`(?i)^no (orders?|records?|requests?|results?|data)` +
+		`( (is|are|was|were|has been|have been))? (found|available)\b`)
 
 func nothingFound(err error) bool {
 	var e *Error
-	return errors.As(err, &e) && e.enveloped && !e.toAnother && v1Statuses[e.Code] == 0 && nothingFoundPattern.MatchString(e.Detail)
+	return errors.As(err, &e) && e.enveloped && !e.toAnother && v1Statuses[e.Code] == 0 &&
+		nothingFoundPattern.MatchString(e.Detail)
 }
 
 // absentVerb reports whether err is the answer of a server that does not have version 1.
 func absentVerb(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && !e.enveloped &&
-		HasStatus(e, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone, http.StatusNotImplemented)
+		HasStatus(
+			e, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone,
+			http.StatusNotImplemented,
+		)
 }
 
 func (c v1) ledger(ctx context.Context, operation, groupNumber string) iter.Seq2[LedgerRow, error] {

@@ -22,10 +22,14 @@ var v1Verbs = map[Family]string{
 	FamilySMIME:      "GenerateOrderSMIME",
 }
 
-func (c v1) create(ctx context.Context, s *session, operation string, r OrderRequest) (*Order, error) {
+func (c v1) create(
+	ctx context.Context, s *session, operation string, r OrderRequest,
+) (*Order, error) {
 	verb, ok := v1Verbs[r.Family]
 	if !ok {
-		return nil, &InvalidRequestError{Field: "Family", Problem: "must be ssl, private-pki, signature or smime"}
+		return nil, &InvalidRequestError{
+			Field: "Family", Problem: "must be ssl, private-pki, signature or smime",
+		}
 	}
 	if err := r.check(); err != nil {
 		return nil, err
@@ -58,14 +62,19 @@ func (c v1) create(ctx context.Context, s *session, operation string, r OrderReq
 // checkV1 refuses what version 1 would refuse or has no word for.
 func (r OrderRequest) checkV1() error {
 	switch {
-	case r.AccountingModel != "" && r.AccountingModel != AccountingCash && r.AccountingModel != AccountingCredit:
+	case r.AccountingModel != "" && r.AccountingModel != AccountingCash &&
+		r.AccountingModel != AccountingCredit:
 		return &InvalidRequestError{Field: "AccountingModel", Problem: "must be cash or credit"}
 	case r.CAProfileID != "":
 		return &InvalidRequestError{Field: "CAProfileID", Problem: "cannot be chosen in version 1"}
 	case r.MasterProductID != "":
-		return &InvalidRequestError{Field: "MasterProductID", Problem: "cannot be chosen in version 1"}
+		return &InvalidRequestError{
+			Field: "MasterProductID", Problem: "cannot be chosen in version 1",
+		}
 	case r.Family == FamilyPrivatePKI && strings.TrimSpace(r.CSR) == "":
-		return &InvalidRequestError{Field: "CSR", Problem: "must be set for private PKI in version 1"} // documented
+		return &InvalidRequestError{ // documented
+			Field: "CSR", Problem: "must be set for private PKI in version 1",
+		}
 	case r.Family == FamilySMIME && (r.Subject == nil || strings.TrimSpace(r.Subject.Email) == ""):
 		return &InvalidRequestError{Field: "Subject.Email", Problem: "must be set"} // documented
 	case r.Agreement != nil && r.Family != FamilyPrivatePKI:
@@ -79,7 +88,9 @@ func (r OrderRequest) checkV1() error {
 func (a *Agreement) checkV1() error {
 	ip, err := netip.ParseAddr(a.SignerIP)
 	if err != nil || !ip.IsGlobalUnicast() || ip.IsPrivate() {
-		return &InvalidRequestError{Field: "Agreement.SignerIP", Problem: "must be a public IP address in version 1"}
+		return &InvalidRequestError{
+			Field: "Agreement.SignerIP", Problem: "must be a public IP address in version 1",
+		}
 	}
 	return nil
 }
@@ -182,7 +193,10 @@ func (c v1) requestor(ctx context.Context, operation string, f Family, id string
 }
 
 // changeOrder sends what block makes of the requestor's address.
-func (c v1) changeOrder(ctx context.Context, operation, verb, name string, f Family, id string, block func(requestor string) any) error {
+func (c v1) changeOrder(
+	ctx context.Context, operation, verb, name string, f Family, id string,
+	block func(requestor string) any,
+) error {
 	requestor, err := c.requestor(ctx, operation, f, id)
 	if err != nil {
 		return err
@@ -194,26 +208,34 @@ func (c v1) changeOrder(ctx context.Context, operation, verb, name string, f Fam
 
 // Version 1 has no word for an attested key: it takes attested CSRs for document signers only, and
 // looks itself (documented).
-func (c v1) submitCSR(ctx context.Context, operation string, f Family, id, csr string, _ bool) error {
-	return c.changeOrder(ctx, operation, "SubmitCSR", "orderDetails", f, id, func(requestor string) any {
+func (c v1) submitCSR(
+	ctx context.Context, operation string, f Family, id, csr string, _ bool,
+) error {
+	block := func(requestor string) any {
 		return wireOrderKey{Requestor: &requestor, OrderNumber: id, CSR: csr}
-	})
+	}
+	return c.changeOrder(ctx, operation, "SubmitCSR", "orderDetails", f, id, block)
 }
 
 func (c v1) accept(ctx context.Context, operation string, f Family, id string, a Agreement) error {
 	if err := a.checkV1(); err != nil {
 		return asError(operation, err)
 	}
-	return c.changeOrder(ctx, operation, "AgreementAcceptance", "agreementDetails", f, id, func(requestor string) any {
-		return wireV1Acceptance{Requestor: requestor, OrderNumber: id, wireV1Agreement: *newWireV1Agreement(&a)}
-	})
+	block := func(requestor string) any {
+		return wireV1Acceptance{
+			Requestor: requestor, OrderNumber: id, wireV1Agreement: *newWireV1Agreement(&a),
+		}
+	}
+	return c.changeOrder(ctx, operation, "AgreementAcceptance", "agreementDetails", f, id, block)
 }
 
 func (c v1) cancel(ctx context.Context, operation string, f Family, id, reason string) error {
 	if err := orderKey(f, id); err != nil {
 		return asError(operation, err)
 	}
-	r := c.tell(operation, "RejectOrder", "orderDetails", wireRejection{OrderNumber: id, Remarks: reason})
+	r := c.tell(operation, "RejectOrder", "orderDetails", wireRejection{
+		OrderNumber: id, Remarks: reason,
+	})
 	r.ofOrder = true
 	if err := c.change(ctx, r); !IsRefusal(err) || !HasCode(err, codeAlreadyCancelled) {
 		return err
@@ -225,7 +247,9 @@ func (c v1) cancelDraft(ctx context.Context, operation, requestID, reason string
 	if _, err := segment("requestID", requestID); err != nil {
 		return asError(operation, err)
 	}
-	r := c.tell(operation, "RejectRequest", "orderDetails", wireRejection{RequestNumber: requestID, Remarks: reason})
+	r := c.tell(operation, "RejectRequest", "orderDetails", wireRejection{
+		RequestNumber: requestID, Remarks: reason,
+	})
 	r.ofOrder = true
 	return c.change(ctx, r)
 }
@@ -235,20 +259,28 @@ var v1Reasons = liveSSLReasons
 
 func (c v1) reasons(Family) []Reason { return append([]Reason(nil), v1Reasons...) }
 
-func (c v1) revoke(ctx context.Context, operation string, f Family, id string, r RevokeRequest) error {
-	return c.changeOrder(ctx, operation, "RevokeOrder", "revocationDetails", f, id, func(requestor string) any {
+func (c v1) revoke(
+	ctx context.Context, operation string, f Family, id string, r RevokeRequest,
+) error {
+	block := func(requestor string) any {
 		return wireV1Revocation{
-			OrderNumber: id, Requestor: requestor, ReasonID: strconv.Itoa(r.Reason.number()), Remarks: r.Note,
+			OrderNumber: id, Requestor: requestor, ReasonID: strconv.Itoa(r.Reason.number()),
+			Remarks: r.Note,
 		}
-	})
+	}
+	return c.changeOrder(ctx, operation, "RevokeOrder", "revocationDetails", f, id, block)
 }
 
-func (c v1) certificate(ctx context.Context, operation string, f Family, id string) (*Bundle, error) {
+func (c v1) certificate(
+	ctx context.Context, operation string, f Family, id string,
+) (*Bundle, error) {
 	requestor, err := c.requestor(ctx, operation, f, id)
 	if err != nil {
 		return nil, err
 	}
-	r := c.ask(operation, "GetCertificate", "orderDetails", wireOrderKey{Requestor: &requestor, OrderNumber: id})
+	r := c.ask(operation, "GetCertificate", "orderDetails", wireOrderKey{
+		Requestor: &requestor, OrderNumber: id,
+	})
 	r.ofOrder = true
 	b, err := fetch(ctx, c.Client, r, decodeV1Bundle)
 	if err != nil {
@@ -259,7 +291,9 @@ func (c v1) certificate(ctx context.Context, operation string, f Family, id stri
 }
 
 // certificatePEM is certificate: version 1 has one form only.
-func (c v1) certificatePEM(ctx context.Context, operation string, f Family, id string) (*Bundle, error) {
+func (c v1) certificatePEM(
+	ctx context.Context, operation string, f Family, id string,
+) (*Bundle, error) {
 	return c.certificate(ctx, operation, f, id)
 }
 
@@ -267,7 +301,9 @@ func (c v1) certificatePEM(ctx context.Context, operation string, f Family, id s
 // 1.
 var v1Methods = map[DCVMethod]string{DCVMethodDNS: "1", DCVMethodHTTP: "2", DCVMethodEmail: "3"}
 
-func (c v1) challenge(ctx context.Context, operation, orderID, domain string, m DCVMethod) (*Challenge, error) {
+func (c v1) challenge(
+	ctx context.Context, operation, orderID, domain string, m DCVMethod,
+) (*Challenge, error) {
 	requestor, err := c.requestor(ctx, operation, FamilySSL, orderID)
 	if err != nil {
 		return nil, err
@@ -276,7 +312,9 @@ func (c v1) challenge(ctx context.Context, operation, orderID, domain string, m 
 		Requestor: requestor, OrderNumber: orderID, DomainName: domain, Method: v1Methods[m],
 	})
 	r.ofOrder = true
-	return fetch(ctx, c.Client, r, func(body []byte) (*Challenge, error) { return decodeChallenge(body, domain, m) })
+	return fetch(ctx, c.Client, r, func(body []byte) (*Challenge, error) {
+		return decodeChallenge(body, domain, m)
+	})
 }
 
 // verify asks, and then tracks the order once: version 1 answers only that it was asked. A
@@ -290,9 +328,13 @@ func (c v1) verify(ctx context.Context, operation, orderID, domain string, m DCV
 		}
 		address = ch.EmailTo[0]
 	}
-	err := c.changeOrder(ctx, operation, "VerifyDcv", "dcvDetails", FamilySSL, orderID, func(requestor string) any {
-		return wireDCV{Requestor: requestor, OrderNumber: orderID, DomainName: domain, Method: v1Methods[m], Email: address}
-	})
+	block := func(requestor string) any {
+		return wireDCV{
+			Requestor: requestor, OrderNumber: orderID, DomainName: domain, Method: v1Methods[m],
+			Email: address,
+		}
+	}
+	err := c.changeOrder(ctx, operation, "VerifyDcv", "dcvDetails", FamilySSL, orderID, block)
 	if err != nil {
 		return err
 	}
@@ -327,7 +369,10 @@ func (o *Order) proven(operation, domain string) error {
 
 // verifying is the error of a validation that was asked for, and of which nothing is known yet.
 func verifying(operation string, cause error) *Error {
-	e := &Error{Operation: operation, Status: http.StatusUnprocessableEntity, Err: errVerifying, enveloped: true}
+	e := &Error{
+		Operation: operation, Status: http.StatusUnprocessableEntity, Err: errVerifying,
+		enveloped: true,
+	}
 	if cause != nil {
 		e.Err = fmt.Errorf("%w: %w", errVerifying, cause)
 	}

@@ -11,7 +11,9 @@ import (
 
 // Codes of version 1 that more than a table knows.
 const (
-	codeDCVNotReady      = "EMS-956" // "Invalid Request for this API": observed for seconds to hours after a create
+	// codeDCVNotReady is "Invalid Request for this API": observed for seconds to hours after a
+	// create.
+	codeDCVNotReady      = "EMS-956"
 	codeAlreadyCancelled = "EMS-985"
 	codeUnknownOrder     = "EMS-913"
 )
@@ -27,16 +29,23 @@ var (
 // token endpoint.
 var v1Statuses = map[string]int{
 	// The account and its key.
-	"EMS-906": http.StatusUnauthorized, "EMS-907": http.StatusUnauthorized, "EMS-910": http.StatusUnauthorized,
-	"EMS-1063": http.StatusUnauthorized, "EMS-1064": http.StatusUnauthorized, "EMS-1065": http.StatusUnauthorized,
-	"EMS-1066": http.StatusUnauthorized, "EMS-1090": http.StatusUnauthorized, "EMS-1155": http.StatusUnauthorized,
-	"EMS-1156": http.StatusUnauthorized, "EMS-1200": http.StatusUnauthorized, "EMS-2006": http.StatusUnauthorized,
-	"EMS-2007": http.StatusUnauthorized, "EMS-2036": http.StatusUnauthorized, "EMS-2037": http.StatusUnauthorized,
+	"EMS-906": http.StatusUnauthorized, "EMS-907": http.StatusUnauthorized,
+	"EMS-910":  http.StatusUnauthorized,
+	"EMS-1063": http.StatusUnauthorized, "EMS-1064": http.StatusUnauthorized,
+	"EMS-1065": http.StatusUnauthorized,
+	"EMS-1066": http.StatusUnauthorized, "EMS-1090": http.StatusUnauthorized,
+	"EMS-1155": http.StatusUnauthorized,
+	"EMS-1156": http.StatusUnauthorized, "EMS-1200": http.StatusUnauthorized,
+	"EMS-2006": http.StatusUnauthorized,
+	"EMS-2007": http.StatusUnauthorized, "EMS-2036": http.StatusUnauthorized,
+	"EMS-2037": http.StatusUnauthorized,
 	"EMS-2038": http.StatusUnauthorized, "EMS-2022": http.StatusForbidden,
 	// An order, request or organization that is not there, or is another account's. EMS-913 is
 	// "Invalid Account Number", and was observed to answer an unknown order; see v1Status.
-	codeUnknownOrder: http.StatusNotFound, "EMS-943": http.StatusNotFound, "EMS-1005": http.StatusNotFound,
-	"EMS-1040": http.StatusNotFound, "EMS-1116": http.StatusNotFound, "EMS-1197": http.StatusNotFound,
+	codeUnknownOrder: http.StatusNotFound, "EMS-943": http.StatusNotFound,
+	"EMS-1005": http.StatusNotFound,
+	"EMS-1040": http.StatusNotFound, "EMS-1116": http.StatusNotFound,
+	"EMS-1197": http.StatusNotFound,
 	"EMS-1073": http.StatusNotFound, "EMS-1135": http.StatusNotFound,
 	// "Duplicate request Txn": transaction ids are never used twice, so this very request came
 	// before, and may have acted.
@@ -107,7 +116,10 @@ func (c *Client) verdict(r *call, p *reply, hide mask) *Error {
 		return p.unusable(r, errNoMeta)
 	}
 	meta := w.Meta.value
-	e := &Error{Operation: r.operation, enveloped: true, toAnother: txn != "" && txn != r.txn, Detail: hide.text(string(meta.ErrorMessage), maxDetail)}
+	e := &Error{
+		Operation: r.operation, enveloped: true, toAnother: txn != "" && txn != r.txn,
+		Detail: hide.text(string(meta.ErrorMessage), maxDetail),
+	}
 	code := hide.text(string(meta.ErrorCode), maxDetail)
 	if e.Code = codePattern.FindString(code); e.Code == "" {
 		e.Code = cut(code, 64)
@@ -133,8 +145,10 @@ func IsDCVNotReady(err error) bool { return HasCode(err, codeDCVNotReady) }
 // done.
 func IsVerifying(err error) bool {
 	var e *Error
-	if errors.Is(err, errVerifying) || HasCode(err, "EMS-1076") || HasCode(err, "EMS-1077") || HasCode(err, "EMS-1078") {
+	if errors.Is(err, errVerifying) || HasCode(err, "EMS-1076") || HasCode(err, "EMS-1077") ||
+		HasCode(err, "EMS-1078") {
 		return true
 	}
-	return errors.As(err, &e) && e.Diagnostics != nil && e.Diagnostics.FailureClass == "RECORD_MISSING"
+	return errors.As(err, &e) && e.Diagnostics != nil &&
+		e.Diagnostics.FailureClass == "RECORD_MISSING"
 }

@@ -38,7 +38,7 @@ type wireV1Agreement struct {
 	Accept      string `json:"acceptAgreement"`
 	SignerName  string `json:"signerName"`
 	SignerPlace string `json:"signerPlace"`
-	SignerIP    string `json:"signerIP"` // has to be a public address (observed: EMS-1091 for a loopback one)
+	SignerIP    string `json:"signerIP"` // observed: EMS-1091 for a loopback address
 }
 
 func newWireV1Agreement(a *Agreement) *wireV1Agreement {
@@ -46,7 +46,8 @@ func newWireV1Agreement(a *Agreement) *wireV1Agreement {
 		return nil
 	}
 	return &wireV1Agreement{
-		Accept: digit(a.Accepted), SignerName: a.SignerName, SignerPlace: a.SignerPlace, SignerIP: a.SignerIP,
+		Accept: digit(a.Accepted), SignerName: a.SignerName, SignerPlace: a.SignerPlace,
+		SignerIP: a.SignerIP,
 	}
 }
 
@@ -94,7 +95,8 @@ func decodeV1Bundle(body []byte) (*Bundle, error) {
 		return nil, err
 	}
 	d := w.Details.value
-	return wireBundle{CertificatePEM: d.EndEntity, ChainPEM: list[text]{d.SubCA, d.CA, d.Root}}.bundle()
+	bundle := wireBundle{CertificatePEM: d.EndEntity, ChainPEM: list[text]{d.SubCA, d.CA, d.Root}}
+	return bundle.bundle()
 }
 
 const categorySMIME = "2"
@@ -189,9 +191,12 @@ func decodeV1Domains(body []byte) ([]Domain, error) {
 	domains := make([]Domain, 0, len(rows))
 	for _, w := range rows {
 		domains = append(domains, Domain{
-			Name: hostName(w.Name), OrganizationID: words(w.OrganizationNumber), OrganizationName: words(w.OrganizationName),
-			Status: named(w.Status, domainStatuses), DCVStatus: named(w.DCVStatus, dcvStates),
-			DCVMethod: methodName(w.DCVMethod), CreatedAt: w.CreatedAt.Time, ValidTill: w.ExpiresAt.Time,
+			Name: hostName(w.Name), OrganizationID: words(w.OrganizationNumber),
+			OrganizationName: words(w.OrganizationName),
+			Status:           named(w.Status, domainStatuses),
+			DCVStatus:        named(w.DCVStatus, dcvStates),
+			DCVMethod:        methodName(w.DCVMethod), CreatedAt: w.CreatedAt.Time,
+			ValidTill: w.ExpiresAt.Time,
 		})
 	}
 	slices.SortFunc(domains, func(a, b Domain) int { return strings.Compare(a.Name, b.Name) })

@@ -119,7 +119,7 @@ type wireV1Subject struct {
 func newWireV1Order(r OrderRequest) wireV1Order {
 	w := wireV1Order{
 		ProductCode:        r.ProductCode,
-		AccountingModel:    map[bool]string{true: "1", false: "2"}[r.AccountingModel == AccountingCash],
+		AccountingModel:    newWireV1Accounting(r.AccountingModel),
 		SaveAndHold:        digit(r.SaveAsDraft),
 		RequestNumber:      r.RequestID,
 		EmailNotifications: r.EmailNotifications,
@@ -145,15 +145,25 @@ func newWireV1Order(r OrderRequest) wireV1Order {
 	return w
 }
 
+// newWireV1Accounting writes the model as its number: 1 cash, 2 credit, which is the default.
+func newWireV1Accounting(m AccountingModel) string {
+	if m == AccountingCash {
+		return "1"
+	}
+	return "2"
+}
+
 func newWireV1Certificate(r OrderRequest) any {
 	switch r.Family {
 	case FamilySSL:
 		return wireV1Names{
-			Domain: r.Domain, AdditionalDomains: r.AdditionalDomains, AutoSecureWWW: digit(r.AutoSecureWWW),
+			Domain: r.Domain, AdditionalDomains: r.AdditionalDomains,
+			AutoSecureWWW: digit(r.AutoSecureWWW),
 		}
 	case FamilyPrivatePKI:
 		return wireV1Host{
-			Domain: r.Domain, AdditionalDomains: r.AdditionalDomains, DNSType: "1", wireV1Subject: newWireV1Subject(r),
+			Domain: r.Domain, AdditionalDomains: r.AdditionalDomains, DNSType: "1",
+			wireV1Subject: newWireV1Subject(r),
 		}
 	}
 	return newWireV1Subject(r)
@@ -167,10 +177,12 @@ func newWireV1Subject(r OrderRequest) wireV1Subject {
 	w := wireV1Subject{
 		FirstName: s.FirstName, LastName: s.LastName, Email: s.Email, Designation: s.Designation,
 		IdentityDocumentType: s.IdentityDocumentType, IdentificationNumber: s.IdentificationNumber,
-		StreetAddress1: s.StreetAddress1, StreetAddress2: s.StreetAddress2, Locality: s.Locality, State: s.State,
+		StreetAddress1: s.StreetAddress1, StreetAddress2: s.StreetAddress2, Locality: s.Locality,
+		State:      s.State,
 		PostalCode: s.PostalCode, CountryCode: s.CountryCode, OrganizationName: s.OrganizationName,
-		OrganizationUnit: s.OrganizationUnit, OrganizationIdentificationNumber: s.OrganizationIdentificationNumber,
-		BusinessCategory: s.BusinessCategory,
+		OrganizationUnit:                 s.OrganizationUnit,
+		OrganizationIdentificationNumber: s.OrganizationIdentificationNumber,
+		BusinessCategory:                 s.BusinessCategory,
 	}
 	w.ISDCode, w.Mobile = splitPhone(s.Phone)
 	if r.Family == FamilySignature && equalFold(r.Variant, "legal-entity") {
@@ -224,9 +236,9 @@ func newWireV1Additional(r OrderRequest) wireV1Additional {
 // twoDigitCodes are the country codes of two digits that ITU-T E.164 assigns. 1 and 7 have one
 // digit, all others three.
 var twoDigitCodes = []string{
-	"20", "27", "30", "31", "32", "33", "34", "36", "39", "40", "41", "43", "44", "45", "46", "47", "48", "49", "51", "52",
-	"53", "54", "55", "56", "57", "58", "60", "61", "62", "63", "64", "65", "66", "81", "82", "84", "86", "90", "91", "92",
-	"93", "94", "95", "98",
+	"20", "27", "30", "31", "32", "33", "34", "36", "39", "40", "41", "43", "44", "45", "46", "47",
+	"48", "49", "51", "52", "53", "54", "55", "56", "57", "58", "60", "61", "62", "63", "64", "65",
+	"66", "81", "82", "84", "86", "90", "91", "92", "93", "94", "95", "98",
 }
 
 // splitPhone divides a number of the form of E.164 into the country's code and the rest, which
@@ -293,16 +305,18 @@ func decodeTracked(body []byte) (wireTracked, error) {
 
 func (w wireTracked) order() *Order {
 	o := &Order{
-		ID:               safeID(w.OrderNumber),
-		RequestID:        safeID(w.RequestNumber),
-		Status:           w.status(),
-		Domain:           hostName(w.DomainName),
-		OrderState:       stateWords(w.OrderStatus, w.OrderStatusID, v1OrderStates),
-		CertificateState: stateWords(w.CertificateStatus, w.CertificateStatusID, v1CertificateStates),
-		CSRSubmitted:     w.CSR.pointer(),
-		ExpiresAt:        w.ExpiryDate.Time,
-		Domains:          w.Domains,
-		Remark:           words(w.RejectRemarks),
+		ID:         safeID(w.OrderNumber),
+		RequestID:  safeID(w.RequestNumber),
+		Status:     w.status(),
+		Domain:     hostName(w.DomainName),
+		OrderState: stateWords(w.OrderStatus, w.OrderStatusID, v1OrderStates),
+		CertificateState: stateWords(
+			w.CertificateStatus, w.CertificateStatusID, v1CertificateStates,
+		),
+		CSRSubmitted: w.CSR.pointer(),
+		ExpiresAt:    w.ExpiryDate.Time,
+		Domains:      w.Domains,
+		Remark:       words(w.RejectRemarks),
 	}
 	if status := w.Agreement.value.Status; status != "" {
 		signed := status == "1"
@@ -311,12 +325,14 @@ func (w wireTracked) order() *Order {
 	if v := w.Organization; v.set {
 		o.Organization = &OrganizationVerification{
 			Name: words(v.value.Name), Status: named(v.value.Status, dcvStates),
-			ConsentStatus: words(v.value.ConsentStatus), ConsentSentTo: words(v.value.ConsentSentTo),
+			ConsentStatus: words(v.value.ConsentStatus),
+			ConsentSentTo: words(v.value.ConsentSentTo),
 		}
 	}
 	// A request to revoke has states of its own: 2 and 5 are done, the others are not, or were
 	// rejected.
-	if v := w.Revocation.value; o.Status == StatusRevoked || v.StatusID == "2" || v.StatusID == "5" {
+	if v := w.Revocation.value; o.Status == StatusRevoked || v.StatusID == "2" ||
+		v.StatusID == "5" {
 		o.Revocation = &Revocation{Status: words(v.Status), ProcessedAt: v.ProcessedAt.Time}
 		if reason, err := ParseReason(string(v.ReasonID)); err == nil {
 			o.Revocation.Reason = string(reason)
@@ -374,19 +390,25 @@ func (s *domainStates) UnmarshalJSON(b []byte) error {
 			continue
 		}
 		*s = append(*s, DomainVerification{
-			Domain: domain, Status: named(m.value.Status, domainStatuses), DCVMethod: methodName(m.value.Method),
-			DCVStatus: named(m.value.DCVStatus, dcvStates), CAAStatus: named(m.value.CAAStatus, caaStates),
+			Domain: domain, Status: named(m.value.Status, domainStatuses),
+			DCVMethod:  methodName(m.value.Method),
+			DCVStatus:  named(m.value.DCVStatus, dcvStates),
+			CAAStatus:  named(m.value.CAAStatus, caaStates),
 			VerifiedAt: m.value.VerifiedAt.Time,
 		})
 	}
-	slices.SortFunc(*s, func(a, b DomainVerification) int { return strings.Compare(a.Domain, b.Domain) })
+	slices.SortFunc(*s, func(a, b DomainVerification) int {
+		return strings.Compare(a.Domain, b.Domain)
+	})
 	return nil
 }
 
 // methodName reads a numeral, or words such as "DNS TXT Record" and "Email based verification".
 func methodName(t text) string {
 	s := named(t, dcvNumerals)
-	for _, known := range []struct{ word, name string }{{"dns", "dns-txt"}, {"mail", "email"}, {"http", "http-url"}, {"file", "http-url"}} {
+	for _, known := range []struct{ word, name string }{
+		{"dns", "dns-txt"}, {"mail", "email"}, {"http", "http-url"}, {"file", "http-url"},
+	} {
 		if strings.Contains(strings.ToLower(s), known.word) {
 			return known.name
 		}

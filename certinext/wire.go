@@ -111,7 +111,8 @@ func (c *count) UnmarshalJSON(b []byte) error {
 		return err
 	}
 	*c = 0
-	if f, _ := strconv.ParseFloat(strings.TrimSpace(string(t)), 64); f > 0 && f < 1<<31 && f == float64(int(f)) {
+	if f, _ := strconv.ParseFloat(strings.TrimSpace(string(t)), 64); f > 0 && f < 1<<31 &&
+		f == float64(int(f)) {
 		*c = count(f)
 	}
 	return nil
@@ -135,7 +136,8 @@ func (m *moment) UnmarshalJSON(b []byte) error {
 func parseTime(s string) time.Time {
 	s = strings.TrimSpace(s)
 	for _, layout := range []string{
-		time.RFC3339, "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05", time.DateTime, time.DateOnly,
+		time.RFC3339, "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05", time.DateTime,
+		time.DateOnly,
 	} {
 		if t, err := time.Parse(layout, s); err == nil {
 			return t.UTC()
@@ -220,7 +222,8 @@ func decodeRows[T any](body []byte, names ...string) ([]T, error) {
 			return nil, errWrongShape
 		}
 	}
-	if raw = bytes.TrimSpace(raw); bytes.Equal(raw, []byte("null")) || bytes.Equal(raw, []byte(`""`)) {
+	if raw = bytes.TrimSpace(raw); bytes.Equal(raw, []byte("null")) ||
+		bytes.Equal(raw, []byte(`""`)) {
 		return nil, nil
 	}
 	var elements []json.RawMessage

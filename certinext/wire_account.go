@@ -53,11 +53,13 @@ func decodeGroups(body []byte) ([]Group, error) {
 	for _, w := range rows {
 		g := Group{
 			Number: words(w.GroupNumber), Name: words(w.GroupName), Default: w.IsDefaultGroup.on,
-			OwnBalance: w.Finance == "2", AccountBalance: words(w.AccountBalance), GroupBalance: words(w.GroupBalance),
+			OwnBalance: w.Finance == "2", AccountBalance: words(w.AccountBalance),
+			GroupBalance: words(w.GroupBalance),
 		}
 		for _, o := range w.Organizations {
 			g.Organizations = append(g.Organizations, GroupOrganization{
-				Number: words(o.value.Number), Name: words(o.value.Name), ValidationFor: words(o.value.ValidationFor),
+				Number: words(o.value.Number), Name: words(o.value.Name),
+				ValidationFor: words(o.value.ValidationFor),
 			})
 		}
 		groups = append(groups, g)
@@ -121,9 +123,12 @@ func decodeOrganization(body []byte) (*Organization, error) {
 func (w wireOrganizationDetail) organization() Organization {
 	agreement := w.Agreement.value
 	o := Organization{
-		Number: words(w.Number), Name: words(w.Name), Locality: words(w.Locality), CountryCode: words(w.CountryCode),
-		PostalCode: words(w.PostalCode), StatusID: words(w.StatusID), PreVetted: w.IsPreVettingOrg.pointer(),
-		StreetAddress1: words(w.StreetAddress1), StreetAddress2: words(w.StreetAddress2), StateCode: words(w.StateCode),
+		Number: words(w.Number), Name: words(w.Name), Locality: words(w.Locality),
+		CountryCode: words(w.CountryCode),
+		PostalCode:  words(w.PostalCode), StatusID: words(w.StatusID),
+		PreVetted:      w.IsPreVettingOrg.pointer(),
+		StreetAddress1: words(w.StreetAddress1), StreetAddress2: words(w.StreetAddress2),
+		StateCode: words(w.StateCode),
 		StateName: words(w.StateName), BusinessCategoryID: words(w.BusinessCategoryID),
 		ValidationFor: words(w.ValidationFor), ValidationStatusID: words(w.ValidationStatusID),
 		Domains: texts(w.Domains), AgreementSigned: agreement.Signed.pointer(),
@@ -136,8 +141,9 @@ func (w wireOrganizationDetail) organization() Organization {
 	for _, r := range w.Representatives {
 		v := r.value
 		o.Representatives = append(o.Representatives, Representative{
-			Number: words(v.Number), Name: words(v.Name), Email: words(v.EmailID), Designation: words(v.Designation),
-			Phone: e164(words(v.ISDCode), words(v.MobileNumber)),
+			Number: words(v.Number), Name: words(v.Name), Email: words(v.EmailID),
+			Designation: words(v.Designation),
+			Phone:       e164(words(v.ISDCode), words(v.MobileNumber)),
 		})
 	}
 	return o
@@ -204,7 +210,9 @@ func (p *wirePricing) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-var categoryFamilies = map[text]Family{"1": FamilySignature, "2": FamilySMIME, "3": FamilySSL, "8": FamilyPrivatePKI}
+var categoryFamilies = map[text]Family{
+	"1": FamilySignature, "2": FamilySMIME, "3": FamilySSL, "8": FamilyPrivatePKI,
+}
 
 // Documented; 15, 18, 20, 21 and 22 were observed too.
 var typeVariants = map[text]string{
@@ -246,7 +254,8 @@ func (w wireCategory) product(p wireProduct) Product {
 	return Product{
 		Code: words(p.ProductCode), Name: words(p.ProductName), TypeID: words(p.ProductTypeID),
 		Category: Category{ID: words(w.CategoryID), Name: words(w.CategoryName)},
-		Family:   family, Variant: typeVariants[p.ProductTypeID], Currency: words(w.Currency), Prices: prices,
+		Family:   family, Variant: typeVariants[p.ProductTypeID], Currency: words(w.Currency),
+		Prices: prices,
 	}
 }
 
@@ -293,7 +302,9 @@ func decodeCustomFields(body []byte) ([]CustomFieldSpec, error) {
 	return specs, nil
 }
 
-func appendSpec(specs []CustomFieldSpec, section string, field map[string]json.RawMessage) []CustomFieldSpec {
+func appendSpec(
+	specs []CustomFieldSpec, section string, field map[string]json.RawMessage,
+) []CustomFieldSpec {
 	raw, err := json.Marshal(field)
 	if err != nil {
 		return specs
@@ -304,8 +315,9 @@ func appendSpec(specs []CustomFieldSpec, section string, field map[string]json.R
 	}
 	return append(specs, CustomFieldSpec{
 		ID: words(w.value.FieldID), Name: words(w.value.Name), Section: words(text(section)),
-		Type: words(w.value.Type), MaxLength: int(w.value.MaxLength), Mandatory: w.value.IsMandatory.on,
-		Values: texts(w.value.Values),
+		Type: words(w.value.Type), MaxLength: int(w.value.MaxLength),
+		Mandatory: w.value.IsMandatory.on,
+		Values:    texts(w.value.Values),
 	})
 }
 
@@ -351,12 +363,18 @@ func (t *wireTag) UnmarshalJSON(b []byte) error {
 
 func (w wireReportRow) row() ReportRow {
 	r := ReportRow{
-		OrderID: safeID(w.OrderNumber), RequestID: safeID(w.RequestNumber), ProductCode: words(w.ProductCode),
-		OrderStatus:       stateWords(w.OrderStatus, w.OrderStatusID, v1OrderStates),
-		CertificateStatus: stateWords(w.CertificateStatus, w.CertificateStatusID, v1CertificateStates),
-		SerialNumber:      words(w.CertificateSerialNumber), ExpiresAt: w.CertificateExpiryDate.Time,
-		IssuerCA: words(w.IssuerCA), Domain: hostName(w.DomainName), Organization: words(w.OrganizationName),
-		Country: words(w.CountryName), GroupNumber: words(w.GroupNumber), Remarks: words(w.Remarks),
+		OrderID: safeID(w.OrderNumber), RequestID: safeID(w.RequestNumber),
+		ProductCode: words(w.ProductCode),
+		OrderStatus: stateWords(w.OrderStatus, w.OrderStatusID, v1OrderStates),
+		CertificateStatus: stateWords(
+			w.CertificateStatus, w.CertificateStatusID, v1CertificateStates,
+		),
+		SerialNumber: words(w.CertificateSerialNumber),
+		ExpiresAt:    w.CertificateExpiryDate.Time,
+		IssuerCA:     words(w.IssuerCA), Domain: hostName(w.DomainName),
+		Organization: words(w.OrganizationName),
+		Country:      words(w.CountryName), GroupNumber: words(w.GroupNumber),
+		Remarks:    words(w.Remarks),
 		Originator: words(w.Originator), OrderedAt: w.OrderDate.Time,
 	}
 	for _, t := range w.Tags {

@@ -119,7 +119,8 @@ func emptied(members map[string]json.RawMessage) bool {
 	found := false
 	for name, raw := range members {
 		switch name {
-		case "token", "txtToken", "fileToken", "fileContent", "fileNameContent", "dvFileToken", "dnsContents", "value":
+		case "token", "txtToken", "fileToken", "fileContent", "fileNameContent", "dvFileToken",
+			"dnsContents", "value":
 			if !isBlank(raw) {
 				return false
 			}
@@ -200,11 +201,13 @@ func (w wireChallenge) challenge(domain string, m DCVMethod) *Challenge {
 	ends := first(w.TokenEnds, w.TokenEnd)
 	methods := w.Methods.value
 	ch := &Challenge{
-		Domain:      domain,
-		DNSHost:     published(first(methods.DNS.value.Host, w.DNSHost)),
-		DNSValue:    published(first(methods.DNS.value.Value, w.TXTToken)),
-		HTTPPath:    wellKnown(first(methods.HTTP.value.Path, w.DCVFileName, w.FileName)),
-		HTTPContent: published(first(methods.HTTP.value.Content, w.DCVFileToken, w.FileToken, w.FileContent)),
+		Domain:   domain,
+		DNSHost:  published(first(methods.DNS.value.Host, w.DNSHost)),
+		DNSValue: published(first(methods.DNS.value.Value, w.TXTToken)),
+		HTTPPath: wellKnown(first(methods.HTTP.value.Path, w.DCVFileName, w.FileName)),
+		HTTPContent: published(first(
+			methods.HTTP.value.Content, w.DCVFileToken, w.FileToken, w.FileContent,
+		)),
 		EmailTo:     append(texts(methods.Email.value.SendTo), texts(w.Emails)...),
 		Expires:     parseTime(ends),
 		ExpiresText: words(text(ends)),
@@ -341,7 +344,8 @@ func decodeAddition(body []byte, r DomainRequest) (*Domain, *Challenge, error) {
 	switch {
 	case err == nil:
 		return &d, ch, nil
-	case !r.Renew && equalFold(d.DCVStatus, "VERIFIED"): // and with a renewal, it may be the old validation that is meant
+	case !r.Renew && equalFold(d.DCVStatus, "VERIFIED"):
+		// With a renewal, the status may still be that of the old validation.
 		return &d, &Challenge{Domain: r.Name, AlreadyVerified: true}, nil
 	}
 	return &d, nil, nil
@@ -363,7 +367,9 @@ func decodeAttempt(body []byte) (*Diagnostics, error) {
 		return nil, errWrongShape
 	}
 	known := w.Diagnostics.value
-	known.Method, known.FailureClass = text(first(known.Method, w.Method)), text(first(known.FailureClass, w.FailureClass))
+	known.Method, known.FailureClass = text(first(known.Method, w.Method)), text(first(
+		known.FailureClass, w.FailureClass,
+	))
 	return known.diagnostics(nil), nil
 }
 

@@ -51,7 +51,8 @@ func (w wireDiagnostics) diagnostics(hide mask) *Diagnostics {
 		FailureClass: hide.text(string(w.FailureClass), maxWords),
 	}
 	for _, step := range w.NextSteps {
-		if key := hide.text(string(step.value.Key), maxWords); key != "" && len(d.NextSteps) < maxFieldErrors {
+		if key := hide.text(string(step.value.Key), maxWords); key != "" &&
+			len(d.NextSteps) < maxFieldErrors {
 			d.NextSteps = append(d.NextSteps, key)
 		}
 	}
@@ -73,10 +74,14 @@ func (c *Client) refusal(r *call, res *http.Response, hide mask) *Error {
 		Acted:      r.repeat != repeatFreely,
 	}
 	if to := res.Header.Get("Location"); to != "" && res.StatusCode < 400 {
-		e.Detail = hide.text("a redirect to "+redirectHost(to)+", which is not followed; check the base URL", maxDetail)
+		e.Detail = hide.text(
+			"a redirect to "+redirectHost(to)+", which is not followed; check the base URL",
+			maxDetail,
+		)
 		return e
 	}
-	body, _ := io.ReadAll(io.LimitReader(res.Body, maxErrorBody)) // half a reason is better than none
+	// A body that breaks off is read as far as it came: half a reason is better than none.
+	body, _ := io.ReadAll(io.LimitReader(res.Body, maxErrorBody))
 	if isHTML(body, res.Header.Get("Content-Type")) {
 		e.Detail = hide.text(htmlHint(string(body)), maxDetail)
 		return e
@@ -84,7 +89,8 @@ func (c *Client) refusal(r *call, res *http.Response, hide mask) *Error {
 	w, err := e.explain(body, hide)
 	// Version 1 refuses in its envelope, with HTTP status 200 (observed 2026): any other is
 	// somebody else's.
-	e.Own = err == nil && !r.enveloped && (w.own(res.StatusCode) || r.grants && slices.Contains(ownGrantRefusals, e.Code))
+	e.Own = err == nil && !r.enveloped &&
+		(w.own(res.StatusCode) || r.grants && slices.Contains(ownGrantRefusals, e.Code))
 	e.Acted = r.repeat != repeatFreely && !e.certain()
 	return e
 }
@@ -106,13 +112,17 @@ func (e *Error) explain(body []byte, hide mask) (wireProblem, error) {
 		return w, err
 	}
 	meta := w.Meta.value
-	e.Detail = hide.text(first(w.Detail, w.Message, w.ErrorDescription, meta.ErrorMessage, w.Title, w.Error), maxDetail)
+	e.Detail = hide.text(
+		first(w.Detail, w.Message, w.ErrorDescription, meta.ErrorMessage, w.Title, w.Error),
+		maxDetail,
+	)
 	if e.Code = codePattern.FindString(hide.text(w.code(), maxDetail)); e.Code == "" {
 		e.Code = hide.text(first(w.Code, meta.ErrorCode, oauthError(w)), 64)
 	}
 	for _, f := range fieldErrors(w.Errors) {
 		e.Fields = append(e.Fields, FieldError{
-			Field: hide.text(string(f.Field), maxWords), Message: hide.text(string(f.Message), maxWords),
+			Field:   hide.text(string(f.Field), maxWords),
+			Message: hide.text(string(f.Message), maxWords),
 		})
 	}
 	if w.Diagnostics.set {
@@ -155,7 +165,9 @@ func fieldErrors(raw json.RawMessage) []wireFieldError {
 				out = append(out, wireFieldError{Field: text(field), Message: message})
 			}
 		}
-		slices.SortFunc(out, func(a, b wireFieldError) int { return strings.Compare(string(a.Field), string(b.Field)) })
+		slices.SortFunc(out, func(a, b wireFieldError) int {
+			return strings.Compare(string(a.Field), string(b.Field))
+		})
 	default:
 		var elements list[json.RawMessage]
 		if json.Unmarshal(raw, &elements) != nil {
@@ -170,6 +182,8 @@ func fieldErrors(raw json.RawMessage) []wireFieldError {
 			}
 		}
 	}
-	out = slices.DeleteFunc(out, func(f wireFieldError) bool { return f.Field == "" && f.Message == "" })
+	out = slices.DeleteFunc(out, func(f wireFieldError) bool {
+		return f.Field == "" && f.Message == ""
+	})
 	return out[:min(len(out), maxFieldErrors)]
 }

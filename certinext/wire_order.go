@@ -46,7 +46,8 @@ type wireSubscription struct {
 
 func newWireSubscription(r OrderRequest) wireSubscription {
 	return wireSubscription{
-		ValidityYears: max(r.ValidityYears, 1), AutoRenew: r.AutoRenew, RenewBeforeDays: r.RenewBeforeDays,
+		ValidityYears: max(r.ValidityYears, 1), AutoRenew: r.AutoRenew,
+		RenewBeforeDays: r.RenewBeforeDays,
 	}
 }
 
@@ -63,7 +64,10 @@ func newWireAgreement(a *Agreement) *wireAgreement {
 	if a == nil {
 		return nil
 	}
-	return &wireAgreement{SignerName: a.SignerName, SignerPlace: a.SignerPlace, SignerIP: a.SignerIP, Accepted: a.Accepted}
+	return &wireAgreement{
+		SignerName: a.SignerName, SignerPlace: a.SignerPlace, SignerIP: a.SignerIP,
+		Accepted: a.Accepted,
+	}
 }
 
 type wireCustomField struct {
@@ -82,7 +86,7 @@ type wireCommon struct {
 	RecipientEmails    []string          `json:"recipientEmails,omitempty"`
 	Tags               []string          `json:"tags,omitempty"`
 	CustomFields       []wireCustomField `json:"customFields,omitempty"`
-	Remarks            string            `json:"remarks"` // version 1 refuses an order without (EMS-918)
+	Remarks            string            `json:"remarks"` // version 1 needs one (EMS-918)
 }
 
 func newWireCommon(r OrderRequest) wireCommon {
@@ -263,7 +267,10 @@ func (w wireOrder) order() *Order {
 		CreatedAt:        w.CreatedAt.Time,
 		ExpiresAt:        w.ExpiresAt.Time,
 		AgreementSigned:  w.SubscriberAgree.value.Signed.pointer(),
-		Remark:           words(text(first(w.RejectionReason, w.RejectRemarks, w.Rejection.value.Reason, w.Rejection.value.Remarks, w.CancellationReason, w.CancelReason))),
+		Remark: words(text(first(
+			w.RejectionReason, w.RejectRemarks, w.Rejection.value.Reason, w.Rejection.value.Remarks,
+			w.CancellationReason, w.CancelReason,
+		))),
 	}
 	verifications := w.Verifications.value
 	for _, d := range verifications.Domain.value.Domains {
@@ -272,12 +279,14 @@ func (w wireOrder) order() *Order {
 	if v := verifications.Organization; v.set {
 		o.Organization = &OrganizationVerification{
 			Name: words(v.value.Name), Status: words(v.value.Status),
-			ConsentStatus: words(v.value.ConsentStatus), ConsentSentTo: words(v.value.ConsentSentTo),
+			ConsentStatus: words(v.value.ConsentStatus),
+			ConsentSentTo: words(v.value.ConsentSentTo),
 		}
 	}
 	if v := w.Revocation; v.set {
 		o.Revocation = &Revocation{
-			Status: words(v.value.Status), Reason: words(v.value.Reason), ProcessedAt: v.value.ProcessedAt.Time,
+			Status: words(v.value.Status), Reason: words(v.value.Reason),
+			ProcessedAt: v.value.ProcessedAt.Time,
 		}
 	}
 	return o
@@ -322,10 +331,12 @@ func newWireSubject(s *Subject, d dialect) *wireSubject {
 	w := &wireSubject{
 		Email: s.Email, Phone: s.Phone, Designation: s.Designation,
 		IdentityDocumentType: s.IdentityDocumentType, IdentificationNumber: s.IdentificationNumber,
-		StreetAddress1: s.StreetAddress1, StreetAddress2: s.StreetAddress2, Locality: s.Locality, State: s.State,
+		StreetAddress1: s.StreetAddress1, StreetAddress2: s.StreetAddress2, Locality: s.Locality,
+		State:      s.State,
 		PostalCode: s.PostalCode, CountryCode: s.CountryCode,
 		OrganizationName: s.OrganizationName, OrganizationUnit: s.OrganizationUnit,
-		OrganizationIdentificationNumber: s.OrganizationIdentificationNumber, BusinessCategory: s.BusinessCategory,
+		OrganizationIdentificationNumber: s.OrganizationIdentificationNumber,
+		BusinessCategory:                 s.BusinessCategory,
 	}
 	if d == documented {
 		w.GivenName, w.Surname = s.FirstName, s.LastName
