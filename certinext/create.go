@@ -310,7 +310,7 @@ func (r OrderRequest) checkSignature() error {
 func (r OrderRequest) checkV2() error {
 	if r.Family == FamilySignature && r.CSR != "" {
 		return &InvalidRequestError{
-			Field:   "CSR",
+			Field: "CSR",
 			Problem: "must be submitted after the create, which cannot say that its key is " +
 				"attested",
 		}
