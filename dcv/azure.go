@@ -20,14 +20,30 @@ import (
 var azureKind = Kind{
 	Name:    "azure",
 	Ambient: "the managed identity of the server",
-	Note: "Azure's provider holds one value for a name: a record is not published where its name has a TXT record set already, " +
-		"and not removed where somebody has added a value to its set.",
+	Note: "Azure's provider holds one value for a name: a record is not published where its name " +
+		"has a TXT record set already, and not removed where somebody has added a value to its set.",
 	Fields: []Field{
-		{Name: "subscription_id", Required: true, Description: "ID of the subscription that the zone is in."},
-		{Name: "resource_group", Required: true, Description: "Name of the resource group that the zone is in."},
-		{Name: "tenant_id", Required: true, Credential: true, Description: "ID of the Microsoft Entra tenant that the application is in."},
-		{Name: "client_id", Required: true, Credential: true, Description: "ID of the application that acts, its service principal having the role DNS Zone Contributor."},
-		{Name: "client_secret", Required: true, Credential: true, Secret: true, Description: "Client secret of the application."},
+		{
+			Name: "subscription_id", Required: true,
+			Description: "ID of the subscription that the zone is in.",
+		},
+		{
+			Name: "resource_group", Required: true,
+			Description: "Name of the resource group that the zone is in.",
+		},
+		{
+			Name: "tenant_id", Required: true, Credential: true,
+			Description: "ID of the Microsoft Entra tenant that the application is in.",
+		},
+		{
+			Name: "client_id", Required: true, Credential: true,
+			Description: "ID of the application that acts, its service principal having the role " +
+				"DNS Zone Contributor.",
+		},
+		{
+			Name: "client_secret", Required: true, Credential: true, Secret: true,
+			Description: "Client secret of the application.",
+		},
 	},
 	open: openAzure,
 }
@@ -35,15 +51,20 @@ var azureKind = Kind{
 func openAzure(s Settings) (Provider, error) {
 	return &recordSets{Provider: azure.Provider{
 		SubscriptionId: s.Values["subscription_id"], ResourceGroupName: s.Values["resource_group"],
-		TenantId: s.Values["tenant_id"], ClientId: s.Values["client_id"], ClientSecret: s.Values["client_secret"],
+		TenantId: s.Values["tenant_id"], ClientId: s.Values["client_id"],
+		ClientSecret: s.Values["client_secret"],
 	}}, nil
 }
 
-// recordSets is libdns's provider, but publishes twice without complaint, and removes no value of
-// somebody else.
+// recordSets is libdns's provider, with two differences: publishing a record twice is no error, and
+// a record set that holds other values, too, is not removed.
 type recordSets struct{ azure.Provider }
 
-func (s *recordSets) AppendRecords(ctx context.Context, zone string, records []libdns.Record) ([]libdns.Record, error) {
+// AppendRecords adds records where their names have no TXT record set. A record that is there is no
+// error.
+func (s *recordSets) AppendRecords(
+	ctx context.Context, zone string, records []libdns.Record,
+) ([]libdns.Record, error) {
 	for _, r := range records {
 		if err := s.add(ctx, zone, r); err != nil {
 			return nil, err
@@ -52,7 +73,10 @@ func (s *recordSets) AppendRecords(ctx context.Context, zone string, records []l
 	return records, nil
 }
 
-func (s *recordSets) DeleteRecords(ctx context.Context, zone string, records []libdns.Record) ([]libdns.Record, error) {
+// DeleteRecords removes record sets that hold nothing but the records.
+func (s *recordSets) DeleteRecords(
+	ctx context.Context, zone string, records []libdns.Record,
+) ([]libdns.Record, error) {
 	for _, r := range records {
 		if err := s.remove(ctx, zone, r); err != nil {
 			return nil, err
@@ -71,7 +95,8 @@ func (s *recordSets) add(ctx context.Context, zone string, r libdns.Record) erro
 	if lookErr == nil && slices.Contains(values, r.RR().Data) {
 		return nil
 	}
-	return fmt.Errorf("a TXT record set %s is in the zone %s already, and Azure's provider holds one value for a name: %w",
+	return fmt.Errorf("a TXT record set %s is in the zone %s already, and Azure's provider holds "+
+		"one value for a name: %w",
 		r.RR().Name, bare(zone), err)
 }
 
@@ -87,7 +112,8 @@ func (s *recordSets) remove(ctx context.Context, zone string, r libdns.Record) e
 		return nil
 	}
 	if slices.ContainsFunc(values, func(v string) bool { return v != ours }) {
-		return fmt.Errorf("the TXT record set %s in the zone %s has other values, too, and Azure's provider removes whole sets only, so nothing was removed",
+		return fmt.Errorf("the TXT record set %s in the zone %s has other values, too, and "+
+			"Azure's provider removes whole sets only, so nothing was removed",
 			r.RR().Name, bare(zone))
 	}
 	_, err = s.Provider.DeleteRecords(ctx, zone, []libdns.Record{r})
@@ -102,7 +128,8 @@ func (s *recordSets) values(ctx context.Context, zone string, r libdns.Record) (
 		return nil, err
 	}
 	if len(all) == 0 {
-		return nil, fmt.Errorf("azure's provider does not understand every record of the zone %s, so it cannot tell the values of %s",
+		return nil, fmt.Errorf("azure's provider does not understand every record of the zone "+
+			"%s, so it cannot tell the values of %s",
 			bare(zone), r.RR().Name)
 	}
 	return valuesAmong(all, r), nil

@@ -18,8 +18,16 @@ import (
 var cloudflareKind = Kind{
 	Name: "cloudflare",
 	Fields: []Field{
-		{Name: "api_token", Required: true, Credential: true, Secret: true, Description: "API token that may edit the DNS records of the zone (Zone:DNS:Edit); not the global API key."},
-		{Name: "zone_token", Credential: true, Secret: true, Description: "API token that may find the zone (Zone:Zone:Read), where api_token may not."},
+		{
+			Name: "api_token", Required: true, Credential: true, Secret: true,
+			Description: "API token that may edit the DNS records of the zone (Zone:DNS:Edit); " +
+				"not the global API key.",
+		},
+		{
+			Name: "zone_token", Credential: true, Secret: true,
+			Description: "API token that may find the zone (Zone:Zone:Read), where api_token may " +
+				"not.",
+		},
 	},
 	open: openCloudflare,
 }
@@ -31,15 +39,18 @@ func openCloudflare(s Settings) (Provider, error) {
 	}}, nil
 }
 
-// cloudflareRecords is libdns's provider, but publishes twice without complaint, and removes
-// nothing only when there is nothing.
+// cloudflareRecords is libdns's provider, with two differences: publishing a record twice is no
+// error, and a record that was not removed is an error unless it certainly is not there.
 type cloudflareRecords struct{ cloudflare.Provider }
 
 // identicalRecord is Cloudflare's code for "An identical record already exists", as the provider
 // spells it: its errors have no type.
 const identicalRecord = "Code:81058 "
 
-func (c *cloudflareRecords) AppendRecords(ctx context.Context, zone string, records []libdns.Record) ([]libdns.Record, error) {
+// AppendRecords adds records. A record that is there is no error.
+func (c *cloudflareRecords) AppendRecords(
+	ctx context.Context, zone string, records []libdns.Record,
+) ([]libdns.Record, error) {
 	for _, r := range records {
 		_, err := c.Provider.AppendRecords(ctx, zone, []libdns.Record{r})
 		if err != nil && !strings.Contains(err.Error(), identicalRecord) {
@@ -49,7 +60,11 @@ func (c *cloudflareRecords) AppendRecords(ctx context.Context, zone string, reco
 	return records, nil
 }
 
-func (c *cloudflareRecords) DeleteRecords(ctx context.Context, zone string, records []libdns.Record) ([]libdns.Record, error) {
+// DeleteRecords removes records. A record that is not there is no error, but one that Cloudflare
+// failed to find is.
+func (c *cloudflareRecords) DeleteRecords(
+	ctx context.Context, zone string, records []libdns.Record,
+) ([]libdns.Record, error) {
 	var all []libdns.Record
 	for _, r := range records {
 		removed, err := c.Provider.DeleteRecords(ctx, zone, []libdns.Record{r})
@@ -72,7 +87,10 @@ func (c *cloudflareRecords) absent(ctx context.Context, zone string, r libdns.Re
 		return err
 	}
 	if slices.Contains(values, r.RR().Data) {
-		return fmt.Errorf("cloudflare did not find the record %s of the zone %s, which is there", r.RR().Name, bare(zone))
+		return fmt.Errorf(
+			"cloudflare did not find the record %s of the zone %s, which is there", r.RR().Name,
+			bare(zone),
+		)
 	}
 	return nil
 }

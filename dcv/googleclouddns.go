@@ -23,8 +23,15 @@ var googleCloudDNSKind = Kind{
 	Name:    "googleclouddns",
 	Ambient: "the Google identity of the server (application default credentials)",
 	Fields: []Field{
-		{Name: "project", Required: true, Description: "ID of the Google Cloud project that the zone is in."},
-		{Name: "service_account_json", Required: true, Credential: true, Secret: true, Description: "Key of the service account that acts: the text of its JSON file, not a path."},
+		{
+			Name: "project", Required: true,
+			Description: "ID of the Google Cloud project that the zone is in.",
+		},
+		{
+			Name: "service_account_json", Required: true, Credential: true, Secret: true,
+			Description: "Key of the service account that acts: the text of its JSON file, not a " +
+				"path.",
+		},
 	},
 	hidden: func(s Settings) []string {
 		account, _ := parseServiceAccount(s.Values["service_account_json"])
@@ -37,13 +44,17 @@ var googleCloudDNSKind = Kind{
 var descriptors = "/dev/fd"
 
 func openGoogleCloudDNS(s Settings) (Provider, error) {
-	zones := &managedZones{Provider: googleclouddns.Provider{Project: s.Values["project"]}, started: s.Ambient}
+	zones := &managedZones{
+		Provider: googleclouddns.Provider{Project: s.Values["project"]}, started: s.Ambient,
+	}
 	if s.Ambient {
 		return zones, nil
 	}
 	const field = "service_account_json"
 	if _, err := os.Stat(descriptors); err != nil {
-		return nil, &SettingError{Field: field, Problem: "cannot be used on this system, which has no " + descriptors + ": set ambient_identity"}
+		problem := "cannot be used on this system, which has no " + descriptors +
+			": set ambient_identity"
+		return nil, &SettingError{Field: field, Problem: problem}
 	}
 	account, err := parseServiceAccount(s.Values[field])
 	if err != nil {
@@ -76,7 +87,9 @@ func parseServiceAccount(text string) (serviceAccount, error) {
 	}
 	switch {
 	case a.Type != "service_account":
-		return serviceAccount{}, errors.New("is not the key of a service account: its type is not service_account")
+		return serviceAccount{}, errors.New(
+			"is not the key of a service account: its type is not service_account",
+		)
 	case a.ClientEmail == "":
 		return serviceAccount{}, errors.New("has no client_email")
 	case !isRSAKey(a.PrivateKey):
@@ -113,7 +126,10 @@ type managedZones struct {
 	started bool       // the key has been read, or there is none
 }
 
-func (m *managedZones) AppendRecords(ctx context.Context, zone string, records []libdns.Record) (out []libdns.Record, err error) {
+// AppendRecords adds records, one call at a time.
+func (m *managedZones) AppendRecords(
+	ctx context.Context, zone string, records []libdns.Record,
+) (out []libdns.Record, err error) {
 	err = m.call(func() error {
 		out, err = m.Provider.AppendRecords(ctx, zone, records)
 		return err
@@ -121,7 +137,10 @@ func (m *managedZones) AppendRecords(ctx context.Context, zone string, records [
 	return out, err
 }
 
-func (m *managedZones) DeleteRecords(ctx context.Context, zone string, records []libdns.Record) (out []libdns.Record, err error) {
+// DeleteRecords removes records, one call at a time.
+func (m *managedZones) DeleteRecords(
+	ctx context.Context, zone string, records []libdns.Record,
+) (out []libdns.Record, err error) {
 	err = m.call(func() error {
 		out, err = m.Provider.DeleteRecords(ctx, zone, records)
 		return err
@@ -157,12 +176,12 @@ func (m *managedZones) offerKey() (withdraw func(), err error) {
 	go func() {
 		defer close(written)
 		defer func() { _ = w.Close() }()
-		_, _ = w.Write(m.key) // a failure is that of who reads
+		_, _ = w.Write(m.key) // the reader fails then
 	}()
 	m.ServiceAccountJSON = fmt.Sprintf("%s/%d", descriptors, r.Fd())
 	return func() {
-		m.ServiceAccountJSON = os.DevNull // and not what gets the number next
-		_ = r.Close()                     // ends the writing of a key that nobody has read
+		m.ServiceAccountJSON = os.DevNull // another file may get the descriptor's number
+		_ = r.Close()                     // ends the writing of a key that was not read
 		<-written
 	}, nil
 }

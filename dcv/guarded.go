@@ -14,20 +14,27 @@ import (
 	"github.com/libdns/libdns"
 )
 
-// guarded keeps the secrets of a provider out of its errors, and its panics to itself: the code of
-// a DNS host's client runs inside somebody's Vault, and what it answers to is the Internet.
+// guarded keeps the secrets of a provider out of its errors, and turns its panics into errors: the
+// code of a DNS host's client runs in the same process as the engine, and reads answers from the
+// Internet.
 type guarded struct {
 	provider Provider
 	name     string
 	hide     *strings.Replacer
 }
 
-func (g *guarded) AppendRecords(ctx context.Context, zone string, records []libdns.Record) (out []libdns.Record, err error) {
+// AppendRecords adds records. An error shows no secret.
+func (g *guarded) AppendRecords(
+	ctx context.Context, zone string, records []libdns.Record,
+) (out []libdns.Record, err error) {
 	defer g.guard(&err)
 	return g.provider.AppendRecords(ctx, zone, records)
 }
 
-func (g *guarded) DeleteRecords(ctx context.Context, zone string, records []libdns.Record) (out []libdns.Record, err error) {
+// DeleteRecords removes records. An error shows no secret.
+func (g *guarded) DeleteRecords(
+	ctx context.Context, zone string, records []libdns.Record,
+) (out []libdns.Record, err error) {
 	defer g.guard(&err)
 	return g.provider.DeleteRecords(ctx, zone, records)
 }
@@ -48,7 +55,10 @@ type hiddenError struct {
 	err  error
 }
 
+// Error returns the text without secrets.
 func (e *hiddenError) Error() string { return e.text }
+
+// Unwrap returns the error as the provider gave it; its text may show secrets.
 func (e *hiddenError) Unwrap() error { return e.err }
 
 // hiding replaces secrets, however a client or a server may have spelt them.
@@ -57,7 +67,9 @@ func hiding(secrets []string) *strings.Replacer {
 	for _, s := range secrets {
 		if s != "" {
 			quoted, _ := json.Marshal(s) // a string can be
-			spelt = append(spelt, s, url.QueryEscape(s), url.PathEscape(s), string(quoted[1:len(quoted)-1]))
+			spelt = append(
+				spelt, s, url.QueryEscape(s), url.PathEscape(s), string(quoted[1:len(quoted)-1]),
+			)
 		}
 	}
 	// Of two secrets the longer one goes first, in case it begins with the other.

@@ -11,7 +11,8 @@ import (
 	"github.com/libdns/libdns"
 )
 
-// A Provider is what libdns calls one, as far as it is needed here.
+// A Provider is what libdns calls one, as far as it is needed here: it adds records to those that a
+// name has, and removes single ones.
 type Provider interface {
 	libdns.RecordAppender
 	libdns.RecordDeleter
@@ -19,48 +20,63 @@ type Provider interface {
 
 // A Kind is a DNS host that records can be published at.
 type Kind struct {
-	Name   string
+	// Name is what [Open] calls it, e.g. "route53".
+	Name string
+	// Fields are its settings, in the order in which they are to be explained.
 	Fields []Field
-	// Ambient says whose identity is used instead of credentials when [Settings.Ambient] is set;
-	// empty where there is none.
+	// Ambient says whose identity is used instead of credentials when [Settings.Ambient] is set, in
+	// words that complete "uses"; empty where there is none.
 	Ambient string
-	// Note is what somebody should know before choosing it; empty where there is nothing.
+	// Note is what an operator should know before choosing it; empty where there is nothing.
 	Note string
-	// hidden are what else is secret in the settings, beside the values of the secret fields; nil
-	// where that is nothing.
+	// hidden returns what else is secret in the settings, beside the values of the secret fields;
+	// nil where there is nothing.
 	hidden func(Settings) []string
 	// open makes a provider of complete and known settings. It touches no network.
 	open func(Settings) (Provider, error)
 }
 
-// A Field is a setting of a provider.
+// A Field is a setting of a provider. All values are text.
 type Field struct {
-	Name        string
+	// Name is the key in [Settings.Values], in lower case with underscores.
+	Name string
+	// Description is one sentence for an operator.
 	Description string
-	Required    bool
-	Credential  bool // identifies somebody: given together with the other ones, or not at all where the identity is ambient
-	Secret      bool // is never shown
-	Default     string
+	// Required is set for a field that must not be empty. A credential may be, where the identity
+	// is ambient.
+	Required bool
+	// Credential is set for what identifies the caller: it is given together with the other
+	// credentials, or not at all where the identity is ambient.
+	Credential bool
+	// Secret is set for what is never shown. [Open] keeps it out of the provider's errors.
+	Secret bool
+	// Default is the value of a field that is left out; empty for none.
+	Default string
 }
 
 // Settings are how a provider is reached.
 type Settings struct {
-	Values  map[string]string // by the name of the field
-	Ambient bool              // act under the identity that the machine has, without credentials
+	// Values are by the name of the field. An empty value counts as left out.
+	Values map[string]string
+	// Ambient has the provider act under the identity that the machine has, without credentials.
+	Ambient bool
 }
 
 // A SettingError says which setting is wrong.
 type SettingError struct {
-	Field   string
+	// Field is a field's name, or "provider" or "ambient_identity".
+	Field string
+	// Problem is what is wrong with it. It quotes no value.
 	Problem string
 }
 
+// Error names the field and what is wrong with it.
 func (e *SettingError) Error() string { return e.Field + ": " + e.Problem }
 
 // kinds are those that are known, by name.
 var kinds = []Kind{azureKind, cloudflareKind, googleCloudDNSKind, rfc2136Kind, route53Kind}
 
-// Kinds are the DNS hosts that records can be published at.
+// Kinds returns the DNS hosts that records can be published at, sorted by name.
 func Kinds() []Kind { return slices.Clone(kinds) }
 
 func kindOf(name string) (Kind, error) {
@@ -71,11 +87,14 @@ func kindOf(name string) (Kind, error) {
 		}
 		names = append(names, k.Name)
 	}
-	return Kind{}, &SettingError{Field: "provider", Problem: "is not one of " + strings.Join(names, ", ")}
+	return Kind{}, &SettingError{
+		Field: "provider", Problem: "is not one of " + strings.Join(names, ", "),
+	}
 }
 
-// Open makes a provider of the kind that is named. It touches no network. What is wrong with the
-// settings is a [*SettingError]. The errors of the provider show no secret; what they wrap may do.
+// Open makes a provider of the kind that is named. It touches no network. Settings that are
+// incomplete, unknown or contradictory are a [*SettingError]. The text of the provider's errors
+// shows no secret; the errors that they wrap may.
 func Open(kind string, s Settings) (Provider, error) {
 	k, err := kindOf(kind)
 	if err != nil {
@@ -91,7 +110,7 @@ func Open(kind string, s Settings) (Provider, error) {
 	return &guarded{provider: p, name: k.Name, hide: hiding(k.secrets(s))}, nil
 }
 
-// secrets are what no error may show.
+// secrets returns the texts that no error may show.
 func (k Kind) secrets(s Settings) []string {
 	var out []string
 	for _, f := range k.Fields {
@@ -117,13 +136,17 @@ func (k Kind) complete(s Settings) (Settings, error) {
 		}
 	}
 	if s.Ambient && k.Ambient == "" {
-		return s, &SettingError{Field: "ambient_identity", Problem: k.Name + " has none: it takes credentials only"}
+		return s, &SettingError{
+			Field: "ambient_identity", Problem: k.Name + " has none: it takes credentials only",
+		}
 	}
 	for _, f := range k.Fields {
 		_, given := values[f.Name]
 		switch {
 		case given && s.Ambient && f.Credential:
-			return s, &SettingError{Field: f.Name, Problem: "contradicts ambient_identity, which uses " + k.Ambient}
+			return s, &SettingError{
+				Field: f.Name, Problem: "contradicts ambient_identity, which uses " + k.Ambient,
+			}
 		case !given && f.Required && (!f.Credential || !s.Ambient):
 			problem := "is required by " + k.Name
 			if f.Credential && k.Ambient != "" {

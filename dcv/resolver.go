@@ -26,56 +26,78 @@ type Resolver struct {
 
 // A LookupError is a question that was not answered.
 type LookupError struct {
-	Name, Type string // what was asked for
-	Server     string // who was asked last
-	Problem    string // NXDOMAIN, SERVFAIL, or what the network said
+	// Name and Type are what was asked for, e.g. "example.com." and "SOA".
+	Name, Type string
+	// Server is the one that was asked last, as host:port, or words where there were several.
+	Server string
+	// Problem is a code such as SERVFAIL, or what the network reported.
+	Problem string
 }
 
+// Error names the question, the server and the problem.
 func (e *LookupError) Error() string {
 	return fmt.Sprintf("looking up %s %s at %s: %s", e.Type, bare(e.Name), e.Server, e.Problem)
 }
 
 // A NoZoneError is a name that no zone was found for.
 type NoZoneError struct {
+	// Name is the name that was to be written at, in the form of [Canonical].
 	Name string
-	Err  error // of the last look-up; nil when it was answered, and named no zone
+	// Err is that of the last look-up; nil when it was answered, and named no zone.
+	Err error
 }
 
+// Error names the name and why no zone was found.
 func (e *NoZoneError) Error() string {
 	if e.Err != nil {
 		return fmt.Sprintf("no DNS zone was found for %s: %v", bare(e.Name), e.Err)
 	}
-	return fmt.Sprintf("no DNS zone was found for %s: no name above it has an SOA record", bare(e.Name))
+	return fmt.Sprintf(
+		"no DNS zone was found for %s: no name above it has an SOA record", bare(e.Name),
+	)
 }
 
+// Unwrap returns the error of the last look-up.
 func (e *NoZoneError) Unwrap() error { return e.Err }
 
 // maxAliases is how many CNAMEs are followed.
 const maxAliases = 8
 
-// An OutsideError is a name that is delegated by a CNAME to another zone, where nobody has said
-// that records may be written.
+// An OutsideError is a name that a CNAME delegates to another zone, in which no operator has
+// allowed records to be written.
 type OutsideError struct {
+	// Name is the alias, Target the name that it stands for, and Zone the zone that Target is in,
+	// all in the form of [Canonical].
 	Name, Target, Zone string
 }
 
+// Error names all three, and what an operator can do.
 func (e *OutsideError) Error() string {
-	return fmt.Sprintf("%s is an alias of %s in another zone, %s: name that as the solver's zone if it is there for delegated challenges",
+	return fmt.Sprintf("%s is an alias of %s in another zone, %s: name that as the solver's zone "+
+		"if it is there for delegated challenges",
 		bare(e.Name), bare(e.Target), bare(e.Zone))
 }
 
-// Locate says where the TXT record of a name has to be written: at the name itself, or where a
-// CNAME delegates it to. With a zone that is in it; without one, it is in the name's own zone,
-// which is found by its SOA record. Who controls a name may point it anywhere, so without a zone
-// that somebody has named, no record is written outside of the name's own ([*OutsideError]).
-func (r *Resolver) Locate(ctx context.Context, name, zone string) (target, inZone string, err error) {
+// Locate returns where the TXT record of a name has to be written: target, which is the name itself
+// or the name that a CNAME delegates it to, and inZone, the zone of target.
+//
+// With a zone, target has to lie in it ([*NoZoneError]). Without one, inZone is found by its SOA
+// record and has to be the zone of name as well ([*OutsideError]): anyone who controls name could
+// point it at a name in another zone of the same operator, so an operator has to name a zone that
+// is there for delegated challenges.
+func (r *Resolver) Locate(
+	ctx context.Context, name, zone string,
+) (target, inZone string, err error) {
 	name = Canonical(name)
 	if target, err = r.follow(ctx, name); err != nil {
 		return "", "", err
 	}
 	if zone != "" {
 		if zone = Canonical(zone); !dns.IsSubDomain(zone, target) {
-			return "", "", &NoZoneError{Name: target, Err: fmt.Errorf("it is not in the zone %s that the solver is for", bare(zone))}
+			return "", "", &NoZoneError{
+				Name: target,
+				Err:  fmt.Errorf("it is not in the zone %s that the solver is for", bare(zone)),
+			}
 		}
 		return target, zone, nil
 	}
@@ -88,9 +110,9 @@ func (r *Resolver) Locate(ctx context.Context, name, zone string) (target, inZon
 	return target, zone, nil
 }
 
-// follow returns the name that a name is an alias of, itself when it is none. One that is an alias
-// only because every name beside it is, by a wildcard, is none: a record of its own takes it out of
-// that.
+// follow returns the name that a name is an alias of, and the name itself when it is none. A name
+// that is an alias only by a wildcard, as every name beside it is, counts as none: once it has a
+// TXT record of its own, the wildcard does not apply to it any more (RFC 4592, section 2.2.1).
 func (r *Resolver) follow(ctx context.Context, name string) (string, error) {
 	seen := []string{name}
 	for {
@@ -101,9 +123,15 @@ func (r *Resolver) follow(ctx context.Context, name string) (string, error) {
 		case next == "":
 			return name, nil
 		case slices.Contains(seen, next):
-			return "", &LookupError{Name: seen[0], Type: "CNAME", Server: "several servers", Problem: "its aliases go round in a circle"}
+			return "", &LookupError{
+				Name: seen[0], Type: "CNAME", Server: "several servers",
+				Problem: "its aliases go round in a circle",
+			}
 		case len(seen) > maxAliases:
-			return "", &LookupError{Name: seen[0], Type: "CNAME", Server: "several servers", Problem: "it is an alias of an alias too often"}
+			return "", &LookupError{
+				Name: seen[0], Type: "CNAME", Server: "several servers",
+				Problem: "it is an alias of an alias too often",
+			}
 		}
 		if labels := dns.Split(name); len(seen) == 1 && len(labels) > 1 {
 			beside, err := r.alias(ctx, noSuchLabel+name[labels[1]:])
@@ -118,7 +146,7 @@ func (r *Resolver) follow(ctx context.Context, name string) (string, error) {
 	}
 }
 
-// noSuchLabel begins a name that nobody has made a record for.
+// noSuchLabel begins a name that has no record of its own, unless a wildcard gives it one.
 const noSuchLabel = "_no-such-name-of-this-solver."
 
 // alias returns what a name is an alias of, empty when it is none.
@@ -135,8 +163,9 @@ func (r *Resolver) alias(ctx context.Context, name string) (string, error) {
 	return "", nil
 }
 
-// Zone finds the zone that a name is in: the nearest name above it, or itself, with an SOA record.
-// A top-level domain is not taken for one.
+// Zone returns the zone that a name is in, which is the nearest name above it, or the name itself,
+// that has an SOA record. A top-level domain is never returned: no record is to be written there. A
+// name without a zone is a [*NoZoneError].
 func (r *Resolver) Zone(ctx context.Context, name string) (string, error) {
 	name = Canonical(name)
 	var last error
@@ -146,7 +175,8 @@ func (r *Resolver) Zone(ctx context.Context, name string) (string, error) {
 			break
 		}
 		answer, err := r.ask(ctx, candidate, dns.TypeSOA)
-		if last = err; err != nil {
+		if err != nil {
+			last = err
 			break // a server that does not answer must not make a parent look like the zone
 		}
 		if zone := zoneOf(answer, candidate); zone != "" {
@@ -156,8 +186,8 @@ func (r *Resolver) Zone(ctx context.Context, name string) (string, error) {
 	return "", &NoZoneError{Name: name, Err: last}
 }
 
-// zoneOf returns the zone that an answer to the question for a name's SOA record tells. A name
-// without one is answered with that of its zone.
+// zoneOf returns the zone that an answer to the question for a name's SOA record names; empty when
+// it names none. A name that has no SOA record is answered with the one of its zone.
 func zoneOf(answer *dns.Msg, name string) string {
 	records := answer.Answer
 	if len(records) == 0 { // with an alias in it, the rest is not about this name
@@ -165,7 +195,8 @@ func zoneOf(answer *dns.Msg, name string) string {
 	}
 	for _, rr := range records {
 		zone := Canonical(rr.Header().Name)
-		if rr.Header().Rrtype == dns.TypeSOA && dns.IsSubDomain(zone, name) && dns.CountLabel(zone) >= 2 {
+		if rr.Header().Rrtype == dns.TypeSOA && dns.IsSubDomain(zone, name) &&
+			dns.CountLabel(zone) >= 2 {
 			return zone
 		}
 	}
@@ -174,10 +205,13 @@ func zoneOf(answer *dns.Msg, name string) string {
 
 // A Nameserver is a server that is authoritative for a zone.
 type Nameserver struct {
-	Name    string // empty where only the address is known
-	Address string // host:port
+	// Name is the server's, in the form of [Canonical]; empty where only the address is known.
+	Name string
+	// Address is host:port.
+	Address string
 }
 
+// String returns the name and the address, as far as they are known.
 func (n Nameserver) String() string {
 	if n.Name == "" {
 		return n.Address
@@ -188,8 +222,9 @@ func (n Nameserver) String() string {
 // maxServers is how many servers of a zone are asked. The root has 13.
 const maxServers = 13
 
-// Authoritative returns one address of each server that is authoritative for a zone, of the first
-// 13. One whose address is not found is left out unless there is no other.
+// Authoritative returns one address of each of the first 13 servers that are authoritative for a
+// zone. A server whose address is not found is left out; when that is every server, the error is
+// that of the last look-up.
 func (r *Resolver) Authoritative(ctx context.Context, zone string) ([]Nameserver, error) {
 	answer, err := r.ask(ctx, zone, dns.TypeNS)
 	if err != nil {
@@ -206,13 +241,17 @@ func (r *Resolver) Authoritative(ctx context.Context, zone string) ([]Nameserver
 			err = lookup
 			continue
 		}
-		servers = append(servers, Nameserver{Name: Canonical(ns.Ns), Address: net.JoinHostPort(address, "53")})
+		servers = append(servers, Nameserver{
+			Name: Canonical(ns.Ns), Address: net.JoinHostPort(address, "53"),
+		})
 	}
 	if len(servers) > 0 {
 		return servers, nil
 	}
 	if err == nil {
-		err = &LookupError{Name: zone, Type: "NS", Server: "the resolver", Problem: "the zone names no server"}
+		err = &LookupError{
+			Name: zone, Type: "NS", Server: "the resolver", Problem: "the zone names no server",
+		}
 	}
 	return nil, err
 }
@@ -234,7 +273,9 @@ func (r *Resolver) address(ctx context.Context, host string) (string, error) {
 			}
 		}
 	}
-	return "", &LookupError{Name: host, Type: "A", Server: "the resolver", Problem: "it has no address"}
+	return "", &LookupError{
+		Name: host, Type: "A", Server: "the resolver", Problem: "it has no address",
+	}
 }
 
 // ask puts a question to the resolvers until one answers. That a name does not exist is an answer.
@@ -274,7 +315,9 @@ func (r *Resolver) servers() ([]string, error) {
 }
 
 // query asks one server. An answer other than success and NXDOMAIN is an error.
-func query(ctx context.Context, server, name string, kind uint16, recurse bool, patience time.Duration) (*dns.Msg, error) {
+func query(
+	ctx context.Context, server, name string, kind uint16, recurse bool, patience time.Duration,
+) (*dns.Msg, error) {
 	if patience == 0 {
 		patience = 3 * time.Second
 	}
@@ -282,7 +325,9 @@ func query(ctx context.Context, server, name string, kind uint16, recurse bool, 
 	m.RecursionDesired = recurse
 	m.SetEdns0(1232, false)
 	failed := func(problem string) error {
-		return &LookupError{Name: name, Type: dns.TypeToString[kind], Server: server, Problem: problem}
+		return &LookupError{
+			Name: name, Type: dns.TypeToString[kind], Server: server, Problem: problem,
+		}
 	}
 	var answer *dns.Msg
 	for _, network := range []string{"udp", "tcp"} {
@@ -303,7 +348,7 @@ func query(ctx context.Context, server, name string, kind uint16, recurse bool, 
 	return answer, nil
 }
 
-// plain is a network error without the addresses, which its reader is told already.
+// plain returns the text of a network error without the addresses, which a LookupError has already.
 func plain(err error) string {
 	var e *net.OpError
 	if errors.As(err, &e) && e.Timeout() {

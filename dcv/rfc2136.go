@@ -20,10 +20,23 @@ import (
 var rfc2136Kind = Kind{
 	Name: "rfc2136",
 	Fields: []Field{
-		{Name: "server", Required: true, Description: "Server that takes the updates, as host or host:port."},
-		{Name: "tsig_key_name", Required: true, Credential: true, Description: "Name of the TSIG key."},
-		{Name: "tsig_algorithm", Default: "hmac-sha256", Description: "hmac-sha256 (the default), hmac-sha224, hmac-sha384, hmac-sha512 or hmac-sha1."},
-		{Name: "tsig_secret", Required: true, Credential: true, Secret: true, Description: "Secret of the TSIG key, in base64 as in the server's key file."},
+		{
+			Name: "server", Required: true,
+			Description: "Server that takes the updates, as host or host:port.",
+		},
+		{
+			Name: "tsig_key_name", Required: true, Credential: true,
+			Description: "Name of the TSIG key.",
+		},
+		{
+			Name: "tsig_algorithm", Default: "hmac-sha256",
+			Description: "hmac-sha256 (the default), hmac-sha224, hmac-sha384, hmac-sha512 or " +
+				"hmac-sha1.",
+		},
+		{
+			Name: "tsig_secret", Required: true, Credential: true, Secret: true,
+			Description: "Secret of the TSIG key, in base64 as in the server's key file.",
+		},
 	},
 	open: openRFC2136,
 }
@@ -33,7 +46,11 @@ func openRFC2136(s Settings) (Provider, error) {
 	switch algorithm {
 	case "hmac-sha1", "hmac-sha224", "hmac-sha256", "hmac-sha384", "hmac-sha512":
 	default:
-		return nil, &SettingError{Field: "tsig_algorithm", Problem: "is not one of hmac-sha224, hmac-sha256, hmac-sha384, hmac-sha512 and hmac-sha1"}
+		return nil, &SettingError{
+			Field: "tsig_algorithm",
+			Problem: "is not one of hmac-sha224, hmac-sha256, hmac-sha384, hmac-sha512 and " +
+				"hmac-sha1",
+		}
 	}
 	if _, err := base64.StdEncoding.DecodeString(s.Values["tsig_secret"]); err != nil {
 		return nil, &SettingError{Field: "tsig_secret", Problem: "is not base64"}
@@ -43,19 +60,26 @@ func openRFC2136(s Settings) (Provider, error) {
 		return nil, &SettingError{Field: "server", Problem: err.Error()}
 	}
 	return &updates{Provider: rfc2136.Provider{
-		KeyName: strings.ToLower(s.Values["tsig_key_name"]), KeyAlg: algorithm, Key: s.Values["tsig_secret"], Server: server,
+		KeyName: strings.ToLower(s.Values["tsig_key_name"]), KeyAlg: algorithm,
+		Key: s.Values["tsig_secret"], Server: server,
 	}}, nil
 }
 
 // updates is libdns's provider with errors that say what is wrong.
 type updates struct{ rfc2136.Provider }
 
-func (u *updates) AppendRecords(ctx context.Context, zone string, records []libdns.Record) ([]libdns.Record, error) {
+// AppendRecords sends one signed update that adds the records.
+func (u *updates) AppendRecords(
+	ctx context.Context, zone string, records []libdns.Record,
+) ([]libdns.Record, error) {
 	out, err := u.Provider.AppendRecords(ctx, zone, records)
 	return out, u.explained(err)
 }
 
-func (u *updates) DeleteRecords(ctx context.Context, zone string, records []libdns.Record) ([]libdns.Record, error) {
+// DeleteRecords sends one signed update that removes the records.
+func (u *updates) DeleteRecords(
+	ctx context.Context, zone string, records []libdns.Record,
+) ([]libdns.Record, error) {
 	out, err := u.Provider.DeleteRecords(ctx, zone, records)
 	return out, u.explained(err)
 }
@@ -63,7 +87,8 @@ func (u *updates) DeleteRecords(ctx context.Context, zone string, records []libd
 func (u *updates) explained(err error) error {
 	if errors.Is(err, dns.ErrAuth) {
 		// NOTAUTH stands for both (RFC 8945 §5.2, RFC 2136 §2.2).
-		return fmt.Errorf("%s answered NOTAUTH: it does not know the TSIG key %s or this secret of it, or is not authoritative for the zone: %w",
+		return fmt.Errorf("%s answered NOTAUTH: it does not know the TSIG key %s or this secret "+
+			"of it, or is not authoritative for the zone: %w",
 			u.Server, u.KeyName, err)
 	}
 	if err != nil {

@@ -25,31 +25,53 @@ var route53Kind = Kind{
 	Name:    "route53",
 	Ambient: "the AWS identity of the server (environment, container or instance role)",
 	Fields: []Field{
-		{Name: "access_key_id", Required: true, Credential: true, Description: "ID of the AWS access key."},
-		{Name: "secret_access_key", Required: true, Credential: true, Secret: true, Description: "Secret of the AWS access key."},
-		{Name: "session_token", Credential: true, Secret: true, Description: "Session token that belongs to a temporary access key."},
-		{Name: "region", Default: "us-east-1", Description: "AWS region that requests are signed for; us-east-1 (the default) but for partitions such as China's."},
-		{Name: "hosted_zone_id", Description: "ID of the hosted zone, where it is not to be found by its name."},
+		{
+			Name: "access_key_id", Required: true, Credential: true,
+			Description: "ID of the AWS access key.",
+		},
+		{
+			Name: "secret_access_key", Required: true, Credential: true, Secret: true,
+			Description: "Secret of the AWS access key.",
+		},
+		{
+			Name: "session_token", Credential: true, Secret: true,
+			Description: "Session token that belongs to a temporary access key.",
+		},
+		{
+			Name: "region", Default: "us-east-1",
+			Description: "AWS region that requests are signed for; us-east-1 (the default) but " +
+				"for partitions such as China's.",
+		},
+		{
+			Name:        "hosted_zone_id",
+			Description: "ID of the hosted zone, where it is not to be found by its name.",
+		},
 	},
 	open: openRoute53,
 }
 
 func openRoute53(s Settings) (Provider, error) {
 	zoneID := strings.TrimPrefix(strings.TrimPrefix(s.Values["hosted_zone_id"], "/"), "hostedzone/")
-	if strings.ContainsFunc(zoneID, func(r rune) bool { return (r < '0' || r > '9') && (r < 'A' || r > 'Z') }) {
-		return nil, &SettingError{Field: "hosted_zone_id", Problem: "is not an ID such as Z1D633PJN98FT9"}
+	if strings.ContainsFunc(zoneID, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'A' || r > 'Z')
+	}) {
+		return nil, &SettingError{
+			Field: "hosted_zone_id", Problem: "is not an ID such as Z1D633PJN98FT9",
+		}
 	}
 	return &hostedZones{Provider: route53.Provider{
-		Region: s.Values["region"], HostedZoneID: zoneID, MaxRetries: attempts, Logger: slog.New(slog.DiscardHandler),
-		AccessKeyId: s.Values["access_key_id"], SecretAccessKey: s.Values["secret_access_key"], SessionToken: s.Values["session_token"],
+		Region: s.Values["region"], HostedZoneID: zoneID, MaxRetries: attempts,
+		Logger:      slog.New(slog.DiscardHandler),
+		AccessKeyId: s.Values["access_key_id"], SecretAccessKey: s.Values["secret_access_key"],
+		SessionToken: s.Values["session_token"],
 	}}, nil
 }
 
 // attempts are how often a request is sent at most, as the provider has it by itself.
 const attempts = 5
 
-// hostedZones is libdns's provider, but publishes twice without complaint, and does not end the
-// process when the AWS configuration of the server is broken.
+// hostedZones is libdns's provider, with two differences: publishing a record twice is no error,
+// and a broken AWS configuration of the server is an error and does not end the process.
 type hostedZones struct {
 	route53.Provider
 
@@ -57,7 +79,10 @@ type hostedZones struct {
 	started bool
 }
 
-func (h *hostedZones) AppendRecords(ctx context.Context, zone string, records []libdns.Record) ([]libdns.Record, error) {
+// AppendRecords adds records. A record that is there is no error.
+func (h *hostedZones) AppendRecords(
+	ctx context.Context, zone string, records []libdns.Record,
+) ([]libdns.Record, error) {
 	if err := h.start(ctx); err != nil {
 		return nil, err
 	}
@@ -69,7 +94,10 @@ func (h *hostedZones) AppendRecords(ctx context.Context, zone string, records []
 	return records, nil
 }
 
-func (h *hostedZones) DeleteRecords(ctx context.Context, zone string, records []libdns.Record) ([]libdns.Record, error) {
+// DeleteRecords removes records.
+func (h *hostedZones) DeleteRecords(
+	ctx context.Context, zone string, records []libdns.Record,
+) ([]libdns.Record, error) {
 	if err := h.start(ctx); err != nil {
 		return nil, err
 	}
@@ -94,7 +122,8 @@ func (h *hostedZones) add(ctx context.Context, zone string, r libdns.Record) err
 	if !errors.As(err, &refused) {
 		return err
 	}
-	if values, lookErr := valuesBeside(ctx, h, zone, r); lookErr != nil || !slices.Contains(values, r.RR().Data) {
+	values, lookErr := valuesBeside(ctx, h, zone, r)
+	if lookErr != nil || !slices.Contains(values, r.RR().Data) {
 		return reasoned(err)
 	}
 	return nil
@@ -113,7 +142,7 @@ func (h *hostedZones) start(ctx context.Context) error {
 	if _, err := config.LoadDefaultConfig(ctx, h.options()...); err != nil {
 		return fmt.Errorf("loading the AWS configuration of the server: %w", err)
 	}
-	// With an ID nothing is looked up, and nothing is what it removes.
+	// With an ID the provider looks no zone up, and without records it removes nothing.
 	id := h.HostedZoneID
 	h.HostedZoneID = "NONE"
 	_, err := h.Provider.DeleteRecords(ctx, "", nil)
@@ -125,12 +154,16 @@ func (h *hostedZones) start(ctx context.Context) error {
 // options are those that the provider loads its configuration with.
 func (h *hostedZones) options() []func(*config.LoadOptions) error {
 	out := []func(*config.LoadOptions) error{
-		config.WithRetryer(func() aws.Retryer { return retry.AddWithMaxAttempts(retry.NewStandard(), h.MaxRetries) }),
+		config.WithRetryer(func() aws.Retryer {
+			return retry.AddWithMaxAttempts(retry.NewStandard(), h.MaxRetries)
+		}),
 		config.WithRegion(h.Region),
 	}
 	if h.AccessKeyId != "" {
 		out = append(out, config.WithCredentialsProvider(
-			credentials.NewStaticCredentialsProvider(h.AccessKeyId, h.SecretAccessKey, h.SessionToken)))
+			credentials.NewStaticCredentialsProvider(
+				h.AccessKeyId, h.SecretAccessKey, h.SessionToken,
+			)))
 	}
 	return out
 }

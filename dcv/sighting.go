@@ -16,20 +16,31 @@ import (
 
 // A Sighting is what the servers of a zone answered to the question for a record.
 type Sighting struct {
-	Name    string
-	Value   string
+	// Name is the record's owner, in the form of [Canonical].
+	Name string
+	// Value is the text that was looked for.
+	Value string
+	// Answers has one answer of each server, in the order of the servers.
 	Answers []Answer
 }
 
 // An Answer is one server's.
 type Answer struct {
-	Server  Nameserver
-	Values  []string // of the TXT records that it has at the name
-	Problem string   // why it has none to show; empty when it answered
+	// Server is the one that was asked.
+	Server Nameserver
+	// Values are those of the TXT records that it has at the name, each record's strings joined.
+	Values []string
+	// Problem is why there are no values to show: NXDOMAIN, another code, or what the network
+	// reported; empty when the server answered.
+	Problem string
 }
 
-// Look asks every server for the TXT records at a name.
-func Look(ctx context.Context, servers []Nameserver, name, value string, patience time.Duration) Sighting {
+// Look asks every server at once for the TXT records at a name, and waits at most patience for each
+// of the two questions that an answer may take; 3 seconds when zero. Servers are from
+// [Resolver.Authoritative]; a server that fails is an Answer with a Problem.
+func Look(
+	ctx context.Context, servers []Nameserver, name, value string, patience time.Duration,
+) Sighting {
 	s := Sighting{Name: Canonical(name), Value: value, Answers: make([]Answer, len(servers))}
 	var wg sync.WaitGroup
 	for i, server := range servers {
@@ -57,9 +68,11 @@ func lookAt(ctx context.Context, server Nameserver, name string, patience time.D
 	return a
 }
 
-// Complete reports whether every server has the value. Without servers nothing was seen.
+// Complete reports whether every server has the value. It is false without servers.
 func (s Sighting) Complete() bool {
-	return len(s.Answers) > 0 && !slices.ContainsFunc(s.Answers, func(a Answer) bool { return !slices.Contains(a.Values, s.Value) })
+	return len(s.Answers) > 0 && !slices.ContainsFunc(s.Answers, func(a Answer) bool {
+		return !slices.Contains(a.Values, s.Value)
+	})
 }
 
 // Gone reports whether no server that answered has the value, and at least one answered.
@@ -78,16 +91,18 @@ func (s Sighting) Gone() bool {
 
 // Somewhere reports whether any server has the value.
 func (s Sighting) Somewhere() bool {
-	return slices.ContainsFunc(s.Answers, func(a Answer) bool { return slices.Contains(a.Values, s.Value) })
+	return slices.ContainsFunc(s.Answers, func(a Answer) bool {
+		return slices.Contains(a.Values, s.Value)
+	})
 }
 
-// maxTold bounds how many servers, and values of one, a message tells of.
-const maxTold = 4
+// maxListed bounds how many servers, and values of one server, String lists.
+const maxListed = 4
 
 // String says which record was looked for, where, and what was found.
 func (s Sighting) String() string {
 	var found []string
-	for _, a := range s.Answers[:min(maxTold, len(s.Answers))] {
+	for _, a := range s.Answers[:min(maxListed, len(s.Answers))] {
 		found = append(found, a.String())
 	}
 	if more := len(s.Answers) - len(found); more > 0 {
@@ -96,9 +111,13 @@ func (s Sighting) String() string {
 	if len(found) == 0 {
 		found = []string{"no server to ask is known"}
 	}
-	return fmt.Sprintf("looked for the TXT record %s with the value %q: %s", bare(s.Name), s.Value, strings.Join(found, "; "))
+	return fmt.Sprintf(
+		"looked for the TXT record %s with the value %q: %s", bare(s.Name), s.Value,
+		strings.Join(found, "; "),
+	)
 }
 
+// String names the server and what it has.
 func (a Answer) String() string {
 	switch {
 	case a.Problem != "":
@@ -106,9 +125,9 @@ func (a Answer) String() string {
 	case len(a.Values) == 0:
 		return fmt.Sprintf("%s has no TXT record there", a.Server)
 	}
-	var told []string
-	for _, v := range a.Values[:min(maxTold, len(a.Values))] {
-		told = append(told, fmt.Sprintf("%.80q", v))
+	var values []string
+	for _, v := range a.Values[:min(maxListed, len(a.Values))] {
+		values = append(values, fmt.Sprintf("%.80q", v))
 	}
-	return fmt.Sprintf("%s has %s", a.Server, strings.Join(told, ", "))
+	return fmt.Sprintf("%s has %s", a.Server, strings.Join(values, ", "))
 }

@@ -13,15 +13,18 @@ import (
 
 // A Solver publishes records at a DNS host. It may be used by several goroutines.
 type Solver struct {
+	// Provider is from [Open], or any other of libdns that adds to a set of records and removes
+	// single ones. Needed.
 	Provider Provider
-	// TTL is that of the records; a minute when zero. They are removed long before it matters,
-	// except to who looks too early.
+	// TTL is that of the records; a minute when zero. Records are removed long before it matters,
+	// except to a resolver that asked for one too early and keeps its absence.
 	TTL time.Duration
 	// Patience bounds every call of the provider; 30 seconds when zero.
 	Patience time.Duration
 }
 
-// Publish writes a record beside those that its name has. It may have done so when it fails.
+// Publish writes a record beside those that its name has. After an error the record may be there
+// nevertheless, and is to be removed. Publishing the same record twice is no error.
 func (s *Solver) Publish(ctx context.Context, r Record) error {
 	err := s.bounded(ctx, func(ctx context.Context) error {
 		_, err := s.Provider.AppendRecords(ctx, r.Zone, []libdns.Record{s.record(r)})
@@ -33,7 +36,8 @@ func (s *Solver) Publish(ctx context.Context, r Record) error {
 	return nil
 }
 
-// Remove takes a record away. One that is not there is no error.
+// Remove removes a record and leaves others of the same name. A record that is not there is no
+// error.
 func (s *Solver) Remove(ctx context.Context, r Record) error {
 	err := s.bounded(ctx, func(ctx context.Context) error {
 		_, err := s.Provider.DeleteRecords(ctx, r.Zone, []libdns.Record{s.record(r)})
@@ -53,8 +57,8 @@ func (s *Solver) record(r Record) libdns.Record {
 	return libdns.TXT{Name: libdns.RelativeName(r.Name, r.Zone), TTL: ttl, Text: r.Value}
 }
 
-// bounded ends a call with its context. Not every provider does so itself, so the call may run on
-// behind it for a while.
+// bounded returns when call does, or when its context ends. Not every provider heeds its context,
+// so a call may go on for a while after bounded has returned.
 func (s *Solver) bounded(ctx context.Context, call func(context.Context) error) error {
 	patience := s.Patience
 	if patience == 0 {

@@ -10,19 +10,23 @@ import (
 	"github.com/libdns/libdns"
 )
 
-// valuesBeside are the values of all records that have the name and the type of one.
-func valuesBeside(ctx context.Context, zone libdns.RecordGetter, name string, record libdns.Record) ([]string, error) {
-	all, err := zone.GetRecords(ctx, name)
+// valuesBeside returns the values of all records of a zone that have record's name and type.
+func valuesBeside(
+	ctx context.Context, provider libdns.RecordGetter, zone string, record libdns.Record,
+) ([]string, error) {
+	all, err := provider.GetRecords(ctx, zone)
 	if err != nil {
 		return nil, err
 	}
 	return valuesAmong(all, record), nil
 }
 
+// valuesAmong returns the values of those records that have record's name and type.
 func valuesAmong(all []libdns.Record, record libdns.Record) []string {
 	var values []string
 	for _, r := range all {
-		if r, like := r.RR(), record.RR(); r.Type == like.Type && strings.EqualFold(r.Name, like.Name) {
+		if r, like := r.RR(), record.RR(); r.Type == like.Type &&
+			strings.EqualFold(r.Name, like.Name) {
 			values = append(values, r.Data)
 		}
 	}

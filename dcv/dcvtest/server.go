@@ -57,7 +57,10 @@ func StartAt(t testing.TB, addr string, zones ...Zone) *Server {
 	t.Helper()
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret) // does not fail
-	s := &Server{t: t, Addr: freeAddress(t, addr), KeyName: "vault", KeySecret: base64.StdEncoding.EncodeToString(secret), zones: zones}
+	s := &Server{
+		t: t, Addr: freeAddress(t, addr), KeyName: "vault",
+		KeySecret: base64.StdEncoding.EncodeToString(secret), zones: zones,
+	}
 	dir := t.TempDir()
 	var config strings.Builder
 	for _, z := range zones {
@@ -67,7 +70,11 @@ func StartAt(t testing.TB, addr string, zones ...Zone) *Server {
 		if z.Closed {
 			update = ""
 		}
-		fmt.Fprintf(&config, "zone %q { type primary; file %q; notify no; allow-transfer { key %s; }; %s };\n", z.Name, file, s.KeyName, update)
+		fmt.Fprintf(
+			&config,
+			"zone %q { type primary; file %q; notify no; allow-transfer { key %s; }; %s };\n",
+			z.Name, file, s.KeyName, update,
+		)
 	}
 	s.run(dir, config.String())
 	return s
@@ -77,7 +84,10 @@ func StartAt(t testing.TB, addr string, zones ...Zone) *Server {
 // two seconds or so, and is not told of them.
 func (s *Server) Secondary() *Server {
 	s.t.Helper()
-	other := &Server{t: s.t, Addr: freeAddress(s.t, "127.0.0.1:0"), KeyName: s.KeyName, KeySecret: s.KeySecret, zones: s.zones}
+	other := &Server{
+		t: s.t, Addr: freeAddress(s.t, "127.0.0.1:0"), KeyName: s.KeyName, KeySecret: s.KeySecret,
+		zones: s.zones,
+	}
 	dir := s.t.TempDir()
 	host, port, err := net.SplitHostPort(s.Addr)
 	if err != nil {
@@ -202,7 +212,9 @@ func (s *Server) Challenges(zone string) []string {
 		}
 		for _, rr := range e.RR {
 			if txt, ok := rr.(*dns.TXT); ok {
-				out = append(out, strings.TrimSuffix(txt.Hdr.Name, ".")+" "+strings.Join(txt.Txt, ""))
+				out = append(
+					out, strings.TrimSuffix(txt.Hdr.Name, ".")+" "+strings.Join(txt.Txt, ""),
+				)
 			}
 		}
 	}
@@ -212,7 +224,8 @@ func (s *Server) Challenges(zone string) []string {
 // Settings are those of a solver that publishes at s.
 func (s *Server) Settings() map[string]any {
 	return map[string]any{
-		"provider": "rfc2136", "server": s.Addr, "tsig_key_name": s.KeyName, "tsig_algorithm": KeyAlgorithm, "tsig_secret": s.KeySecret,
+		"provider": "rfc2136", "server": s.Addr, "tsig_key_name": s.KeyName,
+		"tsig_algorithm": KeyAlgorithm, "tsig_secret": s.KeySecret,
 	}
 }
 
@@ -260,9 +273,14 @@ func (s *Server) Add(name, value string) {
 		}
 	}
 	m := new(dns.Msg).SetUpdate(dns.Fqdn(zone))
-	m.Insert([]dns.RR{&dns.TXT{Hdr: dns.RR_Header{Name: dns.Fqdn(name), Rrtype: dns.TypeTXT, Class: dns.ClassINET, Ttl: 1}, Txt: []string{value}}})
+	m.Insert([]dns.RR{&dns.TXT{
+		Hdr: dns.RR_Header{Name: dns.Fqdn(name), Rrtype: dns.TypeTXT, Class: dns.ClassINET, Ttl: 1},
+		Txt: []string{value},
+	}})
 	m.SetTsig(dns.Fqdn(s.KeyName), dns.Fqdn(KeyAlgorithm), 300, time.Now().Unix())
-	client := &dns.Client{Net: "tcp", TsigSecret: map[string]string{dns.Fqdn(s.KeyName): s.KeySecret}}
+	client := &dns.Client{
+		Net: "tcp", TsigSecret: map[string]string{dns.Fqdn(s.KeyName): s.KeySecret},
+	}
 	answer, _, err := client.Exchange(m, s.Addr)
 	if err != nil || answer.Rcode != dns.RcodeSuccess {
 		s.t.Fatalf("adding %s: %v %v", name, answer, err)
