@@ -15,22 +15,21 @@ import (
 	"time"
 )
 
-// Credentials is what a Client obtains its tokens with: an [OAuth] or an [AccessKey]. There are no
-// others.
+// Credentials are what a Client signs in with: an [OAuth] or an [AccessKey]. There are no others.
 type Credentials interface {
-	// check says what is missing.
+	// check returns an InvalidRequestError for the first field that is missing.
 	check() error
 	// exchange returns the request for a token. It is asked anew for every try. txn is a unique
 	// transaction id.
 	exchange(now time.Time, txn string) *call
-	// secrets returns what must never be shown.
+	// secrets returns the texts that are masked in errors.
 	secrets() []string
 	dialect() dialect
-	// hint says in plain words what a refusal with this HTTP status means for the operator.
+	// hint returns what an operator can do after a refusal with this HTTP status, in plain words.
 	hint(status int) string
 }
 
-// A dialect is one of the two ways in which CERTInext's version 2 is spoken.
+// A dialect is one of the two forms of CERTInext's version 2 (ADR 0008).
 type dialect int
 
 const (
@@ -124,8 +123,8 @@ func (a AccessKey) exchange(now time.Time, txn string) *call {
 	}
 }
 
-// timestamp writes a time as signed requests carry it. Documented: ISO 8601 with the zone, and one
-// without is India's.
+// timestamp writes a time as signed requests carry it. Documented: ISO 8601 with the zone; a time
+// without one is taken for India's.
 func timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05") + "+00:00" }
 
 // signature is the authKey. Documented: "SHA256(accessKey + ts + txn)", a plain concatenation, in
@@ -172,7 +171,7 @@ func (s Secret) String() string { return redacted }
 func (s Secret) GoString() string { return redacted }
 
 // Format writes a placeholder. Without it, a verb that does not suit a string, such as %d, would
-// print the secret in its complaint.
+// print the secret in the text of fmt's error.
 func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 
 // LogValue returns a placeholder.

@@ -38,21 +38,21 @@ const (
 // not be copied then; calls that share a Client share its token.
 type Client struct {
 	// BaseURL is the environment's address, e.g. https://us-api.certinext.io. It must be https,
-	// except for loopback hosts. A trailing "/" and a trailing "/emSignHub-API", as the address of
-	// version 1 has it, are ignored.
+	// except for loopback hosts. A trailing "/" and a trailing "/emSignHub-API", which ends the
+	// address of version 1, are ignored.
 	BaseURL string
 
 	// Credentials is an [OAuth] or an [AccessKey].
 	Credentials Credentials
 
-	// Version is the version of the API that is spoken, [V2] when zero. A call that the other one
-	// alone serves goes there whatever this says: [Client.SubmitDocuments], and
-	// [Client.OrdersReport] with an [AccessKey].
+	// Version is the version of the API that is spoken, [V2] when zero. A call that only the other
+	// version serves goes there in any case: [Client.SubmitDocuments], and [Client.OrdersReport]
+	// with an [AccessKey].
 	Version APIVersion
 
 	// HTTPClient makes the requests. If nil, a private client with bounded connections and times is
 	// used. Redirects are never followed, and a given client's own Timeout is replaced by the two
-	// below: one that is shorter than a create takes would lose orders.
+	// below: with a shorter one, creates would be given up that CERTInext still carries out.
 	HTTPClient *http.Client
 
 	// UserAgent is sent with every request. If empty, it is "certinext-go".
@@ -88,7 +88,7 @@ type Client struct {
 	invalid error
 }
 
-// A session is what a Client makes of its fields when it is first used.
+// A session is the state that a Client makes from its fields when it is first used.
 type session struct {
 	base  string // without a trailing slash
 	http  *http.Client
@@ -125,7 +125,7 @@ func (c *Client) open(operation string) (*session, *Error) {
 	return c.session, nil
 }
 
-// parseBaseURL returns the address that paths are appended to, or says what is wrong with s.
+// parseBaseURL returns the address that paths are appended to, or the problem of s.
 func parseBaseURL(s string) (base, problem string) {
 	s = strings.TrimRight(strings.TrimSpace(s), "/")
 	const v1 = "/emSignHub-API"
@@ -138,7 +138,7 @@ func parseBaseURL(s string) (base, problem string) {
 	u, err := url.Parse(s)
 	switch {
 	case err != nil || u.Opaque != "":
-		return "", "is not a URL" // err would repeat the text, which may hold a password
+		return "", "is not a URL" // err would quote s, which may hold a password
 	case u.User != nil:
 		return "", "must not hold a user or password"
 	case u.Hostname() == "":
@@ -175,8 +175,8 @@ func (c *Client) httpClient() *http.Client {
 }
 
 // newTransport returns a transport with a bound for everything but the wait for an answer, which
-// the call's own timeout bounds. Idle connections are dropped early: one that the server closes in
-// the moment of use costs a create its only try.
+// the call's own timeout bounds. Idle connections are dropped early: when the server closes one
+// just as a create is sent on it, the create fails and is not sent again.
 func newTransport() *http.Transport {
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
 	return &http.Transport{
@@ -292,7 +292,8 @@ func formatUUID(b []byte) string {
 	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
 }
 
-// asError makes err an *Error of a call that was not sent.
+// asError returns err as an *Error: itself if it is one, otherwise as the cause of a call that was
+// not sent.
 func asError(operation string, err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {
@@ -301,11 +302,11 @@ func asError(operation string, err error) *Error {
 	return &Error{Operation: operation, Err: err}
 }
 
-// maxSkew is the largest difference of two clocks that is told: a century either way, which keeps
-// whatever is computed from it within a time.Duration.
+// maxSkew is the largest difference of two clocks that ClockSkew returns. A century either way
+// keeps sums and differences within a time.Duration.
 const maxSkew = 100 * 365 * 24 * time.Hour
 
-// A clockSighting is what an answer has told of CERTInext's clock.
+// A clockSighting is the state of CERTInext's clock, by the Date of an answer.
 type clockSighting struct {
 	skew time.Duration // of CERTInext's clock, when the answer came
 	wall time.Time     // the Client's clock then, without a monotonic reading
@@ -315,8 +316,8 @@ type clockSighting struct {
 // ClockSkew returns how far CERTInext's clock is ahead of the Client's at this moment, by the
 // latest answer that was CERTInext's own: a usable success, or a refusal in a shape of its own. It
 // is negative when CERTInext's is behind, exact to about a second, and not known before the first
-// such answer, or as long as none bears a Date. A jump of the Client's clock since that answer
-// shows at once. At most a century is told.
+// such answer that has a Date. A jump of the Client's clock since that answer shows at once. The
+// skew is a century at most.
 func (c *Client) ClockSkew() (skew time.Duration, known bool) {
 	s := c.clock.Load()
 	if s == nil {
@@ -328,8 +329,8 @@ func (c *Client) ClockSkew() (skew time.Duration, known bool) {
 
 func bounded(skew time.Duration) time.Duration { return min(max(skew, -maxSkew), maxSkew) }
 
-// sightClock reads the Date that the answer bears, at the moment of its receipt. nil means that it
-// bears none, or the one of an answer that lay in a cache for a while (RFC 9111, section 5.1: Age).
+// sightClock reads an answer's Date at the moment of its receipt. It returns nil when the answer
+// has none, or comes from a cache that kept it for a while (RFC 9111, section 5.1: Age).
 func (c *Client) sightClock(h http.Header) *clockSighting {
 	at, err := http.ParseTime(h.Get("Date"))
 	if age := h.Get("Age"); err != nil || age != "" && age != "0" {
@@ -339,7 +340,7 @@ func (c *Client) sightClock(h http.Header) *clockSighting {
 	return &clockSighting{skew: bounded(at.Sub(now)), wall: now, mono: time.Now()} // Sub saturates
 }
 
-// learn keeps what an answer of CERTInext's own says of its clock.
+// learn stores the sighting of an answer that is CERTInext's own.
 func (c *Client) learn(s *clockSighting) {
 	if s != nil {
 		c.clock.Store(s)

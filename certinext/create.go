@@ -15,11 +15,11 @@ import (
 
 const defaultRemarks = "Ordered through the CERTInext API"
 
-// errNoOrderID is a create that succeeded and names no order.
+// errNoOrderID is the error of a create whose answer is a success and names no order.
 var errNoOrderID = errors.New("the answer names no order; it may exist nevertheless")
 
-// CreateOrder places an order. This costs money, and it is sent exactly once, except that it is
-// sent again after a 401 of CERTInext's own, which says that it was not carried out.
+// CreateOrder places an order. An order costs money, so the request is sent once. It is sent again
+// only after a 401 of CERTInext's own, which means that it was not carried out.
 //
 // The Order returned has whatever status the order has already reached, issued included; version 1
 // does not say, and its status is unknown. With SaveAsDraft it is a draft: it has a RequestID, no
@@ -27,7 +27,7 @@ var errNoOrderID = errors.New("the answer names no order; it may exist neverthel
 //
 // When the error's Acted is true (see [MayHaveActed]), the order may exist and may be charged for:
 // the connection was lost, the time was up, the server failed, it answered success without a usable
-// order id, or somebody in between answered in its place. It must then be looked for, not placed
+// order id, or a gateway answered in CERTInext's place. It must then be looked for, not placed
 // again. A request that CERTInext would refuse for want of an organization, a requestor, a DNS name
 // or a part of the Subject is refused here, with an [*InvalidRequestError].
 func (c *Client) CreateOrder(ctx context.Context, r OrderRequest) (*Order, error) {
@@ -90,8 +90,8 @@ func (c v2) placement(s *session, operation string, r OrderRequest) (*call, erro
 	return req, nil
 }
 
-// secrets returns what must not come back in an error: the organization's consent token, and the
-// number of a person's identity document.
+// secrets returns the parts of the request that are masked in errors: the organization's consent
+// token, and the number of a person's identity document.
 func (r OrderRequest) secrets() []string {
 	var all []string
 	if r.Organization != nil {
@@ -183,7 +183,7 @@ func merge(known any, extra map[string]any) (map[string]any, error) {
 	return merged, nil
 }
 
-// check refuses what CERTInext would refuse, and what would make an order that can never be issued.
+// check refuses an order that CERTInext would refuse, or that could never be issued.
 func (r OrderRequest) check() error {
 	for _, need := range []struct{ field, value string }{
 		{"ProductCode", r.ProductCode},
@@ -242,7 +242,7 @@ func (r OrderRequest) checkPrivatePKI() error {
 	}
 	if r.SaveAsDraft || r.RequestID != "" {
 		// Drafts are documented for the other families only. A server that ignored the field would
-		// charge for it.
+		// place and charge an order.
 		return &InvalidRequestError{
 			Field: "SaveAsDraft", Problem: "is not available for private PKI",
 		}
@@ -250,8 +250,8 @@ func (r OrderRequest) checkPrivatePKI() error {
 	return nil
 }
 
-// dnsNameProblem says what keeps s from being a name in a public certificate. Names of other kinds
-// were observed to leave an order that is never issued.
+// dnsNameProblem returns why s cannot be a name in a public certificate, or nothing. Names of other
+// kinds were observed to leave an order that is never issued.
 func dnsNameProblem(s string) string {
 	name := strings.TrimPrefix(s, "*.")
 	switch _, err := netip.ParseAddr(s); {
@@ -281,13 +281,13 @@ func notLDH(r rune) bool {
 
 // The types of a document signer's subject (documented), as OrderRequest.Variant spells them.
 const (
-	subjectNaturalPerson = "natural-person" // somebody
-	subjectLegalPerson   = "legal-person"   // somebody who signs for an organization
+	subjectNaturalPerson = "natural-person" // a person
+	subjectLegalPerson   = "legal-person"   // a person who signs for an organization
 	subjectLegalEntity   = "legal-entity"   // the organization itself
 )
 
-// checkSignature refuses an order for a document signer that says too little of whom it is for. A
-// subject in Extra is sent as it stands, and is CERTInext's to judge.
+// checkSignature refuses an order for a document signer whose subject is incomplete for its type. A
+// subject in Extra is sent as it is, and checked by CERTInext alone.
 func (r OrderRequest) checkSignature() error {
 	types := []string{subjectNaturalPerson, subjectLegalPerson, subjectLegalEntity}
 	_, extra := r.Extra["subject"]
@@ -305,8 +305,8 @@ func (r OrderRequest) checkSignature() error {
 	return r.Subject.check(r.Variant)
 }
 
-// checkV2 refuses what version 2 has no word for. A signer's key has to be attested (documented for
-// version 1), and only [Client.SubmitCSR] can say that it is.
+// checkV2 refuses what a create of version 2 cannot express. A signer's key has to be attested
+// (documented for version 1), and only [Client.SubmitCSR] can say that it is.
 func (r OrderRequest) checkV2() error {
 	if r.Family == FamilySignature && r.CSR != "" {
 		return &InvalidRequestError{

@@ -23,14 +23,14 @@
 // The hazard: an order costs money, and creating one is not idempotent. The live service ignores
 // the Idempotency-Key header (observed 2026), and a create was observed to run past 100 seconds, to
 // fail, and to leave a billable order behind. This package therefore never repeats a create, and a
-// caller that wants to must read the next section but one.
+// caller that wants to repeat one must read the section on errors below.
 //
 // # Authentication
 //
 // CERTInext's published API collection and its live service differ, and the kind of key decides
 // which of the two is spoken. Use [OAuth] with a key that the portal made under Integrations, APIs
-// with the authentication type OAuth: that is what the live service takes. [AccessKey] is the
-// signed exchange of the published collection.
+// with the authentication type OAuth, which the live service takes. [AccessKey] is the signed
+// exchange of the published collection.
 //
 // A key whose authentication type is Access Key is good for version 1 of the live API only: set
 // [Client.Version] to [V1]. No token is fetched then, and every request is signed with the key,
@@ -44,11 +44,11 @@
 // # Two versions
 //
 // Version 1 knows the same orders as version 2, and the methods, results and errors here are the
-// same for both. It differs in what it can be told: it orders S/MIME certificates, asks for a
-// public [Agreement.SignerIP] and for the CSR of a private certificate at once, cannot choose a CA
-// profile, and tells families apart nowhere. It has no Idempotency-Key at all.
+// same for both. An order of version 1 can also be for an S/MIME certificate, needs a public
+// [Agreement.SignerIP], for private PKI needs the CSR at once, and cannot choose a CA profile. Its
+// calls do not tell families apart. It has no Idempotency-Key at all.
 //
-// It also says less. A create is answered with numbers alone, so that the order's status is
+// Its answers say less. The answer to a create has numbers alone, so that the order's status is
 // [StatusUnknown] until it is tracked. The validated domains of an organization count only for an
 // order with that [OrderRequest.Organization], DV orders included (documented). Its
 // [Client.VerifyDCV] only asks for a validation, and fails with an error that [IsVerifying]
@@ -66,18 +66,18 @@
 // belongs into storage before the call.
 //
 // Between a client and CERTInext stand gateways, filters and caches, which may answer in its place
-// after it has taken the call. A refusal therefore counts only in a shape of CERTInext's own, of
-// which [IsRefusal] and the field Own tell; a 404 in any other is not "there is no such order". A
-// success counts only as CERTInext gives it to that call, and what an answer says of an order only
-// with the order's number. Everything else is doubt.
+// after it has taken the call. A refusal therefore counts only in a shape of CERTInext's own, which
+// [IsRefusal] and the field Own report; a 404 in any other shape does not mean that there is no
+// such order. A success counts only in the form in which CERTInext answers that call, and a
+// statement about an order only with the order's number. After any other answer, Acted is true.
 //
 // A request that cannot succeed is refused before it is sent: the Error then wraps an
 // [*InvalidRequestError], which names the field, or an [*UnsupportedReasonError].
 //
 // Reads are repeated here, with growing pauses, after a lost connection, a 429 or a 5xx. Other
 // calls are repeated only after a 429, and where nothing was sent. A create is sent once, and again
-// only after a 401 of CERTInext's own. Only version 1's limit on bursts, "Inactive Account User.",
-// is outlasted for every call: nothing is done with what it refuses.
+// only after a 401 of CERTInext's own. Version 1's limit on bursts, "Inactive Account User.", is
+// waited out for every call: CERTInext does nothing with a call that it refuses.
 //
 // # What is documented and what was observed
 //

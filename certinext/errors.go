@@ -96,8 +96,8 @@ func (e *UnsupportedReasonError) Error() string {
 		e.Reason, e.Family, strings.Join(names, ", "))
 }
 
-// errNoCertificate is a successful download without a certificate in it, errNoChallenge the same
-// for a challenge.
+// errNoCertificate is the error of a successful download without a certificate in it,
+// errNoChallenge the same for a challenge.
 var (
 	errNoCertificate = errors.New("the answer holds no certificate")
 	errNoChallenge   = errors.New("the answer holds no challenge for this domain and method")
@@ -176,7 +176,7 @@ func (e *Error) Unwrap() error { return e.Err }
 func (e *Error) SafeToRepeat() bool { return !e.Acted }
 
 // MayHaveActed reports whether the call that failed with err may have taken effect at CERTInext. It
-// is true for errors of any other type: what is not known is not safe.
+// is true for errors of any other type, and for nil, since a call that succeeded did take effect.
 func MayHaveActed(err error) bool {
 	if err == nil {
 		return true
@@ -186,9 +186,9 @@ func MayHaveActed(err error) bool {
 }
 
 // IsRefusal reports whether CERTInext itself refused the call, in a shape of its own; with
-// statuses, only if with one of them. A 404 that is none is not "CERTInext does not know the
-// order", but somebody in between. A failure to sign in is no refusal of the call. What a refusal
-// means for a call that must not be done twice, [MayHaveActed] tells.
+// statuses, only if with one of them. A 404 for which it is false comes from a gateway, and does
+// not mean that CERTInext does not know the order. A failure to sign in is no refusal of the call.
+// Whether a refused call may have taken effect nevertheless, [MayHaveActed] reports.
 func IsRefusal(err error, statuses ...int) bool {
 	var e *Error
 	if !errors.As(err, &e) || !e.Own || e.SigningIn || e.Status < 400 || e.Status > 499 {
@@ -203,10 +203,10 @@ func HasCode(err error, code string) bool {
 	return errors.As(err, &e) && e.Code == code
 }
 
-// HasStatus reports whether err is an answer with one of these HTTP statuses, whoever gave it:
-// [IsRefusal] asks whether it was CERTInext. 0 stands for no answer. Of a failure to sign in, a 4xx
-// counts only if it is 401, 403 or 429: a 404 or 422 of the token endpoint says nothing about the
-// order that the call was for.
+// HasStatus reports whether err is an answer with one of these HTTP statuses, from CERTInext or
+// from a gateway; [IsRefusal] tells the two apart. 0 stands for no answer. Of a failure to sign in,
+// a 4xx counts only if it is 401, 403 or 429: a 404 or 422 of the token endpoint says nothing about
+// the order that the call was for.
 func HasStatus(err error, statuses ...int) bool {
 	var e *Error
 	if !errors.As(err, &e) || !slices.Contains(statuses, e.Status) {

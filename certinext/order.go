@@ -12,9 +12,9 @@ import (
 // TrackOrder returns the present state of an order. The live service leaves out much of what was
 // ordered, so a caller keeps its own record of the names, the product and the marker.
 //
-// The Order's ID is empty when the answer does not say whose it is, and an answer that names
-// another order is an error. Both were seen from what stands between the client and CERTInext, with
-// a status that ends an order. What is final is believed only with its number.
+// The Order's ID is empty when the answer names no order, and an answer that names another order is
+// an error. Caches and gateways between the client and CERTInext can give either, with a status
+// that ends an order: a caller believes a final status only together with the ID.
 //
 // A 404 of CERTInext's own ([IsRefusal]) means that the id is unknown, or belongs to another
 // family, or is a request id (observed 2026). Version 1 does not tell families apart: an order is
@@ -134,10 +134,11 @@ func (c v2) cancelDraft(ctx context.Context, operation, requestID, reason string
 	return c.change(ctx, req)
 }
 
-// is reports whether an answer says, naming the order, that it has this status.
+// is reports whether the answer names the order id and has the status s.
 func (o *Order) is(id string, s Status) bool { return o.ID == id && o.Status == s }
 
-// changeOrder sends body to a resource of the order. accept says what its success is.
+// changeOrder sends body to a resource of the order. accept checks whether an answer is a success
+// of this call.
 func (c v2) changeOrder(
 	ctx context.Context, operation, method string, f Family, id, below string, body any,
 	accept func(*reply) error,
@@ -154,8 +155,9 @@ func (c v2) changeOrder(
 	return c.change(ctx, req)
 }
 
-// ambiguousRefusal reports whether the answer has one of the statuses that also mean "this is
-// already so". Who gave it does not matter: the order is asked then.
+// ambiguousRefusal reports whether the answer has one of the statuses that may also mean that the
+// order already is in the state that was asked for. The caller tracks the order then, so a
+// gateway's answer does no harm.
 func ambiguousRefusal(err error) bool {
 	return HasStatus(err, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity)
 }
@@ -177,8 +179,8 @@ type ReissueRequest struct {
 }
 
 // ReissueOrder asks for another certificate within an issued SSL order (documented for version 2;
-// nobody was seen to run it). The order keeps its id and gets another RequestID, which tells a
-// reissue that was taken from one that was not. Until the new certificate is there,
+// no client is known to have used it). The order keeps its id and gets another RequestID, which
+// tells a reissue that was taken from one that was not. Until the new certificate is there,
 // [Client.Certificate] may deliver the one before. What a reissue costs is not documented.
 //
 // Like a create it is sent once, and again only after a 401 of CERTInext's own. An answer that does

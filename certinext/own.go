@@ -13,13 +13,13 @@ import (
 )
 
 // Between the client and CERTInext stand gateways, filters, caches and proxies, and each of them
-// can answer in CERTInext's place after CERTInext has taken the call. What they answer says nothing
-// of what became of it. So a refusal counts as one only in a shape that is CERTInext's own;
-// everything else is doubt.
+// can answer in CERTInext's place after CERTInext has carried the call out (ADR 0010). So a refusal
+// counts as one only in a shape that is CERTInext's own; after any other answer, the call may have
+// acted.
 
-// refusing holds the statuses with which CERTInext says that it looked at a call and did not carry
-// it out. Missing on purpose: 408 and 409, after which an earlier or the same call may still have
-// taken effect, and all from 500 on.
+// refusing holds the statuses that mean that CERTInext did not carry out the call. 408, 409 and all
+// from 500 on are left out on purpose: after them, this call or an earlier one may still have taken
+// effect.
 var refusing = []int{
 	http.StatusBadRequest, http.StatusUnauthorized, http.StatusPaymentRequired,
 	http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed,
@@ -30,15 +30,15 @@ var refusing = []int{
 	http.StatusRequestHeaderFieldsTooLarge, http.StatusUnavailableForLegalReasons,
 }
 
-// certain reports whether e says that the call was certainly not carried out: CERTInext's own word,
-// with a status that refuses and no code that leaves it open.
+// certain reports whether the call was certainly not carried out: the answer is CERTInext's own,
+// its status is one of refusing, and its code does not leave it open.
 func (e *Error) certain() bool {
 	return e.Own && slices.Contains(refusing, e.Status) && !leavesOpen(e.Code)
 }
 
-// leavesOpen reports whether a code stands for a failure of the server, or for a request that came
-// before. Both versions draw on the same codes (documented), so what version 1's list says of one
-// holds for version 2 as well.
+// leavesOpen reports whether a code means that the server failed, or that the same request came
+// before: in both cases the call may have taken effect. Both versions use the same codes
+// (documented), so version 1's list serves for version 2 as well.
 func leavesOpen(code string) bool {
 	status := v1Statuses[code]
 	return status == http.StatusConflict || status >= http.StatusInternalServerError
@@ -47,11 +47,11 @@ func leavesOpen(code string) bool {
 // own reports whether a refusal of version 2 is in a shape of CERTInext's. Documented: "Every error
 // response follows RFC 7807 and carries an EMS-xxxx code in detail", the 401 of a missing or
 // invalid token included; observed 2026: the code is often missing, and Spring's default body comes
-// as well. That one is believed with a code alone, since a gateway made with the same framework
-// writes it too; so is any other JSON.
+// as well. Spring's body, which a gateway made with the same framework writes too, is taken for
+// CERTInext's only when it has a code; so is any other JSON.
 func (w wireProblem) own(status int) bool {
 	if s := strings.TrimSpace(string(w.Status)); s != "" && s != strconv.Itoa(status) {
-		return false // somebody changed the one or the other
+		return false // a gateway changed one of the two
 	}
 	return w.code() != "" || w.isProblem(status)
 }
@@ -93,18 +93,18 @@ var ownGrantRefusals = []string{
 }
 
 // listed reports whether a code of version 1 is one that CERTInext lists: the published ones lie
-// between EMS-901 and EMS-1299, those of the token endpoint between EMS-2000 and EMS-2099. Of any
-// other nobody knows what it leaves behind.
+// between EMS-901 and EMS-1299, those of the token endpoint between EMS-2000 and EMS-2099. It is
+// not known whether a call that is refused with any other code has taken effect.
 func listed(code string) bool {
 	digits, ok := strings.CutPrefix(code, "EMS-")
 	n, err := strconv.Atoi(digits)
 	return ok && err == nil && (n >= 901 && n <= 1299 || n >= 2000 && n <= 2099)
 }
 
-// What a success of a change is in version 2. Documented: 204 without a body, for a CSR, an
-// agreement, a cancellation and a revocation; observed 2026: bodies vary, and 200 with JSON is
-// among them. Anything else with a successful status, such as a filter's sentence, an empty 202 or
-// another service's JSON, says nothing of what CERTInext did.
+// The successes of a change in version 2. Documented: 204 without a body, for a CSR, an agreement,
+// a cancellation and a revocation; observed 2026: bodies vary, and 200 with JSON is among them. Any
+// other answer with a successful status, such as a filter's sentence, an empty 202 or another
+// service's JSON, does not show that CERTInext carried out the call.
 
 var (
 	errNoSuccess  = errors.New("the answer is not one that CERTInext gives to this call")
@@ -119,8 +119,8 @@ func withoutContent(p *reply) error {
 	return nil
 }
 
-// wireDone is the answer to a change where it is not empty. No source shows one: it is believed
-// when it names what the call was about, and tells of no failure.
+// wireDone is the answer to a change where it is not empty. No source shows one. It counts as a
+// success when it names the order, draft or domain of the call and reports no failure.
 type wireDone struct {
 	OrderID     text             `json:"orderId"`
 	OrderNumber text             `json:"orderNumber"`
@@ -134,8 +134,8 @@ type wireDone struct {
 	Meta        object[wireMeta] `json:"meta"` // documented: version 2 answers "not wrapped"
 }
 
-// doneWith accepts a success of a change of what the answer names as id in the member that pick
-// chooses. A status in the answer has to fit.
+// doneWith returns a check that accepts a 204, or JSON whose member that pick chooses is id. A
+// status in the answer has to satisfy fits.
 func doneWith(id string, pick func(wireDone) text, fits func(Status) bool) func(*reply) error {
 	return func(p *reply) error {
 		if withoutContent(p) == nil {
@@ -158,8 +158,8 @@ func usualSuccess(status int) bool {
 	return status == http.StatusOK || status == http.StatusCreated || status == http.StatusAccepted
 }
 
-// changedOrder accepts a success of a change of an order, after which it has one of the statuses,
-// if any are named.
+// changedOrder accepts a success of a change of the order id, which has one of the statuses ends
+// then, if any are given.
 func changedOrder(id string, ends ...Status) func(*reply) error {
 	pick := func(w wireDone) text { return text(first(w.OrderID, w.OrderNumber)) }
 	return doneWith(id, pick, func(s Status) bool {

@@ -125,7 +125,7 @@ func (c *Client) OrdersReport(ctx context.Context, f ReportFilter) iter.Seq2[Rep
 	return c.protocol().ordersReport(ctx, operation, f)
 }
 
-// failing is a list that cannot be asked for.
+// failing returns a list that ends at once with err, for a request that is not sent.
 func failing[T any](operation string, err error) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
@@ -159,8 +159,8 @@ func (c v2) ordersReport(
 }
 
 // notWired reports whether CERTInext itself says that version 2 has no such call (documented: 501).
-// From anybody else a 501 says nothing of which report the orders stand in, and one who looks for
-// an order must not be sent to the wrong one.
+// A gateway's 501 does not mean that, and a caller that looks for a lost order must not be given
+// the report of the wrong version.
 func notWired(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Own && e.Status == http.StatusNotImplemented
@@ -294,8 +294,8 @@ func (c v2) ledger(ctx context.Context, operation, groupNumber string) iter.Seq2
 
 // rows walks the pages of a list, beginning with the number start. It stops on the announced number
 // of pages, never on a short page; a server that announces none is followed until a page is empty
-// or comes again. A list that ends before its announced end is an error: to somebody who looks for
-// an order, "not found" and "not shown" are far apart.
+// or comes again. A list that ends before its announced end is an error: a caller that looks for a
+// lost order would take an order that was not listed for one that does not exist.
 func rows[T any](start int, fetchPage func(number int) (page[T], error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T

@@ -21,7 +21,7 @@ const (
 	retryLimit    = 5 * time.Minute  // no further try begins later than this
 )
 
-// A patience says which failures a call is sent again after, how often at most, and how long the
+// A patience says after which failures a call is sent again, how often at most, and how long the
 // pauses are: they double from first to longest, each of them longer or shorter by up to spread.
 type patience struct {
 	again          func(*Error) bool
@@ -37,9 +37,9 @@ func (c *Client) patience(how repetition) patience {
 	}
 }
 
-// burstPatience outlasts version 1's limit on bursts, whatever the call: nothing is done with a
-// call that it refuses. Observed 2026: the limit, some 16 orders within 10 seconds, passes within
-// the half minute that this takes.
+// burstPatience waits out version 1's limit on bursts, for creates too: CERTInext does nothing with
+// a call that the limit refuses. Observed 2026: the limit, some 16 orders within 10 seconds, passes
+// within the half minute that this takes.
 func (c *Client) burstPatience() patience {
 	tries := uint(6)
 	if c.Retries < 0 {
@@ -58,8 +58,8 @@ func (how repetition) allows(e *Error) bool {
 	}
 	limited := e.Status == http.StatusTooManyRequests
 	if how == repeatRefused {
-		// Whoever limits the rate: a change that is asked for twice is made once, and the doubt
-		// stays with the call.
+		// A 429 may come from a gateway after CERTInext has made the change. Asking again does not
+		// make it twice, and inDoubt keeps the doubt.
 		return limited || e.lost && !e.Acted
 	}
 	return limited || e.lost || e.Status >= 500 && e.Status != http.StatusNotImplemented
@@ -99,8 +99,8 @@ func (c *Client) retry(
 	return nil, last
 }
 
-// pauses are what a patience has between its tries. The library's own draw from a generator that
-// nobody can seed; a run that repeats itself needs them from the Client's.
+// pauses are what a patience has between its tries. The library's own pauses come from a generator
+// that cannot be seeded; a simulation that is to repeat itself needs them from Client.Rand.
 type pauses struct {
 	patience
 	draw func() float64

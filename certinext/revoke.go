@@ -27,15 +27,15 @@ type RevokeRequest struct {
 // RevokeOrder revokes the certificate of an issued order. CERTInext revokes by order, never by
 // serial number; CRL and OCSP follow within hours (documented: 4, for private PKI 5 to 15 minutes).
 //
-// sent is the reason that CERTInext recorded. It is never another than the caller's, with one
-// exception: an order that turns out to be revoked already is a success, and sent is then the
-// reason it was revoked with, or empty if CERTInext does not say. CERTInext answers 404 or 422 to
-// such an order just as to an unknown one, so the order is tracked then.
+// sent is the reason that CERTInext recorded. It is the caller's, with one exception: an order that
+// turns out to be revoked already is a success, and sent is then the reason it was revoked with, or
+// empty if CERTInext does not say. CERTInext answers 404 or 422 to such an order just as to an
+// unknown one, so the order is tracked then.
 //
 // For SSL orders the live service takes key-compromise, affiliation-changed, superseded,
 // cessation-of-operation and privilege-withdrawn only (observed 2026). Any other reason is refused
-// before anything is sent, with an [*UnsupportedReasonError]: a substitute would stand in the CRL,
-// so choosing one is left to the caller.
+// before anything is sent, with an [*UnsupportedReasonError]: a substitute would be published in
+// the CRL, so choosing one is left to the caller.
 func (c *Client) RevokeOrder(
 	ctx context.Context, f Family, id string, r RevokeRequest,
 ) (sent Reason, err error) {
@@ -218,7 +218,7 @@ func supportedReasons(d dialect, f Family) []Reason {
 	return all
 }
 
-// number is the reason's in RFC 5280; zero for one that is not known.
+// number returns the reason's number in RFC 5280; zero for an unknown reason.
 func (r Reason) number() int {
 	for _, known := range reasons {
 		if known.reason == r {

@@ -56,11 +56,11 @@ func cut(s string, n int) string {
 	return string(r[:n-1]) + "…"
 }
 
-// words is clean and cut for a piece of an answer.
+// words returns a piece of an answer, cleaned and cut.
 func words(t text) string { return cut(clean(string(t)), maxWords) }
 
-// hostName is a domain name in an answer. Half a name is another name, so one that is longer than
-// DNS allows is dropped.
+// hostName returns a domain name from an answer. A name that is longer than DNS allows is dropped,
+// not cut: half a name is another name.
 func hostName(t text) string {
 	name := clean(string(t))
 	if len(name) > 253 {
@@ -112,13 +112,13 @@ func (m mask) hide(s string) string {
 	return s
 }
 
-// text returns s as one printable line of at most n runes without the secrets. It hides twice:
-// cleaning could join what a stray byte had kept apart.
+// text returns s as one printable line of at most n runes without the secrets. It hides twice,
+// because cleaning can join the parts of a secret that a stray byte separated.
 func (m mask) text(s string, n int) string {
 	return cut(m.hide(clean(m.hide(s))), n)
 }
 
-// htmlHint says what little an HTML page tells: its title.
+// htmlHint describes an HTML page by its title.
 func htmlHint(page string) string {
 	lower := strings.ToLower(page)
 	_, rest, ok := strings.Cut(lower, "<title")
@@ -141,8 +141,8 @@ func isHTML(body []byte, contentType string) bool {
 const maxID = 64
 
 // validID reports whether s can be an id. Ids are opaque: ten digits on the live service, sometimes
-// with a suffix like R007, and ord_... in the documentation. What could change the meaning of a
-// path is none.
+// with a suffix like R007, and ord_... in the documentation. Characters that could change the
+// meaning of a path are refused.
 func validID(s string) bool {
 	if s == "" || len(s) > maxID || s == "." || s == ".." {
 		return false

@@ -52,8 +52,8 @@ func (t *tokenCache) current() string {
 	return t.token()
 }
 
-// token returns a token for r, other than the one that r found dead. A failure is not remembered:
-// the next caller tries anew.
+// token returns a token for r, other than the one that a 401 refused to r. A failure is not stored:
+// the next caller asks again.
 func (c *Client) token(ctx context.Context, s *session, r *call) (string, *Error) {
 	operation := r.operation
 	t := &s.token
@@ -83,9 +83,9 @@ func (c *Client) token(ctx context.Context, s *session, r *call) (string, *Error
 	return f.token, nil
 }
 
-// lasts reports whether the token is good for r. A create is not sent again after a 401 whose
-// author is not known, so it is not sent with a token near its end either; but a short-lived token
-// serves the first half of its life.
+// lasts reports whether the token is good for r. A create is not sent again after a 401 that may be
+// a gateway's, so it is not sent with a token near its end either; but a short-lived token serves
+// the first half of its life.
 func (t *tokenCache) lasts(now time.Time, r *call) bool {
 	end := t.expires
 	if r.repeat == repeatNever {
@@ -96,8 +96,8 @@ func (t *tokenCache) lasts(now time.Time, r *call) bool {
 
 func signingIn(operation string) string { return operation + ": signing in" }
 
-// fly obtains a token for everyone who waits. It belongs to none of them: a caller whose context
-// ends leaves, and the request goes on.
+// fly obtains a token for all callers that wait. It has no caller's context: one whose context ends
+// stops waiting, and the request goes on for the others.
 func (c *Client) fly(ctx context.Context, s *session, f *flight) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout())
 	defer cancel()
@@ -135,7 +135,7 @@ func (c *Client) signIn(ctx context.Context, s *session) (grant, *Error) {
 		var err error
 		if g, err = decodeToken(rep.body); errors.Is(err, errRefusedWith200) {
 			e = &Error{Status: rep.status}
-			_, _ = e.explain(rep.body, c.mask(s, r, "")) // it was an object a moment ago
+			_, _ = e.explain(rep.body, c.mask(s, r, "")) // decodeToken has read it as an object
 		} else if err != nil {
 			e = rep.unusable(r, err)
 		}
@@ -188,7 +188,7 @@ const (
 	guessedLifetime = 5 * time.Minute // where none is given; an early 401 costs one replay
 )
 
-// A grant is a token and how long it lives.
+// A grant is a token and its lifetime.
 type grant struct {
 	token string
 	life  time.Duration
@@ -220,5 +220,5 @@ func decodeToken(body []byte) (grant, error) {
 	return g, nil
 }
 
-// errRefusedWith200 makes the caller read the answer as the refusal that it is.
+// errRefusedWith200 tells signIn to read the answer as a refusal.
 var errRefusedWith200 = errors.New("the answer is a refusal with a successful HTTP status")

@@ -44,18 +44,18 @@ type call struct {
 
 	// compose, if not nil, makes body and signature anew before every try, as version 1 wants it.
 	compose func(ctx context.Context, s *session, r *call) *Error
-	// enveloped is set for version 1: whether the call succeeded stands in the answer's meta and
-	// not in its status.
+	// enveloped is set for version 1, whose answers say in meta whether the call succeeded, and not
+	// by their HTTP status.
 	enveloped bool
 	// txn is the transaction id of the latest try in version 1, and answered is set when an answer
 	// has repeated it.
 	txn      string
 	answered bool
-	// signed is set for a call that proves by its body whose it is, and needs no token.
+	// signed is set for a call whose body carries a signature, and that needs no token.
 	signed bool
 	// ofOrder is set for a call that names an order or a draft.
 	ofOrder bool
-	// grants is set for a call to the token endpoint, which refuses in a shape of its own.
+	// grants is set for a call to the token endpoint, whose refusals have the shape of RFC 6749.
 	grants bool
 
 	repeat    repetition
@@ -63,8 +63,8 @@ type call struct {
 	secrets   []string      // in the body, and not to be shown in an error
 	signature string        // one more of them
 
-	// accept reads an answer with a successful status, and says why it is none of CERTInext's to
-	// this call.
+	// accept reads an answer with a successful status. An error means that it is not an answer of
+	// CERTInext's to this call.
 	accept func(p *reply) error
 
 	replayed bool   // the one replay after a 401 is used up
@@ -107,7 +107,7 @@ func (c *Client) do(ctx context.Context, r *call) (*reply, *Error) {
 		})
 	})
 	if err != nil && r.inDoubt && !err.Acted {
-		// Refusing the last try does not undo what an earlier one may have done.
+		// The refusal of the last try does not undo what an earlier one may have done (ADR 0010).
 		doubtful := *err
 		doubtful.Acted = true
 		err = &doubtful
@@ -115,7 +115,7 @@ func (c *Client) do(ctx context.Context, r *call) (*reply, *Error) {
 	return rep, err
 }
 
-// attempt sends the call once, and remembers if that leaves a doubt.
+// attempt sends the call once, and sets inDoubt when it may have taken effect although it failed.
 func (c *Client) attempt(ctx context.Context, s *session, r *call, token string) (*reply, *Error) {
 	rep, err := c.send(ctx, s, r, token)
 	r.inDoubt = r.inDoubt || err != nil && err.Acted
@@ -145,8 +145,8 @@ func (c *Client) change(ctx context.Context, r *call) error {
 	return nil
 }
 
-// authorized sends the call with a token, and once more with another one after a 401: tokens may
-// die before their time (documented: refreshing a token elsewhere kills it).
+// authorized sends the call with a token, and once more with another one after a 401: a token may
+// become invalid before its end (documented: refreshing it elsewhere invalidates it).
 func (c *Client) authorized(ctx context.Context, s *session, r *call) (*reply, *Error) {
 	if r.signed {
 		return c.attempt(ctx, s, r, "")
@@ -170,7 +170,7 @@ func (c *Client) authorized(ctx context.Context, s *session, r *call) (*reply, *
 // own 401 says that the call was not carried out, and its shape is documented: RFC 7807. How the
 // live service words the 401 of an expired token was never captured, and a bare one, with no more
 // than a WWW-Authenticate, is also what a gateway answers. A create is not sent again after it; a
-// read is, and so is a change, since none of the others does more when it comes twice.
+// read is, and so is a change: a change that arrives twice has the effect of one.
 func (r *call) replayable(e *Error) bool {
 	return e.Status == http.StatusUnauthorized && (r.repeat != repeatNever || e.certain())
 }
@@ -229,7 +229,7 @@ func (c *Client) send(ctx context.Context, s *session, r *call, token string) (*
 	return rep, e
 }
 
-// answer reads what came.
+// answer reads an answer with any status.
 func (c *Client) answer(
 	ctx, tryCtx context.Context, r *call, res *http.Response, hide mask,
 ) (*reply, *Error) {
@@ -288,13 +288,13 @@ func (c *Client) request(
 	if r.repeat != repeatFreely {
 		// net/http sends a request again by itself when a kept connection breaks, provided that the
 		// body can be had again and the method is a safe one or the header Idempotency-Key is set.
-		// CERTInext does not honour that header, so the body can not be had again.
+		// CERTInext does not honour that header, so GetBody is removed.
 		req.GetBody = nil
 	}
 	return req, nil
 }
 
-// mask hides whatever this request carries that must not be shown.
+// mask returns a mask of the request's secrets.
 func (c *Client) mask(s *session, r *call, token string) mask {
 	return newMask(slices.Concat(
 		c.Credentials.secrets(), r.secrets, s.token.secrets(), []string{token, r.signature},
@@ -315,7 +315,7 @@ func receive(ctx, tryCtx context.Context, r *call, res *http.Response, hide mask
 	case len(body) > maxBody:
 		return nil, p.unusable(r, fmt.Errorf("the answer is longer than %d bytes", maxBody))
 	case isHTML(body, res.Header.Get("Content-Type")):
-		// A gateway's page, not CERTInext's answer: whether the call arrived is not known.
+		// The page is a gateway's, so it is not known whether CERTInext received the call.
 		return nil, p.unusable(r, errors.New(hide.text(htmlHint(string(body)), maxDetail)))
 	}
 	p.body = body
@@ -332,9 +332,9 @@ func (p *progress) trace() *httptrace.ClientTrace {
 	}
 }
 
-// mayHaveArrived reports whether CERTInext may have got the request. A server cannot act on headers
-// that were not completed. Where nothing at all was traced, the transport is not net/http's own and
-// nothing is known.
+// mayHaveArrived reports whether CERTInext may have received the request. A server cannot act on
+// headers that are incomplete. When nothing was traced, the transport is not net/http's own, and
+// the request may have arrived.
 func (p *progress) mayHaveArrived() bool { return p.wroteHeaders.Load() || !p.began.Load() }
 
 // transportError makes err fit to be shown. net/http wraps the method and URL around it, which
@@ -359,7 +359,8 @@ func transportError(
 }
 
 // parseRetryAfter reads the header in both of its forms: seconds, and a date. No live 429 was ever
-// captured, so either is possible; nonsense reads as zero, and a day is the most that is believed.
+// captured, so either is possible; any other text is zero, and a longer pause than a day is cut to
+// a day.
 func parseRetryAfter(h string, now time.Time) time.Duration {
 	const most = 24 * time.Hour
 	h = strings.TrimSpace(h)

@@ -87,7 +87,7 @@ func envelope(meta wireRequestMeta, name string, block json.RawMessage) []byte {
 
 // An accountCache holds the account of a token. One caller at a time looks for it.
 type accountCache struct {
-	turn  chan struct{} // holds one element while somebody looks
+	turn  chan struct{} // holds one element while a caller asks for the account
 	found *Account
 }
 

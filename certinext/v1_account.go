@@ -218,7 +218,7 @@ func (f ReportFilter) criteria(number int, now time.Time) wireCriteria {
 }
 
 // Observed: a report without rows may come as a refusal. Its words were not recorded, so only plain
-// ones are believed: to somebody who looks for an order, "there is none" must not be a guess.
+// ones are believed: a caller that looks for a lost order places it anew when there is none.
 var nothingFoundPattern = regexp.MustCompile(
 	`(?i)^no (orders?|records?|requests?|results?|data)` +
 		`( (is|are|was|were|has been|have been))? (found|available)\b`)

@@ -199,7 +199,7 @@ func texts(l list[text]) []string {
 }
 
 // decodeRows reads a list that stands under one of the names, or bare. Its elements must be
-// objects: a row that is silently left out could be the order that somebody is looking for.
+// objects: a row that is left out without an error could be the order that a caller is looking for.
 func decodeRows[T any](body []byte, names ...string) ([]T, error) {
 	body = trim(body)
 	if len(body) == 0 {

@@ -87,8 +87,8 @@ func (c *Client) refusal(r *call, res *http.Response, hide mask) *Error {
 		return e
 	}
 	w, err := e.explain(body, hide)
-	// Version 1 refuses in its envelope, with HTTP status 200 (observed 2026): any other is
-	// somebody else's.
+	// Version 1 refuses in its envelope, with HTTP status 200 (observed 2026): a refusal with any
+	// other status is a gateway's.
 	e.Own = err == nil && !r.enveloped &&
 		(w.own(res.StatusCode) || r.grants && slices.Contains(ownGrantRefusals, e.Code))
 	e.Acted = r.repeat != repeatFreely && !e.certain()
