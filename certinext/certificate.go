@@ -40,7 +40,7 @@ func (c *Client) Certificate(ctx context.Context, f Family, id string) (*Bundle,
 }
 
 // CertificatePEM downloads an order's certificate and intermediates as a PEM file (documented).
-// Which of them is the leaf is not documented, so it is the first that is not a CA's. PKCS #7 is
+// Which of them is the leaf is not documented, so the first that is not a CA's is taken. PKCS #7 is
 // not offered: CERTInext answers 406 to it.
 func (c *Client) CertificatePEM(ctx context.Context, f Family, id string) (*Bundle, error) {
 	return c.protocolFor(f).certificatePEM(ctx, downloading, f, id)
@@ -96,7 +96,7 @@ const maxCertificates = 32
 
 var errNotPEM = errors.New("the answer holds something that is not a certificate in PEM")
 
-// decodeBundle reads either form of a download, whichever was asked for.
+// decodeBundle reads either form of a download, JSON or PEM.
 func decodeBundle(body []byte) (*Bundle, error) {
 	switch trimmed := trim(body); {
 	case len(trimmed) == 0:
@@ -156,7 +156,7 @@ func decodePEMBundle(body string) (*Bundle, error) {
 
 // certificates splits s into certificates, each in PEM with a final newline, which the live service
 // leaves out. At least one is returned without an error. Base64 without the PEM lines around it is
-// taken too: the documentation has it so for CSRs.
+// taken too: the documentation shows CSRs in that form.
 func certificates(s string) ([]string, error) {
 	var out []string
 	rest := []byte(s)

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// codeAlreadyVerified answers 422 where there is nothing left to prove (observed 2026).
+// codeAlreadyVerified comes with 422 when there is nothing left to prove (observed 2026).
 const codeAlreadyVerified = "EMS-1080"
 
 // A DCVMethod is a way to prove control of a domain.
@@ -136,8 +136,8 @@ func (c v2) lookUp(ctx context.Context, operation, path string, body any) error 
 	return verified(operation, rep)
 }
 
-// newChange starts a change that is a new one each time it is called for: an Idempotency-Key that
-// stays the same would have the documented API repeat an old answer.
+// newChange starts a change with a fresh Idempotency-Key, so that each call is an attempt of its
+// own: with the same key, the documented API would repeat its old answer.
 func (c *Client) newChange(operation, method, path string, body any) (*call, error) {
 	s, e := c.open(operation)
 	if e != nil {
@@ -180,13 +180,13 @@ func checkDCV(domain string, m DCVMethod) error {
 	return nil
 }
 
-// verdict is the status that a verification ends with.
+// verdict returns the overall status of a verification.
 func (w wireVerified) verdict() string {
 	return words(text(first(w.OverallStatus, w.Diagnostics.value.OverallStatus, w.DCVStatus)))
 }
 
-// verified reads the success of a verification. A body that names an overall status other than
-// VERIFIED takes it back (documented).
+// verified reads the success of a verification. It is an error all the same when the body names an
+// overall status other than VERIFIED (documented).
 func verified(operation string, rep *reply) error {
 	var w wireVerified
 	_ = unmarshalObject(rep.body, &w) // a 204 has none

@@ -78,7 +78,7 @@ func checkDocuments(docs []Document) error {
 	return nil
 }
 
-// problem says which field of the document is wrong, and how.
+// problem returns the first field of the document that is wrong, and how.
 func (d Document) problem() (field, problem string) {
 	switch {
 	case !strings.EqualFold(d.FileName[max(0, len(d.FileName)-4):], ".pdf") ||

@@ -55,8 +55,8 @@ type DomainFilter struct {
 	DCVStatus string
 	// OrganizationID is as [Domain] has it; empty for all.
 	OrganizationID string
-	// GroupNumber is a billing group's; empty for all. Version 2 only: version 1 does not tell it,
-	// and the filter is refused.
+	// GroupNumber is a billing group's; empty for all. Version 2 only: version 1 does not return
+	// the group, and the filter is refused.
 	GroupNumber string
 }
 
@@ -65,15 +65,16 @@ const (
 	maxPages       = 10_000
 )
 
-// errIncomplete is a list that ended before the number of rows that CERTInext announced.
+// errIncomplete is the error of a list that ended before all rows that CERTInext announced had
+// come.
 var errIncomplete = errors.New("the list ended before all rows that CERTInext announced had come")
 
 // Domains returns the account's domains, sorted by name, each once. A call may take seconds.
 // Iteration ends with the first error, which comes with a zero Domain.
 //
-// Observed: CERTInext refuses some filters, and some together, so statuses are also, and where
-// needed only, compared here; and it pages reliably in one order only, which is therefore asked
-// for.
+// Observed: CERTInext refuses some filters, and some together, so statuses are compared here as
+// well, and those that it refuses only here. It pages reliably only when sorted by name, which is
+// therefore asked for.
 func (c *Client) Domains(ctx context.Context, f DomainFilter) iter.Seq2[Domain, error] {
 	return c.protocol().domains(ctx, "listing domains", f)
 }
@@ -164,9 +165,10 @@ type DomainRequest struct {
 	Renew bool
 }
 
-// ErrChallengeExpired is a challenge whose token reads back empty, as one does that has expired
-// (observed 2026): 48 hours after it was made (documented). [Client.RenewDomainChallenge] makes a
-// new one for a domain of the account; for a domain of an order, asking again does.
+// ErrChallengeExpired is the error for a challenge whose token reads back empty. A token does so
+// once it has expired (observed 2026), 48 hours after it was made (documented).
+// [Client.RenewDomainChallenge] makes a new one for a domain of the account; for a domain of an
+// order, asking again does.
 var ErrChallengeExpired = errors.New("the challenge has expired")
 
 var (
@@ -175,15 +177,15 @@ var (
 )
 
 // AddDomain registers a domain with the account, and returns it with what to publish for it, so
-// that orders for it need no validation of their own. That nothing is charged for it is inferred.
-// Version 2 only, as all that can be done with a single domain.
+// that orders for it need no validation of their own. It is inferred that nothing is charged for
+// it. Like all calls on a single domain, it is in version 2 only.
 //
 // The Challenge is nil when the answer holds none: [Client.DomainChallenge] asks for it.
 //
 // A domain that is there already is refused with 409, and the Error's ExistingDomainID is its id
-// (documented). So when the Error's Acted is true, because the answer was lost, nothing is wrong
-// with adding the domain once more: it is added, or was, and then the refusal tells its id.
-// CERTInext also refuses with 422 where a CAA record forbids it to issue (documented).
+// (documented). So when the Error's Acted is true, because the answer was lost, a caller adds the
+// domain once more: either it is added now, or the refusal has its id. CERTInext also refuses with
+// 422 where a CAA record forbids it to issue (documented).
 func (c *Client) AddDomain(ctx context.Context, r DomainRequest) (*Domain, *Challenge, error) {
 	const operation = "adding domain"
 	req, err := c.addition(operation, r)
@@ -192,7 +194,7 @@ func (c *Client) AddDomain(ctx context.Context, r DomainRequest) (*Domain, *Chal
 	}
 	var d *Domain
 	var ch *Challenge
-	req.accept = func(p *reply) (err error) { // its id is needed
+	req.accept = func(p *reply) (err error) { // the caller needs its id
 		d, ch, err = decodeAddition(p.body, r)
 		return err
 	}
@@ -253,8 +255,8 @@ func (c *Client) Domain(ctx context.Context, id string) (*Domain, error) {
 //
 // A verified domain is answered with its method and nothing else (observed 2026): the Challenge is
 // then AlreadyVerified. A token that is there and empty is one that has expired instead,
-// [ErrChallengeExpired]. The two differ by what is left out, so before anything is decided by it,
-// [Client.Domain] tells for certain whether the domain is verified, and until when.
+// [ErrChallengeExpired]. The two answers differ only in a member that is left out, so a caller asks
+// [Client.Domain], which says for certain whether the domain is verified and until when.
 func (c *Client) DomainChallenge(
 	ctx context.Context, id, domain string, m DCVMethod,
 ) (*Challenge, error) {
@@ -279,10 +281,10 @@ func (c *Client) domainChallenge(
 }
 
 // RenewDomainChallenge makes a new challenge for a domain of the account, by the method m, and
-// voids the one before (documented that it sets the method; believed by another client that it
-// makes a token). For a domain with nothing to prove, the Challenge is AlreadyVerified.
+// voids the one before (documented: it sets the method; another client assumes that it makes a
+// token). For a domain with nothing to prove, the Challenge is AlreadyVerified.
 //
-// What the answer holds is not documented: where it holds no challenge, that is asked for. After an
+// The answer is not documented: when it holds no challenge, the challenge is fetched. After an
 // error whose Acted is true the old challenge may be void; making another one more does no harm.
 func (c *Client) RenewDomainChallenge(
 	ctx context.Context, id, domain string, m DCVMethod,
@@ -317,16 +319,15 @@ func (c *Client) RenewDomainChallenge(
 	ch, err = c.domainChallenge(ctx, operation, id, domain, m)
 	if err != nil {
 		failed := *asError(operation, err)
-		failed.Acted = true // the challenge was renewed, only not read
+		failed.Acted = true // the challenge was renewed and could not be read
 		return nil, &failed
 	}
 	return ch, nil
 }
 
 // VerifyDomain asks CERTInext to look for what was published for a domain of the account. A nil
-// error means that control of the domain is proven, also when it already was; how long for,
-// [Client.Domain] tells, and whether a renewal has moved it. Its failures are those of
-// [Client.VerifyDCV].
+// error means that control of the domain is proven, also when it already was; [Client.Domain] tells
+// until when, and whether a renewal has changed that. Its failures are those of [Client.VerifyDCV].
 func (c *Client) VerifyDomain(ctx context.Context, id string) error {
 	const operation = "verifying domain"
 	path, err := c.domainPath(id, "/dcv/verify")
@@ -348,7 +349,7 @@ func (c *Client) DomainDiagnosis(ctx context.Context, id string) (*Diagnostics, 
 	return fetch(ctx, c, c.read(operation, path, nil), decodeAttempt)
 }
 
-// hasDomains refuses what version 1 has no call for.
+// hasDomains refuses the calls that version 1 does not have.
 func (c *Client) hasDomains() error {
 	if c.Version == V1 {
 		return &InvalidRequestError{
@@ -370,7 +371,8 @@ func (c *Client) domainPath(id, below string) (string, error) {
 	return "/domains/" + id + below, nil
 }
 
-// challengePath is domainPath for a call about the challenge of a domain.
+// challengePath returns domainPath for a call that takes a domain's name and method, and checks
+// these.
 func (c *Client) challengePath(id, below, domain string, m DCVMethod) (string, error) {
 	path, err := c.domainPath(id, below)
 	if err != nil {

@@ -42,7 +42,8 @@ func (c v2) track(ctx context.Context, operation string, f Family, id string) (*
 
 // SubmitCSR gives the order its certificate signing request, in PEM. The live service takes it any
 // time before issuance, also before the domains are validated. attested is true only for a key made
-// in an attested hardware module, as document signers need; version 1 looks itself.
+// in an attested hardware module, as document signers need; version 1 ignores it and checks the key
+// itself.
 //
 // A 422 is a malformed CSR, a common name that is not the order's domain, a CSR that was already
 // submitted, or an order past that stage: tracking tells which.
@@ -89,9 +90,9 @@ func (c v2) accept(ctx context.Context, operation string, f Family, id string, a
 }
 
 // CancelOrder withdraws an order that is not issued yet. reason is free text; CERTInext wants one,
-// so an empty one is replaced. An order that is already cancelled counts as cancelled now:
-// CERTInext answers 404 or 422 then, and the order is tracked to tell. An issued order is refused,
-// and is to be revoked instead.
+// so an empty one is replaced. Cancelling an order that is cancelled already succeeds: CERTInext
+// answers 404 or 422 then, and the order is tracked to tell this from a refusal. An issued order is
+// refused, and is to be revoked instead.
 func (c *Client) CancelOrder(ctx context.Context, f Family, id, reason string) error {
 	err := c.protocolFor(f).cancel(
 		ctx, "cancelling order", f, id, freeText(reason, "No longer required", maxWords),
@@ -179,13 +180,13 @@ type ReissueRequest struct {
 }
 
 // ReissueOrder asks for another certificate within an issued SSL order (documented for version 2;
-// no client is known to have used it). The order keeps its id and gets another RequestID, which
-// tells a reissue that was taken from one that was not. Until the new certificate is there,
+// no client is known to have used it). The order keeps its id and gets another RequestID, by which
+// a caller can tell whether a reissue was accepted. Until the new certificate is there,
 // [Client.Certificate] may deliver the one before. What a reissue costs is not documented.
 //
 // Like a create it is sent once, and again only after a 401 of CERTInext's own. An answer that does
-// not name the order is an error. After an error whose Acted is true the order's RequestID has to
-// be looked at.
+// not name the order is an error. After an error whose Acted is true, a caller tracks the order and
+// compares its RequestID.
 func (c *Client) ReissueOrder(
 	ctx context.Context, f Family, id string, r ReissueRequest,
 ) (*Order, error) {

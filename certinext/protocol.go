@@ -8,10 +8,10 @@ import (
 	"iter"
 )
 
-// A protocol is a version of the API: it knows its addresses and spellings, and answers in the
-// nouns of this package. What holds of both, such as the check of a request, is done before it is
-// asked. Both versions send with [Client.do], which knows how often a call may be sent, what must
-// not be shown, and what a failure says about the order.
+// A protocol is a version of the API (ADR 0011): it has the addresses and spellings of its calls,
+// and returns the types of this package. Checks that are the same for both versions are made before
+// it is called. Both versions send with [Client.do], which repeats calls, masks secrets, and
+// decides whether a failed call may have acted.
 type protocol interface {
 	create(ctx context.Context, s *session, operation string, r OrderRequest) (*Order, error)
 	track(ctx context.Context, operation string, f Family, id string) (*Order, error)
@@ -23,7 +23,7 @@ type protocol interface {
 		ctx context.Context, operation, orderID, domain string, m DCVMethod,
 	) (*Challenge, error)
 	verify(ctx context.Context, operation, orderID, domain string, m DCVMethod) error
-	// reasons are those that a revocation can be given.
+	// reasons returns those that a certificate of the family can be revoked with.
 	reasons(f Family) []Reason
 	revoke(ctx context.Context, operation string, f Family, id string, r RevokeRequest) error
 	certificate(ctx context.Context, operation string, f Family, id string) (*Bundle, error)

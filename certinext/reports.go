@@ -53,8 +53,8 @@ type ReportRow struct {
 	OrderedAt time.Time
 }
 
-// Status reads the row's display words as a status. The list of words is not complete anywhere, so
-// what is not understood is StatusUnknown: track the order then.
+// Status reads the row's display words as a status. No source has a complete list of the words.
+// Unknown ones are StatusUnknown: a caller tracks the order then.
 func (r ReportRow) Status() Status {
 	order, cert := strings.ToLower(r.OrderStatus), strings.ToLower(r.CertificateStatus)
 	either := func(word string) bool {
@@ -117,7 +117,7 @@ var reportStatuses = []Status{
 // same key, as the collection advises.
 func (c *Client) OrdersReport(ctx context.Context, f ReportFilter) iter.Seq2[ReportRow, error] {
 	const operation = "reading orders report"
-	if strings.ContainsAny(f.Domain, ", ") { // several names to version 1
+	if strings.ContainsAny(f.Domain, ", ") { // version 1 would read several names
 		return failing[ReportRow](operation, &InvalidRequestError{
 			Field: "Domain", Problem: "must be a single name",
 		})
@@ -166,8 +166,8 @@ func notWired(err error) bool {
 	return errors.As(err, &e) && e.Own && e.Status == http.StatusNotImplemented
 }
 
-// olderReport reads version 1's report because version 2 has none. Where there is no version 1
-// either, unwired stands.
+// olderReport reads version 1's report because version 2 has none. When there is no version 1
+// either, the error is unwired.
 func (c v2) olderReport(
 	ctx context.Context, operation string, f ReportFilter, unwired error,
 	yield func(ReportRow, error) bool,
@@ -182,7 +182,7 @@ func (c v2) olderReport(
 	}
 }
 
-// report walks a report by its pages, of which the first has the number start.
+// report iterates over the pages of a report, the first of which has the number start.
 func (f ReportFilter) report(
 	operation string, start int, fetchPage func(number int) (page[wireReportRow], error),
 ) iter.Seq2[ReportRow, error] {
@@ -216,7 +216,8 @@ func (f ReportFilter) report(
 				return
 			}
 		}
-		// Pages that were sorted anew between two calls repeat some rows and leave others out.
+		// When the rows were sorted differently between two calls, pages repeat some rows and omit
+		// others.
 		if len(seen)+nameless < announced {
 			yield(ReportRow{}, &Error{Operation: operation, Err: errIncomplete})
 		}

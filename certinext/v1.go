@@ -17,7 +17,7 @@ const v1Root = "/emSignHub-API/"
 // v1 is the API below /emSignHub-API. Every call is a POST to a verb, whose body carries a meta
 // block beside the block of the verb itself.
 //
-// It does not tell families apart: an id is known under each of them.
+// It does not tell families apart: an order is found under any of them.
 type v1 struct{ *Client }
 
 // ask starts a call that changes nothing. block stands in the body under name; without a name there
@@ -48,16 +48,17 @@ func (c v1) ask(operation, verb, name string, block any) *call {
 	return r
 }
 
-// tell starts a call that changes something. Unlike version 2's, its success is not complete with
-// the status line: a refusal has the same.
+// tell starts a call that changes something. Unlike in version 2, the HTTP status does not tell
+// success from refusal: both are 200 (observed 2026).
 func (c v1) tell(operation, verb, name string, block any) *call {
 	r := c.ask(operation, verb, name, block)
 	r.repeat = repeatRefused
 	return r
 }
 
-// meta makes the block that proves whose call this is. Documented: "Unique Transaction ID for the
-// given Account", and the hash covers it and the time, so that every try needs its own.
+// meta makes the block that identifies the account. The transaction id must be unique (documented:
+// "Unique Transaction ID for the given Account") and the hash covers it and the time, so every try
+// needs a block of its own.
 func (c v1) meta(ctx context.Context, s *session, operation string) (wireRequestMeta, *Error) {
 	txn, err := c.transaction(s)
 	if err != nil {
@@ -78,14 +79,14 @@ func (c v1) meta(ctx context.Context, s *session, operation string) (wireRequest
 
 // envelope writes the body of a call.
 func envelope(meta wireRequestMeta, name string, block json.RawMessage) []byte {
-	m, _ := json.Marshal(meta) // of strings only
+	m, _ := json.Marshal(meta) // a struct of strings cannot fail
 	if name == "" {
 		return slices.Concat([]byte(`{"meta":`), m, []byte("}"))
 	}
 	return slices.Concat([]byte(`{"meta":`), m, []byte(`,"`+name+`":`), block, []byte("}"))
 }
 
-// An accountCache holds the account of a token. One caller at a time looks for it.
+// An accountCache holds the account of a token. One caller at a time asks for it.
 type accountCache struct {
 	turn  chan struct{} // holds one element while a caller asks for the account
 	found *Account
@@ -93,9 +94,9 @@ type accountCache struct {
 
 var errNoAccountNumber = errors.New("the answer names no account")
 
-// owner returns the account that the token belongs to. Version 1 wants its number in every call,
-// and only version 2 tells it, so that is asked once. A failure means that the call itself was not
-// sent.
+// owner returns the account that the token belongs to. Version 1 needs the account's number in
+// every call. Only version 2 can tell which account a token is for, so it is asked once. After a
+// failure the call itself was not sent.
 func (c v1) owner(ctx context.Context, s *session, operation string) (*Account, *Error) {
 	failed := func(e *Error) *Error {
 		shown := *e
@@ -122,7 +123,7 @@ func (c v1) owner(ctx context.Context, s *session, operation string) (*Account, 
 	return a, nil
 }
 
-// orderKey refuses what cannot be an order of one of the families.
+// orderKey refuses an unknown family, and an id that cannot be an order's.
 func orderKey(f Family, id string) error {
 	switch f {
 	case FamilySSL, FamilyPrivatePKI, FamilySignature, FamilySMIME:

@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// me proves the credentials by a call that does nothing else. Its answer says nothing of the
-// account, so that is what the access key names, or what the token was asked for before.
+// me makes a call that only checks the credentials. The answer does not name the account, so the
+// number returned is the access key's, or the one that owner found for the token.
 func (c v1) me(ctx context.Context, operation string) (*Account, error) {
 	s, e := c.open(operation)
 	if e != nil {
@@ -40,7 +40,8 @@ func (c v1) groups(ctx context.Context, operation string) ([]Group, error) {
 	return fetch(ctx, c.Client, c.ask(operation, "GetGroupDetails", "", nil), decodeV1Groups)
 }
 
-// organizations are those of all groups, each once: version 1 has no list of its own.
+// organizations returns those of all groups, each once: version 1 does not list organizations
+// themselves.
 func (c v1) organizations(ctx context.Context, operation string) ([]Organization, error) {
 	groups, err := c.groups(ctx, operation)
 	if err != nil {
@@ -60,8 +61,8 @@ func (c v1) organizations(ctx context.Context, operation string) ([]Organization
 	return all, nil
 }
 
-// organization asks for the group of the organization, too: the account's default group is assumed
-// without (documented).
+// organization first looks for the organization's group: without one, version 1 looks in the
+// account's default group (documented).
 func (c v1) organization(ctx context.Context, operation, number string) (*Organization, error) {
 	if _, err := segment("number", number); err != nil {
 		return nil, asError(operation, err)
@@ -101,8 +102,8 @@ func (c v1) products(ctx context.Context, operation, groupNumber string) ([]Prod
 	return products, err
 }
 
-// customFields needs the product's category, which the catalog tells. Some accounts have an empty
-// one unless a group is named (observed 2026).
+// customFields needs the product's category, which is in the catalog. On some accounts the catalog
+// is empty unless a group is named (observed 2026).
 func (c v1) customFields(
 	ctx context.Context, operation, productCode string,
 ) ([]CustomFieldSpec, error) {
@@ -119,7 +120,7 @@ func (c v1) customFields(
 	)
 }
 
-// productKey finds a product in the account's catalog, and else in those of its groups.
+// productKey finds a product in the account's catalog, and then in those of its groups.
 func (c v1) productKey(ctx context.Context, operation, code string) (wireProductKey, error) {
 	key := wireProductKey{ProductCode: code}
 	found := func(group string) (bool, error) {
@@ -150,7 +151,7 @@ func (c v1) productKey(ctx context.Context, operation, code string) (wireProduct
 	}
 }
 
-// domains filters here: version 1 takes no filter, and serves everything at once.
+// domains applies the filter here: version 1 takes none, and returns all domains at once.
 func (c v1) domains(
 	ctx context.Context, operation string, f DomainFilter,
 ) iter.Seq2[Domain, error] {
@@ -176,7 +177,7 @@ func (c v1) domains(
 	}
 }
 
-// selects compares all that version 2's server does.
+// selects reports whether d is selected by all fields of the filter, as version 2's server does.
 func (f DomainFilter) selects(d Domain) bool {
 	return f.matches(d) && (f.OrganizationID == "" || f.OrganizationID == d.OrganizationID) &&
 		strings.Contains(strings.ToLower(d.Name), strings.ToLower(f.Search))
@@ -195,8 +196,8 @@ func (c v1) ordersReport(
 	})
 }
 
-// criteria returns what version 1 selects by. Status is compared here: what version 2 calls one has
-// several ids, and those of two things.
+// criteria returns the part of the filter that version 1 applies. Status is not among it: a status
+// of version 2 is several ids, of the order and of its certificate.
 func (f ReportFilter) criteria(number int, now time.Time) wireCriteria {
 	w := wireCriteria{
 		GroupNumber: f.GroupNumber, DomainName: f.Domain,
@@ -205,7 +206,7 @@ func (f ReportFilter) criteria(number int, now time.Time) wireCriteria {
 	if f.From.IsZero() && f.To.IsZero() {
 		return w
 	}
-	// Documented: either needs the other, and none may lie in the future.
+	// Documented: either date needs the other, and neither may be in the future.
 	from, to := f.From, f.To
 	if from.IsZero() {
 		from = time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
@@ -218,7 +219,8 @@ func (f ReportFilter) criteria(number int, now time.Time) wireCriteria {
 }
 
 // Observed: a report without rows may come as a refusal. Its words were not recorded, so only plain
-// ones are believed: a caller that looks for a lost order places it anew when there is none.
+// ones count as an empty report: a caller that looks for a lost order places it anew when there is
+// none.
 var nothingFoundPattern = regexp.MustCompile(
 	`(?i)^no (orders?|records?|requests?|results?|data)` +
 		`( (is|are|was|were|has been|have been))? (found|available)\b`)

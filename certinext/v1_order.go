@@ -59,7 +59,7 @@ func (c v1) create(
 	return o, nil
 }
 
-// checkV1 refuses what version 1 would refuse or has no word for.
+// checkV1 refuses what version 1 would refuse or cannot express.
 func (r OrderRequest) checkV1() error {
 	switch {
 	case r.AccountingModel != "" && r.AccountingModel != AccountingCash &&
@@ -139,15 +139,14 @@ func (c v1) track(ctx context.Context, operation string, f Family, id string) (*
 	if o.ID == "" && r.answered {
 		// TrackOrder's answer names no order (documented). It repeats the call's transaction id
 		// (documented as a member of every answer, and inferred from the samples to be the
-		// request's), which is as good.
+		// request's), which identifies the order as well.
 		o.ID = id
 	}
 	return o, nil
 }
 
-// A requestorCache remembers whose orders are whose: version 1 asks for the requestor's address
-// with nearly every call on an order (documented as mandatory), and tracking is the one call that
-// needs none and tells it.
+// A requestorCache holds the requestor's address of each order: version 1 needs it in nearly every
+// call on an order (documented as mandatory). Tracking does not need it and returns it.
 type requestorCache struct {
 	mu      sync.Mutex
 	byOrder map[string]string
@@ -192,7 +191,7 @@ func (c v1) requestor(ctx context.Context, operation string, f Family, id string
 	return s.requestors.recall(id), nil
 }
 
-// changeOrder sends what block makes of the requestor's address.
+// changeOrder sends the block that block makes for the requestor's address.
 func (c v1) changeOrder(
 	ctx context.Context, operation, verb, name string, f Family, id string,
 	block func(requestor string) any,
@@ -206,8 +205,8 @@ func (c v1) changeOrder(
 	return c.change(ctx, r)
 }
 
-// Version 1 has no word for an attested key: it takes attested CSRs for document signers only, and
-// looks itself (documented).
+// A call of version 1 cannot say that a key is attested: CERTInext checks the CSR of a document
+// signer itself (documented).
 func (c v1) submitCSR(
 	ctx context.Context, operation string, f Family, id, csr string, _ bool,
 ) error {
@@ -290,7 +289,7 @@ func (c v1) certificate(
 	return b, nil
 }
 
-// certificatePEM is certificate: version 1 has one form only.
+// certificatePEM does the same as certificate: version 1 has one form only.
 func (c v1) certificatePEM(
 	ctx context.Context, operation string, f Family, id string,
 ) (*Bundle, error) {
@@ -317,8 +316,8 @@ func (c v1) challenge(
 	})
 }
 
-// verify asks, and then tracks the order once: version 1 answers only that it was asked. A
-// validation by mail goes to the first address that is offered.
+// verify asks for the validation and then tracks the order once, because the answer only confirms
+// the request. A validation by mail goes to the first address that is offered.
 func (c v1) verify(ctx context.Context, operation, orderID, domain string, m DCVMethod) error {
 	address := ""
 	if m == DCVMethodEmail {
@@ -345,7 +344,8 @@ func (c v1) verify(ctx context.Context, operation, orderID, domain string, m DCV
 	return o.proven(operation, domain)
 }
 
-// proven says what an order tells about the control of a domain.
+// proven returns nil when the order shows that control of the domain is proven, and otherwise why
+// not.
 func (o *Order) proven(operation, domain string) error {
 	for _, d := range o.Domains {
 		switch {
@@ -367,7 +367,7 @@ func (o *Order) proven(operation, domain string) error {
 	return verifying(operation, nil)
 }
 
-// verifying is the error of a validation that was asked for, and of which nothing is known yet.
+// verifying returns the error of a validation that was asked for and has no result yet.
 func verifying(operation string, cause error) *Error {
 	e := &Error{
 		Operation: operation, Status: http.StatusUnprocessableEntity, Err: errVerifying,

@@ -5,9 +5,9 @@ package certinext
 
 import "slices"
 
-// A v1State is what version 1 calls a state, and what that is in version 2's words. An empty status
-// is a state in which the order waits for something that the other facts tell, or for nothing that
-// can be told.
+// A v1State is a state of version 1 with its display words and the status of version 2 that it
+// equals. The status is empty for a state that does not say what the order waits for: waitsFor
+// derives it from the order's other facts.
 type v1State struct {
 	words  string
 	status Status
@@ -15,8 +15,8 @@ type v1State struct {
 
 // v1OrderStates and v1CertificateStates are the documented ids. Ids 4, 7, 15, 17 and 23 mean
 // approved, and were observed without a certificate. 3 is an open question that a person can still
-// answer. 24 is a person's approval that the system gives once the domain's control is proven, and
-// the usual state of an order that waits for that (observed 2026).
+// answer. 24 is an approval that the system gives once the domain's control is proven, and is the
+// usual state of an order that waits for that proof (observed 2026).
 var (
 	v1OrderStates = map[string]v1State{
 		"1": {"Order Placed", ""},
@@ -63,8 +63,8 @@ var (
 const v1AutoApproval = "24"
 
 // status reads the two ids, of the order and of its certificate, either of which may be missing or
-// new. What the certificate has become stands above everything; then what the order has come to;
-// then what either waits for. An id that is not known waits, for nothing that is known.
+// new. The certificate's end states come first, then the order's, then the stage that either waits
+// for. An unknown id is StatusUnknown, which a caller waits on.
 func (w wireTracked) status() Status {
 	orderID, certificateID := words(w.OrderStatusID), words(w.CertificateStatusID)
 	order, orderKnown := v1OrderStates[orderID]
@@ -83,14 +83,13 @@ func (w wireTracked) status() Status {
 	case order.status != "":
 		return order.status
 	case orderID == "6" && certificateID == "":
-		return StatusIssued // fulfilled: the download tells whether it is
+		return StatusIssued // fulfilled; the download shows whether there is a certificate
 	}
 	return w.waitsFor(StatusUnknown)
 }
 
-// waitsFor returns the stage that the order's own facts name, the first of those in the order that
-// version 2 documents for them, and otherwise if they name none (inferred: version 1 has no such
-// status).
+// waitsFor returns the first stage, in the sequence that version 2 documents, that the order's
+// other facts show to be open, or otherwise if none is (inferred: version 1 has no such status).
 func (w wireTracked) waitsFor(otherwise Status) Status {
 	const pending = "0"
 	for _, d := range w.Domains {

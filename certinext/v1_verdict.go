@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Codes of version 1 that more than a table knows.
+// Codes of version 1 that are treated apart from the table.
 const (
 	// codeDCVNotReady is "Invalid Request for this API": observed for seconds to hours after a
 	// create.
@@ -23,10 +23,10 @@ var (
 	errVerifying = errors.New("CERTInext was asked to verify the domain and has not done so yet")
 )
 
-// v1Statuses says which HTTP status version 2 answers to what version 1 refuses with a code. Any
-// other code is a refusal of the request's own fault, 422. The meanings are those of the published
-// collection of version 1, except where observed; codes from EMS-2000 on are those of version 2's
-// token endpoint.
+// v1Statuses maps a code with which version 1 refuses a call to the HTTP status that version 2
+// answers in the same case. Any other code is 422, a fault of the request. The meanings are those
+// of the published collection of version 1, except where observed; codes from EMS-2000 on are those
+// of version 2's token endpoint.
 var v1Statuses = map[string]int{
 	// The account and its key.
 	"EMS-906": http.StatusUnauthorized, "EMS-907": http.StatusUnauthorized,
@@ -47,8 +47,8 @@ var v1Statuses = map[string]int{
 	"EMS-1040": http.StatusNotFound, "EMS-1116": http.StatusNotFound,
 	"EMS-1197": http.StatusNotFound,
 	"EMS-1073": http.StatusNotFound, "EMS-1135": http.StatusNotFound,
-	// "Duplicate request Txn": transaction ids are never used twice, so this very request came
-	// before, and may have acted.
+	// "Duplicate request Txn": transaction ids are never used twice, so this very request arrived
+	// before, and may have taken effect.
 	"EMS-947": http.StatusConflict,
 	// "Revoke request already Initiated": an earlier call is about to take effect.
 	"EMS-972": http.StatusConflict,
@@ -61,8 +61,8 @@ var v1Statuses = map[string]int{
 	"EMS-997": http.StatusInternalServerError,
 }
 
-// burstText answers a burst of calls (observed 2026), and a user who is truly inactive
-// (documented).
+// burstText is the answer to a burst of calls (observed 2026), and to a user who is in fact
+// inactive (documented).
 const burstText = "inactive account user"
 
 // v1Texts are the refusals that were observed to come without a code, by the beginning of their
@@ -74,8 +74,8 @@ var v1Texts = map[string]int{
 }
 
 // v1Status returns the HTTP status that version 2 answers to the same refusal, and whether it is
-// known as CERTInext's, by its code or its words. One without a code that is not known is as good
-// as a failure of the server.
+// known as CERTInext's, by its code or its words. A refusal with neither a code nor known words
+// counts as a failure of the server.
 func v1Status(code, detail string, ofOrder bool) (status int, known bool) {
 	detail = strings.ToLower(strings.TrimSpace(detail))
 	for text, status := range v1Texts {
@@ -126,7 +126,7 @@ func (c *Client) verdict(r *call, p *reply, hide mask) *Error {
 	}
 	e.Status, e.Own = v1Status(e.Code, e.Detail, r.ofOrder)
 	if r.repeat == repeatFreely && nothingFound(e) {
-		e.Status = http.StatusNotFound // an answer, which asking again does not change
+		e.Status = http.StatusNotFound // the report is empty; asking again does not change that
 	}
 	e.Acted = r.repeat != repeatFreely && !e.certain()
 	e.burst = e.Status == http.StatusTooManyRequests
@@ -137,12 +137,13 @@ func (c *Client) verdict(r *call, p *reply, hide mask) *Error {
 }
 
 // IsDCVNotReady reports whether err says that an order's validation cannot be asked for yet, for
-// seconds or for hours (observed 2026). Only version 1 answers so: ask again later.
+// seconds or for hours (observed 2026). Only version 1 gives this answer. A caller asks again
+// later.
 func IsDCVNotReady(err error) bool { return HasCode(err, codeDCVNotReady) }
 
-// IsVerifying reports whether err says that CERTInext looked for what proves control of a domain,
-// or is about to, and has not found it yet. It is worth asking again, and tracking tells when it is
-// done.
+// IsVerifying reports whether err says that CERTInext has not found the proof of control yet, or is
+// still to look for it. A caller verifies again after a while, or tracks the order until it is
+// validated.
 func IsVerifying(err error) bool {
 	var e *Error
 	if errors.Is(err, errVerifying) || HasCode(err, "EMS-1076") || HasCode(err, "EMS-1077") ||

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// wireRequestMeta is what proves whose call this is. With a bearer token, authKey is sent empty.
+// wireRequestMeta identifies and signs a call. With a bearer token, authKey is sent empty.
 type wireRequestMeta struct {
 	Version       string `json:"ver"`
 	TS            string `json:"ts"`
@@ -21,7 +21,7 @@ type wireRequestMeta struct {
 }
 
 // wireOrderKey names an order. The documentation's own samples spell this block in several ways;
-// this is what its tables say.
+// this is the spelling of its tables.
 type wireOrderKey struct {
 	Requestor   *string `json:"requestorEmail,omitempty"`
 	OrderNumber string  `json:"orderNumber"`
@@ -133,7 +133,7 @@ func decodeV1Groups(body []byte) ([]Group, error) {
 }
 
 // decodeV1Organization reads the answer to GetOrganizationDetails. The organization's consent
-// token, which an administrator is shown there, is not read.
+// token, which the answer holds for administrators, is not read.
 func decodeV1Organization(body []byte) (*Organization, error) {
 	detail, err := member(body, "organizationDetails")
 	if err != nil {
@@ -231,7 +231,7 @@ type wireV1Page struct {
 	Orders  json.RawMessage `json:"ordersArray"`
 }
 
-// newPage makes a page of rows that were counted so.
+// newPage makes a page of the rows, with the counts of w.
 func newPage[T any](w wireV1Page, rows []T) page[T] {
 	p := page[T]{rows: rows, number: -1, total: -1, pages: -1}
 	if w.Current != nil {
@@ -283,7 +283,7 @@ func decodeV1Ledger(body []byte) (page[wireLedgerRow], error) {
 		if err := unmarshalObject(details, &members); err != nil {
 			return none, err
 		}
-		_ = json.Unmarshal(details, &w) // counts that are not understood are not there
+		_ = json.Unmarshal(details, &w) // counts that cannot be read stay absent
 		details = nil
 		for _, value := range members {
 			if bytes.HasPrefix(value, []byte("[")) {

@@ -75,15 +75,15 @@ type wireV1CustomField struct {
 	Value   string `json:"fieldValue"`
 }
 
-// wireV1Names is what an SSL certificate is made out to.
+// wireV1Names are the names of an SSL certificate.
 type wireV1Names struct {
 	Domain            string   `json:"domainName"`
 	AdditionalDomains []string `json:"additionalDomains,omitempty"`
 	AutoSecureWWW     string   `json:"autoSecureWWW"` // always sent: version 2's default is true
 }
 
-// wireV1Host is what a private certificate is made out to. dnsType is 1 for an internal name and 2
-// for a public one, whose control would have to be proven (documented).
+// wireV1Host are the names and the subject of a private certificate. dnsType is 1 for an internal
+// name and 2 for a public one, whose control would have to be proven (documented).
 type wireV1Host struct {
 	Domain            string   `json:"domainName"`
 	AdditionalDomains []string `json:"additionalDomains,omitempty"`
@@ -91,9 +91,9 @@ type wireV1Host struct {
 	wireV1Subject
 }
 
-// wireV1Subject is what a document signer's or an S/MIME certificate is made out to. Its members
-// are documented, though not all of them for every kind of subject; registeredId is a legal
-// entity's identification number.
+// wireV1Subject is the subject of a document signer's or an S/MIME certificate. Its members are
+// documented, though not all of them for every kind of subject; registeredId is a legal entity's
+// identification number.
 type wireV1Subject struct {
 	FirstName                        string `json:"firstName,omitempty"`
 	LastName                         string `json:"lastName,omitempty"`
@@ -349,8 +349,8 @@ func stateWords(said, id text, states map[string]v1State) string {
 	return states[words(id)].words
 }
 
-// What version 1 numbers and version 2 names. The numbers are documented; that 3 of the CAA check,
-// "authorization pending", is what version 2 calls SKIPPED is inferred.
+// The names of version 2 for version 1's numbers. The numbers are documented; that 3 of the CAA
+// check, "authorization pending", is what version 2 calls SKIPPED is inferred.
 var (
 	domainStatuses = map[string]string{"1": "ACTIVE", "2": "INACTIVE", "3": "EXPIRED"}
 	dcvStates      = map[string]string{"0": "PENDING", "1": "VERIFIED", "2": "REJECTED"}
@@ -368,7 +368,8 @@ func named(t text, names map[string]string) string {
 }
 
 // domainStates is an object that holds one member for each domain beside a fixed one, the
-// aggregate, which lies. It is null for some seconds after a create (observed 2026).
+// aggregate, which is unreliable (observed 2026) and not read. It is null for some seconds after a
+// create (observed 2026).
 type domainStates []DomainVerification
 
 // UnmarshalJSON sorts the domains by name and skips members that are not objects.

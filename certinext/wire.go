@@ -13,9 +13,9 @@ import (
 )
 
 // CERTInext's JSON is not typed consistently: ids come as numbers and strings, booleans as "0" and
-// "1", and an empty list may be "" (observed 2026). The types below take what comes. Only the
-// outermost value of an answer has to be of the right kind; what is wrong further in reads as
-// absent.
+// "1", and an empty list may be "" (observed 2026). The types below accept any of these. Only the
+// outermost value of an answer has to be of the right kind; an inner value of the wrong kind reads
+// as absent.
 
 var (
 	errEmptyAnswer = errors.New("the answer is empty")
@@ -23,8 +23,8 @@ var (
 	errWrongShape  = errors.New("the answer has an unknown shape")
 )
 
-// unmarshal decodes an answer. Its errors hold nothing of the body: they are shown, and the body is
-// the server's.
+// unmarshal decodes an answer. Its errors quote nothing of the body, because they are shown to
+// users and the body is untrusted.
 func unmarshal(body []byte, v any) error {
 	body = trim(body)
 	if len(body) == 0 {

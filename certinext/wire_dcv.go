@@ -22,8 +22,7 @@ type wireVerified struct {
 	Meta          object[wireMeta]        `json:"meta"`
 }
 
-// wireChallenges is an answer that wraps its challenges; without a wrapper the answer is one
-// challenge itself.
+// wireChallenges is an answer that holds challenges in a list, or is one challenge itself.
 type wireChallenges struct {
 	Domains    list[object[wireChallenge]] `json:"domains"`    // the published collection
 	Challenges list[object[wireChallenge]] `json:"challenges"` // tolerated by another client
@@ -93,7 +92,8 @@ func decodeChallenge(body []byte, domain string, m DCVMethod) (*Challenge, error
 	return nil, errNoChallenge
 }
 
-// decodeDomainChallenge returns the challenge for a domain of the account, or that it needs none.
+// decodeDomainChallenge returns the challenge for a domain of the account, with AlreadyVerified set
+// when it needs none.
 func decodeDomainChallenge(body []byte, domain string, m DCVMethod) (*Challenge, error) {
 	ch, err := decodeChallenge(body, domain, m)
 	if errors.Is(err, errNoChallenge) && verifiedAlone(challengeMembers(body, domain)) {
@@ -102,9 +102,9 @@ func decodeDomainChallenge(body []byte, domain string, m DCVMethod) (*Challenge,
 	return ch, err
 }
 
-// challengeMembers returns the members of an answer that is one challenge for the domain. Which of
-// them are there says what their values do not: a verified domain of the account is answered with
-// its method alone (observed 2026), and an expired token reads back empty.
+// challengeMembers returns the members of an answer that is one challenge for the domain. Which
+// members are there makes the difference: a verified domain of the account is answered with its
+// method alone (observed 2026), and an expired token reads back empty.
 func challengeMembers(body []byte, domain string) map[string]json.RawMessage {
 	var w wireChallenge
 	var all map[string]json.RawMessage
@@ -114,7 +114,7 @@ func challengeMembers(body []byte, domain string) map[string]json.RawMessage {
 	return all
 }
 
-// emptied reports whether there is a token, or its end, and nothing to publish.
+// emptied reports whether the answer has members for a token or its end, all of them empty.
 func emptied(members map[string]json.RawMessage) bool {
 	found := false
 	for name, raw := range members {
@@ -132,13 +132,13 @@ func emptied(members map[string]json.RawMessage) bool {
 	return found
 }
 
-// verifiedAlone reports whether a method is named and nothing else, but which domain it is about.
+// verifiedAlone reports whether the answer names a method and, apart from the domain, nothing else.
 func verifiedAlone(members map[string]json.RawMessage) bool {
 	var method text
 	for name, raw := range members {
 		switch name {
 		case "method":
-			_ = method.UnmarshalJSON(raw) // one that is no text is none
+			_ = method.UnmarshalJSON(raw) // a value that is not a text leaves it empty
 		case "domain", "domainName", "domainId":
 		default:
 			return false
@@ -149,7 +149,7 @@ func verifiedAlone(members map[string]json.RawMessage) bool {
 
 func decodeOffers(body []byte) ([]wireChallenge, error) {
 	var wrapped list[object[wireChallenge]]
-	var named wireChallenge // for all that are wrapped and name no domain
+	var named wireChallenge // the domain of a wrapper, for challenges that name none
 	if bytes.HasPrefix(trim(body), []byte("[")) {
 		if err := unmarshal(body, &wrapped); err != nil {
 			return nil, err
@@ -177,7 +177,7 @@ func decodeOffers(body []byte) ([]wireChallenge, error) {
 	return offers, nil
 }
 
-// isFor reports whether the challenge is for the domain, or does not say. A wildcard and its parent
+// isFor reports whether the challenge is for the domain, or names none. A wildcard and its parent
 // share a record.
 func (w wireChallenge) isFor(domain string) bool {
 	name := first(w.Domain, w.DomainName)
@@ -189,14 +189,14 @@ func bareDomain(s string) string {
 	return strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(s), "*."), "."))
 }
 
-// fits reports whether the challenge is of the method, or does not say so by name.
+// fits reports whether the challenge is of the method, or names none.
 func (w wireChallenge) fits(m DCVMethod) bool {
 	method := DCVMethod(strings.ToLower(string(w.Method)))
 	return method == m || !method.known()
 }
 
-// challenge picks the values in order of how plainly the name of each says what it is for. Names
-// that fit every method are read as those of the method that was asked for.
+// challenge prefers the values whose names say most clearly which method they are for. Names that
+// fit every method are read as those of the method that was asked for.
 func (w wireChallenge) challenge(domain string, m DCVMethod) *Challenge {
 	ends := first(w.TokenEnds, w.TokenEnd)
 	methods := w.Methods.value
@@ -228,7 +228,8 @@ func (w wireChallenge) challenge(domain string, m DCVMethod) *Challenge {
 	return ch
 }
 
-// answers reports whether there is something to publish, or someone to write to, for the method.
+// answers reports whether the challenge has a value to publish, or an address to write to, for the
+// method.
 func (ch *Challenge) answers(m DCVMethod) bool {
 	switch m {
 	case DCVMethodDNS:
@@ -239,8 +240,8 @@ func (ch *Challenge) answers(m DCVMethod) bool {
 	return len(ch.EmailTo) > 0
 }
 
-// published returns s if it can stand in a DNS record or a file as it is, else "". It is used
-// verbatim, so it is not repaired.
+// published returns s if it can be put into a DNS record or a file unchanged, else "". The CA
+// compares it byte by byte, so it is not cleaned.
 func published(s string) string {
 	if len(s) > 1024 || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
 		return ""

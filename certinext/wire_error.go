@@ -102,8 +102,8 @@ func redirectHost(location string) string {
 	return "another path"
 }
 
-// explain fills in CERTInext's words from the body of a refusal, which it returns. An error means
-// that it is no JSON object.
+// explain fills in CERTInext's words from the body of a refusal, and returns what it read. An error
+// means that the body is not a JSON object.
 func (e *Error) explain(body []byte, hide mask) (wireProblem, error) {
 	var w wireProblem
 	if err := unmarshalObject(body, &w); err != nil {
@@ -141,7 +141,7 @@ func oauthError(w wireProblem) text {
 	return w.Error
 }
 
-// first returns the first that says something.
+// first returns the first text that is not blank.
 func first(of ...text) string {
 	for _, t := range of {
 		if strings.TrimSpace(string(t)) != "" {

@@ -107,7 +107,7 @@ func newWireCommon(r OrderRequest) wireCommon {
 	return w
 }
 
-// wirePublic is what private PKI has no place for.
+// wirePublic is the part that a private PKI order does not have.
 type wirePublic struct {
 	SaveAsDraft  bool              `json:"saveAsDraft,omitempty"`
 	RequestID    string            `json:"requestId,omitempty"`
