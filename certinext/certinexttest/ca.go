@@ -15,18 +15,62 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"math/big"
+	"sync"
 	"time"
 )
 
 // notARealCA stands in the name of every certificate that could sign others.
 const notARealCA = "NOT A REAL CA"
 
+// A pki is the certificate authority behind a [Server]: four hierarchies, and what they publish over
+// HTTP (see ca_http.go). It knows keys, certificates and revocations, and nothing of orders.
+type pki struct {
+	public  *authority // TLS
+	private *authority // the customer's own
+	signing *authority // documents
+	mail    *authority // S/MIME
+
+	// clock returns the time, and how long ago a revocation has to be for the CRL and OCSP to know of
+	// it: [Server.RevocationLag].
+	clock func() (now time.Time, lag time.Duration)
+}
+
+// newPKI makes fresh keys, so that no root outlives its process.
+func newPKI(now time.Time, clock func() (time.Time, time.Duration)) *pki {
+	return &pki{
+		public:  newAuthority("public", "CERTInext Sandbox TLS", now),
+		private: newAuthority("private", "CERTInext Sandbox Private PKI", now),
+		signing: newAuthority("signing", "CERTInext Sandbox Document Signing", now),
+		mail:    newAuthority("mail", "CERTInext Sandbox S/MIME", now),
+		clock:   clock,
+	}
+}
+
+// all returns the hierarchies, the public one first.
+func (p *pki) all() []*authority { return []*authority{p.public, p.private, p.signing, p.mail} }
+
+// of returns the hierarchy that issues the certificates of a product family.
+func (p *pki) of(family string) *authority {
+	switch family {
+	case FamilyPrivatePKI:
+		return p.private
+	case FamilySignature:
+		return p.signing
+	case FamilySMIME:
+		return p.mail
+	default:
+		return p.public
+	}
+}
+
 // An authority is a root with one intermediate that signs leaves.
 type authority struct {
 	name         string // path segment of its URLs
 	root, issuer *signer
-	issued       map[string]*issuance // by decimal serial number
-	crlNumber    int64
+
+	mu        sync.Mutex           // guards the two below
+	issued    map[string]*issuance // by decimal serial number
+	crlNumber int64
 }
 
 // A signer is a CA certificate with its key.
@@ -42,37 +86,7 @@ type issuance struct {
 	reason    int // RFC 5280 CRLReason
 }
 
-// authorities are the hierarchies: public TLS, the customer's own PKI,
-// document signing, and mail.
-type authorities struct {
-	public, private, signing, mail *authority
-}
-
-func newAuthorities(now time.Time) authorities {
-	return authorities{
-		public:  newAuthority("public", "CERTInext Sandbox TLS", now),
-		private: newAuthority("private", "CERTInext Sandbox Private PKI", now),
-		signing: newAuthority("signing", "CERTInext Sandbox Document Signing", now),
-		mail:    newAuthority("mail", "CERTInext Sandbox S/MIME", now),
-	}
-}
-
-func (a authorities) all() []*authority { return []*authority{a.public, a.private, a.signing, a.mail} }
-
-func (a authorities) of(family string) *authority {
-	switch family {
-	case FamilyPrivatePKI:
-		return a.private
-	case FamilySignature:
-		return a.signing
-	case FamilySMIME:
-		return a.mail
-	default:
-		return a.public
-	}
-}
-
-// newAuthority makes fresh keys, so that no root outlives its process.
+// newAuthority makes a hierarchy with fresh keys.
 func newAuthority(name, title string, now time.Time) *authority {
 	tag := hex.EncodeToString(randomBytes(3))
 	root := newSigner(nil, title+" Root "+tag+" ("+notARealCA+")", now, 20*365*24*time.Hour)
@@ -148,18 +162,22 @@ func (a *authority) sign(p leafProfile, publicKey any) *x509.Certificate {
 	}
 	der := must(x509.CreateCertificate(rand.Reader, template, a.issuer.cert, publicKey, a.issuer.key))
 	cert := must(x509.ParseCertificate(der))
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.issued[cert.SerialNumber.String()] = &issuance{cert: cert}
 	return cert
 }
 
 // revoke marks a leaf as revoked from at on.
 func (a *authority) revoke(cert *x509.Certificate, at time.Time, reason int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	if i := a.issued[cert.SerialNumber.String()]; i != nil && i.revokedAt.IsZero() {
 		i.revokedAt, i.reason = at, reason
 	}
 }
 
-// impostor is cert again, for a key that nobody asked for.
+// impostor returns a certificate like cert, for a key that no CSR had.
 func (a *authority) impostor(cert *x509.Certificate) *x509.Certificate {
 	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	template := *cert
@@ -176,7 +194,7 @@ func (a *authority) impostor(cert *x509.Certificate) *x509.Certificate {
 func (s *Server) Roots() *x509.CertPool {
 	s.once.Do(s.setUp)
 	pool := x509.NewCertPool()
-	for _, a := range s.cas.all() {
+	for _, a := range s.ca.all() {
 		pool.AddCert(a.root.cert)
 	}
 	return pool
@@ -187,7 +205,7 @@ func (s *Server) Roots() *x509.CertPool {
 func (s *Server) RootPEM() []byte {
 	s.once.Do(s.setUp)
 	var out []byte
-	for _, a := range s.cas.all() {
+	for _, a := range s.ca.all() {
 		out = append(out, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.root.cert.Raw})...)
 	}
 	return out

@@ -70,7 +70,7 @@ func (s *Server) handOut(o *order, c *call) (*x509.Certificate, *problem) {
 	}
 	o.downloaded = true
 	if c.faults.has(FaultWrongKey) {
-		return s.cas.of(o.family).impostor(sg.cert), nil
+		return s.ca.of(o.family).impostor(sg.cert), nil
 	}
 	return sg.cert, nil
 }
@@ -97,7 +97,7 @@ func (s *Server) downloadType(c *call) (string, *problem) {
 
 // chain is what follows the leaf: the self-signed root included.
 func (s *Server) chain(o *order, c *call) []*x509.Certificate {
-	a := s.cas.of(o.family)
+	a := s.ca.of(o.family)
 	order := s.ChainOrder
 	if c.faults.has(FaultRootFirst) {
 		order = ChainRootFirst

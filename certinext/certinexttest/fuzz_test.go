@@ -96,14 +96,14 @@ func FuzzSubject(f *testing.F) {
 		}
 		s := new(Server)
 		s.once.Do(s.setUp)
-		key := s.cas.signing.root.cert.PublicKey
+		key := s.ca.signing.root.cert.PublicKey
 		for _, subjectType := range subjectTypes {
 			var l checklist
 			if l.subject(subjectType, &w, Live); l.problem() != nil {
 				continue
 			}
 			o := &order{family: FamilySignature, subject: newSubject(subjectType, w)}
-			cert := s.cas.of(o.family).sign(s.leafProfile(o, s.now()), key)
+			cert := s.ca.of(o.family).sign(s.leafProfile(o, s.now()), key)
 			if cert.Subject.CommonName != o.commonName() || cert.EmailAddresses[0] != w.Email {
 				t.Fatalf("certified %q, %q", cert.Subject, cert.EmailAddresses)
 			}

@@ -118,7 +118,7 @@ func (s *Server) revokable(c *call) (*order, *problem) {
 func (s *Server) revokeCertificates(o *order, at time.Time, reason int) {
 	for _, sg := range o.signings {
 		if sg.cert != nil {
-			s.cas.of(o.family).revoke(sg.cert, at, reason)
+			s.ca.of(o.family).revoke(sg.cert, at, reason)
 		}
 	}
 }

@@ -219,7 +219,7 @@ type Server struct {
 	once   sync.Once
 	mu     sync.Mutex
 	tokens tokenStore
-	cas    authorities
+	ca     *pki
 	book   orderBook
 	zones  []*accountDomain
 	owners []*organization
@@ -240,7 +240,7 @@ func (s *Server) setUp() {
 	s.replays = make(map[string]replay)
 	s.tokens = newTokenStore()
 	s.book = newOrderBook()
-	s.cas = newAuthorities(now)
+	s.ca = newPKI(now, s.revocationClock)
 	s.owners = newOrganizations(s.Organizations, now)
 	for _, d := range s.VerifiedDomains {
 		s.verifyDomain(s.registerDomain(d, s.firstOrganization(), now), now, methodDNS)
@@ -269,7 +269,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case strings.HasPrefix(r.URL.Path, adminPrefix):
 		s.serveAdmin(w, r)
 	case isPKIPath(r.URL.Path):
-		s.servePKI(dated, r)
+		s.ca.ServeHTTP(dated, r)
 	default:
 		s.serveAPI(dated, r)
 	}
@@ -350,6 +350,13 @@ func (s *Server) count(op string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls[op]++
+}
+
+// revocationClock is the clock of the CA's publications.
+func (s *Server) revocationClock() (now time.Time, lag time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.now(), s.RevocationLag
 }
 
 func (s *Server) now() time.Time {

@@ -206,7 +206,7 @@ func (s *Server) settle(o *order, now time.Time) {
 	pending, ready := s.progress(o, now)
 	if due := ready.Add(s.IssueDelay); pending == "" && !now.Before(due) {
 		sg.issuedAt = due
-		sg.cert = s.cas.of(o.family).sign(s.leafProfile(o, due), sg.csr.request.PublicKey)
+		sg.cert = s.ca.of(o.family).sign(s.leafProfile(o, due), sg.csr.request.PublicKey)
 	}
 }
 

@@ -53,7 +53,7 @@ func (s *Server) v1Certificates(c *call) (wireV1Certificates, *problem) {
 	}
 	// Each has a member of its own, so their order is never wrong; they may
 	// still be missing.
-	if a := s.cas.of(o.family); s.ChainOrder != ChainAbsent {
+	if a := s.ca.of(o.family); s.ChainOrder != ChainAbsent {
 		w.RootCertificate, w.CACertificate = pemText(a.root.cert), pemText(a.issuer.cert)
 	}
 	return w, nil

@@ -38,11 +38,11 @@ func isPKIPath(path string) bool {
 		strings.HasPrefix(path, crlPrefix) || strings.HasPrefix(path, caPrefix)
 }
 
-// servePKI answers anyone: revocation status is public.
-func (s *Server) servePKI(w http.ResponseWriter, r *http.Request) {
+// ServeHTTP answers every client, since revocation status is public.
+func (p *pki) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.Path
 	if path == ocspPath || strings.HasPrefix(path, ocspPath+"/") {
-		s.serveOCSP(w, r)
+		p.serveOCSP(w, r)
 		return
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -50,7 +50,7 @@ func (s *Server) servePKI(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
 		return
 	}
-	contentType, body := s.pkiFile(path)
+	contentType, body := p.file(path)
 	if body == nil {
 		http.NotFound(w, r)
 		return
@@ -59,14 +59,13 @@ func (s *Server) servePKI(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(body)
 }
 
-// pkiFile returns a CRL or a CA certificate, or nothing.
-func (s *Server) pkiFile(path string) (contentType string, body []byte) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, a := range s.cas.all() {
+// file returns a CRL or a CA certificate, or nothing.
+func (p *pki) file(path string) (contentType string, body []byte) {
+	for _, a := range p.all() {
 		switch path {
 		case crlPrefix + a.name + ".crl":
-			return "application/pkix-crl", s.revocationList(a)
+			now, lag := p.clock()
+			return "application/pkix-crl", a.revocationList(now, lag)
 		case caPrefix + a.name + ".cer":
 			return "application/pkix-cert", a.issuer.cert.Raw
 		case caPrefix + a.name + ".p7c":
@@ -78,20 +77,21 @@ func (s *Server) pkiFile(path string) (contentType string, body []byte) {
 	return "", nil
 }
 
-// knownRevoked reports whether the world already knows that i is revoked.
-func (s *Server) knownRevoked(i *issuance, now time.Time) bool {
-	return !i.revokedAt.IsZero() && !now.Before(i.revokedAt.Add(s.RevocationLag))
+// knownRevoked reports whether i was revoked at least lag ago, so that the CRL and OCSP say so.
+func (i *issuance) knownRevoked(now time.Time, lag time.Duration) bool {
+	return !i.revokedAt.IsZero() && !now.Before(i.revokedAt.Add(lag))
 }
 
 // revocationList signs a new CRL with the next number.
-func (s *Server) revocationList(a *authority) []byte {
-	now := s.now()
+func (a *authority) revocationList(now time.Time, lag time.Duration) []byte {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.crlNumber++
 	template := &x509.RevocationList{
 		Number: big.NewInt(a.crlNumber), ThisUpdate: now, NextUpdate: now.Add(statusLife),
 	}
 	for _, i := range a.issued {
-		if s.knownRevoked(i, now) {
+		if i.knownRevoked(now, lag) {
 			template.RevokedCertificateEntries = append(template.RevokedCertificateEntries, x509.RevocationListEntry{
 				SerialNumber: i.cert.SerialNumber, RevocationTime: i.revokedAt, ReasonCode: i.reason,
 			})
@@ -101,7 +101,7 @@ func (s *Server) revocationList(a *authority) []byte {
 }
 
 // serveOCSP answers POST and GET requests of RFC 6960 appendix A.
-func (s *Server) serveOCSP(w http.ResponseWriter, r *http.Request) {
+func (p *pki) serveOCSP(w http.ResponseWriter, r *http.Request) {
 	raw, ok := ocspRequest(r)
 	if !ok {
 		w.Header().Set("Allow", "GET, POST")
@@ -114,7 +114,7 @@ func (s *Server) serveOCSP(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write(ocsp.MalformedRequestErrorResponse)
 		return
 	}
-	_, _ = w.Write(s.ocspAnswer(req))
+	_, _ = w.Write(p.ocspAnswer(req))
 }
 
 // ocspRequest takes the DER from the body of a POST or the path of a GET.
@@ -133,27 +133,31 @@ func ocspRequest(r *http.Request) (raw []byte, ok bool) {
 
 // ocspAnswer is signed by the issuer itself. A serial number the authority
 // never issued is "unknown", a foreign issuer "unauthorized".
-func (s *Server) ocspAnswer(req *ocsp.Request) []byte {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := s.now()
-	for _, a := range s.cas.all() {
-		if !issuedBy(req, a.issuer.cert) {
-			continue
+func (p *pki) ocspAnswer(req *ocsp.Request) []byte {
+	now, lag := p.clock()
+	for _, a := range p.all() {
+		if issuedBy(req, a.issuer.cert) {
+			return a.ocspAnswer(req, now, lag)
 		}
-		template := ocsp.Response{
-			SerialNumber: req.SerialNumber, IssuerHash: req.HashAlgorithm,
-			ThisUpdate: now.Truncate(time.Second), NextUpdate: now.Add(statusLife), Status: ocsp.Unknown,
-		}
-		if i := a.issued[req.SerialNumber.String()]; i != nil {
-			template.Status = ocsp.Good
-			if s.knownRevoked(i, now) {
-				template.Status, template.RevokedAt, template.RevocationReason = ocsp.Revoked, i.revokedAt, i.reason
-			}
-		}
-		return must(ocsp.CreateResponse(a.issuer.cert, a.issuer.cert, template, a.issuer.key))
 	}
 	return ocsp.UnauthorizedErrorResponse
+}
+
+func (a *authority) ocspAnswer(req *ocsp.Request, now time.Time, lag time.Duration) []byte {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	template := ocsp.Response{
+		SerialNumber: req.SerialNumber, IssuerHash: req.HashAlgorithm,
+		ThisUpdate: now.Truncate(time.Second), NextUpdate: now.Add(statusLife), Status: ocsp.Unknown,
+	}
+	if i := a.issued[req.SerialNumber.String()]; i != nil {
+		template.Status = ocsp.Good
+		if i.knownRevoked(now, lag) {
+			template.Status, template.RevokedAt = ocsp.Revoked, i.revokedAt
+			template.RevocationReason = i.reason
+		}
+	}
+	return must(ocsp.CreateResponse(a.issuer.cert, a.issuer.cert, template, a.issuer.key))
 }
 
 // issuedBy compares the issuer hashes of a request with a CA certificate.
