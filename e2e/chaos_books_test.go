@@ -274,7 +274,8 @@ func (c *chaos) drain() int {
 }
 
 // waitForPass waits for what Vault's own minute brings and nobody asks for: the keys of orders that were answered longer ago
-// than their grace are erased. A pass does a bounded piece of work, so what is left after some of them has to be less.
+// than their grace are erased. A pass does a bounded piece of work, so what is left after some of them has to be less. After a
+// restart CERTInext is asked again about each open order before it is known that its certificate was handed over.
 func (c *chaos) waitForPass() {
 	var example *storedOrder
 	overdue := func() int {
@@ -287,8 +288,9 @@ func (c *chaos) waitForPass() {
 		return n
 	}
 	before, left := overdue(), 0
-	for range 15 {
-		if left = overdue(); left == 0 {
+	for i := range 30 {
+		left = overdue()
+		if left == 0 || i >= 15 && left < before {
 			break
 		}
 		time.Sleep(10 * time.Second)
