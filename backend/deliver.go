@@ -123,7 +123,7 @@ func (e *Engine) deliver(ctx context.Context, s logical.Storage, w *caller, h *h
 		Certificate: c.view(), PrivateKey: o.PrivateKey, PrivateKeyType: o.Placement.KeyType, Reused: c.Delivery != nil,
 	}
 	c.Delivery = c.Delivery.again(now)
-	err = e.addLease(c, w, issued)
+	err = e.addLease(c, w, issued, now)
 	if err == nil {
 		err = put(context.WithoutCancel(ctx), s, c.key(), c)
 	}

@@ -52,9 +52,9 @@ func leaseFor(role *Role, wanted, remaining, mountMax time.Duration, now time.Ti
 	return l, warning
 }
 
-// addLease counts one more lease on c, for roles that generate them, and puts it into the answer.
-func (e *Engine) addLease(c *certEntry, w *caller, issued *Issued) error {
-	now := e.now()
+// addLease counts one more lease on c, for roles that generate them, and puts it into the answer. now is when the certificate was found fit to be
+// handed over: by a clock that jumps in between it may have expired, and nobody is to have it without a lease for that.
+func (e *Engine) addLease(c *certEntry, w *caller, issued *Issued, now time.Time) error {
 	remaining := c.NotAfter.Sub(now)
 	if !w.role.GenerateLease || remaining <= 0 {
 		c.Delivery.Unleased = true
@@ -183,7 +183,8 @@ func (e *Engine) queueLeaseEnd(ctx context.Context, s logical.Storage, l LeaseEn
 	if err != nil {
 		return nil, err
 	}
-	byClockAlone := e.clockInDoubt() && !l.DueAt.IsZero() && !e.now().Before(l.DueAt)
+	_, seen := e.clockSkew()
+	byClockAlone := (!seen || e.clockInDoubt()) && !l.DueAt.IsZero() && !e.now().Before(l.DueAt)
 	if !byClockAlone && known { // else it counts until a clock that can be believed says that it is over
 		delete(c.Leases, l.ID)
 		if err := put(context.WithoutCancel(ctx), s, c.key(), c); err != nil {

@@ -162,15 +162,26 @@ func (e *Engine) dueRevocations(ctx context.Context, s logical.Storage) ([]strin
 
 // drainQueued tries one queued revocation again, if its time has come.
 func (e *Engine) drainQueued(ctx context.Context, s logical.Storage, serial string) error {
+	ctx, cancel := context.WithTimeout(ctx, passPatience)
+	defer cancel()
 	v, err := e.dueRevocation(ctx, s, serial)
+	if errors.Is(err, errClockUnknown) {
+		e.learnClock(ctx, s)
+		v, err = e.dueRevocation(ctx, s, serial)
+	}
+	if errors.Is(err, errClockUnknown) {
+		return nil // CERTInext has not answered; the next pass asks again
+	}
 	if err != nil || v == nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, passPatience)
-	defer cancel()
 	_, err = e.carryOut(ctx, s, v)
 	return err
 }
+
+// errClockUnknown is a revocation that only our clock says is due, in a process that has not seen CERTInext's: one that has just been started on a
+// server whose clock is wrong would revoke what is in use.
+var errClockUnknown = errors.New("CERTInext's clock was not seen yet")
 
 // dueRevocation returns a queued revocation that CERTInext has to be asked for now; nil when there is nothing to ask.
 func (e *Engine) dueRevocation(ctx context.Context, s logical.Storage, serial string) (*revoking, error) {
@@ -192,6 +203,9 @@ func (e *Engine) dueRevocation(ctx context.Context, s logical.Storage, serial st
 	}
 	due := q.Due
 	if !due {
+		if _, known := e.clockSkew(); !known {
+			return nil, errClockUnknown
+		}
 		if e.clockInDoubt() {
 			return nil, nil // it is only the clock that says that the last lease is over
 		}

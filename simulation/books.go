@@ -62,6 +62,15 @@ type storedDelivery struct {
 	by     *call // whose answer that was to be
 }
 
+// An undone delivery counted for a while.
+type undone struct{ from, until moment }
+
+// seemedHanded reports whether an order's certificate counted as handed over at a moment, although it has reached nobody. Vault hands back what it
+// could not store a moment after the answer: who asks in between, and wants nothing that was handed over before, is sold another one.
+func (b *books) seemedHanded(number string, at moment) bool {
+	return slices.ContainsFunc(b.takenBack[number], func(u undone) bool { return !at.true.Before(u.from.true) && !at.true.After(u.until.true) })
+}
+
 // The books are what is written down of money, certificates and wishes while a history runs.
 type books struct {
 	world *world
@@ -74,6 +83,8 @@ type books struct {
 	handovers []handover
 	// delivered is when storage was first told that a certificate is handed over, by its order's number at the CA.
 	delivered map[string]storedDelivery
+	// takenBack are those that turned out to have reached nobody, by the same number, and until when they counted.
+	takenBack map[string][]undone
 	asked     map[string]time.Time // when somebody first asked for the end of a certificate or order, by serial number or id
 	told      map[string]string    // who was told of an order, by its id
 	overSince map[string]time.Time // when the last lease on a certificate ended, by its serial number
@@ -83,7 +94,7 @@ type books struct {
 
 func newBooks() *books {
 	return &books{
-		purchases: make(map[string]*purchase), delivered: make(map[string]storedDelivery), asked: make(map[string]time.Time),
+		purchases: make(map[string]*purchase), delivered: make(map[string]storedDelivery), takenBack: make(map[string][]undone), asked: make(map[string]time.Time),
 		told: make(map[string]string), overSince: make(map[string]time.Time), settled: make(map[string]bool), word: make(map[string]bool),
 	}
 }
@@ -133,6 +144,7 @@ func (b *books) stored(ctx context.Context, key string, value []byte) {
 	switch known := b.delivered[c.CAOrderID]; {
 	case c.Delivery == nil && known.serial == c.Serial:
 		delete(b.delivered, c.CAOrderID) // nobody has got it after all
+		b.takenBack[c.CAOrderID] = append(b.takenBack[c.CAOrderID], undone{known.moment, b.world.moment()})
 	case c.Delivery != nil && known.zero():
 		b.delivered[c.CAOrderID] = storedDelivery{b.world.moment(), c.Serial, callOf(ctx)}
 	}

@@ -432,6 +432,45 @@ var cases = []struct {
 			},
 		},
 	},
+	{
+		"who asks before Vault has handed back what it could not store asks for another one", "money/waited", false, History{
+			Seed: 965, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "bob", Role: "bare", Name: "n6"}},
+				{Do: "issue", Request: Request{Who: "bob", Role: "once", Name: "n10"}, Hang: 12},
+				{Do: "async", Request: Request{Who: "bob", Role: "once", Name: "n10"}},
+			},
+		},
+	},
+	{
+		"a process that has not seen CERTInext's clock revokes nothing by its own", "use/revoked", false, History{
+			Seed: 210, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "bat", Role: "web", Name: "n2"}},
+				{Do: "issue", Request: Request{Who: "bat", Role: "web", Name: "n2"}},
+				{Do: "lease-end", Request: Request{Who: "bat", Role: "web", Name: "n2"}},
+				{Do: "clock", For: 1440 * time.Hour},
+				{Do: "restart"},
+				{Do: "time", For: 2 * time.Minute},
+			},
+		},
+	},
+	{
+		"a clock that jumps while a certificate is handed over does not take its lease away", "lease/not-revoked", false, History{
+			Seed: 391, Manners: Manners{Dialect: certinexttest.Documented, PEMLag: 3 * time.Second, TokenTTL: 1 * time.Hour}, Orderly: false,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "bob", Role: "bare", Name: "common"}},
+				{Do: "issue", Request: Request{Who: "tok", Role: "hasty", Name: "n3"}},
+				{Do: "order", Request: Request{Who: "bob", Role: "bare", Name: "common"}},
+				{Do: "issue", Request: Request{Who: "ann", Role: "hasty", Name: "common"}, Hang: 4},
+				{Do: "issue", Request: Request{Who: "bat", Role: "web", Name: "n8"}},
+				{Do: "issue", Request: Request{Who: "tok", Role: "hasty", Name: "n3"}, Loss: "unleasable", Then: 1},
+				{Do: "wire", At: "< cancel", Bad: "crash", Then: 3},
+				{Do: "issue", Request: Request{Who: "ann", Role: "web", Name: "n9"}, Then: 16},
+				{Do: "clock", For: 1440 * time.Hour},
+			},
+		},
+	},
 }
 
 // TestCases: what was broken once stays mended, and what is open says so until it is.
