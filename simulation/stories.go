@@ -90,6 +90,15 @@ var stories = []func(*dice) []Action{
 			{Do: "adopt", Request: other},
 		}
 	},
+	// Everybody who asks has less patience than the answer takes, again and again: that is one order, however many hang up.
+	func(d *dice) []Action {
+		r := d.fresh(pick(d, "web", "bare", "once", "rekey"))
+		var out []Action
+		for range 4 + d.IntN(5) {
+			out = append(out, Action{Do: pick(d, "issue", "issue", "async"), Request: r, Hang: 1 + d.IntN(20)})
+		}
+		return append(out, Action{Do: "time", For: pick(d, 20*time.Second, 6*time.Minute)}, Action{Do: "issue", Request: r, Hang: 1 + d.IntN(20)})
+	},
 }
 
 // otherThan are all requesters but one.
