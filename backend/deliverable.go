@@ -113,7 +113,7 @@ func (c *certEntry) handoverTo(o *orderEntry, w *caller, toBeRevoked bool, now t
 		return c.handoverExpired(o, now, inDoubt)
 	}
 	switch {
-	case c.Delivery == nil && now.After(c.IssuedAt.Add(o.Pickup)) && !inDoubt:
+	case c.Delivery == nil && now.After(c.cameAt(now).Add(o.Pickup)) && !inDoubt:
 		return isOver, "nobody has fetched it within " + o.Pickup.String()
 	case c.Delivery == nil:
 		return handOver, ""
@@ -127,6 +127,15 @@ func (c *certEntry) handoverTo(o *orderEntry, w *caller, toBeRevoked bool, now t
 	return handOver, ""
 }
 
+// cameAt is when the certificate came. One that came by a clock which was ahead, and has been set right since, did so after its life began,
+// which is CERTInext's word.
+func (c *certEntry) cameAt(now time.Time) time.Time {
+	if c.IssuedAt.After(now) {
+		return earlier(c.IssuedAt, c.NotBefore)
+	}
+	return c.IssuedAt
+}
+
 // handoverExpired is handoverTo for a certificate that has expired by our clock. One that had when it came, or whose clock is in doubt, is
 // kept as long as one that nobody fetches: were it over, the same request would buy another one like it, again and again.
 func (c *certEntry) handoverExpired(o *orderEntry, now time.Time, inDoubt bool) (h handover, why string) {
@@ -135,7 +144,7 @@ func (c *certEntry) handoverExpired(o *orderEntry, now time.Time, inDoubt bool) 
 	switch {
 	case inDoubt:
 		return keepBack, why + " and differs from CERTInext's by more than an hour: set the server's clock right"
-	case c.Delivery == nil && !c.NotAfter.After(c.IssuedAt) && now.Before(c.IssuedAt.Add(o.Pickup)):
+	case c.Delivery == nil && !c.NotAfter.After(c.cameAt(now)) && now.Before(c.cameAt(now).Add(o.Pickup)):
 		return keepBack, why + ", and had when it came: look at the clock; deleting the order ends it"
 	}
 	return isOver, why

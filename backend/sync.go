@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -265,17 +266,21 @@ func (y *syncer) isOwn(row certinext.ReportRow) bool {
 	return false
 }
 
-// known reports whether the mount has the certificate of a row. The service writes serial numbers in decimal, the documentation in
-// hexadecimal.
-func (y *syncer) known(ctx context.Context, row certinext.ReportRow) (serial string, known bool, err error) {
-	var candidates []string
+// serialsOf are the serial numbers, with dashes, that a row may mean. The service writes them in decimal, the documentation in hexadecimal.
+func serialsOf(row certinext.ReportRow) []string {
+	var out []string
 	if n, ok := new(big.Int).SetString(row.SerialNumber, 10); ok && n.Sign() > 0 {
-		candidates = append(candidates, serialKey(n))
+		out = append(out, serialKey(n))
 	}
 	if hex, err := parseSerial("serial", row.SerialNumber); err == nil {
-		candidates = append(candidates, hex)
+		out = append(out, hex)
 	}
-	for _, candidate := range candidates {
+	return out
+}
+
+// known reports whether the mount has the certificate of a row.
+func (y *syncer) known(ctx context.Context, row certinext.ReportRow) (serial string, known bool, err error) {
+	for _, candidate := range serialsOf(row) {
 		c, err := get[certEntry](ctx, y.storage, certPrefix+candidate)
 		if err != nil {
 			return "", false, err
@@ -326,6 +331,11 @@ func (y *syncer) take(ctx context.Context, row certinext.ReportRow) error {
 	cert, err := assembleAny(bundle)
 	if err != nil {
 		y.failed(row, err)
+		return nil
+	}
+	if named := serialsOf(row); len(named) > 0 && !slices.Contains(named, serialKey(cert.leaf.SerialNumber)) {
+		// No key tells whether it is the order's: it may be another order's, or was reissued since the report was read.
+		y.failed(row, errors.New("the delivered certificate has another serial number than the report's"))
 		return nil
 	}
 	now := y.engine.now()

@@ -471,6 +471,30 @@ var cases = []struct {
 			},
 		},
 	},
+	{
+		"a certificate from a future that never came is waited for no longer than any other", "key/left", false, History{
+			Seed: 73, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "order", Request: Request{Who: "bat", Role: "hand", Name: "n3"}},
+				{Do: "wire", At: "> cancel", Bad: "before"},
+				{Do: "cancel", Request: Request{Who: "bat", Role: "hand", Name: "n3"}},
+				{Do: "validate"},
+				{Do: "clock", For: 1440 * time.Hour},
+				{Do: "time", For: 7 * time.Hour},
+			},
+		},
+	},
+	{
+		"a synchronization takes no certificate that the report does not name", "record/foreign", false, History{
+			Seed: 176, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "ca", At: "certificate", Bad: "wrong-key", For: 1 * time.Second, Skip: 2},
+				{Do: "issue", Request: Request{Who: "bob", Role: "web", Name: "n4"}},
+				{Do: "sync"},
+				{Do: "issue", Request: Request{Who: "bat", Role: "rekey", Name: "n8"}},
+			},
+		},
+	},
 }
 
 // TestCases: what was broken once stays mended, and what is open says so until it is.
