@@ -89,8 +89,8 @@ var mutants = []Mutant{
 	{
 		Name: "a request that waited for the order does not share it",
 		File: "backend/deliverable.go",
-		Old:  "return w.joined[id] && !d.At.Before(w.process)",
-		New:  "return w.joined[id] && d.At.Before(w.process)",
+		Old:  "{ return d.first > w.answers }",
+		New:  "{ return d.first < w.answers }",
 		Like: "a check that is inverted",
 	},
 	{
