@@ -587,6 +587,7 @@ func (e *Engine) closeOrder(ctx context.Context, s logical.Storage, h *heldOrder
 	ctx = context.WithoutCancel(ctx)
 	o := h.entry
 	o.PrivateKey, o.Needs, o.Placement.Subject, o.dirty = "", nil, o.Placement.Subject.forget(), true
+	o.closing = true
 	err := put(ctx, s, o.closedKey(), o)
 	if err == nil {
 		err = remove(ctx, s, o.openKey())

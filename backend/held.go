@@ -60,7 +60,7 @@ func (e *Engine) readHeld(ctx context.Context, s logical.Storage, h *heldOrder) 
 	case h.entry == nil:
 		h.drop()
 		return false, nil
-	case h.entry.State.Final():
+	case h.entry.State.Final(), h.entry.closing:
 		return false, e.closeOrder(ctx, s, h)
 	case h.entry.dirty && !h.entry.fresh: // storage could not take it the last time
 		return true, e.saveOrder(ctx, s, h.entry)

@@ -156,6 +156,8 @@ type orderEntry struct {
 
 	fresh bool // CERTInext has certainly not been told: this process has just stored the intent
 	dirty bool // changed since it was stored
+	// closing is set when the order is over and its key erased, and storage has not taken that yet.
+	closing bool
 }
 
 // placement is what CERTInext is asked for. It holds no secret.

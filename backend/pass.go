@@ -272,6 +272,19 @@ func (e *Engine) hear(err error, began time.Time) (against bool) {
 // goes; one that nobody fetched waits, and so does one that may be asked for again.
 func (e *Engine) passIssued(ctx context.Context, s logical.Storage, h *heldOrder, serial string) error {
 	h.lookAgain(e.now().Add(passDelay(1)))
+	err := e.tendIssued(ctx, s, h, serial)
+	if errors.Is(err, errClockUnknown) {
+		e.learnClock(ctx, s)
+		err = e.tendIssued(ctx, s, h, serial)
+	}
+	if errors.Is(err, errClockUnknown) {
+		return nil // CERTInext has not answered; the next pass asks again
+	}
+	return err
+}
+
+// tendIssued is passIssued, unless only our clock says that the order is over, and CERTInext's was not seen yet: what it erases does not come back.
+func (e *Engine) tendIssued(ctx context.Context, s logical.Storage, h *heldOrder, serial string) error {
 	unlock, err := e.certLocks.lock(ctx, serial)
 	if err != nil {
 		return err
@@ -290,6 +303,9 @@ func (e *Engine) passIssued(ctx context.Context, s logical.Storage, h *heldOrder
 	}
 	e.orders.recall(h.id, c)
 	if verdict, _ := c.handoverTo(h.entry, nil, due, e.now(), e.clockInDoubt()); verdict == isOver {
+		if _, seen := e.clockSkew(); !seen && !due && c.Revocation == nil {
+			return errClockUnknown
+		}
 		return e.finish(ctx, s, h, c, due)
 	}
 	if c.Delivery != nil {

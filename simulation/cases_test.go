@@ -495,6 +495,34 @@ var cases = []struct {
 			},
 		},
 	},
+	{
+		"a key that was erased is not handed over as none, and no clock that nobody has compared erases one", "answer/content", false, History{
+			Seed: 21276, Manners: Manners{IssueDelay: 90 * time.Second, TokenTTL: 2 * time.Minute}, Orderly: true,
+			Actions: []Action{
+				{Do: "disk", At: "put order/closed/", Bad: "before", For: 30 * time.Second},
+				{Do: "issue", Request: Request{Who: "tok", Role: "inside", Name: "n1"}},
+				{Do: "issue", Request: Request{Who: "ann", Role: "web", Name: "n3"}, How: "force"},
+				{Do: "time", For: 20 * time.Second},
+				{Do: "failover"},
+				{Do: "pass", Then: 4},
+				{Do: "clock", For: 1440 * time.Hour},
+			},
+		},
+	},
+	{
+		"a synchronization takes no certificate that the report does not name, hours later", "record/foreign", false, History{
+			Seed: 21821, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "ca", At: "orders-report", Bad: "latency", For: 70 * time.Second},
+				{Do: "sync"},
+				{Do: "issue", Request: Request{Who: "bat", Role: "inside", Name: "n1"}},
+				{Do: "ca", Bad: "malformed-json", For: 70 * time.Second},
+				{Do: "order", Request: Request{Who: "tok", Role: "bare", Name: "shared"}},
+				{Do: "ca", At: "certificate", Bad: "wrong-key", For: 1 * time.Second},
+				{Do: "time", For: 9 * time.Hour},
+			},
+		},
+	},
 }
 
 // TestCases: what was broken once stays mended, and what is open says so until it is.
