@@ -156,10 +156,18 @@ func (w *world) doNeverPlaced(a Action) {
 	if k == nil || k.order() == "" {
 		return
 	}
-	id := k.order()
+	id, blind := k.order(), w.disk.entries["config"] == nil
 	w.orderCall(operator, k, id, "never placed", logical.UpdateOperation, "", map[string]any{"never_placed": true}).answer = func(c *call) {
-		if c.err == nil && !c.resp.IsError() {
-			w.believed(id, c)
+		blind = blind || w.disk.entries["config"] == nil
+		switch {
+		case c.err == nil && !c.resp.IsError():
+			w.believed(id, c, blind)
+		case c.err != nil && c.excused: // storage has failed, and may have taken the word all the same, or take it later
+			w.doubted = append(w.doubted, func() {
+				if o := w.storedOrder(id); o != nil && o.State == "failed" {
+					w.believed(id, c, blind)
+				}
+			})
 		}
 	}
 }

@@ -229,6 +229,15 @@ func (w *world) storedOrders() []*storedOrder {
 	return out
 }
 
+// storedOrder reads an order; nil when there is none.
+func (w *world) storedOrder(id string) *storedOrder {
+	all := w.storedOrders()
+	if i := slices.IndexFunc(all, func(o *storedOrder) bool { return o.ID == id }); i >= 0 {
+		return all[i]
+	}
+	return nil
+}
+
 // storedCert reads a certificate; nil when there is none.
 func (w *world) storedCert(serial string) *storedCert {
 	c := new(storedCert)

@@ -49,10 +49,17 @@ func (w *world) calm() {
 	}
 	w.discardDrafts()
 	for _, r := range w.asked {
-		if k := w.clients[r]; k.wants && k.finished == "" {
+		if k := w.clients[r]; k.wants && k.finished == "" && !w.misled(k) {
 			w.violate("wish/never-answered", "%s has asked for %s until the end, and was answered: %s", r.Who, r.commonName(), k.refusal)
 		}
 	}
+}
+
+// misled reports whether an operator has given a client's order the number of somebody else's while nobody could look: the client waits for what
+// is not its own, until the operator sees to that.
+func (w *world) misled(k *client) bool {
+	o := w.storedOrder(k.order())
+	return o != nil && w.books.word[o.CAOrderID] && w.marks(w.ca.Orders(), o.CAOrderID) != o.marker()
 }
 
 // askAgain has a client repeat its request.

@@ -523,6 +523,32 @@ var cases = []struct {
 			},
 		},
 	},
+	{
+		"who waits for an order that an operator has given away in error is excused", "wish/never-answered", false, History{
+			Seed: 20820, Manners: Manners{TokenTTL: 2 * time.Minute}, Orderly: true,
+			Actions: []Action{
+				{Do: "draft", Request: Request{Who: "ann", Role: "bare", Name: "n2"}, Then: 1},
+				{Do: "wire", At: "> ", Bad: "expired-200", For: 20 * time.Second, Skip: 2, Times: 3},
+				{Do: "wire", At: "< create-", Bad: "before"},
+				{Do: "order", Request: Request{Who: "bob", Role: "web", Name: "n3"}},
+				{Do: "order", Request: Request{Who: "tok", Role: "web", Name: "n3"}},
+				{Do: "adopt", Request: Request{Who: "tok", Role: "web", Name: "n3"}},
+			},
+		},
+	},
+	{
+		"a word that storage took, and answered with a fault, was given", "money/again", false, History{
+			Seed: 20388, Manners: Manners{TokenTTL: 2 * time.Minute}, Orderly: true,
+			Actions: []Action{
+				{Do: "disk", At: "delete order/open/", Bad: "before", For: 30 * time.Second, Skip: 1},
+				{Do: "wire", At: "< create-", Bad: "before"},
+				{Do: "order", Request: Request{Who: "bob", Role: "web", Name: "n4"}},
+				{Do: "issue", Request: Request{Who: "bat", Role: "rekey", Name: "n5"}, Hang: 3},
+				{Do: "config", How: "delete"},
+				{Do: "never-placed", Request: Request{Who: "bob", Role: "web", Name: "n4"}},
+			},
+		},
+	},
 }
 
 // TestCases: what was broken once stays mended, and what is open says so until it is.

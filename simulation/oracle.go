@@ -35,6 +35,9 @@ func (w *world) violate(name, format string, args ...any) {
 // judgeBooks holds what was told and what is stored against CERTInext's books, while every lease is still live that its client
 // relies on.
 func (w *world) judgeBooks() {
+	for _, settle := range w.doubted {
+		settle()
+	}
 	orders := w.ca.Orders()
 	w.judgeMoney(orders)
 	w.judgeRecords(orders)
@@ -218,8 +221,8 @@ func (w *world) judgeEnds() {
 }
 
 // believed takes note of an operator's wrong word that the engine believed. It could have known better where CERTInext's report
-// shows every order at once.
-func (w *world) believed(id string, c *call) {
+// shows every order at once; not when the config was gone, and nobody could look.
+func (w *world) believed(id string, c *call, blind bool) {
 	for _, o := range w.storedOrders() {
 		if o.ID != id {
 			continue
@@ -230,7 +233,7 @@ func (w *world) believed(id string, c *call) {
 			}
 			w.books.settled[o.marker()] = true
 			p := w.books.purchases[o.marker()]
-			if p != nil && len(p.arrived) > 0 && p.arrived[0].true.Before(c.started) && w.manners.Dialect == certinexttest.Live && w.manners.ReportDelay == 0 {
+			if !blind && p != nil && len(p.arrived) > 0 && p.arrived[0].true.Before(c.started) && w.manners.Dialect == certinexttest.Live && w.manners.ReportDelay == 0 {
 				w.violate("money/never-placed", "an operator said that CERTInext never took order %s, and its report shows that as %s", id, at.ID)
 			}
 		}

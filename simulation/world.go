@@ -42,6 +42,7 @@ type world struct {
 	reportAway time.Time // when CERTInext's records could not be read last
 	lastStruck time.Time // when storage failed last
 	configs    []*call   // that wrote the config
+	doubted    []func()  // what has to be looked at before anything is judged, since an answer left it open
 	pausedAt   time.Time // since when an operator has ordering paused; zero while that is not so
 
 	roles   []string
