@@ -274,8 +274,15 @@ func (d *driver) track(ctx context.Context) (done bool) {
 		d.order.CSRRefused = false
 	}
 	d.order.observe(d.engine.now(), remote)
+	before := d.order.FinalSeen
 	if d.tried.confirmed = d.order.seeFinal(d.engine.now(), remote, d.client.Version); remote.Status == certinext.StatusRevoked && !d.tried.confirmed {
 		d.findStored(ctx)
+	}
+	if before != (sighting{}) && d.order.FinalSeen == (sighting{}) {
+		// It was a lie. A process that takes over must not take the next one for the second look.
+		if err := d.save(ctx); err != nil {
+			d.failed(err)
+		}
 	}
 	return false
 }

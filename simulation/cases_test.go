@@ -510,6 +510,28 @@ var cases = []struct {
 		},
 	},
 	{
+		"a lie that was seen through is not the first look of the process that takes over", "money/repeated", false, History{
+			Seed: 20775, Manners: Manners{Dialect: certinexttest.V1, TokenTTL: 2 * time.Minute}, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "ann", Role: "web", Name: "n1"}, How: "force"},
+				{Do: "issue", Request: Request{Who: "ann", Role: "web", Name: "n1"}},
+				{Do: "time", For: 1 * time.Hour},
+				{Do: "ca", At: "token", Bad: "wrong-status", For: 70 * time.Second},
+				{Do: "issue", Request: Request{Who: "ann", Role: "web", Name: "n1"}, Then: 1},
+				{Do: "failover"},
+				{Do: "issue", Request: Request{Who: "ann", Role: "once", Name: "n2"}, Hang: 6},
+				{Do: "issue", Request: Request{Who: "ann", Role: "web", Name: "n1"}},
+				{Do: "issue", Request: Request{Who: "ann", Role: "web", Name: "n1"}, How: "force"},
+				{Do: "issue", Request: Request{Who: "bob", Role: "once", Name: "n3", ID: "deploy"}},
+				{Do: "issue", Request: Request{Who: "ann", Role: "once", Name: "n2"}},
+				{Do: "ca", How: "named", At: "track", Bad: "wrong-status", Skip: 2},
+				{Do: "failover"},
+				{Do: "time", For: 20 * time.Second},
+				{Do: "issue", Request: Request{Who: "ann", Role: "web", Name: "n1"}},
+			},
+		},
+	},
+	{
 		"a synchronization takes no certificate that the report does not name, hours later", "record/foreign", false, History{
 			Seed: 21821, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
 			Actions: []Action{
