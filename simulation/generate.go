@@ -57,7 +57,7 @@ func generate(seed uint64) History {
 			d.add(d.draw(d.weather))
 			continue
 		}
-		if d.IntN(30) == 0 {
+		if d.IntN(20) == 0 {
 			for _, a := range pick(d, stories...)(d) {
 				calls++
 				d.add(a)

@@ -54,10 +54,13 @@ var stories = []func(*dice) []Action{
 			{Do: "lease-end", Request: r},
 		}
 	},
-	// The account's orders are looked through while one of them is placed and answered.
+	// The account's orders are looked through while one of them is placed and answered. What is slow has both come to its certificate at once.
 	func(d *dice) []Action {
 		r := d.fresh(pick(d, "web", "bare"))
 		return []Action{
+			{Do: "wire", At: "> orders-report", Bad: "slow", For: d.h.Manners.IssueDelay + 2*time.Second},
+			{Do: "wire", At: "> certificate", Bad: "slow", For: 3 * time.Second},
+			{Do: "disk", At: "put cert/", Bad: "slow", For: 3 * time.Second},
 			{Do: "sync"},
 			{Do: "issue", Request: r},
 			{Do: "issue", Request: d.fresh("web")},
@@ -83,10 +86,8 @@ var stories = []func(*dice) []Action{
 		d.requests = append(d.requests, other)
 		return []Action{
 			{Do: "wire", At: "< create-", Bad: "before", Times: 2},
-			{Do: "wire", At: "> orders-report", Bad: "slow", For: 2 * time.Minute, Times: 2},
 			{Do: "order", Request: r},
 			{Do: "order", Request: other},
-			{Do: "time", For: 20 * time.Second},
 			{Do: "adopt", Request: other},
 		}
 	},
@@ -98,6 +99,35 @@ var stories = []func(*dice) []Action{
 			out = append(out, Action{Do: pick(d, "issue", "issue", "async"), Request: r, Hang: 1 + d.IntN(20)})
 		}
 		return append(out, Action{Do: "time", For: pick(d, 20*time.Second, 6*time.Minute)}, Action{Do: "issue", Request: r, Hang: 1 + d.IntN(20)})
+	},
+	// Somebody in between has CERTInext take an order, and answers in its place.
+	func(d *dice) []Action {
+		r := d.fresh("web")
+		return []Action{
+			{Do: "wire", At: "< create-", Bad: pick(d, "html-401", "html-401", "html-503", "json-403", "html-429", "error-200")},
+			{Do: "issue", Request: r},
+			{Do: "issue", Request: r},
+		}
+	},
+	// A draft is promoted, and the plugin dies meanwhile.
+	func(d *dice) []Action {
+		r := d.draft()
+		return []Action{
+			{Do: "draft", Request: r},
+			{Do: "wire", At: pick(d, "> create-", "< create-"), Bad: "crash"},
+			{Do: "promote", Request: r},
+			{Do: "time", For: 2 * time.Minute},
+		}
+	},
+	// Storage fails when an order is to be placed, and again when it is to be given up for that.
+	func(d *dice) []Action {
+		r := d.fresh("web")
+		return []Action{
+			{Do: "disk", At: "put order/open/", Bad: pick(d, "before", "after")},
+			{Do: "disk", At: pick(d, "delete order/open/", "put order/closed/"), Bad: "before"},
+			{Do: "issue", Request: r},
+			{Do: "time", For: 2 * time.Minute},
+		}
 	},
 }
 
