@@ -109,7 +109,7 @@ func (s *Server) groupHas(number, code string) bool {
 	return true
 }
 
-func (s *Server) whoAmI(c *call) (reply, *problem) {
+func (s version2) whoAmI(c *call) (reply, *problem) {
 	me := map[string]any{"accountNumber": s.accountNumber(), "authType": "oauth2"}
 	if !c.live() {
 		me = map[string]any{"appCode": s.accountNumber(), "accountId": "1", "accountUserId": "1", "authType": "oauth2"}
@@ -133,7 +133,7 @@ type wireGroupOrganization struct {
 	ValidationFor      string `json:"validationFor"`
 }
 
-func (s *Server) listGroups(*call) (reply, *problem) {
+func (s version2) listGroups(*call) (reply, *problem) {
 	return respond(http.StatusOK, map[string]any{"groups": s.wireGroups("")})
 }
 
@@ -166,7 +166,7 @@ type wireOrganization struct {
 	IsPreVettingOrg         string `json:"isPreVettingOrg"`
 }
 
-func (s *Server) listOrganizations(c *call) (reply, *problem) {
+func (s version2) listOrganizations(c *call) (reply, *problem) {
 	if problem := s.checkGroup(c.arg("groupNumber")); problem != nil {
 		return reply{}, problem
 	}
@@ -183,7 +183,7 @@ func (s *Server) listOrganizations(c *call) (reply, *problem) {
 
 // getOrganization answers the flat object seen live. A member without a value
 // is "", the domain list included.
-func (s *Server) getOrganization(c *call) (reply, *problem) {
+func (s version2) getOrganization(c *call) (reply, *problem) {
 	o := s.organization(c.param("id"))
 	if o == nil {
 		return reply{}, notFound("Organization not found")
@@ -191,7 +191,7 @@ func (s *Server) getOrganization(c *call) (reply, *problem) {
 	return respond(http.StatusOK, s.wireOrganizationDetail(o, c.now))
 }
 
-func (s *Server) wireOrganizationDetail(o *organization, now time.Time) map[string]any {
+func (s version2) wireOrganizationDetail(o *organization, now time.Time) map[string]any {
 	vetted := !o.vettedAt.IsZero()
 	agreement := map[string]any{"signed": vetted}
 	if vetted {
@@ -216,7 +216,7 @@ func (s *Server) wireOrganizationDetail(o *organization, now time.Time) map[stri
 	}
 }
 
-func (s *Server) organizationDomains(o *organization, now time.Time) any {
+func (s version2) organizationDomains(o *organization, now time.Time) any {
 	var names []string
 	for _, d := range s.zones {
 		if d.organization == o && d.validAt(now) {

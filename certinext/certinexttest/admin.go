@@ -39,17 +39,17 @@ const AdminHelp = `  GET    /_sandbox/roots.pem                   the roots to t
   POST   /_sandbox/knobs                       {"issueDelay":"5s","pemLag":"2s"}: change some
 `
 
-// serveAdmin answers the administration paths with the standard mux.
-func (s *Server) serveAdmin(w http.ResponseWriter, r *http.Request) {
+// serve answers the administration paths with the standard mux.
+func (s administration) serve(w http.ResponseWriter, r *http.Request) {
 	mux := http.NewServeMux()
 	handle := func(pattern string, f func(r *http.Request) (any, error)) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { writeAdmin(w, r, f) })
 	}
 	handle("GET /_sandbox/orders", func(*http.Request) (any, error) { return s.Orders(), nil })
-	handle("GET /_sandbox/orders/{id}", s.adminOrder)
+	handle("GET /_sandbox/orders/{id}", s.order)
 	handle("POST /_sandbox/orders/{id}/approve", func(r *http.Request) (any, error) { return nil, s.Approve(r.PathValue("id")) })
-	handle("POST /_sandbox/orders/{id}/reject", s.adminReject)
-	handle("POST /_sandbox/orders/{id}/documents", s.adminDocuments)
+	handle("POST /_sandbox/orders/{id}/reject", s.reject)
+	handle("POST /_sandbox/orders/{id}/documents", s.documents)
 	handle("GET /_sandbox/domains", func(*http.Request) (any, error) { return s.Domains(), nil })
 	handle("POST /_sandbox/domains/{name}/verify", func(r *http.Request) (any, error) { s.VerifyDomain(r.PathValue("name")); return nil, nil })
 	handle("POST /_sandbox/drafts/{id}/promote", func(r *http.Request) (any, error) { return nil, s.Promote(r.PathValue("id")) })
@@ -58,10 +58,10 @@ func (s *Server) serveAdmin(w http.ResponseWriter, r *http.Request) {
 	handle("GET /_sandbox/calls", func(*http.Request) (any, error) { return s.Calls(), nil })
 	handle("DELETE /_sandbox/calls", func(*http.Request) (any, error) { s.ResetCalls(); return nil, nil })
 	handle("GET /_sandbox/faults", func(*http.Request) (any, error) { return s.activeFaults(), nil })
-	handle("POST /_sandbox/faults", s.adminInject)
+	handle("POST /_sandbox/faults", s.inject)
 	handle("DELETE /_sandbox/faults", func(*http.Request) (any, error) { s.ClearFaults(); return nil, nil })
 	handle("GET /_sandbox/knobs", func(*http.Request) (any, error) { return s.readKnobs(), nil })
-	handle("POST /_sandbox/knobs", s.adminKnobs)
+	handle("POST /_sandbox/knobs", s.knobs)
 	mux.HandleFunc("GET /_sandbox/roots.pem", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", typePEM)
 		_, _ = w.Write(s.RootPEM())
@@ -108,7 +108,7 @@ func adminBody(r *http.Request, dst any) error {
 	return strictJSON(b, dst)
 }
 
-func (s *Server) adminOrder(r *http.Request) (any, error) {
+func (s administration) order(r *http.Request) (any, error) {
 	o, ok := s.Order(r.PathValue("id"))
 	if !ok {
 		return nil, ErrNoOrder
@@ -116,7 +116,7 @@ func (s *Server) adminOrder(r *http.Request) (any, error) {
 	return o, nil
 }
 
-func (s *Server) adminReject(r *http.Request) (any, error) {
+func (s administration) reject(r *http.Request) (any, error) {
 	var body struct {
 		Remark string `json:"remark"`
 	}
@@ -126,7 +126,7 @@ func (s *Server) adminReject(r *http.Request) (any, error) {
 	return nil, s.Reject(r.PathValue("id"), body.Remark)
 }
 
-func (s *Server) adminInject(r *http.Request) (any, error) {
+func (s administration) inject(r *http.Request) (any, error) {
 	var f Fault
 	if err := adminBody(r, &f); err != nil {
 		return nil, err
@@ -173,7 +173,7 @@ type knobs struct {
 	DCVShape            *DCVShape   `json:"dcvShape,omitempty"`
 }
 
-func (s *Server) readKnobs() knobs {
+func (s administration) readKnobs() knobs {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	span := func(d time.Duration) *duration { return (*duration)(&d) }
@@ -188,7 +188,7 @@ func (s *Server) readKnobs() knobs {
 	}
 }
 
-func (s *Server) adminKnobs(r *http.Request) (any, error) {
+func (s administration) knobs(r *http.Request) (any, error) {
 	var k knobs
 	if err := adminBody(r, &k); err != nil {
 		return nil, err

@@ -67,7 +67,7 @@ func (s *Server) KillTokens() {
 
 // grantToken answers the token endpoint: an OAuth form in the live dialect, a
 // signed JSON body in the documented one. Each refuses the other's request.
-func (s *Server) grantToken(c *call) (reply, *problem) {
+func (s tokenEndpoint) grantToken(c *call) (reply, *problem) {
 	if len(c.query) > 0 {
 		return reply{}, &problem{status: http.StatusBadRequest, oauth: "invalid_request", detail: "credentials do not belong in the query"}
 	}
@@ -78,7 +78,7 @@ func (s *Server) grantToken(c *call) (reply, *problem) {
 }
 
 // issueToken mints a pair of tokens.
-func (s *Server) issueToken(now time.Time) grant {
+func (s tokenEndpoint) issueToken(now time.Time) grant {
 	if s.SingleToken {
 		s.tokens.revokeAll()
 	}
@@ -93,7 +93,7 @@ func (s *Server) issueToken(now time.Time) grant {
 
 // rotate spends a refresh token. It is good once, and the access token it came
 // with dies with it.
-func (s *Server) rotate(refresh string, now time.Time) (grant, bool) {
+func (s tokenEndpoint) rotate(refresh string, now time.Time) (grant, bool) {
 	access, ok := s.tokens.refresh[refresh]
 	if !ok {
 		return grant{}, false
@@ -111,7 +111,7 @@ func (s *Server) authorize(c *call) *problem {
 		defer s.mu.Unlock()
 	}
 	if c.route.v1() {
-		return s.authorizeV1(c)
+		return s.v1().authorizeCall(c)
 	}
 	return s.checkBearer(c)
 }

@@ -27,7 +27,7 @@ func oauthError(status int, code, description string) *problem {
 
 // grantByForm is the token exchange in use: an OAuth form, with the client's
 // credentials in the form or in HTTP Basic.
-func (s *Server) grantByForm(c *call) (reply, *problem) {
+func (s tokenEndpoint) grantByForm(c *call) (reply, *problem) {
 	form, problem := tokenForm(c)
 	if problem != nil {
 		return reply{}, problem
@@ -68,7 +68,7 @@ func tokenForm(c *call) (url.Values, *problem) {
 	return form, nil
 }
 
-func (s *Server) authenticateClient(r *http.Request, form url.Values) *problem {
+func (s tokenEndpoint) authenticateClient(r *http.Request, form url.Values) *problem {
 	id, secret := form.Get("client_id"), form.Get("client_secret")
 	if user, password, ok := r.BasicAuth(); ok {
 		if secret != "" || (id != "" && id != user) {

@@ -39,7 +39,7 @@ const tsLayout = "2006-01-02T15:04:05-07:00"
 
 // grantBySignature is the documented token exchange: a JSON body signed with
 // authKey = hex(SHA-256(accessKey + ts + txn)).
-func (s *Server) grantBySignature(c *call) (reply, *problem) {
+func (s tokenEndpoint) grantBySignature(c *call) (reply, *problem) {
 	var req wireToken
 	if problem := c.checkContentType(); problem != nil {
 		return reply{}, metaRefusal(http.StatusBadRequest, "EMS-2028", "token requests are JSON")
@@ -62,7 +62,7 @@ func (s *Server) grantBySignature(c *call) (reply, *problem) {
 
 // checkSignature goes from form to account to key to replay, so that each
 // mistake gets the code that names it.
-func (s *Server) checkSignature(req wireToken, now time.Time) *problem {
+func (s tokenEndpoint) checkSignature(req wireToken, now time.Time) *problem {
 	if problem := checkMeta(req, now); problem != nil {
 		return problem
 	}

@@ -219,7 +219,7 @@ type wireCategory struct {
 	Products     []wireProduct `json:"products"`
 }
 
-func (s *Server) listProducts(c *call) (reply, *problem) {
+func (s version2) listProducts(c *call) (reply, *problem) {
 	if problem := s.checkGroup(c.arg("groupNumber")); problem != nil {
 		return reply{}, problem
 	}
@@ -279,7 +279,7 @@ type wireCustomFieldInfo struct {
 
 // listCustomFields answers the empty list seen live, and the documented
 // element where the product does have fields.
-func (s *Server) listCustomFields(c *call) (reply, *problem) {
+func (s version2) listCustomFields(c *call) (reply, *problem) {
 	p, ok := s.product(c.param("id"))
 	if !ok {
 		return reply{}, notFound("Product not found")

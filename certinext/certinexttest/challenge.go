@@ -109,7 +109,7 @@ func (o *order) hasWildcard(t *target) bool {
 }
 
 // wireChallenge spells ch for one name of an order.
-func (s *Server) wireChallenge(o *order, t *target, method string) any {
+func (s version2) wireChallenge(o *order, t *target, method string) any {
 	ch := t.challenge
 	switch s.dcvShape() {
 	case DCVDoc1:
@@ -151,7 +151,7 @@ func doc1Challenge(ch *challenge, host, domain string, wildcard bool) any {
 }
 
 // doc2Challenge numbers DNS 2 and HTTP 1, the other way round than v1.
-func (s *Server) doc2Challenge(o *order, t *target, method string) any {
+func (s version2) doc2Challenge(o *order, t *target, method string) any {
 	w := map[string]string{
 		"orderNumber": o.id, "domainName": t.domain, "dcvMethod": "2",
 		"fileNameContent": t.challenge.token, "dvFileToken": "", "dvFileName": "", "tokenExpiryDate": s.expiry(t.challenge),

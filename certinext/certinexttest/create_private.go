@@ -17,7 +17,7 @@ var (
 
 // newPrivateOrder checks a private-PKI create request. There is no DCV, no
 // agreement and no organization.
-func (s *Server) newPrivateOrder(c *call, req wireCreatePrivatePKI) (*order, *problem) {
+func (s version2) newPrivateOrder(c *call, req wireCreatePrivatePKI) (*order, *problem) {
 	if problem := s.checkPrivateForm(req); problem != nil {
 		return nil, problem
 	}
@@ -53,7 +53,7 @@ func (s *Server) newPrivateOrder(c *call, req wireCreatePrivatePKI) (*order, *pr
 
 // checkPrivateForm: caProfileId and masterProductId are required as published
 // and optional as observed.
-func (s *Server) checkPrivateForm(req wireCreatePrivatePKI) *problem {
+func (s version2) checkPrivateForm(req wireCreatePrivatePKI) *problem {
 	var l checklist
 	l.notBlank("variant", req.Variant)
 	l.notBlank("hostname", req.Hostname)

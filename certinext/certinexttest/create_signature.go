@@ -39,7 +39,7 @@ type subject struct {
 
 // createSignature places an order for a document signer or a draft, or
 // promotes a draft.
-func (s *Server) createSignature(c *call) (reply, *problem) {
+func (s version2) createSignature(c *call) (reply, *problem) {
 	var req wireCreateSignature
 	if problem := decode(c.body, &req); problem != nil {
 		return reply{}, problem
@@ -56,7 +56,7 @@ func (s *Server) createSignature(c *call) (reply, *problem) {
 
 // newSignatureOrder checks a create request from form to business. There is no
 // DCV: the approver vets documents that are handed in afterwards.
-func (s *Server) newSignatureOrder(c *call, req wireCreateSignature) (*order, *problem) {
+func (s version2) newSignatureOrder(c *call, req wireCreateSignature) (*order, *problem) {
 	if problem := s.checkSignatureForm(req); problem != nil {
 		return nil, problem
 	}
@@ -87,7 +87,7 @@ func (s *Server) newSignatureOrder(c *call, req wireCreateSignature) (*order, *p
 // checkSignatureForm is everything that can be said without knowing the
 // account. The published table of create errors is SSL's: the collection's own
 // sample of a signer lacks the remarks that it asks for.
-func (s *Server) checkSignatureForm(req wireCreateSignature) *problem {
+func (s version2) checkSignatureForm(req wireCreateSignature) *problem {
 	var l checklist
 	l.notBlank("subjectType", req.SubjectType)
 	switch {

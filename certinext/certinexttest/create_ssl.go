@@ -18,7 +18,7 @@ var variants = []string{
 }
 
 // createSSL places an SSL order or a draft, or promotes a draft.
-func (s *Server) createSSL(c *call) (reply, *problem) {
+func (s version2) createSSL(c *call) (reply, *problem) {
 	var req wireCreateSSL
 	if problem := decode(c.body, &req); problem != nil {
 		return reply{}, problem
@@ -35,7 +35,7 @@ func (s *Server) createSSL(c *call) (reply, *problem) {
 
 // newSSLOrder checks a create request from form to business and builds the
 // order, without entering it anywhere.
-func (s *Server) newSSLOrder(c *call, req wireCreateSSL) (*order, *problem) {
+func (s version2) newSSLOrder(c *call, req wireCreateSSL) (*order, *problem) {
 	if problem := s.checkSSLForm(req); problem != nil {
 		return nil, problem
 	}
@@ -66,7 +66,7 @@ func (s *Server) newSSLOrder(c *call, req wireCreateSSL) (*order, *problem) {
 }
 
 // checkSSLForm is everything that can be said without knowing the account.
-func (s *Server) checkSSLForm(req wireCreateSSL) *problem {
+func (s version2) checkSSLForm(req wireCreateSSL) *problem {
 	if s.Dialect == Documented {
 		if problem := checkDocumentedBlocks(req); problem != nil {
 			return problem
@@ -116,7 +116,7 @@ func checkDocumentedBlocks(req wireCreateSSL) *problem {
 // resolveSSLProduct settles the product. A short variant (dv) takes any
 // product of its validation level that the names fit; a long one (dv-ucc) only
 // its own.
-func (s *Server) resolveSSLProduct(code, variant string, shape nameShape) (Product, *problem) {
+func (s version2) resolveSSLProduct(code, variant string, shape nameShape) (Product, *problem) {
 	validation, _, long := strings.Cut(variant, "-")
 	return s.resolveProduct(code, func(p Product) bool {
 		t := productTypes[p.Type]
@@ -132,7 +132,7 @@ func (s *Server) resolveSSLProduct(code, variant string, shape nameShape) (Produ
 
 // checkSSLBusiness is what the account has to say: group, custom fields,
 // organization, consent.
-func (s *Server) checkSSLBusiness(o *order, fields []wireCustomField, ref *wireOrganizationRef) *problem {
+func (s version2) checkSSLBusiness(o *order, fields []wireCustomField, ref *wireOrganizationRef) *problem {
 	if problem := s.checkGroup(o.group); problem != nil {
 		return problem
 	}
@@ -143,7 +143,7 @@ func (s *Server) checkSSLBusiness(o *order, fields []wireCustomField, ref *wireO
 }
 
 // checkOrganization settles for whom an order is. OV and EV need to know.
-func (s *Server) checkOrganization(o *order, ref *wireOrganizationRef) *problem {
+func (s version2) checkOrganization(o *order, ref *wireOrganizationRef) *problem {
 	if ref == nil || ref.OrganizationNumber == "" {
 		if o.needsOrganization() {
 			return rule("EMS-1180", "Organization Name cannot be empty")

@@ -29,7 +29,7 @@ func (s *Server) verifiedSince(o *order, t *target, now time.Time) (time.Time, b
 }
 
 // getChallenge hands out what to publish for one name of an order.
-func (s *Server) getChallenge(c *call) (reply, *problem) {
+func (s version2) getChallenge(c *call) (reply, *problem) {
 	o, problem := s.find(c)
 	if problem != nil {
 		return reply{}, problem
@@ -83,7 +83,7 @@ func (s *Server) firstOpen(o *order, now time.Time) *target {
 
 // verifyChallenge looks the challenge up where it was to be published. The
 // lock is free during the look-up, so the order is looked at twice.
-func (s *Server) verifyChallenge(c *call) (reply, *problem) {
+func (s version2) verifyChallenge(c *call) (reply, *problem) {
 	var req wireVerifyDCV
 	if problem := decode(c.body, &req); problem != nil {
 		return reply{}, problem
@@ -102,7 +102,7 @@ func (s *Server) verifyChallenge(c *call) (reply, *problem) {
 }
 
 // beginVerify checks the request and copies out all that the look-up needs.
-func (s *Server) beginVerify(c *call, req wireVerifyDCV) (*probe, *problem) {
+func (s version2) beginVerify(c *call, req wireVerifyDCV) (*probe, *problem) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	o, problem := s.find(c)
@@ -126,7 +126,7 @@ func (s *Server) beginVerify(c *call, req wireVerifyDCV) (*probe, *problem) {
 }
 
 // endVerify records the outcome, if the order still wants it.
-func (s *Server) endVerify(c *call, req wireVerifyDCV, p *probe, failure *lookupFailure) (reply, *problem) {
+func (s version2) endVerify(c *call, req wireVerifyDCV, p *probe, failure *lookupFailure) (reply, *problem) {
 	o, problem := s.find(c)
 	if problem != nil {
 		return reply{}, problem

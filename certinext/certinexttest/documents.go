@@ -62,8 +62,8 @@ func (o *order) takesDocuments() bool { return o.isSigner() || o.needsOrganizati
 // prove. An S/MIME order has a subject, too.
 func (o *order) isSigner() bool { return o.family == FamilySignature }
 
-// adminDocuments is the portal's upload, without the files.
-func (s *Server) adminDocuments(r *http.Request) (any, error) {
+// documents is the portal's upload, without the files.
+func (s administration) documents(r *http.Request) (any, error) {
 	var body struct {
 		Count int `json:"count"`
 	}

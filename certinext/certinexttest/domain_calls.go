@@ -13,7 +13,7 @@ import (
 const modeRenew = "renew"
 
 // findDomain looks up the domain a call is about.
-func (s *Server) findDomain(c *call) (*accountDomain, *problem) {
+func (s domainCalls) findDomain(c *call) (*accountDomain, *problem) {
 	if d := s.domainByID(c.param("id")); d != nil {
 		return d, nil
 	}
@@ -25,7 +25,7 @@ func (s *Server) findDomain(c *call) (*accountDomain, *problem) {
 // domain that is there gets another challenge, which voids the one before; while
 // its validation lasts that goes on to count, and meeting the challenge begins
 // another. No source shows what the mode does: this is inferred from its name.
-func (s *Server) addDomain(c *call) (reply, *problem) {
+func (s domainCalls) addDomain(c *call) (reply, *problem) {
 	var req wireAddDomain
 	if problem := decode(c.body, &req); problem != nil {
 		return reply{}, problem
@@ -64,7 +64,7 @@ func (s *Server) addDomain(c *call) (reply, *problem) {
 	return respond(http.StatusCreated, body)
 }
 
-func (s *Server) wireDomainOf(d *accountDomain, c *call) map[string]any {
+func (s domainCalls) wireDomainOf(d *accountDomain, c *call) map[string]any {
 	body := map[string]any{
 		"domainId": d.id, "domainName": d.name, "organizationName": d.organizationName(), "status": d.domainStatus(),
 		"dcvStatus": d.dcvStatus(c.now), "dcv": map[string]string{"method": d.method}, "createdAt": rfc3339(d.createdAt),
@@ -77,7 +77,7 @@ func (s *Server) wireDomainOf(d *accountDomain, c *call) map[string]any {
 
 // wireDomainChallenge is the account-level challenge: method and token while
 // it is open, the method alone afterwards.
-func (s *Server) wireDomainChallenge(d *accountDomain, open bool) map[string]any {
+func (s domainCalls) wireDomainChallenge(d *accountDomain, open bool) map[string]any {
 	w := map[string]any{"method": d.method}
 	if !open || d.challenge == nil {
 		return w
@@ -91,7 +91,7 @@ func (s *Server) wireDomainChallenge(d *accountDomain, open bool) map[string]any
 	return w
 }
 
-func (s *Server) getDomain(c *call) (reply, *problem) {
+func (s domainCalls) getDomain(c *call) (reply, *problem) {
 	d, problem := s.findDomain(c)
 	if problem != nil {
 		return reply{}, problem
@@ -101,7 +101,7 @@ func (s *Server) getDomain(c *call) (reply, *problem) {
 
 // getDomainChallenge shows the challenge. An expired one reads empty until the
 // method is patched, which mints another.
-func (s *Server) getDomainChallenge(c *call) (reply, *problem) {
+func (s domainCalls) getDomainChallenge(c *call) (reply, *problem) {
 	d, problem := s.findDomain(c)
 	if problem != nil {
 		return reply{}, problem
@@ -119,7 +119,7 @@ func (s *Server) getDomainChallenge(c *call) (reply, *problem) {
 
 // changeDomainMethod sets the method and mints a new challenge, which voids
 // the one before it.
-func (s *Server) changeDomainMethod(c *call) (reply, *problem) {
+func (s domainCalls) changeDomainMethod(c *call) (reply, *problem) {
 	var req wireDomainMethod
 	if problem := decode(c.body, &req); problem != nil {
 		return reply{}, problem
@@ -140,7 +140,7 @@ func (s *Server) changeDomainMethod(c *call) (reply, *problem) {
 
 // verifyDomainChallenge validates a domain for the account, before any order. A
 // challenge that was voided during the look-up proves nothing.
-func (s *Server) verifyDomainChallenge(c *call) (reply, *problem) {
+func (s domainCalls) verifyDomainChallenge(c *call) (reply, *problem) {
 	if problem := decode(c.body, &wireNothing{}); problem != nil {
 		return reply{}, problem
 	}
@@ -167,7 +167,7 @@ func (s *Server) verifyDomainChallenge(c *call) (reply, *problem) {
 	return respond(http.StatusOK, verifiedBody(p.method, now))
 }
 
-func (s *Server) beginDomainVerify(c *call) (*probe, *problem) {
+func (s domainCalls) beginDomainVerify(c *call) (*probe, *problem) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d, problem := s.findDomain(c)
@@ -188,7 +188,7 @@ func (a attempt) wire() map[string]any {
 	return w
 }
 
-func (s *Server) listDomainAttempts(c *call) (reply, *problem) {
+func (s domainCalls) listDomainAttempts(c *call) (reply, *problem) {
 	d, problem := s.findDomain(c)
 	if problem != nil {
 		return reply{}, problem
@@ -201,7 +201,7 @@ func (s *Server) listDomainAttempts(c *call) (reply, *problem) {
 }
 
 // getDomainAttempt answers one attempt by id, or the latest by "last".
-func (s *Server) getDomainAttempt(c *call) (reply, *problem) {
+func (s domainCalls) getDomainAttempt(c *call) (reply, *problem) {
 	d, problem := s.findDomain(c)
 	if problem != nil {
 		return reply{}, problem
@@ -223,7 +223,7 @@ func (s *Server) getDomainAttempt(c *call) (reply, *problem) {
 	return reply{}, notFound("Attempt not found")
 }
 
-func (s *Server) deactivateDomain(c *call) (reply, *problem) {
+func (s domainCalls) deactivateDomain(c *call) (reply, *problem) {
 	if problem := decode(c.body, &wireNothing{}); problem != nil {
 		return reply{}, problem
 	}

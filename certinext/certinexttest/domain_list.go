@@ -44,7 +44,7 @@ func pageCount(total, size int) int { return (total + size - 1) / size }
 
 // listDomains answers the wrapped page seen live, or the bare array that
 // earlier answers were.
-func (s *Server) listDomains(c *call) (reply, *problem) {
+func (s domainCalls) listDomains(c *call) (reply, *problem) {
 	if problem := s.checkDomainFilters(c); problem != nil {
 		return reply{}, problem
 	}
@@ -68,7 +68,7 @@ func (s *Server) listDomains(c *call) (reply, *problem) {
 
 // checkDomainFilters: dcvStatus=EXPIRED and the two statuses together were
 // answered 400.
-func (s *Server) checkDomainFilters(c *call) *problem {
+func (s domainCalls) checkDomainFilters(c *call) *problem {
 	switch {
 	case c.arg("dcvStatus") == "EXPIRED":
 		return malformed("dcvStatus EXPIRED is not supported")
@@ -82,7 +82,7 @@ func (s *Server) checkDomainFilters(c *call) *problem {
 
 // domainRows filters and sorts. Without sortBy the sequence differs from call
 // to call, so that paging through it loses rows, as was observed.
-func (s *Server) domainRows(c *call) []wireDomainRow {
+func (s domainCalls) domainRows(c *call) []wireDomainRow {
 	rows := []wireDomainRow{}
 	for _, d := range s.zones {
 		if d.matches(c) {

@@ -32,7 +32,7 @@ const (
 
 // downloadCertificate serves the newest certificate of an order. What was
 // revoked is no longer served.
-func (s *Server) downloadCertificate(c *call) (reply, *problem) {
+func (s version2) downloadCertificate(c *call) (reply, *problem) {
 	mediaType, problem := s.downloadType(c)
 	if problem != nil {
 		return reply{}, problem
@@ -77,7 +77,7 @@ func (s *Server) handOut(o *order, c *call) (*x509.Certificate, *problem) {
 
 // downloadType settles the format: ?format= overrides Accept. PKCS#7 cannot be
 // had, except that the documented format=pkcs7 is an alias of der.
-func (s *Server) downloadType(c *call) (string, *problem) {
+func (s version2) downloadType(c *call) (string, *problem) {
 	switch format := c.arg("format"); {
 	case format == "":
 		if m := preferred(c.r, typeJSON, typePEM, typeDER); m != "" {
@@ -96,7 +96,7 @@ func (s *Server) downloadType(c *call) (string, *problem) {
 }
 
 // chain is what follows the leaf: the self-signed root included.
-func (s *Server) chain(o *order, c *call) []*x509.Certificate {
+func (s version2) chain(o *order, c *call) []*x509.Certificate {
 	a := s.ca.of(o.family)
 	order := s.ChainOrder
 	if c.faults.has(FaultRootFirst) {

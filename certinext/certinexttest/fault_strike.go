@@ -99,7 +99,7 @@ func (f Fault) reply(s *Server, c *call) reply {
 		if c.body == nil && c.readBody() == nil {
 			_ = c.openEnvelope() // for the txn to answer, if there is one
 		}
-		return s.envelope(c, "0", "EMS-939", "Something went wrong", nil)
+		return s.v1().envelope(c, "0", "EMS-939", "Something went wrong", nil)
 	case FaultMiddleman, FaultMiddlemanAfter:
 		return f.middleman()
 	case FaultSpring:

@@ -14,7 +14,7 @@ func wrongState(detail string) *problem { return rule("EMS-984", detail) }
 
 // submitCSR attaches a CSR. Observed: accepted at any time before issuance,
 // while DCV is still open too. Published: only once the order is pending-csr.
-func (s *Server) submitCSR(c *call) (reply, *problem) {
+func (s version2) submitCSR(c *call) (reply, *problem) {
 	var req wireSubmitCSR
 	if problem := decode(c.body, &req); problem != nil {
 		return reply{}, problem
@@ -65,7 +65,7 @@ func (s *Server) attachCSR(c *call, o *order, text string) *problem {
 
 // acceptAgreement signs the subscriber agreement of an order that waits for
 // nothing else.
-func (s *Server) acceptAgreement(c *call) (reply, *problem) {
+func (s version2) acceptAgreement(c *call) (reply, *problem) {
 	var req wireAcceptAgreement
 	if problem := decode(c.body, &req); problem != nil {
 		return reply{}, problem
@@ -94,7 +94,7 @@ func (s *Server) acceptAgreement(c *call) (reply, *problem) {
 }
 
 // cancelOrder withdraws an order that is not yet issued.
-func (s *Server) cancelOrder(c *call) (reply, *problem) {
+func (s version2) cancelOrder(c *call) (reply, *problem) {
 	reason, problem := decodeReason(c)
 	if problem != nil {
 		return reply{}, problem
@@ -130,7 +130,7 @@ func decodeReason(c *call) (string, *problem) {
 
 // cancelDraft withdraws a draft. The request id of a placed order is known
 // here, but no longer a draft.
-func (s *Server) cancelDraft(c *call) (reply, *problem) {
+func (s version2) cancelDraft(c *call) (reply, *problem) {
 	reason, problem := decodeReason(c)
 	if problem != nil {
 		return reply{}, problem
@@ -147,7 +147,7 @@ func (s *Server) cancelDraft(c *call) (reply, *problem) {
 }
 
 // rejectOrder is in the service's OpenAPI document; nobody has shown a call.
-func (s *Server) rejectOrder(c *call) (reply, *problem) {
+func (s version2) rejectOrder(c *call) (reply, *problem) {
 	var req wireReject
 	if problem := decode(c.body, &req); problem != nil {
 		return reply{}, problem
@@ -165,7 +165,7 @@ func (s *Server) rejectOrder(c *call) (reply, *problem) {
 
 // reissueOrder starts a new certificate within an issued order. Nobody has run
 // it against the service; the shape is the published one.
-func (s *Server) reissueOrder(c *call) (reply, *problem) {
+func (s version2) reissueOrder(c *call) (reply, *problem) {
 	var req wireReissue
 	if problem := decode(c.body, &req); problem != nil {
 		return reply{}, problem
@@ -201,7 +201,7 @@ func (s *Server) reissueOrder(c *call) (reply, *problem) {
 	})
 }
 
-func (s *Server) checkReissue(o *order, req wireReissue, c *call) *problem {
+func (s version2) checkReissue(o *order, req wireReissue, c *call) *problem {
 	var l checklist
 	if req.Mode != "rekey" && req.Mode != "update-sans" {
 		l.add("mode", "must be rekey or update-sans")

@@ -71,7 +71,7 @@ func (s *Server) promote(draft, o *order) {
 }
 
 // createPrivatePKI places an order with the customer's own CA.
-func (s *Server) createPrivatePKI(c *call) (reply, *problem) {
+func (s version2) createPrivatePKI(c *call) (reply, *problem) {
 	var req wireCreatePrivatePKI
 	if problem := decode(c.body, &req); problem != nil {
 		return reply{}, problem
@@ -87,6 +87,6 @@ func (s *Server) createPrivatePKI(c *call) (reply, *problem) {
 }
 
 // documentsNotWired: v2 has a path for documents and nothing behind it.
-func (s *Server) documentsNotWired(*call) (reply, *problem) {
+func (s version2) documentsNotWired(*call) (reply, *problem) {
 	return reply{}, notWired("POST /emSignHub-API/SubmitDocument")
 }

@@ -131,7 +131,7 @@ func (s *Server) refuse(p *problem, r *http.Request) reply {
 // version of the API.
 func (s *Server) refuseCall(p *problem, c *call) reply {
 	if c.route.v1() {
-		return s.refuseV1(p, c)
+		return s.v1().refusal(p, c)
 	}
 	return s.refuse(p, c.r)
 }

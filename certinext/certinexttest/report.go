@@ -43,7 +43,7 @@ type wireReportRow struct {
 // ordersReport pages through all orders, newest first. Documented: 501.
 // Observed: pages count from 1, page 0 is 1, the size is clamped, and a page
 // beyond the end is the last one again.
-func (s *Server) ordersReport(c *call) (reply, *problem) {
+func (s version2) ordersReport(c *call) (reply, *problem) {
 	if !c.live() {
 		return reply{}, notWired("POST /emSignHub-API/GetOrderReport")
 	}
@@ -66,7 +66,7 @@ func (s *Server) ordersReport(c *call) (reply, *problem) {
 	return respond(http.StatusOK, wirePage{rows[start:min(start+size, len(rows))], page, size, len(rows), pages})
 }
 
-func (s *Server) reportRows(c *call) ([]wireReportRow, *problem) {
+func (s version2) reportRows(c *call) ([]wireReportRow, *problem) {
 	filter, problem := s.reportFilter(c)
 	if problem != nil {
 		return nil, problem
@@ -84,7 +84,7 @@ func (s *Server) reportRows(c *call) ([]wireReportRow, *problem) {
 
 // reportFilter reads the filters. from and to are days of the order date, both
 // inclusive.
-func (s *Server) reportFilter(c *call) (func(*order) bool, *problem) {
+func (s version2) reportFilter(c *call) (func(*order) bool, *problem) {
 	status, group := c.arg("status"), c.arg("groupNumber")
 	if status != "" && !slices.Contains(reportFilters, status) {
 		return nil, rule("", "Invalid order status filter")
@@ -119,7 +119,7 @@ func (s *Server) defaultGroup() string {
 }
 
 // reportRow: the statuses are prose, and the product code stays empty.
-func (s *Server) reportRow(o *order, now time.Time) wireReportRow {
+func (s version2) reportRow(o *order, now time.Time) wireReportRow {
 	row := wireReportRow{
 		OrderNumber: o.id, RequestNumber: o.requestID,
 		OrderStatus: orderState(s.shownStatus(o, now)), CertificateStatus: s.certificateState(o, now),
@@ -141,7 +141,7 @@ func (s *Server) reportRow(o *order, now time.Time) wireReportRow {
 }
 
 // ledgerReport is empty: no row was ever seen.
-func (s *Server) ledgerReport(c *call) (reply, *problem) {
+func (s version2) ledgerReport(c *call) (reply, *problem) {
 	page, problem := c.number("page", 0)
 	if problem != nil {
 		return reply{}, problem

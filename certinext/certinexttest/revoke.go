@@ -50,7 +50,7 @@ func (s *Server) reasons() map[string]revokeReason {
 
 // revokeOrder revokes what an order issued. Revocation is by order, so all of
 // its certificates go.
-func (s *Server) revokeOrder(c *call) (reply, *problem) {
+func (s version2) revokeOrder(c *call) (reply, *problem) {
 	var req wireRevoke
 	if problem := decode(c.body, &req); problem != nil {
 		return reply{}, problem
@@ -75,7 +75,7 @@ func (s *Server) revoke(o *order, why *ending, reason int) {
 
 // checkRevoke: an unknown spelling is 400, a known reason that the service
 // does not take is 422, and so is a semicolon in the note (all observed).
-func (s *Server) checkRevoke(c *call, req wireRevoke) (revokeReason, *problem) {
+func (s version2) checkRevoke(c *call, req wireRevoke) (revokeReason, *problem) {
 	if strings.TrimSpace(req.Reason) == "" {
 		return revokeReason{}, invalidField("reason", mustNotBeBlank)
 	}
@@ -98,7 +98,7 @@ func (s *Server) checkRevoke(c *call, req wireRevoke) (revokeReason, *problem) {
 // revokable finds an order with something to revoke. Live answers one and the
 // same 404 for an unknown order, one not issued and one already revoked;
 // documented tells them apart.
-func (s *Server) revokable(c *call) (*order, *problem) {
+func (s version2) revokable(c *call) (*order, *problem) {
 	o, problem := s.find(c)
 	if problem == nil && o.certificate() != nil && o.revoked == nil {
 		return o, nil

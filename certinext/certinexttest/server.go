@@ -267,7 +267,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	dated := &datedWriter{ResponseWriter: w, now: s.now}
 	switch {
 	case strings.HasPrefix(r.URL.Path, adminPrefix):
-		s.serveAdmin(w, r)
+		s.administration().serve(w, r)
 	case isPKIPath(r.URL.Path):
 		s.ca.ServeHTTP(dated, r)
 	default:

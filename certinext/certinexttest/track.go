@@ -10,7 +10,7 @@ import (
 
 // trackOrder answers the state of an order; the two dialects have little more
 // than ids and status in common.
-func (s *Server) trackOrder(c *call) (reply, *problem) {
+func (s version2) trackOrder(c *call) (reply, *problem) {
 	o, problem := s.find(c)
 	if problem != nil {
 		return reply{}, problem
@@ -40,7 +40,7 @@ type wireCreated struct {
 	Links               map[string]wireLink `json:"_links,omitempty"`              // documented only
 }
 
-func (s *Server) wireCreated(o *order, now time.Time) wireCreated {
+func (s version2) wireCreated(o *order, now time.Time) wireCreated {
 	w := wireCreated{OrderID: o.id, RequestID: o.requestID}
 	if !o.draft {
 		w.Status = s.shownStatus(o, now)
@@ -53,19 +53,19 @@ func (s *Server) wireCreated(o *order, now time.Time) wireCreated {
 	return w
 }
 
-func (s *Server) wireCreatedSSL(o *order, now time.Time) wireCreated {
+func (s version2) wireCreatedSSL(o *order, now time.Time) wireCreated {
 	w := s.wireCreated(o, now)
 	w.ProductVariant, w.Domain, w.AdditionalDomains = o.variant, o.domain, o.additional
 	return w
 }
 
-func (s *Server) wireCreatedPrivatePKI(o *order, now time.Time) wireCreated {
+func (s version2) wireCreatedPrivatePKI(o *order, now time.Time) wireCreated {
 	w := s.wireCreated(o, now)
 	w.Variant, w.Hostname = o.variant, o.domain
 	return w
 }
 
-func (s *Server) wireCreatedSignature(o *order, now time.Time) wireCreated {
+func (s version2) wireCreatedSignature(o *order, now time.Time) wireCreated {
 	w := s.wireCreated(o, now)
 	w.SubjectType, w.SubjectDisplayName = o.variant, o.subject.displayName
 	return w
@@ -134,7 +134,7 @@ type wireDocumentedTrack struct {
 	Links          map[string]wireLink `json:"_links"`
 }
 
-func (s *Server) wireDocumentedTrackOf(o *order, now time.Time) wireDocumentedTrack {
+func (s version2) wireDocumentedTrackOf(o *order, now time.Time) wireDocumentedTrack {
 	st := s.shownStatus(o, now)
 	w := wireDocumentedTrack{
 		OrderID: o.id, RequestID: o.requestID, Status: st, CreatedAt: rfc3339(o.createdAt), Links: nextLinks(o, st),

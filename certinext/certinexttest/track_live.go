@@ -81,7 +81,7 @@ type wireEnding struct {
 	ProcessedAt string `json:"processedAt"`
 }
 
-func (s *Server) wireLiveTrackOf(o *order, now time.Time) wireLiveTrack {
+func (s version2) wireLiveTrackOf(o *order, now time.Time) wireLiveTrack {
 	st := s.shownStatus(o, now)
 	w := wireLiveTrack{
 		OrderID: o.id, RequestID: o.requestID, Status: st,
@@ -122,7 +122,7 @@ func (o *order) wireAgreement() *wireTrackSigned {
 
 // wireVerificationsOf: nothing is verified for a signer by itself, but the
 // organization that its order names is.
-func (s *Server) wireVerificationsOf(o *order, now time.Time) *wireVerifications {
+func (s version2) wireVerificationsOf(o *order, now time.Time) *wireVerifications {
 	v := &wireVerifications{}
 	if o.family == FamilySSL {
 		v.Domain = s.wireDomainsOf(o, now)
@@ -140,7 +140,7 @@ func (s *Server) wireVerificationsOf(o *order, now time.Time) *wireVerifications
 
 // wireDomainsOf: the aggregate is not to be trusted. Observed: it stayed
 // PENDING after a cancel while the entries had become REJECTED.
-func (s *Server) wireDomainsOf(o *order, now time.Time) *wireDomainVerification {
+func (s version2) wireDomainsOf(o *order, now time.Time) *wireDomainVerification {
 	v := &wireDomainVerification{Status: "VERIFIED"}
 	for _, t := range o.targets {
 		d := s.wireDomainStatusOf(o, t, now)
@@ -152,7 +152,7 @@ func (s *Server) wireDomainsOf(o *order, now time.Time) *wireDomainVerification 
 	return v
 }
 
-func (s *Server) wireDomainStatusOf(o *order, t *target, now time.Time) wireDomainStatus {
+func (s version2) wireDomainStatusOf(o *order, t *target, now time.Time) wireDomainStatus {
 	d := wireDomainStatus{Domain: t.domain, DomainStatus: "ACTIVE", DCVStatus: "PENDING", CAAStatus: "SKIPPED"}
 	at, ok := s.verifiedSince(o, t, now)
 	switch {
@@ -181,7 +181,7 @@ func orderState(status string) string {
 
 // certificateState is the certificate's. "Approved by System" means approved
 // but not signed, whatever the order's status says.
-func (s *Server) certificateState(o *order, now time.Time) string {
+func (s version2) certificateState(o *order, now time.Time) string {
 	st := s.status(o, now)
 	switch {
 	case st == statusRevoked:

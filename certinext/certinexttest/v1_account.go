@@ -9,17 +9,17 @@ import (
 	"time"
 )
 
-// v1Groups answers who calls and for which groups.
-func (s *Server) v1Groups(c *call) (reply, *problem) {
+// groupDetails answers who calls and for which groups.
+func (s version1) groupDetails(c *call) (reply, *problem) {
 	if problem := c.decodeV1(&wireNothing{}); problem != nil {
 		return reply{}, problem
 	}
-	return s.v1Account(c, s.wireGroups(""))
+	return s.accountGroups(c, s.wireGroups(""))
 }
 
-// v1GroupsV2 is the same for one group. Its answer was never published; that it
+// groupDetailsV2 is the same for one group. Its answer was never published; that it
 // is the other one's is inferred.
-func (s *Server) v1GroupsV2(c *call) (reply, *problem) {
+func (s version1) groupDetailsV2(c *call) (reply, *problem) {
 	var req struct {
 		GroupDetails struct {
 			GroupNumber string `json:"groupNumber"`
@@ -31,19 +31,19 @@ func (s *Server) v1GroupsV2(c *call) (reply, *problem) {
 	if problem := s.checkGroup(req.GroupDetails.GroupNumber); problem != nil {
 		return reply{}, problem
 	}
-	return s.v1Account(c, s.wireGroups(req.GroupDetails.GroupNumber))
+	return s.accountGroups(c, s.wireGroups(req.GroupDetails.GroupNumber))
 }
 
-func (s *Server) v1Account(c *call, groups []wireGroup) (reply, *problem) {
-	return s.v1Success(c, map[string]any{"accountDetails": map[string]any{
+func (s version1) accountGroups(c *call, groups []wireGroup) (reply, *problem) {
+	return s.success(c, map[string]any{"accountDetails": map[string]any{
 		"fullName": "Platform Team", "email": "platform@example.com", "isdCode": "1", "mobileNumber": "4155551234",
 		"designation": "Team", "roleId": "1", "groups": groups,
 	}})
 }
 
-// v1Organization answers one organization. The consent token is there because
+// organizationDetails answers one organization. The consent token is there because
 // the caller is an administrator (documented).
-func (s *Server) v1Organization(c *call) (reply, *problem) {
+func (s version1) organizationDetails(c *call) (reply, *problem) {
 	var req struct {
 		OrganizationDetails struct {
 			OrganizationNumber string `json:"organizationNumber"`
@@ -64,10 +64,10 @@ func (s *Server) v1Organization(c *call) (reply, *problem) {
 	if o == nil {
 		return reply{}, v1Failure("EMS-1073", "Invalid Organization Number.")
 	}
-	w := s.wireOrganizationDetail(o, c.now)
+	w := s.v2().wireOrganizationDetail(o, c.now)
 	w["prevettingToken"], w["organizationStateId"] = o.ConsentToken, ""
 	w["subscriberAgreement"] = o.wireV1Agreement()
-	return s.v1Success(c, map[string]any{"organizationDetails": w})
+	return s.success(c, map[string]any{"organizationDetails": w})
 }
 
 // wireV1Agreement has a status where version 2 has a bool.
@@ -91,10 +91,10 @@ type wireV1Domain struct {
 	Status             string `json:"status"` // 1 active, 2 inactive, 3 expired
 }
 
-// v1Domains lists the account's domains. The published block is a single
+// domains lists the account's domains. The published block is a single
 // object in a call that "allows you to get the list of domains": an array is
 // inferred.
-func (s *Server) v1Domains(c *call) (reply, *problem) {
+func (s version1) domains(c *call) (reply, *problem) {
 	if problem := c.decodeV1(&wireNothing{}); problem != nil {
 		return reply{}, problem
 	}
@@ -102,7 +102,7 @@ func (s *Server) v1Domains(c *call) (reply, *problem) {
 	for _, d := range s.zones {
 		list = append(list, d.wireV1(c.now))
 	}
-	return s.v1Success(c, map[string]any{"domainDetails": list})
+	return s.success(c, map[string]any{"domainDetails": list})
 }
 
 func (d *accountDomain) wireV1(now time.Time) wireV1Domain {
@@ -124,8 +124,8 @@ func (d *accountDomain) wireV1(now time.Time) wireV1Domain {
 	return w
 }
 
-// v1Products lists the catalog, by category.
-func (s *Server) v1Products(c *call) (reply, *problem) {
+// products lists the catalog, by category.
+func (s version1) products(c *call) (reply, *problem) {
 	var req struct {
 		ProductDetails struct {
 			GroupNumber string `json:"groupNumber"`
@@ -138,7 +138,7 @@ func (s *Server) v1Products(c *call) (reply, *problem) {
 	if problem := s.checkGroup(group); problem != nil {
 		return reply{}, problem
 	}
-	return s.v1Success(c, map[string]any{"productDetails": s.wireCategories(func(p Product) (wireProduct, bool) {
+	return s.success(c, map[string]any{"productDetails": s.wireCategories(func(p Product) (wireProduct, bool) {
 		return p.wire(), s.groupHas(group, p.Code) && (group != "" || !s.CatalogNeedsGroup)
 	})})
 }
@@ -152,10 +152,10 @@ type wireV1FieldInfo struct {
 	Values      []string `json:"values"`
 }
 
-// v1Fields lists the custom fields of a product. The answer was never
+// fields lists the custom fields of a product. The answer was never
 // published; its shape is that of version 2 with the spelling of version 1
 // (inferred).
-func (s *Server) v1Fields(c *call) (reply, *problem) {
+func (s version1) fields(c *call) (reply, *problem) {
 	var req struct {
 		ProductDetails struct {
 			GroupNumber string `json:"groupNumber"`
@@ -179,14 +179,14 @@ func (s *Server) v1Fields(c *call) (reply, *problem) {
 			f.Name, f.ID, "text", strconv.Itoa(f.maxLength()), oneOrZero(f.Mandatory), append([]string{}, f.Values...),
 		})
 	}
-	return s.v1Success(c, map[string]any{"fieldDetails": map[string]any{
+	return s.success(c, map[string]any{"fieldDetails": map[string]any{
 		"certificateInformation": []any{}, "additionalInformation": fields,
 	}})
 }
 
-// v1Ledger is empty: no row was ever seen. The paging is that of the orders
+// ledger is empty: no row was ever seen. The paging is that of the orders
 // report (inferred).
-func (s *Server) v1Ledger(c *call) (reply, *problem) {
+func (s version1) ledger(c *call) (reply, *problem) {
 	var req struct {
 		StatementDetails struct {
 			GroupNumber string `json:"groupNumber"`
@@ -205,7 +205,7 @@ func (s *Server) v1Ledger(c *call) (reply, *problem) {
 	if problem := s.checkGroup(d.GroupNumber); problem != nil {
 		return reply{}, problem
 	}
-	return s.v1Success(c, map[string]any{"statementDetails": map[string]any{
+	return s.success(c, map[string]any{"statementDetails": map[string]any{
 		"noOfPages": 0, "totalNoOfResults": 0, "pageSize": 0, "currentPage": strconv.Itoa(page), "statementArray": []any{},
 	}})
 }

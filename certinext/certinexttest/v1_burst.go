@@ -13,7 +13,7 @@ const burstWindow = 10 * time.Second
 
 // checkBurst refuses a create call that is one too many. Observed: the words
 // are those for a user who is truly inactive, so a client cannot tell.
-func (s *Server) checkBurst(now time.Time) *problem {
+func (s version1) checkBurst(now time.Time) *problem {
 	if s.CreateBurst <= 0 {
 		return nil
 	}

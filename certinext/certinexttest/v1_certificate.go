@@ -21,18 +21,18 @@ type wireV1Certificates struct {
 	SerialNumber         string `json:"ceritficateSerialNumber"` // decimal
 }
 
-// v1GetCertificate serves the newest certificate of an order. A failure carries
+// getCertificate serves the newest certificate of an order. A failure carries
 // the same members, all of them empty (as in a published answer).
-func (s *Server) v1GetCertificate(c *call) (reply, *problem) {
-	w, problem := s.v1Certificates(c)
+func (s version1) getCertificate(c *call) (reply, *problem) {
+	w, problem := s.certificates(c)
 	if problem != nil {
 		problem.extra = map[string]any{"certificateDetails": wireV1Certificates{}}
 		return reply{}, problem
 	}
-	return s.v1Success(c, map[string]any{"certificateDetails": w})
+	return s.success(c, map[string]any{"certificateDetails": w})
 }
 
-func (s *Server) v1Certificates(c *call) (wireV1Certificates, *problem) {
+func (s version1) certificates(c *call) (wireV1Certificates, *problem) {
 	var req wireV1OrderRef
 	if problem := c.decodeV1(&req); problem != nil {
 		return wireV1Certificates{}, problem
@@ -40,7 +40,7 @@ func (s *Server) v1Certificates(c *call) (wireV1Certificates, *problem) {
 	if problem := checkV1Email(req.OrderDetails.RequestorEmail); problem != nil {
 		return wireV1Certificates{}, problem
 	}
-	o, problem := s.findV1(c, req.OrderDetails.OrderNumber)
+	o, problem := s.findOrder(c, req.OrderDetails.OrderNumber)
 	if problem != nil {
 		return wireV1Certificates{}, problem
 	}

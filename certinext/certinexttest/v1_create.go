@@ -7,23 +7,23 @@ import (
 	"strings"
 )
 
-// v1CreateSSL places an SSL order or a draft, or promotes a draft.
-func (s *Server) v1CreateSSL(c *call) (reply, *problem) {
-	return s.v1Create(c, FamilySSL, (*Server).newV1SSLOrder)
+// createSSL places an SSL order or a draft, or promotes a draft.
+func (s version1) createSSL(c *call) (reply, *problem) {
+	return s.create(c, FamilySSL, version1.newSSLOrder)
 }
 
-// v1CreatePrivatePKI places an order with the customer's own CA.
-func (s *Server) v1CreatePrivatePKI(c *call) (reply, *problem) {
-	return s.v1Create(c, FamilyPrivatePKI, (*Server).newV1PrivateOrder)
+// createPrivatePKI places an order with the customer's own CA.
+func (s version1) createPrivatePKI(c *call) (reply, *problem) {
+	return s.create(c, FamilyPrivatePKI, version1.newPrivateOrder)
 }
 
 // A v1Maker builds the order of one family from a request whose common part
 // was checked, without entering it anywhere.
-type v1Maker func(s *Server, c *call, o *order, req wireV1Order) *problem
+type v1Maker func(s version1, c *call, o *order, req wireV1Order) *problem
 
-// v1Create is what the create verbs share: the form, the product, the account,
+// create is what the create verbs share: the form, the product, the account,
 // and the way into the book.
-func (s *Server) v1Create(c *call, family string, fill v1Maker) (reply, *problem) {
+func (s version1) create(c *call, family string, fill v1Maker) (reply, *problem) {
 	if problem := s.checkBurst(c.now); problem != nil {
 		return reply{}, problem
 	}
@@ -32,25 +32,25 @@ func (s *Server) v1Create(c *call, family string, fill v1Maker) (reply, *problem
 		return reply{}, problem
 	}
 	req := orZero(body.OrderDetails)
-	o, problem := s.newV1Order(c, family, req)
+	o, problem := s.newOrder(c, family, req)
 	if problem != nil {
 		return reply{}, problem
 	}
 	if problem := fill(s, c, o, req); problem != nil {
 		return reply{}, problem
 	}
-	if problem := s.checkV1Draft(family, req.RequestNumber); problem != nil {
+	if problem := s.checkDraft(family, req.RequestNumber); problem != nil {
 		return reply{}, problem
 	}
 	if o, problem = s.place(c, o, req.CSR, req.RequestNumber); problem != nil {
 		return reply{}, problem
 	}
 	s.adopt(o.organization)
-	return s.v1Success(c, map[string]any{"orderDetails": s.wireV1CreatedOf(o)})
+	return s.success(c, map[string]any{"orderDetails": s.wireCreatedOf(o)})
 }
 
-// newV1Order checks what the families share and builds that part of an order.
-func (s *Server) newV1Order(c *call, family string, req wireV1Order) (*order, *problem) {
+// newOrder checks what the families share and builds that part of an order.
+func (s version1) newOrder(c *call, family string, req wireV1Order) (*order, *problem) {
 	if problem := checkV1Form(req, family); problem != nil {
 		return nil, problem
 	}
@@ -58,7 +58,7 @@ func (s *Server) newV1Order(c *call, family string, req wireV1Order) (*order, *p
 	if problem != nil {
 		return nil, problem
 	}
-	product, problem := s.v1Product(req.ProductCode, family, group)
+	product, problem := s.productOf(req.ProductCode, family, group)
 	if problem != nil {
 		return nil, problem
 	}
@@ -77,10 +77,10 @@ func (s *Server) newV1Order(c *call, family string, req wireV1Order) (*order, *p
 	}, nil
 }
 
-// v1Product finds the product of an order. What the account does not have is
+// productOf finds the product of an order. What the account does not have is
 // EMS-1162, what its group does not have EMS-1269, and a product of a family
 // that the verb does not serve EMS-915 (all three observed).
-func (s *Server) v1Product(code, family, group string) (Product, *problem) {
+func (s version1) productOf(code, family, group string) (Product, *problem) {
 	if problem := s.checkGroup(group); problem != nil {
 		return Product{}, problem
 	}
@@ -105,8 +105,8 @@ func v1Group(req wireV1Order) (string, *problem) {
 	return orDefault(outer, inner), nil
 }
 
-// checkV1Draft refuses a request number that is no open draft.
-func (s *Server) checkV1Draft(family, requestNumber string) *problem {
+// checkDraft refuses a request number that is no open draft.
+func (s version1) checkDraft(family, requestNumber string) *problem {
 	if requestNumber == "" {
 		return nil
 	}
@@ -119,7 +119,7 @@ func (s *Server) checkV1Draft(family, requestNumber string) *problem {
 	return nil
 }
 
-func (s *Server) wireV1CreatedOf(o *order) wireV1Created {
+func (s version1) wireCreatedOf(o *order) wireV1Created {
 	w := wireV1Created{RequestNumber: o.requestID, OrderNumber: o.id}
 	if s.Dialect == Documented {
 		w.DocumentedURL = trackingURL(o)

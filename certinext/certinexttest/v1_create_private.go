@@ -3,10 +3,10 @@
 
 package certinexttest
 
-// newV1PrivateOrder completes a private-PKI order. There is no agreement and no
+// newPrivateOrder completes a private-PKI order. There is no agreement and no
 // organization to vet. One sandbox was seen to answer EMS-939 to each order of
 // its product 149: [FaultMetaError] does that.
-func (s *Server) newV1PrivateOrder(_ *call, o *order, req wireV1Order) *problem {
+func (s version1) newPrivateOrder(_ *call, o *order, req wireV1Order) *problem {
 	if problem := checkV1PrivateForm(req); problem != nil {
 		return problem
 	}

@@ -3,20 +3,20 @@
 
 package certinexttest
 
-// v1CreateSignature places an order for a document signer.
-func (s *Server) v1CreateSignature(c *call) (reply, *problem) {
-	return s.v1Create(c, FamilySignature, (*Server).newV1SignerOrder)
+// createSignature places an order for a document signer.
+func (s version1) createSignature(c *call) (reply, *problem) {
+	return s.create(c, FamilySignature, version1.newSignerOrder)
 }
 
-// v1CreateSMIME places an order for an S/MIME certificate. Version 2 has no path
+// createSMIME places an order for an S/MIME certificate. Version 2 has no path
 // for it.
-func (s *Server) v1CreateSMIME(c *call) (reply, *problem) {
-	return s.v1Create(c, FamilySMIME, (*Server).newV1MailOrder)
+func (s version1) createSMIME(c *call) (reply, *problem) {
+	return s.create(c, FamilySMIME, version1.newMailOrder)
 }
 
-// newV1SignerOrder completes a document signer's order. Which parts of a subject
+// newSignerOrder completes a document signer's order. Which parts of a subject
 // are mandatory is inferred, as in version 2.
-func (s *Server) newV1SignerOrder(c *call, o *order, req wireV1Order) *problem {
+func (s version1) newSignerOrder(c *call, o *order, req wireV1Order) *problem {
 	subjectType := productTypes[o.product.Type].validation
 	info := *req.CertificateInformation
 	person, organization := subjectType != subjectLegalEntity, subjectType != subjectNaturalPerson
@@ -30,14 +30,14 @@ func (s *Server) newV1SignerOrder(c *call, o *order, req wireV1Order) *problem {
 		return problem
 	}
 	o.variant = subjectType
-	return s.completeV1Subject(c, o, subjectType, req)
+	return s.completeSubject(c, o, subjectType, req)
 }
 
-// newV1MailOrder completes an S/MIME order. What validates its address is not
+// newMailOrder completes an S/MIME order. What validates its address is not
 // known, so nothing does (inferred from the absence of a call for it).
-func (s *Server) newV1MailOrder(c *call, o *order, req wireV1Order) *problem {
+func (s version1) newMailOrder(c *call, o *order, req wireV1Order) *problem {
 	o.variant = "smime"
-	if problem := s.completeV1Subject(c, o, subjectNaturalPerson, req); problem != nil {
+	if problem := s.completeSubject(c, o, subjectNaturalPerson, req); problem != nil {
 		return problem
 	}
 	if !filled(o.subject.displayName) {
@@ -46,9 +46,9 @@ func (s *Server) newV1MailOrder(c *call, o *order, req wireV1Order) *problem {
 	return nil
 }
 
-// completeV1Subject is what all orders share that are for somebody instead of
+// completeSubject is what all orders share that are for somebody instead of
 // for a host: the subject, the agreement, the organization.
-func (s *Server) completeV1Subject(c *call, o *order, subjectType string, req wireV1Order) *problem {
+func (s version1) completeSubject(c *call, o *order, subjectType string, req wireV1Order) *problem {
 	info := *req.CertificateInformation
 	problem := firstUnmet(
 		demand{!info.forHost(), wordsOnly, "Domain names do not belong to this certificate."},
@@ -71,7 +71,7 @@ func (s *Server) completeV1Subject(c *call, o *order, subjectType string, req wi
 	}
 	o.domain, o.subject = "", newSubject(subjectType, info.subject())
 	if ref := orZero(req.OrganizationDetails); ref.OrganizationNumber != "" {
-		if problem := s.checkOrganization(o, &wireOrganizationRef{ref.OrganizationNumber, ref.PreVetting == "1", ref.PrevettingToken}); problem != nil {
+		if problem := s.v2().checkOrganization(o, &wireOrganizationRef{ref.OrganizationNumber, ref.PreVetting == "1", ref.PrevettingToken}); problem != nil {
 			return problem
 		}
 	}

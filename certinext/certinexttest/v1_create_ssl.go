@@ -7,8 +7,8 @@ import (
 	"strconv"
 )
 
-// newV1SSLOrder completes an SSL order: names, agreement, organization.
-func (s *Server) newV1SSLOrder(c *call, o *order, req wireV1Order) *problem {
+// newSSLOrder completes an SSL order: names, agreement, organization.
+func (s version1) newSSLOrder(c *call, o *order, req wireV1Order) *problem {
 	www := orDefault(req.CertificateInformation.AutoSecureWWW, req.AutoSecureWWW)
 	if problem := checkV1SSLForm(req, www); problem != nil {
 		return problem
@@ -23,7 +23,7 @@ func (s *Server) newV1SSLOrder(c *call, o *order, req wireV1Order) *problem {
 	auto := www != "0" // "This is set to '1' by default" (documented)
 	o.www = wantsWWW(o.domain, &auto)
 	o.targets = newTargets(o.leafNames())
-	if problem := s.setV1Organization(o, req); problem != nil {
+	if problem := s.setOrganization(o, req); problem != nil {
 		return problem
 	}
 	if a := req.AgreementDetails; a != nil {
@@ -65,10 +65,10 @@ func checkV1Names(o *order) *problem {
 	)
 }
 
-// setV1Organization settles whose order it is. Re-using a pre-vetted
+// setOrganization settles whose order it is. Re-using a pre-vetted
 // organization is what makes its validated domains count (documented): without
 // it even a DV order has to show control anew.
-func (s *Server) setV1Organization(o *order, req wireV1Order) *problem {
+func (s version1) setOrganization(o *order, req wireV1Order) *problem {
 	ref := orZero(req.OrganizationDetails)
 	problem := firstUnmet(
 		demand{oneOf(ref.PreVetting, "", "0", "1"), "EMS-1075", "Invalid Pre-Vetting value."},
@@ -79,7 +79,7 @@ func (s *Server) setV1Organization(o *order, req wireV1Order) *problem {
 		return problem
 	}
 	if ref.PreVetting == "1" {
-		return s.checkOrganization(o, &wireOrganizationRef{ref.OrganizationNumber, true, ref.PrevettingToken})
+		return s.v2().checkOrganization(o, &wireOrganizationRef{ref.OrganizationNumber, true, ref.PrevettingToken})
 	}
 	o.ownValidation = true
 	if !o.needsOrganization() {
@@ -129,7 +129,7 @@ func checkV1EV(req wireV1Order, empty func(what, value string) demand) *problem 
 }
 
 // adopt enters an organization that came with an order into the account.
-func (s *Server) adopt(org *organization) {
+func (s version1) adopt(org *organization) {
 	if org == nil || org.Number != "" {
 		return
 	}

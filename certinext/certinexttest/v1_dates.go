@@ -29,10 +29,10 @@ var (
 	v1ExpiryDates = v1DateCodes{"Certificate Expiry", "EMS-1111", "EMS-1112", "EMS-1113", "EMS-1122", "EMS-1123", false}
 )
 
-// v1Span reads a span of dates, both ends included. As published, each end
+// span reads a span of dates, both ends included. As published, each end
 // needs the other and no order lies ahead; whether the service minds is not
 // known.
-func (s *Server) v1Span(c *call, from, till string, codes v1DateCodes) (func(time.Time) bool, *problem) {
+func (s version1) span(c *call, from, till string, codes v1DateCodes) (func(time.Time) bool, *problem) {
 	if from == "" && till == "" {
 		return func(time.Time) bool { return true }, nil
 	}

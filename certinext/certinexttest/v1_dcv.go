@@ -27,17 +27,17 @@ type v1Challenge struct {
 	method string
 }
 
-// v1DCV reads a DCV verb and finds its order. The lock is held.
-func (s *Server) v1DCV(c *call, req wireV1DCV) (v1Challenge, *problem) {
+// dcv reads a DCV verb and finds its order. The lock is held.
+func (s version1) dcv(c *call, req wireV1DCV) (v1Challenge, *problem) {
 	d := req.DCVDetails
 	if problem := checkV1Email(d.RequestorEmail); problem != nil {
 		return v1Challenge{}, problem
 	}
-	o, problem := s.findV1(c, d.OrderNumber)
+	o, problem := s.findOrder(c, d.OrderNumber)
 	if problem != nil {
 		return v1Challenge{}, problem
 	}
-	if problem := s.checkV1Slot(c, o); problem != nil {
+	if problem := s.checkSlot(c, o); problem != nil {
 		return v1Challenge{}, problem
 	}
 	if problem := firstUnmet(
@@ -54,9 +54,9 @@ func (s *Server) v1DCV(c *call, req wireV1DCV) (v1Challenge, *problem) {
 	return v1Challenge{o, t, method}, problem
 }
 
-// checkV1Slot: an order that has nothing to validate, or not yet, is EMS-956
+// checkSlot: an order that has nothing to validate, or not yet, is EMS-956
 // (observed), long after TrackOrder shows it, too.
-func (s *Server) checkV1Slot(c *call, o *order) *problem {
+func (s version1) checkSlot(c *call, o *order) *problem {
 	open := o.createdAt.Add(s.DCVSlotDelay + s.DCVChallengeDelay)
 	if len(o.targets) == 0 || c.now.Before(open) {
 		return v1Failure("EMS-956", "Invalid Request for this API")
@@ -87,13 +87,13 @@ type wireV1Challenge struct {
 	DCVEmails   []string `json:"dcvEmails,omitempty"`
 }
 
-// v1GetDCV hands out what to publish for one name of an order.
-func (s *Server) v1GetDCV(c *call) (reply, *problem) {
+// getDCV hands out what to publish for one name of an order.
+func (s version1) getDCV(c *call) (reply, *problem) {
 	var req wireV1DCV
 	if problem := c.decodeV1(&req); problem != nil {
 		return reply{}, problem
 	}
-	ch, problem := s.v1DCV(c, req)
+	ch, problem := s.dcv(c, req)
 	if problem != nil {
 		return reply{}, problem
 	}
@@ -108,7 +108,7 @@ func (s *Server) v1GetDCV(c *call) (reply, *problem) {
 	default:
 		w.DCVEmails = constructedEmails(t.domain)
 	}
-	return s.v1Success(c, map[string]any{"dcvDetails": w})
+	return s.success(c, map[string]any{"dcvDetails": w})
 }
 
 // constructedEmails are the addresses that the CA/Browser Forum allows.
@@ -120,14 +120,14 @@ func constructedEmails(domain string) []string {
 	return list
 }
 
-// v1VerifyDCV looks the challenge up and says nothing of what it saw: that is
+// verifyDCV looks the challenge up and says nothing of what it saw: that is
 // for TrackOrder. The lock is free during the look-up.
-func (s *Server) v1VerifyDCV(c *call) (reply, *problem) {
+func (s version1) verifyDCV(c *call) (reply, *problem) {
 	var req wireV1DCV
 	if problem := c.decodeV1(&req); problem != nil {
 		return reply{}, problem
 	}
-	ch, p, problem := s.beginV1Verify(c, req)
+	ch, p, problem := s.beginVerify(c, req)
 	if problem != nil {
 		return reply{}, problem
 	}
@@ -137,15 +137,15 @@ func (s *Server) v1VerifyDCV(c *call) (reply, *problem) {
 	if _, problem := s.conclude(c, ch.order, ch.target.domain, p, failure, s.DCVResultDelay); problem != nil {
 		return reply{}, problem
 	}
-	return s.v1Success(c, nil)
+	return s.success(c, nil)
 }
 
-// beginV1Verify copies out all that the look-up needs. A challenge that nobody
+// beginVerify copies out all that the look-up needs. A challenge that nobody
 // asked for cannot be verified.
-func (s *Server) beginV1Verify(c *call, req wireV1DCV) (v1Challenge, *probe, *problem) {
+func (s version1) beginVerify(c *call, req wireV1DCV) (v1Challenge, *probe, *problem) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ch, problem := s.v1DCV(c, req)
+	ch, problem := s.dcv(c, req)
 	if problem != nil {
 		return ch, nil, problem
 	}

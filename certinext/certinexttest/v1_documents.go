@@ -32,8 +32,8 @@ const (
 	maxV1DocumentSize = 3 << 20 // documented
 )
 
-// v1SubmitDocument takes the documents of an order that waits for them.
-func (s *Server) v1SubmitDocument(c *call) (reply, *problem) {
+// submitDocument takes the documents of an order that waits for them.
+func (s version1) submitDocument(c *call) (reply, *problem) {
 	var req wireV1SubmitDocument
 	if problem := c.decodeV1(&req); problem != nil {
 		return reply{}, problem
@@ -42,7 +42,7 @@ func (s *Server) v1SubmitDocument(c *call) (reply, *problem) {
 	if problem := checkV1Email(d.RequestorEmail); problem != nil {
 		return reply{}, problem
 	}
-	o, problem := s.findV1(c, d.OrderNumber)
+	o, problem := s.findOrder(c, d.OrderNumber)
 	if problem != nil {
 		return reply{}, problem
 	}
@@ -62,7 +62,7 @@ func (s *Server) v1SubmitDocument(c *call) (reply, *problem) {
 	if err := s.takeDocuments(o, n, c.now); err != nil {
 		return reply{}, v1Failure("EMS-956", "Invalid Request for this API: "+err.Error())
 	}
-	return s.v1Success(c, nil)
+	return s.success(c, nil)
 }
 
 // check looks at one document. Documented: a PDF file of 3 MB at most, with a

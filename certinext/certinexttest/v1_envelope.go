@@ -102,9 +102,9 @@ func v1Malformed(prefix string, p *problem) *problem {
 	return v1Failure("EMS-902", "Input JSON parsing error: "+strings.Join(what, ", "))
 }
 
-// authorizeV1 checks meta: its form, whether the account is this one, whether
+// authorizeCall checks meta: its form, whether the account is this one, whether
 // the signature or the bearer token is good, and whether txn is new.
-func (s *Server) authorizeV1(c *call) *problem {
+func (s version1) authorizeCall(c *call) *problem {
 	if problem := c.openEnvelope(); problem != nil {
 		return problem
 	}
@@ -114,7 +114,7 @@ func (s *Server) authorizeV1(c *call) *problem {
 	if c.meta.AccountNumber != s.accountNumber() {
 		return v1Failure("EMS-913", "Invalid Account Number")
 	}
-	if problem := s.checkV1Key(c); problem != nil {
+	if problem := s.checkKey(c); problem != nil {
 		return problem
 	}
 	// "This should be unique for given Account" (documented), so a retry needs
@@ -148,9 +148,9 @@ func v1Timestamp(text string) (time.Time, bool) {
 	return t, err == nil
 }
 
-// checkV1Key takes a signature, or an empty authKey with a bearer token, which
+// checkKey takes a signature, or an empty authKey with a bearer token, which
 // is how one client was seen to use an OAuth key with version 1.
-func (s *Server) checkV1Key(c *call) *problem {
+func (s version1) checkKey(c *call) *problem {
 	switch {
 	case c.meta.AuthKey == "" && c.r.Header.Get("Authorization") != "":
 		return s.checkBearer(c)
@@ -179,14 +179,14 @@ func firstUnmet(demands ...demand) *problem {
 	return nil
 }
 
-// v1Success answers a call of version 1 with members beside meta.
-func (s *Server) v1Success(c *call, members map[string]any) (reply, *problem) {
+// success answers a call of version 1 with members beside meta.
+func (s version1) success(c *call, members map[string]any) (reply, *problem) {
 	return s.envelope(c, "1", "", "", members), nil
 }
 
 // envelope is an answer of version 1: HTTP 200, all scalars of meta strings.
 // The two headers are documented.
-func (s *Server) envelope(c *call, status, code, message string, members map[string]any) reply {
+func (s version1) envelope(c *call, status, code, message string, members map[string]any) reply {
 	meta := map[string]string{
 		"ver": "1.0", "ts": s.now().In(indianTime).Format(tsLayout), "txn": "", "status": status,
 		"errorCode": code, "errorMessage": message,
@@ -204,10 +204,10 @@ func (s *Server) envelope(c *call, status, code, message string, members map[str
 	return rep
 }
 
-// refuseV1 puts p into the envelope, or into the framework's error shape where
+// refusal puts p into the envelope, or into the framework's error shape where
 // the call never reached the verb: then the HTTP status is an error (inferred,
 // no such answer was ever captured).
-func (s *Server) refuseV1(p *problem, c *call) reply {
+func (s version1) refusal(p *problem, c *call) reply {
 	switch p.status {
 	case http.StatusOK, http.StatusBadRequest, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity:
 	default:

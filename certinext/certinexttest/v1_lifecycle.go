@@ -11,8 +11,8 @@ type wireV1SubmitCSR struct {
 	} `json:"orderDetails"`
 }
 
-// v1SubmitCSR attaches a CSR at any time before issuance.
-func (s *Server) v1SubmitCSR(c *call) (reply, *problem) {
+// submitCSR attaches a CSR at any time before issuance.
+func (s version1) submitCSR(c *call) (reply, *problem) {
 	var req wireV1SubmitCSR
 	if problem := c.decodeV1(&req); problem != nil {
 		return reply{}, problem
@@ -21,7 +21,7 @@ func (s *Server) v1SubmitCSR(c *call) (reply, *problem) {
 	if problem := checkV1Email(d.RequestorEmail); problem != nil {
 		return reply{}, problem
 	}
-	o, problem := s.findV1(c, d.OrderNumber)
+	o, problem := s.findOrder(c, d.OrderNumber)
 	if problem != nil {
 		return reply{}, problem
 	}
@@ -31,7 +31,7 @@ func (s *Server) v1SubmitCSR(c *call) (reply, *problem) {
 	if problem := s.attachCSR(c, o, d.CSR); problem != nil {
 		return reply{}, problem
 	}
-	return s.v1Success(c, nil)
+	return s.success(c, nil)
 }
 
 type wireV1AcceptAgreement struct {
@@ -45,8 +45,8 @@ type wireV1AcceptAgreement struct {
 	} `json:"agreementDetails"`
 }
 
-// v1AcceptAgreement signs the subscriber agreement of an open order.
-func (s *Server) v1AcceptAgreement(c *call) (reply, *problem) {
+// acceptAgreement signs the subscriber agreement of an open order.
+func (s version1) acceptAgreement(c *call) (reply, *problem) {
 	var req wireV1AcceptAgreement
 	if problem := c.decodeV1(&req); problem != nil {
 		return reply{}, problem
@@ -55,7 +55,7 @@ func (s *Server) v1AcceptAgreement(c *call) (reply, *problem) {
 	if problem := checkV1Email(d.RequestorEmail); problem != nil {
 		return reply{}, problem
 	}
-	o, problem := s.findV1(c, d.OrderNumber)
+	o, problem := s.findOrder(c, d.OrderNumber)
 	if problem != nil {
 		return reply{}, problem
 	}
@@ -73,7 +73,7 @@ func (s *Server) v1AcceptAgreement(c *call) (reply, *problem) {
 	}
 	o.sign(a.agreement(), c.now)
 	s.settle(o, c.now)
-	return s.v1Success(c, nil)
+	return s.success(c, nil)
 }
 
 type wireV1RejectOrder struct {
@@ -83,15 +83,15 @@ type wireV1RejectOrder struct {
 	} `json:"orderDetails"`
 }
 
-// v1RejectOrder withdraws an order that is not yet issued: what version 2 calls
+// rejectOrder withdraws an order that is not yet issued: what version 2 calls
 // a cancellation.
-func (s *Server) v1RejectOrder(c *call) (reply, *problem) {
+func (s version1) rejectOrder(c *call) (reply, *problem) {
 	var req wireV1RejectOrder
 	if problem := c.decodeV1(&req); problem != nil {
 		return reply{}, problem
 	}
 	d := req.OrderDetails
-	o, problem := s.findV1(c, d.OrderNumber)
+	o, problem := s.findOrder(c, d.OrderNumber)
 	if problem != nil {
 		return reply{}, problem
 	}
@@ -104,7 +104,7 @@ func (s *Server) v1RejectOrder(c *call) (reply, *problem) {
 		return reply{}, problem
 	}
 	o.cancelled = &ending{reason: d.RejectRemarks, at: c.now}
-	return s.v1Success(c, nil)
+	return s.success(c, nil)
 }
 
 type wireV1RejectRequest struct {
@@ -114,8 +114,8 @@ type wireV1RejectRequest struct {
 	} `json:"orderDetails"`
 }
 
-// v1RejectRequest withdraws a draft.
-func (s *Server) v1RejectRequest(c *call) (reply, *problem) {
+// rejectRequest withdraws a draft.
+func (s version1) rejectRequest(c *call) (reply, *problem) {
 	var req wireV1RejectRequest
 	if problem := c.decodeV1(&req); problem != nil {
 		return reply{}, problem
@@ -132,5 +132,5 @@ func (s *Server) v1RejectRequest(c *call) (reply, *problem) {
 		return reply{}, problem
 	}
 	o.cancelled = &ending{reason: d.RejectRemarks, at: c.now}
-	return s.v1Success(c, nil)
+	return s.success(c, nil)
 }

@@ -77,10 +77,10 @@ type wireV1ReportRow struct {
 	CountryName             string   `json:"countryName"`
 }
 
-// v1OrdersReport pages through all orders and drafts, newest first. A search
+// ordersReport pages through all orders and drafts, newest first. A search
 // without a result is a failure, as was observed; with which code or words is
 // not known.
-func (s *Server) v1OrdersReport(c *call) (reply, *problem) {
+func (s version1) ordersReport(c *call) (reply, *problem) {
 	var req wireV1Search
 	if problem := c.decodeV1(&req); problem != nil {
 		return reply{}, problem
@@ -92,7 +92,7 @@ func (s *Server) v1OrdersReport(c *call) (reply, *problem) {
 	if problem != nil {
 		return reply{}, problem
 	}
-	rows, problem := s.v1ReportRows(c, *req.SearchCriteria)
+	rows, problem := s.reportRows(c, *req.SearchCriteria)
 	if problem != nil {
 		return reply{}, problem
 	}
@@ -101,7 +101,7 @@ func (s *Server) v1OrdersReport(c *call) (reply, *problem) {
 	if len(shown) == 0 {
 		return reply{}, v1Failure(wordsOnly, "No records found.")
 	}
-	return s.v1Success(c, map[string]any{"orderDetails": wireV1Report{
+	return s.success(c, map[string]any{"orderDetails": wireV1Report{
 		NoOfPages: pageCount(len(rows), size), TotalNoOfResults: len(rows), PageSize: len(shown),
 		CurrentPage: strconv.Itoa(page), OrdersArray: shown,
 	}})
@@ -117,8 +117,8 @@ func v1Paging(number, size string) (int, int, *problem) {
 	)
 }
 
-func (s *Server) v1ReportRows(c *call, search wireV1Criteria) ([]wireV1ReportRow, *problem) {
-	filter, problem := s.v1Filter(c, search)
+func (s version1) reportRows(c *call, search wireV1Criteria) ([]wireV1ReportRow, *problem) {
+	filter, problem := s.filter(c, search)
 	if problem != nil {
 		return nil, problem
 	}
@@ -126,14 +126,14 @@ func (s *Server) v1ReportRows(c *call, search wireV1Criteria) ([]wireV1ReportRow
 	for _, o := range slices.Backward(s.book.sequence) {
 		s.settle(o, c.now)
 		if !c.now.Before(o.createdAt.Add(s.ReportDelay)) && filter(o) {
-			rows = append(rows, s.v1ReportRow(o, c.now))
+			rows = append(rows, s.reportRow(o, c.now))
 		}
 	}
 	return rows, nil
 }
 
-func (s *Server) v1ReportRow(o *order, now time.Time) wireV1ReportRow {
-	order, certificate := s.v1Status(o, now)
+func (s version1) reportRow(o *order, now time.Time) wireV1ReportRow {
+	order, certificate := s.statusIDs(o, now)
 	row := wireV1ReportRow{
 		OrderNumber: o.id, RequestNumber: o.requestID,
 		OrderStatusID: order.id, OrderStatus: order.name, CertificateStatusID: certificate.id, CertificateStatus: certificate.name,
@@ -163,22 +163,22 @@ func (o *order) v1TrustType() string {
 	return "1"
 }
 
-// v1Filter reads the filters. Most take several values with commas between
+// filter reads the filters. Most take several values with commas between
 // them; names are compared whole, in any case.
-func (s *Server) v1Filter(c *call, f wireV1Criteria) (func(*order) bool, *problem) {
-	if problem := s.checkV1Criteria(f); problem != nil {
+func (s version1) filter(c *call, f wireV1Criteria) (func(*order) bool, *problem) {
+	if problem := s.checkCriteria(f); problem != nil {
 		return nil, problem
 	}
-	ordered, problem := s.v1Span(c, f.OrderDateFrom, f.OrderDateTill, v1OrderDates)
+	ordered, problem := s.span(c, f.OrderDateFrom, f.OrderDateTill, v1OrderDates)
 	if problem != nil {
 		return nil, problem
 	}
-	expires, problem := s.v1Span(c, f.CertExpiryDateFrom, f.CertExpiryDateTill, v1ExpiryDates)
+	expires, problem := s.span(c, f.CertExpiryDateFrom, f.CertExpiryDateTill, v1ExpiryDates)
 	if problem != nil {
 		return nil, problem
 	}
 	return func(o *order) bool {
-		row := s.v1ReportRow(o, c.now)
+		row := s.reportRow(o, c.now)
 		var notAfter time.Time
 		if sg := o.certificate(); sg != nil {
 			notAfter = sg.cert.NotAfter
@@ -192,7 +192,7 @@ func (s *Server) v1Filter(c *call, f wireV1Criteria) (func(*order) bool, *proble
 	}, nil
 }
 
-func (s *Server) checkV1Criteria(f wireV1Criteria) *problem {
+func (s version1) checkCriteria(f wireV1Criteria) *problem {
 	if problem := s.checkGroup(f.GroupNumber); problem != nil {
 		return problem
 	}

@@ -17,9 +17,9 @@ type wireV1Revoke struct {
 	} `json:"revocationDetails"`
 }
 
-// v1RevokeOrder revokes what an order issued, for one of the five reasons that
+// revokeOrder revokes what an order issued, for one of the five reasons that
 // version 1 knows.
-func (s *Server) v1RevokeOrder(c *call) (reply, *problem) {
+func (s version1) revokeOrder(c *call) (reply, *problem) {
 	var req wireV1Revoke
 	if problem := c.decodeV1(&req); problem != nil {
 		return reply{}, problem
@@ -28,11 +28,11 @@ func (s *Server) v1RevokeOrder(c *call) (reply, *problem) {
 	if problem := checkV1Email(d.RequestorEmail); problem != nil {
 		return reply{}, problem
 	}
-	o, problem := s.findV1(c, d.OrderNumber)
+	o, problem := s.findOrder(c, d.OrderNumber)
 	if problem != nil {
 		return reply{}, problem
 	}
-	reason, code := s.v1Reason(d.RevokeReasonID)
+	reason, code := s.reason(d.RevokeReasonID)
 	if problem := firstUnmet(
 		demand{d.RevokeReasonID != "", "EMS-969", "Revoke Reason ID cannot be empty."},
 		demand{reason != "", "EMS-970", "Invalid Revoke Reason ID"},
@@ -45,12 +45,12 @@ func (s *Server) v1RevokeOrder(c *call) (reply, *problem) {
 		return reply{}, problem
 	}
 	s.revoke(o, &ending{reason: reason, note: d.RevokeRemarks, at: c.now}, code)
-	return s.v1Success(c, nil)
+	return s.success(c, nil)
 }
 
-// v1Reason is the name that the dialect's version 2 has for a reason of version
+// reason is the name that the dialect's version 2 has for a reason of version
 // 1, and the reason's code, which is its number in version 1.
-func (s *Server) v1Reason(id string) (name string, code int) {
+func (s version1) reason(id string) (name string, code int) {
 	if !oneOf(id, "1", "3", "4", "5", "9") {
 		return "", 0
 	}

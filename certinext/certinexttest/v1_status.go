@@ -37,9 +37,9 @@ var (
 	v1PendingLRA      = v1ID{"25", "Organization Authorization Pending LRA"}
 )
 
-// v1Status derives the two statuses of version 1 from the same facts as that
+// statusIDs derives the two statuses of version 1 from the same facts as that
 // of version 2.
-func (s *Server) v1Status(o *order, now time.Time) (order, certificate v1ID) {
+func (s version1) statusIDs(o *order, now time.Time) (order, certificate v1ID) {
 	switch s.status(o, now) {
 	case statusCancelled:
 		return v1Cancelled, v1CertCancelled
@@ -52,7 +52,7 @@ func (s *Server) v1Status(o *order, now time.Time) (order, certificate v1ID) {
 	case statusDraft:
 		return v1OnHold, v1SetupPending
 	case statusIssued:
-		return s.v1Issued(o, now)
+		return s.issued(o, now)
 	case statusPendingDCV:
 		// Observed: typical while domain control is open.
 		return v1Accepted, v1PendingAuto
@@ -63,13 +63,13 @@ func (s *Server) v1Status(o *order, now time.Time) (order, certificate v1ID) {
 	case statusPendingCSR, statusPendingAgreement:
 		return v1Accepted, v1SetupPending
 	default:
-		return s.v1Approval(o, now)
+		return s.approval(o, now)
 	}
 }
 
-// v1Issued: until the certificate downloads the order is only approved, though
+// issued: until the certificate downloads the order is only approved, though
 // version 2 calls it issued.
-func (s *Server) v1Issued(o *order, now time.Time) (order, certificate v1ID) {
+func (s version1) issued(o *order, now time.Time) (order, certificate v1ID) {
 	switch {
 	case !s.pemReady(o.certificate(), now):
 		return v1InProgress, o.v1Approved()
@@ -80,9 +80,9 @@ func (s *Server) v1Issued(o *order, now time.Time) (order, certificate v1ID) {
 	}
 }
 
-// v1Approval tells the wait for an approver from the wait for the signature.
+// approval tells the wait for an approver from the wait for the signature.
 // Version 2 has one status for both.
-func (s *Server) v1Approval(o *order, now time.Time) (order, certificate v1ID) {
+func (s version1) approval(o *order, now time.Time) (order, certificate v1ID) {
 	if pending, _ := s.progress(o, now); pending != "" {
 		return v1Pending, v1PendingApprover
 	}

@@ -15,9 +15,9 @@ type wireV1OrderNumber struct {
 	} `json:"orderDetails"`
 }
 
-// findV1 looks an order up by its number, whatever its family and the version
+// findOrder looks an order up by its number, whatever its family and the version
 // it was placed through. Observed: a request number is EMS-943.
-func (s *Server) findV1(c *call, number string) (*order, *problem) {
+func (s version1) findOrder(c *call, number string) (*order, *problem) {
 	if strings.TrimSpace(number) == "" {
 		return nil, v1Failure("EMS-942", "Order ID cannot be empty.")
 	}
@@ -29,17 +29,17 @@ func (s *Server) findV1(c *call, number string) (*order, *problem) {
 	return o, nil
 }
 
-// v1TrackOrder answers the state of an order.
-func (s *Server) v1TrackOrder(c *call) (reply, *problem) {
+// trackOrder answers the state of an order.
+func (s version1) trackOrder(c *call) (reply, *problem) {
 	var req wireV1OrderNumber
 	if problem := c.decodeV1(&req); problem != nil {
 		return reply{}, problem
 	}
-	o, problem := s.findV1(c, req.OrderDetails.OrderNumber)
+	o, problem := s.findOrder(c, req.OrderDetails.OrderNumber)
 	if problem != nil {
 		return reply{}, problem
 	}
-	return s.v1Success(c, map[string]any{"orderDetails": s.wireV1TrackOf(o, c.now)})
+	return s.success(c, map[string]any{"orderDetails": s.wireTrackOf(o, c.now)})
 }
 
 // wireV1Track is the state of an order. Verifications are null where the
@@ -90,15 +90,15 @@ type wireV1DomainChecked struct {
 	CAAStatus    string `json:"caaStatus"` // 1 authorized, 3 pending
 }
 
-func (s *Server) wireV1TrackOf(o *order, now time.Time) wireV1Track {
-	order, certificate := s.v1Status(o, now)
+func (s version1) wireTrackOf(o *order, now time.Time) wireV1Track {
+	order, certificate := s.statusIDs(o, now)
 	w := wireV1Track{
 		TrackingURL:   trackingURL(o),
 		OrderStatusID: order.id, OrderStatus: order.name,
 		CertificateStatusID: certificate.id, CertificateStatus: certificate.name,
 		RequestorInformation: wireV1RequestorOf(o.requestor),
-		DomainVerification:   s.wireV1Domains(o, now),
-		RevocationDetails:    s.wireV1RevocationOf(o),
+		DomainVerification:   s.wireDomains(o, now),
+		RevocationDetails:    s.wireRevocationOf(o),
 		CSR:                  oneOrZero(o.current().csr != nil),
 	}
 	if sg := o.certificate(); s.pemReady(sg, now) {
@@ -133,23 +133,23 @@ func (o *order) wireV1Signed() *wireV1Signed {
 	return w
 }
 
-func (s *Server) wireV1RevocationOf(o *order) wireV1Revocation {
+func (s version1) wireRevocationOf(o *order) wireV1Revocation {
 	if o.revoked == nil {
 		return wireV1Revocation{}
 	}
 	return wireV1Revocation{"2", v1ReasonID(o.revoked.reason), v1Time(o.revoked.at), "Certificate Revoked"}
 }
 
-// wireV1Domains mixes a fixed key with one for each name. Observed: it is null
+// wireDomains mixes a fixed key with one for each name. Observed: it is null
 // for some seconds after the order was placed.
-func (s *Server) wireV1Domains(o *order, now time.Time) map[string]any {
+func (s version1) wireDomains(o *order, now time.Time) map[string]any {
 	if len(o.targets) == 0 || now.Before(o.createdAt.Add(s.DCVSlotDelay)) {
 		return nil
 	}
 	all := map[string]any{}
 	overall := "1"
 	for _, t := range o.targets {
-		d := s.wireV1DomainOf(o, t, now)
+		d := s.wireDomainOf(o, t, now)
 		all[t.domain] = d
 		if d.DCVStatus != "1" && overall != "2" {
 			overall = d.DCVStatus
@@ -170,7 +170,7 @@ var v1Methods = []v1DCVMethod{
 	{"3", "Email based verification", methodEmail},
 }
 
-func (s *Server) wireV1DomainOf(o *order, t *target, now time.Time) wireV1DomainChecked {
+func (s version1) wireDomainOf(o *order, t *target, now time.Time) wireV1DomainChecked {
 	w := wireV1DomainChecked{DCVStatus: "0", Status: "1", CAAStatus: "3"}
 	at, ok := s.verifiedSince(o, t, now)
 	switch {
