@@ -333,7 +333,7 @@ func bounded(skew time.Duration) time.Duration { return min(max(skew, -maxSkew),
 // has none, or comes from a cache that kept it for a while (RFC 9111, section 5.1: Age).
 func (c *Client) sightClock(h http.Header) *clockSighting {
 	at, err := http.ParseTime(h.Get("Date"))
-	if age := h.Get("Age"); err != nil || age != "" && age != "0" {
+	if age := h.Get("Age"); err != nil || (age != "" && age != "0") {
 		return nil
 	}
 	now := c.now().Round(0)

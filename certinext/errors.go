@@ -166,7 +166,7 @@ func (e *Error) reason() string {
 
 // statusless reports whether no HTTP status says that the call failed.
 func (e *Error) statusless() bool {
-	return e.Status == 0 || e.Status >= 200 && e.Status <= 299 || e.enveloped
+	return e.Status == 0 || (e.Status >= 200 && e.Status <= 299) || e.enveloped
 }
 
 // Unwrap returns the cause.

@@ -98,7 +98,7 @@ var ownGrantRefusals = []string{
 func listed(code string) bool {
 	digits, ok := strings.CutPrefix(code, "EMS-")
 	n, err := strconv.Atoi(digits)
-	return ok && err == nil && (n >= 901 && n <= 1299 || n >= 2000 && n <= 2099)
+	return ok && err == nil && ((n >= 901 && n <= 1299) || (n >= 2000 && n <= 2099))
 }
 
 // The successes of a change in version 2. Documented: 204 without a body, for a CSR, an agreement,
@@ -147,7 +147,7 @@ func doneWith(id string, pick func(wireDone) text, fits func(Status) bool) func(
 			return errNoSuccess
 		}
 		named, status := first(pick(w)), parseStatus(words(w.Status))
-		if named == "" || status != "" && !fits(status) {
+		if named == "" || (status != "" && !fits(status)) {
 			return errNoSuccess
 		}
 		return namesOrder(text(named), id)

@@ -60,9 +60,10 @@ func (how repetition) allows(e *Error) bool {
 	if how == repeatRefused {
 		// A 429 may come from a gateway after CERTInext has made the change. Asking again does not
 		// make it twice, and inDoubt keeps the doubt.
-		return limited || e.lost && !e.Acted
+		return limited || (e.lost && !e.Acted)
 	}
-	return limited || e.lost || e.Status >= 500 && e.Status != http.StatusNotImplemented
+	return limited || e.lost ||
+		(e.Status >= 500 && e.Status != http.StatusNotImplemented)
 }
 
 // retry runs try until it succeeds, fails for good, or has used up its tries, its time or ctx. It

@@ -184,7 +184,7 @@ func ParseReason(s string) (Reason, error) {
 	folded := foldReason(s)
 	number, err := strconv.Atoi(strings.TrimSpace(s))
 	for _, r := range reasons {
-		if folded == foldReason(string(r.reason)) || err == nil && number == r.number {
+		if folded == foldReason(string(r.reason)) || (err == nil && number == r.number) {
 			return r.reason, nil
 		}
 	}

@@ -108,10 +108,10 @@ func (c *Client) fly(ctx context.Context, s *session, f *flight) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.flight = nil
-	if f.token, f.err = g.token, err; err == nil {
-		t.token, t.asked, t.expires = func() string { return g.token }, asked, asked.Add(max(
-			g.life-tokenMargin, minTokenLife,
-		))
+	f.token, f.err = g.token, err
+	if err == nil {
+		t.token = func() string { return g.token }
+		t.asked, t.expires = asked, asked.Add(max(g.life-tokenMargin, minTokenLife))
 	}
 	close(f.done)
 }

@@ -118,7 +118,7 @@ func (c *Client) do(ctx context.Context, r *call) (*reply, *Error) {
 // attempt sends the call once, and sets inDoubt when it may have taken effect although it failed.
 func (c *Client) attempt(ctx context.Context, s *session, r *call, token string) (*reply, *Error) {
 	rep, err := c.send(ctx, s, r, token)
-	r.inDoubt = r.inDoubt || err != nil && err.Acted
+	r.inDoubt = r.inDoubt || (err != nil && err.Acted)
 	return rep, err
 }
 
@@ -223,7 +223,7 @@ func (c *Client) send(ctx context.Context, s *session, r *call, token string) (*
 	defer res.Body.Close()
 	clock := c.sightClock(res.Header)
 	rep, e := c.answer(ctx, tryCtx, r, res, hide)
-	if e == nil && !r.grants || e != nil && e.Own {
+	if (e == nil && !r.grants) || (e != nil && e.Own) {
 		c.learn(clock)
 	}
 	return rep, e

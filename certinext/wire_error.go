@@ -90,7 +90,7 @@ func (c *Client) refusal(r *call, res *http.Response, hide mask) *Error {
 	// Version 1 refuses in its envelope, with HTTP status 200 (observed 2026): a refusal with any
 	// other status is a gateway's.
 	e.Own = err == nil && !r.enveloped &&
-		(w.own(res.StatusCode) || r.grants && slices.Contains(ownGrantRefusals, e.Code))
+		(w.own(res.StatusCode) || (r.grants && slices.Contains(ownGrantRefusals, e.Code)))
 	e.Acted = r.repeat != repeatFreely && !e.certain()
 	return e
 }

@@ -125,7 +125,7 @@ type reply struct {
 	contentType string
 	header      http.Header
 	body        []byte
-	foreign     bool // somebody else's, in between
+	foreign     bool // a gateway's, not CERTInext's
 }
 
 // noContent is the 204 that most state changes answer with.

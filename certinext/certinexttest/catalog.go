@@ -311,7 +311,9 @@ func (p Product) checkCustomFields(given []wireCustomField) *problem {
 		if i < 0 {
 			return invalidField("customFields.fieldId", "unknown custom field").inV1("EMS-1203")
 		}
-		if f := p.CustomFields[i]; utf8.RuneCountInString(g.Value) > f.maxLength() || g.Value != "" && f.Values != nil && !slices.Contains(f.Values, g.Value) {
+		f := p.CustomFields[i]
+		isListed := g.Value == "" || f.Values == nil || slices.Contains(f.Values, g.Value)
+		if utf8.RuneCountInString(g.Value) > f.maxLength() || !isListed {
 			return invalidField("customFields.value", "not a value of the custom field "+f.Name).inV1("EMS-1207")
 		}
 	}

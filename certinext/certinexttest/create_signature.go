@@ -117,7 +117,8 @@ func (l *checklist) subject(subjectType string, w *wireSubject, d Dialect) {
 	if w == nil {
 		w = &wireSubject{}
 	}
-	if l.notBlank("subject.email", w.Email); w.Email != "" && !mailAddress.MatchString(w.Email) {
+	l.notBlank("subject.email", w.Email)
+	if w.Email != "" && !mailAddress.MatchString(w.Email) {
 		l.add("subject.email", "must be an email address")
 	}
 	if w.Phone != "" && !e164.MatchString(w.Phone) {

@@ -44,7 +44,7 @@ func (w *datedWriter) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// Write sends the header first if nobody did.
+// Write sends the header first if it was not sent.
 func (w *datedWriter) Write(b []byte) (int, error) {
 	if !w.began {
 		w.WriteHeader(http.StatusOK)

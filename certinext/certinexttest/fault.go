@@ -56,12 +56,11 @@ const (
 	// FaultRootFirst serves the chain of a download root first (after). Version 1
 	// has a member for each certificate, and no first.
 	FaultRootFirst FaultKind = "root-first"
-	// FaultWrongKey serves a certificate for a key that nobody asked for; the
-	// order's own certificate is not changed (after).
+	// FaultWrongKey serves a certificate for a key that no CSR had; the order's own certificate is
+	// not changed (after).
 	FaultWrongKey FaultKind = "wrong-key"
-	// FaultMiddleman is an answer of somebody in between, such as a gateway, a
-	// filter or a cache: Status, 403 by default and any from 200 on, with
-	// ContentType and Body (before).
+	// FaultMiddleman is an answer of a host in between, such as a gateway, a filter or a cache:
+	// Status, 403 by default and any from 200 on, with ContentType and Body (before).
 	FaultMiddleman FaultKind = "middleman"
 	// FaultMiddlemanAfter replaces CERTInext's own answer by such a one: the
 	// call was processed, and its caller hears something else (after).

@@ -41,8 +41,7 @@ func (f Fault) validateLie() error {
 	return nil
 }
 
-// middleman is the answer of somebody in between, without anything that is
-// CERTInext's own.
+// middleman is the answer of a host in between, without anything that is CERTInext's own.
 func (f Fault) middleman() reply {
 	return reply{
 		status: orDefault(f.Status, http.StatusForbidden), contentType: f.ContentType, body: []byte(f.Body), foreign: true,

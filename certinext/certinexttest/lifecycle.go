@@ -146,7 +146,7 @@ func (s version2) cancelDraft(c *call) (reply, *problem) {
 	return noContent()
 }
 
-// rejectOrder is in the service's OpenAPI document; nobody has shown a call.
+// rejectOrder is in the service's OpenAPI document; no source shows a call.
 func (s version2) rejectOrder(c *call) (reply, *problem) {
 	var req wireReject
 	if problem := decode(c.body, &req); problem != nil {
@@ -163,8 +163,8 @@ func (s version2) rejectOrder(c *call) (reply, *problem) {
 	return noContent()
 }
 
-// reissueOrder starts a new certificate within an issued order. Nobody has run
-// it against the service; the shape is the published one.
+// reissueOrder starts a new certificate within an issued order. No client has run it against the
+// service; the shape is the published one.
 func (s version2) reissueOrder(c *call) (reply, *problem) {
 	var req wireReissue
 	if problem := decode(c.body, &req); problem != nil {

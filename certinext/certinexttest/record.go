@@ -222,7 +222,7 @@ func (s *Server) decide(orderID string, act func(*order, time.Time)) error {
 	return nil
 }
 
-// Promote places the order of a draft, as somebody does in the portal.
+// Promote places the order of a draft, as a user does in the portal.
 func (s *Server) Promote(requestID string) error {
 	s.once.Do(s.setUp)
 	s.mu.Lock()

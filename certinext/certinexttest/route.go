@@ -128,8 +128,8 @@ func domainRoutes() []route {
 	}
 }
 
-// route finds the operation of r. A path nobody serves is 404, a path served
-// under other methods is 405 with Allow.
+// route finds the operation of r. A path that no operation has is 404, a path served under other
+// methods is 405 with Allow.
 func (s *Server) route(r *http.Request) (*call, *problem) {
 	var allow []string
 	for i := range routes {

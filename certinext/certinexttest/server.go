@@ -205,10 +205,10 @@ type Server struct {
 	// Now is the clock, which also stamps every answer's Date; nil means
 	// time.Now.
 	Now func() time.Time
-	// Rand decides whether a fault with a Probability strikes and in which order
-	// an unsorted list of domains comes; nil means the runtime's generator. The
-	// server uses it under its own lock, and nobody else may. All other
-	// randomness is that of crypto/rand: keys, serial numbers, ids and tokens.
+	// Rand decides whether a fault with a Probability strikes and in which order an unsorted list
+	// of domains comes; nil means the runtime's generator. The server uses it under its own lock,
+	// and no other code may use it. All other randomness is that of crypto/rand: keys, serial
+	// numbers, ids and tokens.
 	Rand *rand.Rand
 
 	// BeforeCall, if set, runs before an API call is looked at, AfterCall
@@ -334,8 +334,8 @@ func (s *Server) perform(c *call) reply {
 	return rep
 }
 
-// admit refuses what no operation would take: no token, a media type that is
-// not spoken, a query parameter nobody defined.
+// admit refuses what no operation would take: no token, a media type that is not spoken, a query
+// parameter that is not defined.
 func (s *Server) admit(c *call) *problem {
 	if c.route.op == OpToken {
 		return nil // the token endpoint has its own manners, see auth.go

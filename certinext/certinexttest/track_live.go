@@ -127,7 +127,7 @@ func (s version2) wireVerificationsOf(o *order, now time.Time) *wireVerification
 	if o.family == FamilySSL {
 		v.Domain = s.wireDomainsOf(o, now)
 	}
-	if o.needsOrganization() || o.subject != nil && o.organization != nil {
+	if o.needsOrganization() || (o.subject != nil && o.organization != nil) {
 		_, ok := o.organizationVetted()
 		v.Organization = &wireOrgVerification{
 			Status: map[bool]string{true: "VERIFIED", false: "PENDING"}[ok], OrganizationName: o.organization.Name,

@@ -46,8 +46,8 @@ func (s version1) newMailOrder(c *call, o *order, req wireV1Order) *problem {
 	return nil
 }
 
-// completeSubject is what all orders share that are for somebody instead of
-// for a host: the subject, the agreement, the organization.
+// completeSubject is what all orders share that are for a person or an organization instead of for
+// a host: the subject, the agreement, the organization.
 func (s version1) completeSubject(c *call, o *order, subjectType string, req wireV1Order) *problem {
 	info := *req.CertificateInformation
 	problem := firstUnmet(
@@ -84,7 +84,7 @@ func (i wireV1Certificate) forHost() bool {
 	return i.DomainName != "" || len(i.AdditionalDomains) > 0 || i.AutoSecureWWW != "" || i.DNSType != ""
 }
 
-// forPerson reports whether the block has a member that only somebody has.
+// forPerson reports whether the block has a member that only a person has.
 func (i wireV1Certificate) forPerson() bool {
 	for _, v := range []string{
 		i.FirstName, i.LastName, i.Email, i.IsdCode, i.MobileNumber, i.Designation, i.IdentityDocumentType,

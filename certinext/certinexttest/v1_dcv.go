@@ -140,8 +140,8 @@ func (s version1) verifyDCV(c *call) (reply, *problem) {
 	return s.success(c, nil)
 }
 
-// beginVerify copies out all that the look-up needs. A challenge that nobody
-// asked for cannot be verified.
+// beginVerify copies out all that the look-up needs. A challenge that no caller asked for cannot be
+// verified.
 func (s version1) beginVerify(c *call, req wireV1DCV) (v1Challenge, *probe, *problem) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

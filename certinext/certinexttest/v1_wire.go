@@ -51,7 +51,7 @@ type wireV1Certificate struct {
 	CompanyRegistrationNumber string   `json:"companyRegistrationNumber"`
 	DNSType                   string   `json:"dnsType"` // private PKI
 
-	// Of somebody whom a certificate is for, beside the address above.
+	// Of the person whom a certificate is for, beside the address above.
 	FirstName                        string `json:"firstName"`
 	LastName                         string `json:"lastName"`
 	Email                            string `json:"email"`
@@ -90,7 +90,7 @@ type wireV1InnerContact struct {
 	Designation  string `json:"pocDesignation"`
 }
 
-// wireV1Person is somebody that an EV order names.
+// wireV1Person is a person that an EV order names.
 type wireV1Person struct {
 	Name         string `json:"name"`
 	Email        string `json:"email"`
