@@ -11,12 +11,15 @@ import (
 
 // An Organization belongs to the account; OV and EV orders refer to it.
 type Organization struct {
+	// Number names it in calls; Name is the subject's organization in its certificates.
 	Number, Name string
-	Street       string
-	Locality     string
-	State        string
-	PostalCode   string
-	CountryCode  string
+	// Street to CountryCode are its address, and partly the subject's in its certificates.
+	// CountryCode is two letters of ISO 3166-1.
+	Street      string
+	Locality    string
+	State       string
+	PostalCode  string
+	CountryCode string
 	// ValidationFor is "1" for OV, "2" for EV and OV; "" means "2".
 	ValidationFor string
 	// Vetted organizations need no further verification.
@@ -33,8 +36,10 @@ type organization struct {
 
 // A Group is a billing group of the account.
 type Group struct {
+	// Number names it in calls; Name is for people.
 	Number, Name string
-	Default      bool
+	// Default is set for the group of orders that name none.
+	Default bool
 	// Products are the codes of what the group may order through version 1;
 	// nil means all of the catalog.
 	Products []string
@@ -44,12 +49,14 @@ func newOrganizations(given []Organization, now time.Time) []*organization {
 	if given == nil {
 		given = []Organization{
 			{
-				Number: DefaultOrganization, Name: "Example Corporation", Street: "1 Example Street", Locality: "New York",
-				State: "New York", PostalCode: "10001", CountryCode: "US", Vetted: true, ConsentToken: DefaultConsentToken,
+				Number: DefaultOrganization, Name: "Example Corporation",
+				Street: "1 Example Street", Locality: "New York", State: "New York",
+				PostalCode: "10001", CountryCode: "US", Vetted: true,
+				ConsentToken: DefaultConsentToken,
 			},
 			{
-				Number: UnvettedOrganization, Name: "Example Newcomer", Street: "2 Example Street", Locality: "New York",
-				State: "New York", PostalCode: "10001", CountryCode: "US",
+				Number: UnvettedOrganization, Name: "Example Newcomer", Street: "2 Example Street",
+				Locality: "New York", State: "New York", PostalCode: "10001", CountryCode: "US",
 			},
 		}
 	}
@@ -112,7 +119,10 @@ func (s *Server) groupHas(number, code string) bool {
 func (s version2) whoAmI(c *call) (reply, *problem) {
 	me := map[string]any{"accountNumber": s.accountNumber(), "authType": "oauth2"}
 	if !c.live() {
-		me = map[string]any{"appCode": s.accountNumber(), "accountId": "1", "accountUserId": "1", "authType": "oauth2"}
+		me = map[string]any{
+			"appCode": s.accountNumber(), "accountId": "1", "accountUserId": "1",
+			"authType": "oauth2",
+		}
 	}
 	return respond(http.StatusOK, me)
 }
@@ -141,7 +151,9 @@ func (s version2) listGroups(*call) (reply, *problem) {
 func (s *Server) wireGroups(number string) []wireGroup {
 	organizations := []wireGroupOrganization{}
 	for _, o := range s.owners {
-		organizations = append(organizations, wireGroupOrganization{o.Number, o.Name, o.ValidationFor})
+		organizations = append(organizations, wireGroupOrganization{
+			o.Number, o.Name, o.ValidationFor,
+		})
 	}
 	list := []wireGroup{}
 	for _, g := range s.groups() {
@@ -173,9 +185,10 @@ func (s version2) listOrganizations(c *call) (reply, *problem) {
 	list := []wireOrganization{}
 	for _, o := range s.owners {
 		list = append(list, wireOrganization{
-			OrganizationNumber: o.Number, OrganizationName: o.Name, OrganizationLocality: o.Locality,
-			OrganizationCountryCode: o.CountryCode, OrganizationPostalCode: o.PostalCode,
-			OrganizationStatusID: "1", IsPreVettingOrg: oneOrZero(!o.vettedAt.IsZero()),
+			OrganizationNumber: o.Number, OrganizationName: o.Name,
+			OrganizationLocality: o.Locality, OrganizationCountryCode: o.CountryCode,
+			OrganizationPostalCode: o.PostalCode, OrganizationStatusID: "1",
+			IsPreVettingOrg: oneOrZero(!o.vettedAt.IsZero()),
 		})
 	}
 	return respond(http.StatusOK, map[string]any{"organizations": list})
@@ -203,14 +216,16 @@ func (s version2) wireOrganizationDetail(o *organization, now time.Time) map[str
 	return map[string]any{
 		"organizationNumber": o.Number, "organizationName": o.Name,
 		"organizationStreetAddress1": o.Street, "organizationStreetAddress2": "",
-		"organizationLocality": o.Locality, "organizationStateCode": "", "organizationStateName": o.State,
-		"organizationCountryCode": o.CountryCode, "organizationPostalCode": o.PostalCode,
-		"organizationStatusId": "1", "businessCategoryId": "1", "validationFor": o.ValidationFor,
+		"organizationLocality": o.Locality, "organizationStateCode": "",
+		"organizationStateName": o.State, "organizationCountryCode": o.CountryCode,
+		"organizationPostalCode": o.PostalCode, "organizationStatusId": "1",
+		"businessCategoryId": "1", "validationFor": o.ValidationFor,
 		"validationStatusId": map[bool]string{true: "1", false: "0"}[vetted],
 		"domains":            s.organizationDomains(o, now),
 		"orgRepresentatives": []map[string]string{{
-			"name": "Platform Team", "emailId": "platform@example.com", "isdCode": "1", "mobileNumber": "4155551234",
-			"designation": "PKI Manager", "representativeNumber": "5000001",
+			"name": "Platform Team", "emailId": "platform@example.com", "isdCode": "1",
+			"mobileNumber": "4155551234", "designation": "PKI Manager",
+			"representativeNumber": "5000001",
 		}},
 		"subscriberAgreement": agreement,
 	}

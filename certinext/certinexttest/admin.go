@@ -43,23 +43,45 @@ const AdminHelp = `  GET    /_sandbox/roots.pem                   the roots to t
 func (s administration) serve(w http.ResponseWriter, r *http.Request) {
 	mux := http.NewServeMux()
 	handle := func(pattern string, f func(r *http.Request) (any, error)) {
-		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { writeAdmin(w, r, f) })
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			writeAdmin(w, r, f)
+		})
 	}
 	handle("GET /_sandbox/orders", func(*http.Request) (any, error) { return s.Orders(), nil })
 	handle("GET /_sandbox/orders/{id}", s.order)
-	handle("POST /_sandbox/orders/{id}/approve", func(r *http.Request) (any, error) { return nil, s.Approve(r.PathValue("id")) })
+	handle("POST /_sandbox/orders/{id}/approve", func(r *http.Request) (any, error) {
+		return nil, s.Approve(r.PathValue("id"))
+	})
 	handle("POST /_sandbox/orders/{id}/reject", s.reject)
 	handle("POST /_sandbox/orders/{id}/documents", s.documents)
 	handle("GET /_sandbox/domains", func(*http.Request) (any, error) { return s.Domains(), nil })
-	handle("POST /_sandbox/domains/{name}/verify", func(r *http.Request) (any, error) { s.VerifyDomain(r.PathValue("name")); return nil, nil })
-	handle("POST /_sandbox/drafts/{id}/promote", func(r *http.Request) (any, error) { return nil, s.Promote(r.PathValue("id")) })
-	handle("POST /_sandbox/organizations/{n}/vet", func(r *http.Request) (any, error) { return nil, s.Vet(r.PathValue("n")) })
-	handle("POST /_sandbox/tokens/kill", func(*http.Request) (any, error) { s.KillTokens(); return nil, nil })
+	handle(
+		"POST /_sandbox/domains/{name}/verify",
+		func(r *http.Request) (any, error) { s.VerifyDomain(r.PathValue("name")); return nil, nil },
+	)
+	handle("POST /_sandbox/drafts/{id}/promote", func(r *http.Request) (any, error) {
+		return nil, s.Promote(r.PathValue("id"))
+	})
+	handle("POST /_sandbox/organizations/{n}/vet", func(r *http.Request) (any, error) {
+		return nil, s.Vet(r.PathValue("n"))
+	})
+	handle(
+		"POST /_sandbox/tokens/kill",
+		func(*http.Request) (any, error) { s.KillTokens(); return nil, nil },
+	)
 	handle("GET /_sandbox/calls", func(*http.Request) (any, error) { return s.Calls(), nil })
-	handle("DELETE /_sandbox/calls", func(*http.Request) (any, error) { s.ResetCalls(); return nil, nil })
-	handle("GET /_sandbox/faults", func(*http.Request) (any, error) { return s.activeFaults(), nil })
+	handle(
+		"DELETE /_sandbox/calls",
+		func(*http.Request) (any, error) { s.ResetCalls(); return nil, nil },
+	)
+	handle("GET /_sandbox/faults", func(*http.Request) (any, error) {
+		return s.activeFaults(), nil
+	})
 	handle("POST /_sandbox/faults", s.inject)
-	handle("DELETE /_sandbox/faults", func(*http.Request) (any, error) { s.ClearFaults(); return nil, nil })
+	handle(
+		"DELETE /_sandbox/faults",
+		func(*http.Request) (any, error) { s.ClearFaults(); return nil, nil },
+	)
 	handle("GET /_sandbox/knobs", func(*http.Request) (any, error) { return s.readKnobs(), nil })
 	handle("POST /_sandbox/knobs", s.knobs)
 	mux.HandleFunc("GET /_sandbox/roots.pem", func(w http.ResponseWriter, _ *http.Request) {
@@ -180,11 +202,14 @@ func (s administration) readKnobs() knobs {
 	hold, early, chain, shape := s.HoldForApproval, s.IssuedBeforeCSR, s.ChainOrder, s.dcvShape()
 	limit, burst := s.RateLimit, s.CreateBurst
 	return knobs{
-		IssueDelay: span(s.IssueDelay), PEMLag: span(s.PEMLag), CertificateLifetime: span(s.certificateLifetime()),
-		ApprovalDelay: span(s.ApprovalDelay), ReportDelay: span(s.ReportDelay), PropagationDelay: span(s.PropagationDelay),
-		RevocationLag: span(s.RevocationLag), TokenTTL: span(s.tokenTTL()), DCVSlotDelay: span(s.DCVSlotDelay),
-		DomainValidity: span(s.domainValidity()), DCVChallengeDelay: span(s.DCVChallengeDelay), DCVResultDelay: span(s.DCVResultDelay),
-		RateLimit: &limit, CreateBurst: &burst, HoldForApproval: &hold, IssuedBeforeCSR: &early, ChainOrder: &chain, DCVShape: &shape,
+		IssueDelay: span(s.IssueDelay), PEMLag: span(s.PEMLag),
+		CertificateLifetime: span(s.certificateLifetime()), ApprovalDelay: span(s.ApprovalDelay),
+		ReportDelay: span(s.ReportDelay), PropagationDelay: span(s.PropagationDelay),
+		RevocationLag: span(s.RevocationLag), TokenTTL: span(s.tokenTTL()),
+		DCVSlotDelay: span(s.DCVSlotDelay), DomainValidity: span(s.domainValidity()),
+		DCVChallengeDelay: span(s.DCVChallengeDelay), DCVResultDelay: span(s.DCVResultDelay),
+		RateLimit: &limit, CreateBurst: &burst, HoldForApproval: &hold, IssuedBeforeCSR: &early,
+		ChainOrder: &chain, DCVShape: &shape,
 	}
 }
 
@@ -195,10 +220,12 @@ func (s administration) knobs(r *http.Request) (any, error) {
 	}
 	s.Configure(func(s *Server) {
 		for field, value := range map[*time.Duration]*duration{
-			&s.IssueDelay: k.IssueDelay, &s.PEMLag: k.PEMLag, &s.CertificateLifetime: k.CertificateLifetime,
-			&s.ApprovalDelay: k.ApprovalDelay, &s.ReportDelay: k.ReportDelay, &s.PropagationDelay: k.PropagationDelay,
-			&s.RevocationLag: k.RevocationLag, &s.TokenTTL: k.TokenTTL, &s.DCVSlotDelay: k.DCVSlotDelay,
-			&s.DCVChallengeDelay: k.DCVChallengeDelay, &s.DCVResultDelay: k.DCVResultDelay,
+			&s.IssueDelay: k.IssueDelay, &s.PEMLag: k.PEMLag,
+			&s.CertificateLifetime: k.CertificateLifetime, &s.ApprovalDelay: k.ApprovalDelay,
+			&s.ReportDelay: k.ReportDelay, &s.PropagationDelay: k.PropagationDelay,
+			&s.RevocationLag: k.RevocationLag, &s.TokenTTL: k.TokenTTL,
+			&s.DCVSlotDelay: k.DCVSlotDelay, &s.DCVChallengeDelay: k.DCVChallengeDelay,
+			&s.DCVResultDelay: k.DCVResultDelay,
 			&s.DomainValidity: k.DomainValidity,
 		} {
 			set(field, (*time.Duration)(value))
@@ -235,5 +262,6 @@ func (d DCVShape) MarshalText() ([]byte, error) { return nameOf(dcvShapes, d) }
 func (d *DCVShape) UnmarshalText(b []byte) error { return byName(dcvShapes, b, d) }
 
 var dcvShapes = []string{
-	DCVByDialect: "by-dialect", DCVLive: "live", DCVDoc1: "doc1", DCVDoc2: "doc2", DCVDoc2Prose: "doc2-prose",
+	DCVByDialect: "by-dialect", DCVLive: "live", DCVDoc1: "doc1", DCVDoc2: "doc2",
+	DCVDoc2Prose: "doc2-prose",
 }

@@ -69,7 +69,10 @@ func (s *Server) KillTokens() {
 // signed JSON body in the documented one. Each refuses the other's request.
 func (s tokenEndpoint) grantToken(c *call) (reply, *problem) {
 	if len(c.query) > 0 {
-		return reply{}, &problem{status: http.StatusBadRequest, oauth: "invalid_request", detail: "credentials do not belong in the query"}
+		return reply{}, &problem{
+			status: http.StatusBadRequest, oauth: "invalid_request",
+			detail: "credentials do not belong in the query",
+		}
 	}
 	if c.live() {
 		return s.grantByForm(c)
@@ -140,5 +143,6 @@ func randomToken() string {
 // is not signed: the server knows its tokens by heart.
 func jwtShaped(account, secret string) string {
 	enc := base64.RawURLEncoding.EncodeToString
-	return enc([]byte(`{"alg":"none","typ":"JWT"}`)) + "." + enc([]byte(`{"sub":"`+account+`"}`)) + "." + secret
+	return enc([]byte(`{"alg":"none","typ":"JWT"}`)) + "." + enc([]byte(`{"sub":"`+account+`"}`)) +
+		"." + secret
 }

@@ -12,7 +12,8 @@ import (
 
 // tokenFields are the form fields of a live token request.
 var tokenFields = map[string]bool{
-	"grant_type": true, "client_id": true, "client_secret": true, "refresh_token": true, "scope": true,
+	"grant_type": true, "client_id": true, "client_secret": true, "refresh_token": true,
+	"scope": true,
 }
 
 // oauthError is a refusal in OAuth's shape (RFC 6749 §5.2), which the live
@@ -42,11 +43,17 @@ func (s tokenEndpoint) grantByForm(c *call) (reply, *problem) {
 		if g, ok := s.rotate(form.Get("refresh_token"), c.now); ok {
 			return formGrant(g)
 		}
-		return reply{}, oauthError(http.StatusBadRequest, "invalid_grant", "refresh token is unknown or was used before")
+		return reply{}, oauthError(
+			http.StatusBadRequest, "invalid_grant", "refresh token is unknown or was used before",
+		)
 	case "":
-		return reply{}, oauthError(http.StatusBadRequest, "invalid_request", "grant_type is missing")
+		return reply{}, oauthError(
+			http.StatusBadRequest, "invalid_request", "grant_type is missing",
+		)
 	default:
-		return reply{}, oauthError(http.StatusBadRequest, "unsupported_grant_type", "grant type is not supported")
+		return reply{}, oauthError(
+			http.StatusBadRequest, "unsupported_grant_type", "grant type is not supported",
+		)
 	}
 }
 
@@ -54,7 +61,9 @@ func (s tokenEndpoint) grantByForm(c *call) (reply, *problem) {
 func tokenForm(c *call) (url.Values, *problem) {
 	mediaType, _, err := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
 	if err != nil || mediaType != "application/x-www-form-urlencoded" {
-		return nil, oauthError(http.StatusBadRequest, "invalid_request", "token requests are form encoded")
+		return nil, oauthError(
+			http.StatusBadRequest, "invalid_request", "token requests are form encoded",
+		)
 	}
 	form, err := url.ParseQuery(string(c.body))
 	if err != nil {
@@ -62,7 +71,9 @@ func tokenForm(c *call) (url.Values, *problem) {
 	}
 	for name, values := range form {
 		if !tokenFields[name] || len(values) != 1 {
-			return nil, oauthError(http.StatusBadRequest, "invalid_request", "unexpected or repeated form field")
+			return nil, oauthError(
+				http.StatusBadRequest, "invalid_request", "unexpected or repeated form field",
+			)
 		}
 	}
 	return form, nil
@@ -72,7 +83,9 @@ func (s tokenEndpoint) authenticateClient(r *http.Request, form url.Values) *pro
 	id, secret := form.Get("client_id"), form.Get("client_secret")
 	if user, password, ok := r.BasicAuth(); ok {
 		if secret != "" || (id != "" && id != user) {
-			return oauthError(http.StatusBadRequest, "invalid_request", "client authenticates in two ways")
+			return oauthError(
+				http.StatusBadRequest, "invalid_request", "client authenticates in two ways",
+			)
 		}
 		// RFC 6749 §2.3.1: both halves are form-encoded before they are joined.
 		id, secret = unescaped(user), unescaped(password)
@@ -81,7 +94,9 @@ func (s tokenEndpoint) authenticateClient(r *http.Request, form url.Values) *pro
 		return oauthError(http.StatusUnauthorized, "invalid_client", "client authentication failed")
 	}
 	if s.KeyState == KeyNotOAuth || s.Dialect == V1 {
-		return oauthError(http.StatusForbidden, "unauthorized_client", "client is not enabled for OAuth")
+		return oauthError(
+			http.StatusForbidden, "unauthorized_client", "client is not enabled for OAuth",
+		)
 	}
 	return nil
 }

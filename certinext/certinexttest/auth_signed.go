@@ -53,7 +53,9 @@ func (s tokenEndpoint) grantBySignature(c *call) (reply, *problem) {
 	if req.GrantType == "refresh_token" {
 		g, ok := s.rotate(req.RefreshToken, c.now)
 		if !ok {
-			return reply{}, metaRefusal(http.StatusUnauthorized, "EMS-2038", "Refresh token expired or revoked")
+			return reply{}, metaRefusal(
+				http.StatusUnauthorized, "EMS-2038", "Refresh token expired or revoked",
+			)
 		}
 		return signedGrant(g, req.Txn, c.now)
 	}
@@ -76,7 +78,9 @@ func (s tokenEndpoint) checkSignature(req wireToken, now time.Time) *problem {
 	case !equal(req.AuthKey, authKey(s.accessKey(), req.TS, req.Txn)):
 		return metaRefusal(http.StatusUnauthorized, "EMS-2037", "Access key mismatch")
 	case s.KeyState == KeyNotOAuth:
-		return metaRefusal(http.StatusForbidden, "EMS-2022", "OAuth2 is not enabled for this client")
+		return metaRefusal(
+			http.StatusForbidden, "EMS-2022", "OAuth2 is not enabled for this client",
+		)
 	case !s.tokens.spendTxn(req.Txn, now):
 		return metaRefusal(http.StatusBadRequest, "EMS-2028", "txn was used before")
 	}
@@ -140,7 +144,8 @@ func signedGrant(g grant, txn string, now time.Time) (reply, *problem) {
 	return respond(http.StatusOK, map[string]any{
 		"meta": map[string]string{"status": "1", "ts": now.Format(tsLayout), "txn": txn},
 		"tokenDetails": map[string]any{
-			"accessToken": g.access, "tokenType": "Bearer", "expiresIn": int(g.ttl.Seconds()), "refreshToken": g.refresh,
+			"accessToken": g.access, "tokenType": "Bearer", "expiresIn": int(g.ttl.Seconds()),
+			"refreshToken": g.refresh,
 		},
 	})
 }

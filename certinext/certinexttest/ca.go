@@ -22,16 +22,16 @@ import (
 // notARealCA stands in the name of every certificate that could sign others.
 const notARealCA = "NOT A REAL CA"
 
-// A pki is the certificate authority behind a [Server]: four hierarchies, and what they publish over
-// HTTP (see ca_http.go). It knows keys, certificates and revocations, and nothing of orders.
+// A pki is the certificate authority behind a [Server]: four hierarchies, and what they publish
+// over HTTP (see ca_http.go). It knows keys, certificates and revocations, and nothing of orders.
 type pki struct {
 	public  *authority // TLS
 	private *authority // the customer's own
 	signing *authority // documents
 	mail    *authority // S/MIME
 
-	// clock returns the time, and how long ago a revocation has to be for the CRL and OCSP to know of
-	// it: [Server.RevocationLag].
+	// clock returns the time, and how long ago a revocation has to be for the CRL and OCSP to know
+	// of it: [Server.RevocationLag].
 	clock func() (now time.Time, lag time.Duration)
 }
 
@@ -90,21 +90,28 @@ type issuance struct {
 func newAuthority(name, title string, now time.Time) *authority {
 	tag := hex.EncodeToString(randomBytes(3))
 	root := newSigner(nil, title+" Root "+tag+" ("+notARealCA+")", now, 20*365*24*time.Hour)
-	issuer := newSigner(root, title+" Issuing CA "+tag+" ("+notARealCA+")", now, 10*365*24*time.Hour)
+	issuer := newSigner(
+		root, title+" Issuing CA "+tag+" ("+notARealCA+")", now, 10*365*24*time.Hour,
+	)
 	return &authority{name: name, root: root, issuer: issuer, issued: make(map[string]*issuance)}
 }
+
+// caUsage is what the key of a CA is for.
+const caUsage = x509.KeyUsageCertSign | x509.KeyUsageCRLSign | x509.KeyUsageDigitalSignature
 
 // newSigner makes a CA certificate under parent, or a root if parent is nil.
 func newSigner(parent *signer, commonName string, now time.Time, life time.Duration) *signer {
 	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	template := &x509.Certificate{
-		SerialNumber:          newSerial(),
-		Subject:               pkix.Name{Organization: []string{"CERTInext Sandbox"}, CommonName: commonName},
+		SerialNumber: newSerial(),
+		Subject: pkix.Name{
+			Organization: []string{"CERTInext Sandbox"}, CommonName: commonName,
+		},
 		NotBefore:             now.Add(-time.Hour).Truncate(time.Second),
 		NotAfter:              now.Add(life).Truncate(time.Second),
 		IsCA:                  true,
 		BasicConstraintsValid: true,
-		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign | x509.KeyUsageDigitalSignature,
+		KeyUsage:              caUsage,
 		SubjectKeyId:          keyID(&key.PublicKey),
 	}
 	s := &signer{cert: template, key: key}
@@ -114,7 +121,9 @@ func newSigner(parent *signer, commonName string, now time.Time, life time.Durat
 		template.MaxPathLenZero = true
 		template.AuthorityKeyId = parent.cert.SubjectKeyId
 	}
-	der := must(x509.CreateCertificate(rand.Reader, template, parent.cert, &key.PublicKey, parent.key))
+	der := must(x509.CreateCertificate(
+		rand.Reader, template, parent.cert, &key.PublicKey, parent.key,
+	))
 	s.cert = must(x509.ParseCertificate(der))
 	return s
 }
@@ -160,7 +169,9 @@ func (a *authority) sign(p leafProfile, publicKey any) *x509.Certificate {
 	if p.policy != "" {
 		template.Policies = []x509.OID{must(x509.ParseOID(p.policy))}
 	}
-	der := must(x509.CreateCertificate(rand.Reader, template, a.issuer.cert, publicKey, a.issuer.key))
+	der := must(x509.CreateCertificate(
+		rand.Reader, template, a.issuer.cert, publicKey, a.issuer.key,
+	))
 	cert := must(x509.ParseCertificate(der))
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -185,7 +196,9 @@ func (a *authority) impostor(cert *x509.Certificate) *x509.Certificate {
 	template.SubjectKeyId = keyID(&key.PublicKey)
 	template.PublicKey, template.ExtraExtensions = nil, nil
 	template.SignatureAlgorithm = x509.UnknownSignatureAlgorithm
-	der := must(x509.CreateCertificate(rand.Reader, &template, a.issuer.cert, &key.PublicKey, a.issuer.key))
+	der := must(x509.CreateCertificate(
+		rand.Reader, &template, a.issuer.cert, &key.PublicKey, a.issuer.key,
+	))
 	return must(x509.ParseCertificate(der))
 }
 
@@ -206,7 +219,9 @@ func (s *Server) RootPEM() []byte {
 	s.once.Do(s.setUp)
 	var out []byte
 	for _, a := range s.ca.all() {
-		out = append(out, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.root.cert.Raw})...)
+		out = append(out, pem.EncodeToMemory(&pem.Block{
+			Type: "CERTIFICATE", Bytes: a.root.cert.Raw,
+		})...)
 	}
 	return out
 }

@@ -92,9 +92,11 @@ func (a *authority) revocationList(now time.Time, lag time.Duration) []byte {
 	}
 	for _, i := range a.issued {
 		if i.knownRevoked(now, lag) {
-			template.RevokedCertificateEntries = append(template.RevokedCertificateEntries, x509.RevocationListEntry{
-				SerialNumber: i.cert.SerialNumber, RevocationTime: i.revokedAt, ReasonCode: i.reason,
-			})
+			entry := x509.RevocationListEntry{
+				SerialNumber: i.cert.SerialNumber, RevocationTime: i.revokedAt,
+				ReasonCode: i.reason,
+			}
+			template.RevokedCertificateEntries = append(template.RevokedCertificateEntries, entry)
 		}
 	}
 	return must(x509.CreateRevocationList(rand.Reader, template, a.issuer.cert, a.issuer.key))
@@ -148,7 +150,8 @@ func (a *authority) ocspAnswer(req *ocsp.Request, now time.Time, lag time.Durati
 	defer a.mu.Unlock()
 	template := ocsp.Response{
 		SerialNumber: req.SerialNumber, IssuerHash: req.HashAlgorithm,
-		ThisUpdate: now.Truncate(time.Second), NextUpdate: now.Add(statusLife), Status: ocsp.Unknown,
+		ThisUpdate: now.Truncate(time.Second), NextUpdate: now.Add(statusLife),
+		Status: ocsp.Unknown,
 	}
 	if i := a.issued[req.SerialNumber.String()]; i != nil {
 		template.Status = ocsp.Good
@@ -206,11 +209,13 @@ func certsOnly(certs ...*x509.Certificate) []byte {
 		raw = append(raw, c.Raw...)
 	}
 	inner := must(asn1.Marshal(signedData{
-		Version:      1,
-		Digests:      []asn1.RawValue{},
-		Content:      contentInfo{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 1}},
-		Certificates: asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 0, IsCompound: true, Bytes: raw},
-		Signers:      []asn1.RawValue{},
+		Version: 1,
+		Digests: []asn1.RawValue{},
+		Content: contentInfo{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 1}},
+		Certificates: asn1.RawValue{
+			Class: asn1.ClassContextSpecific, Tag: 0, IsCompound: true, Bytes: raw,
+		},
+		Signers: []asn1.RawValue{},
 	}))
 	return must(asn1.Marshal(struct {
 		Type    asn1.ObjectIdentifier

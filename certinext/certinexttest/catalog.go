@@ -33,8 +33,10 @@ type Product struct {
 
 // A CustomField is an account-defined field of a product.
 type CustomField struct {
-	ID        string
-	Name      string
+	// ID names it in orders; Name is for people.
+	ID   string
+	Name string
+	// Mandatory refuses an order without it.
 	Mandatory bool
 	// Values are those that it takes; nil means any text.
 	Values []string
@@ -156,13 +158,20 @@ func (s *Server) resolveProduct(code string, fits func(Product) bool) (Product, 
 			return Product{}, rule("EMS-915", "Invalid Product Code")
 		}
 		if !fits(p) {
-			return Product{}, rule("EMS-915", "Product Code does not match the product variant or the names of the order")
+			return Product{}, rule(
+				"EMS-915",
+				"Product Code does not match the product variant or the names of the order",
+			)
 		}
 		return p, nil
 	}
-	candidates := slices.DeleteFunc(slices.Clone(s.catalog()), func(p Product) bool { return !fits(p) })
+	candidates := slices.DeleteFunc(slices.Clone(s.catalog()), func(p Product) bool {
+		return !fits(p)
+	})
 	if len(candidates) != 1 {
-		return Product{}, rule("EMS-915", "Invalid Product Code: the order does not determine one product")
+		return Product{}, rule(
+			"EMS-915", "Invalid Product Code: the order does not determine one product",
+		)
 	}
 	return candidates[0], nil
 }
@@ -223,9 +232,10 @@ func (s version2) listProducts(c *call) (reply, *problem) {
 	if problem := s.checkGroup(c.arg("groupNumber")); problem != nil {
 		return reply{}, problem
 	}
-	return respond(http.StatusOK, map[string]any{"products": s.wireCategories(func(p Product) (wireProduct, bool) {
+	categories := s.wireCategories(func(p Product) (wireProduct, bool) {
 		return s.wireProduct(p), true
-	})})
+	})
+	return respond(http.StatusOK, map[string]any{"products": categories})
 }
 
 // wireCategories are the categories that hold products, each as wire spells it
@@ -257,7 +267,10 @@ func (s *Server) wireProduct(p Product) wireProduct {
 
 // wire is what both dialects and both versions say of a product.
 func (p Product) wire() wireProduct {
-	w := wireProduct{ProductCode: p.Code, ProductName: p.Name, ProductTypeID: p.Type, SubscriptionPrice: map[string]wireCost{}}
+	w := wireProduct{
+		ProductCode: p.Code, ProductName: p.Name, ProductTypeID: p.Type,
+		SubscriptionPrice: map[string]wireCost{},
+	}
 	years := p.Years
 	if years == nil {
 		years = map[string]string{"1 Year": "0.0", "2 Years": "0.0", "3 Years": "0.0"}
@@ -289,10 +302,13 @@ func (s version2) listCustomFields(c *call) (reply, *problem) {
 		fields := []wireCustomFieldInfo{}
 		for _, f := range p.CustomFields {
 			fields = append(fields, wireCustomFieldInfo{
-				f.Name, f.ID, "text", strconv.Itoa(f.maxLength()), oneOrZero(f.Mandatory), append([]string{}, f.Values...),
+				f.Name, f.ID, "text", strconv.Itoa(f.maxLength()), oneOrZero(f.Mandatory),
+				append([]string{}, f.Values...),
 			})
 		}
-		list = append(list, map[string]any{"certificateInformation": []any{}, "additionalInformation": fields})
+		list = append(list, map[string]any{
+			"certificateInformation": []any{}, "additionalInformation": fields,
+		})
 	}
 	return respond(http.StatusOK, map[string]any{"customFields": list})
 }
@@ -301,9 +317,13 @@ func (s version2) listCustomFields(c *call) (reply, *problem) {
 // fields it does not have and values that they do not take.
 func (p Product) checkCustomFields(given []wireCustomField) *problem {
 	for _, f := range p.CustomFields {
-		has := slices.ContainsFunc(given, func(g wireCustomField) bool { return g.FieldID == f.ID && g.Value != "" })
+		has := slices.ContainsFunc(given, func(g wireCustomField) bool {
+			return g.FieldID == f.ID && g.Value != ""
+		})
 		if f.Mandatory && !has {
-			return rule("EMS-918", "Additional information "+f.Name+" cannot be empty").inV1("EMS-1212")
+			return rule("EMS-918", "Additional information "+f.Name+" cannot be empty").inV1(
+				"EMS-1212",
+			)
 		}
 	}
 	for _, g := range given {
@@ -314,7 +334,9 @@ func (p Product) checkCustomFields(given []wireCustomField) *problem {
 		f := p.CustomFields[i]
 		isListed := g.Value == "" || f.Values == nil || slices.Contains(f.Values, g.Value)
 		if utf8.RuneCountInString(g.Value) > f.maxLength() || !isListed {
-			return invalidField("customFields.value", "not a value of the custom field "+f.Name).inV1("EMS-1207")
+			return invalidField(
+				"customFields.value", "not a value of the custom field "+f.Name,
+			).inV1("EMS-1207")
 		}
 	}
 	return nil

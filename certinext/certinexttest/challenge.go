@@ -53,7 +53,9 @@ type challenge struct {
 // mint makes a new challenge. Documented tokens carry the vendor's prefix.
 func (s *Server) mint(now time.Time) *challenge {
 	token := hex.EncodeToString(randomBytes(16))
-	c := &challenge{token: token, fileName: hex.EncodeToString(randomBytes(8)) + ".txt", mintedAt: now}
+	c := &challenge{
+		token: token, fileName: hex.EncodeToString(randomBytes(8)) + ".txt", mintedAt: now,
+	}
 	if s.Dialect == Documented {
 		c.token, c.fileName = "emudhra-dcv-"+token, "emudhra-"+c.fileName
 	}
@@ -123,7 +125,9 @@ func (s version2) wireChallenge(o *order, t *target, method string) any {
 		return map[string]string{"method": method, "txtToken": ch.token}
 	}
 	if method == methodHTTP {
-		return map[string]string{"fileName": ch.fileName, "token": ch.token, "tokenExpiryDate": s.expiry(ch)}
+		return map[string]string{
+			"fileName": ch.fileName, "token": ch.token, "tokenExpiryDate": s.expiry(ch),
+		}
 	}
 	return map[string]string{"token": ch.token, "tokenExpiryDate": s.expiry(ch)}
 }
@@ -145,7 +149,9 @@ func doc1Challenge(ch *challenge, host, domain string, wildcard bool) any {
 		methodEmail: map[string]any{"sendTo": []string{"admin@" + domain, "webmaster@" + domain}},
 	}
 	if !wildcard {
-		offers[methodHTTP] = map[string]string{"path": validationDir + ch.fileName, "expectedContent": ch.token}
+		offers[methodHTTP] = map[string]string{
+			"path": validationDir + ch.fileName, "expectedContent": ch.token,
+		}
 	}
 	return map[string]any{"domains": []any{map[string]any{"domain": domain, "methods": offers}}}
 }
@@ -154,7 +160,8 @@ func doc1Challenge(ch *challenge, host, domain string, wildcard bool) any {
 func (s version2) doc2Challenge(o *order, t *target, method string) any {
 	w := map[string]string{
 		"orderNumber": o.id, "domainName": t.domain, "dcvMethod": "2",
-		"fileNameContent": t.challenge.token, "dvFileToken": "", "dvFileName": "", "tokenExpiryDate": s.expiry(t.challenge),
+		"fileNameContent": t.challenge.token, "dvFileToken": "", "dvFileName": "",
+		"tokenExpiryDate": s.expiry(t.challenge),
 	}
 	if method == methodHTTP {
 		w["dcvMethod"], w["fileNameContent"] = "1", ""

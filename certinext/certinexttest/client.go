@@ -51,7 +51,8 @@ func (t handlerTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	res, err := rec.response(req, p)
 	if gone := req.Context().Err(); err != nil && gone != nil {
-		return nil, gone // a handler that hangs up because its caller has left is no lost connection
+		// A handler that hangs up because its caller has left is no lost connection.
+		return nil, gone
 	}
 	return res, err
 }
@@ -105,8 +106,10 @@ type recorder struct {
 	body   bytes.Buffer
 }
 
+// Header returns the header of the answer.
 func (r *recorder) Header() http.Header { return r.header }
 
+// WriteHeader fixes status and header.
 func (r *recorder) WriteHeader(status int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -119,6 +122,7 @@ func (r *recorder) begin(status int) {
 	}
 }
 
+// Write adds to the body.
 func (r *recorder) Write(b []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -136,7 +140,9 @@ func (r *recorder) response(req *http.Request, panicked any) (*http.Response, er
 	case panicked != nil && !errors.Is(cause, http.ErrAbortHandler):
 		panic(panicked)
 	case panicked != nil && r.status == 0:
-		return nil, fmt.Errorf("%s %s: connection lost: %w", req.Method, req.URL.Redacted(), io.ErrUnexpectedEOF)
+		return nil, fmt.Errorf(
+			"%s %s: connection lost: %w", req.Method, req.URL.Redacted(), io.ErrUnexpectedEOF,
+		)
 	}
 	r.begin(http.StatusOK)
 	var body io.Reader = bytes.NewReader(r.body.Bytes())
@@ -163,4 +169,5 @@ func declaredLength(h http.Header) int64 {
 // brokenReader is the end of a connection that was cut.
 type brokenReader struct{}
 
+// Read fails.
 func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }

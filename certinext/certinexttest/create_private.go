@@ -45,9 +45,9 @@ func (s version2) newPrivateOrder(c *call, req wireCreatePrivatePKI) (*order, *p
 		return nil, problem
 	}
 	return &order{
-		family: FamilyPrivatePKI, product: product, variant: req.Variant, domain: hostname, additional: additional,
-		hosts: hosts, group: req.GroupNumber, requestor: *req.Requestor, years: years(req.Subscription),
-		remarks: req.Remarks, tags: req.Tags, createdAt: c.now,
+		family: FamilyPrivatePKI, product: product, variant: req.Variant, domain: hostname,
+		additional: additional, hosts: hosts, group: req.GroupNumber, requestor: *req.Requestor,
+		years: years(req.Subscription), remarks: req.Remarks, tags: req.Tags, createdAt: c.now,
 	}, nil
 }
 
@@ -57,7 +57,8 @@ func (s version2) checkPrivateForm(req wireCreatePrivatePKI) *problem {
 	var l checklist
 	l.notBlank("variant", req.Variant)
 	l.notBlank("hostname", req.Hostname)
-	if req.Variant != "" && !slices.Contains(slices.Concat(privateVariants, unentitledVariant), req.Variant) {
+	if req.Variant != "" &&
+		!slices.Contains(slices.Concat(privateVariants, unentitledVariant), req.Variant) {
 		l.add("variant", "unknown variant")
 	}
 	if s.Dialect == Documented {

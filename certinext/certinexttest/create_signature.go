@@ -71,9 +71,10 @@ func (s version2) newSignatureOrder(c *call, req wireCreateSignature) (*order, *
 		return nil, problem
 	}
 	o := &order{
-		family: FamilySignature, product: product, variant: req.SubjectType, subject: newSubject(req.SubjectType, *req.Subject),
-		group: req.GroupNumber, requestor: *req.Requestor, years: years(req.Subscription), remarks: req.Remarks, tags: req.Tags,
-		createdAt: c.now, draft: req.SaveAsDraft,
+		family: FamilySignature, product: product, variant: req.SubjectType,
+		subject: newSubject(req.SubjectType, *req.Subject), group: req.GroupNumber,
+		requestor: *req.Requestor, years: years(req.Subscription), remarks: req.Remarks,
+		tags: req.Tags, createdAt: c.now, draft: req.SaveAsDraft,
 	}
 	if problem := s.checkSSLBusiness(o, req.CustomFields, req.Organization); problem != nil {
 		return nil, problem // a signer's account is asked no less
@@ -162,8 +163,8 @@ func (l *checklist) personName(w *wireSubject, d Dialect, mandatory bool) {
 func newSubject(subjectType string, w wireSubject) *subject {
 	s := &subject{
 		displayName: w.FirstName + w.GivenName + " " + w.LastName + w.Surname, email: w.Email,
-		identifier: w.IdentificationNumber, organization: w.OrganizationName, unit: w.OrganizationUnit,
-		locality: w.Locality, state: w.State, country: w.CountryCode,
+		identifier: w.IdentificationNumber, organization: w.OrganizationName,
+		unit: w.OrganizationUnit, locality: w.Locality, state: w.State, country: w.CountryCode,
 	}
 	if subjectType == subjectLegalEntity {
 		s.displayName, s.identifier = w.OrganizationName, w.OrganizationIdentificationNumber

@@ -13,8 +13,8 @@ import (
 // variants are the product variants the live service knows; the published text
 // has the first three.
 var variants = []string{
-	"dv", "ov", "ev",
-	"dv-wildcard", "dv-ucc", "dv-wildcard-ucc", "ov-wildcard", "ov-ucc", "ov-wildcard-ucc", "ev-ucc",
+	"dv", "ov", "ev", "dv-wildcard", "dv-ucc", "dv-wildcard-ucc", "ov-wildcard", "ov-ucc",
+	"ov-wildcard-ucc", "ev-ucc",
 }
 
 // createSSL places an SSL order or a draft, or promotes a draft.
@@ -44,15 +44,17 @@ func (s version2) newSSLOrder(c *call, req wireCreateSSL) (*order, *problem) {
 	if problem := checkPublicNames(append([]string{domain}, additional...)); problem != nil {
 		return nil, problem
 	}
-	product, problem := s.resolveSSLProduct(c.r.Header.Get("X-Product-Code"), req.ProductVariant, shapeOf(domain, additional))
+	product, problem := s.resolveSSLProduct(
+		c.r.Header.Get("X-Product-Code"), req.ProductVariant, shapeOf(domain, additional),
+	)
 	if problem != nil {
 		return nil, problem
 	}
 	o := &order{
-		family: FamilySSL, product: product, variant: req.ProductVariant, domain: domain, additional: additional,
-		www: wantsWWW(domain, req.Certificate.AutoSecureWww), group: req.GroupNumber, requestor: *req.Requestor,
-		years: years(req.Subscription), remarks: req.Remarks, tags: req.Tags,
-		createdAt: c.now, draft: req.SaveAsDraft,
+		family: FamilySSL, product: product, variant: req.ProductVariant, domain: domain,
+		additional: additional, www: wantsWWW(domain, req.Certificate.AutoSecureWww),
+		group: req.GroupNumber, requestor: *req.Requestor, years: years(req.Subscription),
+		remarks: req.Remarks, tags: req.Tags, createdAt: c.now, draft: req.SaveAsDraft,
 	}
 	o.targets = newTargets(o.leafNames())
 	if problem := s.checkSSLBusiness(o, req.CustomFields, req.Organization); problem != nil {
@@ -132,7 +134,9 @@ func (s version2) resolveSSLProduct(code, variant string, shape nameShape) (Prod
 
 // checkSSLBusiness is what the account has to say: group, custom fields,
 // organization, consent.
-func (s version2) checkSSLBusiness(o *order, fields []wireCustomField, ref *wireOrganizationRef) *problem {
+func (s version2) checkSSLBusiness(
+	o *order, fields []wireCustomField, ref *wireOrganizationRef,
+) *problem {
 	if problem := s.checkGroup(o.group); problem != nil {
 		return problem
 	}

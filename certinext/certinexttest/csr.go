@@ -59,7 +59,8 @@ func (s *Server) checkCSR(text string, o *order, now time.Time) (*submittedCSR, 
 		// Observed in version 1: the words alone.
 		return nil, s.csrRefusal("EMS-921", wordsOnly, "Invalid key size")
 	}
-	if cn := req.Subject.CommonName; !strings.EqualFold(cn, o.commonName()) && (cn != "" || o.subject == nil) {
+	if cn := req.Subject.CommonName; !strings.EqualFold(cn, o.commonName()) &&
+		(cn != "" || o.subject == nil) {
 		return nil, s.csrRefusal("EMS-922", "EMS-1056", "CSR common name does not match the order")
 	}
 	if detail := foreignNames(req, o); detail != "" {
@@ -101,12 +102,16 @@ func foreignNames(req *x509.CertificateRequest, o *order) string {
 	}
 	allowed := o.leafNames()
 	for _, e := range req.EmailAddresses {
-		if !slices.ContainsFunc(allowed.emails, func(a string) bool { return strings.EqualFold(a, e) }) {
+		if !slices.ContainsFunc(allowed.emails, func(a string) bool {
+			return strings.EqualFold(a, e)
+		}) {
 			return "CSR carries an email address that the order does not"
 		}
 	}
 	for _, n := range req.DNSNames {
-		if !slices.ContainsFunc(allowed.dns, func(a string) bool { return strings.EqualFold(a, n) }) {
+		if !slices.ContainsFunc(allowed.dns, func(a string) bool {
+			return strings.EqualFold(a, n)
+		}) {
 			return "CSR carries a name that the order does not"
 		}
 	}

@@ -126,7 +126,9 @@ func (s version2) beginVerify(c *call, req wireVerifyDCV) (*probe, *problem) {
 }
 
 // endVerify records the outcome, if the order still wants it.
-func (s version2) endVerify(c *call, req wireVerifyDCV, p *probe, failure *lookupFailure) (reply, *problem) {
+func (s version2) endVerify(
+	c *call, req wireVerifyDCV, p *probe, failure *lookupFailure,
+) (reply, *problem) {
 	o, problem := s.find(c)
 	if problem != nil {
 		return reply{}, problem
@@ -145,7 +147,9 @@ func (s version2) endVerify(c *call, req wireVerifyDCV, p *probe, failure *looku
 
 // conclude enters what the look-up p saw, to be known after a delay, and
 // returns why it does not count if it does not.
-func (s *Server) conclude(c *call, o *order, domain string, p *probe, failure *lookupFailure, delay time.Duration) (*lookupFailure, *problem) {
+func (s *Server) conclude(
+	c *call, o *order, domain string, p *probe, failure *lookupFailure, delay time.Duration,
+) (*lookupFailure, *problem) {
 	c.now = s.now() // the look-up took its time
 	t, problem := s.openTarget(c, o, domain)
 	if problem != nil {

@@ -35,7 +35,9 @@ func decode(body []byte, dst any) *problem {
 	var errs []fieldError
 	checkObject(object, reflect.TypeOf(dst).Elem(), "", &errs)
 	if len(errs) > 0 {
-		slices.SortFunc(errs, func(a, b fieldError) int { return strings.Compare(a.Field, b.Field) })
+		slices.SortFunc(errs, func(a, b fieldError) int {
+			return strings.Compare(a.Field, b.Field)
+		})
 		return invalidFields(errs...)
 	}
 	if err := json.Unmarshal(body, dst); err != nil {

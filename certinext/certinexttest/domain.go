@@ -38,7 +38,9 @@ type attempt struct {
 
 // verifyDomain marks d as validated by method at now.
 func (s *Server) verifyDomain(d *accountDomain, now time.Time, method string) {
-	d.verifiedAt, d.validTill, d.method, d.renewing = now, now.Add(s.domainValidity()), method, false
+	d.verifiedAt, d.validTill, d.method, d.renewing = now, now.Add(
+		s.domainValidity(),
+	), method, false
 }
 
 // renewDomain is verifyDomain for a result that is known from at on. Until then

@@ -52,7 +52,9 @@ func (s domainCalls) addDomain(c *call) (reply, *problem) {
 	}
 	for _, d := range s.zones {
 		if d.name == name && d.organization == org && req.Mode != modeRenew {
-			return reply{}, conflict("[DOMAIN-002] Domain already exists", map[string]any{"existingDomainId": d.id})
+			return reply{}, conflict("[DOMAIN-002] Domain already exists", map[string]any{
+				"existingDomainId": d.id,
+			})
 		}
 	}
 	d := s.registerDomain(name, org, c.now)
@@ -66,8 +68,9 @@ func (s domainCalls) addDomain(c *call) (reply, *problem) {
 
 func (s domainCalls) wireDomainOf(d *accountDomain, c *call) map[string]any {
 	body := map[string]any{
-		"domainId": d.id, "domainName": d.name, "organizationName": d.organizationName(), "status": d.domainStatus(),
-		"dcvStatus": d.dcvStatus(c.now), "dcv": map[string]string{"method": d.method}, "createdAt": rfc3339(d.createdAt),
+		"domainId": d.id, "domainName": d.name, "organizationName": d.organizationName(),
+		"status": d.domainStatus(), "dcvStatus": d.dcvStatus(c.now),
+		"dcv": map[string]string{"method": d.method}, "createdAt": rfc3339(d.createdAt),
 	}
 	if !d.verifiedAt.IsZero() {
 		body["verifiedAt"], body["validTill"] = rfc3339(d.verifiedAt), rfc3339(d.validTill)
@@ -159,7 +162,9 @@ func (s domainCalls) verifyDomainChallenge(c *call) (reply, *problem) {
 	if failure == nil && (d.challenge == nil || d.challenge.token != p.token) {
 		failure = &lookupFailure{class: classTokenExpired, ems: "EMS-1161"}
 	}
-	d.attempts = append(d.attempts, attempt{id: randomToken()[:16], at: now, method: p.method, failure: failure})
+	d.attempts = append(d.attempts, attempt{
+		id: randomToken()[:16], at: now, method: p.method, failure: failure,
+	})
 	if failure != nil {
 		return reply{}, s.verifyFailed(p.method, failure)
 	}
@@ -181,7 +186,10 @@ func (s domainCalls) beginDomainVerify(c *call) (*probe, *problem) {
 }
 
 func (a attempt) wire() map[string]any {
-	w := map[string]any{"attemptId": a.id, "attemptedAt": rfc3339(a.at), "method": a.method, "overallStatus": "VERIFIED"}
+	w := map[string]any{
+		"attemptId": a.id, "attemptedAt": rfc3339(a.at), "method": a.method,
+		"overallStatus": "VERIFIED",
+	}
 	if a.failure != nil {
 		w["overallStatus"], w["failureClass"] = "FAILED", a.failure.class
 	}
@@ -197,7 +205,9 @@ func (s domainCalls) listDomainAttempts(c *call) (reply, *problem) {
 	for _, a := range slices.Backward(d.attempts) {
 		list = append(list, a.wire())
 	}
-	return respond(http.StatusOK, wirePage{list, 0, max(20, len(list)), len(list), pageCount(len(list), max(20, len(list)))})
+	return respond(http.StatusOK, wirePage{
+		list, 0, max(20, len(list)), len(list), pageCount(len(list), max(20, len(list))),
+	})
 }
 
 // getDomainAttempt answers one attempt by id, or the latest by "last".
@@ -214,7 +224,8 @@ func (s domainCalls) getDomainAttempt(c *call) (reply, *problem) {
 				status = "FAILED"
 			}
 			return respond(http.StatusOK, map[string]any{
-				"domainId": d.id, "method": a.method, "status": status, "diagnostics": diagnostics(a.method, status, a.failure),
+				"domainId": d.id, "method": a.method, "status": status,
+				"diagnostics": diagnostics(a.method, status, a.failure),
 			})
 		case c.param("attempt") == a.id:
 			return respond(http.StatusOK, a.wire())

@@ -13,8 +13,9 @@ import (
 
 // domainFilters are the query parameters of the domain list.
 var domainFilters = []string{
-	"search", "exactMatch", "domainStatus", "dcvStatus", "dcvMethod", "fromDate", "toDate", "offset", "limit",
-	"organizationId", "groupNumber", "includePending", "sortBy", "sortDir", "page", "size",
+	"search", "exactMatch", "domainStatus", "dcvStatus", "dcvMethod", "fromDate", "toDate",
+	"offset", "limit", "organizationId", "groupNumber", "includePending", "sortBy", "sortDir",
+	"page", "size",
 }
 
 // domainPageSize is the default number of rows, cut off without a word.
@@ -63,7 +64,9 @@ func (s domainCalls) listDomains(c *call) (reply, *problem) {
 	offset, limit = max(offset, 0), max(limit, 1)
 	page := rows[min(offset, len(rows)):]
 	page = page[:min(limit, len(page))]
-	return respond(http.StatusOK, wirePage{page, offset / limit, limit, len(rows), pageCount(len(rows), limit)})
+	return respond(http.StatusOK, wirePage{
+		page, offset / limit, limit, len(rows), pageCount(len(rows), limit),
+	})
 }
 
 // checkDomainFilters: dcvStatus=EXPIRED and the two statuses together were
@@ -74,7 +77,8 @@ func (s domainCalls) checkDomainFilters(c *call) *problem {
 		return malformed("dcvStatus EXPIRED is not supported")
 	case c.arg("dcvStatus") != "" && c.arg("domainStatus") != "":
 		return malformed("domainStatus and dcvStatus cannot be combined")
-	case c.arg("sortBy") != "" && !slices.Contains([]string{"domainName", "createdAt"}, c.arg("sortBy")):
+	case c.arg("sortBy") != "" &&
+		!slices.Contains([]string{"domainName", "createdAt"}, c.arg("sortBy")):
 		return malformed("sortBy is not supported")
 	}
 	return s.checkGroup(c.arg("groupNumber"))
@@ -91,9 +95,13 @@ func (s domainCalls) domainRows(c *call) []wireDomainRow {
 	}
 	switch c.arg("sortBy") {
 	case "domainName":
-		slices.SortStableFunc(rows, func(a, b wireDomainRow) int { return cmp.Compare(a.DomainName, b.DomainName) })
+		slices.SortStableFunc(rows, func(a, b wireDomainRow) int {
+			return cmp.Compare(a.DomainName, b.DomainName)
+		})
 	case "createdAt":
-		slices.SortStableFunc(rows, func(a, b wireDomainRow) int { return cmp.Compare(a.CreatedAt, b.CreatedAt) })
+		slices.SortStableFunc(rows, func(a, b wireDomainRow) int {
+			return cmp.Compare(a.CreatedAt, b.CreatedAt)
+		})
 	default:
 		s.shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
 	}
@@ -111,7 +119,8 @@ func (d *accountDomain) matches(c *call) bool {
 	}
 	wanted := func(name, value string) bool { return c.arg(name) == "" || c.arg(name) == value }
 	created := d.createdAt.Format("2006-01-02")
-	return found && wanted("domainStatus", d.domainStatus()) && wanted("dcvStatus", d.dcvStatus(c.now)) &&
+	return found && wanted("domainStatus", d.domainStatus()) &&
+		wanted("dcvStatus", d.dcvStatus(c.now)) &&
 		wanted("dcvMethod", d.method) && wanted("organizationId", d.organizationNumber()) &&
 		(c.arg("fromDate") == "" || created >= c.arg("fromDate")) &&
 		(c.arg("toDate") == "" || created <= c.arg("toDate")) &&
@@ -134,8 +143,9 @@ func (d *accountDomain) organizationName() string {
 
 func (d *accountDomain) row(c *call) wireDomainRow {
 	w := wireDomainRow{
-		CreatedAt: rfc3339(d.createdAt), DCVStatus: d.dcvStatus(c.now), DomainID: d.id, DomainName: d.name,
-		OrganizationID: d.organizationNumber(), OrganizationName: d.organizationName(), Status: d.domainStatus(),
+		CreatedAt: rfc3339(d.createdAt), DCVStatus: d.dcvStatus(c.now), DomainID: d.id,
+		DomainName: d.name, OrganizationID: d.organizationNumber(),
+		OrganizationName: d.organizationName(), Status: d.domainStatus(),
 	}
 	if !d.verifiedAt.IsZero() {
 		w.ValidTill = rfc3339(d.validTill)

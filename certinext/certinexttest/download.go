@@ -53,7 +53,9 @@ func (s version2) downloadCertificate(c *call) (reply, *problem) {
 		return reply{status: http.StatusOK, contentType: typePEM, body: pemFile(cert, chain)}, nil
 	}
 	if c.live() {
-		return jsonReply(http.StatusOK, "application/json;charset=UTF-8", wireLiveCertificateOf(o, cert, chain)), nil
+		return jsonReply(
+			http.StatusOK, "application/json;charset=UTF-8", wireLiveCertificateOf(o, cert, chain),
+		), nil
 	}
 	return respond(http.StatusOK, wireDocumentedCertificateOf(o, cert))
 }
@@ -135,10 +137,13 @@ type wireLiveCertificate struct {
 	ChainPEM       []string `json:"chainPem,omitempty"`
 }
 
-func wireLiveCertificateOf(o *order, cert *x509.Certificate, chain []*x509.Certificate) wireLiveCertificate {
+func wireLiveCertificateOf(
+	o *order, cert *x509.Certificate, chain []*x509.Certificate,
+) wireLiveCertificate {
 	w := wireLiveCertificate{
 		OrderID: o.id, SerialNumber: cert.SerialNumber.String(), Subject: cert.Subject.CommonName,
-		Issuer: cert.Issuer.CommonName, NotAfter: rfc3339(cert.NotAfter), CertificatePEM: pemText(cert),
+		Issuer: cert.Issuer.CommonName, NotAfter: rfc3339(cert.NotAfter),
+		CertificatePEM: pemText(cert),
 	}
 	for _, c := range chain {
 		w.ChainPEM = append(w.ChainPEM, pemText(c))
@@ -160,6 +165,7 @@ func wireDocumentedCertificateOf(o *order, cert *x509.Certificate) wireDocumente
 	return wireDocumentedCertificate{
 		OrderID: o.id, SerialNumber: strings.ToUpper(cert.SerialNumber.Text(16)),
 		Subject: "CN=" + cert.Subject.CommonName, Issuer: "CN=" + cert.Issuer.CommonName,
-		NotBefore: rfc3339(cert.NotBefore), NotAfter: rfc3339(cert.NotAfter), CertificatePEM: pemText(cert),
+		NotBefore: rfc3339(cert.NotBefore), NotAfter: rfc3339(cert.NotAfter),
+		CertificatePEM: pemText(cert),
 	}
 }

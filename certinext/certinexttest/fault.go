@@ -77,9 +77,10 @@ const (
 )
 
 var faultKinds = []FaultKind{
-	FaultLatency, FaultSlowReply, FaultDropped, FaultLostReply, FaultRateLimit, FaultServerError, FaultServerErrorAfter,
-	FaultMetaError, FaultMetaErrorAfter, FaultHTML, FaultSpring, FaultTruncated, FaultMalformedJSON, FaultOversized, FaultTokenDeath, FaultRootFirst, FaultWrongKey,
-	FaultMiddleman, FaultMiddlemanAfter, FaultWrongStatus, FaultOtherOrder,
+	FaultLatency, FaultSlowReply, FaultDropped, FaultLostReply, FaultRateLimit, FaultServerError,
+	FaultServerErrorAfter, FaultMetaError, FaultMetaErrorAfter, FaultHTML, FaultSpring,
+	FaultTruncated, FaultMalformedJSON, FaultOversized, FaultTokenDeath, FaultRootFirst,
+	FaultWrongKey, FaultMiddleman, FaultMiddlemanAfter, FaultWrongStatus, FaultOtherOrder,
 }
 
 // A Fault is something that goes wrong with API calls until it is spent or
@@ -139,7 +140,8 @@ type wireFault struct {
 func (f Fault) MarshalJSON() ([]byte, error) {
 	return json.Marshal(wireFault{
 		f.Operation, f.Kind, f.Times, f.Skip, f.Probability, duration(f.Delay), f.Status,
-		duration(f.RetryAfter), f.RetryAfterDate, f.Size, f.ContentType, f.Body, f.OrderStatus, f.Named,
+		duration(f.RetryAfter), f.RetryAfterDate, f.Size, f.ContentType, f.Body, f.OrderStatus,
+		f.Named,
 	})
 }
 
@@ -151,7 +153,8 @@ func (f *Fault) UnmarshalJSON(b []byte) error {
 	}
 	*f = Fault{
 		w.Operation, w.Kind, w.Times, w.Skip, w.Probability, time.Duration(w.Delay), w.Status,
-		time.Duration(w.RetryAfter), w.RetryAfterDate, w.Size, w.ContentType, w.Body, w.OrderStatus, w.Named,
+		time.Duration(w.RetryAfter), w.RetryAfterDate, w.Size, w.ContentType, w.Body, w.OrderStatus,
+		w.Named,
 	}
 	return nil
 }
@@ -165,7 +168,8 @@ func (f Fault) validate() error {
 	if f.Operation != "" && !slices.ContainsFunc(routes, known) {
 		return fmt.Errorf("unknown operation %q", f.Operation)
 	}
-	if f.Times < 0 || f.Skip < 0 || f.Probability < 0 || f.Probability > 1 || f.Size < 0 || f.Delay < 0 || f.RetryAfter < 0 {
+	if f.Times < 0 || f.Skip < 0 || f.Probability < 0 || f.Probability > 1 || f.Size < 0 ||
+		f.Delay < 0 || f.RetryAfter < 0 {
 		return fmt.Errorf("fault %q has a number out of range", f.Kind)
 	}
 	if f.Status != 0 && (f.Status < f.leastStatus() || f.Status > 599) {
@@ -238,7 +242,9 @@ func (s *Server) drawFaults(rt *route) drawnFaults {
 			drawn = append(drawn, a.Fault)
 		}
 	}
-	s.faults = slices.DeleteFunc(s.faults, func(a *activeFault) bool { return a.Times > 0 && a.left == 0 })
+	s.faults = slices.DeleteFunc(s.faults, func(a *activeFault) bool {
+		return a.Times > 0 && a.left == 0
+	})
 	return drawn
 }
 

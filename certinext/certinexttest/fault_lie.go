@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// leastStatus is the lowest HTTP status that f can answer with. Somebody in
-// between may well call his own page a success.
+// leastStatus is the lowest HTTP status that f can answer with. A host in
+// between may well call its own page a success.
 func (f Fault) leastStatus() int {
 	if f.isMiddleman() {
 		return http.StatusOK
@@ -20,12 +20,15 @@ func (f Fault) leastStatus() int {
 	return http.StatusBadRequest
 }
 
-func (f Fault) isMiddleman() bool { return f.Kind == FaultMiddleman || f.Kind == FaultMiddlemanAfter }
+func (f Fault) isMiddleman() bool {
+	return f.Kind == FaultMiddleman || f.Kind == FaultMiddlemanAfter
+}
 
 // validateLie refuses what a kind would leave out of its answer: a test that
 // injects it would prove nothing.
 func (f Fault) validateLie() error {
-	bodyless := f.Status == http.StatusNoContent || f.Status == http.StatusResetContent || f.Status == http.StatusNotModified
+	bodyless := f.Status == http.StatusNoContent || f.Status == http.StatusResetContent ||
+		f.Status == http.StatusNotModified
 	switch {
 	case !f.isMiddleman() && f.ContentType+f.Body != "":
 		return fmt.Errorf("fault %q has no content type or body of its own", f.Kind)
@@ -44,7 +47,8 @@ func (f Fault) validateLie() error {
 // middleman is the answer of a host in between, without anything that is CERTInext's own.
 func (f Fault) middleman() reply {
 	return reply{
-		status: orDefault(f.Status, http.StatusForbidden), contentType: f.ContentType, body: []byte(f.Body), foreign: true,
+		status: orDefault(f.Status, http.StatusForbidden), contentType: f.ContentType,
+		body: []byte(f.Body), foreign: true,
 	}
 }
 
@@ -100,8 +104,12 @@ func (f Fault) lieV1(members map[string]json.RawMessage) {
 	if status := f.claimed(); status != "" {
 		ids := v1Claims[status]
 		within(members, "orderDetails", func(order map[string]json.RawMessage) {
-			order["orderStatusId"], order["orderStatus"] = quoted(ids.order.id), quoted(ids.order.name)
-			order["certificateStatusId"], order["certificateStatus"] = quoted(ids.certificate.id), quoted(ids.certificate.name)
+			order["orderStatusId"], order["orderStatus"] = quoted(ids.order.id), quoted(
+				ids.order.name,
+			)
+			order["certificateStatusId"], order["certificateStatus"] = quoted(
+				ids.certificate.id,
+			), quoted(ids.certificate.name)
 		})
 	}
 	within(members, "meta", func(meta map[string]json.RawMessage) {
@@ -120,7 +128,9 @@ func (f Fault) lieV1(members map[string]json.RawMessage) {
 }
 
 // within changes a member that is an object.
-func within(members map[string]json.RawMessage, name string, change func(map[string]json.RawMessage)) {
+func within(
+	members map[string]json.RawMessage, name string, change func(map[string]json.RawMessage),
+) {
 	var inner map[string]json.RawMessage
 	if json.Unmarshal(members[name], &inner) != nil || inner == nil {
 		return

@@ -36,7 +36,8 @@ func (d drawnFaults) before(s *Server, w http.ResponseWriter, c *call) (done boo
 			panic(http.ErrAbortHandler)
 		case FaultTokenDeath:
 			s.KillTokens()
-		case FaultRateLimit, FaultServerError, FaultMetaError, FaultHTML, FaultSpring, FaultMiddleman:
+		case FaultRateLimit, FaultServerError, FaultMetaError, FaultHTML, FaultSpring,
+			FaultMiddleman:
 			f.reply(s, c).write(w)
 			return true
 		}
@@ -85,7 +86,10 @@ func (p reply) truncate(w http.ResponseWriter) {
 func (f Fault) reply(s *Server, c *call) reply {
 	switch f.Kind {
 	case FaultRateLimit:
-		p := &problem{status: orDefault(f.Status, http.StatusTooManyRequests), slug: "too-many-requests", detail: "Too many requests"}
+		p := &problem{
+			status: orDefault(f.Status, http.StatusTooManyRequests), slug: "too-many-requests",
+			detail: "Too many requests",
+		}
 		if f.RetryAfter > 0 {
 			p.header = http.Header{"Retry-After": {f.retryAfter(s.now())}}
 		}
@@ -93,7 +97,8 @@ func (f Fault) reply(s *Server, c *call) reply {
 	case FaultHTML:
 		status := orDefault(f.Status, http.StatusBadGateway)
 		page := "<html>\r\n<head><title>" + strconv.Itoa(status) + " " + http.StatusText(status) +
-			"</title></head>\r\n<body><center><h1>" + http.StatusText(status) + "</h1></center></body>\r\n</html>\r\n"
+			"</title></head>\r\n<body><center><h1>" + http.StatusText(status) +
+			"</h1></center></body>\r\n</html>\r\n"
 		return reply{status: status, contentType: "text/html", body: []byte(page)}
 	case FaultMetaError, FaultMetaErrorAfter:
 		if c.body == nil && c.readBody() == nil {
@@ -103,10 +108,13 @@ func (f Fault) reply(s *Server, c *call) reply {
 	case FaultMiddleman, FaultMiddlemanAfter:
 		return f.middleman()
 	case FaultSpring:
-		return springReply(orDefault(f.Status, http.StatusInternalServerError), "", c.r.URL.Path, s.now())
+		return springReply(
+			orDefault(f.Status, http.StatusInternalServerError), "", c.r.URL.Path, s.now(),
+		)
 	default:
 		return s.refuseCall(&problem{
-			status: orDefault(f.Status, http.StatusServiceUnavailable), slug: "internal-error", detail: "Service is unavailable",
+			status: orDefault(f.Status, http.StatusServiceUnavailable), slug: "internal-error",
+			detail: "Service is unavailable",
 		}, c)
 	}
 }

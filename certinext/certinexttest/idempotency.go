@@ -19,7 +19,8 @@ type replay struct {
 // keepsReplays reports whether c's Idempotency-Key counts for anything. Version
 // 1 knows no such header.
 func (s *Server) keepsReplays(c *call) bool {
-	return c.r.Method == http.MethodPost && c.route.op != OpToken && !c.route.unlocked && !c.route.v1() &&
+	return c.r.Method == http.MethodPost && c.route.op != OpToken && !c.route.unlocked &&
+		!c.route.v1() &&
 		c.r.Header.Get("Idempotency-Key") != "" && s.Idempotency.or(s.Dialect == Documented)
 }
 

@@ -43,12 +43,14 @@ func (s *Server) leafProfile(o *order, notBefore time.Time) leafProfile {
 		if o.isSigner() {
 			p.oidUsages = []asn1.ObjectIdentifier{documentSigning}
 		} else {
-			p.usages, p.rsaUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection}, x509.KeyUsageKeyEncipherment
+			p.usages = []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection}
+			p.rsaUsage = x509.KeyUsageKeyEncipherment
 		}
 		p.subject = o.subject.name()
 		return p
 	}
-	p.usages, p.rsaUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, x509.KeyUsageKeyEncipherment
+	p.usages = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	p.rsaUsage = x509.KeyUsageKeyEncipherment
 	if o.product.Variant == "igtf-host" {
 		p.usages = append(p.usages, x509.ExtKeyUsageClientAuth)
 	}
@@ -72,6 +74,7 @@ func (s *subject) name() pkix.Name {
 	}
 	return pkix.Name{
 		CommonName: s.displayName, SerialNumber: s.identifier, Organization: given(s.organization),
-		OrganizationalUnit: given(s.unit), Locality: given(s.locality), Province: given(s.state), Country: given(s.country),
+		OrganizationalUnit: given(s.unit), Locality: given(s.locality), Province: given(s.state),
+		Country: given(s.country),
 	}
 }

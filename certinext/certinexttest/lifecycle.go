@@ -104,7 +104,9 @@ func (s version2) cancelOrder(c *call) (reply, *problem) {
 		return reply{}, problem
 	}
 	if !s.cancellable(o, c.now) {
-		return reply{}, rule("EMS-930", "Order is not in a cancellable state, use revoke once it is issued")
+		return reply{}, rule(
+			"EMS-930", "Order is not in a cancellable state, use revoke once it is issued",
+		)
 	}
 	o.cancelled = &ending{reason: reason, at: c.now}
 	return noContent()

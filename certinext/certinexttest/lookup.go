@@ -134,8 +134,10 @@ func (p *probe) fetchFile(ctx context.Context) *lookupFailure {
 func (p *probe) httpClient() *http.Client {
 	dialer := &net.Dialer{Resolver: p.resolver}
 	return &http.Client{
-		Transport:     &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error {
+			return http.ErrUseLastResponse
+		},
 	}
 }
 
@@ -153,7 +155,10 @@ func diagnostics(method, overall string, f *lookupFailure) map[string]any {
 	}
 	if f != nil {
 		d["failureClass"] = f.class
-		d["nextSteps"] = []any{map[string]any{"key": "dcv." + strings.ToLower(f.class), "severity": "ERROR", "params": map[string]any{}}}
+		d["nextSteps"] = []any{map[string]any{
+			"key": "dcv." + strings.ToLower(f.class), "severity": "ERROR",
+			"params": map[string]any{},
+		}}
 	}
 	return d
 }

@@ -123,7 +123,8 @@ func (o *order) leafNames() leafNames {
 // www. is added when autoSecureWww is true, which it is unless the client says
 // otherwise.
 func wantsWWW(domain string, auto *bool) bool {
-	return (auto == nil || *auto) && !strings.HasPrefix(domain, "*.") && !strings.HasPrefix(domain, "www.")
+	return (auto == nil || *auto) && !strings.HasPrefix(domain, "*.") &&
+		!strings.HasPrefix(domain, "www.")
 }
 
 // A target is one name of an order whose control must be shown. Apex and

@@ -3,9 +3,9 @@
 
 package certinexttest
 
-// A Server has one set of orders, domains and certificates, and several ways to be asked about them.
-// Each of these is a type that holds the Server: its methods read requests and write answers in one
-// spelling, and what an order is and becomes is left to the Server.
+// A Server has one set of orders, domains and certificates, and several ways to be asked about
+// them. Each of these is a type that holds the Server: its methods read requests and write answers
+// in one spelling, and what an order is and becomes is left to the Server.
 type (
 	// version2 is the REST API below /api/certinext/v2, in both of its dialects.
 	version2 struct{ *Server }

@@ -38,7 +38,10 @@ func malformed(detail string) *problem {
 }
 
 func invalidFields(errs ...fieldError) *problem {
-	return &problem{status: http.StatusBadRequest, slug: "validation-failed", detail: "Validation failed", errors: errs}
+	return &problem{
+		status: http.StatusBadRequest, slug: "validation-failed", detail: "Validation failed",
+		errors: errs,
+	}
 }
 
 func invalidField(field, message string) *problem {
@@ -47,14 +50,17 @@ func invalidField(field, message string) *problem {
 
 func unauthorized() *problem {
 	return &problem{
-		status: http.StatusUnauthorized, slug: "unauthorized", detail: "Missing or invalid bearer token",
+		status: http.StatusUnauthorized, slug: "unauthorized",
+		detail: "Missing or invalid bearer token",
 		header: http.Header{"Www-Authenticate": {"Bearer"}},
 	}
 }
 
 // noSuchPath is answered by the framework itself, before any controller.
 func noSuchPath() *problem {
-	return &problem{status: http.StatusNotFound, slug: "not-found", detail: "No such resource", spring: true}
+	return &problem{
+		status: http.StatusNotFound, slug: "not-found", detail: "No such resource", spring: true,
+	}
 }
 
 func notFound(detail string) *problem {
@@ -63,35 +69,53 @@ func notFound(detail string) *problem {
 
 func methodNotAllowed(allow string) *problem {
 	return &problem{
-		status: http.StatusMethodNotAllowed, slug: "method-not-allowed", detail: "Method not supported on this resource",
+		status: http.StatusMethodNotAllowed, slug: "method-not-allowed",
+		detail: "Method not supported on this resource",
 		header: http.Header{"Allow": {allow}},
 	}
 }
 
 func notAcceptable() *problem {
-	return &problem{status: http.StatusNotAcceptable, slug: "not-acceptable", detail: "Accept header cannot be satisfied"}
+	return &problem{
+		status: http.StatusNotAcceptable, slug: "not-acceptable",
+		detail: "Accept header cannot be satisfied",
+	}
 }
 
 func unsupportedMediaType() *problem {
-	return &problem{status: http.StatusUnsupportedMediaType, slug: "unsupported-media-type", detail: "Content-Type must be application/json"}
+	return &problem{
+		status: http.StatusUnsupportedMediaType, slug: "unsupported-media-type",
+		detail: "Content-Type must be application/json",
+	}
 }
 
 func bodyTooLarge() *problem {
-	return &problem{status: http.StatusRequestEntityTooLarge, slug: "body-too-large", detail: "Request body is too large"}
+	return &problem{
+		status: http.StatusRequestEntityTooLarge, slug: "body-too-large",
+		detail: "Request body is too large",
+	}
 }
 
 func idempotencyConflict() *problem {
-	return &problem{status: http.StatusConflict, slug: "idempotency-conflict", detail: "Idempotency-Key was used before with a different body"}
+	return &problem{
+		status: http.StatusConflict, slug: "idempotency-conflict",
+		detail: "Idempotency-Key was used before with a different body",
+	}
 }
 
 func notWired(fallback string) *problem {
-	return &problem{status: http.StatusNotImplemented, slug: "not-implemented", detail: "Not yet wired in v2; use v1 " + fallback}
+	return &problem{
+		status: http.StatusNotImplemented, slug: "not-implemented",
+		detail: "Not yet wired in v2; use v1 " + fallback,
+	}
 }
 
 // rule is a business rule that the request breaks: 422 with an EMS code, or
 // without one where none was ever seen.
 func rule(ems, detail string) *problem {
-	return &problem{status: http.StatusUnprocessableEntity, slug: "business-rule", ems: ems, detail: detail}
+	return &problem{
+		status: http.StatusUnprocessableEntity, slug: "business-rule", ems: ems, detail: detail,
+	}
 }
 
 func conflict(detail string, extra map[string]any) *problem {
@@ -115,7 +139,9 @@ func (s *Server) refuse(p *problem, r *http.Request) reply {
 	var rep reply
 	switch {
 	case p.oauth != "":
-		rep = jsonReply(p.status, "application/json", map[string]string{"error": p.oauth, "error_description": p.detail})
+		rep = jsonReply(p.status, "application/json", map[string]string{
+			"error": p.oauth, "error_description": p.detail,
+		})
 	case p.meta:
 		rep = jsonReply(p.status, "application/json", metaError(p.ems, p.detail, s.now()))
 	case p.spring && s.Dialect != Documented:

@@ -94,10 +94,11 @@ func (s *Server) Order(id string) (OrderRecord, bool) {
 
 func (s *Server) record(o *order, now time.Time) OrderRecord {
 	r := OrderRecord{
-		ID: o.id, RequestID: o.requestID, Family: o.family, ProductCode: o.product.Code, Variant: o.variant,
-		Status: s.status(o, now), Domain: o.domain, AdditionalDomains: slices.Clone(o.additional), AutoSecureWWW: o.www,
-		Group: o.group, Remarks: o.remarks, Tags: slices.Clone(o.tags), ReusedKey: o.reusedKey,
-		Creates: o.creates, IdempotencyKey: o.idempotencyKey, CreatedAt: o.createdAt,
+		ID: o.id, RequestID: o.requestID, Family: o.family, ProductCode: o.product.Code,
+		Variant: o.variant, Status: s.status(o, now), Domain: o.domain,
+		AdditionalDomains: slices.Clone(o.additional), AutoSecureWWW: o.www, Group: o.group,
+		Remarks: o.remarks, Tags: slices.Clone(o.tags), ReusedKey: o.reusedKey, Creates: o.creates,
+		IdempotencyKey: o.idempotencyKey, CreatedAt: o.createdAt,
 	}
 	for _, ip := range o.hosts {
 		r.AdditionalDomains = append(r.AdditionalDomains, ip.String())
@@ -115,7 +116,9 @@ func (s *Server) record(o *order, now time.Time) OrderRecord {
 		if sg.cert != nil {
 			r.Serials = append(r.Serials, sg.cert.SerialNumber.Text(16))
 			r.IssuedAt = sg.issuedAt
-			r.CertificatePEM = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: sg.cert.Raw}))
+			r.CertificatePEM = string(pem.EncodeToMemory(&pem.Block{
+				Type: "CERTIFICATE", Bytes: sg.cert.Raw,
+			}))
 		}
 	}
 	if e := o.cancelled; e != nil {
@@ -133,6 +136,7 @@ func (s *Server) record(o *order, now time.Time) OrderRecord {
 // A DomainRecord is what the CA believes about one domain of the account. Times
 // are zero where the thing has not happened.
 type DomainRecord struct {
+	// ID names it in calls; Name is the DNS name.
 	ID   string `json:"id"`
 	Name string `json:"name"`
 	// Organization is the number of the organization that it belongs to.
@@ -162,9 +166,10 @@ func (s *Server) Domains() []DomainRecord {
 	records := make([]DomainRecord, 0, len(s.zones))
 	for _, d := range s.zones {
 		records = append(records, DomainRecord{
-			ID: d.id, Name: d.name, Organization: d.organizationNumber(), Method: d.method, Verified: d.validAt(now),
-			Open: d.openAt(now), Inactive: d.inactive, CreatedAt: d.createdAt, VerifiedAt: d.verifiedAt,
-			ValidTill: d.validTill, Attempts: len(d.attempts),
+			ID: d.id, Name: d.name, Organization: d.organizationNumber(), Method: d.method,
+			Verified: d.validAt(now), Open: d.openAt(now), Inactive: d.inactive,
+			CreatedAt: d.createdAt, VerifiedAt: d.verifiedAt, ValidTill: d.validTill,
+			Attempts: len(d.attempts),
 		})
 	}
 	return records
@@ -215,7 +220,9 @@ func (s *Server) decide(orderID string, act func(*order, time.Time)) error {
 	now := s.now()
 	s.settle(o, now)
 	if o.ended() {
-		return fmt.Errorf("order %q is %s and can no longer be decided on", orderID, s.status(o, now))
+		return fmt.Errorf(
+			"order %q is %s and can no longer be decided on", orderID, s.status(o, now),
+		)
 	}
 	act(o, now)
 	s.settle(o, now)

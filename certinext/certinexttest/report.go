@@ -12,7 +12,8 @@ import (
 // reportFilters are the statuses that the report takes; the other ones were
 // answered 422.
 var reportFilters = []string{
-	statusIssued, statusRevoked, statusExpired, statusCancelled, statusRejected, statusPendingApproval,
+	statusIssued, statusRevoked, statusExpired, statusCancelled, statusRejected,
+	statusPendingApproval,
 }
 
 // Report page sizes are clamped to these.
@@ -63,7 +64,9 @@ func (s version2) ordersReport(c *call) (reply, *problem) {
 	pages := pageCount(len(rows), size)
 	page = max(min(page, pages), 1)
 	start := min((page-1)*size, len(rows))
-	return respond(http.StatusOK, wirePage{rows[start:min(start+size, len(rows))], page, size, len(rows), pages})
+	return respond(http.StatusOK, wirePage{
+		rows[start:min(start+size, len(rows))], page, size, len(rows), pages,
+	})
 }
 
 func (s version2) reportRows(c *call) ([]wireReportRow, *problem) {
@@ -122,9 +125,11 @@ func (s *Server) defaultGroup() string {
 func (s version2) reportRow(o *order, now time.Time) wireReportRow {
 	row := wireReportRow{
 		OrderNumber: o.id, RequestNumber: o.requestID,
-		OrderStatus: orderState(s.shownStatus(o, now)), CertificateStatus: s.certificateState(o, now),
-		DomainName: o.domain, GroupNumber: orDefault(o.group, s.defaultGroup()),
-		CustomFields: []string{}, Tags: append([]string{}, o.tags...), Originator: "emSign-Hub API", OrderDate: rfc3339(o.createdAt),
+		OrderStatus:       orderState(s.shownStatus(o, now)),
+		CertificateStatus: s.certificateState(o, now), DomainName: o.domain,
+		GroupNumber: orDefault(o.group, s.defaultGroup()), CustomFields: []string{},
+		Tags: append([]string{}, o.tags...), Originator: "emSign-Hub API",
+		OrderDate: rfc3339(o.createdAt),
 	}
 	switch {
 	case o.organization != nil:
@@ -153,5 +158,7 @@ func (s version2) ledgerReport(c *call) (reply, *problem) {
 	if problem := s.checkGroup(c.arg("groupNumber")); problem != nil {
 		return reply{}, problem
 	}
-	return respond(http.StatusOK, wirePage{[]any{}, max(page, 0), min(max(size, 1), reportMaxPageSize), 0, 0})
+	return respond(http.StatusOK, wirePage{
+		[]any{}, max(page, 0), min(max(size, 1), reportMaxPageSize), 0, 0,
+	})
 }

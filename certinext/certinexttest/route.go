@@ -37,7 +37,10 @@ type route struct {
 
 var (
 	onlyLive = []Dialect{Live, V1}
-	routes   = slices.Concat(sslRoutes(), privateRoutes(), signatureRoutes(), accountRoutes(), domainRoutes(), v1Routes())
+	routes   = slices.Concat(
+		sslRoutes(), privateRoutes(), signatureRoutes(), accountRoutes(), domainRoutes(),
+		v1Routes(),
+	)
 )
 
 // Routes lists what a [Server] answers in any of its dialects, each as method and path, with {name}
@@ -56,10 +59,22 @@ func orderRoutes(family string) []route {
 	base := "/" + family + "-certificates"
 	return []route{
 		{op: OpTrack, method: "GET", pattern: base + "/{id}", handle: by(version2.trackOrder)},
-		{op: OpSubmitCSR, method: "PUT", pattern: base + "/{id}/csr", body: true, handle: by(version2.submitCSR)},
-		{op: OpCertificate, method: "GET", pattern: base + "/{id}/certificate", query: []string{"format"}, formats: true, handle: by(version2.downloadCertificate)},
-		{op: OpCancel, method: "POST", pattern: base + "/{id}/cancel", body: true, handle: by(version2.cancelOrder)},
-		{op: OpRevoke, method: "POST", pattern: base + "/{id}/revoke", body: true, keyed: true, handle: by(version2.revokeOrder)},
+		{
+			op: OpSubmitCSR, method: "PUT", pattern: base + "/{id}/csr", body: true,
+			handle: by(version2.submitCSR),
+		},
+		{
+			op: OpCertificate, method: "GET", pattern: base + "/{id}/certificate",
+			query: []string{"format"}, formats: true, handle: by(version2.downloadCertificate),
+		},
+		{
+			op: OpCancel, method: "POST", pattern: base + "/{id}/cancel", body: true,
+			handle: by(version2.cancelOrder),
+		},
+		{
+			op: OpRevoke, method: "POST", pattern: base + "/{id}/revoke", body: true, keyed: true,
+			handle: by(version2.revokeOrder),
+		},
 	}
 }
 
@@ -73,19 +88,43 @@ func inFamily(family string, rs ...route) []route {
 func sslRoutes() []route {
 	const base = "/ssl-certificates"
 	return inFamily(FamilySSL, append(orderRoutes(FamilySSL),
-		route{op: OpCreateSSL, method: "POST", pattern: base, body: true, creates: true, keyed: true, handle: by(version2.createSSL)},
-		route{op: OpDCV, method: "GET", pattern: base + "/{id}/dcv", query: []string{"domain", "method"}, handle: by(version2.getChallenge)},
-		route{op: OpVerifyDCV, method: "POST", pattern: base + "/{id}/dcv/verify", body: true, unlocked: true, handle: by(version2.verifyChallenge)},
-		route{op: OpAgreement, method: "POST", pattern: base + "/{id}/agreement", body: true, handle: by(version2.acceptAgreement)},
-		route{op: OpReject, method: "POST", pattern: base + "/{id}/reject", dialects: onlyLive, body: true, handle: by(version2.rejectOrder)},
-		route{op: OpReissue, method: "POST", pattern: base + "/{id}/reissue", dialects: onlyLive, body: true, handle: by(version2.reissueOrder)},
-		route{op: OpCancelDraft, method: "POST", pattern: base + "/requests/{id}/cancel", body: true, handle: by(version2.cancelDraft)},
+		route{
+			op: OpCreateSSL, method: "POST", pattern: base, body: true, creates: true, keyed: true,
+			handle: by(version2.createSSL),
+		},
+		route{
+			op: OpDCV, method: "GET", pattern: base + "/{id}/dcv",
+			query: []string{"domain", "method"}, handle: by(version2.getChallenge),
+		},
+		route{
+			op: OpVerifyDCV, method: "POST", pattern: base + "/{id}/dcv/verify", body: true,
+			unlocked: true, handle: by(version2.verifyChallenge),
+		},
+		route{
+			op: OpAgreement, method: "POST", pattern: base + "/{id}/agreement", body: true,
+			handle: by(version2.acceptAgreement),
+		},
+		route{
+			op: OpReject, method: "POST", pattern: base + "/{id}/reject", dialects: onlyLive,
+			body: true, handle: by(version2.rejectOrder),
+		},
+		route{
+			op: OpReissue, method: "POST", pattern: base + "/{id}/reissue", dialects: onlyLive,
+			body: true, handle: by(version2.reissueOrder),
+		},
+		route{
+			op: OpCancelDraft, method: "POST", pattern: base + "/requests/{id}/cancel", body: true,
+			handle: by(version2.cancelDraft),
+		},
 	)...)
 }
 
 func privateRoutes() []route {
 	return inFamily(FamilyPrivatePKI, append(orderRoutes(FamilyPrivatePKI),
-		route{op: OpCreatePrivatePKI, method: "POST", pattern: "/private-pki-certificates", body: true, creates: true, keyed: true, handle: by(version2.createPrivatePKI)},
+		route{
+			op: OpCreatePrivatePKI, method: "POST", pattern: "/private-pki-certificates",
+			body: true, creates: true, keyed: true, handle: by(version2.createPrivatePKI),
+		},
 	)...)
 }
 
@@ -93,38 +132,98 @@ func privateRoutes() []route {
 func signatureRoutes() []route {
 	const base = "/signature-certificates"
 	return inFamily(FamilySignature, append(orderRoutes(FamilySignature),
-		route{op: OpCreateSignature, method: "POST", pattern: base, body: true, creates: true, keyed: true, handle: by(version2.createSignature)},
-		route{op: OpDocuments, method: "POST", pattern: base + "/{id}/documents", handle: by(version2.documentsNotWired)},
-		route{op: OpAgreement, method: "POST", pattern: base + "/{id}/agreement", body: true, handle: by(version2.acceptAgreement)},
+		route{
+			op: OpCreateSignature, method: "POST", pattern: base, body: true, creates: true,
+			keyed: true, handle: by(version2.createSignature),
+		},
+		route{
+			op: OpDocuments, method: "POST", pattern: base + "/{id}/documents",
+			handle: by(version2.documentsNotWired),
+		},
+		route{
+			op: OpAgreement, method: "POST", pattern: base + "/{id}/agreement", body: true,
+			handle: by(version2.acceptAgreement),
+		},
 	)...)
 }
 
 func accountRoutes() []route {
 	group := []string{"groupNumber"}
 	return []route{
-		{op: OpToken, method: "POST", pattern: "/oauth/token", handle: by(tokenEndpoint.grantToken)},
+		{
+			op: OpToken, method: "POST", pattern: "/oauth/token",
+			handle: by(tokenEndpoint.grantToken),
+		},
 		{op: OpMe, method: "GET", pattern: "/auth/me", handle: by(version2.whoAmI)},
 		{op: OpGroups, method: "GET", pattern: "/groups", handle: by(version2.listGroups)},
-		{op: OpOrganizations, method: "GET", pattern: "/organizations", query: group, handle: by(version2.listOrganizations)},
-		{op: OpOrganization, method: "GET", pattern: "/organizations/{id}", handle: by(version2.getOrganization)},
-		{op: OpProducts, method: "GET", pattern: "/catalog/products", query: group, handle: by(version2.listProducts)},
-		{op: OpCustomFields, method: "GET", pattern: "/catalog/products/{id}/custom-fields", query: []string{"organizationNumber", "groupNumber"}, handle: by(version2.listCustomFields)},
-		{op: OpOrdersReport, method: "GET", pattern: "/reports/orders", query: []string{"page", "size", "groupNumber", "status", "from", "to", "productType"}, handle: by(version2.ordersReport)},
-		{op: OpLedger, method: "GET", pattern: "/reports/ledger", query: []string{"page", "size", "groupNumber"}, handle: by(version2.ledgerReport)},
+		{
+			op: OpOrganizations, method: "GET", pattern: "/organizations", query: group,
+			handle: by(version2.listOrganizations),
+		},
+		{
+			op: OpOrganization, method: "GET", pattern: "/organizations/{id}",
+			handle: by(version2.getOrganization),
+		},
+		{
+			op: OpProducts, method: "GET", pattern: "/catalog/products", query: group,
+			handle: by(version2.listProducts),
+		},
+		{
+			op: OpCustomFields, method: "GET", pattern: "/catalog/products/{id}/custom-fields",
+			query:  []string{"organizationNumber", "groupNumber"},
+			handle: by(version2.listCustomFields),
+		},
+		{
+			op: OpOrdersReport, method: "GET", pattern: "/reports/orders",
+			query:  []string{"page", "size", "groupNumber", "status", "from", "to", "productType"},
+			handle: by(version2.ordersReport),
+		},
+		{
+			op: OpLedger, method: "GET", pattern: "/reports/ledger",
+			query: []string{"page", "size", "groupNumber"}, handle: by(version2.ledgerReport),
+		},
 	}
 }
 
 func domainRoutes() []route {
 	return []route{
-		{op: OpDomains, method: "GET", pattern: "/domains", query: domainFilters, handle: by(domainCalls.listDomains)},
-		{op: OpAddDomain, method: "POST", pattern: "/domains", dialects: onlyLive, body: true, handle: by(domainCalls.addDomain)},
-		{op: OpDomain, method: "GET", pattern: "/domains/{id}", dialects: onlyLive, handle: by(domainCalls.getDomain)},
-		{op: OpDomainDCV, method: "GET", pattern: "/domains/{id}/dcv", dialects: onlyLive, handle: by(domainCalls.getDomainChallenge)},
-		{op: OpDomainDCVMethod, method: "PATCH", pattern: "/domains/{id}/dcv/method", dialects: onlyLive, body: true, handle: by(domainCalls.changeDomainMethod)},
-		{op: OpVerifyDomain, method: "POST", pattern: "/domains/{id}/dcv/verify", dialects: onlyLive, body: true, unlocked: true, handle: by(domainCalls.verifyDomainChallenge)},
-		{op: OpDomainAttempts, method: "GET", pattern: "/domains/{id}/dcv/attempts", dialects: onlyLive, handle: by(domainCalls.listDomainAttempts)},
-		{op: OpDomainAttempts, method: "GET", pattern: "/domains/{id}/dcv/attempts/{attempt}", dialects: onlyLive, handle: by(domainCalls.getDomainAttempt)},
-		{op: OpDeactivateDomain, method: "POST", pattern: "/domains/{id}/deactivate", dialects: onlyLive, body: true, handle: by(domainCalls.deactivateDomain)},
+		{
+			op: OpDomains, method: "GET", pattern: "/domains", query: domainFilters,
+			handle: by(domainCalls.listDomains),
+		},
+		{
+			op: OpAddDomain, method: "POST", pattern: "/domains", dialects: onlyLive, body: true,
+			handle: by(domainCalls.addDomain),
+		},
+		{
+			op: OpDomain, method: "GET", pattern: "/domains/{id}", dialects: onlyLive,
+			handle: by(domainCalls.getDomain),
+		},
+		{
+			op: OpDomainDCV, method: "GET", pattern: "/domains/{id}/dcv", dialects: onlyLive,
+			handle: by(domainCalls.getDomainChallenge),
+		},
+		{
+			op: OpDomainDCVMethod, method: "PATCH", pattern: "/domains/{id}/dcv/method",
+			dialects: onlyLive, body: true, handle: by(domainCalls.changeDomainMethod),
+		},
+		{
+			op: OpVerifyDomain, method: "POST", pattern: "/domains/{id}/dcv/verify",
+			dialects: onlyLive, body: true, unlocked: true,
+			handle: by(domainCalls.verifyDomainChallenge),
+		},
+		{
+			op: OpDomainAttempts, method: "GET", pattern: "/domains/{id}/dcv/attempts",
+			dialects: onlyLive, handle: by(domainCalls.listDomainAttempts),
+		},
+		{
+			op: OpDomainAttempts, method: "GET", pattern: "/domains/{id}/dcv/attempts/{attempt}",
+			dialects: onlyLive, handle: by(domainCalls.getDomainAttempt),
+		},
+		{
+			op: OpDeactivateDomain, method: "POST", pattern: "/domains/{id}/deactivate",
+			dialects: onlyLive, body: true, handle: by(domainCalls.deactivateDomain),
+		},
 	}
 }
 

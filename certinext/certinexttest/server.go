@@ -377,7 +377,9 @@ func (s *Server) certificateLifetime() time.Duration {
 	return orDefault(s.CertificateLifetime, 30*24*time.Hour)
 }
 
-func (s *Server) domainValidity() time.Duration { return orDefault(s.DomainValidity, 199*24*time.Hour) }
+func (s *Server) domainValidity() time.Duration {
+	return orDefault(s.DomainValidity, 199*24*time.Hour)
+}
 
 func (s *Server) challengeTTL() time.Duration { return orDefault(s.ChallengeTTL, 48*time.Hour) }
 

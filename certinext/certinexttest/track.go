@@ -108,7 +108,8 @@ func nextLinks(o *order, status string) map[string]wireLink {
 		return links(o, "csr", "cancel")
 	case statusPendingAgreement:
 		return links(o, "agreement", "cancel")
-	case statusPendingOrganization, statusPendingDocuments, statusPendingVetting, statusPendingApproval:
+	case statusPendingOrganization, statusPendingDocuments, statusPendingVetting,
+		statusPendingApproval:
 		return links(o, "cancel")
 	case statusIssued:
 		return links(o, "certificate", "revoke")
@@ -137,7 +138,8 @@ type wireDocumentedTrack struct {
 func (s version2) wireDocumentedTrackOf(o *order, now time.Time) wireDocumentedTrack {
 	st := s.shownStatus(o, now)
 	w := wireDocumentedTrack{
-		OrderID: o.id, RequestID: o.requestID, Status: st, CreatedAt: rfc3339(o.createdAt), Links: nextLinks(o, st),
+		OrderID: o.id, RequestID: o.requestID, Status: st, CreatedAt: rfc3339(o.createdAt),
+		Links: nextLinks(o, st),
 	}
 	if sg := o.certificate(); sg != nil {
 		w.IssuedAt = rfc3339(sg.issuedAt)

@@ -91,7 +91,9 @@ func (s version2) wireLiveTrackOf(o *order, now time.Time) wireLiveTrack {
 	}
 	if sg := o.certificate(); sg != nil {
 		w.ExpiresAt = rfc3339(sg.cert.NotAfter)
-		w.Subscription = &wireTrackTerm{o.years, rfc3339(o.createdAt.AddDate(o.years, 0, 0)), "active"}
+		w.Subscription = &wireTrackTerm{
+			o.years, rfc3339(o.createdAt.AddDate(o.years, 0, 0)), "active",
+		}
 	}
 	if o.revoked != nil {
 		w.Revocation = &wireEnding{"Certificate Revoked", o.revoked.reason, rfc3339(o.revoked.at)}
@@ -130,8 +132,9 @@ func (s version2) wireVerificationsOf(o *order, now time.Time) *wireVerification
 	if o.needsOrganization() || (o.subject != nil && o.organization != nil) {
 		_, ok := o.organizationVetted()
 		v.Organization = &wireOrgVerification{
-			Status: map[bool]string{true: "VERIFIED", false: "PENDING"}[ok], OrganizationName: o.organization.Name,
-			ConsentStatus: oneOrZero(o.consented), ConsentSentTo: o.requestor.Email,
+			Status:           map[bool]string{true: "VERIFIED", false: "PENDING"}[ok],
+			OrganizationName: o.organization.Name, ConsentStatus: oneOrZero(o.consented),
+			ConsentSentTo: o.requestor.Email,
 		}
 	}
 	v.Empty = v.Domain == nil && v.Organization == nil
@@ -153,7 +156,9 @@ func (s version2) wireDomainsOf(o *order, now time.Time) *wireDomainVerification
 }
 
 func (s version2) wireDomainStatusOf(o *order, t *target, now time.Time) wireDomainStatus {
-	d := wireDomainStatus{Domain: t.domain, DomainStatus: "ACTIVE", DCVStatus: "PENDING", CAAStatus: "SKIPPED"}
+	d := wireDomainStatus{
+		Domain: t.domain, DomainStatus: "ACTIVE", DCVStatus: "PENDING", CAAStatus: "SKIPPED",
+	}
 	at, ok := s.verifiedSince(o, t, now)
 	switch {
 	case ok:

@@ -36,8 +36,8 @@ func (s version1) groupDetailsV2(c *call) (reply, *problem) {
 
 func (s version1) accountGroups(c *call, groups []wireGroup) (reply, *problem) {
 	return s.success(c, map[string]any{"accountDetails": map[string]any{
-		"fullName": "Platform Team", "email": "platform@example.com", "isdCode": "1", "mobileNumber": "4155551234",
-		"designation": "Team", "roleId": "1", "groups": groups,
+		"fullName": "Platform Team", "email": "platform@example.com", "isdCode": "1",
+		"mobileNumber": "4155551234", "designation": "Team", "roleId": "1", "groups": groups,
 	}})
 }
 
@@ -73,10 +73,13 @@ func (s version1) organizationDetails(c *call) (reply, *problem) {
 // wireV1Agreement has a status where version 2 has a bool.
 func (o *organization) wireV1Agreement() map[string]string {
 	if o.vettedAt.IsZero() {
-		return map[string]string{"status": "0", "signerName": "", "signedPlace": "", "signedDate": ""}
+		return map[string]string{
+			"status": "0", "signerName": "", "signedPlace": "", "signedDate": "",
+		}
 	}
 	return map[string]string{
-		"status": "1", "signerName": "Platform Team", "signedPlace": o.Locality, "signedDate": v1Time(o.vettedAt),
+		"status": "1", "signerName": "Platform Team", "signedPlace": o.Locality,
+		"signedDate": v1Time(o.vettedAt),
 	}
 }
 
@@ -108,8 +111,9 @@ func (s version1) domains(c *call) (reply, *problem) {
 func (d *accountDomain) wireV1(now time.Time) wireV1Domain {
 	i := slices.IndexFunc(v1Methods, func(m v1DCVMethod) bool { return m.method == d.method })
 	w := wireV1Domain{
-		DomainName: d.name, OrganizationName: d.organizationName(), OrganizationNumber: d.organizationNumber(),
-		DCVMethod: v1Methods[i].id, DCVStatus: "0", CreatedDate: v1Time(d.createdAt), Status: "1",
+		DomainName: d.name, OrganizationName: d.organizationName(),
+		OrganizationNumber: d.organizationNumber(), DCVMethod: v1Methods[i].id, DCVStatus: "0",
+		CreatedDate: v1Time(d.createdAt), Status: "1",
 	}
 	status := d.dcvStatus(now)
 	if status != "PENDING" {
@@ -138,9 +142,10 @@ func (s version1) products(c *call) (reply, *problem) {
 	if problem := s.checkGroup(group); problem != nil {
 		return reply{}, problem
 	}
-	return s.success(c, map[string]any{"productDetails": s.wireCategories(func(p Product) (wireProduct, bool) {
+	categories := s.wireCategories(func(p Product) (wireProduct, bool) {
 		return p.wire(), s.groupHas(group, p.Code) && (group != "" || !s.CatalogNeedsGroup)
-	})})
+	})
+	return s.success(c, map[string]any{"productDetails": categories})
 }
 
 type wireV1FieldInfo struct {
@@ -176,7 +181,8 @@ func (s version1) fields(c *call) (reply, *problem) {
 	fields := []wireV1FieldInfo{}
 	for _, f := range p.CustomFields {
 		fields = append(fields, wireV1FieldInfo{
-			f.Name, f.ID, "text", strconv.Itoa(f.maxLength()), oneOrZero(f.Mandatory), append([]string{}, f.Values...),
+			f.Name, f.ID, "text", strconv.Itoa(f.maxLength()), oneOrZero(f.Mandatory),
+			append([]string{}, f.Values...),
 		})
 	}
 	return s.success(c, map[string]any{"fieldDetails": map[string]any{
@@ -206,6 +212,7 @@ func (s version1) ledger(c *call) (reply, *problem) {
 		return reply{}, problem
 	}
 	return s.success(c, map[string]any{"statementDetails": map[string]any{
-		"noOfPages": 0, "totalNoOfResults": 0, "pageSize": 0, "currentPage": strconv.Itoa(page), "statementArray": []any{},
+		"noOfPages": 0, "totalNoOfResults": 0, "pageSize": 0, "currentPage": strconv.Itoa(page),
+		"statementArray": []any{},
 	}})
 }

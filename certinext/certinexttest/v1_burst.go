@@ -17,7 +17,9 @@ func (s version1) checkBurst(now time.Time) *problem {
 	if s.CreateBurst <= 0 {
 		return nil
 	}
-	s.creates = slices.DeleteFunc(s.creates, func(at time.Time) bool { return now.Sub(at) >= burstWindow })
+	s.creates = slices.DeleteFunc(s.creates, func(at time.Time) bool {
+		return now.Sub(at) >= burstWindow
+	})
 	if len(s.creates) >= s.CreateBurst {
 		return v1Failure(wordsOnly, "Inactive Account User.")
 	}

@@ -49,7 +49,8 @@ func (s version1) certificates(c *call) (wireV1Certificates, *problem) {
 		return wireV1Certificates{}, problem
 	}
 	w := wireV1Certificates{
-		EndEntityCertificate: pemText(cert), ExpiryDate: v1Time(cert.NotAfter), SerialNumber: cert.SerialNumber.String(),
+		EndEntityCertificate: pemText(cert), ExpiryDate: v1Time(cert.NotAfter),
+		SerialNumber: cert.SerialNumber.String(),
 	}
 	// Each has a member of its own, so their order is never wrong; they may
 	// still be missing.

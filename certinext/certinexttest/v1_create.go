@@ -70,8 +70,9 @@ func (s version1) newOrder(c *call, family string, req wireV1Order) (*order, *pr
 		return nil, problem
 	}
 	return &order{
-		family: family, product: product, variant: orDefault(product.Variant, productTypes[product.Type].variantName()),
-		domain: strings.ToLower(req.CertificateInformation.DomainName), group: group,
+		family: family, product: product,
+		variant: orDefault(product.Variant, productTypes[product.Type].variantName()),
+		domain:  strings.ToLower(req.CertificateInformation.DomainName), group: group,
 		requestor: req.RequestorInformation.party(), years: v1Years(req.SubscriptionDetails),
 		remarks: extra.Remarks, tags: extra.Tags, createdAt: c.now, draft: req.SaveAndHold == "1",
 	}, nil

@@ -26,28 +26,59 @@ func checkV1Form(req wireV1Order, family string) *problem {
 		demand{req.ProductCode != "", "EMS-914", "Certificate ID cannot be empty."},
 		demand{oneOf(req.AccountingModel, "", "1", "2"), wordsOnly, "Invalid Accounting Model."},
 		demand{oneOf(req.SaveAndHold, "", "0", "1"), wordsOnly, "Invalid value for saveAndHold."},
-		demand{oneOf(req.EmailNotifications, "", "0", "1"), wordsOnly, "Invalid value for emailNotifications."},
-		demand{req.RequestorInformation != nil, "EMS-916", "Requestor Information cannot be empty."},
+		demand{
+			oneOf(req.EmailNotifications, "", "0", "1"), wordsOnly,
+			"Invalid value for emailNotifications.",
+		},
+		demand{
+			req.RequestorInformation != nil, "EMS-916", "Requestor Information cannot be empty.",
+		},
 		demand{filled(requestor.RequestorName), "EMS-916", "Requestor Name cannot be empty."},
 		demand{filled(requestor.RequestorEmail), "EMS-924", "Requestor Email ID cannot be empty."},
 		demand{mailbox(requestor.RequestorEmail), "EMS-925", "Invalid Requestor Email ID."},
 		demand{requestor.hasNumber(), "EMS-923", "Invalid Requestor Mobile Number."},
-		demand{req.CertificateInformation != nil, "EMS-917", "Certificate Information cannot be empty."},
-		demand{!forHosts(family) || filled(cert.DomainName), "EMS-1157", "Domain name cannot be empty."},
-		demand{!forHosts(family) || !cert.forPerson(), wordsOnly, "certificateInformation has members of a person."},
-		demand{orMailbox(orZero(req.DelegationInformation).Email), "EMS-1011", "Invalid Delegation Email ID."},
-		demand{req.TechnicalPointOfContact == nil || orZero(req.AdditionalInformation).TechnicalPointOfContact == nil, wordsOnly, "Technical Contact is given twice."},
+		demand{
+			req.CertificateInformation != nil, "EMS-917",
+			"Certificate Information cannot be empty.",
+		},
+		demand{
+			!forHosts(family) || filled(cert.DomainName), "EMS-1157",
+			"Domain name cannot be empty.",
+		},
+		demand{
+			!forHosts(family) || !cert.forPerson(), wordsOnly,
+			"certificateInformation has members of a person.",
+		},
+		demand{
+			orMailbox(orZero(req.DelegationInformation).Email), "EMS-1011",
+			"Invalid Delegation Email ID.",
+		},
+		demand{req.TechnicalPointOfContact == nil || orZero(
+			req.AdditionalInformation,
+		).TechnicalPointOfContact == nil, wordsOnly, "Technical Contact is given twice."},
 		demand{orMailbox(req.technicalEmail()), "EMS-1047", "Invalid Email Address."},
-		demand{orMailbox(orZero(req.AdditionalInformation).RecipientEmail), "EMS-1016", "Invalid Email ID."},
+		demand{
+			orMailbox(orZero(req.AdditionalInformation).RecipientEmail), "EMS-1016",
+			"Invalid Email ID.",
+		},
 	)
 }
 
 // checkV1Subscription is the term of an order; blanks have defaults.
 func checkV1Subscription(sub wireV1Subscription) *problem {
 	return firstUnmet(
-		demand{oneOf(sub.Validity, "", "1", "2", "3"), "EMS-1216", "Please enter valid Validity in Subscription Details."},
-		demand{oneOf(sub.AutoRenew, "", "0", "1"), "EMS-1217", "Please enter valid Auto Renew in Subscription Details."},
-		demand{oneOf(sub.RenewCriteria, "", "30", "60"), "EMS-1218", "Please enter valid Renew Criteria in Subscription Details."},
+		demand{
+			oneOf(sub.Validity, "", "1", "2", "3"), "EMS-1216",
+			"Please enter valid Validity in Subscription Details.",
+		},
+		demand{
+			oneOf(sub.AutoRenew, "", "0", "1"), "EMS-1217",
+			"Please enter valid Auto Renew in Subscription Details.",
+		},
+		demand{
+			oneOf(sub.RenewCriteria, "", "30", "60"), "EMS-1218",
+			"Please enter valid Renew Criteria in Subscription Details.",
+		},
 	)
 }
 
@@ -57,10 +88,17 @@ func checkV1Tags(tags []string, limits bool) *problem {
 	for _, tag := range tags {
 		name, value, ok := strings.Cut(tag, ":")
 		problem := firstUnmet(
-			demand{ok && filled(name) && filled(value), "EMS-1128", "Please enter valid Tag Details."},
-			demand{!limits || len(name) >= 3, "EMS-1145", "Tag Name should be of minimum 3 characters."},
+			demand{
+				ok && filled(name) && filled(value), "EMS-1128", "Please enter valid Tag Details.",
+			},
+			demand{
+				!limits || len(name) >= 3, "EMS-1145",
+				"Tag Name should be of minimum 3 characters.",
+			},
 			demand{!limits || len(name) <= 30, "EMS-1146", "Tag Name cannot exceed 30 characters."},
-			demand{!limits || len(value) <= 30, "EMS-1148", "Tag Value cannot exceed 30 characters."},
+			demand{
+				!limits || len(value) <= 30, "EMS-1148", "Tag Value cannot exceed 30 characters.",
+			},
 		)
 		if problem != nil {
 			return problem
@@ -75,7 +113,9 @@ func checkV1Tags(tags []string, limits bool) *problem {
 func checkV1Agreement(a wireV1Agreement) *problem {
 	return firstUnmet(
 		demand{filled(a.AcceptAgreement), "EMS-1085", "acceptAgreement cannot be empty."},
-		demand{oneOf(a.AcceptAgreement, "0", "1"), "EMS-1092", "Invalid value for acceptAgreement."},
+		demand{
+			oneOf(a.AcceptAgreement, "0", "1"), "EMS-1092", "Invalid value for acceptAgreement.",
+		},
 		demand{a.AcceptAgreement == "1", "EMS-920", "Agreement not accepted."},
 		demand{filled(a.SignerName), "EMS-1088", "Signer Name cannot be empty."},
 		demand{filled(a.SignerPlace), "EMS-1086", "Signed Place cannot be empty."},
@@ -86,7 +126,10 @@ func checkV1Agreement(a wireV1Agreement) *problem {
 
 // agreement is a as version 2 has it.
 func (a wireV1Agreement) agreement() *wireAgreement {
-	return &wireAgreement{SignerName: a.SignerName, SignerPlace: a.SignerPlace, SignerIP: a.SignerIP, Accepted: a.AcceptAgreement == "1"}
+	return &wireAgreement{
+		SignerName: a.SignerName, SignerPlace: a.SignerPlace, SignerIP: a.SignerIP,
+		Accepted: a.AcceptAgreement == "1",
+	}
 }
 
 // isPublicIP reports whether text is an address of the public Internet.
@@ -106,7 +149,9 @@ func (r wireV1Requestor) hasNumber() bool {
 
 // party is the requestor as version 2 has one, with a single number.
 func (r wireV1Requestor) party() wireParty {
-	p := wireParty{Name: r.RequestorName, Email: r.RequestorEmail, Designation: r.RequestorDesignation}
+	p := wireParty{
+		Name: r.RequestorName, Email: r.RequestorEmail, Designation: r.RequestorDesignation,
+	}
 	if r.RequestorMobileNumber != "" {
 		p.Phone = "+" + strings.TrimPrefix(r.RequestorIsdCode, "+") + r.RequestorMobileNumber
 	}
@@ -116,7 +161,9 @@ func (r wireV1Requestor) party() wireParty {
 // technicalEmail is the address of the technical contact, from either of the
 // places it was seen in.
 func (req wireV1Order) technicalEmail() string {
-	outer, inner := orZero(req.TechnicalPointOfContact), orZero(orZero(req.AdditionalInformation).TechnicalPointOfContact)
+	outer, inner := orZero(req.TechnicalPointOfContact), orZero(
+		orZero(req.AdditionalInformation).TechnicalPointOfContact,
+	)
 	return orDefault(outer.Email, inner.Email)
 }
 

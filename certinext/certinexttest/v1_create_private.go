@@ -14,7 +14,9 @@ func (s version1) newPrivateOrder(_ *call, o *order, req wireV1Order) *problem {
 		return v1Failure("EMS-1057", "Invalid Domain Name.")
 	}
 	var problem *problem
-	if o.additional, o.hosts, problem = splitHosts(distinct(o.domain, req.CertificateInformation.AdditionalDomains)); problem != nil {
+	if o.additional, o.hosts, problem = splitHosts(
+		distinct(o.domain, req.CertificateInformation.AdditionalDomains),
+	); problem != nil {
 		return problem
 	}
 	if req.CertificateInformation.DNSType == "2" {
@@ -29,9 +31,18 @@ func (s version1) newPrivateOrder(_ *call, o *order, req wireV1Order) *problem {
 func checkV1PrivateForm(req wireV1Order) *problem {
 	problem := firstUnmet(
 		demand{filled(req.CSR), "EMS-1006", "CSR cannot be empty."},
-		demand{oneOf(req.CertificateInformation.DNSType, "", "1", "2"), wordsOnly, "Invalid value for dnsType."},
-		demand{req.AgreementDetails == nil, wordsOnly, "agreementDetails does not belong to private PKI."},
-		demand{req.OrganizationDetails == nil, wordsOnly, "organizationDetails does not belong to private PKI."},
+		demand{
+			oneOf(req.CertificateInformation.DNSType, "", "1", "2"), wordsOnly,
+			"Invalid value for dnsType.",
+		},
+		demand{
+			req.AgreementDetails == nil, wordsOnly,
+			"agreementDetails does not belong to private PKI.",
+		},
+		demand{
+			req.OrganizationDetails == nil, wordsOnly,
+			"organizationDetails does not belong to private PKI.",
+		},
 	)
 	if problem != nil {
 		return problem

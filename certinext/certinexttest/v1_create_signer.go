@@ -23,8 +23,14 @@ func (s version1) newSignerOrder(c *call, o *order, req wireV1Order) *problem {
 	problem := firstUnmet(
 		demand{!person || filled(info.FirstName), wordsOnly, "First Name cannot be empty."},
 		demand{!person || filled(info.LastName), wordsOnly, "Last Name cannot be empty."},
-		demand{!organization || filled(info.OrganizationName), "EMS-1180", "Organization Name cannot be empty"},
-		demand{person || filled(orDefault(info.RegisteredID, info.OrganizationIdentificationNumber)), wordsOnly, "Organization Identification Number cannot be empty."},
+		demand{
+			!organization || filled(info.OrganizationName), "EMS-1180",
+			"Organization Name cannot be empty",
+		},
+		demand{
+			person || filled(orDefault(info.RegisteredID, info.OrganizationIdentificationNumber)),
+			wordsOnly, "Organization Identification Number cannot be empty.",
+		},
 	)
 	if problem != nil {
 		return problem
@@ -54,10 +60,21 @@ func (s version1) completeSubject(c *call, o *order, subjectType string, req wir
 		demand{!info.forHost(), wordsOnly, "Domain names do not belong to this certificate."},
 		demand{filled(info.Email), wordsOnly, "Email cannot be empty."},
 		demand{mailAddress.MatchString(info.Email), "EMS-1047", "Invalid Email Address."},
-		demand{info.CountryCode == "" || countryCode.MatchString(info.CountryCode), wordsOnly, "Invalid Country Code."},
-		demand{info.MobileNumber == "" || digits.MatchString(info.MobileNumber), wordsOnly, "Invalid Mobile Number."},
-		demand{filled(orZero(req.AdditionalInformation).Remarks), "EMS-918", "Additional Information cannot be empty."},
-		demand{req.SubscriptionDetails != nil, "EMS-919", "Subscription Information cannot be empty."},
+		demand{
+			info.CountryCode == "" || countryCode.MatchString(info.CountryCode), wordsOnly,
+			"Invalid Country Code.",
+		},
+		demand{
+			info.MobileNumber == "" || digits.MatchString(info.MobileNumber), wordsOnly,
+			"Invalid Mobile Number.",
+		},
+		demand{
+			filled(orZero(req.AdditionalInformation).Remarks), "EMS-918",
+			"Additional Information cannot be empty.",
+		},
+		demand{
+			req.SubscriptionDetails != nil, "EMS-919", "Subscription Information cannot be empty.",
+		},
 		demand{req.AgreementDetails != nil, "EMS-1084", "agreementDetails block cannot be empty."},
 	)
 	if problem == nil {
@@ -71,7 +88,10 @@ func (s version1) completeSubject(c *call, o *order, subjectType string, req wir
 	}
 	o.domain, o.subject = "", newSubject(subjectType, info.subject())
 	if ref := orZero(req.OrganizationDetails); ref.OrganizationNumber != "" {
-		if problem := s.v2().checkOrganization(o, &wireOrganizationRef{ref.OrganizationNumber, ref.PreVetting == "1", ref.PrevettingToken}); problem != nil {
+		named := &wireOrganizationRef{
+			ref.OrganizationNumber, ref.PreVetting == "1", ref.PrevettingToken,
+		}
+		if problem := s.v2().checkOrganization(o, named); problem != nil {
 			return problem
 		}
 	}
@@ -81,14 +101,16 @@ func (s version1) completeSubject(c *call, o *order, subjectType string, req wir
 
 // forHost reports whether the block names a host.
 func (i wireV1Certificate) forHost() bool {
-	return i.DomainName != "" || len(i.AdditionalDomains) > 0 || i.AutoSecureWWW != "" || i.DNSType != ""
+	return i.DomainName != "" || len(i.AdditionalDomains) > 0 || i.AutoSecureWWW != "" ||
+		i.DNSType != ""
 }
 
 // forPerson reports whether the block has a member that only a person has.
 func (i wireV1Certificate) forPerson() bool {
 	for _, v := range []string{
-		i.FirstName, i.LastName, i.Email, i.IsdCode, i.MobileNumber, i.Designation, i.IdentityDocumentType,
-		i.IdentificationNumber, i.OrganizationIdentificationNumber, i.RegisteredID,
+		i.FirstName, i.LastName, i.Email, i.IsdCode, i.MobileNumber, i.Designation,
+		i.IdentityDocumentType, i.IdentificationNumber, i.OrganizationIdentificationNumber,
+		i.RegisteredID,
 	} {
 		if v != "" {
 			return true
@@ -102,10 +124,13 @@ func (i wireV1Certificate) subject() wireSubject {
 	return wireSubject{
 		FirstName: i.FirstName, LastName: i.LastName, Email: i.Email, Designation: i.Designation,
 		IdentityDocumentType: i.IdentityDocumentType, IdentificationNumber: i.IdentificationNumber,
-		StreetAddress1: i.StreetAddress1, StreetAddress2: i.StreetAddress2, Locality: i.Locality, State: i.State,
-		PostalCode: i.PostalCode, CountryCode: i.CountryCode, OrganizationName: i.OrganizationName,
-		OrganizationUnit:                 i.OrganizationUnit,
-		OrganizationIdentificationNumber: orDefault(i.RegisteredID, i.OrganizationIdentificationNumber),
-		BusinessCategory:                 i.BusinessCategory,
+		StreetAddress1: i.StreetAddress1, StreetAddress2: i.StreetAddress2, Locality: i.Locality,
+		State: i.State, PostalCode: i.PostalCode, CountryCode: i.CountryCode,
+		OrganizationName: i.OrganizationName,
+		OrganizationUnit: i.OrganizationUnit,
+		OrganizationIdentificationNumber: orDefault(
+			i.RegisteredID, i.OrganizationIdentificationNumber,
+		),
+		BusinessCategory: i.BusinessCategory,
 	}
 }

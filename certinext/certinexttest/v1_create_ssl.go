@@ -37,11 +37,21 @@ func (s version1) newSSLOrder(c *call, o *order, req wireV1Order) *problem {
 func checkV1SSLForm(req wireV1Order, www string) *problem {
 	reused := orZero(req.OrganizationDetails).PreVetting == "1"
 	problem := firstUnmet(
-		demand{filled(orZero(req.AdditionalInformation).Remarks), "EMS-918", "Additional Information cannot be empty."},
-		demand{req.SubscriptionDetails != nil, "EMS-919", "Subscription Information cannot be empty."},
+		demand{
+			filled(orZero(req.AdditionalInformation).Remarks), "EMS-918",
+			"Additional Information cannot be empty.",
+		},
+		demand{
+			req.SubscriptionDetails != nil, "EMS-919", "Subscription Information cannot be empty.",
+		},
 		demand{oneOf(www, "", "0", "1"), "EMS-1105", `Invalid value for the key "autoSecureWWW".`},
-		demand{req.AgreementDetails != nil || reused, "EMS-1084", "agreementDetails block cannot be empty."},
-		demand{req.CertificateInformation.DNSType == "", wordsOnly, "dnsType belongs to private PKI."},
+		demand{
+			req.AgreementDetails != nil || reused, "EMS-1084",
+			"agreementDetails block cannot be empty.",
+		},
+		demand{
+			req.CertificateInformation.DNSType == "", wordsOnly, "dnsType belongs to private PKI.",
+		},
 	)
 	if problem != nil {
 		return problem
@@ -72,14 +82,22 @@ func (s version1) setOrganization(o *order, req wireV1Order) *problem {
 	ref := orZero(req.OrganizationDetails)
 	problem := firstUnmet(
 		demand{oneOf(ref.PreVetting, "", "0", "1"), "EMS-1075", "Invalid Pre-Vetting value."},
-		demand{ref.PreVetting == "1" || ref.OrganizationNumber == "", "EMS-1075", "Invalid Pre-Vetting value."},
-		demand{ref.PreVetting != "1" || ref.OrganizationNumber != "", "EMS-1134", "Organization Number cannot be empty."},
+		demand{
+			ref.PreVetting == "1" || ref.OrganizationNumber == "", "EMS-1075",
+			"Invalid Pre-Vetting value.",
+		},
+		demand{
+			ref.PreVetting != "1" || ref.OrganizationNumber != "", "EMS-1134",
+			"Organization Number cannot be empty.",
+		},
 	)
 	if problem != nil {
 		return problem
 	}
 	if ref.PreVetting == "1" {
-		return s.v2().checkOrganization(o, &wireOrganizationRef{ref.OrganizationNumber, true, ref.PrevettingToken})
+		return s.v2().checkOrganization(o, &wireOrganizationRef{
+			ref.OrganizationNumber, true, ref.PrevettingToken,
+		})
 	}
 	o.ownValidation = true
 	if !o.needsOrganization() {
@@ -96,7 +114,8 @@ func (o *order) setNewOrganization(req wireV1Order) *problem {
 		return demand{filled(value), "EMS-1180", what + " cannot be empty"}
 	}
 	problem := firstUnmet(
-		empty("Organization Name", info.OrganizationName), empty("Street Address 1", info.StreetAddress1),
+		empty("Organization Name", info.OrganizationName),
+		empty("Street Address 1", info.StreetAddress1),
 		empty("Locality", info.Locality), empty("State", info.State),
 		empty("Country Code", info.CountryCode), empty("Postal Code", info.PostalCode),
 	)
@@ -107,8 +126,9 @@ func (o *order) setNewOrganization(req wireV1Order) *problem {
 		return problem
 	}
 	o.organization = &organization{Organization: Organization{
-		Name: info.OrganizationName, Street: info.StreetAddress1, Locality: info.Locality, State: info.State,
-		PostalCode: info.PostalCode, CountryCode: info.CountryCode, ValidationFor: map[bool]string{true: "2", false: "1"}[ev],
+		Name: info.OrganizationName, Street: info.StreetAddress1, Locality: info.Locality,
+		State: info.State, PostalCode: info.PostalCode, CountryCode: info.CountryCode,
+		ValidationFor: map[bool]string{true: "2", false: "1"}[ev],
 	}}
 	return nil
 }
@@ -119,10 +139,16 @@ func checkV1EV(req wireV1Order, empty func(what, value string) demand) *problem 
 	return firstUnmet(
 		empty("Street Address 2", req.CertificateInformation.StreetAddress2),
 		empty("Company Registration Number", req.CertificateInformation.CompanyRegistrationNumber),
-		demand{req.ContractSignerInfo != nil, "EMS-1220", "Contract Signer Information block cannot be empty."},
+		demand{
+			req.ContractSignerInfo != nil, "EMS-1220",
+			"Contract Signer Information block cannot be empty.",
+		},
 		demand{filled(signer.Name), "EMS-1230", "Contract Signer Name cannot be empty."},
 		demand{mailbox(signer.Email), "EMS-1223", "Invalid Contract Signer Email ID."},
-		demand{req.CertificateApproverInfo != nil, "EMS-1221", "Certificate Approver Information block cannot be empty."},
+		demand{
+			req.CertificateApproverInfo != nil, "EMS-1221",
+			"Certificate Approver Information block cannot be empty.",
+		},
 		demand{filled(approver.Name), "EMS-1239", "Certificate Approver Name cannot be empty."},
 		demand{mailbox(approver.Email), "EMS-1232", "Invalid Certificate Approver Email ID."},
 	)

@@ -25,14 +25,20 @@ type v1DateCodes struct {
 }
 
 var (
-	v1OrderDates  = v1DateCodes{"Order", "EMS-1108", "EMS-1109", "EMS-1110", "EMS-1120", "EMS-1121", true}
-	v1ExpiryDates = v1DateCodes{"Certificate Expiry", "EMS-1111", "EMS-1112", "EMS-1113", "EMS-1122", "EMS-1123", false}
+	v1OrderDates = v1DateCodes{
+		"Order", "EMS-1108", "EMS-1109", "EMS-1110", "EMS-1120", "EMS-1121", true,
+	}
+	v1ExpiryDates = v1DateCodes{
+		"Certificate Expiry", "EMS-1111", "EMS-1112", "EMS-1113", "EMS-1122", "EMS-1123", false,
+	}
 )
 
 // span reads a span of dates, both ends included. As published, each end
 // needs the other and no order lies ahead; whether the service minds is not
 // known.
-func (s version1) span(c *call, from, till string, codes v1DateCodes) (func(time.Time) bool, *problem) {
+func (s version1) span(
+	c *call, from, till string, codes v1DateCodes,
+) (func(time.Time) bool, *problem) {
 	if from == "" && till == "" {
 		return func(time.Time) bool { return true }, nil
 	}
@@ -40,12 +46,22 @@ func (s version1) span(c *call, from, till string, codes v1DateCodes) (func(time
 	start, end, okTill := v1ReportDate(till)
 	published := s.Dialect == Documented
 	if problem := firstUnmet(
-		demand{from != "" || !published, codes.missingFrom, codes.name + " from date cannot be empty."},
-		demand{till != "" || !published, codes.missingTill, codes.name + " till date cannot be empty."},
+		demand{
+			from != "" || !published, codes.missingFrom, codes.name + " from date cannot be empty.",
+		},
+		demand{
+			till != "" || !published, codes.missingTill, codes.name + " till date cannot be empty.",
+		},
 		demand{from == "" || okFrom, codes.badFrom, "Invalid " + codes.name + " from Date."},
 		demand{till == "" || okTill, codes.badTill, "Invalid " + codes.name + " till Date."},
-		demand{from == "" || till == "" || !begin.After(end), codes.reversed, codes.name + " from Date cannot be greater than till Date."},
-		demand{!published || !codes.past || (!begin.After(c.now) && !start.After(c.now)), "EMS-1118", "Dates cannot be greater than Current Date."},
+		demand{
+			from == "" || till == "" || !begin.After(end), codes.reversed,
+			codes.name + " from Date cannot be greater than till Date.",
+		},
+		demand{
+			!published || !codes.past || (!begin.After(c.now) && !start.After(c.now)), "EMS-1118",
+			"Dates cannot be greater than Current Date.",
+		},
 	); problem != nil {
 		return nil, problem
 	}

@@ -73,7 +73,9 @@ func v1Method(id string, o *order, t *target) (string, *problem) {
 	}
 	method := v1Methods[i].method
 	if method == methodHTTP && o.www {
-		return "", v1Failure("EMS-1106", "You have chosen to secure both www and without www for this SSL order.")
+		return "", v1Failure(
+			"EMS-1106", "You have chosen to secure both www and without www for this SSL order.",
+		)
 	}
 	return method, checkMethod(method, o.hasWildcard(t))
 }
@@ -104,7 +106,9 @@ func (s version1) getDCV(c *call) (reply, *problem) {
 	case methodDNS:
 		w.Token = t.challenge.token
 	case methodHTTP:
-		w.FileName, w.FileContent = strings.TrimSuffix(t.challenge.fileName, ".txt"), t.challenge.token
+		w.FileName, w.FileContent = strings.TrimSuffix(
+			t.challenge.fileName, ".txt",
+		), t.challenge.token
 	default:
 		w.DCVEmails = constructedEmails(t.domain)
 	}
@@ -114,7 +118,9 @@ func (s version1) getDCV(c *call) (reply, *problem) {
 // constructedEmails are the addresses that the CA/Browser Forum allows.
 func constructedEmails(domain string) []string {
 	var list []string
-	for _, name := range []string{"admin", "administrator", "webmaster", "hostmaster", "postmaster"} {
+	for _, name := range []string{
+		"admin", "administrator", "webmaster", "hostmaster", "postmaster",
+	} {
 		list = append(list, name+"@"+domain)
 	}
 	return list
@@ -134,7 +140,9 @@ func (s version1) verifyDCV(c *call) (reply, *problem) {
 	failure := p.run(c.r.Context())
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, problem := s.conclude(c, ch.order, ch.target.domain, p, failure, s.DCVResultDelay); problem != nil {
+	if _, problem := s.conclude(
+		c, ch.order, ch.target.domain, p, failure, s.DCVResultDelay,
+	); problem != nil {
 		return reply{}, problem
 	}
 	return s.success(c, nil)

@@ -72,13 +72,24 @@ func (d wireV1Document) check() *problem {
 	content, base64Err := base64.StdEncoding.DecodeString(text)
 	return firstUnmet(
 		demand{filled(d.ID), wordsOnly, "Document ID cannot be empty."},
-		demand{strings.HasSuffix(strings.ToLower(d.FileName), ".pdf"), wordsOnly, "Only PDF files are allowed."},
+		demand{
+			strings.HasSuffix(strings.ToLower(d.FileName), ".pdf"), wordsOnly,
+			"Only PDF files are allowed.",
+		},
 		demand{filled(d.Description), wordsOnly, "Document description cannot be empty."},
-		demand{len([]rune(d.Description)) <= 25, wordsOnly, "Document description cannot exceed 25 characters."},
+		demand{
+			len([]rune(d.Description)) <= 25, wordsOnly,
+			"Document description cannot exceed 25 characters.",
+		},
 		demand{filled(d.Base64Value), wordsOnly, "base64Value cannot be empty."},
-		demand{!strings.ContainsAny(d.Base64Value, "+/="), wordsOnly, "base64Value is not URL-encoded."},
+		demand{
+			!strings.ContainsAny(d.Base64Value, "+/="), wordsOnly,
+			"base64Value is not URL-encoded.",
+		},
 		demand{unescapeErr == nil && base64Err == nil, wordsOnly, "Invalid base64Value."},
-		demand{bytes.HasPrefix(content, []byte("%PDF")), wordsOnly, "The document is not a PDF file."},
+		demand{
+			bytes.HasPrefix(content, []byte("%PDF")), wordsOnly, "The document is not a PDF file.",
+		},
 		demand{len(content) <= maxV1DocumentSize, wordsOnly, "File size cannot exceed 3 MB."},
 	)
 }

@@ -156,7 +156,8 @@ func (s version1) checkKey(c *call) *problem {
 		return s.checkBearer(c)
 	case c.meta.AuthKey == "":
 		return v1Failure("EMS-1066", "Auth Key cannot be empty.")
-	case s.KeyState == KeyInactive || !equal(c.meta.AuthKey, authKey(s.accessKey(), c.meta.TS, c.meta.Txn)):
+	case s.KeyState == KeyInactive ||
+		!equal(c.meta.AuthKey, authKey(s.accessKey(), c.meta.TS, c.meta.Txn)):
 		return v1Failure("EMS-1065", "Invalid Auth Key.")
 	}
 	return nil
@@ -199,7 +200,9 @@ func (s version1) envelope(c *call, status, code, message string, members map[st
 	rep := jsonReply(http.StatusOK, "application/json;charset=UTF-8", body)
 	rep.header = http.Header{
 		"Deprecation": {"true"},
-		"Link":        {"<" + c.baseURL() + apiPrefix + c.route.successor + `>; rel="successor-version"`},
+		"Link": {
+			"<" + c.baseURL() + apiPrefix + c.route.successor + `>; rel="successor-version"`,
+		},
 	}
 	return rep
 }
@@ -209,7 +212,8 @@ func (s version1) envelope(c *call, status, code, message string, members map[st
 // no such answer was ever captured).
 func (s version1) refusal(p *problem, c *call) reply {
 	switch p.status {
-	case http.StatusOK, http.StatusBadRequest, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity:
+	case http.StatusOK, http.StatusBadRequest, http.StatusNotFound, http.StatusConflict,
+		http.StatusUnprocessableEntity:
 	default:
 		rep := springReply(p.status, p.detail, c.r.URL.Path, s.now())
 		rep.header = p.header

@@ -112,8 +112,12 @@ func v1Paging(number, size string) (int, int, *problem) {
 	page, errPage := strconv.Atoi(orDefault(number, "1"))
 	rows, errSize := strconv.Atoi(orDefault(size, strconv.Itoa(v1PageSize)))
 	return page, rows, firstUnmet(
-		demand{errPage == nil && page >= 1 && page <= 1_000_000, "EMS-1114", "Invalid Page Number."},
-		demand{errSize == nil && rows >= 1 && rows <= v1MaxPageSize, "EMS-1115", "Invalid Page Size."},
+		demand{
+			errPage == nil && page >= 1 && page <= 1_000_000, "EMS-1114", "Invalid Page Number.",
+		},
+		demand{
+			errSize == nil && rows >= 1 && rows <= v1MaxPageSize, "EMS-1115", "Invalid Page Size.",
+		},
 	)
 }
 
@@ -135,9 +139,10 @@ func (s version1) reportRows(c *call, search wireV1Criteria) ([]wireV1ReportRow,
 func (s version1) reportRow(o *order, now time.Time) wireV1ReportRow {
 	order, certificate := s.statusIDs(o, now)
 	row := wireV1ReportRow{
-		OrderNumber: o.id, RequestNumber: o.requestID,
-		OrderStatusID: order.id, OrderStatus: order.name, CertificateStatusID: certificate.id, CertificateStatus: certificate.name,
-		DomainName: o.domain, GroupNumber: orDefault(o.group, s.defaultGroup()), ProductCode: o.product.Code,
+		OrderNumber: o.id, RequestNumber: o.requestID, OrderStatusID: order.id,
+		OrderStatus: order.name, CertificateStatusID: certificate.id,
+		CertificateStatus: certificate.name, DomainName: o.domain,
+		GroupNumber: orDefault(o.group, s.defaultGroup()), ProductCode: o.product.Code,
 		CertificateTrustType: o.v1TrustType(), OrderDate: v1Time(o.createdAt),
 		Tags: append([]string{}, o.tags...), CustomFields: []string{},
 	}
@@ -148,7 +153,8 @@ func (s version1) reportRow(o *order, now time.Time) wireV1ReportRow {
 		row.OrganizationName, row.CountryName = o.subject.organization, o.subject.country
 	}
 	if sg := o.certificate(); s.pemReady(sg, now) {
-		row.CertificateSerialNumber, row.CertificateExpiryDate = sg.cert.SerialNumber.String(), v1Time(sg.cert.NotAfter)
+		row.CertificateSerialNumber = sg.cert.SerialNumber.String()
+		row.CertificateExpiryDate = v1Time(sg.cert.NotAfter)
 		row.IssuerCA = sg.cert.Issuer.CommonName
 		row.ExpiresWithin = strconv.Itoa(int(sg.cert.NotAfter.Sub(now).Hours() / 24))
 	}
@@ -184,10 +190,13 @@ func (s version1) filter(c *call, f wireV1Criteria) (func(*order) bool, *problem
 			notAfter = sg.cert.NotAfter
 		}
 		return anyOf(f.ProductCode, row.ProductCode) && anyOf(f.GroupNumber, row.GroupNumber) &&
-			anyOf(f.OrganizationName, row.OrganizationName) && anyOf(f.DomainName, row.DomainName) &&
+			anyOf(f.OrganizationName, row.OrganizationName) &&
+			anyOf(f.DomainName, row.DomainName) &&
 			anyOf(f.RequestNumber, row.RequestNumber) && anyOf(f.OrderNumber, row.OrderNumber) &&
-			anyOf(f.OrderStatusID, row.OrderStatusID) && anyOf(f.RequestorEmailID, o.requestor.Email) &&
-			anyOf(f.CertificateTrustType, row.CertificateTrustType) && strings.Contains(row.IssuerCA, f.IssuerCA) &&
+			anyOf(f.OrderStatusID, row.OrderStatusID) &&
+			anyOf(f.RequestorEmailID, o.requestor.Email) &&
+			anyOf(f.CertificateTrustType, row.CertificateTrustType) &&
+			strings.Contains(row.IssuerCA, f.IssuerCA) &&
 			f.wantsTags(o.tags) && ordered(o.createdAt) && expires(notAfter)
 	}, nil
 }
@@ -197,11 +206,21 @@ func (s version1) checkCriteria(f wireV1Criteria) *problem {
 		return problem
 	}
 	return firstUnmet(
-		demand{each(f.OrderStatusID, "1", "2", "3", "4", "5", "6", "7", "8", "9"), "EMS-1117", "Invalid Status ID."},
-		demand{oneOf(f.TagSearchCriteria, "", "1", "2"), "EMS-1126", "Invalid Tag Search Criteria."},
+		demand{
+			each(f.OrderStatusID, "1", "2", "3", "4", "5", "6", "7", "8", "9"), "EMS-1117",
+			"Invalid Status ID.",
+		},
+		demand{
+			oneOf(f.TagSearchCriteria, "", "1", "2"), "EMS-1126", "Invalid Tag Search Criteria.",
+		},
 		demand{oneOf(f.CertificateChain, "", "0", "1"), wordsOnly, "Invalid Certificate Chain."},
-		demand{oneOf(f.CertificateTrustType, "", "1", "2"), wordsOnly, "Invalid Certificate Trust Type."},
-		demand{len(f.CustomFields) == 0, "EMS-1210", "Custom Fields for this account are not mapped."},
+		demand{
+			oneOf(f.CertificateTrustType, "", "1", "2"), wordsOnly,
+			"Invalid Certificate Trust Type.",
+		},
+		demand{
+			len(f.CustomFields) == 0, "EMS-1210", "Custom Fields for this account are not mapped.",
+		},
 	)
 }
 

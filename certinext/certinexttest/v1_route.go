@@ -15,7 +15,10 @@ const (
 // verb is a route of version 1. All of them are POST with a JSON body, in all
 // dialects.
 func verb(op, name, successor string, handle func(version1, *call) (reply, *problem)) route {
-	return route{op: op, method: http.MethodPost, pattern: "/" + name, successor: successor, body: true, handle: by(handle)}
+	return route{
+		op: op, method: http.MethodPost, pattern: "/" + name, successor: successor, body: true,
+		handle: by(handle),
+	}
 }
 
 // v1Routes are the verbs of version 1. An operation has the name it has in
@@ -24,8 +27,13 @@ func v1Routes() []route {
 	return []route{
 		verb(OpMe, "ValidateCredentials", "/auth/me", version1.validateCredentials),
 		verb(OpCreateSSL, "GenerateOrderSSL", sslCollection, version1.createSSL),
-		verb(OpCreatePrivatePKI, "GenerateOrderPrivatePKI", privateCollection, version1.createPrivatePKI),
-		verb(OpCreateSignature, "GenerateOrderSignature", signerCollection, version1.createSignature),
+		verb(
+			OpCreatePrivatePKI, "GenerateOrderPrivatePKI", privateCollection,
+			version1.createPrivatePKI,
+		),
+		verb(
+			OpCreateSignature, "GenerateOrderSignature", signerCollection, version1.createSignature,
+		),
 		verb(OpCreateSMIME, "GenerateOrderSMIME", signerCollection, version1.createSMIME),
 		documentVerb(),
 		verb(OpTrack, "TrackOrder", sslCollection, version1.trackOrder),
@@ -41,7 +49,10 @@ func v1Routes() []route {
 		verb(OpLedger, "GetLedgerStatementDetails", "/reports/ledger", version1.ledger),
 		verb(OpGroups, "GetGroupDetails", "/groups", version1.groupDetails),
 		verb(OpGroups, "GetGroupDetailsV2", "/groups", version1.groupDetailsV2),
-		verb(OpOrganization, "GetOrganizationDetails", "/organizations", version1.organizationDetails),
+		verb(
+			OpOrganization, "GetOrganizationDetails", "/organizations",
+			version1.organizationDetails,
+		),
 		verb(OpDomains, "GetDomainDetails", "/domains", version1.domains),
 		verb(OpProducts, "GetProductDetails", "/catalog/products", version1.products),
 		verb(OpCustomFields, "GetFieldDetails", "/catalog/products", version1.fields),

@@ -137,7 +137,9 @@ func (s version1) wireRevocationOf(o *order) wireV1Revocation {
 	if o.revoked == nil {
 		return wireV1Revocation{}
 	}
-	return wireV1Revocation{"2", v1ReasonID(o.revoked.reason), v1Time(o.revoked.at), "Certificate Revoked"}
+	return wireV1Revocation{
+		"2", v1ReasonID(o.revoked.reason), v1Time(o.revoked.at), "Certificate Revoked",
+	}
 }
 
 // wireDomains mixes a fixed key with one for each name. Observed: it is null
