@@ -21,9 +21,7 @@ type (
 )
 
 func (s *Server) v2() version2                   { return version2{s} }
-func (s *Server) domainCalls() domainCalls       { return domainCalls{s} }
 func (s *Server) v1() version1                   { return version1{s} }
-func (s *Server) tokenEndpoint() tokenEndpoint   { return tokenEndpoint{s} }
 func (s *Server) administration() administration { return administration{s} }
 
 // A handler carries out one operation, for a call that was admitted.
