@@ -47,6 +47,16 @@ func TestArrows(t *testing.T) {
 			"github.com/hashicorp/vault/api":           "the engine is called by Vault and never calls it",
 			module:                                     "the arrow points from the paths to the engine",
 		},
+		module + "/backend/internal/host": {
+			module + "/": "what the rooms share knows none of them",
+		},
+		module + "/backend/internal/keyed": {
+			"github.com/hashicorp/": "locks and caches know nothing of what they keep",
+			module + "/":            "locks and caches know nothing of what they keep",
+		},
+		module + "/backend/internal/store": {
+			module + "/": "reading and writing an entry needs to know nothing of it",
+		},
 		module + "/internal/bundle": {
 			"github.com/hashicorp/": "rendering knows certificates, not Vault",
 			module + "/":            "rendering is pure: it knows neither orders nor storage",

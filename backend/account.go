@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -47,12 +49,12 @@ func ask[T any](ctx context.Context, e *Engine, s logical.Storage, question func
 	ctx, cancel := context.WithTimeout(ctx, askPatience)
 	defer cancel()
 	answer, err := question(ctx, a)
-	var field *FieldError
+	var field *fault.FieldError
 	switch {
 	case errors.As(err, &field):
 		return none, err
 	case err != nil:
-		return none, refused(err)
+		return none, fault.Refused(err)
 	}
 	return answer, nil
 }
@@ -76,11 +78,11 @@ func (e *Engine) Products(ctx context.Context, s logical.Storage, f ProductFilte
 	switch f.Family {
 	case "", certinext.FamilySSL, certinext.FamilyPrivatePKI, certinext.FamilySignature, certinext.FamilySMIME:
 	default:
-		return Page[Product]{}, badField("family", "%q is not ssl, private-pki, signature or smime", printable(string(f.Family)))
+		return Page[Product]{}, fault.BadField("family", "%q is not ssl, private-pki, signature or smime", sanitize.Short(string(f.Family)))
 	}
 	products, err := ask(ctx, e, s, func(ctx context.Context, a *account) ([]Product, error) {
 		if f.Anew {
-			a.catalog.customFields.forget()
+			a.catalog.customFields.Forget()
 		}
 		products, _, err := e.products(ctx, a, a.group(f.GroupNumber), f.Anew)
 		return products, err
@@ -102,7 +104,7 @@ func (a *account) group(number string) string {
 // Product returns a product of the catalog, or nil when there is none of that code.
 func (e *Engine) Product(ctx context.Context, s logical.Storage, code, group string) (*Product, error) {
 	return ask(ctx, e, s, func(ctx context.Context, a *account) (found *Product, err error) {
-		errNone := &NotFoundError{Kind: "product", Name: printable(code)}
+		errNone := &fault.NotFoundError{Kind: "product", Name: sanitize.Short(code)}
 		err = settled(func(anew bool) ([]Product, bool, error) {
 			return e.products(ctx, a, a.group(group), anew)
 		}, func(products []Product) error {
@@ -165,7 +167,7 @@ func (e *Engine) Organization(ctx context.Context, s logical.Storage, number str
 // Domains returns the domains that the account registered.
 func (e *Engine) Domains(ctx context.Context, s logical.Storage, f DomainFilter, w Window) (Page[Domain], error) {
 	if f.Exact && f.Search == "" {
-		return Page[Domain]{}, badField("exact", "needs search, the name to look for")
+		return Page[Domain]{}, fault.BadField("exact", "needs search, the name to look for")
 	}
 	if err := oneOf("status", f.Status, "ACTIVE", "INACTIVE", "EXPIRED"); err != nil {
 		return Page[Domain]{}, err
@@ -186,5 +188,5 @@ func oneOf(field, value string, values ...string) error {
 	if value == "" || slices.ContainsFunc(values, func(v string) bool { return strings.EqualFold(v, value) }) {
 		return nil
 	}
-	return badField(field, "%q is none of %s", printable(value), strings.Join(values, ", "))
+	return fault.BadField(field, "%q is none of %s", sanitize.Short(value), strings.Join(values, ", "))
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/hashicorp/go-uuid"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -33,7 +35,7 @@ func (e *Engine) requestCaller(ctx context.Context, s logical.Storage, r Request
 	}
 	whom, err := fillSubject(role, r.Subject, func(template string) (string, error) { return e.fillTemplate(template, r.EntityID) })
 	if err != nil && r.Renews != "" {
-		return nil, badField("serial", "its certificate is for a subject that the role does not give this requester: %v", err)
+		return nil, fault.BadField("serial", "its certificate is for a subject that the role does not give this requester: %v", err)
 	}
 	if err != nil {
 		return nil, err
@@ -61,7 +63,7 @@ func (e *Engine) acquireOrder(ctx context.Context, s logical.Storage, w *caller)
 		if h, rekey, err = e.findRekeyable(ctx, s, w); err != nil || h != nil {
 			return h, rekey, err
 		}
-		id, err := e.newID()
+		id, err := e.NewID()
 		if err != nil {
 			return nil, false, err
 		}
@@ -78,7 +80,7 @@ const hangUpPatience = time.Second
 
 // serves tells which open orders a request finds again: those of the same requester's same request whose certificate it may get.
 func (e *Engine) serves(w *caller) func(*tracked) bool {
-	now, inDoubt := e.now(), e.clockInDoubt()
+	now, inDoubt := e.Now(), e.clockInDoubt()
 	return func(t *tracked) bool {
 		return w.plan.is(t.fingerprint) && !t.named && !w.passed[t.id] && (t.handed == nil || w.mayReuse(&t.handed.delivery, now, inDoubt))
 	}
@@ -180,9 +182,9 @@ func (o *orderEntry) matches(p *plan) error {
 	r := p.request
 	switch {
 	case !p.is(o.Fingerprint) && !p.is(strings.TrimPrefix(o.Fingerprint, draftPrefix)) && !p.is(draftPrefix+o.Fingerprint):
-		return badField("request_id", "%q already names another request (order %s)", r.ID, o.ID)
+		return fault.BadField("request_id", "%q already names another request (order %s)", r.ID, o.ID)
 	case o.Draft && !r.Draft:
-		return badField("request_id", "%q names order %s, which is a draft: writing promote=true to orders/%s/%s places it", r.ID, o.ID, o.Role, o.ID)
+		return fault.BadField("request_id", "%q names order %s, which is a draft: writing promote=true to orders/%s/%s places it", r.ID, o.ID, o.Role, o.ID)
 	}
 	return nil
 }
@@ -190,28 +192,28 @@ func (o *orderEntry) matches(p *plan) error {
 // nameIsFree says why the name of a request is used up. Where CERTInext never took the order of that name, or had it as a draft only, or
 // nobody got the renewal, the name is free: what is left of that order goes.
 func (e *Engine) nameIsFree(ctx context.Context, s logical.Storage, r Request, id string) error {
-	closed, err := get[orderEntry](ctx, s, closedOrderPrefix+r.Role+"/"+id)
+	closed, err := store.Get[orderEntry](ctx, s, closedOrderPrefix+r.Role+"/"+id)
 	if err != nil || closed == nil {
 		return err
 	}
 	switch {
 	case closed.State == StateFailed, closed.CAOrderID == "":
-		return remove(ctx, s, closed.closedKey())
+		return store.Delete(ctx, s, closed.closedKey())
 	case !closed.Delivered && strings.HasPrefix(r.ID, renewalID):
 		return e.refile(ctx, s, closed)
 	}
-	return badField("request_id", "%q names order %s, which is over (%s); its key is gone: use another name", r.ID, id, closed.State)
+	return fault.BadField("request_id", "%q names order %s, which is over (%s); its key is gone: use another name", r.ID, id, closed.State)
 }
 
 // refile keeps the record of a paid order whose name is used again, under an id of its own.
 func (e *Engine) refile(ctx context.Context, s logical.Storage, closed *orderEntry) error {
 	before := closed.closedKey()
-	id, err := e.newID()
+	id, err := e.NewID()
 	if err != nil {
 		return err
 	}
 	closed.ID = id
-	if err := put(ctx, s, closed.closedKey(), closed); err != nil {
+	if err := store.Put(ctx, s, closed.closedKey(), closed); err != nil {
 		return err
 	}
 	if closed.Serial != "" {
@@ -219,27 +221,27 @@ func (e *Engine) refile(ctx context.Context, s logical.Storage, closed *orderEnt
 			return err
 		}
 	}
-	return remove(ctx, s, before)
+	return store.Delete(ctx, s, before)
 }
 
 // refileCertificate has the certificate of a refiled order name it.
 func (e *Engine) refileCertificate(ctx context.Context, s logical.Storage, o *orderEntry) error {
-	unlock, err := e.certLocks.lock(ctx, o.Serial)
+	unlock, err := e.certLocks.Lock(ctx, o.Serial)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	c, err := get[certEntry](ctx, s, certPrefix+o.Serial)
+	c, err := store.Get[certEntry](ctx, s, certPrefix+o.Serial)
 	if err != nil || c == nil {
 		return err
 	}
 	c.OrderID = o.ID
-	return put(ctx, s, c.key(), c)
+	return store.Put(ctx, s, c.key(), c)
 }
 
 // waitFor waits for whoever works on an order to let go.
 func (e *Engine) waitFor(ctx context.Context, busy <-chan struct{}, deadline time.Time) error {
-	timer := time.NewTimer(deadline.Sub(e.now()))
+	timer := time.NewTimer(deadline.Sub(e.Now()))
 	defer timer.Stop()
 	select {
 	case <-busy:
@@ -256,10 +258,10 @@ func (e *Engine) waitFor(ctx context.Context, busy <-chan struct{}, deadline tim
 func (e *Engine) stillBusy(ctx context.Context, s logical.Storage, role, id string) error {
 	o, err := e.Order(context.WithoutCancel(ctx), s, role, id)
 	if err != nil {
-		e.log.Warn("an order that is being worked on could not be read for who waits for it", "order_id", id, "error", err)
+		e.Log.Warn("an order that is being worked on could not be read for who waits for it", "order_id", id, "error", err)
 	}
 	if o == nil {
-		return &RefusedError{Err: errors.New("the same request is being worked on at this moment: send it again")}
+		return &fault.RefusedError{Err: errors.New("the same request is being worked on at this moment: send it again")}
 	}
 	return &OrderError{Order: o}
 }
@@ -287,8 +289,8 @@ func (e *Engine) storeIntent(ctx context.Context, s logical.Storage, h *heldOrde
 		return nil
 	}
 	// It may have been stored all the same, and must not be taken for an order that was sent.
-	if again := remove(context.WithoutCancel(ctx), s, o.openKey()); again != nil {
-		h.lookAgain(e.now())
+	if again := store.Delete(context.WithoutCancel(ctx), s, o.openKey()); again != nil {
+		h.lookAgain(e.Now())
 		h.Release() // the registry remembers what it is, and the background pass removes it
 		return errors.Join(err, again)
 	}
@@ -298,8 +300,8 @@ func (e *Engine) storeIntent(ctx context.Context, s logical.Storage, h *heldOrde
 
 func (e *Engine) newOrder(p *plan, id string) (*orderEntry, error) {
 	role, cfg, r := p.role, p.config, p.request
-	now := e.now()
-	key, err := e.newID()
+	now := e.Now()
+	key, err := e.NewID()
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ package backend
 import (
 	"fmt"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
@@ -107,7 +108,7 @@ func advanceFinal(remote *certinext.Order, p progress) action {
 	}
 	why := ""
 	if remote.Remark != "" {
-		why = " (" + printable(remote.Remark) + ")"
+		why = " (" + sanitize.Short(remote.Remark) + ")"
 	}
 	return action{step: stepGiveUp, needs: []string{fmt.Sprintf(
 		"CERTInext says that the order is %s%s: nothing follows from that until a second look, at least %s later, says so, too", remote.Status, why, finalPatience)}}

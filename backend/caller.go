@@ -66,7 +66,7 @@ type caller struct {
 
 // newCaller begins a caller that names its order by id. It waits for the order's end only if the purpose does.
 func (e *Engine) newCaller(role *Role, p purpose) *caller {
-	now := e.now()
+	now := e.Now()
 	c := &caller{role: role, purpose: p, began: now, deadline: now, answers: e.answers.Load(), passed: make(map[string]bool)}
 	if p.waits() {
 		c.deadline = now.Add(role.IssueTimeout)

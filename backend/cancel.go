@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -27,7 +29,7 @@ func (e *Engine) CancelOrder(ctx context.Context, s logical.Storage, role, id, r
 	}
 	o, err := e.Order(ctx, s, role, id)
 	if err == nil && o == nil {
-		err = &NotFoundError{Kind: "order", Name: printable(id)}
+		err = &fault.NotFoundError{Kind: "order", Name: sanitize.Short(id)}
 	}
 	return o, err
 }
@@ -43,7 +45,7 @@ func (e *Engine) revokeUndelivered(ctx context.Context, s logical.Storage, role,
 	case err != nil:
 		return err
 	case o == nil:
-		return &NotFoundError{Kind: "order", Name: printable(id)}
+		return &fault.NotFoundError{Kind: "order", Name: sanitize.Short(id)}
 	case o.State == StateRevoked:
 		return nil
 	}
@@ -61,7 +63,7 @@ func (e *Engine) revokeUndelivered(ctx context.Context, s logical.Storage, role,
 	}
 	asked, cancel := whileAsked(ctx)
 	defer cancel()
-	q := &queuedRevocation{Version: 1, Serial: serial, Reason: defaultReason, Note: reason, QueuedAt: e.now(), Due: true}
+	q := &queuedRevocation{Version: 1, Serial: serial, Reason: defaultReason, Note: reason, QueuedAt: e.Now(), Due: true}
 	revoked, err := e.revoke(asked, s, q, func(c *certEntry) error {
 		switch {
 		case c == nil:
@@ -90,19 +92,19 @@ func (e *Engine) revokeUnseen(ctx context.Context, s logical.Storage, role, id, 
 		return err
 	}
 	if o.State != StatePending {
-		return badField("id", "order %s is %s by now: try again", id, o.State)
+		return fault.BadField("id", "order %s is %s by now: try again", id, o.State)
 	}
 	asked, cancel := whileAsked(ctx)
 	defer cancel()
 	sent, err := client.RevokeOrder(asked, o.Placement.Family, o.CAOrderID, certinext.RevokeRequest{Reason: defaultReason, Note: reason, IdempotencyKey: "revoke-" + o.Placement.IdempotencyKey})
 	if err != nil {
-		return refused(err)
+		return fault.Refused(err)
 	}
 	if err := mustShow(asked, client, o, certinext.StatusRevoked); err != nil {
 		return err
 	}
 	o.State = StateRevoked
-	o.note(e.now(), "cancelled on request: revoked (%s) before its certificate could be had", sent)
+	o.note(e.Now(), "cancelled on request: revoked (%s) before its certificate could be had", sent)
 	return e.closeOrder(ctx, s, h)
 }
 
@@ -117,12 +119,12 @@ func (e *Engine) closeCancelled(ctx context.Context, s logical.Storage, id strin
 	if err != nil || !open {
 		return err
 	}
-	h.entry.note(e.now(), "ended on request; key erased")
+	h.entry.note(e.Now(), "ended on request; key erased")
 	return e.closeOrder(ctx, s, h)
 }
 
 func handedOver(id string) error {
-	return badField("id", "order %s is issued and was handed over: revoke its certificate instead", id)
+	return fault.BadField("id", "order %s is issued and was handed over: revoke its certificate instead", id)
 }
 
 // cancelOpen cancels an order, and returns it as it ended; nil when CERTInext has issued it.
@@ -142,7 +144,7 @@ func (e *Engine) cancelOpen(ctx context.Context, s logical.Storage, role, id, re
 	case o.State == StateIssued:
 		return nil, nil
 	case o.State != StatePending && o.State != StateDraft:
-		return nil, badField("id", "order %s is %s: it can be cancelled when it is known whether CERTInext took it; who is certain that it did not writes never_placed=true to orders/%s/%s", id, o.State, role, id)
+		return nil, fault.BadField("id", "order %s is %s: it can be cancelled when it is known whether CERTInext took it; who is certain that it did not writes never_placed=true to orders/%s/%s", id, o.State, role, id)
 	}
 	client, err := e.clientOf(ctx, s, o)
 	if err != nil {
@@ -160,7 +162,7 @@ func (e *Engine) cancelOpen(ctx context.Context, s logical.Storage, role, id, re
 		return nil, err
 	}
 	o.State = StateCancelled
-	o.note(e.now(), "cancelled on request")
+	o.note(e.Now(), "cancelled on request")
 	return o.view(), e.closeOrder(ctx, s, h)
 }
 
@@ -178,10 +180,10 @@ func cancelPlaced(ctx context.Context, client *certinext.Client, o *orderEntry, 
 	case cause == nil:
 		return false, notShown(o, remote, err, certinext.StatusCancelled)
 	case certinext.HasStatus(err, http.StatusNotFound):
-		return false, badField("id", "CERTInext does not know its order %s any more (%v): if its portal does not show it either, write never_placed=true to orders/%s/%s",
-			printable(o.CAOrderID), cause, o.Role, o.ID)
+		return false, fault.BadField("id", "CERTInext does not know its order %s any more (%v): if its portal does not show it either, write never_placed=true to orders/%s/%s",
+			sanitize.Short(o.CAOrderID), cause, o.Role, o.ID)
 	}
-	return false, refused(cause)
+	return false, fault.Refused(cause)
 }
 
 // mustShow says why it is not believed yet that an order has reached a status, although CERTInext has answered so.
@@ -195,7 +197,7 @@ func mustShow(ctx context.Context, client *certinext.Client, o *orderEntry, stat
 
 func notShown(o *orderEntry, remote *certinext.Order, err error, status certinext.Status) error {
 	if err != nil {
-		return badField("id", "CERTInext has answered that its order %s is %s, and the order's own status cannot be read (%v): try again", printable(o.CAOrderID), status, err)
+		return fault.BadField("id", "CERTInext has answered that its order %s is %s, and the order's own status cannot be read (%v): try again", sanitize.Short(o.CAOrderID), status, err)
 	}
-	return badField("id", "CERTInext has answered that its order %s is %s, and the order's own status is %s: try again in a moment", printable(o.CAOrderID), status, printable(string(remote.Status)))
+	return fault.BadField("id", "CERTInext has answered that its order %s is %s, and the order's own status is %s: try again in a moment", sanitize.Short(o.CAOrderID), status, sanitize.Short(string(remote.Status)))
 }

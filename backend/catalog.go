@@ -13,6 +13,9 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/keyed"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -26,21 +29,21 @@ const (
 
 // A catalog is what the account may order, as it was last told. It belongs to one client, so another config has another one.
 type catalog struct {
-	products     memo[[]certinext.Product]         // by billing group
-	customFields memo[[]certinext.CustomFieldSpec] // by product code
+	products     keyed.Cache[[]certinext.Product]         // by billing group
+	customFields keyed.Cache[[]certinext.CustomFieldSpec] // by product code
 }
 
 func (e *Engine) newCatalog() *catalog {
 	c := new(catalog)
-	c.products.life, c.products.now, c.products.run = catalogLife, e.now, e.work.Go
-	c.customFields.life, c.customFields.now, c.customFields.run = catalogLife, e.now, e.work.Go
+	c.products.Life, c.products.Now, c.products.Run = catalogLife, e.Now, e.Work.Go
+	c.customFields.Life, c.customFields.Now, c.customFields.Run = catalogLife, e.Now, e.Work.Go
 	return c
 }
 
 // products returns what a billing group, or the account if group is empty, may order.
 func (e *Engine) products(ctx context.Context, a *account, group string, anew bool) (_ []certinext.Product, old bool, err error) {
-	return a.catalog.products.get(ctx, group, anew, func() ([]certinext.Product, error) {
-		ctx, cancel := context.WithTimeout(e.alive, catalogPatience)
+	return a.catalog.products.Get(ctx, group, anew, func() ([]certinext.Product, error) {
+		ctx, cancel := context.WithTimeout(e.Alive, catalogPatience)
 		defer cancel()
 		return a.client.Products(ctx, group)
 	})
@@ -48,8 +51,8 @@ func (e *Engine) products(ctx context.Context, a *account, group string, anew bo
 
 // customFields returns the custom fields of a product.
 func (e *Engine) customFields(ctx context.Context, a *account, code string, anew bool) (_ []certinext.CustomFieldSpec, old bool, err error) {
-	return a.catalog.customFields.get(ctx, code, anew, func() ([]certinext.CustomFieldSpec, error) {
-		ctx, cancel := context.WithTimeout(e.alive, catalogPatience)
+	return a.catalog.customFields.Get(ctx, code, anew, func() ([]certinext.CustomFieldSpec, error) {
+		ctx, cancel := context.WithTimeout(e.Alive, catalogPatience)
 		defer cancel()
 		return a.client.CustomFields(ctx, code)
 	})
@@ -59,6 +62,7 @@ func (e *Engine) customFields(ctx context.Context, a *account, code string, anew
 type unaskedError struct{ err error }
 
 func (e *unaskedError) Error() string { return e.err.Error() }
+
 func (e *unaskedError) Unwrap() error { return e.err }
 
 // settled decides on an answer. A refusal never rests on a remembered answer alone: the account may have got the product
@@ -87,7 +91,7 @@ func (e *Engine) checkProduct(ctx context.Context, s logical.Storage, r *Role) (
 	defer cancel()
 	a, err := e.account(ctx, s)
 	switch {
-	case errors.Is(err, ErrNotConfigured):
+	case errors.Is(err, fault.ErrNotConfigured):
 		return r.unchecked(err)
 	case err != nil:
 		return nil, err
@@ -115,9 +119,9 @@ func (e *Engine) checkProduct(ctx context.Context, s logical.Storage, r *Role) (
 // unchecked is the outcome of a check that the catalog was needed for and could not be asked.
 func (r *Role) unchecked(why error) (warnings []string, err error) {
 	if r.Variant == "" {
-		return nil, badField("product_variant", "is required while the catalog cannot be asked (%v)", why)
+		return nil, fault.BadField("product_variant", "is required while the catalog cannot be asked (%v)", why)
 	}
-	return []string{fmt.Sprintf("product_code: %s was not checked, since the catalog cannot be asked (%v); an order may be refused", printable(r.ProductCode), why)}, nil
+	return []string{fmt.Sprintf("product_code: %s was not checked, since the catalog cannot be asked (%v); an order may be refused", sanitize.Short(r.ProductCode), why)}, nil
 }
 
 // checkCustomFields holds the role's custom fields against the product's. Where CERTInext tells none, there is nothing to check.
@@ -148,13 +152,13 @@ func fitCustomFields(specs []certinext.CustomFieldSpec, values map[string]string
 			missing = append(missing, customFieldName(f))
 		case v == "":
 		case len(f.Values) > 0 && !slices.Contains(f.Values, v):
-			return badField("custom_fields", "%q is not a value of %s, which takes %s", printable(v), customFieldName(f), enumerate(f.Values))
+			return fault.BadField("custom_fields", "%q is not a value of %s, which takes %s", sanitize.Short(v), customFieldName(f), enumerate(f.Values))
 		case f.MaxLength > 0 && utf8.RuneCountInString(v) > f.MaxLength:
-			return badField("custom_fields", "the value of %s is longer than %d characters", customFieldName(f), f.MaxLength)
+			return fault.BadField("custom_fields", "the value of %s is longer than %d characters", customFieldName(f), f.MaxLength)
 		}
 	}
 	if len(missing) > 0 {
-		return badField("custom_fields", "the product cannot be ordered without %s", strings.Join(missing, ", "))
+		return fault.BadField("custom_fields", "the product cannot be ordered without %s", strings.Join(missing, ", "))
 	}
 	return nil
 }
@@ -175,7 +179,7 @@ func unknownCustomFields(specs []certinext.CustomFieldSpec, values map[string]st
 	var unknown []string
 	for id := range values {
 		if !slices.ContainsFunc(specs, func(f certinext.CustomFieldSpec) bool { return f.ID == id }) {
-			unknown = append(unknown, printable(id))
+			unknown = append(unknown, sanitize.Short(id))
 		}
 	}
 	if len(unknown) == 0 {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -79,7 +81,7 @@ func (c *certEntry) key() string { return certPrefix + c.Serial }
 
 func newCertEntry(o *orderEntry, cert *issuedCert, now time.Time) *certEntry {
 	c := &certEntry{
-		Version: 1, Serial: serialKey(cert.leaf.SerialNumber), Role: o.Role, Requester: o.Requester,
+		Version: 1, Serial: serials.Key(cert.leaf.SerialNumber), Role: o.Role, Requester: o.Requester,
 		OrderID: o.ID, CAOrderID: o.CAOrderID, Account: o.Account, Family: o.Placement.Family,
 		Certificate: encodeCertificate(cert.leaf), NotBefore: cert.leaf.NotBefore, NotAfter: cert.leaf.NotAfter,
 		IssuedAt: now, RenewalOf: o.Renews,
@@ -108,12 +110,12 @@ func (c *certEntry) view() *Certificate {
 // certificateOf finds the certificate of an order that does not name it. It reads one certificate after the other, so it is for
 // what hardly ever happens.
 func (e *Engine) certificateOf(ctx context.Context, s logical.Storage, orderID string) (*certEntry, error) {
-	serials, err := list(ctx, s, certPrefix)
+	serials, err := store.List(ctx, s, certPrefix)
 	if err != nil {
 		return nil, err
 	}
 	for _, serial := range serials {
-		c, err := get[certEntry](ctx, s, certPrefix+serial)
+		c, err := store.Get[certEntry](ctx, s, certPrefix+serial)
 		if err != nil || c != nil && c.OrderID == orderID {
 			return c, err
 		}
@@ -124,16 +126,16 @@ func (e *Engine) certificateOf(ctx context.Context, s logical.Storage, orderID s
 // Certificate returns a stored certificate by its serial number, with colons, dashes or neither. It returns nil when there is
 // none.
 func (e *Engine) Certificate(ctx context.Context, s logical.Storage, serial string) (*Certificate, error) {
-	key, err := parseSerial("serial", serial)
+	key, err := serials.Parse("serial", serial)
 	if err != nil {
 		return nil, err
 	}
-	c, err := get[certEntry](ctx, s, certPrefix+key)
+	c, err := store.Get[certEntry](ctx, s, certPrefix+key)
 	if err != nil || c == nil {
 		return nil, err
 	}
 	v := c.view()
-	queued, err := get[queuedRevocation](ctx, s, revocationPrefix+key)
+	queued, err := store.Get[queuedRevocation](ctx, s, revocationPrefix+key)
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +154,7 @@ func (e *Engine) RevokedCertificates(ctx context.Context, s logical.Storage) ([]
 }
 
 func listSerials(ctx context.Context, s logical.Storage, prefix string) ([]string, error) {
-	keys, err := list(ctx, s, prefix)
+	keys, err := store.List(ctx, s, prefix)
 	for i, k := range keys {
 		keys[i] = strings.ReplaceAll(k, "-", ":")
 	}
@@ -174,7 +176,7 @@ func (e *Engine) CAChain(ctx context.Context, s logical.Storage) ([]string, erro
 	if newest != nil {
 		return newest, nil
 	}
-	stored, err := get[storedCA](ctx, s, caKey)
+	stored, err := store.Get[storedCA](ctx, s, caKey)
 	if err != nil {
 		return nil, err
 	}
@@ -186,12 +188,12 @@ func (e *Engine) CAChain(ctx context.Context, s logical.Storage) ([]string, erro
 
 // anyChain looks for a chain among the stored certificates, for a mount that was stopped before it stored one.
 func (e *Engine) anyChain(ctx context.Context, s logical.Storage) ([]string, error) {
-	serials, err := list(ctx, s, certPrefix)
+	serials, err := store.List(ctx, s, certPrefix)
 	if err != nil {
 		return nil, err
 	}
 	for _, serial := range serials[:min(len(serials), 20)] {
-		c, err := get[certEntry](ctx, s, certPrefix+serial)
+		c, err := store.Get[certEntry](ctx, s, certPrefix+serial)
 		if err != nil {
 			return nil, err
 		}
@@ -221,9 +223,9 @@ func (e *Engine) storeChain(ctx context.Context, s logical.Storage) error {
 	if newest == nil {
 		return nil
 	}
-	stored, err := get[storedCA](ctx, s, caKey)
+	stored, err := store.Get[storedCA](ctx, s, caKey)
 	if err != nil || stored != nil && slices.Equal(stored.Chain, newest) {
 		return err
 	}
-	return put(ctx, s, caKey, &storedCA{Version: 1, Chain: newest})
+	return store.Put(ctx, s, caKey, &storedCA{Version: 1, Chain: newest})
 }

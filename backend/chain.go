@@ -7,11 +7,9 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/x509"
-	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/big"
 	"strings"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
@@ -128,24 +126,4 @@ func containsFold(list []string, s string) bool {
 		}
 	}
 	return false
-}
-
-// serialKey writes a serial number as storage keys have it: bytes in hexadecimal, with dashes between them.
-func serialKey(n *big.Int) string {
-	b := n.Bytes()
-	parts := make([]string, len(b))
-	for i, x := range b {
-		parts[i] = hex.EncodeToString([]byte{x})
-	}
-	return strings.Join(parts, "-")
-}
-
-// parseSerial reads a serial number with colons, dashes or no separators and returns it in the form of storage keys.
-func parseSerial(field, text string) (string, error) {
-	clean := strings.ToLower(strings.NewReplacer(":", "", "-", "", " ", "").Replace(strings.TrimSpace(text)))
-	b, err := hex.DecodeString(clean)
-	if err != nil || len(b) == 0 || len(b) > 32 {
-		return "", badField(field, "%q is not a serial number such as 17:67:16:b0:b9:45", printable(text))
-	}
-	return serialKey(new(big.Int).SetBytes(b)), nil
 }

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/helper/jsonutil"
 	"github.com/stretchr/testify/require"
@@ -128,13 +130,13 @@ func FuzzParseCSR(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		csr, err := parseCSR(text)
 		if err != nil {
-			var field *FieldError
+			var field *fault.FieldError
 			require.ErrorAs(t, err, &field)
 			return
 		}
 		require.NoError(t, csr.CheckSignature())
 		if _, err := csrNames(csr); err != nil {
-			var field *FieldError
+			var field *fault.FieldError
 			require.ErrorAs(t, err, &field)
 		}
 	})
@@ -145,11 +147,11 @@ func TestSerialsReadInEveryForm(t *testing.T) {
 		"0A:1B:2C": "0a-1b-2c", "0a-1b-2c": "0a-1b-2c", "0a1b2c": "0a-1b-2c", " 0a:1b:2c ": "0a-1b-2c",
 		"00:0a:1b": "0a-1b", "": "", "xyz": "", "0a1": "", "../config": "",
 	} {
-		got, err := parseSerial("serial", in)
+		got, err := serials.Parse("serial", in)
 		require.Equal(t, want, got, "%q", in)
 		require.Equal(t, want == "", err != nil, "%q", in)
 	}
-	require.Equal(t, "01-00", serialKey(big.NewInt(256)))
+	require.Equal(t, "01-00", serials.Key(big.NewInt(256)))
 }
 
 func FuzzStoredOrder(f *testing.F) {

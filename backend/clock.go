@@ -23,7 +23,7 @@ func (e *Engine) clockInDoubt() bool {
 
 // clockSkew is by how much CERTInext's clock is ahead of ours, as far as this process has seen it.
 func (e *Engine) clockSkew() (time.Duration, bool) {
-	if a, known, _ := e.accounts.known(configKey); known {
+	if a, known := e.accounts.Known(configKey); known {
 		if skew, seen := a.client.ClockSkew(); seen {
 			e.lastClock.Store(a.client)
 			return skew, true
@@ -41,7 +41,7 @@ func (e *Engine) learnClock(ctx context.Context, s logical.Storage) {
 	if err != nil {
 		return // whoever needs CERTInext says so
 	}
-	began := e.now()
+	began := e.Now()
 	_, err = client.Me(ctx)
 	e.hear(err, began)
 }
@@ -67,8 +67,8 @@ func (e *Engine) watchClock() {
 		return
 	}
 	if e.doubted = problem != ""; e.doubted {
-		e.log.Error(problem)
+		e.Log.Error(problem)
 		return
 	}
-	e.log.Info("this server's clock and CERTInext's agree again")
+	e.Log.Info("this server's clock and CERTInext's agree again")
 }

@@ -18,6 +18,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 	"golang.org/x/time/rate"
@@ -169,7 +172,7 @@ func (c *Config) mayOrder() error {
 	if !c.isPaused() {
 		return nil
 	}
-	return badField("ordering", "is paused in config: nothing new is bought until an operator writes ordering=on there; orders that are open go on")
+	return fault.BadField("ordering", "is paused in config: nothing new is bought until an operator writes ordering=on there; orders that are open go on")
 }
 
 // mayOrder says why nothing is bought now.
@@ -225,23 +228,23 @@ func (c *Config) validate() error {
 
 func (c *Config) validateURL() error {
 	if c.BaseURL == "" {
-		return badField("base_url", "is required, e.g. https://us-api.certinext.io")
+		return fault.BadField("base_url", "is required, e.g. https://us-api.certinext.io")
 	}
 	u, err := url.Parse(c.BaseURL)
 	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return badField("base_url", "must be a plain URL such as https://us-api.certinext.io")
+		return fault.BadField("base_url", "must be a plain URL such as https://us-api.certinext.io")
 	}
 	if u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
-		return badField("base_url", "must be https; http is accepted for loopback hosts only")
+		return fault.BadField("base_url", "must be https; http is accepted for loopback hosts only")
 	}
 	if c.APIVersion != "" && c.APIVersion != apiV1 && c.APIVersion != apiV2 {
-		return badField("api_version", "%q is neither v1 nor v2", printable(c.APIVersion))
+		return fault.BadField("api_version", "%q is neither v1 nor v2", sanitize.Short(c.APIVersion))
 	}
 	if c.Ordering != "" && c.Ordering != orderingOn && c.Ordering != orderingPaused {
-		return badField("ordering", "%q is neither on nor paused", printable(c.Ordering))
+		return fault.BadField("ordering", "%q is neither on nor paused", sanitize.Short(c.Ordering))
 	}
 	if c.CACertificate != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(c.CACertificate)) {
-		return badField("ca_certificate", "holds no PEM certificate")
+		return fault.BadField("ca_certificate", "holds no PEM certificate")
 	}
 	return nil
 }
@@ -261,27 +264,27 @@ func (c *Config) validateCredentials() error {
 	oauth, key := c.ClientID != "" || c.ClientSecret != "", c.AccountNumber != "" || c.AccessKey != ""
 	switch {
 	case oauth && key:
-		return badField("client_id", "an account is either client_id with client_secret or account_number with access_key, not both")
+		return fault.BadField("client_id", "an account is either client_id with client_secret or account_number with access_key, not both")
 	case !oauth && !key:
-		return badField("client_id", "is required, with client_secret (or account_number with access_key)")
+		return fault.BadField("client_id", "is required, with client_secret (or account_number with access_key)")
 	case oauth && c.ClientID == "":
-		return badField("client_id", "is required next to client_secret")
+		return fault.BadField("client_id", "is required next to client_secret")
 	case oauth && c.ClientSecret == "":
-		return badField("client_secret", "is required next to client_id")
+		return fault.BadField("client_secret", "is required next to client_id")
 	case key && c.AccountNumber == "":
-		return badField("account_number", "is required next to access_key")
+		return fault.BadField("account_number", "is required next to access_key")
 	case key && c.AccessKey == "":
-		return badField("access_key", "is required next to account_number")
+		return fault.BadField("access_key", "is required next to account_number")
 	}
 	return nil
 }
 
 func (c *Config) validateContacts() error {
 	if c.Requestor.Name == "" {
-		return badField("requestor_name", "is required: CERTInext refuses an order without a requestor")
+		return fault.BadField("requestor_name", "is required: CERTInext refuses an order without a requestor")
 	}
 	if c.Requestor.Email == "" {
-		return badField("requestor_email", "is required: CERTInext refuses an order without a requestor")
+		return fault.BadField("requestor_email", "is required: CERTInext refuses an order without a requestor")
 	}
 	return c.OrderDefaults.validate()
 }
@@ -295,26 +298,26 @@ func (d *OrderDefaults) validate() error {
 			continue
 		}
 		if a, err := mail.ParseAddress(address); err != nil || a.Address != address {
-			return badField(field, "%q is not an e-mail address", address)
+			return fault.BadField(field, "%q is not an e-mail address", address)
 		}
 	}
 	for field, phone := range map[string]string{
 		"requestor_phone": d.Requestor.Phone, "technical_contact_phone": d.TechnicalContact.Phone,
 	} {
 		if phone != "" && !e164.MatchString(phone) {
-			return badField(field, "%q is not in E.164 form, e.g. +14155550123", phone)
+			return fault.BadField(field, "%q is not in E.164 form, e.g. +14155550123", phone)
 		}
 	}
 	if (d.Delegation.Name == "") != (d.Delegation.Email == "") {
-		return badField("delegation_email", "goes with delegation_name: set both or none")
+		return fault.BadField("delegation_email", "goes with delegation_name: set both or none")
 	}
 	switch d.AccountingModel {
 	case "", certinext.AccountingCash, certinext.AccountingCredit:
 	default:
-		return badField("accounting_model", "%q is neither cash nor credit", printable(string(d.AccountingModel)))
+		return fault.BadField("accounting_model", "%q is neither cash nor credit", sanitize.Short(string(d.AccountingModel)))
 	}
 	if d.SignerIP != "" && net.ParseIP(d.SignerIP) == nil {
-		return badField("signer_ip", "%q is not an IP address", d.SignerIP)
+		return fault.BadField("signer_ip", "%q is not an IP address", d.SignerIP)
 	}
 	return nil
 }
@@ -322,13 +325,13 @@ func (d *OrderDefaults) validate() error {
 func (c *Config) validateLimits() error {
 	switch {
 	case c.RequestTimeout < 0:
-		return badField("request_timeout", "must not be negative")
+		return fault.BadField("request_timeout", "must not be negative")
 	case c.CreateTimeout < 0:
-		return badField("create_timeout", "must not be negative")
+		return fault.BadField("create_timeout", "must not be negative")
 	case c.AbsentAfter < 0 || c.absentAfter() < c.CreateTimeout+shortestAbsence:
-		return badField("absent_after", "must be %s more than create_timeout at least: CERTInext may work on an order for minutes", shortestAbsence)
+		return fault.BadField("absent_after", "must be %s more than create_timeout at least: CERTInext may work on an order for minutes", shortestAbsence)
 	case c.RequestsPerSecond < 0 || math.IsNaN(c.RequestsPerSecond) || math.IsInf(c.RequestsPerSecond, 0):
-		return badField("requests_per_second", "must be a positive number, or 0 for no limit")
+		return fault.BadField("requests_per_second", "must be a positive number, or 0 for no limit")
 	}
 	return nil
 }
@@ -342,7 +345,7 @@ func (c *Config) newClient(base *http.Client, now func() time.Time, rand io.Read
 	if c.CACertificate != "" {
 		pool := x509.NewCertPool()
 		if !pool.AppendCertsFromPEM([]byte(c.CACertificate)) {
-			return nil, badField("ca_certificate", "holds no PEM certificate")
+			return nil, fault.BadField("ca_certificate", "holds no PEM certificate")
 		}
 		t := http.DefaultTransport.(*http.Transport).Clone()
 		t.IdleConnTimeout = 30 * time.Second // a create on a connection that the server has closed is in doubt
@@ -377,7 +380,7 @@ func (c *Config) connects() Config {
 
 // Config returns the mount's configuration, or nil when there is none.
 func (e *Engine) Config(ctx context.Context, s logical.Storage) (*Config, error) {
-	stored, err := get[storedConfig](ctx, s, configKey)
+	stored, err := store.Get[storedConfig](ctx, s, configKey)
 	if err != nil || stored == nil {
 		return nil, err
 	}
@@ -388,7 +391,7 @@ func (e *Engine) Config(ctx context.Context, s logical.Storage) (*Config, error)
 func (e *Engine) mustConfig(ctx context.Context, s logical.Storage) (*Config, error) {
 	c, err := e.Config(ctx, s)
 	if err == nil && c == nil {
-		return nil, ErrNotConfigured
+		return nil, fault.ErrNotConfigured
 	}
 	return c, err
 }
@@ -444,7 +447,7 @@ func (e *Engine) verifyConfig(ctx context.Context, c *Config) error {
 	ctx, cancel := whileAsked(ctx)
 	defer cancel()
 	if _, err := client.Me(ctx); err != nil {
-		return &RefusedError{Err: fmt.Errorf("the account could not be verified, so the config is not stored (verify_connection=false stores it unverified): %w", err)}
+		return &fault.RefusedError{Err: fmt.Errorf("the account could not be verified, so the config is not stored (verify_connection=false stores it unverified): %w", err)}
 	}
 	return nil
 }
@@ -453,7 +456,7 @@ func (e *Engine) verifyConfig(ctx context.Context, c *Config) error {
 // paused ordering when this one began: an operator who pauses it, and is told so, must not have that undone by a write that was under way
 // and knew nothing of it.
 func (e *Engine) replaceConfig(ctx context.Context, s logical.Storage, before, c *Config, pauses int64) (bool, error) {
-	unlock, err := e.configWrites.lock(ctx, configKey)
+	unlock, err := e.configWrites.Lock(ctx, configKey)
 	if err != nil {
 		return false, err
 	}
@@ -466,10 +469,10 @@ func (e *Engine) replaceConfig(ctx context.Context, s logical.Storage, before, c
 	case c.isPaused():
 		e.pauses.Add(1)
 	case now.isPaused() && e.pauses.Load() != pauses:
-		return false, badField("ordering", "was paused while this write was under way, so nothing is stored: write it again to lift the pause")
+		return false, fault.BadField("ordering", "was paused while this write was under way, so nothing is stored: write it again to lift the pause")
 	}
 	defer e.Invalidate(configKey) // a write that failed may have taken effect
-	err = put(ctx, s, configKey, newStoredConfig(c))
+	err = store.Put(ctx, s, configKey, newStoredConfig(c))
 	return err == nil, err
 }
 
@@ -495,7 +498,7 @@ func (c *Config) keepSecrets(before *Config) error {
 		case secret.stored == "", secret.name != secret.named:
 			*secret.now = ""
 		case moved:
-			return badField(secret.field, "must be given again when base_url changes")
+			return fault.BadField(secret.field, "must be given again when base_url changes")
 		default:
 			*secret.now = secret.stored
 		}
@@ -505,14 +508,14 @@ func (c *Config) keepSecrets(before *Config) error {
 
 // DeleteConfig forgets the account. Orders and certificates stay.
 func (e *Engine) DeleteConfig(ctx context.Context, s logical.Storage) error {
-	unlock, err := e.configWrites.lock(ctx, configKey) // or a write that has just compared brings it back
+	unlock, err := e.configWrites.Lock(ctx, configKey) // or a write that has just compared brings it back
 	if err != nil {
 		return err
 	}
 	defer unlock()
 	defer e.disconnect()
 	defer e.Invalidate(configKey) // a write that failed may have taken effect
-	return remove(ctx, s, configKey)
+	return store.Delete(ctx, s, configKey)
 }
 
 // A CheckReport is what [Engine.CheckConfig] found out.
@@ -533,9 +536,9 @@ func (e *Engine) CheckConfig(ctx context.Context, s logical.Storage) (*CheckRepo
 		return nil, err
 	}
 	r := new(CheckReport)
-	start := e.now()
+	start := e.Now()
 	me, err := a.client.Me(ctx)
-	r.Latency = e.now().Sub(start)
+	r.Latency = e.Now().Sub(start)
 	if err != nil {
 		r.Problems = append(r.Problems, err.Error())
 		return r, nil

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -107,7 +109,7 @@ func (e *Engine) lookFor(ctx context.Context, client *certinext.Client, caOrderI
 	for _, host := range how.names(c, domain) {
 		g, err := e.place(ctx, how, "", host, c.DNSValue)
 		if err != nil {
-			found = append(found, told(err))
+			found = append(found, sanitize.Error(err))
 			continue
 		}
 		g.look(ctx)
@@ -126,7 +128,7 @@ func (e *Engine) domains(ctx context.Context, s logical.Storage, role, id, domai
 	if err == nil && domain != "" {
 		states = slices.DeleteFunc(states, func(d DomainChallenge) bool { return !strings.EqualFold(d.Domain, domain) })
 		if len(states) == 0 {
-			err = badField("domain", "%q is not a domain of order %s", printable(domain), id)
+			err = fault.BadField("domain", "%q is not a domain of order %s", sanitize.Short(domain), id)
 		}
 	}
 	return o, client, states, err
@@ -151,13 +153,13 @@ func (e *Engine) placedOrder(ctx context.Context, s logical.Storage, role, id st
 		return nil, nil, err
 	}
 	if o == nil {
-		return nil, nil, &NotFoundError{Kind: "order", Name: printable(id)}
+		return nil, nil, &fault.NotFoundError{Kind: "order", Name: sanitize.Short(id)}
 	}
 	if o.CAOrderID == "" {
-		return nil, nil, badField("id", "order %s is %s: CERTInext has no number for it yet", id, o.State)
+		return nil, nil, fault.BadField("id", "order %s is %s: CERTInext has no number for it yet", id, o.State)
 	}
 	if o.Placement.Family != certinext.FamilySSL {
-		return nil, nil, badField("id", "order %s is of the family %s, which validates no domains", id, o.Placement.Family)
+		return nil, nil, fault.BadField("id", "order %s is of the family %s, which validates no domains", id, o.Placement.Family)
 	}
 	client, err := e.clientOf(ctx, s, o)
 	return o, client, err
@@ -167,10 +169,10 @@ func (e *Engine) placedOrder(ctx context.Context, s logical.Storage, role, id st
 func domainStates(ctx context.Context, client *certinext.Client, o *orderEntry) ([]DomainChallenge, error) {
 	remote, err := client.TrackOrder(ctx, o.Placement.Family, o.CAOrderID)
 	if err != nil {
-		return nil, refused(err)
+		return nil, fault.Refused(err)
 	}
 	if remote.Status.Terminal() {
-		return nil, badField("id", "order %s is %s at CERTInext", o.ID, remote.Status)
+		return nil, fault.BadField("id", "order %s is %s at CERTInext", o.ID, remote.Status)
 	}
 	var out []DomainChallenge
 	for _, d := range remote.Domains {
@@ -199,12 +201,13 @@ type proof struct {
 const (
 	// proofLife is shorter than that of a token (48 h, documented).
 	proofLife = 24 * time.Hour
+
 	// maxProofs bounds how many domains are asked about for a message: what is left is behind the order's own path.
 	maxProofs = 5
+
 	// askTime is for all that one drive asks about. Somebody waits for its answer, who is told where to ask instead.
 	askTime = 5 * time.Second
-	// maxPart is for one thing to copy from a message. A DNS name and a string of a TXT record are no longer.
-	maxPart = 255
+
 	// maxProofText is for all that a message says of one domain.
 	maxProofText = 1000
 )
@@ -231,15 +234,10 @@ func (p *proof) text() string {
 		text = "answer the mail to one of " + strings.Join(p.EmailTo, ", ")
 		parts = append(parts, p.EmailTo...)
 	}
-	if len(text) > maxProofText || slices.ContainsFunc(parts, func(s string) bool { return !copyable(s) }) {
+	if len(text) > maxProofText || slices.ContainsFunc(parts, func(s string) bool { return !sanitize.Copyable(s) }) {
 		return ""
 	}
 	return text
-}
-
-// copyable reports whether a text can stand in a message as it is: short, and on one line.
-func copyable(s string) bool {
-	return len(s) <= maxPart && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
 }
 
 // askProof asks what to publish for a domain, so that whoever reads the order need not ask. That it is not known is no reason
@@ -249,7 +247,7 @@ func (d *driver) askProof(ctx context.Context, domain string) {
 		d.tried.asked = make(map[string]bool)
 	}
 	d.tried.asked[domain] = true
-	o, begun := d.order, d.engine.now()
+	o, begun := d.order, d.engine.Now()
 	if d.onlyPlaces() || d.asking >= askTime {
 		return
 	}
@@ -258,11 +256,11 @@ func (d *driver) askProof(ctx context.Context, domain string) {
 	ctx, cancel := context.WithTimeout(ctx, askTime-d.asking)
 	defer cancel()
 	c, err := d.client.DCVChallenge(ctx, o.CAOrderID, domain, d.method())
-	now := d.engine.now()
+	now := d.engine.Now()
 	d.asking += now.Sub(begun)
 	switch {
 	case err != nil:
-		d.engine.log.Warn("what to publish for a domain could not be asked", "order_id", o.ID, "domain", printable(domain), "error", err)
+		d.engine.Log.Warn("what to publish for a domain could not be asked", "order_id", o.ID, "domain", sanitize.Short(domain), "error", err)
 	case !c.AlreadyVerified:
 		o.Proofs = append(o.Proofs, d.proofOf(c, domain, now))
 		o.dirty = true

@@ -10,6 +10,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
@@ -20,13 +23,13 @@ func (e *Engine) keepUndelivered(ctx context.Context, s logical.Storage, o *orde
 		return err
 	}
 	o.State, o.Serial, o.Needs, o.Delivered = StateIssued, c.Serial, nil, c.Delivery != nil
-	o.note(e.now(), "issued as %s", c.view().Serial)
+	o.note(e.Now(), "issued as %s", c.view().Serial)
 	return e.saveOrder(ctx, s, o)
 }
 
 // storeUndelivered stores a certificate, unless it is known. A synchronization that meets it at the same moment waits.
 func (e *Engine) storeUndelivered(ctx context.Context, s logical.Storage, o *orderEntry, cert *issuedCert) (*certEntry, error) {
-	unlock, err := e.certLocks.lock(ctx, serialKey(cert.leaf.SerialNumber))
+	unlock, err := e.certLocks.Lock(ctx, serials.Key(cert.leaf.SerialNumber))
 	if err != nil {
 		return nil, err
 	}
@@ -36,14 +39,14 @@ func (e *Engine) storeUndelivered(ctx context.Context, s logical.Storage, o *ord
 		return c, err
 	}
 	e.rememberChain(c.Chain)
-	return c, put(ctx, s, c.key(), c)
+	return c, store.Put(ctx, s, c.key(), c)
 }
 
 // certOf returns the entry of a downloaded certificate: the stored one when there is one, since it knows of deliveries and
 // leases, and else a new one that is not stored yet.
 func (e *Engine) certOf(ctx context.Context, s logical.Storage, o *orderEntry, cert *issuedCert) (c *certEntry, known bool, err error) {
-	c = newCertEntry(o, cert, e.now())
-	stored, err := get[certEntry](ctx, s, c.key())
+	c = newCertEntry(o, cert, e.Now())
+	stored, err := store.Get[certEntry](ctx, s, c.key())
 	if err != nil {
 		return nil, false, err
 	}
@@ -58,8 +61,8 @@ func (e *Engine) certOf(ctx context.Context, s logical.Storage, o *orderEntry, c
 
 // fromDownload hands over a certificate that has just been downloaded.
 func (e *Engine) fromDownload(ctx context.Context, s logical.Storage, w *caller, h *heldOrder, cert *issuedCert) result {
-	h.lookAgain(e.now())
-	unlock, err := e.certLocks.lock(ctx, serialKey(cert.leaf.SerialNumber))
+	h.lookAgain(e.Now())
+	unlock, err := e.certLocks.Lock(ctx, serials.Key(cert.leaf.SerialNumber))
 	if err != nil {
 		return result{err: err}
 	}
@@ -81,13 +84,13 @@ func (e *Engine) fromDownload(ctx context.Context, s logical.Storage, w *caller,
 // fromStore hands over the certificate that the background pass, or an earlier request, has stored; a caller that is not handed it is told
 // that the order is issued.
 func (e *Engine) fromStore(ctx context.Context, s logical.Storage, w *caller, h *heldOrder) result {
-	h.lookAgain(e.now())
-	unlock, err := e.certLocks.lock(ctx, h.entry.Serial)
+	h.lookAgain(e.Now())
+	unlock, err := e.certLocks.Lock(ctx, h.entry.Serial)
 	if err != nil {
 		return result{err: err}
 	}
 	defer unlock()
-	c, err := get[certEntry](ctx, s, certPrefix+h.entry.Serial)
+	c, err := store.Get[certEntry](ctx, s, certPrefix+h.entry.Serial)
 	if err == nil && c == nil {
 		err = fmt.Errorf("order %s: its certificate %s is not stored", h.id, h.entry.Serial)
 	}
@@ -99,7 +102,7 @@ func (e *Engine) fromStore(ctx context.Context, s logical.Storage, w *caller, h 
 
 // deliver stores that the certificate is handed over, and hands it over. The caller holds the certificate's lock.
 func (e *Engine) deliver(ctx context.Context, s logical.Storage, w *caller, h *heldOrder, c *certEntry) result {
-	o, now := h.entry, e.now()
+	o, now := h.entry, e.Now()
 	due, err := e.revocationDue(ctx, s, c.Serial)
 	if err != nil {
 		return result{err: err}
@@ -125,14 +128,14 @@ func (e *Engine) deliver(ctx context.Context, s logical.Storage, w *caller, h *h
 	c.Delivery = c.Delivery.again(now)
 	err = e.addLease(c, w, issued, now)
 	if err == nil {
-		err = put(context.WithoutCancel(ctx), s, c.key(), c)
+		err = store.Put(context.WithoutCancel(ctx), s, c.key(), c)
 	}
 	r := result{issued: issued, cert: c}
 	if err != nil { // it may have been stored all the same
 		e.undoDelivery(ctx, s, h, r)
 		return result{err: fmt.Errorf("order %s: %w", o.ID, err)}
 	}
-	c.Delivery.answered(e.now(), e.answers.Add(1))
+	c.Delivery.answered(e.Now(), e.answers.Add(1))
 	e.rememberChain(c.Chain)
 	o.dirty = false // what the drive has noted is not worth a write of its own: the certificate's entry says all
 	if ctx.Err() != nil {
@@ -146,11 +149,11 @@ func (e *Engine) deliver(ctx context.Context, s logical.Storage, w *caller, h *h
 // noteHanded has the registry know of the answers that held the certificate, and the background pass look when the key's time is over.
 func (e *Engine) noteHanded(h *heldOrder, c *certEntry) {
 	if c.Delivery == nil {
-		h.lookAgain(e.now().Add(passDelay(0)))
+		h.lookAgain(e.Now().Add(host.PassDelay(0)))
 		return
 	}
 	e.orders.markHanded(h.id, c.Serial, *c.Delivery)
-	h.lookAgain(c.nextLook(h.entry, e.now()))
+	h.lookAgain(c.nextLook(h.entry, e.Now()))
 }
 
 // nextLook is when the background pass has something to do for an order whose certificate was handed over: its key's time is over, or its last
@@ -180,30 +183,30 @@ func (w *caller) undeliverable(o *orderEntry, c *certEntry, why string, over boo
 // holdBack stores that a certificate is there, and why nobody gets it now.
 func (e *Engine) holdBack(ctx context.Context, s logical.Storage, h *heldOrder, c *certEntry, why string) error {
 	o := h.entry
-	h.lookAgain(e.now().Add(passDelay(1)))
+	h.lookAgain(e.Now().Add(host.PassDelay(1)))
 	if o.State == StateIssued && o.Serial == c.Serial && len(o.Needs) == 1 && o.Needs[0] == why {
 		return nil
 	}
-	if err := put(context.WithoutCancel(ctx), s, c.key(), c); err != nil {
+	if err := store.Put(context.WithoutCancel(ctx), s, c.key(), c); err != nil {
 		return err
 	}
 	o.State, o.Serial, o.Needs = StateIssued, c.Serial, []string{why}
-	o.note(e.now(), "issued as %s, and kept back: %s", c.view().Serial, why)
-	e.log.Warn("a certificate is kept back", "order_id", o.ID, "serial", c.view().Serial, "why", why)
+	o.note(e.Now(), "issued as %s, and kept back: %s", c.view().Serial, why)
+	e.Log.Warn("a certificate is kept back", "order_id", o.ID, "serial", c.view().Serial, "why", why)
 	return e.saveOrder(ctx, s, o)
 }
 
 // takeBack undoes a delivery whose caller left before it had the answer.
 func (e *Engine) takeBack(ctx context.Context, s logical.Storage, h *heldOrder, r result) {
 	ctx = context.WithoutCancel(ctx)
-	unlock, err := e.certLocks.lock(ctx, r.cert.Serial)
+	unlock, err := e.certLocks.Lock(ctx, r.cert.Serial)
 	if err != nil {
 		return
 	}
 	defer unlock()
-	c, err := get[certEntry](ctx, s, r.cert.key())
+	c, err := store.Get[certEntry](ctx, s, r.cert.key())
 	if err != nil || c == nil {
-		e.log.Warn("a caller hung up, and its certificate counts as handed over", "order_id", h.id, "error", err)
+		e.Log.Warn("a caller hung up, and its certificate counts as handed over", "order_id", h.id, "error", err)
 		return
 	}
 	r.cert = c
@@ -221,13 +224,13 @@ func (e *Engine) undoDelivery(ctx context.Context, s logical.Storage, h *heldOrd
 		delete(c.Leases, r.issued.Lease.ID)
 	}
 	c.Delivery = c.Delivery.less()
-	if err := put(context.WithoutCancel(ctx), s, c.key(), c); err != nil {
-		e.log.Warn("a caller hung up, and its certificate counts as handed over", "order_id", c.OrderID, "error", err)
+	if err := store.Put(context.WithoutCancel(ctx), s, c.key(), c); err != nil {
+		e.Log.Warn("a caller hung up, and its certificate counts as handed over", "order_id", c.OrderID, "error", err)
 		return
 	}
 	if c.Delivery == nil {
-		e.orders.unmarkHanded(h.id, e.now())
-		h.lookAgain(e.now().Add(passDelay(0)))
+		e.orders.unmarkHanded(h.id, e.Now())
+		h.lookAgain(e.Now().Add(host.PassDelay(0)))
 		return
 	}
 	e.noteHanded(h, c)
@@ -237,23 +240,23 @@ func (e *Engine) undoDelivery(ctx context.Context, s logical.Storage, h *heldOrd
 func (e *Engine) finish(ctx context.Context, s logical.Storage, h *heldOrder, c *certEntry, toBeRevoked bool) error {
 	o := h.entry
 	if issued := "issued as " + strings.ReplaceAll(c.Serial, "-", ":"); !o.told(issued) {
-		o.note(e.now(), "%s", issued)
+		o.note(e.Now(), "%s", issued)
 	}
 	o.State, o.Serial, o.Delivered = StateIssued, c.Serial, c.Delivery != nil
 	switch {
 	case o.Delivered:
-		o.note(e.now(), "delivered; key erased")
+		o.note(e.Now(), "delivered; key erased")
 		if err := e.watchLeases(ctx, s, c); err != nil {
 			return err
 		}
 	case c.Revocation != nil:
-		o.note(e.now(), "revoked before anybody fetched it; key erased")
+		o.note(e.Now(), "revoked before anybody fetched it; key erased")
 	case toBeRevoked:
-		o.note(e.now(), "to be revoked; key erased")
-	case !c.NotAfter.After(e.now()):
-		o.note(e.now(), "expired before anybody fetched it; key erased")
+		o.note(e.Now(), "to be revoked; key erased")
+	case !c.NotAfter.After(e.Now()):
+		o.note(e.Now(), "expired before anybody fetched it; key erased")
 	default:
-		o.note(e.now(), "nobody fetched it within %s; key erased", o.Pickup)
+		o.note(e.Now(), "nobody fetched it within %s; key erased", o.Pickup)
 		if err := e.revokeUnclaimed(ctx, s, o, c); err != nil {
 			return err
 		}
@@ -266,8 +269,8 @@ func (e *Engine) revokeUnclaimed(ctx context.Context, s logical.Storage, o *orde
 	if !o.RevokeUnclaimed {
 		return nil
 	}
-	o.note(e.now(), "to be revoked")
+	o.note(e.Now(), "to be revoked")
 	return e.enqueue(ctx, s, &queuedRevocation{
-		Version: 1, Serial: c.Serial, Reason: defaultReason, Note: "nobody fetched it", QueuedAt: e.now(), Due: true, LeaseOver: true, Next: e.now(),
+		Version: 1, Serial: c.Serial, Reason: defaultReason, Note: "nobody fetched it", QueuedAt: e.Now(), Due: true, LeaseOver: true, Next: e.Now(),
 	})
 }

@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -43,11 +45,11 @@ func (e *Engine) SubmitDocuments(ctx context.Context, s logical.Storage, role, i
 func (e *Engine) submitDocuments(ctx context.Context, s logical.Storage, o *orderEntry, docs []Document) error {
 	switch {
 	case len(docs) == 0:
-		return badField("documents", "is empty")
+		return fault.BadField("documents", "is empty")
 	case !o.Placement.takesDocuments():
-		return badField("id", "order %s is for a %s certificate, which needs no documents", o.ID, o.Placement.Variant)
+		return fault.BadField("id", "order %s is for a %s certificate, which needs no documents", o.ID, o.Placement.Variant)
 	case o.State != StatePending:
-		return badField("id", "order %s is %s: documents are for an order that CERTInext holds and has not issued", o.ID, o.State)
+		return fault.BadField("id", "order %s is %s: documents are for an order that CERTInext holds and has not issued", o.ID, o.State)
 	}
 	client, err := e.clientOf(ctx, s, o)
 	if err != nil {
@@ -58,17 +60,17 @@ func (e *Engine) submitDocuments(ctx context.Context, s logical.Storage, o *orde
 	err = client.SubmitDocuments(asked, o.Placement.Family, o.CAOrderID, docs)
 	var invalid *certinext.InvalidRequestError
 	if errors.As(err, &invalid) {
-		return &FieldError{Field: documentFields.Replace(invalid.Field), Problem: invalid.Problem}
+		return &fault.FieldError{Field: documentFields.Replace(invalid.Field), Problem: invalid.Problem}
 	}
 	if err != nil {
-		o.note(e.now(), "uploading documents failed: %s", printable(err.Error()))
+		o.note(e.Now(), "uploading documents failed: %s", sanitize.Short(err.Error()))
 	} else {
-		o.note(e.now(), "documents uploaded: %s", describeDocuments(docs))
+		o.note(e.Now(), "documents uploaded: %s", describeDocuments(docs))
 	}
 	if storageErr := e.saveOrder(ctx, s, o); storageErr != nil {
 		return storageErr
 	}
-	return refused(err)
+	return fault.Refused(err)
 }
 
 // documentFields are the client's names of a document's parts, in the words of the path.
@@ -82,7 +84,7 @@ func (p *placement) takesDocuments() bool {
 func describeDocuments(docs []Document) string {
 	lines := make([]string, len(docs))
 	for i, d := range docs {
-		lines[i] = fmt.Sprintf("%s (%d bytes, SHA-256 %x)", printable(d.FileName), len(d.Content), sha256.Sum256(d.Content))
+		lines[i] = fmt.Sprintf("%s (%d bytes, SHA-256 %x)", sanitize.Short(d.FileName), len(d.Content), sha256.Sum256(d.Content))
 	}
 	return strings.Join(lines, ", ")
 }

@@ -10,6 +10,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -36,19 +40,19 @@ const defaultRenewBefore = 30 * 24 * time.Hour
 func (r *Registration) validate() error {
 	switch {
 	case !isZone(r.Name) || strings.Contains(r.Name, "_"):
-		return badField("name", "%q is not a domain name", printable(r.Name))
+		return fault.BadField("name", "%q is not a domain name", sanitize.Short(r.Name))
 	case r.OrganizationNumber == "":
-		return badField("organization_number", "is required: the organization that the domain is validated for")
+		return fault.BadField("organization_number", "is required: the organization that the domain is validated for")
 	case r.Method != certinext.DCVMethodDNS && r.Method != certinext.DCVMethodHTTP && r.Method != certinext.DCVMethodEmail:
-		return badField("dcv_method", "%q is not dns-txt, http-url or email", printable(string(r.Method)))
+		return fault.BadField("dcv_method", "%q is not dns-txt, http-url or email", sanitize.Short(string(r.Method)))
 	case r.DNS.Solver != "" && r.Method != certinext.DCVMethodDNS:
-		return badField("dcv_solver", "publishes DNS records, and dcv_method is %s", r.Method)
+		return fault.BadField("dcv_solver", "publishes DNS records, and dcv_method is %s", r.Method)
 	case r.Keep && r.DNS.Solver == "":
-		return badField("keep_validated", "needs a dcv_solver: nobody else can validate the domain in the background")
+		return fault.BadField("keep_validated", "needs a dcv_solver: nobody else can validate the domain in the background")
 	case r.RenewBefore < time.Hour || r.RenewBefore > 180*24*time.Hour:
-		return badField("renew_before", "must be between 1h and 180 days")
+		return fault.BadField("renew_before", "must be between 1h and 180 days")
 	case !r.Keep && r.RenewBefore != defaultRenewBefore:
-		return badField("renew_before", "is for keep_validated, which is not set")
+		return fault.BadField("renew_before", "is for keep_validated, which is not set")
 	}
 	return r.DNS.validateFor(r.Method)
 }
@@ -134,7 +138,7 @@ func (r *registration) background() bool { return r.Keep || r.Waiting }
 // be deactivated in the portal.
 func (r *registration) nextLook(validTill, now time.Time, attempts int) time.Time {
 	if attempts > 0 {
-		return now.Add(backOff(attempts-1, 6*time.Hour))
+		return now.Add(host.Backoff(attempts-1, 6*time.Hour))
 	}
 	daily := now.Add(24 * time.Hour)
 	if next := validTill.Add(-r.ahead(validTill)); !validTill.IsZero() && next.Before(daily) {
@@ -145,7 +149,7 @@ func (r *registration) nextLook(validTill, now time.Time, attempts int) time.Tim
 
 // RegisteredDomains lists the domains that the mount looks after.
 func (e *Engine) RegisteredDomains(ctx context.Context, s logical.Storage) ([]string, error) {
-	return list(ctx, s, domainPrefix)
+	return store.List(ctx, s, domainPrefix)
 }
 
 // RegisterDomain has the account validate a domain: it is added if CERTInext does not know it, and, unless it is validated
@@ -161,22 +165,22 @@ func (e *Engine) RegisterDomain(ctx context.Context, s logical.Storage, name str
 		return nil, err
 	}
 	if w.OrganizationNumber = cmp.Or(w.OrganizationNumber, cfg.OrganizationNumber); cfg.version() == certinext.V1 {
-		return nil, badField("name", "domains cannot be registered by version 1 of the API (api_version): add them in CERTInext's portal, or validate them with their orders")
+		return nil, fault.BadField("name", "domains cannot be registered by version 1 of the API (api_version): add them in CERTInext's portal, or validate them with their orders")
 	}
 	if err := w.validate(); err != nil {
 		return nil, err
 	}
 	if w.DNS.Solver != "" {
 		if _, err := e.mustSolver(ctx, s, w.DNS.Solver); err != nil {
-			return nil, badField("dcv_solver", "%v: write dcv/solvers/%s first", err, printable(w.DNS.Solver))
+			return nil, fault.BadField("dcv_solver", "%v: write dcv/solvers/%s first", err, sanitize.Short(w.DNS.Solver))
 		}
 	}
-	unlock, err := e.domainLocks.lock(ctx, w.Name)
+	unlock, err := e.domainLocks.Lock(ctx, w.Name)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	r, err := get[registration](ctx, s, domainPrefix+w.Name)
+	r, err := store.Get[registration](ctx, s, domainPrefix+w.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -184,25 +188,25 @@ func (e *Engine) RegisterDomain(ctx context.Context, s logical.Storage, name str
 	case r == nil:
 		r = &registration{Account: cfg.account(), fresh: true}
 	case !sameAccount(r.Account, cfg.account()):
-		return nil, badField("name", "the mount looks after this domain for another CERTInext account than the one in config: delete it here first")
+		return nil, fault.BadField("name", "the mount looks after this domain for another CERTInext account than the one in config: delete it here first")
 	case r.OrganizationNumber != w.OrganizationNumber:
-		return nil, badField("organization_number", "the mount looks after this domain for the organization %s: delete it here first", printable(r.OrganizationNumber))
+		return nil, fault.BadField("organization_number", "the mount looks after this domain for the organization %s: delete it here first", sanitize.Short(r.OrganizationNumber))
 	}
 	r.set(w)
 	r.Attempts, r.NextAt, r.LastError = 0, time.Time{}, ""
-	return e.workOnDomain(ctx, s, r, e.now().Add(askPatience))
+	return e.workOnDomain(ctx, s, r, e.Now().Add(askPatience))
 }
 
 // RegisteredDomain tells where a domain stands that the mount looks after; nil when it does not.
 func (e *Engine) RegisteredDomain(ctx context.Context, s logical.Storage, name string) (*DomainState, error) {
-	r, err := get[registration](ctx, s, domainPrefix+strings.ToLower(name))
+	r, err := store.Get[registration](ctx, s, domainPrefix+strings.ToLower(name))
 	if err != nil || r == nil {
 		return nil, err
 	}
 	return ask(ctx, e, s, func(ctx context.Context, a *account) (*DomainState, error) {
 		w := &domainWork{engine: e, storage: s, client: a.client, entry: r}
 		if !sameAccount(r.Account, a.config.account()) {
-			return nil, badField("name", "%s belongs to another CERTInext account than the one in config", printable(name))
+			return nil, fault.BadField("name", "%s belongs to another CERTInext account than the one in config", sanitize.Short(name))
 		}
 		if err := w.find(ctx); err != nil {
 			return nil, err
@@ -219,48 +223,48 @@ func (e *Engine) RegisteredDomain(ctx context.Context, s logical.Storage, name s
 // VerifyRegistered has CERTInext look for the challenge of a domain now or, where the domain has a solver, has that validate it.
 func (e *Engine) VerifyRegistered(ctx context.Context, s logical.Storage, name string) (*DomainState, error) {
 	name = strings.ToLower(name)
-	unlock, err := e.domainLocks.lock(ctx, name)
+	unlock, err := e.domainLocks.Lock(ctx, name)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	r, err := get[registration](ctx, s, domainPrefix+name)
+	r, err := store.Get[registration](ctx, s, domainPrefix+name)
 	if err != nil {
 		return nil, err
 	}
 	if r == nil {
-		return nil, &NotFoundError{Kind: "registered domain", Name: printable(name)}
+		return nil, &fault.NotFoundError{Kind: "registered domain", Name: sanitize.Short(name)}
 	}
-	return e.workOnDomain(ctx, s, r, e.now().Add(askPatience))
+	return e.workOnDomain(ctx, s, r, e.Now().Add(askPatience))
 }
 
 // ForgetDomain stops looking after a domain. What CERTInext knows of it stays.
 func (e *Engine) ForgetDomain(ctx context.Context, s logical.Storage, name string) error {
 	name = strings.ToLower(name)
-	unlock, err := e.domainLocks.lock(ctx, name)
+	unlock, err := e.domainLocks.Lock(ctx, name)
 	if err != nil {
 		return err
 	}
 	defer unlock()
 	if err := e.withdraw(ctx, s, domainOwner(name), nil); err != nil {
-		e.log.Warn("a TXT record could not be removed; the background pass tries again", "domain", name, "error", err)
+		e.Log.Warn("a TXT record could not be removed; the background pass tries again", "domain", name, "error", err)
 	}
-	return remove(ctx, s, domainPrefix+name)
+	return store.Delete(ctx, s, domainPrefix+name)
 }
 
 // keepDomains validates anew what is due.
-func (e *Engine) keepDomains(ctx context.Context, s logical.Storage) ([]job, error) {
-	names, err := list(ctx, s, domainPrefix)
+func (e *Engine) keepDomains(ctx context.Context, s logical.Storage) ([]host.Job, error) {
+	names, err := store.List(ctx, s, domainPrefix)
 	if err != nil {
 		return nil, err
 	}
-	var jobs []job
+	var jobs []host.Job
 	for _, name := range names {
-		r, err := get[registration](ctx, s, domainPrefix+name)
+		r, err := store.Get[registration](ctx, s, domainPrefix+name)
 		if err != nil {
 			return nil, err
 		}
-		if r != nil && r.background() && !e.now().Before(r.NextAt) && len(jobs) < passOrders {
+		if r != nil && r.background() && !e.Now().Before(r.NextAt) && len(jobs) < passOrders {
 			jobs = append(jobs, func(ctx context.Context) error { return e.keepDomain(ctx, s, name) })
 		}
 	}
@@ -271,20 +275,20 @@ func (e *Engine) keepDomains(ctx context.Context, s logical.Storage) ([]job, err
 func (e *Engine) keepDomain(ctx context.Context, s logical.Storage, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, doubtPatience)
 	defer cancel()
-	unlock, err := e.domainLocks.lock(ctx, name)
+	unlock, err := e.domainLocks.Lock(ctx, name)
 	if err != nil {
 		return nil // a request is at it
 	}
 	defer unlock()
-	r, err := get[registration](ctx, s, domainPrefix+name)
-	if err != nil || r == nil || !r.background() || e.now().Before(r.NextAt) {
+	r, err := store.Get[registration](ctx, s, domainPrefix+name)
+	if err != nil || r == nil || !r.background() || e.Now().Before(r.NextAt) {
 		return err
 	}
-	began := e.now()
-	state, err := e.workOnDomain(ctx, s, r, e.now())
+	began := e.Now()
+	state, err := e.workOnDomain(ctx, s, r, e.Now())
 	var (
-		refusal *RefusedError
-		field   *FieldError
+		refusal *fault.RefusedError
+		field   *fault.FieldError
 	)
 	switch {
 	case errors.As(err, &refusal):
@@ -300,18 +304,18 @@ func (e *Engine) keepDomain(ctx context.Context, s logical.Storage, name string)
 
 // workOnDomain validates a domain if that is due, goes on until it is done or the time has come, and stores what has become of it.
 func (e *Engine) workOnDomain(ctx context.Context, s logical.Storage, r *registration, until time.Time) (*DomainState, error) {
-	ctx, stop := e.whileAlive(ctx)
+	ctx, stop := e.WhileAlive(ctx)
 	defer stop()
 	return ask(ctx, e, s, func(ctx context.Context, a *account) (*DomainState, error) {
 		if !sameAccount(r.Account, a.config.account()) {
-			return nil, badField("name", "%s belongs to another CERTInext account than the one in config", r.Name)
+			return nil, fault.BadField("name", "%s belongs to another CERTInext account than the one in config", r.Name)
 		}
 		w := &domainWork{engine: e, storage: s, client: a.client, entry: r}
 		state, err := w.run(ctx, until)
 		if err != nil && r.fresh {
 			return nil, errors.Join(err, w.forget(ctx))
 		}
-		r.took(state, err, e.now())
+		r.took(state, err, e.Now())
 		if state != nil {
 			state.LastError, state.NextAt = r.LastError, r.NextAt
 		}
@@ -327,10 +331,10 @@ func (r *registration) took(state *DomainState, err error, now time.Time) {
 	wait := hint(err)
 	switch {
 	case err != nil:
-		r.LastError = told(err)
+		r.LastError = sanitize.Error(err)
 		r.Attempts++
 	case !state.done:
-		r.LastError = clean(strings.Join(state.Needs, "; "), maxProofText)
+		r.LastError = sanitize.Text(strings.Join(state.Needs, "; "), maxProofText)
 		r.Attempts++
 		wait = hint(state.unheard)
 	default:

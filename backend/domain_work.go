@@ -11,6 +11,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -52,7 +56,7 @@ func (w *domainWork) find(ctx context.Context) error {
 	}
 	if w.remote.ValidTill.After(w.entry.ValidTill) {
 		if !w.entry.ValidTill.IsZero() || !w.entry.fresh {
-			w.entry.ValidatedAt = w.engine.now() // since the look before
+			w.entry.ValidatedAt = w.engine.Now() // since the look before
 		}
 		w.entry.ValidTill = w.remote.ValidTill
 	}
@@ -75,14 +79,14 @@ func inactive(d *Domain) bool { return strings.EqualFold(d.Status, "INACTIVE") }
 
 func (w *domainWork) state() *DomainState {
 	return &DomainState{
-		Registration: w.entry.registration(), Domain: w.remote, Validated: validated(w.remote, w.engine.now()), Needs: w.needs,
+		Registration: w.entry.registration(), Domain: w.remote, Validated: validated(w.remote, w.engine.Now()), Needs: w.needs,
 		LastError: w.entry.LastError, NextAt: w.entry.NextAt, done: w.done(), unheard: w.unheard,
 	}
 }
 
 // done reports whether there is nothing to validate.
 func (w *domainWork) done() bool {
-	now := w.engine.now()
+	now := w.engine.Now()
 	return validated(w.remote, now) && !w.entry.due(w.remote.ValidTill, now)
 }
 
@@ -124,7 +128,7 @@ func (w *domainWork) solve(ctx context.Context, until time.Time) (*DomainState, 
 		}
 		w.needs, _ = v.needs()
 		delay := max(pollDelays[min(polls, len(pollDelays)-1)], hint(w.unheard))
-		if w.engine.now().Add(delay).After(until) || sleep(ctx, delay) {
+		if w.engine.Now().Add(delay).After(until) || host.Sleep(ctx, delay) {
 			return w.state(), nil
 		}
 	}
@@ -137,7 +141,7 @@ func (w *domainWork) validatedAnew(ctx context.Context, before time.Time) (*Doma
 		return nil, err
 	}
 	if w.remote != nil && w.remote.ValidTill.After(before) {
-		w.entry.ValidatedAt = w.engine.now()
+		w.entry.ValidatedAt = w.engine.Now()
 	}
 	if !w.done() {
 		w.needs = []string{"CERTInext has taken the validation, and has not moved the end of the one before: it may do so only once that has run out"}
@@ -150,13 +154,13 @@ func (w *domainWork) validatedAnew(ctx context.Context, before time.Time) (*Doma
 func (w *domainWork) finish(ctx context.Context) {
 	w.entry.Waiting = false
 	if err := w.engine.withdraw(ctx, w.storage, domainOwner(w.entry.Name), nil); err != nil {
-		w.engine.log.Warn("a TXT record could not be removed; the background pass tries again", "domain", w.entry.Name, "error", err)
+		w.engine.Log.Warn("a TXT record could not be removed; the background pass tries again", "domain", w.entry.Name, "error", err)
 	}
 }
 
 // save stores the entry. What has happened at CERTInext has to be remembered, whoever waits for it.
 func (w *domainWork) save(ctx context.Context) error {
-	if err := put(context.WithoutCancel(ctx), w.storage, w.entry.key(), w.entry); err != nil {
+	if err := store.Put(context.WithoutCancel(ctx), w.storage, w.entry.key(), w.entry); err != nil {
 		return fmt.Errorf("storing the domain %s: %w", w.entry.Name, err)
 	}
 	return nil
@@ -165,7 +169,7 @@ func (w *domainWork) save(ctx context.Context) error {
 // forget takes back a registration that CERTInext has refused.
 func (w *domainWork) forget(ctx context.Context) error {
 	w.finish(ctx)
-	return remove(context.WithoutCancel(ctx), w.storage, w.entry.key())
+	return store.Delete(context.WithoutCancel(ctx), w.storage, w.entry.key())
 }
 
 // runByHand has CERTInext look for what somebody has published, and says what to publish when it does not see it.
@@ -212,8 +216,8 @@ func (w *domainWork) byHand(c *certinext.Challenge, err error) *DomainChallenge 
 
 // challenge returns the open challenge of the domain, and opens one if there is none.
 func (w *domainWork) challenge(ctx context.Context, domain string) (*certinext.Challenge, error) {
-	valid := validated(w.remote, w.engine.now())
-	if p := w.entry.Renewal; valid && p != nil && w.engine.now().Before(p.AskedAt.Add(proofLife)) {
+	valid := validated(w.remote, w.engine.Now())
+	if p := w.entry.Renewal; valid && p != nil && w.engine.Now().Before(p.AskedAt.Add(proofLife)) {
 		return &certinext.Challenge{Domain: domain, DNSHost: first(p.DNSNames), DNSValue: p.DNSValue}, nil
 	}
 	if w.remote == nil || valid {
@@ -262,7 +266,7 @@ func (w *domainWork) add(ctx context.Context, renew bool) (*certinext.Challenge,
 		w.remote = d
 	}
 	if renew && c != nil && c.DNSValue != "" {
-		w.entry.Renewal = &proof{Domain: w.entry.Name, Method: w.entry.Method, DNSNames: nonEmpty(c.DNSHost), DNSValue: c.DNSValue, AskedAt: w.engine.now()}
+		w.entry.Renewal = &proof{Domain: w.entry.Name, Method: w.entry.Method, DNSNames: nonEmpty(c.DNSHost), DNSValue: c.DNSValue, AskedAt: w.engine.Now()}
 	}
 	return c, w.save(ctx)
 }
@@ -274,7 +278,7 @@ func (w *domainWork) adopt(ctx context.Context, id string) error {
 			return err
 		}
 		if d.ID == id && d.OrganizationID != "" && d.OrganizationID != w.entry.OrganizationNumber {
-			w.refused = badField("organization_number", "CERTInext has the domain %s for the organization %s", w.entry.Name, printable(d.OrganizationID))
+			w.refused = fault.BadField("organization_number", "CERTInext has the domain %s for the organization %s", w.entry.Name, sanitize.Short(d.OrganizationID))
 			return w.refused
 		}
 	}

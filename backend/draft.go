@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -37,19 +39,19 @@ func (o *orderEntry) promoting() bool { return !o.Draft && o.CARequestID != "" &
 func (e *Engine) keepAsDraft(o *orderEntry, requestID string) {
 	o.CARequestID, o.CAStatus, o.LastError, o.Needs = requestID, certinext.StatusDraft, "", draftNeeds(o)
 	e.setDraft(o, true)
-	o.note(e.now(), "kept by CERTInext as draft %s", printable(requestID))
+	o.note(e.Now(), "kept by CERTInext as draft %s", sanitize.Short(requestID))
 }
 
 // stillDraft takes back a promotion that has certainly not happened.
 func (d *driver) stillDraft(ctx context.Context, cause error) outcome {
 	o := d.order
 	d.engine.setDraft(o, true)
-	o.LastError, o.Needs = printable(cause.Error()), draftNeeds(o)
-	o.note(d.engine.now(), "still a draft: %s", printable(cause.Error()))
+	o.LastError, o.Needs = sanitize.Short(cause.Error()), draftNeeds(o)
+	o.note(d.engine.Now(), "still a draft: %s", sanitize.Short(cause.Error()))
 	if err := d.save(ctx); err != nil {
 		return outcome{err: err}
 	}
-	return outcome{err: &RefusedError{Err: errors.New(cause.Error())}} // the same request is not one for a new order
+	return outcome{err: &fault.RefusedError{Err: errors.New(cause.Error())}} // the same request is not one for a new order
 }
 
 func draftNeeds(o *orderEntry) []string {
@@ -78,7 +80,7 @@ func (e *Engine) PromoteOrder(ctx context.Context, s logical.Storage, role, id s
 // promote stores that the draft is to be placed, before CERTInext hears of it.
 func (e *Engine) promote(ctx context.Context, s logical.Storage, role *Role, o *orderEntry) error {
 	if o.State != StateDraft {
-		return badField("promote", "order %s is %s, not a draft", o.ID, o.State)
+		return fault.BadField("promote", "order %s is %s, not a draft", o.ID, o.State)
 	}
 	_, cfg, err := e.client(ctx, s)
 	if err != nil {
@@ -93,15 +95,15 @@ func (e *Engine) promote(ctx context.Context, s logical.Storage, role *Role, o *
 	if err := e.stillAllowed(role, o); err != nil {
 		return err
 	}
-	key, err := e.newID()
+	key, err := e.NewID()
 	if err != nil {
 		return err
 	}
 	before := *o
 	e.setDraft(o, false)
 	o.Placement.Keyless = keyless(cfg, o.Placement.Family)
-	o.State, o.PromotionKey, o.PromotedAt, o.Needs, o.LastError = StatePlacing, key, e.now(), nil, ""
-	o.note(e.now(), "to be promoted")
+	o.State, o.PromotionKey, o.PromotedAt, o.Needs, o.LastError = StatePlacing, key, e.Now(), nil, ""
+	o.note(e.Now(), "to be promoted")
 	if err := e.saveOrder(ctx, s, o); err != nil {
 		// It may have been stored all the same, and must not be taken for a promotion that was sent.
 		*o = before
@@ -115,7 +117,7 @@ func (e *Engine) promote(ctx context.Context, s logical.Storage, role *Role, o *
 // stillAllowed holds a draft against today's role: what the role has come to forbid is not bought.
 func (e *Engine) stillAllowed(role *Role, o *orderEntry) error {
 	if p := o.Placement; p.ProductCode != role.ProductCode || p.Variant != role.Variant {
-		return badField("promote", "the draft is for product %s, and the role's is %s now", p.ProductCode, role.ProductCode)
+		return fault.BadField("promote", "the draft is for product %s, and the role's is %s now", p.ProductCode, role.ProductCode)
 	}
 	domains := e.allowedDomains(role, strings.TrimPrefix(o.Requester, "entity:"))
 	return allowNames(role, domains, &plan{dns: o.Placement.DNSNames, ips: o.Placement.IPs})
@@ -129,10 +131,10 @@ func (e *Engine) discardDraft(ctx context.Context, s logical.Storage, client *ce
 		return nil
 	case certinext.MayHaveActed(err):
 		o.Discarding = true
-		o.note(e.now(), "discarding the draft was not answered: %s", printable(err.Error()))
-		return errors.Join(refused(err), e.saveOrder(ctx, s, o))
+		o.note(e.Now(), "discarding the draft was not answered: %s", sanitize.Short(err.Error()))
+		return errors.Join(fault.Refused(err), e.saveOrder(ctx, s, o))
 	case !certinext.IsRefusal(err, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity):
-		return refused(err)
+		return fault.Refused(err)
 	}
 	// It is no draft any more: discarded before, by a call whose answer was lost or in the portal, or promoted there.
 	var found remoteID
@@ -142,15 +144,15 @@ func (e *Engine) discardDraft(ctx context.Context, s logical.Storage, client *ce
 	}
 	switch {
 	case lookErr != nil:
-		return badField("id", "CERTInext says that draft %s is none any more (%v), and whether it was promoted could not be looked up (%v): "+
+		return fault.BadField("id", "CERTInext says that draft %s is none any more (%v), and whether it was promoted could not be looked up (%v): "+
 			"write its order number as ca_order_id to orders/%s/%s, or never_placed=true if it was discarded",
-			printable(o.CARequestID), err, lookErr, o.Role, o.ID)
+			sanitize.Short(o.CARequestID), err, lookErr, o.Role, o.ID)
 	case found.orderID != "":
-		return badField("id", "draft %s was promoted at CERTInext, as order %s: write that as ca_order_id to orders/%s/%s",
-			printable(o.CARequestID), printable(found.orderID), o.Role, o.ID)
+		return fault.BadField("id", "draft %s was promoted at CERTInext, as order %s: write that as ca_order_id to orders/%s/%s",
+			sanitize.Short(o.CARequestID), sanitize.Short(found.orderID), o.Role, o.ID)
 	case !o.Discarding:
-		return badField("id", "CERTInext would not discard draft %s (%v): if the portal shows that it is gone, write never_placed=true to orders/%s/%s, "+
-			"and if it was promoted there, its order number as ca_order_id", printable(o.CARequestID), err, o.Role, o.ID)
+		return fault.BadField("id", "CERTInext would not discard draft %s (%v): if the portal shows that it is gone, write never_placed=true to orders/%s/%s, "+
+			"and if it was promoted there, its order number as ca_order_id", sanitize.Short(o.CARequestID), err, o.Role, o.ID)
 	}
 	return nil
 }

@@ -14,6 +14,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -68,9 +72,9 @@ func (e *Engine) newDriver(ctx context.Context, s logical.Storage, h *heldOrder,
 		return nil, err
 	}
 	d := &driver{
-		engine: e, storage: s, client: client, config: cfg, role: role, held: h, order: o, purpose: p, until: until, started: e.now(),
+		engine: e, storage: s, client: client, config: cfg, role: role, held: h, order: o, purpose: p, until: until, started: e.Now(),
 	}
-	o.Proofs = freshProofs(o.Proofs, d.method(), e.now())
+	o.Proofs = freshProofs(o.Proofs, d.method(), e.Now())
 	d.tried.solver = d.solver()
 	d.latest.Store(o.view())
 	return d, nil
@@ -161,9 +165,9 @@ func (d *driver) place(ctx context.Context) (done bool, out outcome) {
 		}
 	}
 	o.fresh, d.placed = false, true
-	asked := d.engine.now()
+	asked := d.engine.Now()
 	remote, err := d.create(ctx)
-	now := d.engine.now()
+	now := d.engine.Now()
 	if err != nil {
 		return true, d.notPlaced(ctx, now, err)
 	}
@@ -177,7 +181,7 @@ func (d *driver) place(ctx context.Context) (done bool, out outcome) {
 	if o.Reissue != nil {
 		o.Reissue.Taken = true
 	}
-	o.note(now, "CERTInext took the order as %s", printable(remote.ID))
+	o.note(now, "CERTInext took the order as %s", sanitize.Short(remote.ID))
 	o.observe(now, remote)
 	if d.remote = remote; remote.Status == certinext.StatusUnknown {
 		d.remote = nil // version 1 tells no more than the number
@@ -193,7 +197,7 @@ func (d *driver) place(ctx context.Context) (done bool, out outcome) {
 
 // create sends the order to CERTInext.
 func (d *driver) create(ctx context.Context) (*certinext.Order, error) {
-	ctx, cancel := d.engine.outlive(ctx)
+	ctx, cancel := d.engine.Outlive(ctx)
 	defer cancel()
 	if d.order.Reissue != nil {
 		return d.client.ReissueOrder(ctx, d.order.Placement.Family, d.order.CAOrderID, d.order.reissueRequest())
@@ -222,21 +226,21 @@ func (d *driver) defaults() OrderDefaults {
 // notPlaced handles a create that failed: refused for certain, or in doubt.
 func (d *driver) notPlaced(ctx context.Context, now time.Time, err error) outcome {
 	o := d.order
-	o.LastError = printable(err.Error())
+	o.LastError = sanitize.Short(err.Error())
 	if certinext.MayHaveActed(err) || o.keyWasSeen(err) {
 		o.State = StateUnresolved
-		o.note(now, "CERTInext may have taken the order: %s", printable(err.Error()))
+		o.note(now, "CERTInext may have taken the order: %s", sanitize.Short(err.Error()))
 		d.setNeeds(unresolvedNeeds(o))
 		return outcome{err: d.save(ctx)}
 	}
 	if o.promoting() {
 		return d.stillDraft(ctx, err)
 	}
-	o.note(now, "CERTInext did not take the order: %s", printable(err.Error()))
+	o.note(now, "CERTInext did not take the order: %s", sanitize.Short(err.Error()))
 	if storageErr := d.end(ctx, StateFailed); storageErr != nil {
 		return outcome{err: storageErr}
 	}
-	return outcome{err: refused(err)}
+	return outcome{err: fault.Refused(err)}
 }
 
 // codeKeyUsed refuses a CSR whose key CERTInext has seen in an order before (observed in version 1).
@@ -257,10 +261,10 @@ func (d *driver) track(ctx context.Context) (done bool) {
 	case certinext.IsRefusal(err, http.StatusNotFound) && d.findNumber(ctx, "CERTInext does not know that number"):
 		return false
 	case err == nil && !d.order.mayBeCalled(remote.Domain):
-		if d.findNumber(ctx, "that one is for "+printable(remote.Domain)) {
+		if d.findNumber(ctx, "that one is for "+sanitize.Short(remote.Domain)) {
 			return false
 		}
-		err = fmt.Errorf("CERTInext's order %s is for %s: it cannot be this order", printable(d.order.CAOrderID), printable(remote.Domain))
+		err = fmt.Errorf("CERTInext's order %s is for %s: it cannot be this order", sanitize.Short(d.order.CAOrderID), sanitize.Short(remote.Domain))
 		fallthrough
 	case err != nil:
 		d.failed(err)
@@ -273,9 +277,9 @@ func (d *driver) track(ctx context.Context) (done bool) {
 	if remote.CSRSubmitted != nil && *remote.CSRSubmitted {
 		d.order.CSRRefused = false
 	}
-	d.order.observe(d.engine.now(), remote)
+	d.order.observe(d.engine.Now(), remote)
 	before := d.order.FinalSeen
-	if d.tried.confirmed = d.order.seeFinal(d.engine.now(), remote, d.client.Version); remote.Status == certinext.StatusRevoked && !d.tried.confirmed {
+	if d.tried.confirmed = d.order.seeFinal(d.engine.Now(), remote, d.client.Version); remote.Status == certinext.StatusRevoked && !d.tried.confirmed {
 		d.findStored(ctx)
 	}
 	if before != (sighting{}) && d.order.FinalSeen == (sighting{}) {
@@ -301,7 +305,7 @@ func (d *driver) findNumber(ctx context.Context, why string) bool {
 	if err != nil || found.orderID == "" || found.orderID == o.CAOrderID {
 		return false
 	}
-	o.note(d.engine.now(), "CERTInext has the order as %s, and not as %s: %s", printable(found.orderID), printable(o.CAOrderID), why)
+	o.note(d.engine.Now(), "CERTInext has the order as %s, and not as %s: %s", sanitize.Short(found.orderID), sanitize.Short(o.CAOrderID), why)
 	o.CAOrderID, o.CAStatus, o.CAState, o.FinalSeen, o.LastError = found.orderID, "", "", sighting{}, ""
 	d.remote, d.lastErr = nil, nil
 	if err := d.save(ctx); err != nil {
@@ -314,7 +318,7 @@ func (d *driver) findNumber(ctx context.Context, why string) bool {
 // show it as a draft.
 func (d *driver) draftAfterAll(ctx context.Context, requestID, why string) {
 	o := d.order
-	o.note(d.engine.now(), "CERTInext does not have the order as %s: %s", printable(o.CAOrderID), why)
+	o.note(d.engine.Now(), "CERTInext does not have the order as %s: %s", sanitize.Short(o.CAOrderID), why)
 	o.CAOrderID, o.CAState, o.FinalSeen, o.NotDraft = "", "", sighting{}, false
 	d.remote, d.lastErr = nil, nil
 	d.engine.keepAsDraft(o, requestID)
@@ -343,7 +347,7 @@ func (d *driver) submitCSR(ctx context.Context) {
 	d.tried.csrSent = true
 	err := d.client.SubmitCSR(ctx, d.order.Placement.Family, d.order.CAOrderID, d.order.CSR, d.order.Placement.Attested)
 	if err == nil {
-		d.order.note(d.engine.now(), "CSR submitted")
+		d.order.note(d.engine.Now(), "CSR submitted")
 		return
 	}
 	if ctx.Err() == nil && certinext.IsRefusal(err, http.StatusBadRequest, http.StatusConflict, http.StatusUnprocessableEntity) {
@@ -363,7 +367,7 @@ func (d *driver) agree(ctx context.Context) {
 		d.failed(err)
 		return
 	}
-	d.order.note(d.engine.now(), "subscriber agreement accepted")
+	d.order.note(d.engine.Now(), "subscriber agreement accepted")
 }
 
 // download fetches the certificate and checks that it is ours.
@@ -376,7 +380,7 @@ func (d *driver) download(ctx context.Context) (done bool, out outcome) {
 	}
 	switch {
 	case certinext.IsNotReady(err):
-		o.note(d.engine.now(), "issued, but the certificate is not there yet")
+		o.note(d.engine.Now(), "issued, but the certificate is not there yet")
 		return false, outcome{}
 	case ctx.Err() != nil:
 		return true, outcome{}
@@ -431,7 +435,7 @@ func (d *driver) withChain(ctx context.Context, bundle *certinext.Bundle) (*cert
 		if !certinext.IsRefusal(err) && !d.chainMissedFor(chainPatience) {
 			return nil, err
 		}
-		d.engine.log.Warn("the certificate came without its chain", "order_id", d.order.ID, "error", err)
+		d.engine.Log.Warn("the certificate came without its chain", "order_id", d.order.ID, "error", err)
 		return bundle, nil
 	}
 	return nil, err
@@ -442,7 +446,7 @@ const chainPatience = 10 * time.Minute
 
 // chainMissedFor reports whether the chain has been refused for a while.
 func (d *driver) chainMissedFor(patience time.Duration) bool {
-	o, now := d.order, d.engine.now()
+	o, now := d.order, d.engine.Now()
 	if o.ChainMissedAt.IsZero() || o.ChainMissedAt.After(now) {
 		o.ChainMissedAt, o.dirty = now, true
 	}
@@ -464,7 +468,7 @@ func (o *orderEntry) publicKey() (any, error) {
 
 // wait sleeps until the next look is due. It reports whether the drive is over instead, since time is up or nobody waits.
 func (d *driver) wait(ctx context.Context, a action) (done bool) {
-	now := d.engine.now()
+	now := d.engine.Now()
 	until := d.until
 	if len(a.needs) > 0 && d.tried.solver == nil && d.remote != nil && d.remote.Status == certinext.StatusPendingDCV {
 		if patience := d.started.Add(humanPatience); patience.Before(until) {
@@ -480,7 +484,7 @@ func (d *driver) wait(ctx context.Context, a action) (done bool) {
 	if now.Add(delay).After(until) {
 		return true
 	}
-	if sleep(ctx, delay) {
+	if host.Sleep(ctx, delay) {
 		return true
 	}
 	if d.remote == nil || d.remote.Status != certinext.StatusIssued || d.remote.CSRSubmitted == nil {
@@ -496,9 +500,9 @@ func (d *driver) wait(ctx context.Context, a action) (done bool) {
 // failed remembers a call that did not work. The order goes on.
 func (d *driver) failed(err error) {
 	d.lastErr = err
-	d.order.LastError = printable(err.Error())
+	d.order.LastError = sanitize.Short(err.Error())
 	d.order.dirty = true
-	d.engine.log.Warn("a call for an order failed", "order_id", d.order.ID, "ca_order_id", d.order.CAOrderID, "error", err)
+	d.engine.Log.Warn("a call for an order failed", "order_id", d.order.ID, "ca_order_id", d.order.CAOrderID, "error", err)
 }
 
 func (d *driver) setNeeds(needs []string) {
@@ -509,10 +513,10 @@ func (d *driver) setNeeds(needs []string) {
 
 // end closes the order without a certificate and erases its key.
 func (d *driver) end(ctx context.Context, state State) error {
-	now := d.engine.now()
+	now := d.engine.Now()
 	d.order.State = state
 	if d.remote != nil && d.remote.Remark != "" {
-		d.order.LastError = printable(d.remote.Remark)
+		d.order.LastError = sanitize.Short(d.remote.Remark)
 	}
 	d.order.note(now, "ended: %s", state)
 	return d.engine.closeOrder(ctx, d.storage, d.held)
@@ -549,16 +553,16 @@ func (d *driver) endRevoked(ctx context.Context) error {
 		}
 		return d.end(ctx, StateRevoked)
 	}
-	unlock, err := e.certLocks.lock(ctx, c.Serial)
+	unlock, err := e.certLocks.Lock(ctx, c.Serial)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if c, err = get[certEntry](ctx, d.storage, c.key()); err != nil || c == nil {
+	if c, err = store.Get[certEntry](ctx, d.storage, c.key()); err != nil || c == nil {
 		return err
 	}
 	if c.Revocation == nil {
-		at, reason := revocationOf(d.remote, e.now())
+		at, reason := revocationOf(d.remote, e.Now())
 		if err := e.recordRevocation(ctx, d.storage, c, at, reason); err != nil {
 			return err
 		}
@@ -570,18 +574,11 @@ func (d *driver) save(ctx context.Context) error {
 	return d.engine.saveOrder(ctx, d.storage, d.order)
 }
 
-// outlive returns a context that ends with the engine, not with the request.
-func (e *Engine) outlive(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(e.alive, cancel)
-	return ctx, func() { stop(); cancel() }
-}
-
 // saveOrder stores an open order. What has happened at the CA has to be remembered, so a cancelled request does not
 // keep it from being stored.
 func (e *Engine) saveOrder(ctx context.Context, s logical.Storage, o *orderEntry) error {
 	o.dirty = true
-	if err := put(context.WithoutCancel(ctx), s, o.openKey(), o); err != nil {
+	if err := store.Put(context.WithoutCancel(ctx), s, o.openKey(), o); err != nil {
 		return fmt.Errorf("order %s (CERTInext order %q): %w", o.ID, o.CAOrderID, err)
 	}
 	o.dirty = false
@@ -595,12 +592,12 @@ func (e *Engine) closeOrder(ctx context.Context, s logical.Storage, h *heldOrder
 	o := h.entry
 	o.PrivateKey, o.Needs, o.Placement.Subject, o.dirty = "", nil, o.Placement.Subject.forget(), true
 	o.closing = true
-	err := put(ctx, s, o.closedKey(), o)
+	err := store.Put(ctx, s, o.closedKey(), o)
 	if err == nil {
-		err = remove(ctx, s, o.openKey())
+		err = store.Delete(ctx, s, o.openKey())
 	}
 	if err != nil {
-		h.lookAgain(e.now().Add(passDelay(0)))
+		h.lookAgain(e.Now().Add(host.PassDelay(0)))
 		return fmt.Errorf("order %s (CERTInext order %q): %w", o.ID, o.CAOrderID, err)
 	}
 	o.dirty = false

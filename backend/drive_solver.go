@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
@@ -59,15 +60,15 @@ func (d *driver) validate(ctx context.Context) (done bool) {
 	progress := w.round(ctx, open)
 	events := w.takeEvents()
 	for _, event := range events {
-		o.note(d.engine.now(), "%s", event)
+		o.note(d.engine.Now(), "%s", event)
 	}
 	needs, stuck := w.needs()
 	if o.Stuck != stuck {
 		o.Stuck, o.dirty = stuck, true
 	}
 	if stuck {
-		o.LastError = clean(strings.Join(needs, "; "), maxProofText)
-		d.engine.log.Warn("a solver cannot validate an order's domains", "order_id", o.ID, "solver", o.Solver, "error", o.LastError)
+		o.LastError = sanitize.Text(strings.Join(needs, "; "), maxProofText)
+		d.engine.Log.Warn("a solver cannot validate an order's domains", "order_id", o.ID, "solver", o.Solver, "error", o.LastError)
 	}
 	d.lastErr = w.lastCA
 	if w.lastCA = nil; progress {
@@ -76,7 +77,7 @@ func (d *driver) validate(ctx context.Context) (done bool) {
 	}
 	if len(events) > 0 {
 		if err := d.save(ctx); err != nil { // nothing depends on it: the journal of records is a thing of its own
-			d.engine.log.Warn("what a solver has done could not be noted", "order_id", o.ID, "error", err)
+			d.engine.Log.Warn("what a solver has done could not be noted", "order_id", o.ID, "error", err)
 		}
 	}
 	return ctx.Err() != nil

@@ -6,16 +6,16 @@ package backend
 import (
 	"context"
 	"io"
-	mathrand "math/rand/v2"
 	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/keyed"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/go-hclog"
-	"github.com/hashicorp/go-uuid"
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
@@ -41,37 +41,29 @@ type Options struct {
 
 // An Engine is one mount's issuing engine. Its methods may be called concurrently. Close it when the mount goes away.
 type Engine struct {
-	log        hclog.Logger
-	system     func() logical.SystemView
+	*host.Host
+
 	httpClient *http.Client
-	now        func() time.Time
 	rand       io.Reader
-	newID      func() (string, error)
-	shuffle    func(n int, swap func(i, j int))
 	tickTime   time.Duration
 	resolvers  []string
 	begun      time.Time
 
-	// alive ends with the engine; work that outlives its request runs under it.
-	alive context.Context
-	stop  context.CancelFunc
-	work  sync.WaitGroup
-
-	configWrites keyedGate      // one write of config at a time
-	pauses       atomic.Int64   // counts the writes that paused ordering
-	accounts     kept[*account] // under configKey
+	configWrites keyed.Mutex            // one write of config at a time
+	pauses       atomic.Int64           // counts the writes that paused ordering
+	accounts     keyed.Values[*account] // under configKey
 	connection   connection
 
 	answers     atomic.Int64 // counts those that held a certificate
 	orders      registry
 	witnesses   witnesses
 	records     *records
-	certLocks   keyedGate
-	revocations inside             // serial numbers that CERTInext is being asked to revoke
-	solvers     kept[*readySolver] // by name
+	certLocks   keyed.Mutex
+	revocations keyed.TryMutex             // serial numbers that CERTInext is being asked to revoke
+	solvers     keyed.Values[*readySolver] // by name
 
-	domainLocks keyedGate
-	recordLocks keyedGate
+	domainLocks keyed.Mutex
+	recordLocks keyed.Mutex
 	caMu        sync.Mutex
 	newest      []string                         // PEM chain of the newest certificate, issuing CA first
 	passing     chan struct{}                    // holds an element while a pass runs
@@ -107,7 +99,7 @@ func (e *Engine) connect(c *Config) (*certinext.Client, error) {
 	if e.connection.client != nil && e.connection.of == c.connects() {
 		return e.connection.client, nil
 	}
-	client, err := c.newClient(e.httpClient, e.now, e.rand)
+	client, err := c.newClient(e.httpClient, e.Now, e.rand)
 	if err != nil {
 		return nil, err
 	}
@@ -125,58 +117,37 @@ func (e *Engine) disconnect() {
 // New returns an engine. It touches neither storage nor network.
 func New(o Options) *Engine {
 	e := &Engine{
-		log: o.Logger, system: o.System, httpClient: o.HTTPClient, now: o.Now, rand: o.Rand, newID: o.NewID,
-		tickTime: o.TickTime, resolvers: o.Resolvers, shuffle: o.Shuffle,
-	}
-	if e.log == nil {
-		e.log = hclog.NewNullLogger()
-	}
-	if e.now == nil {
-		e.now = time.Now
-	}
-	if e.shuffle == nil {
-		e.shuffle = mathrand.Shuffle
+		Host: host.New(host.Options{
+			Log: o.Logger, System: o.System, Now: o.Now, NewID: o.NewID, Shuffle: o.Shuffle,
+		}),
+		httpClient: o.HTTPClient, rand: o.Rand, tickTime: o.TickTime, resolvers: o.Resolvers,
 	}
 	if e.tickTime == 0 {
 		e.tickTime = 250 * time.Millisecond
 	}
-	if e.newID == nil {
-		e.newID = uuid.GenerateUUID
-	}
 	e.passing, e.leaseEnds, e.behind = make(chan struct{}, 1), make(chan struct{}, passWorkers), make(chan struct{}, passWorkers)
-	e.begun, e.records = e.now(), newRecords()
-	e.alive, e.stop = context.WithCancel(context.Background())
+	e.begun, e.records = e.Now(), newRecords()
 	return e
 }
 
 // Close stops the background pass and the work that outlives its requests, and waits for both. Open orders stay in storage.
 func (e *Engine) Close() {
-	e.stop()
+	e.Stop()
 	e.passing <- struct{}{}
 	defer func() { <-e.passing }()
-	e.work.Wait()
-}
-
-// whileAlive returns a context that ends with the engine, too.
-func (e *Engine) whileAlive(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(e.alive, cancel)
-	if e.alive.Err() != nil {
-		cancel()
-	}
-	return ctx, func() { stop(); cancel() }
+	e.Work.Wait()
 }
 
 // Invalidate forgets what the engine remembers of a storage key that has changed elsewhere.
 func (e *Engine) Invalidate(key string) {
 	switch {
 	case key == configKey:
-		e.accounts.forget(configKey)
+		e.accounts.Forget(configKey)
 		e.guard.lift()
 	case strings.HasPrefix(key, openOrderPrefix):
 		e.orders.forget()
 	case strings.HasPrefix(key, solverPrefix):
-		e.solvers.forget(strings.TrimPrefix(key, solverPrefix))
+		e.solvers.Forget(strings.TrimPrefix(key, solverPrefix))
 	}
 }
 
@@ -190,7 +161,7 @@ func (e *Engine) client(ctx context.Context, s logical.Storage) (*certinext.Clie
 }
 
 func (e *Engine) account(ctx context.Context, s logical.Storage) (*account, error) {
-	return e.accounts.get(ctx, configKey, func() (*account, error) {
+	return e.accounts.Get(ctx, configKey, func() (*account, error) {
 		cfg, err := e.mustConfig(ctx, s)
 		if err != nil {
 			return nil, err

@@ -7,6 +7,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
@@ -75,16 +76,16 @@ func (e *Engine) readEntry(ctx context.Context, s logical.Storage, h *heldOrder)
 		h.entry = t.unsaved
 		return nil
 	}
-	o, err := get[orderEntry](ctx, s, openOrderPrefix+h.role+"/"+h.id)
+	o, err := store.Get[orderEntry](ctx, s, openOrderPrefix+h.role+"/"+h.id)
 	if err != nil || o == nil {
 		return err
 	}
-	closed, err := get[orderEntry](ctx, s, o.closedKey())
+	closed, err := store.Get[orderEntry](ctx, s, o.closedKey())
 	if err != nil {
 		return err
 	}
 	if closed != nil { // closing it was cut short between its two writes
-		return remove(context.WithoutCancel(ctx), s, closed.openKey())
+		return store.Delete(context.WithoutCancel(ctx), s, closed.openKey())
 	}
 	o.fresh = t.unsent
 	if t.handed != nil && o.State == StatePending { // the entry is brought up to date when its key is erased

@@ -101,7 +101,7 @@ func (e *elsewhereError) Error() string { return "order " + e.id + ": " + e.caus
 // the one that was placed for it. Whatever else becomes of an order that was placed for a request is the request's answer.
 func (e *Engine) asksAgain(w *caller, err error) bool {
 	var elsewhere *elsewhereError
-	if !errors.As(err, &elsewhere) || elsewhere.never && w.purpose.waits() && !e.now().Before(w.deadline) {
+	if !errors.As(err, &elsewhere) || elsewhere.never && w.purpose.waits() && !e.Now().Before(w.deadline) {
 		return false
 	}
 	w.passed[elsewhere.id] = true
@@ -155,14 +155,14 @@ func (e *Engine) allowedDomains(role *Role, entityID string) []string {
 }
 
 func (e *Engine) fillTemplate(template, entityID string) (string, error) {
-	if e.system == nil || entityID == "" {
+	if e.System == nil || entityID == "" {
 		return "", fmt.Errorf("the requester has no identity entity")
 	}
-	entity, err := e.system().EntityInfo(entityID)
+	entity, err := e.System().EntityInfo(entityID)
 	if err != nil {
 		return "", err
 	}
-	groups, err := e.system().GroupsForEntity(entityID)
+	groups, err := e.System().GroupsForEntity(entityID)
 	if err != nil {
 		return "", err
 	}

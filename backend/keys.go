@@ -16,6 +16,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 )
 
 // A KeySpec is a kind of private key, in Vault PKI's terms.
@@ -41,16 +44,16 @@ func (k KeySpec) withDefaults() KeySpec {
 func (k KeySpec) validate() error {
 	if k.Type == "any" {
 		if k.Bits != 0 {
-			return badField("key_bits", "cannot be set when key_type is any")
+			return fault.BadField("key_bits", "cannot be set when key_type is any")
 		}
 		return nil
 	}
 	sizes, ok := keySizes[k.Type]
 	if !ok {
-		return badField("key_type", "%q is not a key that CERTInext takes: ec or rsa (any for a role that only signs)", k.Type)
+		return fault.BadField("key_type", "%q is not a key that CERTInext takes: ec or rsa (any for a role that only signs)", k.Type)
 	}
 	if !slices.Contains(sizes, k.Bits) {
-		return badField("key_bits", "%d is not a size that CERTInext takes for %s keys: %v", k.Bits, k.Type, sizes)
+		return fault.BadField("key_bits", "%d is not a size that CERTInext takes for %s keys: %v", k.Bits, k.Type, sizes)
 	}
 	return nil
 }
@@ -76,19 +79,19 @@ func specOf(pub crypto.PublicKey) (KeySpec, error) {
 	case *rsa.PublicKey:
 		return KeySpec{Type: "rsa", Bits: k.N.BitLen()}, nil
 	}
-	return KeySpec{}, badField("csr", "its key is neither RSA nor ECDSA: CERTInext takes no other")
+	return KeySpec{}, fault.BadField("csr", "its key is neither RSA nor ECDSA: CERTInext takes no other")
 }
 
 // admits reports whether a role with the spec k takes a CSR with a key of the spec got.
 func (k KeySpec) admits(got KeySpec) error {
 	if sizes := keySizes[got.Type]; !slices.Contains(sizes, got.Bits) {
-		return badField("csr", "its key is %s with %d bits: CERTInext takes %v", got.Type, got.Bits, sizes)
+		return fault.BadField("csr", "its key is %s with %d bits: CERTInext takes %v", got.Type, got.Bits, sizes)
 	}
 	if k.Type == "any" {
 		return nil
 	}
 	if k.Type != got.Type || got.Bits < k.Bits {
-		return badField("csr", "its key is %s with %d bits, the role asks for %s with at least %d", got.Type, got.Bits, k.Type, k.Bits)
+		return fault.BadField("csr", "its key is %s with %d bits, the role asks for %s with at least %d", got.Type, got.Bits, k.Type, k.Bits)
 	}
 	return nil
 }
@@ -110,43 +113,26 @@ func newCSR(key crypto.Signer, p *plan) (string, error) {
 // parseCSR reads a caller's CSR and checks its signature.
 func parseCSR(text string) (*x509.CertificateRequest, error) {
 	if strings.TrimSpace(text) == "" {
-		return nil, badField("csr", "is required")
+		return nil, fault.BadField("csr", "is required")
 	}
 	block, rest := pem.Decode([]byte(text))
 	if block == nil {
-		return nil, badField("csr", "is not PEM")
+		return nil, fault.BadField("csr", "is not PEM")
 	}
 	if block.Type != "CERTIFICATE REQUEST" && block.Type != "NEW CERTIFICATE REQUEST" {
-		return nil, badField("csr", "is a PEM %s, not a CERTIFICATE REQUEST", printable(block.Type))
+		return nil, fault.BadField("csr", "is a PEM %s, not a CERTIFICATE REQUEST", sanitize.Short(block.Type))
 	}
 	if len(bytes.TrimSpace(rest)) > 0 {
-		return nil, badField("csr", "holds more than one PEM block")
+		return nil, fault.BadField("csr", "holds more than one PEM block")
 	}
 	csr, err := x509.ParseCertificateRequest(block.Bytes)
 	if err != nil {
-		return nil, badField("csr", "cannot be parsed: %v", err)
+		return nil, fault.BadField("csr", "cannot be parsed: %v", err)
 	}
 	if err := csr.CheckSignature(); err != nil {
-		return nil, badField("csr", "its signature is not good: %v", err)
+		return nil, fault.BadField("csr", "its signature is not good: %v", err)
 	}
 	return csr, nil
-}
-
-// printable bounds and cleans a caller's or CA's text before it is echoed.
-func printable(s string) string { return clean(s, 200) }
-
-// clean is a text from outside made fit for a message: on one line, and cut after so many bytes.
-func clean(s string, most int) string {
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == 0xfffd {
-			return -1
-		}
-		return r
-	}, s)
-	if len(s) > most {
-		return strings.ToValidUTF8(s[:most], "") + "…"
-	}
-	return s
 }
 
 // marshalKey returns the key as PKCS#8 PEM.
@@ -162,7 +148,7 @@ func marshalKey(key crypto.Signer) (string, error) {
 func parseKey(text string) (crypto.Signer, error) {
 	block, _ := pem.Decode([]byte(text))
 	if block == nil {
-		return nil, badField("private_key", "is not PEM")
+		return nil, fault.BadField("private_key", "is not PEM")
 	}
 	if k, err := x509.ParsePKCS8PrivateKey(block.Bytes); err == nil {
 		if signer, ok := k.(crypto.Signer); ok {
@@ -175,7 +161,7 @@ func parseKey(text string) (crypto.Signer, error) {
 	if k, err := x509.ParsePKCS1PrivateKey(block.Bytes); err == nil {
 		return k, nil
 	}
-	return nil, badField("private_key", "is not a PKCS#8, EC or RSA private key")
+	return nil, fault.BadField("private_key", "is not a PKCS#8, EC or RSA private key")
 }
 
 // samePublicKey compares two public keys.

@@ -9,6 +9,9 @@ import (
 	"maps"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
@@ -70,7 +73,7 @@ func (e *Engine) addLease(c *certEntry, w *caller, issued *Issued, now time.Time
 	if remaining <= 0 {
 		return nil
 	}
-	id, err := e.newID()
+	id, err := e.NewID()
 	if err != nil {
 		return err
 	}
@@ -91,39 +94,39 @@ func (e *Engine) addLease(c *certEntry, w *caller, issued *Issued, now time.Time
 }
 
 func (e *Engine) maxLeaseTTL() time.Duration {
-	if e.system == nil {
+	if e.System == nil {
 		return 0
 	}
-	return e.system().MaxLeaseTTL()
+	return e.System().MaxLeaseTTL()
 }
 
 // RenewLease extends a lease by increment, or by the role's ttl when that is 0, and returns how long it now lives. A lease on
 // a certificate that is revoked or expired cannot be renewed.
 func (e *Engine) RenewLease(ctx context.Context, s logical.Storage, serial, leaseID string, increment time.Duration) (time.Duration, error) {
-	unlock, err := e.certLocks.lock(ctx, serial)
+	unlock, err := e.certLocks.Lock(ctx, serial)
 	if err != nil {
 		return 0, err
 	}
 	defer unlock()
-	c, err := get[certEntry](ctx, s, certPrefix+serial)
+	c, err := store.Get[certEntry](ctx, s, certPrefix+serial)
 	if err != nil {
 		return 0, err
 	}
-	now := e.now()
+	now := e.Now()
 	switch {
 	case c == nil:
-		return 0, &NotFoundError{Kind: "certificate", Name: serial}
+		return 0, &fault.NotFoundError{Kind: "certificate", Name: serial}
 	case c.Revocation != nil:
-		return 0, badField("lease", "its certificate %s is revoked", c.view().Serial)
+		return 0, fault.BadField("lease", "its certificate %s is revoked", c.view().Serial)
 	case !c.NotAfter.After(now):
-		return 0, badField("lease", "its certificate %s has expired", c.view().Serial)
+		return 0, fault.BadField("lease", "its certificate %s has expired", c.view().Serial)
 	}
 	due, err := e.revocationDue(ctx, s, serial)
 	switch {
 	case err != nil:
 		return 0, err
 	case due:
-		return 0, badField("lease", "its certificate %s is to be revoked", c.view().Serial)
+		return 0, fault.BadField("lease", "its certificate %s is to be revoked", c.view().Serial)
 	}
 	role, err := e.Role(ctx, s, c.Role)
 	if err != nil {
@@ -139,7 +142,7 @@ func (e *Engine) RenewLease(ctx context.Context, s logical.Storage, serial, leas
 	if end := now.Add(lease.TTL); end.After(c.Leases[leaseID]) { // Vault says when a lease that was cut short ends
 		c.Leases[leaseID] = end
 	}
-	return lease.TTL, put(ctx, s, c.key(), c)
+	return lease.TTL, store.Put(ctx, s, c.key(), c)
 }
 
 // A LeaseEnd is a lease that Vault has ended.
@@ -154,7 +157,7 @@ type LeaseEnd struct {
 // the durable queue. An error means that storage failed: a lease never becomes irrevocable because of the CA.
 func (e *Engine) ReleaseLease(ctx context.Context, s logical.Storage, l LeaseEnd) error {
 	v, err := e.queueLeaseEnd(ctx, s, l)
-	if err != nil || v == nil || v.q.Next.After(e.now()) {
+	if err != nil || v == nil || v.q.Next.After(e.Now()) {
 		return err
 	}
 	return e.endOfLastLease(ctx, s, v)
@@ -163,12 +166,12 @@ func (e *Engine) ReleaseLease(ctx context.Context, s logical.Storage, l LeaseEnd
 // queueLeaseEnd stores that a lease has ended, and queues the revocation that follows from it. It returns nil when CERTInext need not be asked
 // now.
 func (e *Engine) queueLeaseEnd(ctx context.Context, s logical.Storage, l LeaseEnd) (*revoking, error) {
-	unlock, err := e.certLocks.lock(ctx, l.Serial)
+	unlock, err := e.certLocks.Lock(ctx, l.Serial)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	c, err := get[certEntry](ctx, s, certPrefix+l.Serial)
+	c, err := store.Get[certEntry](ctx, s, certPrefix+l.Serial)
 	if err != nil || c == nil {
 		return nil, err // a certificate whose record is gone cannot be revoked by it
 	}
@@ -179,19 +182,19 @@ func (e *Engine) queueLeaseEnd(ctx context.Context, s logical.Storage, l LeaseEn
 	if !known && c.Delivery == nil {
 		return nil, nil // it was taken back, and Vault could not delete what it had stored of it
 	}
-	before, err := get[queuedRevocation](ctx, s, revocationPrefix+l.Serial)
+	before, err := store.Get[queuedRevocation](ctx, s, revocationPrefix+l.Serial)
 	if err != nil {
 		return nil, err
 	}
 	_, seen := e.clockSkew()
-	byClockAlone := (!seen || e.clockInDoubt()) && !l.DueAt.IsZero() && !e.now().Before(l.DueAt)
+	byClockAlone := (!seen || e.clockInDoubt()) && !l.DueAt.IsZero() && !e.Now().Before(l.DueAt)
 	if !byClockAlone && known { // else it counts until a clock that can be believed says that it is over
 		delete(c.Leases, l.ID)
-		if err := put(context.WithoutCancel(ctx), s, c.key(), c); err != nil {
+		if err := store.Put(context.WithoutCancel(ctx), s, c.key(), c); err != nil {
 			return nil, err
 		}
 	}
-	now := e.now()
+	now := e.Now()
 	if before != nil && before.Due { // it is to be revoked already, for whatever reason was given
 		over := !byClockAlone && lastLease(c.Leases, now).IsZero()
 		if before.Waiting && (before.LeaseOver || !over) {
@@ -229,17 +232,17 @@ func (e *Engine) queueLeaseEnd(ctx context.Context, s logical.Storage, l LeaseEn
 }
 
 // JustAnswered reports whether an answer that was given then may still be on its way through Vault.
-func (e *Engine) JustAnswered(at time.Time) bool { return e.now().Before(at.Add(2 * time.Minute)) }
+func (e *Engine) JustAnswered(at time.Time) bool { return e.Now().Before(at.Add(2 * time.Minute)) }
 
 // TakeBack undoes an answer that never left Vault, since its lease could not be stored. When nobody else has got the
 // certificate, the next request like it does, and nothing is revoked.
 func (e *Engine) TakeBack(ctx context.Context, s logical.Storage, serial, leaseID string) error {
-	unlock, err := e.certLocks.lock(ctx, serial)
+	unlock, err := e.certLocks.Lock(ctx, serial)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	c, err := get[certEntry](ctx, s, certPrefix+serial)
+	c, err := store.Get[certEntry](ctx, s, certPrefix+serial)
 	if err != nil || c == nil || c.Revocation != nil {
 		return err
 	}
@@ -247,23 +250,23 @@ func (e *Engine) TakeBack(ctx context.Context, s logical.Storage, serial, leaseI
 		return nil
 	}
 	delete(c.Leases, leaseID)
-	queued, err := get[queuedRevocation](ctx, s, revocationPrefix+serial)
+	queued, err := store.Get[queuedRevocation](ctx, s, revocationPrefix+serial)
 	if err != nil {
 		return err
 	}
 	alone := len(c.Leases) == 0 && queued == nil && c.Delivery.times() < 2
 	if c.Delivery = c.Delivery.less(); !alone && c.Delivery == nil {
-		c.Delivery = &delivery{At: e.now(), Last: e.now(), Times: 1} // a lease on it has ended before
+		c.Delivery = &delivery{At: e.Now(), Last: e.Now(), Times: 1} // a lease on it has ended before
 	}
-	if err := put(context.WithoutCancel(ctx), s, c.key(), c); err != nil {
+	if err := store.Put(context.WithoutCancel(ctx), s, c.key(), c); err != nil {
 		return err
 	}
 	if alone {
-		e.orders.unmarkHanded(c.OrderID, e.now().Add(passDelay(0)))
+		e.orders.unmarkHanded(c.OrderID, e.Now().Add(host.PassDelay(0)))
 	}
 	if queued != nil && !queued.Due { // it waited for the end of the lease that is none
-		if queued.Next = lastLease(c.Leases, e.now()); queued.Next.IsZero() {
-			queued.Next = e.now()
+		if queued.Next = lastLease(c.Leases, e.Now()); queued.Next.IsZero() {
+			queued.Next = e.Now()
 		}
 		return e.enqueue(ctx, s, queued)
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
@@ -45,7 +46,7 @@ func (e *Engine) watchLeases(ctx context.Context, s logical.Storage, c *certEntr
 	if last.IsZero() || !last.Before(c.NotAfter) || c.Revocation != nil {
 		return nil
 	}
-	return put(context.WithoutCancel(ctx), s, watchKey(c.Serial, last.Add(leaseMargin)), &leaseWatch{Version: 1})
+	return store.Put(context.WithoutCancel(ctx), s, watchKey(c.Serial, last.Add(leaseMargin)), &leaseWatch{Version: 1})
 }
 
 // endOverdue ends the leases that Vault has not ended in time.
@@ -53,7 +54,7 @@ func (e *Engine) endOverdue(ctx context.Context, s logical.Storage) error {
 	if _, known := e.clockSkew(); !known || e.clockInDoubt() {
 		return nil // nothing is revoked because of a clock that nobody has compared
 	}
-	hours, err := list(ctx, s, leaseWatchPrefix)
+	hours, err := store.List(ctx, s, leaseWatchPrefix)
 	if err != nil {
 		return err
 	}
@@ -61,10 +62,10 @@ func (e *Engine) endOverdue(ctx context.Context, s logical.Storage) error {
 	var errs []error
 	left := passLeases
 	for _, hour := range hours {
-		if hour > e.now().UTC().Format(watchHour)+"/" || left == 0 {
+		if hour > e.Now().UTC().Format(watchHour)+"/" || left == 0 {
 			break
 		}
-		names, err := list(ctx, s, leaseWatchPrefix+hour)
+		names, err := store.List(ctx, s, leaseWatchPrefix+hour)
 		if err != nil {
 			return err
 		}
@@ -72,7 +73,7 @@ func (e *Engine) endOverdue(ctx context.Context, s logical.Storage) error {
 		for _, name := range names {
 			minute, serial, _ := strings.Cut(name, "-")
 			due, err := time.Parse(watchHour+watchMinute, strings.TrimSuffix(hour, "/")+minute)
-			if err == nil && due.After(e.now()) || left == 0 || ctx.Err() != nil {
+			if err == nil && due.After(e.Now()) || left == 0 || ctx.Err() != nil {
 				break
 			}
 			left--
@@ -84,12 +85,12 @@ func (e *Engine) endOverdue(ctx context.Context, s logical.Storage) error {
 
 // endWatched looks at one certificate whose last lease was due, and strikes it from the list.
 func (e *Engine) endWatched(ctx context.Context, s logical.Storage, serial, key string) error {
-	unlock, err := e.certLocks.lock(ctx, serial)
+	unlock, err := e.certLocks.Lock(ctx, serial)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	c, err := get[certEntry](ctx, s, certPrefix+serial)
+	c, err := store.Get[certEntry](ctx, s, certPrefix+serial)
 	if err != nil {
 		return err
 	}
@@ -97,27 +98,27 @@ func (e *Engine) endWatched(ctx context.Context, s logical.Storage, serial, key 
 		if err := e.endUnstored(ctx, s, c); err != nil {
 			return err
 		}
-		if last := latestLease(c.Leases).Add(leaseMargin); last.After(e.now()) { // renewed meanwhile
+		if last := latestLease(c.Leases).Add(leaseMargin); last.After(e.Now()) { // renewed meanwhile
 			if err := e.watchLeases(ctx, s, c); err != nil {
 				return err
 			}
 		}
 	}
-	return remove(ctx, s, key)
+	return store.Delete(ctx, s, key)
 }
 
 // endUnstored queues the revocation of a certificate whose last lease is over, when Vault has not told so. The caller holds the certificate's
 // lock.
 func (e *Engine) endUnstored(ctx context.Context, s logical.Storage, c *certEntry) error {
-	now, last := e.now(), latestLease(c.Leases)
+	now, last := e.Now(), latestLease(c.Leases)
 	if last.IsZero() || now.Before(last.Add(leaseMargin)) || c.Revocation != nil || !c.NotAfter.After(now) || c.heldWithoutLease() || e.clockInDoubt() {
 		return nil
 	}
-	queued, err := get[queuedRevocation](ctx, s, revocationPrefix+c.Serial)
+	queued, err := store.Get[queuedRevocation](ctx, s, revocationPrefix+c.Serial)
 	if err != nil || queued != nil {
 		return err
 	}
-	e.log.Warn("a lease is over, and Vault has not ended it: its certificate is to be revoked", "serial", c.view().Serial, "due", last)
+	e.Log.Warn("a lease is over, and Vault has not ended it: its certificate is to be revoked", "serial", c.view().Serial, "due", last)
 	return e.enqueue(ctx, s, &queuedRevocation{
 		Version: 1, Serial: c.Serial, Reason: defaultReason, Note: "Vault lease ended", QueuedAt: now, Due: true, LeaseOver: true, Next: now,
 	})

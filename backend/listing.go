@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 )
 
 // A Window is the part of a list that is asked for.
@@ -30,7 +33,7 @@ type Page[T any] struct {
 
 func (w Window) validate() error {
 	if w.Limit < 1 || w.Limit > MaxRows {
-		return badField("limit", "must be between 1 and %d", MaxRows)
+		return fault.BadField("limit", "must be between 1 and %d", MaxRows)
 	}
 	return nil
 }
@@ -60,7 +63,7 @@ func turn[T any](rows iter.Seq2[T, error], id func(T) string, w Window) (Page[T]
 		p.Rows, last = append(p.Rows, row), here
 	}
 	if skipping {
-		return Page[T]{}, badField("after", "%q is not in the list, or not any more: begin again without it", printable(w.After))
+		return Page[T]{}, fault.BadField("after", "%q is not in the list, or not any more: begin again without it", sanitize.Short(w.After))
 	}
 	return p, nil
 }

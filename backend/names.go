@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/ryanuber/go-glob"
 	"golang.org/x/net/idna"
 )
@@ -31,7 +32,7 @@ func parseDNSName(field, name string) (string, error) {
 		_, err = hostnames.ToASCII(ascii)
 	}
 	if err != nil || ascii == "" || strings.HasSuffix(ascii, ".") || net.ParseIP(ascii) != nil || len(ascii) > 253 {
-		return "", badField(field, "%q is not a DNS host name", name)
+		return "", fault.BadField(field, "%q is not a DNS host name", name)
 	}
 	if wildcard {
 		return "*." + ascii, nil
@@ -65,7 +66,7 @@ func parseIPs(field string, texts []string) ([]net.IP, error) {
 		}
 		ip := net.ParseIP(t)
 		if ip == nil {
-			return nil, badField(field, "%q is not an IP address", t)
+			return nil, fault.BadField(field, "%q is not an IP address", t)
 		}
 		if !slices.ContainsFunc(out, ip.Equal) {
 			out = append(out, ip)
@@ -87,18 +88,18 @@ type nameRules struct {
 // allow says whether a name of the form that parseDNSName returns may be in a certificate.
 func (r nameRules) allow(field, name string, public bool) error {
 	if isWildcard(name) && !r.wildcard {
-		return badField(field, "the role does not allow wildcard names such as %q (allow_wildcard_certificates)", name)
+		return fault.BadField(field, "the role does not allow wildcard names such as %q (allow_wildcard_certificates)", name)
 	}
 	if public && !strings.Contains(strings.TrimPrefix(name, "*."), ".") {
-		return badField(field, "%q is a single label: a public CA cannot certify it", name)
+		return fault.BadField(field, "%q is a single label: a public CA cannot certify it", name)
 	}
 	if r.any || slices.ContainsFunc(r.domains, func(d string) bool { return r.covers(strings.ToLower(d), name) }) {
 		return nil
 	}
 	if len(r.domains) == 0 {
-		return badField(field, "%q is not allowed: the role names no allowed_domains and allow_any_name is off", name)
+		return fault.BadField(field, "%q is not allowed: the role names no allowed_domains and allow_any_name is off", name)
 	}
-	return badField(field, "%q is not allowed by the role (allowed_domains, allow_bare_domains, allow_subdomains, allow_glob_domains)", name)
+	return fault.BadField(field, "%q is not allowed by the role (allowed_domains, allow_bare_domains, allow_subdomains, allow_glob_domains)", name)
 }
 
 // covers reports whether one allowed domain covers name.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/stretchr/testify/require"
 )
 
@@ -45,7 +46,7 @@ func TestNameRules(t *testing.T) {
 				require.NoError(t, err)
 				return
 			}
-			var field *FieldError
+			var field *fault.FieldError
 			require.ErrorAs(t, err, &field)
 			require.Equal(t, "common_name", field.Field)
 		})
@@ -131,7 +132,7 @@ func TestShapesFitNames(t *testing.T) {
 			require.NoError(t, err, "%v", c)
 			continue
 		}
-		var field *FieldError
+		var field *fault.FieldError
 		require.ErrorAs(t, err, &field, "%v", c)
 		require.Equal(t, c.field, field.Field, "%v", c)
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
@@ -112,10 +113,10 @@ func (o *orderEntry) dcvNeeds(remote *certinext.Order) []string {
 
 // wholeName is a domain for a message. It is shortened only where it is none.
 func wholeName(domain string) string {
-	if copyable(domain) {
+	if sanitize.Copyable(domain) {
 		return domain
 	}
-	return printable(domain)
+	return sanitize.Short(domain)
 }
 
 func organizationNeed(remote *certinext.Order) string {
@@ -124,9 +125,9 @@ func organizationNeed(remote *certinext.Order) string {
 	}
 	need := "CERTInext verifies the organization"
 	if remote.Organization.Name != "" {
-		need += " " + printable(remote.Organization.Name)
+		need += " " + sanitize.Short(remote.Organization.Name)
 	}
-	switch to := printable(remote.Organization.ConsentSentTo); {
+	switch to := sanitize.Short(remote.Organization.ConsentSentTo); {
 	case remote.Organization.ConsentStatus == "2":
 		need += ", which has declined its consent: clear that up with it, or cancel the order"
 	case remote.Organization.ConsentStatus == "0" && to != "":
@@ -139,9 +140,9 @@ func organizationNeed(remote *certinext.Order) string {
 func (o *orderEntry) approvalNeed(remote *certinext.Order) string {
 	need := "an approver of the CERTInext account, or CERTInext itself, has to approve the order"
 	if org := remote.Organization; org != nil && org.ConsentStatus == "0" {
-		need += "; the organization " + printable(org.Name) + " has not consented yet"
+		need += "; the organization " + sanitize.Short(org.Name) + " has not consented yet"
 		if org.ConsentSentTo != "" {
-			need += ", which was asked of " + printable(org.ConsentSentTo)
+			need += ", which was asked of " + sanitize.Short(org.ConsentSentTo)
 		}
 		need += ": a consent_token in role or config spares later orders that"
 	}

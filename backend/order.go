@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/go-uuid"
 )
@@ -207,7 +208,8 @@ func (p *placement) names() []string {
 	return out
 }
 
-func (o *orderEntry) openKey() string   { return openOrderPrefix + o.Role + "/" + o.ID }
+func (o *orderEntry) openKey() string { return openOrderPrefix + o.Role + "/" + o.ID }
+
 func (o *orderEntry) closedKey() string { return closedOrderPrefix + o.Role + "/" + o.ID }
 
 // marker is what the order is found by in CERTInext's own records, as a name:value tag. It is random, since two mounts may
@@ -268,16 +270,16 @@ func (o *orderEntry) observe(now time.Time, remote *certinext.Order) {
 	if remote.RequestID != "" {
 		o.CARequestID = remote.RequestID
 	}
-	words := printable(strings.Join(nonEmpty(remote.OrderState, remote.CertificateState), ", "))
+	words := sanitize.Short(strings.Join(nonEmpty(remote.OrderState, remote.CertificateState), ", "))
 	if remote.Status != o.CAStatus || words != o.CAState {
 		o.CAStatus, o.CAState, o.Needs = remote.Status, words, nil
 		if remote.Status != certinext.StatusPendingDCV {
 			o.Proofs = nil
 		}
-		o.note(now, "CERTInext: %s", strings.Join(nonEmpty(printable(string(remote.Status)), words), ", "))
+		o.note(now, "CERTInext: %s", strings.Join(nonEmpty(sanitize.Short(string(remote.Status)), words), ", "))
 	}
 	if remote.Status != "" && !remote.Status.Known() {
-		o.note(now, "warning: this version does not know the status %q; waiting", printable(string(remote.Status)))
+		o.note(now, "warning: this version does not know the status %q; waiting", sanitize.Short(string(remote.Status)))
 	}
 }
 
@@ -353,7 +355,7 @@ func (o *orderEntry) view() *Order {
 	return &Order{
 		ReissueOf: of,
 		ID:        o.ID, Role: o.Role, State: o.State, RequestID: o.RequestID, CommonName: cn, Names: names,
-		ProductCode: o.Placement.ProductCode, Variant: o.Placement.Variant, CAOrderID: o.CAOrderID, CARequestID: printable(o.CARequestID),
+		ProductCode: o.Placement.ProductCode, Variant: o.Placement.Variant, CAOrderID: o.CAOrderID, CARequestID: sanitize.Short(o.CARequestID),
 		CAStatus: o.CAStatus, CAState: o.CAState, CreatedAt: o.CreatedAt, UpdatedAt: o.UpdatedAt, Serial: strings.ReplaceAll(o.Serial, "-", ":"),
 		Delivered: o.Delivered, WaitsFor: o.waitsFor(), Needs: append([]string(nil), o.Needs...), LastError: o.LastError,
 		Timeline: append([]Event(nil), o.Timeline...),

@@ -9,6 +9,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
@@ -34,7 +37,7 @@ func (e *Engine) shown(o *orderEntry) *Order {
 
 func (e *Engine) findOrder(ctx context.Context, s logical.Storage, role, id string) (*orderEntry, error) {
 	for _, prefix := range []string{openOrderPrefix, closedOrderPrefix} {
-		if o, err := get[orderEntry](ctx, s, prefix+role+"/"+id); err != nil || o != nil {
+		if o, err := store.Get[orderEntry](ctx, s, prefix+role+"/"+id); err != nil || o != nil {
 			return o, err
 		}
 	}
@@ -43,11 +46,11 @@ func (e *Engine) findOrder(ctx context.Context, s logical.Storage, role, id stri
 
 // Orders lists the ids of a role's orders, the open ones and the closed ones.
 func (e *Engine) Orders(ctx context.Context, s logical.Storage, role string) ([]string, error) {
-	open, err := list(ctx, s, openOrderPrefix+role+"/")
+	open, err := store.List(ctx, s, openOrderPrefix+role+"/")
 	if err != nil {
 		return nil, err
 	}
-	closed, err := list(ctx, s, closedOrderPrefix+role+"/")
+	closed, err := store.List(ctx, s, closedOrderPrefix+role+"/")
 	if err != nil {
 		return nil, err
 	}
@@ -62,13 +65,13 @@ func (e *Engine) holdOrder(ctx context.Context, s logical.Storage, role, id stri
 		return nil, err
 	}
 	if t, ok := e.orders.status(id); ok && t.role != role {
-		return nil, &NotFoundError{Kind: "order", Name: printable(id)}
+		return nil, &fault.NotFoundError{Kind: "order", Name: sanitize.Short(id)}
 	}
-	for deadline := e.now().Add(hangUpPatience); ; {
+	for deadline := e.Now().Add(hangUpPatience); ; {
 		h, busy := e.orders.acquire(id)
 		if busy != nil {
 			if err := e.waitFor(ctx, busy, deadline); err != nil {
-				return nil, badField("id", "order %s is being worked on at this moment: try again", id)
+				return nil, fault.BadField("id", "order %s is being worked on at this moment: try again", id)
 			}
 			continue
 		}
@@ -94,11 +97,11 @@ func (e *Engine) notOpen(ctx context.Context, s logical.Storage, role, id string
 	}
 	switch {
 	case o == nil:
-		return &NotFoundError{Kind: "order", Name: printable(id)}
+		return &fault.NotFoundError{Kind: "order", Name: sanitize.Short(id)}
 	case o.Delivered:
-		return badField("id", "order %s was collected already", o.ID)
+		return fault.BadField("id", "order %s was collected already", o.ID)
 	}
-	return badField("id", "order %s is over: %s", o.ID, o.State)
+	return fault.BadField("id", "order %s is over: %s", o.ID, o.State)
 }
 
 // CollectOrder hands over the certificate of an order to the requester that placed it, as [Engine.Issue] does, without
@@ -115,7 +118,7 @@ func (e *Engine) CollectOrder(ctx context.Context, s logical.Storage, role, id, 
 	}
 	defer h.Release()
 	if h.entry.Requester != requester {
-		return nil, badField("id", "order %s was placed by another requester: only that one can collect it", id)
+		return nil, fault.BadField("id", "order %s was placed by another requester: only that one can collect it", id)
 	}
 	w := e.newCaller(r, forCollection)
 	w.ttl = h.entry.TTL

@@ -11,6 +11,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/hashicorp/vault/sdk/helper/consts"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -30,9 +33,6 @@ const (
 // errPassOver ends what is under way when a pass has used up its time. It says nothing of CERTInext.
 var errPassOver = fmt.Errorf("the pass is over: %w", context.Canceled)
 
-// A job is one order or revocation that the pass looks after. The context is the pass's own.
-type job func(ctx context.Context) error
-
 // Pass moves open orders on that nobody waits for, erases keys whose grace is over, removes DNS records that nobody needs any
 // more, keeps domains validated, and drains the queue of revocations. It
 // does one bounded round of work and returns; Vault calls it every minute or so. While CERTInext is away, or has had enough
@@ -49,7 +49,7 @@ func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, passTime, errPassOver)
 	defer cancel()
-	ctx, stop := e.whileAlive(ctx)
+	ctx, stop := e.WhileAlive(ctx)
 	defer stop()
 	if ctx.Err() != nil {
 		return nil
@@ -59,12 +59,12 @@ func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
 		return err
 	}
 	for _, key := range e.orders.takeUnreadable() {
-		e.log.Error("the entry of an open order cannot be read and is left alone", "key", key)
+		e.Log.Error("the entry of an open order cannot be read and is left alone", "key", key)
 	}
 	e.watchClock()
 	errs := []error{e.storeChain(ctx, s), e.sweep(ctx, s), e.endOverdue(ctx, s)}
-	var own, asking []job
-	for _, t := range e.orders.due(e.now(), math.MaxInt) {
+	var own, asking []host.Job
+	for _, t := range e.orders.due(e.Now(), math.MaxInt) {
 		jobs := &asking
 		if t.handed != nil {
 			jobs = &own // its key is erased
@@ -99,9 +99,9 @@ func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
 // and only then cancels anything or tells the plugin, so a pass that waits for CERTInext inside of the call would hold up the
 // node. It runs on behind the call instead, and ends with the engine.
 func (e *Engine) Tick(ctx context.Context, s logical.Storage) error {
-	ctx, stop := e.outlive(ctx)
+	ctx, stop := e.Outlive(ctx)
 	done := make(chan error, 1)
-	e.work.Go(func() {
+	e.Work.Go(func() {
 		defer stop()
 		done <- e.Pass(ctx, s)
 	})
@@ -112,9 +112,9 @@ func (e *Engine) Tick(ctx context.Context, s logical.Storage) error {
 		return err
 	case <-timer.C:
 	}
-	e.work.Go(func() {
-		if err := <-done; err != nil && e.alive.Err() == nil {
-			e.log.Error("the background pass met errors", "error", err)
+	e.Work.Go(func() {
+		if err := <-done; err != nil && e.Alive.Err() == nil {
+			e.Log.Error("the background pass met errors", "error", err)
 		}
 	})
 	return nil
@@ -123,8 +123,8 @@ func (e *Engine) Tick(ctx context.Context, s logical.Storage) error {
 // round does jobs that ask CERTInext, until it wants to be left alone for longer than the pass lasts. While it is in doubt
 // whether CERTInext answers, one job at a time finds out. Their order is random: the same few that CERTInext chokes on must
 // not look like an outage by being next to each other.
-func (e *Engine) round(ctx context.Context, jobs []job) []error {
-	e.shuffle(len(jobs), func(i, j int) { jobs[i], jobs[j] = jobs[j], jobs[i] })
+func (e *Engine) round(ctx context.Context, jobs []host.Job) []error {
+	e.Shuffle(len(jobs), func(i, j int) { jobs[i], jobs[j] = jobs[j], jobs[i] })
 	var errs []error
 	for len(jobs) > 0 && e.waitOut(ctx) {
 		now := jobs
@@ -140,34 +140,34 @@ func (e *Engine) round(ctx context.Context, jobs []job) []error {
 
 // waitOut waits for the end of a pause. It reports false when that is beyond the end of the pass.
 func (e *Engine) waitOut(ctx context.Context) bool {
-	pause := e.guard.now().until.Sub(e.now())
+	pause := e.guard.now().until.Sub(e.Now())
 	if end, ok := ctx.Deadline(); ok && time.Until(end) < pause {
 		return false
 	}
-	return !sleep(ctx, pause)
+	return !host.Sleep(ctx, pause)
 }
 
 // paused reports whether the background work leaves CERTInext alone.
-func (e *Engine) paused() bool { return e.guard.now().until.After(e.now()) }
+func (e *Engine) paused() bool { return e.guard.now().until.After(e.Now()) }
 
 // active reports whether this node may work in the background.
 func (e *Engine) active() bool {
-	if e.system == nil {
+	if e.System == nil {
 		return true
 	}
-	sys := e.system()
+	sys := e.System()
 	return !sys.ReplicationState().HasState(consts.ReplicationPerformanceStandby|consts.ReplicationDRSecondary) &&
 		(sys.LocalMount() || !sys.ReplicationState().HasState(consts.ReplicationPerformanceSecondary))
 }
 
 // work does jobs on a few workers, until ctx ends or there is to be no more. It returns those that were not begun.
-func work(ctx context.Context, jobs []job, more func() bool) (rest []job, errs []error) {
+func work(ctx context.Context, jobs []host.Job, more func() bool) (rest []host.Job, errs []error) {
 	var (
 		mu sync.Mutex
 		wg sync.WaitGroup
 	)
 	rest = jobs
-	take := func() job {
+	take := func() host.Job {
 		mu.Lock()
 		defer mu.Unlock()
 		if len(rest) == 0 || ctx.Err() != nil || !more() {
@@ -199,7 +199,7 @@ func (e *Engine) passOrder(ctx context.Context, s logical.Storage, t tracked) er
 		return nil
 	}
 	defer h.Release()
-	h.lookAgain(e.now().Add(passDelay(0))) // after a fault of storage
+	h.lookAgain(e.Now().Add(host.PassDelay(0))) // after a fault of storage
 	open, err := e.readHeld(ctx, s, h)
 	if err != nil || !open {
 		return err
@@ -212,9 +212,9 @@ func (e *Engine) passOrder(ctx context.Context, s logical.Storage, t tracked) er
 		return e.passIssued(ctx, s, h, o.Serial)
 	}
 	before := o.CAStatus
-	d, err := e.newDriver(ctx, s, h, forNobody, e.now())
+	d, err := e.newDriver(ctx, s, h, forNobody, e.Now())
 	if err != nil {
-		h.lookAgain(e.now().Add(passDelay(e.orders.attempt(o.ID, false))))
+		h.lookAgain(e.Now().Add(host.PassDelay(e.orders.attempt(o.ID, false))))
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, patienceFor(o))
@@ -222,7 +222,7 @@ func (e *Engine) passOrder(ctx context.Context, s logical.Storage, t tracked) er
 	out := d.run(ctx)
 	h.lookAgain(e.nextLook(ctx, d, o.CAStatus != before))
 	e.settle(ctx, s, h, out)
-	var refusal *RefusedError
+	var refusal *fault.RefusedError
 	if errors.As(out.err, &refusal) {
 		return nil // logged, and kept with the order
 	}
@@ -239,7 +239,7 @@ func patienceFor(o *orderEntry) time.Duration {
 // nextLook takes note of what a drive of the pass came to, and says when the order has its next turn. Failures that all
 // orders share do not make it wait longer than the others.
 func (e *Engine) nextLook(ctx context.Context, d *driver, changed bool) time.Time {
-	now, err := e.now(), d.lastErr
+	now, err := e.Now(), d.lastErr
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
@@ -248,22 +248,22 @@ func (e *Engine) nextLook(ctx context.Context, d *driver, changed bool) time.Tim
 	}
 	if err != nil || d.remote != nil {
 		if against := e.hear(err, d.started); err != nil && !against {
-			return now.Add(max(passDelay(0), hint(err)))
+			return now.Add(max(host.PassDelay(0), hint(err)))
 		}
 	}
-	return now.Add(max(passDelay(e.orders.attempt(d.order.ID, changed)), hint(err)))
+	return now.Add(max(host.PassDelay(e.orders.attempt(d.order.ID, changed)), hint(err)))
 }
 
 // hear takes note of how a call ended that began at some time, and says in the log when that changes what the background work
 // does. It reports whether a failure is to be held against the order or certificate.
 func (e *Engine) hear(err error, began time.Time) (against bool) {
 	before := e.guard.now()
-	p, against := e.guard.heard(err, began, e.now())
+	p, against := e.guard.heard(err, began, e.Now())
 	switch {
 	case !before.inDoubt() && p.inDoubt():
-		e.log.Warn("background work leaves CERTInext alone for a while", "until", p.until, "error", p.why)
+		e.Log.Warn("background work leaves CERTInext alone for a while", "until", p.until, "error", p.why)
 	case before.inDoubt() && !p.inDoubt():
-		e.log.Info("CERTInext answers the background work again")
+		e.Log.Info("CERTInext answers the background work again")
 	}
 	return against
 }
@@ -271,7 +271,7 @@ func (e *Engine) hear(err error, began time.Time) (against bool) {
 // passIssued looks after an order whose certificate is stored under serial: when it is not handed out any more, the key
 // goes; one that nobody fetched waits, and so does one that may be asked for again.
 func (e *Engine) passIssued(ctx context.Context, s logical.Storage, h *heldOrder, serial string) error {
-	h.lookAgain(e.now().Add(passDelay(1)))
+	h.lookAgain(e.Now().Add(host.PassDelay(1)))
 	err := e.tendIssued(ctx, s, h, serial)
 	if errors.Is(err, errClockUnknown) {
 		e.learnClock(ctx, s)
@@ -285,12 +285,12 @@ func (e *Engine) passIssued(ctx context.Context, s logical.Storage, h *heldOrder
 
 // tendIssued is passIssued, unless only our clock says that the order is over, and CERTInext's was not seen yet: what it erases does not come back.
 func (e *Engine) tendIssued(ctx context.Context, s logical.Storage, h *heldOrder, serial string) error {
-	unlock, err := e.certLocks.lock(ctx, serial)
+	unlock, err := e.certLocks.Lock(ctx, serial)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	c, err := get[certEntry](ctx, s, certPrefix+serial)
+	c, err := store.Get[certEntry](ctx, s, certPrefix+serial)
 	if err != nil {
 		return err
 	}
@@ -302,31 +302,15 @@ func (e *Engine) tendIssued(ctx context.Context, s logical.Storage, h *heldOrder
 		return err
 	}
 	e.orders.recall(h.id, c)
-	if verdict, _ := c.handoverTo(h.entry, nil, due, e.now(), e.clockInDoubt()); verdict == isOver {
+	if verdict, _ := c.handoverTo(h.entry, nil, due, e.Now(), e.clockInDoubt()); verdict == isOver {
 		if _, seen := e.clockSkew(); !seen && !due && c.Revocation == nil {
 			return errClockUnknown
 		}
 		return e.finish(ctx, s, h, c, due)
 	}
 	if c.Delivery != nil {
-		h.lookAgain(later(c.nextLook(h.entry, e.now()), e.now()))
+		h.lookAgain(host.Later(c.nextLook(h.entry, e.Now()), e.Now()))
 		return e.endUnstored(ctx, s, c)
 	}
 	return nil
-}
-
-// later is t, or a little after now when t has passed.
-func later(t, now time.Time) time.Time {
-	if t.After(now) {
-		return t
-	}
-	return now.Add(passDelay(1))
-}
-
-// passDelay is how long the background pass leaves an order or revocation alone after its n-th attempt.
-func passDelay(attempts int) time.Duration { return backOff(attempts, 30*time.Minute) }
-
-// backOff doubles with each attempt up to longest.
-func backOff(attempts int, longest time.Duration) time.Duration {
-	return min(30*time.Second<<min(attempts, 20), longest)
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
@@ -62,7 +63,7 @@ func (p pause) after(err error, began, now time.Time) (_ pause, against bool) {
 	if length == 0 {
 		length = min(firstPause<<min(p.failures-doubtAfter, 10), longestPause)
 	}
-	p.until, p.why = now.Add(length), printable(err.Error())
+	p.until, p.why = now.Add(length), sanitize.Short(err.Error())
 	return p, false
 }
 
@@ -142,15 +143,4 @@ func (g *guard) lift() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.p = pause{}
-}
-
-// sleep waits for a while. It reports whether nobody waits any more.
-func sleep(ctx context.Context, d time.Duration) (over bool) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
-	return ctx.Err() != nil
 }

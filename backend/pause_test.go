@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/stretchr/testify/require"
 )
@@ -36,7 +37,7 @@ func TestWhatAFailureIsAbout(t *testing.T) {
 		"a reason that CERTInext lacks":         {&certinext.Error{Err: new(certinext.UnsupportedReasonError)}, concernsUs},
 		"a request that was never sent":         {&certinext.Error{Err: new(certinext.InvalidRequestError)}, concernsUs},
 		"a certificate that is not ours":        {errors.New("the certificate has another key"), concernsUs},
-		"a mount that knows no account":         {ErrNotConfigured, concernsUs},
+		"a mount that knows no account":         {fault.ErrNotConfigured, concernsUs},
 	} {
 		require.Equal(t, c.want, concernOf(c.err), name)
 	}

@@ -9,6 +9,7 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
@@ -71,9 +72,9 @@ func resolveVariant(products []certinext.Product, code, variant string) (string,
 	p, kind := products[i], kindOf(products[i])
 	switch {
 	case variant == "" && kind == kindPrivatePKI:
-		return "", badField("product_variant", "product %s (%s) may be intranet-ssl or igtf-host: name one", code, p.Name)
+		return "", fault.BadField("product_variant", "product %s (%s) may be intranet-ssl or igtf-host: name one", code, p.Name)
 	case variant == "" && kind == "":
-		return "", badField("product_code", "product %s (%s) is not a kind that this mount can order", code, p.Name)
+		return "", fault.BadField("product_code", "product %s (%s) is not a kind that this mount can order", code, p.Name)
 	case variant == "":
 		return kind, nil
 	case !couldBe(p, variant):
@@ -101,24 +102,24 @@ func contradiction(products []certinext.Product, p certinext.Product, variant st
 	if matches := ofKind(products, kindOfVariant(variant)); len(matches) > 0 {
 		text += "; " + codesOf(kindOfVariant(variant)+" product", matches)
 	}
-	return badField("product_variant", "%s", text)
+	return fault.BadField("product_variant", "%s", text)
 }
 
 // fits says whether names suit the shape. The first name is the common name.
 func (s shape) fits(dns []string, ips int) error {
 	if ips > 0 && s.public() {
-		return badField("ip_sans", "a publicly trusted %s certificate cannot hold IP addresses", s.base)
+		return fault.BadField("ip_sans", "a publicly trusted %s certificate cannot hold IP addresses", s.base)
 	}
 	if !s.multi && len(dns)+ips > 1 {
-		return badField("alt_names", "the role's product takes one name, not %d; a UCC product takes several", len(dns)+ips)
+		return fault.BadField("alt_names", "the role's product takes one name, not %d; a UCC product takes several", len(dns)+ips)
 	}
 	for _, n := range dns {
 		if isWildcard(n) && !s.wildcard {
-			return badField("common_name", "the role's product takes no wildcard name such as %q", n)
+			return fault.BadField("common_name", "the role's product takes no wildcard name such as %q", n)
 		}
 	}
 	if s.wildcard && !s.multi && len(dns) == 1 && !isWildcard(dns[0]) {
-		return badField("common_name", "the role's product is for wildcard names: ask for *.%s", dns[0])
+		return fault.BadField("common_name", "the role's product is for wildcard names: ask for *.%s", dns[0])
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/stretchr/testify/require"
 )
@@ -70,7 +71,7 @@ func TestResolveVariant(t *testing.T) {
 				require.Equal(t, c.want, got)
 				return
 			}
-			require.ErrorAs(t, err, new(*FieldError))
+			require.ErrorAs(t, err, new(*fault.FieldError))
 			for _, part := range c.refused {
 				require.ErrorContains(t, err, part)
 			}

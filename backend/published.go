@@ -13,6 +13,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/dcv"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -46,8 +49,10 @@ func (p *publishedEntry) key() string {
 
 // Those for whom records are published.
 func orderOwner(o *orderEntry) string { return "order/" + o.Role + "/" + o.ID }
-func domainOwner(name string) string  { return "domain/" + name }
-func checkOwner(id string) string     { return "check/" + id }
+
+func domainOwner(name string) string { return "domain/" + name }
+
+func checkOwner(id string) string { return "check/" + id }
 
 // A Published is a record that is published, or may be.
 type Published struct {
@@ -75,27 +80,27 @@ func (e *Engine) PublishedBy(ctx context.Context, s logical.Storage, solver stri
 // publish writes a record down and has the solver publish it. It is in the journal even when that failed, since the DNS host
 // may have published it.
 func (e *Engine) publish(ctx context.Context, s logical.Storage, v *readySolver, owner, domain string, r dcv.Record) error {
-	p := &publishedEntry{Version: 1, Owner: owner, Domain: domain, Solver: v.name, Name: r.Name, Zone: r.Zone, Value: r.Value, At: e.now()}
-	if err := put(ctx, s, p.key(), p); err != nil {
+	p := &publishedEntry{Version: 1, Owner: owner, Domain: domain, Solver: v.name, Name: r.Name, Zone: r.Zone, Value: r.Value, At: e.Now()}
+	if err := store.Put(ctx, s, p.key(), p); err != nil {
 		return err
 	}
-	e.log.Debug("publishing a TXT record", "name", r.Name, "zone", r.Zone, "solver", v.name, "owner", owner)
+	e.Log.Debug("publishing a TXT record", "name", r.Name, "zone", r.Zone, "solver", v.name, "owner", owner)
 	if err := v.Publish(ctx, r); err != nil {
 		return err
 	}
-	p.At, p.Done = e.now(), true
-	return put(context.WithoutCancel(ctx), s, p.key(), p)
+	p.At, p.Done = e.Now(), true
+	return store.Put(context.WithoutCancel(ctx), s, p.key(), p)
 }
 
 // publishedFor returns what the journal holds for an owner.
 func (e *Engine) publishedFor(ctx context.Context, s logical.Storage, owner string) ([]publishedEntry, error) {
-	names, err := list(ctx, s, recordPrefix+owner+"/")
+	names, err := store.List(ctx, s, recordPrefix+owner+"/")
 	if err != nil {
 		return nil, err
 	}
 	var out []publishedEntry
 	for _, name := range names {
-		p, err := get[publishedEntry](ctx, s, recordPrefix+owner+"/"+name)
+		p, err := store.Get[publishedEntry](ctx, s, recordPrefix+owner+"/"+name)
 		if err != nil {
 			return nil, err
 		}
@@ -124,7 +129,7 @@ func (e *Engine) withdraw(ctx context.Context, s logical.Storage, owner string, 
 // takeAway removes one record, unless another owner in the journal needs the same one.
 func (e *Engine) takeAway(ctx context.Context, s logical.Storage, p *publishedEntry) error {
 	hash := path.Base(p.key())
-	unlock, err := e.recordLocks.lock(ctx, hash) // of two owners that leave at once, the second one removes it
+	unlock, err := e.recordLocks.Lock(ctx, hash) // of two owners that leave at once, the second one removes it
 	if err != nil {
 		return err
 	}
@@ -139,39 +144,18 @@ func (e *Engine) takeAway(ctx context.Context, s logical.Storage, p *publishedEn
 			err = v.Remove(ctx, p.record())
 		}
 		if err != nil {
-			p.LastError, p.RetryAt = told(err), e.now().Add(passDelay(p.Tries))
+			p.LastError, p.RetryAt = sanitize.Error(err), e.Now().Add(host.PassDelay(p.Tries))
 			p.Tries++
-			return errors.Join(err, put(context.WithoutCancel(ctx), s, p.key(), p))
+			return errors.Join(err, store.Put(context.WithoutCancel(ctx), s, p.key(), p))
 		}
-		e.log.Debug("removed a TXT record", "name", p.Name, "zone", p.Zone, "solver", p.Solver, "owner", p.Owner)
+		e.Log.Debug("removed a TXT record", "name", p.Name, "zone", p.Zone, "solver", p.Solver, "owner", p.Owner)
 	}
-	return remove(context.WithoutCancel(ctx), s, p.key())
+	return store.Delete(context.WithoutCancel(ctx), s, p.key())
 }
 
 // journal returns the keys of all records that are published.
 func (e *Engine) journal(ctx context.Context, s logical.Storage) ([]string, error) {
-	return collect(ctx, s, recordPrefix)
-}
-
-// collect returns all keys below a prefix.
-func collect(ctx context.Context, s logical.Storage, prefix string) ([]string, error) {
-	names, err := list(ctx, s, prefix)
-	if err != nil {
-		return nil, err
-	}
-	var keys []string
-	for _, name := range names {
-		if !strings.HasSuffix(name, "/") {
-			keys = append(keys, prefix+name)
-			continue
-		}
-		below, err := collect(ctx, s, prefix+name)
-		if err != nil {
-			return nil, err
-		}
-		keys = append(keys, below...)
-	}
-	return keys, nil
+	return store.Collect(ctx, s, recordPrefix)
 }
 
 // recordsOf returns what a solver has published and not removed yet.
@@ -182,7 +166,7 @@ func (e *Engine) recordsOf(ctx context.Context, s logical.Storage, solver string
 	}
 	var out []publishedEntry
 	for _, key := range keys {
-		p, err := get[publishedEntry](ctx, s, key)
+		p, err := store.Get[publishedEntry](ctx, s, key)
 		if err != nil {
 			return nil, err
 		}
@@ -218,7 +202,7 @@ func (e *Engine) sweep(ctx context.Context, s logical.Storage) error {
 			return nil
 		}
 		if err := e.sweepOwner(ctx, s, owner); err != nil {
-			e.log.Warn("a TXT record that nobody needs any more could not be removed; it is tried again", "owner", owner, "error", err)
+			e.Log.Warn("a TXT record that nobody needs any more could not be removed; it is tried again", "owner", owner, "error", err)
 		}
 	}
 	return nil
@@ -232,15 +216,15 @@ func (e *Engine) sweepOwner(ctx context.Context, s logical.Storage, owner string
 		role, id, _ := strings.Cut(name, "/")
 		return e.sweepOrder(ctx, s, owner, role, id)
 	case "domain":
-		r, err := get[registration](ctx, s, domainPrefix+name)
+		r, err := store.Get[registration](ctx, s, domainPrefix+name)
 		if err != nil || r != nil && r.Waiting {
 			return err
 		}
 		return e.withdraw(ctx, s, owner, e.untimely)
 	case "check":
-		return e.withdraw(ctx, s, owner, func(p *publishedEntry) bool { return e.now().Before(p.At.Add(checkLife)) || e.untimely(p) })
+		return e.withdraw(ctx, s, owner, func(p *publishedEntry) bool { return e.Now().Before(p.At.Add(checkLife)) || e.untimely(p) })
 	}
-	e.log.Error("the journal of published records holds an owner that this version does not know", "owner", owner)
+	e.Log.Error("the journal of published records holds an owner that this version does not know", "owner", owner)
 	return nil
 }
 
@@ -260,7 +244,7 @@ func (e *Engine) sweepOrder(ctx context.Context, s logical.Storage, owner, role,
 
 // needsRecords reports whether an order waits for its validation by a solver.
 func (e *Engine) needsRecords(ctx context.Context, s logical.Storage, role, id string) (bool, error) {
-	o, err := get[orderEntry](ctx, s, openOrderPrefix+role+"/"+id)
+	o, err := store.Get[orderEntry](ctx, s, openOrderPrefix+role+"/"+id)
 	if err != nil || o == nil || !o.awaitsValidation() {
 		return false, err
 	}
@@ -273,4 +257,4 @@ func (e *Engine) needsRecords(ctx context.Context, s logical.Storage, role, id s
 }
 
 // untimely reports whether it is too early to try again to remove a record.
-func (e *Engine) untimely(p *publishedEntry) bool { return e.now().Before(p.RetryAt) }
+func (e *Engine) untimely(p *publishedEntry) bool { return e.Now().Before(p.RetryAt) }

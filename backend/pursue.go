@@ -8,6 +8,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
@@ -35,8 +37,8 @@ func (e *Engine) pursue(ctx context.Context, s logical.Storage, w *caller, h *he
 	results, left := make(chan result), make(chan struct{})
 	defer close(left)
 	driveCtx, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(e.alive, cancel)
-	e.work.Go(func() {
+	stop := context.AfterFunc(e.Alive, cancel)
+	e.Work.Go(func() {
 		defer cancel()
 		defer stop()
 		defer h.Release()
@@ -55,7 +57,7 @@ func (e *Engine) pursue(ctx context.Context, s logical.Storage, w *caller, h *he
 // await waits for the result as long as the caller does.
 func (e *Engine) await(ctx context.Context, w *caller, results <-chan result, d *driver) (*Issued, error) {
 	leaves := w.leaves()
-	timer := time.NewTimer(min(leaves.Sub(e.now()), leaves.Sub(w.began))) // the latter when the clock is set back meanwhile
+	timer := time.NewTimer(min(leaves.Sub(e.Now()), leaves.Sub(w.began))) // the latter when the clock is set back meanwhile
 	defer timer.Stop()
 	select {
 	case r := <-results:
@@ -78,7 +80,7 @@ func (e *Engine) conclude(ctx context.Context, s logical.Storage, w *caller, h *
 	}
 	e.settle(ctx, s, h, out)
 	var (
-		refusal   *RefusedError
+		refusal   *fault.RefusedError
 		elsewhere *elsewhereError
 	)
 	if out.err != nil && !errors.As(out.err, &refusal) || errors.As(out.err, &elsewhere) {
@@ -90,7 +92,7 @@ func (e *Engine) conclude(ctx context.Context, s logical.Storage, w *caller, h *
 	if w.purpose.isHurried() && h.entry.Solver != "" && h.entry.awaitsValidation() {
 		e.validateBehind(ctx, s, h)
 	} else {
-		h.lookAgain(e.now().Add(passDelay(0)))
+		h.lookAgain(e.Now().Add(host.PassDelay(0)))
 	}
 	return result{err: &OrderError{Order: h.entry.view(), Err: out.err}}
 }
@@ -99,11 +101,11 @@ func (e *Engine) conclude(ctx context.Context, s logical.Storage, w *caller, h *
 func (e *Engine) settle(ctx context.Context, s logical.Storage, h *heldOrder, out outcome) {
 	if out.cert != nil {
 		if err := e.keepUndelivered(context.WithoutCancel(ctx), s, h.entry, out.cert); err != nil {
-			e.log.Error("storing a certificate failed; the background pass tries again", "order_id", h.id, "error", err)
+			e.Log.Error("storing a certificate failed; the background pass tries again", "order_id", h.id, "error", err)
 		}
 	}
 	if out.err != nil {
-		e.log.Warn("an order ended with an error", "order_id", h.id, "error", out.err)
+		e.Log.Warn("an order ended with an error", "order_id", h.id, "error", out.err)
 	}
 }
 
@@ -113,15 +115,15 @@ func (e *Engine) giveUpUnsent(ctx context.Context, s logical.Storage, h *heldOrd
 	if !o.fresh {
 		return nil
 	}
-	h.lookAgain(e.now())
+	h.lookAgain(e.Now())
 	if o.promoting() {
 		e.setDraft(o, true)
 		o.fresh = false
-		o.note(e.now(), "still a draft: given up before CERTInext was told")
+		o.note(e.Now(), "still a draft: given up before CERTInext was told")
 		return e.saveOrder(ctx, s, o)
 	}
 	o.State = StateFailed
-	o.note(e.now(), "given up before CERTInext was told")
+	o.note(e.Now(), "given up before CERTInext was told")
 	return e.closeOrder(ctx, s, h)
 }
 
@@ -129,7 +131,7 @@ func (e *Engine) giveUpUnsent(ctx context.Context, s logical.Storage, h *heldOrd
 // ago. A client that asks often must not keep the order from the background work.
 func (e *Engine) validateBehind(ctx context.Context, s logical.Storage, h *heldOrder) {
 	t, _ := e.orders.status(h.id)
-	if t.next.After(e.now()) || e.guard.now().inDoubt() || e.paused() || !e.active() || e.alive.Err() != nil {
+	if t.next.After(e.Now()) || e.guard.now().inDoubt() || e.paused() || !e.active() || e.Alive.Err() != nil {
 		return
 	}
 	select {
@@ -137,15 +139,15 @@ func (e *Engine) validateBehind(ctx context.Context, s logical.Storage, h *heldO
 	default:
 		return // enough goes on; the background pass comes to it
 	}
-	ctx, stop := e.outlive(ctx)
-	e.work.Go(func() {
+	ctx, stop := e.Outlive(ctx)
+	e.Work.Go(func() {
 		defer func() { <-e.behind }()
 		defer stop()
-		if e.waitFor(ctx, t.busy, e.now().Add(hangUpPatience)) != nil { // for the request to let go
+		if e.waitFor(ctx, t.busy, e.Now().Add(hangUpPatience)) != nil { // for the request to let go
 			return
 		}
-		if err := e.passOrder(ctx, s, t); err != nil && e.alive.Err() == nil {
-			e.log.Warn("a solver's work behind a request met an error; the background pass tries again", "order_id", t.id, "error", err)
+		if err := e.passOrder(ctx, s, t); err != nil && e.Alive.Err() == nil {
+			e.Log.Warn("a solver's work behind a request met an error; the background pass tries again", "order_id", t.id, "error", err)
 		}
 	})
 }

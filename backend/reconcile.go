@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
@@ -21,7 +23,7 @@ func unresolvedNeeds(o *orderEntry) []string {
 	}
 	if o.Reissue != nil {
 		return []string{fmt.Sprintf("the engine looks at CERTInext's order %s until it is known whether it was reissued; an operator who is certain that it "+
-			"was not writes never_placed=true to orders/%s/%s", printable(o.CAOrderID), o.Role, o.ID)}
+			"was not writes never_placed=true to orders/%s/%s", sanitize.Short(o.CAOrderID), o.Role, o.ID)}
 	}
 	return []string{
 		"the engine looks for the order in CERTInext's records, and never sends it twice",
@@ -37,7 +39,7 @@ var errNeverTaken = errors.New("CERTInext never took the order")
 func (d *driver) reconcile(ctx context.Context) (done bool, out outcome) {
 	o := d.order
 	found, err := d.find(ctx)
-	now := d.engine.now()
+	now := d.engine.Now()
 	switch {
 	case errors.Is(err, errNeverTaken) && o.promoting():
 		return true, d.stillDraft(ctx, err)
@@ -45,8 +47,8 @@ func (d *driver) reconcile(ctx context.Context) (done bool, out outcome) {
 		return true, d.neverTaken(ctx, now, err)
 	case err != nil:
 		d.lastErr = err
-		o.LastError = printable(err.Error())
-		o.note(now, "looking for the order failed: %s", printable(err.Error()))
+		o.LastError = sanitize.Short(err.Error())
+		o.note(now, "looking for the order failed: %s", sanitize.Short(err.Error()))
 		d.inDoubt()
 		return true, outcome{}
 	case found.orderID == "" && found.requestID == "":
@@ -60,7 +62,7 @@ func (d *driver) reconcile(ctx context.Context) (done bool, out outcome) {
 	}
 	d.engine.setDraft(o, false)
 	o.State, o.CAOrderID, o.LastError = StatePending, found.orderID, ""
-	o.note(now, "found at CERTInext as %s", printable(found.orderID))
+	o.note(now, "found at CERTInext as %s", sanitize.Short(found.orderID))
 	if err := d.save(ctx); err != nil {
 		return true, outcome{err: err}
 	}
@@ -75,19 +77,19 @@ func (d *driver) inDoubt() {
 // neverTaken closes an order that CERTInext does not hold. Only a request buys, so it is not sent again by itself: a request
 // that waits for it goes on with a new order.
 func (d *driver) neverTaken(ctx context.Context, now time.Time, cause error) outcome {
-	d.order.LastError = printable(cause.Error())
-	d.order.note(now, "%s", printable(cause.Error()))
+	d.order.LastError = sanitize.Short(cause.Error())
+	d.order.note(now, "%s", sanitize.Short(cause.Error()))
 	if err := d.end(ctx, StateFailed); err != nil {
 		return outcome{err: err}
 	}
-	return outcome{err: &RefusedError{Err: &elsewhereError{id: d.order.ID, cause: printable(cause.Error()), never: true}}}
+	return outcome{err: &fault.RefusedError{Err: &elsewhereError{id: d.order.ID, cause: sanitize.Short(cause.Error()), never: true}}}
 }
 
 // find looks for the order's marker in CERTInext's own records. Where CERTInext is known to answer a repeated
 // Idempotency-Key with the first order, asking again by the same key is as good, and the documented API has no records.
 // It returns nothing when the order is not found, which proves nothing, and errNeverTaken when it certainly does not exist.
 func (d *driver) find(ctx context.Context) (remoteID, error) {
-	o, now := d.order, d.engine.now()
+	o, now := d.order, d.engine.Now()
 	if o.Reissue != nil {
 		return d.findReissue(ctx)
 	}
@@ -114,7 +116,7 @@ func (d *driver) find(ctx context.Context) (remoteID, error) {
 		return remoteID{}, nil
 	}
 	return remoteID{}, fmt.Errorf("%w: its records show order %s, which was placed %s and more after this one, and not this one",
-		errNeverTaken, printable(shown), d.config.absentAfter())
+		errNeverTaken, sanitize.Short(shown), d.config.absentAfter())
 }
 
 // lookFor looks for the order at CERTInext, and nowhere asks for it again.
@@ -143,7 +145,7 @@ func keyless(cfg *Config, family certinext.Family) bool {
 // knownSince is when CERTInext was asked for the order, by the clock of this process: an order of an earlier one, perhaps on
 // another node, counts from this one's beginning.
 func (d *driver) knownSince() time.Time {
-	asked, now := d.order.askedAt(), d.engine.now()
+	asked, now := d.order.askedAt(), d.engine.Now()
 	if asked.After(now) {
 		asked = now // by a clock that has been set right since
 	}
@@ -170,7 +172,7 @@ func (d *driver) mayReplay() bool {
 }
 
 func (d *driver) replay(ctx context.Context) (remoteID, error) {
-	d.order.AskedAgainAt = d.engine.now()
+	d.order.AskedAgainAt = d.engine.Now()
 	if err := d.save(ctx); err != nil {
 		return remoteID{}, err
 	}

@@ -71,7 +71,7 @@ func (r *records) find(ctx context.Context, d *driver) (remoteID, error) {
 		return remoteID{}, err
 	}
 	defer done()
-	o, now := d.order, d.engine.now()
+	o, now := d.order, d.engine.Now()
 	from, to := d.engine.reportDays(o)
 	fresh := r.last != nil && r.last.answers(o, from, now)
 	if fresh {
@@ -88,17 +88,17 @@ func (r *records) find(ctx context.Context, d *driver) (remoteID, error) {
 		}
 		next.add(row)
 		if found := next.idOf(o); found != (remoteID{}) && !fresh {
-			next.ended = d.engine.now()
+			next.ended = d.engine.Now()
 			return found, nil
 		}
 	}
-	next.complete, next.ended = true, d.engine.now()
+	next.complete, next.ended = true, d.engine.Now()
 	return next.idOf(o), nil
 }
 
 // reportDays are the days of the report in which the order is: by our clock, and by CERTInext's, too, where the two are far apart.
 func (e *Engine) reportDays(o *orderEntry) (from, to time.Time) {
-	from, to = o.reportDays(e.now())
+	from, to = o.reportDays(e.Now())
 	if skew, _ := e.clockSkew(); e.clockInDoubt() && skew < 0 {
 		from = from.Add(skew)
 	} else if e.clockInDoubt() {
@@ -184,7 +184,7 @@ func (r *records) whole(ctx context.Context, d *driver) (*reading, error) {
 		return nil, err
 	}
 	defer done()
-	o, now := d.order, d.engine.now()
+	o, now := d.order, d.engine.Now()
 	if r.all != nil && r.all.answers(o, time.Time{}, now) {
 		return r.all, nil
 	}
@@ -195,7 +195,7 @@ func (r *records) whole(ctx context.Context, d *driver) (*reading, error) {
 		}
 		next.add(row)
 	}
-	next.complete, next.ended, r.all = true, d.engine.now(), next
+	next.complete, next.ended, r.all = true, d.engine.Now(), next
 	return next, nil
 }
 

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -94,12 +96,12 @@ func (r *registry) load(ctx context.Context, s logical.Storage) error {
 // stillLoading is the answer to a request whose time was over before the open orders were read. What was read is kept, so that the next one
 // goes on from there.
 func stillLoading(ctx context.Context) error {
-	return &RefusedError{Err: fmt.Errorf("the mount's open orders are still being read, as after every start: ask again in a moment (%w)", ctx.Err())}
+	return &fault.RefusedError{Err: fmt.Errorf("the mount's open orders are still being read, as after every start: ask again in a moment (%w)", ctx.Err())}
 }
 
 // read adds what storage holds and the registry does not.
 func (r *registry) read(ctx context.Context, s logical.Storage) error {
-	roles, err := list(ctx, s, openOrderPrefix)
+	roles, err := store.List(ctx, s, openOrderPrefix)
 	if err != nil {
 		return err
 	}
@@ -112,7 +114,7 @@ func (r *registry) read(ctx context.Context, s logical.Storage) error {
 }
 
 func (r *registry) readRole(ctx context.Context, s logical.Storage, role string) error {
-	ids, err := list(ctx, s, openOrderPrefix+role+"/")
+	ids, err := store.List(ctx, s, openOrderPrefix+role+"/")
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/stretchr/testify/require"
 )
@@ -33,7 +35,7 @@ func (s *slowStorage) Get(ctx context.Context, key string) (*logical.StorageEntr
 func storeOrder(t *testing.T, s logical.Storage, id string) {
 	t.Helper()
 	o := &orderEntry{Version: 1, ID: id, Role: "web", State: StatePending, Fingerprint: id}
-	require.NoError(t, put(t.Context(), s, o.openKey(), o))
+	require.NoError(t, store.Put(t.Context(), s, o.openKey(), o))
 }
 
 // claimed is the id of the order that the same request comes to.
@@ -56,7 +58,7 @@ func TestTheRegistryIsFilledOnceAndNobodyWaitsForItLongerThanItsRequestLasts(t *
 		start := time.Now()
 		short, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		var refused *RefusedError
+		var refused *fault.RefusedError
 		require.ErrorAs(t, r.load(short, s), &refused, "its client is told to ask again")
 		require.Equal(t, time.Second, time.Since(start))
 		require.NoError(t, <-done)
@@ -73,7 +75,7 @@ func TestWhoFillsTheRegistryAndRunsOutOfTimeIsToldToAskAgain(t *testing.T) {
 		storeOrder(t, s.Storage, "a")
 		short, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		var refused *RefusedError
+		var refused *fault.RefusedError
 		require.ErrorAs(t, new(registry).load(short, s), &refused)
 	})
 }

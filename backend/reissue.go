@@ -10,6 +10,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -82,7 +85,7 @@ func (e *Engine) Reissue(ctx context.Context, s logical.Storage, r ReissueReques
 // reissuable finds the order that is to be reissued, and says why when that cannot be.
 func (e *Engine) reissuable(ctx context.Context, s logical.Storage, role *Role, r ReissueRequest) (*orderEntry, error) {
 	if !role.AllowReissue {
-		return nil, badField("role", "does not allow reissues (allow_reissue)")
+		return nil, fault.BadField("role", "does not allow reissues (allow_reissue)")
 	}
 	if err := e.orders.load(ctx, s); err != nil {
 		return nil, err
@@ -92,13 +95,13 @@ func (e *Engine) reissuable(ctx context.Context, s logical.Storage, role *Role, 
 	case err != nil:
 		return nil, err
 	case o == nil:
-		return nil, &NotFoundError{Kind: "order", Name: printable(r.ID)}
+		return nil, &fault.NotFoundError{Kind: "order", Name: sanitize.Short(r.ID)}
 	case o.Placement.Family != certinext.FamilySSL:
-		return nil, badField("id", "order %s is of %s: CERTInext reissues SSL certificates only", o.ID, o.Placement.Family)
+		return nil, fault.BadField("id", "order %s is of %s: CERTInext reissues SSL certificates only", o.ID, o.Placement.Family)
 	case o.State != StateIssued || o.Serial == "":
-		return nil, badField("id", "order %s is %s: only an issued one can be reissued", o.ID, o.State)
+		return nil, fault.BadField("id", "order %s is %s: only an issued one can be reissued", o.ID, o.State)
 	case o.Placement.ProductCode != role.ProductCode || o.Placement.Variant != role.Variant:
-		return nil, badField("id", "order %s is for product %s, and the role's is %s now", o.ID, o.Placement.ProductCode, role.ProductCode)
+		return nil, fault.BadField("id", "order %s is for product %s, and the role's is %s now", o.ID, o.Placement.ProductCode, role.ProductCode)
 	}
 	return o, nil
 }
@@ -125,7 +128,7 @@ func (e *Engine) issuedParent(ctx context.Context, s logical.Storage, role, id s
 	defer h.Release()
 	o = h.entry
 	o.Delivered = true
-	o.note(e.now(), "issued as %s", strings.ReplaceAll(o.Serial, "-", ":"))
+	o.note(e.Now(), "issued as %s", strings.ReplaceAll(o.Serial, "-", ":"))
 	return o, e.saveOrder(ctx, s, o)
 }
 
@@ -135,7 +138,7 @@ func (e *Engine) beginReissue(ctx context.Context, s logical.Storage, parent, o 
 	if err := e.mayOrder(ctx, s); err != nil {
 		return nil, err
 	}
-	unlock, err := e.certLocks.lock(ctx, parent.Serial)
+	unlock, err := e.certLocks.Lock(ctx, parent.Serial)
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +151,7 @@ func (e *Engine) beginReissue(ctx context.Context, s logical.Storage, parent, o 
 		return nil, err
 	}
 	c.ReissuedBy = o.ID
-	if err := put(ctx, s, c.key(), c); err != nil {
+	if err := store.Put(ctx, s, c.key(), c); err != nil {
 		return nil, err
 	}
 	h := e.orders.reserve(tracked{id: o.ID, role: o.Role, fingerprint: o.Fingerprint}, nil)
@@ -160,7 +163,7 @@ func (e *Engine) beginReissue(ctx context.Context, s logical.Storage, parent, o 
 
 // reissuableCert returns the certificate of an order, and says why when it cannot be reissued.
 func (e *Engine) reissuableCert(ctx context.Context, s logical.Storage, parent *orderEntry) (*certEntry, error) {
-	c, err := get[certEntry](ctx, s, certPrefix+parent.Serial)
+	c, err := store.Get[certEntry](ctx, s, certPrefix+parent.Serial)
 	if err == nil && c == nil {
 		err = fmt.Errorf("order %s: its certificate %s is not stored", parent.ID, parent.Serial)
 	}
@@ -171,21 +174,21 @@ func (e *Engine) reissuableCert(ctx context.Context, s logical.Storage, parent *
 	if err != nil {
 		return nil, err
 	}
-	queued, err := get[queuedRevocation](ctx, s, revocationPrefix+c.Serial)
+	queued, err := store.Get[queuedRevocation](ctx, s, revocationPrefix+c.Serial)
 	if err != nil {
 		return nil, err
 	}
 	switch {
 	case c.ReissuedAs != "":
-		return nil, badField("id", "order %s was reissued already, outside of this mount", parent.ID)
+		return nil, fault.BadField("id", "order %s was reissued already, outside of this mount", parent.ID)
 	case newer != nil:
-		return nil, badField("id", "order %s was reissued already, as order %s", parent.ID, newer.ID)
+		return nil, fault.BadField("id", "order %s was reissued already, as order %s", parent.ID, newer.ID)
 	case c.Revocation != nil:
-		return nil, badField("id", "the certificate of order %s is revoked", parent.ID)
+		return nil, fault.BadField("id", "the certificate of order %s is revoked", parent.ID)
 	case queued != nil && queued.Due:
-		return nil, badField("id", "the certificate of order %s is to be revoked (certs/revocation-queue)", parent.ID)
-	case !c.NotAfter.After(e.now()):
-		return nil, badField("id", "the certificate of order %s has expired", parent.ID)
+		return nil, fault.BadField("id", "the certificate of order %s is to be revoked (certs/revocation-queue)", parent.ID)
+	case !c.NotAfter.After(e.Now()):
+		return nil, fault.BadField("id", "the certificate of order %s has expired", parent.ID)
 	}
 	return c, nil
 }
@@ -195,7 +198,7 @@ func reissuePlan(role *Role, parent *orderEntry, domains []string, r ReissueRequ
 	p := &plan{dns: parent.Placement.DNSNames, ips: parent.Placement.IPs, key: role.Key, csr: r.CSR}
 	if r.UpdateNames {
 		if !role.shape().multi {
-			return nil, badField("alt_names", "the role's product takes one name, which a reissue cannot change")
+			return nil, fault.BadField("alt_names", "the role's product takes one name, which a reissue cannot change")
 		}
 		alts, err := splitDNSNames("alt_names", r.AltNames)
 		if err != nil {
@@ -211,7 +214,7 @@ func reissuePlan(role *Role, parent *orderEntry, domains []string, r ReissueRequ
 	}
 	if r.CSR == "" {
 		if p.key.Type == "any" {
-			return nil, badField("csr", "is required: the role's key_type is any, so it only signs")
+			return nil, fault.BadField("csr", "is required: the role's key_type is any, so it only signs")
 		}
 		return p, nil
 	}
@@ -224,15 +227,15 @@ func reissuePlan(role *Role, parent *orderEntry, domains []string, r ReissueRequ
 		return nil, err
 	}
 	if inCSR.cn != p.cn() {
-		return nil, badField("csr", "its common name is %q, the order's is %q", inCSR.cn, p.cn())
+		return nil, fault.BadField("csr", "its common name is %q, the order's is %q", inCSR.cn, p.cn())
 	}
 	for _, n := range inCSR.dns {
 		if !slices.Contains(p.dns, n) {
-			return nil, badField("csr", "holds the name %q, which the order has not", n)
+			return nil, fault.BadField("csr", "holds the name %q, which the order has not", n)
 		}
 	}
 	if own, err := parent.publicKey(); err == nil && samePublicKey(own, csr.PublicKey) {
-		return nil, badField("csr", "has the key of the certificate that there is: what CERTInext delivers is told apart by its key")
+		return nil, fault.BadField("csr", "has the key of the certificate that there is: what CERTInext delivers is told apart by its key")
 	}
 	p.key, p.csrKey = key, csr.PublicKey
 	return p, nil
@@ -246,42 +249,42 @@ func (e *Engine) newReissue(ctx context.Context, s logical.Storage, role *Role, 
 		return nil, err
 	}
 	if client.Version == certinext.V1 {
-		return nil, badField("api_version", "v1 of config has no reissue")
+		return nil, fault.BadField("api_version", "v1 of config has no reissue")
 	}
 	asked, cancel := whileAsked(ctx)
 	defer cancel()
 	remote, err := client.TrackOrder(asked, parent.Placement.Family, parent.CAOrderID)
 	if err != nil {
-		return nil, refused(err)
+		return nil, fault.Refused(err)
 	}
 	if remote.Status != certinext.StatusIssued {
-		return nil, badField("id", "order %s is %s at CERTInext: only an issued one can be reissued", parent.ID, printable(string(remote.Status)))
+		return nil, fault.BadField("id", "order %s is %s at CERTInext: only an issued one can be reissued", parent.ID, sanitize.Short(string(remote.Status)))
 	}
 	reason := certinext.ReasonSuperseded
 	if r.RevokeReason != "" && !r.RevokePrevious {
-		return nil, badField("revoke_reason", "is for revoke_previous, which is not set")
+		return nil, fault.BadField("revoke_reason", "is for revoke_previous, which is not set")
 	}
 	if r.RevokeReason != "" {
 		if reason, err = certinext.ParseReason(r.RevokeReason); err != nil {
-			return nil, badField("revoke_reason", "%v", err)
+			return nil, fault.BadField("revoke_reason", "%v", err)
 		}
 	}
-	id, err := e.newID()
+	id, err := e.NewID()
 	if err != nil {
 		return nil, err
 	}
-	key, err := e.newID()
+	key, err := e.NewID()
 	if err != nil {
 		return nil, err
 	}
-	now, reuse := e.now(), role.reuseWindow()
+	now, reuse := e.Now(), role.reuseWindow()
 	o := &orderEntry{
 		Version: 1, ID: id, Role: role.Name, Requester: r.Requester, Account: parent.Account, Reuse: &reuse, Fingerprint: "reissue:" + id,
 		State: StatePlacing, CSR: p.csr, CAOrderID: parent.CAOrderID, CARequestID: remote.RequestID, Placement: parent.Placement,
 		CreatedAt: now, UpdatedAt: now, Grace: role.DeliveryGrace, Pickup: role.PickupWindow, RevokeUnclaimed: role.RevokeUnclaimed,
 		Reissue: &reissue{
 			Of: parent.ID, Serial: parent.Serial, RequestID: remote.RequestID, UpdateNames: r.UpdateNames,
-			Reason: printable(r.Reason), RevokePrevious: r.RevokePrevious, RevokeReason: reason,
+			Reason: sanitize.Short(r.Reason), RevokePrevious: r.RevokePrevious, RevokeReason: reason,
 		},
 	}
 	o.Placement.DNSNames, o.Placement.KeyType, o.Placement.IdempotencyKey = p.dns, p.key.Type, key
@@ -306,6 +309,6 @@ func (o *orderEntry) reissueRequest() certinext.ReissueRequest {
 
 // noCancel says why a reissue cannot be undone.
 func noCancel(o *orderEntry) error {
-	return badField("id", "order %s is a reissue, and CERTInext cancels and revokes whole orders: the certificate before (%s) would go with it. "+
+	return fault.BadField("id", "order %s is a reissue, and CERTInext cancels and revokes whole orders: the certificate before (%s) would go with it. "+
 		"Revoke that if it is what you want", o.ID, strings.ReplaceAll(o.Reissue.Serial, "-", ":"))
 }

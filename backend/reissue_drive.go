@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
@@ -27,8 +30,8 @@ func (d *driver) findReissue(ctx context.Context) (remoteID, error) {
 		return remoteID{}, nil
 	case remote.RequestID != o.Reissue.RequestID:
 		return remoteID{o.CAOrderID, remote.RequestID}, nil
-	case d.engine.now().After(d.knownSince().Add(d.config.absentAfter())):
-		return remoteID{}, fmt.Errorf("%w: %s later, its order %s is the same as before", errNeverTaken, d.config.absentAfter(), printable(o.CAOrderID))
+	case d.engine.Now().After(d.knownSince().Add(d.config.absentAfter())):
+		return remoteID{}, fmt.Errorf("%w: %s later, its order %s is the same as before", errNeverTaken, d.config.absentAfter(), sanitize.Short(o.CAOrderID))
 	}
 	return remoteID{}, nil
 }
@@ -39,7 +42,7 @@ const reissuePatience = 24 * time.Hour
 // notReissued handles a download that holds another certificate than the reissue's. It is the one before until the new one is there.
 // When that lasts, or a third party's is there, a reissue that CERTInext never confirmed was never taken.
 func (d *driver) notReissued(ctx context.Context, bundle *certinext.Bundle) (done bool, out outcome) {
-	o, r, now := d.order, d.order.Reissue, d.engine.now()
+	o, r, now := d.order, d.order.Reissue, d.engine.Now()
 	o.note(now, "issued, but CERTInext still delivers another certificate of the order")
 	if r.StaleSince.IsZero() {
 		r.StaleSince = now
@@ -48,7 +51,7 @@ func (d *driver) notReissued(ctx context.Context, bundle *certinext.Bundle) (don
 	if err != nil || len(certs) == 0 || r.Taken {
 		return false, outcome{}
 	}
-	delivered, patience := serialKey(certs[0].SerialNumber), reissuePatience
+	delivered, patience := serials.Key(certs[0].SerialNumber), reissuePatience
 	if delivered != r.Serial {
 		patience = d.config.absentAfter()
 	}
@@ -60,23 +63,23 @@ func (d *driver) notReissued(ctx context.Context, bundle *certinext.Bundle) (don
 			return true, outcome{err: err}
 		}
 	}
-	return true, d.neverTaken(ctx, now, fmt.Errorf("%w: its order %s has another certificate", errNeverTaken, printable(o.CAOrderID)))
+	return true, d.neverTaken(ctx, now, fmt.Errorf("%w: its order %s has another certificate", errNeverTaken, sanitize.Short(o.CAOrderID)))
 }
 
 // reissuedElsewhere stores that the certificate before was reissued by somebody else, whose certificate would be revoked with it.
 func (d *driver) reissuedElsewhere(ctx context.Context, as string) error {
 	serial := d.order.Reissue.Serial
-	unlock, err := d.engine.certLocks.lock(ctx, serial)
+	unlock, err := d.engine.certLocks.Lock(ctx, serial)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	c, err := get[certEntry](ctx, d.storage, certPrefix+serial)
+	c, err := store.Get[certEntry](ctx, d.storage, certPrefix+serial)
 	if err != nil || c == nil {
 		return err
 	}
 	c.ReissuedAs = as
-	return put(ctx, d.storage, c.key(), c)
+	return store.Put(ctx, d.storage, c.key(), c)
 }
 
 // endPrevious stores that a reissue which CERTInext has certainly taken has revoked the certificate before, if it was to: once when
@@ -86,22 +89,22 @@ func (d *driver) endPrevious(ctx context.Context) error {
 	if r == nil || !r.RevokePrevious {
 		return nil
 	}
-	return d.engine.recordSerial(ctx, d.storage, r.Serial, d.engine.now(), r.RevokeReason)
+	return d.engine.recordSerial(ctx, d.storage, r.Serial, d.engine.Now(), r.RevokeReason)
 }
 
 // recordReplaced stores that CERTInext has revoked the order of which this one is a reissue.
 func (d *driver) recordReplaced(ctx context.Context) error {
 	e, serial := d.engine, d.order.Reissue.Serial
-	unlock, err := e.certLocks.lock(ctx, serial)
+	unlock, err := e.certLocks.Lock(ctx, serial)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	c, err := get[certEntry](ctx, d.storage, certPrefix+serial)
+	c, err := store.Get[certEntry](ctx, d.storage, certPrefix+serial)
 	if err != nil || c == nil || c.Revocation != nil {
 		return err
 	}
-	at, reason := revocationOf(d.remote, e.now())
+	at, reason := revocationOf(d.remote, e.Now())
 	return e.recordRevocation(ctx, d.storage, c, at, reason)
 }
 
@@ -112,6 +115,6 @@ func (d *driver) revokedMeanwhile(ctx context.Context) (bool, error) {
 	if r == nil || r.RevokePrevious {
 		return false, nil
 	}
-	c, err := get[certEntry](ctx, d.storage, certPrefix+r.Serial)
+	c, err := store.Get[certEntry](ctx, d.storage, certPrefix+r.Serial)
 	return c != nil && c.Revocation != nil, err
 }

@@ -7,6 +7,9 @@ import (
 	"context"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -15,12 +18,12 @@ import (
 
 // recordSerial stores that the certificate of a serial number, and no other, was revoked at CERTInext.
 func (e *Engine) recordSerial(ctx context.Context, s logical.Storage, serial string, at time.Time, reason certinext.Reason) error {
-	unlock, err := e.certLocks.lock(ctx, serial)
+	unlock, err := e.certLocks.Lock(ctx, serial)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	c, err := get[certEntry](ctx, s, certPrefix+serial)
+	c, err := store.Get[certEntry](ctx, s, certPrefix+serial)
 	if err != nil || c == nil || c.Revocation != nil || !c.NotAfter.After(at) {
 		return err
 	}
@@ -66,20 +69,20 @@ func (e *Engine) keepReissued(ctx context.Context, s logical.Storage, c *certEnt
 	case newer != nil && newer.Serial == "" && q.Asked:
 		return false, nil // there is no other certificate yet, and the key of this one may be stolen
 	case newer != nil && newer.Serial == "":
-		q.Next, q.LastError = e.now().Add(passDelay(1)), "it is being reissued, as order "+newer.ID
+		q.Next, q.LastError = e.Now().Add(host.PassDelay(1)), "it is being reissued, as order "+newer.ID
 		out.Queued, out.Reason = true, q.Reason
 		return true, e.enqueue(ctx, s, q)
 	case newer != nil && newer.Reissue != nil && newer.Reissue.RevokePrevious:
 		out.At, out.Reason = newer.CreatedAt, newer.Reissue.RevokeReason
 		return true, e.recordOne(ctx, s, c, out.At, out.Reason)
 	case q.asked:
-		return true, badField("serial_number", "%s was reissued, and CERTInext revokes whole orders: revoking the newest certificate of its order revokes this one, too", out.Serial)
+		return true, fault.BadField("serial_number", "%s was reissued, and CERTInext revokes whole orders: revoking the newest certificate of its order revokes this one, too", out.Serial)
 	case q.Asked:
 		return false, nil // somebody was told that it will be revoked
 	}
-	e.log.Info("a lease on a reissued certificate ended; CERTInext cannot revoke that one alone", "serial", out.Serial)
+	e.Log.Info("a lease on a reissued certificate ended; CERTInext cannot revoke that one alone", "serial", out.Serial)
 	out.Reissued, c.LeaseEnded = true, true
-	if err := put(ctx, s, c.key(), c); err != nil {
+	if err := store.Put(ctx, s, c.key(), c); err != nil {
 		return true, err
 	}
 	return true, e.dequeue(ctx, s, c.Serial)
@@ -97,7 +100,7 @@ func (e *Engine) recordForNewer(ctx context.Context, s logical.Storage, c *certE
 		serials = append(serials, newer.Serial)
 	}
 	for _, serial := range nonEmpty(serials...) {
-		n, err := get[certEntry](ctx, s, certPrefix+serial)
+		n, err := store.Get[certEntry](ctx, s, certPrefix+serial)
 		if err != nil {
 			return err
 		}
@@ -105,7 +108,7 @@ func (e *Engine) recordForNewer(ctx context.Context, s logical.Storage, c *certE
 			continue
 		}
 		q := &queuedRevocation{
-			Version: 1, Serial: serial, Reason: reason, Note: "its order is revoked", QueuedAt: e.now(), Due: true, Asked: true, Next: e.now(),
+			Version: 1, Serial: serial, Reason: reason, Note: "its order is revoked", QueuedAt: e.Now(), Due: true, Asked: true, Next: e.Now(),
 		}
 		if err := e.enqueue(ctx, s, q); err != nil {
 			return err
@@ -120,7 +123,7 @@ func (e *Engine) recordForPrevious(ctx context.Context, s logical.Storage, c *ce
 		if err := e.recordSerial(ctx, s, serial, at, reason); err != nil {
 			return err
 		}
-		previous, err := get[certEntry](ctx, s, certPrefix+serial)
+		previous, err := store.Get[certEntry](ctx, s, certPrefix+serial)
 		if err != nil || previous == nil || previous.Replaces == serial {
 			return err
 		}
@@ -135,7 +138,7 @@ func (e *Engine) keepForPrevious(ctx context.Context, s logical.Storage, c *cert
 	if err != nil || !used {
 		return err != nil, err
 	}
-	q.Next, q.LastError = e.now().Add(time.Hour), "a certificate that it has replaced is in use"
+	q.Next, q.LastError = e.Now().Add(time.Hour), "a certificate that it has replaced is in use"
 	out.Queued, out.Reason = true, q.Reason
 	return true, e.enqueue(ctx, s, q)
 }
@@ -143,11 +146,11 @@ func (e *Engine) keepForPrevious(ctx context.Context, s logical.Storage, c *cert
 // anyInUse reports whether somebody may still use a certificate, or one of those that it has replaced.
 func (e *Engine) anyInUse(ctx context.Context, s logical.Storage, serial string) (bool, error) {
 	for serial != "" {
-		c, err := get[certEntry](ctx, s, certPrefix+serial)
+		c, err := store.Get[certEntry](ctx, s, certPrefix+serial)
 		if err != nil || c == nil || c.Replaces == serial {
 			return false, err
 		}
-		if c.inUse(e.now()) {
+		if c.inUse(e.Now()) {
 			return true, nil
 		}
 		serial = c.Replaces

@@ -11,6 +11,9 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -73,8 +76,8 @@ func (e *Engine) findRekeyable(ctx context.Context, s logical.Storage, w *caller
 
 // undelivered reports whether nobody has got a certificate, and it can be reissued.
 func (e *Engine) undelivered(ctx context.Context, s logical.Storage, serial string) (bool, error) {
-	c, err := get[certEntry](ctx, s, certPrefix+serial)
-	return err == nil && c != nil && c.Delivery == nil && c.Revocation == nil && c.ReissuedBy == "" && c.ReissuedAs == "" && c.NotAfter.After(e.now()), err
+	c, err := store.Get[certEntry](ctx, s, certPrefix+serial)
+	return err == nil && c != nil && c.Delivery == nil && c.Revocation == nil && c.ReissuedBy == "" && c.ReissuedAs == "" && c.NotAfter.After(e.Now()), err
 }
 
 // rekey waits for the order that is to be re-keyed. When it is issued, its certificate is reissued for the request's key, and handed over;
@@ -82,7 +85,7 @@ func (e *Engine) undelivered(ctx context.Context, s logical.Storage, serial stri
 func (e *Engine) rekey(ctx context.Context, s logical.Storage, w *caller, h *heldOrder) (*Issued, error) {
 	parent := h.id
 	if h.entry.State == StateIssued {
-		h.lookAgain(e.now().Add(passDelay(0)))
+		h.lookAgain(e.Now().Add(host.PassDelay(0)))
 		h.Release()
 	} else {
 		first := *w
@@ -101,10 +104,10 @@ func (e *Engine) rekey(ctx context.Context, s logical.Storage, w *caller, h *hel
 	of := h.entry.Reissue.Of
 	w.bought = true
 	issued, err := e.pursue(ctx, s, w, h)
-	var refusal *RefusedError
+	var refusal *fault.RefusedError
 	if errors.As(err, &refusal) {
 		// CERTInext refused the reissue. beginReissue has stored ReissuedBy, so the order is passed over next time (ADR 0019).
-		e.log.Warn("CERTInext does not reissue an order's certificate for another key; a new order is placed", "order_id", of, "error", err)
+		e.Log.Warn("CERTInext does not reissue an order's certificate for another key; a new order is placed", "order_id", of, "error", err)
 		return nil, &elsewhereError{id: of, cause: err.Error()}
 	}
 	return issued, err

@@ -9,6 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
@@ -18,19 +21,19 @@ import (
 // renewal completes a request that renews a certificate: with the names of that certificate and, unless it has one, a request id
 // that every repetition has, too, so that none of them buys another.
 func (e *Engine) renewal(ctx context.Context, s logical.Storage, role *Role, r Request) (Request, error) {
-	serial, err := parseSerial("serial", r.Renews)
+	serial, err := serials.Parse("serial", r.Renews)
 	if err != nil {
 		return r, err
 	}
-	c, err := get[certEntry](ctx, s, certPrefix+serial)
+	c, err := store.Get[certEntry](ctx, s, certPrefix+serial)
 	if err != nil {
 		return r, err
 	}
 	if c == nil || c.Role != role.Name {
-		return r, &NotFoundError{Kind: "certificate", Name: strings.ReplaceAll(serial, "-", ":")}
+		return r, &fault.NotFoundError{Kind: "certificate", Name: strings.ReplaceAll(serial, "-", ":")}
 	}
-	if due := c.NotAfter.Add(-role.RenewalWindow); role.RenewalWindow > 0 && e.now().Before(due) {
-		return r, badField("serial", "%s expires at %s: the role renews from %s on (renewal_window), and a renewal costs as much as a new certificate",
+	if due := c.NotAfter.Add(-role.RenewalWindow); role.RenewalWindow > 0 && e.Now().Before(due) {
+		return r, fault.BadField("serial", "%s expires at %s: the role renews from %s on (renewal_window), and a renewal costs as much as a new certificate",
 			c.view().Serial, c.NotAfter.UTC().Format(time.RFC3339), due.UTC().Format(time.RFC3339))
 	}
 	r.Renews = serial

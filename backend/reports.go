@@ -15,6 +15,10 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -30,9 +34,9 @@ type OrderFilter struct {
 func (f OrderFilter) validate() error {
 	switch {
 	case f.Status != "" && !f.Status.Known():
-		return badField("status", "%q is not a status such as issued, revoked, expired, cancelled, rejected or pending-approval", printable(string(f.Status)))
+		return fault.BadField("status", "%q is not a status such as issued, revoked, expired, cancelled, rejected or pending-approval", sanitize.Short(string(f.Status)))
 	case !f.From.IsZero() && !f.To.IsZero() && f.To.Before(f.From):
-		return badField("to", "is before from")
+		return fault.BadField("to", "is before from")
 	}
 	return nil
 }
@@ -110,7 +114,7 @@ func (e *Engine) claimOpen(ctx context.Context, s logical.Storage, t tracked, o 
 	if t.id == "" {
 		return nil
 	}
-	own, err := get[orderEntry](ctx, s, openOrderPrefix+t.role+"/"+t.id)
+	own, err := store.Get[orderEntry](ctx, s, openOrderPrefix+t.role+"/"+t.id)
 	if err != nil || own == nil {
 		return err
 	}
@@ -125,7 +129,7 @@ func (e *Engine) claimIssued(ctx context.Context, s logical.Storage, account str
 	if o.Role != "" || o.Serial == "" {
 		return nil
 	}
-	c, err := get[certEntry](ctx, s, certPrefix+o.Serial)
+	c, err := store.Get[certEntry](ctx, s, certPrefix+o.Serial)
 	if err != nil || c == nil {
 		return err
 	}
@@ -147,9 +151,9 @@ func markerKey(tags []string) string {
 // live service (observed 2026) and hexadecimal in the documentation, which has no report.
 func reportedSerial(text string) string {
 	if n, ok := new(big.Int).SetString(text, 10); ok && n.Sign() > 0 && len(text) <= 50 {
-		return serialKey(n)
+		return serials.Key(n)
 	}
-	if key, err := parseSerial("serial", text); err == nil {
+	if key, err := serials.Parse("serial", text); err == nil {
 		return key
 	}
 	return ""
@@ -183,10 +187,10 @@ const (
 func tidy(v any, depth int) any {
 	switch v := v.(type) {
 	case string:
-		return oneLine(v)
+		return sanitize.OneLine(v)
 	case json.Number:
 		if len(v) > 40 {
-			return oneLine(v.String())
+			return sanitize.OneLine(v.String())
 		}
 		return v
 	case map[string]any:
@@ -211,23 +215,13 @@ func tidyObject(o map[string]any, depth int) map[string]any {
 	names := slices.Sorted(maps.Keys(o))
 	out := make(map[string]any, len(o))
 	for _, name := range names[:min(len(names), maxFields)] {
-		to := snakeCase(oneLine(name))
+		to := snakeCase(sanitize.OneLine(name))
 		if _, taken := out[to]; taken {
-			to = oneLine(name)
+			to = sanitize.OneLine(name)
 		}
 		out[to] = tidy(o[name], depth)
 	}
 	return out
-}
-
-// oneLine is printable without the characters that turn text around or hide it.
-func oneLine(s string) string {
-	return printable(strings.Map(func(r rune) rune {
-		if unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp) {
-			return ' '
-		}
-		return r
-	}, s))
 }
 
 // snakeCase spells groupNumber as group_number and categoryID as category_id.

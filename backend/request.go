@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
@@ -91,38 +92,38 @@ func (p *plan) cn() string {
 // whom the certificate is for.
 func makePlan(role *Role, cfg *Config, domains []string, whom subject, r Request) (*plan, error) {
 	if r.ID != "" && !requestID.MatchString(r.ID) {
-		return nil, badField("request_id", "must be 1 to 128 letters, digits and . _ : / @ -, beginning with a letter or digit")
+		return nil, fault.BadField("request_id", "must be 1 to 128 letters, digits and . _ : / @ -, beginning with a letter or digit")
 	}
 	if r.ID != "" && r.ForceNew {
-		return nil, badField("force_new", "does not go with request_id: another name is another request")
+		return nil, fault.BadField("force_new", "does not go with request_id: another name is another request")
 	}
 	if r.TTL < 0 {
-		return nil, badField("ttl", "must not be negative")
+		return nil, fault.BadField("ttl", "must not be negative")
 	}
 	if r.Draft && role.shape().family != certinext.FamilySSL {
-		return nil, badField("save_as_draft", "CERTInext keeps no drafts of %s orders", role.shape().family)
+		return nil, fault.BadField("save_as_draft", "CERTInext keeps no drafts of %s orders", role.shape().family)
 	}
 	if role.shape().vetted() && role.OrderDefaults.or(cfg.OrderDefaults).OrganizationNumber == "" {
-		return nil, badField("organization_number", "is needed in the role or config: CERTInext takes no %s order without a vetted organization", role.shape().base)
+		return nil, fault.BadField("organization_number", "is needed in the role or config: CERTInext takes no %s order without a vetted organization", role.shape().base)
 	}
 	if role.ConsentToken != "" && role.ConsentFor != cfg.BaseURL {
-		return nil, badField("consent_token", "was written to the role for %s: write it again for %s", role.ConsentFor, cfg.BaseURL)
+		return nil, fault.BadField("consent_token", "was written to the role for %s: write it again for %s", role.ConsentFor, cfg.BaseURL)
 	}
 	if err := checkSigner(role, cfg); err != nil {
 		return nil, err
 	}
 	if cfg.version() == certinext.V1 && role.CAProfileID+role.MasterProductID != "" {
-		return nil, badField("ca_profile_id", "of the role cannot be chosen in version 1 of the API, nor can master_product_id: leave them empty")
+		return nil, fault.BadField("ca_profile_id", "of the role cannot be chosen in version 1 of the API, nor can master_product_id: leave them empty")
 	}
 	p, err := planFor(role, domains, whom, r)
 	if err != nil {
 		return nil, err
 	}
 	if p.csr == "" && role.Attested {
-		return nil, badField("csr", "is required: the role's keys come from attested hardware modules (attested), so it only signs")
+		return nil, fault.BadField("csr", "is required: the role's keys come from attested hardware modules (attested), so it only signs")
 	}
 	if p.csr == "" && p.key.Type == "any" {
-		return nil, badField("key_type", "the role's key_type is any, so it only signs: use sign/%s, or set the role's key_type", role.Name)
+		return nil, fault.BadField("key_type", "the role's key_type is any, so it only signs: use sign/%s, or set the role's key_type", role.Name)
 	}
 	p.role, p.config, p.request = role, cfg, r
 	p.identity, p.spelled = p.fingerprint(role, cfg.account(), r.Requester), p.fingerprint(role, cfg.spelledAccount(), r.Requester)
@@ -142,9 +143,9 @@ func checkSigner(role *Role, cfg *Config) error {
 	ip, err := netip.ParseAddr(d.SignerIP)
 	switch {
 	case d.SignerPlace == "":
-		return badField("signer_place", "is needed in the role or config: version 1 of the API takes no agreement without it")
+		return fault.BadField("signer_place", "is needed in the role or config: version 1 of the API takes no agreement without it")
 	case err != nil || !ip.IsGlobalUnicast() || ip.Unmap().IsPrivate():
-		return badField("signer_ip", "has to be a public address, in the role or config: version 1 of the API takes no agreement without one")
+		return fault.BadField("signer_ip", "has to be a public address, in the role or config: version 1 of the API takes no agreement without one")
 	}
 	return nil
 }
@@ -180,11 +181,11 @@ func planSubject(role *Role, whom subject, r Request) (*plan, error) {
 	p := &plan{subject: whom, variant: role.Variant, key: role.Key}
 	for field, names := range map[string][]string{"alt_names": r.AltNames, "ip_sans": r.IPSANs} {
 		if len(nonEmpty(names...)) > 0 {
-			return nil, badField(field, "cannot be honoured: a %s certificate is for the subject", role.Variant)
+			return nil, fault.BadField(field, "cannot be honoured: a %s certificate is for the subject", role.Variant)
 		}
 	}
 	if cn := strings.TrimSpace(r.CommonName); cn != "" && cn != p.cn() {
-		return nil, badField("common_name", "is %q for this requester: it follows from subject, and may be left out", p.cn())
+		return nil, fault.BadField("common_name", "is %q for this requester: it follows from subject, and may be left out", p.cn())
 	}
 	if r.CSR == "" {
 		return p, nil
@@ -194,7 +195,7 @@ func planSubject(role *Role, whom subject, r Request) (*plan, error) {
 		return nil, err
 	}
 	if len(csr.DNSNames) > 0 || len(csr.IPAddresses) > 0 || len(csr.URIs) > 0 {
-		return nil, badField("csr", "holds host names, which a %s certificate cannot hold", role.Variant)
+		return nil, fault.BadField("csr", "holds host names, which a %s certificate cannot hold", role.Variant)
 	}
 	p.csr, p.csrKey, p.key = r.CSR, csr.PublicKey, key
 	return p, nil
@@ -225,10 +226,10 @@ func planNames(role *Role, r Request) (*plan, error) {
 			return nil, err
 		}
 	} else if r.CommonName == "" && role.RequireCN {
-		return nil, badField("common_name", "is required by the role (require_cn)")
+		return nil, fault.BadField("common_name", "is required by the role (require_cn)")
 	}
 	if len(p.dns) == 0 && (len(p.ips) == 0 || role.shape().public()) {
-		return nil, badField("common_name", "is required: the request holds no DNS name")
+		return nil, fault.BadField("common_name", "is required: the request holds no DNS name")
 	}
 	return p, nil
 }
@@ -254,7 +255,7 @@ func fieldNames(r Request) (*names, error) {
 		return nil, err
 	}
 	if r.ExcludeCNFromSANs && n.cn != "" && r.CSR == "" && !slices.Contains(alts, n.cn) {
-		return nil, badField("exclude_cn_from_sans", "cannot be honoured: CERTInext puts the common name among the SANs")
+		return nil, fault.BadField("exclude_cn_from_sans", "cannot be honoured: CERTInext puts the common name among the SANs")
 	}
 	for _, a := range alts {
 		if !slices.Contains(n.dns, a) {
@@ -277,19 +278,19 @@ func planCSR(role *Role, r Request, asked *names) (*plan, error) {
 		return nil, err
 	}
 	if inCSR.cn == "" { // whatever require_cn says: nobody but the client can put one in
-		return nil, badField("csr", "has no common name: CERTInext refuses one whose common name is not the order's domain")
+		return nil, fault.BadField("csr", "has no common name: CERTInext refuses one whose common name is not the order's domain")
 	}
 	if asked.cn != "" && asked.cn != inCSR.cn {
-		return nil, badField("csr", "its common name is %q, common_name says %q", inCSR.cn, asked.cn)
+		return nil, fault.BadField("csr", "its common name is %q, common_name says %q", inCSR.cn, asked.cn)
 	}
 	for _, n := range asked.dns {
 		if !slices.Contains(inCSR.dns, n) {
-			return nil, badField("csr", "does not hold the name %q that the request asks for", n)
+			return nil, fault.BadField("csr", "does not hold the name %q that the request asks for", n)
 		}
 	}
 	for _, ip := range asked.ips {
 		if !slices.ContainsFunc(inCSR.ips, ip.Equal) {
-			return nil, badField("csr", "does not hold the address %s that the request asks for", ip)
+			return nil, fault.BadField("csr", "does not hold the address %s that the request asks for", ip)
 		}
 	}
 	return &plan{dns: inCSR.dns, ips: inCSR.ips, key: key, csr: r.CSR, csrKey: csr.PublicKey}, nil
@@ -298,7 +299,7 @@ func planCSR(role *Role, r Request, asked *names) (*plan, error) {
 // csrNames parses the names in a CSR. The common name comes first.
 func csrNames(csr *x509.CertificateRequest) (*names, error) {
 	if len(csr.EmailAddresses) > 0 || len(csr.URIs) > 0 {
-		return nil, badField("csr", "holds e-mail or URI names, which CERTInext does not certify")
+		return nil, fault.BadField("csr", "holds e-mail or URI names, which CERTInext does not certify")
 	}
 	n := &names{ips: csr.IPAddresses}
 	var err error
@@ -323,7 +324,7 @@ func csrNames(csr *x509.CertificateRequest) (*names, error) {
 // allowNames holds every name against the role's constraints.
 func allowNames(role *Role, domains []string, p *plan) error {
 	if len(p.ips) > 0 && !role.AllowIPSANs {
-		return badField("ip_sans", "the role does not allow IP addresses (allow_ip_sans)")
+		return fault.BadField("ip_sans", "the role does not allow IP addresses (allow_ip_sans)")
 	}
 	rules := nameRules{
 		domains: domains, bare: role.AllowBareDomains, subdomain: role.AllowSubdomains,

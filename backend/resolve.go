@@ -11,6 +11,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -33,7 +36,7 @@ func (e *Engine) ResolveOrder(ctx context.Context, s logical.Storage, role, id, 
 	if err != nil {
 		return nil, err
 	}
-	h.lookAgain(e.now())
+	h.lookAgain(e.Now())
 	return o.view(), nil
 }
 
@@ -49,7 +52,7 @@ func (e *Engine) declareAbsent(ctx context.Context, s logical.Storage, h *heldOr
 	case o.promoting():
 		e.setDraft(o, true)
 		o.LastError, o.Needs = "", draftNeeds(o)
-		o.note(e.now(), "still a draft: its promotion was declared never placed")
+		o.note(e.Now(), "still a draft: its promotion was declared never placed")
 		return e.saveOrder(ctx, s, o)
 	case o.State == StatePending:
 		if err := e.mustBeUnknown(ctx, s, o); err != nil {
@@ -59,7 +62,7 @@ func (e *Engine) declareAbsent(ctx context.Context, s logical.Storage, h *heldOr
 		return nothingToResolve(o)
 	}
 	o.State = StateFailed
-	o.note(e.now(), "declared never placed")
+	o.note(e.Now(), "declared never placed")
 	return e.closeOrder(ctx, s, h)
 }
 
@@ -72,7 +75,7 @@ func (e *Engine) lookBefore(ctx context.Context, s logical.Storage, o *orderEntr
 	}
 	client, cfg, err := e.client(ctx, s)
 	switch {
-	case errors.Is(err, ErrNotConfigured):
+	case errors.Is(err, fault.ErrNotConfigured):
 		return nil
 	case err != nil:
 		return err
@@ -80,8 +83,8 @@ func (e *Engine) lookBefore(ctx context.Context, s logical.Storage, o *orderEntr
 		return nil
 	}
 	asked := o.lastAskedAt()
-	if settled := asked.Add(cfg.createTimeout()); !asked.After(e.now()) && o.State != StatePending && e.now().Before(settled) {
-		return badField("never_placed", "CERTInext may still be working on order %s: say that after %s", o.ID, settled.UTC().Format(time.RFC3339))
+	if settled := asked.Add(cfg.createTimeout()); !asked.After(e.Now()) && o.State != StatePending && e.Now().Before(settled) {
+		return fault.BadField("never_placed", "CERTInext may still be working on order %s: say that after %s", o.ID, settled.UTC().Format(time.RFC3339))
 	}
 	ctx, cancel := whileAsked(ctx)
 	defer cancel()
@@ -90,9 +93,9 @@ func (e *Engine) lookBefore(ctx context.Context, s logical.Storage, o *orderEntr
 	case hasNoRecords(err), err == nil && found == (remoteID{}):
 		return nil
 	case err != nil:
-		return badField("never_placed", "cannot be believed unseen, and CERTInext's records cannot be read now (%v): try again", err)
+		return fault.BadField("never_placed", "cannot be believed unseen, and CERTInext's records cannot be read now (%v): try again", err)
 	}
-	return badField("never_placed", "CERTInext's records show order %s, as %s: it goes on by itself", o.ID, printable(cmp.Or(found.orderID, found.requestID)))
+	return fault.BadField("never_placed", "CERTInext's records show order %s, as %s: it goes on by itself", o.ID, sanitize.Short(cmp.Or(found.orderID, found.requestID)))
 }
 
 // hasNoRecords reports whether CERTInext itself says that this edition of its API has no orders report.
@@ -102,7 +105,7 @@ func hasNoRecords(err error) bool {
 }
 
 func nothingToResolve(o *orderEntry) error {
-	return badField("id", "order %s is %s: there is nothing to resolve", o.ID, o.State)
+	return fault.BadField("id", "order %s is %s: there is nothing to resolve", o.ID, o.State)
 }
 
 // mustBeUnknown reports an error unless CERTInext says that it does not know the order's number.
@@ -132,7 +135,7 @@ func (e *Engine) clientOf(ctx context.Context, s logical.Storage, o *orderEntry)
 }
 
 func foreignOrder(o *orderEntry) error {
-	return badField("id", "order %s belongs to another CERTInext account than the one in config", o.ID)
+	return fault.BadField("id", "order %s belongs to another CERTInext account than the one in config", o.ID)
 }
 
 // adopt makes CERTInext's order of that number the one that the order has become.
@@ -148,20 +151,20 @@ func (e *Engine) adopt(ctx context.Context, s logical.Storage, o *orderEntry, ca
 	defer cancel()
 	remote, err := client.TrackOrder(asked, o.Placement.Family, caOrderID)
 	if err != nil {
-		return refused(err)
+		return fault.Refused(err)
 	}
 	from, _ := e.reportDays(o)
 	if err := o.mayBecome(asked, client, remote, caOrderID, from); err != nil {
 		return err
 	}
 	if another, err := e.isAnothers(ctx, s, o, caOrderID); err != nil || another {
-		return cmp.Or(err, badField("ca_order_id", "CERTInext's order %s cannot be order %s: it was placed for another order", printable(caOrderID), o.ID))
+		return cmp.Or(err, fault.BadField("ca_order_id", "CERTInext's order %s cannot be order %s: it was placed for another order", sanitize.Short(caOrderID), o.ID))
 	}
 	before := *o
 	e.setDraft(o, false)
 	o.State, o.CAOrderID, o.LastError, o.Needs = StatePending, caOrderID, "", nil
-	o.note(e.now(), "adopted by hand: CERTInext's order %s", printable(caOrderID))
-	o.observe(e.now(), remote)
+	o.note(e.Now(), "adopted by hand: CERTInext's order %s", sanitize.Short(caOrderID))
+	o.observe(e.Now(), remote)
 	if err := e.saveOrder(ctx, s, o); err != nil {
 		*o = before
 		o.dirty = true // it may have been stored all the same
@@ -180,12 +183,12 @@ func (e *Engine) isAnothers(ctx context.Context, s logical.Storage, o *orderEntr
 	if e.orders.hasNumber(o.ID, caOrderID) {
 		return true, nil
 	}
-	serials, err := list(ctx, s, certPrefix)
+	serials, err := store.List(ctx, s, certPrefix)
 	if err != nil {
 		return false, err
 	}
 	for _, serial := range serials {
-		c, err := get[certEntry](ctx, s, certPrefix+serial)
+		c, err := store.Get[certEntry](ctx, s, certPrefix+serial)
 		if err != nil {
 			return false, err
 		}
@@ -200,15 +203,15 @@ func (e *Engine) isAnothers(ctx context.Context, s logical.Storage, o *orderEntr
 // else's: whoever may settle the orders of one role may not look into others. The order's day is no earlier than from.
 func (o *orderEntry) mayBecome(ctx context.Context, client *certinext.Client, remote *certinext.Order, caOrderID string, from time.Time) error {
 	no := func(why string) error {
-		return badField("ca_order_id", "CERTInext's order %s cannot be order %s: %s", printable(caOrderID), o.ID, why)
+		return fault.BadField("ca_order_id", "CERTInext's order %s cannot be order %s: %s", sanitize.Short(caOrderID), o.ID, why)
 	}
 	switch {
 	case o.Reissue != nil && caOrderID != o.CAOrderID:
-		return no("it reissues order " + printable(o.CAOrderID))
+		return no("it reissues order " + sanitize.Short(o.CAOrderID))
 	case !o.mayBeCalled(remote.Domain):
 		return no("it is not for " + o.Placement.names()[0])
 	case o.Draft && remote.RequestID != "" && remote.RequestID != o.CARequestID:
-		return no("it was not promoted from draft " + printable(o.CARequestID))
+		return no("it was not promoted from draft " + sanitize.Short(o.CARequestID))
 	}
 	if o.Reissue != nil {
 		return nil // the order's row has the marker of whom it was placed for

@@ -10,6 +10,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -56,7 +59,7 @@ const maxDescribed = 1000
 // RevocationQueue lists the queued revocations by serial number. Of those beyond the first thousand, nothing but the serial
 // number is told.
 func (e *Engine) RevocationQueue(ctx context.Context, s logical.Storage) ([]QueuedRevocation, error) {
-	serials, err := list(ctx, s, revocationPrefix)
+	serials, err := store.List(ctx, s, revocationPrefix)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +69,7 @@ func (e *Engine) RevocationQueue(ctx context.Context, s logical.Storage) ([]Queu
 		if i >= maxDescribed {
 			continue
 		}
-		q, err := get[queuedRevocation](ctx, s, revocationPrefix+serial)
+		q, err := store.Get[queuedRevocation](ctx, s, revocationPrefix+serial)
 		if err != nil {
 			return nil, err
 		}
@@ -79,11 +82,11 @@ func (e *Engine) RevocationQueue(ctx context.Context, s logical.Storage) ([]Queu
 }
 
 func (e *Engine) enqueue(ctx context.Context, s logical.Storage, q *queuedRevocation) error {
-	return put(context.WithoutCancel(ctx), s, revocationPrefix+q.Serial, q)
+	return store.Put(context.WithoutCancel(ctx), s, revocationPrefix+q.Serial, q)
 }
 
 func (e *Engine) dequeue(ctx context.Context, s logical.Storage, serial string) error {
-	return remove(context.WithoutCancel(ctx), s, revocationPrefix+serial)
+	return store.Delete(context.WithoutCancel(ctx), s, revocationPrefix+serial)
 }
 
 // longestRefusal is how long a revocation that CERTInext refuses waits for its next turn. It waits on, since CERTInext may
@@ -92,15 +95,15 @@ const longestRefusal = 24 * time.Hour
 
 // failed puts off a revocation that CERTInext did not take. Only what is held against it makes it wait ever longer.
 func (q *queuedRevocation) failed(err error, against bool, now time.Time, p pause) {
-	q.LastError = printable(err.Error())
+	q.LastError = sanitize.Short(err.Error())
 	if !against {
-		q.Next = now.Add(max(passDelay(0), hint(err), p.until.Sub(now)))
+		q.Next = now.Add(max(host.PassDelay(0), hint(err), p.until.Sub(now)))
 		return
 	}
 	q.Attempts++
-	delay := passDelay(q.Attempts)
+	delay := host.PassDelay(q.Attempts)
 	if refusedForGood(err) {
-		delay = backOff(q.Attempts, longestRefusal)
+		delay = host.Backoff(q.Attempts, longestRefusal)
 	}
 	q.Next = now.Add(max(delay, hint(err)))
 }
@@ -133,7 +136,7 @@ const passReads = 2000
 // dueRevocations lists the queued revocations whose time has come. It begins behind where the last pass ended, so that many
 // that have to wait never keep the others from their turn.
 func (e *Engine) dueRevocations(ctx context.Context, s logical.Storage) ([]string, error) {
-	serials, err := list(ctx, s, revocationPrefix)
+	serials, err := store.List(ctx, s, revocationPrefix)
 	if err != nil {
 		return nil, err
 	}
@@ -148,11 +151,11 @@ func (e *Engine) dueRevocations(ctx context.Context, s logical.Storage) ([]strin
 		if len(due) == passRevocations || ctx.Err() != nil {
 			break
 		}
-		q, err := get[queuedRevocation](ctx, s, revocationPrefix+serial)
+		q, err := store.Get[queuedRevocation](ctx, s, revocationPrefix+serial)
 		if err != nil {
 			errs = append(errs, err)
 		}
-		if q != nil && q.ripe(e.now()) {
+		if q != nil && q.ripe(e.Now()) {
 			due = append(due, serial)
 		}
 		e.cursor = serial
@@ -185,16 +188,16 @@ var errClockUnknown = errors.New("CERTInext's clock was not seen yet")
 
 // dueRevocation returns a queued revocation that CERTInext has to be asked for now; nil when there is nothing to ask.
 func (e *Engine) dueRevocation(ctx context.Context, s logical.Storage, serial string) (*revoking, error) {
-	unlock, err := e.certLocks.lock(ctx, serial)
+	unlock, err := e.certLocks.Lock(ctx, serial)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	q, err := get[queuedRevocation](ctx, s, revocationPrefix+serial)
-	if err != nil || q == nil || !q.ripe(e.now()) {
+	q, err := store.Get[queuedRevocation](ctx, s, revocationPrefix+serial)
+	if err != nil || q == nil || !q.ripe(e.Now()) {
 		return nil, err
 	}
-	c, err := get[certEntry](ctx, s, certPrefix+serial)
+	c, err := store.Get[certEntry](ctx, s, certPrefix+serial)
 	if err != nil {
 		return nil, err
 	}
@@ -209,7 +212,7 @@ func (e *Engine) dueRevocation(ctx context.Context, s logical.Storage, serial st
 		if e.clockInDoubt() {
 			return nil, nil // it is only the clock that says that the last lease is over
 		}
-		if last := lastLease(c.Leases, e.now()); !last.IsZero() {
+		if last := lastLease(c.Leases, e.Now()); !last.IsZero() {
 			q.Next = last // renewed meanwhile
 			return nil, e.enqueue(ctx, s, q)
 		}
@@ -231,7 +234,7 @@ func (e *Engine) dueRevocation(ctx context.Context, s logical.Storage, serial st
 // putOff stores that CERTInext did not take a revocation, in the entry as it is by now: somebody may have asked for it meanwhile. The caller
 // holds the certificate's lock.
 func (e *Engine) putOff(ctx context.Context, s logical.Storage, tried *queuedRevocation) error {
-	q, err := get[queuedRevocation](ctx, s, revocationPrefix+tried.Serial)
+	q, err := store.Get[queuedRevocation](ctx, s, revocationPrefix+tried.Serial)
 	if err != nil || q == nil {
 		return err
 	}
@@ -242,19 +245,19 @@ func (e *Engine) putOff(ctx context.Context, s logical.Storage, tried *queuedRev
 // withdrawAsker takes back what one asker has queued, who was refused. What follows from a lease, or was asked for by others, stays. The caller
 // holds the certificate's lock.
 func (e *Engine) withdrawAsker(ctx context.Context, s logical.Storage, c *certEntry) error {
-	q, err := get[queuedRevocation](ctx, s, revocationPrefix+c.Serial)
+	q, err := store.Get[queuedRevocation](ctx, s, revocationPrefix+c.Serial)
 	if err != nil || q == nil {
 		return err
 	}
 	if q.Askers--; q.Askers > 0 {
 		return e.enqueue(ctx, s, q)
 	}
-	now := e.now()
+	now := e.Now()
 	last := lastLease(c.Leases, now)
 	switch {
 	case q.LeaseOver, q.Waiting && last.IsZero():
 		q.LeaseOver = true
-		q.Reason, q.Note, q.Next = defaultReason, "Vault lease ended", now.Add(passDelay(0))
+		q.Reason, q.Note, q.Next = defaultReason, "Vault lease ended", now.Add(host.PassDelay(0))
 	case q.Waiting:
 		q.Reason, q.Note, q.Due, q.Next = defaultReason, "Vault lease ended", false, last
 	default:
@@ -266,6 +269,6 @@ func (e *Engine) withdrawAsker(ctx context.Context, s logical.Storage, c *certEn
 
 // revocationDue reports whether a certificate is to be revoked whatever its leases.
 func (e *Engine) revocationDue(ctx context.Context, s logical.Storage, serial string) (bool, error) {
-	q, err := get[queuedRevocation](ctx, s, revocationPrefix+serial)
+	q, err := store.Get[queuedRevocation](ctx, s, revocationPrefix+serial)
 	return q != nil && q.Due, err
 }

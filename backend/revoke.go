@@ -12,6 +12,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -55,7 +59,7 @@ func (e *Engine) Revoke(ctx context.Context, s logical.Storage, r RevokeRequest)
 	if r.Reason != "" {
 		var err error
 		if reason, err = certinext.ParseReason(r.Reason); err != nil {
-			return nil, badField("reason", "%v", err)
+			return nil, fault.BadField("reason", "%v", err)
 		}
 	}
 	serial, err := e.serialOf(ctx, s, r)
@@ -67,15 +71,15 @@ func (e *Engine) Revoke(ctx context.Context, s logical.Storage, r RevokeRequest)
 		return nil, err
 	}
 	q := &queuedRevocation{
-		Version: 1, Serial: serial, Reason: reason, Note: r.Note, QueuedAt: e.now(), Due: true, Asked: true, asked: true,
+		Version: 1, Serial: serial, Reason: reason, Note: r.Note, QueuedAt: e.Now(), Due: true, Asked: true, asked: true,
 	}
 	return e.revoke(ctx, s, q, func(c *certEntry) error {
 		if c == nil || r.Role != "" && c.Role != r.Role {
 			// One answer for both: a team cannot find out another's serial numbers.
-			return &NotFoundError{Kind: "certificate", Name: strings.ReplaceAll(serial, "-", ":")}
+			return &fault.NotFoundError{Kind: "certificate", Name: strings.ReplaceAll(serial, "-", ":")}
 		}
 		if r.Certificate != "" && !c.is(r.Certificate) {
-			return &NotFoundError{Kind: "certificate", Name: strings.ReplaceAll(serial, "-", ":")}
+			return &fault.NotFoundError{Kind: "certificate", Name: strings.ReplaceAll(serial, "-", ":")}
 		}
 		if r.WithKey {
 			return holdsKey(c, r.PrivateKey)
@@ -92,23 +96,23 @@ func (e *Engine) serialOf(ctx context.Context, s logical.Storage, r RevokeReques
 		if r.Role != "" {
 			fields = "serial_number, certificate and order_id"
 		}
-		return "", badField("serial_number", "name the certificate by exactly one of %s", fields)
+		return "", fault.BadField("serial_number", "name the certificate by exactly one of %s", fields)
 	}
 	switch {
 	case r.Serial != "":
-		return parseSerial("serial_number", r.Serial)
+		return serials.Parse("serial_number", r.Serial)
 	case r.OrderID != "":
 		return e.serialOfOrder(ctx, s, r.Role, r.OrderID)
 	}
 	block, _ := pem.Decode([]byte(r.Certificate))
 	if block == nil || block.Type != "CERTIFICATE" {
-		return "", badField("certificate", "is not a PEM certificate")
+		return "", fault.BadField("certificate", "is not a PEM certificate")
 	}
 	cert, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
-		return "", badField("certificate", "cannot be parsed: %v", err)
+		return "", fault.BadField("certificate", "cannot be parsed: %v", err)
 	}
-	return serialKey(cert.SerialNumber), nil
+	return serials.Key(cert.SerialNumber), nil
 }
 
 // is reports whether the certificate is the one in PEM: another CA's may have the same serial number, and anybody can make one.
@@ -123,7 +127,7 @@ func (c *certEntry) is(text string) bool {
 
 func (e *Engine) serialOfOrder(ctx context.Context, s logical.Storage, role, id string) (string, error) {
 	if role == "" {
-		return "", badField("order_id", "an order is found through its role: use revoke/<role>")
+		return "", fault.BadField("order_id", "an order is found through its role: use revoke/<role>")
 	}
 	o, err := e.Order(ctx, s, role, id)
 	if err == nil && o != nil && o.State == StatePending {
@@ -139,7 +143,7 @@ func (e *Engine) serialOfOrder(ctx context.Context, s logical.Storage, role, id 
 	case err != nil:
 		return "", err
 	case o == nil:
-		return "", &NotFoundError{Kind: "order", Name: printable(id)}
+		return "", &fault.NotFoundError{Kind: "order", Name: sanitize.Short(id)}
 	case o.Serial == "" && o.State == StateRevoked:
 		return "", &revokedOrder{id: o.ID, at: o.UpdatedAt}
 	case o.Serial == "":
@@ -150,7 +154,7 @@ func (e *Engine) serialOfOrder(ctx context.Context, s logical.Storage, role, id 
 			}
 			return c.Serial, nil
 		}
-		return "", badField("order_id", "order %s has no certificate (%s): delete the order to cancel it", o.ID, o.State)
+		return "", fault.BadField("order_id", "order %s has no certificate (%s): delete the order to cancel it", o.ID, o.State)
 	}
 	return strings.ReplaceAll(o.Serial, ":", "-"), nil
 }
@@ -174,7 +178,7 @@ func holdsKey(c *certEntry, keyPEM string) error {
 		return fmt.Errorf("stored certificate %s: %w", c.Serial, errors.Join(err))
 	}
 	if !samePublicKey(certs[0].PublicKey, key.Public()) {
-		return badField("private_key", "is not the key of certificate %s", c.view().Serial)
+		return fault.BadField("private_key", "is not the key of certificate %s", c.view().Serial)
 	}
 	return nil
 }
@@ -198,19 +202,19 @@ type revoking struct {
 // queueRevocation stores a revocation before CERTInext hears of it, so that neither a crash nor a fault of storage loses it. Nobody is handed
 // the certificate from then on. done is the outcome when CERTInext need not be asked.
 func (e *Engine) queueRevocation(ctx context.Context, s logical.Storage, q *queuedRevocation, admit func(*certEntry) error) (v *revoking, done *Revoked, err error) {
-	unlock, err := e.certLocks.lock(ctx, q.Serial)
+	unlock, err := e.certLocks.Lock(ctx, q.Serial)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer unlock()
-	c, err := get[certEntry](ctx, s, certPrefix+q.Serial)
+	c, err := store.Get[certEntry](ctx, s, certPrefix+q.Serial)
 	if err == nil {
 		err = admit(c)
 	}
 	if err != nil || c == nil {
 		return nil, nil, err
 	}
-	before, err := get[queuedRevocation](ctx, s, revocationPrefix+q.Serial)
+	before, err := store.Get[queuedRevocation](ctx, s, revocationPrefix+q.Serial)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -251,7 +255,7 @@ func (e *Engine) needless(ctx context.Context, s logical.Storage, v *revoking) (
 // CERTInext's, nothing is left undone because of ours. That a config is gone, so that nobody could be asked now, does not make it right: it may
 // be written again.
 func (e *Engine) expired(c *certEntry) bool {
-	if c.NotAfter.After(e.now()) {
+	if c.NotAfter.After(e.Now()) {
 		return false
 	}
 	_, known := e.clockSkew()
@@ -260,7 +264,7 @@ func (e *Engine) expired(c *certEntry) bool {
 
 // refusal reports whether an error is an answer, and not a fault of storage.
 func refusal(err error) bool {
-	var field *FieldError
+	var field *fault.FieldError
 	return errors.As(err, &field)
 }
 
@@ -272,13 +276,13 @@ func (c *certEntry) revoked() *Revoked {
 // who asked, and otherwise one more reason to try later.
 func (e *Engine) carryOut(ctx context.Context, s logical.Storage, v *revoking) (*Revoked, error) {
 	out := v.cert.revoked()
-	leave, first := e.revocations.enter(v.cert.Serial)
+	leave, first := e.revocations.TryLock(v.cert.Serial)
 	if !first {
 		out.Queued, out.Reason = true, v.q.Reason
 		return out, nil // it is being asked for at this moment
 	}
 	defer leave()
-	began := e.now()
+	began := e.Now()
 	sent, err := e.revokeAtCA(ctx, s, v.cert, v.q)
 	heard, unseen := err, (*unseenError)(nil)
 	if errors.As(err, &unseen) {
@@ -286,18 +290,18 @@ func (e *Engine) carryOut(ctx context.Context, s logical.Storage, v *revoking) (
 	}
 	against := e.hear(heard, began) || unseen != nil
 
-	ctx, stop := e.outlive(ctx)
+	ctx, stop := e.Outlive(ctx)
 	defer stop()
-	unlock, lockErr := e.certLocks.lock(ctx, v.cert.Serial)
+	unlock, lockErr := e.certLocks.Lock(ctx, v.cert.Serial)
 	if lockErr != nil {
 		return nil, lockErr
 	}
 	defer unlock()
-	c, getErr := get[certEntry](ctx, s, v.cert.key())
+	c, getErr := store.Get[certEntry](ctx, s, v.cert.key())
 	if getErr != nil || c == nil {
 		return nil, errors.Join(getErr, err)
 	}
-	now := e.now()
+	now := e.Now()
 	switch {
 	case c.Revocation != nil: // by somebody else meanwhile
 		out.At, out.Reason = c.Revocation.At, c.Revocation.Reason
@@ -308,15 +312,15 @@ func (e *Engine) carryOut(ctx context.Context, s logical.Storage, v *revoking) (
 	case v.q.asked && refusedForGood(err):
 		var unsupported *certinext.UnsupportedReasonError
 		if errors.As(err, &unsupported) {
-			err = &FieldError{Field: "reason", Problem: unsupported.Error()}
+			err = &fault.FieldError{Field: "reason", Problem: unsupported.Error()}
 		} else {
-			err = refused(err)
+			err = fault.Refused(err)
 		}
 		return nil, errors.Join(err, e.withdrawAsker(ctx, s, c))
 	}
 	v.q.failed(err, against, now, e.guard.now())
 	out.Queued, out.Reason = true, v.q.Reason
-	e.log.Warn("CERTInext did not take a revocation; it is queued", "serial", out.Serial, "attempts", v.q.Attempts, "error", err)
+	e.Log.Warn("CERTInext did not take a revocation; it is queued", "serial", out.Serial, "attempts", v.q.Attempts, "error", err)
 	return out, e.putOff(ctx, s, v.q)
 }
 
@@ -358,7 +362,7 @@ func (e *Engine) revokeAtCA(ctx context.Context, s logical.Storage, c *certEntry
 	if c.Account != "" && !sameAccount(c.Account, cfg.account()) {
 		return "", errOtherAccount
 	}
-	ctx, stop := e.whileAlive(ctx)
+	ctx, stop := e.WhileAlive(ctx)
 	defer stop()
 	if q.asked {
 		var cancel context.CancelFunc
@@ -378,7 +382,7 @@ func (e *Engine) revokeAtCA(ctx context.Context, s logical.Storage, c *certEntry
 	if err != nil {
 		return "", err
 	}
-	q.SentAt = e.now()
+	q.SentAt = e.Now()
 	return sent, c.seeRevoked(ctx, client)
 }
 
@@ -392,7 +396,7 @@ func (c *certEntry) seeRevoked(ctx context.Context, client *certinext.Client) er
 	case err != nil:
 		return &unseenError{why: fmt.Sprintf("its order's status cannot be read: %v", err), cause: err}
 	case remote.Status != certinext.StatusRevoked || !isAbout(remote, c.CAOrderID, client.Version):
-		return &unseenError{why: fmt.Sprintf("its order's status is %q", printable(string(remote.Status)))}
+		return &unseenError{why: fmt.Sprintf("its order's status is %q", sanitize.Short(string(remote.Status)))}
 	}
 	return nil
 }
@@ -427,10 +431,10 @@ func (e *Engine) recordOne(ctx context.Context, s logical.Storage, c *certEntry,
 	c.Revocation = &revocation{At: at, Reason: reason}
 	c.Leases = nil
 	// The list first: a certificate whose own record says that it is revoked is not looked at again.
-	if err := put(ctx, s, revokedPrefix+c.Serial, c.Revocation); err != nil {
+	if err := store.Put(ctx, s, revokedPrefix+c.Serial, c.Revocation); err != nil {
 		return err
 	}
-	if err := put(ctx, s, c.key(), c); err != nil {
+	if err := store.Put(ctx, s, c.key(), c); err != nil {
 		return err
 	}
 	if err := e.dequeue(ctx, s, c.Serial); err != nil {
@@ -450,7 +454,7 @@ func (e *Engine) finishRevoked(ctx context.Context, s logical.Storage, c *certEn
 		return nil // closed, or worked on at this moment: then whoever does sees the revocation
 	}
 	defer h.Release()
-	h.lookAgain(e.now())
+	h.lookAgain(e.Now())
 	open, err := e.readHeld(ctx, s, h)
 	if err != nil || !open {
 		return err

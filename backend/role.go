@@ -12,6 +12,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -121,56 +124,56 @@ func (r *Role) validate() error {
 
 func (r *Role) validateProduct() error {
 	if !roleName.MatchString(r.Name) {
-		return badField("name", "%q is not a role name: letters, digits, and . _ - inside", printable(r.Name))
+		return fault.BadField("name", "%q is not a role name: letters, digits, and . _ - inside", sanitize.Short(r.Name))
 	}
 	if r.ProductCode == "" {
-		return badField("product_code", "is required, here or as default_product_code in config: a code from the account's catalog (read catalog/products)")
+		return fault.BadField("product_code", "is required, here or as default_product_code in config: a code from the account's catalog (read catalog/products)")
 	}
 	if _, ok := shapes[r.Variant]; !ok {
-		return badField("product_variant", "%q is not one of %s", printable(r.Variant), variants())
+		return fault.BadField("product_variant", "%q is not one of %s", sanitize.Short(r.Variant), variants())
 	}
 	if family := r.shape().family; r.Family != "" && r.Family != family {
-		return badField("family", "%q does not fit: the product variant %s belongs to %s", printable(string(r.Family)), r.Variant, family)
+		return fault.BadField("family", "%q does not fit: the product variant %s belongs to %s", sanitize.Short(string(r.Family)), r.Variant, family)
 	}
 	switch family := r.shape().family; {
 	case r.CAProfileID+r.MasterProductID != "" && family != certinext.FamilyPrivatePKI:
-		return badField("ca_profile_id", "and master_product_id are for private PKI, which %s is not", r.Variant)
+		return fault.BadField("ca_profile_id", "and master_product_id are for private PKI, which %s is not", r.Variant)
 	case r.AllowReissue && family != certinext.FamilySSL:
-		return badField("allow_reissue", "cannot be honoured: CERTInext reissues SSL certificates only")
+		return fault.BadField("allow_reissue", "cannot be honoured: CERTInext reissues SSL certificates only")
 	case r.RekeyOrders && family != certinext.FamilySSL:
-		return badField("rekey_orders", "cannot be honoured: CERTInext reissues SSL certificates only")
+		return fault.BadField("rekey_orders", "cannot be honoured: CERTInext reissues SSL certificates only")
 	}
 	switch r.DCVMethod {
 	case certinext.DCVMethodDNS, certinext.DCVMethodHTTP, certinext.DCVMethodEmail:
 	default:
-		return badField("dcv_method", "%q is not dns-txt, http-url or email", printable(string(r.DCVMethod)))
+		return fault.BadField("dcv_method", "%q is not dns-txt, http-url or email", sanitize.Short(string(r.DCVMethod)))
 	}
 	if r.ValidityYears < 1 || r.ValidityYears > 3 {
-		return badField("validity_years", "must be 1, 2 or 3")
+		return fault.BadField("validity_years", "must be 1, 2 or 3")
 	}
 	for field, texts := range map[string][]string{"tags": r.Tags, "remarks": {r.Remarks}} {
 		for _, text := range texts {
 			if strings.Contains(strings.ToLower(text), markerPrefix) {
-				return badField(field, "must not hold %q, by which the engine finds its own orders", markerPrefix)
+				return fault.BadField(field, "must not hold %q, by which the engine finds its own orders", markerPrefix)
 			}
 		}
 	}
 	if r.AutoSecureWWW && r.shape().family != certinext.FamilySSL {
-		return badField("auto_secure_www", "is for SSL products")
+		return fault.BadField("auto_secure_www", "is for SSL products")
 	}
 	for _, address := range r.RecipientEmails {
 		if a, err := mail.ParseAddress(address); err != nil || a.Address != address {
-			return badField("recipient_emails", "%q is not an e-mail address", printable(address))
+			return fault.BadField("recipient_emails", "%q is not an e-mail address", sanitize.Short(address))
 		}
 	}
 	switch {
 	case (r.Requestor.Name == "") != (r.Requestor.Email == ""):
-		return badField("requestor_email", "goes with requestor_name: a role's requestor takes the place of the config's as a whole")
+		return fault.BadField("requestor_email", "goes with requestor_name: a role's requestor takes the place of the config's as a whole")
 	case r.SignerPlace == "" && r.SignerName+r.SignerIP != "":
-		return badField("signer_place", "is needed with signer_name and signer_ip: a role's signer takes the place of the config's as a whole")
+		return fault.BadField("signer_place", "is needed with signer_name and signer_ip: a role's signer takes the place of the config's as a whole")
 	}
 	if r.RenewBeforeDays < 0 {
-		return badField("renew_before_days", "must not be negative")
+		return fault.BadField("renew_before_days", "must not be negative")
 	}
 	return nil
 }
@@ -178,7 +181,7 @@ func (r *Role) validateProduct() error {
 func (r *Role) validateNames() error {
 	if r.shape().personal() {
 		if r.AllowAnyName || len(r.AllowedDomains) > 0 {
-			return badField("allowed_domains", "is for host names: whom a %s certificate is for is said by subject", r.Variant)
+			return fault.BadField("allowed_domains", "is for host names: whom a %s certificate is for is said by subject", r.Variant)
 		}
 		return nil
 	}
@@ -186,7 +189,7 @@ func (r *Role) validateNames() error {
 		return nil
 	}
 	if r.AllowBareDomains || r.AllowSubdomains || r.AllowGlobDomains {
-		return badField("allowed_domains", "is empty, so allow_bare_domains, allow_subdomains and allow_glob_domains allow nothing")
+		return fault.BadField("allowed_domains", "is empty, so allow_bare_domains, allow_subdomains and allow_glob_domains allow nothing")
 	}
 	return nil
 }
@@ -194,9 +197,9 @@ func (r *Role) validateNames() error {
 func (r *Role) validateDNS() error {
 	switch {
 	case r.DNS.Solver != "" && r.DCVMethod != certinext.DCVMethodDNS:
-		return badField("dcv_solver", "publishes DNS records, and dcv_method is %s", r.DCVMethod)
+		return fault.BadField("dcv_solver", "publishes DNS records, and dcv_method is %s", r.DCVMethod)
 	case r.DNS.Solver != "" && r.shape().family != certinext.FamilySSL:
-		return badField("dcv_solver", "has nothing to do: %s orders validate no domains", r.Variant)
+		return fault.BadField("dcv_solver", "has nothing to do: %s orders validate no domains", r.Variant)
 	}
 	return r.DNS.validateFor(r.DCVMethod)
 }
@@ -204,21 +207,21 @@ func (r *Role) validateDNS() error {
 func (r *Role) validateTimes() error {
 	switch {
 	case r.IssueTimeout < time.Second || r.IssueTimeout > 80*time.Second:
-		return badField("issue_timeout", "must be between 1s and 80s: Vault's clients give up after 60s, its server after 90s")
+		return fault.BadField("issue_timeout", "must be between 1s and 80s: Vault's clients give up after 60s, its server after 90s")
 	case r.DeliveryGrace < 0 || r.DeliveryGrace > time.Hour:
-		return badField("delivery_grace", "must be between 0s and 1h")
+		return fault.BadField("delivery_grace", "must be between 0s and 1h")
 	case r.reuseWindow() < 0 || r.reuseWindow() > longestReuse:
-		return badField("reuse_window", "must be between 0s, for none, and %dh: the private key is kept as long", int(longestReuse.Hours()))
+		return fault.BadField("reuse_window", "must be between 0s, for none, and %dh: the private key is kept as long", int(longestReuse.Hours()))
 	case r.PickupWindow < time.Minute:
-		return badField("pickup_window", "must be 1m at least")
+		return fault.BadField("pickup_window", "must be 1m at least")
 	case r.RenewalWindow < 0:
-		return badField("renewal_window", "must not be negative")
+		return fault.BadField("renewal_window", "must not be negative")
 	case r.TTL < 0:
-		return badField("ttl", "must not be negative")
+		return fault.BadField("ttl", "must not be negative")
 	case r.MaxTTL < 0:
-		return badField("max_ttl", "must not be negative")
+		return fault.BadField("max_ttl", "must not be negative")
 	case r.MaxTTL > 0 && r.TTL > r.MaxTTL:
-		return badField("ttl", "is longer than max_ttl")
+		return fault.BadField("ttl", "is longer than max_ttl")
 	}
 	return nil
 }
@@ -233,7 +236,7 @@ func (r *Role) reuseWindow() time.Duration {
 
 // Role returns a role, or nil when there is none of that name.
 func (e *Engine) Role(ctx context.Context, s logical.Storage, name string) (*Role, error) {
-	stored, err := get[storedRole](ctx, s, rolePrefix+name)
+	stored, err := store.Get[storedRole](ctx, s, rolePrefix+name)
 	if err != nil || stored == nil {
 		return nil, err
 	}
@@ -244,14 +247,14 @@ func (e *Engine) Role(ctx context.Context, s logical.Storage, name string) (*Rol
 func (e *Engine) mustRole(ctx context.Context, s logical.Storage, name string) (*Role, error) {
 	r, err := e.Role(ctx, s, name)
 	if err == nil && r == nil {
-		return nil, &NotFoundError{Kind: "role", Name: name}
+		return nil, &fault.NotFoundError{Kind: "role", Name: name}
 	}
 	return r, err
 }
 
 // Roles lists the names of the roles.
 func (e *Engine) Roles(ctx context.Context, s logical.Storage) ([]string, error) {
-	return list(ctx, s, rolePrefix)
+	return store.List(ctx, s, rolePrefix)
 }
 
 // WriteRole applies change to a role, validates the outcome and stores it. With patch the role must exist and keeps
@@ -295,7 +298,7 @@ func (e *Engine) WriteRole(ctx context.Context, s logical.Storage, name string, 
 	}
 	if r.DNS.Solver != "" {
 		if v, err := e.Solver(ctx, s, r.DNS.Solver); err != nil || v == nil {
-			return nil, errors.Join(err, badField("dcv_solver", "there is no solver %q: write dcv/solvers/%s first", printable(r.DNS.Solver), printable(r.DNS.Solver)))
+			return nil, errors.Join(err, fault.BadField("dcv_solver", "there is no solver %q: write dcv/solvers/%s first", sanitize.Short(r.DNS.Solver), sanitize.Short(r.DNS.Solver)))
 		}
 	}
 	r.Family = r.shape().family
@@ -314,18 +317,18 @@ func (e *Engine) WriteRole(ctx context.Context, s logical.Storage, name string, 
 			return nil, err
 		}
 		if cfg == nil && r.ConsentToken != "" {
-			return nil, badField("consent_token", "needs the config to be written first: the token is for that account only")
+			return nil, fault.BadField("consent_token", "needs the config to be written first: the token is for that account only")
 		}
 		if r.ConsentFor = ""; cfg != nil {
 			r.ConsentFor = cfg.BaseURL
 		}
 	}
-	return warnings, put(ctx, s, rolePrefix+name, newStoredRole(r))
+	return warnings, store.Put(ctx, s, rolePrefix+name, newStoredRole(r))
 }
 
 // DeleteRole forgets a role. Its orders and certificates stay.
 func (e *Engine) DeleteRole(ctx context.Context, s logical.Storage, name string) error {
-	return remove(ctx, s, rolePrefix+name)
+	return store.Delete(ctx, s, rolePrefix+name)
 }
 
 // storedRole is the entry of a role.

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/certinext/vault-plugin-secrets-certinext/dcv"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -43,22 +45,22 @@ func newDNSValidation() DNSValidation {
 
 func (n *DNSValidation) validate() error {
 	if len(n.Hosts) == 0 || len(n.Hosts) > 5 {
-		return badField("dcv_hosts", "must be 1 to 5 names, such as %s", defaultHosts[0])
+		return fault.BadField("dcv_hosts", "must be 1 to 5 names, such as %s", defaultHosts[0])
 	}
 	for _, host := range n.Hosts {
 		if strings.Count(host, "{domain}") != 1 || !isZone(strings.Replace(host, "{domain}", "example.com", 1)) {
-			return badField("dcv_hosts", "%q is not a DNS name with {domain} in it, such as %s", printable(host), defaultHosts[0])
+			return fault.BadField("dcv_hosts", "%q is not a DNS name with {domain} in it, such as %s", sanitize.Short(host), defaultHosts[0])
 		}
 	}
 	for field, servers := range map[string][]string{"dcv_resolvers": n.Resolvers, "dcv_propagation_servers": n.PropagationServers} {
 		for _, server := range servers {
 			if _, err := dcv.Address(server, "53"); err != nil {
-				return badField(field, "%q %v", printable(server), err)
+				return fault.BadField(field, "%q %v", sanitize.Short(server), err)
 			}
 		}
 	}
 	if n.PropagationTimeout < 0 || n.PropagationTimeout > time.Hour {
-		return badField("dcv_propagation_timeout", "must be between 0s and 1h")
+		return fault.BadField("dcv_propagation_timeout", "must be between 0s and 1h")
 	}
 	return nil
 }
@@ -78,9 +80,9 @@ func (n *DNSValidation) validateFor(method DCVMethod) error {
 	} {
 		switch {
 		case f.given && method != certinext.DCVMethodDNS:
-			return badField(f.name, "is for dns-txt, and dcv_method is %s", method)
+			return fault.BadField(f.name, "is for dns-txt, and dcv_method is %s", method)
 		case f.given && f.needs && n.Solver == "":
-			return badField(f.name, "is for a dcv_solver, and there is none")
+			return fault.BadField(f.name, "is for a dcv_solver, and there is none")
 		}
 	}
 	return n.validate()
@@ -113,9 +115,6 @@ func (n *DNSValidation) permits(host, domain string) bool {
 func fill(host, domain string) string {
 	return strings.Replace(host, "{domain}", strings.TrimPrefix(domain, "*."), 1)
 }
-
-// told is an error for a message about a validation, which says more than others.
-func told(err error) string { return clean(err.Error(), 500) }
 
 func addresses(servers []string) []string {
 	out := make([]string, 0, len(servers))
@@ -180,7 +179,7 @@ func (w *validation) round(ctx context.Context, open []string) (progress bool) {
 		return false
 	}
 	// In no order, so that those at the end have their turn, too, when the time is never enough for all.
-	w.engine.shuffle(len(jobs), func(i, j int) { jobs[i], jobs[j] = jobs[j], jobs[i] })
+	w.engine.Shuffle(len(jobs), func(i, j int) { jobs[i], jobs[j] = jobs[j], jobs[i] })
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, validations)
 	for _, t := range jobs {
@@ -209,7 +208,7 @@ func (w *validation) task(domain string) *task {
 // work does what can be done for a task in one round.
 func (w *validation) work(ctx context.Context, t *task, solver *readySolver, journal []publishedEntry) {
 	for ctx.Err() == nil {
-		m, g := t.next(w.engine.now(), w.how.PropagationTimeout)
+		m, g := t.next(w.engine.Now(), w.how.PropagationTimeout)
 		switch m {
 		case moveAsk:
 			w.ask(ctx, t)
@@ -233,19 +232,19 @@ func (w *validation) ask(ctx context.Context, t *task) {
 	c, err := w.ca.challenge(ctx, t.domain)
 	switch {
 	case certinext.IsDCVNotReady(err):
-		t.halt(false, "CERTInext does not say yet what to publish: %s", told(err))
+		t.halt(false, "CERTInext does not say yet what to publish: %s", sanitize.Error(err))
 	case errors.Is(err, certinext.ErrChallengeExpired) && t.asked < maxAsked:
 		// The next question makes a new one.
 	case err != nil:
-		t.halt(false, "%s", told(err))
+		t.halt(false, "%s", sanitize.Error(err))
 		w.unanswered(err)
 	case c.AlreadyVerified:
 		t.verified = true
 		w.note("control of %s is validated already", t.domain)
-	case c.DNSValue == "" || len(c.DNSValue) > dcv.MaxValue || !copyable(c.DNSValue):
+	case c.DNSValue == "" || len(c.DNSValue) > dcv.MaxValue || !sanitize.Copyable(c.DNSValue):
 		t.halt(true, "CERTInext wants a TXT record whose value cannot be published as it is")
 	case c.DNSHost != "" && !w.how.permits(c.DNSHost, t.domain):
-		t.halt(true, "CERTInext asks for a TXT record at %s: if that is right, add it to dcv_hosts, with {domain} in the place of the domain", printable(c.DNSHost))
+		t.halt(true, "CERTInext asks for a TXT record at %s: if that is right, add it to dcv_hosts, with {domain} in the place of the domain", sanitize.Short(c.DNSHost))
 	default:
 		if hosts := w.how.names(c, t.domain); c.DNSValue != t.value || !slices.Equal(hosts, t.hosts) {
 			t.value, t.hosts, t.targets = c.DNSValue, hosts, nil
@@ -259,7 +258,7 @@ func (w *validation) locate(ctx context.Context, t *task, solver *readySolver, j
 	for _, host := range t.hosts {
 		g, err := w.engine.place(ctx, &w.how, solver.zone, host, t.value)
 		if err != nil {
-			t.halt(true, "%s", told(err))
+			t.halt(true, "%s", sanitize.Error(err))
 			return
 		}
 		for _, p := range journal {
@@ -301,7 +300,7 @@ func (w *validation) look(ctx context.Context, g *target) {
 	g.look(ctx)
 	g.looked, g.seen = true, g.sighting.Complete()
 	if g.there.IsZero() && g.sighting.Somewhere() {
-		g.there = w.engine.now() // from before a crash, or somebody else's, which is none of ours to take away
+		g.there = w.engine.Now() // from before a crash, or somebody else's, which is none of ours to take away
 	}
 }
 
@@ -312,12 +311,12 @@ func (w *validation) put(ctx context.Context, t *task, g *target, solver *readyS
 	if err != nil {
 		// It may be there all the same: the answer was lost, or the DNS host says that it has it already.
 		if w.look(ctx, g); !g.sighting.Somewhere() {
-			g.failure = fmt.Sprintf("the solver %s failed at %s", solver.name, told(err))
+			g.failure = fmt.Sprintf("the solver %s failed at %s", solver.name, sanitize.Error(err))
 			t.halt(true, "%s", g.failure)
 			return
 		}
 	}
-	g.there, g.looked = w.engine.now(), false
+	g.there, g.looked = w.engine.Now(), false
 	w.note("the solver %s has published the %s", solver.name, g.record)
 }
 
@@ -330,14 +329,14 @@ func (w *validation) verify(ctx context.Context, t *task) {
 	}
 	switch {
 	case certinext.IsDCVNotReady(err):
-		t.halt(false, "CERTInext cannot be asked to look yet: %s", told(err))
+		t.halt(false, "CERTInext cannot be asked to look yet: %s", sanitize.Error(err))
 	case certinext.IsVerifying(err):
-		t.halt(false, "CERTInext has not seen the record yet: %s; %s", told(err), t.evidence())
+		t.halt(false, "CERTInext has not seen the record yet: %s; %s", sanitize.Error(err), t.evidence())
 	case certinext.HasStatus(err, http.StatusBadRequest, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity):
-		t.halt(false, "CERTInext does not accept the record: %s; %s", told(err), t.evidence())
+		t.halt(false, "CERTInext does not accept the record: %s; %s", sanitize.Error(err), t.evidence())
 		t.doubted = true // it may want another value by now
 	default:
-		t.halt(false, "%s", told(err))
+		t.halt(false, "%s", sanitize.Error(err))
 		w.unanswered(err)
 	}
 }
@@ -366,17 +365,17 @@ const tidyPatience = 3 * time.Second
 // tidy begins to remove what is not needed any more. The channel is closed when that is done.
 func (w *validation) tidy(ctx context.Context, all bool) (done <-chan struct{}) {
 	keep, over := w.settled(all), make(chan struct{})
-	ctx, stop := w.engine.outlive(ctx)
+	ctx, stop := w.engine.Outlive(ctx)
 	before := w.tidying
 	w.tidying = over
-	w.engine.work.Go(func() {
+	w.engine.Work.Go(func() {
 		defer stop()
 		defer close(over)
 		if before != nil {
 			<-before
 		}
 		if err := w.engine.withdraw(ctx, w.storage, w.owner, keep); err != nil {
-			w.engine.log.Warn("a TXT record could not be removed; the background pass tries again", "owner", w.owner, "error", err)
+			w.engine.Log.Warn("a TXT record could not be removed; the background pass tries again", "owner", w.owner, "error", err)
 		}
 	})
 	return over
@@ -410,7 +409,7 @@ func (w *validation) needs() (needs []string, stuck bool) {
 	}
 	if len(w.strange) > 0 {
 		needs, stuck = append(needs, fmt.Sprintf("CERTInext asks for control of %s, which is none of this order's names, so nothing is published for it: look into its portal",
-			printable(strings.Join(w.strange, ", ")))), true
+			sanitize.Short(strings.Join(w.strange, ", ")))), true
 	}
 	return needs, stuck
 }

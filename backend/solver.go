@@ -12,6 +12,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/dcv"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -66,7 +69,7 @@ func (v *Solver) open() (*dcv.Solver, error) {
 	p, err := dcv.Open(v.Provider, dcv.Settings{Values: values, Ambient: v.Ambient})
 	var wrong *dcv.SettingError
 	if errors.As(err, &wrong) {
-		return nil, badField(wrong.Field, "%s", wrong.Problem)
+		return nil, fault.BadField(wrong.Field, "%s", wrong.Problem)
 	}
 	if err != nil {
 		return nil, err
@@ -76,13 +79,13 @@ func (v *Solver) open() (*dcv.Solver, error) {
 
 func (v *Solver) validate() error {
 	if !roleName.MatchString(v.Name) {
-		return badField("name", "%q is not a name: letters, digits, and . _ - inside", printable(v.Name))
+		return fault.BadField("name", "%q is not a name: letters, digits, and . _ - inside", sanitize.Short(v.Name))
 	}
 	if v.Zone != "" && !isZone(v.Zone) {
-		return badField("zone", "%q is not a domain name", printable(v.Zone))
+		return fault.BadField("zone", "%q is not a domain name", sanitize.Short(v.Zone))
 	}
 	if v.TTL < 0 || v.TTL > time.Hour {
-		return badField("ttl", "must be between 1s and 1h, or 0 for a minute")
+		return fault.BadField("ttl", "must be between 1s and 1h, or 0 for a minute")
 	}
 	return nil
 }
@@ -99,7 +102,7 @@ func isZone(name string) bool {
 
 // Solver returns a solver, or nil when there is none of that name.
 func (e *Engine) Solver(ctx context.Context, s logical.Storage, name string) (*Solver, error) {
-	stored, err := get[storedSolver](ctx, s, solverPrefix+name)
+	stored, err := store.Get[storedSolver](ctx, s, solverPrefix+name)
 	if err != nil || stored == nil {
 		return nil, err
 	}
@@ -108,7 +111,7 @@ func (e *Engine) Solver(ctx context.Context, s logical.Storage, name string) (*S
 
 // Solvers lists the names of the solvers.
 func (e *Engine) Solvers(ctx context.Context, s logical.Storage) ([]string, error) {
-	return list(ctx, s, solverPrefix)
+	return store.List(ctx, s, solverPrefix)
 }
 
 // WriteSolver applies change to a solver, validates the outcome and stores it. With patch the solver must exist and keeps what change
@@ -124,7 +127,7 @@ func (e *Engine) WriteSolver(ctx context.Context, s logical.Storage, name string
 	v := &Solver{Name: name, Values: map[string]Secret{}}
 	if patch {
 		if before == nil {
-			return &NotFoundError{Kind: "solver", Name: printable(name)}
+			return &fault.NotFoundError{Kind: "solver", Name: sanitize.Short(name)}
 		}
 		copied := *before
 		copied.Values = maps.Clone(before.Values)
@@ -134,7 +137,7 @@ func (e *Engine) WriteSolver(ctx context.Context, s logical.Storage, name string
 		return err
 	}
 	if patch && v.Provider != before.Provider {
-		return badField("provider", "cannot be patched, since every other setting belongs to it: write the solver anew")
+		return fault.BadField("provider", "cannot be patched, since every other setting belongs to it: write the solver anew")
 	}
 	maps.DeleteFunc(v.Values, func(_ string, value Secret) bool { return value == "" })
 	if err := v.validate(); err != nil {
@@ -148,8 +151,8 @@ func (e *Engine) WriteSolver(ctx context.Context, s logical.Storage, name string
 			return err
 		}
 	}
-	defer e.solvers.forget(name)
-	return put(ctx, s, solverPrefix+name, newStoredSolver(v))
+	defer e.solvers.Forget(name)
+	return store.Put(ctx, s, solverPrefix+name, newStoredSolver(v))
 }
 
 // moved names the setting by which a solver publishes somewhere else than before; empty when it does not. Credentials only say who does.
@@ -177,11 +180,11 @@ func (e *Engine) forgetRecords(ctx context.Context, s logical.Storage, name, fie
 	}
 	left = slices.DeleteFunc(left, func(p publishedEntry) bool { return !p.Done && field != "name" })
 	if len(left) > 0 && !force {
-		return badField(field, "the solver %s has still to remove the %s, for %s; force=true forgets it, and then somebody has to remove it by hand",
+		return fault.BadField(field, "the solver %s has still to remove the %s, for %s; force=true forgets it, and then somebody has to remove it by hand",
 			name, left[0].record(), left[0].Owner)
 	}
 	for i := range left {
-		if err := remove(ctx, s, left[i].key()); err != nil {
+		if err := store.Delete(ctx, s, left[i].key()); err != nil {
 			return err
 		}
 	}
@@ -196,13 +199,13 @@ func (e *Engine) DeleteSolver(ctx context.Context, s logical.Storage, name strin
 		return err
 	}
 	if len(users) > 0 {
-		return badField("name", "the solver %s is used by %s: name another one there first", name, strings.Join(users, ", "))
+		return fault.BadField("name", "the solver %s is used by %s: name another one there first", name, strings.Join(users, ", "))
 	}
 	if err := e.forgetRecords(ctx, s, name, "name", force); err != nil {
 		return err
 	}
-	defer e.solvers.forget(name)
-	return remove(ctx, s, solverPrefix+name)
+	defer e.solvers.Forget(name)
+	return store.Delete(ctx, s, solverPrefix+name)
 }
 
 // usersOf says what publishes by a solver.
@@ -226,7 +229,7 @@ func (e *Engine) usersOf(ctx context.Context, s logical.Storage, name string) ([
 		return nil, err
 	}
 	for _, domain := range domains {
-		r, err := get[registration](ctx, s, domainPrefix+domain)
+		r, err := store.Get[registration](ctx, s, domainPrefix+domain)
 		if err != nil {
 			return nil, err
 		}
@@ -240,7 +243,7 @@ func (e *Engine) usersOf(ctx context.Context, s logical.Storage, name string) ([
 func (e *Engine) mustSolver(ctx context.Context, s logical.Storage, name string) (*Solver, error) {
 	v, err := e.Solver(ctx, s, name)
 	if err == nil && v == nil {
-		return nil, &NotFoundError{Kind: "solver", Name: printable(name)}
+		return nil, &fault.NotFoundError{Kind: "solver", Name: sanitize.Short(name)}
 	}
 	return v, err
 }
@@ -253,7 +256,7 @@ type readySolver struct {
 
 // readySolver returns the solver of a name, ready for use: it is kept, since a provider remembers tokens and zones.
 func (e *Engine) readySolver(ctx context.Context, s logical.Storage, name string) (*readySolver, error) {
-	return e.solvers.get(ctx, name, func() (*readySolver, error) {
+	return e.solvers.Get(ctx, name, func() (*readySolver, error) {
 		v, err := e.mustSolver(ctx, s, name)
 		if err != nil {
 			return nil, err

@@ -9,6 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/dcv"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -40,7 +43,7 @@ func (e *Engine) CheckSolver(ctx context.Context, s logical.Storage, name, zone 
 		zone = v.Zone
 	}
 	if !isZone(zone) {
-		return nil, badField("zone", "is required: a domain name, below which a test record is published for a moment")
+		return nil, fault.BadField("zone", "is required: a domain name, below which a test record is published for a moment")
 	}
 	how.Solver = name
 	if how.Hosts == nil {
@@ -53,7 +56,7 @@ func (e *Engine) CheckSolver(ctx context.Context, s logical.Storage, name, zone 
 	if err != nil {
 		return nil, err
 	}
-	id, err := e.newID()
+	id, err := e.NewID()
 	if err != nil {
 		return nil, err
 	}
@@ -89,18 +92,18 @@ func (c *solverCheck) run(ctx context.Context, host, value string) {
 	for _, server := range g.servers {
 		c.report.Servers = append(c.report.Servers, server.String())
 	}
-	begun := c.engine.now()
+	begun := c.engine.Now()
 	if err := c.engine.publish(ctx, c.storage, c.solver, c.owner, t.domain, g.record); err != nil {
-		c.problem("%s", told(err))
+		c.problem("%s", sanitize.Error(err))
 	} else {
 		c.report.Published = c.since(begun)
 		c.see(ctx, g)
 	}
-	begun = c.engine.now()
-	ctx, cancel := c.engine.outlive(ctx)
+	begun = c.engine.Now()
+	ctx, cancel := c.engine.Outlive(ctx)
 	defer cancel()
 	if err := c.engine.withdraw(ctx, c.storage, c.owner, nil); err != nil {
-		c.problem("%s; it is tried again in the background", told(err))
+		c.problem("%s; it is tried again in the background", sanitize.Error(err))
 		return
 	}
 	c.report.Removed = c.since(begun)
@@ -108,9 +111,9 @@ func (c *solverCheck) run(ctx context.Context, host, value string) {
 
 // see waits until all servers show the record.
 func (c *solverCheck) see(ctx context.Context, g *target) {
-	begun := c.engine.now()
+	begun := c.engine.Now()
 	if g.lookup != nil {
-		c.problem("the servers of the zone are not known, so it is not known whether the record can be seen: %s", told(g.lookup))
+		c.problem("the servers of the zone are not known, so it is not known whether the record can be seen: %s", sanitize.Error(g.lookup))
 		return
 	}
 	for polls := 0; ; polls++ {
@@ -120,11 +123,11 @@ func (c *solverCheck) see(ctx context.Context, g *target) {
 			return
 		}
 		delay := pollDelays[min(polls, len(pollDelays)-1)]
-		if c.engine.now().Add(delay).After(begun.Add(checkPatience)) {
+		if c.engine.Now().Add(delay).After(begun.Add(checkPatience)) {
 			c.problem("the record was not seen by all servers within %s: %s", checkPatience, sighting)
 			return
 		}
-		if sleep(ctx, delay) {
+		if host.Sleep(ctx, delay) {
 			c.problem("the request has ended before all servers showed the record: %s", sighting)
 			return
 		}
@@ -137,5 +140,5 @@ func (c *solverCheck) problem(format string, args ...any) {
 
 // since is at least a millisecond, so that a step that was reached can be told from one that was not.
 func (c *solverCheck) since(t time.Time) time.Duration {
-	return max(c.engine.now().Sub(t), time.Millisecond)
+	return max(c.engine.Now().Sub(t), time.Millisecond)
 }

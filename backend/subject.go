@@ -11,6 +11,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
@@ -77,35 +79,35 @@ func (r *Role) validateSubject() error {
 	if !r.shape().personal() {
 		switch {
 		case len(r.Subject) > 0:
-			return badField("subject", "is for document signers and S/MIME: the names of %s certificates are those of the request", r.Variant)
+			return fault.BadField("subject", "is for document signers and S/MIME: the names of %s certificates are those of the request", r.Variant)
 		case len(r.AllowedSubjectFields) > 0:
-			return badField("allowed_subject_fields", "is for document signers and S/MIME")
+			return fault.BadField("allowed_subject_fields", "is for document signers and S/MIME")
 		case r.Attested:
-			return badField("attested", "is for document signers")
+			return fault.BadField("attested", "is for document signers")
 		}
 		return nil
 	}
 	if r.Attested && r.shape().family != certinext.FamilySignature {
-		return badField("attested", "is for document signers")
+		return fault.BadField("attested", "is for document signers")
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Subject)) {
 		if !knownSubjectField(name) {
-			return badField("subject", "%q is none of its fields: %s", printable(name), strings.Join(SubjectFields(), ", "))
+			return fault.BadField("subject", "%q is none of its fields: %s", sanitize.Short(name), strings.Join(SubjectFields(), ", "))
 		}
 		if v := r.Subject[name]; !isTemplate(v) {
 			if problem := subjectProblem(name, v); problem != "" {
-				return badField("subject", "%s %s", name, problem)
+				return fault.BadField("subject", "%s %s", name, problem)
 			}
 		}
 	}
 	for _, name := range r.AllowedSubjectFields {
 		if name != "*" && !knownSubjectField(name) {
-			return badField("allowed_subject_fields", "%q is no field of a subject: %s, or * for all", printable(name), strings.Join(SubjectFields(), ", "))
+			return fault.BadField("allowed_subject_fields", "%q is no field of a subject: %s, or * for all", sanitize.Short(name), strings.Join(SubjectFields(), ", "))
 		}
 	}
 	for _, name := range subjectNeeds[r.Variant] {
 		if r.Subject[name] == "" && !r.takesSubject(name) {
-			return badField("subject", "%s is needed for %s: set it, by an identity template if it is the requester's own, or name it in allowed_subject_fields",
+			return fault.BadField("subject", "%s is needed for %s: set it, by an identity template if it is the requester's own, or name it in allowed_subject_fields",
 				name, r.Variant)
 		}
 	}
@@ -126,7 +128,7 @@ func subjectProblem(name, value string) string {
 	switch {
 	case value == "":
 		return ""
-	case strings.TrimSpace(value) != value || value != printable(value) || !utf8.ValidString(value):
+	case strings.TrimSpace(value) != value || value != sanitize.Short(value) || !utf8.ValidString(value):
 		return "must be one line of text without spaces around it"
 	case utf8.RuneCountInString(value) > maxSubjectValue:
 		return "is longer than 128 characters"
@@ -153,7 +155,7 @@ func subjectProblem(name, value string) string {
 func fillSubject(role *Role, asked map[string]string, fill func(template string) (string, error)) (subject, error) {
 	if !role.shape().personal() {
 		if len(asked) > 0 {
-			return nil, badField("subject", "is for document signers and S/MIME, which the role's product is not")
+			return nil, fault.BadField("subject", "is for document signers and S/MIME, which the role's product is not")
 		}
 		return nil, nil
 	}
@@ -163,7 +165,7 @@ func fillSubject(role *Role, asked map[string]string, fill func(template string)
 		if isTemplate(v) {
 			var err error
 			if v, err = fill(v); err != nil || v == "" {
-				return nil, badField("subject", "%s: the role's template %q has no value for this requester", name, printable(role.Subject[name]))
+				return nil, fault.BadField("subject", "%s: the role's template %q has no value for this requester", name, sanitize.Short(role.Subject[name]))
 			}
 		}
 		s[name] = v
@@ -171,14 +173,14 @@ func fillSubject(role *Role, asked map[string]string, fill func(template string)
 	for _, name := range slices.Sorted(maps.Keys(asked)) {
 		switch {
 		case !knownSubjectField(name):
-			return nil, badField("subject", "%q is none of its fields: %s", printable(name), strings.Join(SubjectFields(), ", "))
+			return nil, fault.BadField("subject", "%q is none of its fields: %s", sanitize.Short(name), strings.Join(SubjectFields(), ", "))
 		case asked[name] == "":
 			continue // as if it were not there
 		case s[name] == asked[name]:
 		case s[name] != "":
-			return nil, badField("subject", "%s is set by the role", name)
+			return nil, fault.BadField("subject", "%s is set by the role", name)
 		case !role.takesSubject(name):
-			return nil, badField("subject", "%s is not left to the requester (allowed_subject_fields)", name)
+			return nil, fault.BadField("subject", "%s is not left to the requester (allowed_subject_fields)", name)
 		}
 		s[name] = asked[name]
 	}
@@ -189,12 +191,12 @@ func fillSubject(role *Role, asked map[string]string, fill func(template string)
 func (s subject) check(variant string) error {
 	for _, name := range slices.Sorted(maps.Keys(s)) {
 		if problem := subjectProblem(name, s[name]); problem != "" {
-			return badField("subject", "%s %s", name, problem)
+			return fault.BadField("subject", "%s %s", name, problem)
 		}
 	}
 	for _, name := range subjectNeeds[variant] {
 		if s[name] == "" {
-			return badField("subject", "%s is needed for %s", name, variant)
+			return fault.BadField("subject", "%s is needed for %s", name, variant)
 		}
 	}
 	return nil

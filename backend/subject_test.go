@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/stretchr/testify/require"
 )
 
@@ -48,7 +49,7 @@ func TestARoleSaysWhomItsCertificatesAreFor(t *testing.T) {
 				require.NoError(t, err)
 				return
 			}
-			var field *FieldError
+			var field *fault.FieldError
 			require.ErrorAs(t, err, &field)
 			require.Contains(t, err.Error(), c.want)
 		})

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
@@ -49,18 +51,18 @@ func kindsByCode(codes map[string]string) map[string][]string {
 // unknownProduct says that the catalog has no product of that code, and which one may be meant.
 func unknownProduct(products []certinext.Product, code, variant string) error {
 	if len(products) == 0 {
-		return badField("product_code", "the account's catalog is empty, so no product can be ordered; some accounts need a group_number")
+		return fault.BadField("product_code", "the account's catalog is empty, so no product can be ordered; some accounts need a group_number")
 	}
 	if strings.ContainsFunc(code, unicode.IsLetter) {
 		if matches := named(products, code); len(matches) > 0 {
-			return badField("product_code", "%q is not a product code; %s", printable(code), codesOf("code", matches))
+			return fault.BadField("product_code", "%q is not a product code; %s", sanitize.Short(code), codesOf("code", matches))
 		}
 	}
 	kinds := elsewhere[code]
 	if variant != "" {
 		kinds = []string{kindOfVariant(variant)}
 	}
-	text := fmt.Sprintf("%q is not in this account's catalog", printable(code))
+	text := fmt.Sprintf("%q is not in this account's catalog", sanitize.Short(code))
 	for _, kind := range kinds {
 		if matches := ofKind(products, kind); len(matches) > 0 {
 			text += "; " + codesOf(kind+" product", matches)
@@ -68,7 +70,7 @@ func unknownProduct(products []certinext.Product, code, variant string) error {
 			text += "; it has no " + kind + " product"
 		}
 	}
-	return badField("product_code", "%s; read catalog/products for what it has", text)
+	return fault.BadField("product_code", "%s; read catalog/products for what it has", text)
 }
 
 // kindOfVariant is what the catalog calls the kind of a variant.

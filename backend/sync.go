@@ -14,6 +14,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -71,7 +75,7 @@ func (y *synchronizing) end() {
 
 // SyncStatus returns how far the last synchronization has got.
 func (e *Engine) SyncStatus(ctx context.Context, s logical.Storage) (*SyncStatus, error) {
-	st, err := get[SyncStatus](ctx, s, syncKey)
+	st, err := store.Get[SyncStatus](ctx, s, syncKey)
 	if err == nil && st == nil {
 		st = &SyncStatus{State: SyncNever}
 	}
@@ -94,14 +98,14 @@ func (e *Engine) Sync(ctx context.Context, s logical.Storage, r SyncRequest) (*S
 	}
 	if !e.sync.begin() {
 		if r.IncludeExpired && !before.IncludeExpired {
-			return nil, badField("include_expired", "cannot be set now: a synchronization without it is running")
+			return nil, fault.BadField("include_expired", "cannot be set now: a synchronization without it is running")
 		}
 		return before, nil
 	}
 	st := &SyncStatus{
-		Version: 1, State: SyncRunning, Account: cfg.account(), IncludeExpired: r.IncludeExpired, StartedAt: e.now(),
+		Version: 1, State: SyncRunning, Account: cfg.account(), IncludeExpired: r.IncludeExpired, StartedAt: e.Now(),
 	}
-	if err := put(ctx, s, syncKey, st); err != nil {
+	if err := store.Put(ctx, s, syncKey, st); err != nil {
 		e.sync.end()
 		return nil, err
 	}
@@ -124,21 +128,21 @@ func (e *Engine) resumeSync(ctx context.Context, s logical.Storage) error {
 
 // synchronize works behind the caller's back. It ends with the engine.
 func (e *Engine) synchronize(ctx context.Context, s logical.Storage, st *SyncStatus) {
-	ctx, stop := e.outlive(ctx)
-	e.work.Go(func() {
+	ctx, stop := e.Outlive(ctx)
+	e.Work.Go(func() {
 		defer stop()
 		defer e.sync.end()
 		err := e.syncRows(ctx, s, st)
-		if e.alive.Err() != nil {
+		if e.Alive.Err() != nil {
 			return // its state stays running: the next process goes on
 		}
-		st.State, st.FinishedAt = SyncDone, e.now()
+		st.State, st.FinishedAt = SyncDone, e.Now()
 		if err != nil {
-			st.State, st.LastError = SyncFailed, printable(err.Error())
-			e.log.Warn("synchronizing with CERTInext's records failed", "error", err)
+			st.State, st.LastError = SyncFailed, sanitize.Short(err.Error())
+			e.Log.Warn("synchronizing with CERTInext's records failed", "error", err)
 		}
-		if err := put(ctx, s, syncKey, st); err != nil {
-			e.log.Error("the state of the synchronization could not be stored", "error", err)
+		if err := store.Put(ctx, s, syncKey, st); err != nil {
+			e.Log.Error("the state of the synchronization could not be stored", "error", err)
 		}
 	})
 }
@@ -168,7 +172,7 @@ func (e *Engine) syncRows(ctx context.Context, s logical.Storage, st *SyncStatus
 			return err
 		}
 		if st.Seen++; st.Seen%syncEvery == 0 {
-			if err := put(ctx, s, syncKey, st); err != nil {
+			if err := store.Put(ctx, s, syncKey, st); err != nil {
 				return err
 			}
 		}
@@ -179,17 +183,17 @@ func (e *Engine) syncRows(ctx context.Context, s logical.Storage, st *SyncStatus
 // ownOrders are CERTInext's numbers, and the markers, of this mount's open orders: the engine looks after those by itself.
 func (e *Engine) ownOrders(ctx context.Context, s logical.Storage) (map[string]bool, error) {
 	own := make(map[string]bool)
-	roles, err := list(ctx, s, openOrderPrefix)
+	roles, err := store.List(ctx, s, openOrderPrefix)
 	if err != nil {
 		return nil, err
 	}
 	for _, role := range roles {
-		ids, err := list(ctx, s, openOrderPrefix+role)
+		ids, err := store.List(ctx, s, openOrderPrefix+role)
 		if err != nil {
 			return nil, err
 		}
 		for _, id := range ids {
-			o, err := get[orderEntry](ctx, s, openOrderPrefix+role+id)
+			o, err := store.Get[orderEntry](ctx, s, openOrderPrefix+role+id)
 			if err != nil {
 				return nil, err
 			}
@@ -218,7 +222,7 @@ type syncer struct {
 func (y *syncer) learnFamilies(ctx context.Context, group string) {
 	products, err := y.client.Products(ctx, group)
 	if err != nil {
-		y.engine.log.Debug("the catalog could not be asked for the families of products", "error", err)
+		y.engine.Log.Debug("the catalog could not be asked for the families of products", "error", err)
 	}
 	y.families = make(map[string]certinext.Family, len(products))
 	for _, p := range products {
@@ -246,7 +250,7 @@ func (y *syncer) row(ctx context.Context, row certinext.ReportRow) error {
 			return err
 		}
 		return y.revoked(ctx, y.newest[row.OrderID], row) // it was reissued, and then revoked
-	case !row.ExpiresAt.IsZero() && row.ExpiresAt.Before(y.engine.now()) && !y.status.IncludeExpired:
+	case !row.ExpiresAt.IsZero() && row.ExpiresAt.Before(y.engine.Now()) && !y.status.IncludeExpired:
 		return nil
 	case row.SerialNumber == "" && status != certinext.StatusIssued:
 		return nil // not issued yet
@@ -270,9 +274,9 @@ func (y *syncer) isOwn(row certinext.ReportRow) bool {
 func serialsOf(row certinext.ReportRow) []string {
 	var out []string
 	if n, ok := new(big.Int).SetString(row.SerialNumber, 10); ok && n.Sign() > 0 {
-		out = append(out, serialKey(n))
+		out = append(out, serials.Key(n))
 	}
-	if hex, err := parseSerial("serial", row.SerialNumber); err == nil {
+	if hex, err := serials.Parse("serial", row.SerialNumber); err == nil {
 		out = append(out, hex)
 	}
 	return out
@@ -281,7 +285,7 @@ func serialsOf(row certinext.ReportRow) []string {
 // known reports whether the mount has the certificate of a row.
 func (y *syncer) known(ctx context.Context, row certinext.ReportRow) (serial string, known bool, err error) {
 	for _, candidate := range serialsOf(row) {
-		c, err := get[certEntry](ctx, y.storage, certPrefix+candidate)
+		c, err := store.Get[certEntry](ctx, y.storage, certPrefix+candidate)
 		if err != nil {
 			return "", false, err
 		}
@@ -295,7 +299,7 @@ func (y *syncer) known(ctx context.Context, row certinext.ReportRow) (serial str
 // revoked stores that a certificate of the mount was revoked without it.
 func (y *syncer) revoked(ctx context.Context, serial string, row certinext.ReportRow) error {
 	e := y.engine
-	c, err := get[certEntry](ctx, y.storage, certPrefix+serial)
+	c, err := store.Get[certEntry](ctx, y.storage, certPrefix+serial)
 	if err != nil || c == nil || c.Revocation != nil {
 		return err
 	}
@@ -304,16 +308,16 @@ func (y *syncer) revoked(ctx context.Context, serial string, row certinext.Repor
 		y.failed(row, err)
 		return ctx.Err()
 	}
-	unlock, err := e.certLocks.lock(ctx, serial)
+	unlock, err := e.certLocks.Lock(ctx, serial)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if c, err = get[certEntry](ctx, y.storage, certPrefix+serial); err != nil || c == nil || c.Revocation != nil {
+	if c, err = store.Get[certEntry](ctx, y.storage, certPrefix+serial); err != nil || c == nil || c.Revocation != nil {
 		return err
 	}
 	y.status.Revoked++
-	at, reason := revocationOf(remote, e.now())
+	at, reason := revocationOf(remote, e.Now())
 	return e.recordRevocation(ctx, y.storage, c, at, reason)
 }
 
@@ -333,28 +337,28 @@ func (y *syncer) take(ctx context.Context, row certinext.ReportRow) error {
 		y.failed(row, err)
 		return nil
 	}
-	if named := serialsOf(row); len(named) > 0 && !slices.Contains(named, serialKey(cert.leaf.SerialNumber)) {
+	if named := serialsOf(row); len(named) > 0 && !slices.Contains(named, serials.Key(cert.leaf.SerialNumber)) {
 		// No key tells whether it is the order's: it may be another order's, or was reissued since the report was read.
 		y.failed(row, errors.New("the delivered certificate has another serial number than the report's"))
 		return nil
 	}
-	now := y.engine.now()
+	now := y.engine.Now()
 	c := newCertEntry(&orderEntry{CAOrderID: row.OrderID, Account: y.account, Placement: placement{Family: family}}, cert, now)
 	c.Imported, c.Delivery = true, &delivery{At: now} // nobody waits for it
 	if err := y.succeed(ctx, c); err != nil {
 		return err
 	}
-	unlock, err := y.engine.certLocks.lock(ctx, c.Serial)
+	unlock, err := y.engine.certLocks.Lock(ctx, c.Serial)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	stored, err := get[certEntry](ctx, y.storage, c.key())
+	stored, err := store.Get[certEntry](ctx, y.storage, c.key())
 	if err != nil || stored != nil {
 		return err // the mount knows more of it than the records do
 	}
 	y.status.Imported++
-	return put(ctx, y.storage, c.key(), c)
+	return store.Put(ctx, y.storage, c.key(), c)
 }
 
 // succeed ties c to the certificate of the same order that the mount has, if any: it was reissued outside of the mount, and CERTInext
@@ -367,17 +371,17 @@ func (y *syncer) succeed(ctx context.Context, c *certEntry) error {
 	if serial == "" || serial == c.Serial {
 		return nil
 	}
-	unlock, err := y.engine.certLocks.lock(ctx, serial)
+	unlock, err := y.engine.certLocks.Lock(ctx, serial)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	before, err := get[certEntry](ctx, y.storage, certPrefix+serial)
+	before, err := store.Get[certEntry](ctx, y.storage, certPrefix+serial)
 	if err != nil || before == nil || before.NotBefore.After(c.NotBefore) {
 		return err
 	}
 	before.ReissuedAs, c.Replaces = c.Serial, serial
-	return put(ctx, y.storage, before.key(), before)
+	return store.Put(ctx, y.storage, before.key(), before)
 }
 
 // learnNewest finds the newest certificate of each of the account's orders among those of the mount.
@@ -385,13 +389,13 @@ func (y *syncer) learnNewest(ctx context.Context) error {
 	if y.newest != nil {
 		return nil
 	}
-	serials, err := list(ctx, y.storage, certPrefix)
+	serials, err := store.List(ctx, y.storage, certPrefix)
 	if err != nil {
 		return err
 	}
 	newest, since := make(map[string]string), make(map[string]time.Time)
 	for _, serial := range serials {
-		c, err := get[certEntry](ctx, y.storage, certPrefix+serial)
+		c, err := store.Get[certEntry](ctx, y.storage, certPrefix+serial)
 		if err != nil {
 			return err
 		}
@@ -444,5 +448,5 @@ func (y *syncer) failed(row certinext.ReportRow, err error) {
 	if err == nil {
 		err = errors.New("its status is another one than the report's")
 	}
-	y.status.LastError = printable(fmt.Sprintf("CERTInext order %s: %v", row.OrderID, err))
+	y.status.LastError = sanitize.Short(fmt.Sprintf("CERTInext order %s: %v", row.OrderID, err))
 }

@@ -117,7 +117,7 @@ var mutants = []Mutant{
 	{
 		Name: "a certificate is handed over without its lock",
 		File: "backend/deliver.go",
-		Old:  "unlock, err := e.certLocks.lock(ctx, h.entry.Serial)\n",
+		Old:  "unlock, err := e.certLocks.Lock(ctx, h.entry.Serial)\n",
 		New:  "unlock, err := func() {}, error(nil)\n",
 		Like: "a lock that is left out",
 	},
@@ -217,8 +217,8 @@ var mutants = []Mutant{
 	{
 		Name: "a promotion is stored only after CERTInext was told",
 		File: "backend/draft.go",
-		Old:  "o.note(e.now(), \"to be promoted\")\n\tif err := e.saveOrder(ctx, s, o); err != nil {",
-		New:  "o.note(e.now(), \"to be promoted\")\n\to.dirty = false\n\tif err := error(nil); err != nil {",
+		Old:  "o.note(e.Now(), \"to be promoted\")\n\tif err := e.saveOrder(ctx, s, o); err != nil {",
+		New:  "o.note(e.Now(), \"to be promoted\")\n\to.dirty = false\n\tif err := error(nil); err != nil {",
 		Like: "a write that is moved",
 	},
 
@@ -256,22 +256,22 @@ var mutants = []Mutant{
 	{
 		Name: "a lease ends without the certificate's lock",
 		File: "backend/lease.go",
-		Old:  "unlock, err := e.certLocks.lock(ctx, l.Serial)\n",
+		Old:  "unlock, err := e.certLocks.Lock(ctx, l.Serial)\n",
 		New:  "unlock, err := func() {}, error(nil)\n",
 		Like: "a lock that is left out",
 	},
 	{
 		Name: "the queue ignores that the last lease was renewed",
 		File: "backend/revocation_queue.go",
-		Old:  "if last := lastLease(c.Leases, e.now()); !last.IsZero() {",
-		New:  "if last := lastLease(c.Leases, e.now()); last.Before(q.QueuedAt) && !last.IsZero() {",
+		Old:  "if last := lastLease(c.Leases, e.Now()); !last.IsZero() {",
+		New:  "if last := lastLease(c.Leases, e.Now()); last.Before(q.QueuedAt) && !last.IsZero() {",
 		Like: "a check that is left out",
 	},
 	{
 		Name: "a lease on a revoked certificate is renewed",
 		File: "backend/lease.go",
-		Old:  "case c.Revocation != nil:\n\t\treturn 0, badField(\"lease\"",
-		New:  "case c.Revocation != nil && c.Delivery == nil:\n\t\treturn 0, badField(\"lease\"",
+		Old:  "case c.Revocation != nil:\n\t\treturn 0, fault.BadField(\"lease\"",
+		New:  "case c.Revocation != nil && c.Delivery == nil:\n\t\treturn 0, fault.BadField(\"lease\"",
 		Like: "a check that is left out",
 	},
 	{
@@ -298,7 +298,7 @@ var mutants = []Mutant{
 	{
 		Name: "a synchronization stores what it takes in without a lock",
 		File: "backend/sync.go",
-		Old:  "unlock, err := y.engine.certLocks.lock(ctx, c.Serial)\n",
+		Old:  "unlock, err := y.engine.certLocks.Lock(ctx, c.Serial)\n",
 		New:  "unlock, err := func() {}, error(nil)\n",
 		Like: "a lock that is left out",
 	},

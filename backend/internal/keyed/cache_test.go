@@ -1,7 +1,7 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-package backend
+package keyed
 
 import (
 	"context"
@@ -31,129 +31,129 @@ func (o *oracle) ask() (int, error) {
 	return n, err
 }
 
-func newMemo() *memo[int] {
-	return &memo[int]{life: time.Minute, now: time.Now, run: func(f func()) { go f() }}
+func newCache() *Cache[int] {
+	return &Cache[int]{Life: time.Minute, Now: time.Now, Run: func(f func()) { go f() }}
 }
 
-func TestMemoAsksOnce(t *testing.T) {
+func TestCacheAsksOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m, o := newMemo(), new(oracle)
+		m, o := newCache(), new(oracle)
 		var callers sync.WaitGroup
 		for range 100 {
 			callers.Go(func() {
-				v, old, err := m.get(t.Context(), "a", false, o.ask)
+				v, old, err := m.Get(t.Context(), "a", false, o.ask)
 				require.NoError(t, err)
 				require.Equal(t, 1, v)
 				require.False(t, old, "it was not there before")
 			})
 		}
 		callers.Wait()
-		v, old, err := m.get(t.Context(), "a", false, o.ask)
+		v, old, err := m.Get(t.Context(), "a", false, o.ask)
 		require.NoError(t, err)
 		require.Equal(t, 1, v)
 		require.True(t, old)
-		v, _, err = m.get(t.Context(), "b", false, o.ask)
+		v, _, err = m.Get(t.Context(), "b", false, o.ask)
 		require.NoError(t, err)
 		require.Equal(t, 2, v, "another question has another answer")
 		time.Sleep(time.Minute)
-		v, _, err = m.get(t.Context(), "a", false, o.ask)
+		v, _, err = m.Get(t.Context(), "a", false, o.ask)
 		require.NoError(t, err)
 		require.Equal(t, 3, v, "its time is over")
 	})
 }
 
-func TestMemoNeverKeepsAnError(t *testing.T) {
+func TestCacheNeverKeepsAnError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m, o := newMemo(), &oracle{err: errors.New("away")}
+		m, o := newCache(), &oracle{err: errors.New("away")}
 		var callers sync.WaitGroup
 		for range 10 {
 			callers.Go(func() {
-				_, _, err := m.get(t.Context(), "a", false, o.ask)
+				_, _, err := m.Get(t.Context(), "a", false, o.ask)
 				require.ErrorIs(t, err, o.err)
 			})
 		}
 		callers.Wait()
 		require.Equal(t, 1, o.asked, "all waited for one")
 		o.err = nil
-		v, _, err := m.get(t.Context(), "a", false, o.ask)
+		v, _, err := m.Get(t.Context(), "a", false, o.ask)
 		require.NoError(t, err)
 		require.Equal(t, 2, v)
 		o.err = errors.New("away again")
-		_, _, err = m.get(t.Context(), "a", true, o.ask)
+		_, _, err = m.Get(t.Context(), "a", true, o.ask)
 		require.ErrorIs(t, err, o.err)
-		v, old, err := m.get(t.Context(), "a", false, o.ask)
+		v, old, err := m.Get(t.Context(), "a", false, o.ask)
 		require.NoError(t, err)
 		require.True(t, old, "what was known before stays known")
 		require.Equal(t, 2, v)
 	})
 }
 
-func TestMemoAsksAnew(t *testing.T) {
+func TestCacheAsksAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m, o := newMemo(), new(oracle)
+		m, o := newCache(), new(oracle)
 		first := make(chan int)
 		go func() {
-			v, _, _ := m.get(t.Context(), "a", false, o.ask)
+			v, _, _ := m.Get(t.Context(), "a", false, o.ask)
 			first <- v
 		}()
 		time.Sleep(time.Millisecond)
-		v, _, err := m.get(t.Context(), "a", true, func() (int, error) { return o.ask() })
+		v, _, err := m.Get(t.Context(), "a", true, func() (int, error) { return o.ask() })
 		require.NoError(t, err)
 		require.Equal(t, 2, v, "the question under way may have missed what has changed")
 		require.Equal(t, 1, <-first)
-		v, _, _ = m.get(t.Context(), "a", false, o.ask)
+		v, _, _ = m.Get(t.Context(), "a", false, o.ask)
 		require.Equal(t, 2, v)
 	})
 }
 
-func TestMemoKeepsTheLaterOfTwoAnswers(t *testing.T) {
+func TestCacheKeepsTheLaterOfTwoAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := newMemo()
+		m := newCache()
 		slow := func() (int, error) { time.Sleep(10 * time.Second); return 1, nil }
 		quick := func() (int, error) { return 2, nil }
-		go func() { _, _, _ = m.get(context.WithoutCancel(t.Context()), "a", false, slow) }()
+		go func() { _, _, _ = m.Get(context.WithoutCancel(t.Context()), "a", false, slow) }()
 		time.Sleep(time.Millisecond)
-		_, _, err := m.get(t.Context(), "a", true, quick)
+		_, _, err := m.Get(t.Context(), "a", true, quick)
 		require.NoError(t, err)
 		time.Sleep(20 * time.Second)
-		v, old, err := m.get(t.Context(), "a", false, quick)
+		v, old, err := m.Get(t.Context(), "a", false, quick)
 		require.NoError(t, err)
 		require.True(t, old)
 		require.Equal(t, 2, v, "the answer of a question that was asked earlier came later")
 	})
 }
 
-func TestMemoOutlivesTheCallerWhoAsked(t *testing.T) {
+func TestCacheOutlivesTheCallerWhoAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m, o := newMemo(), new(oracle)
+		m, o := newCache(), new(oracle)
 		ctx, leave := context.WithTimeout(t.Context(), time.Millisecond)
 		defer leave()
-		_, _, err := m.get(ctx, "a", false, o.ask)
+		_, _, err := m.Get(ctx, "a", false, o.ask)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		v, _, err := m.get(t.Context(), "a", false, o.ask)
+		v, _, err := m.Get(t.Context(), "a", false, o.ask)
 		require.NoError(t, err)
 		require.Equal(t, 1, v, "the answer that the first one did not wait for")
 	})
 }
 
-func TestMemoForgets(t *testing.T) {
+func TestCacheForgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m, o := newMemo(), new(oracle)
-		go func() { _, _, _ = m.get(context.WithoutCancel(t.Context()), "a", false, o.ask) }()
+		m, o := newCache(), new(oracle)
+		go func() { _, _, _ = m.Get(context.WithoutCancel(t.Context()), "a", false, o.ask) }()
 		time.Sleep(time.Millisecond)
-		m.forget()
+		m.Forget()
 		time.Sleep(time.Minute / 2)
-		v, _, err := m.get(t.Context(), "a", false, o.ask)
+		v, _, err := m.Get(t.Context(), "a", false, o.ask)
 		require.NoError(t, err)
 		require.Equal(t, 2, v, "an answer that was under way belongs to what is forgotten")
 	})
 }
 
-func TestMemoIsBounded(t *testing.T) {
-	m := newMemo()
-	for i := range 10 * maxRemembered {
-		_, _, err := m.get(t.Context(), fmt.Sprint(i), false, func() (int, error) { return i, nil })
+func TestCacheIsBounded(t *testing.T) {
+	m := newCache()
+	for i := range 10 * maxEntries {
+		_, _, err := m.Get(t.Context(), fmt.Sprint(i), false, func() (int, error) { return i, nil })
 		require.NoError(t, err)
-		require.LessOrEqual(t, len(m.known), maxRemembered)
+		require.LessOrEqual(t, len(m.entries), maxEntries)
 	}
 }

@@ -1,0 +1,80 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+// Package store reads and writes entries of Vault's storage as JSON. Its errors name the key and never
+// the value.
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// Get reads an entry into a new T. It returns nil without an error when there is none.
+func Get[T any](ctx context.Context, s logical.Storage, key string) (*T, error) {
+	e, err := s.Get(ctx, key)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", key, err)
+	}
+	if e == nil {
+		return nil, nil
+	}
+	v := new(T)
+	if err := e.DecodeJSON(v); err != nil {
+		return nil, fmt.Errorf("decoding %s: %w", key, err)
+	}
+	return v, nil
+}
+
+// Put writes an entry.
+func Put(ctx context.Context, s logical.Storage, key string, v any) error {
+	e, err := logical.StorageEntryJSON(key, v)
+	if err != nil {
+		return fmt.Errorf("encoding %s: %w", key, err)
+	}
+	if err := s.Put(ctx, e); err != nil {
+		return fmt.Errorf("storing %s: %w", key, err)
+	}
+	return nil
+}
+
+// Delete removes an entry.
+func Delete(ctx context.Context, s logical.Storage, key string) error {
+	if err := s.Delete(ctx, key); err != nil {
+		return fmt.Errorf("deleting %s: %w", key, err)
+	}
+	return nil
+}
+
+// List returns the names directly below a prefix.
+func List(ctx context.Context, s logical.Storage, prefix string) ([]string, error) {
+	keys, err := s.List(ctx, prefix)
+	if err != nil {
+		return nil, fmt.Errorf("listing %s: %w", prefix, err)
+	}
+	return keys, nil
+}
+
+// Collect returns all keys below a prefix, at any depth.
+func Collect(ctx context.Context, s logical.Storage, prefix string) ([]string, error) {
+	names, err := List(ctx, s, prefix)
+	if err != nil {
+		return nil, err
+	}
+	var keys []string
+	for _, name := range names {
+		if !strings.HasSuffix(name, "/") {
+			keys = append(keys, prefix+name)
+			continue
+		}
+		below, err := Collect(ctx, s, prefix+name)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, below...)
+	}
+	return keys, nil
+}
