@@ -261,10 +261,10 @@ func (c *Client) DomainChallenge(
 	ctx context.Context, id, domain string, m DCVMethod,
 ) (*Challenge, error) {
 	const operation = "fetching domain's challenge"
-	return c.domainChallenge(ctx, operation, id, domain, m)
+	return c.fetchDomainChallenge(ctx, operation, id, domain, m)
 }
 
-func (c *Client) domainChallenge(
+func (c *Client) fetchDomainChallenge(
 	ctx context.Context, operation, id, domain string, m DCVMethod,
 ) (*Challenge, error) {
 	path, err := c.challengePath(id, "/dcv", domain, m)
@@ -316,7 +316,7 @@ func (c *Client) RenewDomainChallenge(
 	case ch != nil:
 		return ch, nil
 	}
-	ch, err = c.domainChallenge(ctx, operation, id, domain, m)
+	ch, err = c.fetchDomainChallenge(ctx, operation, id, domain, m)
 	if err != nil {
 		failed := *asError(operation, err)
 		failed.Acted = true // the challenge was renewed and could not be read

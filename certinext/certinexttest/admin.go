@@ -48,11 +48,11 @@ func (s administration) serve(w http.ResponseWriter, r *http.Request) {
 		})
 	}
 	handle("GET /_sandbox/orders", func(*http.Request) (any, error) { return s.Orders(), nil })
-	handle("GET /_sandbox/orders/{id}", s.order)
+	handle("GET /_sandbox/orders/{id}", s.showOrder)
 	handle("POST /_sandbox/orders/{id}/approve", func(r *http.Request) (any, error) {
 		return nil, s.Approve(r.PathValue("id"))
 	})
-	handle("POST /_sandbox/orders/{id}/reject", s.reject)
+	handle("POST /_sandbox/orders/{id}/reject", s.rejectOrder)
 	handle("POST /_sandbox/orders/{id}/documents", s.documents)
 	handle("GET /_sandbox/domains", func(*http.Request) (any, error) { return s.Domains(), nil })
 	handle(
@@ -77,7 +77,7 @@ func (s administration) serve(w http.ResponseWriter, r *http.Request) {
 	handle("GET /_sandbox/faults", func(*http.Request) (any, error) {
 		return s.activeFaults(), nil
 	})
-	handle("POST /_sandbox/faults", s.inject)
+	handle("POST /_sandbox/faults", s.injectFault)
 	handle(
 		"DELETE /_sandbox/faults",
 		func(*http.Request) (any, error) { s.ClearFaults(); return nil, nil },
@@ -130,7 +130,7 @@ func adminBody(r *http.Request, dst any) error {
 	return strictJSON(b, dst)
 }
 
-func (s administration) order(r *http.Request) (any, error) {
+func (s administration) showOrder(r *http.Request) (any, error) {
 	o, ok := s.Order(r.PathValue("id"))
 	if !ok {
 		return nil, ErrNoOrder
@@ -138,7 +138,7 @@ func (s administration) order(r *http.Request) (any, error) {
 	return o, nil
 }
 
-func (s administration) reject(r *http.Request) (any, error) {
+func (s administration) rejectOrder(r *http.Request) (any, error) {
 	var body struct {
 		Remark string `json:"remark"`
 	}
@@ -148,7 +148,7 @@ func (s administration) reject(r *http.Request) (any, error) {
 	return nil, s.Reject(r.PathValue("id"), body.Remark)
 }
 
-func (s administration) inject(r *http.Request) (any, error) {
+func (s administration) injectFault(r *http.Request) (any, error) {
 	var f Fault
 	if err := adminBody(r, &f); err != nil {
 		return nil, err

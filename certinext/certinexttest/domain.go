@@ -36,8 +36,8 @@ type attempt struct {
 	failure *lookupFailure
 }
 
-// verifyDomain marks d as validated by method at now.
-func (s *Server) verifyDomain(d *accountDomain, now time.Time, method string) {
+// validateDomain marks d as validated by method at now.
+func (s *Server) validateDomain(d *accountDomain, now time.Time, method string) {
 	d.verifiedAt, d.validTill, d.method, d.renewing = now, now.Add(
 		s.domainValidity(),
 	), method, false
@@ -47,7 +47,7 @@ func (s *Server) verifyDomain(d *accountDomain, now time.Time, method string) {
 // what was validated before goes on to count.
 func (s *Server) renewDomain(d *accountDomain, now, at time.Time, method string) {
 	if at.Equal(now) || !d.validAt(now) {
-		s.verifyDomain(d, at, method)
+		s.validateDomain(d, at, method)
 	}
 }
 
@@ -125,7 +125,7 @@ func (s *Server) VerifyDomain(domain string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
-	s.verifyDomain(s.registerDomain(domain, s.firstOrganization(), now), now, methodDNS)
+	s.validateDomain(s.registerDomain(domain, s.firstOrganization(), now), now, methodDNS)
 	for _, o := range s.book.sequence {
 		if t := o.target(domain); t != nil && t.verifiedAt.IsZero() {
 			t.verifiedAt, t.method = now, methodDNS

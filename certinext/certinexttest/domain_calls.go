@@ -168,7 +168,7 @@ func (s domainCalls) verifyDomainChallenge(c *call) (reply, *problem) {
 	if failure != nil {
 		return reply{}, s.verifyFailed(p.method, failure)
 	}
-	s.verifyDomain(d, now, p.method)
+	s.validateDomain(d, now, p.method)
 	return respond(http.StatusOK, verifiedBody(p.method, now))
 }
 

@@ -31,7 +31,7 @@ func (s *Server) place(c *call, o *order, csr, requestID string) (*order, *probl
 	}
 	o.creates = 1
 	if draft != nil {
-		s.promote(draft, o)
+		s.promoteDraft(draft, o)
 		o = draft
 	} else {
 		o.requestID = s.newRequestID()
@@ -60,8 +60,8 @@ func (s *Server) draftFor(o *order, requestID string) (*order, *problem) {
 	return draft, nil
 }
 
-// promote turns draft into what o says, keeping its request id.
-func (s *Server) promote(draft, o *order) {
+// promoteDraft turns draft into what o says, keeping its request id.
+func (s *Server) promoteDraft(draft, o *order) {
 	requestID, creates := draft.requestID, draft.creates
 	*draft = *o
 	draft.requestID, draft.creates = requestID, creates+1

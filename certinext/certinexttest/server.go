@@ -243,7 +243,7 @@ func (s *Server) setUp() {
 	s.ca = newPKI(now, s.revocationClock)
 	s.owners = newOrganizations(s.Organizations, now)
 	for _, d := range s.VerifiedDomains {
-		s.verifyDomain(s.registerDomain(d, s.firstOrganization(), now), now, methodDNS)
+		s.validateDomain(s.registerDomain(d, s.firstOrganization(), now), now, methodDNS)
 	}
 	for _, d := range s.PendingDomains {
 		s.registerDomain(d, s.firstOrganization(), now)

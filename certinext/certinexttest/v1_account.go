@@ -94,10 +94,10 @@ type wireV1Domain struct {
 	Status             string `json:"status"` // 1 active, 2 inactive, 3 expired
 }
 
-// domains lists the account's domains. The published block is a single
+// listDomains lists the account's domains. The published block is a single
 // object in a call that "allows you to get the list of domains": an array is
 // inferred.
-func (s version1) domains(c *call) (reply, *problem) {
+func (s version1) listDomains(c *call) (reply, *problem) {
 	if problem := c.decodeV1(&wireNothing{}); problem != nil {
 		return reply{}, problem
 	}

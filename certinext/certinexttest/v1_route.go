@@ -53,7 +53,7 @@ func v1Routes() []route {
 			OpOrganization, "GetOrganizationDetails", "/organizations",
 			version1.organizationDetails,
 		),
-		verb(OpDomains, "GetDomainDetails", "/domains", version1.domains),
+		verb(OpDomains, "GetDomainDetails", "/domains", version1.listDomains),
 		verb(OpProducts, "GetProductDetails", "/catalog/products", version1.products),
 		verb(OpCustomFields, "GetFieldDetails", "/catalog/products", version1.fields),
 	}
