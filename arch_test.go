@@ -47,6 +47,11 @@ func TestArrows(t *testing.T) {
 			"github.com/hashicorp/vault/api":           "the engine is called by Vault and never calls it",
 			module:                                     "the arrow points from the paths to the engine",
 		},
+		module + "/backend/account": {
+			"github.com/hashicorp/vault/sdk/framework": "the engine knows accounts, not FieldData",
+			module + "/backend":                        "an account knows neither roles nor orders",
+			module + "/dcv":                            "an account knows no DNS",
+		},
 		module + "/backend/internal/host": {
 			module + "/": "what the rooms share knows none of them",
 		},

@@ -85,7 +85,7 @@ func organizationFields() map[string]*framework.FieldSchema {
 }
 
 func (b *secretsBackend) readAccount(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
-	me, err := b.engine.Identity(ctx, req.Storage)
+	me, err := b.engine.Account.Identity(ctx, req.Storage)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +95,7 @@ func (b *secretsBackend) readAccount(ctx context.Context, req *logical.Request, 
 }
 
 func (b *secretsBackend) readGroups(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	page, err := b.engine.Groups(ctx, req.Storage, window(d))
+	page, err := b.engine.Account.Groups(ctx, req.Storage, window(d))
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +131,7 @@ func validations(number string) []string {
 }
 
 func (b *secretsBackend) readOrganizations(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	page, err := b.engine.Organizations(ctx, req.Storage, window(d))
+	page, err := b.engine.Account.Organizations(ctx, req.Storage, window(d))
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +154,7 @@ func known(v *bool) any {
 }
 
 func (b *secretsBackend) readOrganization(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	o, err := b.engine.Organization(ctx, req.Storage, d.Get("number").(string))
+	o, err := b.engine.Account.Organization(ctx, req.Storage, d.Get("number").(string))
 	if err != nil || o == nil {
 		return nil, err
 	}

@@ -64,7 +64,7 @@ func (b *secretsBackend) pathCatalog() []*framework.Path {
 }
 
 func (b *secretsBackend) readProducts(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	page, err := b.engine.Products(ctx, req.Storage, backend.ProductFilter{
+	page, err := b.engine.Account.Products(ctx, req.Storage, backend.ProductFilter{
 		GroupNumber: d.Get("group_number").(string), Family: backend.Family(d.Get("family").(string)),
 		Category: d.Get("category").(string), Anew: d.Get("refresh").(bool),
 	}, window(d))
@@ -75,7 +75,7 @@ func (b *secretsBackend) readProducts(ctx context.Context, req *logical.Request,
 }
 
 func (b *secretsBackend) readCustomFields(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	fields, err := b.engine.CustomFields(ctx, req.Storage, d.Get("code").(string))
+	fields, err := b.engine.Account.CustomFields(ctx, req.Storage, d.Get("code").(string))
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +90,7 @@ func (b *secretsBackend) readCustomFields(ctx context.Context, req *logical.Requ
 }
 
 func (b *secretsBackend) readProduct(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	p, err := b.engine.Product(ctx, req.Storage, d.Get("code").(string), d.Get("group_number").(string))
+	p, err := b.engine.Account.Product(ctx, req.Storage, d.Get("code").(string), d.Get("group_number").(string))
 	if err != nil || p == nil {
 		return nil, err
 	}

@@ -67,7 +67,7 @@ var configFields = append([]binding[backend.Config]{
 }, orderDefaults(func(c *backend.Config) *backend.OrderDefaults { return &c.OrderDefaults })...)
 
 func (b *secretsBackend) readConfig(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
-	c, err := b.engine.Config(ctx, req.Storage)
+	c, err := b.engine.Account.Config(ctx, req.Storage)
 	if err != nil || c == nil {
 		return nil, err
 	}
@@ -75,17 +75,17 @@ func (b *secretsBackend) readConfig(ctx context.Context, req *logical.Request, _
 }
 
 func (b *secretsBackend) writeConfig(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	return nil, b.engine.WriteConfig(ctx, req.Storage, func(c *backend.Config) error {
+	return nil, b.engine.Account.WriteConfig(ctx, req.Storage, func(c *backend.Config) error {
 		return write(configFields, d, c)
 	}, d.Get("verify_connection").(bool))
 }
 
 func (b *secretsBackend) deleteConfig(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
-	return nil, b.engine.DeleteConfig(ctx, req.Storage)
+	return nil, b.engine.Account.DeleteConfig(ctx, req.Storage)
 }
 
 func (b *secretsBackend) checkConfig(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
-	r, err := b.engine.CheckConfig(ctx, req.Storage)
+	r, err := b.engine.Account.CheckConfig(ctx, req.Storage)
 	if err != nil {
 		return nil, err
 	}

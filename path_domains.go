@@ -128,7 +128,7 @@ func domainResponse(s *backend.DomainState) *logical.Response {
 }
 
 func (b *secretsBackend) readDomains(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	page, err := b.engine.Domains(ctx, req.Storage, backend.DomainFilter{
+	page, err := b.engine.Account.Domains(ctx, req.Storage, backend.DomainFilter{
 		Search: d.Get("search").(string), Exact: d.Get("exact").(bool), Status: d.Get("status").(string),
 		DCVStatus: d.Get("dcv_status").(string), OrganizationID: d.Get("organization_number").(string),
 		GroupNumber: d.Get("group_number").(string),

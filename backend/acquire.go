@@ -24,7 +24,7 @@ func (e *Engine) requestCaller(ctx context.Context, s logical.Storage, r Request
 	if err != nil {
 		return nil, err
 	}
-	_, cfg, err := e.client(ctx, s)
+	_, cfg, err := e.Account.Client(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +80,7 @@ const hangUpPatience = time.Second
 
 // serves tells which open orders a request finds again: those of the same requester's same request whose certificate it may get.
 func (e *Engine) serves(w *caller) func(*tracked) bool {
-	now, inDoubt := e.Now(), e.clockInDoubt()
+	now, inDoubt := e.Now(), e.Account.ClockInDoubt()
 	return func(t *tracked) bool {
 		return w.plan.is(t.fingerprint) && !t.named && !w.passed[t.id] && (t.handed == nil || w.mayReuse(&t.handed.delivery, now, inDoubt))
 	}
@@ -268,7 +268,7 @@ func (e *Engine) stillBusy(ctx context.Context, s logical.Storage, role, id stri
 
 // begin stores the intent to order, before CERTInext hears of it. On failure the hold is let go.
 func (e *Engine) begin(ctx context.Context, s logical.Storage, p *plan, h *heldOrder) error {
-	if err := e.mayOrder(ctx, s); err != nil { // as config is by now: the request may have waited
+	if err := e.Account.MayOrder(ctx, s); err != nil { // as config is by now: the request may have waited
 		h.drop()
 		return err
 	}
@@ -307,10 +307,10 @@ func (e *Engine) newOrder(p *plan, id string) (*orderEntry, error) {
 	}
 	reuse := role.reuseWindow()
 	o := &orderEntry{
-		Version: 1, ID: id, Role: role.Name, Requester: r.Requester, RequestID: r.ID, Account: cfg.account(),
+		Version: 1, ID: id, Role: role.Name, Requester: r.Requester, RequestID: r.ID, Account: cfg.Account(),
 		Fingerprint: p.identity, State: StatePlacing, Draft: r.Draft, Renews: r.Renews, CSR: p.csr,
 		CreatedAt: now, UpdatedAt: now, Grace: role.DeliveryGrace, Reuse: &reuse, Pickup: role.PickupWindow, RevokeUnclaimed: role.RevokeUnclaimed, TTL: r.TTL,
-		Placement: newPlacement(role, role.OrderDefaults.or(cfg.OrderDefaults), p, key),
+		Placement: newPlacement(role, role.OrderDefaults.Or(cfg.OrderDefaults), p, key),
 	}
 	o.Placement.Keyless = keyless(cfg, o.Placement.Family)
 	o.note(now, "requested")

@@ -3,7 +3,11 @@
 
 package backend
 
-import "github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+import (
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+)
 
 // The names under which the paths know what the rooms declare.
 type (
@@ -17,3 +21,45 @@ type (
 
 // ErrNotConfigured is returned while the mount has no CERTInext account.
 var ErrNotConfigured = fault.ErrNotConfigured
+
+type (
+	// A DCVMethod is a way to prove control of a domain.
+	DCVMethod = certinext.DCVMethod
+	// AccountingModel is [account.AccountingModel].
+	AccountingModel = account.AccountingModel
+	// CheckReport is [account.CheckReport].
+	CheckReport = account.CheckReport
+	// Config is [account.Config].
+	Config = account.Config
+	// CustomFieldSpec is [account.CustomFieldSpec].
+	CustomFieldSpec = account.CustomFieldSpec
+	// Domain is [account.Domain].
+	Domain = account.Domain
+	// DomainFilter is [account.DomainFilter].
+	DomainFilter = account.DomainFilter
+	// Family is [account.Family].
+	Family = account.Family
+	// Group is [account.Group].
+	Group = account.Group
+	// Identity is [account.Identity].
+	Identity = account.Identity
+	// OrderDefaults is [account.OrderDefaults].
+	OrderDefaults = account.OrderDefaults
+	// Organization is [account.Organization].
+	Organization = account.Organization
+	// Page is [account.Page].
+	Page[T any] = account.Page[T]
+	// Product is [account.Product].
+	Product = account.Product
+	// ProductFilter is [account.ProductFilter].
+	ProductFilter = account.ProductFilter
+	// Secret is [account.Secret].
+	Secret = account.Secret
+	// Status is [account.Status].
+	Status = account.Status
+	// Window is [account.Window].
+	Window = account.Window
+)
+
+// MaxRows is [account.MaxRows].
+const MaxRows = account.MaxRows

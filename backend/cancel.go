@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
@@ -61,7 +62,7 @@ func (e *Engine) revokeUndelivered(ctx context.Context, s logical.Storage, role,
 		}
 		serial = stored.Serial
 	}
-	asked, cancel := whileAsked(ctx)
+	asked, cancel := account.WhileAsked(ctx)
 	defer cancel()
 	q := &queuedRevocation{Version: 1, Serial: serial, Reason: defaultReason, Note: reason, QueuedAt: e.Now(), Due: true}
 	revoked, err := e.revoke(asked, s, q, func(c *certEntry) error {
@@ -94,7 +95,7 @@ func (e *Engine) revokeUnseen(ctx context.Context, s logical.Storage, role, id, 
 	if o.State != StatePending {
 		return fault.BadField("id", "order %s is %s by now: try again", id, o.State)
 	}
-	asked, cancel := whileAsked(ctx)
+	asked, cancel := account.WhileAsked(ctx)
 	defer cancel()
 	sent, err := client.RevokeOrder(asked, o.Placement.Family, o.CAOrderID, certinext.RevokeRequest{Reason: defaultReason, Note: reason, IdempotencyKey: "revoke-" + o.Placement.IdempotencyKey})
 	if err != nil {
@@ -150,7 +151,7 @@ func (e *Engine) cancelOpen(ctx context.Context, s logical.Storage, role, id, re
 	if err != nil {
 		return nil, err
 	}
-	asked, cancel := whileAsked(ctx)
+	asked, cancel := account.WhileAsked(ctx)
 	defer cancel()
 	issued := false
 	if o.State == StateDraft {

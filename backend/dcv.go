@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
@@ -32,7 +33,7 @@ type DomainChallenge struct {
 // Challenges asks CERTInext what to publish for an order, for one domain or, when domain is empty, for all that are not validated
 // yet.
 func (e *Engine) Challenges(ctx context.Context, s logical.Storage, role, id, domain string, method certinext.DCVMethod) ([]DomainChallenge, error) {
-	ctx, cancel := whileAsked(ctx)
+	ctx, cancel := account.WhileAsked(ctx)
 	defer cancel()
 	o, client, states, err := e.domains(ctx, s, role, id, domain)
 	if err != nil {
@@ -68,7 +69,7 @@ func challengeURL(domain, path string) string {
 // VerifyDomains asks CERTInext to look for the challenges of an order now, for one domain or, when domain is empty, for
 // all that are not validated yet.
 func (e *Engine) VerifyDomains(ctx context.Context, s logical.Storage, role, id, domain string, method certinext.DCVMethod) ([]DomainChallenge, error) {
-	ctx, cancel := whileAsked(ctx)
+	ctx, cancel := account.WhileAsked(ctx)
 	defer cancel()
 	o, client, states, err := e.domains(ctx, s, role, id, domain)
 	if err != nil {

@@ -108,7 +108,7 @@ func (e *Engine) deliver(ctx context.Context, s logical.Storage, w *caller, h *h
 		return result{err: err}
 	}
 	e.orders.recall(h.id, c)
-	verdict, why := c.handoverTo(o, w, due, now, e.clockInDoubt())
+	verdict, why := c.handoverTo(o, w, due, now, e.Account.ClockInDoubt())
 	switch verdict {
 	case isOver:
 		return result{err: cmp.Or(e.finish(ctx, s, h, c, due), w.undeliverable(o, c, why, true))}

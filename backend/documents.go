@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
@@ -55,7 +56,7 @@ func (e *Engine) submitDocuments(ctx context.Context, s logical.Storage, o *orde
 	if err != nil {
 		return err
 	}
-	asked, cancel := whileAsked(ctx)
+	asked, cancel := account.WhileAsked(ctx)
 	defer cancel()
 	err = client.SubmitDocuments(asked, o.Placement.Family, o.CAOrderID, docs)
 	var invalid *certinext.InvalidRequestError
@@ -78,7 +79,7 @@ var documentFields = strings.NewReplacer("docs", "documents", "FileName", "file_
 
 // takesDocuments reports whether CERTInext asks for documents: of signers, and of organizations (documented).
 func (p *placement) takesDocuments() bool {
-	return p.Family == certinext.FamilySignature || shapes[p.Variant].vetted()
+	return p.Family == certinext.FamilySignature || account.Shapes[p.Variant].Vetted()
 }
 
 func describeDocuments(docs []Document) string {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
@@ -60,7 +61,7 @@ func (r *Registration) validate() error {
 // A DomainState is where a registered domain stands.
 type DomainState struct {
 	Registration
-	Domain    *Domain          // in CERTInext's words; nil when it does not know the domain
+	Domain    *account.Domain  // in CERTInext's words; nil when it does not know the domain
 	Validated bool             // so that orders need no validation of their own
 	Challenge *DomainChallenge // what to publish, while it has to be validated by hand
 	Needs     []string         // what a solver waits for
@@ -160,11 +161,11 @@ func (e *Engine) RegisterDomain(ctx context.Context, s logical.Storage, name str
 	if err := change(w); err != nil {
 		return nil, err
 	}
-	_, cfg, err := e.client(ctx, s)
+	_, cfg, err := e.Account.Client(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	if w.OrganizationNumber = cmp.Or(w.OrganizationNumber, cfg.OrganizationNumber); cfg.version() == certinext.V1 {
+	if w.OrganizationNumber = cmp.Or(w.OrganizationNumber, cfg.OrganizationNumber); cfg.Version() == certinext.V1 {
 		return nil, fault.BadField("name", "domains cannot be registered by version 1 of the API (api_version): add them in CERTInext's portal, or validate them with their orders")
 	}
 	if err := w.validate(); err != nil {
@@ -186,15 +187,15 @@ func (e *Engine) RegisterDomain(ctx context.Context, s logical.Storage, name str
 	}
 	switch {
 	case r == nil:
-		r = &registration{Account: cfg.account(), fresh: true}
-	case !sameAccount(r.Account, cfg.account()):
+		r = &registration{Account: cfg.Account(), fresh: true}
+	case !account.SameAccount(r.Account, cfg.Account()):
 		return nil, fault.BadField("name", "the mount looks after this domain for another CERTInext account than the one in config: delete it here first")
 	case r.OrganizationNumber != w.OrganizationNumber:
 		return nil, fault.BadField("organization_number", "the mount looks after this domain for the organization %s: delete it here first", sanitize.Short(r.OrganizationNumber))
 	}
 	r.set(w)
 	r.Attempts, r.NextAt, r.LastError = 0, time.Time{}, ""
-	return e.workOnDomain(ctx, s, r, e.Now().Add(askPatience))
+	return e.workOnDomain(ctx, s, r, e.Now().Add(account.AskPatience))
 }
 
 // RegisteredDomain tells where a domain stands that the mount looks after; nil when it does not.
@@ -203,9 +204,9 @@ func (e *Engine) RegisteredDomain(ctx context.Context, s logical.Storage, name s
 	if err != nil || r == nil {
 		return nil, err
 	}
-	return ask(ctx, e, s, func(ctx context.Context, a *account) (*DomainState, error) {
-		w := &domainWork{engine: e, storage: s, client: a.client, entry: r}
-		if !sameAccount(r.Account, a.config.account()) {
+	return account.Ask(ctx, e.Account, s, func(ctx context.Context, a *account.Session) (*DomainState, error) {
+		w := &domainWork{engine: e, storage: s, client: a.Client, entry: r}
+		if !account.SameAccount(r.Account, a.Config.Account()) {
 			return nil, fault.BadField("name", "%s belongs to another CERTInext account than the one in config", sanitize.Short(name))
 		}
 		if err := w.find(ctx); err != nil {
@@ -213,7 +214,7 @@ func (e *Engine) RegisteredDomain(ctx context.Context, s logical.Storage, name s
 		}
 		state := w.state()
 		if w.remote != nil && !state.Validated && r.DNS.Solver == "" {
-			c, err := a.client.DomainChallenge(ctx, r.DomainID, r.Name, r.Method) // a read makes no new one
+			c, err := a.Client.DomainChallenge(ctx, r.DomainID, r.Name, r.Method) // a read makes no new one
 			state.Challenge = w.byHand(c, err)
 		}
 		return state, nil
@@ -235,7 +236,7 @@ func (e *Engine) VerifyRegistered(ctx context.Context, s logical.Storage, name s
 	if r == nil {
 		return nil, &fault.NotFoundError{Kind: "registered domain", Name: sanitize.Short(name)}
 	}
-	return e.workOnDomain(ctx, s, r, e.Now().Add(askPatience))
+	return e.workOnDomain(ctx, s, r, e.Now().Add(account.AskPatience))
 }
 
 // ForgetDomain stops looking after a domain. What CERTInext knows of it stays.
@@ -292,12 +293,12 @@ func (e *Engine) keepDomain(ctx context.Context, s logical.Storage, name string)
 	)
 	switch {
 	case errors.As(err, &refusal):
-		e.hear(refusal.Err, began)
+		e.Account.Observe(refusal.Err, began)
 		return nil // kept with the domain
 	case errors.As(err, &field):
 		return nil // another account's, until that is there again
 	case err == nil:
-		e.hear(state.unheard, began)
+		e.Account.Observe(state.unheard, began)
 	}
 	return err
 }
@@ -306,11 +307,11 @@ func (e *Engine) keepDomain(ctx context.Context, s logical.Storage, name string)
 func (e *Engine) workOnDomain(ctx context.Context, s logical.Storage, r *registration, until time.Time) (*DomainState, error) {
 	ctx, stop := e.WhileAlive(ctx)
 	defer stop()
-	return ask(ctx, e, s, func(ctx context.Context, a *account) (*DomainState, error) {
-		if !sameAccount(r.Account, a.config.account()) {
+	return account.Ask(ctx, e.Account, s, func(ctx context.Context, a *account.Session) (*DomainState, error) {
+		if !account.SameAccount(r.Account, a.Config.Account()) {
 			return nil, fault.BadField("name", "%s belongs to another CERTInext account than the one in config", r.Name)
 		}
-		w := &domainWork{engine: e, storage: s, client: a.client, entry: r}
+		w := &domainWork{engine: e, storage: s, client: a.Client, entry: r}
 		state, err := w.run(ctx, until)
 		if err != nil && r.fresh {
 			return nil, errors.Join(err, w.forget(ctx))
@@ -328,7 +329,7 @@ func (e *Engine) workOnDomain(ctx context.Context, s logical.Storage, r *registr
 
 // took notes what an attempt has come to, and when the next one is due.
 func (r *registration) took(state *DomainState, err error, now time.Time) {
-	wait := hint(err)
+	wait := account.Hint(err)
 	switch {
 	case err != nil:
 		r.LastError = sanitize.Error(err)
@@ -336,7 +337,7 @@ func (r *registration) took(state *DomainState, err error, now time.Time) {
 	case !state.done:
 		r.LastError = sanitize.Text(strings.Join(state.Needs, "; "), maxProofText)
 		r.Attempts++
-		wait = hint(state.unheard)
+		wait = account.Hint(state.unheard)
 	default:
 		r.LastError, r.Attempts, r.Renewal = "", 0, nil
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
@@ -25,8 +26,8 @@ type domainWork struct {
 	storage logical.Storage
 	client  *certinext.Client
 	entry   *registration
-	remote  *Domain // CERTInext's; nil when it does not know the domain
-	refused error   // CERTInext takes no such domain
+	remote  *account.Domain // CERTInext's; nil when it does not know the domain
+	refused error           // CERTInext takes no such domain
 	needs   []string
 	unheard error // of the last call that was not answered
 }
@@ -35,7 +36,7 @@ type domainWork struct {
 // list does not tell the end of a validation.
 func (w *domainWork) find(ctx context.Context) error {
 	w.remote = nil
-	for d, err := range w.client.Domains(ctx, DomainFilter{Search: w.entry.Name, Exact: true, OrganizationID: w.entry.OrganizationNumber}) {
+	for d, err := range w.client.Domains(ctx, account.DomainFilter{Search: w.entry.Name, Exact: true, OrganizationID: w.entry.OrganizationNumber}) {
 		if err != nil {
 			return err
 		}
@@ -65,7 +66,7 @@ func (w *domainWork) find(ctx context.Context) error {
 
 // validated reports whether orders need no validation of their own. Lists show domains as verified whose time has run out
 // (version 1), so the time decides where it is told.
-func validated(d *Domain, now time.Time) bool {
+func validated(d *account.Domain, now time.Time) bool {
 	if d == nil || inactive(d) {
 		return false
 	}
@@ -75,7 +76,7 @@ func validated(d *Domain, now time.Time) bool {
 	return strings.EqualFold(d.DCVStatus, "VERIFIED")
 }
 
-func inactive(d *Domain) bool { return strings.EqualFold(d.Status, "INACTIVE") }
+func inactive(d *account.Domain) bool { return strings.EqualFold(d.Status, "INACTIVE") }
 
 func (w *domainWork) state() *DomainState {
 	return &DomainState{
@@ -127,7 +128,7 @@ func (w *domainWork) solve(ctx context.Context, until time.Time) (*DomainState, 
 			return w.validatedAnew(ctx, before)
 		}
 		w.needs, _ = v.needs()
-		delay := max(pollDelays[min(polls, len(pollDelays)-1)], hint(w.unheard))
+		delay := max(pollDelays[min(polls, len(pollDelays)-1)], account.Hint(w.unheard))
 		if w.engine.Now().Add(delay).After(until) || host.Sleep(ctx, delay) {
 			return w.state(), nil
 		}
@@ -273,7 +274,7 @@ func (w *domainWork) add(ctx context.Context, renew bool) (*certinext.Challenge,
 
 // adopt takes a domain that CERTInext has already for ours, unless it is another organization's.
 func (w *domainWork) adopt(ctx context.Context, id string) error {
-	for d, err := range w.client.Domains(ctx, DomainFilter{Search: w.entry.Name, Exact: true}) {
+	for d, err := range w.client.Domains(ctx, account.DomainFilter{Search: w.entry.Name, Exact: true}) {
 		if err != nil {
 			return err
 		}

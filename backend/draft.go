@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
@@ -82,14 +83,14 @@ func (e *Engine) promote(ctx context.Context, s logical.Storage, role *Role, o *
 	if o.State != StateDraft {
 		return fault.BadField("promote", "order %s is %s, not a draft", o.ID, o.State)
 	}
-	_, cfg, err := e.client(ctx, s)
+	_, cfg, err := e.Account.Client(ctx, s)
 	if err != nil {
 		return err
 	}
-	if !sameAccount(o.Account, cfg.account()) {
+	if !account.SameAccount(o.Account, cfg.Account()) {
 		return foreignOrder(o)
 	}
-	if err := cfg.mayOrder(); err != nil {
+	if err := cfg.MayOrder(); err != nil {
 		return err
 	}
 	if err := e.stillAllowed(role, o); err != nil {

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
@@ -34,7 +35,7 @@ type driver struct {
 	engine  *Engine
 	storage logical.Storage
 	client  *certinext.Client
-	config  *Config
+	config  *account.Config
 	role    *Role // today's; nil when it is gone
 	held    *heldOrder
 	order   *orderEntry // of held
@@ -62,7 +63,7 @@ type outcome struct {
 }
 
 func (e *Engine) newDriver(ctx context.Context, s logical.Storage, h *heldOrder, p purpose, until time.Time) (*driver, error) {
-	client, cfg, err := e.client(ctx, s)
+	client, cfg, err := e.Account.Client(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +95,7 @@ func (d *driver) run(ctx context.Context) outcome {
 }
 
 func (d *driver) steps(ctx context.Context) outcome {
-	if !sameAccount(d.order.Account, d.config.account()) {
+	if !account.SameAccount(d.order.Account, d.config.Account()) {
 		d.setNeeds(foreignNeeds)
 		return outcome{}
 	}
@@ -202,11 +203,11 @@ func (d *driver) create(ctx context.Context) (*certinext.Order, error) {
 	if d.order.Reissue != nil {
 		return d.client.ReissueOrder(ctx, d.order.Placement.Family, d.order.CAOrderID, d.order.reissueRequest())
 	}
-	return d.client.CreateOrder(ctx, d.order.orderRequest(d.consent(), d.config.version()))
+	return d.client.CreateOrder(ctx, d.order.orderRequest(d.consent(), d.config.Version()))
 }
 
 // consent is the token of the order's organization, if it was written for the address that it would be sent to.
-func (d *driver) consent() Secret {
+func (d *driver) consent() account.Secret {
 	defaults := d.defaults()
 	ownToken := d.role != nil && d.role.ConsentToken != ""
 	if defaults.OrganizationNumber != d.order.Placement.OrganizationNumber || ownToken && d.role.ConsentFor != d.config.BaseURL {
@@ -216,11 +217,11 @@ func (d *driver) consent() Secret {
 }
 
 // defaults are what role and config say of every order.
-func (d *driver) defaults() OrderDefaults {
+func (d *driver) defaults() account.OrderDefaults {
 	if d.role == nil {
 		return d.config.OrderDefaults
 	}
-	return d.role.OrderDefaults.or(d.config.OrderDefaults)
+	return d.role.OrderDefaults.Or(d.config.OrderDefaults)
 }
 
 // notPlaced handles a create that failed: refused for certain, or in doubt.

@@ -4,7 +4,6 @@
 package backend
 
 import (
-	"context"
 	"io"
 	"net/http"
 	"strings"
@@ -12,9 +11,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/keyed"
-	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -42,17 +41,11 @@ type Options struct {
 // An Engine is one mount's issuing engine. Its methods may be called concurrently. Close it when the mount goes away.
 type Engine struct {
 	*host.Host
+	Account *account.Account
 
-	httpClient *http.Client
-	rand       io.Reader
-	tickTime   time.Duration
-	resolvers  []string
-	begun      time.Time
-
-	configWrites keyed.Mutex            // one write of config at a time
-	pauses       atomic.Int64           // counts the writes that paused ordering
-	accounts     keyed.Values[*account] // under configKey
-	connection   connection
+	tickTime  time.Duration
+	resolvers []string
+	begun     time.Time
 
 	answers     atomic.Int64 // counts those that held a certificate
 	orders      registry
@@ -65,53 +58,12 @@ type Engine struct {
 	domainLocks keyed.Mutex
 	recordLocks keyed.Mutex
 	caMu        sync.Mutex
-	newest      []string                         // PEM chain of the newest certificate, issuing CA first
-	passing     chan struct{}                    // holds an element while a pass runs
-	behind      chan struct{}                    // holds an element for each order that is worked on behind a request
-	lastClock   atomic.Pointer[certinext.Client] // the last one that has told CERTInext's time
-	doubted     bool                             // the log has said that the clock is in doubt; the pass's own
-	cursor      string                           // the queued revocation that the last pass ended with; the pass's own
-	guard       guard
+	newest      []string      // PEM chain of the newest certificate, issuing CA first
+	passing     chan struct{} // holds an element while a pass runs
+	behind      chan struct{} // holds an element for each order that is worked on behind a request
+	cursor      string        // the queued revocation that the last pass ended with; the pass's own
 	sync        synchronizing
 	leaseEnds   chan struct{} // holds one element for each lease's end that is asking CERTInext
-}
-
-// account is a client together with the config it was made from, and what it was told of the catalog.
-type account struct {
-	client  *certinext.Client
-	config  *Config
-	catalog *catalog
-}
-
-// A connection is the last client that was made, and what it was made of. The zero value is ready for use.
-type connection struct {
-	mu     sync.Mutex
-	of     Config
-	client *certinext.Client // nil when there is none
-}
-
-// connect returns a client for the account of c. A config that says the same of the account as the one before has the same client, and so the
-// same token: where a new token ends the ones before, a write of config, which asks CERTInext, and whatever is under way would otherwise end
-// each other's until one of them gives up.
-func (e *Engine) connect(c *Config) (*certinext.Client, error) {
-	e.connection.mu.Lock()
-	defer e.connection.mu.Unlock()
-	if e.connection.client != nil && e.connection.of == c.connects() {
-		return e.connection.client, nil
-	}
-	client, err := c.newClient(e.httpClient, e.Now, e.rand)
-	if err != nil {
-		return nil, err
-	}
-	e.connection.of, e.connection.client = c.connects(), client
-	return client, nil
-}
-
-// disconnect forgets the client, with its token.
-func (e *Engine) disconnect() {
-	e.connection.mu.Lock()
-	defer e.connection.mu.Unlock()
-	e.connection.of, e.connection.client = Config{}, nil
 }
 
 // New returns an engine. It touches neither storage nor network.
@@ -120,8 +72,9 @@ func New(o Options) *Engine {
 		Host: host.New(host.Options{
 			Log: o.Logger, System: o.System, Now: o.Now, NewID: o.NewID, Shuffle: o.Shuffle,
 		}),
-		httpClient: o.HTTPClient, rand: o.Rand, tickTime: o.TickTime, resolvers: o.Resolvers,
+		tickTime: o.TickTime, resolvers: o.Resolvers,
 	}
+	e.Account = account.New(e.Host, account.Options{HTTPClient: o.HTTPClient, Rand: o.Rand})
 	if e.tickTime == 0 {
 		e.tickTime = 250 * time.Millisecond
 	}
@@ -141,35 +94,11 @@ func (e *Engine) Close() {
 // Invalidate forgets what the engine remembers of a storage key that has changed elsewhere.
 func (e *Engine) Invalidate(key string) {
 	switch {
-	case key == configKey:
-		e.accounts.Forget(configKey)
-		e.guard.lift()
+	case key == account.ConfigKey:
+		e.Account.ForgetConnection()
 	case strings.HasPrefix(key, openOrderPrefix):
 		e.orders.forget()
 	case strings.HasPrefix(key, solverPrefix):
 		e.solvers.Forget(strings.TrimPrefix(key, solverPrefix))
 	}
-}
-
-// client returns the CERTInext client of the mount's account, and the config it was made from.
-func (e *Engine) client(ctx context.Context, s logical.Storage) (*certinext.Client, *Config, error) {
-	a, err := e.account(ctx, s)
-	if err != nil {
-		return nil, nil, err
-	}
-	return a.client, a.config, nil
-}
-
-func (e *Engine) account(ctx context.Context, s logical.Storage) (*account, error) {
-	return e.accounts.Get(ctx, configKey, func() (*account, error) {
-		cfg, err := e.mustConfig(ctx, s)
-		if err != nil {
-			return nil, err
-		}
-		client, err := e.connect(cfg)
-		if err != nil {
-			return nil, err
-		}
-		return &account{client: client, config: cfg, catalog: e.newCatalog()}, nil
-	})
 }

@@ -82,7 +82,7 @@ func (e *Engine) addLease(c *certEntry, w *caller, issued *Issued, now time.Time
 	if c.Leases == nil {
 		c.Leases = make(map[string]time.Time)
 	}
-	if !e.clockInDoubt() { // those that are over say nothing beside one that lives
+	if !e.Account.ClockInDoubt() { // those that are over say nothing beside one that lives
 		maps.DeleteFunc(c.Leases, func(_ string, end time.Time) bool { return end.Add(leaseMargin).Before(now) })
 	}
 	c.Leases[id] = now.Add(lease.TTL)
@@ -186,8 +186,8 @@ func (e *Engine) queueLeaseEnd(ctx context.Context, s logical.Storage, l LeaseEn
 	if err != nil {
 		return nil, err
 	}
-	_, seen := e.clockSkew()
-	byClockAlone := (!seen || e.clockInDoubt()) && !l.DueAt.IsZero() && !e.Now().Before(l.DueAt)
+	_, seen := e.Account.ClockSkew()
+	byClockAlone := (!seen || e.Account.ClockInDoubt()) && !l.DueAt.IsZero() && !e.Now().Before(l.DueAt)
 	if !byClockAlone && known { // else it counts until a clock that can be believed says that it is over
 		delete(c.Leases, l.ID)
 		if err := store.Put(context.WithoutCancel(ctx), s, c.key(), c); err != nil {
@@ -218,8 +218,8 @@ func (e *Engine) queueLeaseEnd(ctx context.Context, s logical.Storage, l LeaseEn
 		return nil, e.enqueue(ctx, s, q)
 	}
 	q.Due, q.LeaseOver, q.Next = true, true, now
-	if p := e.guard.now(); p.until.After(now) {
-		q.Next, q.LastError = p.until, "not asked yet: "+p.why
+	if p := e.Account.Breaker.Now(); p.Until.After(now) {
+		q.Next, q.LastError = p.Until, "not asked yet: "+p.Why
 	}
 	if err := e.enqueue(ctx, s, q); err != nil {
 		return nil, err

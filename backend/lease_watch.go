@@ -51,7 +51,7 @@ func (e *Engine) watchLeases(ctx context.Context, s logical.Storage, c *certEntr
 
 // endOverdue ends the leases that Vault has not ended in time.
 func (e *Engine) endOverdue(ctx context.Context, s logical.Storage) error {
-	if _, known := e.clockSkew(); !known || e.clockInDoubt() {
+	if _, known := e.Account.ClockSkew(); !known || e.Account.ClockInDoubt() {
 		return nil // nothing is revoked because of a clock that nobody has compared
 	}
 	hours, err := store.List(ctx, s, leaseWatchPrefix)
@@ -111,7 +111,7 @@ func (e *Engine) endWatched(ctx context.Context, s logical.Storage, serial, key 
 // lock.
 func (e *Engine) endUnstored(ctx context.Context, s logical.Storage, c *certEntry) error {
 	now, last := e.Now(), latestLease(c.Leases)
-	if last.IsZero() || now.Before(last.Add(leaseMargin)) || c.Revocation != nil || !c.NotAfter.After(now) || c.heldWithoutLease() || e.clockInDoubt() {
+	if last.IsZero() || now.Before(last.Add(leaseMargin)) || c.Revocation != nil || !c.NotAfter.After(now) || c.heldWithoutLease() || e.Account.ClockInDoubt() {
 		return nil
 	}
 	queued, err := store.Get[queuedRevocation](ctx, s, revocationPrefix+c.Serial)

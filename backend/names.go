@@ -5,22 +5,16 @@ package backend
 
 import (
 	"net"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/ryanuber/go-glob"
 	"golang.org/x/net/idna"
 )
 
-var (
-	e164 = regexp.MustCompile(`^\+[1-9][0-9]{5,14}$`)
-
-	hostnames = idna.New(idna.MapForLookup(), idna.StrictDomainName(true), idna.VerifyDNSLength(true), idna.BidiRule())
-)
-
-func isWildcard(name string) bool { return strings.HasPrefix(name, "*.") }
+var hostnames = idna.New(idna.MapForLookup(), idna.StrictDomainName(true), idna.VerifyDNSLength(true), idna.BidiRule())
 
 // parseDNSName returns name in the form in which it is ordered: lower-case A-labels. Only a whole first label may be a
 // wildcard.
@@ -87,7 +81,7 @@ type nameRules struct {
 
 // allow says whether a name of the form that parseDNSName returns may be in a certificate.
 func (r nameRules) allow(field, name string, public bool) error {
-	if isWildcard(name) && !r.wildcard {
+	if account.IsWildcard(name) && !r.wildcard {
 		return fault.BadField(field, "the role does not allow wildcard names such as %q (allow_wildcard_certificates)", name)
 	}
 	if public && !strings.Contains(strings.TrimPrefix(name, "*."), ".") {

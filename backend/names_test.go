@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/stretchr/testify/require"
 )
@@ -127,7 +128,7 @@ func TestShapesFitNames(t *testing.T) {
 		{"ev-ucc", "a.com *.b.com", 0, "common_name"},
 		{"intranet-ssl", "host *.internal", 2, ""},
 	} {
-		err := shapes[c.variant].fits(strings.Fields(c.dns), c.ips)
+		err := account.Shapes[c.variant].Fits(strings.Fields(c.dns), c.ips)
 		if c.field == "" {
 			require.NoError(t, err, "%v", c)
 			continue

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/go-uuid"
@@ -163,35 +164,35 @@ type orderEntry struct {
 
 // placement is what CERTInext is asked for. It holds no secret.
 type placement struct {
-	Family             certinext.Family  `json:"family"`
-	ProductCode        string            `json:"product_code"`
-	Variant            string            `json:"variant"`
-	DNSNames           []string          `json:"dns_names,omitempty"`
-	IPs                []net.IP          `json:"ips,omitempty"`
-	Subject            subject           `json:"subject,omitempty"`
-	Attested           bool              `json:"attested,omitempty"`
-	KeyType            string            `json:"key_type"`
-	GroupNumber        string            `json:"group_number,omitempty"`
-	OrganizationNumber string            `json:"organization_number,omitempty"`
-	ValidityYears      int               `json:"validity_years"`
-	AutoRenew          bool              `json:"auto_renew,omitempty"`
-	AutoSecureWWW      bool              `json:"auto_secure_www,omitempty"`
-	RenewBeforeDays    int               `json:"renew_before_days,omitempty"`
-	CustomFields       map[string]string `json:"custom_fields,omitempty"`
-	Tags               []string          `json:"tags,omitempty"`
-	Remarks            string            `json:"remarks"`
-	RecipientEmails    []string          `json:"recipient_emails,omitempty"`
-	CAProfileID        string            `json:"ca_profile_id,omitempty"`
-	MasterProductID    string            `json:"master_product_id,omitempty"`
-	Requestor          storedContact     `json:"requestor"`
-	TechnicalContact   storedContact     `json:"technical_contact,omitzero"`
-	Delegation         storedContact     `json:"delegation,omitzero"`
-	SignerName         string            `json:"signer_name,omitempty"`
-	SignerPlace        string            `json:"signer_place,omitempty"`
-	SignerIP           string            `json:"signer_ip,omitempty"`
-	EmailNotifications string            `json:"email_notifications,omitempty"`
-	AccountingModel    AccountingModel   `json:"accounting_model,omitempty"`
-	IdempotencyKey     string            `json:"idempotency_key"`
+	Family             certinext.Family        `json:"family"`
+	ProductCode        string                  `json:"product_code"`
+	Variant            string                  `json:"variant"`
+	DNSNames           []string                `json:"dns_names,omitempty"`
+	IPs                []net.IP                `json:"ips,omitempty"`
+	Subject            subject                 `json:"subject,omitempty"`
+	Attested           bool                    `json:"attested,omitempty"`
+	KeyType            string                  `json:"key_type"`
+	GroupNumber        string                  `json:"group_number,omitempty"`
+	OrganizationNumber string                  `json:"organization_number,omitempty"`
+	ValidityYears      int                     `json:"validity_years"`
+	AutoRenew          bool                    `json:"auto_renew,omitempty"`
+	AutoSecureWWW      bool                    `json:"auto_secure_www,omitempty"`
+	RenewBeforeDays    int                     `json:"renew_before_days,omitempty"`
+	CustomFields       map[string]string       `json:"custom_fields,omitempty"`
+	Tags               []string                `json:"tags,omitempty"`
+	Remarks            string                  `json:"remarks"`
+	RecipientEmails    []string                `json:"recipient_emails,omitempty"`
+	CAProfileID        string                  `json:"ca_profile_id,omitempty"`
+	MasterProductID    string                  `json:"master_product_id,omitempty"`
+	Requestor          account.StoredContact   `json:"requestor"`
+	TechnicalContact   account.StoredContact   `json:"technical_contact,omitzero"`
+	Delegation         account.StoredContact   `json:"delegation,omitzero"`
+	SignerName         string                  `json:"signer_name,omitempty"`
+	SignerPlace        string                  `json:"signer_place,omitempty"`
+	SignerIP           string                  `json:"signer_ip,omitempty"`
+	EmailNotifications string                  `json:"email_notifications,omitempty"`
+	AccountingModel    account.AccountingModel `json:"accounting_model,omitempty"`
+	IdempotencyKey     string                  `json:"idempotency_key"`
 	// Keyless is set once the order is sent through version 1 of the API, which knows no Idempotency-Key.
 	Keyless bool `json:"keyless,omitempty"`
 }
@@ -216,18 +217,14 @@ func (o *orderEntry) closedKey() string { return closedOrderPrefix + o.Role + "/
 // share an account, and the id of an order whose request has a name is the same in both.
 func (o *orderEntry) marker() string { return markerOf(o.Placement.IdempotencyKey) }
 
-const markerPrefix = "vault-order:"
-
 // markerOf makes a marker of an order's random key. The value of a tag may have 30 characters (documented for version 1), and a UUID
 // has 36, so its 16 bytes are spelt in base 32, in one case: what a report does to a tag's case is not known.
 func markerOf(key string) string {
 	if id, err := uuid.ParseUUID(key); err == nil {
 		key = strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(id))
 	}
-	return markerPrefix + key
+	return account.MarkerPrefix + key
 }
-
-func isMarker(tag string) bool { return strings.HasPrefix(strings.ToLower(tag), markerPrefix) }
 
 // askedAt is when CERTInext was asked for the order at the earliest.
 func (o *orderEntry) askedAt() time.Time {
@@ -363,19 +360,19 @@ func (o *orderEntry) view() *Order {
 }
 
 // newPlacement is what a plan comes to under a role and the account's defaults d.
-func newPlacement(role *Role, d OrderDefaults, p *plan, key string) placement {
+func newPlacement(role *Role, d account.OrderDefaults, p *plan, key string) placement {
 	signer := d.SignerName
 	if signer == "" {
 		signer = d.Requestor.Name
 	}
 	return placement{
-		Family: role.shape().family, ProductCode: role.ProductCode, Variant: role.Variant, DNSNames: p.dns, IPs: p.ips,
+		Family: role.shape().Family, ProductCode: role.ProductCode, Variant: role.Variant, DNSNames: p.dns, IPs: p.ips,
 		Subject: p.subject, Attested: role.Attested,
 		KeyType: p.key.Type, GroupNumber: d.GroupNumber, OrganizationNumber: d.OrganizationNumber,
 		ValidityYears: role.ValidityYears, AutoRenew: role.AutoRenew, AutoSecureWWW: role.AutoSecureWWW, RenewBeforeDays: role.RenewBeforeDays,
 		CustomFields: role.CustomFields, Tags: role.Tags, Remarks: remarks(role, key), RecipientEmails: role.RecipientEmails,
 		CAProfileID: role.CAProfileID, MasterProductID: role.MasterProductID,
-		Requestor: storedContact(d.Requestor), TechnicalContact: storedContact(d.TechnicalContact), Delegation: storedContact(d.Delegation),
+		Requestor: account.StoredContact(d.Requestor), TechnicalContact: account.StoredContact(d.TechnicalContact), Delegation: account.StoredContact(d.Delegation),
 		SignerName: signer, SignerPlace: d.SignerPlace, SignerIP: d.SignerIP, EmailNotifications: d.EmailNotifications, AccountingModel: d.AccountingModel,
 		IdempotencyKey: key,
 	}
@@ -391,21 +388,21 @@ func remarks(role *Role, key string) string {
 
 // orderRequest is the order in the client's terms. It is the same however often it is asked for, but for the consent token,
 // which an order may not store.
-func (o *orderEntry) orderRequest(consent Secret, version certinext.APIVersion) certinext.OrderRequest {
+func (o *orderEntry) orderRequest(consent account.Secret, version certinext.APIVersion) certinext.OrderRequest {
 	p := o.Placement
 	r := certinext.OrderRequest{
-		Family: p.Family, ProductCode: p.ProductCode, Variant: shapes[p.Variant].base, Subject: p.Subject.client(), Attested: p.Attested,
+		Family: p.Family, ProductCode: p.ProductCode, Variant: account.Shapes[p.Variant].Base, Subject: p.Subject.client(), Attested: p.Attested,
 		Requestor: certinext.Contact(p.Requestor), GroupNumber: p.GroupNumber,
 		ValidityYears: p.ValidityYears, AutoRenew: p.AutoRenew, RenewBeforeDays: p.RenewBeforeDays, AutoSecureWWW: p.AutoSecureWWW,
 		EmailNotifications: p.EmailNotifications, AccountingModel: p.AccountingModel, RecipientEmails: p.RecipientEmails, CustomFields: p.customFields(),
 		Tags: append([]string{o.marker()}, p.Tags...), Remarks: p.Remarks,
 		CAProfileID: p.CAProfileID, MasterProductID: p.MasterProductID, IdempotencyKey: p.IdempotencyKey,
 	}
-	if p.TechnicalContact != (storedContact{}) {
+	if p.TechnicalContact != (account.StoredContact{}) {
 		tc := certinext.Contact(p.TechnicalContact)
 		r.TechnicalContact = &tc
 	}
-	if p.Delegation != (storedContact{}) {
+	if p.Delegation != (account.StoredContact{}) {
 		second := certinext.Contact(p.Delegation)
 		r.Delegation = &second
 	}
@@ -424,7 +421,7 @@ func (o *orderEntry) orderRequest(consent Secret, version certinext.APIVersion) 
 		r.RequestID, r.IdempotencyKey = o.CARequestID, o.PromotionKey
 	}
 	switch {
-	case shapes[p.Variant].vetted(), p.Subject["organization_name"] != "" && p.OrganizationNumber != "":
+	case account.Shapes[p.Variant].Vetted(), p.Subject["organization_name"] != "" && p.OrganizationNumber != "":
 		r.Organization = &certinext.OrganizationRef{Number: p.OrganizationNumber, ConsentToken: consent}
 	case version == certinext.V1 && p.Family == certinext.FamilySSL && p.OrganizationNumber != "":
 		// What makes the organization's validated domains count for a DV order (documented for version 1). Nobody has to

@@ -11,10 +11,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
-	"github.com/hashicorp/vault/sdk/helper/consts"
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
@@ -24,21 +24,19 @@ const (
 	passRevocations = 200
 	passWorkers     = 4
 	passTime        = 75 * time.Second // Vault gives a pass 90 seconds
+
 	// passPatience is for one order or revocation: a few that hang must not use up the pass. An order in doubt has longer,
 	// since it is looked for in a report of many pages, and so has one that a solver validates.
 	passPatience  = 20 * time.Second
 	doubtPatience = 60 * time.Second
 )
 
-// errPassOver ends what is under way when a pass has used up its time. It says nothing of CERTInext.
-var errPassOver = fmt.Errorf("the pass is over: %w", context.Canceled)
-
 // Pass moves open orders on that nobody waits for, erases keys whose grace is over, removes DNS records that nobody needs any
 // more, keeps domains validated, and drains the queue of revocations. It
 // does one bounded round of work and returns; Vault calls it every minute or so. While CERTInext is away, or has had enough
 // of the account, it does what needs no CERTInext.
 func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
-	if !e.active() {
+	if !e.Account.Active() {
 		return nil
 	}
 	select {
@@ -47,7 +45,7 @@ func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
 	default:
 		return nil // the one before is not over
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, passTime, errPassOver)
+	ctx, cancel := context.WithTimeoutCause(ctx, passTime, account.ErrPassOver)
 	defer cancel()
 	ctx, stop := e.WhileAlive(ctx)
 	defer stop()
@@ -61,7 +59,7 @@ func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
 	for _, key := range e.orders.takeUnreadable() {
 		e.Log.Error("the entry of an open order cannot be read and is left alone", "key", key)
 	}
-	e.watchClock()
+	e.Account.WatchClock()
 	errs := []error{e.storeChain(ctx, s), e.sweep(ctx, s), e.endOverdue(ctx, s)}
 	var own, asking []host.Job
 	for _, t := range e.orders.due(e.Now(), math.MaxInt) {
@@ -75,7 +73,7 @@ func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
 	}
 	_, failed := work(ctx, own, func() bool { return true })
 	errs = append(errs, failed...)
-	if e.paused() {
+	if e.Account.Paused() {
 		return errors.Join(errs...)
 	}
 	errs = append(errs, e.resumeSync(ctx, s))
@@ -128,10 +126,10 @@ func (e *Engine) round(ctx context.Context, jobs []host.Job) []error {
 	var errs []error
 	for len(jobs) > 0 && e.waitOut(ctx) {
 		now := jobs
-		if e.guard.now().inDoubt() {
+		if e.Account.Breaker.Now().InDoubt() {
 			now = jobs[:1]
 		}
-		rest, failed := work(ctx, now, func() bool { return !e.paused() })
+		rest, failed := work(ctx, now, func() bool { return !e.Account.Paused() })
 		jobs = jobs[len(now)-len(rest):]
 		errs = append(errs, failed...)
 	}
@@ -140,24 +138,11 @@ func (e *Engine) round(ctx context.Context, jobs []host.Job) []error {
 
 // waitOut waits for the end of a pause. It reports false when that is beyond the end of the pass.
 func (e *Engine) waitOut(ctx context.Context) bool {
-	pause := e.guard.now().until.Sub(e.Now())
+	pause := e.Account.Breaker.Now().Until.Sub(e.Now())
 	if end, ok := ctx.Deadline(); ok && time.Until(end) < pause {
 		return false
 	}
 	return !host.Sleep(ctx, pause)
-}
-
-// paused reports whether the background work leaves CERTInext alone.
-func (e *Engine) paused() bool { return e.guard.now().until.After(e.Now()) }
-
-// active reports whether this node may work in the background.
-func (e *Engine) active() bool {
-	if e.System == nil {
-		return true
-	}
-	sys := e.System()
-	return !sys.ReplicationState().HasState(consts.ReplicationPerformanceStandby|consts.ReplicationDRSecondary) &&
-		(sys.LocalMount() || !sys.ReplicationState().HasState(consts.ReplicationPerformanceSecondary))
 }
 
 // work does jobs on a few workers, until ctx ends or there is to be no more. It returns those that were not begun.
@@ -247,25 +232,11 @@ func (e *Engine) nextLook(ctx context.Context, d *driver, changed bool) time.Tim
 		err = nil // the DNS was slow, which says nothing of CERTInext
 	}
 	if err != nil || d.remote != nil {
-		if against := e.hear(err, d.started); err != nil && !against {
-			return now.Add(max(host.PassDelay(0), hint(err)))
+		if against := e.Account.Observe(err, d.started); err != nil && !against {
+			return now.Add(max(host.PassDelay(0), account.Hint(err)))
 		}
 	}
-	return now.Add(max(host.PassDelay(e.orders.attempt(d.order.ID, changed)), hint(err)))
-}
-
-// hear takes note of how a call ended that began at some time, and says in the log when that changes what the background work
-// does. It reports whether a failure is to be held against the order or certificate.
-func (e *Engine) hear(err error, began time.Time) (against bool) {
-	before := e.guard.now()
-	p, against := e.guard.heard(err, began, e.Now())
-	switch {
-	case !before.inDoubt() && p.inDoubt():
-		e.Log.Warn("background work leaves CERTInext alone for a while", "until", p.until, "error", p.why)
-	case before.inDoubt() && !p.inDoubt():
-		e.Log.Info("CERTInext answers the background work again")
-	}
-	return against
+	return now.Add(max(host.PassDelay(e.orders.attempt(d.order.ID, changed)), account.Hint(err)))
 }
 
 // passIssued looks after an order whose certificate is stored under serial: when it is not handed out any more, the key
@@ -274,7 +245,7 @@ func (e *Engine) passIssued(ctx context.Context, s logical.Storage, h *heldOrder
 	h.lookAgain(e.Now().Add(host.PassDelay(1)))
 	err := e.tendIssued(ctx, s, h, serial)
 	if errors.Is(err, errClockUnknown) {
-		e.learnClock(ctx, s)
+		e.Account.LearnClock(ctx, s)
 		err = e.tendIssued(ctx, s, h, serial)
 	}
 	if errors.Is(err, errClockUnknown) {
@@ -302,8 +273,8 @@ func (e *Engine) tendIssued(ctx context.Context, s logical.Storage, h *heldOrder
 		return err
 	}
 	e.orders.recall(h.id, c)
-	if verdict, _ := c.handoverTo(h.entry, nil, due, e.Now(), e.clockInDoubt()); verdict == isOver {
-		if _, seen := e.clockSkew(); !seen && !due && c.Revocation == nil {
+	if verdict, _ := c.handoverTo(h.entry, nil, due, e.Now(), e.Account.ClockInDoubt()); verdict == isOver {
+		if _, seen := e.Account.ClockSkew(); !seen && !due && c.Revocation == nil {
 			return errClockUnknown
 		}
 		return e.finish(ctx, s, h, c, due)

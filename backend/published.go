@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
@@ -252,8 +253,8 @@ func (e *Engine) needsRecords(ctx context.Context, s logical.Storage, role, id s
 	if err != nil || r == nil || r.DNS.Solver == "" {
 		return false, err // people validate it from now on
 	}
-	cfg, err := e.Config(ctx, s)
-	return cfg != nil && sameAccount(o.Account, cfg.account()), err
+	cfg, err := e.Account.Config(ctx, s)
+	return cfg != nil && account.SameAccount(o.Account, cfg.Account()), err
 }
 
 // untimely reports whether it is too early to try again to remove a record.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/dcv"
 	"github.com/certinext/vault-plugin-secrets-certinext/dcv/dcvtest"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -22,7 +23,7 @@ func TestOfTwoOwnersOfOneRecordTheLastOneRemovesIt(t *testing.T) {
 		v.Provider = "rfc2136"
 		for k, val := range d.Settings() {
 			if k != "provider" {
-				v.Values[k] = Secret(val.(string))
+				v.Values[k] = account.Secret(val.(string))
 			}
 		}
 		return nil

@@ -131,7 +131,7 @@ func (e *Engine) giveUpUnsent(ctx context.Context, s logical.Storage, h *heldOrd
 // ago. A client that asks often must not keep the order from the background work.
 func (e *Engine) validateBehind(ctx context.Context, s logical.Storage, h *heldOrder) {
 	t, _ := e.orders.status(h.id)
-	if t.next.After(e.Now()) || e.guard.now().inDoubt() || e.paused() || !e.active() || e.Alive.Err() != nil {
+	if t.next.After(e.Now()) || e.Account.Breaker.Now().InDoubt() || e.Account.Paused() || !e.Account.Active() || e.Alive.Err() != nil {
 		return
 	}
 	select {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
@@ -100,7 +101,7 @@ func (d *driver) find(ctx context.Context) (remoteID, error) {
 	if found != (remoteID{}) || err != nil || o.Draft {
 		return found, err // that the records show drafts is not known, so the absence of one says nothing
 	}
-	later := d.engine.witnesses.after(witnessOf(o, d.knownSince().Add(d.config.absentAfter())))
+	later := d.engine.witnesses.after(witnessOf(o, d.knownSince().Add(d.config.EffectiveAbsentAfter())))
 	if len(later) == 0 {
 		return remoteID{}, nil
 	}
@@ -116,7 +117,7 @@ func (d *driver) find(ctx context.Context) (remoteID, error) {
 		return remoteID{}, nil
 	}
 	return remoteID{}, fmt.Errorf("%w: its records show order %s, which was placed %s and more after this one, and not this one",
-		errNeverTaken, sanitize.Short(shown), d.config.absentAfter())
+		errNeverTaken, sanitize.Short(shown), d.config.EffectiveAbsentAfter())
 }
 
 // lookFor looks for the order at CERTInext, and nowhere asks for it again.
@@ -138,8 +139,8 @@ func (d *driver) keyed() bool {
 }
 
 // keyless reports whether orders of a family go through version 1.
-func keyless(cfg *Config, family certinext.Family) bool {
-	return cfg.version() == certinext.V1 || family == certinext.FamilySMIME
+func keyless(cfg *account.Config, family certinext.Family) bool {
+	return cfg.Version() == certinext.V1 || family == certinext.FamilySMIME
 }
 
 // knownSince is when CERTInext was asked for the order, by the clock of this process: an order of an earlier one, perhaps on
@@ -168,7 +169,7 @@ const replayWindow = 24 * time.Hour
 // mayReplay reports whether asking again by the same key is a way to find the order. An order that never arrived is bought that way, so not
 // while ordering is paused; and a create may take minutes, so not for somebody who waits for an answer.
 func (d *driver) mayReplay() bool {
-	return d.config.TrustIdempotencyKey && d.keyed() && d.config.mayOrder() == nil && !d.purpose.isHurried()
+	return d.config.TrustIdempotencyKey && d.keyed() && d.config.MayOrder() == nil && !d.purpose.isHurried()
 }
 
 func (d *driver) replay(ctx context.Context) (remoteID, error) {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
@@ -99,9 +100,9 @@ func (r *records) find(ctx context.Context, d *driver) (remoteID, error) {
 // reportDays are the days of the report in which the order is: by our clock, and by CERTInext's, too, where the two are far apart.
 func (e *Engine) reportDays(o *orderEntry) (from, to time.Time) {
 	from, to = o.reportDays(e.Now())
-	if skew, _ := e.clockSkew(); e.clockInDoubt() && skew < 0 {
+	if skew, _ := e.Account.ClockSkew(); e.Account.ClockInDoubt() && skew < 0 {
 		from = from.Add(skew)
-	} else if e.clockInDoubt() {
+	} else if e.Account.ClockInDoubt() {
 		to = to.Add(skew)
 	}
 	return from, to
@@ -119,13 +120,13 @@ func (o *orderEntry) reportDays(now time.Time) (from, to time.Time) {
 // answers reports whether the reading began after the last that is known of o, long enough ago for nobody to mind, and covers
 // the days of o.
 func (g *reading) answers(o *orderEntry, from, now time.Time) bool {
-	return sameAccount(o.Account, g.account) && !from.Before(g.from) && g.started.After(o.UpdatedAt) && now.Sub(g.ended) < readingLife
+	return account.SameAccount(o.Account, g.account) && !from.Before(g.from) && g.started.After(o.UpdatedAt) && now.Sub(g.ended) < readingLife
 }
 
 func (g *reading) add(row certinext.ReportRow) {
 	marked := false
 	for _, tag := range row.Tags {
-		if isMarker(tag) {
+		if account.IsMarker(tag) {
 			tag, marked = strings.ToLower(tag), true
 			g.rows[tag] = append(g.rows[tag], row)
 		}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
@@ -135,7 +136,7 @@ func (e *Engine) issuedParent(ctx context.Context, s logical.Storage, role, id s
 // beginReissue stores the intent, before CERTInext hears of it, and holds the order for the caller. admit has the last word on the
 // certificate, which nobody hands over meanwhile.
 func (e *Engine) beginReissue(ctx context.Context, s logical.Storage, parent, o *orderEntry, admit func(*certEntry) error) (*heldOrder, error) {
-	if err := e.mayOrder(ctx, s); err != nil {
+	if err := e.Account.MayOrder(ctx, s); err != nil {
 		return nil, err
 	}
 	unlock, err := e.certLocks.Lock(ctx, parent.Serial)
@@ -197,7 +198,7 @@ func (e *Engine) reissuableCert(ctx context.Context, s logical.Storage, parent *
 func reissuePlan(role *Role, parent *orderEntry, domains []string, r ReissueRequest) (*plan, error) {
 	p := &plan{dns: parent.Placement.DNSNames, ips: parent.Placement.IPs, key: role.Key, csr: r.CSR}
 	if r.UpdateNames {
-		if !role.shape().multi {
+		if !role.shape().Multi {
 			return nil, fault.BadField("alt_names", "the role's product takes one name, which a reissue cannot change")
 		}
 		alts, err := splitDNSNames("alt_names", r.AltNames)
@@ -206,7 +207,7 @@ func reissuePlan(role *Role, parent *orderEntry, domains []string, r ReissueRequ
 		}
 		p.dns = append([]string{p.cn()}, slices.DeleteFunc(alts, func(n string) bool { return n == p.cn() })...)
 	}
-	if err := role.shape().fits(p.dns, len(p.ips)); err != nil {
+	if err := role.shape().Fits(p.dns, len(p.ips)); err != nil {
 		return nil, err
 	}
 	if err := allowNames(role, domains, p); err != nil {
@@ -251,7 +252,7 @@ func (e *Engine) newReissue(ctx context.Context, s logical.Storage, role *Role, 
 	if client.Version == certinext.V1 {
 		return nil, fault.BadField("api_version", "v1 of config has no reissue")
 	}
-	asked, cancel := whileAsked(ctx)
+	asked, cancel := account.WhileAsked(ctx)
 	defer cancel()
 	remote, err := client.TrackOrder(asked, parent.Placement.Family, parent.CAOrderID)
 	if err != nil {

@@ -30,8 +30,8 @@ func (d *driver) findReissue(ctx context.Context) (remoteID, error) {
 		return remoteID{}, nil
 	case remote.RequestID != o.Reissue.RequestID:
 		return remoteID{o.CAOrderID, remote.RequestID}, nil
-	case d.engine.Now().After(d.knownSince().Add(d.config.absentAfter())):
-		return remoteID{}, fmt.Errorf("%w: %s later, its order %s is the same as before", errNeverTaken, d.config.absentAfter(), sanitize.Short(o.CAOrderID))
+	case d.engine.Now().After(d.knownSince().Add(d.config.EffectiveAbsentAfter())):
+		return remoteID{}, fmt.Errorf("%w: %s later, its order %s is the same as before", errNeverTaken, d.config.EffectiveAbsentAfter(), sanitize.Short(o.CAOrderID))
 	}
 	return remoteID{}, nil
 }
@@ -53,7 +53,7 @@ func (d *driver) notReissued(ctx context.Context, bundle *certinext.Bundle) (don
 	}
 	delivered, patience := serials.Key(certs[0].SerialNumber), reissuePatience
 	if delivered != r.Serial {
-		patience = d.config.absentAfter()
+		patience = d.config.EffectiveAbsentAfter()
 	}
 	if now.Before(r.StaleSince.Add(patience)) {
 		return false, outcome{}

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
@@ -27,7 +28,7 @@ func (o *orderEntry) twin() string {
 	if o.PrivateKey != "" || o.CSR == "" || o.RequestID != "" || o.Draft || o.Placement.Family != certinext.FamilySSL || len(o.Placement.DNSNames) == 0 {
 		return ""
 	}
-	return twinOf(o.Role, canonicalAccount(o.Account), o.Requester, o.Placement.ProductCode, o.Placement.Variant, o.Placement.DNSNames)
+	return twinOf(o.Role, account.CanonicalAccount(o.Account), o.Requester, o.Placement.ProductCode, o.Placement.Variant, o.Placement.DNSNames)
 }
 
 func twinOf(role, account, requester, product, variant string, names []string) string {
@@ -45,10 +46,10 @@ func twinOf(role, account, requester, product, variant string, names []string) s
 func (e *Engine) findRekeyable(ctx context.Context, s logical.Storage, w *caller) (h *heldOrder, rekey bool, err error) {
 	p := w.plan
 	r, cfg := p.request, p.config
-	if !w.role.RekeyOrders || w.purpose != forCertificate || p.csr == "" || p.subject != nil || len(p.dns) == 0 || r.Draft || r.Renews != "" || cfg.version() == certinext.V1 {
+	if !w.role.RekeyOrders || w.purpose != forCertificate || p.csr == "" || p.subject != nil || len(p.dns) == 0 || r.Draft || r.Renews != "" || cfg.Version() == certinext.V1 {
 		return nil, false, nil
 	}
-	twin := twinOf(w.role.Name, cfg.account(), r.Requester, w.role.ProductCode, w.role.Variant, p.dns)
+	twin := twinOf(w.role.Name, cfg.Account(), r.Requester, w.role.ProductCode, w.role.Variant, p.dns)
 	for {
 		h, err := e.findOpen(ctx, s, w, func(t *tracked) bool { return t.twin == twin && t.handed == nil && !w.passed[t.id] }, func(o *orderEntry) bool { return o.twin() == twin })
 		if err != nil || h == nil {

@@ -44,7 +44,7 @@ func (e *Engine) renewal(ctx context.Context, s logical.Storage, role *Role, r R
 	if err != nil {
 		return r, err
 	}
-	if role.shape().personal() {
+	if role.shape().Personal() {
 		if o != nil {
 			r.Subject = o.Placement.Subject
 		}

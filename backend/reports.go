@@ -15,6 +15,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
@@ -54,27 +55,27 @@ type ReportedOrder struct {
 
 // ReportedOrders returns the account's orders, whoever placed them. An order of this mount is recognized while it is open and,
 // when it is over, by its certificate's record: one that was cancelled or rejected is not.
-func (e *Engine) ReportedOrders(ctx context.Context, s logical.Storage, f OrderFilter, w Window) (Page[ReportedOrder], error) {
+func (e *Engine) ReportedOrders(ctx context.Context, s logical.Storage, f OrderFilter, w account.Window) (account.Page[ReportedOrder], error) {
 	if err := f.validate(); err != nil {
-		return Page[ReportedOrder]{}, err
+		return account.Page[ReportedOrder]{}, err
 	}
-	if err := w.validate(); err != nil {
-		return Page[ReportedOrder]{}, err
+	if err := w.Validate(); err != nil {
+		return account.Page[ReportedOrder]{}, err
 	}
 	var of string
-	p, err := ask(ctx, e, s, func(ctx context.Context, a *account) (Page[certinext.ReportRow], error) {
-		of = a.config.account()
-		p, err := turn(f.rows(ctx, a.client), func(r certinext.ReportRow) string { return rowID(r.OrderID, r.RequestID) }, w)
+	p, err := account.Ask(ctx, e.Account, s, func(ctx context.Context, a *account.Session) (account.Page[certinext.ReportRow], error) {
+		of = a.Config.Account()
+		p, err := account.Turn(f.rows(ctx, a.Client), func(r certinext.ReportRow) string { return account.RowID(r.OrderID, r.RequestID) }, w)
 		if err != nil && ctx.Err() != nil {
-			return p, fmt.Errorf("the report is too long to be read within %s (from and to make it shorter): %w", askPatience, err)
+			return p, fmt.Errorf("the report is too long to be read within %s (from and to make it shorter): %w", account.AskPatience, err)
 		}
 		return p, err
 	})
 	if err != nil {
-		return Page[ReportedOrder]{}, err
+		return account.Page[ReportedOrder]{}, err
 	}
 	rows, err := e.recognize(ctx, s, of, p.Rows)
-	return Page[ReportedOrder]{Rows: rows, Next: p.Next, Total: p.Total}, err
+	return account.Page[ReportedOrder]{Rows: rows, Next: p.Next, Total: p.Total}, err
 }
 
 // rows reads the report, page by page, as far as somebody wants to know.
@@ -83,7 +84,7 @@ func (f OrderFilter) rows(ctx context.Context, client *certinext.Client) iter.Se
 	if f.Domain == "" {
 		return rows
 	}
-	return only(rows, func(r certinext.ReportRow) bool { return strings.EqualFold(r.Domain, f.Domain) })
+	return account.Only(rows, func(r certinext.ReportRow) bool { return strings.EqualFold(r.Domain, f.Domain) })
 }
 
 // recognize finds this mount's own orders among rows. It costs a look into storage or two for each row that carries a marker.
@@ -125,7 +126,7 @@ func (e *Engine) claimOpen(ctx context.Context, s logical.Storage, t tracked, o 
 }
 
 // claimIssued makes o the order that its certificate was recorded for.
-func (e *Engine) claimIssued(ctx context.Context, s logical.Storage, account string, o *ReportedOrder) error {
+func (e *Engine) claimIssued(ctx context.Context, s logical.Storage, id string, o *ReportedOrder) error {
 	if o.Role != "" || o.Serial == "" {
 		return nil
 	}
@@ -133,7 +134,7 @@ func (e *Engine) claimIssued(ctx context.Context, s logical.Storage, account str
 	if err != nil || c == nil {
 		return err
 	}
-	if c.CAOrderID == o.OrderID && (c.Account == "" || sameAccount(c.Account, account)) {
+	if c.CAOrderID == o.OrderID && (c.Account == "" || account.SameAccount(c.Account, id)) {
 		o.Role, o.LocalID = c.Role, c.OrderID
 	}
 	return nil
@@ -141,8 +142,8 @@ func (e *Engine) claimIssued(ctx context.Context, s logical.Storage, account str
 
 // markerKey returns what tells an order from others in the first marker among tags; empty when there is none.
 func markerKey(tags []string) string {
-	if i := slices.IndexFunc(tags, isMarker); i >= 0 {
-		return strings.ToLower(tags[i][len(markerPrefix):])
+	if i := slices.IndexFunc(tags, account.IsMarker); i >= 0 {
+		return strings.ToLower(tags[i][len(account.MarkerPrefix):])
 	}
 	return ""
 }
@@ -163,12 +164,12 @@ func reportedSerial(text string) string {
 type LedgerRow = map[string]any
 
 // Ledger returns the movements of the account's balance, or a billing group's.
-func (e *Engine) Ledger(ctx context.Context, s logical.Storage, group string, w Window) (Page[LedgerRow], error) {
-	if err := w.validate(); err != nil {
-		return Page[LedgerRow]{}, err
+func (e *Engine) Ledger(ctx context.Context, s logical.Storage, group string, w account.Window) (account.Page[LedgerRow], error) {
+	if err := w.Validate(); err != nil {
+		return account.Page[LedgerRow]{}, err
 	}
-	p, err := ask(ctx, e, s, func(ctx context.Context, a *account) (Page[LedgerRow], error) {
-		return turn(a.client.Ledger(ctx, group), func(LedgerRow) string { return "" }, w)
+	p, err := account.Ask(ctx, e.Account, s, func(ctx context.Context, a *account.Session) (account.Page[LedgerRow], error) {
+		return account.Turn(a.Client.Ledger(ctx, group), func(LedgerRow) string { return "" }, w)
 	})
 	for i, row := range p.Rows {
 		p.Rows[i] = tidyObject(row, 0)

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
@@ -64,7 +65,7 @@ type plan struct {
 	csrKey  any     // the CSR's public key; nil when the engine makes the key
 
 	role    *Role
-	config  *Config
+	config  *account.Config
 	request Request
 	// identity is equal for the same requester's same request, however it is phrased. A draft has one of its own.
 	identity string
@@ -90,7 +91,7 @@ func (p *plan) cn() string {
 
 // makePlan checks a request against its role. domains are the role's allowed domains with templates filled in, subject is
 // whom the certificate is for.
-func makePlan(role *Role, cfg *Config, domains []string, whom subject, r Request) (*plan, error) {
+func makePlan(role *Role, cfg *account.Config, domains []string, whom subject, r Request) (*plan, error) {
 	if r.ID != "" && !requestID.MatchString(r.ID) {
 		return nil, fault.BadField("request_id", "must be 1 to 128 letters, digits and . _ : / @ -, beginning with a letter or digit")
 	}
@@ -100,11 +101,11 @@ func makePlan(role *Role, cfg *Config, domains []string, whom subject, r Request
 	if r.TTL < 0 {
 		return nil, fault.BadField("ttl", "must not be negative")
 	}
-	if r.Draft && role.shape().family != certinext.FamilySSL {
-		return nil, fault.BadField("save_as_draft", "CERTInext keeps no drafts of %s orders", role.shape().family)
+	if r.Draft && role.shape().Family != certinext.FamilySSL {
+		return nil, fault.BadField("save_as_draft", "CERTInext keeps no drafts of %s orders", role.shape().Family)
 	}
-	if role.shape().vetted() && role.OrderDefaults.or(cfg.OrderDefaults).OrganizationNumber == "" {
-		return nil, fault.BadField("organization_number", "is needed in the role or config: CERTInext takes no %s order without a vetted organization", role.shape().base)
+	if role.shape().Vetted() && role.OrderDefaults.Or(cfg.OrderDefaults).OrganizationNumber == "" {
+		return nil, fault.BadField("organization_number", "is needed in the role or config: CERTInext takes no %s order without a vetted organization", role.shape().Base)
 	}
 	if role.ConsentToken != "" && role.ConsentFor != cfg.BaseURL {
 		return nil, fault.BadField("consent_token", "was written to the role for %s: write it again for %s", role.ConsentFor, cfg.BaseURL)
@@ -112,7 +113,7 @@ func makePlan(role *Role, cfg *Config, domains []string, whom subject, r Request
 	if err := checkSigner(role, cfg); err != nil {
 		return nil, err
 	}
-	if cfg.version() == certinext.V1 && role.CAProfileID+role.MasterProductID != "" {
+	if cfg.Version() == certinext.V1 && role.CAProfileID+role.MasterProductID != "" {
 		return nil, fault.BadField("ca_profile_id", "of the role cannot be chosen in version 1 of the API, nor can master_product_id: leave them empty")
 	}
 	p, err := planFor(role, domains, whom, r)
@@ -126,7 +127,7 @@ func makePlan(role *Role, cfg *Config, domains []string, whom subject, r Request
 		return nil, fault.BadField("key_type", "the role's key_type is any, so it only signs: use sign/%s, or set the role's key_type", role.Name)
 	}
 	p.role, p.config, p.request = role, cfg, r
-	p.identity, p.spelled = p.fingerprint(role, cfg.account(), r.Requester), p.fingerprint(role, cfg.spelledAccount(), r.Requester)
+	p.identity, p.spelled = p.fingerprint(role, cfg.Account(), r.Requester), p.fingerprint(role, cfg.SpelledAccount(), r.Requester)
 	if r.Draft {
 		p.identity, p.spelled = draftPrefix+p.identity, draftPrefix+p.spelled
 	}
@@ -134,12 +135,12 @@ func makePlan(role *Role, cfg *Config, domains []string, whom subject, r Request
 }
 
 // checkSigner holds the signer of the agreement against what version 1 asks for: a place, and a public address (observed: EMS-1091).
-func checkSigner(role *Role, cfg *Config) error {
-	family := role.shape().family
-	if family == certinext.FamilyPrivatePKI || family != certinext.FamilySMIME && cfg.version() != certinext.V1 {
+func checkSigner(role *Role, cfg *account.Config) error {
+	family := role.shape().Family
+	if family == certinext.FamilyPrivatePKI || family != certinext.FamilySMIME && cfg.Version() != certinext.V1 {
 		return nil
 	}
-	d := role.OrderDefaults.or(cfg.OrderDefaults)
+	d := role.OrderDefaults.Or(cfg.OrderDefaults)
 	ip, err := netip.ParseAddr(d.SignerIP)
 	switch {
 	case d.SignerPlace == "":
@@ -159,7 +160,7 @@ func planFor(role *Role, domains []string, whom subject, r Request) (*plan, erro
 	if err != nil {
 		return nil, err
 	}
-	if err := role.shape().fits(p.dns, len(p.ips)); err != nil {
+	if err := role.shape().Fits(p.dns, len(p.ips)); err != nil {
 		return nil, err
 	}
 	if role.AutoSecureWWW && wantsWWW(p.cn()) {
@@ -174,7 +175,9 @@ func planFor(role *Role, domains []string, whom subject, r Request) (*plan, erro
 }
 
 // wantsWWW reports whether CERTInext adds www. to an order's domain where it may: not to a wildcard, and not twice.
-func wantsWWW(domain string) bool { return !isWildcard(domain) && !strings.HasPrefix(domain, "www.") }
+func wantsWWW(domain string) bool {
+	return !account.IsWildcard(domain) && !strings.HasPrefix(domain, "www.")
+}
 
 // planSubject plans a certificate for a person or an organization. CERTInext takes nothing of its CSR but the key.
 func planSubject(role *Role, whom subject, r Request) (*plan, error) {
@@ -228,7 +231,7 @@ func planNames(role *Role, r Request) (*plan, error) {
 	} else if r.CommonName == "" && role.RequireCN {
 		return nil, fault.BadField("common_name", "is required by the role (require_cn)")
 	}
-	if len(p.dns) == 0 && (len(p.ips) == 0 || role.shape().public()) {
+	if len(p.dns) == 0 && (len(p.ips) == 0 || role.shape().Public()) {
 		return nil, fault.BadField("common_name", "is required: the request holds no DNS name")
 	}
 	return p, nil
@@ -338,7 +341,7 @@ func allowNames(role *Role, domains []string, p *plan) error {
 		case i == 0:
 			field = "common_name"
 		}
-		if err := rules.allow(field, n, role.shape().public()); err != nil {
+		if err := rules.allow(field, n, role.shape().Public()); err != nil {
 			return err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
@@ -73,20 +74,20 @@ func (e *Engine) lookBefore(ctx context.Context, s logical.Storage, o *orderEntr
 	if o.State != StateUnresolved && o.State != StatePlacing && o.State != StatePending || o.fresh {
 		return nil
 	}
-	client, cfg, err := e.client(ctx, s)
+	client, cfg, err := e.Account.Client(ctx, s)
 	switch {
 	case errors.Is(err, fault.ErrNotConfigured):
 		return nil
 	case err != nil:
 		return err
-	case !sameAccount(o.Account, cfg.account()):
+	case !account.SameAccount(o.Account, cfg.Account()):
 		return nil
 	}
 	asked := o.lastAskedAt()
-	if settled := asked.Add(cfg.createTimeout()); !asked.After(e.Now()) && o.State != StatePending && e.Now().Before(settled) {
+	if settled := asked.Add(cfg.EffectiveCreateTimeout()); !asked.After(e.Now()) && o.State != StatePending && e.Now().Before(settled) {
 		return fault.BadField("never_placed", "CERTInext may still be working on order %s: say that after %s", o.ID, settled.UTC().Format(time.RFC3339))
 	}
-	ctx, cancel := whileAsked(ctx)
+	ctx, cancel := account.WhileAsked(ctx)
 	defer cancel()
 	found, err := (&driver{engine: e, storage: s, client: client, config: cfg, order: o}).lookFor(ctx)
 	switch {
@@ -114,7 +115,7 @@ func (e *Engine) mustBeUnknown(ctx context.Context, s logical.Storage, o *orderE
 	if err != nil {
 		return err
 	}
-	asked, cancel := whileAsked(ctx)
+	asked, cancel := account.WhileAsked(ctx)
 	defer cancel()
 	if _, err := client.TrackOrder(asked, o.Placement.Family, o.CAOrderID); err == nil || !certinext.HasStatus(err, http.StatusNotFound) {
 		return nothingToResolve(o)
@@ -124,11 +125,11 @@ func (e *Engine) mustBeUnknown(ctx context.Context, s logical.Storage, o *orderE
 
 // clientOf is the client of the account that an order belongs to.
 func (e *Engine) clientOf(ctx context.Context, s logical.Storage, o *orderEntry) (*certinext.Client, error) {
-	client, cfg, err := e.client(ctx, s)
+	client, cfg, err := e.Account.Client(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	if !sameAccount(o.Account, cfg.account()) {
+	if !account.SameAccount(o.Account, cfg.Account()) {
 		return nil, foreignOrder(o)
 	}
 	return client, nil
@@ -147,7 +148,7 @@ func (e *Engine) adopt(ctx context.Context, s logical.Storage, o *orderEntry, ca
 	if err != nil {
 		return err
 	}
-	asked, cancel := whileAsked(ctx)
+	asked, cancel := account.WhileAsked(ctx)
 	defer cancel()
 	remote, err := client.TrackOrder(asked, o.Placement.Family, caOrderID)
 	if err != nil {
@@ -192,7 +193,7 @@ func (e *Engine) isAnothers(ctx context.Context, s logical.Storage, o *orderEntr
 		if err != nil {
 			return false, err
 		}
-		if c != nil && c.CAOrderID == caOrderID && c.OrderID != o.ID && c.OrderID != "" && sameAccount(c.Account, o.Account) {
+		if c != nil && c.CAOrderID == caOrderID && c.OrderID != o.ID && c.OrderID != "" && account.SameAccount(c.Account, o.Account) {
 			return true, nil
 		}
 	}
@@ -230,5 +231,5 @@ func (o *orderEntry) mayBecome(ctx context.Context, client *certinext.Client, re
 
 // marksAnother reports whether a row of the report carries the marker of another order.
 func (o *orderEntry) marksAnother(row certinext.ReportRow) bool {
-	return !containsFold(row.Tags, o.marker()) && slices.ContainsFunc(row.Tags, isMarker)
+	return !containsFold(row.Tags, o.marker()) && slices.ContainsFunc(row.Tags, account.IsMarker)
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
@@ -94,10 +95,10 @@ func (e *Engine) dequeue(ctx context.Context, s logical.Storage, serial string) 
 const longestRefusal = 24 * time.Hour
 
 // failed puts off a revocation that CERTInext did not take. Only what is held against it makes it wait ever longer.
-func (q *queuedRevocation) failed(err error, against bool, now time.Time, p pause) {
+func (q *queuedRevocation) failed(err error, against bool, now time.Time, p account.Pause) {
 	q.LastError = sanitize.Short(err.Error())
 	if !against {
-		q.Next = now.Add(max(host.PassDelay(0), hint(err), p.until.Sub(now)))
+		q.Next = now.Add(max(host.PassDelay(0), account.Hint(err), p.Until.Sub(now)))
 		return
 	}
 	q.Attempts++
@@ -105,7 +106,7 @@ func (q *queuedRevocation) failed(err error, against bool, now time.Time, p paus
 	if refusedForGood(err) {
 		delay = host.Backoff(q.Attempts, longestRefusal)
 	}
-	q.Next = now.Add(max(delay, hint(err)))
+	q.Next = now.Add(max(delay, account.Hint(err)))
 }
 
 // join adds one more cause to a queued revocation, or makes it the first one. Whoever asks has the word on the reason.
@@ -127,7 +128,7 @@ func (q *queuedRevocation) join(before *queuedRevocation) {
 // ripe reports whether the revocation has its turn. A turn that is further away than any failure puts it was set by a clock that has been set
 // right since.
 func (q *queuedRevocation) ripe(now time.Time) bool {
-	return !q.Next.After(now) || q.Due && q.Next.After(now.Add(longestRefusal+longestHint))
+	return !q.Next.After(now) || q.Due && q.Next.After(now.Add(longestRefusal+account.LongestHint))
 }
 
 // passReads is how many queued revocations one pass looks at, to find those whose time has come.
@@ -169,7 +170,7 @@ func (e *Engine) drainQueued(ctx context.Context, s logical.Storage, serial stri
 	defer cancel()
 	v, err := e.dueRevocation(ctx, s, serial)
 	if errors.Is(err, errClockUnknown) {
-		e.learnClock(ctx, s)
+		e.Account.LearnClock(ctx, s)
 		v, err = e.dueRevocation(ctx, s, serial)
 	}
 	if errors.Is(err, errClockUnknown) {
@@ -206,10 +207,10 @@ func (e *Engine) dueRevocation(ctx context.Context, s logical.Storage, serial st
 	}
 	due := q.Due
 	if !due {
-		if _, known := e.clockSkew(); !known {
+		if _, known := e.Account.ClockSkew(); !known {
 			return nil, errClockUnknown
 		}
-		if e.clockInDoubt() {
+		if e.Account.ClockInDoubt() {
 			return nil, nil // it is only the clock that says that the last lease is over
 		}
 		if last := lastLease(c.Leases, e.Now()); !last.IsZero() {

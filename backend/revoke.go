@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
@@ -258,8 +259,8 @@ func (e *Engine) expired(c *certEntry) bool {
 	if c.NotAfter.After(e.Now()) {
 		return false
 	}
-	_, known := e.clockSkew()
-	return known && !e.clockInDoubt()
+	_, known := e.Account.ClockSkew()
+	return known && !e.Account.ClockInDoubt()
 }
 
 // refusal reports whether an error is an answer, and not a fault of storage.
@@ -288,7 +289,7 @@ func (e *Engine) carryOut(ctx context.Context, s logical.Storage, v *revoking) (
 	if errors.As(err, &unseen) {
 		heard = unseen.cause
 	}
-	against := e.hear(heard, began) || unseen != nil
+	against := e.Account.Observe(heard, began) || unseen != nil
 
 	ctx, stop := e.Outlive(ctx)
 	defer stop()
@@ -318,7 +319,7 @@ func (e *Engine) carryOut(ctx context.Context, s logical.Storage, v *revoking) (
 		}
 		return nil, errors.Join(err, e.withdrawAsker(ctx, s, c))
 	}
-	v.q.failed(err, against, now, e.guard.now())
+	v.q.failed(err, against, now, e.Account.Breaker.Now())
 	out.Queued, out.Reason = true, v.q.Reason
 	e.Log.Warn("CERTInext did not take a revocation; it is queued", "serial", out.Serial, "attempts", v.q.Attempts, "error", err)
 	return out, e.putOff(ctx, s, v.q)
@@ -341,32 +342,23 @@ func refusedForGood(err error) bool {
 	return !certinext.HasStatus(err, 0, 401, 403, 429)
 }
 
-// How long CERTInext has to take a revocation. A person's client gives up after 60 seconds; the end of a lease occupies a
-// worker of Vault's meanwhile, and keeps Vault from sealing.
 const (
-	askedPatience    = 30 * time.Second
 	leaseEndPatience = 10 * time.Second
 )
 
-// whileAsked bounds the calls of CERTInext that somebody waits for, whose client gives up after 60 seconds. What has to be stored afterwards is
-// stored under the request's own context.
-func whileAsked(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, askedPatience)
-}
-
 func (e *Engine) revokeAtCA(ctx context.Context, s logical.Storage, c *certEntry, q *queuedRevocation) (certinext.Reason, error) {
-	client, cfg, err := e.client(ctx, s)
+	client, cfg, err := e.Account.Client(ctx, s)
 	if err != nil {
 		return "", err
 	}
-	if c.Account != "" && !sameAccount(c.Account, cfg.account()) {
+	if c.Account != "" && !account.SameAccount(c.Account, cfg.Account()) {
 		return "", errOtherAccount
 	}
 	ctx, stop := e.WhileAlive(ctx)
 	defer stop()
 	if q.asked {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, askedPatience)
+		ctx, cancel = context.WithTimeout(ctx, account.AskedPatience)
 		defer cancel()
 	}
 	if !q.SentAt.IsZero() {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
@@ -30,7 +31,7 @@ type Role struct {
 	// Family is that of the variant; a role that names another is refused.
 	Family certinext.Family
 
-	OrderDefaults
+	account.OrderDefaults
 	// ConsentFor is the base URL that ConsentToken was written for; it is sent to no other.
 	ConsentFor string
 
@@ -108,12 +109,12 @@ func NewRole(name string) *Role {
 var roleName = regexp.MustCompile(`^\w(([\w.-]+)?\w)?$`)
 
 // shape is the role's product kind. A stored role has a known one.
-func (r *Role) shape() shape { return shapes[r.Variant] }
+func (r *Role) shape() account.Shape { return account.Shapes[r.Variant] }
 
 // validate says which field of r is wrong, if any. Its variant must be resolved.
 func (r *Role) validate() error {
 	for _, check := range []func() error{
-		r.validateProduct, r.OrderDefaults.validate, r.validateSubject, r.validateNames, r.Key.validate, r.validateTimes, r.validateDNS,
+		r.validateProduct, r.OrderDefaults.Validate, r.validateSubject, r.validateNames, r.Key.validate, r.validateTimes, r.validateDNS,
 	} {
 		if err := check(); err != nil {
 			return err
@@ -129,13 +130,13 @@ func (r *Role) validateProduct() error {
 	if r.ProductCode == "" {
 		return fault.BadField("product_code", "is required, here or as default_product_code in config: a code from the account's catalog (read catalog/products)")
 	}
-	if _, ok := shapes[r.Variant]; !ok {
-		return fault.BadField("product_variant", "%q is not one of %s", sanitize.Short(r.Variant), variants())
+	if _, ok := account.Shapes[r.Variant]; !ok {
+		return fault.BadField("product_variant", "%q is not one of %s", sanitize.Short(r.Variant), account.Variants())
 	}
-	if family := r.shape().family; r.Family != "" && r.Family != family {
+	if family := r.shape().Family; r.Family != "" && r.Family != family {
 		return fault.BadField("family", "%q does not fit: the product variant %s belongs to %s", sanitize.Short(string(r.Family)), r.Variant, family)
 	}
-	switch family := r.shape().family; {
+	switch family := r.shape().Family; {
 	case r.CAProfileID+r.MasterProductID != "" && family != certinext.FamilyPrivatePKI:
 		return fault.BadField("ca_profile_id", "and master_product_id are for private PKI, which %s is not", r.Variant)
 	case r.AllowReissue && family != certinext.FamilySSL:
@@ -153,12 +154,12 @@ func (r *Role) validateProduct() error {
 	}
 	for field, texts := range map[string][]string{"tags": r.Tags, "remarks": {r.Remarks}} {
 		for _, text := range texts {
-			if strings.Contains(strings.ToLower(text), markerPrefix) {
-				return fault.BadField(field, "must not hold %q, by which the engine finds its own orders", markerPrefix)
+			if strings.Contains(strings.ToLower(text), account.MarkerPrefix) {
+				return fault.BadField(field, "must not hold %q, by which the engine finds its own orders", account.MarkerPrefix)
 			}
 		}
 	}
-	if r.AutoSecureWWW && r.shape().family != certinext.FamilySSL {
+	if r.AutoSecureWWW && r.shape().Family != certinext.FamilySSL {
 		return fault.BadField("auto_secure_www", "is for SSL products")
 	}
 	for _, address := range r.RecipientEmails {
@@ -179,7 +180,7 @@ func (r *Role) validateProduct() error {
 }
 
 func (r *Role) validateNames() error {
-	if r.shape().personal() {
+	if r.shape().Personal() {
 		if r.AllowAnyName || len(r.AllowedDomains) > 0 {
 			return fault.BadField("allowed_domains", "is for host names: whom a %s certificate is for is said by subject", r.Variant)
 		}
@@ -198,7 +199,7 @@ func (r *Role) validateDNS() error {
 	switch {
 	case r.DNS.Solver != "" && r.DCVMethod != certinext.DCVMethodDNS:
 		return fault.BadField("dcv_solver", "publishes DNS records, and dcv_method is %s", r.DCVMethod)
-	case r.DNS.Solver != "" && r.shape().family != certinext.FamilySSL:
+	case r.DNS.Solver != "" && r.shape().Family != certinext.FamilySSL:
 		return fault.BadField("dcv_solver", "has nothing to do: %s orders validate no domains", r.Variant)
 	}
 	return r.DNS.validateFor(r.DCVMethod)
@@ -276,7 +277,7 @@ func (e *Engine) WriteRole(ctx context.Context, s logical.Storage, name string, 
 	}
 	r.Key = r.Key.withDefaults()
 	if r.ProductCode == "" {
-		cfg, err := e.Config(ctx, s)
+		cfg, err := e.Account.Config(ctx, s)
 		if err != nil {
 			return nil, err
 		}
@@ -301,18 +302,18 @@ func (e *Engine) WriteRole(ctx context.Context, s logical.Storage, name string, 
 			return nil, errors.Join(err, fault.BadField("dcv_solver", "there is no solver %q: write dcv/solvers/%s first", sanitize.Short(r.DNS.Solver), sanitize.Short(r.DNS.Solver)))
 		}
 	}
-	r.Family = r.shape().family
+	r.Family = r.shape().Family
 	if r.Family == certinext.FamilySignature && !r.Attested {
 		warnings = append(warnings, "attested is off: CERTInext is documented to take a document signer's key from an attested hardware module only, "+
 			"and would leave the order waiting for another CSR")
 	}
-	if cfg, err := e.Config(ctx, s); err != nil {
+	if cfg, err := e.Account.Config(ctx, s); err != nil {
 		return nil, err
-	} else if cfg != nil && cfg.version() == certinext.V1 && r.CAProfileID+r.MasterProductID != "" {
+	} else if cfg != nil && cfg.Version() == certinext.V1 && r.CAProfileID+r.MasterProductID != "" {
 		warnings = append(warnings, "ca_profile_id and master_product_id cannot be chosen in version 1 of the API (api_version): its orders are refused until they are empty")
 	}
 	if r.ConsentToken != before.ConsentToken {
-		cfg, err := e.Config(ctx, s)
+		cfg, err := e.Account.Config(ctx, s)
 		if err != nil {
 			return nil, err
 		}
@@ -333,23 +334,23 @@ func (e *Engine) DeleteRole(ctx context.Context, s logical.Storage, name string)
 
 // storedRole is the entry of a role.
 type storedRole struct {
-	Version         int               `json:"version"`
-	ProductCode     string            `json:"product_code"`
-	Variant         string            `json:"variant"`
-	Defaults        storedDefaults    `json:"defaults,omitzero"`
-	ConsentFor      string            `json:"consent_for,omitempty"`
-	ValidityYears   int               `json:"validity_years"`
-	AutoRenew       bool              `json:"auto_renew,omitempty"`
-	RenewBeforeDays int               `json:"renew_before_days,omitempty"`
-	AutoSecureWWW   bool              `json:"auto_secure_www,omitempty"`
-	CustomFields    map[string]string `json:"custom_fields,omitempty"`
-	Tags            []string          `json:"tags,omitempty"`
-	Remarks         string            `json:"remarks,omitempty"`
-	RecipientEmails []string          `json:"recipient_emails,omitempty"`
-	CAProfileID     string            `json:"ca_profile_id,omitempty"`
-	MasterProductID string            `json:"master_product_id,omitempty"`
-	DCVMethod       DCVMethod         `json:"dcv_method"`
-	DNS             storedDNS         `json:"dns,omitzero"`
+	Version         int                    `json:"version"`
+	ProductCode     string                 `json:"product_code"`
+	Variant         string                 `json:"variant"`
+	Defaults        account.StoredDefaults `json:"defaults,omitzero"`
+	ConsentFor      string                 `json:"consent_for,omitempty"`
+	ValidityYears   int                    `json:"validity_years"`
+	AutoRenew       bool                   `json:"auto_renew,omitempty"`
+	RenewBeforeDays int                    `json:"renew_before_days,omitempty"`
+	AutoSecureWWW   bool                   `json:"auto_secure_www,omitempty"`
+	CustomFields    map[string]string      `json:"custom_fields,omitempty"`
+	Tags            []string               `json:"tags,omitempty"`
+	Remarks         string                 `json:"remarks,omitempty"`
+	RecipientEmails []string               `json:"recipient_emails,omitempty"`
+	CAProfileID     string                 `json:"ca_profile_id,omitempty"`
+	MasterProductID string                 `json:"master_product_id,omitempty"`
+	DCVMethod       DCVMethod              `json:"dcv_method"`
+	DNS             storedDNS              `json:"dns,omitzero"`
 
 	Subject              map[string]string `json:"subject,omitempty"`
 	AllowedSubjectFields []string          `json:"allowed_subject_fields,omitempty"`
@@ -399,7 +400,7 @@ func (s storedDNS) validation() DNSValidation {
 
 func newStoredRole(r *Role) *storedRole {
 	return &storedRole{
-		Version: 1, ProductCode: r.ProductCode, Variant: r.Variant, Defaults: newStoredDefaults(r.OrderDefaults), ConsentFor: r.ConsentFor,
+		Version: 1, ProductCode: r.ProductCode, Variant: r.Variant, Defaults: account.NewStoredDefaults(r.OrderDefaults), ConsentFor: r.ConsentFor,
 		ValidityYears: r.ValidityYears, AutoRenew: r.AutoRenew, RenewBeforeDays: r.RenewBeforeDays, AutoSecureWWW: r.AutoSecureWWW,
 		CustomFields: maps.Clone(r.CustomFields), Tags: r.Tags, Remarks: r.Remarks, RecipientEmails: r.RecipientEmails,
 		CAProfileID: r.CAProfileID, MasterProductID: r.MasterProductID, DCVMethod: r.DCVMethod, DNS: storedDNS(r.DNS),
@@ -415,8 +416,8 @@ func newStoredRole(r *Role) *storedRole {
 
 func (s *storedRole) role(name string) *Role {
 	return &Role{
-		Name: name, ProductCode: s.ProductCode, Variant: s.Variant, Family: shapes[s.Variant].family,
-		OrderDefaults: s.Defaults.defaults(), ConsentFor: s.ConsentFor, DCVMethod: s.DCVMethod, DNS: s.DNS.validation(),
+		Name: name, ProductCode: s.ProductCode, Variant: s.Variant, Family: account.Shapes[s.Variant].Family,
+		OrderDefaults: s.Defaults.Defaults(), ConsentFor: s.ConsentFor, DCVMethod: s.DCVMethod, DNS: s.DNS.validation(),
 		ValidityYears: s.ValidityYears, AutoRenew: s.AutoRenew, RenewBeforeDays: s.RenewBeforeDays, AutoSecureWWW: s.AutoSecureWWW,
 		CustomFields: s.CustomFields, Tags: s.Tags, Remarks: s.Remarks, RecipientEmails: s.RecipientEmails,
 		CAProfileID: s.CAProfileID, MasterProductID: s.MasterProductID,

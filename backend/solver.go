@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
@@ -22,11 +23,11 @@ import (
 // A Solver is a DNS host together with the credentials to publish records there.
 type Solver struct {
 	Name     string
-	Provider string            // one of [SolverKinds]
-	Values   map[string]Secret // the provider's settings, by the names of its fields
-	Ambient  bool              // act under the identity of the machine
-	Zone     string            // where records are written; found by its SOA record when empty
-	TTL      time.Duration     // of the records; a minute when zero
+	Provider string                    // one of [SolverKinds]
+	Values   map[string]account.Secret // the provider's settings, by the names of its fields
+	Ambient  bool                      // act under the identity of the machine
+	Zone     string                    // where records are written; found by its SOA record when empty
+	TTL      time.Duration             // of the records; a minute when zero
 }
 
 // A SolverField is a setting of a DNS host.
@@ -124,7 +125,7 @@ func (e *Engine) WriteSolver(ctx context.Context, s logical.Storage, name string
 	if err != nil {
 		return err
 	}
-	v := &Solver{Name: name, Values: map[string]Secret{}}
+	v := &Solver{Name: name, Values: map[string]account.Secret{}}
 	if patch {
 		if before == nil {
 			return &fault.NotFoundError{Kind: "solver", Name: sanitize.Short(name)}
@@ -139,7 +140,7 @@ func (e *Engine) WriteSolver(ctx context.Context, s logical.Storage, name string
 	if patch && v.Provider != before.Provider {
 		return fault.BadField("provider", "cannot be patched, since every other setting belongs to it: write the solver anew")
 	}
-	maps.DeleteFunc(v.Values, func(_ string, value Secret) bool { return value == "" })
+	maps.DeleteFunc(v.Values, func(_ string, value account.Secret) bool { return value == "" })
 	if err := v.validate(); err != nil {
 		return err
 	}
@@ -288,9 +289,9 @@ func newStoredSolver(v *Solver) *storedSolver {
 }
 
 func (s *storedSolver) solver(name string) *Solver {
-	values := make(map[string]Secret, len(s.Values))
+	values := make(map[string]account.Secret, len(s.Values))
 	for field, value := range s.Values {
-		values[field] = Secret(value)
+		values[field] = account.Secret(value)
 	}
 	return &Solver{Name: name, Provider: s.Provider, Values: values, Ambient: s.Ambient, Zone: s.Zone, TTL: s.TTL}
 }

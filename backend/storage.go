@@ -3,25 +3,40 @@
 
 package backend
 
+import (
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
+)
+
 // Where things rest in the mount's storage. An order's entry is below one of two prefixes, so that finding the open
 // ones never costs a walk over the finished ones.
 const (
-	configKey         = "config"
-	rolePrefix        = "role/"
-	openOrderPrefix   = "order/open/"   // + role + "/" + order id; may hold a private key
+	rolePrefix = "role/"
+
+	openOrderPrefix = "order/open/" // + role + "/" + order id; may hold a private key
+
 	closedOrderPrefix = "order/closed/" // + role + "/" + order id; never holds a key
-	certPrefix        = "cert/"         // + serial number, with dashes
-	revokedPrefix     = "revoked/"      // + serial number: the index behind certs/revoked
-	revocationPrefix  = "revocation/"   // + serial number: revocations that CERTInext has not taken yet
-	leaseWatchPrefix  = "lease/"        // + hour + minute + serial number: when a certificate's last lease is over
-	solverPrefix      = "dcv/solver/"   // + name; holds credentials
-	recordPrefix      = "dcv/record/"   // + owner + hash: what is published in somebody's DNS, or may be
-	domainPrefix      = "dcv/domain/"   // + name: domains that the mount looks after
-	syncKey           = "sync"          // how far the last synchronization has got
-	caKey             = "ca"            // the chain of the newest certificate
+
+	certPrefix = "cert/" // + serial number, with dashes
+
+	revokedPrefix = "revoked/" // + serial number: the index behind certs/revoked
+
+	revocationPrefix = "revocation/" // + serial number: revocations that CERTInext has not taken yet
+
+	leaseWatchPrefix = "lease/" // + hour + minute + serial number: when a certificate's last lease is over
+
+	solverPrefix = "dcv/solver/" // + name; holds credentials
+
+	recordPrefix = "dcv/record/" // + owner + hash: what is published in somebody's DNS, or may be
+
+	domainPrefix = "dcv/domain/" // + name: domains that the mount looks after
+
+	syncKey = "sync" // how far the last synchronization has got
+
+	caKey = "ca" // the chain of the newest certificate
+
 )
 
 // SealWrapPrefixes are the storage paths whose entries hold secrets.
 func SealWrapPrefixes() []string {
-	return []string{configKey, rolePrefix, openOrderPrefix, solverPrefix}
+	return []string{account.ConfigKey, rolePrefix, openOrderPrefix, solverPrefix}
 }

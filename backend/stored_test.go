@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/stretchr/testify/require"
 )
@@ -22,14 +23,14 @@ var update = flag.Bool("update", false, "rewrite the fixtures of the present ver
 // storedV1 is one full entry of each kind, as version 1 stores it. A later version keeps the fixtures and adds its own.
 func storedV1() map[string]any {
 	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-	defaults := OrderDefaults{
+	defaults := account.OrderDefaults{
 		Requestor:        certinext.Contact{Name: "Platform Team", Email: "platform@example.com", Phone: "+14155550123", Designation: "Operations"},
 		TechnicalContact: certinext.Contact{Name: "Platform Team", Email: "platform@example.com"}, Delegation: certinext.Contact{Name: "Platform Team", Email: "p@example.com"},
 		SignerName: "Platform Team", SignerPlace: "Bengaluru", SignerIP: "203.0.113.7", GroupNumber: "3000000001",
 		OrganizationNumber: "4000001", ConsentToken: "consent-token", EmailNotifications: "0", AccountingModel: certinext.AccountingCash,
 	}
 	return map[string]any{
-		"config": newStoredConfig(&Config{
+		"config": account.NewStoredConfig(&account.Config{
 			BaseURL: "https://us-api.certinext.io", APIVersion: "v1", ClientID: "1234567890", ClientSecret: "client-secret",
 			OrderDefaults: defaults, RequestTimeout: time.Minute, CreateTimeout: 3 * time.Minute, RequestsPerSecond: 5, TrustIdempotencyKey: true, AbsentAfter: time.Hour, DefaultProductCode: "842",
 		}),
@@ -54,7 +55,7 @@ func storedV1() map[string]any {
 				IPs: []net.IP{net.IPv4(192, 0, 2, 1)}, Subject: subject{"email": "platform@example.com"}, Attested: true, KeyType: "ec", GroupNumber: "3000000001", OrganizationNumber: "4000001",
 				ValidityYears: 1, AutoRenew: true, AutoSecureWWW: true, RenewBeforeDays: 30, CustomFields: map[string]string{"17": "x"},
 				Keyless: true, Tags: []string{"team:web"}, Remarks: "vault-order:k", RecipientEmails: []string{"ops@example.com"}, CAProfileID: "1", MasterProductID: "2",
-				Requestor: storedContact{Name: "Platform Team", Email: "platform@example.com"}, TechnicalContact: storedContact{Name: "Platform Team"}, Delegation: storedContact{Name: "Platform Team", Email: "p@example.com"},
+				Requestor: account.StoredContact{Name: "Platform Team", Email: "platform@example.com"}, TechnicalContact: account.StoredContact{Name: "Platform Team"}, Delegation: account.StoredContact{Name: "Platform Team", Email: "p@example.com"},
 				SignerName: "Platform Team", SignerPlace: "Bengaluru", SignerIP: "203.0.113.7", EmailNotifications: "0", AccountingModel: certinext.AccountingCash, IdempotencyKey: "k",
 			},
 			CSR: "csr", PrivateKey: "key", CAOrderID: "1000000001", CARequestID: "2000000001",
@@ -98,8 +99,8 @@ func storedV2() map[string]any {
 	at := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 	window := 10 * time.Minute
 	all := storedV1()
-	config := all["config"].(*storedConfig)
-	config.Ordering = orderingPaused
+	config := all["config"].(*account.StoredConfig)
+	config.Ordering = account.OrderingPaused
 	role := all["role"].(*storedRole)
 	role.ReuseWindow = &window
 	order := all["order"].(*orderEntry)
@@ -149,7 +150,7 @@ func newOfKind(t *testing.T, kind string) any {
 	t.Helper()
 	switch kind {
 	case "config":
-		return new(storedConfig)
+		return new(account.StoredConfig)
 	case "role":
 		return new(storedRole)
 	case "order":
@@ -181,8 +182,8 @@ func TestConfigAndRoleSurviveStorage(t *testing.T) {
 	for kind, entry := range storedV2() {
 		stored[kind] = entry
 	}
-	config := stored["config"].(*storedConfig)
-	require.Equal(t, config, newStoredConfig(config.config()))
+	config := stored["config"].(*account.StoredConfig)
+	require.Equal(t, config, account.NewStoredConfig(config.Config()))
 	role := stored["role"].(*storedRole)
 	require.Equal(t, role, newStoredRole(role.role("web")))
 	solver := stored["solver"].(*storedSolver)

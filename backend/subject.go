@@ -11,6 +11,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
@@ -76,7 +77,7 @@ func knownSubjectField(name string) bool {
 
 // validateSubject says what is wrong with the role's subject, if anything. Templates are only filled in for a request.
 func (r *Role) validateSubject() error {
-	if !r.shape().personal() {
+	if !r.shape().Personal() {
 		switch {
 		case len(r.Subject) > 0:
 			return fault.BadField("subject", "is for document signers and S/MIME: the names of %s certificates are those of the request", r.Variant)
@@ -87,7 +88,7 @@ func (r *Role) validateSubject() error {
 		}
 		return nil
 	}
-	if r.Attested && r.shape().family != certinext.FamilySignature {
+	if r.Attested && r.shape().Family != certinext.FamilySignature {
 		return fault.BadField("attested", "is for document signers")
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Subject)) {
@@ -139,7 +140,7 @@ func subjectProblem(name, value string) string {
 			return "is not an e-mail address"
 		}
 	case "phone":
-		if !e164.MatchString(value) {
+		if !account.E164.MatchString(value) {
 			return "is not in E.164 form, e.g. +14155550123"
 		}
 	case "country_code":
@@ -153,7 +154,7 @@ func subjectProblem(name, value string) string {
 // fillSubject is the subject of a request: what the role says, with templates filled in, and what it lets the request say.
 // fill fills in one template.
 func fillSubject(role *Role, asked map[string]string, fill func(template string) (string, error)) (subject, error) {
-	if !role.shape().personal() {
+	if !role.shape().Personal() {
 		if len(asked) > 0 {
 			return nil, fault.BadField("subject", "is for document signers and S/MIME, which the role's product is not")
 		}

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
@@ -88,7 +89,7 @@ func (e *Engine) SyncStatus(ctx context.Context, s logical.Storage) (*SyncStatus
 // config's rate limit, and one that was cut short begins anew with the next background pass: what it has taken in is not asked
 // for twice.
 func (e *Engine) Sync(ctx context.Context, s logical.Storage, r SyncRequest) (*SyncStatus, error) {
-	_, cfg, err := e.client(ctx, s)
+	_, cfg, err := e.Account.Client(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +104,7 @@ func (e *Engine) Sync(ctx context.Context, s logical.Storage, r SyncRequest) (*S
 		return before, nil
 	}
 	st := &SyncStatus{
-		Version: 1, State: SyncRunning, Account: cfg.account(), IncludeExpired: r.IncludeExpired, StartedAt: e.Now(),
+		Version: 1, State: SyncRunning, Account: cfg.Account(), IncludeExpired: r.IncludeExpired, StartedAt: e.Now(),
 	}
 	if err := store.Put(ctx, s, syncKey, st); err != nil {
 		e.sync.end()
@@ -151,11 +152,11 @@ func (e *Engine) synchronize(ctx context.Context, s logical.Storage, st *SyncSta
 const syncEvery = 50
 
 func (e *Engine) syncRows(ctx context.Context, s logical.Storage, st *SyncStatus) error {
-	client, cfg, err := e.client(ctx, s)
+	client, cfg, err := e.Account.Client(ctx, s)
 	if err != nil {
 		return err
 	}
-	if !sameAccount(st.Account, cfg.account()) {
+	if !account.SameAccount(st.Account, cfg.Account()) {
 		return errOtherAccount
 	}
 	own, err := e.ownOrders(ctx, s)
@@ -399,7 +400,7 @@ func (y *syncer) learnNewest(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if c != nil && (c.Account == "" || sameAccount(c.Account, y.account)) && !c.NotBefore.Before(since[c.CAOrderID]) {
+		if c != nil && (c.Account == "" || account.SameAccount(c.Account, y.account)) && !c.NotBefore.Before(since[c.CAOrderID]) {
 			newest[c.CAOrderID], since[c.CAOrderID] = serial, c.NotBefore
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
@@ -35,7 +36,7 @@ type witnessScope struct {
 func witnessOf(o *orderEntry, asked time.Time) witness {
 	return witness{
 		scope: witnessScope{
-			account: canonicalAccount(o.Account), family: o.Placement.Family, group: o.Placement.GroupNumber,
+			account: account.CanonicalAccount(o.Account), family: o.Placement.Family, group: o.Placement.GroupNumber,
 			product: o.Placement.ProductCode, organization: o.Placement.OrganizationNumber,
 		},
 		caOrderID: o.CAOrderID, marker: o.marker(), asked: asked,

@@ -66,8 +66,8 @@ var mutants = []Mutant{
 	{
 		Name: "ordering=paused refuses nothing",
 		File: "backend/acquire.go",
-		Old:  "if err := e.mayOrder(ctx, s); err != nil {",
-		New:  "if err := e.mayOrder(ctx, s); err != nil && p.request.Draft {",
+		Old:  "if err := e.Account.MayOrder(ctx, s); err != nil {",
+		New:  "if err := e.Account.MayOrder(ctx, s); err != nil && p.request.Draft {",
 		Like: "a check that is skipped",
 	},
 
@@ -247,8 +247,8 @@ var mutants = []Mutant{
 	{
 		Name: "an order whose certificate was handed over is never closed",
 		File: "backend/pass.go",
-		Old:  "e.clockInDoubt()); verdict == isOver {",
-		New:  "e.clockInDoubt()); verdict == isOver && c.Delivery == nil {",
+		Old:  "e.Account.ClockInDoubt()); verdict == isOver {",
+		New:  "e.Account.ClockInDoubt()); verdict == isOver && c.Delivery == nil {",
 		Like: "an erasure that is skipped",
 	},
 

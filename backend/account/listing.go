@@ -1,7 +1,7 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-package backend
+package account
 
 import (
 	"iter"
@@ -31,16 +31,17 @@ type Page[T any] struct {
 	Total int
 }
 
-func (w Window) validate() error {
+// Validate returns an error about a field that does not suit a list.
+func (w Window) Validate() error {
 	if w.Limit < 1 || w.Limit > MaxRows {
 		return fault.BadField("limit", "must be between 1 and %d", MaxRows)
 	}
 	return nil
 }
 
-// turn reads a page out of rows, and no further than to know whether another one follows. A row is found again by its id, so
+// Turn reads a page out of rows, and no further than to know whether another one follows. A row is found again by its id, so
 // that rows which come and go meanwhile neither hide nor repeat others; one that has none, by its position.
-func turn[T any](rows iter.Seq2[T, error], id func(T) string, w Window) (Page[T], error) {
+func Turn[T any](rows iter.Seq2[T, error], id func(T) string, w Window) (Page[T], error) {
 	p := Page[T]{Rows: []T{}, Total: -1}
 	skipping, last, n := w.After != "", "", 0
 	for row, err := range rows {
@@ -70,7 +71,7 @@ func turn[T any](rows iter.Seq2[T, error], id func(T) string, w Window) (Page[T]
 
 // turnAll is turn for a list that is there as a whole. Of rows with the same id it shows the first.
 func turnAll[T any](all []T, id func(T) string, w Window) (Page[T], error) {
-	if err := w.validate(); err != nil {
+	if err := w.Validate(); err != nil {
 		return Page[T]{}, err
 	}
 	seen := make(map[string]bool, len(all))
@@ -79,7 +80,7 @@ func turnAll[T any](all []T, id func(T) string, w Window) (Page[T], error) {
 		seen[id(row)] = true
 		return known
 	})
-	p, err := turn(func(yield func(T, error) bool) {
+	p, err := Turn(func(yield func(T, error) bool) {
 		for _, row := range rows {
 			if !yield(row, nil) {
 				return
@@ -92,8 +93,8 @@ func turnAll[T any](all []T, id func(T) string, w Window) (Page[T], error) {
 	return p, err
 }
 
-// only leaves out the rows that do not fit.
-func only[T any](rows iter.Seq2[T, error], fits func(T) bool) iter.Seq2[T, error] {
+// Only leaves out the rows that do not fit.
+func Only[T any](rows iter.Seq2[T, error], fits func(T) bool) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for row, err := range rows {
 			if (err != nil || fits(row)) && !yield(row, err) {
@@ -103,10 +104,16 @@ func only[T any](rows iter.Seq2[T, error], fits func(T) bool) iter.Seq2[T, error
 	}
 }
 
-// rowID joins what a row is known by; empty when there is nothing.
-func rowID(parts ...string) string {
+// RowID joins what a row is known by; empty when there is nothing.
+func RowID(parts ...string) string {
 	if id := strings.Join(parts, "/"); len(id) > len(parts)-1 {
 		return id
 	}
 	return ""
 }
+
+// MarkerPrefix begins the tag that an order is found by in CERTInext's own records.
+const MarkerPrefix = "vault-order:"
+
+// IsMarker reports whether a tag is such a marker.
+func IsMarker(tag string) bool { return strings.HasPrefix(strings.ToLower(tag), MarkerPrefix) }

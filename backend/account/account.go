@@ -1,7 +1,7 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-package backend
+package account
 
 import (
 	"cmp"
@@ -36,17 +36,17 @@ type (
 	DomainFilter = certinext.DomainFilter
 )
 
-// askPatience bounds what one request asks CERTInext for: its reason is to arrive before Vault's clients give up after 60s.
-const askPatience = 45 * time.Second
+// AskPatience bounds what one request asks CERTInext for: its reason is to arrive before Vault's clients give up after 60s.
+const AskPatience = 45 * time.Second
 
-// ask puts one question to CERTInext, in the name of the mount's account.
-func ask[T any](ctx context.Context, e *Engine, s logical.Storage, question func(context.Context, *account) (T, error)) (T, error) {
+// Ask puts one question to CERTInext, in the name of the mount's account.
+func Ask[T any](ctx context.Context, e *Account, s logical.Storage, question func(context.Context, *Session) (T, error)) (T, error) {
 	var none T
-	a, err := e.account(ctx, s)
+	a, err := e.Session(ctx, s)
 	if err != nil {
 		return none, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	ctx, cancel := context.WithTimeout(ctx, AskPatience)
 	defer cancel()
 	answer, err := question(ctx, a)
 	var field *fault.FieldError
@@ -74,17 +74,17 @@ func (f ProductFilter) fits(p Product) bool {
 }
 
 // Products returns what may be ordered. What CERTInext said in the last minutes is not asked again.
-func (e *Engine) Products(ctx context.Context, s logical.Storage, f ProductFilter, w Window) (Page[Product], error) {
+func (acct *Account) Products(ctx context.Context, s logical.Storage, f ProductFilter, w Window) (Page[Product], error) {
 	switch f.Family {
 	case "", certinext.FamilySSL, certinext.FamilyPrivatePKI, certinext.FamilySignature, certinext.FamilySMIME:
 	default:
 		return Page[Product]{}, fault.BadField("family", "%q is not ssl, private-pki, signature or smime", sanitize.Short(string(f.Family)))
 	}
-	products, err := ask(ctx, e, s, func(ctx context.Context, a *account) ([]Product, error) {
+	products, err := Ask(ctx, acct, s, func(ctx context.Context, a *Session) ([]Product, error) {
 		if f.Anew {
 			a.catalog.customFields.Forget()
 		}
-		products, _, err := e.products(ctx, a, a.group(f.GroupNumber), f.Anew)
+		products, _, err := acct.CatalogProducts(ctx, a, a.group(f.GroupNumber), f.Anew)
 		return products, err
 	})
 	if err != nil {
@@ -94,19 +94,19 @@ func (e *Engine) Products(ctx context.Context, s logical.Storage, f ProductFilte
 }
 
 // group is the billing group that counts when number is given.
-func (a *account) group(number string) string {
+func (a *Session) group(number string) string {
 	if number == "" {
-		return a.config.GroupNumber
+		return a.Config.GroupNumber
 	}
 	return number
 }
 
 // Product returns a product of the catalog, or nil when there is none of that code.
-func (e *Engine) Product(ctx context.Context, s logical.Storage, code, group string) (*Product, error) {
-	return ask(ctx, e, s, func(ctx context.Context, a *account) (found *Product, err error) {
+func (acct *Account) Product(ctx context.Context, s logical.Storage, code, group string) (*Product, error) {
+	return Ask(ctx, acct, s, func(ctx context.Context, a *Session) (found *Product, err error) {
 		errNone := &fault.NotFoundError{Kind: "product", Name: sanitize.Short(code)}
-		err = settled(func(anew bool) ([]Product, bool, error) {
-			return e.products(ctx, a, a.group(group), anew)
+		err = Settled(func(anew bool) ([]Product, bool, error) {
+			return acct.CatalogProducts(ctx, a, a.group(group), anew)
 		}, func(products []Product) error {
 			i := slices.IndexFunc(products, func(p Product) bool { return p.Code == code })
 			if i < 0 {
@@ -123,21 +123,21 @@ func (e *Engine) Product(ctx context.Context, s logical.Storage, code, group str
 }
 
 // CustomFields returns the custom fields of a product.
-func (e *Engine) CustomFields(ctx context.Context, s logical.Storage, code string) ([]CustomFieldSpec, error) {
-	return ask(ctx, e, s, func(ctx context.Context, a *account) ([]CustomFieldSpec, error) {
-		fields, _, err := e.customFields(ctx, a, code, false)
+func (acct *Account) CustomFields(ctx context.Context, s logical.Storage, code string) ([]CustomFieldSpec, error) {
+	return Ask(ctx, acct, s, func(ctx context.Context, a *Session) ([]CustomFieldSpec, error) {
+		fields, _, err := acct.CatalogFields(ctx, a, code, false)
 		return fields, err
 	})
 }
 
 // Identity returns whom CERTInext takes the mount for.
-func (e *Engine) Identity(ctx context.Context, s logical.Storage) (*Identity, error) {
-	return ask(ctx, e, s, func(ctx context.Context, a *account) (*Identity, error) { return a.client.Me(ctx) })
+func (acct *Account) Identity(ctx context.Context, s logical.Storage) (*Identity, error) {
+	return Ask(ctx, acct, s, func(ctx context.Context, a *Session) (*Identity, error) { return a.Client.Me(ctx) })
 }
 
 // Groups returns the account's billing groups.
-func (e *Engine) Groups(ctx context.Context, s logical.Storage, w Window) (Page[Group], error) {
-	groups, err := ask(ctx, e, s, func(ctx context.Context, a *account) ([]Group, error) { return a.client.Groups(ctx) })
+func (acct *Account) Groups(ctx context.Context, s logical.Storage, w Window) (Page[Group], error) {
+	groups, err := Ask(ctx, acct, s, func(ctx context.Context, a *Session) ([]Group, error) { return a.Client.Groups(ctx) })
 	if err != nil {
 		return Page[Group]{}, err
 	}
@@ -145,8 +145,8 @@ func (e *Engine) Groups(ctx context.Context, s logical.Storage, w Window) (Page[
 }
 
 // Organizations returns the account's organizations, with what a list says of each.
-func (e *Engine) Organizations(ctx context.Context, s logical.Storage, w Window) (Page[Organization], error) {
-	all, err := ask(ctx, e, s, func(ctx context.Context, a *account) ([]Organization, error) { return a.client.Organizations(ctx) })
+func (acct *Account) Organizations(ctx context.Context, s logical.Storage, w Window) (Page[Organization], error) {
+	all, err := Ask(ctx, acct, s, func(ctx context.Context, a *Session) ([]Organization, error) { return a.Client.Organizations(ctx) })
 	if err != nil {
 		return Page[Organization]{}, err
 	}
@@ -154,9 +154,9 @@ func (e *Engine) Organizations(ctx context.Context, s logical.Storage, w Window)
 }
 
 // Organization returns all that CERTInext says of an organization, or nil when it does not know the number.
-func (e *Engine) Organization(ctx context.Context, s logical.Storage, number string) (*Organization, error) {
-	return ask(ctx, e, s, func(ctx context.Context, a *account) (*Organization, error) {
-		o, err := a.client.Organization(ctx, number)
+func (acct *Account) Organization(ctx context.Context, s logical.Storage, number string) (*Organization, error) {
+	return Ask(ctx, acct, s, func(ctx context.Context, a *Session) (*Organization, error) {
+		o, err := a.Client.Organization(ctx, number)
 		if certinext.HasStatus(err, http.StatusNotFound) {
 			return nil, nil
 		}
@@ -165,7 +165,7 @@ func (e *Engine) Organization(ctx context.Context, s logical.Storage, number str
 }
 
 // Domains returns the domains that the account registered.
-func (e *Engine) Domains(ctx context.Context, s logical.Storage, f DomainFilter, w Window) (Page[Domain], error) {
+func (acct *Account) Domains(ctx context.Context, s logical.Storage, f DomainFilter, w Window) (Page[Domain], error) {
 	if f.Exact && f.Search == "" {
 		return Page[Domain]{}, fault.BadField("exact", "needs search, the name to look for")
 	}
@@ -175,11 +175,11 @@ func (e *Engine) Domains(ctx context.Context, s logical.Storage, f DomainFilter,
 	if err := oneOf("dcv_status", f.DCVStatus, "PENDING", "VERIFIED", "REJECTED", "EXPIRED"); err != nil {
 		return Page[Domain]{}, err
 	}
-	if err := w.validate(); err != nil {
+	if err := w.Validate(); err != nil {
 		return Page[Domain]{}, err
 	}
-	return ask(ctx, e, s, func(ctx context.Context, a *account) (Page[Domain], error) {
-		return turn(a.client.Domains(ctx, f), func(d Domain) string { return rowID(cmp.Or(d.ID, d.Name), d.OrganizationID) }, w)
+	return Ask(ctx, acct, s, func(ctx context.Context, a *Session) (Page[Domain], error) {
+		return Turn(a.Client.Domains(ctx, f), func(d Domain) string { return RowID(cmp.Or(d.ID, d.Name), d.OrganizationID) }, w)
 	})
 }
 

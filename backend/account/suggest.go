@@ -1,7 +1,7 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-package backend
+package account
 
 import (
 	"fmt"
@@ -75,7 +75,7 @@ func unknownProduct(products []certinext.Product, code, variant string) error {
 
 // kindOfVariant is what the catalog calls the kind of a variant.
 func kindOfVariant(variant string) string {
-	if shapes[variant].family == certinext.FamilyPrivatePKI {
+	if Shapes[variant].Family == certinext.FamilyPrivatePKI {
 		return kindPrivatePKI
 	}
 	return variant
@@ -86,7 +86,7 @@ func kindOf(p certinext.Product) string {
 	if p.Family == certinext.FamilyPrivatePKI {
 		return kindPrivatePKI
 	}
-	if _, ok := shapes[p.Variant]; ok {
+	if _, ok := Shapes[p.Variant]; ok {
 		return p.Variant
 	}
 	return ""

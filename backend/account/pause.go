@@ -1,27 +1,59 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-package backend
+package account
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+	"github.com/hashicorp/vault/sdk/helper/consts"
 )
 
-// A pause is what the background work knows of CERTInext as a whole, from the calls that it makes. A rate limit is about the
+// ErrPassOver ends what is under way when a pass has used up its time. It says nothing of CERTInext.
+var ErrPassOver = fmt.Errorf("the pass is over: %w", context.Canceled)
+
+// Paused reports whether the background work leaves CERTInext alone.
+func (acct *Account) Paused() bool { return acct.Breaker.Now().Until.After(acct.Now()) }
+
+// Active reports whether this node may work in the background.
+func (acct *Account) Active() bool {
+	if acct.System == nil {
+		return true
+	}
+	sys := acct.System()
+	return !sys.ReplicationState().HasState(consts.ReplicationPerformanceStandby|consts.ReplicationDRSecondary) &&
+		(sys.LocalMount() || !sys.ReplicationState().HasState(consts.ReplicationPerformanceSecondary))
+}
+
+// Observe takes note of how a call ended that began at some time, and says in the log when that changes what the background work
+// does. It reports whether a failure is to be held against the order or certificate.
+func (acct *Account) Observe(err error, began time.Time) (against bool) {
+	before := acct.Breaker.Now()
+	p, against := acct.Breaker.heard(err, began, acct.Now())
+	switch {
+	case !before.InDoubt() && p.InDoubt():
+		acct.Log.Warn("background work leaves CERTInext alone for a while", "until", p.Until, "error", p.Why)
+	case before.InDoubt() && !p.InDoubt():
+		acct.Log.Info("CERTInext answers the background work again")
+	}
+	return against
+}
+
+// A Pause is what the background work knows of CERTInext as a whole, from the calls that it makes. A rate limit is about the
 // account, and an outage meets all orders alike: either holds up the work, and is not held against one order or certificate.
 // Whoever waits for an answer is never held up by it.
-type pause struct {
+type Pause struct {
 	failures int       // in a row that are about CERTInext or the account, as far as can be told
 	answered time.Time // when CERTInext last answered
-	until    time.Time // nothing is asked before
-	why      string    // the failure that the pause began with
+	Until    time.Time // nothing is asked before
+	Why      string    // the failure that the pause began with
 }
 
 const (
@@ -29,12 +61,14 @@ const (
 	doubtAfter   = 4
 	firstPause   = 30 * time.Second
 	longestPause = 5 * time.Minute
-	longestHint  = time.Hour // a hint beyond must not park an order for ever
+	// LongestHint is how long CERTInext may have an order left alone: a hint beyond must not park it for
+	// ever.
+	LongestHint = time.Hour
 )
 
 // after returns the pause after a call that began at some time and has ended with err now, and whether a failure is to be
 // held against the order or certificate that the call was for.
-func (p pause) after(err error, began, now time.Time) (_ pause, against bool) {
+func (p Pause) after(err error, began, now time.Time) (_ Pause, against bool) {
 	about := concernOf(err)
 	switch {
 	case about == concernsNobody:
@@ -46,29 +80,29 @@ func (p pause) after(err error, began, now time.Time) (_ pause, against bool) {
 		return p, err != nil
 	case about == concernsService && p.answered.After(began):
 		return p, true // others were answered meanwhile
-	case now.Before(p.until):
+	case now.Before(p.Until):
 		// The call was under way when the pause began.
-		if until := now.Add(hint(err)); until.After(p.until) {
-			p.until = until
+		if until := now.Add(Hint(err)); until.After(p.Until) {
+			p.Until = until
 		}
 		return p, false
 	case about == concernsAccount:
 		p.failures = max(p.failures, doubtAfter-1)
 	}
 	p.failures++
-	if !p.inDoubt() {
+	if !p.InDoubt() {
 		return p, true
 	}
-	length := hint(err)
+	length := Hint(err)
 	if length == 0 {
 		length = min(firstPause<<min(p.failures-doubtAfter, 10), longestPause)
 	}
-	p.until, p.why = now.Add(length), sanitize.Short(err.Error())
+	p.Until, p.Why = now.Add(length), sanitize.Short(err.Error())
 	return p, false
 }
 
-// inDoubt reports whether one call has to find out first whether CERTInext answers.
-func (p pause) inDoubt() bool { return p.failures >= doubtAfter }
+// InDoubt reports whether one call has to find out first whether CERTInext answers.
+func (p Pause) InDoubt() bool { return p.failures >= doubtAfter }
 
 // A concern is what the outcome of a call is about.
 type concern int
@@ -107,40 +141,49 @@ func concernOf(err error) concern {
 	return concernsOrder
 }
 
-// hint is how long CERTInext asked to be left alone, as far as it is believed.
-func hint(err error) time.Duration {
+// Hint is how long CERTInext asked to be left alone, as far as it is believed.
+func Hint(err error) time.Duration {
 	var e *certinext.Error
 	if !errors.As(err, &e) {
 		return 0
 	}
-	return min(e.RetryAfter, longestHint)
+	return min(e.RetryAfter, LongestHint)
 }
 
-// A guard keeps the pause that all background work of a mount shares.
-type guard struct {
+// A Breaker keeps the pause that all background work of a mount shares.
+type Breaker struct {
 	mu sync.Mutex
-	p  pause
+	p  Pause
 }
 
 // heard takes note of how a call ended. It returns what is known now, and whether a failure is to be held against the order
 // or certificate.
-func (g *guard) heard(err error, began, now time.Time) (p pause, against bool) {
+func (g *Breaker) heard(err error, began, now time.Time) (p Pause, against bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.p, against = g.p.after(err, began, now)
 	return g.p, against
 }
 
-// now returns the pause as it is.
-func (g *guard) now() pause {
+// Now returns the pause as it is.
+func (g *Breaker) Now() Pause {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.p
 }
 
-// lift forgets what is known, since another account or address is used from now on.
-func (g *guard) lift() {
+// Reset forgets what is known, since another account or address is used from now on.
+func (g *Breaker) Reset() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.p = pause{}
+	g.p = Pause{}
+}
+
+// AskedPatience is how long CERTInext has while a person waits, whose client gives up after 60 seconds.
+const AskedPatience = 30 * time.Second
+
+// WhileAsked bounds the calls of CERTInext that a client waits for to [AskedPatience]. What has to be
+// stored afterwards is stored under the request's own context.
+func WhileAsked(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, AskedPatience)
 }

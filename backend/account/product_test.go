@@ -1,7 +1,7 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-package backend
+package account
 
 import (
 	"fmt"
@@ -65,7 +65,7 @@ func TestResolveVariant(t *testing.T) {
 		"a number is not a part of a name":            {code: "1", refused: []string{`"1" is not in this account's catalog; read`}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := resolveVariant(tenantCatalog, c.code, c.variant)
+			got, err := ResolveVariant(tenantCatalog, c.code, c.variant)
 			if c.refused == nil {
 				require.NoError(t, err)
 				require.Equal(t, c.want, got)
@@ -81,14 +81,14 @@ func TestResolveVariant(t *testing.T) {
 }
 
 func TestHintsNeverSuggestByThemselves(t *testing.T) {
-	_, err := resolveVariant([]certinext.Product{ssl("1", "Only One", "ev")}, "842", "")
+	_, err := ResolveVariant([]certinext.Product{ssl("1", "Only One", "ev")}, "842", "")
 	require.ErrorContains(t, err, "it has no dv product; it has no ov product")
 	for code := range elsewhere {
 		if code != "842" {
 			require.NotContains(t, err.Error(), code, "a code that the account does not have")
 		}
 	}
-	_, err = resolveVariant(nil, "842", "dv")
+	_, err = ResolveVariant(nil, "842", "dv")
 	require.ErrorContains(t, err, "the account's catalog is empty")
 }
 
@@ -97,10 +97,10 @@ func TestAThousandCandidatesMakeAShortMessage(t *testing.T) {
 	for i := range 1000 {
 		products = append(products, ssl(fmt.Sprint(5000+i), "OV", "ov"))
 	}
-	_, err := resolveVariant(products, "846", "ov")
+	_, err := ResolveVariant(products, "846", "ov")
 	require.ErrorContains(t, err, "5000 (OV), 5001 (OV)")
 	require.ErrorContains(t, err, "and 980 more")
-	_, err = resolveVariant(products, strings.Repeat("x", 10000), "")
+	_, err = ResolveVariant(products, strings.Repeat("x", 10000), "")
 	require.Less(t, len(err.Error()), 400)
 }
 
@@ -125,15 +125,15 @@ func TestFitCustomFields(t *testing.T) {
 		"a field that the product lacks": {values: map[string]string{"17": "4711", "19": "x", "20": "y"}, warned: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := fitCustomFields(specs, c.values)
+			err := FitCustomFields(specs, c.values)
 			if c.refused == "" {
 				require.NoError(t, err)
 			} else {
 				require.ErrorContains(t, err, c.refused)
 			}
-			require.Equal(t, c.warned, len(unknownCustomFields(specs, c.values)) > 0)
+			require.Equal(t, c.warned, len(UnknownCustomFields(specs, c.values)) > 0)
 		})
 	}
-	require.NoError(t, fitCustomFields(nil, map[string]string{"20": "y"}))
-	require.Empty(t, unknownCustomFields(nil, map[string]string{"20": "y"}), "an empty list says nothing")
+	require.NoError(t, FitCustomFields(nil, map[string]string{"20": "y"}))
+	require.Empty(t, UnknownCustomFields(nil, map[string]string{"20": "y"}), "an empty list says nothing")
 }

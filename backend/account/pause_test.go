@@ -1,7 +1,7 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-package backend
+package account
 
 import (
 	"context"
@@ -33,7 +33,7 @@ func TestWhatAFailureIsAbout(t *testing.T) {
 		"a credential that does not work":       {&certinext.Error{Status: 400, SigningIn: true}, concernsService},
 		"a token that is refused":               {answered(401), concernsService},
 		"a caller that has left":                {&certinext.Error{Err: fmt.Errorf("x: %w", context.Canceled)}, concernsNobody},
-		"a pass whose time is up":               {&certinext.Error{Status: 503, Err: errPassOver}, concernsNobody},
+		"a pass whose time is up":               {&certinext.Error{Status: 503, Err: ErrPassOver}, concernsNobody},
 		"a reason that CERTInext lacks":         {&certinext.Error{Err: new(certinext.UnsupportedReasonError)}, concernsUs},
 		"a request that was never sent":         {&certinext.Error{Err: new(certinext.InvalidRequestError)}, concernsUs},
 		"a certificate that is not ours":        {errors.New("the certificate has another key"), concernsUs},
@@ -72,39 +72,39 @@ func TestWhenTheBackgroundWorkPauses(t *testing.T) {
 		"from the beginning, some time after an outage": {calls: []error{limit, limit, limit, nil, away, away, away, away}, want: 30 * time.Second, doubt: true},
 	} {
 		now := time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
-		var p pause
+		var p Pause
 		for _, err := range c.calls {
-			if now = now.Add(time.Second); p.until.After(now) {
-				now = p.until
+			if now = now.Add(time.Second); p.Until.After(now) {
+				now = p.Until
 			}
 			p, _ = p.after(err, now, now)
 		}
-		require.Equal(t, c.want, max(p.until.Sub(now), 0), name)
-		require.Equal(t, c.doubt, p.inDoubt(), name)
+		require.Equal(t, c.want, max(p.Until.Sub(now), 0), name)
+		require.Equal(t, c.doubt, p.InDoubt(), name)
 	}
 }
 
 func TestCallsThatWereUnderWayWhenThePauseBegan(t *testing.T) {
 	now := time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
-	begun, _ := pause{}.after(&certinext.Error{Status: 429, RetryAfter: time.Minute}, now, now)
+	begun, _ := Pause{}.after(&certinext.Error{Status: 429, RetryAfter: time.Minute}, now, now)
 
 	end := now.Add(time.Second)
 	again, _ := begun.after(&certinext.Error{Status: 503}, now, end)
 	require.Equal(t, begun, again, "a failure in the pause makes it longer")
 	longer, _ := begun.after(&certinext.Error{Status: 429, RetryAfter: 2 * time.Minute}, now, end)
-	require.Equal(t, end.Add(2*time.Minute), longer.until, "a longer hint counts")
+	require.Equal(t, end.Add(2*time.Minute), longer.Until, "a longer hint counts")
 	answered, _ := begun.after(nil, now, end)
-	require.Equal(t, begun.until, answered.until, "a success does not end what CERTInext asked for")
-	require.False(t, answered.inDoubt())
+	require.Equal(t, begun.Until, answered.Until, "a success does not end what CERTInext asked for")
+	require.False(t, answered.InDoubt())
 }
 
 func TestWhatIsHeldAgainstAnOrder(t *testing.T) {
 	now := time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
 	away := &certinext.Error{Status: 500}
-	up, down := pause{}, pause{failures: doubtAfter}
-	busy := pause{failures: doubtAfter - 1, answered: now.Add(-time.Second)}
+	up, down := Pause{}, Pause{failures: doubtAfter}
+	busy := Pause{failures: doubtAfter - 1, answered: now.Add(-time.Second)}
 	for name, c := range map[string]struct {
-		p    pause
+		p    Pause
 		err  error
 		want bool
 	}{
@@ -119,36 +119,8 @@ func TestWhatIsHeldAgainstAnOrder(t *testing.T) {
 	} {
 		after, against := c.p.after(c.err, now.Add(-time.Minute), now)
 		require.Equal(t, c.want, against, name)
-		require.Equal(t, c.p.inDoubt() || concernOf(c.err) == concernsAccount, after.inDoubt(), name)
+		require.Equal(t, c.p.InDoubt() || concernOf(c.err) == concernsAccount, after.InDoubt(), name)
 	}
 	_, against := busy.after(away, now, now)
 	require.False(t, against, "one that began after the last answer")
-}
-
-func TestARevocationWaitsLongerOnlyForWhatIsHeldAgainstIt(t *testing.T) {
-	now := time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
-	refused, away := &certinext.Error{Status: 404, Own: true}, &certinext.Error{Status: 503, Acted: true}
-	paused := pause{until: now.Add(3 * time.Minute)}
-	for name, c := range map[string]struct {
-		attempts int
-		err      error
-		against  bool
-		pause    pause
-		want     time.Duration
-		counted  int
-	}{
-		"an outage that all have":      {attempts: 7, err: away, pause: paused, want: 3 * time.Minute, counted: 7},
-		"a pass that was stopped":      {attempts: 7, err: context.Canceled, want: 30 * time.Second, counted: 7},
-		"a failure of its own":         {attempts: 0, err: away, against: true, want: time.Minute, counted: 1},
-		"the tenth failure of its own": {attempts: 9, err: away, against: true, want: 30 * time.Minute, counted: 10},
-		"a refusal":                    {attempts: 0, err: refused, against: true, want: time.Minute, counted: 1},
-		"the hundredth refusal":        {attempts: 99, err: refused, against: true, want: 24 * time.Hour, counted: 100},
-		"a hint":                       {err: &certinext.Error{Status: 503, Acted: true, RetryAfter: 20 * time.Minute}, against: true, want: 20 * time.Minute, counted: 1},
-	} {
-		q := &queuedRevocation{Attempts: c.attempts}
-		q.failed(c.err, c.against, now, c.pause)
-		require.Equal(t, c.want, q.Next.Sub(now), name)
-		require.Equal(t, c.counted, q.Attempts, name)
-		require.NotEmpty(t, q.LastError, name)
-	}
 }

@@ -1,7 +1,7 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-package backend
+package account
 
 import (
 	"time"
@@ -9,8 +9,8 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
-// storedConfig is the entry under config.
-type storedConfig struct {
+// StoredConfig is the entry under config.
+type StoredConfig struct {
 	Version           int            `json:"version"`
 	BaseURL           string         `json:"base_url"`
 	APIVersion        string         `json:"api_version,omitempty"`
@@ -19,7 +19,7 @@ type storedConfig struct {
 	AccountNumber     string         `json:"account_number,omitempty"`
 	AccessKey         string         `json:"access_key,omitempty"`
 	CACertificate     string         `json:"ca_certificate,omitempty"`
-	Defaults          storedDefaults `json:"defaults"`
+	Defaults          StoredDefaults `json:"defaults"`
 	TrustKey          bool           `json:"trust_idempotency_key,omitempty"`
 	AbsentAfter       time.Duration  `json:"absent_after,omitempty"` // nanoseconds
 	Ordering          string         `json:"ordering,omitempty"`
@@ -29,17 +29,19 @@ type storedConfig struct {
 	RequestsPerSecond float64        `json:"requests_per_second,omitempty"`
 }
 
-type storedContact struct {
+// StoredContact is a contact as entries of config and of orders hold it.
+type StoredContact struct {
 	Name        string `json:"name,omitempty"`
 	Email       string `json:"email,omitempty"`
 	Phone       string `json:"phone,omitempty"`
 	Designation string `json:"designation,omitempty"`
 }
 
-type storedDefaults struct {
-	Requestor          storedContact `json:"requestor,omitzero"`
-	TechnicalContact   storedContact `json:"technical_contact,omitzero"`
-	Delegation         storedContact `json:"delegation,omitzero"`
+// StoredDefaults are [OrderDefaults] as entries hold them.
+type StoredDefaults struct {
+	Requestor          StoredContact `json:"requestor,omitzero"`
+	TechnicalContact   StoredContact `json:"technical_contact,omitzero"`
+	Delegation         StoredContact `json:"delegation,omitzero"`
 	SignerName         string        `json:"signer_name,omitempty"`
 	SignerPlace        string        `json:"signer_place,omitempty"`
 	SignerIP           string        `json:"signer_ip,omitempty"`
@@ -51,16 +53,18 @@ type storedDefaults struct {
 	AccountingModel AccountingModel `json:"accounting_model,omitempty"`
 }
 
-func newStoredDefaults(d OrderDefaults) storedDefaults {
-	return storedDefaults{
-		Requestor: storedContact(d.Requestor), TechnicalContact: storedContact(d.TechnicalContact), Delegation: storedContact(d.Delegation),
+// NewStoredDefaults returns the form in which d is stored.
+func NewStoredDefaults(d OrderDefaults) StoredDefaults {
+	return StoredDefaults{
+		Requestor: StoredContact(d.Requestor), TechnicalContact: StoredContact(d.TechnicalContact), Delegation: StoredContact(d.Delegation),
 		SignerName: d.SignerName, SignerPlace: d.SignerPlace, SignerIP: d.SignerIP,
 		GroupNumber: d.GroupNumber, OrganizationNumber: d.OrganizationNumber,
 		ConsentToken: d.ConsentToken.Reveal(), EmailNotifications: d.EmailNotifications, AccountingModel: d.AccountingModel,
 	}
 }
 
-func (d storedDefaults) defaults() OrderDefaults {
+// Defaults returns what was stored.
+func (d StoredDefaults) Defaults() OrderDefaults {
 	return OrderDefaults{
 		Requestor: certinext.Contact(d.Requestor), TechnicalContact: certinext.Contact(d.TechnicalContact), Delegation: certinext.Contact(d.Delegation),
 		SignerName: d.SignerName, SignerPlace: d.SignerPlace, SignerIP: d.SignerIP,
@@ -69,20 +73,25 @@ func (d storedDefaults) defaults() OrderDefaults {
 	}
 }
 
-func newStoredConfig(c *Config) *storedConfig {
-	return &storedConfig{
+// NewStoredConfig returns the form in which c is stored.
+func NewStoredConfig(c *Config) *StoredConfig {
+	return &StoredConfig{
 		Version: 1, BaseURL: c.BaseURL, APIVersion: c.APIVersion, ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(),
 		AccountNumber: c.AccountNumber, AccessKey: c.AccessKey.Reveal(), CACertificate: c.CACertificate,
-		Defaults: newStoredDefaults(c.OrderDefaults), RequestTimeout: c.RequestTimeout,
+		Defaults: NewStoredDefaults(c.OrderDefaults), RequestTimeout: c.RequestTimeout,
 		CreateTimeout: c.CreateTimeout, RequestsPerSecond: c.RequestsPerSecond, TrustKey: c.TrustIdempotencyKey, AbsentAfter: c.AbsentAfter, Ordering: c.Ordering, DefaultProduct: c.DefaultProductCode,
 	}
 }
 
-func (s *storedConfig) config() *Config {
+// Config returns what was stored.
+func (s *StoredConfig) Config() *Config {
 	return &Config{
 		BaseURL: s.BaseURL, APIVersion: s.APIVersion, ClientID: s.ClientID, ClientSecret: certinext.Secret(s.ClientSecret),
 		AccountNumber: s.AccountNumber, AccessKey: certinext.Secret(s.AccessKey), CACertificate: s.CACertificate,
-		OrderDefaults: s.Defaults.defaults(), RequestTimeout: s.RequestTimeout,
+		OrderDefaults: s.Defaults.Defaults(), RequestTimeout: s.RequestTimeout,
 		CreateTimeout: s.CreateTimeout, RequestsPerSecond: s.RequestsPerSecond, TrustIdempotencyKey: s.TrustKey, AbsentAfter: s.AbsentAfter, Ordering: s.Ordering, DefaultProductCode: s.DefaultProduct,
 	}
 }
+
+// ConfigKey is where the config is stored.
+const ConfigKey = "config"

@@ -1,7 +1,7 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-package backend
+package account
 
 import (
 	"context"
@@ -30,8 +30,6 @@ import (
 type (
 	// A Secret is a string that is never printed.
 	Secret = certinext.Secret
-	// A DCVMethod is a way to prove control of a domain.
-	DCVMethod = certinext.DCVMethod
 	// A Family is one of CERTInext's product families.
 	Family = certinext.Family
 	// An AccountingModel is how a version 1 order is paid for.
@@ -95,8 +93,8 @@ type OrderDefaults struct {
 	AccountingModel    certinext.AccountingModel // version 1 only
 }
 
-// or returns d with what it leaves empty taken from fallback.
-func (d OrderDefaults) or(fallback OrderDefaults) OrderDefaults {
+// Or returns d with what it leaves empty taken from fallback.
+func (d OrderDefaults) Or(fallback OrderDefaults) OrderDefaults {
 	pick := func(dst *string, v string) {
 		if *dst == "" {
 			*dst = v
@@ -137,21 +135,24 @@ func (c *Config) credentials() certinext.Credentials {
 	return certinext.AccessKey{AccountNumber: c.AccountNumber, AccessKey: c.AccessKey}
 }
 
-func (c *Config) version() certinext.APIVersion {
+// Version is the version of the API that the account speaks.
+func (c *Config) Version() certinext.APIVersion {
 	if c.APIVersion == apiV1 {
 		return certinext.V1
 	}
 	return certinext.V2
 }
 
-func (c *Config) createTimeout() time.Duration {
+// EffectiveCreateTimeout is CreateTimeout, or the default.
+func (c *Config) EffectiveCreateTimeout() time.Duration {
 	if c.CreateTimeout == 0 {
 		return 3 * time.Minute // the client's default
 	}
 	return c.CreateTimeout
 }
 
-func (c *Config) absentAfter() time.Duration {
+// EffectiveAbsentAfter is AbsentAfter, or the default.
+func (c *Config) EffectiveAbsentAfter() time.Duration {
 	if c.AbsentAfter == 0 {
 		return time.Hour
 	}
@@ -160,40 +161,40 @@ func (c *Config) absentAfter() time.Duration {
 
 // The values of [Config.Ordering]. The second one is as good as none.
 const (
-	orderingPaused = "paused"
+	OrderingPaused = "paused"
 	orderingOn     = "on"
 )
 
 // isPaused reports whether nothing new is to be bought. c is nil when there is no config.
-func (c *Config) isPaused() bool { return c != nil && c.Ordering == orderingPaused }
+func (c *Config) isPaused() bool { return c != nil && c.Ordering == OrderingPaused }
 
-// mayOrder says why nothing is bought now.
-func (c *Config) mayOrder() error {
+// MayOrder says why nothing is bought now.
+func (c *Config) MayOrder() error {
 	if !c.isPaused() {
 		return nil
 	}
 	return fault.BadField("ordering", "is paused in config: nothing new is bought until an operator writes ordering=on there; orders that are open go on")
 }
 
-// mayOrder says why nothing is bought now.
-func (e *Engine) mayOrder(ctx context.Context, s logical.Storage) error {
-	_, cfg, err := e.client(ctx, s)
+// MayOrder says why nothing is bought now.
+func (acct *Account) MayOrder(ctx context.Context, s logical.Storage) error {
+	_, cfg, err := acct.Client(ctx, s)
 	if err != nil {
 		return err
 	}
-	return cfg.mayOrder()
+	return cfg.MayOrder()
 }
 
-// account tells the account of c from others, however its address is written.
-func (c *Config) account() string { return canonicalAccount(c.spelledAccount()) }
+// Account tells the account of c from others, however its address is written.
+func (c *Config) Account() string { return CanonicalAccount(c.SpelledAccount()) }
 
-// spelledAccount is the account as entries of earlier versions have it: with the address as it was written.
-func (c *Config) spelledAccount() string {
+// SpelledAccount is the account as entries of earlier versions have it: with the address as it was written.
+func (c *Config) SpelledAccount() string {
 	return strings.TrimSuffix(strings.TrimRight(c.BaseURL, "/"), "/emSignHub-API") + "|" + c.ClientID + c.AccountNumber
 }
 
-// canonicalAccount is an account whose address is written in one way: in lower case, without a default port and without the path of version 1.
-func canonicalAccount(account string) string {
+// CanonicalAccount is an account whose address is written in one way: in lower case, without a default port and without the path of version 1.
+func CanonicalAccount(account string) string {
 	address, number, ok := strings.Cut(account, "|")
 	u, err := url.Parse(strings.TrimSpace(address))
 	if !ok || err != nil || u.Host == "" {
@@ -211,9 +212,9 @@ func canonicalAccount(account string) string {
 	return u.Scheme + "://" + u.Host + u.Path + "|" + number
 }
 
-// sameAccount reports whether a stored entry belongs to an account.
-func sameAccount(stored, account string) bool {
-	return stored == account || canonicalAccount(stored) == canonicalAccount(account)
+// SameAccount reports whether a stored entry belongs to an account.
+func SameAccount(stored, account string) bool {
+	return stored == account || CanonicalAccount(stored) == CanonicalAccount(account)
 }
 
 // validate says which field of c is wrong, if any.
@@ -240,7 +241,7 @@ func (c *Config) validateURL() error {
 	if c.APIVersion != "" && c.APIVersion != apiV1 && c.APIVersion != apiV2 {
 		return fault.BadField("api_version", "%q is neither v1 nor v2", sanitize.Short(c.APIVersion))
 	}
-	if c.Ordering != "" && c.Ordering != orderingOn && c.Ordering != orderingPaused {
+	if c.Ordering != "" && c.Ordering != orderingOn && c.Ordering != OrderingPaused {
 		return fault.BadField("ordering", "%q is neither on nor paused", sanitize.Short(c.Ordering))
 	}
 	if c.CACertificate != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(c.CACertificate)) {
@@ -286,11 +287,11 @@ func (c *Config) validateContacts() error {
 	if c.Requestor.Email == "" {
 		return fault.BadField("requestor_email", "is required: CERTInext refuses an order without a requestor")
 	}
-	return c.OrderDefaults.validate()
+	return c.OrderDefaults.Validate()
 }
 
-// validate checks the form of what is set.
-func (d *OrderDefaults) validate() error {
+// Validate checks the form of what is set.
+func (d *OrderDefaults) Validate() error {
 	for field, address := range map[string]string{
 		"requestor_email": d.Requestor.Email, "technical_contact_email": d.TechnicalContact.Email, "delegation_email": d.Delegation.Email,
 	} {
@@ -304,7 +305,7 @@ func (d *OrderDefaults) validate() error {
 	for field, phone := range map[string]string{
 		"requestor_phone": d.Requestor.Phone, "technical_contact_phone": d.TechnicalContact.Phone,
 	} {
-		if phone != "" && !e164.MatchString(phone) {
+		if phone != "" && !E164.MatchString(phone) {
 			return fault.BadField(field, "%q is not in E.164 form, e.g. +14155550123", phone)
 		}
 	}
@@ -328,7 +329,7 @@ func (c *Config) validateLimits() error {
 		return fault.BadField("request_timeout", "must not be negative")
 	case c.CreateTimeout < 0:
 		return fault.BadField("create_timeout", "must not be negative")
-	case c.AbsentAfter < 0 || c.absentAfter() < c.CreateTimeout+shortestAbsence:
+	case c.AbsentAfter < 0 || c.EffectiveAbsentAfter() < c.CreateTimeout+shortestAbsence:
 		return fault.BadField("absent_after", "must be %s more than create_timeout at least: CERTInext may work on an order for minutes", shortestAbsence)
 	case c.RequestsPerSecond < 0 || math.IsNaN(c.RequestsPerSecond) || math.IsInf(c.RequestsPerSecond, 0):
 		return fault.BadField("requests_per_second", "must be a positive number, or 0 for no limit")
@@ -355,7 +356,7 @@ func (c *Config) newClient(base *http.Client, now func() time.Time, rand io.Read
 	client := &certinext.Client{
 		BaseURL:       c.BaseURL,
 		Credentials:   c.credentials(),
-		Version:       c.version(),
+		Version:       c.Version(),
 		HTTPClient:    httpClient,
 		UserAgent:     "vault-plugin-secrets-certinext",
 		Timeout:       c.RequestTimeout,
@@ -379,17 +380,17 @@ func (c *Config) connects() Config {
 }
 
 // Config returns the mount's configuration, or nil when there is none.
-func (e *Engine) Config(ctx context.Context, s logical.Storage) (*Config, error) {
-	stored, err := store.Get[storedConfig](ctx, s, configKey)
+func (acct *Account) Config(ctx context.Context, s logical.Storage) (*Config, error) {
+	stored, err := store.Get[StoredConfig](ctx, s, ConfigKey)
 	if err != nil || stored == nil {
 		return nil, err
 	}
-	return stored.config(), nil
+	return stored.Config(), nil
 }
 
 // mustConfig is Config for callers that cannot go on without one.
-func (e *Engine) mustConfig(ctx context.Context, s logical.Storage) (*Config, error) {
-	c, err := e.Config(ctx, s)
+func (acct *Account) mustConfig(ctx context.Context, s logical.Storage) (*Config, error) {
+	c, err := acct.Config(ctx, s)
 	if err == nil && c == nil {
 		return nil, fault.ErrNotConfigured
 	}
@@ -400,10 +401,10 @@ func (e *Engine) mustConfig(ctx context.Context, s logical.Storage) (*Config, er
 // stores it. With verify, it first asks CERTInext whether it accepts the credentials; what it answers is in the error,
 // and nothing is stored then. Nobody is kept waiting meanwhile, so a config that somebody else has written in that time is
 // changed anew. A pause of ordering that was written meanwhile stays: only a write that begins after it lifts it.
-func (e *Engine) WriteConfig(ctx context.Context, s logical.Storage, change func(*Config) error, verify bool) error {
-	pauses := e.pauses.Load()
+func (acct *Account) WriteConfig(ctx context.Context, s logical.Storage, change func(*Config) error, verify bool) error {
+	pauses := acct.pauses.Load()
 	for {
-		before, err := e.Config(ctx, s)
+		before, err := acct.Config(ctx, s)
 		if err != nil {
 			return err
 		}
@@ -412,11 +413,11 @@ func (e *Engine) WriteConfig(ctx context.Context, s logical.Storage, change func
 			return err
 		}
 		if verify {
-			if err := e.verifyConfig(ctx, c); err != nil {
+			if err := acct.verifyConfig(ctx, c); err != nil {
 				return err
 			}
 		}
-		if stored, err := e.replaceConfig(ctx, s, before, c, pauses); err != nil || stored {
+		if stored, err := acct.replaceConfig(ctx, s, before, c, pauses); err != nil || stored {
 			return err
 		}
 	}
@@ -439,12 +440,12 @@ func changedConfig(before *Config, change func(*Config) error) (*Config, error) 
 }
 
 // verifyConfig asks CERTInext whether it accepts the credentials of c.
-func (e *Engine) verifyConfig(ctx context.Context, c *Config) error {
-	client, err := e.connect(c)
+func (acct *Account) verifyConfig(ctx context.Context, c *Config) error {
+	client, err := acct.connect(c)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := whileAsked(ctx)
+	ctx, cancel := WhileAsked(ctx)
 	defer cancel()
 	if _, err := client.Me(ctx); err != nil {
 		return &fault.RefusedError{Err: fmt.Errorf("the account could not be verified, so the config is not stored (verify_connection=false stores it unverified): %w", err)}
@@ -455,24 +456,24 @@ func (e *Engine) verifyConfig(ctx context.Context, c *Config) error {
 // replaceConfig stores c in the place of before. It reports false when that is not what is stored any more. pauses is how many writes had
 // paused ordering when this one began: an operator who pauses it, and is told so, must not have that undone by a write that was under way
 // and knew nothing of it.
-func (e *Engine) replaceConfig(ctx context.Context, s logical.Storage, before, c *Config, pauses int64) (bool, error) {
-	unlock, err := e.configWrites.Lock(ctx, configKey)
+func (acct *Account) replaceConfig(ctx context.Context, s logical.Storage, before, c *Config, pauses int64) (bool, error) {
+	unlock, err := acct.configWrites.Lock(ctx, ConfigKey)
 	if err != nil {
 		return false, err
 	}
 	defer unlock()
-	now, err := e.Config(ctx, s)
+	now, err := acct.Config(ctx, s)
 	if err != nil || !reflect.DeepEqual(now, before) {
 		return false, err
 	}
 	switch {
 	case c.isPaused():
-		e.pauses.Add(1)
-	case now.isPaused() && e.pauses.Load() != pauses:
+		acct.pauses.Add(1)
+	case now.isPaused() && acct.pauses.Load() != pauses:
 		return false, fault.BadField("ordering", "was paused while this write was under way, so nothing is stored: write it again to lift the pause")
 	}
-	defer e.Invalidate(configKey) // a write that failed may have taken effect
-	err = store.Put(ctx, s, configKey, newStoredConfig(c))
+	defer acct.ForgetConnection() // a write that failed may have taken effect
+	err = store.Put(ctx, s, ConfigKey, NewStoredConfig(c))
 	return err == nil, err
 }
 
@@ -507,18 +508,18 @@ func (c *Config) keepSecrets(before *Config) error {
 }
 
 // DeleteConfig forgets the account. Orders and certificates stay.
-func (e *Engine) DeleteConfig(ctx context.Context, s logical.Storage) error {
-	unlock, err := e.configWrites.Lock(ctx, configKey) // or a write that has just compared brings it back
+func (acct *Account) DeleteConfig(ctx context.Context, s logical.Storage) error {
+	unlock, err := acct.configWrites.Lock(ctx, ConfigKey) // or a write that has just compared brings it back
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	defer e.disconnect()
-	defer e.Invalidate(configKey) // a write that failed may have taken effect
-	return store.Delete(ctx, s, configKey)
+	defer acct.disconnect()
+	defer acct.ForgetConnection() // a write that failed may have taken effect
+	return store.Delete(ctx, s, ConfigKey)
 }
 
-// A CheckReport is what [Engine.CheckConfig] found out.
+// A CheckReport is what [Account.CheckConfig] found out.
 type CheckReport struct {
 	AccountNumber string
 	AuthType      string
@@ -530,24 +531,24 @@ type CheckReport struct {
 
 // CheckConfig asks CERTInext who the account is and what it may order: it is told nothing from memory. An account that does
 // not work is a report with problems, not an error.
-func (e *Engine) CheckConfig(ctx context.Context, s logical.Storage) (*CheckReport, error) {
-	a, err := e.account(ctx, s)
+func (acct *Account) CheckConfig(ctx context.Context, s logical.Storage) (*CheckReport, error) {
+	a, err := acct.Session(ctx, s)
 	if err != nil {
 		return nil, err
 	}
 	r := new(CheckReport)
-	start := e.Now()
-	me, err := a.client.Me(ctx)
-	r.Latency = e.Now().Sub(start)
+	start := acct.Now()
+	me, err := a.Client.Me(ctx)
+	r.Latency = acct.Now().Sub(start)
 	if err != nil {
 		r.Problems = append(r.Problems, err.Error())
 		return r, nil
 	}
 	r.AccountNumber, r.AuthType = me.Number, me.AuthType
-	if problem := e.clockProblem(); problem != "" {
+	if problem := acct.clockProblem(); problem != "" {
 		r.Problems = append(r.Problems, problem)
 	}
-	r.Products, _, err = e.products(ctx, a, a.config.GroupNumber, true)
+	r.Products, _, err = acct.CatalogProducts(ctx, a, a.Config.GroupNumber, true)
 	switch {
 	case err != nil:
 		r.Problems = append(r.Problems, err.Error())
