@@ -101,7 +101,7 @@ func (d *driver) find(ctx context.Context) (remoteID, error) {
 	if found != (remoteID{}) || err != nil || o.Draft {
 		return found, err // that the records show drafts is not known, so the absence of one says nothing
 	}
-	later := d.engine.witnesses.after(witnessOf(o, d.knownSince().Add(d.config.EffectiveAbsentAfter())))
+	later := d.engine.witnesses.after(witnessOf(o, d.knownSince().Add(d.config.EffectiveAbsentAfter())), now)
 	if len(later) == 0 {
 		return remoteID{}, nil
 	}

@@ -4,6 +4,7 @@
 package backend
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -69,10 +70,12 @@ func (ws *witnesses) add(w witness) {
 	}
 }
 
-// after returns the orders in w's scope that were asked for no earlier than w: their markers, by CERTInext's numbers.
-func (ws *witnesses) after(w witness) map[string]string {
+// after returns the orders in w's scope that were asked for no earlier than w: their markers, by CERTInext's numbers. Those that are later than now
+// were asked for by a clock that has been set right since, at a time that nobody knows: they are forgotten.
+func (ws *witnesses) after(w witness, now time.Time) map[string]string {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
+	ws.recent = slices.DeleteFunc(ws.recent, func(known witness) bool { return known.asked.After(now) })
 	later := make(map[string]string)
 	for _, known := range ws.recent {
 		if known.scope == w.scope && !known.asked.Before(w.asked) {

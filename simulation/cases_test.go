@@ -571,6 +571,18 @@ var cases = []struct {
 			},
 		},
 	},
+	{
+		"an order from a future that never came proves nothing of another one", "record/orphan", false, History{
+			Seed: 30036, Manners: Manners{ReportDelay: 30 * time.Second, TokenTTL: 2 * time.Minute}, Orderly: true,
+			Actions: []Action{
+				{Do: "clock", For: 1440 * time.Hour},
+				{Do: "issue", Request: Request{Who: "ann", Role: "once", Name: "n11"}, Then: 2},
+				{Do: "wire", At: "< create-", Bad: "before", For: 20 * time.Second, Skip: 1},
+				{Do: "time", For: 1 * time.Hour},
+				{Do: "issue", Request: Request{Who: "ann", Role: "bare", Name: "n12"}},
+			},
+		},
+	},
 }
 
 // TestCases: what was broken once stays mended, and what is open says so until it is.
