@@ -62,12 +62,13 @@ type caller struct {
 	// answers is how many answers of this process held a certificate when the caller began: it shares whatever is handed over for its request
 	// from then on.
 	answers int64
+	process time.Time // when this process began: an answer of an earlier one may never have left Vault
 }
 
 // newCaller begins a caller that names its order by id. It waits for the order's end only if the purpose does.
 func (e *Engine) newCaller(role *Role, p purpose) *caller {
 	now := e.Now()
-	c := &caller{role: role, purpose: p, began: now, deadline: now, answers: e.answers.Load(), passed: make(map[string]bool)}
+	c := &caller{role: role, purpose: p, began: now, deadline: now, answers: e.answers.Load(), process: e.begun, passed: make(map[string]bool)}
 	if p.waits() {
 		c.deadline = now.Add(role.IssueTimeout)
 	}

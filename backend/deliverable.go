@@ -161,7 +161,7 @@ func (w *caller) mayReuse(d *delivery, now time.Time, inDoubt bool) bool {
 		return true
 	}
 	window := w.role.reuseWindow()
-	if !d.lastHere {
+	if !d.lastHere && d.latest().Before(w.process) {
 		window = max(window, w.role.DeliveryGrace) // who died may not have answered
 	}
 	return !w.forced() && window > 0 && (inDoubt || !now.After(d.until(window)))
