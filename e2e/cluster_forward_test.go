@@ -45,9 +45,9 @@ func (c *cluster) useStandby(t *testing.T, ca *authority, standby *server) {
 		c.books.want(host + "." + domain)
 		return map[string]any{"common_name": host + "." + domain}
 	}
-	signIns := ca.Calls()[certinexttest.OpToken]
+	checks := ca.Calls()[certinexttest.OpMe]
 	s.write("certinext/config", ca.account())
-	require.Greater(t, ca.Calls()[certinexttest.OpToken], signIns, "the config was not tried out")
+	require.Greater(t, ca.Calls()[certinexttest.OpMe], checks, "the config was not tried out")
 	s.write("certinext/roles/web", map[string]any{
 		"product_code": "842", "product_variant": "dv", "allowed_domains": "example.com", "allow_subdomains": true,
 	})

@@ -186,7 +186,11 @@ func (r *crashRig) point(f *crashFlow, spots ...spot) *point {
 	}
 	r.v.write(p.cell.mount+"/roles/"+p.label, role)
 	if f.own {
-		config := p.cell.ca.account() // the role has asked the catalog: with a config that is new, the first step signs in by itself
+		// The role has asked the catalog, and a config that says the same keeps its client and token: after one that is new, the first
+		// step signs in by itself.
+		_, err := r.v.api.Logical().DeleteWithContext(r.t.Context(), p.cell.mount+"/config")
+		require.NoError(r.t, err)
+		config := p.cell.ca.account()
 		config["verify_connection"] = false
 		r.v.write(p.cell.mount+"/config", config)
 		r.desk.watch(p.cell.ca, p.label, r.isDown)
