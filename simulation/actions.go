@@ -60,7 +60,7 @@ func init() {
 		"clock":    (*world).doClock,
 		"ca-clock": func(w *world, a Action) {
 			w.note("CERTInext's clock is %s ahead", a.For)
-			w.caAhead = max(w.caAhead, a.For)
+			w.caAhead.Store(max(w.caAhead.Load(), int64(a.For)))
 		},
 		"disk":     (*world).arm,
 		"wire":     (*world).arm,
@@ -74,7 +74,7 @@ func init() {
 // The plugin's clock jumps.
 func (w *world) doClock(a Action) {
 	w.note("the plugin's clock is %s ahead", a.For)
-	w.pluginAhead = a.For
+	w.pluginAhead.Store(int64(a.For))
 	w.moment()
 }
 
@@ -181,7 +181,7 @@ func (w *world) doAdopt(a Action) {
 	id := k.order()
 	for _, o := range w.ca.Orders() {
 		if o.Domain == k.request.commonName() && o.ID != "" {
-			shown := !time.Now().Add(w.caAhead).Before(o.CreatedAt.Add(w.manners.ReportDelay))
+			shown := !time.Now().Add(time.Duration(w.caAhead.Load())).Before(o.CreatedAt.Add(w.manners.ReportDelay))
 			c := w.orderCall(operator, k, id, "adopt", logical.UpdateOperation, "", map[string]any{"ca_order_id": o.ID})
 			c.answer = func(c *call) {
 				if c.err == nil && !c.resp.IsError() {

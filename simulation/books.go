@@ -28,6 +28,8 @@ type moment struct{ true, plugin, latest time.Time }
 
 func (w *world) moment() moment {
 	now := w.pluginNow()
+	w.latestMu.Lock()
+	defer w.latestMu.Unlock()
 	if now.After(w.latest) {
 		w.latest = now
 	}

@@ -15,7 +15,7 @@ import (
 func (w *world) calm() {
 	w.note("--- calm ---")
 	w.clearUp()
-	w.pluginAhead = w.caAhead
+	w.pluginAhead.Store(w.caAhead.Load())
 	w.ca.VerifyDomain("hand.test")
 	w.ca.Configure(func(s *certinexttest.Server) { s.HoldForApproval = false })
 	if !w.until(w.idle, longestCall+time.Minute) {

@@ -71,7 +71,7 @@ func (v *vault) end(l *lease) {
 		return
 	}
 	l.tries++
-	skew := v.world.pluginAhead - v.world.caAhead
+	skew := time.Duration(v.world.pluginAhead.Load() - v.world.caAhead.Load())
 	l.byClock = l.byClock || skew.Abs() > time.Hour && !v.world.pluginNow().Before(l.secret.IssueTime.Add(l.secret.TTL))
 	l.ending = v.world.send(&call{
 		what: "end of a lease on " + l.serial, op: logical.RevokeOperation, path: l.path, secret: l.secret,

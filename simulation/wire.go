@@ -213,7 +213,7 @@ func (w *world) newCA(m Manners) *certinexttest.Server {
 	return &certinexttest.Server{
 		Dialect: m.Dialect, VerifiedDomains: []string{"example.com"}, IssueDelay: m.IssueDelay, PEMLag: m.PEMLag, ReportDelay: m.ReportDelay,
 		SingleToken: m.SingleToken, HoldForApproval: m.Approval, TokenTTL: m.TokenTTL, Resolver: "127.0.0.1:9", BaseURL: caURL,
-		Now: func() time.Time { return time.Now().Add(w.caAhead) },
+		Now: func() time.Time { return time.Now().Add(time.Duration(w.caAhead.Load())) },
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,8 +30,9 @@ type world struct {
 	procs     []*process // all that were ever started
 	processes int
 
-	pluginAhead, caAhead time.Duration // by how much the clocks are wrong
-	latest               time.Time     // that the plugin has seen
+	pluginAhead, caAhead atomic.Int64 // by how much the clocks are wrong, in nanoseconds
+	latestMu             sync.Mutex
+	latest               time.Time // that the plugin has seen
 	ids                  *rand.Rand
 	wireCalls            atomic.Int64
 	calls                []*call
@@ -71,7 +73,7 @@ func newWorld(h History, text, log io.Writer) *world {
 	return w
 }
 
-func (w *world) pluginNow() time.Time { return time.Now().Add(w.pluginAhead) }
+func (w *world) pluginNow() time.Time { return time.Now().Add(time.Duration(w.pluginAhead.Load())) }
 
 func (w *world) newID() (string, error) {
 	b := make([]byte, 16)
