@@ -148,11 +148,7 @@ func (w *world) tend() {
 		}
 		if c.hangUp > 0 {
 			if c.hangUp--; c.hangUp == 0 {
-				w.sched.trace.line("%s hangs up", c.actor)
-				synctest.Wait() // or it is chance how far the call has come
-				c.hungUp = true
-				c.cancel()
-				synctest.Wait()
+				w.leaves(c)
 			}
 		}
 		if time.Since(c.started) > longestCall && !c.proc.dead.Load() && !c.excused {
@@ -160,6 +156,15 @@ func (w *world) tend() {
 			w.violate("call/never-ends", "%s: %s %s has no answer after %s", c.who.name, c.what, c.path, longestCall)
 		}
 	}
+}
+
+// leaves has a caller hang up.
+func (w *world) leaves(c *call) {
+	w.sched.trace.line("%s hangs up", c.actor)
+	synctest.Wait() // or it is chance how far the call has come
+	c.hungUp = true
+	c.cancel()
+	synctest.Wait()
 }
 
 // longestCall is more than any path may take: Vault itself gives a request 90 seconds.

@@ -85,6 +85,9 @@ var weatherChances = []chance{
 	{8, func(d *dice) Action {
 		return Action{Do: "wire", At: pick(d, wirePlaces...), Bad: "crash", Skip: d.IntN(3)}
 	}},
+	{4, func(d *dice) Action {
+		return Action{Do: "disk", At: pick(d, diskPlaces...), Bad: "leaves", Skip: d.IntN(4)}
+	}},
 	{3, func(*dice) Action { return Action{Do: "standby"} }},
 	{3, func(*dice) Action { return Action{Do: "failover"} }},
 	{3, func(d *dice) Action {

@@ -100,6 +100,16 @@ var stories = []func(*dice) []Action{
 		}
 		return append(out, Action{Do: "time", For: pick(d, 20*time.Second, 6*time.Minute)}, Action{Do: "issue", Request: r, Hang: 1 + d.IntN(20)})
 	},
+	// A caller hangs up at the moment at which its certificate is stored, and comes back when a key that was handed over would be gone.
+	func(d *dice) []Action {
+		r := d.fresh(pick(d, "web", "bare"))
+		return []Action{
+			{Do: "disk", At: "put cert/", Bad: "leaves"},
+			{Do: "issue", Request: r},
+			{Do: "time", For: 6 * time.Minute},
+			{Do: "issue", Request: r},
+		}
+	},
 	// Somebody in between has CERTInext take an order, and answers in its place.
 	func(d *dice) []Action {
 		r := d.fresh("web")

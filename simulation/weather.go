@@ -65,6 +65,15 @@ func (w *world) strike(op *operation, f *armed) verdict {
 		w.struckAt(op) // whoever has a bound of its own may give up
 		op.notTill = time.Now().Add(f.For)
 		return goOn
+	case "leaves":
+		// Whoever it is done for is gone a moment before, and most of what is to be stored is stored all the same.
+		if c := callOf(op.ctx); c != nil && c.request != nil && !c.done.Load() {
+			w.leaves(c)
+		}
+		if op.ctx.Err() != nil {
+			return w.judge(op)
+		}
+		return goOn
 	case "crash":
 		// The next thing that happens is that another process begins in its place.
 		op.proc.dead.Store(true)
