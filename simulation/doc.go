@@ -28,5 +28,5 @@
 // # What it notices
 //
 // `make mutants` breaks the program in forty ways, one after the other, and plays 500 histories against each: mutants/list.go has
-// the changes, and why some of them may go unnoticed. Whoever changes the code that decides takes the list along.
+// the changes, and why some of them may go unnoticed; RECORD.md has what was measured. Whoever changes the code that decides takes the list along.
 package simulation
