@@ -121,6 +121,9 @@ func (w *world) learn(c *client, call *call) {
 		if m := orderID.FindStringSubmatch(c.refusal); m != nil && !strings.Contains(c.refusal, "belongs to") && !strings.Contains(c.refusal, "already names another") {
 			id = m[1]
 		}
+		if strings.Contains(c.refusal, "already names another") && !w.namedBefore(c.request) {
+			w.violate("privacy/name", "%s was told that %q names another request already, and has made none of that name: %s", c.request.Who, c.request.ID, c.refusal)
+		}
 	}
 	if id == "" {
 		return
@@ -132,6 +135,13 @@ func (w *world) learn(c *client, call *call) {
 		w.violate("privacy/order", "order %s was told to %s and to %s", id, before, c.request.Who)
 	}
 	w.books.told[id] = c.request.Who
+}
+
+// namedBefore reports whether somebody has given the name of a request to another one of the same role.
+func (w *world) namedBefore(r Request) bool {
+	return slices.ContainsFunc(w.asked, func(other Request) bool {
+		return other != r && other.Who == r.Who && other.Role == r.Role && other.ID == r.ID
+	})
 }
 
 // order is the last order that a client was told of.
