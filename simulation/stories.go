@@ -110,6 +110,28 @@ var stories = []func(*dice) []Action{
 			{Do: "issue", Request: r},
 		}
 	},
+	// Vault cannot store the lease of an answer, and its caller comes back when a key that was handed over would be gone.
+	func(d *dice) []Action {
+		r := d.fresh("web")
+		return []Action{
+			{Do: "issue", Request: r, Loss: "unleasable"},
+			{Do: "time", For: 6 * time.Minute},
+			{Do: "issue", Request: r},
+		}
+	},
+	// Two give their requests the same name.
+	func(d *dice) []Action {
+		r := d.fresh(pick(d, "web", "bare"))
+		r.ID = fmt.Sprintf("deploy-%d", d.names)
+		other := r
+		other.Who = pick(d, otherThan(r.Who)...)
+		d.requests = append(d.requests, r, other)
+		return []Action{
+			{Do: "issue", Request: r},
+			{Do: pick(d, "issue", "order"), Request: other},
+			{Do: "collect", Request: other},
+		}
+	},
 	// Somebody in between has CERTInext take an order, and answers in its place.
 	func(d *dice) []Action {
 		r := d.fresh("web")
