@@ -289,7 +289,15 @@ func (w *world) doRevoke(a Action) {
 	}
 	w.books.ask(k.serial())
 	k.wants = false
-	w.send(&call{what: "revoke " + k.request.Name, op: logical.UpdateOperation, path: path, data: data, who: requesters[k.request.Who]})
+	w.send(&call{
+		what: "revoke " + k.request.Name, op: logical.UpdateOperation, path: path, data: data, who: requesters[k.request.Who],
+		answer: func(c *call) {
+			serial, named := data["serial_number"].(string)
+			if named && c.err == nil && !c.resp.IsError() && w.books.revoked[serial].IsZero() {
+				w.books.revoked[serial] = c.ended
+			}
+		},
+	})
 }
 
 func otherRole(role string) string {

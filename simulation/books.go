@@ -88,6 +88,7 @@ type books struct {
 	// takenBack are those that turned out to have reached nobody, by the same number, and until when they counted.
 	takenBack map[string][]undone
 	asked     map[string]time.Time // when somebody first asked for the end of a certificate or order, by serial number or id
+	revoked   map[string]time.Time // when somebody was told that a certificate is revoked, or is to be, by its serial number
 	told      map[string]string    // who was told of an order, by its id
 	overSince map[string]time.Time // when the last lease on a certificate ended, by its serial number
 	word      map[string]bool      // orders, by number, that an operator gave to another one while nobody could look
@@ -97,7 +98,7 @@ type books struct {
 func newBooks() *books {
 	return &books{
 		purchases: make(map[string]*purchase), delivered: make(map[string]storedDelivery), takenBack: make(map[string][]undone), asked: make(map[string]time.Time),
-		told: make(map[string]string), overSince: make(map[string]time.Time), settled: make(map[string]bool), word: make(map[string]bool),
+		revoked: make(map[string]time.Time), told: make(map[string]string), overSince: make(map[string]time.Time), settled: make(map[string]bool), word: make(map[string]bool),
 	}
 }
 

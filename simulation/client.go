@@ -184,6 +184,9 @@ func (w *world) delivered(c *call) {
 			w.violate("answer/forced", "%s wanted another certificate (force_new) and was handed %s again", k.request.Who, serial)
 		}
 	}
+	if told := w.books.revoked[serial]; !told.IsZero() && told.Before(c.started) {
+		w.violate("answer/revoked", "%s was handed %s, of which somebody had been told that it is revoked, or is to be", k.request.Who, serial)
+	}
 	if c.lost() {
 		return
 	}
