@@ -54,18 +54,19 @@ func generate(seed uint64) History {
 	storm := pick(d, 0, 10, 25, 25, 40) // per cent of the actions
 	for calls := 0; calls < callsPerHistory; {
 		if d.IntN(100) < storm {
-			d.add(d.draw(d.weather))
+			d.add(d.draw(d.weather), false)
 			continue
 		}
-		if d.IntN(20) == 0 {
-			for _, a := range pick(d, stories...)(d) {
+		if d.IntN(15) == 0 {
+			told, orderly := pick(d, stories...)(d), d.IntN(10) < 6 // its actions wait for each other, or are in each other's way
+			for _, a := range told {
 				calls++
-				d.add(a)
+				d.add(a, orderly)
 			}
 			continue
 		}
 		calls++
-		d.add(d.draw(d.calls))
+		d.add(d.draw(d.calls), false)
 	}
 	return d.h
 }
@@ -94,8 +95,11 @@ func (d *dice) draw(from []chance) Action {
 	panic("internal error: more than all")
 }
 
-func (d *dice) add(a Action) {
-	a.Then = d.then()
+// add has an action happen next. Those of a story that is orderly have what was before them answered.
+func (d *dice) add(a Action, orderly bool) {
+	if a.Then = d.then(); orderly {
+		a.Then = 0
+	}
 	for _, words := range without {
 		if strings.Contains(a.String(), words) {
 			return

@@ -31,6 +31,7 @@ var stories = []func(*dice) []Action{
 			{Do: "wire", At: "> revoke", Bad: pick(d, "empty-204", "html-503", "before")},
 			{Do: "revoke", Request: r, How: pick(d, "serial", "key", "mount")},
 			{Do: "lease-renew", Request: r, For: time.Hour},
+			{Do: "issue", Request: r},
 		}
 	},
 	// An order that waits for somebody is not wanted any more, and a proxy says that it is cancelled.
@@ -130,6 +131,15 @@ var stories = []func(*dice) []Action{
 			{Do: "issue", Request: r},
 			{Do: pick(d, "issue", "order"), Request: other},
 			{Do: "collect", Request: other},
+		}
+	},
+	// CERTInext takes an order, or does not, and its answer says neither.
+	func(d *dice) []Action {
+		r := d.fresh("web")
+		return []Action{
+			{Do: "ca", At: "create-ssl", Bad: pick(d, caFaults...), Times: 1},
+			{Do: "issue", Request: r},
+			{Do: "issue", Request: r},
 		}
 	},
 	// Somebody in between has CERTInext take an order, and answers in its place.
