@@ -583,6 +583,16 @@ var cases = []struct {
 			},
 		},
 	},
+	{
+		"a name that is another request's at this moment is refused as it is a moment later", "answer/content", true, History{
+			Seed: 60121, Manners: Manners{IssueDelay: 2 * time.Second, TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "ann", Role: "web", Name: "common", ID: "deploy"}, Then: 5},
+				{Do: "order", Request: Request{Who: "ann", Role: "web", Name: "n5", ID: "deploy"}},
+				{Do: "collect", Request: Request{Who: "ann", Role: "web", Name: "n5", ID: "deploy"}},
+			},
+		},
+	},
 }
 
 // TestCases: what was broken once stays mended, and what is open says so until it is.
