@@ -146,6 +146,10 @@ func (e *Engine) acquireNamed(ctx context.Context, s logical.Storage, w *caller)
 		h, busy := e.orders.acquire(id)
 		switch {
 		case busy != nil:
+			// Waiting could end in an answer about that order, which the client would take for its own.
+			if of, open := e.orders.fingerprintOf(id); open && !w.plan.names(of) {
+				return nil, nameTaken(r.ID, id)
+			}
 			if err := e.waitFor(ctx, busy, w.standsBy()); err != nil {
 				return nil, e.stillBusy(ctx, s, r.Role, id)
 			}
@@ -177,12 +181,17 @@ func (e *Engine) acquireNamed(ctx context.Context, s logical.Storage, w *caller)
 	}
 }
 
+// nameTaken is the answer to a request whose own name stands for an order of another request.
+func nameTaken(name, id string) error {
+	return fault.BadField("request_id", "%q already names another request (order %s)", name, id)
+}
+
 // matches says why an order is not that of a request that has its name. A draft that was promoted is.
 func (o *orderEntry) matches(p *plan) error {
 	r := p.request
 	switch {
-	case !p.is(o.Fingerprint) && !p.is(strings.TrimPrefix(o.Fingerprint, draftPrefix)) && !p.is(draftPrefix+o.Fingerprint):
-		return fault.BadField("request_id", "%q already names another request (order %s)", r.ID, o.ID)
+	case !p.names(o.Fingerprint):
+		return nameTaken(r.ID, o.ID)
 	case o.Draft && !r.Draft:
 		return fault.BadField("request_id", "%q names order %s, which is a draft: writing promote=true to orders/%s/%s places it", r.ID, o.ID, o.Role, o.ID)
 	}

@@ -212,6 +212,16 @@ func (r *registry) acquire(id string) (h *heldOrder, busy <-chan struct{}) {
 	return h, nil
 }
 
+// fingerprintOf returns the fingerprint of an open order; ok is false when there is none.
+func (r *registry) fingerprintOf(id string) (fingerprint string, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if t := r.orders[id]; t != nil {
+		return t.fingerprint, true
+	}
+	return "", false
+}
+
 // claim looks for an unnamed order that is wanted, and holds it for the caller unless somebody else does: then busy is that one's end. The
 // order has no id when there is none.
 func (r *registry) claim(wanted func(*tracked) bool) (found tracked, h *heldOrder, busy <-chan struct{}) {

@@ -78,6 +78,11 @@ func (p *plan) is(fingerprint string) bool {
 	return fingerprint == p.identity || fingerprint == p.spelled
 }
 
+// names reports whether an order of a fingerprint, a draft or not, may be the one that the request's own name stands for.
+func (p *plan) names(fingerprint string) bool {
+	return p.is(fingerprint) || p.is(strings.TrimPrefix(fingerprint, draftPrefix)) || p.is(draftPrefix+fingerprint)
+}
+
 // cn returns the common name, which CERTInext calls the order's domain.
 func (p *plan) cn() string {
 	if p.subject != nil {
