@@ -5,8 +5,6 @@ package backend
 
 import (
 	"context"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/http"
@@ -18,7 +16,6 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
-	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -328,22 +325,6 @@ func (d *driver) draftAfterAll(ctx context.Context, requestID, why string) {
 	}
 }
 
-// findStored notes which certificate an order has that was answered by a process which has died since: CERTInext does not serve it any more
-// once it is revoked.
-func (d *driver) findStored(ctx context.Context) {
-	if d.order.Serial != "" {
-		return
-	}
-	c, err := d.engine.certificateOf(ctx, d.storage, d.order.ID)
-	if err != nil {
-		d.failed(err)
-		return
-	}
-	if c != nil {
-		d.order.Serial, d.order.Delivered, d.order.dirty = c.Serial, c.Delivery != nil, true
-	}
-}
-
 func (d *driver) submitCSR(ctx context.Context) {
 	d.tried.csrSent = true
 	err := d.client.SubmitCSR(ctx, d.order.Placement.Family, d.order.CAOrderID, d.order.CSR, d.order.Placement.Attested)
@@ -371,101 +352,8 @@ func (d *driver) agree(ctx context.Context) {
 	d.order.note(d.engine.Now(), "subscriber agreement accepted")
 }
 
-// download fetches the certificate and checks that it is ours.
-func (d *driver) download(ctx context.Context) (done bool, out outcome) {
-	o := d.order
-	d.tried.downloaded = true
-	bundle, err := d.client.Certificate(ctx, o.Placement.Family, o.CAOrderID)
-	if err == nil && len(bundle.Chain) == 0 {
-		bundle, err = d.withChain(ctx, bundle)
-	}
-	switch {
-	case certinext.IsNotReady(err):
-		o.note(d.engine.Now(), "issued, but the certificate is not there yet")
-		return false, outcome{}
-	case ctx.Err() != nil:
-		return true, outcome{}
-	case err != nil:
-		d.failed(err)
-		return false, outcome{}
-	}
-	key, err := o.publicKey()
-	if err != nil {
-		return true, outcome{err: err}
-	}
-	cert, err := assemble(bundle, key)
-	if errors.Is(err, errNoLeaf) {
-		stored, known := d.engine.certificateOf(ctx, d.storage, o.ID)
-		switch {
-		case known != nil:
-			return true, outcome{err: known}
-		case stored != nil: // it was handed over by a process that has died, and reissued since
-			cert, err = assemble(&certinext.Bundle{Certificate: stored.Certificate, Chain: stored.Chain}, key)
-		case o.Reissue != nil:
-			return d.notReissued(ctx, bundle)
-		case d.findNumber(ctx, "the certificate of that one has another key"):
-			d.tried.downloaded = false
-			return false, outcome{}
-		}
-	}
-	if err != nil {
-		// Not ours, or unreadable: what is served may still change, and somebody has to see it.
-		d.failed(fmt.Errorf("downloading the certificate: %w", err))
-		return false, outcome{}
-	}
-	over, err := d.revokedMeanwhile(ctx)
-	if err == nil && over {
-		return true, outcome{err: d.end(ctx, StateRevoked)}
-	}
-	if err = errors.Join(err, d.endPrevious(ctx)); err != nil {
-		return true, outcome{err: err}
-	}
-	return true, outcome{cert: cert}
-}
-
-// withChain asks for the PEM form of a certificate whose JSON form came without its chain. Only a refusal settles that there
-// is none: a certificate that is stored without its chain stays so, and any other failure passes.
-func (d *driver) withChain(ctx context.Context, bundle *certinext.Bundle) (*certinext.Bundle, error) {
-	full, err := d.client.CertificatePEM(ctx, d.order.Placement.Family, d.order.CAOrderID)
-	switch {
-	case err == nil:
-		full.Chain = append(full.Chain, full.Certificate)
-		full.Certificate = bundle.Certificate
-		return full, nil
-	case certinext.HasStatus(err, http.StatusBadRequest, http.StatusNotFound, http.StatusNotAcceptable, http.StatusUnprocessableEntity):
-		if !certinext.IsRefusal(err) && !d.chainMissedFor(chainPatience) {
-			return nil, err
-		}
-		d.engine.Log.Warn("the certificate came without its chain", "order_id", d.order.ID, "error", err)
-		return bundle, nil
-	}
-	return nil, err
-}
-
 // chainPatience is how long a refusal of the chain has to last that may be a middleman's: CERTInext was seen to refuse in no shape of its own.
 const chainPatience = 10 * time.Minute
-
-// chainMissedFor reports whether the chain has been refused for a while.
-func (d *driver) chainMissedFor(patience time.Duration) bool {
-	o, now := d.order, d.engine.Now()
-	if o.ChainMissedAt.IsZero() || o.ChainMissedAt.After(now) {
-		o.ChainMissedAt, o.dirty = now, true
-	}
-	return now.Sub(o.ChainMissedAt) >= patience
-}
-
-// publicKey returns the key that the certificate has to carry.
-func (o *orderEntry) publicKey() (any, error) {
-	block, _ := pem.Decode([]byte(o.CSR))
-	if block == nil {
-		return nil, fmt.Errorf("order %s: the stored CSR is not PEM", o.ID)
-	}
-	csr, err := x509.ParseCertificateRequest(block.Bytes)
-	if err != nil {
-		return nil, fmt.Errorf("order %s: the stored CSR: %w", o.ID, err)
-	}
-	return csr.PublicKey, nil
-}
 
 // wait sleeps until the next look is due. It reports whether the drive is over instead, since time is up or nobody waits.
 func (d *driver) wait(ctx context.Context, a action) (done bool) {
@@ -510,98 +398,4 @@ func (d *driver) setNeeds(needs []string) {
 	if !slices.Equal(needs, d.order.Needs) {
 		d.order.Needs, d.order.dirty = needs, true
 	}
-}
-
-// end closes the order without a certificate and erases its key.
-func (d *driver) end(ctx context.Context, state State) error {
-	now := d.engine.Now()
-	d.order.State = state
-	if d.remote != nil && d.remote.Remark != "" {
-		d.order.LastError = sanitize.Short(d.remote.Remark)
-	}
-	d.order.note(now, "ended: %s", state)
-	return d.engine.closeOrder(ctx, d.storage, d.held)
-}
-
-// revocationOf is when and why CERTInext has revoked an order, as far as it says.
-func revocationOf(remote *certinext.Order, now time.Time) (time.Time, certinext.Reason) {
-	if remote == nil || remote.Revocation == nil {
-		return now, defaultReason
-	}
-	at, reason := remote.Revocation.ProcessedAt, defaultReason
-	if at.IsZero() {
-		at = now
-	}
-	if r, err := certinext.ParseReason(remote.Revocation.Reason); err == nil {
-		reason = r
-	}
-	return at, reason
-}
-
-// endRevoked closes an order that CERTInext has revoked. Its certificate may be stored already, since an order that is answered
-// at once says so nowhere but in its certificate: then that is what was revoked.
-func (d *driver) endRevoked(ctx context.Context) error {
-	e, o := d.engine, d.order
-	c, err := e.certificateOf(ctx, d.storage, o.ID)
-	if err != nil {
-		return err
-	}
-	if c == nil {
-		if o.Reissue != nil {
-			if err := d.recordReplaced(ctx); err != nil {
-				return err
-			}
-		}
-		return d.end(ctx, StateRevoked)
-	}
-	unlock, err := e.certLocks.Lock(ctx, c.Serial)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	if c, err = store.Get[certEntry](ctx, d.storage, c.key()); err != nil || c == nil {
-		return err
-	}
-	if c.Revocation == nil {
-		at, reason := revocationOf(d.remote, e.Now())
-		if err := e.recordRevocation(ctx, d.storage, c, at, reason); err != nil {
-			return err
-		}
-	}
-	return e.finish(ctx, d.storage, d.held, c, false)
-}
-
-func (d *driver) save(ctx context.Context) error {
-	return d.engine.saveOrder(ctx, d.storage, d.order)
-}
-
-// saveOrder stores an open order. What has happened at the CA has to be remembered, so a cancelled request does not
-// keep it from being stored.
-func (e *Engine) saveOrder(ctx context.Context, s logical.Storage, o *orderEntry) error {
-	o.dirty = true
-	if err := store.Put(context.WithoutCancel(ctx), s, o.openKey(), o); err != nil {
-		return fmt.Errorf("order %s (CERTInext order %q): %w", o.ID, o.CAOrderID, err)
-	}
-	o.dirty = false
-	return nil
-}
-
-// closeOrder moves an order among the closed ones, without its key, and lets go of it. When storage does not take that, the registry
-// remembers how the order ended, and the background pass tries again.
-func (e *Engine) closeOrder(ctx context.Context, s logical.Storage, h *heldOrder) error {
-	ctx = context.WithoutCancel(ctx)
-	o := h.entry
-	o.PrivateKey, o.Needs, o.Placement.Subject, o.dirty = "", nil, o.Placement.Subject.forget(), true
-	o.closing = true
-	err := store.Put(ctx, s, o.closedKey(), o)
-	if err == nil {
-		err = store.Delete(ctx, s, o.openKey())
-	}
-	if err != nil {
-		h.lookAgain(e.Now().Add(host.PassDelay(0)))
-		return fmt.Errorf("order %s (CERTInext order %q): %w", o.ID, o.CAOrderID, err)
-	}
-	o.dirty = false
-	h.drop()
-	return nil
 }

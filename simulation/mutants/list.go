@@ -130,7 +130,7 @@ var mutants = []Mutant{
 	},
 	{
 		Name: "a downloaded certificate may have any key",
-		File: "backend/drive.go",
+		File: "backend/drive_certificate.go",
 		Old:  "cert, err := assemble(bundle, key)\n",
 		New:  "cert, err := assembleAny(bundle)\n",
 		Like: "a check that is left out",
@@ -239,7 +239,7 @@ var mutants = []Mutant{
 	},
 	{
 		Name: "the key stays when an order is closed",
-		File: "backend/drive.go",
+		File: "backend/drive_end.go",
 		Old:  "o.PrivateKey, o.Needs, o.Placement.Subject, o.dirty = \"\", nil, o.Placement.Subject.forget(), true\n",
 		New:  "o.Needs, o.Placement.Subject, o.dirty = nil, o.Placement.Subject.forget(), true\n",
 		Like: "an erasure that is skipped",

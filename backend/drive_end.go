@@ -1,0 +1,110 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package backend
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// end closes the order without a certificate and erases its key.
+func (d *driver) end(ctx context.Context, state State) error {
+	now := d.engine.Now()
+	d.order.State = state
+	if d.remote != nil && d.remote.Remark != "" {
+		d.order.LastError = sanitize.Short(d.remote.Remark)
+	}
+	d.order.note(now, "ended: %s", state)
+	return d.engine.closeOrder(ctx, d.storage, d.held)
+}
+
+// revocationOf is when and why CERTInext has revoked an order, as far as it says.
+func revocationOf(remote *certinext.Order, now time.Time) (time.Time, certinext.Reason) {
+	if remote == nil || remote.Revocation == nil {
+		return now, defaultReason
+	}
+	at, reason := remote.Revocation.ProcessedAt, defaultReason
+	if at.IsZero() {
+		at = now
+	}
+	if r, err := certinext.ParseReason(remote.Revocation.Reason); err == nil {
+		reason = r
+	}
+	return at, reason
+}
+
+// endRevoked closes an order that CERTInext has revoked. Its certificate may be stored already, since an order that is answered
+// at once says so nowhere but in its certificate: then that is what was revoked.
+func (d *driver) endRevoked(ctx context.Context) error {
+	e, o := d.engine, d.order
+	c, err := e.certificateOf(ctx, d.storage, o.ID)
+	if err != nil {
+		return err
+	}
+	if c == nil {
+		if o.Reissue != nil {
+			if err := d.recordReplaced(ctx); err != nil {
+				return err
+			}
+		}
+		return d.end(ctx, StateRevoked)
+	}
+	unlock, err := e.certLocks.Lock(ctx, c.Serial)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if c, err = store.Get[certEntry](ctx, d.storage, c.key()); err != nil || c == nil {
+		return err
+	}
+	if c.Revocation == nil {
+		at, reason := revocationOf(d.remote, e.Now())
+		if err := e.recordRevocation(ctx, d.storage, c, at, reason); err != nil {
+			return err
+		}
+	}
+	return e.finish(ctx, d.storage, d.held, c, false)
+}
+
+func (d *driver) save(ctx context.Context) error {
+	return d.engine.saveOrder(ctx, d.storage, d.order)
+}
+
+// saveOrder stores an open order. What has happened at the CA has to be remembered, so a cancelled request does not
+// keep it from being stored.
+func (e *Engine) saveOrder(ctx context.Context, s logical.Storage, o *orderEntry) error {
+	o.dirty = true
+	if err := store.Put(context.WithoutCancel(ctx), s, o.openKey(), o); err != nil {
+		return fmt.Errorf("order %s (CERTInext order %q): %w", o.ID, o.CAOrderID, err)
+	}
+	o.dirty = false
+	return nil
+}
+
+// closeOrder moves an order among the closed ones, without its key, and lets go of it. When storage does not take that, the registry
+// remembers how the order ended, and the background pass tries again.
+func (e *Engine) closeOrder(ctx context.Context, s logical.Storage, h *heldOrder) error {
+	ctx = context.WithoutCancel(ctx)
+	o := h.entry
+	o.PrivateKey, o.Needs, o.Placement.Subject, o.dirty = "", nil, o.Placement.Subject.forget(), true
+	o.closing = true
+	err := store.Put(ctx, s, o.closedKey(), o)
+	if err == nil {
+		err = store.Delete(ctx, s, o.openKey())
+	}
+	if err != nil {
+		h.lookAgain(e.Now().Add(host.PassDelay(0)))
+		return fmt.Errorf("order %s (CERTInext order %q): %w", o.ID, o.CAOrderID, err)
+	}
+	o.dirty = false
+	h.drop()
+	return nil
+}
