@@ -202,13 +202,10 @@ type proof struct {
 const (
 	// proofLife is shorter than that of a token (48 h, documented).
 	proofLife = 24 * time.Hour
-
 	// maxProofs bounds how many domains are asked about for a message: what is left is behind the order's own path.
 	maxProofs = 5
-
 	// askTime is for all that one drive asks about. Somebody waits for its answer, who is told where to ask instead.
 	askTime = 5 * time.Second
-
 	// maxProofText is for all that a message says of one domain.
 	maxProofText = 1000
 )

@@ -52,8 +52,7 @@ func (p *publishedEntry) key() string {
 func orderOwner(o *orderEntry) string { return "order/" + o.Role + "/" + o.ID }
 
 func domainOwner(name string) string { return "domain/" + name }
-
-func checkOwner(id string) string { return "check/" + id }
+func checkOwner(id string) string    { return "check/" + id }
 
 // A Published is a record that is published, or may be.
 type Published struct {
