@@ -20,7 +20,7 @@ import (
 // requestCaller makes a plan of a request, under its role.
 func (e *Engine) requestCaller(ctx context.Context, s logical.Storage, r Request, p purpose) (*caller, error) {
 	answers := e.answers.Load()
-	role, err := e.mustRole(ctx, s, r.Role)
+	role, err := mustRole(ctx, s, r.Role)
 	if err != nil {
 		return nil, err
 	}

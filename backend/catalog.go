@@ -27,7 +27,7 @@ func (e *Engine) checkProduct(ctx context.Context, s logical.Storage, r *Role) (
 	a, err := e.Account.Session(ctx, s)
 	switch {
 	case errors.Is(err, fault.ErrNotConfigured):
-		return r.unchecked(err)
+		return uncheckedRole(r, err)
 	case err != nil:
 		return nil, err
 	}
@@ -44,15 +44,15 @@ func (e *Engine) checkProduct(ctx context.Context, s logical.Storage, r *Role) (
 	var unasked *account.UnaskedError
 	switch {
 	case errors.As(err, &unasked):
-		return r.unchecked(err)
+		return uncheckedRole(r, err)
 	case err != nil:
 		return nil, err
 	}
 	return e.checkCustomFields(ctx, a, r)
 }
 
-// unchecked is the outcome of a check that the catalog was needed for and could not be asked.
-func (r *Role) unchecked(why error) (warnings []string, err error) {
+// uncheckedRole is the outcome of a check that the catalog was needed for and could not be asked.
+func uncheckedRole(r *Role, why error) (warnings []string, err error) {
 	if r.Variant == "" {
 		return nil, fault.BadField("product_variant", "is required while the catalog cannot be asked (%v)", why)
 	}

@@ -137,7 +137,7 @@ func (e *Engine) domains(ctx context.Context, s logical.Storage, role, id, domai
 
 // validationOf is how a role validates domains, by the method that is given or, when that is empty, by its own.
 func (e *Engine) validationOf(ctx context.Context, s logical.Storage, role string, method certinext.DCVMethod) (certinext.DCVMethod, DNSValidation, error) {
-	r, err := e.Role(ctx, s, role)
+	r, err := readRole(ctx, s, role)
 	if err != nil {
 		return "", DNSValidation{}, err
 	}

@@ -77,10 +77,6 @@ func (d *delivery) less() *delivery {
 	return &fewer
 }
 
-// longestReuse is how long after its first answer a certificate is handed over again at the latest, however often it was asked for
-// meanwhile: nobody's key rests for ever because a broken template asks every few seconds.
-const longestReuse = 24 * time.Hour
-
 // until is the end of a window that begins anew with every answer.
 func (d *delivery) until(window time.Duration) time.Time {
 	end, last := d.latest().Add(window), d.At.Add(longestReuse)

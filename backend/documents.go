@@ -28,7 +28,7 @@ func documentNeeds(o *orderEntry) []string {
 // SubmitDocuments uploads documents for an order, and returns the order after another look at it. Documents are passed on and
 // not kept; the order's timeline tells their names, sizes and SHA-256. An upload whose answer was lost can be sent again.
 func (e *Engine) SubmitDocuments(ctx context.Context, s logical.Storage, role, id string, docs []Document) (*Order, error) {
-	r, err := e.mustRole(ctx, s, role)
+	r, err := mustRole(ctx, s, role)
 	if err != nil {
 		return nil, err
 	}

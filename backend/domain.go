@@ -23,7 +23,7 @@ import (
 type Registration struct {
 	Name               string
 	OrganizationNumber string // the config's when empty
-	Method             DCVMethod
+	Method             certinext.DCVMethod
 	DNS                DNSValidation
 	// Keep has the background pass validate the domain anew before its validation runs out.
 	Keep bool
@@ -74,14 +74,14 @@ type DomainState struct {
 
 // registration is the entry of a Registration.
 type registration struct {
-	Version            int           `json:"version"`
-	Name               string        `json:"name"`
-	OrganizationNumber string        `json:"organization_number"`
-	Account            string        `json:"account"` // see orderEntry
-	Method             DCVMethod     `json:"method"`
-	DNS                storedDNS     `json:"dns"`
-	Keep               bool          `json:"keep,omitempty"`
-	RenewBefore        time.Duration `json:"renew_before"` // nanoseconds
+	Version            int                 `json:"version"`
+	Name               string              `json:"name"`
+	OrganizationNumber string              `json:"organization_number"`
+	Account            string              `json:"account"` // see orderEntry
+	Method             certinext.DCVMethod `json:"method"`
+	DNS                storedDNS           `json:"dns"`
+	Keep               bool                `json:"keep,omitempty"`
+	RenewBefore        time.Duration       `json:"renew_before"` // nanoseconds
 
 	DomainID string `json:"domain_id,omitempty"` // CERTInext's
 	// ValidatedAt is when the mount has last seen a validation begin to count, and ValidTill when that one runs out.

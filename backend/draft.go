@@ -20,9 +20,6 @@ import (
 // A draft is an order that CERTInext keeps and does not carry out. It has a request number and no order number, costs nothing,
 // and cannot be looked up: nobody but the portal knows more of it. Promoting it is the order, and is placed like one.
 
-// draftPrefix keeps the fingerprints of drafts apart from those of orders: who orders does not mean somebody's draft.
-const draftPrefix = "draft:"
-
 // setDraft makes an order a draft, or a draft an order that is not placed yet.
 func (e *Engine) setDraft(o *orderEntry, draft bool) {
 	o.Draft = draft
@@ -61,7 +58,7 @@ func draftNeeds(o *orderEntry) []string {
 
 // PromoteOrder places the order of a draft, and returns it without waiting for the certificate.
 func (e *Engine) PromoteOrder(ctx context.Context, s logical.Storage, role, id string) (*Order, error) {
-	r, err := e.mustRole(ctx, s, role)
+	r, err := mustRole(ctx, s, role)
 	if err != nil {
 		return nil, err
 	}

@@ -65,7 +65,7 @@ func (e *Engine) newDriver(ctx context.Context, s logical.Storage, h *heldOrder,
 		return nil, err
 	}
 	o := h.entry
-	role, err := e.Role(ctx, s, o.Role)
+	role, err := readRole(ctx, s, o.Role)
 	if err != nil {
 		return nil, err
 	}

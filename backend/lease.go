@@ -128,7 +128,7 @@ func (e *Engine) RenewLease(ctx context.Context, s logical.Storage, serial, leas
 	case due:
 		return 0, fault.BadField("lease", "its certificate %s is to be revoked", c.view().Serial)
 	}
-	role, err := e.Role(ctx, s, c.Role)
+	role, err := readRole(ctx, s, c.Role)
 	if err != nil {
 		return 0, err
 	}

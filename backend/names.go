@@ -109,3 +109,14 @@ func (r nameRules) covers(domain, name string) bool {
 	}
 	return r.glob && strings.Contains(domain, "*") && glob.Glob(domain, name)
 }
+
+// nonEmpty returns the texts that are not empty.
+func nonEmpty(texts ...string) []string {
+	var out []string
+	for _, t := range texts {
+		if t != "" {
+			out = append(out, t)
+		}
+	}
+	return out
+}

@@ -328,16 +328,6 @@ func isFinal(s certinext.Status) bool {
 	return false
 }
 
-func nonEmpty(texts ...string) []string {
-	var out []string
-	for _, t := range texts {
-		if t != "" {
-			out = append(out, t)
-		}
-	}
-	return out
-}
-
 // view is what may be told of the order.
 func (o *orderEntry) view() *Order {
 	names := o.Placement.names()

@@ -108,7 +108,7 @@ func (e *Engine) notOpen(ctx context.Context, s logical.Storage, role, id string
 // waiting for the order to be finished. An order is a name as good as a request's own: as long as its key is kept it is collected as
 // often as it has to be, since an answer may have been lost.
 func (e *Engine) CollectOrder(ctx context.Context, s logical.Storage, role, id, requester string) (*Issued, error) {
-	r, err := e.mustRole(ctx, s, role)
+	r, err := mustRole(ctx, s, role)
 	if err != nil {
 		return nil, err
 	}

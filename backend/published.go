@@ -248,7 +248,7 @@ func (e *Engine) needsRecords(ctx context.Context, s logical.Storage, role, id s
 	if err != nil || o == nil || !o.awaitsValidation() {
 		return false, err
 	}
-	r, err := e.Role(ctx, s, role)
+	r, err := readRole(ctx, s, role)
 	if err != nil || r == nil || r.DNS.Solver == "" {
 		return false, err // people validate it from now on
 	}

@@ -57,7 +57,7 @@ type ReissueRequest struct {
 // Reissue asks CERTInext for another certificate within an order, and returns the order that this one has become, without
 // waiting for it. Its certificate is collected like that of any other.
 func (e *Engine) Reissue(ctx context.Context, s logical.Storage, r ReissueRequest) (*Order, error) {
-	role, err := e.mustRole(ctx, s, r.Role)
+	role, err := mustRole(ctx, s, r.Role)
 	if err != nil {
 		return nil, err
 	}

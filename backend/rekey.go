@@ -5,11 +5,7 @@ package backend
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
-	"slices"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
@@ -29,16 +25,6 @@ func (o *orderEntry) twin() string {
 		return ""
 	}
 	return twinOf(o.Role, account.CanonicalAccount(o.Account), o.Requester, o.Placement.ProductCode, o.Placement.Variant, o.Placement.DNSNames)
-}
-
-func twinOf(role, account, requester, product, variant string, names []string) string {
-	alts := slices.Sorted(slices.Values(names[1:]))
-	text, err := json.Marshal([]any{"twin", role, account, requester, product, variant, names[0], alts})
-	if err != nil {
-		panic("internal error: strings do not marshal: " + err.Error())
-	}
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:16])
 }
 
 // findRekeyable holds an open order of the same requester for the same names, if its role allows that to be re-keyed, and nobody has got

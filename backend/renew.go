@@ -5,7 +5,6 @@ package backend
 
 import (
 	"context"
-	"crypto/x509"
 	"strings"
 	"time"
 
@@ -51,7 +50,7 @@ func (e *Engine) renewal(ctx context.Context, s logical.Storage, role *Role, r R
 		return r, nil
 	}
 	if o != nil {
-		r.takeOrdered(&o.Placement)
+		r.takeOrdered(o.Placement.DNSNames, o.Placement.IPs)
 		return r, nil
 	}
 	certs, err := parseCertificates([]string{c.Certificate})
@@ -63,24 +62,3 @@ func (e *Engine) renewal(ctx context.Context, s logical.Storage, role *Role, r R
 
 // renewalID begins the request ids that renewals have by themselves.
 const renewalID = "renew:"
-
-// takeOrdered asks for the names that were ordered: CERTInext may have added some of its own.
-func (r *Request) takeOrdered(p *placement) {
-	r.CommonName, r.AltNames, r.IPSANs = "", nil, nil
-	if len(p.DNSNames) > 0 {
-		r.CommonName, r.AltNames = p.DNSNames[0], p.DNSNames[1:]
-	}
-	for _, ip := range p.IPs {
-		r.IPSANs = append(r.IPSANs, ip.String())
-	}
-}
-
-// takeNames asks for the names of a certificate.
-func (r *Request) takeNames(cert *x509.Certificate) {
-	r.CommonName, r.AltNames, r.IPSANs = cert.Subject.CommonName, cert.DNSNames, nil
-	for _, ip := range cert.IPAddresses {
-		if ip.String() != r.CommonName {
-			r.IPSANs = append(r.IPSANs, ip.String())
-		}
-	}
-}

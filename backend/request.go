@@ -4,10 +4,7 @@
 package backend
 
 import (
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
-	"encoding/json"
 	"net"
 	"net/netip"
 	"regexp"
@@ -49,6 +46,27 @@ type Request struct {
 	Draft bool
 	// ForceNew asks for a certificate that was not handed over before; an order that is open is joined all the same.
 	ForceNew bool
+}
+
+// takeOrdered asks for the names that were ordered: CERTInext may have added some of its own.
+func (r *Request) takeOrdered(dns []string, ips []net.IP) {
+	r.CommonName, r.AltNames, r.IPSANs = "", nil, nil
+	if len(dns) > 0 {
+		r.CommonName, r.AltNames = dns[0], dns[1:]
+	}
+	for _, ip := range ips {
+		r.IPSANs = append(r.IPSANs, ip.String())
+	}
+}
+
+// takeNames asks for the names of a certificate.
+func (r *Request) takeNames(cert *x509.Certificate) {
+	r.CommonName, r.AltNames, r.IPSANs = cert.Subject.CommonName, cert.DNSNames, nil
+	for _, ip := range cert.IPAddresses {
+		if ip.String() != r.CommonName {
+			r.IPSANs = append(r.IPSANs, ip.String())
+		}
+	}
 }
 
 var requestID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$`)
@@ -351,40 +369,4 @@ func allowNames(role *Role, domains []string, p *plan) error {
 		}
 	}
 	return nil
-}
-
-// fingerprint names the same requester's same request under the same role and account, however it is phrased.
-func (p *plan) fingerprint(role *Role, account, requester string) string {
-	alts := slices.Sorted(slices.Values(p.dns[min(1, len(p.dns)):]))
-	ips := make([]string, 0, len(p.ips))
-	for _, ip := range p.ips {
-		ips = append(ips, ip.String())
-	}
-	slices.Sort(ips)
-	parts := []any{
-		"v1", role.Name, account, requester, role.ProductCode, role.Variant, p.cn(), alts, ips, p.key.Type, p.key.Bits, p.csrKeySum(),
-	}
-	if p.subject != nil {
-		parts = append(parts, p.subject)
-	}
-	text, err := json.Marshal(parts)
-	if err != nil {
-		panic("internal error: strings and numbers do not marshal: " + err.Error())
-	}
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:16])
-}
-
-// csrKeySum is what a CSR adds to the names that it asks for. Clients that keep their key make a CSR anew for each attempt: an ECDSA
-// signature is never the same twice, and names may come in another order. Empty without a CSR.
-func (p *plan) csrKeySum() string {
-	if p.csr == "" {
-		return ""
-	}
-	der, err := x509.MarshalPKIXPublicKey(p.csrKey)
-	if err != nil {
-		panic("internal error: a CSR's key does not marshal: " + err.Error())
-	}
-	sum := sha256.Sum256(der)
-	return hex.EncodeToString(sum[:])
 }

@@ -4,9 +4,6 @@
 package backend
 
 import (
-	"context"
-	"errors"
-	"maps"
 	"net/mail"
 	"regexp"
 	"strings"
@@ -15,9 +12,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
-	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
-	"github.com/hashicorp/vault/sdk/logical"
 )
 
 // A Role binds a name to a CERTInext product, and says which names and keys may be ordered under it.
@@ -55,7 +50,7 @@ type Role struct {
 	MasterProductID string // private PKI
 
 	// DCVMethod is how domains are validated, unless a request names another method.
-	DCVMethod DCVMethod
+	DCVMethod certinext.DCVMethod
 	// DNS says how the records of dns-txt are published and looked for.
 	DNS DNSValidation
 
@@ -110,6 +105,52 @@ var roleName = regexp.MustCompile(`^\w(([\w.-]+)?\w)?$`)
 
 // shape is the role's product kind. A stored role has a known one.
 func (r *Role) shape() account.Shape { return account.Shapes[r.Variant] }
+
+// normalize fills in what follows from a write that made r of before: the product that the config names for
+// roles without one, and whatever belonged to a product or a key type that the role no longer has. cfg is nil
+// while the mount has no account.
+func (r *Role) normalize(before *Role, cfg *account.Config) {
+	if r.Key.Type != before.Key.Type && r.Key.Bits == before.Key.Bits {
+		r.Key.Bits = 0 // it was the size of the other type
+	}
+	r.Key = r.Key.withDefaults()
+	if r.ProductCode == "" && cfg != nil {
+		r.ProductCode = cfg.DefaultProductCode
+	}
+	if r.ProductCode != before.ProductCode && r.Variant == before.Variant {
+		r.Variant = "" // it belonged to the product that the role had
+		if r.Family == before.Family {
+			r.Family = ""
+		}
+	}
+}
+
+// bindConsent binds a consent token that a write has changed to the account that it was written for.
+func (r *Role) bindConsent(before *Role, cfg *account.Config) error {
+	switch {
+	case r.ConsentToken == before.ConsentToken:
+	case cfg != nil:
+		r.ConsentFor = cfg.BaseURL
+	case r.ConsentToken != "":
+		return fault.BadField("consent_token", "needs the config to be written first: the token is for that account only")
+	default:
+		r.ConsentFor = ""
+	}
+	return nil
+}
+
+// warnings says what a role may be written with, and its orders will trip over.
+func (r *Role) warnings(cfg *account.Config) []string {
+	var out []string
+	if r.Family == certinext.FamilySignature && !r.Attested {
+		out = append(out, "attested is off: CERTInext is documented to take a document signer's key from an attested hardware module only, "+
+			"and would leave the order waiting for another CSR")
+	}
+	if cfg != nil && cfg.Version() == certinext.V1 && r.CAProfileID+r.MasterProductID != "" {
+		out = append(out, "ca_profile_id and master_product_id cannot be chosen in version 1 of the API (api_version): its orders are refused until they are empty")
+	}
+	return out
+}
 
 // validate says which field of r is wrong, if any. Its variant must be resolved.
 func (r *Role) validate() error {
@@ -235,198 +276,6 @@ func (r *Role) reuseWindow() time.Duration {
 	return *r.ReuseWindow
 }
 
-// Role returns a role, or nil when there is none of that name.
-func (e *Engine) Role(ctx context.Context, s logical.Storage, name string) (*Role, error) {
-	stored, err := store.Get[storedRole](ctx, s, rolePrefix+name)
-	if err != nil || stored == nil {
-		return nil, err
-	}
-	return stored.role(name), nil
-}
-
-// mustRole is Role for callers that cannot go on without one.
-func (e *Engine) mustRole(ctx context.Context, s logical.Storage, name string) (*Role, error) {
-	r, err := e.Role(ctx, s, name)
-	if err == nil && r == nil {
-		return nil, &fault.NotFoundError{Kind: "role", Name: name}
-	}
-	return r, err
-}
-
-// Roles lists the names of the roles.
-func (e *Engine) Roles(ctx context.Context, s logical.Storage) ([]string, error) {
-	return store.List(ctx, s, rolePrefix)
-}
-
-// WriteRole applies change to a role, validates the outcome and stores it. With patch the role must exist and keeps
-// what change does not touch; otherwise it starts from the defaults. The product is looked up in the account's catalog; where that
-// cannot be asked, the variant must be given, and the warnings say what was not checked.
-func (e *Engine) WriteRole(ctx context.Context, s logical.Storage, name string, patch bool, change func(*Role) error) (warnings []string, err error) {
-	r := NewRole(name)
-	if patch {
-		if r, err = e.mustRole(ctx, s, name); err != nil {
-			return nil, err
-		}
-	}
-	before := *r
-	if err := change(r); err != nil {
-		return nil, err
-	}
-	if r.Key.Type != before.Key.Type && r.Key.Bits == before.Key.Bits {
-		r.Key.Bits = 0 // it was the size of the other type
-	}
-	r.Key = r.Key.withDefaults()
-	if r.ProductCode == "" {
-		cfg, err := e.Account.Config(ctx, s)
-		if err != nil {
-			return nil, err
-		}
-		if cfg != nil {
-			r.ProductCode = cfg.DefaultProductCode
-		}
-	}
-	if r.ProductCode != before.ProductCode && r.Variant == before.Variant {
-		r.Variant = "" // it belonged to the product that the role had
-		if r.Family == before.Family {
-			r.Family = ""
-		}
-	}
-	if warnings, err = e.checkProduct(ctx, s, r); err != nil {
-		return nil, err
-	}
-	if err := r.validate(); err != nil {
-		return nil, err
-	}
-	if r.DNS.Solver != "" {
-		if v, err := e.Solver(ctx, s, r.DNS.Solver); err != nil || v == nil {
-			return nil, errors.Join(err, fault.BadField("dcv_solver", "there is no solver %q: write dcv/solvers/%s first", sanitize.Short(r.DNS.Solver), sanitize.Short(r.DNS.Solver)))
-		}
-	}
-	r.Family = r.shape().Family
-	if r.Family == certinext.FamilySignature && !r.Attested {
-		warnings = append(warnings, "attested is off: CERTInext is documented to take a document signer's key from an attested hardware module only, "+
-			"and would leave the order waiting for another CSR")
-	}
-	if cfg, err := e.Account.Config(ctx, s); err != nil {
-		return nil, err
-	} else if cfg != nil && cfg.Version() == certinext.V1 && r.CAProfileID+r.MasterProductID != "" {
-		warnings = append(warnings, "ca_profile_id and master_product_id cannot be chosen in version 1 of the API (api_version): its orders are refused until they are empty")
-	}
-	if r.ConsentToken != before.ConsentToken {
-		cfg, err := e.Account.Config(ctx, s)
-		if err != nil {
-			return nil, err
-		}
-		if cfg == nil && r.ConsentToken != "" {
-			return nil, fault.BadField("consent_token", "needs the config to be written first: the token is for that account only")
-		}
-		if r.ConsentFor = ""; cfg != nil {
-			r.ConsentFor = cfg.BaseURL
-		}
-	}
-	return warnings, store.Put(ctx, s, rolePrefix+name, newStoredRole(r))
-}
-
-// DeleteRole forgets a role. Its orders and certificates stay.
-func (e *Engine) DeleteRole(ctx context.Context, s logical.Storage, name string) error {
-	return store.Delete(ctx, s, rolePrefix+name)
-}
-
-// storedRole is the entry of a role.
-type storedRole struct {
-	Version         int                    `json:"version"`
-	ProductCode     string                 `json:"product_code"`
-	Variant         string                 `json:"variant"`
-	Defaults        account.StoredDefaults `json:"defaults,omitzero"`
-	ConsentFor      string                 `json:"consent_for,omitempty"`
-	ValidityYears   int                    `json:"validity_years"`
-	AutoRenew       bool                   `json:"auto_renew,omitempty"`
-	RenewBeforeDays int                    `json:"renew_before_days,omitempty"`
-	AutoSecureWWW   bool                   `json:"auto_secure_www,omitempty"`
-	CustomFields    map[string]string      `json:"custom_fields,omitempty"`
-	Tags            []string               `json:"tags,omitempty"`
-	Remarks         string                 `json:"remarks,omitempty"`
-	RecipientEmails []string               `json:"recipient_emails,omitempty"`
-	CAProfileID     string                 `json:"ca_profile_id,omitempty"`
-	MasterProductID string                 `json:"master_product_id,omitempty"`
-	DCVMethod       DCVMethod              `json:"dcv_method"`
-	DNS             storedDNS              `json:"dns,omitzero"`
-
-	Subject              map[string]string `json:"subject,omitempty"`
-	AllowedSubjectFields []string          `json:"allowed_subject_fields,omitempty"`
-	Attested             bool              `json:"attested,omitempty"`
-
-	AllowedDomains            []string `json:"allowed_domains,omitempty"`
-	AllowedDomainsTemplate    bool     `json:"allowed_domains_template,omitempty"`
-	AllowBareDomains          bool     `json:"allow_bare_domains,omitempty"`
-	AllowSubdomains           bool     `json:"allow_subdomains,omitempty"`
-	AllowGlobDomains          bool     `json:"allow_glob_domains,omitempty"`
-	AllowWildcardCertificates bool     `json:"allow_wildcard_certificates"`
-	AllowAnyName              bool     `json:"allow_any_name,omitempty"`
-	AllowIPSANs               bool     `json:"allow_ip_sans"`
-	RequireCN                 bool     `json:"require_cn"`
-	KeyType                   string   `json:"key_type"`
-	KeyBits                   int      `json:"key_bits"`
-
-	AllowReissue    bool           `json:"allow_reissue,omitempty"`
-	RekeyOrders     bool           `json:"rekey_orders,omitempty"`
-	RenewalWindow   time.Duration  `json:"renewal_window,omitempty"` // nanoseconds
-	IssueTimeout    time.Duration  `json:"issue_timeout"`            // nanoseconds
-	DeliveryGrace   time.Duration  `json:"delivery_grace"`           // nanoseconds
-	ReuseWindow     *time.Duration `json:"reuse_window,omitempty"`   // nanoseconds; the grace when there is none
-	PickupWindow    time.Duration  `json:"pickup_window"`            // nanoseconds
-	RevokeUnclaimed bool           `json:"revoke_unclaimed,omitempty"`
-	GenerateLease   bool           `json:"generate_lease"`
-	TTL             time.Duration  `json:"ttl,omitempty"`     // nanoseconds
-	MaxTTL          time.Duration  `json:"max_ttl,omitempty"` // nanoseconds
-}
-
-// storedDNS is a DNSValidation within another entry.
-type storedDNS struct {
-	Solver             string        `json:"solver,omitempty"`
-	Hosts              []string      `json:"hosts,omitempty"`
-	Resolvers          []string      `json:"resolvers,omitempty"`
-	PropagationServers []string      `json:"propagation_servers,omitempty"`
-	PropagationTimeout time.Duration `json:"propagation_timeout"` // nanoseconds
-}
-
-// validation fills in what an entry lacks that was stored before there were solvers.
-func (s storedDNS) validation() DNSValidation {
-	if len(s.Hosts) == 0 {
-		return newDNSValidation()
-	}
-	return DNSValidation(s)
-}
-
-func newStoredRole(r *Role) *storedRole {
-	return &storedRole{
-		Version: 1, ProductCode: r.ProductCode, Variant: r.Variant, Defaults: account.NewStoredDefaults(r.OrderDefaults), ConsentFor: r.ConsentFor,
-		ValidityYears: r.ValidityYears, AutoRenew: r.AutoRenew, RenewBeforeDays: r.RenewBeforeDays, AutoSecureWWW: r.AutoSecureWWW,
-		CustomFields: maps.Clone(r.CustomFields), Tags: r.Tags, Remarks: r.Remarks, RecipientEmails: r.RecipientEmails,
-		CAProfileID: r.CAProfileID, MasterProductID: r.MasterProductID, DCVMethod: r.DCVMethod, DNS: storedDNS(r.DNS),
-		Subject: maps.Clone(r.Subject), AllowedSubjectFields: r.AllowedSubjectFields, Attested: r.Attested,
-		AllowedDomains: r.AllowedDomains, AllowedDomainsTemplate: r.AllowedDomainsTemplate,
-		AllowBareDomains: r.AllowBareDomains, AllowSubdomains: r.AllowSubdomains, AllowGlobDomains: r.AllowGlobDomains,
-		AllowWildcardCertificates: r.AllowWildcardCertificates, AllowAnyName: r.AllowAnyName, AllowIPSANs: r.AllowIPSANs,
-		RequireCN: r.RequireCN, KeyType: r.Key.Type, KeyBits: r.Key.Bits,
-		AllowReissue: r.AllowReissue, RekeyOrders: r.RekeyOrders, RenewalWindow: r.RenewalWindow, IssueTimeout: r.IssueTimeout, DeliveryGrace: r.DeliveryGrace, ReuseWindow: r.ReuseWindow, PickupWindow: r.PickupWindow, RevokeUnclaimed: r.RevokeUnclaimed,
-		GenerateLease: r.GenerateLease, TTL: r.TTL, MaxTTL: r.MaxTTL,
-	}
-}
-
-func (s *storedRole) role(name string) *Role {
-	return &Role{
-		Name: name, ProductCode: s.ProductCode, Variant: s.Variant, Family: account.Shapes[s.Variant].Family,
-		OrderDefaults: s.Defaults.Defaults(), ConsentFor: s.ConsentFor, DCVMethod: s.DCVMethod, DNS: s.DNS.validation(),
-		ValidityYears: s.ValidityYears, AutoRenew: s.AutoRenew, RenewBeforeDays: s.RenewBeforeDays, AutoSecureWWW: s.AutoSecureWWW,
-		CustomFields: s.CustomFields, Tags: s.Tags, Remarks: s.Remarks, RecipientEmails: s.RecipientEmails,
-		CAProfileID: s.CAProfileID, MasterProductID: s.MasterProductID,
-		Subject: s.Subject, AllowedSubjectFields: s.AllowedSubjectFields, Attested: s.Attested,
-		AllowedDomains: s.AllowedDomains, AllowedDomainsTemplate: s.AllowedDomainsTemplate,
-		AllowBareDomains: s.AllowBareDomains, AllowSubdomains: s.AllowSubdomains, AllowGlobDomains: s.AllowGlobDomains,
-		AllowWildcardCertificates: s.AllowWildcardCertificates, AllowAnyName: s.AllowAnyName, AllowIPSANs: s.AllowIPSANs,
-		RequireCN: s.RequireCN, Key: KeySpec{Type: s.KeyType, Bits: s.KeyBits},
-		AllowReissue: s.AllowReissue, RekeyOrders: s.RekeyOrders, RenewalWindow: s.RenewalWindow, IssueTimeout: s.IssueTimeout, DeliveryGrace: s.DeliveryGrace, ReuseWindow: s.ReuseWindow, PickupWindow: s.PickupWindow, RevokeUnclaimed: s.RevokeUnclaimed,
-		GenerateLease: s.GenerateLease, TTL: s.TTL, MaxTTL: s.MaxTTL,
-	}
-}
+// longestReuse is how long after its first answer a certificate is handed over again at the latest, however often it was asked for
+// meanwhile: nobody's key rests for ever because a broken template asks every few seconds.
+const longestReuse = 24 * time.Hour

@@ -91,16 +91,6 @@ func (v *Solver) validate() error {
 	return nil
 }
 
-// isZone reports whether a name can be that of a DNS zone that records are published in.
-func isZone(name string) bool {
-	name = strings.TrimSuffix(name, ".")
-	return len(name) <= 253 && strings.Contains(name, ".") && !slices.ContainsFunc(strings.Split(name, "."), func(label string) bool {
-		return label == "" || len(label) > 63 || strings.ContainsFunc(label, func(r rune) bool {
-			return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
-		})
-	})
-}
-
 // Solver returns a solver, or nil when there is none of that name.
 func (e *Engine) Solver(ctx context.Context, s logical.Storage, name string) (*Solver, error) {
 	stored, err := store.Get[storedSolver](ctx, s, solverPrefix+name)
@@ -211,13 +201,13 @@ func (e *Engine) DeleteSolver(ctx context.Context, s logical.Storage, name strin
 
 // usersOf says what publishes by a solver.
 func (e *Engine) usersOf(ctx context.Context, s logical.Storage, name string) ([]string, error) {
-	roles, err := e.Roles(ctx, s)
+	roles, err := listRoles(ctx, s)
 	if err != nil {
 		return nil, err
 	}
 	var users []string
 	for _, role := range roles {
-		r, err := e.Role(ctx, s, role)
+		r, err := readRole(ctx, s, role)
 		if err != nil {
 			return nil, err
 		}

@@ -10,8 +10,6 @@ import (
 // Where things rest in the mount's storage. An order's entry is below one of two prefixes, so that finding the open
 // ones never costs a walk over the finished ones.
 const (
-	rolePrefix = "role/"
-
 	openOrderPrefix = "order/open/" // + role + "/" + order id; may hold a private key
 
 	closedOrderPrefix = "order/closed/" // + role + "/" + order id; never holds a key

@@ -1,0 +1,111 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package backend
+
+import (
+	"maps"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+)
+
+// storedRole is the entry of a role.
+type storedRole struct {
+	Version         int                    `json:"version"`
+	ProductCode     string                 `json:"product_code"`
+	Variant         string                 `json:"variant"`
+	Defaults        account.StoredDefaults `json:"defaults,omitzero"`
+	ConsentFor      string                 `json:"consent_for,omitempty"`
+	ValidityYears   int                    `json:"validity_years"`
+	AutoRenew       bool                   `json:"auto_renew,omitempty"`
+	RenewBeforeDays int                    `json:"renew_before_days,omitempty"`
+	AutoSecureWWW   bool                   `json:"auto_secure_www,omitempty"`
+	CustomFields    map[string]string      `json:"custom_fields,omitempty"`
+	Tags            []string               `json:"tags,omitempty"`
+	Remarks         string                 `json:"remarks,omitempty"`
+	RecipientEmails []string               `json:"recipient_emails,omitempty"`
+	CAProfileID     string                 `json:"ca_profile_id,omitempty"`
+	MasterProductID string                 `json:"master_product_id,omitempty"`
+	DCVMethod       certinext.DCVMethod    `json:"dcv_method"`
+	DNS             storedDNS              `json:"dns,omitzero"`
+
+	Subject              map[string]string `json:"subject,omitempty"`
+	AllowedSubjectFields []string          `json:"allowed_subject_fields,omitempty"`
+	Attested             bool              `json:"attested,omitempty"`
+
+	AllowedDomains            []string `json:"allowed_domains,omitempty"`
+	AllowedDomainsTemplate    bool     `json:"allowed_domains_template,omitempty"`
+	AllowBareDomains          bool     `json:"allow_bare_domains,omitempty"`
+	AllowSubdomains           bool     `json:"allow_subdomains,omitempty"`
+	AllowGlobDomains          bool     `json:"allow_glob_domains,omitempty"`
+	AllowWildcardCertificates bool     `json:"allow_wildcard_certificates"`
+	AllowAnyName              bool     `json:"allow_any_name,omitempty"`
+	AllowIPSANs               bool     `json:"allow_ip_sans"`
+	RequireCN                 bool     `json:"require_cn"`
+	KeyType                   string   `json:"key_type"`
+	KeyBits                   int      `json:"key_bits"`
+
+	AllowReissue    bool           `json:"allow_reissue,omitempty"`
+	RekeyOrders     bool           `json:"rekey_orders,omitempty"`
+	RenewalWindow   time.Duration  `json:"renewal_window,omitempty"` // nanoseconds
+	IssueTimeout    time.Duration  `json:"issue_timeout"`            // nanoseconds
+	DeliveryGrace   time.Duration  `json:"delivery_grace"`           // nanoseconds
+	ReuseWindow     *time.Duration `json:"reuse_window,omitempty"`   // nanoseconds; the grace when there is none
+	PickupWindow    time.Duration  `json:"pickup_window"`            // nanoseconds
+	RevokeUnclaimed bool           `json:"revoke_unclaimed,omitempty"`
+	GenerateLease   bool           `json:"generate_lease"`
+	TTL             time.Duration  `json:"ttl,omitempty"`     // nanoseconds
+	MaxTTL          time.Duration  `json:"max_ttl,omitempty"` // nanoseconds
+}
+
+// storedDNS is a DNSValidation within another entry.
+type storedDNS struct {
+	Solver             string        `json:"solver,omitempty"`
+	Hosts              []string      `json:"hosts,omitempty"`
+	Resolvers          []string      `json:"resolvers,omitempty"`
+	PropagationServers []string      `json:"propagation_servers,omitempty"`
+	PropagationTimeout time.Duration `json:"propagation_timeout"` // nanoseconds
+}
+
+// validation fills in what an entry lacks that was stored before there were solvers.
+func (s storedDNS) validation() DNSValidation {
+	if len(s.Hosts) == 0 {
+		return newDNSValidation()
+	}
+	return DNSValidation(s)
+}
+
+func newStoredRole(r *Role) *storedRole {
+	return &storedRole{
+		Version: 1, ProductCode: r.ProductCode, Variant: r.Variant, Defaults: account.NewStoredDefaults(r.OrderDefaults), ConsentFor: r.ConsentFor,
+		ValidityYears: r.ValidityYears, AutoRenew: r.AutoRenew, RenewBeforeDays: r.RenewBeforeDays, AutoSecureWWW: r.AutoSecureWWW,
+		CustomFields: maps.Clone(r.CustomFields), Tags: r.Tags, Remarks: r.Remarks, RecipientEmails: r.RecipientEmails,
+		CAProfileID: r.CAProfileID, MasterProductID: r.MasterProductID, DCVMethod: r.DCVMethod, DNS: storedDNS(r.DNS),
+		Subject: maps.Clone(r.Subject), AllowedSubjectFields: r.AllowedSubjectFields, Attested: r.Attested,
+		AllowedDomains: r.AllowedDomains, AllowedDomainsTemplate: r.AllowedDomainsTemplate,
+		AllowBareDomains: r.AllowBareDomains, AllowSubdomains: r.AllowSubdomains, AllowGlobDomains: r.AllowGlobDomains,
+		AllowWildcardCertificates: r.AllowWildcardCertificates, AllowAnyName: r.AllowAnyName, AllowIPSANs: r.AllowIPSANs,
+		RequireCN: r.RequireCN, KeyType: r.Key.Type, KeyBits: r.Key.Bits,
+		AllowReissue: r.AllowReissue, RekeyOrders: r.RekeyOrders, RenewalWindow: r.RenewalWindow, IssueTimeout: r.IssueTimeout, DeliveryGrace: r.DeliveryGrace, ReuseWindow: r.ReuseWindow, PickupWindow: r.PickupWindow, RevokeUnclaimed: r.RevokeUnclaimed,
+		GenerateLease: r.GenerateLease, TTL: r.TTL, MaxTTL: r.MaxTTL,
+	}
+}
+
+func (s *storedRole) role(name string) *Role {
+	return &Role{
+		Name: name, ProductCode: s.ProductCode, Variant: s.Variant, Family: account.Shapes[s.Variant].Family,
+		OrderDefaults: s.Defaults.Defaults(), ConsentFor: s.ConsentFor, DCVMethod: s.DCVMethod, DNS: s.DNS.validation(),
+		ValidityYears: s.ValidityYears, AutoRenew: s.AutoRenew, RenewBeforeDays: s.RenewBeforeDays, AutoSecureWWW: s.AutoSecureWWW,
+		CustomFields: s.CustomFields, Tags: s.Tags, Remarks: s.Remarks, RecipientEmails: s.RecipientEmails,
+		CAProfileID: s.CAProfileID, MasterProductID: s.MasterProductID,
+		Subject: s.Subject, AllowedSubjectFields: s.AllowedSubjectFields, Attested: s.Attested,
+		AllowedDomains: s.AllowedDomains, AllowedDomainsTemplate: s.AllowedDomainsTemplate,
+		AllowBareDomains: s.AllowBareDomains, AllowSubdomains: s.AllowSubdomains, AllowGlobDomains: s.AllowGlobDomains,
+		AllowWildcardCertificates: s.AllowWildcardCertificates, AllowAnyName: s.AllowAnyName, AllowIPSANs: s.AllowIPSANs,
+		RequireCN: s.RequireCN, Key: KeySpec{Type: s.KeyType, Bits: s.KeyBits},
+		AllowReissue: s.AllowReissue, RekeyOrders: s.RekeyOrders, RenewalWindow: s.RenewalWindow, IssueTimeout: s.IssueTimeout, DeliveryGrace: s.DeliveryGrace, ReuseWindow: s.ReuseWindow, PickupWindow: s.PickupWindow, RevokeUnclaimed: s.RevokeUnclaimed,
+		GenerateLease: s.GenerateLease, TTL: s.TTL, MaxTTL: s.MaxTTL,
+	}
+}

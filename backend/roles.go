@@ -1,0 +1,75 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package backend
+
+import (
+	"context"
+	"errors"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// Role returns a role, or nil when there is none of that name.
+func (e *Engine) Role(ctx context.Context, s logical.Storage, name string) (*Role, error) {
+	return readRole(ctx, s, name)
+}
+
+// Roles lists the names of the roles.
+func (e *Engine) Roles(ctx context.Context, s logical.Storage) ([]string, error) {
+	return listRoles(ctx, s)
+}
+
+// WriteRole applies change to a role, validates the outcome and stores it. With patch the role must exist and keeps
+// what change does not touch; otherwise it starts from the defaults. The product is looked up in the account's catalog; where that
+// cannot be asked, the variant must be given, and the warnings say what was not checked.
+func (e *Engine) WriteRole(ctx context.Context, s logical.Storage, name string, patch bool, change func(*Role) error) (warnings []string, err error) {
+	r := NewRole(name)
+	if patch {
+		if r, err = mustRole(ctx, s, name); err != nil {
+			return nil, err
+		}
+	}
+	before := *r
+	if err := change(r); err != nil {
+		return nil, err
+	}
+	cfg, err := e.Account.Config(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	r.normalize(&before, cfg)
+	if warnings, err = e.checkProduct(ctx, s, r); err != nil {
+		return nil, err
+	}
+	if err := r.validate(); err != nil {
+		return nil, err
+	}
+	if err := e.checkSolver(ctx, s, r.DNS.Solver); err != nil {
+		return nil, err
+	}
+	if err := r.bindConsent(&before, cfg); err != nil {
+		return nil, err
+	}
+	r.Family = r.shape().Family
+	return append(warnings, r.warnings(cfg)...), writeRole(ctx, s, r)
+}
+
+// checkSolver finds out whether a role's solver exists.
+func (e *Engine) checkSolver(ctx context.Context, s logical.Storage, name string) error {
+	if name == "" {
+		return nil
+	}
+	v, err := e.Solver(ctx, s, name)
+	if err != nil || v == nil {
+		return errors.Join(err, fault.BadField("dcv_solver", "there is no solver %q: write dcv/solvers/%s first", sanitize.Short(name), sanitize.Short(name)))
+	}
+	return nil
+}
+
+// DeleteRole forgets a role. Its orders and certificates stay.
+func (e *Engine) DeleteRole(ctx context.Context, s logical.Storage, name string) error {
+	return deleteRole(ctx, s, name)
+}
