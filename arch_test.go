@@ -52,6 +52,17 @@ func TestArrows(t *testing.T) {
 			module + "/backend":                        "an account knows neither roles nor orders",
 			module + "/dcv":                            "an account knows no DNS",
 		},
+		module + "/backend/issuing": {
+			"context":                          "planning waits for nobody",
+			"net/http":                         "planning asks nobody",
+			"github.com/hashicorp/":            "a plan is made without storage",
+			module + "/backend/roles":          "a plan is given its role",
+			module + "/backend/internal/store": "a plan is made without storage",
+			module + "/backend/internal/host":  "a plan is made without a clock",
+		},
+		module + "/backend/roles": {
+			module + "/dcv": "what a role allows is not its business",
+		},
 		module + "/backend/internal/host": {
 			module + "/": "what the rooms share knows none of them",
 		},

@@ -13,14 +13,16 @@ import (
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
 	"github.com/hashicorp/go-uuid"
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
 // requestCaller makes a plan of a request, under its role.
-func (e *Engine) requestCaller(ctx context.Context, s logical.Storage, r Request, p purpose) (*caller, error) {
+func (e *Engine) requestCaller(ctx context.Context, s logical.Storage, r issuing.Request, p purpose) (*caller, error) {
 	answers := e.answers.Load()
-	role, err := mustRole(ctx, s, r.Role)
+	role, err := roles.MustRead(ctx, s, r.Role)
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +35,7 @@ func (e *Engine) requestCaller(ctx context.Context, s logical.Storage, r Request
 			return nil, err
 		}
 	}
-	whom, err := fillSubject(role, r.Subject, func(template string) (string, error) { return e.fillTemplate(template, r.EntityID) })
+	whom, err := issuing.FillSubject(role, r.Subject, func(template string) (string, error) { return e.fillTemplate(template, r.EntityID) })
 	if err != nil && r.Renews != "" {
 		return nil, fault.BadField("serial", "its certificate is for a subject that the role does not give this requester: %v", err)
 	}
@@ -42,7 +44,7 @@ func (e *Engine) requestCaller(ctx context.Context, s logical.Storage, r Request
 	}
 	w := e.newCaller(role, p)
 	w.ttl, w.answers = r.TTL, answers
-	w.plan, err = makePlan(role, cfg, e.allowedDomains(role, r.EntityID), whom, r)
+	w.plan, err = issuing.NewPlan(role, cfg, e.allowedDomains(role, r.EntityID), whom, r)
 	return w, err
 }
 
@@ -52,7 +54,7 @@ func (e *Engine) acquireOrder(ctx context.Context, s logical.Storage, w *caller)
 	if err := e.orders.load(ctx, s); err != nil {
 		return nil, false, err
 	}
-	if w.plan.request.ID != "" {
+	if w.plan.Request.ID != "" {
 		h, err = e.acquireNamed(ctx, s, w)
 		return h, false, err
 	}
@@ -68,7 +70,7 @@ func (e *Engine) acquireOrder(ctx context.Context, s logical.Storage, w *caller)
 			return nil, false, err
 		}
 		// Whoever asks for the same at this moment has come first when there is such an order now.
-		if h = e.orders.reserve(tracked{id: id, role: w.role.Name, fingerprint: w.plan.identity}, e.serves(w)); h != nil {
+		if h = e.orders.reserve(tracked{id: id, role: w.role.Name, fingerprint: w.plan.Identity}, e.serves(w)); h != nil {
 			w.bought = true
 			return h, false, e.begin(ctx, s, w.plan, h)
 		}
@@ -82,14 +84,14 @@ const hangUpPatience = time.Second
 func (e *Engine) serves(w *caller) func(*tracked) bool {
 	now, inDoubt := e.Now(), e.Account.ClockInDoubt()
 	return func(t *tracked) bool {
-		return w.plan.is(t.fingerprint) && !t.named && !w.passed[t.id] && (t.handed == nil || w.mayReuse(&t.handed.delivery, now, inDoubt))
+		return w.plan.Matches(t.fingerprint) && !t.named && !w.passed[t.id] && (t.handed == nil || w.mayReuse(&t.handed.delivery, now, inDoubt))
 	}
 }
 
 // findSame holds the order that the same request came to before, if that is open. While somebody else works on it, that is waited for: the
 // same request is one purchase. It returns nil when there is none.
 func (e *Engine) findSame(ctx context.Context, s logical.Storage, w *caller) (*heldOrder, error) {
-	return e.findOpen(ctx, s, w, e.serves(w), func(o *orderEntry) bool { return w.plan.is(o.Fingerprint) })
+	return e.findOpen(ctx, s, w, e.serves(w), func(o *orderEntry) bool { return w.plan.Matches(o.Fingerprint) })
 }
 
 // findOpen is findSame for any order that is wanted; stored says whether its entry is, too.
@@ -137,7 +139,7 @@ func (e *Engine) NamedOrder(ctx context.Context, s logical.Storage, role, reques
 
 // acquireNamed finds or makes the order of a request that has a name of its own.
 func (e *Engine) acquireNamed(ctx context.Context, s logical.Storage, w *caller) (*heldOrder, error) {
-	r := w.plan.request
+	r := w.plan.Request
 	id, err := namedOrderID(r.Role, r.Requester, r.ID)
 	if err != nil {
 		return nil, err
@@ -147,7 +149,7 @@ func (e *Engine) acquireNamed(ctx context.Context, s logical.Storage, w *caller)
 		switch {
 		case busy != nil:
 			// Waiting could end in an answer about that order, which the client would take for its own.
-			if of, open := e.orders.fingerprintOf(id); open && !w.plan.names(of) {
+			if of, open := e.orders.fingerprintOf(id); open && !w.plan.MatchesNamed(of) {
 				return nil, nameTaken(r.ID, id)
 			}
 			if err := e.waitFor(ctx, busy, w.standsBy()); err != nil {
@@ -155,7 +157,7 @@ func (e *Engine) acquireNamed(ctx context.Context, s logical.Storage, w *caller)
 			}
 			continue
 		case h == nil:
-			if h = e.orders.reserve(tracked{id: id, role: r.Role, fingerprint: w.plan.identity, named: true}, nil); h == nil {
+			if h = e.orders.reserve(tracked{id: id, role: r.Role, fingerprint: w.plan.Identity, named: true}, nil); h == nil {
 				continue // another request of this name was faster
 			}
 			w.bought = true
@@ -187,10 +189,10 @@ func nameTaken(name, id string) error {
 }
 
 // matches says why an order is not that of a request that has its name. A draft that was promoted is.
-func (o *orderEntry) matches(p *plan) error {
-	r := p.request
+func (o *orderEntry) matches(p *issuing.Plan) error {
+	r := p.Request
 	switch {
-	case !p.names(o.Fingerprint):
+	case !p.MatchesNamed(o.Fingerprint):
 		return nameTaken(r.ID, o.ID)
 	case o.Draft && !r.Draft:
 		return fault.BadField("request_id", "%q names order %s, which is a draft: writing promote=true to orders/%s/%s places it", r.ID, o.ID, o.Role, o.ID)
@@ -200,7 +202,7 @@ func (o *orderEntry) matches(p *plan) error {
 
 // nameIsFree says why the name of a request is used up. Where CERTInext never took the order of that name, or had it as a draft only, or
 // nobody got the renewal, the name is free: what is left of that order goes.
-func (e *Engine) nameIsFree(ctx context.Context, s logical.Storage, r Request, id string) error {
+func (e *Engine) nameIsFree(ctx context.Context, s logical.Storage, r issuing.Request, id string) error {
 	closed, err := store.Get[orderEntry](ctx, s, closedOrderPrefix+r.Role+"/"+id)
 	if err != nil || closed == nil {
 		return err
@@ -276,7 +278,7 @@ func (e *Engine) stillBusy(ctx context.Context, s logical.Storage, role, id stri
 }
 
 // begin stores the intent to order, before CERTInext hears of it. On failure the hold is let go.
-func (e *Engine) begin(ctx context.Context, s logical.Storage, p *plan, h *heldOrder) error {
+func (e *Engine) begin(ctx context.Context, s logical.Storage, p *issuing.Plan, h *heldOrder) error {
 	if err := e.Account.MayOrder(ctx, s); err != nil { // as config is by now: the request may have waited
 		h.drop()
 		return err
@@ -307,37 +309,37 @@ func (e *Engine) storeIntent(ctx context.Context, s logical.Storage, h *heldOrde
 	return err
 }
 
-func (e *Engine) newOrder(p *plan, id string) (*orderEntry, error) {
-	role, cfg, r := p.role, p.config, p.request
+func (e *Engine) newOrder(p *issuing.Plan, id string) (*orderEntry, error) {
+	role, cfg, r := p.Role, p.Config, p.Request
 	now := e.Now()
 	key, err := e.NewID()
 	if err != nil {
 		return nil, err
 	}
-	reuse := role.reuseWindow()
+	reuse := role.EffectiveReuseWindow()
 	o := &orderEntry{
 		Version: 1, ID: id, Role: role.Name, Requester: r.Requester, RequestID: r.ID, Account: cfg.Account(),
-		Fingerprint: p.identity, State: StatePlacing, Draft: r.Draft, Renews: r.Renews, CSR: p.csr,
+		Fingerprint: p.Identity, State: StatePlacing, Draft: r.Draft, Renews: r.Renews, CSR: p.CSR,
 		CreatedAt: now, UpdatedAt: now, Grace: role.DeliveryGrace, Reuse: &reuse, Pickup: role.PickupWindow, RevokeUnclaimed: role.RevokeUnclaimed, TTL: r.TTL,
 		Placement: newPlacement(role, role.OrderDefaults.Or(cfg.OrderDefaults), p, key),
 	}
 	o.Placement.Keyless = keyless(cfg, o.Placement.Family)
 	o.note(now, "requested")
-	if p.csr != "" {
+	if p.CSR != "" {
 		return o, nil
 	}
 	return o, e.addKey(o, p)
 }
 
 // addKey makes the order's key and CSR.
-func (e *Engine) addKey(o *orderEntry, p *plan) error {
-	key, err := p.key.generate()
+func (e *Engine) addKey(o *orderEntry, p *issuing.Plan) error {
+	key, err := p.Key.Generate()
 	if err != nil {
 		return fmt.Errorf("generating the key: %w", err)
 	}
-	if o.PrivateKey, err = marshalKey(key); err != nil {
+	if o.PrivateKey, err = issuing.MarshalKey(key); err != nil {
 		return err
 	}
-	o.CSR, err = newCSR(key, p)
+	o.CSR, err = issuing.NewCSR(key, p)
 	return err
 }

@@ -6,6 +6,7 @@ package backend
 import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
@@ -63,3 +64,21 @@ type (
 
 // MaxRows is [account.MaxRows].
 const MaxRows = account.MaxRows
+
+// What a request asks for, and what a role allows.
+type (
+	// DNSValidation is [issuing.DNSValidation].
+	DNSValidation = issuing.DNSValidation
+	// KeySpec is [issuing.KeySpec].
+	KeySpec = issuing.KeySpec
+	// Request is [issuing.Request].
+	Request = issuing.Request
+	// Role is [issuing.Role].
+	Role = issuing.Role
+)
+
+// NewRole is [issuing.NewRole].
+func NewRole(name string) *Role { return issuing.NewRole(name) }
+
+// SubjectFields is [issuing.SubjectFields].
+func SubjectFields() []string { return issuing.SubjectFields() }

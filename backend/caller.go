@@ -5,6 +5,8 @@ package backend
 
 import (
 	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 )
 
 // A purpose is what somebody wants of an order.
@@ -46,7 +48,7 @@ const (
 
 // A caller is who wants something of an order, for what, and until when.
 type caller struct {
-	role    *Role
+	role    *issuing.Role
 	purpose purpose
 	began   time.Time
 	// deadline is when the order's end is waited for no longer.
@@ -54,7 +56,7 @@ type caller struct {
 	ttl      time.Duration // wanted of the lease; the role's when zero
 
 	// plan is what a request comes to; nil for who names the order by its id.
-	plan *plan
+	plan *issuing.Plan
 	// bought is set once an order was placed for this request, which then ends with an answer about that order.
 	bought bool
 	// passed are the orders, by id, that turned out not to serve the request.
@@ -66,7 +68,7 @@ type caller struct {
 }
 
 // newCaller begins a caller that names its order by id. It waits for the order's end only if the purpose does.
-func (e *Engine) newCaller(role *Role, p purpose) *caller {
+func (e *Engine) newCaller(role *issuing.Role, p purpose) *caller {
 	now := e.Now()
 	c := &caller{role: role, purpose: p, began: now, deadline: now, answers: e.answers.Load(), process: e.begun, passed: make(map[string]bool)}
 	if p.waits() {
@@ -95,7 +97,7 @@ func (w *caller) standsBy() time.Time {
 }
 
 // named reports whether the order is known by a name: its own, or its request's. Then it may be handed over again as long as its key is kept.
-func (w *caller) named() bool { return w.plan == nil || w.plan.request.ID != "" }
+func (w *caller) named() bool { return w.plan == nil || w.plan.Request.ID != "" }
 
 // forced reports whether the request wants no certificate that was handed over before it began.
-func (w *caller) forced() bool { return w.plan != nil && w.plan.request.ForceNew }
+func (w *caller) forced() bool { return w.plan != nil && w.plan.Request.ForceNew }

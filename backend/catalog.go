@@ -12,13 +12,14 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
 // checkProduct finds out whether the account may order what the role describes, and fills in the variant that the role leaves
 // open. Where the catalog cannot be asked, a role that names its variant is not refused; the warnings say what was not checked.
-func (e *Engine) checkProduct(ctx context.Context, s logical.Storage, r *Role) (warnings []string, err error) {
+func (e *Engine) checkProduct(ctx context.Context, s logical.Storage, r *issuing.Role) (warnings []string, err error) {
 	if _, known := account.Shapes[r.Variant]; r.ProductCode == "" || r.Variant != "" && !known {
 		return nil, nil // which validate refuses
 	}
@@ -52,7 +53,7 @@ func (e *Engine) checkProduct(ctx context.Context, s logical.Storage, r *Role) (
 }
 
 // uncheckedRole is the outcome of a check that the catalog was needed for and could not be asked.
-func uncheckedRole(r *Role, why error) (warnings []string, err error) {
+func uncheckedRole(r *issuing.Role, why error) (warnings []string, err error) {
 	if r.Variant == "" {
 		return nil, fault.BadField("product_variant", "is required while the catalog cannot be asked (%v)", why)
 	}
@@ -60,7 +61,7 @@ func uncheckedRole(r *Role, why error) (warnings []string, err error) {
 }
 
 // checkCustomFields holds the role's custom fields against the product's. Where CERTInext tells none, there is nothing to check.
-func (e *Engine) checkCustomFields(ctx context.Context, a *account.Session, r *Role) (warnings []string, err error) {
+func (e *Engine) checkCustomFields(ctx context.Context, a *account.Session, r *issuing.Role) (warnings []string, err error) {
 	err = account.Settled(func(anew bool) ([]certinext.CustomFieldSpec, bool, error) {
 		return e.Account.CatalogFields(ctx, a, r.ProductCode, anew)
 	}, func(specs []certinext.CustomFieldSpec) error {

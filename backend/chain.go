@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
@@ -36,7 +37,7 @@ func assemble(b *certinext.Bundle, key crypto.PublicKey) (*issuedCert, error) {
 	}
 	var leaf *x509.Certificate
 	for _, c := range certs {
-		if samePublicKey(c.PublicKey, key) {
+		if issuing.SamePublicKey(c.PublicKey, key) {
 			leaf = c
 			break
 		}

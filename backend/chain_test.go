@@ -18,6 +18,7 @@ import (
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/helper/jsonutil"
 	"github.com/stretchr/testify/require"
@@ -113,7 +114,7 @@ func FuzzAssemble(f *testing.F) {
 		if err != nil {
 			return
 		}
-		require.True(t, samePublicKey(got.leaf.PublicKey, key))
+		require.True(t, issuing.SamePublicKey(got.leaf.PublicKey, key))
 		for at, up := got.leaf, got.chain; len(up) > 0; at, up = up[0], up[1:] {
 			require.NoError(t, at.CheckSignatureFrom(up[0]))
 		}
@@ -121,21 +122,21 @@ func FuzzAssemble(f *testing.F) {
 }
 
 func FuzzParseCSR(f *testing.F) {
-	key, err := KeySpec{Type: "ec", Bits: 256}.generate()
+	key, err := issuing.KeySpec{Type: "ec", Bits: 256}.Generate()
 	require.NoError(f, err)
-	good, err := newCSR(key, &plan{dns: []string{"www.example.com"}})
+	good, err := issuing.NewCSR(key, &issuing.Plan{DNSNames: []string{"www.example.com"}})
 	require.NoError(f, err)
 	f.Add(good)
 	f.Add("-----BEGIN CERTIFICATE REQUEST-----\nAA==\n-----END CERTIFICATE REQUEST-----\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		csr, err := parseCSR(text)
+		csr, err := issuing.ParseCSR(text)
 		if err != nil {
 			var field *fault.FieldError
 			require.ErrorAs(t, err, &field)
 			return
 		}
 		require.NoError(t, csr.CheckSignature())
-		if _, err := csrNames(csr); err != nil {
+		if _, err := issuing.CSRNames(csr); err != nil {
 			var field *fault.FieldError
 			require.ErrorAs(t, err, &field)
 		}

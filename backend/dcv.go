@@ -14,6 +14,8 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -53,7 +55,7 @@ func (e *Engine) Challenges(ctx context.Context, s logical.Storage, role, id, do
 			d.Error = err.Error()
 			continue
 		}
-		d.Challenge, d.Verified, d.DNSNames = *c, c.AlreadyVerified, how.names(c, d.Domain)
+		d.Challenge, d.Verified, d.DNSNames = *c, c.AlreadyVerified, how.Names(c, d.Domain)
 		if c.HTTPPath != "" {
 			d.HTTPURL = challengeURL(d.Domain, c.HTTPPath)
 		}
@@ -99,7 +101,7 @@ func (e *Engine) VerifyDomains(ctx context.Context, s logical.Storage, role, id,
 
 // lookFor looks for the TXT records of a domain that CERTInext does not see, and says what it found. It is empty when CERTInext does not
 // say what to look for.
-func (e *Engine) lookFor(ctx context.Context, client *certinext.Client, caOrderID, domain string, how *DNSValidation) string {
+func (e *Engine) lookFor(ctx context.Context, client *certinext.Client, caOrderID, domain string, how *issuing.DNSValidation) string {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
 	c, err := client.DCVChallenge(ctx, caOrderID, domain, certinext.DCVMethodDNS)
@@ -107,7 +109,7 @@ func (e *Engine) lookFor(ctx context.Context, client *certinext.Client, caOrderI
 		return ""
 	}
 	var found []string
-	for _, host := range how.names(c, domain) {
+	for _, host := range how.Names(c, domain) {
 		g, err := e.place(ctx, how, "", host, c.DNSValue)
 		if err != nil {
 			found = append(found, sanitize.Error(err))
@@ -136,13 +138,13 @@ func (e *Engine) domains(ctx context.Context, s logical.Storage, role, id, domai
 }
 
 // validationOf is how a role validates domains, by the method that is given or, when that is empty, by its own.
-func (e *Engine) validationOf(ctx context.Context, s logical.Storage, role string, method certinext.DCVMethod) (certinext.DCVMethod, DNSValidation, error) {
-	r, err := readRole(ctx, s, role)
+func (e *Engine) validationOf(ctx context.Context, s logical.Storage, role string, method certinext.DCVMethod) (certinext.DCVMethod, issuing.DNSValidation, error) {
+	r, err := roles.Read(ctx, s, role)
 	if err != nil {
-		return "", DNSValidation{}, err
+		return "", issuing.DNSValidation{}, err
 	}
 	if r == nil {
-		r = NewRole(role)
+		r = issuing.NewRole(role)
 	}
 	return cmp.Or(method, r.DCVMethod), r.DNS, nil
 }
@@ -272,9 +274,9 @@ func (d *driver) onlyPlaces() bool { return d.purpose == forPlacement && d.place
 // method is how control of the order's domains is proved, as the role has it today.
 func (d *driver) method() certinext.DCVMethod { return d.roleOrDefaults().DCVMethod }
 
-func (d *driver) roleOrDefaults() *Role {
+func (d *driver) roleOrDefaults() *issuing.Role {
 	if d.role == nil {
-		return NewRole(d.order.Role)
+		return issuing.NewRole(d.order.Role)
 	}
 	return d.role
 }
@@ -288,7 +290,7 @@ func (d *driver) proofOf(c *certinext.Challenge, domain string, now time.Time) p
 	case certinext.DCVMethodEmail:
 		p.EmailTo = c.EmailTo
 	default:
-		p.DNSNames, p.DNSValue = d.roleOrDefaults().DNS.names(c, domain), c.DNSValue
+		p.DNSNames, p.DNSValue = d.roleOrDefaults().DNS.Names(c, domain), c.DNSValue
 	}
 	return p
 }

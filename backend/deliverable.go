@@ -6,6 +6,8 @@ package backend
 import (
 	"fmt"
 	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 )
 
 // delivery is what is known of the answers that held a certificate.
@@ -79,7 +81,7 @@ func (d *delivery) less() *delivery {
 
 // until is the end of a window that begins anew with every answer.
 func (d *delivery) until(window time.Duration) time.Time {
-	end, last := d.latest().Add(window), d.At.Add(longestReuse)
+	end, last := d.latest().Add(window), d.At.Add(issuing.LongestReuse)
 	if end.After(last) {
 		return last
 	}
@@ -156,7 +158,7 @@ func (w *caller) mayReuse(d *delivery, now time.Time, inDoubt bool) bool {
 	if w.wasWaiting(d) {
 		return true
 	}
-	window := w.role.reuseWindow()
+	window := w.role.EffectiveReuseWindow()
 	if !d.lastHere && d.latest().Before(w.process) {
 		window = max(window, w.role.DeliveryGrace) // who died may not have answered
 	}

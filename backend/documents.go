@@ -13,6 +13,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -28,7 +29,7 @@ func documentNeeds(o *orderEntry) []string {
 // SubmitDocuments uploads documents for an order, and returns the order after another look at it. Documents are passed on and
 // not kept; the order's timeline tells their names, sizes and SHA-256. An upload whose answer was lost can be sent again.
 func (e *Engine) SubmitDocuments(ctx context.Context, s logical.Storage, role, id string, docs []Document) (*Order, error) {
-	r, err := mustRole(ctx, s, role)
+	r, err := roles.MustRead(ctx, s, role)
 	if err != nil {
 		return nil, err
 	}

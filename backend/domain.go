@@ -15,6 +15,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -24,7 +25,7 @@ type Registration struct {
 	Name               string
 	OrganizationNumber string // the config's when empty
 	Method             certinext.DCVMethod
-	DNS                DNSValidation
+	DNS                issuing.DNSValidation
 	// Keep has the background pass validate the domain anew before its validation runs out.
 	Keep bool
 	// RenewBefore is how long before.
@@ -33,14 +34,14 @@ type Registration struct {
 
 // NewRegistration returns a registration with the default of every field.
 func NewRegistration(name string) *Registration {
-	return &Registration{Name: strings.ToLower(name), Method: certinext.DCVMethodDNS, DNS: newDNSValidation(), RenewBefore: defaultRenewBefore}
+	return &Registration{Name: strings.ToLower(name), Method: certinext.DCVMethodDNS, DNS: issuing.NewDNSValidation(), RenewBefore: defaultRenewBefore}
 }
 
 const defaultRenewBefore = 30 * 24 * time.Hour
 
 func (r *Registration) validate() error {
 	switch {
-	case !isZone(r.Name) || strings.Contains(r.Name, "_"):
+	case !issuing.IsZone(r.Name) || strings.Contains(r.Name, "_"):
 		return fault.BadField("name", "%q is not a domain name", sanitize.Short(r.Name))
 	case r.OrganizationNumber == "":
 		return fault.BadField("organization_number", "is required: the organization that the domain is validated for")
@@ -55,7 +56,7 @@ func (r *Registration) validate() error {
 	case !r.Keep && r.RenewBefore != defaultRenewBefore:
 		return fault.BadField("renew_before", "is for keep_validated, which is not set")
 	}
-	return r.DNS.validateFor(r.Method)
+	return r.DNS.ValidateFor(r.Method)
 }
 
 // A DomainState is where a registered domain stands.
@@ -79,7 +80,7 @@ type registration struct {
 	OrganizationNumber string              `json:"organization_number"`
 	Account            string              `json:"account"` // see orderEntry
 	Method             certinext.DCVMethod `json:"method"`
-	DNS                storedDNS           `json:"dns"`
+	DNS                issuing.StoredDNS   `json:"dns"`
 	Keep               bool                `json:"keep,omitempty"`
 	RenewBefore        time.Duration       `json:"renew_before"` // nanoseconds
 
@@ -102,14 +103,14 @@ func (r *registration) key() string { return domainPrefix + r.Name }
 
 func (r *registration) registration() Registration {
 	return Registration{
-		Name: r.Name, OrganizationNumber: r.OrganizationNumber, Method: r.Method, DNS: r.DNS.validation(), Keep: r.Keep, RenewBefore: r.RenewBefore,
+		Name: r.Name, OrganizationNumber: r.OrganizationNumber, Method: r.Method, DNS: r.DNS.Validation(), Keep: r.Keep, RenewBefore: r.RenewBefore,
 	}
 }
 
 // set takes over what an operator has written.
 func (r *registration) set(w *Registration) {
 	r.Version, r.Name, r.OrganizationNumber, r.Method = 1, w.Name, w.OrganizationNumber, w.Method
-	r.DNS, r.Keep, r.RenewBefore = storedDNS(w.DNS), w.Keep, w.RenewBefore
+	r.DNS, r.Keep, r.RenewBefore = issuing.StoredDNS(w.DNS), w.Keep, w.RenewBefore
 	r.Waiting = r.Waiting && w.DNS.Solver != "" // the sweep removes what the solver before has published
 }
 

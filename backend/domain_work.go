@@ -16,6 +16,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -117,7 +118,7 @@ func (w *domainWork) run(ctx context.Context, until time.Time) (*DomainState, er
 // solve has the solver validate the domain.
 func (w *domainWork) solve(ctx context.Context, until time.Time) (*DomainState, error) {
 	before := w.entry.ValidTill
-	v := &validation{engine: w.engine, storage: w.storage, owner: domainOwner(w.entry.Name), how: w.entry.DNS.validation(), ca: w}
+	v := &validation{engine: w.engine, storage: w.storage, owner: domainOwner(w.entry.Name), how: w.entry.DNS.Validation(), ca: w}
 	for polls := 0; ; polls++ {
 		verified := v.round(ctx, []string{w.entry.Name})
 		w.unheard = v.lastCA
@@ -206,8 +207,8 @@ func (w *domainWork) byHand(c *certinext.Challenge, err error) *DomainChallenge 
 	case err != nil:
 		out.Error = err.Error()
 	default:
-		how := w.entry.DNS.validation()
-		out.Challenge, out.Verified, out.DNSNames = *c, c.AlreadyVerified, how.names(c, w.entry.Name)
+		how := w.entry.DNS.Validation()
+		out.Challenge, out.Verified, out.DNSNames = *c, c.AlreadyVerified, how.Names(c, w.entry.Name)
 		if c.HTTPPath != "" {
 			out.HTTPURL = challengeURL(w.entry.Name, c.HTTPPath)
 		}
@@ -267,7 +268,7 @@ func (w *domainWork) add(ctx context.Context, renew bool) (*certinext.Challenge,
 		w.remote = d
 	}
 	if renew && c != nil && c.DNSValue != "" {
-		w.entry.Renewal = &proof{Domain: w.entry.Name, Method: w.entry.Method, DNSNames: nonEmpty(c.DNSHost), DNSValue: c.DNSValue, AskedAt: w.engine.Now()}
+		w.entry.Renewal = &proof{Domain: w.entry.Name, Method: w.entry.Method, DNSNames: issuing.NonEmpty(c.DNSHost), DNSValue: c.DNSValue, AskedAt: w.engine.Now()}
 	}
 	return c, w.save(ctx)
 }

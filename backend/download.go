@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
@@ -77,5 +78,5 @@ func (o *orderEntry) csrOf(c *Certificate) string {
 
 func (c *Certificate) hasKey(key any) bool {
 	leaf, err := parseCertificates([]string{c.PEM})
-	return err == nil && len(leaf) == 1 && samePublicKey(leaf[0].PublicKey, key)
+	return err == nil && len(leaf) == 1 && issuing.SamePublicKey(leaf[0].PublicKey, key)
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -23,9 +25,9 @@ import (
 // setDraft makes an order a draft, or a draft an order that is not placed yet.
 func (e *Engine) setDraft(o *orderEntry, draft bool) {
 	o.Draft = draft
-	o.Fingerprint = strings.TrimPrefix(o.Fingerprint, draftPrefix)
+	o.Fingerprint = strings.TrimPrefix(o.Fingerprint, issuing.DraftPrefix)
 	if draft {
-		o.State, o.Fingerprint = StateDraft, draftPrefix+o.Fingerprint
+		o.State, o.Fingerprint = StateDraft, issuing.DraftPrefix+o.Fingerprint
 	}
 	e.orders.amend(o)
 }
@@ -58,7 +60,7 @@ func draftNeeds(o *orderEntry) []string {
 
 // PromoteOrder places the order of a draft, and returns it without waiting for the certificate.
 func (e *Engine) PromoteOrder(ctx context.Context, s logical.Storage, role, id string) (*Order, error) {
-	r, err := mustRole(ctx, s, role)
+	r, err := roles.MustRead(ctx, s, role)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +78,7 @@ func (e *Engine) PromoteOrder(ctx context.Context, s logical.Storage, role, id s
 }
 
 // promote stores that the draft is to be placed, before CERTInext hears of it.
-func (e *Engine) promote(ctx context.Context, s logical.Storage, role *Role, o *orderEntry) error {
+func (e *Engine) promote(ctx context.Context, s logical.Storage, role *issuing.Role, o *orderEntry) error {
 	if o.State != StateDraft {
 		return fault.BadField("promote", "order %s is %s, not a draft", o.ID, o.State)
 	}
@@ -113,12 +115,12 @@ func (e *Engine) promote(ctx context.Context, s logical.Storage, role *Role, o *
 }
 
 // stillAllowed holds a draft against today's role: what the role has come to forbid is not bought.
-func (e *Engine) stillAllowed(role *Role, o *orderEntry) error {
+func (e *Engine) stillAllowed(role *issuing.Role, o *orderEntry) error {
 	if p := o.Placement; p.ProductCode != role.ProductCode || p.Variant != role.Variant {
 		return fault.BadField("promote", "the draft is for product %s, and the role's is %s now", p.ProductCode, role.ProductCode)
 	}
 	domains := e.allowedDomains(role, strings.TrimPrefix(o.Requester, "entity:"))
-	return allowNames(role, domains, &plan{dns: o.Placement.DNSNames, ips: o.Placement.IPs})
+	return issuing.AllowNames(role, domains, &issuing.Plan{DNSNames: o.Placement.DNSNames, IPs: o.Placement.IPs})
 }
 
 // discardDraft withdraws a draft at CERTInext.

@@ -16,6 +16,8 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -33,7 +35,7 @@ type driver struct {
 	storage logical.Storage
 	client  *certinext.Client
 	config  *account.Config
-	role    *Role // today's; nil when it is gone
+	role    *issuing.Role // today's; nil when it is gone
 	held    *heldOrder
 	order   *orderEntry // of held
 	purpose purpose     // of whoever the order is moved on for
@@ -65,7 +67,7 @@ func (e *Engine) newDriver(ctx context.Context, s logical.Storage, h *heldOrder,
 		return nil, err
 	}
 	o := h.entry
-	role, err := readRole(ctx, s, o.Role)
+	role, err := roles.Read(ctx, s, o.Role)
 	if err != nil {
 		return nil, err
 	}

@@ -94,7 +94,7 @@ func (e *Engine) saveOrder(ctx context.Context, s logical.Storage, o *orderEntry
 func (e *Engine) closeOrder(ctx context.Context, s logical.Storage, h *heldOrder) error {
 	ctx = context.WithoutCancel(ctx)
 	o := h.entry
-	o.PrivateKey, o.Needs, o.Placement.Subject, o.dirty = "", nil, o.Placement.Subject.forget(), true
+	o.PrivateKey, o.Needs, o.Placement.Subject, o.dirty = "", nil, o.Placement.Subject.Forget(), true
 	o.closing = true
 	err := store.Put(ctx, s, o.closedKey(), o)
 	if err == nil {

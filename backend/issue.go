@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/hashicorp/vault/sdk/helper/identitytpl"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -29,7 +30,7 @@ type Issued struct {
 // Issue places the order that r comes to, or finds the one it came to before, and waits for its certificate as long as the
 // role says. The same request is one purchase: while its order is in flight, and afterwards for the role's reuse window. An order that is
 // not finished by then, or whose certificate cannot be handed over, is an [*OrderError].
-func (e *Engine) Issue(ctx context.Context, s logical.Storage, r Request) (*Issued, error) {
+func (e *Engine) Issue(ctx context.Context, s logical.Storage, r issuing.Request) (*Issued, error) {
 	w, err := e.requestCaller(ctx, s, r, forCertificate)
 	if err != nil {
 		return nil, err
@@ -61,7 +62,7 @@ func (e *Engine) issueOnce(ctx context.Context, s logical.Storage, w *caller) (*
 
 // PlaceOrder places the order that r comes to, or finds the one it came to before, and returns it without waiting for the
 // certificate.
-func (e *Engine) PlaceOrder(ctx context.Context, s logical.Storage, r Request) (*Order, error) {
+func (e *Engine) PlaceOrder(ctx context.Context, s logical.Storage, r issuing.Request) (*Order, error) {
 	w, err := e.requestCaller(ctx, s, r, forPlacement)
 	if err != nil {
 		return nil, err
@@ -137,7 +138,7 @@ func orderOf(open *OrderError, err error) (*Order, error) {
 }
 
 // allowedDomains fills in the role's templated domains. A template that does not apply to the requester allows nothing.
-func (e *Engine) allowedDomains(role *Role, entityID string) []string {
+func (e *Engine) allowedDomains(role *issuing.Role, entityID string) []string {
 	if !role.AllowedDomainsTemplate {
 		return role.AllowedDomains
 	}

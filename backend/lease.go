@@ -12,6 +12,8 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
@@ -26,7 +28,7 @@ type Lease struct {
 // leaseFor works out the lease of a certificate. wanted is the request's, 0 when it names none; mountMax is the longest
 // that the mount grants. warning is not empty when the lease ends, and so revokes the certificate, before that expires: a client
 // that asked for it knows, and one that never renews leases, such as a pkiCert template or Terraform, finds out too late.
-func leaseFor(role *Role, wanted, remaining, mountMax time.Duration, now time.Time) (l Lease, warning string) {
+func leaseFor(role *issuing.Role, wanted, remaining, mountMax time.Duration, now time.Time) (l Lease, warning string) {
 	l.TTL = remaining
 	for _, ttl := range []time.Duration{wanted, role.TTL} {
 		if ttl > 0 {
@@ -128,12 +130,12 @@ func (e *Engine) RenewLease(ctx context.Context, s logical.Storage, serial, leas
 	case due:
 		return 0, fault.BadField("lease", "its certificate %s is to be revoked", c.view().Serial)
 	}
-	role, err := readRole(ctx, s, c.Role)
+	role, err := roles.Read(ctx, s, c.Role)
 	if err != nil {
 		return 0, err
 	}
 	if role == nil {
-		role = NewRole(c.Role)
+		role = issuing.NewRole(c.Role)
 	}
 	lease, _ := leaseFor(role, increment, c.NotAfter.Sub(now), 0, now)
 	if c.Leases == nil {

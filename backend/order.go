@@ -14,6 +14,7 @@ import (
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/go-uuid"
 )
@@ -169,7 +170,7 @@ type placement struct {
 	Variant            string                  `json:"variant"`
 	DNSNames           []string                `json:"dns_names,omitempty"`
 	IPs                []net.IP                `json:"ips,omitempty"`
-	Subject            subject                 `json:"subject,omitempty"`
+	Subject            issuing.Subject         `json:"subject,omitempty"`
 	Attested           bool                    `json:"attested,omitempty"`
 	KeyType            string                  `json:"key_type"`
 	GroupNumber        string                  `json:"group_number,omitempty"`
@@ -200,7 +201,7 @@ type placement struct {
 // names are what the certificate is for, the common name first. There is at least one.
 func (p *placement) names() []string {
 	if p.Subject != nil {
-		return []string{p.Subject.displayName(p.Variant)}
+		return []string{p.Subject.DisplayName(p.Variant)}
 	}
 	out := append([]string(nil), p.DNSNames...)
 	for _, ip := range p.IPs {
@@ -267,13 +268,13 @@ func (o *orderEntry) observe(now time.Time, remote *certinext.Order) {
 	if remote.RequestID != "" {
 		o.CARequestID = remote.RequestID
 	}
-	words := sanitize.Short(strings.Join(nonEmpty(remote.OrderState, remote.CertificateState), ", "))
+	words := sanitize.Short(strings.Join(issuing.NonEmpty(remote.OrderState, remote.CertificateState), ", "))
 	if remote.Status != o.CAStatus || words != o.CAState {
 		o.CAStatus, o.CAState, o.Needs = remote.Status, words, nil
 		if remote.Status != certinext.StatusPendingDCV {
 			o.Proofs = nil
 		}
-		o.note(now, "CERTInext: %s", strings.Join(nonEmpty(sanitize.Short(string(remote.Status)), words), ", "))
+		o.note(now, "CERTInext: %s", strings.Join(issuing.NonEmpty(sanitize.Short(string(remote.Status)), words), ", "))
 	}
 	if remote.Status != "" && !remote.Status.Known() {
 		o.note(now, "warning: this version does not know the status %q; waiting", sanitize.Short(string(remote.Status)))
@@ -350,15 +351,15 @@ func (o *orderEntry) view() *Order {
 }
 
 // newPlacement is what a plan comes to under a role and the account's defaults d.
-func newPlacement(role *Role, d account.OrderDefaults, p *plan, key string) placement {
+func newPlacement(role *issuing.Role, d account.OrderDefaults, p *issuing.Plan, key string) placement {
 	signer := d.SignerName
 	if signer == "" {
 		signer = d.Requestor.Name
 	}
 	return placement{
-		Family: role.shape().Family, ProductCode: role.ProductCode, Variant: role.Variant, DNSNames: p.dns, IPs: p.ips,
-		Subject: p.subject, Attested: role.Attested,
-		KeyType: p.key.Type, GroupNumber: d.GroupNumber, OrganizationNumber: d.OrganizationNumber,
+		Family: role.Shape().Family, ProductCode: role.ProductCode, Variant: role.Variant, DNSNames: p.DNSNames, IPs: p.IPs,
+		Subject: p.Subject, Attested: role.Attested,
+		KeyType: p.Key.Type, GroupNumber: d.GroupNumber, OrganizationNumber: d.OrganizationNumber,
 		ValidityYears: role.ValidityYears, AutoRenew: role.AutoRenew, AutoSecureWWW: role.AutoSecureWWW, RenewBeforeDays: role.RenewBeforeDays,
 		CustomFields: role.CustomFields, Tags: role.Tags, Remarks: remarks(role, key), RecipientEmails: role.RecipientEmails,
 		CAProfileID: role.CAProfileID, MasterProductID: role.MasterProductID,
@@ -369,7 +370,7 @@ func newPlacement(role *Role, d account.OrderDefaults, p *plan, key string) plac
 }
 
 // remarks are what CERTInext's portal shows of the order. A semicolon is refused there in other notes, so it is kept out.
-func remarks(role *Role, key string) string {
+func remarks(role *issuing.Role, key string) string {
 	if role.Remarks == "" {
 		return markerOf(key)
 	}
@@ -381,7 +382,7 @@ func remarks(role *Role, key string) string {
 func (o *orderEntry) orderRequest(consent account.Secret, version certinext.APIVersion) certinext.OrderRequest {
 	p := o.Placement
 	r := certinext.OrderRequest{
-		Family: p.Family, ProductCode: p.ProductCode, Variant: account.Shapes[p.Variant].Base, Subject: p.Subject.client(), Attested: p.Attested,
+		Family: p.Family, ProductCode: p.ProductCode, Variant: account.Shapes[p.Variant].Base, Subject: p.Subject.Client(), Attested: p.Attested,
 		Requestor: certinext.Contact(p.Requestor), GroupNumber: p.GroupNumber,
 		ValidityYears: p.ValidityYears, AutoRenew: p.AutoRenew, RenewBeforeDays: p.RenewBeforeDays, AutoSecureWWW: p.AutoSecureWWW,
 		EmailNotifications: p.EmailNotifications, AccountingModel: p.AccountingModel, RecipientEmails: p.RecipientEmails, CustomFields: p.customFields(),

@@ -12,6 +12,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
@@ -108,7 +109,7 @@ func (e *Engine) notOpen(ctx context.Context, s logical.Storage, role, id string
 // waiting for the order to be finished. An order is a name as good as a request's own: as long as its key is kept it is collected as
 // often as it has to be, since an answer may have been lost.
 func (e *Engine) CollectOrder(ctx context.Context, s logical.Storage, role, id, requester string) (*Issued, error) {
-	r, err := mustRole(ctx, s, role)
+	r, err := roles.MustRead(ctx, s, role)
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
 	"github.com/certinext/vault-plugin-secrets-certinext/dcv"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -52,7 +53,8 @@ func (p *publishedEntry) key() string {
 func orderOwner(o *orderEntry) string { return "order/" + o.Role + "/" + o.ID }
 
 func domainOwner(name string) string { return "domain/" + name }
-func checkOwner(id string) string    { return "check/" + id }
+
+func checkOwner(id string) string { return "check/" + id }
 
 // A Published is a record that is published, or may be.
 type Published struct {
@@ -248,7 +250,7 @@ func (e *Engine) needsRecords(ctx context.Context, s logical.Storage, role, id s
 	if err != nil || o == nil || !o.awaitsValidation() {
 		return false, err
 	}
-	r, err := readRole(ctx, s, role)
+	r, err := roles.Read(ctx, s, role)
 	if err != nil || r == nil || r.DNS.Solver == "" {
 		return false, err // people validate it from now on
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -401,7 +402,7 @@ func (r *registry) takeUnreadable() []string {
 
 // longestLook is how long the background pass leaves an order alone at most: one that would have to wait longer has its turn from a clock
 // that was set right since.
-const longestLook = longestReuse + time.Hour
+const longestLook = issuing.LongestReuse + time.Hour
 
 // due lists the orders that nobody works on and the background pass should look at, the longest overdue first, at most limit.
 func (r *registry) due(now time.Time, limit int) []tracked {

@@ -14,6 +14,8 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -57,7 +59,7 @@ type ReissueRequest struct {
 // Reissue asks CERTInext for another certificate within an order, and returns the order that this one has become, without
 // waiting for it. Its certificate is collected like that of any other.
 func (e *Engine) Reissue(ctx context.Context, s logical.Storage, r ReissueRequest) (*Order, error) {
-	role, err := mustRole(ctx, s, r.Role)
+	role, err := roles.MustRead(ctx, s, r.Role)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +86,7 @@ func (e *Engine) Reissue(ctx context.Context, s logical.Storage, r ReissueReques
 }
 
 // reissuable finds the order that is to be reissued, and says why when that cannot be.
-func (e *Engine) reissuable(ctx context.Context, s logical.Storage, role *Role, r ReissueRequest) (*orderEntry, error) {
+func (e *Engine) reissuable(ctx context.Context, s logical.Storage, role *issuing.Role, r ReissueRequest) (*orderEntry, error) {
 	if !role.AllowReissue {
 		return nil, fault.BadField("role", "does not allow reissues (allow_reissue)")
 	}
@@ -195,56 +197,56 @@ func (e *Engine) reissuableCert(ctx context.Context, s logical.Storage, parent *
 }
 
 // reissuePlan holds what is asked for against the role, as it is today.
-func reissuePlan(role *Role, parent *orderEntry, domains []string, r ReissueRequest) (*plan, error) {
-	p := &plan{dns: parent.Placement.DNSNames, ips: parent.Placement.IPs, key: role.Key, csr: r.CSR}
+func reissuePlan(role *issuing.Role, parent *orderEntry, domains []string, r ReissueRequest) (*issuing.Plan, error) {
+	p := &issuing.Plan{DNSNames: parent.Placement.DNSNames, IPs: parent.Placement.IPs, Key: role.Key, CSR: r.CSR}
 	if r.UpdateNames {
-		if !role.shape().Multi {
+		if !role.Shape().Multi {
 			return nil, fault.BadField("alt_names", "the role's product takes one name, which a reissue cannot change")
 		}
-		alts, err := splitDNSNames("alt_names", r.AltNames)
+		alts, err := issuing.SplitDNSNames("alt_names", r.AltNames)
 		if err != nil {
 			return nil, err
 		}
-		p.dns = append([]string{p.cn()}, slices.DeleteFunc(alts, func(n string) bool { return n == p.cn() })...)
+		p.DNSNames = append([]string{p.CommonName()}, slices.DeleteFunc(alts, func(n string) bool { return n == p.CommonName() })...)
 	}
-	if err := role.shape().Fits(p.dns, len(p.ips)); err != nil {
+	if err := role.Shape().Fits(p.DNSNames, len(p.IPs)); err != nil {
 		return nil, err
 	}
-	if err := allowNames(role, domains, p); err != nil {
+	if err := issuing.AllowNames(role, domains, p); err != nil {
 		return nil, err
 	}
 	if r.CSR == "" {
-		if p.key.Type == "any" {
+		if p.Key.Type == "any" {
 			return nil, fault.BadField("csr", "is required: the role's key_type is any, so it only signs")
 		}
 		return p, nil
 	}
-	csr, key, err := admitCSR(role, r.CSR)
+	csr, key, err := issuing.AdmitCSR(role, r.CSR)
 	if err != nil {
 		return nil, err
 	}
-	inCSR, err := csrNames(csr)
+	inCSR, err := issuing.CSRNames(csr)
 	if err != nil {
 		return nil, err
 	}
-	if inCSR.cn != p.cn() {
-		return nil, fault.BadField("csr", "its common name is %q, the order's is %q", inCSR.cn, p.cn())
+	if inCSR.CommonName != p.CommonName() {
+		return nil, fault.BadField("csr", "its common name is %q, the order's is %q", inCSR.CommonName, p.CommonName())
 	}
-	for _, n := range inCSR.dns {
-		if !slices.Contains(p.dns, n) {
+	for _, n := range inCSR.DNSNames {
+		if !slices.Contains(p.DNSNames, n) {
 			return nil, fault.BadField("csr", "holds the name %q, which the order has not", n)
 		}
 	}
-	if own, err := parent.publicKey(); err == nil && samePublicKey(own, csr.PublicKey) {
+	if own, err := parent.publicKey(); err == nil && issuing.SamePublicKey(own, csr.PublicKey) {
 		return nil, fault.BadField("csr", "has the key of the certificate that there is: what CERTInext delivers is told apart by its key")
 	}
-	p.key, p.csrKey = key, csr.PublicKey
+	p.Key, p.CSRKey = key, csr.PublicKey
 	return p, nil
 }
 
 // newReissue makes the entry. CERTInext is asked first how the order stands: the request id that it has now is what tells later
 // whether the reissue was taken.
-func (e *Engine) newReissue(ctx context.Context, s logical.Storage, role *Role, parent *orderEntry, p *plan, r ReissueRequest) (*orderEntry, error) {
+func (e *Engine) newReissue(ctx context.Context, s logical.Storage, role *issuing.Role, parent *orderEntry, p *issuing.Plan, r ReissueRequest) (*orderEntry, error) {
 	client, err := e.clientOf(ctx, s, parent)
 	if err != nil {
 		return nil, err
@@ -278,19 +280,19 @@ func (e *Engine) newReissue(ctx context.Context, s logical.Storage, role *Role, 
 	if err != nil {
 		return nil, err
 	}
-	now, reuse := e.Now(), role.reuseWindow()
+	now, reuse := e.Now(), role.EffectiveReuseWindow()
 	o := &orderEntry{
 		Version: 1, ID: id, Role: role.Name, Requester: r.Requester, Account: parent.Account, Reuse: &reuse, Fingerprint: "reissue:" + id,
-		State: StatePlacing, CSR: p.csr, CAOrderID: parent.CAOrderID, CARequestID: remote.RequestID, Placement: parent.Placement,
+		State: StatePlacing, CSR: p.CSR, CAOrderID: parent.CAOrderID, CARequestID: remote.RequestID, Placement: parent.Placement,
 		CreatedAt: now, UpdatedAt: now, Grace: role.DeliveryGrace, Pickup: role.PickupWindow, RevokeUnclaimed: role.RevokeUnclaimed,
 		Reissue: &reissue{
 			Of: parent.ID, Serial: parent.Serial, RequestID: remote.RequestID, UpdateNames: r.UpdateNames,
 			Reason: sanitize.Short(r.Reason), RevokePrevious: r.RevokePrevious, RevokeReason: reason,
 		},
 	}
-	o.Placement.DNSNames, o.Placement.KeyType, o.Placement.IdempotencyKey = p.dns, p.key.Type, key
+	o.Placement.DNSNames, o.Placement.KeyType, o.Placement.IdempotencyKey = p.DNSNames, p.Key.Type, key
 	o.note(now, "reissue of order %s requested", parent.ID)
-	if p.csr != "" {
+	if p.CSR != "" {
 		return o, nil
 	}
 	return o, e.addKey(o, p)

@@ -10,6 +10,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -99,7 +100,7 @@ func (e *Engine) recordForNewer(ctx context.Context, s logical.Storage, c *certE
 	if newer != nil {
 		serials = append(serials, newer.Serial)
 	}
-	for _, serial := range nonEmpty(serials...) {
+	for _, serial := range issuing.NonEmpty(serials...) {
 		n, err := store.Get[certEntry](ctx, s, certPrefix+serial)
 		if err != nil {
 			return err

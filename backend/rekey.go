@@ -11,6 +11,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -24,18 +25,18 @@ func (o *orderEntry) twin() string {
 	if o.PrivateKey != "" || o.CSR == "" || o.RequestID != "" || o.Draft || o.Placement.Family != certinext.FamilySSL || len(o.Placement.DNSNames) == 0 {
 		return ""
 	}
-	return twinOf(o.Role, account.CanonicalAccount(o.Account), o.Requester, o.Placement.ProductCode, o.Placement.Variant, o.Placement.DNSNames)
+	return issuing.NamesFingerprint(o.Role, account.CanonicalAccount(o.Account), o.Requester, o.Placement.ProductCode, o.Placement.Variant, o.Placement.DNSNames)
 }
 
 // findRekeyable holds an open order of the same requester for the same names, if its role allows that to be re-keyed, and nobody has got
 // its certificate. It reports whether the order's key is another one.
 func (e *Engine) findRekeyable(ctx context.Context, s logical.Storage, w *caller) (h *heldOrder, rekey bool, err error) {
 	p := w.plan
-	r, cfg := p.request, p.config
-	if !w.role.RekeyOrders || w.purpose != forCertificate || p.csr == "" || p.subject != nil || len(p.dns) == 0 || r.Draft || r.Renews != "" || cfg.Version() == certinext.V1 {
+	r, cfg := p.Request, p.Config
+	if !w.role.RekeyOrders || w.purpose != forCertificate || p.CSR == "" || p.Subject != nil || len(p.DNSNames) == 0 || r.Draft || r.Renews != "" || cfg.Version() == certinext.V1 {
 		return nil, false, nil
 	}
-	twin := twinOf(w.role.Name, cfg.Account(), r.Requester, w.role.ProductCode, w.role.Variant, p.dns)
+	twin := issuing.NamesFingerprint(w.role.Name, cfg.Account(), r.Requester, w.role.ProductCode, w.role.Variant, p.DNSNames)
 	for {
 		h, err := e.findOpen(ctx, s, w, func(t *tracked) bool { return t.twin == twin && t.handed == nil && !w.passed[t.id] }, func(o *orderEntry) bool { return o.twin() == twin })
 		if err != nil || h == nil {
@@ -57,7 +58,7 @@ func (e *Engine) findRekeyable(ctx context.Context, s logical.Storage, w *caller
 			h.Release()
 			return nil, false, err
 		}
-		return h, !samePublicKey(own, p.csrKey), nil // with the same key, there is nothing to reissue it for
+		return h, !issuing.SamePublicKey(own, p.CSRKey), nil // with the same key, there is nothing to reissue it for
 	}
 }
 
@@ -117,14 +118,14 @@ func (e *Engine) reissueFor(ctx context.Context, s logical.Storage, w *caller, p
 	case !free:
 		return nil, taken
 	}
-	r := w.plan.request
+	r := w.plan.Request
 	o, err := e.newReissue(ctx, s, w.role, parent, w.plan, ReissueRequest{
 		Role: w.role.Name, ID: parent.ID, Requester: r.Requester, CSR: r.CSR, Reason: "another key for the same names",
 	})
 	if err != nil {
 		return nil, err
 	}
-	o.Fingerprint, o.TTL = w.plan.identity, r.TTL
+	o.Fingerprint, o.TTL = w.plan.Identity, r.TTL
 	return e.beginReissue(ctx, s, parent, o, func(c *certEntry) error {
 		if c.Delivery != nil {
 			return taken // while CERTInext was asked

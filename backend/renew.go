@@ -11,6 +11,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
@@ -19,7 +20,7 @@ import (
 
 // renewal completes a request that renews a certificate: with the names of that certificate and, unless it has one, a request id
 // that every repetition has, too, so that none of them buys another.
-func (e *Engine) renewal(ctx context.Context, s logical.Storage, role *Role, r Request) (Request, error) {
+func (e *Engine) renewal(ctx context.Context, s logical.Storage, role *issuing.Role, r issuing.Request) (issuing.Request, error) {
 	serial, err := serials.Parse("serial", r.Renews)
 	if err != nil {
 		return r, err
@@ -43,19 +44,19 @@ func (e *Engine) renewal(ctx context.Context, s logical.Storage, role *Role, r R
 	if err != nil {
 		return r, err
 	}
-	if role.shape().Personal() {
+	if role.Shape().Personal() {
 		if o != nil {
 			r.Subject = o.Placement.Subject
 		}
 		return r, nil
 	}
 	if o != nil {
-		r.takeOrdered(o.Placement.DNSNames, o.Placement.IPs)
+		r.TakeOrdered(o.Placement.DNSNames, o.Placement.IPs)
 		return r, nil
 	}
 	certs, err := parseCertificates([]string{c.Certificate})
 	if err == nil {
-		r.takeNames(certs[0])
+		r.TakeNames(certs[0])
 	}
 	return r, err
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -91,7 +92,7 @@ func (e *Engine) Revoke(ctx context.Context, s logical.Storage, r RevokeRequest)
 
 // serialOf finds the serial number, in the form of storage keys, of the certificate that r names.
 func (e *Engine) serialOf(ctx context.Context, s logical.Storage, r RevokeRequest) (string, error) {
-	named := nonEmpty(r.Serial, r.Certificate, r.OrderID)
+	named := issuing.NonEmpty(r.Serial, r.Certificate, r.OrderID)
 	if len(named) != 1 {
 		fields := "serial_number and certificate"
 		if r.Role != "" {
@@ -170,7 +171,7 @@ func (e *revokedOrder) Error() string { return fmt.Sprintf("order %s is revoked"
 
 // holdsKey reports an error unless the PEM key is the certificate's.
 func holdsKey(c *certEntry, keyPEM string) error {
-	key, err := parseKey(keyPEM)
+	key, err := issuing.ParseKey(keyPEM)
 	if err != nil {
 		return err
 	}
@@ -178,7 +179,7 @@ func holdsKey(c *certEntry, keyPEM string) error {
 	if err != nil || len(certs) != 1 {
 		return fmt.Errorf("stored certificate %s: %w", c.Serial, errors.Join(err))
 	}
-	if !samePublicKey(certs[0].PublicKey, key.Public()) {
+	if !issuing.SamePublicKey(certs[0].PublicKey, key.Public()) {
 		return fault.BadField("private_key", "is not the key of certificate %s", c.view().Serial)
 	}
 	return nil

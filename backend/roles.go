@@ -9,26 +9,28 @@ import (
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
 // Role returns a role, or nil when there is none of that name.
-func (e *Engine) Role(ctx context.Context, s logical.Storage, name string) (*Role, error) {
-	return readRole(ctx, s, name)
+func (e *Engine) Role(ctx context.Context, s logical.Storage, name string) (*issuing.Role, error) {
+	return roles.Read(ctx, s, name)
 }
 
 // Roles lists the names of the roles.
 func (e *Engine) Roles(ctx context.Context, s logical.Storage) ([]string, error) {
-	return listRoles(ctx, s)
+	return roles.List(ctx, s)
 }
 
 // WriteRole applies change to a role, validates the outcome and stores it. With patch the role must exist and keeps
 // what change does not touch; otherwise it starts from the defaults. The product is looked up in the account's catalog; where that
 // cannot be asked, the variant must be given, and the warnings say what was not checked.
-func (e *Engine) WriteRole(ctx context.Context, s logical.Storage, name string, patch bool, change func(*Role) error) (warnings []string, err error) {
-	r := NewRole(name)
+func (e *Engine) WriteRole(ctx context.Context, s logical.Storage, name string, patch bool, change func(*issuing.Role) error) (warnings []string, err error) {
+	r := issuing.NewRole(name)
 	if patch {
-		if r, err = mustRole(ctx, s, name); err != nil {
+		if r, err = roles.MustRead(ctx, s, name); err != nil {
 			return nil, err
 		}
 	}
@@ -40,21 +42,21 @@ func (e *Engine) WriteRole(ctx context.Context, s logical.Storage, name string, 
 	if err != nil {
 		return nil, err
 	}
-	r.normalize(&before, cfg)
+	r.Normalize(&before, cfg)
 	if warnings, err = e.checkProduct(ctx, s, r); err != nil {
 		return nil, err
 	}
-	if err := r.validate(); err != nil {
+	if err := r.Validate(); err != nil {
 		return nil, err
 	}
 	if err := e.checkSolver(ctx, s, r.DNS.Solver); err != nil {
 		return nil, err
 	}
-	if err := r.bindConsent(&before, cfg); err != nil {
+	if err := r.BindConsent(&before, cfg); err != nil {
 		return nil, err
 	}
-	r.Family = r.shape().Family
-	return append(warnings, r.warnings(cfg)...), writeRole(ctx, s, r)
+	r.Family = r.Shape().Family
+	return append(warnings, r.Warnings(cfg)...), roles.Write(ctx, s, r)
 }
 
 // checkSolver finds out whether a role's solver exists.
@@ -71,5 +73,5 @@ func (e *Engine) checkSolver(ctx context.Context, s logical.Storage, name string
 
 // DeleteRole forgets a role. Its orders and certificates stay.
 func (e *Engine) DeleteRole(ctx context.Context, s logical.Storage, name string) error {
-	return deleteRole(ctx, s, name)
+	return roles.Delete(ctx, s, name)
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/certinext/vault-plugin-secrets-certinext/dcv"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -40,7 +41,7 @@ type validation struct {
 	engine  *Engine
 	storage logical.Storage
 	owner   string
-	how     DNSValidation
+	how     issuing.DNSValidation
 	ca      challenger
 
 	tasks   []*task         // in the order in which the domains came
@@ -146,10 +147,10 @@ func (w *validation) ask(ctx context.Context, t *task) {
 		w.note("control of %s is validated already", t.domain)
 	case c.DNSValue == "" || len(c.DNSValue) > dcv.MaxValue || !sanitize.Copyable(c.DNSValue):
 		t.halt(true, "CERTInext wants a TXT record whose value cannot be published as it is")
-	case c.DNSHost != "" && !w.how.permits(c.DNSHost, t.domain):
+	case c.DNSHost != "" && !w.how.Permits(c.DNSHost, t.domain):
 		t.halt(true, "CERTInext asks for a TXT record at %s: if that is right, add it to dcv_hosts, with {domain} in the place of the domain", sanitize.Short(c.DNSHost))
 	default:
-		if hosts := w.how.names(c, t.domain); c.DNSValue != t.value || !slices.Equal(hosts, t.hosts) {
+		if hosts := w.how.Names(c, t.domain); c.DNSValue != t.value || !slices.Equal(hosts, t.hosts) {
 			t.value, t.hosts, t.targets = c.DNSValue, hosts, nil
 		}
 		t.doubted = false
@@ -175,7 +176,7 @@ func (w *validation) locate(ctx context.Context, t *task, solver *readySolver, j
 }
 
 // place finds where a record has to be written, and who can be asked for it. An empty zone is found.
-func (e *Engine) place(ctx context.Context, how *DNSValidation, zone, host, value string) (*target, error) {
+func (e *Engine) place(ctx context.Context, how *issuing.DNSValidation, zone, host, value string) (*target, error) {
 	r := &dcv.Resolver{Servers: addresses(how.Resolvers)}
 	if len(r.Servers) == 0 {
 		r.Servers = e.resolvers

@@ -16,6 +16,8 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
 	"github.com/certinext/vault-plugin-secrets-certinext/dcv"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -79,10 +81,10 @@ func (v *Solver) open() (*dcv.Solver, error) {
 }
 
 func (v *Solver) validate() error {
-	if !roleName.MatchString(v.Name) {
+	if !issuing.RoleName.MatchString(v.Name) {
 		return fault.BadField("name", "%q is not a name: letters, digits, and . _ - inside", sanitize.Short(v.Name))
 	}
-	if v.Zone != "" && !isZone(v.Zone) {
+	if v.Zone != "" && !issuing.IsZone(v.Zone) {
 		return fault.BadField("zone", "%q is not a domain name", sanitize.Short(v.Zone))
 	}
 	if v.TTL < 0 || v.TTL > time.Hour {
@@ -201,13 +203,13 @@ func (e *Engine) DeleteSolver(ctx context.Context, s logical.Storage, name strin
 
 // usersOf says what publishes by a solver.
 func (e *Engine) usersOf(ctx context.Context, s logical.Storage, name string) ([]string, error) {
-	roles, err := listRoles(ctx, s)
+	names, err := roles.List(ctx, s)
 	if err != nil {
 		return nil, err
 	}
 	var users []string
-	for _, role := range roles {
-		r, err := readRole(ctx, s, role)
+	for _, role := range names {
+		r, err := roles.Read(ctx, s, role)
 		if err != nil {
 			return nil, err
 		}

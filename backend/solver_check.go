@@ -12,6 +12,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/dcv"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -34,7 +35,7 @@ const (
 )
 
 // CheckSolver publishes a test record in a zone, waits until the zone's servers show it, and removes it.
-func (e *Engine) CheckSolver(ctx context.Context, s logical.Storage, name, zone string, how DNSValidation) (*SolverReport, error) {
+func (e *Engine) CheckSolver(ctx context.Context, s logical.Storage, name, zone string, how issuing.DNSValidation) (*SolverReport, error) {
 	v, err := e.mustSolver(ctx, s, name)
 	if err != nil {
 		return nil, err
@@ -42,14 +43,14 @@ func (e *Engine) CheckSolver(ctx context.Context, s logical.Storage, name, zone 
 	if zone == "" {
 		zone = v.Zone
 	}
-	if !isZone(zone) {
+	if !issuing.IsZone(zone) {
 		return nil, fault.BadField("zone", "is required: a domain name, below which a test record is published for a moment")
 	}
 	how.Solver = name
 	if how.Hosts == nil {
-		how.Hosts = defaultHosts
+		how.Hosts = issuing.DefaultHosts
 	}
-	if err := how.validate(); err != nil {
+	if err := how.Validate(); err != nil {
 		return nil, err
 	}
 	solver, err := e.readySolver(ctx, s, name)
@@ -73,7 +74,7 @@ type solverCheck struct {
 	engine  *Engine
 	storage logical.Storage
 	solver  *readySolver
-	how     DNSValidation
+	how     issuing.DNSValidation
 	owner   string
 	report  *SolverReport
 }

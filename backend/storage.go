@@ -5,6 +5,7 @@ package backend
 
 import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
 )
 
 // Where things rest in the mount's storage. An order's entry is below one of two prefixes, so that finding the open
@@ -36,5 +37,5 @@ const (
 
 // SealWrapPrefixes are the storage paths whose entries hold secrets.
 func SealWrapPrefixes() []string {
-	return []string{account.ConfigKey, rolePrefix, openOrderPrefix, solverPrefix}
+	return []string{account.ConfigKey, roles.Prefix, openOrderPrefix, solverPrefix}
 }

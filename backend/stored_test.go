@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/stretchr/testify/require"
 )
@@ -34,25 +36,25 @@ func storedV1() map[string]any {
 			BaseURL: "https://us-api.certinext.io", APIVersion: "v1", ClientID: "1234567890", ClientSecret: "client-secret",
 			OrderDefaults: defaults, RequestTimeout: time.Minute, CreateTimeout: 3 * time.Minute, RequestsPerSecond: 5, TrustIdempotencyKey: true, AbsentAfter: time.Hour, DefaultProductCode: "842",
 		}),
-		"role": newStoredRole(&Role{
+		"role": roles.NewStored(&issuing.Role{
 			Name: "web", ProductCode: "844", Variant: "dv-ucc", OrderDefaults: defaults, ConsentFor: "https://us-api.certinext.io", ValidityYears: 2, AutoRenew: true,
 			RenewBeforeDays: 30, AutoSecureWWW: true, CustomFields: map[string]string{"17": "x"}, Tags: []string{"team:web"}, Remarks: "r",
 			RecipientEmails: []string{"ops@example.com"}, CAProfileID: "1", MasterProductID: "2",
 			Subject: map[string]string{"email": "{{identity.entity.metadata.email}}"}, AllowedSubjectFields: []string{"designation"}, Attested: true,
 			DCVMethod: certinext.DCVMethodHTTP,
-			DNS: DNSValidation{
+			DNS: issuing.DNSValidation{
 				Solver: "corp", Hosts: []string{"_c.{domain}"}, Resolvers: []string{"192.0.2.1"}, PropagationServers: []string{"192.0.2.2:5353"}, PropagationTimeout: time.Minute,
 			},
 			AllowedDomains: []string{"example.com"}, AllowedDomainsTemplate: true, AllowBareDomains: true,
 			AllowSubdomains: true, AllowGlobDomains: true, AllowWildcardCertificates: true, AllowAnyName: true,
-			AllowIPSANs: true, RequireCN: true, AllowReissue: true, RekeyOrders: true, RenewalWindow: 720 * time.Hour, Key: KeySpec{Type: "rsa", Bits: 3072}, IssueTimeout: 45 * time.Second,
+			AllowIPSANs: true, RequireCN: true, AllowReissue: true, RekeyOrders: true, RenewalWindow: 720 * time.Hour, Key: issuing.KeySpec{Type: "rsa", Bits: 3072}, IssueTimeout: 45 * time.Second,
 			DeliveryGrace: 5 * time.Minute, PickupWindow: time.Hour, RevokeUnclaimed: true, GenerateLease: true, TTL: time.Hour, MaxTTL: 2 * time.Hour,
 		}),
 		"order": &orderEntry{
 			Version: 1, ID: "6f1d", Role: "web", Account: "https://us-api.certinext.io|1234567890", Requester: "entity:e", RequestID: "deploy-17", Fingerprint: "f", State: StatePending, Draft: true,
 			Placement: placement{
 				Family: certinext.FamilySSL, ProductCode: "844", Variant: "dv-ucc", DNSNames: []string{"www.example.com"},
-				IPs: []net.IP{net.IPv4(192, 0, 2, 1)}, Subject: subject{"email": "platform@example.com"}, Attested: true, KeyType: "ec", GroupNumber: "3000000001", OrganizationNumber: "4000001",
+				IPs: []net.IP{net.IPv4(192, 0, 2, 1)}, Subject: issuing.Subject{"email": "platform@example.com"}, Attested: true, KeyType: "ec", GroupNumber: "3000000001", OrganizationNumber: "4000001",
 				ValidityYears: 1, AutoRenew: true, AutoSecureWWW: true, RenewBeforeDays: 30, CustomFields: map[string]string{"17": "x"},
 				Keyless: true, Tags: []string{"team:web"}, Remarks: "vault-order:k", RecipientEmails: []string{"ops@example.com"}, CAProfileID: "1", MasterProductID: "2",
 				Requestor: account.StoredContact{Name: "Platform Team", Email: "platform@example.com"}, TechnicalContact: account.StoredContact{Name: "Platform Team"}, Delegation: account.StoredContact{Name: "Platform Team", Email: "p@example.com"},
@@ -82,7 +84,7 @@ func storedV1() map[string]any {
 		"solver": &storedSolver{Version: 1, Provider: "rfc2136", Values: map[string]string{"server": "ns1.example.com", "tsig_secret": "c2VjcmV0"}, Ambient: true, Zone: "example.com", TTL: time.Minute},
 		"domain": &registration{
 			Version: 1, Name: "example.com", OrganizationNumber: "4000001", Account: "https://us-api.certinext.io|1234567890", Method: certinext.DCVMethodDNS,
-			DNS: storedDNS{Solver: "corp", Hosts: []string{"_c.{domain}"}, PropagationTimeout: time.Minute}, Keep: true, RenewBefore: time.Hour,
+			DNS: issuing.StoredDNS{Solver: "corp", Hosts: []string{"_c.{domain}"}, PropagationTimeout: time.Minute}, Keep: true, RenewBefore: time.Hour,
 			DomainID: "d-1", ValidatedAt: at, ValidTill: at, Waiting: true,
 			Renewal: &proof{Domain: "example.com", Method: certinext.DCVMethodDNS, DNSNames: []string{"h"}, DNSValue: "v", AskedAt: at}, Attempts: 1, NextAt: at, LastError: "e",
 		},
@@ -101,7 +103,7 @@ func storedV2() map[string]any {
 	all := storedV1()
 	config := all["config"].(*account.StoredConfig)
 	config.Ordering = account.OrderingPaused
-	role := all["role"].(*storedRole)
+	role := all["role"].(*roles.Stored)
 	role.ReuseWindow = &window
 	order := all["order"].(*orderEntry)
 	order.Reuse, order.FinalSeen = &window, sighting{Status: certinext.StatusRejected, At: at}
@@ -152,7 +154,7 @@ func newOfKind(t *testing.T, kind string) any {
 	case "config":
 		return new(account.StoredConfig)
 	case "role":
-		return new(storedRole)
+		return new(roles.Stored)
 	case "order":
 		return new(orderEntry)
 	case "certificate":
@@ -184,8 +186,8 @@ func TestConfigAndRoleSurviveStorage(t *testing.T) {
 	}
 	config := stored["config"].(*account.StoredConfig)
 	require.Equal(t, config, account.NewStoredConfig(config.Config()))
-	role := stored["role"].(*storedRole)
-	require.Equal(t, role, newStoredRole(role.role("web")))
+	role := stored["role"].(*roles.Stored)
+	require.Equal(t, role, roles.NewStored(role.Role("web")))
 	solver := stored["solver"].(*storedSolver)
 	require.Equal(t, solver, newStoredSolver(solver.solver("corp")))
 }

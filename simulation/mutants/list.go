@@ -30,14 +30,14 @@ var mutants = []Mutant{
 	},
 	{
 		Name: "the requester is left out of what makes two requests the same",
-		File: "backend/request.go",
+		File: "backend/issuing/fingerprint.go",
 		Old:  `"v1", role.Name, account, requester, role.ProductCode`,
 		New:  `"v1", role.Name, account, role.ProductCode`,
 		Like: "a field that is left out of a fingerprint",
 	},
 	{
 		Name: "the role is left out of what makes two requests the same",
-		File: "backend/request.go",
+		File: "backend/issuing/fingerprint.go",
 		Old:  `"v1", role.Name, account, requester, role.ProductCode`,
 		New:  `"v1", account, requester, role.ProductCode`,
 		Like: "a field that is left out of a fingerprint",
@@ -240,8 +240,8 @@ var mutants = []Mutant{
 	{
 		Name: "the key stays when an order is closed",
 		File: "backend/drive_end.go",
-		Old:  "o.PrivateKey, o.Needs, o.Placement.Subject, o.dirty = \"\", nil, o.Placement.Subject.forget(), true\n",
-		New:  "o.Needs, o.Placement.Subject, o.dirty = nil, o.Placement.Subject.forget(), true\n",
+		Old:  "o.PrivateKey, o.Needs, o.Placement.Subject, o.dirty = \"\", nil, o.Placement.Subject.Forget(), true\n",
+		New:  "o.Needs, o.Placement.Subject, o.dirty = nil, o.Placement.Subject.Forget(), true\n",
 		Like: "an erasure that is skipped",
 	},
 	{

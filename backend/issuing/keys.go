@@ -1,7 +1,7 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-package backend
+package issuing
 
 import (
 	"bytes"
@@ -30,8 +30,8 @@ type KeySpec struct {
 // The keys that CERTInext takes (observed on the live service: P-521, Ed25519 and larger RSA are refused).
 var keySizes = map[string][]int{"ec": {256, 384}, "rsa": {2048, 3072, 4096}}
 
-// withDefaults fills in the size.
-func (k KeySpec) withDefaults() KeySpec {
+// WithDefaults fills in the size.
+func (k KeySpec) WithDefaults() KeySpec {
 	if k.Type == "" {
 		k.Type = "ec"
 	}
@@ -41,7 +41,8 @@ func (k KeySpec) withDefaults() KeySpec {
 	return k
 }
 
-func (k KeySpec) validate() error {
+// Validate says which field of k is wrong, if any.
+func (k KeySpec) Validate() error {
 	if k.Type == "any" {
 		if k.Bits != 0 {
 			return fault.BadField("key_bits", "cannot be set when key_type is any")
@@ -58,8 +59,8 @@ func (k KeySpec) validate() error {
 	return nil
 }
 
-// generate makes a key. It is slow for RSA.
-func (k KeySpec) generate() (crypto.Signer, error) {
+// Generate makes a key. It is slow for RSA.
+func (k KeySpec) Generate() (crypto.Signer, error) {
 	switch {
 	case k.Type == "ec" && k.Bits == 256:
 		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -96,12 +97,12 @@ func (k KeySpec) admits(got KeySpec) error {
 	return nil
 }
 
-// newCSR returns a PEM CSR for what is to be certified. CERTInext compares the common name with the order's domain and takes
+// NewCSR returns a PEM CSR for what is to be certified. CERTInext compares the common name with the order's domain and takes
 // everything else from the order.
-func newCSR(key crypto.Signer, p *plan) (string, error) {
-	template := &x509.CertificateRequest{Subject: pkix.Name{CommonName: p.cn()}, DNSNames: p.dns, IPAddresses: p.ips}
-	if p.subject != nil {
-		template.EmailAddresses = nonEmpty(p.subject["email"])
+func NewCSR(key crypto.Signer, p *Plan) (string, error) {
+	template := &x509.CertificateRequest{Subject: pkix.Name{CommonName: p.CommonName()}, DNSNames: p.DNSNames, IPAddresses: p.IPs}
+	if p.Subject != nil {
+		template.EmailAddresses = NonEmpty(p.Subject["email"])
 	}
 	der, err := x509.CreateCertificateRequest(rand.Reader, template, key)
 	if err != nil {
@@ -110,8 +111,8 @@ func newCSR(key crypto.Signer, p *plan) (string, error) {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})), nil
 }
 
-// parseCSR reads a caller's CSR and checks its signature.
-func parseCSR(text string) (*x509.CertificateRequest, error) {
+// ParseCSR reads a caller's CSR and checks its signature.
+func ParseCSR(text string) (*x509.CertificateRequest, error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, fault.BadField("csr", "is required")
 	}
@@ -135,8 +136,8 @@ func parseCSR(text string) (*x509.CertificateRequest, error) {
 	return csr, nil
 }
 
-// marshalKey returns the key as PKCS#8 PEM.
-func marshalKey(key crypto.Signer) (string, error) {
+// MarshalKey returns the key as PKCS#8 PEM.
+func MarshalKey(key crypto.Signer) (string, error) {
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		return "", fmt.Errorf("encoding the private key: %w", err)
@@ -144,8 +145,8 @@ func marshalKey(key crypto.Signer) (string, error) {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), nil
 }
 
-// parseKey reads a private key in any of the PEM forms in which the engine hands one out.
-func parseKey(text string) (crypto.Signer, error) {
+// ParseKey reads a private key in any of the PEM forms in which the engine hands one out.
+func ParseKey(text string) (crypto.Signer, error) {
 	block, _ := pem.Decode([]byte(text))
 	if block == nil {
 		return nil, fault.BadField("private_key", "is not PEM")
@@ -164,8 +165,8 @@ func parseKey(text string) (crypto.Signer, error) {
 	return nil, fault.BadField("private_key", "is not a PKCS#8, EC or RSA private key")
 }
 
-// samePublicKey compares two public keys.
-func samePublicKey(a, b crypto.PublicKey) bool {
+// SamePublicKey compares two public keys.
+func SamePublicKey(a, b crypto.PublicKey) bool {
 	k, ok := a.(interface{ Equal(x crypto.PublicKey) bool })
 	return ok && k.Equal(b)
 }

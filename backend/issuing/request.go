@@ -1,7 +1,7 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-package backend
+package issuing
 
 import (
 	"crypto/x509"
@@ -48,8 +48,8 @@ type Request struct {
 	ForceNew bool
 }
 
-// takeOrdered asks for the names that were ordered: CERTInext may have added some of its own.
-func (r *Request) takeOrdered(dns []string, ips []net.IP) {
+// TakeOrdered asks for the names that were ordered: CERTInext may have added some of its own.
+func (r *Request) TakeOrdered(dns []string, ips []net.IP) {
 	r.CommonName, r.AltNames, r.IPSANs = "", nil, nil
 	if len(dns) > 0 {
 		r.CommonName, r.AltNames = dns[0], dns[1:]
@@ -59,8 +59,8 @@ func (r *Request) takeOrdered(dns []string, ips []net.IP) {
 	}
 }
 
-// takeNames asks for the names of a certificate.
-func (r *Request) takeNames(cert *x509.Certificate) {
+// TakeNames asks for the names of a certificate.
+func (r *Request) TakeNames(cert *x509.Certificate) {
 	r.CommonName, r.AltNames, r.IPSANs = cert.Subject.CommonName, cert.DNSNames, nil
 	for _, ip := range cert.IPAddresses {
 		if ip.String() != r.CommonName {
@@ -71,50 +71,50 @@ func (r *Request) takeNames(cert *x509.Certificate) {
 
 var requestID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$`)
 
-// A plan is what a request comes to under its role: nothing in it depends on time or chance, so that the same request
+// A Plan is what a request comes to under its role: nothing in it depends on time or chance, so that the same request
 // gives the same fingerprint.
-type plan struct {
-	dns     []string // the first is the order's domain
-	ips     []net.IP
-	subject subject // of a document signer or an S/MIME certificate, which have no dns and ips
-	variant string
-	key     KeySpec // of the key to be made; that of the CSR when one was given
-	csr     string  // PEM; empty when the engine makes the key
-	csrKey  any     // the CSR's public key; nil when the engine makes the key
+type Plan struct {
+	DNSNames []string // the first is the order's domain
+	IPs      []net.IP
+	Subject  Subject // of a document signer or an S/MIME certificate, which have no dns and ips
+	variant  string
+	Key      KeySpec // of the key to be made; that of the CSR when one was given
+	CSR      string  // PEM; empty when the engine makes the key
+	CSRKey   any     // the CSR's public key; nil when the engine makes the key
 
-	role    *Role
-	config  *account.Config
-	request Request
+	Role    *Role
+	Config  *account.Config
+	Request Request
 	// identity is equal for the same requester's same request, however it is phrased. A draft has one of its own.
-	identity string
+	Identity string
 	// spelled is the identity that earlier versions gave the request, which had the account's address in it as it was written.
 	spelled string
 }
 
-// is reports whether a fingerprint is that of the request.
-func (p *plan) is(fingerprint string) bool {
-	return fingerprint == p.identity || fingerprint == p.spelled
+// Matches reports whether a fingerprint is that of the request.
+func (p *Plan) Matches(fingerprint string) bool {
+	return fingerprint == p.Identity || fingerprint == p.spelled
 }
 
-// names reports whether an order of a fingerprint, a draft or not, may be the one that the request's own name stands for.
-func (p *plan) names(fingerprint string) bool {
-	return p.is(fingerprint) || p.is(strings.TrimPrefix(fingerprint, draftPrefix)) || p.is(draftPrefix+fingerprint)
+// MatchesNamed reports whether an order of a fingerprint, a draft or not, may be the one that the request's own name stands for.
+func (p *Plan) MatchesNamed(fingerprint string) bool {
+	return p.Matches(fingerprint) || p.Matches(strings.TrimPrefix(fingerprint, DraftPrefix)) || p.Matches(DraftPrefix+fingerprint)
 }
 
-// cn returns the common name, which CERTInext calls the order's domain.
-func (p *plan) cn() string {
-	if p.subject != nil {
-		return p.subject.displayName(p.variant)
+// CommonName returns the common name, which CERTInext calls the order's domain.
+func (p *Plan) CommonName() string {
+	if p.Subject != nil {
+		return p.Subject.DisplayName(p.variant)
 	}
-	if len(p.dns) > 0 {
-		return p.dns[0]
+	if len(p.DNSNames) > 0 {
+		return p.DNSNames[0]
 	}
-	return p.ips[0].String()
+	return p.IPs[0].String()
 }
 
-// makePlan checks a request against its role. domains are the role's allowed domains with templates filled in, subject is
+// NewPlan checks a request against its role. domains are the role's allowed domains with templates filled in, subject is
 // whom the certificate is for.
-func makePlan(role *Role, cfg *account.Config, domains []string, whom subject, r Request) (*plan, error) {
+func NewPlan(role *Role, cfg *account.Config, domains []string, whom Subject, r Request) (*Plan, error) {
 	if r.ID != "" && !requestID.MatchString(r.ID) {
 		return nil, fault.BadField("request_id", "must be 1 to 128 letters, digits and . _ : / @ -, beginning with a letter or digit")
 	}
@@ -124,11 +124,11 @@ func makePlan(role *Role, cfg *account.Config, domains []string, whom subject, r
 	if r.TTL < 0 {
 		return nil, fault.BadField("ttl", "must not be negative")
 	}
-	if r.Draft && role.shape().Family != certinext.FamilySSL {
-		return nil, fault.BadField("save_as_draft", "CERTInext keeps no drafts of %s orders", role.shape().Family)
+	if r.Draft && role.Shape().Family != certinext.FamilySSL {
+		return nil, fault.BadField("save_as_draft", "CERTInext keeps no drafts of %s orders", role.Shape().Family)
 	}
-	if role.shape().Vetted() && role.OrderDefaults.Or(cfg.OrderDefaults).OrganizationNumber == "" {
-		return nil, fault.BadField("organization_number", "is needed in the role or config: CERTInext takes no %s order without a vetted organization", role.shape().Base)
+	if role.Shape().Vetted() && role.OrderDefaults.Or(cfg.OrderDefaults).OrganizationNumber == "" {
+		return nil, fault.BadField("organization_number", "is needed in the role or config: CERTInext takes no %s order without a vetted organization", role.Shape().Base)
 	}
 	if role.ConsentToken != "" && role.ConsentFor != cfg.BaseURL {
 		return nil, fault.BadField("consent_token", "was written to the role for %s: write it again for %s", role.ConsentFor, cfg.BaseURL)
@@ -143,23 +143,23 @@ func makePlan(role *Role, cfg *account.Config, domains []string, whom subject, r
 	if err != nil {
 		return nil, err
 	}
-	if p.csr == "" && role.Attested {
+	if p.CSR == "" && role.Attested {
 		return nil, fault.BadField("csr", "is required: the role's keys come from attested hardware modules (attested), so it only signs")
 	}
-	if p.csr == "" && p.key.Type == "any" {
+	if p.CSR == "" && p.Key.Type == "any" {
 		return nil, fault.BadField("key_type", "the role's key_type is any, so it only signs: use sign/%s, or set the role's key_type", role.Name)
 	}
-	p.role, p.config, p.request = role, cfg, r
-	p.identity, p.spelled = p.fingerprint(role, cfg.Account(), r.Requester), p.fingerprint(role, cfg.SpelledAccount(), r.Requester)
+	p.Role, p.Config, p.Request = role, cfg, r
+	p.Identity, p.spelled = p.fingerprint(role, cfg.Account(), r.Requester), p.fingerprint(role, cfg.SpelledAccount(), r.Requester)
 	if r.Draft {
-		p.identity, p.spelled = draftPrefix+p.identity, draftPrefix+p.spelled
+		p.Identity, p.spelled = DraftPrefix+p.Identity, DraftPrefix+p.spelled
 	}
 	return p, nil
 }
 
 // checkSigner holds the signer of the agreement against what version 1 asks for: a place, and a public address (observed: EMS-1091).
 func checkSigner(role *Role, cfg *account.Config) error {
-	family := role.shape().Family
+	family := role.Shape().Family
 	if family == certinext.FamilyPrivatePKI || family != certinext.FamilySMIME && cfg.Version() != certinext.V1 {
 		return nil
 	}
@@ -175,7 +175,7 @@ func checkSigner(role *Role, cfg *account.Config) error {
 }
 
 // planFor plans what is to be certified: a subject, or names.
-func planFor(role *Role, domains []string, whom subject, r Request) (*plan, error) {
+func planFor(role *Role, domains []string, whom Subject, r Request) (*Plan, error) {
 	if whom != nil {
 		return planSubject(role, whom, r)
 	}
@@ -183,18 +183,18 @@ func planFor(role *Role, domains []string, whom subject, r Request) (*plan, erro
 	if err != nil {
 		return nil, err
 	}
-	if err := role.shape().Fits(p.dns, len(p.ips)); err != nil {
+	if err := role.Shape().Fits(p.DNSNames, len(p.IPs)); err != nil {
 		return nil, err
 	}
-	if role.AutoSecureWWW && wantsWWW(p.cn()) {
+	if role.AutoSecureWWW && wantsWWW(p.CommonName()) {
 		// CERTInext adds it, so the role has to allow it, too.
 		more := *p
-		more.dns = []string{p.cn(), "www." + p.cn()}
-		if err := allowNames(role, domains, &more); err != nil {
+		more.DNSNames = []string{p.CommonName(), "www." + p.CommonName()}
+		if err := AllowNames(role, domains, &more); err != nil {
 			return nil, err
 		}
 	}
-	return p, allowNames(role, domains, p)
+	return p, AllowNames(role, domains, p)
 }
 
 // wantsWWW reports whether CERTInext adds www. to an order's domain where it may: not to a wildcard, and not twice.
@@ -203,33 +203,33 @@ func wantsWWW(domain string) bool {
 }
 
 // planSubject plans a certificate for a person or an organization. CERTInext takes nothing of its CSR but the key.
-func planSubject(role *Role, whom subject, r Request) (*plan, error) {
-	p := &plan{subject: whom, variant: role.Variant, key: role.Key}
+func planSubject(role *Role, whom Subject, r Request) (*Plan, error) {
+	p := &Plan{Subject: whom, variant: role.Variant, Key: role.Key}
 	for field, names := range map[string][]string{"alt_names": r.AltNames, "ip_sans": r.IPSANs} {
-		if len(nonEmpty(names...)) > 0 {
+		if len(NonEmpty(names...)) > 0 {
 			return nil, fault.BadField(field, "cannot be honoured: a %s certificate is for the subject", role.Variant)
 		}
 	}
-	if cn := strings.TrimSpace(r.CommonName); cn != "" && cn != p.cn() {
-		return nil, fault.BadField("common_name", "is %q for this requester: it follows from subject, and may be left out", p.cn())
+	if cn := strings.TrimSpace(r.CommonName); cn != "" && cn != p.CommonName() {
+		return nil, fault.BadField("common_name", "is %q for this requester: it follows from subject, and may be left out", p.CommonName())
 	}
 	if r.CSR == "" {
 		return p, nil
 	}
-	csr, key, err := admitCSR(role, r.CSR)
+	csr, key, err := AdmitCSR(role, r.CSR)
 	if err != nil {
 		return nil, err
 	}
 	if len(csr.DNSNames) > 0 || len(csr.IPAddresses) > 0 || len(csr.URIs) > 0 {
 		return nil, fault.BadField("csr", "holds host names, which a %s certificate cannot hold", role.Variant)
 	}
-	p.csr, p.csrKey, p.key = r.CSR, csr.PublicKey, key
+	p.CSR, p.CSRKey, p.Key = r.CSR, csr.PublicKey, key
 	return p, nil
 }
 
-// admitCSR parses a CSR whose key suits the role.
-func admitCSR(role *Role, text string) (*x509.CertificateRequest, KeySpec, error) {
-	csr, err := parseCSR(text)
+// AdmitCSR parses a CSR whose key suits the role.
+func AdmitCSR(role *Role, text string) (*x509.CertificateRequest, KeySpec, error) {
+	csr, err := ParseCSR(text)
 	if err != nil {
 		return nil, KeySpec{}, err
 	}
@@ -241,12 +241,12 @@ func admitCSR(role *Role, text string) (*x509.CertificateRequest, KeySpec, error
 }
 
 // planNames gathers the names of a request, from its fields or its CSR.
-func planNames(role *Role, r Request) (*plan, error) {
+func planNames(role *Role, r Request) (*Plan, error) {
 	asked, err := fieldNames(r)
 	if err != nil {
 		return nil, err
 	}
-	p := &plan{dns: asked.dns, ips: asked.ips, key: role.Key}
+	p := &Plan{DNSNames: asked.DNSNames, IPs: asked.IPs, Key: role.Key}
 	if r.CSR != "" {
 		if p, err = planCSR(role, r, asked); err != nil {
 			return nil, err
@@ -254,117 +254,118 @@ func planNames(role *Role, r Request) (*plan, error) {
 	} else if r.CommonName == "" && role.RequireCN {
 		return nil, fault.BadField("common_name", "is required by the role (require_cn)")
 	}
-	if len(p.dns) == 0 && (len(p.ips) == 0 || role.shape().Public()) {
+	if len(p.DNSNames) == 0 && (len(p.IPs) == 0 || role.Shape().Public()) {
 		return nil, fault.BadField("common_name", "is required: the request holds no DNS name")
 	}
 	return p, nil
 }
 
-type names struct {
-	cn  string // empty when not given
-	dns []string
-	ips []net.IP
+// Names are the names that a request or a CSR holds.
+type Names struct {
+	CommonName string // empty when not given
+	DNSNames   []string
+	IPs        []net.IP
 }
 
 // fieldNames parses the names in a request's fields. The common name comes first.
-func fieldNames(r Request) (*names, error) {
-	n := new(names)
+func fieldNames(r Request) (*Names, error) {
+	n := new(Names)
 	var err error
 	if cn := strings.TrimSpace(r.CommonName); cn != "" {
-		if n.cn, err = parseDNSName("common_name", cn); err != nil {
+		if n.CommonName, err = parseDNSName("common_name", cn); err != nil {
 			return nil, err
 		}
-		n.dns = []string{n.cn}
+		n.DNSNames = []string{n.CommonName}
 	}
-	alts, err := splitDNSNames("alt_names", r.AltNames)
+	alts, err := SplitDNSNames("alt_names", r.AltNames)
 	if err != nil {
 		return nil, err
 	}
-	if r.ExcludeCNFromSANs && n.cn != "" && r.CSR == "" && !slices.Contains(alts, n.cn) {
+	if r.ExcludeCNFromSANs && n.CommonName != "" && r.CSR == "" && !slices.Contains(alts, n.CommonName) {
 		return nil, fault.BadField("exclude_cn_from_sans", "cannot be honoured: CERTInext puts the common name among the SANs")
 	}
 	for _, a := range alts {
-		if !slices.Contains(n.dns, a) {
-			n.dns = append(n.dns, a)
+		if !slices.Contains(n.DNSNames, a) {
+			n.DNSNames = append(n.DNSNames, a)
 		}
 	}
-	n.ips, err = parseIPs("ip_sans", r.IPSANs)
+	n.IPs, err = parseIPs("ip_sans", r.IPSANs)
 	return n, err
 }
 
 // planCSR takes the names from a CSR, and refuses fields that say otherwise: the CA would certify the CSR or refuse it,
 // never merge the two.
-func planCSR(role *Role, r Request, asked *names) (*plan, error) {
-	csr, key, err := admitCSR(role, r.CSR)
+func planCSR(role *Role, r Request, asked *Names) (*Plan, error) {
+	csr, key, err := AdmitCSR(role, r.CSR)
 	if err != nil {
 		return nil, err
 	}
-	inCSR, err := csrNames(csr)
+	inCSR, err := CSRNames(csr)
 	if err != nil {
 		return nil, err
 	}
-	if inCSR.cn == "" { // whatever require_cn says: nobody but the client can put one in
+	if inCSR.CommonName == "" { // whatever require_cn says: nobody but the client can put one in
 		return nil, fault.BadField("csr", "has no common name: CERTInext refuses one whose common name is not the order's domain")
 	}
-	if asked.cn != "" && asked.cn != inCSR.cn {
-		return nil, fault.BadField("csr", "its common name is %q, common_name says %q", inCSR.cn, asked.cn)
+	if asked.CommonName != "" && asked.CommonName != inCSR.CommonName {
+		return nil, fault.BadField("csr", "its common name is %q, common_name says %q", inCSR.CommonName, asked.CommonName)
 	}
-	for _, n := range asked.dns {
-		if !slices.Contains(inCSR.dns, n) {
+	for _, n := range asked.DNSNames {
+		if !slices.Contains(inCSR.DNSNames, n) {
 			return nil, fault.BadField("csr", "does not hold the name %q that the request asks for", n)
 		}
 	}
-	for _, ip := range asked.ips {
-		if !slices.ContainsFunc(inCSR.ips, ip.Equal) {
+	for _, ip := range asked.IPs {
+		if !slices.ContainsFunc(inCSR.IPs, ip.Equal) {
 			return nil, fault.BadField("csr", "does not hold the address %s that the request asks for", ip)
 		}
 	}
-	return &plan{dns: inCSR.dns, ips: inCSR.ips, key: key, csr: r.CSR, csrKey: csr.PublicKey}, nil
+	return &Plan{DNSNames: inCSR.DNSNames, IPs: inCSR.IPs, Key: key, CSR: r.CSR, CSRKey: csr.PublicKey}, nil
 }
 
-// csrNames parses the names in a CSR. The common name comes first.
-func csrNames(csr *x509.CertificateRequest) (*names, error) {
+// CSRNames parses the names in a CSR. The common name comes first.
+func CSRNames(csr *x509.CertificateRequest) (*Names, error) {
 	if len(csr.EmailAddresses) > 0 || len(csr.URIs) > 0 {
 		return nil, fault.BadField("csr", "holds e-mail or URI names, which CERTInext does not certify")
 	}
-	n := &names{ips: csr.IPAddresses}
+	n := &Names{IPs: csr.IPAddresses}
 	var err error
 	if cn := csr.Subject.CommonName; cn != "" {
-		if n.cn, err = parseDNSName("csr", cn); err != nil {
+		if n.CommonName, err = parseDNSName("csr", cn); err != nil {
 			return nil, err
 		}
-		n.dns = []string{n.cn}
+		n.DNSNames = []string{n.CommonName}
 	}
-	sans, err := splitDNSNames("csr", csr.DNSNames)
+	sans, err := SplitDNSNames("csr", csr.DNSNames)
 	if err != nil {
 		return nil, err
 	}
 	for _, s := range sans {
-		if !slices.Contains(n.dns, s) {
-			n.dns = append(n.dns, s)
+		if !slices.Contains(n.DNSNames, s) {
+			n.DNSNames = append(n.DNSNames, s)
 		}
 	}
 	return n, nil
 }
 
-// allowNames holds every name against the role's constraints.
-func allowNames(role *Role, domains []string, p *plan) error {
-	if len(p.ips) > 0 && !role.AllowIPSANs {
+// AllowNames holds every name against the role's constraints.
+func AllowNames(role *Role, domains []string, p *Plan) error {
+	if len(p.IPs) > 0 && !role.AllowIPSANs {
 		return fault.BadField("ip_sans", "the role does not allow IP addresses (allow_ip_sans)")
 	}
 	rules := nameRules{
 		domains: domains, bare: role.AllowBareDomains, subdomain: role.AllowSubdomains,
 		glob: role.AllowGlobDomains, wildcard: role.AllowWildcardCertificates, any: role.AllowAnyName,
 	}
-	for i, n := range p.dns {
+	for i, n := range p.DNSNames {
 		field := "alt_names"
 		switch {
-		case p.csr != "":
+		case p.CSR != "":
 			field = "csr"
 		case i == 0:
 			field = "common_name"
 		}
-		if err := rules.allow(field, n, role.shape().Public()); err != nil {
+		if err := rules.allow(field, n, role.Shape().Public()); err != nil {
 			return err
 		}
 	}

@@ -1,7 +1,7 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-package backend
+package issuing
 
 import (
 	"errors"
@@ -44,7 +44,7 @@ func TestARoleSaysWhomItsCertificatesAreFor(t *testing.T) {
 		"and not for S/MIME":                             {func(r *Role) { r.Variant, r.Attested = "smime", true }, "attested: is for document signers"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := signer(c.change).validate()
+			err := signer(c.change).Validate()
 			if c.want == "" {
 				require.NoError(t, err)
 				return
@@ -70,15 +70,15 @@ func TestASubjectIsFilledInForARequest(t *testing.T) {
 		}
 		return "", errors.New("no such value")
 	}
-	filled := subject{
+	filled := Subject{
 		"first_name": "Platform", "last_name": "Team", "email": "platform@example.com", "organization_name": "Example Ltd",
 	}
-	s, err := fillSubject(role, nil, fill)
+	s, err := FillSubject(role, nil, fill)
 	require.NoError(t, err)
 	require.Equal(t, filled, s)
-	require.Equal(t, "Platform Team", s.displayName(role.Variant))
+	require.Equal(t, "Platform Team", s.DisplayName(role.Variant))
 
-	s, err = fillSubject(role, map[string]string{"designation": "Signatory", "email": "platform@example.com"}, fill)
+	s, err = FillSubject(role, map[string]string{"designation": "Signatory", "email": "platform@example.com"}, fill)
 	require.NoError(t, err, "what the role says may be said again")
 	require.Equal(t, "Signatory", s["designation"])
 
@@ -92,33 +92,33 @@ func TestASubjectIsFilledInForARequest(t *testing.T) {
 		"a value that cannot be":           {map[string]string{"designation": "a\x00b"}, "designation must be one line"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := fillSubject(role, c.asked, fill)
+			_, err := FillSubject(role, c.asked, fill)
 			require.ErrorContains(t, err, c.want)
 		})
 	}
 
 	delete(metadata, "{{last}}")
-	_, err = fillSubject(role, nil, fill)
+	_, err = FillSubject(role, nil, fill)
 	require.ErrorContains(t, err, `last_name: the role's template "{{last}}" has no value for this requester`)
 	metadata["{{last}}"] = "Team\r\nX: y"
-	_, err = fillSubject(role, nil, fill)
+	_, err = FillSubject(role, nil, fill)
 	require.ErrorContains(t, err, "last_name must be one line", "what an entity's metadata hold is no better than what a caller says")
 }
 
 func TestTheNumberOfAnIdentityDocumentIsForgotten(t *testing.T) {
-	open := subject{"email": "platform@example.com", "identification_number": "X123"}
-	require.Equal(t, subject{"email": "platform@example.com"}, open.forget())
+	open := Subject{"email": "platform@example.com", "identification_number": "X123"}
+	require.Equal(t, Subject{"email": "platform@example.com"}, open.Forget())
 	require.Equal(t, "X123", open["identification_number"], "others may still look at the open order")
-	require.Nil(t, subject(nil).forget())
+	require.Nil(t, Subject(nil).Forget())
 }
 
 // Whom an order is for is part of what makes two requests the same.
 func TestSubjectsMakeDifferentRequests(t *testing.T) {
 	role := NewRole("signer")
-	named := func(s subject) string {
-		return (&plan{subject: s, variant: "natural-person"}).fingerprint(role, "account", "requester")
+	named := func(s Subject) string {
+		return (&Plan{Subject: s, variant: "natural-person"}).fingerprint(role, "account", "requester")
 	}
-	a := named(subject{"first_name": "A", "last_name": "B", "email": "a@example.com"})
-	require.Equal(t, a, named(subject{"email": "a@example.com", "last_name": "B", "first_name": "A"}))
-	require.NotEqual(t, a, named(subject{"first_name": "A", "last_name": "B", "email": "b@example.com"}))
+	a := named(Subject{"first_name": "A", "last_name": "B", "email": "a@example.com"})
+	require.Equal(t, a, named(Subject{"email": "a@example.com", "last_name": "B", "first_name": "A"}))
+	require.NotEqual(t, a, named(Subject{"first_name": "A", "last_name": "B", "email": "b@example.com"}))
 }

@@ -1,7 +1,7 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-package backend
+package issuing
 
 import (
 	"slices"
@@ -28,22 +28,24 @@ type DNSValidation struct {
 	PropagationTimeout time.Duration
 }
 
-// defaultHosts are what CERTInext's sources name; the live answer names none.
-var defaultHosts = []string{"_emudhra-challenge.{domain}", "_emsign-validation.{domain}"}
+// DefaultHosts are what CERTInext's sources name; the live answer names none.
+var DefaultHosts = []string{"_emudhra-challenge.{domain}", "_emsign-validation.{domain}"}
 
 const defaultPropagation = 2 * time.Minute
 
-func newDNSValidation() DNSValidation {
-	return DNSValidation{Hosts: slices.Clone(defaultHosts), PropagationTimeout: defaultPropagation}
+// NewDNSValidation returns the default of every field.
+func NewDNSValidation() DNSValidation {
+	return DNSValidation{Hosts: slices.Clone(DefaultHosts), PropagationTimeout: defaultPropagation}
 }
 
-func (n *DNSValidation) validate() error {
+// Validate says which field of n is wrong, if any.
+func (n *DNSValidation) Validate() error {
 	if len(n.Hosts) == 0 || len(n.Hosts) > 5 {
-		return fault.BadField("dcv_hosts", "must be 1 to 5 names, such as %s", defaultHosts[0])
+		return fault.BadField("dcv_hosts", "must be 1 to 5 names, such as %s", DefaultHosts[0])
 	}
 	for _, host := range n.Hosts {
-		if strings.Count(host, "{domain}") != 1 || !isZone(strings.Replace(host, "{domain}", "example.com", 1)) {
-			return fault.BadField("dcv_hosts", "%q is not a DNS name with {domain} in it, such as %s", sanitize.Short(host), defaultHosts[0])
+		if strings.Count(host, "{domain}") != 1 || !IsZone(strings.Replace(host, "{domain}", "example.com", 1)) {
+			return fault.BadField("dcv_hosts", "%q is not a DNS name with {domain} in it, such as %s", sanitize.Short(host), DefaultHosts[0])
 		}
 	}
 	for field, servers := range map[string][]string{"dcv_resolvers": n.Resolvers, "dcv_propagation_servers": n.PropagationServers} {
@@ -59,9 +61,9 @@ func (n *DNSValidation) validate() error {
 	return nil
 }
 
-// validateFor is validate for domains that are validated by a method: what has no effect with it is refused.
-func (n *DNSValidation) validateFor(method certinext.DCVMethod) error {
-	usual := newDNSValidation()
+// ValidateFor is validate for domains that are validated by a method: what has no effect with it is refused.
+func (n *DNSValidation) ValidateFor(method certinext.DCVMethod) error {
+	usual := NewDNSValidation()
 	for _, f := range []struct {
 		name  string
 		given bool
@@ -79,43 +81,60 @@ func (n *DNSValidation) validateFor(method certinext.DCVMethod) error {
 			return fault.BadField(f.name, "is for a dcv_solver, and there is none")
 		}
 	}
-	return n.validate()
+	return n.Validate()
 }
 
-// names are the owners of the TXT records for a domain.
-func (n *DNSValidation) names(c *certinext.Challenge, domain string) []string {
+// Names are the owners of the TXT records for a domain.
+func (n *DNSValidation) Names(c *certinext.Challenge, domain string) []string {
 	if c.DNSHost != "" {
 		return []string{c.DNSHost}
 	}
 	out := make([]string, len(n.Hosts))
 	for i, host := range n.Hosts {
-		out[i] = fill(host, domain)
+		out[i] = Fill(host, domain)
 	}
 	return out
 }
 
-// permits reports whether a record may be published that CERTInext names: one that the role names, or that CERTInext's documents do. A CA
+// Permits reports whether a record may be published that CERTInext names: one that the role names, or that CERTInext's documents do. A CA
 // that could choose the name could have a record published that proves something to somebody else.
-func (n *DNSValidation) permits(host, domain string) bool {
-	for _, known := range slices.Concat(n.Hosts, defaultHosts, []string{"_certinext-challenge.{domain}"}) {
-		if dcv.Canonical(fill(known, domain)) == dcv.Canonical(host) {
+func (n *DNSValidation) Permits(host, domain string) bool {
+	for _, known := range slices.Concat(n.Hosts, DefaultHosts, []string{"_certinext-challenge.{domain}"}) {
+		if dcv.Canonical(Fill(known, domain)) == dcv.Canonical(host) {
 			return true
 		}
 	}
 	return false
 }
 
-// fill puts a domain into the template of a host. A wildcard and its apex share a record.
-func fill(host, domain string) string {
+// Fill puts a domain into the template of a host. A wildcard and its apex share a record.
+func Fill(host, domain string) string {
 	return strings.Replace(host, "{domain}", strings.TrimPrefix(domain, "*."), 1)
 }
 
-// isZone reports whether a name can be that of a DNS zone that records are published in.
-func isZone(name string) bool {
+// IsZone reports whether a name can be that of a DNS zone that records are published in.
+func IsZone(name string) bool {
 	name = strings.TrimSuffix(name, ".")
 	return len(name) <= 253 && strings.Contains(name, ".") && !slices.ContainsFunc(strings.Split(name, "."), func(label string) bool {
 		return label == "" || len(label) > 63 || strings.ContainsFunc(label, func(r rune) bool {
 			return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
 		})
 	})
+}
+
+// StoredDNS is a DNSValidation within another entry.
+type StoredDNS struct {
+	Solver             string        `json:"solver,omitempty"`
+	Hosts              []string      `json:"hosts,omitempty"`
+	Resolvers          []string      `json:"resolvers,omitempty"`
+	PropagationServers []string      `json:"propagation_servers,omitempty"`
+	PropagationTimeout time.Duration `json:"propagation_timeout"` // nanoseconds
+}
+
+// Validation fills in what an entry lacks that was stored before there were solvers.
+func (s StoredDNS) Validation() DNSValidation {
+	if len(s.Hosts) == 0 {
+		return NewDNSValidation()
+	}
+	return DNSValidation(s)
 }

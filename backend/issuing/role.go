@@ -1,7 +1,7 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-package backend
+package issuing
 
 import (
 	"net/mail"
@@ -97,23 +97,24 @@ func NewRole(name string) *Role {
 		Name: name, ValidityYears: 1, AllowWildcardCertificates: true, AllowIPSANs: true, RequireCN: true,
 		Key: KeySpec{Type: "ec"}, IssueTimeout: 45 * time.Second, DeliveryGrace: 5 * time.Minute,
 		PickupWindow:  7 * 24 * time.Hour,
-		GenerateLease: true, DCVMethod: certinext.DCVMethodDNS, DNS: newDNSValidation(),
+		GenerateLease: true, DCVMethod: certinext.DCVMethodDNS, DNS: NewDNSValidation(),
 	}
 }
 
-var roleName = regexp.MustCompile(`^\w(([\w.-]+)?\w)?$`)
+// RoleName matches the names that a role may have.
+var RoleName = regexp.MustCompile(`^\w(([\w.-]+)?\w)?$`)
 
-// shape is the role's product kind. A stored role has a known one.
-func (r *Role) shape() account.Shape { return account.Shapes[r.Variant] }
+// Shape is the role's product kind. A stored role has a known one.
+func (r *Role) Shape() account.Shape { return account.Shapes[r.Variant] }
 
-// normalize fills in what follows from a write that made r of before: the product that the config names for
+// Normalize fills in what follows from a write that made r of before: the product that the config names for
 // roles without one, and whatever belonged to a product or a key type that the role no longer has. cfg is nil
 // while the mount has no account.
-func (r *Role) normalize(before *Role, cfg *account.Config) {
+func (r *Role) Normalize(before *Role, cfg *account.Config) {
 	if r.Key.Type != before.Key.Type && r.Key.Bits == before.Key.Bits {
 		r.Key.Bits = 0 // it was the size of the other type
 	}
-	r.Key = r.Key.withDefaults()
+	r.Key = r.Key.WithDefaults()
 	if r.ProductCode == "" && cfg != nil {
 		r.ProductCode = cfg.DefaultProductCode
 	}
@@ -125,8 +126,8 @@ func (r *Role) normalize(before *Role, cfg *account.Config) {
 	}
 }
 
-// bindConsent binds a consent token that a write has changed to the account that it was written for.
-func (r *Role) bindConsent(before *Role, cfg *account.Config) error {
+// BindConsent binds a consent token that a write has changed to the account that it was written for.
+func (r *Role) BindConsent(before *Role, cfg *account.Config) error {
 	switch {
 	case r.ConsentToken == before.ConsentToken:
 	case cfg != nil:
@@ -139,8 +140,8 @@ func (r *Role) bindConsent(before *Role, cfg *account.Config) error {
 	return nil
 }
 
-// warnings says what a role may be written with, and its orders will trip over.
-func (r *Role) warnings(cfg *account.Config) []string {
+// Warnings says what a role may be written with, and its orders will trip over.
+func (r *Role) Warnings(cfg *account.Config) []string {
 	var out []string
 	if r.Family == certinext.FamilySignature && !r.Attested {
 		out = append(out, "attested is off: CERTInext is documented to take a document signer's key from an attested hardware module only, "+
@@ -152,10 +153,10 @@ func (r *Role) warnings(cfg *account.Config) []string {
 	return out
 }
 
-// validate says which field of r is wrong, if any. Its variant must be resolved.
-func (r *Role) validate() error {
+// Validate says which field of r is wrong, if any. Its variant must be resolved.
+func (r *Role) Validate() error {
 	for _, check := range []func() error{
-		r.validateProduct, r.OrderDefaults.Validate, r.validateSubject, r.validateNames, r.Key.validate, r.validateTimes, r.validateDNS,
+		r.validateProduct, r.OrderDefaults.Validate, r.validateSubject, r.validateNames, r.Key.Validate, r.validateTimes, r.validateDNS,
 	} {
 		if err := check(); err != nil {
 			return err
@@ -165,7 +166,7 @@ func (r *Role) validate() error {
 }
 
 func (r *Role) validateProduct() error {
-	if !roleName.MatchString(r.Name) {
+	if !RoleName.MatchString(r.Name) {
 		return fault.BadField("name", "%q is not a role name: letters, digits, and . _ - inside", sanitize.Short(r.Name))
 	}
 	if r.ProductCode == "" {
@@ -174,10 +175,10 @@ func (r *Role) validateProduct() error {
 	if _, ok := account.Shapes[r.Variant]; !ok {
 		return fault.BadField("product_variant", "%q is not one of %s", sanitize.Short(r.Variant), account.Variants())
 	}
-	if family := r.shape().Family; r.Family != "" && r.Family != family {
+	if family := r.Shape().Family; r.Family != "" && r.Family != family {
 		return fault.BadField("family", "%q does not fit: the product variant %s belongs to %s", sanitize.Short(string(r.Family)), r.Variant, family)
 	}
-	switch family := r.shape().Family; {
+	switch family := r.Shape().Family; {
 	case r.CAProfileID+r.MasterProductID != "" && family != certinext.FamilyPrivatePKI:
 		return fault.BadField("ca_profile_id", "and master_product_id are for private PKI, which %s is not", r.Variant)
 	case r.AllowReissue && family != certinext.FamilySSL:
@@ -200,7 +201,7 @@ func (r *Role) validateProduct() error {
 			}
 		}
 	}
-	if r.AutoSecureWWW && r.shape().Family != certinext.FamilySSL {
+	if r.AutoSecureWWW && r.Shape().Family != certinext.FamilySSL {
 		return fault.BadField("auto_secure_www", "is for SSL products")
 	}
 	for _, address := range r.RecipientEmails {
@@ -221,7 +222,7 @@ func (r *Role) validateProduct() error {
 }
 
 func (r *Role) validateNames() error {
-	if r.shape().Personal() {
+	if r.Shape().Personal() {
 		if r.AllowAnyName || len(r.AllowedDomains) > 0 {
 			return fault.BadField("allowed_domains", "is for host names: whom a %s certificate is for is said by subject", r.Variant)
 		}
@@ -240,10 +241,10 @@ func (r *Role) validateDNS() error {
 	switch {
 	case r.DNS.Solver != "" && r.DCVMethod != certinext.DCVMethodDNS:
 		return fault.BadField("dcv_solver", "publishes DNS records, and dcv_method is %s", r.DCVMethod)
-	case r.DNS.Solver != "" && r.shape().Family != certinext.FamilySSL:
+	case r.DNS.Solver != "" && r.Shape().Family != certinext.FamilySSL:
 		return fault.BadField("dcv_solver", "has nothing to do: %s orders validate no domains", r.Variant)
 	}
-	return r.DNS.validateFor(r.DCVMethod)
+	return r.DNS.ValidateFor(r.DCVMethod)
 }
 
 func (r *Role) validateTimes() error {
@@ -252,8 +253,8 @@ func (r *Role) validateTimes() error {
 		return fault.BadField("issue_timeout", "must be between 1s and 80s: Vault's clients give up after 60s, its server after 90s")
 	case r.DeliveryGrace < 0 || r.DeliveryGrace > time.Hour:
 		return fault.BadField("delivery_grace", "must be between 0s and 1h")
-	case r.reuseWindow() < 0 || r.reuseWindow() > longestReuse:
-		return fault.BadField("reuse_window", "must be between 0s, for none, and %dh: the private key is kept as long", int(longestReuse.Hours()))
+	case r.EffectiveReuseWindow() < 0 || r.EffectiveReuseWindow() > LongestReuse:
+		return fault.BadField("reuse_window", "must be between 0s, for none, and %dh: the private key is kept as long", int(LongestReuse.Hours()))
 	case r.PickupWindow < time.Minute:
 		return fault.BadField("pickup_window", "must be 1m at least")
 	case r.RenewalWindow < 0:
@@ -268,14 +269,14 @@ func (r *Role) validateTimes() error {
 	return nil
 }
 
-// reuseWindow is how long the same request gets the same certificate again.
-func (r *Role) reuseWindow() time.Duration {
+// EffectiveReuseWindow is how long the same request gets the same certificate again.
+func (r *Role) EffectiveReuseWindow() time.Duration {
 	if r.ReuseWindow == nil {
 		return r.DeliveryGrace
 	}
 	return *r.ReuseWindow
 }
 
-// longestReuse is how long after its first answer a certificate is handed over again at the latest, however often it was asked for
+// LongestReuse is how long after its first answer a certificate is handed over again at the latest, however often it was asked for
 // meanwhile: nobody's key rests for ever because a broken template asks every few seconds.
-const longestReuse = 24 * time.Hour
+const LongestReuse = 24 * time.Hour

@@ -1,7 +1,7 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-package backend
+package issuing
 
 import (
 	"maps"
@@ -17,10 +17,10 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
-// A subject is whom a document signer's or an S/MIME certificate is made out to, by the names of [subjectFields]. Nobody proves
+// A Subject is whom a document signer's or an S/MIME certificate is made out to, by the names of [subjectFields]. Nobody proves
 // by DNS who he is, so the role decides whom it is for: with values of its own, with identity templates, and with those fields
 // that a request may fill in.
-type subject map[string]string
+type Subject map[string]string
 
 // subjectFields are what a subject may say, and where it stands in an order.
 var subjectFields = []struct {
@@ -77,7 +77,7 @@ func knownSubjectField(name string) bool {
 
 // validateSubject says what is wrong with the role's subject, if anything. Templates are only filled in for a request.
 func (r *Role) validateSubject() error {
-	if !r.shape().Personal() {
+	if !r.Shape().Personal() {
 		switch {
 		case len(r.Subject) > 0:
 			return fault.BadField("subject", "is for document signers and S/MIME: the names of %s certificates are those of the request", r.Variant)
@@ -88,14 +88,14 @@ func (r *Role) validateSubject() error {
 		}
 		return nil
 	}
-	if r.Attested && r.shape().Family != certinext.FamilySignature {
+	if r.Attested && r.Shape().Family != certinext.FamilySignature {
 		return fault.BadField("attested", "is for document signers")
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Subject)) {
 		if !knownSubjectField(name) {
 			return fault.BadField("subject", "%q is none of its fields: %s", sanitize.Short(name), strings.Join(SubjectFields(), ", "))
 		}
-		if v := r.Subject[name]; !isTemplate(v) {
+		if v := r.Subject[name]; !IsTemplate(v) {
 			if problem := subjectProblem(name, v); problem != "" {
 				return fault.BadField("subject", "%s %s", name, problem)
 			}
@@ -120,7 +120,8 @@ func (r *Role) takesSubject(name string) bool {
 	return slices.Contains(r.AllowedSubjectFields, name) || slices.Contains(r.AllowedSubjectFields, "*")
 }
 
-func isTemplate(s string) bool { return strings.Contains(s, "{{") }
+// IsTemplate reports whether a value of a role is an identity template.
+func IsTemplate(s string) bool { return strings.Contains(s, "{{") }
 
 var countryCode = regexp.MustCompile(`^[A-Z]{2}$`)
 
@@ -151,19 +152,19 @@ func subjectProblem(name, value string) string {
 	return ""
 }
 
-// fillSubject is the subject of a request: what the role says, with templates filled in, and what it lets the request say.
+// FillSubject is the subject of a request: what the role says, with templates filled in, and what it lets the request say.
 // fill fills in one template.
-func fillSubject(role *Role, asked map[string]string, fill func(template string) (string, error)) (subject, error) {
-	if !role.shape().Personal() {
+func FillSubject(role *Role, asked map[string]string, fill func(template string) (string, error)) (Subject, error) {
+	if !role.Shape().Personal() {
 		if len(asked) > 0 {
 			return nil, fault.BadField("subject", "is for document signers and S/MIME, which the role's product is not")
 		}
 		return nil, nil
 	}
-	s := make(subject)
+	s := make(Subject)
 	for _, name := range slices.Sorted(maps.Keys(role.Subject)) {
 		v := role.Subject[name]
-		if isTemplate(v) {
+		if IsTemplate(v) {
 			var err error
 			if v, err = fill(v); err != nil || v == "" {
 				return nil, fault.BadField("subject", "%s: the role's template %q has no value for this requester", name, sanitize.Short(role.Subject[name]))
@@ -189,7 +190,7 @@ func fillSubject(role *Role, asked map[string]string, fill func(template string)
 }
 
 // check holds a filled-in subject against what CERTInext takes.
-func (s subject) check(variant string) error {
+func (s Subject) check(variant string) error {
 	for _, name := range slices.Sorted(maps.Keys(s)) {
 		if problem := subjectProblem(name, s[name]); problem != "" {
 			return fault.BadField("subject", "%s %s", name, problem)
@@ -203,8 +204,8 @@ func (s subject) check(variant string) error {
 	return nil
 }
 
-// client is the subject in the client's terms.
-func (s subject) client() *certinext.Subject {
+// Client is the subject in the client's terms.
+func (s Subject) Client() *certinext.Subject {
 	if s == nil {
 		return nil
 	}
@@ -215,8 +216,8 @@ func (s subject) client() *certinext.Subject {
 	return out
 }
 
-// displayName is what the certificate is likely to be called: CERTInext makes its common name.
-func (s subject) displayName(variant string) string {
+// DisplayName is what the certificate is likely to be called: CERTInext makes its common name.
+func (s Subject) DisplayName(variant string) string {
 	person := strings.TrimSpace(s["first_name"] + " " + s["last_name"])
 	switch {
 	case variant == "legal-entity" && s["organization_name"] != "":
@@ -227,8 +228,8 @@ func (s subject) displayName(variant string) string {
 	return s["email"]
 }
 
-// forget drops what is not kept longer than it is needed.
-func (s subject) forget() subject {
+// Forget drops what is not kept longer than it is needed.
+func (s Subject) Forget() Subject {
 	if s[identificationNumber] == "" {
 		return s
 	}

@@ -1,7 +1,7 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-package backend
+package issuing
 
 import (
 	"net"
@@ -34,8 +34,8 @@ func parseDNSName(field, name string) (string, error) {
 	return ascii, nil
 }
 
-// splitDNSNames parses each of a list, dropping repetitions.
-func splitDNSNames(field string, names []string) ([]string, error) {
+// SplitDNSNames parses each of a list, dropping repetitions.
+func SplitDNSNames(field string, names []string) ([]string, error) {
 	var out []string
 	for _, n := range names {
 		if n = strings.TrimSpace(n); n == "" {
@@ -110,8 +110,8 @@ func (r nameRules) covers(domain, name string) bool {
 	return r.glob && strings.Contains(domain, "*") && glob.Glob(domain, name)
 }
 
-// nonEmpty returns the texts that are not empty.
-func nonEmpty(texts ...string) []string {
+// NonEmpty returns the texts that are not empty.
+func NonEmpty(texts ...string) []string {
 	var out []string
 	for _, t := range texts {
 		if t != "" {

@@ -1,18 +1,19 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-package backend
+package roles
 
 import (
 	"maps"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
-// storedRole is the entry of a role.
-type storedRole struct {
+// Stored is the entry of a role.
+type Stored struct {
 	Version         int                    `json:"version"`
 	ProductCode     string                 `json:"product_code"`
 	Variant         string                 `json:"variant"`
@@ -29,7 +30,7 @@ type storedRole struct {
 	CAProfileID     string                 `json:"ca_profile_id,omitempty"`
 	MasterProductID string                 `json:"master_product_id,omitempty"`
 	DCVMethod       certinext.DCVMethod    `json:"dcv_method"`
-	DNS             storedDNS              `json:"dns,omitzero"`
+	DNS             issuing.StoredDNS      `json:"dns,omitzero"`
 
 	Subject              map[string]string `json:"subject,omitempty"`
 	AllowedSubjectFields []string          `json:"allowed_subject_fields,omitempty"`
@@ -60,29 +61,13 @@ type storedRole struct {
 	MaxTTL          time.Duration  `json:"max_ttl,omitempty"` // nanoseconds
 }
 
-// storedDNS is a DNSValidation within another entry.
-type storedDNS struct {
-	Solver             string        `json:"solver,omitempty"`
-	Hosts              []string      `json:"hosts,omitempty"`
-	Resolvers          []string      `json:"resolvers,omitempty"`
-	PropagationServers []string      `json:"propagation_servers,omitempty"`
-	PropagationTimeout time.Duration `json:"propagation_timeout"` // nanoseconds
-}
-
-// validation fills in what an entry lacks that was stored before there were solvers.
-func (s storedDNS) validation() DNSValidation {
-	if len(s.Hosts) == 0 {
-		return newDNSValidation()
-	}
-	return DNSValidation(s)
-}
-
-func newStoredRole(r *Role) *storedRole {
-	return &storedRole{
+// NewStored returns the form in which r is stored.
+func NewStored(r *issuing.Role) *Stored {
+	return &Stored{
 		Version: 1, ProductCode: r.ProductCode, Variant: r.Variant, Defaults: account.NewStoredDefaults(r.OrderDefaults), ConsentFor: r.ConsentFor,
 		ValidityYears: r.ValidityYears, AutoRenew: r.AutoRenew, RenewBeforeDays: r.RenewBeforeDays, AutoSecureWWW: r.AutoSecureWWW,
 		CustomFields: maps.Clone(r.CustomFields), Tags: r.Tags, Remarks: r.Remarks, RecipientEmails: r.RecipientEmails,
-		CAProfileID: r.CAProfileID, MasterProductID: r.MasterProductID, DCVMethod: r.DCVMethod, DNS: storedDNS(r.DNS),
+		CAProfileID: r.CAProfileID, MasterProductID: r.MasterProductID, DCVMethod: r.DCVMethod, DNS: issuing.StoredDNS(r.DNS),
 		Subject: maps.Clone(r.Subject), AllowedSubjectFields: r.AllowedSubjectFields, Attested: r.Attested,
 		AllowedDomains: r.AllowedDomains, AllowedDomainsTemplate: r.AllowedDomainsTemplate,
 		AllowBareDomains: r.AllowBareDomains, AllowSubdomains: r.AllowSubdomains, AllowGlobDomains: r.AllowGlobDomains,
@@ -93,10 +78,11 @@ func newStoredRole(r *Role) *storedRole {
 	}
 }
 
-func (s *storedRole) role(name string) *Role {
-	return &Role{
+// Role returns what was stored under name.
+func (s *Stored) Role(name string) *issuing.Role {
+	return &issuing.Role{
 		Name: name, ProductCode: s.ProductCode, Variant: s.Variant, Family: account.Shapes[s.Variant].Family,
-		OrderDefaults: s.Defaults.Defaults(), ConsentFor: s.ConsentFor, DCVMethod: s.DCVMethod, DNS: s.DNS.validation(),
+		OrderDefaults: s.Defaults.Defaults(), ConsentFor: s.ConsentFor, DCVMethod: s.DCVMethod, DNS: s.DNS.Validation(),
 		ValidityYears: s.ValidityYears, AutoRenew: s.AutoRenew, RenewBeforeDays: s.RenewBeforeDays, AutoSecureWWW: s.AutoSecureWWW,
 		CustomFields: s.CustomFields, Tags: s.Tags, Remarks: s.Remarks, RecipientEmails: s.RecipientEmails,
 		CAProfileID: s.CAProfileID, MasterProductID: s.MasterProductID,
@@ -104,7 +90,7 @@ func (s *storedRole) role(name string) *Role {
 		AllowedDomains: s.AllowedDomains, AllowedDomainsTemplate: s.AllowedDomainsTemplate,
 		AllowBareDomains: s.AllowBareDomains, AllowSubdomains: s.AllowSubdomains, AllowGlobDomains: s.AllowGlobDomains,
 		AllowWildcardCertificates: s.AllowWildcardCertificates, AllowAnyName: s.AllowAnyName, AllowIPSANs: s.AllowIPSANs,
-		RequireCN: s.RequireCN, Key: KeySpec{Type: s.KeyType, Bits: s.KeyBits},
+		RequireCN: s.RequireCN, Key: issuing.KeySpec{Type: s.KeyType, Bits: s.KeyBits},
 		AllowReissue: s.AllowReissue, RekeyOrders: s.RekeyOrders, RenewalWindow: s.RenewalWindow, IssueTimeout: s.IssueTimeout, DeliveryGrace: s.DeliveryGrace, ReuseWindow: s.ReuseWindow, PickupWindow: s.PickupWindow, RevokeUnclaimed: s.RevokeUnclaimed,
 		GenerateLease: s.GenerateLease, TTL: s.TTL, MaxTTL: s.MaxTTL,
 	}
