@@ -319,6 +319,7 @@ never sent a second time. When the records show an order that was placed much la
 failed. Until then an operator can settle it: by writing its number as ca_order_id when CERTInext's portal shows it, or never_placed=true when it is
 certain that CERTInext does not have it. The latter is refused while CERTInext may still be working on the order (create_timeout in config), while its
 records show it, and while they cannot be read. The next request is a new order then, so a team's policy should allow neither field.
+A number that turns out to be another order's, because its certificate carries another key, is taken back: the order is unresolved again.
 `
 
 const dcvHelp = `

@@ -306,7 +306,7 @@ func (d *driver) findNumber(ctx context.Context, why string) bool {
 		return false
 	}
 	o.note(d.engine.Now(), "CERTInext has the order as %s, and not as %s: %s", sanitize.Short(found.orderID), sanitize.Short(o.CAOrderID), why)
-	o.CAOrderID, o.CAStatus, o.CAState, o.FinalSeen, o.LastError = found.orderID, "", "", sighting{}, ""
+	o.CAOrderID, o.CAStatus, o.CAState, o.FinalSeen, o.Adopted, o.LastError = found.orderID, "", "", sighting{}, false, ""
 	d.remote, d.lastErr = nil, nil
 	if err := d.save(ctx); err != nil {
 		d.failed(err) // kept in memory until storage takes it

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
@@ -50,6 +51,8 @@ func (d *driver) download(ctx context.Context) (done bool, out outcome) {
 		case d.findNumber(ctx, "the certificate of that one has another key"):
 			d.tried.downloaded = false
 			return false, outcome{}
+		case o.Adopted:
+			return true, d.unadopt(ctx)
 		}
 	}
 	if err != nil {
@@ -65,6 +68,17 @@ func (d *driver) download(ctx context.Context) (done bool, out outcome) {
 		return true, outcome{err: err}
 	}
 	return true, outcome{cert: cert}
+}
+
+// unadopt takes back that an operator gave the order a number: the certificate of that one carries another key, so it
+// is somebody else's order. What became of this one is in doubt again.
+func (d *driver) unadopt(ctx context.Context) outcome {
+	o := d.order
+	o.note(d.engine.Now(), "CERTInext's order %s, which was given by hand, is for another key: it is not this order", sanitize.Short(o.CAOrderID))
+	o.CAOrderID, o.CAStatus, o.CAState, o.FinalSeen, o.Adopted = "", "", "", sighting{}, false
+	d.remote, d.lastErr = nil, nil
+	d.inDoubt()
+	return outcome{err: d.save(ctx)}
 }
 
 // withChain asks for the PEM form of a certificate whose JSON form came without its chain. Only a refusal settles that there

@@ -125,6 +125,8 @@ type orderEntry struct {
 	ChainMissedAt time.Time `json:"chain_missed_at,omitzero"`
 	// AskedAgainAt is when CERTInext was asked again by the same Idempotency-Key.
 	AskedAgainAt time.Time `json:"asked_again_at,omitzero"`
+	// Adopted is set while the number is only an operator's word, which the certificate has yet to prove.
+	Adopted bool `json:"adopted,omitempty"`
 	// NotDraft is set when CERTInext was asked for a draft, and answered with the number of an order.
 	NotDraft bool `json:"not_draft,omitempty"`
 	// Discarding is set when CERTInext did not answer whether it has discarded the draft.

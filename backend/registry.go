@@ -48,6 +48,8 @@ type tracked struct {
 	unsaved *orderEntry // what storage could not take; nil when storage knows all
 	unsent  bool        // CERTInext has certainly not been told of it
 	handed  *handed     // what this process knows of answers that held the certificate; nil when there was none
+
+	futureSeen time.Time // when this process first saw that CERTInext was asked later than now, by a clock set right since
 }
 
 // handed is what the registry knows of a certificate that was handed over.
@@ -421,4 +423,23 @@ func (r *registry) due(now time.Time, limit int) []tracked {
 		return strings.Compare(a.id, b.id)
 	})
 	return out[:min(limit, len(out))]
+}
+
+// askedBy returns the latest time at which CERTInext can have been asked for an order, by the present clock. A stored time
+// that lies in the future was written by a clock that has been set right since, nobody knows by how much: then it was no
+// later than when this process first saw it.
+func (r *registry) askedBy(id string, stored, now time.Time) time.Time {
+	if !stored.After(now) {
+		return stored
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := r.orders[id]
+	if t == nil {
+		return now
+	}
+	if t.futureSeen.IsZero() || t.futureSeen.After(now) {
+		t.futureSeen = now
+	}
+	return t.futureSeen
 }

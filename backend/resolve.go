@@ -34,10 +34,10 @@ func (e *Engine) ResolveOrder(ctx context.Context, s logical.Storage, role, id, 
 	} else {
 		err = e.adopt(ctx, s, o, caOrderID)
 	}
+	h.lookAgain(e.Now()) // whatever was said: what CERTInext's records show goes on at once
 	if err != nil {
 		return nil, err
 	}
-	h.lookAgain(e.Now())
 	return o.view(), nil
 }
 
@@ -83,8 +83,8 @@ func (e *Engine) lookBefore(ctx context.Context, s logical.Storage, o *orderEntr
 	case !account.SameAccount(o.Account, cfg.Account()):
 		return nil
 	}
-	asked := o.lastAskedAt()
-	if settled := asked.Add(cfg.EffectiveCreateTimeout()); !asked.After(e.Now()) && o.State != StatePending && e.Now().Before(settled) {
+	asked := e.orders.askedBy(o.ID, o.lastAskedAt(), e.Now())
+	if settled := asked.Add(cfg.EffectiveCreateTimeout()); o.State != StatePending && e.Now().Before(settled) {
 		return fault.BadField("never_placed", "CERTInext may still be working on order %s: say that after %s", o.ID, settled.UTC().Format(time.RFC3339))
 	}
 	ctx, cancel := account.WhileAsked(ctx)
@@ -163,7 +163,7 @@ func (e *Engine) adopt(ctx context.Context, s logical.Storage, o *orderEntry, ca
 	}
 	before := *o
 	e.setDraft(o, false)
-	o.State, o.CAOrderID, o.LastError, o.Needs = StatePending, caOrderID, "", nil
+	o.State, o.CAOrderID, o.Adopted, o.LastError, o.Needs = StatePending, caOrderID, o.Reissue == nil, "", nil
 	o.note(e.Now(), "adopted by hand: CERTInext's order %s", sanitize.Short(caOrderID))
 	o.observe(e.Now(), remote)
 	if err := e.saveOrder(ctx, s, o); err != nil {
