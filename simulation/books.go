@@ -47,6 +47,18 @@ func (m moment) before(other moment) bool {
 	return m.true.Before(other.true) && m.plugin.Before(other.plugin) && m.latest.Before(other.latest)
 }
 
+// stamped is the earliest moment that the plugin may have taken for m, at which the answer of a call came: where its
+// clock has leapt meanwhile, it may have looked before.
+func (m moment) stamped(by *call) moment {
+	if by == nil {
+		return m
+	}
+	if leap := m.plugin.Sub(by.began.plugin) - m.true.Sub(by.began.true); leap.Abs() > time.Second {
+		return by.began
+	}
+	return m
+}
+
 func (m moment) zero() bool { return m.true.IsZero() }
 
 // A handover is an answer that held a certificate.

@@ -472,6 +472,70 @@ var cases = []struct {
 		},
 	},
 	{
+		"a clock that jumps while an answer is made ends the reuse of that answer by its own time", "money/unheard", false, History{
+			Seed: 308688, Manners: Manners{Dialect: certinexttest.Documented, TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "draft", Request: Request{Who: "bob", Role: "web", Name: "n2"}},
+				{Do: "order", Request: Request{Who: "bob", Role: "web", Name: "n3"}},
+				{Do: "order", Request: Request{Who: "tok", Role: "web", Name: "n3"}},
+				{Do: "issue", Request: Request{Who: "tok", Role: "bare", Name: "n5"}},
+				{Do: "issue", Request: Request{Who: "bob", Role: "web", Name: "n6"}},
+				{Do: "issue", Request: Request{Who: "ann", Role: "hand", Name: "n7"}},
+				{Do: "issue", Request: Request{Who: "tok", Role: "bare", Name: "shared"}},
+				{Do: "restart"},
+				{Do: "issue", Request: Request{Who: "bob", Role: "web", Name: "n3"}, Loss: "unleasable", Then: 18},
+				{Do: "clock", For: 10 * time.Minute},
+			},
+		},
+	},
+	{
+		"an order that is younger than the clock is not declared never placed at once", "money/again", false, History{
+			Seed: 402750, Manners: Manners{ReportDelay: 30 * time.Second, TokenTTL: 1 * time.Hour}, Orderly: false,
+			Actions: []Action{
+				{Do: "disk", At: "get revocation/", Bad: "slow", For: 30 * time.Second},
+				{Do: "clock", For: 1440 * time.Hour},
+				{Do: "issue", Request: Request{Who: "bob", Role: "bare", Name: "n2"}},
+				{Do: "wire", At: "< certificate", Bad: "crash"},
+				{Do: "async", Request: Request{Who: "ann", Role: "bare", Name: "n1"}},
+				{Do: "disk", At: "put order/closed/", Bad: "crash", Skip: 1},
+				{Do: "cancel", Request: Request{Who: "bob", Role: "bare", Name: "n2"}},
+				{Do: "wire", At: "< create-", Bad: "crash"},
+				{Do: "order", Request: Request{Who: "bat", Role: "once", Name: "n4"}},
+				{Do: "clock", For: -10 * time.Minute},
+				{Do: "issue", Request: Request{Who: "ann", Role: "hand", Name: "n5", ID: "deploy-5"}},
+				{Do: "issue", Request: Request{Who: "bat", Role: "once", Name: "n4"}},
+				{Do: "never-placed", Request: Request{Who: "bat", Role: "once", Name: "n4"}},
+			},
+		},
+	},
+	{
+		"an order that the records show is gone on with when its absence is declared", "key/left", false, History{
+			Seed: 404701, Manners: Manners{Dialect: certinexttest.Documented, TokenTTL: 2 * time.Minute}, Orderly: true,
+			Actions: []Action{
+				{Do: "wire", At: "< create-", Bad: "text-200", For: 1 * time.Second, Skip: 2},
+				{Do: "issue", Request: Request{Who: "bob", Role: "once", Name: "n2"}},
+				{Do: "draft", Request: Request{Who: "bob", Role: "bare", Name: "n3"}},
+				{Do: "draft", Request: Request{Who: "bob", Role: "web", Name: "n4"}},
+				{Do: "config", How: "delete"},
+				{Do: "time", For: 7 * time.Hour},
+			},
+		},
+	},
+	{
+		"an order that was given the number of another one by hand is in doubt again", "rest/open", false, History{
+			Seed: 304621, Manners: Manners{ReportDelay: 30 * time.Second, TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "wire", At: "> create-", Bad: "before", For: 2 * time.Minute, Skip: 2},
+				{Do: "issue", Request: Request{Who: "bat", Role: "hasty", Name: "n3"}},
+				{Do: "wire", At: "< create-", Bad: "before"},
+				{Do: "order", Request: Request{Who: "bob", Role: "web", Name: "n4"}},
+				{Do: "order", Request: Request{Who: "bat", Role: "web", Name: "n4"}},
+				{Do: "adopt", Request: Request{Who: "bat", Role: "web", Name: "n4"}},
+				{Do: "cancel", Request: Request{Who: "bob", Role: "web", Name: "n4"}},
+			},
+		},
+	},
+	{
 		"a certificate from a future that never came is waited for no longer than any other", "key/left", false, History{
 			Seed: 73, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
 			Actions: []Action{

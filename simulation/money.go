@@ -87,7 +87,7 @@ func (w *world) judgeRepeat(r Request, first, next *certinexttest.OrderRecord) {
 		return
 	}
 	if !stored.zero() && !at.true.Before(stored.true) && w.mayHaveArrived(first, stored, at, window) {
-		if window == 0 || !at.within(window, stored.moment) || w.policy().AnswersBuy {
+		if window == 0 || !at.within(window, stored.stamped(stored.by)) || w.policy().AnswersBuy {
 			return
 		}
 		w.violate("money/unheard", "the answer with %s did not reach %s, which asked again and bought %s %s later", first.ID, r.Who, next.ID, at.true.Sub(stored.true))
@@ -162,7 +162,7 @@ func (w *world) handed(r Request, o *certinexttest.OrderRecord, before moment) (
 	var last moment
 	for _, h := range w.books.handovers {
 		if h.call.request != nil && *h.call.request == r && slices.Contains(o.Serials, plain(h.serial)) && h.heard && !h.at.true.After(before.true) && !h.at.true.Before(last.true) {
-			last = h.at
+			last = h.at.stamped(h.call)
 		}
 	}
 	return !last.zero(), last
