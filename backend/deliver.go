@@ -224,13 +224,16 @@ func (e *Engine) undoDelivery(ctx context.Context, s logical.Storage, h *heldOrd
 		delete(c.Leases, r.issued.Lease.ID)
 	}
 	c.Delivery = c.Delivery.less()
-	if err := store.Put(context.WithoutCancel(ctx), s, c.key(), c); err != nil {
+	err := store.Put(context.WithoutCancel(ctx), s, c.key(), c)
+	if err != nil {
 		e.Log.Warn("a caller hung up, and its certificate counts as handed over", "order_id", c.OrderID, "error", err)
-		return
 	}
-	if c.Delivery == nil {
+	if c.Delivery == nil { // if it was stored all the same, whoever looks next finds it so
 		e.orders.unmarkHanded(h.id, e.Now())
 		h.lookAgain(e.Now().Add(host.PassDelay(0)))
+		return
+	}
+	if err != nil {
 		return
 	}
 	e.noteHanded(h, c)

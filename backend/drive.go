@@ -282,6 +282,9 @@ func (d *driver) track(ctx context.Context) (done bool) {
 	if d.tried.confirmed = d.order.seeFinal(d.engine.Now(), remote, d.client.Version); remote.Status == certinext.StatusRevoked && !d.tried.confirmed {
 		d.findStored(ctx)
 	}
+	if d.tried.confirmed && d.confirmNumber(ctx) {
+		return false
+	}
 	if before != (sighting{}) && d.order.FinalSeen == (sighting{}) {
 		// It was a lie. A process that takes over must not take the next one for the second look.
 		if err := d.save(ctx); err != nil {
@@ -293,16 +296,36 @@ func (d *driver) track(ctx context.Context) (done bool) {
 
 // findNumber looks for the order when the number that CERTInext gave for it turns out to be wrong, and reports whether it has another one.
 func (d *driver) findNumber(ctx context.Context, why string) bool {
-	o := d.order
-	if o.Reissue != nil {
+	if d.order.Reissue != nil {
 		return false // it has the number of the order that it reissues
 	}
 	found, err := d.find(ctx)
-	if o.NotDraft && err == nil && found.orderID == "" && found.requestID != "" {
+	return err == nil && d.takeNumber(ctx, found, why)
+}
+
+// confirmNumber looks into CERTInext's records before an order that nobody has got a certificate of is closed, since it is over by the number
+// that it has: a number that is another order's would leave this one behind. It reports whether the order has another one.
+func (d *driver) confirmNumber(ctx context.Context) (moved bool) {
+	if d.order.Serial != "" || d.order.Reissue != nil {
+		return false
+	}
+	found, err := d.lookFor(ctx)
+	if err != nil && !hasNoRecords(err) {
+		d.tried.confirmed = false // it stays open until they can be read
+		d.failed(err)
+		return false
+	}
+	return d.takeNumber(ctx, found, "that one is over")
+}
+
+// takeNumber gives the order the number that CERTInext's records show it by, and reports whether that is another one.
+func (d *driver) takeNumber(ctx context.Context, found remoteID, why string) bool {
+	o := d.order
+	if o.NotDraft && found.orderID == "" && found.requestID != "" {
 		d.draftAfterAll(ctx, found.requestID, why)
 		return true
 	}
-	if err != nil || found.orderID == "" || found.orderID == o.CAOrderID {
+	if found.orderID == "" || found.orderID == o.CAOrderID {
 		return false
 	}
 	o.note(d.engine.Now(), "CERTInext has the order as %s, and not as %s: %s", sanitize.Short(found.orderID), sanitize.Short(o.CAOrderID), why)

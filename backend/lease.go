@@ -260,11 +260,12 @@ func (e *Engine) TakeBack(ctx context.Context, s logical.Storage, serial, leaseI
 	if c.Delivery = c.Delivery.less(); !alone && c.Delivery == nil {
 		c.Delivery = &delivery{At: e.Now(), Last: e.Now(), Times: 1} // a lease on it has ended before
 	}
-	if err := store.Put(context.WithoutCancel(ctx), s, c.key(), c); err != nil {
-		return err
-	}
-	if alone {
+	err = store.Put(context.WithoutCancel(ctx), s, c.key(), c)
+	if alone { // whether or not it was stored: whoever looks next goes by what storage has
 		e.orders.unmarkHanded(c.OrderID, e.Now().Add(host.PassDelay(0)))
+	}
+	if err != nil {
+		return err
 	}
 	if queued != nil && !queued.Due { // it waited for the end of the lease that is none
 		if queued.Next = lastLease(c.Leases, e.Now()); queued.Next.IsZero() {

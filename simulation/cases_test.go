@@ -536,6 +536,42 @@ var cases = []struct {
 		},
 	},
 	{
+		"a lease that Vault hands back while storage fails is handed back", "money/again", false, History{
+			Seed: 412301, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "disk", At: "put cert/", Bad: "after", For: 1 * time.Second, Skip: 1},
+				{Do: "issue", Request: Request{Who: "ann", Role: "web", Name: "n2"}, Loss: "unleasable"},
+				{Do: "time", For: 6 * time.Minute},
+			},
+		},
+	},
+	{
+		"an order whose number is another one that is over is looked for", "record/orphan", false, History{
+			Seed: 311668, Manners: Manners{Dialect: certinexttest.V1, TokenTTL: 2 * time.Minute}, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "ann", Role: "hasty", Name: "n2"}},
+				{Do: "issue", Request: Request{Who: "ann", Role: "hasty", Name: "n3"}},
+				{Do: "issue", Request: Request{Who: "ann", Role: "once", Name: "n4"}},
+				{Do: "ca", At: "orders-report", Bad: "middleman-after", For: 1 * time.Second, Skip: 2},
+				{Do: "issue", Request: Request{Who: "ann", Role: "web", Name: "shared"}},
+				{Do: "async", Request: Request{Who: "ann", Role: "web", Name: "n1"}},
+				{Do: "issue", Request: Request{Who: "bat", Role: "bare", Name: "n6"}},
+				{Do: "time", For: 2 * time.Minute},
+				{Do: "sync"},
+				{Do: "async", Request: Request{Who: "bob", Role: "rekey", Name: "n8"}},
+				{Do: "async", Request: Request{Who: "bat", Role: "web", Name: "n9"}},
+				{Do: "issue", Request: Request{Who: "bat", Role: "bare", Name: "n6"}, Then: 2},
+				{Do: "ca", At: "create-ssl", Bad: "other-order", For: 1 * time.Second, Times: 6},
+				{Do: "wire", At: "< create-", Bad: "crash", Skip: 2},
+				{Do: "order", Request: Request{Who: "ann", Role: "web", Name: "n7"}},
+				{Do: "issue", Request: Request{Who: "ann", Role: "bare", Name: "n10"}},
+				{Do: "issue", Request: Request{Who: "tok", Role: "web", Name: "n11"}},
+				{Do: "issue", Request: Request{Who: "tok", Role: "web", Name: "n11"}},
+				{Do: "lease-end", Request: Request{Who: "tok", Role: "web", Name: "n11"}},
+			},
+		},
+	},
+	{
 		"a certificate from a future that never came is waited for no longer than any other", "key/left", false, History{
 			Seed: 73, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
 			Actions: []Action{
