@@ -137,7 +137,7 @@ func (e *Engine) deliver(ctx context.Context, s logical.Storage, w *caller, h *h
 	}
 	c.Delivery.answered(e.Now(), e.answers.Add(1))
 	e.rememberChain(c.Chain)
-	o.dirty = false // what the drive has noted is not worth a write of its own: the certificate's entry says all
+	o.dirty = o.owed // what the drive has merely noted is not worth a write of its own: the certificate's entry says all
 	if ctx.Err() != nil {
 		e.undoDelivery(ctx, s, h, r)
 		return result{err: &OrderError{Order: o.view()}}

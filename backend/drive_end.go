@@ -83,9 +83,10 @@ func (d *driver) save(ctx context.Context) error {
 func (e *Engine) saveOrder(ctx context.Context, s logical.Storage, o *orderEntry) error {
 	o.dirty = true
 	if err := store.Put(context.WithoutCancel(ctx), s, o.openKey(), o); err != nil {
+		o.owed = true
 		return fmt.Errorf("order %s (CERTInext order %q): %w", o.ID, o.CAOrderID, err)
 	}
-	o.dirty = false
+	o.dirty, o.owed = false, false
 	return nil
 }
 

@@ -74,6 +74,7 @@ func (e *Engine) readEntry(ctx context.Context, s logical.Storage, h *heldOrder)
 	t, _ := e.orders.status(h.id)
 	if t.unsaved != nil {
 		h.entry = t.unsaved
+		h.entry.seeHanded(t)
 		return nil
 	}
 	o, err := store.Get[orderEntry](ctx, s, openOrderPrefix+h.role+"/"+h.id)
@@ -88,9 +89,15 @@ func (e *Engine) readEntry(ctx context.Context, s logical.Storage, h *heldOrder)
 		return store.Delete(context.WithoutCancel(ctx), s, closed.openKey())
 	}
 	o.fresh = t.unsent
-	if t.handed != nil && o.State == StatePending { // the entry is brought up to date when its key is erased
-		o.State, o.Serial = StateIssued, t.handed.serial
-	}
+	o.seeHanded(t)
 	h.entry = o
 	return nil
+}
+
+// seeHanded takes over what this process knows of a certificate that was handed over: the stored entry is brought up to date when its key
+// is erased.
+func (o *orderEntry) seeHanded(t tracked) {
+	if t.handed != nil && o.State == StatePending {
+		o.State, o.Serial = StateIssued, t.handed.serial
+	}
 }

@@ -161,6 +161,7 @@ type orderEntry struct {
 
 	fresh bool // CERTInext has certainly not been told: this process has just stored the intent
 	dirty bool // changed since it was stored
+	owed  bool // storage has refused a write of it
 	// closing is set when the order is over and its key erased, and storage has not taken that yet.
 	closing bool
 }
