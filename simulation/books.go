@@ -47,6 +47,12 @@ func (m moment) before(other moment) bool {
 	return m.true.Before(other.true) && m.plugin.Before(other.plugin) && m.latest.Before(other.latest)
 }
 
+// withinAnswer reports whether a moment is no more than a while after the plugin's answer to a call, whenever it may have looked at its clock
+// for that.
+func (m moment) withinAnswer(d time.Duration, at moment, by *call) bool {
+	return m.within(d, at) && m.within(d, at.stamped(by))
+}
+
 // stamped is the earliest moment that the plugin may have taken for m, at which the answer of a call came: where its
 // clock has leapt meanwhile, it may have looked before.
 func (m moment) stamped(by *call) moment {

@@ -572,6 +572,43 @@ var cases = []struct {
 		},
 	},
 	{
+		"what was handed over by a clock that was ahead is given again", "money/repeated", false, History{
+			Seed: 503154, Manners: Manners{TokenTTL: 2 * time.Minute}, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "ann", Role: "inside", Name: "shared"}, How: "force", Then: 3},
+				{Do: "clock", For: -10 * time.Minute},
+				{Do: "async", Request: Request{Who: "ann", Role: "inside", Name: "shared"}},
+			},
+		},
+	},
+	{
+		"a clock that jumps while a lease ends leaves it in doubt", "lease/ghost", false, History{
+			Seed: 604649, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "bob", Role: "web", Name: "n3"}},
+				{Do: "lease-end", Request: Request{Who: "bob", Role: "web", Name: "n3"}, Then: 1},
+				{Do: "clock", For: 1440 * time.Hour},
+			},
+		},
+	},
+	{
+		"a number that was set right while storage failed is stored with the certificate", "record/adopted-twice", false, History{
+			Seed: 600769, Manners: Manners{ReportDelay: 30 * time.Second, TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "ann", Role: "web", Name: "n3"}},
+				{Do: "issue", Request: Request{Who: "bat", Role: "rekey", Name: "n5"}},
+				{Do: "reissue", Request: Request{Who: "bat", Role: "rekey", Name: "n5"}},
+				{Do: "collect", Request: Request{Who: "bat", Role: "rekey", Name: "n5"}, How: "reissued"},
+				{Do: "issue", Request: Request{Who: "ann", Role: "web", Name: "n2"}},
+				{Do: "ca", At: "create-ssl", Bad: "other-order", For: 10 * time.Second, Times: 2},
+				{Do: "issue", Request: Request{Who: "ann", Role: "web", Name: "n2"}},
+				{Do: "issue", Request: Request{Who: "tok", Role: "web", Name: "n6"}},
+				{Do: "issue", Request: Request{Who: "ann", Role: "web", Name: "n9"}, Then: 29},
+				{Do: "disk", At: "put order/open/", Bad: "before"},
+			},
+		},
+	},
+	{
 		"a certificate from a future that never came is waited for no longer than any other", "key/left", false, History{
 			Seed: 73, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
 			Actions: []Action{

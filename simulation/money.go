@@ -68,7 +68,11 @@ func (w *world) judgeRepeat(r Request, first, next *certinexttest.OrderRecord) {
 	if w.policy().FlightsBuy && w.overlapped(r) {
 		return
 	}
-	handed, before := w.handed(r, first, at)
+	answer := w.handed(r, first, at)
+	handed, before := answer != nil, moment{}
+	if handed {
+		before = answer.at
+	}
 	window := grace(r.Role)
 	stored := w.books.delivered[first.ID]
 	if (window == 0 || two.call.forced()) && w.books.seemedHanded(first.ID, two.call.began) {
@@ -80,14 +84,14 @@ func (w *world) judgeRepeat(r Request, first, next *certinexttest.OrderRecord) {
 		return
 	case two.call.forced() && (handed || !stored.zero() && !at.true.Before(stored.true)):
 		return
-	case handed && (w.policy().AnswersBuy || window == 0 || !at.within(window, before)):
+	case handed && (w.policy().AnswersBuy || window == 0 || !at.withinAnswer(window, before, answer.call)):
 		return
 	case handed:
 		w.violate("money/repeated", "%s was handed %s at %s, asked again, and bought %s %s later", r.Who, first.ID, w.since(before), next.ID, at.true.Sub(before.true))
 		return
 	}
 	if !stored.zero() && !at.true.Before(stored.true) && w.mayHaveArrived(first, stored, at, window) {
-		if window == 0 || !at.within(window, stored.stamped(stored.by)) || w.policy().AnswersBuy {
+		if window == 0 || !at.withinAnswer(window, stored.moment, stored.by) || w.policy().AnswersBuy {
 			return
 		}
 		w.violate("money/unheard", "the answer with %s did not reach %s, which asked again and bought %s %s later", first.ID, r.Who, next.ID, at.true.Sub(stored.true))
@@ -155,17 +159,17 @@ func (w *world) overBefore(first, next *certinexttest.OrderRecord) bool {
 	return false
 }
 
-// handed is when the certificate of an order was last handed to a request that heard it, before a time. A certificate that was reissued within
+// handed is the last answer that held the certificate of an order and that its request heard, before a time; nil when there was none. A certificate that was reissued within
 // the order is another one, with a key of its own, and has its own window (ADR 0013): whoever collects that has not been answered what the
 // first request asked for.
-func (w *world) handed(r Request, o *certinexttest.OrderRecord, before moment) (bool, moment) {
-	var last moment
-	for _, h := range w.books.handovers {
-		if h.call.request != nil && *h.call.request == r && slices.Contains(o.Serials, plain(h.serial)) && h.heard && !h.at.true.After(before.true) && !h.at.true.Before(last.true) {
-			last = h.at.stamped(h.call)
+func (w *world) handed(r Request, o *certinexttest.OrderRecord, before moment) *handover {
+	var last *handover
+	for i, h := range w.books.handovers {
+		if h.call.request != nil && *h.call.request == r && slices.Contains(o.Serials, plain(h.serial)) && h.heard && !h.at.true.After(before.true) && (last == nil || !h.at.true.Before(last.at.true)) {
+			last = &w.books.handovers[i]
 		}
 	}
-	return !last.zero(), last
+	return last
 }
 
 func (w *world) since(m moment) string { return fmt.Sprint(m.true.Sub(w.sched.trace.begun)) }

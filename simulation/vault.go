@@ -71,17 +71,23 @@ func (v *vault) end(l *lease) {
 		return
 	}
 	l.tries++
-	skew := time.Duration(v.world.pluginAhead.Load() - v.world.caAhead.Load())
-	l.byClock = l.byClock || skew.Abs() > time.Hour && !v.world.pluginNow().Before(l.secret.IssueTime.Add(l.secret.TTL))
+	v.seeClock(l)
 	l.ending = v.world.send(&call{
 		what: "end of a lease on " + l.serial, op: logical.RevokeOperation, path: l.path, secret: l.secret,
 		answer: func(c *call) {
+			v.seeClock(l) // it may have jumped meanwhile
 			if c.err == nil && !c.resp.IsError() && !c.lost() {
 				l.over = true
 			}
 		},
 	})
 	v.world.books.leaseOver(l) // the certificate may be revoked from now on, whether the plugin answers or not
+}
+
+// seeClock notes that the lease is over by a clock of the plugin's that is hours wrong.
+func (v *vault) seeClock(l *lease) {
+	skew := time.Duration(v.world.pluginAhead.Load() - v.world.caAhead.Load())
+	l.byClock = l.byClock || skew.Abs() > time.Hour && !v.world.pluginNow().Before(l.secret.IssueTime.Add(l.secret.TTL))
 }
 
 // renew extends a lease.
