@@ -66,6 +66,9 @@ func (d *delivery) again(now time.Time) *delivery {
 	if d == nil {
 		return &delivery{At: now, Last: now, Times: 1, lastHere: true}
 	}
+	if now.Before(d.latest()) {
+		now = d.latest() // the clock was set back: what it said before may have been right
+	}
 	return &delivery{At: d.At, Last: now, Times: d.times() + 1, Unleased: d.Unleased, first: d.first, lastHere: true}
 }
 

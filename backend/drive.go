@@ -22,10 +22,6 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// Between two looks at an order that should not take long: the first waits are short, since a validated domain's
-// certificate is usually there within seconds.
-var pollDelays = []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second, 3 * time.Second, 5 * time.Second}
-
 // humanPatience is how long a waiting request watches an order whose next move is a person's who reads our answer.
 const humanPatience = 5 * time.Second
 
@@ -282,7 +278,7 @@ func (d *driver) track(ctx context.Context) (done bool) {
 	if d.tried.confirmed = d.order.seeFinal(d.engine.Now(), remote, d.client.Version); remote.Status == certinext.StatusRevoked && !d.tried.confirmed {
 		d.findStored(ctx)
 	}
-	if d.tried.confirmed && d.confirmNumber(ctx) {
+	if d.tried.confirmed && d.confirmEnd(ctx) {
 		return false
 	}
 	if before != (sighting{}) && d.order.FinalSeen == (sighting{}) {
@@ -303,15 +299,24 @@ func (d *driver) findNumber(ctx context.Context, why string) bool {
 	return err == nil && d.takeNumber(ctx, found, why)
 }
 
-// confirmNumber looks into CERTInext's records before an order that nobody has got a certificate of is closed, since it is over by the number
-// that it has: a number that is another order's would leave this one behind. It reports whether the order has another one.
-func (d *driver) confirmNumber(ctx context.Context) (moved bool) {
-	if d.order.Serial != "" || d.order.Reissue != nil {
+// confirmEnd looks into CERTInext's records before an order that nobody has got a certificate of is closed, since it is over by the number that
+// it has: that may be another order's, and the records may know better. It reports whether the order has another number. While the records
+// cannot be read, or show a certificate that is valid, the order stays open.
+func (d *driver) confirmEnd(ctx context.Context) (moved bool) {
+	o := d.order
+	if o.Serial != "" || o.Reissue != nil {
 		return false
 	}
 	found, err := d.lookFor(ctx)
-	if err != nil && !hasNoRecords(err) {
-		d.tried.confirmed = false // it stays open until they can be read
+	switch {
+	case hasNoRecords(err):
+		return false
+	case err == nil && found.orderID == o.CAOrderID && found.validTill.After(d.engine.Now()):
+		err = fmt.Errorf("CERTInext says that the order is %s, and its records show a certificate that is valid until %s",
+			d.remote.Status, found.validTill.UTC().Format(time.RFC3339))
+	}
+	if err != nil {
+		d.tried.confirmed = false
 		d.failed(err)
 		return false
 	}
@@ -389,7 +394,7 @@ func (d *driver) wait(ctx context.Context, a action) (done bool) {
 			until = patience
 		}
 	}
-	delay := pollDelays[min(d.polls, len(pollDelays)-1)]
+	delay := host.PollDelay(d.polls)
 	d.polls++
 	var refusal *certinext.Error
 	if errors.As(d.lastErr, &refusal) {

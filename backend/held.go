@@ -94,10 +94,10 @@ func (e *Engine) readEntry(ctx context.Context, s logical.Storage, h *heldOrder)
 	return nil
 }
 
-// seeHanded takes over what this process knows of a certificate that was handed over: the stored entry is brought up to date when its key
+// seeHanded takes over what this process knows of a certificate that was handed over, or taken back: the stored entry is brought up to date when its key
 // is erased.
 func (o *orderEntry) seeHanded(t tracked) {
-	if t.handed != nil && o.State == StatePending {
-		o.State, o.Serial = StateIssued, t.handed.serial
+	if t.stored != "" && o.State == StatePending {
+		o.State, o.Serial = StateIssued, t.stored
 	}
 }

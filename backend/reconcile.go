@@ -185,5 +185,5 @@ func (d *driver) replay(ctx context.Context) (remoteID, error) {
 		}
 		return remoteID{}, err
 	}
-	return remoteID{remote.ID, remote.RequestID}, nil
+	return remoteID{orderID: remote.ID, requestID: remote.RequestID}, nil
 }

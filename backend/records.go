@@ -15,7 +15,11 @@ import (
 )
 
 // remoteID is what CERTInext knows an order by, or a draft.
-type remoteID struct{ orderID, requestID string }
+type remoteID struct {
+	orderID, requestID string
+	// validTill is the end of its certificate where the records show it as issued, and else zero.
+	validTill time.Time
+}
 
 // records are CERTInext's orders report, as last read. An outage can leave hundreds of orders in doubt, and every page of the
 // report costs a call, so one reading serves all of them.
@@ -140,7 +144,11 @@ func (g *reading) add(row certinext.ReportRow) {
 func (g *reading) idOf(o *orderEntry) remoteID {
 	rows := g.rows[strings.ToLower(o.marker())]
 	if i := slices.IndexFunc(rows, o.adoptable); i >= 0 {
-		return remoteID{rows[i].OrderID, rows[i].RequestID}
+		found := remoteID{orderID: rows[i].OrderID, requestID: rows[i].RequestID}
+		if rows[i].Status() == certinext.StatusIssued {
+			found.validTill = rows[i].ExpiresAt
+		}
+		return found
 	}
 	return remoteID{}
 }

@@ -49,6 +49,7 @@ type tracked struct {
 	unsent  bool        // CERTInext has certainly not been told of it
 	handed  *handed     // what this process knows of answers that held the certificate; nil when there was none
 
+	stored     string    // the serial number of its certificate, which this process has stored and handed over once
 	futureSeen time.Time // when this process first saw that CERTInext was asked later than now, by a clock set right since
 }
 
@@ -329,7 +330,7 @@ func (r *registry) markHanded(id, serial string, d delivery) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if t := r.orders[id]; t != nil {
-		t.handed = &handed{serial: serial, delivery: d}
+		t.handed, t.stored = &handed{serial: serial, delivery: d}, serial
 	}
 }
 
@@ -342,7 +343,7 @@ func (r *registry) recall(id string, c *certEntry) {
 	}
 }
 
-// unmarkHanded forgets answers that did not reach anybody. The background pass looks at the order after next.
+// unmarkHanded forgets answers that did not reach anybody. That the certificate is stored stays known. The background pass looks at the order after next.
 func (r *registry) unmarkHanded(id string, next time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -25,11 +25,11 @@ func (d *driver) findReissue(ctx context.Context) (remoteID, error) {
 	case err != nil:
 		return remoteID{}, err
 	case remote.Status == certinext.StatusRevoked:
-		return remoteID{o.CAOrderID, o.CARequestID}, nil // the next look ends it
+		return remoteID{orderID: o.CAOrderID, requestID: o.CARequestID}, nil // the next look ends it
 	case remote.RequestID == "" || o.Reissue.RequestID == "":
 		return remoteID{}, nil
 	case remote.RequestID != o.Reissue.RequestID:
-		return remoteID{o.CAOrderID, remote.RequestID}, nil
+		return remoteID{orderID: o.CAOrderID, requestID: remote.RequestID}, nil
 	case d.engine.Now().After(d.knownSince().Add(d.config.EffectiveAbsentAfter())):
 		return remoteID{}, fmt.Errorf("%w: %s later, its order %s is the same as before", errNeverTaken, d.config.EffectiveAbsentAfter(), sanitize.Short(o.CAOrderID))
 	}

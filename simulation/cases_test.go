@@ -609,6 +609,45 @@ var cases = []struct {
 		},
 	},
 	{
+		"an answer by a clock that was set back does not shorten the reuse of the one before", "money/repeated", false, History{
+			Seed: 702564, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "disk", At: "put cert/", Bad: "before", For: 30 * time.Second, Skip: 1},
+				{Do: "issue", Request: Request{Who: "ann", Role: "web", Name: "n4"}},
+				{Do: "clock", For: -10 * time.Minute},
+				{Do: "issue", Request: Request{Who: "ann", Role: "web", Name: "n4"}},
+			},
+		},
+	},
+	{
+		"a certificate that was handed back is not lost to two false statuses", "money/again", false, History{
+			Seed: 704126, Manners: Manners{Dialect: certinexttest.V1, TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "ca", Bad: "wrong-status", For: 1 * time.Second, Skip: 1},
+				{Do: "ca", How: "named", At: "track", Bad: "wrong-status", Skip: 2},
+				{Do: "issue", Request: Request{Who: "tok", Role: "web", Name: "n4"}, Loss: "unleasable"},
+				{Do: "time", For: 6 * time.Minute},
+			},
+		},
+	},
+	{
+		"an order that the records show with a valid certificate is not over", "money/again", false, History{
+			Seed: 800789, Manners: Manners{Dialect: certinexttest.V1, TokenTTL: 1 * time.Hour}, Orderly: false,
+			Actions: []Action{
+				{Do: "ca", At: "create-ssl", Bad: "server-error", For: 10 * time.Second},
+				{Do: "draft", Request: Request{Who: "ann", Role: "bare", Name: "n2", ID: "draft-2"}},
+				{Do: "issue", Request: Request{Who: "bat", Role: "web", Name: "n1"}},
+				{Do: "issue", Request: Request{Who: "bat", Role: "hasty", Name: "shared", ID: "deploy-4"}},
+				{Do: "lease-end", Request: Request{Who: "bat", Role: "once", Name: "n3"}},
+				{Do: "ca", How: "named", At: "track", Bad: "wrong-status", Skip: 2},
+				{Do: "wire", At: "> orders-report", Bad: "crash"},
+				{Do: "ca", Bad: "wrong-status", For: 10 * time.Second},
+				{Do: "issue", Request: Request{Who: "tok", Role: "web", Name: "n5"}},
+				{Do: "time", For: 1 * time.Hour},
+			},
+		},
+	},
+	{
 		"a certificate from a future that never came is waited for no longer than any other", "key/left", false, History{
 			Seed: 73, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
 			Actions: []Action{

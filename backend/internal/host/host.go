@@ -109,3 +109,10 @@ func Sleep(ctx context.Context, d time.Duration) (over bool) {
 	}
 	return ctx.Err() != nil
 }
+
+// pollDelays are the pauses between looks at what should not take long. The first ones are short, since the certificate of a validated domain
+// is usually there within seconds.
+var pollDelays = []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second, 3 * time.Second, 5 * time.Second}
+
+// PollDelay is how long to wait before the next look at what somebody waits for, after so many looks before.
+func PollDelay(polls int) time.Duration { return pollDelays[min(polls, len(pollDelays)-1)] }
