@@ -45,7 +45,7 @@ type progress struct {
 	asked      map[string]bool // domains that CERTInext was asked about
 	// solver is what validates the order's domains, nil when people do. It has worked on them since the status was asked for when
 	// validated is set.
-	solver    *validation
+	solver    *validationRun
 	validated bool
 }
 

@@ -110,13 +110,7 @@ func (e *Engine) lookFor(ctx context.Context, client *certinext.Client, caOrderI
 	}
 	var found []string
 	for _, host := range how.Names(c, domain) {
-		g, err := e.place(ctx, how, "", host, c.DNSValue)
-		if err != nil {
-			found = append(found, sanitize.Error(err))
-			continue
-		}
-		g.look(ctx)
-		found = append(found, g.found())
+		found = append(found, e.seek(ctx, how, host, c.DNSValue))
 	}
 	return strings.Join(found, "; ")
 }

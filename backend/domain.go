@@ -349,3 +349,33 @@ func (r *registration) took(state *DomainState, err error, now time.Time) {
 		r.NextAt = now.Add(wait)
 	}
 }
+
+// domainKind is the kind of owner that a domain is, of published records.
+const domainKind = "domain"
+
+func domainOwner(name string) string { return domainKind + "/" + name }
+
+// keepsDomainRecords reports whether what is published for a domain has to stay, since it waits for its validation.
+func keepsDomainRecords(ctx context.Context, s logical.Storage, name string) (bool, error) {
+	r, err := store.Get[registration](ctx, s, domainPrefix+name)
+	return r != nil && r.Waiting, err
+}
+
+// domainsBy lists the domains that a solver validates.
+func (e *Engine) domainsBy(ctx context.Context, s logical.Storage, solver string) ([]string, error) {
+	names, err := e.RegisteredDomains(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, name := range names {
+		r, err := store.Get[registration](ctx, s, domainPrefix+name)
+		if err != nil {
+			return nil, err
+		}
+		if r != nil && r.DNS.Solver == solver {
+			out = append(out, name)
+		}
+	}
+	return out, nil
+}

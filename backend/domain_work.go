@@ -118,18 +118,18 @@ func (w *domainWork) run(ctx context.Context, until time.Time) (*DomainState, er
 // solve has the solver validate the domain.
 func (w *domainWork) solve(ctx context.Context, until time.Time) (*DomainState, error) {
 	before := w.entry.ValidTill
-	v := &validation{engine: w.engine, storage: w.storage, owner: domainOwner(w.entry.Name), how: w.entry.DNS.Validation(), ca: w}
+	v := w.engine.newRun(w.storage, domainOwner(w.entry.Name), w.entry.DNS.Validation(), w)
 	for polls := 0; ; polls++ {
 		verified := v.round(ctx, []string{w.entry.Name})
-		w.unheard = v.lastCA
-		switch v.lastCA = nil; {
+		w.unheard = v.takeUnanswered()
+		switch {
 		case w.refused != nil:
 			return nil, w.refused
 		case verified:
 			return w.validatedAnew(ctx, before)
 		}
 		w.needs, _ = v.needs()
-		delay := max(pollDelays[min(polls, len(pollDelays)-1)], account.Hint(w.unheard))
+		delay := max(host.PollDelay(polls), account.Hint(w.unheard))
 		if w.engine.Now().Add(delay).After(until) || host.Sleep(ctx, delay) {
 			return w.state(), nil
 		}

@@ -9,8 +9,12 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+	"github.com/hashicorp/vault/sdk/logical"
 )
 
 // orderChallenger asks for an order's validations.
@@ -28,7 +32,7 @@ func (c orderChallenger) verify(ctx context.Context, domain string) error {
 }
 
 // solver returns what validates the order's domains, nil when people do.
-func (d *driver) solver() *validation {
+func (d *driver) solver() *validationRun {
 	r := d.roleOrDefaults()
 	solver := r.DNS.Solver
 	if d.order.Placement.Family != certinext.FamilySSL {
@@ -40,16 +44,15 @@ func (d *driver) solver() *validation {
 	if solver == "" {
 		return nil
 	}
-	return &validation{
-		engine: d.engine, storage: d.storage, owner: orderOwner(d.order), how: r.DNS, ca: orderChallenger{d.client, d.order},
-	}
+	return d.engine.newRun(d.storage, orderOwner(d.order), r.DNS, orderChallenger{d.client, d.order})
 }
 
 // validate has the solver work on the domains that are open. It reports whether the drive is over.
 func (d *driver) validate(ctx context.Context) (done bool) {
 	o, w := d.order, d.tried.solver
 	open, strange := o.ownDomains(o.openDomains(d.remote))
-	d.tried.validated, w.strange = true, strange
+	d.tried.validated = true
+	w.setStrange(strange)
 	if len(o.Needs) == 0 && len(open) > 0 {
 		d.setNeeds([]string{fmt.Sprintf("the solver %s validates control of %s", o.Solver, wholeName(open[0]))})
 		d.latest.Store(o.view())
@@ -70,8 +73,8 @@ func (d *driver) validate(ctx context.Context) (done bool) {
 		o.LastError = sanitize.Text(strings.Join(needs, "; "), maxProofText)
 		d.engine.Log.Warn("a solver cannot validate an order's domains", "order_id", o.ID, "solver", o.Solver, "error", o.LastError)
 	}
-	d.lastErr = w.lastCA
-	if w.lastCA = nil; progress {
+	d.lastErr = w.takeUnanswered()
+	if progress {
 		tidied(w.tidy(ctx, false))
 		d.remote = nil // tells which domains are left, or that the order goes on
 	}
@@ -111,7 +114,7 @@ func covers(domain, name string) bool {
 // withdraw removes what was published for the order, by this drive or by one before it, when it is not waited for any more.
 func (d *driver) withdraw(ctx context.Context) {
 	w, over := d.tried.solver, !d.order.awaitsValidation()
-	if w == nil || d.purpose.isHurried() || !over && len(w.tasks) == 0 {
+	if w == nil || d.purpose.isHurried() || !over && !w.begun() {
 		return
 	}
 	tidied(w.tidy(ctx, over))
@@ -120,4 +123,34 @@ func (d *driver) withdraw(ctx context.Context) {
 // awaitsValidation reports whether what was published for the order is still needed.
 func (o *orderEntry) awaitsValidation() bool {
 	return o.State == StatePending && o.CAStatus == certinext.StatusPendingDCV
+}
+
+// orderKind is the kind of owner that an order is, of published records.
+const orderKind = "order"
+
+func orderOwner(o *orderEntry) string { return orderKind + "/" + o.Role + "/" + o.ID }
+
+// keepsRecords reports whether what is published for an order has to stay: somebody works on it and looks after its records, or it waits for its
+// validation by a solver.
+func (e *Engine) keepsRecords(ctx context.Context, s logical.Storage, role, id string) (bool, error) {
+	t, open := e.orders.status(id)
+	if open && t.busy != nil {
+		return true, nil
+	}
+	needed, err := e.needsRecords(ctx, s, role, id)
+	return needed && t.handed == nil, err // the entry of an order whose certificate was handed over is as it was before
+}
+
+// needsRecords reports whether an order waits for its validation by a solver.
+func (e *Engine) needsRecords(ctx context.Context, s logical.Storage, role, id string) (bool, error) {
+	o, err := store.Get[orderEntry](ctx, s, openOrderPrefix+role+"/"+id)
+	if err != nil || o == nil || !o.awaitsValidation() {
+		return false, err
+	}
+	r, err := roles.Read(ctx, s, role)
+	if err != nil || r == nil || r.DNS.Solver == "" {
+		return false, err // people validate it from now on
+	}
+	cfg, err := e.Account.Config(ctx, s)
+	return cfg != nil && account.SameAccount(o.Account, cfg.Account()), err
 }

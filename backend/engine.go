@@ -99,6 +99,6 @@ func (e *Engine) Invalidate(key string) {
 	case strings.HasPrefix(key, openOrderPrefix):
 		e.orders.forget()
 	case strings.HasPrefix(key, solverPrefix):
-		e.solvers.Forget(strings.TrimPrefix(key, solverPrefix))
+		e.forgetSolver(strings.TrimPrefix(key, solverPrefix))
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"sync"
 	"time"
 
@@ -60,7 +61,7 @@ func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
 		e.Log.Error("the entry of an open order cannot be read and is left alone", "key", key)
 	}
 	e.Account.WatchClock()
-	errs := []error{e.storeChain(ctx, s), e.sweep(ctx, s), e.endOverdue(ctx, s)}
+	errs := []error{e.storeChain(ctx, s), e.sweep(ctx, s, e.needsOf(s)), e.endOverdue(ctx, s)}
 	var own, asking []host.Job
 	for _, t := range e.orders.due(e.Now(), math.MaxInt) {
 		jobs := &asking
@@ -284,4 +285,20 @@ func (e *Engine) tendIssued(ctx context.Context, s logical.Storage, h *heldOrder
 		return e.endUnstored(ctx, s, c)
 	}
 	return nil
+}
+
+// needsOf asks the owners of published records whether they still need them.
+func (e *Engine) needsOf(s logical.Storage) Needs {
+	return func(ctx context.Context, kind, name string) (needed, known bool, err error) {
+		switch kind {
+		case orderKind:
+			role, id, _ := strings.Cut(name, "/")
+			needed, err = e.keepsRecords(ctx, s, role, id)
+		case domainKind:
+			needed, err = keepsDomainRecords(ctx, s, name)
+		default:
+			return false, false, nil
+		}
+		return needed, true, err
+	}
 }

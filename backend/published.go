@@ -13,11 +13,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
-	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
 	"github.com/certinext/vault-plugin-secrets-certinext/dcv"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -49,12 +47,10 @@ func (p *publishedEntry) key() string {
 	return recordPrefix + p.Owner + "/" + hex.EncodeToString(sum[:16])
 }
 
-// Those for whom records are published.
-func orderOwner(o *orderEntry) string { return "order/" + o.Role + "/" + o.ID }
+// checkOwner is for whom the record of a check of a solver is published.
+func checkOwner(id string) string { return checkKind + "/" + id }
 
-func domainOwner(name string) string { return "domain/" + name }
-
-func checkOwner(id string) string { return "check/" + id }
+const checkKind = "check"
 
 // A Published is a record that is published, or may be.
 type Published struct {
@@ -185,9 +181,13 @@ const sweepTime = 15 * time.Second
 // checkLife is how long a check of a solver lasts at the very most: a record of an older one is litter.
 const checkLife = 10 * time.Minute
 
+// Needs says whether an owner still needs what is published for it: order/<role>/<id>, or the owner of another kind. known is false for a kind that this
+// version does not know.
+type Needs func(ctx context.Context, kind, name string) (needed, known bool, err error)
+
 // sweep takes away records that nobody needs any more: of orders that are validated or over, and what a crash has left.
 // What cannot be removed now stays in the journal, and is no fault of the pass.
-func (e *Engine) sweep(ctx context.Context, s logical.Storage) error {
+func (e *Engine) sweep(ctx context.Context, s logical.Storage, needs Needs) error {
 	keys, err := e.journal(ctx, s)
 	if err != nil {
 		return err
@@ -203,59 +203,30 @@ func (e *Engine) sweep(ctx context.Context, s logical.Storage) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if err := e.sweepOwner(ctx, s, owner); err != nil {
+		if err := e.sweepOwner(ctx, s, owner, needs); err != nil {
 			e.Log.Warn("a TXT record that nobody needs any more could not be removed; it is tried again", "owner", owner, "error", err)
 		}
 	}
 	return nil
 }
 
-// sweepOwner takes away an owner's records unless it is at work, or still needs them.
-func (e *Engine) sweepOwner(ctx context.Context, s logical.Storage, owner string) error {
+// sweepOwner takes away an owner's records unless it still needs them. Should it begin to want them meanwhile, it publishes them again.
+func (e *Engine) sweepOwner(ctx context.Context, s logical.Storage, owner string, needs Needs) error {
 	kind, name, _ := strings.Cut(owner, "/")
-	switch kind {
-	case "order":
-		role, id, _ := strings.Cut(name, "/")
-		return e.sweepOrder(ctx, s, owner, role, id)
-	case "domain":
-		r, err := store.Get[registration](ctx, s, domainPrefix+name)
-		if err != nil || r != nil && r.Waiting {
-			return err
-		}
-		return e.withdraw(ctx, s, owner, e.untimely)
-	case "check":
+	if kind == checkKind {
 		return e.withdraw(ctx, s, owner, func(p *publishedEntry) bool { return e.Now().Before(p.At.Add(checkLife)) || e.untimely(p) })
 	}
-	e.Log.Error("the journal of published records holds an owner that this version does not know", "owner", owner)
-	return nil
-}
-
-// sweepOrder takes away the records of an order that is not driven and does not wait for them. Should a drive begin meanwhile and want
-// them, it publishes them again.
-func (e *Engine) sweepOrder(ctx context.Context, s logical.Storage, owner, role, id string) error {
-	t, open := e.orders.status(id)
-	if open && t.busy != nil {
-		return nil // by somebody who looks after them
-	}
-	needed, err := e.needsRecords(ctx, s, role, id)
-	if err != nil || needed && t.handed == nil { // the entry of an order whose certificate was handed over is as it was before
+	needed, known, err := needs(ctx, kind, name)
+	switch {
+	case err != nil:
 		return err
+	case !known:
+		e.Log.Error("the journal of published records holds an owner that this version does not know", "owner", owner)
+		return nil
+	case needed:
+		return nil
 	}
 	return e.withdraw(ctx, s, owner, e.untimely)
-}
-
-// needsRecords reports whether an order waits for its validation by a solver.
-func (e *Engine) needsRecords(ctx context.Context, s logical.Storage, role, id string) (bool, error) {
-	o, err := store.Get[orderEntry](ctx, s, openOrderPrefix+role+"/"+id)
-	if err != nil || o == nil || !o.awaitsValidation() {
-		return false, err
-	}
-	r, err := roles.Read(ctx, s, role)
-	if err != nil || r == nil || r.DNS.Solver == "" {
-		return false, err // people validate it from now on
-	}
-	cfg, err := e.Account.Config(ctx, s)
-	return cfg != nil && account.SameAccount(o.Account, cfg.Account()), err
 }
 
 // untimely reports whether it is too early to try again to remove a record.

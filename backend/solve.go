@@ -36,8 +36,8 @@ type challenger interface {
 	verify(ctx context.Context, domain string) error
 }
 
-// A validation is the work of a solver on the domains of one owner.
-type validation struct {
+// A validationRun is the work of a solver on the domains of one owner.
+type validationRun struct {
 	engine  *Engine
 	storage logical.Storage
 	owner   string
@@ -56,9 +56,14 @@ type validation struct {
 // validations works on so many domains at a time. CERTInext's own limits hold besides.
 const validations = 4
 
+// newRun has the solver of how validate the domains of an owner, which ca asks for.
+func (e *Engine) newRun(s logical.Storage, owner string, how issuing.DNSValidation, ca challenger) *validationRun {
+	return &validationRun{engine: e, storage: s, owner: owner, how: how, ca: ca}
+}
+
 // round works on the domains that are open, as far as that needs no waiting, and takes away the records of those that are validated. It
 // reports whether any has been validated.
-func (w *validation) round(ctx context.Context, open []string) (progress bool) {
+func (w *validationRun) round(ctx context.Context, open []string) (progress bool) {
 	solver, err := w.engine.readySolver(ctx, w.storage, w.how.Solver)
 	for _, t := range w.tasks {
 		t.verified = t.verified || !slices.Contains(open, t.domain) // without our doing
@@ -98,7 +103,7 @@ func (w *validation) round(ctx context.Context, open []string) (progress bool) {
 }
 
 // task returns the task of a domain.
-func (w *validation) task(domain string) *task {
+func (w *validationRun) task(domain string) *task {
 	for _, t := range w.tasks {
 		if t.domain == domain {
 			return t
@@ -110,7 +115,7 @@ func (w *validation) task(domain string) *task {
 }
 
 // work does what can be done for a task in one round.
-func (w *validation) work(ctx context.Context, t *task, solver *readySolver, journal []publishedEntry) {
+func (w *validationRun) work(ctx context.Context, t *task, solver *readySolver, journal []publishedEntry) {
 	for ctx.Err() == nil {
 		m, g := t.next(w.engine.Now(), w.how.PropagationTimeout)
 		switch m {
@@ -123,7 +128,7 @@ func (w *validation) work(ctx context.Context, t *task, solver *readySolver, jou
 		case movePublish:
 			w.put(ctx, t, g, solver)
 		case moveVerify:
-			w.verify(ctx, t)
+			w.haveLook(ctx, t)
 		case moveRest:
 			t.rest()
 			return
@@ -131,7 +136,7 @@ func (w *validation) work(ctx context.Context, t *task, solver *readySolver, jou
 	}
 }
 
-func (w *validation) ask(ctx context.Context, t *task) {
+func (w *validationRun) ask(ctx context.Context, t *task) {
 	t.asked++
 	c, err := w.ca.challenge(ctx, t.domain)
 	switch {
@@ -157,7 +162,7 @@ func (w *validation) ask(ctx context.Context, t *task) {
 	}
 }
 
-func (w *validation) locate(ctx context.Context, t *task, solver *readySolver, journal []publishedEntry) {
+func (w *validationRun) locate(ctx context.Context, t *task, solver *readySolver, journal []publishedEntry) {
 	var targets []*target
 	for _, host := range t.hosts {
 		g, err := w.engine.place(ctx, &w.how, solver.zone, host, t.value)
@@ -200,7 +205,7 @@ func (g *target) look(ctx context.Context) {
 	g.sighting = dcv.Look(ctx, g.servers, g.record.Name, g.record.Value, 0)
 }
 
-func (w *validation) look(ctx context.Context, g *target) {
+func (w *validationRun) look(ctx context.Context, g *target) {
 	g.look(ctx)
 	g.looked, g.seen = true, g.sighting.Complete()
 	if g.there.IsZero() && g.sighting.Somewhere() {
@@ -208,7 +213,7 @@ func (w *validation) look(ctx context.Context, g *target) {
 	}
 }
 
-func (w *validation) put(ctx context.Context, t *task, g *target, solver *readySolver) {
+func (w *validationRun) put(ctx context.Context, t *task, g *target, solver *readySolver) {
 	g.tries++
 	g.failure = ""
 	err := w.engine.publish(ctx, w.storage, solver, w.owner, t.domain, g.record)
@@ -224,7 +229,7 @@ func (w *validation) put(ctx context.Context, t *task, g *target, solver *readyS
 	w.note("the solver %s has published the %s", solver.name, g.record)
 }
 
-func (w *validation) verify(ctx context.Context, t *task) {
+func (w *validationRun) haveLook(ctx context.Context, t *task) {
 	err := w.ca.verify(ctx, t.domain)
 	if err == nil {
 		t.verified = true
@@ -247,7 +252,7 @@ func (w *validation) verify(ctx context.Context, t *task) {
 
 // settled returns what the journal holds that is not needed any more: of the domains that are validated, and values that were replaced;
 // or, with all, everything. Of a domain that nothing is known of yet, everything is needed.
-func (w *validation) settled(all bool) (keep func(*publishedEntry) bool) {
+func (w *validationRun) settled(all bool) (keep func(*publishedEntry) bool) {
 	if all {
 		return nil
 	}
@@ -267,7 +272,7 @@ func (w *validation) settled(all bool) (keep func(*publishedEntry) bool) {
 const tidyPatience = 3 * time.Second
 
 // tidy begins to remove what is not needed any more. The channel is closed when that is done.
-func (w *validation) tidy(ctx context.Context, all bool) (done <-chan struct{}) {
+func (w *validationRun) tidy(ctx context.Context, all bool) (done <-chan struct{}) {
 	keep, over := w.settled(all), make(chan struct{})
 	ctx, stop := w.engine.Outlive(ctx)
 	before := w.tidying
@@ -296,7 +301,7 @@ func tidied(done <-chan struct{}) {
 }
 
 // needs says what the domains wait for that are not validated, of the first few, and whether somebody has to mend it.
-func (w *validation) needs() (needs []string, stuck bool) {
+func (w *validationRun) needs() (needs []string, stuck bool) {
 	more := 0
 	for _, t := range w.tasks {
 		if t.verified {
@@ -318,21 +323,46 @@ func (w *validation) needs() (needs []string, stuck bool) {
 	return needs, stuck
 }
 
-func (w *validation) note(format string, args ...any) {
+func (w *validationRun) note(format string, args ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.events = append(w.events, fmt.Sprintf(format, args...))
 }
 
 // unanswered remembers a call that CERTInext did not answer, for who decides whether it is away.
-func (w *validation) unanswered(err error) {
+func (w *validationRun) unanswered(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.lastCA = err
 }
 
+// takeUnanswered returns the last call that CERTInext has not answered since it was asked before; nil when there was none.
+func (w *validationRun) takeUnanswered() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	err := w.lastCA
+	w.lastCA = nil
+	return err
+}
+
+// begun reports whether the run has worked on anything.
+func (w *validationRun) begun() bool { return len(w.tasks) > 0 }
+
+// setStrange tells the run which domains CERTInext asks for that are none of the owner's: nothing is published for them.
+func (w *validationRun) setStrange(domains []string) { w.strange = domains }
+
+// seek looks for the TXT record at a host, and says what was found.
+func (e *Engine) seek(ctx context.Context, how *issuing.DNSValidation, host, value string) string {
+	g, err := e.place(ctx, how, "", host, value)
+	if err != nil {
+		return sanitize.Error(err)
+	}
+	g.look(ctx)
+	return g.found()
+}
+
 // takeEvents returns what has happened since the last call.
-func (w *validation) takeEvents() []string {
+func (w *validationRun) takeEvents() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	events := w.events

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
@@ -17,7 +16,6 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
-	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
 	"github.com/certinext/vault-plugin-secrets-certinext/dcv"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -184,16 +182,9 @@ func (e *Engine) forgetRecords(ctx context.Context, s logical.Storage, name, fie
 	return nil
 }
 
-// DeleteSolver forgets a solver, unless a role or a domain needs it, or a record that it has published has still to be removed. With force
-// such records are forgotten, too: somebody has to remove them by hand.
-func (e *Engine) DeleteSolver(ctx context.Context, s logical.Storage, name string, force bool) error {
-	users, err := e.usersOf(ctx, s, name)
-	if err != nil {
-		return err
-	}
-	if len(users) > 0 {
-		return fault.BadField("name", "the solver %s is used by %s: name another one there first", name, strings.Join(users, ", "))
-	}
+// removeSolver forgets a solver that nothing publishes by, unless a record that it has published has still to be removed. With force such
+// records are forgotten, too: somebody has to remove them by hand.
+func (e *Engine) removeSolver(ctx context.Context, s logical.Storage, name string, force bool) error {
 	if err := e.forgetRecords(ctx, s, name, "name", force); err != nil {
 		return err
 	}
@@ -201,37 +192,8 @@ func (e *Engine) DeleteSolver(ctx context.Context, s logical.Storage, name strin
 	return store.Delete(ctx, s, solverPrefix+name)
 }
 
-// usersOf says what publishes by a solver.
-func (e *Engine) usersOf(ctx context.Context, s logical.Storage, name string) ([]string, error) {
-	names, err := roles.List(ctx, s)
-	if err != nil {
-		return nil, err
-	}
-	var users []string
-	for _, role := range names {
-		r, err := roles.Read(ctx, s, role)
-		if err != nil {
-			return nil, err
-		}
-		if r != nil && r.DNS.Solver == name {
-			users = append(users, "the role "+role)
-		}
-	}
-	domains, err := e.RegisteredDomains(ctx, s)
-	if err != nil {
-		return nil, err
-	}
-	for _, domain := range domains {
-		r, err := store.Get[registration](ctx, s, domainPrefix+domain)
-		if err != nil {
-			return nil, err
-		}
-		if r != nil && r.DNS.Solver == name {
-			users = append(users, "the domain "+domain)
-		}
-	}
-	return users, nil
-}
+// forgetSolver has the next use of a solver read it again; whatever the name, when storage has changed elsewhere.
+func (e *Engine) forgetSolver(name string) { e.solvers.Forget(name) }
 
 func (e *Engine) mustSolver(ctx context.Context, s logical.Storage, name string) (*Solver, error) {
 	v, err := e.Solver(ctx, s, name)

@@ -81,7 +81,7 @@ type solverCheck struct {
 
 // run is over with the record removed, or in the journal.
 func (c *solverCheck) run(ctx context.Context, host, value string) {
-	w := &validation{engine: c.engine, storage: c.storage, owner: c.owner, how: c.how}
+	w := c.engine.newRun(c.storage, c.owner, c.how, nil)
 	c.report.Record = host
 	t := &task{domain: host, value: value, hosts: []string{host}}
 	if w.locate(ctx, t, c.solver, nil); t.targets == nil {
@@ -123,7 +123,7 @@ func (c *solverCheck) see(ctx context.Context, g *target) {
 			c.report.Seen = c.since(begun)
 			return
 		}
-		delay := pollDelays[min(polls, len(pollDelays)-1)]
+		delay := host.PollDelay(polls)
 		if c.engine.Now().Add(delay).After(begun.Add(checkPatience)) {
 			c.problem("the record was not seen by all servers within %s: %s", checkPatience, sighting)
 			return

@@ -1,0 +1,49 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package backend
+
+import (
+	"context"
+	"strings"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// DeleteSolver forgets a solver, unless a role or a domain needs it, or a record that it has published has still to be removed. With force
+// such records are forgotten, too: somebody has to remove them by hand.
+func (e *Engine) DeleteSolver(ctx context.Context, s logical.Storage, name string, force bool) error {
+	users, err := e.usersOf(ctx, s, name)
+	if err != nil {
+		return err
+	}
+	if len(users) > 0 {
+		return fault.BadField("name", "the solver %s is used by %s: name another one there first", name, strings.Join(users, ", "))
+	}
+	return e.removeSolver(ctx, s, name, force)
+}
+
+// usersOf says what publishes by a solver.
+func (e *Engine) usersOf(ctx context.Context, s logical.Storage, name string) ([]string, error) {
+	all, err := roles.List(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	var users []string
+	for _, role := range all {
+		r, err := roles.Read(ctx, s, role)
+		if err != nil {
+			return nil, err
+		}
+		if r != nil && r.DNS.Solver == name {
+			users = append(users, "the role "+role)
+		}
+	}
+	domains, err := e.domainsBy(ctx, s, name)
+	for _, domain := range domains {
+		users = append(users, "the domain "+domain)
+	}
+	return users, err
+}
