@@ -60,6 +60,10 @@ func TestArrows(t *testing.T) {
 			module + "/backend/internal/store": "a plan is made without storage",
 			module + "/backend/internal/host":  "a plan is made without a clock",
 		},
+		module + "/backend/validation": {
+			"github.com/hashicorp/vault/sdk/framework": "the engine knows solvers, not FieldData",
+			module + "/backend/roles":                  "a validation is told how, and knows no roles",
+		},
 		module + "/backend/roles": {
 			module + "/dcv": "what a role allows is not its business",
 		},

@@ -115,7 +115,7 @@ func checkResult() map[string]*framework.FieldSchema {
 }
 
 func (b *secretsBackend) listSolvers(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
-	names, err := b.engine.Solvers(ctx, req.Storage)
+	names, err := b.engine.Publisher.Solvers(ctx, req.Storage)
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +123,7 @@ func (b *secretsBackend) listSolvers(ctx context.Context, req *logical.Request, 
 }
 
 func (b *secretsBackend) checkSolver(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	r, err := b.engine.CheckSolver(ctx, req.Storage, d.Get("name").(string), d.Get("zone").(string), backend.DNSValidation{
+	r, err := b.engine.Publisher.CheckSolver(ctx, req.Storage, d.Get("name").(string), d.Get("zone").(string), backend.DNSValidation{
 		Resolvers: d.Get("dcv_resolvers").([]string), PropagationServers: d.Get("dcv_propagation_servers").([]string),
 	})
 	if err != nil {
@@ -142,11 +142,11 @@ func (b *secretsBackend) checkSolver(ctx context.Context, req *logical.Request, 
 }
 
 func (b *secretsBackend) readSolver(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	v, err := b.engine.Solver(ctx, req.Storage, d.Get("name").(string))
+	v, err := b.engine.Publisher.Solver(ctx, req.Storage, d.Get("name").(string))
 	if err != nil || v == nil {
 		return nil, err
 	}
-	records, err := b.engine.PublishedBy(ctx, req.Storage, v.Name)
+	records, err := b.engine.Publisher.PublishedBy(ctx, req.Storage, v.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -176,7 +176,7 @@ func (b *secretsBackend) patchSolver(ctx context.Context, req *logical.Request, 
 }
 
 func (b *secretsBackend) setSolver(ctx context.Context, req *logical.Request, d *framework.FieldData, patch bool) (*logical.Response, error) {
-	return nil, b.engine.WriteSolver(ctx, req.Storage, d.Get("name").(string), patch, d.Get("force").(bool), func(v *backend.Solver) error {
+	return nil, b.engine.Publisher.WriteSolver(ctx, req.Storage, d.Get("name").(string), patch, d.Get("force").(bool), func(v *backend.Solver) error {
 		return write(solverFields, d, v)
 	})
 }

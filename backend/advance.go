@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
@@ -45,7 +46,7 @@ type progress struct {
 	asked      map[string]bool // domains that CERTInext was asked about
 	// solver is what validates the order's domains, nil when people do. It has worked on them since the status was asked for when
 	// validated is set.
-	solver    *validationRun
+	solver    *validation.Run
 	validated bool
 }
 
@@ -144,7 +145,7 @@ func advanceSolver(o *orderEntry, remote *certinext.Order, p progress) action {
 	case !p.validated:
 		return action{step: stepValidate}
 	}
-	needs, stuck := p.solver.needs()
+	needs, stuck := p.solver.Needs()
 	if stuck {
 		needs = append(needs, fmt.Sprintf("it is tried again; what to publish by hand: orders/%s/%s/dcv", o.Role, o.ID))
 	}

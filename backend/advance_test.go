@@ -6,6 +6,7 @@ package backend
 import (
 	"testing"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/stretchr/testify/require"
 )
@@ -16,7 +17,7 @@ func TestAdvance(t *testing.T) {
 	refusedCSR := pending
 	refusedCSR.CSRRefused = true
 	proved := pending
-	proved.Proofs = []proof{{Domain: "www.example.com", DNSNames: []string{"_emudhra-challenge.www.example.com"}, DNSValue: "token"}}
+	proved.Proofs = []validation.Proof{{Domain: "www.example.com", DNSNames: []string{"_emudhra-challenge.www.example.com"}, DNSValue: "token"}}
 	asked := map[string]bool{"www.example.com": true}
 	domain := func(status string) []certinext.DomainVerification {
 		return []certinext.DomainVerification{{Domain: "www.example.com", DCVStatus: status}}

@@ -7,7 +7,9 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+	"github.com/certinext/vault-plugin-secrets-certinext/dcv"
 )
 
 // The names under which the paths know what the rooms declare.
@@ -82,3 +84,20 @@ func NewRole(name string) *Role { return issuing.NewRole(name) }
 
 // SubjectFields is [issuing.SubjectFields].
 func SubjectFields() []string { return issuing.SubjectFields() }
+
+// What validates domains.
+type (
+	// DomainChallenge is [validation.DomainChallenge].
+	DomainChallenge = validation.DomainChallenge
+	// Published is [validation.Published].
+	Published = validation.Published
+	// Solver is [validation.Solver].
+	Solver = validation.Solver
+	// SolverField is [validation.SolverField].
+	SolverField = validation.SolverField
+	// SolverReport is [validation.SolverReport].
+	SolverReport = validation.SolverReport
+)
+
+// SolverKinds is [validation.SolverKinds].
+func SolverKinds() []dcv.Kind { return validation.SolverKinds() }

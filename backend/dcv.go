@@ -6,7 +6,6 @@ package backend
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -16,25 +15,14 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// A DomainChallenge is what to publish to validate one domain of an order.
-type DomainChallenge struct {
-	Domain    string
-	Verified  bool
-	DNSNames  []string // candidates for the TXT record's owner; publish at all of them when CERTInext names none
-	HTTPURL   string   // where CERTInext fetches the file of http-url
-	Challenge certinext.Challenge
-	Error     string
-	// Found is, for a TXT record that CERTInext does not see, what was looked for, where, and what was found.
-	Found string
-}
-
 // Challenges asks CERTInext what to publish for an order, for one domain or, when domain is empty, for all that are not validated
 // yet.
-func (e *Engine) Challenges(ctx context.Context, s logical.Storage, role, id, domain string, method certinext.DCVMethod) ([]DomainChallenge, error) {
+func (e *Engine) Challenges(ctx context.Context, s logical.Storage, role, id, domain string, method certinext.DCVMethod) ([]validation.DomainChallenge, error) {
 	ctx, cancel := account.WhileAsked(ctx)
 	defer cancel()
 	o, client, states, err := e.domains(ctx, s, role, id, domain)
@@ -57,20 +45,15 @@ func (e *Engine) Challenges(ctx context.Context, s logical.Storage, role, id, do
 		}
 		d.Challenge, d.Verified, d.DNSNames = *c, c.AlreadyVerified, how.Names(c, d.Domain)
 		if c.HTTPPath != "" {
-			d.HTTPURL = challengeURL(d.Domain, c.HTTPPath)
+			d.HTTPURL = validation.ChallengeURL(d.Domain, c.HTTPPath)
 		}
 	}
 	return states, nil
 }
 
-// challengeURL is where CERTInext fetches a file.
-func challengeURL(domain, path string) string {
-	return "http://" + strings.TrimPrefix(domain, "*.") + path
-}
-
 // VerifyDomains asks CERTInext to look for the challenges of an order now, for one domain or, when domain is empty, for
 // all that are not validated yet.
-func (e *Engine) VerifyDomains(ctx context.Context, s logical.Storage, role, id, domain string, method certinext.DCVMethod) ([]DomainChallenge, error) {
+func (e *Engine) VerifyDomains(ctx context.Context, s logical.Storage, role, id, domain string, method certinext.DCVMethod) ([]validation.DomainChallenge, error) {
 	ctx, cancel := account.WhileAsked(ctx)
 	defer cancel()
 	o, client, states, err := e.domains(ctx, s, role, id, domain)
@@ -91,7 +74,7 @@ func (e *Engine) VerifyDomains(ctx context.Context, s logical.Storage, role, id,
 		if d.Verified = err == nil; d.Verified {
 			continue
 		}
-		if d.Error = err.Error(); method == certinext.DCVMethodDNS && doubts < maxProofs {
+		if d.Error = err.Error(); method == certinext.DCVMethodDNS && doubts < validation.MaxProofs {
 			doubts++
 			d.Found = e.lookFor(ctx, client, o.CAOrderID, d.Domain, &how)
 		}
@@ -110,20 +93,20 @@ func (e *Engine) lookFor(ctx context.Context, client *certinext.Client, caOrderI
 	}
 	var found []string
 	for _, host := range how.Names(c, domain) {
-		found = append(found, e.seek(ctx, how, host, c.DNSValue))
+		found = append(found, e.Publisher.Look(ctx, how, host, c.DNSValue))
 	}
 	return strings.Join(found, "; ")
 }
 
 // domains returns an order that CERTInext holds, with what CERTInext says of its domains, or of the one that is named.
-func (e *Engine) domains(ctx context.Context, s logical.Storage, role, id, domain string) (*orderEntry, *certinext.Client, []DomainChallenge, error) {
+func (e *Engine) domains(ctx context.Context, s logical.Storage, role, id, domain string) (*orderEntry, *certinext.Client, []validation.DomainChallenge, error) {
 	o, client, err := e.placedOrder(ctx, s, role, id)
 	if err != nil {
 		return nil, nil, nil, err
 	}
 	states, err := domainStates(ctx, client, o)
 	if err == nil && domain != "" {
-		states = slices.DeleteFunc(states, func(d DomainChallenge) bool { return !strings.EqualFold(d.Domain, domain) })
+		states = slices.DeleteFunc(states, func(d validation.DomainChallenge) bool { return !strings.EqualFold(d.Domain, domain) })
 		if len(states) == 0 {
 			err = fault.BadField("domain", "%q is not a domain of order %s", sanitize.Short(domain), id)
 		}
@@ -163,7 +146,7 @@ func (e *Engine) placedOrder(ctx context.Context, s logical.Storage, role, id st
 }
 
 // domainStates lists the domains of an order with what CERTInext says of each. A wildcard and its apex share a record.
-func domainStates(ctx context.Context, client *certinext.Client, o *orderEntry) ([]DomainChallenge, error) {
+func domainStates(ctx context.Context, client *certinext.Client, o *orderEntry) ([]validation.DomainChallenge, error) {
 	remote, err := client.TrackOrder(ctx, o.Placement.Family, o.CAOrderID)
 	if err != nil {
 		return nil, fault.Refused(err)
@@ -171,68 +154,22 @@ func domainStates(ctx context.Context, client *certinext.Client, o *orderEntry) 
 	if remote.Status.Terminal() {
 		return nil, fault.BadField("id", "order %s is %s at CERTInext", o.ID, remote.Status)
 	}
-	var out []DomainChallenge
+	var out []validation.DomainChallenge
 	for _, d := range remote.Domains {
-		out = append(out, DomainChallenge{Domain: d.Domain, Verified: d.Verified()})
+		out = append(out, validation.DomainChallenge{Domain: d.Domain, Verified: d.Verified()})
 	}
 	if len(out) == 0 {
 		for _, n := range o.Placement.DNSNames {
-			out = append(out, DomainChallenge{Domain: n, Verified: remote.Status == certinext.StatusIssued})
+			out = append(out, validation.DomainChallenge{Domain: n, Verified: remote.Status == certinext.StatusIssued})
 		}
 	}
 	return out, nil
 }
 
-// proof is what has to be published to prove control of a domain.
-type proof struct {
-	Domain      string              `json:"domain"`
-	Method      certinext.DCVMethod `json:"method,omitempty"`
-	DNSNames    []string            `json:"dns_names,omitempty"` // of the TXT records; all of them when CERTInext names none
-	DNSValue    string              `json:"dns_value,omitempty"`
-	HTTPPath    string              `json:"http_path,omitempty"`
-	HTTPContent string              `json:"http_content,omitempty"`
-	EmailTo     []string            `json:"email_to,omitempty"`
-	AskedAt     time.Time           `json:"asked_at"`
-}
-
 const (
-	// proofLife is shorter than that of a token (48 h, documented).
-	proofLife = 24 * time.Hour
-	// maxProofs bounds how many domains are asked about for a message: what is left is behind the order's own path.
-	maxProofs = 5
 	// askTime is for all that one drive asks about. Somebody waits for its answer, who is told where to ask instead.
 	askTime = 5 * time.Second
-	// maxProofText is for all that a message says of one domain.
-	maxProofText = 1000
 )
-
-// freshProofs drops what CERTInext may have forgotten by now, and what proves control by another method.
-func freshProofs(proofs []proof, method certinext.DCVMethod, now time.Time) []proof {
-	return slices.DeleteFunc(slices.Clone(proofs), func(p proof) bool {
-		return p.Method != method || now.After(p.AskedAt.Add(proofLife))
-	})
-}
-
-// text says what to publish. It is empty when CERTInext did not say, or said what a message would have to cut or to change:
-// it is there to be copied.
-func (p *proof) text() string {
-	text, parts := "", append([]string{p.Domain}, p.DNSNames...)
-	switch {
-	case p.DNSValue != "":
-		text = fmt.Sprintf("publish the TXT record %s with the value %s", strings.Join(p.DNSNames, " and "), p.DNSValue)
-		parts = append(parts, p.DNSValue)
-	case p.HTTPPath != "":
-		text = fmt.Sprintf("serve %s with the content %s", challengeURL(p.Domain, p.HTTPPath), p.HTTPContent)
-		parts = append(parts, p.HTTPPath, p.HTTPContent)
-	case len(p.EmailTo) > 0:
-		text = "answer the mail to one of " + strings.Join(p.EmailTo, ", ")
-		parts = append(parts, p.EmailTo...)
-	}
-	if len(text) > maxProofText || slices.ContainsFunc(parts, func(s string) bool { return !sanitize.Copyable(s) }) {
-		return ""
-	}
-	return text
-}
 
 // askProof asks what to publish for a domain, so that whoever reads the order need not ask. That it is not known is no reason
 // to stop: the order's own path asks again, and is what the order points to meanwhile.
@@ -276,8 +213,8 @@ func (d *driver) roleOrDefaults() *issuing.Role {
 }
 
 // proofOf keeps of a challenge what belongs to the method.
-func (d *driver) proofOf(c *certinext.Challenge, domain string, now time.Time) proof {
-	p := proof{Domain: domain, Method: d.method(), AskedAt: now}
+func (d *driver) proofOf(c *certinext.Challenge, domain string, now time.Time) validation.Proof {
+	p := validation.Proof{Domain: domain, Method: d.method(), AskedAt: now}
 	switch p.Method {
 	case certinext.DCVMethodHTTP:
 		p.HTTPPath, p.HTTPContent = c.HTTPPath, c.HTTPContent

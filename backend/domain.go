@@ -16,6 +16,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -62,12 +63,12 @@ func (r *Registration) validate() error {
 // A DomainState is where a registered domain stands.
 type DomainState struct {
 	Registration
-	Domain    *account.Domain  // in CERTInext's words; nil when it does not know the domain
-	Validated bool             // so that orders need no validation of their own
-	Challenge *DomainChallenge // what to publish, while it has to be validated by hand
-	Needs     []string         // what a solver waits for
-	LastError string           // of the background pass
-	NextAt    time.Time        // when that looks at the domain again; zero when it does not
+	Domain    *account.Domain             // in CERTInext's words; nil when it does not know the domain
+	Validated bool                        // so that orders need no validation of their own
+	Challenge *validation.DomainChallenge // what to publish, while it has to be validated by hand
+	Needs     []string                    // what a solver waits for
+	LastError string                      // of the background pass
+	NextAt    time.Time                   // when that looks at the domain again; zero when it does not
 
 	done    bool  // nothing is left to validate
 	unheard error // of CERTInext's last call that was not answered
@@ -89,7 +90,7 @@ type registration struct {
 	ValidatedAt time.Time `json:"validated_at,omitzero"`
 	ValidTill   time.Time `json:"valid_till,omitzero"`
 	// Renewal is the challenge that was opened although the domain is still validated: CERTInext may not show it again until it is not.
-	Renewal *proof `json:"renewal,omitempty"`
+	Renewal *validation.Proof `json:"renewal,omitempty"`
 	// Waiting is set while what is published for the domain is needed.
 	Waiting   bool      `json:"waiting,omitempty"`
 	Attempts  int       `json:"attempts,omitempty"` // of the background pass, in vain
@@ -173,7 +174,7 @@ func (e *Engine) RegisterDomain(ctx context.Context, s logical.Storage, name str
 		return nil, err
 	}
 	if w.DNS.Solver != "" {
-		if _, err := e.mustSolver(ctx, s, w.DNS.Solver); err != nil {
+		if _, err := e.Publisher.MustSolver(ctx, s, w.DNS.Solver); err != nil {
 			return nil, fault.BadField("dcv_solver", "%v: write dcv/solvers/%s first", err, sanitize.Short(w.DNS.Solver))
 		}
 	}
@@ -248,7 +249,7 @@ func (e *Engine) ForgetDomain(ctx context.Context, s logical.Storage, name strin
 		return err
 	}
 	defer unlock()
-	if err := e.withdraw(ctx, s, domainOwner(name), nil); err != nil {
+	if err := e.Publisher.Withdraw(ctx, s, domainOwner(name), nil); err != nil {
 		e.Log.Warn("a TXT record could not be removed; the background pass tries again", "domain", name, "error", err)
 	}
 	return store.Delete(ctx, s, domainPrefix+name)
@@ -336,7 +337,7 @@ func (r *registration) took(state *DomainState, err error, now time.Time) {
 		r.LastError = sanitize.Error(err)
 		r.Attempts++
 	case !state.done:
-		r.LastError = sanitize.Text(strings.Join(state.Needs, "; "), maxProofText)
+		r.LastError = sanitize.Text(strings.Join(state.Needs, "; "), validation.MaxText)
 		r.Attempts++
 		wait = account.Hint(state.unheard)
 	default:

@@ -17,6 +17,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -118,17 +119,17 @@ func (w *domainWork) run(ctx context.Context, until time.Time) (*DomainState, er
 // solve has the solver validate the domain.
 func (w *domainWork) solve(ctx context.Context, until time.Time) (*DomainState, error) {
 	before := w.entry.ValidTill
-	v := w.engine.newRun(w.storage, domainOwner(w.entry.Name), w.entry.DNS.Validation(), w)
+	v := w.engine.Publisher.NewRun(w.storage, domainOwner(w.entry.Name), w.entry.DNS.Validation(), w)
 	for polls := 0; ; polls++ {
-		verified := v.round(ctx, []string{w.entry.Name})
-		w.unheard = v.takeUnanswered()
+		verified := v.Round(ctx, []string{w.entry.Name})
+		w.unheard = v.TakeUnanswered()
 		switch {
 		case w.refused != nil:
 			return nil, w.refused
 		case verified:
 			return w.validatedAnew(ctx, before)
 		}
-		w.needs, _ = v.needs()
+		w.needs, _ = v.Needs()
 		delay := max(host.PollDelay(polls), account.Hint(w.unheard))
 		if w.engine.Now().Add(delay).After(until) || host.Sleep(ctx, delay) {
 			return w.state(), nil
@@ -155,7 +156,7 @@ func (w *domainWork) validatedAnew(ctx context.Context, before time.Time) (*Doma
 // finish takes away what was published.
 func (w *domainWork) finish(ctx context.Context) {
 	w.entry.Waiting = false
-	if err := w.engine.withdraw(ctx, w.storage, domainOwner(w.entry.Name), nil); err != nil {
+	if err := w.engine.Publisher.Withdraw(ctx, w.storage, domainOwner(w.entry.Name), nil); err != nil {
 		w.engine.Log.Warn("a TXT record could not be removed; the background pass tries again", "domain", w.entry.Name, "error", err)
 	}
 }
@@ -177,13 +178,13 @@ func (w *domainWork) forget(ctx context.Context) error {
 // runByHand has CERTInext look for what somebody has published, and says what to publish when it does not see it.
 func (w *domainWork) runByHand(ctx context.Context) (*DomainState, error) {
 	known := w.remote != nil
-	c, err := w.challenge(ctx, w.entry.Name)
+	c, err := w.Challenge(ctx, w.entry.Name)
 	if w.refused != nil || err != nil && !known {
 		return nil, err
 	}
 	var failed error
 	if known && err == nil { // a challenge that is new cannot have been met
-		failed = w.verify(ctx, w.entry.Name)
+		failed = w.Verify(ctx, w.entry.Name)
 	}
 	if err := w.find(ctx); err != nil {
 		return nil, err
@@ -199,8 +200,8 @@ func (w *domainWork) runByHand(ctx context.Context) (*DomainState, error) {
 }
 
 // byHand is what to publish for the domain.
-func (w *domainWork) byHand(c *certinext.Challenge, err error) *DomainChallenge {
-	out := &DomainChallenge{Domain: w.entry.Name}
+func (w *domainWork) byHand(c *certinext.Challenge, err error) *validation.DomainChallenge {
+	out := &validation.DomainChallenge{Domain: w.entry.Name}
 	switch {
 	case errors.Is(err, certinext.ErrChallengeExpired):
 		out.Error = fmt.Sprintf("the challenge has expired: writing domains/%s/verify makes a new one", w.entry.Name)
@@ -210,16 +211,16 @@ func (w *domainWork) byHand(c *certinext.Challenge, err error) *DomainChallenge 
 		how := w.entry.DNS.Validation()
 		out.Challenge, out.Verified, out.DNSNames = *c, c.AlreadyVerified, how.Names(c, w.entry.Name)
 		if c.HTTPPath != "" {
-			out.HTTPURL = challengeURL(w.entry.Name, c.HTTPPath)
+			out.HTTPURL = validation.ChallengeURL(w.entry.Name, c.HTTPPath)
 		}
 	}
 	return out
 }
 
-// challenge returns the open challenge of the domain, and opens one if there is none.
-func (w *domainWork) challenge(ctx context.Context, domain string) (*certinext.Challenge, error) {
+// Challenge returns the open challenge of the domain, and opens one if there is none.
+func (w *domainWork) Challenge(ctx context.Context, domain string) (*certinext.Challenge, error) {
 	valid := validated(w.remote, w.engine.Now())
-	if p := w.entry.Renewal; valid && p != nil && w.engine.Now().Before(p.AskedAt.Add(proofLife)) {
+	if p := w.entry.Renewal; valid && p != nil && w.engine.Now().Before(p.AskedAt.Add(validation.ProofLife)) {
 		return &certinext.Challenge{Domain: domain, DNSHost: first(p.DNSNames), DNSValue: p.DNSValue}, nil
 	}
 	if w.remote == nil || valid {
@@ -268,7 +269,7 @@ func (w *domainWork) add(ctx context.Context, renew bool) (*certinext.Challenge,
 		w.remote = d
 	}
 	if renew && c != nil && c.DNSValue != "" {
-		w.entry.Renewal = &proof{Domain: w.entry.Name, Method: w.entry.Method, DNSNames: issuing.NonEmpty(c.DNSHost), DNSValue: c.DNSValue, AskedAt: w.engine.Now()}
+		w.entry.Renewal = &validation.Proof{Domain: w.entry.Name, Method: w.entry.Method, DNSNames: issuing.NonEmpty(c.DNSHost), DNSValue: c.DNSValue, AskedAt: w.engine.Now()}
 	}
 	return c, w.save(ctx)
 }
@@ -288,7 +289,7 @@ func (w *domainWork) adopt(ctx context.Context, id string) error {
 	return nil
 }
 
-// verify has CERTInext look.
-func (w *domainWork) verify(ctx context.Context, _ string) error {
+// Verify has CERTInext look.
+func (w *domainWork) Verify(ctx context.Context, _ string) error {
 	return w.client.VerifyDomain(ctx, w.entry.DomainID)
 }

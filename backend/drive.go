@@ -18,6 +18,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -70,7 +71,7 @@ func (e *Engine) newDriver(ctx context.Context, s logical.Storage, h *heldOrder,
 	d := &driver{
 		engine: e, storage: s, client: client, config: cfg, role: role, held: h, order: o, purpose: p, until: until, started: e.Now(),
 	}
-	o.Proofs = freshProofs(o.Proofs, d.method(), e.Now())
+	o.Proofs = validation.Fresh(o.Proofs, d.method(), e.Now())
 	d.tried.solver = d.solver()
 	d.latest.Store(o.view())
 	return d, nil

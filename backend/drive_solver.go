@@ -13,6 +13,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -23,16 +24,16 @@ type orderChallenger struct {
 	order  *orderEntry
 }
 
-func (c orderChallenger) challenge(ctx context.Context, domain string) (*certinext.Challenge, error) {
+func (c orderChallenger) Challenge(ctx context.Context, domain string) (*certinext.Challenge, error) {
 	return c.client.DCVChallenge(ctx, c.order.CAOrderID, domain, certinext.DCVMethodDNS)
 }
 
-func (c orderChallenger) verify(ctx context.Context, domain string) error {
+func (c orderChallenger) Verify(ctx context.Context, domain string) error {
 	return c.client.VerifyDCV(ctx, c.order.CAOrderID, domain, certinext.DCVMethodDNS)
 }
 
 // solver returns what validates the order's domains, nil when people do.
-func (d *driver) solver() *validationRun {
+func (d *driver) solver() *validation.Run {
 	r := d.roleOrDefaults()
 	solver := r.DNS.Solver
 	if d.order.Placement.Family != certinext.FamilySSL {
@@ -44,7 +45,7 @@ func (d *driver) solver() *validationRun {
 	if solver == "" {
 		return nil
 	}
-	return d.engine.newRun(d.storage, orderOwner(d.order), r.DNS, orderChallenger{d.client, d.order})
+	return d.engine.Publisher.NewRun(d.storage, orderOwner(d.order), r.DNS, orderChallenger{d.client, d.order})
 }
 
 // validate has the solver work on the domains that are open. It reports whether the drive is over.
@@ -52,30 +53,30 @@ func (d *driver) validate(ctx context.Context) (done bool) {
 	o, w := d.order, d.tried.solver
 	open, strange := o.ownDomains(o.openDomains(d.remote))
 	d.tried.validated = true
-	w.setStrange(strange)
+	w.SetStrange(strange)
 	if len(o.Needs) == 0 && len(open) > 0 {
-		d.setNeeds([]string{fmt.Sprintf("the solver %s validates control of %s", o.Solver, wholeName(open[0]))})
+		d.setNeeds([]string{fmt.Sprintf("the solver %s validates control of %s", o.Solver, validation.WholeName(open[0]))})
 		d.latest.Store(o.view())
 	}
 	if d.purpose.isHurried() {
 		return ctx.Err() != nil // somebody waits who wants to know where the order stands, and no more
 	}
-	progress := w.round(ctx, open)
-	events := w.takeEvents()
+	progress := w.Round(ctx, open)
+	events := w.TakeEvents()
 	for _, event := range events {
 		o.note(d.engine.Now(), "%s", event)
 	}
-	needs, stuck := w.needs()
+	needs, stuck := w.Needs()
 	if o.Stuck != stuck {
 		o.Stuck, o.dirty = stuck, true
 	}
 	if stuck {
-		o.LastError = sanitize.Text(strings.Join(needs, "; "), maxProofText)
+		o.LastError = sanitize.Text(strings.Join(needs, "; "), validation.MaxText)
 		d.engine.Log.Warn("a solver cannot validate an order's domains", "order_id", o.ID, "solver", o.Solver, "error", o.LastError)
 	}
-	d.lastErr = w.takeUnanswered()
+	d.lastErr = w.TakeUnanswered()
 	if progress {
-		tidied(w.tidy(ctx, false))
+		validation.Tidied(w.Tidy(ctx, false))
 		d.remote = nil // tells which domains are left, or that the order goes on
 	}
 	if len(events) > 0 {
@@ -114,10 +115,10 @@ func covers(domain, name string) bool {
 // withdraw removes what was published for the order, by this drive or by one before it, when it is not waited for any more.
 func (d *driver) withdraw(ctx context.Context) {
 	w, over := d.tried.solver, !d.order.awaitsValidation()
-	if w == nil || d.purpose.isHurried() || !over && !w.begun() {
+	if w == nil || d.purpose.isHurried() || !over && !w.Begun() {
 		return
 	}
-	tidied(w.tidy(ctx, over))
+	validation.Tidied(w.Tidy(ctx, over))
 }
 
 // awaitsValidation reports whether what was published for the order is still needed.

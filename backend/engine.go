@@ -14,6 +14,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/keyed"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -41,22 +42,20 @@ type Options struct {
 // An Engine is one mount's issuing engine. Its methods may be called concurrently. Close it when the mount goes away.
 type Engine struct {
 	*host.Host
-	Account *account.Account
+	Account   *account.Account
+	Publisher *validation.Publisher
 
-	tickTime  time.Duration
-	resolvers []string
-	begun     time.Time
+	tickTime time.Duration
+	begun    time.Time
 
 	answers     atomic.Int64 // counts those that held a certificate
 	orders      registry
 	witnesses   witnesses
 	records     *records
 	certLocks   keyed.Mutex
-	revocations keyed.TryMutex             // serial numbers that CERTInext is being asked to revoke
-	solvers     keyed.Values[*readySolver] // by name
+	revocations keyed.TryMutex // serial numbers that CERTInext is being asked to revoke
 
 	domainLocks keyed.Mutex
-	recordLocks keyed.Mutex
 	caMu        sync.Mutex
 	newest      []string      // PEM chain of the newest certificate, issuing CA first
 	passing     chan struct{} // holds an element while a pass runs
@@ -72,9 +71,10 @@ func New(o Options) *Engine {
 		Host: host.New(host.Options{
 			Log: o.Logger, System: o.System, Now: o.Now, NewID: o.NewID, Shuffle: o.Shuffle,
 		}),
-		tickTime: o.TickTime, resolvers: o.Resolvers,
+		tickTime: o.TickTime,
 	}
 	e.Account = account.New(e.Host, account.Options{HTTPClient: o.HTTPClient, Rand: o.Rand})
+	e.Publisher = validation.New(e.Host, o.Resolvers)
 	if e.tickTime == 0 {
 		e.tickTime = 250 * time.Millisecond
 	}
@@ -98,7 +98,7 @@ func (e *Engine) Invalidate(key string) {
 		e.Account.ForgetConnection()
 	case strings.HasPrefix(key, openOrderPrefix):
 		e.orders.forget()
-	case strings.HasPrefix(key, solverPrefix):
-		e.forgetSolver(strings.TrimPrefix(key, solverPrefix))
+	case strings.HasPrefix(key, validation.SolverPrefix):
+		e.Publisher.Forget(strings.TrimPrefix(key, validation.SolverPrefix))
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
@@ -81,8 +82,8 @@ func (o *orderEntry) openDomains(remote *certinext.Order) []string {
 // empty when there is none.
 func (o *orderEntry) unproved(remote *certinext.Order, asked map[string]bool) string {
 	open := o.openDomains(remote)
-	for _, domain := range open[:min(maxProofs, len(open))] {
-		if !asked[domain] && !slices.ContainsFunc(o.Proofs, func(p proof) bool { return p.Domain == domain }) {
+	for _, domain := range open[:min(validation.MaxProofs, len(open))] {
+		if !asked[domain] && !slices.ContainsFunc(o.Proofs, func(p validation.Proof) bool { return p.Domain == domain }) {
 			return domain
 		}
 	}
@@ -97,26 +98,18 @@ func (o *orderEntry) dcvNeeds(remote *certinext.Order) []string {
 	}
 	var needs, silent []string
 	for _, domain := range open {
-		i := slices.IndexFunc(o.Proofs, func(p proof) bool { return p.Domain == domain })
-		if i < 0 || o.Proofs[i].text() == "" {
-			silent = append(silent, wholeName(domain))
+		i := slices.IndexFunc(o.Proofs, func(p validation.Proof) bool { return p.Domain == domain })
+		if i < 0 || o.Proofs[i].Text() == "" {
+			silent = append(silent, validation.WholeName(domain))
 			continue
 		}
-		needs = append(needs, fmt.Sprintf("control of %s has to be validated: %s", wholeName(domain), o.Proofs[i].text()))
+		needs = append(needs, fmt.Sprintf("control of %s has to be validated: %s", validation.WholeName(domain), o.Proofs[i].Text()))
 	}
 	if len(silent) > 0 {
 		needs = append(needs, fmt.Sprintf("control of %s has to be validated: orders/%s/%s/dcv shows what to publish",
 			strings.Join(silent, ", "), o.Role, o.ID))
 	}
 	return append(needs, fmt.Sprintf("then write to orders/%s/%s/dcv, which has CERTInext look for it", o.Role, o.ID))
-}
-
-// wholeName is a domain for a message. It is shortened only where it is none.
-func wholeName(domain string) string {
-	if sanitize.Copyable(domain) {
-		return domain
-	}
-	return sanitize.Short(domain)
 }
 
 func organizationNeed(remote *certinext.Order) string {

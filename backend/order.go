@@ -15,6 +15,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/go-uuid"
 )
@@ -132,16 +133,16 @@ type orderEntry struct {
 	// Discarding is set when CERTInext did not answer whether it has discarded the draft.
 	Discarding bool `json:"discarding,omitempty"`
 
-	CreatedAt time.Time `json:"created_at"`
-	UpdatedAt time.Time `json:"updated_at"`
-	Serial    string    `json:"serial,omitempty"`
-	Delivered bool      `json:"delivered,omitempty"`
-	Needs     []string  `json:"needs,omitempty"`
-	Proofs    []proof   `json:"proofs,omitempty"` // while domains have to be validated
-	Solver    string    `json:"solver,omitempty"` // that validates them; empty when people do
-	Stuck     bool      `json:"stuck,omitempty"`  // somebody has to help the solver
-	LastError string    `json:"last_error,omitempty"`
-	Timeline  []Event   `json:"timeline,omitempty"`
+	CreatedAt time.Time          `json:"created_at"`
+	UpdatedAt time.Time          `json:"updated_at"`
+	Serial    string             `json:"serial,omitempty"`
+	Delivered bool               `json:"delivered,omitempty"`
+	Needs     []string           `json:"needs,omitempty"`
+	Proofs    []validation.Proof `json:"proofs,omitempty"` // while domains have to be validated
+	Solver    string             `json:"solver,omitempty"` // that validates them; empty when people do
+	Stuck     bool               `json:"stuck,omitempty"`  // somebody has to help the solver
+	LastError string             `json:"last_error,omitempty"`
+	Timeline  []Event            `json:"timeline,omitempty"`
 
 	// grace is the role's delivery grace when the order was made.
 	Grace time.Duration `json:"grace"` // nanoseconds

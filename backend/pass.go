@@ -16,6 +16,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
@@ -61,7 +62,7 @@ func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
 		e.Log.Error("the entry of an open order cannot be read and is left alone", "key", key)
 	}
 	e.Account.WatchClock()
-	errs := []error{e.storeChain(ctx, s), e.sweep(ctx, s, e.needsOf(s)), e.endOverdue(ctx, s)}
+	errs := []error{e.storeChain(ctx, s), e.Publisher.Sweep(ctx, s, e.needsOf(s)), e.endOverdue(ctx, s)}
 	var own, asking []host.Job
 	for _, t := range e.orders.due(e.Now(), math.MaxInt) {
 		jobs := &asking
@@ -288,7 +289,7 @@ func (e *Engine) tendIssued(ctx context.Context, s logical.Storage, h *heldOrder
 }
 
 // needsOf asks the owners of published records whether they still need them.
-func (e *Engine) needsOf(s logical.Storage) Needs {
+func (e *Engine) needsOf(s logical.Storage) validation.Needs {
 	return func(ctx context.Context, kind, name string) (needed, known bool, err error) {
 		switch kind {
 		case orderKind:

@@ -64,7 +64,7 @@ func (e *Engine) checkSolver(ctx context.Context, s logical.Storage, name string
 	if name == "" {
 		return nil
 	}
-	v, err := e.Solver(ctx, s, name)
+	v, err := e.Publisher.Solver(ctx, s, name)
 	if err != nil || v == nil {
 		return errors.Join(err, fault.BadField("dcv_solver", "there is no solver %q: write dcv/solvers/%s first", sanitize.Short(name), sanitize.Short(name)))
 	}

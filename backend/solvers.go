@@ -22,7 +22,7 @@ func (e *Engine) DeleteSolver(ctx context.Context, s logical.Storage, name strin
 	if len(users) > 0 {
 		return fault.BadField("name", "the solver %s is used by %s: name another one there first", name, strings.Join(users, ", "))
 	}
-	return e.removeSolver(ctx, s, name, force)
+	return e.Publisher.RemoveSolver(ctx, s, name, force)
 }
 
 // usersOf says what publishes by a solver.

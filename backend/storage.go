@@ -6,6 +6,7 @@ package backend
 import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
 )
 
 // Where things rest in the mount's storage. An order's entry is below one of two prefixes, so that finding the open
@@ -23,10 +24,6 @@ const (
 
 	leaseWatchPrefix = "lease/" // + hour + minute + serial number: when a certificate's last lease is over
 
-	solverPrefix = "dcv/solver/" // + name; holds credentials
-
-	recordPrefix = "dcv/record/" // + owner + hash: what is published in somebody's DNS, or may be
-
 	domainPrefix = "dcv/domain/" // + name: domains that the mount looks after
 
 	syncKey = "sync" // how far the last synchronization has got
@@ -37,5 +34,5 @@ const (
 
 // SealWrapPrefixes are the storage paths whose entries hold secrets.
 func SealWrapPrefixes() []string {
-	return []string{account.ConfigKey, roles.Prefix, openOrderPrefix, solverPrefix}
+	return []string{account.ConfigKey, roles.Prefix, openOrderPrefix, validation.SolverPrefix}
 }

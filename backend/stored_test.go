@@ -16,6 +16,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/stretchr/testify/require"
 )
@@ -63,7 +64,7 @@ func storedV1() map[string]any {
 			CSR: "csr", PrivateKey: "key", CAOrderID: "1000000001", CARequestID: "2000000001",
 			CAStatus: certinext.StatusPendingApproval, CAState: "Pending for Approver", CSRRefused: true, PromotionKey: "p", PromotedAt: at, Discarding: true, CreatedAt: at,
 			UpdatedAt: at, Serial: "0a-1b", Delivered: true, Needs: []string{"n"}, LastError: "e",
-			Proofs: []proof{{Domain: "d", Method: certinext.DCVMethodDNS, DNSNames: []string{"h"}, DNSValue: "v", HTTPPath: "/p", HTTPContent: "c", EmailTo: []string{"a@example.com"}, AskedAt: at}},
+			Proofs: []validation.Proof{{Domain: "d", Method: certinext.DCVMethodDNS, DNSNames: []string{"h"}, DNSValue: "v", HTTPPath: "/p", HTTPContent: "c", EmailTo: []string{"a@example.com"}, AskedAt: at}},
 			Solver: "corp", Stuck: true, Timeline: []Event{{At: at, What: "requested"}}, TTL: time.Hour, Grace: 5 * time.Minute, Pickup: time.Hour, RevokeUnclaimed: true,
 			Renews:  "0a-19",
 			Reissue: &reissue{Of: "6f1c", Serial: "0a-1a", RequestID: "2000000000", UpdateNames: true, Reason: "r", RevokePrevious: true, RevokeReason: certinext.ReasonSuperseded, Taken: true, StaleSince: at},
@@ -81,14 +82,14 @@ func storedV1() map[string]any {
 			Version: 1, State: SyncDone, Account: "https://us-api.certinext.io|1234567890", IncludeExpired: true, StartedAt: at, FinishedAt: at,
 			Seen: 5, Imported: 1, Revoked: 1, Unavailable: 1, Failed: 1, LastError: "e",
 		},
-		"solver": &storedSolver{Version: 1, Provider: "rfc2136", Values: map[string]string{"server": "ns1.example.com", "tsig_secret": "c2VjcmV0"}, Ambient: true, Zone: "example.com", TTL: time.Minute},
+		"solver": &validation.StoredSolver{Version: 1, Provider: "rfc2136", Values: map[string]string{"server": "ns1.example.com", "tsig_secret": "c2VjcmV0"}, Ambient: true, Zone: "example.com", TTL: time.Minute},
 		"domain": &registration{
 			Version: 1, Name: "example.com", OrganizationNumber: "4000001", Account: "https://us-api.certinext.io|1234567890", Method: certinext.DCVMethodDNS,
 			DNS: issuing.StoredDNS{Solver: "corp", Hosts: []string{"_c.{domain}"}, PropagationTimeout: time.Minute}, Keep: true, RenewBefore: time.Hour,
 			DomainID: "d-1", ValidatedAt: at, ValidTill: at, Waiting: true,
-			Renewal: &proof{Domain: "example.com", Method: certinext.DCVMethodDNS, DNSNames: []string{"h"}, DNSValue: "v", AskedAt: at}, Attempts: 1, NextAt: at, LastError: "e",
+			Renewal: &validation.Proof{Domain: "example.com", Method: certinext.DCVMethodDNS, DNSNames: []string{"h"}, DNSValue: "v", AskedAt: at}, Attempts: 1, NextAt: at, LastError: "e",
 		},
-		"published": &publishedEntry{
+		"published": &validation.PublishedEntry{
 			Version: 1, Owner: "order/web/6f1d", Domain: "www.example.com", Solver: "corp", Name: "_emudhra-challenge.www.example.com.", Zone: "example.com.", Value: "v", At: at, Done: true,
 			LastError: "e", Tries: 1, RetryAt: at,
 		},
@@ -166,11 +167,11 @@ func newOfKind(t *testing.T, kind string) any {
 	case "sync":
 		return new(SyncStatus)
 	case "solver":
-		return new(storedSolver)
+		return new(validation.StoredSolver)
 	case "domain":
 		return new(registration)
 	case "published":
-		return new(publishedEntry)
+		return new(validation.PublishedEntry)
 	case "ca":
 		return new(storedCA)
 	}
@@ -188,6 +189,6 @@ func TestConfigAndRoleSurviveStorage(t *testing.T) {
 	require.Equal(t, config, account.NewStoredConfig(config.Config()))
 	role := stored["role"].(*roles.Stored)
 	require.Equal(t, role, roles.NewStored(role.Role("web")))
-	solver := stored["solver"].(*storedSolver)
-	require.Equal(t, solver, newStoredSolver(solver.solver("corp")))
+	solver := stored["solver"].(*validation.StoredSolver)
+	require.Equal(t, solver, validation.NewStoredSolver(solver.Solver("corp")))
 }

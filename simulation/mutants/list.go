@@ -291,8 +291,8 @@ var mutants = []Mutant{
 	{
 		Name: "a lease that Vault has never stored does not end",
 		File: "backend/pass.go",
-		Old:  "e.sweep(ctx, s), e.endOverdue(ctx, s)}",
-		New:  "e.sweep(ctx, s)}",
+		Old:  "e.Publisher.Sweep(ctx, s, e.needsOf(s)), e.endOverdue(ctx, s)}",
+		New:  "e.Publisher.Sweep(ctx, s)}",
 		Like: "work that is left out",
 	},
 	{

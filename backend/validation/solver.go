@@ -1,7 +1,7 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-package backend
+package validation
 
 import (
 	"context"
@@ -19,6 +19,9 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/dcv"
 	"github.com/hashicorp/vault/sdk/logical"
 )
+
+// SolverPrefix is where solvers are stored, each under its name. Their entries hold credentials.
+const SolverPrefix = "dcv/solver/"
 
 // A Solver is a DNS host together with the credentials to publish records there.
 type Solver struct {
@@ -92,17 +95,17 @@ func (v *Solver) validate() error {
 }
 
 // Solver returns a solver, or nil when there is none of that name.
-func (e *Engine) Solver(ctx context.Context, s logical.Storage, name string) (*Solver, error) {
-	stored, err := store.Get[storedSolver](ctx, s, solverPrefix+name)
+func (pub *Publisher) Solver(ctx context.Context, s logical.Storage, name string) (*Solver, error) {
+	stored, err := store.Get[StoredSolver](ctx, s, SolverPrefix+name)
 	if err != nil || stored == nil {
 		return nil, err
 	}
-	return stored.solver(name), nil
+	return stored.Solver(name), nil
 }
 
 // Solvers lists the names of the solvers.
-func (e *Engine) Solvers(ctx context.Context, s logical.Storage) ([]string, error) {
-	return store.List(ctx, s, solverPrefix)
+func (pub *Publisher) Solvers(ctx context.Context, s logical.Storage) ([]string, error) {
+	return store.List(ctx, s, SolverPrefix)
 }
 
 // WriteSolver applies change to a solver, validates the outcome and stores it. With patch the solver must exist and keeps what change
@@ -110,8 +113,8 @@ func (e *Engine) Solvers(ctx context.Context, s logical.Storage) ([]string, erro
 //
 // A solver that moves to another host could not remove any more what it has published, so it is refused while there is something, unless by
 // force: that is forgotten then.
-func (e *Engine) WriteSolver(ctx context.Context, s logical.Storage, name string, patch, force bool, change func(*Solver) error) error {
-	before, err := e.Solver(ctx, s, name)
+func (pub *Publisher) WriteSolver(ctx context.Context, s logical.Storage, name string, patch, force bool, change func(*Solver) error) error {
+	before, err := pub.Solver(ctx, s, name)
 	if err != nil {
 		return err
 	}
@@ -138,12 +141,12 @@ func (e *Engine) WriteSolver(ctx context.Context, s logical.Storage, name string
 		return err
 	}
 	if field := moved(before, v); field != "" {
-		if err := e.forgetRecords(ctx, s, name, field, force); err != nil {
+		if err := pub.forgetRecords(ctx, s, name, field, force); err != nil {
 			return err
 		}
 	}
-	defer e.solvers.Forget(name)
-	return store.Put(ctx, s, solverPrefix+name, newStoredSolver(v))
+	defer pub.solvers.Forget(name)
+	return store.Put(ctx, s, SolverPrefix+name, NewStoredSolver(v))
 }
 
 // moved names the setting by which a solver publishes somewhere else than before; empty when it does not. Credentials only say who does.
@@ -164,12 +167,12 @@ func moved(before, after *Solver) string {
 
 // forgetRecords strikes out what a solver has still to remove, or, without force, says what that is. What may not have been published at
 // all is left to be tried.
-func (e *Engine) forgetRecords(ctx context.Context, s logical.Storage, name, field string, force bool) error {
-	left, err := e.recordsOf(ctx, s, name)
+func (pub *Publisher) forgetRecords(ctx context.Context, s logical.Storage, name, field string, force bool) error {
+	left, err := pub.recordsOf(ctx, s, name)
 	if err != nil {
 		return err
 	}
-	left = slices.DeleteFunc(left, func(p publishedEntry) bool { return !p.Done && field != "name" })
+	left = slices.DeleteFunc(left, func(p PublishedEntry) bool { return !p.Done && field != "name" })
 	if len(left) > 0 && !force {
 		return fault.BadField(field, "the solver %s has still to remove the %s, for %s; force=true forgets it, and then somebody has to remove it by hand",
 			name, left[0].record(), left[0].Owner)
@@ -182,21 +185,22 @@ func (e *Engine) forgetRecords(ctx context.Context, s logical.Storage, name, fie
 	return nil
 }
 
-// removeSolver forgets a solver that nothing publishes by, unless a record that it has published has still to be removed. With force such
+// RemoveSolver forgets a solver that nothing publishes by, unless a record that it has published has still to be removed. With force such
 // records are forgotten, too: somebody has to remove them by hand.
-func (e *Engine) removeSolver(ctx context.Context, s logical.Storage, name string, force bool) error {
-	if err := e.forgetRecords(ctx, s, name, "name", force); err != nil {
+func (pub *Publisher) RemoveSolver(ctx context.Context, s logical.Storage, name string, force bool) error {
+	if err := pub.forgetRecords(ctx, s, name, "name", force); err != nil {
 		return err
 	}
-	defer e.solvers.Forget(name)
-	return store.Delete(ctx, s, solverPrefix+name)
+	defer pub.solvers.Forget(name)
+	return store.Delete(ctx, s, SolverPrefix+name)
 }
 
-// forgetSolver has the next use of a solver read it again; whatever the name, when storage has changed elsewhere.
-func (e *Engine) forgetSolver(name string) { e.solvers.Forget(name) }
+// Forget has the next use of a solver read it again; whatever the name, when storage has changed elsewhere.
+func (pub *Publisher) Forget(name string) { pub.solvers.Forget(name) }
 
-func (e *Engine) mustSolver(ctx context.Context, s logical.Storage, name string) (*Solver, error) {
-	v, err := e.Solver(ctx, s, name)
+// MustSolver is Solver for callers that cannot go on without one.
+func (pub *Publisher) MustSolver(ctx context.Context, s logical.Storage, name string) (*Solver, error) {
+	v, err := pub.Solver(ctx, s, name)
 	if err == nil && v == nil {
 		return nil, &fault.NotFoundError{Kind: "solver", Name: sanitize.Short(name)}
 	}
@@ -210,9 +214,9 @@ type readySolver struct {
 }
 
 // readySolver returns the solver of a name, ready for use: it is kept, since a provider remembers tokens and zones.
-func (e *Engine) readySolver(ctx context.Context, s logical.Storage, name string) (*readySolver, error) {
-	return e.solvers.Get(ctx, name, func() (*readySolver, error) {
-		v, err := e.mustSolver(ctx, s, name)
+func (pub *Publisher) readySolver(ctx context.Context, s logical.Storage, name string) (*readySolver, error) {
+	return pub.solvers.Get(ctx, name, func() (*readySolver, error) {
+		v, err := pub.MustSolver(ctx, s, name)
 		if err != nil {
 			return nil, err
 		}
@@ -224,8 +228,8 @@ func (e *Engine) readySolver(ctx context.Context, s logical.Storage, name string
 	})
 }
 
-// storedSolver is the entry of a solver.
-type storedSolver struct {
+// StoredSolver is the entry of a solver.
+type StoredSolver struct {
 	Version  int               `json:"version"`
 	Provider string            `json:"provider"`
 	Values   map[string]string `json:"values,omitempty"` // secrets among them
@@ -234,15 +238,17 @@ type storedSolver struct {
 	TTL      time.Duration     `json:"ttl,omitempty"` // nanoseconds
 }
 
-func newStoredSolver(v *Solver) *storedSolver {
+// NewStoredSolver returns the form in which v is stored.
+func NewStoredSolver(v *Solver) *StoredSolver {
 	values := make(map[string]string, len(v.Values))
 	for name, value := range v.Values {
 		values[name] = string(value)
 	}
-	return &storedSolver{Version: 1, Provider: v.Provider, Values: values, Ambient: v.Ambient, Zone: v.Zone, TTL: v.TTL}
+	return &StoredSolver{Version: 1, Provider: v.Provider, Values: values, Ambient: v.Ambient, Zone: v.Zone, TTL: v.TTL}
 }
 
-func (s *storedSolver) solver(name string) *Solver {
+// Solver returns what was stored under name.
+func (s *StoredSolver) Solver(name string) *Solver {
 	values := make(map[string]account.Secret, len(s.Values))
 	for field, value := range s.Values {
 		values[field] = account.Secret(value)

@@ -1,7 +1,7 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-package backend
+package validation
 
 import (
 	"context"
@@ -30,19 +30,19 @@ func addresses(servers []string) []string {
 	return out
 }
 
-// A challenger is what asks for proof of control: CERTInext, for an order or for the account.
-type challenger interface {
-	challenge(ctx context.Context, domain string) (*certinext.Challenge, error)
-	verify(ctx context.Context, domain string) error
+// A Challenger is what asks for proof of control: CERTInext, for an order or for the account.
+type Challenger interface {
+	Challenge(ctx context.Context, domain string) (*certinext.Challenge, error)
+	Verify(ctx context.Context, domain string) error
 }
 
-// A validationRun is the work of a solver on the domains of one owner.
-type validationRun struct {
-	engine  *Engine
+// A Run is the work of a solver on the domains of one owner.
+type Run struct {
+	engine  *Publisher
 	storage logical.Storage
 	owner   string
 	how     issuing.DNSValidation
-	ca      challenger
+	ca      Challenger
 
 	tasks   []*task         // in the order in which the domains came
 	tidying <-chan struct{} // closed when the last removal is over; nil when there was none
@@ -56,14 +56,14 @@ type validationRun struct {
 // validations works on so many domains at a time. CERTInext's own limits hold besides.
 const validations = 4
 
-// newRun has the solver of how validate the domains of an owner, which ca asks for.
-func (e *Engine) newRun(s logical.Storage, owner string, how issuing.DNSValidation, ca challenger) *validationRun {
-	return &validationRun{engine: e, storage: s, owner: owner, how: how, ca: ca}
+// NewRun has the solver of how validate the domains of an owner, which ca asks for.
+func (pub *Publisher) NewRun(s logical.Storage, owner string, how issuing.DNSValidation, ca Challenger) *Run {
+	return &Run{engine: pub, storage: s, owner: owner, how: how, ca: ca}
 }
 
-// round works on the domains that are open, as far as that needs no waiting, and takes away the records of those that are validated. It
+// Round works on the domains that are open, as far as that needs no waiting, and takes away the records of those that are validated. It
 // reports whether any has been validated.
-func (w *validationRun) round(ctx context.Context, open []string) (progress bool) {
+func (w *Run) Round(ctx context.Context, open []string) (progress bool) {
 	solver, err := w.engine.readySolver(ctx, w.storage, w.how.Solver)
 	for _, t := range w.tasks {
 		t.verified = t.verified || !slices.Contains(open, t.domain) // without our doing
@@ -103,7 +103,7 @@ func (w *validationRun) round(ctx context.Context, open []string) (progress bool
 }
 
 // task returns the task of a domain.
-func (w *validationRun) task(domain string) *task {
+func (w *Run) task(domain string) *task {
 	for _, t := range w.tasks {
 		if t.domain == domain {
 			return t
@@ -115,7 +115,7 @@ func (w *validationRun) task(domain string) *task {
 }
 
 // work does what can be done for a task in one round.
-func (w *validationRun) work(ctx context.Context, t *task, solver *readySolver, journal []publishedEntry) {
+func (w *Run) work(ctx context.Context, t *task, solver *readySolver, journal []PublishedEntry) {
 	for ctx.Err() == nil {
 		m, g := t.next(w.engine.Now(), w.how.PropagationTimeout)
 		switch m {
@@ -136,9 +136,9 @@ func (w *validationRun) work(ctx context.Context, t *task, solver *readySolver, 
 	}
 }
 
-func (w *validationRun) ask(ctx context.Context, t *task) {
+func (w *Run) ask(ctx context.Context, t *task) {
 	t.asked++
-	c, err := w.ca.challenge(ctx, t.domain)
+	c, err := w.ca.Challenge(ctx, t.domain)
 	switch {
 	case certinext.IsDCVNotReady(err):
 		t.halt(false, "CERTInext does not say yet what to publish: %s", sanitize.Error(err))
@@ -162,7 +162,7 @@ func (w *validationRun) ask(ctx context.Context, t *task) {
 	}
 }
 
-func (w *validationRun) locate(ctx context.Context, t *task, solver *readySolver, journal []publishedEntry) {
+func (w *Run) locate(ctx context.Context, t *task, solver *readySolver, journal []PublishedEntry) {
 	var targets []*target
 	for _, host := range t.hosts {
 		g, err := w.engine.place(ctx, &w.how, solver.zone, host, t.value)
@@ -181,10 +181,10 @@ func (w *validationRun) locate(ctx context.Context, t *task, solver *readySolver
 }
 
 // place finds where a record has to be written, and who can be asked for it. An empty zone is found.
-func (e *Engine) place(ctx context.Context, how *issuing.DNSValidation, zone, host, value string) (*target, error) {
+func (pub *Publisher) place(ctx context.Context, how *issuing.DNSValidation, zone, host, value string) (*target, error) {
 	r := &dcv.Resolver{Servers: addresses(how.Resolvers)}
 	if len(r.Servers) == 0 {
-		r.Servers = e.resolvers
+		r.Servers = pub.resolvers
 	}
 	name, zone, err := r.Locate(ctx, host, zone)
 	if err != nil {
@@ -205,7 +205,7 @@ func (g *target) look(ctx context.Context) {
 	g.sighting = dcv.Look(ctx, g.servers, g.record.Name, g.record.Value, 0)
 }
 
-func (w *validationRun) look(ctx context.Context, g *target) {
+func (w *Run) look(ctx context.Context, g *target) {
 	g.look(ctx)
 	g.looked, g.seen = true, g.sighting.Complete()
 	if g.there.IsZero() && g.sighting.Somewhere() {
@@ -213,7 +213,7 @@ func (w *validationRun) look(ctx context.Context, g *target) {
 	}
 }
 
-func (w *validationRun) put(ctx context.Context, t *task, g *target, solver *readySolver) {
+func (w *Run) put(ctx context.Context, t *task, g *target, solver *readySolver) {
 	g.tries++
 	g.failure = ""
 	err := w.engine.publish(ctx, w.storage, solver, w.owner, t.domain, g.record)
@@ -229,8 +229,8 @@ func (w *validationRun) put(ctx context.Context, t *task, g *target, solver *rea
 	w.note("the solver %s has published the %s", solver.name, g.record)
 }
 
-func (w *validationRun) haveLook(ctx context.Context, t *task) {
-	err := w.ca.verify(ctx, t.domain)
+func (w *Run) haveLook(ctx context.Context, t *task) {
+	err := w.ca.Verify(ctx, t.domain)
 	if err == nil {
 		t.verified = true
 		w.note("CERTInext has validated control of %s", t.domain)
@@ -252,7 +252,7 @@ func (w *validationRun) haveLook(ctx context.Context, t *task) {
 
 // settled returns what the journal holds that is not needed any more: of the domains that are validated, and values that were replaced;
 // or, with all, everything. Of a domain that nothing is known of yet, everything is needed.
-func (w *validationRun) settled(all bool) (keep func(*publishedEntry) bool) {
+func (w *Run) settled(all bool) (keep func(*PublishedEntry) bool) {
 	if all {
 		return nil
 	}
@@ -263,7 +263,7 @@ func (w *validationRun) settled(all bool) (keep func(*publishedEntry) bool) {
 			targets[t.domain] = append(targets[t.domain], g.record)
 		}
 	}
-	return func(p *publishedEntry) bool {
+	return func(p *PublishedEntry) bool {
 		return !verified[p.Domain] && (targets[p.Domain] == nil || slices.Contains(targets[p.Domain], p.record()))
 	}
 }
@@ -271,8 +271,8 @@ func (w *validationRun) settled(all bool) (keep func(*publishedEntry) bool) {
 // tidyPatience is how long an answer waits for records to be removed. It goes on behind the answer.
 const tidyPatience = 3 * time.Second
 
-// tidy begins to remove what is not needed any more. The channel is closed when that is done.
-func (w *validationRun) tidy(ctx context.Context, all bool) (done <-chan struct{}) {
+// Tidy begins to remove what is not needed any more. The channel is closed when that is done.
+func (w *Run) Tidy(ctx context.Context, all bool) (done <-chan struct{}) {
 	keep, over := w.settled(all), make(chan struct{})
 	ctx, stop := w.engine.Outlive(ctx)
 	before := w.tidying
@@ -283,15 +283,15 @@ func (w *validationRun) tidy(ctx context.Context, all bool) (done <-chan struct{
 		if before != nil {
 			<-before
 		}
-		if err := w.engine.withdraw(ctx, w.storage, w.owner, keep); err != nil {
+		if err := w.engine.Withdraw(ctx, w.storage, w.owner, keep); err != nil {
 			w.engine.Log.Warn("a TXT record could not be removed; the background pass tries again", "owner", w.owner, "error", err)
 		}
 	})
 	return over
 }
 
-// tidied waits until something is removed, but for a moment only.
-func tidied(done <-chan struct{}) {
+// Tidied waits until something is removed, but for a moment only.
+func Tidied(done <-chan struct{}) {
 	timer := time.NewTimer(tidyPatience)
 	defer timer.Stop()
 	select {
@@ -300,18 +300,18 @@ func tidied(done <-chan struct{}) {
 	}
 }
 
-// needs says what the domains wait for that are not validated, of the first few, and whether somebody has to mend it.
-func (w *validationRun) needs() (needs []string, stuck bool) {
+// Needs says what the domains wait for that are not validated, of the first few, and whether somebody has to mend it.
+func (w *Run) Needs() (needs []string, stuck bool) {
 	more := 0
 	for _, t := range w.tasks {
 		if t.verified {
 			continue
 		}
-		if stuck = stuck || t.stuck; len(needs) == maxProofs {
+		if stuck = stuck || t.stuck; len(needs) == MaxProofs {
 			more++
 			continue
 		}
-		needs = append(needs, fmt.Sprintf("the solver %s validates control of %s: %s", w.how.Solver, wholeName(t.domain), t.describe()))
+		needs = append(needs, fmt.Sprintf("the solver %s validates control of %s: %s", w.how.Solver, WholeName(t.domain), t.describe()))
 	}
 	if more > 0 {
 		needs = append(needs, fmt.Sprintf("and control of %d more domains", more))
@@ -323,21 +323,21 @@ func (w *validationRun) needs() (needs []string, stuck bool) {
 	return needs, stuck
 }
 
-func (w *validationRun) note(format string, args ...any) {
+func (w *Run) note(format string, args ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.events = append(w.events, fmt.Sprintf(format, args...))
 }
 
 // unanswered remembers a call that CERTInext did not answer, for who decides whether it is away.
-func (w *validationRun) unanswered(err error) {
+func (w *Run) unanswered(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.lastCA = err
 }
 
-// takeUnanswered returns the last call that CERTInext has not answered since it was asked before; nil when there was none.
-func (w *validationRun) takeUnanswered() error {
+// TakeUnanswered returns the last call that CERTInext has not answered since it was asked before; nil when there was none.
+func (w *Run) TakeUnanswered() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	err := w.lastCA
@@ -345,15 +345,15 @@ func (w *validationRun) takeUnanswered() error {
 	return err
 }
 
-// begun reports whether the run has worked on anything.
-func (w *validationRun) begun() bool { return len(w.tasks) > 0 }
+// Begun reports whether the run has worked on anything.
+func (w *Run) Begun() bool { return len(w.tasks) > 0 }
 
-// setStrange tells the run which domains CERTInext asks for that are none of the owner's: nothing is published for them.
-func (w *validationRun) setStrange(domains []string) { w.strange = domains }
+// SetStrange tells the run which domains CERTInext asks for that are none of the owner's: nothing is published for them.
+func (w *Run) SetStrange(domains []string) { w.strange = domains }
 
-// seek looks for the TXT record at a host, and says what was found.
-func (e *Engine) seek(ctx context.Context, how *issuing.DNSValidation, host, value string) string {
-	g, err := e.place(ctx, how, "", host, value)
+// Look looks for the TXT record at a host, and says what was found.
+func (pub *Publisher) Look(ctx context.Context, how *issuing.DNSValidation, host, value string) string {
+	g, err := pub.place(ctx, how, "", host, value)
 	if err != nil {
 		return sanitize.Error(err)
 	}
@@ -361,8 +361,8 @@ func (e *Engine) seek(ctx context.Context, how *issuing.DNSValidation, host, val
 	return g.found()
 }
 
-// takeEvents returns what has happened since the last call.
-func (w *validationRun) takeEvents() []string {
+// TakeEvents returns what has happened since the last call.
+func (w *Run) TakeEvents() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	events := w.events

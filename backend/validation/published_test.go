@@ -1,13 +1,14 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-package backend
+package validation
 
 import (
 	"testing"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/dcv"
 	"github.com/certinext/vault-plugin-secrets-certinext/dcv/dcvtest"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -17,8 +18,8 @@ import (
 // Two owners of one record that withdraw at once each take the other for one who still needs it.
 func TestOfTwoOwnersOfOneRecordTheLastOneRemovesIt(t *testing.T) {
 	d := dcvtest.Start(t, dcvtest.Zone{Name: "example.com"})
-	s, e := new(logical.InmemStorage), New(Options{Now: time.Now})
-	defer e.Close()
+	s, e := new(logical.InmemStorage), New(host.New(host.Options{Now: time.Now}), nil)
+	defer e.Stop()
 	require.NoError(t, e.WriteSolver(t.Context(), s, "corp", false, false, func(v *Solver) error {
 		v.Provider = "rfc2136"
 		for k, val := range d.Settings() {

@@ -1,7 +1,7 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-package backend
+package validation
 
 import (
 	"context"
@@ -20,9 +20,12 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// publishedEntry is the journal of a record in somebody's DNS. It is stored before the record is published and removed
+// recordPrefix is where the journal is stored, under owner and hash: what is published in somebody's DNS, or may be.
+const recordPrefix = "dcv/record/"
+
+// PublishedEntry is the journal of a record in somebody's DNS. It is stored before the record is published and removed
 // after it was taken away, so that whatever happens in between, somebody knows what to take away.
-type publishedEntry struct {
+type PublishedEntry struct {
 	Version   int       `json:"version"`
 	Owner     string    `json:"owner"`  // see orderOwner, domainOwner and checkOwner
 	Domain    string    `json:"domain"` // whose control it proves
@@ -37,12 +40,12 @@ type publishedEntry struct {
 	RetryAt   time.Time `json:"retry_at,omitzero"`
 }
 
-func (p *publishedEntry) record() dcv.Record {
+func (p *PublishedEntry) record() dcv.Record {
 	return dcv.Record{Name: p.Name, Zone: p.Zone, Value: p.Value}
 }
 
 // key ends in what tells one record from another, and where it was published, whoever it is for.
-func (p *publishedEntry) key() string {
+func (p *PublishedEntry) key() string {
 	sum := sha256.Sum256([]byte(strings.Join([]string{p.Solver, p.Zone, p.Name, p.Value}, "\x00")))
 	return recordPrefix + p.Owner + "/" + hex.EncodeToString(sum[:16])
 }
@@ -61,8 +64,8 @@ type Published struct {
 }
 
 // PublishedBy returns what a solver has published and not removed yet.
-func (e *Engine) PublishedBy(ctx context.Context, s logical.Storage, solver string) ([]Published, error) {
-	entries, err := e.recordsOf(ctx, s, solver)
+func (pub *Publisher) PublishedBy(ctx context.Context, s logical.Storage, solver string) ([]Published, error) {
+	entries, err := pub.recordsOf(ctx, s, solver)
 	if err != nil {
 		return nil, err
 	}
@@ -77,28 +80,28 @@ func (e *Engine) PublishedBy(ctx context.Context, s logical.Storage, solver stri
 
 // publish writes a record down and has the solver publish it. It is in the journal even when that failed, since the DNS host
 // may have published it.
-func (e *Engine) publish(ctx context.Context, s logical.Storage, v *readySolver, owner, domain string, r dcv.Record) error {
-	p := &publishedEntry{Version: 1, Owner: owner, Domain: domain, Solver: v.name, Name: r.Name, Zone: r.Zone, Value: r.Value, At: e.Now()}
+func (pub *Publisher) publish(ctx context.Context, s logical.Storage, v *readySolver, owner, domain string, r dcv.Record) error {
+	p := &PublishedEntry{Version: 1, Owner: owner, Domain: domain, Solver: v.name, Name: r.Name, Zone: r.Zone, Value: r.Value, At: pub.Now()}
 	if err := store.Put(ctx, s, p.key(), p); err != nil {
 		return err
 	}
-	e.Log.Debug("publishing a TXT record", "name", r.Name, "zone", r.Zone, "solver", v.name, "owner", owner)
+	pub.Log.Debug("publishing a TXT record", "name", r.Name, "zone", r.Zone, "solver", v.name, "owner", owner)
 	if err := v.Publish(ctx, r); err != nil {
 		return err
 	}
-	p.At, p.Done = e.Now(), true
+	p.At, p.Done = pub.Now(), true
 	return store.Put(context.WithoutCancel(ctx), s, p.key(), p)
 }
 
 // publishedFor returns what the journal holds for an owner.
-func (e *Engine) publishedFor(ctx context.Context, s logical.Storage, owner string) ([]publishedEntry, error) {
+func (pub *Publisher) publishedFor(ctx context.Context, s logical.Storage, owner string) ([]PublishedEntry, error) {
 	names, err := store.List(ctx, s, recordPrefix+owner+"/")
 	if err != nil {
 		return nil, err
 	}
-	var out []publishedEntry
+	var out []PublishedEntry
 	for _, name := range names {
-		p, err := store.Get[publishedEntry](ctx, s, recordPrefix+owner+"/"+name)
+		p, err := store.Get[PublishedEntry](ctx, s, recordPrefix+owner+"/"+name)
 		if err != nil {
 			return nil, err
 		}
@@ -109,62 +112,62 @@ func (e *Engine) publishedFor(ctx context.Context, s logical.Storage, owner stri
 	return out, nil
 }
 
-// withdraw takes away what was published for an owner, all of it or what keep does not want kept. It goes on after a failure, which stays
+// Withdraw takes away what was published for an owner, all of it or what keep does not want kept. It goes on after a failure, which stays
 // in the journal with its reason.
-func (e *Engine) withdraw(ctx context.Context, s logical.Storage, owner string, keep func(*publishedEntry) bool) error {
-	published, err := e.publishedFor(ctx, s, owner)
+func (pub *Publisher) Withdraw(ctx context.Context, s logical.Storage, owner string, keep func(*PublishedEntry) bool) error {
+	published, err := pub.publishedFor(ctx, s, owner)
 	if err != nil {
 		return err
 	}
-	published = slices.DeleteFunc(published, func(p publishedEntry) bool { return keep != nil && keep(&p) })
+	published = slices.DeleteFunc(published, func(p PublishedEntry) bool { return keep != nil && keep(&p) })
 	var errs []error
 	for i := range published {
-		errs = append(errs, e.takeAway(ctx, s, &published[i]))
+		errs = append(errs, pub.takeAway(ctx, s, &published[i]))
 	}
 	return errors.Join(errs...)
 }
 
 // takeAway removes one record, unless another owner in the journal needs the same one.
-func (e *Engine) takeAway(ctx context.Context, s logical.Storage, p *publishedEntry) error {
+func (pub *Publisher) takeAway(ctx context.Context, s logical.Storage, p *PublishedEntry) error {
 	hash := path.Base(p.key())
-	unlock, err := e.recordLocks.Lock(ctx, hash) // of two owners that leave at once, the second one removes it
+	unlock, err := pub.recordLocks.Lock(ctx, hash) // of two owners that leave at once, the second one removes it
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	journal, err := e.journal(ctx, s)
+	journal, err := pub.journal(ctx, s)
 	if err != nil {
 		return err
 	}
 	if !slices.ContainsFunc(journal, func(key string) bool { return key != p.key() && path.Base(key) == hash }) {
-		v, err := e.readySolver(ctx, s, p.Solver)
+		v, err := pub.readySolver(ctx, s, p.Solver)
 		if err == nil {
 			err = v.Remove(ctx, p.record())
 		}
 		if err != nil {
-			p.LastError, p.RetryAt = sanitize.Error(err), e.Now().Add(host.PassDelay(p.Tries))
+			p.LastError, p.RetryAt = sanitize.Error(err), pub.Now().Add(host.PassDelay(p.Tries))
 			p.Tries++
 			return errors.Join(err, store.Put(context.WithoutCancel(ctx), s, p.key(), p))
 		}
-		e.Log.Debug("removed a TXT record", "name", p.Name, "zone", p.Zone, "solver", p.Solver, "owner", p.Owner)
+		pub.Log.Debug("removed a TXT record", "name", p.Name, "zone", p.Zone, "solver", p.Solver, "owner", p.Owner)
 	}
 	return store.Delete(context.WithoutCancel(ctx), s, p.key())
 }
 
 // journal returns the keys of all records that are published.
-func (e *Engine) journal(ctx context.Context, s logical.Storage) ([]string, error) {
+func (pub *Publisher) journal(ctx context.Context, s logical.Storage) ([]string, error) {
 	return store.Collect(ctx, s, recordPrefix)
 }
 
 // recordsOf returns what a solver has published and not removed yet.
-func (e *Engine) recordsOf(ctx context.Context, s logical.Storage, solver string) ([]publishedEntry, error) {
-	keys, err := e.journal(ctx, s)
+func (pub *Publisher) recordsOf(ctx context.Context, s logical.Storage, solver string) ([]PublishedEntry, error) {
+	keys, err := pub.journal(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	var out []publishedEntry
+	var out []PublishedEntry
 	for _, key := range keys {
-		p, err := store.Get[publishedEntry](ctx, s, key)
+		p, err := store.Get[PublishedEntry](ctx, s, key)
 		if err != nil {
 			return nil, err
 		}
@@ -185,10 +188,10 @@ const checkLife = 10 * time.Minute
 // version does not know.
 type Needs func(ctx context.Context, kind, name string) (needed, known bool, err error)
 
-// sweep takes away records that nobody needs any more: of orders that are validated or over, and what a crash has left.
+// Sweep takes away records that nobody needs any more: of orders that are validated or over, and what a crash has left.
 // What cannot be removed now stays in the journal, and is no fault of the pass.
-func (e *Engine) sweep(ctx context.Context, s logical.Storage, needs Needs) error {
-	keys, err := e.journal(ctx, s)
+func (pub *Publisher) Sweep(ctx context.Context, s logical.Storage, needs Needs) error {
+	keys, err := pub.journal(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -203,31 +206,31 @@ func (e *Engine) sweep(ctx context.Context, s logical.Storage, needs Needs) erro
 		if ctx.Err() != nil {
 			return nil
 		}
-		if err := e.sweepOwner(ctx, s, owner, needs); err != nil {
-			e.Log.Warn("a TXT record that nobody needs any more could not be removed; it is tried again", "owner", owner, "error", err)
+		if err := pub.sweepOwner(ctx, s, owner, needs); err != nil {
+			pub.Log.Warn("a TXT record that nobody needs any more could not be removed; it is tried again", "owner", owner, "error", err)
 		}
 	}
 	return nil
 }
 
 // sweepOwner takes away an owner's records unless it still needs them. Should it begin to want them meanwhile, it publishes them again.
-func (e *Engine) sweepOwner(ctx context.Context, s logical.Storage, owner string, needs Needs) error {
+func (pub *Publisher) sweepOwner(ctx context.Context, s logical.Storage, owner string, needs Needs) error {
 	kind, name, _ := strings.Cut(owner, "/")
 	if kind == checkKind {
-		return e.withdraw(ctx, s, owner, func(p *publishedEntry) bool { return e.Now().Before(p.At.Add(checkLife)) || e.untimely(p) })
+		return pub.Withdraw(ctx, s, owner, func(p *PublishedEntry) bool { return pub.Now().Before(p.At.Add(checkLife)) || pub.untimely(p) })
 	}
 	needed, known, err := needs(ctx, kind, name)
 	switch {
 	case err != nil:
 		return err
 	case !known:
-		e.Log.Error("the journal of published records holds an owner that this version does not know", "owner", owner)
+		pub.Log.Error("the journal of published records holds an owner that this version does not know", "owner", owner)
 		return nil
 	case needed:
 		return nil
 	}
-	return e.withdraw(ctx, s, owner, e.untimely)
+	return pub.Withdraw(ctx, s, owner, pub.untimely)
 }
 
 // untimely reports whether it is too early to try again to remove a record.
-func (e *Engine) untimely(p *publishedEntry) bool { return e.Now().Before(p.RetryAt) }
+func (pub *Publisher) untimely(p *PublishedEntry) bool { return pub.Now().Before(p.RetryAt) }

@@ -1,7 +1,7 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-package backend
+package validation
 
 import (
 	"context"
@@ -35,8 +35,8 @@ const (
 )
 
 // CheckSolver publishes a test record in a zone, waits until the zone's servers show it, and removes it.
-func (e *Engine) CheckSolver(ctx context.Context, s logical.Storage, name, zone string, how issuing.DNSValidation) (*SolverReport, error) {
-	v, err := e.mustSolver(ctx, s, name)
+func (pub *Publisher) CheckSolver(ctx context.Context, s logical.Storage, name, zone string, how issuing.DNSValidation) (*SolverReport, error) {
+	v, err := pub.MustSolver(ctx, s, name)
 	if err != nil {
 		return nil, err
 	}
@@ -53,25 +53,25 @@ func (e *Engine) CheckSolver(ctx context.Context, s logical.Storage, name, zone 
 	if err := how.Validate(); err != nil {
 		return nil, err
 	}
-	solver, err := e.readySolver(ctx, s, name)
+	solver, err := pub.readySolver(ctx, s, name)
 	if err != nil {
 		return nil, err
 	}
-	id, err := e.NewID()
+	id, err := pub.NewID()
 	if err != nil {
 		return nil, err
 	}
 	patient := *solver.Solver
 	patient.Patience = checkCall
 	solver = &readySolver{Solver: &patient, name: solver.name, zone: solver.zone}
-	c := &solverCheck{engine: e, storage: s, solver: solver, how: how, owner: checkOwner(id), report: new(SolverReport)}
+	c := &solverCheck{engine: pub, storage: s, solver: solver, how: how, owner: checkOwner(id), report: new(SolverReport)}
 	c.run(ctx, "_vault-check-"+strings.ReplaceAll(id, "-", "")[:12]+"."+zone, id)
 	return c.report, nil
 }
 
 // A solverCheck is a check that runs.
 type solverCheck struct {
-	engine  *Engine
+	engine  *Publisher
 	storage logical.Storage
 	solver  *readySolver
 	how     issuing.DNSValidation
@@ -81,7 +81,7 @@ type solverCheck struct {
 
 // run is over with the record removed, or in the journal.
 func (c *solverCheck) run(ctx context.Context, host, value string) {
-	w := c.engine.newRun(c.storage, c.owner, c.how, nil)
+	w := c.engine.NewRun(c.storage, c.owner, c.how, nil)
 	c.report.Record = host
 	t := &task{domain: host, value: value, hosts: []string{host}}
 	if w.locate(ctx, t, c.solver, nil); t.targets == nil {
@@ -103,7 +103,7 @@ func (c *solverCheck) run(ctx context.Context, host, value string) {
 	begun = c.engine.Now()
 	ctx, cancel := c.engine.Outlive(ctx)
 	defer cancel()
-	if err := c.engine.withdraw(ctx, c.storage, c.owner, nil); err != nil {
+	if err := c.engine.Withdraw(ctx, c.storage, c.owner, nil); err != nil {
 		c.problem("%s; it is tried again in the background", sanitize.Error(err))
 		return
 	}
