@@ -198,7 +198,7 @@ func (e *Engine) queueLeaseEnd(ctx context.Context, s logical.Storage, l LeaseEn
 	}
 	now := e.Now()
 	if before != nil && before.Due { // it is to be revoked already, for whatever reason was given
-		over := !byClockAlone && lastLease(c.Leases, now).IsZero()
+		over := !byClockAlone && e.leasesOver(c)
 		if before.Waiting && (before.LeaseOver || !over) {
 			return nil, nil
 		}
@@ -209,14 +209,15 @@ func (e *Engine) queueLeaseEnd(ctx context.Context, s logical.Storage, l LeaseEn
 		return nil, nil // somebody has it for as long as it is valid
 	}
 	q := &queuedRevocation{Version: 1, Serial: l.Serial, Reason: defaultReason, Note: "Vault lease ended", QueuedAt: now}
-	last := lastLease(c.Leases, now)
 	switch {
 	case byClockAlone:
 		return nil, e.enqueue(ctx, s, q) // looked at by every pass until the clock can be believed
-	case !last.IsZero():
+	case !e.leasesOver(c):
 		// A lease whose answer was lost is never released, so the certificate goes when the last one known
-		// would have ended.
-		q.Next = last
+		// would have ended, by a clock that can be believed.
+		if last := lastLease(c.Leases, now); !last.IsZero() {
+			q.Next = last
+		}
 		return nil, e.enqueue(ctx, s, q)
 	}
 	q.Due, q.LeaseOver, q.Next = true, true, now
@@ -234,7 +235,10 @@ func (e *Engine) queueLeaseEnd(ctx context.Context, s logical.Storage, l LeaseEn
 }
 
 // JustAnswered reports whether an answer that was given then may still be on its way through Vault.
-func (e *Engine) JustAnswered(at time.Time) bool { return e.Now().Before(at.Add(2 * time.Minute)) }
+// By a clock that is in doubt, nobody can tell that it is not.
+func (e *Engine) JustAnswered(at time.Time) bool {
+	return e.Now().Before(at.Add(2*time.Minute)) || e.Account.ClockInDoubt()
+}
 
 // TakeBack undoes an answer that never left Vault, since its lease could not be stored. When nobody else has got the
 // certificate, the next request like it does, and nothing is revoked.
@@ -304,6 +308,16 @@ func latestLease(leases map[string]time.Time) time.Time {
 		}
 	}
 	return last
+}
+
+// leasesOver reports whether no lease on a certificate lives, for certain: one that was not released, and that only a clock in doubt has ended,
+// may live.
+func (e *Engine) leasesOver(c *certEntry) bool {
+	if len(c.Leases) == 0 {
+		return true
+	}
+	_, known := e.Account.ClockSkew()
+	return known && !e.Account.ClockInDoubt() && lastLease(c.Leases, e.Now()).IsZero()
 }
 
 // lastLease returns the end of the longest lease that has not ended, and zero when there is none.

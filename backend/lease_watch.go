@@ -6,6 +6,7 @@ package backend
 import (
 	"context"
 	"errors"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -49,38 +50,59 @@ func (e *Engine) watchLeases(ctx context.Context, s logical.Storage, c *certEntr
 	return store.Put(context.WithoutCancel(ctx), s, watchKey(c.Serial, last.Add(leaseMargin)), &leaseWatch{Version: 1})
 }
 
-// endOverdue ends the leases that Vault has not ended in time.
+// endOverdue ends the leases that Vault has not ended in time. Nothing is revoked because of a clock that nobody has compared with CERTInext's.
 func (e *Engine) endOverdue(ctx context.Context, s logical.Storage) error {
-	if _, known := e.Account.ClockSkew(); !known || e.Account.ClockInDoubt() {
-		return nil // nothing is revoked because of a clock that nobody has compared
-	}
-	hours, err := store.List(ctx, s, leaseWatchPrefix)
-	if err != nil {
+	due, err := e.dueWatches(ctx, s)
+	if err != nil || len(due) == 0 || !e.clockTold(ctx, s) {
 		return err
 	}
-	slices.Sort(hours) // not every storage lists in order
 	var errs []error
-	left := passLeases
+	for _, key := range due {
+		if ctx.Err() != nil {
+			break
+		}
+		_, serial, _ := strings.Cut(path.Base(key), "-")
+		errs = append(errs, e.endWatched(ctx, s, serial, key))
+	}
+	return errors.Join(errs...)
+}
+
+// dueWatches lists the watches whose time has come, oldest first, as many as a pass looks at.
+func (e *Engine) dueWatches(ctx context.Context, s logical.Storage) (keys []string, err error) {
+	hours, err := store.List(ctx, s, leaseWatchPrefix)
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(hours) // not every storage lists in order
 	for _, hour := range hours {
-		if hour > e.Now().UTC().Format(watchHour)+"/" || left == 0 {
+		if hour > e.Now().UTC().Format(watchHour)+"/" {
 			break
 		}
 		names, err := store.List(ctx, s, leaseWatchPrefix+hour)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		slices.Sort(names)
 		for _, name := range names {
-			minute, serial, _ := strings.Cut(name, "-")
+			minute, _, _ := strings.Cut(name, "-")
 			due, err := time.Parse(watchHour+watchMinute, strings.TrimSuffix(hour, "/")+minute)
-			if err == nil && due.After(e.Now()) || left == 0 || ctx.Err() != nil {
-				break
+			if err == nil && due.After(e.Now()) || len(keys) == passLeases {
+				return keys, nil
 			}
-			left--
-			errs = append(errs, e.endWatched(ctx, s, serial, leaseWatchPrefix+hour+name))
+			keys = append(keys, leaseWatchPrefix+hour+name)
 		}
 	}
-	return errors.Join(errs...)
+	return keys, nil
+}
+
+// clockTold reports whether our clock may decide what cannot be undone. A process that has not seen CERTInext's yet asks for it.
+func (e *Engine) clockTold(ctx context.Context, s logical.Storage) bool {
+	_, known := e.Account.ClockSkew()
+	if !known && !e.Account.Paused() {
+		e.Account.LearnClock(ctx, s)
+		_, known = e.Account.ClockSkew()
+	}
+	return known && !e.Account.ClockInDoubt()
 }
 
 // endWatched looks at one certificate whose last lease was due, and strikes it from the list.
@@ -117,6 +139,9 @@ func (e *Engine) endUnstored(ctx context.Context, s logical.Storage, c *certEntr
 	queued, err := store.Get[queuedRevocation](ctx, s, revocationPrefix+c.Serial)
 	if err != nil || queued != nil {
 		return err
+	}
+	if _, known := e.Account.ClockSkew(); !known {
+		return errClockUnknown
 	}
 	e.Log.Warn("a lease is over, and Vault has not ended it: its certificate is to be revoked", "serial", c.view().Serial, "due", last)
 	return e.enqueue(ctx, s, &queuedRevocation{

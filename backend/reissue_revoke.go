@@ -151,7 +151,7 @@ func (e *Engine) anyInUse(ctx context.Context, s logical.Storage, serial string)
 		if err != nil || c == nil || c.Replaces == serial {
 			return false, err
 		}
-		if c.inUse(e.Now()) {
+		if e.inUse(c) {
 			return true, nil
 		}
 		serial = c.Replaces
@@ -160,6 +160,6 @@ func (e *Engine) anyInUse(ctx context.Context, s logical.Storage, serial string)
 }
 
 // inUse reports whether a certificate that was reissued was handed over, with a lease that lives or with none.
-func (c *certEntry) inUse(now time.Time) bool {
-	return c.Delivery != nil && c.Revocation == nil && c.NotAfter.After(now) && (!c.LeaseEnded || !lastLease(c.Leases, now).IsZero())
+func (e *Engine) inUse(c *certEntry) bool {
+	return c.Delivery != nil && c.Revocation == nil && !e.expired(c) && (!c.LeaseEnded || !e.leasesOver(c))
 }

@@ -256,7 +256,7 @@ func (e *Engine) withdrawAsker(ctx context.Context, s logical.Storage, c *certEn
 	now := e.Now()
 	last := lastLease(c.Leases, now)
 	switch {
-	case q.LeaseOver, q.Waiting && last.IsZero():
+	case q.LeaseOver, q.Waiting && e.leasesOver(c):
 		q.LeaseOver = true
 		q.Reason, q.Note, q.Next = defaultReason, "Vault lease ended", now.Add(host.PassDelay(0))
 	case q.Waiting:

@@ -648,6 +648,25 @@ var cases = []struct {
 		},
 	},
 	{
+		"a lease that Vault hands back while the clock jumps ends no other one", "use/revoked", false, History{
+			Seed: 900389, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "ann", Role: "web", Name: "n2"}},
+				{Do: "collect", Request: Request{Who: "ann", Role: "web", Name: "n2"}, Loss: "unleasable", Then: 6},
+				{Do: "clock", For: 1440 * time.Hour},
+			},
+		},
+	},
+	{
+		"a check of the config ends, however slow CERTInext is", "call/never-ends", false, History{
+			Seed: 1003059, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "wire", At: "< ", Bad: "slow", For: 2 * time.Minute, Times: 3},
+				{Do: "read", How: "config/check"},
+			},
+		},
+	},
+	{
 		"a certificate from a future that never came is waited for no longer than any other", "key/left", false, History{
 			Seed: 73, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
 			Actions: []Action{

@@ -536,6 +536,8 @@ func (acct *Account) CheckConfig(ctx context.Context, s logical.Storage) (*Check
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := WhileAsked(ctx)
+	defer cancel()
 	r := new(CheckReport)
 	start := acct.Now()
 	me, err := a.Client.Me(ctx)
