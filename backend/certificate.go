@@ -15,6 +15,15 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
+// Where certificates are stored, by serial number with dashes, and the index of those that are revoked.
+const (
+	certPrefix    = "cert/"
+	revokedPrefix = "revoked/"
+)
+
+// caKey is where the chain of the newest certificate is stored.
+const caKey = "ca"
+
 // A Certificate is what the mount keeps of an issued certificate. The key is never part of it.
 type Certificate struct {
 	Serial    string // colon-separated hexadecimal

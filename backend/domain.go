@@ -21,6 +21,9 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
+// domainPrefix is where the domains are stored that the mount looks after, by name.
+const domainPrefix = "dcv/domain/"
+
 // A Registration is a domain that the mount has validated for the account, apart from any order, and may keep validated.
 type Registration struct {
 	Name               string
@@ -255,8 +258,8 @@ func (e *Engine) ForgetDomain(ctx context.Context, s logical.Storage, name strin
 	return store.Delete(ctx, s, domainPrefix+name)
 }
 
-// keepDomains validates anew what is due.
-func (e *Engine) keepDomains(ctx context.Context, s logical.Storage) ([]host.Job, error) {
+// dueDomains lists the work on domains whose time has come: on no more than limit of them, each of which may take as long as patience.
+func (e *Engine) dueDomains(ctx context.Context, s logical.Storage, limit int, patience time.Duration) ([]host.Job, error) {
 	names, err := store.List(ctx, s, domainPrefix)
 	if err != nil {
 		return nil, err
@@ -267,16 +270,16 @@ func (e *Engine) keepDomains(ctx context.Context, s logical.Storage) ([]host.Job
 		if err != nil {
 			return nil, err
 		}
-		if r != nil && r.background() && !e.Now().Before(r.NextAt) && len(jobs) < passOrders {
-			jobs = append(jobs, func(ctx context.Context) error { return e.keepDomain(ctx, s, name) })
+		if r != nil && r.background() && !e.Now().Before(r.NextAt) && len(jobs) < limit {
+			jobs = append(jobs, func(ctx context.Context) error { return e.keepDomain(ctx, s, name, patience) })
 		}
 	}
 	return jobs, nil
 }
 
 // keepDomain looks at one domain, and validates it anew when that is due.
-func (e *Engine) keepDomain(ctx context.Context, s logical.Storage, name string) error {
-	ctx, cancel := context.WithTimeout(ctx, doubtPatience)
+func (e *Engine) keepDomain(ctx context.Context, s logical.Storage, name string, patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	unlock, err := e.domainLocks.Lock(ctx, name)
 	if err != nil {

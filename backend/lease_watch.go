@@ -20,6 +20,9 @@ import (
 // sees its leases there. When the order is closed, a certificate whose last lease ends before it expires gets an entry here, named by when that
 // has to be looked at: the pass lists what is due, and never walks what is not.
 
+// leaseWatchPrefix is where it is stored when a certificate's last lease is over: by hour, minute and serial number.
+const leaseWatchPrefix = "lease/"
+
 // leaseWatch is the entry: its name says all.
 type leaseWatch struct {
 	Version int `json:"version"`

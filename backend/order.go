@@ -20,6 +20,13 @@ import (
 	"github.com/hashicorp/go-uuid"
 )
 
+// Where orders are stored, below their role and id. The entry of an open one may hold a private key, that of a closed one never does; they are apart so
+// that finding the open ones never costs a walk over the finished ones.
+const (
+	openOrderPrefix   = "order/open/"
+	closedOrderPrefix = "order/closed/"
+)
+
 // A State is where an order stands, as the engine sees it.
 type State string
 

@@ -79,13 +79,10 @@ func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
 		return errors.Join(errs...)
 	}
 	errs = append(errs, e.resumeSync(ctx, s))
-	revocations, err := e.dueRevocations(ctx, s)
-	errs = append(errs, err)
-	domains, err := e.keepDomains(ctx, s)
+	revocations, err := e.dueRevocations(ctx, s, passRevocations, passPatience)
+	errs, asking = append(errs, err), append(asking, revocations...)
+	domains, err := e.dueDomains(ctx, s, passOrders, doubtPatience)
 	errs, asking = append(errs, err), append(asking, domains...)
-	for _, serial := range revocations {
-		asking = append(asking, func(ctx context.Context) error { return e.drainQueued(ctx, s, serial) })
-	}
 	errs = append(errs, e.round(ctx, asking)...)
 	if ctx.Err() != nil {
 		return nil // what was cut short goes on in the next pass

@@ -18,6 +18,9 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
+// revocationPrefix is where the revocations are stored that CERTInext has not taken yet, by serial number.
+const revocationPrefix = "revocation/"
+
 // queuedRevocation is a stored revocation that CERTInext has not taken yet.
 type queuedRevocation struct {
 	Version   int              `json:"version"`
@@ -134,9 +137,10 @@ func (q *queuedRevocation) ripe(now time.Time) bool {
 // passReads is how many queued revocations one pass looks at, to find those whose time has come.
 const passReads = 2000
 
-// dueRevocations lists the queued revocations whose time has come. It begins behind where the last pass ended, so that many
+// dueRevocations lists the work on queued revocations whose time has come: on no more than limit of them, each of which may take as long as
+// patience. It begins behind where the last pass ended, so that many
 // that have to wait never keep the others from their turn.
-func (e *Engine) dueRevocations(ctx context.Context, s logical.Storage) ([]string, error) {
+func (e *Engine) dueRevocations(ctx context.Context, s logical.Storage, limit int, patience time.Duration) ([]host.Job, error) {
 	serials, err := store.List(ctx, s, revocationPrefix)
 	if err != nil {
 		return nil, err
@@ -145,11 +149,11 @@ func (e *Engine) dueRevocations(ctx context.Context, s logical.Storage) ([]strin
 	behind, _ := slices.BinarySearch(serials, e.cursor+"\x00")
 	serials = slices.Concat(serials[behind:], serials[:behind])
 	var (
-		due  []string
+		jobs []host.Job
 		errs []error
 	)
 	for _, serial := range serials[:min(passReads, len(serials))] {
-		if len(due) == passRevocations || ctx.Err() != nil {
+		if len(jobs) == limit || ctx.Err() != nil {
 			break
 		}
 		q, err := store.Get[queuedRevocation](ctx, s, revocationPrefix+serial)
@@ -157,16 +161,16 @@ func (e *Engine) dueRevocations(ctx context.Context, s logical.Storage) ([]strin
 			errs = append(errs, err)
 		}
 		if q != nil && q.ripe(e.Now()) {
-			due = append(due, serial)
+			jobs = append(jobs, func(ctx context.Context) error { return e.drainQueued(ctx, s, serial, patience) })
 		}
 		e.cursor = serial
 	}
-	return due, errors.Join(errs...)
+	return jobs, errors.Join(errs...)
 }
 
 // drainQueued tries one queued revocation again, if its time has come.
-func (e *Engine) drainQueued(ctx context.Context, s logical.Storage, serial string) error {
-	ctx, cancel := context.WithTimeout(ctx, passPatience)
+func (e *Engine) drainQueued(ctx context.Context, s logical.Storage, serial string, patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	v, err := e.dueRevocation(ctx, s, serial)
 	if errors.Is(err, errClockUnknown) {

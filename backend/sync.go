@@ -23,6 +23,9 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
+// syncKey is where it is stored how far the last synchronization has got.
+const syncKey = "sync"
+
 // A SyncRequest asks for the account's certificates that this mount does not know.
 type SyncRequest struct {
 	// IncludeExpired takes in certificates that have expired, too.
