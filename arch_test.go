@@ -64,6 +64,10 @@ func TestArrows(t *testing.T) {
 			"github.com/hashicorp/vault/sdk/framework": "the engine knows solvers, not FieldData",
 			module + "/backend/roles":                  "a validation is told how, and knows no roles",
 		},
+		module + "/backend/domains": {
+			"github.com/hashicorp/vault/sdk/framework": "the engine knows domains, not FieldData",
+			module + "/backend/roles":                  "a domain is validated ahead of roles and orders",
+		},
 		module + "/backend/roles": {
 			module + "/dcv": "what a role allows is not its business",
 		},

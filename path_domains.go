@@ -82,7 +82,7 @@ func domainStateFields() map[string]*framework.FieldSchema {
 }
 
 func (b *secretsBackend) listDomains(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
-	names, err := b.engine.RegisteredDomains(ctx, req.Storage)
+	names, err := b.engine.Domains.List(ctx, req.Storage)
 	if err != nil {
 		return nil, err
 	}
@@ -90,24 +90,24 @@ func (b *secretsBackend) listDomains(ctx context.Context, req *logical.Request, 
 }
 
 func (b *secretsBackend) registerDomain(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	state, err := b.engine.RegisterDomain(ctx, req.Storage, d.Get("name").(string), func(r *backend.Registration) error {
+	state, err := b.engine.Domains.Register(ctx, req.Storage, d.Get("name").(string), func(r *backend.Registration) error {
 		return write(domainFields, d, r)
 	})
 	return domainResponse(state), err
 }
 
 func (b *secretsBackend) readDomain(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	state, err := b.engine.RegisteredDomain(ctx, req.Storage, d.Get("name").(string))
+	state, err := b.engine.Domains.Domain(ctx, req.Storage, d.Get("name").(string))
 	return domainResponse(state), err
 }
 
 func (b *secretsBackend) verifyDomain(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	state, err := b.engine.VerifyRegistered(ctx, req.Storage, d.Get("name").(string))
+	state, err := b.engine.Domains.Verify(ctx, req.Storage, d.Get("name").(string))
 	return domainResponse(state), err
 }
 
 func (b *secretsBackend) forgetDomain(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	return nil, b.engine.ForgetDomain(ctx, req.Storage, d.Get("name").(string))
+	return nil, b.engine.Domains.Forget(ctx, req.Storage, d.Get("name").(string))
 }
 
 func domainResponse(s *backend.DomainState) *logical.Response {

@@ -5,6 +5,7 @@ package backend
 
 import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/domains"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
@@ -101,3 +102,14 @@ type (
 
 // SolverKinds is [validation.SolverKinds].
 func SolverKinds() []dcv.Kind { return validation.SolverKinds() }
+
+// Domains that are kept validated.
+type (
+	// Registration is [domains.Registration].
+	Registration = domains.Registration
+	// DomainState is [domains.State].
+	DomainState = domains.State
+)
+
+// NewRegistration is [domains.NewRegistration].
+func NewRegistration(name string) *Registration { return domains.NewRegistration(name) }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/domains"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/keyed"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
@@ -44,6 +45,7 @@ type Engine struct {
 	*host.Host
 	Account   *account.Account
 	Publisher *validation.Publisher
+	Domains   *domains.Keeper
 
 	tickTime time.Duration
 	begun    time.Time
@@ -55,14 +57,13 @@ type Engine struct {
 	certLocks   keyed.Mutex
 	revocations keyed.TryMutex // serial numbers that CERTInext is being asked to revoke
 
-	domainLocks keyed.Mutex
-	caMu        sync.Mutex
-	newest      []string      // PEM chain of the newest certificate, issuing CA first
-	passing     chan struct{} // holds an element while a pass runs
-	behind      chan struct{} // holds an element for each order that is worked on behind a request
-	cursor      string        // the queued revocation that the last pass ended with; the pass's own
-	sync        synchronizing
-	leaseEnds   chan struct{} // holds one element for each lease's end that is asking CERTInext
+	caMu      sync.Mutex
+	newest    []string      // PEM chain of the newest certificate, issuing CA first
+	passing   chan struct{} // holds an element while a pass runs
+	behind    chan struct{} // holds an element for each order that is worked on behind a request
+	cursor    string        // the queued revocation that the last pass ended with; the pass's own
+	sync      synchronizing
+	leaseEnds chan struct{} // holds one element for each lease's end that is asking CERTInext
 }
 
 // New returns an engine. It touches neither storage nor network.
@@ -75,6 +76,7 @@ func New(o Options) *Engine {
 	}
 	e.Account = account.New(e.Host, account.Options{HTTPClient: o.HTTPClient, Rand: o.Rand})
 	e.Publisher = validation.New(e.Host, o.Resolvers)
+	e.Domains = domains.New(e.Host, e.Account, e.Publisher)
 	if e.tickTime == 0 {
 		e.tickTime = 250 * time.Millisecond
 	}

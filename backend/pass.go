@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/domains"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
@@ -81,7 +82,7 @@ func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
 	errs = append(errs, e.resumeSync(ctx, s))
 	revocations, err := e.dueRevocations(ctx, s, passRevocations, passPatience)
 	errs, asking = append(errs, err), append(asking, revocations...)
-	domains, err := e.dueDomains(ctx, s, passOrders, doubtPatience)
+	domains, err := e.Domains.Due(ctx, s, passOrders, doubtPatience)
 	errs, asking = append(errs, err), append(asking, domains...)
 	errs = append(errs, e.round(ctx, asking)...)
 	if ctx.Err() != nil {
@@ -292,8 +293,8 @@ func (e *Engine) needsOf(s logical.Storage) validation.Needs {
 		case orderKind:
 			role, id, _ := strings.Cut(name, "/")
 			needed, err = e.keepsRecords(ctx, s, role, id)
-		case domainKind:
-			needed, err = keepsDomainRecords(ctx, s, name)
+		case domains.OwnerKind:
+			needed, err = domains.KeepsRecords(ctx, s, name)
 		default:
 			return false, false, nil
 		}

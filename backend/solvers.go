@@ -41,7 +41,7 @@ func (e *Engine) usersOf(ctx context.Context, s logical.Storage, name string) ([
 			users = append(users, "the role "+role)
 		}
 	}
-	domains, err := e.domainsBy(ctx, s, name)
+	domains, err := e.Domains.ValidatedBy(ctx, s, name)
 	for _, domain := range domains {
 		users = append(users, "the domain "+domain)
 	}

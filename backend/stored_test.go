@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/domains"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
@@ -83,7 +84,7 @@ func storedV1() map[string]any {
 			Seen: 5, Imported: 1, Revoked: 1, Unavailable: 1, Failed: 1, LastError: "e",
 		},
 		"solver": &validation.StoredSolver{Version: 1, Provider: "rfc2136", Values: map[string]string{"server": "ns1.example.com", "tsig_secret": "c2VjcmV0"}, Ambient: true, Zone: "example.com", TTL: time.Minute},
-		"domain": &registration{
+		"domain": &domains.Stored{
 			Version: 1, Name: "example.com", OrganizationNumber: "4000001", Account: "https://us-api.certinext.io|1234567890", Method: certinext.DCVMethodDNS,
 			DNS: issuing.StoredDNS{Solver: "corp", Hosts: []string{"_c.{domain}"}, PropagationTimeout: time.Minute}, Keep: true, RenewBefore: time.Hour,
 			DomainID: "d-1", ValidatedAt: at, ValidTill: at, Waiting: true,
@@ -169,7 +170,7 @@ func newOfKind(t *testing.T, kind string) any {
 	case "solver":
 		return new(validation.StoredSolver)
 	case "domain":
-		return new(registration)
+		return new(domains.Stored)
 	case "published":
 		return new(validation.PublishedEntry)
 	case "ca":

@@ -27,7 +27,7 @@ const recordPrefix = "dcv/record/"
 // after it was taken away, so that whatever happens in between, somebody knows what to take away.
 type PublishedEntry struct {
 	Version   int       `json:"version"`
-	Owner     string    `json:"owner"`  // see orderOwner, domainOwner and checkOwner
+	Owner     string    `json:"owner"`  // see orderOwner, owner and checkOwner
 	Domain    string    `json:"domain"` // whose control it proves
 	Solver    string    `json:"solver"`
 	Name      string    `json:"name"`

@@ -1,7 +1,7 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-package backend
+package domains
 
 import (
 	"testing"
@@ -14,7 +14,7 @@ import (
 func TestWhenADomainIsValidatedAnew(t *testing.T) {
 	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 	const day = 24 * time.Hour
-	kept, other := &registration{Keep: true, RenewBefore: 30 * day}, &registration{RenewBefore: 30 * day}
+	kept, other := &Stored{Keep: true, RenewBefore: 30 * day}, &Stored{RenewBefore: 30 * day}
 	require.False(t, kept.due(now.Add(31*day), now))
 	require.True(t, kept.due(now.Add(30*day), now))
 	require.True(t, kept.due(now.Add(-day), now))

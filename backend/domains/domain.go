@@ -1,7 +1,7 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-package backend
+package domains
 
 import (
 	"cmp"
@@ -21,8 +21,8 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// domainPrefix is where the domains are stored that the mount looks after, by name.
-const domainPrefix = "dcv/domain/"
+// prefix is where the domains are stored that the mount looks after, by name.
+const prefix = "dcv/domain/"
 
 // A Registration is a domain that the mount has validated for the account, apart from any order, and may keep validated.
 type Registration struct {
@@ -63,8 +63,8 @@ func (r *Registration) validate() error {
 	return r.DNS.ValidateFor(r.Method)
 }
 
-// A DomainState is where a registered domain stands.
-type DomainState struct {
+// A State is where a registered domain stands.
+type State struct {
 	Registration
 	Domain    *account.Domain             // in CERTInext's words; nil when it does not know the domain
 	Validated bool                        // so that orders need no validation of their own
@@ -77,12 +77,12 @@ type DomainState struct {
 	unheard error // of CERTInext's last call that was not answered
 }
 
-// registration is the entry of a Registration.
-type registration struct {
+// Stored is the entry of a Registration.
+type Stored struct {
 	Version            int                 `json:"version"`
 	Name               string              `json:"name"`
 	OrganizationNumber string              `json:"organization_number"`
-	Account            string              `json:"account"` // see orderEntry
+	Account            string              `json:"account"` // where it was registered
 	Method             certinext.DCVMethod `json:"method"`
 	DNS                issuing.StoredDNS   `json:"dns"`
 	Keep               bool                `json:"keep,omitempty"`
@@ -103,23 +103,23 @@ type registration struct {
 	fresh bool // not stored yet
 }
 
-func (r *registration) key() string { return domainPrefix + r.Name }
+func (r *Stored) key() string { return prefix + r.Name }
 
-func (r *registration) registration() Registration {
+func (r *Stored) registration() Registration {
 	return Registration{
 		Name: r.Name, OrganizationNumber: r.OrganizationNumber, Method: r.Method, DNS: r.DNS.Validation(), Keep: r.Keep, RenewBefore: r.RenewBefore,
 	}
 }
 
 // set takes over what an operator has written.
-func (r *registration) set(w *Registration) {
+func (r *Stored) set(w *Registration) {
 	r.Version, r.Name, r.OrganizationNumber, r.Method = 1, w.Name, w.OrganizationNumber, w.Method
 	r.DNS, r.Keep, r.RenewBefore = issuing.StoredDNS(w.DNS), w.Keep, w.RenewBefore
 	r.Waiting = r.Waiting && w.DNS.Solver != "" // the sweep removes what the solver before has published
 }
 
 // due reports whether a domain that is validated until some time has to be validated now. One whose end is not told is not.
-func (r *registration) due(validTill, now time.Time) bool {
+func (r *Stored) due(validTill, now time.Time) bool {
 	switch {
 	case validTill.IsZero():
 		return false
@@ -130,7 +130,7 @@ func (r *registration) due(validTill, now time.Time) bool {
 }
 
 // ahead is how long before its end a validation is renewed: never more than half of its life, so that it is not due at once.
-func (r *registration) ahead(validTill time.Time) time.Duration {
+func (r *Stored) ahead(validTill time.Time) time.Duration {
 	if r.ValidatedAt.IsZero() {
 		return r.RenewBefore
 	}
@@ -138,11 +138,11 @@ func (r *registration) ahead(validTill time.Time) time.Duration {
 }
 
 // background reports whether the background pass works on the domain: it keeps it validated, or ends what a solver has begun.
-func (r *registration) background() bool { return r.Keep || r.Waiting }
+func (r *Stored) background() bool { return r.Keep || r.Waiting }
 
 // nextLook is when the background pass looks at a domain again. It looks daily even if nothing is due, since a domain may
 // be deactivated in the portal.
-func (r *registration) nextLook(validTill, now time.Time, attempts int) time.Time {
+func (r *Stored) nextLook(validTill, now time.Time, attempts int) time.Time {
 	if attempts > 0 {
 		return now.Add(host.Backoff(attempts-1, 6*time.Hour))
 	}
@@ -153,20 +153,20 @@ func (r *registration) nextLook(validTill, now time.Time, attempts int) time.Tim
 	return daily
 }
 
-// RegisteredDomains lists the domains that the mount looks after.
-func (e *Engine) RegisteredDomains(ctx context.Context, s logical.Storage) ([]string, error) {
-	return store.List(ctx, s, domainPrefix)
+// List lists the domains that the mount looks after.
+func (keeper *Keeper) List(ctx context.Context, s logical.Storage) ([]string, error) {
+	return store.List(ctx, s, prefix)
 }
 
-// RegisterDomain has the account validate a domain: it is added if CERTInext does not know it, and, unless it is validated
+// Register has the account validate a domain: it is added if CERTInext does not know it, and, unless it is validated
 // already, validated by its solver as far as the request lasts, or the answer says what to publish. The mount looks after it
 // from then on.
-func (e *Engine) RegisterDomain(ctx context.Context, s logical.Storage, name string, change func(*Registration) error) (*DomainState, error) {
+func (keeper *Keeper) Register(ctx context.Context, s logical.Storage, name string, change func(*Registration) error) (*State, error) {
 	w := NewRegistration(name)
 	if err := change(w); err != nil {
 		return nil, err
 	}
-	_, cfg, err := e.Account.Client(ctx, s)
+	_, cfg, err := keeper.Account.Client(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -177,22 +177,22 @@ func (e *Engine) RegisterDomain(ctx context.Context, s logical.Storage, name str
 		return nil, err
 	}
 	if w.DNS.Solver != "" {
-		if _, err := e.Publisher.MustSolver(ctx, s, w.DNS.Solver); err != nil {
+		if _, err := keeper.Publisher.MustSolver(ctx, s, w.DNS.Solver); err != nil {
 			return nil, fault.BadField("dcv_solver", "%v: write dcv/solvers/%s first", err, sanitize.Short(w.DNS.Solver))
 		}
 	}
-	unlock, err := e.domainLocks.Lock(ctx, w.Name)
+	unlock, err := keeper.domainLocks.Lock(ctx, w.Name)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	r, err := store.Get[registration](ctx, s, domainPrefix+w.Name)
+	r, err := store.Get[Stored](ctx, s, prefix+w.Name)
 	if err != nil {
 		return nil, err
 	}
 	switch {
 	case r == nil:
-		r = &registration{Account: cfg.Account(), fresh: true}
+		r = &Stored{Account: cfg.Account(), fresh: true}
 	case !account.SameAccount(r.Account, cfg.Account()):
 		return nil, fault.BadField("name", "the mount looks after this domain for another CERTInext account than the one in config: delete it here first")
 	case r.OrganizationNumber != w.OrganizationNumber:
@@ -200,17 +200,17 @@ func (e *Engine) RegisterDomain(ctx context.Context, s logical.Storage, name str
 	}
 	r.set(w)
 	r.Attempts, r.NextAt, r.LastError = 0, time.Time{}, ""
-	return e.workOnDomain(ctx, s, r, e.Now().Add(account.AskPatience))
+	return keeper.workOn(ctx, s, r, keeper.Now().Add(account.AskPatience))
 }
 
-// RegisteredDomain tells where a domain stands that the mount looks after; nil when it does not.
-func (e *Engine) RegisteredDomain(ctx context.Context, s logical.Storage, name string) (*DomainState, error) {
-	r, err := store.Get[registration](ctx, s, domainPrefix+strings.ToLower(name))
+// Domain tells where a domain stands that the mount looks after; nil when it does not.
+func (keeper *Keeper) Domain(ctx context.Context, s logical.Storage, name string) (*State, error) {
+	r, err := store.Get[Stored](ctx, s, prefix+strings.ToLower(name))
 	if err != nil || r == nil {
 		return nil, err
 	}
-	return account.Ask(ctx, e.Account, s, func(ctx context.Context, a *account.Session) (*DomainState, error) {
-		w := &domainWork{engine: e, storage: s, client: a.Client, entry: r}
+	return account.Ask(ctx, keeper.Account, s, func(ctx context.Context, a *account.Session) (*State, error) {
+		w := &work{engine: keeper, storage: s, client: a.Client, entry: r}
 		if !account.SameAccount(r.Account, a.Config.Account()) {
 			return nil, fault.BadField("name", "%s belongs to another CERTInext account than the one in config", sanitize.Short(name))
 		}
@@ -226,102 +226,102 @@ func (e *Engine) RegisteredDomain(ctx context.Context, s logical.Storage, name s
 	})
 }
 
-// VerifyRegistered has CERTInext look for the challenge of a domain now or, where the domain has a solver, has that validate it.
-func (e *Engine) VerifyRegistered(ctx context.Context, s logical.Storage, name string) (*DomainState, error) {
+// Verify has CERTInext look for the challenge of a domain now or, where the domain has a solver, has that validate it.
+func (keeper *Keeper) Verify(ctx context.Context, s logical.Storage, name string) (*State, error) {
 	name = strings.ToLower(name)
-	unlock, err := e.domainLocks.Lock(ctx, name)
+	unlock, err := keeper.domainLocks.Lock(ctx, name)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	r, err := store.Get[registration](ctx, s, domainPrefix+name)
+	r, err := store.Get[Stored](ctx, s, prefix+name)
 	if err != nil {
 		return nil, err
 	}
 	if r == nil {
 		return nil, &fault.NotFoundError{Kind: "registered domain", Name: sanitize.Short(name)}
 	}
-	return e.workOnDomain(ctx, s, r, e.Now().Add(account.AskPatience))
+	return keeper.workOn(ctx, s, r, keeper.Now().Add(account.AskPatience))
 }
 
-// ForgetDomain stops looking after a domain. What CERTInext knows of it stays.
-func (e *Engine) ForgetDomain(ctx context.Context, s logical.Storage, name string) error {
+// Forget stops looking after a domain. What CERTInext knows of it stays.
+func (keeper *Keeper) Forget(ctx context.Context, s logical.Storage, name string) error {
 	name = strings.ToLower(name)
-	unlock, err := e.domainLocks.Lock(ctx, name)
+	unlock, err := keeper.domainLocks.Lock(ctx, name)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if err := e.Publisher.Withdraw(ctx, s, domainOwner(name), nil); err != nil {
-		e.Log.Warn("a TXT record could not be removed; the background pass tries again", "domain", name, "error", err)
+	if err := keeper.Publisher.Withdraw(ctx, s, owner(name), nil); err != nil {
+		keeper.Log.Warn("a TXT record could not be removed; the background pass tries again", "domain", name, "error", err)
 	}
-	return store.Delete(ctx, s, domainPrefix+name)
+	return store.Delete(ctx, s, prefix+name)
 }
 
-// dueDomains lists the work on domains whose time has come: on no more than limit of them, each of which may take as long as patience.
-func (e *Engine) dueDomains(ctx context.Context, s logical.Storage, limit int, patience time.Duration) ([]host.Job, error) {
-	names, err := store.List(ctx, s, domainPrefix)
+// Due lists the work on domains whose time has come: on no more than limit of them, each of which may take as long as patience.
+func (keeper *Keeper) Due(ctx context.Context, s logical.Storage, limit int, patience time.Duration) ([]host.Job, error) {
+	names, err := store.List(ctx, s, prefix)
 	if err != nil {
 		return nil, err
 	}
 	var jobs []host.Job
 	for _, name := range names {
-		r, err := store.Get[registration](ctx, s, domainPrefix+name)
+		r, err := store.Get[Stored](ctx, s, prefix+name)
 		if err != nil {
 			return nil, err
 		}
-		if r != nil && r.background() && !e.Now().Before(r.NextAt) && len(jobs) < limit {
-			jobs = append(jobs, func(ctx context.Context) error { return e.keepDomain(ctx, s, name, patience) })
+		if r != nil && r.background() && !keeper.Now().Before(r.NextAt) && len(jobs) < limit {
+			jobs = append(jobs, func(ctx context.Context) error { return keeper.keep(ctx, s, name, patience) })
 		}
 	}
 	return jobs, nil
 }
 
-// keepDomain looks at one domain, and validates it anew when that is due.
-func (e *Engine) keepDomain(ctx context.Context, s logical.Storage, name string, patience time.Duration) error {
+// keep looks at one domain, and validates it anew when that is due.
+func (keeper *Keeper) keep(ctx context.Context, s logical.Storage, name string, patience time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	unlock, err := e.domainLocks.Lock(ctx, name)
+	unlock, err := keeper.domainLocks.Lock(ctx, name)
 	if err != nil {
 		return nil // a request is at it
 	}
 	defer unlock()
-	r, err := store.Get[registration](ctx, s, domainPrefix+name)
-	if err != nil || r == nil || !r.background() || e.Now().Before(r.NextAt) {
+	r, err := store.Get[Stored](ctx, s, prefix+name)
+	if err != nil || r == nil || !r.background() || keeper.Now().Before(r.NextAt) {
 		return err
 	}
-	began := e.Now()
-	state, err := e.workOnDomain(ctx, s, r, e.Now())
+	began := keeper.Now()
+	state, err := keeper.workOn(ctx, s, r, keeper.Now())
 	var (
 		refusal *fault.RefusedError
 		field   *fault.FieldError
 	)
 	switch {
 	case errors.As(err, &refusal):
-		e.Account.Observe(refusal.Err, began)
+		keeper.Account.Observe(refusal.Err, began)
 		return nil // kept with the domain
 	case errors.As(err, &field):
 		return nil // another account's, until that is there again
 	case err == nil:
-		e.Account.Observe(state.unheard, began)
+		keeper.Account.Observe(state.unheard, began)
 	}
 	return err
 }
 
-// workOnDomain validates a domain if that is due, goes on until it is done or the time has come, and stores what has become of it.
-func (e *Engine) workOnDomain(ctx context.Context, s logical.Storage, r *registration, until time.Time) (*DomainState, error) {
-	ctx, stop := e.WhileAlive(ctx)
+// workOn validates a domain if that is due, goes on until it is done or the time has come, and stores what has become of it.
+func (keeper *Keeper) workOn(ctx context.Context, s logical.Storage, r *Stored, until time.Time) (*State, error) {
+	ctx, stop := keeper.WhileAlive(ctx)
 	defer stop()
-	return account.Ask(ctx, e.Account, s, func(ctx context.Context, a *account.Session) (*DomainState, error) {
+	return account.Ask(ctx, keeper.Account, s, func(ctx context.Context, a *account.Session) (*State, error) {
 		if !account.SameAccount(r.Account, a.Config.Account()) {
 			return nil, fault.BadField("name", "%s belongs to another CERTInext account than the one in config", r.Name)
 		}
-		w := &domainWork{engine: e, storage: s, client: a.Client, entry: r}
+		w := &work{engine: keeper, storage: s, client: a.Client, entry: r}
 		state, err := w.run(ctx, until)
 		if err != nil && r.fresh {
 			return nil, errors.Join(err, w.forget(ctx))
 		}
-		r.took(state, err, e.Now())
+		r.took(state, err, keeper.Now())
 		if state != nil {
 			state.LastError, state.NextAt = r.LastError, r.NextAt
 		}
@@ -333,7 +333,7 @@ func (e *Engine) workOnDomain(ctx context.Context, s logical.Storage, r *registr
 }
 
 // took notes what an attempt has come to, and when the next one is due.
-func (r *registration) took(state *DomainState, err error, now time.Time) {
+func (r *Stored) took(state *State, err error, now time.Time) {
 	wait := account.Hint(err)
 	switch {
 	case err != nil:
@@ -354,26 +354,26 @@ func (r *registration) took(state *DomainState, err error, now time.Time) {
 	}
 }
 
-// domainKind is the kind of owner that a domain is, of published records.
-const domainKind = "domain"
+// OwnerKind is the kind of owner that a domain is, of published records.
+const OwnerKind = "domain"
 
-func domainOwner(name string) string { return domainKind + "/" + name }
+func owner(name string) string { return OwnerKind + "/" + name }
 
-// keepsDomainRecords reports whether what is published for a domain has to stay, since it waits for its validation.
-func keepsDomainRecords(ctx context.Context, s logical.Storage, name string) (bool, error) {
-	r, err := store.Get[registration](ctx, s, domainPrefix+name)
+// KeepsRecords reports whether what is published for a domain has to stay, since it waits for its validation.
+func KeepsRecords(ctx context.Context, s logical.Storage, name string) (bool, error) {
+	r, err := store.Get[Stored](ctx, s, prefix+name)
 	return r != nil && r.Waiting, err
 }
 
-// domainsBy lists the domains that a solver validates.
-func (e *Engine) domainsBy(ctx context.Context, s logical.Storage, solver string) ([]string, error) {
-	names, err := e.RegisteredDomains(ctx, s)
+// ValidatedBy lists the domains that a solver validates.
+func (keeper *Keeper) ValidatedBy(ctx context.Context, s logical.Storage, solver string) ([]string, error) {
+	names, err := keeper.List(ctx, s)
 	if err != nil {
 		return nil, err
 	}
 	var out []string
 	for _, name := range names {
-		r, err := store.Get[registration](ctx, s, domainPrefix+name)
+		r, err := store.Get[Stored](ctx, s, prefix+name)
 		if err != nil {
 			return nil, err
 		}

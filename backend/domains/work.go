@@ -1,7 +1,7 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-package backend
+package domains
 
 import (
 	"context"
@@ -22,12 +22,12 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// A domainWork validates one domain for the account. The caller holds the domain's lock.
-type domainWork struct {
-	engine  *Engine
+// A work validates one domain for the account. The caller holds the domain's lock.
+type work struct {
+	engine  *Keeper
 	storage logical.Storage
 	client  *certinext.Client
-	entry   *registration
+	entry   *Stored
 	remote  *account.Domain // CERTInext's; nil when it does not know the domain
 	refused error           // CERTInext takes no such domain
 	needs   []string
@@ -36,7 +36,7 @@ type domainWork struct {
 
 // find asks CERTInext for the domain. A list is quicker than the domain itself, which takes seconds (observed 2026); that is asked where the
 // list does not tell the end of a validation.
-func (w *domainWork) find(ctx context.Context) error {
+func (w *work) find(ctx context.Context) error {
 	w.remote = nil
 	for d, err := range w.client.Domains(ctx, account.DomainFilter{Search: w.entry.Name, Exact: true, OrganizationID: w.entry.OrganizationNumber}) {
 		if err != nil {
@@ -80,21 +80,21 @@ func validated(d *account.Domain, now time.Time) bool {
 
 func inactive(d *account.Domain) bool { return strings.EqualFold(d.Status, "INACTIVE") }
 
-func (w *domainWork) state() *DomainState {
-	return &DomainState{
+func (w *work) state() *State {
+	return &State{
 		Registration: w.entry.registration(), Domain: w.remote, Validated: validated(w.remote, w.engine.Now()), Needs: w.needs,
 		LastError: w.entry.LastError, NextAt: w.entry.NextAt, done: w.done(), unheard: w.unheard,
 	}
 }
 
 // done reports whether there is nothing to validate.
-func (w *domainWork) done() bool {
+func (w *work) done() bool {
 	now := w.engine.Now()
 	return validated(w.remote, now) && !w.entry.due(w.remote.ValidTill, now)
 }
 
 // run validates the domain if that is due. Without a solver it asks CERTInext to look once, or says what to publish.
-func (w *domainWork) run(ctx context.Context, until time.Time) (*DomainState, error) {
+func (w *work) run(ctx context.Context, until time.Time) (*State, error) {
 	if err := w.find(ctx); err != nil {
 		return nil, err
 	}
@@ -117,9 +117,9 @@ func (w *domainWork) run(ctx context.Context, until time.Time) (*DomainState, er
 }
 
 // solve has the solver validate the domain.
-func (w *domainWork) solve(ctx context.Context, until time.Time) (*DomainState, error) {
+func (w *work) solve(ctx context.Context, until time.Time) (*State, error) {
 	before := w.entry.ValidTill
-	v := w.engine.Publisher.NewRun(w.storage, domainOwner(w.entry.Name), w.entry.DNS.Validation(), w)
+	v := w.engine.Publisher.NewRun(w.storage, owner(w.entry.Name), w.entry.DNS.Validation(), w)
 	for polls := 0; ; polls++ {
 		verified := v.Round(ctx, []string{w.entry.Name})
 		w.unheard = v.TakeUnanswered()
@@ -138,7 +138,7 @@ func (w *domainWork) solve(ctx context.Context, until time.Time) (*DomainState, 
 }
 
 // validatedAnew looks what a validation that CERTInext has taken has come to.
-func (w *domainWork) validatedAnew(ctx context.Context, before time.Time) (*DomainState, error) {
+func (w *work) validatedAnew(ctx context.Context, before time.Time) (*State, error) {
 	w.entry.Renewal = nil
 	if err := w.find(ctx); err != nil {
 		return nil, err
@@ -154,15 +154,15 @@ func (w *domainWork) validatedAnew(ctx context.Context, before time.Time) (*Doma
 }
 
 // finish takes away what was published.
-func (w *domainWork) finish(ctx context.Context) {
+func (w *work) finish(ctx context.Context) {
 	w.entry.Waiting = false
-	if err := w.engine.Publisher.Withdraw(ctx, w.storage, domainOwner(w.entry.Name), nil); err != nil {
+	if err := w.engine.Publisher.Withdraw(ctx, w.storage, owner(w.entry.Name), nil); err != nil {
 		w.engine.Log.Warn("a TXT record could not be removed; the background pass tries again", "domain", w.entry.Name, "error", err)
 	}
 }
 
 // save stores the entry. What has happened at CERTInext has to be remembered, whoever waits for it.
-func (w *domainWork) save(ctx context.Context) error {
+func (w *work) save(ctx context.Context) error {
 	if err := store.Put(context.WithoutCancel(ctx), w.storage, w.entry.key(), w.entry); err != nil {
 		return fmt.Errorf("storing the domain %s: %w", w.entry.Name, err)
 	}
@@ -170,13 +170,13 @@ func (w *domainWork) save(ctx context.Context) error {
 }
 
 // forget takes back a registration that CERTInext has refused.
-func (w *domainWork) forget(ctx context.Context) error {
+func (w *work) forget(ctx context.Context) error {
 	w.finish(ctx)
 	return store.Delete(context.WithoutCancel(ctx), w.storage, w.entry.key())
 }
 
 // runByHand has CERTInext look for what somebody has published, and says what to publish when it does not see it.
-func (w *domainWork) runByHand(ctx context.Context) (*DomainState, error) {
+func (w *work) runByHand(ctx context.Context) (*State, error) {
 	known := w.remote != nil
 	c, err := w.Challenge(ctx, w.entry.Name)
 	if w.refused != nil || err != nil && !known {
@@ -200,7 +200,7 @@ func (w *domainWork) runByHand(ctx context.Context) (*DomainState, error) {
 }
 
 // byHand is what to publish for the domain.
-func (w *domainWork) byHand(c *certinext.Challenge, err error) *validation.DomainChallenge {
+func (w *work) byHand(c *certinext.Challenge, err error) *validation.DomainChallenge {
 	out := &validation.DomainChallenge{Domain: w.entry.Name}
 	switch {
 	case errors.Is(err, certinext.ErrChallengeExpired):
@@ -218,7 +218,7 @@ func (w *domainWork) byHand(c *certinext.Challenge, err error) *validation.Domai
 }
 
 // Challenge returns the open challenge of the domain, and opens one if there is none.
-func (w *domainWork) Challenge(ctx context.Context, domain string) (*certinext.Challenge, error) {
+func (w *work) Challenge(ctx context.Context, domain string) (*certinext.Challenge, error) {
 	valid := validated(w.remote, w.engine.Now())
 	if p := w.entry.Renewal; valid && p != nil && w.engine.Now().Before(p.AskedAt.Add(validation.ProofLife)) {
 		return &certinext.Challenge{Domain: domain, DNSHost: first(p.DNSNames), DNSValue: p.DNSValue}, nil
@@ -250,7 +250,7 @@ func first(texts []string) string {
 
 // add registers the domain or, with renew, opens a challenge although it is validated. The challenge is nil when it has to be
 // asked for.
-func (w *domainWork) add(ctx context.Context, renew bool) (*certinext.Challenge, error) {
+func (w *work) add(ctx context.Context, renew bool) (*certinext.Challenge, error) {
 	d, c, err := w.client.AddDomain(ctx, certinext.DomainRequest{
 		Name: w.entry.Name, OrganizationID: w.entry.OrganizationNumber, Method: w.entry.Method, Renew: renew,
 	})
@@ -275,7 +275,7 @@ func (w *domainWork) add(ctx context.Context, renew bool) (*certinext.Challenge,
 }
 
 // adopt takes a domain that CERTInext has already for ours, unless it is another organization's.
-func (w *domainWork) adopt(ctx context.Context, id string) error {
+func (w *work) adopt(ctx context.Context, id string) error {
 	for d, err := range w.client.Domains(ctx, account.DomainFilter{Search: w.entry.Name, Exact: true}) {
 		if err != nil {
 			return err
@@ -290,6 +290,6 @@ func (w *domainWork) adopt(ctx context.Context, id string) error {
 }
 
 // Verify has CERTInext look.
-func (w *domainWork) Verify(ctx context.Context, _ string) error {
+func (w *work) Verify(ctx context.Context, _ string) error {
 	return w.client.VerifyDomain(ctx, w.entry.DomainID)
 }
