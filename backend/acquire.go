@@ -237,12 +237,12 @@ func (e *Engine) refile(ctx context.Context, s logical.Storage, closed *orderEnt
 
 // refileCertificate has the certificate of a refiled order name it.
 func (e *Engine) refileCertificate(ctx context.Context, s logical.Storage, o *orderEntry) error {
-	unlock, err := e.certLocks.Lock(ctx, o.Serial)
+	unlock, err := e.lockCert(ctx, o.Serial)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	c, err := store.Get[certEntry](ctx, s, certPrefix+o.Serial)
+	c, err := readCert(ctx, s, o.Serial)
 	if err != nil || c == nil {
 		return err
 	}

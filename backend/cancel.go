@@ -172,7 +172,7 @@ func (e *Engine) cancelOpen(ctx context.Context, s logical.Storage, role, id, re
 func cancelPlaced(ctx context.Context, client *certinext.Client, o *orderEntry, reason string) (issued bool, err error) {
 	cause := client.CancelOrder(ctx, o.Placement.Family, o.CAOrderID, reason)
 	remote, err := client.TrackOrder(ctx, o.Placement.Family, o.CAOrderID)
-	named := err == nil && isAbout(remote, o.CAOrderID, client.Version)
+	named := err == nil && account.IsAbout(remote, o.CAOrderID, client.Version)
 	switch {
 	case named && remote.Status == certinext.StatusIssued:
 		return true, nil
@@ -190,7 +190,7 @@ func cancelPlaced(ctx context.Context, client *certinext.Client, o *orderEntry, 
 // mustShow says why it is not believed yet that an order has reached a status, although CERTInext has answered so.
 func mustShow(ctx context.Context, client *certinext.Client, o *orderEntry, status certinext.Status) error {
 	remote, err := client.TrackOrder(ctx, o.Placement.Family, o.CAOrderID)
-	if err == nil && remote.Status == status && isAbout(remote, o.CAOrderID, client.Version) {
+	if err == nil && remote.Status == status && account.IsAbout(remote, o.CAOrderID, client.Version) {
 		return nil
 	}
 	return notShown(o, remote, err, status)

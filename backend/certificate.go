@@ -116,6 +116,16 @@ func (c *certEntry) view() *Certificate {
 	return v
 }
 
+// readCert returns the entry of a certificate by its serial number, with dashes; nil when the mount has none.
+func readCert(ctx context.Context, s logical.Storage, serial string) (*certEntry, error) {
+	return store.Get[certEntry](ctx, s, certPrefix+serial)
+}
+
+// lockCert locks a certificate, by its serial number with dashes.
+func (e *Engine) lockCert(ctx context.Context, serial string) (unlock func(), err error) {
+	return e.certLocks.Lock(ctx, serial)
+}
+
 // certificateOf finds the certificate of an order that does not name it. It reads one certificate after the other, so it is for
 // what hardly ever happens.
 func (e *Engine) certificateOf(ctx context.Context, s logical.Storage, orderID string) (*certEntry, error) {
@@ -124,7 +134,7 @@ func (e *Engine) certificateOf(ctx context.Context, s logical.Storage, orderID s
 		return nil, err
 	}
 	for _, serial := range serials {
-		c, err := store.Get[certEntry](ctx, s, certPrefix+serial)
+		c, err := readCert(ctx, s, serial)
 		if err != nil || c != nil && c.OrderID == orderID {
 			return c, err
 		}
@@ -139,7 +149,7 @@ func (e *Engine) Certificate(ctx context.Context, s logical.Storage, serial stri
 	if err != nil {
 		return nil, err
 	}
-	c, err := store.Get[certEntry](ctx, s, certPrefix+key)
+	c, err := readCert(ctx, s, key)
 	if err != nil || c == nil {
 		return nil, err
 	}
@@ -202,7 +212,7 @@ func (e *Engine) anyChain(ctx context.Context, s logical.Storage) ([]string, err
 		return nil, err
 	}
 	for _, serial := range serials[:min(len(serials), 20)] {
-		c, err := store.Get[certEntry](ctx, s, certPrefix+serial)
+		c, err := readCert(ctx, s, serial)
 		if err != nil {
 			return nil, err
 		}

@@ -29,7 +29,7 @@ func (e *Engine) keepUndelivered(ctx context.Context, s logical.Storage, o *orde
 
 // storeUndelivered stores a certificate, unless it is known. A synchronization that meets it at the same moment waits.
 func (e *Engine) storeUndelivered(ctx context.Context, s logical.Storage, o *orderEntry, cert *issuedCert) (*certEntry, error) {
-	unlock, err := e.certLocks.Lock(ctx, serials.Key(cert.leaf.SerialNumber))
+	unlock, err := e.lockCert(ctx, serials.Key(cert.leaf.SerialNumber))
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func (e *Engine) storeUndelivered(ctx context.Context, s logical.Storage, o *ord
 // leases, and else a new one that is not stored yet.
 func (e *Engine) certOf(ctx context.Context, s logical.Storage, o *orderEntry, cert *issuedCert) (c *certEntry, known bool, err error) {
 	c = newCertEntry(o, cert, e.Now())
-	stored, err := store.Get[certEntry](ctx, s, c.key())
+	stored, err := readCert(ctx, s, c.Serial)
 	if err != nil {
 		return nil, false, err
 	}
@@ -62,7 +62,7 @@ func (e *Engine) certOf(ctx context.Context, s logical.Storage, o *orderEntry, c
 // fromDownload hands over a certificate that has just been downloaded.
 func (e *Engine) fromDownload(ctx context.Context, s logical.Storage, w *caller, h *heldOrder, cert *issuedCert) result {
 	h.lookAgain(e.Now())
-	unlock, err := e.certLocks.Lock(ctx, serials.Key(cert.leaf.SerialNumber))
+	unlock, err := e.lockCert(ctx, serials.Key(cert.leaf.SerialNumber))
 	if err != nil {
 		return result{err: err}
 	}
@@ -85,12 +85,12 @@ func (e *Engine) fromDownload(ctx context.Context, s logical.Storage, w *caller,
 // that the order is issued.
 func (e *Engine) fromStore(ctx context.Context, s logical.Storage, w *caller, h *heldOrder) result {
 	h.lookAgain(e.Now())
-	unlock, err := e.certLocks.Lock(ctx, h.entry.Serial)
+	unlock, err := e.lockCert(ctx, h.entry.Serial)
 	if err != nil {
 		return result{err: err}
 	}
 	defer unlock()
-	c, err := store.Get[certEntry](ctx, s, certPrefix+h.entry.Serial)
+	c, err := readCert(ctx, s, h.entry.Serial)
 	if err == nil && c == nil {
 		err = fmt.Errorf("order %s: its certificate %s is not stored", h.id, h.entry.Serial)
 	}
@@ -108,7 +108,7 @@ func (e *Engine) deliver(ctx context.Context, s logical.Storage, w *caller, h *h
 		return result{err: err}
 	}
 	e.orders.recall(h.id, c)
-	verdict, why := c.handoverTo(o, w, due, now, e.Account.ClockInDoubt())
+	verdict, why := handoverTo(c, o, w, due, now, e.Account.ClockInDoubt())
 	switch verdict {
 	case isOver:
 		return result{err: cmp.Or(e.finish(ctx, s, h, c, due), w.undeliverable(o, c, why, true))}
@@ -153,12 +153,12 @@ func (e *Engine) noteHanded(h *heldOrder, c *certEntry) {
 		return
 	}
 	e.orders.markHanded(h.id, c.Serial, *c.Delivery)
-	h.lookAgain(c.nextLook(h.entry, e.Now()))
+	h.lookAgain(nextLookAt(c, h.entry, e.Now()))
 }
 
-// nextLook is when the background pass has something to do for an order whose certificate was handed over: its key's time is over, or its last
+// nextLookAt is when the background pass has something to do for an order whose certificate was handed over: its key's time is over, or its last
 // lease, which Vault may never have stored.
-func (c *certEntry) nextLook(o *orderEntry, now time.Time) time.Time {
+func nextLookAt(c *certEntry, o *orderEntry, now time.Time) time.Time {
 	next := c.Delivery.until(o.keyLife())
 	if last := latestLease(c.Leases); !last.IsZero() {
 		if end := last.Add(leaseMargin); end.After(now) && end.Before(next) {
@@ -199,12 +199,12 @@ func (e *Engine) holdBack(ctx context.Context, s logical.Storage, h *heldOrder, 
 // takeBack undoes a delivery whose caller left before it had the answer.
 func (e *Engine) takeBack(ctx context.Context, s logical.Storage, h *heldOrder, r result) {
 	ctx = context.WithoutCancel(ctx)
-	unlock, err := e.certLocks.Lock(ctx, r.cert.Serial)
+	unlock, err := e.lockCert(ctx, r.cert.Serial)
 	if err != nil {
 		return
 	}
 	defer unlock()
-	c, err := store.Get[certEntry](ctx, s, r.cert.key())
+	c, err := readCert(ctx, s, r.cert.Serial)
 	if err != nil || c == nil {
 		e.Log.Warn("a caller hung up, and its certificate counts as handed over", "order_id", h.id, "error", err)
 		return

@@ -57,12 +57,12 @@ func (d *driver) endRevoked(ctx context.Context) error {
 		}
 		return d.end(ctx, StateRevoked)
 	}
-	unlock, err := e.certLocks.Lock(ctx, c.Serial)
+	unlock, err := e.lockCert(ctx, c.Serial)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if c, err = store.Get[certEntry](ctx, d.storage, c.key()); err != nil || c == nil {
+	if c, err = readCert(ctx, d.storage, c.Serial); err != nil || c == nil {
 		return err
 	}
 	if c.Revocation == nil {

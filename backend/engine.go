@@ -55,6 +55,7 @@ type Engine struct {
 	witnesses   witnesses
 	records     *records
 	certLocks   keyed.Mutex
+	origin      Orders         // what certificates ask of their orders
 	revocations keyed.TryMutex // serial numbers that CERTInext is being asked to revoke
 
 	caMu      sync.Mutex
@@ -77,6 +78,7 @@ func New(o Options) *Engine {
 	e.Account = account.New(e.Host, account.Options{HTTPClient: o.HTTPClient, Rand: o.Rand})
 	e.Publisher = validation.New(e.Host, o.Resolvers)
 	e.Domains = domains.New(e.Host, e.Account, e.Publisher)
+	e.origin = e
 	if e.tickTime == 0 {
 		e.tickTime = 250 * time.Millisecond
 	}

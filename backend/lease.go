@@ -105,12 +105,12 @@ func (e *Engine) maxLeaseTTL() time.Duration {
 // RenewLease extends a lease by increment, or by the role's ttl when that is 0, and returns how long it now lives. A lease on
 // a certificate that is revoked or expired cannot be renewed.
 func (e *Engine) RenewLease(ctx context.Context, s logical.Storage, serial, leaseID string, increment time.Duration) (time.Duration, error) {
-	unlock, err := e.certLocks.Lock(ctx, serial)
+	unlock, err := e.lockCert(ctx, serial)
 	if err != nil {
 		return 0, err
 	}
 	defer unlock()
-	c, err := store.Get[certEntry](ctx, s, certPrefix+serial)
+	c, err := readCert(ctx, s, serial)
 	if err != nil {
 		return 0, err
 	}
@@ -168,12 +168,12 @@ func (e *Engine) ReleaseLease(ctx context.Context, s logical.Storage, l LeaseEnd
 // queueLeaseEnd stores that a lease has ended, and queues the revocation that follows from it. It returns nil when CERTInext need not be asked
 // now.
 func (e *Engine) queueLeaseEnd(ctx context.Context, s logical.Storage, l LeaseEnd) (*revoking, error) {
-	unlock, err := e.certLocks.Lock(ctx, l.Serial)
+	unlock, err := e.lockCert(ctx, l.Serial)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	c, err := store.Get[certEntry](ctx, s, certPrefix+l.Serial)
+	c, err := readCert(ctx, s, l.Serial)
 	if err != nil || c == nil {
 		return nil, err // a certificate whose record is gone cannot be revoked by it
 	}
@@ -243,12 +243,12 @@ func (e *Engine) JustAnswered(at time.Time) bool {
 // TakeBack undoes an answer that never left Vault, since its lease could not be stored. When nobody else has got the
 // certificate, the next request like it does, and nothing is revoked.
 func (e *Engine) TakeBack(ctx context.Context, s logical.Storage, serial, leaseID string) error {
-	unlock, err := e.certLocks.Lock(ctx, serial)
+	unlock, err := e.lockCert(ctx, serial)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	c, err := store.Get[certEntry](ctx, s, certPrefix+serial)
+	c, err := readCert(ctx, s, serial)
 	if err != nil || c == nil || c.Revocation != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -56,7 +57,7 @@ func (e *Engine) watchLeases(ctx context.Context, s logical.Storage, c *certEntr
 // endOverdue ends the leases that Vault has not ended in time. Nothing is revoked because of a clock that nobody has compared with CERTInext's.
 func (e *Engine) endOverdue(ctx context.Context, s logical.Storage) error {
 	due, err := e.dueWatches(ctx, s)
-	if err != nil || len(due) == 0 || !e.clockTold(ctx, s) {
+	if err != nil || len(due) == 0 || !e.Account.ClockTold(ctx, s) {
 		return err
 	}
 	var errs []error
@@ -98,24 +99,14 @@ func (e *Engine) dueWatches(ctx context.Context, s logical.Storage) (keys []stri
 	return keys, nil
 }
 
-// clockTold reports whether our clock may decide what cannot be undone. A process that has not seen CERTInext's yet asks for it.
-func (e *Engine) clockTold(ctx context.Context, s logical.Storage) bool {
-	_, known := e.Account.ClockSkew()
-	if !known && !e.Account.Paused() {
-		e.Account.LearnClock(ctx, s)
-		_, known = e.Account.ClockSkew()
-	}
-	return known && !e.Account.ClockInDoubt()
-}
-
 // endWatched looks at one certificate whose last lease was due, and strikes it from the list.
 func (e *Engine) endWatched(ctx context.Context, s logical.Storage, serial, key string) error {
-	unlock, err := e.certLocks.Lock(ctx, serial)
+	unlock, err := e.lockCert(ctx, serial)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	c, err := store.Get[certEntry](ctx, s, certPrefix+serial)
+	c, err := readCert(ctx, s, serial)
 	if err != nil {
 		return err
 	}
@@ -144,7 +135,7 @@ func (e *Engine) endUnstored(ctx context.Context, s logical.Storage, c *certEntr
 		return err
 	}
 	if _, known := e.Account.ClockSkew(); !known {
-		return errClockUnknown
+		return account.ErrClockUnknown
 	}
 	e.Log.Warn("a lease is over, and Vault has not ended it: its certificate is to be revoked", "serial", c.view().Serial, "due", last)
 	return e.enqueue(ctx, s, &queuedRevocation{

@@ -313,7 +313,7 @@ func (o *orderEntry) seeFinal(now time.Time, remote *certinext.Order, version ce
 	if remote.ID == "" {
 		patience = namelessPatience
 	}
-	if !isFinal(remote.Status) || !isAbout(remote, o.CAOrderID, version) {
+	if !isFinal(remote.Status) || !account.IsAbout(remote, o.CAOrderID, version) {
 		if o.FinalSeen != (sighting{}) {
 			o.FinalSeen, o.dirty = sighting{}, true
 		}
@@ -324,11 +324,6 @@ func (o *orderEntry) seeFinal(now time.Time, remote *certinext.Order, version ce
 		return false
 	}
 	return !now.Before(o.FinalSeen.At.Add(patience))
-}
-
-// isAbout reports whether an answer is about CERTInext's order of a number. In version 1, one that names none may be.
-func isAbout(remote *certinext.Order, number string, version certinext.APIVersion) bool {
-	return remote.ID == number || remote.ID == "" && version == certinext.V1
 }
 
 // isFinal reports whether an order of this status ends without a certificate that could still be had.

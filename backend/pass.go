@@ -16,7 +16,6 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/domains"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
-	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -244,11 +243,11 @@ func (e *Engine) nextLook(ctx context.Context, d *driver, changed bool) time.Tim
 func (e *Engine) passIssued(ctx context.Context, s logical.Storage, h *heldOrder, serial string) error {
 	h.lookAgain(e.Now().Add(host.PassDelay(1)))
 	err := e.tendIssued(ctx, s, h, serial)
-	if errors.Is(err, errClockUnknown) {
+	if errors.Is(err, account.ErrClockUnknown) {
 		e.Account.LearnClock(ctx, s)
 		err = e.tendIssued(ctx, s, h, serial)
 	}
-	if errors.Is(err, errClockUnknown) {
+	if errors.Is(err, account.ErrClockUnknown) {
 		return nil // CERTInext has not answered; the next pass asks again
 	}
 	return err
@@ -256,12 +255,12 @@ func (e *Engine) passIssued(ctx context.Context, s logical.Storage, h *heldOrder
 
 // tendIssued is passIssued, unless only our clock says that the order is over, and CERTInext's was not seen yet: what it erases does not come back.
 func (e *Engine) tendIssued(ctx context.Context, s logical.Storage, h *heldOrder, serial string) error {
-	unlock, err := e.certLocks.Lock(ctx, serial)
+	unlock, err := e.lockCert(ctx, serial)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	c, err := store.Get[certEntry](ctx, s, certPrefix+serial)
+	c, err := readCert(ctx, s, serial)
 	if err != nil {
 		return err
 	}
@@ -273,14 +272,14 @@ func (e *Engine) tendIssued(ctx context.Context, s logical.Storage, h *heldOrder
 		return err
 	}
 	e.orders.recall(h.id, c)
-	if verdict, _ := c.handoverTo(h.entry, nil, due, e.Now(), e.Account.ClockInDoubt()); verdict == isOver {
+	if verdict, _ := handoverTo(c, h.entry, nil, due, e.Now(), e.Account.ClockInDoubt()); verdict == isOver {
 		if _, seen := e.Account.ClockSkew(); !seen && !due && c.Revocation == nil {
-			return errClockUnknown
+			return account.ErrClockUnknown
 		}
 		return e.finish(ctx, s, h, c, due)
 	}
 	if c.Delivery != nil {
-		h.lookAgain(host.Later(c.nextLook(h.entry, e.Now()), e.Now()))
+		h.lookAgain(host.Later(nextLookAt(c, h.entry, e.Now()), e.Now()))
 		return e.endUnstored(ctx, s, c)
 	}
 	return nil

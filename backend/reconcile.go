@@ -12,6 +12,7 @@ import (
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
@@ -153,14 +154,7 @@ func (d *driver) knownSince() time.Time {
 	if asked.After(d.engine.begun) && !d.engine.begun.After(now) {
 		return asked
 	}
-	return earlier(d.engine.begun, now)
-}
-
-func earlier(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
+	return host.Earlier(d.engine.begun, now)
 }
 
 // replayWindow is how long a service is trusted to remember an Idempotency-Key. No source says how long it does.

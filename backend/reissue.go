@@ -141,7 +141,7 @@ func (e *Engine) beginReissue(ctx context.Context, s logical.Storage, parent, o 
 	if err := e.Account.MayOrder(ctx, s); err != nil {
 		return nil, err
 	}
-	unlock, err := e.certLocks.Lock(ctx, parent.Serial)
+	unlock, err := e.lockCert(ctx, parent.Serial)
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +166,7 @@ func (e *Engine) beginReissue(ctx context.Context, s logical.Storage, parent, o 
 
 // reissuableCert returns the certificate of an order, and says why when it cannot be reissued.
 func (e *Engine) reissuableCert(ctx context.Context, s logical.Storage, parent *orderEntry) (*certEntry, error) {
-	c, err := store.Get[certEntry](ctx, s, certPrefix+parent.Serial)
+	c, err := readCert(ctx, s, parent.Serial)
 	if err == nil && c == nil {
 		err = fmt.Errorf("order %s: its certificate %s is not stored", parent.ID, parent.Serial)
 	}
@@ -314,4 +314,42 @@ func (o *orderEntry) reissueRequest() certinext.ReissueRequest {
 func noCancel(o *orderEntry) error {
 	return fault.BadField("id", "order %s is a reissue, and CERTInext cancels and revokes whole orders: the certificate before (%s) would go with it. "+
 		"Revoke that if it is what you want", o.ID, strings.ReplaceAll(o.Reissue.Serial, "-", ":"))
+}
+
+// reissueOf returns the order by which a certificate was reissued, or may yet be; nil when it was not.
+func (e *Engine) reissueOf(ctx context.Context, s logical.Storage, c *certEntry) (*orderEntry, error) {
+	if c.ReissuedBy == "" {
+		return nil, nil
+	}
+	o, err := e.findOrder(ctx, s, c.Role, c.ReissuedBy)
+	if err != nil || o == nil || o.State.Final() && o.Serial == "" {
+		return nil, err
+	}
+	if t, ok := e.orders.status(o.ID); ok && t.handed != nil {
+		o.State, o.Serial = StateIssued, t.handed.serial
+	}
+	if o.Serial == "" {
+		// It may have been handed over by a process that has died.
+		stored, err := e.certificateOf(ctx, s, o.ID)
+		if err != nil {
+			return nil, err
+		}
+		if stored != nil {
+			o.State, o.Serial, o.Delivered = StateIssued, stored.Serial, stored.Delivery != nil
+		}
+	}
+	return o, nil
+}
+
+// ReissueOf answers what a certificate asks of the order that reissues it.
+func (e *Engine) ReissueOf(ctx context.Context, s logical.Storage, c *certEntry) (*Reissue, error) {
+	o, err := e.reissueOf(ctx, s, c)
+	if err != nil || o == nil {
+		return nil, err
+	}
+	r := &Reissue{OrderID: o.ID, Serial: o.Serial, CreatedAt: o.CreatedAt}
+	if o.Reissue != nil {
+		r.RevokePrevious, r.RevokeReason = o.Reissue.RevokePrevious, o.Reissue.RevokeReason
+	}
+	return r, nil
 }

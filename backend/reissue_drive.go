@@ -69,12 +69,12 @@ func (d *driver) notReissued(ctx context.Context, bundle *certinext.Bundle) (don
 // reissuedElsewhere stores that the certificate before was reissued by somebody else, whose certificate would be revoked with it.
 func (d *driver) reissuedElsewhere(ctx context.Context, as string) error {
 	serial := d.order.Reissue.Serial
-	unlock, err := d.engine.certLocks.Lock(ctx, serial)
+	unlock, err := d.engine.lockCert(ctx, serial)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	c, err := store.Get[certEntry](ctx, d.storage, certPrefix+serial)
+	c, err := readCert(ctx, d.storage, serial)
 	if err != nil || c == nil {
 		return err
 	}
@@ -95,12 +95,12 @@ func (d *driver) endPrevious(ctx context.Context) error {
 // recordReplaced stores that CERTInext has revoked the order of which this one is a reissue.
 func (d *driver) recordReplaced(ctx context.Context) error {
 	e, serial := d.engine, d.order.Reissue.Serial
-	unlock, err := e.certLocks.Lock(ctx, serial)
+	unlock, err := e.lockCert(ctx, serial)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	c, err := store.Get[certEntry](ctx, d.storage, certPrefix+serial)
+	c, err := readCert(ctx, d.storage, serial)
 	if err != nil || c == nil || c.Revocation != nil {
 		return err
 	}
@@ -115,6 +115,6 @@ func (d *driver) revokedMeanwhile(ctx context.Context) (bool, error) {
 	if r == nil || r.RevokePrevious {
 		return false, nil
 	}
-	c, err := store.Get[certEntry](ctx, d.storage, certPrefix+r.Serial)
+	c, err := readCert(ctx, d.storage, r.Serial)
 	return c != nil && c.Revocation != nil, err
 }

@@ -19,47 +19,22 @@ import (
 
 // recordSerial stores that the certificate of a serial number, and no other, was revoked at CERTInext.
 func (e *Engine) recordSerial(ctx context.Context, s logical.Storage, serial string, at time.Time, reason certinext.Reason) error {
-	unlock, err := e.certLocks.Lock(ctx, serial)
+	unlock, err := e.lockCert(ctx, serial)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	c, err := store.Get[certEntry](ctx, s, certPrefix+serial)
+	c, err := readCert(ctx, s, serial)
 	if err != nil || c == nil || c.Revocation != nil || !c.NotAfter.After(at) {
 		return err
 	}
 	return e.recordOne(ctx, s, c, at, reason)
 }
 
-// reissueOf returns the order by which a certificate was reissued, or may yet be; nil when it was not.
-func (e *Engine) reissueOf(ctx context.Context, s logical.Storage, c *certEntry) (*orderEntry, error) {
-	if c.ReissuedBy == "" {
-		return nil, nil
-	}
-	o, err := e.findOrder(ctx, s, c.Role, c.ReissuedBy)
-	if err != nil || o == nil || o.State.Final() && o.Serial == "" {
-		return nil, err
-	}
-	if t, ok := e.orders.status(o.ID); ok && t.handed != nil {
-		o.State, o.Serial = StateIssued, t.handed.serial
-	}
-	if o.Serial == "" {
-		// It may have been handed over by a process that has died.
-		stored, err := e.certificateOf(ctx, s, o.ID)
-		if err != nil {
-			return nil, err
-		}
-		if stored != nil {
-			o.State, o.Serial, o.Delivered = StateIssued, stored.Serial, stored.Delivery != nil
-		}
-	}
-	return o, nil
-}
-
 // keepReissued ends the care for a certificate that was reissued: CERTInext revokes whole orders, and the new certificate must not go
 // with the old one. It reports false when the certificate is to be revoked like any other, which ends a reissue that is still open.
 func (e *Engine) keepReissued(ctx context.Context, s logical.Storage, c *certEntry, q *queuedRevocation, out *Revoked) (bool, error) {
-	newer, err := e.reissueOf(ctx, s, c)
+	newer, err := e.origin.ReissueOf(ctx, s, c)
 	switch {
 	case err != nil:
 		return true, err
@@ -70,11 +45,11 @@ func (e *Engine) keepReissued(ctx context.Context, s logical.Storage, c *certEnt
 	case newer != nil && newer.Serial == "" && q.Asked:
 		return false, nil // there is no other certificate yet, and the key of this one may be stolen
 	case newer != nil && newer.Serial == "":
-		q.Next, q.LastError = e.Now().Add(host.PassDelay(1)), "it is being reissued, as order "+newer.ID
+		q.Next, q.LastError = e.Now().Add(host.PassDelay(1)), "it is being reissued, as order "+newer.OrderID
 		out.Queued, out.Reason = true, q.Reason
 		return true, e.enqueue(ctx, s, q)
-	case newer != nil && newer.Reissue != nil && newer.Reissue.RevokePrevious:
-		out.At, out.Reason = newer.CreatedAt, newer.Reissue.RevokeReason
+	case newer != nil && newer.RevokePrevious:
+		out.At, out.Reason = newer.CreatedAt, newer.RevokeReason
 		return true, e.recordOne(ctx, s, c, out.At, out.Reason)
 	case q.asked:
 		return true, fault.BadField("serial_number", "%s was reissued, and CERTInext revokes whole orders: revoking the newest certificate of its order revokes this one, too", out.Serial)
@@ -93,7 +68,7 @@ func (e *Engine) keepReissued(ctx context.Context, s logical.Storage, c *certEnt
 // own lock.
 func (e *Engine) recordForNewer(ctx context.Context, s logical.Storage, c *certEntry, reason certinext.Reason) error {
 	serials := []string{c.ReissuedAs}
-	newer, err := e.reissueOf(ctx, s, c)
+	newer, err := e.origin.ReissueOf(ctx, s, c)
 	if err != nil {
 		return err
 	}
@@ -101,7 +76,7 @@ func (e *Engine) recordForNewer(ctx context.Context, s logical.Storage, c *certE
 		serials = append(serials, newer.Serial)
 	}
 	for _, serial := range issuing.NonEmpty(serials...) {
-		n, err := store.Get[certEntry](ctx, s, certPrefix+serial)
+		n, err := readCert(ctx, s, serial)
 		if err != nil {
 			return err
 		}
@@ -124,7 +99,7 @@ func (e *Engine) recordForPrevious(ctx context.Context, s logical.Storage, c *ce
 		if err := e.recordSerial(ctx, s, serial, at, reason); err != nil {
 			return err
 		}
-		previous, err := store.Get[certEntry](ctx, s, certPrefix+serial)
+		previous, err := readCert(ctx, s, serial)
 		if err != nil || previous == nil || previous.Replaces == serial {
 			return err
 		}
@@ -147,7 +122,7 @@ func (e *Engine) keepForPrevious(ctx context.Context, s logical.Storage, c *cert
 // anyInUse reports whether somebody may still use a certificate, or one of those that it has replaced.
 func (e *Engine) anyInUse(ctx context.Context, s logical.Storage, serial string) (bool, error) {
 	for serial != "" {
-		c, err := store.Get[certEntry](ctx, s, certPrefix+serial)
+		c, err := readCert(ctx, s, serial)
 		if err != nil || c == nil || c.Replaces == serial {
 			return false, err
 		}

@@ -10,7 +10,6 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
-	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -64,7 +63,7 @@ func (e *Engine) findRekeyable(ctx context.Context, s logical.Storage, w *caller
 
 // undelivered reports whether nobody has got a certificate, and it can be reissued.
 func (e *Engine) undelivered(ctx context.Context, s logical.Storage, serial string) (bool, error) {
-	c, err := store.Get[certEntry](ctx, s, certPrefix+serial)
+	c, err := readCert(ctx, s, serial)
 	return err == nil && c != nil && c.Delivery == nil && c.Revocation == nil && c.ReissuedBy == "" && c.ReissuedAs == "" && c.NotAfter.After(e.Now()), err
 }
 

@@ -10,7 +10,6 @@ import (
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
-	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -25,7 +24,7 @@ func (e *Engine) renewal(ctx context.Context, s logical.Storage, role *issuing.R
 	if err != nil {
 		return r, err
 	}
-	c, err := store.Get[certEntry](ctx, s, certPrefix+serial)
+	c, err := readCert(ctx, s, serial)
 	if err != nil {
 		return r, err
 	}

@@ -130,7 +130,7 @@ func (e *Engine) claimIssued(ctx context.Context, s logical.Storage, id string, 
 	if o.Role != "" || o.Serial == "" {
 		return nil
 	}
-	c, err := store.Get[certEntry](ctx, s, certPrefix+o.Serial)
+	c, err := readCert(ctx, s, o.Serial)
 	if err != nil || c == nil {
 		return err
 	}

@@ -189,7 +189,7 @@ func (e *Engine) isAnothers(ctx context.Context, s logical.Storage, o *orderEntr
 		return false, err
 	}
 	for _, serial := range serials {
-		c, err := store.Get[certEntry](ctx, s, certPrefix+serial)
+		c, err := readCert(ctx, s, serial)
 		if err != nil {
 			return false, err
 		}

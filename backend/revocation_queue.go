@@ -173,11 +173,11 @@ func (e *Engine) drainQueued(ctx context.Context, s logical.Storage, serial stri
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	v, err := e.dueRevocation(ctx, s, serial)
-	if errors.Is(err, errClockUnknown) {
+	if errors.Is(err, account.ErrClockUnknown) {
 		e.Account.LearnClock(ctx, s)
 		v, err = e.dueRevocation(ctx, s, serial)
 	}
-	if errors.Is(err, errClockUnknown) {
+	if errors.Is(err, account.ErrClockUnknown) {
 		return nil // CERTInext has not answered; the next pass asks again
 	}
 	if err != nil || v == nil {
@@ -187,13 +187,9 @@ func (e *Engine) drainQueued(ctx context.Context, s logical.Storage, serial stri
 	return err
 }
 
-// errClockUnknown is a revocation that only our clock says is due, in a process that has not seen CERTInext's: one that has just been started on a
-// server whose clock is wrong would revoke what is in use.
-var errClockUnknown = errors.New("CERTInext's clock was not seen yet")
-
 // dueRevocation returns a queued revocation that CERTInext has to be asked for now; nil when there is nothing to ask.
 func (e *Engine) dueRevocation(ctx context.Context, s logical.Storage, serial string) (*revoking, error) {
-	unlock, err := e.certLocks.Lock(ctx, serial)
+	unlock, err := e.lockCert(ctx, serial)
 	if err != nil {
 		return nil, err
 	}
@@ -202,7 +198,7 @@ func (e *Engine) dueRevocation(ctx context.Context, s logical.Storage, serial st
 	if err != nil || q == nil || !q.ripe(e.Now()) {
 		return nil, err
 	}
-	c, err := store.Get[certEntry](ctx, s, certPrefix+serial)
+	c, err := readCert(ctx, s, serial)
 	if err != nil {
 		return nil, err
 	}
@@ -212,7 +208,7 @@ func (e *Engine) dueRevocation(ctx context.Context, s logical.Storage, serial st
 	due := q.Due
 	if !due {
 		if _, known := e.Account.ClockSkew(); !known {
-			return nil, errClockUnknown
+			return nil, account.ErrClockUnknown
 		}
 		if e.Account.ClockInDoubt() {
 			return nil, nil // it is only the clock that says that the last lease is over

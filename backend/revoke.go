@@ -55,21 +55,14 @@ type Revoked struct {
 	HandedTo int
 }
 
-// Revoke revokes a certificate at CERTInext. It is idempotent. While CERTInext cannot be reached the revocation is queued.
-func (e *Engine) Revoke(ctx context.Context, s logical.Storage, r RevokeRequest) (*Revoked, error) {
-	reason := defaultReason
-	if r.Reason != "" {
-		var err error
-		if reason, err = certinext.ParseReason(r.Reason); err != nil {
-			return nil, fault.BadField("reason", "%v", err)
-		}
+// RevokeCertificate revokes a certificate that is named by its serial number or by itself.
+func (e *Engine) RevokeCertificate(ctx context.Context, s logical.Storage, r RevokeRequest) (*Revoked, error) {
+	reason, err := r.reason()
+	if err != nil {
+		return nil, err
 	}
-	serial, err := e.serialOf(ctx, s, r)
-	var over *revokedOrder
-	switch {
-	case errors.As(err, &over):
-		return &Revoked{At: over.at}, nil
-	case err != nil:
+	serial, err := r.serial()
+	if err != nil {
 		return nil, err
 	}
 	q := &queuedRevocation{
@@ -90,21 +83,40 @@ func (e *Engine) Revoke(ctx context.Context, s logical.Storage, r RevokeRequest)
 	})
 }
 
-// serialOf finds the serial number, in the form of storage keys, of the certificate that r names.
-func (e *Engine) serialOf(ctx context.Context, s logical.Storage, r RevokeRequest) (string, error) {
-	named := issuing.NonEmpty(r.Serial, r.Certificate, r.OrderID)
-	if len(named) != 1 {
-		fields := "serial_number and certificate"
-		if r.Role != "" {
-			fields = "serial_number, certificate and order_id"
-		}
-		return "", fault.BadField("serial_number", "name the certificate by exactly one of %s", fields)
+// check says which field is wrong, if any, of what can be told without storage.
+func (r RevokeRequest) check() error {
+	if _, err := r.reason(); err != nil {
+		return err
 	}
-	switch {
-	case r.Serial != "":
+	if len(issuing.NonEmpty(r.Serial, r.Certificate, r.OrderID)) == 1 {
+		return nil
+	}
+	fields := "serial_number and certificate"
+	if r.Role != "" {
+		fields = "serial_number, certificate and order_id"
+	}
+	return fault.BadField("serial_number", "name the certificate by exactly one of %s", fields)
+}
+
+// reason is why the certificate is revoked, in CERTInext's words.
+func (r RevokeRequest) reason() (certinext.Reason, error) {
+	if r.Reason == "" {
+		return defaultReason, nil
+	}
+	reason, err := certinext.ParseReason(r.Reason)
+	if err != nil {
+		return "", fault.BadField("reason", "%v", err)
+	}
+	return reason, nil
+}
+
+// serial finds the serial number, in the form of storage keys, of the certificate that r names.
+func (r RevokeRequest) serial() (string, error) {
+	if err := r.check(); err != nil {
+		return "", err
+	}
+	if r.Serial != "" {
 		return serials.Parse("serial_number", r.Serial)
-	case r.OrderID != "":
-		return e.serialOfOrder(ctx, s, r.Role, r.OrderID)
 	}
 	block, _ := pem.Decode([]byte(r.Certificate))
 	if block == nil || block.Type != "CERTIFICATE" {
@@ -126,48 +138,6 @@ func (c *certEntry) is(text string) bool {
 	theirs, err := parseCertificates([]string{text})
 	return err == nil && len(theirs) > 0 && theirs[0].Equal(ours[0])
 }
-
-func (e *Engine) serialOfOrder(ctx context.Context, s logical.Storage, role, id string) (string, error) {
-	if role == "" {
-		return "", fault.BadField("order_id", "an order is found through its role: use revoke/<role>")
-	}
-	o, err := e.Order(ctx, s, role, id)
-	if err == nil && o != nil && o.State == StatePending {
-		// An order that was answered by a process that has died since looks like this until it is looked at again.
-		if err = e.orders.load(ctx, s); err == nil {
-			err = e.passOrder(ctx, s, tracked{id: id, role: role})
-		}
-		if err == nil {
-			o, err = e.Order(ctx, s, role, id)
-		}
-	}
-	switch {
-	case err != nil:
-		return "", err
-	case o == nil:
-		return "", &fault.NotFoundError{Kind: "order", Name: sanitize.Short(id)}
-	case o.Serial == "" && o.State == StateRevoked:
-		return "", &revokedOrder{id: o.ID, at: o.UpdatedAt}
-	case o.Serial == "":
-		// It may have been handed over by a process that has died, and CERTInext may be away.
-		if c, err := e.certificateOf(ctx, s, id); err != nil || c != nil && c.Role == role {
-			if err != nil {
-				return "", err
-			}
-			return c.Serial, nil
-		}
-		return "", fault.BadField("order_id", "order %s has no certificate (%s): delete the order to cancel it", o.ID, o.State)
-	}
-	return strings.ReplaceAll(o.Serial, ":", "-"), nil
-}
-
-// A revokedOrder is one that CERTInext reports as revoked, and whose certificate the mount never saw.
-type revokedOrder struct {
-	id string
-	at time.Time // when that was noticed
-}
-
-func (e *revokedOrder) Error() string { return fmt.Sprintf("order %s is revoked", e.id) }
 
 // holdsKey reports an error unless the PEM key is the certificate's.
 func holdsKey(c *certEntry, keyPEM string) error {
@@ -204,12 +174,12 @@ type revoking struct {
 // queueRevocation stores a revocation before CERTInext hears of it, so that neither a crash nor a fault of storage loses it. Nobody is handed
 // the certificate from then on. done is the outcome when CERTInext need not be asked.
 func (e *Engine) queueRevocation(ctx context.Context, s logical.Storage, q *queuedRevocation, admit func(*certEntry) error) (v *revoking, done *Revoked, err error) {
-	unlock, err := e.certLocks.Lock(ctx, q.Serial)
+	unlock, err := e.lockCert(ctx, q.Serial)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer unlock()
-	c, err := store.Get[certEntry](ctx, s, certPrefix+q.Serial)
+	c, err := readCert(ctx, s, q.Serial)
 	if err == nil {
 		err = admit(c)
 	}
@@ -294,12 +264,12 @@ func (e *Engine) carryOut(ctx context.Context, s logical.Storage, v *revoking) (
 
 	ctx, stop := e.Outlive(ctx)
 	defer stop()
-	unlock, lockErr := e.certLocks.Lock(ctx, v.cert.Serial)
+	unlock, lockErr := e.lockCert(ctx, v.cert.Serial)
 	if lockErr != nil {
 		return nil, lockErr
 	}
 	defer unlock()
-	c, getErr := store.Get[certEntry](ctx, s, v.cert.key())
+	c, getErr := readCert(ctx, s, v.cert.Serial)
 	if getErr != nil || c == nil {
 		return nil, errors.Join(getErr, err)
 	}
@@ -388,7 +358,7 @@ func (c *certEntry) seeRevoked(ctx context.Context, client *certinext.Client) er
 	switch {
 	case err != nil:
 		return &unseenError{why: fmt.Sprintf("its order's status cannot be read: %v", err), cause: err}
-	case remote.Status != certinext.StatusRevoked || !isAbout(remote, c.CAOrderID, client.Version):
+	case remote.Status != certinext.StatusRevoked || !account.IsAbout(remote, c.CAOrderID, client.Version):
 		return &unseenError{why: fmt.Sprintf("its order's status is %q", sanitize.Short(string(remote.Status)))}
 	}
 	return nil
@@ -433,24 +403,5 @@ func (e *Engine) recordOne(ctx context.Context, s logical.Storage, c *certEntry,
 	if err := e.dequeue(ctx, s, c.Serial); err != nil {
 		return err
 	}
-	return e.finishRevoked(ctx, s, c)
-}
-
-// finishRevoked closes the order of a certificate that has just been revoked, if it is still open: nobody may get its key. It only tries,
-// since the certificate is locked here before the order is held, and delivery does so the other way round.
-func (e *Engine) finishRevoked(ctx context.Context, s logical.Storage, c *certEntry) error {
-	if err := e.orders.load(ctx, s); err != nil {
-		return err
-	}
-	h, _ := e.orders.acquire(c.OrderID)
-	if h == nil {
-		return nil // closed, or worked on at this moment: then whoever does sees the revocation
-	}
-	defer h.Release()
-	h.lookAgain(e.Now())
-	open, err := e.readHeld(ctx, s, h)
-	if err != nil || !open {
-		return err
-	}
-	return e.finish(ctx, s, h, c, false)
+	return e.origin.FinishRevoked(ctx, s, c)
 }

@@ -289,7 +289,7 @@ func serialsOf(row certinext.ReportRow) []string {
 // known reports whether the mount has the certificate of a row.
 func (y *syncer) known(ctx context.Context, row certinext.ReportRow) (serial string, known bool, err error) {
 	for _, candidate := range serialsOf(row) {
-		c, err := store.Get[certEntry](ctx, y.storage, certPrefix+candidate)
+		c, err := readCert(ctx, y.storage, candidate)
 		if err != nil {
 			return "", false, err
 		}
@@ -303,7 +303,7 @@ func (y *syncer) known(ctx context.Context, row certinext.ReportRow) (serial str
 // revoked stores that a certificate of the mount was revoked without it.
 func (y *syncer) revoked(ctx context.Context, serial string, row certinext.ReportRow) error {
 	e := y.engine
-	c, err := store.Get[certEntry](ctx, y.storage, certPrefix+serial)
+	c, err := readCert(ctx, y.storage, serial)
 	if err != nil || c == nil || c.Revocation != nil {
 		return err
 	}
@@ -312,12 +312,12 @@ func (y *syncer) revoked(ctx context.Context, serial string, row certinext.Repor
 		y.failed(row, err)
 		return ctx.Err()
 	}
-	unlock, err := e.certLocks.Lock(ctx, serial)
+	unlock, err := e.lockCert(ctx, serial)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if c, err = store.Get[certEntry](ctx, y.storage, certPrefix+serial); err != nil || c == nil || c.Revocation != nil {
+	if c, err = readCert(ctx, y.storage, serial); err != nil || c == nil || c.Revocation != nil {
 		return err
 	}
 	y.status.Revoked++
@@ -352,12 +352,12 @@ func (y *syncer) take(ctx context.Context, row certinext.ReportRow) error {
 	if err := y.succeed(ctx, c); err != nil {
 		return err
 	}
-	unlock, err := y.engine.certLocks.Lock(ctx, c.Serial)
+	unlock, err := y.engine.lockCert(ctx, c.Serial)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	stored, err := store.Get[certEntry](ctx, y.storage, c.key())
+	stored, err := readCert(ctx, y.storage, c.Serial)
 	if err != nil || stored != nil {
 		return err // the mount knows more of it than the records do
 	}
@@ -375,12 +375,12 @@ func (y *syncer) succeed(ctx context.Context, c *certEntry) error {
 	if serial == "" || serial == c.Serial {
 		return nil
 	}
-	unlock, err := y.engine.certLocks.Lock(ctx, serial)
+	unlock, err := y.engine.lockCert(ctx, serial)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	before, err := store.Get[certEntry](ctx, y.storage, certPrefix+serial)
+	before, err := readCert(ctx, y.storage, serial)
 	if err != nil || before == nil || before.NotBefore.After(c.NotBefore) {
 		return err
 	}
@@ -399,7 +399,7 @@ func (y *syncer) learnNewest(ctx context.Context) error {
 	}
 	newest, since := make(map[string]string), make(map[string]time.Time)
 	for _, serial := range serials {
-		c, err := store.Get[certEntry](ctx, y.storage, certPrefix+serial)
+		c, err := readCert(ctx, y.storage, serial)
 		if err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ package account
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -71,4 +72,18 @@ func (acct *Account) WatchClock() {
 		return
 	}
 	acct.Log.Info("this server's clock and CERTInext's agree again")
+}
+
+// ErrClockUnknown is something that only our clock says is due, in a process that has not seen CERTInext's: one that has just been started on a
+// server whose clock is wrong would revoke what is in use, and erase what is needed.
+var ErrClockUnknown = errors.New("CERTInext's clock was not seen yet")
+
+// ClockTold reports whether our clock may decide what cannot be undone. A process that has not seen CERTInext's yet asks for it.
+func (acct *Account) ClockTold(ctx context.Context, s logical.Storage) bool {
+	_, known := acct.ClockSkew()
+	if !known && !acct.Paused() {
+		acct.LearnClock(ctx, s)
+		_, known = acct.ClockSkew()
+	}
+	return known && !acct.ClockInDoubt()
 }

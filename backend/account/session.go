@@ -79,3 +79,8 @@ func (acct *Account) Session(ctx context.Context, s logical.Storage) (*Session, 
 		return &Session{Client: client, Config: cfg, catalog: acct.newCatalog()}, nil
 	})
 }
+
+// IsAbout reports whether an answer is about CERTInext's order of a number. In version 1, one that names none may be.
+func IsAbout(remote *certinext.Order, number string, version certinext.APIVersion) bool {
+	return remote.ID == number || remote.ID == "" && version == certinext.V1
+}

@@ -89,7 +89,7 @@ var mutants = []Mutant{
 	{
 		Name: "a request that waited for the order does not share it",
 		File: "backend/deliverable.go",
-		Old:  "{ return d.first > w.answers }",
+		Old:  "{ return d.firstAnswer() > w.answers }",
 		New:  "{ return d.first < w.answers }",
 		Like: "a check that is inverted",
 	},
@@ -117,7 +117,7 @@ var mutants = []Mutant{
 	{
 		Name: "a certificate is handed over without its lock",
 		File: "backend/deliver.go",
-		Old:  "unlock, err := e.certLocks.Lock(ctx, h.entry.Serial)\n",
+		Old:  "unlock, err := e.lockCert(ctx, h.entry.Serial)\n",
 		New:  "unlock, err := func() {}, error(nil)\n",
 		Like: "a lock that is left out",
 	},
@@ -256,7 +256,7 @@ var mutants = []Mutant{
 	{
 		Name: "a lease ends without the certificate's lock",
 		File: "backend/lease.go",
-		Old:  "unlock, err := e.certLocks.Lock(ctx, l.Serial)\n",
+		Old:  "unlock, err := e.lockCert(ctx, l.Serial)\n",
 		New:  "unlock, err := func() {}, error(nil)\n",
 		Like: "a lock that is left out",
 	},
@@ -298,7 +298,7 @@ var mutants = []Mutant{
 	{
 		Name: "a synchronization stores what it takes in without a lock",
 		File: "backend/sync.go",
-		Old:  "unlock, err := y.engine.certLocks.Lock(ctx, c.Serial)\n",
+		Old:  "unlock, err := y.engine.lockCert(ctx, c.Serial)\n",
 		New:  "unlock, err := func() {}, error(nil)\n",
 		Like: "a lock that is left out",
 	},

@@ -116,3 +116,11 @@ var pollDelays = []time.Duration{500 * time.Millisecond, time.Second, 2 * time.S
 
 // PollDelay is how long to wait before the next look at what somebody waits for, after so many looks before.
 func PollDelay(polls int) time.Duration { return pollDelays[min(polls, len(pollDelays)-1)] }
+
+// Earlier returns the earlier one of two times.
+func Earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,96 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// Revoke revokes a certificate at CERTInext. It is idempotent. While CERTInext cannot be reached the revocation is queued.
+func (e *Engine) Revoke(ctx context.Context, s logical.Storage, r RevokeRequest) (*Revoked, error) {
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	if r.OrderID == "" {
+		return e.RevokeCertificate(ctx, s, r)
+	}
+	serial, err := e.serialOfOrder(ctx, s, r.Role, r.OrderID)
+	var over *revokedOrder
+	switch {
+	case errors.As(err, &over):
+		return &Revoked{At: over.at}, nil
+	case err != nil:
+		return nil, err
+	}
+	r.Serial, r.OrderID = serial, ""
+	return e.RevokeCertificate(ctx, s, r)
+}
+
+func (e *Engine) serialOfOrder(ctx context.Context, s logical.Storage, role, id string) (string, error) {
+	if role == "" {
+		return "", fault.BadField("order_id", "an order is found through its role: use revoke/<role>")
+	}
+	o, err := e.Order(ctx, s, role, id)
+	if err == nil && o != nil && o.State == StatePending {
+		// An order that was answered by a process that has died since looks like this until it is looked at again.
+		if err = e.orders.load(ctx, s); err == nil {
+			err = e.passOrder(ctx, s, tracked{id: id, role: role})
+		}
+		if err == nil {
+			o, err = e.Order(ctx, s, role, id)
+		}
+	}
+	switch {
+	case err != nil:
+		return "", err
+	case o == nil:
+		return "", &fault.NotFoundError{Kind: "order", Name: sanitize.Short(id)}
+	case o.Serial == "" && o.State == StateRevoked:
+		return "", &revokedOrder{id: o.ID, at: o.UpdatedAt}
+	case o.Serial == "":
+		// It may have been handed over by a process that has died, and CERTInext may be away.
+		if c, err := e.certificateOf(ctx, s, id); err != nil || c != nil && c.Role == role {
+			if err != nil {
+				return "", err
+			}
+			return c.Serial, nil
+		}
+		return "", fault.BadField("order_id", "order %s has no certificate (%s): delete the order to cancel it", o.ID, o.State)
+	}
+	return strings.ReplaceAll(o.Serial, ":", "-"), nil
+}
+
+// A revokedOrder is one that CERTInext reports as revoked, and whose certificate the mount never saw.
+type revokedOrder struct {
+	id string
+	at time.Time // when that was noticed
+}
+
+func (e *revokedOrder) Error() string { return fmt.Sprintf("order %s is revoked", e.id) }
+
+// FinishRevoked closes the order of a certificate that has just been revoked, if it is open and nobody works on it: see [Orders].
+func (e *Engine) FinishRevoked(ctx context.Context, s logical.Storage, c *certEntry) error {
+	if err := e.orders.load(ctx, s); err != nil {
+		return err
+	}
+	h, _ := e.orders.acquire(c.OrderID)
+	if h == nil {
+		return nil // closed, or worked on at this moment: then whoever does sees the revocation
+	}
+	defer h.Release()
+	h.lookAgain(e.Now())
+	open, err := e.readHeld(ctx, s, h)
+	if err != nil || !open {
+		return err
+	}
+	return e.finish(ctx, s, h, c, false)
+}
