@@ -90,7 +90,7 @@ var mutants = []Mutant{
 		Name: "a request that waited for the order does not share it",
 		File: "backend/deliverable.go",
 		Old:  "{ return d.firstAnswer() > w.answers }",
-		New:  "{ return d.first < w.answers }",
+		New:  "{ return d.firstAnswer() < w.answers }",
 		Like: "a check that is inverted",
 	},
 	{
