@@ -97,6 +97,9 @@ func (e *Engine) revokeUnseen(ctx context.Context, s logical.Storage, role, id, 
 	}
 	asked, cancel := account.WhileAsked(ctx)
 	defer cancel()
+	if err := e.confirmNumber(asked, s, client, h); err != nil {
+		return err
+	}
 	sent, err := client.RevokeOrder(asked, o.Placement.Family, o.CAOrderID, certinext.RevokeRequest{Reason: defaultReason, Note: reason, IdempotencyKey: "revoke-" + o.Placement.IdempotencyKey})
 	if err != nil {
 		return fault.Refused(err)
@@ -156,7 +159,7 @@ func (e *Engine) cancelOpen(ctx context.Context, s logical.Storage, role, id, re
 	issued := false
 	if o.State == StateDraft {
 		err = e.discardDraft(asked, s, client, o, reason)
-	} else {
+	} else if err = e.confirmNumber(asked, s, client, h); err == nil {
 		issued, err = cancelPlaced(asked, client, o, reason)
 	}
 	if err != nil || issued {
@@ -165,6 +168,25 @@ func (e *Engine) cancelOpen(ctx context.Context, s logical.Storage, role, id, re
 	o.State = StateCancelled
 	o.note(e.Now(), "cancelled on request")
 	return o.view(), e.closeOrder(ctx, s, h)
+}
+
+// confirmNumber looks into CERTInext's records for the number of an order that is to be ended: by a wrong one, somebody else's would be. The
+// records may not show the order yet.
+func (e *Engine) confirmNumber(ctx context.Context, s logical.Storage, client *certinext.Client, h *heldOrder) error {
+	_, cfg, err := e.Account.Client(ctx, s)
+	if err != nil {
+		return err
+	}
+	d := &driver{engine: e, storage: s, client: client, config: cfg, order: h.entry, held: h}
+	found, err := d.lookFor(ctx)
+	switch {
+	case hasNoRecords(err):
+		return nil
+	case err != nil:
+		return fault.BadField("id", "CERTInext's records, which tell whose its order %s is, cannot be read (%v): try again", sanitize.Short(h.entry.CAOrderID), err)
+	}
+	d.takeNumber(ctx, found, "it is to be ended")
+	return nil
 }
 
 // cancelPlaced cancels an order at CERTInext. It reports whether CERTInext has issued it instead. That it is cancelled is believed when the

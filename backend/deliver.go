@@ -6,10 +6,12 @@ package backend
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
@@ -71,7 +73,7 @@ func (e *Engine) fromDownload(ctx context.Context, s logical.Storage, w *caller,
 	if err != nil {
 		return result{err: err}
 	}
-	r := e.deliver(ctx, s, w, h, c)
+	r := e.deliver(ctx, s, w, h, c, true)
 	if r.issued == nil {
 		return r
 	}
@@ -85,6 +87,16 @@ func (e *Engine) fromDownload(ctx context.Context, s logical.Storage, w *caller,
 // that the order is issued.
 func (e *Engine) fromStore(ctx context.Context, s logical.Storage, w *caller, h *heldOrder) result {
 	h.lookAgain(e.Now())
+	r := e.fromEntry(ctx, s, w, h, false)
+	if errors.Is(r.err, account.ErrClockUnknown) { // with nothing locked
+		e.Account.LearnClock(ctx, s)
+		r = e.fromEntry(ctx, s, w, h, true)
+	}
+	return r
+}
+
+// fromEntry is fromStore, unless time decides and CERTInext's clock was not seen yet; with blind, it is in doubt then.
+func (e *Engine) fromEntry(ctx context.Context, s logical.Storage, w *caller, h *heldOrder, blind bool) result {
 	unlock, err := e.lockCert(ctx, h.entry.Serial)
 	if err != nil {
 		return result{err: err}
@@ -97,18 +109,25 @@ func (e *Engine) fromStore(ctx context.Context, s logical.Storage, w *caller, h 
 	if err != nil {
 		return result{err: err}
 	}
-	return e.deliver(ctx, s, w, h, c)
+	return e.deliver(ctx, s, w, h, c, blind)
 }
 
-// deliver stores that the certificate is handed over, and hands it over. The caller holds the certificate's lock.
-func (e *Engine) deliver(ctx context.Context, s logical.Storage, w *caller, h *heldOrder, c *certEntry) result {
+// deliver stores that the certificate is handed over, and hands it over. Where time decides, and CERTInext's clock was not seen yet, nothing is
+// done unless blind: then our clock is in doubt. The caller holds the certificate's lock.
+func (e *Engine) deliver(ctx context.Context, s logical.Storage, w *caller, h *heldOrder, c *certEntry, blind bool) result {
 	o, now := h.entry, e.Now()
 	due, err := e.revocationDue(ctx, s, c.Serial)
 	if err != nil {
 		return result{err: err}
 	}
 	e.orders.recall(h.id, c)
-	verdict, why := handoverTo(c, o, w, due, now, e.Account.ClockInDoubt())
+	_, seen := e.Account.ClockSkew()
+	verdict, why := handoverTo(c, o, w, due, now, e.Account.ClockInDoubt() || !seen && blind)
+	if !seen && !blind {
+		if by, _ := handoverTo(c, o, w, due, now, true); by != verdict {
+			return result{err: account.ErrClockUnknown}
+		}
+	}
 	switch verdict {
 	case isOver:
 		return result{err: cmp.Or(e.finish(ctx, s, h, c, due), w.undeliverable(o, c, why, true))}

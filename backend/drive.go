@@ -172,6 +172,11 @@ func (d *driver) place(ctx context.Context) (done bool, out outcome) {
 		d.engine.keepAsDraft(o, remote.RequestID)
 		return true, outcome{err: d.save(ctx)}
 	}
+	if o.Reissue == nil && d.engine.orders.hasNumber(o.ID, remote.ID) {
+		o.note(now, "CERTInext answered with the number %s, which another order has", sanitize.Short(remote.ID))
+		d.inDoubt()
+		return true, outcome{err: d.save(ctx)}
+	}
 	o.NotDraft = o.Draft // it is an order all the same, or the number is somebody else's: that shows when it is asked about
 	d.engine.setDraft(o, false)
 	o.State, o.CAOrderID = StatePending, remote.ID

@@ -667,6 +667,32 @@ var cases = []struct {
 		},
 	},
 	{
+		"a stored certificate is not over by the clock of a process that has not seen CERTInext's", "money/again", false, History{
+			Seed: 1104701, Manners: Manners{Dialect: certinexttest.Documented, IssueDelay: 90 * time.Second, TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "clock", For: 1440 * time.Hour},
+				{Do: "clock"},
+				{Do: "issue", Request: Request{Who: "tok", Role: "rekey", Name: "n11"}},
+				{Do: "time", For: 1 * time.Hour},
+				{Do: "clock", For: 1440 * time.Hour},
+				{Do: "restart"},
+				{Do: "issue", Request: Request{Who: "tok", Role: "rekey", Name: "n11"}},
+			},
+		},
+	},
+	{
+		"a number that another order has is not an order's own", "record/orphan", false, History{
+			Seed: 1203506, Manners: Manners{Dialect: certinexttest.V1, TokenTTL: 1 * time.Hour, Approval: true}, Orderly: true,
+			Actions: []Action{
+				{Do: "ca", At: "create-ssl", Bad: "other-order", For: 1 * time.Second, Times: 6},
+				{Do: "order", Request: Request{Who: "bat", Role: "web", Name: "common"}},
+				{Do: "issue", Request: Request{Who: "tok", Role: "bare", Name: "shared"}},
+				{Do: "issue", Request: Request{Who: "bat", Role: "rekey", Name: "n4"}},
+				{Do: "cancel", Request: Request{Who: "bat", Role: "rekey", Name: "n4"}},
+			},
+		},
+	},
+	{
 		"a certificate from a future that never came is waited for no longer than any other", "key/left", false, History{
 			Seed: 73, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
 			Actions: []Action{
