@@ -16,8 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
-	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/helper/jsonutil"
@@ -119,40 +117,6 @@ func FuzzAssemble(f *testing.F) {
 			require.NoError(t, at.CheckSignatureFrom(up[0]))
 		}
 	})
-}
-
-func FuzzParseCSR(f *testing.F) {
-	key, err := issuing.KeySpec{Type: "ec", Bits: 256}.Generate()
-	require.NoError(f, err)
-	good, err := issuing.NewCSR(key, &issuing.Plan{DNSNames: []string{"www.example.com"}})
-	require.NoError(f, err)
-	f.Add(good)
-	f.Add("-----BEGIN CERTIFICATE REQUEST-----\nAA==\n-----END CERTIFICATE REQUEST-----\n")
-	f.Fuzz(func(t *testing.T, text string) {
-		csr, err := issuing.ParseCSR(text)
-		if err != nil {
-			var field *fault.FieldError
-			require.ErrorAs(t, err, &field)
-			return
-		}
-		require.NoError(t, csr.CheckSignature())
-		if _, err := issuing.CSRNames(csr); err != nil {
-			var field *fault.FieldError
-			require.ErrorAs(t, err, &field)
-		}
-	})
-}
-
-func TestSerialsReadInEveryForm(t *testing.T) {
-	for in, want := range map[string]string{
-		"0A:1B:2C": "0a-1b-2c", "0a-1b-2c": "0a-1b-2c", "0a1b2c": "0a-1b-2c", " 0a:1b:2c ": "0a-1b-2c",
-		"00:0a:1b": "0a-1b", "": "", "xyz": "", "0a1": "", "../config": "",
-	} {
-		got, err := serials.Parse("serial", in)
-		require.Equal(t, want, got, "%q", in)
-		require.Equal(t, want == "", err != nil, "%q", in)
-	}
-	require.Equal(t, "01-00", serials.Key(big.NewInt(256)))
 }
 
 func FuzzStoredOrder(f *testing.F) {
