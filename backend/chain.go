@@ -105,7 +105,7 @@ func encodeCertificate(c *x509.Certificate) string {
 }
 
 // missingNames lists what was ordered and is not in the certificate.
-func (c *issuedCert) missingNames(p *placement) []string {
+func missingNames(c *issuedCert, p *placement) []string {
 	var missing []string
 	for _, n := range p.DNSNames {
 		if !containsFold(c.leaf.DNSNames, n) {

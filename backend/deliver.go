@@ -77,7 +77,7 @@ func (e *Engine) fromDownload(ctx context.Context, s logical.Storage, w *caller,
 	if r.issued == nil {
 		return r
 	}
-	if missing := cert.missingNames(&h.entry.Placement); len(missing) > 0 {
+	if missing := missingNames(cert, &h.entry.Placement); len(missing) > 0 {
 		r.issued.Warnings = append(r.issued.Warnings, "CERTInext left out of the certificate: "+strings.Join(missing, ", "))
 	}
 	return r
