@@ -68,6 +68,11 @@ func TestArrows(t *testing.T) {
 			"github.com/hashicorp/vault/sdk/framework": "the engine knows domains, not FieldData",
 			module + "/backend/roles":                  "a domain is validated ahead of roles and orders",
 		},
+		module + "/backend/certificates": {
+			"github.com/hashicorp/vault/sdk/framework": "the engine knows certificates, not FieldData",
+			module + "/backend/validation":             "a certificate is there: its domains are validated",
+			module + "/dcv":                            "a certificate is there: its domains are validated",
+		},
 		module + "/backend/roles": {
 			module + "/dcv": "what a role allows is not its business",
 		},

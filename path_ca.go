@@ -52,7 +52,7 @@ func (b *secretsBackend) pathCA() []*framework.Path {
 // readRawCA answers with bytes instead of JSON, and with no content while nothing has been issued.
 func (b *secretsBackend) readRawCA(encode func(chain []string) ([]byte, string)) handler {
 	return func(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
-		chain, err := b.engine.CAChain(ctx, req.Storage)
+		chain, err := b.engine.Certificates.CAChain(ctx, req.Storage)
 		if err != nil {
 			return nil, err
 		}
@@ -66,7 +66,7 @@ func (b *secretsBackend) readRawCA(encode func(chain []string) ([]byte, string))
 }
 
 func (b *secretsBackend) readCA(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
-	chain, err := b.engine.CAChain(ctx, req.Storage)
+	chain, err := b.engine.Certificates.CAChain(ctx, req.Storage)
 	if err != nil || len(chain) == 0 {
 		return nil, err
 	}

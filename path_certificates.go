@@ -85,7 +85,7 @@ func (b *secretsBackend) pathCertificates() []*framework.Path {
 // number is a 404 and not an empty 204, which would be taken for a certificate.
 func (b *secretsBackend) rawCertificate(suffix, summary, id, kind string, encode func(pemText string) []byte) *framework.Path {
 	read := func(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-		c, err := b.engine.Certificate(ctx, req.Storage, d.Get("serial").(string))
+		c, err := b.engine.Certificates.Certificate(ctx, req.Storage, d.Get("serial").(string))
 		if err != nil || c == nil {
 			return nil, err
 		}
@@ -109,7 +109,7 @@ func serialField() map[string]*framework.FieldSchema {
 }
 
 func (b *secretsBackend) listRevoked(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
-	serials, err := b.engine.RevokedCertificates(ctx, req.Storage)
+	serials, err := b.engine.Certificates.ListRevoked(ctx, req.Storage)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +117,7 @@ func (b *secretsBackend) listRevoked(ctx context.Context, req *logical.Request, 
 }
 
 func (b *secretsBackend) listRevocationQueue(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
-	queue, err := b.engine.RevocationQueue(ctx, req.Storage)
+	queue, err := b.engine.Certificates.Queue(ctx, req.Storage)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +139,7 @@ func (b *secretsBackend) listRevocationQueue(ctx context.Context, req *logical.R
 }
 
 func (b *secretsBackend) listCertificates(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
-	serials, err := b.engine.Certificates(ctx, req.Storage)
+	serials, err := b.engine.Certificates.List(ctx, req.Storage)
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +147,7 @@ func (b *secretsBackend) listCertificates(ctx context.Context, req *logical.Requ
 }
 
 func (b *secretsBackend) readCertificate(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	c, err := b.engine.Certificate(ctx, req.Storage, d.Get("serial").(string))
+	c, err := b.engine.Certificates.Certificate(ctx, req.Storage, d.Get("serial").(string))
 	if err != nil || c == nil {
 		return nil, err
 	}

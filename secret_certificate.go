@@ -36,7 +36,7 @@ func (b *secretsBackend) renewCertificateLease(ctx context.Context, req *logical
 	if err != nil {
 		return nil, err
 	}
-	ttl, err := b.engine.RenewLease(ctx, req.Storage, serial, lease, req.Secret.Increment)
+	ttl, err := b.engine.Certificates.RenewLease(ctx, req.Storage, serial, lease, req.Secret.Increment)
 	if err != nil {
 		return answer(err)
 	}
@@ -59,7 +59,7 @@ func (b *secretsBackend) revokeCertificateLease(ctx context.Context, req *logica
 	if !req.Secret.IssueTime.IsZero() && req.Secret.TTL > 0 {
 		end.DueAt = req.Secret.ExpirationTime()
 	}
-	return nil, b.engine.ReleaseLease(ctx, req.Storage, end)
+	return nil, b.engine.Certificates.ReleaseLease(ctx, req.Storage, end)
 }
 
 func leaseOf(req *logical.Request) (serial, lease string, err error) {

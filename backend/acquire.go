@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
@@ -237,17 +238,17 @@ func (e *Engine) refile(ctx context.Context, s logical.Storage, closed *orderEnt
 
 // refileCertificate has the certificate of a refiled order name it.
 func (e *Engine) refileCertificate(ctx context.Context, s logical.Storage, o *orderEntry) error {
-	unlock, err := e.lockCert(ctx, o.Serial)
+	unlock, err := e.Certificates.Lock(ctx, o.Serial)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	c, err := readCert(ctx, s, o.Serial)
+	c, err := certificates.Read(ctx, s, o.Serial)
 	if err != nil || c == nil {
 		return err
 	}
 	c.OrderID = o.ID
-	return store.Put(ctx, s, c.key(), c)
+	return store.Put(ctx, s, c.Key(), c)
 }
 
 // waitFor waits for whoever works on an order to let go.

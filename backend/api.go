@@ -5,6 +5,7 @@ package backend
 
 import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/domains"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
@@ -113,3 +114,19 @@ type (
 
 // NewRegistration is [domains.NewRegistration].
 func NewRegistration(name string) *Registration { return domains.NewRegistration(name) }
+
+// Certificates, their leases and their revocation.
+type (
+	// Certificate is [certificates.Certificate].
+	Certificate = certificates.Certificate
+	// Lease is [certificates.Lease].
+	Lease = certificates.Lease
+	// LeaseEnd is [certificates.LeaseEnd].
+	LeaseEnd = certificates.LeaseEnd
+	// QueuedRevocation is [certificates.QueuedRevocation].
+	QueuedRevocation = certificates.QueuedRevocation
+	// Revoked is [certificates.Revoked].
+	Revoked = certificates.Revoked
+	// RevokeRequest is [certificates.RevokeRequest].
+	RevokeRequest = certificates.RevokeRequest
+)

@@ -9,6 +9,7 @@ import (
 	"net/http"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
@@ -53,7 +54,7 @@ func (e *Engine) revokeUndelivered(ctx context.Context, s logical.Storage, role,
 	serial := o.Serial
 	if serial == "" {
 		// It may have been handed over by a process that has died, and CERTInext may not serve it now.
-		stored, err := e.certificateOf(ctx, s, id)
+		stored, err := e.Certificates.OfOrder(ctx, s, id)
 		if err != nil {
 			return err
 		}
@@ -64,8 +65,8 @@ func (e *Engine) revokeUndelivered(ctx context.Context, s logical.Storage, role,
 	}
 	asked, cancel := account.WhileAsked(ctx)
 	defer cancel()
-	q := &queuedRevocation{Version: 1, Serial: serial, Reason: defaultReason, Note: reason, QueuedAt: e.Now(), Due: true}
-	revoked, err := e.revoke(asked, s, q, func(c *certEntry) error {
+	q := &certificates.Queued{Version: 1, Serial: serial, Reason: certificates.DefaultReason, Note: reason, QueuedAt: e.Now(), Due: true}
+	revoked, err := e.Certificates.RevokeQueued(asked, s, q, func(c *certificates.Entry) error {
 		switch {
 		case c == nil:
 			return fmt.Errorf("order %s: its certificate %s is not stored", id, serial)
@@ -100,7 +101,7 @@ func (e *Engine) revokeUnseen(ctx context.Context, s logical.Storage, role, id, 
 	if err := e.confirmNumber(asked, s, client, h); err != nil {
 		return err
 	}
-	sent, err := client.RevokeOrder(asked, o.Placement.Family, o.CAOrderID, certinext.RevokeRequest{Reason: defaultReason, Note: reason, IdempotencyKey: "revoke-" + o.Placement.IdempotencyKey})
+	sent, err := client.RevokeOrder(asked, o.Placement.Family, o.CAOrderID, certinext.RevokeRequest{Reason: certificates.DefaultReason, Note: reason, IdempotencyKey: "revoke-" + o.Placement.IdempotencyKey})
 	if err != nil {
 		return fault.Refused(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
@@ -19,19 +20,19 @@ import (
 )
 
 // keepUndelivered stores a certificate that nobody has fetched yet.
-func (e *Engine) keepUndelivered(ctx context.Context, s logical.Storage, o *orderEntry, cert *issuedCert) error {
+func (e *Engine) keepUndelivered(ctx context.Context, s logical.Storage, o *orderEntry, cert *certificates.Downloaded) error {
 	c, err := e.storeUndelivered(ctx, s, o, cert)
 	if err != nil {
 		return err
 	}
 	o.State, o.Serial, o.Needs, o.Delivered = StateIssued, c.Serial, nil, c.Delivery != nil
-	o.note(e.Now(), "issued as %s", c.view().Serial)
+	o.note(e.Now(), "issued as %s", c.View().Serial)
 	return e.saveOrder(ctx, s, o)
 }
 
 // storeUndelivered stores a certificate, unless it is known. A synchronization that meets it at the same moment waits.
-func (e *Engine) storeUndelivered(ctx context.Context, s logical.Storage, o *orderEntry, cert *issuedCert) (*certEntry, error) {
-	unlock, err := e.lockCert(ctx, serials.Key(cert.leaf.SerialNumber))
+func (e *Engine) storeUndelivered(ctx context.Context, s logical.Storage, o *orderEntry, cert *certificates.Downloaded) (*certificates.Entry, error) {
+	unlock, err := e.Certificates.Lock(ctx, serials.Key(cert.Leaf.SerialNumber))
 	if err != nil {
 		return nil, err
 	}
@@ -40,15 +41,15 @@ func (e *Engine) storeUndelivered(ctx context.Context, s logical.Storage, o *ord
 	if err != nil || known {
 		return c, err
 	}
-	e.rememberChain(c.Chain)
-	return c, store.Put(ctx, s, c.key(), c)
+	e.Certificates.RememberChain(c.Chain)
+	return c, store.Put(ctx, s, c.Key(), c)
 }
 
 // certOf returns the entry of a downloaded certificate: the stored one when there is one, since it knows of deliveries and
 // leases, and else a new one that is not stored yet.
-func (e *Engine) certOf(ctx context.Context, s logical.Storage, o *orderEntry, cert *issuedCert) (c *certEntry, known bool, err error) {
+func (e *Engine) certOf(ctx context.Context, s logical.Storage, o *orderEntry, cert *certificates.Downloaded) (c *certificates.Entry, known bool, err error) {
 	c = newCertEntry(o, cert, e.Now())
-	stored, err := readCert(ctx, s, c.Serial)
+	stored, err := certificates.Read(ctx, s, c.Serial)
 	if err != nil {
 		return nil, false, err
 	}
@@ -62,9 +63,9 @@ func (e *Engine) certOf(ctx context.Context, s logical.Storage, o *orderEntry, c
 }
 
 // fromDownload hands over a certificate that has just been downloaded.
-func (e *Engine) fromDownload(ctx context.Context, s logical.Storage, w *caller, h *heldOrder, cert *issuedCert) result {
+func (e *Engine) fromDownload(ctx context.Context, s logical.Storage, w *caller, h *heldOrder, cert *certificates.Downloaded) result {
 	h.lookAgain(e.Now())
-	unlock, err := e.lockCert(ctx, serials.Key(cert.leaf.SerialNumber))
+	unlock, err := e.Certificates.Lock(ctx, serials.Key(cert.Leaf.SerialNumber))
 	if err != nil {
 		return result{err: err}
 	}
@@ -97,12 +98,12 @@ func (e *Engine) fromStore(ctx context.Context, s logical.Storage, w *caller, h 
 
 // fromEntry is fromStore, unless time decides and CERTInext's clock was not seen yet; with blind, it is in doubt then.
 func (e *Engine) fromEntry(ctx context.Context, s logical.Storage, w *caller, h *heldOrder, blind bool) result {
-	unlock, err := e.lockCert(ctx, h.entry.Serial)
+	unlock, err := e.Certificates.Lock(ctx, h.entry.Serial)
 	if err != nil {
 		return result{err: err}
 	}
 	defer unlock()
-	c, err := readCert(ctx, s, h.entry.Serial)
+	c, err := certificates.Read(ctx, s, h.entry.Serial)
 	if err == nil && c == nil {
 		err = fmt.Errorf("order %s: its certificate %s is not stored", h.id, h.entry.Serial)
 	}
@@ -114,9 +115,9 @@ func (e *Engine) fromEntry(ctx context.Context, s logical.Storage, w *caller, h 
 
 // deliver stores that the certificate is handed over, and hands it over. Where time decides, and CERTInext's clock was not seen yet, nothing is
 // done unless blind: then our clock is in doubt. The caller holds the certificate's lock.
-func (e *Engine) deliver(ctx context.Context, s logical.Storage, w *caller, h *heldOrder, c *certEntry, blind bool) result {
+func (e *Engine) deliver(ctx context.Context, s logical.Storage, w *caller, h *heldOrder, c *certificates.Entry, blind bool) result {
 	o, now := h.entry, e.Now()
-	due, err := e.revocationDue(ctx, s, c.Serial)
+	due, err := e.Certificates.RevocationDue(ctx, s, c.Serial)
 	if err != nil {
 		return result{err: err}
 	}
@@ -142,20 +143,20 @@ func (e *Engine) deliver(ctx context.Context, s logical.Storage, w *caller, h *h
 		return result{err: &OrderError{Order: o.view()}}
 	}
 	issued := &Issued{
-		Certificate: c.view(), PrivateKey: o.PrivateKey, PrivateKeyType: o.Placement.KeyType, Reused: c.Delivery != nil,
+		Certificate: c.View(), PrivateKey: o.PrivateKey, PrivateKeyType: o.Placement.KeyType, Reused: c.Delivery != nil,
 	}
-	c.Delivery = c.Delivery.again(now)
+	c.Delivery = c.Delivery.Again(now)
 	err = e.addLease(c, w, issued, now)
 	if err == nil {
-		err = store.Put(context.WithoutCancel(ctx), s, c.key(), c)
+		err = store.Put(context.WithoutCancel(ctx), s, c.Key(), c)
 	}
 	r := result{issued: issued, cert: c}
 	if err != nil { // it may have been stored all the same
 		e.undoDelivery(ctx, s, h, r)
 		return result{err: fmt.Errorf("order %s: %w", o.ID, err)}
 	}
-	c.Delivery.answered(e.Now(), e.answers.Add(1))
-	e.rememberChain(c.Chain)
+	c.Delivery.Answered(e.Now(), e.answers.Add(1))
+	e.Certificates.RememberChain(c.Chain)
 	o.dirty = o.owed // what the drive has merely noted is not worth a write of its own: the certificate's entry says all
 	if ctx.Err() != nil {
 		e.undoDelivery(ctx, s, h, r)
@@ -166,7 +167,7 @@ func (e *Engine) deliver(ctx context.Context, s logical.Storage, w *caller, h *h
 }
 
 // noteHanded has the registry know of the answers that held the certificate, and the background pass look when the key's time is over.
-func (e *Engine) noteHanded(h *heldOrder, c *certEntry) {
+func (e *Engine) noteHanded(h *heldOrder, c *certificates.Entry) {
 	if c.Delivery == nil {
 		h.lookAgain(e.Now().Add(host.PassDelay(0)))
 		return
@@ -177,10 +178,10 @@ func (e *Engine) noteHanded(h *heldOrder, c *certEntry) {
 
 // nextLookAt is when the background pass has something to do for an order whose certificate was handed over: its key's time is over, or its last
 // lease, which Vault may never have stored.
-func nextLookAt(c *certEntry, o *orderEntry, now time.Time) time.Time {
-	next := c.Delivery.until(o.keyLife())
-	if last := latestLease(c.Leases); !last.IsZero() {
-		if end := last.Add(leaseMargin); end.After(now) && end.Before(next) {
+func nextLookAt(c *certificates.Entry, o *orderEntry, now time.Time) time.Time {
+	next := c.Delivery.Until(o.keyLife())
+	if last := certificates.LatestLease(c.Leases); !last.IsZero() {
+		if end := last.Add(certificates.LeaseMargin); end.After(now) && end.Before(next) {
 			next = end
 		}
 	}
@@ -189,41 +190,41 @@ func nextLookAt(c *certEntry, o *orderEntry, now time.Time) time.Time {
 
 // undeliverable is the answer about a certificate that nobody gets, for good when over. A request that has bought it is told so, and so is
 // one that would buy another one like it; any other request looks further.
-func (w *caller) undeliverable(o *orderEntry, c *certEntry, why string, over bool) error {
+func (w *caller) undeliverable(o *orderEntry, c *certificates.Entry, why string, over bool) error {
 	if over && !w.bought {
 		return &elsewhereError{id: o.ID, cause: why}
 	}
 	if !w.purpose.isHanded() {
 		return &OrderError{Order: o.view(), Over: over}
 	}
-	return &OrderError{Order: o.view(), Over: over, Err: fmt.Errorf("its certificate %s is issued and is not handed over: %s", c.view().Serial, why)}
+	return &OrderError{Order: o.view(), Over: over, Err: fmt.Errorf("its certificate %s is issued and is not handed over: %s", c.View().Serial, why)}
 }
 
 // holdBack stores that a certificate is there, and why nobody gets it now.
-func (e *Engine) holdBack(ctx context.Context, s logical.Storage, h *heldOrder, c *certEntry, why string) error {
+func (e *Engine) holdBack(ctx context.Context, s logical.Storage, h *heldOrder, c *certificates.Entry, why string) error {
 	o := h.entry
 	h.lookAgain(e.Now().Add(host.PassDelay(1)))
 	if o.State == StateIssued && o.Serial == c.Serial && len(o.Needs) == 1 && o.Needs[0] == why {
 		return nil
 	}
-	if err := store.Put(context.WithoutCancel(ctx), s, c.key(), c); err != nil {
+	if err := store.Put(context.WithoutCancel(ctx), s, c.Key(), c); err != nil {
 		return err
 	}
 	o.State, o.Serial, o.Needs = StateIssued, c.Serial, []string{why}
-	o.note(e.Now(), "issued as %s, and kept back: %s", c.view().Serial, why)
-	e.Log.Warn("a certificate is kept back", "order_id", o.ID, "serial", c.view().Serial, "why", why)
+	o.note(e.Now(), "issued as %s, and kept back: %s", c.View().Serial, why)
+	e.Log.Warn("a certificate is kept back", "order_id", o.ID, "serial", c.View().Serial, "why", why)
 	return e.saveOrder(ctx, s, o)
 }
 
 // takeBack undoes a delivery whose caller left before it had the answer.
 func (e *Engine) takeBack(ctx context.Context, s logical.Storage, h *heldOrder, r result) {
 	ctx = context.WithoutCancel(ctx)
-	unlock, err := e.lockCert(ctx, r.cert.Serial)
+	unlock, err := e.Certificates.Lock(ctx, r.cert.Serial)
 	if err != nil {
 		return
 	}
 	defer unlock()
-	c, err := readCert(ctx, s, r.cert.Serial)
+	c, err := certificates.Read(ctx, s, r.cert.Serial)
 	if err != nil || c == nil {
 		e.Log.Warn("a caller hung up, and its certificate counts as handed over", "order_id", h.id, "error", err)
 		return
@@ -242,8 +243,8 @@ func (e *Engine) undoDelivery(ctx context.Context, s logical.Storage, h *heldOrd
 		}
 		delete(c.Leases, r.issued.Lease.ID)
 	}
-	c.Delivery = c.Delivery.less()
-	err := store.Put(context.WithoutCancel(ctx), s, c.key(), c)
+	c.Delivery = c.Delivery.Less()
+	err := store.Put(context.WithoutCancel(ctx), s, c.Key(), c)
 	if err != nil {
 		e.Log.Warn("a caller hung up, and its certificate counts as handed over", "order_id", c.OrderID, "error", err)
 	}
@@ -259,7 +260,7 @@ func (e *Engine) undoDelivery(ctx context.Context, s logical.Storage, h *heldOrd
 }
 
 // finish closes an order whose certificate is not handed out any more, and erases its key.
-func (e *Engine) finish(ctx context.Context, s logical.Storage, h *heldOrder, c *certEntry, toBeRevoked bool) error {
+func (e *Engine) finish(ctx context.Context, s logical.Storage, h *heldOrder, c *certificates.Entry, toBeRevoked bool) error {
 	o := h.entry
 	if issued := "issued as " + strings.ReplaceAll(c.Serial, "-", ":"); !o.told(issued) {
 		o.note(e.Now(), "%s", issued)
@@ -268,7 +269,7 @@ func (e *Engine) finish(ctx context.Context, s logical.Storage, h *heldOrder, c 
 	switch {
 	case o.Delivered:
 		o.note(e.Now(), "delivered; key erased")
-		if err := e.watchLeases(ctx, s, c); err != nil {
+		if err := e.Certificates.WatchLeases(ctx, s, c); err != nil {
 			return err
 		}
 	case c.Revocation != nil:
@@ -287,12 +288,12 @@ func (e *Engine) finish(ctx context.Context, s logical.Storage, h *heldOrder, c 
 }
 
 // revokeUnclaimed queues the revocation of a certificate that nobody fetched, where the role wants that.
-func (e *Engine) revokeUnclaimed(ctx context.Context, s logical.Storage, o *orderEntry, c *certEntry) error {
+func (e *Engine) revokeUnclaimed(ctx context.Context, s logical.Storage, o *orderEntry, c *certificates.Entry) error {
 	if !o.RevokeUnclaimed {
 		return nil
 	}
 	o.note(e.Now(), "to be revoked")
-	return e.enqueue(ctx, s, &queuedRevocation{
-		Version: 1, Serial: c.Serial, Reason: defaultReason, Note: "nobody fetched it", QueuedAt: e.Now(), Due: true, LeaseOver: true, Next: e.Now(),
+	return e.Certificates.Enqueue(ctx, s, &certificates.Queued{
+		Version: 1, Serial: c.Serial, Reason: certificates.DefaultReason, Note: "nobody fetched it", QueuedAt: e.Now(), Due: true, LeaseOver: true, Next: e.Now(),
 	})
 }

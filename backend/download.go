@@ -10,7 +10,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
@@ -20,14 +20,14 @@ type Download struct {
 	// Order is the order that was asked for; nil when a certificate was.
 	Order *Order
 	// Certificate is nil while the order has none.
-	Certificate *Certificate
+	Certificate *certificates.Certificate
 	// CSR is PEM. It is empty when the mount has stored none for the certificate's key.
 	CSR string
 }
 
 // DownloadCertificate returns what is stored of a certificate, by its serial number. It returns nil when there is none.
 func (e *Engine) DownloadCertificate(ctx context.Context, s logical.Storage, serial string) (*Download, error) {
-	c, err := e.Certificate(ctx, s, serial)
+	c, err := e.Certificates.Certificate(ctx, s, serial)
 	if err != nil || c == nil {
 		return nil, err
 	}
@@ -51,7 +51,7 @@ func (e *Engine) DownloadOrder(ctx context.Context, s logical.Storage, role, id 
 	}
 	d := &Download{Order: e.shown(o)}
 	if d.Order.Serial != "" {
-		if d.Certificate, err = e.Certificate(ctx, s, d.Order.Serial); err == nil && d.Certificate == nil {
+		if d.Certificate, err = e.Certificates.Certificate(ctx, s, d.Order.Serial); err == nil && d.Certificate == nil {
 			err = fmt.Errorf("order %s: its certificate %s is not stored", id, d.Order.Serial)
 		}
 		if err != nil {
@@ -64,19 +64,14 @@ func (e *Engine) DownloadOrder(ctx context.Context, s logical.Storage, role, id 
 
 // csrOf returns the order's CSR in PEM, and nothing when it is not the CSR of c: an order may have got another key since c was
 // issued. Without c it is the CSR as it stands.
-func (o *orderEntry) csrOf(c *Certificate) string {
+func (o *orderEntry) csrOf(c *certificates.Certificate) string {
 	block, _ := pem.Decode([]byte(o.CSR))
 	if block == nil {
 		return ""
 	}
 	csr, err := x509.ParseCertificateRequest(block.Bytes)
-	if err != nil || c != nil && !c.hasKey(csr.PublicKey) {
+	if err != nil || c != nil && !c.HasKey(csr.PublicKey) {
 		return ""
 	}
 	return strings.TrimSpace(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: csr.Raw})))
-}
-
-func (c *Certificate) hasKey(key any) bool {
-	leaf, err := parseCertificates([]string{c.PEM})
-	return err == nil && len(leaf) == 1 && issuing.SamePublicKey(leaf[0].PublicKey, key)
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
@@ -54,8 +55,8 @@ type driver struct {
 
 // An outcome is where a driver left its order.
 type outcome struct {
-	cert *issuedCert // nil when there is none yet
-	err  error       // a storage fault, or CERTInext's refusal
+	cert *certificates.Downloaded // nil when there is none yet
+	err  error                    // a storage fault, or CERTInext's refusal
 }
 
 func (e *Engine) newDriver(ctx context.Context, s logical.Storage, h *heldOrder, p purpose, until time.Time) (*driver, error) {

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
@@ -38,14 +39,14 @@ func (d *driver) download(ctx context.Context) (done bool, out outcome) {
 	if err != nil {
 		return true, outcome{err: err}
 	}
-	cert, err := assemble(bundle, key)
-	if errors.Is(err, errNoLeaf) {
-		stored, known := d.engine.certificateOf(ctx, d.storage, o.ID)
+	cert, err := certificates.Assemble(bundle, key)
+	if errors.Is(err, certificates.ErrNoLeaf) {
+		stored, known := d.engine.Certificates.OfOrder(ctx, d.storage, o.ID)
 		switch {
 		case known != nil:
 			return true, outcome{err: known}
 		case stored != nil: // it was handed over by a process that has died, and reissued since
-			cert, err = assemble(&certinext.Bundle{Certificate: stored.Certificate, Chain: stored.Chain}, key)
+			cert, err = certificates.Assemble(&certinext.Bundle{Certificate: stored.Certificate, Chain: stored.Chain}, key)
 		case o.Reissue != nil:
 			return d.notReissued(ctx, bundle)
 		case d.findNumber(ctx, "the certificate of that one has another key"):
@@ -128,7 +129,7 @@ func (d *driver) findStored(ctx context.Context) {
 	if d.order.Serial != "" {
 		return
 	}
-	c, err := d.engine.certificateOf(ctx, d.storage, d.order.ID)
+	c, err := d.engine.Certificates.OfOrder(ctx, d.storage, d.order.ID)
 	if err != nil {
 		d.failed(err)
 		return

@@ -6,12 +6,11 @@ package backend
 import (
 	"context"
 	"fmt"
-	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
-	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
@@ -26,26 +25,11 @@ func (d *driver) end(ctx context.Context, state State) error {
 	return d.engine.closeOrder(ctx, d.storage, d.held)
 }
 
-// revocationOf is when and why CERTInext has revoked an order, as far as it says.
-func revocationOf(remote *certinext.Order, now time.Time) (time.Time, certinext.Reason) {
-	if remote == nil || remote.Revocation == nil {
-		return now, defaultReason
-	}
-	at, reason := remote.Revocation.ProcessedAt, defaultReason
-	if at.IsZero() {
-		at = now
-	}
-	if r, err := certinext.ParseReason(remote.Revocation.Reason); err == nil {
-		reason = r
-	}
-	return at, reason
-}
-
 // endRevoked closes an order that CERTInext has revoked. Its certificate may be stored already, since an order that is answered
 // at once says so nowhere but in its certificate: then that is what was revoked.
 func (d *driver) endRevoked(ctx context.Context) error {
 	e, o := d.engine, d.order
-	c, err := e.certificateOf(ctx, d.storage, o.ID)
+	c, err := e.Certificates.OfOrder(ctx, d.storage, o.ID)
 	if err != nil {
 		return err
 	}
@@ -57,17 +41,17 @@ func (d *driver) endRevoked(ctx context.Context) error {
 		}
 		return d.end(ctx, StateRevoked)
 	}
-	unlock, err := e.lockCert(ctx, c.Serial)
+	unlock, err := e.Certificates.Lock(ctx, c.Serial)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if c, err = readCert(ctx, d.storage, c.Serial); err != nil || c == nil {
+	if c, err = certificates.Read(ctx, d.storage, c.Serial); err != nil || c == nil {
 		return err
 	}
 	if c.Revocation == nil {
-		at, reason := revocationOf(d.remote, e.Now())
-		if err := e.recordRevocation(ctx, d.storage, c, at, reason); err != nil {
+		at, reason := certificates.RevocationOf(d.remote, e.Now())
+		if err := e.Certificates.RecordRevocation(ctx, d.storage, c, at, reason); err != nil {
 			return err
 		}
 	}

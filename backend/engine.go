@@ -7,14 +7,13 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/domains"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
-	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/keyed"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -43,28 +42,22 @@ type Options struct {
 // An Engine is one mount's issuing engine. Its methods may be called concurrently. Close it when the mount goes away.
 type Engine struct {
 	*host.Host
-	Account   *account.Account
-	Publisher *validation.Publisher
-	Domains   *domains.Keeper
+	Account      *account.Account
+	Publisher    *validation.Publisher
+	Domains      *domains.Keeper
+	Certificates *certificates.Keeper
 
 	tickTime time.Duration
 	begun    time.Time
 
-	answers     atomic.Int64 // counts those that held a certificate
-	orders      registry
-	witnesses   witnesses
-	records     *records
-	certLocks   keyed.Mutex
-	origin      Orders         // what certificates ask of their orders
-	revocations keyed.TryMutex // serial numbers that CERTInext is being asked to revoke
+	answers   atomic.Int64 // counts those that held a certificate
+	orders    registry
+	witnesses witnesses
+	records   *records
 
-	caMu      sync.Mutex
-	newest    []string      // PEM chain of the newest certificate, issuing CA first
-	passing   chan struct{} // holds an element while a pass runs
-	behind    chan struct{} // holds an element for each order that is worked on behind a request
-	cursor    string        // the queued revocation that the last pass ended with; the pass's own
-	sync      synchronizing
-	leaseEnds chan struct{} // holds one element for each lease's end that is asking CERTInext
+	passing chan struct{} // holds an element while a pass runs
+	behind  chan struct{} // holds an element for each order that is worked on behind a request
+	sync    synchronizing
 }
 
 // New returns an engine. It touches neither storage nor network.
@@ -78,11 +71,12 @@ func New(o Options) *Engine {
 	e.Account = account.New(e.Host, account.Options{HTTPClient: o.HTTPClient, Rand: o.Rand})
 	e.Publisher = validation.New(e.Host, o.Resolvers)
 	e.Domains = domains.New(e.Host, e.Account, e.Publisher)
-	e.origin = e
+	e.Certificates = certificates.New(e.Host, e.Account, passWorkers)
+	e.Certificates.Origin = e
 	if e.tickTime == 0 {
 		e.tickTime = 250 * time.Millisecond
 	}
-	e.passing, e.leaseEnds, e.behind = make(chan struct{}, 1), make(chan struct{}, passWorkers), make(chan struct{}, passWorkers)
+	e.passing, e.behind = make(chan struct{}, 1), make(chan struct{}, passWorkers)
 	e.begun, e.records = e.Now(), newRecords()
 	return e
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/hashicorp/vault/sdk/helper/identitytpl"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -17,11 +18,11 @@ import (
 
 // Issued is a certificate as it is handed over.
 type Issued struct {
-	Certificate *Certificate
+	Certificate *certificates.Certificate
 	// PrivateKey is PKCS#8 PEM; empty when the caller brought the CSR.
 	PrivateKey     string
-	PrivateKeyType string // "ec" or "rsa"
-	Lease          *Lease // nil when the role generates none
+	PrivateKeyType string              // "ec" or "rsa"
+	Lease          *certificates.Lease // nil when the role generates none
 	// Reused is set when an earlier answer held the certificate, too: nothing was bought for this one.
 	Reused   bool
 	Warnings []string

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/domains"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
@@ -62,7 +63,7 @@ func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
 		e.Log.Error("the entry of an open order cannot be read and is left alone", "key", key)
 	}
 	e.Account.WatchClock()
-	errs := []error{e.storeChain(ctx, s), e.Publisher.Sweep(ctx, s, e.needsOf(s)), e.endOverdue(ctx, s)}
+	errs := []error{e.Certificates.StoreChain(ctx, s), e.Publisher.Sweep(ctx, s, e.needsOf(s)), e.Certificates.EndOverdue(ctx, s)}
 	var own, asking []host.Job
 	for _, t := range e.orders.due(e.Now(), math.MaxInt) {
 		jobs := &asking
@@ -79,7 +80,7 @@ func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
 		return errors.Join(errs...)
 	}
 	errs = append(errs, e.resumeSync(ctx, s))
-	revocations, err := e.dueRevocations(ctx, s, passRevocations, passPatience)
+	revocations, err := e.Certificates.Due(ctx, s, passRevocations, passPatience)
 	errs, asking = append(errs, err), append(asking, revocations...)
 	domains, err := e.Domains.Due(ctx, s, passOrders, doubtPatience)
 	errs, asking = append(errs, err), append(asking, domains...)
@@ -255,19 +256,19 @@ func (e *Engine) passIssued(ctx context.Context, s logical.Storage, h *heldOrder
 
 // tendIssued is passIssued, unless only our clock says that the order is over, and CERTInext's was not seen yet: what it erases does not come back.
 func (e *Engine) tendIssued(ctx context.Context, s logical.Storage, h *heldOrder, serial string) error {
-	unlock, err := e.lockCert(ctx, serial)
+	unlock, err := e.Certificates.Lock(ctx, serial)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	c, err := readCert(ctx, s, serial)
+	c, err := certificates.Read(ctx, s, serial)
 	if err != nil {
 		return err
 	}
 	if c == nil {
 		return fmt.Errorf("order %s: its certificate %s is not stored", h.id, serial)
 	}
-	due, err := e.revocationDue(ctx, s, serial)
+	due, err := e.Certificates.RevocationDue(ctx, s, serial)
 	if err != nil {
 		return err
 	}
@@ -280,7 +281,7 @@ func (e *Engine) tendIssued(ctx context.Context, s logical.Storage, h *heldOrder
 	}
 	if c.Delivery != nil {
 		h.lookAgain(host.Later(nextLookAt(c, h.entry, e.Now()), e.Now()))
-		return e.endUnstored(ctx, s, c)
+		return e.Certificates.EndUnstored(ctx, s, c)
 	}
 	return nil
 }

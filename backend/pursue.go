@@ -8,6 +8,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -16,7 +17,7 @@ import (
 // A result is what an order came to for its caller.
 type result struct {
 	issued *Issued // nil when nothing was handed over
-	cert   *certEntry
+	cert   *certificates.Entry
 	err    error
 }
 

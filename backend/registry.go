@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
@@ -56,7 +57,7 @@ type tracked struct {
 // handed is what the registry knows of a certificate that was handed over.
 type handed struct {
 	serial   string // with dashes
-	delivery delivery
+	delivery certificates.Delivery
 }
 
 // load fills the registry from storage, once. After a failover that may take seconds, which everybody waits for only as long
@@ -326,7 +327,7 @@ func (r *registry) amend(o *orderEntry) {
 }
 
 // markHanded remembers that the order's certificate was handed over.
-func (r *registry) markHanded(id, serial string, d delivery) {
+func (r *registry) markHanded(id, serial string, d certificates.Delivery) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if t := r.orders[id]; t != nil {
@@ -335,11 +336,11 @@ func (r *registry) markHanded(id, serial string, d delivery) {
 }
 
 // recall has the entry of an order's certificate say what this process knows of the answers that held it.
-func (r *registry) recall(id string, c *certEntry) {
+func (r *registry) recall(id string, c *certificates.Entry) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if t := r.orders[id]; t != nil && t.handed != nil && t.handed.serial == c.Serial && c.Delivery != nil {
-		c.Delivery.recall(t.handed.delivery)
+		c.Delivery.Recall(t.handed.delivery)
 	}
 }
 

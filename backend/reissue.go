@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
@@ -77,7 +78,7 @@ func (e *Engine) Reissue(ctx context.Context, s logical.Storage, r ReissueReques
 	if err != nil {
 		return nil, err
 	}
-	h, err := e.beginReissue(ctx, s, parent, o, func(*certEntry) error { return nil })
+	h, err := e.beginReissue(ctx, s, parent, o, func(*certificates.Entry) error { return nil })
 	if err != nil {
 		return nil, err
 	}
@@ -137,11 +138,11 @@ func (e *Engine) issuedParent(ctx context.Context, s logical.Storage, role, id s
 
 // beginReissue stores the intent, before CERTInext hears of it, and holds the order for the caller. admit has the last word on the
 // certificate, which nobody hands over meanwhile.
-func (e *Engine) beginReissue(ctx context.Context, s logical.Storage, parent, o *orderEntry, admit func(*certEntry) error) (*heldOrder, error) {
+func (e *Engine) beginReissue(ctx context.Context, s logical.Storage, parent, o *orderEntry, admit func(*certificates.Entry) error) (*heldOrder, error) {
 	if err := e.Account.MayOrder(ctx, s); err != nil {
 		return nil, err
 	}
-	unlock, err := e.lockCert(ctx, parent.Serial)
+	unlock, err := e.Certificates.Lock(ctx, parent.Serial)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +155,7 @@ func (e *Engine) beginReissue(ctx context.Context, s logical.Storage, parent, o 
 		return nil, err
 	}
 	c.ReissuedBy = o.ID
-	if err := store.Put(ctx, s, c.key(), c); err != nil {
+	if err := store.Put(ctx, s, c.Key(), c); err != nil {
 		return nil, err
 	}
 	h := e.orders.reserve(tracked{id: o.ID, role: o.Role, fingerprint: o.Fingerprint}, nil)
@@ -165,8 +166,8 @@ func (e *Engine) beginReissue(ctx context.Context, s logical.Storage, parent, o 
 }
 
 // reissuableCert returns the certificate of an order, and says why when it cannot be reissued.
-func (e *Engine) reissuableCert(ctx context.Context, s logical.Storage, parent *orderEntry) (*certEntry, error) {
-	c, err := readCert(ctx, s, parent.Serial)
+func (e *Engine) reissuableCert(ctx context.Context, s logical.Storage, parent *orderEntry) (*certificates.Entry, error) {
+	c, err := certificates.Read(ctx, s, parent.Serial)
 	if err == nil && c == nil {
 		err = fmt.Errorf("order %s: its certificate %s is not stored", parent.ID, parent.Serial)
 	}
@@ -177,7 +178,7 @@ func (e *Engine) reissuableCert(ctx context.Context, s logical.Storage, parent *
 	if err != nil {
 		return nil, err
 	}
-	queued, err := store.Get[queuedRevocation](ctx, s, revocationPrefix+c.Serial)
+	queued, err := store.Get[certificates.Queued](ctx, s, certificates.RevocationPrefix+c.Serial)
 	if err != nil {
 		return nil, err
 	}
@@ -317,7 +318,7 @@ func noCancel(o *orderEntry) error {
 }
 
 // reissueOf returns the order by which a certificate was reissued, or may yet be; nil when it was not.
-func (e *Engine) reissueOf(ctx context.Context, s logical.Storage, c *certEntry) (*orderEntry, error) {
+func (e *Engine) reissueOf(ctx context.Context, s logical.Storage, c *certificates.Entry) (*orderEntry, error) {
 	if c.ReissuedBy == "" {
 		return nil, nil
 	}
@@ -330,7 +331,7 @@ func (e *Engine) reissueOf(ctx context.Context, s logical.Storage, c *certEntry)
 	}
 	if o.Serial == "" {
 		// It may have been handed over by a process that has died.
-		stored, err := e.certificateOf(ctx, s, o.ID)
+		stored, err := e.Certificates.OfOrder(ctx, s, o.ID)
 		if err != nil {
 			return nil, err
 		}
@@ -342,12 +343,12 @@ func (e *Engine) reissueOf(ctx context.Context, s logical.Storage, c *certEntry)
 }
 
 // ReissueOf answers what a certificate asks of the order that reissues it.
-func (e *Engine) ReissueOf(ctx context.Context, s logical.Storage, c *certEntry) (*Reissue, error) {
+func (e *Engine) ReissueOf(ctx context.Context, s logical.Storage, c *certificates.Entry) (*certificates.Reissue, error) {
 	o, err := e.reissueOf(ctx, s, c)
 	if err != nil || o == nil {
 		return nil, err
 	}
-	r := &Reissue{OrderID: o.ID, Serial: o.Serial, CreatedAt: o.CreatedAt}
+	r := &certificates.Reissue{OrderID: o.ID, Serial: o.Serial, CreatedAt: o.CreatedAt}
 	if o.Reissue != nil {
 		r.RevokePrevious, r.RevokeReason = o.Reissue.RevokePrevious, o.Reissue.RevokeReason
 	}

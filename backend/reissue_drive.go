@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
@@ -47,7 +48,7 @@ func (d *driver) notReissued(ctx context.Context, bundle *certinext.Bundle) (don
 	if r.StaleSince.IsZero() {
 		r.StaleSince = now
 	}
-	certs, err := parseCertificates([]string{bundle.Certificate})
+	certs, err := certificates.Parse([]string{bundle.Certificate})
 	if err != nil || len(certs) == 0 || r.Taken {
 		return false, outcome{}
 	}
@@ -69,17 +70,17 @@ func (d *driver) notReissued(ctx context.Context, bundle *certinext.Bundle) (don
 // reissuedElsewhere stores that the certificate before was reissued by somebody else, whose certificate would be revoked with it.
 func (d *driver) reissuedElsewhere(ctx context.Context, as string) error {
 	serial := d.order.Reissue.Serial
-	unlock, err := d.engine.lockCert(ctx, serial)
+	unlock, err := d.engine.Certificates.Lock(ctx, serial)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	c, err := readCert(ctx, d.storage, serial)
+	c, err := certificates.Read(ctx, d.storage, serial)
 	if err != nil || c == nil {
 		return err
 	}
 	c.ReissuedAs = as
-	return store.Put(ctx, d.storage, c.key(), c)
+	return store.Put(ctx, d.storage, c.Key(), c)
 }
 
 // endPrevious stores that a reissue which CERTInext has certainly taken has revoked the certificate before, if it was to: once when
@@ -89,23 +90,23 @@ func (d *driver) endPrevious(ctx context.Context) error {
 	if r == nil || !r.RevokePrevious {
 		return nil
 	}
-	return d.engine.recordSerial(ctx, d.storage, r.Serial, d.engine.Now(), r.RevokeReason)
+	return d.engine.Certificates.RecordSerial(ctx, d.storage, r.Serial, d.engine.Now(), r.RevokeReason)
 }
 
 // recordReplaced stores that CERTInext has revoked the order of which this one is a reissue.
 func (d *driver) recordReplaced(ctx context.Context) error {
 	e, serial := d.engine, d.order.Reissue.Serial
-	unlock, err := e.lockCert(ctx, serial)
+	unlock, err := e.Certificates.Lock(ctx, serial)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	c, err := readCert(ctx, d.storage, serial)
+	c, err := certificates.Read(ctx, d.storage, serial)
 	if err != nil || c == nil || c.Revocation != nil {
 		return err
 	}
-	at, reason := revocationOf(d.remote, e.Now())
-	return e.recordRevocation(ctx, d.storage, c, at, reason)
+	at, reason := certificates.RevocationOf(d.remote, e.Now())
+	return e.Certificates.RecordRevocation(ctx, d.storage, c, at, reason)
 }
 
 // revokedMeanwhile reports whether the certificate that a reissue replaces was revoked after the reissue was asked for, and not by it: then
@@ -115,6 +116,6 @@ func (d *driver) revokedMeanwhile(ctx context.Context) (bool, error) {
 	if r == nil || r.RevokePrevious {
 		return false, nil
 	}
-	c, err := readCert(ctx, d.storage, r.Serial)
+	c, err := certificates.Read(ctx, d.storage, r.Serial)
 	return c != nil && c.Revocation != nil, err
 }

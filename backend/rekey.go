@@ -8,6 +8,7 @@ import (
 	"errors"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
@@ -63,7 +64,7 @@ func (e *Engine) findRekeyable(ctx context.Context, s logical.Storage, w *caller
 
 // undelivered reports whether nobody has got a certificate, and it can be reissued.
 func (e *Engine) undelivered(ctx context.Context, s logical.Storage, serial string) (bool, error) {
-	c, err := readCert(ctx, s, serial)
+	c, err := certificates.Read(ctx, s, serial)
 	return err == nil && c != nil && c.Delivery == nil && c.Revocation == nil && c.ReissuedBy == "" && c.ReissuedAs == "" && c.NotAfter.After(e.Now()), err
 }
 
@@ -125,7 +126,7 @@ func (e *Engine) reissueFor(ctx context.Context, s logical.Storage, w *caller, p
 		return nil, err
 	}
 	o.Fingerprint, o.TTL = w.plan.Identity, r.TTL
-	return e.beginReissue(ctx, s, parent, o, func(c *certEntry) error {
+	return e.beginReissue(ctx, s, parent, o, func(c *certificates.Entry) error {
 		if c.Delivery != nil {
 			return taken // while CERTInext was asked
 		}

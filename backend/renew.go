@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
@@ -24,7 +25,7 @@ func (e *Engine) renewal(ctx context.Context, s logical.Storage, role *issuing.R
 	if err != nil {
 		return r, err
 	}
-	c, err := readCert(ctx, s, serial)
+	c, err := certificates.Read(ctx, s, serial)
 	if err != nil {
 		return r, err
 	}
@@ -33,7 +34,7 @@ func (e *Engine) renewal(ctx context.Context, s logical.Storage, role *issuing.R
 	}
 	if due := c.NotAfter.Add(-role.RenewalWindow); role.RenewalWindow > 0 && e.Now().Before(due) {
 		return r, fault.BadField("serial", "%s expires at %s: the role renews from %s on (renewal_window), and a renewal costs as much as a new certificate",
-			c.view().Serial, c.NotAfter.UTC().Format(time.RFC3339), due.UTC().Format(time.RFC3339))
+			c.View().Serial, c.NotAfter.UTC().Format(time.RFC3339), due.UTC().Format(time.RFC3339))
 	}
 	r.Renews = serial
 	if r.ID == "" {
@@ -53,7 +54,7 @@ func (e *Engine) renewal(ctx context.Context, s logical.Storage, role *issuing.R
 		r.TakeOrdered(o.Placement.DNSNames, o.Placement.IPs)
 		return r, nil
 	}
-	certs, err := parseCertificates([]string{c.Certificate})
+	certs, err := certificates.Parse([]string{c.Certificate})
 	if err == nil {
 		r.TakeNames(certs[0])
 	}

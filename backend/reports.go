@@ -16,6 +16,7 @@ import (
 	"unicode"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
@@ -130,7 +131,7 @@ func (e *Engine) claimIssued(ctx context.Context, s logical.Storage, id string, 
 	if o.Role != "" || o.Serial == "" {
 		return nil
 	}
-	c, err := readCert(ctx, s, o.Serial)
+	c, err := certificates.Read(ctx, s, o.Serial)
 	if err != nil || c == nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
@@ -184,12 +185,12 @@ func (e *Engine) isAnothers(ctx context.Context, s logical.Storage, o *orderEntr
 	if e.orders.hasNumber(o.ID, caOrderID) {
 		return true, nil
 	}
-	serials, err := store.List(ctx, s, certPrefix)
+	serials, err := store.List(ctx, s, certificates.Prefix)
 	if err != nil {
 		return false, err
 	}
 	for _, serial := range serials {
-		c, err := readCert(ctx, s, serial)
+		c, err := certificates.Read(ctx, s, serial)
 		if err != nil {
 			return false, err
 		}

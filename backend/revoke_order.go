@@ -10,29 +10,30 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
 // Revoke revokes a certificate at CERTInext. It is idempotent. While CERTInext cannot be reached the revocation is queued.
-func (e *Engine) Revoke(ctx context.Context, s logical.Storage, r RevokeRequest) (*Revoked, error) {
-	if err := r.check(); err != nil {
+func (e *Engine) Revoke(ctx context.Context, s logical.Storage, r certificates.RevokeRequest) (*certificates.Revoked, error) {
+	if err := r.Check(); err != nil {
 		return nil, err
 	}
 	if r.OrderID == "" {
-		return e.RevokeCertificate(ctx, s, r)
+		return e.Certificates.Revoke(ctx, s, r)
 	}
 	serial, err := e.serialOfOrder(ctx, s, r.Role, r.OrderID)
 	var over *revokedOrder
 	switch {
 	case errors.As(err, &over):
-		return &Revoked{At: over.at}, nil
+		return &certificates.Revoked{At: over.at}, nil
 	case err != nil:
 		return nil, err
 	}
 	r.Serial, r.OrderID = serial, ""
-	return e.RevokeCertificate(ctx, s, r)
+	return e.Certificates.Revoke(ctx, s, r)
 }
 
 func (e *Engine) serialOfOrder(ctx context.Context, s logical.Storage, role, id string) (string, error) {
@@ -58,7 +59,7 @@ func (e *Engine) serialOfOrder(ctx context.Context, s logical.Storage, role, id 
 		return "", &revokedOrder{id: o.ID, at: o.UpdatedAt}
 	case o.Serial == "":
 		// It may have been handed over by a process that has died, and CERTInext may be away.
-		if c, err := e.certificateOf(ctx, s, id); err != nil || c != nil && c.Role == role {
+		if c, err := e.Certificates.OfOrder(ctx, s, id); err != nil || c != nil && c.Role == role {
 			if err != nil {
 				return "", err
 			}
@@ -78,7 +79,7 @@ type revokedOrder struct {
 func (e *revokedOrder) Error() string { return fmt.Sprintf("order %s is revoked", e.id) }
 
 // FinishRevoked closes the order of a certificate that has just been revoked, if it is open and nobody works on it: see [Orders].
-func (e *Engine) FinishRevoked(ctx context.Context, s logical.Storage, c *certEntry) error {
+func (e *Engine) FinishRevoked(ctx context.Context, s logical.Storage, c *certificates.Entry) error {
 	if err := e.orders.load(ctx, s); err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/domains"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
@@ -70,13 +71,13 @@ func storedV1() map[string]any {
 			Renews:  "0a-19",
 			Reissue: &reissue{Of: "6f1c", Serial: "0a-1a", RequestID: "2000000000", UpdateNames: true, Reason: "r", RevokePrevious: true, RevokeReason: certinext.ReasonSuperseded, Taken: true, StaleSince: at},
 		},
-		"certificate": &certEntry{
+		"certificate": &certificates.Entry{
 			Version: 1, Serial: "0a-1b", Role: "web", Requester: "entity:e", OrderID: "6f1d", CAOrderID: "1000000001", Account: "https://us-api.certinext.io|1234567890",
 			Family: certinext.FamilySSL, Certificate: "leaf", Chain: []string{"issuer", "root"}, NotBefore: at, NotAfter: at, IssuedAt: at,
-			Delivery: &delivery{At: at}, Leases: map[string]time.Time{"l": at},
-			Revocation: &revocation{At: at, Reason: certinext.ReasonSuperseded}, ReissuedBy: "6f1e", ReissuedAs: "0a-1c", LeaseEnded: true, Replaces: "0a-1a", RenewalOf: "0a-19", Imported: true,
+			Delivery: &certificates.Delivery{At: at}, Leases: map[string]time.Time{"l": at},
+			Revocation: &certificates.Revocation{At: at, Reason: certinext.ReasonSuperseded}, ReissuedBy: "6f1e", ReissuedAs: "0a-1c", LeaseEnded: true, Replaces: "0a-1a", RenewalOf: "0a-19", Imported: true,
 		},
-		"revocation": &queuedRevocation{
+		"revocation": &certificates.Queued{
 			Version: 1, Serial: "0a-1b", Reason: certinext.ReasonSuperseded, Note: "n", QueuedAt: at, Due: true, Attempts: 2, Next: at, LastError: "e", Asked: true,
 		},
 		"sync": &SyncStatus{
@@ -94,7 +95,7 @@ func storedV1() map[string]any {
 			Version: 1, Owner: "order/web/6f1d", Domain: "www.example.com", Solver: "corp", Name: "_emudhra-challenge.www.example.com.", Zone: "example.com.", Value: "v", At: at, Done: true,
 			LastError: "e", Tries: 1, RetryAt: at,
 		},
-		"ca": &storedCA{Version: 1, Chain: []string{"issuer", "root"}},
+		"ca": &certificates.StoredCA{Version: 1, Chain: []string{"issuer", "root"}},
 	}
 }
 
@@ -110,12 +111,12 @@ func storedV2() map[string]any {
 	order := all["order"].(*orderEntry)
 	order.Reuse, order.FinalSeen = &window, sighting{Status: certinext.StatusRejected, At: at}
 	order.AskedAgainAt, order.ChainMissedAt = at, at
-	cert := all["certificate"].(*certEntry)
-	cert.Delivery = &delivery{At: at, Last: at.Add(time.Minute), Times: 2, Unleased: true}
-	queued := all["revocation"].(*queuedRevocation)
+	cert := all["certificate"].(*certificates.Entry)
+	cert.Delivery = &certificates.Delivery{At: at, Last: at.Add(time.Minute), Times: 2, Unleased: true}
+	queued := all["revocation"].(*certificates.Queued)
 	queued.SentAt, queued.Askers, queued.LeaseOver, queued.Waiting = at, 1, true, true
 	return map[string]any{
-		"config": config, "role": role, "order": order, "certificate": cert, "revocation": queued, "lease": &leaseWatch{Version: 1},
+		"config": config, "role": role, "order": order, "certificate": cert, "revocation": queued, "lease": &certificates.LeaseWatch{Version: 1},
 	}
 }
 
@@ -160,11 +161,11 @@ func newOfKind(t *testing.T, kind string) any {
 	case "order":
 		return new(orderEntry)
 	case "certificate":
-		return new(certEntry)
+		return new(certificates.Entry)
 	case "revocation":
-		return new(queuedRevocation)
+		return new(certificates.Queued)
 	case "lease":
-		return new(leaseWatch)
+		return new(certificates.LeaseWatch)
 	case "sync":
 		return new(SyncStatus)
 	case "solver":
@@ -174,7 +175,7 @@ func newOfKind(t *testing.T, kind string) any {
 	case "published":
 		return new(validation.PublishedEntry)
 	case "ca":
-		return new(storedCA)
+		return new(certificates.StoredCA)
 	}
 	require.FailNow(t, "no such kind", kind)
 	return nil

@@ -5,7 +5,6 @@ package backend
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"math/big"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
@@ -160,7 +160,7 @@ func (e *Engine) syncRows(ctx context.Context, s logical.Storage, st *SyncStatus
 		return err
 	}
 	if !account.SameAccount(st.Account, cfg.Account()) {
-		return errOtherAccount
+		return certificates.ErrOtherAccount
 	}
 	own, err := e.ownOrders(ctx, s)
 	if err != nil {
@@ -289,7 +289,7 @@ func serialsOf(row certinext.ReportRow) []string {
 // known reports whether the mount has the certificate of a row.
 func (y *syncer) known(ctx context.Context, row certinext.ReportRow) (serial string, known bool, err error) {
 	for _, candidate := range serialsOf(row) {
-		c, err := readCert(ctx, y.storage, candidate)
+		c, err := certificates.Read(ctx, y.storage, candidate)
 		if err != nil {
 			return "", false, err
 		}
@@ -303,7 +303,7 @@ func (y *syncer) known(ctx context.Context, row certinext.ReportRow) (serial str
 // revoked stores that a certificate of the mount was revoked without it.
 func (y *syncer) revoked(ctx context.Context, serial string, row certinext.ReportRow) error {
 	e := y.engine
-	c, err := readCert(ctx, y.storage, serial)
+	c, err := certificates.Read(ctx, y.storage, serial)
 	if err != nil || c == nil || c.Revocation != nil {
 		return err
 	}
@@ -312,17 +312,17 @@ func (y *syncer) revoked(ctx context.Context, serial string, row certinext.Repor
 		y.failed(row, err)
 		return ctx.Err()
 	}
-	unlock, err := e.lockCert(ctx, serial)
+	unlock, err := e.Certificates.Lock(ctx, serial)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if c, err = readCert(ctx, y.storage, serial); err != nil || c == nil || c.Revocation != nil {
+	if c, err = certificates.Read(ctx, y.storage, serial); err != nil || c == nil || c.Revocation != nil {
 		return err
 	}
 	y.status.Revoked++
-	at, reason := revocationOf(remote, e.Now())
-	return e.recordRevocation(ctx, y.storage, c, at, reason)
+	at, reason := certificates.RevocationOf(remote, e.Now())
+	return e.Certificates.RecordRevocation(ctx, y.storage, c, at, reason)
 }
 
 // take downloads and stores the certificate of a row.
@@ -336,38 +336,38 @@ func (y *syncer) take(ctx context.Context, row certinext.ReportRow) error {
 		y.failed(row, err)
 		return ctx.Err()
 	}
-	cert, err := assembleAny(bundle)
+	cert, err := certificates.AssembleAny(bundle)
 	if err != nil {
 		y.failed(row, err)
 		return nil
 	}
-	if named := serialsOf(row); len(named) > 0 && !slices.Contains(named, serials.Key(cert.leaf.SerialNumber)) {
+	if named := serialsOf(row); len(named) > 0 && !slices.Contains(named, serials.Key(cert.Leaf.SerialNumber)) {
 		// No key tells whether it is the order's: it may be another order's, or was reissued since the report was read.
 		y.failed(row, errors.New("the delivered certificate has another serial number than the report's"))
 		return nil
 	}
 	now := y.engine.Now()
 	c := newCertEntry(&orderEntry{CAOrderID: row.OrderID, Account: y.account, Placement: placement{Family: family}}, cert, now)
-	c.Imported, c.Delivery = true, &delivery{At: now} // nobody waits for it
+	c.Imported, c.Delivery = true, &certificates.Delivery{At: now} // nobody waits for it
 	if err := y.succeed(ctx, c); err != nil {
 		return err
 	}
-	unlock, err := y.engine.lockCert(ctx, c.Serial)
+	unlock, err := y.engine.Certificates.Lock(ctx, c.Serial)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	stored, err := readCert(ctx, y.storage, c.Serial)
+	stored, err := certificates.Read(ctx, y.storage, c.Serial)
 	if err != nil || stored != nil {
 		return err // the mount knows more of it than the records do
 	}
 	y.status.Imported++
-	return store.Put(ctx, y.storage, c.key(), c)
+	return store.Put(ctx, y.storage, c.Key(), c)
 }
 
 // succeed ties c to the certificate of the same order that the mount has, if any: it was reissued outside of the mount, and CERTInext
 // revokes the two together.
-func (y *syncer) succeed(ctx context.Context, c *certEntry) error {
+func (y *syncer) succeed(ctx context.Context, c *certificates.Entry) error {
 	if err := y.learnNewest(ctx); err != nil {
 		return err
 	}
@@ -375,17 +375,17 @@ func (y *syncer) succeed(ctx context.Context, c *certEntry) error {
 	if serial == "" || serial == c.Serial {
 		return nil
 	}
-	unlock, err := y.engine.lockCert(ctx, serial)
+	unlock, err := y.engine.Certificates.Lock(ctx, serial)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	before, err := readCert(ctx, y.storage, serial)
+	before, err := certificates.Read(ctx, y.storage, serial)
 	if err != nil || before == nil || before.NotBefore.After(c.NotBefore) {
 		return err
 	}
 	before.ReissuedAs, c.Replaces = c.Serial, serial
-	return store.Put(ctx, y.storage, before.key(), before)
+	return store.Put(ctx, y.storage, before.Key(), before)
 }
 
 // learnNewest finds the newest certificate of each of the account's orders among those of the mount.
@@ -393,13 +393,13 @@ func (y *syncer) learnNewest(ctx context.Context) error {
 	if y.newest != nil {
 		return nil
 	}
-	serials, err := store.List(ctx, y.storage, certPrefix)
+	serials, err := store.List(ctx, y.storage, certificates.Prefix)
 	if err != nil {
 		return err
 	}
 	newest, since := make(map[string]string), make(map[string]time.Time)
 	for _, serial := range serials {
-		c, err := readCert(ctx, y.storage, serial)
+		c, err := certificates.Read(ctx, y.storage, serial)
 		if err != nil {
 			return err
 		}
@@ -429,22 +429,6 @@ func (y *syncer) download(ctx context.Context, row certinext.ReportRow) (*certin
 		}
 	}
 	return nil, "", errs[len(errs)-1]
-}
-
-// assembleAny sorts a delivery whose key is nobody's here.
-func assembleAny(b *certinext.Bundle) (*issuedCert, error) {
-	certs, err := parseCertificates([]string{b.Certificate})
-	if err != nil {
-		return nil, err
-	}
-	var leaf *x509.Certificate
-	if len(certs) > 0 {
-		leaf = certs[0]
-	}
-	if leaf == nil || leaf.IsCA {
-		return nil, errors.New("the delivered certificate is a CA's")
-	}
-	return assemble(b, leaf.PublicKey)
 }
 
 func (y *syncer) failed(row certinext.ReportRow, err error) {

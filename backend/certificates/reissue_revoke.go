@@ -1,7 +1,7 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-package backend
+package certificates
 
 import (
 	"context"
@@ -17,58 +17,58 @@ import (
 
 // CERTInext revokes whole orders, and so all certificates that were issued within one.
 
-// recordSerial stores that the certificate of a serial number, and no other, was revoked at CERTInext.
-func (e *Engine) recordSerial(ctx context.Context, s logical.Storage, serial string, at time.Time, reason certinext.Reason) error {
-	unlock, err := e.lockCert(ctx, serial)
+// RecordSerial stores that the certificate of a serial number, and no other, was revoked at CERTInext.
+func (keeper *Keeper) RecordSerial(ctx context.Context, s logical.Storage, serial string, at time.Time, reason certinext.Reason) error {
+	unlock, err := keeper.Lock(ctx, serial)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	c, err := readCert(ctx, s, serial)
+	c, err := Read(ctx, s, serial)
 	if err != nil || c == nil || c.Revocation != nil || !c.NotAfter.After(at) {
 		return err
 	}
-	return e.recordOne(ctx, s, c, at, reason)
+	return keeper.recordOne(ctx, s, c, at, reason)
 }
 
 // keepReissued ends the care for a certificate that was reissued: CERTInext revokes whole orders, and the new certificate must not go
 // with the old one. It reports false when the certificate is to be revoked like any other, which ends a reissue that is still open.
-func (e *Engine) keepReissued(ctx context.Context, s logical.Storage, c *certEntry, q *queuedRevocation, out *Revoked) (bool, error) {
-	newer, err := e.origin.ReissueOf(ctx, s, c)
+func (keeper *Keeper) keepReissued(ctx context.Context, s logical.Storage, c *Entry, q *Queued, out *Revoked) (bool, error) {
+	newer, err := keeper.Origin.ReissueOf(ctx, s, c)
 	switch {
 	case err != nil:
 		return true, err
 	case newer == nil && c.ReissuedAs == "" && !q.Asked:
-		return e.keepForPrevious(ctx, s, c, q, out)
+		return keeper.keepForPrevious(ctx, s, c, q, out)
 	case newer == nil && c.ReissuedAs == "":
 		return false, nil
 	case newer != nil && newer.Serial == "" && q.Asked:
 		return false, nil // there is no other certificate yet, and the key of this one may be stolen
 	case newer != nil && newer.Serial == "":
-		q.Next, q.LastError = e.Now().Add(host.PassDelay(1)), "it is being reissued, as order "+newer.OrderID
+		q.Next, q.LastError = keeper.Now().Add(host.PassDelay(1)), "it is being reissued, as order "+newer.OrderID
 		out.Queued, out.Reason = true, q.Reason
-		return true, e.enqueue(ctx, s, q)
+		return true, keeper.Enqueue(ctx, s, q)
 	case newer != nil && newer.RevokePrevious:
 		out.At, out.Reason = newer.CreatedAt, newer.RevokeReason
-		return true, e.recordOne(ctx, s, c, out.At, out.Reason)
+		return true, keeper.recordOne(ctx, s, c, out.At, out.Reason)
 	case q.asked:
 		return true, fault.BadField("serial_number", "%s was reissued, and CERTInext revokes whole orders: revoking the newest certificate of its order revokes this one, too", out.Serial)
 	case q.Asked:
 		return false, nil // somebody was told that it will be revoked
 	}
-	e.Log.Info("a lease on a reissued certificate ended; CERTInext cannot revoke that one alone", "serial", out.Serial)
+	keeper.Log.Info("a lease on a reissued certificate ended; CERTInext cannot revoke that one alone", "serial", out.Serial)
 	out.Reissued, c.LeaseEnded = true, true
-	if err := store.Put(ctx, s, c.key(), c); err != nil {
+	if err := store.Put(ctx, s, c.Key(), c); err != nil {
 		return true, err
 	}
-	return true, e.dequeue(ctx, s, c.Serial)
+	return true, keeper.dequeue(ctx, s, c.Serial)
 }
 
 // recordForNewer queues the certificates by which c was replaced, since CERTInext has revoked them with it: each is looked at under its
 // own lock.
-func (e *Engine) recordForNewer(ctx context.Context, s logical.Storage, c *certEntry, reason certinext.Reason) error {
+func (keeper *Keeper) recordForNewer(ctx context.Context, s logical.Storage, c *Entry, reason certinext.Reason) error {
 	serials := []string{c.ReissuedAs}
-	newer, err := e.origin.ReissueOf(ctx, s, c)
+	newer, err := keeper.Origin.ReissueOf(ctx, s, c)
 	if err != nil {
 		return err
 	}
@@ -76,17 +76,17 @@ func (e *Engine) recordForNewer(ctx context.Context, s logical.Storage, c *certE
 		serials = append(serials, newer.Serial)
 	}
 	for _, serial := range issuing.NonEmpty(serials...) {
-		n, err := readCert(ctx, s, serial)
+		n, err := Read(ctx, s, serial)
 		if err != nil {
 			return err
 		}
 		if n == nil || n.Revocation != nil {
 			continue
 		}
-		q := &queuedRevocation{
-			Version: 1, Serial: serial, Reason: reason, Note: "its order is revoked", QueuedAt: e.Now(), Due: true, Asked: true, Next: e.Now(),
+		q := &Queued{
+			Version: 1, Serial: serial, Reason: reason, Note: "its order is revoked", QueuedAt: keeper.Now(), Due: true, Asked: true, Next: keeper.Now(),
 		}
-		if err := e.enqueue(ctx, s, q); err != nil {
+		if err := keeper.Enqueue(ctx, s, q); err != nil {
 			return err
 		}
 	}
@@ -94,12 +94,12 @@ func (e *Engine) recordForNewer(ctx context.Context, s logical.Storage, c *certE
 }
 
 // recordForPrevious stores that the certificates which c has replaced were revoked with it.
-func (e *Engine) recordForPrevious(ctx context.Context, s logical.Storage, c *certEntry, at time.Time, reason certinext.Reason) error {
+func (keeper *Keeper) recordForPrevious(ctx context.Context, s logical.Storage, c *Entry, at time.Time, reason certinext.Reason) error {
 	for serial := c.Replaces; serial != ""; {
-		if err := e.recordSerial(ctx, s, serial, at, reason); err != nil {
+		if err := keeper.RecordSerial(ctx, s, serial, at, reason); err != nil {
 			return err
 		}
-		previous, err := readCert(ctx, s, serial)
+		previous, err := Read(ctx, s, serial)
 		if err != nil || previous == nil || previous.Replaces == serial {
 			return err
 		}
@@ -109,24 +109,24 @@ func (e *Engine) recordForPrevious(ctx context.Context, s logical.Storage, c *ce
 }
 
 // keepForPrevious puts off that a certificate which nobody asked to revoke is revoked, while one that it has replaced is in use.
-func (e *Engine) keepForPrevious(ctx context.Context, s logical.Storage, c *certEntry, q *queuedRevocation, out *Revoked) (bool, error) {
-	used, err := e.anyInUse(ctx, s, c.Replaces)
+func (keeper *Keeper) keepForPrevious(ctx context.Context, s logical.Storage, c *Entry, q *Queued, out *Revoked) (bool, error) {
+	used, err := keeper.anyInUse(ctx, s, c.Replaces)
 	if err != nil || !used {
 		return err != nil, err
 	}
-	q.Next, q.LastError = e.Now().Add(time.Hour), "a certificate that it has replaced is in use"
+	q.Next, q.LastError = keeper.Now().Add(time.Hour), "a certificate that it has replaced is in use"
 	out.Queued, out.Reason = true, q.Reason
-	return true, e.enqueue(ctx, s, q)
+	return true, keeper.Enqueue(ctx, s, q)
 }
 
 // anyInUse reports whether somebody may still use a certificate, or one of those that it has replaced.
-func (e *Engine) anyInUse(ctx context.Context, s logical.Storage, serial string) (bool, error) {
+func (keeper *Keeper) anyInUse(ctx context.Context, s logical.Storage, serial string) (bool, error) {
 	for serial != "" {
-		c, err := readCert(ctx, s, serial)
+		c, err := Read(ctx, s, serial)
 		if err != nil || c == nil || c.Replaces == serial {
 			return false, err
 		}
-		if e.inUse(c) {
+		if keeper.inUse(c) {
 			return true, nil
 		}
 		serial = c.Replaces
@@ -135,6 +135,6 @@ func (e *Engine) anyInUse(ctx context.Context, s logical.Storage, serial string)
 }
 
 // inUse reports whether a certificate that was reissued was handed over, with a lease that lives or with none.
-func (e *Engine) inUse(c *certEntry) bool {
-	return c.Delivery != nil && c.Revocation == nil && !e.expired(c) && (!c.LeaseEnded || !e.leasesOver(c))
+func (keeper *Keeper) inUse(c *Entry) bool {
+	return c.Delivery != nil && c.Revocation == nil && !keeper.expired(c) && (!c.LeaseEnded || !keeper.leasesOver(c))
 }

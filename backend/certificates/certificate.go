@@ -1,7 +1,7 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-package backend
+package certificates
 
 import (
 	"context"
@@ -11,13 +11,14 @@ import (
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
 // Where certificates are stored, by serial number with dashes, and the index of those that are revoked.
 const (
-	certPrefix    = "cert/"
+	Prefix        = "cert/"
 	revokedPrefix = "revoked/"
 )
 
@@ -43,8 +44,8 @@ type Certificate struct {
 	RevocationQueued bool
 }
 
-// certEntry is a stored certificate.
-type certEntry struct {
+// Entry is a stored certificate.
+type Entry struct {
 	Version     int              `json:"version"`
 	Serial      string           `json:"serial"` // with dashes, as in its key
 	Role        string           `json:"role"`
@@ -63,11 +64,11 @@ type certEntry struct {
 	Imported bool `json:"imported,omitempty"`
 
 	// Delivery tells of the answers that held the certificate; nil while nobody has fetched it.
-	Delivery *delivery `json:"delivery,omitempty"`
+	Delivery *Delivery `json:"delivery,omitempty"`
 	// Leases are the ends of those that hang on the certificate, by their id. The last one to go revokes it.
 	Leases map[string]time.Time `json:"leases,omitempty"`
 
-	Revocation *revocation `json:"revocation,omitempty"`
+	Revocation *Revocation `json:"revocation,omitempty"`
 
 	// ReissuedBy is the order by which the certificate was reissued, or was to be; Replaces is the serial number, with dashes,
 	// of the one that this one reissues.
@@ -81,30 +82,17 @@ type certEntry struct {
 	RenewalOf string `json:"renewal_of,omitempty"`
 }
 
-type revocation struct {
+// A Revocation is one that CERTInext has taken.
+type Revocation struct {
 	At     time.Time        `json:"at"`
 	Reason certinext.Reason `json:"reason"`
 }
 
-func (c *certEntry) key() string { return certPrefix + c.Serial }
+// Key is where the entry is stored.
+func (c *Entry) Key() string { return Prefix + c.Serial }
 
-func newCertEntry(o *orderEntry, cert *issuedCert, now time.Time) *certEntry {
-	c := &certEntry{
-		Version: 1, Serial: serials.Key(cert.leaf.SerialNumber), Role: o.Role, Requester: o.Requester,
-		OrderID: o.ID, CAOrderID: o.CAOrderID, Account: o.Account, Family: o.Placement.Family,
-		Certificate: encodeCertificate(cert.leaf), NotBefore: cert.leaf.NotBefore, NotAfter: cert.leaf.NotAfter,
-		IssuedAt: now, RenewalOf: o.Renews,
-	}
-	if o.Reissue != nil {
-		c.Replaces = o.Reissue.Serial
-	}
-	for _, up := range cert.chain {
-		c.Chain = append(c.Chain, encodeCertificate(up))
-	}
-	return c
-}
-
-func (c *certEntry) view() *Certificate {
+// View is what may be told of the certificate.
+func (c *Entry) View() *Certificate {
 	v := &Certificate{
 		Serial: strings.ReplaceAll(c.Serial, "-", ":"), Role: c.Role, OrderID: c.OrderID, CAOrderID: c.CAOrderID,
 		PEM: c.Certificate, Chain: slices.Clone(c.Chain),
@@ -116,25 +104,25 @@ func (c *certEntry) view() *Certificate {
 	return v
 }
 
-// readCert returns the entry of a certificate by its serial number, with dashes; nil when the mount has none.
-func readCert(ctx context.Context, s logical.Storage, serial string) (*certEntry, error) {
-	return store.Get[certEntry](ctx, s, certPrefix+serial)
+// Read returns the entry of a certificate by its serial number, with dashes; nil when the mount has none.
+func Read(ctx context.Context, s logical.Storage, serial string) (*Entry, error) {
+	return store.Get[Entry](ctx, s, Prefix+serial)
 }
 
-// lockCert locks a certificate, by its serial number with dashes.
-func (e *Engine) lockCert(ctx context.Context, serial string) (unlock func(), err error) {
-	return e.certLocks.Lock(ctx, serial)
+// Lock locks a certificate, by its serial number with dashes.
+func (keeper *Keeper) Lock(ctx context.Context, serial string) (unlock func(), err error) {
+	return keeper.certLocks.Lock(ctx, serial)
 }
 
-// certificateOf finds the certificate of an order that does not name it. It reads one certificate after the other, so it is for
+// OfOrder finds the certificate of an order that does not name it. It reads one certificate after the other, so it is for
 // what hardly ever happens.
-func (e *Engine) certificateOf(ctx context.Context, s logical.Storage, orderID string) (*certEntry, error) {
-	serials, err := store.List(ctx, s, certPrefix)
+func (keeper *Keeper) OfOrder(ctx context.Context, s logical.Storage, orderID string) (*Entry, error) {
+	serials, err := store.List(ctx, s, Prefix)
 	if err != nil {
 		return nil, err
 	}
 	for _, serial := range serials {
-		c, err := readCert(ctx, s, serial)
+		c, err := Read(ctx, s, serial)
 		if err != nil || c != nil && c.OrderID == orderID {
 			return c, err
 		}
@@ -144,17 +132,17 @@ func (e *Engine) certificateOf(ctx context.Context, s logical.Storage, orderID s
 
 // Certificate returns a stored certificate by its serial number, with colons, dashes or neither. It returns nil when there is
 // none.
-func (e *Engine) Certificate(ctx context.Context, s logical.Storage, serial string) (*Certificate, error) {
+func (keeper *Keeper) Certificate(ctx context.Context, s logical.Storage, serial string) (*Certificate, error) {
 	key, err := serials.Parse("serial", serial)
 	if err != nil {
 		return nil, err
 	}
-	c, err := readCert(ctx, s, key)
+	c, err := Read(ctx, s, key)
 	if err != nil || c == nil {
 		return nil, err
 	}
-	v := c.view()
-	queued, err := store.Get[queuedRevocation](ctx, s, revocationPrefix+key)
+	v := c.View()
+	queued, err := store.Get[Queued](ctx, s, RevocationPrefix+key)
 	if err != nil {
 		return nil, err
 	}
@@ -162,13 +150,13 @@ func (e *Engine) Certificate(ctx context.Context, s logical.Storage, serial stri
 	return v, nil
 }
 
-// Certificates lists the serial numbers of the stored certificates.
-func (e *Engine) Certificates(ctx context.Context, s logical.Storage) ([]string, error) {
-	return listSerials(ctx, s, certPrefix)
+// List lists the serial numbers of the stored certificates.
+func (keeper *Keeper) List(ctx context.Context, s logical.Storage) ([]string, error) {
+	return listSerials(ctx, s, Prefix)
 }
 
-// RevokedCertificates lists the serial numbers of the revoked certificates.
-func (e *Engine) RevokedCertificates(ctx context.Context, s logical.Storage) ([]string, error) {
+// ListRevoked lists the serial numbers of the revoked certificates.
+func (keeper *Keeper) ListRevoked(ctx context.Context, s logical.Storage) ([]string, error) {
 	return listSerials(ctx, s, revokedPrefix)
 }
 
@@ -180,39 +168,39 @@ func listSerials(ctx context.Context, s logical.Storage, prefix string) ([]strin
 	return keys, err
 }
 
-// storedCA is the entry under caKey.
-type storedCA struct {
+// StoredCA is the entry under caKey.
+type StoredCA struct {
 	Version int      `json:"version"`
 	Chain   []string `json:"chain"`
 }
 
 // CAChain returns the chain above the newest certificate, the issuing CA first, as PEM. It is empty while nothing has been
 // issued: CERTInext has no call that tells an account's CAs.
-func (e *Engine) CAChain(ctx context.Context, s logical.Storage) ([]string, error) {
-	e.caMu.Lock()
-	newest := e.newest
-	e.caMu.Unlock()
+func (keeper *Keeper) CAChain(ctx context.Context, s logical.Storage) ([]string, error) {
+	keeper.caMu.Lock()
+	newest := keeper.newest
+	keeper.caMu.Unlock()
 	if newest != nil {
 		return newest, nil
 	}
-	stored, err := store.Get[storedCA](ctx, s, caKey)
+	stored, err := store.Get[StoredCA](ctx, s, caKey)
 	if err != nil {
 		return nil, err
 	}
 	if stored != nil {
 		return stored.Chain, nil
 	}
-	return e.anyChain(ctx, s)
+	return keeper.anyChain(ctx, s)
 }
 
 // anyChain looks for a chain among the stored certificates, for a mount that was stopped before it stored one.
-func (e *Engine) anyChain(ctx context.Context, s logical.Storage) ([]string, error) {
-	serials, err := store.List(ctx, s, certPrefix)
+func (keeper *Keeper) anyChain(ctx context.Context, s logical.Storage) ([]string, error) {
+	serials, err := store.List(ctx, s, Prefix)
 	if err != nil {
 		return nil, err
 	}
 	for _, serial := range serials[:min(len(serials), 20)] {
-		c, err := readCert(ctx, s, serial)
+		c, err := Read(ctx, s, serial)
 		if err != nil {
 			return nil, err
 		}
@@ -223,28 +211,34 @@ func (e *Engine) anyChain(ctx context.Context, s logical.Storage) ([]string, err
 	return nil, nil
 }
 
-// rememberChain keeps the chain of a new certificate in memory. The background pass stores it: an order's own writes are
+// RememberChain keeps the chain of a new certificate in memory. The background pass stores it: an order's own writes are
 // few on purpose.
-func (e *Engine) rememberChain(chain []string) {
+func (keeper *Keeper) RememberChain(chain []string) {
 	if len(chain) == 0 {
 		return
 	}
-	e.caMu.Lock()
-	defer e.caMu.Unlock()
-	e.newest = chain
+	keeper.caMu.Lock()
+	defer keeper.caMu.Unlock()
+	keeper.newest = chain
 }
 
-// storeChain stores the newest chain when storage has another.
-func (e *Engine) storeChain(ctx context.Context, s logical.Storage) error {
-	e.caMu.Lock()
-	newest := e.newest
-	e.caMu.Unlock()
+// StoreChain stores the newest chain when storage has another.
+func (keeper *Keeper) StoreChain(ctx context.Context, s logical.Storage) error {
+	keeper.caMu.Lock()
+	newest := keeper.newest
+	keeper.caMu.Unlock()
 	if newest == nil {
 		return nil
 	}
-	stored, err := store.Get[storedCA](ctx, s, caKey)
+	stored, err := store.Get[StoredCA](ctx, s, caKey)
 	if err != nil || stored != nil && slices.Equal(stored.Chain, newest) {
 		return err
 	}
-	return store.Put(ctx, s, caKey, &storedCA{Version: 1, Chain: newest})
+	return store.Put(ctx, s, caKey, &StoredCA{Version: 1, Chain: newest})
+}
+
+// HasKey reports whether the certificate is for a public key.
+func (c *Certificate) HasKey(key any) bool {
+	leaf, err := Parse([]string{c.PEM})
+	return err == nil && len(leaf) == 1 && issuing.SamePublicKey(leaf[0].PublicKey, key)
 }

@@ -1,7 +1,7 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-package backend
+package certificates
 
 import (
 	"context"
@@ -33,7 +33,7 @@ func TestARevocationWaitsLongerOnlyForWhatIsHeldAgainstIt(t *testing.T) {
 		"the hundredth refusal":        {attempts: 99, err: refused, against: true, want: 24 * time.Hour, counted: 100},
 		"a hint":                       {err: &certinext.Error{Status: 503, Acted: true, RetryAfter: 20 * time.Minute}, against: true, want: 20 * time.Minute, counted: 1},
 	} {
-		q := &queuedRevocation{Attempts: c.attempts}
+		q := &Queued{Attempts: c.attempts}
 		q.failed(c.err, c.against, now, c.pause)
 		require.Equal(t, c.want, q.Next.Sub(now), name)
 		require.Equal(t, c.counted, q.Attempts, name)

@@ -1,7 +1,7 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-package backend
+package certificates
 
 import (
 	"bytes"
@@ -16,22 +16,22 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
-// An issuedCert is a downloaded certificate, checked and sorted.
-type issuedCert struct {
-	leaf  *x509.Certificate
-	chain []*x509.Certificate // the issuing CA first; a self-signed root last, where delivered
+// An Downloaded is a downloaded certificate, checked and sorted.
+type Downloaded struct {
+	Leaf  *x509.Certificate
+	Chain []*x509.Certificate // the issuing CA first; a self-signed root last, where delivered
 }
 
 // maxBundle bounds the certificates that are looked at in one answer of the CA.
 const maxBundle = 16
 
-// errNoLeaf is an answer in which no certificate carries our key.
-var errNoLeaf = errors.New("none of the delivered certificates carries the key of the CSR")
+// ErrNoLeaf is an answer in which no certificate carries our key.
+var ErrNoLeaf = errors.New("none of the delivered certificates carries the key of the CSR")
 
-// assemble makes sense of what the CA delivered: the certificate with our key, and above it the chain whose signatures hold.
+// Assemble makes sense of what the CA delivered: the certificate with our key, and above it the chain whose signatures hold.
 // Order and completeness of the delivery mean nothing: roots were observed before intermediates, and no chain at all.
-func assemble(b *certinext.Bundle, key crypto.PublicKey) (*issuedCert, error) {
-	certs, err := parseCertificates(append([]string{b.Certificate}, b.Chain...))
+func Assemble(b *certinext.Bundle, key crypto.PublicKey) (*Downloaded, error) {
+	certs, err := Parse(append([]string{b.Certificate}, b.Chain...))
 	if err != nil {
 		return nil, err
 	}
@@ -43,9 +43,9 @@ func assemble(b *certinext.Bundle, key crypto.PublicKey) (*issuedCert, error) {
 		}
 	}
 	if leaf == nil {
-		return nil, errNoLeaf
+		return nil, ErrNoLeaf
 	}
-	return &issuedCert{leaf: leaf, chain: climb(leaf, certs)}, nil
+	return &Downloaded{Leaf: leaf, Chain: climb(leaf, certs)}, nil
 }
 
 // climb follows signatures from leaf upwards through pool.
@@ -75,8 +75,8 @@ func selfSigned(c *x509.Certificate) bool {
 	return bytes.Equal(c.RawSubject, c.RawIssuer) && c.CheckSignatureFrom(c) == nil
 }
 
-// parseCertificates reads every certificate in texts, dropping repetitions.
-func parseCertificates(texts []string) ([]*x509.Certificate, error) {
+// Parse reads every certificate in texts, dropping repetitions.
+func Parse(texts []string) ([]*x509.Certificate, error) {
 	var out []*x509.Certificate
 	for _, text := range texts {
 		for rest := []byte(text); ; {
@@ -100,31 +100,23 @@ func parseCertificates(texts []string) ([]*x509.Certificate, error) {
 	return out, nil
 }
 
-func encodeCertificate(c *x509.Certificate) string {
+// Encode returns a certificate in PEM.
+func Encode(c *x509.Certificate) string {
 	return strings.TrimSpace(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})))
 }
 
-// missingNames lists what was ordered and is not in the certificate.
-func missingNames(c *issuedCert, p *placement) []string {
-	var missing []string
-	for _, n := range p.DNSNames {
-		if !containsFold(c.leaf.DNSNames, n) {
-			missing = append(missing, n)
-		}
+// AssembleAny sorts a delivery whose key is nobody's here.
+func AssembleAny(b *certinext.Bundle) (*Downloaded, error) {
+	certs, err := Parse([]string{b.Certificate})
+	if err != nil {
+		return nil, err
 	}
-	for _, ip := range p.IPs {
-		if c.leaf.VerifyHostname(ip.String()) != nil {
-			missing = append(missing, ip.String())
-		}
+	var leaf *x509.Certificate
+	if len(certs) > 0 {
+		leaf = certs[0]
 	}
-	return missing
-}
-
-func containsFold(list []string, s string) bool {
-	for _, l := range list {
-		if strings.EqualFold(l, s) {
-			return true
-		}
+	if leaf == nil || leaf.IsCA {
+		return nil, errors.New("the delivered certificate is a CA's")
 	}
-	return false
+	return Assemble(b, leaf.PublicKey)
 }

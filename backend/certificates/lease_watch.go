@@ -1,7 +1,7 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-package backend
+package certificates
 
 import (
 	"context"
@@ -24,14 +24,14 @@ import (
 // leaseWatchPrefix is where it is stored when a certificate's last lease is over: by hour, minute and serial number.
 const leaseWatchPrefix = "lease/"
 
-// leaseWatch is the entry: its name says all.
-type leaseWatch struct {
+// LeaseWatch is the entry: its name says all.
+type LeaseWatch struct {
 	Version int `json:"version"`
 }
 
 const (
-	// leaseMargin is how long after its due a lease may be on its way to the engine.
-	leaseMargin = time.Minute
+	// LeaseMargin is how long after its due a lease may be on its way to the engine.
+	LeaseMargin = time.Minute
 	// watchHour is the layout of the folder of an hour, and watchMinute that of the beginning of a name in it. Both sort by time.
 	watchHour   = "2006010215"
 	watchMinute = "04"
@@ -45,19 +45,19 @@ func watchKey(serial string, at time.Time) string {
 	return leaseWatchPrefix + at.Format(watchHour) + "/" + at.Format(watchMinute) + "-" + serial
 }
 
-// watchLeases has the background pass look at a certificate when its last lease is over, unless it has expired by then.
-func (e *Engine) watchLeases(ctx context.Context, s logical.Storage, c *certEntry) error {
-	last := latestLease(c.Leases)
+// WatchLeases has the background pass look at a certificate when its last lease is over, unless it has expired by then.
+func (keeper *Keeper) WatchLeases(ctx context.Context, s logical.Storage, c *Entry) error {
+	last := LatestLease(c.Leases)
 	if last.IsZero() || !last.Before(c.NotAfter) || c.Revocation != nil {
 		return nil
 	}
-	return store.Put(context.WithoutCancel(ctx), s, watchKey(c.Serial, last.Add(leaseMargin)), &leaseWatch{Version: 1})
+	return store.Put(context.WithoutCancel(ctx), s, watchKey(c.Serial, last.Add(LeaseMargin)), &LeaseWatch{Version: 1})
 }
 
-// endOverdue ends the leases that Vault has not ended in time. Nothing is revoked because of a clock that nobody has compared with CERTInext's.
-func (e *Engine) endOverdue(ctx context.Context, s logical.Storage) error {
-	due, err := e.dueWatches(ctx, s)
-	if err != nil || len(due) == 0 || !e.Account.ClockTold(ctx, s) {
+// EndOverdue ends the leases that Vault has not ended in time. Nothing is revoked because of a clock that nobody has compared with CERTInext's.
+func (keeper *Keeper) EndOverdue(ctx context.Context, s logical.Storage) error {
+	due, err := keeper.dueWatches(ctx, s)
+	if err != nil || len(due) == 0 || !keeper.Account.ClockTold(ctx, s) {
 		return err
 	}
 	var errs []error
@@ -66,20 +66,20 @@ func (e *Engine) endOverdue(ctx context.Context, s logical.Storage) error {
 			break
 		}
 		_, serial, _ := strings.Cut(path.Base(key), "-")
-		errs = append(errs, e.endWatched(ctx, s, serial, key))
+		errs = append(errs, keeper.endWatched(ctx, s, serial, key))
 	}
 	return errors.Join(errs...)
 }
 
 // dueWatches lists the watches whose time has come, oldest first, as many as a pass looks at.
-func (e *Engine) dueWatches(ctx context.Context, s logical.Storage) (keys []string, err error) {
+func (keeper *Keeper) dueWatches(ctx context.Context, s logical.Storage) (keys []string, err error) {
 	hours, err := store.List(ctx, s, leaseWatchPrefix)
 	if err != nil {
 		return nil, err
 	}
 	slices.Sort(hours) // not every storage lists in order
 	for _, hour := range hours {
-		if hour > e.Now().UTC().Format(watchHour)+"/" {
+		if hour > keeper.Now().UTC().Format(watchHour)+"/" {
 			break
 		}
 		names, err := store.List(ctx, s, leaseWatchPrefix+hour)
@@ -90,7 +90,7 @@ func (e *Engine) dueWatches(ctx context.Context, s logical.Storage) (keys []stri
 		for _, name := range names {
 			minute, _, _ := strings.Cut(name, "-")
 			due, err := time.Parse(watchHour+watchMinute, strings.TrimSuffix(hour, "/")+minute)
-			if err == nil && due.After(e.Now()) || len(keys) == passLeases {
+			if err == nil && due.After(keeper.Now()) || len(keys) == passLeases {
 				return keys, nil
 			}
 			keys = append(keys, leaseWatchPrefix+hour+name)
@@ -100,22 +100,22 @@ func (e *Engine) dueWatches(ctx context.Context, s logical.Storage) (keys []stri
 }
 
 // endWatched looks at one certificate whose last lease was due, and strikes it from the list.
-func (e *Engine) endWatched(ctx context.Context, s logical.Storage, serial, key string) error {
-	unlock, err := e.lockCert(ctx, serial)
+func (keeper *Keeper) endWatched(ctx context.Context, s logical.Storage, serial, key string) error {
+	unlock, err := keeper.Lock(ctx, serial)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	c, err := readCert(ctx, s, serial)
+	c, err := Read(ctx, s, serial)
 	if err != nil {
 		return err
 	}
 	if c != nil {
-		if err := e.endUnstored(ctx, s, c); err != nil {
+		if err := keeper.EndUnstored(ctx, s, c); err != nil {
 			return err
 		}
-		if last := latestLease(c.Leases).Add(leaseMargin); last.After(e.Now()) { // renewed meanwhile
-			if err := e.watchLeases(ctx, s, c); err != nil {
+		if last := LatestLease(c.Leases).Add(LeaseMargin); last.After(keeper.Now()) { // renewed meanwhile
+			if err := keeper.WatchLeases(ctx, s, c); err != nil {
 				return err
 			}
 		}
@@ -123,22 +123,22 @@ func (e *Engine) endWatched(ctx context.Context, s logical.Storage, serial, key 
 	return store.Delete(ctx, s, key)
 }
 
-// endUnstored queues the revocation of a certificate whose last lease is over, when Vault has not told so. The caller holds the certificate's
+// EndUnstored queues the revocation of a certificate whose last lease is over, when Vault has not told so. The caller holds the certificate's
 // lock.
-func (e *Engine) endUnstored(ctx context.Context, s logical.Storage, c *certEntry) error {
-	now, last := e.Now(), latestLease(c.Leases)
-	if last.IsZero() || now.Before(last.Add(leaseMargin)) || c.Revocation != nil || !c.NotAfter.After(now) || c.heldWithoutLease() || e.Account.ClockInDoubt() {
+func (keeper *Keeper) EndUnstored(ctx context.Context, s logical.Storage, c *Entry) error {
+	now, last := keeper.Now(), LatestLease(c.Leases)
+	if last.IsZero() || now.Before(last.Add(LeaseMargin)) || c.Revocation != nil || !c.NotAfter.After(now) || c.heldWithoutLease() || keeper.Account.ClockInDoubt() {
 		return nil
 	}
-	queued, err := store.Get[queuedRevocation](ctx, s, revocationPrefix+c.Serial)
+	queued, err := store.Get[Queued](ctx, s, RevocationPrefix+c.Serial)
 	if err != nil || queued != nil {
 		return err
 	}
-	if _, known := e.Account.ClockSkew(); !known {
+	if _, known := keeper.Account.ClockSkew(); !known {
 		return account.ErrClockUnknown
 	}
-	e.Log.Warn("a lease is over, and Vault has not ended it: its certificate is to be revoked", "serial", c.view().Serial, "due", last)
-	return e.enqueue(ctx, s, &queuedRevocation{
-		Version: 1, Serial: c.Serial, Reason: defaultReason, Note: "Vault lease ended", QueuedAt: now, Due: true, LeaseOver: true, Next: now,
+	keeper.Log.Warn("a lease is over, and Vault has not ended it: its certificate is to be revoked", "serial", c.View().Serial, "due", last)
+	return keeper.Enqueue(ctx, s, &Queued{
+		Version: 1, Serial: c.Serial, Reason: DefaultReason, Note: "Vault lease ended", QueuedAt: now, Due: true, LeaseOver: true, Next: now,
 	})
 }

@@ -1,7 +1,7 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-package backend
+package certificates
 
 import (
 	"context"
@@ -22,8 +22,23 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// defaultReason is given when nobody names one. The live service takes no "unspecified".
-const defaultReason = certinext.ReasonCessationOfOperation
+// RevocationOf is when and why CERTInext has revoked an order, as far as it says.
+func RevocationOf(remote *certinext.Order, now time.Time) (time.Time, certinext.Reason) {
+	if remote == nil || remote.Revocation == nil {
+		return now, DefaultReason
+	}
+	at, reason := remote.Revocation.ProcessedAt, DefaultReason
+	if at.IsZero() {
+		at = now
+	}
+	if r, err := certinext.ParseReason(remote.Revocation.Reason); err == nil {
+		reason = r
+	}
+	return at, reason
+}
+
+// DefaultReason is given when nobody names one. The live service takes no "unspecified".
+const DefaultReason = certinext.ReasonCessationOfOperation
 
 // A RevokeRequest names a certificate of the mount, in one of three ways, and why it is to be revoked.
 type RevokeRequest struct {
@@ -55,8 +70,8 @@ type Revoked struct {
 	HandedTo int
 }
 
-// RevokeCertificate revokes a certificate that is named by its serial number or by itself.
-func (e *Engine) RevokeCertificate(ctx context.Context, s logical.Storage, r RevokeRequest) (*Revoked, error) {
+// Revoke revokes a certificate that is named by its serial number or by itself.
+func (keeper *Keeper) Revoke(ctx context.Context, s logical.Storage, r RevokeRequest) (*Revoked, error) {
 	reason, err := r.reason()
 	if err != nil {
 		return nil, err
@@ -65,10 +80,10 @@ func (e *Engine) RevokeCertificate(ctx context.Context, s logical.Storage, r Rev
 	if err != nil {
 		return nil, err
 	}
-	q := &queuedRevocation{
-		Version: 1, Serial: serial, Reason: reason, Note: r.Note, QueuedAt: e.Now(), Due: true, Asked: true, asked: true,
+	q := &Queued{
+		Version: 1, Serial: serial, Reason: reason, Note: r.Note, QueuedAt: keeper.Now(), Due: true, Asked: true, asked: true,
 	}
-	return e.revoke(ctx, s, q, func(c *certEntry) error {
+	return keeper.RevokeQueued(ctx, s, q, func(c *Entry) error {
 		if c == nil || r.Role != "" && c.Role != r.Role {
 			// One answer for both: a team cannot find out another's serial numbers.
 			return &fault.NotFoundError{Kind: "certificate", Name: strings.ReplaceAll(serial, "-", ":")}
@@ -83,8 +98,8 @@ func (e *Engine) RevokeCertificate(ctx context.Context, s logical.Storage, r Rev
 	})
 }
 
-// check says which field is wrong, if any, of what can be told without storage.
-func (r RevokeRequest) check() error {
+// Check says which field is wrong, if any, of what can be told without storage.
+func (r RevokeRequest) Check() error {
 	if _, err := r.reason(); err != nil {
 		return err
 	}
@@ -101,7 +116,7 @@ func (r RevokeRequest) check() error {
 // reason is why the certificate is revoked, in CERTInext's words.
 func (r RevokeRequest) reason() (certinext.Reason, error) {
 	if r.Reason == "" {
-		return defaultReason, nil
+		return DefaultReason, nil
 	}
 	reason, err := certinext.ParseReason(r.Reason)
 	if err != nil {
@@ -112,7 +127,7 @@ func (r RevokeRequest) reason() (certinext.Reason, error) {
 
 // serial finds the serial number, in the form of storage keys, of the certificate that r names.
 func (r RevokeRequest) serial() (string, error) {
-	if err := r.check(); err != nil {
+	if err := r.Check(); err != nil {
 		return "", err
 	}
 	if r.Serial != "" {
@@ -130,63 +145,63 @@ func (r RevokeRequest) serial() (string, error) {
 }
 
 // is reports whether the certificate is the one in PEM: another CA's may have the same serial number, and anybody can make one.
-func (c *certEntry) is(text string) bool {
-	ours, err := parseCertificates([]string{c.Certificate})
+func (c *Entry) is(text string) bool {
+	ours, err := Parse([]string{c.Certificate})
 	if err != nil || len(ours) == 0 {
 		return false
 	}
-	theirs, err := parseCertificates([]string{text})
+	theirs, err := Parse([]string{text})
 	return err == nil && len(theirs) > 0 && theirs[0].Equal(ours[0])
 }
 
 // holdsKey reports an error unless the PEM key is the certificate's.
-func holdsKey(c *certEntry, keyPEM string) error {
+func holdsKey(c *Entry, keyPEM string) error {
 	key, err := issuing.ParseKey(keyPEM)
 	if err != nil {
 		return err
 	}
-	certs, err := parseCertificates([]string{c.Certificate})
+	certs, err := Parse([]string{c.Certificate})
 	if err != nil || len(certs) != 1 {
 		return fmt.Errorf("stored certificate %s: %w", c.Serial, errors.Join(err))
 	}
 	if !issuing.SamePublicKey(certs[0].PublicKey, key.Public()) {
-		return fault.BadField("private_key", "is not the key of certificate %s", c.view().Serial)
+		return fault.BadField("private_key", "is not the key of certificate %s", c.View().Serial)
 	}
 	return nil
 }
 
-// revoke queues a revocation, and then asks CERTInext for it: what it cannot take now stays queued. admit has the first word on the
+// RevokeQueued queues a revocation, and then asks CERTInext for it: what it cannot take now stays queued. admit has the first word on the
 // certificate, which is nil when the mount has none.
-func (e *Engine) revoke(ctx context.Context, s logical.Storage, q *queuedRevocation, admit func(*certEntry) error) (*Revoked, error) {
-	v, done, err := e.queueRevocation(ctx, s, q, admit)
+func (keeper *Keeper) RevokeQueued(ctx context.Context, s logical.Storage, q *Queued, admit func(*Entry) error) (*Revoked, error) {
+	v, done, err := keeper.queueRevocation(ctx, s, q, admit)
 	if err != nil || done != nil {
 		return done, err
 	}
-	return e.carryOut(ctx, s, v)
+	return keeper.carryOut(ctx, s, v)
 }
 
 // A revoking is a queued revocation that CERTInext is about to be asked for.
 type revoking struct {
-	cert *certEntry
-	q    *queuedRevocation
+	cert *Entry
+	q    *Queued
 }
 
 // queueRevocation stores a revocation before CERTInext hears of it, so that neither a crash nor a fault of storage loses it. Nobody is handed
 // the certificate from then on. done is the outcome when CERTInext need not be asked.
-func (e *Engine) queueRevocation(ctx context.Context, s logical.Storage, q *queuedRevocation, admit func(*certEntry) error) (v *revoking, done *Revoked, err error) {
-	unlock, err := e.lockCert(ctx, q.Serial)
+func (keeper *Keeper) queueRevocation(ctx context.Context, s logical.Storage, q *Queued, admit func(*Entry) error) (v *revoking, done *Revoked, err error) {
+	unlock, err := keeper.Lock(ctx, q.Serial)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer unlock()
-	c, err := readCert(ctx, s, q.Serial)
+	c, err := Read(ctx, s, q.Serial)
 	if err == nil {
 		err = admit(c)
 	}
 	if err != nil || c == nil {
 		return nil, nil, err
 	}
-	before, err := store.Get[queuedRevocation](ctx, s, revocationPrefix+q.Serial)
+	before, err := store.Get[Queued](ctx, s, RevocationPrefix+q.Serial)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -194,30 +209,30 @@ func (e *Engine) queueRevocation(ctx context.Context, s logical.Storage, q *queu
 		q.Askers = 1
 	}
 	q.join(before)
-	if err := e.enqueue(ctx, s, q); err != nil {
+	if err := keeper.Enqueue(ctx, s, q); err != nil {
 		return nil, nil, err
 	}
 	v = &revoking{cert: c, q: q}
-	if done, err = e.needless(ctx, s, v); err != nil && q.asked && refusal(err) {
-		err = errors.Join(err, e.withdrawAsker(ctx, s, c))
+	if done, err = keeper.needless(ctx, s, v); err != nil && q.asked && refusal(err) {
+		err = errors.Join(err, keeper.withdrawAsker(ctx, s, c))
 	}
 	return v, done, err
 }
 
 // needless returns the outcome of a revocation that CERTInext need not be asked for, and nil when it has to be. The caller holds the
 // certificate's lock.
-func (e *Engine) needless(ctx context.Context, s logical.Storage, v *revoking) (*Revoked, error) {
+func (keeper *Keeper) needless(ctx context.Context, s logical.Storage, v *revoking) (*Revoked, error) {
 	c := v.cert
 	out := c.revoked()
 	switch {
 	case c.Revocation != nil:
 		out.At, out.Reason = c.Revocation.At, c.Revocation.Reason
-		return out, e.dequeue(ctx, s, c.Serial)
-	case e.expired(c):
+		return out, keeper.dequeue(ctx, s, c.Serial)
+	case keeper.expired(c):
 		out.Expired = true
-		return out, e.dequeue(ctx, s, c.Serial)
+		return out, keeper.dequeue(ctx, s, c.Serial)
 	}
-	if kept, err := e.keepReissued(ctx, s, c, v.q, out); kept || err != nil {
+	if kept, err := keeper.keepReissued(ctx, s, c, v.q, out); kept || err != nil {
 		return out, err
 	}
 	return nil, nil
@@ -226,12 +241,12 @@ func (e *Engine) needless(ctx context.Context, s logical.Storage, v *revoking) (
 // expired reports whether a certificate is over for certain. While our clock and CERTInext's differ, or as long as this process has not seen
 // CERTInext's, nothing is left undone because of ours. That a config is gone, so that nobody could be asked now, does not make it right: it may
 // be written again.
-func (e *Engine) expired(c *certEntry) bool {
-	if c.NotAfter.After(e.Now()) {
+func (keeper *Keeper) expired(c *Entry) bool {
+	if c.NotAfter.After(keeper.Now()) {
 		return false
 	}
-	_, known := e.Account.ClockSkew()
-	return known && !e.Account.ClockInDoubt()
+	_, known := keeper.Account.ClockSkew()
+	return known && !keeper.Account.ClockInDoubt()
 }
 
 // refusal reports whether an error is an answer, and not a fault of storage.
@@ -240,47 +255,47 @@ func refusal(err error) bool {
 	return errors.As(err, &field)
 }
 
-func (c *certEntry) revoked() *Revoked {
-	return &Revoked{Serial: c.view().Serial, HandedTo: c.Delivery.times()}
+func (c *Entry) revoked() *Revoked {
+	return &Revoked{Serial: c.View().Serial, HandedTo: c.Delivery.Answers()}
 }
 
 // carryOut asks CERTInext for a queued revocation, and stores what comes of it. Nothing is locked meanwhile. A refusal is an error for somebody
 // who asked, and otherwise one more reason to try later.
-func (e *Engine) carryOut(ctx context.Context, s logical.Storage, v *revoking) (*Revoked, error) {
+func (keeper *Keeper) carryOut(ctx context.Context, s logical.Storage, v *revoking) (*Revoked, error) {
 	out := v.cert.revoked()
-	leave, first := e.revocations.TryLock(v.cert.Serial)
+	leave, first := keeper.revocations.TryLock(v.cert.Serial)
 	if !first {
 		out.Queued, out.Reason = true, v.q.Reason
 		return out, nil // it is being asked for at this moment
 	}
 	defer leave()
-	began := e.Now()
-	sent, err := e.revokeAtCA(ctx, s, v.cert, v.q)
+	began := keeper.Now()
+	sent, err := keeper.revokeAtCA(ctx, s, v.cert, v.q)
 	heard, unseen := err, (*unseenError)(nil)
 	if errors.As(err, &unseen) {
 		heard = unseen.cause
 	}
-	against := e.Account.Observe(heard, began) || unseen != nil
+	against := keeper.Account.Observe(heard, began) || unseen != nil
 
-	ctx, stop := e.Outlive(ctx)
+	ctx, stop := keeper.Outlive(ctx)
 	defer stop()
-	unlock, lockErr := e.lockCert(ctx, v.cert.Serial)
+	unlock, lockErr := keeper.Lock(ctx, v.cert.Serial)
 	if lockErr != nil {
 		return nil, lockErr
 	}
 	defer unlock()
-	c, getErr := readCert(ctx, s, v.cert.Serial)
+	c, getErr := Read(ctx, s, v.cert.Serial)
 	if getErr != nil || c == nil {
 		return nil, errors.Join(getErr, err)
 	}
-	now := e.Now()
+	now := keeper.Now()
 	switch {
 	case c.Revocation != nil: // by somebody else meanwhile
 		out.At, out.Reason = c.Revocation.At, c.Revocation.Reason
-		return out, e.dequeue(ctx, s, c.Serial)
+		return out, keeper.dequeue(ctx, s, c.Serial)
 	case err == nil:
 		out.At, out.Reason = now, sent
-		return out, e.recordRevocation(ctx, s, c, now, sent)
+		return out, keeper.RecordRevocation(ctx, s, c, now, sent)
 	case v.q.asked && refusedForGood(err):
 		var unsupported *certinext.UnsupportedReasonError
 		if errors.As(err, &unsupported) {
@@ -288,12 +303,12 @@ func (e *Engine) carryOut(ctx context.Context, s logical.Storage, v *revoking) (
 		} else {
 			err = fault.Refused(err)
 		}
-		return nil, errors.Join(err, e.withdrawAsker(ctx, s, c))
+		return nil, errors.Join(err, keeper.withdrawAsker(ctx, s, c))
 	}
-	v.q.failed(err, against, now, e.Account.Breaker.Now())
+	v.q.failed(err, against, now, keeper.Account.Breaker.Now())
 	out.Queued, out.Reason = true, v.q.Reason
-	e.Log.Warn("CERTInext did not take a revocation; it is queued", "serial", out.Serial, "attempts", v.q.Attempts, "error", err)
-	return out, e.putOff(ctx, s, v.q)
+	keeper.Log.Warn("CERTInext did not take a revocation; it is queued", "serial", out.Serial, "attempts", v.q.Attempts, "error", err)
+	return out, keeper.putOff(ctx, s, v.q)
 }
 
 // refusedForGood reports whether the same revocation would be refused again: it is one that CERTInext cannot express, or
@@ -317,15 +332,15 @@ const (
 	leaseEndPatience = 10 * time.Second
 )
 
-func (e *Engine) revokeAtCA(ctx context.Context, s logical.Storage, c *certEntry, q *queuedRevocation) (certinext.Reason, error) {
-	client, cfg, err := e.Account.Client(ctx, s)
+func (keeper *Keeper) revokeAtCA(ctx context.Context, s logical.Storage, c *Entry, q *Queued) (certinext.Reason, error) {
+	client, cfg, err := keeper.Account.Client(ctx, s)
 	if err != nil {
 		return "", err
 	}
 	if c.Account != "" && !account.SameAccount(c.Account, cfg.Account()) {
-		return "", errOtherAccount
+		return "", ErrOtherAccount
 	}
-	ctx, stop := e.WhileAlive(ctx)
+	ctx, stop := keeper.WhileAlive(ctx)
 	defer stop()
 	if q.asked {
 		var cancel context.CancelFunc
@@ -345,15 +360,15 @@ func (e *Engine) revokeAtCA(ctx context.Context, s logical.Storage, c *certEntry
 	if err != nil {
 		return "", err
 	}
-	q.SentAt = e.Now()
+	q.SentAt = keeper.Now()
 	return sent, c.seeRevoked(ctx, client)
 }
 
 // revocationKey is the Idempotency-Key of the certificate's revocation. An order's own id is used again when the name of its request is.
-func (c *certEntry) revocationKey() string { return "revoke-" + c.Serial }
+func (c *Entry) revocationKey() string { return "revoke-" + c.Serial }
 
 // seeRevoked reports an [*unseenError] unless CERTInext's order itself says that it is revoked.
-func (c *certEntry) seeRevoked(ctx context.Context, client *certinext.Client) error {
+func (c *Entry) seeRevoked(ctx context.Context, client *certinext.Client) error {
 	remote, err := client.TrackOrder(ctx, c.Family, c.CAOrderID)
 	switch {
 	case err != nil:
@@ -376,32 +391,32 @@ func (e *unseenError) Error() string {
 	return "CERTInext has answered that the certificate is revoked, and " + e.why + ": it is asked again"
 }
 
-// errOtherAccount is a revocation that has to wait: the same number may be another order in the present account.
-var errOtherAccount = errors.New("the certificate belongs to another CERTInext account than the one in config: it is revoked when that is there again")
+// ErrOtherAccount is a revocation that has to wait: the same number may be another order in the present account.
+var ErrOtherAccount = errors.New("the certificate belongs to another CERTInext account than the one in config: it is revoked when that is there again")
 
-// recordRevocation stores that CERTInext has revoked the order of c, and with it the certificates that c has replaced, or that have
+// RecordRevocation stores that CERTInext has revoked the order of c, and with it the certificates that c has replaced, or that have
 // replaced c. What is left undone by a crash is done when c, which comes last, is looked at again.
-func (e *Engine) recordRevocation(ctx context.Context, s logical.Storage, c *certEntry, at time.Time, reason certinext.Reason) error {
-	if err := errors.Join(e.recordForPrevious(ctx, s, c, at, reason), e.recordForNewer(ctx, s, c, reason)); err != nil {
+func (keeper *Keeper) RecordRevocation(ctx context.Context, s logical.Storage, c *Entry, at time.Time, reason certinext.Reason) error {
+	if err := errors.Join(keeper.recordForPrevious(ctx, s, c, at, reason), keeper.recordForNewer(ctx, s, c, reason)); err != nil {
 		return err
 	}
-	return e.recordOne(ctx, s, c, at, reason)
+	return keeper.recordOne(ctx, s, c, at, reason)
 }
 
 // recordOne stores that CERTInext has revoked c.
-func (e *Engine) recordOne(ctx context.Context, s logical.Storage, c *certEntry, at time.Time, reason certinext.Reason) error {
+func (keeper *Keeper) recordOne(ctx context.Context, s logical.Storage, c *Entry, at time.Time, reason certinext.Reason) error {
 	ctx = context.WithoutCancel(ctx)
-	c.Revocation = &revocation{At: at, Reason: reason}
+	c.Revocation = &Revocation{At: at, Reason: reason}
 	c.Leases = nil
 	// The list first: a certificate whose own record says that it is revoked is not looked at again.
 	if err := store.Put(ctx, s, revokedPrefix+c.Serial, c.Revocation); err != nil {
 		return err
 	}
-	if err := store.Put(ctx, s, c.key(), c); err != nil {
+	if err := store.Put(ctx, s, c.Key(), c); err != nil {
 		return err
 	}
-	if err := e.dequeue(ctx, s, c.Serial); err != nil {
+	if err := keeper.dequeue(ctx, s, c.Serial); err != nil {
 		return err
 	}
-	return e.origin.FinishRevoked(ctx, s, c)
+	return keeper.Origin.FinishRevoked(ctx, s, c)
 }

@@ -1,7 +1,7 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-package backend
+package certificates
 
 import (
 	"context"
@@ -18,11 +18,11 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// revocationPrefix is where the revocations are stored that CERTInext has not taken yet, by serial number.
-const revocationPrefix = "revocation/"
+// RevocationPrefix is where the revocations are stored that CERTInext has not taken yet, by serial number.
+const RevocationPrefix = "revocation/"
 
-// queuedRevocation is a stored revocation that CERTInext has not taken yet.
-type queuedRevocation struct {
+// Queued is a stored revocation that CERTInext has not taken yet.
+type Queued struct {
 	Version   int              `json:"version"`
 	Serial    string           `json:"serial"`
 	Reason    certinext.Reason `json:"reason"`
@@ -60,10 +60,10 @@ type QueuedRevocation struct {
 // maxDescribed is how many queued revocations are described at once; each costs a read.
 const maxDescribed = 1000
 
-// RevocationQueue lists the queued revocations by serial number. Of those beyond the first thousand, nothing but the serial
+// Queue lists the queued revocations by serial number. Of those beyond the first thousand, nothing but the serial
 // number is told.
-func (e *Engine) RevocationQueue(ctx context.Context, s logical.Storage) ([]QueuedRevocation, error) {
-	serials, err := store.List(ctx, s, revocationPrefix)
+func (keeper *Keeper) Queue(ctx context.Context, s logical.Storage) ([]QueuedRevocation, error) {
+	serials, err := store.List(ctx, s, RevocationPrefix)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func (e *Engine) RevocationQueue(ctx context.Context, s logical.Storage) ([]Queu
 		if i >= maxDescribed {
 			continue
 		}
-		q, err := store.Get[queuedRevocation](ctx, s, revocationPrefix+serial)
+		q, err := store.Get[Queued](ctx, s, RevocationPrefix+serial)
 		if err != nil {
 			return nil, err
 		}
@@ -85,12 +85,13 @@ func (e *Engine) RevocationQueue(ctx context.Context, s logical.Storage) ([]Queu
 	return out, nil
 }
 
-func (e *Engine) enqueue(ctx context.Context, s logical.Storage, q *queuedRevocation) error {
-	return store.Put(context.WithoutCancel(ctx), s, revocationPrefix+q.Serial, q)
+// Enqueue stores a revocation. The caller holds the certificate's lock.
+func (keeper *Keeper) Enqueue(ctx context.Context, s logical.Storage, q *Queued) error {
+	return store.Put(context.WithoutCancel(ctx), s, RevocationPrefix+q.Serial, q)
 }
 
-func (e *Engine) dequeue(ctx context.Context, s logical.Storage, serial string) error {
-	return store.Delete(context.WithoutCancel(ctx), s, revocationPrefix+serial)
+func (keeper *Keeper) dequeue(ctx context.Context, s logical.Storage, serial string) error {
+	return store.Delete(context.WithoutCancel(ctx), s, RevocationPrefix+serial)
 }
 
 // longestRefusal is how long a revocation that CERTInext refuses waits for its next turn. It waits on, since CERTInext may
@@ -98,7 +99,7 @@ func (e *Engine) dequeue(ctx context.Context, s logical.Storage, serial string) 
 const longestRefusal = 24 * time.Hour
 
 // failed puts off a revocation that CERTInext did not take. Only what is held against it makes it wait ever longer.
-func (q *queuedRevocation) failed(err error, against bool, now time.Time, p account.Pause) {
+func (q *Queued) failed(err error, against bool, now time.Time, p account.Pause) {
 	q.LastError = sanitize.Short(err.Error())
 	if !against {
 		q.Next = now.Add(max(host.PassDelay(0), account.Hint(err), p.Until.Sub(now)))
@@ -113,7 +114,7 @@ func (q *queuedRevocation) failed(err error, against bool, now time.Time, p acco
 }
 
 // join adds one more cause to a queued revocation, or makes it the first one. Whoever asks has the word on the reason.
-func (q *queuedRevocation) join(before *queuedRevocation) {
+func (q *Queued) join(before *Queued) {
 	if before == nil {
 		return
 	}
@@ -130,23 +131,23 @@ func (q *queuedRevocation) join(before *queuedRevocation) {
 
 // ripe reports whether the revocation has its turn. A turn that is further away than any failure puts it was set by a clock that has been set
 // right since.
-func (q *queuedRevocation) ripe(now time.Time) bool {
+func (q *Queued) ripe(now time.Time) bool {
 	return !q.Next.After(now) || q.Due && q.Next.After(now.Add(longestRefusal+account.LongestHint))
 }
 
 // passReads is how many queued revocations one pass looks at, to find those whose time has come.
 const passReads = 2000
 
-// dueRevocations lists the work on queued revocations whose time has come: on no more than limit of them, each of which may take as long as
+// Due lists the work on queued revocations whose time has come: on no more than limit of them, each of which may take as long as
 // patience. It begins behind where the last pass ended, so that many
 // that have to wait never keep the others from their turn.
-func (e *Engine) dueRevocations(ctx context.Context, s logical.Storage, limit int, patience time.Duration) ([]host.Job, error) {
-	serials, err := store.List(ctx, s, revocationPrefix)
+func (keeper *Keeper) Due(ctx context.Context, s logical.Storage, limit int, patience time.Duration) ([]host.Job, error) {
+	serials, err := store.List(ctx, s, RevocationPrefix)
 	if err != nil {
 		return nil, err
 	}
 	slices.Sort(serials)
-	behind, _ := slices.BinarySearch(serials, e.cursor+"\x00")
+	behind, _ := slices.BinarySearch(serials, keeper.cursor+"\x00")
 	serials = slices.Concat(serials[behind:], serials[:behind])
 	var (
 		jobs []host.Job
@@ -156,26 +157,26 @@ func (e *Engine) dueRevocations(ctx context.Context, s logical.Storage, limit in
 		if len(jobs) == limit || ctx.Err() != nil {
 			break
 		}
-		q, err := store.Get[queuedRevocation](ctx, s, revocationPrefix+serial)
+		q, err := store.Get[Queued](ctx, s, RevocationPrefix+serial)
 		if err != nil {
 			errs = append(errs, err)
 		}
-		if q != nil && q.ripe(e.Now()) {
-			jobs = append(jobs, func(ctx context.Context) error { return e.drainQueued(ctx, s, serial, patience) })
+		if q != nil && q.ripe(keeper.Now()) {
+			jobs = append(jobs, func(ctx context.Context) error { return keeper.drainQueued(ctx, s, serial, patience) })
 		}
-		e.cursor = serial
+		keeper.cursor = serial
 	}
 	return jobs, errors.Join(errs...)
 }
 
 // drainQueued tries one queued revocation again, if its time has come.
-func (e *Engine) drainQueued(ctx context.Context, s logical.Storage, serial string, patience time.Duration) error {
+func (keeper *Keeper) drainQueued(ctx context.Context, s logical.Storage, serial string, patience time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	v, err := e.dueRevocation(ctx, s, serial)
+	v, err := keeper.dueRevocation(ctx, s, serial)
 	if errors.Is(err, account.ErrClockUnknown) {
-		e.Account.LearnClock(ctx, s)
-		v, err = e.dueRevocation(ctx, s, serial)
+		keeper.Account.LearnClock(ctx, s)
+		v, err = keeper.dueRevocation(ctx, s, serial)
 	}
 	if errors.Is(err, account.ErrClockUnknown) {
 		return nil // CERTInext has not answered; the next pass asks again
@@ -183,93 +184,93 @@ func (e *Engine) drainQueued(ctx context.Context, s logical.Storage, serial stri
 	if err != nil || v == nil {
 		return err
 	}
-	_, err = e.carryOut(ctx, s, v)
+	_, err = keeper.carryOut(ctx, s, v)
 	return err
 }
 
 // dueRevocation returns a queued revocation that CERTInext has to be asked for now; nil when there is nothing to ask.
-func (e *Engine) dueRevocation(ctx context.Context, s logical.Storage, serial string) (*revoking, error) {
-	unlock, err := e.lockCert(ctx, serial)
+func (keeper *Keeper) dueRevocation(ctx context.Context, s logical.Storage, serial string) (*revoking, error) {
+	unlock, err := keeper.Lock(ctx, serial)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	q, err := store.Get[queuedRevocation](ctx, s, revocationPrefix+serial)
-	if err != nil || q == nil || !q.ripe(e.Now()) {
+	q, err := store.Get[Queued](ctx, s, RevocationPrefix+serial)
+	if err != nil || q == nil || !q.ripe(keeper.Now()) {
 		return nil, err
 	}
-	c, err := readCert(ctx, s, serial)
+	c, err := Read(ctx, s, serial)
 	if err != nil {
 		return nil, err
 	}
 	if c == nil {
-		return nil, e.dequeue(ctx, s, serial)
+		return nil, keeper.dequeue(ctx, s, serial)
 	}
 	due := q.Due
 	if !due {
-		if _, known := e.Account.ClockSkew(); !known {
+		if _, known := keeper.Account.ClockSkew(); !known {
 			return nil, account.ErrClockUnknown
 		}
-		if e.Account.ClockInDoubt() {
+		if keeper.Account.ClockInDoubt() {
 			return nil, nil // it is only the clock that says that the last lease is over
 		}
-		if last := lastLease(c.Leases, e.Now()); !last.IsZero() {
+		if last := LastLease(c.Leases, keeper.Now()); !last.IsZero() {
 			q.Next = last // renewed meanwhile
-			return nil, e.enqueue(ctx, s, q)
+			return nil, keeper.Enqueue(ctx, s, q)
 		}
 		if c.heldWithoutLease() {
-			return nil, e.dequeue(ctx, s, serial) // somebody has it for as long as it is valid
+			return nil, keeper.dequeue(ctx, s, serial) // somebody has it for as long as it is valid
 		}
 		q.Due, q.LeaseOver = true, true
 	}
 	v := &revoking{cert: c, q: q}
-	if done, err := e.needless(ctx, s, v); err != nil || done != nil {
+	if done, err := keeper.needless(ctx, s, v); err != nil || done != nil {
 		return nil, err
 	}
 	if due {
 		return v, nil
 	}
-	return v, e.enqueue(ctx, s, q) // from now on, nobody is handed the certificate
+	return v, keeper.Enqueue(ctx, s, q) // from now on, nobody is handed the certificate
 }
 
 // putOff stores that CERTInext did not take a revocation, in the entry as it is by now: somebody may have asked for it meanwhile. The caller
 // holds the certificate's lock.
-func (e *Engine) putOff(ctx context.Context, s logical.Storage, tried *queuedRevocation) error {
-	q, err := store.Get[queuedRevocation](ctx, s, revocationPrefix+tried.Serial)
+func (keeper *Keeper) putOff(ctx context.Context, s logical.Storage, tried *Queued) error {
+	q, err := store.Get[Queued](ctx, s, RevocationPrefix+tried.Serial)
 	if err != nil || q == nil {
 		return err
 	}
 	q.Attempts, q.Next, q.LastError, q.SentAt = tried.Attempts, tried.Next, tried.LastError, tried.SentAt
-	return e.enqueue(ctx, s, q)
+	return keeper.Enqueue(ctx, s, q)
 }
 
 // withdrawAsker takes back what one asker has queued, who was refused. What follows from a lease, or was asked for by others, stays. The caller
 // holds the certificate's lock.
-func (e *Engine) withdrawAsker(ctx context.Context, s logical.Storage, c *certEntry) error {
-	q, err := store.Get[queuedRevocation](ctx, s, revocationPrefix+c.Serial)
+func (keeper *Keeper) withdrawAsker(ctx context.Context, s logical.Storage, c *Entry) error {
+	q, err := store.Get[Queued](ctx, s, RevocationPrefix+c.Serial)
 	if err != nil || q == nil {
 		return err
 	}
 	if q.Askers--; q.Askers > 0 {
-		return e.enqueue(ctx, s, q)
+		return keeper.Enqueue(ctx, s, q)
 	}
-	now := e.Now()
-	last := lastLease(c.Leases, now)
+	now := keeper.Now()
+	last := LastLease(c.Leases, now)
 	switch {
-	case q.LeaseOver, q.Waiting && e.leasesOver(c):
+	case q.LeaseOver, q.Waiting && keeper.leasesOver(c):
 		q.LeaseOver = true
-		q.Reason, q.Note, q.Next = defaultReason, "Vault lease ended", now.Add(host.PassDelay(0))
+		q.Reason, q.Note, q.Next = DefaultReason, "Vault lease ended", now.Add(host.PassDelay(0))
 	case q.Waiting:
-		q.Reason, q.Note, q.Due, q.Next = defaultReason, "Vault lease ended", false, last
+		q.Reason, q.Note, q.Due, q.Next = DefaultReason, "Vault lease ended", false, last
 	default:
-		return e.dequeue(ctx, s, c.Serial)
+		return keeper.dequeue(ctx, s, c.Serial)
 	}
 	q.Asked, q.Askers, q.Attempts, q.LastError = false, 0, 0, ""
-	return e.enqueue(ctx, s, q)
+	return keeper.Enqueue(ctx, s, q)
 }
 
-// revocationDue reports whether a certificate is to be revoked whatever its leases.
-func (e *Engine) revocationDue(ctx context.Context, s logical.Storage, serial string) (bool, error) {
-	q, err := store.Get[queuedRevocation](ctx, s, revocationPrefix+serial)
+// RevocationDue reports whether a certificate is to be revoked whatever its leases.
+func (keeper *Keeper) RevocationDue(ctx context.Context, s logical.Storage, serial string) (bool, error) {
+	q, err := store.Get[Queued](ctx, s, RevocationPrefix+serial)
 	return q != nil && q.Due, err
 }

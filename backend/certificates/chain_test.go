@@ -1,7 +1,7 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-package backend
+package certificates
 
 import (
 	"crypto/ecdsa"
@@ -18,7 +18,6 @@ import (
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
-	"github.com/hashicorp/vault/sdk/helper/jsonutil"
 	"github.com/stretchr/testify/require"
 )
 
@@ -55,24 +54,24 @@ func TestAssembleSortsWhateverComes(t *testing.T) {
 	want := []*x509.Certificate{issuer.cert, middle.cert, root.cert}
 
 	all := []string{
-		encodeCertificate(leaf.cert), encodeCertificate(issuer.cert), encodeCertificate(middle.cert),
-		encodeCertificate(root.cert), encodeCertificate(stray.cert), encodeCertificate(issuer.cert),
+		Encode(leaf.cert), Encode(issuer.cert), Encode(middle.cert),
+		Encode(root.cert), Encode(stray.cert), Encode(issuer.cert),
 	}
 	for range 20 {
 		rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-		got, err := assemble(&certinext.Bundle{Certificate: all[0], Chain: all[1:]}, leaf.cert.PublicKey)
+		got, err := Assemble(&certinext.Bundle{Certificate: all[0], Chain: all[1:]}, leaf.cert.PublicKey)
 		require.NoError(t, err)
-		require.Equal(t, leaf.cert, got.leaf)
-		require.Equal(t, want, got.chain)
+		require.Equal(t, leaf.cert, got.Leaf)
+		require.Equal(t, want, got.Chain)
 	}
-	got, err := assemble(&certinext.Bundle{Certificate: encodeCertificate(leaf.cert)}, leaf.cert.PublicKey)
+	got, err := Assemble(&certinext.Bundle{Certificate: Encode(leaf.cert)}, leaf.cert.PublicKey)
 	require.NoError(t, err)
-	require.Empty(t, got.chain, "an absent chain is empty")
+	require.Empty(t, got.Chain, "an absent chain is empty")
 
-	_, err = assemble(&certinext.Bundle{Certificate: encodeCertificate(leaf.cert), Chain: all}, root.key.Public().(*ecdsa.PublicKey))
+	_, err = Assemble(&certinext.Bundle{Certificate: Encode(leaf.cert), Chain: all}, root.key.Public().(*ecdsa.PublicKey))
 	require.NoError(t, err, "a key that a delivered certificate carries")
-	_, err = assemble(&certinext.Bundle{Certificate: encodeCertificate(leaf.cert)}, root.cert.PublicKey)
-	require.ErrorIs(t, err, errNoLeaf)
+	_, err = Assemble(&certinext.Bundle{Certificate: Encode(leaf.cert)}, root.cert.PublicKey)
+	require.ErrorIs(t, err, ErrNoLeaf)
 }
 
 // Two CAs that certify each other must not make an endless chain.
@@ -88,57 +87,41 @@ func TestAssembleEndsOnALoop(t *testing.T) {
 		return c
 	}
 	leaf := newCert(t, "www.example.com", a, false)
-	got, err := assemble(&certinext.Bundle{
-		Certificate: encodeCertificate(leaf.cert),
-		Chain:       []string{encodeCertificate(cross(a, b)), encodeCertificate(cross(b, a))},
+	got, err := Assemble(&certinext.Bundle{
+		Certificate: Encode(leaf.cert),
+		Chain:       []string{Encode(cross(a, b)), Encode(cross(b, a))},
 	}, leaf.cert.PublicKey)
 	require.NoError(t, err)
-	require.LessOrEqual(t, len(got.chain), 3)
+	require.LessOrEqual(t, len(got.Chain), 3)
 }
 
 func FuzzAssemble(f *testing.F) {
 	// The chain is a file, so that every fuzzing process knows the same leaf.
 	text, err := os.ReadFile("testdata/chain.pem")
 	require.NoError(f, err)
-	certs, err := parseCertificates([]string{string(text)})
+	certs, err := Parse([]string{string(text)})
 	require.NoError(f, err)
 	require.Len(f, certs, 3)
 	key := certs[0].PublicKey
-	f.Add(encodeCertificate(certs[0]), encodeCertificate(certs[1])+"\n"+encodeCertificate(certs[2]))
-	f.Add(encodeCertificate(certs[2])+"\n"+encodeCertificate(certs[0]), "")
+	f.Add(Encode(certs[0]), Encode(certs[1])+"\n"+Encode(certs[2]))
+	f.Add(Encode(certs[2])+"\n"+Encode(certs[0]), "")
 	f.Add("-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----", "junk")
 	f.Fuzz(func(t *testing.T, certificate, chain string) {
-		got, err := assemble(&certinext.Bundle{Certificate: certificate, Chain: []string{chain}}, key)
+		got, err := Assemble(&certinext.Bundle{Certificate: certificate, Chain: []string{chain}}, key)
 		if err != nil {
 			return
 		}
-		require.True(t, issuing.SamePublicKey(got.leaf.PublicKey, key))
-		for at, up := got.leaf, got.chain; len(up) > 0; at, up = up[0], up[1:] {
+		require.True(t, issuing.SamePublicKey(got.Leaf.PublicKey, key))
+		for at, up := got.Leaf, got.Chain; len(up) > 0; at, up = up[0], up[1:] {
 			require.NoError(t, at.CheckSignatureFrom(up[0]))
 		}
-	})
-}
-
-func FuzzStoredOrder(f *testing.F) {
-	f.Add([]byte(`{"version":1,"id":"x","role":"web","state":"pending","placement":{"family":"ssl","dns_names":["a.com"]},"timeline":[{"at":"2026-01-01T00:00:00Z","what":"x"}]}`))
-	f.Add([]byte(`{}`))
-	f.Fuzz(func(t *testing.T, stored []byte) {
-		var o orderEntry
-		if err := jsonutil.DecodeJSON(stored, &o); err != nil {
-			return
-		}
-		require.NotPanics(t, func() {
-			o.view()
-			_, _ = o.publicKey()
-			advance(&o, &certinext.Order{Status: o.CAStatus}, progress{})
-		})
 	})
 }
 
 func TestPEMBlocksOtherThanCertificatesAreIgnored(t *testing.T) {
 	leaf := newCert(t, "www.example.com", nil, false)
 	key := string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("x")}))
-	got, err := parseCertificates([]string{key + encodeCertificate(leaf.cert), "junk"})
+	got, err := Parse([]string{key + Encode(leaf.cert), "junk"})
 	require.NoError(t, err)
 	require.Len(t, got, 1)
 }

@@ -1,0 +1,53 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package backend
+
+import (
+	"strings"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
+)
+
+func newCertEntry(o *orderEntry, cert *certificates.Downloaded, now time.Time) *certificates.Entry {
+	c := &certificates.Entry{
+		Version: 1, Serial: serials.Key(cert.Leaf.SerialNumber), Role: o.Role, Requester: o.Requester,
+		OrderID: o.ID, CAOrderID: o.CAOrderID, Account: o.Account, Family: o.Placement.Family,
+		Certificate: certificates.Encode(cert.Leaf), NotBefore: cert.Leaf.NotBefore, NotAfter: cert.Leaf.NotAfter,
+		IssuedAt: now, RenewalOf: o.Renews,
+	}
+	if o.Reissue != nil {
+		c.Replaces = o.Reissue.Serial
+	}
+	for _, up := range cert.Chain {
+		c.Chain = append(c.Chain, certificates.Encode(up))
+	}
+	return c
+}
+
+// missingNames lists what was ordered and is not in the certificate.
+func missingNames(c *certificates.Downloaded, p *placement) []string {
+	var missing []string
+	for _, n := range p.DNSNames {
+		if !containsFold(c.Leaf.DNSNames, n) {
+			missing = append(missing, n)
+		}
+	}
+	for _, ip := range p.IPs {
+		if c.Leaf.VerifyHostname(ip.String()) != nil {
+			missing = append(missing, ip.String())
+		}
+	}
+	return missing
+}
+
+func containsFold(list []string, s string) bool {
+	for _, l := range list {
+		if strings.EqualFold(l, s) {
+			return true
+		}
+	}
+	return false
+}
