@@ -55,11 +55,7 @@ func (b *secretsBackend) revokeCertificateLease(ctx context.Context, req *logica
 		// and it answered an error: nobody has got the certificate by it.
 		return nil, b.engine.TakeBack(ctx, req.Storage, serial, lease)
 	}
-	end := backend.LeaseEnd{Serial: serial, ID: lease}
-	if !req.Secret.IssueTime.IsZero() && req.Secret.TTL > 0 {
-		end.DueAt = req.Secret.ExpirationTime()
-	}
-	return nil, b.engine.Certificates.ReleaseLease(ctx, req.Storage, end)
+	return nil, b.engine.Certificates.ReleaseLease(ctx, req.Storage, backend.LeaseEnd{Serial: serial, ID: lease})
 }
 
 func leaseOf(req *logical.Request) (serial, lease string, err error) {

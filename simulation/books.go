@@ -103,6 +103,9 @@ type books struct {
 	handovers []handover
 	// delivered is when storage was first told that a certificate is handed over, by its order's number at the CA.
 	delivered map[string]storedDelivery
+	// stamped is when the latest answer with an order's certificate went out, by the word of storage and the plugin's clock: storage is told
+	// before the answer, and only the process that gives it knows how slow storage was.
+	stamped map[string]time.Time
 	// takenBack are those that turned out to have reached nobody, by the same number, and until when they counted.
 	takenBack map[string][]undone
 	asked     map[string]time.Time // when somebody first asked for the end of a certificate or order, by serial number or id
@@ -115,7 +118,7 @@ type books struct {
 
 func newBooks() *books {
 	return &books{
-		purchases: make(map[string]*purchase), delivered: make(map[string]storedDelivery), takenBack: make(map[string][]undone), asked: make(map[string]time.Time),
+		purchases: make(map[string]*purchase), delivered: make(map[string]storedDelivery), stamped: make(map[string]time.Time), takenBack: make(map[string][]undone), asked: make(map[string]time.Time),
 		revoked: make(map[string]time.Time), told: make(map[string]string), overSince: make(map[string]time.Time), settled: make(map[string]bool), word: make(map[string]bool),
 	}
 }
@@ -162,6 +165,9 @@ func (b *books) stored(ctx context.Context, key string, value []byte) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if c.Delivery != nil {
+		b.stamped[c.CAOrderID] = c.Delivery.Last
+	}
 	switch known := b.delivered[c.CAOrderID]; {
 	case c.Delivery == nil && known.serial == c.Serial:
 		delete(b.delivered, c.CAOrderID) // nobody has got it after all
@@ -203,7 +209,8 @@ type storedCert struct {
 
 	Leases   map[string]time.Time `json:"leases"`
 	Delivery *struct {
-		At time.Time `json:"at"`
+		At   time.Time `json:"at"`
+		Last time.Time `json:"last"`
 	} `json:"delivery"`
 	Revocation *struct {
 		At time.Time `json:"at"`

@@ -693,6 +693,47 @@ var cases = []struct {
 		},
 	},
 	{
+		"a certificate is handed over although CERTInext does not tell the time", "answer/fault", false, History{
+			Seed: 1304149, Manners: Manners{TokenTTL: 2 * time.Minute}, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "tok", Role: "bare", Name: "shared"}},
+				{Do: "order", Request: Request{Who: "ann", Role: "bare", Name: "shared", ID: "deploy"}},
+				{Do: "issue", Request: Request{Who: "ann", Role: "bare", Name: "shared", ID: "deploy"}},
+				{Do: "restart"},
+				{Do: "collect", Request: Request{Who: "tok", Role: "bare", Name: "shared"}, Then: 2},
+				{Do: "wire", At: "> ", Bad: "slow", For: 2 * time.Minute, Times: 3},
+				{Do: "order", Request: Request{Who: "ann", Role: "bare", Name: "shared", ID: "deploy"}},
+				{Do: "issue", Request: Request{Who: "ann", Role: "bare", Name: "shared", ID: "deploy"}},
+			},
+		},
+	},
+	{
+		"a lease that somebody ends while the clock is two months ahead is over", "lease/ghost", false, History{
+			Seed: 1404677, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "tok", Role: "once", Name: "n1"}},
+				{Do: "collect", Request: Request{Who: "tok", Role: "once", Name: "n1"}, Then: 1},
+				{Do: "issue", Request: Request{Who: "tok", Role: "once", Name: "n1"}, Then: 5},
+				{Do: "collect", Request: Request{Who: "tok", Role: "once", Name: "n1"}, Then: 1},
+				{Do: "clock", For: 1440 * time.Hour},
+				{Do: "lease-end", Request: Request{Who: "tok", Role: "once", Name: "n1"}},
+			},
+		},
+	},
+	{
+		"what storage was slow to take counts from when it was told, after a crash", "money/repeated", false, History{
+			Seed: 1400588, Manners: Manners{TokenTTL: 2 * time.Minute}, Orderly: true,
+			Actions: []Action{
+				{Do: "disk", At: "put cert/", Bad: "slow", For: 30 * time.Second, Times: 3},
+				{Do: "order", Request: Request{Who: "ann", Role: "bare", Name: "n2"}},
+				{Do: "issue", Request: Request{Who: "tok", Role: "bare", Name: "n4"}},
+				{Do: "disk", At: "get order/closed/", Bad: "crash"},
+				{Do: "pass"},
+				{Do: "issue", Request: Request{Who: "tok", Role: "bare", Name: "n4"}},
+			},
+		},
+	},
+	{
 		"a certificate from a future that never came is waited for no longer than any other", "key/left", false, History{
 			Seed: 73, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
 			Actions: []Action{

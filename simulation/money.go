@@ -84,7 +84,7 @@ func (w *world) judgeRepeat(r Request, first, next *certinexttest.OrderRecord) {
 		return
 	case two.call.forced() && (handed || !stored.zero() && !at.true.Before(stored.true)):
 		return
-	case handed && (w.policy().AnswersBuy || window == 0 || !at.withinAnswer(window, before, answer.call)):
+	case handed && (w.policy().AnswersBuy || window == 0 || !at.withinAnswer(window, before, answer.call) || w.forgotten(first, answer.call, at, window)):
 		return
 	case handed:
 		w.violate("money/repeated", "%s was handed %s at %s, asked again, and bought %s %s later", r.Who, first.ID, w.since(before), next.ID, at.true.Sub(before.true))
@@ -102,6 +102,11 @@ func (w *world) judgeRepeat(r Request, first, next *certinexttest.OrderRecord) {
 	}
 	w.violate("money/again", "%s bought %s at %s and %s at %s for %s, and the first was neither over nor handed over",
 		r.Who, first.ID, w.since(one.arrived[0]), next.ID, w.since(at), r.commonName())
+}
+
+// forgotten reports whether an answer was too long ago by the word of storage, and the process that knew better has died.
+func (w *world) forgotten(o *certinexttest.OrderRecord, answered *call, at moment, window time.Duration) bool {
+	return answered.proc.dead.Load() && at.plugin.After(w.books.stamped[o.ID].Add(window))
 }
 
 // mayHaveArrived reports whether an answer with an order's certificate may have reached somebody before a time. Where its caller had left

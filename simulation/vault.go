@@ -87,7 +87,10 @@ func (v *vault) end(l *lease) {
 // seeClock notes that the lease is over by a clock of the plugin's that is hours wrong.
 func (v *vault) seeClock(l *lease) {
 	skew := time.Duration(v.world.pluginAhead.Load() - v.world.caAhead.Load())
-	l.byClock = l.byClock || skew.Abs() > time.Hour && !v.world.pluginNow().Before(l.secret.IssueTime.Add(l.secret.TTL))
+	id, _ := l.secret.InternalData["lease"].(string)
+	if c := v.world.storedCert(l.serial); c != nil && skew.Abs() > time.Hour && !v.world.pluginNow().Before(c.Leases[id]) {
+		l.byClock = true
+	}
 }
 
 // renew extends a lease.

@@ -36,12 +36,17 @@ func (acct *Account) ClockSkew() (time.Duration, bool) {
 	return 0, false
 }
 
+// learnPatience is for the question what time it is: whoever asks has more to do than to wait for that.
+const learnPatience = 10 * time.Second
+
 // LearnClock asks CERTInext who we are, for the time of its answer.
 func (acct *Account) LearnClock(ctx context.Context, s logical.Storage) {
 	client, _, err := acct.Client(ctx, s)
 	if err != nil {
 		return // whoever needs CERTInext says so
 	}
+	ctx, cancel := context.WithTimeout(ctx, learnPatience)
+	defer cancel()
 	began := acct.Now()
 	_, err = client.Me(ctx)
 	acct.Observe(err, began)

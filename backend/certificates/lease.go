@@ -112,8 +112,6 @@ func (keeper *Keeper) RenewLease(ctx context.Context, s logical.Storage, serial,
 type LeaseEnd struct {
 	Serial string // of its certificate, with dashes
 	ID     string
-	// DueAt is when it was to end; zero when that is not known.
-	DueAt time.Time
 }
 
 // ReleaseLease ends a lease. The last one to go revokes the certificate at CERTInext; what CERTInext cannot take now stays in
@@ -141,7 +139,7 @@ func (keeper *Keeper) queueLeaseEnd(ctx context.Context, s logical.Storage, l Le
 	if c.Revocation != nil || keeper.expired(c) {
 		return nil, nil
 	}
-	_, known := c.Leases[l.ID]
+	due, known := c.Leases[l.ID]
 	if !known && c.Delivery == nil {
 		return nil, nil // it was taken back, and Vault could not delete what it had stored of it
 	}
@@ -150,7 +148,7 @@ func (keeper *Keeper) queueLeaseEnd(ctx context.Context, s logical.Storage, l Le
 		return nil, err
 	}
 	_, seen := keeper.Account.ClockSkew()
-	byClockAlone := (!seen || keeper.Account.ClockInDoubt()) && !l.DueAt.IsZero() && !keeper.Now().Before(l.DueAt)
+	byClockAlone := known && (!seen || keeper.Account.ClockInDoubt()) && !keeper.Now().Before(due)
 	if !byClockAlone && known { // else it counts until a clock that can be believed says that it is over
 		delete(c.Leases, l.ID)
 		if err := store.Put(context.WithoutCancel(ctx), s, c.Key(), c); err != nil {
