@@ -8,21 +8,14 @@ import (
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
-	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
 )
 
 func newCertEntry(o *orderEntry, cert *certificates.Downloaded, now time.Time) *certificates.Entry {
-	c := &certificates.Entry{
-		Version: 1, Serial: serials.Key(cert.Leaf.SerialNumber), Role: o.Role, Requester: o.Requester,
-		OrderID: o.ID, CAOrderID: o.CAOrderID, Account: o.Account, Family: o.Placement.Family,
-		Certificate: certificates.Encode(cert.Leaf), NotBefore: cert.Leaf.NotBefore, NotAfter: cert.Leaf.NotAfter,
-		IssuedAt: now, RenewalOf: o.Renews,
-	}
+	c := certificates.NewEntry(cert, now)
+	c.Role, c.Requester, c.OrderID, c.CAOrderID, c.Account = o.Role, o.Requester, o.ID, o.CAOrderID, o.Account
+	c.Family, c.RenewalOf = o.Placement.Family, o.Renews
 	if o.Reissue != nil {
 		c.Replaces = o.Reissue.Serial
-	}
-	for _, up := range cert.Chain {
-		c.Chain = append(c.Chain, certificates.Encode(up))
 	}
 	return c
 }

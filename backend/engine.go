@@ -6,7 +6,6 @@ package backend
 import (
 	"io"
 	"net/http"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -89,14 +88,9 @@ func (e *Engine) Close() {
 	e.Work.Wait()
 }
 
-// Invalidate forgets what the engine remembers of a storage key that has changed elsewhere.
+// Invalidate has each room forget what it remembers of a storage key that has changed elsewhere.
 func (e *Engine) Invalidate(key string) {
-	switch {
-	case key == account.ConfigKey:
-		e.Account.ForgetConnection()
-	case strings.HasPrefix(key, openOrderPrefix):
-		e.orders.forget()
-	case strings.HasPrefix(key, validation.SolverPrefix):
-		e.Publisher.Forget(strings.TrimPrefix(key, validation.SolverPrefix))
-	}
+	e.Account.Invalidate(key)
+	e.Publisher.Invalidate(key)
+	e.invalidateOrders(key)
 }

@@ -445,3 +445,10 @@ func (r *registry) askedBy(id string, stored, now time.Time) time.Time {
 	}
 	return t.futureSeen
 }
+
+// invalidateOrders has the open orders read again when one of them has changed in storage elsewhere.
+func (e *Engine) invalidateOrders(key string) {
+	if strings.HasPrefix(key, openOrderPrefix) {
+		e.orders.forget()
+	}
+}

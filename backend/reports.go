@@ -20,7 +20,6 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
-	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -89,19 +88,19 @@ func (f OrderFilter) rows(ctx context.Context, client *certinext.Client) iter.Se
 }
 
 // recognize finds this mount's own orders among rows. It costs a look into storage or two for each row that carries a marker.
-func (e *Engine) recognize(ctx context.Context, s logical.Storage, account string, rows []certinext.ReportRow) ([]ReportedOrder, error) {
-	if err := e.orders.load(ctx, s); err != nil {
+func (e *Engine) recognize(ctx context.Context, s logical.Storage, id string, rows []certinext.ReportRow) ([]ReportedOrder, error) {
+	open, err := e.markedOrders(ctx, s, rows)
+	if err != nil {
 		return nil, err
 	}
-	open := e.orders.marked(rows)
 	out := make([]ReportedOrder, 0, len(rows))
 	for _, row := range rows {
 		o := ReportedOrder{ReportRow: row, Serial: reportedSerial(row.SerialNumber)}
-		if key := markerKey(row.Tags); key != "" {
-			if err := e.claimOpen(ctx, s, open[key], &o); err != nil {
+		if slices.ContainsFunc(row.Tags, account.IsMarker) {
+			if o.Role, o.LocalID, err = open.Of(ctx, s, row); err != nil {
 				return nil, err
 			}
-			if err := e.claimIssued(ctx, s, account, &o); err != nil {
+			if err := e.claimIssued(ctx, s, id, &o); err != nil {
 				return nil, err
 			}
 		}
@@ -109,21 +108,6 @@ func (e *Engine) recognize(ctx context.Context, s logical.Storage, account strin
 		out = append(out, o)
 	}
 	return out, nil
-}
-
-// claimOpen makes o the open order t, if it is that. Tags are anybody's to write, so the order has to say the same.
-func (e *Engine) claimOpen(ctx context.Context, s logical.Storage, t tracked, o *ReportedOrder) error {
-	if t.id == "" {
-		return nil
-	}
-	own, err := store.Get[orderEntry](ctx, s, openOrderPrefix+t.role+"/"+t.id)
-	if err != nil || own == nil {
-		return err
-	}
-	if own.adoptable(o.ReportRow) && (own.CAOrderID == "" || own.CAOrderID == o.OrderID) {
-		o.Role, o.LocalID = own.Role, own.ID
-	}
-	return nil
 }
 
 // claimIssued makes o the order that its certificate was recorded for.
@@ -139,14 +123,6 @@ func (e *Engine) claimIssued(ctx context.Context, s logical.Storage, id string, 
 		o.Role, o.LocalID = c.Role, c.OrderID
 	}
 	return nil
-}
-
-// markerKey returns what tells an order from others in the first marker among tags; empty when there is none.
-func markerKey(tags []string) string {
-	if i := slices.IndexFunc(tags, account.IsMarker); i >= 0 {
-		return strings.ToLower(tags[i][len(account.MarkerPrefix):])
-	}
-	return ""
 }
 
 // reportedSerial reads a serial number in the report and returns it in the form of storage keys, or "". It is decimal on the

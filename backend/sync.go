@@ -184,32 +184,6 @@ func (e *Engine) syncRows(ctx context.Context, s logical.Storage, st *SyncStatus
 	return ctx.Err()
 }
 
-// ownOrders are CERTInext's numbers, and the markers, of this mount's open orders: the engine looks after those by itself.
-func (e *Engine) ownOrders(ctx context.Context, s logical.Storage) (map[string]bool, error) {
-	own := make(map[string]bool)
-	roles, err := store.List(ctx, s, openOrderPrefix)
-	if err != nil {
-		return nil, err
-	}
-	for _, role := range roles {
-		ids, err := store.List(ctx, s, openOrderPrefix+role)
-		if err != nil {
-			return nil, err
-		}
-		for _, id := range ids {
-			o, err := store.Get[orderEntry](ctx, s, openOrderPrefix+role+id)
-			if err != nil {
-				return nil, err
-			}
-			if o != nil {
-				own[o.CAOrderID], own[strings.ToLower(o.marker())] = true, true
-			}
-		}
-	}
-	delete(own, "")
-	return own, nil
-}
-
 // A syncer takes in the certificates of one reading of CERTInext's records.
 type syncer struct {
 	engine   *Engine
@@ -347,7 +321,8 @@ func (y *syncer) take(ctx context.Context, row certinext.ReportRow) error {
 		return nil
 	}
 	now := y.engine.Now()
-	c := newCertEntry(&orderEntry{CAOrderID: row.OrderID, Account: y.account, Placement: placement{Family: family}}, cert, now)
+	c := certificates.NewEntry(cert, now)
+	c.CAOrderID, c.Account, c.Family = row.OrderID, y.account, family
 	c.Imported, c.Delivery = true, &certificates.Delivery{At: now} // nobody waits for it
 	if err := y.succeed(ctx, c); err != nil {
 		return err

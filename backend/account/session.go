@@ -84,3 +84,10 @@ func (acct *Account) Session(ctx context.Context, s logical.Storage) (*Session, 
 func IsAbout(remote *certinext.Order, number string, version certinext.APIVersion) bool {
 	return remote.ID == number || remote.ID == "" && version == certinext.V1
 }
+
+// Invalidate has the config read again, when its entry has changed in storage elsewhere.
+func (acct *Account) Invalidate(key string) {
+	if key == ConfigKey {
+		acct.ForgetConnection()
+	}
+}

@@ -104,6 +104,18 @@ func (c *Entry) View() *Certificate {
 	return v
 }
 
+// NewEntry returns the entry of a certificate that has been downloaded. Whose it is remains to be said.
+func NewEntry(cert *Downloaded, now time.Time) *Entry {
+	c := &Entry{
+		Version: 1, Serial: serials.Key(cert.Leaf.SerialNumber), Certificate: Encode(cert.Leaf),
+		NotBefore: cert.Leaf.NotBefore, NotAfter: cert.Leaf.NotAfter, IssuedAt: now,
+	}
+	for _, up := range cert.Chain {
+		c.Chain = append(c.Chain, Encode(up))
+	}
+	return c
+}
+
 // Read returns the entry of a certificate by its serial number, with dashes; nil when the mount has none.
 func Read(ctx context.Context, s logical.Storage, serial string) (*Entry, error) {
 	return store.Get[Entry](ctx, s, Prefix+serial)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
@@ -195,8 +196,12 @@ func (pub *Publisher) RemoveSolver(ctx context.Context, s logical.Storage, name 
 	return store.Delete(ctx, s, SolverPrefix+name)
 }
 
-// Forget has the next use of a solver read it again; whatever the name, when storage has changed elsewhere.
-func (pub *Publisher) Forget(name string) { pub.solvers.Forget(name) }
+// Invalidate has the next use of a solver read it again, when its entry has changed in storage elsewhere.
+func (pub *Publisher) Invalidate(key string) {
+	if name, ok := strings.CutPrefix(key, SolverPrefix); ok {
+		pub.solvers.Forget(name)
+	}
+}
 
 // MustSolver is Solver for callers that cannot go on without one.
 func (pub *Publisher) MustSolver(ctx context.Context, s logical.Storage, name string) (*Solver, error) {

@@ -195,7 +195,7 @@ var mutants = []Mutant{
 	},
 	{
 		Name: "the background places the order of a request that has failed",
-		File: "backend/pass.go",
+		File: "backend/pass_order.go",
 		Old:  "case o.fresh:\n\t\treturn e.giveUpUnsent(ctx, s, h)\n",
 		New:  "case o.fresh && o.Draft:\n\t\treturn e.giveUpUnsent(ctx, s, h)\n",
 		Like: "a check that is left out",
@@ -246,7 +246,7 @@ var mutants = []Mutant{
 	},
 	{
 		Name: "an order whose certificate was handed over is never closed",
-		File: "backend/pass.go",
+		File: "backend/pass_order.go",
 		Old:  "e.Account.ClockInDoubt()); verdict == isOver {",
 		New:  "e.Account.ClockInDoubt()); verdict == isOver && c.Delivery == nil {",
 		Like: "an erasure that is skipped",
