@@ -73,6 +73,16 @@ func TestArrows(t *testing.T) {
 			module + "/backend/validation":             "a certificate is there: its domains are validated",
 			module + "/dcv":                            "a certificate is there: its domains are validated",
 		},
+		module + "/backend/orders": {
+			"github.com/hashicorp/vault/sdk/framework": "the engine knows orders, not FieldData",
+			module + "/backend/domains":                "an order does not wait for what is kept ahead of it",
+			module + "/backend/inventory":              "an order does not look beyond the mount",
+		},
+		module + "/backend/inventory": {
+			"github.com/hashicorp/vault/sdk/framework": "the engine knows certificates, not FieldData",
+			module + "/backend/roles":                  "what was issued beside the mount has no role",
+			module + "/dcv":                            "what was issued is validated",
+		},
 		module + "/backend/roles": {
 			module + "/dcv": "what a role allows is not its business",
 		},

@@ -155,7 +155,7 @@ func (b *secretsBackend) readCertificate(ctx context.Context, req *logical.Reque
 }
 
 func (b *secretsBackend) downloadCertificate(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	found, err := b.engine.DownloadCertificate(ctx, req.Storage, d.Get("serial").(string))
+	found, err := b.engine.Orders.DownloadCertificate(ctx, req.Storage, d.Get("serial").(string))
 	if err != nil || found == nil {
 		return nil, err
 	}

@@ -36,7 +36,7 @@ func (b *secretsBackend) submitDocuments(ctx context.Context, req *logical.Reque
 	if err != nil {
 		return nil, err
 	}
-	o, err := b.engine.SubmitDocuments(ctx, req.Storage, d.Get("role").(string), d.Get("id").(string), docs)
+	o, err := b.engine.Orders.SubmitDocuments(ctx, req.Storage, d.Get("role").(string), d.Get("id").(string), docs)
 	if err != nil {
 		return nil, err
 	}

@@ -123,7 +123,7 @@ func (b *secretsBackend) order(ctx context.Context, req *logical.Request, d *fra
 		return nil, err
 	}
 	if d.Get("async").(bool) {
-		o, err := b.engine.PlaceOrder(ctx, req.Storage, r)
+		o, err := b.engine.Orders.PlaceOrder(ctx, req.Storage, r)
 		if err != nil {
 			return nil, err
 		}
@@ -132,7 +132,7 @@ func (b *secretsBackend) order(ctx context.Context, req *logical.Request, d *fra
 	if r.Draft {
 		return nil, &backend.FieldError{Field: "save_as_draft", Problem: "needs async=true, or orders/" + r.Role + ": a draft has no certificate to wait for"}
 	}
-	issued, err := b.engine.Issue(ctx, req.Storage, r)
+	issued, err := b.engine.Orders.Issue(ctx, req.Storage, r)
 	if err != nil {
 		return nil, err
 	}

@@ -132,7 +132,7 @@ func (b *secretsBackend) collectOrder(ctx context.Context, req *logical.Request,
 	if err != nil {
 		return nil, err
 	}
-	issued, err := b.engine.CollectOrder(ctx, req.Storage, d.Get("role").(string), d.Get("id").(string), requester(req))
+	issued, err := b.engine.Orders.CollectOrder(ctx, req.Storage, d.Get("role").(string), d.Get("id").(string), requester(req))
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +140,7 @@ func (b *secretsBackend) collectOrder(ctx context.Context, req *logical.Request,
 }
 
 func (b *secretsBackend) downloadOrder(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	found, err := b.engine.DownloadOrder(ctx, req.Storage, d.Get("role").(string), d.Get("id").(string))
+	found, err := b.engine.Orders.DownloadOrder(ctx, req.Storage, d.Get("role").(string), d.Get("id").(string))
 	if err != nil || found == nil {
 		return nil, err
 	}
@@ -152,7 +152,7 @@ func (b *secretsBackend) readChallenges(ctx context.Context, req *logical.Reques
 	if err != nil {
 		return nil, err
 	}
-	domains, err := b.engine.Challenges(ctx, req.Storage, d.Get("role").(string), d.Get("id").(string), d.Get("domain").(string), method)
+	domains, err := b.engine.Orders.Challenges(ctx, req.Storage, d.Get("role").(string), d.Get("id").(string), d.Get("domain").(string), method)
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +164,7 @@ func (b *secretsBackend) verifyDomains(ctx context.Context, req *logical.Request
 	if err != nil {
 		return nil, err
 	}
-	domains, err := b.engine.VerifyDomains(ctx, req.Storage, d.Get("role").(string), d.Get("id").(string), d.Get("domain").(string), method)
+	domains, err := b.engine.Orders.VerifyDomains(ctx, req.Storage, d.Get("role").(string), d.Get("id").(string), d.Get("domain").(string), method)
 	if err != nil {
 		return nil, err
 	}
@@ -208,7 +208,7 @@ func encodeChallenge(d backend.DomainChallenge) map[string]any {
 }
 
 func (b *secretsBackend) readOrder(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	o, err := b.engine.Order(ctx, req.Storage, d.Get("role").(string), d.Get("id").(string))
+	o, err := b.engine.Orders.Order(ctx, req.Storage, d.Get("role").(string), d.Get("id").(string))
 	if err != nil || o == nil {
 		return nil, err
 	}
@@ -216,7 +216,7 @@ func (b *secretsBackend) readOrder(ctx context.Context, req *logical.Request, d 
 }
 
 func (b *secretsBackend) readNamedOrder(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	o, err := b.engine.NamedOrder(ctx, req.Storage, d.Get("role").(string), requester(req), d.Get("request_id").(string))
+	o, err := b.engine.Orders.NamedOrder(ctx, req.Storage, d.Get("role").(string), requester(req), d.Get("request_id").(string))
 	if err != nil || o == nil {
 		return nil, err
 	}
@@ -224,7 +224,7 @@ func (b *secretsBackend) readNamedOrder(ctx context.Context, req *logical.Reques
 }
 
 func (b *secretsBackend) cancelOrder(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	o, err := b.engine.CancelOrder(ctx, req.Storage, d.Get("role").(string), d.Get("id").(string), d.Get("reason").(string))
+	o, err := b.engine.Orders.CancelOrder(ctx, req.Storage, d.Get("role").(string), d.Get("id").(string), d.Get("reason").(string))
 	if err != nil {
 		return nil, err
 	}
@@ -240,9 +240,9 @@ func (b *secretsBackend) resolveOrder(ctx context.Context, req *logical.Request,
 	)
 	switch {
 	case promote && number == "" && !never:
-		o, err = b.engine.PromoteOrder(ctx, req.Storage, role, id)
+		o, err = b.engine.Orders.PromoteOrder(ctx, req.Storage, role, id)
 	case !promote && (number == "") == never:
-		o, err = b.engine.ResolveOrder(ctx, req.Storage, role, id, number)
+		o, err = b.engine.Orders.ResolveOrder(ctx, req.Storage, role, id, number)
 	default:
 		err = &backend.FieldError{Field: "ca_order_id", Problem: "write one of CERTInext's number of the order, never_placed=true and promote=true"}
 	}
@@ -253,7 +253,7 @@ func (b *secretsBackend) resolveOrder(ctx context.Context, req *logical.Request,
 }
 
 func (b *secretsBackend) listOrders(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	ids, err := b.engine.Orders(ctx, req.Storage, d.Get("role").(string))
+	ids, err := b.engine.Orders.Orders(ctx, req.Storage, d.Get("role").(string))
 	if err != nil {
 		return nil, err
 	}
@@ -266,7 +266,7 @@ func (b *secretsBackend) placeOrder(ctx context.Context, req *logical.Request, d
 		return nil, err
 	}
 	r.CSR = d.Get("csr").(string)
-	o, err := b.engine.PlaceOrder(ctx, req.Storage, r)
+	o, err := b.engine.Orders.PlaceOrder(ctx, req.Storage, r)
 	if err != nil {
 		return nil, err
 	}

@@ -42,7 +42,7 @@ func (b *secretsBackend) reissueOrder(ctx context.Context, req *logical.Request,
 	if update {
 		r.AltNames = names.([]string)
 	}
-	o, err := b.engine.Reissue(ctx, req.Storage, r)
+	o, err := b.engine.Orders.Reissue(ctx, req.Storage, r)
 	if err != nil {
 		return nil, err
 	}

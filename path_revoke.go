@@ -75,13 +75,13 @@ func (b *secretsBackend) revoke(ctx context.Context, req *logical.Request, d *fr
 	if role, ok := d.Schema["role"]; ok && role != nil {
 		r.Role, r.OrderID = d.Get("role").(string), d.Get("order_id").(string)
 	}
-	return encodeRevoked(b.engine.Revoke(ctx, req.Storage, r))
+	return encodeRevoked(b.engine.Orders.Revoke(ctx, req.Storage, r))
 }
 
 func (b *secretsBackend) revokeWithKey(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
 	r := decodeRevoke(d)
 	r.WithKey, r.PrivateKey = true, d.Get("private_key").(string)
-	return encodeRevoked(b.engine.Revoke(ctx, req.Storage, r))
+	return encodeRevoked(b.engine.Orders.Revoke(ctx, req.Storage, r))
 }
 
 func decodeRevoke(d *framework.FieldData) backend.RevokeRequest {

@@ -42,7 +42,7 @@ func syncFields() map[string]*framework.FieldSchema {
 }
 
 func (b *secretsBackend) readSync(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
-	st, err := b.engine.SyncStatus(ctx, req.Storage)
+	st, err := b.engine.Inventory.Status(ctx, req.Storage)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +50,7 @@ func (b *secretsBackend) readSync(ctx context.Context, req *logical.Request, _ *
 }
 
 func (b *secretsBackend) startSync(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	st, err := b.engine.Sync(ctx, req.Storage, backend.SyncRequest{IncludeExpired: d.Get("include_expired").(bool)})
+	st, err := b.engine.Inventory.Sync(ctx, req.Storage, backend.SyncRequest{IncludeExpired: d.Get("include_expired").(bool)})
 	if err != nil {
 		return nil, err
 	}

@@ -8,7 +8,9 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/domains"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/inventory"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/orders"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/certinext/vault-plugin-secrets-certinext/dcv"
@@ -129,4 +131,86 @@ type (
 	Revoked = certificates.Revoked
 	// RevokeRequest is [certificates.RevokeRequest].
 	RevokeRequest = certificates.RevokeRequest
+)
+
+// Orders and what becomes of them.
+type (
+	// Document is [orders.Document].
+	Document = orders.Document
+	// Download is [orders.Download].
+	Download = orders.Download
+	// Event is [orders.Event].
+	Event = orders.Event
+	// Issued is [orders.Issued].
+	Issued = orders.Issued
+	// Order is [orders.Order].
+	Order = orders.Order
+	// OrderError is [orders.Error].
+	OrderError = orders.Error
+	// Party is [orders.Party].
+	Party = orders.Party
+	// ReissueRequest is [orders.ReissueRequest].
+	ReissueRequest = orders.ReissueRequest
+	// State is [orders.State].
+	State = orders.State
+)
+
+// Orders and what becomes of them.
+const (
+	// PartyApprover is [orders.PartyApprover].
+	PartyApprover = orders.PartyApprover
+	// PartyCA is [orders.PartyCA].
+	PartyCA = orders.PartyCA
+	// PartyDomainOwner is [orders.PartyDomainOwner].
+	PartyDomainOwner = orders.PartyDomainOwner
+	// PartyNobody is [orders.PartyNobody].
+	PartyNobody = orders.PartyNobody
+	// PartyOperator is [orders.PartyOperator].
+	PartyOperator = orders.PartyOperator
+	// PartyOrganization is [orders.PartyOrganization].
+	PartyOrganization = orders.PartyOrganization
+	// PartyRequester is [orders.PartyRequester].
+	PartyRequester = orders.PartyRequester
+	// PartySolver is [orders.PartySolver].
+	PartySolver = orders.PartySolver
+	// StateCancelled is [orders.StateCancelled].
+	StateCancelled = orders.StateCancelled
+	// StateDraft is [orders.StateDraft].
+	StateDraft = orders.StateDraft
+	// StateExpired is [orders.StateExpired].
+	StateExpired = orders.StateExpired
+	// StateFailed is [orders.StateFailed].
+	StateFailed = orders.StateFailed
+	// StateIssued is [orders.StateIssued].
+	StateIssued = orders.StateIssued
+	// StatePending is [orders.StatePending].
+	StatePending = orders.StatePending
+	// StatePlacing is [orders.StatePlacing].
+	StatePlacing = orders.StatePlacing
+	// StateRejected is [orders.StateRejected].
+	StateRejected = orders.StateRejected
+	// StateRevoked is [orders.StateRevoked].
+	StateRevoked = orders.StateRevoked
+	// StateUnresolved is [orders.StateUnresolved].
+	StateUnresolved = orders.StateUnresolved
+)
+
+// What the account holds beside the mount.
+type (
+	// SyncRequest is [inventory.Request].
+	SyncRequest = inventory.Request
+	// SyncStatus is [inventory.Status].
+	SyncStatus = inventory.Status
+)
+
+// What the account holds beside the mount.
+const (
+	// Done is [inventory.Done].
+	SyncDone = inventory.Done
+	// Failed is [inventory.Failed].
+	SyncFailed = inventory.Failed
+	// Never is [inventory.Never].
+	SyncNever = inventory.Never
+	// Running is [inventory.Running].
+	SyncRunning = inventory.Running
 )

@@ -24,6 +24,6 @@
 //
 // # Errors
 //
-// What a caller can mend is a [*FieldError], an [*OrderError], a [*NotFoundError] or a [*RefusedError]; any other error is a
+// What a caller can mend is a [*FieldError], an [*Error], a [*NotFoundError] or a [*RefusedError]; any other error is a
 // fault of storage or of this program.
 package backend

@@ -6,13 +6,14 @@ package backend
 import (
 	"io"
 	"net/http"
-	"sync/atomic"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/domains"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/inventory"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/orders"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -45,18 +46,12 @@ type Engine struct {
 	Publisher    *validation.Publisher
 	Domains      *domains.Keeper
 	Certificates *certificates.Keeper
+	Orders       *orders.Journal
+	Inventory    *inventory.Inventory
 
 	tickTime time.Duration
-	begun    time.Time
-
-	answers   atomic.Int64 // counts those that held a certificate
-	orders    registry
-	witnesses witnesses
-	records   *records
 
 	passing chan struct{} // holds an element while a pass runs
-	behind  chan struct{} // holds an element for each order that is worked on behind a request
-	sync    synchronizing
 }
 
 // New returns an engine. It touches neither storage nor network.
@@ -71,12 +66,12 @@ func New(o Options) *Engine {
 	e.Publisher = validation.New(e.Host, o.Resolvers)
 	e.Domains = domains.New(e.Host, e.Account, e.Publisher)
 	e.Certificates = certificates.New(e.Host, e.Account, passWorkers)
-	e.Certificates.Origin = e
+	e.Orders = orders.New(e.Host, e.Account, e.Publisher, e.Certificates, passWorkers)
+	e.Inventory = inventory.New(e.Host, e.Account, e.Certificates, e.Orders)
 	if e.tickTime == 0 {
 		e.tickTime = 250 * time.Millisecond
 	}
-	e.passing, e.behind = make(chan struct{}, 1), make(chan struct{}, passWorkers)
-	e.begun, e.records = e.Now(), newRecords()
+	e.passing = make(chan struct{}, 1)
 	return e
 }
 
@@ -92,5 +87,5 @@ func (e *Engine) Close() {
 func (e *Engine) Invalidate(key string) {
 	e.Account.Invalidate(key)
 	e.Publisher.Invalidate(key)
-	e.invalidateOrders(key)
+	e.Orders.Invalidate(key)
 }

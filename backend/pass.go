@@ -13,6 +13,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/domains"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/orders"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -52,7 +53,7 @@ func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
 		return nil
 	}
 
-	own, asking, err := e.dueOrders(ctx, s, passOrders)
+	own, asking, err := e.Orders.Due(ctx, s, passOrders)
 	if err != nil {
 		return err
 	}
@@ -63,7 +64,7 @@ func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
 	if e.Account.Paused() {
 		return errors.Join(errs...)
 	}
-	errs = append(errs, e.resumeSync(ctx, s))
+	errs = append(errs, e.Inventory.Resume(ctx, s))
 	revocations, err := e.Certificates.Due(ctx, s, passRevocations, passPatience)
 	errs, asking = append(errs, err), append(asking, revocations...)
 	domains, err := e.Domains.Due(ctx, s, passOrders, domainPatience)
@@ -165,9 +166,9 @@ func work(ctx context.Context, jobs []host.Job, more func() bool) (rest []host.J
 func (e *Engine) needsOf(s logical.Storage) validation.Needs {
 	return func(ctx context.Context, kind, name string) (needed, known bool, err error) {
 		switch kind {
-		case orderKind:
+		case orders.OwnerKind:
 			role, id, _ := strings.Cut(name, "/")
-			needed, err = e.keepsRecords(ctx, s, role, id)
+			needed, err = e.Orders.KeepsRecords(ctx, s, role, id)
 		case domains.OwnerKind:
 			needed, err = domains.KeepsRecords(ctx, s, name)
 		default:

@@ -89,7 +89,7 @@ func (f OrderFilter) rows(ctx context.Context, client *certinext.Client) iter.Se
 
 // recognize finds this mount's own orders among rows. It costs a look into storage or two for each row that carries a marker.
 func (e *Engine) recognize(ctx context.Context, s logical.Storage, id string, rows []certinext.ReportRow) ([]ReportedOrder, error) {
-	open, err := e.markedOrders(ctx, s, rows)
+	open, err := e.Orders.Marked(ctx, s, rows)
 	if err != nil {
 		return nil, err
 	}

@@ -5,11 +5,12 @@ package backend
 
 import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/orders"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
 )
 
 // SealWrapPrefixes are the storage paths whose entries hold secrets.
 func SealWrapPrefixes() []string {
-	return []string{account.ConfigKey, roles.Prefix, openOrderPrefix, validation.SolverPrefix}
+	return []string{account.ConfigKey, roles.Prefix, orders.OpenPrefix, validation.SolverPrefix}
 }

@@ -210,7 +210,7 @@ func (keeper *Keeper) Domain(ctx context.Context, s logical.Storage, name string
 		return nil, err
 	}
 	return account.Ask(ctx, keeper.Account, s, func(ctx context.Context, a *account.Session) (*State, error) {
-		w := &work{engine: keeper, storage: s, client: a.Client, entry: r}
+		w := &work{keeper: keeper, storage: s, client: a.Client, entry: r}
 		if !account.SameAccount(r.Account, a.Config.Account()) {
 			return nil, fault.BadField("name", "%s belongs to another CERTInext account than the one in config", sanitize.Short(name))
 		}
@@ -316,7 +316,7 @@ func (keeper *Keeper) workOn(ctx context.Context, s logical.Storage, r *Stored, 
 		if !account.SameAccount(r.Account, a.Config.Account()) {
 			return nil, fault.BadField("name", "%s belongs to another CERTInext account than the one in config", r.Name)
 		}
-		w := &work{engine: keeper, storage: s, client: a.Client, entry: r}
+		w := &work{keeper: keeper, storage: s, client: a.Client, entry: r}
 		state, err := w.run(ctx, until)
 		if err != nil && r.fresh {
 			return nil, errors.Join(err, w.forget(ctx))

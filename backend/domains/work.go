@@ -24,7 +24,7 @@ import (
 
 // A work validates one domain for the account. The caller holds the domain's lock.
 type work struct {
-	engine  *Keeper
+	keeper  *Keeper
 	storage logical.Storage
 	client  *certinext.Client
 	entry   *Stored
@@ -59,7 +59,7 @@ func (w *work) find(ctx context.Context) error {
 	}
 	if w.remote.ValidTill.After(w.entry.ValidTill) {
 		if !w.entry.ValidTill.IsZero() || !w.entry.fresh {
-			w.entry.ValidatedAt = w.engine.Now() // since the look before
+			w.entry.ValidatedAt = w.keeper.Now() // since the look before
 		}
 		w.entry.ValidTill = w.remote.ValidTill
 	}
@@ -82,14 +82,14 @@ func inactive(d *account.Domain) bool { return strings.EqualFold(d.Status, "INAC
 
 func (w *work) state() *State {
 	return &State{
-		Registration: w.entry.registration(), Domain: w.remote, Validated: validated(w.remote, w.engine.Now()), Needs: w.needs,
+		Registration: w.entry.registration(), Domain: w.remote, Validated: validated(w.remote, w.keeper.Now()), Needs: w.needs,
 		LastError: w.entry.LastError, NextAt: w.entry.NextAt, done: w.done(), unheard: w.unheard,
 	}
 }
 
 // done reports whether there is nothing to validate.
 func (w *work) done() bool {
-	now := w.engine.Now()
+	now := w.keeper.Now()
 	return validated(w.remote, now) && !w.entry.due(w.remote.ValidTill, now)
 }
 
@@ -119,7 +119,7 @@ func (w *work) run(ctx context.Context, until time.Time) (*State, error) {
 // solve has the solver validate the domain.
 func (w *work) solve(ctx context.Context, until time.Time) (*State, error) {
 	before := w.entry.ValidTill
-	v := w.engine.Publisher.NewRun(w.storage, owner(w.entry.Name), w.entry.DNS.Validation(), w)
+	v := w.keeper.Publisher.NewRun(w.storage, owner(w.entry.Name), w.entry.DNS.Validation(), w)
 	for polls := 0; ; polls++ {
 		verified := v.Round(ctx, []string{w.entry.Name})
 		w.unheard = v.TakeUnanswered()
@@ -131,7 +131,7 @@ func (w *work) solve(ctx context.Context, until time.Time) (*State, error) {
 		}
 		w.needs, _ = v.Needs()
 		delay := max(host.PollDelay(polls), account.Hint(w.unheard))
-		if w.engine.Now().Add(delay).After(until) || host.Sleep(ctx, delay) {
+		if w.keeper.Now().Add(delay).After(until) || host.Sleep(ctx, delay) {
 			return w.state(), nil
 		}
 	}
@@ -144,7 +144,7 @@ func (w *work) validatedAnew(ctx context.Context, before time.Time) (*State, err
 		return nil, err
 	}
 	if w.remote != nil && w.remote.ValidTill.After(before) {
-		w.entry.ValidatedAt = w.engine.Now()
+		w.entry.ValidatedAt = w.keeper.Now()
 	}
 	if !w.done() {
 		w.needs = []string{"CERTInext has taken the validation, and has not moved the end of the one before: it may do so only once that has run out"}
@@ -156,8 +156,8 @@ func (w *work) validatedAnew(ctx context.Context, before time.Time) (*State, err
 // finish takes away what was published.
 func (w *work) finish(ctx context.Context) {
 	w.entry.Waiting = false
-	if err := w.engine.Publisher.Withdraw(ctx, w.storage, owner(w.entry.Name), nil); err != nil {
-		w.engine.Log.Warn("a TXT record could not be removed; the background pass tries again", "domain", w.entry.Name, "error", err)
+	if err := w.keeper.Publisher.Withdraw(ctx, w.storage, owner(w.entry.Name), nil); err != nil {
+		w.keeper.Log.Warn("a TXT record could not be removed; the background pass tries again", "domain", w.entry.Name, "error", err)
 	}
 }
 
@@ -219,8 +219,8 @@ func (w *work) byHand(c *certinext.Challenge, err error) *validation.DomainChall
 
 // Challenge returns the open challenge of the domain, and opens one if there is none.
 func (w *work) Challenge(ctx context.Context, domain string) (*certinext.Challenge, error) {
-	valid := validated(w.remote, w.engine.Now())
-	if p := w.entry.Renewal; valid && p != nil && w.engine.Now().Before(p.AskedAt.Add(validation.ProofLife)) {
+	valid := validated(w.remote, w.keeper.Now())
+	if p := w.entry.Renewal; valid && p != nil && w.keeper.Now().Before(p.AskedAt.Add(validation.ProofLife)) {
 		return &certinext.Challenge{Domain: domain, DNSHost: first(p.DNSNames), DNSValue: p.DNSValue}, nil
 	}
 	if w.remote == nil || valid {
@@ -269,7 +269,7 @@ func (w *work) add(ctx context.Context, renew bool) (*certinext.Challenge, error
 		w.remote = d
 	}
 	if renew && c != nil && c.DNSValue != "" {
-		w.entry.Renewal = &validation.Proof{Domain: w.entry.Name, Method: w.entry.Method, DNSNames: issuing.NonEmpty(c.DNSHost), DNSValue: c.DNSValue, AskedAt: w.engine.Now()}
+		w.entry.Renewal = &validation.Proof{Domain: w.entry.Name, Method: w.entry.Method, DNSNames: issuing.NonEmpty(c.DNSHost), DNSValue: c.DNSValue, AskedAt: w.keeper.Now()}
 	}
 	return c, w.save(ctx)
 }

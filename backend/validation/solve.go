@@ -38,11 +38,11 @@ type Challenger interface {
 
 // A Run is the work of a solver on the domains of one owner.
 type Run struct {
-	engine  *Publisher
-	storage logical.Storage
-	owner   string
-	how     issuing.DNSValidation
-	ca      Challenger
+	publisher *Publisher
+	storage   logical.Storage
+	owner     string
+	how       issuing.DNSValidation
+	ca        Challenger
 
 	tasks   []*task         // in the order in which the domains came
 	tidying <-chan struct{} // closed when the last removal is over; nil when there was none
@@ -58,13 +58,13 @@ const validations = 4
 
 // NewRun has the solver of how validate the domains of an owner, which ca asks for.
 func (pub *Publisher) NewRun(s logical.Storage, owner string, how issuing.DNSValidation, ca Challenger) *Run {
-	return &Run{engine: pub, storage: s, owner: owner, how: how, ca: ca}
+	return &Run{publisher: pub, storage: s, owner: owner, how: how, ca: ca}
 }
 
 // Round works on the domains that are open, as far as that needs no waiting, and takes away the records of those that are validated. It
 // reports whether any has been validated.
 func (w *Run) Round(ctx context.Context, open []string) (progress bool) {
-	solver, err := w.engine.readySolver(ctx, w.storage, w.how.Solver)
+	solver, err := w.publisher.readySolver(ctx, w.storage, w.how.Solver)
 	for _, t := range w.tasks {
 		t.verified = t.verified || !slices.Contains(open, t.domain) // without our doing
 	}
@@ -80,7 +80,7 @@ func (w *Run) Round(ctx context.Context, open []string) (progress bool) {
 		}
 		jobs = append(jobs, t)
 	}
-	journal, err := w.engine.publishedFor(ctx, w.storage, w.owner)
+	journal, err := w.publisher.publishedFor(ctx, w.storage, w.owner)
 	if err != nil {
 		for _, t := range jobs {
 			t.halt(true, "%v", err)
@@ -88,7 +88,7 @@ func (w *Run) Round(ctx context.Context, open []string) (progress bool) {
 		return false
 	}
 	// In no order, so that those at the end have their turn, too, when the time is never enough for all.
-	w.engine.Shuffle(len(jobs), func(i, j int) { jobs[i], jobs[j] = jobs[j], jobs[i] })
+	w.publisher.Shuffle(len(jobs), func(i, j int) { jobs[i], jobs[j] = jobs[j], jobs[i] })
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, validations)
 	for _, t := range jobs {
@@ -117,7 +117,7 @@ func (w *Run) task(domain string) *task {
 // work does what can be done for a task in one round.
 func (w *Run) work(ctx context.Context, t *task, solver *readySolver, journal []PublishedEntry) {
 	for ctx.Err() == nil {
-		m, g := t.next(w.engine.Now(), w.how.PropagationTimeout)
+		m, g := t.next(w.publisher.Now(), w.how.PropagationTimeout)
 		switch m {
 		case moveAsk:
 			w.ask(ctx, t)
@@ -165,7 +165,7 @@ func (w *Run) ask(ctx context.Context, t *task) {
 func (w *Run) locate(ctx context.Context, t *task, solver *readySolver, journal []PublishedEntry) {
 	var targets []*target
 	for _, host := range t.hosts {
-		g, err := w.engine.place(ctx, &w.how, solver.zone, host, t.value)
+		g, err := w.publisher.place(ctx, &w.how, solver.zone, host, t.value)
 		if err != nil {
 			t.halt(true, "%s", sanitize.Error(err))
 			return
@@ -209,14 +209,14 @@ func (w *Run) look(ctx context.Context, g *target) {
 	g.look(ctx)
 	g.looked, g.seen = true, g.sighting.Complete()
 	if g.there.IsZero() && g.sighting.Somewhere() {
-		g.there = w.engine.Now() // from before a crash, or somebody else's, which is none of ours to take away
+		g.there = w.publisher.Now() // from before a crash, or somebody else's, which is none of ours to take away
 	}
 }
 
 func (w *Run) put(ctx context.Context, t *task, g *target, solver *readySolver) {
 	g.tries++
 	g.failure = ""
-	err := w.engine.publish(ctx, w.storage, solver, w.owner, t.domain, g.record)
+	err := w.publisher.publish(ctx, w.storage, solver, w.owner, t.domain, g.record)
 	if err != nil {
 		// It may be there all the same: the answer was lost, or the DNS host says that it has it already.
 		if w.look(ctx, g); !g.sighting.Somewhere() {
@@ -225,7 +225,7 @@ func (w *Run) put(ctx context.Context, t *task, g *target, solver *readySolver) 
 			return
 		}
 	}
-	g.there, g.looked = w.engine.Now(), false
+	g.there, g.looked = w.publisher.Now(), false
 	w.note("the solver %s has published the %s", solver.name, g.record)
 }
 
@@ -274,17 +274,17 @@ const tidyPatience = 3 * time.Second
 // Tidy begins to remove what is not needed any more. The channel is closed when that is done.
 func (w *Run) Tidy(ctx context.Context, all bool) (done <-chan struct{}) {
 	keep, over := w.settled(all), make(chan struct{})
-	ctx, stop := w.engine.Outlive(ctx)
+	ctx, stop := w.publisher.Outlive(ctx)
 	before := w.tidying
 	w.tidying = over
-	w.engine.Work.Go(func() {
+	w.publisher.Work.Go(func() {
 		defer stop()
 		defer close(over)
 		if before != nil {
 			<-before
 		}
-		if err := w.engine.Withdraw(ctx, w.storage, w.owner, keep); err != nil {
-			w.engine.Log.Warn("a TXT record could not be removed; the background pass tries again", "owner", w.owner, "error", err)
+		if err := w.publisher.Withdraw(ctx, w.storage, w.owner, keep); err != nil {
+			w.publisher.Log.Warn("a TXT record could not be removed; the background pass tries again", "owner", w.owner, "error", err)
 		}
 	})
 	return over

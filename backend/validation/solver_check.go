@@ -64,24 +64,24 @@ func (pub *Publisher) CheckSolver(ctx context.Context, s logical.Storage, name, 
 	patient := *solver.Solver
 	patient.Patience = checkCall
 	solver = &readySolver{Solver: &patient, name: solver.name, zone: solver.zone}
-	c := &solverCheck{engine: pub, storage: s, solver: solver, how: how, owner: checkOwner(id), report: new(SolverReport)}
+	c := &solverCheck{publisher: pub, storage: s, solver: solver, how: how, owner: checkOwner(id), report: new(SolverReport)}
 	c.run(ctx, "_vault-check-"+strings.ReplaceAll(id, "-", "")[:12]+"."+zone, id)
 	return c.report, nil
 }
 
 // A solverCheck is a check that runs.
 type solverCheck struct {
-	engine  *Publisher
-	storage logical.Storage
-	solver  *readySolver
-	how     issuing.DNSValidation
-	owner   string
-	report  *SolverReport
+	publisher *Publisher
+	storage   logical.Storage
+	solver    *readySolver
+	how       issuing.DNSValidation
+	owner     string
+	report    *SolverReport
 }
 
 // run is over with the record removed, or in the journal.
 func (c *solverCheck) run(ctx context.Context, host, value string) {
-	w := c.engine.NewRun(c.storage, c.owner, c.how, nil)
+	w := c.publisher.NewRun(c.storage, c.owner, c.how, nil)
 	c.report.Record = host
 	t := &task{domain: host, value: value, hosts: []string{host}}
 	if w.locate(ctx, t, c.solver, nil); t.targets == nil {
@@ -93,17 +93,17 @@ func (c *solverCheck) run(ctx context.Context, host, value string) {
 	for _, server := range g.servers {
 		c.report.Servers = append(c.report.Servers, server.String())
 	}
-	begun := c.engine.Now()
-	if err := c.engine.publish(ctx, c.storage, c.solver, c.owner, t.domain, g.record); err != nil {
+	begun := c.publisher.Now()
+	if err := c.publisher.publish(ctx, c.storage, c.solver, c.owner, t.domain, g.record); err != nil {
 		c.problem("%s", sanitize.Error(err))
 	} else {
 		c.report.Published = c.since(begun)
 		c.see(ctx, g)
 	}
-	begun = c.engine.Now()
-	ctx, cancel := c.engine.Outlive(ctx)
+	begun = c.publisher.Now()
+	ctx, cancel := c.publisher.Outlive(ctx)
 	defer cancel()
-	if err := c.engine.Withdraw(ctx, c.storage, c.owner, nil); err != nil {
+	if err := c.publisher.Withdraw(ctx, c.storage, c.owner, nil); err != nil {
 		c.problem("%s; it is tried again in the background", sanitize.Error(err))
 		return
 	}
@@ -112,7 +112,7 @@ func (c *solverCheck) run(ctx context.Context, host, value string) {
 
 // see waits until all servers show the record.
 func (c *solverCheck) see(ctx context.Context, g *target) {
-	begun := c.engine.Now()
+	begun := c.publisher.Now()
 	if g.lookup != nil {
 		c.problem("the servers of the zone are not known, so it is not known whether the record can be seen: %s", sanitize.Error(g.lookup))
 		return
@@ -124,7 +124,7 @@ func (c *solverCheck) see(ctx context.Context, g *target) {
 			return
 		}
 		delay := host.PollDelay(polls)
-		if c.engine.Now().Add(delay).After(begun.Add(checkPatience)) {
+		if c.publisher.Now().Add(delay).After(begun.Add(checkPatience)) {
 			c.problem("the record was not seen by all servers within %s: %s", checkPatience, sighting)
 			return
 		}
@@ -141,5 +141,5 @@ func (c *solverCheck) problem(format string, args ...any) {
 
 // since is at least a millisecond, so that a step that was reached can be told from one that was not.
 func (c *solverCheck) since(t time.Time) time.Duration {
-	return max(c.engine.Now().Sub(t), time.Millisecond)
+	return max(c.publisher.Now().Sub(t), time.Millisecond)
 }

@@ -1,0 +1,48 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package account
+
+import (
+	"testing"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store/storetest"
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+	"github.com/stretchr/testify/require"
+)
+
+// storedV1 is one full entry of each kind, as version 1 stores it.
+func storedV1() map[string]any {
+	defaults := OrderDefaults{
+		Requestor:        certinext.Contact{Name: "Platform Team", Email: "platform@example.com", Phone: "+14155550123", Designation: "Operations"},
+		TechnicalContact: certinext.Contact{Name: "Platform Team", Email: "platform@example.com"}, Delegation: certinext.Contact{Name: "Platform Team", Email: "p@example.com"},
+		SignerName: "Platform Team", SignerPlace: "Bengaluru", SignerIP: "203.0.113.7", GroupNumber: "3000000001",
+		OrganizationNumber: "4000001", ConsentToken: "consent-token", EmailNotifications: "0", AccountingModel: certinext.AccountingCash,
+	}
+	return map[string]any{
+		"config": NewStoredConfig(&Config{
+			BaseURL: "https://us-api.certinext.io", APIVersion: "v1", ClientID: "1234567890", ClientSecret: "client-secret",
+			OrderDefaults: defaults, RequestTimeout: time.Minute, CreateTimeout: 3 * time.Minute, RequestsPerSecond: 5, TrustIdempotencyKey: true, AbsentAfter: time.Hour, DefaultProductCode: "842",
+		}),
+	}
+}
+
+// storedV2 is one full entry of each kind that has changed since.
+func storedV2() map[string]any {
+	all := storedV1()
+	config := all["config"].(*StoredConfig)
+	config.Ordering = OrderingPaused
+	return all
+}
+
+func TestStoredEntriesOfEveryVersionAreRead(t *testing.T) {
+	storetest.Compare(t, "v1", storedV1())
+	storetest.Compare(t, "v2", storedV2())
+}
+
+// What is written and read back is the same: nothing is lost between the struct and its entry.
+func TestConfigSurvivesStorage(t *testing.T) {
+	config := storedV2()["config"].(*StoredConfig)
+	require.Equal(t, config, NewStoredConfig(config.Config()))
+}

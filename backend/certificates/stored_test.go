@@ -1,0 +1,45 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certificates
+
+import (
+	"testing"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store/storetest"
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+)
+
+// storedV1 is one full entry of each kind, as version 1 stores it.
+func storedV1() map[string]any {
+	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	return map[string]any{
+		"certificate": &Entry{
+			Version: 1, Serial: "0a-1b", Role: "web", Requester: "entity:e", OrderID: "6f1d", CAOrderID: "1000000001", Account: "https://us-api.certinext.io|1234567890",
+			Family: certinext.FamilySSL, Certificate: "leaf", Chain: []string{"issuer", "root"}, NotBefore: at, NotAfter: at, IssuedAt: at,
+			Delivery: &Delivery{At: at}, Leases: map[string]time.Time{"l": at},
+			Revocation: &Revocation{At: at, Reason: certinext.ReasonSuperseded}, ReissuedBy: "6f1e", ReissuedAs: "0a-1c", LeaseEnded: true, Replaces: "0a-1a", RenewalOf: "0a-19", Imported: true,
+		},
+		"revocation": &Queued{
+			Version: 1, Serial: "0a-1b", Reason: certinext.ReasonSuperseded, Note: "n", QueuedAt: at, Due: true, Attempts: 2, Next: at, LastError: "e", Asked: true,
+		},
+		"ca": &StoredCA{Version: 1, Chain: []string{"issuer", "root"}},
+	}
+}
+
+// storedV2 is one full entry of each kind that has changed since.
+func storedV2() map[string]any {
+	all := storedV1()
+	at := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	cert := all["certificate"].(*Entry)
+	cert.Delivery = &Delivery{At: at, Last: at.Add(time.Minute), Times: 2, Unleased: true}
+	queued := all["revocation"].(*Queued)
+	queued.SentAt, queued.Askers, queued.LeaseOver, queued.Waiting = at, 1, true, true
+	return map[string]any{"certificate": cert, "revocation": queued, "lease": &LeaseWatch{Version: 1}}
+}
+
+func TestStoredEntriesOfEveryVersionAreRead(t *testing.T) {
+	storetest.Compare(t, "v1", storedV1())
+	storetest.Compare(t, "v2", storedV2())
+}

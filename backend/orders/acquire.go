@@ -1,0 +1,346 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package orders
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
+	"github.com/hashicorp/go-uuid"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// requestCaller makes a plan of a request, under its role.
+func (journal *Journal) requestCaller(ctx context.Context, s logical.Storage, r issuing.Request, p purpose) (*caller, error) {
+	answers := journal.answers.Load()
+	role, err := roles.MustRead(ctx, s, r.Role)
+	if err != nil {
+		return nil, err
+	}
+	_, cfg, err := journal.Account.Client(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	if r.Renews != "" {
+		if r, err = journal.renewal(ctx, s, role, r); err != nil {
+			return nil, err
+		}
+	}
+	whom, err := issuing.FillSubject(role, r.Subject, func(template string) (string, error) { return journal.fillTemplate(template, r.EntityID) })
+	if err != nil && r.Renews != "" {
+		return nil, fault.BadField("serial", "its certificate is for a subject that the role does not give this requester: %v", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	w := journal.newCaller(role, p)
+	w.ttl, w.answers = r.TTL, answers
+	w.plan, err = issuing.NewPlan(role, cfg, journal.allowedDomains(role, r.EntityID), whom, r)
+	return w, err
+}
+
+// acquireOrder finds or makes the order of a request, and holds it for the request. rekey tells that the order is for the same names and
+// another key than the request's: its certificate is to be reissued for that.
+func (journal *Journal) acquireOrder(ctx context.Context, s logical.Storage, w *caller) (h *heldOrder, rekey bool, err error) {
+	if err := journal.registry.load(ctx, s); err != nil {
+		return nil, false, err
+	}
+	if w.plan.Request.ID != "" {
+		h, err = journal.acquireNamed(ctx, s, w)
+		return h, false, err
+	}
+	for {
+		if h, err = journal.findSame(ctx, s, w); err != nil || h != nil {
+			return h, false, err
+		}
+		if h, rekey, err = journal.findRekeyable(ctx, s, w); err != nil || h != nil {
+			return h, rekey, err
+		}
+		id, err := journal.NewID()
+		if err != nil {
+			return nil, false, err
+		}
+		// Whoever asks for the same at this moment has come first when there is such an order now.
+		if h = journal.registry.reserve(tracked{id: id, role: w.role.Name, fingerprint: w.plan.Identity}, journal.serves(w)); h != nil {
+			w.bought = true
+			return h, false, journal.begin(ctx, s, w.plan, h)
+		}
+	}
+}
+
+// hangUpPatience is how long a request that waits for nothing waits for another one like it to end.
+const hangUpPatience = time.Second
+
+// serves tells which open orders a request finds again: those of the same requester's same request whose certificate it may get.
+func (journal *Journal) serves(w *caller) func(*tracked) bool {
+	now, inDoubt := journal.Now(), journal.Account.ClockInDoubt()
+	return func(t *tracked) bool {
+		return w.plan.Matches(t.fingerprint) && !t.named && !w.passed[t.id] && (t.handed == nil || w.mayReuse(&t.handed.delivery, now, inDoubt))
+	}
+}
+
+// findSame holds the order that the same request came to before, if that is open. While somebody else works on it, that is waited for: the
+// same request is one purchase. It returns nil when there is none.
+func (journal *Journal) findSame(ctx context.Context, s logical.Storage, w *caller) (*heldOrder, error) {
+	return journal.findOpen(ctx, s, w, journal.serves(w), func(o *orderEntry) bool { return w.plan.Matches(o.Fingerprint) })
+}
+
+// findOpen is findSame for any order that is wanted; stored says whether its entry is, too.
+func (journal *Journal) findOpen(ctx context.Context, s logical.Storage, w *caller, wanted func(*tracked) bool, stored func(*orderEntry) bool) (*heldOrder, error) {
+	for {
+		t, h, busy := journal.registry.claim(wanted)
+		if t.id == "" {
+			return nil, nil
+		}
+		if h == nil {
+			if err := journal.waitFor(ctx, busy, w.standsBy()); err != nil {
+				return nil, journal.stillBusy(ctx, s, w.role.Name, t.id)
+			}
+			continue
+		}
+		open, err := journal.readHeld(ctx, s, h)
+		switch {
+		case err != nil:
+			h.Release()
+			return nil, err
+		case !open:
+		case stored(h.entry):
+			return h, nil
+		default: // a write that failed has parted the registry from storage, which is right
+			h.Release()
+		}
+	}
+}
+
+// namedOrderID is the id of the order of a request that has a name of its own. It follows from the name, so no index has to be kept,
+// and no crash can part the two.
+func namedOrderID(role, requester, name string) (string, error) {
+	sum := sha256.Sum256([]byte(strings.Join([]string{role, requester, name}, "\x00")))
+	return uuid.FormatUUID(sum[:16])
+}
+
+// NamedOrder returns the order of a request that has a name of its own, and nil when the requester has made none of that name.
+func (journal *Journal) NamedOrder(ctx context.Context, s logical.Storage, role, requester, name string) (*Order, error) {
+	id, err := namedOrderID(role, requester, name)
+	if err != nil {
+		return nil, err
+	}
+	return journal.Order(ctx, s, role, id)
+}
+
+// acquireNamed finds or makes the order of a request that has a name of its own.
+func (journal *Journal) acquireNamed(ctx context.Context, s logical.Storage, w *caller) (*heldOrder, error) {
+	r := w.plan.Request
+	id, err := namedOrderID(r.Role, r.Requester, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		h, busy := journal.registry.acquire(id)
+		switch {
+		case busy != nil:
+			// Waiting could end in an answer about that order, which the client would take for its own.
+			if of, open := journal.registry.fingerprintOf(id); open && !w.plan.MatchesNamed(of) {
+				return nil, nameTaken(r.ID, id)
+			}
+			if err := journal.waitFor(ctx, busy, w.standsBy()); err != nil {
+				return nil, journal.stillBusy(ctx, s, r.Role, id)
+			}
+			continue
+		case h == nil:
+			if h = journal.registry.reserve(tracked{id: id, role: r.Role, fingerprint: w.plan.Identity, named: true}, nil); h == nil {
+				continue // another request of this name was faster
+			}
+			w.bought = true
+			if err := journal.nameIsFree(ctx, s, r, id); err != nil {
+				h.drop()
+				return nil, err
+			}
+			return h, journal.begin(ctx, s, w.plan, h)
+		}
+		open, err := journal.readHeld(ctx, s, h)
+		if err != nil {
+			h.Release()
+			return nil, err
+		}
+		if !open {
+			continue
+		}
+		if err := h.entry.matches(w.plan); err != nil {
+			h.Release()
+			return nil, err
+		}
+		return h, nil
+	}
+}
+
+// nameTaken is the answer to a request whose own name stands for an order of another request.
+func nameTaken(name, id string) error {
+	return fault.BadField("request_id", "%q already names another request (order %s)", name, id)
+}
+
+// matches says why an order is not that of a request that has its name. A draft that was promoted is.
+func (o *orderEntry) matches(p *issuing.Plan) error {
+	r := p.Request
+	switch {
+	case !p.MatchesNamed(o.Fingerprint):
+		return nameTaken(r.ID, o.ID)
+	case o.Draft && !r.Draft:
+		return fault.BadField("request_id", "%q names order %s, which is a draft: writing promote=true to orders/%s/%s places it", r.ID, o.ID, o.Role, o.ID)
+	}
+	return nil
+}
+
+// nameIsFree says why the name of a request is used up. Where CERTInext never took the order of that name, or had it as a draft only, or
+// nobody got the renewal, the name is free: what is left of that order goes.
+func (journal *Journal) nameIsFree(ctx context.Context, s logical.Storage, r issuing.Request, id string) error {
+	closed, err := store.Get[orderEntry](ctx, s, closedOrderPrefix+r.Role+"/"+id)
+	if err != nil || closed == nil {
+		return err
+	}
+	switch {
+	case closed.State == StateFailed, closed.CAOrderID == "":
+		return store.Delete(ctx, s, closed.closedKey())
+	case !closed.Delivered && strings.HasPrefix(r.ID, renewalID):
+		return journal.refile(ctx, s, closed)
+	}
+	return fault.BadField("request_id", "%q names order %s, which is over (%s); its key is gone: use another name", r.ID, id, closed.State)
+}
+
+// refile keeps the record of a paid order whose name is used again, under an id of its own.
+func (journal *Journal) refile(ctx context.Context, s logical.Storage, closed *orderEntry) error {
+	before := closed.closedKey()
+	id, err := journal.NewID()
+	if err != nil {
+		return err
+	}
+	closed.ID = id
+	if err := store.Put(ctx, s, closed.closedKey(), closed); err != nil {
+		return err
+	}
+	if closed.Serial != "" {
+		if err := journal.refileCertificate(ctx, s, closed); err != nil {
+			return err
+		}
+	}
+	return store.Delete(ctx, s, before)
+}
+
+// refileCertificate has the certificate of a refiled order name it.
+func (journal *Journal) refileCertificate(ctx context.Context, s logical.Storage, o *orderEntry) error {
+	unlock, err := journal.Certificates.Lock(ctx, o.Serial)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	c, err := certificates.Read(ctx, s, o.Serial)
+	if err != nil || c == nil {
+		return err
+	}
+	c.OrderID = o.ID
+	return store.Put(ctx, s, c.Key(), c)
+}
+
+// waitFor waits for whoever works on an order to let go.
+func (journal *Journal) waitFor(ctx context.Context, busy <-chan struct{}, deadline time.Time) error {
+	timer := time.NewTimer(deadline.Sub(journal.Now()))
+	defer timer.Stop()
+	select {
+	case <-busy:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return context.DeadlineExceeded
+	}
+}
+
+// stillBusy describes an order that somebody else works on. That it cannot be read now, or is just being stored, is no fault for the client: it
+// has lost nothing, and asks again.
+func (journal *Journal) stillBusy(ctx context.Context, s logical.Storage, role, id string) error {
+	o, err := journal.Order(context.WithoutCancel(ctx), s, role, id)
+	if err != nil {
+		journal.Log.Warn("an order that is being worked on could not be read for who waits for it", "order_id", id, "error", err)
+	}
+	if o == nil {
+		return &fault.RefusedError{Err: errors.New("the same request is being worked on at this moment: send it again")}
+	}
+	return &Error{Order: o}
+}
+
+// begin stores the intent to order, before CERTInext hears of it. On failure the hold is let go.
+func (journal *Journal) begin(ctx context.Context, s logical.Storage, p *issuing.Plan, h *heldOrder) error {
+	if err := journal.Account.MayOrder(ctx, s); err != nil { // as config is by now: the request may have waited
+		h.drop()
+		return err
+	}
+	o, err := journal.newOrder(p, h.id)
+	if err != nil {
+		h.drop()
+		return err
+	}
+	return journal.storeIntent(ctx, s, h, o)
+}
+
+// storeIntent stores an order that CERTInext has certainly not heard of. On failure the hold is let go.
+func (journal *Journal) storeIntent(ctx context.Context, s logical.Storage, h *heldOrder, o *orderEntry) error {
+	o.fresh, o.dirty, h.entry = true, true, o
+	err := journal.saveOrder(ctx, s, o)
+	if err == nil {
+		journal.registry.amend(o)
+		return nil
+	}
+	// It may have been stored all the same, and must not be taken for an order that was sent.
+	if again := store.Delete(context.WithoutCancel(ctx), s, o.openKey()); again != nil {
+		h.lookAgain(journal.Now())
+		h.Release() // the registry remembers what it is, and the background pass removes it
+		return errors.Join(err, again)
+	}
+	h.drop()
+	return err
+}
+
+func (journal *Journal) newOrder(p *issuing.Plan, id string) (*orderEntry, error) {
+	role, cfg, r := p.Role, p.Config, p.Request
+	now := journal.Now()
+	key, err := journal.NewID()
+	if err != nil {
+		return nil, err
+	}
+	reuse := role.EffectiveReuseWindow()
+	o := &orderEntry{
+		Version: 1, ID: id, Role: role.Name, Requester: r.Requester, RequestID: r.ID, Account: cfg.Account(),
+		Fingerprint: p.Identity, State: StatePlacing, Draft: r.Draft, Renews: r.Renews, CSR: p.CSR,
+		CreatedAt: now, UpdatedAt: now, Grace: role.DeliveryGrace, Reuse: &reuse, Pickup: role.PickupWindow, RevokeUnclaimed: role.RevokeUnclaimed, TTL: r.TTL,
+		Placement: newPlacement(role, role.OrderDefaults.Or(cfg.OrderDefaults), p, key),
+	}
+	o.Placement.Keyless = keyless(cfg, o.Placement.Family)
+	o.note(now, "requested")
+	if p.CSR != "" {
+		return o, nil
+	}
+	return o, journal.addKey(o, p)
+}
+
+// addKey makes the order's key and CSR.
+func (journal *Journal) addKey(o *orderEntry, p *issuing.Plan) error {
+	key, err := p.Key.Generate()
+	if err != nil {
+		return fmt.Errorf("generating the key: %w", err)
+	}
+	if o.PrivateKey, err = issuing.MarshalKey(key); err != nil {
+		return err
+	}
+	o.CSR, err = issuing.NewCSR(key, p)
+	return err
+}

@@ -1,0 +1,153 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package orders
+
+import (
+	"fmt"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+)
+
+// A step is the next thing to do for an order.
+type step int
+
+const (
+	stepPlace     step = iota // tell CERTInext, which certainly has not heard of the order
+	stepReconcile             // find out whether CERTInext has the order
+	stepTrack                 // ask for the status
+	stepSubmitCSR
+	stepAskProof // ask what to publish for a domain
+	stepValidate // have the solver validate the domains, as far as that needs no waiting
+	stepAgree    // accept the subscriber agreement
+	stepDownload // fetch the certificate
+	stepWait     // until something changes at CERTInext
+	stepGiveUp   // nothing will change by waiting, but the order is still open
+	stepClose    // the order has ended without a certificate
+)
+
+// An action is a step with its consequence.
+type action struct {
+	step   step
+	state  State    // for stepClose: how the order ended
+	needs  []string // for stepWait and stepGiveUp: what has to happen, and who has to do it
+	domain string   // for stepAskProof
+	soon   bool     // for stepWait: nobody has to act, so it should not take long
+}
+
+// progress is what has been tried in the current drive, so that no step is repeated for ever on an unchanged status.
+type progress struct {
+	csrSent    bool
+	agreed     bool
+	downloaded bool            // a download was tried and was not ready
+	confirmed  bool            // the final status that CERTInext gives was seen before, long enough ago
+	asked      map[string]bool // domains that CERTInext was asked about
+	// solver is what validates the order's domains, nil when people do. It has worked on them since the status was asked for when
+	// validated is set.
+	solver    *validation.Run
+	validated bool
+}
+
+// advance decides what to do next for an order. remote is CERTInext's last word in this drive, nil when there is none yet.
+// It decides from status alone: stages are skipped, repeated and come in any order, and an unknown one means waiting.
+func advance(o *orderEntry, remote *certinext.Order, p progress) action {
+	switch {
+	case o.State.Final():
+		return action{step: stepClose, state: o.State} // what was begun before a fault of storage is finished
+	case o.State == StatePlacing && o.fresh:
+		return action{step: stepPlace}
+	case o.State == StatePlacing, o.State == StateUnresolved:
+		return action{step: stepReconcile}
+	case o.State == StateDraft:
+		return action{step: stepGiveUp, needs: draftNeeds(o)}
+	case remote == nil:
+		return action{step: stepTrack}
+	}
+	if isFinal(remote.Status) {
+		return advanceFinal(remote, p)
+	}
+	switch remote.Status {
+	case certinext.StatusIssued:
+		return advanceIssued(o, remote, p)
+	case certinext.StatusPendingCSR:
+		return advanceCSR(o, p)
+	case certinext.StatusPendingAgreement:
+		if !p.agreed {
+			return action{step: stepAgree}
+		}
+		return action{step: stepWait, soon: true}
+	case certinext.StatusPendingDCV:
+		if p.solver != nil {
+			return advanceSolver(o, remote, p)
+		}
+		if domain := o.unproved(remote, p.asked); domain != "" {
+			return action{step: stepAskProof, domain: domain}
+		}
+		return action{step: stepWait, needs: o.dcvNeeds(remote)}
+	case certinext.StatusPendingOrganization:
+		return action{step: stepWait, needs: []string{organizationNeed(remote)}}
+	case certinext.StatusPendingDocuments:
+		return action{step: stepWait, needs: documentNeeds(o)}
+	case certinext.StatusPendingApproval, certinext.StatusPendingVetting:
+		return action{step: stepWait, needs: []string{o.approvalNeed(remote)}}
+	}
+	return action{step: stepWait, soon: true}
+}
+
+// finalStates are the states of orders that CERTInext has ended.
+var finalStates = map[certinext.Status]State{
+	certinext.StatusRejected: StateRejected, certinext.StatusCancelled: StateCancelled,
+	certinext.StatusExpired: StateExpired, certinext.StatusRevoked: StateRevoked,
+}
+
+// advanceFinal handles an order that CERTInext says it has ended. It is closed only when that was seen twice.
+func advanceFinal(remote *certinext.Order, p progress) action {
+	if p.confirmed {
+		return action{step: stepClose, state: finalStates[remote.Status]}
+	}
+	why := ""
+	if remote.Remark != "" {
+		why = " (" + sanitize.Short(remote.Remark) + ")"
+	}
+	return action{step: stepGiveUp, needs: []string{fmt.Sprintf(
+		"CERTInext says that the order is %s%s: nothing follows from that until a second look, at least %s later, says so, too", remote.Status, why, finalPatience)}}
+}
+
+// advanceIssued handles issued, which alone is not done: the certificate may be seconds away, and an order without a CSR
+// is called issued too (observed on the live service).
+func advanceIssued(o *orderEntry, remote *certinext.Order, p progress) action {
+	switch {
+	case !p.downloaded:
+		return action{step: stepDownload}
+	case remote.CSRSubmitted != nil && !*remote.CSRSubmitted && !p.csrSent && !o.CSRRefused:
+		return action{step: stepSubmitCSR}
+	}
+	return action{step: stepWait, soon: true}
+}
+
+func advanceCSR(o *orderEntry, p progress) action {
+	switch {
+	case o.CSRRefused:
+		return action{step: stepGiveUp, needs: []string{"CERTInext refused the CSR: cancel this order"}}
+	case !p.csrSent:
+		return action{step: stepSubmitCSR}
+	}
+	return action{step: stepWait, soon: true}
+}
+
+// advanceSolver handles an order whose domains are validated by a solver.
+func advanceSolver(o *orderEntry, remote *certinext.Order, p progress) action {
+	switch {
+	case len(o.openDomains(remote)) == 0:
+		return action{step: stepWait, soon: true} // the aggregate lags behind the domains
+	case !p.validated:
+		return action{step: stepValidate}
+	}
+	needs, stuck := p.solver.Needs()
+	if stuck {
+		needs = append(needs, fmt.Sprintf("it is tried again; what to publish by hand: orders/%s/%s/dcv", o.Role, o.ID))
+	}
+	return action{step: stepWait, needs: needs, soon: true}
+}

@@ -1,0 +1,100 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package orders
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// addLease counts one more lease on c, for roles that generate them, and puts it into the answer. now is when the certificate was found fit to be
+// handed over: by a clock that jumps in between it may have expired, and nobody is to have it without a lease for that.
+func (journal *Journal) addLease(c *certificates.Entry, w *caller, issued *Issued, now time.Time) error {
+	remaining := c.NotAfter.Sub(now)
+	if !w.role.GenerateLease || remaining <= 0 {
+		c.Delivery.Unleased = true
+	}
+	if !w.role.GenerateLease {
+		if w.ttl > 0 {
+			issued.Warnings = append(issued.Warnings, fmt.Sprintf(
+				"ttl has no effect: CERTInext sets the certificate's end, %s, and the role generates no lease",
+				c.NotAfter.UTC().Format(time.RFC3339)))
+		}
+		return nil
+	}
+	if remaining <= 0 {
+		return nil
+	}
+	id, err := journal.NewID()
+	if err != nil {
+		return err
+	}
+	lease, warning := certificates.LeaseFor(w.role, w.ttl, remaining, journal.Certificates.MaxLeaseTTL(), now)
+	lease.ID, lease.AnsweredAt = id, now
+	if c.Leases == nil {
+		c.Leases = make(map[string]time.Time)
+	}
+	if !journal.Account.ClockInDoubt() { // those that are over say nothing beside one that lives
+		maps.DeleteFunc(c.Leases, func(_ string, end time.Time) bool { return end.Add(certificates.LeaseMargin).Before(now) })
+	}
+	c.Leases[id] = now.Add(lease.TTL)
+	issued.Lease = &lease
+	if warning != "" {
+		issued.Warnings = append(issued.Warnings, warning)
+	}
+	return nil
+}
+
+// JustAnswered reports whether an answer that was given then may still be on its way through Vault.
+// By a clock that is in doubt, nobody can tell that it is not.
+func (journal *Journal) JustAnswered(at time.Time) bool {
+	return journal.Now().Before(at.Add(2*time.Minute)) || journal.Account.ClockInDoubt()
+}
+
+// TakeBack undoes an answer that never left Vault, since its lease could not be stored. When nobody else has got the
+// certificate, the next request like it does, and nothing is revoked.
+func (journal *Journal) TakeBack(ctx context.Context, s logical.Storage, serial, leaseID string) error {
+	unlock, err := journal.Certificates.Lock(ctx, serial)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	c, err := certificates.Read(ctx, s, serial)
+	if err != nil || c == nil || c.Revocation != nil {
+		return err
+	}
+	if _, ok := c.Leases[leaseID]; !ok {
+		return nil
+	}
+	delete(c.Leases, leaseID)
+	queued, err := store.Get[certificates.Queued](ctx, s, certificates.RevocationPrefix+serial)
+	if err != nil {
+		return err
+	}
+	alone := len(c.Leases) == 0 && queued == nil && c.Delivery.Answers() < 2
+	if c.Delivery = c.Delivery.Less(); !alone && c.Delivery == nil {
+		c.Delivery = &certificates.Delivery{At: journal.Now(), Last: journal.Now(), Times: 1} // a lease on it has ended before
+	}
+	err = store.Put(context.WithoutCancel(ctx), s, c.Key(), c)
+	if alone { // whether or not it was stored: whoever looks next goes by what storage has
+		journal.registry.unmarkHanded(c.OrderID, journal.Now().Add(host.PassDelay(0)))
+	}
+	if err != nil {
+		return err
+	}
+	if queued != nil && !queued.Due { // it waited for the end of the lease that is none
+		if queued.Next = certificates.LastLease(c.Leases, journal.Now()); queued.Next.IsZero() {
+			queued.Next = journal.Now()
+		}
+		return journal.Certificates.Enqueue(ctx, s, queued)
+	}
+	return nil
+}

@@ -1,0 +1,227 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package orders
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// Challenges asks CERTInext what to publish for an order, for one domain or, when domain is empty, for all that are not validated
+// yet.
+func (journal *Journal) Challenges(ctx context.Context, s logical.Storage, role, id, domain string, method certinext.DCVMethod) ([]validation.DomainChallenge, error) {
+	ctx, cancel := account.WhileAsked(ctx)
+	defer cancel()
+	o, client, states, err := journal.domains(ctx, s, role, id, domain)
+	if err != nil {
+		return nil, err
+	}
+	method, how, err := journal.validationOf(ctx, s, role, method)
+	if err != nil {
+		return nil, err
+	}
+	for i := range states {
+		d := &states[i]
+		if d.Verified {
+			continue
+		}
+		c, err := client.DCVChallenge(ctx, o.CAOrderID, d.Domain, method)
+		if err != nil {
+			d.Error = err.Error()
+			continue
+		}
+		d.Challenge, d.Verified, d.DNSNames = *c, c.AlreadyVerified, how.Names(c, d.Domain)
+		if c.HTTPPath != "" {
+			d.HTTPURL = validation.ChallengeURL(d.Domain, c.HTTPPath)
+		}
+	}
+	return states, nil
+}
+
+// VerifyDomains asks CERTInext to look for the challenges of an order now, for one domain or, when domain is empty, for
+// all that are not validated yet.
+func (journal *Journal) VerifyDomains(ctx context.Context, s logical.Storage, role, id, domain string, method certinext.DCVMethod) ([]validation.DomainChallenge, error) {
+	ctx, cancel := account.WhileAsked(ctx)
+	defer cancel()
+	o, client, states, err := journal.domains(ctx, s, role, id, domain)
+	if err != nil {
+		return nil, err
+	}
+	method, how, err := journal.validationOf(ctx, s, role, method)
+	if err != nil {
+		return nil, err
+	}
+	doubts := 0
+	for i := range states {
+		d := &states[i]
+		if d.Verified {
+			continue
+		}
+		err := client.VerifyDCV(ctx, o.CAOrderID, d.Domain, method)
+		if d.Verified = err == nil; d.Verified {
+			continue
+		}
+		if d.Error = err.Error(); method == certinext.DCVMethodDNS && doubts < validation.MaxProofs {
+			doubts++
+			d.Found = journal.lookFor(ctx, client, o.CAOrderID, d.Domain, &how)
+		}
+	}
+	return states, nil
+}
+
+// lookFor looks for the TXT records of a domain that CERTInext does not see, and says what it found. It is empty when CERTInext does not
+// say what to look for.
+func (journal *Journal) lookFor(ctx context.Context, client *certinext.Client, caOrderID, domain string, how *issuing.DNSValidation) string {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	c, err := client.DCVChallenge(ctx, caOrderID, domain, certinext.DCVMethodDNS)
+	if err != nil || c.DNSValue == "" {
+		return ""
+	}
+	var found []string
+	for _, host := range how.Names(c, domain) {
+		found = append(found, journal.Publisher.Look(ctx, how, host, c.DNSValue))
+	}
+	return strings.Join(found, "; ")
+}
+
+// domains returns an order that CERTInext holds, with what CERTInext says of its domains, or of the one that is named.
+func (journal *Journal) domains(ctx context.Context, s logical.Storage, role, id, domain string) (*orderEntry, *certinext.Client, []validation.DomainChallenge, error) {
+	o, client, err := journal.placedOrder(ctx, s, role, id)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	states, err := domainStates(ctx, client, o)
+	if err == nil && domain != "" {
+		states = slices.DeleteFunc(states, func(d validation.DomainChallenge) bool { return !strings.EqualFold(d.Domain, domain) })
+		if len(states) == 0 {
+			err = fault.BadField("domain", "%q is not a domain of order %s", sanitize.Short(domain), id)
+		}
+	}
+	return o, client, states, err
+}
+
+// validationOf is how a role validates domains, by the method that is given or, when that is empty, by its own.
+func (journal *Journal) validationOf(ctx context.Context, s logical.Storage, role string, method certinext.DCVMethod) (certinext.DCVMethod, issuing.DNSValidation, error) {
+	r, err := roles.Read(ctx, s, role)
+	if err != nil {
+		return "", issuing.DNSValidation{}, err
+	}
+	if r == nil {
+		r = issuing.NewRole(role)
+	}
+	return cmp.Or(method, r.DCVMethod), r.DNS, nil
+}
+
+// placedOrder returns an order that CERTInext holds, for calls that change nothing in the entry.
+func (journal *Journal) placedOrder(ctx context.Context, s logical.Storage, role, id string) (*orderEntry, *certinext.Client, error) {
+	o, err := journal.findOrder(ctx, s, role, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	if o == nil {
+		return nil, nil, &fault.NotFoundError{Kind: "order", Name: sanitize.Short(id)}
+	}
+	if o.CAOrderID == "" {
+		return nil, nil, fault.BadField("id", "order %s is %s: CERTInext has no number for it yet", id, o.State)
+	}
+	if o.Placement.Family != certinext.FamilySSL {
+		return nil, nil, fault.BadField("id", "order %s is of the family %s, which validates no domains", id, o.Placement.Family)
+	}
+	client, err := journal.clientOf(ctx, s, o)
+	return o, client, err
+}
+
+// domainStates lists the domains of an order with what CERTInext says of each. A wildcard and its apex share a record.
+func domainStates(ctx context.Context, client *certinext.Client, o *orderEntry) ([]validation.DomainChallenge, error) {
+	remote, err := client.TrackOrder(ctx, o.Placement.Family, o.CAOrderID)
+	if err != nil {
+		return nil, fault.Refused(err)
+	}
+	if remote.Status.Terminal() {
+		return nil, fault.BadField("id", "order %s is %s at CERTInext", o.ID, remote.Status)
+	}
+	var out []validation.DomainChallenge
+	for _, d := range remote.Domains {
+		out = append(out, validation.DomainChallenge{Domain: d.Domain, Verified: d.Verified()})
+	}
+	if len(out) == 0 {
+		for _, n := range o.Placement.DNSNames {
+			out = append(out, validation.DomainChallenge{Domain: n, Verified: remote.Status == certinext.StatusIssued})
+		}
+	}
+	return out, nil
+}
+
+const (
+	// askTime is for all that one drive asks about. Somebody waits for its answer, who is told where to ask instead.
+	askTime = 5 * time.Second
+)
+
+// askProof asks what to publish for a domain, so that whoever reads the order need not ask. That it is not known is no reason
+// to stop: the order's own path asks again, and is what the order points to meanwhile.
+func (d *driver) askProof(ctx context.Context, domain string) {
+	if d.tried.asked == nil {
+		d.tried.asked = make(map[string]bool)
+	}
+	d.tried.asked[domain] = true
+	o, begun := d.order, d.journal.Now()
+	if d.onlyPlaces() || d.asking >= askTime {
+		return
+	}
+	d.setNeeds(o.dcvNeeds(d.remote))
+	d.latest.Store(o.view())
+	ctx, cancel := context.WithTimeout(ctx, askTime-d.asking)
+	defer cancel()
+	c, err := d.client.DCVChallenge(ctx, o.CAOrderID, domain, d.method())
+	now := d.journal.Now()
+	d.asking += now.Sub(begun)
+	switch {
+	case err != nil:
+		d.journal.Log.Warn("what to publish for a domain could not be asked", "order_id", o.ID, "domain", sanitize.Short(domain), "error", err)
+	case !c.AlreadyVerified:
+		o.Proofs = append(o.Proofs, d.proofOf(c, domain, now))
+		o.dirty = true
+	}
+}
+
+// onlyPlaces reports whether the drive is for a request that wants its order placed and no more. What to publish is asked by
+// the next drive.
+func (d *driver) onlyPlaces() bool { return d.purpose == forPlacement && d.placed }
+
+// method is how control of the order's domains is proved, as the role has it today.
+func (d *driver) method() certinext.DCVMethod { return d.roleOrDefaults().DCVMethod }
+
+func (d *driver) roleOrDefaults() *issuing.Role {
+	if d.role == nil {
+		return issuing.NewRole(d.order.Role)
+	}
+	return d.role
+}
+
+// proofOf keeps of a challenge what belongs to the method.
+func (d *driver) proofOf(c *certinext.Challenge, domain string, now time.Time) validation.Proof {
+	p := validation.Proof{Domain: domain, Method: d.method(), AskedAt: now}
+	switch p.Method {
+	case certinext.DCVMethodHTTP:
+		p.HTTPPath, p.HTTPContent = c.HTTPPath, c.HTTPContent
+	case certinext.DCVMethodEmail:
+		p.EmailTo = c.EmailTo
+	default:
+		p.DNSNames, p.DNSValue = d.roleOrDefaults().DNS.Names(c, domain), c.DNSValue
+	}
+	return p
+}

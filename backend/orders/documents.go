@@ -1,0 +1,92 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package orders
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// A Document is a proof that CERTInext wants to see, e.g. of a signer's identity.
+type Document = certinext.Document
+
+// documentNeeds says how to give CERTInext the documents that it waits for.
+func documentNeeds(o *orderEntry) []string {
+	return []string{fmt.Sprintf("CERTInext waits for documents: write them to orders/%s/%s/documents, or upload them in its portal", o.Role, o.ID)}
+}
+
+// SubmitDocuments uploads documents for an order, and returns the order after another look at it. Documents are passed on and
+// not kept; the order's timeline tells their names, sizes and SHA-256. An upload whose answer was lost can be sent again.
+func (journal *Journal) SubmitDocuments(ctx context.Context, s logical.Storage, role, id string, docs []Document) (*Order, error) {
+	r, err := roles.MustRead(ctx, s, role)
+	if err != nil {
+		return nil, err
+	}
+	h, err := journal.holdOrder(ctx, s, role, id)
+	if err != nil {
+		return nil, err
+	}
+	defer h.Release()
+	if err := journal.submitDocuments(ctx, s, h.entry, docs); err != nil {
+		return nil, err
+	}
+	return journal.lookAt(ctx, s, journal.newCaller(r, forStatus), h)
+}
+
+func (journal *Journal) submitDocuments(ctx context.Context, s logical.Storage, o *orderEntry, docs []Document) error {
+	switch {
+	case len(docs) == 0:
+		return fault.BadField("documents", "is empty")
+	case !o.Placement.takesDocuments():
+		return fault.BadField("id", "order %s is for a %s certificate, which needs no documents", o.ID, o.Placement.Variant)
+	case o.State != StatePending:
+		return fault.BadField("id", "order %s is %s: documents are for an order that CERTInext holds and has not issued", o.ID, o.State)
+	}
+	client, err := journal.clientOf(ctx, s, o)
+	if err != nil {
+		return err
+	}
+	asked, cancel := account.WhileAsked(ctx)
+	defer cancel()
+	err = client.SubmitDocuments(asked, o.Placement.Family, o.CAOrderID, docs)
+	var invalid *certinext.InvalidRequestError
+	if errors.As(err, &invalid) {
+		return &fault.FieldError{Field: documentFields.Replace(invalid.Field), Problem: invalid.Problem}
+	}
+	if err != nil {
+		o.note(journal.Now(), "uploading documents failed: %s", sanitize.Short(err.Error()))
+	} else {
+		o.note(journal.Now(), "documents uploaded: %s", describeDocuments(docs))
+	}
+	if storageErr := journal.saveOrder(ctx, s, o); storageErr != nil {
+		return storageErr
+	}
+	return fault.Refused(err)
+}
+
+// documentFields are the client's names of a document's parts, in the words of the path.
+var documentFields = strings.NewReplacer("docs", "documents", "FileName", "file_name", "Description", "description", "Content", "content")
+
+// takesDocuments reports whether CERTInext asks for documents: of signers, and of organizations (documented).
+func (p *placement) takesDocuments() bool {
+	return p.Family == certinext.FamilySignature || account.Shapes[p.Variant].Vetted()
+}
+
+func describeDocuments(docs []Document) string {
+	lines := make([]string, len(docs))
+	for i, d := range docs {
+		lines[i] = fmt.Sprintf("%s (%d bytes, SHA-256 %x)", sanitize.Short(d.FileName), len(d.Content), sha256.Sum256(d.Content))
+	}
+	return strings.Join(lines, ", ")
+}

@@ -1,0 +1,95 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package orders
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// end closes the order without a certificate and erases its key.
+func (d *driver) end(ctx context.Context, state State) error {
+	now := d.journal.Now()
+	d.order.State = state
+	if d.remote != nil && d.remote.Remark != "" {
+		d.order.LastError = sanitize.Short(d.remote.Remark)
+	}
+	d.order.note(now, "ended: %s", state)
+	return d.journal.closeOrder(ctx, d.storage, d.held)
+}
+
+// endRevoked closes an order that CERTInext has revoked. Its certificate may be stored already, since an order that is answered
+// at once says so nowhere but in its certificate: then that is what was revoked.
+func (d *driver) endRevoked(ctx context.Context) error {
+	e, o := d.journal, d.order
+	c, err := e.Certificates.OfOrder(ctx, d.storage, o.ID)
+	if err != nil {
+		return err
+	}
+	if c == nil {
+		if o.Reissue != nil {
+			if err := d.recordReplaced(ctx); err != nil {
+				return err
+			}
+		}
+		return d.end(ctx, StateRevoked)
+	}
+	unlock, err := e.Certificates.Lock(ctx, c.Serial)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if c, err = certificates.Read(ctx, d.storage, c.Serial); err != nil || c == nil {
+		return err
+	}
+	if c.Revocation == nil {
+		at, reason := certificates.RevocationOf(d.remote, e.Now())
+		if err := e.Certificates.RecordRevocation(ctx, d.storage, c, at, reason); err != nil {
+			return err
+		}
+	}
+	return e.finish(ctx, d.storage, d.held, c, false)
+}
+
+func (d *driver) save(ctx context.Context) error {
+	return d.journal.saveOrder(ctx, d.storage, d.order)
+}
+
+// saveOrder stores an open order. What has happened at the CA has to be remembered, so a cancelled request does not
+// keep it from being stored.
+func (journal *Journal) saveOrder(ctx context.Context, s logical.Storage, o *orderEntry) error {
+	o.dirty = true
+	if err := store.Put(context.WithoutCancel(ctx), s, o.openKey(), o); err != nil {
+		o.owed = true
+		return fmt.Errorf("order %s (CERTInext order %q): %w", o.ID, o.CAOrderID, err)
+	}
+	o.dirty, o.owed = false, false
+	return nil
+}
+
+// closeOrder moves an order among the closed ones, without its key, and lets go of it. When storage does not take that, the registry
+// remembers how the order ended, and the background pass tries again.
+func (journal *Journal) closeOrder(ctx context.Context, s logical.Storage, h *heldOrder) error {
+	ctx = context.WithoutCancel(ctx)
+	o := h.entry
+	o.PrivateKey, o.Needs, o.Placement.Subject, o.dirty = "", nil, o.Placement.Subject.Forget(), true
+	o.closing = true
+	err := store.Put(ctx, s, o.closedKey(), o)
+	if err == nil {
+		err = store.Delete(ctx, s, o.openKey())
+	}
+	if err != nil {
+		h.lookAgain(journal.Now().Add(host.PassDelay(0)))
+		return fmt.Errorf("order %s (CERTInext order %q): %w", o.ID, o.CAOrderID, err)
+	}
+	o.dirty = false
+	h.drop()
+	return nil
+}

@@ -1,0 +1,176 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package orders
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
+	"github.com/hashicorp/vault/sdk/helper/identitytpl"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// Issued is a certificate as it is handed over.
+type Issued struct {
+	Certificate *certificates.Certificate
+	// PrivateKey is PKCS#8 PEM; empty when the caller brought the CSR.
+	PrivateKey     string
+	PrivateKeyType string              // "ec" or "rsa"
+	Lease          *certificates.Lease // nil when the role generates none
+	// Reused is set when an earlier answer held the certificate, too: nothing was bought for this one.
+	Reused   bool
+	Warnings []string
+}
+
+// Issue places the order that r comes to, or finds the one it came to before, and waits for its certificate as long as the
+// role says. The same request is one purchase: while its order is in flight, and afterwards for the role's reuse window. An order that is
+// not finished by then, or whose certificate cannot be handed over, is an [*Error].
+func (journal *Journal) Issue(ctx context.Context, s logical.Storage, r issuing.Request) (*Issued, error) {
+	w, err := journal.requestCaller(ctx, s, r, forCertificate)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, w.role.IssueTimeout+issueMargin) // by a clock that does not jump
+	defer cancel()
+	for {
+		issued, err := journal.issueOnce(ctx, s, w)
+		if !journal.asksAgain(w, err) {
+			return issued, err
+		}
+	}
+}
+
+// issueMargin is how much longer than its role says a request lasts at most.
+const issueMargin = 5 * time.Second
+
+func (journal *Journal) issueOnce(ctx context.Context, s logical.Storage, w *caller) (*Issued, error) {
+	h, rekey, err := journal.acquireOrder(ctx, s, w)
+	if err != nil {
+		return nil, err
+	}
+	defer h.Release()
+	if rekey {
+		return journal.rekey(ctx, s, w, h)
+	}
+	return journal.pursue(ctx, s, w, h)
+}
+
+// PlaceOrder places the order that r comes to, or finds the one it came to before, and returns it without waiting for the
+// certificate.
+func (journal *Journal) PlaceOrder(ctx context.Context, s logical.Storage, r issuing.Request) (*Order, error) {
+	w, err := journal.requestCaller(ctx, s, r, forPlacement)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		o, err := journal.placeOnce(ctx, s, w)
+		if !journal.asksAgain(w, err) {
+			return o, err
+		}
+	}
+}
+
+func (journal *Journal) placeOnce(ctx context.Context, s logical.Storage, w *caller) (*Order, error) {
+	h, _, err := journal.acquireOrder(ctx, s, w)
+	if err != nil {
+		var open *Error
+		errors.As(err, &open)
+		return orderOf(open, err) // somebody works on it at this moment
+	}
+	defer h.Release()
+	return journal.look(ctx, s, w, h)
+}
+
+// An elsewhereError is an order that does not serve the request that has found it, so that the request looks for another one, or places
+// one.
+type elsewhereError struct {
+	id    string // of the order
+	cause string
+	// never is set when CERTInext certainly never took the order: then even the request that it was placed for places another one.
+	never bool
+}
+
+// Error says why.
+func (e *elsewhereError) Error() string { return "order " + e.id + ": " + e.cause }
+
+// asksAgain reports whether a request begins anew after err: the order that it found does not serve it, or CERTInext certainly never took
+// the one that was placed for it. Whatever else becomes of an order that was placed for a request is the request's answer.
+func (journal *Journal) asksAgain(w *caller, err error) bool {
+	var elsewhere *elsewhereError
+	if !errors.As(err, &elsewhere) || elsewhere.never && w.purpose.waits() && !journal.Now().Before(w.deadline) {
+		return false
+	}
+	w.passed[elsewhere.id] = true
+	w.bought = false
+	return true
+}
+
+// look returns an order as it stands once everything was done for it that needs no waiting.
+func (journal *Journal) look(ctx context.Context, s logical.Storage, w *caller, h *heldOrder) (*Order, error) {
+	_, err := journal.pursue(ctx, s, w, h)
+	var open *Error
+	errors.As(err, &open)
+	return orderOf(open, err)
+}
+
+// lookAt is look for an order that was not asked for by its request: one that is over is said to be.
+func (journal *Journal) lookAt(ctx context.Context, s logical.Storage, w *caller, h *heldOrder) (*Order, error) {
+	role, id := h.role, h.id
+	v, err := journal.look(ctx, s, w, h)
+	var elsewhere *elsewhereError
+	if errors.As(err, &elsewhere) && !elsewhere.never {
+		return nil, journal.notOpen(ctx, s, role, id)
+	}
+	return v, err
+}
+
+// orderOf returns the order of an error that is only that the order is not finished.
+func orderOf(open *Error, err error) (*Order, error) {
+	if open != nil && open.Err == nil {
+		return open.Order, nil
+	}
+	return nil, err
+}
+
+// allowedDomains fills in the role's templated domains. A template that does not apply to the requester allows nothing.
+func (journal *Journal) allowedDomains(role *issuing.Role, entityID string) []string {
+	if !role.AllowedDomainsTemplate {
+		return role.AllowedDomains
+	}
+	var out []string
+	for _, d := range role.AllowedDomains {
+		if !strings.Contains(d, "{{") {
+			out = append(out, d)
+			continue
+		}
+		if filled, err := journal.fillTemplate(d, entityID); err == nil && filled != "" {
+			out = append(out, filled)
+		}
+	}
+	return out
+}
+
+func (journal *Journal) fillTemplate(template, entityID string) (string, error) {
+	if journal.System == nil || entityID == "" {
+		return "", fmt.Errorf("the requester has no identity entity")
+	}
+	entity, err := journal.System().EntityInfo(entityID)
+	if err != nil {
+		return "", err
+	}
+	groups, err := journal.System().GroupsForEntity(entityID)
+	if err != nil {
+		return "", err
+	}
+	_, out, err := identitytpl.PopulateString(identitytpl.PopulateStringInput{
+		Mode: identitytpl.ACLTemplating, String: template, Entity: entity, Groups: groups,
+		NamespaceID: entity.GetNamespaceID(),
+	})
+	return out, err
+}

@@ -1,0 +1,143 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package orders
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+)
+
+// A Party is somebody whom an order can wait for.
+type Party string
+
+// The parties to an order.
+const (
+	PartyNobody       Party = ""             // the order is over
+	PartyCA           Party = "certinext"    // time has to pass
+	PartyDomainOwner  Party = "domain-owner" // has to publish what proves control of a domain
+	PartySolver       Party = "dcv-solver"   // publishes that, and waits until it can be seen
+	PartyOrganization Party = "organization" // has to be verified, or to consent
+	PartyApprover     Party = "approver"     // of the CERTInext account, or CERTInext's own
+	PartyRequester    Party = "requester"    // has to fetch the certificate, to promote the draft, or to upload documents
+	PartyOperator     Party = "operator"     // of Vault has to settle the order by hand, or to mend the solver
+)
+
+// foreignNeeds are those of an order that the account in config cannot see.
+var foreignNeeds = []string{"the order belongs to another CERTInext account than the one in config: it goes on when that is there again"}
+
+// waitsFor says who has to act next.
+func (o *orderEntry) waitsFor() Party {
+	switch {
+	case o.State.Final(), o.State == StateIssued && o.Delivered:
+		return PartyNobody
+	case slices.Equal(o.Needs, foreignNeeds):
+		return PartyOperator
+	case o.State == StateIssued, o.State == StateDraft:
+		return PartyRequester
+	case o.State == StateUnresolved, o.CSRRefused:
+		return PartyOperator
+	case o.State != StatePending || len(o.Needs) == 0:
+		return PartyCA
+	}
+	switch o.CAStatus {
+	case certinext.StatusPendingDCV:
+		switch {
+		case o.Solver == "":
+			return PartyDomainOwner
+		case o.Stuck:
+			return PartyOperator
+		}
+		return PartySolver
+	case certinext.StatusPendingOrganization:
+		return PartyOrganization
+	case certinext.StatusPendingApproval, certinext.StatusPendingVetting:
+		return PartyApprover
+	case certinext.StatusPendingDocuments:
+		return PartyRequester
+	}
+	return PartyCA
+}
+
+// openDomains are the domains of an order whose control is not validated. CERTInext does not always list them.
+func (o *orderEntry) openDomains(remote *certinext.Order) []string {
+	if len(remote.Domains) == 0 {
+		return o.Placement.DNSNames
+	}
+	var open []string
+	for _, d := range remote.Domains {
+		if !d.Verified() {
+			open = append(open, d.Domain)
+		}
+	}
+	return open
+}
+
+// unproved is the next of the first open domains that it is not known yet what to publish for, and that was not asked about;
+// empty when there is none.
+func (o *orderEntry) unproved(remote *certinext.Order, asked map[string]bool) string {
+	open := o.openDomains(remote)
+	for _, domain := range open[:min(validation.MaxProofs, len(open))] {
+		if !asked[domain] && !slices.ContainsFunc(o.Proofs, func(p validation.Proof) bool { return p.Domain == domain }) {
+			return domain
+		}
+	}
+	return ""
+}
+
+// dcvNeeds says what to publish for the domains whose control is not validated.
+func (o *orderEntry) dcvNeeds(remote *certinext.Order) []string {
+	open := o.openDomains(remote)
+	if len(open) == 0 {
+		return nil // the aggregate lags behind the domains
+	}
+	var needs, silent []string
+	for _, domain := range open {
+		i := slices.IndexFunc(o.Proofs, func(p validation.Proof) bool { return p.Domain == domain })
+		if i < 0 || o.Proofs[i].Text() == "" {
+			silent = append(silent, validation.WholeName(domain))
+			continue
+		}
+		needs = append(needs, fmt.Sprintf("control of %s has to be validated: %s", validation.WholeName(domain), o.Proofs[i].Text()))
+	}
+	if len(silent) > 0 {
+		needs = append(needs, fmt.Sprintf("control of %s has to be validated: orders/%s/%s/dcv shows what to publish",
+			strings.Join(silent, ", "), o.Role, o.ID))
+	}
+	return append(needs, fmt.Sprintf("then write to orders/%s/%s/dcv, which has CERTInext look for it", o.Role, o.ID))
+}
+
+func organizationNeed(remote *certinext.Order) string {
+	if remote.Organization == nil {
+		return "CERTInext verifies the organization, or waits for its consent"
+	}
+	need := "CERTInext verifies the organization"
+	if remote.Organization.Name != "" {
+		need += " " + sanitize.Short(remote.Organization.Name)
+	}
+	switch to := sanitize.Short(remote.Organization.ConsentSentTo); {
+	case remote.Organization.ConsentStatus == "2":
+		need += ", which has declined its consent: clear that up with it, or cancel the order"
+	case remote.Organization.ConsentStatus == "0" && to != "":
+		need += ", whose consent was asked of " + to
+	}
+	return need
+}
+
+// approvalNeed says who has to approve. An organization's order without its consent waits for a person, too.
+func (o *orderEntry) approvalNeed(remote *certinext.Order) string {
+	need := "an approver of the CERTInext account, or CERTInext itself, has to approve the order"
+	if org := remote.Organization; org != nil && org.ConsentStatus == "0" {
+		need += "; the organization " + sanitize.Short(org.Name) + " has not consented yet"
+		if org.ConsentSentTo != "" {
+			need += ", which was asked of " + sanitize.Short(org.ConsentSentTo)
+		}
+		need += ": a consent_token in role or config spares later orders that"
+	}
+	return need
+}

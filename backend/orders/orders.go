@@ -1,0 +1,132 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package orders
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// Order returns an order of a role, open or closed, or nil when the role has none of that id.
+func (journal *Journal) Order(ctx context.Context, s logical.Storage, role, id string) (*Order, error) {
+	o, err := journal.findOrder(ctx, s, role, id)
+	if err != nil || o == nil {
+		return nil, err
+	}
+	return journal.shown(o), nil
+}
+
+// shown is what may be told of a stored order at this moment.
+func (journal *Journal) shown(o *orderEntry) *Order {
+	v := o.view()
+	if t, ok := journal.registry.status(o.ID); ok && t.handed != nil {
+		// The entry is brought up to date when its key is erased.
+		v.State, v.Delivered, v.Needs, v.WaitsFor = StateIssued, true, nil, PartyNobody
+		v.Serial = strings.ReplaceAll(t.handed.serial, "-", ":")
+	}
+	return v
+}
+
+func (journal *Journal) findOrder(ctx context.Context, s logical.Storage, role, id string) (*orderEntry, error) {
+	for _, prefix := range []string{OpenPrefix, closedOrderPrefix} {
+		if o, err := store.Get[orderEntry](ctx, s, prefix+role+"/"+id); err != nil || o != nil {
+			return o, err
+		}
+	}
+	return nil, nil
+}
+
+// Orders lists the ids of a role's orders, the open ones and the closed ones.
+func (journal *Journal) Orders(ctx context.Context, s logical.Storage, role string) ([]string, error) {
+	open, err := store.List(ctx, s, OpenPrefix+role+"/")
+	if err != nil {
+		return nil, err
+	}
+	closed, err := store.List(ctx, s, closedOrderPrefix+role+"/")
+	if err != nil {
+		return nil, err
+	}
+	all := append(open, closed...)
+	slices.Sort(all)
+	return slices.Compact(all), nil
+}
+
+// holdOrder holds an open order for the caller, and says why when that cannot be.
+func (journal *Journal) holdOrder(ctx context.Context, s logical.Storage, role, id string) (*heldOrder, error) {
+	if err := journal.registry.load(ctx, s); err != nil {
+		return nil, err
+	}
+	if t, ok := journal.registry.status(id); ok && t.role != role {
+		return nil, &fault.NotFoundError{Kind: "order", Name: sanitize.Short(id)}
+	}
+	for deadline := journal.Now().Add(hangUpPatience); ; {
+		h, busy := journal.registry.acquire(id)
+		if busy != nil {
+			if err := journal.waitFor(ctx, busy, deadline); err != nil {
+				return nil, fault.BadField("id", "order %s is being worked on at this moment: try again", id)
+			}
+			continue
+		}
+		if h == nil {
+			return nil, journal.notOpen(ctx, s, role, id)
+		}
+		open, err := journal.readHeld(ctx, s, h)
+		switch {
+		case err != nil:
+			h.Release()
+			return nil, err
+		case !open:
+			return nil, journal.notOpen(ctx, s, role, id)
+		}
+		return h, nil
+	}
+}
+
+func (journal *Journal) notOpen(ctx context.Context, s logical.Storage, role, id string) error {
+	o, err := journal.Order(ctx, s, role, id)
+	if err != nil {
+		return err
+	}
+	switch {
+	case o == nil:
+		return &fault.NotFoundError{Kind: "order", Name: sanitize.Short(id)}
+	case o.Delivered:
+		return fault.BadField("id", "order %s was collected already", o.ID)
+	}
+	return fault.BadField("id", "order %s is over: %s", o.ID, o.State)
+}
+
+// CollectOrder hands over the certificate of an order to the requester that placed it, as [Engine.Issue] does, without
+// waiting for the order to be finished. An order is a name as good as a request's own: as long as its key is kept it is collected as
+// often as it has to be, since an answer may have been lost.
+func (journal *Journal) CollectOrder(ctx context.Context, s logical.Storage, role, id, requester string) (*Issued, error) {
+	r, err := roles.MustRead(ctx, s, role)
+	if err != nil {
+		return nil, err
+	}
+	h, err := journal.holdOrder(ctx, s, role, id)
+	if err != nil {
+		return nil, err
+	}
+	defer h.Release()
+	if h.entry.Requester != requester {
+		return nil, fault.BadField("id", "order %s was placed by another requester: only that one can collect it", id)
+	}
+	w := journal.newCaller(r, forCollection)
+	w.ttl = h.entry.TTL
+	issued, err := journal.pursue(ctx, s, w, h)
+	var elsewhere *elsewhereError
+	if errors.As(err, &elsewhere) && !elsewhere.never {
+		return nil, journal.notOpen(ctx, s, role, id)
+	}
+	return issued, err
+}

@@ -1,0 +1,156 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package orders
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// Bounds of what a background pass does for one order: a few that hang must not use up the pass. An order in doubt has longer, since it is looked
+// for in a report of many pages, and so has one that a solver validates.
+const (
+	orderPatience = 20 * time.Second
+	doubtPatience = 60 * time.Second
+)
+
+// Due lists the work on open orders whose time has come, the longest overdue first: that of asking needs CERTInext, that of own does not, and
+// neither is longer than limit.
+func (journal *Journal) Due(ctx context.Context, s logical.Storage, limit int) (own, asking []host.Job, err error) {
+	if err := journal.registry.load(ctx, s); err != nil {
+		return nil, nil, err
+	}
+	for _, key := range journal.registry.takeUnreadable() {
+		journal.Log.Error("the entry of an open order cannot be read and is left alone", "key", key)
+	}
+	for _, t := range journal.registry.due(journal.Now(), math.MaxInt) {
+		jobs := &asking
+		if t.handed != nil {
+			jobs = &own // its key is erased
+		}
+		if len(*jobs) < limit {
+			*jobs = append(*jobs, func(ctx context.Context) error { return journal.passOrder(ctx, s, t) })
+		}
+	}
+	return own, asking, nil
+}
+
+// passOrder moves one order on, without waiting for anything but CERTInext's answers.
+func (journal *Journal) passOrder(ctx context.Context, s logical.Storage, t tracked) error {
+	h, _ := journal.registry.acquire(t.id)
+	if h == nil {
+		return nil
+	}
+	defer h.Release()
+	h.lookAgain(journal.Now().Add(host.PassDelay(0))) // after a fault of storage
+	open, err := journal.readHeld(ctx, s, h)
+	if err != nil || !open {
+		return err
+	}
+	o := h.entry
+	switch {
+	case o.fresh:
+		return journal.giveUpUnsent(ctx, s, h)
+	case o.State == StateIssued:
+		return journal.passIssued(ctx, s, h, o.Serial)
+	}
+	before := o.CAStatus
+	d, err := journal.newDriver(ctx, s, h, forNobody, journal.Now())
+	if err != nil {
+		h.lookAgain(journal.Now().Add(host.PassDelay(journal.registry.attempt(o.ID, false))))
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, patienceFor(o))
+	defer cancel()
+	out := d.run(ctx)
+	h.lookAgain(journal.nextLook(ctx, d, o.CAStatus != before))
+	journal.settle(ctx, s, h, out)
+	var refusal *fault.RefusedError
+	if errors.As(out.err, &refusal) {
+		return nil // logged, and kept with the order
+	}
+	return out.err
+}
+
+// patienceFor is how long the pass works on an order.
+func patienceFor(o *orderEntry) time.Duration {
+	if o.State == StatePending && o.Solver == "" {
+		return orderPatience
+	}
+	return doubtPatience
+}
+
+// nextLook takes note of what a drive of the pass came to, and says when the order has its next turn. Failures that all
+// orders share do not make it wait longer than the others.
+func (journal *Journal) nextLook(ctx context.Context, d *driver, changed bool) time.Time {
+	now, err := journal.Now(), d.lastErr
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	if ctx.Err() != nil && d.tried.solver != nil && d.told {
+		err = nil // the DNS was slow, which says nothing of CERTInext
+	}
+	if err != nil || d.remote != nil {
+		if against := journal.Account.Observe(err, d.started); err != nil && !against {
+			return now.Add(max(host.PassDelay(0), account.Hint(err)))
+		}
+	}
+	return now.Add(max(host.PassDelay(journal.registry.attempt(d.order.ID, changed)), account.Hint(err)))
+}
+
+// passIssued looks after an order whose certificate is stored under serial: when it is not handed out any more, the key
+// goes; one that nobody fetched waits, and so does one that may be asked for again.
+func (journal *Journal) passIssued(ctx context.Context, s logical.Storage, h *heldOrder, serial string) error {
+	h.lookAgain(journal.Now().Add(host.PassDelay(1)))
+	err := journal.tendIssued(ctx, s, h, serial)
+	if errors.Is(err, account.ErrClockUnknown) {
+		journal.Account.LearnClock(ctx, s)
+		err = journal.tendIssued(ctx, s, h, serial)
+	}
+	if errors.Is(err, account.ErrClockUnknown) {
+		return nil // CERTInext has not answered; the next pass asks again
+	}
+	return err
+}
+
+// tendIssued is passIssued, unless only our clock says that the order is over, and CERTInext's was not seen yet: what it erases does not come back.
+func (journal *Journal) tendIssued(ctx context.Context, s logical.Storage, h *heldOrder, serial string) error {
+	unlock, err := journal.Certificates.Lock(ctx, serial)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	c, err := certificates.Read(ctx, s, serial)
+	if err != nil {
+		return err
+	}
+	if c == nil {
+		return fmt.Errorf("order %s: its certificate %s is not stored", h.id, serial)
+	}
+	due, err := journal.Certificates.RevocationDue(ctx, s, serial)
+	if err != nil {
+		return err
+	}
+	journal.registry.recall(h.id, c)
+	if verdict, _ := handoverTo(c, h.entry, nil, due, journal.Now(), journal.Account.ClockInDoubt()); verdict == isOver {
+		if _, seen := journal.Account.ClockSkew(); !seen && !due && c.Revocation == nil {
+			return account.ErrClockUnknown
+		}
+		return journal.finish(ctx, s, h, c, due)
+	}
+	if c.Delivery != nil {
+		h.lookAgain(host.Later(nextLookAt(c, h.entry, journal.Now()), journal.Now()))
+		return journal.Certificates.EndUnstored(ctx, s, c)
+	}
+	return nil
+}

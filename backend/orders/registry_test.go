@@ -1,0 +1,109 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package orders
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
+	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/stretchr/testify/require"
+)
+
+// slowStorage takes a while to read an entry, and can fail.
+type slowStorage struct {
+	logical.Storage
+	reads int
+	fail  error
+}
+
+func (s *slowStorage) Get(ctx context.Context, key string) (*logical.StorageEntry, error) {
+	s.reads++
+	time.Sleep(10 * time.Second)
+	if s.fail != nil {
+		return nil, s.fail
+	}
+	return s.Storage.Get(ctx, key)
+}
+
+func storeOrder(t *testing.T, s logical.Storage, id string) {
+	t.Helper()
+	o := &orderEntry{Version: 1, ID: id, Role: "web", State: StatePending, Fingerprint: id}
+	require.NoError(t, store.Put(t.Context(), s, o.openKey(), o))
+}
+
+// claimed is the id of the order that the same request comes to.
+func claimed(r *registry, fingerprint string) string {
+	t, _, _ := r.claim(sameRequest(fingerprint))
+	return t.id
+}
+
+func TestTheRegistryIsFilledOnceAndNobodyWaitsForItLongerThanItsRequestLasts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &slowStorage{Storage: new(logical.InmemStorage)}
+		storeOrder(t, s.Storage, "a")
+		storeOrder(t, s.Storage, "b")
+		r := new(registry)
+		done := make(chan error, 2)
+		for range 2 {
+			go func() { done <- r.load(t.Context(), s) }()
+		}
+		time.Sleep(time.Second)
+		start := time.Now()
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		var refused *fault.RefusedError
+		require.ErrorAs(t, r.load(short, s), &refused, "its client is told to ask again")
+		require.Equal(t, time.Second, time.Since(start))
+		require.NoError(t, <-done)
+		require.NoError(t, <-done)
+		require.Equal(t, 2, s.reads)
+		require.Equal(t, "a", claimed(r, "a"))
+		require.Equal(t, "b", claimed(r, "b"))
+	})
+}
+
+func TestWhoFillsTheRegistryAndRunsOutOfTimeIsToldToAskAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &slowStorage{Storage: new(logical.InmemStorage), fail: context.DeadlineExceeded}
+		storeOrder(t, s.Storage, "a")
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		var refused *fault.RefusedError
+		require.ErrorAs(t, new(registry).load(short, s), &refused)
+	})
+}
+
+func TestARegistryThatCouldNotBeFilledIsFilledByTheNextRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &slowStorage{Storage: new(logical.InmemStorage), fail: errors.New("storage is away")}
+		storeOrder(t, s.Storage, "a")
+		r := new(registry)
+		require.ErrorContains(t, r.load(t.Context(), s), "storage is away")
+		require.Empty(t, claimed(r, "a"))
+		s.fail = nil
+		require.NoError(t, r.load(t.Context(), s))
+		require.Equal(t, "a", claimed(r, "a"))
+	})
+}
+
+func TestWhatChangesWhileTheRegistryIsFilledIsNotMissed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &slowStorage{Storage: new(logical.InmemStorage)}
+		storeOrder(t, s.Storage, "a")
+		r := new(registry)
+		done := make(chan error, 1)
+		go func() { done <- r.load(t.Context(), s) }()
+		time.Sleep(time.Second)
+		storeOrder(t, s.Storage, "b") // by another node, behind what was listed already
+		r.forget()
+		require.NoError(t, <-done)
+		require.Equal(t, "b", claimed(r, "b"))
+	})
+}

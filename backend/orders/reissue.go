@@ -1,0 +1,356 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package orders
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// A reissue is another certificate within an order that CERTInext has issued: with a new key, or with other names. It is an
+// order of its own here, with its own key, journal and certificate, that shares CERTInext's order number with the one before.
+//
+// CERTInext revokes by order, so revoking the newest certificate revokes all of the order's, and the ones before cannot be
+// revoked alone: the end of their leases revokes nothing.
+type reissue struct {
+	Of     string `json:"of"`     // the order whose certificate is reissued
+	Serial string `json:"serial"` // of that certificate, with dashes
+	// RequestID is CERTInext's of the order before it was asked: another one tells that it has taken the reissue.
+	RequestID      string           `json:"request_id"`
+	UpdateNames    bool             `json:"update_names,omitempty"`
+	Reason         string           `json:"reason,omitempty"`
+	RevokePrevious bool             `json:"revoke_previous,omitempty"`
+	RevokeReason   certinext.Reason `json:"revoke_reason,omitempty"`
+	// Taken is set when CERTInext has answered that it took the reissue.
+	Taken bool `json:"taken,omitempty"`
+	// StaleSince is when CERTInext was first seen to say that the order is issued, and to deliver another certificate.
+	StaleSince time.Time `json:"stale_since,omitzero"`
+}
+
+// A ReissueRequest asks for another certificate within an order.
+type ReissueRequest struct {
+	Role, ID  string // of the order
+	Requester string // who may collect the new certificate
+	EntityID  string // fills in the role's templated domains
+	// CSR is the caller's; when empty, the engine makes the key.
+	CSR string
+	// AltNames, when UpdateNames is set, are the names beside the common name from now on.
+	UpdateNames bool
+	AltNames    []string
+	Reason      string
+	// RevokePrevious has CERTInext revoke the certificate before, for RevokeReason.
+	RevokePrevious bool
+	RevokeReason   string
+}
+
+// Reissue asks CERTInext for another certificate within an order, and returns the order that this one has become, without
+// waiting for it. Its certificate is collected like that of any other.
+func (journal *Journal) Reissue(ctx context.Context, s logical.Storage, r ReissueRequest) (*Order, error) {
+	role, err := roles.MustRead(ctx, s, r.Role)
+	if err != nil {
+		return nil, err
+	}
+	w := journal.newCaller(role, forPlacement)
+	w.bought = true
+	parent, err := journal.reissuable(ctx, s, role, r)
+	if err != nil {
+		return nil, err
+	}
+	p, err := reissuePlan(role, parent, journal.allowedDomains(role, r.EntityID), r)
+	if err != nil {
+		return nil, err
+	}
+	o, err := journal.newReissue(ctx, s, role, parent, p, r)
+	if err != nil {
+		return nil, err
+	}
+	h, err := journal.beginReissue(ctx, s, parent, o, func(*certificates.Entry) error { return nil })
+	if err != nil {
+		return nil, err
+	}
+	defer h.Release()
+	return journal.lookAt(ctx, s, w, h)
+}
+
+// reissuable finds the order that is to be reissued, and says why when that cannot be.
+func (journal *Journal) reissuable(ctx context.Context, s logical.Storage, role *issuing.Role, r ReissueRequest) (*orderEntry, error) {
+	if !role.AllowReissue {
+		return nil, fault.BadField("role", "does not allow reissues (allow_reissue)")
+	}
+	if err := journal.registry.load(ctx, s); err != nil {
+		return nil, err
+	}
+	o, err := journal.issuedParent(ctx, s, r.Role, r.ID)
+	switch {
+	case err != nil:
+		return nil, err
+	case o == nil:
+		return nil, &fault.NotFoundError{Kind: "order", Name: sanitize.Short(r.ID)}
+	case o.Placement.Family != certinext.FamilySSL:
+		return nil, fault.BadField("id", "order %s is of %s: CERTInext reissues SSL certificates only", o.ID, o.Placement.Family)
+	case o.State != StateIssued || o.Serial == "":
+		return nil, fault.BadField("id", "order %s is %s: only an issued one can be reissued", o.ID, o.State)
+	case o.Placement.ProductCode != role.ProductCode || o.Placement.Variant != role.Variant:
+		return nil, fault.BadField("id", "order %s is for product %s, and the role's is %s now", o.ID, o.Placement.ProductCode, role.ProductCode)
+	}
+	return o, nil
+}
+
+// issuedParent returns an order whose own entry says which certificate it has got: CERTInext delivers the new one from the reissue
+// on, so that nobody could find out any more. An entry is otherwise brought up to date when its key is erased.
+func (journal *Journal) issuedParent(ctx context.Context, s logical.Storage, role, id string) (*orderEntry, error) {
+	o, err := journal.findOrder(ctx, s, role, id)
+	if err != nil || o == nil || o.State != StatePending {
+		return o, err
+	}
+	t, ok := journal.registry.status(id)
+	if !ok || t.handed == nil {
+		// Perhaps it was answered by a process that has died since.
+		if err := journal.passOrder(ctx, s, tracked{id: id, role: role}); err != nil {
+			return nil, err
+		}
+		return journal.findOrder(ctx, s, role, id)
+	}
+	h, err := journal.holdOrder(ctx, s, role, id)
+	if err != nil {
+		return nil, err
+	}
+	defer h.Release()
+	o = h.entry
+	o.Delivered = true
+	o.note(journal.Now(), "issued as %s", strings.ReplaceAll(o.Serial, "-", ":"))
+	return o, journal.saveOrder(ctx, s, o)
+}
+
+// beginReissue stores the intent, before CERTInext hears of it, and holds the order for the caller. admit has the last word on the
+// certificate, which nobody hands over meanwhile.
+func (journal *Journal) beginReissue(ctx context.Context, s logical.Storage, parent, o *orderEntry, admit func(*certificates.Entry) error) (*heldOrder, error) {
+	if err := journal.Account.MayOrder(ctx, s); err != nil {
+		return nil, err
+	}
+	unlock, err := journal.Certificates.Lock(ctx, parent.Serial)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	c, err := journal.reissuableCert(ctx, s, parent)
+	if err != nil {
+		return nil, err
+	}
+	if err := admit(c); err != nil {
+		return nil, err
+	}
+	c.ReissuedBy = o.ID
+	if err := store.Put(ctx, s, c.Key(), c); err != nil {
+		return nil, err
+	}
+	h := journal.registry.reserve(tracked{id: o.ID, role: o.Role, fingerprint: o.Fingerprint}, nil)
+	if h == nil {
+		return nil, fmt.Errorf("there is an order of the new id %s", o.ID)
+	}
+	return h, journal.storeIntent(ctx, s, h, o)
+}
+
+// reissuableCert returns the certificate of an order, and says why when it cannot be reissued.
+func (journal *Journal) reissuableCert(ctx context.Context, s logical.Storage, parent *orderEntry) (*certificates.Entry, error) {
+	c, err := certificates.Read(ctx, s, parent.Serial)
+	if err == nil && c == nil {
+		err = fmt.Errorf("order %s: its certificate %s is not stored", parent.ID, parent.Serial)
+	}
+	if err != nil {
+		return nil, err
+	}
+	newer, err := journal.reissueOf(ctx, s, c)
+	if err != nil {
+		return nil, err
+	}
+	queued, err := store.Get[certificates.Queued](ctx, s, certificates.RevocationPrefix+c.Serial)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case c.ReissuedAs != "":
+		return nil, fault.BadField("id", "order %s was reissued already, outside of this mount", parent.ID)
+	case newer != nil:
+		return nil, fault.BadField("id", "order %s was reissued already, as order %s", parent.ID, newer.ID)
+	case c.Revocation != nil:
+		return nil, fault.BadField("id", "the certificate of order %s is revoked", parent.ID)
+	case queued != nil && queued.Due:
+		return nil, fault.BadField("id", "the certificate of order %s is to be revoked (certs/revocation-queue)", parent.ID)
+	case !c.NotAfter.After(journal.Now()):
+		return nil, fault.BadField("id", "the certificate of order %s has expired", parent.ID)
+	}
+	return c, nil
+}
+
+// reissuePlan holds what is asked for against the role, as it is today.
+func reissuePlan(role *issuing.Role, parent *orderEntry, domains []string, r ReissueRequest) (*issuing.Plan, error) {
+	p := &issuing.Plan{DNSNames: parent.Placement.DNSNames, IPs: parent.Placement.IPs, Key: role.Key, CSR: r.CSR}
+	if r.UpdateNames {
+		if !role.Shape().Multi {
+			return nil, fault.BadField("alt_names", "the role's product takes one name, which a reissue cannot change")
+		}
+		alts, err := issuing.SplitDNSNames("alt_names", r.AltNames)
+		if err != nil {
+			return nil, err
+		}
+		p.DNSNames = append([]string{p.CommonName()}, slices.DeleteFunc(alts, func(n string) bool { return n == p.CommonName() })...)
+	}
+	if err := role.Shape().Fits(p.DNSNames, len(p.IPs)); err != nil {
+		return nil, err
+	}
+	if err := issuing.AllowNames(role, domains, p); err != nil {
+		return nil, err
+	}
+	if r.CSR == "" {
+		if p.Key.Type == "any" {
+			return nil, fault.BadField("csr", "is required: the role's key_type is any, so it only signs")
+		}
+		return p, nil
+	}
+	csr, key, err := issuing.AdmitCSR(role, r.CSR)
+	if err != nil {
+		return nil, err
+	}
+	inCSR, err := issuing.CSRNames(csr)
+	if err != nil {
+		return nil, err
+	}
+	if inCSR.CommonName != p.CommonName() {
+		return nil, fault.BadField("csr", "its common name is %q, the order's is %q", inCSR.CommonName, p.CommonName())
+	}
+	for _, n := range inCSR.DNSNames {
+		if !slices.Contains(p.DNSNames, n) {
+			return nil, fault.BadField("csr", "holds the name %q, which the order has not", n)
+		}
+	}
+	if own, err := parent.publicKey(); err == nil && issuing.SamePublicKey(own, csr.PublicKey) {
+		return nil, fault.BadField("csr", "has the key of the certificate that there is: what CERTInext delivers is told apart by its key")
+	}
+	p.Key, p.CSRKey = key, csr.PublicKey
+	return p, nil
+}
+
+// newReissue makes the entry. CERTInext is asked first how the order stands: the request id that it has now is what tells later
+// whether the reissue was taken.
+func (journal *Journal) newReissue(ctx context.Context, s logical.Storage, role *issuing.Role, parent *orderEntry, p *issuing.Plan, r ReissueRequest) (*orderEntry, error) {
+	client, err := journal.clientOf(ctx, s, parent)
+	if err != nil {
+		return nil, err
+	}
+	if client.Version == certinext.V1 {
+		return nil, fault.BadField("api_version", "v1 of config has no reissue")
+	}
+	asked, cancel := account.WhileAsked(ctx)
+	defer cancel()
+	remote, err := client.TrackOrder(asked, parent.Placement.Family, parent.CAOrderID)
+	if err != nil {
+		return nil, fault.Refused(err)
+	}
+	if remote.Status != certinext.StatusIssued {
+		return nil, fault.BadField("id", "order %s is %s at CERTInext: only an issued one can be reissued", parent.ID, sanitize.Short(string(remote.Status)))
+	}
+	reason := certinext.ReasonSuperseded
+	if r.RevokeReason != "" && !r.RevokePrevious {
+		return nil, fault.BadField("revoke_reason", "is for revoke_previous, which is not set")
+	}
+	if r.RevokeReason != "" {
+		if reason, err = certinext.ParseReason(r.RevokeReason); err != nil {
+			return nil, fault.BadField("revoke_reason", "%v", err)
+		}
+	}
+	id, err := journal.NewID()
+	if err != nil {
+		return nil, err
+	}
+	key, err := journal.NewID()
+	if err != nil {
+		return nil, err
+	}
+	now, reuse := journal.Now(), role.EffectiveReuseWindow()
+	o := &orderEntry{
+		Version: 1, ID: id, Role: role.Name, Requester: r.Requester, Account: parent.Account, Reuse: &reuse, Fingerprint: "reissue:" + id,
+		State: StatePlacing, CSR: p.CSR, CAOrderID: parent.CAOrderID, CARequestID: remote.RequestID, Placement: parent.Placement,
+		CreatedAt: now, UpdatedAt: now, Grace: role.DeliveryGrace, Pickup: role.PickupWindow, RevokeUnclaimed: role.RevokeUnclaimed,
+		Reissue: &reissue{
+			Of: parent.ID, Serial: parent.Serial, RequestID: remote.RequestID, UpdateNames: r.UpdateNames,
+			Reason: sanitize.Short(r.Reason), RevokePrevious: r.RevokePrevious, RevokeReason: reason,
+		},
+	}
+	o.Placement.DNSNames, o.Placement.KeyType, o.Placement.IdempotencyKey = p.DNSNames, p.Key.Type, key
+	o.note(now, "reissue of order %s requested", parent.ID)
+	if p.CSR != "" {
+		return o, nil
+	}
+	return o, journal.addKey(o, p)
+}
+
+// reissueRequest is the reissue in the client's terms.
+func (o *orderEntry) reissueRequest() certinext.ReissueRequest {
+	r := certinext.ReissueRequest{
+		CSR: o.CSR, UpdateNames: o.Reissue.UpdateNames, Reason: o.Reissue.Reason,
+		RevokePrevious: o.Reissue.RevokePrevious, RevokeReason: o.Reissue.RevokeReason,
+	}
+	if r.UpdateNames {
+		r.AdditionalDomains = o.Placement.DNSNames[1:]
+	}
+	return r
+}
+
+// noCancel says why a reissue cannot be undone.
+func noCancel(o *orderEntry) error {
+	return fault.BadField("id", "order %s is a reissue, and CERTInext cancels and revokes whole orders: the certificate before (%s) would go with it. "+
+		"Revoke that if it is what you want", o.ID, strings.ReplaceAll(o.Reissue.Serial, "-", ":"))
+}
+
+// reissueOf returns the order by which a certificate was reissued, or may yet be; nil when it was not.
+func (journal *Journal) reissueOf(ctx context.Context, s logical.Storage, c *certificates.Entry) (*orderEntry, error) {
+	if c.ReissuedBy == "" {
+		return nil, nil
+	}
+	o, err := journal.findOrder(ctx, s, c.Role, c.ReissuedBy)
+	if err != nil || o == nil || o.State.Final() && o.Serial == "" {
+		return nil, err
+	}
+	if t, ok := journal.registry.status(o.ID); ok && t.handed != nil {
+		o.State, o.Serial = StateIssued, t.handed.serial
+	}
+	if o.Serial == "" {
+		// It may have been handed over by a process that has died.
+		stored, err := journal.Certificates.OfOrder(ctx, s, o.ID)
+		if err != nil {
+			return nil, err
+		}
+		if stored != nil {
+			o.State, o.Serial, o.Delivered = StateIssued, stored.Serial, stored.Delivery != nil
+		}
+	}
+	return o, nil
+}
+
+// ReissueOf answers what a certificate asks of the order that reissues it.
+func (journal *Journal) ReissueOf(ctx context.Context, s logical.Storage, c *certificates.Entry) (*certificates.Reissue, error) {
+	o, err := journal.reissueOf(ctx, s, c)
+	if err != nil || o == nil {
+		return nil, err
+	}
+	r := &certificates.Reissue{OrderID: o.ID, Serial: o.Serial, CreatedAt: o.CreatedAt}
+	if o.Reissue != nil {
+		r.RevokePrevious, r.RevokeReason = o.Reissue.RevokePrevious, o.Reissue.RevokeReason
+	}
+	return r, nil
+}

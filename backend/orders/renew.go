@@ -1,0 +1,65 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package orders
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// CERTInext has no renewal: the successor of a certificate is a new order, at a new order's price. What a renewal adds is that
+// the names are those of the certificate, that both certificates know of each other, and that one certificate is renewed once.
+
+// renewal completes a request that renews a certificate: with the names of that certificate and, unless it has one, a request id
+// that every repetition has, too, so that none of them buys another.
+func (journal *Journal) renewal(ctx context.Context, s logical.Storage, role *issuing.Role, r issuing.Request) (issuing.Request, error) {
+	serial, err := serials.Parse("serial", r.Renews)
+	if err != nil {
+		return r, err
+	}
+	c, err := certificates.Read(ctx, s, serial)
+	if err != nil {
+		return r, err
+	}
+	if c == nil || c.Role != role.Name {
+		return r, &fault.NotFoundError{Kind: "certificate", Name: strings.ReplaceAll(serial, "-", ":")}
+	}
+	if due := c.NotAfter.Add(-role.RenewalWindow); role.RenewalWindow > 0 && journal.Now().Before(due) {
+		return r, fault.BadField("serial", "%s expires at %s: the role renews from %s on (renewal_window), and a renewal costs as much as a new certificate",
+			c.View().Serial, c.NotAfter.UTC().Format(time.RFC3339), due.UTC().Format(time.RFC3339))
+	}
+	r.Renews = serial
+	if r.ID == "" {
+		r.ID = renewalID + serial
+	}
+	o, err := journal.findOrder(ctx, s, c.Role, c.OrderID)
+	if err != nil {
+		return r, err
+	}
+	if role.Shape().Personal() {
+		if o != nil {
+			r.Subject = o.Placement.Subject
+		}
+		return r, nil
+	}
+	if o != nil {
+		r.TakeOrdered(o.Placement.DNSNames, o.Placement.IPs)
+		return r, nil
+	}
+	certs, err := certificates.Parse([]string{c.Certificate})
+	if err == nil {
+		r.TakeNames(certs[0])
+	}
+	return r, err
+}
+
+// renewalID begins the request ids that renewals have by themselves.
+const renewalID = "renew:"
