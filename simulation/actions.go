@@ -156,16 +156,19 @@ func (w *world) doNeverPlaced(a Action) {
 	if k == nil || k.order() == "" {
 		return
 	}
-	id, blind := k.order(), w.disk.entries["config"] == nil
+	id, marker, blind := k.order(), "", w.disk.entries["config"] == nil
+	if o := w.storedOrder(id); o != nil {
+		marker = o.marker()
+	}
 	w.orderCall(operator, k, id, "never placed", logical.UpdateOperation, "", map[string]any{"never_placed": true}).answer = func(c *call) {
 		blind = blind || w.disk.entries["config"] == nil
 		switch {
 		case c.err == nil && !c.resp.IsError():
-			w.believed(id, c, blind)
+			w.believed(id, marker, c, blind)
 		case c.err != nil && c.excused: // storage has failed, and may have taken the word all the same, or take it later
 			w.doubted = append(w.doubted, func() {
-				if o := w.storedOrder(id); o != nil && o.State == "failed" {
-					w.believed(id, c, blind)
+				if o := w.storedOrder(id); o != nil && (o.State == "failed" || o.marker() != marker) { // or the name is another order's by now
+					w.believed(id, marker, c, blind)
 				}
 			})
 		}

@@ -734,6 +734,32 @@ var cases = []struct {
 		},
 	},
 	{
+		"a certificate whose order is about to be revoked is not handed over again", "use/revoked", false, History{
+			Seed: 1500332, Manners: Manners{TokenTTL: 2 * time.Minute}, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "tok", Role: "rekey", Name: "n4"}},
+				{Do: "reissue", Request: Request{Who: "tok", Role: "rekey", Name: "n4"}},
+				{Do: "collect", Request: Request{Who: "tok", Role: "rekey", Name: "n4"}, How: "reissued"},
+				{Do: "lease-end", Request: Request{Who: "tok", Role: "rekey", Name: "n4"}},
+				{Do: "wire", At: "< revoke", Bad: "json-403", For: 20 * time.Second},
+				{Do: "order", Request: Request{Who: "tok", Role: "rekey", Name: "n4"}},
+				{Do: "logout", Request: Request{Who: "tok"}},
+			},
+		},
+	},
+	{
+		"an operator is believed although storage took the word late", "money/named", false, History{
+			Seed: 1601108, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "disk", At: "put order/closed/", Bad: "before"},
+				{Do: "ca", Bad: "server-error-after", For: 70 * time.Second},
+				{Do: "issue", Request: Request{Who: "ann", Role: "inside", Name: "n6", ID: "deploy-6"}},
+				{Do: "config", How: "delete"},
+				{Do: "never-placed", Request: Request{Who: "ann", Role: "inside", Name: "n6", ID: "deploy-6"}},
+			},
+		},
+	},
+	{
 		"a certificate from a future that never came is waited for no longer than any other", "key/left", false, History{
 			Seed: 73, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
 			Actions: []Action{

@@ -222,20 +222,15 @@ func (w *world) judgeEnds() {
 
 // believed takes note of an operator's wrong word that the engine believed. It could have known better where CERTInext's report
 // shows every order at once; not when the config was gone, and nobody could look.
-func (w *world) believed(id string, c *call, blind bool) {
-	for _, o := range w.storedOrders() {
-		if o.ID != id {
+func (w *world) believed(id, marker string, c *call, blind bool) {
+	for _, at := range w.ca.Orders() {
+		if marker == "" || markerIn(at) != marker || !paid(at) {
 			continue
 		}
-		for _, at := range w.ca.Orders() {
-			if markerIn(at) != o.marker() || !paid(at) {
-				continue
-			}
-			w.books.settled[o.marker()] = true
-			p := w.books.purchases[o.marker()]
-			if !blind && p != nil && len(p.arrived) > 0 && p.arrived[0].true.Before(c.started) && w.manners.Dialect == certinexttest.Live && w.manners.ReportDelay == 0 {
-				w.violate("money/never-placed", "an operator said that CERTInext never took order %s, and its report shows that as %s", id, at.ID)
-			}
+		w.books.settled[marker] = true
+		p := w.books.purchases[marker]
+		if !blind && p != nil && len(p.arrived) > 0 && p.arrived[0].true.Before(c.started) && w.manners.Dialect == certinexttest.Live && w.manners.ReportDelay == 0 {
+			w.violate("money/never-placed", "an operator said that CERTInext never took order %s, and its report shows that as %s", id, at.ID)
 		}
 	}
 }

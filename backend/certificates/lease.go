@@ -84,7 +84,7 @@ func (keeper *Keeper) RenewLease(ctx context.Context, s logical.Storage, serial,
 	case !c.NotAfter.After(now):
 		return 0, fault.BadField("lease", "its certificate %s has expired", c.View().Serial)
 	}
-	due, err := keeper.RevocationDue(ctx, s, serial)
+	due, err := keeper.RevocationDue(ctx, s, c)
 	switch {
 	case err != nil:
 		return 0, err

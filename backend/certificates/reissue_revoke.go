@@ -111,10 +111,16 @@ func (keeper *Keeper) recordForPrevious(ctx context.Context, s logical.Storage, 
 // keepForPrevious puts off that a certificate which nobody asked to revoke is revoked, while one that it has replaced is in use.
 func (keeper *Keeper) keepForPrevious(ctx context.Context, s logical.Storage, c *Entry, q *Queued, out *Revoked) (bool, error) {
 	used, err := keeper.anyInUse(ctx, s, c.Replaces)
-	if err != nil || !used {
-		return err != nil, err
+	switch {
+	case err != nil:
+		return true, err
+	case !used && q.Held: // nobody is handed one of them from now on
+		q.Held = false
+		return false, keeper.Enqueue(ctx, s, q)
+	case !used:
+		return false, nil
 	}
-	q.Next, q.LastError = keeper.Now().Add(time.Hour), "a certificate that it has replaced is in use"
+	q.Held, q.Next, q.LastError = true, keeper.Now().Add(time.Hour), "a certificate that it has replaced is in use"
 	out.Queued, out.Reason = true, q.Reason
 	return true, keeper.Enqueue(ctx, s, q)
 }

@@ -42,6 +42,8 @@ type Queued struct {
 	LeaseOver bool `json:"lease_over,omitempty"`
 	// Waiting is set when one lease has ended, and the certificate goes with the last one.
 	Waiting bool `json:"waiting,omitempty"`
+	// Held is set while a certificate that this one has replaced is in use: CERTInext would revoke both.
+	Held bool `json:"held,omitempty"`
 
 	asked bool // somebody waits for the answer
 }
@@ -123,7 +125,7 @@ func (q *Queued) join(before *Queued) {
 	}
 	q.Askers += before.Askers
 	q.LeaseOver = q.LeaseOver || before.LeaseOver || !before.Asked
-	q.SentAt, q.Attempts = before.SentAt, before.Attempts
+	q.SentAt, q.Attempts, q.Held = before.SentAt, before.Attempts, before.Held && !q.Asked
 	if before.Asked && !q.Asked {
 		q.Asked, q.Reason, q.Note, q.QueuedAt = true, before.Reason, before.Note, before.QueuedAt
 	}
@@ -269,8 +271,31 @@ func (keeper *Keeper) withdrawAsker(ctx context.Context, s logical.Storage, c *E
 	return keeper.Enqueue(ctx, s, q)
 }
 
-// RevocationDue reports whether a certificate is to be revoked whatever its leases.
-func (keeper *Keeper) RevocationDue(ctx context.Context, s logical.Storage, serial string) (bool, error) {
-	q, err := store.Get[Queued](ctx, s, RevocationPrefix+serial)
-	return q != nil && q.Due, err
+// RevocationDue reports whether a certificate is to be revoked whatever its leases: by its own serial number, or with its order, by that of a
+// certificate which reissues it.
+func (keeper *Keeper) RevocationDue(ctx context.Context, s logical.Storage, c *Entry) (bool, error) {
+	for depth := range maxReissues {
+		q, err := store.Get[Queued](ctx, s, RevocationPrefix+c.Serial)
+		if err != nil || q != nil && q.Due && (depth == 0 || !q.Held) {
+			return err == nil, err
+		}
+		newer := c.ReissuedAs
+		reissue, err := keeper.Origin.ReissueOf(ctx, s, c)
+		switch {
+		case err != nil:
+			return false, err
+		case reissue != nil:
+			newer = reissue.Serial
+		}
+		if newer == "" || newer == c.Serial {
+			return false, nil
+		}
+		if c, err = Read(ctx, s, newer); err != nil || c == nil {
+			return false, err
+		}
+	}
+	return false, nil
 }
+
+// maxReissues is how many certificates of one order are looked through, newest last.
+const maxReissues = 100

@@ -36,6 +36,7 @@ func storedV2() map[string]any {
 	cert.Delivery = &Delivery{At: at, Last: at.Add(time.Minute), Times: 2, Unleased: true}
 	queued := all["revocation"].(*Queued)
 	queued.SentAt, queued.Askers, queued.LeaseOver, queued.Waiting = at, 1, true, true
+	queued.Held = true
 	return map[string]any{"certificate": cert, "revocation": queued, "lease": &LeaseWatch{Version: 1}}
 }
 

@@ -117,7 +117,7 @@ func (journal *Journal) fromEntry(ctx context.Context, s logical.Storage, w *cal
 // done unless blind: then our clock is in doubt. The caller holds the certificate's lock.
 func (journal *Journal) deliver(ctx context.Context, s logical.Storage, w *caller, h *heldOrder, c *certificates.Entry, blind bool) result {
 	o, now := h.entry, journal.Now()
-	due, err := journal.Certificates.RevocationDue(ctx, s, c.Serial)
+	due, err := journal.Certificates.RevocationDue(ctx, s, c)
 	if err != nil {
 		return result{err: err}
 	}

@@ -137,7 +137,7 @@ func (journal *Journal) tendIssued(ctx context.Context, s logical.Storage, h *he
 	if c == nil {
 		return fmt.Errorf("order %s: its certificate %s is not stored", h.id, serial)
 	}
-	due, err := journal.Certificates.RevocationDue(ctx, s, serial)
+	due, err := journal.Certificates.RevocationDue(ctx, s, c)
 	if err != nil {
 		return err
 	}
