@@ -43,7 +43,7 @@ func (journal *Journal) requestCaller(ctx context.Context, s logical.Storage, r 
 	if err != nil {
 		return nil, err
 	}
-	w := journal.newCaller(role, p)
+	w := journal.newCaller(s, role, p)
 	w.ttl, w.answers = r.TTL, answers
 	w.plan, err = issuing.NewPlan(role, cfg, journal.allowedDomains(role, r.EntityID), whom, r)
 	return w, err
@@ -51,29 +51,29 @@ func (journal *Journal) requestCaller(ctx context.Context, s logical.Storage, r 
 
 // acquireOrder finds or makes the order of a request, and holds it for the request. rekey tells that the order is for the same names and
 // another key than the request's: its certificate is to be reissued for that.
-func (journal *Journal) acquireOrder(ctx context.Context, s logical.Storage, w *caller) (h *heldOrder, rekey bool, err error) {
-	if err := journal.registry.load(ctx, s); err != nil {
+func (w *caller) acquireOrder(ctx context.Context) (h *heldOrder, rekey bool, err error) {
+	if err := w.journal.registry.load(ctx, w.storage); err != nil {
 		return nil, false, err
 	}
 	if w.plan.Request.ID != "" {
-		h, err = journal.acquireNamed(ctx, s, w)
+		h, err = w.acquireNamed(ctx)
 		return h, false, err
 	}
 	for {
-		if h, err = journal.findSame(ctx, s, w); err != nil || h != nil {
+		if h, err = w.findSame(ctx); err != nil || h != nil {
 			return h, false, err
 		}
-		if h, rekey, err = journal.findRekeyable(ctx, s, w); err != nil || h != nil {
+		if h, rekey, err = w.findRekeyable(ctx); err != nil || h != nil {
 			return h, rekey, err
 		}
-		id, err := journal.NewID()
+		id, err := w.journal.NewID()
 		if err != nil {
 			return nil, false, err
 		}
 		// Whoever asks for the same at this moment has come first when there is such an order now.
-		if h = journal.registry.reserve(tracked{id: id, role: w.role.Name, fingerprint: w.plan.Identity}, journal.serves(w)); h != nil {
+		if h = w.journal.reserve(w.storage, tracked{id: id, role: w.role.Name, fingerprint: w.plan.Identity}, w.serves()); h != nil {
 			w.bought = true
-			return h, false, journal.begin(ctx, s, w.plan, h)
+			return h, false, h.begin(ctx, w.plan)
 		}
 	}
 }
@@ -82,8 +82,8 @@ func (journal *Journal) acquireOrder(ctx context.Context, s logical.Storage, w *
 const hangUpPatience = time.Second
 
 // serves tells which open orders a request finds again: those of the same requester's same request whose certificate it may get.
-func (journal *Journal) serves(w *caller) func(*tracked) bool {
-	now, inDoubt := journal.Now(), journal.Account.ClockInDoubt()
+func (w *caller) serves() func(*tracked) bool {
+	now, inDoubt := w.journal.Now(), w.journal.Account.ClockInDoubt()
 	return func(t *tracked) bool {
 		return w.plan.Matches(t.fingerprint) && !t.named && !w.passed[t.id] && (t.handed == nil || w.mayReuse(&t.handed.delivery, now, inDoubt))
 	}
@@ -91,24 +91,24 @@ func (journal *Journal) serves(w *caller) func(*tracked) bool {
 
 // findSame holds the order that the same request came to before, if that is open. While somebody else works on it, that is waited for: the
 // same request is one purchase. It returns nil when there is none.
-func (journal *Journal) findSame(ctx context.Context, s logical.Storage, w *caller) (*heldOrder, error) {
-	return journal.findOpen(ctx, s, w, journal.serves(w), func(o *orderEntry) bool { return w.plan.Matches(o.Fingerprint) })
+func (w *caller) findSame(ctx context.Context) (*heldOrder, error) {
+	return w.findOpen(ctx, w.serves(), func(o *orderEntry) bool { return w.plan.Matches(o.Fingerprint) })
 }
 
 // findOpen is findSame for any order that is wanted; stored says whether its entry is, too.
-func (journal *Journal) findOpen(ctx context.Context, s logical.Storage, w *caller, wanted func(*tracked) bool, stored func(*orderEntry) bool) (*heldOrder, error) {
+func (w *caller) findOpen(ctx context.Context, wanted func(*tracked) bool, stored func(*orderEntry) bool) (*heldOrder, error) {
 	for {
-		t, h, busy := journal.registry.claim(wanted)
+		t, h, busy := w.journal.claim(w.storage, wanted)
 		if t.id == "" {
 			return nil, nil
 		}
 		if h == nil {
-			if err := journal.waitFor(ctx, busy, w.standsBy()); err != nil {
-				return nil, journal.stillBusy(ctx, s, w.role.Name, t.id)
+			if err := w.journal.waitFor(ctx, busy, w.standsBy()); err != nil {
+				return nil, w.journal.stillBusy(ctx, w.storage, w.role.Name, t.id)
 			}
 			continue
 		}
-		open, err := journal.readHeld(ctx, s, h)
+		open, err := h.readHeld(ctx)
 		switch {
 		case err != nil:
 			h.Release()
@@ -139,36 +139,36 @@ func (journal *Journal) NamedOrder(ctx context.Context, s logical.Storage, role,
 }
 
 // acquireNamed finds or makes the order of a request that has a name of its own.
-func (journal *Journal) acquireNamed(ctx context.Context, s logical.Storage, w *caller) (*heldOrder, error) {
+func (w *caller) acquireNamed(ctx context.Context) (*heldOrder, error) {
 	r := w.plan.Request
 	id, err := namedOrderID(r.Role, r.Requester, r.ID)
 	if err != nil {
 		return nil, err
 	}
 	for {
-		h, busy := journal.registry.acquire(id)
+		h, busy := w.journal.acquire(w.storage, id)
 		switch {
 		case busy != nil:
 			// Waiting could end in an answer about that order, which the client would take for its own.
-			if of, open := journal.registry.fingerprintOf(id); open && !w.plan.MatchesNamed(of) {
+			if of, open := w.journal.registry.fingerprintOf(id); open && !w.plan.MatchesNamed(of) {
 				return nil, nameTaken(r.ID, id)
 			}
-			if err := journal.waitFor(ctx, busy, w.standsBy()); err != nil {
-				return nil, journal.stillBusy(ctx, s, r.Role, id)
+			if err := w.journal.waitFor(ctx, busy, w.standsBy()); err != nil {
+				return nil, w.journal.stillBusy(ctx, w.storage, r.Role, id)
 			}
 			continue
 		case h == nil:
-			if h = journal.registry.reserve(tracked{id: id, role: r.Role, fingerprint: w.plan.Identity, named: true}, nil); h == nil {
+			if h = w.journal.reserve(w.storage, tracked{id: id, role: r.Role, fingerprint: w.plan.Identity, named: true}, nil); h == nil {
 				continue // another request of this name was faster
 			}
 			w.bought = true
-			if err := journal.nameIsFree(ctx, s, r, id); err != nil {
+			if err := w.journal.nameIsFree(ctx, w.storage, r, id); err != nil {
 				h.drop()
 				return nil, err
 			}
-			return h, journal.begin(ctx, s, w.plan, h)
+			return h, h.begin(ctx, w.plan)
 		}
-		open, err := journal.readHeld(ctx, s, h)
+		open, err := h.readHeld(ctx)
 		if err != nil {
 			h.Release()
 			return nil, err
@@ -279,30 +279,30 @@ func (journal *Journal) stillBusy(ctx context.Context, s logical.Storage, role, 
 }
 
 // begin stores the intent to order, before CERTInext hears of it. On failure the hold is let go.
-func (journal *Journal) begin(ctx context.Context, s logical.Storage, p *issuing.Plan, h *heldOrder) error {
-	if err := journal.Account.MayOrder(ctx, s); err != nil { // as config is by now: the request may have waited
+func (h *heldOrder) begin(ctx context.Context, p *issuing.Plan) error {
+	if err := h.journal.Account.MayOrder(ctx, h.storage); err != nil { // as config is by now: the request may have waited
 		h.drop()
 		return err
 	}
-	o, err := journal.newOrder(p, h.id)
+	o, err := h.journal.newOrder(p, h.id)
 	if err != nil {
 		h.drop()
 		return err
 	}
-	return journal.storeIntent(ctx, s, h, o)
+	return h.storeIntent(ctx, o)
 }
 
 // storeIntent stores an order that CERTInext has certainly not heard of. On failure the hold is let go.
-func (journal *Journal) storeIntent(ctx context.Context, s logical.Storage, h *heldOrder, o *orderEntry) error {
+func (h *heldOrder) storeIntent(ctx context.Context, o *orderEntry) error {
 	o.fresh, o.dirty, h.entry = true, true, o
-	err := journal.saveOrder(ctx, s, o)
+	err := h.journal.saveOrder(ctx, h.storage, o)
 	if err == nil {
-		journal.registry.amend(o)
+		h.journal.registry.amend(o)
 		return nil
 	}
 	// It may have been stored all the same, and must not be taken for an order that was sent.
-	if again := store.Delete(context.WithoutCancel(ctx), s, o.openKey()); again != nil {
-		h.lookAgain(journal.Now())
+	if again := store.Delete(context.WithoutCancel(ctx), h.storage, o.openKey()); again != nil {
+		h.lookAgain(h.journal.Now())
 		h.Release() // the registry remembers what it is, and the background pass removes it
 		return errors.Join(err, again)
 	}

@@ -17,7 +17,7 @@ import (
 
 // addLease counts one more lease on c, for roles that generate them, and puts it into the answer. now is when the certificate was found fit to be
 // handed over: by a clock that jumps in between it may have expired, and nobody is to have it without a lease for that.
-func (journal *Journal) addLease(c *certificates.Entry, w *caller, issued *Issued, now time.Time) error {
+func (w *caller) addLease(c *certificates.Entry, issued *Issued, now time.Time) error {
 	remaining := c.NotAfter.Sub(now)
 	if !w.role.GenerateLease || remaining <= 0 {
 		c.Delivery.Unleased = true
@@ -33,16 +33,16 @@ func (journal *Journal) addLease(c *certificates.Entry, w *caller, issued *Issue
 	if remaining <= 0 {
 		return nil
 	}
-	id, err := journal.NewID()
+	id, err := w.journal.NewID()
 	if err != nil {
 		return err
 	}
-	lease, warning := certificates.LeaseFor(w.role, w.ttl, remaining, journal.Certificates.MaxLeaseTTL(), now)
+	lease, warning := certificates.LeaseFor(w.role, w.ttl, remaining, w.journal.Certificates.MaxLeaseTTL(), now)
 	lease.ID, lease.AnsweredAt = id, now
 	if c.Leases == nil {
 		c.Leases = make(map[string]time.Time)
 	}
-	if !journal.Account.ClockInDoubt() { // those that are over say nothing beside one that lives
+	if !w.journal.Account.ClockInDoubt() { // those that are over say nothing beside one that lives
 		maps.DeleteFunc(c.Leases, func(_ string, end time.Time) bool { return end.Add(certificates.LeaseMargin).Before(now) })
 	}
 	c.Leases[id] = now.Add(lease.TTL)

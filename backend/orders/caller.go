@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
+	"github.com/hashicorp/vault/sdk/logical"
 )
 
 // A purpose is what somebody wants of an order.
@@ -48,6 +49,9 @@ const (
 
 // A caller is who wants something of an order, for what, and until when.
 type caller struct {
+	journal *Journal
+	storage logical.Storage
+
 	role    *issuing.Role
 	purpose purpose
 	began   time.Time
@@ -68,9 +72,11 @@ type caller struct {
 }
 
 // newCaller begins a caller that names its order by id. It waits for the order's end only if the purpose does.
-func (journal *Journal) newCaller(role *issuing.Role, p purpose) *caller {
+func (journal *Journal) newCaller(s logical.Storage, role *issuing.Role, p purpose) *caller {
 	now := journal.Now()
-	c := &caller{role: role, purpose: p, began: now, deadline: now, answers: journal.answers.Load(), process: journal.begun, passed: make(map[string]bool)}
+	c := &caller{
+		journal: journal, storage: s, role: role, purpose: p, began: now, deadline: now, answers: journal.answers.Load(), process: journal.begun, passed: make(map[string]bool),
+	}
 	if p.waits() {
 		c.deadline = now.Add(role.IssueTimeout)
 	}

@@ -98,7 +98,7 @@ func (journal *Journal) revokeUnseen(ctx context.Context, s logical.Storage, rol
 	}
 	asked, cancel := account.WhileAsked(ctx)
 	defer cancel()
-	if err := journal.confirmNumber(asked, s, client, h); err != nil {
+	if err := h.confirmNumber(asked, client); err != nil {
 		return err
 	}
 	sent, err := client.RevokeOrder(asked, o.Placement.Family, o.CAOrderID, certinext.RevokeRequest{Reason: certificates.DefaultReason, Note: reason, IdempotencyKey: "revoke-" + o.Placement.IdempotencyKey})
@@ -110,22 +110,22 @@ func (journal *Journal) revokeUnseen(ctx context.Context, s logical.Storage, rol
 	}
 	o.State = StateRevoked
 	o.note(journal.Now(), "cancelled on request: revoked (%s) before its certificate could be had", sent)
-	return journal.closeOrder(ctx, s, h)
+	return h.closeOrder(ctx)
 }
 
 // closeCancelled closes an issued order whose certificate is to be revoked, so that nobody gets its key meanwhile.
 func (journal *Journal) closeCancelled(ctx context.Context, s logical.Storage, id string) error {
-	h, _ := journal.registry.acquire(id)
+	h, _ := journal.acquire(s, id)
 	if h == nil {
 		return nil // closed, or being handed over at this moment
 	}
 	defer h.Release()
-	open, err := journal.readHeld(ctx, s, h)
+	open, err := h.readHeld(ctx)
 	if err != nil || !open {
 		return err
 	}
 	h.entry.note(journal.Now(), "ended on request; key erased")
-	return journal.closeOrder(ctx, s, h)
+	return h.closeOrder(ctx)
 }
 
 func handedOver(id string) error {
@@ -160,7 +160,7 @@ func (journal *Journal) cancelOpen(ctx context.Context, s logical.Storage, role,
 	issued := false
 	if o.State == StateDraft {
 		err = journal.discardDraft(asked, s, client, o, reason)
-	} else if err = journal.confirmNumber(asked, s, client, h); err == nil {
+	} else if err = h.confirmNumber(asked, client); err == nil {
 		issued, err = cancelPlaced(asked, client, o, reason)
 	}
 	if err != nil || issued {
@@ -168,17 +168,17 @@ func (journal *Journal) cancelOpen(ctx context.Context, s logical.Storage, role,
 	}
 	o.State = StateCancelled
 	o.note(journal.Now(), "cancelled on request")
-	return o.view(), journal.closeOrder(ctx, s, h)
+	return o.view(), h.closeOrder(ctx)
 }
 
 // confirmNumber looks into CERTInext's records for the number of an order that is to be ended: by a wrong one, somebody else's would be. The
 // records may not show the order yet.
-func (journal *Journal) confirmNumber(ctx context.Context, s logical.Storage, client *certinext.Client, h *heldOrder) error {
-	_, cfg, err := journal.Account.Client(ctx, s)
+func (h *heldOrder) confirmNumber(ctx context.Context, client *certinext.Client) error {
+	_, cfg, err := h.journal.Account.Client(ctx, h.storage)
 	if err != nil {
 		return err
 	}
-	d := &driver{journal: journal, storage: s, client: client, config: cfg, order: h.entry, held: h}
+	d := &driver{journal: h.journal, storage: h.storage, client: client, config: cfg, order: h.entry, held: h}
 	found, err := d.lookFor(ctx)
 	switch {
 	case hasNoRecords(err):

@@ -63,18 +63,18 @@ func (journal *Journal) certOf(ctx context.Context, s logical.Storage, o *orderE
 }
 
 // fromDownload hands over a certificate that has just been downloaded.
-func (journal *Journal) fromDownload(ctx context.Context, s logical.Storage, w *caller, h *heldOrder, cert *certificates.Downloaded) result {
-	h.lookAgain(journal.Now())
-	unlock, err := journal.Certificates.Lock(ctx, serials.Key(cert.Leaf.SerialNumber))
+func (h *heldOrder) fromDownload(ctx context.Context, w *caller, cert *certificates.Downloaded) result {
+	h.lookAgain(h.journal.Now())
+	unlock, err := h.journal.Certificates.Lock(ctx, serials.Key(cert.Leaf.SerialNumber))
 	if err != nil {
 		return result{err: err}
 	}
 	defer unlock()
-	c, _, err := journal.certOf(ctx, s, h.entry, cert)
+	c, _, err := h.journal.certOf(ctx, h.storage, h.entry, cert)
 	if err != nil {
 		return result{err: err}
 	}
-	r := journal.deliver(ctx, s, w, h, c, true)
+	r := h.deliver(ctx, w, c, true)
 	if r.issued == nil {
 		return r
 	}
@@ -86,44 +86,44 @@ func (journal *Journal) fromDownload(ctx context.Context, s logical.Storage, w *
 
 // fromStore hands over the certificate that the background pass, or an earlier request, has stored; a caller that is not handed it is told
 // that the order is issued.
-func (journal *Journal) fromStore(ctx context.Context, s logical.Storage, w *caller, h *heldOrder) result {
-	h.lookAgain(journal.Now())
-	r := journal.fromEntry(ctx, s, w, h, false)
+func (h *heldOrder) fromStore(ctx context.Context, w *caller) result {
+	h.lookAgain(h.journal.Now())
+	r := h.fromEntry(ctx, w, false)
 	if errors.Is(r.err, account.ErrClockUnknown) { // with nothing locked
-		journal.Account.LearnClock(ctx, s)
-		r = journal.fromEntry(ctx, s, w, h, true)
+		h.journal.Account.LearnClock(ctx, h.storage)
+		r = h.fromEntry(ctx, w, true)
 	}
 	return r
 }
 
 // fromEntry is fromStore, unless time decides and CERTInext's clock was not seen yet; with blind, it is in doubt then.
-func (journal *Journal) fromEntry(ctx context.Context, s logical.Storage, w *caller, h *heldOrder, blind bool) result {
-	unlock, err := journal.Certificates.Lock(ctx, h.entry.Serial)
+func (h *heldOrder) fromEntry(ctx context.Context, w *caller, blind bool) result {
+	unlock, err := h.journal.Certificates.Lock(ctx, h.entry.Serial)
 	if err != nil {
 		return result{err: err}
 	}
 	defer unlock()
-	c, err := certificates.Read(ctx, s, h.entry.Serial)
+	c, err := certificates.Read(ctx, h.storage, h.entry.Serial)
 	if err == nil && c == nil {
 		err = fmt.Errorf("order %s: its certificate %s is not stored", h.id, h.entry.Serial)
 	}
 	if err != nil {
 		return result{err: err}
 	}
-	return journal.deliver(ctx, s, w, h, c, blind)
+	return h.deliver(ctx, w, c, blind)
 }
 
 // deliver stores that the certificate is handed over, and hands it over. Where time decides, and CERTInext's clock was not seen yet, nothing is
 // done unless blind: then our clock is in doubt. The caller holds the certificate's lock.
-func (journal *Journal) deliver(ctx context.Context, s logical.Storage, w *caller, h *heldOrder, c *certificates.Entry, blind bool) result {
-	o, now := h.entry, journal.Now()
-	due, err := journal.Certificates.RevocationDue(ctx, s, c)
+func (h *heldOrder) deliver(ctx context.Context, w *caller, c *certificates.Entry, blind bool) result {
+	o, now := h.entry, h.journal.Now()
+	due, err := h.journal.Certificates.RevocationDue(ctx, h.storage, c)
 	if err != nil {
 		return result{err: err}
 	}
-	journal.registry.recall(h.id, c)
-	_, seen := journal.Account.ClockSkew()
-	verdict, why := handoverTo(c, o, w, due, now, journal.Account.ClockInDoubt() || !seen && blind)
+	h.journal.registry.recall(h.id, c)
+	_, seen := h.journal.Account.ClockSkew()
+	verdict, why := handoverTo(c, o, w, due, now, h.journal.Account.ClockInDoubt() || !seen && blind)
 	if !seen && !blind {
 		if by, _ := handoverTo(c, o, w, due, now, true); by != verdict {
 			return result{err: account.ErrClockUnknown}
@@ -131,49 +131,49 @@ func (journal *Journal) deliver(ctx context.Context, s logical.Storage, w *calle
 	}
 	switch verdict {
 	case isOver:
-		return result{err: cmp.Or(journal.finish(ctx, s, h, c, due), w.undeliverable(o, c, why, true))}
+		return result{err: cmp.Or(h.finish(ctx, c, due), w.undeliverable(o, c, why, true))}
 	case keepBack:
-		return result{err: cmp.Or(journal.holdBack(ctx, s, h, c, why), w.undeliverable(o, c, why, false))}
+		return result{err: cmp.Or(h.holdBack(ctx, c, why), w.undeliverable(o, c, why, false))}
 	case passOver:
-		journal.noteHanded(h, c)
+		h.noteHanded(c)
 		return result{err: &elsewhereError{id: o.ID, cause: why}}
 	}
 	if !w.purpose.isHanded() {
-		journal.noteHanded(h, c)
+		h.noteHanded(c)
 		return result{err: &Error{Order: o.view()}}
 	}
 	issued := &Issued{
 		Certificate: c.View(), PrivateKey: o.PrivateKey, PrivateKeyType: o.Placement.KeyType, Reused: c.Delivery != nil,
 	}
 	c.Delivery = c.Delivery.Again(now)
-	err = journal.addLease(c, w, issued, now)
+	err = w.addLease(c, issued, now)
 	if err == nil {
-		err = store.Put(context.WithoutCancel(ctx), s, c.Key(), c)
+		err = store.Put(context.WithoutCancel(ctx), h.storage, c.Key(), c)
 	}
 	r := result{issued: issued, cert: c}
 	if err != nil { // it may have been stored all the same
-		journal.undoDelivery(ctx, s, h, r)
+		h.undoDelivery(ctx, r)
 		return result{err: fmt.Errorf("order %s: %w", o.ID, err)}
 	}
-	c.Delivery.Answered(journal.Now(), journal.answers.Add(1))
-	journal.Certificates.RememberChain(c.Chain)
+	c.Delivery.Answered(h.journal.Now(), h.journal.answers.Add(1))
+	h.journal.Certificates.RememberChain(c.Chain)
 	o.dirty = o.owed // what the drive has merely noted is not worth a write of its own: the certificate's entry says all
 	if ctx.Err() != nil {
-		journal.undoDelivery(ctx, s, h, r)
+		h.undoDelivery(ctx, r)
 		return result{err: &Error{Order: o.view()}}
 	}
-	journal.noteHanded(h, c)
+	h.noteHanded(c)
 	return r
 }
 
 // noteHanded has the registry know of the answers that held the certificate, and the background pass look when the key's time is over.
-func (journal *Journal) noteHanded(h *heldOrder, c *certificates.Entry) {
+func (h *heldOrder) noteHanded(c *certificates.Entry) {
 	if c.Delivery == nil {
-		h.lookAgain(journal.Now().Add(host.PassDelay(0)))
+		h.lookAgain(h.journal.Now().Add(host.PassDelay(0)))
 		return
 	}
-	journal.registry.markHanded(h.id, c.Serial, *c.Delivery)
-	h.lookAgain(nextLookAt(c, h.entry, journal.Now()))
+	h.journal.registry.markHanded(h.id, c.Serial, *c.Delivery)
+	h.lookAgain(nextLookAt(c, h.entry, h.journal.Now()))
 }
 
 // nextLookAt is when the background pass has something to do for an order whose certificate was handed over: its key's time is over, or its last
@@ -201,41 +201,41 @@ func (w *caller) undeliverable(o *orderEntry, c *certificates.Entry, why string,
 }
 
 // holdBack stores that a certificate is there, and why nobody gets it now.
-func (journal *Journal) holdBack(ctx context.Context, s logical.Storage, h *heldOrder, c *certificates.Entry, why string) error {
+func (h *heldOrder) holdBack(ctx context.Context, c *certificates.Entry, why string) error {
 	o := h.entry
-	h.lookAgain(journal.Now().Add(host.PassDelay(1)))
+	h.lookAgain(h.journal.Now().Add(host.PassDelay(1)))
 	if o.State == StateIssued && o.Serial == c.Serial && len(o.Needs) == 1 && o.Needs[0] == why {
 		return nil
 	}
-	if err := store.Put(context.WithoutCancel(ctx), s, c.Key(), c); err != nil {
+	if err := store.Put(context.WithoutCancel(ctx), h.storage, c.Key(), c); err != nil {
 		return err
 	}
 	o.State, o.Serial, o.Needs = StateIssued, c.Serial, []string{why}
-	o.note(journal.Now(), "issued as %s, and kept back: %s", c.View().Serial, why)
-	journal.Log.Warn("a certificate is kept back", "order_id", o.ID, "serial", c.View().Serial, "why", why)
-	return journal.saveOrder(ctx, s, o)
+	o.note(h.journal.Now(), "issued as %s, and kept back: %s", c.View().Serial, why)
+	h.journal.Log.Warn("a certificate is kept back", "order_id", o.ID, "serial", c.View().Serial, "why", why)
+	return h.journal.saveOrder(ctx, h.storage, o)
 }
 
 // takeBack undoes a delivery whose caller left before it had the answer.
-func (journal *Journal) takeBack(ctx context.Context, s logical.Storage, h *heldOrder, r result) {
+func (h *heldOrder) takeBack(ctx context.Context, r result) {
 	ctx = context.WithoutCancel(ctx)
-	unlock, err := journal.Certificates.Lock(ctx, r.cert.Serial)
+	unlock, err := h.journal.Certificates.Lock(ctx, r.cert.Serial)
 	if err != nil {
 		return
 	}
 	defer unlock()
-	c, err := certificates.Read(ctx, s, r.cert.Serial)
+	c, err := certificates.Read(ctx, h.storage, r.cert.Serial)
 	if err != nil || c == nil {
-		journal.Log.Warn("a caller hung up, and its certificate counts as handed over", "order_id", h.id, "error", err)
+		h.journal.Log.Warn("a caller hung up, and its certificate counts as handed over", "order_id", h.id, "error", err)
 		return
 	}
 	r.cert = c
-	journal.undoDelivery(ctx, s, h, r)
+	h.undoDelivery(ctx, r)
 }
 
 // undoDelivery forgets a delivery whose caller has hung up meanwhile: its next request gets the certificate, however late. If that
 // cannot be stored, the grace applies. The caller holds the certificate's lock.
-func (journal *Journal) undoDelivery(ctx context.Context, s logical.Storage, h *heldOrder, r result) {
+func (h *heldOrder) undoDelivery(ctx context.Context, r result) {
 	c := r.cert
 	if r.issued.Lease != nil {
 		if _, there := c.Leases[r.issued.Lease.ID]; !there {
@@ -244,47 +244,47 @@ func (journal *Journal) undoDelivery(ctx context.Context, s logical.Storage, h *
 		delete(c.Leases, r.issued.Lease.ID)
 	}
 	c.Delivery = c.Delivery.Less()
-	err := store.Put(context.WithoutCancel(ctx), s, c.Key(), c)
+	err := store.Put(context.WithoutCancel(ctx), h.storage, c.Key(), c)
 	if err != nil {
-		journal.Log.Warn("a caller hung up, and its certificate counts as handed over", "order_id", c.OrderID, "error", err)
+		h.journal.Log.Warn("a caller hung up, and its certificate counts as handed over", "order_id", c.OrderID, "error", err)
 	}
 	if c.Delivery == nil { // if it was stored all the same, whoever looks next finds it so
-		journal.registry.unmarkHanded(h.id, journal.Now())
-		h.lookAgain(journal.Now().Add(host.PassDelay(0)))
+		h.journal.registry.unmarkHanded(h.id, h.journal.Now())
+		h.lookAgain(h.journal.Now().Add(host.PassDelay(0)))
 		return
 	}
 	if err != nil {
 		return
 	}
-	journal.noteHanded(h, c)
+	h.noteHanded(c)
 }
 
 // finish closes an order whose certificate is not handed out any more, and erases its key.
-func (journal *Journal) finish(ctx context.Context, s logical.Storage, h *heldOrder, c *certificates.Entry, toBeRevoked bool) error {
+func (h *heldOrder) finish(ctx context.Context, c *certificates.Entry, toBeRevoked bool) error {
 	o := h.entry
 	if issued := "issued as " + strings.ReplaceAll(c.Serial, "-", ":"); !o.told(issued) {
-		o.note(journal.Now(), "%s", issued)
+		o.note(h.journal.Now(), "%s", issued)
 	}
 	o.State, o.Serial, o.Delivered = StateIssued, c.Serial, c.Delivery != nil
 	switch {
 	case o.Delivered:
-		o.note(journal.Now(), "delivered; key erased")
-		if err := journal.Certificates.WatchLeases(ctx, s, c); err != nil {
+		o.note(h.journal.Now(), "delivered; key erased")
+		if err := h.journal.Certificates.WatchLeases(ctx, h.storage, c); err != nil {
 			return err
 		}
 	case c.Revocation != nil:
-		o.note(journal.Now(), "revoked before anybody fetched it; key erased")
+		o.note(h.journal.Now(), "revoked before anybody fetched it; key erased")
 	case toBeRevoked:
-		o.note(journal.Now(), "to be revoked; key erased")
-	case !c.NotAfter.After(journal.Now()):
-		o.note(journal.Now(), "expired before anybody fetched it; key erased")
+		o.note(h.journal.Now(), "to be revoked; key erased")
+	case !c.NotAfter.After(h.journal.Now()):
+		o.note(h.journal.Now(), "expired before anybody fetched it; key erased")
 	default:
-		o.note(journal.Now(), "nobody fetched it within %s; key erased", o.Pickup)
-		if err := journal.revokeUnclaimed(ctx, s, o, c); err != nil {
+		o.note(h.journal.Now(), "nobody fetched it within %s; key erased", o.Pickup)
+		if err := h.journal.revokeUnclaimed(ctx, h.storage, o, c); err != nil {
 			return err
 		}
 	}
-	return journal.closeOrder(ctx, s, h)
+	return h.closeOrder(ctx)
 }
 
 // revokeUnclaimed queues the revocation of a certificate that nobody fetched, where the role wants that.

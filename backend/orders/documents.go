@@ -41,7 +41,7 @@ func (journal *Journal) SubmitDocuments(ctx context.Context, s logical.Storage, 
 	if err := journal.submitDocuments(ctx, s, h.entry, docs); err != nil {
 		return nil, err
 	}
-	return journal.lookAt(ctx, s, journal.newCaller(r, forStatus), h)
+	return journal.newCaller(s, r, forStatus).lookAt(ctx, h)
 }
 
 func (journal *Journal) submitDocuments(ctx context.Context, s logical.Storage, o *orderEntry, docs []Document) error {

@@ -72,9 +72,9 @@ func (journal *Journal) PromoteOrder(ctx context.Context, s logical.Storage, rol
 	if err := journal.promote(ctx, s, r, h.entry); err != nil {
 		return nil, err
 	}
-	w := journal.newCaller(r, forPlacement)
+	w := journal.newCaller(s, r, forPlacement)
 	w.bought = true
-	return journal.lookAt(ctx, s, w, h)
+	return w.lookAt(ctx, h)
 }
 
 // promote stores that the draft is to be placed, before CERTInext hears of it.

@@ -59,20 +59,20 @@ type outcome struct {
 	err  error                    // a storage fault, or CERTInext's refusal
 }
 
-func (journal *Journal) newDriver(ctx context.Context, s logical.Storage, h *heldOrder, p purpose, until time.Time) (*driver, error) {
-	client, cfg, err := journal.Account.Client(ctx, s)
+func (h *heldOrder) newDriver(ctx context.Context, p purpose, until time.Time) (*driver, error) {
+	client, cfg, err := h.journal.Account.Client(ctx, h.storage)
 	if err != nil {
 		return nil, err
 	}
 	o := h.entry
-	role, err := roles.Read(ctx, s, o.Role)
+	role, err := roles.Read(ctx, h.storage, o.Role)
 	if err != nil {
 		return nil, err
 	}
 	d := &driver{
-		journal: journal, storage: s, client: client, config: cfg, role: role, held: h, order: o, purpose: p, until: until, started: journal.Now(),
+		journal: h.journal, storage: h.storage, client: client, config: cfg, role: role, held: h, order: o, purpose: p, until: until, started: h.journal.Now(),
 	}
-	o.Proofs = validation.Fresh(o.Proofs, d.method(), journal.Now())
+	o.Proofs = validation.Fresh(o.Proofs, d.method(), h.journal.Now())
 	d.tried.solver = d.solver()
 	d.latest.Store(o.view())
 	return d, nil

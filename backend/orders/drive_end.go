@@ -22,7 +22,7 @@ func (d *driver) end(ctx context.Context, state State) error {
 		d.order.LastError = sanitize.Short(d.remote.Remark)
 	}
 	d.order.note(now, "ended: %s", state)
-	return d.journal.closeOrder(ctx, d.storage, d.held)
+	return d.held.closeOrder(ctx)
 }
 
 // endRevoked closes an order that CERTInext has revoked. Its certificate may be stored already, since an order that is answered
@@ -55,7 +55,7 @@ func (d *driver) endRevoked(ctx context.Context) error {
 			return err
 		}
 	}
-	return e.finish(ctx, d.storage, d.held, c, false)
+	return d.held.finish(ctx, c, false)
 }
 
 func (d *driver) save(ctx context.Context) error {
@@ -76,17 +76,17 @@ func (journal *Journal) saveOrder(ctx context.Context, s logical.Storage, o *ord
 
 // closeOrder moves an order among the closed ones, without its key, and lets go of it. When storage does not take that, the registry
 // remembers how the order ended, and the background pass tries again.
-func (journal *Journal) closeOrder(ctx context.Context, s logical.Storage, h *heldOrder) error {
+func (h *heldOrder) closeOrder(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
 	o := h.entry
 	o.PrivateKey, o.Needs, o.Placement.Subject, o.dirty = "", nil, o.Placement.Subject.Forget(), true
 	o.closing = true
-	err := store.Put(ctx, s, o.closedKey(), o)
+	err := store.Put(ctx, h.storage, o.closedKey(), o)
 	if err == nil {
-		err = store.Delete(ctx, s, o.openKey())
+		err = store.Delete(ctx, h.storage, o.openKey())
 	}
 	if err != nil {
-		h.lookAgain(journal.Now().Add(host.PassDelay(0)))
+		h.lookAgain(h.journal.Now().Add(host.PassDelay(0)))
 		return fmt.Errorf("order %s (CERTInext order %q): %w", o.ID, o.CAOrderID, err)
 	}
 	o.dirty = false

@@ -14,6 +14,9 @@ import (
 // A heldOrder is an open order that nobody else works on until it is released. Whoever takes one defers Release; who hands it on to
 // a goroutine transfers it, after which its own Release does nothing.
 type heldOrder struct {
+	journal *Journal
+	storage logical.Storage
+
 	registry *registry // nil once the order was let go or handed on
 	id, role string
 	busy     chan struct{} // the hold in the registry
@@ -21,6 +24,31 @@ type heldOrder struct {
 
 	// entry is what is known of the order, storage included; nil until it was read.
 	entry *orderEntry
+}
+
+// held gives a hold what it takes to work on its order.
+func (journal *Journal) held(s logical.Storage, h *heldOrder) *heldOrder {
+	if h != nil {
+		h.journal, h.storage = journal, s
+	}
+	return h
+}
+
+// acquire holds an open order. While it is held by another, h is nil, and busy is closed when that one lets go; when it is not open, both are nil.
+func (journal *Journal) acquire(s logical.Storage, id string) (h *heldOrder, busy <-chan struct{}) {
+	h, busy = journal.registry.acquire(id)
+	return journal.held(s, h), busy
+}
+
+// claim holds the best of the open orders that are wanted.
+func (journal *Journal) claim(s logical.Storage, wanted func(*tracked) bool) (found tracked, h *heldOrder, busy <-chan struct{}) {
+	found, h, busy = journal.registry.claim(wanted)
+	return found, journal.held(s, h), busy
+}
+
+// reserve holds a new order, unless there is one that is wanted instead.
+func (journal *Journal) reserve(s logical.Storage, t tracked, wanted func(*tracked) bool) *heldOrder {
+	return journal.held(s, journal.registry.reserve(t, wanted))
 }
 
 // lookAgain has the background pass look at the order at some time, once it is released.
@@ -53,8 +81,8 @@ func (h *heldOrder) drop() {
 
 // readHeld reads the entry of a held order. It reports false, and has let go, when the order is no longer open: one that has ended, and that a
 // fault of storage kept from being closed, is closed now.
-func (journal *Journal) readHeld(ctx context.Context, s logical.Storage, h *heldOrder) (bool, error) {
-	if err := journal.readEntry(ctx, s, h); err != nil {
+func (h *heldOrder) readHeld(ctx context.Context) (bool, error) {
+	if err := h.readEntry(ctx); err != nil {
 		return false, err
 	}
 	switch {
@@ -62,31 +90,31 @@ func (journal *Journal) readHeld(ctx context.Context, s logical.Storage, h *held
 		h.drop()
 		return false, nil
 	case h.entry.State.Final(), h.entry.closing:
-		return false, journal.closeOrder(ctx, s, h)
+		return false, h.closeOrder(ctx)
 	case h.entry.dirty && !h.entry.fresh: // storage could not take it the last time
-		return true, journal.saveOrder(ctx, s, h.entry)
+		return true, h.journal.saveOrder(ctx, h.storage, h.entry)
 	}
 	return true, nil
 }
 
 // readEntry sets the entry of a held order, or leaves it nil when storage has none among the open ones.
-func (journal *Journal) readEntry(ctx context.Context, s logical.Storage, h *heldOrder) error {
-	t, _ := journal.registry.status(h.id)
+func (h *heldOrder) readEntry(ctx context.Context) error {
+	t, _ := h.journal.registry.status(h.id)
 	if t.unsaved != nil {
 		h.entry = t.unsaved
 		h.entry.seeHanded(t)
 		return nil
 	}
-	o, err := store.Get[orderEntry](ctx, s, OpenPrefix+h.role+"/"+h.id)
+	o, err := store.Get[orderEntry](ctx, h.storage, OpenPrefix+h.role+"/"+h.id)
 	if err != nil || o == nil {
 		return err
 	}
-	closed, err := store.Get[orderEntry](ctx, s, o.closedKey())
+	closed, err := store.Get[orderEntry](ctx, h.storage, o.closedKey())
 	if err != nil {
 		return err
 	}
 	if closed != nil { // closing it was cut short between its two writes
-		return store.Delete(context.WithoutCancel(ctx), s, closed.openKey())
+		return store.Delete(context.WithoutCancel(ctx), h.storage, closed.openKey())
 	}
 	o.fresh = t.unsent
 	o.seeHanded(t)

@@ -39,8 +39,8 @@ func (journal *Journal) Issue(ctx context.Context, s logical.Storage, r issuing.
 	ctx, cancel := context.WithTimeout(ctx, w.role.IssueTimeout+issueMargin) // by a clock that does not jump
 	defer cancel()
 	for {
-		issued, err := journal.issueOnce(ctx, s, w)
-		if !journal.asksAgain(w, err) {
+		issued, err := w.issueOnce(ctx)
+		if !w.asksAgain(err) {
 			return issued, err
 		}
 	}
@@ -49,16 +49,16 @@ func (journal *Journal) Issue(ctx context.Context, s logical.Storage, r issuing.
 // issueMargin is how much longer than its role says a request lasts at most.
 const issueMargin = 5 * time.Second
 
-func (journal *Journal) issueOnce(ctx context.Context, s logical.Storage, w *caller) (*Issued, error) {
-	h, rekey, err := journal.acquireOrder(ctx, s, w)
+func (w *caller) issueOnce(ctx context.Context) (*Issued, error) {
+	h, rekey, err := w.acquireOrder(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer h.Release()
 	if rekey {
-		return journal.rekey(ctx, s, w, h)
+		return w.rekey(ctx, h)
 	}
-	return journal.pursue(ctx, s, w, h)
+	return w.pursue(ctx, h)
 }
 
 // PlaceOrder places the order that r comes to, or finds the one it came to before, and returns it without waiting for the
@@ -69,22 +69,22 @@ func (journal *Journal) PlaceOrder(ctx context.Context, s logical.Storage, r iss
 		return nil, err
 	}
 	for {
-		o, err := journal.placeOnce(ctx, s, w)
-		if !journal.asksAgain(w, err) {
+		o, err := w.placeOnce(ctx)
+		if !w.asksAgain(err) {
 			return o, err
 		}
 	}
 }
 
-func (journal *Journal) placeOnce(ctx context.Context, s logical.Storage, w *caller) (*Order, error) {
-	h, _, err := journal.acquireOrder(ctx, s, w)
+func (w *caller) placeOnce(ctx context.Context) (*Order, error) {
+	h, _, err := w.acquireOrder(ctx)
 	if err != nil {
 		var open *Error
 		errors.As(err, &open)
 		return orderOf(open, err) // somebody works on it at this moment
 	}
 	defer h.Release()
-	return journal.look(ctx, s, w, h)
+	return w.look(ctx, h)
 }
 
 // An elsewhereError is an order that does not serve the request that has found it, so that the request looks for another one, or places
@@ -101,9 +101,9 @@ func (e *elsewhereError) Error() string { return "order " + e.id + ": " + e.caus
 
 // asksAgain reports whether a request begins anew after err: the order that it found does not serve it, or CERTInext certainly never took
 // the one that was placed for it. Whatever else becomes of an order that was placed for a request is the request's answer.
-func (journal *Journal) asksAgain(w *caller, err error) bool {
+func (w *caller) asksAgain(err error) bool {
 	var elsewhere *elsewhereError
-	if !errors.As(err, &elsewhere) || elsewhere.never && w.purpose.waits() && !journal.Now().Before(w.deadline) {
+	if !errors.As(err, &elsewhere) || elsewhere.never && w.purpose.waits() && !w.journal.Now().Before(w.deadline) {
 		return false
 	}
 	w.passed[elsewhere.id] = true
@@ -112,20 +112,20 @@ func (journal *Journal) asksAgain(w *caller, err error) bool {
 }
 
 // look returns an order as it stands once everything was done for it that needs no waiting.
-func (journal *Journal) look(ctx context.Context, s logical.Storage, w *caller, h *heldOrder) (*Order, error) {
-	_, err := journal.pursue(ctx, s, w, h)
+func (w *caller) look(ctx context.Context, h *heldOrder) (*Order, error) {
+	_, err := w.pursue(ctx, h)
 	var open *Error
 	errors.As(err, &open)
 	return orderOf(open, err)
 }
 
 // lookAt is look for an order that was not asked for by its request: one that is over is said to be.
-func (journal *Journal) lookAt(ctx context.Context, s logical.Storage, w *caller, h *heldOrder) (*Order, error) {
+func (w *caller) lookAt(ctx context.Context, h *heldOrder) (*Order, error) {
 	role, id := h.role, h.id
-	v, err := journal.look(ctx, s, w, h)
+	v, err := w.look(ctx, h)
 	var elsewhere *elsewhereError
 	if errors.As(err, &elsewhere) && !elsewhere.never {
-		return nil, journal.notOpen(ctx, s, role, id)
+		return nil, w.journal.notOpen(ctx, w.storage, role, id)
 	}
 	return v, err
 }

@@ -69,7 +69,7 @@ func (journal *Journal) holdOrder(ctx context.Context, s logical.Storage, role, 
 		return nil, &fault.NotFoundError{Kind: "order", Name: sanitize.Short(id)}
 	}
 	for deadline := journal.Now().Add(hangUpPatience); ; {
-		h, busy := journal.registry.acquire(id)
+		h, busy := journal.acquire(s, id)
 		if busy != nil {
 			if err := journal.waitFor(ctx, busy, deadline); err != nil {
 				return nil, fault.BadField("id", "order %s is being worked on at this moment: try again", id)
@@ -79,7 +79,7 @@ func (journal *Journal) holdOrder(ctx context.Context, s logical.Storage, role, 
 		if h == nil {
 			return nil, journal.notOpen(ctx, s, role, id)
 		}
-		open, err := journal.readHeld(ctx, s, h)
+		open, err := h.readHeld(ctx)
 		switch {
 		case err != nil:
 			h.Release()
@@ -121,9 +121,9 @@ func (journal *Journal) CollectOrder(ctx context.Context, s logical.Storage, rol
 	if h.entry.Requester != requester {
 		return nil, fault.BadField("id", "order %s was placed by another requester: only that one can collect it", id)
 	}
-	w := journal.newCaller(r, forCollection)
+	w := journal.newCaller(s, r, forCollection)
 	w.ttl = h.entry.TTL
-	issued, err := journal.pursue(ctx, s, w, h)
+	issued, err := w.pursue(ctx, h)
 	var elsewhere *elsewhereError
 	if errors.As(err, &elsewhere) && !elsewhere.never {
 		return nil, journal.notOpen(ctx, s, role, id)

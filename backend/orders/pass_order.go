@@ -47,25 +47,25 @@ func (journal *Journal) Due(ctx context.Context, s logical.Storage, limit int) (
 
 // passOrder moves one order on, without waiting for anything but CERTInext's answers.
 func (journal *Journal) passOrder(ctx context.Context, s logical.Storage, t tracked) error {
-	h, _ := journal.registry.acquire(t.id)
+	h, _ := journal.acquire(s, t.id)
 	if h == nil {
 		return nil
 	}
 	defer h.Release()
 	h.lookAgain(journal.Now().Add(host.PassDelay(0))) // after a fault of storage
-	open, err := journal.readHeld(ctx, s, h)
+	open, err := h.readHeld(ctx)
 	if err != nil || !open {
 		return err
 	}
 	o := h.entry
 	switch {
 	case o.fresh:
-		return journal.giveUpUnsent(ctx, s, h)
+		return h.giveUpUnsent(ctx)
 	case o.State == StateIssued:
-		return journal.passIssued(ctx, s, h, o.Serial)
+		return h.passIssued(ctx, o.Serial)
 	}
 	before := o.CAStatus
-	d, err := journal.newDriver(ctx, s, h, forNobody, journal.Now())
+	d, err := h.newDriver(ctx, forNobody, journal.Now())
 	if err != nil {
 		h.lookAgain(journal.Now().Add(host.PassDelay(journal.registry.attempt(o.ID, false))))
 		return err
@@ -74,7 +74,7 @@ func (journal *Journal) passOrder(ctx context.Context, s logical.Storage, t trac
 	defer cancel()
 	out := d.run(ctx)
 	h.lookAgain(journal.nextLook(ctx, d, o.CAStatus != before))
-	journal.settle(ctx, s, h, out)
+	h.settle(ctx, out)
 	var refusal *fault.RefusedError
 	if errors.As(out.err, &refusal) {
 		return nil // logged, and kept with the order
@@ -110,12 +110,12 @@ func (journal *Journal) nextLook(ctx context.Context, d *driver, changed bool) t
 
 // passIssued looks after an order whose certificate is stored under serial: when it is not handed out any more, the key
 // goes; one that nobody fetched waits, and so does one that may be asked for again.
-func (journal *Journal) passIssued(ctx context.Context, s logical.Storage, h *heldOrder, serial string) error {
-	h.lookAgain(journal.Now().Add(host.PassDelay(1)))
-	err := journal.tendIssued(ctx, s, h, serial)
+func (h *heldOrder) passIssued(ctx context.Context, serial string) error {
+	h.lookAgain(h.journal.Now().Add(host.PassDelay(1)))
+	err := h.tendIssued(ctx, serial)
 	if errors.Is(err, account.ErrClockUnknown) {
-		journal.Account.LearnClock(ctx, s)
-		err = journal.tendIssued(ctx, s, h, serial)
+		h.journal.Account.LearnClock(ctx, h.storage)
+		err = h.tendIssued(ctx, serial)
 	}
 	if errors.Is(err, account.ErrClockUnknown) {
 		return nil // CERTInext has not answered; the next pass asks again
@@ -124,33 +124,33 @@ func (journal *Journal) passIssued(ctx context.Context, s logical.Storage, h *he
 }
 
 // tendIssued is passIssued, unless only our clock says that the order is over, and CERTInext's was not seen yet: what it erases does not come back.
-func (journal *Journal) tendIssued(ctx context.Context, s logical.Storage, h *heldOrder, serial string) error {
-	unlock, err := journal.Certificates.Lock(ctx, serial)
+func (h *heldOrder) tendIssued(ctx context.Context, serial string) error {
+	unlock, err := h.journal.Certificates.Lock(ctx, serial)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	c, err := certificates.Read(ctx, s, serial)
+	c, err := certificates.Read(ctx, h.storage, serial)
 	if err != nil {
 		return err
 	}
 	if c == nil {
 		return fmt.Errorf("order %s: its certificate %s is not stored", h.id, serial)
 	}
-	due, err := journal.Certificates.RevocationDue(ctx, s, c)
+	due, err := h.journal.Certificates.RevocationDue(ctx, h.storage, c)
 	if err != nil {
 		return err
 	}
-	journal.registry.recall(h.id, c)
-	if verdict, _ := handoverTo(c, h.entry, nil, due, journal.Now(), journal.Account.ClockInDoubt()); verdict == isOver {
-		if _, seen := journal.Account.ClockSkew(); !seen && !due && c.Revocation == nil {
+	h.journal.registry.recall(h.id, c)
+	if verdict, _ := handoverTo(c, h.entry, nil, due, h.journal.Now(), h.journal.Account.ClockInDoubt()); verdict == isOver {
+		if _, seen := h.journal.Account.ClockSkew(); !seen && !due && c.Revocation == nil {
 			return account.ErrClockUnknown
 		}
-		return journal.finish(ctx, s, h, c, due)
+		return h.finish(ctx, c, due)
 	}
 	if c.Delivery != nil {
-		h.lookAgain(host.Later(nextLookAt(c, h.entry, journal.Now()), journal.Now()))
-		return journal.Certificates.EndUnstored(ctx, s, c)
+		h.lookAgain(host.Later(nextLookAt(c, h.entry, h.journal.Now()), h.journal.Now()))
+		return h.journal.Certificates.EndUnstored(ctx, h.storage, c)
 	}
 	return nil
 }

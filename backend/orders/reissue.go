@@ -64,7 +64,7 @@ func (journal *Journal) Reissue(ctx context.Context, s logical.Storage, r Reissu
 	if err != nil {
 		return nil, err
 	}
-	w := journal.newCaller(role, forPlacement)
+	w := journal.newCaller(s, role, forPlacement)
 	w.bought = true
 	parent, err := journal.reissuable(ctx, s, role, r)
 	if err != nil {
@@ -83,7 +83,7 @@ func (journal *Journal) Reissue(ctx context.Context, s logical.Storage, r Reissu
 		return nil, err
 	}
 	defer h.Release()
-	return journal.lookAt(ctx, s, w, h)
+	return w.lookAt(ctx, h)
 }
 
 // reissuable finds the order that is to be reissued, and says why when that cannot be.
@@ -158,11 +158,11 @@ func (journal *Journal) beginReissue(ctx context.Context, s logical.Storage, par
 	if err := store.Put(ctx, s, c.Key(), c); err != nil {
 		return nil, err
 	}
-	h := journal.registry.reserve(tracked{id: o.ID, role: o.Role, fingerprint: o.Fingerprint}, nil)
+	h := journal.reserve(s, tracked{id: o.ID, role: o.Role, fingerprint: o.Fingerprint}, nil)
 	if h == nil {
 		return nil, fmt.Errorf("there is an order of the new id %s", o.ID)
 	}
-	return h, journal.storeIntent(ctx, s, h, o)
+	return h, h.storeIntent(ctx, o)
 }
 
 // reissuableCert returns the certificate of an order, and says why when it cannot be reissued.

@@ -30,7 +30,7 @@ func (o *orderEntry) twin() string {
 
 // findRekeyable holds an open order of the same requester for the same names, if its role allows that to be re-keyed, and nobody has got
 // its certificate. It reports whether the order's key is another one.
-func (journal *Journal) findRekeyable(ctx context.Context, s logical.Storage, w *caller) (h *heldOrder, rekey bool, err error) {
+func (w *caller) findRekeyable(ctx context.Context) (h *heldOrder, rekey bool, err error) {
 	p := w.plan
 	r, cfg := p.Request, p.Config
 	if !w.role.RekeyOrders || w.purpose != forCertificate || p.CSR == "" || p.Subject != nil || len(p.DNSNames) == 0 || r.Draft || r.Renews != "" || cfg.Version() == certinext.V1 {
@@ -38,13 +38,13 @@ func (journal *Journal) findRekeyable(ctx context.Context, s logical.Storage, w 
 	}
 	twin := issuing.NamesFingerprint(w.role.Name, cfg.Account(), r.Requester, w.role.ProductCode, w.role.Variant, p.DNSNames)
 	for {
-		h, err := journal.findOpen(ctx, s, w, func(t *tracked) bool { return t.twin == twin && t.handed == nil && !w.passed[t.id] }, func(o *orderEntry) bool { return o.twin() == twin })
+		h, err := w.findOpen(ctx, func(t *tracked) bool { return t.twin == twin && t.handed == nil && !w.passed[t.id] }, func(o *orderEntry) bool { return o.twin() == twin })
 		if err != nil || h == nil {
 			return nil, false, err
 		}
 		free := h.entry.State != StateIssued
 		if !free {
-			free, err = journal.undelivered(ctx, s, h.entry.Serial)
+			free, err = w.journal.undelivered(ctx, w.storage, h.entry.Serial)
 		}
 		if err != nil || !free {
 			h.Release()
@@ -70,48 +70,48 @@ func (journal *Journal) undelivered(ctx context.Context, s logical.Storage, seri
 
 // rekey waits for the order that is to be re-keyed. When it is issued, its certificate is reissued for the request's key, and handed over;
 // until then the request is told what that order waits for.
-func (journal *Journal) rekey(ctx context.Context, s logical.Storage, w *caller, h *heldOrder) (*Issued, error) {
+func (w *caller) rekey(ctx context.Context, h *heldOrder) (*Issued, error) {
 	parent := h.id
 	if h.entry.State == StateIssued {
-		h.lookAgain(journal.Now().Add(host.PassDelay(0)))
+		h.lookAgain(w.journal.Now().Add(host.PassDelay(0)))
 		h.Release()
 	} else {
 		first := *w
 		first.purpose = forReissue
-		_, err := journal.pursue(ctx, s, &first, h)
+		_, err := first.pursue(ctx, h)
 		var open *Error
 		if !errors.As(err, &open) || open.Err != nil || open.Order.State != StateIssued {
 			return nil, err
 		}
 	}
-	h, err := journal.reissueFor(ctx, s, w, parent)
+	h, err := w.reissueFor(ctx, parent)
 	if err != nil {
 		return nil, err
 	}
 	defer h.Release()
 	of := h.entry.Reissue.Of
 	w.bought = true
-	issued, err := journal.pursue(ctx, s, w, h)
+	issued, err := w.pursue(ctx, h)
 	var refusal *fault.RefusedError
 	if errors.As(err, &refusal) {
 		// CERTInext refused the reissue. beginReissue has stored ReissuedBy, so the order is passed over next time (ADR 0019).
-		journal.Log.Warn("CERTInext does not reissue an order's certificate for another key; a new order is placed", "order_id", of, "error", err)
+		w.journal.Log.Warn("CERTInext does not reissue an order's certificate for another key; a new order is placed", "order_id", of, "error", err)
 		return nil, &elsewhereError{id: of, cause: err.Error()}
 	}
 	return issued, err
 }
 
 // reissueFor makes the order of the certificate with the request's key, and holds it for the request.
-func (journal *Journal) reissueFor(ctx context.Context, s logical.Storage, w *caller, parentID string) (*heldOrder, error) {
+func (w *caller) reissueFor(ctx context.Context, parentID string) (*heldOrder, error) {
 	taken := &elsewhereError{id: parentID, cause: "its certificate was handed over meanwhile"}
-	parent, err := journal.issuedParent(ctx, s, w.role.Name, parentID)
+	parent, err := w.journal.issuedParent(ctx, w.storage, w.role.Name, parentID)
 	switch {
 	case err != nil:
 		return nil, err
 	case parent == nil:
 		return nil, taken
 	}
-	free, err := journal.undelivered(ctx, s, parent.Serial)
+	free, err := w.journal.undelivered(ctx, w.storage, parent.Serial)
 	switch {
 	case err != nil:
 		return nil, err
@@ -119,14 +119,14 @@ func (journal *Journal) reissueFor(ctx context.Context, s logical.Storage, w *ca
 		return nil, taken
 	}
 	r := w.plan.Request
-	o, err := journal.newReissue(ctx, s, w.role, parent, w.plan, ReissueRequest{
+	o, err := w.journal.newReissue(ctx, w.storage, w.role, parent, w.plan, ReissueRequest{
 		Role: w.role.Name, ID: parent.ID, Requester: r.Requester, CSR: r.CSR, Reason: "another key for the same names",
 	})
 	if err != nil {
 		return nil, err
 	}
 	o.Fingerprint, o.TTL = w.plan.Identity, r.TTL
-	return journal.beginReissue(ctx, s, parent, o, func(c *certificates.Entry) error {
+	return w.journal.beginReissue(ctx, w.storage, parent, o, func(c *certificates.Entry) error {
 		if c.Delivery != nil {
 			return taken // while CERTInext was asked
 		}

@@ -31,7 +31,7 @@ func (journal *Journal) ResolveOrder(ctx context.Context, s logical.Storage, rol
 	defer h.Release()
 	o := h.entry
 	if caOrderID == "" {
-		err = journal.declareAbsent(ctx, s, h)
+		err = h.declareAbsent(ctx)
 	} else {
 		err = journal.adopt(ctx, s, o, caOrderID)
 	}
@@ -43,29 +43,29 @@ func (journal *Journal) ResolveOrder(ctx context.Context, s logical.Storage, rol
 }
 
 // declareAbsent closes an order that CERTInext does not hold. One whose number CERTInext once gave, it must not know any more.
-func (journal *Journal) declareAbsent(ctx context.Context, s logical.Storage, h *heldOrder) error {
+func (h *heldOrder) declareAbsent(ctx context.Context) error {
 	o := h.entry
 	if o.State != StatePending {
-		if err := journal.lookBefore(ctx, s, o); err != nil {
+		if err := h.journal.lookBefore(ctx, h.storage, o); err != nil {
 			return err
 		}
 	}
 	switch {
 	case o.promoting():
-		journal.setDraft(o, true)
+		h.journal.setDraft(o, true)
 		o.LastError, o.Needs = "", draftNeeds(o)
-		o.note(journal.Now(), "still a draft: its promotion was declared never placed")
-		return journal.saveOrder(ctx, s, o)
+		o.note(h.journal.Now(), "still a draft: its promotion was declared never placed")
+		return h.journal.saveOrder(ctx, h.storage, o)
 	case o.State == StatePending:
-		if err := journal.mustBeUnknown(ctx, s, o); err != nil {
+		if err := h.journal.mustBeUnknown(ctx, h.storage, o); err != nil {
 			return err
 		}
 	case o.State != StateUnresolved && o.State != StatePlacing && o.State != StateDraft:
 		return nothingToResolve(o)
 	}
 	o.State = StateFailed
-	o.note(journal.Now(), "declared never placed")
-	return journal.closeOrder(ctx, s, h)
+	o.note(h.journal.Now(), "declared never placed")
+	return h.closeOrder(ctx)
 }
 
 // lookBefore says why it is not believed that CERTInext never took an order: it may still be working on it, its records show it, or nobody

@@ -83,15 +83,15 @@ func (journal *Journal) FinishRevoked(ctx context.Context, s logical.Storage, c 
 	if err := journal.registry.load(ctx, s); err != nil {
 		return err
 	}
-	h, _ := journal.registry.acquire(c.OrderID)
+	h, _ := journal.acquire(s, c.OrderID)
 	if h == nil {
 		return nil // closed, or worked on at this moment: then whoever does sees the revocation
 	}
 	defer h.Release()
 	h.lookAgain(journal.Now())
-	open, err := journal.readHeld(ctx, s, h)
+	open, err := h.readHeld(ctx)
 	if err != nil || !open {
 		return err
 	}
-	return journal.finish(ctx, s, h, c, false)
+	return h.finish(ctx, c, false)
 }
