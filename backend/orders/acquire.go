@@ -36,7 +36,7 @@ func (journal *Journal) requestCaller(ctx context.Context, s logical.Storage, r 
 			return nil, err
 		}
 	}
-	whom, err := issuing.FillSubject(role, r.Subject, func(template string) (string, error) { return journal.fillTemplate(template, r.EntityID) })
+	whom, err := issuing.FillSubject(role, r.Subject, func(template string) (string, error) { return fillTemplate(journal.Host, template, r.EntityID) })
 	if err != nil && r.Renews != "" {
 		return nil, fault.BadField("serial", "its certificate is for a subject that the role does not give this requester: %v", err)
 	}
@@ -45,7 +45,7 @@ func (journal *Journal) requestCaller(ctx context.Context, s logical.Storage, r 
 	}
 	w := journal.newCaller(s, role, p)
 	w.ttl, w.answers = r.TTL, answers
-	w.plan, err = issuing.NewPlan(role, cfg, journal.allowedDomains(role, r.EntityID), whom, r)
+	w.plan, err = issuing.NewPlan(role, cfg, allowedDomains(journal.Host, role, r.EntityID), whom, r)
 	return w, err
 }
 
@@ -104,7 +104,7 @@ func (w *caller) findOpen(ctx context.Context, wanted func(*tracked) bool, store
 		}
 		if h == nil {
 			if err := w.journal.waitFor(ctx, busy, w.standsBy()); err != nil {
-				return nil, w.journal.stillBusy(ctx, w.storage, w.role.Name, t.id)
+				return nil, w.stillBusy(ctx, w.role.Name, t.id)
 			}
 			continue
 		}
@@ -154,7 +154,7 @@ func (w *caller) acquireNamed(ctx context.Context) (*heldOrder, error) {
 				return nil, nameTaken(r.ID, id)
 			}
 			if err := w.journal.waitFor(ctx, busy, w.standsBy()); err != nil {
-				return nil, w.journal.stillBusy(ctx, w.storage, r.Role, id)
+				return nil, w.stillBusy(ctx, r.Role, id)
 			}
 			continue
 		case h == nil:
@@ -162,7 +162,7 @@ func (w *caller) acquireNamed(ctx context.Context) (*heldOrder, error) {
 				continue // another request of this name was faster
 			}
 			w.bought = true
-			if err := w.journal.nameIsFree(ctx, w.storage, r, id); err != nil {
+			if err := w.nameIsFree(ctx, r, id); err != nil {
 				h.drop()
 				return nil, err
 			}
@@ -203,52 +203,52 @@ func (o *orderEntry) matches(p *issuing.Plan) error {
 
 // nameIsFree says why the name of a request is used up. Where CERTInext never took the order of that name, or had it as a draft only, or
 // nobody got the renewal, the name is free: what is left of that order goes.
-func (journal *Journal) nameIsFree(ctx context.Context, s logical.Storage, r issuing.Request, id string) error {
-	closed, err := store.Get[orderEntry](ctx, s, closedOrderPrefix+r.Role+"/"+id)
+func (w *caller) nameIsFree(ctx context.Context, r issuing.Request, id string) error {
+	closed, err := store.Get[orderEntry](ctx, w.storage, closedOrderPrefix+r.Role+"/"+id)
 	if err != nil || closed == nil {
 		return err
 	}
 	switch {
 	case closed.State == StateFailed, closed.CAOrderID == "":
-		return store.Delete(ctx, s, closed.closedKey())
+		return store.Delete(ctx, w.storage, closed.closedKey())
 	case !closed.Delivered && strings.HasPrefix(r.ID, renewalID):
-		return journal.refile(ctx, s, closed)
+		return w.refile(ctx, closed)
 	}
 	return fault.BadField("request_id", "%q names order %s, which is over (%s); its key is gone: use another name", r.ID, id, closed.State)
 }
 
 // refile keeps the record of a paid order whose name is used again, under an id of its own.
-func (journal *Journal) refile(ctx context.Context, s logical.Storage, closed *orderEntry) error {
+func (w *caller) refile(ctx context.Context, closed *orderEntry) error {
 	before := closed.closedKey()
-	id, err := journal.NewID()
+	id, err := w.journal.NewID()
 	if err != nil {
 		return err
 	}
 	closed.ID = id
-	if err := store.Put(ctx, s, closed.closedKey(), closed); err != nil {
+	if err := store.Put(ctx, w.storage, closed.closedKey(), closed); err != nil {
 		return err
 	}
 	if closed.Serial != "" {
-		if err := journal.refileCertificate(ctx, s, closed); err != nil {
+		if err := w.refileCertificate(ctx, closed); err != nil {
 			return err
 		}
 	}
-	return store.Delete(ctx, s, before)
+	return store.Delete(ctx, w.storage, before)
 }
 
 // refileCertificate has the certificate of a refiled order name it.
-func (journal *Journal) refileCertificate(ctx context.Context, s logical.Storage, o *orderEntry) error {
-	unlock, err := journal.Certificates.Lock(ctx, o.Serial)
+func (w *caller) refileCertificate(ctx context.Context, o *orderEntry) error {
+	unlock, err := w.journal.Certificates.Lock(ctx, o.Serial)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	c, err := certificates.Read(ctx, s, o.Serial)
+	c, err := certificates.Read(ctx, w.storage, o.Serial)
 	if err != nil || c == nil {
 		return err
 	}
 	c.OrderID = o.ID
-	return store.Put(ctx, s, c.Key(), c)
+	return store.Put(ctx, w.storage, c.Key(), c)
 }
 
 // waitFor waits for whoever works on an order to let go.
@@ -267,10 +267,10 @@ func (journal *Journal) waitFor(ctx context.Context, busy <-chan struct{}, deadl
 
 // stillBusy describes an order that somebody else works on. That it cannot be read now, or is just being stored, is no fault for the client: it
 // has lost nothing, and asks again.
-func (journal *Journal) stillBusy(ctx context.Context, s logical.Storage, role, id string) error {
-	o, err := journal.Order(context.WithoutCancel(ctx), s, role, id)
+func (w *caller) stillBusy(ctx context.Context, role, id string) error {
+	o, err := w.journal.Order(context.WithoutCancel(ctx), w.storage, role, id)
 	if err != nil {
-		journal.Log.Warn("an order that is being worked on could not be read for who waits for it", "order_id", id, "error", err)
+		w.journal.Log.Warn("an order that is being worked on could not be read for who waits for it", "order_id", id, "error", err)
 	}
 	if o == nil {
 		return &fault.RefusedError{Err: errors.New("the same request is being worked on at this moment: send it again")}

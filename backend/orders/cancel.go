@@ -22,11 +22,12 @@ func (journal *Journal) CancelOrder(ctx context.Context, s logical.Storage, role
 	if reason == "" {
 		reason = "No longer required"
 	}
-	ended, err := journal.cancelOpen(ctx, s, role, id, reason)
+	c := &cancellation{journal: journal, storage: s, role: role, id: id, reason: reason}
+	ended, err := c.cancelOpen(ctx)
 	if err != nil || ended != nil {
 		return ended, err
 	}
-	if err := journal.revokeUndelivered(ctx, s, role, id, reason); err != nil {
+	if err := c.revokeUndelivered(ctx); err != nil {
 		return nil, err
 	}
 	o, err := journal.Order(ctx, s, role, id)
@@ -36,72 +37,80 @@ func (journal *Journal) CancelOrder(ctx context.Context, s logical.Storage, role
 	return o, err
 }
 
+// A cancellation ends one order on request.
+type cancellation struct {
+	journal  *Journal
+	storage  logical.Storage
+	role, id string
+	reason   string
+}
+
 // revokeUndelivered revokes the certificate of an issued order, or queues that, unless somebody has got it.
-func (journal *Journal) revokeUndelivered(ctx context.Context, s logical.Storage, role, id, reason string) error {
+func (c *cancellation) revokeUndelivered(ctx context.Context) error {
 	// It may not be downloaded yet, or was handed over by a process that has died since.
-	if err := journal.passOrder(ctx, s, tracked{id: id, role: role}); err != nil {
+	if err := c.journal.passOrder(ctx, c.storage, tracked{id: c.id, role: c.role}); err != nil {
 		return err
 	}
-	o, err := journal.findOrder(ctx, s, role, id)
+	o, err := c.journal.findOrder(ctx, c.storage, c.role, c.id)
 	switch {
 	case err != nil:
 		return err
 	case o == nil:
-		return &fault.NotFoundError{Kind: "order", Name: sanitize.Short(id)}
+		return &fault.NotFoundError{Kind: "order", Name: sanitize.Short(c.id)}
 	case o.State == StateRevoked:
 		return nil
 	}
 	serial := o.Serial
 	if serial == "" {
 		// It may have been handed over by a process that has died, and CERTInext may not serve it now.
-		stored, err := journal.Certificates.OfOrder(ctx, s, id)
+		stored, err := c.journal.Certificates.OfOrder(ctx, c.storage, c.id)
 		if err != nil {
 			return err
 		}
 		if stored == nil {
-			return journal.revokeUnseen(ctx, s, role, id, reason)
+			return c.revokeUnseen(ctx)
 		}
 		serial = stored.Serial
 	}
 	asked, cancel := account.WhileAsked(ctx)
 	defer cancel()
-	q := &certificates.Queued{Version: 1, Serial: serial, Reason: certificates.DefaultReason, Note: reason, QueuedAt: journal.Now(), Due: true}
-	revoked, err := journal.Certificates.RevokeQueued(asked, s, q, func(c *certificates.Entry) error {
+	q := &certificates.Queued{Version: 1, Serial: serial, Reason: certificates.DefaultReason, Note: c.reason, QueuedAt: c.journal.Now(), Due: true}
+	revoked, err := c.journal.Certificates.RevokeQueued(asked, c.storage, q, func(cert *certificates.Entry) error {
 		switch {
-		case c == nil:
-			return fmt.Errorf("order %s: its certificate %s is not stored", id, serial)
-		case c.Delivery != nil:
-			return handedOver(id)
+		case cert == nil:
+			return fmt.Errorf("order %s: its certificate %s is not stored", c.id, serial)
+		case cert.Delivery != nil:
+			return handedOver(c.id)
 		}
 		return nil
 	})
 	if err != nil || !revoked.Queued && !revoked.Reissued {
 		return err
 	}
-	return journal.closeCancelled(ctx, s, o.ID)
+	return c.closeCancelled(ctx)
 }
 
 // revokeUnseen revokes an issued order whose certificate cannot be had, by its number.
-func (journal *Journal) revokeUnseen(ctx context.Context, s logical.Storage, role, id, reason string) error {
-	h, err := journal.holdOrder(ctx, s, role, id)
+func (c *cancellation) revokeUnseen(ctx context.Context) error {
+	h, err := c.journal.holdOrder(ctx, c.storage, c.role, c.id)
 	if err != nil {
 		return err
 	}
 	defer h.Release()
 	o := h.entry
-	client, err := journal.clientOf(ctx, s, o)
+	client, err := c.journal.clientOf(ctx, c.storage, o)
 	if err != nil {
 		return err
 	}
 	if o.State != StatePending {
-		return fault.BadField("id", "order %s is %s by now: try again", id, o.State)
+		return fault.BadField("id", "order %s is %s by now: try again", c.id, o.State)
 	}
 	asked, cancel := account.WhileAsked(ctx)
 	defer cancel()
 	if err := h.confirmNumber(asked, client); err != nil {
 		return err
 	}
-	sent, err := client.RevokeOrder(asked, o.Placement.Family, o.CAOrderID, certinext.RevokeRequest{Reason: certificates.DefaultReason, Note: reason, IdempotencyKey: "revoke-" + o.Placement.IdempotencyKey})
+	sent, err := client.RevokeOrder(asked, o.Placement.Family, o.CAOrderID, certinext.RevokeRequest{Reason: certificates.DefaultReason, Note: c.reason, IdempotencyKey: "revoke-" + o.Placement.IdempotencyKey})
 	if err != nil {
 		return fault.Refused(err)
 	}
@@ -109,13 +118,13 @@ func (journal *Journal) revokeUnseen(ctx context.Context, s logical.Storage, rol
 		return err
 	}
 	o.State = StateRevoked
-	o.note(journal.Now(), "cancelled on request: revoked (%s) before its certificate could be had", sent)
+	o.note(c.journal.Now(), "cancelled on request: revoked (%s) before its certificate could be had", sent)
 	return h.closeOrder(ctx)
 }
 
 // closeCancelled closes an issued order whose certificate is to be revoked, so that nobody gets its key meanwhile.
-func (journal *Journal) closeCancelled(ctx context.Context, s logical.Storage, id string) error {
-	h, _ := journal.acquire(s, id)
+func (c *cancellation) closeCancelled(ctx context.Context) error {
+	h, _ := c.journal.acquire(c.storage, c.id)
 	if h == nil {
 		return nil // closed, or being handed over at this moment
 	}
@@ -124,7 +133,7 @@ func (journal *Journal) closeCancelled(ctx context.Context, s logical.Storage, i
 	if err != nil || !open {
 		return err
 	}
-	h.entry.note(journal.Now(), "ended on request; key erased")
+	h.entry.note(c.journal.Now(), "ended on request; key erased")
 	return h.closeOrder(ctx)
 }
 
@@ -133,25 +142,25 @@ func handedOver(id string) error {
 }
 
 // cancelOpen cancels an order, and returns it as it ended; nil when CERTInext has issued it.
-func (journal *Journal) cancelOpen(ctx context.Context, s logical.Storage, role, id, reason string) (*Order, error) {
-	h, err := journal.holdOrder(ctx, s, role, id)
+func (c *cancellation) cancelOpen(ctx context.Context) (*Order, error) {
+	h, err := c.journal.holdOrder(ctx, c.storage, c.role, c.id)
 	if err != nil {
 		return nil, err
 	}
 	defer h.Release()
 	o := h.entry
-	t, _ := journal.registry.status(id)
+	t, _ := c.journal.registry.status(c.id)
 	switch {
 	case o.Reissue != nil:
 		return nil, noCancel(o)
 	case t.handed != nil || o.Delivered:
-		return nil, handedOver(id)
+		return nil, handedOver(c.id)
 	case o.State == StateIssued:
 		return nil, nil
 	case o.State != StatePending && o.State != StateDraft:
-		return nil, fault.BadField("id", "order %s is %s: it can be cancelled when it is known whether CERTInext took it; who is certain that it did not writes never_placed=true to orders/%s/%s", id, o.State, role, id)
+		return nil, fault.BadField("id", "order %s is %s: it can be cancelled when it is known whether CERTInext took it; who is certain that it did not writes never_placed=true to orders/%s/%s", c.id, o.State, c.role, c.id)
 	}
-	client, err := journal.clientOf(ctx, s, o)
+	client, err := c.journal.clientOf(ctx, c.storage, o)
 	if err != nil {
 		return nil, err
 	}
@@ -159,15 +168,15 @@ func (journal *Journal) cancelOpen(ctx context.Context, s logical.Storage, role,
 	defer cancel()
 	issued := false
 	if o.State == StateDraft {
-		err = journal.discardDraft(asked, s, client, o, reason)
+		err = h.discardDraft(asked, client, c.reason)
 	} else if err = h.confirmNumber(asked, client); err == nil {
-		issued, err = cancelPlaced(asked, client, o, reason)
+		issued, err = cancelPlaced(asked, client, o, c.reason)
 	}
 	if err != nil || issued {
 		return nil, err
 	}
 	o.State = StateCancelled
-	o.note(journal.Now(), "cancelled on request")
+	o.note(c.journal.Now(), "cancelled on request")
 	return o.view(), h.closeOrder(ctx)
 }
 

@@ -29,7 +29,7 @@ func (journal *Journal) Challenges(ctx context.Context, s logical.Storage, role,
 	if err != nil {
 		return nil, err
 	}
-	method, how, err := journal.validationOf(ctx, s, role, method)
+	method, how, err := validationOf(ctx, s, role, method)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +60,7 @@ func (journal *Journal) VerifyDomains(ctx context.Context, s logical.Storage, ro
 	if err != nil {
 		return nil, err
 	}
-	method, how, err := journal.validationOf(ctx, s, role, method)
+	method, how, err := validationOf(ctx, s, role, method)
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +115,7 @@ func (journal *Journal) domains(ctx context.Context, s logical.Storage, role, id
 }
 
 // validationOf is how a role validates domains, by the method that is given or, when that is empty, by its own.
-func (journal *Journal) validationOf(ctx context.Context, s logical.Storage, role string, method certinext.DCVMethod) (certinext.DCVMethod, issuing.DNSValidation, error) {
+func validationOf(ctx context.Context, s logical.Storage, role string, method certinext.DCVMethod) (certinext.DCVMethod, issuing.DNSValidation, error) {
 	r, err := roles.Read(ctx, s, role)
 	if err != nil {
 		return "", issuing.DNSValidation{}, err

@@ -16,40 +16,41 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
-	"github.com/hashicorp/vault/sdk/logical"
 )
 
 // keepUndelivered stores a certificate that nobody has fetched yet.
-func (journal *Journal) keepUndelivered(ctx context.Context, s logical.Storage, o *orderEntry, cert *certificates.Downloaded) error {
-	c, err := journal.storeUndelivered(ctx, s, o, cert)
+func (h *heldOrder) keepUndelivered(ctx context.Context, cert *certificates.Downloaded) error {
+	o := h.entry
+	c, err := h.storeUndelivered(ctx, cert)
 	if err != nil {
 		return err
 	}
 	o.State, o.Serial, o.Needs, o.Delivered = StateIssued, c.Serial, nil, c.Delivery != nil
-	o.note(journal.Now(), "issued as %s", c.View().Serial)
-	return journal.saveOrder(ctx, s, o)
+	o.note(h.journal.Now(), "issued as %s", c.View().Serial)
+	return h.journal.saveOrder(ctx, h.storage, o)
 }
 
 // storeUndelivered stores a certificate, unless it is known. A synchronization that meets it at the same moment waits.
-func (journal *Journal) storeUndelivered(ctx context.Context, s logical.Storage, o *orderEntry, cert *certificates.Downloaded) (*certificates.Entry, error) {
-	unlock, err := journal.Certificates.Lock(ctx, serials.Key(cert.Leaf.SerialNumber))
+func (h *heldOrder) storeUndelivered(ctx context.Context, cert *certificates.Downloaded) (*certificates.Entry, error) {
+	unlock, err := h.journal.Certificates.Lock(ctx, serials.Key(cert.Leaf.SerialNumber))
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	c, known, err := journal.certOf(ctx, s, o, cert)
+	c, known, err := h.certOf(ctx, cert)
 	if err != nil || known {
 		return c, err
 	}
-	journal.Certificates.RememberChain(c.Chain)
-	return c, store.Put(ctx, s, c.Key(), c)
+	h.journal.Certificates.RememberChain(c.Chain)
+	return c, store.Put(ctx, h.storage, c.Key(), c)
 }
 
 // certOf returns the entry of a downloaded certificate: the stored one when there is one, since it knows of deliveries and
 // leases, and else a new one that is not stored yet.
-func (journal *Journal) certOf(ctx context.Context, s logical.Storage, o *orderEntry, cert *certificates.Downloaded) (c *certificates.Entry, known bool, err error) {
-	c = newCertEntry(o, cert, journal.Now())
-	stored, err := certificates.Read(ctx, s, c.Serial)
+func (h *heldOrder) certOf(ctx context.Context, cert *certificates.Downloaded) (c *certificates.Entry, known bool, err error) {
+	o := h.entry
+	c = newCertEntry(o, cert, h.journal.Now())
+	stored, err := certificates.Read(ctx, h.storage, c.Serial)
 	if err != nil {
 		return nil, false, err
 	}
@@ -70,7 +71,7 @@ func (h *heldOrder) fromDownload(ctx context.Context, w *caller, cert *certifica
 		return result{err: err}
 	}
 	defer unlock()
-	c, _, err := h.journal.certOf(ctx, h.storage, h.entry, cert)
+	c, _, err := h.certOf(ctx, cert)
 	if err != nil {
 		return result{err: err}
 	}
@@ -280,7 +281,7 @@ func (h *heldOrder) finish(ctx context.Context, c *certificates.Entry, toBeRevok
 		o.note(h.journal.Now(), "expired before anybody fetched it; key erased")
 	default:
 		o.note(h.journal.Now(), "nobody fetched it within %s; key erased", o.Pickup)
-		if err := h.journal.revokeUnclaimed(ctx, h.storage, o, c); err != nil {
+		if err := h.revokeUnclaimed(ctx, c); err != nil {
 			return err
 		}
 	}
@@ -288,12 +289,13 @@ func (h *heldOrder) finish(ctx context.Context, c *certificates.Entry, toBeRevok
 }
 
 // revokeUnclaimed queues the revocation of a certificate that nobody fetched, where the role wants that.
-func (journal *Journal) revokeUnclaimed(ctx context.Context, s logical.Storage, o *orderEntry, c *certificates.Entry) error {
+func (h *heldOrder) revokeUnclaimed(ctx context.Context, c *certificates.Entry) error {
+	o := h.entry
 	if !o.RevokeUnclaimed {
 		return nil
 	}
-	o.note(journal.Now(), "to be revoked")
-	return journal.Certificates.Enqueue(ctx, s, &certificates.Queued{
-		Version: 1, Serial: c.Serial, Reason: certificates.DefaultReason, Note: "nobody fetched it", QueuedAt: journal.Now(), Due: true, LeaseOver: true, Next: journal.Now(),
+	o.note(h.journal.Now(), "to be revoked")
+	return h.journal.Certificates.Enqueue(ctx, h.storage, &certificates.Queued{
+		Version: 1, Serial: c.Serial, Reason: certificates.DefaultReason, Note: "nobody fetched it", QueuedAt: h.journal.Now(), Due: true, LeaseOver: true, Next: h.journal.Now(),
 	})
 }

@@ -38,13 +38,14 @@ func (journal *Journal) SubmitDocuments(ctx context.Context, s logical.Storage, 
 		return nil, err
 	}
 	defer h.Release()
-	if err := journal.submitDocuments(ctx, s, h.entry, docs); err != nil {
+	if err := h.submitDocuments(ctx, docs); err != nil {
 		return nil, err
 	}
 	return journal.newCaller(s, r, forStatus).lookAt(ctx, h)
 }
 
-func (journal *Journal) submitDocuments(ctx context.Context, s logical.Storage, o *orderEntry, docs []Document) error {
+func (h *heldOrder) submitDocuments(ctx context.Context, docs []Document) error {
+	o := h.entry
 	switch {
 	case len(docs) == 0:
 		return fault.BadField("documents", "is empty")
@@ -53,7 +54,7 @@ func (journal *Journal) submitDocuments(ctx context.Context, s logical.Storage, 
 	case o.State != StatePending:
 		return fault.BadField("id", "order %s is %s: documents are for an order that CERTInext holds and has not issued", o.ID, o.State)
 	}
-	client, err := journal.clientOf(ctx, s, o)
+	client, err := h.journal.clientOf(ctx, h.storage, o)
 	if err != nil {
 		return err
 	}
@@ -65,11 +66,11 @@ func (journal *Journal) submitDocuments(ctx context.Context, s logical.Storage, 
 		return &fault.FieldError{Field: documentFields.Replace(invalid.Field), Problem: invalid.Problem}
 	}
 	if err != nil {
-		o.note(journal.Now(), "uploading documents failed: %s", sanitize.Short(err.Error()))
+		o.note(h.journal.Now(), "uploading documents failed: %s", sanitize.Short(err.Error()))
 	} else {
-		o.note(journal.Now(), "documents uploaded: %s", describeDocuments(docs))
+		o.note(h.journal.Now(), "documents uploaded: %s", describeDocuments(docs))
 	}
-	if storageErr := journal.saveOrder(ctx, s, o); storageErr != nil {
+	if storageErr := h.journal.saveOrder(ctx, h.storage, o); storageErr != nil {
 		return storageErr
 	}
 	return fault.Refused(err)

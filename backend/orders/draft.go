@@ -12,6 +12,7 @@ import (
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
@@ -23,29 +24,31 @@ import (
 // and cannot be looked up: nobody but the portal knows more of it. Promoting it is the order, and is placed like one.
 
 // setDraft makes an order a draft, or a draft an order that is not placed yet.
-func (journal *Journal) setDraft(o *orderEntry, draft bool) {
+func (h *heldOrder) setDraft(draft bool) {
+	o := h.entry
 	o.Draft = draft
 	o.Fingerprint = strings.TrimPrefix(o.Fingerprint, issuing.DraftPrefix)
 	if draft {
 		o.State, o.Fingerprint = StateDraft, issuing.DraftPrefix+o.Fingerprint
 	}
-	journal.registry.amend(o)
+	h.journal.registry.amend(o)
 }
 
 // promoting reports whether the order to be placed is that of a draft.
 func (o *orderEntry) promoting() bool { return !o.Draft && o.CARequestID != "" && o.CAOrderID == "" }
 
 // keepAsDraft remembers the draft that CERTInext has made of the order.
-func (journal *Journal) keepAsDraft(o *orderEntry, requestID string) {
+func (h *heldOrder) keepAsDraft(requestID string) {
+	o := h.entry
 	o.CARequestID, o.CAStatus, o.LastError, o.Needs = requestID, certinext.StatusDraft, "", draftNeeds(o)
-	journal.setDraft(o, true)
-	o.note(journal.Now(), "kept by CERTInext as draft %s", sanitize.Short(requestID))
+	h.setDraft(true)
+	o.note(h.journal.Now(), "kept by CERTInext as draft %s", sanitize.Short(requestID))
 }
 
 // stillDraft takes back a promotion that has certainly not happened.
 func (d *driver) stillDraft(ctx context.Context, cause error) outcome {
 	o := d.order
-	d.journal.setDraft(o, true)
+	d.held.setDraft(true)
 	o.LastError, o.Needs = sanitize.Short(cause.Error()), draftNeeds(o)
 	o.note(d.journal.Now(), "still a draft: %s", sanitize.Short(cause.Error()))
 	if err := d.save(ctx); err != nil {
@@ -69,7 +72,7 @@ func (journal *Journal) PromoteOrder(ctx context.Context, s logical.Storage, rol
 		return nil, err
 	}
 	defer h.Release()
-	if err := journal.promote(ctx, s, r, h.entry); err != nil {
+	if err := h.promote(ctx, r); err != nil {
 		return nil, err
 	}
 	w := journal.newCaller(s, r, forPlacement)
@@ -78,11 +81,12 @@ func (journal *Journal) PromoteOrder(ctx context.Context, s logical.Storage, rol
 }
 
 // promote stores that the draft is to be placed, before CERTInext hears of it.
-func (journal *Journal) promote(ctx context.Context, s logical.Storage, role *issuing.Role, o *orderEntry) error {
+func (h *heldOrder) promote(ctx context.Context, role *issuing.Role) error {
+	o := h.entry
 	if o.State != StateDraft {
 		return fault.BadField("promote", "order %s is %s, not a draft", o.ID, o.State)
 	}
-	_, cfg, err := journal.Account.Client(ctx, s)
+	_, cfg, err := h.journal.Account.Client(ctx, h.storage)
 	if err != nil {
 		return err
 	}
@@ -92,53 +96,54 @@ func (journal *Journal) promote(ctx context.Context, s logical.Storage, role *is
 	if err := cfg.MayOrder(); err != nil {
 		return err
 	}
-	if err := journal.stillAllowed(role, o); err != nil {
+	if err := stillAllowed(h.journal.Host, role, o); err != nil {
 		return err
 	}
-	key, err := journal.NewID()
+	key, err := h.journal.NewID()
 	if err != nil {
 		return err
 	}
 	before := *o
-	journal.setDraft(o, false)
+	h.setDraft(false)
 	o.Placement.Keyless = keyless(cfg, o.Placement.Family)
-	o.State, o.PromotionKey, o.PromotedAt, o.Needs, o.LastError = StatePlacing, key, journal.Now(), nil, ""
-	o.note(journal.Now(), "to be promoted")
-	if err := journal.saveOrder(ctx, s, o); err != nil {
+	o.State, o.PromotionKey, o.PromotedAt, o.Needs, o.LastError = StatePlacing, key, h.journal.Now(), nil, ""
+	o.note(h.journal.Now(), "to be promoted")
+	if err := h.journal.saveOrder(ctx, h.storage, o); err != nil {
 		// It may have been stored all the same, and must not be taken for a promotion that was sent.
 		*o = before
-		journal.setDraft(o, true)
-		return errors.Join(err, journal.saveOrder(ctx, s, o))
+		h.setDraft(true)
+		return errors.Join(err, h.journal.saveOrder(ctx, h.storage, o))
 	}
 	o.fresh = true
 	return nil
 }
 
 // stillAllowed holds a draft against today's role: what the role has come to forbid is not bought.
-func (journal *Journal) stillAllowed(role *issuing.Role, o *orderEntry) error {
+func stillAllowed(on *host.Host, role *issuing.Role, o *orderEntry) error {
 	if p := o.Placement; p.ProductCode != role.ProductCode || p.Variant != role.Variant {
 		return fault.BadField("promote", "the draft is for product %s, and the role's is %s now", p.ProductCode, role.ProductCode)
 	}
-	domains := journal.allowedDomains(role, strings.TrimPrefix(o.Requester, "entity:"))
+	domains := allowedDomains(on, role, strings.TrimPrefix(o.Requester, "entity:"))
 	return issuing.AllowNames(role, domains, &issuing.Plan{DNSNames: o.Placement.DNSNames, IPs: o.Placement.IPs})
 }
 
 // discardDraft withdraws a draft at CERTInext.
-func (journal *Journal) discardDraft(ctx context.Context, s logical.Storage, client *certinext.Client, o *orderEntry, reason string) error {
+func (h *heldOrder) discardDraft(ctx context.Context, client *certinext.Client, reason string) error {
+	o := h.entry
 	err := client.CancelDraft(ctx, o.CARequestID, reason)
 	switch {
 	case err == nil:
 		return nil
 	case certinext.MayHaveActed(err):
 		o.Discarding = true
-		o.note(journal.Now(), "discarding the draft was not answered: %s", sanitize.Short(err.Error()))
-		return errors.Join(fault.Refused(err), journal.saveOrder(ctx, s, o))
+		o.note(h.journal.Now(), "discarding the draft was not answered: %s", sanitize.Short(err.Error()))
+		return errors.Join(fault.Refused(err), h.journal.saveOrder(ctx, h.storage, o))
 	case !certinext.IsRefusal(err, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity):
 		return fault.Refused(err)
 	}
 	// It is no draft any more: discarded before, by a call whose answer was lost or in the portal, or promoted there.
 	var found remoteID
-	all, lookErr := journal.records.whole(ctx, &driver{journal: journal, client: client, order: o})
+	all, lookErr := h.journal.records.whole(ctx, &driver{journal: h.journal, client: client, order: o})
 	if lookErr == nil {
 		found = all.idOf(o)
 	}

@@ -170,7 +170,7 @@ func (d *driver) place(ctx context.Context) (done bool, out outcome) {
 		return true, d.notPlaced(ctx, now, err)
 	}
 	if o.Draft && remote.ID == "" {
-		d.journal.keepAsDraft(o, remote.RequestID)
+		d.held.keepAsDraft(remote.RequestID)
 		return true, outcome{err: d.save(ctx)}
 	}
 	if o.Reissue == nil && d.journal.registry.hasNumber(o.ID, remote.ID) {
@@ -179,7 +179,7 @@ func (d *driver) place(ctx context.Context) (done bool, out outcome) {
 		return true, outcome{err: d.save(ctx)}
 	}
 	o.NotDraft = o.Draft // it is an order all the same, or the number is somebody else's: that shows when it is asked about
-	d.journal.setDraft(o, false)
+	d.held.setDraft(false)
 	o.State, o.CAOrderID = StatePending, remote.ID
 	if o.Reissue != nil {
 		o.Reissue.Taken = true
@@ -356,7 +356,7 @@ func (d *driver) draftAfterAll(ctx context.Context, requestID, why string) {
 	o.note(d.journal.Now(), "CERTInext does not have the order as %s: %s", sanitize.Short(o.CAOrderID), why)
 	o.CAOrderID, o.CAState, o.FinalSeen, o.NotDraft = "", "", sighting{}, false
 	d.remote, d.lastErr = nil, nil
-	d.journal.keepAsDraft(o, requestID)
+	d.held.keepAsDraft(requestID)
 	if err := d.save(ctx); err != nil {
 		d.failed(err) // kept in memory until storage takes it
 	}

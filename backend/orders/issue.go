@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/hashicorp/vault/sdk/helper/identitytpl"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -139,7 +140,7 @@ func orderOf(open *Error, err error) (*Order, error) {
 }
 
 // allowedDomains fills in the role's templated domains. A template that does not apply to the requester allows nothing.
-func (journal *Journal) allowedDomains(role *issuing.Role, entityID string) []string {
+func allowedDomains(on *host.Host, role *issuing.Role, entityID string) []string {
 	if !role.AllowedDomainsTemplate {
 		return role.AllowedDomains
 	}
@@ -149,22 +150,22 @@ func (journal *Journal) allowedDomains(role *issuing.Role, entityID string) []st
 			out = append(out, d)
 			continue
 		}
-		if filled, err := journal.fillTemplate(d, entityID); err == nil && filled != "" {
+		if filled, err := fillTemplate(on, d, entityID); err == nil && filled != "" {
 			out = append(out, filled)
 		}
 	}
 	return out
 }
 
-func (journal *Journal) fillTemplate(template, entityID string) (string, error) {
-	if journal.System == nil || entityID == "" {
+func fillTemplate(on *host.Host, template, entityID string) (string, error) {
+	if on.System == nil || entityID == "" {
 		return "", fmt.Errorf("the requester has no identity entity")
 	}
-	entity, err := journal.System().EntityInfo(entityID)
+	entity, err := on.System().EntityInfo(entityID)
 	if err != nil {
 		return "", err
 	}
-	groups, err := journal.System().GroupsForEntity(entityID)
+	groups, err := on.System().GroupsForEntity(entityID)
 	if err != nil {
 		return "", err
 	}

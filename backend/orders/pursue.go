@@ -100,7 +100,7 @@ func (w *caller) conclude(ctx context.Context, h *heldOrder, out outcome) result
 // settle stores and logs what a drive has come to.
 func (h *heldOrder) settle(ctx context.Context, out outcome) {
 	if out.cert != nil {
-		if err := h.journal.keepUndelivered(context.WithoutCancel(ctx), h.storage, h.entry, out.cert); err != nil {
+		if err := h.keepUndelivered(context.WithoutCancel(ctx), out.cert); err != nil {
 			h.journal.Log.Error("storing a certificate failed; the background pass tries again", "order_id", h.id, "error", err)
 		}
 	}
@@ -117,7 +117,7 @@ func (h *heldOrder) giveUpUnsent(ctx context.Context) error {
 	}
 	h.lookAgain(h.journal.Now())
 	if o.promoting() {
-		h.journal.setDraft(o, true)
+		h.setDraft(true)
 		o.fresh = false
 		o.note(h.journal.Now(), "still a draft: given up before CERTInext was told")
 		return h.journal.saveOrder(ctx, h.storage, o)

@@ -59,10 +59,10 @@ func (d *driver) reconcile(ctx context.Context) (done bool, out outcome) {
 		return true, outcome{}
 	}
 	if found.orderID == "" {
-		d.journal.keepAsDraft(o, found.requestID)
+		d.held.keepAsDraft(found.requestID)
 		return true, outcome{err: d.save(ctx)}
 	}
-	d.journal.setDraft(o, false)
+	d.held.setDraft(false)
 	o.State, o.CAOrderID, o.LastError = StatePending, found.orderID, ""
 	o.note(now, "found at CERTInext as %s", sanitize.Short(found.orderID))
 	if err := d.save(ctx); err != nil {

@@ -66,19 +66,19 @@ func (journal *Journal) Reissue(ctx context.Context, s logical.Storage, r Reissu
 	}
 	w := journal.newCaller(s, role, forPlacement)
 	w.bought = true
-	parent, err := journal.reissuable(ctx, s, role, r)
+	parent, err := w.reissuable(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	p, err := reissuePlan(role, parent, journal.allowedDomains(role, r.EntityID), r)
+	p, err := reissuePlan(role, parent, allowedDomains(journal.Host, role, r.EntityID), r)
 	if err != nil {
 		return nil, err
 	}
-	o, err := journal.newReissue(ctx, s, role, parent, p, r)
+	o, err := w.newReissue(ctx, parent, p, r)
 	if err != nil {
 		return nil, err
 	}
-	h, err := journal.beginReissue(ctx, s, parent, o, func(*certificates.Entry) error { return nil })
+	h, err := w.beginReissue(ctx, parent, o, func(*certificates.Entry) error { return nil })
 	if err != nil {
 		return nil, err
 	}
@@ -87,14 +87,14 @@ func (journal *Journal) Reissue(ctx context.Context, s logical.Storage, r Reissu
 }
 
 // reissuable finds the order that is to be reissued, and says why when that cannot be.
-func (journal *Journal) reissuable(ctx context.Context, s logical.Storage, role *issuing.Role, r ReissueRequest) (*orderEntry, error) {
-	if !role.AllowReissue {
+func (w *caller) reissuable(ctx context.Context, r ReissueRequest) (*orderEntry, error) {
+	if !w.role.AllowReissue {
 		return nil, fault.BadField("role", "does not allow reissues (allow_reissue)")
 	}
-	if err := journal.registry.load(ctx, s); err != nil {
+	if err := w.journal.registry.load(ctx, w.storage); err != nil {
 		return nil, err
 	}
-	o, err := journal.issuedParent(ctx, s, r.Role, r.ID)
+	o, err := w.journal.issuedParent(ctx, w.storage, r.Role, r.ID)
 	switch {
 	case err != nil:
 		return nil, err
@@ -104,8 +104,8 @@ func (journal *Journal) reissuable(ctx context.Context, s logical.Storage, role 
 		return nil, fault.BadField("id", "order %s is of %s: CERTInext reissues SSL certificates only", o.ID, o.Placement.Family)
 	case o.State != StateIssued || o.Serial == "":
 		return nil, fault.BadField("id", "order %s is %s: only an issued one can be reissued", o.ID, o.State)
-	case o.Placement.ProductCode != role.ProductCode || o.Placement.Variant != role.Variant:
-		return nil, fault.BadField("id", "order %s is for product %s, and the role's is %s now", o.ID, o.Placement.ProductCode, role.ProductCode)
+	case o.Placement.ProductCode != w.role.ProductCode || o.Placement.Variant != w.role.Variant:
+		return nil, fault.BadField("id", "order %s is for product %s, and the role's is %s now", o.ID, o.Placement.ProductCode, w.role.ProductCode)
 	}
 	return o, nil
 }
@@ -138,16 +138,16 @@ func (journal *Journal) issuedParent(ctx context.Context, s logical.Storage, rol
 
 // beginReissue stores the intent, before CERTInext hears of it, and holds the order for the caller. admit has the last word on the
 // certificate, which nobody hands over meanwhile.
-func (journal *Journal) beginReissue(ctx context.Context, s logical.Storage, parent, o *orderEntry, admit func(*certificates.Entry) error) (*heldOrder, error) {
-	if err := journal.Account.MayOrder(ctx, s); err != nil {
+func (w *caller) beginReissue(ctx context.Context, parent, o *orderEntry, admit func(*certificates.Entry) error) (*heldOrder, error) {
+	if err := w.journal.Account.MayOrder(ctx, w.storage); err != nil {
 		return nil, err
 	}
-	unlock, err := journal.Certificates.Lock(ctx, parent.Serial)
+	unlock, err := w.journal.Certificates.Lock(ctx, parent.Serial)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	c, err := journal.reissuableCert(ctx, s, parent)
+	c, err := w.reissuableCert(ctx, parent)
 	if err != nil {
 		return nil, err
 	}
@@ -155,10 +155,10 @@ func (journal *Journal) beginReissue(ctx context.Context, s logical.Storage, par
 		return nil, err
 	}
 	c.ReissuedBy = o.ID
-	if err := store.Put(ctx, s, c.Key(), c); err != nil {
+	if err := store.Put(ctx, w.storage, c.Key(), c); err != nil {
 		return nil, err
 	}
-	h := journal.reserve(s, tracked{id: o.ID, role: o.Role, fingerprint: o.Fingerprint}, nil)
+	h := w.journal.reserve(w.storage, tracked{id: o.ID, role: o.Role, fingerprint: o.Fingerprint}, nil)
 	if h == nil {
 		return nil, fmt.Errorf("there is an order of the new id %s", o.ID)
 	}
@@ -166,19 +166,19 @@ func (journal *Journal) beginReissue(ctx context.Context, s logical.Storage, par
 }
 
 // reissuableCert returns the certificate of an order, and says why when it cannot be reissued.
-func (journal *Journal) reissuableCert(ctx context.Context, s logical.Storage, parent *orderEntry) (*certificates.Entry, error) {
-	c, err := certificates.Read(ctx, s, parent.Serial)
+func (w *caller) reissuableCert(ctx context.Context, parent *orderEntry) (*certificates.Entry, error) {
+	c, err := certificates.Read(ctx, w.storage, parent.Serial)
 	if err == nil && c == nil {
 		err = fmt.Errorf("order %s: its certificate %s is not stored", parent.ID, parent.Serial)
 	}
 	if err != nil {
 		return nil, err
 	}
-	newer, err := journal.reissueOf(ctx, s, c)
+	newer, err := w.journal.reissueOf(ctx, w.storage, c)
 	if err != nil {
 		return nil, err
 	}
-	queued, err := store.Get[certificates.Queued](ctx, s, certificates.RevocationPrefix+c.Serial)
+	queued, err := store.Get[certificates.Queued](ctx, w.storage, certificates.RevocationPrefix+c.Serial)
 	if err != nil {
 		return nil, err
 	}
@@ -191,7 +191,7 @@ func (journal *Journal) reissuableCert(ctx context.Context, s logical.Storage, p
 		return nil, fault.BadField("id", "the certificate of order %s is revoked", parent.ID)
 	case queued != nil && queued.Due:
 		return nil, fault.BadField("id", "the certificate of order %s is to be revoked (certs/revocation-queue)", parent.ID)
-	case !c.NotAfter.After(journal.Now()):
+	case !c.NotAfter.After(w.journal.Now()):
 		return nil, fault.BadField("id", "the certificate of order %s has expired", parent.ID)
 	}
 	return c, nil
@@ -247,8 +247,8 @@ func reissuePlan(role *issuing.Role, parent *orderEntry, domains []string, r Rei
 
 // newReissue makes the entry. CERTInext is asked first how the order stands: the request id that it has now is what tells later
 // whether the reissue was taken.
-func (journal *Journal) newReissue(ctx context.Context, s logical.Storage, role *issuing.Role, parent *orderEntry, p *issuing.Plan, r ReissueRequest) (*orderEntry, error) {
-	client, err := journal.clientOf(ctx, s, parent)
+func (w *caller) newReissue(ctx context.Context, parent *orderEntry, p *issuing.Plan, r ReissueRequest) (*orderEntry, error) {
+	client, err := w.journal.clientOf(ctx, w.storage, parent)
 	if err != nil {
 		return nil, err
 	}
@@ -273,19 +273,19 @@ func (journal *Journal) newReissue(ctx context.Context, s logical.Storage, role 
 			return nil, fault.BadField("revoke_reason", "%v", err)
 		}
 	}
-	id, err := journal.NewID()
+	id, err := w.journal.NewID()
 	if err != nil {
 		return nil, err
 	}
-	key, err := journal.NewID()
+	key, err := w.journal.NewID()
 	if err != nil {
 		return nil, err
 	}
-	now, reuse := journal.Now(), role.EffectiveReuseWindow()
+	now, reuse := w.journal.Now(), w.role.EffectiveReuseWindow()
 	o := &orderEntry{
-		Version: 1, ID: id, Role: role.Name, Requester: r.Requester, Account: parent.Account, Reuse: &reuse, Fingerprint: "reissue:" + id,
+		Version: 1, ID: id, Role: w.role.Name, Requester: r.Requester, Account: parent.Account, Reuse: &reuse, Fingerprint: "reissue:" + id,
 		State: StatePlacing, CSR: p.CSR, CAOrderID: parent.CAOrderID, CARequestID: remote.RequestID, Placement: parent.Placement,
-		CreatedAt: now, UpdatedAt: now, Grace: role.DeliveryGrace, Pickup: role.PickupWindow, RevokeUnclaimed: role.RevokeUnclaimed,
+		CreatedAt: now, UpdatedAt: now, Grace: w.role.DeliveryGrace, Pickup: w.role.PickupWindow, RevokeUnclaimed: w.role.RevokeUnclaimed,
 		Reissue: &reissue{
 			Of: parent.ID, Serial: parent.Serial, RequestID: remote.RequestID, UpdateNames: r.UpdateNames,
 			Reason: sanitize.Short(r.Reason), RevokePrevious: r.RevokePrevious, RevokeReason: reason,
@@ -296,7 +296,7 @@ func (journal *Journal) newReissue(ctx context.Context, s logical.Storage, role 
 	if p.CSR != "" {
 		return o, nil
 	}
-	return o, journal.addKey(o, p)
+	return o, w.journal.addKey(o, p)
 }
 
 // reissueRequest is the reissue in the client's terms.

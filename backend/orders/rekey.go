@@ -6,6 +6,7 @@ package orders
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
@@ -44,7 +45,7 @@ func (w *caller) findRekeyable(ctx context.Context) (h *heldOrder, rekey bool, e
 		}
 		free := h.entry.State != StateIssued
 		if !free {
-			free, err = w.journal.undelivered(ctx, w.storage, h.entry.Serial)
+			free, err = undelivered(ctx, w.storage, h.entry.Serial, w.journal.Now())
 		}
 		if err != nil || !free {
 			h.Release()
@@ -63,9 +64,9 @@ func (w *caller) findRekeyable(ctx context.Context) (h *heldOrder, rekey bool, e
 }
 
 // undelivered reports whether nobody has got a certificate, and it can be reissued.
-func (journal *Journal) undelivered(ctx context.Context, s logical.Storage, serial string) (bool, error) {
+func undelivered(ctx context.Context, s logical.Storage, serial string, now time.Time) (bool, error) {
 	c, err := certificates.Read(ctx, s, serial)
-	return err == nil && c != nil && c.Delivery == nil && c.Revocation == nil && c.ReissuedBy == "" && c.ReissuedAs == "" && c.NotAfter.After(journal.Now()), err
+	return err == nil && c != nil && c.Delivery == nil && c.Revocation == nil && c.ReissuedBy == "" && c.ReissuedAs == "" && c.NotAfter.After(now), err
 }
 
 // rekey waits for the order that is to be re-keyed. When it is issued, its certificate is reissued for the request's key, and handed over;
@@ -111,7 +112,7 @@ func (w *caller) reissueFor(ctx context.Context, parentID string) (*heldOrder, e
 	case parent == nil:
 		return nil, taken
 	}
-	free, err := w.journal.undelivered(ctx, w.storage, parent.Serial)
+	free, err := undelivered(ctx, w.storage, parent.Serial, w.journal.Now())
 	switch {
 	case err != nil:
 		return nil, err
@@ -119,14 +120,14 @@ func (w *caller) reissueFor(ctx context.Context, parentID string) (*heldOrder, e
 		return nil, taken
 	}
 	r := w.plan.Request
-	o, err := w.journal.newReissue(ctx, w.storage, w.role, parent, w.plan, ReissueRequest{
+	o, err := w.newReissue(ctx, parent, w.plan, ReissueRequest{
 		Role: w.role.Name, ID: parent.ID, Requester: r.Requester, CSR: r.CSR, Reason: "another key for the same names",
 	})
 	if err != nil {
 		return nil, err
 	}
 	o.Fingerprint, o.TTL = w.plan.Identity, r.TTL
-	return w.journal.beginReissue(ctx, w.storage, parent, o, func(c *certificates.Entry) error {
+	return w.beginReissue(ctx, parent, o, func(c *certificates.Entry) error {
 		if c.Delivery != nil {
 			return taken // while CERTInext was asked
 		}

@@ -33,7 +33,7 @@ func (journal *Journal) ResolveOrder(ctx context.Context, s logical.Storage, rol
 	if caOrderID == "" {
 		err = h.declareAbsent(ctx)
 	} else {
-		err = journal.adopt(ctx, s, o, caOrderID)
+		err = h.adopt(ctx, caOrderID)
 	}
 	h.lookAgain(journal.Now()) // whatever was said: what CERTInext's records show goes on at once
 	if err != nil {
@@ -46,18 +46,18 @@ func (journal *Journal) ResolveOrder(ctx context.Context, s logical.Storage, rol
 func (h *heldOrder) declareAbsent(ctx context.Context) error {
 	o := h.entry
 	if o.State != StatePending {
-		if err := h.journal.lookBefore(ctx, h.storage, o); err != nil {
+		if err := h.lookBefore(ctx); err != nil {
 			return err
 		}
 	}
 	switch {
 	case o.promoting():
-		h.journal.setDraft(o, true)
+		h.setDraft(true)
 		o.LastError, o.Needs = "", draftNeeds(o)
 		o.note(h.journal.Now(), "still a draft: its promotion was declared never placed")
 		return h.journal.saveOrder(ctx, h.storage, o)
 	case o.State == StatePending:
-		if err := h.journal.mustBeUnknown(ctx, h.storage, o); err != nil {
+		if err := h.mustBeUnknown(ctx); err != nil {
 			return err
 		}
 	case o.State != StateUnresolved && o.State != StatePlacing && o.State != StateDraft:
@@ -71,11 +71,12 @@ func (h *heldOrder) declareAbsent(ctx context.Context) error {
 // lookBefore says why it is not believed that CERTInext never took an order: it may still be working on it, its records show it, or nobody
 // can look there now. An order of an account that config does not hold cannot be looked for, and neither can one of an edition of the API
 // that has no records: then the word of whoever says it is all there is.
-func (journal *Journal) lookBefore(ctx context.Context, s logical.Storage, o *orderEntry) error {
+func (h *heldOrder) lookBefore(ctx context.Context) error {
+	o := h.entry
 	if o.State != StateUnresolved && o.State != StatePlacing && o.State != StatePending || o.fresh {
 		return nil
 	}
-	client, cfg, err := journal.Account.Client(ctx, s)
+	client, cfg, err := h.journal.Account.Client(ctx, h.storage)
 	switch {
 	case errors.Is(err, fault.ErrNotConfigured):
 		return nil
@@ -84,13 +85,13 @@ func (journal *Journal) lookBefore(ctx context.Context, s logical.Storage, o *or
 	case !account.SameAccount(o.Account, cfg.Account()):
 		return nil
 	}
-	asked := journal.registry.askedBy(o.ID, o.lastAskedAt(), journal.Now())
-	if settled := asked.Add(cfg.EffectiveCreateTimeout()); o.State != StatePending && journal.Now().Before(settled) {
+	asked := h.journal.registry.askedBy(o.ID, o.lastAskedAt(), h.journal.Now())
+	if settled := asked.Add(cfg.EffectiveCreateTimeout()); o.State != StatePending && h.journal.Now().Before(settled) {
 		return fault.BadField("never_placed", "CERTInext may still be working on order %s: say that after %s", o.ID, settled.UTC().Format(time.RFC3339))
 	}
 	ctx, cancel := account.WhileAsked(ctx)
 	defer cancel()
-	found, err := (&driver{journal: journal, storage: s, client: client, config: cfg, order: o}).lookFor(ctx)
+	found, err := (&driver{journal: h.journal, storage: h.storage, client: client, config: cfg, order: o, held: h}).lookFor(ctx)
 	switch {
 	case hasNoRecords(err), err == nil && found == (remoteID{}):
 		return nil
@@ -111,8 +112,9 @@ func nothingToResolve(o *orderEntry) error {
 }
 
 // mustBeUnknown reports an error unless CERTInext says that it does not know the order's number.
-func (journal *Journal) mustBeUnknown(ctx context.Context, s logical.Storage, o *orderEntry) error {
-	client, err := journal.clientOf(ctx, s, o)
+func (h *heldOrder) mustBeUnknown(ctx context.Context) error {
+	o := h.entry
+	client, err := h.journal.clientOf(ctx, h.storage, o)
 	if err != nil {
 		return err
 	}
@@ -121,7 +123,7 @@ func (journal *Journal) mustBeUnknown(ctx context.Context, s logical.Storage, o 
 	if _, err := client.TrackOrder(asked, o.Placement.Family, o.CAOrderID); err == nil || !certinext.HasStatus(err, http.StatusNotFound) {
 		return nothingToResolve(o)
 	}
-	return journal.lookBefore(ctx, s, o)
+	return h.lookBefore(ctx)
 }
 
 // clientOf is the client of the account that an order belongs to.
@@ -141,11 +143,12 @@ func foreignOrder(o *orderEntry) error {
 }
 
 // adopt makes CERTInext's order of that number the one that the order has become.
-func (journal *Journal) adopt(ctx context.Context, s logical.Storage, o *orderEntry, caOrderID string) error {
+func (h *heldOrder) adopt(ctx context.Context, caOrderID string) error {
+	o := h.entry
 	if o.State != StateUnresolved && o.State != StatePlacing && o.State != StateDraft {
 		return nothingToResolve(o)
 	}
-	client, err := journal.clientOf(ctx, s, o)
+	client, err := h.journal.clientOf(ctx, h.storage, o)
 	if err != nil {
 		return err
 	}
@@ -155,22 +158,22 @@ func (journal *Journal) adopt(ctx context.Context, s logical.Storage, o *orderEn
 	if err != nil {
 		return fault.Refused(err)
 	}
-	from, _ := journal.reportDays(o)
+	from, _ := h.journal.reportDays(o)
 	if err := o.mayBecome(asked, client, remote, caOrderID, from); err != nil {
 		return err
 	}
-	if another, err := journal.isAnothers(ctx, s, o, caOrderID); err != nil || another {
+	if another, err := h.journal.isAnothers(ctx, h.storage, o, caOrderID); err != nil || another {
 		return cmp.Or(err, fault.BadField("ca_order_id", "CERTInext's order %s cannot be order %s: it was placed for another order", sanitize.Short(caOrderID), o.ID))
 	}
 	before := *o
-	journal.setDraft(o, false)
+	h.setDraft(false)
 	o.State, o.CAOrderID, o.Adopted, o.LastError, o.Needs = StatePending, caOrderID, o.Reissue == nil, "", nil
-	o.note(journal.Now(), "adopted by hand: CERTInext's order %s", sanitize.Short(caOrderID))
-	o.observe(journal.Now(), remote)
-	if err := journal.saveOrder(ctx, s, o); err != nil {
+	o.note(h.journal.Now(), "adopted by hand: CERTInext's order %s", sanitize.Short(caOrderID))
+	o.observe(h.journal.Now(), remote)
+	if err := h.journal.saveOrder(ctx, h.storage, o); err != nil {
 		*o = before
 		o.dirty = true // it may have been stored all the same
-		journal.registry.amend(o)
+		h.journal.registry.amend(o)
 		return err
 	}
 	return nil

@@ -24,7 +24,7 @@ var mutants = []Mutant{
 	{
 		Name: "the intent is stored only after CERTInext was told",
 		File: "backend/orders/acquire.go",
-		Old:  "o.fresh, o.dirty, h.entry = true, true, o\n\terr := journal.saveOrder(ctx, s, o)\n",
+		Old:  "o.fresh, o.dirty, h.entry = true, true, o\n\terr := h.journal.saveOrder(ctx, h.storage, o)\n",
 		New:  "o.fresh, o.dirty, h.entry = true, false, o\n\tvar err error\n",
 		Like: "a write that is moved",
 	},
@@ -66,8 +66,8 @@ var mutants = []Mutant{
 	{
 		Name: "ordering=paused refuses nothing",
 		File: "backend/orders/acquire.go",
-		Old:  "if err := journal.Account.MayOrder(ctx, s); err != nil {",
-		New:  "if err := journal.Account.MayOrder(ctx, s); err != nil && p.request.Draft {",
+		Old:  "if err := h.journal.Account.MayOrder(ctx, h.storage); err != nil {",
+		New:  "if err := h.journal.Account.MayOrder(ctx, h.storage); err != nil && p.Request.Draft {",
 		Like: "a check that is skipped",
 	},
 
@@ -103,7 +103,7 @@ var mutants = []Mutant{
 	{
 		Name: "a caller that has hung up counts as answered",
 		File: "backend/orders/deliver.go",
-		Old:  "if ctx.Err() != nil {\n\t\tjournal.undoDelivery(ctx, s, h, r)\n",
+		Old:  "if ctx.Err() != nil {\n\t\th.undoDelivery(ctx, r)\n",
 		New:  "if ctx.Err() != nil {\n",
 		Like: "a write that is dropped",
 	},
@@ -117,7 +117,7 @@ var mutants = []Mutant{
 	{
 		Name: "a certificate is handed over without its lock",
 		File: "backend/orders/deliver.go",
-		Old:  "unlock, err := journal.Certificates.Lock(ctx, h.entry.Serial)\n",
+		Old:  "unlock, err := h.journal.Certificates.Lock(ctx, h.entry.Serial)\n",
 		New:  "unlock, err := func() {}, error(nil)\n",
 		Like: "a lock that is left out",
 	},
@@ -196,15 +196,15 @@ var mutants = []Mutant{
 	{
 		Name: "the background places the order of a request that has failed",
 		File: "backend/orders/pass_order.go",
-		Old:  "case o.fresh:\n\t\treturn journal.giveUpUnsent(ctx, s, h)\n",
-		New:  "case o.fresh && o.Draft:\n\t\treturn journal.giveUpUnsent(ctx, s, h)\n",
+		Old:  "case o.fresh:\n\t\treturn h.giveUpUnsent(ctx)\n",
+		New:  "case o.fresh && o.Draft:\n\t\treturn h.giveUpUnsent(ctx)\n",
 		Like: "a check that is left out",
 	},
 	{
 		Name: "never_placed is believed without a look",
 		File: "backend/orders/resolve.go",
-		Old:  "if o.State != StatePending {\n\t\tif err := journal.lookBefore",
-		New:  "if o.State == StatePending {\n\t\tif err := journal.lookBefore",
+		Old:  "if o.State != StatePending {\n\t\tif err := h.lookBefore",
+		New:  "if o.State == StatePending {\n\t\tif err := h.lookBefore",
 		Like: "a check that is inverted",
 	},
 	{
@@ -217,8 +217,8 @@ var mutants = []Mutant{
 	{
 		Name: "a promotion is stored only after CERTInext was told",
 		File: "backend/orders/draft.go",
-		Old:  "o.note(journal.Now(), \"to be promoted\")\n\tif err := journal.saveOrder(ctx, s, o); err != nil {",
-		New:  "o.note(journal.Now(), \"to be promoted\")\n\to.dirty = false\n\tif err := error(nil); err != nil {",
+		Old:  "o.note(h.journal.Now(), \"to be promoted\")\n\tif err := h.journal.saveOrder(ctx, h.storage, o); err != nil {",
+		New:  "o.note(h.journal.Now(), \"to be promoted\")\n\to.dirty = false\n\tif err := error(nil); err != nil {",
 		Like: "a write that is moved",
 	},
 
