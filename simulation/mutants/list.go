@@ -292,7 +292,7 @@ var mutants = []Mutant{
 		Name: "a lease that Vault has never stored does not end",
 		File: "backend/pass.go",
 		Old:  "e.Publisher.Sweep(ctx, s, e.needsOf(s)), e.Certificates.EndOverdue(ctx, s)}",
-		New:  "e.Publisher.Sweep(ctx, s)}",
+		New:  "e.Publisher.Sweep(ctx, s, e.needsOf(s))}",
 		Like: "work that is left out",
 	},
 	{
