@@ -140,7 +140,7 @@ func (r *Stored) ahead(validTill time.Time) time.Duration {
 // background reports whether the background pass works on the domain: it keeps it validated, or ends what a solver has begun.
 func (r *Stored) background() bool { return r.Keep || r.Waiting }
 
-// nextLook is when the background pass looks at a domain again. It looks daily even if nothing is due, since a domain may
+// observeDrive is when the background pass looks at a domain again. It looks daily even if nothing is due, since a domain may
 // be deactivated in the portal.
 func (r *Stored) nextLook(validTill, now time.Time, attempts int) time.Time {
 	if attempts > 0 {

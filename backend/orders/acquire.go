@@ -103,7 +103,7 @@ func (w *caller) findOpen(ctx context.Context, wanted func(*tracked) bool, store
 			return nil, nil
 		}
 		if h == nil {
-			if err := w.journal.waitFor(ctx, busy, w.standsBy()); err != nil {
+			if err := w.journal.waitFor(ctx, busy, w.waitsUntil()); err != nil {
 				return nil, w.stillBusy(ctx, w.role.Name, t.id)
 			}
 			continue
@@ -153,7 +153,7 @@ func (w *caller) acquireNamed(ctx context.Context) (*heldOrder, error) {
 			if of, open := w.journal.registry.fingerprintOf(id); open && !w.plan.MatchesNamed(of) {
 				return nil, nameTaken(r.ID, id)
 			}
-			if err := w.journal.waitFor(ctx, busy, w.standsBy()); err != nil {
+			if err := w.journal.waitFor(ctx, busy, w.waitsUntil()); err != nil {
 				return nil, w.stillBusy(ctx, r.Role, id)
 			}
 			continue

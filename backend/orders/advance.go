@@ -5,9 +5,9 @@ package orders
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
-	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
@@ -44,10 +44,11 @@ type progress struct {
 	downloaded bool            // a download was tried and was not ready
 	confirmed  bool            // the final status that CERTInext gives was seen before, long enough ago
 	asked      map[string]bool // domains that CERTInext was asked about
-	// solver is what validates the order's domains, nil when people do. It has worked on them since the status was asked for when
-	// validated is set.
-	solver    *validation.Run
-	validated bool
+	// solving is set when a solver validates the order's domains, and people do not. validated is set once it has worked on them
+	// since the status was asked for; then needs and stuck say what they wait for.
+	solving, validated bool
+	needs              []string
+	stuck              bool // the solver cannot go on without help
 }
 
 // advance decides what to do next for an order. remote is CERTInext's last word in this drive, nil when there is none yet.
@@ -79,7 +80,7 @@ func advance(o *orderEntry, remote *certinext.Order, p progress) action {
 		}
 		return action{step: stepWait, soon: true}
 	case certinext.StatusPendingDCV:
-		if p.solver != nil {
+		if p.solving {
 			return advanceSolver(o, remote, p)
 		}
 		if domain := o.unproved(remote, p.asked); domain != "" {
@@ -145,8 +146,8 @@ func advanceSolver(o *orderEntry, remote *certinext.Order, p progress) action {
 	case !p.validated:
 		return action{step: stepValidate}
 	}
-	needs, stuck := p.solver.Needs()
-	if stuck {
+	needs := slices.Clone(p.needs)
+	if p.stuck {
 		needs = append(needs, fmt.Sprintf("it is tried again; what to publish by hand: orders/%s/%s/dcv", o.Role, o.ID))
 	}
 	return action{step: stepWait, needs: needs, soon: true}

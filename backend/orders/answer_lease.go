@@ -85,7 +85,7 @@ func (journal *Journal) TakeBack(ctx context.Context, s logical.Storage, serial,
 	}
 	err = store.Put(context.WithoutCancel(ctx), s, c.Key(), c)
 	if alone { // whether or not it was stored: whoever looks next goes by what storage has
-		journal.registry.unmarkHanded(c.OrderID, journal.Now().Add(host.PassDelay(0)))
+		journal.registry.unmarkDelivered(c.OrderID, journal.Now().Add(host.PassDelay(0)))
 	}
 	if err != nil {
 		return err

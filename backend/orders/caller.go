@@ -84,7 +84,7 @@ func (journal *Journal) newCaller(s logical.Storage, role *issuing.Role, p purpo
 }
 
 // leaves is when the caller goes away, whatever is under way then.
-func (w *caller) leaves() time.Time {
+func (w *caller) detachesAt() time.Time {
 	switch {
 	case w.purpose.waits():
 		return w.deadline.Add(time.Second)
@@ -94,8 +94,8 @@ func (w *caller) leaves() time.Time {
 	return w.began.Add(createPatience)
 }
 
-// standsBy is until when the caller waits for somebody else who works on its order.
-func (w *caller) standsBy() time.Time {
+// waitsUntil is until when the caller waits for somebody else who works on its order.
+func (w *caller) waitsUntil() time.Time {
 	if w.purpose.waits() {
 		return w.deadline
 	}

@@ -188,7 +188,7 @@ func (h *heldOrder) confirmNumber(ctx context.Context, client *certinext.Client)
 		return err
 	}
 	d := &driver{journal: h.journal, storage: h.storage, client: client, config: cfg, order: h.entry, held: h}
-	found, err := d.lookFor(ctx)
+	found, err := d.locatePlaced(ctx)
 	switch {
 	case hasNoRecords(err):
 		return nil

@@ -76,7 +76,7 @@ func (journal *Journal) VerifyDomains(ctx context.Context, s logical.Storage, ro
 		}
 		if d.Error = err.Error(); method == certinext.DCVMethodDNS && doubts < validation.MaxProofs {
 			doubts++
-			d.Found = journal.lookFor(ctx, client, o.CAOrderID, d.Domain, &how)
+			d.Found = journal.lookForRecord(ctx, client, o.CAOrderID, d.Domain, &how)
 		}
 	}
 	return states, nil
@@ -84,7 +84,7 @@ func (journal *Journal) VerifyDomains(ctx context.Context, s logical.Storage, ro
 
 // lookFor looks for the TXT records of a domain that CERTInext does not see, and says what it found. It is empty when CERTInext does not
 // say what to look for.
-func (journal *Journal) lookFor(ctx context.Context, client *certinext.Client, caOrderID, domain string, how *issuing.DNSValidation) string {
+func (journal *Journal) lookForRecord(ctx context.Context, client *certinext.Client, caOrderID, domain string, how *issuing.DNSValidation) string {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
 	c, err := client.DCVChallenge(ctx, caOrderID, domain, certinext.DCVMethodDNS)

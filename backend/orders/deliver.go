@@ -136,11 +136,11 @@ func (h *heldOrder) deliver(ctx context.Context, w *caller, c *certificates.Entr
 	case keepBack:
 		return result{err: cmp.Or(h.holdBack(ctx, c, why), w.undeliverable(o, c, why, false))}
 	case passOver:
-		h.noteHanded(c)
-		return result{err: &elsewhereError{id: o.ID, cause: why}}
+		h.rememberDelivery(c)
+		return result{err: &placeAnewError{id: o.ID, cause: why}}
 	}
 	if !w.purpose.isHanded() {
-		h.noteHanded(c)
+		h.rememberDelivery(c)
 		return result{err: &Error{Order: o.view()}}
 	}
 	issued := &Issued{
@@ -163,23 +163,23 @@ func (h *heldOrder) deliver(ctx context.Context, w *caller, c *certificates.Entr
 		h.undoDelivery(ctx, r)
 		return result{err: &Error{Order: o.view()}}
 	}
-	h.noteHanded(c)
+	h.rememberDelivery(c)
 	return r
 }
 
-// noteHanded has the registry know of the answers that held the certificate, and the background pass look when the key's time is over.
-func (h *heldOrder) noteHanded(c *certificates.Entry) {
+// rememberDelivery has the registry know of the answers that held the certificate, and the background pass look when the key's time is over.
+func (h *heldOrder) rememberDelivery(c *certificates.Entry) {
 	if c.Delivery == nil {
 		h.lookAgain(h.journal.Now().Add(host.PassDelay(0)))
 		return
 	}
-	h.journal.registry.markHanded(h.id, c.Serial, *c.Delivery)
-	h.lookAgain(nextLookAt(c, h.entry, h.journal.Now()))
+	h.journal.registry.markDelivered(h.id, c.Serial, *c.Delivery)
+	h.lookAgain(nextDeliveryLook(c, h.entry, h.journal.Now()))
 }
 
-// nextLookAt is when the background pass has something to do for an order whose certificate was handed over: its key's time is over, or its last
+// nextDeliveryLook is when the background pass has something to do for an order whose certificate was handed over: its key's time is over, or its last
 // lease, which Vault may never have stored.
-func nextLookAt(c *certificates.Entry, o *orderEntry, now time.Time) time.Time {
+func nextDeliveryLook(c *certificates.Entry, o *orderEntry, now time.Time) time.Time {
 	next := c.Delivery.Until(o.keyLife())
 	if last := certificates.LatestLease(c.Leases); !last.IsZero() {
 		if end := last.Add(certificates.LeaseMargin); end.After(now) && end.Before(next) {
@@ -193,7 +193,7 @@ func nextLookAt(c *certificates.Entry, o *orderEntry, now time.Time) time.Time {
 // one that would buy another one like it; any other request looks further.
 func (w *caller) undeliverable(o *orderEntry, c *certificates.Entry, why string, over bool) error {
 	if over && !w.bought {
-		return &elsewhereError{id: o.ID, cause: why}
+		return &placeAnewError{id: o.ID, cause: why}
 	}
 	if !w.purpose.isHanded() {
 		return &Error{Order: o.view(), Over: over}
@@ -250,14 +250,14 @@ func (h *heldOrder) undoDelivery(ctx context.Context, r result) {
 		h.journal.Log.Warn("a caller hung up, and its certificate counts as handed over", "order_id", c.OrderID, "error", err)
 	}
 	if c.Delivery == nil { // if it was stored all the same, whoever looks next finds it so
-		h.journal.registry.unmarkHanded(h.id, h.journal.Now())
+		h.journal.registry.unmarkDelivered(h.id, h.journal.Now())
 		h.lookAgain(h.journal.Now().Add(host.PassDelay(0)))
 		return
 	}
 	if err != nil {
 		return
 	}
-	h.noteHanded(c)
+	h.rememberDelivery(c)
 }
 
 // finish closes an order whose certificate is not handed out any more, and erases its key.

@@ -31,12 +31,12 @@ type Journal struct {
 	Publisher    *validation.Publisher
 	Certificates *certificates.Keeper
 
-	begun     time.Time    // when this process began, by its own clock
-	answers   atomic.Int64 // counts those that held a certificate
-	registry  registry
-	witnesses witnesses
-	records   *records
-	behind    chan struct{} // holds an element for each order that is worked on behind a request
+	begun       time.Time    // when this process began, by its own clock
+	answers     atomic.Int64 // counts those that held a certificate
+	registry    registry
+	laterOrders laterOrders
+	report      *ordersReport
+	behind      chan struct{} // holds an element for each order that is worked on behind a request
 }
 
 // New returns the journal of a mount, which works on so many orders behind their requests at a time. It answers what certificates
@@ -44,7 +44,7 @@ type Journal struct {
 func New(h *host.Host, acct *account.Account, pub *validation.Publisher, certs *certificates.Keeper, behind int) *Journal {
 	journal := &Journal{
 		Host: h, Account: acct, Publisher: pub, Certificates: certs,
-		begun: h.Now(), records: newRecords(), behind: make(chan struct{}, behind),
+		begun: h.Now(), report: newOrdersReport(), behind: make(chan struct{}, behind),
 	}
 	certs.Origin = journal
 	return journal

@@ -41,7 +41,7 @@ func (journal *Journal) SubmitDocuments(ctx context.Context, s logical.Storage, 
 	if err := h.submitDocuments(ctx, docs); err != nil {
 		return nil, err
 	}
-	return journal.newCaller(s, r, forStatus).lookAt(ctx, h)
+	return journal.newCaller(s, r, forStatus).refreshOrder(ctx, h)
 }
 
 func (h *heldOrder) submitDocuments(ctx context.Context, docs []Document) error {

@@ -77,7 +77,7 @@ func (journal *Journal) PromoteOrder(ctx context.Context, s logical.Storage, rol
 	}
 	w := journal.newCaller(s, r, forPlacement)
 	w.bought = true
-	return w.lookAt(ctx, h)
+	return w.refreshOrder(ctx, h)
 }
 
 // promote stores that the draft is to be placed, before CERTInext hears of it.
@@ -143,7 +143,7 @@ func (h *heldOrder) discardDraft(ctx context.Context, client *certinext.Client, 
 	}
 	// It is no draft any more: discarded before, by a call whose answer was lost or in the portal, or promoted there.
 	var found remoteID
-	all, lookErr := h.journal.records.whole(ctx, &driver{journal: h.journal, client: client, order: o})
+	all, lookErr := h.journal.report.readAll(ctx, &driver{journal: h.journal, client: client, order: o})
 	if lookErr == nil {
 		found = all.idOf(o)
 	}

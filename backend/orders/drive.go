@@ -44,7 +44,8 @@ type driver struct {
 	latest  atomic.Pointer[Order] // the order as of the last step, for whoever waits
 	remote  *certinext.Order
 	tried   progress
-	again   bool // what was tried failed, and may be tried again after a wait
+	solver  *validation.Run // that validates the order's domains; nil when people do
+	again   bool            // what was tried failed, and may be tried again after a wait
 	polls   int
 	lastErr error // of the latest call to CERTInext; nil when it succeeded
 	started time.Time
@@ -73,7 +74,7 @@ func (h *heldOrder) newDriver(ctx context.Context, p purpose, until time.Time) (
 		journal: h.journal, storage: h.storage, client: client, config: cfg, role: role, held: h, order: o, purpose: p, until: until, started: h.journal.Now(),
 	}
 	o.Proofs = validation.Fresh(o.Proofs, d.method(), h.journal.Now())
-	d.tried.solver = d.solver()
+	d.solver = d.chooseSolver()
 	d.latest.Store(o.view())
 	return d, nil
 }
@@ -98,6 +99,10 @@ func (d *driver) steps(ctx context.Context) outcome {
 	}
 	bound := d.purpose == forPlacement || d.purpose == forStatus
 	for {
+		d.tried.solving = d.solver != nil
+		if d.tried.solving {
+			d.tried.needs, d.tried.stuck = d.solver.Needs()
+		}
 		next := advance(d.order, d.remote, d.tried)
 		if bound && next.step != stepPlace { // the answer to a create is waited for; whatever follows is a courtesy
 			var cancel context.CancelFunc
@@ -190,7 +195,7 @@ func (d *driver) place(ctx context.Context) (done bool, out outcome) {
 		d.remote = nil // version 1 tells no more than the number
 	}
 	if o.PromotedAt.IsZero() && o.Reissue == nil { // the row of a promoted draft may be as old as the draft, a reissue has none
-		d.journal.witnesses.add(witnessOf(o, asked))
+		d.journal.laterOrders.add(laterOrderOf(o, asked))
 	}
 	if err := errors.Join(d.save(ctx), d.endPrevious(ctx)); err != nil {
 		return true, outcome{err: err}
@@ -282,7 +287,7 @@ func (d *driver) track(ctx context.Context) (done bool) {
 	}
 	d.order.observe(d.journal.Now(), remote)
 	before := d.order.FinalSeen
-	if d.tried.confirmed = d.order.seeFinal(d.journal.Now(), remote, d.client.Version); remote.Status == certinext.StatusRevoked && !d.tried.confirmed {
+	if d.tried.confirmed = d.order.observeFinal(d.journal.Now(), remote, d.client.Version); remote.Status == certinext.StatusRevoked && !d.tried.confirmed {
 		d.findStored(ctx)
 	}
 	if d.tried.confirmed && d.confirmEnd(ctx) {
@@ -302,7 +307,7 @@ func (d *driver) findNumber(ctx context.Context, why string) bool {
 	if d.order.Reissue != nil {
 		return false // it has the number of the order that it reissues
 	}
-	found, err := d.find(ctx)
+	found, err := d.locate(ctx)
 	return err == nil && d.takeNumber(ctx, found, why)
 }
 
@@ -314,7 +319,7 @@ func (d *driver) confirmEnd(ctx context.Context) (moved bool) {
 	if o.Serial != "" || o.Reissue != nil {
 		return false
 	}
-	found, err := d.lookFor(ctx)
+	found, err := d.locatePlaced(ctx)
 	switch {
 	case hasNoRecords(err):
 		return false
@@ -396,7 +401,7 @@ const chainPatience = 10 * time.Minute
 func (d *driver) wait(ctx context.Context, a action) (done bool) {
 	now := d.journal.Now()
 	until := d.until
-	if len(a.needs) > 0 && d.tried.solver == nil && d.remote != nil && d.remote.Status == certinext.StatusPendingDCV {
+	if len(a.needs) > 0 && d.solver == nil && d.remote != nil && d.remote.Status == certinext.StatusPendingDCV {
 		if patience := d.started.Add(humanPatience); patience.Before(until) {
 			until = patience
 		}
@@ -418,7 +423,7 @@ func (d *driver) wait(ctx context.Context, a action) (done bool) {
 	}
 	d.tried.downloaded, d.tried.validated = false, false
 	if d.again {
-		d.tried, d.again = progress{solver: d.tried.solver}, false
+		d.tried, d.again = progress{}, false
 	}
 	return false
 }

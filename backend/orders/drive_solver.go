@@ -33,7 +33,7 @@ func (c orderChallenger) Verify(ctx context.Context, domain string) error {
 }
 
 // solver returns what validates the order's domains, nil when people do.
-func (d *driver) solver() *validation.Run {
+func (d *driver) chooseSolver() *validation.Run {
 	r := d.roleOrDefaults()
 	solver := r.DNS.Solver
 	if d.order.Placement.Family != certinext.FamilySSL {
@@ -50,7 +50,7 @@ func (d *driver) solver() *validation.Run {
 
 // validate has the solver work on the domains that are open. It reports whether the drive is over.
 func (d *driver) validate(ctx context.Context) (done bool) {
-	o, w := d.order, d.tried.solver
+	o, w := d.order, d.solver
 	open, strange := o.ownDomains(o.openDomains(d.remote))
 	d.tried.validated = true
 	w.SetStrange(strange)
@@ -89,7 +89,7 @@ func (d *driver) validate(ctx context.Context) (done bool) {
 
 // leavesToSolver reports whether the order's domains are validated by other drives than this one.
 func (d *driver) leavesToSolver() bool {
-	return d.purpose.isHurried() && d.tried.solver != nil && d.remote != nil && d.remote.Status == certinext.StatusPendingDCV
+	return d.purpose.isHurried() && d.solver != nil && d.remote != nil && d.remote.Status == certinext.StatusPendingDCV
 }
 
 // ownDomains parts domains into those that the order's names are, or are below, and others: a solver publishes nothing for a domain
@@ -114,7 +114,7 @@ func covers(domain, name string) bool {
 
 // withdraw removes what was published for the order, by this drive or by one before it, when it is not waited for any more.
 func (d *driver) withdraw(ctx context.Context) {
-	w, over := d.tried.solver, !d.order.awaitsValidation()
+	w, over := d.solver, !d.order.awaitsValidation()
 	if w == nil || d.purpose.isHurried() || !over && !w.Begun() {
 		return
 	}

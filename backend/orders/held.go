@@ -102,7 +102,7 @@ func (h *heldOrder) readEntry(ctx context.Context) error {
 	t, _ := h.journal.registry.status(h.id)
 	if t.unsaved != nil {
 		h.entry = t.unsaved
-		h.entry.seeHanded(t)
+		h.entry.applyDelivery(t)
 		return nil
 	}
 	o, err := store.Get[orderEntry](ctx, h.storage, OpenPrefix+h.role+"/"+h.id)
@@ -117,14 +117,14 @@ func (h *heldOrder) readEntry(ctx context.Context) error {
 		return store.Delete(context.WithoutCancel(ctx), h.storage, closed.openKey())
 	}
 	o.fresh = t.unsent
-	o.seeHanded(t)
+	o.applyDelivery(t)
 	h.entry = o
 	return nil
 }
 
-// seeHanded takes over what this process knows of a certificate that was handed over, or taken back: the stored entry is brought up to date when its key
+// applyDelivery takes over what this process knows of a certificate that was handed over, or taken back: the stored entry is brought up to date when its key
 // is erased.
-func (o *orderEntry) seeHanded(t tracked) {
+func (o *orderEntry) applyDelivery(t tracked) {
 	if t.stored != "" && o.State == StatePending {
 		o.State, o.Serial = StateIssued, t.stored
 	}

@@ -41,7 +41,7 @@ func (journal *Journal) Issue(ctx context.Context, s logical.Storage, r issuing.
 	defer cancel()
 	for {
 		issued, err := w.issueOnce(ctx)
-		if !w.asksAgain(err) {
+		if !w.passesOver(err) {
 			return issued, err
 		}
 	}
@@ -71,7 +71,7 @@ func (journal *Journal) PlaceOrder(ctx context.Context, s logical.Storage, r iss
 	}
 	for {
 		o, err := w.placeOnce(ctx)
-		if !w.asksAgain(err) {
+		if !w.passesOver(err) {
 			return o, err
 		}
 	}
@@ -85,12 +85,12 @@ func (w *caller) placeOnce(ctx context.Context) (*Order, error) {
 		return orderOf(open, err) // somebody works on it at this moment
 	}
 	defer h.Release()
-	return w.look(ctx, h)
+	return w.refresh(ctx, h)
 }
 
-// An elsewhereError is an order that does not serve the request that has found it, so that the request looks for another one, or places
+// An placeAnewError is an order that does not serve the request that has found it, so that the request looks for another one, or places
 // one.
-type elsewhereError struct {
+type placeAnewError struct {
 	id    string // of the order
 	cause string
 	// never is set when CERTInext certainly never took the order: then even the request that it was placed for places another one.
@@ -98,12 +98,12 @@ type elsewhereError struct {
 }
 
 // Error says why.
-func (e *elsewhereError) Error() string { return "order " + e.id + ": " + e.cause }
+func (e *placeAnewError) Error() string { return "order " + e.id + ": " + e.cause }
 
-// asksAgain reports whether a request begins anew after err: the order that it found does not serve it, or CERTInext certainly never took
+// passesOver reports whether a request begins anew after err: the order that it found does not serve it, or CERTInext certainly never took
 // the one that was placed for it. Whatever else becomes of an order that was placed for a request is the request's answer.
-func (w *caller) asksAgain(err error) bool {
-	var elsewhere *elsewhereError
+func (w *caller) passesOver(err error) bool {
+	var elsewhere *placeAnewError
 	if !errors.As(err, &elsewhere) || elsewhere.never && w.purpose.waits() && !w.journal.Now().Before(w.deadline) {
 		return false
 	}
@@ -113,18 +113,18 @@ func (w *caller) asksAgain(err error) bool {
 }
 
 // look returns an order as it stands once everything was done for it that needs no waiting.
-func (w *caller) look(ctx context.Context, h *heldOrder) (*Order, error) {
+func (w *caller) refresh(ctx context.Context, h *heldOrder) (*Order, error) {
 	_, err := w.pursue(ctx, h)
 	var open *Error
 	errors.As(err, &open)
 	return orderOf(open, err)
 }
 
-// lookAt is look for an order that was not asked for by its request: one that is over is said to be.
-func (w *caller) lookAt(ctx context.Context, h *heldOrder) (*Order, error) {
+// refreshOrder is look for an order that was not asked for by its request: one that is over is said to be.
+func (w *caller) refreshOrder(ctx context.Context, h *heldOrder) (*Order, error) {
 	role, id := h.role, h.id
-	v, err := w.look(ctx, h)
-	var elsewhere *elsewhereError
+	v, err := w.refresh(ctx, h)
+	var elsewhere *placeAnewError
 	if errors.As(err, &elsewhere) && !elsewhere.never {
 		return nil, w.journal.notOpen(ctx, w.storage, role, id)
 	}

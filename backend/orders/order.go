@@ -306,9 +306,9 @@ const finalPatience = 20 * time.Second
 // but for the transaction id that its samples repeat. A middleman does not say the same for a day.
 const namelessPatience = 24 * time.Hour
 
-// seeFinal takes note of a status after which nothing follows, and reports whether it is believed: it was given twice, some time apart, by
+// observeFinal takes note of a status after which nothing follows, and reports whether it is believed: it was given twice, some time apart, by
 // answers that name the order.
-func (o *orderEntry) seeFinal(now time.Time, remote *certinext.Order, version certinext.APIVersion) bool {
+func (o *orderEntry) observeFinal(now time.Time, remote *certinext.Order, version certinext.APIVersion) bool {
 	patience := finalPatience
 	if remote.ID == "" {
 		patience = namelessPatience

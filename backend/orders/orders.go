@@ -124,7 +124,7 @@ func (journal *Journal) CollectOrder(ctx context.Context, s logical.Storage, rol
 	w := journal.newCaller(s, r, forCollection)
 	w.ttl = h.entry.TTL
 	issued, err := w.pursue(ctx, h)
-	var elsewhere *elsewhereError
+	var elsewhere *placeAnewError
 	if errors.As(err, &elsewhere) && !elsewhere.never {
 		return nil, journal.notOpen(ctx, s, role, id)
 	}

@@ -62,7 +62,7 @@ func (journal *Journal) passOrder(ctx context.Context, s logical.Storage, t trac
 	case o.fresh:
 		return h.giveUpUnsent(ctx)
 	case o.State == StateIssued:
-		return h.passIssued(ctx, o.Serial)
+		return h.tendIssued(ctx, o.Serial)
 	}
 	before := o.CAStatus
 	d, err := h.newDriver(ctx, forNobody, journal.Now())
@@ -73,7 +73,7 @@ func (journal *Journal) passOrder(ctx context.Context, s logical.Storage, t trac
 	ctx, cancel := context.WithTimeout(ctx, patienceFor(o))
 	defer cancel()
 	out := d.run(ctx)
-	h.lookAgain(journal.nextLook(ctx, d, o.CAStatus != before))
+	h.lookAgain(journal.observeDrive(ctx, d, o.CAStatus != before))
 	h.settle(ctx, out)
 	var refusal *fault.RefusedError
 	if errors.As(out.err, &refusal) {
@@ -90,14 +90,14 @@ func patienceFor(o *orderEntry) time.Duration {
 	return doubtPatience
 }
 
-// nextLook takes note of what a drive of the pass came to, and says when the order has its next turn. Failures that all
+// observeDrive takes note of what a drive of the pass came to, and says when the order has its next turn. Failures that all
 // orders share do not make it wait longer than the others.
-func (journal *Journal) nextLook(ctx context.Context, d *driver, changed bool) time.Time {
+func (journal *Journal) observeDrive(ctx context.Context, d *driver, changed bool) time.Time {
 	now, err := journal.Now(), d.lastErr
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
-	if ctx.Err() != nil && d.tried.solver != nil && d.told {
+	if ctx.Err() != nil && d.solver != nil && d.told {
 		err = nil // the DNS was slow, which says nothing of CERTInext
 	}
 	if err != nil || d.remote != nil {
@@ -108,14 +108,14 @@ func (journal *Journal) nextLook(ctx context.Context, d *driver, changed bool) t
 	return now.Add(max(host.PassDelay(journal.registry.attempt(d.order.ID, changed)), account.Hint(err)))
 }
 
-// passIssued looks after an order whose certificate is stored under serial: when it is not handed out any more, the key
+// tendIssuedOnce looks after an order whose certificate is stored under serial: when it is not handed out any more, the key
 // goes; one that nobody fetched waits, and so does one that may be asked for again.
-func (h *heldOrder) passIssued(ctx context.Context, serial string) error {
+func (h *heldOrder) tendIssued(ctx context.Context, serial string) error {
 	h.lookAgain(h.journal.Now().Add(host.PassDelay(1)))
-	err := h.tendIssued(ctx, serial)
+	err := h.tendIssuedOnce(ctx, serial)
 	if errors.Is(err, account.ErrClockUnknown) {
 		h.journal.Account.LearnClock(ctx, h.storage)
-		err = h.tendIssued(ctx, serial)
+		err = h.tendIssuedOnce(ctx, serial)
 	}
 	if errors.Is(err, account.ErrClockUnknown) {
 		return nil // CERTInext has not answered; the next pass asks again
@@ -123,8 +123,8 @@ func (h *heldOrder) passIssued(ctx context.Context, serial string) error {
 	return err
 }
 
-// tendIssued is passIssued, unless only our clock says that the order is over, and CERTInext's was not seen yet: what it erases does not come back.
-func (h *heldOrder) tendIssued(ctx context.Context, serial string) error {
+// tendIssuedOnce is tendIssuedOnce, unless only our clock says that the order is over, and CERTInext's was not seen yet: what it erases does not come back.
+func (h *heldOrder) tendIssuedOnce(ctx context.Context, serial string) error {
 	unlock, err := h.journal.Certificates.Lock(ctx, serial)
 	if err != nil {
 		return err
@@ -149,7 +149,7 @@ func (h *heldOrder) tendIssued(ctx context.Context, serial string) error {
 		return h.finish(ctx, c, due)
 	}
 	if c.Delivery != nil {
-		h.lookAgain(host.Later(nextLookAt(c, h.entry, h.journal.Now()), h.journal.Now()))
+		h.lookAgain(host.Later(nextDeliveryLook(c, h.entry, h.journal.Now()), h.journal.Now()))
 		return h.journal.Certificates.EndUnstored(ctx, h.storage, c)
 	}
 	return nil

@@ -56,7 +56,7 @@ func (w *caller) pursue(ctx context.Context, h *heldOrder) (*Issued, error) {
 
 // await waits for the result as long as the caller does.
 func (w *caller) await(ctx context.Context, results <-chan result, d *driver) (*Issued, error) {
-	leaves := w.leaves()
+	leaves := w.detachesAt()
 	timer := time.NewTimer(min(leaves.Sub(w.journal.Now()), leaves.Sub(w.began))) // the latter when the clock is set back meanwhile
 	defer timer.Stop()
 	select {
@@ -81,7 +81,7 @@ func (w *caller) conclude(ctx context.Context, h *heldOrder, out outcome) result
 	h.settle(ctx, out)
 	var (
 		refusal   *fault.RefusedError
-		elsewhere *elsewhereError
+		elsewhere *placeAnewError
 	)
 	if out.err != nil && !errors.As(out.err, &refusal) || errors.As(out.err, &elsewhere) {
 		return result{err: out.err}

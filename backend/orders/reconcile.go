@@ -40,7 +40,7 @@ var errNeverTaken = errors.New("CERTInext never took the order")
 // reconcile finds out whether CERTInext holds an order whose create was not answered.
 func (d *driver) reconcile(ctx context.Context) (done bool, out outcome) {
 	o := d.order
-	found, err := d.find(ctx)
+	found, err := d.locate(ctx)
 	now := d.journal.Now()
 	switch {
 	case errors.Is(err, errNeverTaken) && o.promoting():
@@ -84,13 +84,13 @@ func (d *driver) neverTaken(ctx context.Context, now time.Time, cause error) out
 	if err := d.end(ctx, StateFailed); err != nil {
 		return outcome{err: err}
 	}
-	return outcome{err: &fault.RefusedError{Err: &elsewhereError{id: d.order.ID, cause: sanitize.Short(cause.Error()), never: true}}}
+	return outcome{err: &fault.RefusedError{Err: &placeAnewError{id: d.order.ID, cause: sanitize.Short(cause.Error()), never: true}}}
 }
 
 // find looks for the order's marker in CERTInext's own records. Where CERTInext is known to answer a repeated
 // Idempotency-Key with the first order, asking again by the same key is as good, and the documented API has no records.
 // It returns nothing when the order is not found, which proves nothing, and errNeverTaken when it certainly does not exist.
-func (d *driver) find(ctx context.Context) (remoteID, error) {
+func (d *driver) locate(ctx context.Context) (remoteID, error) {
 	o, now := d.order, d.journal.Now()
 	if o.Reissue != nil {
 		return d.findReissue(ctx)
@@ -98,15 +98,15 @@ func (d *driver) find(ctx context.Context) (remoteID, error) {
 	if d.mayReplay() && now.Before(o.askedAt().Add(replayWindow)) {
 		return d.replay(ctx)
 	}
-	found, err := d.journal.records.find(ctx, d)
+	found, err := d.journal.report.find(ctx, d)
 	if found != (remoteID{}) || err != nil || o.Draft {
 		return found, err // that the records show drafts is not known, so the absence of one says nothing
 	}
-	later := d.journal.witnesses.after(witnessOf(o, d.knownSince().Add(d.config.EffectiveAbsentAfter())), now)
+	later := d.journal.laterOrders.after(laterOrderOf(o, d.knownSince().Add(d.config.EffectiveAbsentAfter())), now)
 	if len(later) == 0 {
 		return remoteID{}, nil
 	}
-	all, err := d.journal.records.whole(ctx, d)
+	all, err := d.journal.report.readAll(ctx, d)
 	if err != nil {
 		return remoteID{}, err
 	}
@@ -122,9 +122,9 @@ func (d *driver) find(ctx context.Context) (remoteID, error) {
 }
 
 // lookFor looks for the order at CERTInext, and nowhere asks for it again.
-func (d *driver) lookFor(ctx context.Context) (remoteID, error) {
+func (d *driver) locatePlaced(ctx context.Context) (remoteID, error) {
 	if d.order.Reissue == nil {
-		return d.journal.records.find(ctx, d)
+		return d.journal.report.find(ctx, d)
 	}
 	found, err := d.findReissue(ctx)
 	if errors.Is(err, errNeverTaken) {

@@ -34,17 +34,17 @@ type registry struct {
 
 // tracked is one open order.
 type tracked struct {
-	id          string
-	role        string
-	fingerprint string
-	twin        string // see orderEntry.twin; empty for most
-	marker      string // its Idempotency-Key, which the marker is made of
-	number      string // CERTInext's; empty until it is known
-	named       bool   // has a request_id: found by id, never by fingerprint
-	created     time.Time
-	busy        chan struct{} // closed when the present holder lets go; nil when there is none
-	attempts    int           // of the background pass since the order last changed
-	next        time.Time     // when the background pass looks at it again
+	id               string
+	role             string
+	fingerprint      string
+	namesFingerprint string // see orderEntry.twin; empty for most
+	marker           string // its Idempotency-Key, which the marker is made of
+	number           string // CERTInext's; empty until it is known
+	named            bool   // has a request_id: found by id, never by fingerprint
+	created          time.Time
+	busy             chan struct{} // closed when the present holder lets go; nil when there is none
+	attempts         int           // of the background pass since the order last changed
+	next             time.Time     // when the background pass looks at it again
 
 	unsaved *orderEntry // what storage could not take; nil when storage knows all
 	unsent  bool        // CERTInext has certainly not been told of it
@@ -164,7 +164,7 @@ func (r *registry) add(t *tracked) *tracked {
 
 // describe takes over what an order's entry says that it is found by.
 func (t *tracked) describe(o *orderEntry) {
-	t.fingerprint, t.twin, t.marker = o.Fingerprint, o.twin(), o.Placement.IdempotencyKey
+	t.fingerprint, t.namesFingerprint, t.marker = o.Fingerprint, o.namesFingerprint(), o.Placement.IdempotencyKey
 	t.named, t.created, t.number = o.RequestID != "", o.CreatedAt, o.CAOrderID
 }
 
@@ -326,8 +326,8 @@ func (r *registry) amend(o *orderEntry) {
 	}
 }
 
-// markHanded remembers that the order's certificate was handed over.
-func (r *registry) markHanded(id, serial string, d certificates.Delivery) {
+// markDelivered remembers that the order's certificate was handed over.
+func (r *registry) markDelivered(id, serial string, d certificates.Delivery) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if t := r.orders[id]; t != nil {
@@ -344,8 +344,8 @@ func (r *registry) recall(id string, c *certificates.Entry) {
 	}
 }
 
-// unmarkHanded forgets answers that did not reach anybody. That the certificate is stored stays known. The background pass looks at the order after next.
-func (r *registry) unmarkHanded(id string, next time.Time) {
+// unmarkDelivered forgets answers that did not reach anybody. That the certificate is stored stays known. The background pass looks at the order after next.
+func (r *registry) unmarkDelivered(id string, next time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if t := r.orders[id]; t != nil {

@@ -83,7 +83,7 @@ func (journal *Journal) Reissue(ctx context.Context, s logical.Storage, r Reissu
 		return nil, err
 	}
 	defer h.Release()
-	return w.lookAt(ctx, h)
+	return w.refreshOrder(ctx, h)
 }
 
 // reissuable finds the order that is to be reissued, and says why when that cannot be.

@@ -22,7 +22,7 @@ import (
 // role allows it, the order that is paid for is reissued for the new key.
 // twin names what an order is for, apart from its key: two orders of the same twin are one requester's for the same names. It is empty
 // for an order that cannot be re-keyed: the engine has its key, or its request has a name.
-func (o *orderEntry) twin() string {
+func (o *orderEntry) namesFingerprint() string {
 	if o.PrivateKey != "" || o.CSR == "" || o.RequestID != "" || o.Draft || o.Placement.Family != certinext.FamilySSL || len(o.Placement.DNSNames) == 0 {
 		return ""
 	}
@@ -39,7 +39,7 @@ func (w *caller) findRekeyable(ctx context.Context) (h *heldOrder, rekey bool, e
 	}
 	twin := issuing.NamesFingerprint(w.role.Name, cfg.Account(), r.Requester, w.role.ProductCode, w.role.Variant, p.DNSNames)
 	for {
-		h, err := w.findOpen(ctx, func(t *tracked) bool { return t.twin == twin && t.handed == nil && !w.passed[t.id] }, func(o *orderEntry) bool { return o.twin() == twin })
+		h, err := w.findOpen(ctx, func(t *tracked) bool { return t.namesFingerprint == twin && t.handed == nil && !w.passed[t.id] }, func(o *orderEntry) bool { return o.namesFingerprint() == twin })
 		if err != nil || h == nil {
 			return nil, false, err
 		}
@@ -97,14 +97,14 @@ func (w *caller) rekey(ctx context.Context, h *heldOrder) (*Issued, error) {
 	if errors.As(err, &refusal) {
 		// CERTInext refused the reissue. beginReissue has stored ReissuedBy, so the order is passed over next time (ADR 0019).
 		w.journal.Log.Warn("CERTInext does not reissue an order's certificate for another key; a new order is placed", "order_id", of, "error", err)
-		return nil, &elsewhereError{id: of, cause: err.Error()}
+		return nil, &placeAnewError{id: of, cause: err.Error()}
 	}
 	return issued, err
 }
 
 // reissueFor makes the order of the certificate with the request's key, and holds it for the request.
 func (w *caller) reissueFor(ctx context.Context, parentID string) (*heldOrder, error) {
-	taken := &elsewhereError{id: parentID, cause: "its certificate was handed over meanwhile"}
+	taken := &placeAnewError{id: parentID, cause: "its certificate was handed over meanwhile"}
 	parent, err := w.journal.issuedParent(ctx, w.storage, w.role.Name, parentID)
 	switch {
 	case err != nil:

@@ -46,7 +46,7 @@ func (journal *Journal) ResolveOrder(ctx context.Context, s logical.Storage, rol
 func (h *heldOrder) declareAbsent(ctx context.Context) error {
 	o := h.entry
 	if o.State != StatePending {
-		if err := h.lookBefore(ctx); err != nil {
+		if err := h.mayBeAbsent(ctx); err != nil {
 			return err
 		}
 	}
@@ -68,10 +68,10 @@ func (h *heldOrder) declareAbsent(ctx context.Context) error {
 	return h.closeOrder(ctx)
 }
 
-// lookBefore says why it is not believed that CERTInext never took an order: it may still be working on it, its records show it, or nobody
+// mayBeAbsent says why it is not believed that CERTInext never took an order: it may still be working on it, its records show it, or nobody
 // can look there now. An order of an account that config does not hold cannot be looked for, and neither can one of an edition of the API
 // that has no records: then the word of whoever says it is all there is.
-func (h *heldOrder) lookBefore(ctx context.Context) error {
+func (h *heldOrder) mayBeAbsent(ctx context.Context) error {
 	o := h.entry
 	if o.State != StateUnresolved && o.State != StatePlacing && o.State != StatePending || o.fresh {
 		return nil
@@ -91,7 +91,7 @@ func (h *heldOrder) lookBefore(ctx context.Context) error {
 	}
 	ctx, cancel := account.WhileAsked(ctx)
 	defer cancel()
-	found, err := (&driver{journal: h.journal, storage: h.storage, client: client, config: cfg, order: o, held: h}).lookFor(ctx)
+	found, err := (&driver{journal: h.journal, storage: h.storage, client: client, config: cfg, order: o, held: h}).locatePlaced(ctx)
 	switch {
 	case hasNoRecords(err), err == nil && found == (remoteID{}):
 		return nil
@@ -123,7 +123,7 @@ func (h *heldOrder) mustBeUnknown(ctx context.Context) error {
 	if _, err := client.TrackOrder(asked, o.Placement.Family, o.CAOrderID); err == nil || !certinext.HasStatus(err, http.StatusNotFound) {
 		return nothingToResolve(o)
 	}
-	return h.lookBefore(ctx)
+	return h.mayBeAbsent(ctx)
 }
 
 // clientOf is the client of the account that an order belongs to.

@@ -203,8 +203,8 @@ var mutants = []Mutant{
 	{
 		Name: "never_placed is believed without a look",
 		File: "backend/orders/resolve.go",
-		Old:  "if o.State != StatePending {\n\t\tif err := h.lookBefore",
-		New:  "if o.State == StatePending {\n\t\tif err := h.lookBefore",
+		Old:  "if o.State != StatePending {\n\t\tif err := h.mayBeAbsent",
+		New:  "if o.State == StatePending {\n\t\tif err := h.mayBeAbsent",
 		Like: "a check that is inverted",
 	},
 	{

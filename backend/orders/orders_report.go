@@ -23,14 +23,14 @@ type remoteID struct {
 
 // records are CERTInext's orders report, as last read. An outage can leave hundreds of orders in doubt, and every page of the
 // report costs a call, so one reading serves all of them.
-type records struct {
-	turn chan struct{} // full while somebody reads
-	last *reading      // of some days
-	all  *reading      // of all days
+type ordersReport struct {
+	turn chan struct{}   // full while somebody reads
+	last *reportSnapshot // of some days
+	all  *reportSnapshot // of all days
 }
 
 // reading is one pass over the report.
-type reading struct {
+type reportSnapshot struct {
 	account  string
 	from     time.Time // the oldest orders that were asked for
 	started  time.Time
@@ -40,26 +40,26 @@ type reading struct {
 	unmarked map[string][]certinext.ReportRow // that carry nobody's, by domain
 }
 
-func newReading(account string, from, now time.Time) *reading {
-	return &reading{
+func newSnapshot(account string, from, now time.Time) *reportSnapshot {
+	return &reportSnapshot{
 		account: account, from: from, started: now, ended: now,
 		rows: make(map[string][]certinext.ReportRow), unmarked: make(map[string][]certinext.ReportRow),
 	}
 }
 
 const (
-	// readingLife is how long after its end a reading answers for orders that it does not show.
-	readingLife = 5 * time.Second
+	// snapshotLife is how long after its end a reading answers for orders that it does not show.
+	snapshotLife = 5 * time.Second
 	// reportMargin is how far the report's days may be from ours: their zone and meaning are not known.
 	reportMargin = 72 * time.Hour
 )
 
-func newRecords() *records { return &records{turn: make(chan struct{}, 1)} }
+func newOrdersReport() *ordersReport { return &ordersReport{turn: make(chan struct{}, 1)} }
 
 // errQueued is a reading that others were busy with until time was up. It says nothing of CERTInext.
 var errQueued = fmt.Errorf("CERTInext's records are being read for other orders: %w", context.Canceled)
 
-func (r *records) take(ctx context.Context) (done func(), err error) {
+func (r *ordersReport) lock(ctx context.Context) (done func(), err error) {
 	select {
 	case r.turn <- struct{}{}:
 		return func() { <-r.turn }, nil
@@ -70,8 +70,8 @@ func (r *records) take(ctx context.Context) (done func(), err error) {
 
 // find looks for d's order among the orders of its days. The first to ask reads until the order is found; a second one with
 // another order reads to the end, for all who follow.
-func (r *records) find(ctx context.Context, d *driver) (remoteID, error) {
-	done, err := r.take(ctx)
+func (r *ordersReport) find(ctx context.Context, d *driver) (remoteID, error) {
+	done, err := r.lock(ctx)
 	if err != nil {
 		return remoteID{}, err
 	}
@@ -84,7 +84,7 @@ func (r *records) find(ctx context.Context, d *driver) (remoteID, error) {
 			return found, nil
 		}
 	}
-	next := newReading(o.Account, from, now)
+	next := newSnapshot(o.Account, from, now)
 	r.last = next
 	filter := certinext.ReportFilter{From: from, To: to}
 	for row, err := range d.client.OrdersReport(ctx, filter) {
@@ -123,11 +123,11 @@ func (o *orderEntry) reportDays(now time.Time) (from, to time.Time) {
 
 // answers reports whether the reading began after the last that is known of o, long enough ago for nobody to mind, and covers
 // the days of o.
-func (g *reading) answers(o *orderEntry, from, now time.Time) bool {
-	return account.SameAccount(o.Account, g.account) && !from.Before(g.from) && g.started.After(o.UpdatedAt) && now.Sub(g.ended) < readingLife
+func (g *reportSnapshot) answers(o *orderEntry, from, now time.Time) bool {
+	return account.SameAccount(o.Account, g.account) && !from.Before(g.from) && g.started.After(o.UpdatedAt) && now.Sub(g.ended) < snapshotLife
 }
 
-func (g *reading) add(row certinext.ReportRow) {
+func (g *reportSnapshot) add(row certinext.ReportRow) {
 	marked := false
 	for _, tag := range row.Tags {
 		if account.IsMarker(tag) {
@@ -141,7 +141,7 @@ func (g *reading) add(row certinext.ReportRow) {
 }
 
 // idOf returns what CERTInext knows the order by, if the reading shows it.
-func (g *reading) idOf(o *orderEntry) remoteID {
+func (g *reportSnapshot) idOf(o *orderEntry) remoteID {
 	rows := g.rows[strings.ToLower(o.marker())]
 	if i := slices.IndexFunc(rows, o.adoptable); i >= 0 {
 		found := remoteID{orderID: rows[i].OrderID, requestID: rows[i].RequestID}
@@ -165,7 +165,7 @@ func (o *orderEntry) mayBeCalled(domain string) bool {
 }
 
 // couldBe reports whether a row that carries nobody's marker could be the order's.
-func (g *reading) couldBe(o *orderEntry) bool {
+func (g *reportSnapshot) couldBe(o *orderEntry) bool {
 	if o.Placement.Subject == nil {
 		return slices.ContainsFunc(g.unmarked[strings.ToLower(o.Placement.names()[0])], o.mayBe)
 	}
@@ -187,8 +187,8 @@ func (o *orderEntry) mayBe(row certinext.ReportRow) bool {
 
 // whole returns a reading of the whole report, whatever the days: what follows from an order's absence must not hang on what
 // the filter by day means.
-func (r *records) whole(ctx context.Context, d *driver) (*reading, error) {
-	done, err := r.take(ctx)
+func (r *ordersReport) readAll(ctx context.Context, d *driver) (*reportSnapshot, error) {
+	done, err := r.lock(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -197,7 +197,7 @@ func (r *records) whole(ctx context.Context, d *driver) (*reading, error) {
 	if r.all != nil && r.all.answers(o, time.Time{}, now) {
 		return r.all, nil
 	}
-	next := newReading(o.Account, time.Time{}, now)
+	next := newSnapshot(o.Account, time.Time{}, now)
 	for row, err := range d.client.OrdersReport(ctx, certinext.ReportFilter{}) {
 		if err != nil {
 			return nil, err
@@ -210,7 +210,7 @@ func (r *records) whole(ctx context.Context, d *driver) (*reading, error) {
 
 // shows returns one of the orders among later that the reading shows with its marker. It is empty when a row could be o's, so
 // that nothing follows from the rest.
-func (g *reading) shows(o *orderEntry, later map[string]string) string {
+func (g *reportSnapshot) shows(o *orderEntry, later map[string]string) string {
 	if len(g.rows[strings.ToLower(o.marker())]) > 0 || g.couldBe(o) {
 		return ""
 	}

@@ -18,14 +18,14 @@ import (
 // A witness counts for orders of the same account, product, group and organization only, since it is not known whose orders
 // the report leaves out, and only where its own row shows its own marker: records that show no markers prove nothing. It is
 // remembered by the process that has seen the order taken, which knows by its own clock when it asked.
-type witness struct {
-	scope     witnessScope
+type laterOrder struct {
+	scope     orderScope
 	caOrderID string
 	marker    string
 	asked     time.Time
 }
 
-type witnessScope struct {
+type orderScope struct {
 	account      string
 	family       certinext.Family
 	group        string
@@ -33,10 +33,10 @@ type witnessScope struct {
 	organization string
 }
 
-// witnessOf describes an order that testifies for, or has to be testified for, from a time on.
-func witnessOf(o *orderEntry, asked time.Time) witness {
-	return witness{
-		scope: witnessScope{
+// laterOrderOf describes an order that testifies for, or has to be testified for, from a time on.
+func laterOrderOf(o *orderEntry, asked time.Time) laterOrder {
+	return laterOrder{
+		scope: orderScope{
 			account: account.CanonicalAccount(o.Account), family: o.Placement.Family, group: o.Placement.GroupNumber,
 			product: o.Placement.ProductCode, organization: o.Placement.OrganizationNumber,
 		},
@@ -46,36 +46,36 @@ func witnessOf(o *orderEntry, asked time.Time) witness {
 
 // witnesses are a sample of the orders that this process has placed, oldest first: one in a minute is enough, and those of
 // the last hours.
-type witnesses struct {
+type laterOrders struct {
 	mu     sync.Mutex
-	recent []witness
+	recent []laterOrder
 }
 
 const (
-	witnessEvery = time.Minute
-	maxWitnesses = 256
+	laterOrderEvery = time.Minute
+	maxLaterOrders  = 256
 )
 
 // add remembers w, unless it says nothing that another one does not.
-func (ws *witnesses) add(w witness) {
+func (ws *laterOrders) add(w laterOrder) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	for _, known := range ws.recent {
-		if known.scope == w.scope && w.asked.Sub(known.asked) < witnessEvery {
+		if known.scope == w.scope && w.asked.Sub(known.asked) < laterOrderEvery {
 			return
 		}
 	}
-	if ws.recent = append(ws.recent, w); len(ws.recent) > maxWitnesses {
+	if ws.recent = append(ws.recent, w); len(ws.recent) > maxLaterOrders {
 		ws.recent = append(ws.recent[:0], ws.recent[1:]...)
 	}
 }
 
 // after returns the orders in w's scope that were asked for no earlier than w: their markers, by CERTInext's numbers. Those that are later than now
 // were asked for by a clock that has been set right since, at a time that nobody knows: they are forgotten.
-func (ws *witnesses) after(w witness, now time.Time) map[string]string {
+func (ws *laterOrders) after(w laterOrder, now time.Time) map[string]string {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
-	ws.recent = slices.DeleteFunc(ws.recent, func(known witness) bool { return known.asked.After(now) })
+	ws.recent = slices.DeleteFunc(ws.recent, func(known laterOrder) bool { return known.asked.After(now) })
 	later := make(map[string]string)
 	for _, known := range ws.recent {
 		if known.scope == w.scope && !known.asked.Before(w.asked) {
