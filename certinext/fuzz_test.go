@@ -102,7 +102,7 @@ func FuzzOrder(f *testing.F) {
 			usableID(t, o.ID)
 			usableID(t, o.RequestID)
 			printable(t, string(o.Status), o.Domain, o.SubjectName, o.OrderState, o.CertificateState, o.Remark, o.ProductCode)
-			if o.ID != "" && o.ID != "1" || o.Status == "" {
+			if (o.ID != "" && o.ID != "1") || o.Status == "" {
 				t.Fatalf("%+v", o)
 			}
 		}

@@ -39,7 +39,8 @@ func TestSandboxFaults(t *testing.T) {
 				})
 				_, err := c.CreateOrder(t.Context(), completeOrder(t, srv))
 				// What stands in front of version 1 limits the rate, not version 1.
-				doubt := tc.acted || kind == certinexttest.FaultRateLimit && srv.Dialect == certinexttest.V1
+				limited := kind == certinexttest.FaultRateLimit && srv.Dialect == certinexttest.V1
+				doubt := tc.acted || limited
 				assert.Equal(t, doubt, asErr(t, err).Acted, "%v", err)
 				time.Sleep(time.Hour)
 				assert.Len(t, srv.Orders(), tc.orders)

@@ -79,7 +79,7 @@ func fuzzV1Orders(ctx context.Context, t *testing.T, c *certinext.Client, body [
 		usableID(t, o.ID)
 		usableID(t, o.RequestID)
 		printable(t, string(o.Status), o.Domain, o.OrderState, o.CertificateState, o.Remark)
-		if o.ID != "" && o.ID != "1" || !o.Status.Known() {
+		if (o.ID != "" && o.ID != "1") || !o.Status.Known() {
 			t.Fatalf("%+v", o)
 		}
 		for _, d := range o.Domains {

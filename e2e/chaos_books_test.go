@@ -290,7 +290,7 @@ func (c *chaos) waitForPass() {
 	before, left := overdue(), 0
 	for i := range 30 {
 		left = overdue()
-		if left == 0 || i >= 15 && left < before {
+		if left == 0 || (i >= 15 && left < before) {
 			break
 		}
 		time.Sleep(10 * time.Second)
@@ -307,7 +307,8 @@ func (c *chaos) waitForPass() {
 func (c *chaos) saidOfPasses() string {
 	var said []string
 	for line := range strings.Lines(c.v.process.output(c.t)) {
-		if strings.Contains(line, "background pass") || strings.Contains(line, "clock") || strings.Contains(line, "rollback") && strings.Contains(line, "ERROR") {
+		rollback := strings.Contains(line, "rollback") && strings.Contains(line, "ERROR")
+		if strings.Contains(line, "background pass") || strings.Contains(line, "clock") || rollback {
 			said = append(said, "      "+line)
 		}
 	}

@@ -270,7 +270,7 @@ func (c *chaos) mayFollow(earlier, later *storedOrder, crt *storedCert, wanted [
 		return "" // it is for whoever asks
 	}
 	// What was handed over may have been taken back, and handed over again later.
-	handed := !crt.Delivery.At.After(placed) || lapses(later.Role) && intoTheVoid(placed, wanted)
+	handed := !crt.Delivery.At.After(placed) || (lapses(later.Role) && intoTheVoid(placed, wanted))
 	forced := slices.ContainsFunc(wanted, func(w *wish) bool {
 		return w.force && slices.ContainsFunc(w.calls, func(r wishCall) bool { return r.places && !placed.Before(r.began) && !placed.After(r.ended) })
 	})
@@ -500,7 +500,7 @@ func (c *chaos) compareAnswers(what string, h *holder, crt *storedCert) {
 	first := len(slices.DeleteFunc(slices.Clone(h.answers), func(a handing) bool { return a.reused }))
 	c.tally.add("repeats", "answered with what was bought before", len(h.answers)-first)
 	unheard := max(crt.Delivery.Times, 1) - len(h.answers)
-	if first > 1 || first == 0 && unheard < 1 && !lostOne(h) || unheard < 0 {
+	if first > 1 || (first == 0 && unheard < 1 && !lostOne(h)) || unheard < 0 {
 		c.wrong("%s came with %d answers, of which %d said that it was new, and %d count as given", what, len(h.answers), first, crt.Delivery.Times)
 	}
 }

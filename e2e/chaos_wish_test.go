@@ -137,7 +137,7 @@ func (k *chaosClient) wish(verb string) *wish {
 	case w.role == "intranet":
 		w.cn = strings.Replace(w.cn, "example.com", "corp.internal", 1)
 	}
-	if verb == "sign" || verb == "order" && k.rng.IntN(3) == 0 {
+	if verb == "sign" || (verb == "order" && k.rng.IntN(3) == 0) {
 		w.key, w.csr = newCSR(k.chaos.t, w.cn)
 	}
 	k.wishes = append(k.wishes, w)

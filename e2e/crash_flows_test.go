@@ -235,7 +235,7 @@ func (f *crashFlow) paid(spots []spot) int {
 	}
 	paid, last := 2, f.steps[len(f.steps)-1].name
 	for _, s := range spots {
-		if s.step == last && (s.event == "put cert" && s.after || s.event == theAnswer) {
+		if s.step == last && ((s.event == "put cert" && s.after) || s.event == theAnswer) {
 			paid++
 		}
 	}

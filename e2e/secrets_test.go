@@ -176,7 +176,7 @@ func (v *server) checkStorage(open string) {
 	used := make(map[string]bool)
 	for key, value := range entries {
 		wrapped := slices.IndexFunc(backend.SealWrapPrefixes(), func(prefix string) bool {
-			return key == prefix || strings.HasSuffix(prefix, "/") && strings.HasPrefix(key, prefix)
+			return key == prefix || (strings.HasSuffix(prefix, "/") && strings.HasPrefix(key, prefix))
 		})
 		if wrapped >= 0 {
 			used[backend.SealWrapPrefixes()[wrapped]] = true

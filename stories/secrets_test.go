@@ -143,7 +143,7 @@ func TestSealWrapPrefixesAreThoseOfStorage(t *testing.T) {
 // sealWrapped matches as Vault does: a pattern that ends in a slash is a prefix, any other is a whole key.
 func sealWrapped(patterns []string, key string) bool {
 	for _, p := range patterns {
-		if p == key || strings.HasSuffix(p, "/") && strings.HasPrefix(key, p) {
+		if p == key || (strings.HasSuffix(p, "/") && strings.HasPrefix(key, p)) {
 			return true
 		}
 	}
