@@ -21,7 +21,8 @@ var azureKind = Kind{
 	Name:    "azure",
 	Ambient: "the managed identity of the server",
 	Note: "Azure's provider holds one value for a name: a record is not published where its name " +
-		"has a TXT record set already, and not removed where somebody has added a value to its set.",
+		"has a TXT record set already, and not removed where somebody has added a value " +
+		"to its set.",
 	Fields: []Field{
 		{
 			Name: "subscription_id", Required: true,

@@ -1,10 +1,12 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package e2e tells whole stories: a real Vault server with the plugin as its own process, a simulated CA behind it, and the
-// programs that people put in front of it. Everything listens on loopback and ends with its test.
+// Package e2e tells whole stories: a real Vault server with the plugin as its own process, a
+// simulated CA behind it, and the programs that people put in front of it. Everything listens on
+// loopback and ends with its test.
 //
-// The Vault server is $VAULT_BIN, else the one that scripts/vault-binary.sh finds or builds; consul-template is
-// $CONSUL_TEMPLATE_BIN, else the one of scripts/consul-template-binary.sh. go test -short leaves the stories out.
-// E2E_FAILS_FOR=1h lets Vault Agent's broken templates fail for an hour instead of a minute.
+// The Vault server is $VAULT_BIN, else the one that scripts/vault-binary.sh finds or builds;
+// consul-template is $CONSUL_TEMPLATE_BIN, else the one of scripts/consul-template-binary.sh.
+// go test -short leaves the stories out. E2E_FAILS_FOR=1h lets Vault Agent's broken templates fail
+// for an hour instead of a minute.
 package e2e

@@ -31,9 +31,12 @@ const AdminHelp = `  GET    /_sandbox/roots.pem                   the roots to t
   GET    /_sandbox/calls                       number of calls by operation
   DELETE /_sandbox/calls                       set them to zero
   GET    /_sandbox/faults                      faults that can still strike
-  POST   /_sandbox/faults                      {"operation":"create-ssl","kind":"lost-reply","times":1}
-                                               {"kind":"middleman-after","status":403,"contentType":"text/html","body":"..."}
-                                               {"kind":"wrong-status","orderStatus":"cancelled","times":1}
+  POST   /_sandbox/faults                      {"operation":"create-ssl",` +
+	`"kind":"lost-reply","times":1}
+                                               {"kind":"middleman-after","status":403,` +
+	`"contentType":"text/html","body":"..."}
+                                               {"kind":"wrong-status",` +
+	`"orderStatus":"cancelled","times":1}
   DELETE /_sandbox/faults                      remove all faults
   GET    /_sandbox/knobs                       delays and switches
   POST   /_sandbox/knobs                       {"issueDelay":"5s","pemLag":"2s"}: change some

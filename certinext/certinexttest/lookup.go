@@ -68,10 +68,11 @@ func resolverAt(addr string) *net.Resolver {
 	if addr == "" {
 		return net.DefaultResolver
 	}
-	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+	dial := func(ctx context.Context, network, _ string) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, network, addr)
-	}}
+	}
+	return &net.Resolver{PreferGo: true, Dial: dial}
 }
 
 // run looks, and returns nil where the challenge was seen.

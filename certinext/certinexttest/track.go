@@ -37,7 +37,7 @@ type wireCreated struct {
 	AdditionalDomains   []string            `json:"additionalDomains,omitempty"`
 	CreatedAt           string              `json:"createdAt,omitempty"`           // live only
 	ResolvedProductCode string              `json:"resolvedProductCode,omitempty"` // live only
-	Links               map[string]wireLink `json:"_links,omitempty"`              // documented only
+	Links               map[string]wireLink `json:"_links,omitempty"`              // not live
 }
 
 func (s version2) wireCreated(o *order, now time.Time) wireCreated {

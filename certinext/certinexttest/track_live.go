@@ -16,7 +16,7 @@ type wireLiveTrack struct {
 	Status           string             `json:"status"`
 	Domain           string             `json:"domain,omitempty"`
 	Hostname         string             `json:"hostname,omitempty"`
-	SubjectName      string             `json:"subjectDisplayName,omitempty"` // inferred, by analogy
+	SubjectName      string             `json:"subjectDisplayName,omitempty"` // by analogy
 	OrderState       string             `json:"orderState"`
 	CertificateState string             `json:"certificateState"`
 	CSRSubmitted     bool               `json:"csrSubmitted"`
@@ -49,7 +49,7 @@ type wireTrackSigned struct {
 }
 
 type wireVerifications struct {
-	Empty        bool                    `json:"empty"`            // serializer artefact, always there
+	Empty        bool                    `json:"empty"`            // always there: an artefact
 	Domain       *wireDomainVerification `json:"domain,omitempty"` // SSL only
 	Organization *wireOrgVerification    `json:"organization,omitempty"`
 }

@@ -127,7 +127,7 @@ type wireV1Order struct {
 	OrganizationDetails     *wireV1OrganizationRef `json:"organizationDetails"`
 	SubscriptionDetails     *wireV1Subscription    `json:"subscriptionDetails"`
 	CertificateInformation  *wireV1Certificate     `json:"certificateInformation"`
-	AutoSecureWWW           string                 `json:"autoSecureWWW"` // as one sample body has it
+	AutoSecureWWW           string                 `json:"autoSecureWWW"` // as one sample has it
 	CSR                     string                 `json:"csr"`
 	AgreementDetails        *wireV1Agreement       `json:"agreementDetails"`
 	TechnicalPointOfContact *wireV1Contact         `json:"technicalPointOfContact"`

@@ -95,7 +95,9 @@ func (s *Server) Secondary() *Server {
 	}
 	var config strings.Builder
 	for _, z := range s.zones {
-		fmt.Fprintf(&config, "zone %q { type secondary; file %q; masterfile-format text; notify no; primaries { %s port %s key %s; }; min-refresh-time 2; max-refresh-time 2; };\n",
+		fmt.Fprintf(&config, "zone %q { type secondary; file %q; masterfile-format text; "+
+			"notify no; primaries { %s port %s key %s; }; "+
+			"min-refresh-time 2; max-refresh-time 2; };\n",
 			z.Name, filepath.Join(dir, z.Name+".copy"), host, port, s.KeyName)
 	}
 	other.run(dir, config.String())
@@ -128,19 +130,23 @@ func (s *Server) run(dir, zones string) {
 	// The whole of the DNS: what no zone of the server holds does not exist, which is quicker to
 	// find out than on the Internet.
 	root := filepath.Join(dir, "root.zone")
-	write(s.t, root, "$TTL 60\n@ IN SOA ns.invalid. hostmaster.invalid. 1 60 60 60 1\n@ IN NS ns.invalid.\nns.invalid. IN A 127.0.0.1\n")
+	write(s.t, root, "$TTL 60\n"+
+		"@ IN SOA ns.invalid. hostmaster.invalid. 1 60 60 60 1\n"+
+		"@ IN NS ns.invalid.\n"+
+		"ns.invalid. IN A 127.0.0.1\n")
 	config := filepath.Join(dir, "named.conf")
 	write(s.t, config, fmt.Sprintf(`options {
 	directory %[1]q; managed-keys-directory %[1]q; pid-file none; session-keyfile none;
 	listen-on port %[2]s { %[3]s; }; listen-on-v6 { none; };
-	recursion yes; allow-query { any; }; dnssec-validation no; empty-zones-enable no; minimal-responses no;
+	recursion yes; allow-query { any; }; dnssec-validation no; empty-zones-enable no;
+	minimal-responses no;
 };
 key %[4]s { algorithm %[5]s; secret %[6]q; };
 controls { };
 zone "." { type primary; file %[8]q; };
 %[7]s`, dir, port, host, s.KeyName, KeyAlgorithm, s.KeySecret, zones, root))
 	var output bytes.Buffer
-	cmd := exec.Command(named, "-g", "-n", "1", "-c", config) //nolint:noctx // a fixed program, ended below
+	cmd := exec.Command(named, "-g", "-n", "1", "-c", config) //nolint:noctx // ended below
 	cmd.Stdout, cmd.Stderr = &output, &output
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
