@@ -1,0 +1,205 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinextsecrets_test
+
+import (
+	"cmp"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// A source is a Go file of the module.
+type source struct {
+	path string // from the module's root, with slashes
+	text string
+	fset *token.FileSet
+	file *ast.File
+}
+
+func parse(t *testing.T, path, text string) source {
+	t.Helper()
+	fset := token.NewFileSet()
+	file, err := parser.ParseFile(fset, path, text, parser.ParseComments|parser.SkipObjectResolution)
+	require.NoError(t, err)
+	return source{path: path, text: text, fset: fset, file: file}
+}
+
+func (s source) folder() string { return path.Dir(s.path) }
+
+func (s source) isTest() bool { return strings.HasSuffix(s.path, "_test.go") }
+
+func (s source) line(n ast.Node) int { return s.fset.Position(n.Pos()).Line }
+
+// sources are all Go files of the module, whatever they are built for. As the go command does, it
+// leaves out testdata, what is hidden, and folders that are modules of their own.
+func sources(t *testing.T) []source {
+	t.Helper()
+	var all []source
+	module := os.DirFS(".")
+	err := fs.WalkDir(module, ".", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case name == ".":
+			return nil
+		case d.IsDir():
+			_, err := fs.Stat(module, path.Join(name, "go.mod"))
+			hidden := strings.HasPrefix(d.Name(), ".") || strings.HasPrefix(d.Name(), "_")
+			if err == nil || hidden || d.Name() == "testdata" || name == "build" {
+				return fs.SkipDir
+			}
+		case path.Ext(name) == ".go":
+			text, err := fs.ReadFile(module, name)
+			if err != nil {
+				return err
+			}
+			all = append(all, parse(t, name, string(text)))
+		}
+		return nil
+	})
+	require.NoError(t, err)
+	require.NotEmpty(t, all)
+	return all
+}
+
+// folders are sources by the folder that they are in.
+func folders(all []source) map[string][]source {
+	in := make(map[string][]source)
+	for _, s := range all {
+		in[s.folder()] = append(in[s.folder()], s)
+	}
+	return in
+}
+
+// rootFiles are the patterns of what may be in the top folder. Whatever else is written for a path
+// belongs in a room.
+var rootFiles = []string{
+	"backend.go", "fields.go", "fields_*.go", "path_*.go",
+	"response.go", "secret_certificate.go", "version.go",
+}
+
+// rootTests are the tests that may be in the top folder. Those of what paths answer are stories.
+var rootTests = []string{"arch_test.go", "forward_test.go", "idioms_test.go", "layout_test.go"}
+
+func mayBeInRoot(name string) bool {
+	if strings.HasSuffix(name, "_test.go") {
+		return slices.Contains(rootTests, name)
+	}
+	return slices.ContainsFunc(rootFiles, func(pattern string) bool {
+		matched, err := path.Match(pattern, name)
+		return err == nil && matched
+	})
+}
+
+// TestTheRootHasPathsOnly: the top folder is the Vault API, and no place for what has no place.
+func TestTheRootHasPathsOnly(t *testing.T) {
+	for name, want := range map[string]bool{
+		"path_issue.go":       true,
+		"fields_pki.go":       true,
+		"fields.go":           true,
+		"layout_test.go":      true,
+		"util.go":             false,
+		"paths.go":            false,
+		"fieldset.go":         false,
+		"path_issue_test.go":  false,
+		"backend_test.go":     false,
+		"response_windows.go": false,
+	} {
+		assert.Equal(t, want, mayBeInRoot(name), name)
+	}
+	for _, s := range folders(sources(t))["."] {
+		if !mayBeInRoot(s.path) {
+			t.Errorf("%s: the top folder is the Vault API; see rootFiles", s.path)
+		}
+	}
+}
+
+// rooms are the folders of the engine. CONTRIBUTING.md says how to add one.
+var rooms = []string{
+	"account", "certificates", "domains", "internal", "inventory", "issuing", "orders", "roles",
+	"validation",
+}
+
+// TestRooms: the engine consists of the rooms that are known, and each says what it may import.
+func TestRooms(t *testing.T) {
+	folder := func(name string) []string {
+		entries, err := os.ReadDir(name)
+		require.NoError(t, err)
+		var names []string
+		for _, e := range entries {
+			if e.IsDir() {
+				names = append(names, e.Name())
+			}
+		}
+		return names
+	}
+	assert.Equal(t, rooms, folder("backend"), "see rooms")
+	var packages []string
+	for _, room := range rooms {
+		if room != "internal" {
+			packages = append(packages, "backend/"+room)
+		}
+	}
+	for _, shared := range folder("backend/internal") {
+		packages = append(packages, "backend/internal/"+shared)
+	}
+	known := arrows()
+	for _, p := range packages {
+		assert.NotEmpty(t, known[module+"/"+p], "%s: arrows do not say what it may not import", p)
+	}
+	in := folders(sources(t))
+	for p := range known {
+		name := cmp.Or(strings.TrimPrefix(strings.TrimPrefix(p, module), "/"), ".")
+		assert.NotEmpty(t, in[name], "arrows have %s, which is no package", p)
+	}
+}
+
+// isPackageComment tells whether a file says what its package is for, in the form that go doc
+// expects. A command is called by its folder.
+func isPackageComment(s source) bool {
+	if s.file.Doc == nil {
+		return false
+	}
+	begins := "Package " + s.file.Name.Name + " "
+	if s.file.Name.Name == "main" {
+		begins = "Command " + path.Base(s.folder()) + " "
+	}
+	return strings.HasPrefix(s.file.Doc.Text(), begins)
+}
+
+// TestEveryPackageSaysWhatItIsFor: in one file, be it a room, a command or a folder of tests.
+func TestEveryPackageSaysWhatItIsFor(t *testing.T) {
+	for text, want := range map[string]bool{
+		"// Package room is one.\npackage room":      true,
+		"// Command room runs.\npackage main":        true,
+		"package room":                               false,
+		"// Package room is one.\n\npackage room":    false,
+		"// Package hall is another.\npackage room":  false,
+		"// This is a room.\npackage room":           false,
+		"// Package main runs.\npackage main":        false,
+		"//go:build linux\n\npackage room":           false,
+		"// Copyright\n\n// Package room\npackage x": false,
+	} {
+		assert.Equal(t, want, isPackageComment(parse(t, "backend/room/room.go", text)), text)
+	}
+	for folder, files := range folders(sources(t)) {
+		var commented []string
+		for _, s := range files {
+			if isPackageComment(s) {
+				commented = append(commented, s.path)
+			}
+		}
+		assert.Len(t, commented, 1, "%s: a package has one package comment", folder)
+	}
+}
