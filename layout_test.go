@@ -5,10 +5,12 @@ package certinextsecrets_test
 
 import (
 	"cmp"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"slices"
@@ -201,5 +203,77 @@ func TestEveryPackageSaysWhatItIsFor(t *testing.T) {
 			}
 		}
 		assert.Len(t, commented, 1, "%s: a package has one package comment", folder)
+	}
+}
+
+// mostMethods is how many methods a type may have. One with more is several.
+const mostMethods = 60
+
+// largeTypes may have more methods than that, and why.
+var largeTypes = map[string]string{
+	"certinext.Client":               "a method for each operation of CERTInext's API",
+	"certinext/certinexttest.Server": "a handler for each operation, and what a test may do to a CA",
+	"secretsBackend":                 "a handler for each operation of each path",
+}
+
+// methods counts those that are declared in the files, by folder and type; in the top folder, by
+// type. Methods of embedded types are not counted.
+func methods(files []source) map[string]int {
+	count := make(map[string]int)
+	for _, s := range files {
+		name := func(typ string) string { return strings.TrimPrefix(s.folder()+"."+typ, "..") }
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			switch d := n.(type) {
+			case *ast.FuncDecl:
+				if d.Recv != nil {
+					count[name(receiver(d.Recv.List[0].Type))]++
+				}
+			case *ast.TypeSpec:
+				if i, ok := d.Type.(*ast.InterfaceType); ok {
+					for _, m := range i.Methods.List {
+						count[name(d.Name.Name)] += len(m.Names)
+					}
+				}
+			}
+			return true
+		})
+	}
+	return count
+}
+
+// receiver is the name of a method's type, without its pointer and type parameters.
+func receiver(e ast.Expr) string {
+	switch e := e.(type) {
+	case *ast.StarExpr:
+		return receiver(e.X)
+	case *ast.ParenExpr:
+		return receiver(e.X)
+	case *ast.IndexExpr:
+		return receiver(e.X)
+	case *ast.IndexListExpr:
+		return receiver(e.X)
+	case *ast.Ident:
+		return e.Name
+	}
+	return fmt.Sprintf("%T", e)
+}
+
+// TestNoTypeDoesEverything: a type with very many methods is a package in disguise.
+func TestNoTypeDoesEverything(t *testing.T) {
+	assert.Equal(t, map[string]int{"a.T": 3, "a.G": 2, "a.I": 3, "b.T": 1, "T": 1}, methods([]source{
+		parse(t, "a/one.go", "package a; type T int; func (T) A() {}; func (t *T) B() {}; func f() {}"),
+		parse(t, "a/two.go", "package a; func (t T) C() {}; type I interface { A(); B(); C(); error }"),
+		parse(t, "a/three.go", "package a; func (G[K]) A() {}; func (g *G[_]) B() {}"),
+		parse(t, "b/one.go", "package b; type T struct { a.T }; func (T) A() {}"),
+		parse(t, "one.go", "package c; func (*T) A() {}"),
+	}))
+	count := methods(slices.DeleteFunc(sources(t), source.isTest))
+	for _, name := range slices.Sorted(maps.Keys(count)) {
+		if count[name] > mostMethods && largeTypes[name] == "" {
+			t.Errorf("%s has %d methods, and may have %d", name, count[name], mostMethods)
+		}
+	}
+	for name := range largeTypes {
+		assert.Greater(t, count[name], mostMethods, "%s is no longer large: see largeTypes", name)
 	}
 }
