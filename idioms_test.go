@@ -1,0 +1,151 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinextsecrets_test
+
+import (
+	"go/ast"
+	"go/token"
+	"go/types"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// hiddenEffects are the lines of if and switch statements whose initializer does something that
+// their condition does not look at: it calls, sends, counts or assigns, other than to a new
+// variable, and nothing that it assigns to occurs in the condition. The condition of a switch is
+// its tag; of one without a tag, all its cases.
+func hiddenEffects(s source) []int {
+	var lines []int
+	ast.Inspect(s.file, func(n ast.Node) bool {
+		hidden := false
+		switch n := n.(type) {
+		case *ast.IfStmt:
+			hidden = isHidden(n.Init, n.Cond)
+		case *ast.SwitchStmt:
+			condition := []ast.Expr{n.Tag}
+			if n.Tag == nil {
+				condition = nil
+				for _, c := range n.Body.List {
+					condition = append(condition, c.(*ast.CaseClause).List...)
+				}
+			}
+			hidden = isHidden(n.Init, condition...)
+		case *ast.TypeSwitchStmt:
+			hidden = isHidden(n.Init, typeSwitched(n))
+		}
+		if hidden {
+			lines = append(lines, s.line(n))
+		}
+		return true
+	})
+	return lines
+}
+
+// isHidden tells whether an initializer does something that the condition does not look at.
+func isHidden(initializer ast.Stmt, condition ...ast.Expr) bool {
+	var assigned []ast.Expr
+	switch i := initializer.(type) {
+	case nil:
+		return false
+	case *ast.AssignStmt:
+		if i.Tok == token.DEFINE {
+			return false
+		}
+		assigned = i.Lhs
+	case *ast.IncDecStmt:
+		assigned = []ast.Expr{i.X}
+	}
+	for _, a := range assigned {
+		if slices.ContainsFunc(condition, func(c ast.Expr) bool { return mentions(c, a) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// typeSwitched is the expression whose type is looked at.
+func typeSwitched(s *ast.TypeSwitchStmt) ast.Expr {
+	switch a := s.Assign.(type) {
+	case *ast.AssignStmt:
+		return a.Rhs[0]
+	case *ast.ExprStmt:
+		return a.X
+	}
+	return nil
+}
+
+// mentions tells whether one expression is a part of another, by its text.
+func mentions(whole, part ast.Expr) bool {
+	want, found := types.ExprString(ast.Unparen(part)), false
+	ast.Inspect(whole, func(n ast.Node) bool {
+		if e, ok := n.(ast.Expr); ok && types.ExprString(e) == want {
+			found = true
+		}
+		if s, ok := n.(*ast.SelectorExpr); ok {
+			found = found || mentions(s.X, part) // a field is not the variable of its name
+			return false
+		}
+		return !found
+	})
+	return found
+}
+
+// TestConditionsHideNothing: whoever skims conditions sees what is done.
+func TestConditionsHideNothing(t *testing.T) {
+	for text, hidden := range map[string]bool{
+		"if a { }":                                     false,
+		"if a := f(); a { }":                           false,
+		"if a, err := f(); err != nil { }":             false,
+		"if err = f(); err != nil { }":                 false,
+		"if x.err = f(); x.err != nil { }":             false,
+		"if m[k] = f(); m[k] != nil { }":               false,
+		"if (x.err) = f(); x.err.is(y) { }":            false,
+		"if _, err = f(); g(err) { }":                  false,
+		"if x = f(); x.ok() { }":                       false,
+		"if n++; n > 3 { }":                            false,
+		"if n += 2; n > 3 { }":                         false,
+		"switch err = f(); err { }":                    false,
+		"switch err = f(); { case a: case !is(err): }": false,
+		"switch x = f(); x.(type) { }":                 false,
+		"switch x = f(); y := x.(type) { case int: }":  false,
+
+		"if x.busy = nil; y { }":                  true,
+		"if x.err = f(); err != nil { }":          true,
+		"if err = f(); x.err != nil { }":          true,
+		"if x.busy = nil; x.ok { }":               true,
+		"if m[k] = v; m[j] != nil { }":            true,
+		"if _ = f(); y { }":                       true,
+		"if f(); y { }":                           true,
+		"if mu.Lock(); mu.held { }":               true,
+		"if n++; y { }":                           true,
+		"if n += 2; y { }":                        true,
+		"if c <- 1; y { }":                        true,
+		"if <-c; y { }":                           true,
+		"if a { } else if x.busy = nil; y { }":    true,
+		"f(func() { if x.busy = nil; y { } })":    true,
+		"switch x = f(); y { case x: }":           true,
+		"switch x = f(); { case y: f(x) }":        true,
+		"switch f(); y { }":                       true,
+		"switch x = f(); y.(type) { }":            true,
+		"switch n++; z := y.(type) { case int: }": true,
+	} {
+		lines := hiddenEffects(parse(t, "snippet.go", "package p; func _() {\n"+text+"\n}"))
+		if hidden {
+			assert.Equal(t, []int{2}, lines, text)
+		} else {
+			assert.Empty(t, lines, text)
+		}
+	}
+	for _, s := range sources(t) {
+		if s.isTest() {
+			continue
+		}
+		for _, line := range hiddenEffects(s) {
+			t.Errorf("%s:%d: the statement before the condition is a side effect: "+
+				"give it a line of its own", s.path, line)
+		}
+	}
+}
