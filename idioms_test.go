@@ -149,3 +149,52 @@ func TestConditionsHideNothing(t *testing.T) {
 		}
 	}
 }
+
+// mixedLogic are the lines of expressions that are && and || without parentheses between them.
+func mixedLogic(s source) []int {
+	var lines []int
+	ast.Inspect(s.file, func(n ast.Node) bool {
+		or, ok := n.(*ast.BinaryExpr)
+		if !ok || or.Op != token.LOR {
+			return true
+		}
+		for _, side := range []ast.Expr{or.X, or.Y} {
+			// The other way round there are parentheses, since && binds more tightly.
+			if and, ok := side.(*ast.BinaryExpr); ok && and.Op == token.LAND {
+				lines = append(lines, s.line(and))
+			}
+		}
+		return true
+	})
+	return lines
+}
+
+// TestLogicHasParentheses: nobody has to know which of && and || binds more tightly.
+func TestLogicHasParentheses(t *testing.T) {
+	for text, mixed := range map[string]int{
+		"a && b && c":                          0,
+		"a || b || c":                          0,
+		"(a && b) || c":                        0,
+		"a && (b || c)":                        0,
+		"a || !(b && c)":                       0,
+		"a || f(b && c)":                       0,
+		"a == b || c":                          0,
+		"a && b == (c || d)":                   0,
+		"a && b || c":                          1,
+		"a || b && c":                          1,
+		"a && b || c && d":                     2,
+		"a || b || c && d":                     1,
+		"a && (b || c && d)":                   1,
+		"f(a && b || c)":                       1,
+		"!(a && b || c)":                       1,
+		"func() bool { return a && b || c }()": 1,
+	} {
+		got := mixedLogic(parse(t, "snippet.go", "package p; var _ = "+text))
+		assert.Len(t, got, mixed, text)
+	}
+	for _, s := range sources(t) {
+		for _, line := range mixedLogic(s) {
+			t.Errorf("%s:%d: && and || want parentheses between them", s.path, line)
+		}
+	}
+}
