@@ -8,7 +8,9 @@ import (
 	"go/token"
 	"go/types"
 	"slices"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 )
@@ -196,5 +198,72 @@ func TestLogicHasParentheses(t *testing.T) {
 		for _, line := range mixedLogic(s) {
 			t.Errorf("%s:%d: && and || want parentheses between them", s.path, line)
 		}
+	}
+}
+
+const (
+	widest = 100 // columns of a line
+	tab    = 4   // columns of a tab
+)
+
+// narrow are the folders whose code keeps to that width. The list only grows: whoever has broken
+// the last wide line of a folder adds it here, and no folder is taken out for a line that is too
+// wide. The test names those that may be added.
+var narrow = []string{
+	"certinext",
+	"certinext/certinexttest",
+	"dcv",
+	"dcv/dcvtest",
+	"e2e",
+	"stories",
+}
+
+// wideLines are the lines that are wider than they may be.
+func wideLines(s source) []int {
+	var wide []int
+	number := 0
+	for line := range strings.Lines(s.text) {
+		number++
+		line = strings.TrimSuffix(line, "\n")
+		if utf8.RuneCountInString(line)+(tab-1)*strings.Count(line, "\t") > widest {
+			wide = append(wide, number)
+		}
+	}
+	return wide
+}
+
+// TestLinesAreNarrow: code is read side by side with what it is compared with.
+func TestLinesAreNarrow(t *testing.T) {
+	full := "// " + strings.Repeat("ä", widest-3)
+	tabbed := "\t// " + strings.Repeat("x", widest-tab-3)
+	for text, want := range map[string][]int{
+		full:                                nil,
+		tabbed:                              nil,
+		full + "\n" + full + "\n":           nil,
+		full + "x":                          {2},
+		tabbed + "x":                        {2},
+		full + "x\n" + full + "\n":          {2},
+		"\n\t" + full + "\n" + full + "x\n": {3, 4},
+	} {
+		got := wideLines(parse(t, "snippet.go", "package p\n"+text))
+		assert.Equal(t, want, got, text)
+	}
+	code := folders(slices.DeleteFunc(sources(t), source.isTest))
+	for folder, files := range code {
+		wide := 0
+		for _, s := range files {
+			for _, line := range wideLines(s) {
+				wide++
+				if slices.Contains(narrow, folder) {
+					t.Errorf("%s:%d: a line has more than %d columns", s.path, line, widest)
+				}
+			}
+		}
+		if wide == 0 && !slices.Contains(narrow, folder) {
+			t.Logf("%s has no wide line: add it to narrow", folder)
+		}
+	}
+	for _, folder := range narrow {
+		assert.NotEmpty(t, code[folder], "narrow has %s, which is no package", folder)
 	}
 }
