@@ -86,6 +86,7 @@ func arrows() map[string]map[string]string {
 			module + "/dcv":                            "what was issued is validated",
 		},
 		module + "/backend/roles": {
+			"github.com/hashicorp/vault/sdk/framework": "the engine knows roles, not FieldData",
 			module + "/dcv": "what a role allows is not its business",
 		},
 		module + "/backend/internal/fault": {
