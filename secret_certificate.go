@@ -50,7 +50,7 @@ func (b *secretsBackend) revokeCertificateLease(ctx context.Context, req *logica
 	if err != nil {
 		return nil, err
 	}
-	if req.Secret.IssueTime.IsZero() && b.engine.Orders.JustAnswered(answeredAt(req)) {
+	if req.Secret.IssueTime.IsZero() && b.engine.Orders.JustAnswered(lease, answeredAt(req)) {
 		// Vault names the time of every lease that it has. This one it could not store, mostly because the caller hung up,
 		// and it answered an error: nobody has got the certificate by it.
 		return nil, b.engine.Orders.TakeBack(ctx, req.Storage, serial, lease)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"sync"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
@@ -47,16 +48,51 @@ func (w *caller) addLease(c *certificates.Entry, issued *Issued, now time.Time) 
 	}
 	c.Leases[id] = now.Add(lease.TTL)
 	issued.Lease = &lease
+	w.journal.leases.add(id)
 	if warning != "" {
 		issued.Warnings = append(issued.Warnings, warning)
 	}
 	return nil
 }
 
-// JustAnswered reports whether an answer that was given then may still be on its way through Vault.
-// By a clock that is in doubt, nobody can tell that it is not.
-func (journal *Journal) JustAnswered(at time.Time) bool {
-	return journal.Now().Before(at.Add(2*time.Minute)) || journal.Account.ClockInDoubt()
+// handBackPatience is how long after an answer Vault may hand back its lease, which it could not store.
+const handBackPatience = 2 * time.Minute
+
+// JustAnswered reports whether the answer with a lease, which was given at some time, may still be on its
+// way through Vault: by our clock, or by the time that has passed in this process since, which no jump of
+// that clock changes. While the clock is in doubt, every answer may.
+func (journal *Journal) JustAnswered(lease string, at time.Time) bool {
+	return journal.Now().Before(at.Add(handBackPatience)) ||
+		journal.leases.isRecent(lease) || journal.Account.ClockInDoubt()
+}
+
+// recentLeases are the leases of this process's latest answers, by their ids, and when those were given. The
+// times have a monotonic reading.
+type recentLeases struct {
+	mu    sync.Mutex
+	given map[string]time.Time
+	prune int // how many there may be before those that are too old are forgotten
+}
+
+// add remembers a lease that is about to be answered, and forgets, now and then, those that are too old to be handed back.
+func (r *recentLeases) add(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.given) >= r.prune {
+		maps.DeleteFunc(r.given, func(_ string, at time.Time) bool { return time.Since(at) >= handBackPatience })
+		r.prune = max(64, 2*len(r.given))
+	}
+	if r.given == nil {
+		r.given = make(map[string]time.Time)
+	}
+	r.given[id] = time.Now()
+}
+
+func (r *recentLeases) isRecent(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	at, known := r.given[id]
+	return known && time.Since(at) < handBackPatience
 }
 
 // TakeBack undoes an answer that never left Vault, since its lease could not be stored. When nobody else has got the

@@ -36,6 +36,7 @@ type Journal struct {
 	registry    registry
 	laterOrders laterOrders
 	report      *ordersReport
+	leases      recentLeases
 	behind      chan struct{} // holds an element for each order that is worked on behind a request
 }
 
