@@ -44,7 +44,7 @@ func (journal *Journal) requestCaller(ctx context.Context, s logical.Storage, r 
 		return nil, err
 	}
 	w := journal.newCaller(s, role, p)
-	w.ttl, w.answers = r.TTL, answers
+	w.ttl, w.answersBefore = r.TTL, answers
 	w.plan, err = issuing.NewPlan(role, cfg, allowedDomains(journal.Host, role, r.EntityID), whom, r)
 	return w, err
 }

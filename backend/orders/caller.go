@@ -10,44 +10,52 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// A purpose is what somebody wants of an order.
+// A purpose is what an order is driven for.
 type purpose int
 
 const (
-	// forCertificate waits until the order is issued, and is handed the certificate: issue and sign.
+	// forCertificate waits until the order is issued, and answers with the certificate: issue and
+	// sign.
 	forCertificate purpose = iota
-	// forReissue waits until the order is issued, to have its certificate reissued for another key.
+	// forReissue waits until the order is issued, to have its certificate reissued for another key
+	// (ADR 0019).
 	forReissue
-	// forCollection is handed the certificate if the order is issued by now: collect.
+	// forCollection answers with the certificate if the order is issued by now: collect.
 	forCollection
-	// forPlacement wants to know that CERTInext has the order, and its number: orders/<role>, async.
+	// forPlacement answers as soon as CERTInext has taken the order: orders/<role>, async.
 	forPlacement
-	// forStatus wants to know where the order stands.
+	// forStatus answers with where the order stands.
 	forStatus
-	// forNobody is the background pass: the order is moved on without anybody to tell.
+	// forNobody is the background pass, which answers no request.
 	forNobody
 )
 
-// waits reports whether the order's end is waited for.
+// waits reports whether the request waits until the order is issued or has ended.
 func (p purpose) waits() bool { return p == forCertificate || p == forReissue }
 
-// isHanded reports whether the certificate is handed over.
+// isHanded reports whether the answer holds the certificate.
 func (p purpose) isHanded() bool { return p == forCertificate || p == forCollection }
 
-// isHurried reports whether somebody waits for an answer, and not for the order: what takes long is left to the background pass.
-func (p purpose) isHurried() bool { return p == forCollection || p == forPlacement || p == forStatus }
+// isHurried reports whether a request waits for an answer but not for the order's end. Steps that
+// take long are then left to the background pass.
+func (p purpose) isHurried() bool {
+	return p == forCollection || p == forPlacement || p == forStatus
+}
 
 // How long a caller that does not wait for the order's end waits for CERTInext's answers.
 const (
-	// placementPatience counts from CERTInext's answer to the create: the caller has to learn the order's number within its own 60 s.
+	// placementPatience counts from CERTInext's answer to the create. Vault's client gives up after
+	// 60 s, and has to learn the order's number by then.
 	placementPatience = 5 * time.Second
-	// createPatience counts from the request. A create may take minutes, is sent again with another token, and goes on when nobody waits for it;
-	// the caller has to learn the order's id before its client gives up after 60 s.
-	createPatience  = 45 * time.Second
+	// createPatience counts from the request. A create may take minutes, may be sent again with
+	// another token, and goes on after its caller has left, who has to learn the order's id before
+	// Vault's client gives up after 60 s.
+	createPatience = 45 * time.Second
+	// collectPatience counts from the request.
 	collectPatience = 30 * time.Second
 )
 
-// A caller is who wants something of an order, for what, and until when.
+// A caller is a request that wants something of an order: for what purpose, and until when.
 type caller struct {
 	journal *Journal
 	storage logical.Storage
@@ -55,27 +63,33 @@ type caller struct {
 	role    *issuing.Role
 	purpose purpose
 	began   time.Time
-	// deadline is when the order's end is waited for no longer.
+	// deadline is until when the caller waits for the order's end; began when its purpose does not.
 	deadline time.Time
 	ttl      time.Duration // wanted of the lease; the role's when zero
 
-	// plan is what a request comes to; nil for who names the order by its id.
+	// plan is what the request asks for; nil when the request names an order by its id.
 	plan *issuing.Plan
-	// bought is set once an order was placed for this request, which then ends with an answer about that order.
+	// bought is set once an order was placed for this request, which then ends with an answer about
+	// that order (ADR 0020).
 	bought bool
 	// passed are the orders, by id, that turned out not to serve the request.
 	passed map[string]bool
-	// answers is how many answers of this process held a certificate when the caller began: it shares whatever is handed over for its request
-	// from then on.
-	answers int64
-	process time.Time // when this process began: an answer of an earlier one may never have left Vault
+	// answersBefore is how many answers of this process held a certificate when the request came.
+	// It shares a certificate whose first answer was given later.
+	answersBefore int64
+	// processStart is when this process began. An answer of an earlier one may never have left
+	// Vault.
+	processStart time.Time
 }
 
-// newCaller begins a caller that names its order by id. It waits for the order's end only if the purpose does.
+// newCaller returns a caller that names its order by id. It waits for the order's end, as long as
+// the role's issue timeout, only if its purpose does.
 func (journal *Journal) newCaller(s logical.Storage, role *issuing.Role, p purpose) *caller {
 	now := journal.Now()
 	c := &caller{
-		journal: journal, storage: s, role: role, purpose: p, began: now, deadline: now, answers: journal.answers.Load(), process: journal.begun, passed: make(map[string]bool),
+		journal: journal, storage: s, role: role, purpose: p, began: now, deadline: now,
+		answersBefore: journal.answers.Load(), processStart: journal.begun,
+		passed: make(map[string]bool),
 	}
 	if p.waits() {
 		c.deadline = now.Add(role.IssueTimeout)
@@ -83,7 +97,7 @@ func (journal *Journal) newCaller(s logical.Storage, role *issuing.Role, p purpo
 	return c
 }
 
-// leaves is when the caller goes away, whatever is under way then.
+// detachesAt returns when the caller is answered at the latest, whatever is still under way then.
 func (w *caller) detachesAt() time.Time {
 	switch {
 	case w.purpose.waits():
@@ -94,7 +108,7 @@ func (w *caller) detachesAt() time.Time {
 	return w.began.Add(createPatience)
 }
 
-// waitsUntil is until when the caller waits for somebody else who works on its order.
+// waitsUntil returns until when the caller waits for its order while another goroutine holds it.
 func (w *caller) waitsUntil() time.Time {
 	if w.purpose.waits() {
 		return w.deadline
@@ -102,8 +116,10 @@ func (w *caller) waitsUntil() time.Time {
 	return w.began.Add(hangUpPatience)
 }
 
-// named reports whether the order is known by a name: its own, or its request's. Then it may be handed over again as long as its key is kept.
+// named reports whether the order was found by its id, or by the request_id of its request. Then its
+// certificate may be handed over again as long as its key is kept (ADR 0010).
 func (w *caller) named() bool { return w.plan == nil || w.plan.Request.ID != "" }
 
-// forced reports whether the request wants no certificate that was handed over before it began.
+// forced reports whether force_new rules out certificates that were handed over before the request
+// came.
 func (w *caller) forced() bool { return w.plan != nil && w.plan.Request.ForceNew }

@@ -49,7 +49,7 @@ func (h *heldOrder) storeUndelivered(ctx context.Context, cert *certificates.Dow
 // leases, and else a new one that is not stored yet.
 func (h *heldOrder) certOf(ctx context.Context, cert *certificates.Downloaded) (c *certificates.Entry, known bool, err error) {
 	o := h.entry
-	c = newCertEntry(o, cert, h.journal.Now())
+	c = newCertificateEntry(o, cert, h.journal.Now())
 	stored, err := certificates.Read(ctx, h.storage, c.Serial)
 	if err != nil {
 		return nil, false, err

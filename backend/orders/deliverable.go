@@ -63,7 +63,7 @@ func handoverExpired(c *certificates.Entry, now time.Time, inDoubt bool, pickup 
 
 // wasWaiting reports whether the request began while its order was in flight, and this process gave the first answer: it shares that, however
 // late it was to find the order.
-func (w *caller) wasWaiting(d *certificates.Delivery) bool { return d.FirstAnswer() > w.answers }
+func (w *caller) wasWaiting(d *certificates.Delivery) bool { return d.FirstAnswer() > w.answersBefore }
 
 // mayReuse reports whether an unnamed request may get the certificate of an order that was handed over: it waited for the order
 // while that was in flight, or asks within the reuse window of its role, as that is today.
@@ -72,7 +72,7 @@ func (w *caller) mayReuse(d *certificates.Delivery, now time.Time, inDoubt bool)
 		return true
 	}
 	window := w.role.EffectiveReuseWindow()
-	if !d.IsHere() && d.Latest().Before(w.process) {
+	if !d.IsHere() && d.Latest().Before(w.processStart) {
 		window = max(window, w.role.DeliveryGrace) // who died may not have answered
 	}
 	return !w.forced() && window > 0 && (inDoubt || !now.After(d.Until(window)))

@@ -8,17 +8,18 @@ import (
 	"strings"
 )
 
-// An Error is an order that did not yield a certificate for this request. Unless its state is final, the order
-// goes on: the same request finds it again.
+// An Error is an order that did not yield a certificate for this request. Unless Over is set or the
+// order's state is final, the order goes on, and the same request finds it again.
 type Error struct {
 	Order *Order
-	// Err is why CERTInext refused the order; nil when it is merely not finished.
+	// Err is why the order failed, or why its certificate is not handed over; nil when the order
+	// is merely not finished.
 	Err error
 	// Over is set when the order is closed, so that the same request does not find it again.
 	Over bool
 }
 
-// Error names the order, its state and what is needed next.
+// Error names the order, its state and what has to happen next.
 func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "order %s", e.Order.ID)
@@ -46,5 +47,5 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap returns CERTInext's refusal.
+// Unwrap returns Err.
 func (e *Error) Unwrap() error { return e.Err }

@@ -11,57 +11,66 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// A heldOrder is an open order that nobody else works on until it is released. Whoever takes one defers Release; who hands it on to
-// a goroutine transfers it, after which its own Release does nothing.
+// A heldOrder is an open order that one goroutine works on at a time. The function that acquires it
+// defers Release. To pass it to another goroutine, it calls transfer, after which its own Release
+// does nothing.
 type heldOrder struct {
 	journal *Journal
 	storage logical.Storage
 
-	registry *registry // nil once the order was let go or handed on
+	registry *registry // nil once the order was released, dropped or transferred
 	id, role string
 	busy     chan struct{} // the hold in the registry
-	next     time.Time     // when the background pass looks at the order again; when it would have, if zero
+	next     time.Time     // when the background pass looks at the order next; zero changes nothing
 
-	// entry is what is known of the order, storage included; nil until it was read.
+	// entry is the order's stored entry with what has changed since; nil until it was read.
 	entry *orderEntry
 }
 
-// held gives a hold what it takes to work on its order.
-func (journal *Journal) held(s logical.Storage, h *heldOrder) *heldOrder {
+// bind gives a hold of the registry its journal and storage. It returns h, which may be nil.
+func (journal *Journal) bind(s logical.Storage, h *heldOrder) *heldOrder {
 	if h != nil {
 		h.journal, h.storage = journal, s
 	}
 	return h
 }
 
-// acquire holds an open order. While it is held by another, h is nil, and busy is closed when that one lets go; when it is not open, both are nil.
-func (journal *Journal) acquire(s logical.Storage, id string) (h *heldOrder, busy <-chan struct{}) {
+// acquire holds an open order. While the order is held already, h is nil, and busy is closed when
+// that hold ends. When the order is not open, both are nil.
+func (journal *Journal) acquire(
+	s logical.Storage, id string,
+) (h *heldOrder, busy <-chan struct{}) {
 	h, busy = journal.registry.acquire(id)
-	return journal.held(s, h), busy
+	return journal.bind(s, h), busy
 }
 
-// claim holds the best of the open orders that are wanted.
-func (journal *Journal) claim(s logical.Storage, wanted func(*tracked) bool) (found tracked, h *heldOrder, busy <-chan struct{}) {
+// claim holds the best of the open orders that are wanted, see [registry.claim].
+func (journal *Journal) claim(
+	s logical.Storage, wanted func(*tracked) bool,
+) (found tracked, h *heldOrder, busy <-chan struct{}) {
 	found, h, busy = journal.registry.claim(wanted)
-	return found, journal.held(s, h), busy
+	return found, journal.bind(s, h), busy
 }
 
-// reserve holds a new order, unless there is one that is wanted instead.
-func (journal *Journal) reserve(s logical.Storage, t tracked, wanted func(*tracked) bool) *heldOrder {
-	return journal.held(s, journal.registry.reserve(t, wanted))
+// reserve holds a new order. It returns nil when there is one of that id, or a wanted one, already.
+func (journal *Journal) reserve(
+	s logical.Storage, t tracked, wanted func(*tracked) bool,
+) *heldOrder {
+	return journal.bind(s, journal.registry.reserve(t, wanted))
 }
 
-// lookAgain has the background pass look at the order at some time, once it is released.
+// lookAgain sets when the background pass looks at the order next, once it is released.
 func (h *heldOrder) lookAgain(at time.Time) { h.next = at }
 
-// transfer returns the hold for somebody else to release.
+// transfer returns the hold for another goroutine to release. h itself holds nothing any more.
 func (h *heldOrder) transfer() *heldOrder {
 	t := *h
 	h.registry = nil
 	return &t
 }
 
-// Release lets go of the order. What storage could not take of its entry is kept for who holds it next.
+// Release ends the hold, if there is one. The registry keeps what storage could not take of the
+// entry for the next holder.
 func (h *heldOrder) Release() {
 	if h.registry == nil {
 		return
@@ -70,7 +79,7 @@ func (h *heldOrder) Release() {
 	h.registry = nil
 }
 
-// drop lets go of an order that is no longer open, and forgets it.
+// drop ends the hold of an order that is no longer open, and removes it from the registry.
 func (h *heldOrder) drop() {
 	if h.registry == nil {
 		return
@@ -79,8 +88,9 @@ func (h *heldOrder) drop() {
 	h.registry = nil
 }
 
-// readHeld reads the entry of a held order. It reports false, and has let go, when the order is no longer open: one that has ended, and that a
-// fault of storage kept from being closed, is closed now.
+// readHeld reads the entry of a held order, and reports whether the order is open. One that has
+// ended, and that a fault of storage kept from being closed, is closed now. When it reports false
+// without an error, the hold has ended.
 func (h *heldOrder) readHeld(ctx context.Context) (bool, error) {
 	if err := h.readEntry(ctx); err != nil {
 		return false, err
@@ -91,13 +101,13 @@ func (h *heldOrder) readHeld(ctx context.Context) (bool, error) {
 		return false, nil
 	case h.entry.State.Final(), h.entry.closing:
 		return false, h.closeOrder(ctx)
-	case h.entry.dirty && !h.entry.fresh: // storage could not take it the last time
+	case h.entry.dirty && !h.entry.fresh: // storage failed to take it the last time
 		return true, h.journal.saveOrder(ctx, h.storage, h.entry)
 	}
 	return true, nil
 }
 
-// readEntry sets the entry of a held order, or leaves it nil when storage has none among the open ones.
+// readEntry sets the entry of a held order, and leaves it nil when the order is not open in storage.
 func (h *heldOrder) readEntry(ctx context.Context) error {
 	t, _ := h.journal.registry.status(h.id)
 	if t.unsaved != nil {
@@ -113,7 +123,7 @@ func (h *heldOrder) readEntry(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if closed != nil { // closing it was cut short between its two writes
+	if closed != nil { // a crash or a fault of storage came between the two writes of closeOrder
 		return store.Delete(context.WithoutCancel(ctx), h.storage, closed.openKey())
 	}
 	o.fresh = t.unsent
@@ -122,8 +132,8 @@ func (h *heldOrder) readEntry(ctx context.Context) error {
 	return nil
 }
 
-// applyDelivery takes over what this process knows of a certificate that was handed over, or taken back: the stored entry is brought up to date when its key
-// is erased.
+// applyDelivery sets the state of an order whose certificate this process has stored at delivery. A
+// delivery does not write the order's entry, which says so only once the order is closed (ADR 0005).
 func (o *orderEntry) applyDelivery(t tracked) {
 	if t.stored != "" && o.State == StatePending {
 		o.State, o.Serial = StateIssued, t.stored

@@ -89,8 +89,8 @@ var mutants = []Mutant{
 	{
 		Name: "a request that waited for the order does not share it",
 		File: "backend/orders/deliverable.go",
-		Old:  "{ return d.FirstAnswer() > w.answers }",
-		New:  "{ return d.FirstAnswer() < w.answers }",
+		Old:  "{ return d.FirstAnswer() > w.answersBefore }",
+		New:  "{ return d.FirstAnswer() < w.answersBefore }",
 		Like: "a check that is inverted",
 	},
 	{

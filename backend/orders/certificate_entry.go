@@ -10,17 +10,26 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 )
 
-func newCertEntry(o *orderEntry, cert *certificates.Downloaded, now time.Time) *certificates.Entry {
+// newCertificateEntry returns the entry of a certificate that was downloaded for an order. It is not
+// stored yet.
+func newCertificateEntry(
+	o *orderEntry, cert *certificates.Downloaded, now time.Time,
+) *certificates.Entry {
 	c := certificates.NewEntry(cert, now)
-	c.Role, c.Requester, c.OrderID, c.CAOrderID, c.Account = o.Role, o.Requester, o.ID, o.CAOrderID, o.Account
-	c.Family, c.RenewalOf = o.Placement.Family, o.Renews
+	c.Role = o.Role
+	c.Requester = o.Requester
+	c.OrderID = o.ID
+	c.CAOrderID = o.CAOrderID
+	c.Account = o.Account
+	c.Family = o.Placement.Family
+	c.RenewalOf = o.Renews
 	if o.Reissue != nil {
 		c.Replaces = o.Reissue.Serial
 	}
 	return c
 }
 
-// missingNames lists what was ordered and is not in the certificate.
+// missingNames lists the names and addresses that were ordered and are not in the certificate.
 func missingNames(c *certificates.Downloaded, p *placement) []string {
 	var missing []string
 	for _, n := range p.DNSNames {
@@ -36,6 +45,7 @@ func missingNames(c *certificates.Downloaded, p *placement) []string {
 	return missing
 }
 
+// containsFold reports whether list contains s, without regard to case.
 func containsFold(list []string, s string) bool {
 	for _, l := range list {
 		if strings.EqualFold(l, s) {
