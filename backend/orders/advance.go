@@ -15,7 +15,7 @@ import (
 type step int
 
 const (
-	stepPlace     step = iota // tell CERTInext, which certainly has not heard of the order
+	stepPlace     step = iota // send the create, which CERTInext has certainly not had yet
 	stepReconcile             // find out whether CERTInext has the order
 	stepTrack                 // ask for the status
 	stepSubmitCSR
@@ -28,35 +28,39 @@ const (
 	stepClose    // the order has ended without a certificate
 )
 
-// An action is a step with its consequence.
+// An action is a step with what belongs to it.
 type action struct {
 	step   step
 	state  State    // for stepClose: how the order ended
 	needs  []string // for stepWait and stepGiveUp: what has to happen, and who has to do it
 	domain string   // for stepAskProof
-	soon   bool     // for stepWait: nobody has to act, so it should not take long
+	soon   bool     // for stepWait: no person has to act, so it should not take long
 }
 
-// progress is what has been tried in the current drive, so that no step is repeated for ever on an unchanged status.
+// progress is what has been tried in the current drive, so that no step is repeated for ever while
+// the status stays the same. Its zero value is the start of a drive.
 type progress struct {
 	csrSent    bool
 	agreed     bool
 	downloaded bool            // a download was tried and was not ready
-	confirmed  bool            // the final status that CERTInext gives was seen before, long enough ago
+	confirmed  bool            // the final status was seen before, long enough ago (ADR 0021)
 	asked      map[string]bool // domains that CERTInext was asked about
-	// solving is set when a solver validates the order's domains, and people do not. validated is set once it has worked on them
-	// since the status was asked for; then needs and stuck say what they wait for.
+	// solving is set when a solver validates the order's domains; otherwise people do. validated is
+	// set once it has worked on them since the status was asked for. Then needs and stuck say what
+	// they wait for.
 	solving, validated bool
 	needs              []string
 	stuck              bool // the solver cannot go on without help
 }
 
-// advance decides what to do next for an order. remote is CERTInext's last word in this drive, nil when there is none yet.
-// It decides from status alone: stages are skipped, repeated and come in any order, and an unknown one means waiting.
+// advance decides what to do next for an order. remote is the order as CERTInext last described it
+// in this drive; nil when it has not done so yet. advance decides from the status alone, since
+// CERTInext skips and repeats stages and reports them in any order (ADR 0002). An unknown status
+// means waiting.
 func advance(o *orderEntry, remote *certinext.Order, p progress) action {
 	switch {
 	case o.State.Final():
-		return action{step: stepClose, state: o.State} // what was begun before a fault of storage is finished
+		return action{step: stepClose, state: o.State} // a fault of storage cut the closing short
 	case o.State == StatePlacing && o.fresh:
 		return action{step: stepPlace}
 	case o.State == StatePlacing, o.State == StateUnresolved:
@@ -97,13 +101,16 @@ func advance(o *orderEntry, remote *certinext.Order, p progress) action {
 	return action{step: stepWait, soon: true}
 }
 
-// finalStates are the states of orders that CERTInext has ended.
+// finalStates maps the statuses of orders that CERTInext has ended to the orders' states here.
 var finalStates = map[certinext.Status]State{
-	certinext.StatusRejected: StateRejected, certinext.StatusCancelled: StateCancelled,
-	certinext.StatusExpired: StateExpired, certinext.StatusRevoked: StateRevoked,
+	certinext.StatusRejected:  StateRejected,
+	certinext.StatusCancelled: StateCancelled,
+	certinext.StatusExpired:   StateExpired,
+	certinext.StatusRevoked:   StateRevoked,
 }
 
-// advanceFinal handles an order that CERTInext says it has ended. It is closed only when that was seen twice.
+// advanceFinal handles an order that CERTInext says it has ended. The order is closed only when
+// that was seen twice (ADR 0021).
 func advanceFinal(remote *certinext.Order, p progress) action {
 	if p.confirmed {
 		return action{step: stepClose, state: finalStates[remote.Status]}
@@ -112,12 +119,15 @@ func advanceFinal(remote *certinext.Order, p progress) action {
 	if remote.Remark != "" {
 		why = " (" + sanitize.Short(remote.Remark) + ")"
 	}
-	return action{step: stepGiveUp, needs: []string{fmt.Sprintf(
-		"CERTInext says that the order is %s%s: nothing follows from that until a second look, at least %s later, says so, too", remote.Status, why, finalPatience)}}
+	need := fmt.Sprintf("CERTInext says that the order is %s%s: "+
+		"nothing follows from that until a second look, at least %s later, confirms it",
+		remote.Status, why, finalPatience)
+	return action{step: stepGiveUp, needs: []string{need}}
 }
 
-// advanceIssued handles issued, which alone is not done: the certificate may be seconds away, and an order without a CSR
-// is called issued too (observed on the live service).
+// advanceIssued handles an order that is issued, which does not mean that its certificate can be
+// downloaded: that may be seconds away, and CERTInext calls an order without a CSR issued, too
+// (observed on the live service).
 func advanceIssued(o *orderEntry, remote *certinext.Order, p progress) action {
 	switch {
 	case !p.downloaded:
@@ -128,10 +138,12 @@ func advanceIssued(o *orderEntry, remote *certinext.Order, p progress) action {
 	return action{step: stepWait, soon: true}
 }
 
+// advanceCSR handles an order that waits for its CSR.
 func advanceCSR(o *orderEntry, p progress) action {
 	switch {
 	case o.CSRRefused:
-		return action{step: stepGiveUp, needs: []string{"CERTInext refused the CSR: cancel this order"}}
+		need := "CERTInext refused the CSR: cancel this order"
+		return action{step: stepGiveUp, needs: []string{need}}
 	case !p.csrSent:
 		return action{step: stepSubmitCSR}
 	}
@@ -148,7 +160,8 @@ func advanceSolver(o *orderEntry, remote *certinext.Order, p progress) action {
 	}
 	needs := slices.Clone(p.needs)
 	if p.stuck {
-		needs = append(needs, fmt.Sprintf("it is tried again; what to publish by hand: orders/%s/%s/dcv", o.Role, o.ID))
+		needs = append(needs, fmt.Sprintf(
+			"the solver tries again; orders/%s/%s/dcv shows what to publish by hand", o.Role, o.ID))
 	}
 	return action{step: stepWait, needs: needs, soon: true}
 }
