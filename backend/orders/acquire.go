@@ -20,8 +20,11 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// requestCaller makes a plan of a request, under its role.
-func (journal *Journal) requestCaller(ctx context.Context, s logical.Storage, r issuing.Request, p purpose) (*caller, error) {
+// requestCaller returns the caller of a request, with the plan that the request comes to under its
+// role.
+func (journal *Journal) requestCaller(
+	ctx context.Context, s logical.Storage, r issuing.Request, p purpose,
+) (*caller, error) {
 	answers := journal.answers.Load()
 	role, err := roles.MustRead(ctx, s, r.Role)
 	if err != nil {
@@ -36,21 +39,26 @@ func (journal *Journal) requestCaller(ctx context.Context, s logical.Storage, r 
 			return nil, err
 		}
 	}
-	whom, err := issuing.FillSubject(role, r.Subject, func(template string) (string, error) { return fillTemplate(journal.Host, template, r.EntityID) })
+	whom, err := issuing.FillSubject(role, r.Subject, func(template string) (string, error) {
+		return fillTemplate(journal.Host, template, r.EntityID)
+	})
 	if err != nil && r.Renews != "" {
-		return nil, fault.BadField("serial", "its certificate is for a subject that the role does not give this requester: %v", err)
+		return nil, fault.BadField("serial",
+			"its certificate is for a subject that the role does not give this requester: %v", err)
 	}
 	if err != nil {
 		return nil, err
 	}
 	w := journal.newCaller(s, role, p)
 	w.ttl, w.answersBefore = r.TTL, answers
-	w.plan, err = issuing.NewPlan(role, cfg, allowedDomains(journal.Host, role, r.EntityID), whom, r)
+	domains := allowedDomains(journal.Host, role, r.EntityID)
+	w.plan, err = issuing.NewPlan(role, cfg, domains, whom, r)
 	return w, err
 }
 
-// acquireOrder finds or makes the order of a request, and holds it for the request. rekey tells that the order is for the same names and
-// another key than the request's: its certificate is to be reissued for that.
+// acquireOrder finds or makes the order of a request, and holds it for the request (ADR 0020).
+// rekey is set when the order is for the same names but another key than the request's: its
+// certificate is to be reissued for that key (ADR 0019).
 func (w *caller) acquireOrder(ctx context.Context) (h *heldOrder, rekey bool, err error) {
 	if err := w.journal.registry.load(ctx, w.storage); err != nil {
 		return nil, false, err
@@ -70,33 +78,43 @@ func (w *caller) acquireOrder(ctx context.Context) (h *heldOrder, rekey bool, er
 		if err != nil {
 			return nil, false, err
 		}
-		// Whoever asks for the same at this moment has come first when there is such an order now.
-		if h = w.journal.reserve(w.storage, tracked{id: id, role: w.role.Name, fingerprint: w.plan.Identity}, w.serves()); h != nil {
-			w.bought = true
-			return h, false, h.begin(ctx, w.plan)
+		t := tracked{id: id, role: w.role.Name, fingerprint: w.plan.Identity}
+		h = w.journal.reserve(w.storage, t, w.serves())
+		if h == nil {
+			continue // the same request has come at the same moment, and was faster
 		}
+		w.bought = true
+		return h, false, h.begin(ctx, w.plan)
 	}
 }
 
-// hangUpPatience is how long a request that waits for nothing waits for another one like it to end.
+// hangUpPatience is how long a request that does not wait for its order's end waits for another
+// request to release the order.
 const hangUpPatience = time.Second
 
-// serves tells which open orders a request finds again: those of the same requester's same request whose certificate it may get.
+// serves returns which open orders the request finds again: those of the same requester's same
+// request whose certificate it may get.
 func (w *caller) serves() func(*tracked) bool {
 	now, inDoubt := w.journal.Now(), w.journal.Account.ClockInDoubt()
 	return func(t *tracked) bool {
-		return w.plan.Matches(t.fingerprint) && !t.named && !w.passed[t.id] && (t.handed == nil || w.mayReuse(&t.handed.delivery, now, inDoubt))
+		return w.plan.Matches(t.fingerprint) && !t.named && !w.passed[t.id] &&
+			(t.handed == nil || w.mayReuse(&t.handed.delivery, now, inDoubt))
 	}
 }
 
-// findSame holds the order that the same request came to before, if that is open. While somebody else works on it, that is waited for: the
-// same request is one purchase. It returns nil when there is none.
+// findSame holds the open order that the same request came to before. While the order is held, it
+// waits, since the same request is one purchase (ADR 0020). It returns nil when there is none.
 func (w *caller) findSame(ctx context.Context) (*heldOrder, error) {
-	return w.findOpen(ctx, w.serves(), func(o *orderEntry) bool { return w.plan.Matches(o.Fingerprint) })
+	return w.findOpen(ctx, w.serves(), func(o *orderEntry) bool {
+		return w.plan.Matches(o.Fingerprint)
+	})
 }
 
-// findOpen is findSame for any order that is wanted; stored says whether its entry is, too.
-func (w *caller) findOpen(ctx context.Context, wanted func(*tracked) bool, stored func(*orderEntry) bool) (*heldOrder, error) {
+// findOpen is findSame for any order that is wanted by what the registry knows of it; stored says
+// whether its entry is wanted, too.
+func (w *caller) findOpen(
+	ctx context.Context, wanted func(*tracked) bool, stored func(*orderEntry) bool,
+) (*heldOrder, error) {
 	for {
 		t, h, busy := w.journal.claim(w.storage, wanted)
 		if t.id == "" {
@@ -116,21 +134,25 @@ func (w *caller) findOpen(ctx context.Context, wanted func(*tracked) bool, store
 		case !open:
 		case stored(h.entry):
 			return h, nil
-		default: // a write that failed has parted the registry from storage, which is right
+		default:
+			// A failed write has left the registry wrong about the order: Release corrects that.
 			h.Release()
 		}
 	}
 }
 
-// namedOrderID is the id of the order of a request that has a name of its own. It follows from the name, so no index has to be kept,
-// and no crash can part the two.
+// namedOrderID returns the id of the order of a request that has a request_id. The id follows from
+// the name, so there is no index that a crash could leave behind.
 func namedOrderID(role, requester, name string) (string, error) {
 	sum := sha256.Sum256([]byte(strings.Join([]string{role, requester, name}, "\x00")))
 	return uuid.FormatUUID(sum[:16])
 }
 
-// NamedOrder returns the order of a request that has a name of its own, and nil when the requester has made none of that name.
-func (journal *Journal) NamedOrder(ctx context.Context, s logical.Storage, role, requester, name string) (*Order, error) {
+// NamedOrder returns the order, open or closed, of the requester's request whose request_id is
+// name; nil when there is none.
+func (journal *Journal) NamedOrder(
+	ctx context.Context, s logical.Storage, role, requester, name string,
+) (*Order, error) {
 	id, err := namedOrderID(role, requester, name)
 	if err != nil {
 		return nil, err
@@ -138,7 +160,7 @@ func (journal *Journal) NamedOrder(ctx context.Context, s logical.Storage, role,
 	return journal.Order(ctx, s, role, id)
 }
 
-// acquireNamed finds or makes the order of a request that has a name of its own.
+// acquireNamed finds or makes the order of a request that has a request_id, and holds it.
 func (w *caller) acquireNamed(ctx context.Context) (*heldOrder, error) {
 	r := w.plan.Request
 	id, err := namedOrderID(r.Role, r.Requester, r.ID)
@@ -149,7 +171,8 @@ func (w *caller) acquireNamed(ctx context.Context) (*heldOrder, error) {
 		h, busy := w.journal.acquire(w.storage, id)
 		switch {
 		case busy != nil:
-			// Waiting could end in an answer about that order, which the client would take for its own.
+			// After a wait that is too long, the client would take stillBusy's answer about another
+			// request's order for one about its own.
 			if of, open := w.journal.registry.fingerprintOf(id); open && !w.plan.MatchesNamed(of) {
 				return nil, nameTaken(r.ID, id)
 			}
@@ -158,11 +181,13 @@ func (w *caller) acquireNamed(ctx context.Context) (*heldOrder, error) {
 			}
 			continue
 		case h == nil:
-			if h = w.journal.reserve(w.storage, tracked{id: id, role: r.Role, fingerprint: w.plan.Identity, named: true}, nil); h == nil {
+			t := tracked{id: id, role: r.Role, fingerprint: w.plan.Identity, named: true}
+			h = w.journal.reserve(w.storage, t, nil)
+			if h == nil {
 				continue // another request of this name was faster
 			}
 			w.bought = true
-			if err := w.nameIsFree(ctx, r, id); err != nil {
+			if err := w.freeName(ctx, r, id); err != nil {
 				h.drop()
 				return nil, err
 			}
@@ -184,26 +209,30 @@ func (w *caller) acquireNamed(ctx context.Context) (*heldOrder, error) {
 	}
 }
 
-// nameTaken is the answer to a request whose own name stands for an order of another request.
+// nameTaken is the answer to a request whose request_id stands for an order of another request.
 func nameTaken(name, id string) error {
 	return fault.BadField("request_id", "%q already names another request (order %s)", name, id)
 }
 
-// matches says why an order is not that of a request that has its name. A draft that was promoted is.
+// matches returns an error when an order that was found by the request's name is not the order of
+// that request. A request for a draft also matches once that draft was promoted.
 func (o *orderEntry) matches(p *issuing.Plan) error {
 	r := p.Request
 	switch {
 	case !p.MatchesNamed(o.Fingerprint):
 		return nameTaken(r.ID, o.ID)
 	case o.Draft && !r.Draft:
-		return fault.BadField("request_id", "%q names order %s, which is a draft: writing promote=true to orders/%s/%s places it", r.ID, o.ID, o.Role, o.ID)
+		return fault.BadField("request_id", "%q names order %s, which is a draft: "+
+			"write promote=true to orders/%s/%s to place it", r.ID, o.ID, o.Role, o.ID)
 	}
 	return nil
 }
 
-// nameIsFree says why the name of a request is used up. Where CERTInext never took the order of that name, or had it as a draft only, or
-// nobody got the renewal, the name is free: what is left of that order goes.
-func (w *caller) nameIsFree(ctx context.Context, r issuing.Request, id string) error {
+// freeName makes the name of a request free for a new order, or returns an error when a closed
+// order has used it up. It is free when CERTInext never took the closed order or had it as a
+// draft only, whose record is then deleted, and when the order is a renewal whose certificate was
+// never handed over, whose record is then kept under another id.
+func (w *caller) freeName(ctx context.Context, r issuing.Request, id string) error {
 	closed, err := store.Get[orderEntry](ctx, w.storage, closedOrderPrefix+r.Role+"/"+id)
 	if err != nil || closed == nil {
 		return err
@@ -214,10 +243,12 @@ func (w *caller) nameIsFree(ctx context.Context, r issuing.Request, id string) e
 	case !closed.Delivered && strings.HasPrefix(r.ID, renewalID):
 		return w.refile(ctx, closed)
 	}
-	return fault.BadField("request_id", "%q names order %s, which is over (%s); its key is gone: use another name", r.ID, id, closed.State)
+	return fault.BadField("request_id",
+		"%q names order %s, which is over (%s); its key is gone: use another name",
+		r.ID, id, closed.State)
 }
 
-// refile keeps the record of a paid order whose name is used again, under an id of its own.
+// refile moves the record of a paid order whose name is used again to a new id.
 func (w *caller) refile(ctx context.Context, closed *orderEntry) error {
 	before := closed.closedKey()
 	id, err := w.journal.NewID()
@@ -236,7 +267,7 @@ func (w *caller) refile(ctx context.Context, closed *orderEntry) error {
 	return store.Delete(ctx, w.storage, before)
 }
 
-// refileCertificate has the certificate of a refiled order name it.
+// refileCertificate stores the new id of a refiled order in the entry of its certificate.
 func (w *caller) refileCertificate(ctx context.Context, o *orderEntry) error {
 	unlock, err := w.journal.Certificates.Lock(ctx, o.Serial)
 	if err != nil {
@@ -251,8 +282,11 @@ func (w *caller) refileCertificate(ctx context.Context, o *orderEntry) error {
 	return store.Put(ctx, w.storage, c.Key(), c)
 }
 
-// waitFor waits for whoever works on an order to let go.
-func (journal *Journal) waitFor(ctx context.Context, busy <-chan struct{}, deadline time.Time) error {
+// waitFor waits for the hold that busy stands for to end. It returns an error when ctx ends or the
+// deadline passes before that.
+func (journal *Journal) waitFor(
+	ctx context.Context, busy <-chan struct{}, deadline time.Time,
+) error {
 	timer := time.NewTimer(deadline.Sub(journal.Now()))
 	defer timer.Stop()
 	select {
@@ -265,22 +299,27 @@ func (journal *Journal) waitFor(ctx context.Context, busy <-chan struct{}, deadl
 	}
 }
 
-// stillBusy describes an order that somebody else works on. That it cannot be read now, or is just being stored, is no fault for the client: it
-// has lost nothing, and asks again.
+// stillBusy is the answer to a request whose order was held by another request or by the background
+// pass for too long. When the order cannot be read now, or is not stored yet, the client has lost
+// nothing either, and is told to send its request again.
 func (w *caller) stillBusy(ctx context.Context, role, id string) error {
 	o, err := w.journal.Order(context.WithoutCancel(ctx), w.storage, role, id)
 	if err != nil {
-		w.journal.Log.Warn("an order that is being worked on could not be read for who waits for it", "order_id", id, "error", err)
+		w.journal.Log.Warn("could not read an order for a request that waits for it",
+			"order_id", id, "error", err)
 	}
 	if o == nil {
-		return &fault.RefusedError{Err: errors.New("the same request is being worked on at this moment: send it again")}
+		return &fault.RefusedError{Err: errors.New(
+			"the same request is being worked on at this moment: send it again")}
 	}
 	return &Error{Order: o}
 }
 
-// begin stores the intent to order, before CERTInext hears of it. On failure the hold is let go.
+// begin stores the intent to order, before CERTInext hears of it (ADR 0002). On failure the hold
+// has ended.
 func (h *heldOrder) begin(ctx context.Context, p *issuing.Plan) error {
-	if err := h.journal.Account.MayOrder(ctx, h.storage); err != nil { // as config is by now: the request may have waited
+	// The request may have waited: config counts as it is now, not as it was for the plan.
+	if err := h.journal.Account.MayOrder(ctx, h.storage); err != nil {
 		h.drop()
 		return err
 	}
@@ -292,24 +331,30 @@ func (h *heldOrder) begin(ctx context.Context, p *issuing.Plan) error {
 	return h.storeIntent(ctx, o)
 }
 
-// storeIntent stores an order that CERTInext has certainly not heard of. On failure the hold is let go.
+// storeIntent stores an order that CERTInext has certainly not heard of. On failure the hold has
+// ended.
 func (h *heldOrder) storeIntent(ctx context.Context, o *orderEntry) error {
-	o.fresh, o.dirty, h.entry = true, true, o
+	o.fresh, o.dirty = true, true
+	h.entry = o
 	err := h.journal.saveOrder(ctx, h.storage, o)
 	if err == nil {
 		h.journal.registry.amend(o)
 		return nil
 	}
-	// It may have been stored all the same, and must not be taken for an order that was sent.
-	if again := store.Delete(context.WithoutCancel(ctx), h.storage, o.openKey()); again != nil {
+	// It may have been stored all the same, and the next process would take it for an order that
+	// was sent.
+	again := store.Delete(context.WithoutCancel(ctx), h.storage, o.openKey())
+	if again != nil {
 		h.lookAgain(h.journal.Now())
-		h.Release() // the registry remembers what it is, and the background pass removes it
+		h.Release() // the registry knows that it is unsent, and the background pass removes it
 		return errors.Join(err, again)
 	}
 	h.drop()
 	return err
 }
 
+// newOrder returns the entry of an order that is not stored yet, with a key of its own unless the
+// request brought a CSR.
 func (journal *Journal) newOrder(p *issuing.Plan, id string) (*orderEntry, error) {
 	role, cfg, r := p.Role, p.Config, p.Request
 	now := journal.Now()
@@ -319,9 +364,12 @@ func (journal *Journal) newOrder(p *issuing.Plan, id string) (*orderEntry, error
 	}
 	reuse := role.EffectiveReuseWindow()
 	o := &orderEntry{
-		Version: 1, ID: id, Role: role.Name, Requester: r.Requester, RequestID: r.ID, Account: cfg.Account(),
-		Fingerprint: p.Identity, State: StatePlacing, Draft: r.Draft, Renews: r.Renews, CSR: p.CSR,
-		CreatedAt: now, UpdatedAt: now, Grace: role.DeliveryGrace, Reuse: &reuse, Pickup: role.PickupWindow, RevokeUnclaimed: role.RevokeUnclaimed, TTL: r.TTL,
+		Version: 1, ID: id, Role: role.Name, Account: cfg.Account(),
+		Requester: r.Requester, RequestID: r.ID, Fingerprint: p.Identity,
+		State: StatePlacing, Draft: r.Draft, Renews: r.Renews, CSR: p.CSR, TTL: r.TTL,
+		CreatedAt: now, UpdatedAt: now,
+		Grace: role.DeliveryGrace, Reuse: &reuse,
+		Pickup: role.PickupWindow, RevokeUnclaimed: role.RevokeUnclaimed,
 		Placement: newPlacement(role, role.OrderDefaults.Or(cfg.OrderDefaults), p, key),
 	}
 	o.Placement.Keyless = keyless(cfg, o.Placement.Family)
@@ -332,7 +380,7 @@ func (journal *Journal) newOrder(p *issuing.Plan, id string) (*orderEntry, error
 	return o, journal.addKey(o, p)
 }
 
-// addKey makes the order's key and CSR.
+// addKey generates the order's key and its CSR.
 func (journal *Journal) addKey(o *orderEntry, p *issuing.Plan) error {
 	key, err := p.Key.Generate()
 	if err != nil {

@@ -116,8 +116,8 @@ func (w *caller) waitsUntil() time.Time {
 	return w.began.Add(hangUpPatience)
 }
 
-// named reports whether the order was found by its id, or by the request_id of its request. Then its
-// certificate may be handed over again as long as its key is kept (ADR 0010).
+// named reports whether the order was found by its id, or by the request_id of its request. Then
+// its certificate may be handed over again as long as its key is kept (ADR 0010).
 func (w *caller) named() bool { return w.plan == nil || w.plan.Request.ID != "" }
 
 // forced reports whether force_new rules out certificates that were handed over before the request

@@ -10,8 +10,8 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 )
 
-// newCertificateEntry returns the entry of a certificate that was downloaded for an order. It is not
-// stored yet.
+// newCertificateEntry returns the entry of a certificate that was downloaded for an order. It is
+// not stored yet.
 func newCertificateEntry(
 	o *orderEntry, cert *certificates.Downloaded, now time.Time,
 ) *certificates.Entry {

@@ -107,7 +107,8 @@ func (h *heldOrder) readHeld(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// readEntry sets the entry of a held order, and leaves it nil when the order is not open in storage.
+// readEntry sets the entry of a held order, and leaves it nil when the order is not open in
+// storage.
 func (h *heldOrder) readEntry(ctx context.Context) error {
 	t, _ := h.journal.registry.status(h.id)
 	if t.unsaved != nil {
@@ -132,8 +133,9 @@ func (h *heldOrder) readEntry(ctx context.Context) error {
 	return nil
 }
 
-// applyDelivery sets the state of an order whose certificate this process has stored at delivery. A
-// delivery does not write the order's entry, which says so only once the order is closed (ADR 0005).
+// applyDelivery sets the state of an order whose certificate this process has stored at delivery.
+// A delivery does not write the order's entry, which says so only once the order is closed (ADR
+// 0005).
 func (o *orderEntry) applyDelivery(t tracked) {
 	if t.stored != "" && o.State == StatePending {
 		o.State, o.Serial = StateIssued, t.stored

@@ -20,34 +20,39 @@ import (
 // Issued is a certificate as it is handed over.
 type Issued struct {
 	Certificate *certificates.Certificate
-	// PrivateKey is PKCS#8 PEM; empty when the caller brought the CSR.
+	// PrivateKey is PKCS#8 PEM; empty when the request brought a CSR.
 	PrivateKey     string
 	PrivateKeyType string              // "ec" or "rsa"
 	Lease          *certificates.Lease // nil when the role generates none
-	// Reused is set when an earlier answer held the certificate, too: nothing was bought for this one.
+	// Reused is set when an earlier answer held the certificate, too: nothing was bought for this
+	// one.
 	Reused   bool
-	Warnings []string
+	Warnings []string // for the user who reads the answer
 }
 
-// Issue places the order that r comes to, or finds the one it came to before, and waits for its certificate as long as the
-// role says. The same request is one purchase: while its order is in flight, and afterwards for the role's reuse window. An order that is
-// not finished by then, or whose certificate cannot be handed over, is an [*Error].
-func (journal *Journal) Issue(ctx context.Context, s logical.Storage, r issuing.Request) (*Issued, error) {
+// Issue places the order that r comes to, or finds the one it came to before, and waits for its
+// certificate for the role's issue timeout. The same request is one purchase while its order is in
+// flight, and afterwards for the role's reuse window (ADR 0020). When the order is not finished by
+// then, or its certificate cannot be handed over, the error is an [*Error].
+func (journal *Journal) Issue(
+	ctx context.Context, s logical.Storage, r issuing.Request,
+) (*Issued, error) {
 	w, err := journal.requestCaller(ctx, s, r, forCertificate)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, w.role.IssueTimeout+issueMargin) // by a clock that does not jump
+	// Unlike the deadline, this one goes by a clock that does not jump.
+	ctx, cancel := context.WithTimeout(ctx, w.role.IssueTimeout+issueMargin)
 	defer cancel()
 	for {
 		issued, err := w.issueOnce(ctx)
-		if !w.passesOver(err) {
+		if !w.setAside(err) {
 			return issued, err
 		}
 	}
 }
 
-// issueMargin is how much longer than its role says a request lasts at most.
+// issueMargin is by how much a request may outlast the issue timeout of its role.
 const issueMargin = 5 * time.Second
 
 func (w *caller) issueOnce(ctx context.Context) (*Issued, error) {
@@ -62,16 +67,18 @@ func (w *caller) issueOnce(ctx context.Context) (*Issued, error) {
 	return w.pursue(ctx, h)
 }
 
-// PlaceOrder places the order that r comes to, or finds the one it came to before, and returns it without waiting for the
-// certificate.
-func (journal *Journal) PlaceOrder(ctx context.Context, s logical.Storage, r issuing.Request) (*Order, error) {
+// PlaceOrder places the order that r comes to, or finds the one it came to before, and returns it
+// without waiting for the certificate.
+func (journal *Journal) PlaceOrder(
+	ctx context.Context, s logical.Storage, r issuing.Request,
+) (*Order, error) {
 	w, err := journal.requestCaller(ctx, s, r, forPlacement)
 	if err != nil {
 		return nil, err
 	}
 	for {
 		o, err := w.placeOnce(ctx)
-		if !w.passesOver(err) {
+		if !w.setAside(err) {
 			return o, err
 		}
 	}
@@ -80,47 +87,50 @@ func (journal *Journal) PlaceOrder(ctx context.Context, s logical.Storage, r iss
 func (w *caller) placeOnce(ctx context.Context) (*Order, error) {
 	h, _, err := w.acquireOrder(ctx)
 	if err != nil {
-		var open *Error
-		errors.As(err, &open)
-		return orderOf(open, err) // somebody works on it at this moment
+		return unfinished(err) // another request, or the background pass, works on it
 	}
 	defer h.Release()
 	return w.refresh(ctx, h)
 }
 
-// An placeAnewError is an order that does not serve the request that has found it, so that the request looks for another one, or places
-// one.
+// A placeAnewError is an order that does not serve the request that has found it, so that the
+// request looks for another one, or places one.
 type placeAnewError struct {
 	id    string // of the order
 	cause string
-	// never is set when CERTInext certainly never took the order: then even the request that it was placed for places another one.
+	// never is set when CERTInext certainly never took the order (ADR 0009). Then even the request
+	// that it was placed for places another one.
 	never bool
 }
 
-// Error says why.
+// Error names the order, and why it does not serve the request.
 func (e *placeAnewError) Error() string { return "order " + e.id + ": " + e.cause }
 
-// passesOver reports whether a request begins anew after err: the order that it found does not serve it, or CERTInext certainly never took
-// the one that was placed for it. Whatever else becomes of an order that was placed for a request is the request's answer.
-func (w *caller) passesOver(err error) bool {
+// setAside sets aside the order that err is about, and reports whether the request begins anew: the
+// order that it found does not serve it, or CERTInext certainly never took the one that was placed
+// for it. Whatever else becomes of an order that was placed for a request is the request's answer
+// (ADR 0020).
+func (w *caller) setAside(err error) bool {
 	var elsewhere *placeAnewError
-	if !errors.As(err, &elsewhere) || elsewhere.never && w.purpose.waits() && !w.journal.Now().Before(w.deadline) {
+	if !errors.As(err, &elsewhere) {
 		return false
+	}
+	if elsewhere.never && w.purpose.waits() && !w.journal.Now().Before(w.deadline) {
+		return false // no time is left for another order
 	}
 	w.passed[elsewhere.id] = true
 	w.bought = false
 	return true
 }
 
-// look returns an order as it stands once everything was done for it that needs no waiting.
+// refresh takes every step for an order that needs no waiting, and returns the order as it is then.
 func (w *caller) refresh(ctx context.Context, h *heldOrder) (*Order, error) {
 	_, err := w.pursue(ctx, h)
-	var open *Error
-	errors.As(err, &open)
-	return orderOf(open, err)
+	return unfinished(err)
 }
 
-// refreshOrder is look for an order that was not asked for by its request: one that is over is said to be.
+// refreshOrder is refresh for an order that the caller names by its id. When the order is over, the
+// error says so.
 func (w *caller) refreshOrder(ctx context.Context, h *heldOrder) (*Order, error) {
 	role, id := h.role, h.id
 	v, err := w.refresh(ctx, h)
@@ -131,15 +141,18 @@ func (w *caller) refreshOrder(ctx context.Context, h *heldOrder) (*Order, error)
 	return v, err
 }
 
-// orderOf returns the order of an error that is only that the order is not finished.
-func orderOf(open *Error, err error) (*Order, error) {
-	if open != nil && open.Err == nil {
+// unfinished returns the order of an [*Error] that says only that the order is not finished. Any
+// other error is returned as it is.
+func unfinished(err error) (*Order, error) {
+	var open *Error
+	if errors.As(err, &open) && open.Err == nil {
 		return open.Order, nil
 	}
 	return nil, err
 }
 
-// allowedDomains fills in the role's templated domains. A template that does not apply to the requester allows nothing.
+// allowedDomains returns the role's allowed domains, with its templates filled in for the
+// requester's identity entity. A template that cannot be filled in allows nothing.
 func allowedDomains(on *host.Host, role *issuing.Role, entityID string) []string {
 	if !role.AllowedDomainsTemplate {
 		return role.AllowedDomains
@@ -157,6 +170,7 @@ func allowedDomains(on *host.Host, role *issuing.Role, entityID string) []string
 	return out
 }
 
+// fillTemplate fills in a template of Vault's identities for an entity and its groups.
 func fillTemplate(on *host.Host, template, entityID string) (string, error) {
 	if on.System == nil || entityID == "" {
 		return "", fmt.Errorf("the requester has no identity entity")

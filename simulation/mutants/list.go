@@ -24,8 +24,8 @@ var mutants = []Mutant{
 	{
 		Name: "the intent is stored only after CERTInext was told",
 		File: "backend/orders/acquire.go",
-		Old:  "o.fresh, o.dirty, h.entry = true, true, o\n\terr := h.journal.saveOrder(ctx, h.storage, o)\n",
-		New:  "o.fresh, o.dirty, h.entry = true, false, o\n\tvar err error\n",
+		Old:  "o.fresh, o.dirty = true, true\n\th.entry = o\n\terr := h.journal.saveOrder(ctx, h.storage, o)\n",
+		New:  "o.fresh, o.dirty = true, false\n\th.entry = o\n\tvar err error\n",
 		Like: "a write that is moved",
 	},
 	{
