@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,26 +19,30 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 )
 
-// keepUndelivered stores a certificate that nobody has fetched yet.
+// keepUndelivered stores a certificate that is not handed over now, and that its order is issued.
 func (h *heldOrder) keepUndelivered(ctx context.Context, cert *certificates.Downloaded) error {
 	o := h.entry
 	c, err := h.storeUndelivered(ctx, cert)
 	if err != nil {
 		return err
 	}
-	o.State, o.Serial, o.Needs, o.Delivered = StateIssued, c.Serial, nil, c.Delivery != nil
+	o.State, o.Serial = StateIssued, c.Serial
+	o.Needs, o.Delivered = nil, c.Delivery != nil
 	o.note(h.journal.Now(), "issued as %s", c.View().Serial)
 	return h.journal.saveOrder(ctx, h.storage, o)
 }
 
-// storeUndelivered stores a certificate, unless it is known. A synchronization that meets it at the same moment waits.
-func (h *heldOrder) storeUndelivered(ctx context.Context, cert *certificates.Downloaded) (*certificates.Entry, error) {
+// storeUndelivered stores a certificate unless it is stored already. A synchronization that finds
+// it at CERTInext at the same moment waits for the certificate's lock.
+func (h *heldOrder) storeUndelivered(
+	ctx context.Context, cert *certificates.Downloaded,
+) (*certificates.Entry, error) {
 	unlock, err := h.journal.Certificates.Lock(ctx, serials.Key(cert.Leaf.SerialNumber))
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	c, known, err := h.certOf(ctx, cert)
+	c, known, err := h.entryFor(ctx, cert)
 	if err != nil || known {
 		return c, err
 	}
@@ -45,33 +50,39 @@ func (h *heldOrder) storeUndelivered(ctx context.Context, cert *certificates.Dow
 	return c, store.Put(ctx, h.storage, c.Key(), c)
 }
 
-// certOf returns the entry of a downloaded certificate: the stored one when there is one, since it knows of deliveries and
-// leases, and else a new one that is not stored yet.
-func (h *heldOrder) certOf(ctx context.Context, cert *certificates.Downloaded) (c *certificates.Entry, known bool, err error) {
+// entryFor returns the entry of a downloaded certificate, and whether it is the stored one, which
+// knows of deliveries and leases. Otherwise it is a new one that is not stored yet. The caller
+// holds the certificate's lock.
+func (h *heldOrder) entryFor(
+	ctx context.Context, cert *certificates.Downloaded,
+) (c *certificates.Entry, known bool, err error) {
 	o := h.entry
 	c = newCertificateEntry(o, cert, h.journal.Now())
 	stored, err := certificates.Read(ctx, h.storage, c.Serial)
 	if err != nil {
 		return nil, false, err
 	}
-	if stored == nil || stored.Imported && stored.Revocation == nil {
-		return c, false, nil // a synchronization that ran meanwhile knows less of it
+	if stored == nil || (stored.Imported && stored.Revocation == nil) {
+		return c, false, nil // what a synchronization has stored meanwhile says less than c
 	}
 	if stored.Certificate != c.Certificate {
-		return nil, false, fmt.Errorf("order %s: another certificate of this mount has the serial number %s", o.ID, c.Serial)
+		return nil, false, fmt.Errorf(
+			"order %s: another certificate of this mount has the serial number %s", o.ID, c.Serial)
 	}
 	return stored, true, nil
 }
 
 // fromDownload hands over a certificate that has just been downloaded.
-func (h *heldOrder) fromDownload(ctx context.Context, w *caller, cert *certificates.Downloaded) result {
+func (h *heldOrder) fromDownload(
+	ctx context.Context, w *caller, cert *certificates.Downloaded,
+) result {
 	h.lookAgain(h.journal.Now())
 	unlock, err := h.journal.Certificates.Lock(ctx, serials.Key(cert.Leaf.SerialNumber))
 	if err != nil {
 		return result{err: err}
 	}
 	defer unlock()
-	c, _, err := h.certOf(ctx, cert)
+	c, _, err := h.entryFor(ctx, cert)
 	if err != nil {
 		return result{err: err}
 	}
@@ -80,24 +91,26 @@ func (h *heldOrder) fromDownload(ctx context.Context, w *caller, cert *certifica
 		return r
 	}
 	if missing := missingNames(cert, &h.entry.Placement); len(missing) > 0 {
-		r.issued.Warnings = append(r.issued.Warnings, "CERTInext left out of the certificate: "+strings.Join(missing, ", "))
+		r.issued.Warnings = append(r.issued.Warnings,
+			"CERTInext left out of the certificate: "+strings.Join(missing, ", "))
 	}
 	return r
 }
 
-// fromStore hands over the certificate that the background pass, or an earlier request, has stored; a caller that is not handed it is told
-// that the order is issued.
+// fromStore hands over the certificate that the background pass or an earlier request has stored. A
+// caller whose purpose is not to be handed the certificate is told that the order is issued.
 func (h *heldOrder) fromStore(ctx context.Context, w *caller) result {
 	h.lookAgain(h.journal.Now())
 	r := h.fromEntry(ctx, w, false)
-	if errors.Is(r.err, account.ErrClockUnknown) { // with nothing locked
+	if errors.Is(r.err, account.ErrClockUnknown) {
+		// CERTInext is asked while the certificate is not locked.
 		h.journal.Account.LearnClock(ctx, h.storage)
 		r = h.fromEntry(ctx, w, true)
 	}
 	return r
 }
 
-// fromEntry is fromStore, unless time decides and CERTInext's clock was not seen yet; with blind, it is in doubt then.
+// fromEntry is one attempt of fromStore, see deliver for blind.
 func (h *heldOrder) fromEntry(ctx context.Context, w *caller, blind bool) result {
 	unlock, err := h.journal.Certificates.Lock(ctx, h.entry.Serial)
 	if err != nil {
@@ -114,9 +127,13 @@ func (h *heldOrder) fromEntry(ctx context.Context, w *caller, blind bool) result
 	return h.deliver(ctx, w, c, blind)
 }
 
-// deliver stores that the certificate is handed over, and hands it over. Where time decides, and CERTInext's clock was not seen yet, nothing is
-// done unless blind: then our clock is in doubt. The caller holds the certificate's lock.
-func (h *heldOrder) deliver(ctx context.Context, w *caller, c *certificates.Entry, blind bool) result {
+// deliver stores that the certificate is handed over, and hands it over. Where the outcome
+// depends on the time and this process has not seen CERTInext's clock yet, it does nothing and
+// returns [account.ErrClockUnknown]; with blind, our clock counts as in doubt then (ADR 0022).
+// The caller holds the certificate's lock.
+func (h *heldOrder) deliver(
+	ctx context.Context, w *caller, c *certificates.Entry, blind bool,
+) result {
 	o, now := h.entry, h.journal.Now()
 	due, err := h.journal.Certificates.RevocationDue(ctx, h.storage, c)
 	if err != nil {
@@ -124,7 +141,8 @@ func (h *heldOrder) deliver(ctx context.Context, w *caller, c *certificates.Entr
 	}
 	h.journal.registry.recall(h.id, c)
 	_, seen := h.journal.Account.ClockSkew()
-	verdict, why := handoverTo(c, o, w, due, now, h.journal.Account.ClockInDoubt() || !seen && blind)
+	inDoubt := h.journal.Account.ClockInDoubt() || (!seen && blind)
+	verdict, why := handoverTo(c, o, w, due, now, inDoubt)
 	if !seen && !blind {
 		if by, _ := handoverTo(c, o, w, due, now, true); by != verdict {
 			return result{err: account.ErrClockUnknown}
@@ -144,7 +162,8 @@ func (h *heldOrder) deliver(ctx context.Context, w *caller, c *certificates.Entr
 		return result{err: &Error{Order: o.view()}}
 	}
 	issued := &Issued{
-		Certificate: c.View(), PrivateKey: o.PrivateKey, PrivateKeyType: o.Placement.KeyType, Reused: c.Delivery != nil,
+		Certificate: c.View(), Reused: c.Delivery != nil,
+		PrivateKey: o.PrivateKey, PrivateKeyType: o.Placement.KeyType,
 	}
 	c.Delivery = c.Delivery.Again(now)
 	err = w.addLease(c, issued, now)
@@ -158,7 +177,9 @@ func (h *heldOrder) deliver(ctx context.Context, w *caller, c *certificates.Entr
 	}
 	c.Delivery.Answered(h.journal.Now(), h.journal.answers.Add(1))
 	h.journal.Certificates.RememberChain(c.Chain)
-	o.dirty = o.owed // what the drive has merely noted is not worth a write of its own: the certificate's entry says all
+	// What the drive has merely noted is not worth a write: the certificate's entry says enough
+	// (ADR 0005).
+	o.dirty = o.owed
 	if ctx.Err() != nil {
 		h.undoDelivery(ctx, r)
 		return result{err: &Error{Order: o.view()}}
@@ -167,7 +188,8 @@ func (h *heldOrder) deliver(ctx context.Context, w *caller, c *certificates.Entr
 	return r
 }
 
-// rememberDelivery has the registry know of the answers that held the certificate, and the background pass look when the key's time is over.
+// rememberDelivery tells the registry which answers held the certificate, and when the background
+// pass has to look at the order next.
 func (h *heldOrder) rememberDelivery(c *certificates.Entry) {
 	if c.Delivery == nil {
 		h.lookAgain(h.journal.Now().Add(host.PassDelay(0)))
@@ -177,8 +199,9 @@ func (h *heldOrder) rememberDelivery(c *certificates.Entry) {
 	h.lookAgain(nextDeliveryLook(c, h.entry, h.journal.Now()))
 }
 
-// nextDeliveryLook is when the background pass has something to do for an order whose certificate was handed over: its key's time is over, or its last
-// lease, which Vault may never have stored.
+// nextDeliveryLook returns when the background pass next has something to do for an order whose
+// certificate was handed over: when its key is to be erased, or when its last lease is overdue,
+// which Vault may never have stored (ADR 0023).
 func nextDeliveryLook(c *certificates.Entry, o *orderEntry, now time.Time) time.Time {
 	next := c.Delivery.Until(o.keyLife())
 	if last := certificates.LatestLease(c.Leases); !last.IsZero() {
@@ -189,23 +212,27 @@ func nextDeliveryLook(c *certificates.Entry, o *orderEntry, now time.Time) time.
 	return next
 }
 
-// undeliverable is the answer about a certificate that nobody gets, for good when over. A request that has bought it is told so, and so is
-// one that would buy another one like it; any other request looks further.
-func (w *caller) undeliverable(o *orderEntry, c *certificates.Entry, why string, over bool) error {
+// undeliverable is the answer to a request for a certificate that is not handed over, for good when
+// over. A request that has bought it is told so, and so is one that would buy another one like it.
+// Any other request looks for another order.
+func (w *caller) undeliverable(
+	o *orderEntry, c *certificates.Entry, why string, over bool,
+) error {
 	if over && !w.bought {
 		return &placeAnewError{id: o.ID, cause: why}
 	}
 	if !w.purpose.isHanded() {
 		return &Error{Order: o.view(), Over: over}
 	}
-	return &Error{Order: o.view(), Over: over, Err: fmt.Errorf("its certificate %s is issued and is not handed over: %s", c.View().Serial, why)}
+	return &Error{Order: o.view(), Over: over, Err: fmt.Errorf(
+		"its certificate %s is issued and is not handed over: %s", c.View().Serial, why)}
 }
 
-// holdBack stores that a certificate is there, and why nobody gets it now.
+// holdBack stores that a certificate was issued, and why it is not handed over now.
 func (h *heldOrder) holdBack(ctx context.Context, c *certificates.Entry, why string) error {
 	o := h.entry
 	h.lookAgain(h.journal.Now().Add(host.PassDelay(1)))
-	if o.State == StateIssued && o.Serial == c.Serial && len(o.Needs) == 1 && o.Needs[0] == why {
+	if o.State == StateIssued && o.Serial == c.Serial && slices.Equal(o.Needs, []string{why}) {
 		return nil
 	}
 	if err := store.Put(context.WithoutCancel(ctx), h.storage, c.Key(), c); err != nil {
@@ -213,11 +240,12 @@ func (h *heldOrder) holdBack(ctx context.Context, c *certificates.Entry, why str
 	}
 	o.State, o.Serial, o.Needs = StateIssued, c.Serial, []string{why}
 	o.note(h.journal.Now(), "issued as %s, and kept back: %s", c.View().Serial, why)
-	h.journal.Log.Warn("a certificate is kept back", "order_id", o.ID, "serial", c.View().Serial, "why", why)
+	h.journal.Log.Warn("a certificate is kept back",
+		"order_id", o.ID, "serial", c.View().Serial, "why", why)
 	return h.journal.saveOrder(ctx, h.storage, o)
 }
 
-// takeBack undoes a delivery whose caller left before it had the answer.
+// takeBack undoes a delivery whose caller left before it was answered.
 func (h *heldOrder) takeBack(ctx context.Context, r result) {
 	ctx = context.WithoutCancel(ctx)
 	unlock, err := h.journal.Certificates.Lock(ctx, r.cert.Serial)
@@ -227,29 +255,36 @@ func (h *heldOrder) takeBack(ctx context.Context, r result) {
 	defer unlock()
 	c, err := certificates.Read(ctx, h.storage, r.cert.Serial)
 	if err != nil || c == nil {
-		h.journal.Log.Warn("a caller hung up, and its certificate counts as handed over", "order_id", h.id, "error", err)
+		h.warnNotUndone(err)
 		return
 	}
 	r.cert = c
 	h.undoDelivery(ctx, r)
 }
 
-// undoDelivery forgets a delivery whose caller has hung up meanwhile: its next request gets the certificate, however late. If that
-// cannot be stored, the grace applies. The caller holds the certificate's lock.
+// warnNotUndone logs that a delivery could not be undone.
+func (h *heldOrder) warnNotUndone(err error) {
+	h.journal.Log.Warn("a caller hung up, and its certificate counts as handed over all the same",
+		"order_id", h.id, "error", err)
+}
+
+// undoDelivery removes a delivery whose caller has hung up meanwhile. Then the next request like it
+// gets the certificate, however late it comes. If that cannot be stored, the certificate counts as
+// handed over, and is given again within the grace. The caller holds the certificate's lock.
 func (h *heldOrder) undoDelivery(ctx context.Context, r result) {
 	c := r.cert
 	if r.issued.Lease != nil {
 		if _, there := c.Leases[r.issued.Lease.ID]; !there {
-			return // Vault has taken it back already
+			return // TakeBack has removed it already
 		}
 		delete(c.Leases, r.issued.Lease.ID)
 	}
 	c.Delivery = c.Delivery.Less()
 	err := store.Put(context.WithoutCancel(ctx), h.storage, c.Key(), c)
 	if err != nil {
-		h.journal.Log.Warn("a caller hung up, and its certificate counts as handed over", "order_id", c.OrderID, "error", err)
+		h.warnNotUndone(err)
 	}
-	if c.Delivery == nil { // if it was stored all the same, whoever looks next finds it so
+	if c.Delivery == nil { // whether or not it was stored: the next look goes by what storage has
 		h.journal.registry.unmarkDelivered(h.id, h.journal.Now())
 		h.lookAgain(h.journal.Now().Add(host.PassDelay(0)))
 		return
@@ -260,13 +295,15 @@ func (h *heldOrder) undoDelivery(ctx context.Context, r result) {
 	h.rememberDelivery(c)
 }
 
-// finish closes an order whose certificate is not handed out any more, and erases its key.
+// finish closes an order whose certificate is not handed over any more, and erases its key. The
+// caller holds the certificate's lock.
 func (h *heldOrder) finish(ctx context.Context, c *certificates.Entry, toBeRevoked bool) error {
 	o := h.entry
 	if issued := "issued as " + strings.ReplaceAll(c.Serial, "-", ":"); !o.told(issued) {
 		o.note(h.journal.Now(), "%s", issued)
 	}
-	o.State, o.Serial, o.Delivered = StateIssued, c.Serial, c.Delivery != nil
+	o.State, o.Serial = StateIssued, c.Serial
+	o.Delivered = c.Delivery != nil
 	switch {
 	case o.Delivered:
 		o.note(h.journal.Now(), "delivered; key erased")
@@ -274,13 +311,13 @@ func (h *heldOrder) finish(ctx context.Context, c *certificates.Entry, toBeRevok
 			return err
 		}
 	case c.Revocation != nil:
-		o.note(h.journal.Now(), "revoked before anybody fetched it; key erased")
+		o.note(h.journal.Now(), "revoked before it was fetched; key erased")
 	case toBeRevoked:
 		o.note(h.journal.Now(), "to be revoked; key erased")
 	case !c.NotAfter.After(h.journal.Now()):
-		o.note(h.journal.Now(), "expired before anybody fetched it; key erased")
+		o.note(h.journal.Now(), "expired before it was fetched; key erased")
 	default:
-		o.note(h.journal.Now(), "nobody fetched it within %s; key erased", o.Pickup)
+		o.note(h.journal.Now(), "not fetched within %s; key erased", o.Pickup)
 		if err := h.revokeUnclaimed(ctx, c); err != nil {
 			return err
 		}
@@ -288,7 +325,8 @@ func (h *heldOrder) finish(ctx context.Context, c *certificates.Entry, toBeRevok
 	return h.closeOrder(ctx)
 }
 
-// revokeUnclaimed queues the revocation of a certificate that nobody fetched, where the role wants that.
+// revokeUnclaimed queues the revocation of a certificate that was not fetched in time, if the role
+// says revoke_unclaimed.
 func (h *heldOrder) revokeUnclaimed(ctx context.Context, c *certificates.Entry) error {
 	o := h.entry
 	if !o.RevokeUnclaimed {
@@ -296,6 +334,7 @@ func (h *heldOrder) revokeUnclaimed(ctx context.Context, c *certificates.Entry) 
 	}
 	o.note(h.journal.Now(), "to be revoked")
 	return h.journal.Certificates.Enqueue(ctx, h.storage, &certificates.Queued{
-		Version: 1, Serial: c.Serial, Reason: certificates.DefaultReason, Note: "nobody fetched it", QueuedAt: h.journal.Now(), Due: true, LeaseOver: true, Next: h.journal.Now(),
+		Version: 1, Serial: c.Serial, Reason: certificates.DefaultReason, Note: "nobody fetched it",
+		QueuedAt: h.journal.Now(), Due: true, LeaseOver: true, Next: h.journal.Now(),
 	})
 }

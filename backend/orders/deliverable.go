@@ -10,19 +10,28 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 )
 
-// A handover is what becomes of a request for a certificate that is stored.
+// A handover is whether a stored certificate is handed over to a request.
 type handover int
 
 const (
-	handOver handover = iota // the request gets it
-	passOver                 // the request gets another one; the order stays open for those whom it serves
-	keepBack                 // nobody gets it now, and nobody buys another one for that
-	isOver                   // nobody gets it any more: the order is to be closed, and its key erased
+	// isDeliverable: the request gets the certificate.
+	isDeliverable handover = iota
+	// passOver: the request gets another one, and the order stays open for the requests it serves.
+	passOver
+	// keepBack: no request gets the certificate now, and none buys another one in its place.
+	keepBack
+	// isOver: no request gets the certificate any more. The order is to be closed, and its key
+	// erased.
+	isOver
 )
 
-// handoverTo decides whether c, of order o, is handed over to w. w is nil when nobody asks. in doubt tells that our clock and
-// CERTInext's differ too much for ours to decide anything that cannot be undone. why is for whoever does not get it.
-func handoverTo(c *certificates.Entry, o *orderEntry, w *caller, toBeRevoked bool, now time.Time, inDoubt bool) (h handover, why string) {
+// handoverTo decides whether c, the certificate of order o, is handed over to w, which is nil for
+// the background pass. toBeRevoked is set when a revocation of c is queued. inDoubt is set when
+// our clock and CERTInext's differ too much for ours to decide anything that cannot be undone
+// (ADR 0022). why tells a request the reason when it does not get the certificate.
+func handoverTo(
+	c *certificates.Entry, o *orderEntry, w *caller, toBeRevoked bool, now time.Time, inDoubt bool,
+) (h handover, why string) {
 	switch {
 	case c.Revocation != nil:
 		return isOver, "it is revoked"
@@ -36,49 +45,60 @@ func handoverTo(c *certificates.Entry, o *orderEntry, w *caller, toBeRevoked boo
 	case c.Delivery == nil && now.After(c.CameAt(now).Add(o.Pickup)) && !inDoubt:
 		return isOver, "nobody has fetched it within " + o.Pickup.String()
 	case c.Delivery == nil:
-		return handOver, ""
+		return isDeliverable, ""
 	case w != nil && w.wasWaiting(c.Delivery):
-		return handOver, ""
+		return isDeliverable, ""
 	case now.After(c.Delivery.Until(o.keyLife())) && !inDoubt:
 		return isOver, "it was handed over before"
 	case w != nil && !w.named() && !w.mayReuse(c.Delivery, now, inDoubt):
 		return passOver, "it was handed over before"
 	}
-	return handOver, ""
+	return isDeliverable, ""
 }
 
-// handoverExpired is handoverTo for a certificate that has expired by our clock. One that had when it came, or whose clock is in doubt, is
-// kept as long as one that nobody fetches: were it over, the same request would buy another one like it, again and again.
-func handoverExpired(c *certificates.Entry, now time.Time, inDoubt bool, pickup time.Duration) (h handover, why string) {
+// handoverExpired is handoverTo for a certificate that has expired by our clock. While our clock
+// is in doubt, the certificate is kept back. One that had already expired when it came is kept
+// back for the pickup window, since the same request would otherwise buy another one like it
+// again and again (ADR 0022).
+func handoverExpired(
+	c *certificates.Entry, now time.Time, inDoubt bool, pickup time.Duration,
+) (h handover, why string) {
 	why = fmt.Sprintf("it expired at %s, by this server's clock, which says %s",
 		c.NotAfter.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	switch {
 	case inDoubt:
-		return keepBack, why + " and differs from CERTInext's by more than an hour: set the server's clock right"
-	case c.Delivery == nil && !c.NotAfter.After(c.CameAt(now)) && now.Before(c.CameAt(now).Add(pickup)):
-		return keepBack, why + ", and had when it came: look at the clock; deleting the order ends it"
+		return keepBack, why +
+			" and differs from CERTInext's by more than an hour: set the server's clock right"
+	case c.Delivery == nil && !c.NotAfter.After(c.CameAt(now)) &&
+		now.Before(c.CameAt(now).Add(pickup)):
+		return keepBack, why +
+			", and had already expired when it came: check the server's clock, or delete the order"
 	}
 	return isOver, why
 }
 
-// wasWaiting reports whether the request began while its order was in flight, and this process gave the first answer: it shares that, however
-// late it was to find the order.
-func (w *caller) wasWaiting(d *certificates.Delivery) bool { return d.FirstAnswer() > w.answersBefore }
+// wasWaiting reports whether the request came before the first answer that held the certificate,
+// which this process gave. It then shares the certificate, however late it found the order.
+func (w *caller) wasWaiting(d *certificates.Delivery) bool {
+	return d.FirstAnswer() > w.answersBefore
+}
 
-// mayReuse reports whether an unnamed request may get the certificate of an order that was handed over: it waited for the order
-// while that was in flight, or asks within the reuse window of its role, as that is today.
+// mayReuse reports whether an unnamed request may get a certificate that was handed over before: it
+// waited for the order while that was in flight, or came within the present reuse window of its
+// role (ADR 0020).
 func (w *caller) mayReuse(d *certificates.Delivery, now time.Time, inDoubt bool) bool {
 	if w.wasWaiting(d) {
 		return true
 	}
 	window := w.role.EffectiveReuseWindow()
 	if !d.IsHere() && d.Latest().Before(w.processStart) {
-		window = max(window, w.role.DeliveryGrace) // who died may not have answered
+		// A process that has died since gave the latest answer, which may not have left Vault.
+		window = max(window, w.role.DeliveryGrace)
 	}
 	return !w.forced() && window > 0 && (inDoubt || !now.After(d.Until(window)))
 }
 
-// keyLife is how long after an answer the order keeps its key.
+// keyLife returns how long after an answer the order keeps its key (ADR 0003).
 func (o *orderEntry) keyLife() time.Duration {
 	if o.Reuse == nil {
 		return o.Grace

@@ -89,8 +89,8 @@ var mutants = []Mutant{
 	{
 		Name: "a request that waited for the order does not share it",
 		File: "backend/orders/deliverable.go",
-		Old:  "{ return d.FirstAnswer() > w.answersBefore }",
-		New:  "{ return d.FirstAnswer() < w.answersBefore }",
+		Old:  "return d.FirstAnswer() > w.answersBefore",
+		New:  "return d.FirstAnswer() < w.answersBefore",
 		Like: "a check that is inverted",
 	},
 	{
@@ -109,7 +109,7 @@ var mutants = []Mutant{
 	},
 	{
 		Name: "an answer whose lease Vault could not store is not taken back",
-		File: "backend/orders/answer_lease.go",
+		File: "backend/orders/lease.go",
 		Old:  "if _, ok := c.Leases[leaseID]; !ok {\n\t\treturn nil\n",
 		New:  "if _, ok := c.Leases[leaseID]; ok {\n\t\treturn nil\n",
 		Like: "a write that is dropped",

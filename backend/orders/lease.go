@@ -16,8 +16,10 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// addLease counts one more lease on c, for roles that generate them, and puts it into the answer. now is when the certificate was found fit to be
-// handed over: by a clock that jumps in between it may have expired, and nobody is to have it without a lease for that.
+// addLease adds a lease to c and to the answer if the role generates leases. It notes on the
+// delivery when the answer has none. now is when handoverTo found the certificate fit to be
+// handed over: a later reading of a clock that jumps could find it expired, and the answer would
+// have no lease.
 func (w *caller) addLease(c *certificates.Entry, issued *Issued, now time.Time) error {
 	remaining := c.NotAfter.Sub(now)
 	if !w.role.GenerateLease || remaining <= 0 {
@@ -26,7 +28,8 @@ func (w *caller) addLease(c *certificates.Entry, issued *Issued, now time.Time) 
 	if !w.role.GenerateLease {
 		if w.ttl > 0 {
 			issued.Warnings = append(issued.Warnings, fmt.Sprintf(
-				"ttl has no effect: CERTInext sets the certificate's end, %s, and the role generates no lease",
+				"ttl has no effect: CERTInext sets the certificate's end, %s, "+
+					"and the role generates no lease",
 				c.NotAfter.UTC().Format(time.RFC3339)))
 		}
 		return nil
@@ -38,13 +41,16 @@ func (w *caller) addLease(c *certificates.Entry, issued *Issued, now time.Time) 
 	if err != nil {
 		return err
 	}
-	lease, warning := certificates.LeaseFor(w.role, w.ttl, remaining, w.journal.Certificates.MaxLeaseTTL(), now)
+	lease, warning := certificates.LeaseFor(
+		w.role, w.ttl, remaining, w.journal.Certificates.MaxLeaseTTL(), now)
 	lease.ID, lease.AnsweredAt = id, now
 	if c.Leases == nil {
 		c.Leases = make(map[string]time.Time)
 	}
-	if !w.journal.Account.ClockInDoubt() { // those that are over say nothing beside one that lives
-		maps.DeleteFunc(c.Leases, func(_ string, end time.Time) bool { return end.Add(certificates.LeaseMargin).Before(now) })
+	if !w.journal.Account.ClockInDoubt() { // beside a new lease, those that are over are not needed
+		maps.DeleteFunc(c.Leases, func(_ string, end time.Time) bool {
+			return end.Add(certificates.LeaseMargin).Before(now)
+		})
 	}
 	c.Leases[id] = now.Add(lease.TTL)
 	issued.Lease = &lease
@@ -55,31 +61,35 @@ func (w *caller) addLease(c *certificates.Entry, issued *Issued, now time.Time) 
 	return nil
 }
 
-// handBackPatience is how long after an answer Vault may hand back its lease, which it could not store.
+// handBackPatience is how long after an answer Vault may hand back a lease that it could not store
+// (ADR 0010).
 const handBackPatience = 2 * time.Minute
 
-// JustAnswered reports whether the answer with a lease, which was given at some time, may still be on its
-// way through Vault: by our clock, or by the time that has passed in this process since, which no jump of
-// that clock changes. While the clock is in doubt, every answer may.
+// JustAnswered reports whether the answer with a lease, which was given at a time, may still be on its
+// way through Vault: by our clock, or by what has passed in this process since, which no jump of the
+// clock changes. While our clock is in doubt, every answer may.
 func (journal *Journal) JustAnswered(lease string, at time.Time) bool {
 	return journal.Now().Before(at.Add(handBackPatience)) ||
 		journal.leases.isRecent(lease) || journal.Account.ClockInDoubt()
 }
 
-// recentLeases are the leases of this process's latest answers, by their ids, and when those were given. The
-// times have a monotonic reading.
+// recentLeases are the leases of this process's latest answers, by their ids, and when those were
+// given. The times have a monotonic reading.
 type recentLeases struct {
 	mu    sync.Mutex
 	given map[string]time.Time
 	prune int // how many there may be before those that are too old are forgotten
 }
 
-// add remembers a lease that is about to be answered, and forgets, now and then, those that are too old to be handed back.
+// add remembers a lease that is about to be answered. Now and then it forgets those that are too old
+// to be handed back.
 func (r *recentLeases) add(id string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.given) >= r.prune {
-		maps.DeleteFunc(r.given, func(_ string, at time.Time) bool { return time.Since(at) >= handBackPatience })
+		maps.DeleteFunc(r.given, func(_ string, at time.Time) bool {
+			return time.Since(at) >= handBackPatience
+		})
 		r.prune = max(64, 2*len(r.given))
 	}
 	if r.given == nil {
@@ -95,9 +105,13 @@ func (r *recentLeases) isRecent(id string) bool {
 	return known && time.Since(at) < handBackPatience
 }
 
-// TakeBack undoes an answer that never left Vault, since its lease could not be stored. When nobody else has got the
-// certificate, the next request like it does, and nothing is revoked.
-func (journal *Journal) TakeBack(ctx context.Context, s logical.Storage, serial, leaseID string) error {
+// TakeBack undoes an answer that never left Vault because Vault could not store its lease (ADR
+// 0010). Nothing is revoked. When no other answer held the certificate, the next request like it
+// gets the certificate. serial is the certificate's serial number with dashes. A certificate or
+// lease that is not known, and a certificate that is revoked, are left alone without an error.
+func (journal *Journal) TakeBack(
+	ctx context.Context, s logical.Storage, serial, leaseID string,
+) error {
 	unlock, err := journal.Certificates.Lock(ctx, serial)
 	if err != nil {
 		return err
@@ -116,18 +130,21 @@ func (journal *Journal) TakeBack(ctx context.Context, s logical.Storage, serial,
 		return err
 	}
 	alone := len(c.Leases) == 0 && queued == nil && c.Delivery.Answers() < 2
-	if c.Delivery = c.Delivery.Less(); !alone && c.Delivery == nil {
-		c.Delivery = &certificates.Delivery{At: journal.Now(), Last: journal.Now(), Times: 1} // a lease on it has ended before
+	c.Delivery = c.Delivery.Less()
+	if !alone && c.Delivery == nil {
+		// It is not the first answer: a lease of an earlier one has ended.
+		c.Delivery = &certificates.Delivery{At: journal.Now(), Last: journal.Now(), Times: 1}
 	}
 	err = store.Put(context.WithoutCancel(ctx), s, c.Key(), c)
-	if alone { // whether or not it was stored: whoever looks next goes by what storage has
+	if alone { // whether or not it was stored: the next look goes by what storage has
 		journal.registry.unmarkDelivered(c.OrderID, journal.Now().Add(host.PassDelay(0)))
 	}
 	if err != nil {
 		return err
 	}
-	if queued != nil && !queued.Due { // it waited for the end of the lease that is none
-		if queued.Next = certificates.LastLease(c.Leases, journal.Now()); queued.Next.IsZero() {
+	if queued != nil && !queued.Due { // it waited for the end of the lease that is removed here
+		queued.Next = certificates.LastLease(c.Leases, journal.Now())
+		if queued.Next.IsZero() {
 			queued.Next = journal.Now()
 		}
 		return journal.Certificates.Enqueue(ctx, s, queued)
