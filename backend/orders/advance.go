@@ -20,7 +20,7 @@ const (
 	stepTrack                 // ask for the status
 	stepSubmitCSR
 	stepAskProof // ask what to publish for a domain
-	stepValidate // have the solver validate the domains, as far as that needs no waiting
+	stepValidate // have the solver take every step of validation that needs no waiting
 	stepAgree    // accept the subscriber agreement
 	stepDownload // fetch the certificate
 	stepWait     // until something changes at CERTInext

@@ -51,7 +51,7 @@ func TestAdvance(t *testing.T) {
 		"an unresolved order is looked for": {
 			order: orderEntry{State: StateUnresolved}, want: stepReconcile,
 		},
-		"an order nobody has asked about is tracked": {
+		"an order that CERTInext was not asked about is tracked": {
 			order: pending, want: stepTrack,
 		},
 		"issued is downloaded": {
@@ -93,7 +93,7 @@ func TestAdvance(t *testing.T) {
 		"what to publish is known": {
 			order: proved, remote: domain("PENDING"), want: stepWait, needs: true,
 		},
-		"a lagging aggregate needs nobody": {
+		"a lagging aggregate needs no person": {
 			order: pending, remote: domain("VERIFIED"), want: stepWait,
 		},
 		"an unvalidated order that lists no domains": {
@@ -157,7 +157,7 @@ func TestAdvance(t *testing.T) {
 	}
 }
 
-func TestWhoeverVetsASignerIsAnApprover(t *testing.T) {
+func TestAnApproverVetsASigner(t *testing.T) {
 	o := &orderEntry{
 		State: StatePending, CAStatus: certinext.StatusPendingVetting,
 		Needs: []string{"the documents are to be vetted"},

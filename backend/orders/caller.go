@@ -48,8 +48,8 @@ const (
 	// 60 s, and has to learn the order's number by then.
 	placementPatience = 5 * time.Second
 	// createPatience counts from the request. A create may take minutes, may be sent again with
-	// another token, and goes on after its caller has left, who has to learn the order's id before
-	// Vault's client gives up after 60 s.
+	// another token, and goes on after its caller has left. The caller has to learn the order's id
+	// before Vault's client gives up after 60 s.
 	createPatience = 45 * time.Second
 	// collectPatience counts from the request.
 	collectPatience = 30 * time.Second

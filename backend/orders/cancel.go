@@ -16,9 +16,13 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// CancelOrder ends an order that nobody has got a certificate of, and erases its key. A draft is discarded, an order that
-// CERTInext has not issued yet is cancelled there, and the certificate of an issued one is revoked.
-func (journal *Journal) CancelOrder(ctx context.Context, s logical.Storage, role, id, reason string) (*Order, error) {
+// CancelOrder ends an order whose certificate was not handed over, erases its key, and returns the
+// order as it stands then. A draft is discarded, an order that CERTInext has not issued yet is
+// cancelled there, and the certificate of an issued one is revoked. reason is for CERTInext; when
+// empty, a general one is given.
+func (journal *Journal) CancelOrder(
+	ctx context.Context, s logical.Storage, role, id, reason string,
+) (*Order, error) {
 	if reason == "" {
 		reason = "No longer required"
 	}
@@ -37,7 +41,7 @@ func (journal *Journal) CancelOrder(ctx context.Context, s logical.Storage, role
 	return o, err
 }
 
-// A cancellation ends one order on request.
+// A cancellation ends one order because a client or operator asks for that.
 type cancellation struct {
 	journal  *Journal
 	storage  logical.Storage
@@ -45,9 +49,11 @@ type cancellation struct {
 	reason   string
 }
 
-// revokeUndelivered revokes the certificate of an issued order, or queues that, unless somebody has got it.
+// revokeUndelivered revokes the certificate of an issued order, or queues its revocation, unless it
+// was handed over.
 func (c *cancellation) revokeUndelivered(ctx context.Context) error {
-	// It may not be downloaded yet, or was handed over by a process that has died since.
+	// The certificate may not be downloaded yet, or a process that has died since may have handed
+	// it over: the pass finds that out.
 	if err := c.journal.passOrder(ctx, c.storage, tracked{id: c.id, role: c.role}); err != nil {
 		return err
 	}
@@ -62,7 +68,7 @@ func (c *cancellation) revokeUndelivered(ctx context.Context) error {
 	}
 	serial := o.Serial
 	if serial == "" {
-		// It may have been handed over by a process that has died, and CERTInext may not serve it now.
+		// A process that has died may have handed it over, and CERTInext may not serve it now.
 		stored, err := c.journal.Certificates.OfOrder(ctx, c.storage, c.id)
 		if err != nil {
 			return err
@@ -74,23 +80,27 @@ func (c *cancellation) revokeUndelivered(ctx context.Context) error {
 	}
 	asked, cancel := account.WhileAsked(ctx)
 	defer cancel()
-	q := &certificates.Queued{Version: 1, Serial: serial, Reason: certificates.DefaultReason, Note: c.reason, QueuedAt: c.journal.Now(), Due: true}
-	revoked, err := c.journal.Certificates.RevokeQueued(asked, c.storage, q, func(cert *certificates.Entry) error {
+	q := &certificates.Queued{
+		Version: 1, Serial: serial, Reason: certificates.DefaultReason, Note: c.reason,
+		QueuedAt: c.journal.Now(), Due: true,
+	}
+	admit := func(cert *certificates.Entry) error {
 		switch {
 		case cert == nil:
 			return fmt.Errorf("order %s: its certificate %s is not stored", c.id, serial)
 		case cert.Delivery != nil:
-			return handedOver(c.id)
+			return alreadyDelivered(c.id)
 		}
 		return nil
-	})
-	if err != nil || !revoked.Queued && !revoked.Reissued {
+	}
+	revoked, err := c.journal.Certificates.RevokeQueued(asked, c.storage, q, admit)
+	if err != nil || (!revoked.Queued && !revoked.Reissued) {
 		return err
 	}
 	return c.closeCancelled(ctx)
 }
 
-// revokeUnseen revokes an issued order whose certificate cannot be had, by its number.
+// revokeUnseen revokes an issued order by its number, since its certificate cannot be downloaded.
 func (c *cancellation) revokeUnseen(ctx context.Context) error {
 	h, err := c.journal.holdOrder(ctx, c.storage, c.role, c.id)
 	if err != nil {
@@ -110,19 +120,24 @@ func (c *cancellation) revokeUnseen(ctx context.Context) error {
 	if err := h.confirmNumber(asked, client); err != nil {
 		return err
 	}
-	sent, err := client.RevokeOrder(asked, o.Placement.Family, o.CAOrderID, certinext.RevokeRequest{Reason: certificates.DefaultReason, Note: c.reason, IdempotencyKey: "revoke-" + o.Placement.IdempotencyKey})
+	sent, err := client.RevokeOrder(asked, o.Placement.Family, o.CAOrderID, certinext.RevokeRequest{
+		Reason: certificates.DefaultReason, Note: c.reason,
+		IdempotencyKey: "revoke-" + o.Placement.IdempotencyKey,
+	})
 	if err != nil {
 		return fault.Refused(err)
 	}
-	if err := mustShow(asked, client, o, certinext.StatusRevoked); err != nil {
+	if err := confirmStatus(asked, client, o, certinext.StatusRevoked); err != nil {
 		return err
 	}
 	o.State = StateRevoked
-	o.note(c.journal.Now(), "cancelled on request: revoked (%s) before its certificate could be had", sent)
+	o.note(c.journal.Now(),
+		"cancelled on request: revoked (%s) before its certificate could be downloaded", sent)
 	return h.closeOrder(ctx)
 }
 
-// closeCancelled closes an issued order whose certificate is to be revoked, so that nobody gets its key meanwhile.
+// closeCancelled closes an issued order whose certificate is to be revoked, so that its key is not
+// handed over meanwhile.
 func (c *cancellation) closeCancelled(ctx context.Context) error {
 	h, _ := c.journal.acquire(c.storage, c.id)
 	if h == nil {
@@ -137,11 +152,14 @@ func (c *cancellation) closeCancelled(ctx context.Context) error {
 	return h.closeOrder(ctx)
 }
 
-func handedOver(id string) error {
-	return fault.BadField("id", "order %s is issued and was handed over: revoke its certificate instead", id)
+// alreadyDelivered is the answer to a cancellation that comes too late.
+func alreadyDelivered(id string) error {
+	return fault.BadField("id",
+		"order %s is issued and was handed over: revoke its certificate instead", id)
 }
 
-// cancelOpen cancels an order, and returns it as it ended; nil when CERTInext has issued it.
+// cancelOpen cancels an open order, and returns it as it ended. It returns nil without an error
+// when CERTInext has issued the order.
 func (c *cancellation) cancelOpen(ctx context.Context) (*Order, error) {
 	h, err := c.journal.holdOrder(ctx, c.storage, c.role, c.id)
 	if err != nil {
@@ -154,11 +172,14 @@ func (c *cancellation) cancelOpen(ctx context.Context) (*Order, error) {
 	case o.Reissue != nil:
 		return nil, noCancel(o)
 	case t.handed != nil || o.Delivered:
-		return nil, handedOver(c.id)
+		return nil, alreadyDelivered(c.id)
 	case o.State == StateIssued:
 		return nil, nil
 	case o.State != StatePending && o.State != StateDraft:
-		return nil, fault.BadField("id", "order %s is %s: it can be cancelled when it is known whether CERTInext took it; who is certain that it did not writes never_placed=true to orders/%s/%s", c.id, o.State, c.role, c.id)
+		return nil, fault.BadField("id", "order %s is %s: "+
+			"it can be cancelled once it is known whether CERTInext took it; "+
+			"if you are certain that it did not, write never_placed=true to orders/%s/%s",
+			c.id, o.State, c.role, c.id)
 	}
 	client, err := c.journal.clientOf(ctx, c.storage, o)
 	if err != nil {
@@ -180,28 +201,37 @@ func (c *cancellation) cancelOpen(ctx context.Context) (*Order, error) {
 	return o.view(), h.closeOrder(ctx)
 }
 
-// confirmNumber looks into CERTInext's records for the number of an order that is to be ended: by a wrong one, somebody else's would be. The
-// records may not show the order yet.
+// confirmNumber looks up the number of an order that is to be ended in CERTInext's records, and
+// corrects it: by a wrong number, another order would be ended. The records may not show the order
+// yet; then its number stays.
 func (h *heldOrder) confirmNumber(ctx context.Context, client *certinext.Client) error {
 	_, cfg, err := h.journal.Account.Client(ctx, h.storage)
 	if err != nil {
 		return err
 	}
-	d := &driver{journal: h.journal, storage: h.storage, client: client, config: cfg, order: h.entry, held: h}
+	d := &driver{
+		journal: h.journal, storage: h.storage, client: client, config: cfg,
+		order: h.entry, held: h,
+	}
 	found, err := d.locatePlaced(ctx)
 	switch {
 	case hasNoRecords(err):
 		return nil
 	case err != nil:
-		return fault.BadField("id", "CERTInext's records, which tell whose its order %s is, cannot be read (%v): try again", sanitize.Short(h.entry.CAOrderID), err)
+		return fault.BadField("id",
+			"CERTInext's records, which show whose order %s is, cannot be read (%v): try again",
+			sanitize.Short(h.entry.CAOrderID), err)
 	}
 	d.takeNumber(ctx, found, "it is to be ended")
 	return nil
 }
 
-// cancelPlaced cancels an order at CERTInext. It reports whether CERTInext has issued it instead. That it is cancelled is believed when the
-// order itself says so: the answer to the call may be a middleman's.
-func cancelPlaced(ctx context.Context, client *certinext.Client, o *orderEntry, reason string) (issued bool, err error) {
+// cancelPlaced cancels an order at CERTInext, and reports whether CERTInext has issued it
+// instead. The order counts as cancelled only when its own status says so, since a gateway may
+// have answered the call in CERTInext's place (ADR 0021).
+func cancelPlaced(
+	ctx context.Context, client *certinext.Client, o *orderEntry, reason string,
+) (issued bool, err error) {
 	cause := client.CancelOrder(ctx, o.Placement.Family, o.CAOrderID, reason)
 	remote, err := client.TrackOrder(ctx, o.Placement.Family, o.CAOrderID)
 	named := err == nil && account.IsAbout(remote, o.CAOrderID, client.Version)
@@ -211,26 +241,37 @@ func cancelPlaced(ctx context.Context, client *certinext.Client, o *orderEntry, 
 	case named && remote.Status == certinext.StatusCancelled:
 		return false, nil // also by an earlier call whose answer was lost
 	case cause == nil:
-		return false, notShown(o, remote, err, certinext.StatusCancelled)
+		return false, unconfirmed(o, remote, err, certinext.StatusCancelled)
 	case certinext.HasStatus(err, http.StatusNotFound):
-		return false, fault.BadField("id", "CERTInext does not know its order %s any more (%v): if its portal does not show it either, write never_placed=true to orders/%s/%s",
+		return false, fault.BadField("id", "CERTInext no longer knows its order %s (%v): "+
+			"if its portal does not show the order either, write never_placed=true to orders/%s/%s",
 			sanitize.Short(o.CAOrderID), cause, o.Role, o.ID)
 	}
 	return false, fault.Refused(cause)
 }
 
-// mustShow says why it is not believed yet that an order has reached a status, although CERTInext has answered so.
-func mustShow(ctx context.Context, client *certinext.Client, o *orderEntry, status certinext.Status) error {
+// confirmStatus returns an error unless the order's own status at CERTInext is the one that
+// CERTInext has answered (ADR 0021).
+func confirmStatus(
+	ctx context.Context, client *certinext.Client, o *orderEntry, status certinext.Status,
+) error {
 	remote, err := client.TrackOrder(ctx, o.Placement.Family, o.CAOrderID)
-	if err == nil && remote.Status == status && account.IsAbout(remote, o.CAOrderID, client.Version) {
+	if err == nil && remote.Status == status &&
+		account.IsAbout(remote, o.CAOrderID, client.Version) {
 		return nil
 	}
-	return notShown(o, remote, err, status)
+	return unconfirmed(o, remote, err, status)
 }
 
-func notShown(o *orderEntry, remote *certinext.Order, err error, status certinext.Status) error {
+// unconfirmed is the answer when CERTInext has answered that an order has reached a status, and the
+// order's own status, remote or err, does not confirm that.
+func unconfirmed(o *orderEntry, remote *certinext.Order, err error, status certinext.Status) error {
+	number := sanitize.Short(o.CAOrderID)
 	if err != nil {
-		return fault.BadField("id", "CERTInext has answered that its order %s is %s, and the order's own status cannot be read (%v): try again", sanitize.Short(o.CAOrderID), status, err)
+		return fault.BadField("id", "CERTInext has answered that its order %s is %s, "+
+			"but the order's own status cannot be read (%v): try again", number, status, err)
 	}
-	return fault.BadField("id", "CERTInext has answered that its order %s is %s, and the order's own status is %s: try again in a moment", sanitize.Short(o.CAOrderID), status, sanitize.Short(string(remote.Status)))
+	return fault.BadField("id", "CERTInext has answered that its order %s is %s, "+
+		"but the order's own status is %s: try again in a moment",
+		number, status, sanitize.Short(string(remote.Status)))
 }

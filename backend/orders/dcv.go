@@ -20,12 +20,16 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// Challenges asks CERTInext what to publish for an order, for one domain or, when domain is empty, for all that are not validated
-// yet.
-func (journal *Journal) Challenges(ctx context.Context, s logical.Storage, role, id, domain string, method certinext.DCVMethod) ([]validation.DomainChallenge, error) {
+// Challenges asks CERTInext what to publish for an order: for one domain or, when domain is empty,
+// for all. Domains that are validated already are listed without a challenge. When method is empty,
+// the role's counts. A domain that CERTInext could not be asked about has an Error; the others are
+// complete.
+func (journal *Journal) Challenges(
+	ctx context.Context, s logical.Storage, role, id, domain string, method certinext.DCVMethod,
+) ([]validation.DomainChallenge, error) {
 	ctx, cancel := account.WhileAsked(ctx)
 	defer cancel()
-	o, client, states, err := journal.domains(ctx, s, role, id, domain)
+	o, client, states, err := journal.orderDomains(ctx, s, role, id, domain)
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +47,8 @@ func (journal *Journal) Challenges(ctx context.Context, s logical.Storage, role,
 			d.Error = err.Error()
 			continue
 		}
-		d.Challenge, d.Verified, d.DNSNames = *c, c.AlreadyVerified, how.Names(c, d.Domain)
+		d.Challenge, d.Verified = *c, c.AlreadyVerified
+		d.DNSNames = how.Names(c, d.Domain)
 		if c.HTTPPath != "" {
 			d.HTTPURL = validation.ChallengeURL(d.Domain, c.HTTPPath)
 		}
@@ -51,12 +56,16 @@ func (journal *Journal) Challenges(ctx context.Context, s logical.Storage, role,
 	return states, nil
 }
 
-// VerifyDomains asks CERTInext to look for the challenges of an order now, for one domain or, when domain is empty, for
-// all that are not validated yet.
-func (journal *Journal) VerifyDomains(ctx context.Context, s logical.Storage, role, id, domain string, method certinext.DCVMethod) ([]validation.DomainChallenge, error) {
+// VerifyDomains has CERTInext look for the challenges of an order now: for one domain or, when
+// domain is empty, for all. Domains that are validated already are only listed. When method is
+// empty, the role's counts. A domain that CERTInext did not validate has an Error, and for the
+// first few TXT records what the engine itself found.
+func (journal *Journal) VerifyDomains(
+	ctx context.Context, s logical.Storage, role, id, domain string, method certinext.DCVMethod,
+) ([]validation.DomainChallenge, error) {
 	ctx, cancel := account.WhileAsked(ctx)
 	defer cancel()
-	o, client, states, err := journal.domains(ctx, s, role, id, domain)
+	o, client, states, err := journal.orderDomains(ctx, s, role, id, domain)
 	if err != nil {
 		return nil, err
 	}
@@ -71,10 +80,12 @@ func (journal *Journal) VerifyDomains(ctx context.Context, s logical.Storage, ro
 			continue
 		}
 		err := client.VerifyDCV(ctx, o.CAOrderID, d.Domain, method)
-		if d.Verified = err == nil; d.Verified {
+		if err == nil {
+			d.Verified = true
 			continue
 		}
-		if d.Error = err.Error(); method == certinext.DCVMethodDNS && doubts < validation.MaxProofs {
+		d.Error = err.Error()
+		if method == certinext.DCVMethodDNS && doubts < validation.MaxProofs {
 			doubts++
 			d.Found = journal.lookForRecord(ctx, client, o.CAOrderID, d.Domain, &how)
 		}
@@ -82,10 +93,15 @@ func (journal *Journal) VerifyDomains(ctx context.Context, s logical.Storage, ro
 	return states, nil
 }
 
-// lookFor looks for the TXT records of a domain that CERTInext does not see, and says what it found. It is empty when CERTInext does not
-// say what to look for.
-func (journal *Journal) lookForRecord(ctx context.Context, client *certinext.Client, caOrderID, domain string, how *issuing.DNSValidation) string {
-	ctx, cancel := context.WithTimeout(ctx, askTime)
+// lookForRecord looks in the DNS for the TXT records of a domain that CERTInext does not see, and
+// says what it found. It returns nothing when CERTInext does not say what to look for.
+func (journal *Journal) lookForRecord(
+	ctx context.Context,
+	client *certinext.Client,
+	caOrderID, domain string,
+	how *issuing.DNSValidation,
+) string {
+	ctx, cancel := context.WithTimeout(ctx, proofPatience)
 	defer cancel()
 	c, err := client.DCVChallenge(ctx, caOrderID, domain, certinext.DCVMethodDNS)
 	if err != nil || c.DNSValue == "" {
@@ -98,24 +114,33 @@ func (journal *Journal) lookForRecord(ctx context.Context, client *certinext.Cli
 	return strings.Join(found, "; ")
 }
 
-// domains returns an order that CERTInext holds, with what CERTInext says of its domains, or of the one that is named.
-func (journal *Journal) domains(ctx context.Context, s logical.Storage, role, id, domain string) (*orderEntry, *certinext.Client, []validation.DomainChallenge, error) {
+// orderDomains returns an order that CERTInext holds, the client of its account, and what CERTInext
+// says of the order's domains; unless domain is empty, of that domain only.
+func (journal *Journal) orderDomains(
+	ctx context.Context, s logical.Storage, role, id, domain string,
+) (*orderEntry, *certinext.Client, []validation.DomainChallenge, error) {
 	o, client, err := journal.placedOrder(ctx, s, role, id)
 	if err != nil {
 		return nil, nil, nil, err
 	}
 	states, err := domainStates(ctx, client, o)
 	if err == nil && domain != "" {
-		states = slices.DeleteFunc(states, func(d validation.DomainChallenge) bool { return !strings.EqualFold(d.Domain, domain) })
+		states = slices.DeleteFunc(states, func(d validation.DomainChallenge) bool {
+			return !strings.EqualFold(d.Domain, domain)
+		})
 		if len(states) == 0 {
-			err = fault.BadField("domain", "%q is not a domain of order %s", sanitize.Short(domain), id)
+			err = fault.BadField("domain",
+				"%q is not a domain of order %s", sanitize.Short(domain), id)
 		}
 	}
 	return o, client, states, err
 }
 
-// validationOf is how a role validates domains, by the method that is given or, when that is empty, by its own.
-func validationOf(ctx context.Context, s logical.Storage, role string, method certinext.DCVMethod) (certinext.DCVMethod, issuing.DNSValidation, error) {
+// validationOf returns how a role validates domains: by method or, when that is empty, by the
+// role's own. A role that is gone has the defaults.
+func validationOf(
+	ctx context.Context, s logical.Storage, role string, method certinext.DCVMethod,
+) (certinext.DCVMethod, issuing.DNSValidation, error) {
 	r, err := roles.Read(ctx, s, role)
 	if err != nil {
 		return "", issuing.DNSValidation{}, err
@@ -126,8 +151,11 @@ func validationOf(ctx context.Context, s logical.Storage, role string, method ce
 	return cmp.Or(method, r.DCVMethod), r.DNS, nil
 }
 
-// placedOrder returns an order that CERTInext holds, for calls that change nothing in the entry.
-func (journal *Journal) placedOrder(ctx context.Context, s logical.Storage, role, id string) (*orderEntry, *certinext.Client, error) {
+// placedOrder returns an order that CERTInext holds, and the client of its account, for calls that
+// change nothing in the entry. The order is not held.
+func (journal *Journal) placedOrder(
+	ctx context.Context, s logical.Storage, role, id string,
+) (*orderEntry, *certinext.Client, error) {
 	o, err := journal.findOrder(ctx, s, role, id)
 	if err != nil {
 		return nil, nil, err
@@ -136,17 +164,22 @@ func (journal *Journal) placedOrder(ctx context.Context, s logical.Storage, role
 		return nil, nil, &fault.NotFoundError{Kind: "order", Name: sanitize.Short(id)}
 	}
 	if o.CAOrderID == "" {
-		return nil, nil, fault.BadField("id", "order %s is %s: CERTInext has no number for it yet", id, o.State)
+		return nil, nil, fault.BadField("id",
+			"order %s is %s: CERTInext has given it no number yet", id, o.State)
 	}
 	if o.Placement.Family != certinext.FamilySSL {
-		return nil, nil, fault.BadField("id", "order %s is of the family %s, which validates no domains", id, o.Placement.Family)
+		return nil, nil, fault.BadField("id",
+			"order %s is of the family %s, which validates no domains", id, o.Placement.Family)
 	}
 	client, err := journal.clientOf(ctx, s, o)
 	return o, client, err
 }
 
-// domainStates lists the domains of an order with what CERTInext says of each. A wildcard and its apex share a record.
-func domainStates(ctx context.Context, client *certinext.Client, o *orderEntry) ([]validation.DomainChallenge, error) {
+// domainStates lists the domains of an order, and whether CERTInext has validated each. When
+// CERTInext lists none, they are the names that were ordered.
+func domainStates(
+	ctx context.Context, client *certinext.Client, o *orderEntry,
+) ([]validation.DomainChallenge, error) {
 	remote, err := client.TrackOrder(ctx, o.Placement.Family, o.CAOrderID)
 	if err != nil {
 		return nil, fault.Refused(err)
@@ -160,51 +193,55 @@ func domainStates(ctx context.Context, client *certinext.Client, o *orderEntry) 
 	}
 	if len(out) == 0 {
 		for _, n := range o.Placement.DNSNames {
-			out = append(out, validation.DomainChallenge{Domain: n, Verified: remote.Status == certinext.StatusIssued})
+			verified := remote.Status == certinext.StatusIssued
+			out = append(out, validation.DomainChallenge{Domain: n, Verified: verified})
 		}
 	}
 	return out, nil
 }
 
-const (
-	// askTime is for all that one drive asks about. Somebody waits for its answer, who is told where to ask instead.
-	askTime = 5 * time.Second
-)
+// proofPatience is how long one drive asks CERTInext what to publish, for all of its domains
+// together. A request may wait for the drive; for the domains that are left, its answer names the
+// path that asks again.
+const proofPatience = 5 * time.Second
 
-// askProof asks what to publish for a domain, so that whoever reads the order need not ask. That it is not known is no reason
-// to stop: the order's own path asks again, and is what the order points to meanwhile.
+// askProof asks what to publish for a domain, so that the order itself can say so. A failure does
+// not end the drive: the order then points to its path orders/<role>/<id>/dcv, which asks again.
 func (d *driver) askProof(ctx context.Context, domain string) {
 	if d.tried.asked == nil {
 		d.tried.asked = make(map[string]bool)
 	}
 	d.tried.asked[domain] = true
 	o, begun := d.order, d.journal.Now()
-	if d.onlyPlaces() || d.asking >= askTime {
+	if d.onlyPlaces() || d.asking >= proofPatience {
 		return
 	}
 	d.setNeeds(o.dcvNeeds(d.remote))
 	d.latest.Store(o.view())
-	ctx, cancel := context.WithTimeout(ctx, askTime-d.asking)
+	ctx, cancel := context.WithTimeout(ctx, proofPatience-d.asking)
 	defer cancel()
 	c, err := d.client.DCVChallenge(ctx, o.CAOrderID, domain, d.method())
 	now := d.journal.Now()
 	d.asking += now.Sub(begun)
 	switch {
 	case err != nil:
-		d.journal.Log.Warn("what to publish for a domain could not be asked", "order_id", o.ID, "domain", sanitize.Short(domain), "error", err)
+		d.journal.Log.Warn("could not ask CERTInext what to publish for a domain",
+			"order_id", o.ID, "domain", sanitize.Short(domain), "error", err)
 	case !c.AlreadyVerified:
 		o.Proofs = append(o.Proofs, d.proofOf(c, domain, now))
 		o.dirty = true
 	}
 }
 
-// onlyPlaces reports whether the drive is for a request that wants its order placed and no more. What to publish is asked by
-// the next drive.
+// onlyPlaces reports whether this drive has placed the order of a request that asks for no more.
+// The next drive then asks what to publish.
 func (d *driver) onlyPlaces() bool { return d.purpose == forPlacement && d.placed }
 
-// method is how control of the order's domains is proved, as the role has it today.
+// method returns how control of the order's domains is proved, as the role is today.
 func (d *driver) method() certinext.DCVMethod { return d.roleOrDefaults().DCVMethod }
 
+// roleOrDefaults returns the order's role as it is today, and one with the defaults when it is
+// gone.
 func (d *driver) roleOrDefaults() *issuing.Role {
 	if d.role == nil {
 		return issuing.NewRole(d.order.Role)
@@ -212,7 +249,7 @@ func (d *driver) roleOrDefaults() *issuing.Role {
 	return d.role
 }
 
-// proofOf keeps of a challenge what belongs to the method.
+// proofOf returns the part of a challenge that belongs to the role's method.
 func (d *driver) proofOf(c *certinext.Challenge, domain string, now time.Time) validation.Proof {
 	p := validation.Proof{Domain: domain, Method: d.method(), AskedAt: now}
 	switch p.Method {

@@ -238,7 +238,8 @@ func (h *heldOrder) holdBack(ctx context.Context, c *certificates.Entry, why str
 	if err := store.Put(context.WithoutCancel(ctx), h.storage, c.Key(), c); err != nil {
 		return err
 	}
-	o.State, o.Serial, o.Needs = StateIssued, c.Serial, []string{why}
+	o.State, o.Serial = StateIssued, c.Serial
+	o.Needs = []string{why}
 	o.note(h.journal.Now(), "issued as %s, and kept back: %s", c.View().Serial, why)
 	h.journal.Log.Warn("a certificate is kept back",
 		"order_id", o.ID, "serial", c.View().Serial, "why", why)

@@ -23,12 +23,16 @@ type Document = certinext.Document
 
 // documentNeeds says how to give CERTInext the documents that it waits for.
 func documentNeeds(o *orderEntry) []string {
-	return []string{fmt.Sprintf("CERTInext waits for documents: write them to orders/%s/%s/documents, or upload them in its portal", o.Role, o.ID)}
+	return []string{fmt.Sprintf("CERTInext waits for documents: "+
+		"write them to orders/%s/%s/documents, or upload them in its portal", o.Role, o.ID)}
 }
 
-// SubmitDocuments uploads documents for an order, and returns the order after another look at it. Documents are passed on and
-// not kept; the order's timeline tells their names, sizes and SHA-256. An upload whose answer was lost can be sent again.
-func (journal *Journal) SubmitDocuments(ctx context.Context, s logical.Storage, role, id string, docs []Document) (*Order, error) {
+// SubmitDocuments uploads documents for an order, and returns the order after another look at it.
+// Documents are passed on and not kept; the order's timeline lists their names, sizes and SHA-256
+// sums. An upload whose answer was lost can be sent again.
+func (journal *Journal) SubmitDocuments(
+	ctx context.Context, s logical.Storage, role, id string, docs []Document,
+) (*Order, error) {
 	r, err := roles.MustRead(ctx, s, role)
 	if err != nil {
 		return nil, err
@@ -38,21 +42,24 @@ func (journal *Journal) SubmitDocuments(ctx context.Context, s logical.Storage, 
 		return nil, err
 	}
 	defer h.Release()
-	if err := h.submitDocuments(ctx, docs); err != nil {
+	if err := h.uploadDocuments(ctx, docs); err != nil {
 		return nil, err
 	}
 	return journal.newCaller(s, r, forStatus).refreshOrder(ctx, h)
 }
 
-func (h *heldOrder) submitDocuments(ctx context.Context, docs []Document) error {
+// uploadDocuments uploads documents, and notes in the order's timeline what became of that.
+func (h *heldOrder) uploadDocuments(ctx context.Context, docs []Document) error {
 	o := h.entry
 	switch {
 	case len(docs) == 0:
 		return fault.BadField("documents", "is empty")
 	case !o.Placement.takesDocuments():
-		return fault.BadField("id", "order %s is for a %s certificate, which needs no documents", o.ID, o.Placement.Variant)
+		return fault.BadField("id",
+			"order %s is for a %s certificate, which needs no documents", o.ID, o.Placement.Variant)
 	case o.State != StatePending:
-		return fault.BadField("id", "order %s is %s: documents are for an order that CERTInext holds and has not issued", o.ID, o.State)
+		return fault.BadField("id", "order %s is %s: documents can be uploaded "+
+			"only for an order that CERTInext holds and has not issued yet", o.ID, o.State)
 	}
 	client, err := h.journal.clientOf(ctx, h.storage, o)
 	if err != nil {
@@ -63,7 +70,8 @@ func (h *heldOrder) submitDocuments(ctx context.Context, docs []Document) error 
 	err = client.SubmitDocuments(asked, o.Placement.Family, o.CAOrderID, docs)
 	var invalid *certinext.InvalidRequestError
 	if errors.As(err, &invalid) {
-		return &fault.FieldError{Field: documentFields.Replace(invalid.Field), Problem: invalid.Problem}
+		field := documentFields.Replace(invalid.Field)
+		return &fault.FieldError{Field: field, Problem: invalid.Problem}
 	}
 	if err != nil {
 		o.note(h.journal.Now(), "uploading documents failed: %s", sanitize.Short(err.Error()))
@@ -76,18 +84,27 @@ func (h *heldOrder) submitDocuments(ctx context.Context, docs []Document) error 
 	return fault.Refused(err)
 }
 
-// documentFields are the client's names of a document's parts, in the words of the path.
-var documentFields = strings.NewReplacer("docs", "documents", "FileName", "file_name", "Description", "description", "Content", "content")
+// documentFields turns the client's names for the parts of documents into those of the path's
+// fields.
+var documentFields = strings.NewReplacer(
+	"docs", "documents",
+	"FileName", "file_name",
+	"Description", "description",
+	"Content", "content",
+)
 
-// takesDocuments reports whether CERTInext asks for documents: of signers, and of organizations (documented).
+// takesDocuments reports whether CERTInext asks for documents: of signers, and of organizations
+// (documented).
 func (p *placement) takesDocuments() bool {
 	return p.Family == certinext.FamilySignature || account.Shapes[p.Variant].Vetted()
 }
 
+// describeDocuments lists the names, sizes and SHA-256 sums of documents.
 func describeDocuments(docs []Document) string {
-	lines := make([]string, len(docs))
+	parts := make([]string, len(docs))
 	for i, d := range docs {
-		lines[i] = fmt.Sprintf("%s (%d bytes, SHA-256 %x)", sanitize.Short(d.FileName), len(d.Content), sha256.Sum256(d.Content))
+		parts[i] = fmt.Sprintf("%s (%d bytes, SHA-256 %x)",
+			sanitize.Short(d.FileName), len(d.Content), sha256.Sum256(d.Content))
 	}
-	return strings.Join(lines, ", ")
+	return strings.Join(parts, ", ")
 }

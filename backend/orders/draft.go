@@ -20,8 +20,9 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// A draft is an order that CERTInext keeps and does not carry out. It has a request number and no order number, costs nothing,
-// and cannot be looked up: nobody but the portal knows more of it. Promoting it is the order, and is placed like one.
+// A draft is an order that CERTInext keeps and does not carry out. It has a request number and no
+// order number, costs nothing, and cannot be looked up through the API: only CERTInext's portal
+// shows more of it. Its promotion buys, and is placed like an order.
 
 // setDraft makes an order a draft, or a draft an order that is not placed yet.
 func (h *heldOrder) setDraft(draft bool) {
@@ -34,18 +35,21 @@ func (h *heldOrder) setDraft(draft bool) {
 	h.journal.registry.amend(o)
 }
 
-// promoting reports whether the order to be placed is that of a draft.
-func (o *orderEntry) promoting() bool { return !o.Draft && o.CARequestID != "" && o.CAOrderID == "" }
+// promoting reports whether the order to be placed is the promotion of a draft.
+func (o *orderEntry) promoting() bool {
+	return !o.Draft && o.CARequestID != "" && o.CAOrderID == ""
+}
 
-// keepAsDraft remembers the draft that CERTInext has made of the order.
+// keepAsDraft notes that CERTInext keeps the order as a draft with a request number.
 func (h *heldOrder) keepAsDraft(requestID string) {
 	o := h.entry
-	o.CARequestID, o.CAStatus, o.LastError, o.Needs = requestID, certinext.StatusDraft, "", draftNeeds(o)
+	o.CARequestID, o.CAStatus = requestID, certinext.StatusDraft
+	o.LastError, o.Needs = "", draftNeeds(o)
 	h.setDraft(true)
 	o.note(h.journal.Now(), "kept by CERTInext as draft %s", sanitize.Short(requestID))
 }
 
-// stillDraft takes back a promotion that has certainly not happened.
+// stillDraft makes an order a draft again after a promotion that has certainly not happened.
 func (d *driver) stillDraft(ctx context.Context, cause error) outcome {
 	o := d.order
 	d.held.setDraft(true)
@@ -54,15 +58,20 @@ func (d *driver) stillDraft(ctx context.Context, cause error) outcome {
 	if err := d.save(ctx); err != nil {
 		return outcome{err: err}
 	}
-	return outcome{err: &fault.RefusedError{Err: errors.New(cause.Error())}} // the same request is not one for a new order
+	// Only the cause's text: its type must not make the request place a new order.
+	return outcome{err: &fault.RefusedError{Err: errors.New(cause.Error())}}
 }
 
+// draftNeeds says how to promote or discard a draft.
 func draftNeeds(o *orderEntry) []string {
-	return []string{fmt.Sprintf("it is a draft: writing promote=true to orders/%s/%s places the order, deleting that path discards the draft", o.Role, o.ID)}
+	return []string{fmt.Sprintf("it is a draft: write promote=true to orders/%s/%s "+
+		"to place the order, or delete that path to discard the draft", o.Role, o.ID)}
 }
 
 // PromoteOrder places the order of a draft, and returns it without waiting for the certificate.
-func (journal *Journal) PromoteOrder(ctx context.Context, s logical.Storage, role, id string) (*Order, error) {
+func (journal *Journal) PromoteOrder(
+	ctx context.Context, s logical.Storage, role, id string,
+) (*Order, error) {
 	r, err := roles.MustRead(ctx, s, role)
 	if err != nil {
 		return nil, err
@@ -80,7 +89,7 @@ func (journal *Journal) PromoteOrder(ctx context.Context, s logical.Storage, rol
 	return w.refreshOrder(ctx, h)
 }
 
-// promote stores that the draft is to be placed, before CERTInext hears of it.
+// promote stores that the draft is to be placed, before CERTInext hears of it (ADR 0002).
 func (h *heldOrder) promote(ctx context.Context, role *issuing.Role) error {
 	o := h.entry
 	if o.State != StateDraft {
@@ -106,10 +115,13 @@ func (h *heldOrder) promote(ctx context.Context, role *issuing.Role) error {
 	before := *o
 	h.setDraft(false)
 	o.Placement.Keyless = keyless(cfg, o.Placement.Family)
-	o.State, o.PromotionKey, o.PromotedAt, o.Needs, o.LastError = StatePlacing, key, h.journal.Now(), nil, ""
+	o.State = StatePlacing
+	o.PromotionKey, o.PromotedAt = key, h.journal.Now()
+	o.Needs, o.LastError = nil, ""
 	o.note(h.journal.Now(), "to be promoted")
 	if err := h.journal.saveOrder(ctx, h.storage, o); err != nil {
-		// It may have been stored all the same, and must not be taken for a promotion that was sent.
+		// It may have been stored all the same, and the next process would take it for a promotion
+		// that was sent.
 		*o = before
 		h.setDraft(true)
 		return errors.Join(err, h.journal.saveOrder(ctx, h.storage, o))
@@ -118,17 +130,22 @@ func (h *heldOrder) promote(ctx context.Context, role *issuing.Role) error {
 	return nil
 }
 
-// stillAllowed holds a draft against today's role: what the role has come to forbid is not bought.
+// stillAllowed returns an error when today's role does not allow what the draft was made for.
 func stillAllowed(on *host.Host, role *issuing.Role, o *orderEntry) error {
 	if p := o.Placement; p.ProductCode != role.ProductCode || p.Variant != role.Variant {
-		return fault.BadField("promote", "the draft is for product %s, and the role's is %s now", p.ProductCode, role.ProductCode)
+		return fault.BadField("promote", "the draft is for product %s, and the role's is %s now",
+			p.ProductCode, role.ProductCode)
 	}
 	domains := allowedDomains(on, role, strings.TrimPrefix(o.Requester, "entity:"))
-	return issuing.AllowNames(role, domains, &issuing.Plan{DNSNames: o.Placement.DNSNames, IPs: o.Placement.IPs})
+	plan := &issuing.Plan{DNSNames: o.Placement.DNSNames, IPs: o.Placement.IPs}
+	return issuing.AllowNames(role, domains, plan)
 }
 
-// discardDraft withdraws a draft at CERTInext.
-func (h *heldOrder) discardDraft(ctx context.Context, client *certinext.Client, reason string) error {
+// discardDraft discards a draft at CERTInext. It returns nil, too, when the draft is gone there
+// after a call of ours whose answer was lost.
+func (h *heldOrder) discardDraft(
+	ctx context.Context, client *certinext.Client, reason string,
+) error {
 	o := h.entry
 	err := client.CancelDraft(ctx, o.CARequestID, reason)
 	switch {
@@ -136,28 +153,37 @@ func (h *heldOrder) discardDraft(ctx context.Context, client *certinext.Client, 
 		return nil
 	case certinext.MayHaveActed(err):
 		o.Discarding = true
-		o.note(h.journal.Now(), "discarding the draft was not answered: %s", sanitize.Short(err.Error()))
+		o.note(h.journal.Now(), "CERTInext did not answer whether it has discarded the draft: %s",
+			sanitize.Short(err.Error()))
 		return errors.Join(fault.Refused(err), h.journal.saveOrder(ctx, h.storage, o))
-	case !certinext.IsRefusal(err, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity):
+	case !certinext.IsRefusal(err,
+		http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity):
 		return fault.Refused(err)
 	}
-	// It is no draft any more: discarded before, by a call whose answer was lost or in the portal, or promoted there.
+	// It is no longer a draft: an earlier call whose answer was lost has discarded it, or it was
+	// discarded or promoted in CERTInext's portal.
 	var found remoteID
-	all, lookErr := h.journal.report.readAll(ctx, &driver{journal: h.journal, client: client, order: o})
+	d := &driver{journal: h.journal, client: client, order: o}
+	all, lookErr := h.journal.report.readAll(ctx, d)
 	if lookErr == nil {
 		found = all.idOf(o)
 	}
 	switch {
 	case lookErr != nil:
-		return fault.BadField("id", "CERTInext says that draft %s is none any more (%v), and whether it was promoted could not be looked up (%v): "+
-			"write its order number as ca_order_id to orders/%s/%s, or never_placed=true if it was discarded",
+		return fault.BadField("id", "CERTInext says that %s is no longer a draft (%v), "+
+			"and whether it was promoted could not be looked up (%v): "+
+			"write its order number as ca_order_id to orders/%s/%s, "+
+			"or never_placed=true if it was discarded",
 			sanitize.Short(o.CARequestID), err, lookErr, o.Role, o.ID)
 	case found.orderID != "":
-		return fault.BadField("id", "draft %s was promoted at CERTInext, as order %s: write that as ca_order_id to orders/%s/%s",
+		return fault.BadField("id", "draft %s was promoted at CERTInext, as order %s: "+
+			"write that number as ca_order_id to orders/%s/%s",
 			sanitize.Short(o.CARequestID), sanitize.Short(found.orderID), o.Role, o.ID)
 	case !o.Discarding:
-		return fault.BadField("id", "CERTInext would not discard draft %s (%v): if the portal shows that it is gone, write never_placed=true to orders/%s/%s, "+
-			"and if it was promoted there, its order number as ca_order_id", sanitize.Short(o.CARequestID), err, o.Role, o.ID)
+		return fault.BadField("id", "CERTInext would not discard draft %s (%v): "+
+			"write never_placed=true to orders/%s/%s if the portal shows that it is gone, "+
+			"or its order number as ca_order_id if it was promoted there",
+			sanitize.Short(o.CARequestID), err, o.Role, o.ID)
 	}
 	return nil
 }

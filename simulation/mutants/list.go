@@ -233,7 +233,7 @@ var mutants = []Mutant{
 	{
 		Name: "a cancellation is believed unseen",
 		File: "backend/orders/cancel.go",
-		Old:  "case cause == nil:\n\t\treturn false, notShown(o, remote, err, certinext.StatusCancelled)\n",
+		Old:  "case cause == nil:\n\t\treturn false, unconfirmed(o, remote, err, certinext.StatusCancelled)\n",
 		New:  "case cause == nil:\n\t\treturn false, nil\n",
 		Like: "a status that is believed",
 	},
