@@ -165,7 +165,7 @@ func (journal *Journal) placedOrder(
 	}
 	if o.CAOrderID == "" {
 		return nil, nil, fault.BadField("id",
-			"order %s is %s: CERTInext has given it no number yet", id, o.State)
+			"order %s is %s: CERTInext has no number for it yet", id, o.State)
 	}
 	if o.Placement.Family != certinext.FamilySSL {
 		return nil, nil, fault.BadField("id",
