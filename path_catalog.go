@@ -66,7 +66,7 @@ func (b *secretsBackend) pathCatalog() []*framework.Path {
 func (b *secretsBackend) readProducts(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
 	page, err := b.engine.Account.Products(ctx, req.Storage, backend.ProductFilter{
 		GroupNumber: d.Get("group_number").(string), Family: backend.Family(d.Get("family").(string)),
-		Category: d.Get("category").(string), Anew: d.Get("refresh").(bool),
+		Category: d.Get("category").(string), Refresh: d.Get("refresh").(bool),
 	}, window(d))
 	if err != nil {
 		return nil, err

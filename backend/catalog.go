@@ -23,7 +23,7 @@ func (e *Engine) checkProduct(ctx context.Context, s logical.Storage, r *issuing
 	if _, known := account.Shapes[r.Variant]; r.ProductCode == "" || r.Variant != "" && !known {
 		return nil, nil // which validate refuses
 	}
-	ctx, cancel := context.WithTimeout(ctx, account.CatalogPatience)
+	ctx, cancel := context.WithTimeout(ctx, account.CatalogTimeout)
 	defer cancel()
 	a, err := e.Account.Session(ctx, s)
 	switch {
@@ -33,7 +33,7 @@ func (e *Engine) checkProduct(ctx context.Context, s logical.Storage, r *issuing
 		return nil, err
 	}
 	group := r.OrderDefaults.Or(a.Config.OrderDefaults).GroupNumber
-	err = account.Settled(func(anew bool) ([]certinext.Product, bool, error) {
+	err = account.Decide(func(anew bool) ([]certinext.Product, bool, error) {
 		return e.Account.CatalogProducts(ctx, a, group, anew)
 	}, func(products []certinext.Product) error {
 		variant, err := account.ResolveVariant(products, r.ProductCode, r.Variant)
@@ -42,7 +42,7 @@ func (e *Engine) checkProduct(ctx context.Context, s logical.Storage, r *issuing
 		}
 		return err
 	})
-	var unasked *account.UnaskedError
+	var unasked *account.UnansweredError
 	switch {
 	case errors.As(err, &unasked):
 		return uncheckedRole(r, err)
@@ -62,13 +62,13 @@ func uncheckedRole(r *issuing.Role, why error) (warnings []string, err error) {
 
 // checkCustomFields holds the role's custom fields against the product's. Where CERTInext tells none, there is nothing to check.
 func (e *Engine) checkCustomFields(ctx context.Context, a *account.Session, r *issuing.Role) (warnings []string, err error) {
-	err = account.Settled(func(anew bool) ([]certinext.CustomFieldSpec, bool, error) {
+	err = account.Decide(func(anew bool) ([]certinext.CustomFieldSpec, bool, error) {
 		return e.Account.CatalogFields(ctx, a, r.ProductCode, anew)
 	}, func(specs []certinext.CustomFieldSpec) error {
 		warnings = account.UnknownCustomFields(specs, r.CustomFields)
-		return account.FitCustomFields(specs, r.CustomFields)
+		return account.CheckCustomFields(specs, r.CustomFields)
 	})
-	var unasked *account.UnaskedError
+	var unasked *account.UnansweredError
 	switch {
 	case certinext.HasStatus(err, http.StatusNotFound, http.StatusUnprocessableEntity, http.StatusNotImplemented):
 		return nil, nil

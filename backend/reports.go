@@ -65,7 +65,7 @@ func (e *Engine) ReportedOrders(ctx context.Context, s logical.Storage, f OrderF
 	var of string
 	p, err := account.Ask(ctx, e.Account, s, func(ctx context.Context, a *account.Session) (account.Page[certinext.ReportRow], error) {
 		of = a.Config.Account()
-		p, err := account.Turn(f.rows(ctx, a.Client), func(r certinext.ReportRow) string { return account.RowID(r.OrderID, r.RequestID) }, w)
+		p, err := account.ReadPage(f.rows(ctx, a.Client), func(r certinext.ReportRow) string { return account.RowID(r.OrderID, r.RequestID) }, w)
 		if err != nil && ctx.Err() != nil {
 			return p, fmt.Errorf("the report is too long to be read within %s (from and to make it shorter): %w", account.AskPatience, err)
 		}
@@ -84,7 +84,7 @@ func (f OrderFilter) rows(ctx context.Context, client *certinext.Client) iter.Se
 	if f.Domain == "" {
 		return rows
 	}
-	return account.Only(rows, func(r certinext.ReportRow) bool { return strings.EqualFold(r.Domain, f.Domain) })
+	return account.Filter(rows, func(r certinext.ReportRow) bool { return strings.EqualFold(r.Domain, f.Domain) })
 }
 
 // recognize finds this mount's own orders among rows. It costs a look into storage or two for each row that carries a marker.
@@ -146,7 +146,7 @@ func (e *Engine) Ledger(ctx context.Context, s logical.Storage, group string, w 
 		return account.Page[LedgerRow]{}, err
 	}
 	p, err := account.Ask(ctx, e.Account, s, func(ctx context.Context, a *account.Session) (account.Page[LedgerRow], error) {
-		return account.Turn(a.Client.Ledger(ctx, group), func(LedgerRow) string { return "" }, w)
+		return account.ReadPage(a.Client.Ledger(ctx, group), func(LedgerRow) string { return "" }, w)
 	})
 	for i, row := range p.Rows {
 		p.Rows[i] = tidyObject(row, 0)

@@ -18,13 +18,15 @@ import (
 )
 
 const (
-	// catalogLife is how long an answer of the catalog is remembered.
-	catalogLife = 5 * time.Minute
-	// CatalogPatience bounds what a role's check asks: Vault's clients give up after 60s, and the role may still be written.
-	CatalogPatience = 30 * time.Second
+	// catalogLifetime is how long an answer of the catalog is cached (ADR 0014).
+	catalogLifetime = 5 * time.Minute
+	// CatalogTimeout bounds the catalog's calls while a role is written: Vault's clients give up
+	// after 60 s, and when the catalog does not answer the role may still be stored.
+	CatalogTimeout = 30 * time.Second
 )
 
-// A catalog is what the account may order, as it was last told. It belongs to one client, so another config has another one.
+// A catalog caches what the account may order. It belongs to one [Session], so a new config begins
+// with an empty one.
 type catalog struct {
 	products     keyed.Cache[[]certinext.Product]         // by billing group
 	customFields keyed.Cache[[]certinext.CustomFieldSpec] // by product code
@@ -32,46 +34,61 @@ type catalog struct {
 
 func (acct *Account) newCatalog() *catalog {
 	c := new(catalog)
-	c.products.Life, c.products.Now, c.products.Run = catalogLife, acct.Now, acct.Work.Go
-	c.customFields.Life, c.customFields.Now, c.customFields.Run = catalogLife, acct.Now, acct.Work.Go
+	c.products.Life = catalogLifetime
+	c.products.Now = acct.Now
+	c.products.Run = acct.Work.Go
+	c.customFields.Life = catalogLifetime
+	c.customFields.Now = acct.Now
+	c.customFields.Run = acct.Work.Go
 	return c
 }
 
-// CatalogProducts returns what a billing group, or the account if group is empty, may order.
-func (acct *Account) CatalogProducts(ctx context.Context, a *Session, group string, anew bool) (_ []certinext.Product, old bool, err error) {
-	return a.catalog.products.Get(ctx, group, anew, func() ([]certinext.Product, error) {
-		ctx, cancel := context.WithTimeout(acct.Alive, CatalogPatience)
+// CatalogProducts returns what a billing group, or the account if group is empty, may order. With
+// refresh, it asks CERTInext whatever is cached; cached tells that the answer came from the cache.
+func (acct *Account) CatalogProducts(
+	ctx context.Context, a *Session, group string, refresh bool,
+) (_ []certinext.Product, cached bool, err error) {
+	return a.catalog.products.Get(ctx, group, refresh, func() ([]certinext.Product, error) {
+		ctx, cancel := context.WithTimeout(acct.Alive, CatalogTimeout)
 		defer cancel()
 		return a.Client.Products(ctx, group)
 	})
 }
 
-// CatalogFields returns the custom fields of a product.
-func (acct *Account) CatalogFields(ctx context.Context, a *Session, code string, anew bool) (_ []certinext.CustomFieldSpec, old bool, err error) {
-	return a.catalog.customFields.Get(ctx, code, anew, func() ([]certinext.CustomFieldSpec, error) {
-		ctx, cancel := context.WithTimeout(acct.Alive, CatalogPatience)
+// CatalogFields returns the custom fields of a product. With refresh, it asks CERTInext whatever is
+// cached; cached tells that the answer came from the cache.
+func (acct *Account) CatalogFields(
+	ctx context.Context, a *Session, code string, refresh bool,
+) (_ []certinext.CustomFieldSpec, cached bool, err error) {
+	ask := func() ([]certinext.CustomFieldSpec, error) {
+		ctx, cancel := context.WithTimeout(acct.Alive, CatalogTimeout)
 		defer cancel()
 		return a.Client.CustomFields(ctx, code)
-	})
+	}
+	return a.catalog.customFields.Get(ctx, code, refresh, ask)
 }
 
-// UnaskedError is a question that CERTInext did not answer, so that nothing was decided.
-type UnaskedError struct{ err error }
+// An UnansweredError is returned by [Decide] when CERTInext could not be asked, so that nothing was
+// decided.
+type UnansweredError struct{ err error }
 
-// Error is the reason.
-func (e *UnaskedError) Error() string { return e.err.Error() }
+// Error says why CERTInext could not be asked.
+func (e *UnansweredError) Error() string { return e.err.Error() }
 
-// Unwrap returns the reason.
-func (e *UnaskedError) Unwrap() error { return e.err }
+// Unwrap returns the error of the question.
+func (e *UnansweredError) Unwrap() error { return e.err }
 
-// Settled decides on an answer. A refusal never rests on a remembered answer alone: the account may have got the product
-// meanwhile. It returns decide's error, or an unaskedError.
-func Settled[V any](ask func(anew bool) (_ V, old bool, err error), decide func(V) error) error {
-	v, old, err := ask(false)
+// Decide calls decide with an answer, which may be a cached one. When decide refuses a cached
+// answer, Decide asks again and calls it once more: the account may have acquired the product
+// meanwhile (ADR 0014). It returns decide's error, or an [*UnansweredError].
+func Decide[V any](
+	ask func(refresh bool) (_ V, cached bool, err error), decide func(V) error,
+) error {
+	v, cached, err := ask(false)
 	if err != nil {
-		return &UnaskedError{err}
+		return &UnansweredError{err}
 	}
-	if err = decide(v); err == nil || !old {
+	if err = decide(v); err == nil || !cached {
 		return err
 	}
 	if v, _, failed := ask(true); failed == nil {
@@ -80,8 +97,10 @@ func Settled[V any](ask func(anew bool) (_ V, old bool, err error), decide func(
 	return err
 }
 
-// FitCustomFields says which of a product's custom fields values by field id do not fill in as they must.
-func FitCustomFields(specs []certinext.CustomFieldSpec, values map[string]string) error {
+// CheckCustomFields checks a request's values, by field id, against the custom fields of its
+// product. The error names the first value that does not suit its field, or all mandatory fields
+// without one.
+func CheckCustomFields(specs []certinext.CustomFieldSpec, values map[string]string) error {
 	var missing []string
 	for _, f := range specs {
 		v := values[f.ID]
@@ -90,17 +109,21 @@ func FitCustomFields(specs []certinext.CustomFieldSpec, values map[string]string
 			missing = append(missing, customFieldName(f))
 		case v == "":
 		case len(f.Values) > 0 && !slices.Contains(f.Values, v):
-			return fault.BadField("custom_fields", "%q is not a value of %s, which takes %s", sanitize.Short(v), customFieldName(f), enumerate(f.Values))
+			return fault.BadField("custom_fields", "%q is not a value of %s, which takes %s",
+				sanitize.Short(v), customFieldName(f), enumerate(f.Values))
 		case f.MaxLength > 0 && utf8.RuneCountInString(v) > f.MaxLength:
-			return fault.BadField("custom_fields", "the value of %s is longer than %d characters", customFieldName(f), f.MaxLength)
+			return fault.BadField("custom_fields", "the value of %s is longer than %d characters",
+				customFieldName(f), f.MaxLength)
 		}
 	}
 	if len(missing) > 0 {
-		return fault.BadField("custom_fields", "the product cannot be ordered without %s", strings.Join(missing, ", "))
+		return fault.BadField("custom_fields", "the product cannot be ordered without %s",
+			strings.Join(missing, ", "))
 	}
 	return nil
 }
 
+// customFieldName names a field in messages: by its id and, when it has one, its name.
 func customFieldName(f certinext.CustomFieldSpec) string {
 	if f.Name == "" {
 		return f.ID
@@ -108,15 +131,17 @@ func customFieldName(f certinext.CustomFieldSpec) string {
 	return fmt.Sprintf("%s (%s)", f.ID, f.Name)
 }
 
-// UnknownCustomFields warns of values for fields that the product does not have. Every list that was seen live was empty
-// (observed 2026), whatever orders took, so an empty one says nothing.
+// UnknownCustomFields returns a warning about values for fields that the product does not have, and
+// nil when there are none. An empty list of fields says nothing: every list of the live service was
+// empty (observed 2026), whatever fields its orders accepted.
 func UnknownCustomFields(specs []certinext.CustomFieldSpec, values map[string]string) []string {
 	if len(specs) == 0 {
 		return nil
 	}
 	var unknown []string
 	for id := range values {
-		if !slices.ContainsFunc(specs, func(f certinext.CustomFieldSpec) bool { return f.ID == id }) {
+		hasID := func(f certinext.CustomFieldSpec) bool { return f.ID == id }
+		if !slices.ContainsFunc(specs, hasID) {
 			unknown = append(unknown, sanitize.Short(id))
 		}
 	}
@@ -124,5 +149,8 @@ func UnknownCustomFields(specs []certinext.CustomFieldSpec, values map[string]st
 		return nil
 	}
 	slices.Sort(unknown)
-	return []string{fmt.Sprintf("custom_fields: the product has no field %s; an order may be refused", strings.Join(unknown, ", "))}
+	return []string{fmt.Sprintf(
+		"custom_fields: the product has no field %s; CERTInext may refuse an order",
+		strings.Join(unknown, ", "),
+	)}
 }

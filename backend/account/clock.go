@@ -12,17 +12,20 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// clockPatience is how far our clock and CERTInext's may be apart before ours is in doubt: then nothing that cannot be undone happens because
-// of time alone.
-const clockPatience = time.Hour
+// maxClockSkew is how far this server's clock and CERTInext's may differ. Beyond that, this
+// server's clock is in doubt, and time alone decides nothing that cannot be undone (ADR 0022).
+const maxClockSkew = time.Hour
 
-// ClockInDoubt reports whether CERTInext's latest answer was dated so differently from our clock that one of the two is wrong.
+// ClockInDoubt reports whether the Date of CERTInext's latest answer and this server's clock differ
+// by more than an hour (ADR 0022). It is false before the first answer: see [Account.ClockSkew].
 func (acct *Account) ClockInDoubt() bool {
 	skew, known := acct.ClockSkew()
-	return known && skew.Abs() > clockPatience
+	return known && skew.Abs() > maxClockSkew
 }
 
-// ClockSkew is by how much CERTInext's clock is ahead of ours, as far as this process has seen it.
+// ClockSkew returns by how much CERTInext's clock is ahead of this server's, and false when this
+// process has had no answer from CERTInext yet. While a newly written config has had none, the
+// client of the config before it tells; it is remembered for that purpose.
 func (acct *Account) ClockSkew() (time.Duration, bool) {
 	if a, known := acct.accounts.Known(ConfigKey); known {
 		if skew, seen := a.Client.ClockSkew(); seen {
@@ -30,29 +33,31 @@ func (acct *Account) ClockSkew() (time.Duration, bool) {
 			return skew, true
 		}
 	}
-	if last := acct.lastClock.Load(); last != nil { // of the config before, which may be gone
+	if last := acct.lastClock.Load(); last != nil {
 		return last.ClockSkew()
 	}
 	return 0, false
 }
 
-// learnPatience is for the question what time it is: whoever asks has more to do than to wait for that.
-const learnPatience = 10 * time.Second
+// learnClockTimeout bounds [Account.LearnClock]: its callers have other work to do.
+const learnClockTimeout = 10 * time.Second
 
-// LearnClock asks CERTInext who we are, for the time of its answer.
+// LearnClock makes an identity call to CERTInext for the Date of its answer, which
+// [Account.ClockSkew] tells from then on. A failure is not reported: the skew stays unknown.
 func (acct *Account) LearnClock(ctx context.Context, s logical.Storage) {
 	client, _, err := acct.Client(ctx, s)
 	if err != nil {
-		return // whoever needs CERTInext says so
+		return // the calls that need CERTInext report it
 	}
-	ctx, cancel := context.WithTimeout(ctx, learnPatience)
+	ctx, cancel := context.WithTimeout(ctx, learnClockTimeout)
 	defer cancel()
 	began := acct.Now()
 	_, err = client.Me(ctx)
 	acct.Observe(err, began)
 }
 
-// clockProblem says what a wrong clock holds up; empty while the clocks agree.
+// clockProblem returns a message that says how far the clocks differ and what that holds up. It is
+// empty while they agree.
 func (acct *Account) clockProblem() string {
 	skew, _ := acct.ClockSkew()
 	if !acct.ClockInDoubt() {
@@ -62,29 +67,38 @@ func (acct *Account) clockProblem() string {
 	if skew < 0 {
 		direction = "ahead of"
 	}
-	return fmt.Sprintf("this server's clock is %s %s CERTInext's: until one of them is set right, no key is erased, nothing is revoked and nothing counts as "+
-		"expired because of time", skew.Abs().Round(time.Minute), direction)
+	return fmt.Sprintf("this server's clock is %s %s CERTInext's: until one of them is corrected, "+
+		"time alone erases no key, revokes nothing and lets nothing count as expired",
+		skew.Abs().Round(time.Minute), direction)
 }
 
-// WatchClock says in the log, once each time, that the clock has come into doubt, or out of it.
+// WatchClock logs when the clock comes into doubt and when the doubt ends, once each. Only the
+// background pass calls it.
 func (acct *Account) WatchClock() {
 	problem := acct.clockProblem()
-	if (problem != "") == acct.doubted {
+	doubted := problem != ""
+	if doubted == acct.clockDoubted {
 		return
 	}
-	if acct.doubted = problem != ""; acct.doubted {
+	acct.clockDoubted = doubted
+	if doubted {
 		acct.Log.Error(problem)
 		return
 	}
 	acct.Log.Info("this server's clock and CERTInext's agree again")
 }
 
-// ErrClockUnknown is something that only our clock says is due, in a process that has not seen CERTInext's: one that has just been started on a
-// server whose clock is wrong would revoke what is in use, and erase what is needed.
-var ErrClockUnknown = errors.New("CERTInext's clock was not seen yet")
+// ErrClockUnknown reports that something is due by this server's clock alone, and that this process
+// has had no answer from CERTInext to compare it with. On a server that has just been started with
+// a wrong clock, going on would revoke certificates in use and erase keys that are needed (ADR
+// 0022). The remedy is [Account.LearnClock].
+var ErrClockUnknown = errors.New(
+	"CERTInext has not answered yet, so this server's clock cannot be checked",
+)
 
-// ClockTold reports whether our clock may decide what cannot be undone. A process that has not seen CERTInext's yet asks for it.
-func (acct *Account) ClockTold(ctx context.Context, s logical.Storage) bool {
+// ConfirmClock reports whether this server's clock may decide what cannot be undone (ADR 0022).
+// While CERTInext's clock is unknown, it asks CERTInext for it, unless background work is paused.
+func (acct *Account) ConfirmClock(ctx context.Context, s logical.Storage) bool {
 	_, known := acct.ClockSkew()
 	if !known && !acct.Paused() {
 		acct.LearnClock(ctx, s)

@@ -9,7 +9,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
-// StoredConfig is the entry under config.
+// StoredConfig is the entry under [ConfigKey].
 type StoredConfig struct {
 	Version           int            `json:"version"`
 	BaseURL           string         `json:"base_url"`
@@ -29,7 +29,7 @@ type StoredConfig struct {
 	RequestsPerSecond float64        `json:"requests_per_second,omitempty"`
 }
 
-// StoredContact is a contact as entries of config and of orders hold it.
+// StoredContact is the stored form of a contact, in the entries of the config and of orders.
 type StoredContact struct {
 	Name        string `json:"name,omitempty"`
 	Email       string `json:"email,omitempty"`
@@ -37,7 +37,7 @@ type StoredContact struct {
 	Designation string `json:"designation,omitempty"`
 }
 
-// StoredDefaults are [OrderDefaults] as entries hold them.
+// StoredDefaults is the stored form of [OrderDefaults].
 type StoredDefaults struct {
 	Requestor          StoredContact `json:"requestor,omitzero"`
 	TechnicalContact   StoredContact `json:"technical_contact,omitzero"`
@@ -53,45 +53,82 @@ type StoredDefaults struct {
 	AccountingModel AccountingModel `json:"accounting_model,omitempty"`
 }
 
-// NewStoredDefaults returns the form in which d is stored.
+// NewStoredDefaults returns the stored form of d.
 func NewStoredDefaults(d OrderDefaults) StoredDefaults {
 	return StoredDefaults{
-		Requestor: StoredContact(d.Requestor), TechnicalContact: StoredContact(d.TechnicalContact), Delegation: StoredContact(d.Delegation),
-		SignerName: d.SignerName, SignerPlace: d.SignerPlace, SignerIP: d.SignerIP,
-		GroupNumber: d.GroupNumber, OrganizationNumber: d.OrganizationNumber,
-		ConsentToken: d.ConsentToken.Reveal(), EmailNotifications: d.EmailNotifications, AccountingModel: d.AccountingModel,
+		Requestor:          StoredContact(d.Requestor),
+		TechnicalContact:   StoredContact(d.TechnicalContact),
+		Delegation:         StoredContact(d.Delegation),
+		SignerName:         d.SignerName,
+		SignerPlace:        d.SignerPlace,
+		SignerIP:           d.SignerIP,
+		GroupNumber:        d.GroupNumber,
+		OrganizationNumber: d.OrganizationNumber,
+		ConsentToken:       d.ConsentToken.Reveal(),
+		EmailNotifications: d.EmailNotifications,
+		AccountingModel:    d.AccountingModel,
 	}
 }
 
-// Defaults returns what was stored.
+// Defaults returns the order defaults that d stores.
 func (d StoredDefaults) Defaults() OrderDefaults {
 	return OrderDefaults{
-		Requestor: certinext.Contact(d.Requestor), TechnicalContact: certinext.Contact(d.TechnicalContact), Delegation: certinext.Contact(d.Delegation),
-		SignerName: d.SignerName, SignerPlace: d.SignerPlace, SignerIP: d.SignerIP,
-		GroupNumber: d.GroupNumber, OrganizationNumber: d.OrganizationNumber,
-		ConsentToken: certinext.Secret(d.ConsentToken), EmailNotifications: d.EmailNotifications, AccountingModel: d.AccountingModel,
+		Requestor:          certinext.Contact(d.Requestor),
+		TechnicalContact:   certinext.Contact(d.TechnicalContact),
+		Delegation:         certinext.Contact(d.Delegation),
+		SignerName:         d.SignerName,
+		SignerPlace:        d.SignerPlace,
+		SignerIP:           d.SignerIP,
+		GroupNumber:        d.GroupNumber,
+		OrganizationNumber: d.OrganizationNumber,
+		ConsentToken:       certinext.Secret(d.ConsentToken),
+		EmailNotifications: d.EmailNotifications,
+		AccountingModel:    d.AccountingModel,
 	}
 }
 
-// NewStoredConfig returns the form in which c is stored.
+// NewStoredConfig returns the stored form of c.
 func NewStoredConfig(c *Config) *StoredConfig {
 	return &StoredConfig{
-		Version: 1, BaseURL: c.BaseURL, APIVersion: c.APIVersion, ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(),
-		AccountNumber: c.AccountNumber, AccessKey: c.AccessKey.Reveal(), CACertificate: c.CACertificate,
-		Defaults: NewStoredDefaults(c.OrderDefaults), RequestTimeout: c.RequestTimeout,
-		CreateTimeout: c.CreateTimeout, RequestsPerSecond: c.RequestsPerSecond, TrustKey: c.TrustIdempotencyKey, AbsentAfter: c.AbsentAfter, Ordering: c.Ordering, DefaultProduct: c.DefaultProductCode,
+		Version:           1,
+		BaseURL:           c.BaseURL,
+		APIVersion:        c.APIVersion,
+		ClientID:          c.ClientID,
+		ClientSecret:      c.ClientSecret.Reveal(),
+		AccountNumber:     c.AccountNumber,
+		AccessKey:         c.AccessKey.Reveal(),
+		CACertificate:     c.CACertificate,
+		Defaults:          NewStoredDefaults(c.OrderDefaults),
+		TrustKey:          c.TrustIdempotencyKey,
+		AbsentAfter:       c.AbsentAfter,
+		Ordering:          c.Ordering,
+		DefaultProduct:    c.DefaultProductCode,
+		RequestTimeout:    c.RequestTimeout,
+		CreateTimeout:     c.CreateTimeout,
+		RequestsPerSecond: c.RequestsPerSecond,
 	}
 }
 
-// Config returns what was stored.
+// Config returns the config that s stores.
 func (s *StoredConfig) Config() *Config {
 	return &Config{
-		BaseURL: s.BaseURL, APIVersion: s.APIVersion, ClientID: s.ClientID, ClientSecret: certinext.Secret(s.ClientSecret),
-		AccountNumber: s.AccountNumber, AccessKey: certinext.Secret(s.AccessKey), CACertificate: s.CACertificate,
-		OrderDefaults: s.Defaults.Defaults(), RequestTimeout: s.RequestTimeout,
-		CreateTimeout: s.CreateTimeout, RequestsPerSecond: s.RequestsPerSecond, TrustIdempotencyKey: s.TrustKey, AbsentAfter: s.AbsentAfter, Ordering: s.Ordering, DefaultProductCode: s.DefaultProduct,
+		BaseURL:             s.BaseURL,
+		APIVersion:          s.APIVersion,
+		ClientID:            s.ClientID,
+		ClientSecret:        certinext.Secret(s.ClientSecret),
+		AccountNumber:       s.AccountNumber,
+		AccessKey:           certinext.Secret(s.AccessKey),
+		CACertificate:       s.CACertificate,
+		OrderDefaults:       s.Defaults.Defaults(),
+		TrustIdempotencyKey: s.TrustKey,
+		AbsentAfter:         s.AbsentAfter,
+		Ordering:            s.Ordering,
+		DefaultProductCode:  s.DefaultProduct,
+		RequestTimeout:      s.RequestTimeout,
+		CreateTimeout:       s.CreateTimeout,
+		RequestsPerSecond:   s.RequestsPerSecond,
 	}
 }
 
-// ConfigKey is where the config is stored.
+// ConfigKey is the storage key of the config.
 const ConfigKey = "config"

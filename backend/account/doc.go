@@ -1,12 +1,14 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package account is one CERTInext account: its config, the client that is made of it, its catalog
-// and what else it can be asked, and when to leave it alone.
+// Package account manages the CERTInext account of a mount: its config, the client that is made
+// from it, queries such as the product catalog, and a breaker that says when background work should
+// leave CERTInext alone.
 //
-// It promises that everybody uses the same client for the same account, that a write of config is
-// verified before it counts, and that a CERTInext which has had enough is not asked by the background.
-// It knows nothing of roles, orders or certificates.
+// It promises that all callers share one client for one account, that a new config is stored only
+// after CERTInext has accepted its credentials (unless the operator waives that), and that
+// background work makes no calls while CERTInext limits the rate or is down. It knows nothing of
+// roles, orders or certificates.
 package account
 
 import (
@@ -19,13 +21,14 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
-// Options are what an [Account] takes from outside. Every zero value is usable.
+// Options are the dependencies of an [Account]. Every zero value is usable.
 type Options struct {
-	HTTPClient *http.Client // for CERTInext; the client's own when nil
-	Rand       io.Reader    // what the client draws; crypto/rand when nil
+	HTTPClient *http.Client // for calls to CERTInext; the client's own when nil
+	Rand       io.Reader    // the client's source of randomness; crypto/rand when nil
 }
 
-// An Account is the CERTInext account of a mount. Its methods may be called concurrently.
+// An Account is the CERTInext account of a mount. Its methods may be called concurrently, except
+// WatchClock, which only the background pass calls.
 type Account struct {
 	*host.Host
 
@@ -36,10 +39,10 @@ type Account struct {
 	pauses       atomic.Int64           // counts the writes that paused ordering
 	accounts     keyed.Values[*Session] // under ConfigKey
 	connection   connection
-	// Breaker says when the background leaves CERTInext alone.
-	Breaker   Breaker
-	lastClock atomic.Pointer[certinext.Client] // the last one that has told CERTInext's time
-	doubted   bool                             // the log has said that the clock is in doubt; the pass's own
+	// Breaker says when background work makes no calls to CERTInext.
+	Breaker      Breaker
+	lastClock    atomic.Pointer[certinext.Client] // the latest client that knew CERTInext's time
+	clockDoubted bool                             // WatchClock has logged a doubt of the clock
 }
 
 // New returns the account of a mount. It touches neither storage nor network.

@@ -13,25 +13,25 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 )
 
-// A Window is the part of a list that is asked for.
+// A Window is the part of a list that a client asks for.
 type Window struct {
-	// After is the Next of the page before; the list's beginning when empty.
+	// After is the Next of the previous page; the list's beginning when empty.
 	After string
-	Limit int // of rows, from 1 to MaxRows
+	Limit int // number of rows, from 1 to MaxRows
 }
 
-// MaxRows is the most that one page holds.
+// MaxRows is the largest number of rows on a page.
 const MaxRows = 1000
 
 // A Page is a part of a list, in CERTInext's order.
 type Page[T any] struct {
-	Rows []T
+	Rows []T    // not nil
 	Next string // for Window.After; empty when the list ends here
-	// Total is the length of the whole list; -1 when only its end would tell.
+	// Total is the length of the whole list, or -1 when the list was not read to its end.
 	Total int
 }
 
-// Validate returns an error about a field that does not suit a list.
+// Validate returns an error about the field limit unless it is within bounds.
 func (w Window) Validate() error {
 	if w.Limit < 1 || w.Limit > MaxRows {
 		return fault.BadField("limit", "must be between 1 and %d", MaxRows)
@@ -39,11 +39,13 @@ func (w Window) Validate() error {
 	return nil
 }
 
-// Turn reads a page out of rows, and no further than to know whether another one follows. A row is found again by its id, so
-// that rows which come and go meanwhile neither hide nor repeat others; one that has none, by its position.
-func Turn[T any](rows iter.Seq2[T, error], id func(T) string, w Window) (Page[T], error) {
+// ReadPage reads a page from rows, and only as far as it takes to know whether another one follows.
+// A page ends at a row's id, so rows that come and go between two requests neither hide nor repeat
+// others. A row whose id is empty is known by its position instead.
+func ReadPage[T any](rows iter.Seq2[T, error], id func(T) string, w Window) (Page[T], error) {
 	p := Page[T]{Rows: []T{}, Total: -1}
-	skipping, last, n := w.After != "", "", 0
+	skipping := w.After != ""
+	last, n := "", 0
 	for row, err := range rows {
 		if err != nil {
 			return Page[T]{}, err
@@ -64,13 +66,16 @@ func Turn[T any](rows iter.Seq2[T, error], id func(T) string, w Window) (Page[T]
 		p.Rows, last = append(p.Rows, row), here
 	}
 	if skipping {
-		return Page[T]{}, fault.BadField("after", "%q is not in the list, or not any more: begin again without it", sanitize.Short(w.After))
+		return Page[T]{}, fault.BadField("after",
+			"%q is not in the list, or no longer: start over without after",
+			sanitize.Short(w.After))
 	}
 	return p, nil
 }
 
-// turnAll is turn for a list that is there as a whole. Of rows with the same id it shows the first.
-func turnAll[T any](all []T, id func(T) string, w Window) (Page[T], error) {
+// pageAll is [ReadPage] for a list that has been read as a whole, so that its Total is known. Of
+// rows with the same id, only the first counts.
+func pageAll[T any](all []T, id func(T) string, w Window) (Page[T], error) {
 	if err := w.Validate(); err != nil {
 		return Page[T]{}, err
 	}
@@ -80,7 +85,7 @@ func turnAll[T any](all []T, id func(T) string, w Window) (Page[T], error) {
 		seen[id(row)] = true
 		return known
 	})
-	p, err := Turn(func(yield func(T, error) bool) {
+	p, err := ReadPage(func(yield func(T, error) bool) {
 		for _, row := range rows {
 			if !yield(row, nil) {
 				return
@@ -93,18 +98,18 @@ func turnAll[T any](all []T, id func(T) string, w Window) (Page[T], error) {
 	return p, err
 }
 
-// Only leaves out the rows that do not fit.
-func Only[T any](rows iter.Seq2[T, error], fits func(T) bool) iter.Seq2[T, error] {
+// Filter yields the rows that match, and all errors.
+func Filter[T any](rows iter.Seq2[T, error], matches func(T) bool) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for row, err := range rows {
-			if (err != nil || fits(row)) && !yield(row, err) {
+			if (err != nil || matches(row)) && !yield(row, err) {
 				return
 			}
 		}
 	}
 }
 
-// RowID joins what a row is known by; empty when there is nothing.
+// RowID joins parts into a row's id for [ReadPage]. It is empty when all parts are.
 func RowID(parts ...string) string {
 	if id := strings.Join(parts, "/"); len(id) > len(parts)-1 {
 		return id
@@ -112,8 +117,9 @@ func RowID(parts ...string) string {
 	return ""
 }
 
-// MarkerPrefix begins the tag that an order is found by in CERTInext's own records.
+// MarkerPrefix begins the tag that each order of the mount carries, its marker. By it, an order
+// whose answer was lost is found in CERTInext's records (ADR 0009).
 const MarkerPrefix = "vault-order:"
 
-// IsMarker reports whether a tag is such a marker.
+// IsMarker reports whether a tag is a marker of an order, in any case.
 func IsMarker(tag string) bool { return strings.HasPrefix(strings.ToLower(tag), MarkerPrefix) }

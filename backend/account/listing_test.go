@@ -30,7 +30,7 @@ func counted(letters string, taken *int) iter.Seq2[string, error] {
 
 var errAway = errors.New("away")
 
-func TestTurn(t *testing.T) {
+func TestReadPage(t *testing.T) {
 	for name, c := range map[string]struct {
 		letters string
 		window  Window
@@ -39,19 +39,40 @@ func TestTurn(t *testing.T) {
 		taken   int
 		err     string
 	}{
-		"the first page":                        {letters: "abcdef", window: Window{Limit: 2}, want: "ab", next: "b", taken: 3},
-		"the page after":                        {letters: "abcdef", window: Window{After: "b", Limit: 2}, want: "cd", next: "d", taken: 5},
-		"the last page":                         {letters: "abcdef", window: Window{After: "d", Limit: 2}, want: "ef", taken: 6},
-		"nothing after the last row":            {letters: "abc", window: Window{After: "c", Limit: 2}, want: "", taken: 3},
-		"a row that is gone":                    {letters: "abc", window: Window{After: "z", Limit: 2}, err: `after: "z" is not in the list`, taken: 3},
-		"a row without an id is found by place": {letters: "a--b", window: Window{After: "#2", Limit: 1}, want: "-", next: "#3", taken: 4},
-		"an error":                              {letters: "abX", window: Window{Limit: 5}, err: "away", taken: 3},
-		"an error that nobody came to":          {letters: "abX", window: Window{Limit: 1}, want: "a", next: "a", taken: 2},
-		"an error before the page":              {letters: "aX", window: Window{After: "b", Limit: 1}, err: "away", taken: 2},
+		"the first page": {
+			letters: "abcdef", window: Window{Limit: 2}, want: "ab", next: "b", taken: 3,
+		},
+		"the page after": {
+			letters: "abcdef", window: Window{After: "b", Limit: 2}, want: "cd", next: "d",
+			taken: 5,
+		},
+		"the last page": {
+			letters: "abcdef", window: Window{After: "d", Limit: 2}, want: "ef", taken: 6,
+		},
+		"nothing after the last row": {
+			letters: "abc", window: Window{After: "c", Limit: 2}, want: "", taken: 3,
+		},
+		"a row that is gone": {
+			letters: "abc", window: Window{After: "z", Limit: 2},
+			err: `after: "z" is not in the list`, taken: 3,
+		},
+		"a row without an id is found by place": {
+			letters: "a--b", window: Window{After: "#2", Limit: 1}, want: "-", next: "#3", taken: 4,
+		},
+		"an error": {
+			letters: "abX", window: Window{Limit: 5}, err: "away", taken: 3,
+		},
+		"an error behind the page": {
+			letters: "abX", window: Window{Limit: 1}, want: "a", next: "a", taken: 2,
+		},
+		"an error before the page": {
+			letters: "aX", window: Window{After: "b", Limit: 1}, err: "away", taken: 2,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			taken := 0
-			p, err := Turn(counted(c.letters, &taken), func(l string) string { return strings.Trim(l, "-") }, c.window)
+			p, err := ReadPage(counted(c.letters, &taken),
+				func(l string) string { return strings.Trim(l, "-") }, c.window)
 			require.Equal(t, c.taken, taken)
 			if c.err != "" {
 				require.ErrorContains(t, err, c.err)
@@ -66,11 +87,11 @@ func TestTurn(t *testing.T) {
 	}
 }
 
-// TestTurnAllEnds: a list that repeats rows is still walked to its end.
-func TestTurnAllEnds(t *testing.T) {
+// TestPageAllEnds: a list that repeats rows is still walked to its end.
+func TestPageAllEnds(t *testing.T) {
 	list, got := strings.Split("abacadae--", ""), ""
 	for w := (Window{Limit: 1}); ; {
-		p, err := turnAll(list, func(l string) string { return strings.Trim(l, "-") }, w)
+		p, err := pageAll(list, func(l string) string { return strings.Trim(l, "-") }, w)
 		require.NoError(t, err)
 		require.Equal(t, 7, p.Total)
 		got += strings.Join(p.Rows, "")
@@ -80,7 +101,7 @@ func TestTurnAllEnds(t *testing.T) {
 		require.Less(t, len(got), 20)
 	}
 	require.Equal(t, "abcde--", got)
-	_, err := turnAll(list, strings.ToLower, Window{Limit: MaxRows + 1})
+	_, err := pageAll(list, strings.ToLower, Window{Limit: MaxRows + 1})
 	require.ErrorContains(t, err, "limit:")
 }
 

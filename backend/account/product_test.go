@@ -27,7 +27,12 @@ var tenantCatalog = []certinext.Product{
 	{Code: "149", Name: "Intranet SSL", Family: certinext.FamilyPrivatePKI, Variant: "private-pki"},
 	{Code: "150", Name: "IGTF Host", Family: certinext.FamilyPrivatePKI},
 	{Code: "914", Name: "S/MIME OV", Variant: "smime"},
-	{Code: "819", Name: "Document Signer DV", Family: certinext.FamilySignature, Variant: "natural-person"},
+	{
+		Code:    "819",
+		Name:    "Document Signer DV",
+		Family:  certinext.FamilySignature,
+		Variant: "natural-person",
+	},
 }
 
 func TestResolveVariant(t *testing.T) {
@@ -39,30 +44,97 @@ func TestResolveVariant(t *testing.T) {
 		"the catalog tells the variant":                  {code: "974", want: "ov"},
 		"the role and the catalog agree":                 {code: "974", variant: "ov", want: "ov"},
 		"a type that is not known is what the role says": {code: "990", variant: "ev", want: "ev"},
-		"a type that is not known is of its family":      {code: "990", variant: "igtf-host", refused: []string{"product_variant:", "990 (Something New) is ssl, not igtf-host", "149 (Intranet SSL), 150 (IGTF Host)"}},
-		"a type that is not known says nothing":          {code: "990", refused: []string{"product_code:", "990 (Something New)", "not a kind"}},
-		"private PKI is what the role says":              {code: "149", variant: "igtf-host", want: "igtf-host"},
-		"private PKI is of two kinds":                    {code: "149", refused: []string{"product_variant:", "intranet-ssl or igtf-host"}},
-		"private PKI without a type is, too":             {code: "150", refused: []string{"product_variant:", "intranet-ssl or igtf-host"}},
-		"a contradiction names the product that is meant": {
-			code: "970", variant: "ov", refused: []string{"product_variant:", "product 970 (InCommon DV SSL) is dv, not ov", "the ov product here is 974 (InCommon OV SSL)"},
+		"a type that is not known is of its family": {
+			code: "990", variant: "igtf-host",
+			refused: []string{
+				"product_variant:", "990 (Something New) is ssl, not igtf-host",
+				"149 (Intranet SSL), 150 (IGTF Host)",
+			},
 		},
-		"a contradiction without such a product": {code: "970", variant: "ev", refused: []string{"product 970 (InCommon DV SSL) is dv, not ev"}},
-		"another family is a contradiction":      {code: "149", variant: "ov", refused: []string{"product_variant:", "149 (Intranet SSL) is private-pki, not ov", "974"}},
-		"S/MIME is no SSL":                       {code: "914", variant: "ov", refused: []string{"914 (S/MIME OV) is smime, not ov"}},
+		"a type that is not known says nothing": {
+			code: "990", refused: []string{"product_code:", "990 (Something New)", "not a kind"},
+		},
+		"private PKI is what the role says": {
+			code: "149", variant: "igtf-host", want: "igtf-host",
+		},
+		"private PKI is of two kinds": {
+			code: "149", refused: []string{"product_variant:", "intranet-ssl or igtf-host"},
+		},
+		"private PKI without a type is, too": {
+			code: "150", refused: []string{"product_variant:", "intranet-ssl or igtf-host"},
+		},
+		"a contradiction names the product that is meant": {
+			code: "970", variant: "ov", refused: []string{
+				"product_variant:", "product 970 (InCommon DV SSL) is dv, not ov",
+				"the ov product here is 974 (InCommon OV SSL)",
+			},
+		},
+		"a contradiction without such a product": {
+			code: "970", variant: "ev",
+			refused: []string{"product 970 (InCommon DV SSL) is dv, not ev"},
+		},
+		"another family is a contradiction": {
+			code: "149", variant: "ov",
+			refused: []string{
+				"product_variant:", "149 (Intranet SSL) is private-pki, not ov", "974",
+			},
+		},
+		"S/MIME is no SSL": {
+			code: "914", variant: "ov", refused: []string{"914 (S/MIME OV) is smime, not ov"},
+		},
 
-		"a name is not a code":      {code: "OV SSL InCommon", refused: []string{"product_code:", "is not a product code", "the code here is 974 (InCommon OV SSL)"}},
-		"a part of several names":   {code: "ov ssl", refused: []string{"the codes here are 974 (InCommon OV SSL), 975 (InCommon OV SSL Wildcard)"}},
-		"a kind is not a code":      {code: "ov-wildcard", refused: []string{"the code here is 975 (InCommon OV SSL Wildcard)"}},
-		"no name like that":         {code: "platinum", refused: []string{`"platinum" is not in this account's catalog; read catalog/products`}},
-		"a part of a signer's name": {code: "document signer", refused: []string{"the code here is 819 (Document Signer DV)"}},
+		"a name is not a code": {
+			code: "OV SSL InCommon",
+			refused: []string{
+				"product_code:", "is not a product code", "the code here is 974 (InCommon OV SSL)",
+			},
+		},
+		"a part of several names": {
+			code: "ov ssl",
+			refused: []string{
+				"the codes here are 974 (InCommon OV SSL), 975 (InCommon OV SSL Wildcard)",
+			},
+		},
+		"a kind is not a code": {
+			code:    "ov-wildcard",
+			refused: []string{"the code here is 975 (InCommon OV SSL Wildcard)"},
+		},
+		"no name like that": {
+			code:    "platinum",
+			refused: []string{`"platinum" is not in this account's catalog; read catalog/products`},
+		},
+		"a part of a signer's name": {
+			code: "document signer", refused: []string{"the code here is 819 (Document Signer DV)"},
+		},
 
-		"a code of another environment":               {code: "848", refused: []string{`"848" is not in this account's catalog; it has no ov-ucc product`}},
-		"a code of two other environments":            {code: "846", refused: []string{"it has no ev product; the ov product here is 974 (InCommon OV SSL)"}},
-		"the role's variant knows better":             {code: "846", variant: "dv", refused: []string{`"846" is not in this account's catalog; the dv product here is 970 (InCommon DV SSL)`}},
-		"a code of another environment's private PKI": {code: "108", refused: []string{"the private-pki products here are 149 (Intranet SSL), 150 (IGTF Host)"}},
-		"a private kind and a code of nowhere":        {code: "1", variant: "igtf-host", refused: []string{"the private-pki products here are 149"}},
-		"a number is not a part of a name":            {code: "1", refused: []string{`"1" is not in this account's catalog; read`}},
+		"a code of another environment": {
+			code:    "848",
+			refused: []string{`"848" is not in this account's catalog; it has no ov-ucc product`},
+		},
+		"a code of two other environments": {
+			code:    "846",
+			refused: []string{"it has no ev product; the ov product here is 974 (InCommon OV SSL)"},
+		},
+		"the role's variant knows better": {
+			code: "846", variant: "dv",
+			refused: []string{
+				`"846" is not in this account's catalog; ` +
+					`the dv product here is 970 (InCommon DV SSL)`,
+			},
+		},
+		"a code of another environment's private PKI": {
+			code: "108",
+			refused: []string{
+				"the private-pki products here are 149 (Intranet SSL), 150 (IGTF Host)",
+			},
+		},
+		"a private kind and a code of nowhere": {
+			code: "1", variant: "igtf-host",
+			refused: []string{"the private-pki products here are 149"},
+		},
+		"a number is not a part of a name": {
+			code: "1", refused: []string{`"1" is not in this account's catalog; read`},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := ResolveVariant(tenantCatalog, c.code, c.variant)
@@ -83,7 +155,7 @@ func TestResolveVariant(t *testing.T) {
 func TestHintsNeverSuggestByThemselves(t *testing.T) {
 	_, err := ResolveVariant([]certinext.Product{ssl("1", "Only One", "ev")}, "842", "")
 	require.ErrorContains(t, err, "it has no dv product; it has no ov product")
-	for code := range elsewhere {
+	for code := range knownCodes {
 		if code != "842" {
 			require.NotContains(t, err.Error(), code, "a code that the account does not have")
 		}
@@ -115,17 +187,31 @@ func TestFitCustomFields(t *testing.T) {
 		refused string // "" for none
 		warned  bool
 	}{
-		"all that must be":               {values: map[string]string{"17": "4711", "19": "x"}},
-		"a permitted value":              {values: map[string]string{"17": "4711", "18": "apac", "19": "x"}},
-		"characters count, not bytes":    {values: map[string]string{"17": "ñand", "19": "x"}},
-		"nothing that must be":           {refused: "custom_fields: the product cannot be ordered without 17 (Cost centre), 19"},
-		"an empty value is none":         {values: map[string]string{"17": "4711", "19": ""}, refused: "without 19"},
-		"too long":                       {values: map[string]string{"17": "47110", "19": "x"}, refused: "17 (Cost centre) is longer than 4 characters"},
-		"a value that is not permitted":  {values: map[string]string{"17": "4711", "18": "mars", "19": "x"}, refused: `"mars" is not a value of 18 (Region), which takes emea, apac`},
-		"a field that the product lacks": {values: map[string]string{"17": "4711", "19": "x", "20": "y"}, warned: true},
+		"all that must be": {values: map[string]string{"17": "4711", "19": "x"}},
+		"a permitted value": {
+			values: map[string]string{"17": "4711", "18": "apac", "19": "x"},
+		},
+		"characters count, not bytes": {values: map[string]string{"17": "ñand", "19": "x"}},
+		"nothing that must be": {
+			refused: "custom_fields: the product cannot be ordered without 17 (Cost centre), 19",
+		},
+		"an empty value is none": {
+			values: map[string]string{"17": "4711", "19": ""}, refused: "without 19",
+		},
+		"too long": {
+			values:  map[string]string{"17": "47110", "19": "x"},
+			refused: "17 (Cost centre) is longer than 4 characters",
+		},
+		"a value that is not permitted": {
+			values:  map[string]string{"17": "4711", "18": "mars", "19": "x"},
+			refused: `"mars" is not a value of 18 (Region), which takes emea, apac`,
+		},
+		"a field that the product lacks": {
+			values: map[string]string{"17": "4711", "19": "x", "20": "y"}, warned: true,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := FitCustomFields(specs, c.values)
+			err := CheckCustomFields(specs, c.values)
 			if c.refused == "" {
 				require.NoError(t, err)
 			} else {
@@ -134,6 +220,7 @@ func TestFitCustomFields(t *testing.T) {
 			require.Equal(t, c.warned, len(UnknownCustomFields(specs, c.values)) > 0)
 		})
 	}
-	require.NoError(t, FitCustomFields(nil, map[string]string{"20": "y"}))
-	require.Empty(t, UnknownCustomFields(nil, map[string]string{"20": "y"}), "an empty list says nothing")
+	require.NoError(t, CheckCustomFields(nil, map[string]string{"20": "y"}))
+	require.Empty(t, UnknownCustomFields(nil, map[string]string{"20": "y"}),
+		"an empty list says nothing")
 }

@@ -11,53 +11,57 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// A Session is a client together with the config it was made from, and what it was told of the catalog.
+// A Session is a client together with the config that it was made from, and a cache of the catalog.
 type Session struct {
 	Client  *certinext.Client
 	Config  *Config
 	catalog *catalog
 }
 
-// A connection is the last client that was made, and what it was made of. The zero value is ready for use.
+// A connection keeps the latest client. The zero value has none and is ready for use.
 type connection struct {
 	mu     sync.Mutex
-	of     Config
+	config Config            // what client was made from: see connectionConfig
 	client *certinext.Client // nil when there is none
 }
 
-// connect returns a client for the account of c. A config that says the same of the account as the one
-// before has the same client, and so the same token: where a new token ends the ones before, a write of
-// config, which asks CERTInext, and the calls under way would otherwise end each other's until one of
-// them gives up.
+// connect returns a client for the account of c. As long as the connection's part of the config
+// stays the same, so does the client, and with it the token. Where a new token invalidates earlier
+// ones, a write of config (which makes a verifying call) and the calls under way would otherwise
+// invalidate each other's tokens until one of them gives up.
 func (acct *Account) connect(c *Config) (*certinext.Client, error) {
 	acct.connection.mu.Lock()
 	defer acct.connection.mu.Unlock()
-	if acct.connection.client != nil && acct.connection.of == c.connects() {
+	if acct.connection.client != nil && acct.connection.config == c.connectionConfig() {
 		return acct.connection.client, nil
 	}
 	client, err := c.newClient(acct.httpClient, acct.Now, acct.rand)
 	if err != nil {
 		return nil, err
 	}
-	acct.connection.of, acct.connection.client = c.connects(), client
+	acct.connection.config, acct.connection.client = c.connectionConfig(), client
 	return client, nil
 }
 
-// disconnect forgets the client, with its token.
+// disconnect drops the client, and its token with it.
 func (acct *Account) disconnect() {
 	acct.connection.mu.Lock()
 	defer acct.connection.mu.Unlock()
-	acct.connection.of, acct.connection.client = Config{}, nil
+	acct.connection.config, acct.connection.client = Config{}, nil
 }
 
-// ForgetConnection has the next call read the config again.
+// ForgetConnection drops the session, so that the next call reads the config again, and resets the
+// breaker.
 func (acct *Account) ForgetConnection() {
 	acct.accounts.Forget(ConfigKey)
 	acct.Breaker.Reset()
 }
 
-// Client returns the CERTInext client of the mount's account, and the config it was made from.
-func (acct *Account) Client(ctx context.Context, s logical.Storage) (*certinext.Client, *Config, error) {
+// Client returns the CERTInext client of the mount's account, and the config that it was made from.
+// Its errors are those of [Account.Session].
+func (acct *Account) Client(
+	ctx context.Context, s logical.Storage,
+) (*certinext.Client, *Config, error) {
 	a, err := acct.Session(ctx, s)
 	if err != nil {
 		return nil, nil, err
@@ -65,7 +69,8 @@ func (acct *Account) Client(ctx context.Context, s logical.Storage) (*certinext.
 	return a.Client, a.Config, nil
 }
 
-// Session returns the client of the mount's config, which it reads when there is none yet.
+// Session returns the session of the mount's config, and makes it when there is none yet. Without a
+// config, the error is [fault.ErrNotConfigured].
 func (acct *Account) Session(ctx context.Context, s logical.Storage) (*Session, error) {
 	return acct.accounts.Get(ctx, ConfigKey, func() (*Session, error) {
 		cfg, err := acct.mustConfig(ctx, s)
@@ -80,12 +85,14 @@ func (acct *Account) Session(ctx context.Context, s logical.Storage) (*Session, 
 	})
 }
 
-// IsAbout reports whether an answer is about CERTInext's order of a number. In version 1, one that names none may be.
+// IsAbout reports whether an answer may be about the CERTInext order with the given number: it
+// names that number or, in version 1 of the API, none (ADR 0021).
 func IsAbout(remote *certinext.Order, number string, version certinext.APIVersion) bool {
-	return remote.ID == number || remote.ID == "" && version == certinext.V1
+	return remote.ID == number || (remote.ID == "" && version == certinext.V1)
 }
 
-// Invalidate has the config read again, when its entry has changed in storage elsewhere.
+// Invalidate drops the session when key is the config's: Vault calls it on a node when another node
+// has changed an entry.
 func (acct *Account) Invalidate(key string) {
 	if key == ConfigKey {
 		acct.ForgetConnection()

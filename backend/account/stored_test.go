@@ -15,15 +15,26 @@ import (
 // storedV1 is one full entry of each kind, as version 1 stores it.
 func storedV1() map[string]any {
 	defaults := OrderDefaults{
-		Requestor:        certinext.Contact{Name: "Platform Team", Email: "platform@example.com", Phone: "+14155550123", Designation: "Operations"},
-		TechnicalContact: certinext.Contact{Name: "Platform Team", Email: "platform@example.com"}, Delegation: certinext.Contact{Name: "Platform Team", Email: "p@example.com"},
-		SignerName: "Platform Team", SignerPlace: "Bengaluru", SignerIP: "203.0.113.7", GroupNumber: "3000000001",
-		OrganizationNumber: "4000001", ConsentToken: "consent-token", EmailNotifications: "0", AccountingModel: certinext.AccountingCash,
+		Requestor: certinext.Contact{
+			Name:        "Platform Team",
+			Email:       "platform@example.com",
+			Phone:       "+14155550123",
+			Designation: "Operations",
+		},
+		TechnicalContact: certinext.Contact{
+			Name:  "Platform Team",
+			Email: "platform@example.com",
+		}, Delegation: certinext.Contact{Name: "Platform Team", Email: "p@example.com"},
+		SignerName: "Platform Team", SignerPlace: "Bengaluru", SignerIP: "203.0.113.7",
+		GroupNumber: "3000000001", OrganizationNumber: "4000001", ConsentToken: "consent-token",
+		EmailNotifications: "0", AccountingModel: certinext.AccountingCash,
 	}
 	return map[string]any{
 		"config": NewStoredConfig(&Config{
-			BaseURL: "https://us-api.certinext.io", APIVersion: "v1", ClientID: "1234567890", ClientSecret: "client-secret",
-			OrderDefaults: defaults, RequestTimeout: time.Minute, CreateTimeout: 3 * time.Minute, RequestsPerSecond: 5, TrustIdempotencyKey: true, AbsentAfter: time.Hour, DefaultProductCode: "842",
+			BaseURL: "https://us-api.certinext.io", APIVersion: "v1",
+			ClientID: "1234567890", ClientSecret: "client-secret", OrderDefaults: defaults,
+			RequestTimeout: time.Minute, CreateTimeout: 3 * time.Minute, RequestsPerSecond: 5,
+			TrustIdempotencyKey: true, AbsentAfter: time.Hour, DefaultProductCode: "842",
 		}),
 	}
 }

@@ -14,11 +14,12 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
-// elsewhere tells the kinds that a code is known to stand for in one environment or another: the vendor's sandbox and
-// collection, its production in India, and a tenant's in the US with products for the full term, 30 and 90 days (documented
-// and observed 2026). The same code is a DV product here and an OV product there, so it is good for a hint and never for
-// an order.
-var elsewhere = kindsByCode(map[string]string{
+// knownCodes maps product codes to the kinds that they stand for in the environments we know: the
+// vendor's sandbox and API collection, its production in India, and a tenant's in the US with
+// products for the full term, 30 and 90 days (documented and observed 2026). The same code is a DV
+// product in one and an OV product in another, so the table serves for hints and never for orders
+// (ADR 0014).
+var knownCodes = kindsByCode(map[string]string{
 	"dv":              "842 838 970 959 947",
 	"dv-wildcard":     "843 839 971 960 948",
 	"dv-ucc":          "844 840 972 961 949",
@@ -32,9 +33,11 @@ var elsewhere = kindsByCode(map[string]string{
 	kindPrivatePKI:    "149 104 100 108",
 })
 
-// kindPrivatePKI is the catalog's kind of the products for intranet-ssl and igtf-host, which it does not tell apart.
+// kindPrivatePKI is the kind of both the intranet-ssl and the igtf-host products: the catalog does
+// not distinguish them.
 const kindPrivatePKI = "private-pki"
 
+// kindsByCode inverts a table of space-separated codes by kind.
 func kindsByCode(codes map[string]string) map[string][]string {
 	kinds := make(map[string][]string)
 	for kind, list := range codes {
@@ -48,24 +51,30 @@ func kindsByCode(codes map[string]string) map[string][]string {
 	return kinds
 }
 
-// unknownProduct says that the catalog has no product of that code, and which one may be meant.
-func unknownProduct(products []certinext.Product, code, variant string) error {
+// unknownProductError returns an error that says that the catalog has no product with the given
+// code, and suggests those that may be meant.
+func unknownProductError(products []certinext.Product, code, variant string) error {
 	if len(products) == 0 {
-		return fault.BadField("product_code", "the account's catalog is empty, so no product can be ordered; some accounts need a group_number")
+		return fault.BadField(
+			"product_code",
+			"the account's catalog is empty, so no product can be ordered; "+
+				"some accounts need a group_number",
+		)
 	}
 	if strings.ContainsFunc(code, unicode.IsLetter) {
-		if matches := named(products, code); len(matches) > 0 {
-			return fault.BadField("product_code", "%q is not a product code; %s", sanitize.Short(code), codesOf("code", matches))
+		if matches := findByName(products, code); len(matches) > 0 {
+			return fault.BadField("product_code", "%q is not a product code; %s",
+				sanitize.Short(code), describeProducts("code", matches))
 		}
 	}
-	kinds := elsewhere[code]
+	kinds := knownCodes[code]
 	if variant != "" {
 		kinds = []string{kindOfVariant(variant)}
 	}
 	text := fmt.Sprintf("%q is not in this account's catalog", sanitize.Short(code))
 	for _, kind := range kinds {
 		if matches := ofKind(products, kind); len(matches) > 0 {
-			text += "; " + codesOf(kind+" product", matches)
+			text += "; " + describeProducts(kind+" product", matches)
 		} else {
 			text += "; it has no " + kind + " product"
 		}
@@ -73,7 +82,7 @@ func unknownProduct(products []certinext.Product, code, variant string) error {
 	return fault.BadField("product_code", "%s; read catalog/products for what it has", text)
 }
 
-// kindOfVariant is what the catalog calls the kind of a variant.
+// kindOfVariant returns the catalog's kind for a variant.
 func kindOfVariant(variant string) string {
 	if Shapes[variant].Family == certinext.FamilyPrivatePKI {
 		return kindPrivatePKI
@@ -81,7 +90,7 @@ func kindOfVariant(variant string) string {
 	return variant
 }
 
-// kindOf is a product's kind, as far as this mount can order it, and else empty.
+// kindOf returns a product's kind, or "" when this mount cannot order products of that kind.
 func kindOf(p certinext.Product) string {
 	if p.Family == certinext.FamilyPrivatePKI {
 		return kindPrivatePKI
@@ -93,44 +102,52 @@ func kindOf(p certinext.Product) string {
 }
 
 func ofKind(products []certinext.Product, kind string) []certinext.Product {
-	return choose(products, func(p certinext.Product) bool { return kindOf(p) == kind })
+	return selectProducts(products, func(p certinext.Product) bool { return kindOf(p) == kind })
 }
 
-func choose(products []certinext.Product, fits func(certinext.Product) bool) []certinext.Product {
+func selectProducts(
+	products []certinext.Product, matches func(certinext.Product) bool,
+) []certinext.Product {
 	var out []certinext.Product
 	for _, p := range products {
-		if fits(p) {
+		if matches(p) {
 			out = append(out, p)
 		}
 	}
 	return out
 }
 
-// named finds the products that text can mean: those of the kind of that name, else those whose name has just its words, in
-// any order, else those whose name has them among others.
-func named(products []certinext.Product, text string) []certinext.Product {
+// findByName returns the products that text may mean: those whose kind it names, else those whose
+// name consists of exactly its words in any order, else those whose name contains all of its words.
+func findByName(products []certinext.Product, text string) []certinext.Product {
 	words := nameWords(text)
-	products = choose(products, func(p certinext.Product) bool { return kindOf(p) != "" })
+	products = selectProducts(products, func(p certinext.Product) bool { return kindOf(p) != "" })
 	if matches := ofKind(products, strings.Join(words, "-")); len(matches) > 0 {
 		return matches
 	}
-	has := func(p certinext.Product) bool {
-		of := nameWords(p.Name)
-		return !slices.ContainsFunc(words, func(w string) bool { return !slices.Contains(of, w) })
+	containsAll := func(p certinext.Product) bool {
+		name := nameWords(p.Name)
+		return !slices.ContainsFunc(words, func(w string) bool { return !slices.Contains(name, w) })
 	}
-	matches := choose(products, has)
-	if just := choose(matches, func(p certinext.Product) bool { return len(nameWords(p.Name)) == len(words) }); len(just) > 0 {
-		return just
+	matches := selectProducts(products, containsAll)
+	exact := selectProducts(matches, func(p certinext.Product) bool {
+		return len(nameWords(p.Name)) == len(words)
+	})
+	if len(exact) > 0 {
+		return exact
 	}
 	return matches
 }
 
+// nameWords returns the words of a name in lower case, without punctuation.
 func nameWords(s string) []string {
-	return strings.FieldsFunc(strings.ToLower(s), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	return strings.FieldsFunc(strings.ToLower(s),
+		func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 }
 
-// codesOf lists products as "the ov product here is 974 (InCommon OV SSL)", or several.
-func codesOf(what string, products []certinext.Product) string {
+// describeProducts lists products for a message, e.g. "the ov product here is 974 (InCommon OV
+// SSL)". what is a singular noun.
+func describeProducts(what string, products []certinext.Product) string {
 	list := make([]string, len(products))
 	for i, p := range products {
 		list[i] = fmt.Sprintf("%s (%s)", p.Code, p.Name)
@@ -143,10 +160,11 @@ func codesOf(what string, products []certinext.Product) string {
 
 const maxEnumerated = 20
 
-// enumerate joins the pieces of a message, and counts those that would make it too long.
+// enumerate joins a list for a message, and only counts the elements beyond [maxEnumerated].
 func enumerate(list []string) string {
 	if len(list) <= maxEnumerated {
 		return strings.Join(list, ", ")
 	}
-	return fmt.Sprintf("%s and %d more", strings.Join(list[:maxEnumerated], ", "), len(list)-maxEnumerated)
+	return fmt.Sprintf("%s and %d more", strings.Join(list[:maxEnumerated], ", "),
+		len(list)-maxEnumerated)
 }

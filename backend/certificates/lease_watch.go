@@ -57,7 +57,7 @@ func (keeper *Keeper) WatchLeases(ctx context.Context, s logical.Storage, c *Ent
 // EndOverdue ends the leases that Vault has not ended in time. Nothing is revoked because of a clock that nobody has compared with CERTInext's.
 func (keeper *Keeper) EndOverdue(ctx context.Context, s logical.Storage) error {
 	due, err := keeper.dueWatches(ctx, s)
-	if err != nil || len(due) == 0 || !keeper.Account.ClockTold(ctx, s) {
+	if err != nil || len(due) == 0 || !keeper.Account.ConfirmClock(ctx, s) {
 		return err
 	}
 	var errs []error

@@ -344,7 +344,7 @@ func (keeper *Keeper) revokeAtCA(ctx context.Context, s logical.Storage, c *Entr
 	defer stop()
 	if q.asked {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, account.AskedPatience)
+		ctx, cancel = context.WithTimeout(ctx, account.InteractiveTimeout)
 		defer cancel()
 	}
 	if !q.SentAt.IsZero() {
