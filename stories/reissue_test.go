@@ -66,7 +66,7 @@ func TestLeasesOfReissuedCertificates(t *testing.T) {
 		require.Equal(t, "issued", m.ca.Orders()[0].Status, "the end of the old certificate's lease took the new one with it")
 		require.Empty(t, m.list("certs/revoked"))
 		require.Empty(t, m.list("certs/revocation-queue"))
-		require.Contains(t, m.refused("revoke", map[string]any{"serial_number": first.Data["serial_number"]}), "revoking the newest certificate of its order revokes this one, too")
+		require.Contains(t, m.refused("revoke", map[string]any{"serial_number": first.Data["serial_number"]}), "revoke the newest certificate of its order, which revokes this one, too")
 
 		m.endLease(second)
 		require.Equal(t, "revoked", m.ca.Orders()[0].Status)

@@ -94,7 +94,7 @@ func TestALeaseThatEndsBeforeItsCertificateIsAnnounced(t *testing.T) {
 			}
 			require.Len(t, warnings, 1)
 			require.Contains(t, warnings[0], c.text)
-			require.Contains(t, warnings[0], "want a role with generate_lease=false")
+			require.Contains(t, warnings[0], "need a role with generate_lease=false")
 		})
 	}
 }

@@ -16,16 +16,17 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// Where certificates are stored, by serial number with dashes, and the index of those that are revoked.
+// Storage prefixes, each followed by a serial number with dashes: the certificates, and the index
+// of the revoked ones.
 const (
 	Prefix        = "cert/"
 	revokedPrefix = "revoked/"
 )
 
-// caKey is where the chain of the newest certificate is stored.
+// caKey is the storage key of the chain of the newest certificate.
 const caKey = "ca"
 
-// A Certificate is what the mount keeps of an issued certificate. The key is never part of it.
+// A Certificate describes an issued certificate to the Vault paths. It never holds the private key.
 type Certificate struct {
 	Serial    string // colon-separated hexadecimal
 	Role      string
@@ -38,13 +39,17 @@ type Certificate struct {
 	// RevokedAt is zero while the certificate is not revoked.
 	RevokedAt     time.Time
 	RevokedReason certinext.Reason
-	RenewalOf     string // serial number of the certificate that this one succeeds, by a new order; empty for most
-	ReissueOf     string // serial number of the one that it replaces within its order; empty for most
-	// RevocationQueued is set while CERTInext has not taken the revocation yet.
+	// RenewalOf is the serial number of the certificate that this one renews by an order of its
+	// own; empty for most.
+	RenewalOf string
+	// ReissueOf is the serial number of the certificate that this one replaces within the same
+	// CERTInext order (ADR 0013); empty for most.
+	ReissueOf string
+	// RevocationQueued is set while a revocation is queued that CERTInext has not confirmed yet.
 	RevocationQueued bool
 }
 
-// Entry is a stored certificate.
+// An Entry is a stored certificate.
 type Entry struct {
 	Version     int              `json:"version"`
 	Serial      string           `json:"serial"` // with dashes, as in its key
@@ -52,7 +57,7 @@ type Entry struct {
 	Requester   string           `json:"requester"`
 	OrderID     string           `json:"order_id"`
 	CAOrderID   string           `json:"ca_order_id"`
-	Account     string           `json:"account,omitempty"` // where it was ordered
+	Account     string           `json:"account,omitempty"` // in which it was ordered
 	Family      certinext.Family `json:"family"`
 	Certificate string           `json:"certificate"`
 	Chain       []string         `json:"chain,omitempty"`
@@ -60,43 +65,56 @@ type Entry struct {
 	NotAfter    time.Time        `json:"not_after"`
 	IssuedAt    time.Time        `json:"issued_at"`
 
-	// Imported is set for the certificate of an order that was not placed by this mount. It has no role, order and requester.
+	// Imported is set for a certificate whose order was not placed by this mount. It has no role,
+	// order and requester.
 	Imported bool `json:"imported,omitempty"`
 
-	// Delivery tells of the answers that held the certificate; nil while nobody has fetched it.
+	// Delivery describes the answers that held the certificate; nil while no client has received
+	// it.
 	Delivery *Delivery `json:"delivery,omitempty"`
-	// Leases are the ends of those that hang on the certificate, by their id. The last one to go revokes it.
+	// Leases maps the ids of the certificate's leases to when they end. When the last one ends, the
+	// certificate is revoked (ADR 0004).
 	Leases map[string]time.Time `json:"leases,omitempty"`
 
+	// Revocation is nil until CERTInext has confirmed one.
 	Revocation *Revocation `json:"revocation,omitempty"`
 
-	// ReissuedBy is the order by which the certificate was reissued, or was to be; Replaces is the serial number, with dashes,
-	// of the one that this one reissues.
+	// ReissuedBy is the id of this mount's order that reissues, or was to reissue, the certificate.
 	ReissuedBy string `json:"reissued_by,omitempty"`
-	// ReissuedAs is the serial number, with dashes, of a certificate of the same order that was made outside of this mount.
+	// ReissuedAs is the serial number, with dashes, of a newer certificate of the same CERTInext
+	// order that was reissued outside of this mount.
 	ReissuedAs string `json:"reissued_as,omitempty"`
-	Replaces   string `json:"replaces,omitempty"`
-	// LeaseEnded is set when the last lease on a reissued certificate ended, which CERTInext cannot revoke alone.
+	// Replaces is the serial number, with dashes, of the certificate that this one reissues.
+	Replaces string `json:"replaces,omitempty"`
+	// LeaseEnded is set when the last lease on a reissued certificate has ended. The certificate
+	// stays valid, since CERTInext cannot revoke it alone (ADR 0013).
 	LeaseEnded bool `json:"lease_ended,omitempty"`
-	// RenewalOf is the serial number, with dashes, of the certificate that this one succeeds.
+	// RenewalOf is the serial number, with dashes, of the certificate that this one renews.
 	RenewalOf string `json:"renewal_of,omitempty"`
 }
 
-// A Revocation is one that CERTInext has taken.
+// A Revocation is one that CERTInext has confirmed.
 type Revocation struct {
 	At     time.Time        `json:"at"`
 	Reason certinext.Reason `json:"reason"`
 }
 
-// Key is where the entry is stored.
+// Key returns the storage key of the entry.
 func (c *Entry) Key() string { return Prefix + c.Serial }
 
-// View is what may be told of the certificate.
+// View returns the certificate as clients may see it. RevocationQueued is not set.
 func (c *Entry) View() *Certificate {
 	v := &Certificate{
-		Serial: strings.ReplaceAll(c.Serial, "-", ":"), Role: c.Role, OrderID: c.OrderID, CAOrderID: c.CAOrderID,
-		PEM: c.Certificate, Chain: slices.Clone(c.Chain),
-		RenewalOf: strings.ReplaceAll(c.RenewalOf, "-", ":"), ReissueOf: strings.ReplaceAll(c.Replaces, "-", ":"), NotBefore: c.NotBefore, NotAfter: c.NotAfter,
+		Serial:    strings.ReplaceAll(c.Serial, "-", ":"),
+		Role:      c.Role,
+		OrderID:   c.OrderID,
+		CAOrderID: c.CAOrderID,
+		PEM:       c.Certificate,
+		Chain:     slices.Clone(c.Chain),
+		RenewalOf: strings.ReplaceAll(c.RenewalOf, "-", ":"),
+		ReissueOf: strings.ReplaceAll(c.Replaces, "-", ":"),
+		NotBefore: c.NotBefore,
+		NotAfter:  c.NotAfter,
 	}
 	if c.Revocation != nil {
 		v.RevokedAt, v.RevokedReason = c.Revocation.At, c.Revocation.Reason
@@ -104,7 +122,8 @@ func (c *Entry) View() *Certificate {
 	return v
 }
 
-// NewEntry returns the entry of a certificate that has been downloaded. Whose it is remains to be said.
+// NewEntry returns an entry for a downloaded certificate. The caller fills in its role, requester,
+// orders and account.
 func NewEntry(cert *Downloaded, now time.Time) *Entry {
 	c := &Entry{
 		Version: 1, Serial: serials.Key(cert.Leaf.SerialNumber), Certificate: Encode(cert.Leaf),
@@ -116,35 +135,41 @@ func NewEntry(cert *Downloaded, now time.Time) *Entry {
 	return c
 }
 
-// Read returns the entry of a certificate by its serial number, with dashes; nil when the mount has none.
+// Read returns the entry of the certificate with the given serial number (with dashes), or nil when
+// the mount has none.
 func Read(ctx context.Context, s logical.Storage, serial string) (*Entry, error) {
 	return store.Get[Entry](ctx, s, Prefix+serial)
 }
 
-// Lock locks a certificate, by its serial number with dashes.
+// Lock locks the certificate with the given serial number (with dashes). The error is that of ctx.
 func (keeper *Keeper) Lock(ctx context.Context, serial string) (unlock func(), err error) {
 	return keeper.certLocks.Lock(ctx, serial)
 }
 
-// OfOrder finds the certificate of an order that does not name it. It reads one certificate after the other, so it is for
-// what hardly ever happens.
-func (keeper *Keeper) OfOrder(ctx context.Context, s logical.Storage, orderID string) (*Entry, error) {
+// OfOrder returns the certificate of an order whose own entry does not name it, or nil when there
+// is none. It reads one certificate after the other, so it is for rare cases such as a crash
+// between two writes.
+func (keeper *Keeper) OfOrder(
+	ctx context.Context, s logical.Storage, orderID string,
+) (*Entry, error) {
 	serials, err := store.List(ctx, s, Prefix)
 	if err != nil {
 		return nil, err
 	}
 	for _, serial := range serials {
 		c, err := Read(ctx, s, serial)
-		if err != nil || c != nil && c.OrderID == orderID {
+		if err != nil || (c != nil && c.OrderID == orderID) {
 			return c, err
 		}
 	}
 	return nil, nil
 }
 
-// Certificate returns a stored certificate by its serial number, with colons, dashes or neither. It returns nil when there is
-// none.
-func (keeper *Keeper) Certificate(ctx context.Context, s logical.Storage, serial string) (*Certificate, error) {
+// Certificate returns the stored certificate with the given serial number (with colons, dashes or
+// neither), or nil when there is none.
+func (keeper *Keeper) Certificate(
+	ctx context.Context, s logical.Storage, serial string,
+) (*Certificate, error) {
 	key, err := serials.Parse("serial", serial)
 	if err != nil {
 		return nil, err
@@ -162,12 +187,12 @@ func (keeper *Keeper) Certificate(ctx context.Context, s logical.Storage, serial
 	return v, nil
 }
 
-// List lists the serial numbers of the stored certificates.
+// List returns the serial numbers of the stored certificates, with colons.
 func (keeper *Keeper) List(ctx context.Context, s logical.Storage) ([]string, error) {
 	return listSerials(ctx, s, Prefix)
 }
 
-// ListRevoked lists the serial numbers of the revoked certificates.
+// ListRevoked returns the serial numbers of the revoked certificates, with colons.
 func (keeper *Keeper) ListRevoked(ctx context.Context, s logical.Storage) ([]string, error) {
 	return listSerials(ctx, s, revokedPrefix)
 }
@@ -180,14 +205,14 @@ func listSerials(ctx context.Context, s logical.Storage, prefix string) ([]strin
 	return keys, err
 }
 
-// StoredCA is the entry under caKey.
+// StoredCA is the entry under the key "ca".
 type StoredCA struct {
 	Version int      `json:"version"`
 	Chain   []string `json:"chain"`
 }
 
-// CAChain returns the chain above the newest certificate, the issuing CA first, as PEM. It is empty while nothing has been
-// issued: CERTInext has no call that tells an account's CAs.
+// CAChain returns the chain of the newest certificate in PEM, the issuing CA first. It is empty
+// until a certificate has been issued: CERTInext has no call that returns an account's CAs.
 func (keeper *Keeper) CAChain(ctx context.Context, s logical.Storage) ([]string, error) {
 	keeper.caMu.Lock()
 	newest := keeper.newest
@@ -202,11 +227,12 @@ func (keeper *Keeper) CAChain(ctx context.Context, s logical.Storage) ([]string,
 	if stored != nil {
 		return stored.Chain, nil
 	}
-	return keeper.anyChain(ctx, s)
+	return keeper.findStoredChain(ctx, s)
 }
 
-// anyChain looks for a chain among the stored certificates, for a mount that was stopped before it stored one.
-func (keeper *Keeper) anyChain(ctx context.Context, s logical.Storage) ([]string, error) {
+// findStoredChain returns the chain of some stored certificate. It serves a mount that was stopped
+// after it had stored a certificate and before a background pass had stored its chain.
+func (keeper *Keeper) findStoredChain(ctx context.Context, s logical.Storage) ([]string, error) {
 	serials, err := store.List(ctx, s, Prefix)
 	if err != nil {
 		return nil, err
@@ -223,8 +249,8 @@ func (keeper *Keeper) anyChain(ctx context.Context, s logical.Storage) ([]string
 	return nil, nil
 }
 
-// RememberChain keeps the chain of a new certificate in memory. The background pass stores it: an order's own writes are
-// few on purpose.
+// RememberChain keeps the chain of a new certificate in memory, and the background pass stores it:
+// issuing a certificate is to cost few writes (ADR 0005).
 func (keeper *Keeper) RememberChain(chain []string) {
 	if len(chain) == 0 {
 		return
@@ -234,7 +260,7 @@ func (keeper *Keeper) RememberChain(chain []string) {
 	keeper.newest = chain
 }
 
-// StoreChain stores the newest chain when storage has another.
+// StoreChain stores the chain that RememberChain keeps, unless storage has the same one.
 func (keeper *Keeper) StoreChain(ctx context.Context, s logical.Storage) error {
 	keeper.caMu.Lock()
 	newest := keeper.newest
@@ -243,13 +269,13 @@ func (keeper *Keeper) StoreChain(ctx context.Context, s logical.Storage) error {
 		return nil
 	}
 	stored, err := store.Get[StoredCA](ctx, s, caKey)
-	if err != nil || stored != nil && slices.Equal(stored.Chain, newest) {
+	if err != nil || (stored != nil && slices.Equal(stored.Chain, newest)) {
 		return err
 	}
 	return store.Put(ctx, s, caKey, &StoredCA{Version: 1, Chain: newest})
 }
 
-// HasKey reports whether the certificate is for a public key.
+// HasKey reports whether the certificate is for the given public key.
 func (c *Certificate) HasKey(key any) bool {
 	leaf, err := Parse([]string{c.PEM})
 	return err == nil && len(leaf) == 1 && issuing.SamePublicKey(leaf[0].PublicKey, key)

@@ -16,20 +16,22 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
-// An Downloaded is a downloaded certificate, checked and sorted.
+// A Downloaded is a certificate that CERTInext has delivered, with its chain verified and in order.
 type Downloaded struct {
 	Leaf  *x509.Certificate
-	Chain []*x509.Certificate // the issuing CA first; a self-signed root last, where delivered
+	Chain []*x509.Certificate // the issuing CA first; a self-signed root last, if one was delivered
 }
 
-// maxBundle bounds the certificates that are looked at in one answer of the CA.
+// maxBundle bounds the certificates in one answer of CERTInext's.
 const maxBundle = 16
 
-// ErrNoLeaf is an answer in which no certificate carries our key.
+// ErrNoLeaf is returned when no certificate in an answer has the key of the order's CSR.
 var ErrNoLeaf = errors.New("none of the delivered certificates carries the key of the CSR")
 
-// Assemble makes sense of what the CA delivered: the certificate with our key, and above it the chain whose signatures hold.
-// Order and completeness of the delivery mean nothing: roots were observed before intermediates, and no chain at all.
+// Assemble returns the delivered certificate that has the given public key, with the chain of
+// delivered certificates that verifiably issued it. The order of the delivery means nothing, and it
+// may be incomplete: roots before intermediates, and no chain at all, were observed. The error is
+// [ErrNoLeaf] when no certificate has the key.
 func Assemble(b *certinext.Bundle, key crypto.PublicKey) (*Downloaded, error) {
 	certs, err := Parse(append([]string{b.Certificate}, b.Chain...))
 	if err != nil {
@@ -45,11 +47,12 @@ func Assemble(b *certinext.Bundle, key crypto.PublicKey) (*Downloaded, error) {
 	if leaf == nil {
 		return nil, ErrNoLeaf
 	}
-	return &Downloaded{Leaf: leaf, Chain: climb(leaf, certs)}, nil
+	return &Downloaded{Leaf: leaf, Chain: buildChain(leaf, certs)}, nil
 }
 
-// climb follows signatures from leaf upwards through pool.
-func climb(leaf *x509.Certificate, pool []*x509.Certificate) []*x509.Certificate {
+// buildChain follows valid signatures from leaf upwards through pool. It ends at a self-signed
+// certificate or where pool has no issuer.
+func buildChain(leaf *x509.Certificate, pool []*x509.Certificate) []*x509.Certificate {
 	var chain []*x509.Certificate
 	for at := leaf; len(chain) < len(pool) && !selfSigned(at); {
 		issuer := issuerOf(at, pool)
@@ -75,7 +78,8 @@ func selfSigned(c *x509.Certificate) bool {
 	return bytes.Equal(c.RawSubject, c.RawIssuer) && c.CheckSignatureFrom(c) == nil
 }
 
-// Parse reads every certificate in texts, dropping repetitions.
+// Parse returns all certificates in the given PEM texts, and ignores blocks of other types. More
+// than 16 certificates are an error.
 func Parse(texts []string) ([]*x509.Certificate, error) {
 	var out []*x509.Certificate
 	for _, text := range texts {
@@ -102,10 +106,12 @@ func Parse(texts []string) ([]*x509.Certificate, error) {
 
 // Encode returns a certificate in PEM.
 func Encode(c *x509.Certificate) string {
-	return strings.TrimSpace(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})))
+	block := &pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}
+	return strings.TrimSpace(string(pem.EncodeToMemory(block)))
 }
 
-// AssembleAny sorts a delivery whose key is nobody's here.
+// AssembleAny is [Assemble] for an order whose key is unknown to this mount, such as one that was
+// placed outside of it: the first certificate of the bundle counts as the leaf.
 func AssembleAny(b *certinext.Bundle) (*Downloaded, error) {
 	certs, err := Parse([]string{b.Certificate})
 	if err != nil {

@@ -32,13 +32,19 @@ func newCert(t *testing.T, cn string, parent *testCA, isCA bool) *testCA {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), cryptorand.Reader)
 	require.NoError(t, err)
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(rand.Int64()), Subject: pkix.Name{CommonName: cn}, IsCA: isCA, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{cn},
+		SerialNumber:          big.NewInt(rand.Int64()),
+		Subject:               pkix.Name{CommonName: cn},
+		IsCA:                  isCA,
+		BasicConstraintsValid: true,
+		NotBefore:             time.Now().Add(-time.Hour),
+		NotAfter:              time.Now().Add(time.Hour),
+		DNSNames:              []string{cn},
 	}
 	if parent == nil {
 		parent = &testCA{cert: template, key: key}
 	}
-	der, err := x509.CreateCertificate(cryptorand.Reader, template, parent.cert, &key.PublicKey, parent.key)
+	der, err := x509.CreateCertificate(cryptorand.Reader, template, parent.cert, &key.PublicKey,
+		parent.key)
 	require.NoError(t, err)
 	cert, err := x509.ParseCertificate(der)
 	require.NoError(t, err)
@@ -59,7 +65,8 @@ func TestAssembleSortsWhateverComes(t *testing.T) {
 	}
 	for range 20 {
 		rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-		got, err := Assemble(&certinext.Bundle{Certificate: all[0], Chain: all[1:]}, leaf.cert.PublicKey)
+		got, err := Assemble(&certinext.Bundle{Certificate: all[0], Chain: all[1:]},
+			leaf.cert.PublicKey)
 		require.NoError(t, err)
 		require.Equal(t, leaf.cert, got.Leaf)
 		require.Equal(t, want, got.Chain)
@@ -68,7 +75,8 @@ func TestAssembleSortsWhateverComes(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, got.Chain, "an absent chain is empty")
 
-	_, err = Assemble(&certinext.Bundle{Certificate: Encode(leaf.cert), Chain: all}, root.key.Public().(*ecdsa.PublicKey))
+	_, err = Assemble(&certinext.Bundle{Certificate: Encode(leaf.cert), Chain: all},
+		root.key.Public().(*ecdsa.PublicKey))
 	require.NoError(t, err, "a key that a delivered certificate carries")
 	_, err = Assemble(&certinext.Bundle{Certificate: Encode(leaf.cert)}, root.cert.PublicKey)
 	require.ErrorIs(t, err, ErrNoLeaf)
@@ -80,7 +88,8 @@ func TestAssembleEndsOnALoop(t *testing.T) {
 	cross := func(subject, issuer *testCA) *x509.Certificate {
 		template := *subject.cert
 		template.SerialNumber = big.NewInt(rand.Int64())
-		der, err := x509.CreateCertificate(cryptorand.Reader, &template, issuer.cert, &subject.key.PublicKey, issuer.key)
+		der, err := x509.CreateCertificate(cryptorand.Reader, &template, issuer.cert,
+			&subject.key.PublicKey, issuer.key)
 		require.NoError(t, err)
 		c, err := x509.ParseCertificate(der)
 		require.NoError(t, err)
@@ -107,7 +116,8 @@ func FuzzAssemble(f *testing.F) {
 	f.Add(Encode(certs[2])+"\n"+Encode(certs[0]), "")
 	f.Add("-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----", "junk")
 	f.Fuzz(func(t *testing.T, certificate, chain string) {
-		got, err := Assemble(&certinext.Bundle{Certificate: certificate, Chain: []string{chain}}, key)
+		got, err := Assemble(&certinext.Bundle{Certificate: certificate, Chain: []string{chain}},
+			key)
 		if err != nil {
 			return
 		}

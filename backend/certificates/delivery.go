@@ -10,24 +10,27 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 )
 
-// Delivery is what is known of the answers that held a certificate.
+// A Delivery describes the answers in which clients received a certificate.
 type Delivery struct {
-	At    time.Time `json:"at"`              // of the first one
-	Last  time.Time `json:"last,omitzero"`   // of the latest; entries of earlier versions know the first one only
-	Times int       `json:"times,omitempty"` // how many there were; likewise
-	// Unleased is set when one of them had no lease.
+	At    time.Time `json:"at"`              // of the first answer
+	Last  time.Time `json:"last,omitzero"`   // of the latest; zero in entries of earlier versions
+	Times int       `json:"times,omitempty"` // number of answers; 0 in entries of earlier versions
+	// Unleased is set when one of the answers had no lease.
 	Unleased bool `json:"unleased,omitempty"`
 
-	// first is the number of the first answer among all of this process, 0 when another process gave it, and lastHere tells that this one
-	// gave the latest. Times do not tell: clocks are set right, and a standby begins long before it takes over.
+	// first is the number of the first answer among all answers of this process, or 0 when another
+	// process gave it; lastHere is set when this process gave the latest. Times could not tell
+	// that: clocks are corrected, and a standby begins long before it takes over.
 	first    int64
 	lastHere bool
 }
 
-// Recall takes over what this process knows better than storage of its own answers: that they are its own, and when they went out.
+// Recall adds to a delivery that was read from storage what this process remembers of its own
+// answers: that it gave them, and when they went out. known is ignored when it is about another
+// first answer.
 func (d *Delivery) Recall(known Delivery) {
 	if !d.At.Equal(known.At) {
-		return // it was taken back, and another process has given it anew
+		return // that answer was taken back, and another process has given one since
 	}
 	d.first = known.first
 	if !d.Latest().After(known.Latest()) {
@@ -35,7 +38,9 @@ func (d *Delivery) Recall(known Delivery) {
 	}
 }
 
-// Answered notes when an answer went out, and its number. Storage was told before that, and may have been slow; the window counts from here.
+// Answered records when the latest answer went out, and its number among the answers of this
+// process. The entry was stored before that, perhaps slowly, and the reuse window (ADR 0020) counts
+// from here.
 func (d *Delivery) Answered(now time.Time, number int64) {
 	if now.After(d.Latest()) {
 		d.Last = now
@@ -45,7 +50,7 @@ func (d *Delivery) Answered(now time.Time, number int64) {
 	}
 }
 
-// Latest is when the certificate was handed over last.
+// Latest returns the time of the latest answer.
 func (d *Delivery) Latest() time.Time {
 	if d.Last.IsZero() {
 		return d.At
@@ -53,7 +58,7 @@ func (d *Delivery) Latest() time.Time {
 	return d.Last
 }
 
-// Answers is how many answers held the certificate.
+// Answers returns the number of answers; 0 when d is nil.
 func (d *Delivery) Answers() int {
 	if d == nil {
 		return 0
@@ -61,28 +66,34 @@ func (d *Delivery) Answers() int {
 	return max(d.Times, 1)
 }
 
-// Again is d after one more answer of this process; d is nil before the first.
+// Again returns d with one more answer, given by this process. d is nil before the first answer.
 func (d *Delivery) Again(now time.Time) *Delivery {
 	if d == nil {
 		return &Delivery{At: now, Last: now, Times: 1, lastHere: true}
 	}
 	if now.Before(d.Latest()) {
-		now = d.Latest() // the clock was set back: what it said before may have been right
+		now = d.Latest() // the clock was set back; its earlier time may have been right
 	}
-	return &Delivery{At: d.At, Last: now, Times: d.Answers() + 1, Unleased: d.Unleased, first: d.first, lastHere: true}
+	return &Delivery{
+		At: d.At, Last: now, Times: d.Answers() + 1, Unleased: d.Unleased,
+		first: d.first, lastHere: true,
+	}
 }
 
-// Less is d after one answer that did not reach anybody; nil when that was the only one.
+// Less returns d without one answer, which did not reach its client (ADR 0010). It returns nil when
+// that was the only one.
 func (d *Delivery) Less() *Delivery {
 	if d.Answers() < 2 {
 		return nil
 	}
 	fewer := *d
-	fewer.Times, fewer.lastHere = d.Answers()-1, false
+	fewer.Times = d.Answers() - 1
+	fewer.lastHere = false
 	return &fewer
 }
 
-// Until is the end of a window that begins anew with every answer.
+// Until returns the end of the reuse window: it begins anew with every answer, and ends at the
+// latest [issuing.LongestReuse] after the first one (ADR 0020).
 func (d *Delivery) Until(window time.Duration) time.Time {
 	end, last := d.Latest().Add(window), d.At.Add(issuing.LongestReuse)
 	if end.After(last) {
@@ -91,14 +102,16 @@ func (d *Delivery) Until(window time.Duration) time.Time {
 	return end
 }
 
-// FirstAnswer is the number of the first answer among all of this process; 0 when another process gave it.
+// FirstAnswer returns the number of the first answer among the answers of this process, or 0 when
+// another process gave it.
 func (d *Delivery) FirstAnswer() int64 { return d.first }
 
 // IsHere reports whether this process gave the latest answer.
 func (d *Delivery) IsHere() bool { return d.lastHere }
 
-// CameAt is when the certificate came. One that came by a clock which was ahead, and has been set right since, did so after its life began,
-// which is CERTInext's word.
+// CameAt returns when the mount received the certificate. When that lies in the future, this
+// server's clock was ahead at that time and has been corrected since; the beginning of the
+// certificate's validity is then the better estimate if it is earlier.
 func (c *Entry) CameAt(now time.Time) time.Time {
 	if c.IssuedAt.After(now) {
 		return host.Earlier(c.IssuedAt, c.NotBefore)

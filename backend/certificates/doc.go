@@ -1,13 +1,17 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package certificates knows what was issued, which leases hang on it, and its revocation, queued or taken.
+// Package certificates keeps the issued certificates of a mount, the leases on them, and their
+// revocations, both those in the queue and those that CERTInext has confirmed.
 //
-// It promises that a certificate whose last lease is over is revoked at CERTInext, however often that fails, that nobody is handed one
-// that is to be revoked, and that nothing is revoked because of a clock that CERTInext's contradicts. It knows nothing of
-// requests and roles, and asks [Orders] what only those can tell.
+// It promises three things. A certificate whose last lease has ended is revoked at CERTInext,
+// however often that fails at first (ADR 0004). No client receives a certificate whose revocation
+// is queued (ADR 0021). And nothing is revoked because of this server's clock alone (ADR 0022). The
+// package knows nothing of requests, and asks [Orders] about the orders that certificates came
+// from.
 //
-// A certificate is locked by its serial number while its entry is changed, and never while CERTInext is asked.
+// A certificate is locked by its serial number while its entry is changed, and never while
+// CERTInext is asked.
 package certificates
 
 import (
@@ -18,22 +22,24 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/keyed"
 )
 
-// A Keeper keeps the certificates of a mount. Its methods may be called concurrently.
+// A Keeper keeps the certificates of a mount. Its methods may be called concurrently, except Due,
+// which only the background pass calls.
 type Keeper struct {
 	*host.Host
 	Account *account.Account
-	Origin  Orders // asked of; set before use
+	Origin  Orders // to be set before the first call
 
 	certLocks   keyed.Mutex
 	revocations keyed.TryMutex // serial numbers that CERTInext is being asked to revoke
 	caMu        sync.Mutex
-	newest      []string      // PEM chain of the newest certificate, issuing CA first
-	cursor      string        // the queued revocation that the last pass ended with; the pass's own
-	leaseEnds   chan struct{} // holds one element for each lease's end that is asking CERTInext
+	newest      []string      // PEM chain of the newest certificate, issuing CA first; under caMu
+	cursor      string        // where Due ended in the queue of revocations
+	leaseEnds   chan struct{} // semaphore of the ends of leases that may ask CERTInext
 }
 
-// New returns the keeper of a mount's certificates, of which so many ends of leases may ask CERTInext at a time. It touches
-// neither storage nor network.
+// New returns the keeper of a mount's certificates. Of the leases that end at the same time, as
+// many as leaseEnds ask CERTInext at once; the others leave that to the background pass. New
+// touches neither storage nor network.
 func New(h *host.Host, acct *account.Account, leaseEnds int) *Keeper {
 	return &Keeper{Host: h, Account: acct, leaseEnds: make(chan struct{}, leaseEnds)}
 }

@@ -15,18 +15,23 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// A Lease ties a certificate to Vault's lease of the answer that held it: the lease's end revokes the certificate.
+// A Lease describes the Vault lease on an answer that holds a certificate. When the last lease on a
+// certificate ends, the certificate is revoked (ADR 0004).
 type Lease struct {
 	ID         string // tells the leases of one certificate apart
 	AnsweredAt time.Time
 	TTL        time.Duration
-	MaxTTL     time.Duration // by renewal; never beyond the certificate's own end
+	MaxTTL     time.Duration // the longest that renewals reach; never beyond the certificate's end
 }
 
-// LeaseFor works out the lease of a certificate. wanted is the request's, 0 when it names none; mountMax is the longest
-// that the mount grants. warning is not empty when the lease ends, and so revokes the certificate, before that expires: a client
-// that asked for it knows, and one that never renews leases, such as a pkiCert template or Terraform, finds out too late.
-func LeaseFor(role *issuing.Role, wanted, remaining, mountMax time.Duration, now time.Time) (l Lease, warning string) {
+// LeaseFor returns the lease for a certificate that expires after remaining. wanted is the TTL that
+// the request names, or 0; mountMax is the longest that the mount grants, or 0 when that is
+// unknown. warning is not empty when the lease ends, and so revokes the certificate, before the
+// certificate expires: clients that never renew leases, such as pkiCert templates and Terraform,
+// need to know that.
+func LeaseFor(
+	role *issuing.Role, wanted, remaining, mountMax time.Duration, now time.Time,
+) (l Lease, warning string) {
 	l.TTL = remaining
 	for _, ttl := range []time.Duration{wanted, role.TTL} {
 		if ttl > 0 {
@@ -38,24 +43,31 @@ func LeaseFor(role *issuing.Role, wanted, remaining, mountMax time.Duration, now
 	if role.MaxTTL > 0 {
 		l.MaxTTL = min(l.MaxTTL, role.MaxTTL)
 	}
+	expiry := now.Add(remaining).UTC().Format(time.RFC3339)
 	if mountMax > 0 && mountMax < l.MaxTTL {
 		warning = fmt.Sprintf(
-			"this mount ends leases after %s at the latest, so the certificate will be revoked at %s, before it expires at %s; "+
-				"to change that: vault secrets tune -max-lease-ttl=%dh <mount>, or use a role with generate_lease=false",
-			mountMax, now.Add(mountMax).UTC().Format(time.RFC3339), now.Add(remaining).UTC().Format(time.RFC3339),
-			int(remaining/time.Hour)+1)
+			"this mount ends leases after %s at the latest, so the certificate will be revoked "+
+				"at %s, before it expires at %s; to change that: "+
+				"vault secrets tune -max-lease-ttl=%dh <mount>, "+
+				"or use a role with generate_lease=false",
+			mountMax, now.Add(mountMax).UTC().Format(time.RFC3339),
+			expiry, int(remaining/time.Hour)+1,
+		)
 		l.MaxTTL = mountMax
 	}
-	if l.TTL = min(l.TTL, l.MaxTTL); warning == "" && l.TTL < remaining {
+	l.TTL = min(l.TTL, l.MaxTTL)
+	if warning == "" && l.TTL < remaining {
 		warning = fmt.Sprintf(
-			"the certificate will be revoked at %s, when its lease ends, unless the lease is renewed: it expires at %s. "+
-				"Clients that never renew leases, such as pkiCert templates and Terraform, want a role with generate_lease=false",
-			now.Add(l.TTL).UTC().Format(time.RFC3339), now.Add(remaining).UTC().Format(time.RFC3339))
+			"the certificate will be revoked at %s, when its lease ends, unless the lease is "+
+				"renewed: it expires at %s. Clients that never renew leases, such as pkiCert "+
+				"templates and Terraform, need a role with generate_lease=false",
+			now.Add(l.TTL).UTC().Format(time.RFC3339), expiry,
+		)
 	}
 	return l, warning
 }
 
-// MaxLeaseTTL is the longest lease that the mount grants; 0 when that is not known.
+// MaxLeaseTTL returns the longest lease that the mount grants, or 0 when that is unknown.
 func (keeper *Keeper) MaxLeaseTTL() time.Duration {
 	if keeper.System == nil {
 		return 0
@@ -63,9 +75,12 @@ func (keeper *Keeper) MaxLeaseTTL() time.Duration {
 	return keeper.System().MaxLeaseTTL()
 }
 
-// RenewLease extends a lease by increment, or by the role's ttl when that is 0, and returns how long it now lives. A lease on
-// a certificate that is revoked or expired cannot be renewed.
-func (keeper *Keeper) RenewLease(ctx context.Context, s logical.Storage, serial, leaseID string, increment time.Duration) (time.Duration, error) {
+// RenewLease extends a lease by increment, or by the role's ttl when that is 0, and returns its new
+// TTL. A lease cannot be renewed when its certificate has expired, or is revoked or queued for
+// revocation: that is an error about the field lease.
+func (keeper *Keeper) RenewLease(
+	ctx context.Context, s logical.Storage, serial, leaseID string, increment time.Duration,
+) (time.Duration, error) {
 	unlock, err := keeper.Lock(ctx, serial)
 	if err != nil {
 		return 0, err
@@ -102,31 +117,34 @@ func (keeper *Keeper) RenewLease(ctx context.Context, s logical.Storage, serial,
 	if c.Leases == nil {
 		c.Leases = make(map[string]time.Time)
 	}
-	if end := now.Add(lease.TTL); end.After(c.Leases[leaseID]) { // Vault says when a lease that was cut short ends
-		c.Leases[leaseID] = end
+	if end := now.Add(lease.TTL); end.After(c.Leases[leaseID]) {
+		c.Leases[leaseID] = end // an earlier end is Vault's to tell, by ending the lease
 	}
 	return lease.TTL, store.Put(ctx, s, c.Key(), c)
 }
 
-// A LeaseEnd is a lease that Vault has ended.
+// A LeaseEnd names a lease that Vault has ended.
 type LeaseEnd struct {
 	Serial string // of its certificate, with dashes
 	ID     string
 }
 
-// ReleaseLease ends a lease. The last one to go revokes the certificate at CERTInext; what CERTInext cannot take now stays in
-// the durable queue. An error means that storage failed: a lease never becomes irrevocable because of the CA.
+// ReleaseLease ends a lease. When it was the certificate's last one, the certificate is revoked at
+// CERTInext; while that fails, the revocation stays in the stored queue. An error means that
+// storage failed: CERTInext never makes a lease irrevocable for Vault (ADR 0004).
 func (keeper *Keeper) ReleaseLease(ctx context.Context, s logical.Storage, l LeaseEnd) error {
 	v, err := keeper.queueLeaseEnd(ctx, s, l)
 	if err != nil || v == nil || v.q.Next.After(keeper.Now()) {
 		return err
 	}
-	return keeper.endOfLastLease(ctx, s, v)
+	return keeper.revokeAfterLastLease(ctx, s, v)
 }
 
-// queueLeaseEnd stores that a lease has ended, and queues the revocation that follows from it. It returns nil when CERTInext need not be asked
-// now.
-func (keeper *Keeper) queueLeaseEnd(ctx context.Context, s logical.Storage, l LeaseEnd) (*revoking, error) {
+// queueLeaseEnd stores that a lease has ended, and queues the revocation that follows from it. It
+// returns nil when CERTInext need not be asked now.
+func (keeper *Keeper) queueLeaseEnd(
+	ctx context.Context, s logical.Storage, l LeaseEnd,
+) (*pendingRevocation, error) {
 	unlock, err := keeper.Lock(ctx, l.Serial)
 	if err != nil {
 		return nil, err
@@ -134,14 +152,15 @@ func (keeper *Keeper) queueLeaseEnd(ctx context.Context, s logical.Storage, l Le
 	defer unlock()
 	c, err := Read(ctx, s, l.Serial)
 	if err != nil || c == nil {
-		return nil, err // a certificate whose record is gone cannot be revoked by it
+		return nil, err // without an entry there is no order number to revoke the certificate by
 	}
-	if c.Revocation != nil || keeper.expired(c) {
+	if c.Revocation != nil || keeper.hasExpired(c) {
 		return nil, nil
 	}
 	due, known := c.Leases[l.ID]
 	if !known && c.Delivery == nil {
-		return nil, nil // it was taken back, and Vault could not delete what it had stored of it
+		// The answer was taken back (ADR 0010), and Vault could not delete its lease.
+		return nil, nil
 	}
 	before, err := store.Get[Queued](ctx, s, RevocationPrefix+l.Serial)
 	if err != nil {
@@ -149,14 +168,14 @@ func (keeper *Keeper) queueLeaseEnd(ctx context.Context, s logical.Storage, l Le
 	}
 	_, seen := keeper.Account.ClockSkew()
 	byClockAlone := known && (!seen || keeper.Account.ClockInDoubt()) && !keeper.Now().Before(due)
-	if !byClockAlone && known { // else it counts until a clock that can be believed says that it is over
+	if !byClockAlone && known { // otherwise the lease counts until the clock is known to be right
 		delete(c.Leases, l.ID)
 		if err := store.Put(context.WithoutCancel(ctx), s, c.Key(), c); err != nil {
 			return nil, err
 		}
 	}
 	now := keeper.Now()
-	if before != nil && before.Due { // it is to be revoked already, for whatever reason was given
+	if before != nil && before.Due { // the revocation is queued already, with a reason of its own
 		over := !byClockAlone && keeper.leasesOver(c)
 		if before.Waiting && (before.LeaseOver || !over) {
 			return nil, nil
@@ -164,16 +183,19 @@ func (keeper *Keeper) queueLeaseEnd(ctx context.Context, s logical.Storage, l Le
 		before.Waiting, before.LeaseOver = true, before.LeaseOver || over
 		return nil, keeper.Enqueue(ctx, s, before)
 	}
-	if c.heldWithoutLease() {
-		return nil, nil // somebody has it for as long as it is valid
+	if c.deliveredWithoutLease() {
+		return nil, nil // a client received it without a lease, and may use it until it expires
 	}
-	q := &Queued{Version: 1, Serial: l.Serial, Reason: DefaultReason, Note: "Vault lease ended", QueuedAt: now}
+	q := &Queued{
+		Version: 1, Serial: l.Serial, Reason: DefaultReason, Note: leaseEndedNote, QueuedAt: now,
+	}
 	switch {
 	case byClockAlone:
-		return nil, keeper.Enqueue(ctx, s, q) // looked at by every pass until the clock can be believed
+		// Every pass looks at it until the clock is known to be right.
+		return nil, keeper.Enqueue(ctx, s, q)
 	case !keeper.leasesOver(c):
-		// A lease whose answer was lost is never released, so the certificate goes when the last one known
-		// would have ended, by a clock that can be believed.
+		// Vault never ends a lease whose answer was lost. So the certificate is revoked when the
+		// last known lease would have ended, by a clock that is known to be right.
 		if last := LastLease(c.Leases, now); !last.IsZero() {
 			q.Next = last
 		}
@@ -186,33 +208,38 @@ func (keeper *Keeper) queueLeaseEnd(ctx context.Context, s logical.Storage, l Le
 	if err := keeper.Enqueue(ctx, s, q); err != nil {
 		return nil, err
 	}
-	v := &revoking{cert: c, q: q}
-	if done, err := keeper.needless(ctx, s, v); err != nil || done != nil {
+	v := &pendingRevocation{cert: c, q: q}
+	if done, err := keeper.settleLocally(ctx, s, v); err != nil || done != nil {
 		return nil, err
 	}
 	return v, nil
 }
 
-// endOfLastLease asks CERTInext for the revocation, or leaves that to the background pass. Vault ends up to 200 leases at a time, each with a
-// worker of its own, so only a few of them ask CERTInext.
-func (keeper *Keeper) endOfLastLease(ctx context.Context, s logical.Storage, v *revoking) error {
+// revokeAfterLastLease asks CERTInext for the revocation, or leaves that to the background pass
+// when enough others are asking. Vault ends up to 200 leases at the same time, each in a worker of
+// its own.
+func (keeper *Keeper) revokeAfterLastLease(
+	ctx context.Context, s logical.Storage, v *pendingRevocation,
+) error {
 	select {
 	case keeper.leaseEnds <- struct{}{}:
 		defer func() { <-keeper.leaseEnds }()
 	default:
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, leaseEndPatience)
+	ctx, cancel := context.WithTimeout(ctx, leaseEndTimeout)
 	defer cancel()
-	_, err := keeper.carryOut(ctx, s, v)
+	_, err := keeper.attempt(ctx, s, v)
 	return err
 }
 
-// heldWithoutLease reports whether an answer without a lease held the certificate: whoever got that one has it until it expires, and no
-// lease's end takes it away.
-func (c *Entry) heldWithoutLease() bool { return c.Delivery != nil && c.Delivery.Unleased }
+// deliveredWithoutLease reports whether one of the certificate's answers had no lease. The client
+// that received it may use the certificate until it expires, so the end of other leases does not
+// revoke it.
+func (c *Entry) deliveredWithoutLease() bool { return c.Delivery != nil && c.Delivery.Unleased }
 
-// LatestLease returns the end of the longest lease, whether that is over or not, and zero when there is none.
+// LatestLease returns when the longest lease ends or has ended, and the zero time when there is
+// none.
 func LatestLease(leases map[string]time.Time) time.Time {
 	var last time.Time
 	for _, end := range leases {
@@ -223,8 +250,9 @@ func LatestLease(leases map[string]time.Time) time.Time {
 	return last
 }
 
-// leasesOver reports whether no lease on a certificate lives, for certain: one that was not released, and that only a clock in doubt has ended,
-// may live.
+// leasesOver reports whether all leases on a certificate have certainly ended. A lease that Vault
+// has not ended, and that is over only by a clock that is unknown or in doubt, may still run (ADR
+// 0022).
 func (keeper *Keeper) leasesOver(c *Entry) bool {
 	if len(c.Leases) == 0 {
 		return true
@@ -233,7 +261,8 @@ func (keeper *Keeper) leasesOver(c *Entry) bool {
 	return known && !keeper.Account.ClockInDoubt() && LastLease(c.Leases, keeper.Now()).IsZero()
 }
 
-// LastLease returns the end of the longest lease that has not ended, and zero when there is none.
+// LastLease returns when the longest of the leases that still run ends, and the zero time when none
+// does.
 func LastLease(leases map[string]time.Time, now time.Time) time.Time {
 	var last time.Time
 	for _, end := range leases {

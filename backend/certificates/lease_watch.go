@@ -16,45 +16,54 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// Vault ends a lease by telling the engine. One that Vault has never stored, since it died between the engine's answer and that, nobody
-// ends: the engine does so itself a little after the lease was due. As long as the order of the certificate is open, the background pass
-// sees its leases there. When the order is closed, a certificate whose last lease ends before it expires gets an entry here, named by when that
-// has to be looked at: the pass lists what is due, and never walks what is not.
+// Vault ends a lease by telling the engine. But when Vault dies between the engine's answer and its
+// own write, it never stores the lease and never ends it. The engine then ends the lease itself, a
+// minute after it was due (ADR 0023). As long as the order of the certificate is open, the
+// background pass sees its leases there. When the order is closed, a certificate whose last lease
+// ends before it expires gets an entry here, a watch, named by when it has to be looked at. The
+// pass lists the watches that are due and never walks the others.
 
-// leaseWatchPrefix is where it is stored when a certificate's last lease is over: by hour, minute and serial number.
+// leaseWatchPrefix is the storage prefix of the watches, followed by hour, minute and serial
+// number.
 const leaseWatchPrefix = "lease/"
 
-// LeaseWatch is the entry: its name says all.
+// LeaseWatch is the entry of a watch. Its key holds all information.
 type LeaseWatch struct {
 	Version int `json:"version"`
 }
 
 const (
-	// LeaseMargin is how long after its due a lease may be on its way to the engine.
+	// LeaseMargin is how long Vault has, after a lease was due, to tell the engine of its end.
 	LeaseMargin = time.Minute
-	// watchHour is the layout of the folder of an hour, and watchMinute that of the beginning of a name in it. Both sort by time.
+	// watchHour is the layout of the folder of an hour, and watchMinute that of the beginning of a
+	// name in it. Both sort by time.
 	watchHour   = "2006010215"
 	watchMinute = "04"
-	// passLeases is how many overdue leases one pass looks at.
-	passLeases = 200
+	// maxPassLeases is the largest number of watches that one pass looks at.
+	maxPassLeases = 200
 )
 
-// watchKey is where a certificate is to be found from a time on.
+// watchKey returns the storage key of a watch that becomes due at the given time, rounded up to a
+// minute.
 func watchKey(serial string, at time.Time) string {
 	at = at.UTC().Add(time.Minute).Truncate(time.Minute)
 	return leaseWatchPrefix + at.Format(watchHour) + "/" + at.Format(watchMinute) + "-" + serial
 }
 
-// WatchLeases has the background pass look at a certificate when its last lease is over, unless it has expired by then.
+// WatchLeases stores a watch, so that the background pass looks at a certificate a minute after its
+// last lease was due. It does nothing when the certificate has no lease, is revoked, or expires
+// before its last lease ends.
 func (keeper *Keeper) WatchLeases(ctx context.Context, s logical.Storage, c *Entry) error {
 	last := LatestLease(c.Leases)
 	if last.IsZero() || !last.Before(c.NotAfter) || c.Revocation != nil {
 		return nil
 	}
-	return store.Put(context.WithoutCancel(ctx), s, watchKey(c.Serial, last.Add(LeaseMargin)), &LeaseWatch{Version: 1})
+	key := watchKey(c.Serial, last.Add(LeaseMargin))
+	return store.Put(context.WithoutCancel(ctx), s, key, &LeaseWatch{Version: 1})
 }
 
-// EndOverdue ends the leases that Vault has not ended in time. Nothing is revoked because of a clock that nobody has compared with CERTInext's.
+// EndOverdue ends the watched leases that Vault has not ended in time. The background pass calls
+// it. It does nothing until this server's clock has been compared with CERTInext's (ADR 0022).
 func (keeper *Keeper) EndOverdue(ctx context.Context, s logical.Storage) error {
 	due, err := keeper.dueWatches(ctx, s)
 	if err != nil || len(due) == 0 || !keeper.Account.ConfirmClock(ctx, s) {
@@ -71,8 +80,11 @@ func (keeper *Keeper) EndOverdue(ctx context.Context, s logical.Storage) error {
 	return errors.Join(errs...)
 }
 
-// dueWatches lists the watches whose time has come, oldest first, as many as a pass looks at.
-func (keeper *Keeper) dueWatches(ctx context.Context, s logical.Storage) (keys []string, err error) {
+// dueWatches returns the storage keys of the watches that are due, oldest first, [maxPassLeases] at
+// most.
+func (keeper *Keeper) dueWatches(
+	ctx context.Context, s logical.Storage,
+) (keys []string, err error) {
 	hours, err := store.List(ctx, s, leaseWatchPrefix)
 	if err != nil {
 		return nil, err
@@ -90,7 +102,7 @@ func (keeper *Keeper) dueWatches(ctx context.Context, s logical.Storage) (keys [
 		for _, name := range names {
 			minute, _, _ := strings.Cut(name, "-")
 			due, err := time.Parse(watchHour+watchMinute, strings.TrimSuffix(hour, "/")+minute)
-			if err == nil && due.After(keeper.Now()) || len(keys) == passLeases {
+			if (err == nil && due.After(keeper.Now())) || len(keys) == maxPassLeases {
 				return keys, nil
 			}
 			keys = append(keys, leaseWatchPrefix+hour+name)
@@ -99,7 +111,8 @@ func (keeper *Keeper) dueWatches(ctx context.Context, s logical.Storage) (keys [
 	return keys, nil
 }
 
-// endWatched looks at one certificate whose last lease was due, and strikes it from the list.
+// endWatched handles one due watch: it ends the certificate's leases if they are over, stores a new
+// watch if they were renewed, and deletes the watch.
 func (keeper *Keeper) endWatched(ctx context.Context, s logical.Storage, serial, key string) error {
 	unlock, err := keeper.Lock(ctx, serial)
 	if err != nil {
@@ -114,7 +127,8 @@ func (keeper *Keeper) endWatched(ctx context.Context, s logical.Storage, serial,
 		if err := keeper.EndUnstored(ctx, s, c); err != nil {
 			return err
 		}
-		if last := LatestLease(c.Leases).Add(LeaseMargin); last.After(keeper.Now()) { // renewed meanwhile
+		due := LatestLease(c.Leases).Add(LeaseMargin)
+		if due.After(keeper.Now()) { // renewed meanwhile
 			if err := keeper.WatchLeases(ctx, s, c); err != nil {
 				return err
 			}
@@ -123,11 +137,18 @@ func (keeper *Keeper) endWatched(ctx context.Context, s logical.Storage, serial,
 	return store.Delete(ctx, s, key)
 }
 
-// EndUnstored queues the revocation of a certificate whose last lease is over, when Vault has not told so. The caller holds the certificate's
-// lock.
+// EndUnstored queues the revocation of a certificate whose last lease was due more than
+// [LeaseMargin] ago and that Vault has not ended, mostly because Vault died before it stored the
+// lease (ADR 0023). The error is [account.ErrClockUnknown] when CERTInext's clock has to be learned
+// first. The caller holds the certificate's lock.
 func (keeper *Keeper) EndUnstored(ctx context.Context, s logical.Storage, c *Entry) error {
 	now, last := keeper.Now(), LatestLease(c.Leases)
-	if last.IsZero() || now.Before(last.Add(LeaseMargin)) || c.Revocation != nil || !c.NotAfter.After(now) || c.heldWithoutLease() || keeper.Account.ClockInDoubt() {
+	switch {
+	case last.IsZero(), now.Before(last.Add(LeaseMargin)):
+		return nil
+	case c.Revocation != nil, !c.NotAfter.After(now), c.deliveredWithoutLease():
+		return nil
+	case keeper.Account.ClockInDoubt():
 		return nil
 	}
 	queued, err := store.Get[Queued](ctx, s, RevocationPrefix+c.Serial)
@@ -137,8 +158,10 @@ func (keeper *Keeper) EndUnstored(ctx context.Context, s logical.Storage, c *Ent
 	if _, known := keeper.Account.ClockSkew(); !known {
 		return account.ErrClockUnknown
 	}
-	keeper.Log.Warn("a lease is over, and Vault has not ended it: its certificate is to be revoked", "serial", c.View().Serial, "due", last)
+	keeper.Log.Warn("a lease is over, and Vault has not ended it: its certificate will be revoked",
+		"serial", c.View().Serial, "due", last)
 	return keeper.Enqueue(ctx, s, &Queued{
-		Version: 1, Serial: c.Serial, Reason: DefaultReason, Note: "Vault lease ended", QueuedAt: now, Due: true, LeaseOver: true, Next: now,
+		Version: 1, Serial: c.Serial, Reason: DefaultReason, Note: leaseEndedNote,
+		QueuedAt: now, Due: true, LeaseOver: true, Next: now,
 	})
 }

@@ -11,23 +11,27 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// Orders are asked what certificates do not know of the orders that they came from.
+// Orders answers what a [Keeper] has to know about the orders that its certificates came from.
 type Orders interface {
-	// ReissueOf returns how the order stands that reissues a certificate; nil when there is none, or it is over without one.
+	// ReissueOf returns the state of the order that reissues a certificate. It returns nil when
+	// there is no such order, or when it has ended without a certificate.
 	ReissueOf(ctx context.Context, s logical.Storage, c *Entry) (*Reissue, error)
 
-	// FinishRevoked closes the order of a certificate that has just been revoked, if it is still open: nobody may get its key. The
-	// certificate is locked, and whoever delivers holds the order before it locks the certificate: so this only tries to hold the
-	// order, and never waits for it. Who holds it at that moment sees the revocation.
+	// FinishRevoked closes the order of a certificate that has just been revoked, if it is still
+	// open, so that no client receives its key. The caller holds the certificate's lock. A delivery
+	// takes its locks in the other order, first the order's and then the certificate's, so
+	// FinishRevoked must only try to lock the order and never wait for it. A delivery that holds
+	// the order at that moment sees the revocation when it locks the certificate.
 	FinishRevoked(ctx context.Context, s logical.Storage, c *Entry) error
 }
 
-// A Reissue is an order that reissues a certificate.
+// A Reissue is the state of an order that reissues a certificate (ADR 0013).
 type Reissue struct {
 	OrderID   string
 	Serial    string // with dashes, of the newer certificate; empty while there is none
 	CreatedAt time.Time
-	// RevokePrevious is set when CERTInext was told to revoke the certificate, for RevokeReason.
+	// RevokePrevious is set when the reissue asks CERTInext to revoke the older certificate, for
+	// RevokeReason.
 	RevokePrevious bool
 	RevokeReason   certinext.Reason
 }

@@ -15,10 +15,14 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// CERTInext revokes whole orders, and so all certificates that were issued within one.
+// CERTInext revokes whole orders, and with an order all certificates that were issued within it. So
+// a certificate that was reissued cannot be revoked alone (ADR 0013).
 
-// RecordSerial stores that the certificate of a serial number, and no other, was revoked at CERTInext.
-func (keeper *Keeper) RecordSerial(ctx context.Context, s logical.Storage, serial string, at time.Time, reason certinext.Reason) error {
+// RecordSerial stores that CERTInext has revoked the certificate with the given serial number (with
+// dashes), and that one alone. It does nothing when the certificate is unknown, revoked or expired.
+func (keeper *Keeper) RecordSerial(
+	ctx context.Context, s logical.Storage, serial string, at time.Time, reason certinext.Reason,
+) error {
 	unlock, err := keeper.Lock(ctx, serial)
 	if err != nil {
 		return err
@@ -31,32 +35,42 @@ func (keeper *Keeper) RecordSerial(ctx context.Context, s logical.Storage, seria
 	return keeper.recordOne(ctx, s, c, at, reason)
 }
 
-// keepReissued ends the care for a certificate that was reissued: CERTInext revokes whole orders, and the new certificate must not go
-// with the old one. It reports false when the certificate is to be revoked like any other, which ends a reissue that is still open.
-func (keeper *Keeper) keepReissued(ctx context.Context, s logical.Storage, c *Entry, q *Queued, out *Revoked) (bool, error) {
+// settleReissued handles the queued revocation of a certificate that takes part in a reissue, so
+// that the newer certificate is not revoked with the older one (ADR 0013). It returns true when
+// CERTInext must not be asked now, and then has filled in out and stored what follows. It returns
+// false when the certificate is to be revoked like any other, which also ends a reissue that is
+// still open. The caller holds the certificate's lock.
+func (keeper *Keeper) settleReissued(
+	ctx context.Context, s logical.Storage, c *Entry, q *Queued, out *Revoked,
+) (bool, error) {
 	newer, err := keeper.Origin.ReissueOf(ctx, s, c)
 	switch {
 	case err != nil:
 		return true, err
-	case newer == nil && c.ReissuedAs == "" && !q.Asked:
-		return keeper.keepForPrevious(ctx, s, c, q, out)
+	case newer == nil && c.ReissuedAs == "" && !q.ByRequest:
+		return keeper.waitForPrevious(ctx, s, c, q, out)
 	case newer == nil && c.ReissuedAs == "":
 		return false, nil
-	case newer != nil && newer.Serial == "" && q.Asked:
-		return false, nil // there is no other certificate yet, and the key of this one may be stolen
+	case newer != nil && newer.Serial == "" && q.ByRequest:
+		return false, nil // there is no newer certificate yet, and this one's key may be stolen
 	case newer != nil && newer.Serial == "":
-		q.Next, q.LastError = keeper.Now().Add(host.PassDelay(1)), "it is being reissued, as order "+newer.OrderID
+		q.Next = keeper.Now().Add(host.PassDelay(1))
+		q.LastError = "the certificate is being reissued by order " + newer.OrderID
 		out.Queued, out.Reason = true, q.Reason
 		return true, keeper.Enqueue(ctx, s, q)
 	case newer != nil && newer.RevokePrevious:
 		out.At, out.Reason = newer.CreatedAt, newer.RevokeReason
 		return true, keeper.recordOne(ctx, s, c, out.At, out.Reason)
-	case q.asked:
-		return true, fault.BadField("serial_number", "%s was reissued, and CERTInext revokes whole orders: revoking the newest certificate of its order revokes this one, too", out.Serial)
-	case q.Asked:
-		return false, nil // somebody was told that it will be revoked
+	case q.interactive:
+		return true, fault.BadField("serial_number",
+			"%s was reissued, and CERTInext revokes whole orders: "+
+				"revoke the newest certificate of its order, which revokes this one, too",
+			out.Serial)
+	case q.ByRequest:
+		return false, nil // a client was told that it will be revoked
 	}
-	keeper.Log.Info("a lease on a reissued certificate ended; CERTInext cannot revoke that one alone", "serial", out.Serial)
+	keeper.Log.Info("the last lease on a reissued certificate has ended, and CERTInext cannot "+
+		"revoke the certificate alone: it stays valid", "serial", out.Serial)
 	out.Reissued, c.LeaseEnded = true, true
 	if err := store.Put(ctx, s, c.Key(), c); err != nil {
 		return true, err
@@ -64,9 +78,12 @@ func (keeper *Keeper) keepReissued(ctx context.Context, s logical.Storage, c *En
 	return true, keeper.dequeue(ctx, s, c.Serial)
 }
 
-// recordForNewer queues the certificates by which c was replaced, since CERTInext has revoked them with it: each is looked at under its
-// own lock.
-func (keeper *Keeper) recordForNewer(ctx context.Context, s logical.Storage, c *Entry, reason certinext.Reason) error {
+// queueNewer queues the revocation of the certificates that have replaced c, which CERTInext has
+// revoked together with c. The background pass then records that for each, under that certificate's
+// lock.
+func (keeper *Keeper) queueNewer(
+	ctx context.Context, s logical.Storage, c *Entry, reason certinext.Reason,
+) error {
 	serials := []string{c.ReissuedAs}
 	newer, err := keeper.Origin.ReissueOf(ctx, s, c)
 	if err != nil {
@@ -84,7 +101,8 @@ func (keeper *Keeper) recordForNewer(ctx context.Context, s logical.Storage, c *
 			continue
 		}
 		q := &Queued{
-			Version: 1, Serial: serial, Reason: reason, Note: "its order is revoked", QueuedAt: keeper.Now(), Due: true, Asked: true, Next: keeper.Now(),
+			Version: 1, Serial: serial, Reason: reason, Note: "its order is revoked",
+			QueuedAt: keeper.Now(), Due: true, ByRequest: true, Next: keeper.Now(),
 		}
 		if err := keeper.Enqueue(ctx, s, q); err != nil {
 			return err
@@ -93,8 +111,11 @@ func (keeper *Keeper) recordForNewer(ctx context.Context, s logical.Storage, c *
 	return nil
 }
 
-// recordForPrevious stores that the certificates which c has replaced were revoked with it.
-func (keeper *Keeper) recordForPrevious(ctx context.Context, s logical.Storage, c *Entry, at time.Time, reason certinext.Reason) error {
+// recordPrevious stores that CERTInext has revoked the certificates that c has replaced, together
+// with c.
+func (keeper *Keeper) recordPrevious(
+	ctx context.Context, s logical.Storage, c *Entry, at time.Time, reason certinext.Reason,
+) error {
 	for serial := c.Replaces; serial != ""; {
 		if err := keeper.RecordSerial(ctx, s, serial, at, reason); err != nil {
 			return err
@@ -108,25 +129,34 @@ func (keeper *Keeper) recordForPrevious(ctx context.Context, s logical.Storage, 
 	return nil
 }
 
-// keepForPrevious puts off that a certificate which nobody asked to revoke is revoked, while one that it has replaced is in use.
-func (keeper *Keeper) keepForPrevious(ctx context.Context, s logical.Storage, c *Entry, q *Queued, out *Revoked) (bool, error) {
+// waitForPrevious postpones the revocation of a certificate while one that it has replaced is in
+// use, since CERTInext would revoke both. It applies to revocations that follow from the end of a
+// lease, not to requested ones. Its results are those of settleReissued.
+func (keeper *Keeper) waitForPrevious(
+	ctx context.Context, s logical.Storage, c *Entry, q *Queued, out *Revoked,
+) (bool, error) {
 	used, err := keeper.anyInUse(ctx, s, c.Replaces)
 	switch {
 	case err != nil:
 		return true, err
-	case !used && q.Held: // nobody is handed one of them from now on
+	case !used && q.Held: // stored first, so that no client receives one of them from now on
 		q.Held = false
 		return false, keeper.Enqueue(ctx, s, q)
 	case !used:
 		return false, nil
 	}
-	q.Held, q.Next, q.LastError = true, keeper.Now().Add(time.Hour), "a certificate that it has replaced is in use"
+	q.Held = true
+	q.Next = keeper.Now().Add(time.Hour)
+	q.LastError = "a certificate that this one has replaced is in use"
 	out.Queued, out.Reason = true, q.Reason
 	return true, keeper.Enqueue(ctx, s, q)
 }
 
-// anyInUse reports whether somebody may still use a certificate, or one of those that it has replaced.
-func (keeper *Keeper) anyInUse(ctx context.Context, s logical.Storage, serial string) (bool, error) {
+// anyInUse reports whether a client may still use a certificate, or one of those that it has
+// replaced.
+func (keeper *Keeper) anyInUse(
+	ctx context.Context, s logical.Storage, serial string,
+) (bool, error) {
 	for serial != "" {
 		c, err := Read(ctx, s, serial)
 		if err != nil || c == nil || c.Replaces == serial {
@@ -140,7 +170,11 @@ func (keeper *Keeper) anyInUse(ctx context.Context, s logical.Storage, serial st
 	return false, nil
 }
 
-// inUse reports whether a certificate that was reissued was handed over, with a lease that lives or with none.
+// inUse reports whether a client may still use a certificate that was reissued: it has received the
+// certificate, which is neither revoked nor expired, with a lease that still runs or with none.
 func (keeper *Keeper) inUse(c *Entry) bool {
-	return c.Delivery != nil && c.Revocation == nil && !keeper.expired(c) && (!c.LeaseEnded || !keeper.leasesOver(c))
+	if c.Delivery == nil || c.Revocation != nil || keeper.hasExpired(c) {
+		return false
+	}
+	return !c.LeaseEnded || !keeper.leasesOver(c)
 }

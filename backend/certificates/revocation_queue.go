@@ -18,52 +18,67 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// RevocationPrefix is where the revocations are stored that CERTInext has not taken yet, by serial number.
+// RevocationPrefix is the storage prefix of the queued revocations, followed by the serial number
+// of the certificate (with dashes).
 const RevocationPrefix = "revocation/"
 
-// Queued is a stored revocation that CERTInext has not taken yet.
+// leaseEndedNote is the note of a revocation that follows from the end of the last lease.
+const leaseEndedNote = "Vault lease ended"
+
+// Queued is the entry of a revocation that CERTInext has not confirmed yet. A revocation stays
+// queued until its order's status shows it (ADR 0021).
 type Queued struct {
-	Version   int              `json:"version"`
-	Serial    string           `json:"serial"`
-	Reason    certinext.Reason `json:"reason"`
-	Note      string           `json:"note,omitempty"`
-	QueuedAt  time.Time        `json:"queued_at"`
-	Due       bool             `json:"due"` // false: only when no lease is left at Next
-	Attempts  int              `json:"attempts,omitempty"`
-	Next      time.Time        `json:"next"`
-	LastError string           `json:"last_error,omitempty"`
-	// SentAt is when CERTInext last answered that it has revoked the certificate, which its order does not show yet.
+	Version  int              `json:"version"`
+	Serial   string           `json:"serial"`
+	Reason   certinext.Reason `json:"reason"`
+	Note     string           `json:"note,omitempty"`
+	QueuedAt time.Time        `json:"queued_at"`
+	// Due is set when the certificate is to be revoked at any rate. Otherwise it is revoked only if
+	// no lease is left at Next.
+	Due bool `json:"due"`
+	// Attempts counts the failures that were the certificate's own fault: see
+	// [account.Account.Observe].
+	Attempts  int       `json:"attempts,omitempty"`
+	Next      time.Time `json:"next"` // when the background pass looks at it next
+	LastError string    `json:"last_error,omitempty"`
+	// SentAt is when CERTInext last answered that it has revoked the certificate, while its order's
+	// status does not show that yet; zero when it has not.
 	SentAt time.Time `json:"sent_at,omitzero"`
-	// Asked is set when somebody asked for it, and not the end of a lease.
-	Asked bool `json:"asked,omitempty"`
-	// Askers is how many have asked and not been refused. LeaseOver is set when it follows from the end of the last lease, or from nobody having
-	// fetched the certificate, too: a refusal of those who asked leaves that.
-	Askers    int  `json:"askers,omitempty"`
+	// ByRequest is set when a client requested the revocation, and not set when it follows only
+	// from the end of a lease.
+	ByRequest bool `json:"asked,omitempty"`
+	// Requests is the number of requests for this revocation that were not refused.
+	Requests int `json:"askers,omitempty"`
+	// LeaseOver is set when the revocation also follows from the end of the last lease, or from no
+	// client having received the certificate. When all requests are refused, that reason remains.
 	LeaseOver bool `json:"lease_over,omitempty"`
-	// Waiting is set when one lease has ended, and the certificate goes with the last one.
+	// Waiting is set when a lease has ended, so that the end of the last one is to revoke the
+	// certificate.
 	Waiting bool `json:"waiting,omitempty"`
-	// Held is set while a certificate that this one has replaced is in use: CERTInext would revoke both.
+	// Held is set while a certificate that this one has replaced is in use: CERTInext would revoke
+	// both (ADR 0013).
 	Held bool `json:"held,omitempty"`
 
-	asked bool // somebody waits for the answer
+	interactive bool // a client waits for CERTInext's answer
 }
 
-// A QueuedRevocation is a revocation that waits for CERTInext, or for the last lease on its certificate.
+// A QueuedRevocation describes a revocation that waits for CERTInext, or for the end of the last
+// lease on its certificate.
 type QueuedRevocation struct {
 	Serial    string // colon-separated hexadecimal
-	Described bool   // the rest is set
+	Described bool   // the fields below are set
 	Reason    certinext.Reason
 	QueuedAt  time.Time
-	Attempts  int       // that failed because of this certificate, as far as can be told
+	Attempts  int       // failures that were this certificate's own fault
 	Next      time.Time // when CERTInext is asked next
 	LastError string
 }
 
-// maxDescribed is how many queued revocations are described at once; each costs a read.
+// maxDescribed is how many queued revocations Queue describes; each costs a read.
 const maxDescribed = 1000
 
-// Queue lists the queued revocations by serial number. Of those beyond the first thousand, nothing but the serial
-// number is told.
+// Queue returns the queued revocations, in the order of storage. Those beyond the first thousand
+// have nothing but the serial number.
 func (keeper *Keeper) Queue(ctx context.Context, s logical.Storage) ([]QueuedRevocation, error) {
 	serials, err := store.List(ctx, s, RevocationPrefix)
 	if err != nil {
@@ -80,14 +95,19 @@ func (keeper *Keeper) Queue(ctx context.Context, s logical.Storage) ([]QueuedRev
 			return nil, err
 		}
 		if q != nil {
-			out[i].Described, out[i].Reason, out[i].QueuedAt = true, q.Reason, q.QueuedAt
-			out[i].Attempts, out[i].Next, out[i].LastError = q.Attempts, q.Next, q.LastError
+			out[i].Described = true
+			out[i].Reason = q.Reason
+			out[i].QueuedAt = q.QueuedAt
+			out[i].Attempts = q.Attempts
+			out[i].Next = q.Next
+			out[i].LastError = q.LastError
 		}
 	}
 	return out, nil
 }
 
-// Enqueue stores a revocation. The caller holds the certificate's lock.
+// Enqueue stores a revocation in the queue, even when ctx is cancelled. It replaces the
+// certificate's earlier entry. The caller holds the certificate's lock.
 func (keeper *Keeper) Enqueue(ctx context.Context, s logical.Storage, q *Queued) error {
 	return store.Put(context.WithoutCancel(ctx), s, RevocationPrefix+q.Serial, q)
 }
@@ -96,54 +116,67 @@ func (keeper *Keeper) dequeue(ctx context.Context, s logical.Storage, serial str
 	return store.Delete(context.WithoutCancel(ctx), s, RevocationPrefix+serial)
 }
 
-// longestRefusal is how long a revocation that CERTInext refuses waits for its next turn. It waits on, since CERTInext may
-// think otherwise one day and nobody else remembers it, until the certificate has expired.
-const longestRefusal = 24 * time.Hour
+// longestRefusalDelay is the longest wait between two attempts of a revocation that CERTInext
+// refuses. It is tried until the certificate has expired: CERTInext may accept it one day, and the
+// queue is the only place that remembers it.
+const longestRefusalDelay = 24 * time.Hour
 
-// failed puts off a revocation that CERTInext did not take. Only what is held against it makes it wait ever longer.
-func (q *Queued) failed(err error, against bool, now time.Time, p account.Pause) {
+// recordFailure sets when to try again after a failed attempt. Only failures that are the
+// certificate's own fault count as attempts and make the next wait longer.
+func (q *Queued) recordFailure(err error, ownFault bool, now time.Time, p account.Pause) {
 	q.LastError = sanitize.Short(err.Error())
-	if !against {
+	if !ownFault {
 		q.Next = now.Add(max(host.PassDelay(0), account.Hint(err), p.Until.Sub(now)))
 		return
 	}
 	q.Attempts++
 	delay := host.PassDelay(q.Attempts)
-	if refusedForGood(err) {
-		delay = host.Backoff(q.Attempts, longestRefusal)
+	if isPermanentRefusal(err) {
+		delay = host.Backoff(q.Attempts, longestRefusalDelay)
 	}
 	q.Next = now.Add(max(delay, account.Hint(err)))
 }
 
-// join adds one more cause to a queued revocation, or makes it the first one. Whoever asks has the word on the reason.
-func (q *Queued) join(before *Queued) {
+// merge takes over what an already queued revocation of the same certificate knows; before is nil
+// when there is none. The reason of a requested revocation takes precedence over that of a lease's
+// end.
+func (q *Queued) merge(before *Queued) {
 	if before == nil {
 		return
 	}
-	if q.Waiting = before.Waiting || !before.Due; !before.Due {
+	q.Waiting = before.Waiting || !before.Due
+	if !before.Due {
 		return
 	}
-	q.Askers += before.Askers
-	q.LeaseOver = q.LeaseOver || before.LeaseOver || !before.Asked
-	q.SentAt, q.Attempts, q.Held = before.SentAt, before.Attempts, before.Held && !q.Asked
-	if before.Asked && !q.Asked {
-		q.Asked, q.Reason, q.Note, q.QueuedAt = true, before.Reason, before.Note, before.QueuedAt
+	q.Requests += before.Requests
+	q.LeaseOver = q.LeaseOver || before.LeaseOver || !before.ByRequest
+	q.SentAt = before.SentAt
+	q.Attempts = before.Attempts
+	q.Held = before.Held && !q.ByRequest
+	if before.ByRequest && !q.ByRequest {
+		q.ByRequest = true
+		q.Reason = before.Reason
+		q.Note = before.Note
+		q.QueuedAt = before.QueuedAt
 	}
 }
 
-// ripe reports whether the revocation has its turn. A turn that is further away than any failure puts it was set by a clock that has been set
-// right since.
-func (q *Queued) ripe(now time.Time) bool {
-	return !q.Next.After(now) || q.Due && q.Next.After(now.Add(longestRefusal+account.LongestHint))
+// isDue reports whether it is time for the next attempt. A time that is further away than any
+// failure could have set it was set by a clock that was ahead and has been corrected since.
+func (q *Queued) isDue(now time.Time) bool {
+	return !q.Next.After(now) ||
+		(q.Due && q.Next.After(now.Add(longestRefusalDelay+account.LongestHint)))
 }
 
-// passReads is how many queued revocations one pass looks at, to find those whose time has come.
-const passReads = 2000
+// maxPassReads is how many queued revocations one pass reads to find those that are due.
+const maxPassReads = 2000
 
-// Due lists the work on queued revocations whose time has come: on no more than limit of them, each of which may take as long as
-// patience. It begins behind where the last pass ended, so that many
-// that have to wait never keep the others from their turn.
-func (keeper *Keeper) Due(ctx context.Context, s logical.Storage, limit int, patience time.Duration) ([]host.Job, error) {
+// Due returns jobs for queued revocations whose time has come, limit at most; each job ends after
+// patience. It begins behind the revocation at which its last call ended, so that many revocations
+// that have to wait never keep the others from being tried. Only the background pass calls it.
+func (keeper *Keeper) Due(
+	ctx context.Context, s logical.Storage, limit int, patience time.Duration,
+) ([]host.Job, error) {
 	serials, err := store.List(ctx, s, RevocationPrefix)
 	if err != nil {
 		return nil, err
@@ -155,7 +188,7 @@ func (keeper *Keeper) Due(ctx context.Context, s logical.Storage, limit int, pat
 		jobs []host.Job
 		errs []error
 	)
-	for _, serial := range serials[:min(passReads, len(serials))] {
+	for _, serial := range serials[:min(maxPassReads, len(serials))] {
 		if len(jobs) == limit || ctx.Err() != nil {
 			break
 		}
@@ -163,22 +196,28 @@ func (keeper *Keeper) Due(ctx context.Context, s logical.Storage, limit int, pat
 		if err != nil {
 			errs = append(errs, err)
 		}
-		if q != nil && q.ripe(keeper.Now()) {
-			jobs = append(jobs, func(ctx context.Context) error { return keeper.drainQueued(ctx, s, serial, patience) })
+		if q != nil && q.isDue(keeper.Now()) {
+			jobs = append(jobs, func(ctx context.Context) error {
+				return keeper.retryQueued(ctx, s, serial, patience)
+			})
 		}
 		keeper.cursor = serial
 	}
 	return jobs, errors.Join(errs...)
 }
 
-// drainQueued tries one queued revocation again, if its time has come.
-func (keeper *Keeper) drainQueued(ctx context.Context, s logical.Storage, serial string, patience time.Duration) error {
+// retryQueued makes the next attempt of a queued revocation, if it is due. While this server's
+// clock cannot be compared with CERTInext's, a revocation that only time makes due waits for the
+// next pass.
+func (keeper *Keeper) retryQueued(
+	ctx context.Context, s logical.Storage, serial string, patience time.Duration,
+) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	v, err := keeper.dueRevocation(ctx, s, serial)
+	v, err := keeper.takeDue(ctx, s, serial)
 	if errors.Is(err, account.ErrClockUnknown) {
 		keeper.Account.LearnClock(ctx, s)
-		v, err = keeper.dueRevocation(ctx, s, serial)
+		v, err = keeper.takeDue(ctx, s, serial)
 	}
 	if errors.Is(err, account.ErrClockUnknown) {
 		return nil // CERTInext has not answered; the next pass asks again
@@ -186,19 +225,24 @@ func (keeper *Keeper) drainQueued(ctx context.Context, s logical.Storage, serial
 	if err != nil || v == nil {
 		return err
 	}
-	_, err = keeper.carryOut(ctx, s, v)
+	_, err = keeper.attempt(ctx, s, v)
 	return err
 }
 
-// dueRevocation returns a queued revocation that CERTInext has to be asked for now; nil when there is nothing to ask.
-func (keeper *Keeper) dueRevocation(ctx context.Context, s logical.Storage, serial string) (*revoking, error) {
+// takeDue returns the queued revocation of a certificate if CERTInext is to be asked for it now,
+// and nil otherwise. On the way it settles what can be decided without CERTInext, and stores that
+// in the queue. The error is [account.ErrClockUnknown] when CERTInext's clock has to be learned
+// first.
+func (keeper *Keeper) takeDue(
+	ctx context.Context, s logical.Storage, serial string,
+) (*pendingRevocation, error) {
 	unlock, err := keeper.Lock(ctx, serial)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
 	q, err := store.Get[Queued](ctx, s, RevocationPrefix+serial)
-	if err != nil || q == nil || !q.ripe(keeper.Now()) {
+	if err != nil || q == nil || !q.isDue(keeper.Now()) {
 		return nil, err
 	}
 	c, err := Read(ctx, s, serial)
@@ -214,46 +258,51 @@ func (keeper *Keeper) dueRevocation(ctx context.Context, s logical.Storage, seri
 			return nil, account.ErrClockUnknown
 		}
 		if keeper.Account.ClockInDoubt() {
-			return nil, nil // it is only the clock that says that the last lease is over
+			return nil, nil // only the clock says that the last lease is over, and it may be wrong
 		}
 		if last := LastLease(c.Leases, keeper.Now()); !last.IsZero() {
 			q.Next = last // renewed meanwhile
 			return nil, keeper.Enqueue(ctx, s, q)
 		}
-		if c.heldWithoutLease() {
-			return nil, keeper.dequeue(ctx, s, serial) // somebody has it for as long as it is valid
+		if c.deliveredWithoutLease() {
+			return nil, keeper.dequeue(ctx, s, serial) // a client may use it until it expires
 		}
 		q.Due, q.LeaseOver = true, true
 	}
-	v := &revoking{cert: c, q: q}
-	if done, err := keeper.needless(ctx, s, v); err != nil || done != nil {
+	v := &pendingRevocation{cert: c, q: q}
+	if done, err := keeper.settleLocally(ctx, s, v); err != nil || done != nil {
 		return nil, err
 	}
 	if due {
 		return v, nil
 	}
-	return v, keeper.Enqueue(ctx, s, q) // from now on, nobody is handed the certificate
+	return v, keeper.Enqueue(ctx, s, q) // from now on, no client receives the certificate
 }
 
-// putOff stores that CERTInext did not take a revocation, in the entry as it is by now: somebody may have asked for it meanwhile. The caller
-// holds the certificate's lock.
-func (keeper *Keeper) putOff(ctx context.Context, s logical.Storage, tried *Queued) error {
+// postpone stores the outcome of a failed attempt in the present entry, to which a request may have
+// been added since the attempt began. The caller holds the certificate's lock.
+func (keeper *Keeper) postpone(ctx context.Context, s logical.Storage, tried *Queued) error {
 	q, err := store.Get[Queued](ctx, s, RevocationPrefix+tried.Serial)
 	if err != nil || q == nil {
 		return err
 	}
-	q.Attempts, q.Next, q.LastError, q.SentAt = tried.Attempts, tried.Next, tried.LastError, tried.SentAt
+	q.Attempts = tried.Attempts
+	q.Next = tried.Next
+	q.LastError = tried.LastError
+	q.SentAt = tried.SentAt
 	return keeper.Enqueue(ctx, s, q)
 }
 
-// withdrawAsker takes back what one asker has queued, who was refused. What follows from a lease, or was asked for by others, stays. The caller
-// holds the certificate's lock.
-func (keeper *Keeper) withdrawAsker(ctx context.Context, s logical.Storage, c *Entry) error {
+// withdrawRequest takes back one request for a revocation, which was refused. The revocation stays
+// queued when others have requested it, or when it also follows from a lease. The caller holds the
+// certificate's lock.
+func (keeper *Keeper) withdrawRequest(ctx context.Context, s logical.Storage, c *Entry) error {
 	q, err := store.Get[Queued](ctx, s, RevocationPrefix+c.Serial)
 	if err != nil || q == nil {
 		return err
 	}
-	if q.Askers--; q.Askers > 0 {
+	q.Requests--
+	if q.Requests > 0 {
 		return keeper.Enqueue(ctx, s, q)
 	}
 	now := keeper.Now()
@@ -261,22 +310,28 @@ func (keeper *Keeper) withdrawAsker(ctx context.Context, s logical.Storage, c *E
 	switch {
 	case q.LeaseOver, q.Waiting && keeper.leasesOver(c):
 		q.LeaseOver = true
-		q.Reason, q.Note, q.Next = DefaultReason, "Vault lease ended", now.Add(host.PassDelay(0))
+		q.Next = now.Add(host.PassDelay(0))
 	case q.Waiting:
-		q.Reason, q.Note, q.Due, q.Next = DefaultReason, "Vault lease ended", false, last
+		q.Due = false
+		q.Next = last
 	default:
 		return keeper.dequeue(ctx, s, c.Serial)
 	}
-	q.Asked, q.Askers, q.Attempts, q.LastError = false, 0, 0, ""
+	q.Reason, q.Note = DefaultReason, leaseEndedNote
+	q.ByRequest, q.Requests = false, 0
+	q.Attempts, q.LastError = 0, ""
 	return keeper.Enqueue(ctx, s, q)
 }
 
-// RevocationDue reports whether a certificate is to be revoked whatever its leases: by its own serial number, or with its order, by that of a
-// certificate which reissues it.
-func (keeper *Keeper) RevocationDue(ctx context.Context, s logical.Storage, c *Entry) (bool, error) {
+// RevocationDue reports whether a certificate is to be revoked whatever its leases: it is queued
+// for revocation itself, or a certificate that reissues it is, which CERTInext revokes together
+// with it.
+func (keeper *Keeper) RevocationDue(
+	ctx context.Context, s logical.Storage, c *Entry,
+) (bool, error) {
 	for depth := range maxReissues {
 		q, err := store.Get[Queued](ctx, s, RevocationPrefix+c.Serial)
-		if err != nil || q != nil && q.Due && (depth == 0 || !q.Held) {
+		if err != nil || (q != nil && q.Due && (depth == 0 || !q.Held)) {
 			return err == nil, err
 		}
 		newer := c.ReissuedAs
@@ -297,5 +352,5 @@ func (keeper *Keeper) RevocationDue(ctx context.Context, s logical.Storage, c *E
 	return false, nil
 }
 
-// maxReissues is how many certificates of one order are looked through, newest last.
+// maxReissues bounds the certificates of one order that RevocationDue looks through.
 const maxReissues = 100

@@ -22,7 +22,8 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// RevocationOf is when and why CERTInext has revoked an order, as far as it says.
+// RevocationOf returns when and why CERTInext has revoked an order: now and [DefaultReason] where
+// it does not say.
 func RevocationOf(remote *certinext.Order, now time.Time) (time.Time, certinext.Reason) {
 	if remote == nil || remote.Revocation == nil {
 		return now, DefaultReason
@@ -37,41 +38,51 @@ func RevocationOf(remote *certinext.Order, now time.Time) (time.Time, certinext.
 	return at, reason
 }
 
-// DefaultReason is given when nobody names one. The live service takes no "unspecified".
+// DefaultReason is the reason of a revocation for which none is given. The live service does not
+// accept "unspecified".
 const DefaultReason = certinext.ReasonCessationOfOperation
 
-// A RevokeRequest names a certificate of the mount, in one of three ways, and why it is to be revoked.
+// A RevokeRequest names a certificate of the mount, in one of three ways, and why it is to be
+// revoked.
 type RevokeRequest struct {
-	Serial      string
+	Serial      string // with colons, dashes or neither
 	Certificate string // PEM
-	OrderID     string // the engine's own
+	OrderID     string // of the mount's own order
 
 	// Role, when set, is the only role whose certificates may be revoked.
 	Role string
-	// PrivateKey, when WithKey is set, has to be that of the certificate.
+	// PrivateKey, when WithKey is set, has to be the certificate's key, in PEM.
 	PrivateKey string
 	WithKey    bool
 
-	Reason string // any spelling of RFC 5280's; cessation-of-operation when empty
+	Reason string // any spelling of a reason of RFC 5280; [DefaultReason] when empty
 	Note   string
 }
 
 // Revoked is the outcome of a revocation.
 type Revoked struct {
-	Serial string
-	// At is when CERTInext took the revocation; zero while it is queued, or when the certificate had expired.
+	Serial string // with colons
+	// At is when CERTInext confirmed the revocation; zero while it is queued, or when the
+	// certificate had expired.
 	At      time.Time
 	Reason  certinext.Reason
-	Queued  bool
-	Expired bool
-	// Reissued is set when a lease ended on a certificate that was reissued: CERTInext cannot revoke that one alone.
+	Queued  bool // it waits in the queue
+	Expired bool // the certificate had expired, so nothing was revoked
+	// Reissued is set when the last lease on a reissued certificate ended: CERTInext cannot revoke
+	// that certificate alone, so it stays valid (ADR 0013).
 	Reissued bool
-	// HandedTo is how many answers held the certificate: whoever shares it is hit, too.
+	// HandedTo is the number of answers that held the certificate. Their clients share it, and the
+	// revocation affects them all.
 	HandedTo int
 }
 
-// Revoke revokes a certificate that is named by its serial number or by itself.
-func (keeper *Keeper) Revoke(ctx context.Context, s logical.Storage, r RevokeRequest) (*Revoked, error) {
+// Revoke revokes a certificate that r names by its serial number or in PEM. The revocation is
+// queued when CERTInext cannot be reached or asks to wait; when CERTInext refuses it, that is an
+// error and nothing stays queued. A certificate of another role than r.Role does not count as
+// found.
+func (keeper *Keeper) Revoke(
+	ctx context.Context, s logical.Storage, r RevokeRequest,
+) (*Revoked, error) {
 	reason, err := r.reason()
 	if err != nil {
 		return nil, err
@@ -81,15 +92,20 @@ func (keeper *Keeper) Revoke(ctx context.Context, s logical.Storage, r RevokeReq
 		return nil, err
 	}
 	q := &Queued{
-		Version: 1, Serial: serial, Reason: reason, Note: r.Note, QueuedAt: keeper.Now(), Due: true, Asked: true, asked: true,
+		Version: 1, Serial: serial, Reason: reason, Note: r.Note,
+		QueuedAt: keeper.Now(), Due: true, ByRequest: true, interactive: true,
+	}
+	notFound := &fault.NotFoundError{
+		Kind: "certificate", Name: strings.ReplaceAll(serial, "-", ":"),
 	}
 	return keeper.RevokeQueued(ctx, s, q, func(c *Entry) error {
-		if c == nil || r.Role != "" && c.Role != r.Role {
-			// One answer for both: a team cannot find out another's serial numbers.
-			return &fault.NotFoundError{Kind: "certificate", Name: strings.ReplaceAll(serial, "-", ":")}
+		if c == nil || (r.Role != "" && c.Role != r.Role) {
+			// The answer is the same for both, so that no team can probe for another's serial
+			// numbers.
+			return notFound
 		}
-		if r.Certificate != "" && !c.is(r.Certificate) {
-			return &fault.NotFoundError{Kind: "certificate", Name: strings.ReplaceAll(serial, "-", ":")}
+		if r.Certificate != "" && !c.matches(r.Certificate) {
+			return notFound
 		}
 		if r.WithKey {
 			return holdsKey(c, r.PrivateKey)
@@ -98,7 +114,7 @@ func (keeper *Keeper) Revoke(ctx context.Context, s logical.Storage, r RevokeReq
 	})
 }
 
-// Check says which field is wrong, if any, of what can be told without storage.
+// Check returns an error about an invalid field of r, as far as that can be told without storage.
 func (r RevokeRequest) Check() error {
 	if _, err := r.reason(); err != nil {
 		return err
@@ -113,7 +129,7 @@ func (r RevokeRequest) Check() error {
 	return fault.BadField("serial_number", "name the certificate by exactly one of %s", fields)
 }
 
-// reason is why the certificate is revoked, in CERTInext's words.
+// reason returns the reason of the revocation as CERTInext names it.
 func (r RevokeRequest) reason() (certinext.Reason, error) {
 	if r.Reason == "" {
 		return DefaultReason, nil
@@ -125,7 +141,7 @@ func (r RevokeRequest) reason() (certinext.Reason, error) {
 	return reason, nil
 }
 
-// serial finds the serial number, in the form of storage keys, of the certificate that r names.
+// serial returns the serial number, with dashes, of the certificate that r names.
 func (r RevokeRequest) serial() (string, error) {
 	if err := r.Check(); err != nil {
 		return "", err
@@ -144,8 +160,9 @@ func (r RevokeRequest) serial() (string, error) {
 	return serials.Key(cert.SerialNumber), nil
 }
 
-// is reports whether the certificate is the one in PEM: another CA's may have the same serial number, and anybody can make one.
-func (c *Entry) is(text string) bool {
+// matches reports whether the certificate is the one in the PEM text. Its serial number alone does
+// not tell: certificates of other CAs may have the same, and any client can make one that has.
+func (c *Entry) matches(text string) bool {
 	ours, err := Parse([]string{c.Certificate})
 	if err != nil || len(ours) == 0 {
 		return false
@@ -154,7 +171,7 @@ func (c *Entry) is(text string) bool {
 	return err == nil && len(theirs) > 0 && theirs[0].Equal(ours[0])
 }
 
-// holdsKey reports an error unless the PEM key is the certificate's.
+// holdsKey returns an error unless the key in PEM is the certificate's.
 func holdsKey(c *Entry, keyPEM string) error {
 	key, err := issuing.ParseKey(keyPEM)
 	if err != nil {
@@ -170,25 +187,33 @@ func holdsKey(c *Entry, keyPEM string) error {
 	return nil
 }
 
-// RevokeQueued queues a revocation, and then asks CERTInext for it: what it cannot take now stays queued. admit has the first word on the
-// certificate, which is nil when the mount has none.
-func (keeper *Keeper) RevokeQueued(ctx context.Context, s logical.Storage, q *Queued, admit func(*Entry) error) (*Revoked, error) {
+// RevokeQueued queues a revocation, and then asks CERTInext for it; while that fails, it stays
+// queued. admit is called first, with the certificate or with nil when the mount has none, and its
+// error ends the revocation. The result is nil when the mount has no such certificate and admit
+// accepts that.
+func (keeper *Keeper) RevokeQueued(
+	ctx context.Context, s logical.Storage, q *Queued, admit func(*Entry) error,
+) (*Revoked, error) {
 	v, done, err := keeper.queueRevocation(ctx, s, q, admit)
 	if err != nil || done != nil {
 		return done, err
 	}
-	return keeper.carryOut(ctx, s, v)
+	return keeper.attempt(ctx, s, v)
 }
 
-// A revoking is a queued revocation that CERTInext is about to be asked for.
-type revoking struct {
+// A pendingRevocation is a queued revocation for which CERTInext is to be asked, with its
+// certificate.
+type pendingRevocation struct {
 	cert *Entry
 	q    *Queued
 }
 
-// queueRevocation stores a revocation before CERTInext hears of it, so that neither a crash nor a fault of storage loses it. Nobody is handed
-// the certificate from then on. done is the outcome when CERTInext need not be asked.
-func (keeper *Keeper) queueRevocation(ctx context.Context, s logical.Storage, q *Queued, admit func(*Entry) error) (v *revoking, done *Revoked, err error) {
+// queueRevocation stores a revocation before CERTInext is asked for it, so that neither a crash nor
+// a failure of storage loses it (ADR 0021). No client receives the certificate from then on. done
+// is the outcome when CERTInext need not be asked, and otherwise nil.
+func (keeper *Keeper) queueRevocation(
+	ctx context.Context, s logical.Storage, q *Queued, admit func(*Entry) error,
+) (v *pendingRevocation, done *Revoked, err error) {
 	unlock, err := keeper.Lock(ctx, q.Serial)
 	if err != nil {
 		return nil, nil, err
@@ -205,43 +230,47 @@ func (keeper *Keeper) queueRevocation(ctx context.Context, s logical.Storage, q 
 	if err != nil {
 		return nil, nil, err
 	}
-	if q.asked {
-		q.Askers = 1
+	if q.interactive {
+		q.Requests = 1
 	}
-	q.join(before)
+	q.merge(before)
 	if err := keeper.Enqueue(ctx, s, q); err != nil {
 		return nil, nil, err
 	}
-	v = &revoking{cert: c, q: q}
-	if done, err = keeper.needless(ctx, s, v); err != nil && q.asked && refusal(err) {
-		err = errors.Join(err, keeper.withdrawAsker(ctx, s, c))
+	v = &pendingRevocation{cert: c, q: q}
+	done, err = keeper.settleLocally(ctx, s, v)
+	if err != nil && q.interactive && isFieldError(err) {
+		err = errors.Join(err, keeper.withdrawRequest(ctx, s, c))
 	}
 	return v, done, err
 }
 
-// needless returns the outcome of a revocation that CERTInext need not be asked for, and nil when it has to be. The caller holds the
-// certificate's lock.
-func (keeper *Keeper) needless(ctx context.Context, s logical.Storage, v *revoking) (*Revoked, error) {
+// settleLocally returns the outcome of a revocation for which CERTInext need not be asked, after it
+// has stored it, and nil when CERTInext has to be asked. The caller holds the certificate's lock.
+func (keeper *Keeper) settleLocally(
+	ctx context.Context, s logical.Storage, v *pendingRevocation,
+) (*Revoked, error) {
 	c := v.cert
 	out := c.revoked()
 	switch {
 	case c.Revocation != nil:
 		out.At, out.Reason = c.Revocation.At, c.Revocation.Reason
 		return out, keeper.dequeue(ctx, s, c.Serial)
-	case keeper.expired(c):
+	case keeper.hasExpired(c):
 		out.Expired = true
 		return out, keeper.dequeue(ctx, s, c.Serial)
 	}
-	if kept, err := keeper.keepReissued(ctx, s, c, v.q, out); kept || err != nil {
+	if kept, err := keeper.settleReissued(ctx, s, c, v.q, out); kept || err != nil {
 		return out, err
 	}
 	return nil, nil
 }
 
-// expired reports whether a certificate is over for certain. While our clock and CERTInext's differ, or as long as this process has not seen
-// CERTInext's, nothing is left undone because of ours. That a config is gone, so that nobody could be asked now, does not make it right: it may
-// be written again.
-func (keeper *Keeper) expired(c *Entry) bool {
+// hasExpired reports whether a certificate has certainly expired, so that revoking it is pointless.
+// While this server's clock differs from CERTInext's, or cannot be compared with it yet, no
+// revocation is skipped because of it (ADR 0022). That holds without a config, too, when CERTInext
+// cannot be asked: the config may be written again.
+func (keeper *Keeper) hasExpired(c *Entry) bool {
 	if c.NotAfter.After(keeper.Now()) {
 		return false
 	}
@@ -249,33 +278,38 @@ func (keeper *Keeper) expired(c *Entry) bool {
 	return known && !keeper.Account.ClockInDoubt()
 }
 
-// refusal reports whether an error is an answer, and not a fault of storage.
-func refusal(err error) bool {
+// isFieldError reports whether an error is an answer to the request, and not a failure of storage.
+func isFieldError(err error) bool {
 	var field *fault.FieldError
 	return errors.As(err, &field)
 }
 
+// revoked returns the outcome of a revocation of c, with nothing but the certificate described.
 func (c *Entry) revoked() *Revoked {
 	return &Revoked{Serial: c.View().Serial, HandedTo: c.Delivery.Answers()}
 }
 
-// carryOut asks CERTInext for a queued revocation, and stores what comes of it. Nothing is locked meanwhile. A refusal is an error for somebody
-// who asked, and otherwise one more reason to try later.
-func (keeper *Keeper) carryOut(ctx context.Context, s logical.Storage, v *revoking) (*Revoked, error) {
+// attempt asks CERTInext for a queued revocation and stores the outcome. No lock is held meanwhile.
+// When CERTInext refuses for good, a client that waits for the answer gets an error, and its
+// request is withdrawn; otherwise the revocation is tried again later.
+func (keeper *Keeper) attempt(
+	ctx context.Context, s logical.Storage, v *pendingRevocation,
+) (*Revoked, error) {
 	out := v.cert.revoked()
 	leave, first := keeper.revocations.TryLock(v.cert.Serial)
 	if !first {
 		out.Queued, out.Reason = true, v.q.Reason
-		return out, nil // it is being asked for at this moment
+		return out, nil // another attempt is under way
 	}
 	defer leave()
 	began := keeper.Now()
 	sent, err := keeper.revokeAtCA(ctx, s, v.cert, v.q)
-	heard, unseen := err, (*unseenError)(nil)
-	if errors.As(err, &unseen) {
-		heard = unseen.cause
+	callErr := err // of the last call to CERTInext
+	var unconfirmed *unconfirmedError
+	if errors.As(err, &unconfirmed) {
+		callErr = unconfirmed.cause
 	}
-	against := keeper.Account.Observe(heard, began) || unseen != nil
+	ownFault := keeper.Account.Observe(callErr, began) || unconfirmed != nil
 
 	ctx, stop := keeper.Outlive(ctx)
 	defer stop()
@@ -290,30 +324,32 @@ func (keeper *Keeper) carryOut(ctx context.Context, s logical.Storage, v *revoki
 	}
 	now := keeper.Now()
 	switch {
-	case c.Revocation != nil: // by somebody else meanwhile
+	case c.Revocation != nil: // recorded by another request or pass meanwhile
 		out.At, out.Reason = c.Revocation.At, c.Revocation.Reason
 		return out, keeper.dequeue(ctx, s, c.Serial)
 	case err == nil:
 		out.At, out.Reason = now, sent
 		return out, keeper.RecordRevocation(ctx, s, c, now, sent)
-	case v.q.asked && refusedForGood(err):
+	case v.q.interactive && isPermanentRefusal(err):
 		var unsupported *certinext.UnsupportedReasonError
 		if errors.As(err, &unsupported) {
 			err = &fault.FieldError{Field: "reason", Problem: unsupported.Error()}
 		} else {
 			err = fault.Refused(err)
 		}
-		return nil, errors.Join(err, keeper.withdrawAsker(ctx, s, c))
+		return nil, errors.Join(err, keeper.withdrawRequest(ctx, s, c))
 	}
-	v.q.failed(err, against, now, keeper.Account.Breaker.Now())
+	v.q.recordFailure(err, ownFault, now, keeper.Account.Breaker.Now())
 	out.Queued, out.Reason = true, v.q.Reason
-	keeper.Log.Warn("CERTInext did not take a revocation; it is queued", "serial", out.Serial, "attempts", v.q.Attempts, "error", err)
-	return out, keeper.putOff(ctx, s, v.q)
+	keeper.Log.Warn("CERTInext did not accept a revocation; it stays queued and will be retried",
+		"serial", out.Serial, "attempts", v.q.Attempts, "error", err)
+	return out, keeper.postpone(ctx, s, v.q)
 }
 
-// refusedForGood reports whether the same revocation would be refused again: it is one that CERTInext cannot express, or
-// CERTInext answered that it will not. A lost answer, an outage, a rate limit and a credential that does not work pass.
-func refusedForGood(err error) bool {
+// isPermanentRefusal reports whether the same revocation would be refused again: CERTInext has no
+// such reason, the request is invalid, or CERTInext itself answered that it will not revoke. Lost
+// answers, outages, rate limits and credentials that do not work are temporary.
+func isPermanentRefusal(err error) bool {
 	var (
 		unsupported *certinext.UnsupportedReasonError
 		invalid     *certinext.InvalidRequestError
@@ -328,11 +364,14 @@ func refusedForGood(err error) bool {
 	return !certinext.HasStatus(err, 0, 401, 403, 429)
 }
 
-const (
-	leaseEndPatience = 10 * time.Second
-)
+// leaseEndTimeout bounds the attempt of a revocation while Vault waits for the end of a lease.
+const leaseEndTimeout = 10 * time.Second
 
-func (keeper *Keeper) revokeAtCA(ctx context.Context, s logical.Storage, c *Entry, q *Queued) (certinext.Reason, error) {
+// revokeAtCA asks CERTInext for a revocation, and returns the reason that it was given. The error
+// is an [*unconfirmedError] when CERTInext accepts it and the order's status does not show it.
+func (keeper *Keeper) revokeAtCA(
+	ctx context.Context, s logical.Storage, c *Entry, q *Queued,
+) (certinext.Reason, error) {
 	client, cfg, err := keeper.Account.Client(ctx, s)
 	if err != nil {
 		return "", err
@@ -342,16 +381,18 @@ func (keeper *Keeper) revokeAtCA(ctx context.Context, s logical.Storage, c *Entr
 	}
 	ctx, stop := keeper.WhileAlive(ctx)
 	defer stop()
-	if q.asked {
+	if q.interactive {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, account.InteractiveTimeout)
 		defer cancel()
 	}
 	if !q.SentAt.IsZero() {
-		err := c.seeRevoked(ctx, client)
-		var unseen *unseenError
-		if err == nil || errors.As(err, &unseen) && unseen.cause != nil {
-			return q.Reason, err // what CERTInext has taken is sent again only if its order shows that it has not
+		err := c.confirmRevoked(ctx, client)
+		// CERTInext has accepted the revocation before. It is sent again only when the order's
+		// status could be read and does not show it.
+		var unconfirmed *unconfirmedError
+		if err == nil || (errors.As(err, &unconfirmed) && unconfirmed.cause != nil) {
+			return q.Reason, err
 		}
 	}
 	sent, err := client.RevokeOrder(ctx, c.Family, c.CAOrderID, certinext.RevokeRequest{
@@ -361,54 +402,75 @@ func (keeper *Keeper) revokeAtCA(ctx context.Context, s logical.Storage, c *Entr
 		return "", err
 	}
 	q.SentAt = keeper.Now()
-	return sent, c.seeRevoked(ctx, client)
+	return sent, c.confirmRevoked(ctx, client)
 }
 
-// revocationKey is the Idempotency-Key of the certificate's revocation. An order's own id is used again when the name of its request is.
+// revocationKey returns the Idempotency-Key of the certificate's revocation. It is made from the
+// serial number, since the id of an order is used again when a client uses the request_id again.
 func (c *Entry) revocationKey() string { return "revoke-" + c.Serial }
 
-// seeRevoked reports an [*unseenError] unless CERTInext's order itself says that it is revoked.
-func (c *Entry) seeRevoked(ctx context.Context, client *certinext.Client) error {
+// confirmRevoked returns an [*unconfirmedError] unless the status of the CERTInext order is revoked
+// (ADR 0021).
+func (c *Entry) confirmRevoked(ctx context.Context, client *certinext.Client) error {
 	remote, err := client.TrackOrder(ctx, c.Family, c.CAOrderID)
 	switch {
 	case err != nil:
-		return &unseenError{why: fmt.Sprintf("its order's status cannot be read: %v", err), cause: err}
-	case remote.Status != certinext.StatusRevoked || !account.IsAbout(remote, c.CAOrderID, client.Version):
-		return &unseenError{why: fmt.Sprintf("its order's status is %q", sanitize.Short(string(remote.Status)))}
+		return &unconfirmedError{
+			why: fmt.Sprintf("its order's status cannot be read: %v", err), cause: err,
+		}
+	case remote.Status != certinext.StatusRevoked,
+		!account.IsAbout(remote, c.CAOrderID, client.Version):
+		return &unconfirmedError{
+			why: fmt.Sprintf("its order's status is %q", sanitize.Short(string(remote.Status))),
+		}
 	}
 	return nil
 }
 
-// An unseenError is a revocation that CERTInext has answered with a success, and that the order's own status does not show: the answer may
-// have been a middleman's, and a certificate that counts as revoked is not looked at again.
-type unseenError struct {
+// An unconfirmedError is returned when CERTInext answered a revocation with a success that the
+// order's status does not show. A gateway may have answered in CERTInext's place (ADR 0021), and a
+// certificate that counts as revoked is never looked at again.
+type unconfirmedError struct {
 	why   string
-	cause error // of not seeing it; nil when CERTInext told another status
+	cause error // why the status cannot be read; nil when CERTInext returned another status
 }
 
-// Error says what the order says instead.
-func (e *unseenError) Error() string {
-	return "CERTInext has answered that the certificate is revoked, and " + e.why + ": it is asked again"
+// Error says what the order's status is instead.
+func (e *unconfirmedError) Error() string {
+	return "CERTInext has answered that the certificate is revoked, but " + e.why +
+		": it is asked again"
 }
 
-// ErrOtherAccount is a revocation that has to wait: the same number may be another order in the present account.
-var ErrOtherAccount = errors.New("the certificate belongs to another CERTInext account than the one in config: it is revoked when that is there again")
+// ErrOtherAccount is returned when the certificate was ordered in another account than the one in
+// config, in which the same number may be another order. The revocation or synchronization has to
+// wait.
+var ErrOtherAccount = errors.New("the certificate belongs to another CERTInext account than the " +
+	"one in config: it will be revoked when config holds that account again")
 
-// RecordRevocation stores that CERTInext has revoked the order of c, and with it the certificates that c has replaced, or that have
-// replaced c. What is left undone by a crash is done when c, which comes last, is looked at again.
-func (keeper *Keeper) RecordRevocation(ctx context.Context, s logical.Storage, c *Entry, at time.Time, reason certinext.Reason) error {
-	if err := errors.Join(keeper.recordForPrevious(ctx, s, c, at, reason), keeper.recordForNewer(ctx, s, c, reason)); err != nil {
+// RecordRevocation stores that CERTInext has revoked the order of c, and with it the certificates
+// that c has replaced, or that have replaced c. The entry of c is written last: after a crash in
+// between, c is still in the queue, and all of it is done again. The caller holds the lock of c.
+func (keeper *Keeper) RecordRevocation(
+	ctx context.Context, s logical.Storage, c *Entry, at time.Time, reason certinext.Reason,
+) error {
+	err := errors.Join(
+		keeper.recordPrevious(ctx, s, c, at, reason), keeper.queueNewer(ctx, s, c, reason),
+	)
+	if err != nil {
 		return err
 	}
 	return keeper.recordOne(ctx, s, c, at, reason)
 }
 
-// recordOne stores that CERTInext has revoked c.
-func (keeper *Keeper) recordOne(ctx context.Context, s logical.Storage, c *Entry, at time.Time, reason certinext.Reason) error {
+// recordOne stores that CERTInext has revoked c. The caller holds the lock of c.
+func (keeper *Keeper) recordOne(
+	ctx context.Context, s logical.Storage, c *Entry, at time.Time, reason certinext.Reason,
+) error {
 	ctx = context.WithoutCancel(ctx)
 	c.Revocation = &Revocation{At: at, Reason: reason}
 	c.Leases = nil
-	// The list first: a certificate whose own record says that it is revoked is not looked at again.
+	// The index comes first: once the entry itself says that it is revoked, it is never looked at
+	// again.
 	if err := store.Put(ctx, s, revokedPrefix+c.Serial, c.Revocation); err != nil {
 		return err
 	}

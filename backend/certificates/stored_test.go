@@ -16,13 +16,18 @@ func storedV1() map[string]any {
 	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	return map[string]any{
 		"certificate": &Entry{
-			Version: 1, Serial: "0a-1b", Role: "web", Requester: "entity:e", OrderID: "6f1d", CAOrderID: "1000000001", Account: "https://us-api.certinext.io|1234567890",
-			Family: certinext.FamilySSL, Certificate: "leaf", Chain: []string{"issuer", "root"}, NotBefore: at, NotAfter: at, IssuedAt: at,
+			Version: 1, Serial: "0a-1b", Role: "web", Requester: "entity:e", OrderID: "6f1d",
+			CAOrderID: "1000000001", Account: "https://us-api.certinext.io|1234567890",
+			Family: certinext.FamilySSL, Certificate: "leaf", Chain: []string{"issuer", "root"},
+			NotBefore: at, NotAfter: at, IssuedAt: at,
 			Delivery: &Delivery{At: at}, Leases: map[string]time.Time{"l": at},
-			Revocation: &Revocation{At: at, Reason: certinext.ReasonSuperseded}, ReissuedBy: "6f1e", ReissuedAs: "0a-1c", LeaseEnded: true, Replaces: "0a-1a", RenewalOf: "0a-19", Imported: true,
+			Revocation: &Revocation{At: at, Reason: certinext.ReasonSuperseded},
+			ReissuedBy: "6f1e", ReissuedAs: "0a-1c", LeaseEnded: true, Replaces: "0a-1a",
+			RenewalOf: "0a-19", Imported: true,
 		},
 		"revocation": &Queued{
-			Version: 1, Serial: "0a-1b", Reason: certinext.ReasonSuperseded, Note: "n", QueuedAt: at, Due: true, Attempts: 2, Next: at, LastError: "e", Asked: true,
+			Version: 1, Serial: "0a-1b", Reason: certinext.ReasonSuperseded, Note: "n",
+			QueuedAt: at, Due: true, Attempts: 2, Next: at, LastError: "e", ByRequest: true,
 		},
 		"ca": &StoredCA{Version: 1, Chain: []string{"issuer", "root"}},
 	}
@@ -35,9 +40,16 @@ func storedV2() map[string]any {
 	cert := all["certificate"].(*Entry)
 	cert.Delivery = &Delivery{At: at, Last: at.Add(time.Minute), Times: 2, Unleased: true}
 	queued := all["revocation"].(*Queued)
-	queued.SentAt, queued.Askers, queued.LeaseOver, queued.Waiting = at, 1, true, true
+	queued.SentAt = at
+	queued.Requests = 1
+	queued.LeaseOver = true
+	queued.Waiting = true
 	queued.Held = true
-	return map[string]any{"certificate": cert, "revocation": queued, "lease": &LeaseWatch{Version: 1}}
+	return map[string]any{
+		"certificate": cert,
+		"revocation":  queued,
+		"lease":       &LeaseWatch{Version: 1},
+	}
 }
 
 func TestStoredEntriesOfEveryVersionAreRead(t *testing.T) {

@@ -277,14 +277,14 @@ var mutants = []Mutant{
 	{
 		Name: "the end of the last lease is queued only when CERTInext has failed",
 		File: "backend/certificates/lease.go",
-		Old:  "if err := keeper.Enqueue(ctx, s, q); err != nil {\n\t\treturn nil, err\n\t}\n\tv := &revoking{cert: c, q: q}\n",
-		New:  "v := &revoking{cert: c, q: q}\n",
+		Old:  "if err := keeper.Enqueue(ctx, s, q); err != nil {\n\t\treturn nil, err\n\t}\n\tv := &pendingRevocation{cert: c, q: q}\n",
+		New:  "v := &pendingRevocation{cert: c, q: q}\n",
 		Like: "a write that is moved: the queue after CERTInext instead of before",
 	},
 	{
 		Name: "a revocation is believed unseen",
 		File: "backend/certificates/revoke.go",
-		Old:  "return sent, c.seeRevoked(ctx, client)\n",
+		Old:  "return sent, c.confirmRevoked(ctx, client)\n",
 		New:  "return sent, nil\n",
 		Like: "a status that is believed",
 	},
@@ -305,7 +305,7 @@ var mutants = []Mutant{
 	{
 		Name: "the end of a lease takes a reissued certificate along",
 		File: "backend/certificates/revoke.go",
-		Old:  "if kept, err := keeper.keepReissued(ctx, s, c, v.q, out); kept || err != nil {\n\t\treturn out, err\n\t}\n",
+		Old:  "if kept, err := keeper.settleReissued(ctx, s, c, v.q, out); kept || err != nil {\n\t\treturn out, err\n\t}\n",
 		New:  "",
 		Like: "a check that is left out",
 	},
