@@ -15,7 +15,8 @@ func storedV1() map[string]any {
 	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	return map[string]any{
 		"sync": &Status{
-			Version: 1, State: Done, Account: "https://us-api.certinext.io|1234567890", IncludeExpired: true, StartedAt: at, FinishedAt: at,
+			Version: 1, State: Done, Account: "https://us-api.certinext.io|1234567890",
+			IncludeExpired: true, StartedAt: at, FinishedAt: at,
 			Seen: 5, Imported: 1, Revoked: 1, Unavailable: 1, Failed: 1, LastError: "e",
 		},
 	}

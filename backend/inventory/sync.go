@@ -23,12 +23,12 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// key is where it is stored how far the last synchronization has got.
-const key = "sync"
+// statusKey is the storage key of the last synchronization's [Status].
+const statusKey = "sync"
 
-// A Request asks for the account's certificates that this mount does not know.
+// A Request asks for a synchronization: see [Inventory.Sync].
 type Request struct {
-	// IncludeExpired takes in certificates that have expired, too.
+	// IncludeExpired imports certificates that have expired, too.
 	IncludeExpired bool
 }
 
@@ -37,10 +37,10 @@ const (
 	Never   = "never"
 	Running = "running"
 	Done    = "done"
-	Failed  = "failed" // what it has taken in is not asked for again
+	Failed  = "failed" // ended early; what was imported stays, and is not downloaded again
 )
 
-// A Status tells how far the last synchronization has got.
+// A Status describes the progress of the last synchronization.
 type Status struct {
 	Version        int       `json:"version"`
 	State          string    `json:"state"`
@@ -49,21 +49,24 @@ type Status struct {
 	StartedAt      time.Time `json:"started_at,omitzero"`
 	FinishedAt     time.Time `json:"finished_at,omitzero"`
 
-	Seen        int    `json:"seen"`        // orders looked at
-	Imported    int    `json:"imported"`    // certificates that the mount did not know
-	Revoked     int    `json:"revoked"`     // known ones that somebody has revoked at CERTInext
-	Unavailable int    `json:"unavailable"` // certificates that CERTInext does not serve, e.g. since they are revoked
-	Failed      int    `json:"failed"`      // orders whose certificate could not be had this time
-	LastError   string `json:"last_error,omitempty"`
+	Seen     int `json:"seen"`     // orders read from the report
+	Imported int `json:"imported"` // certificates that the mount did not know
+	Revoked  int `json:"revoked"`  // known certificates that were revoked outside of the mount
+	// Unavailable counts certificates that CERTInext does not serve, e.g. because they are revoked.
+	Unavailable int `json:"unavailable"`
+	// Failed counts orders whose certificate could not be downloaded or verified this time.
+	Failed    int    `json:"failed"`
+	LastError string `json:"last_error,omitempty"` // of the latest failure
 }
 
-// synchronizing is the synchronization that is under way in this process, if any.
-type synchronizing struct {
+// A syncState says whether a synchronization is under way in this process.
+type syncState struct {
 	mu      sync.Mutex
 	running bool
 }
 
-func (y *synchronizing) begin() bool {
+// begin reports whether the caller may start a synchronization, and has to call end after it.
+func (y *syncState) begin() bool {
 	y.mu.Lock()
 	defer y.mu.Unlock()
 	begun := !y.running
@@ -71,26 +74,31 @@ func (y *synchronizing) begin() bool {
 	return begun
 }
 
-func (y *synchronizing) end() {
+func (y *syncState) end() {
 	y.mu.Lock()
 	defer y.mu.Unlock()
 	y.running = false
 }
 
-// Status returns how far the last synchronization has got.
+// Status returns the progress of the last synchronization. Its State is [Never] when there was
+// none.
 func (inv *Inventory) Status(ctx context.Context, s logical.Storage) (*Status, error) {
-	st, err := store.Get[Status](ctx, s, key)
+	st, err := store.Get[Status](ctx, s, statusKey)
 	if err == nil && st == nil {
 		st = &Status{State: Never}
 	}
 	return st, err
 }
 
-// Sync begins to take in the certificates of the account's orders that were not placed by this mount, and the revocations that did
-// not go through it. It reads all of the report each time, since its days may be those of the order: an old one may be
-// issued, reissued or revoked today. It returns at once; one that is under way already goes on as it was asked for. It is bounded by the
-// config's rate limit, and one that was cut short begins anew with the next background pass: what it has taken in is not asked
-// for twice.
+// Sync starts a synchronization in the background and returns its status at once. It imports the
+// certificates of the account's orders that were not placed by this mount, and records revocations
+// that did not go through it. It reads the whole orders report each time: the report's dates may be
+// those of the orders, and an old order may be issued, reissued or revoked today.
+//
+// When a synchronization is already running, it goes on as it was requested, and Sync returns its
+// status. The config's rate limit bounds the calls. A synchronization that was cut short, by a
+// restart for example, starts over with the next background pass, and downloads no certificate
+// twice.
 func (inv *Inventory) Sync(ctx context.Context, s logical.Storage, r Request) (*Status, error) {
 	_, cfg, err := inv.Account.Client(ctx, s)
 	if err != nil {
@@ -102,59 +110,68 @@ func (inv *Inventory) Sync(ctx context.Context, s logical.Storage, r Request) (*
 	}
 	if !inv.sync.begin() {
 		if r.IncludeExpired && !before.IncludeExpired {
-			return nil, fault.BadField("include_expired", "cannot be set now: a synchronization without it is running")
+			return nil, fault.BadField("include_expired", "cannot be set while "+
+				"a synchronization without it is running: wait until it has ended")
 		}
 		return before, nil
 	}
 	st := &Status{
-		Version: 1, State: Running, Account: cfg.Account(), IncludeExpired: r.IncludeExpired, StartedAt: inv.Now(),
+		Version: 1, State: Running, Account: cfg.Account(),
+		IncludeExpired: r.IncludeExpired, StartedAt: inv.Now(),
 	}
-	if err := store.Put(ctx, s, key, st); err != nil {
+	if err := store.Put(ctx, s, statusKey, st); err != nil {
 		inv.sync.end()
 		return nil, err
 	}
-	asked := *st
-	inv.synchronize(ctx, s, st)
-	return &asked, nil
+	begun := *st
+	inv.start(ctx, s, st)
+	return &begun, nil
 }
 
-// Resume goes on with a synchronization that a process which has died, or has stepped down, left unfinished.
+// Resume starts a synchronization over that another process, which has died or stepped down, has
+// not finished. The background pass calls it.
 func (inv *Inventory) Resume(ctx context.Context, s logical.Storage) error {
 	st, err := inv.Status(ctx, s)
 	if err != nil || st.State != Running || !inv.sync.begin() {
 		return err
 	}
 	st.LastError = ""
-	st.Seen, st.Imported, st.Revoked, st.Unavailable, st.Failed = 0, 0, 0, 0, 0
-	inv.synchronize(ctx, s, st)
+	st.Seen = 0
+	st.Imported = 0
+	st.Revoked = 0
+	st.Unavailable = 0
+	st.Failed = 0
+	inv.start(ctx, s, st)
 	return nil
 }
 
-// synchronize works behind the caller's back. It ends with the engine.
-func (inv *Inventory) synchronize(ctx context.Context, s logical.Storage, st *Status) {
+// start runs a synchronization in the background, and stores its outcome in st. It ends with the
+// engine. The caller has called begin.
+func (inv *Inventory) start(ctx context.Context, s logical.Storage, st *Status) {
 	ctx, stop := inv.Outlive(ctx)
 	inv.Work.Go(func() {
 		defer stop()
 		defer inv.sync.end()
-		err := inv.syncRows(ctx, s, st)
+		err := inv.readReport(ctx, s, st)
 		if inv.Alive.Err() != nil {
-			return // its state stays running: the next process goes on
+			return // the stored state stays Running, so the next process resumes it
 		}
 		st.State, st.FinishedAt = Done, inv.Now()
 		if err != nil {
 			st.State, st.LastError = Failed, sanitize.Short(err.Error())
 			inv.Log.Warn("synchronizing with CERTInext's records failed", "error", err)
 		}
-		if err := store.Put(ctx, s, key, st); err != nil {
+		if err := store.Put(ctx, s, statusKey, st); err != nil {
 			inv.Log.Error("the state of the synchronization could not be stored", "error", err)
 		}
 	})
 }
 
-// syncEvery is after how many orders the progress is stored.
-const syncEvery = 50
+// storeEvery is the number of orders after which the progress is stored.
+const storeEvery = 50
 
-func (inv *Inventory) syncRows(ctx context.Context, s logical.Storage, st *Status) error {
+// readReport handles all rows of CERTInext's orders report. An error ends the synchronization.
+func (inv *Inventory) readReport(ctx context.Context, s logical.Storage, st *Status) error {
 	client, cfg, err := inv.Account.Client(ctx, s)
 	if err != nil {
 		return err
@@ -167,16 +184,17 @@ func (inv *Inventory) syncRows(ctx context.Context, s logical.Storage, st *Statu
 		return err
 	}
 	y := &syncer{inv: inv, storage: s, client: client, account: st.Account, status: st, own: own}
-	y.learnFamilies(ctx, cfg.GroupNumber)
+	y.loadFamilies(ctx, cfg.GroupNumber)
 	for row, err := range client.OrdersReport(ctx, certinext.ReportFilter{}) {
 		if err != nil {
 			return err
 		}
-		if err := y.row(ctx, row); err != nil {
+		if err := y.handleRow(ctx, row); err != nil {
 			return err
 		}
-		if st.Seen++; st.Seen%syncEvery == 0 {
-			if err := store.Put(ctx, s, key, st); err != nil {
+		st.Seen++
+		if st.Seen%storeEvery == 0 {
+			if err := store.Put(ctx, s, statusKey, st); err != nil {
 				return err
 			}
 		}
@@ -184,20 +202,23 @@ func (inv *Inventory) syncRows(ctx context.Context, s logical.Storage, st *Statu
 	return ctx.Err()
 }
 
-// A syncer takes in the certificates of one reading of CERTInext's records.
+// A syncer handles the rows of one reading of CERTInext's orders report.
 type syncer struct {
 	inv      *Inventory
 	storage  logical.Storage
 	client   *certinext.Client
 	account  string
 	status   *Status
-	own      map[string]bool
+	own      map[string]bool             // order numbers and markers of the mount's own orders
 	families map[string]certinext.Family // by product code
-	newest   map[string]string           // serial numbers by CERTInext's order numbers; nil until it is needed
+	// newest maps CERTInext's order numbers to the serial numbers (with dashes) of the newest
+	// certificates that the mount has of them; nil until loadNewest is called.
+	newest map[string]string
 }
 
-// learnFamilies asks the catalog which family a product is of. Without it the families are tried one after the other.
-func (y *syncer) learnFamilies(ctx context.Context, group string) {
+// loadFamilies asks the catalog for the family of each product. Where it does not tell, download
+// tries one family after the other.
+func (y *syncer) loadFamilies(ctx context.Context, group string) {
 	products, err := y.client.Products(ctx, group)
 	if err != nil {
 		y.inv.Log.Debug("the catalog could not be asked for the families of products", "error", err)
@@ -208,34 +229,43 @@ func (y *syncer) learnFamilies(ctx context.Context, group string) {
 	}
 }
 
-// row takes in one order. What is wrong with it is counted; an error ends the synchronization.
-func (y *syncer) row(ctx context.Context, row certinext.ReportRow) error {
+// handleRow imports or updates the certificate of one order. A failure with this order is counted;
+// an error ends the synchronization.
+func (y *syncer) handleRow(ctx context.Context, row certinext.ReportRow) error {
 	if row.OrderID == "" || y.isOwn(row) {
 		return nil
 	}
-	serial, known, err := y.known(ctx, row)
+	serial, known, err := y.findKnown(ctx, row)
 	if err != nil {
 		return err
 	}
 	switch status := row.Status(); {
 	case known && status == certinext.StatusRevoked:
-		return y.revoked(ctx, serial, row)
-	case known, status.Terminal() && status != certinext.StatusRevoked && status != certinext.StatusExpired:
+		return y.recordRevoked(ctx, serial, row)
+	case known, isVoid(status):
 		return nil
 	case status == certinext.StatusRevoked:
-		y.status.Unavailable++ // CERTInext does not serve it any more (observed)
-		if err := y.learnNewest(ctx); err != nil || y.newest[row.OrderID] == "" {
+		y.status.Unavailable++ // CERTInext no longer serves it (observed)
+		if err := y.loadNewest(ctx); err != nil || y.newest[row.OrderID] == "" {
 			return err
 		}
-		return y.revoked(ctx, y.newest[row.OrderID], row) // it was reissued, and then revoked
+		// The mount has an earlier certificate of the order, which was reissued and then revoked.
+		return y.recordRevoked(ctx, y.newest[row.OrderID], row)
 	case !row.ExpiresAt.IsZero() && row.ExpiresAt.Before(y.inv.Now()) && !y.status.IncludeExpired:
 		return nil
 	case row.SerialNumber == "" && status != certinext.StatusIssued:
 		return nil // not issued yet
 	}
-	return y.take(ctx, row)
+	return y.importRow(ctx, row)
 }
 
+// isVoid reports whether an order has ended without ever having had a certificate.
+func isVoid(status certinext.Status) bool {
+	return status.Terminal() && status != certinext.StatusRevoked &&
+		status != certinext.StatusExpired
+}
+
+// isOwn reports whether a row is about an order of this mount, by its number or by its marker.
 func (y *syncer) isOwn(row certinext.ReportRow) bool {
 	if y.own[row.OrderID] {
 		return true
@@ -248,8 +278,9 @@ func (y *syncer) isOwn(row certinext.ReportRow) bool {
 	return false
 }
 
-// serialsOf are the serial numbers, with dashes, that a row may mean. The service writes them in decimal, the documentation in hexadecimal.
-func serialsOf(row certinext.ReportRow) []string {
+// candidateSerials returns the serial numbers, with dashes, that a row may mean: the live service
+// writes them in decimal, and the documentation in hexadecimal.
+func candidateSerials(row certinext.ReportRow) []string {
 	var out []string
 	if n, ok := new(big.Int).SetString(row.SerialNumber, 10); ok && n.Sign() > 0 {
 		out = append(out, serials.Key(n))
@@ -260,9 +291,11 @@ func serialsOf(row certinext.ReportRow) []string {
 	return out
 }
 
-// known reports whether the mount has the certificate of a row.
-func (y *syncer) known(ctx context.Context, row certinext.ReportRow) (serial string, known bool, err error) {
-	for _, candidate := range serialsOf(row) {
+// findKnown returns the serial number, with dashes, of a row's certificate if the mount has it.
+func (y *syncer) findKnown(
+	ctx context.Context, row certinext.ReportRow,
+) (serial string, known bool, err error) {
+	for _, candidate := range candidateSerials(row) {
 		c, err := certificates.Read(ctx, y.storage, candidate)
 		if err != nil {
 			return "", false, err
@@ -274,57 +307,66 @@ func (y *syncer) known(ctx context.Context, row certinext.ReportRow) (serial str
 	return "", false, nil
 }
 
-// revoked stores that a certificate of the mount was revoked without it.
-func (y *syncer) revoked(ctx context.Context, serial string, row certinext.ReportRow) error {
-	e := y.inv
+// recordRevoked stores that a certificate which the mount has was revoked outside of it. It asks
+// CERTInext for the order first: the report alone is not believed (ADR 0021).
+func (y *syncer) recordRevoked(ctx context.Context, serial string, row certinext.ReportRow) error {
+	keeper := y.inv.Certificates
 	c, err := certificates.Read(ctx, y.storage, serial)
 	if err != nil || c == nil || c.Revocation != nil {
 		return err
 	}
 	remote, err := y.client.TrackOrder(ctx, c.Family, row.OrderID)
 	if err != nil || remote.Status != certinext.StatusRevoked {
-		y.failed(row, err)
+		y.recordFailure(row, err)
 		return ctx.Err()
 	}
-	unlock, err := e.Certificates.Lock(ctx, serial)
+	unlock, err := keeper.Lock(ctx, serial)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if c, err = certificates.Read(ctx, y.storage, serial); err != nil || c == nil || c.Revocation != nil {
+	c, err = certificates.Read(ctx, y.storage, serial)
+	if err != nil || c == nil || c.Revocation != nil {
 		return err
 	}
 	y.status.Revoked++
-	at, reason := certificates.RevocationOf(remote, e.Now())
-	return e.Certificates.RecordRevocation(ctx, y.storage, c, at, reason)
+	at, reason := certificates.RevocationOf(remote, y.inv.Now())
+	return keeper.RecordRevocation(ctx, y.storage, c, at, reason)
 }
 
-// take downloads and stores the certificate of a row.
-func (y *syncer) take(ctx context.Context, row certinext.ReportRow) error {
+// importRow downloads and stores the certificate of a row.
+func (y *syncer) importRow(ctx context.Context, row certinext.ReportRow) error {
 	bundle, family, err := y.download(ctx, row)
 	switch {
 	case certinext.IsNotReady(err):
 		y.status.Unavailable++
 		return nil
 	case err != nil:
-		y.failed(row, err)
+		y.recordFailure(row, err)
 		return ctx.Err()
 	}
 	cert, err := certificates.AssembleAny(bundle)
 	if err != nil {
-		y.failed(row, err)
+		y.recordFailure(row, err)
 		return nil
 	}
-	if named := serialsOf(row); len(named) > 0 && !slices.Contains(named, serials.Key(cert.Leaf.SerialNumber)) {
-		// No key tells whether it is the order's: it may be another order's, or was reissued since the report was read.
-		y.failed(row, errors.New("the delivered certificate has another serial number than the report's"))
+	named, delivered := candidateSerials(row), serials.Key(cert.Leaf.SerialNumber)
+	if len(named) > 0 && !slices.Contains(named, delivered) {
+		// The mount has no key to verify it by. It may be another order's certificate, or one that
+		// was reissued since the report was read.
+		y.recordFailure(row, errors.New(
+			"the serial number of the delivered certificate differs from the report's",
+		))
 		return nil
 	}
 	now := y.inv.Now()
 	c := certificates.NewEntry(cert, now)
-	c.CAOrderID, c.Account, c.Family = row.OrderID, y.account, family
-	c.Imported, c.Delivery = true, &certificates.Delivery{At: now} // nobody waits for it
-	if err := y.succeed(ctx, c); err != nil {
+	c.CAOrderID = row.OrderID
+	c.Account = y.account
+	c.Family = family
+	c.Imported = true
+	c.Delivery = &certificates.Delivery{At: now} // it was delivered outside of this mount
+	if err := y.linkToPrevious(ctx, c); err != nil {
 		return err
 	}
 	unlock, err := y.inv.Certificates.Lock(ctx, c.Serial)
@@ -334,16 +376,17 @@ func (y *syncer) take(ctx context.Context, row certinext.ReportRow) error {
 	defer unlock()
 	stored, err := certificates.Read(ctx, y.storage, c.Serial)
 	if err != nil || stored != nil {
-		return err // the mount knows more of it than the records do
+		return err // the mount's entry knows more than the report
 	}
 	y.status.Imported++
 	return store.Put(ctx, y.storage, c.Key(), c)
 }
 
-// succeed ties c to the certificate of the same order that the mount has, if any: it was reissued outside of the mount, and CERTInext
-// revokes the two together.
-func (y *syncer) succeed(ctx context.Context, c *certificates.Entry) error {
-	if err := y.learnNewest(ctx); err != nil {
+// linkToPrevious links c to the certificate of the same CERTInext order that the mount already has,
+// if any. That one was reissued outside of the mount, and CERTInext revokes the two together (ADR
+// 0013).
+func (y *syncer) linkToPrevious(ctx context.Context, c *certificates.Entry) error {
+	if err := y.loadNewest(ctx); err != nil {
 		return err
 	}
 	serial := y.newest[c.CAOrderID]
@@ -363,8 +406,8 @@ func (y *syncer) succeed(ctx context.Context, c *certificates.Entry) error {
 	return store.Put(ctx, y.storage, before.Key(), before)
 }
 
-// learnNewest finds the newest certificate of each of the account's orders among those of the mount.
-func (y *syncer) learnNewest(ctx context.Context) error {
+// loadNewest finds the newest stored certificate of each of the account's orders, once.
+func (y *syncer) loadNewest(ctx context.Context) error {
 	if y.newest != nil {
 		return nil
 	}
@@ -378,7 +421,10 @@ func (y *syncer) learnNewest(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if c != nil && (c.Account == "" || account.SameAccount(c.Account, y.account)) && !c.NotBefore.Before(since[c.CAOrderID]) {
+		if c == nil || (c.Account != "" && !account.SameAccount(c.Account, y.account)) {
+			continue
+		}
+		if !c.NotBefore.Before(since[c.CAOrderID]) {
 			newest[c.CAOrderID], since[c.CAOrderID] = serial, c.NotBefore
 		}
 	}
@@ -386,10 +432,16 @@ func (y *syncer) learnNewest(ctx context.Context) error {
 	return nil
 }
 
-// download finds the certificate of an order whose family is not known for certain: an order that is asked for in another family than
-// its own is answered 404 (observed).
-func (y *syncer) download(ctx context.Context, row certinext.ReportRow) (*certinext.Bundle, certinext.Family, error) {
-	families := []certinext.Family{certinext.FamilySSL, certinext.FamilyPrivatePKI, certinext.FamilySignature, certinext.FamilySMIME}
+// download returns the certificate of an order and the order's family. Where the catalog does not
+// tell the family, all are tried: CERTInext answers 404 to a family that is not the order's own
+// (observed).
+func (y *syncer) download(
+	ctx context.Context, row certinext.ReportRow,
+) (*certinext.Bundle, certinext.Family, error) {
+	families := []certinext.Family{
+		certinext.FamilySSL, certinext.FamilyPrivatePKI,
+		certinext.FamilySignature, certinext.FamilySMIME,
+	}
 	if f := y.families[row.ProductCode]; f != "" {
 		families = []certinext.Family{f}
 	}
@@ -399,17 +451,20 @@ func (y *syncer) download(ctx context.Context, row certinext.ReportRow) (*certin
 		if err == nil {
 			return bundle, f, nil
 		}
-		if errs = append(errs, err); !certinext.IsNotReady(err) {
+		errs = append(errs, err)
+		if !certinext.IsNotReady(err) {
 			break
 		}
 	}
 	return nil, "", errs[len(errs)-1]
 }
 
-func (y *syncer) failed(row certinext.ReportRow, err error) {
+// recordFailure counts a failure with one order. err is nil when the order's status is not the one
+// that the report says.
+func (y *syncer) recordFailure(row certinext.ReportRow, err error) {
 	y.status.Failed++
 	if err == nil {
-		err = errors.New("its status is another one than the report's")
+		err = errors.New("its status differs from the report's")
 	}
 	y.status.LastError = sanitize.Short(fmt.Sprintf("CERTInext order %s: %v", row.OrderID, err))
 }
