@@ -27,7 +27,7 @@ const MaxRows = 1000
 type Page[T any] struct {
 	Rows []T    // not nil
 	Next string // for Window.After; empty when the list ends here
-	// Total is the length of the whole list, or -1 when the list was not read to its end.
+	// Total is the length of the whole list, or -1 when only reading it to its end would tell.
 	Total int
 }
 

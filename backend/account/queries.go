@@ -194,7 +194,8 @@ func (acct *Account) Organization(
 	})
 }
 
-// Domains returns the domains that are registered in the account, page by page as they are read.
+// Domains returns the domains that are registered in the account. CERTInext's list is read only as
+// far as the page goes, so its Total is unknown.
 func (acct *Account) Domains(
 	ctx context.Context, s logical.Storage, f DomainFilter, w Window,
 ) (Page[Domain], error) {

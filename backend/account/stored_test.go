@@ -52,7 +52,7 @@ func TestStoredEntriesOfEveryVersionAreRead(t *testing.T) {
 	storetest.Compare(t, "v2", storedV2())
 }
 
-// What is written and read back is the same: nothing is lost between the struct and its entry.
+// TestConfigSurvivesStorage checks that no field is lost between a config and its entry.
 func TestConfigSurvivesStorage(t *testing.T) {
 	config := storedV2()["config"].(*StoredConfig)
 	require.Equal(t, config, NewStoredConfig(config.Config()))

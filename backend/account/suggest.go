@@ -101,10 +101,12 @@ func kindOf(p certinext.Product) string {
 	return ""
 }
 
+// ofKind returns the products of a kind.
 func ofKind(products []certinext.Product, kind string) []certinext.Product {
 	return selectProducts(products, func(p certinext.Product) bool { return kindOf(p) == kind })
 }
 
+// selectProducts returns the products that match.
 func selectProducts(
 	products []certinext.Product, matches func(certinext.Product) bool,
 ) []certinext.Product {
@@ -145,8 +147,8 @@ func nameWords(s string) []string {
 		func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 }
 
-// describeProducts lists products for a message, e.g. "the ov product here is 974 (InCommon OV
-// SSL)". what is a singular noun.
+// describeProducts lists products for a message. With the singular noun "ov product", it returns
+// "the ov product here is 974 (InCommon OV SSL)".
 func describeProducts(what string, products []certinext.Product) string {
 	list := make([]string, len(products))
 	for i, p := range products {

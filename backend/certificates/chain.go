@@ -65,6 +65,7 @@ func buildChain(leaf *x509.Certificate, pool []*x509.Certificate) []*x509.Certif
 	return chain
 }
 
+// issuerOf returns the certificate in pool that has issued c, or nil when there is none.
 func issuerOf(c *x509.Certificate, pool []*x509.Certificate) *x509.Certificate {
 	for _, p := range pool {
 		if !p.Equal(c) && bytes.Equal(p.RawSubject, c.RawIssuer) && c.CheckSignatureFrom(p) == nil {

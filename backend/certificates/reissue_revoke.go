@@ -19,7 +19,7 @@ import (
 // a certificate that was reissued cannot be revoked alone (ADR 0013).
 
 // RecordSerial stores that CERTInext has revoked the certificate with the given serial number (with
-// dashes), and that one alone. It does nothing when the certificate is unknown, revoked or expired.
+// dashes), and no other. It does nothing when the certificate is unknown, revoked or expired.
 func (keeper *Keeper) RecordSerial(
 	ctx context.Context, s logical.Storage, serial string, at time.Time, reason certinext.Reason,
 ) error {

@@ -112,6 +112,8 @@ func (keeper *Keeper) Enqueue(ctx context.Context, s logical.Storage, q *Queued)
 	return store.Put(context.WithoutCancel(ctx), s, RevocationPrefix+q.Serial, q)
 }
 
+// dequeue removes a revocation from the queue, even when ctx is cancelled. The caller holds the
+// certificate's lock.
 func (keeper *Keeper) dequeue(ctx context.Context, s logical.Storage, serial string) error {
 	return store.Delete(context.WithoutCancel(ctx), s, RevocationPrefix+serial)
 }

@@ -383,7 +383,7 @@ func (y *syncer) importRow(ctx context.Context, row certinext.ReportRow) error {
 }
 
 // linkToPrevious links c to the certificate of the same CERTInext order that the mount already has,
-// if any. That one was reissued outside of the mount, and CERTInext revokes the two together (ADR
+// if any. The latter was reissued outside of the mount, and CERTInext revokes both together (ADR
 // 0013).
 func (y *syncer) linkToPrevious(ctx context.Context, c *certificates.Entry) error {
 	if err := y.loadNewest(ctx); err != nil {
