@@ -66,8 +66,8 @@ func (d *Delivery) Answers() int {
 	return max(d.Times, 1)
 }
 
-// Again returns d with one more answer, given by this process. d is nil before the first answer.
-func (d *Delivery) Again(now time.Time) *Delivery {
+// WithAnswer returns d with one more answer, given by this process. d is nil before the first answer.
+func (d *Delivery) WithAnswer(now time.Time) *Delivery {
 	if d == nil {
 		return &Delivery{At: now, Last: now, Times: 1, lastHere: true}
 	}
@@ -80,9 +80,9 @@ func (d *Delivery) Again(now time.Time) *Delivery {
 	}
 }
 
-// Less returns d without one answer, which did not reach its client (ADR 0010). It returns nil when
+// WithoutAnswer returns d without one answer, which did not reach its client (ADR 0010). It returns nil when
 // that was the only one.
-func (d *Delivery) Less() *Delivery {
+func (d *Delivery) WithoutAnswer() *Delivery {
 	if d.Answers() < 2 {
 		return nil
 	}
@@ -106,13 +106,13 @@ func (d *Delivery) Until(window time.Duration) time.Time {
 // another process gave it.
 func (d *Delivery) FirstAnswer() int64 { return d.first }
 
-// IsHere reports whether this process gave the latest answer.
-func (d *Delivery) IsHere() bool { return d.lastHere }
+// LatestIsOurs reports whether this process gave the latest answer.
+func (d *Delivery) LatestIsOurs() bool { return d.lastHere }
 
-// CameAt returns when the mount received the certificate. When that lies in the future, this
+// ReceivedAt returns when the mount received the certificate. When that lies in the future, this
 // server's clock was ahead at that time and has been corrected since; the beginning of the
 // certificate's validity is then the better estimate if it is earlier.
-func (c *Entry) CameAt(now time.Time) time.Time {
+func (c *Entry) ReceivedAt(now time.Time) time.Time {
 	if c.IssuedAt.After(now) {
 		return host.Earlier(c.IssuedAt, c.NotBefore)
 	}

@@ -165,7 +165,7 @@ func (h *heldOrder) deliver(
 		Certificate: c.View(), Reused: c.Delivery != nil,
 		PrivateKey: o.PrivateKey, PrivateKeyType: o.Placement.KeyType,
 	}
-	c.Delivery = c.Delivery.Again(now)
+	c.Delivery = c.Delivery.WithAnswer(now)
 	err = w.addLease(c, issued, now)
 	if err == nil {
 		err = store.Put(context.WithoutCancel(ctx), h.storage, c.Key(), c)
@@ -280,7 +280,7 @@ func (h *heldOrder) undoDelivery(ctx context.Context, r result) {
 		}
 		delete(c.Leases, r.issued.Lease.ID)
 	}
-	c.Delivery = c.Delivery.Less()
+	c.Delivery = c.Delivery.WithoutAnswer()
 	err := store.Put(context.WithoutCancel(ctx), h.storage, c.Key(), c)
 	if err != nil {
 		h.warnNotUndone(err)

@@ -42,7 +42,7 @@ func handoverTo(
 		return handoverExpired(c, now, inDoubt, o.Pickup)
 	}
 	switch {
-	case c.Delivery == nil && now.After(c.CameAt(now).Add(o.Pickup)) && !inDoubt:
+	case c.Delivery == nil && now.After(c.ReceivedAt(now).Add(o.Pickup)) && !inDoubt:
 		return isOver, "nobody has fetched it within " + o.Pickup.String()
 	case c.Delivery == nil:
 		return isDeliverable, ""
@@ -69,8 +69,8 @@ func handoverExpired(
 	case inDoubt:
 		return keepBack, why +
 			" and differs from CERTInext's by more than an hour: set the server's clock right"
-	case c.Delivery == nil && !c.NotAfter.After(c.CameAt(now)) &&
-		now.Before(c.CameAt(now).Add(pickup)):
+	case c.Delivery == nil && !c.NotAfter.After(c.ReceivedAt(now)) &&
+		now.Before(c.ReceivedAt(now).Add(pickup)):
 		return keepBack, why +
 			", and had already expired when it came: check the server's clock, or delete the order"
 	}
@@ -91,7 +91,7 @@ func (w *caller) mayReuse(d *certificates.Delivery, now time.Time, inDoubt bool)
 		return true
 	}
 	window := w.role.EffectiveReuseWindow()
-	if !d.IsHere() && d.Latest().Before(w.processStart) {
+	if !d.LatestIsOurs() && d.Latest().Before(w.processStart) {
 		// A process that has died since gave the latest answer, which may not have left Vault.
 		window = max(window, w.role.DeliveryGrace)
 	}

@@ -130,7 +130,7 @@ func (journal *Journal) TakeBack(
 		return err
 	}
 	alone := len(c.Leases) == 0 && queued == nil && c.Delivery.Answers() < 2
-	c.Delivery = c.Delivery.Less()
+	c.Delivery = c.Delivery.WithoutAnswer()
 	if !alone && c.Delivery == nil {
 		// It is not the first answer: a lease of an earlier one has ended.
 		c.Delivery = &certificates.Delivery{At: journal.Now(), Last: journal.Now(), Times: 1}
