@@ -500,8 +500,8 @@ func (acct *Account) verifyConfig(ctx context.Context, c *Config) error {
 	defer cancel()
 	if _, err := client.Me(ctx); err != nil {
 		return &fault.RefusedError{
-			Err: fmt.Errorf("the account could not be verified, so the config is "+
-				"not stored (verify_connection=false stores it unverified): %w", err),
+			Err: fmt.Errorf("the account could not be verified, so the config is not stored "+
+				"(verify_connection=false stores it unverified): %w", err),
 		}
 	}
 	return nil

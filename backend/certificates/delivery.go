@@ -66,7 +66,8 @@ func (d *Delivery) Answers() int {
 	return max(d.Times, 1)
 }
 
-// WithAnswer returns d with one more answer, given by this process. d is nil before the first answer.
+// WithAnswer returns d with one more answer, given by this process. d is nil before the first
+// answer.
 func (d *Delivery) WithAnswer(now time.Time) *Delivery {
 	if d == nil {
 		return &Delivery{At: now, Last: now, Times: 1, lastHere: true}
@@ -80,8 +81,8 @@ func (d *Delivery) WithAnswer(now time.Time) *Delivery {
 	}
 }
 
-// WithoutAnswer returns d without one answer, which did not reach its client (ADR 0010). It returns nil when
-// that was the only one.
+// WithoutAnswer returns d without one answer, which did not reach its client (ADR 0010). It returns
+// nil when that was the only one.
 func (d *Delivery) WithoutAnswer() *Delivery {
 	if d.Answers() < 2 {
 		return nil

@@ -444,8 +444,9 @@ func (e *unconfirmedError) Error() string {
 // ErrOtherAccount is returned when the certificate was ordered in another account than the one in
 // config, in which the same number may be another order. The revocation or synchronization has to
 // wait.
-var ErrOtherAccount = errors.New("the certificate belongs to another CERTInext account than the " +
-	"one in config: it will be revoked when config holds that account again")
+var ErrOtherAccount = errors.New("the certificate belongs to " +
+	"another CERTInext account than the one in config: " +
+	"it will be revoked when config holds that account again")
 
 // RecordRevocation stores that CERTInext has revoked the order of c, and with it the certificates
 // that c has replaced, or that have replaced c. The entry of c is written last: after a crash in
