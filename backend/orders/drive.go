@@ -24,42 +24,46 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// humanPatience is how long a waiting request watches an order whose next move is a person's who reads our answer.
+// humanPatience is how long a waiting request watches an order whose next step is taken by a
+// person, who has to read the request's answer first.
 const humanPatience = 5 * time.Second
 
-// A driver moves one order on, for a request that waits or for the background pass.
+// A driver takes an order through its next steps, for a request or for the background pass. It
+// works only while it holds the order.
 type driver struct {
 	journal *Journal
 	storage logical.Storage
 	client  *certinext.Client
 	config  *account.Config
-	role    *issuing.Role // today's; nil when it is gone
+	role    *issuing.Role // as it is stored now; nil when it was deleted
 	held    *heldOrder
-	order   *orderEntry // of held
-	purpose purpose     // of whoever the order is moved on for
+	order   *orderEntry // the entry of held
+	purpose purpose     // what the caller wants of the order
 
-	// until is when the driver stops waiting. Steps that need no waiting are done even when it has passed.
+	// until is when the driver stops waiting. Steps that do not wait are taken even after it.
 	until time.Time
 
-	latest  atomic.Pointer[Order] // the order as of the last step, for whoever waits
-	remote  *certinext.Order
+	latest  atomic.Pointer[Order] // the order as of the last step, for a caller that leaves early
+	remote  *certinext.Order      // CERTInext's last answer; nil when it has to be asked (again)
 	tried   progress
-	solver  *validation.Run // that validates the order's domains; nil when people do
-	again   bool            // what was tried failed, and may be tried again after a wait
+	solver  *validation.Run // validates the order's domains; nil when people do
+	retry   bool            // a step has failed that may be taken again after a wait
 	polls   int
 	lastErr error // of the latest call to CERTInext; nil when it succeeded
 	started time.Time
-	told    bool          // CERTInext has told the order's status
-	placed  bool          // it was this drive that placed the order
-	asking  time.Duration // spent on asking what to publish
+	tracked bool          // CERTInext has answered with the order's status in this drive
+	placed  bool          // this drive has placed the order
+	asking  time.Duration // spent on asking which records to publish
 }
 
-// An outcome is where a driver left its order.
+// An outcome is how a drive ended.
 type outcome struct {
 	cert *certificates.Downloaded // nil when there is none yet
 	err  error                    // a storage fault, or CERTInext's refusal
 }
 
+// newDriver returns a driver of a held order whose entry was read. It fails when storage does, or
+// when the mount has no usable config.
 func (h *heldOrder) newDriver(ctx context.Context, p purpose, until time.Time) (*driver, error) {
 	client, cfg, err := h.journal.Account.Client(ctx, h.storage)
 	if err != nil {
@@ -71,7 +75,16 @@ func (h *heldOrder) newDriver(ctx context.Context, p purpose, until time.Time) (
 		return nil, err
 	}
 	d := &driver{
-		journal: h.journal, storage: h.storage, client: client, config: cfg, role: role, held: h, order: o, purpose: p, until: until, started: h.journal.Now(),
+		journal: h.journal,
+		storage: h.storage,
+		client:  client,
+		config:  cfg,
+		role:    role,
+		held:    h,
+		order:   o,
+		purpose: p,
+		until:   until,
+		started: h.journal.Now(),
 	}
 	o.Proofs = validation.Fresh(o.Proofs, d.method(), h.journal.Now())
 	d.solver = d.chooseSolver()
@@ -79,8 +92,8 @@ func (h *heldOrder) newDriver(ctx context.Context, p purpose, until time.Time) (
 	return d, nil
 }
 
-// run drives the order until it is issued, ended, or time is up. On return everything that storage has to know of an
-// order without a certificate is stored.
+// run drives the order until it is issued, has ended, or time is up. An order that is left without
+// a certificate is stored as it is then.
 func (d *driver) run(ctx context.Context) outcome {
 	out := d.steps(ctx)
 	d.withdraw(ctx)
@@ -92,6 +105,7 @@ func (d *driver) run(ctx context.Context) outcome {
 	return out
 }
 
+// steps takes one step after the other until one of them ends the drive.
 func (d *driver) steps(ctx context.Context) outcome {
 	if !account.SameAccount(d.order.Account, d.config.Account()) {
 		d.setNeeds(foreignNeeds)
@@ -104,7 +118,8 @@ func (d *driver) steps(ctx context.Context) outcome {
 			d.tried.needs, d.tried.stuck = d.solver.Needs()
 		}
 		next := advance(d.order, d.remote, d.tried)
-		if bound && next.step != stepPlace { // the answer to a create is waited for; whatever follows is a courtesy
+		if bound && next.step != stepPlace {
+			// The answer to a create is waited for. The steps after it must not delay the caller.
 			var cancel context.CancelFunc
 			ctx, cancel = context.WithTimeout(ctx, placementPatience)
 			defer cancel()
@@ -141,7 +156,8 @@ func (d *driver) act(ctx context.Context, a action) (done bool, out outcome) {
 	case stepDownload:
 		return d.download(ctx)
 	case stepWait:
-		if !d.leavesToSolver() { // which says itself what it waits for
+		// Otherwise validate has set the needs.
+		if !d.leavesToSolver() {
 			d.setNeeds(a.needs)
 		}
 		return d.wait(ctx, a), outcome{}
@@ -157,17 +173,19 @@ func (d *driver) act(ctx context.Context, a action) (done bool, out outcome) {
 	return true, outcome{err: fmt.Errorf("internal error: unknown step %d", a.step)}
 }
 
-// place tells CERTInext. The call runs on when the request that waits for it is cancelled: a create may take minutes, and
-// one that is cut off leaves an order behind whose number nobody knows.
+// place sends the order to CERTInext. The call goes on when the waiting request is cancelled: a
+// create may take minutes, and cutting it off leaves an order behind whose number is unknown.
 func (d *driver) place(ctx context.Context) (done bool, out outcome) {
 	o := d.order
-	if now := keyless(d.config, o.Placement.Family); now != o.Placement.Keyless || o.dirty { // the config has changed a moment ago
+	// Config may have been written since the intent was stored.
+	if now := keyless(d.config, o.Placement.Family); now != o.Placement.Keyless || o.dirty {
 		o.Placement.Keyless = now
 		if err := d.save(ctx); err != nil {
 			return true, outcome{err: err} // still unsent
 		}
 	}
-	o.fresh, d.placed = false, true
+	o.fresh = false
+	d.placed = true
 	asked := d.journal.Now()
 	remote, err := d.create(ctx)
 	now := d.journal.Now()
@@ -179,11 +197,14 @@ func (d *driver) place(ctx context.Context) (done bool, out outcome) {
 		return true, outcome{err: d.save(ctx)}
 	}
 	if o.Reissue == nil && d.journal.registry.hasNumber(o.ID, remote.ID) {
-		o.note(now, "CERTInext answered with the number %s, which another order has", sanitize.Short(remote.ID))
+		o.note(now, "CERTInext answered with the number %s, which another order has",
+			sanitize.Short(remote.ID))
 		d.inDoubt()
 		return true, outcome{err: d.save(ctx)}
 	}
-	o.NotDraft = o.Draft // it is an order all the same, or the number is somebody else's: that shows when it is asked about
+	// A draft that is answered with a number has become an order, or the number is another order's:
+	// asking for its status tells which.
+	o.NotDraft = o.Draft
 	d.held.setDraft(false)
 	o.State, o.CAOrderID = StatePending, remote.ID
 	if o.Reissue != nil {
@@ -191,39 +212,46 @@ func (d *driver) place(ctx context.Context) (done bool, out outcome) {
 	}
 	o.note(now, "CERTInext took the order as %s", sanitize.Short(remote.ID))
 	o.observe(now, remote)
-	if d.remote = remote; remote.Status == certinext.StatusUnknown {
-		d.remote = nil // version 1 tells no more than the number
+	d.remote = remote
+	if remote.Status == certinext.StatusUnknown {
+		d.remote = nil // version 1 answers with nothing but the number
 	}
-	if o.PromotedAt.IsZero() && o.Reissue == nil { // the row of a promoted draft may be as old as the draft, a reissue has none
+	// The row of a promoted draft may be as old as the draft, and a reissue has no row of its own:
+	// neither of them proves that an earlier order is absent (ADR 0009).
+	if o.PromotedAt.IsZero() && o.Reissue == nil {
 		d.journal.laterOrders.add(laterOrderOf(o, asked))
 	}
-	if err := errors.Join(d.save(ctx), d.endPrevious(ctx)); err != nil {
+	if err := errors.Join(d.save(ctx), d.recordPreviousRevoked(ctx)); err != nil {
 		return true, outcome{err: err}
 	}
 	return ctx.Err() != nil, outcome{}
 }
 
-// create sends the order to CERTInext.
+// create sends the order, or the reissue, to CERTInext. Cancelling ctx does not cut off the call.
 func (d *driver) create(ctx context.Context) (*certinext.Order, error) {
 	ctx, cancel := d.journal.Outlive(ctx)
 	defer cancel()
 	if d.order.Reissue != nil {
-		return d.client.ReissueOrder(ctx, d.order.Placement.Family, d.order.CAOrderID, d.order.reissueRequest())
+		return d.client.ReissueOrder(ctx, d.order.Placement.Family, d.order.CAOrderID,
+			d.order.reissueRequest())
 	}
 	return d.client.CreateOrder(ctx, d.order.orderRequest(d.consent(), d.config.Version()))
 }
 
-// consent is the token of the order's organization, if it was written for the address that it would be sent to.
+// consent returns the consent token of the order's organization. It is empty when role and config
+// now name another organization, or when the role's token was written for another base URL than
+// config's.
 func (d *driver) consent() account.Secret {
 	defaults := d.defaults()
 	ownToken := d.role != nil && d.role.ConsentToken != ""
-	if defaults.OrganizationNumber != d.order.Placement.OrganizationNumber || ownToken && d.role.ConsentFor != d.config.BaseURL {
+	if defaults.OrganizationNumber != d.order.Placement.OrganizationNumber ||
+		(ownToken && d.role.ConsentFor != d.config.BaseURL) {
 		return ""
 	}
 	return defaults.ConsentToken
 }
 
-// defaults are what role and config say of every order.
+// defaults returns the order defaults of the role, filled up with those of config.
 func (d *driver) defaults() account.OrderDefaults {
 	if d.role == nil {
 		return d.config.OrderDefaults
@@ -231,7 +259,7 @@ func (d *driver) defaults() account.OrderDefaults {
 	return d.role.OrderDefaults.Or(d.config.OrderDefaults)
 }
 
-// notPlaced handles a create that failed: refused for certain, or in doubt.
+// notPlaced handles a failed create: CERTInext has certainly refused it, or may have taken it.
 func (d *driver) notPlaced(ctx context.Context, now time.Time, err error) outcome {
 	o := d.order
 	o.LastError = sanitize.Short(err.Error())
@@ -251,34 +279,41 @@ func (d *driver) notPlaced(ctx context.Context, now time.Time, err error) outcom
 	return outcome{err: fault.Refused(err)}
 }
 
-// codeKeyUsed refuses a CSR whose key CERTInext has seen in an order before (observed in version 1).
+// codeKeyUsed refuses a CSR whose key CERTInext has seen in an order before (observed in version
+// 1).
 const codeKeyUsed = "EMS-1099"
 
-// keyWasSeen reports whether CERTInext refused the order since it has seen its key before, although the engine has just made it: then somebody
-// in between has sent the create twice, and the first one was taken.
+// keyWasSeen reports whether CERTInext refused a create because it knows the key, although the
+// engine has just made that key. Then the create was sent twice on its way, and CERTInext took the
+// first copy.
 func (o *orderEntry) keyWasSeen(err error) bool {
 	return certinext.HasCode(err, codeKeyUsed) && o.PrivateKey != ""
 }
 
-// track asks for the status. It reports whether the drive is over because it cannot be had in time.
+// track asks CERTInext for the order's status. It reports whether the drive is over because the
+// status could not be read in time.
 func (d *driver) track(ctx context.Context) (done bool) {
 	remote, err := d.client.TrackOrder(ctx, d.order.Placement.Family, d.order.CAOrderID)
 	switch {
 	case ctx.Err() != nil:
 		return true
-	case certinext.IsRefusal(err, http.StatusNotFound) && d.findNumber(ctx, "CERTInext does not know that number"):
+	case certinext.IsRefusal(err, http.StatusNotFound) &&
+		d.correctNumber(ctx, "CERTInext does not know that number"):
 		return false
 	case err == nil && !d.order.mayBeCalled(remote.Domain):
-		if d.findNumber(ctx, "that one is for "+sanitize.Short(remote.Domain)) {
+		if d.correctNumber(ctx, "that order is for "+sanitize.Short(remote.Domain)) {
 			return false
 		}
-		err = fmt.Errorf("CERTInext's order %s is for %s: it cannot be this order", sanitize.Short(d.order.CAOrderID), sanitize.Short(remote.Domain))
+		err = fmt.Errorf("CERTInext's order %s is for %s: it cannot be this order",
+			sanitize.Short(d.order.CAOrderID), sanitize.Short(remote.Domain))
 		fallthrough
 	case err != nil:
 		d.failed(err)
 		return d.wait(ctx, action{step: stepWait, soon: true})
 	}
-	d.remote, d.lastErr, d.told = remote, nil, true
+	d.remote = remote
+	d.lastErr = nil
+	d.tracked = true
 	if !d.leavesToSolver() || !d.order.Stuck {
 		d.order.LastError = ""
 	}
@@ -287,14 +322,16 @@ func (d *driver) track(ctx context.Context) (done bool) {
 	}
 	d.order.observe(d.journal.Now(), remote)
 	before := d.order.FinalSeen
-	if d.tried.confirmed = d.order.observeFinal(d.journal.Now(), remote, d.client.Version); remote.Status == certinext.StatusRevoked && !d.tried.confirmed {
+	d.tried.confirmed = d.order.observeFinal(d.journal.Now(), remote, d.client.Version)
+	if remote.Status == certinext.StatusRevoked && !d.tried.confirmed {
 		d.findStored(ctx)
 	}
 	if d.tried.confirmed && d.confirmEnd(ctx) {
 		return false
 	}
 	if before != (sighting{}) && d.order.FinalSeen == (sighting{}) {
-		// It was a lie. A process that takes over must not take the next one for the second look.
+		// The first sighting was wrong. It must not stay stored: a process that takes over would
+		// take the next sighting for the second one.
 		if err := d.save(ctx); err != nil {
 			d.failed(err)
 		}
@@ -302,18 +339,20 @@ func (d *driver) track(ctx context.Context) (done bool) {
 	return false
 }
 
-// findNumber looks for the order when the number that CERTInext gave for it turns out to be wrong, and reports whether it has another one.
-func (d *driver) findNumber(ctx context.Context, why string) bool {
+// correctNumber looks the order up in CERTInext's records after the number that CERTInext gave for
+// it has turned out to be wrong. It reports whether the order has another number now.
+func (d *driver) correctNumber(ctx context.Context, why string) bool {
 	if d.order.Reissue != nil {
-		return false // it has the number of the order that it reissues
+		return false // a reissue has the number of the order that it reissues
 	}
 	found, err := d.locate(ctx)
 	return err == nil && d.takeNumber(ctx, found, why)
 }
 
-// confirmEnd looks into CERTInext's records before an order that nobody has got a certificate of is closed, since it is over by the number that
-// it has: that may be another order's, and the records may know better. It reports whether the order has another number. While the records
-// cannot be read, or show a certificate that is valid, the order stays open.
+// confirmEnd looks into CERTInext's records before an order without a certificate is closed (ADR
+// 0021). CERTInext has ended the order of that number, but the number may be another order's, and
+// the records may disagree. It reports whether the order has another number now. While the records
+// cannot be read, or show a valid certificate, the order stays open.
 func (d *driver) confirmEnd(ctx context.Context) (moved bool) {
 	o := d.order
 	if o.Serial != "" || o.Reissue != nil {
@@ -324,7 +363,8 @@ func (d *driver) confirmEnd(ctx context.Context) (moved bool) {
 	case hasNoRecords(err):
 		return false
 	case err == nil && found.orderID == o.CAOrderID && found.validTill.After(d.journal.Now()):
-		err = fmt.Errorf("CERTInext says that the order is %s, and its records show a certificate that is valid until %s",
+		err = fmt.Errorf("CERTInext says that the order is %s, "+
+			"and its records show a certificate that is valid until %s",
 			d.remote.Status, found.validTill.UTC().Format(time.RFC3339))
 	}
 	if err != nil {
@@ -332,10 +372,11 @@ func (d *driver) confirmEnd(ctx context.Context) (moved bool) {
 		d.failed(err)
 		return false
 	}
-	return d.takeNumber(ctx, found, "that one is over")
+	return d.takeNumber(ctx, found, "that order is over")
 }
 
-// takeNumber gives the order the number that CERTInext's records show it by, and reports whether that is another one.
+// takeNumber gives the order the number under which CERTInext's records show it, and reports
+// whether that is another one than before.
 func (d *driver) takeNumber(ctx context.Context, found remoteID, why string) bool {
 	o := d.order
 	if o.NotDraft && found.orderID == "" && found.requestID != "" {
@@ -345,8 +386,11 @@ func (d *driver) takeNumber(ctx context.Context, found remoteID, why string) boo
 	if found.orderID == "" || found.orderID == o.CAOrderID {
 		return false
 	}
-	o.note(d.journal.Now(), "CERTInext has the order as %s, and not as %s: %s", sanitize.Short(found.orderID), sanitize.Short(o.CAOrderID), why)
-	o.CAOrderID, o.CAStatus, o.CAState, o.FinalSeen, o.Adopted, o.LastError = found.orderID, "", "", sighting{}, false, ""
+	o.note(d.journal.Now(), "CERTInext has the order as %s, and not as %s: %s",
+		sanitize.Short(found.orderID), sanitize.Short(o.CAOrderID), why)
+	o.CAOrderID = found.orderID
+	o.LastError = ""
+	o.forgetAnswers()
 	d.remote, d.lastErr = nil, nil
 	if err := d.save(ctx); err != nil {
 		d.failed(err) // kept in memory until storage takes it
@@ -354,12 +398,15 @@ func (d *driver) takeNumber(ctx context.Context, found remoteID, why string) boo
 	return true
 }
 
-// draftAfterAll takes back that a draft has become an order, when the number that CERTInext gave for it turns out to be wrong and its records
-// show it as a draft.
+// draftAfterAll makes the order a draft again: CERTInext answered the request for a draft with a
+// number, which has turned out to be wrong, and its records show a draft.
 func (d *driver) draftAfterAll(ctx context.Context, requestID, why string) {
 	o := d.order
-	o.note(d.journal.Now(), "CERTInext does not have the order as %s: %s", sanitize.Short(o.CAOrderID), why)
-	o.CAOrderID, o.CAState, o.FinalSeen, o.NotDraft = "", "", sighting{}, false
+	o.note(d.journal.Now(), "CERTInext does not have the order as %s: %s",
+		sanitize.Short(o.CAOrderID), why)
+	o.CAOrderID, o.CAState = "", ""
+	o.FinalSeen = sighting{}
+	o.NotDraft = false
 	d.remote, d.lastErr = nil, nil
 	d.held.keepAsDraft(requestID)
 	if err := d.save(ctx); err != nil {
@@ -369,39 +416,46 @@ func (d *driver) draftAfterAll(ctx context.Context, requestID, why string) {
 
 func (d *driver) submitCSR(ctx context.Context) {
 	d.tried.csrSent = true
-	err := d.client.SubmitCSR(ctx, d.order.Placement.Family, d.order.CAOrderID, d.order.CSR, d.order.Placement.Attested)
+	o := d.order
+	err := d.client.SubmitCSR(ctx, o.Placement.Family, o.CAOrderID, o.CSR, o.Placement.Attested)
 	if err == nil {
-		d.order.note(d.journal.Now(), "CSR submitted")
+		o.note(d.journal.Now(), "CSR submitted")
 		return
 	}
-	if ctx.Err() == nil && certinext.IsRefusal(err, http.StatusBadRequest, http.StatusConflict, http.StatusUnprocessableEntity) {
+	refused := certinext.IsRefusal(err,
+		http.StatusBadRequest, http.StatusConflict, http.StatusUnprocessableEntity)
+	if ctx.Err() == nil && refused {
 		// It may also mean that the CSR is already there: the status decides what happens next.
-		d.order.CSRRefused = true
+		o.CSRRefused = true
 	} else {
-		d.again = true
+		d.retry = true
 	}
 	d.failed(err)
 }
 
 func (d *driver) agree(ctx context.Context) {
 	d.tried.agreed = true
-	agreement := *d.order.Placement.agreement()
-	if err := d.client.AcceptAgreement(ctx, d.order.Placement.Family, d.order.CAOrderID, agreement); err != nil {
-		d.again = true
+	o := d.order
+	err := d.client.AcceptAgreement(ctx, o.Placement.Family, o.CAOrderID, *o.Placement.agreement())
+	if err != nil {
+		d.retry = true
 		d.failed(err)
 		return
 	}
-	d.order.note(d.journal.Now(), "subscriber agreement accepted")
+	o.note(d.journal.Now(), "subscriber agreement accepted")
 }
 
-// chainPatience is how long a refusal of the chain has to last that may be a middleman's: CERTInext was seen to refuse in no shape of its own.
+// chainPatience is how long the chain has to be refused before it counts as missing, when the
+// refusal may come from a proxy: CERTInext was seen to refuse it in no shape of its own.
 const chainPatience = 10 * time.Minute
 
-// wait sleeps until the next look is due. It reports whether the drive is over instead, since time is up or nobody waits.
+// wait sleeps until the next look is due. It reports whether the drive is over instead: time is up,
+// or the context has ended.
 func (d *driver) wait(ctx context.Context, a action) (done bool) {
 	now := d.journal.Now()
 	until := d.until
-	if len(a.needs) > 0 && d.solver == nil && d.remote != nil && d.remote.Status == certinext.StatusPendingDCV {
+	if len(a.needs) > 0 && d.solver == nil &&
+		d.remote != nil && d.remote.Status == certinext.StatusPendingDCV {
 		if patience := d.started.Add(humanPatience); patience.Before(until) {
 			until = patience
 		}
@@ -418,24 +472,29 @@ func (d *driver) wait(ctx context.Context, a action) (done bool) {
 	if host.Sleep(ctx, delay) {
 		return true
 	}
-	if d.remote == nil || d.remote.Status != certinext.StatusIssued || d.remote.CSRSubmitted == nil {
-		d.remote = nil // an issued order that has its CSR need not be asked about again, only for its certificate
+	if d.remote == nil || d.remote.Status != certinext.StatusIssued ||
+		d.remote.CSRSubmitted == nil {
+		// Only an issued order that has its CSR keeps its status: just its certificate is missing.
+		d.remote = nil
 	}
 	d.tried.downloaded, d.tried.validated = false, false
-	if d.again {
-		d.tried, d.again = progress{}, false
+	if d.retry {
+		d.tried = progress{}
+		d.retry = false
 	}
 	return false
 }
 
-// failed remembers a call that did not work. The order goes on.
+// failed records a call that did not succeed. The order stays open.
 func (d *driver) failed(err error) {
 	d.lastErr = err
 	d.order.LastError = sanitize.Short(err.Error())
 	d.order.dirty = true
-	d.journal.Log.Warn("a call for an order failed", "order_id", d.order.ID, "ca_order_id", d.order.CAOrderID, "error", err)
+	d.journal.Log.Warn("a call for an order failed",
+		"order_id", d.order.ID, "ca_order_id", d.order.CAOrderID, "error", err)
 }
 
+// setNeeds records what has to happen next.
 func (d *driver) setNeeds(needs []string) {
 	if !slices.Equal(needs, d.order.Needs) {
 		d.order.Needs, d.order.dirty = needs, true

@@ -17,7 +17,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
-// download fetches the certificate and checks that it is ours.
+// download fetches the certificate and checks that it carries the order's key.
 func (d *driver) download(ctx context.Context) (done bool, out outcome) {
 	o := d.order
 	d.tried.downloaded = true
@@ -41,68 +41,83 @@ func (d *driver) download(ctx context.Context) (done bool, out outcome) {
 	}
 	cert, err := certificates.Assemble(bundle, key)
 	if errors.Is(err, certificates.ErrNoLeaf) {
-		stored, known := d.journal.Certificates.OfOrder(ctx, d.storage, o.ID)
+		stored, readErr := d.journal.Certificates.OfOrder(ctx, d.storage, o.ID)
 		switch {
-		case known != nil:
-			return true, outcome{err: known}
-		case stored != nil: // it was handed over by a process that has died, and reissued since
-			cert, err = certificates.Assemble(&certinext.Bundle{Certificate: stored.Certificate, Chain: stored.Chain}, key)
+		case readErr != nil:
+			return true, outcome{err: readErr}
+		case stored != nil:
+			// A process handed it over and died before it closed the order, whose certificate was
+			// reissued since: CERTInext delivers the newer one.
+			own := &certinext.Bundle{Certificate: stored.Certificate, Chain: stored.Chain}
+			cert, err = certificates.Assemble(own, key)
 		case o.Reissue != nil:
 			return d.notReissued(ctx, bundle)
-		case d.findNumber(ctx, "the certificate of that one has another key"):
+		case d.correctNumber(ctx, "the certificate of that order has another key"):
 			d.tried.downloaded = false
 			return false, outcome{}
 		case o.Adopted:
-			return true, d.unadopt(ctx)
+			return true, d.undoAdoption(ctx)
 		}
 	}
 	if err != nil {
-		// Not ours, or unreadable: what is served may still change, and somebody has to see it.
+		// Unreadable, or for another key: CERTInext may still serve another one, and an operator
+		// has to see what is wrong.
 		d.failed(fmt.Errorf("downloading the certificate: %w", err))
 		return false, outcome{}
 	}
-	over, err := d.revokedMeanwhile(ctx)
-	if err == nil && over {
+	revoked, err := d.revokedMeanwhile(ctx)
+	if err == nil && revoked {
 		return true, outcome{err: d.end(ctx, StateRevoked)}
 	}
-	if err = errors.Join(err, d.endPrevious(ctx)); err != nil {
+	if err = errors.Join(err, d.recordPreviousRevoked(ctx)); err != nil {
 		return true, outcome{err: err}
 	}
 	return true, outcome{cert: cert}
 }
 
-// unadopt takes back that an operator gave the order a number: the certificate of that one carries another key, so it
-// is somebody else's order. What became of this one is in doubt again.
-func (d *driver) unadopt(ctx context.Context) outcome {
+// undoAdoption takes back the number that an operator gave the order: the certificate of
+// CERTInext's order of that number carries another key, so it is another order. This one is in
+// doubt again.
+func (d *driver) undoAdoption(ctx context.Context) outcome {
 	o := d.order
-	o.note(d.journal.Now(), "CERTInext's order %s, which was given by hand, is for another key: it is not this order", sanitize.Short(o.CAOrderID))
-	o.CAOrderID, o.CAStatus, o.CAState, o.FinalSeen, o.Adopted = "", "", "", sighting{}, false
+	o.note(d.journal.Now(),
+		"CERTInext's order %s, which was given by hand, is for another key: it is not this order",
+		sanitize.Short(o.CAOrderID))
+	o.CAOrderID = ""
+	o.forgetAnswers()
 	d.remote, d.lastErr = nil, nil
 	d.inDoubt()
 	return outcome{err: d.save(ctx)}
 }
 
-// withChain asks for the PEM form of a certificate whose JSON form came without its chain. Only a refusal settles that there
-// is none: a certificate that is stored without its chain stays so, and any other failure passes.
-func (d *driver) withChain(ctx context.Context, bundle *certinext.Bundle) (*certinext.Bundle, error) {
+// withChain asks for the PEM form of a certificate whose JSON form came without its chain. The
+// certificate is stored without a chain for good, so only a refusal settles that there is none; any
+// other failure is tried again.
+func (d *driver) withChain(
+	ctx context.Context, bundle *certinext.Bundle,
+) (*certinext.Bundle, error) {
 	full, err := d.client.CertificatePEM(ctx, d.order.Placement.Family, d.order.CAOrderID)
 	switch {
 	case err == nil:
 		full.Chain = append(full.Chain, full.Certificate)
 		full.Certificate = bundle.Certificate
 		return full, nil
-	case certinext.HasStatus(err, http.StatusBadRequest, http.StatusNotFound, http.StatusNotAcceptable, http.StatusUnprocessableEntity):
-		if !certinext.IsRefusal(err) && !d.chainMissedFor(chainPatience) {
+	case certinext.HasStatus(err, http.StatusBadRequest, http.StatusNotFound,
+		http.StatusNotAcceptable, http.StatusUnprocessableEntity):
+		// A refusal that is not in CERTInext's own shape may come from a proxy.
+		if !certinext.IsRefusal(err) && !d.noteChainMissed(chainPatience) {
 			return nil, err
 		}
-		d.journal.Log.Warn("the certificate came without its chain", "order_id", d.order.ID, "error", err)
+		d.journal.Log.Warn("the certificate came without its chain",
+			"order_id", d.order.ID, "error", err)
 		return bundle, nil
 	}
 	return nil, err
 }
 
-// chainMissedFor reports whether the chain has been refused for a while.
-func (d *driver) chainMissedFor(patience time.Duration) bool {
+// noteChainMissed records that the chain was refused, and reports whether the first refusal is at
+// least patience ago.
+func (d *driver) noteChainMissed(patience time.Duration) bool {
 	o, now := d.order, d.journal.Now()
 	if o.ChainMissedAt.IsZero() || o.ChainMissedAt.After(now) {
 		o.ChainMissedAt, o.dirty = now, true
@@ -110,7 +125,7 @@ func (d *driver) chainMissedFor(patience time.Duration) bool {
 	return now.Sub(o.ChainMissedAt) >= patience
 }
 
-// publicKey returns the key that the certificate has to carry.
+// publicKey returns the public key of the order's CSR, which its certificate has to carry.
 func (o *orderEntry) publicKey() (any, error) {
 	block, _ := pem.Decode([]byte(o.CSR))
 	if block == nil {
@@ -123,8 +138,9 @@ func (o *orderEntry) publicKey() (any, error) {
 	return csr.PublicKey, nil
 }
 
-// findStored notes which certificate an order has that was answered by a process which has died since: CERTInext does not serve it any more
-// once it is revoked.
+// findStored gives the order the certificate that is stored for it. A process that handed the
+// certificate over and died may not have recorded it in the order's entry, and CERTInext does not
+// serve a revoked certificate any more.
 func (d *driver) findStored(ctx context.Context) {
 	if d.order.Serial != "" {
 		return
@@ -135,6 +151,8 @@ func (d *driver) findStored(ctx context.Context) {
 		return
 	}
 	if c != nil {
-		d.order.Serial, d.order.Delivered, d.order.dirty = c.Serial, c.Delivery != nil, true
+		d.order.Serial = c.Serial
+		d.order.Delivered = c.Delivery != nil
+		d.order.dirty = true
 	}
 }

@@ -25,11 +25,12 @@ func (d *driver) end(ctx context.Context, state State) error {
 	return d.held.closeOrder(ctx)
 }
 
-// endRevoked closes an order that CERTInext has revoked. Its certificate may be stored already, since an order that is answered
-// at once says so nowhere but in its certificate: then that is what was revoked.
+// endRevoked closes an order that CERTInext has revoked. Its certificate may be stored already: an
+// order that was answered at once is not marked as issued in its own entry, only its certificate's
+// entry tells (ADR 0005). Then it is that certificate which was revoked.
 func (d *driver) endRevoked(ctx context.Context) error {
-	e, o := d.journal, d.order
-	c, err := e.Certificates.OfOrder(ctx, d.storage, o.ID)
+	journal, o := d.journal, d.order
+	c, err := journal.Certificates.OfOrder(ctx, d.storage, o.ID)
 	if err != nil {
 		return err
 	}
@@ -41,7 +42,7 @@ func (d *driver) endRevoked(ctx context.Context) error {
 		}
 		return d.end(ctx, StateRevoked)
 	}
-	unlock, err := e.Certificates.Lock(ctx, c.Serial)
+	unlock, err := journal.Certificates.Lock(ctx, c.Serial)
 	if err != nil {
 		return err
 	}
@@ -50,8 +51,8 @@ func (d *driver) endRevoked(ctx context.Context) error {
 		return err
 	}
 	if c.Revocation == nil {
-		at, reason := certificates.RevocationOf(d.remote, e.Now())
-		if err := e.Certificates.RecordRevocation(ctx, d.storage, c, at, reason); err != nil {
+		at, reason := certificates.RevocationOf(d.remote, journal.Now())
+		if err := journal.Certificates.RecordRevocation(ctx, d.storage, c, at, reason); err != nil {
 			return err
 		}
 	}
@@ -62,8 +63,8 @@ func (d *driver) save(ctx context.Context) error {
 	return d.journal.saveOrder(ctx, d.storage, d.order)
 }
 
-// saveOrder stores an open order. What has happened at the CA has to be remembered, so a cancelled request does not
-// keep it from being stored.
+// saveOrder stores an open order, even when the request was cancelled: what has happened at
+// CERTInext must not be lost. When storage fails, the entry stays dirty.
 func (journal *Journal) saveOrder(ctx context.Context, s logical.Storage, o *orderEntry) error {
 	o.dirty = true
 	if err := store.Put(context.WithoutCancel(ctx), s, o.openKey(), o); err != nil {
@@ -74,13 +75,15 @@ func (journal *Journal) saveOrder(ctx context.Context, s logical.Storage, o *ord
 	return nil
 }
 
-// closeOrder moves an order among the closed ones, without its key, and lets go of it. When storage does not take that, the registry
-// remembers how the order ended, and the background pass tries again.
+// closeOrder moves an order to the closed ones, without its private key, and releases it. When
+// storage fails, the hold keeps the entry as it ended, and the background pass tries again.
 func (h *heldOrder) closeOrder(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
 	o := h.entry
-	o.PrivateKey, o.Needs, o.Placement.Subject, o.dirty = "", nil, o.Placement.Subject.Forget(), true
-	o.closing = true
+	o.PrivateKey = ""
+	o.Needs = nil
+	o.Placement.Subject = o.Placement.Subject.Forget()
+	o.closing, o.dirty = true, true
 	err := store.Put(ctx, h.storage, o.closedKey(), o)
 	if err == nil {
 		err = store.Delete(ctx, h.storage, o.openKey())

@@ -18,13 +18,15 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// orderChallenger asks for an order's validations.
+// An orderChallenger asks CERTInext for the challenges of an order's domains, and to look for them.
 type orderChallenger struct {
 	client *certinext.Client
 	order  *orderEntry
 }
 
-func (c orderChallenger) Challenge(ctx context.Context, domain string) (*certinext.Challenge, error) {
+func (c orderChallenger) Challenge(
+	ctx context.Context, domain string,
+) (*certinext.Challenge, error) {
 	return c.client.DCVChallenge(ctx, c.order.CAOrderID, domain, certinext.DCVMethodDNS)
 }
 
@@ -32,7 +34,8 @@ func (c orderChallenger) Verify(ctx context.Context, domain string) error {
 	return c.client.VerifyDCV(ctx, c.order.CAOrderID, domain, certinext.DCVMethodDNS)
 }
 
-// solver returns what validates the order's domains, nil when people do.
+// chooseSolver sets the order's solver to that of its role, and returns a run of it; nil when
+// people validate the domains. Only SSL orders have a solver.
 func (d *driver) chooseSolver() *validation.Run {
 	r := d.roleOrDefaults()
 	solver := r.DNS.Solver
@@ -45,112 +48,137 @@ func (d *driver) chooseSolver() *validation.Run {
 	if solver == "" {
 		return nil
 	}
-	return d.journal.Publisher.NewRun(d.storage, orderOwner(d.order), r.DNS, orderChallenger{d.client, d.order})
+	challenger := orderChallenger{d.client, d.order}
+	return d.journal.Publisher.NewRun(d.storage, orderOwner(d.order), r.DNS, challenger)
 }
 
-// validate has the solver work on the domains that are open. It reports whether the drive is over.
+// validate has the solver work on the domains whose control is not validated. It reports whether
+// the drive is over.
 func (d *driver) validate(ctx context.Context) (done bool) {
-	o, w := d.order, d.solver
-	open, strange := o.ownDomains(o.openDomains(d.remote))
+	o, run := d.order, d.solver
+	open, unrequested := o.ownDomains(o.openDomains(d.remote))
 	d.tried.validated = true
-	w.SetStrange(strange)
+	run.SetStrange(unrequested)
 	if len(o.Needs) == 0 && len(open) > 0 {
-		d.setNeeds([]string{fmt.Sprintf("the solver %s validates control of %s", o.Solver, validation.WholeName(open[0]))})
+		d.setNeeds([]string{fmt.Sprintf("the solver %s validates control of %s",
+			o.Solver, validation.WholeName(open[0]))})
 		d.latest.Store(o.view())
 	}
 	if d.purpose.isHurried() {
-		return ctx.Err() != nil // somebody waits who wants to know where the order stands, and no more
+		// The caller only wants to know where the order stands: the solver's work would take too
+		// long.
+		return ctx.Err() != nil
 	}
-	progress := w.Round(ctx, open)
-	events := w.TakeEvents()
+	progress := run.Round(ctx, open)
+	events := run.TakeEvents()
 	for _, event := range events {
 		o.note(d.journal.Now(), "%s", event)
 	}
-	needs, stuck := w.Needs()
+	needs, stuck := run.Needs()
 	if o.Stuck != stuck {
 		o.Stuck, o.dirty = stuck, true
 	}
 	if stuck {
 		o.LastError = sanitize.Text(strings.Join(needs, "; "), validation.MaxText)
-		d.journal.Log.Warn("a solver cannot validate an order's domains", "order_id", o.ID, "solver", o.Solver, "error", o.LastError)
+		d.journal.Log.Warn("a solver cannot validate an order's domains",
+			"order_id", o.ID, "solver", o.Solver, "error", o.LastError)
 	}
-	d.lastErr = w.TakeUnanswered()
+	d.lastErr = run.TakeUnanswered()
 	if progress {
-		validation.Tidied(w.Tidy(ctx, false))
-		d.remote = nil // tells which domains are left, or that the order goes on
+		validation.Tidied(run.Tidy(ctx, false))
+		d.remote = nil // the next answer tells which domains are left, or that the order goes on
 	}
 	if len(events) > 0 {
-		if err := d.save(ctx); err != nil { // nothing depends on it: the journal of records is a thing of its own
-			d.journal.Log.Warn("what a solver has done could not be noted", "order_id", o.ID, "error", err)
+		// A failure only loses lines of the history: published records have a journal of their own
+		// (ADR 0015).
+		if err := d.save(ctx); err != nil {
+			d.journal.Log.Warn("a solver's work could not be added to the order's history",
+				"order_id", o.ID, "error", err)
 		}
 	}
 	return ctx.Err() != nil
 }
 
-// leavesToSolver reports whether the order's domains are validated by other drives than this one.
+// leavesToSolver reports whether a solver validates the order's domains, and this drive is too
+// short-lived to run it.
 func (d *driver) leavesToSolver() bool {
-	return d.purpose.isHurried() && d.solver != nil && d.remote != nil && d.remote.Status == certinext.StatusPendingDCV
+	return d.purpose.isHurried() && d.solver != nil &&
+		d.remote != nil && d.remote.Status == certinext.StatusPendingDCV
 }
 
-// ownDomains parts domains into those that the order's names are, or are below, and others: a solver publishes nothing for a domain
-// that nobody has ordered for.
-func (o *orderEntry) ownDomains(domains []string) (own, strange []string) {
+// ownDomains splits domains into those whose control the order's names need, and others: a solver
+// publishes nothing for a domain that was not ordered.
+func (o *orderEntry) ownDomains(domains []string) (own, unrequested []string) {
 	for _, domain := range domains {
-		if slices.ContainsFunc(o.Placement.DNSNames, func(name string) bool { return covers(domain, name) }) {
+		isOwn := func(name string) bool { return covers(domain, name) }
+		if slices.ContainsFunc(o.Placement.DNSNames, isOwn) {
 			own = append(own, domain)
 			continue
 		}
-		strange = append(strange, domain)
+		unrequested = append(unrequested, domain)
 	}
-	return own, strange
+	return own, unrequested
 }
 
-// covers reports whether control of a domain is what a name of an order needs: its own, a parent's, or that of the www name that
-// CERTInext adds to it.
+// covers reports whether an order of name needs control of domain: domain is the name, a parent of
+// it, or the www name that CERTInext adds to it.
 func covers(domain, name string) bool {
-	domain, name = strings.ToLower(strings.TrimPrefix(domain, "*.")), strings.ToLower(strings.TrimPrefix(name, "*."))
-	return strings.Contains(domain, ".") && (domain == name || strings.HasSuffix(name, "."+domain) || domain == "www."+name)
+	domain = strings.ToLower(strings.TrimPrefix(domain, "*."))
+	name = strings.ToLower(strings.TrimPrefix(name, "*."))
+	if !strings.Contains(domain, ".") {
+		return false
+	}
+	return domain == name || strings.HasSuffix(name, "."+domain) || domain == "www."+name
 }
 
-// withdraw removes what was published for the order, by this drive or by one before it, when it is not waited for any more.
+// withdraw removes the records that were published for the order, by this drive or an earlier one,
+// once they are not needed any more. A caller that only wants to know the order's state does not
+// wait for that.
 func (d *driver) withdraw(ctx context.Context) {
-	w, over := d.solver, !d.order.awaitsValidation()
-	if w == nil || d.purpose.isHurried() || !over && !w.Begun() {
+	run, over := d.solver, !d.order.awaitsValidation()
+	if run == nil || d.purpose.isHurried() || (!over && !run.Begun()) {
 		return
 	}
-	validation.Tidied(w.Tidy(ctx, over))
+	validation.Tidied(run.Tidy(ctx, over))
 }
 
-// awaitsValidation reports whether what was published for the order is still needed.
+// awaitsValidation reports whether CERTInext still has to validate the order's domains, so that its
+// published records are needed.
 func (o *orderEntry) awaitsValidation() bool {
 	return o.State == StatePending && o.CAStatus == certinext.StatusPendingDCV
 }
 
-// OwnerKind is the kind of owner that an order is, of published records.
+// OwnerKind is the kind of owner, of published records, that an order is.
 const OwnerKind = "order"
 
 func orderOwner(o *orderEntry) string { return OwnerKind + "/" + o.Role + "/" + o.ID }
 
-// KeepsRecords reports whether what is published for an order has to stay: somebody works on it and looks after its records, or it waits for its
-// validation by a solver.
-func (journal *Journal) KeepsRecords(ctx context.Context, s logical.Storage, role, id string) (bool, error) {
+// KeepsRecords reports whether the records that are published for an order have to stay: a request
+// or the pass holds the order and takes care of them, or the order waits for a solver's validation.
+func (journal *Journal) KeepsRecords(
+	ctx context.Context, s logical.Storage, role, id string,
+) (bool, error) {
 	t, open := journal.registry.status(id)
 	if open && t.busy != nil {
 		return true, nil
 	}
 	needed, err := journal.needsRecords(ctx, s, role, id)
-	return needed && t.handed == nil, err // the entry of an order whose certificate was handed over is as it was before
+	// Handing over a certificate leaves the order's entry as it was (ADR 0005).
+	return needed && t.handed == nil, err
 }
 
-// needsRecords reports whether an order waits for its validation by a solver.
-func (journal *Journal) needsRecords(ctx context.Context, s logical.Storage, role, id string) (bool, error) {
+// needsRecords reports whether the stored order waits for a solver's validation, with the account
+// that config holds.
+func (journal *Journal) needsRecords(
+	ctx context.Context, s logical.Storage, role, id string,
+) (bool, error) {
 	o, err := store.Get[orderEntry](ctx, s, OpenPrefix+role+"/"+id)
 	if err != nil || o == nil || !o.awaitsValidation() {
 		return false, err
 	}
 	r, err := roles.Read(ctx, s, role)
 	if err != nil || r == nil || r.DNS.Solver == "" {
-		return false, err // people validate it from now on
+		return false, err // without a solver, people validate the domains
 	}
 	cfg, err := journal.Account.Config(ctx, s)
 	return cfg != nil && account.SameAccount(o.Account, cfg.Account()), err

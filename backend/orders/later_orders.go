@@ -12,18 +12,23 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
-// A witness is an order that CERTInext has taken. Records that show it, and do not show an order that was asked for much
-// earlier, prove that CERTInext never took the earlier one: they may lag behind, but not for the older of the two.
+// A laterOrder is an order that CERTInext has taken, and that may prove an earlier one absent (ADR
+// 0009): records that show it, and do not show an order that was asked for much earlier, prove that
+// CERTInext never took the earlier one. Records may lag, but they show the older of two orders
+// first.
 //
-// A witness counts for orders of the same account, product, group and organization only, since it is not known whose orders
-// the report leaves out, and only where its own row shows its own marker: records that show no markers prove nothing. It is
-// remembered by the process that has seen the order taken, which knows by its own clock when it asked.
+// It proves this only for orders of the same account, product, group and organization, since it is
+// not known whose orders the report leaves out, and only where its own row shows its own marker:
+// records that show no markers prove nothing. It is remembered by the process that placed it, which
+// knows by its own clock when it asked.
 type laterOrder struct {
 	scope     orderScope
 	caOrderID string
 	marker    string
-	asked     time.Time
+	asked     time.Time // when CERTInext was asked for it
 }
+
+// An orderScope is what two orders must have in common for one to prove the other absent.
 
 type orderScope struct {
 	account      string
@@ -33,19 +38,24 @@ type orderScope struct {
 	organization string
 }
 
-// laterOrderOf describes an order that testifies for, or has to be testified for, from a time on.
+// laterOrderOf describes o, asked for at a time, either as such an order or as the earlier one.
 func laterOrderOf(o *orderEntry, asked time.Time) laterOrder {
 	return laterOrder{
 		scope: orderScope{
-			account: account.CanonicalAccount(o.Account), family: o.Placement.Family, group: o.Placement.GroupNumber,
-			product: o.Placement.ProductCode, organization: o.Placement.OrganizationNumber,
+			account:      account.CanonicalAccount(o.Account),
+			family:       o.Placement.Family,
+			group:        o.Placement.GroupNumber,
+			product:      o.Placement.ProductCode,
+			organization: o.Placement.OrganizationNumber,
 		},
-		caOrderID: o.CAOrderID, marker: o.marker(), asked: asked,
+		caOrderID: o.CAOrderID,
+		marker:    o.marker(),
+		asked:     asked,
 	}
 }
 
-// witnesses are a sample of the orders that this process has placed, oldest first: one in a minute is enough, and those of
-// the last hours.
+// laterOrders holds a sample of the orders that this process has placed lately, oldest first: at
+// most one a minute in each scope, and maxLaterOrders in all.
 type laterOrders struct {
 	mu     sync.Mutex
 	recent []laterOrder
@@ -56,29 +66,33 @@ const (
 	maxLaterOrders  = 256
 )
 
-// add remembers w, unless it says nothing that another one does not.
-func (ws *laterOrders) add(w laterOrder) {
-	ws.mu.Lock()
-	defer ws.mu.Unlock()
-	for _, known := range ws.recent {
-		if known.scope == w.scope && w.asked.Sub(known.asked) < laterOrderEvery {
+// add remembers an order, unless a similar one was placed less than laterOrderEvery before it.
+func (l *laterOrders) add(order laterOrder) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, known := range l.recent {
+		if known.scope == order.scope && order.asked.Sub(known.asked) < laterOrderEvery {
 			return
 		}
 	}
-	if ws.recent = append(ws.recent, w); len(ws.recent) > maxLaterOrders {
-		ws.recent = append(ws.recent[:0], ws.recent[1:]...)
+	l.recent = append(l.recent, order)
+	if len(l.recent) > maxLaterOrders {
+		l.recent = append(l.recent[:0], l.recent[1:]...)
 	}
 }
 
-// after returns the orders in w's scope that were asked for no earlier than w: their markers, by CERTInext's numbers. Those that are later than now
-// were asked for by a clock that has been set right since, at a time that nobody knows: they are forgotten.
-func (ws *laterOrders) after(w laterOrder, now time.Time) map[string]string {
-	ws.mu.Lock()
-	defer ws.mu.Unlock()
-	ws.recent = slices.DeleteFunc(ws.recent, func(known laterOrder) bool { return known.asked.After(now) })
+// pruneAndList returns the markers, by CERTInext's order number, of the orders in earlier's scope
+// that were asked for no earlier than it was. It first forgets those that were asked for after now:
+// a clock was ahead when they were placed, so when they were asked for is not known.
+func (l *laterOrders) pruneAndList(earlier laterOrder, now time.Time) map[string]string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.recent = slices.DeleteFunc(l.recent, func(known laterOrder) bool {
+		return known.asked.After(now)
+	})
 	later := make(map[string]string)
-	for _, known := range ws.recent {
-		if known.scope == w.scope && !known.asked.Before(w.asked) {
+	for _, known := range l.recent {
+		if known.scope == earlier.scope && !known.asked.Before(earlier.asked) {
 			later[known.caOrderID] = known.marker
 		}
 	}

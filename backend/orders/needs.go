@@ -13,25 +13,29 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
-// A Party is somebody whom an order can wait for.
+// A Party is who has to act before an order can go on.
 type Party string
 
 // The parties to an order.
 const (
 	PartyNobody       Party = ""             // the order is over
-	PartyCA           Party = "certinext"    // time has to pass
-	PartyDomainOwner  Party = "domain-owner" // has to publish what proves control of a domain
-	PartySolver       Party = "dcv-solver"   // publishes that, and waits until it can be seen
+	PartyCA           Party = "certinext"    // CERTInext is at work
+	PartyDomainOwner  Party = "domain-owner" // has to publish the proofs of control of its domains
+	PartySolver       Party = "dcv-solver"   // publishes the proofs, and waits for them to show
 	PartyOrganization Party = "organization" // has to be verified, or to consent
 	PartyApprover     Party = "approver"     // of the CERTInext account, or CERTInext's own
-	PartyRequester    Party = "requester"    // has to fetch the certificate, to promote the draft, or to upload documents
-	PartyOperator     Party = "operator"     // of Vault has to settle the order by hand, or to mend the solver
+	PartyRequester    Party = "requester"    // has to collect, promote, or upload documents
+	PartyOperator     Party = "operator"     // of Vault: has to settle the order, or fix a solver
 )
 
-// foreignNeeds are those of an order that the account in config cannot see.
-var foreignNeeds = []string{"the order belongs to another CERTInext account than the one in config: it goes on when that is there again"}
+// foreignNeeds are the needs of an order of another account than the one in config. Stored entries
+// are compared with this text.
+var foreignNeeds = []string{
+	"the order belongs to another CERTInext account than the one in config: " +
+		"it goes on when that is there again",
+}
 
-// waitsFor says who has to act next.
+// waitsFor returns who has to act next.
 func (o *orderEntry) waitsFor() Party {
 	switch {
 	case o.State.Final(), o.State == StateIssued && o.Delivered:
@@ -64,7 +68,8 @@ func (o *orderEntry) waitsFor() Party {
 	return PartyCA
 }
 
-// openDomains are the domains of an order whose control is not validated. CERTInext does not always list them.
+// openDomains returns the domains of an order whose control is not validated yet: all of its names
+// when CERTInext lists none.
 func (o *orderEntry) openDomains(remote *certinext.Order) []string {
 	if len(remote.Domains) == 0 {
 		return o.Placement.DNSNames
@@ -78,40 +83,51 @@ func (o *orderEntry) openDomains(remote *certinext.Order) []string {
 	return open
 }
 
-// unproved is the next of the first open domains that it is not known yet what to publish for, and that was not asked about;
-// empty when there is none.
+// unproved returns a domain for which it is not known yet what to publish, and about which
+// CERTInext was not asked in this drive; empty when there is none. It looks at the first open
+// domains only.
 func (o *orderEntry) unproved(remote *certinext.Order, asked map[string]bool) string {
 	open := o.openDomains(remote)
 	for _, domain := range open[:min(validation.MaxProofs, len(open))] {
-		if !asked[domain] && !slices.ContainsFunc(o.Proofs, func(p validation.Proof) bool { return p.Domain == domain }) {
+		if !asked[domain] && o.proofOf(domain) < 0 {
 			return domain
 		}
 	}
 	return ""
 }
 
-// dcvNeeds says what to publish for the domains whose control is not validated.
+// proofOf returns the index of a domain's proof; negative when there is none.
+func (o *orderEntry) proofOf(domain string) int {
+	return slices.IndexFunc(o.Proofs, func(p validation.Proof) bool { return p.Domain == domain })
+}
+
+// dcvNeeds says what to publish for the domains whose control is not validated, and what to do
+// then.
 func (o *orderEntry) dcvNeeds(remote *certinext.Order) []string {
 	open := o.openDomains(remote)
 	if len(open) == 0 {
-		return nil // the aggregate lags behind the domains
+		return nil // the order's status lags behind its domains
 	}
-	var needs, silent []string
+	var needs, silent []string // silent are the domains for which it is not known what to publish
 	for _, domain := range open {
-		i := slices.IndexFunc(o.Proofs, func(p validation.Proof) bool { return p.Domain == domain })
+		i := o.proofOf(domain)
 		if i < 0 || o.Proofs[i].Text() == "" {
 			silent = append(silent, validation.WholeName(domain))
 			continue
 		}
-		needs = append(needs, fmt.Sprintf("control of %s has to be validated: %s", validation.WholeName(domain), o.Proofs[i].Text()))
+		needs = append(needs, fmt.Sprintf("control of %s has to be validated: %s",
+			validation.WholeName(domain), o.Proofs[i].Text()))
 	}
 	if len(silent) > 0 {
-		needs = append(needs, fmt.Sprintf("control of %s has to be validated: orders/%s/%s/dcv shows what to publish",
+		needs = append(needs, fmt.Sprintf(
+			"control of %s has to be validated: orders/%s/%s/dcv shows what to publish",
 			strings.Join(silent, ", "), o.Role, o.ID))
 	}
-	return append(needs, fmt.Sprintf("then write to orders/%s/%s/dcv, which has CERTInext look for it", o.Role, o.ID))
+	return append(needs, fmt.Sprintf(
+		"then write to orders/%s/%s/dcv, which has CERTInext look for it", o.Role, o.ID))
 }
 
+// organizationNeed says what an order waits for whose organization is not verified.
 func organizationNeed(remote *certinext.Order) string {
 	if remote.Organization == nil {
 		return "CERTInext verifies the organization, or waits for its consent"
@@ -122,14 +138,15 @@ func organizationNeed(remote *certinext.Order) string {
 	}
 	switch to := sanitize.Short(remote.Organization.ConsentSentTo); {
 	case remote.Organization.ConsentStatus == "2":
-		need += ", which has declined its consent: clear that up with it, or cancel the order"
+		need += ", which has declined to consent: ask it for its consent, or cancel the order"
 	case remote.Organization.ConsentStatus == "0" && to != "":
 		need += ", whose consent was asked of " + to
 	}
 	return need
 }
 
-// approvalNeed says who has to approve. An organization's order without its consent waits for a person, too.
+// approvalNeed says who has to approve the order, and whether its organization has still to
+// consent.
 func (o *orderEntry) approvalNeed(remote *certinext.Order) string {
 	need := "an approver of the CERTInext account, or CERTInext itself, has to approve the order"
 	if org := remote.Organization; org != nil && org.ConsentStatus == "0" {
@@ -137,7 +154,7 @@ func (o *orderEntry) approvalNeed(remote *certinext.Order) string {
 		if org.ConsentSentTo != "" {
 			need += ", which was asked of " + sanitize.Short(org.ConsentSentTo)
 		}
-		need += ": a consent_token in role or config spares later orders that"
+		need += ": set consent_token in role or config so that later orders need no such consent"
 	}
 	return need
 }

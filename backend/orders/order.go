@@ -20,8 +20,9 @@ import (
 	"github.com/hashicorp/go-uuid"
 )
 
-// Where orders are stored, below their role and id. The entry of an open one may hold a private key, that of a closed one never does; they are apart so
-// that finding the open ones never costs a walk over the finished ones.
+// Where orders are stored, below their role and id. The entry of an open order may hold a private
+// key, that of a closed order never does. They are kept apart so that finding the open orders does
+// not mean walking over all of the finished ones.
 const (
 	OpenPrefix        = "order/open/"
 	closedOrderPrefix = "order/closed/"
@@ -32,16 +33,16 @@ type State string
 
 // The states of an order. CERTInext's own status is kept beside them, see [Order].
 const (
-	StatePlacing    State = "placing"    // intent is stored; CERTInext may or may not have been told
-	StateDraft      State = "draft"      // CERTInext keeps the order and does not carry it out until it is promoted
-	StateUnresolved State = "unresolved" // whether CERTInext holds the order could not be found out yet
-	StatePending    State = "pending"    // CERTInext holds the order and has not issued yet
+	StatePlacing    State = "placing"    // the intent is stored; CERTInext may have heard of it
+	StateDraft      State = "draft"      // CERTInext keeps the order until it is promoted
+	StateUnresolved State = "unresolved" // it is not known yet whether CERTInext took the order
+	StatePending    State = "pending"    // CERTInext took the order and has not issued it yet
 	StateIssued     State = "issued"     // the certificate is stored
-	StateCancelled  State = "cancelled"
-	StateRejected   State = "rejected"
-	StateExpired    State = "expired"
-	StateRevoked    State = "revoked" // before it could be downloaded
-	StateFailed     State = "failed"  // CERTInext refused to take the order
+	StateCancelled  State = "cancelled"  // at CERTInext
+	StateRejected   State = "rejected"   // by CERTInext, after it had taken the order
+	StateExpired    State = "expired"    // at CERTInext, without a certificate
+	StateRevoked    State = "revoked"    // before the certificate could be downloaded
+	StateFailed     State = "failed"     // CERTInext refused, or never took, the order
 )
 
 // Final reports whether the order ended without a certificate.
@@ -59,7 +60,7 @@ type Event struct {
 	What string    `json:"what"`
 }
 
-// An Order is what may be told about an order: everything but its key.
+// An Order is the part of an order that may be shown: everything but its private key.
 type Order struct {
 	ID          string
 	Role        string
@@ -78,14 +79,15 @@ type Order struct {
 	UpdatedAt   time.Time
 	Serial      string // of the certificate, with colons; empty until it is issued
 	Delivered   bool   // the certificate was handed over
-	// WaitsFor is who has to act next, and Needs what has to happen; empty when only time has to pass.
+	// WaitsFor is who has to act next, and Needs is what has to happen; both are empty when the
+	// order is over, and Needs is empty when CERTInext is at work.
 	WaitsFor  Party
 	Needs     []string
 	LastError string
 	Timeline  []Event
 }
 
-// describe says in a few words what the order waits for.
+// describe returns in a few words where the order stands.
 func (o *Order) describe() string {
 	switch {
 	case o.State == StatePlacing:
@@ -102,7 +104,7 @@ func (o *Order) describe() string {
 	return "CERTInext has not answered yet"
 }
 
-// orderEntry is a stored order, the write-ahead log of one purchase.
+// An orderEntry is a stored order: the write-ahead log of one purchase (ADR 0002).
 type orderEntry struct {
 	Version     int    `json:"version"`
 	ID          string `json:"id"`
@@ -111,11 +113,12 @@ type orderEntry struct {
 	RequestID   string `json:"request_id,omitempty"`
 	Fingerprint string `json:"fingerprint"`
 	State       State  `json:"state"`
-	Draft       bool   `json:"draft,omitempty"` // CERTInext keeps it, or is to keep it, without carrying it out
+	Draft       bool   `json:"draft,omitempty"` // CERTInext is to keep it until it is promoted
 
-	// Account is where the order was placed. It is never driven with another one's credentials.
+	// Account is where the order was placed. No other account's credentials are ever used for it.
 	Account string `json:"account"`
-	// Placement is the exact order, so that what was sent can be told, compared and, where that is safe, repeated.
+	// Placement is the exact order: what was sent can be shown, compared and, where that is safe,
+	// repeated.
 	Placement placement `json:"placement"`
 
 	CSR        string `json:"csr"`
@@ -126,18 +129,21 @@ type orderEntry struct {
 	CAStatus    certinext.Status `json:"ca_status,omitempty"`
 	CAState     string           `json:"ca_state,omitempty"`
 	CSRRefused  bool             `json:"csr_refused,omitempty"`
-	// PromotionKey is the Idempotency-Key of the create that promotes a draft, which has other words than the draft's.
+	// PromotionKey is the Idempotency-Key of the create that promotes a draft, whose body differs
+	// from the draft's.
 	PromotionKey string    `json:"promotion_key,omitempty"`
 	PromotedAt   time.Time `json:"promoted_at,omitzero"`
-	// ChainMissedAt is when CERTInext, or somebody in between, first refused the chain of the certificate.
+	// ChainMissedAt is when CERTInext, or a proxy, first refused the chain of the certificate.
 	ChainMissedAt time.Time `json:"chain_missed_at,omitzero"`
-	// AskedAgainAt is when CERTInext was asked again by the same Idempotency-Key.
+	// AskedAgainAt is when the create was last repeated with the same Idempotency-Key.
 	AskedAgainAt time.Time `json:"asked_again_at,omitzero"`
-	// Adopted is set while the number is only an operator's word, which the certificate has yet to prove.
+	// Adopted is set while CERTInext's number is an operator's word, which the certificate has yet
+	// to prove.
 	Adopted bool `json:"adopted,omitempty"`
-	// NotDraft is set when CERTInext was asked for a draft, and answered with the number of an order.
+	// NotDraft is set when CERTInext was asked for a draft and answered with the number of an
+	// order.
 	NotDraft bool `json:"not_draft,omitempty"`
-	// Discarding is set when CERTInext did not answer whether it has discarded the draft.
+	// Discarding is set while it is not known whether CERTInext has discarded the draft.
 	Discarding bool `json:"discarding,omitempty"`
 
 	CreatedAt time.Time          `json:"created_at"`
@@ -146,35 +152,39 @@ type orderEntry struct {
 	Delivered bool               `json:"delivered,omitempty"`
 	Needs     []string           `json:"needs,omitempty"`
 	Proofs    []validation.Proof `json:"proofs,omitempty"` // while domains have to be validated
-	Solver    string             `json:"solver,omitempty"` // that validates them; empty when people do
-	Stuck     bool               `json:"stuck,omitempty"`  // somebody has to help the solver
+	Solver    string             `json:"solver,omitempty"` // validates domains; empty when people do
+	Stuck     bool               `json:"stuck,omitempty"`  // the solver needs an operator's help
 	LastError string             `json:"last_error,omitempty"`
 	Timeline  []Event            `json:"timeline,omitempty"`
 
-	// grace is the role's delivery grace when the order was made.
+	// Grace is the role's delivery grace when the order was made.
 	Grace time.Duration `json:"grace"` // nanoseconds
-	// TTL is what the request wants of its lease; the role's when 0. It counts when the certificate is collected.
+	// TTL is the lease's duration that the request asked for; the role's when 0. It applies when
+	// the certificate is collected.
 	TTL time.Duration `json:"ttl,omitempty"`
-	// Reuse is the role's reuse window, too; in entries of earlier versions, which have none, the grace is.
+	// Reuse is the role's reuse window when the order was made; nil in entries of earlier versions,
+	// where Grace takes its place.
 	Reuse *time.Duration `json:"reuse,omitempty"` // nanoseconds
-	// FinalSeen is the first of two sightings that it takes to believe that CERTInext has ended the order.
+	// FinalSeen is the first of the two sightings after which CERTInext is believed to have ended
+	// the order (ADR 0021).
 	FinalSeen sighting `json:"final_seen,omitzero"`
-	// Pickup and RevokeUnclaimed are the role's, too.
+	// Pickup and RevokeUnclaimed are the role's when the order was made.
 	Pickup          time.Duration `json:"pickup"` // nanoseconds
 	RevokeUnclaimed bool          `json:"revoke_unclaimed,omitempty"`
-	// Renews is the serial number, with dashes, of the certificate that this one is to succeed.
+	// Renews is the serial number, with dashes, of the certificate that the order's is to succeed.
 	Renews string `json:"renews,omitempty"`
-	// Reissue is set for another certificate within an order that CERTInext has issued.
+	// Reissue is set when the order is for another certificate within an issued order of
+	// CERTInext's.
 	Reissue *reissue `json:"reissue,omitempty"`
 
-	fresh bool // CERTInext has certainly not been told: this process has just stored the intent
+	fresh bool // CERTInext has certainly not heard of it: this process has just stored the intent
 	dirty bool // changed since it was stored
-	owed  bool // storage has refused a write of it
-	// closing is set when the order is over and its key erased, and storage has not taken that yet.
+	owed  bool // the last write of it has failed
+	// closing is set once the order is over and its key erased, until storage has taken that.
 	closing bool
 }
 
-// placement is what CERTInext is asked for. It holds no secret.
+// A placement is what CERTInext is asked for. It holds no secret.
 type placement struct {
 	Family             certinext.Family        `json:"family"`
 	ProductCode        string                  `json:"product_code"`
@@ -205,11 +215,12 @@ type placement struct {
 	EmailNotifications string                  `json:"email_notifications,omitempty"`
 	AccountingModel    account.AccountingModel `json:"accounting_model,omitempty"`
 	IdempotencyKey     string                  `json:"idempotency_key"`
-	// Keyless is set once the order is sent through version 1 of the API, which knows no Idempotency-Key.
+	// Keyless is set once the order is sent through version 1 of the API, which has no
+	// Idempotency-Key.
 	Keyless bool `json:"keyless,omitempty"`
 }
 
-// names are what the certificate is for, the common name first. There is at least one.
+// names returns what the certificate is for, the common name first. There is at least one.
 func (p *placement) names() []string {
 	if p.Subject != nil {
 		return []string{p.Subject.DisplayName(p.Variant)}
@@ -225,12 +236,14 @@ func (o *orderEntry) openKey() string { return OpenPrefix + o.Role + "/" + o.ID 
 
 func (o *orderEntry) closedKey() string { return closedOrderPrefix + o.Role + "/" + o.ID }
 
-// marker is what the order is found by in CERTInext's own records, as a name:value tag. It is random, since two mounts may
-// share an account, and the id of an order whose request has a name is the same in both.
+// marker returns the name:value tag by which the order is found in CERTInext's records. It is
+// random: two mounts may share an account, and both give the same id to the order of a named
+// request.
 func (o *orderEntry) marker() string { return markerOf(o.Placement.IdempotencyKey) }
 
-// markerOf makes a marker of an order's random key. The value of a tag may have 30 characters (documented for version 1), and a UUID
-// has 36, so its 16 bytes are spelt in base 32, in one case: what a report does to a tag's case is not known.
+// markerOf makes a marker of an order's random key. A tag's value may have 30 characters
+// (documented for version 1) and a UUID has 36, so its 16 bytes are spelt in base 32, in one case:
+// whether reports keep the case of a tag is not known.
 func markerOf(key string) string {
 	if id, err := uuid.ParseUUID(key); err == nil {
 		key = strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(id))
@@ -238,7 +251,7 @@ func markerOf(key string) string {
 	return account.MarkerPrefix + key
 }
 
-// askedAt is when CERTInext was asked for the order at the earliest.
+// askedAt returns when CERTInext was first asked for the order, at the earliest.
 func (o *orderEntry) askedAt() time.Time {
 	if o.PromotedAt.IsZero() {
 		return o.CreatedAt
@@ -246,7 +259,7 @@ func (o *orderEntry) askedAt() time.Time {
 	return o.PromotedAt
 }
 
-// lastAskedAt is when CERTInext was asked for the order last.
+// lastAskedAt returns when CERTInext was last asked for the order.
 func (o *orderEntry) lastAskedAt() time.Time {
 	if o.AskedAgainAt.After(o.askedAt()) {
 		return o.AskedAgainAt
@@ -256,7 +269,7 @@ func (o *orderEntry) lastAskedAt() time.Time {
 
 const maxTimeline = 50
 
-// note adds a line to the history. Repetitions are dropped, and of a long history the middle.
+// note adds a line to the history, unless it repeats the last one. A long history loses its middle.
 func (o *orderEntry) note(now time.Time, format string, args ...any) {
 	what := fmt.Sprintf(format, args...)
 	if n := len(o.Timeline); n > 0 && o.Timeline[n-1].What == what {
@@ -265,77 +278,91 @@ func (o *orderEntry) note(now time.Time, format string, args ...any) {
 	o.UpdatedAt, o.dirty = now, true
 	o.Timeline = append(o.Timeline, Event{At: now, What: what})
 	if len(o.Timeline) > maxTimeline {
-		o.Timeline = append(o.Timeline[:maxTimeline/2], o.Timeline[len(o.Timeline)-maxTimeline/2:]...)
+		head, tail := o.Timeline[:maxTimeline/2], o.Timeline[len(o.Timeline)-maxTimeline/2:]
+		o.Timeline = append(head, tail...)
 	}
 }
 
-// told reports whether the history has a line.
+// told reports whether the history has such a line.
 func (o *orderEntry) told(what string) bool {
 	return slices.ContainsFunc(o.Timeline, func(e Event) bool { return e.What == what })
 }
 
-// observe takes over what CERTInext says of the order.
+// observe records what CERTInext says of the order. Another status or other words than before drop
+// the needs.
 func (o *orderEntry) observe(now time.Time, remote *certinext.Order) {
 	if remote.RequestID != "" {
 		o.CARequestID = remote.RequestID
 	}
-	words := sanitize.Short(strings.Join(issuing.NonEmpty(remote.OrderState, remote.CertificateState), ", "))
+	words := sanitize.Short(strings.Join(
+		issuing.NonEmpty(remote.OrderState, remote.CertificateState), ", "))
 	if remote.Status != o.CAStatus || words != o.CAState {
-		o.CAStatus, o.CAState, o.Needs = remote.Status, words, nil
+		o.CAStatus = remote.Status
+		o.CAState = words
+		o.Needs = nil
 		if remote.Status != certinext.StatusPendingDCV {
 			o.Proofs = nil
 		}
-		o.note(now, "CERTInext: %s", strings.Join(issuing.NonEmpty(sanitize.Short(string(remote.Status)), words), ", "))
+		status := sanitize.Short(string(remote.Status))
+		o.note(now, "CERTInext: %s", strings.Join(issuing.NonEmpty(status, words), ", "))
 	}
 	if remote.Status != "" && !remote.Status.Known() {
-		o.note(now, "warning: this version does not know the status %q; waiting", sanitize.Short(string(remote.Status)))
+		o.note(now, "warning: this version does not know the status %q; waiting",
+			sanitize.Short(string(remote.Status)))
 	}
 }
 
-// A sighting is a status that CERTInext was seen to give to the order.
+// A sighting is a status that CERTInext gave to the order, and when.
 type sighting struct {
 	Status certinext.Status `json:"status"`
 	At     time.Time        `json:"at"`
 }
 
-// finalPatience is how far apart CERTInext has to be seen twice to say that an order has ended. One answer may be a middleman's, and what
-// follows from it cannot be undone: the key goes, and the same request buys again.
+// finalPatience is how far apart the two sightings have to be after which CERTInext is believed to
+// have ended an order (ADR 0021). One answer may be a proxy's, and what follows from it cannot be
+// undone: the key is erased, and the same request buys again.
 const finalPatience = 20 * time.Second
 
-// namelessPatience is finalPatience for answers of version 1 that do not say which order they are about: the documentation has none that do,
-// but for the transaction id that its samples repeat. A middleman does not say the same for a day.
+// namelessPatience takes the place of finalPatience for answers of version 1 that do not say which
+// order they are about: none of the documented ones does, except for the transaction id that its
+// samples repeat. A proxy does not repeat the same mistake for a day.
 const namelessPatience = 24 * time.Hour
 
-// observeFinal takes note of a status after which nothing follows, and reports whether it is believed: it was given twice, some time apart, by
-// answers that name the order.
-func (o *orderEntry) observeFinal(now time.Time, remote *certinext.Order, version certinext.APIVersion) bool {
+// observeFinal records a status with which an order ends, and reports whether it is believed:
+// answers that name the order have to give it twice, some time apart.
+func (o *orderEntry) observeFinal(
+	now time.Time, remote *certinext.Order, version certinext.APIVersion,
+) bool {
 	patience := finalPatience
 	if remote.ID == "" {
 		patience = namelessPatience
 	}
 	if !isFinal(remote.Status) || !account.IsAbout(remote, o.CAOrderID, version) {
 		if o.FinalSeen != (sighting{}) {
-			o.FinalSeen, o.dirty = sighting{}, true
+			o.FinalSeen = sighting{}
+			o.dirty = true
 		}
 		return false
 	}
 	if o.FinalSeen.Status != remote.Status || o.FinalSeen.At.After(now) {
-		o.FinalSeen, o.dirty = sighting{Status: remote.Status, At: now}, true
+		o.FinalSeen = sighting{Status: remote.Status, At: now}
+		o.dirty = true
 		return false
 	}
 	return !now.Before(o.FinalSeen.At.Add(patience))
 }
 
-// isFinal reports whether an order of this status ends without a certificate that could still be had.
+// isFinal reports whether an order of this status has ended, so that no certificate can follow.
 func isFinal(s certinext.Status) bool {
 	switch s {
-	case certinext.StatusRejected, certinext.StatusCancelled, certinext.StatusExpired, certinext.StatusRevoked:
+	case certinext.StatusRejected, certinext.StatusCancelled,
+		certinext.StatusExpired, certinext.StatusRevoked:
 		return true
 	}
 	return false
 }
 
-// view is what may be told of the order.
+// view returns the part of the entry that may be shown.
 func (o *orderEntry) view() *Order {
 	names := o.Placement.names()
 	cn := ""
@@ -347,35 +374,74 @@ func (o *orderEntry) view() *Order {
 		of = o.Reissue.Of
 	}
 	return &Order{
-		ReissueOf: of,
-		ID:        o.ID, Role: o.Role, State: o.State, RequestID: o.RequestID, CommonName: cn, Names: names,
-		ProductCode: o.Placement.ProductCode, Variant: o.Placement.Variant, CAOrderID: o.CAOrderID, CARequestID: sanitize.Short(o.CARequestID),
-		CAStatus: o.CAStatus, CAState: o.CAState, CreatedAt: o.CreatedAt, UpdatedAt: o.UpdatedAt, Serial: strings.ReplaceAll(o.Serial, "-", ":"),
-		Delivered: o.Delivered, WaitsFor: o.waitsFor(), Needs: append([]string(nil), o.Needs...), LastError: o.LastError,
-		Timeline: append([]Event(nil), o.Timeline...),
+		ID:          o.ID,
+		Role:        o.Role,
+		State:       o.State,
+		RequestID:   o.RequestID,
+		CommonName:  cn,
+		Names:       names,
+		ProductCode: o.Placement.ProductCode,
+		Variant:     o.Placement.Variant,
+		CAOrderID:   o.CAOrderID,
+		CARequestID: sanitize.Short(o.CARequestID),
+		CAStatus:    o.CAStatus,
+		CAState:     o.CAState,
+		ReissueOf:   of,
+		CreatedAt:   o.CreatedAt,
+		UpdatedAt:   o.UpdatedAt,
+		Serial:      strings.ReplaceAll(o.Serial, "-", ":"),
+		Delivered:   o.Delivered,
+		WaitsFor:    o.waitsFor(),
+		Needs:       append([]string(nil), o.Needs...),
+		LastError:   o.LastError,
+		Timeline:    append([]Event(nil), o.Timeline...),
 	}
 }
 
-// newPlacement is what a plan comes to under a role and the account's defaults d.
-func newPlacement(role *issuing.Role, d account.OrderDefaults, p *issuing.Plan, key string) placement {
+// newPlacement makes the placement of a plan, under a role and the order defaults d. The key is the
+// order's random one.
+func newPlacement(
+	role *issuing.Role, d account.OrderDefaults, p *issuing.Plan, key string,
+) placement {
 	signer := d.SignerName
 	if signer == "" {
 		signer = d.Requestor.Name
 	}
 	return placement{
-		Family: role.Shape().Family, ProductCode: role.ProductCode, Variant: role.Variant, DNSNames: p.DNSNames, IPs: p.IPs,
-		Subject: p.Subject, Attested: role.Attested,
-		KeyType: p.Key.Type, GroupNumber: d.GroupNumber, OrganizationNumber: d.OrganizationNumber,
-		ValidityYears: role.ValidityYears, AutoRenew: role.AutoRenew, AutoSecureWWW: role.AutoSecureWWW, RenewBeforeDays: role.RenewBeforeDays,
-		CustomFields: role.CustomFields, Tags: role.Tags, Remarks: remarks(role, key), RecipientEmails: role.RecipientEmails,
-		CAProfileID: role.CAProfileID, MasterProductID: role.MasterProductID,
-		Requestor: account.StoredContact(d.Requestor), TechnicalContact: account.StoredContact(d.TechnicalContact), Delegation: account.StoredContact(d.Delegation),
-		SignerName: signer, SignerPlace: d.SignerPlace, SignerIP: d.SignerIP, EmailNotifications: d.EmailNotifications, AccountingModel: d.AccountingModel,
-		IdempotencyKey: key,
+		Family:             role.Shape().Family,
+		ProductCode:        role.ProductCode,
+		Variant:            role.Variant,
+		DNSNames:           p.DNSNames,
+		IPs:                p.IPs,
+		Subject:            p.Subject,
+		Attested:           role.Attested,
+		KeyType:            p.Key.Type,
+		GroupNumber:        d.GroupNumber,
+		OrganizationNumber: d.OrganizationNumber,
+		ValidityYears:      role.ValidityYears,
+		AutoRenew:          role.AutoRenew,
+		AutoSecureWWW:      role.AutoSecureWWW,
+		RenewBeforeDays:    role.RenewBeforeDays,
+		CustomFields:       role.CustomFields,
+		Tags:               role.Tags,
+		Remarks:            remarks(role, key),
+		RecipientEmails:    role.RecipientEmails,
+		CAProfileID:        role.CAProfileID,
+		MasterProductID:    role.MasterProductID,
+		Requestor:          account.StoredContact(d.Requestor),
+		TechnicalContact:   account.StoredContact(d.TechnicalContact),
+		Delegation:         account.StoredContact(d.Delegation),
+		SignerName:         signer,
+		SignerPlace:        d.SignerPlace,
+		SignerIP:           d.SignerIP,
+		EmailNotifications: d.EmailNotifications,
+		AccountingModel:    d.AccountingModel,
+		IdempotencyKey:     key,
 	}
 }
 
-// remarks are what CERTInext's portal shows of the order. A semicolon is refused there in other notes, so it is kept out.
+// remarks returns what CERTInext's portal shows with the order: the role's remarks and the marker.
+// CERTInext refuses semicolons in other notes, so there are none here either.
 func remarks(role *issuing.Role, key string) string {
 	if role.Remarks == "" {
 		return markerOf(key)
@@ -383,17 +449,33 @@ func remarks(role *issuing.Role, key string) string {
 	return strings.ReplaceAll(role.Remarks, ";", ",") + " " + markerOf(key)
 }
 
-// orderRequest is the order in the client's terms. It is the same however often it is asked for, but for the consent token,
-// which an order may not store.
-func (o *orderEntry) orderRequest(consent account.Secret, version certinext.APIVersion) certinext.OrderRequest {
+// orderRequest returns the order in the client's terms. Repeated calls return the same, except for
+// the consent token, which must not be stored with an order.
+func (o *orderEntry) orderRequest(
+	consent account.Secret, version certinext.APIVersion,
+) certinext.OrderRequest {
 	p := o.Placement
 	r := certinext.OrderRequest{
-		Family: p.Family, ProductCode: p.ProductCode, Variant: account.Shapes[p.Variant].Base, Subject: p.Subject.Client(), Attested: p.Attested,
-		Requestor: certinext.Contact(p.Requestor), GroupNumber: p.GroupNumber,
-		ValidityYears: p.ValidityYears, AutoRenew: p.AutoRenew, RenewBeforeDays: p.RenewBeforeDays, AutoSecureWWW: p.AutoSecureWWW,
-		EmailNotifications: p.EmailNotifications, AccountingModel: p.AccountingModel, RecipientEmails: p.RecipientEmails, CustomFields: p.customFields(),
-		Tags: append([]string{o.marker()}, p.Tags...), Remarks: p.Remarks,
-		CAProfileID: p.CAProfileID, MasterProductID: p.MasterProductID, IdempotencyKey: p.IdempotencyKey,
+		Family:             p.Family,
+		ProductCode:        p.ProductCode,
+		Variant:            account.Shapes[p.Variant].Base,
+		Subject:            p.Subject.Client(),
+		Attested:           p.Attested,
+		Requestor:          certinext.Contact(p.Requestor),
+		GroupNumber:        p.GroupNumber,
+		ValidityYears:      p.ValidityYears,
+		AutoRenew:          p.AutoRenew,
+		RenewBeforeDays:    p.RenewBeforeDays,
+		AutoSecureWWW:      p.AutoSecureWWW,
+		EmailNotifications: p.EmailNotifications,
+		AccountingModel:    p.AccountingModel,
+		RecipientEmails:    p.RecipientEmails,
+		CustomFields:       p.customFields(),
+		Tags:               append([]string{o.marker()}, p.Tags...),
+		Remarks:            p.Remarks,
+		CAProfileID:        p.CAProfileID,
+		MasterProductID:    p.MasterProductID,
+		IdempotencyKey:     p.IdempotencyKey,
 	}
 	if p.TechnicalContact != (account.StoredContact{}) {
 		tc := certinext.Contact(p.TechnicalContact)
@@ -408,35 +490,54 @@ func (o *orderEntry) orderRequest(consent account.Secret, version certinext.APIV
 		r.Domain, r.AdditionalDomains = names[0], names[1:]
 	}
 	if p.Family != certinext.FamilySignature {
-		r.CSR = o.CSR // a signer's is submitted once its documents are there: only then can it be said to be attested
+		// A signer's CSR is submitted once its documents are there: only then can it be attested.
+		r.CSR = o.CSR
 	}
 	if p.Family != certinext.FamilyPrivatePKI {
 		r.Agreement = p.agreement()
 	}
-	// What it was asked for it stays, whatever number CERTInext gave for it: with another one, asking again would buy.
-	if r.SaveAsDraft = o.Draft || o.NotDraft; o.promoting() || !r.SaveAsDraft && o.PromotionKey != "" {
+	// A repeated create must say the same as the first one: asked for a draft, it stays one
+	// whatever number CERTInext gave for it, since asking for an order instead would buy one.
+	r.SaveAsDraft = o.Draft || o.NotDraft
+	if o.promoting() || (!r.SaveAsDraft && o.PromotionKey != "") {
 		r.RequestID, r.IdempotencyKey = o.CARequestID, o.PromotionKey
 	}
 	switch {
-	case account.Shapes[p.Variant].Vetted(), p.Subject["organization_name"] != "" && p.OrganizationNumber != "":
-		r.Organization = &certinext.OrganizationRef{Number: p.OrganizationNumber, ConsentToken: consent}
+	case account.Shapes[p.Variant].Vetted(),
+		p.Subject["organization_name"] != "" && p.OrganizationNumber != "":
+		r.Organization = &certinext.OrganizationRef{
+			Number: p.OrganizationNumber, ConsentToken: consent,
+		}
 	case version == certinext.V1 && p.Family == certinext.FamilySSL && p.OrganizationNumber != "":
-		// What makes the organization's validated domains count for a DV order (documented for version 1). Nobody has to
-		// consent to that.
+		// The organization's validated domains count for a DV order with its number (documented for
+		// version 1), which needs no consent.
 		r.Organization = &certinext.OrganizationRef{Number: p.OrganizationNumber}
 	}
 	return r
 }
 
-// agreement accepts the subscriber agreement in the name of the signer.
+// agreement returns the acceptance of the subscriber agreement in the name of the signer.
 func (p *placement) agreement() *certinext.Agreement {
-	return &certinext.Agreement{SignerName: p.SignerName, SignerPlace: p.SignerPlace, SignerIP: p.SignerIP, Accepted: true}
+	return &certinext.Agreement{
+		SignerName:  p.SignerName,
+		SignerPlace: p.SignerPlace,
+		SignerIP:    p.SignerIP,
+		Accepted:    true,
+	}
 }
 
+// customFields returns the custom fields in the client's terms, sorted by their ids.
 func (p *placement) customFields() []certinext.CustomField {
 	var out []certinext.CustomField
 	for _, id := range slices.Sorted(maps.Keys(p.CustomFields)) {
 		out = append(out, certinext.CustomField{FieldID: id, Value: p.CustomFields[id]})
 	}
 	return out
+}
+
+// forgetAnswers drops what CERTInext said of the order's previous number.
+func (o *orderEntry) forgetAnswers() {
+	o.CAStatus, o.CAState = "", ""
+	o.FinalSeen = sighting{}
+	o.Adopted = false
 }

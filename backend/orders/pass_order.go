@@ -97,7 +97,7 @@ func (journal *Journal) observeDrive(ctx context.Context, d *driver, changed boo
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
-	if ctx.Err() != nil && d.solver != nil && d.told {
+	if ctx.Err() != nil && d.solver != nil && d.tracked {
 		err = nil // the DNS was slow, which says nothing of CERTInext
 	}
 	if err != nil || d.remote != nil {

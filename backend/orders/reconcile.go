@@ -102,7 +102,7 @@ func (d *driver) locate(ctx context.Context) (remoteID, error) {
 	if found != (remoteID{}) || err != nil || o.Draft {
 		return found, err // that the records show drafts is not known, so the absence of one says nothing
 	}
-	later := d.journal.laterOrders.after(laterOrderOf(o, d.knownSince().Add(d.config.EffectiveAbsentAfter())), now)
+	later := d.journal.laterOrders.pruneAndList(laterOrderOf(o, d.knownSince().Add(d.config.EffectiveAbsentAfter())), now)
 	if len(later) == 0 {
 		return remoteID{}, nil
 	}

@@ -83,9 +83,9 @@ func (d *driver) reissuedElsewhere(ctx context.Context, as string) error {
 	return store.Put(ctx, d.storage, c.Key(), c)
 }
 
-// endPrevious stores that a reissue which CERTInext has certainly taken has revoked the certificate before, if it was to: once when
+// recordPreviousRevoked stores that a reissue which CERTInext has certainly taken has revoked the certificate before, if it was to: once when
 // it is taken, and again with the new certificate, in case that a crash came between.
-func (d *driver) endPrevious(ctx context.Context) error {
+func (d *driver) recordPreviousRevoked(ctx context.Context) error {
 	r := d.order.Reissue
 	if r == nil || !r.RevokePrevious {
 		return nil

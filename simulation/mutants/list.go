@@ -175,8 +175,8 @@ var mutants = []Mutant{
 	{
 		Name: "the number of an order is not stored when CERTInext gives it",
 		File: "backend/orders/drive.go",
-		Old:  "if err := errors.Join(d.save(ctx), d.endPrevious(ctx)); err != nil {",
-		New:  "if err := errors.Join(d.endPrevious(ctx)); err != nil {",
+		Old:  "if err := errors.Join(d.save(ctx), d.recordPreviousRevoked(ctx)); err != nil {",
+		New:  "if err := errors.Join(d.recordPreviousRevoked(ctx)); err != nil {",
 		Like: "a write that is dropped",
 	},
 	{
@@ -226,8 +226,8 @@ var mutants = []Mutant{
 	{
 		Name: "a final status is believed at first sight",
 		File: "backend/orders/order.go",
-		Old:  "o.FinalSeen, o.dirty = sighting{Status: remote.Status, At: now}, true\n\t\treturn false\n",
-		New:  "o.FinalSeen, o.dirty = sighting{Status: remote.Status, At: now}, true\n\t\treturn true\n",
+		Old:  "o.FinalSeen = sighting{Status: remote.Status, At: now}\n\t\to.dirty = true\n\t\treturn false\n",
+		New:  "o.FinalSeen = sighting{Status: remote.Status, At: now}\n\t\to.dirty = true\n\t\treturn true\n",
 		Like: "a status that is believed",
 	},
 	{
@@ -240,8 +240,8 @@ var mutants = []Mutant{
 	{
 		Name: "the key stays when an order is closed",
 		File: "backend/orders/drive_end.go",
-		Old:  "o.PrivateKey, o.Needs, o.Placement.Subject, o.dirty = \"\", nil, o.Placement.Subject.Forget(), true\n",
-		New:  "o.Needs, o.Placement.Subject, o.dirty = nil, o.Placement.Subject.Forget(), true\n",
+		Old:  "o.PrivateKey = \"\"\n",
+		New:  "",
 		Like: "an erasure that is skipped",
 	},
 	{
