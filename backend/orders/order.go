@@ -152,7 +152,7 @@ type orderEntry struct {
 	Delivered bool               `json:"delivered,omitempty"`
 	Needs     []string           `json:"needs,omitempty"`
 	Proofs    []validation.Proof `json:"proofs,omitempty"` // while domains have to be validated
-	Solver    string             `json:"solver,omitempty"` // validates domains; empty when people do
+	Solver    string             `json:"solver,omitempty"` // empty when people validate the domains
 	Stuck     bool               `json:"stuck,omitempty"`  // the solver needs an operator's help
 	LastError string             `json:"last_error,omitempty"`
 	Timeline  []Event            `json:"timeline,omitempty"`

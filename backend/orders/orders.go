@@ -17,7 +17,9 @@ import (
 )
 
 // Order returns an order of a role, open or closed, or nil when the role has none of that id.
-func (journal *Journal) Order(ctx context.Context, s logical.Storage, role, id string) (*Order, error) {
+func (journal *Journal) Order(
+	ctx context.Context, s logical.Storage, role, id string,
+) (*Order, error) {
 	o, err := journal.findOrder(ctx, s, role, id)
 	if err != nil || o == nil {
 		return nil, err
@@ -25,28 +27,38 @@ func (journal *Journal) Order(ctx context.Context, s logical.Storage, role, id s
 	return journal.shown(o), nil
 }
 
-// shown is what may be told of a stored order at this moment.
+// shown returns the part of a stored order that may be shown, as of this moment.
 func (journal *Journal) shown(o *orderEntry) *Order {
 	v := o.view()
 	if t, ok := journal.registry.status(o.ID); ok && t.handed != nil {
-		// The entry is brought up to date when its key is erased.
-		v.State, v.Delivered, v.Needs, v.WaitsFor = StateIssued, true, nil, PartyNobody
+		// The certificate was handed over. The entry says so only once its key is erased (ADR
+		// 0005).
+		v.State = StateIssued
+		v.Delivered = true
+		v.Needs = nil
+		v.WaitsFor = PartyNobody
 		v.Serial = strings.ReplaceAll(t.handed.serial, "-", ":")
 	}
 	return v
 }
 
-func (journal *Journal) findOrder(ctx context.Context, s logical.Storage, role, id string) (*orderEntry, error) {
+// findOrder reads an order of a role, open or closed; nil when there is none of that id.
+func (journal *Journal) findOrder(
+	ctx context.Context, s logical.Storage, role, id string,
+) (*orderEntry, error) {
 	for _, prefix := range []string{OpenPrefix, closedOrderPrefix} {
-		if o, err := store.Get[orderEntry](ctx, s, prefix+role+"/"+id); err != nil || o != nil {
+		o, err := store.Get[orderEntry](ctx, s, prefix+role+"/"+id)
+		if err != nil || o != nil {
 			return o, err
 		}
 	}
 	return nil, nil
 }
 
-// Orders lists the ids of a role's orders, the open ones and the closed ones.
-func (journal *Journal) Orders(ctx context.Context, s logical.Storage, role string) ([]string, error) {
+// Orders returns the sorted ids of a role's orders, open and closed.
+func (journal *Journal) Orders(
+	ctx context.Context, s logical.Storage, role string,
+) ([]string, error) {
 	open, err := store.List(ctx, s, OpenPrefix+role+"/")
 	if err != nil {
 		return nil, err
@@ -60,19 +72,24 @@ func (journal *Journal) Orders(ctx context.Context, s logical.Storage, role stri
 	return slices.Compact(all), nil
 }
 
-// holdOrder holds an open order for the caller, and says why when that cannot be.
-func (journal *Journal) holdOrder(ctx context.Context, s logical.Storage, role, id string) (*heldOrder, error) {
+// holdOrder holds an open order of a role and reads its entry. The error says why that is not
+// possible: there is no such order, it is closed, or it stays held by others.
+func (journal *Journal) holdOrder(
+	ctx context.Context, s logical.Storage, role, id string,
+) (*heldOrder, error) {
 	if err := journal.registry.load(ctx, s); err != nil {
 		return nil, err
 	}
 	if t, ok := journal.registry.status(id); ok && t.role != role {
 		return nil, &fault.NotFoundError{Kind: "order", Name: sanitize.Short(id)}
 	}
-	for deadline := journal.Now().Add(hangUpPatience); ; {
+	deadline := journal.Now().Add(hangUpPatience)
+	for {
 		h, busy := journal.acquire(s, id)
 		if busy != nil {
 			if err := journal.waitFor(ctx, busy, deadline); err != nil {
-				return nil, fault.BadField("id", "order %s is being worked on at this moment: try again", id)
+				return nil, fault.BadField("id",
+					"order %s is being worked on at this moment: try again", id)
 			}
 			continue
 		}
@@ -91,6 +108,7 @@ func (journal *Journal) holdOrder(ctx context.Context, s logical.Storage, role, 
 	}
 }
 
+// notOpen returns the error that says why an order cannot be held.
 func (journal *Journal) notOpen(ctx context.Context, s logical.Storage, role, id string) error {
 	o, err := journal.Order(ctx, s, role, id)
 	if err != nil {
@@ -105,10 +123,13 @@ func (journal *Journal) notOpen(ctx context.Context, s logical.Storage, role, id
 	return fault.BadField("id", "order %s is over: %s", o.ID, o.State)
 }
 
-// CollectOrder hands over the certificate of an order to the requester that placed it, as [Engine.Issue] does, without
-// waiting for the order to be finished. An order is a name as good as a request's own: as long as its key is kept it is collected as
-// often as it has to be, since an answer may have been lost.
-func (journal *Journal) CollectOrder(ctx context.Context, s logical.Storage, role, id, requester string) (*Issued, error) {
+// CollectOrder hands over the certificate of an order to the requester that placed it, as
+// [Journal.Issue] does, without waiting for the order to be finished. Like a named request, an
+// order can be collected again as long as its key is kept, since an answer may have been lost (ADR
+// 0010).
+func (journal *Journal) CollectOrder(
+	ctx context.Context, s logical.Storage, role, id, requester string,
+) (*Issued, error) {
 	r, err := roles.MustRead(ctx, s, role)
 	if err != nil {
 		return nil, err
@@ -119,13 +140,14 @@ func (journal *Journal) CollectOrder(ctx context.Context, s logical.Storage, rol
 	}
 	defer h.Release()
 	if h.entry.Requester != requester {
-		return nil, fault.BadField("id", "order %s was placed by another requester: only that one can collect it", id)
+		return nil, fault.BadField("id",
+			"order %s was placed by another requester: only that requester can collect it", id)
 	}
 	w := journal.newCaller(s, r, forCollection)
 	w.ttl = h.entry.TTL
 	issued, err := w.pursue(ctx, h)
-	var elsewhere *placeAnewError
-	if errors.As(err, &elsewhere) && !elsewhere.never {
+	var anew *placeAnewError
+	if errors.As(err, &anew) && !anew.never {
 		return nil, journal.notOpen(ctx, s, role, id)
 	}
 	return issued, err

@@ -14,62 +14,73 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
-// remoteID is what CERTInext knows an order by, or a draft.
+// A remoteID is what CERTInext calls an order or a draft: a draft has a request id only. The zero
+// value is an order that was not found.
 type remoteID struct {
 	orderID, requestID string
-	// validTill is the end of its certificate where the records show it as issued, and else zero.
+	// validTill is the end of the certificate's validity; zero unless the records show the order as
+	// issued.
 	validTill time.Time
 }
 
-// records are CERTInext's orders report, as last read. An outage can leave hundreds of orders in doubt, and every page of the
-// report costs a call, so one reading serves all of them.
+// An ordersReport is CERTInext's orders report, as it was last read. An outage can leave hundreds
+// of orders in doubt, and each page of the report costs a call, so one reading serves all of them.
 type ordersReport struct {
-	turn chan struct{}   // full while somebody reads
-	last *reportSnapshot // of some days
-	all  *reportSnapshot // of all days
+	reading chan struct{}   // holds an element while the report is being read
+	last    *reportSnapshot // of some days
+	all     *reportSnapshot // of all days
 }
 
-// reading is one pass over the report.
+// A reportSnapshot is one reading of the report.
 type reportSnapshot struct {
 	account  string
-	from     time.Time // the oldest orders that were asked for
+	from     time.Time // the day of the oldest orders in it; zero when it has all
 	started  time.Time
 	ended    time.Time
-	complete bool
-	rows     map[string][]certinext.ReportRow // by marker
-	unmarked map[string][]certinext.ReportRow // that carry nobody's, by domain
+	complete bool                             // read to its end
+	rows     map[string][]certinext.ReportRow // by marker, in lower case
+	unmarked map[string][]certinext.ReportRow // without a marker, by domain in lower case
 }
 
 func newSnapshot(account string, from, now time.Time) *reportSnapshot {
 	return &reportSnapshot{
 		account: account, from: from, started: now, ended: now,
-		rows: make(map[string][]certinext.ReportRow), unmarked: make(map[string][]certinext.ReportRow),
+		rows:     make(map[string][]certinext.ReportRow),
+		unmarked: make(map[string][]certinext.ReportRow),
 	}
 }
 
 const (
-	// snapshotLife is how long after its end a reading answers for orders that it does not show.
+	// snapshotLife is how long after its end a snapshot is used.
 	snapshotLife = 5 * time.Second
-	// reportMargin is how far the report's days may be from ours: their zone and meaning are not known.
+	// reportMargin is how much the report's days may differ from the mount's: their time zone and
+	// their exact meaning are not known.
 	reportMargin = 72 * time.Hour
 )
 
-func newOrdersReport() *ordersReport { return &ordersReport{turn: make(chan struct{}, 1)} }
+func newOrdersReport() *ordersReport {
+	return &ordersReport{reading: make(chan struct{}, 1)}
+}
 
-// errQueued is a reading that others were busy with until time was up. It says nothing of CERTInext.
-var errQueued = fmt.Errorf("CERTInext's records are being read for other orders: %w", context.Canceled)
+// errReportBusy is the error when the report was read for other orders until time was up. It says
+// nothing about CERTInext.
+var errReportBusy = fmt.Errorf("CERTInext's records are being read for other orders: %w",
+	context.Canceled)
 
+// lock waits until the report is not being read. The caller calls done when it has read it.
 func (r *ordersReport) lock(ctx context.Context) (done func(), err error) {
 	select {
-	case r.turn <- struct{}{}:
-		return func() { <-r.turn }, nil
+	case r.reading <- struct{}{}:
+		return func() { <-r.reading }, nil
 	case <-ctx.Done():
-		return nil, errQueued
+		return nil, errReportBusy
 	}
 }
 
-// find looks for d's order among the orders of its days. The first to ask reads until the order is found; a second one with
-// another order reads to the end, for all who follow.
+// find looks for d's order among the rows of the order's days; the zero remoteID when they do not
+// show it. Without a usable snapshot it reads until it finds the order. When a snapshot is usable
+// but ended before this order, it reads to the end, so that the next orders need no further
+// reading.
 func (r *ordersReport) find(ctx context.Context, d *driver) (remoteID, error) {
 	done, err := r.lock(ctx)
 	if err != nil {
@@ -78,7 +89,7 @@ func (r *ordersReport) find(ctx context.Context, d *driver) (remoteID, error) {
 	defer done()
 	o, now := d.order, d.journal.Now()
 	from, to := d.journal.reportDays(o)
-	fresh := r.last != nil && r.last.answers(o, from, now)
+	fresh := r.last != nil && r.last.usableFor(o, from, now)
 	if fresh {
 		if found := r.last.idOf(o); found != (remoteID{}) || r.last.complete {
 			return found, nil
@@ -101,46 +112,55 @@ func (r *ordersReport) find(ctx context.Context, d *driver) (remoteID, error) {
 	return next.idOf(o), nil
 }
 
-// reportDays are the days of the report in which the order is: by our clock, and by CERTInext's, too, where the two are far apart.
+// reportDays returns the days of the report to look for the order in. They are the mount's days,
+// and CERTInext's, too, when the two clocks are far apart.
 func (journal *Journal) reportDays(o *orderEntry) (from, to time.Time) {
 	from, to = o.reportDays(journal.Now())
-	if skew, _ := journal.Account.ClockSkew(); journal.Account.ClockInDoubt() && skew < 0 {
+	skew, _ := journal.Account.ClockSkew()
+	inDoubt := journal.Account.ClockInDoubt()
+	switch {
+	case inDoubt && skew < 0:
 		from = from.Add(skew)
-	} else if journal.Account.ClockInDoubt() {
+	case inDoubt:
 		to = to.Add(skew)
 	}
 	return from, to
 }
 
-// reportDays are the days of the report in which the order is, by our clock.
+// reportDays returns the days of the report to look for the order in, by the mount's clock.
 func (o *orderEntry) reportDays(now time.Time) (from, to time.Time) {
 	from, to = o.CreatedAt, now
-	if from.After(to) { // our clock was ahead when the order was made, or is behind now
+	if from.After(to) { // the clock was ahead when the order was made, or is behind now
 		from, to = to, from
 	}
 	return from.Add(-reportMargin), to.Add(reportMargin)
 }
 
-// answers reports whether the reading began after the last that is known of o, long enough ago for nobody to mind, and covers
-// the days of o.
-func (g *reportSnapshot) answers(o *orderEntry, from, now time.Time) bool {
-	return account.SameAccount(o.Account, g.account) && !from.Before(g.from) && g.started.After(o.UpdatedAt) && now.Sub(g.ended) < snapshotLife
+// usableFor reports whether the snapshot was begun after the entry of o last changed, is not too
+// old, and covers the days from the given one on.
+func (g *reportSnapshot) usableFor(o *orderEntry, from, now time.Time) bool {
+	return account.SameAccount(o.Account, g.account) &&
+		!from.Before(g.from) &&
+		g.started.After(o.UpdatedAt) &&
+		now.Sub(g.ended) < snapshotLife
 }
 
 func (g *reportSnapshot) add(row certinext.ReportRow) {
 	marked := false
 	for _, tag := range row.Tags {
 		if account.IsMarker(tag) {
-			tag, marked = strings.ToLower(tag), true
+			marked = true
+			tag = strings.ToLower(tag)
 			g.rows[tag] = append(g.rows[tag], row)
 		}
 	}
-	if domain := strings.ToLower(row.Domain); !marked {
+	if !marked {
+		domain := strings.ToLower(row.Domain)
 		g.unmarked[domain] = append(g.unmarked[domain], row)
 	}
 }
 
-// idOf returns what CERTInext knows the order by, if the reading shows it.
+// idOf returns what CERTInext calls the order; zero when the snapshot does not show it.
 func (g *reportSnapshot) idOf(o *orderEntry) remoteID {
 	rows := g.rows[strings.ToLower(o.marker())]
 	if i := slices.IndexFunc(rows, o.adoptable); i >= 0 {
@@ -153,18 +173,21 @@ func (g *reportSnapshot) idOf(o *orderEntry) remoteID {
 	return remoteID{}
 }
 
-// adoptable reports whether a row of the report is the order's, without a doubt.
+// adoptable reports whether a row of the report is certainly the order's. A row without an order
+// number is a draft, which must not be taken for the order that it was to be promoted to.
 func (o *orderEntry) adoptable(row certinext.ReportRow) bool {
 	return containsFold(row.Tags, o.marker()) && o.mayBeCalled(row.Domain) &&
-		(row.OrderID != "" || o.Draft || o.NotDraft) // else it is the draft that is to be promoted
+		(row.OrderID != "" || o.Draft || o.NotDraft)
 }
 
-// mayBeCalled reports whether CERTInext may call the order by this domain. What it calls one that has a subject is not known.
+// mayBeCalled reports whether CERTInext may show the order under a domain. What it shows for an
+// order with a subject is not known.
 func (o *orderEntry) mayBeCalled(domain string) bool {
-	return domain == "" || o.Placement.Subject != nil || strings.EqualFold(domain, o.Placement.names()[0])
+	return domain == "" || o.Placement.Subject != nil ||
+		strings.EqualFold(domain, o.Placement.names()[0])
 }
 
-// couldBe reports whether a row that carries nobody's marker could be the order's.
+// couldBe reports whether a row without a marker could be the order's.
 func (g *reportSnapshot) couldBe(o *orderEntry) bool {
 	if o.Placement.Subject == nil {
 		return slices.ContainsFunc(g.unmarked[strings.ToLower(o.Placement.names()[0])], o.mayBe)
@@ -177,16 +200,18 @@ func (g *reportSnapshot) couldBe(o *orderEntry) bool {
 	return false
 }
 
-// mayBe reports whether a row that carries nobody's marker is recent enough, and for a product, to be the order's.
+// mayBe reports whether a row without a marker is recent enough to be the order's, and for its
+// product.
 func (o *orderEntry) mayBe(row certinext.ReportRow) bool {
-	if o.Placement.Subject != nil && row.ProductCode != "" && row.ProductCode != o.Placement.ProductCode {
+	if o.Placement.Subject != nil &&
+		row.ProductCode != "" && row.ProductCode != o.Placement.ProductCode {
 		return false
 	}
 	return row.OrderedAt.IsZero() || row.OrderedAt.After(o.CreatedAt.Add(-reportMargin))
 }
 
-// whole returns a reading of the whole report, whatever the days: what follows from an order's absence must not hang on what
-// the filter by day means.
+// readAll returns a snapshot of the whole report, of all days: that an order is absent must not
+// depend on what the filter by day means.
 func (r *ordersReport) readAll(ctx context.Context, d *driver) (*reportSnapshot, error) {
 	done, err := r.lock(ctx)
 	if err != nil {
@@ -194,7 +219,7 @@ func (r *ordersReport) readAll(ctx context.Context, d *driver) (*reportSnapshot,
 	}
 	defer done()
 	o, now := d.order, d.journal.Now()
-	if r.all != nil && r.all.answers(o, time.Time{}, now) {
+	if r.all != nil && r.all.usableFor(o, time.Time{}, now) {
 		return r.all, nil
 	}
 	next := newSnapshot(o.Account, time.Time{}, now)
@@ -204,18 +229,22 @@ func (r *ordersReport) readAll(ctx context.Context, d *driver) (*reportSnapshot,
 		}
 		next.add(row)
 	}
-	next.complete, next.ended, r.all = true, d.journal.Now(), next
+	next.complete = true
+	next.ended = d.journal.Now()
+	r.all = next
 	return next, nil
 }
 
-// shows returns one of the orders among later that the reading shows with its marker. It is empty when a row could be o's, so
-// that nothing follows from the rest.
+// shows returns the number of one of the later orders, which are markers by number, that the
+// snapshot shows with its marker. It is empty when the order may be among the rows, too: then the
+// later orders prove nothing.
 func (g *reportSnapshot) shows(o *orderEntry, later map[string]string) string {
 	if len(g.rows[strings.ToLower(o.marker())]) > 0 || g.couldBe(o) {
 		return ""
 	}
 	for number, marker := range later {
-		if slices.ContainsFunc(g.rows[strings.ToLower(marker)], func(row certinext.ReportRow) bool { return row.OrderID == number }) {
+		isLater := func(row certinext.ReportRow) bool { return row.OrderID == number }
+		if slices.ContainsFunc(g.rows[strings.ToLower(marker)], isLater) {
 			return number
 		}
 	}

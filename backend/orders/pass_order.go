@@ -17,16 +17,20 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// Bounds of what a background pass does for one order: a few that hang must not use up the pass. An order in doubt has longer, since it is looked
-// for in a report of many pages, and so has one that a solver validates.
+// How long a background pass works on one order: a few calls that hang must not use up the pass.
 const (
+	// orderPatience applies to an order that only needs a few calls.
 	orderPatience = 20 * time.Second
+	// doubtPatience applies to an order in doubt, which is looked for in a report of many pages,
+	// and to one whose domains a solver validates.
 	doubtPatience = 60 * time.Second
 )
 
-// Due lists the work on open orders whose time has come, the longest overdue first: that of asking needs CERTInext, that of own does not, and
-// neither is longer than limit.
-func (journal *Journal) Due(ctx context.Context, s logical.Storage, limit int) (own, asking []host.Job, err error) {
+// Due lists the background pass's work on open orders that are due, the longest overdue first: the
+// jobs of asking call CERTInext, those of own do not. Each list has at most limit jobs.
+func (journal *Journal) Due(
+	ctx context.Context, s logical.Storage, limit int,
+) (own, asking []host.Job, err error) {
 	if err := journal.registry.load(ctx, s); err != nil {
 		return nil, nil, err
 	}
@@ -36,23 +40,26 @@ func (journal *Journal) Due(ctx context.Context, s logical.Storage, limit int) (
 	for _, t := range journal.registry.due(journal.Now(), math.MaxInt) {
 		jobs := &asking
 		if t.handed != nil {
-			jobs = &own // its key is erased
+			jobs = &own // all that is left is to erase its key
 		}
 		if len(*jobs) < limit {
-			*jobs = append(*jobs, func(ctx context.Context) error { return journal.passOrder(ctx, s, t) })
+			*jobs = append(*jobs, func(ctx context.Context) error {
+				return journal.passOrder(ctx, s, t)
+			})
 		}
 	}
 	return own, asking, nil
 }
 
-// passOrder moves one order on, without waiting for anything but CERTInext's answers.
+// passOrder takes an order as far as possible for the background pass, which waits for CERTInext's
+// answers, and not for its status to change. It does nothing while others hold the order.
 func (journal *Journal) passOrder(ctx context.Context, s logical.Storage, t tracked) error {
 	h, _ := journal.acquire(s, t.id)
 	if h == nil {
 		return nil
 	}
 	defer h.Release()
-	h.lookAgain(journal.Now().Add(host.PassDelay(0))) // after a fault of storage
+	h.lookAgain(journal.Now().Add(host.PassDelay(0))) // if storage fails
 	open, err := h.readHeld(ctx)
 	if err != nil || !open {
 		return err
@@ -67,14 +74,15 @@ func (journal *Journal) passOrder(ctx context.Context, s logical.Storage, t trac
 	before := o.CAStatus
 	d, err := h.newDriver(ctx, forNobody, journal.Now())
 	if err != nil {
-		h.lookAgain(journal.Now().Add(host.PassDelay(journal.registry.attempt(o.ID, false))))
+		attempts := journal.registry.attempt(o.ID, false)
+		h.lookAgain(journal.Now().Add(host.PassDelay(attempts)))
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, patienceFor(o))
 	defer cancel()
 	out := d.run(ctx)
 	h.lookAgain(journal.observeDrive(ctx, d, o.CAStatus != before))
-	h.settle(ctx, out)
+	h.storeOutcome(ctx, out)
 	var refusal *fault.RefusedError
 	if errors.As(out.err, &refusal) {
 		return nil // logged, and kept with the order
@@ -82,7 +90,7 @@ func (journal *Journal) passOrder(ctx context.Context, s logical.Storage, t trac
 	return out.err
 }
 
-// patienceFor is how long the pass works on an order.
+// patienceFor returns how long the pass works on an order.
 func patienceFor(o *orderEntry) time.Duration {
 	if o.State == StatePending && o.Solver == "" {
 		return orderPatience
@@ -90,26 +98,29 @@ func patienceFor(o *orderEntry) time.Duration {
 	return doubtPatience
 }
 
-// observeDrive takes note of what a drive of the pass came to, and says when the order has its next turn. Failures that all
-// orders share do not make it wait longer than the others.
+// observeDrive records how a drive of the pass went, and returns when the order is due again. A
+// failure that is not the order's own, such as an outage of CERTInext, does not lengthen the
+// order's delay.
 func (journal *Journal) observeDrive(ctx context.Context, d *driver, changed bool) time.Time {
 	now, err := journal.Now(), d.lastErr
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
 	if ctx.Err() != nil && d.solver != nil && d.tracked {
-		err = nil // the DNS was slow, which says nothing of CERTInext
+		err = nil // the solver was slow, which says nothing about CERTInext
 	}
 	if err != nil || d.remote != nil {
-		if against := journal.Account.Observe(err, d.started); err != nil && !against {
+		if ofOrder := journal.Account.Observe(err, d.started); err != nil && !ofOrder {
 			return now.Add(max(host.PassDelay(0), account.Hint(err)))
 		}
 	}
-	return now.Add(max(host.PassDelay(journal.registry.attempt(d.order.ID, changed)), account.Hint(err)))
+	delay := host.PassDelay(journal.registry.attempt(d.order.ID, changed))
+	return now.Add(max(delay, account.Hint(err)))
 }
 
-// tendIssuedOnce looks after an order whose certificate is stored under serial: when it is not handed out any more, the key
-// goes; one that nobody fetched waits, and so does one that may be asked for again.
+// tendIssued takes care of an order whose certificate is stored under serial: it erases the key
+// once the certificate is not handed over any more. A certificate that was not collected yet, or
+// that may be asked for again, keeps its key.
 func (h *heldOrder) tendIssued(ctx context.Context, serial string) error {
 	h.lookAgain(h.journal.Now().Add(host.PassDelay(1)))
 	err := h.tendIssuedOnce(ctx, serial)
@@ -123,7 +134,9 @@ func (h *heldOrder) tendIssued(ctx context.Context, serial string) error {
 	return err
 }
 
-// tendIssuedOnce is tendIssuedOnce, unless only our clock says that the order is over, and CERTInext's was not seen yet: what it erases does not come back.
+// tendIssuedOnce does the work of tendIssued. It returns [account.ErrClockUnknown] when the order
+// is over by the mount's clock alone, and CERTInext's was not seen yet: an erased key does not come
+// back (ADR 0022).
 func (h *heldOrder) tendIssuedOnce(ctx context.Context, serial string) error {
 	unlock, err := h.journal.Certificates.Lock(ctx, serial)
 	if err != nil {
@@ -142,7 +155,8 @@ func (h *heldOrder) tendIssuedOnce(ctx context.Context, serial string) error {
 		return err
 	}
 	h.journal.registry.recall(h.id, c)
-	if verdict, _ := handoverTo(c, h.entry, nil, due, h.journal.Now(), h.journal.Account.ClockInDoubt()); verdict == isOver {
+	now, inDoubt := h.journal.Now(), h.journal.Account.ClockInDoubt()
+	if verdict, _ := handoverTo(c, h.entry, nil, due, now, inDoubt); verdict == isOver {
 		if _, seen := h.journal.Account.ClockSkew(); !seen && !due && c.Revocation == nil {
 			return account.ErrClockUnknown
 		}

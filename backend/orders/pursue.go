@@ -13,15 +13,16 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 )
 
-// A result is what an order came to for its caller.
+// A result is what a caller is answered about its order.
 type result struct {
 	issued *Issued // nil when nothing was handed over
 	cert   *certificates.Entry
 	err    error
 }
 
-// pursue moves a held order on for a caller, and answers with its certificate, or with an [*Error] that says how the order stands. It
-// takes over the hold: when the caller leaves first, the order is let go in the background once what is under way has ended.
+// pursue drives a held order for the caller. It returns the order's certificate, or an [*Error]
+// that says how the order stands. It takes over the hold: when the caller leaves first, the order
+// is released in the background, once the call that is under way has ended.
 func (w *caller) pursue(ctx context.Context, h *heldOrder) (*Issued, error) {
 	h = h.transfer()
 	if h.entry.State == StateIssued {
@@ -54,17 +55,19 @@ func (w *caller) pursue(ctx context.Context, h *heldOrder) (*Issued, error) {
 	return w.await(ctx, results, d)
 }
 
-// await waits for the result as long as the caller does.
+// await returns the drive's result, or how the order stands when the caller leaves before there is
+// one.
 func (w *caller) await(ctx context.Context, results <-chan result, d *driver) (*Issued, error) {
 	leaves := w.detachesAt()
-	timer := time.NewTimer(min(leaves.Sub(w.journal.Now()), leaves.Sub(w.began))) // the latter when the clock is set back meanwhile
+	// When the clock was set back since the caller began, the second duration is the shorter one.
+	timer := time.NewTimer(min(leaves.Sub(w.journal.Now()), leaves.Sub(w.began)))
 	defer timer.Stop()
 	select {
 	case r := <-results:
 		return r.issued, r.err
 	case <-ctx.Done():
 	case <-timer.C:
-		select { // a result that has come at the same moment is not thrown away
+		select { // a result that came at the same moment is not thrown away
 		case r := <-results:
 			return r.issued, r.err
 		default:
@@ -73,21 +76,22 @@ func (w *caller) await(ctx context.Context, results <-chan result, d *driver) (*
 	return nil, &Error{Order: d.latest.Load()}
 }
 
-// conclude ends a drive: its certificate is handed over, or stored for who comes next, and the caller's answer is made.
+// conclude makes the caller's answer of how a drive ended. It hands over the certificate, or stores
+// it for a later request.
 func (w *caller) conclude(ctx context.Context, h *heldOrder, out outcome) result {
 	if out.cert != nil && w.purpose.isHanded() && ctx.Err() == nil {
 		return h.fromDownload(ctx, w, out.cert)
 	}
-	h.settle(ctx, out)
+	h.storeOutcome(ctx, out)
 	var (
-		refusal   *fault.RefusedError
-		elsewhere *placeAnewError
+		refusal *fault.RefusedError
+		anew    *placeAnewError
 	)
-	if out.err != nil && !errors.As(out.err, &refusal) || errors.As(out.err, &elsewhere) {
+	if (out.err != nil && !errors.As(out.err, &refusal)) || errors.As(out.err, &anew) {
 		return result{err: out.err}
 	}
 	if out.cert != nil && h.entry.State == StateIssued && ctx.Err() == nil {
-		return h.fromStore(ctx, w) // it may have been handed over by a process that has died since
+		return h.fromStore(ctx, w) // a process that has died since may have handed it over
 	}
 	if w.purpose.isHurried() && h.entry.Solver != "" && h.entry.awaitsValidation() {
 		h.validateBehind(ctx)
@@ -97,11 +101,12 @@ func (w *caller) conclude(ctx context.Context, h *heldOrder, out outcome) result
 	return result{err: &Error{Order: h.entry.view(), Err: out.err}}
 }
 
-// settle stores and logs what a drive has come to.
-func (h *heldOrder) settle(ctx context.Context, out outcome) {
+// storeOutcome stores the certificate that a drive has downloaded, and logs its error.
+func (h *heldOrder) storeOutcome(ctx context.Context, out outcome) {
 	if out.cert != nil {
 		if err := h.keepUndelivered(context.WithoutCancel(ctx), out.cert); err != nil {
-			h.journal.Log.Error("storing a certificate failed; the background pass tries again", "order_id", h.id, "error", err)
+			h.journal.Log.Error("storing a certificate failed; the background pass tries again",
+				"order_id", h.id, "error", err)
 		}
 	}
 	if out.err != nil {
@@ -109,7 +114,8 @@ func (h *heldOrder) settle(ctx context.Context, out outcome) {
 	}
 }
 
-// giveUpUnsent closes an order that could not be driven, if CERTInext has certainly not heard of it; others go on.
+// giveUpUnsent ends an order that could not be driven, if CERTInext has certainly not heard of it:
+// it is closed, or is a draft again when it was to be promoted. Other orders stay open.
 func (h *heldOrder) giveUpUnsent(ctx context.Context) error {
 	o := h.entry
 	if !o.fresh {
@@ -127,27 +133,35 @@ func (h *heldOrder) giveUpUnsent(ctx context.Context) error {
 	return h.closeOrder(ctx)
 }
 
-// validateBehind has the work of an order's solver begin behind a request that does not wait for it, unless the order had its turn a moment
-// ago. A client that asks often must not keep the order from the background work.
+// validateBehind has the order's solver begin its work in the background, for a request that does
+// not wait for it. It does nothing when the order is not due yet: a client that asks often must not
+// keep the background work from the order.
 func (h *heldOrder) validateBehind(ctx context.Context) {
+	acct := h.journal.Account
 	t, _ := h.journal.registry.status(h.id)
-	if t.next.After(h.journal.Now()) || h.journal.Account.Breaker.Now().InDoubt() || h.journal.Account.Paused() || !h.journal.Account.Active() || h.journal.Alive.Err() != nil {
+	if t.next.After(h.journal.Now()) || acct.Breaker.Now().InDoubt() || acct.Paused() ||
+		!acct.Active() || h.journal.Alive.Err() != nil {
 		return
 	}
 	select {
 	case h.journal.behind <- struct{}{}:
 	default:
-		return // enough goes on; the background pass comes to it
+		return // enough orders are worked on behind requests; the background pass takes this one
 	}
 	ctx, stop := h.journal.Outlive(ctx)
 	h.journal.Work.Go(func() {
 		defer func() { <-h.journal.behind }()
 		defer stop()
-		if h.journal.waitFor(ctx, t.busy, h.journal.Now().Add(hangUpPatience)) != nil { // for the request to let go
+		// The request still holds the order.
+		deadline := h.journal.Now().Add(hangUpPatience)
+		if h.journal.waitFor(ctx, t.busy, deadline) != nil {
 			return
 		}
-		if err := h.journal.passOrder(ctx, h.storage, t); err != nil && h.journal.Alive.Err() == nil {
-			h.journal.Log.Warn("a solver's work behind a request met an error; the background pass tries again", "order_id", t.id, "error", err)
+		err := h.journal.passOrder(ctx, h.storage, t)
+		if err != nil && h.journal.Alive.Err() == nil {
+			h.journal.Log.Warn(
+				"a solver's work behind a request failed; the background pass tries again",
+				"order_id", t.id, "error", err)
 		}
 	})
 }

@@ -17,27 +17,34 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
-// unresolvedNeeds says what becomes of an order in doubt.
+// unresolvedNeeds says what becomes of an order in doubt, and what an operator can do about it.
 func unresolvedNeeds(o *orderEntry) []string {
 	if o.Draft {
-		return []string{fmt.Sprintf("it is to be a draft, and costs nothing: an operator who has discarded the draft with the remark %s in CERTInext's portal, "+
-			"or is certain that it is not there, writes never_placed=true to orders/%s/%s", o.marker(), o.Role, o.ID)}
+		return []string{fmt.Sprintf("it is to be a draft, and costs nothing: "+
+			"an operator who has discarded the draft with the remark %s in CERTInext's portal, "+
+			"or is certain that it is not there, writes never_placed=true to orders/%s/%s",
+			o.marker(), o.Role, o.ID)}
 	}
 	if o.Reissue != nil {
-		return []string{fmt.Sprintf("the engine looks at CERTInext's order %s until it is known whether it was reissued; an operator who is certain that it "+
-			"was not writes never_placed=true to orders/%s/%s", sanitize.Short(o.CAOrderID), o.Role, o.ID)}
+		return []string{fmt.Sprintf("the engine looks at CERTInext's order %s "+
+			"until it is known whether it was reissued; "+
+			"an operator who is certain that it was not writes never_placed=true to orders/%s/%s",
+			sanitize.Short(o.CAOrderID), o.Role, o.ID)}
 	}
 	return []string{
 		"the engine looks for the order in CERTInext's records, and never sends it twice",
-		fmt.Sprintf("an operator who finds it in CERTInext's portal, by the remark %s, settles it by writing ca_order_id to orders/%s/%s; "+
-			"one who is certain that it is not there, by writing never_placed=true", o.marker(), o.Role, o.ID),
+		fmt.Sprintf("an operator who finds it in CERTInext's portal, by the remark %s, "+
+			"settles it by writing ca_order_id to orders/%s/%s; "+
+			"one who is certain that it is not there, by writing never_placed=true",
+			o.marker(), o.Role, o.ID),
 	}
 }
 
-// errNeverTaken is an order in doubt of which CERTInext has certainly never heard.
+// errNeverTaken is the error for an order in doubt that CERTInext has certainly never taken.
 var errNeverTaken = errors.New("CERTInext never took the order")
 
-// reconcile finds out whether CERTInext holds an order whose create was not answered.
+// reconcile finds out whether CERTInext took an order whose create was not answered. It reports
+// whether the drive is over.
 func (d *driver) reconcile(ctx context.Context) (done bool, out outcome) {
 	o := d.order
 	found, err := d.locate(ctx)
@@ -63,7 +70,9 @@ func (d *driver) reconcile(ctx context.Context) (done bool, out outcome) {
 		return true, outcome{err: d.save(ctx)}
 	}
 	d.held.setDraft(false)
-	o.State, o.CAOrderID, o.LastError = StatePending, found.orderID, ""
+	o.State = StatePending
+	o.CAOrderID = found.orderID
+	o.LastError = ""
 	o.note(now, "found at CERTInext as %s", sanitize.Short(found.orderID))
 	if err := d.save(ctx); err != nil {
 		return true, outcome{err: err}
@@ -71,25 +80,29 @@ func (d *driver) reconcile(ctx context.Context) (done bool, out outcome) {
 	return false, outcome{}
 }
 
+// inDoubt makes the order one of which it is not known whether CERTInext took it.
 func (d *driver) inDoubt() {
 	d.order.State = StateUnresolved
 	d.setNeeds(unresolvedNeeds(d.order))
 }
 
-// neverTaken closes an order that CERTInext does not hold. Only a request buys, so it is not sent again by itself: a request
-// that waits for it goes on with a new order.
+// neverTaken closes an order that CERTInext never took. The background pass does not send it again,
+// since only requests buy: a request that waits for it places a new order (ADR 0009).
 func (d *driver) neverTaken(ctx context.Context, now time.Time, cause error) outcome {
 	d.order.LastError = sanitize.Short(cause.Error())
 	d.order.note(now, "%s", sanitize.Short(cause.Error()))
 	if err := d.end(ctx, StateFailed); err != nil {
 		return outcome{err: err}
 	}
-	return outcome{err: &fault.RefusedError{Err: &placeAnewError{id: d.order.ID, cause: sanitize.Short(cause.Error()), never: true}}}
+	anew := &placeAnewError{id: d.order.ID, cause: sanitize.Short(cause.Error()), never: true}
+	return outcome{err: &fault.RefusedError{Err: anew}}
 }
 
-// find looks for the order's marker in CERTInext's own records. Where CERTInext is known to answer a repeated
-// Idempotency-Key with the first order, asking again by the same key is as good, and the documented API has no records.
-// It returns nothing when the order is not found, which proves nothing, and errNeverTaken when it certainly does not exist.
+// locate looks for the order at CERTInext, mostly by its marker in the orders report. Where
+// CERTInext is trusted to answer a repeated Idempotency-Key with the first order, it repeats the
+// create instead, since the documented API has no report. It returns the zero remoteID when the
+// order is not found, which proves nothing, and [errNeverTaken] when CERTInext certainly never took
+// it (ADR 0009).
 func (d *driver) locate(ctx context.Context) (remoteID, error) {
 	o, now := d.order, d.journal.Now()
 	if o.Reissue != nil {
@@ -100,9 +113,11 @@ func (d *driver) locate(ctx context.Context) (remoteID, error) {
 	}
 	found, err := d.journal.report.find(ctx, d)
 	if found != (remoteID{}) || err != nil || o.Draft {
-		return found, err // that the records show drafts is not known, so the absence of one says nothing
+		// Whether the records show drafts is not known, so the absence of one proves nothing.
+		return found, err
 	}
-	later := d.journal.laterOrders.pruneAndList(laterOrderOf(o, d.knownSince().Add(d.config.EffectiveAbsentAfter())), now)
+	after := d.knownSince().Add(d.config.EffectiveAbsentAfter())
+	later := d.journal.laterOrders.pruneAndList(laterOrderOf(o, after), now)
 	if len(later) == 0 {
 		return remoteID{}, nil
 	}
@@ -117,11 +132,13 @@ func (d *driver) locate(ctx context.Context) (remoteID, error) {
 	if shown == "" {
 		return remoteID{}, nil
 	}
-	return remoteID{}, fmt.Errorf("%w: its records show order %s, which was placed %s and more after this one, and not this one",
+	return remoteID{}, fmt.Errorf("%w: its records show order %s, "+
+		"which was placed at least %s after this one, and not this one",
 		errNeverTaken, sanitize.Short(shown), d.config.EffectiveAbsentAfter())
 }
 
-// lookFor looks for the order at CERTInext, and nowhere asks for it again.
+// locatePlaced looks for the order at CERTInext without ever repeating the create. It returns the
+// zero remoteID when the order is not found.
 func (d *driver) locatePlaced(ctx context.Context) (remoteID, error) {
 	if d.order.Reissue == nil {
 		return d.journal.report.find(ctx, d)
@@ -133,23 +150,24 @@ func (d *driver) locatePlaced(ctx context.Context) (remoteID, error) {
 	return found, err
 }
 
-// keyed reports whether the order was, and would be, sent with an Idempotency-Key: version 1 of the API knows none. There a repeated
-// create is refused because of its CSR (observed: EMS-1099), which says nothing of the first.
-func (d *driver) keyed() bool {
+// sendsKey reports whether the order was sent with an Idempotency-Key, and would be again. Version
+// 1 of the API has none: it refuses a repeated create because of its CSR (observed: EMS-1099),
+// which says nothing about the first one.
+func (d *driver) sendsKey() bool {
 	return !d.order.Placement.Keyless && !keyless(d.config, d.order.Placement.Family)
 }
 
-// keyless reports whether orders of a family go through version 1.
+// keyless reports whether orders of a family are placed through version 1 of the API.
 func keyless(cfg *account.Config, family certinext.Family) bool {
 	return cfg.Version() == certinext.V1 || family == certinext.FamilySMIME
 }
 
-// knownSince is when CERTInext was asked for the order, by the clock of this process: an order of an earlier one, perhaps on
-// another node, counts from this one's beginning.
+// knownSince returns when CERTInext was asked for the order, by the clock of this process. An order
+// of an earlier process, perhaps on another node, counts as asked for when this one began.
 func (d *driver) knownSince() time.Time {
 	asked, now := d.order.askedAt(), d.journal.Now()
 	if asked.After(now) {
-		asked = now // by a clock that has been set right since
+		asked = now // the clock was ahead then
 	}
 	if asked.After(d.journal.begun) && !d.journal.begun.After(now) {
 		return asked
@@ -157,15 +175,20 @@ func (d *driver) knownSince() time.Time {
 	return host.Earlier(d.journal.begun, now)
 }
 
-// replayWindow is how long a service is trusted to remember an Idempotency-Key. No source says how long it does.
+// replayWindow is how long CERTInext is trusted to remember an Idempotency-Key. How long it does is
+// not documented.
 const replayWindow = 24 * time.Hour
 
-// mayReplay reports whether asking again by the same key is a way to find the order. An order that never arrived is bought that way, so not
-// while ordering is paused; and a create may take minutes, so not for somebody who waits for an answer.
+// mayReplay reports whether the create may be repeated with its Idempotency-Key to find the order.
+// That buys an order that never arrived, so not while ordering is paused. And a create may take
+// minutes, so not for a caller that waits for an answer only.
 func (d *driver) mayReplay() bool {
-	return d.config.TrustIdempotencyKey && d.keyed() && d.config.MayOrder() == nil && !d.purpose.isHurried()
+	return d.config.TrustIdempotencyKey && d.sendsKey() &&
+		d.config.MayOrder() == nil && !d.purpose.isHurried()
 }
 
+// replay repeats the create with its Idempotency-Key, and returns what CERTInext calls the order
+// then.
 func (d *driver) replay(ctx context.Context) (remoteID, error) {
 	d.order.AskedAgainAt = d.journal.Now()
 	if err := d.save(ctx); err != nil {
@@ -173,8 +196,9 @@ func (d *driver) replay(ctx context.Context) (remoteID, error) {
 	}
 	remote, err := d.create(ctx)
 	if err != nil {
-		if !certinext.MayHaveActed(err) && !certinext.HasCode(err, codeKeyUsed) && certinext.HasStatus(err, http.StatusBadRequest, http.StatusUnprocessableEntity) {
-			// Had the first create made an order, its key would be known.
+		refused := certinext.HasStatus(err, http.StatusBadRequest, http.StatusUnprocessableEntity)
+		if refused && !certinext.MayHaveActed(err) && !certinext.HasCode(err, codeKeyUsed) {
+			// If the first create had made an order, CERTInext would know its key.
 			return remoteID{}, fmt.Errorf("%w: asked again, it refused: %w", errNeverTaken, err)
 		}
 		return remoteID{}, err

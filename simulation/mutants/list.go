@@ -182,8 +182,8 @@ var mutants = []Mutant{
 	{
 		Name: "an order in doubt is sent again where nobody honours its key",
 		File: "backend/orders/reconcile.go",
-		Old:  "return d.config.TrustIdempotencyKey && d.keyed()",
-		New:  "return d.keyed()",
+		Old:  "return d.config.TrustIdempotencyKey && d.sendsKey()",
+		New:  "return d.sendsKey()",
 		Like: "a check that is left out",
 	},
 	{
@@ -247,8 +247,8 @@ var mutants = []Mutant{
 	{
 		Name: "an order whose certificate was handed over is never closed",
 		File: "backend/orders/pass_order.go",
-		Old:  "journal.Account.ClockInDoubt()); verdict == isOver {",
-		New:  "journal.Account.ClockInDoubt()); verdict == isOver && c.Delivery == nil {",
+		Old:  "due, now, inDoubt); verdict == isOver {",
+		New:  "due, now, inDoubt); verdict == isOver && c.Delivery == nil {",
 		Like: "an erasure that is skipped",
 	},
 
