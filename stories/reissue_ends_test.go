@@ -134,7 +134,7 @@ func TestAReissueForTheSameKeyIsRefused(t *testing.T) {
 		key, err := x509.ParseECPrivateKey(block.Bytes)
 		require.NoError(t, err)
 		text := m.refused("orders/web/"+first.Data["order_id"].(string)+"/reissue", map[string]any{"csr": csr(t, key, "www.example.com")})
-		require.Contains(t, text, "csr: has the key of the certificate that there is")
+		require.Contains(t, text, "csr: has the key of the order's certificate")
 		require.Zero(t, m.ca.Calls()[certinexttest.OpReissue])
 	})
 }

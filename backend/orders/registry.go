@@ -4,6 +4,7 @@
 package orders
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -19,49 +20,53 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// A registry is what the engine keeps in memory of its open orders: enough to find them without reading storage, and to
-// see to it that one at a time works on each. Storage is the truth; the registry is filled from it once, and knows better only
-// while storage refuses to take what has happened.
+// A registry keeps the open orders in memory: enough to find them without reading storage, and to
+// let one request, or the background pass, work on each of them at a time. Storage is the truth:
+// the registry is filled from it once, and knows better only after storage has refused a write.
 type registry struct {
 	mu       sync.Mutex
 	loaded   bool
-	loading  chan struct{}       // closed when whoever fills the registry is done; nil when nobody does
-	outdated int                 // counts the times that storage has changed elsewhere
+	loading  chan struct{}       // closed when a running load has ended; nil when none runs
+	outdated int                 // counts how often another node has changed an order in storage
 	orders   map[string]*tracked // by order id
 
 	unreadable []string // storage keys of entries that could not be decoded
 }
 
-// tracked is one open order.
+// A tracked is one open order.
 type tracked struct {
 	id               string
 	role             string
 	fingerprint      string
-	namesFingerprint string // see orderEntry.twin; empty for most
-	marker           string // its Idempotency-Key, which the marker is made of
+	namesFingerprint string // see orderEntry.namesFingerprint; empty for most
+	marker           string // the random key of which its marker is made
 	number           string // CERTInext's; empty until it is known
-	named            bool   // has a request_id: found by id, never by fingerprint
+	named            bool   // its request has a request_id: it is found by id, never by fingerprint
 	created          time.Time
-	busy             chan struct{} // closed when the present holder lets go; nil when there is none
+	busy             chan struct{} // closed when its holder releases it; nil when it is not held
 	attempts         int           // of the background pass since the order last changed
 	next             time.Time     // when the background pass looks at it again
 
-	unsaved *orderEntry // what storage could not take; nil when storage knows all
-	unsent  bool        // CERTInext has certainly not been told of it
-	handed  *handed     // what this process knows of answers that held the certificate; nil when there was none
+	unsaved *orderEntry // what storage has refused to take; nil when storage is up to date
+	unsent  bool        // CERTInext has certainly not heard of it
+	handed  *handed     // the certificate, once this process has handed it over; else nil
 
-	stored     string    // the serial number of its certificate, which this process has stored and handed over once
-	futureSeen time.Time // when this process first saw that CERTInext was asked later than now, by a clock set right since
+	// stored is the serial number, with dashes, of the certificate that this process has stored and
+	// handed over, even if the answer was taken back.
+	stored string
+	// futureSeen is when this process first found the time at which CERTInext was asked to lie in
+	// the future: the clock was ahead when it was stored.
+	futureSeen time.Time
 }
 
-// handed is what the registry knows of a certificate that was handed over.
+// A handed is a certificate that was handed over.
 type handed struct {
 	serial   string // with dashes
 	delivery certificates.Delivery
 }
 
-// load fills the registry from storage, once. After a failover that may take seconds, which everybody waits for only as long
-// as its own request lasts.
+// load fills the registry from storage, once. After a failover that may take seconds: each request
+// waits for it no longer than its own context lasts, and is told to ask again then.
 func (r *registry) load(ctx context.Context, s logical.Storage) error {
 	for {
 		r.mu.Lock()
@@ -98,13 +103,14 @@ func (r *registry) load(ctx context.Context, s logical.Storage) error {
 	}
 }
 
-// stillLoading is the answer to a request whose time was over before the open orders were read. What was read is kept, so that the next one
-// goes on from there.
+// stillLoading answers a request whose context ended before all open orders were read. The orders
+// read so far stay in the registry, so the next request goes on from there.
 func stillLoading(ctx context.Context) error {
-	return &fault.RefusedError{Err: fmt.Errorf("the mount's open orders are still being read, as after every start: ask again in a moment (%w)", ctx.Err())}
+	return &fault.RefusedError{Err: fmt.Errorf("the mount's open orders are still being read, "+
+		"as after every start: ask again in a moment (%w)", ctx.Err())}
 }
 
-// read adds what storage holds and the registry does not.
+// read adds the orders in storage that the registry does not have.
 func (r *registry) read(ctx context.Context, s logical.Storage) error {
 	roles, err := store.List(ctx, s, OpenPrefix)
 	if err != nil {
@@ -133,14 +139,15 @@ func (r *registry) readRole(ctx context.Context, s logical.Storage, role string)
 			return fmt.Errorf("reading %s: %w", key, err)
 		}
 		if e != nil {
-			r.take(e)
+			r.addStored(e)
 		}
 	}
 	return nil
 }
 
-// take adds the order of a stored entry. One that cannot be read must not keep all others from going on.
-func (r *registry) take(e *logical.StorageEntry) {
+// addStored adds the order of a stored entry. An entry that cannot be decoded is only remembered as
+// such: it must not keep all other orders from going on.
+func (r *registry) addStored(e *logical.StorageEntry) {
 	o := new(orderEntry)
 	err := e.DecodeJSON(o)
 	r.mu.Lock()
@@ -153,7 +160,7 @@ func (r *registry) take(e *logical.StorageEntry) {
 	}
 }
 
-// add makes t known. The caller holds mu.
+// add adds t and returns it. The caller holds mu.
 func (r *registry) add(t *tracked) *tracked {
 	if r.orders == nil {
 		r.orders = make(map[string]*tracked)
@@ -162,13 +169,17 @@ func (r *registry) add(t *tracked) *tracked {
 	return t
 }
 
-// describe takes over what an order's entry says that it is found by.
+// describe copies from an order's entry whatever the order is found by.
 func (t *tracked) describe(o *orderEntry) {
-	t.fingerprint, t.namesFingerprint, t.marker = o.Fingerprint, o.namesFingerprint(), o.Placement.IdempotencyKey
-	t.named, t.created, t.number = o.RequestID != "", o.CreatedAt, o.CAOrderID
+	t.fingerprint = o.Fingerprint
+	t.namesFingerprint = o.namesFingerprint()
+	t.marker = o.Placement.IdempotencyKey
+	t.number = o.CAOrderID
+	t.named = o.RequestID != ""
+	t.created = o.CreatedAt
 }
 
-// hold makes the caller the one who works on t. It returns nil when somebody else does. The caller holds mu.
+// hold holds t for the caller; it returns nil when t is already held. The caller holds mu.
 func (r *registry) hold(t *tracked) *heldOrder {
 	if t.busy != nil {
 		return nil
@@ -177,7 +188,8 @@ func (r *registry) hold(t *tracked) *heldOrder {
 	return &heldOrder{registry: r, id: t.id, role: t.role, busy: t.busy}
 }
 
-// forget makes the next load read storage again. Orders that somebody works on, or that storage does not know all of, stay.
+// forget makes the next load read storage again. It keeps the orders that are held, and those of
+// which the registry knows more than storage.
 func (r *registry) forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -190,20 +202,21 @@ func (r *registry) forget() {
 	}
 }
 
-// reserve makes a new order known by what it is found by, and the caller the one who works on it. Where there is an order of that id, or
-// one that is wanted, it returns nil: the caller looks again.
+// reserve adds a new order, so that it can be found, and holds it for the caller. It returns nil,
+// and adds nothing, when there is an order of that id, or one that is wanted: then the caller has
+// to look again.
 func (r *registry) reserve(t tracked, wanted func(*tracked) bool) *heldOrder {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.orders[t.id] != nil || wanted != nil && r.best(wanted) != nil {
+	if r.orders[t.id] != nil || (wanted != nil && r.best(wanted) != nil) {
 		return nil
 	}
 	t.unsent = true
 	return r.hold(r.add(&t))
 }
 
-// acquire holds an order for the caller. When somebody else holds it, busy is that one's end; when the order is not open, both
-// are nil.
+// acquire holds an order for the caller. When the order is already held, h is nil and busy is
+// closed on its release; when it is not open, both are nil.
 func (r *registry) acquire(id string) (h *heldOrder, busy <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -227,9 +240,12 @@ func (r *registry) fingerprintOf(id string) (fingerprint string, ok bool) {
 	return "", false
 }
 
-// claim looks for an unnamed order that is wanted, and holds it for the caller unless somebody else does: then busy is that one's end. The
-// order has no id when there is none.
-func (r *registry) claim(wanted func(*tracked) bool) (found tracked, h *heldOrder, busy <-chan struct{}) {
+// claim finds the best of the wanted orders, see [registry.best], and holds it for the caller. When
+// it is already held, h is nil and busy is closed on its release; when there is none, found has no
+// id.
+func (r *registry) claim(
+	wanted func(*tracked) bool,
+) (found tracked, h *heldOrder, busy <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	t := r.best(wanted)
@@ -242,8 +258,9 @@ func (r *registry) claim(wanted func(*tracked) bool) (found tracked, h *heldOrde
 	return *t, h, nil
 }
 
-// best is the wanted order that serves soonest: one whose certificate was handed over already, then the oldest that nobody works on,
-// then the oldest. The caller holds mu.
+// best returns the wanted unnamed order that serves a request soonest; nil when there is none.
+// Orders whose certificate was handed over already come first, then those that are not held, and
+// among equals the oldest. The caller holds mu.
 func (r *registry) best(wanted func(*tracked) bool) *tracked {
 	rank := func(t *tracked) int {
 		switch {
@@ -254,12 +271,17 @@ func (r *registry) best(wanted func(*tracked) bool) *tracked {
 		}
 		return 0
 	}
+	compare := func(a, b *tracked) int {
+		return cmp.Or(
+			cmp.Compare(rank(a), rank(b)), a.created.Compare(b.created), cmp.Compare(a.id, b.id),
+		)
+	}
 	var best *tracked
 	for _, t := range r.orders {
 		if t.named || !wanted(t) {
 			continue
 		}
-		if best == nil || rank(t) < rank(best) || rank(t) == rank(best) && (t.created.Before(best.created) || t.created.Equal(best.created) && t.id < best.id) {
+		if best == nil || compare(t, best) < 0 {
 			best = t
 		}
 	}
@@ -272,12 +294,13 @@ func (r *registry) release(h *heldOrder) {
 	defer r.mu.Unlock()
 	t := r.orders[h.id]
 	if t == nil || t.busy != h.busy {
-		return // forgotten, and perhaps made anew by somebody else
+		return // it was dropped, and perhaps added again since
 	}
 	if o := h.entry; o != nil {
 		t.describe(o)
 		t.unsent = o.fresh
-		if t.unsaved = nil; o.dirty {
+		t.unsaved = nil
+		if o.dirty {
 			t.unsaved = o
 		}
 	}
@@ -288,7 +311,7 @@ func (r *registry) release(h *heldOrder) {
 	t.busy = nil
 }
 
-// drop forgets an order that is no longer open.
+// drop removes a held order that is no longer open.
 func (r *registry) drop(h *heldOrder) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -300,12 +323,12 @@ func (r *registry) drop(h *heldOrder) {
 	delete(r.orders, h.id)
 }
 
-// sameRequest is what [registry.claim] wants of an order with a fingerprint.
+// sameRequest has [registry.claim] look for the orders of a fingerprint.
 func sameRequest(fingerprint string) func(*tracked) bool {
 	return func(t *tracked) bool { return t.fingerprint == fingerprint }
 }
 
-// hasNumber reports whether another open order than id has a number of CERTInext's.
+// hasNumber reports whether an open order other than id has this number of CERTInext's.
 func (r *registry) hasNumber(id, number string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -317,7 +340,7 @@ func (r *registry) hasNumber(id, number string) bool {
 	return false
 }
 
-// amend takes over what a held order's entry says that it is found by.
+// amend updates what a held order is found by from its entry.
 func (r *registry) amend(o *orderEntry) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -326,34 +349,41 @@ func (r *registry) amend(o *orderEntry) {
 	}
 }
 
-// markDelivered remembers that the order's certificate was handed over.
+// markDelivered records that the order's certificate was handed over.
 func (r *registry) markDelivered(id, serial string, d certificates.Delivery) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if t := r.orders[id]; t != nil {
-		t.handed, t.stored = &handed{serial: serial, delivery: d}, serial
+		t.handed = &handed{serial: serial, delivery: d}
+		t.stored = serial
 	}
 }
 
-// recall has the entry of an order's certificate say what this process knows of the answers that held it.
+// recall corrects the entry of an order's certificate by what this process knows of its own
+// answers.
 func (r *registry) recall(id string, c *certificates.Entry) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if t := r.orders[id]; t != nil && t.handed != nil && t.handed.serial == c.Serial && c.Delivery != nil {
-		c.Delivery.Recall(t.handed.delivery)
+	t := r.orders[id]
+	if t == nil || t.handed == nil || t.handed.serial != c.Serial || c.Delivery == nil {
+		return
 	}
+	c.Delivery.Recall(t.handed.delivery)
 }
 
-// unmarkDelivered forgets answers that did not reach anybody. That the certificate is stored stays known. The background pass looks at the order after next.
+// unmarkDelivered forgets answers that did not reach their clients, but not that the certificate is
+// stored. The background pass looks at the order from next on.
 func (r *registry) unmarkDelivered(id string, next time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if t := r.orders[id]; t != nil {
-		t.handed, t.next = nil, next
+		t.handed = nil
+		t.next = next
 	}
 }
 
-// attempt counts one more try of the background pass, from the beginning when the order has changed since the last one.
+// attempt counts an attempt of the background pass and returns how many there were since the order
+// last changed.
 func (r *registry) attempt(id string, changed bool) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -361,13 +391,14 @@ func (r *registry) attempt(id string, changed bool) int {
 	if t == nil {
 		return 0
 	}
-	if t.attempts++; changed {
+	t.attempts++
+	if changed {
 		t.attempts = 0
 	}
 	return t.attempts
 }
 
-// status returns a copy of what is known of an open order.
+// status returns a copy of an open order; it reports false when there is none of that id.
 func (r *registry) status(id string) (tracked, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -378,7 +409,7 @@ func (r *registry) status(id string) (tracked, bool) {
 	return *t, true
 }
 
-// marked returns the open orders whose markers are among the tags of rows, by what the markers are made of.
+// marked returns the open orders whose markers are among the tags of rows, by [markerKey].
 func (r *registry) marked(rows []certinext.ReportRow) map[string]tracked {
 	wanted := make(map[string]bool, len(rows))
 	for _, row := range rows {
@@ -404,11 +435,12 @@ func (r *registry) takeUnreadable() []string {
 	return keys
 }
 
-// longestLook is how long the background pass leaves an order alone at most: one that would have to wait longer has its turn from a clock
-// that was set right since.
+// longestLook is how long the background pass leaves an order alone at most. The clock was ahead
+// when an order that is to wait longer was last looked at, so it is due.
 const longestLook = issuing.LongestReuse + time.Hour
 
-// due lists the orders that nobody works on and the background pass should look at, the longest overdue first, at most limit.
+// due lists at most limit orders that are not held and due for the background pass, the longest
+// overdue first.
 func (r *registry) due(now time.Time, limit int) []tracked {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -427,10 +459,10 @@ func (r *registry) due(now time.Time, limit int) []tracked {
 	return out[:min(limit, len(out))]
 }
 
-// askedBy returns the latest time at which CERTInext can have been asked for an order, by the present clock. A stored time
-// that lies in the future was written by a clock that has been set right since, nobody knows by how much: then it was no
-// later than when this process first saw it.
-func (r *registry) askedBy(id string, stored, now time.Time) time.Time {
+// boundAsked returns the latest time, by the present clock, at which CERTInext can have been asked
+// for an order. A stored time in the future was written while the clock was ahead, by how much is
+// not known: then it is the time at which this process first saw that, which is remembered.
+func (r *registry) boundAsked(id string, stored, now time.Time) time.Time {
 	if !stored.After(now) {
 		return stored
 	}
@@ -446,7 +478,7 @@ func (r *registry) askedBy(id string, stored, now time.Time) time.Time {
 	return t.futureSeen
 }
 
-// Invalidate has the open orders read again when one of them has changed in storage elsewhere.
+// Invalidate has the open orders read again when another node has changed one of them in storage.
 func (journal *Journal) Invalidate(key string) {
 	if strings.HasPrefix(key, OpenPrefix) {
 		journal.registry.forget()

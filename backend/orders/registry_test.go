@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// slowStorage takes a while to read an entry, and can fail.
+// A slowStorage takes ten seconds to read an entry, and fails when told to.
 type slowStorage struct {
 	logical.Storage
 	reads int
@@ -38,13 +38,14 @@ func storeOrder(t *testing.T, s logical.Storage, id string) {
 	require.NoError(t, store.Put(t.Context(), s, o.openKey(), o))
 }
 
-// claimed is the id of the order that the same request comes to.
+// claimed returns the id of the order that a request of this fingerprint finds; empty when there is
+// none.
 func claimed(r *registry, fingerprint string) string {
 	t, _, _ := r.claim(sameRequest(fingerprint))
 	return t.id
 }
 
-func TestTheRegistryIsFilledOnceAndNobodyWaitsForItLongerThanItsRequestLasts(t *testing.T) {
+func TestTheRegistryIsFilledOnceAndNoRequestWaitsForItLongerThanItLasts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &slowStorage{Storage: new(logical.InmemStorage)}
 		storeOrder(t, s.Storage, "a")
@@ -69,7 +70,7 @@ func TestTheRegistryIsFilledOnceAndNobodyWaitsForItLongerThanItsRequestLasts(t *
 	})
 }
 
-func TestWhoFillsTheRegistryAndRunsOutOfTimeIsToldToAskAgain(t *testing.T) {
+func TestARequestThatRunsOutOfTimeWhileFillingTheRegistryIsToldToAskAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &slowStorage{Storage: new(logical.InmemStorage), fail: context.DeadlineExceeded}
 		storeOrder(t, s.Storage, "a")
@@ -101,7 +102,7 @@ func TestWhatChangesWhileTheRegistryIsFilledIsNotMissed(t *testing.T) {
 		done := make(chan error, 1)
 		go func() { done <- r.load(t.Context(), s) }()
 		time.Sleep(time.Second)
-		storeOrder(t, s.Storage, "b") // by another node, behind what was listed already
+		storeOrder(t, s.Storage, "b") // by another node, after the list was read
 		r.forget()
 		require.NoError(t, <-done)
 		require.Equal(t, "b", claimed(r, "b"))

@@ -21,15 +21,17 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// A reissue is another certificate within an order that CERTInext has issued: with a new key, or with other names. It is an
-// order of its own here, with its own key, journal and certificate, that shares CERTInext's order number with the one before.
+// A reissue is what an order stores that is for another certificate, with a new key or other names,
+// within an order that CERTInext has issued. The mount keeps it as an order with its own key,
+// history and certificate, which shares CERTInext's order number with the order that it reissues.
 //
-// CERTInext revokes by order, so revoking the newest certificate revokes all of the order's, and the ones before cannot be
-// revoked alone: the end of their leases revokes nothing.
+// CERTInext revokes whole orders: revoking the newest certificate revokes those before it, too,
+// which cannot be revoked alone. So the end of their leases revokes nothing (ADR 0013).
 type reissue struct {
 	Of     string `json:"of"`     // the order whose certificate is reissued
 	Serial string `json:"serial"` // of that certificate, with dashes
-	// RequestID is CERTInext's of the order before it was asked: another one tells that it has taken the reissue.
+	// RequestID is CERTInext's request id of the order before the reissue was asked for: once it
+	// has another one, CERTInext has taken the reissue.
 	RequestID      string           `json:"request_id"`
 	UpdateNames    bool             `json:"update_names,omitempty"`
 	Reason         string           `json:"reason,omitempty"`
@@ -37,29 +39,32 @@ type reissue struct {
 	RevokeReason   certinext.Reason `json:"revoke_reason,omitempty"`
 	// Taken is set when CERTInext has answered that it took the reissue.
 	Taken bool `json:"taken,omitempty"`
-	// StaleSince is when CERTInext was first seen to say that the order is issued, and to deliver another certificate.
+	// StaleSince is when CERTInext first called the order issued and delivered another certificate.
 	StaleSince time.Time `json:"stale_since,omitzero"`
 }
 
 // A ReissueRequest asks for another certificate within an order.
 type ReissueRequest struct {
-	Role, ID  string // of the order
-	Requester string // who may collect the new certificate
+	Role, ID  string // of the order to reissue
+	Requester string // may collect the new certificate
 	EntityID  string // fills in the role's templated domains
-	// CSR is the caller's; when empty, the engine makes the key.
+	// CSR is a PEM request for the new certificate; when it is empty, the engine makes a key.
 	CSR string
-	// AltNames, when UpdateNames is set, are the names beside the common name from now on.
+	// AltNames replace the order's names, except the common name, when UpdateNames is set.
 	UpdateNames bool
 	AltNames    []string
-	Reason      string
-	// RevokePrevious has CERTInext revoke the certificate before, for RevokeReason.
+	Reason      string // told to CERTInext; may be empty
+	// RevokePrevious has CERTInext revoke the previous certificate, for RevokeReason; superseded
+	// when that is empty.
 	RevokePrevious bool
 	RevokeReason   string
 }
 
-// Reissue asks CERTInext for another certificate within an order, and returns the order that this one has become, without
-// waiting for it. Its certificate is collected like that of any other.
-func (journal *Journal) Reissue(ctx context.Context, s logical.Storage, r ReissueRequest) (*Order, error) {
+// Reissue asks CERTInext for another certificate within an order, and returns the new order that
+// this makes, without waiting for the certificate. That is collected like any other order's.
+func (journal *Journal) Reissue(
+	ctx context.Context, s logical.Storage, r ReissueRequest,
+) (*Order, error) {
 	role, err := roles.MustRead(ctx, s, r.Role)
 	if err != nil {
 		return nil, err
@@ -86,7 +91,7 @@ func (journal *Journal) Reissue(ctx context.Context, s logical.Storage, r Reissu
 	return w.refreshOrder(ctx, h)
 }
 
-// reissuable finds the order that is to be reissued, and says why when that cannot be.
+// reissuable returns the order that is to be reissued. The error says why it cannot be.
 func (w *caller) reissuable(ctx context.Context, r ReissueRequest) (*orderEntry, error) {
 	if !w.role.AllowReissue {
 		return nil, fault.BadField("role", "does not allow reissues (allow_reissue)")
@@ -101,25 +106,32 @@ func (w *caller) reissuable(ctx context.Context, r ReissueRequest) (*orderEntry,
 	case o == nil:
 		return nil, &fault.NotFoundError{Kind: "order", Name: sanitize.Short(r.ID)}
 	case o.Placement.Family != certinext.FamilySSL:
-		return nil, fault.BadField("id", "order %s is of %s: CERTInext reissues SSL certificates only", o.ID, o.Placement.Family)
+		return nil, fault.BadField("id",
+			"order %s is of %s: CERTInext reissues SSL certificates only", o.ID, o.Placement.Family)
 	case o.State != StateIssued || o.Serial == "":
-		return nil, fault.BadField("id", "order %s is %s: only an issued one can be reissued", o.ID, o.State)
+		return nil, fault.BadField("id", "order %s is %s: only an issued one can be reissued",
+			o.ID, o.State)
 	case o.Placement.ProductCode != w.role.ProductCode || o.Placement.Variant != w.role.Variant:
-		return nil, fault.BadField("id", "order %s is for product %s, and the role's is %s now", o.ID, o.Placement.ProductCode, w.role.ProductCode)
+		return nil, fault.BadField("id", "order %s is for product %s, and the role's is %s now",
+			o.ID, o.Placement.ProductCode, w.role.ProductCode)
 	}
 	return o, nil
 }
 
-// issuedParent returns an order whose own entry says which certificate it has got: CERTInext delivers the new one from the reissue
-// on, so that nobody could find out any more. An entry is otherwise brought up to date when its key is erased.
-func (journal *Journal) issuedParent(ctx context.Context, s logical.Storage, role, id string) (*orderEntry, error) {
+// issuedParent returns an order that is to be reissued; nil when there is none of that id. When it
+// was issued, it first stores in the order's entry which certificate it has, which is otherwise
+// done when its key is erased (ADR 0005): from the reissue on, CERTInext delivers the new
+// certificate, and which one this order had could not be found out any more.
+func (journal *Journal) issuedParent(
+	ctx context.Context, s logical.Storage, role, id string,
+) (*orderEntry, error) {
 	o, err := journal.findOrder(ctx, s, role, id)
 	if err != nil || o == nil || o.State != StatePending {
 		return o, err
 	}
 	t, ok := journal.registry.status(id)
 	if !ok || t.handed == nil {
-		// Perhaps it was answered by a process that has died since.
+		// A process that has died since may have handed over its certificate.
 		if err := journal.passOrder(ctx, s, tracked{id: id, role: role}); err != nil {
 			return nil, err
 		}
@@ -136,9 +148,11 @@ func (journal *Journal) issuedParent(ctx context.Context, s logical.Storage, rol
 	return o, journal.saveOrder(ctx, s, o)
 }
 
-// beginReissue stores the intent, before CERTInext hears of it, and holds the order for the caller. admit has the last word on the
-// certificate, which nobody hands over meanwhile.
-func (w *caller) beginReissue(ctx context.Context, parent, o *orderEntry, admit func(*certificates.Entry) error) (*heldOrder, error) {
+// beginReissue stores the new order o before CERTInext hears of it, and holds it for the caller.
+// With the certificate locked, so that it cannot be handed over meanwhile, admit has the last word.
+func (w *caller) beginReissue(
+	ctx context.Context, parent, o *orderEntry, admit func(*certificates.Entry) error,
+) (*heldOrder, error) {
 	if err := w.journal.Account.MayOrder(ctx, w.storage); err != nil {
 		return nil, err
 	}
@@ -158,15 +172,18 @@ func (w *caller) beginReissue(ctx context.Context, parent, o *orderEntry, admit 
 	if err := store.Put(ctx, w.storage, c.Key(), c); err != nil {
 		return nil, err
 	}
-	h := w.journal.reserve(w.storage, tracked{id: o.ID, role: o.Role, fingerprint: o.Fingerprint}, nil)
+	h := w.journal.reserve(w.storage,
+		tracked{id: o.ID, role: o.Role, fingerprint: o.Fingerprint}, nil)
 	if h == nil {
 		return nil, fmt.Errorf("there is an order of the new id %s", o.ID)
 	}
 	return h, h.storeIntent(ctx, o)
 }
 
-// reissuableCert returns the certificate of an order, and says why when it cannot be reissued.
-func (w *caller) reissuableCert(ctx context.Context, parent *orderEntry) (*certificates.Entry, error) {
+// reissuableCert returns the certificate of an order. The error says why it cannot be reissued.
+func (w *caller) reissuableCert(
+	ctx context.Context, parent *orderEntry,
+) (*certificates.Entry, error) {
 	c, err := certificates.Read(ctx, w.storage, parent.Serial)
 	if err == nil && c == nil {
 		err = fmt.Errorf("order %s: its certificate %s is not stored", parent.ID, parent.Serial)
@@ -178,37 +195,49 @@ func (w *caller) reissuableCert(ctx context.Context, parent *orderEntry) (*certi
 	if err != nil {
 		return nil, err
 	}
-	queued, err := store.Get[certificates.Queued](ctx, w.storage, certificates.RevocationPrefix+c.Serial)
+	queued, err := store.Get[certificates.Queued](
+		ctx, w.storage, certificates.RevocationPrefix+c.Serial)
 	if err != nil {
 		return nil, err
 	}
 	switch {
 	case c.ReissuedAs != "":
-		return nil, fault.BadField("id", "order %s was reissued already, outside of this mount", parent.ID)
+		return nil, fault.BadField("id", "order %s was reissued already, outside of this mount",
+			parent.ID)
 	case newer != nil:
-		return nil, fault.BadField("id", "order %s was reissued already, as order %s", parent.ID, newer.ID)
+		return nil, fault.BadField("id", "order %s was reissued already, as order %s",
+			parent.ID, newer.ID)
 	case c.Revocation != nil:
 		return nil, fault.BadField("id", "the certificate of order %s is revoked", parent.ID)
 	case queued != nil && queued.Due:
-		return nil, fault.BadField("id", "the certificate of order %s is to be revoked (certs/revocation-queue)", parent.ID)
+		return nil, fault.BadField("id",
+			"the certificate of order %s is to be revoked (certs/revocation-queue)", parent.ID)
 	case !c.NotAfter.After(w.journal.Now()):
 		return nil, fault.BadField("id", "the certificate of order %s has expired", parent.ID)
 	}
 	return c, nil
 }
 
-// reissuePlan holds what is asked for against the role, as it is today.
-func reissuePlan(role *issuing.Role, parent *orderEntry, domains []string, r ReissueRequest) (*issuing.Plan, error) {
-	p := &issuing.Plan{DNSNames: parent.Placement.DNSNames, IPs: parent.Placement.IPs, Key: role.Key, CSR: r.CSR}
+// reissuePlan makes the plan of a reissue, and checks it against the role as it is now. The domains
+// are those that the role allows to the requester.
+func reissuePlan(
+	role *issuing.Role, parent *orderEntry, domains []string, r ReissueRequest,
+) (*issuing.Plan, error) {
+	p := &issuing.Plan{
+		DNSNames: parent.Placement.DNSNames, IPs: parent.Placement.IPs, Key: role.Key, CSR: r.CSR,
+	}
 	if r.UpdateNames {
 		if !role.Shape().Multi {
-			return nil, fault.BadField("alt_names", "the role's product takes one name, which a reissue cannot change")
+			return nil, fault.BadField("alt_names",
+				"the role's product takes one name, which a reissue cannot change")
 		}
 		alts, err := issuing.SplitDNSNames("alt_names", r.AltNames)
 		if err != nil {
 			return nil, err
 		}
-		p.DNSNames = append([]string{p.CommonName()}, slices.DeleteFunc(alts, func(n string) bool { return n == p.CommonName() })...)
+		cn := p.CommonName()
+		alts = slices.DeleteFunc(alts, func(n string) bool { return n == cn })
+		p.DNSNames = append([]string{cn}, alts...)
 	}
 	if err := role.Shape().Fits(p.DNSNames, len(p.IPs)); err != nil {
 		return nil, err
@@ -218,7 +247,8 @@ func reissuePlan(role *issuing.Role, parent *orderEntry, domains []string, r Rei
 	}
 	if r.CSR == "" {
 		if p.Key.Type == "any" {
-			return nil, fault.BadField("csr", "is required: the role's key_type is any, so it only signs")
+			return nil, fault.BadField("csr",
+				"is required: the role's key_type is any, so it only signs")
 		}
 		return p, nil
 	}
@@ -231,23 +261,27 @@ func reissuePlan(role *issuing.Role, parent *orderEntry, domains []string, r Rei
 		return nil, err
 	}
 	if inCSR.CommonName != p.CommonName() {
-		return nil, fault.BadField("csr", "its common name is %q, the order's is %q", inCSR.CommonName, p.CommonName())
+		return nil, fault.BadField("csr", "its common name is %q, the order's is %q",
+			inCSR.CommonName, p.CommonName())
 	}
 	for _, n := range inCSR.DNSNames {
 		if !slices.Contains(p.DNSNames, n) {
-			return nil, fault.BadField("csr", "holds the name %q, which the order has not", n)
+			return nil, fault.BadField("csr", "has the name %q, which the order does not have", n)
 		}
 	}
 	if own, err := parent.publicKey(); err == nil && issuing.SamePublicKey(own, csr.PublicKey) {
-		return nil, fault.BadField("csr", "has the key of the certificate that there is: what CERTInext delivers is told apart by its key")
+		return nil, fault.BadField("csr", "has the key of the order's certificate: "+
+			"use a new key, since the two certificates are told apart by their keys")
 	}
 	p.Key, p.CSRKey = key, csr.PublicKey
 	return p, nil
 }
 
-// newReissue makes the entry. CERTInext is asked first how the order stands: the request id that it has now is what tells later
-// whether the reissue was taken.
-func (w *caller) newReissue(ctx context.Context, parent *orderEntry, p *issuing.Plan, r ReissueRequest) (*orderEntry, error) {
+// newReissue makes the entry of a reissue. It first asks CERTInext for the order's present request
+// id, by which a lost answer to the reissue can be made up for later.
+func (w *caller) newReissue(
+	ctx context.Context, parent *orderEntry, p *issuing.Plan, r ReissueRequest,
+) (*orderEntry, error) {
 	client, err := w.journal.clientOf(ctx, w.storage, parent)
 	if err != nil {
 		return nil, err
@@ -262,7 +296,9 @@ func (w *caller) newReissue(ctx context.Context, parent *orderEntry, p *issuing.
 		return nil, fault.Refused(err)
 	}
 	if remote.Status != certinext.StatusIssued {
-		return nil, fault.BadField("id", "order %s is %s at CERTInext: only an issued one can be reissued", parent.ID, sanitize.Short(string(remote.Status)))
+		return nil, fault.BadField("id",
+			"order %s is %s at CERTInext: only an issued one can be reissued",
+			parent.ID, sanitize.Short(string(remote.Status)))
 	}
 	reason := certinext.ReasonSuperseded
 	if r.RevokeReason != "" && !r.RevokePrevious {
@@ -283,15 +319,36 @@ func (w *caller) newReissue(ctx context.Context, parent *orderEntry, p *issuing.
 	}
 	now, reuse := w.journal.Now(), w.role.EffectiveReuseWindow()
 	o := &orderEntry{
-		Version: 1, ID: id, Role: w.role.Name, Requester: r.Requester, Account: parent.Account, Reuse: &reuse, Fingerprint: "reissue:" + id,
-		State: StatePlacing, CSR: p.CSR, CAOrderID: parent.CAOrderID, CARequestID: remote.RequestID, Placement: parent.Placement,
-		CreatedAt: now, UpdatedAt: now, Grace: w.role.DeliveryGrace, Pickup: w.role.PickupWindow, RevokeUnclaimed: w.role.RevokeUnclaimed,
+		Version:         1,
+		ID:              id,
+		Role:            w.role.Name,
+		Requester:       r.Requester,
+		Fingerprint:     "reissue:" + id,
+		State:           StatePlacing,
+		Account:         parent.Account,
+		Placement:       parent.Placement,
+		CSR:             p.CSR,
+		CAOrderID:       parent.CAOrderID,
+		CARequestID:     remote.RequestID,
+		CreatedAt:       now,
+		UpdatedAt:       now,
+		Grace:           w.role.DeliveryGrace,
+		Reuse:           &reuse,
+		Pickup:          w.role.PickupWindow,
+		RevokeUnclaimed: w.role.RevokeUnclaimed,
 		Reissue: &reissue{
-			Of: parent.ID, Serial: parent.Serial, RequestID: remote.RequestID, UpdateNames: r.UpdateNames,
-			Reason: sanitize.Short(r.Reason), RevokePrevious: r.RevokePrevious, RevokeReason: reason,
+			Of:             parent.ID,
+			Serial:         parent.Serial,
+			RequestID:      remote.RequestID,
+			UpdateNames:    r.UpdateNames,
+			Reason:         sanitize.Short(r.Reason),
+			RevokePrevious: r.RevokePrevious,
+			RevokeReason:   reason,
 		},
 	}
-	o.Placement.DNSNames, o.Placement.KeyType, o.Placement.IdempotencyKey = p.DNSNames, p.Key.Type, key
+	o.Placement.DNSNames = p.DNSNames
+	o.Placement.KeyType = p.Key.Type
+	o.Placement.IdempotencyKey = key
 	o.note(now, "reissue of order %s requested", parent.ID)
 	if p.CSR != "" {
 		return o, nil
@@ -299,11 +356,14 @@ func (w *caller) newReissue(ctx context.Context, parent *orderEntry, p *issuing.
 	return o, w.journal.addKey(o, p)
 }
 
-// reissueRequest is the reissue in the client's terms.
+// reissueRequest returns the reissue in the client's terms.
 func (o *orderEntry) reissueRequest() certinext.ReissueRequest {
 	r := certinext.ReissueRequest{
-		CSR: o.CSR, UpdateNames: o.Reissue.UpdateNames, Reason: o.Reissue.Reason,
-		RevokePrevious: o.Reissue.RevokePrevious, RevokeReason: o.Reissue.RevokeReason,
+		CSR:            o.CSR,
+		UpdateNames:    o.Reissue.UpdateNames,
+		Reason:         o.Reissue.Reason,
+		RevokePrevious: o.Reissue.RevokePrevious,
+		RevokeReason:   o.Reissue.RevokeReason,
 	}
 	if r.UpdateNames {
 		r.AdditionalDomains = o.Placement.DNSNames[1:]
@@ -311,39 +371,50 @@ func (o *orderEntry) reissueRequest() certinext.ReissueRequest {
 	return r
 }
 
-// noCancel says why a reissue cannot be undone.
+// noCancel returns the error that says why a reissue cannot be cancelled.
 func noCancel(o *orderEntry) error {
-	return fault.BadField("id", "order %s is a reissue, and CERTInext cancels and revokes whole orders: the certificate before (%s) would go with it. "+
-		"Revoke that if it is what you want", o.ID, strings.ReplaceAll(o.Reissue.Serial, "-", ":"))
+	return fault.BadField("id", "order %s is a reissue, "+
+		"and CERTInext cancels and revokes whole orders: "+
+		"that would revoke the previous certificate (%s), too. To end both, revoke that certificate",
+		o.ID, strings.ReplaceAll(o.Reissue.Serial, "-", ":"))
 }
 
-// reissueOf returns the order by which a certificate was reissued, or may yet be; nil when it was not.
-func (journal *Journal) reissueOf(ctx context.Context, s logical.Storage, c *certificates.Entry) (*orderEntry, error) {
+// reissueOf returns the order by which a certificate was reissued, or may yet be; nil when there is
+// none.
+func (journal *Journal) reissueOf(
+	ctx context.Context, s logical.Storage, c *certificates.Entry,
+) (*orderEntry, error) {
 	if c.ReissuedBy == "" {
 		return nil, nil
 	}
 	o, err := journal.findOrder(ctx, s, c.Role, c.ReissuedBy)
-	if err != nil || o == nil || o.State.Final() && o.Serial == "" {
+	if err != nil || o == nil || (o.State.Final() && o.Serial == "") {
 		return nil, err
 	}
 	if t, ok := journal.registry.status(o.ID); ok && t.handed != nil {
-		o.State, o.Serial = StateIssued, t.handed.serial
+		o.State = StateIssued
+		o.Serial = t.handed.serial
 	}
 	if o.Serial == "" {
-		// It may have been handed over by a process that has died.
+		// A process that has died may have handed it over.
 		stored, err := journal.Certificates.OfOrder(ctx, s, o.ID)
 		if err != nil {
 			return nil, err
 		}
 		if stored != nil {
-			o.State, o.Serial, o.Delivered = StateIssued, stored.Serial, stored.Delivery != nil
+			o.State = StateIssued
+			o.Serial = stored.Serial
+			o.Delivered = stored.Delivery != nil
 		}
 	}
 	return o, nil
 }
 
-// ReissueOf answers what a certificate asks of the order that reissues it.
-func (journal *Journal) ReissueOf(ctx context.Context, s logical.Storage, c *certificates.Entry) (*certificates.Reissue, error) {
+// ReissueOf returns the reissue of a certificate; nil when there is none. It implements
+// [certificates.Orders].
+func (journal *Journal) ReissueOf(
+	ctx context.Context, s logical.Storage, c *certificates.Entry,
+) (*certificates.Reissue, error) {
 	o, err := journal.reissueOf(ctx, s, c)
 	if err != nil || o == nil {
 		return nil, err

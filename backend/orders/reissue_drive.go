@@ -15,10 +15,12 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
-// What driving an order does differently when it is a reissue.
+// This file holds what driving an order does differently when it is a reissue.
 
-// findReissue finds out whether CERTInext has taken a reissue whose answer was lost. The order itself says so at once, but a call
-// that is still under way may take minutes.
+// findReissue finds out whether CERTInext has taken a reissue whose answer was lost: then the order
+// has another request id. That shows at once, but a call that is still under way may take minutes.
+// It returns the zero remoteID while that is open, and [errNeverTaken] when the reissue was never
+// taken.
 func (d *driver) findReissue(ctx context.Context) (remoteID, error) {
 	o := d.order
 	remote, err := d.client.TrackOrder(ctx, o.Placement.Family, o.CAOrderID)
@@ -26,23 +28,30 @@ func (d *driver) findReissue(ctx context.Context) (remoteID, error) {
 	case err != nil:
 		return remoteID{}, err
 	case remote.Status == certinext.StatusRevoked:
-		return remoteID{orderID: o.CAOrderID, requestID: o.CARequestID}, nil // the next look ends it
+		// The order exists, and tracking it ends the reissue.
+		return remoteID{orderID: o.CAOrderID, requestID: o.CARequestID}, nil
 	case remote.RequestID == "" || o.Reissue.RequestID == "":
 		return remoteID{}, nil
 	case remote.RequestID != o.Reissue.RequestID:
 		return remoteID{orderID: o.CAOrderID, requestID: remote.RequestID}, nil
 	case d.journal.Now().After(d.knownSince().Add(d.config.EffectiveAbsentAfter())):
-		return remoteID{}, fmt.Errorf("%w: %s later, its order %s is the same as before", errNeverTaken, d.config.EffectiveAbsentAfter(), sanitize.Short(o.CAOrderID))
+		return remoteID{}, fmt.Errorf("%w: %s later, its order %s is the same as before",
+			errNeverTaken, d.config.EffectiveAbsentAfter(), sanitize.Short(o.CAOrderID))
 	}
 	return remoteID{}, nil
 }
 
-// reissuePatience is how long CERTInext may say that a reissue is issued, and deliver the certificate before.
+// reissuePatience is how long CERTInext may call a reissue issued and deliver the previous
+// certificate.
 const reissuePatience = 24 * time.Hour
 
-// notReissued handles a download that holds another certificate than the reissue's. It is the one before until the new one is there.
-// When that lasts, or a third party's is there, a reissue that CERTInext never confirmed was never taken.
-func (d *driver) notReissued(ctx context.Context, bundle *certinext.Bundle) (done bool, out outcome) {
+// notReissued handles a download of another certificate than the reissue's. Until the new one is
+// there, CERTInext delivers the previous one. When it does so for reissuePatience, or delivers a
+// certificate of a reissue that was asked for elsewhere, a reissue that CERTInext has not confirmed
+// was never taken.
+func (d *driver) notReissued(
+	ctx context.Context, bundle *certinext.Bundle,
+) (done bool, out outcome) {
 	o, r, now := d.order, d.order.Reissue, d.journal.Now()
 	o.note(now, "issued, but CERTInext still delivers another certificate of the order")
 	if r.StaleSince.IsZero() {
@@ -64,10 +73,13 @@ func (d *driver) notReissued(ctx context.Context, bundle *certinext.Bundle) (don
 			return true, outcome{err: err}
 		}
 	}
-	return true, d.neverTaken(ctx, now, fmt.Errorf("%w: its order %s has another certificate", errNeverTaken, sanitize.Short(o.CAOrderID)))
+	cause := fmt.Errorf("%w: its order %s has another certificate",
+		errNeverTaken, sanitize.Short(o.CAOrderID))
+	return true, d.neverTaken(ctx, now, cause)
 }
 
-// reissuedElsewhere stores that the certificate before was reissued by somebody else, whose certificate would be revoked with it.
+// reissuedElsewhere stores that the previous certificate was reissued outside of this mount, as the
+// one of this serial number: revoking the previous one would revoke that, too.
 func (d *driver) reissuedElsewhere(ctx context.Context, as string) error {
 	serial := d.order.Reissue.Serial
 	unlock, err := d.journal.Certificates.Lock(ctx, serial)
@@ -83,20 +95,23 @@ func (d *driver) reissuedElsewhere(ctx context.Context, as string) error {
 	return store.Put(ctx, d.storage, c.Key(), c)
 }
 
-// recordPreviousRevoked stores that a reissue which CERTInext has certainly taken has revoked the certificate before, if it was to: once when
-// it is taken, and again with the new certificate, in case that a crash came between.
+// recordPreviousRevoked stores that a reissue which CERTInext has certainly taken has revoked the
+// previous certificate, if it was asked to. It is called when the reissue is taken, and again when
+// the new certificate is downloaded, in case of a crash between CERTInext's answer and this write.
 func (d *driver) recordPreviousRevoked(ctx context.Context) error {
 	r := d.order.Reissue
 	if r == nil || !r.RevokePrevious {
 		return nil
 	}
-	return d.journal.Certificates.RecordSerial(ctx, d.storage, r.Serial, d.journal.Now(), r.RevokeReason)
+	return d.journal.Certificates.RecordSerial(
+		ctx, d.storage, r.Serial, d.journal.Now(), r.RevokeReason)
 }
 
-// recordReplaced stores that CERTInext has revoked the order of which this one is a reissue.
+// recordReplaced stores that CERTInext has revoked the certificate of which this order is a
+// reissue.
 func (d *driver) recordReplaced(ctx context.Context) error {
-	e, serial := d.journal, d.order.Reissue.Serial
-	unlock, err := e.Certificates.Lock(ctx, serial)
+	certs, serial := d.journal.Certificates, d.order.Reissue.Serial
+	unlock, err := certs.Lock(ctx, serial)
 	if err != nil {
 		return err
 	}
@@ -105,12 +120,12 @@ func (d *driver) recordReplaced(ctx context.Context) error {
 	if err != nil || c == nil || c.Revocation != nil {
 		return err
 	}
-	at, reason := certificates.RevocationOf(d.remote, e.Now())
-	return e.Certificates.RecordRevocation(ctx, d.storage, c, at, reason)
+	at, reason := certificates.RevocationOf(d.remote, d.journal.Now())
+	return certs.RecordRevocation(ctx, d.storage, c, at, reason)
 }
 
-// revokedMeanwhile reports whether the certificate that a reissue replaces was revoked after the reissue was asked for, and not by it: then
-// the whole order is revoked.
+// revokedMeanwhile reports whether the certificate that a reissue replaces was revoked since the
+// reissue was asked for, and not by it: then CERTInext's whole order is revoked.
 func (d *driver) revokedMeanwhile(ctx context.Context) (bool, error) {
 	r := d.order.Reissue
 	if r == nil || r.RevokePrevious {

@@ -17,29 +17,47 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// Re-keying is for a request with a CSR, for the names of an order whose CSR has another key. A client such as cert-manager takes an
-// order that is not finished in time for a failure, throws its key away, and comes back an hour later with another one. Where the
-// role allows it, the order that is paid for is reissued for the new key.
-// twin names what an order is for, apart from its key: two orders of the same twin are one requester's for the same names. It is empty
-// for an order that cannot be re-keyed: the engine has its key, or its request has a name.
+// Re-keying answers a request with a CSR by reissuing an order for the same names whose CSR has
+// another key (ADR 0019). A client such as cert-manager takes an order that is not finished in time
+// for a failure, throws its key away, and comes back an hour later with another one. Where the role
+// allows it, the order that is paid for is reissued for the new key, and no second one is bought.
+
+// namesFingerprint identifies what an order is for, apart from its key: orders with the same one
+// are one requester's for the same names. It is empty for an order that cannot be re-keyed, mostly
+// since the engine has its key or its request has a name.
 func (o *orderEntry) namesFingerprint() string {
-	if o.PrivateKey != "" || o.CSR == "" || o.RequestID != "" || o.Draft || o.Placement.Family != certinext.FamilySSL || len(o.Placement.DNSNames) == 0 {
+	if o.PrivateKey != "" || o.CSR == "" || o.RequestID != "" || o.Draft ||
+		o.Placement.Family != certinext.FamilySSL || len(o.Placement.DNSNames) == 0 {
 		return ""
 	}
-	return issuing.NamesFingerprint(o.Role, account.CanonicalAccount(o.Account), o.Requester, o.Placement.ProductCode, o.Placement.Variant, o.Placement.DNSNames)
+	return issuing.NamesFingerprint(o.Role, account.CanonicalAccount(o.Account), o.Requester,
+		o.Placement.ProductCode, o.Placement.Variant, o.Placement.DNSNames)
 }
 
-// findRekeyable holds an open order of the same requester for the same names, if its role allows that to be re-keyed, and nobody has got
-// its certificate. It reports whether the order's key is another one.
+// mayRekey reports whether a request may be answered with a re-keyed order.
+func (w *caller) mayRekey() bool {
+	p, r := w.plan, w.plan.Request
+	return w.role.RekeyOrders && w.purpose == forCertificate &&
+		p.CSR != "" && p.Subject == nil && len(p.DNSNames) > 0 &&
+		!r.Draft && r.Renews == "" && p.Config.Version() != certinext.V1
+}
+
+// findRekeyable holds an open order of the same requester for the same names whose certificate was
+// not handed over; h is nil when there is none, or the role does not allow re-keying. It reports
+// whether the order's key differs from the request's.
 func (w *caller) findRekeyable(ctx context.Context) (h *heldOrder, rekey bool, err error) {
-	p := w.plan
-	r, cfg := p.Request, p.Config
-	if !w.role.RekeyOrders || w.purpose != forCertificate || p.CSR == "" || p.Subject != nil || len(p.DNSNames) == 0 || r.Draft || r.Renews != "" || cfg.Version() == certinext.V1 {
+	if !w.mayRekey() {
 		return nil, false, nil
 	}
-	twin := issuing.NamesFingerprint(w.role.Name, cfg.Account(), r.Requester, w.role.ProductCode, w.role.Variant, p.DNSNames)
+	p := w.plan
+	names := issuing.NamesFingerprint(w.role.Name, p.Config.Account(), p.Request.Requester,
+		w.role.ProductCode, w.role.Variant, p.DNSNames)
+	wanted := func(t *tracked) bool {
+		return t.namesFingerprint == names && t.handed == nil && !w.passed[t.id]
+	}
+	stored := func(o *orderEntry) bool { return o.namesFingerprint() == names }
 	for {
-		h, err := w.findOpen(ctx, func(t *tracked) bool { return t.namesFingerprint == twin && t.handed == nil && !w.passed[t.id] }, func(o *orderEntry) bool { return o.namesFingerprint() == twin })
+		h, err := w.findOpen(ctx, wanted, stored)
 		if err != nil || h == nil {
 			return nil, false, err
 		}
@@ -49,7 +67,8 @@ func (w *caller) findRekeyable(ctx context.Context) (h *heldOrder, rekey bool, e
 		}
 		if err != nil || !free {
 			h.Release()
-			if w.passed[h.id] = true; err != nil {
+			w.passed[h.id] = true
+			if err != nil {
 				return nil, false, err
 			}
 			continue
@@ -59,18 +78,26 @@ func (w *caller) findRekeyable(ctx context.Context) (h *heldOrder, rekey bool, e
 			h.Release()
 			return nil, false, err
 		}
-		return h, !issuing.SamePublicKey(own, p.CSRKey), nil // with the same key, there is nothing to reissue it for
+		// With the same key, the order serves the request as it is.
+		return h, !issuing.SamePublicKey(own, p.CSRKey), nil
 	}
 }
 
-// undelivered reports whether nobody has got a certificate, and it can be reissued.
-func undelivered(ctx context.Context, s logical.Storage, serial string, now time.Time) (bool, error) {
+// undelivered reports whether a stored certificate was never handed over, and can be reissued.
+func undelivered(
+	ctx context.Context, s logical.Storage, serial string, now time.Time,
+) (bool, error) {
 	c, err := certificates.Read(ctx, s, serial)
-	return err == nil && c != nil && c.Delivery == nil && c.Revocation == nil && c.ReissuedBy == "" && c.ReissuedAs == "" && c.NotAfter.After(now), err
+	if err != nil || c == nil {
+		return false, err
+	}
+	return c.Delivery == nil && c.Revocation == nil &&
+		c.ReissuedBy == "" && c.ReissuedAs == "" && c.NotAfter.After(now), nil
 }
 
-// rekey waits for the order that is to be re-keyed. When it is issued, its certificate is reissued for the request's key, and handed over;
-// until then the request is told what that order waits for.
+// rekey waits until the held order is issued. Then its certificate is reissued for the request's
+// key, and the new one is handed over. While the order is not issued, the error says what it waits
+// for.
 func (w *caller) rekey(ctx context.Context, h *heldOrder) (*Issued, error) {
 	parent := h.id
 	if h.entry.State == StateIssued {
@@ -95,14 +122,18 @@ func (w *caller) rekey(ctx context.Context, h *heldOrder) (*Issued, error) {
 	issued, err := w.pursue(ctx, h)
 	var refusal *fault.RefusedError
 	if errors.As(err, &refusal) {
-		// CERTInext refused the reissue. beginReissue has stored ReissuedBy, so the order is passed over next time (ADR 0019).
-		w.journal.Log.Warn("CERTInext does not reissue an order's certificate for another key; a new order is placed", "order_id", of, "error", err)
+		// CERTInext refused the reissue. beginReissue has stored ReissuedBy, so findRekeyable skips
+		// the order next time (ADR 0019).
+		w.journal.Log.Warn(
+			"CERTInext refuses to reissue an order for another key; a new order is placed",
+			"order_id", of, "error", err)
 		return nil, &placeAnewError{id: of, cause: err.Error()}
 	}
 	return issued, err
 }
 
-// reissueFor makes the order of the certificate with the request's key, and holds it for the request.
+// reissueFor makes the order that reissues the parent's certificate for the request's key, and
+// holds it. It returns a [*placeAnewError] when the certificate was handed over since.
 func (w *caller) reissueFor(ctx context.Context, parentID string) (*heldOrder, error) {
 	taken := &placeAnewError{id: parentID, cause: "its certificate was handed over meanwhile"}
 	parent, err := w.journal.issuedParent(ctx, w.storage, w.role.Name, parentID)
@@ -121,7 +152,11 @@ func (w *caller) reissueFor(ctx context.Context, parentID string) (*heldOrder, e
 	}
 	r := w.plan.Request
 	o, err := w.newReissue(ctx, parent, w.plan, ReissueRequest{
-		Role: w.role.Name, ID: parent.ID, Requester: r.Requester, CSR: r.CSR, Reason: "another key for the same names",
+		Role:      w.role.Name,
+		ID:        parent.ID,
+		Requester: r.Requester,
+		CSR:       r.CSR,
+		Reason:    "another key for the same names",
 	})
 	if err != nil {
 		return nil, err
@@ -129,7 +164,7 @@ func (w *caller) reissueFor(ctx context.Context, parentID string) (*heldOrder, e
 	o.Fingerprint, o.TTL = w.plan.Identity, r.TTL
 	return w.beginReissue(ctx, parent, o, func(c *certificates.Entry) error {
 		if c.Delivery != nil {
-			return taken // while CERTInext was asked
+			return taken // while newReissue asked CERTInext
 		}
 		return nil
 	})

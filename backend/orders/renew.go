@@ -15,12 +15,16 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// CERTInext has no renewal: the successor of a certificate is a new order, at a new order's price. What a renewal adds is that
-// the names are those of the certificate, that both certificates know of each other, and that one certificate is renewed once.
+// CERTInext has no renewal: the successor of a certificate is a new order, at a new order's price.
+// A renewal takes the names from the certificate, records which certificate succeeds which, and
+// makes sure that a certificate is renewed once.
 
-// renewal completes a request that renews a certificate: with the names of that certificate and, unless it has one, a request id
-// that every repetition has, too, so that none of them buys another.
-func (journal *Journal) renewal(ctx context.Context, s logical.Storage, role *issuing.Role, r issuing.Request) (issuing.Request, error) {
+// renewal completes a request to renew a certificate with the names of that certificate and, unless
+// the request has one, with a request id. Repetitions get the same request id, so that none of them
+// buys again.
+func (journal *Journal) renewal(
+	ctx context.Context, s logical.Storage, role *issuing.Role, r issuing.Request,
+) (issuing.Request, error) {
 	serial, err := serials.Parse("serial", r.Renews)
 	if err != nil {
 		return r, err
@@ -30,10 +34,15 @@ func (journal *Journal) renewal(ctx context.Context, s logical.Storage, role *is
 		return r, err
 	}
 	if c == nil || c.Role != role.Name {
-		return r, &fault.NotFoundError{Kind: "certificate", Name: strings.ReplaceAll(serial, "-", ":")}
+		return r, &fault.NotFoundError{
+			Kind: "certificate", Name: strings.ReplaceAll(serial, "-", ":"),
+		}
 	}
-	if due := c.NotAfter.Add(-role.RenewalWindow); role.RenewalWindow > 0 && journal.Now().Before(due) {
-		return r, fault.BadField("serial", "%s expires at %s: the role renews from %s on (renewal_window), and a renewal costs as much as a new certificate",
+	due := c.NotAfter.Add(-role.RenewalWindow)
+	if role.RenewalWindow > 0 && journal.Now().Before(due) {
+		return r, fault.BadField("serial", "%s expires at %s: "+
+			"the role renews from %s on (renewal_window), "+
+			"and a renewal costs as much as a new certificate",
 			c.View().Serial, c.NotAfter.UTC().Format(time.RFC3339), due.UTC().Format(time.RFC3339))
 	}
 	r.Renews = serial
@@ -61,5 +70,5 @@ func (journal *Journal) renewal(ctx context.Context, s logical.Storage, role *is
 	return r, err
 }
 
-// renewalID begins the request ids that renewals have by themselves.
+// renewalID is the prefix of the request ids that the engine gives to renewals.
 const renewalID = "renew:"

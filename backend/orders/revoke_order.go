@@ -16,8 +16,11 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// Revoke revokes a certificate at CERTInext. It is idempotent. While CERTInext cannot be reached the revocation is queued.
-func (journal *Journal) Revoke(ctx context.Context, s logical.Storage, r certificates.RevokeRequest) (*certificates.Revoked, error) {
+// Revoke revokes a certificate at CERTInext, which the request names by its serial number or by its
+// order. It is idempotent. While CERTInext cannot be reached, the revocation is queued.
+func (journal *Journal) Revoke(
+	ctx context.Context, s logical.Storage, r certificates.RevokeRequest,
+) (*certificates.Revoked, error) {
 	if err := r.Check(); err != nil {
 		return nil, err
 	}
@@ -32,17 +35,24 @@ func (journal *Journal) Revoke(ctx context.Context, s logical.Storage, r certifi
 	case err != nil:
 		return nil, err
 	}
-	r.Serial, r.OrderID = serial, ""
+	r.Serial = serial
+	r.OrderID = ""
 	return journal.Certificates.Revoke(ctx, s, r)
 }
 
-func (journal *Journal) serialOfOrder(ctx context.Context, s logical.Storage, role, id string) (string, error) {
+// serialOfOrder returns the serial number, with dashes, of the certificate of a role's order. The
+// error is a [*revokedOrder] when CERTInext revoked the order before the mount saw its certificate.
+func (journal *Journal) serialOfOrder(
+	ctx context.Context, s logical.Storage, role, id string,
+) (string, error) {
 	if role == "" {
-		return "", fault.BadField("order_id", "an order is found through its role: use revoke/<role>")
+		return "", fault.BadField("order_id",
+			"an order is found through its role: use revoke/<role>")
 	}
 	o, err := journal.Order(ctx, s, role, id)
 	if err == nil && o != nil && o.State == StatePending {
-		// An order that was answered by a process that has died since looks like this until it is looked at again.
+		// A process that has died since may have handed over its certificate: the entry does not
+		// say so until a drive finds the certificate (ADR 0005).
 		if err = journal.registry.load(ctx, s); err == nil {
 			err = journal.passOrder(ctx, s, tracked{id: id, role: role})
 		}
@@ -58,34 +68,40 @@ func (journal *Journal) serialOfOrder(ctx context.Context, s logical.Storage, ro
 	case o.Serial == "" && o.State == StateRevoked:
 		return "", &revokedOrder{id: o.ID, at: o.UpdatedAt}
 	case o.Serial == "":
-		// It may have been handed over by a process that has died, and CERTInext may be away.
-		if c, err := journal.Certificates.OfOrder(ctx, s, id); err != nil || c != nil && c.Role == role {
-			if err != nil {
-				return "", err
-			}
+		// The drive does not find it while CERTInext cannot be reached.
+		c, err := journal.Certificates.OfOrder(ctx, s, id)
+		switch {
+		case err != nil:
+			return "", err
+		case c != nil && c.Role == role:
 			return c.Serial, nil
 		}
-		return "", fault.BadField("order_id", "order %s has no certificate (%s): delete the order to cancel it", o.ID, o.State)
+		return "", fault.BadField("order_id",
+			"order %s has no certificate (%s): delete the order to cancel it", o.ID, o.State)
 	}
 	return strings.ReplaceAll(o.Serial, ":", "-"), nil
 }
 
-// A revokedOrder is one that CERTInext reports as revoked, and whose certificate the mount never saw.
+// A revokedOrder is the error for an order that CERTInext revoked before the mount saw its
+// certificate.
 type revokedOrder struct {
 	id string
-	at time.Time // when that was noticed
+	at time.Time // when the mount learned of the revocation
 }
 
 func (e *revokedOrder) Error() string { return fmt.Sprintf("order %s is revoked", e.id) }
 
-// FinishRevoked closes the order of a certificate that has just been revoked, if it is open and nobody works on it: see [Orders].
-func (journal *Journal) FinishRevoked(ctx context.Context, s logical.Storage, c *certificates.Entry) error {
+// FinishRevoked closes the order of a certificate that has just been revoked, if it is open and not
+// held. It implements [certificates.Orders].
+func (journal *Journal) FinishRevoked(
+	ctx context.Context, s logical.Storage, c *certificates.Entry,
+) error {
 	if err := journal.registry.load(ctx, s); err != nil {
 		return err
 	}
 	h, _ := journal.acquire(s, c.OrderID)
 	if h == nil {
-		return nil // closed, or worked on at this moment: then whoever does sees the revocation
+		return nil // it is closed, or its holder sees the revocation
 	}
 	defer h.Release()
 	h.lookAgain(journal.Now())

@@ -12,7 +12,9 @@ import (
 )
 
 func FuzzStoredOrder(f *testing.F) {
-	f.Add([]byte(`{"version":1,"id":"x","role":"web","state":"pending","placement":{"family":"ssl","dns_names":["a.com"]},"timeline":[{"at":"2026-01-01T00:00:00Z","what":"x"}]}`))
+	f.Add([]byte(`{"version":1,"id":"x","role":"web","state":"pending",` +
+		`"placement":{"family":"ssl","dns_names":["a.com"]},` +
+		`"timeline":[{"at":"2026-01-01T00:00:00Z","what":"x"}]}`))
 	f.Add([]byte(`{}`))
 	f.Fuzz(func(t *testing.T, stored []byte) {
 		var o orderEntry

@@ -15,38 +15,69 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
-// storedV1 is one full entry of each kind, as version 1 stores it.
+// storedV1 returns one entry of each kind with all its fields, as version 1 stores it.
 func storedV1() map[string]any {
 	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	return map[string]any{
 		"order": &orderEntry{
-			Version: 1, ID: "6f1d", Role: "web", Account: "https://us-api.certinext.io|1234567890", Requester: "entity:e", RequestID: "deploy-17", Fingerprint: "f", State: StatePending, Draft: true,
+			Version: 1, ID: "6f1d", Role: "web", Requester: "entity:e", RequestID: "deploy-17",
+			Fingerprint: "f", State: StatePending, Draft: true,
+			Account: "https://us-api.certinext.io|1234567890",
 			Placement: placement{
-				Family: certinext.FamilySSL, ProductCode: "844", Variant: "dv-ucc", DNSNames: []string{"www.example.com"},
-				IPs: []net.IP{net.IPv4(192, 0, 2, 1)}, Subject: issuing.Subject{"email": "platform@example.com"}, Attested: true, KeyType: "ec", GroupNumber: "3000000001", OrganizationNumber: "4000001",
-				ValidityYears: 1, AutoRenew: true, AutoSecureWWW: true, RenewBeforeDays: 30, CustomFields: map[string]string{"17": "x"},
-				Keyless: true, Tags: []string{"team:web"}, Remarks: "vault-order:k", RecipientEmails: []string{"ops@example.com"}, CAProfileID: "1", MasterProductID: "2",
-				Requestor: account.StoredContact{Name: "Platform Team", Email: "platform@example.com"}, TechnicalContact: account.StoredContact{Name: "Platform Team"}, Delegation: account.StoredContact{Name: "Platform Team", Email: "p@example.com"},
-				SignerName: "Platform Team", SignerPlace: "Bengaluru", SignerIP: "203.0.113.7", EmailNotifications: "0", AccountingModel: certinext.AccountingCash, IdempotencyKey: "k",
+				Family: certinext.FamilySSL, ProductCode: "844", Variant: "dv-ucc",
+				DNSNames: []string{"www.example.com"},
+				IPs:      []net.IP{net.IPv4(192, 0, 2, 1)},
+				Subject:  issuing.Subject{"email": "platform@example.com"}, Attested: true,
+				KeyType: "ec", GroupNumber: "3000000001", OrganizationNumber: "4000001",
+				ValidityYears: 1, AutoRenew: true, AutoSecureWWW: true, RenewBeforeDays: 30,
+				CustomFields: map[string]string{"17": "x"}, Keyless: true,
+				Tags: []string{"team:web"}, Remarks: "vault-order:k",
+				RecipientEmails: []string{"ops@example.com"},
+				CAProfileID:     "1", MasterProductID: "2",
+				Requestor: account.StoredContact{
+					Name: "Platform Team", Email: "platform@example.com",
+				},
+				TechnicalContact: account.StoredContact{Name: "Platform Team"},
+				Delegation: account.StoredContact{
+					Name: "Platform Team", Email: "p@example.com",
+				},
+				SignerName: "Platform Team", SignerPlace: "Bengaluru", SignerIP: "203.0.113.7",
+				EmailNotifications: "0", AccountingModel: certinext.AccountingCash,
+				IdempotencyKey: "k",
 			},
-			CSR: "csr", PrivateKey: "key", CAOrderID: "1000000001", CARequestID: "2000000001",
-			CAStatus: certinext.StatusPendingApproval, CAState: "Pending for Approver", CSRRefused: true, PromotionKey: "p", PromotedAt: at, Discarding: true, CreatedAt: at,
-			UpdatedAt: at, Serial: "0a-1b", Delivered: true, Needs: []string{"n"}, LastError: "e",
-			Proofs: []validation.Proof{{Domain: "d", Method: certinext.DCVMethodDNS, DNSNames: []string{"h"}, DNSValue: "v", HTTPPath: "/p", HTTPContent: "c", EmailTo: []string{"a@example.com"}, AskedAt: at}},
-			Solver: "corp", Stuck: true, Timeline: []Event{{At: at, What: "requested"}}, TTL: time.Hour, Grace: 5 * time.Minute, Pickup: time.Hour, RevokeUnclaimed: true,
-			Renews:  "0a-19",
-			Reissue: &reissue{Of: "6f1c", Serial: "0a-1a", RequestID: "2000000000", UpdateNames: true, Reason: "r", RevokePrevious: true, RevokeReason: certinext.ReasonSuperseded, Taken: true, StaleSince: at},
+			CSR: "csr", PrivateKey: "key",
+			CAOrderID: "1000000001", CARequestID: "2000000001",
+			CAStatus: certinext.StatusPendingApproval, CAState: "Pending for Approver",
+			CSRRefused: true, PromotionKey: "p", PromotedAt: at, Discarding: true,
+			CreatedAt: at, UpdatedAt: at, Serial: "0a-1b", Delivered: true,
+			Needs: []string{"n"}, LastError: "e",
+			Proofs: []validation.Proof{{
+				Domain: "d", Method: certinext.DCVMethodDNS,
+				DNSNames: []string{"h"}, DNSValue: "v", HTTPPath: "/p", HTTPContent: "c",
+				EmailTo: []string{"a@example.com"}, AskedAt: at,
+			}},
+			Solver: "corp", Stuck: true, Timeline: []Event{{At: at, What: "requested"}},
+			TTL: time.Hour, Grace: 5 * time.Minute, Pickup: time.Hour, RevokeUnclaimed: true,
+			Renews: "0a-19",
+			Reissue: &reissue{
+				Of: "6f1c", Serial: "0a-1a", RequestID: "2000000000", UpdateNames: true,
+				Reason: "r", RevokePrevious: true, RevokeReason: certinext.ReasonSuperseded,
+				Taken: true, StaleSince: at,
+			},
 		},
 	}
 }
 
-// storedV2 is one full entry of each kind that has changed since.
+// storedV2 returns one entry of each kind with the fields that were added since, too.
 func storedV2() map[string]any {
 	all := storedV1()
 	at, window := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC), 10*time.Minute
 	order := all["order"].(*orderEntry)
-	order.Reuse, order.FinalSeen = &window, sighting{Status: certinext.StatusRejected, At: at}
-	order.AskedAgainAt, order.ChainMissedAt, order.Adopted = at, at, true
+	order.Reuse = &window
+	order.FinalSeen = sighting{Status: certinext.StatusRejected, At: at}
+	order.AskedAgainAt = at
+	order.ChainMissedAt = at
+	order.Adopted = true
 	return all
 }
 

@@ -203,8 +203,8 @@ var mutants = []Mutant{
 	{
 		Name: "never_placed is believed without a look",
 		File: "backend/orders/resolve.go",
-		Old:  "if o.State != StatePending {\n\t\tif err := h.mayBeAbsent",
-		New:  "if o.State == StatePending {\n\t\tif err := h.mayBeAbsent",
+		Old:  "if o.State != StatePending {\n\t\tif err := h.checkAbsent",
+		New:  "if o.State == StatePending {\n\t\tif err := h.checkAbsent",
 		Like: "a check that is inverted",
 	},
 	{
