@@ -445,8 +445,8 @@ func (d *driver) agree(ctx context.Context) {
 	o.note(d.journal.Now(), "subscriber agreement accepted")
 }
 
-// chainPatience is how long the chain has to be refused before it counts as missing, when the
-// refusal may come from a proxy: CERTInext was seen to refuse it in no shape of its own.
+// chainPatience is how long the chain has to be refused before it counts as missing. CERTInext's
+// own refusals of a chain could not be told from a gateway's, which pass.
 const chainPatience = 10 * time.Minute
 
 // wait sleeps until the next look is due. It reports whether the drive is over instead: time is up,

@@ -375,7 +375,8 @@ func (o *orderEntry) reissueRequest() certinext.ReissueRequest {
 func noCancel(o *orderEntry) error {
 	return fault.BadField("id", "order %s is a reissue, "+
 		"and CERTInext cancels and revokes whole orders: "+
-		"that would revoke the previous certificate (%s), too. To end both, revoke that certificate",
+		"that would revoke the previous certificate (%s), too. "+
+		"To end both, revoke that certificate",
 		o.ID, strings.ReplaceAll(o.Reissue.Serial, "-", ":"))
 }
 
