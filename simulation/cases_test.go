@@ -794,6 +794,21 @@ var cases = []struct {
 		},
 	},
 	{
+		"an order that the records show as waiting is not over", "money/again", false, History{
+			Seed: 2001714, Manners: Manners{Dialect: certinexttest.V1, TokenTTL: 2 * time.Minute, Approval: true}, Orderly: true,
+			Actions: []Action{
+				{Do: "ca", At: "cancel", Bad: "wrong-status", For: 70 * time.Second, Times: 6},
+				{Do: "issue", Request: Request{Who: "bob", Role: "web", Name: "n5"}},
+				{Do: "issue", Request: Request{Who: "bob", Role: "web", Name: "n5"}},
+				{Do: "issue", Request: Request{Who: "tok", Role: "web", Name: "n6"}},
+				{Do: "issue", Request: Request{Who: "tok", Role: "web", Name: "n6"}},
+				{Do: "issue", Request: Request{Who: "ann", Role: "rekey", Name: "n3"}},
+				{Do: "ca", How: "named", At: "track", Bad: "wrong-status", Skip: 1},
+				{Do: "time", For: 6 * time.Minute},
+			},
+		},
+	},
+	{
 		"a certificate from a future that never came is waited for no longer than any other", "key/left", false, History{
 			Seed: 73, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
 			Actions: []Action{

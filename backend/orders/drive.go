@@ -362,10 +362,9 @@ func (d *driver) confirmEnd(ctx context.Context) (moved bool) {
 	switch {
 	case hasNoRecords(err):
 		return false
-	case err == nil && found.orderID == o.CAOrderID && found.validTill.After(d.journal.Now()):
-		err = fmt.Errorf("CERTInext says that the order is %s, "+
-			"and its records show a certificate that is valid until %s",
-			d.remote.Status, found.validTill.UTC().Format(time.RFC3339))
+	case err == nil && found.orderID == o.CAOrderID && found.isAlive(d.journal.Now()):
+		err = fmt.Errorf("CERTInext says that the order is %s, and its records show it as %s",
+			d.remote.Status, found.status)
 	}
 	if err != nil {
 		d.tried.confirmed = false

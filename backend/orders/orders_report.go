@@ -18,8 +18,9 @@ import (
 // value is an order that was not found.
 type remoteID struct {
 	orderID, requestID string
-	// validTill is the end of the certificate's validity; zero unless the records show the order as
-	// issued.
+	// status is what the records say of the order; empty when their words are not known.
+	status certinext.Status
+	// validTill is the end of the certificate's validity; zero unless the order is issued.
 	validTill time.Time
 }
 
@@ -165,12 +166,23 @@ func (g *reportSnapshot) idOf(o *orderEntry) remoteID {
 	rows := g.rows[strings.ToLower(o.marker())]
 	if i := slices.IndexFunc(rows, o.adoptable); i >= 0 {
 		found := remoteID{orderID: rows[i].OrderID, requestID: rows[i].RequestID}
-		if rows[i].Status() == certinext.StatusIssued {
+		if status := rows[i].Status(); status.Known() && status != certinext.StatusUnknown {
+			found.status = status
+		}
+		if found.status == certinext.StatusIssued {
 			found.validTill = rows[i].ExpiresAt
 		}
 		return found
 	}
 	return remoteID{}
+}
+
+// isAlive reports whether the records show that the order goes on, or that its certificate is valid.
+func (r remoteID) isAlive(now time.Time) bool {
+	if r.status == certinext.StatusIssued {
+		return r.validTill.After(now)
+	}
+	return r.status != "" && !isFinal(r.status)
 }
 
 // adoptable reports whether a row of the report is certainly the order's. A row without an order
