@@ -1,8 +1,8 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package fault has the errors that the engine's rooms share. Each can be asked questions with
-// errors.As, and each is answered in words: the request has to change, or CERTInext has refused it.
+// Package fault declares the errors that all packages of the engine share: the request has to
+// change, or CERTInext has refused it. Callers find them with errors.As and answer with their text.
 // Any other error is a fault of this program or of its storage.
 package fault
 
@@ -13,36 +13,37 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
-// A FieldError is a request that cannot be carried out because of one of its fields. CERTInext was not
-// asked.
+// A FieldError is a request that the engine refuses because of one field, mostly before it asks
+// CERTInext.
 type FieldError struct {
-	Field   string
-	Problem string
+	Field   string // the field's name in the API
+	Problem string // completes a sentence that begins with the field: "is required"
 }
 
-// Error names the field and what is wrong with it.
+// Error returns the field and the problem, separated by a colon.
 func (e *FieldError) Error() string { return e.Field + ": " + e.Problem }
 
-// BadField returns a [*FieldError].
+// BadField returns a [*FieldError] whose problem is formatted as by fmt.Sprintf.
 func BadField(field, format string, args ...any) error {
 	return &FieldError{Field: field, Problem: fmt.Sprintf(format, args...)}
 }
 
 // A NotFoundError is a request for something that the mount does not hold.
 type NotFoundError struct {
-	Kind string // role, order, certificate
-	Name string
+	Kind string // such as role, order, certificate
+	Name string // as the caller gave it
 }
 
-// Error says what was looked for.
+// Error names what was looked for.
 func (e *NotFoundError) Error() string { return fmt.Sprintf("no %s %q", e.Kind, e.Name) }
 
-// ErrNotConfigured is returned by whatever needs CERTInext before the mount knows an account.
+// ErrNotConfigured is returned by operations that need CERTInext while the mount has no config.
 var ErrNotConfigured = errors.New("this mount has no CERTInext account yet: write its config first")
 
-// A RefusedError is a call that CERTInext refused, or that could not reach it.
+// A RefusedError is a call that CERTInext refused, or that did not reach it. It is answered with
+// status 400 (ADR 0006).
 type RefusedError struct {
-	Err error
+	Err error // of the CERTInext client
 }
 
 // Error is CERTInext's reason in its own words.
@@ -51,8 +52,8 @@ func (e *RefusedError) Error() string { return e.Err.Error() }
 // Unwrap returns the client's error.
 func (e *RefusedError) Unwrap() error { return e.Err }
 
-// Refused wraps an error of the CERTInext client as a [*RefusedError], so that it is answered in words
-// and never taken for a fault of this program.
+// Refused wraps an error of the CERTInext client as a [*RefusedError], so that it is not taken for
+// a fault of this program. It returns nil for nil.
 func Refused(err error) error {
 	if err == nil {
 		return nil

@@ -9,89 +9,93 @@ import (
 	"time"
 )
 
-// A Cache keeps the answers of a remote system for a while. Callers that miss the same answer share one
-// call. An error goes to all of them and is not kept. Values are shared and must not be changed.
+// A Cache keeps the answers of a remote system for a while. Callers that miss the same answer share
+// one call. An error is returned to all of them and is not kept. Values are shared and must not be
+// changed. All exported fields are required.
 type Cache[V any] struct {
-	Life time.Duration    // of an answer, from the beginning of the call
+	Life time.Duration    // of an answer, counted from the beginning of its call
 	Now  func() time.Time // the clock
-	Run  func(func())     // runs a call apart from the first caller: when that one leaves, others still wait
+	Run  func(func())     // runs a call in a goroutine, so that it outlives its first caller
 
 	mu      sync.Mutex
 	entries map[string]*cached[V]
 }
 
-// cached is the last answer under a key, and the call that is under way.
+// cached is the latest answer under a key, and the call in progress.
 type cached[V any] struct {
 	value V
-	asked time.Time // zero when there is no answer
-	call  *call[V]
+	asked time.Time // when the call of value began; zero when there is no value
+	call  *call[V]  // nil when there is none in progress
 }
 
-// call is one call that any number of callers wait for.
+// call is one call to the remote system, which any number of callers wait for.
 type call[V any] struct {
 	began time.Time
-	done  chan struct{}
+	done  chan struct{} // closed when value and err are set
 	value V
 	err   error
 }
 
-// maxEntries bounds a cache, whose keys are the callers' words. One that is full forgets everything.
+// maxEntries bounds a cache, since requests choose its keys. A full cache drops all of its entries.
 const maxEntries = 64
 
-// Get returns the answer under key, which ask gets from the remote system. With refresh it is asked
-// whatever is kept. old tells that the answer was there before.
-func (c *Cache[V]) Get(ctx context.Context, key string, refresh bool, ask func() (V, error)) (value V, old bool, err error) {
+// Get returns the answer under key, and calls ask for it when none is kept, or when refresh is set.
+// old reports that the answer was kept. When ctx ends first, the error is ctx.Err(), and the call
+// goes on for the other callers.
+func (c *Cache[V]) Get(
+	ctx context.Context, key string, refresh bool, ask func() (V, error),
+) (value V, old bool, err error) {
 	c.mu.Lock()
-	r := c.at(key)
-	if !refresh && !r.asked.IsZero() && c.Now().Before(r.asked.Add(c.Life)) {
+	entry := c.entry(key)
+	if !refresh && !entry.asked.IsZero() && c.Now().Before(entry.asked.Add(c.Life)) {
 		defer c.mu.Unlock()
-		return r.value, true, nil
+		return entry.value, true, nil
 	}
-	a := r.call
-	if a == nil || refresh { // a call under way may have missed what the caller wants to see
-		a = &call[V]{began: c.Now(), done: make(chan struct{})}
-		r.call = a
+	current := entry.call
+	if current == nil || refresh { // a call in progress may predate what the caller wants to see
+		current = &call[V]{began: c.Now(), done: make(chan struct{})}
+		entry.call = current
 		c.Run(func() {
-			a.value, a.err = ask()
-			c.store(r, a)
-			close(a.done)
+			current.value, current.err = ask()
+			c.store(entry, current)
+			close(current.done)
 		})
 	}
 	c.mu.Unlock()
 	select {
-	case <-a.done:
-		return a.value, false, a.err
+	case <-current.done:
+		return current.value, false, current.err
 	case <-ctx.Done():
 		return value, false, ctx.Err()
 	}
 }
 
-// at returns the entry of a key. The caller holds mu.
-func (c *Cache[V]) at(key string) *cached[V] {
-	r := c.entries[key]
-	if r == nil {
+// entry returns the entry of a key, and creates it when there is none. The caller holds mu.
+func (c *Cache[V]) entry(key string) *cached[V] {
+	entry := c.entries[key]
+	if entry == nil {
 		if c.entries == nil || len(c.entries) >= maxEntries {
 			c.entries = make(map[string]*cached[V])
 		}
-		r = new(cached[V])
-		c.entries[key] = r
+		entry = new(cached[V])
+		c.entries[key] = entry
 	}
-	return r
+	return entry
 }
 
-// store keeps an answer, unless a later one has come first.
-func (c *Cache[V]) store(r *cached[V], a *call[V]) {
+// store keeps the answer of a call, unless that of a later call has arrived first.
+func (c *Cache[V]) store(entry *cached[V], done *call[V]) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if a.err == nil && !a.began.Before(r.asked) {
-		r.value, r.asked = a.value, a.began
+	if done.err == nil && !done.began.Before(entry.asked) {
+		entry.value, entry.asked = done.value, done.began
 	}
-	if r.call == a {
-		r.call = nil
+	if entry.call == done {
+		entry.call = nil
 	}
 }
 
-// Forget drops all answers, those that are under way included.
+// Forget drops all answers. The answer of a call in progress reaches its callers and is not kept.
 func (c *Cache[V]) Forget() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -8,20 +8,20 @@ import (
 	"sync"
 )
 
-// A Mutex is a lock for each name. A caller waits for its turn as long as its context lasts. The zero
-// value is ready for use.
+// A Mutex is a lock for each name. A caller waits for it until its context ends. The zero value is
+// ready for use.
 type Mutex struct {
 	mu    sync.Mutex
 	locks map[string]*lock
 }
 
-// lock is the lock of one name, while it is held or waited for.
+// lock is the lock of one name. It exists while a caller holds it or waits for it.
 type lock struct {
-	turn    chan struct{} // holds an element while it is held
-	waiting int           // holders and callers that wait
+	held  chan struct{} // of capacity 1; full while a caller holds the lock
+	users int           // the holder and the callers that wait
 }
 
-// Lock locks a name and returns what unlocks it. The error is that of the context.
+// Lock locks a name. The caller calls unlock exactly once. Without the lock, it returns ctx.Err().
 func (m *Mutex) Lock(ctx context.Context, name string) (unlock func(), err error) {
 	m.mu.Lock()
 	if m.locks == nil {
@@ -29,27 +29,29 @@ func (m *Mutex) Lock(ctx context.Context, name string) (unlock func(), err error
 	}
 	l := m.locks[name]
 	if l == nil {
-		l = &lock{turn: make(chan struct{}, 1)}
+		l = &lock{held: make(chan struct{}, 1)}
 		m.locks[name] = l
 	}
-	l.waiting++
+	l.users++
 	m.mu.Unlock()
 	select {
-	case l.turn <- struct{}{}:
+	case l.held <- struct{}{}:
 		return func() {
-			<-l.turn
-			m.leave(name, l)
+			<-l.held
+			m.release(name, l)
 		}, nil
 	case <-ctx.Done():
-		m.leave(name, l)
+		m.release(name, l)
 		return nil, ctx.Err()
 	}
 }
 
-func (m *Mutex) leave(name string, l *lock) {
+// release drops the lock of a name with its last user.
+func (m *Mutex) release(name string, l *lock) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if l.waiting--; l.waiting == 0 {
+	l.users--
+	if l.users == 0 {
 		delete(m.locks, name)
 	}
 }

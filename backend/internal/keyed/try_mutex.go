@@ -5,14 +5,14 @@ package keyed
 
 import "sync"
 
-// A TryMutex is a lock for each name that is never waited for: a second caller is told that the name is
-// taken. The zero value is ready for use.
+// A TryMutex is a lock for each name that no caller waits for. The zero value is ready for use.
 type TryMutex struct {
 	mu    sync.Mutex
 	names map[string]bool
 }
 
-// TryLock locks a name, and returns what unlocks it, unless another caller holds it.
+// TryLock locks a name unless another caller holds it. With locked, the caller calls unlock exactly
+// once; otherwise unlock is nil.
 func (m *TryMutex) TryLock(name string) (unlock func(), locked bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

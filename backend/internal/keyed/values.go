@@ -8,30 +8,30 @@ import (
 	"sync"
 )
 
-// Values keeps what is made of stored entries, by name, until the entry changes. The first caller that
-// misses a value makes it; others wait for that as long as their own context lasts. The zero value is
-// ready for use.
+// Values keeps what was built from stored entries, such as clients, by name. It is kept until
+// Forget reports that the entry has changed. The first caller that finds no value builds it while
+// the others wait, each until its own context ends. The zero value is ready for use.
 type Values[V any] struct {
-	making Mutex
+	building Mutex
 
-	mu      sync.Mutex
-	values  map[string]V
-	changes int // counts calls of Forget
+	mu         sync.Mutex
+	values     map[string]V
+	generation int // counts calls of Forget
 }
 
-// Get returns the value of a name, and has it made when there is none. A value whose entry has changed
-// while it was made serves its maker only.
+// Get returns the value of a name, and calls produce when there is none. When Forget is called, for
+// any name, while produce runs, its value is returned and not kept.
 func (c *Values[V]) Get(ctx context.Context, name string, produce func() (V, error)) (V, error) {
-	if v, ok, _ := c.known(name); ok {
+	if v, ok, _ := c.lookUp(name); ok {
 		return v, nil
 	}
-	unlock, err := c.making.Lock(ctx, name)
+	unlock, err := c.building.Lock(ctx, name)
 	if err != nil {
 		var none V
 		return none, err
 	}
 	defer unlock()
-	v, ok, changes := c.known(name)
+	v, ok, generation := c.lookUp(name)
 	if ok {
 		return v, nil
 	}
@@ -40,7 +40,7 @@ func (c *Values[V]) Get(ctx context.Context, name string, produce func() (V, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.changes == changes {
+	if c.generation == generation {
 		if c.values == nil {
 			c.values = make(map[string]V)
 		}
@@ -49,24 +49,24 @@ func (c *Values[V]) Get(ctx context.Context, name string, produce func() (V, err
 	return v, nil
 }
 
-// Known returns the value of a name, if there is one, and makes none.
+// Known returns the value of a name, and whether there is one. It never builds it.
 func (c *Values[V]) Known(name string) (V, bool) {
-	v, ok, _ := c.known(name)
+	v, ok, _ := c.lookUp(name)
 	return v, ok
 }
 
-// known is [Values.Known] with the count of changes.
-func (c *Values[V]) known(name string) (v V, ok bool, changes int) {
+// lookUp is [Values.Known] together with the count of calls of Forget at that time.
+func (c *Values[V]) lookUp(name string) (v V, ok bool, generation int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	v, ok = c.values[name]
-	return v, ok, c.changes
+	return v, ok, c.generation
 }
 
-// Forget drops the value of a name, and whatever is being made at this moment.
+// Forget drops the value of a name. Of the values that are being built, none is kept.
 func (c *Values[V]) Forget(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.changes++
+	c.generation++
 	delete(c.values, name)
 }

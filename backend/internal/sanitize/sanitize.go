@@ -1,8 +1,8 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package sanitize makes texts of callers and of CERTInext fit to be shown: bounded, on one line, and
-// without what a terminal or a log would obey.
+// Package sanitize prepares texts of callers and of CERTInext for messages and logs: bounded, and
+// without control characters, which a terminal or a log would interpret.
 package sanitize
 
 import (
@@ -10,33 +10,35 @@ import (
 	"unicode"
 )
 
-// maxPart bounds one thing to copy from a message. A DNS name and a string of a TXT record are no
-// longer.
+// maxPart bounds a value that a reader copies out of a message. DNS names and strings of TXT
+// records are no longer.
 const maxPart = 255
 
-// Copyable reports whether a text can stand in a message as it is: short, and on one line.
+// Copyable reports whether a message can quote s unchanged: at most 255 bytes of printable ASCII.
 func Copyable(s string) bool {
-	return len(s) <= maxPart && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
+	special := func(r rune) bool { return r < ' ' || r > '~' }
+	return len(s) <= maxPart && !strings.ContainsFunc(s, special)
 }
 
-// Short is [Text] of 200 bytes: a name, a status, a reason.
+// Short is [Text] with at most 200 bytes, for names, statuses and reasons.
 func Short(s string) string { return Text(s, 200) }
 
-// Text drops control characters, and cuts a text after so many bytes.
-func Text(s string, most int) string {
+// Text drops control characters from s, and cuts it after limit bytes, marked by an ellipsis.
+func Text(s string, limit int) string {
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r == 0xfffd {
 			return -1
 		}
 		return r
 	}, s)
-	if len(s) > most {
-		return strings.ToValidUTF8(s[:most], "") + "…"
+	if len(s) > limit {
+		return strings.ToValidUTF8(s[:limit], "") + "…"
 	}
 	return s
 }
 
-// OneLine is [Short] without the characters that turn text around or hide it, for names of fields.
+// OneLine is [Short] with a space for every character that hides text, reverses it or breaks the
+// line. Values of unknown shape, such as those of the account's ledger, are shown through it.
 func OneLine(s string) string {
 	return Short(strings.Map(func(r rune) rune {
 		if unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp) {
@@ -46,5 +48,5 @@ func OneLine(s string) string {
 	}, s))
 }
 
-// Error is the text of an error about a validation, which says more than others.
+// Error is the text of an error of a DNS host or of CERTInext, with at most 500 bytes.
 func Error(err error) string { return Text(err.Error(), 500) }

@@ -1,8 +1,8 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package serials reads and writes serial numbers of certificates as storage keys have them: bytes in
-// hexadecimal, with dashes between them.
+// Package serials converts serial numbers of certificates to the form of storage keys: bytes in
+// lower-case hexadecimal, separated by dashes.
 package serials
 
 import (
@@ -14,7 +14,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 )
 
-// Key writes a serial number.
+// Key returns the storage key of a serial number, such as 17-67-16-b0-b9-45.
 func Key(n *big.Int) string {
 	b := n.Bytes()
 	parts := make([]string, len(b))
@@ -24,13 +24,14 @@ func Key(n *big.Int) string {
 	return strings.Join(parts, "-")
 }
 
-// Parse reads a serial number with colons, dashes or no separators, and returns it as [Key] writes it.
-// The error is about field.
+// Parse reads a serial number with colons, dashes or no separators, and returns its [Key]. Its
+// error is a [*fault.FieldError] that names field.
 func Parse(field, text string) (string, error) {
-	clean := strings.ToLower(strings.NewReplacer(":", "", "-", "", " ", "").Replace(strings.TrimSpace(text)))
-	b, err := hex.DecodeString(clean)
+	clean := strings.NewReplacer(":", "", "-", "", " ", "").Replace(strings.TrimSpace(text))
+	b, err := hex.DecodeString(strings.ToLower(clean))
 	if err != nil || len(b) == 0 || len(b) > 32 {
-		return "", fault.BadField(field, "%q is not a serial number such as 17:67:16:b0:b9:45", sanitize.Short(text))
+		return "", fault.BadField(field, "%q is not a serial number such as 17:67:16:b0:b9:45",
+			sanitize.Short(text))
 	}
 	return Key(new(big.Int).SetBytes(b)), nil
 }

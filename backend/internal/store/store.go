@@ -1,7 +1,7 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package store reads and writes entries of Vault's storage as JSON. Its errors name the key and never
+// Package store reads and writes entries of Vault's storage as JSON. Its errors name the key, never
 // the value.
 package store
 
@@ -13,7 +13,7 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// Get reads an entry into a new T. It returns nil without an error when there is none.
+// Get decodes an entry into a new T. It returns nil and no error when there is no entry.
 func Get[T any](ctx context.Context, s logical.Storage, key string) (*T, error) {
 	e, err := s.Get(ctx, key)
 	if err != nil {
@@ -29,7 +29,7 @@ func Get[T any](ctx context.Context, s logical.Storage, key string) (*T, error) 
 	return v, nil
 }
 
-// Put writes an entry.
+// Put writes v as an entry.
 func Put(ctx context.Context, s logical.Storage, key string, v any) error {
 	e, err := logical.StorageEntryJSON(key, v)
 	if err != nil {
@@ -41,7 +41,7 @@ func Put(ctx context.Context, s logical.Storage, key string, v any) error {
 	return nil
 }
 
-// Delete removes an entry.
+// Delete removes an entry. It is no error that there is none.
 func Delete(ctx context.Context, s logical.Storage, key string) error {
 	if err := s.Delete(ctx, key); err != nil {
 		return fmt.Errorf("deleting %s: %w", key, err)
@@ -49,7 +49,7 @@ func Delete(ctx context.Context, s logical.Storage, key string) error {
 	return nil
 }
 
-// List returns the names directly below a prefix.
+// List returns the names directly below a prefix, without it. Those of folders end in a slash.
 func List(ctx context.Context, s logical.Storage, prefix string) ([]string, error) {
 	keys, err := s.List(ctx, prefix)
 	if err != nil {
@@ -58,7 +58,7 @@ func List(ctx context.Context, s logical.Storage, prefix string) ([]string, erro
 	return keys, nil
 }
 
-// Collect returns all keys below a prefix, at any depth.
+// Collect returns the full keys of all entries below a prefix, at any depth.
 func Collect(ctx context.Context, s logical.Storage, prefix string) ([]string, error) {
 	names, err := List(ctx, s, prefix)
 	if err != nil {

@@ -1,7 +1,7 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package storetest compares what is stored with fixtures of every version that has stored it.
+// Package storetest compares stored entries with fixtures of every version of their format.
 package storetest
 
 import (
@@ -18,9 +18,10 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the fixtures of stored entries")
 
-// Compare compares what this version writes, of one full entry of each kind, with the fixtures in testdata/storage/<version>, and reads
-// the fixtures back. An entry that lost or renamed a field fails here before it fails in a mount that was upgraded. A later version keeps
-// the fixtures and adds its own.
+// Compare encodes entries, one of each kind with every field set, and compares them with the
+// fixtures testdata/storage/<version>/<kind>.json. Then it decodes the fixtures again. A type that
+// has lost or renamed a field fails here before it fails in an upgraded mount. A later format keeps
+// the fixtures of the earlier ones and adds its own.
 func Compare(t *testing.T, version string, entries map[string]any) {
 	t.Helper()
 	for kind, entry := range entries {
