@@ -47,7 +47,7 @@ func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, passTime, account.ErrPassOver)
 	defer cancel()
-	ctx, stop := e.WhileAlive(ctx)
+	ctx, stop := e.UntilClosed(ctx)
 	defer stop()
 	if ctx.Err() != nil {
 		return nil
@@ -82,7 +82,7 @@ func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
 // and only then cancels anything or tells the plugin, so a pass that waits for CERTInext inside of the call would hold up the
 // node. It runs on behind the call instead, and ends with the engine.
 func (e *Engine) Tick(ctx context.Context, s logical.Storage) error {
-	ctx, stop := e.Outlive(ctx)
+	ctx, stop := e.Detached(ctx)
 	done := make(chan error, 1)
 	e.Work.Go(func() {
 		defer stop()

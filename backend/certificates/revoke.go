@@ -311,7 +311,7 @@ func (keeper *Keeper) attempt(
 	}
 	ownFault := keeper.Account.Observe(callErr, began) || unconfirmed != nil
 
-	ctx, stop := keeper.Outlive(ctx)
+	ctx, stop := keeper.Detached(ctx)
 	defer stop()
 	unlock, lockErr := keeper.Lock(ctx, v.cert.Serial)
 	if lockErr != nil {
@@ -379,7 +379,7 @@ func (keeper *Keeper) revokeAtCA(
 	if c.Account != "" && !account.SameAccount(c.Account, cfg.Account()) {
 		return "", ErrOtherAccount
 	}
-	ctx, stop := keeper.WhileAlive(ctx)
+	ctx, stop := keeper.UntilClosed(ctx)
 	defer stop()
 	if q.interactive {
 		var cancel context.CancelFunc

@@ -310,7 +310,7 @@ func (keeper *Keeper) keep(ctx context.Context, s logical.Storage, name string, 
 
 // workOn validates a domain if that is due, goes on until it is done or the time has come, and stores what has become of it.
 func (keeper *Keeper) workOn(ctx context.Context, s logical.Storage, r *Stored, until time.Time) (*State, error) {
-	ctx, stop := keeper.WhileAlive(ctx)
+	ctx, stop := keeper.UntilClosed(ctx)
 	defer stop()
 	return account.Ask(ctx, keeper.Account, s, func(ctx context.Context, a *account.Session) (*State, error) {
 		if !account.SameAccount(r.Account, a.Config.Account()) {

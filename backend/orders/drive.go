@@ -229,7 +229,7 @@ func (d *driver) place(ctx context.Context) (done bool, out outcome) {
 
 // create sends the order, or the reissue, to CERTInext. Cancelling ctx does not cut off the call.
 func (d *driver) create(ctx context.Context) (*certinext.Order, error) {
-	ctx, cancel := d.journal.Outlive(ctx)
+	ctx, cancel := d.journal.Detached(ctx)
 	defer cancel()
 	if d.order.Reissue != nil {
 		return d.client.ReissueOrder(ctx, d.order.Placement.Family, d.order.CAOrderID,

@@ -274,7 +274,7 @@ const tidyPatience = 3 * time.Second
 // Tidy begins to remove what is not needed any more. The channel is closed when that is done.
 func (w *Run) Tidy(ctx context.Context, all bool) (done <-chan struct{}) {
 	keep, over := w.settled(all), make(chan struct{})
-	ctx, stop := w.publisher.Outlive(ctx)
+	ctx, stop := w.publisher.Detached(ctx)
 	before := w.tidying
 	w.tidying = over
 	w.publisher.Work.Go(func() {

@@ -101,7 +101,7 @@ func (c *solverCheck) run(ctx context.Context, host, value string) {
 		c.see(ctx, g)
 	}
 	begun = c.publisher.Now()
-	ctx, cancel := c.publisher.Outlive(ctx)
+	ctx, cancel := c.publisher.Detached(ctx)
 	defer cancel()
 	if err := c.publisher.Withdraw(ctx, c.storage, c.owner, nil); err != nil {
 		c.problem("%s; it is tried again in the background", sanitize.Error(err))

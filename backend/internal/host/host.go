@@ -1,8 +1,8 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package host is what the rooms of one engine share: its clock, its log, its ids, and its life. It
-// knows nothing of orders, certificates or CERTInext.
+// Package host holds what all packages of one engine share: clock, log, ids, and lifetime. It knows
+// nothing of orders, certificates or CERTInext.
 package host
 
 import (
@@ -16,26 +16,27 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// Options are what an engine takes from outside. Every zero value is usable.
+// Options are what an engine takes from its environment. Every zero value is usable.
 type Options struct {
 	Log hclog.Logger // discards when nil
-	// System answers questions about the server: who an entity is, whether this node is active. When
-	// nil, templated domains match nothing and the node counts as active.
+	// System answers questions about the server: who an entity is, whether this node is active.
+	// When nil, templated domains match nothing and the node counts as active.
 	System func() logical.SystemView
 	Now    func() time.Time       // time.Now when nil
 	NewID  func() (string, error) // a random UUID when nil
-	// Shuffle puts the work of a background pass into an order of chance; rand.Shuffle when nil. A
-	// simulation draws from its seed.
+	// Shuffle puts the work of a background pass into random order; rand.Shuffle when nil. A
+	// simulation shuffles by its seed.
 	Shuffle func(n int, swap func(i, j int))
 }
 
-// A Host is one mount's engine as all of its rooms see it.
+// A Host is the part of one mount's engine that its packages share.
 type Host struct {
 	Options
 
-	// Alive ends with the engine; work that outlives its request runs under it.
+	// Alive is done once the engine is closed.
 	Alive context.Context
-	// Work is what runs behind requests. Whoever stops the host waits for it.
+	// Work counts the goroutines that outlive their requests. Engine.Close waits for them after
+	// Stop.
 	Work sync.WaitGroup
 
 	stop context.CancelFunc
@@ -60,18 +61,19 @@ func New(o Options) *Host {
 	return h
 }
 
-// Stop ends everything that runs behind requests, and does not wait for it: see Work.
+// Stop cancels everything that outlives its request. It does not wait; see Work.
 func (h *Host) Stop() { h.stop() }
 
-// Outlive returns a context that ends with the engine, not with the request.
-func (h *Host) Outlive(ctx context.Context) (context.Context, context.CancelFunc) {
+// Detached returns a context with the values of ctx that ignores its cancellation and its deadline,
+// and ends when the engine is closed.
+func (h *Host) Detached(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(h.Alive, cancel)
 	return ctx, func() { stop(); cancel() }
 }
 
-// WhileAlive returns a context that ends with the engine, too.
-func (h *Host) WhileAlive(ctx context.Context) (context.Context, context.CancelFunc) {
+// UntilClosed returns a child of ctx that ends when the engine is closed, too.
+func (h *Host) UntilClosed(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(h.Alive, cancel)
 	if h.Alive.Err() != nil {
@@ -80,10 +82,11 @@ func (h *Host) WhileAlive(ctx context.Context) (context.Context, context.CancelF
 	return ctx, func() { stop(); cancel() }
 }
 
-// A Job is one order or revocation that the pass looks after. The context is the pass's own.
+// A Job is one piece of work of the background pass: an order, a revocation or a domain. Its
+// context is that of the pass.
 type Job func(ctx context.Context) error
 
-// Later is t, or a little after now when t has passed.
+// Later returns t, or the time after one [PassDelay] when t has passed.
 func Later(t, now time.Time) time.Time {
 	if t.After(now) {
 		return t
@@ -91,15 +94,16 @@ func Later(t, now time.Time) time.Time {
 	return now.Add(PassDelay(1))
 }
 
-// PassDelay is how long the background pass leaves an order or revocation alone after its n-th attempt.
+// PassDelay is how long the background pass waits before its next attempt at an order, a revocation
+// or the removal of a record, after so many attempts.
 func PassDelay(attempts int) time.Duration { return Backoff(attempts, 30*time.Minute) }
 
-// Backoff doubles with each attempt up to longest.
+// Backoff is 30 seconds, doubled with each attempt, and at most longest.
 func Backoff(attempts int, longest time.Duration) time.Duration {
 	return min(30*time.Second<<min(attempts, 20), longest)
 }
 
-// Sleep waits for a while. It reports whether nobody waits any more.
+// Sleep waits for d, or until ctx ends. It reports whether ctx has ended.
 func Sleep(ctx context.Context, d time.Duration) (over bool) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -110,11 +114,13 @@ func Sleep(ctx context.Context, d time.Duration) (over bool) {
 	return ctx.Err() != nil
 }
 
-// pollDelays are the pauses between looks at what should not take long. The first ones are short, since the certificate of a validated domain
-// is usually there within seconds.
-var pollDelays = []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second, 3 * time.Second, 5 * time.Second}
+// pollDelays are the pauses between two polls on behalf of a waiting request. The first ones are
+// short, since CERTInext usually issues within seconds once a domain is validated.
+var pollDelays = []time.Duration{
+	500 * time.Millisecond, time.Second, 2 * time.Second, 3 * time.Second, 5 * time.Second,
+}
 
-// PollDelay is how long to wait before the next look at what somebody waits for, after so many looks before.
+// PollDelay is how long a waiting request pauses before it polls again, after so many polls.
 func PollDelay(polls int) time.Duration { return pollDelays[min(polls, len(pollDelays)-1)] }
 
 // Earlier returns the earlier one of two times.
