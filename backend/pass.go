@@ -58,7 +58,7 @@ func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
 		return err
 	}
 	e.Account.WatchClock()
-	errs := []error{e.Certificates.StoreChain(ctx, s), e.Publisher.Sweep(ctx, s, e.needsOf(s)), e.Certificates.EndOverdue(ctx, s)}
+	errs := []error{e.Certificates.StoreChain(ctx, s), e.Publisher.ReconcileRecords(ctx, s, e.needsOf(s)), e.Certificates.EndOverdue(ctx, s)}
 	_, failed := work(ctx, own, func() bool { return true })
 	errs = append(errs, failed...)
 	if e.Account.Paused() {

@@ -112,7 +112,7 @@ func (o *orderEntry) dcvNeeds(remote *certinext.Order) []string {
 	for _, domain := range open {
 		i := o.proofOf(domain)
 		if i < 0 || o.Proofs[i].Text() == "" {
-			silent = append(silent, validation.WholeName(domain))
+			silent = append(silent, validation.DisplayDomain(domain))
 			continue
 		}
 		needs = append(needs, fmt.Sprintf("control of %s has to be validated: %s",

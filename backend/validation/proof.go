@@ -81,8 +81,8 @@ func (p *Proof) Text() string {
 	return text
 }
 
-// WholeName is a domain for a message. It is shortened only where it is none.
-func WholeName(domain string) string {
+// DisplayDomain is a domain for a message. It is shortened only where it is none.
+func DisplayDomain(domain string) string {
 	if sanitize.Copyable(domain) {
 		return domain
 	}

@@ -122,13 +122,13 @@ func (pub *Publisher) Withdraw(ctx context.Context, s logical.Storage, owner str
 	published = slices.DeleteFunc(published, func(p PublishedEntry) bool { return keep != nil && keep(&p) })
 	var errs []error
 	for i := range published {
-		errs = append(errs, pub.takeAway(ctx, s, &published[i]))
+		errs = append(errs, pub.removeRecord(ctx, s, &published[i]))
 	}
 	return errors.Join(errs...)
 }
 
-// takeAway removes one record, unless another owner in the journal needs the same one.
-func (pub *Publisher) takeAway(ctx context.Context, s logical.Storage, p *PublishedEntry) error {
+// removeRecord removes one record, unless another owner in the journal needs the same one.
+func (pub *Publisher) removeRecord(ctx context.Context, s logical.Storage, p *PublishedEntry) error {
 	hash := path.Base(p.key())
 	unlock, err := pub.recordLocks.Lock(ctx, hash) // of two owners that leave at once, the second one removes it
 	if err != nil {
@@ -178,8 +178,8 @@ func (pub *Publisher) recordsOf(ctx context.Context, s logical.Storage, solver s
 	return out, nil
 }
 
-// sweepTime bounds the share of a pass that DNS hosts can have.
-const sweepTime = 15 * time.Second
+// reconcileTime bounds the share of a pass that DNS hosts can have.
+const reconcileTime = 15 * time.Second
 
 // checkLife is how long a check of a solver lasts at the very most: a record of an older one is litter.
 const checkLife = 10 * time.Minute
@@ -188,14 +188,14 @@ const checkLife = 10 * time.Minute
 // version does not know.
 type Needs func(ctx context.Context, kind, name string) (needed, known bool, err error)
 
-// Sweep takes away records that nobody needs any more: of orders that are validated or over, and what a crash has left.
+// ReconcileRecords takes away records that nobody needs any more: of orders that are validated or over, and what a crash has left.
 // What cannot be removed now stays in the journal, and is no fault of the pass.
-func (pub *Publisher) Sweep(ctx context.Context, s logical.Storage, needs Needs) error {
+func (pub *Publisher) ReconcileRecords(ctx context.Context, s logical.Storage, needs Needs) error {
 	keys, err := pub.journal(ctx, s)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, sweepTime)
+	ctx, cancel := context.WithTimeout(ctx, reconcileTime)
 	defer cancel()
 	var owners []string
 	for _, key := range keys {
@@ -206,15 +206,15 @@ func (pub *Publisher) Sweep(ctx context.Context, s logical.Storage, needs Needs)
 		if ctx.Err() != nil {
 			return nil
 		}
-		if err := pub.sweepOwner(ctx, s, owner, needs); err != nil {
+		if err := pub.reconcileOwner(ctx, s, owner, needs); err != nil {
 			pub.Log.Warn("a TXT record that nobody needs any more could not be removed; it is tried again", "owner", owner, "error", err)
 		}
 	}
 	return nil
 }
 
-// sweepOwner takes away an owner's records unless it still needs them. Should it begin to want them meanwhile, it publishes them again.
-func (pub *Publisher) sweepOwner(ctx context.Context, s logical.Storage, owner string, needs Needs) error {
+// reconcileOwner takes away an owner's records unless it still needs them. Should it begin to want them meanwhile, it publishes them again.
+func (pub *Publisher) reconcileOwner(ctx context.Context, s logical.Storage, owner string, needs Needs) error {
 	kind, name, _ := strings.Cut(owner, "/")
 	if kind == checkKind {
 		return pub.Withdraw(ctx, s, owner, func(p *PublishedEntry) bool { return pub.Now().Before(p.At.Add(checkLife)) || pub.untimely(p) })

@@ -38,8 +38,8 @@ func TestOfTwoOwnersOfOneRecordTheLastOneRemovesIt(t *testing.T) {
 	// The two halves of withdraw, as two goroutines may run them.
 	a, _ := e.publishedFor(t.Context(), s, "order/web/a")
 	b, _ := e.publishedFor(t.Context(), s, "order/web/b")
-	require.NoError(t, e.takeAway(t.Context(), s, &a[0]))
-	require.NoError(t, e.takeAway(t.Context(), s, &b[0]))
+	require.NoError(t, e.removeRecord(t.Context(), s, &a[0]))
+	require.NoError(t, e.removeRecord(t.Context(), s, &b[0]))
 	left, _ := e.journal(t.Context(), s)
 	require.Empty(t, left)
 	require.Empty(t, d.Challenges("example.com"), "nobody remembers it")

@@ -290,8 +290,8 @@ func (w *Run) Tidy(ctx context.Context, all bool) (done <-chan struct{}) {
 	return over
 }
 
-// Tidied waits until something is removed, but for a moment only.
-func Tidied(done <-chan struct{}) {
+// AwaitTidy waits until something is removed, but for a moment only.
+func AwaitTidy(done <-chan struct{}) {
 	timer := time.NewTimer(tidyPatience)
 	defer timer.Stop()
 	select {
@@ -311,7 +311,7 @@ func (w *Run) Needs() (needs []string, stuck bool) {
 			more++
 			continue
 		}
-		needs = append(needs, fmt.Sprintf("the solver %s validates control of %s: %s", w.how.Solver, WholeName(t.domain), t.describe()))
+		needs = append(needs, fmt.Sprintf("the solver %s validates control of %s: %s", w.how.Solver, DisplayDomain(t.domain), t.describe()))
 	}
 	if more > 0 {
 		needs = append(needs, fmt.Sprintf("and control of %d more domains", more))
@@ -348,8 +348,8 @@ func (w *Run) TakeUnanswered() error {
 // Begun reports whether the run has worked on anything.
 func (w *Run) Begun() bool { return len(w.tasks) > 0 }
 
-// SetStrange tells the run which domains CERTInext asks for that are none of the owner's: nothing is published for them.
-func (w *Run) SetStrange(domains []string) { w.strange = domains }
+// SetUnrequested tells the run which domains CERTInext asks for that are none of the owner's: nothing is published for them.
+func (w *Run) SetUnrequested(domains []string) { w.strange = domains }
 
 // Look looks for the TXT record at a host, and says what was found.
 func (pub *Publisher) Look(ctx context.Context, how *issuing.DNSValidation, host, value string) string {

@@ -291,8 +291,8 @@ var mutants = []Mutant{
 	{
 		Name: "a lease that Vault has never stored does not end",
 		File: "backend/pass.go",
-		Old:  "e.Publisher.Sweep(ctx, s, e.needsOf(s)), e.Certificates.EndOverdue(ctx, s)}",
-		New:  "e.Publisher.Sweep(ctx, s, e.needsOf(s))}",
+		Old:  "e.Publisher.ReconcileRecords(ctx, s, e.needsOf(s)), e.Certificates.EndOverdue(ctx, s)}",
+		New:  "e.Publisher.ReconcileRecords(ctx, s)}",
 		Like: "work that is left out",
 	},
 	{
