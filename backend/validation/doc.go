@@ -1,11 +1,12 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package validation publishes the challenges of domains at DNS hosts, and never forgets what it has published.
+// Package validation publishes domain validation challenges at DNS hosts, and removes them again.
 //
-// A [Run] validates the domains of one owner: an order, a registered domain, or the check of a solver. It promises that a
-// record is in the journal before it is published, and stays there until it was taken away, whatever happens in between.
-// It asks for challenges through a [Challenger], and knows neither orders nor roles.
+// A [Run] validates the domains of one owner: an order, a registered domain, or the check of a
+// solver. A record is in the journal before the DNS host is asked to publish it, and stays there
+// until the DNS host has confirmed its removal, so that no crash leaves a record behind (ADR 0015).
+// The package asks for challenges through a [Challenger], and knows neither orders nor roles.
 package validation
 
 import (
@@ -13,17 +14,18 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/keyed"
 )
 
-// A Publisher keeps the solvers of a mount, and the journal of what they have published. Its methods may be called
-// concurrently.
+// A Publisher keeps the solvers of a mount, and the journal of the records that they have
+// published. Its methods may be called concurrently.
 type Publisher struct {
 	*host.Host
 
-	resolvers   []string                   // of DNS; those of the machine when there are none
+	resolvers   []string                   // DNS resolvers; those of the machine when empty
 	solvers     keyed.Values[*readySolver] // by name
-	recordLocks keyed.Mutex
+	recordLocks keyed.Mutex                // by the hash that the keys of equal records end in
 }
 
-// New returns the publisher of a mount. It touches neither storage nor network.
+// New returns the publisher of a mount. Its resolvers, as host:port, serve roles that name none;
+// those of the machine do when there are none. New touches neither storage nor network.
 func New(h *host.Host, resolvers []string) *Publisher {
 	return &Publisher{Host: h, resolvers: resolvers}
 }

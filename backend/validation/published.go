@@ -20,51 +20,56 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// recordPrefix is where the journal is stored, under owner and hash: what is published in somebody's DNS, or may be.
+// recordPrefix is where the journal of published records is stored, one entry each, at
+// <owner>/<hash of solver, zone, name and value>.
 const recordPrefix = "dcv/record/"
 
-// PublishedEntry is the journal of a record in somebody's DNS. It is stored before the record is published and removed
-// after it was taken away, so that whatever happens in between, somebody knows what to take away.
+// A PublishedEntry is the journal's entry for one record (ADR 0015). It is stored before the DNS
+// host is asked to publish the record, and deleted after the host has confirmed its removal. A pass
+// that finds the entry after a crash therefore knows what to remove.
 type PublishedEntry struct {
 	Version   int       `json:"version"`
-	Owner     string    `json:"owner"`  // see orderOwner, owner and checkOwner
-	Domain    string    `json:"domain"` // whose control it proves
+	Owner     string    `json:"owner"`  // order/<role>/<id>, domain/<name> or check/<id>
+	Domain    string    `json:"domain"` // the domain that the record validates
 	Solver    string    `json:"solver"`
 	Name      string    `json:"name"`
 	Zone      string    `json:"zone"`
 	Value     string    `json:"value"`
-	At        time.Time `json:"at"`
-	Done      bool      `json:"done,omitempty"`       // the DNS host has said that it is published
-	LastError string    `json:"last_error,omitempty"` // of removing it
-	Tries     int       `json:"tries,omitempty"`      // of removing it, in vain
-	RetryAt   time.Time `json:"retry_at,omitzero"`
+	At        time.Time `json:"at"`                   // when it was stored or, with Done, published
+	Done      bool      `json:"done,omitempty"`       // the DNS host confirmed publication
+	LastError string    `json:"last_error,omitempty"` // of the latest attempt to remove it
+	Tries     int       `json:"tries,omitempty"`      // failed attempts to remove it
+	RetryAt   time.Time `json:"retry_at,omitzero"`    // of the next attempt to remove it
 }
 
 func (p *PublishedEntry) record() dcv.Record {
 	return dcv.Record{Name: p.Name, Zone: p.Zone, Value: p.Value}
 }
 
-// key ends in what tells one record from another, and where it was published, whoever it is for.
+// key returns the storage key. Its last element is the same for all owners of one record.
 func (p *PublishedEntry) key() string {
 	sum := sha256.Sum256([]byte(strings.Join([]string{p.Solver, p.Zone, p.Name, p.Value}, "\x00")))
 	return recordPrefix + p.Owner + "/" + hex.EncodeToString(sum[:16])
 }
 
-// checkOwner is for whom the record of a check of a solver is published.
-func checkOwner(id string) string { return checkKind + "/" + id }
-
+// checkKind is the kind of owner that a check of a solver is.
 const checkKind = "check"
 
-// A Published is a record that is published, or may be.
+// checkOwner returns the owner of the test record of a check.
+func checkOwner(id string) string { return checkKind + "/" + id }
+
+// A Published is a record in the journal: it is published, or may be.
 type Published struct {
-	Name, Zone string
-	Owner      string // order/<role>/<id>, domain/<name> or check/<id>
-	Since      time.Time
-	LastError  string // of removing it
+	Name, Zone string    // without the final dot
+	Owner      string    // order/<role>/<id>, domain/<name> or check/<id>
+	Since      time.Time // when it was published, or when that was first tried
+	LastError  string    // of the latest attempt to remove it; empty when there was none
 }
 
-// PublishedBy returns what a solver has published and not removed yet.
-func (pub *Publisher) PublishedBy(ctx context.Context, s logical.Storage, solver string) ([]Published, error) {
+// PublishedBy returns the records that a solver has published and not removed yet.
+func (pub *Publisher) PublishedBy(
+	ctx context.Context, s logical.Storage, solver string,
+) ([]Published, error) {
 	entries, err := pub.recordsOf(ctx, s, solver)
 	if err != nil {
 		return nil, err
@@ -72,20 +77,27 @@ func (pub *Publisher) PublishedBy(ctx context.Context, s logical.Storage, solver
 	out := make([]Published, len(entries))
 	for i, p := range entries {
 		out[i] = Published{
-			Name: strings.TrimSuffix(p.Name, "."), Zone: strings.TrimSuffix(p.Zone, "."), Owner: p.Owner, Since: p.At, LastError: p.LastError,
+			Name: strings.TrimSuffix(p.Name, "."), Zone: strings.TrimSuffix(p.Zone, "."),
+			Owner: p.Owner, Since: p.At, LastError: p.LastError,
 		}
 	}
 	return out, nil
 }
 
-// publish writes a record down and has the solver publish it. It is in the journal even when that failed, since the DNS host
-// may have published it.
-func (pub *Publisher) publish(ctx context.Context, s logical.Storage, v *readySolver, owner, domain string, r dcv.Record) error {
-	p := &PublishedEntry{Version: 1, Owner: owner, Domain: domain, Solver: v.name, Name: r.Name, Zone: r.Zone, Value: r.Value, At: pub.Now()}
+// publish stores a record in the journal and has the solver publish it. The entry stays when that
+// fails, since the DNS host may have published the record all the same.
+func (pub *Publisher) publish(
+	ctx context.Context, s logical.Storage, v *readySolver, owner, domain string, r dcv.Record,
+) error {
+	p := &PublishedEntry{
+		Version: 1, Owner: owner, Domain: domain, Solver: v.name,
+		Name: r.Name, Zone: r.Zone, Value: r.Value, At: pub.Now(),
+	}
 	if err := store.Put(ctx, s, p.key(), p); err != nil {
 		return err
 	}
-	pub.Log.Debug("publishing a TXT record", "name", r.Name, "zone", r.Zone, "solver", v.name, "owner", owner)
+	pub.Log.Debug("publishing a TXT record",
+		"name", r.Name, "zone", r.Zone, "solver", v.name, "owner", owner)
 	if err := v.Publish(ctx, r); err != nil {
 		return err
 	}
@@ -93,8 +105,10 @@ func (pub *Publisher) publish(ctx context.Context, s logical.Storage, v *readySo
 	return store.Put(context.WithoutCancel(ctx), s, p.key(), p)
 }
 
-// publishedFor returns what the journal holds for an owner.
-func (pub *Publisher) publishedFor(ctx context.Context, s logical.Storage, owner string) ([]PublishedEntry, error) {
+// publishedFor returns the journal's entries of an owner.
+func (pub *Publisher) publishedFor(
+	ctx context.Context, s logical.Storage, owner string,
+) ([]PublishedEntry, error) {
 	names, err := store.List(ctx, s, recordPrefix+owner+"/")
 	if err != nil {
 		return nil, err
@@ -112,14 +126,19 @@ func (pub *Publisher) publishedFor(ctx context.Context, s logical.Storage, owner
 	return out, nil
 }
 
-// Withdraw takes away what was published for an owner, all of it or what keep does not want kept. It goes on after a failure, which stays
-// in the journal with its reason.
-func (pub *Publisher) Withdraw(ctx context.Context, s logical.Storage, owner string, keep func(*PublishedEntry) bool) error {
+// Withdraw removes an owner's records, except those that keep reports true for; keep may be nil. It
+// tries all of them and joins their errors. A record that could not be removed stays in the journal
+// with the reason, for the background pass to try again.
+func (pub *Publisher) Withdraw(
+	ctx context.Context, s logical.Storage, owner string, keep func(*PublishedEntry) bool,
+) error {
 	published, err := pub.publishedFor(ctx, s, owner)
 	if err != nil {
 		return err
 	}
-	published = slices.DeleteFunc(published, func(p PublishedEntry) bool { return keep != nil && keep(&p) })
+	published = slices.DeleteFunc(published, func(p PublishedEntry) bool {
+		return keep != nil && keep(&p)
+	})
 	var errs []error
 	for i := range published {
 		errs = append(errs, pub.removeRecord(ctx, s, &published[i]))
@@ -127,10 +146,15 @@ func (pub *Publisher) Withdraw(ctx context.Context, s logical.Storage, owner str
 	return errors.Join(errs...)
 }
 
-// removeRecord removes one record, unless another owner in the journal needs the same one.
-func (pub *Publisher) removeRecord(ctx context.Context, s logical.Storage, p *PublishedEntry) error {
+// removeRecord removes one record and its entry. While another owner has an entry for the same
+// record, only this entry goes, and the last owner removes the record.
+func (pub *Publisher) removeRecord(
+	ctx context.Context, s logical.Storage, p *PublishedEntry,
+) error {
 	hash := path.Base(p.key())
-	unlock, err := pub.recordLocks.Lock(ctx, hash) // of two owners that leave at once, the second one removes it
+	// Without the lock, two owners that withdraw at once would each see the other's entry, and
+	// neither would remove the record.
+	unlock, err := pub.recordLocks.Lock(ctx, hash)
 	if err != nil {
 		return err
 	}
@@ -139,28 +163,33 @@ func (pub *Publisher) removeRecord(ctx context.Context, s logical.Storage, p *Pu
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(journal, func(key string) bool { return key != p.key() && path.Base(key) == hash }) {
+	ofAnotherOwner := func(key string) bool { return key != p.key() && path.Base(key) == hash }
+	if !slices.ContainsFunc(journal, ofAnotherOwner) {
 		v, err := pub.readySolver(ctx, s, p.Solver)
 		if err == nil {
 			err = v.Remove(ctx, p.record())
 		}
 		if err != nil {
-			p.LastError, p.RetryAt = sanitize.Error(err), pub.Now().Add(host.PassDelay(p.Tries))
+			p.LastError = sanitize.Error(err)
+			p.RetryAt = pub.Now().Add(host.PassDelay(p.Tries))
 			p.Tries++
 			return errors.Join(err, store.Put(context.WithoutCancel(ctx), s, p.key(), p))
 		}
-		pub.Log.Debug("removed a TXT record", "name", p.Name, "zone", p.Zone, "solver", p.Solver, "owner", p.Owner)
+		pub.Log.Debug("removed a TXT record",
+			"name", p.Name, "zone", p.Zone, "solver", p.Solver, "owner", p.Owner)
 	}
 	return store.Delete(context.WithoutCancel(ctx), s, p.key())
 }
 
-// journal returns the keys of all records that are published.
+// journal returns the keys of all entries of the journal.
 func (pub *Publisher) journal(ctx context.Context, s logical.Storage) ([]string, error) {
 	return store.Collect(ctx, s, recordPrefix)
 }
 
-// recordsOf returns what a solver has published and not removed yet.
-func (pub *Publisher) recordsOf(ctx context.Context, s logical.Storage, solver string) ([]PublishedEntry, error) {
+// recordsOf returns the journal's entries of a solver.
+func (pub *Publisher) recordsOf(
+	ctx context.Context, s logical.Storage, solver string,
+) ([]PublishedEntry, error) {
 	keys, err := pub.journal(ctx, s)
 	if err != nil {
 		return nil, err
@@ -178,18 +207,20 @@ func (pub *Publisher) recordsOf(ctx context.Context, s logical.Storage, solver s
 	return out, nil
 }
 
-// reconcileTime bounds the share of a pass that DNS hosts can have.
+// reconcileTime bounds how long a pass waits for DNS hosts.
 const reconcileTime = 15 * time.Second
 
-// checkLife is how long a check of a solver lasts at the very most: a record of an older one is litter.
+// checkLife is longer than any check of a solver takes. A crash has left the test record of an
+// older one.
 const checkLife = 10 * time.Minute
 
-// Needs says whether an owner still needs what is published for it: order/<role>/<id>, or the owner of another kind. known is false for a kind that this
-// version does not know.
+// Needs reports whether the owner kind/name, such as order/<role>/<id>, still needs its records.
+// known is false when this version has no such kind of owner.
 type Needs func(ctx context.Context, kind, name string) (needed, known bool, err error)
 
-// ReconcileRecords takes away records that nobody needs any more: of orders that are validated or over, and what a crash has left.
-// What cannot be removed now stays in the journal, and is no fault of the pass.
+// ReconcileRecords removes the records that their owners do not need any more: those of orders that
+// are validated or closed, and those that a crash has left. The background pass calls it. A record
+// that cannot be removed stays in the journal with the reason, and is not an error of the pass.
 func (pub *Publisher) ReconcileRecords(ctx context.Context, s logical.Storage, needs Needs) error {
 	keys, err := pub.journal(ctx, s)
 	if err != nil {
@@ -207,30 +238,38 @@ func (pub *Publisher) ReconcileRecords(ctx context.Context, s logical.Storage, n
 			return nil
 		}
 		if err := pub.reconcileOwner(ctx, s, owner, needs); err != nil {
-			pub.Log.Warn("a TXT record that nobody needs any more could not be removed; it is tried again", "owner", owner, "error", err)
+			pub.Log.Warn(
+				"a superfluous TXT record could not be removed; the background pass tries again",
+				"owner", owner, "error", err)
 		}
 	}
 	return nil
 }
 
-// reconcileOwner takes away an owner's records unless it still needs them. Should it begin to want them meanwhile, it publishes them again.
-func (pub *Publisher) reconcileOwner(ctx context.Context, s logical.Storage, owner string, needs Needs) error {
+// reconcileOwner removes an owner's records unless it still needs them. An owner that begins to
+// need them meanwhile does not see them at the zone's servers, and publishes them again.
+func (pub *Publisher) reconcileOwner(
+	ctx context.Context, s logical.Storage, owner string, needs Needs,
+) error {
 	kind, name, _ := strings.Cut(owner, "/")
 	if kind == checkKind {
-		return pub.Withdraw(ctx, s, owner, func(p *PublishedEntry) bool { return pub.Now().Before(p.At.Add(checkLife)) || pub.untimely(p) })
+		return pub.Withdraw(ctx, s, owner, func(p *PublishedEntry) bool {
+			return pub.Now().Before(p.At.Add(checkLife)) || pub.retriesLater(p)
+		})
 	}
 	needed, known, err := needs(ctx, kind, name)
 	switch {
 	case err != nil:
 		return err
 	case !known:
-		pub.Log.Error("the journal of published records holds an owner that this version does not know", "owner", owner)
+		pub.Log.Error("the journal of TXT records names an owner that this version does not know",
+			"owner", owner)
 		return nil
 	case needed:
 		return nil
 	}
-	return pub.Withdraw(ctx, s, owner, pub.untimely)
+	return pub.Withdraw(ctx, s, owner, pub.retriesLater)
 }
 
-// untimely reports whether it is too early to try again to remove a record.
-func (pub *Publisher) untimely(p *PublishedEntry) bool { return pub.Now().Before(p.RetryAt) }
+// retriesLater reports whether it is too early for the next attempt to remove a record.
+func (pub *Publisher) retriesLater(p *PublishedEntry) bool { return pub.Now().Before(p.RetryAt) }

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Two owners of one record that withdraw at once each take the other for one who still needs it.
+// Two owners of one record that withdraw at the same time must not each leave it to the other.
 func TestOfTwoOwnersOfOneRecordTheLastOneRemovesIt(t *testing.T) {
 	d := dcvtest.Start(t, dcvtest.Zone{Name: "example.com"})
 	s, e := new(logical.InmemStorage), New(host.New(host.Options{Now: time.Now}), nil)
@@ -35,12 +35,12 @@ func TestOfTwoOwnersOfOneRecordTheLastOneRemovesIt(t *testing.T) {
 	for _, owner := range []string{"order/web/a", "order/web/b"} {
 		require.NoError(t, e.publish(t.Context(), s, v, owner, "example.com", r))
 	}
-	// The two halves of withdraw, as two goroutines may run them.
+	// Both have read the journal before either removes its record, as two goroutines may.
 	a, _ := e.publishedFor(t.Context(), s, "order/web/a")
 	b, _ := e.publishedFor(t.Context(), s, "order/web/b")
 	require.NoError(t, e.removeRecord(t.Context(), s, &a[0]))
 	require.NoError(t, e.removeRecord(t.Context(), s, &b[0]))
 	left, _ := e.journal(t.Context(), s)
 	require.Empty(t, left)
-	require.Empty(t, d.Challenges("example.com"), "nobody remembers it")
+	require.Empty(t, d.Challenges("example.com"), "the journal holds no entry for it any more")
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
+// addresses returns servers as host:port, without those that are neither that nor a host.
 func addresses(servers []string) []string {
 	out := make([]string, 0, len(servers))
 	for _, server := range servers {
@@ -30,43 +31,53 @@ func addresses(servers []string) []string {
 	return out
 }
 
-// A Challenger is what asks for proof of control: CERTInext, for an order or for the account.
+// A Challenger is CERTInext, asked about the domains of one order or about one domain of the
+// account.
 type Challenger interface {
+	// Challenge returns the domain's open challenge, and may make one.
 	Challenge(ctx context.Context, domain string) (*certinext.Challenge, error)
+	// Verify has CERTInext look for the record now. The domain is validated when the error is nil.
 	Verify(ctx context.Context, domain string) error
 }
 
-// A Run is the work of a solver on the domains of one owner.
+// A Run is the work of a solver on the domains of one owner. It lasts as long as its request or
+// pass works on that owner. Its methods are called by one goroutine.
 type Run struct {
 	publisher *Publisher
 	storage   logical.Storage
 	owner     string
 	how       issuing.DNSValidation
-	ca        Challenger
+	ca        Challenger // nil for a check of a solver
 
-	tasks   []*task         // in the order in which the domains came
-	tidying <-chan struct{} // closed when the last removal is over; nil when there was none
-	strange []string        // domains that CERTInext asks for, and that are none of the owner's
+	tasks       []*task         // in the order in which the domains came
+	removing    <-chan struct{} // closed when the latest Tidy is done; nil when there was none
+	unrequested []string        // domains that CERTInext asks for and the owner did not
 
-	mu     sync.Mutex
-	events []string // what has happened since it was last asked
-	lastCA error    // of CERTInext's last call that failed to be answered
+	mu     sync.Mutex // guards the fields below, which several tasks write at once
+	events []string   // since the latest TakeEvents
+	lastCA error      // of the latest call without an answer from CERTInext since TakeUnanswered
 }
 
-// validations works on so many domains at a time. CERTInext's own limits hold besides.
+// validations bounds how many domains of a run are worked on at once. The client's own limits
+// apply, too.
 const validations = 4
 
-// NewRun has the solver of how validate the domains of an owner, which ca asks for.
-func (pub *Publisher) NewRun(s logical.Storage, owner string, how issuing.DNSValidation, ca Challenger) *Run {
+// NewRun returns a run in which the solver that how names validates domains of an owner (see
+// [PublishedEntry]). ca gives their challenges.
+func (pub *Publisher) NewRun(
+	s logical.Storage, owner string, how issuing.DNSValidation, ca Challenger,
+) *Run {
 	return &Run{publisher: pub, storage: s, owner: owner, how: how, ca: ca}
 }
 
-// Round works on the domains that are open, as far as that needs no waiting, and takes away the records of those that are validated. It
-// reports whether any has been validated.
+// Round works on the domains that CERTInext has not validated yet, as far as possible without
+// waiting. It reports whether CERTInext has validated one of them. It removes no records; see
+// [Run.Tidy].
 func (w *Run) Round(ctx context.Context, open []string) (progress bool) {
 	solver, err := w.publisher.readySolver(ctx, w.storage, w.how.Solver)
 	for _, t := range w.tasks {
-		t.verified = t.verified || !slices.Contains(open, t.domain) // without our doing
+		// A domain that is not open any more was validated, even if not by this run.
+		t.verified = t.verified || !slices.Contains(open, t.domain)
 	}
 	var jobs []*task
 	for _, domain := range open {
@@ -74,7 +85,8 @@ func (w *Run) Round(ctx context.Context, open []string) (progress bool) {
 		if t.verified {
 			continue
 		}
-		if t.begin(); err != nil {
+		t.begin()
+		if err != nil {
 			t.halt(true, "%v", err)
 			continue
 		}
@@ -87,7 +99,8 @@ func (w *Run) Round(ctx context.Context, open []string) (progress bool) {
 		}
 		return false
 	}
-	// In no order, so that those at the end have their turn, too, when the time is never enough for all.
+	// The order is random: when the time never suffices for all domains, none must always come
+	// last.
 	w.publisher.Shuffle(len(jobs), func(i, j int) { jobs[i], jobs[j] = jobs[j], jobs[i] })
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, validations)
@@ -102,7 +115,7 @@ func (w *Run) Round(ctx context.Context, open []string) (progress bool) {
 	return slices.ContainsFunc(jobs, func(t *task) bool { return t.verified })
 }
 
-// task returns the task of a domain.
+// task returns the task of a domain, and adds it when there is none.
 func (w *Run) task(domain string) *task {
 	for _, t := range w.tasks {
 		if t.domain == domain {
@@ -114,7 +127,7 @@ func (w *Run) task(domain string) *task {
 	return t
 }
 
-// work does what can be done for a task in one round.
+// work makes the moves of a task until only waiting is left, or ctx ends.
 func (w *Run) work(ctx context.Context, t *task, solver *readySolver, journal []PublishedEntry) {
 	for ctx.Err() == nil {
 		m, g := t.next(w.publisher.Now(), w.how.PropagationTimeout)
@@ -126,9 +139,9 @@ func (w *Run) work(ctx context.Context, t *task, solver *readySolver, journal []
 		case moveLook:
 			w.look(ctx, g)
 		case movePublish:
-			w.put(ctx, t, g, solver)
+			w.publish(ctx, t, g, solver)
 		case moveVerify:
-			w.haveLook(ctx, t)
+			w.verify(ctx, t)
 		case moveRest:
 			t.rest()
 			return
@@ -136,32 +149,38 @@ func (w *Run) work(ctx context.Context, t *task, solver *readySolver, journal []
 	}
 }
 
+// ask has CERTInext say which value it wants to see, and at which names.
 func (w *Run) ask(ctx context.Context, t *task) {
 	t.asked++
 	c, err := w.ca.Challenge(ctx, t.domain)
 	switch {
 	case certinext.IsDCVNotReady(err):
-		t.halt(false, "CERTInext does not say yet what to publish: %s", sanitize.Error(err))
+		t.halt(false, "CERTInext has not yet said what to publish: %s", sanitize.Error(err))
 	case errors.Is(err, certinext.ErrChallengeExpired) && t.asked < maxAsked:
-		// The next question makes a new one.
+		// CERTInext makes a new challenge when it is asked again.
 	case err != nil:
 		t.halt(false, "%s", sanitize.Error(err))
-		w.unanswered(err)
+		w.recordUnanswered(err)
 	case c.AlreadyVerified:
 		t.verified = true
 		w.note("control of %s is validated already", t.domain)
 	case c.DNSValue == "" || len(c.DNSValue) > dcv.MaxValue || !sanitize.Copyable(c.DNSValue):
-		t.halt(true, "CERTInext wants a TXT record whose value cannot be published as it is")
+		t.halt(true, "CERTInext asks for a TXT record whose value is not fit to be published")
 	case c.DNSHost != "" && !w.how.Permits(c.DNSHost, t.domain):
-		t.halt(true, "CERTInext asks for a TXT record at %s: if that is right, add it to dcv_hosts, with {domain} in the place of the domain", sanitize.Short(c.DNSHost))
+		t.halt(true, "CERTInext asks for a TXT record at %s: if that is right, add it to "+
+			"dcv_hosts, with {domain} in the place of the domain", sanitize.Short(c.DNSHost))
 	default:
-		if hosts := w.how.Names(c, t.domain); c.DNSValue != t.value || !slices.Equal(hosts, t.hosts) {
-			t.value, t.hosts, t.targets = c.DNSValue, hosts, nil
+		hosts := w.how.Names(c, t.domain)
+		if c.DNSValue != t.value || !slices.Equal(hosts, t.hosts) {
+			t.value, t.hosts = c.DNSValue, hosts
+			t.targets = nil
 		}
 		t.doubted = false
 	}
 }
 
+// locate finds the targets of a task. Records that the journal holds as published need not be
+// published again.
 func (w *Run) locate(ctx context.Context, t *task, solver *readySolver, journal []PublishedEntry) {
 	var targets []*target
 	for _, host := range t.hosts {
@@ -172,7 +191,7 @@ func (w *Run) locate(ctx context.Context, t *task, solver *readySolver, journal 
 		}
 		for _, p := range journal {
 			if p.Done && p.record() == g.record {
-				g.there = p.At
+				g.presentSince = p.At
 			}
 		}
 		targets = append(targets, g)
@@ -180,8 +199,12 @@ func (w *Run) locate(ctx context.Context, t *task, solver *readySolver, journal 
 	t.targets = targets
 }
 
-// place finds where a record has to be written, and who can be asked for it. An empty zone is found.
-func (pub *Publisher) place(ctx context.Context, how *issuing.DNSValidation, zone, host, value string) (*target, error) {
+// place finds the name and the zone at which a record for host has to be published, following
+// CNAMEs, and the servers to ask for it. zone is the solver's; when empty, it is found by its SOA
+// record.
+func (pub *Publisher) place(
+	ctx context.Context, how *issuing.DNSValidation, zone, host, value string,
+) (*target, error) {
 	r := &dcv.Resolver{Servers: addresses(how.Resolvers)}
 	if len(r.Servers) == 0 {
 		r.Servers = pub.resolvers
@@ -205,31 +228,38 @@ func (g *target) look(ctx context.Context) {
 	g.sighting = dcv.Look(ctx, g.servers, g.record.Name, g.record.Value, 0)
 }
 
+// look asks the servers of a target for its record, and notes what the next move depends on.
 func (w *Run) look(ctx context.Context, g *target) {
 	g.look(ctx)
 	g.looked, g.seen = true, g.sighting.Complete()
-	if g.there.IsZero() && g.sighting.Somewhere() {
-		g.there = w.publisher.Now() // from before a crash, or somebody else's, which is none of ours to take away
+	if g.presentSince.IsZero() && g.sighting.Somewhere() {
+		// The record is from before a crash, or not ours. One that is not in the journal is used,
+		// and never removed (ADR 0015).
+		g.presentSince = w.publisher.Now()
 	}
 }
 
-func (w *Run) put(ctx context.Context, t *task, g *target, solver *readySolver) {
+// publish has the solver publish the record of a target.
+func (w *Run) publish(ctx context.Context, t *task, g *target, solver *readySolver) {
 	g.tries++
 	g.failure = ""
 	err := w.publisher.publish(ctx, w.storage, solver, w.owner, t.domain, g.record)
 	if err != nil {
-		// It may be there all the same: the answer was lost, or the DNS host says that it has it already.
-		if w.look(ctx, g); !g.sighting.Somewhere() {
+		// The record may be there all the same: the answer was lost, or the DNS host refuses a
+		// second one that is equal.
+		w.look(ctx, g)
+		if !g.sighting.Somewhere() {
 			g.failure = fmt.Sprintf("the solver %s failed at %s", solver.name, sanitize.Error(err))
 			t.halt(true, "%s", g.failure)
 			return
 		}
 	}
-	g.there, g.looked = w.publisher.Now(), false
+	g.presentSince, g.looked = w.publisher.Now(), false
 	w.note("the solver %s has published the %s", solver.name, g.record)
 }
 
-func (w *Run) haveLook(ctx context.Context, t *task) {
+// verify has CERTInext look for the records of a task.
+func (w *Run) verify(ctx context.Context, t *task) {
 	err := w.ca.Verify(ctx, t.domain)
 	if err == nil {
 		t.verified = true
@@ -238,24 +268,25 @@ func (w *Run) haveLook(ctx context.Context, t *task) {
 	}
 	switch {
 	case certinext.IsDCVNotReady(err):
-		t.halt(false, "CERTInext cannot be asked to look yet: %s", sanitize.Error(err))
+		t.halt(false, "CERTInext is not ready to look for the record yet: %s", sanitize.Error(err))
 	case certinext.IsVerifying(err):
-		t.halt(false, "CERTInext has not seen the record yet: %s; %s", sanitize.Error(err), t.evidence())
-	case certinext.HasStatus(err, http.StatusBadRequest, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity):
-		t.halt(false, "CERTInext does not accept the record: %s; %s", sanitize.Error(err), t.evidence())
-		t.doubted = true // it may want another value by now
+		t.halt(false, "CERTInext has not seen the record yet: %s; %s",
+			sanitize.Error(err), t.evidence())
+	case certinext.HasStatus(err, http.StatusBadRequest, http.StatusNotFound, http.StatusConflict,
+		http.StatusUnprocessableEntity):
+		t.halt(false, "CERTInext does not accept the record: %s; %s",
+			sanitize.Error(err), t.evidence())
+		t.doubted = true // CERTInext may want another value by now
 	default:
 		t.halt(false, "%s", sanitize.Error(err))
-		w.unanswered(err)
+		w.recordUnanswered(err)
 	}
 }
 
-// settled returns what the journal holds that is not needed any more: of the domains that are validated, and values that were replaced;
-// or, with all, everything. Of a domain that nothing is known of yet, everything is needed.
-func (w *Run) settled(all bool) (keep func(*PublishedEntry) bool) {
-	if all {
-		return nil
-	}
+// stillNeeded returns what decides which of the owner's records stay. Those of validated domains
+// go, and those whose value CERTInext has replaced. All records stay of a domain whose targets are
+// not known.
+func (w *Run) stillNeeded() (keep func(*PublishedEntry) bool) {
 	verified, targets := map[string]bool{}, map[string][]dcv.Record{}
 	for _, t := range w.tasks {
 		verified[t.domain] = t.verified
@@ -264,33 +295,44 @@ func (w *Run) settled(all bool) (keep func(*PublishedEntry) bool) {
 		}
 	}
 	return func(p *PublishedEntry) bool {
-		return !verified[p.Domain] && (targets[p.Domain] == nil || slices.Contains(targets[p.Domain], p.record()))
+		if verified[p.Domain] {
+			return false
+		}
+		known := targets[p.Domain]
+		return known == nil || slices.Contains(known, p.record())
 	}
 }
 
-// tidyPatience is how long an answer waits for records to be removed. It goes on behind the answer.
+// tidyPatience is how long a request waits for the removal of its records, which then goes on in
+// the background.
 const tidyPatience = 3 * time.Second
 
-// Tidy begins to remove what is not needed any more. The channel is closed when that is done.
+// Tidy begins to remove the owner's records that are not needed any more or, with all, every
+// record. It goes on when ctx ends, after the Tidy before. done is closed at its end.
 func (w *Run) Tidy(ctx context.Context, all bool) (done <-chan struct{}) {
-	keep, over := w.settled(all), make(chan struct{})
+	var keep func(*PublishedEntry) bool
+	if !all {
+		keep = w.stillNeeded()
+	}
 	ctx, stop := w.publisher.Detached(ctx)
-	before := w.tidying
-	w.tidying = over
+	previous, over := w.removing, make(chan struct{})
+	w.removing = over
 	w.publisher.Work.Go(func() {
 		defer stop()
 		defer close(over)
-		if before != nil {
-			<-before
+		if previous != nil {
+			<-previous
 		}
 		if err := w.publisher.Withdraw(ctx, w.storage, w.owner, keep); err != nil {
-			w.publisher.Log.Warn("a TXT record could not be removed; the background pass tries again", "owner", w.owner, "error", err)
+			w.publisher.Log.Warn(
+				"a TXT record could not be removed; the background pass tries again",
+				"owner", w.owner, "error", err)
 		}
 	})
 	return over
 }
 
-// AwaitTidy waits until something is removed, but for a moment only.
+// AwaitTidy waits for the end of a [Run.Tidy], three seconds at most.
 func AwaitTidy(done <-chan struct{}) {
 	timer := time.NewTimer(tidyPatience)
 	defer timer.Stop()
@@ -300,43 +342,50 @@ func AwaitTidy(done <-chan struct{}) {
 	}
 }
 
-// Needs says what the domains wait for that are not validated, of the first few, and whether somebody has to mend it.
+// Needs says what the domains that are not validated wait for, one text for each of the first
+// [MaxProofs]. stuck reports that one of them needs an operator.
 func (w *Run) Needs() (needs []string, stuck bool) {
 	more := 0
 	for _, t := range w.tasks {
 		if t.verified {
 			continue
 		}
-		if stuck = stuck || t.stuck; len(needs) == MaxProofs {
+		stuck = stuck || t.stuck
+		if len(needs) == MaxProofs {
 			more++
 			continue
 		}
-		needs = append(needs, fmt.Sprintf("the solver %s validates control of %s: %s", w.how.Solver, DisplayDomain(t.domain), t.describe()))
+		needs = append(needs, fmt.Sprintf("the solver %s validates control of %s: %s",
+			w.how.Solver, DisplayDomain(t.domain), t.describe()))
 	}
 	if more > 0 {
 		needs = append(needs, fmt.Sprintf("and control of %d more domains", more))
 	}
-	if len(w.strange) > 0 {
-		needs, stuck = append(needs, fmt.Sprintf("CERTInext asks for control of %s, which is none of this order's names, so nothing is published for it: look into its portal",
-			sanitize.Short(strings.Join(w.strange, ", ")))), true
+	if len(w.unrequested) > 0 {
+		stuck = true
+		needs = append(needs, fmt.Sprintf("CERTInext asks for control of %s, which is none of "+
+			"this order's names, so nothing is published for it: look at the order in "+
+			"CERTInext's portal", sanitize.Short(strings.Join(w.unrequested, ", "))))
 	}
 	return needs, stuck
 }
 
+// note adds an event of the owner.
 func (w *Run) note(format string, args ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.events = append(w.events, fmt.Sprintf(format, args...))
 }
 
-// unanswered remembers a call that CERTInext did not answer, for who decides whether it is away.
-func (w *Run) unanswered(err error) {
+// recordUnanswered keeps the error of a call that CERTInext did not answer, for the breaker.
+func (w *Run) recordUnanswered(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.lastCA = err
 }
 
-// TakeUnanswered returns the last call that CERTInext has not answered since it was asked before; nil when there was none.
+// TakeUnanswered returns the error of the latest call that CERTInext did not answer, and forgets
+// it. It returns nil when there was none since it was last called.
 func (w *Run) TakeUnanswered() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -345,14 +394,18 @@ func (w *Run) TakeUnanswered() error {
 	return err
 }
 
-// Begun reports whether the run has worked on anything.
+// Begun reports whether the run has worked on a domain.
 func (w *Run) Begun() bool { return len(w.tasks) > 0 }
 
-// SetUnrequested tells the run which domains CERTInext asks for that are none of the owner's: nothing is published for them.
-func (w *Run) SetUnrequested(domains []string) { w.strange = domains }
+// SetUnrequested tells the run which domains CERTInext asks for although they are not the
+// owner's. [Run.Needs] names them, and nothing is published for them.
+func (w *Run) SetUnrequested(domains []string) { w.unrequested = domains }
 
-// Look looks for the TXT record at a host, and says what was found.
-func (pub *Publisher) Look(ctx context.Context, how *issuing.DNSValidation, host, value string) string {
+// Look looks up the TXT record with the given value at a host, and returns which servers were asked
+// and what they answered.
+func (pub *Publisher) Look(
+	ctx context.Context, how *issuing.DNSValidation, host, value string,
+) string {
 	g, err := pub.place(ctx, how, "", host, value)
 	if err != nil {
 		return sanitize.Error(err)
@@ -361,7 +414,7 @@ func (pub *Publisher) Look(ctx context.Context, how *issuing.DNSValidation, host
 	return g.found()
 }
 
-// TakeEvents returns what has happened since the last call.
+// TakeEvents returns the events since it was last called, oldest first.
 func (w *Run) TakeEvents() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()

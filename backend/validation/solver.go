@@ -29,18 +29,19 @@ type Solver struct {
 	Name     string
 	Provider string                    // one of [SolverKinds]
 	Values   map[string]account.Secret // the provider's settings, by the names of its fields
-	Ambient  bool                      // act under the identity of the machine
-	Zone     string                    // where records are written; found by its SOA record when empty
+	Ambient  bool                      // authenticate by the identity of the machine
+	Zone     string                    // to publish in; found by its SOA record when empty
 	TTL      time.Duration             // of the records; a minute when zero
 }
 
 // A SolverField is a setting of a DNS host.
 type SolverField = dcv.Field
 
-// SolverKinds are the DNS hosts that a solver can be for.
+// SolverKinds returns the kinds of DNS hosts for which there can be solvers.
 func SolverKinds() []dcv.Kind { return dcv.Kinds() }
 
-// kind returns the solver's DNS host. A stored solver has a known one, unless another version wrote it.
+// kind returns the kind of the solver's DNS host. It is zero for a solver that another version
+// wrote, and whose kind this one does not know.
 func (v *Solver) kind() dcv.Kind {
 	kinds := dcv.Kinds()
 	if i := slices.IndexFunc(kinds, func(k dcv.Kind) bool { return k.Name == v.Provider }); i >= 0 {
@@ -49,7 +50,8 @@ func (v *Solver) kind() dcv.Kind {
 	return dcv.Kind{}
 }
 
-// Settings are what may be told of the solver's settings, and the names of those that may not.
+// Settings returns the provider's settings that are no secrets, by name, and the names of the
+// secrets that are set.
 func (v *Solver) Settings() (shown map[string]string, hidden []string) {
 	shown, hidden = map[string]string{}, []string{}
 	for _, f := range v.kind().Fields {
@@ -65,7 +67,7 @@ func (v *Solver) Settings() (shown map[string]string, hidden []string) {
 	return shown, hidden
 }
 
-// open makes the solver ready for use.
+// open returns a client of the DNS host. It asks the host nothing.
 func (v *Solver) open() (*dcv.Solver, error) {
 	values := make(map[string]string, len(v.Values))
 	for name, value := range v.Values {
@@ -84,7 +86,9 @@ func (v *Solver) open() (*dcv.Solver, error) {
 
 func (v *Solver) validate() error {
 	if !issuing.RoleName.MatchString(v.Name) {
-		return fault.BadField("name", "%q is not a name: letters, digits, and . _ - inside", sanitize.Short(v.Name))
+		return fault.BadField("name",
+			"%q is not a name: use letters and digits, with . _ - between them",
+			sanitize.Short(v.Name))
 	}
 	if v.Zone != "" && !issuing.IsZone(v.Zone) {
 		return fault.BadField("zone", "%q is not a domain name", sanitize.Short(v.Zone))
@@ -104,17 +108,22 @@ func (pub *Publisher) Solver(ctx context.Context, s logical.Storage, name string
 	return stored.Solver(name), nil
 }
 
-// Solvers lists the names of the solvers.
+// Solvers returns the names of the solvers.
 func (pub *Publisher) Solvers(ctx context.Context, s logical.Storage) ([]string, error) {
 	return store.List(ctx, s, SolverPrefix)
 }
 
-// WriteSolver applies change to a solver, validates the outcome and stores it. With patch the solver must exist and keeps what change
-// does not touch. The DNS host is not asked; see [Engine.CheckSolver].
+// WriteSolver applies change to a solver, validates the result and stores it. With patch, the
+// solver has to exist, and keeps what change does not set. The DNS host is not asked; see
+// [Publisher.CheckSolver].
 //
-// A solver that moves to another host could not remove any more what it has published, so it is refused while there is something, unless by
-// force: that is forgotten then.
-func (pub *Publisher) WriteSolver(ctx context.Context, s logical.Storage, name string, patch, force bool, change func(*Solver) error) error {
+// A solver that moves to another DNS host cannot remove the records that it has published at the
+// one before. The move is refused while the journal holds such records. With force they are dropped
+// from the journal, and an operator has to remove them (ADR 0015).
+func (pub *Publisher) WriteSolver(
+	ctx context.Context, s logical.Storage, name string, patch, force bool,
+	change func(*Solver) error,
+) error {
 	before, err := pub.Solver(ctx, s, name)
 	if err != nil {
 		return err
@@ -132,7 +141,8 @@ func (pub *Publisher) WriteSolver(ctx context.Context, s logical.Storage, name s
 		return err
 	}
 	if patch && v.Provider != before.Provider {
-		return fault.BadField("provider", "cannot be patched, since every other setting belongs to it: write the solver anew")
+		return fault.BadField("provider",
+			"cannot be patched, since all other settings belong to it: write the whole solver")
 	}
 	maps.DeleteFunc(v.Values, func(_ string, value account.Secret) bool { return value == "" })
 	if err := v.validate(); err != nil {
@@ -141,7 +151,7 @@ func (pub *Publisher) WriteSolver(ctx context.Context, s logical.Storage, name s
 	if _, err := v.open(); err != nil {
 		return err
 	}
-	if field := moved(before, v); field != "" {
+	if field := relocatingField(before, v); field != "" {
 		if err := pub.forgetRecords(ctx, s, name, field, force); err != nil {
 			return err
 		}
@@ -150,8 +160,9 @@ func (pub *Publisher) WriteSolver(ctx context.Context, s logical.Storage, name s
 	return store.Put(ctx, s, SolverPrefix+name, NewStoredSolver(v))
 }
 
-// moved names the setting by which a solver publishes somewhere else than before; empty when it does not. Credentials only say who does.
-func moved(before, after *Solver) string {
+// relocatingField returns the setting whose change makes a solver publish at another place. It is
+// empty when there is none: new credentials change only who publishes.
+func relocatingField(before, after *Solver) string {
 	if before == nil {
 		return ""
 	}
@@ -166,16 +177,22 @@ func moved(before, after *Solver) string {
 	return ""
 }
 
-// forgetRecords strikes out what a solver has still to remove, or, without force, says what that is. What may not have been published at
-// all is left to be tried.
-func (pub *Publisher) forgetRecords(ctx context.Context, s logical.Storage, name, field string, force bool) error {
+// forgetRecords deletes the journal's entries of a solver or, without force, refuses the write of
+// field while there are any. A solver that is only moved keeps the entries of records whose
+// publication was never confirmed, and tries to remove those.
+func (pub *Publisher) forgetRecords(
+	ctx context.Context, s logical.Storage, name, field string, force bool,
+) error {
 	left, err := pub.recordsOf(ctx, s, name)
 	if err != nil {
 		return err
 	}
-	left = slices.DeleteFunc(left, func(p PublishedEntry) bool { return !p.Done && field != "name" })
+	left = slices.DeleteFunc(left, func(p PublishedEntry) bool {
+		return !p.Done && field != "name"
+	})
 	if len(left) > 0 && !force {
-		return fault.BadField(field, "the solver %s has still to remove the %s, for %s; force=true forgets it, and then somebody has to remove it by hand",
+		return fault.BadField(field, "the solver %s has still to remove the %s, for %s: wait "+
+			"until it has, or set force=true and remove the record by hand",
 			name, left[0].record(), left[0].Owner)
 	}
 	for i := range left {
@@ -186,9 +203,12 @@ func (pub *Publisher) forgetRecords(ctx context.Context, s logical.Storage, name
 	return nil
 }
 
-// RemoveSolver forgets a solver that nothing publishes by, unless a record that it has published has still to be removed. With force such
-// records are forgotten, too: somebody has to remove them by hand.
-func (pub *Publisher) RemoveSolver(ctx context.Context, s logical.Storage, name string, force bool) error {
+// RemoveSolver deletes a solver that no role and no domain uses. It refuses to while the journal
+// holds records of the solver. With force they are dropped from the journal, and an operator has to
+// remove them.
+func (pub *Publisher) RemoveSolver(
+	ctx context.Context, s logical.Storage, name string, force bool,
+) error {
 	if err := pub.forgetRecords(ctx, s, name, "name", force); err != nil {
 		return err
 	}
@@ -196,15 +216,17 @@ func (pub *Publisher) RemoveSolver(ctx context.Context, s logical.Storage, name 
 	return store.Delete(ctx, s, SolverPrefix+name)
 }
 
-// Invalidate has the next use of a solver read it again, when its entry has changed in storage elsewhere.
+// Invalidate drops the client of a solver whose entry another node has changed.
 func (pub *Publisher) Invalidate(key string) {
 	if name, ok := strings.CutPrefix(key, SolverPrefix); ok {
 		pub.solvers.Forget(name)
 	}
 }
 
-// MustSolver is Solver for callers that cannot go on without one.
-func (pub *Publisher) MustSolver(ctx context.Context, s logical.Storage, name string) (*Solver, error) {
+// MustSolver is [Publisher.Solver] with a [*fault.NotFoundError] when there is none of that name.
+func (pub *Publisher) MustSolver(
+	ctx context.Context, s logical.Storage, name string,
+) (*Solver, error) {
 	v, err := pub.Solver(ctx, s, name)
 	if err == nil && v == nil {
 		return nil, &fault.NotFoundError{Kind: "solver", Name: sanitize.Short(name)}
@@ -212,14 +234,17 @@ func (pub *Publisher) MustSolver(ctx context.Context, s logical.Storage, name st
 	return v, err
 }
 
-// A readySolver is a solver that can publish.
+// A readySolver is an opened solver.
 type readySolver struct {
 	*dcv.Solver
-	name, zone string
+	name, zone string // zone is empty when it has to be found
 }
 
-// readySolver returns the solver of a name, ready for use: it is kept, since a provider remembers tokens and zones.
-func (pub *Publisher) readySolver(ctx context.Context, s logical.Storage, name string) (*readySolver, error) {
+// readySolver returns the opened solver of a name. It is kept until the entry changes, since a
+// provider caches tokens and zones.
+func (pub *Publisher) readySolver(
+	ctx context.Context, s logical.Storage, name string,
+) (*readySolver, error) {
 	return pub.solvers.Get(ctx, name, func() (*readySolver, error) {
 		v, err := pub.MustSolver(ctx, s, name)
 		if err != nil {
@@ -233,7 +258,7 @@ func (pub *Publisher) readySolver(ctx context.Context, s logical.Storage, name s
 	})
 }
 
-// StoredSolver is the entry of a solver.
+// A StoredSolver is the stored form of a [Solver].
 type StoredSolver struct {
 	Version  int               `json:"version"`
 	Provider string            `json:"provider"`
@@ -243,20 +268,26 @@ type StoredSolver struct {
 	TTL      time.Duration     `json:"ttl,omitempty"` // nanoseconds
 }
 
-// NewStoredSolver returns the form in which v is stored.
+// NewStoredSolver returns the stored form of v.
 func NewStoredSolver(v *Solver) *StoredSolver {
 	values := make(map[string]string, len(v.Values))
 	for name, value := range v.Values {
 		values[name] = string(value)
 	}
-	return &StoredSolver{Version: 1, Provider: v.Provider, Values: values, Ambient: v.Ambient, Zone: v.Zone, TTL: v.TTL}
+	return &StoredSolver{
+		Version: 1, Provider: v.Provider, Values: values, Ambient: v.Ambient,
+		Zone: v.Zone, TTL: v.TTL,
+	}
 }
 
-// Solver returns what was stored under name.
+// Solver returns the solver that s is the stored form of, under its name.
 func (s *StoredSolver) Solver(name string) *Solver {
 	values := make(map[string]account.Secret, len(s.Values))
 	for field, value := range s.Values {
 		values[field] = account.Secret(value)
 	}
-	return &Solver{Name: name, Provider: s.Provider, Values: values, Ambient: s.Ambient, Zone: s.Zone, TTL: s.TTL}
+	return &Solver{
+		Name: name, Provider: s.Provider, Values: values, Ambient: s.Ambient,
+		Zone: s.Zone, TTL: s.TTL,
+	}
 }

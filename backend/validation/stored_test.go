@@ -11,14 +11,19 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// storedV1 is one full entry of each kind, as version 1 stores it.
+// storedV1 returns one full entry of each kind, as version 1 stores it.
 func storedV1() map[string]any {
 	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	return map[string]any{
-		"solver": &StoredSolver{Version: 1, Provider: "rfc2136", Values: map[string]string{"server": "ns1.example.com", "tsig_secret": "c2VjcmV0"}, Ambient: true, Zone: "example.com", TTL: time.Minute},
+		"solver": &StoredSolver{
+			Version: 1, Provider: "rfc2136",
+			Values:  map[string]string{"server": "ns1.example.com", "tsig_secret": "c2VjcmV0"},
+			Ambient: true, Zone: "example.com", TTL: time.Minute,
+		},
 		"published": &PublishedEntry{
-			Version: 1, Owner: "order/web/6f1d", Domain: "www.example.com", Solver: "corp", Name: "_emudhra-challenge.www.example.com.", Zone: "example.com.", Value: "v", At: at, Done: true,
-			LastError: "e", Tries: 1, RetryAt: at,
+			Version: 1, Owner: "order/web/6f1d", Domain: "www.example.com", Solver: "corp",
+			Name: "_emudhra-challenge.www.example.com.", Zone: "example.com.", Value: "v",
+			At: at, Done: true, LastError: "e", Tries: 1, RetryAt: at,
 		},
 	}
 }
@@ -27,7 +32,7 @@ func TestStoredEntriesOfEveryVersionAreRead(t *testing.T) {
 	storetest.Compare(t, "v1", storedV1())
 }
 
-// What is written and read back is the same: nothing is lost between the struct and its entry.
+// No field is lost between a solver and its stored form.
 func TestASolverSurvivesStorage(t *testing.T) {
 	solver := storedV1()["solver"].(*StoredSolver)
 	require.Equal(t, solver, NewStoredSolver(solver.Solver("corp")))

@@ -11,55 +11,56 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/dcv"
 )
 
-// A task is the validation of one domain by a solver. It is worked on in rounds, each of which goes as far as it can without
-// waiting.
+// A task is the validation of one domain by a solver. It is worked on in rounds, each of which goes
+// as far as it can without waiting.
 type task struct {
 	domain  string
-	value   string    // what CERTInext wants to see; empty until it was asked
-	hosts   []string  // the names at which it wants to see it
-	targets []*target // where that is written; nil until it is known
+	value   string    // of the TXT record that CERTInext wants to see; empty until it was asked
+	hosts   []string  // the names at which it wants to see the value
+	targets []*target // where the records are published; nil until they were located
 
 	doubted  bool   // CERTInext may want to see another value by now
-	asked    int    // how often CERTInext was asked for the value, in this round
-	verified bool   // control of the domain is proved
+	asked    int    // how often CERTInext was asked for the value in this round
+	verified bool   // CERTInext has validated the domain
 	halted   bool   // the round is over for the task
 	problem  string // what holds it up; empty when only time has to pass
-	stuck    bool   // the problem is somebody's to mend
+	stuck    bool   // the problem needs an operator
 }
 
-// A target is one place at which a value has to be seen.
+// A target is one record of a task, and what is known of it.
 type target struct {
 	record  dcv.Record
-	servers []dcv.Nameserver
-	lookup  error // why the servers are not known
+	servers []dcv.Nameserver // to be asked whether the record can be seen
+	lookup  error            // why the servers are not known
 
-	there    time.Time // since when the record is there, as far as is known; zero when it is not
-	tries    int       // of publishing it
-	failure  string    // why the last one did not work; empty when it did
-	looked   bool      // in this round
-	seen     bool      // by all servers, in this round
-	sighting dcv.Sighting
+	presentSince time.Time    // when the record was published or first seen; zero before
+	tries        int          // attempts of this run to publish it
+	failure      string       // of the latest attempt; empty when it succeeded
+	looked       bool         // the servers were asked in this round
+	seen         bool         // all of them showed the record in this round
+	sighting     dcv.Sighting // their latest answers
 }
 
-// A move is the next thing to do for a task.
+// A move is the next step of a task.
 type move int
 
 const (
-	moveAsk     move = iota // CERTInext, for the value
-	moveLocate              // where it has to be written
-	moveLook                // whether it can be seen
-	movePublish             // where it cannot
+	moveAsk     move = iota // ask CERTInext for the value
+	moveLocate              // find the zone and its servers
+	moveLook                // ask the servers of a target
+	movePublish             // publish the record of a target
 	moveVerify              // have CERTInext look
-	moveRest                // until the next round
+	moveRest                // wait for the next round
 )
 
 const (
-	maxAsked = 2 // an expired value reads back empty once, then there is a new one
-	maxTries = 3 // of publishing a record in one drive
+	maxAsked = 2 // per round: an expired value reads back empty once, then there is a new one
+	maxTries = 3 // per run, of publishing one record
 )
 
-// next decides what to do for the task, and for which target. patience is how long a record may take to be seen by all servers before
-// CERTInext is asked all the same: it looks from elsewhere, and is who decides.
+// next decides on the next move of the task, and of which target. patience is
+// dcv_propagation_timeout: once a record has existed for that long, CERTInext is asked to look even
+// if some servers do not show it, since CERTInext looks from elsewhere, and decides (ADR 0017).
 func (t *task) next(now time.Time, patience time.Duration) (move, *target) {
 	switch {
 	case t.verified, t.halted:
@@ -86,47 +87,50 @@ func (t *task) next(now time.Time, patience time.Duration) (move, *target) {
 	return moveVerify, nil
 }
 
-// next decides for one target. moveVerify means that nothing is left to do for it.
+// next decides on the next move of one target. moveVerify means that nothing is left to do for it.
 func (g *target) next(now time.Time, patience time.Duration) move {
-	ripe := !g.there.IsZero() && !now.Before(g.there.Add(patience))
+	timedOut := !g.presentSince.IsZero() && !now.Before(g.presentSince.Add(patience))
 	switch {
 	case !g.looked:
 		return moveLook
 	case g.seen:
 		return moveVerify
-	case g.there.IsZero() && g.tries < maxTries:
+	case g.presentSince.IsZero() && g.tries < maxTries:
 		return movePublish
-	case ripe && g.tries == 0 && g.sighting.Gone():
-		return movePublish // an earlier drive has published it, and somebody has taken it away
-	case ripe:
+	case timedOut && g.tries == 0 && g.sighting.Gone():
+		return movePublish // an earlier run has published the record, and it was removed since
+	case timedOut:
 		return moveVerify
 	}
 	return moveRest
 }
 
-// begin makes a task ready for another round.
+// begin prepares a task for the next round.
 func (t *task) begin() {
-	t.halted, t.stuck, t.asked, t.problem = false, false, 0, ""
+	t.halted, t.stuck = false, false
+	t.asked, t.problem = 0, ""
 	for _, g := range t.targets {
 		g.looked, g.seen = false, false
 	}
 }
 
-// halt ends the round for a task. stuck says that somebody has to mend the problem.
+// halt ends the round for a task with a problem. stuck says that the problem needs an operator.
 func (t *task) halt(stuck bool, format string, args ...any) {
-	t.problem, t.stuck, t.halted = fmt.Sprintf(format, args...), stuck, true
+	t.problem = fmt.Sprintf(format, args...)
+	t.stuck, t.halted = stuck, true
 }
 
-// rest ends a round in which no more can be done. What could not be published stays a problem, though it is not tried again at once.
+// rest ends a round in which only waiting is left. A record that could not be published remains a
+// problem after its last try.
 func (t *task) rest() {
 	for _, g := range t.targets {
-		if t.problem == "" && g.failure != "" && g.there.IsZero() {
+		if t.problem == "" && g.failure != "" && g.presentSince.IsZero() {
 			t.halt(true, "%s", g.failure)
 		}
 	}
 }
 
-// describe says what a task that is not verified waits for.
+// describe says what a task waits for that is not verified.
 func (t *task) describe() string {
 	switch {
 	case t.problem != "":
@@ -146,7 +150,8 @@ func (t *task) describe() string {
 	return "the record cannot be seen everywhere yet: " + strings.Join(waiting, "; ")
 }
 
-// evidence is what the zone's servers show, for whoever wonders why CERTInext did not see a record.
+// evidence says what the zone's servers show, to help a reader find out why CERTInext did not see a
+// record.
 func (t *task) evidence() string {
 	found := make([]string, len(t.targets))
 	for i, g := range t.targets {
@@ -155,10 +160,11 @@ func (t *task) evidence() string {
 	return strings.Join(found, "; ")
 }
 
-// found says which record was looked for, where, and what was found.
+// found says which record was looked up, at which servers, and what they answered.
 func (g *target) found() string {
 	if g.lookup != nil {
-		return fmt.Sprintf("the servers of the zone are not known, so the %s was not looked for: %v", g.record, g.lookup)
+		return fmt.Sprintf("the servers of the zone are not known, so the %s was not looked up: %v",
+			g.record, g.lookup)
 	}
 	return g.sighting.String()
 }
