@@ -3,9 +3,11 @@
 
 // Package domains keeps the account's domains validated ahead of orders.
 //
-// A domain that is registered here is added to the CERTInext account, validated by a solver or by people, and validated anew
-// before that runs out, so that an order for it need not wait. It promises that a domain is validated for the account that it
-// was registered for, and that its records are taken away again. It knows neither roles nor orders.
+// A domain that is registered here is added to the CERTInext account and validated, by a solver or
+// by its owner, so that orders for it need not wait. With keep_validated, the background pass
+// validates it again before the validation expires. A domain is only ever validated for the account
+// that it was registered for, and its DNS records are removed afterwards. The package knows neither
+// roles nor orders.
 package domains
 
 import (
@@ -15,13 +17,13 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
 )
 
-// A Keeper looks after the domains of a mount. Its methods may be called concurrently.
+// A Keeper keeps the registered domains of a mount. Its methods may be called concurrently.
 type Keeper struct {
 	*host.Host
 	Account   *account.Account
 	Publisher *validation.Publisher
 
-	domainLocks keyed.Mutex
+	domainLocks keyed.Mutex // by name
 }
 
 // New returns the keeper of a mount's domains. It touches neither storage nor network.

@@ -21,40 +21,49 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// prefix is where the domains are stored that the mount looks after, by name.
+// prefix is where registered domains are stored, each under its name.
 const prefix = "dcv/domain/"
 
-// A Registration is a domain that the mount has validated for the account, apart from any order, and may keep validated.
+// A Registration says how a domain is validated for the account, apart from any order.
 type Registration struct {
-	Name               string
+	Name               string // in lower case
 	OrganizationNumber string // the config's when empty
 	Method             certinext.DCVMethod
 	DNS                issuing.DNSValidation
-	// Keep has the background pass validate the domain anew before its validation runs out.
+	// Keep has the background pass validate the domain again before its validation expires.
 	Keep bool
-	// RenewBefore is how long before.
+	// RenewBefore is how long before that, with Keep.
 	RenewBefore time.Duration
-}
-
-// NewRegistration returns a registration with the default of every field.
-func NewRegistration(name string) *Registration {
-	return &Registration{Name: strings.ToLower(name), Method: certinext.DCVMethodDNS, DNS: issuing.NewDNSValidation(), RenewBefore: defaultRenewBefore}
 }
 
 const defaultRenewBefore = 30 * 24 * time.Hour
 
+// NewRegistration returns a registration of the named domain with the default of every other field.
+func NewRegistration(name string) *Registration {
+	return &Registration{
+		Name: strings.ToLower(name), Method: certinext.DCVMethodDNS,
+		DNS: issuing.NewDNSValidation(), RenewBefore: defaultRenewBefore,
+	}
+}
+
+// validate returns a [*fault.FieldError] for the first field that is wrong.
 func (r *Registration) validate() error {
 	switch {
 	case !issuing.IsZone(r.Name) || strings.Contains(r.Name, "_"):
 		return fault.BadField("name", "%q is not a domain name", sanitize.Short(r.Name))
 	case r.OrganizationNumber == "":
-		return fault.BadField("organization_number", "is required: the organization that the domain is validated for")
-	case r.Method != certinext.DCVMethodDNS && r.Method != certinext.DCVMethodHTTP && r.Method != certinext.DCVMethodEmail:
-		return fault.BadField("dcv_method", "%q is not dns-txt, http-url or email", sanitize.Short(string(r.Method)))
+		return fault.BadField("organization_number",
+			"is required, here or in config: the organization that the domain is validated for")
+	case r.Method != certinext.DCVMethodDNS && r.Method != certinext.DCVMethodHTTP &&
+		r.Method != certinext.DCVMethodEmail:
+		return fault.BadField("dcv_method", "%q is not dns-txt, http-url or email",
+			sanitize.Short(string(r.Method)))
 	case r.DNS.Solver != "" && r.Method != certinext.DCVMethodDNS:
-		return fault.BadField("dcv_solver", "publishes DNS records, and dcv_method is %s", r.Method)
+		return fault.BadField("dcv_solver",
+			"publishes DNS records, for dns-txt: dcv_method is %s", r.Method)
 	case r.Keep && r.DNS.Solver == "":
-		return fault.BadField("keep_validated", "needs a dcv_solver: nobody else can validate the domain in the background")
+		return fault.BadField("keep_validated",
+			"needs a dcv_solver: without one, the background pass cannot validate the domain")
 	case r.RenewBefore < time.Hour || r.RenewBefore > 180*24*time.Hour:
 		return fault.BadField("renew_before", "must be between 1h and 180 days")
 	case !r.Keep && r.RenewBefore != defaultRenewBefore:
@@ -63,105 +72,118 @@ func (r *Registration) validate() error {
 	return r.DNS.ValidateFor(r.Method)
 }
 
-// A State is where a registered domain stands.
+// A State describes a registered domain.
 type State struct {
 	Registration
-	Domain    *account.Domain             // in CERTInext's words; nil when it does not know the domain
-	Validated bool                        // so that orders need no validation of their own
-	Challenge *validation.DomainChallenge // what to publish, while it has to be validated by hand
-	Needs     []string                    // what a solver waits for
-	LastError string                      // of the background pass
-	NextAt    time.Time                   // when that looks at the domain again; zero when it does not
+	Domain    *account.Domain             // as CERTInext returned it; nil when it does not know it
+	Validated bool                        // orders need no validation of their own
+	Challenge *validation.DomainChallenge // what to publish, while it is validated without a solver
+	Needs     []string                    // what the validation waits for
+	LastError string                      // of the latest attempt to validate it
+	NextAt    time.Time                   // when the background pass tries next; zero for never
 
-	done    bool  // nothing is left to validate
-	unheard error // of CERTInext's last call that was not answered
+	done       bool  // nothing is left to validate
+	unanswered error // of the latest call that CERTInext did not answer
 }
 
-// Stored is the entry of a Registration.
+// A Stored is the stored form of a [Registration], together with the state of its validation.
 type Stored struct {
 	Version            int                 `json:"version"`
 	Name               string              `json:"name"`
 	OrganizationNumber string              `json:"organization_number"`
-	Account            string              `json:"account"` // where it was registered
+	Account            string              `json:"account"` // that it was registered for
 	Method             certinext.DCVMethod `json:"method"`
 	DNS                issuing.StoredDNS   `json:"dns"`
 	Keep               bool                `json:"keep,omitempty"`
 	RenewBefore        time.Duration       `json:"renew_before"` // nanoseconds
 
-	DomainID string `json:"domain_id,omitempty"` // CERTInext's
-	// ValidatedAt is when the mount has last seen a validation begin to count, and ValidTill when that one runs out.
+	DomainID string `json:"domain_id,omitempty"` // CERTInext's id
+	// ValidatedAt is when the mount saw the current validation begin, and ValidTill when it
+	// expires.
 	ValidatedAt time.Time `json:"validated_at,omitzero"`
 	ValidTill   time.Time `json:"valid_till,omitzero"`
-	// Renewal is the challenge that was opened although the domain is still validated: CERTInext may not show it again until it is not.
+	// Renewal is a challenge that was opened while the domain was still validated. It is kept since
+	// CERTInext may not show it again before the validation has expired.
 	Renewal *validation.Proof `json:"renewal,omitempty"`
-	// Waiting is set while what is published for the domain is needed.
+	// Waiting is set while the records that are published for the domain are needed.
 	Waiting   bool      `json:"waiting,omitempty"`
-	Attempts  int       `json:"attempts,omitempty"` // of the background pass, in vain
-	NextAt    time.Time `json:"next_at,omitzero"`
-	LastError string    `json:"last_error,omitempty"`
+	Attempts  int       `json:"attempts,omitempty"`   // in a row that did not validate it
+	NextAt    time.Time `json:"next_at,omitzero"`     // of the background pass; zero for never
+	LastError string    `json:"last_error,omitempty"` // of the latest attempt
 
 	fresh bool // not stored yet
 }
 
 func (r *Stored) key() string { return prefix + r.Name }
 
-func (r *Stored) registration() Registration {
+func (r *Stored) toRegistration() Registration {
 	return Registration{
-		Name: r.Name, OrganizationNumber: r.OrganizationNumber, Method: r.Method, DNS: r.DNS.Validation(), Keep: r.Keep, RenewBefore: r.RenewBefore,
+		Name: r.Name, OrganizationNumber: r.OrganizationNumber, Method: r.Method,
+		DNS: r.DNS.Validation(), Keep: r.Keep, RenewBefore: r.RenewBefore,
 	}
 }
 
-// set takes over what an operator has written.
-func (r *Stored) set(w *Registration) {
-	r.Version, r.Name, r.OrganizationNumber, r.Method = 1, w.Name, w.OrganizationNumber, w.Method
-	r.DNS, r.Keep, r.RenewBefore = issuing.StoredDNS(w.DNS), w.Keep, w.RenewBefore
-	r.Waiting = r.Waiting && w.DNS.Solver != "" // the sweep removes what the solver before has published
+// apply copies the fields that an operator has written.
+func (r *Stored) apply(w *Registration) {
+	r.Version = 1
+	r.Name, r.OrganizationNumber = w.Name, w.OrganizationNumber
+	r.Method, r.DNS = w.Method, issuing.StoredDNS(w.DNS)
+	r.Keep, r.RenewBefore = w.Keep, w.RenewBefore
+	// Without a solver, ReconcileRecords removes the records that the one before has published.
+	r.Waiting = r.Waiting && w.DNS.Solver != ""
 }
 
-// due reports whether a domain that is validated until some time has to be validated now. One whose end is not told is not.
+// due reports whether a validation that expires at validTill has to be renewed now. It is not due
+// when CERTInext does not say when it expires.
 func (r *Stored) due(validTill, now time.Time) bool {
 	switch {
 	case validTill.IsZero():
 		return false
 	case r.Keep:
-		return !now.Before(validTill.Add(-r.ahead(validTill)))
+		return !now.Before(validTill.Add(-r.leadTime(validTill)))
 	}
 	return !now.Before(validTill)
 }
 
-// ahead is how long before its end a validation is renewed: never more than half of its life, so that it is not due at once.
-func (r *Stored) ahead(validTill time.Time) time.Duration {
+// leadTime returns how long before it expires a validation is renewed. It is half of the
+// validation's life at most, so that a new validation is not due at once.
+func (r *Stored) leadTime(validTill time.Time) time.Duration {
 	if r.ValidatedAt.IsZero() {
 		return r.RenewBefore
 	}
 	return min(r.RenewBefore, validTill.Sub(r.ValidatedAt)/2)
 }
 
-// background reports whether the background pass works on the domain: it keeps it validated, or ends what a solver has begun.
-func (r *Stored) background() bool { return r.Keep || r.Waiting }
+// inBackground reports whether the background pass works on the domain: to keep it validated, or to
+// complete a validation that a solver has begun.
+func (r *Stored) inBackground() bool { return r.Keep || r.Waiting }
 
-// observeDrive is when the background pass looks at a domain again. It looks daily even if nothing is due, since a domain may
-// be deactivated in the portal.
-func (r *Stored) nextLook(validTill, now time.Time, attempts int) time.Time {
+// nextCheck returns when the background pass looks at a domain again, after so many attempts that
+// did not validate it. It looks daily even if nothing is due, since a domain may be deactivated in
+// CERTInext's portal.
+func (r *Stored) nextCheck(validTill, now time.Time, attempts int) time.Time {
 	if attempts > 0 {
 		return now.Add(host.Backoff(attempts-1, 6*time.Hour))
 	}
 	daily := now.Add(24 * time.Hour)
-	if next := validTill.Add(-r.ahead(validTill)); !validTill.IsZero() && next.Before(daily) {
+	if next := validTill.Add(-r.leadTime(validTill)); !validTill.IsZero() && next.Before(daily) {
 		return next
 	}
 	return daily
 }
 
-// List lists the domains that the mount looks after.
+// List returns the names of the registered domains.
 func (keeper *Keeper) List(ctx context.Context, s logical.Storage) ([]string, error) {
 	return store.List(ctx, s, prefix)
 }
 
-// Register has the account validate a domain: it is added if CERTInext does not know it, and, unless it is validated
-// already, validated by its solver as far as the request lasts, or the answer says what to publish. The mount looks after it
-// from then on.
-func (keeper *Keeper) Register(ctx context.Context, s logical.Storage, name string, change func(*Registration) error) (*State, error) {
+// Register applies change to the defaults of a domain, stores it, and begins to validate it. The
+// domain is added to the account unless CERTInext knows it. With a solver, the request waits for
+// the validation, for [account.AskPatience] at most; the background pass completes it. Without one,
+// the state says what to publish. A new registration whose first attempt fails is not kept.
+func (keeper *Keeper) Register(
+	ctx context.Context, s logical.Storage, name string, change func(*Registration) error,
+) (*State, error) {
 	w := NewRegistration(name)
 	if err := change(w); err != nil {
 		return nil, err
@@ -170,15 +192,18 @@ func (keeper *Keeper) Register(ctx context.Context, s logical.Storage, name stri
 	if err != nil {
 		return nil, err
 	}
-	if w.OrganizationNumber = cmp.Or(w.OrganizationNumber, cfg.OrganizationNumber); cfg.Version() == certinext.V1 {
-		return nil, fault.BadField("name", "domains cannot be registered by version 1 of the API (api_version): add them in CERTInext's portal, or validate them with their orders")
+	w.OrganizationNumber = cmp.Or(w.OrganizationNumber, cfg.OrganizationNumber)
+	if cfg.Version() == certinext.V1 {
+		return nil, fault.BadField("name", "domains cannot be registered by version 1 of the API "+
+			"(api_version): add them in CERTInext's portal, or validate them with their orders")
 	}
 	if err := w.validate(); err != nil {
 		return nil, err
 	}
 	if w.DNS.Solver != "" {
 		if _, err := keeper.Publisher.MustSolver(ctx, s, w.DNS.Solver); err != nil {
-			return nil, fault.BadField("dcv_solver", "%v: write dcv/solvers/%s first", err, sanitize.Short(w.DNS.Solver))
+			return nil, fault.BadField("dcv_solver", "%v: write dcv/solvers/%s first",
+				err, sanitize.Short(w.DNS.Solver))
 		}
 	}
 	unlock, err := keeper.domainLocks.Lock(ctx, w.Name)
@@ -194,40 +219,55 @@ func (keeper *Keeper) Register(ctx context.Context, s logical.Storage, name stri
 	case r == nil:
 		r = &Stored{Account: cfg.Account(), fresh: true}
 	case !account.SameAccount(r.Account, cfg.Account()):
-		return nil, fault.BadField("name", "the mount looks after this domain for another CERTInext account than the one in config: delete it here first")
+		return nil, fault.BadField("name", "is registered here for another CERTInext account than "+
+			"the one in config: delete it here first")
 	case r.OrganizationNumber != w.OrganizationNumber:
-		return nil, fault.BadField("organization_number", "the mount looks after this domain for the organization %s: delete it here first", sanitize.Short(r.OrganizationNumber))
+		return nil, fault.BadField("organization_number",
+			"the domain is registered here for the organization %s: delete it here first",
+			sanitize.Short(r.OrganizationNumber))
 	}
-	r.set(w)
-	r.Attempts, r.NextAt, r.LastError = 0, time.Time{}, ""
-	return keeper.workOn(ctx, s, r, keeper.Now().Add(account.AskPatience))
+	r.apply(w)
+	r.Attempts, r.LastError = 0, ""
+	r.NextAt = time.Time{}
+	return keeper.validate(ctx, s, r, keeper.Now().Add(account.AskPatience))
 }
 
-// Domain tells where a domain stands that the mount looks after; nil when it does not.
-func (keeper *Keeper) Domain(ctx context.Context, s logical.Storage, name string) (*State, error) {
+// Domain asks CERTInext for the state of a registered domain. It is nil when the domain is not
+// registered here.
+func (keeper *Keeper) Domain(
+	ctx context.Context, s logical.Storage, name string,
+) (*State, error) {
 	r, err := store.Get[Stored](ctx, s, prefix+strings.ToLower(name))
 	if err != nil || r == nil {
 		return nil, err
 	}
-	return account.Ask(ctx, keeper.Account, s, func(ctx context.Context, a *account.Session) (*State, error) {
-		w := &work{keeper: keeper, storage: s, client: a.Client, entry: r}
+	read := func(ctx context.Context, a *account.Session) (*State, error) {
+		v := &validator{keeper: keeper, storage: s, client: a.Client, entry: r}
 		if !account.SameAccount(r.Account, a.Config.Account()) {
-			return nil, fault.BadField("name", "%s belongs to another CERTInext account than the one in config", sanitize.Short(name))
+			return nil, fault.BadField("name",
+				"%s belongs to another CERTInext account than the one in config",
+				sanitize.Short(name))
 		}
-		if err := w.find(ctx); err != nil {
+		if err := v.find(ctx); err != nil {
 			return nil, err
 		}
-		state := w.state()
-		if w.remote != nil && !state.Validated && r.DNS.Solver == "" {
-			c, err := a.Client.DomainChallenge(ctx, r.DomainID, r.Name, r.Method) // a read makes no new one
-			state.Challenge = w.byHand(c, err)
+		state := v.state()
+		if v.remote != nil && !state.Validated && r.DNS.Solver == "" {
+			// A read shows the open challenge, and makes no new one.
+			c, err := a.Client.DomainChallenge(ctx, r.DomainID, r.Name, r.Method)
+			state.Challenge = v.manualChallenge(c, err)
 		}
 		return state, nil
-	})
+	}
+	return account.Ask(ctx, keeper.Account, s, read)
 }
 
-// Verify has CERTInext look for the challenge of a domain now or, where the domain has a solver, has that validate it.
-func (keeper *Keeper) Verify(ctx context.Context, s logical.Storage, name string) (*State, error) {
+// Verify validates a registered domain now if that is due: by its solver, or else by having
+// CERTInext look for what its owner has published. It returns a [*fault.NotFoundError] when the
+// domain is not registered here.
+func (keeper *Keeper) Verify(
+	ctx context.Context, s logical.Storage, name string,
+) (*State, error) {
 	name = strings.ToLower(name)
 	unlock, err := keeper.domainLocks.Lock(ctx, name)
 	if err != nil {
@@ -241,10 +281,10 @@ func (keeper *Keeper) Verify(ctx context.Context, s logical.Storage, name string
 	if r == nil {
 		return nil, &fault.NotFoundError{Kind: "registered domain", Name: sanitize.Short(name)}
 	}
-	return keeper.workOn(ctx, s, r, keeper.Now().Add(account.AskPatience))
+	return keeper.validate(ctx, s, r, keeper.Now().Add(account.AskPatience))
 }
 
-// Forget stops looking after a domain. What CERTInext knows of it stays.
+// Forget removes a registration and its DNS records. The domain stays in the CERTInext account.
 func (keeper *Keeper) Forget(ctx context.Context, s logical.Storage, name string) error {
 	name = strings.ToLower(name)
 	unlock, err := keeper.domainLocks.Lock(ctx, name)
@@ -253,13 +293,17 @@ func (keeper *Keeper) Forget(ctx context.Context, s logical.Storage, name string
 	}
 	defer unlock()
 	if err := keeper.Publisher.Withdraw(ctx, s, owner(name), nil); err != nil {
-		keeper.Log.Warn("a TXT record could not be removed; the background pass tries again", "domain", name, "error", err)
+		keeper.Log.Warn("a TXT record could not be removed; the background pass tries again",
+			"domain", name, "error", err)
 	}
 	return store.Delete(ctx, s, prefix+name)
 }
 
-// Due lists the work on domains whose time has come: on no more than limit of them, each of which may take as long as patience.
-func (keeper *Keeper) Due(ctx context.Context, s logical.Storage, limit int, patience time.Duration) ([]host.Job, error) {
+// Due returns jobs of the background pass for the domains whose next attempt is due, limit of them
+// at most. Each job takes no longer than patience.
+func (keeper *Keeper) Due(
+	ctx context.Context, s logical.Storage, limit int, patience time.Duration,
+) ([]host.Job, error) {
 	names, err := store.List(ctx, s, prefix)
 	if err != nil {
 		return nil, err
@@ -270,28 +314,33 @@ func (keeper *Keeper) Due(ctx context.Context, s logical.Storage, limit int, pat
 		if err != nil {
 			return nil, err
 		}
-		if r != nil && r.background() && !keeper.Now().Before(r.NextAt) && len(jobs) < limit {
-			jobs = append(jobs, func(ctx context.Context) error { return keeper.keep(ctx, s, name, patience) })
+		if r != nil && r.inBackground() && !keeper.Now().Before(r.NextAt) && len(jobs) < limit {
+			jobs = append(jobs, func(ctx context.Context) error {
+				return keeper.keepValidated(ctx, s, name, patience)
+			})
 		}
 	}
 	return jobs, nil
 }
 
-// keep looks at one domain, and validates it anew when that is due.
-func (keeper *Keeper) keep(ctx context.Context, s logical.Storage, name string, patience time.Duration) error {
+// keepValidated is the background pass's attempt at one domain. What CERTInext has refused is
+// stored with the domain, and is not an error of the pass.
+func (keeper *Keeper) keepValidated(
+	ctx context.Context, s logical.Storage, name string, patience time.Duration,
+) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	unlock, err := keeper.domainLocks.Lock(ctx, name)
 	if err != nil {
-		return nil // a request is at it
+		return nil // a request has the lock, and validates the domain itself
 	}
 	defer unlock()
 	r, err := store.Get[Stored](ctx, s, prefix+name)
-	if err != nil || r == nil || !r.background() || keeper.Now().Before(r.NextAt) {
+	if err != nil || r == nil || !r.inBackground() || keeper.Now().Before(r.NextAt) {
 		return err
 	}
 	began := keeper.Now()
-	state, err := keeper.workOn(ctx, s, r, keeper.Now())
+	state, err := keeper.validate(ctx, s, r, keeper.Now())
 	var (
 		refusal *fault.RefusedError
 		field   *fault.FieldError
@@ -299,41 +348,46 @@ func (keeper *Keeper) keep(ctx context.Context, s logical.Storage, name string, 
 	switch {
 	case errors.As(err, &refusal):
 		keeper.Account.Observe(refusal.Err, began)
-		return nil // kept with the domain
+		return nil // stored as the domain's last error
 	case errors.As(err, &field):
-		return nil // another account's, until that is there again
+		return nil // of another account: the domain waits until config names that again
 	case err == nil:
-		keeper.Account.Observe(state.unheard, began)
+		keeper.Account.Observe(state.unanswered, began)
 	}
 	return err
 }
 
-// workOn validates a domain if that is due, goes on until it is done or the time has come, and stores what has become of it.
-func (keeper *Keeper) workOn(ctx context.Context, s logical.Storage, r *Stored, until time.Time) (*State, error) {
+// validate validates a domain if that is due, for as long as until, and stores the outcome. The
+// caller holds the domain's lock.
+func (keeper *Keeper) validate(
+	ctx context.Context, s logical.Storage, r *Stored, until time.Time,
+) (*State, error) {
 	ctx, stop := keeper.UntilClosed(ctx)
 	defer stop()
-	return account.Ask(ctx, keeper.Account, s, func(ctx context.Context, a *account.Session) (*State, error) {
+	attempt := func(ctx context.Context, a *account.Session) (*State, error) {
 		if !account.SameAccount(r.Account, a.Config.Account()) {
-			return nil, fault.BadField("name", "%s belongs to another CERTInext account than the one in config", r.Name)
+			return nil, fault.BadField("name",
+				"%s belongs to another CERTInext account than the one in config", r.Name)
 		}
-		w := &work{keeper: keeper, storage: s, client: a.Client, entry: r}
-		state, err := w.run(ctx, until)
+		v := &validator{keeper: keeper, storage: s, client: a.Client, entry: r}
+		state, err := v.run(ctx, until)
 		if err != nil && r.fresh {
-			return nil, errors.Join(err, w.forget(ctx))
+			return nil, errors.Join(err, v.forget(ctx))
 		}
-		r.took(state, err, keeper.Now())
+		r.recordOutcome(state, err, keeper.Now())
 		if state != nil {
 			state.LastError, state.NextAt = r.LastError, r.NextAt
 		}
-		if stored := w.save(ctx); stored != nil {
+		if stored := v.save(ctx); stored != nil {
 			return nil, stored
 		}
 		return state, err
-	})
+	}
+	return account.Ask(ctx, keeper.Account, s, attempt)
 }
 
-// took notes what an attempt has come to, and when the next one is due.
-func (r *Stored) took(state *State, err error, now time.Time) {
+// recordOutcome notes the outcome of an attempt, and when the next one is due.
+func (r *Stored) recordOutcome(state *State, err error, now time.Time) {
 	wait := account.Hint(err)
 	switch {
 	case err != nil:
@@ -342,31 +396,36 @@ func (r *Stored) took(state *State, err error, now time.Time) {
 	case !state.done:
 		r.LastError = sanitize.Text(strings.Join(state.Needs, "; "), validation.MaxText)
 		r.Attempts++
-		wait = account.Hint(state.unheard)
+		wait = account.Hint(state.unanswered)
 	default:
-		r.LastError, r.Attempts, r.Renewal = "", 0, nil
+		r.LastError, r.Attempts = "", 0
+		r.Renewal = nil
 	}
-	if r.NextAt = (time.Time{}); !r.background() {
+	r.NextAt = time.Time{}
+	if !r.inBackground() {
 		return
 	}
-	if r.NextAt = r.nextLook(r.ValidTill, now, r.Attempts); r.NextAt.Before(now.Add(wait)) {
+	r.NextAt = r.nextCheck(r.ValidTill, now, r.Attempts)
+	if r.NextAt.Before(now.Add(wait)) {
 		r.NextAt = now.Add(wait)
 	}
 }
 
-// OwnerKind is the kind of owner that a domain is, of published records.
+// OwnerKind is the kind of owner that a domain is, in the journal of package validation.
 const OwnerKind = "domain"
 
 func owner(name string) string { return OwnerKind + "/" + name }
 
-// KeepsRecords reports whether what is published for a domain has to stay, since it waits for its validation.
+// KeepsRecords reports whether the records of a domain are still needed for its validation.
 func KeepsRecords(ctx context.Context, s logical.Storage, name string) (bool, error) {
 	r, err := store.Get[Stored](ctx, s, prefix+name)
 	return r != nil && r.Waiting, err
 }
 
-// ValidatedBy lists the domains that a solver validates.
-func (keeper *Keeper) ValidatedBy(ctx context.Context, s logical.Storage, solver string) ([]string, error) {
+// ValidatedBy returns the names of the registered domains that a solver validates.
+func (keeper *Keeper) ValidatedBy(
+	ctx context.Context, s logical.Storage, solver string,
+) ([]string, error) {
 	names, err := keeper.List(ctx, s)
 	if err != nil {
 		return nil, err

@@ -18,13 +18,15 @@ func TestWhenADomainIsValidatedAnew(t *testing.T) {
 	require.False(t, kept.due(now.Add(31*day), now))
 	require.True(t, kept.due(now.Add(30*day), now))
 	require.True(t, kept.due(now.Add(-day), now))
-	require.False(t, other.due(now.Add(30*day), now), "nobody has asked for it")
+	require.False(t, other.due(now.Add(30*day), now), "it is not kept validated")
 	require.True(t, other.due(now, now))
 
-	require.Equal(t, now.Add(day), kept.nextLook(now.Add(90*day), now, 0), "daily, since a portal may deactivate it")
-	require.Equal(t, now.Add(time.Hour), kept.nextLook(now.Add(30*day+time.Hour), now, 0))
-	require.Equal(t, now.Add(30*time.Second), kept.nextLook(now, now, 1))
-	require.Equal(t, now.Add(6*time.Hour), kept.nextLook(now, now, 100), "not more often, whatever goes wrong")
+	require.Equal(t, now.Add(day), kept.nextCheck(now.Add(90*day), now, 0),
+		"daily, since a portal may deactivate it")
+	require.Equal(t, now.Add(time.Hour), kept.nextCheck(now.Add(30*day+time.Hour), now, 0))
+	require.Equal(t, now.Add(30*time.Second), kept.nextCheck(now, now, 1))
+	require.Equal(t, now.Add(6*time.Hour), kept.nextCheck(now, now, 100),
+		"not more often, whatever goes wrong")
 }
 
 func TestAValidatedDomainIsOneWhoseTimeHasNotRunOut(t *testing.T) {
@@ -33,14 +35,23 @@ func TestAValidatedDomainIsOneWhoseTimeHasNotRunOut(t *testing.T) {
 		domain *certinext.Domain
 		want   bool
 	}{
-		"none":                         {nil, false},
-		"verified":                     {&certinext.Domain{DCVStatus: "VERIFIED"}, true},
-		"verified, and time is left":   {&certinext.Domain{DCVStatus: "VERIFIED", ValidTill: now.Add(1)}, true},
-		"verified, and time is up":     {&certinext.Domain{DCVStatus: "VERIFIED", ValidTill: now}, false},
-		"verified, and deactivated":    {&certinext.Domain{DCVStatus: "VERIFIED", Status: "inactive", ValidTill: now.Add(1)}, false},
-		"pending":                      {&certinext.Domain{DCVStatus: "PENDING"}, false},
-		"pending anew, and still good": {&certinext.Domain{DCVStatus: "PENDING", ValidTill: now.Add(1)}, true},
+		"none":     {nil, false},
+		"verified": {&certinext.Domain{DCVStatus: "VERIFIED"}, true},
+		"verified, and time is left": {
+			&certinext.Domain{DCVStatus: "VERIFIED", ValidTill: now.Add(1)}, true,
+		},
+		"verified, and time is up": {
+			&certinext.Domain{DCVStatus: "VERIFIED", ValidTill: now}, false,
+		},
+		"verified, and deactivated": {
+			&certinext.Domain{DCVStatus: "VERIFIED", Status: "inactive", ValidTill: now.Add(1)},
+			false,
+		},
+		"pending": {&certinext.Domain{DCVStatus: "PENDING"}, false},
+		"pending anew, and still good": {
+			&certinext.Domain{DCVStatus: "PENDING", ValidTill: now.Add(1)}, true,
+		},
 	} {
-		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, validated(c.domain, now)) })
+		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, isValidated(c.domain, now)) })
 	}
 }

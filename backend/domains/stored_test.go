@@ -13,15 +13,23 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
-// storedV1 is one full entry of each kind, as version 1 stores it.
+// storedV1 returns one full entry of each kind, as version 1 stores it.
 func storedV1() map[string]any {
 	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	return map[string]any{
 		"domain": &Stored{
-			Version: 1, Name: "example.com", OrganizationNumber: "4000001", Account: "https://us-api.certinext.io|1234567890", Method: certinext.DCVMethodDNS,
-			DNS: issuing.StoredDNS{Solver: "corp", Hosts: []string{"_c.{domain}"}, PropagationTimeout: time.Minute}, Keep: true, RenewBefore: time.Hour,
+			Version: 1, Name: "example.com", OrganizationNumber: "4000001",
+			Account: "https://us-api.certinext.io|1234567890", Method: certinext.DCVMethodDNS,
+			DNS: issuing.StoredDNS{
+				Solver: "corp", Hosts: []string{"_c.{domain}"}, PropagationTimeout: time.Minute,
+			},
+			Keep: true, RenewBefore: time.Hour,
 			DomainID: "d-1", ValidatedAt: at, ValidTill: at, Waiting: true,
-			Renewal: &validation.Proof{Domain: "example.com", Method: certinext.DCVMethodDNS, DNSNames: []string{"h"}, DNSValue: "v", AskedAt: at}, Attempts: 1, NextAt: at, LastError: "e",
+			Renewal: &validation.Proof{
+				Domain: "example.com", Method: certinext.DCVMethodDNS,
+				DNSNames: []string{"h"}, DNSValue: "v", AskedAt: at,
+			},
+			Attempts: 1, NextAt: at, LastError: "e",
 		},
 	}
 }
