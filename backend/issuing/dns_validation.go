@@ -14,41 +14,51 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/dcv"
 )
 
-// DNSValidation is how domains are validated by records that a solver publishes.
+// A DNSValidation says how domains are validated by TXT records.
 type DNSValidation struct {
-	Solver string // by name; domains are validated by hand when empty
-	// Hosts are the names of the TXT records, with {domain} in the place of the domain. All of them are published, unless CERTInext names
-	// one itself.
+	Solver string // that publishes the records; the requester publishes them when empty
+	// Hosts are the names of the TXT records, with {domain} in the place of the domain. A solver
+	// publishes all of them, unless CERTInext names one itself.
 	Hosts []string
-	// Resolvers find zones, delegations and servers, as host or host:port; the machine's when empty.
+	// Resolvers find zones, delegations and servers, as host or host:port; the machine's when
+	// empty.
 	Resolvers []string
-	// PropagationServers are asked whether a record can be seen, as host or host:port; the zone's authoritative servers when empty.
+	// PropagationServers are asked whether a record can be seen, as host or host:port; the zone's
+	// authoritative servers when empty.
 	PropagationServers []string
-	// PropagationTimeout is how long a record may take to be seen by all servers before CERTInext is asked all the same.
+	// PropagationTimeout is how long the servers may take to show a record before CERTInext is
+	// asked to look all the same (ADR 0017).
 	PropagationTimeout time.Duration
 }
 
-// DefaultHosts are what CERTInext's sources name; the live answer names none.
+// DefaultHosts are the names in CERTInext's documents and sources. The live service's answer names
+// none.
 var DefaultHosts = []string{"_emudhra-challenge.{domain}", "_emsign-validation.{domain}"}
 
 const defaultPropagation = 2 * time.Minute
 
-// NewDNSValidation returns the default of every field.
+// NewDNSValidation returns a DNSValidation with the default of every field.
 func NewDNSValidation() DNSValidation {
 	return DNSValidation{Hosts: slices.Clone(DefaultHosts), PropagationTimeout: defaultPropagation}
 }
 
-// Validate says which field of n is wrong, if any.
+// Validate returns a [*fault.FieldError] for the first field of n that is wrong.
 func (n *DNSValidation) Validate() error {
 	if len(n.Hosts) == 0 || len(n.Hosts) > 5 {
 		return fault.BadField("dcv_hosts", "must be 1 to 5 names, such as %s", DefaultHosts[0])
 	}
 	for _, host := range n.Hosts {
-		if strings.Count(host, "{domain}") != 1 || !IsZone(strings.Replace(host, "{domain}", "example.com", 1)) {
-			return fault.BadField("dcv_hosts", "%q is not a DNS name with {domain} in it, such as %s", sanitize.Short(host), DefaultHosts[0])
+		example := strings.Replace(host, "{domain}", "example.com", 1)
+		if strings.Count(host, "{domain}") != 1 || !IsZone(example) {
+			return fault.BadField("dcv_hosts",
+				"%q is not a DNS name with {domain} in it, such as %s",
+				sanitize.Short(host), DefaultHosts[0])
 		}
 	}
-	for field, servers := range map[string][]string{"dcv_resolvers": n.Resolvers, "dcv_propagation_servers": n.PropagationServers} {
+	for field, servers := range map[string][]string{
+		"dcv_resolvers":           n.Resolvers,
+		"dcv_propagation_servers": n.PropagationServers,
+	} {
 		for _, server := range servers {
 			if _, err := dcv.Address(server, "53"); err != nil {
 				return fault.BadField(field, "%q %v", sanitize.Short(server), err)
@@ -61,30 +71,33 @@ func (n *DNSValidation) Validate() error {
 	return nil
 }
 
-// ValidateFor is validate for domains that are validated by a method: what has no effect with it is refused.
+// ValidateFor is [DNSValidation.Validate] for domains that are validated by a method. It refuses
+// fields that have no effect with it.
 func (n *DNSValidation) ValidateFor(method certinext.DCVMethod) error {
-	usual := NewDNSValidation()
+	defaults := NewDNSValidation()
 	for _, f := range []struct {
-		name  string
-		given bool
-		needs bool // a solver
+		name        string
+		given       bool
+		needsSolver bool
 	}{
-		{"dcv_hosts", !slices.Equal(n.Hosts, usual.Hosts), false},
+		{"dcv_hosts", !slices.Equal(n.Hosts, defaults.Hosts), false},
 		{"dcv_resolvers", len(n.Resolvers) > 0, false},
 		{"dcv_propagation_servers", len(n.PropagationServers) > 0, false},
-		{"dcv_propagation_timeout", n.PropagationTimeout != usual.PropagationTimeout, true},
+		{"dcv_propagation_timeout", n.PropagationTimeout != defaults.PropagationTimeout, true},
 	} {
 		switch {
 		case f.given && method != certinext.DCVMethodDNS:
-			return fault.BadField(f.name, "is for dns-txt, and dcv_method is %s", method)
-		case f.given && f.needs && n.Solver == "":
-			return fault.BadField(f.name, "is for a dcv_solver, and there is none")
+			return fault.BadField(f.name,
+				"has an effect with dns-txt only: dcv_method is %s", method)
+		case f.given && f.needsSolver && n.Solver == "":
+			return fault.BadField(f.name, "has an effect with a dcv_solver only, and none is set")
 		}
 	}
 	return n.Validate()
 }
 
-// Names are the owners of the TXT records for a domain.
+// Names returns the names of the TXT records for a domain: the one that CERTInext's challenge asks
+// for, or else all of Hosts.
 func (n *DNSValidation) Names(c *certinext.Challenge, domain string) []string {
 	if c.DNSHost != "" {
 		return []string{c.DNSHost}
@@ -96,10 +109,14 @@ func (n *DNSValidation) Names(c *certinext.Challenge, domain string) []string {
 	return out
 }
 
-// Permits reports whether a record may be published that CERTInext names: one that the role names, or that CERTInext's documents do. A CA
-// that could choose the name could have a record published that proves something to somebody else.
+// documentedHosts are further names in CERTInext's documents.
+var documentedHosts = []string{"_certinext-challenge.{domain}"}
+
+// Permits reports whether a record may be published at the name that CERTInext asks for: one of
+// Hosts, or one in CERTInext's documents. If CERTInext could choose any name, it could have a
+// record published that proves control of the domain to another CA or service.
 func (n *DNSValidation) Permits(host, domain string) bool {
-	for _, known := range slices.Concat(n.Hosts, DefaultHosts, []string{"_certinext-challenge.{domain}"}) {
+	for _, known := range slices.Concat(n.Hosts, DefaultHosts, documentedHosts) {
 		if dcv.Canonical(Fill(known, domain)) == dcv.Canonical(host) {
 			return true
 		}
@@ -107,22 +124,37 @@ func (n *DNSValidation) Permits(host, domain string) bool {
 	return false
 }
 
-// Fill puts a domain into the template of a host. A wildcard and its apex share a record.
+// Fill returns a host template with the domain filled in. A wildcard is validated by the record of
+// the domain below it.
 func Fill(host, domain string) string {
 	return strings.Replace(host, "{domain}", strings.TrimPrefix(domain, "*."), 1)
 }
 
-// IsZone reports whether a name can be that of a DNS zone that records are published in.
+// IsZone reports whether a name can be that of a DNS zone to publish records in: at least two
+// labels of letters, digits, hyphens and underscores, with or without a final dot.
 func IsZone(name string) bool {
 	name = strings.TrimSuffix(name, ".")
-	return len(name) <= 253 && strings.Contains(name, ".") && !slices.ContainsFunc(strings.Split(name, "."), func(label string) bool {
-		return label == "" || len(label) > 63 || strings.ContainsFunc(label, func(r rune) bool {
-			return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
-		})
-	})
+	if len(name) > 253 || !strings.Contains(name, ".") {
+		return false
+	}
+	for label := range strings.SplitSeq(name, ".") {
+		if label == "" || len(label) > 63 || strings.ContainsFunc(label, foreignToLabels) {
+			return false
+		}
+	}
+	return true
 }
 
-// StoredDNS is a DNSValidation within another entry.
+// foreignToLabels reports whether the labels of a zone's name cannot contain r.
+func foreignToLabels(r rune) bool {
+	switch {
+	case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '_':
+		return false
+	}
+	return true
+}
+
+// A StoredDNS is the stored form of a [DNSValidation], within the entry of a role or domain.
 type StoredDNS struct {
 	Solver             string        `json:"solver,omitempty"`
 	Hosts              []string      `json:"hosts,omitempty"`
@@ -131,7 +163,8 @@ type StoredDNS struct {
 	PropagationTimeout time.Duration `json:"propagation_timeout"` // nanoseconds
 }
 
-// Validation fills in what an entry lacks that was stored before there were solvers.
+// Validation returns the DNSValidation that s is the stored form of. An entry from before there
+// were solvers has none, and gives the defaults.
 func (s StoredDNS) Validation() DNSValidation {
 	if len(s.Hosts) == 0 {
 		return NewDNSValidation()

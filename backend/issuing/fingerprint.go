@@ -11,10 +11,12 @@ import (
 	"slices"
 )
 
-// DraftPrefix keeps the fingerprints of drafts apart from those of orders: who orders does not mean somebody's draft.
+// DraftPrefix begins the fingerprints of drafts, so that a request for a certificate never finds a
+// draft of the same names.
 const DraftPrefix = "draft:"
 
-// fingerprint names the same requester's same request under the same role and account, however it is phrased.
+// fingerprint returns a hash that is equal for the same request of the same requester under the
+// same role and account, however it is phrased (ADR 0020).
 func (p *Plan) fingerprint(role *Role, account, requester string) string {
 	alts := slices.Sorted(slices.Values(p.DNSNames[min(1, len(p.DNSNames)):]))
 	ips := make([]string, 0, len(p.IPs))
@@ -23,7 +25,8 @@ func (p *Plan) fingerprint(role *Role, account, requester string) string {
 	}
 	slices.Sort(ips)
 	parts := []any{
-		"v1", role.Name, account, requester, role.ProductCode, role.Variant, p.CommonName(), alts, ips, p.Key.Type, p.Key.Bits, p.csrKeySum(),
+		"v1", role.Name, account, requester, role.ProductCode, role.Variant,
+		p.CommonName(), alts, ips, p.Key.Type, p.Key.Bits, p.csrKeySum(),
 	}
 	if p.Subject != nil {
 		parts = append(parts, p.Subject)
@@ -36,8 +39,9 @@ func (p *Plan) fingerprint(role *Role, account, requester string) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// csrKeySum is what a CSR adds to the names that it asks for. Clients that keep their key make a CSR anew for each attempt: an ECDSA
-// signature is never the same twice, and names may come in another order. Empty without a CSR.
+// csrKeySum returns a hash of the CSR's public key; it is empty without a CSR. The CSR itself is
+// not hashed: clients that keep their key make a new CSR for each attempt, in which an ECDSA
+// signature always differs, and names may come in another order.
 func (p *Plan) csrKeySum() string {
 	if p.CSR == "" {
 		return ""
@@ -50,10 +54,15 @@ func (p *Plan) csrKeySum() string {
 	return hex.EncodeToString(sum[:])
 }
 
-// NamesFingerprint names what an order is for, apart from its key.
-func NamesFingerprint(role, account, requester, product, variant string, names []string) string {
+// NamesFingerprint returns a hash of what an order is for, apart from its key. By it, a request
+// with a new key finds the order that it may re-key (ADR 0019). names holds at least one, the
+// common name first; the order of the others does not matter.
+func NamesFingerprint(
+	role, account, requester, product, variant string, names []string,
+) string {
 	alts := slices.Sorted(slices.Values(names[1:]))
-	text, err := json.Marshal([]any{"twin", role, account, requester, product, variant, names[0], alts})
+	parts := []any{"twin", role, account, requester, product, variant, names[0], alts}
+	text, err := json.Marshal(parts)
 	if err != nil {
 		panic("internal error: strings do not marshal: " + err.Error())
 	}

@@ -21,16 +21,17 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 )
 
-// A KeySpec is a kind of private key, in Vault PKI's terms.
+// A KeySpec is a kind of private key, in the terms of Vault's PKI engine.
 type KeySpec struct {
-	Type string // "ec", "rsa"; "any" for a role that only signs
-	Bits int    // 256, 384; 2048, 3072, 4096; the smallest when zero
+	Type string // ec or rsa; any for a role that only signs CSRs
+	Bits int    // ec: 256, 384; rsa: 2048, 3072, 4096; any: 0
 }
 
-// The keys that CERTInext takes (observed on the live service: P-521, Ed25519 and larger RSA are refused).
+// keySizes are the keys that CERTInext accepts. Observed on the live service: it refuses P-521,
+// Ed25519 and larger RSA keys.
 var keySizes = map[string][]int{"ec": {256, 384}, "rsa": {2048, 3072, 4096}}
 
-// WithDefaults fills in the size.
+// WithDefaults returns k with ec for an empty type, and the type's smallest size for a zero size.
 func (k KeySpec) WithDefaults() KeySpec {
 	if k.Type == "" {
 		k.Type = "ec"
@@ -41,7 +42,7 @@ func (k KeySpec) WithDefaults() KeySpec {
 	return k
 }
 
-// Validate says which field of k is wrong, if any.
+// Validate returns a [*fault.FieldError] for the first field of k that is wrong.
 func (k KeySpec) Validate() error {
 	if k.Type == "any" {
 		if k.Bits != 0 {
@@ -51,15 +52,20 @@ func (k KeySpec) Validate() error {
 	}
 	sizes, ok := keySizes[k.Type]
 	if !ok {
-		return fault.BadField("key_type", "%q is not a key that CERTInext takes: ec or rsa (any for a role that only signs)", k.Type)
+		return fault.BadField("key_type",
+			"%q is not a type of key that CERTInext accepts: use ec or rsa, or any for a role "+
+				"that only signs", k.Type)
 	}
 	if !slices.Contains(sizes, k.Bits) {
-		return fault.BadField("key_bits", "%d is not a size that CERTInext takes for %s keys: %v", k.Bits, k.Type, sizes)
+		return fault.BadField("key_bits",
+			"%d is not a size that CERTInext accepts for %s keys: use one of %v",
+			k.Bits, k.Type, sizes)
 	}
 	return nil
 }
 
-// Generate makes a key. It is slow for RSA.
+// Generate returns a new private key of a valid spec with a type other than any. It may take
+// seconds for RSA.
 func (k KeySpec) Generate() (crypto.Signer, error) {
 	switch {
 	case k.Type == "ec" && k.Bits == 256:
@@ -69,10 +75,11 @@ func (k KeySpec) Generate() (crypto.Signer, error) {
 	case k.Type == "rsa":
 		return rsa.GenerateKey(rand.Reader, k.Bits)
 	}
-	return nil, fmt.Errorf("internal error: cannot generate a key of type %q, %d bits", k.Type, k.Bits)
+	return nil, fmt.Errorf("internal error: cannot generate a key of type %q, %d bits",
+		k.Type, k.Bits)
 }
 
-// specOf describes a public key.
+// specOf returns the spec of a CSR's public key.
 func specOf(pub crypto.PublicKey) (KeySpec, error) {
 	switch k := pub.(type) {
 	case *ecdsa.PublicKey:
@@ -80,27 +87,34 @@ func specOf(pub crypto.PublicKey) (KeySpec, error) {
 	case *rsa.PublicKey:
 		return KeySpec{Type: "rsa", Bits: k.N.BitLen()}, nil
 	}
-	return KeySpec{}, fault.BadField("csr", "its key is neither RSA nor ECDSA: CERTInext takes no other")
+	return KeySpec{}, fault.BadField("csr",
+		"its key is neither RSA nor ECDSA: CERTInext accepts no other")
 }
 
-// admits reports whether a role with the spec k takes a CSR with a key of the spec got.
-func (k KeySpec) admits(got KeySpec) error {
-	if sizes := keySizes[got.Type]; !slices.Contains(sizes, got.Bits) {
-		return fault.BadField("csr", "its key is %s with %d bits: CERTInext takes %v", got.Type, got.Bits, sizes)
+// admits returns an error unless a role whose spec is k signs a CSR with a key of the given spec.
+// The key may be larger than the role's.
+func (k KeySpec) admits(key KeySpec) error {
+	if sizes := keySizes[key.Type]; !slices.Contains(sizes, key.Bits) {
+		return fault.BadField("csr", "its key is %s with %d bits: CERTInext accepts %v",
+			key.Type, key.Bits, sizes)
 	}
 	if k.Type == "any" {
 		return nil
 	}
-	if k.Type != got.Type || got.Bits < k.Bits {
-		return fault.BadField("csr", "its key is %s with %d bits, the role asks for %s with at least %d", got.Type, got.Bits, k.Type, k.Bits)
+	if k.Type != key.Type || key.Bits < k.Bits {
+		return fault.BadField("csr",
+			"its key is %s with %d bits, the role asks for %s with at least %d",
+			key.Type, key.Bits, k.Type, k.Bits)
 	}
 	return nil
 }
 
-// NewCSR returns a PEM CSR for what is to be certified. CERTInext compares the common name with the order's domain and takes
-// everything else from the order.
+// NewCSR returns a CSR for a plan, signed by key, as PEM. CERTInext compares its common name with
+// the order's domain, and takes everything else from the order.
 func NewCSR(key crypto.Signer, p *Plan) (string, error) {
-	template := &x509.CertificateRequest{Subject: pkix.Name{CommonName: p.CommonName()}, DNSNames: p.DNSNames, IPAddresses: p.IPs}
+	template := &x509.CertificateRequest{
+		Subject: pkix.Name{CommonName: p.CommonName()}, DNSNames: p.DNSNames, IPAddresses: p.IPs,
+	}
 	if p.Subject != nil {
 		template.EmailAddresses = NonEmpty(p.Subject["email"])
 	}
@@ -111,7 +125,8 @@ func NewCSR(key crypto.Signer, p *Plan) (string, error) {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})), nil
 }
 
-// ParseCSR reads a caller's CSR and checks its signature.
+// ParseCSR parses the PEM of a caller's CSR, and checks its signature. Its errors are
+// of type [*fault.FieldError].
 func ParseCSR(text string) (*x509.CertificateRequest, error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, fault.BadField("csr", "is required")
@@ -121,7 +136,8 @@ func ParseCSR(text string) (*x509.CertificateRequest, error) {
 		return nil, fault.BadField("csr", "is not PEM")
 	}
 	if block.Type != "CERTIFICATE REQUEST" && block.Type != "NEW CERTIFICATE REQUEST" {
-		return nil, fault.BadField("csr", "is a PEM %s, not a CERTIFICATE REQUEST", sanitize.Short(block.Type))
+		return nil, fault.BadField("csr", "is a PEM %s, not a CERTIFICATE REQUEST",
+			sanitize.Short(block.Type))
 	}
 	if len(bytes.TrimSpace(rest)) > 0 {
 		return nil, fault.BadField("csr", "holds more than one PEM block")
@@ -131,12 +147,12 @@ func ParseCSR(text string) (*x509.CertificateRequest, error) {
 		return nil, fault.BadField("csr", "cannot be parsed: %v", err)
 	}
 	if err := csr.CheckSignature(); err != nil {
-		return nil, fault.BadField("csr", "its signature is not good: %v", err)
+		return nil, fault.BadField("csr", "its signature does not verify: %v", err)
 	}
 	return csr, nil
 }
 
-// MarshalKey returns the key as PKCS#8 PEM.
+// MarshalKey returns a private key as PKCS#8 in PEM.
 func MarshalKey(key crypto.Signer) (string, error) {
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
@@ -145,7 +161,8 @@ func MarshalKey(key crypto.Signer) (string, error) {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), nil
 }
 
-// ParseKey reads a private key in any of the PEM forms in which the engine hands one out.
+// ParseKey parses a private key in PEM: PKCS#8, SEC 1 or PKCS#1, the forms in which the engine
+// returns keys. Its errors are of type [*fault.FieldError].
 func ParseKey(text string) (crypto.Signer, error) {
 	block, _ := pem.Decode([]byte(text))
 	if block == nil {
@@ -165,7 +182,7 @@ func ParseKey(text string) (crypto.Signer, error) {
 	return nil, fault.BadField("private_key", "is not a PKCS#8, EC or RSA private key")
 }
 
-// SamePublicKey compares two public keys.
+// SamePublicKey reports whether two public keys are equal.
 func SamePublicKey(a, b crypto.PublicKey) bool {
 	k, ok := a.(interface{ Equal(x crypto.PublicKey) bool })
 	return ok && k.Equal(b)

@@ -14,18 +14,22 @@ import (
 	"golang.org/x/net/idna"
 )
 
-var hostnames = idna.New(idna.MapForLookup(), idna.StrictDomainName(true), idna.VerifyDNSLength(true), idna.BidiRule())
+var hostnames = idna.New(
+	idna.MapForLookup(), idna.StrictDomainName(true), idna.VerifyDNSLength(true), idna.BidiRule(),
+)
 
-// parseDNSName returns name in the form in which it is ordered: lower-case A-labels. Only a whole first label may be a
-// wildcard.
+// parseDNSName returns name in the form in which it is ordered: lower-case A-labels. Only a whole
+// first label may be a wildcard.
 func parseDNSName(field, name string) (string, error) {
 	host, wildcard := strings.CutPrefix(name, "*.")
 	ascii, err := hostnames.ToASCII(host)
 	if err == nil {
-		// A name whose ASCII form is not a name itself, e.g. after invalid UTF-8, would not come back from the CA.
+		// After invalid UTF-8, for example, the ASCII form is not a name itself, and the CA would
+		// not certify it as it was ordered.
 		_, err = hostnames.ToASCII(ascii)
 	}
-	if err != nil || ascii == "" || strings.HasSuffix(ascii, ".") || net.ParseIP(ascii) != nil || len(ascii) > 253 {
+	if err != nil || ascii == "" || len(ascii) > 253 ||
+		strings.HasSuffix(ascii, ".") || net.ParseIP(ascii) != nil {
 		return "", fault.BadField(field, "%q is not a DNS host name", name)
 	}
 	if wildcard {
@@ -34,7 +38,8 @@ func parseDNSName(field, name string) (string, error) {
 	return ascii, nil
 }
 
-// SplitDNSNames parses each of a list, dropping repetitions.
+// SplitDNSNames returns the names in the form in which they are ordered, without empty and repeated
+// ones. Its error is a [*fault.FieldError] that names field.
 func SplitDNSNames(field string, names []string) ([]string, error) {
 	var out []string
 	for _, n := range names {
@@ -52,6 +57,7 @@ func SplitDNSNames(field string, names []string) ([]string, error) {
 	return out, nil
 }
 
+// parseIPs returns the addresses, without empty and repeated ones.
 func parseIPs(field string, texts []string) ([]net.IP, error) {
 	var out []net.IP
 	for _, t := range texts {
@@ -69,9 +75,9 @@ func parseIPs(field string, texts []string) ([]net.IP, error) {
 	return out, nil
 }
 
-// nameRules are a role's constraints on names, with Vault PKI's meaning of each.
+// nameRules are a role's constraints on names. Each means what it means in Vault's PKI engine.
 type nameRules struct {
-	domains   []string // identity templates already filled in
+	domains   []string // allowed_domains, with identity templates filled in
 	bare      bool
 	subdomain bool
 	glob      bool
@@ -79,24 +85,29 @@ type nameRules struct {
 	any       bool
 }
 
-// allow says whether a name of the form that parseDNSName returns may be in a certificate.
+// allow returns an error about field unless a certificate may hold name, which is of the form that
+// parseDNSName returns. public says that a public CA issues the certificate.
 func (r nameRules) allow(field, name string, public bool) error {
 	if account.IsWildcard(name) && !r.wildcard {
-		return fault.BadField(field, "the role does not allow wildcard names such as %q (allow_wildcard_certificates)", name)
+		return fault.BadField(field,
+			"the role does not allow wildcard names such as %q (allow_wildcard_certificates)", name)
 	}
 	if public && !strings.Contains(strings.TrimPrefix(name, "*."), ".") {
 		return fault.BadField(field, "%q is a single label: a public CA cannot certify it", name)
 	}
-	if r.any || slices.ContainsFunc(r.domains, func(d string) bool { return r.covers(strings.ToLower(d), name) }) {
+	covered := func(domain string) bool { return r.covers(strings.ToLower(domain), name) }
+	if r.any || slices.ContainsFunc(r.domains, covered) {
 		return nil
 	}
 	if len(r.domains) == 0 {
-		return fault.BadField(field, "%q is not allowed: the role names no allowed_domains and allow_any_name is off", name)
+		return fault.BadField(field,
+			"%q is not allowed: the role names no allowed_domains and allow_any_name is off", name)
 	}
-	return fault.BadField(field, "%q is not allowed by the role (allowed_domains, allow_bare_domains, allow_subdomains, allow_glob_domains)", name)
+	return fault.BadField(field, "%q is not allowed by the role (allowed_domains, "+
+		"allow_bare_domains, allow_subdomains, allow_glob_domains)", name)
 }
 
-// covers reports whether one allowed domain covers name.
+// covers reports whether an allowed domain, in lower case, allows name.
 func (r nameRules) covers(domain, name string) bool {
 	if domain == "" {
 		return false

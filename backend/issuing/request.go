@@ -19,38 +19,47 @@ import (
 
 // A Request asks for a certificate.
 type Request struct {
-	Role string
-	// Requester is who asks, as the order remembers it: the identity entity, else the token's accessor.
+	Role string // by name
+	// Requester identifies the requester, and is stored with the order: the token's identity entity
+	// or, without one, the token's accessor.
 	Requester string
-	// EntityID fills in the role's templated domains; it may be empty.
+	// EntityID is the identity entity that fills in the role's templates. It is empty for tokens
+	// without one.
 	EntityID string
 
-	// ID is the caller's own name for this request. The same requester's same ID always means the same order.
-	// Optional.
+	// ID is the requester's own name for this request (request_id); optional. The same ID of the
+	// same requester always means the same order.
 	ID string
 
 	CommonName string
-	// Subject fills in what the role leaves to the request of whom the certificate is for, by [SubjectFields].
+	// Subject holds the fields of the subject that the role leaves to the request, by
+	// [SubjectFields].
 	Subject  map[string]string
 	AltNames []string
 	IPSANs   []string
-	// CSR is the caller's PEM CSR. When empty, the engine makes the key.
+	// CSR is the requester's CSR in PEM. When it is empty, the engine makes the key.
 	CSR string
-	// ExcludeCNFromSANs is refused where CERTInext would put the name in all the same.
+	// ExcludeCNFromSANs is refused unless AltNames holds the common name, too, since CERTInext
+	// always puts it among the SANs.
 	ExcludeCNFromSANs bool
-	// TTL is the wanted lease; it cannot shorten the certificate. Zero means the role's.
+	// TTL is the wanted lease; the role's when zero. It does not shorten the certificate (ADR
+	// 0007).
 	TTL time.Duration
-	// Renews is the serial number of the certificate that this one is to succeed: the names are taken from there.
+	// Renews is the serial number of the certificate to renew, whose names are ordered again.
+	// Optional.
 	Renews string
-	// Draft asks CERTInext to keep the order without carrying it out, until it is promoted.
+	// Draft has CERTInext keep the order as a draft until it is promoted.
 	Draft bool
-	// ForceNew asks for a certificate that was not handed over before; an order that is open is joined all the same.
+	// ForceNew asks for a certificate that was not delivered before. An open order of the same
+	// request is joined all the same (ADR 0020).
 	ForceNew bool
 }
 
-// TakeOrdered asks for the names that were ordered: CERTInext may have added some of its own.
+// TakeOrdered sets the request's names to those of an earlier order. They may be fewer than those
+// of its certificate, to which CERTInext may have added some.
 func (r *Request) TakeOrdered(dns []string, ips []net.IP) {
-	r.CommonName, r.AltNames, r.IPSANs = "", nil, nil
+	r.CommonName = ""
+	r.AltNames, r.IPSANs = nil, nil
 	if len(dns) > 0 {
 		r.CommonName, r.AltNames = dns[0], dns[1:]
 	}
@@ -59,9 +68,10 @@ func (r *Request) TakeOrdered(dns []string, ips []net.IP) {
 	}
 }
 
-// TakeNames asks for the names of a certificate.
+// TakeNames sets the request's names to those of a certificate.
 func (r *Request) TakeNames(cert *x509.Certificate) {
-	r.CommonName, r.AltNames, r.IPSANs = cert.Subject.CommonName, cert.DNSNames, nil
+	r.CommonName, r.AltNames = cert.Subject.CommonName, cert.DNSNames
+	r.IPSANs = nil
 	for _, ip := range cert.IPAddresses {
 		if ip.String() != r.CommonName {
 			r.IPSANs = append(r.IPSANs, ip.String())
@@ -71,37 +81,40 @@ func (r *Request) TakeNames(cert *x509.Certificate) {
 
 var requestID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$`)
 
-// A Plan is what a request comes to under its role: nothing in it depends on time or chance, so that the same request
-// gives the same fingerprint.
+// A Plan is what will be ordered for a request under its role. It does not depend on time or
+// randomness, so that the same request always has the same fingerprint.
 type Plan struct {
 	DNSNames []string // the first is the order's domain
 	IPs      []net.IP
-	Subject  Subject // of a document signer or an S/MIME certificate, which have no dns and ips
-	variant  string
-	Key      KeySpec // of the key to be made; that of the CSR when one was given
+	Subject  Subject // of a document signer or S/MIME certificate, which have no DNSNames and IPs
+	variant  string  // of the role, with a Subject
+	Key      KeySpec // of the key that the engine makes, or of the CSR's
 	CSR      string  // PEM; empty when the engine makes the key
 	CSRKey   any     // the CSR's public key; nil when the engine makes the key
 
 	Role    *Role
 	Config  *account.Config
 	Request Request
-	// identity is equal for the same requester's same request, however it is phrased. A draft has one of its own.
+	// Identity is the fingerprint of the request. Drafts have fingerprints of their own.
 	Identity string
-	// spelled is the identity that earlier versions gave the request, which had the account's address in it as it was written.
-	spelled string
+	// legacyIdentity is the fingerprint that earlier versions gave the request. The account's URL
+	// was part of it as it was written in config.
+	legacyIdentity string
 }
 
-// Matches reports whether a fingerprint is that of the request.
+// Matches reports whether an order's fingerprint is that of the request.
 func (p *Plan) Matches(fingerprint string) bool {
-	return fingerprint == p.Identity || fingerprint == p.spelled
+	return fingerprint == p.Identity || fingerprint == p.legacyIdentity
 }
 
-// MatchesNamed reports whether an order of a fingerprint, a draft or not, may be the one that the request's own name stands for.
+// MatchesNamed reports whether an order of a fingerprint can be the order of the request's ID.
+// Unlike with [Plan.Matches], a draft and an order of the same request are the same.
 func (p *Plan) MatchesNamed(fingerprint string) bool {
-	return p.Matches(fingerprint) || p.Matches(strings.TrimPrefix(fingerprint, DraftPrefix)) || p.Matches(DraftPrefix+fingerprint)
+	return p.Matches(fingerprint) || p.Matches(DraftPrefix+fingerprint) ||
+		p.Matches(strings.TrimPrefix(fingerprint, DraftPrefix))
 }
 
-// CommonName returns the common name, which CERTInext calls the order's domain.
+// CommonName returns the expected common name, which CERTInext calls the order's domain.
 func (p *Plan) CommonName() string {
 	if p.Subject != nil {
 		return p.Subject.DisplayName(p.variant)
@@ -112,72 +125,93 @@ func (p *Plan) CommonName() string {
 	return p.IPs[0].String()
 }
 
-// NewPlan checks a request against its role. domains are the role's allowed domains with templates filled in, subject is
-// whom the certificate is for.
-func NewPlan(role *Role, cfg *account.Config, domains []string, whom Subject, r Request) (*Plan, error) {
+// NewPlan checks a request against its role, and plans its order. domains are the role's allowed
+// domains with templates filled in. subject is that of [FillSubject], and nil for certificates of
+// host names. Refusals are of type [*fault.FieldError].
+func NewPlan(
+	role *Role, cfg *account.Config, domains []string, subject Subject, r Request,
+) (*Plan, error) {
 	if r.ID != "" && !requestID.MatchString(r.ID) {
-		return nil, fault.BadField("request_id", "must be 1 to 128 letters, digits and . _ : / @ -, beginning with a letter or digit")
+		return nil, fault.BadField("request_id",
+			"must be 1 to 128 letters, digits and . _ : / @ -, beginning with a letter or digit")
 	}
 	if r.ID != "" && r.ForceNew {
-		return nil, fault.BadField("force_new", "does not go with request_id: another name is another request")
+		return nil, fault.BadField("force_new",
+			"does not go with request_id: another name is another request")
 	}
 	if r.TTL < 0 {
 		return nil, fault.BadField("ttl", "must not be negative")
 	}
 	if r.Draft && role.Shape().Family != certinext.FamilySSL {
-		return nil, fault.BadField("save_as_draft", "CERTInext keeps no drafts of %s orders", role.Shape().Family)
+		return nil, fault.BadField("save_as_draft", "CERTInext keeps no drafts of %s orders",
+			role.Shape().Family)
 	}
-	if role.Shape().Vetted() && role.OrderDefaults.Or(cfg.OrderDefaults).OrganizationNumber == "" {
-		return nil, fault.BadField("organization_number", "is needed in the role or config: CERTInext takes no %s order without a vetted organization", role.Shape().Base)
+	defaults := role.OrderDefaults.Or(cfg.OrderDefaults)
+	if role.Shape().Vetted() && defaults.OrganizationNumber == "" {
+		return nil, fault.BadField("organization_number", "is required in the role or config: "+
+			"CERTInext takes no %s order without a vetted organization", role.Shape().Base)
 	}
 	if role.ConsentToken != "" && role.ConsentFor != cfg.BaseURL {
-		return nil, fault.BadField("consent_token", "was written to the role for %s: write it again for %s", role.ConsentFor, cfg.BaseURL)
+		return nil, fault.BadField("consent_token",
+			"was written to the role for %s: write it again for %s", role.ConsentFor, cfg.BaseURL)
 	}
 	if err := checkSigner(role, cfg); err != nil {
 		return nil, err
 	}
 	if cfg.Version() == certinext.V1 && role.CAProfileID+role.MasterProductID != "" {
-		return nil, fault.BadField("ca_profile_id", "of the role cannot be chosen in version 1 of the API, nor can master_product_id: leave them empty")
+		return nil, fault.BadField("ca_profile_id", "and master_product_id of the role cannot be "+
+			"chosen in version 1 of the API: leave both empty")
 	}
-	p, err := planFor(role, domains, whom, r)
+	p, err := planFor(role, domains, subject, r)
 	if err != nil {
 		return nil, err
 	}
 	if p.CSR == "" && role.Attested {
-		return nil, fault.BadField("csr", "is required: the role's keys come from attested hardware modules (attested), so it only signs")
+		return nil, fault.BadField("csr", "is required: the role's keys come from attested "+
+			"hardware modules (attested), so it only signs")
 	}
 	if p.CSR == "" && p.Key.Type == "any" {
-		return nil, fault.BadField("key_type", "the role's key_type is any, so it only signs: use sign/%s, or set the role's key_type", role.Name)
+		return nil, fault.BadField("key_type", "is any in the role, so it only signs: use "+
+			"sign/%s, or set the role's key_type", role.Name)
 	}
-	p.Role, p.Config, p.Request = role, cfg, r
-	p.Identity, p.spelled = p.fingerprint(role, cfg.Account(), r.Requester), p.fingerprint(role, cfg.SpelledAccount(), r.Requester)
+	p.Role, p.Config = role, cfg
+	p.Request = r
+	p.Identity = p.fingerprint(role, cfg.Account(), r.Requester)
+	p.legacyIdentity = p.fingerprint(role, cfg.SpelledAccount(), r.Requester)
 	if r.Draft {
-		p.Identity, p.spelled = DraftPrefix+p.Identity, DraftPrefix+p.spelled
+		p.Identity, p.legacyIdentity = DraftPrefix+p.Identity, DraftPrefix+p.legacyIdentity
 	}
 	return p, nil
 }
 
-// checkSigner holds the signer of the agreement against what version 1 asks for: a place, and a public address (observed: EMS-1091).
+// checkSigner checks the signer of the agreement. Version 1 of the API demands a place and a public
+// address (observed: EMS-1091). S/MIME orders need both in any version, private PKI needs neither.
 func checkSigner(role *Role, cfg *account.Config) error {
 	family := role.Shape().Family
-	if family == certinext.FamilyPrivatePKI || family != certinext.FamilySMIME && cfg.Version() != certinext.V1 {
+	if family == certinext.FamilyPrivatePKI {
+		return nil
+	}
+	if family != certinext.FamilySMIME && cfg.Version() != certinext.V1 {
 		return nil
 	}
 	d := role.OrderDefaults.Or(cfg.OrderDefaults)
 	ip, err := netip.ParseAddr(d.SignerIP)
 	switch {
 	case d.SignerPlace == "":
-		return fault.BadField("signer_place", "is needed in the role or config: version 1 of the API takes no agreement without it")
+		return fault.BadField("signer_place", "is required in the role or config: version 1 of "+
+			"the API takes no agreement without it")
 	case err != nil || !ip.IsGlobalUnicast() || ip.Unmap().IsPrivate():
-		return fault.BadField("signer_ip", "has to be a public address, in the role or config: version 1 of the API takes no agreement without one")
+		return fault.BadField("signer_ip", "must be a public address, in the role or config: "+
+			"version 1 of the API takes no agreement without one")
 	}
 	return nil
 }
 
-// planFor plans what is to be certified: a subject, or names.
-func planFor(role *Role, domains []string, whom Subject, r Request) (*Plan, error) {
-	if whom != nil {
-		return planSubject(role, whom, r)
+// planFor plans what the certificate is for: the subject unless it is nil, and else the request's
+// names.
+func planFor(role *Role, domains []string, subject Subject, r Request) (*Plan, error) {
+	if subject != nil {
+		return planSubject(role, subject, r)
 	}
 	p, err := planNames(role, r)
 	if err != nil {
@@ -187,7 +221,7 @@ func planFor(role *Role, domains []string, whom Subject, r Request) (*Plan, erro
 		return nil, err
 	}
 	if role.AutoSecureWWW && wantsWWW(p.CommonName()) {
-		// CERTInext adds it, so the role has to allow it, too.
+		// CERTInext adds www.<common name>, so the role has to allow that name, too.
 		more := *p
 		more.DNSNames = []string{p.CommonName(), "www." + p.CommonName()}
 		if err := AllowNames(role, domains, &more); err != nil {
@@ -197,21 +231,26 @@ func planFor(role *Role, domains []string, whom Subject, r Request) (*Plan, erro
 	return p, AllowNames(role, domains, p)
 }
 
-// wantsWWW reports whether CERTInext adds www. to an order's domain where it may: not to a wildcard, and not twice.
+// wantsWWW reports whether auto_secure_www adds a name for an order's domain. It adds none for a
+// wildcard, or for a domain that begins with www.
 func wantsWWW(domain string) bool {
 	return !account.IsWildcard(domain) && !strings.HasPrefix(domain, "www.")
 }
 
-// planSubject plans a certificate for a person or an organization. CERTInext takes nothing of its CSR but the key.
-func planSubject(role *Role, whom Subject, r Request) (*Plan, error) {
-	p := &Plan{Subject: whom, variant: role.Variant, Key: role.Key}
+// planSubject plans a certificate for a person or an organization. CERTInext uses nothing of its
+// CSR but the key.
+func planSubject(role *Role, subject Subject, r Request) (*Plan, error) {
+	p := &Plan{Subject: subject, variant: role.Variant, Key: role.Key}
 	for field, names := range map[string][]string{"alt_names": r.AltNames, "ip_sans": r.IPSANs} {
 		if len(NonEmpty(names...)) > 0 {
-			return nil, fault.BadField(field, "cannot be honoured: a %s certificate is for the subject", role.Variant)
+			return nil, fault.BadField(field,
+				"cannot be honoured: a %s certificate is for the subject", role.Variant)
 		}
 	}
 	if cn := strings.TrimSpace(r.CommonName); cn != "" && cn != p.CommonName() {
-		return nil, fault.BadField("common_name", "is %q for this requester: it follows from subject, and may be left out", p.CommonName())
+		return nil, fault.BadField("common_name",
+			"is %q for this requester: it follows from subject, and may be left out",
+			p.CommonName())
 	}
 	if r.CSR == "" {
 		return p, nil
@@ -221,13 +260,16 @@ func planSubject(role *Role, whom Subject, r Request) (*Plan, error) {
 		return nil, err
 	}
 	if len(csr.DNSNames) > 0 || len(csr.IPAddresses) > 0 || len(csr.URIs) > 0 {
-		return nil, fault.BadField("csr", "holds host names, which a %s certificate cannot hold", role.Variant)
+		return nil, fault.BadField("csr", "holds host names, which a %s certificate cannot hold",
+			role.Variant)
 	}
-	p.CSR, p.CSRKey, p.Key = r.CSR, csr.PublicKey, key
+	p.CSR, p.CSRKey = r.CSR, csr.PublicKey
+	p.Key = key
 	return p, nil
 }
 
-// AdmitCSR parses a CSR whose key suits the role.
+// AdmitCSR parses a CSR, and checks that the role allows its key, whose spec it returns. Its error
+// is a [*fault.FieldError].
 func AdmitCSR(role *Role, text string) (*x509.CertificateRequest, KeySpec, error) {
 	csr, err := ParseCSR(text)
 	if err != nil {
@@ -240,15 +282,15 @@ func AdmitCSR(role *Role, text string) (*x509.CertificateRequest, KeySpec, error
 	return csr, key, role.Key.admits(key)
 }
 
-// planNames gathers the names of a request, from its fields or its CSR.
+// planNames plans a certificate for host names, from the request's fields or its CSR.
 func planNames(role *Role, r Request) (*Plan, error) {
-	asked, err := fieldNames(r)
+	requested, err := fieldNames(r)
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{DNSNames: asked.DNSNames, IPs: asked.IPs, Key: role.Key}
+	p := &Plan{DNSNames: requested.DNSNames, IPs: requested.IPs, Key: role.Key}
 	if r.CSR != "" {
-		if p, err = planCSR(role, r, asked); err != nil {
+		if p, err = planCSR(role, r, requested); err != nil {
 			return nil, err
 		}
 	} else if r.CommonName == "" && role.RequireCN {
@@ -260,14 +302,14 @@ func planNames(role *Role, r Request) (*Plan, error) {
 	return p, nil
 }
 
-// Names are the names that a request or a CSR holds.
+// Names are the names in a request or a CSR.
 type Names struct {
-	CommonName string // empty when not given
-	DNSNames   []string
+	CommonName string   // empty when there is none
+	DNSNames   []string // CommonName first, when there is one; none is repeated
 	IPs        []net.IP
 }
 
-// fieldNames parses the names in a request's fields. The common name comes first.
+// fieldNames parses the names in a request's fields.
 func fieldNames(r Request) (*Names, error) {
 	n := new(Names)
 	var err error
@@ -281,8 +323,10 @@ func fieldNames(r Request) (*Names, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.ExcludeCNFromSANs && n.CommonName != "" && r.CSR == "" && !slices.Contains(alts, n.CommonName) {
-		return nil, fault.BadField("exclude_cn_from_sans", "cannot be honoured: CERTInext puts the common name among the SANs")
+	if r.ExcludeCNFromSANs && n.CommonName != "" && r.CSR == "" &&
+		!slices.Contains(alts, n.CommonName) {
+		return nil, fault.BadField("exclude_cn_from_sans",
+			"cannot be honoured: CERTInext puts the common name among the SANs")
 	}
 	for _, a := range alts {
 		if !slices.Contains(n.DNSNames, a) {
@@ -293,9 +337,9 @@ func fieldNames(r Request) (*Names, error) {
 	return n, err
 }
 
-// planCSR takes the names from a CSR, and refuses fields that say otherwise: the CA would certify the CSR or refuse it,
-// never merge the two.
-func planCSR(role *Role, r Request, asked *Names) (*Plan, error) {
+// planCSR plans the names of a CSR. It refuses names in the request's fields that the CSR does not
+// hold, since CERTInext would not merge the two.
+func planCSR(role *Role, r Request, requested *Names) (*Plan, error) {
 	csr, key, err := AdmitCSR(role, r.CSR)
 	if err != nil {
 		return nil, err
@@ -304,29 +348,37 @@ func planCSR(role *Role, r Request, asked *Names) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	if inCSR.CommonName == "" { // whatever require_cn says: nobody but the client can put one in
-		return nil, fault.BadField("csr", "has no common name: CERTInext refuses one whose common name is not the order's domain")
+	if inCSR.CommonName == "" { // refused even without require_cn: the engine cannot add one
+		return nil, fault.BadField("csr", "has no common name: CERTInext refuses a CSR whose "+
+			"common name is not the order's domain")
 	}
-	if asked.CommonName != "" && asked.CommonName != inCSR.CommonName {
-		return nil, fault.BadField("csr", "its common name is %q, common_name says %q", inCSR.CommonName, asked.CommonName)
+	if requested.CommonName != "" && requested.CommonName != inCSR.CommonName {
+		return nil, fault.BadField("csr", "its common name is %q, common_name says %q",
+			inCSR.CommonName, requested.CommonName)
 	}
-	for _, n := range asked.DNSNames {
+	for _, n := range requested.DNSNames {
 		if !slices.Contains(inCSR.DNSNames, n) {
-			return nil, fault.BadField("csr", "does not hold the name %q that the request asks for", n)
+			return nil, fault.BadField("csr",
+				"does not hold the name %q that the request asks for", n)
 		}
 	}
-	for _, ip := range asked.IPs {
+	for _, ip := range requested.IPs {
 		if !slices.ContainsFunc(inCSR.IPs, ip.Equal) {
-			return nil, fault.BadField("csr", "does not hold the address %s that the request asks for", ip)
+			return nil, fault.BadField("csr",
+				"does not hold the address %s that the request asks for", ip)
 		}
 	}
-	return &Plan{DNSNames: inCSR.DNSNames, IPs: inCSR.IPs, Key: key, CSR: r.CSR, CSRKey: csr.PublicKey}, nil
+	return &Plan{
+		DNSNames: inCSR.DNSNames, IPs: inCSR.IPs, Key: key, CSR: r.CSR, CSRKey: csr.PublicKey,
+	}, nil
 }
 
-// CSRNames parses the names in a CSR. The common name comes first.
+// CSRNames parses the names in a CSR. It refuses other names than DNS names and IP addresses. Its
+// error is a [*fault.FieldError].
 func CSRNames(csr *x509.CertificateRequest) (*Names, error) {
 	if len(csr.EmailAddresses) > 0 || len(csr.URIs) > 0 {
-		return nil, fault.BadField("csr", "holds e-mail or URI names, which CERTInext does not certify")
+		return nil, fault.BadField("csr",
+			"holds e-mail or URI names, which CERTInext does not certify")
 	}
 	n := &Names{IPs: csr.IPAddresses}
 	var err error
@@ -348,14 +400,16 @@ func CSRNames(csr *x509.CertificateRequest) (*Names, error) {
 	return n, nil
 }
 
-// AllowNames holds every name against the role's constraints.
+// AllowNames checks every name of a plan against the role's constraints. domains are the role's
+// allowed domains with templates filled in. Its error is a [*fault.FieldError].
 func AllowNames(role *Role, domains []string, p *Plan) error {
 	if len(p.IPs) > 0 && !role.AllowIPSANs {
 		return fault.BadField("ip_sans", "the role does not allow IP addresses (allow_ip_sans)")
 	}
 	rules := nameRules{
 		domains: domains, bare: role.AllowBareDomains, subdomain: role.AllowSubdomains,
-		glob: role.AllowGlobDomains, wildcard: role.AllowWildcardCertificates, any: role.AllowAnyName,
+		glob: role.AllowGlobDomains, wildcard: role.AllowWildcardCertificates,
+		any: role.AllowAnyName,
 	}
 	for i, n := range p.DNSNames {
 		field := "alt_names"

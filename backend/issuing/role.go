@@ -15,35 +15,38 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
-// A Role binds a name to a CERTInext product, and says which names and keys may be ordered under it.
+// A Role binds a name to a CERTInext product, and says which names and keys may be ordered under
+// it.
 type Role struct {
 	Name string
 
-	ProductCode string
-	// Variant is the product's kind, one of the keys of shapes. When empty on write, it is found in the
-	// account's catalog.
+	ProductCode string // as in the account's catalog
+	// Variant is the product's kind, one of the keys of [account.Shapes]. When a write leaves it
+	// empty, the account's catalog decides.
 	Variant string
-	// Family is that of the variant; a role that names another is refused.
+	// Family is the family of the variant. A write that names another one is refused.
 	Family certinext.Family
 
-	account.OrderDefaults
-	// ConsentFor is the base URL that ConsentToken was written for; it is sent to no other.
+	account.OrderDefaults // empty fields are the config's
+	// ConsentFor is the base URL that ConsentToken was written for. It is never sent to another.
 	ConsentFor string
 
-	ValidityYears   int // of the subscription; 1 when zero
-	AutoRenew       bool
-	RenewBeforeDays int
+	ValidityYears   int               // of the subscription: 1, 2 or 3
+	AutoRenew       bool              // by CERTInext
+	RenewBeforeDays int               // before its end that CERTInext renews the subscription
 	AutoSecureWWW   bool              // have CERTInext add www.<common name>
 	CustomFields    map[string]string // by field id
 	Tags            []string
 	Remarks         string
 	RecipientEmails []string
-	// Subject is whom a document signer's or an S/MIME certificate is for, by [SubjectFields]. Values may be identity
-	// templates. AllowedSubjectFields are those that a request may fill in; * stands for all.
-	Subject              map[string]string
+	// Subject is the person or organization that document signer and S/MIME certificates are for,
+	// by [SubjectFields]. Values may be identity templates (ADR 0012).
+	Subject map[string]string
+	// AllowedSubjectFields are the fields of the subject that a request may fill in; * stands for
+	// all.
 	AllowedSubjectFields []string
-	// Attested vouches that the CSRs of this role's document signers have keys from attested hardware modules. The
-	// engine's own keys do not, so such a role only signs.
+	// Attested vouches that the CSRs of this role's document signers have keys from attested
+	// hardware modules. Keys that the engine makes are not, so such a role only signs.
 	Attested bool
 
 	CAProfileID     string // private PKI
@@ -51,11 +54,13 @@ type Role struct {
 
 	// DCVMethod is how domains are validated, unless a request names another method.
 	DCVMethod certinext.DCVMethod
-	// DNS says how the records of dns-txt are published and looked for.
+	// DNS says how the records of dns-txt are published and looked up.
 	DNS DNSValidation
 
+	// The constraints on names, with the meaning that they have in Vault's PKI engine.
+
 	AllowedDomains            []string
-	AllowedDomainsTemplate    bool
+	AllowedDomainsTemplate    bool // AllowedDomains holds identity templates
 	AllowBareDomains          bool
 	AllowSubdomains           bool
 	AllowGlobDomains          bool
@@ -65,98 +70,109 @@ type Role struct {
 	RequireCN                 bool
 	Key                       KeySpec
 
-	// AllowReissue lets further certificates be had within an order that CERTInext has issued. What that costs is not known.
+	// AllowReissue lets requests reissue the certificate of an issued order (ADR 0013). What
+	// CERTInext charges for that is not known.
 	AllowReissue bool
-	// RekeyOrders has a CSR for the names of an order that its requester has not got a certificate of re-key that order by a
-	// reissue, instead of placing another one.
+	// RekeyOrders lets a CSR with a new key re-key the requester's undelivered order of the same
+	// names by a reissue, instead of placing another order (ADR 0019).
 	RekeyOrders bool
 
-	// RenewalWindow is how long before its end a certificate may be renewed; any time when zero.
+	// RenewalWindow is how long before it expires a certificate may be renewed; any time when zero.
 	RenewalWindow time.Duration
 
-	// IssueTimeout is how long issue and sign wait for their order.
+	// IssueTimeout is how long the paths issue and sign wait for their order.
 	IssueTimeout time.Duration
-	// DeliveryGrace is how long an answered order keeps its key, for a caller that did not get the answer.
+	// DeliveryGrace is how long an order keeps its private key after the certificate was delivered,
+	// for a caller that has lost the answer (ADR 0003).
 	DeliveryGrace time.Duration
-	// ReuseWindow is how long after it was handed over the same request gets the same certificate again, and no other one is bought; the
-	// delivery grace when nil, never when zero. It begins anew with every answer, and ends a day after the first.
+	// ReuseWindow is how long after an answer the same request gets the same certificate again
+	// instead of buying another (ADR 0020). It begins again with every answer, and ends
+	// [LongestReuse] after the first. Nil stands for DeliveryGrace; zero turns reuse off.
 	ReuseWindow *time.Duration
-	// PickupWindow is how long a certificate that came after its request had left waits to be fetched. Then its key
-	// goes, and with RevokeUnclaimed the certificate is revoked.
+	// PickupWindow is how long a certificate that was issued after its request had ended is kept to
+	// be fetched. Then its key is erased, and with RevokeUnclaimed the certificate is revoked.
 	PickupWindow    time.Duration
 	RevokeUnclaimed bool
 
 	GenerateLease bool
 	TTL           time.Duration // of the lease; the certificate's remaining life when zero
-	MaxTTL        time.Duration // of the lease; no bound but the mount's when zero
+	MaxTTL        time.Duration // of the lease; only the mount's bound when zero
 }
 
-// NewRole returns a role with the default of every field.
+// NewRole returns a role with the default of every field but its name.
 func NewRole(name string) *Role {
 	return &Role{
-		Name: name, ValidityYears: 1, AllowWildcardCertificates: true, AllowIPSANs: true, RequireCN: true,
+		Name: name, ValidityYears: 1,
+		AllowWildcardCertificates: true, AllowIPSANs: true, RequireCN: true,
 		Key: KeySpec{Type: "ec"}, IssueTimeout: 45 * time.Second, DeliveryGrace: 5 * time.Minute,
-		PickupWindow:  7 * 24 * time.Hour,
-		GenerateLease: true, DCVMethod: certinext.DCVMethodDNS, DNS: NewDNSValidation(),
+		PickupWindow: 7 * 24 * time.Hour, GenerateLease: true,
+		DCVMethod: certinext.DCVMethodDNS, DNS: NewDNSValidation(),
 	}
 }
 
-// RoleName matches the names that a role may have.
+// RoleName matches the names that roles and solvers may have.
 var RoleName = regexp.MustCompile(`^\w(([\w.-]+)?\w)?$`)
 
-// Shape is the role's product kind. A stored role has a known one.
+// Shape returns the shape of the role's product variant. Stored roles have a known one.
 func (r *Role) Shape() account.Shape { return account.Shapes[r.Variant] }
 
-// Normalize fills in what follows from a write that made r of before: the product that the config names for
-// roles without one, and whatever belonged to a product or a key type that the role no longer has. cfg is nil
-// while the mount has no account.
+// Normalize completes a write that has changed before into r. A role without a product gets the
+// config's default. The variant and the key size are reset when they belonged to the product or key
+// type that the write has replaced. cfg is nil while the mount has no account.
 func (r *Role) Normalize(before *Role, cfg *account.Config) {
 	if r.Key.Type != before.Key.Type && r.Key.Bits == before.Key.Bits {
-		r.Key.Bits = 0 // it was the size of the other type
+		r.Key.Bits = 0 // it was the size of the previous type
 	}
 	r.Key = r.Key.WithDefaults()
 	if r.ProductCode == "" && cfg != nil {
 		r.ProductCode = cfg.DefaultProductCode
 	}
 	if r.ProductCode != before.ProductCode && r.Variant == before.Variant {
-		r.Variant = "" // it belonged to the product that the role had
+		r.Variant = "" // it belonged to the previous product
 		if r.Family == before.Family {
 			r.Family = ""
 		}
 	}
 }
 
-// BindConsent binds a consent token that a write has changed to the account that it was written for.
+// BindConsent binds a consent token that a write has changed to the base URL of the config, and
+// refuses one while there is no config. cfg is nil then.
 func (r *Role) BindConsent(before *Role, cfg *account.Config) error {
 	switch {
 	case r.ConsentToken == before.ConsentToken:
 	case cfg != nil:
 		r.ConsentFor = cfg.BaseURL
 	case r.ConsentToken != "":
-		return fault.BadField("consent_token", "needs the config to be written first: the token is for that account only")
+		return fault.BadField("consent_token",
+			"needs the config to be written first: the token is for that account only")
 	default:
 		r.ConsentFor = ""
 	}
 	return nil
 }
 
-// Warnings says what a role may be written with, and its orders will trip over.
+// Warnings returns what is valid in a role and will make its orders fail or wait. cfg is nil while
+// the mount has no account.
 func (r *Role) Warnings(cfg *account.Config) []string {
 	var out []string
 	if r.Family == certinext.FamilySignature && !r.Attested {
-		out = append(out, "attested is off: CERTInext is documented to take a document signer's key from an attested hardware module only, "+
-			"and would leave the order waiting for another CSR")
+		out = append(out, "attested is off: CERTInext documents that it accepts a document "+
+			"signer's key from an attested hardware module only, and would leave the order "+
+			"waiting for another CSR")
 	}
 	if cfg != nil && cfg.Version() == certinext.V1 && r.CAProfileID+r.MasterProductID != "" {
-		out = append(out, "ca_profile_id and master_product_id cannot be chosen in version 1 of the API (api_version): its orders are refused until they are empty")
+		out = append(out, "ca_profile_id and master_product_id cannot be chosen in version 1 "+
+			"of the API (api_version): orders of this role are refused until both are empty")
 	}
 	return out
 }
 
-// Validate says which field of r is wrong, if any. Its variant must be resolved.
+// Validate returns a [*fault.FieldError] for the first field of r that is wrong. The variant has to
+// be resolved before.
 func (r *Role) Validate() error {
 	for _, check := range []func() error{
-		r.validateProduct, r.OrderDefaults.Validate, r.validateSubject, r.validateNames, r.Key.Validate, r.validateTimes, r.validateDNS,
+		r.validateProduct, r.OrderDefaults.Validate, r.validateSubject, r.validateNames,
+		r.Key.Validate, r.validateTimes, r.validateDNS,
 	} {
 		if err := check(); err != nil {
 			return err
@@ -167,29 +183,39 @@ func (r *Role) Validate() error {
 
 func (r *Role) validateProduct() error {
 	if !RoleName.MatchString(r.Name) {
-		return fault.BadField("name", "%q is not a role name: letters, digits, and . _ - inside", sanitize.Short(r.Name))
+		return fault.BadField("name",
+			"%q is not a role name: use letters and digits, with . _ - between them",
+			sanitize.Short(r.Name))
 	}
 	if r.ProductCode == "" {
-		return fault.BadField("product_code", "is required, here or as default_product_code in config: a code from the account's catalog (read catalog/products)")
+		return fault.BadField("product_code", "is required, here or as default_product_code in "+
+			"config: a code from the account's catalog (read catalog/products)")
 	}
 	if _, ok := account.Shapes[r.Variant]; !ok {
-		return fault.BadField("product_variant", "%q is not one of %s", sanitize.Short(r.Variant), account.Variants())
+		return fault.BadField("product_variant", "%q is not one of %s",
+			sanitize.Short(r.Variant), account.Variants())
 	}
-	if family := r.Shape().Family; r.Family != "" && r.Family != family {
-		return fault.BadField("family", "%q does not fit: the product variant %s belongs to %s", sanitize.Short(string(r.Family)), r.Variant, family)
+	family := r.Shape().Family
+	if r.Family != "" && r.Family != family {
+		return fault.BadField("family", "%q does not fit: the product variant %s belongs to %s",
+			sanitize.Short(string(r.Family)), r.Variant, family)
 	}
-	switch family := r.Shape().Family; {
+	switch {
 	case r.CAProfileID+r.MasterProductID != "" && family != certinext.FamilyPrivatePKI:
-		return fault.BadField("ca_profile_id", "and master_product_id are for private PKI, which %s is not", r.Variant)
+		return fault.BadField("ca_profile_id",
+			"and master_product_id are for private PKI, which %s is not", r.Variant)
 	case r.AllowReissue && family != certinext.FamilySSL:
-		return fault.BadField("allow_reissue", "cannot be honoured: CERTInext reissues SSL certificates only")
+		return fault.BadField("allow_reissue",
+			"cannot be honoured: CERTInext reissues SSL certificates only")
 	case r.RekeyOrders && family != certinext.FamilySSL:
-		return fault.BadField("rekey_orders", "cannot be honoured: CERTInext reissues SSL certificates only")
+		return fault.BadField("rekey_orders",
+			"cannot be honoured: CERTInext reissues SSL certificates only")
 	}
 	switch r.DCVMethod {
 	case certinext.DCVMethodDNS, certinext.DCVMethodHTTP, certinext.DCVMethodEmail:
 	default:
-		return fault.BadField("dcv_method", "%q is not dns-txt, http-url or email", sanitize.Short(string(r.DCVMethod)))
+		return fault.BadField("dcv_method", "%q is not dns-txt, http-url or email",
+			sanitize.Short(string(r.DCVMethod)))
 	}
 	if r.ValidityYears < 1 || r.ValidityYears > 3 {
 		return fault.BadField("validity_years", "must be 1, 2 or 3")
@@ -197,23 +223,28 @@ func (r *Role) validateProduct() error {
 	for field, texts := range map[string][]string{"tags": r.Tags, "remarks": {r.Remarks}} {
 		for _, text := range texts {
 			if strings.Contains(strings.ToLower(text), account.MarkerPrefix) {
-				return fault.BadField(field, "must not hold %q, by which the engine finds its own orders", account.MarkerPrefix)
+				return fault.BadField(field,
+					"must not contain %q, by which the engine finds its own orders",
+					account.MarkerPrefix)
 			}
 		}
 	}
-	if r.AutoSecureWWW && r.Shape().Family != certinext.FamilySSL {
+	if r.AutoSecureWWW && family != certinext.FamilySSL {
 		return fault.BadField("auto_secure_www", "is for SSL products")
 	}
 	for _, address := range r.RecipientEmails {
 		if a, err := mail.ParseAddress(address); err != nil || a.Address != address {
-			return fault.BadField("recipient_emails", "%q is not an e-mail address", sanitize.Short(address))
+			return fault.BadField("recipient_emails", "%q is not an e-mail address",
+				sanitize.Short(address))
 		}
 	}
 	switch {
 	case (r.Requestor.Name == "") != (r.Requestor.Email == ""):
-		return fault.BadField("requestor_email", "goes with requestor_name: a role's requestor takes the place of the config's as a whole")
+		return fault.BadField("requestor_email", "and requestor_name are set together: a role's "+
+			"requestor replaces the whole requestor of the config")
 	case r.SignerPlace == "" && r.SignerName+r.SignerIP != "":
-		return fault.BadField("signer_place", "is needed with signer_name and signer_ip: a role's signer takes the place of the config's as a whole")
+		return fault.BadField("signer_place", "is required with signer_name and signer_ip: a "+
+			"role's signer replaces the whole signer of the config")
 	}
 	if r.RenewBeforeDays < 0 {
 		return fault.BadField("renew_before_days", "must not be negative")
@@ -224,7 +255,9 @@ func (r *Role) validateProduct() error {
 func (r *Role) validateNames() error {
 	if r.Shape().Personal() {
 		if r.AllowAnyName || len(r.AllowedDomains) > 0 {
-			return fault.BadField("allowed_domains", "is for host names: whom a %s certificate is for is said by subject", r.Variant)
+			return fault.BadField("allowed_domains",
+				"is for host names: a %s certificate is for the person or organization in subject",
+				r.Variant)
 		}
 		return nil
 	}
@@ -232,7 +265,8 @@ func (r *Role) validateNames() error {
 		return nil
 	}
 	if r.AllowBareDomains || r.AllowSubdomains || r.AllowGlobDomains {
-		return fault.BadField("allowed_domains", "is empty, so allow_bare_domains, allow_subdomains and allow_glob_domains allow nothing")
+		return fault.BadField("allowed_domains", "is empty, so allow_bare_domains, "+
+			"allow_subdomains and allow_glob_domains allow nothing")
 	}
 	return nil
 }
@@ -240,9 +274,11 @@ func (r *Role) validateNames() error {
 func (r *Role) validateDNS() error {
 	switch {
 	case r.DNS.Solver != "" && r.DCVMethod != certinext.DCVMethodDNS:
-		return fault.BadField("dcv_solver", "publishes DNS records, and dcv_method is %s", r.DCVMethod)
+		return fault.BadField("dcv_solver", "publishes DNS records, for dns-txt: dcv_method is %s",
+			r.DCVMethod)
 	case r.DNS.Solver != "" && r.Shape().Family != certinext.FamilySSL:
-		return fault.BadField("dcv_solver", "has nothing to do: %s orders validate no domains", r.Variant)
+		return fault.BadField("dcv_solver",
+			"has no effect, since %s orders validate no domains: leave it out", r.Variant)
 	}
 	return r.DNS.ValidateFor(r.DCVMethod)
 }
@@ -250,13 +286,16 @@ func (r *Role) validateDNS() error {
 func (r *Role) validateTimes() error {
 	switch {
 	case r.IssueTimeout < time.Second || r.IssueTimeout > 80*time.Second:
-		return fault.BadField("issue_timeout", "must be between 1s and 80s: Vault's clients give up after 60s, its server after 90s")
+		return fault.BadField("issue_timeout", "must be between 1s and 80s: Vault's clients give "+
+			"up after 60s, its server after 90s")
 	case r.DeliveryGrace < 0 || r.DeliveryGrace > time.Hour:
 		return fault.BadField("delivery_grace", "must be between 0s and 1h")
 	case r.EffectiveReuseWindow() < 0 || r.EffectiveReuseWindow() > LongestReuse:
-		return fault.BadField("reuse_window", "must be between 0s, for none, and %dh: the private key is kept as long", int(LongestReuse.Hours()))
+		return fault.BadField("reuse_window",
+			"must be between 0s, for none, and %dh: the private key is kept for as long",
+			int(LongestReuse.Hours()))
 	case r.PickupWindow < time.Minute:
-		return fault.BadField("pickup_window", "must be 1m at least")
+		return fault.BadField("pickup_window", "must be at least 1m")
 	case r.RenewalWindow < 0:
 		return fault.BadField("renewal_window", "must not be negative")
 	case r.TTL < 0:
@@ -269,7 +308,7 @@ func (r *Role) validateTimes() error {
 	return nil
 }
 
-// EffectiveReuseWindow is how long the same request gets the same certificate again.
+// EffectiveReuseWindow returns ReuseWindow, or DeliveryGrace when it is nil.
 func (r *Role) EffectiveReuseWindow() time.Duration {
 	if r.ReuseWindow == nil {
 		return r.DeliveryGrace
@@ -277,6 +316,7 @@ func (r *Role) EffectiveReuseWindow() time.Duration {
 	return *r.ReuseWindow
 }
 
-// LongestReuse is how long after its first answer a certificate is handed over again at the latest, however often it was asked for
-// meanwhile: nobody's key rests for ever because a broken template asks every few seconds.
+// LongestReuse is how long after its first answer a certificate is delivered again, however often
+// it is requested (ADR 0020). Without it, a broken template that asks every few seconds would keep
+// a private key in storage for ever.
 const LongestReuse = 24 * time.Hour

@@ -17,12 +17,13 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
-// A Subject is whom a document signer's or an S/MIME certificate is made out to, by the names of [subjectFields]. Nobody proves
-// by DNS who he is, so the role decides whom it is for: with values of its own, with identity templates, and with those fields
-// that a request may fill in.
+// A Subject is the person or organization that a document signer or S/MIME certificate is for, by
+// the names of [SubjectFields]. DNS cannot prove a person's name, so the role decides on the
+// subject: by its own values, by identity templates, and by the fields that it leaves to the
+// request (ADR 0012).
 type Subject map[string]string
 
-// subjectFields are what a subject may say, and where it stands in an order.
+// subjectFields are the fields of a subject, and their places in an order.
 var subjectFields = []struct {
 	name string
 	at   func(*certinext.Subject) *string
@@ -32,7 +33,9 @@ var subjectFields = []struct {
 	{"email", func(s *certinext.Subject) *string { return &s.Email }},
 	{"phone", func(s *certinext.Subject) *string { return &s.Phone }},
 	{"designation", func(s *certinext.Subject) *string { return &s.Designation }},
-	{"identity_document_type", func(s *certinext.Subject) *string { return &s.IdentityDocumentType }},
+	{"identity_document_type", func(s *certinext.Subject) *string {
+		return &s.IdentityDocumentType
+	}},
 	{identificationNumber, func(s *certinext.Subject) *string { return &s.IdentificationNumber }},
 	{"street_address1", func(s *certinext.Subject) *string { return &s.StreetAddress1 }},
 	{"street_address2", func(s *certinext.Subject) *string { return &s.StreetAddress2 }},
@@ -42,15 +45,18 @@ var subjectFields = []struct {
 	{"country_code", func(s *certinext.Subject) *string { return &s.CountryCode }},
 	{"organization_name", func(s *certinext.Subject) *string { return &s.OrganizationName }},
 	{"organization_unit", func(s *certinext.Subject) *string { return &s.OrganizationUnit }},
-	{"organization_identification_number", func(s *certinext.Subject) *string { return &s.OrganizationIdentificationNumber }},
+	{"organization_identification_number", func(s *certinext.Subject) *string {
+		return &s.OrganizationIdentificationNumber
+	}},
 	{"business_category", func(s *certinext.Subject) *string { return &s.BusinessCategory }},
 }
 
-// identificationNumber is the number of a person's identity document. It is not kept for longer than the order is open.
+// identificationNumber is the number of a person's identity document. It is stored only while the
+// order is open.
 const identificationNumber = "identification_number"
 
-// subjectNeeds are the fields without which CERTInext takes no order of a kind: documented is the address, the others follow
-// from what the certificate is made out to.
+// subjectNeeds are the required fields of each variant. Of these, CERTInext documents the email.
+// The others follow from what the certificate names.
 var subjectNeeds = map[string][]string{
 	"natural-person": {"email", "first_name", "last_name"},
 	"legal-person":   {"email", "first_name", "last_name", "organization_name"},
@@ -58,11 +64,11 @@ var subjectNeeds = map[string][]string{
 	"smime":          {"email"},
 }
 
-// maxSubjectValue bounds one value, in characters. No attribute of a certificate's subject is longer (RFC 5280, appendix A.1,
-// but for names of 32,768).
+// maxSubjectValue bounds one value, in characters. RFC 5280, appendix A.1, allows no attribute of a
+// certificate's subject to be longer, except for names of up to 32,768.
 const maxSubjectValue = 128
 
-// SubjectFields lists the names of the fields of a subject, for help texts.
+// SubjectFields returns the names of the fields of a subject.
 func SubjectFields() []string {
 	names := make([]string, len(subjectFields))
 	for i, f := range subjectFields {
@@ -75,12 +81,20 @@ func knownSubjectField(name string) bool {
 	return slices.Contains(SubjectFields(), name)
 }
 
-// validateSubject says what is wrong with the role's subject, if anything. Templates are only filled in for a request.
+// unknownSubjectField returns the error for a name that no subject has.
+func unknownSubjectField(name string) error {
+	return fault.BadField("subject", "%q is none of its fields: %s",
+		sanitize.Short(name), strings.Join(SubjectFields(), ", "))
+}
+
+// validateSubject returns an error for the first field of the role's subject that is wrong. The
+// values of templates are checked for each request.
 func (r *Role) validateSubject() error {
 	if !r.Shape().Personal() {
 		switch {
 		case len(r.Subject) > 0:
-			return fault.BadField("subject", "is for document signers and S/MIME: the names of %s certificates are those of the request", r.Variant)
+			return fault.BadField("subject", "is for document signers and S/MIME: %s certificates "+
+				"have the names of the request", r.Variant)
 		case len(r.AllowedSubjectFields) > 0:
 			return fault.BadField("allowed_subject_fields", "is for document signers and S/MIME")
 		case r.Attested:
@@ -93,7 +107,7 @@ func (r *Role) validateSubject() error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Subject)) {
 		if !knownSubjectField(name) {
-			return fault.BadField("subject", "%q is none of its fields: %s", sanitize.Short(name), strings.Join(SubjectFields(), ", "))
+			return unknownSubjectField(name)
 		}
 		if v := r.Subject[name]; !IsTemplate(v) {
 			if problem := subjectProblem(name, v); problem != "" {
@@ -103,12 +117,15 @@ func (r *Role) validateSubject() error {
 	}
 	for _, name := range r.AllowedSubjectFields {
 		if name != "*" && !knownSubjectField(name) {
-			return fault.BadField("allowed_subject_fields", "%q is no field of a subject: %s, or * for all", sanitize.Short(name), strings.Join(SubjectFields(), ", "))
+			return fault.BadField("allowed_subject_fields",
+				"%q is not a field of a subject: use %s, or * for all",
+				sanitize.Short(name), strings.Join(SubjectFields(), ", "))
 		}
 	}
 	for _, name := range subjectNeeds[r.Variant] {
 		if r.Subject[name] == "" && !r.takesSubject(name) {
-			return fault.BadField("subject", "%s is needed for %s: set it, by an identity template if it is the requester's own, or name it in allowed_subject_fields",
+			return fault.BadField("subject", "%s is needed for %s: set it, by an identity "+
+				"template if each requester has another one, or name it in allowed_subject_fields",
 				name, r.Variant)
 		}
 	}
@@ -117,20 +134,22 @@ func (r *Role) validateSubject() error {
 
 // takesSubject reports whether a request may fill in a field of the subject.
 func (r *Role) takesSubject(name string) bool {
-	return slices.Contains(r.AllowedSubjectFields, name) || slices.Contains(r.AllowedSubjectFields, "*")
+	return slices.Contains(r.AllowedSubjectFields, name) ||
+		slices.Contains(r.AllowedSubjectFields, "*")
 }
 
-// IsTemplate reports whether a value of a role is an identity template.
+// IsTemplate reports whether a value of a role contains an identity template.
 func IsTemplate(s string) bool { return strings.Contains(s, "{{") }
 
 var countryCode = regexp.MustCompile(`^[A-Z]{2}$`)
 
-// subjectProblem says what is wrong with a value, if anything.
+// subjectProblem says what is wrong with the value of a field; it is empty when nothing is.
 func subjectProblem(name, value string) string {
 	switch {
 	case value == "":
 		return ""
-	case strings.TrimSpace(value) != value || value != sanitize.Short(value) || !utf8.ValidString(value):
+	case strings.TrimSpace(value) != value || value != sanitize.Short(value) ||
+		!utf8.ValidString(value):
 		return "must be one line of text without spaces around it"
 	case utf8.RuneCountInString(value) > maxSubjectValue:
 		return "is longer than 128 characters"
@@ -152,12 +171,17 @@ func subjectProblem(name, value string) string {
 	return ""
 }
 
-// FillSubject is the subject of a request: what the role says, with templates filled in, and what it lets the request say.
-// fill fills in one template.
-func FillSubject(role *Role, asked map[string]string, fill func(template string) (string, error)) (Subject, error) {
+// FillSubject returns the subject of a request: the role's values, with templates filled in, and
+// the requested fields that the role leaves to the request. fill returns the value of one template
+// for the requester. The subject is nil for products that certify host names. Its error is a
+// [*fault.FieldError].
+func FillSubject(
+	role *Role, requested map[string]string, fill func(template string) (string, error),
+) (Subject, error) {
 	if !role.Shape().Personal() {
-		if len(asked) > 0 {
-			return nil, fault.BadField("subject", "is for document signers and S/MIME, which the role's product is not")
+		if len(requested) > 0 {
+			return nil, fault.BadField("subject",
+				"is for document signers and S/MIME, which the role's product is not")
 		}
 		return nil, nil
 	}
@@ -167,29 +191,33 @@ func FillSubject(role *Role, asked map[string]string, fill func(template string)
 		if IsTemplate(v) {
 			var err error
 			if v, err = fill(v); err != nil || v == "" {
-				return nil, fault.BadField("subject", "%s: the role's template %q has no value for this requester", name, sanitize.Short(role.Subject[name]))
+				return nil, fault.BadField("subject",
+					"%s: the role's template %q has no value for this requester",
+					name, sanitize.Short(role.Subject[name]))
 			}
 		}
 		s[name] = v
 	}
-	for _, name := range slices.Sorted(maps.Keys(asked)) {
+	for _, name := range slices.Sorted(maps.Keys(requested)) {
 		switch {
 		case !knownSubjectField(name):
-			return nil, fault.BadField("subject", "%q is none of its fields: %s", sanitize.Short(name), strings.Join(SubjectFields(), ", "))
-		case asked[name] == "":
-			continue // as if it were not there
-		case s[name] == asked[name]:
+			return nil, unknownSubjectField(name)
+		case requested[name] == "":
+			continue // the same as leaving it out
+		case s[name] == requested[name]:
 		case s[name] != "":
 			return nil, fault.BadField("subject", "%s is set by the role", name)
 		case !role.takesSubject(name):
-			return nil, fault.BadField("subject", "%s is not left to the requester (allowed_subject_fields)", name)
+			return nil, fault.BadField("subject",
+				"%s is not left to the requester (allowed_subject_fields)", name)
 		}
-		s[name] = asked[name]
+		s[name] = requested[name]
 	}
 	return s, s.check(role.Variant)
 }
 
-// check holds a filled-in subject against what CERTInext takes.
+// check returns an error for the first field of a filled-in subject that CERTInext would refuse, or
+// that is missing.
 func (s Subject) check(variant string) error {
 	for _, name := range slices.Sorted(maps.Keys(s)) {
 		if problem := subjectProblem(name, s[name]); problem != "" {
@@ -204,7 +232,7 @@ func (s Subject) check(variant string) error {
 	return nil
 }
 
-// Client is the subject in the client's terms.
+// Client returns the subject as the CERTInext client sends it; nil for nil.
 func (s Subject) Client() *certinext.Subject {
 	if s == nil {
 		return nil
@@ -216,7 +244,8 @@ func (s Subject) Client() *certinext.Subject {
 	return out
 }
 
-// DisplayName is what the certificate is likely to be called: CERTInext makes its common name.
+// DisplayName returns the name that the certificate is expected to have. Its common name is
+// CERTInext's decision.
 func (s Subject) DisplayName(variant string) string {
 	person := strings.TrimSpace(s["first_name"] + " " + s["last_name"])
 	switch {
@@ -228,7 +257,8 @@ func (s Subject) DisplayName(variant string) string {
 	return s["email"]
 }
 
-// Forget drops what is not kept longer than it is needed.
+// Forget returns the subject without the number of the identity document, for an order that is
+// closed. It does not change s.
 func (s Subject) Forget() Subject {
 	if s[identificationNumber] == "" {
 		return s
