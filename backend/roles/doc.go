@@ -1,6 +1,6 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package roles keeps the roles of a mount in its storage: one entry each, under the role's name. It reads what
-// every earlier version has written. What a role may say is the business of package issuing.
+// Package roles stores the roles of a mount, one entry each, under the role's name. It reads the
+// entries of all earlier versions. Package issuing decides what a valid role is.
 package roles

@@ -15,7 +15,7 @@ import (
 // Prefix is where the roles of a mount are stored, each under its name.
 const Prefix = "role/"
 
-// Read returns a role, or nil when there is none of that name.
+// Read returns a role, or nil and no error when there is none of that name.
 func Read(ctx context.Context, s logical.Storage, name string) (*issuing.Role, error) {
 	stored, err := store.Get[Stored](ctx, s, Prefix+name)
 	if err != nil || stored == nil {
@@ -24,7 +24,7 @@ func Read(ctx context.Context, s logical.Storage, name string) (*issuing.Role, e
 	return stored.Role(name), nil
 }
 
-// MustRead is Read for callers that cannot go on without one.
+// MustRead is [Read] with a [*fault.NotFoundError] when there is no role of that name.
 func MustRead(ctx context.Context, s logical.Storage, name string) (*issuing.Role, error) {
 	r, err := Read(ctx, s, name)
 	if err == nil && r == nil {
@@ -33,17 +33,17 @@ func MustRead(ctx context.Context, s logical.Storage, name string) (*issuing.Rol
 	return r, err
 }
 
-// List lists the names of the roles.
+// List returns the names of the roles.
 func List(ctx context.Context, s logical.Storage) ([]string, error) {
 	return store.List(ctx, s, Prefix)
 }
 
-// Write stores a role that is valid.
+// Write stores a role, which the caller has validated.
 func Write(ctx context.Context, s logical.Storage, r *issuing.Role) error {
 	return store.Put(ctx, s, Prefix+r.Name, NewStored(r))
 }
 
-// Delete forgets a role. Its orders and certificates stay.
+// Delete removes a role. Its orders and certificates stay.
 func Delete(ctx context.Context, s logical.Storage, name string) error {
 	return store.Delete(ctx, s, Prefix+name)
 }

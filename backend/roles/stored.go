@@ -12,7 +12,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
-// Stored is the entry of a role.
+// A Stored is the stored form of a role.
 type Stored struct {
 	Version         int                    `json:"version"`
 	ProductCode     string                 `json:"product_code"`
@@ -53,7 +53,7 @@ type Stored struct {
 	RenewalWindow   time.Duration  `json:"renewal_window,omitempty"` // nanoseconds
 	IssueTimeout    time.Duration  `json:"issue_timeout"`            // nanoseconds
 	DeliveryGrace   time.Duration  `json:"delivery_grace"`           // nanoseconds
-	ReuseWindow     *time.Duration `json:"reuse_window,omitempty"`   // nanoseconds; the grace when there is none
+	ReuseWindow     *time.Duration `json:"reuse_window,omitempty"`   // or DeliveryGrace
 	PickupWindow    time.Duration  `json:"pickup_window"`            // nanoseconds
 	RevokeUnclaimed bool           `json:"revoke_unclaimed,omitempty"`
 	GenerateLease   bool           `json:"generate_lease"`
@@ -61,37 +61,56 @@ type Stored struct {
 	MaxTTL          time.Duration  `json:"max_ttl,omitempty"` // nanoseconds
 }
 
-// NewStored returns the form in which r is stored.
+// NewStored returns the stored form of r.
 func NewStored(r *issuing.Role) *Stored {
 	return &Stored{
-		Version: 1, ProductCode: r.ProductCode, Variant: r.Variant, Defaults: account.NewStoredDefaults(r.OrderDefaults), ConsentFor: r.ConsentFor,
-		ValidityYears: r.ValidityYears, AutoRenew: r.AutoRenew, RenewBeforeDays: r.RenewBeforeDays, AutoSecureWWW: r.AutoSecureWWW,
-		CustomFields: maps.Clone(r.CustomFields), Tags: r.Tags, Remarks: r.Remarks, RecipientEmails: r.RecipientEmails,
-		CAProfileID: r.CAProfileID, MasterProductID: r.MasterProductID, DCVMethod: r.DCVMethod, DNS: issuing.StoredDNS(r.DNS),
-		Subject: maps.Clone(r.Subject), AllowedSubjectFields: r.AllowedSubjectFields, Attested: r.Attested,
+		Version: 1, ProductCode: r.ProductCode, Variant: r.Variant,
+		Defaults: account.NewStoredDefaults(r.OrderDefaults), ConsentFor: r.ConsentFor,
+		ValidityYears: r.ValidityYears, AutoRenew: r.AutoRenew,
+		RenewBeforeDays: r.RenewBeforeDays, AutoSecureWWW: r.AutoSecureWWW,
+		CustomFields: maps.Clone(r.CustomFields), Tags: r.Tags, Remarks: r.Remarks,
+		RecipientEmails: r.RecipientEmails, CAProfileID: r.CAProfileID,
+		MasterProductID: r.MasterProductID, DCVMethod: r.DCVMethod, DNS: issuing.StoredDNS(r.DNS),
+
+		Subject: maps.Clone(r.Subject), AllowedSubjectFields: r.AllowedSubjectFields,
+		Attested: r.Attested,
+
 		AllowedDomains: r.AllowedDomains, AllowedDomainsTemplate: r.AllowedDomainsTemplate,
-		AllowBareDomains: r.AllowBareDomains, AllowSubdomains: r.AllowSubdomains, AllowGlobDomains: r.AllowGlobDomains,
-		AllowWildcardCertificates: r.AllowWildcardCertificates, AllowAnyName: r.AllowAnyName, AllowIPSANs: r.AllowIPSANs,
+		AllowBareDomains: r.AllowBareDomains, AllowSubdomains: r.AllowSubdomains,
+		AllowGlobDomains: r.AllowGlobDomains, AllowAnyName: r.AllowAnyName,
+		AllowWildcardCertificates: r.AllowWildcardCertificates, AllowIPSANs: r.AllowIPSANs,
 		RequireCN: r.RequireCN, KeyType: r.Key.Type, KeyBits: r.Key.Bits,
-		AllowReissue: r.AllowReissue, RekeyOrders: r.RekeyOrders, RenewalWindow: r.RenewalWindow, IssueTimeout: r.IssueTimeout, DeliveryGrace: r.DeliveryGrace, ReuseWindow: r.ReuseWindow, PickupWindow: r.PickupWindow, RevokeUnclaimed: r.RevokeUnclaimed,
+
+		AllowReissue: r.AllowReissue, RekeyOrders: r.RekeyOrders, RenewalWindow: r.RenewalWindow,
+		IssueTimeout: r.IssueTimeout, DeliveryGrace: r.DeliveryGrace, ReuseWindow: r.ReuseWindow,
+		PickupWindow: r.PickupWindow, RevokeUnclaimed: r.RevokeUnclaimed,
 		GenerateLease: r.GenerateLease, TTL: r.TTL, MaxTTL: r.MaxTTL,
 	}
 }
 
-// Role returns what was stored under name.
+// Role returns the role that s is the stored form of, under its name.
 func (s *Stored) Role(name string) *issuing.Role {
 	return &issuing.Role{
-		Name: name, ProductCode: s.ProductCode, Variant: s.Variant, Family: account.Shapes[s.Variant].Family,
-		OrderDefaults: s.Defaults.Defaults(), ConsentFor: s.ConsentFor, DCVMethod: s.DCVMethod, DNS: s.DNS.Validation(),
-		ValidityYears: s.ValidityYears, AutoRenew: s.AutoRenew, RenewBeforeDays: s.RenewBeforeDays, AutoSecureWWW: s.AutoSecureWWW,
-		CustomFields: s.CustomFields, Tags: s.Tags, Remarks: s.Remarks, RecipientEmails: s.RecipientEmails,
-		CAProfileID: s.CAProfileID, MasterProductID: s.MasterProductID,
+		Name: name, ProductCode: s.ProductCode, Variant: s.Variant,
+		Family:        account.Shapes[s.Variant].Family,
+		OrderDefaults: s.Defaults.Defaults(), ConsentFor: s.ConsentFor,
+		ValidityYears: s.ValidityYears, AutoRenew: s.AutoRenew,
+		RenewBeforeDays: s.RenewBeforeDays, AutoSecureWWW: s.AutoSecureWWW,
+		CustomFields: s.CustomFields, Tags: s.Tags, Remarks: s.Remarks,
+		RecipientEmails: s.RecipientEmails, CAProfileID: s.CAProfileID,
+		MasterProductID: s.MasterProductID, DCVMethod: s.DCVMethod, DNS: s.DNS.Validation(),
+
 		Subject: s.Subject, AllowedSubjectFields: s.AllowedSubjectFields, Attested: s.Attested,
+
 		AllowedDomains: s.AllowedDomains, AllowedDomainsTemplate: s.AllowedDomainsTemplate,
-		AllowBareDomains: s.AllowBareDomains, AllowSubdomains: s.AllowSubdomains, AllowGlobDomains: s.AllowGlobDomains,
-		AllowWildcardCertificates: s.AllowWildcardCertificates, AllowAnyName: s.AllowAnyName, AllowIPSANs: s.AllowIPSANs,
+		AllowBareDomains: s.AllowBareDomains, AllowSubdomains: s.AllowSubdomains,
+		AllowGlobDomains: s.AllowGlobDomains, AllowAnyName: s.AllowAnyName,
+		AllowWildcardCertificates: s.AllowWildcardCertificates, AllowIPSANs: s.AllowIPSANs,
 		RequireCN: s.RequireCN, Key: issuing.KeySpec{Type: s.KeyType, Bits: s.KeyBits},
-		AllowReissue: s.AllowReissue, RekeyOrders: s.RekeyOrders, RenewalWindow: s.RenewalWindow, IssueTimeout: s.IssueTimeout, DeliveryGrace: s.DeliveryGrace, ReuseWindow: s.ReuseWindow, PickupWindow: s.PickupWindow, RevokeUnclaimed: s.RevokeUnclaimed,
+
+		AllowReissue: s.AllowReissue, RekeyOrders: s.RekeyOrders, RenewalWindow: s.RenewalWindow,
+		IssueTimeout: s.IssueTimeout, DeliveryGrace: s.DeliveryGrace, ReuseWindow: s.ReuseWindow,
+		PickupWindow: s.PickupWindow, RevokeUnclaimed: s.RevokeUnclaimed,
 		GenerateLease: s.GenerateLease, TTL: s.TTL, MaxTTL: s.MaxTTL,
 	}
 }

@@ -14,33 +14,46 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// storedV1 is one full entry of each kind, as version 1 stores it.
+// storedV1 returns one full entry of each kind, as version 1 stores it.
 func storedV1() map[string]any {
 	defaults := account.OrderDefaults{
-		Requestor:        certinext.Contact{Name: "Platform Team", Email: "platform@example.com", Phone: "+14155550123", Designation: "Operations"},
-		TechnicalContact: certinext.Contact{Name: "Platform Team", Email: "platform@example.com"}, Delegation: certinext.Contact{Name: "Platform Team", Email: "p@example.com"},
-		SignerName: "Platform Team", SignerPlace: "Bengaluru", SignerIP: "203.0.113.7", GroupNumber: "3000000001",
-		OrganizationNumber: "4000001", ConsentToken: "consent-token", EmailNotifications: "0", AccountingModel: certinext.AccountingCash,
+		Requestor: certinext.Contact{
+			Name: "Platform Team", Email: "platform@example.com", Phone: "+14155550123",
+			Designation: "Operations",
+		},
+		TechnicalContact: certinext.Contact{Name: "Platform Team", Email: "platform@example.com"},
+		Delegation:       certinext.Contact{Name: "Platform Team", Email: "p@example.com"},
+		SignerName:       "Platform Team", SignerPlace: "Bengaluru", SignerIP: "203.0.113.7",
+		GroupNumber: "3000000001", OrganizationNumber: "4000001", ConsentToken: "consent-token",
+		EmailNotifications: "0", AccountingModel: certinext.AccountingCash,
 	}
 	return map[string]any{
 		"role": NewStored(&issuing.Role{
-			Name: "web", ProductCode: "844", Variant: "dv-ucc", OrderDefaults: defaults, ConsentFor: "https://us-api.certinext.io", ValidityYears: 2, AutoRenew: true,
-			RenewBeforeDays: 30, AutoSecureWWW: true, CustomFields: map[string]string{"17": "x"}, Tags: []string{"team:web"}, Remarks: "r",
+			Name: "web", ProductCode: "844", Variant: "dv-ucc",
+			OrderDefaults: defaults, ConsentFor: "https://us-api.certinext.io",
+			ValidityYears: 2, AutoRenew: true, RenewBeforeDays: 30, AutoSecureWWW: true,
+			CustomFields: map[string]string{"17": "x"}, Tags: []string{"team:web"}, Remarks: "r",
 			RecipientEmails: []string{"ops@example.com"}, CAProfileID: "1", MasterProductID: "2",
-			Subject: map[string]string{"email": "{{identity.entity.metadata.email}}"}, AllowedSubjectFields: []string{"designation"}, Attested: true,
+			Subject:              map[string]string{"email": "{{identity.entity.metadata.email}}"},
+			AllowedSubjectFields: []string{"designation"}, Attested: true,
 			DCVMethod: certinext.DCVMethodHTTP,
 			DNS: issuing.DNSValidation{
-				Solver: "corp", Hosts: []string{"_c.{domain}"}, Resolvers: []string{"192.0.2.1"}, PropagationServers: []string{"192.0.2.2:5353"}, PropagationTimeout: time.Minute,
+				Solver: "corp", Hosts: []string{"_c.{domain}"}, Resolvers: []string{"192.0.2.1"},
+				PropagationServers: []string{"192.0.2.2:5353"}, PropagationTimeout: time.Minute,
 			},
-			AllowedDomains: []string{"example.com"}, AllowedDomainsTemplate: true, AllowBareDomains: true,
-			AllowSubdomains: true, AllowGlobDomains: true, AllowWildcardCertificates: true, AllowAnyName: true,
-			AllowIPSANs: true, RequireCN: true, AllowReissue: true, RekeyOrders: true, RenewalWindow: 720 * time.Hour, Key: issuing.KeySpec{Type: "rsa", Bits: 3072}, IssueTimeout: 45 * time.Second,
-			DeliveryGrace: 5 * time.Minute, PickupWindow: time.Hour, RevokeUnclaimed: true, GenerateLease: true, TTL: time.Hour, MaxTTL: 2 * time.Hour,
+			AllowedDomains: []string{"example.com"}, AllowedDomainsTemplate: true,
+			AllowBareDomains: true, AllowSubdomains: true, AllowGlobDomains: true,
+			AllowWildcardCertificates: true, AllowAnyName: true, AllowIPSANs: true,
+			RequireCN: true, Key: issuing.KeySpec{Type: "rsa", Bits: 3072},
+			AllowReissue: true, RekeyOrders: true, RenewalWindow: 720 * time.Hour,
+			IssueTimeout: 45 * time.Second, DeliveryGrace: 5 * time.Minute,
+			PickupWindow: time.Hour, RevokeUnclaimed: true,
+			GenerateLease: true, TTL: time.Hour, MaxTTL: 2 * time.Hour,
 		}),
 	}
 }
 
-// storedV2 is one full entry of each kind that has changed since.
+// storedV2 returns one full entry of each kind that has changed since.
 func storedV2() map[string]any {
 	all := storedV1()
 	window := 10 * time.Minute
@@ -54,7 +67,7 @@ func TestStoredEntriesOfEveryVersionAreRead(t *testing.T) {
 	storetest.Compare(t, "v2", storedV2())
 }
 
-// What is written and read back is the same: nothing is lost between the struct and its entry.
+// No field is lost between a role and its stored form.
 func TestARoleSurvivesStorage(t *testing.T) {
 	role := storedV2()["role"].(*Stored)
 	require.Equal(t, role, NewStored(role.Role("web")))
