@@ -16,19 +16,20 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/dcv"
 )
 
-// The names under which the paths know what the rooms declare.
+// Errors. The paths know the packages below only by the names in this file.
 type (
-	// A FieldError is a field of a request that has to be changed.
+	// A FieldError is a request that the engine refuses because of one field.
 	FieldError = fault.FieldError
-	// A NotFoundError names something that the mount does not have.
+	// A NotFoundError is a request for something that the mount does not hold.
 	NotFoundError = fault.NotFoundError
-	// A RefusedError is what CERTInext has refused.
+	// A RefusedError is a call that CERTInext refused, or that did not reach it.
 	RefusedError = fault.RefusedError
 )
 
-// ErrNotConfigured is returned while the mount has no CERTInext account.
+// ErrNotConfigured is returned by operations that need CERTInext while the mount has no config.
 var ErrNotConfigured = fault.ErrNotConfigured
 
+// The account.
 type (
 	// A DCVMethod is a way to prove control of a domain.
 	DCVMethod = certinext.DCVMethod
@@ -71,7 +72,7 @@ type (
 // MaxRows is [account.MaxRows].
 const MaxRows = account.MaxRows
 
-// What a request asks for, and what a role allows.
+// Requests and roles.
 type (
 	// DNSValidation is [issuing.DNSValidation].
 	DNSValidation = issuing.DNSValidation
@@ -89,7 +90,7 @@ func NewRole(name string) *Role { return issuing.NewRole(name) }
 // SubjectFields is [issuing.SubjectFields].
 func SubjectFields() []string { return issuing.SubjectFields() }
 
-// What validates domains.
+// Domain validation.
 type (
 	// DomainChallenge is [validation.DomainChallenge].
 	DomainChallenge = validation.DomainChallenge
@@ -106,7 +107,7 @@ type (
 // SolverKinds is [validation.SolverKinds].
 func SolverKinds() []dcv.Kind { return validation.SolverKinds() }
 
-// Domains that are kept validated.
+// Registered domains.
 type (
 	// Registration is [domains.Registration].
 	Registration = domains.Registration
@@ -133,7 +134,7 @@ type (
 	RevokeRequest = certificates.RevokeRequest
 )
 
-// Orders and what becomes of them.
+// Orders and their documents.
 type (
 	// Document is [orders.Document].
 	Document = orders.Document
@@ -155,7 +156,7 @@ type (
 	State = orders.State
 )
 
-// Orders and what becomes of them.
+// The parties that an order waits for, and its states.
 const (
 	// PartyApprover is [orders.PartyApprover].
 	PartyApprover = orders.PartyApprover
@@ -195,7 +196,7 @@ const (
 	StateUnresolved = orders.StateUnresolved
 )
 
-// What the account holds beside the mount.
+// Synchronization with the account.
 type (
 	// SyncRequest is [inventory.Request].
 	SyncRequest = inventory.Request
@@ -203,14 +204,14 @@ type (
 	SyncStatus = inventory.Status
 )
 
-// What the account holds beside the mount.
+// The states of a synchronization.
 const (
-	// Done is [inventory.Done].
+	// SyncDone is [inventory.Done].
 	SyncDone = inventory.Done
-	// Failed is [inventory.Failed].
+	// SyncFailed is [inventory.Failed].
 	SyncFailed = inventory.Failed
-	// Never is [inventory.Never].
+	// SyncNever is [inventory.Never].
 	SyncNever = inventory.Never
-	// Running is [inventory.Running].
+	// SyncRunning is [inventory.Running].
 	SyncRunning = inventory.Running
 )

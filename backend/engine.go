@@ -19,27 +19,29 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// Options are what an [Engine] takes from outside. Every zero value is usable.
+// Options are what an [Engine] takes from its environment. Every zero value is usable.
 type Options struct {
 	Logger hclog.Logger // discards when nil
-	// System answers questions about the server: who an entity is, whether this node is active. When nil,
-	// templated domains match nothing and the node counts as active.
+	// System answers questions about the server: who an entity is, whether this node is active.
+	// When nil, templated domains match nothing and the node counts as active.
 	System func() logical.SystemView
 
-	HTTPClient *http.Client     // for CERTInext; the client's own when nil
-	Now        func() time.Time // time.Now when nil
-	NewID      func() (string, error)
-	// Rand gives what the client of CERTInext draws: transaction ids, and how long it pauses. It has to be safe for
-	// concurrent use; crypto/rand when nil. Keys come from crypto/rand whatever it is.
+	HTTPClient *http.Client           // for CERTInext; the client's own when nil
+	Now        func() time.Time       // time.Now when nil
+	NewID      func() (string, error) // a random UUID when nil
+	// Rand is the randomness of the CERTInext client, for transaction ids and pauses; crypto/rand
+	// when nil. It has to be safe for concurrent use. Private keys always come from crypto/rand.
 	Rand io.Reader
-	// Shuffle puts the work of a background pass into an order of chance; rand.Shuffle when nil. A simulation draws from its seed.
+	// Shuffle puts the work of a background pass into random order; rand.Shuffle when nil. A
+	// simulation shuffles by its seed.
 	Shuffle  func(n int, swap func(i, j int))
-	TickTime time.Duration // that [Engine.Tick] waits; a quarter of a second when 0
+	TickTime time.Duration // that [Engine.Tick] waits at most; a quarter of a second when 0
 	// Resolvers are DNS resolvers, as host:port, for roles that name none; the machine's when nil.
 	Resolvers []string
 }
 
-// An Engine is one mount's issuing engine. Its methods may be called concurrently. Close it when the mount goes away.
+// An Engine is one mount's issuing engine. Its methods may be called concurrently. Close it when
+// Vault unloads the mount.
 type Engine struct {
 	*host.Host
 	Account      *account.Account
@@ -51,10 +53,10 @@ type Engine struct {
 
 	tickTime time.Duration
 
-	passing chan struct{} // holds an element while a pass runs
+	passing chan struct{} // of capacity 1; full while a pass runs, and while Close waits
 }
 
-// New returns an engine. It touches neither storage nor network.
+// New returns an engine for one mount. It touches neither storage nor network.
 func New(o Options) *Engine {
 	e := &Engine{
 		Host: host.New(host.Options{
@@ -75,7 +77,8 @@ func New(o Options) *Engine {
 	return e
 }
 
-// Close stops the background pass and the work that outlives its requests, and waits for both. Open orders stay in storage.
+// Close stops the background pass and the work that outlives its requests, and waits for both. Open
+// orders stay in storage, and the next engine of the mount continues them.
 func (e *Engine) Close() {
 	e.Stop()
 	e.passing <- struct{}{}
@@ -83,7 +86,8 @@ func (e *Engine) Close() {
 	e.Work.Wait()
 }
 
-// Invalidate has each room forget what it remembers of a storage key that has changed elsewhere.
+// Invalidate drops everything that was cached of a storage key. Vault calls it when another node
+// has changed the entry.
 func (e *Engine) Invalidate(key string) {
 	e.Account.Invalidate(key)
 	e.Publisher.Invalidate(key)

@@ -18,23 +18,24 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// Bounds of one background pass: work that is left over is first in the next one.
+// Bounds of one background pass. The next pass continues with what one leaves.
 const (
 	passOrders      = 200
 	passRevocations = 200
 	passWorkers     = 4
 	passTime        = 75 * time.Second // Vault gives a pass 90 seconds
 
-	// passPatience is for one revocation, and domainPatience for one domain, whose solver may wait for the DNS: a few that hang must not use up the
-	// pass.
+	// The time for one revocation, and for one domain, whose solver may wait for the DNS. Without
+	// these, a few that hang would use up the pass.
 	passPatience   = 20 * time.Second
 	domainPatience = 60 * time.Second
 )
 
-// Pass moves open orders on that nobody waits for, erases keys whose grace is over, removes DNS records that nobody needs any
-// more, keeps domains validated, and drains the queue of revocations. It
-// does one bounded round of work and returns; Vault calls it every minute or so. While CERTInext is away, or has had enough
-// of the account, it does what needs no CERTInext.
+// Pass does one bounded round of background work: it moves on the open orders that no request waits
+// for, erases keys whose windows are over, removes DNS records that are not needed any more, keeps
+// domains validated, and drains the queue of revocations. Vault calls it about once a minute, by
+// [Engine.Tick]. While CERTInext is unreachable, or limits the account, it does only what needs no
+// CERTInext. On a node that may not write, and while another pass runs, it does nothing.
 func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
 	if !e.Account.Active() {
 		return nil
@@ -43,7 +44,7 @@ func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
 	case e.passing <- struct{}{}:
 		defer func() { <-e.passing }()
 	default:
-		return nil // the one before is not over
+		return nil // the previous pass still runs
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, passTime, account.ErrPassOver)
 	defer cancel()
@@ -53,34 +54,40 @@ func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
 		return nil
 	}
 
-	own, asking, err := e.Orders.Due(ctx, s, passOrders)
+	local, remote, err := e.Orders.Due(ctx, s, passOrders) // remote jobs ask CERTInext
 	if err != nil {
 		return err
 	}
 	e.Account.WatchClock()
-	errs := []error{e.Certificates.StoreChain(ctx, s), e.Publisher.ReconcileRecords(ctx, s, e.needsOf(s)), e.Certificates.EndOverdue(ctx, s)}
-	_, failed := work(ctx, own, func() bool { return true })
+	errs := []error{
+		e.Certificates.StoreChain(ctx, s),
+		e.Publisher.ReconcileRecords(ctx, s, e.recordNeeds(s)),
+		e.Certificates.EndOverdue(ctx, s),
+	}
+	_, failed := runJobs(ctx, local, func() bool { return true })
 	errs = append(errs, failed...)
 	if e.Account.Paused() {
 		return errors.Join(errs...)
 	}
 	errs = append(errs, e.Inventory.Resume(ctx, s))
 	revocations, err := e.Certificates.Due(ctx, s, passRevocations, passPatience)
-	errs, asking = append(errs, err), append(asking, revocations...)
+	errs, remote = append(errs, err), append(remote, revocations...)
 	domains, err := e.Domains.Due(ctx, s, passOrders, domainPatience)
-	errs, asking = append(errs, err), append(asking, domains...)
-	errs = append(errs, e.round(ctx, asking)...)
+	errs, remote = append(errs, err), append(remote, domains...)
+	errs = append(errs, e.runRemote(ctx, remote)...)
 	if ctx.Err() != nil {
-		return nil // what was cut short goes on in the next pass
+		return nil // the next pass continues what the end of this one has cut short
 	}
 	return errors.Join(errs...)
 }
 
-// Tick begins a pass, and waits for a moment: one that has little to do is over by then, and its errors are Vault's to log.
+// Tick starts a pass and waits for it, for TickTime at most. The errors of a pass that is over by
+// then are returned for Vault to log; those of a longer one go to the engine's log.
 //
-// Vault keeps its state lock while it calls. A node that is sealed or steps down first waits for that lock, up to 90 seconds,
-// and only then cancels anything or tells the plugin, so a pass that waits for CERTInext inside of the call would hold up the
-// node. It runs on behind the call instead, and ends with the engine.
+// Vault holds its state lock during the call. A node that is sealed or steps down waits for that
+// lock, for up to 90 seconds, before it cancels anything or tells the plugin. A pass that waited
+// for CERTInext inside the call would hold up the node. So it runs on after the call, until the
+// engine is closed.
 func (e *Engine) Tick(ctx context.Context, s logical.Storage) error {
 	ctx, stop := e.Detached(ctx)
 	done := make(chan error, 1)
@@ -103,26 +110,28 @@ func (e *Engine) Tick(ctx context.Context, s logical.Storage) error {
 	return nil
 }
 
-// round does jobs that ask CERTInext, until it wants to be left alone for longer than the pass lasts. While it is in doubt
-// whether CERTInext answers, one job at a time finds out. Their order is random: the same few that CERTInext chokes on must
-// not look like an outage by being next to each other.
-func (e *Engine) round(ctx context.Context, jobs []host.Job) []error {
+// runRemote runs jobs that ask CERTInext, and waits out the pauses that the breaker orders, unless
+// one lasts for longer than the pass. While the breaker doubts whether CERTInext answers, one job
+// at a time finds out. The order is random: a few jobs that CERTInext always fails must not look
+// like an outage because they follow each other.
+func (e *Engine) runRemote(ctx context.Context, jobs []host.Job) []error {
 	e.Shuffle(len(jobs), func(i, j int) { jobs[i], jobs[j] = jobs[j], jobs[i] })
 	var errs []error
-	for len(jobs) > 0 && e.waitOut(ctx) {
-		now := jobs
+	for len(jobs) > 0 && e.waitOutPause(ctx) {
+		batch := jobs
 		if e.Account.Breaker.Now().InDoubt() {
-			now = jobs[:1]
+			batch = jobs[:1]
 		}
-		rest, failed := work(ctx, now, func() bool { return !e.Account.Paused() })
-		jobs = jobs[len(now)-len(rest):]
+		rest, failed := runJobs(ctx, batch, func() bool { return !e.Account.Paused() })
+		jobs = jobs[len(batch)-len(rest):]
 		errs = append(errs, failed...)
 	}
 	return errs
 }
 
-// waitOut waits for the end of a pause. It reports false when that is beyond the end of the pass.
-func (e *Engine) waitOut(ctx context.Context) bool {
+// waitOutPause waits for the end of the breaker's pause. It reports false when the pass ends first,
+// at once where that is certain beforehand.
+func (e *Engine) waitOutPause(ctx context.Context) bool {
 	pause := e.Account.Breaker.Now().Until.Sub(e.Now())
 	if end, ok := ctx.Deadline(); ok && time.Until(end) < pause {
 		return false
@@ -130,8 +139,11 @@ func (e *Engine) waitOut(ctx context.Context) bool {
 	return !host.Sleep(ctx, pause)
 }
 
-// work does jobs on a few workers, until ctx ends or there is to be no more. It returns those that were not begun.
-func work(ctx context.Context, jobs []host.Job, more func() bool) (rest []host.Job, errs []error) {
+// runJobs runs jobs on passWorkers workers, until ctx ends or more reports false. It returns the
+// jobs that were not begun, and the errors of the others.
+func runJobs(
+	ctx context.Context, jobs []host.Job, more func() bool,
+) (rest []host.Job, errs []error) {
 	var (
 		mu sync.Mutex
 		wg sync.WaitGroup
@@ -162,8 +174,9 @@ func work(ctx context.Context, jobs []host.Job, more func() bool) (rest []host.J
 	return rest, errs
 }
 
-// needsOf asks the owners of published records whether they still need them.
-func (e *Engine) needsOf(s logical.Storage) validation.Needs {
+// recordNeeds returns what asks the owner of published TXT records, an order or a registered
+// domain, whether it still needs them.
+func (e *Engine) recordNeeds(s logical.Storage) validation.Needs {
 	return func(ctx context.Context, kind, name string) (needed, known bool, err error) {
 		switch kind {
 		case orders.OwnerKind:

@@ -14,20 +14,24 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// Role returns a role, or nil when there is none of that name.
+// Role returns a role, or nil and no error when there is none of that name.
 func (e *Engine) Role(ctx context.Context, s logical.Storage, name string) (*issuing.Role, error) {
 	return roles.Read(ctx, s, name)
 }
 
-// Roles lists the names of the roles.
+// Roles returns the names of the roles.
 func (e *Engine) Roles(ctx context.Context, s logical.Storage) ([]string, error) {
 	return roles.List(ctx, s)
 }
 
-// WriteRole applies change to a role, validates the outcome and stores it. With patch the role must exist and keeps
-// what change does not touch; otherwise it starts from the defaults. The product is looked up in the account's catalog; where that
-// cannot be asked, the variant must be given, and the warnings say what was not checked.
-func (e *Engine) WriteRole(ctx context.Context, s logical.Storage, name string, patch bool, change func(*issuing.Role) error) (warnings []string, err error) {
+// WriteRole applies change to a role, validates the result and stores it. With patch, the role has
+// to exist, and keeps what change does not set; otherwise it starts from the defaults. The product
+// is looked up in the account's catalog (ADR 0014). While CERTInext cannot be asked, the role has
+// to name its variant, and the warnings say what was not checked.
+func (e *Engine) WriteRole(
+	ctx context.Context, s logical.Storage, name string, patch bool,
+	change func(*issuing.Role) error,
+) (warnings []string, err error) {
 	r := issuing.NewRole(name)
 	if patch {
 		if r, err = roles.MustRead(ctx, s, name); err != nil {
@@ -59,19 +63,21 @@ func (e *Engine) WriteRole(ctx context.Context, s logical.Storage, name string, 
 	return append(warnings, r.Warnings(cfg)...), roles.Write(ctx, s, r)
 }
 
-// checkSolver finds out whether a role's solver exists.
+// checkSolver refuses a role whose solver does not exist.
 func (e *Engine) checkSolver(ctx context.Context, s logical.Storage, name string) error {
 	if name == "" {
 		return nil
 	}
 	v, err := e.Publisher.Solver(ctx, s, name)
 	if err != nil || v == nil {
-		return errors.Join(err, fault.BadField("dcv_solver", "there is no solver %q: write dcv/solvers/%s first", sanitize.Short(name), sanitize.Short(name)))
+		name = sanitize.Short(name)
+		return errors.Join(err, fault.BadField("dcv_solver",
+			"there is no solver %q: write dcv/solvers/%s first", name, name))
 	}
 	return nil
 }
 
-// DeleteRole forgets a role. Its orders and certificates stay.
+// DeleteRole removes a role. Its orders and certificates stay.
 func (e *Engine) DeleteRole(ctx context.Context, s logical.Storage, name string) error {
 	return roles.Delete(ctx, s, name)
 }

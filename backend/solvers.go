@@ -12,21 +12,28 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// DeleteSolver forgets a solver, unless a role or a domain needs it, or a record that it has published has still to be removed. With force
-// such records are forgotten, too: somebody has to remove them by hand.
-func (e *Engine) DeleteSolver(ctx context.Context, s logical.Storage, name string, force bool) error {
-	users, err := e.usersOf(ctx, s, name)
+// DeleteSolver removes a solver that no role and no domain names. It refuses to while the solver
+// has records to remove. With force they are forgotten, and an operator has to remove them (ADR
+// 0015).
+func (e *Engine) DeleteSolver(
+	ctx context.Context, s logical.Storage, name string, force bool,
+) error {
+	users, err := e.solverUsers(ctx, s, name)
 	if err != nil {
 		return err
 	}
 	if len(users) > 0 {
-		return fault.BadField("name", "the solver %s is used by %s: name another one there first", name, strings.Join(users, ", "))
+		return fault.BadField("name", "the solver %s is used by %s: name another one there first",
+			name, strings.Join(users, ", "))
 	}
 	return e.Publisher.RemoveSolver(ctx, s, name, force)
 }
 
-// usersOf says what publishes by a solver.
-func (e *Engine) usersOf(ctx context.Context, s logical.Storage, name string) ([]string, error) {
+// solverUsers names the roles and registered domains that a solver publishes for, in words for a
+// message.
+func (e *Engine) solverUsers(
+	ctx context.Context, s logical.Storage, name string,
+) ([]string, error) {
 	all, err := roles.List(ctx, s)
 	if err != nil {
 		return nil, err

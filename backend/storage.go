@@ -10,7 +10,8 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
 )
 
-// SealWrapPrefixes are the storage paths whose entries hold secrets.
+// SealWrapPrefixes returns the storage paths whose entries hold secrets. Vault wraps these entries
+// with its seal where it can.
 func SealWrapPrefixes() []string {
 	return []string{account.ConfigKey, roles.Prefix, orders.OpenPrefix, validation.SolverPrefix}
 }
