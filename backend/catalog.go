@@ -17,11 +17,15 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// checkProduct finds out whether the account may order what the role describes, and fills in the variant that the role leaves
-// open. Where the catalog cannot be asked, a role that names its variant is not refused; the warnings say what was not checked.
-func (e *Engine) checkProduct(ctx context.Context, s logical.Storage, r *issuing.Role) (warnings []string, err error) {
-	if _, known := account.Shapes[r.Variant]; r.ProductCode == "" || r.Variant != "" && !known {
-		return nil, nil // which validate refuses
+// checkProduct checks that the account may order the role's product, and fills in the variant that
+// the role leaves open (ADR 0014). While the catalog cannot be asked, a role that names its variant
+// is accepted, and the warnings say what was not checked.
+func (e *Engine) checkProduct(
+	ctx context.Context, s logical.Storage, r *issuing.Role,
+) (warnings []string, err error) {
+	_, known := account.Shapes[r.Variant]
+	if r.ProductCode == "" || (r.Variant != "" && !known) {
+		return nil, nil // Role.Validate refuses the role
 	}
 	ctx, cancel := context.WithTimeout(ctx, account.CatalogTimeout)
 	defer cancel()
@@ -52,16 +56,22 @@ func (e *Engine) checkProduct(ctx context.Context, s logical.Storage, r *issuing
 	return e.checkCustomFields(ctx, a, r)
 }
 
-// uncheckedRole is the outcome of a check that the catalog was needed for and could not be asked.
+// uncheckedRole is the result of a check while the catalog cannot be asked: a warning, or an error
+// for a role without a variant, which only the catalog can tell.
 func uncheckedRole(r *issuing.Role, why error) (warnings []string, err error) {
 	if r.Variant == "" {
-		return nil, fault.BadField("product_variant", "is required while the catalog cannot be asked (%v)", why)
+		return nil, fault.BadField("product_variant",
+			"is required while the catalog cannot be asked (%v)", why)
 	}
-	return []string{fmt.Sprintf("product_code: %s was not checked, since the catalog cannot be asked (%v); an order may be refused", sanitize.Short(r.ProductCode), why)}, nil
+	return []string{fmt.Sprintf("product_code: %s was not checked, since the catalog cannot be "+
+		"asked (%v); an order may be refused", sanitize.Short(r.ProductCode), why)}, nil
 }
 
-// checkCustomFields holds the role's custom fields against the product's. Where CERTInext tells none, there is nothing to check.
-func (e *Engine) checkCustomFields(ctx context.Context, a *account.Session, r *issuing.Role) (warnings []string, err error) {
+// checkCustomFields checks the role's custom fields against those of its product. A product for
+// which CERTInext shows no fields is not checked.
+func (e *Engine) checkCustomFields(
+	ctx context.Context, a *account.Session, r *issuing.Role,
+) (warnings []string, err error) {
 	err = account.Decide(func(anew bool) ([]certinext.CustomFieldSpec, bool, error) {
 		return e.Account.CatalogFields(ctx, a, r.ProductCode, anew)
 	}, func(specs []certinext.CustomFieldSpec) error {
@@ -70,10 +80,12 @@ func (e *Engine) checkCustomFields(ctx context.Context, a *account.Session, r *i
 	})
 	var unasked *account.UnansweredError
 	switch {
-	case certinext.HasStatus(err, http.StatusNotFound, http.StatusUnprocessableEntity, http.StatusNotImplemented):
+	case certinext.HasStatus(err, http.StatusNotFound, http.StatusUnprocessableEntity,
+		http.StatusNotImplemented):
 		return nil, nil
 	case errors.As(err, &unasked):
-		return []string{fmt.Sprintf("custom_fields: they were not checked, since the product's cannot be asked (%v); an order may be refused", err)}, nil
+		return []string{fmt.Sprintf("custom_fields: they were not checked, since CERTInext cannot "+
+			"be asked for those of the product (%v); an order may be refused", err)}, nil
 	}
 	return warnings, err
 }

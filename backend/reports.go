@@ -24,18 +24,19 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// An OrderFilter selects orders of CERTInext's report. The zero value selects all.
+// An OrderFilter selects orders of CERTInext's report. Zero fields select all.
 type OrderFilter struct {
-	From, To    time.Time // the order's day, both included; no bound when zero
+	From, To    time.Time // the first and the last day of ordering
 	Status      certinext.Status
 	GroupNumber string
-	Domain      string // that the order is for, in any case
+	Domain      string // the order's domain, whatever its case
 }
 
 func (f OrderFilter) validate() error {
 	switch {
 	case f.Status != "" && !f.Status.Known():
-		return fault.BadField("status", "%q is not a status such as issued, revoked, expired, cancelled, rejected or pending-approval", sanitize.Short(string(f.Status)))
+		return fault.BadField("status", "%q is not a status such as issued, revoked, expired, "+
+			"cancelled, rejected or pending-approval", sanitize.Short(string(f.Status)))
 	case !f.From.IsZero() && !f.To.IsZero() && f.To.Before(f.From):
 		return fault.BadField("to", "is before from")
 	}
@@ -45,50 +46,65 @@ func (f OrderFilter) validate() error {
 // A ReportedOrder is an order in CERTInext's report.
 type ReportedOrder struct {
 	certinext.ReportRow
-	// Serial is the certificate's serial number, colon-separated hexadecimal; empty while there is none, or none that can be
-	// read.
+	// Serial is the certificate's serial number, colon-separated hexadecimal; empty while there is
+	// none, or none that can be read.
 	Serial string
 	// Role and LocalID are those of this mount's order; empty when it is not known to be one.
 	Role    string
 	LocalID string
 }
 
-// ReportedOrders returns the account's orders, whoever placed them. An order of this mount is recognized while it is open and,
-// when it is over, by its certificate's record: one that was cancelled or rejected is not.
-func (e *Engine) ReportedOrders(ctx context.Context, s logical.Storage, f OrderFilter, w account.Window) (account.Page[ReportedOrder], error) {
+// ReportedOrders returns the orders in the account's report, including those that were placed
+// elsewhere. An order of this mount is recognized while it is open. Once it is closed, it is
+// recognized by the entry of its certificate, so a cancelled or rejected order is not.
+func (e *Engine) ReportedOrders(
+	ctx context.Context, s logical.Storage, f OrderFilter, w account.Window,
+) (account.Page[ReportedOrder], error) {
 	if err := f.validate(); err != nil {
 		return account.Page[ReportedOrder]{}, err
 	}
 	if err := w.Validate(); err != nil {
 		return account.Page[ReportedOrder]{}, err
 	}
-	var of string
-	p, err := account.Ask(ctx, e.Account, s, func(ctx context.Context, a *account.Session) (account.Page[certinext.ReportRow], error) {
-		of = a.Config.Account()
-		p, err := account.ReadPage(f.rows(ctx, a.Client), func(r certinext.ReportRow) string { return account.RowID(r.OrderID, r.RequestID) }, w)
+	type page = account.Page[certinext.ReportRow]
+	var owner string
+	rowID := func(r certinext.ReportRow) string { return account.RowID(r.OrderID, r.RequestID) }
+	read := func(ctx context.Context, a *account.Session) (page, error) {
+		owner = a.Config.Account()
+		p, err := account.ReadPage(f.rows(ctx, a.Client), rowID, w)
 		if err != nil && ctx.Err() != nil {
-			return p, fmt.Errorf("the report is too long to be read within %s (from and to make it shorter): %w", account.AskPatience, err)
+			return p, fmt.Errorf("the report is too long to be read within %s (from and to make "+
+				"it shorter): %w", account.AskPatience, err)
 		}
 		return p, err
-	})
+	}
+	p, err := account.Ask(ctx, e.Account, s, read)
 	if err != nil {
 		return account.Page[ReportedOrder]{}, err
 	}
-	rows, err := e.recognize(ctx, s, of, p.Rows)
+	rows, err := e.recognize(ctx, s, owner, p.Rows)
 	return account.Page[ReportedOrder]{Rows: rows, Next: p.Next, Total: p.Total}, err
 }
 
-// rows reads the report, page by page, as far as somebody wants to know.
-func (f OrderFilter) rows(ctx context.Context, client *certinext.Client) iter.Seq2[certinext.ReportRow, error] {
-	rows := client.OrdersReport(ctx, certinext.ReportFilter{From: f.From, To: f.To, Status: f.Status, GroupNumber: f.GroupNumber})
+// rows returns the rows of the report. A page is read when its first row is asked for.
+func (f OrderFilter) rows(
+	ctx context.Context, client *certinext.Client,
+) iter.Seq2[certinext.ReportRow, error] {
+	rows := client.OrdersReport(ctx, certinext.ReportFilter{
+		From: f.From, To: f.To, Status: f.Status, GroupNumber: f.GroupNumber,
+	})
 	if f.Domain == "" {
 		return rows
 	}
-	return account.Filter(rows, func(r certinext.ReportRow) bool { return strings.EqualFold(r.Domain, f.Domain) })
+	ofDomain := func(r certinext.ReportRow) bool { return strings.EqualFold(r.Domain, f.Domain) }
+	return account.Filter(rows, ofDomain)
 }
 
-// recognize finds this mount's own orders among rows. It costs a look into storage or two for each row that carries a marker.
-func (e *Engine) recognize(ctx context.Context, s logical.Storage, id string, rows []certinext.ReportRow) ([]ReportedOrder, error) {
+// recognize finds this mount's orders among rows. owner is the account that was asked. Each row
+// that carries a marker costs one or two reads of storage.
+func (e *Engine) recognize(
+	ctx context.Context, s logical.Storage, owner string, rows []certinext.ReportRow,
+) ([]ReportedOrder, error) {
 	open, err := e.Orders.Marked(ctx, s, rows)
 	if err != nil {
 		return nil, err
@@ -100,7 +116,7 @@ func (e *Engine) recognize(ctx context.Context, s logical.Storage, id string, ro
 			if o.Role, o.LocalID, err = open.Of(ctx, s, row); err != nil {
 				return nil, err
 			}
-			if err := e.claimIssued(ctx, s, id, &o); err != nil {
+			if err := e.claimIssued(ctx, s, owner, &o); err != nil {
 				return nil, err
 			}
 		}
@@ -110,8 +126,11 @@ func (e *Engine) recognize(ctx context.Context, s logical.Storage, id string, ro
 	return out, nil
 }
 
-// claimIssued makes o the order that its certificate was recorded for.
-func (e *Engine) claimIssued(ctx context.Context, s logical.Storage, id string, o *ReportedOrder) error {
+// claimIssued sets the role and id of an order that is over from the entry of its certificate.
+// owner is the account that was asked.
+func (e *Engine) claimIssued(
+	ctx context.Context, s logical.Storage, owner string, o *ReportedOrder,
+) error {
 	if o.Role != "" || o.Serial == "" {
 		return nil
 	}
@@ -119,14 +138,15 @@ func (e *Engine) claimIssued(ctx context.Context, s logical.Storage, id string, 
 	if err != nil || c == nil {
 		return err
 	}
-	if c.CAOrderID == o.OrderID && (c.Account == "" || account.SameAccount(c.Account, id)) {
+	if c.CAOrderID == o.OrderID && (c.Account == "" || account.SameAccount(c.Account, owner)) {
 		o.Role, o.LocalID = c.Role, c.OrderID
 	}
 	return nil
 }
 
-// reportedSerial reads a serial number in the report and returns it in the form of storage keys, or "". It is decimal on the
-// live service (observed 2026) and hexadecimal in the documentation, which has no report.
+// reportedSerial returns the storage key of a serial number in the report, or "" when it cannot be
+// read. The live service writes it in decimal (observed 2026), the documentation, which has no
+// report, in hexadecimal.
 func reportedSerial(text string) string {
 	if n, ok := new(big.Int).SetString(text, 10); ok && n.Sign() > 0 && len(text) <= 50 {
 		return serials.Key(n)
@@ -137,32 +157,38 @@ func reportedSerial(text string) string {
 	return ""
 }
 
-// A LedgerRow is a movement of the account's balance. No source shows its fields, so it holds what came, tidied.
+// A LedgerRow is a movement of the account's balance. CERTInext documents none of its fields, so it
+// holds all that was returned, sanitized.
 type LedgerRow = map[string]any
 
-// Ledger returns the movements of the account's balance, or a billing group's.
-func (e *Engine) Ledger(ctx context.Context, s logical.Storage, group string, w account.Window) (account.Page[LedgerRow], error) {
+// Ledger returns the movements of the balance of a billing group, or of the account when group is
+// empty.
+func (e *Engine) Ledger(
+	ctx context.Context, s logical.Storage, group string, w account.Window,
+) (account.Page[LedgerRow], error) {
 	if err := w.Validate(); err != nil {
 		return account.Page[LedgerRow]{}, err
 	}
-	p, err := account.Ask(ctx, e.Account, s, func(ctx context.Context, a *account.Session) (account.Page[LedgerRow], error) {
-		return account.ReadPage(a.Client.Ledger(ctx, group), func(LedgerRow) string { return "" }, w)
-	})
+	noID := func(LedgerRow) string { return "" }
+	read := func(ctx context.Context, a *account.Session) (account.Page[LedgerRow], error) {
+		return account.ReadPage(a.Client.Ledger(ctx, group), noID, w)
+	}
+	p, err := account.Ask(ctx, e.Account, s, read)
 	for i, row := range p.Rows {
-		p.Rows[i] = tidyObject(row, 0)
+		p.Rows[i] = sanitizeObject(row, 0)
 	}
 	return p, err
 }
 
-// Bounds of what is repeated of an object whose fields nobody knows.
+// Bounds of what is shown of an object whose fields are not documented.
 const (
 	maxDepth  = 4
-	maxFields = 100
+	maxFields = 100 // of an object, and elements of a list
 )
 
-// tidy makes a value of unknown shape fit to be shown: texts are one printable line, names are spelled as all of this mount's,
-// and neither size nor depth is the sender's to choose.
-func tidy(v any, depth int) any {
+// sanitizeValue makes a value of unknown shape fit to be shown: texts become one printable line,
+// names are spelled like all of this mount's, and depth and size are bounded.
+func sanitizeValue(v any, depth int) any {
 	switch v := v.(type) {
 	case string:
 		return sanitize.OneLine(v)
@@ -173,13 +199,13 @@ func tidy(v any, depth int) any {
 		return v
 	case map[string]any:
 		if depth < maxDepth {
-			return tidyObject(v, depth+1)
+			return sanitizeObject(v, depth+1)
 		}
 	case []any:
 		if depth < maxDepth {
 			out := make([]any, 0, min(len(v), maxFields))
 			for _, x := range v[:min(len(v), maxFields)] {
-				out = append(out, tidy(x, depth+1))
+				out = append(out, sanitizeValue(x, depth+1))
 			}
 			return out
 		}
@@ -189,7 +215,9 @@ func tidy(v any, depth int) any {
 	return "…"
 }
 
-func tidyObject(o map[string]any, depth int) map[string]any {
+// sanitizeObject returns o with names in snake case and sanitized values. Of two names that become
+// equal, the later one keeps its spelling.
+func sanitizeObject(o map[string]any, depth int) map[string]any {
 	names := slices.Sorted(maps.Keys(o))
 	out := make(map[string]any, len(o))
 	for _, name := range names[:min(len(names), maxFields)] {
@@ -197,12 +225,12 @@ func tidyObject(o map[string]any, depth int) map[string]any {
 		if _, taken := out[to]; taken {
 			to = sanitize.OneLine(name)
 		}
-		out[to] = tidy(o[name], depth)
+		out[to] = sanitizeValue(o[name], depth)
 	}
 	return out
 }
 
-// snakeCase spells groupNumber as group_number and categoryID as category_id.
+// snakeCase returns group_number for groupNumber, and category_id for categoryID.
 func snakeCase(name string) string {
 	var b strings.Builder
 	var before rune

@@ -15,8 +15,9 @@ import (
 
 func TestReportedSerial(t *testing.T) {
 	for text, want := range map[string]string{
-		"255": "ff", "00255": "ff", "65536": "01-00-00", "0A:ff": "0a-ff", "deadbeef": "de-ad-be-ef", "": "", "-5": "", "0": "",
-		"n/a": "", strings.Repeat("9", 1000): "",
+		"255": "ff", "00255": "ff", "65536": "01-00-00", "0A:ff": "0a-ff",
+		"deadbeef": "de-ad-be-ef", "": "", "-5": "", "0": "", "n/a": "",
+		strings.Repeat("9", 1000): "",
 	} {
 		require.Equal(t, want, reportedSerial(text), text)
 	}
@@ -24,20 +25,24 @@ func TestReportedSerial(t *testing.T) {
 
 func TestSnakeCase(t *testing.T) {
 	for name, want := range map[string]string{
-		"groupNumber": "group_number", "categoryID": "category_id", "amount": "amount", "a1B": "a1_b", "USD": "usd", "already_so": "already_so",
+		"groupNumber": "group_number", "categoryID": "category_id", "amount": "amount",
+		"a1B": "a1_b", "USD": "usd", "already_so": "already_so",
 	} {
 		require.Equal(t, want, snakeCase(name))
 	}
 }
 
-// FuzzTidy: whatever CERTInext calls a movement, what is told of it is JSON of one printable line for each text, no deeper and no
-// wider than the bounds.
-func FuzzTidy(f *testing.F) {
+// FuzzSanitizeObject checks that the ledger shows JSON whatever CERTInext returns: each text is one
+// printable line, and depth and width are bounded.
+func FuzzSanitizeObject(f *testing.F) {
 	wide := `{"list":[` + strings.Repeat("1,", 200) + `1]`
 	for i := range 200 {
 		wide += fmt.Sprintf(`,"f%d":1`, i)
 	}
-	for _, s := range []string{wide + "}", `{}`, `{"aB":1,"a_b":2,"A_B":3}`, `{"x":[[[[[[1]]]]]]}`, `{"n":1e400,"s":"\u202e\u0000\ufffd","b":[true,null]}`} {
+	for _, s := range []string{
+		wide + "}", `{}`, `{"aB":1,"a_b":2,"A_B":3}`, `{"x":[[[[[[1]]]]]]}`,
+		`{"n":1e400,"s":"\u202e\u0000\ufffd","b":[true,null]}`,
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -47,30 +52,33 @@ func FuzzTidy(f *testing.F) {
 		if d.Decode(&row) != nil {
 			return
 		}
-		out := tidyObject(row, 0)
+		out := sanitizeObject(row, 0)
 		_, err := json.Marshal(out)
 		require.NoError(t, err)
-		requireTidy(t, out, 0)
+		requireSane(t, out, 0)
 	})
 }
 
-func requireTidy(t *testing.T, v any, depth int) {
+func requireSane(t *testing.T, v any, depth int) {
 	t.Helper()
 	require.LessOrEqual(t, depth, maxDepth+1)
 	switch v := v.(type) {
 	case string:
 		require.LessOrEqual(t, len(v), 203)
-		require.False(t, strings.ContainsFunc(v, func(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) }), "%q", v)
+		unprintable := func(r rune) bool {
+			return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
+		}
+		require.False(t, strings.ContainsFunc(v, unprintable), "%q", v)
 	case map[string]any:
 		require.LessOrEqual(t, len(v), maxFields)
 		for name, x := range v {
-			requireTidy(t, name, depth)
-			requireTidy(t, x, depth+1)
+			requireSane(t, name, depth)
+			requireSane(t, x, depth+1)
 		}
 	case []any:
 		require.LessOrEqual(t, len(v), maxFields)
 		for _, x := range v {
-			requireTidy(t, x, depth+1)
+			requireSane(t, x, depth+1)
 		}
 	}
 }
