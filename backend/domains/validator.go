@@ -47,8 +47,8 @@ func (v *validator) find(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		ours := strings.EqualFold(d.Name, v.entry.Name)
-		if ours && (v.remote == nil || d.ID == v.entry.DomainID) {
+		sameName := strings.EqualFold(d.Name, v.entry.Name)
+		if sameName && (v.remote == nil || d.ID == v.entry.DomainID) {
 			v.remote = &d
 		}
 	}

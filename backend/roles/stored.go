@@ -88,7 +88,7 @@ func NewStored(r *issuing.Role) *Stored {
 	}
 }
 
-// Role returns the role that s is the stored form of, under its name.
+// Role returns the role that was stored under name.
 func (s *Stored) Role(name string) *issuing.Role {
 	return &issuing.Role{
 		Name: name, ProductCode: s.ProductCode, Variant: s.Variant,

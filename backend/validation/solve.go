@@ -233,8 +233,8 @@ func (w *Run) look(ctx context.Context, g *target) {
 	g.look(ctx)
 	g.looked, g.seen = true, g.sighting.Complete()
 	if g.presentSince.IsZero() && g.sighting.Somewhere() {
-		// The record is from before a crash, or not ours. One that is not in the journal is used,
-		// and never removed (ADR 0015).
+		// This owner published it before a crash, or another publisher did. One that is not in the
+		// journal is used, and never removed (ADR 0015).
 		g.presentSince = w.publisher.Now()
 	}
 }

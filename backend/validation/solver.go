@@ -280,7 +280,7 @@ func NewStoredSolver(v *Solver) *StoredSolver {
 	}
 }
 
-// Solver returns the solver that s is the stored form of, under its name.
+// Solver returns the solver that was stored under name.
 func (s *StoredSolver) Solver(name string) *Solver {
 	values := make(map[string]account.Secret, len(s.Values))
 	for field, value := range s.Values {
