@@ -148,7 +148,7 @@ func (inv *Inventory) Resume(ctx context.Context, s logical.Storage) error {
 // start runs a synchronization in the background, and stores its outcome in st. It ends with the
 // engine. The caller has called begin.
 func (inv *Inventory) start(ctx context.Context, s logical.Storage, st *Status) {
-	ctx, stop := inv.Outlive(ctx)
+	ctx, stop := inv.Detached(ctx)
 	inv.Work.Go(func() {
 		defer stop()
 		defer inv.sync.end()

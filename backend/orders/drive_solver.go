@@ -58,10 +58,10 @@ func (d *driver) validate(ctx context.Context) (done bool) {
 	o, run := d.order, d.solver
 	open, unrequested := o.ownDomains(o.openDomains(d.remote))
 	d.tried.validated = true
-	run.SetStrange(unrequested)
+	run.SetUnrequested(unrequested)
 	if len(o.Needs) == 0 && len(open) > 0 {
 		d.setNeeds([]string{fmt.Sprintf("the solver %s validates control of %s",
-			o.Solver, validation.WholeName(open[0]))})
+			o.Solver, validation.DisplayDomain(open[0]))})
 		d.latest.Store(o.view())
 	}
 	if d.purpose.isHurried() {
@@ -85,7 +85,7 @@ func (d *driver) validate(ctx context.Context) (done bool) {
 	}
 	d.lastErr = run.TakeUnanswered()
 	if progress {
-		validation.Tidied(run.Tidy(ctx, false))
+		validation.AwaitTidy(run.Tidy(ctx, false))
 		d.remote = nil // the next answer tells which domains are left, or that the order goes on
 	}
 	if len(events) > 0 {
@@ -139,7 +139,7 @@ func (d *driver) withdraw(ctx context.Context) {
 	if run == nil || d.purpose.isHurried() || (!over && !run.Begun()) {
 		return
 	}
-	validation.Tidied(run.Tidy(ctx, over))
+	validation.AwaitTidy(run.Tidy(ctx, over))
 }
 
 // awaitsValidation reports whether CERTInext still has to validate the order's domains, so that its

@@ -116,7 +116,7 @@ func (o *orderEntry) dcvNeeds(remote *certinext.Order) []string {
 			continue
 		}
 		needs = append(needs, fmt.Sprintf("control of %s has to be validated: %s",
-			validation.WholeName(domain), o.Proofs[i].Text()))
+			validation.DisplayDomain(domain), o.Proofs[i].Text()))
 	}
 	if len(silent) > 0 {
 		needs = append(needs, fmt.Sprintf(

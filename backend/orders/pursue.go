@@ -148,7 +148,7 @@ func (h *heldOrder) validateBehind(ctx context.Context) {
 	default:
 		return // enough orders are worked on behind requests; the background pass takes this one
 	}
-	ctx, stop := h.journal.Outlive(ctx)
+	ctx, stop := h.journal.Detached(ctx)
 	h.journal.Work.Go(func() {
 		defer func() { <-h.journal.behind }()
 		defer stop()
