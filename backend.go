@@ -1,14 +1,16 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package certinextsecrets is the Vault API of the CERTInext secrets engine: paths and fields that follow Vault's own PKI
-// engine, wherever that has a path for the same thing, so that its clients work unmodified.
+// Package certinextsecrets is the Vault API of the CERTInext secrets engine. Its paths and fields
+// follow Vault's own PKI engine wherever that engine has a path for the same purpose, so that its
+// clients work unmodified.
 //
-// Every path_*.go reads downward once: declaration, handlers, help. A handler decodes its fields, makes one call of
-// [github.com/certinext/vault-plugin-secrets-certinext/backend.Engine], and encodes what comes back; what a certificate may
-// hold, and what becomes of an order, is decided there.
+// Each path_*.go file reads from top to bottom: the declaration of its paths, their handlers, their
+// help texts. A handler decodes its fields, makes one call of
+// [github.com/certinext/vault-plugin-secrets-certinext/backend.Engine], and encodes the result. The
+// engine decides which names and keys a certificate may have and what becomes of an order.
 //
-// Most users want [Factory] only.
+// Most users need only [Factory].
 package certinextsecrets
 
 import (
@@ -27,7 +29,8 @@ import (
 // Name is the plugin's name and the default path of its mount.
 const Name = "certinext"
 
-// Options are what tests put in the place of the network and the clock. Every zero value is the real thing.
+// Options replace the network, the clock and other sources of chance in tests. The zero value of
+// every field selects the real one.
 type Options struct {
 	HTTPClient *http.Client
 	Now        func() time.Time
@@ -43,7 +46,7 @@ func Factory(ctx context.Context, conf *logical.BackendConfig) (logical.Backend,
 	return FactoryWith(Options{})(ctx, conf)
 }
 
-// FactoryWith is [Factory] with parts replaced.
+// FactoryWith is [Factory] with the parts of o replaced.
 func FactoryWith(o Options) logical.Factory {
 	return func(ctx context.Context, conf *logical.BackendConfig) (logical.Backend, error) {
 		b := newBackend(o, conf)
@@ -51,7 +54,7 @@ func FactoryWith(o Options) logical.Factory {
 	}
 }
 
-// secretsBackend is the engine as Vault sees it.
+// secretsBackend adapts the engine to Vault's plugin framework.
 type secretsBackend struct {
 	*framework.Backend
 	engine *backend.Engine
@@ -75,14 +78,18 @@ func newBackend(o Options, conf *logical.BackendConfig) *secretsBackend {
 		BackendType:    logical.TypeLogical,
 		RunningVersion: Version,
 		Paths: strict(slices.Concat(
-			b.pathConfig(), b.pathRoles(), b.pathIssue(), b.pathNamedOrder(), b.pathDocuments(), b.pathReissue(), b.pathRenew(), b.pathOrders(), b.pathRevoke(),
-			b.pathSolvers(), b.pathDomains(), b.pathCatalog(), b.pathAccount(), b.pathReports(), b.pathSync(),
-			b.pathCA(), b.pathCertificates(), // in this order, since "ca" is a serial number, too
+			b.pathConfig(), b.pathRoles(), b.pathIssue(), b.pathNamedOrder(), b.pathDocuments(),
+			b.pathReissue(), b.pathRenew(), b.pathOrders(), b.pathRevoke(),
+			b.pathSolvers(), b.pathDomains(), b.pathCatalog(), b.pathAccount(), b.pathReports(),
+			b.pathSync(),
+			// The CA paths come first: "ca" also matches the pattern of a serial number.
+			b.pathCA(), b.pathCertificates(),
 		)),
 		PathsSpecial: &logical.Paths{
 			SealWrapStorage: backend.SealWrapPrefixes(),
-			// As in Vault's PKI engine: these hold CA certificates only.
-			Unauthenticated: []string{"ca", "ca/pem", "ca_chain", "cert/ca", "cert/ca/raw", "cert/ca/raw/pem", "cert/ca_chain"},
+			// The same paths as in Vault's PKI engine. They return CA certificates only.
+			Unauthenticated: []string{"ca", "ca/pem", "ca_chain", "cert/ca", "cert/ca/raw",
+				"cert/ca/raw/pem", "cert/ca_chain"},
 		},
 		Secrets: []*framework.Secret{b.certificateSecret()},
 		PeriodicFunc: func(ctx context.Context, req *logical.Request) error {
@@ -95,10 +102,11 @@ func newBackend(o Options, conf *logical.BackendConfig) *secretsBackend {
 }
 
 const backendHelp = `
-The CERTInext secrets engine gets certificates from CERTInext, eMudhra's certificate platform.
+The CERTInext secrets engine obtains certificates from CERTInext, eMudhra's certificate platform.
 
-Write the account to config, bind a role to a product of the account's catalog, then issue/<role> generates a key,
-orders the certificate, and returns both, with a lease whose end revokes the certificate. sign/<role> does the same
-for a CSR. An order that takes longer than the request goes on: the same request finds it again, and orders/<role>/<id>
-shows what it waits for.
+Write the account to config, and bind a role to a product of the account's catalog. Then
+issue/<role> generates a key, orders its certificate and returns both, with a lease; when the
+lease ends, the certificate is revoked. sign/<role> does the same for a CSR. An order that takes
+longer than the request continues in the background: the same request finds it again, and
+orders/<role>/<id> shows what it is waiting for.
 `

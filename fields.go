@@ -11,16 +11,16 @@ import (
 	"github.com/hashicorp/vault/sdk/framework"
 )
 
-// A binding ties a field of a path to its place in an entry of type T, so that declaration, write and read of the field
-// cannot drift apart.
+// A binding ties a field of a path to its place in an entry of type T, so that the declaration, the
+// writing and the reading of the field cannot drift apart.
 type binding[T any] struct {
 	name   string
 	kind   framework.FieldType
 	help   string
-	secret bool // written, never read
+	secret bool // write-only
 	get    func(*T) any
 	set    func(*T, any)
-	check  func(any) error // of a value that is about to be set; nil when every one will do
+	check  func(any) error // validates a value before set; nil when any value is valid
 }
 
 func text[T any](name, help string, at func(*T) *string) binding[T] {
@@ -30,11 +30,12 @@ func text[T any](name, help string, at func(*T) *string) binding[T] {
 	}
 }
 
-// word is a text whose values have a type of their own.
+// word is a text field that is stored as a string type such as [backend.DCVMethod].
 func word[T any, W ~string](name, help string, at func(*T) *W) binding[T] {
 	return binding[T]{
 		name: name, kind: framework.TypeString, help: help,
-		get: func(t *T) any { return string(*at(t)) }, set: func(t *T, v any) { *at(t) = W(v.(string)) },
+		get: func(t *T) any { return string(*at(t)) },
+		set: func(t *T, v any) { *at(t) = W(v.(string)) },
 	}
 }
 
@@ -66,7 +67,7 @@ func decimal[T any](name, help string, at func(*T) *float64) binding[T] {
 	}
 }
 
-// seconds is a duration that is read as a number of seconds.
+// seconds is a duration field, which is read back as a number of seconds.
 func seconds[T any](name, help string, at func(*T) *time.Duration) binding[T] {
 	return binding[T]{
 		name: name, kind: framework.TypeSignedDurationSecond, help: help,
@@ -78,7 +79,8 @@ func seconds[T any](name, help string, at func(*T) *time.Duration) binding[T] {
 func texts[T any](name, help string, at func(*T) *[]string) binding[T] {
 	return binding[T]{
 		name: name, kind: framework.TypeCommaStringSlice, help: help,
-		get: func(t *T) any { return append([]string{}, *at(t)...) }, set: func(t *T, v any) { *at(t) = v.([]string) },
+		get: func(t *T) any { return append([]string{}, *at(t)...) },
+		set: func(t *T, v any) { *at(t) = v.([]string) },
 	}
 }
 
@@ -96,42 +98,98 @@ func pairs[T any](name, help string, at func(*T) *map[string]string) binding[T] 
 	}
 }
 
-// dnsValidation are the fields that a role and a registered domain share.
+// dnsValidation returns the fields that roles and registered domains share.
 func dnsValidation[T any](at func(*T) *backend.DNSValidation) []binding[T] {
 	return []binding[T]{
-		text("dcv_solver", "Solver that publishes the DNS records of dns-txt, and removes them; domains are validated by hand when empty.", func(t *T) *string { return &at(t).Solver }),
-		texts("dcv_hosts", "Names of the TXT records, with {domain} in the place of the domain. All are published, unless CERTInext names one.", func(t *T) *[]string { return &at(t).Hosts }),
-		texts("dcv_resolvers", "DNS resolvers by which zones, delegations and servers are found, as host or host:port; the machine's when empty.", func(t *T) *[]string { return &at(t).Resolvers }),
-		texts("dcv_propagation_servers", "DNS servers that are asked whether a record can be seen, as host or host:port; the zone's authoritative servers when empty.", func(t *T) *[]string { return &at(t).PropagationServers }),
-		seconds("dcv_propagation_timeout", "How long a record may take to be seen by all of those before CERTInext is asked to look all the same.", func(t *T) *time.Duration { return &at(t).PropagationTimeout }),
+		text("dcv_solver",
+			"Solver that publishes and removes the DNS records for dns-txt. When empty, domains "+
+				"are validated manually.",
+			func(t *T) *string { return &at(t).Solver }),
+		texts("dcv_hosts",
+			"Names of the TXT records; {domain} stands for the domain. All of them are published, "+
+				"unless CERTInext names the one that it expects.",
+			func(t *T) *[]string { return &at(t).Hosts }),
+		texts("dcv_resolvers",
+			"DNS resolvers used to find zones, delegations and name servers, each as host or "+
+				"host:port; those of the Vault server when empty.",
+			func(t *T) *[]string { return &at(t).Resolvers }),
+		texts("dcv_propagation_servers",
+			"DNS servers that are asked whether a record is visible, each as host or host:port; "+
+				"the zone's authoritative servers when empty.",
+			func(t *T) *[]string { return &at(t).PropagationServers }),
+		seconds("dcv_propagation_timeout",
+			"How long to wait until every server that is asked (dcv_propagation_servers) shows a "+
+				"record. After that, CERTInext is asked to look for it anyway.",
+			func(t *T) *time.Duration { return &at(t).PropagationTimeout }),
 	}
 }
 
-// orderDefaults are the fields that the config and a role share.
+// orderDefaults returns the fields that the config and roles share.
 func orderDefaults[T any](at func(*T) *backend.OrderDefaults) []binding[T] {
 	return []binding[T]{
-		text("requestor_name", "Name of the person or team that orders.", func(t *T) *string { return &at(t).Requestor.Name }),
-		text("requestor_email", "Address that CERTInext writes to about orders.", func(t *T) *string { return &at(t).Requestor.Email }),
-		text("requestor_phone", "Phone of the requestor in E.164 form, e.g. +14155550123.", func(t *T) *string { return &at(t).Requestor.Phone }),
-		text("requestor_designation", "Job title of the requestor.", func(t *T) *string { return &at(t).Requestor.Designation }),
-		text("technical_contact_name", "Technical contact. An order without one may wait for a manual check.", func(t *T) *string { return &at(t).TechnicalContact.Name }),
-		text("technical_contact_email", "Address of the technical contact.", func(t *T) *string { return &at(t).TechnicalContact.Email }),
-		text("technical_contact_phone", "Phone of the technical contact in E.164 form.", func(t *T) *string { return &at(t).TechnicalContact.Phone }),
-		text("technical_contact_designation", "Job title of the technical contact.", func(t *T) *string { return &at(t).TechnicalContact.Designation }),
-		text("delegation_name", "Second contact of orders.", func(t *T) *string { return &at(t).Delegation.Name }),
-		text("delegation_email", "Address of the second contact.", func(t *T) *string { return &at(t).Delegation.Email }),
-		text("signer_name", "Name in which the subscriber agreement is accepted; requestor_name when empty.", func(t *T) *string { return &at(t).SignerName }),
-		text("signer_place", "Place at which the subscriber agreement is accepted.", func(t *T) *string { return &at(t).SignerPlace }),
-		text("signer_ip", "Public IP address from which the subscriber agreement is accepted; not every edition of the API asks for it.", func(t *T) *string { return &at(t).SignerIP }),
-		text("group_number", "Billing group of orders; the account's default group when empty.", func(t *T) *string { return &at(t).GroupNumber }),
-		text("organization_number", "Vetted organization; OV and EV orders need one.", func(t *T) *string { return &at(t).OrganizationNumber }),
-		hidden("consent_token", "The organization's consent token, with which its orders need no manual consent. Never read back.", func(t *T) *backend.Secret { return &at(t).ConsentToken }),
-		word("accounting_model", "How orders of version 1 are paid for: credit or cash; credit when empty. Version 2 leaves it to the account.", func(t *T) *backend.AccountingModel { return &at(t).AccountingModel }),
-		text("email_notifications", `Mails that CERTInext sends about orders: "all", or "0" for none; the account's setting when empty.`, func(t *T) *string { return &at(t).EmailNotifications }),
+		text("requestor_name",
+			"Name of the person or team that places orders.",
+			func(t *T) *string { return &at(t).Requestor.Name }),
+		text("requestor_email",
+			"Email address to which CERTInext writes about orders.",
+			func(t *T) *string { return &at(t).Requestor.Email }),
+		text("requestor_phone",
+			"Phone number of the requestor in E.164 format, e.g. +14155550123.",
+			func(t *T) *string { return &at(t).Requestor.Phone }),
+		text("requestor_designation",
+			"Job title of the requestor.",
+			func(t *T) *string { return &at(t).Requestor.Designation }),
+		text("technical_contact_name",
+			"Name of the technical contact. An order without one may be held for a manual check.",
+			func(t *T) *string { return &at(t).TechnicalContact.Name }),
+		text("technical_contact_email",
+			"Email address of the technical contact.",
+			func(t *T) *string { return &at(t).TechnicalContact.Email }),
+		text("technical_contact_phone",
+			"Phone number of the technical contact in E.164 format.",
+			func(t *T) *string { return &at(t).TechnicalContact.Phone }),
+		text("technical_contact_designation",
+			"Job title of the technical contact.",
+			func(t *T) *string { return &at(t).TechnicalContact.Designation }),
+		text("delegation_name",
+			"Name of the second contact for orders.",
+			func(t *T) *string { return &at(t).Delegation.Name }),
+		text("delegation_email",
+			"Email address of the second contact.",
+			func(t *T) *string { return &at(t).Delegation.Email }),
+		text("signer_name",
+			"Name in which the subscriber agreement is accepted; requestor_name when empty.",
+			func(t *T) *string { return &at(t).SignerName }),
+		text("signer_place",
+			"Place where the subscriber agreement is accepted.",
+			func(t *T) *string { return &at(t).SignerPlace }),
+		text("signer_ip",
+			"Public IP address from which the subscriber agreement is accepted. Not every edition "+
+				"of the API requires it.",
+			func(t *T) *string { return &at(t).SignerIP }),
+		text("group_number",
+			"Billing group that orders are charged to; the account's default group when empty.",
+			func(t *T) *string { return &at(t).GroupNumber }),
+		text("organization_number",
+			"Number of the vetted organization. OV and EV orders need one.",
+			func(t *T) *string { return &at(t).OrganizationNumber }),
+		hidden("consent_token",
+			"Consent token of the organization, which spares its orders a manual consent. Never "+
+				"read back.",
+			func(t *T) *backend.Secret { return &at(t).ConsentToken }),
+		word("accounting_model",
+			"How orders in version 1 of the API are paid for: credit or cash; credit when empty. "+
+				"In version 2, the account decides.",
+			func(t *T) *backend.AccountingModel { return &at(t).AccountingModel }),
+		text("email_notifications",
+			`Emails that CERTInext sends about orders: "all", or "0" for none; the account's `+
+				"setting when empty.",
+			func(t *T) *string { return &at(t).EmailNotifications }),
 	}
 }
 
-// schemas declares the bound fields. The defaults shown are those of a new entry.
+// schemas declares the bound fields of a request. Their defaults are the values of fresh, a new
+// entry.
 func schemas[T any](bindings []binding[T], fresh *T) map[string]*framework.FieldSchema {
 	out := make(map[string]*framework.FieldSchema, len(bindings))
 	for _, b := range bindings {
@@ -140,7 +198,8 @@ func schemas[T any](bindings []binding[T], fresh *T) map[string]*framework.Field
 			f.DisplayAttrs = &framework.DisplayAttributes{Sensitive: true}
 		} else if v := b.get(fresh); !empty(v) {
 			f.Default = v
-			if b.kind == framework.TypeSignedDurationSecond { // a text in OpenAPI, which a default has to be, too
+			if b.kind == framework.TypeSignedDurationSecond {
+				// OpenAPI describes a duration as a string, so its default has to be one.
 				f.Default = fmt.Sprintf("%ds", v)
 			}
 		}
@@ -167,7 +226,7 @@ func empty(v any) bool {
 	return false
 }
 
-// readable declares the bound fields that a read returns.
+// readable declares the bound fields of an answer, which are all except secrets.
 func readable[T any](bindings []binding[T]) map[string]*framework.FieldSchema {
 	out := make(map[string]*framework.FieldSchema, len(bindings))
 	for _, b := range bindings {
@@ -183,7 +242,7 @@ func readable[T any](bindings []binding[T]) map[string]*framework.FieldSchema {
 	return out
 }
 
-// write sets in t what the request holds.
+// write sets the fields of t that the request contains. Its errors are [*backend.FieldError].
 func write[T any](bindings []binding[T], d *framework.FieldData, t *T) error {
 	for _, b := range bindings {
 		v, ok, err := d.GetOkErr(b.name)
@@ -203,7 +262,7 @@ func write[T any](bindings []binding[T], d *framework.FieldData, t *T) error {
 	return nil
 }
 
-// read returns what may be told of t. Secrets are left out.
+// read returns the bound fields of t, without secrets.
 func read[T any](bindings []binding[T], t *T) map[string]any {
 	out := make(map[string]any, len(bindings))
 	for _, b := range bindings {
@@ -214,7 +273,7 @@ func read[T any](bindings []binding[T], t *T) map[string]any {
 	return out
 }
 
-// merge returns a map with the fields of all.
+// merge returns the union of several sets of fields.
 func merge(all ...map[string]*framework.FieldSchema) map[string]*framework.FieldSchema {
 	out := make(map[string]*framework.FieldSchema)
 	for _, m := range all {
@@ -225,7 +284,6 @@ func merge(all ...map[string]*framework.FieldSchema) map[string]*framework.Field
 	return out
 }
 
-// Fields that several paths share.
 func roleField() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
 		"role": {Type: framework.TypeString, Description: "Name of the role.", Required: true},
@@ -234,7 +292,10 @@ func roleField() map[string]*framework.FieldSchema {
 
 func orderField() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
-		"id": {Type: framework.TypeString, Description: "Id of the order, as issue, sign and orders/<role> tell it.", Required: true},
+		"id": {
+			Type: framework.TypeString, Required: true,
+			Description: "Id of the order, as returned by issue, sign and orders/<role>.",
+		},
 	}
 }
 
@@ -244,31 +305,45 @@ func keysField(what string) map[string]*framework.FieldSchema {
 	}
 }
 
-// windowFields are the query of a list that is read page by page.
+// windowFields select one page of a list.
 func windowFields() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
-		"after": {Type: framework.TypeString, Description: "The next of an answer, for the page that follows it.", Query: true},
-		"limit": {Type: framework.TypeInt, Default: 100, Description: "Rows at most, up to 1000.", Query: true},
+		"after": {
+			Type: framework.TypeString, Query: true,
+			Description: "Value of next in the previous answer; empty for the first page.",
+		},
+		"limit": {
+			Type: framework.TypeInt, Default: 100, Query: true,
+			Description: "Maximum number of rows, up to 1000.",
+		},
 	}
 }
 
-// pageFields are the answer of one: rows under name, and how to go on.
+// pageFields are the answer of a list that is read page by page: its rows, described by what, in
+// the field name, and how to continue.
 func pageFields(name, what string) map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
-		name:   {Type: framework.TypeSlice, Description: what},
-		"next": {Type: framework.TypeString, Description: "What to send as after for the next page; empty when the list ends here."},
+		name: {Type: framework.TypeSlice, Description: what},
+		"next": {
+			Type:        framework.TypeString,
+			Description: "Value to send as after for the next page; empty on the last page.",
+		},
 	}
 }
 
-// totalField is part of the answer where the length of the list is known.
+// totalField is part of the answer when the length of the list is known.
 func totalField() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
-		"total": {Type: framework.TypeInt, Description: "Rows of the whole list."},
+		"total": {Type: framework.TypeInt, Description: "Number of rows in the whole list."},
 	}
 }
 
 func groupField() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
-		"group_number": {Type: framework.TypeString, Description: "Billing group; the config's, or all, when empty.", Query: true},
+		"group_number": {
+			Type: framework.TypeString, Query: true,
+			Description: "Billing group; when empty, the group_number of the config, or all " +
+				"groups if that is empty, too.",
+		},
 	}
 }

@@ -9,22 +9,33 @@ import (
 	"github.com/hashicorp/vault/sdk/framework"
 )
 
-// formatFields are how a caller wants its certificate.
+// formatFields select the form in which a certificate is returned.
 func formatFields() map[string]*framework.FieldSchema {
 	return merge(keystoreFields(), map[string]*framework.FieldSchema{
 		"format": {
-			Type: framework.TypeString, Default: string(bundle.PEM), AllowedValues: allowed(bundle.Formats()),
-			Description: "pem; der (base64); pem_bundle: key, certificate and chain together in certificate; pkcs7: certificate and chain as PKCS#7, in PEM, in certificate; pkcs12_bundle and, for old software, jks_bundle: the same as pem_bundle as a PKCS#12 archive or a Java keystore, in base64, in certificate, without private_key and ca_chain beside it.",
+			Type: framework.TypeString, Default: string(bundle.PEM),
+			AllowedValues: allowed(bundle.Formats()),
+			Description: "Format of the answer: pem; der (in base64); pem_bundle, with key, " +
+				"certificate and chain together in certificate; pkcs7, with certificate and " +
+				"chain in certificate as PEM-encoded PKCS#7; pkcs12_bundle or, for old software, " +
+				"jks_bundle, with the contents of pem_bundle in certificate as a base64-encoded " +
+				"PKCS#12 archive or Java keystore, and without private_key and ca_chain beside " +
+				"it.",
 		},
-		"remove_roots_from_chain": {Type: framework.TypeBool, Description: "Leave self-signed certificates out of ca_chain and of bundles."},
+		"remove_roots_from_chain": {
+			Type:        framework.TypeBool,
+			Description: "Omit self-signed certificates from ca_chain and from bundles.",
+		},
 	})
 }
 
 func keyFormatField() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
 		"private_key_format": {
-			Type: framework.TypeString, Default: string(bundle.KeyDER), AllowedValues: []any{string(bundle.KeyDER), string(bundle.KeyPKCS8)},
-			Description: "der for PKCS#1 or SEC 1, pkcs8 for PKCS#8; the encoding, PEM or base64, follows format.",
+			Type: framework.TypeString, Default: string(bundle.KeyDER),
+			AllowedValues: []any{string(bundle.KeyDER), string(bundle.KeyPKCS8)},
+			Description: "der for PKCS#1 or SEC 1, pkcs8 for PKCS#8. Whether the key is in PEM " +
+				"or base64 follows from format.",
 		},
 	}
 }
@@ -32,20 +43,28 @@ func keyFormatField() map[string]*framework.FieldSchema {
 func keystoreFields() map[string]*framework.FieldSchema {
 	password := func(of, format string) *framework.FieldSchema {
 		return &framework.FieldSchema{
-			Type: framework.TypeString, Default: bundle.DefaultPassword, DisplayAttrs: &framework.DisplayAttributes{Sensitive: true},
-			Description: "Password of the " + of + ", with format=" + format + ". One of high entropy, or the default and a well-kept file.",
+			Type: framework.TypeString, Default: bundle.DefaultPassword,
+			DisplayAttrs: &framework.DisplayAttributes{Sensitive: true},
+			Description: "Password of the " + of + ", with format=" + format +
+				". Use one of high entropy, or keep the default and protect the file.",
 		}
 	}
 	return map[string]*framework.FieldSchema{
 		"pkcs12_password": password("PKCS#12 archive", string(bundle.PKCS12)),
 		"pkcs12_encoder": {
-			Type: framework.TypeString, Default: bundle.DefaultEncoder, AllowedValues: []any{bundle.DefaultEncoder, "modern2023"},
-			Description: "Algorithms of the PKCS#12 archive, with format=" + string(bundle.PKCS12) + ": modern2026, whose PBMAC1 needs OpenSSL 3.4 or Java 26, or modern2023, for OpenSSL 1.1.1, Java 12 and Windows Server 2019.",
+			Type: framework.TypeString, Default: bundle.DefaultEncoder,
+			AllowedValues: []any{bundle.DefaultEncoder, "modern2023"},
+			Description: "Algorithms of the PKCS#12 archive, with format=" + string(bundle.PKCS12) +
+				": modern2026, whose PBMAC1 needs OpenSSL 3.4 or Java 26, or modern2023, for " +
+				"OpenSSL 1.1.1, Java 12 and Windows Server 2019.",
 		},
 		"jks_password": password("Java keystore, and of the key in it", string(bundle.JKS)),
 		"jks_private_key_alias": {
 			Type: framework.TypeString, Default: bundle.DefaultAlias,
-			Description: "Alias of the key in the Java keystore, with format=" + string(bundle.JKS) + ", in lower case as Java stores it. The entries of a keystore without a key are 1, 2, 3 and so on.",
+			Description: "Alias of the key in the Java keystore, with format=" +
+				string(bundle.JKS) +
+				", in lower case, as Java stores it. In a keystore without a key, the entries " +
+				"are named 1, 2, 3 and so on.",
 		},
 	}
 }
@@ -53,18 +72,37 @@ func keystoreFields() map[string]*framework.FieldSchema {
 // certificateFields are the answer of issue and sign.
 func certificateFields() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
-		"certificate":   {Type: framework.TypeString, Description: "Certificate."},
-		"issuing_ca":    {Type: framework.TypeString, Description: "Certificate of the issuing CA."},
-		"ca_chain":      {Type: framework.TypeStringSlice, Description: "Chain, the issuing CA first."},
-		"serial_number": {Type: framework.TypeString, Description: "Serial number, colon-separated hexadecimal."},
-		"expiration":    {Type: framework.TypeInt64, Description: "End of the certificate, in seconds since 1970."},
-		"order_id":      {Type: framework.TypeString, Description: "Id of the order in this mount."},
-		"ca_order_id":   {Type: framework.TypeString, Description: "CERTInext's order number."},
-		"reused":        {Type: framework.TypeBool, Description: "Whether an earlier answer held this certificate, too: nothing was bought for this one then."},
+		"certificate": {Type: framework.TypeString, Description: "Certificate."},
+		"issuing_ca": {
+			Type:        framework.TypeString,
+			Description: "Certificate of the issuing CA.",
+		},
+		"ca_chain": {
+			Type:        framework.TypeStringSlice,
+			Description: "Chain, the issuing CA first.",
+		},
+		"serial_number": {
+			Type:        framework.TypeString,
+			Description: "Serial number, colon-separated hexadecimal.",
+		},
+		"expiration": {
+			Type:        framework.TypeInt64,
+			Description: "End of the certificate's validity, in seconds since 1970.",
+		},
+		"order_id": {
+			Type:        framework.TypeString,
+			Description: "Id of the order in this mount.",
+		},
+		"ca_order_id": {Type: framework.TypeString, Description: "CERTInext's order number."},
+		"reused": {
+			Type: framework.TypeBool,
+			Description: "Whether an earlier answer already returned this certificate. If so, " +
+				"nothing was bought for this request.",
+		},
 	}
 }
 
-// formField is the form of a download.
+// formField selects the form of a download.
 func formField() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
 		"form": {
@@ -74,27 +112,35 @@ func formField() map[string]*framework.FieldSchema {
 	}
 }
 
-// downloadFields are how a file is answered.
+// downloadFields select how a file is returned.
 func downloadFields() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
 		"encoding": {
-			Type: framework.TypeString, Default: "raw", AllowedValues: []any{"raw", "base64"}, Query: true,
-			Description: "raw answers with the file itself; base64 with JSON that holds it in content.",
+			Type: framework.TypeString, Default: "raw", AllowedValues: []any{"raw", "base64"},
+			Query: true,
+			Description: "raw returns the file itself; base64 returns JSON with the file in " +
+				"content.",
 		},
-		"remove_roots_from_chain": {Type: framework.TypeBool, Query: true, Description: "Leave self-signed certificates out of ca, bundle, pkcs7 and zip."},
+		"remove_roots_from_chain": {
+			Type: framework.TypeBool, Query: true,
+			Description: "Omit self-signed certificates from ca, bundle, pkcs7 and zip.",
+		},
 	}
 }
 
-// fileFields are the answer to encoding=base64.
+// fileFields are the answer of a download with encoding=base64.
 func fileFields() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
-		"content":      {Type: framework.TypeString, Description: "The file in base64. With encoding=raw the file is the answer itself."},
+		"content": {
+			Type:        framework.TypeString,
+			Description: "The file in base64. With encoding=raw, the answer is the file itself.",
+		},
 		"content_type": {Type: framework.TypeString, Description: "Media type of the file."},
-		"file_name":    {Type: framework.TypeString, Description: "What to call the file."},
+		"file_name":    {Type: framework.TypeString, Description: "Suggested name for the file."},
 	}
 }
 
-// allowed are the values of a field as the SDK takes them.
+// allowed converts values to the type of [framework.FieldSchema.AllowedValues].
 func allowed[S ~string](values []S) []any {
 	out := make([]any, 0, len(values))
 	for _, v := range values {
@@ -103,8 +149,8 @@ func allowed[S ~string](values []S) []any {
 	return out
 }
 
-// decodeFormat reads how a caller wants its certificate. Whatever could fail when the certificate is
-// there has to fail here, where nothing has been paid for yet.
+// decodeFormat reads the form in which the caller wants its certificate. It refuses everything that
+// would otherwise fail when the certificate is rendered, after it has been paid for.
 func decodeFormat(d *framework.FieldData) (bundle.Options, error) {
 	var o bundle.Options
 	if v, ok := d.GetOk("format"); ok {
@@ -123,7 +169,7 @@ func decodeFormat(d *framework.FieldData) (bundle.Options, error) {
 	return o, unusedKeystoreField(d, o.Format)
 }
 
-// keystoreDefaults are the fields that only one format has, and what they are when left out.
+// keystoreDefaults lists the fields that only one format uses, with their defaults.
 var keystoreDefaults = []struct {
 	field    string
 	format   bundle.Format
@@ -135,7 +181,7 @@ var keystoreDefaults = []struct {
 	{"jks_private_key_alias", bundle.JKS, bundle.DefaultAlias},
 }
 
-// decodeKeystore reads the fields of the keystore that was asked for, if any.
+// decodeKeystore reads the fields of the requested keystore, if the format is one.
 func decodeKeystore(d *framework.FieldData, o *bundle.Options) {
 	k := &o.Keystore
 	use := map[string]*string{
@@ -149,8 +195,8 @@ func decodeKeystore(d *framework.FieldData, o *bundle.Options) {
 	}
 }
 
-// unusedKeystoreField refuses fields of another format, unless they are empty or have their
-// defaults, as clients send them that send everything.
+// unusedKeystoreField refuses fields that belong to another format, unless they are empty or have
+// their defaults: some clients send every field.
 func unusedKeystoreField(d *framework.FieldData, format bundle.Format) error {
 	for _, f := range keystoreDefaults {
 		if v := fieldOr(d, f.field, f.fallback); f.format != format && v != "" && v != f.fallback {
@@ -160,7 +206,7 @@ func unusedKeystoreField(d *framework.FieldData, format bundle.Format) error {
 	return nil
 }
 
-// fieldOr is a field's text, or fallback where it was left out or is null.
+// fieldOr returns a text field, or fallback when it was omitted or is null.
 func fieldOr(d *framework.FieldData, field, fallback string) string {
 	if d.Raw[field] == nil {
 		return fallback

@@ -11,15 +11,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestEveryWriteIsForwarded: on a performance standby or secondary, a write goes to the active node before CERTInext is
-// called, and an order is never placed where its entry cannot be stored.
+// TestEveryWriteIsForwarded: a performance standby or secondary forwards a write to the active node
+// before CERTInext is called, so an order is never placed where its entry cannot be stored.
 func TestEveryWriteIsForwarded(t *testing.T) {
 	b := newBackend(Options{}, new(logical.BackendConfig))
 	t.Cleanup(b.engine.Close)
 	writes := 0
 	for _, p := range b.Paths {
 		for op, h := range p.Operations {
-			require.NotEqual(t, logical.CreateOperation, op, "%s: a create needs another capability than Vault PKI's paths do", p.Pattern)
+			require.NotEqual(t, logical.CreateOperation, op,
+				"%s: a create needs another capability than Vault PKI's paths do", p.Pattern)
 			if op == logical.ReadOperation || op == logical.ListOperation {
 				continue
 			}
@@ -32,12 +33,13 @@ func TestEveryWriteIsForwarded(t *testing.T) {
 	require.Greater(t, writes, 10)
 }
 
-// TestQuestionsToCERTInextAreForwarded: what is asked of the account is asked by the active node, which knows the token and
-// remembers the catalog.
+// TestQuestionsToCERTInextAreForwarded: the active node asks CERTInext about the account, since it
+// has the access token and the cached catalog.
 func TestQuestionsToCERTInextAreForwarded(t *testing.T) {
 	b := newBackend(Options{}, new(logical.BackendConfig))
 	t.Cleanup(b.engine.Close)
-	asking, found := regexp.MustCompile(`^(catalog/|account|groups|organizations|domains|reports/)`), 0
+	asking := regexp.MustCompile(`^(catalog/|account|groups|organizations|domains|reports/)`)
+	found := 0
 	for _, p := range b.Paths {
 		if !asking.MatchString(p.Pattern) {
 			continue

@@ -14,44 +14,62 @@ import (
 )
 
 func (b *secretsBackend) pathCA() []*framework.Path {
-	raw := func(pattern, summary, suffix string, encode func(chain []string) ([]byte, string)) *framework.Path {
+	raw := func(pattern, summary, suffix string,
+		encode func(chain []string) ([]byte, string)) *framework.Path {
 		read := operation(b.readRawCA(encode), summary, "read", suffix, nil)
-		read.Responses[http.StatusNoContent] = []framework.Response{{Description: "Nothing was issued yet"}}
+		read.Responses[http.StatusNoContent] = []framework.Response{
+			{Description: "No certificate has been issued yet"},
+		}
 		return &framework.Path{
-			Pattern:         pattern,
-			Operations:      map[logical.Operation]framework.OperationHandler{logical.ReadOperation: read},
+			Pattern: pattern,
+			Operations: map[logical.Operation]framework.OperationHandler{
+				logical.ReadOperation: read,
+			},
 			HelpSynopsis:    summary,
 			HelpDescription: caHelp,
 		}
 	}
 	fields := map[string]*framework.FieldSchema{
 		"certificate": {Type: framework.TypeString, Description: "Certificate or chain in PEM."},
-		"ca_chain":    {Type: framework.TypeStringSlice, Description: "Chain in PEM, the issuing CA first."},
+		"ca_chain": {
+			Type:        framework.TypeStringSlice,
+			Description: "Chain in PEM, the issuing CA first.",
+		},
 	}
-	inDER := func(chain []string) ([]byte, string) { return bundle.BytesOf(chain[0]), bundle.MediaDER }
+	inDER := func(chain []string) ([]byte, string) {
+		return bundle.BytesOf(chain[0]),
+			bundle.MediaDER
+	}
 	inPEM := func(chain []string) ([]byte, string) { return []byte(chain[0]), bundle.MediaChain }
 	return []*framework.Path{
 		raw("ca$", "The issuing CA's certificate in DER.", "ca-der", inDER),
 		raw("ca/pem$", "The issuing CA's certificate in PEM.", "ca-pem", inPEM),
 		raw("cert/ca/raw$", "The issuing CA's certificate in DER.", "cert-ca-raw-der", inDER),
 		raw("cert/ca/raw/pem$", "The issuing CA's certificate in PEM.", "cert-ca-raw-pem", inPEM),
-		raw("ca_chain$", "The CA chain in PEM.", "ca-chain-pem", func(chain []string) ([]byte, string) {
-			return []byte(strings.Join(chain, "\n")), bundle.MediaChain
-		}),
+		raw("ca_chain$", "The CA chain in PEM.", "ca-chain-pem",
+			func(chain []string) ([]byte, string) {
+				return []byte(strings.Join(chain, "\n")), bundle.MediaChain
+			}),
 		{
 			Pattern: "cert/(ca|ca_chain)$",
 			Operations: map[logical.Operation]framework.OperationHandler{
-				logical.ReadOperation: operation(b.readCA, "The issuing CA's certificate, or the CA chain.", "read", "cert-ca|cert-ca-chain", fields),
+				logical.ReadOperation: operation(b.readCA,
+					"The issuing CA's certificate, or the CA chain.",
+					"read", "cert-ca|cert-ca-chain", fields),
 			},
-			HelpSynopsis:    "The issuing CA's certificate (cert/ca) or the CA chain (cert/ca_chain).",
+			HelpSynopsis: "The issuing CA's certificate (cert/ca) or the CA chain " +
+				"(cert/ca_chain).",
 			HelpDescription: caHelp,
 		},
 	}
 }
 
-// readRawCA answers with bytes instead of JSON, and with no content while nothing has been issued.
+// readRawCA answers with bytes instead of JSON, or with no content until the first certificate has
+// been issued.
 func (b *secretsBackend) readRawCA(encode func(chain []string) ([]byte, string)) handler {
-	return func(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
+	return func(
+		ctx context.Context, req *logical.Request, _ *framework.FieldData,
+	) (*logical.Response, error) {
 		chain, err := b.engine.Certificates.CAChain(ctx, req.Storage)
 		if err != nil {
 			return nil, err
@@ -60,12 +78,15 @@ func (b *secretsBackend) readRawCA(encode func(chain []string) ([]byte, string))
 			return rawResponse(encode(chain)), nil
 		}
 		return &logical.Response{Data: map[string]any{
-			logical.HTTPStatusCode: http.StatusNoContent, logical.HTTPRawBody: []byte{}, logical.HTTPContentType: "",
+			logical.HTTPStatusCode: http.StatusNoContent, logical.HTTPRawBody: []byte{},
+			logical.HTTPContentType: "",
 		}}, nil
 	}
 }
 
-func (b *secretsBackend) readCA(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
+func (b *secretsBackend) readCA(
+	ctx context.Context, req *logical.Request, _ *framework.FieldData,
+) (*logical.Response, error) {
 	chain, err := b.engine.Certificates.CAChain(ctx, req.Storage)
 	if err != nil || len(chain) == 0 {
 		return nil, err
@@ -74,10 +95,12 @@ func (b *secretsBackend) readCA(ctx context.Context, req *logical.Request, _ *fr
 	if strings.HasSuffix(req.Path, "ca_chain") {
 		certificate = strings.Join(chain, "\n")
 	}
-	return &logical.Response{Data: map[string]any{"certificate": certificate, "ca_chain": chain}}, nil
+	return &logical.Response{Data: map[string]any{"certificate": certificate, "ca_chain": chain}},
+		nil
 }
 
 const caHelp = `
-CERTInext has no call that tells an account's CAs, so this is the chain above the newest certificate of the mount. It is empty
-until the first certificate is issued. Every answer of issue and sign carries its own chain.
+CERTInext has no call that lists an account's CAs, so this is the chain of the mount's newest
+certificate. It is empty until the first certificate is issued. Every answer of issue and sign
+includes its own chain.
 `

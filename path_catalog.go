@@ -19,13 +19,27 @@ func (b *secretsBackend) pathCatalog() []*framework.Path {
 		{
 			Pattern: "catalog/products/?$",
 			Fields: merge(windowFields(), groupField(), map[string]*framework.FieldSchema{
-				"family":   {Type: framework.TypeString, Description: "Products of this family only.", Query: true, AllowedValues: []any{"ssl", "private-pki", "signature", "smime"}},
-				"category": {Type: framework.TypeString, Description: "Products of this category only: its number, or a part of its name.", Query: true},
-				"refresh":  {Type: framework.TypeBool, Description: "Ask CERTInext anew. Otherwise its answer is remembered for five minutes.", Query: true},
+				"family": {
+					Type: framework.TypeString, Query: true,
+					AllowedValues: []any{"ssl", "private-pki", "signature", "smime"},
+					Description:   "Only products of this family.",
+				},
+				"category": {
+					Type: framework.TypeString, Query: true,
+					Description: "Only products of this category: its number, or a part of its " +
+						"name.",
+				},
+				"refresh": {
+					Type: framework.TypeBool, Query: true,
+					Description: "Ask CERTInext again instead of using its answer from the last " +
+						"five minutes.",
+				},
 			}),
 			Operations: map[logical.Operation]framework.OperationHandler{
-				logical.ReadOperation: writing(b.readProducts, "Read which products the account may order.", "read", "products",
-					merge(pageFields("products", "Products, each with the fields of catalog/products/<code>."), totalField())),
+				logical.ReadOperation: writing(b.readProducts,
+					"Read the products that the account may order.",
+					"read", "products",
+					merge(pageFields("products", productsHelp), totalField())),
 			},
 			HelpSynopsis:    "The products that the account may order.",
 			HelpDescription: catalogHelp,
@@ -34,28 +48,21 @@ func (b *secretsBackend) pathCatalog() []*framework.Path {
 			Pattern: "catalog/products/" + framework.GenericNameRegex("code") + "/custom-fields$",
 			Fields:  code,
 			Operations: map[logical.Operation]framework.OperationHandler{
-				logical.ReadOperation: writing(b.readCustomFields, "Read the custom fields of a product.", "read", "custom-fields", map[string]*framework.FieldSchema{
-					"custom_fields": {Type: framework.TypeSlice, Description: "Fields, each with id, name, section, type, max_length (0 for no limit), mandatory, and the permitted values (none for any)."},
-				}),
+				logical.ReadOperation: writing(b.readCustomFields,
+					"Read the custom fields of a product.",
+					"read", "custom-fields", customFieldFields()),
 			},
-			HelpSynopsis:    "The custom fields of a product.",
-			HelpDescription: "A role fills them in with custom_fields, by id. A role that leaves a mandatory one empty, or gives a value that the field does not take, is refused.",
+			HelpSynopsis: "The custom fields of a product.",
+			HelpDescription: "A role sets them by id in custom_fields. A role that omits a " +
+				"mandatory field, or sets a value that a field does not permit, is refused.",
 		},
 		{
 			Pattern: "catalog/products/" + framework.GenericNameRegex("code") + "$",
 			Fields:  merge(code, groupField()),
 			Operations: map[logical.Operation]framework.OperationHandler{
-				logical.ReadOperation: writing(b.readProduct, "Read a product that the account may order.", "read", "product", map[string]*framework.FieldSchema{
-					"product_code":    {Type: framework.TypeString, Description: "For a role's product_code."},
-					"product_name":    {Type: framework.TypeString, Description: "Name. Products of one kind and of several lengths differ in nothing else."},
-					"product_variant": {Type: framework.TypeString, Description: "Kind, e.g. dv or ov-ucc; private-pki may be intranet-ssl or igtf-host, which a role has to say; empty when it is not known."},
-					"family":          {Type: framework.TypeString, Description: "ssl, private-pki, signature or smime; empty for others."},
-					"category":        {Type: framework.TypeString, Description: "Part of the catalog."},
-					"category_id":     {Type: framework.TypeString, Description: "Its number."},
-					"type_id":         {Type: framework.TypeString, Description: "CERTInext's number of the kind."},
-					"currency":        {Type: framework.TypeString, Description: "Currency of the prices."},
-					"prices":          {Type: framework.TypeMap, Description: "Prices by length of the subscription."},
-				}),
+				logical.ReadOperation: writing(b.readProduct,
+					"Read a product that the account may order.",
+					"read", "product", productFields()),
 			},
 			HelpSynopsis:    "A product that the account may order.",
 			HelpDescription: catalogHelp,
@@ -63,10 +70,70 @@ func (b *secretsBackend) pathCatalog() []*framework.Path {
 	}
 }
 
-func (b *secretsBackend) readProducts(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+// customFieldFields are the answer of catalog/products/<code>/custom-fields.
+func customFieldFields() map[string]*framework.FieldSchema {
+	return map[string]*framework.FieldSchema{
+		"custom_fields": {
+			Type: framework.TypeSlice,
+			Description: "Fields, each with id, name, section, type, max_length (0 means no " +
+				"limit), mandatory, and values (the permitted ones; empty means any).",
+		},
+	}
+}
+
+// productFields are the answer of catalog/products/<code>.
+func productFields() map[string]*framework.FieldSchema {
+	return map[string]*framework.FieldSchema{
+		"product_code": {
+			Type:        framework.TypeString,
+			Description: "Product code, for product_code of a role.",
+		},
+		"product_name": {
+			Type: framework.TypeString,
+			Description: "Name of the product. It alone distinguishes products of the same kind " +
+				"that differ in length.",
+		},
+		"product_variant": {
+			Type: framework.TypeString,
+			Description: "Kind of the product, e.g. dv or ov-ucc. private-pki may be " +
+				"intranet-ssl or igtf-host: the role has to say which. Empty when the kind is " +
+				"not known.",
+		},
+		"family": {
+			Type:        framework.TypeString,
+			Description: "ssl, private-pki, signature or smime; empty for others.",
+		},
+		"category": {
+			Type:        framework.TypeString,
+			Description: "Category of the product in the catalog.",
+		},
+		"category_id": {
+			Type:        framework.TypeString,
+			Description: "Number of the category.",
+		},
+		"type_id": {
+			Type:        framework.TypeString,
+			Description: "CERTInext's number for the kind of product.",
+		},
+		"currency": {
+			Type:        framework.TypeString,
+			Description: "Currency of the prices.",
+		},
+		"prices": {
+			Type:        framework.TypeMap,
+			Description: "Prices, by length of the subscription.",
+		},
+	}
+}
+
+func (b *secretsBackend) readProducts(
+	ctx context.Context, req *logical.Request, d *framework.FieldData,
+) (*logical.Response, error) {
 	page, err := b.engine.Account.Products(ctx, req.Storage, backend.ProductFilter{
-		GroupNumber: d.Get("group_number").(string), Family: backend.Family(d.Get("family").(string)),
-		Category: d.Get("category").(string), Refresh: d.Get("refresh").(bool),
+		GroupNumber: d.Get("group_number").(string),
+		Family:      backend.Family(d.Get("family").(string)),
+		Category:    d.Get("category").(string),
+		Refresh:     d.Get("refresh").(bool),
 	}, window(d))
 	if err != nil {
 		return nil, err
@@ -74,7 +141,9 @@ func (b *secretsBackend) readProducts(ctx context.Context, req *logical.Request,
 	return pageResponse("products", page, encodeProduct), nil
 }
 
-func (b *secretsBackend) readCustomFields(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+func (b *secretsBackend) readCustomFields(
+	ctx context.Context, req *logical.Request, d *framework.FieldData,
+) (*logical.Response, error) {
 	fields, err := b.engine.Account.CustomFields(ctx, req.Storage, d.Get("code").(string))
 	if err != nil {
 		return nil, err
@@ -82,15 +151,23 @@ func (b *secretsBackend) readCustomFields(ctx context.Context, req *logical.Requ
 	out := make([]map[string]any, 0, len(fields))
 	for _, f := range fields {
 		out = append(out, map[string]any{
-			"id": f.ID, "name": f.Name, "section": f.Section, "type": f.Type, "max_length": f.MaxLength,
-			"mandatory": f.Mandatory, "values": append([]string{}, f.Values...),
+			"id":         f.ID,
+			"name":       f.Name,
+			"section":    f.Section,
+			"type":       f.Type,
+			"max_length": f.MaxLength,
+			"mandatory":  f.Mandatory,
+			"values":     append([]string{}, f.Values...),
 		})
 	}
 	return &logical.Response{Data: map[string]any{"custom_fields": out}}, nil
 }
 
-func (b *secretsBackend) readProduct(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	p, err := b.engine.Account.Product(ctx, req.Storage, d.Get("code").(string), d.Get("group_number").(string))
+func (b *secretsBackend) readProduct(
+	ctx context.Context, req *logical.Request, d *framework.FieldData,
+) (*logical.Response, error) {
+	p, err := b.engine.Account.Product(ctx, req.Storage, d.Get("code").(string),
+		d.Get("group_number").(string))
 	if err != nil || p == nil {
 		return nil, err
 	}
@@ -103,15 +180,26 @@ func encodeProduct(p backend.Product) map[string]any {
 		prices[term] = amount(price)
 	}
 	return map[string]any{
-		"product_code": p.Code, "product_name": p.Name, "product_variant": p.Variant, "family": string(p.Family),
-		"category": p.Category.Name, "category_id": p.Category.ID, "type_id": p.TypeID, "currency": p.Currency, "prices": prices,
+		"product_code":    p.Code,
+		"product_name":    p.Name,
+		"product_variant": p.Variant,
+		"family":          string(p.Family),
+		"category":        p.Category.Name,
+		"category_id":     p.Category.ID,
+		"type_id":         p.TypeID,
+		"currency":        p.Currency,
+		"prices":          prices,
 	}
 }
 
-const catalogHelp = `
-Product codes differ between accounts and environments: the same code is a DV product here and an OV product there. A role is
-held against this catalog whenever it is written.
+const productsHelp = "Products, each with the fields of catalog/products/<code>."
 
-CERTInext's answer is remembered for five minutes, for each billing group. refresh=true of catalog/products
-asks anew; so does a product that is not in what is remembered, and a new config.
+const catalogHelp = `
+Product codes differ between accounts and environments: the same code may be a DV product in one
+and an OV product in another. Whenever a role is written, its product is checked against this
+catalog.
+
+CERTInext's answer is cached for five minutes, for each billing group. CERTInext is asked again
+when catalog/products is read with refresh=true, when a product is not in the cached answer, and
+after the config has been written.
 `

@@ -20,36 +20,50 @@ func (b *secretsBackend) pathCertificates() []*framework.Path {
 		{
 			Pattern: "certs/revoked/?$",
 			Operations: map[logical.Operation]framework.OperationHandler{
-				logical.ListOperation: operation(b.listRevoked, "List the serial numbers of revoked certificates.", "list", "revoked-certificates", keysField("Serial numbers.")),
+				logical.ListOperation: operation(b.listRevoked,
+					"List the serial numbers of revoked certificates.",
+					"list", "revoked-certificates", keysField("Serial numbers.")),
 			},
-			HelpSynopsis:    "List the revoked certificates.",
-			HelpDescription: "Lists the serial numbers of the certificates that CERTInext has revoked.",
+			HelpSynopsis: "List the revoked certificates.",
+			HelpDescription: "Lists the serial numbers of the certificates that CERTInext has " +
+				"revoked.",
 		},
 		{
 			Pattern: "certs/revocation-queue/?$",
 			Operations: map[logical.Operation]framework.OperationHandler{
-				logical.ListOperation: operation(b.listRevocationQueue, "List the revocations that wait.", "list", "revocation-queue", merge(keysField("Serial numbers."), map[string]*framework.FieldSchema{
-					"key_info": {Type: framework.TypeMap, Description: "For each of the first thousand serial numbers: reason, queued_at, attempts, next_attempt and last_error."},
-				})),
+				logical.ListOperation: operation(b.listRevocationQueue,
+					"List the pending revocations.",
+					"list", "revocation-queue",
+					merge(keysField("Serial numbers."), queueInfoField())),
 			},
-			HelpSynopsis:    "List the revocations that CERTInext has not carried out yet.",
-			HelpDescription: "A revocation waits here until the status of its order at CERTInext shows it, and is tried until then or until the certificate has expired. A certificate with several leases waits here for the end of the last one.",
+			HelpSynopsis: "List the revocations that CERTInext has not carried out yet.",
+			HelpDescription: "A revocation stays in the queue until the status of its order at " +
+				"CERTInext shows it, and is retried until then or until the certificate has " +
+				"expired. A certificate with several leases stays in the queue until the last of " +
+				"them ends.",
 		},
 		{
 			Pattern: "certs/?$",
 			Operations: map[logical.Operation]framework.OperationHandler{
-				logical.ListOperation: operation(b.listCertificates, "List the serial numbers of certificates.", "list", "certificates", keysField("Serial numbers.")),
+				logical.ListOperation: operation(b.listCertificates,
+					"List the serial numbers of certificates.",
+					"list", "certificates", keysField("Serial numbers.")),
 			},
-			HelpSynopsis:    "List the certificates.",
-			HelpDescription: "Lists the serial numbers of all certificates that this mount has got from CERTInext.",
+			HelpSynopsis: "List the certificates.",
+			HelpDescription: "Lists the serial numbers of all certificates that this mount has " +
+				"obtained from CERTInext.",
 		},
-		b.rawCertificate("raw$", "A certificate in DER.", "cert-raw-der", bundle.MediaDER, bundle.BytesOf),
-		b.rawCertificate("raw/pem$", "A certificate in PEM.", "cert-raw-pem", bundle.MediaChain, func(text string) []byte { return []byte(text) }),
+		b.rawCertificate("raw$", "A certificate in DER.", "cert-raw-der", bundle.MediaDER,
+			bundle.BytesOf),
+		b.rawCertificate("raw/pem$", "A certificate in PEM.", "cert-raw-pem", bundle.MediaChain,
+			func(text string) []byte { return []byte(text) }),
 		{
 			Pattern: certPattern + `/download/(?P<form>\w+)$`,
 			Fields:  merge(serialField(), formField(), downloadFields()),
 			Operations: map[logical.Operation]framework.OperationHandler{
-				logical.ReadOperation: operation(b.downloadCertificate, "Download a certificate as a file.", "download", "certificate", fileFields()),
+				logical.ReadOperation: operation(b.downloadCertificate,
+					"Download a certificate as a file.",
+					"download", "certificate", fileFields()),
 			},
 			HelpSynopsis:    "Download a certificate in one of several forms.",
 			HelpDescription: downloadHelp,
@@ -58,33 +72,100 @@ func (b *secretsBackend) pathCertificates() []*framework.Path {
 			Pattern: certPattern + "$",
 			Fields:  serialField(),
 			Operations: map[logical.Operation]framework.OperationHandler{
-				logical.ReadOperation: operation(b.readCertificate, "Read a certificate.", "read", "certificate", map[string]*framework.FieldSchema{
-					"certificate":             {Type: framework.TypeString, Description: "Certificate in PEM."},
-					"issuing_ca":              {Type: framework.TypeString, Description: "Certificate of the issuing CA, in PEM."},
-					"ca_chain":                {Type: framework.TypeStringSlice, Description: "Chain in PEM, the issuing CA first."},
-					"serial_number":           {Type: framework.TypeString, Description: "Serial number, colon-separated hexadecimal."},
-					"expiration":              {Type: framework.TypeInt64, Description: "End of the certificate, in seconds since 1970."},
-					"revocation_time":         {Type: framework.TypeInt64, Description: "When it was revoked, in seconds since 1970; 0 when it is not."},
-					"revocation_time_rfc3339": {Type: framework.TypeString, Description: "The same as RFC 3339; empty when it is not revoked."},
-					"revocation_reason":       {Type: framework.TypeString, Description: "Why it was revoked."},
-					"revocation_queued":       {Type: framework.TypeBool, Description: "Whether a revocation waits for CERTInext."},
-					"role":                    {Type: framework.TypeString, Description: "Role that it was ordered under."},
-					"order_id":                {Type: framework.TypeString, Description: "Id of its order in this mount."},
-					"ca_order_id":             {Type: framework.TypeString, Description: "CERTInext's order number."},
-					"renewal_of":              {Type: framework.TypeString, Description: "Serial number of the certificate that this one succeeds, by a new order."},
-					"reissue_of":              {Type: framework.TypeString, Description: "Serial number of the certificate that this one replaces within its order."},
-				}),
+				logical.ReadOperation: operation(b.readCertificate,
+					"Read a certificate.",
+					"read", "certificate", certificateRecordFields()),
 			},
-			HelpSynopsis:    "Read a certificate.",
-			HelpDescription: "Returns a certificate, its chain and whether it is revoked. Keys are never part of it.",
+			HelpSynopsis: "Read a certificate.",
+			HelpDescription: "Returns a certificate, its chain and whether it is revoked. The " +
+				"private key is never part of the answer.",
 		},
 	}
 }
 
-// rawCertificate is a certificate alone, under a name that Vault's PKI engine has for it. Other than there, an unknown serial
-// number is a 404 and not an empty 204, which would be taken for a certificate.
-func (b *secretsBackend) rawCertificate(suffix, summary, id, kind string, encode func(pemText string) []byte) *framework.Path {
-	read := func(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+// queueInfoField describes the entries of the revocation queue, beside their keys.
+func queueInfoField() map[string]*framework.FieldSchema {
+	return map[string]*framework.FieldSchema{
+		"key_info": {
+			Type: framework.TypeMap,
+			Description: "For each of the first thousand serial numbers: reason, queued_at, " +
+				"attempts, next_attempt and last_error.",
+		},
+	}
+}
+
+// certificateRecordFields are the answer of cert/<serial>.
+func certificateRecordFields() map[string]*framework.FieldSchema {
+	return map[string]*framework.FieldSchema{
+		"certificate": {
+			Type:        framework.TypeString,
+			Description: "Certificate in PEM.",
+		},
+		"issuing_ca": {
+			Type:        framework.TypeString,
+			Description: "Certificate of the issuing CA, in PEM.",
+		},
+		"ca_chain": {
+			Type:        framework.TypeStringSlice,
+			Description: "Chain in PEM, the issuing CA first.",
+		},
+		"serial_number": {
+			Type:        framework.TypeString,
+			Description: "Serial number, colon-separated hexadecimal.",
+		},
+		"expiration": {
+			Type:        framework.TypeInt64,
+			Description: "End of the certificate's validity, in seconds since 1970.",
+		},
+		"revocation_time": {
+			Type:        framework.TypeInt64,
+			Description: "When it was revoked, in seconds since 1970; 0 when it is not revoked.",
+		},
+		"revocation_time_rfc3339": {
+			Type:        framework.TypeString,
+			Description: "The same time in RFC 3339; empty when it is not revoked.",
+		},
+		"revocation_reason": {
+			Type:        framework.TypeString,
+			Description: "Reason for the revocation.",
+		},
+		"revocation_queued": {
+			Type:        framework.TypeBool,
+			Description: "Whether a revocation is queued for CERTInext.",
+		},
+		"role": {
+			Type:        framework.TypeString,
+			Description: "Role under which it was ordered.",
+		},
+		"order_id": {
+			Type:        framework.TypeString,
+			Description: "Id of its order in this mount.",
+		},
+		"ca_order_id": {
+			Type:        framework.TypeString,
+			Description: "CERTInext's order number.",
+		},
+		"renewal_of": {
+			Type:        framework.TypeString,
+			Description: "Serial number of the certificate that this one renews, by a new order.",
+		},
+		"reissue_of": {
+			Type: framework.TypeString,
+			Description: "Serial number of the certificate that this one replaces within its " +
+				"order.",
+		},
+	}
+}
+
+// rawCertificate returns a certificate alone, at a path of Vault's PKI engine. An unknown serial
+// number is a 404 here. In that engine it is an empty 204, which a client could take for a
+// certificate.
+func (b *secretsBackend) rawCertificate(
+	suffix, summary, id, kind string, encode func(pemText string) []byte,
+) *framework.Path {
+	read := func(
+		ctx context.Context, req *logical.Request, d *framework.FieldData,
+	) (*logical.Response, error) {
 		c, err := b.engine.Certificates.Certificate(ctx, req.Storage, d.Get("serial").(string))
 		if err != nil || c == nil {
 			return nil, err
@@ -97,18 +178,24 @@ func (b *secretsBackend) rawCertificate(suffix, summary, id, kind string, encode
 		Operations: map[logical.Operation]framework.OperationHandler{
 			logical.ReadOperation: operation(read, summary, "read", id, nil),
 		},
-		HelpSynopsis:    summary,
-		HelpDescription: "The answer is the certificate itself, not JSON; cert/<serial> is the JSON form, and cert/<serial>/download has further ones.",
+		HelpSynopsis: summary,
+		HelpDescription: "The answer is the certificate itself, not JSON. cert/<serial> returns " +
+			"JSON, and cert/<serial>/download offers further forms.",
 	}
 }
 
 func serialField() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
-		"serial": {Type: framework.TypeString, Description: "Serial number in hexadecimal, with colons or dashes.", Required: true},
+		"serial": {
+			Type: framework.TypeString, Required: true,
+			Description: "Serial number in hexadecimal, with colons or dashes.",
+		},
 	}
 }
 
-func (b *secretsBackend) listRevoked(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
+func (b *secretsBackend) listRevoked(
+	ctx context.Context, req *logical.Request, _ *framework.FieldData,
+) (*logical.Response, error) {
 	serials, err := b.engine.Certificates.ListRevoked(ctx, req.Storage)
 	if err != nil {
 		return nil, err
@@ -116,7 +203,9 @@ func (b *secretsBackend) listRevoked(ctx context.Context, req *logical.Request, 
 	return logical.ListResponse(serials), nil
 }
 
-func (b *secretsBackend) listRevocationQueue(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
+func (b *secretsBackend) listRevocationQueue(
+	ctx context.Context, req *logical.Request, _ *framework.FieldData,
+) (*logical.Response, error) {
 	queue, err := b.engine.Certificates.Queue(ctx, req.Storage)
 	if err != nil {
 		return nil, err
@@ -138,7 +227,9 @@ func (b *secretsBackend) listRevocationQueue(ctx context.Context, req *logical.R
 	return logical.ListResponseWithInfo(keys, info), nil
 }
 
-func (b *secretsBackend) listCertificates(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
+func (b *secretsBackend) listCertificates(
+	ctx context.Context, req *logical.Request, _ *framework.FieldData,
+) (*logical.Response, error) {
 	serials, err := b.engine.Certificates.List(ctx, req.Storage)
 	if err != nil {
 		return nil, err
@@ -146,7 +237,9 @@ func (b *secretsBackend) listCertificates(ctx context.Context, req *logical.Requ
 	return logical.ListResponse(serials), nil
 }
 
-func (b *secretsBackend) readCertificate(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+func (b *secretsBackend) readCertificate(
+	ctx context.Context, req *logical.Request, d *framework.FieldData,
+) (*logical.Response, error) {
 	c, err := b.engine.Certificates.Certificate(ctx, req.Storage, d.Get("serial").(string))
 	if err != nil || c == nil {
 		return nil, err
@@ -154,7 +247,9 @@ func (b *secretsBackend) readCertificate(ctx context.Context, req *logical.Reque
 	return &logical.Response{Data: encodeCertificate(c)}, nil
 }
 
-func (b *secretsBackend) downloadCertificate(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+func (b *secretsBackend) downloadCertificate(
+	ctx context.Context, req *logical.Request, d *framework.FieldData,
+) (*logical.Response, error) {
 	found, err := b.engine.Orders.DownloadCertificate(ctx, req.Storage, d.Get("serial").(string))
 	if err != nil || found == nil {
 		return nil, err
@@ -190,11 +285,14 @@ func encodeCertificate(c *backend.Certificate) map[string]any {
 }
 
 const downloadHelp = `
-Each form is a file: crt is the certificate in PEM, der the same in DER, ca the chain above it in PEM, bundle both, pkcs7 both as
-PKCS#7 (a .p7b file), csr the certificate signing request in PEM, and zip all of them but der in one archive. The key is never part of
-any. The files are made of what the mount has stored: CERTInext is not asked, and what it has revoked can still be downloaded.
+Each form is a file: crt is the certificate in PEM, der the certificate in DER, ca its chain in
+PEM, bundle certificate and chain in PEM, pkcs7 certificate and chain as PKCS#7 (a .p7b file), csr
+the certificate signing request in PEM, and zip an archive of all of them except der. No form
+contains the private key. The files are made from what the mount has stored: CERTInext is not
+asked, and a revoked certificate can still be downloaded.
 
-The answer is the file itself, not JSON, as with cert/<serial>/raw: curl takes it, and vault read -format=raw, which appends a
-newline. With encoding=base64 the answer is JSON with the file in content, for clients that only know JSON and for
-vault read -field=content … encoding=base64 | base64 -d, which gives the exact bytes.
+The answer is the file itself, not JSON, as with cert/<serial>/raw. Fetch it with curl, or with
+vault read -format=raw, which appends a newline. With encoding=base64, the answer is JSON with the
+file in content, for clients that handle only JSON and for vault read -field=content …
+encoding=base64 | base64 -d, which yields the exact bytes.
 `

@@ -16,7 +16,7 @@ func (b *secretsBackend) pathConfig() []*framework.Path {
 	verify := map[string]*framework.FieldSchema{
 		"verify_connection": {
 			Type: framework.TypeBool, Default: true,
-			Description: "Ask CERTInext whether it accepts the credentials before they are stored.",
+			Description: "Check that CERTInext accepts the credentials before they are stored.",
 		},
 	}
 	return []*framework.Path{
@@ -24,9 +24,15 @@ func (b *secretsBackend) pathConfig() []*framework.Path {
 			Pattern: "config$",
 			Fields:  merge(schemas(configFields, new(backend.Config)), verify),
 			Operations: map[logical.Operation]framework.OperationHandler{
-				logical.ReadOperation:   operation(b.readConfig, "Read the CERTInext account, without its secrets.", "read", "configuration", readable(configFields)),
-				logical.UpdateOperation: silent(writing(b.writeConfig, "Set the CERTInext account.", "configure", "configuration", nil)),
-				logical.DeleteOperation: silent(writing(b.deleteConfig, "Forget the CERTInext account.", "delete", "configuration", nil)),
+				logical.ReadOperation: operation(b.readConfig,
+					"Read the CERTInext account, without its secrets.",
+					"read", "configuration", readable(configFields)),
+				logical.UpdateOperation: silent(writing(b.writeConfig,
+					"Set the CERTInext account.",
+					"configure", "configuration", nil)),
+				logical.DeleteOperation: silent(writing(b.deleteConfig,
+					"Delete the CERTInext account from the mount.",
+					"delete", "configuration", nil)),
 			},
 			HelpSynopsis:    "The CERTInext account of this mount.",
 			HelpDescription: configHelp,
@@ -34,39 +40,111 @@ func (b *secretsBackend) pathConfig() []*framework.Path {
 		{
 			Pattern: "config/check$",
 			Operations: map[logical.Operation]framework.OperationHandler{
-				logical.ReadOperation: operation(b.checkConfig, "Ask CERTInext who the account is and what it may order.", "check", "configuration", map[string]*framework.FieldSchema{
-					"ok":             {Type: framework.TypeBool, Description: "Whether everything asked for was answered."},
-					"account_number": {Type: framework.TypeString, Description: "Account that the credentials belong to."},
-					"auth_type":      {Type: framework.TypeString, Description: "Kind of credential, in CERTInext's words."},
-					"latency_ms":     {Type: framework.TypeInt64, Description: "Time that the identity call took, token exchange included, in milliseconds."},
-					"products":       {Type: framework.TypeMap, Description: "Product codes that may be ordered, with name and variant."},
-					"problems":       {Type: framework.TypeStringSlice, Description: "What is wrong, in plain words."},
-				}),
+				logical.ReadOperation: operation(b.checkConfig,
+					"Ask CERTInext which account this is and what it may order.",
+					"check", "configuration", configCheckFields()),
 			},
-			HelpSynopsis:    "Check the account against CERTInext.",
-			HelpDescription: "Reading this asks CERTInext who the account is, how long that takes, and which products it may order. An account that does not work is described in problems.",
+			HelpSynopsis: "Check the account against CERTInext.",
+			HelpDescription: "Reading asks CERTInext which account the credentials belong to and " +
+				"which products it may order, and measures how long the answer takes. If the " +
+				"account does not work, problems says why.",
+		},
+	}
+}
+
+// configCheckFields are the answer of config/check.
+func configCheckFields() map[string]*framework.FieldSchema {
+	return map[string]*framework.FieldSchema{
+		"ok": {
+			Type:        framework.TypeBool,
+			Description: "Whether CERTInext answered everything and no problem was found.",
+		},
+		"account_number": {
+			Type:        framework.TypeString,
+			Description: "Account that the credentials belong to.",
+		},
+		"auth_type": {
+			Type:        framework.TypeString,
+			Description: "Kind of credential, in CERTInext's words.",
+		},
+		"latency_ms": {
+			Type: framework.TypeInt64,
+			Description: "Duration of the identity call, including the token exchange, in " +
+				"milliseconds.",
+		},
+		"products": {
+			Type:        framework.TypeMap,
+			Description: "Products that may be ordered: name and variant, by product code.",
+		},
+		"problems": {
+			Type:        framework.TypeStringSlice,
+			Description: "Description of each problem; empty when there is none.",
 		},
 	}
 }
 
 var configFields = append([]binding[backend.Config]{
-	text("base_url", "Address of the API, e.g. https://us-api.certinext.io. http is accepted for loopback hosts only.", func(c *backend.Config) *string { return &c.BaseURL }),
-	text("api_version", "Version of the API: v2, or v1 for an account whose key is not in OAuth mode. Orders are the same in both; v2 when empty.", func(c *backend.Config) *string { return &c.APIVersion }),
-	text("client_id", "OAuth client id. An account has either client_id and client_secret or account_number and access_key.", func(c *backend.Config) *string { return &c.ClientID }),
-	hidden("client_secret", "OAuth client secret. Never read back.", func(c *backend.Config) *backend.Secret { return &c.ClientSecret }),
-	text("account_number", "Account number that the access key belongs to.", func(c *backend.Config) *string { return &c.AccountNumber }),
-	hidden("access_key", "Access key. Never read back.", func(c *backend.Config) *backend.Secret { return &c.AccessKey }),
-	text("ca_certificate", "PEM bundle to verify the API's server certificate against, instead of the system's.", func(c *backend.Config) *string { return &c.CACertificate }),
-	flag("trust_idempotency_key", "The service is known to answer a repeated Idempotency-Key with the first order. An order whose answer was lost is then asked for again by its key. The documented API promises that, the live one does not do it: when in doubt, leave it off.", func(c *backend.Config) *bool { return &c.TrustIdempotencyKey }),
-	seconds("absent_after", "How much later than an order in doubt another one must have been placed, which CERTInext's records show, before the one that they do not show counts as never placed; 1h when 0. A request that waits for it then goes on with a new order.", func(c *backend.Config) *time.Duration { return &c.AbsentAfter }),
-	text("ordering", "on or paused; on when empty. While it is paused, a request that would place an order, promote a draft or reissue a certificate is refused at once. Open orders, repeated requests for a certificate that is there, renewals of leases, and revocations go on.", func(c *backend.Config) *string { return &c.Ordering }),
-	text("default_product_code", "Product of roles that name none, so that clients which write roles in the terms of Vault's PKI engine can do so.", func(c *backend.Config) *string { return &c.DefaultProductCode }),
-	seconds("request_timeout", "Bound of every call but placing an order; 60s when 0.", func(c *backend.Config) *time.Duration { return &c.RequestTimeout }),
-	seconds("create_timeout", "Bound of placing an order; 180s when 0. CERTInext was seen to take more than 100s.", func(c *backend.Config) *time.Duration { return &c.CreateTimeout }),
-	decimal("requests_per_second", "Calls that this mount makes at most; no limit when 0.", func(c *backend.Config) *float64 { return &c.RequestsPerSecond }),
+	text("base_url",
+		"URL of the API, e.g. https://us-api.certinext.io. Plain http is accepted for loopback "+
+			"hosts only.",
+		func(c *backend.Config) *string { return &c.BaseURL }),
+	text("api_version",
+		"Version of the API: v2, or v1 for an account whose key is not in OAuth mode; v2 when "+
+			"empty. Both versions see the same orders.",
+		func(c *backend.Config) *string { return &c.APIVersion }),
+	text("client_id",
+		"OAuth client id. Set either client_id and client_secret, or account_number and "+
+			"access_key.",
+		func(c *backend.Config) *string { return &c.ClientID }),
+	hidden("client_secret",
+		"OAuth client secret. Never read back.",
+		func(c *backend.Config) *backend.Secret { return &c.ClientSecret }),
+	text("account_number",
+		"Account number that the access key belongs to.",
+		func(c *backend.Config) *string { return &c.AccountNumber }),
+	hidden("access_key",
+		"Access key. Never read back.",
+		func(c *backend.Config) *backend.Secret { return &c.AccessKey }),
+	text("ca_certificate",
+		"PEM bundle of the CAs that may have issued the API's server certificate, instead of the "+
+			"system's.",
+		func(c *backend.Config) *string { return &c.CACertificate }),
+	flag("trust_idempotency_key",
+		"Declare that the service answers a repeated Idempotency-Key with the first order. An "+
+			"order whose answer was lost is then requested again under the same key. The "+
+			"documented API promises this, but the live one does not do it: when in doubt, leave "+
+			"it off.",
+		func(c *backend.Config) *bool { return &c.TrustIdempotencyKey }),
+	seconds("absent_after",
+		"An order whose answer was lost, and which CERTInext's records do not show, counts as "+
+			"never placed once they show another order that was placed at least this much later; "+
+			"1h when 0. A request that waits for it then continues with a new order.",
+		func(c *backend.Config) *time.Duration { return &c.AbsentAfter }),
+	text("ordering",
+		"on or paused; on when empty. While it is paused, a request that would place an order, "+
+			"promote a draft or reissue a certificate is refused at once. Open orders, repeated "+
+			"requests for a certificate that is already issued, renewals of leases, and "+
+			"revocations continue.",
+		func(c *backend.Config) *string { return &c.Ordering }),
+	text("default_product_code",
+		"Product code for roles that set none, so that clients can write roles with nothing but "+
+			"the fields of Vault's PKI engine.",
+		func(c *backend.Config) *string { return &c.DefaultProductCode }),
+	seconds("request_timeout",
+		"Timeout of every API call except placing an order; 60s when 0.",
+		func(c *backend.Config) *time.Duration { return &c.RequestTimeout }),
+	seconds("create_timeout",
+		"Timeout of placing an order; 180s when 0. CERTInext has been observed to take more than "+
+			"100s.",
+		func(c *backend.Config) *time.Duration { return &c.CreateTimeout }),
+	decimal("requests_per_second",
+		"Maximum number of API calls that this mount makes per second; no limit when 0.",
+		func(c *backend.Config) *float64 { return &c.RequestsPerSecond }),
 }, orderDefaults(func(c *backend.Config) *backend.OrderDefaults { return &c.OrderDefaults })...)
 
-func (b *secretsBackend) readConfig(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
+func (b *secretsBackend) readConfig(
+	ctx context.Context, req *logical.Request, _ *framework.FieldData,
+) (*logical.Response, error) {
 	c, err := b.engine.Account.Config(ctx, req.Storage)
 	if err != nil || c == nil {
 		return nil, err
@@ -74,17 +152,23 @@ func (b *secretsBackend) readConfig(ctx context.Context, req *logical.Request, _
 	return &logical.Response{Data: read(configFields, c)}, nil
 }
 
-func (b *secretsBackend) writeConfig(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+func (b *secretsBackend) writeConfig(
+	ctx context.Context, req *logical.Request, d *framework.FieldData,
+) (*logical.Response, error) {
 	return nil, b.engine.Account.WriteConfig(ctx, req.Storage, func(c *backend.Config) error {
 		return write(configFields, d, c)
 	}, d.Get("verify_connection").(bool))
 }
 
-func (b *secretsBackend) deleteConfig(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
+func (b *secretsBackend) deleteConfig(
+	ctx context.Context, req *logical.Request, _ *framework.FieldData,
+) (*logical.Response, error) {
 	return nil, b.engine.Account.DeleteConfig(ctx, req.Storage)
 }
 
-func (b *secretsBackend) checkConfig(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
+func (b *secretsBackend) checkConfig(
+	ctx context.Context, req *logical.Request, _ *framework.FieldData,
+) (*logical.Response, error) {
 	r, err := b.engine.Account.CheckConfig(ctx, req.Storage)
 	if err != nil {
 		return nil, err
@@ -104,10 +188,12 @@ func (b *secretsBackend) checkConfig(ctx context.Context, req *logical.Request, 
 }
 
 const configHelp = `
-A mount holds one CERTInext account. Its credential is either an OAuth client (client_id, client_secret) or an account
-number with an access key. api_version=v1 speaks version 1 of the API, for accounts whose key
-the portal did not generate for OAuth: every call is signed with the access key. Secrets are written and never read back. When base_url
-changes they have to be given again; a consent_token ends with its organization_number.
+A mount holds one CERTInext account. Its credentials are either an OAuth client (client_id,
+client_secret) or an account number with an access key. api_version=v1 selects version 1 of the
+API, which signs every call with the access key, for accounts whose key the portal did not
+generate for OAuth. Secrets are written and never read back. They have to be given again when
+base_url changes; a consent_token is dropped when organization_number changes.
 
-The requestor, contacts, signer, organization and group given here apply to every order whose role names no others.
+The requestor, contacts, signer, organization and group given here apply to every order whose role
+sets no others.
 `

@@ -16,34 +16,54 @@ import (
 
 func (b *secretsBackend) pathDocuments() []*framework.Path {
 	return []*framework.Path{{
-		Pattern: "orders/" + framework.GenericNameRegex("role") + "/" + framework.GenericNameRegex("id") + "/documents$",
+		Pattern: "orders/" + framework.GenericNameRegex("role") +
+			"/" + framework.GenericNameRegex("id") + "/documents$",
 		Fields: merge(roleField(), orderField(), map[string]*framework.FieldSchema{
-			"file_name":   {Type: framework.TypeString, Description: "Name of the one document that content holds; ends in .pdf; 100 characters at most."},
-			"description": {Type: framework.TypeString, Description: "What the document shows, e.g. passport; 25 characters at most."},
-			"content":     {Type: framework.TypeString, Description: "The document, a PDF file of 3 MB at most, in base64."},
-			"documents":   {Type: framework.TypeSlice, Description: "Several documents instead of one, 10 at most: objects with file_name, description and content."},
+			"file_name": {
+				Type: framework.TypeString,
+				Description: "File name of the document in content; it ends in .pdf and has at " +
+					"most 100 characters.",
+			},
+			"description": {
+				Type:        framework.TypeString,
+				Description: "What the document shows, e.g. passport; at most 25 characters.",
+			},
+			"content": {
+				Type:        framework.TypeString,
+				Description: "The document: a PDF file of at most 3 MB, in base64.",
+			},
+			"documents": {
+				Type: framework.TypeSlice,
+				Description: "Several documents instead of one: at most 10 objects, each with " +
+					"file_name, description and content.",
+			},
 		}),
 		Operations: map[logical.Operation]framework.OperationHandler{
-			logical.UpdateOperation: writing(b.submitDocuments, "Give CERTInext the documents that an order waits for.", "submit", "order-documents", orderFields()),
+			logical.UpdateOperation: writing(b.submitDocuments,
+				"Submit the documents that an order is waiting for.",
+				"submit", "order-documents", orderFields()),
 		},
-		HelpSynopsis:    "Documents of an order for a document signer, or of an organization's.",
+		HelpSynopsis:    "Documents for the order of a document signer or of an organization.",
 		HelpDescription: documentsHelp,
 	}}
 }
 
-func (b *secretsBackend) submitDocuments(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+func (b *secretsBackend) submitDocuments(
+	ctx context.Context, req *logical.Request, d *framework.FieldData,
+) (*logical.Response, error) {
 	docs, err := decodeDocuments(d)
 	if err != nil {
 		return nil, err
 	}
-	o, err := b.engine.Orders.SubmitDocuments(ctx, req.Storage, d.Get("role").(string), d.Get("id").(string), docs)
+	o, err := b.engine.Orders.SubmitDocuments(ctx, req.Storage, d.Get("role").(string),
+		d.Get("id").(string), docs)
 	if err != nil {
 		return nil, err
 	}
 	return &logical.Response{Data: encodeOrder(o)}, nil
 }
 
-// decodeDocuments reads the one document, or the several.
+// decodeDocuments reads either the single document or the list of documents.
 func decodeDocuments(d *framework.FieldData) ([]backend.Document, error) {
 	several, _ := d.Get("documents").([]any)
 	one := map[string]any{}
@@ -54,7 +74,11 @@ func decodeDocuments(d *framework.FieldData) ([]backend.Document, error) {
 	}
 	switch {
 	case len(one) > 0 && len(several) > 0:
-		return nil, &backend.FieldError{Field: "documents", Problem: "takes the place of file_name, description and content: give the one or the others"}
+		return nil, &backend.FieldError{
+			Field: "documents",
+			Problem: "cannot be combined with file_name, description and content: " +
+				"send either one document or a list",
+		}
 	case len(one) > 0:
 		several = []any{one}
 	}
@@ -72,30 +96,45 @@ func decodeDocuments(d *framework.FieldData) ([]backend.Document, error) {
 func decodeDocument(v any) (backend.Document, error) {
 	m, ok := v.(map[string]any)
 	if !ok {
-		return backend.Document{}, &backend.FieldError{Field: "documents", Problem: "must be objects with file_name, description and content"}
+		return backend.Document{}, &backend.FieldError{
+			Field:   "documents",
+			Problem: "must be objects with file_name, description and content",
+		}
 	}
 	var doc backend.Document
 	var content string
-	into := map[string]*string{"file_name": &doc.FileName, "description": &doc.Description, "content": &content}
+	into := map[string]*string{"file_name": &doc.FileName, "description": &doc.Description,
+		"content": &content}
 	for name, value := range m {
 		at, known := into[name]
 		text, isText := value.(string)
 		if !known || !isText {
-			return doc, &backend.FieldError{Field: "documents", Problem: fmt.Sprintf("%q is not a text named file_name, description or content", name)}
+			return doc, &backend.FieldError{
+				Field: "documents",
+				Problem: fmt.Sprintf(
+					"%q is not one of the text fields file_name, description and content", name),
+			}
 		}
 		*at = text
 	}
 	var err error
-	if doc.Content, err = base64.StdEncoding.DecodeString(strings.Join(strings.Fields(content), "")); err != nil || len(doc.Content) == 0 {
-		return doc, &backend.FieldError{Field: "content", Problem: "must be a PDF file in base64"}
+	if doc.Content,
+		err = base64.StdEncoding.DecodeString(strings.Join(strings.Fields(content),
+		"")); err != nil || len(doc.Content) == 0 {
+		return doc, &backend.FieldError{
+			Field:   "content",
+			Problem: "must be a PDF file in base64",
+		}
 	}
 	return doc, nil
 }
 
 const documentsHelp = `
-A document signer's order waits for documents that show who the signer is, an organization's order may. They are passed on to
-CERTInext and not kept; the order's timeline tells the name, size and SHA-256 of each. If the answer to an upload was lost,
-send it again.
+An order for a document signer waits for documents that prove who the signer is; an order for an
+organization may do so, too. They are passed on to CERTInext and not stored; the order's timeline
+records the name, size and SHA-256 of each. If the answer to an upload was lost, send the
+documents again.
 
-    vault write certinext/orders/<role>/<id>/documents file_name=passport.pdf content="$(base64 -w0 passport.pdf)"
+    vault write certinext/orders/<role>/<id>/documents file_name=passport.pdf \
+        content="$(base64 -w0 passport.pdf)"
 `

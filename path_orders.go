@@ -12,50 +12,80 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// pathNamedOrder comes before the other paths of orders, since a name may end like one of theirs.
+// pathNamedOrder has to precede the other paths below orders, since a request_id may end like one
+// of them.
 func (b *secretsBackend) pathNamedOrder() []*framework.Path {
 	return []*framework.Path{{
 		Pattern: "orders/" + framework.GenericNameRegex("role") + "/request/(?P<request_id>.+)$",
-		Fields:  merge(roleField(), map[string]*framework.FieldSchema{"request_id": {Type: framework.TypeString, Description: "The request_id that the order was placed with.", Required: true}}),
+		Fields: merge(roleField(), map[string]*framework.FieldSchema{
+			"request_id": {
+				Type: framework.TypeString, Required: true,
+				Description: "request_id of the request that placed the order.",
+			},
+		}),
 		Operations: map[logical.Operation]framework.OperationHandler{
-			logical.ReadOperation: operation(b.readNamedOrder, "Find an order by the name of its request.", "find", "order", orderFields()),
+			logical.ReadOperation: operation(b.readNamedOrder,
+				"Find an order by its request_id.",
+				"find", "order", orderFields()),
 		},
-		HelpSynopsis:    "Find an order again by one's own name for it.",
-		HelpDescription: "After an answer was lost, this tells whether there is an order with that request_id, and where it stands, without asking for it again. A requester finds only its own orders.",
+		HelpSynopsis: "Find an order by the request_id that its requester chose.",
+		HelpDescription: "When an answer was lost, this shows whether there is an order with " +
+			"that request_id and what state it is in, without requesting the certificate again. " +
+			"Requesters find only their own orders.",
 	}}
 }
 
 func (b *secretsBackend) pathOrders() []*framework.Path {
 	role, id := framework.GenericNameRegex("role"), framework.GenericNameRegex("id")
 	key := map[string]*framework.FieldSchema{
-		"private_key":      {Type: framework.TypeString, Description: "Private key, unless the order was made by a CSR."},
-		"private_key_type": {Type: framework.TypeString, Description: "ec or rsa."},
+		"private_key": {
+			Type:        framework.TypeString,
+			Description: "Private key, unless the order was placed with a CSR.",
+		},
+		"private_key_type": {
+			Type:        framework.TypeString,
+			Description: "Type of the private key: ec or rsa.",
+		},
 	}
 	return []*framework.Path{
 		{
 			Pattern: "orders/" + role + "/" + id + "/collect$",
 			Fields:  merge(roleField(), orderField(), formatFields(), keyFormatField()),
 			Operations: map[logical.Operation]framework.OperationHandler{
-				logical.UpdateOperation: writing(b.collectOrder, "Hand over the certificate of an issued order.", "collect", "order", merge(certificateFields(), key)),
+				logical.UpdateOperation: writing(b.collectOrder,
+					"Return the certificate of an issued order.",
+					"collect", "order", merge(certificateFields(), key)),
 			},
-			HelpSynopsis:    "Hand over certificate, key and lease of an order.",
-			HelpDescription: "Hands over the certificate of an issued order, to the requester that placed it; before that the answer says what the order waits for. An answer may be lost, so collecting works again as long as the order's key is kept: for the longer of the role's delivery_grace and reuse_window after the latest answer, and for 24 hours after the first at most. Then the key is erased.",
+			HelpSynopsis: "Return certificate, key and lease of an order.",
+			HelpDescription: "Returns the certificate of an issued order to the requester that " +
+				"placed it; before the order is issued, the answer says what it is waiting for. " +
+				"Since an answer may be lost, collecting works again as long as the order's key " +
+				"is kept: for the longer of the role's delivery_grace and reuse_window after the " +
+				"latest answer, but at most 24 hours after the first. Then the key is erased.",
 		},
 		{
 			Pattern: "orders/" + role + "/" + id + `/download/(?P<form>\w+)$`,
 			Fields:  merge(roleField(), orderField(), formField(), downloadFields()),
 			Operations: map[logical.Operation]framework.OperationHandler{
-				logical.ReadOperation: operation(b.downloadOrder, "Download an order's certificate as a file.", "download", "order", fileFields()),
+				logical.ReadOperation: operation(b.downloadOrder,
+					"Download an order's certificate as a file.",
+					"download", "order", fileFields()),
 			},
-			HelpSynopsis:    "Download the certificate of an order in one of several forms.",
-			HelpDescription: "csr is there as long as the order is, the other forms once its certificate is stored. It does not count as collecting." + "\n" + downloadHelp,
+			HelpSynopsis: "Download the certificate of an order in one of several forms.",
+			HelpDescription: "The form csr is available as long as the order is, the others once " +
+				"its certificate is stored. A download does not count as collecting.\n" +
+				downloadHelp,
 		},
 		{
 			Pattern: "orders/" + role + "/" + id + "/dcv$",
 			Fields:  merge(roleField(), orderField(), dcvFields()),
 			Operations: map[logical.Operation]framework.OperationHandler{
-				logical.ReadOperation:   writing(b.readChallenges, "Show what to publish for the order's domains.", "read", "order-challenges", challengeFields()),
-				logical.UpdateOperation: writing(b.verifyDomains, "Ask CERTInext to look for the challenges now.", "verify", "order-challenges", challengeFields()),
+				logical.ReadOperation: writing(b.readChallenges,
+					"Show what to publish for the order's domains.",
+					"read", "order-challenges", challengeFields()),
+				logical.UpdateOperation: writing(b.verifyDomains,
+					"Ask CERTInext to look for the challenges now.",
+					"verify", "order-challenges", challengeFields()),
 			},
 			HelpSynopsis:    "Domain control validation of an order.",
 			HelpDescription: dcvHelp,
@@ -63,108 +93,214 @@ func (b *secretsBackend) pathOrders() []*framework.Path {
 		{
 			Pattern: "orders/" + role + "/" + id + "$",
 			Fields: merge(roleField(), orderField(), map[string]*framework.FieldSchema{
-				"reason":       {Type: framework.TypeString, Description: "For delete: why the order is cancelled; CERTInext keeps it.", Query: true},
-				"ca_order_id":  {Type: framework.TypeString, Description: "For write: CERTInext's number of an unresolved order, or of a draft that was promoted in CERTInext's portal."},
-				"promote":      {Type: framework.TypeBool, Description: "For write: place the order of a draft."},
-				"never_placed": {Type: framework.TypeBool, Description: "For write: declare that CERTInext certainly never took this unresolved order, or no longer holds this draft. The order is closed, and the next request like it buys a new one."},
+				"reason": {
+					Type: framework.TypeString, Query: true,
+					Description: "For delete: why the order is cancelled. CERTInext keeps it.",
+				},
+				"ca_order_id": {
+					Type: framework.TypeString,
+					Description: "For write: CERTInext's number of an unresolved order, or of a " +
+						"draft that was promoted in CERTInext's portal.",
+				},
+				"promote": {
+					Type:        framework.TypeBool,
+					Description: "For write: promote a draft, which places its order.",
+				},
+				"never_placed": {
+					Type: framework.TypeBool,
+					Description: "For write: declare that CERTInext certainly never accepted " +
+						"this unresolved order, or no longer holds this draft. The order is " +
+						"closed, and the next such request buys a new one.",
+				},
 			}),
 			Operations: map[logical.Operation]framework.OperationHandler{
-				logical.ReadOperation:   operation(b.readOrder, "Show an order.", "read", "order", orderFields()),
-				logical.UpdateOperation: writing(b.resolveOrder, "Promote a draft, or settle an unresolved order by hand.", "resolve", "order", orderFields()),
-				logical.DeleteOperation: writing(b.cancelOrder, "End an order whose certificate nobody has got.", "cancel", "order", orderFields()),
+				logical.ReadOperation: operation(b.readOrder,
+					"Show an order.",
+					"read", "order", orderFields()),
+				logical.UpdateOperation: writing(b.resolveOrder,
+					"Promote a draft, or resolve an unresolved order manually.",
+					"resolve", "order", orderFields()),
+				logical.DeleteOperation: writing(b.cancelOrder,
+					"Cancel an order whose certificate has not been delivered.",
+					"cancel", "order", orderFields()),
 			},
-			HelpSynopsis:    "An order: where it stands, what it waits for, what has happened to it.",
+			HelpSynopsis: "An order: its state, what it is waiting for, and what has happened to " +
+				"it.",
 			HelpDescription: orderHelp,
 		},
 		{
 			Pattern: "orders/" + role + "/?$",
-			Fields:  merge(roleField(), nameFields(), requestFields(), map[string]*framework.FieldSchema{"csr": {Type: framework.TypeString, Description: "CSR in PEM; when empty, a key is generated."}}),
+			Fields: merge(roleField(), nameFields(), requestFields(),
+				map[string]*framework.FieldSchema{"csr": {Type: framework.TypeString,
+					Description: "CSR in PEM; when empty, a key is generated."}}),
 			Operations: map[logical.Operation]framework.OperationHandler{
-				logical.ListOperation:   operation(b.listOrders, "List the orders of a role.", "list", "orders", keysField("Ids of the orders.")),
-				logical.UpdateOperation: writing(b.placeOrder, "Place an order without waiting for its certificate.", "place", "order", orderFields()),
+				logical.ListOperation: operation(b.listOrders,
+					"List the orders of a role.",
+					"list", "orders", keysField("Ids of the orders.")),
+				logical.UpdateOperation: writing(b.placeOrder,
+					"Place an order without waiting for its certificate.",
+					"place", "order", orderFields()),
 			},
-			HelpSynopsis:    "The orders of a role.",
-			HelpDescription: "Writing places an order, with the fields of issue or sign, and answers within seconds of CERTInext's answer to it; orders/<role>/<id>/collect hands over the certificate when it is there. A request that is the same as an earlier one finds that one's order: while it is open, and for the role's reuse_window after each answer.",
+			HelpSynopsis: "The orders of a role.",
+			HelpDescription: "Writing places an order, with the fields of issue or sign, and " +
+				"returns within seconds of CERTInext's answer to it; orders/<role>/<id>/collect " +
+				"returns the certificate once it is issued. A request that is the same as an " +
+				"earlier one finds its order while that is open, and for the role's reuse_window " +
+				"after each answer.",
 		},
 	}
 }
 
 func orderFields() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
-		"order_id":      {Type: framework.TypeString, Description: "Id of the order in this mount."},
-		"ca_order_id":   {Type: framework.TypeString, Description: "CERTInext's order number; empty until it is known."},
-		"ca_request_id": {Type: framework.TypeString, Description: "CERTInext's request number, by which its portal knows a draft."},
-		"role":          {Type: framework.TypeString, Description: "Role that the order was placed under."},
-		"state":         {Type: framework.TypeString, Description: "placing, unresolved, draft, pending, issued, cancelled, rejected, expired, revoked or failed."},
-		"ca_status":     {Type: framework.TypeString, Description: "Status in CERTInext's terms."},
-		"ca_state":      {Type: framework.TypeString, Description: "CERTInext's display words."},
-		"request_id":    {Type: framework.TypeString, Description: "The caller's own name for the request."},
-		"common_name":   {Type: framework.TypeString, Description: "Common name."},
-		"names":         {Type: framework.TypeStringSlice, Description: "All names, the common name first."},
-		"product_code":  {Type: framework.TypeString, Description: "Product that was ordered."},
-		"serial_number": {Type: framework.TypeString, Description: "Serial number of the certificate, once issued."},
-		"delivered":     {Type: framework.TypeBool, Description: "Whether the certificate was handed over."},
-		"waits_for":     {Type: framework.TypeString, Description: "Who has to act next: certinext, dcv-solver, domain-owner, organization, approver, requester or operator; empty when the order is over."},
-		"needs":         {Type: framework.TypeStringSlice, Description: "What has to happen next, e.g. the TXT record to publish."},
-		"last_error":    {Type: framework.TypeString, Description: "What failed last."},
-		"created_at":    {Type: framework.TypeString, Description: "RFC 3339."},
-		"updated_at":    {Type: framework.TypeString, Description: "RFC 3339."},
-		"reissue_of":    {Type: framework.TypeString, Description: "Order whose certificate this one reissues; empty for most."},
-		"timeline":      {Type: framework.TypeSlice, Description: "What has happened, each with at and what."},
+		"order_id": {
+			Type:        framework.TypeString,
+			Description: "Id of the order in this mount.",
+		},
+		"ca_order_id": {
+			Type:        framework.TypeString,
+			Description: "CERTInext's order number; empty until it is known.",
+		},
+		"ca_request_id": {
+			Type:        framework.TypeString,
+			Description: "CERTInext's request number, by which its portal identifies a draft.",
+		},
+		"role": {
+			Type:        framework.TypeString,
+			Description: "Role under which the order was placed.",
+		},
+		"state": {
+			Type: framework.TypeString,
+			Description: "placing, unresolved, draft, pending, issued, cancelled, rejected, " +
+				"expired, revoked or failed.",
+		},
+		"ca_status": {
+			Type:        framework.TypeString,
+			Description: "CERTInext's status of the order, e.g. pending-dcv or issued.",
+		},
+		"ca_state": {
+			Type:        framework.TypeString,
+			Description: "Status as CERTInext displays it.",
+		},
+		"request_id": {
+			Type:        framework.TypeString,
+			Description: "request_id of the request that placed the order.",
+		},
+		"common_name": {Type: framework.TypeString, Description: "Common name."},
+		"names": {
+			Type:        framework.TypeStringSlice,
+			Description: "All names, the common name first.",
+		},
+		"product_code": {Type: framework.TypeString, Description: "Product that was ordered."},
+		"serial_number": {
+			Type:        framework.TypeString,
+			Description: "Serial number of the certificate, once issued.",
+		},
+		"delivered": {
+			Type:        framework.TypeBool,
+			Description: "Whether the certificate was delivered.",
+		},
+		"waits_for": {
+			Type: framework.TypeString,
+			Description: "Party that has to act next: certinext, dcv-solver, domain-owner, " +
+				"organization, approver, requester or operator; empty when the order is over.",
+		},
+		"needs": {
+			Type:        framework.TypeStringSlice,
+			Description: "What has to happen next, e.g. the TXT record to publish.",
+		},
+		"last_error": {Type: framework.TypeString, Description: "The last failure."},
+		"created_at": {Type: framework.TypeString, Description: "RFC 3339."},
+		"updated_at": {Type: framework.TypeString, Description: "RFC 3339."},
+		"reissue_of": {
+			Type: framework.TypeString,
+			Description: "Id of the order whose certificate this one reissues; empty for other " +
+				"orders.",
+		},
+		"timeline": {
+			Type:        framework.TypeSlice,
+			Description: "What has happened to the order, as events with at and what.",
+		},
 	}
 }
 
 func dcvFields() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
-		"domain": {Type: framework.TypeString, Description: "One of the order's domains; when empty all, and for write all that are not validated yet.", Query: true},
-		"method": {Type: framework.TypeString, Description: "dns-txt, http-url or email; the role's dcv_method when empty.", Query: true, AllowedValues: []any{"dns-txt", "http-url", "email"}},
+		"domain": {
+			Type: framework.TypeString, Query: true,
+			Description: "One of the order's domains. When empty: all of them for read, and " +
+				"those that are not validated yet for write.",
+		},
+		"method": {
+			Type: framework.TypeString, Query: true,
+			AllowedValues: []any{"dns-txt", "http-url", "email"},
+			Description:   "dns-txt, http-url or email; the role's dcv_method when empty.",
+		},
 	}
 }
 
 func challengeFields() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
-		"domains": {Type: framework.TypeSlice, Description: "For each domain: domain, verified, and what to publish: dns_names, dns_value, http_url, http_path, http_content, email_to, and expires in CERTInext's own words; error when CERTInext refused, and found, what was looked for in the DNS, where, and what was found."},
+		"domains": {
+			Type: framework.TypeSlice,
+			Description: "For each domain: domain, verified, and what to publish: dns_names, " +
+				"dns_value, http_url, http_path, http_content, email_to, and expires as " +
+				"CERTInext words it; error when CERTInext refused; and found, which says what " +
+				"was looked for in the DNS, where, and what was there.",
+		},
 	}
 }
 
-func (b *secretsBackend) collectOrder(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+func (b *secretsBackend) collectOrder(
+	ctx context.Context, req *logical.Request, d *framework.FieldData,
+) (*logical.Response, error) {
 	f, err := decodeFormat(d)
 	if err != nil {
 		return nil, err
 	}
-	issued, err := b.engine.Orders.CollectOrder(ctx, req.Storage, d.Get("role").(string), d.Get("id").(string), requester(req))
+	issued, err := b.engine.Orders.CollectOrder(ctx, req.Storage, d.Get("role").(string),
+		d.Get("id").(string), requester(req))
 	if err != nil {
 		return nil, err
 	}
 	return b.certificateResponse(issued, f)
 }
 
-func (b *secretsBackend) downloadOrder(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	found, err := b.engine.Orders.DownloadOrder(ctx, req.Storage, d.Get("role").(string), d.Get("id").(string))
+func (b *secretsBackend) downloadOrder(
+	ctx context.Context, req *logical.Request, d *framework.FieldData,
+) (*logical.Response, error) {
+	found, err := b.engine.Orders.DownloadOrder(ctx, req.Storage, d.Get("role").(string),
+		d.Get("id").(string))
 	if err != nil || found == nil {
 		return nil, err
 	}
 	return downloadResponse(found, d)
 }
 
-func (b *secretsBackend) readChallenges(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+func (b *secretsBackend) readChallenges(
+	ctx context.Context, req *logical.Request, d *framework.FieldData,
+) (*logical.Response, error) {
 	method, err := decodeMethod(d)
 	if err != nil {
 		return nil, err
 	}
-	domains, err := b.engine.Orders.Challenges(ctx, req.Storage, d.Get("role").(string), d.Get("id").(string), d.Get("domain").(string), method)
+	domains, err := b.engine.Orders.Challenges(ctx, req.Storage, d.Get("role").(string),
+		d.Get("id").(string), d.Get("domain").(string), method)
 	if err != nil {
 		return nil, err
 	}
 	return encodeChallenges(domains), nil
 }
 
-func (b *secretsBackend) verifyDomains(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+func (b *secretsBackend) verifyDomains(
+	ctx context.Context, req *logical.Request, d *framework.FieldData,
+) (*logical.Response, error) {
 	method, err := decodeMethod(d)
 	if err != nil {
 		return nil, err
 	}
-	domains, err := b.engine.Orders.VerifyDomains(ctx, req.Storage, d.Get("role").(string), d.Get("id").(string), d.Get("domain").(string), method)
+	domains, err := b.engine.Orders.VerifyDomains(ctx, req.Storage, d.Get("role").(string),
+		d.Get("id").(string), d.Get("domain").(string), method)
 	if err != nil {
 		return nil, err
 	}
@@ -176,7 +312,10 @@ func decodeMethod(d *framework.FieldData) (backend.DCVMethod, error) {
 	case "", "dns-txt", "http-url", "email":
 		return backend.DCVMethod(m), nil
 	}
-	return "", &backend.FieldError{Field: "method", Problem: "is not dns-txt, http-url or email"}
+	return "", &backend.FieldError{
+		Field:   "method",
+		Problem: "is not dns-txt, http-url or email",
+	}
 }
 
 func encodeChallenges(domains []backend.DomainChallenge) *logical.Response {
@@ -191,8 +330,13 @@ func encodeChallenge(d backend.DomainChallenge) map[string]any {
 	m := map[string]any{"domain": d.Domain, "verified": d.Verified}
 	c := d.Challenge
 	for field, v := range map[string]string{
-		"dns_value": c.DNSValue, "http_path": c.HTTPPath, "http_url": d.HTTPURL, "http_content": c.HTTPContent, "expires": c.ExpiresText,
-		"error": d.Error, "found": d.Found,
+		"dns_value":    c.DNSValue,
+		"http_path":    c.HTTPPath,
+		"http_url":     d.HTTPURL,
+		"http_content": c.HTTPContent,
+		"expires":      c.ExpiresText,
+		"error":        d.Error,
+		"found":        d.Found,
 	} {
 		if v != "" {
 			m[field] = v
@@ -207,7 +351,9 @@ func encodeChallenge(d backend.DomainChallenge) map[string]any {
 	return m
 }
 
-func (b *secretsBackend) readOrder(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+func (b *secretsBackend) readOrder(
+	ctx context.Context, req *logical.Request, d *framework.FieldData,
+) (*logical.Response, error) {
 	o, err := b.engine.Orders.Order(ctx, req.Storage, d.Get("role").(string), d.Get("id").(string))
 	if err != nil || o == nil {
 		return nil, err
@@ -215,25 +361,35 @@ func (b *secretsBackend) readOrder(ctx context.Context, req *logical.Request, d 
 	return &logical.Response{Data: encodeOrder(o)}, nil
 }
 
-func (b *secretsBackend) readNamedOrder(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	o, err := b.engine.Orders.NamedOrder(ctx, req.Storage, d.Get("role").(string), requester(req), d.Get("request_id").(string))
+func (b *secretsBackend) readNamedOrder(
+	ctx context.Context, req *logical.Request, d *framework.FieldData,
+) (*logical.Response, error) {
+	o, err := b.engine.Orders.NamedOrder(ctx, req.Storage, d.Get("role").(string), requester(req),
+		d.Get("request_id").(string))
 	if err != nil || o == nil {
 		return nil, err
 	}
 	return &logical.Response{Data: encodeOrder(o)}, nil
 }
 
-func (b *secretsBackend) cancelOrder(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	o, err := b.engine.Orders.CancelOrder(ctx, req.Storage, d.Get("role").(string), d.Get("id").(string), d.Get("reason").(string))
+func (b *secretsBackend) cancelOrder(
+	ctx context.Context, req *logical.Request, d *framework.FieldData,
+) (*logical.Response, error) {
+	o, err := b.engine.Orders.CancelOrder(ctx, req.Storage, d.Get("role").(string),
+		d.Get("id").(string), d.Get("reason").(string))
 	if err != nil {
 		return nil, err
 	}
 	return &logical.Response{Data: encodeOrder(o)}, nil
 }
 
-func (b *secretsBackend) resolveOrder(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+func (b *secretsBackend) resolveOrder(
+	ctx context.Context, req *logical.Request, d *framework.FieldData,
+) (*logical.Response, error) {
 	role, id := d.Get("role").(string), d.Get("id").(string)
-	number, never, promote := d.Get("ca_order_id").(string), d.Get("never_placed").(bool), d.Get("promote").(bool)
+	number := d.Get("ca_order_id").(string)
+	never := d.Get("never_placed").(bool)
+	promote := d.Get("promote").(bool)
 	var (
 		o   *backend.Order
 		err error
@@ -244,7 +400,11 @@ func (b *secretsBackend) resolveOrder(ctx context.Context, req *logical.Request,
 	case !promote && (number == "") == never:
 		o, err = b.engine.Orders.ResolveOrder(ctx, req.Storage, role, id, number)
 	default:
-		err = &backend.FieldError{Field: "ca_order_id", Problem: "write one of CERTInext's number of the order, never_placed=true and promote=true"}
+		err = &backend.FieldError{
+			Field: "ca_order_id",
+			Problem: "write exactly one of ca_order_id (CERTInext's number of the order), " +
+				"never_placed=true and promote=true",
+		}
 	}
 	if err != nil {
 		return nil, err
@@ -252,7 +412,9 @@ func (b *secretsBackend) resolveOrder(ctx context.Context, req *logical.Request,
 	return &logical.Response{Data: encodeOrder(o)}, nil
 }
 
-func (b *secretsBackend) listOrders(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+func (b *secretsBackend) listOrders(
+	ctx context.Context, req *logical.Request, d *framework.FieldData,
+) (*logical.Response, error) {
 	ids, err := b.engine.Orders.Orders(ctx, req.Storage, d.Get("role").(string))
 	if err != nil {
 		return nil, err
@@ -260,7 +422,9 @@ func (b *secretsBackend) listOrders(ctx context.Context, req *logical.Request, d
 	return logical.ListResponse(ids), nil
 }
 
-func (b *secretsBackend) placeOrder(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+func (b *secretsBackend) placeOrder(
+	ctx context.Context, req *logical.Request, d *framework.FieldData,
+) (*logical.Response, error) {
 	r, err := decodeRequest(req, d)
 	if err != nil {
 		return nil, err
@@ -276,7 +440,8 @@ func (b *secretsBackend) placeOrder(ctx context.Context, req *logical.Request, d
 func encodeOrder(o *backend.Order) map[string]any {
 	timeline := make([]map[string]any, 0, len(o.Timeline))
 	for _, e := range o.Timeline {
-		timeline = append(timeline, map[string]any{"at": e.At.UTC().Format(time.RFC3339), "what": e.What})
+		timeline = append(timeline,
+			map[string]any{"at": e.At.UTC().Format(time.RFC3339), "what": e.What})
 	}
 	return map[string]any{
 		"order_id":      o.ID,
@@ -303,29 +468,38 @@ func encodeOrder(o *backend.Order) map[string]any {
 }
 
 const orderHelp = `
-Deleting an order cancels it at CERTInext and erases its key. If CERTInext has issued it meanwhile, its certificate is revoked. The order is
-closed when its own status at CERTInext says that it is cancelled or revoked; until then the answer is an error, and the order stays open. An
-order whose certificate was handed over is not touched: revoke the certificate instead.
+Deleting an order cancels it at CERTInext and erases its key. If CERTInext has issued it in the
+meantime, the certificate is revoked. The order is closed once its own status at CERTInext says
+that it is cancelled or revoked; until then the answer is an error, and the order stays open. An
+order whose certificate was delivered is left alone: revoke the certificate instead.
 
-When CERTInext says that it has rejected, cancelled or revoked an order, or that it has expired, the order is closed and its key erased once that
-was seen twice, at least 20 seconds apart; for answers of version 1 of the API that do not name the order, a day apart.
+When CERTInext says that it has rejected, cancelled or revoked an order, or that it has expired,
+the order is closed and its key erased once that has been seen twice, at least 20 seconds apart;
+for answers of version 1 of the API that do not name the order, a day apart.
 
-A draft (save_as_draft=true) costs nothing. Writing promote=true places its order, and deleting it discards it. CERTInext tells
-nobody what becomes of a draft in its portal: one that was promoted there is adopted by writing its ca_order_id, and one that
-was discarded there is closed by writing never_placed=true.
+A draft (save_as_draft=true) costs nothing. Writing promote=true places its order, and deleting it
+discards it. CERTInext does not report what becomes of a draft in its portal: adopt a draft that
+was promoted there by writing its ca_order_id, and close one that was discarded there by writing
+never_placed=true.
 
-An order is unresolved when CERTInext's answer to it was lost, or came from something in between, and its records do not show the order. It is
-never sent a second time. When the records show an order that was placed much later (absent_after in config) and not this one, it has
-failed. Until then an operator can settle it: by writing its number as ca_order_id when CERTInext's portal shows it, or never_placed=true when it is
-certain that CERTInext does not have it. The latter is refused while CERTInext may still be working on the order (create_timeout in config), while its
-records show it, and while they cannot be read. The next request is a new order then, so a team's policy should allow neither field.
-A number that turns out to be another order's, because its certificate carries another key, is taken back: the order is unresolved again.
+An order is unresolved when CERTInext's answer to it was lost, or came from an intermediary, and
+CERTInext's records do not show the order. It is never sent a second time. Once the records show
+an order that was placed much later (absent_after in config) and still not this one, this one has
+failed. Until then an operator can resolve it: by writing CERTInext's number as ca_order_id if the
+portal shows the order, or never_placed=true if it is certain that CERTInext does not have it. The
+latter is refused while CERTInext may still be working on the order (create_timeout in config),
+while its records show the order, and while they cannot be read. The next such request is a new
+order then, so the policy of a team should allow neither field. If the number turns out to be
+another order's, because its certificate carries another key, it is discarded, and the order is
+unresolved again.
 `
 
 const dcvHelp = `
-Reading shows, for every domain of the order, whether it is validated, and if not, what to publish: a TXT record with dns_value
-at each of dns_names, or a file that http_url answers with http_content and nothing else, or which addresses have got a mail to answer.
-Writing asks CERTInext to look for it now. When it does not see a TXT record, found says what the zone's own servers answer.
+Reading shows, for every domain of the order, whether it is validated and, if not, what to
+publish: a TXT record with dns_value at each of dns_names, or a file with http_content and nothing
+else at http_url; or the addresses that have received an email to answer. Writing asks CERTInext
+to look for it now. If CERTInext does not see a TXT record, found says what the zone's own servers
+answer.
 
-A role with a dcv_solver does all of this by itself.
+A role with a dcv_solver does all of this automatically.
 `

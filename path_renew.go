@@ -14,44 +14,80 @@ import (
 
 func (b *secretsBackend) pathRenew() []*framework.Path {
 	key := map[string]*framework.FieldSchema{
-		"private_key":      {Type: framework.TypeString, Description: "Private key, unless a CSR was given."},
-		"private_key_type": {Type: framework.TypeString, Description: "ec or rsa."},
+		"private_key": {
+			Type:        framework.TypeString,
+			Description: "Private key, unless a CSR was given.",
+		},
+		"private_key_type": {
+			Type:        framework.TypeString,
+			Description: "Type of the private key: ec or rsa.",
+		},
 	}
 	return []*framework.Path{{
 		Pattern: "renew/" + framework.GenericNameRegex("role") + "/(?P<serial>[0-9A-Fa-f:-]+)$",
-		Fields: merge(roleField(), formatFields(), keyFormatField(), map[string]*framework.FieldSchema{
-			"serial":     {Type: framework.TypeString, Description: "Serial number of the certificate to renew, in hexadecimal, with colons or dashes.", Required: true},
-			"csr":        {Type: framework.TypeString, Description: "CSR in PEM with a new key; when empty, a key is generated."},
-			"ttl":        {Type: framework.TypeSignedDurationSecond, Description: "Life of the lease. CERTInext sets that of the certificate."},
-			"request_id": {Type: framework.TypeString, Description: "Name of this renewal; renew:<serial> when empty, so that a certificate is renewed once, however often that is asked for."},
-			"async":      {Type: framework.TypeBool, Description: "Answer with the order, without waiting for the certificate."},
-		}),
+		Fields: merge(roleField(), formatFields(), keyFormatField(),
+			map[string]*framework.FieldSchema{
+				"serial": {
+					Type: framework.TypeString, Required: true,
+					Description: "Serial number of the certificate to renew, in hexadecimal, " +
+						"with colons or dashes.",
+				},
+				"csr": {
+					Type:        framework.TypeString,
+					Description: "CSR in PEM with a new key; when empty, a key is generated.",
+				},
+				"ttl": {
+					Type: framework.TypeSignedDurationSecond,
+					Description: "TTL of the lease. CERTInext sets the validity of the " +
+						"certificate.",
+				},
+				"request_id": {
+					Type: framework.TypeString,
+					Description: "Name of this renewal; renew:<serial> when empty, so that " +
+						"repeated requests renew a certificate only once.",
+				},
+				"async": {
+					Type:        framework.TypeBool,
+					Description: "Return the order without waiting for the certificate.",
+				},
+			}),
 		Operations: map[logical.Operation]framework.OperationHandler{
-			logical.UpdateOperation: writing(b.renew, "Order the successor of a certificate, for the same names and with a new key.", "renew", "certificate", orderInstead(merge(certificateFields(), key))),
+			logical.UpdateOperation: writing(b.renew,
+				"Order the successor of a certificate, for the same names and with a new key.",
+				"renew", "certificate", orderInstead(merge(certificateFields(), key))),
 		},
 		HelpSynopsis:    "Order the successor of a certificate.",
 		HelpDescription: renewHelp,
 	}}
 }
 
-func (b *secretsBackend) renew(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+func (b *secretsBackend) renew(
+	ctx context.Context, req *logical.Request, d *framework.FieldData,
+) (*logical.Response, error) {
 	for _, field := range []string{"ttl", "async"} {
 		if _, _, err := d.GetOkErr(field); err != nil {
 			return nil, &backend.FieldError{Field: field, Problem: err.Error()}
 		}
 	}
 	return b.order(ctx, req, d, backend.Request{
-		Role: d.Get("role").(string), Requester: requester(req), EntityID: req.EntityID,
-		Renews: d.Get("serial").(string), ID: d.Get("request_id").(string), CSR: d.Get("csr").(string),
-		TTL: time.Duration(d.Get("ttl").(int)) * time.Second,
+		Role:      d.Get("role").(string),
+		Requester: requester(req),
+		EntityID:  req.EntityID,
+		Renews:    d.Get("serial").(string),
+		ID:        d.Get("request_id").(string),
+		CSR:       d.Get("csr").(string),
+		TTL:       time.Duration(d.Get("ttl").(int)) * time.Second,
 	})
 }
 
 const renewHelp = `
-CERTInext has no renewal: this is a new order for the same names, or the same subject, with a new key, at a new order's price. The old certificate stays
-as it is until it expires or its lease ends, so the two overlap.
+CERTInext has no renewal: this places a new order for the same names, or the same subject, with a
+new key, at the price of a new order. The old certificate stays as it is until it expires or its
+lease ends, so the two overlap.
 
-A certificate is renewed once by the same requester, however often it asks, unless it gives a request_id of its own. The same request finds the
-order, and gets the new certificate again as long as its key is kept (delivery_grace, reuse_window); after that it is refused, and the new certificate is
-the one to renew. The role's renewal_window keeps certificates from being renewed too early.
+However often the same requester asks, a certificate is renewed once, unless the request sets
+another request_id. The same request finds the order, and gets the new certificate again as long
+as its key is kept (delivery_grace, reuse_window); after that it is refused, and the new
+certificate is the one to renew. The role's renewal_window prevents certificates from being
+renewed too early.
 `

@@ -15,17 +15,26 @@ import (
 
 func (b *secretsBackend) pathRevoke() []*framework.Path {
 	key := map[string]*framework.FieldSchema{
-		"private_key": {Type: framework.TypeString, Description: "Private key of the certificate, in PEM.", Required: true, DisplayAttrs: &framework.DisplayAttributes{Sensitive: true}},
+		"private_key": {
+			Type: framework.TypeString, Required: true,
+			DisplayAttrs: &framework.DisplayAttributes{Sensitive: true},
+			Description:  "Private key of the certificate, in PEM.",
+		},
 	}
 	order := map[string]*framework.FieldSchema{
-		"order_id": {Type: framework.TypeString, Description: "Id of the order whose certificate is to be revoked."},
+		"order_id": {
+			Type:        framework.TypeString,
+			Description: "Id of the order whose certificate is to be revoked.",
+		},
 	}
 	return []*framework.Path{
 		{
 			Pattern: "revoke$",
 			Fields:  revokeFields(),
 			Operations: map[logical.Operation]framework.OperationHandler{
-				logical.UpdateOperation: writing(b.revoke, "Revoke any certificate of this mount.", "revoke", "certificate", revokedFields()),
+				logical.UpdateOperation: writing(b.revoke,
+					"Revoke any certificate of this mount.",
+					"revoke", "certificate", revokedFields()),
 			},
 			HelpSynopsis:    "Revoke a certificate at CERTInext.",
 			HelpDescription: revokeHelp,
@@ -34,7 +43,9 @@ func (b *secretsBackend) pathRevoke() []*framework.Path {
 			Pattern: "revoke/" + framework.GenericNameRegex("role") + "$",
 			Fields:  merge(roleField(), revokeFields(), order),
 			Operations: map[logical.Operation]framework.OperationHandler{
-				logical.UpdateOperation: writing(b.revoke, "Revoke a certificate of a role.", "revoke", "role-certificate", revokedFields()),
+				logical.UpdateOperation: writing(b.revoke,
+					"Revoke a certificate of a role.",
+					"revoke", "role-certificate", revokedFields()),
 			},
 			HelpSynopsis:    "Revoke a certificate of one role at CERTInext.",
 			HelpDescription: revokeHelp,
@@ -43,7 +54,9 @@ func (b *secretsBackend) pathRevoke() []*framework.Path {
 			Pattern: "revoke-with-key$",
 			Fields:  merge(revokeFields(), key),
 			Operations: map[logical.Operation]framework.OperationHandler{
-				logical.UpdateOperation: writing(b.revokeWithKey, "Revoke a certificate whose private key the caller holds.", "revoke", "certificate-with-key", revokedFields()),
+				logical.UpdateOperation: writing(b.revokeWithKey,
+					"Revoke a certificate whose private key the caller holds.",
+					"revoke", "certificate-with-key", revokedFields()),
 			},
 			HelpSynopsis:    "Revoke a certificate at CERTInext, by proving possession of its key.",
 			HelpDescription: revokeHelp,
@@ -53,24 +66,59 @@ func (b *secretsBackend) pathRevoke() []*framework.Path {
 
 func revokeFields() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
-		"serial_number": {Type: framework.TypeString, Description: "Serial number in hexadecimal, with colons or dashes."},
-		"certificate":   {Type: framework.TypeString, Description: "The certificate in PEM, instead of its serial number. It has to be the mount's own: one of another CA with the same serial number is not found."},
-		"reason":        {Type: framework.TypeString, Description: "One of RFC 5280's reasons, e.g. superseded or key-compromise; cessation-of-operation when empty. One that CERTInext cannot express is refused."},
-		"note":          {Type: framework.TypeString, Description: "Remark that CERTInext keeps."},
+		"serial_number": {
+			Type:        framework.TypeString,
+			Description: "Serial number in hexadecimal, with colons or dashes.",
+		},
+		"certificate": {
+			Type: framework.TypeString,
+			Description: "The certificate in PEM, instead of its serial number. It has to be one " +
+				"of this mount: another CA's certificate with the same serial number is not " +
+				"found.",
+		},
+		"reason": {
+			Type: framework.TypeString,
+			Description: "One of the reasons of RFC 5280, e.g. superseded or key-compromise; " +
+				"cessation-of-operation when empty. A reason that CERTInext cannot express is " +
+				"refused.",
+		},
+		"note": {
+			Type:        framework.TypeString,
+			Description: "Remark for CERTInext's records.",
+		},
 	}
 }
 
 func revokedFields() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
-		"revocation_time":         {Type: framework.TypeInt64, Description: "When the revocation was seen at CERTInext, in seconds since 1970; 0 while it is queued."},
-		"revocation_time_rfc3339": {Type: framework.TypeString, Description: "The same as RFC 3339."},
-		"state":                   {Type: framework.TypeString, Description: "revoked, queued, or expired."},
-		"reason":                  {Type: framework.TypeString, Description: "Reason that CERTInext was given."},
-		"handed_to":               {Type: framework.TypeInt, Description: "How many answers held the certificate. Requests that are the same share one, so the revocation affects all of them."},
+		"revocation_time": {
+			Type: framework.TypeInt64,
+			Description: "When the revocation was seen at CERTInext, in seconds since 1970; 0 " +
+				"while it is queued.",
+		},
+		"revocation_time_rfc3339": {
+			Type:        framework.TypeString,
+			Description: "The same time in RFC 3339; empty while it is queued.",
+		},
+		"state": {
+			Type:        framework.TypeString,
+			Description: "revoked, queued, or expired.",
+		},
+		"reason": {
+			Type:        framework.TypeString,
+			Description: "Reason given to CERTInext.",
+		},
+		"handed_to": {
+			Type: framework.TypeInt,
+			Description: "Number of answers that contained the certificate. Identical requests " +
+				"share a certificate, so the revocation affects all of them.",
+		},
 	}
 }
 
-func (b *secretsBackend) revoke(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+func (b *secretsBackend) revoke(
+	ctx context.Context, req *logical.Request, d *framework.FieldData,
+) (*logical.Response, error) {
 	r := decodeRevoke(d)
 	if role, ok := d.Schema["role"]; ok && role != nil {
 		r.Role, r.OrderID = d.Get("role").(string), d.Get("order_id").(string)
@@ -78,7 +126,9 @@ func (b *secretsBackend) revoke(ctx context.Context, req *logical.Request, d *fr
 	return encodeRevoked(b.engine.Orders.Revoke(ctx, req.Storage, r))
 }
 
-func (b *secretsBackend) revokeWithKey(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+func (b *secretsBackend) revokeWithKey(
+	ctx context.Context, req *logical.Request, d *framework.FieldData,
+) (*logical.Response, error) {
 	r := decodeRevoke(d)
 	r.WithKey, r.PrivateKey = true, d.Get("private_key").(string)
 	return encodeRevoked(b.engine.Orders.Revoke(ctx, req.Storage, r))
@@ -98,18 +148,25 @@ func encodeRevoked(r *backend.Revoked, err error) (*logical.Response, error) {
 		return nil, err
 	}
 	resp := &logical.Response{Data: map[string]any{
-		"revocation_time": int64(0), "revocation_time_rfc3339": "", "state": "revoked", "reason": string(r.Reason), "handed_to": r.HandedTo,
+		"revocation_time":         int64(0),
+		"revocation_time_rfc3339": "",
+		"state":                   "revoked",
+		"reason":                  string(r.Reason),
+		"handed_to":               r.HandedTo,
 	}}
 	if r.HandedTo > 1 {
-		resp.AddWarning(fmt.Sprintf("the certificate was handed over %d times: all who got it have to replace it", r.HandedTo))
+		resp.AddWarning(fmt.Sprintf("the certificate was delivered %d times: "+
+			"every client that received it has to replace it", r.HandedTo))
 	}
 	switch {
 	case r.Expired:
 		resp.Data["state"] = "expired"
-		resp.AddWarning("certificate " + r.Serial + " has expired already: there is nothing to revoke")
+		resp.AddWarning("certificate " + r.Serial +
+			" has already expired: there is nothing to revoke")
 	case r.Queued:
 		resp.Data["state"] = "queued"
-		resp.AddWarning("CERTInext could not take the revocation now: it is queued and will be tried until it succeeds")
+		resp.AddWarning("CERTInext has not confirmed the revocation yet: " +
+			"it is queued and will be retried until it succeeds")
 	default:
 		resp.Data["revocation_time"] = r.At.Unix()
 		resp.Data["revocation_time_rfc3339"] = r.At.UTC().Format(time.RFC3339Nano)
@@ -118,9 +175,10 @@ func encodeRevoked(r *backend.Revoked, err error) (*logical.Response, error) {
 }
 
 const revokeHelp = `
-Revoking is idempotent, and skips certificates that have expired. The revocation is stored before CERTInext is asked, and from then on
-nobody is handed the certificate. It counts as done when the status of the order at CERTInext says so. Until then, and while CERTInext cannot be
-reached, it is queued (certs/revocation-queue) and tried again.
+Revoking is idempotent, and skips certificates that have expired. The revocation is stored before
+CERTInext is asked, and from then on the certificate is no longer delivered. It counts as done
+when the status of the order at CERTInext says so. Until then, and while CERTInext cannot be
+reached, it is queued (certs/revocation-queue) and retried.
 
-Requests that were the same share one certificate: handed_to says how many answers held it.
+Identical requests share a certificate: handed_to says how many answers contained it.
 `

@@ -22,9 +22,10 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// answer turns an engine's error into Vault's answer. What the caller or CERTInext has to mend is a 400 with the reason in
-// words, whatever status CERTInext gave: Vault's clients send a 5xx and some others again, and an order must not be
-// placed twice. Anything else is a fault, and goes on as an error.
+// answer converts an error of the engine into a response. An error that the caller or CERTInext has
+// to correct becomes a 400 with an explanation, whatever status CERTInext returned: Vault's clients
+// retry a 5xx and some other statuses, and an order must not be placed twice (ADR 0006). Any other
+// error is a fault and is returned as it is.
 func answer(err error) (*logical.Response, error) {
 	var (
 		field    *backend.FieldError
@@ -33,14 +34,14 @@ func answer(err error) (*logical.Response, error) {
 		refused  *backend.RefusedError
 	)
 	switch {
-	case errors.As(err, &field), errors.As(err, &order), errors.As(err, &refused), errors.As(err, &notFound),
-		errors.Is(err, backend.ErrNotConfigured):
+	case errors.As(err, &field), errors.As(err, &order), errors.As(err, &refused),
+		errors.As(err, &notFound), errors.Is(err, backend.ErrNotConfigured):
 		return logical.ErrorResponse(err.Error()), nil
 	}
 	return nil, err
 }
 
-// badOption turns a rendering option that cannot be used into the engine's error about a field.
+// badOption converts a [*bundle.OptionError] into the engine's error about a field.
 func badOption(err error) error {
 	if o := new(bundle.OptionError); errors.As(err, &o) {
 		return &backend.FieldError{Field: o.Option, Problem: o.Problem}
@@ -48,13 +49,19 @@ func badOption(err error) error {
 	return err
 }
 
-// handler is a handler whose errors are the engine's own.
-type handler func(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error)
+// A handler serves an operation. Its errors are those of the engine, and [answer] converts them.
+type handler func(
+	ctx context.Context, req *logical.Request, d *framework.FieldData,
+) (*logical.Response, error)
 
 // operation declares an operation that only reads.
-func operation(h handler, summary, verb, suffix string, fields map[string]*framework.FieldSchema) *framework.PathOperation {
+func operation(
+	h handler, summary, verb, suffix string, fields map[string]*framework.FieldSchema,
+) *framework.PathOperation {
 	return &framework.PathOperation{
-		Callback: func(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+		Callback: func(
+			ctx context.Context, req *logical.Request, d *framework.FieldData,
+		) (*logical.Response, error) {
 			resp, err := h(ctx, req, d)
 			if err != nil {
 				return answer(err)
@@ -71,35 +78,41 @@ func operation(h handler, summary, verb, suffix string, fields map[string]*frame
 	}
 }
 
-// writing declares an operation that writes storage or talks to CERTInext: it runs on the active node of the primary.
-func writing(h handler, summary, verb, suffix string, fields map[string]*framework.FieldSchema) *framework.PathOperation {
+// writing declares an operation that writes storage or calls CERTInext. Vault forwards it to the
+// active node of the primary cluster.
+func writing(
+	h handler, summary, verb, suffix string, fields map[string]*framework.FieldSchema,
+) *framework.PathOperation {
 	op := operation(h, summary, verb, suffix, fields)
 	op.ForwardPerformanceStandby, op.ForwardPerformanceSecondary = true, true
 	return op
 }
 
-// silent declares that a successful answer has no body.
+// silent declares that a successful answer of op has no body.
 func silent(op *framework.PathOperation) *framework.PathOperation {
 	op.Responses = map[int][]framework.Response{http.StatusNoContent: {{Description: "Done"}}}
 	return op
 }
 
-// warned declares that a successful answer may hold warnings.
+// warned declares that a successful answer of op may contain warnings.
 func warned(op *framework.PathOperation) *framework.PathOperation {
 	op.Responses[http.StatusOK] = []framework.Response{{Description: "Done, with warnings"}}
 	return op
 }
 
-// strict makes every operation of paths refuse fields that it does not know: a misspelt constraint that is ignored is worse
+// strict makes every operation refuse unknown fields: ignoring a misspelt constraint would be worse
 // than an error.
 func strict(paths []*framework.Path) []*framework.Path {
 	for _, p := range paths {
 		for _, h := range p.Operations {
 			op := h.(*framework.PathOperation)
 			next := op.Callback
-			op.Callback = func(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+			op.Callback = func(
+				ctx context.Context, req *logical.Request, d *framework.FieldData,
+			) (*logical.Response, error) {
 				if unknown := unknownFields(req.Data, p.Fields); len(unknown) > 0 {
-					return logical.ErrorResponse("unknown field: %s", strings.Join(unknown, ", ")), nil
+					return logical.ErrorResponse("unknown field: %s", strings.Join(unknown, ", ")),
+						nil
 				}
 				return next(ctx, req, d)
 			}
@@ -119,9 +132,10 @@ func unknownFields(data map[string]any, fields map[string]*framework.FieldSchema
 	return unknown
 }
 
-// certificateResponse answers with a certificate in the caller's form, tied to its lease if it has
-// one.
-func (b *secretsBackend) certificateResponse(issued *backend.Issued, o bundle.Options) (*logical.Response, error) {
+// certificateResponse returns a certificate in the caller's form, tied to its lease if it has one.
+func (b *secretsBackend) certificateResponse(
+	issued *backend.Issued, o bundle.Options,
+) (*logical.Response, error) {
 	data, err := certificateData(issued, o)
 	if err != nil {
 		return nil, err
@@ -141,11 +155,12 @@ func (b *secretsBackend) certificateResponse(issued *backend.Issued, o bundle.Op
 	return resp, nil
 }
 
-// certificateData is the answer of issue and sign. A keystore holds everything: there is no key, and
-// no chain, beside it.
+// certificateData is the answer of issue and sign. A keystore contains key and chain, so they are
+// not returned beside it.
 func certificateData(issued *backend.Issued, o bundle.Options) (map[string]any, error) {
 	c := issued.Certificate
-	shown := bundle.Certificate{PEM: c.PEM, Chain: c.Chain, Key: issued.PrivateKey, NotBefore: c.NotBefore}
+	shown := bundle.Certificate{PEM: c.PEM, Chain: c.Chain, Key: issued.PrivateKey,
+		NotBefore: c.NotBefore}
 	encoded, err := shown.Encode(o)
 	if err != nil {
 		return nil, err
@@ -168,11 +183,14 @@ func certificateData(issued *backend.Issued, o bundle.Options) (map[string]any, 
 	return data, nil
 }
 
-// downloadResponse answers with the file of a form.
+// downloadResponse returns the requested form of a certificate as a file.
 func downloadResponse(d *backend.Download, fd *framework.FieldData) (*logical.Response, error) {
 	encoding, form := fd.Get("encoding").(string), fd.Get("form").(string)
 	if encoding != "raw" && encoding != "base64" {
-		return nil, &backend.FieldError{Field: "encoding", Problem: fmt.Sprintf("%q is not raw or base64", encoding)}
+		return nil, &backend.FieldError{
+			Field:   "encoding",
+			Problem: fmt.Sprintf("%q is not raw or base64", encoding),
+		}
 	}
 	file, err := bundle.FileOf(form)
 	if err != nil {
@@ -181,7 +199,9 @@ func downloadResponse(d *backend.Download, fd *framework.FieldData) (*logical.Re
 	c := bundle.Certificate{CSR: d.CSR}
 	switch {
 	case d.Certificate != nil:
-		c.PEM, c.Chain, c.NotBefore = d.Certificate.PEM, d.Certificate.Chain, d.Certificate.NotBefore
+		c.PEM = d.Certificate.PEM
+		c.Chain = d.Certificate.Chain
+		c.NotBefore = d.Certificate.NotBefore
 	case form != "csr":
 		return nil, &backend.OrderError{Order: d.Order}
 	}
@@ -214,13 +234,15 @@ func rawResponse(body []byte, mediaType string) *logical.Response {
 	}}
 }
 
-// window decodes the part of a list that a request asks for.
+// window decodes the page of a list that a request selects.
 func window(d *framework.FieldData) backend.Window {
 	return backend.Window{After: d.Get("after").(string), Limit: d.Get("limit").(int)}
 }
 
-// pageResponse is the answer of a list that is read page by page.
-func pageResponse[T any](name string, p backend.Page[T], encode func(T) map[string]any) *logical.Response {
+// pageResponse returns one page of a list.
+func pageResponse[T any](
+	name string, p backend.Page[T], encode func(T) map[string]any,
+) *logical.Response {
 	rows := make([]map[string]any, 0, len(p.Rows))
 	for _, row := range p.Rows {
 		rows = append(rows, encode(row))
@@ -232,7 +254,7 @@ func pageResponse[T any](name string, p backend.Page[T], encode func(T) map[stri
 	return &logical.Response{Data: data}
 }
 
-// rfc3339 writes a time of CERTInext's; empty when it told none.
+// rfc3339 formats a time from CERTInext. The zero time becomes an empty string.
 func rfc3339(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -240,7 +262,8 @@ func rfc3339(t time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
-// amount makes a number of what CERTInext writes as text, digit by digit. What is no number stays text, and nothing is nil.
+// amount converts an amount, which CERTInext sends as text, to a JSON number with the same digits.
+// Text that is not a number is returned unchanged; empty text becomes nil.
 func amount(text string) any {
 	switch {
 	case text == "":
@@ -251,7 +274,7 @@ func amount(text string) any {
 	return text
 }
 
-// requester names who sends a request, as an order remembers it.
+// requester identifies the sender of a request, as it is stored with an order.
 func requester(req *logical.Request) string {
 	switch {
 	case req.EntityID != "":
@@ -259,7 +282,8 @@ func requester(req *logical.Request) string {
 	case req.ClientTokenAccessor != "":
 		return "accessor:" + req.ClientTokenAccessor
 	case req.ClientToken != "":
-		// Batch tokens have no accessor. What a plugin sees of a token is a hash already; it is not stored all the same.
+		// Batch tokens have no accessor. A plugin only ever sees a hash of the token; even that is
+		// not stored as it is.
 		sum := sha256.Sum256([]byte(req.ClientToken))
 		return "token:" + hex.EncodeToString(sum[:16])
 	}

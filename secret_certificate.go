@@ -13,11 +13,11 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// certificateSecretType is stored with every lease, so it never changes.
+// certificateSecretType is stored with every lease, so it must never change.
 const certificateSecretType = "certinext_certificate"
 
-// certificateSecret is the lease of an issued certificate. It needs nothing but what the lease's internal data names, so it
-// does not depend on the form in which the certificate was answered.
+// certificateSecret is the lease of an issued certificate. Renewing and revoking use only the
+// lease's internal data, so they do not depend on the form in which the certificate was returned.
 func (b *secretsBackend) certificateSecret() *framework.Secret {
 	return &framework.Secret{
 		Type: certificateSecretType,
@@ -31,12 +31,15 @@ func (b *secretsBackend) certificateSecret() *framework.Secret {
 	}
 }
 
-func (b *secretsBackend) renewCertificateLease(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
+func (b *secretsBackend) renewCertificateLease(
+	ctx context.Context, req *logical.Request, _ *framework.FieldData,
+) (*logical.Response, error) {
 	serial, lease, err := leaseOf(req)
 	if err != nil {
 		return nil, err
 	}
-	ttl, err := b.engine.Certificates.RenewLease(ctx, req.Storage, serial, lease, req.Secret.Increment)
+	ttl, err := b.engine.Certificates.RenewLease(ctx, req.Storage, serial, lease,
+		req.Secret.Increment)
 	if err != nil {
 		return answer(err)
 	}
@@ -45,17 +48,21 @@ func (b *secretsBackend) renewCertificateLease(ctx context.Context, req *logical
 	return resp, nil
 }
 
-func (b *secretsBackend) revokeCertificateLease(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
+func (b *secretsBackend) revokeCertificateLease(
+	ctx context.Context, req *logical.Request, _ *framework.FieldData,
+) (*logical.Response, error) {
 	serial, lease, err := leaseOf(req)
 	if err != nil {
 		return nil, err
 	}
 	if req.Secret.IssueTime.IsZero() && b.engine.Orders.JustAnswered(lease, answeredAt(req)) {
-		// Vault names the time of every lease that it has. This one it could not store, mostly because the caller hung up,
-		// and it answered an error: nobody has got the certificate by it.
+		// Vault sets the issue time of every lease that it has stored. It could not store this one,
+		// mostly because the caller had disconnected, and returned an error: the certificate has
+		// not been delivered by this answer (ADR 0010).
 		return nil, b.engine.Orders.TakeBack(ctx, req.Storage, serial, lease)
 	}
-	return nil, b.engine.Certificates.ReleaseLease(ctx, req.Storage, backend.LeaseEnd{Serial: serial, ID: lease})
+	end := backend.LeaseEnd{Serial: serial, ID: lease}
+	return nil, b.engine.Certificates.ReleaseLease(ctx, req.Storage, end)
 }
 
 func leaseOf(req *logical.Request) (serial, lease string, err error) {
@@ -70,7 +77,8 @@ func leaseOf(req *logical.Request) (serial, lease string, err error) {
 	return serial, lease, nil
 }
 
-// answeredAt is when the answer that the lease belongs to was given; long ago when the lease does not say.
+// answeredAt is the time of the answer that the lease belongs to; the zero time when the lease does
+// not contain it.
 func answeredAt(req *logical.Request) time.Time {
 	text, _ := req.Secret.InternalData["answered_at"].(string)
 	at, err := time.Parse(time.RFC3339, text)

@@ -3,5 +3,5 @@
 
 package certinextsecrets
 
-// Version is what the plugin reports to Vault. Releases set it when they are linked.
+// Version is the version that the plugin reports to Vault. Release builds set it at link time.
 var Version = "v0.1.0-dev"

@@ -158,8 +158,8 @@ func TestDocumentsAreRefusedByField(t *testing.T) {
 		for want, data := range map[string]map[string]any{
 			"documents: is empty":                               nil,
 			"content: must be a PDF file in base64":             {"file_name": "a.pdf", "content": "%PDF"},
-			"documents: takes the place of":                     {"file_name": "a.pdf", "content": pdf, "documents": []any{map[string]any{"file_name": "b.pdf", "content": pdf}}},
-			`documents: "name" is not a text named`:             {"documents": []any{map[string]any{"name": "b.pdf"}}},
+			"documents: cannot be combined with":                {"file_name": "a.pdf", "content": pdf, "documents": []any{map[string]any{"file_name": "b.pdf", "content": pdf}}},
+			`documents: "name" is not one of the text fields`:   {"documents": []any{map[string]any{"name": "b.pdf"}}},
 			"documents: must be objects":                        {"documents": []any{"x"}},
 			"documents[0].file_name: must be the name of a PDF": {"file_name": "a.exe", "content": pdf},
 			"documents[0].content: is not a PDF":                {"file_name": "a.pdf", "content": base64.StdEncoding.EncodeToString([]byte("MZ"))},
