@@ -4,10 +4,10 @@
 // Package bundle renders an issued certificate in the forms that clients ask for: PEM and DER,
 // bundles, PKCS#7, PKCS#12, Java keystores, and the files of a download.
 //
-// It is pure: what it returns depends on its arguments alone, and for everything but a PKCS#12
-// archive or a Java keystore that holds a key, whose encryption is salted, the same arguments give
-// the same bytes. It knows nothing of Vault, of orders, or of where a certificate is stored, and it
-// never puts a key into a form that was not asked to hold one.
+// It is pure: its results depend only on its arguments, and the same arguments always give the same
+// bytes, except for a PKCS#12 archive or a Java keystore that holds a key, whose encryption is
+// salted. It knows nothing of Vault, of orders, or of where a certificate is stored, and it never
+// puts a key into a form that was not asked to hold one.
 package bundle
 
 import (
@@ -17,20 +17,20 @@ import (
 	"time"
 )
 
-// A Certificate is an issued certificate with what belongs to it. Every text is PEM.
+// A Certificate is an issued certificate with what belongs to it. All of its strings are PEM.
 type Certificate struct {
 	PEM       string
-	Chain     []string  // the issuing CA first; empty where the CA delivered none
-	Key       string    // PKCS#8; empty where the private key is not here
-	CSR       string    // empty where it is not known
-	NotBefore time.Time // how old the entries of a keystore and the files of an archive are
+	Chain     []string  // the issuing CA first; empty if the CA delivered none
+	Key       string    // PKCS#8; empty if the private key is not in Vault
+	CSR       string    // empty if it is not known
+	NotBefore time.Time // dates the entries of a keystore and the files of an archive
 }
 
-// certificates are the certificate and its chain.
+// certificates returns the certificate, followed by its chain.
 func (c *Certificate) certificates() []string { return append([]string{c.PEM}, c.Chain...) }
 
-// A Format is what an answer's certificate holds. The names and what each of them answers are those
-// of Vault's PKI secrets engine.
+// A Format selects what the certificate of an answer contains. The formats have the names and the
+// contents of those in Vault's PKI secrets engine.
 type Format string
 
 // The formats.
@@ -46,16 +46,17 @@ const (
 // Formats lists all formats.
 func Formats() []Format { return []Format{PEM, DER, PEMBundle, PKCS7, PKCS12, JKS} }
 
-// A KeyFormat is how a private key is encoded. PEM or base64 of DER follows from the [Format].
+// A KeyFormat is the encoding of a private key. Whether it is in PEM or in base64 of DER follows
+// from the [Format].
 type KeyFormat string
 
-// The key formats. KeyDER is the key's own format: SEC 1 or PKCS#1.
+// The key formats. KeyDER stands for the native encoding of the key: SEC 1 or PKCS#1.
 const (
 	KeyDER   KeyFormat = "der"
 	KeyPKCS8 KeyFormat = "pkcs8"
 )
 
-// Options are how a client wants its certificate.
+// Options select the form in which a client receives its certificate.
 type Options struct {
 	Format      Format    // PEM when empty
 	KeyFormat   KeyFormat // KeyDER when empty
@@ -63,17 +64,18 @@ type Options struct {
 	Keystore    Keystore  // for PKCS12 and JKS
 }
 
-// An OptionError is an option that cannot be used. It names the option as the API of Vault's PKI
-// secrets engine does.
+// An OptionError reports an option that cannot be used, under its name in the API of Vault's PKI
+// secrets engine.
 type OptionError struct {
 	Option, Problem string
 }
 
-// Error says what is wrong with the option.
+// Error names the option and the problem.
 func (e *OptionError) Error() string { return e.Option + ": " + e.Problem }
 
-// Validate fills in defaults, and returns an [*OptionError] for what [Certificate.Encode] could not
-// use. Ask it before a certificate is bought: nothing about the options fails afterwards.
+// Validate sets defaults, and returns an [*OptionError] for options that [Certificate.Encode] could
+// not use. Call it before buying a certificate: options that pass it do not make Encode fail
+// afterwards.
 func (o *Options) Validate() error {
 	if o.Format == "" {
 		o.Format = PEM
@@ -82,10 +84,13 @@ func (o *Options) Validate() error {
 		o.KeyFormat = KeyDER
 	}
 	if !slices.Contains(Formats(), o.Format) {
-		return &OptionError{"format", fmt.Sprintf("%q is not pem, der, pem_bundle, pkcs7, pkcs12_bundle or jks_bundle", o.Format)}
+		return &OptionError{"format",
+			fmt.Sprintf("%q is not pem, der, pem_bundle, pkcs7, pkcs12_bundle or jks_bundle",
+				o.Format)}
 	}
 	if o.KeyFormat != KeyDER && o.KeyFormat != KeyPKCS8 {
-		return &OptionError{"private_key_format", fmt.Sprintf("%q is not der or pkcs8", o.KeyFormat)}
+		return &OptionError{"private_key_format",
+			fmt.Sprintf("%q is not der or pkcs8", o.KeyFormat)}
 	}
 	switch o.Format {
 	case PKCS12:
@@ -96,19 +101,19 @@ func (o *Options) Validate() error {
 	return nil
 }
 
-// An Encoded is a certificate in a client's form.
+// An Encoded is a certificate in the form that a client asked for.
 type Encoded struct {
 	Certificate string   // in the wanted format
-	IssuingCA   string   // the first of the chain, whether it is a root or not; empty where there is no chain
-	Chain       []string // never nil
-	Key         string   // empty where there is none
-	// Archive is set when Certificate is a keystore, which holds everything: Chain and Key are
+	IssuingCA   string   // the first of the chain, even if it is a root; empty without a chain
+	Chain       []string // never nil, unless Archive is set
+	Key         string   // empty if there is none
+	// Archive is set when Certificate is a keystore, which contains everything. Chain and Key are
 	// empty then.
 	Archive bool
 }
 
-// Encode renders the certificate. The options have to be valid. An error says what of the stored
-// certificate or key cannot be read.
+// Encode renders the certificate. The options must have passed [Options.Validate]. An error says
+// which part of the stored certificate or key cannot be read.
 func (c *Certificate) Encode(o Options) (*Encoded, error) {
 	shown := *c
 	if o.RemoveRoots {
@@ -148,7 +153,9 @@ func (c *Certificate) Encode(o Options) (*Encoded, error) {
 
 // toDER turns every PEM text into base64 of DER.
 func (e *Encoded) toDER() {
-	e.Certificate, e.IssuingCA, e.Key = base64DER(e.Certificate), base64DER(e.IssuingCA), base64DER(e.Key)
+	e.Certificate = base64DER(e.Certificate)
+	e.IssuingCA = base64DER(e.IssuingCA)
+	e.Key = base64DER(e.Key)
 	for i, c := range e.Chain {
 		e.Chain[i] = base64DER(c)
 	}

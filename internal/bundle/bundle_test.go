@@ -31,7 +31,8 @@ func TestEveryFormatHoldsTheKeyOnlyWhereItIsAskedTo(t *testing.T) {
 			e, err := c.Encode(o)
 			require.NoError(t, err, format)
 			require.Equal(t, format == bundle.PKCS12 || format == bundle.JKS, e.Archive)
-			require.Equal(t, e.Archive, e.Key == "", "a keystore holds the key, and nothing is beside it")
+			require.Equal(t, e.Archive, e.Key == "",
+				"a keystore holds the key, and nothing is beside it")
 			require.NotEmpty(t, e.IssuingCA)
 		}
 	}
@@ -77,10 +78,12 @@ func TestTheSameCertificateGivesTheSameFile(t *testing.T) {
 
 func TestOptionsAreRefusedByName(t *testing.T) {
 	for option, o := range map[string]bundle.Options{
-		"format":                {Format: "pfx"},
-		"private_key_format":    {KeyFormat: "pkcs1"},
-		"pkcs12_encoder":        {Format: bundle.PKCS12, Keystore: bundle.Keystore{Encoder: "legacy"}},
-		"pkcs12_password":       {Format: bundle.PKCS12, Keystore: bundle.Keystore{Password: "\U0001F511"}},
+		"format":             {Format: "pfx"},
+		"private_key_format": {KeyFormat: "pkcs1"},
+		"pkcs12_encoder": {Format: bundle.PKCS12,
+			Keystore: bundle.Keystore{Encoder: "legacy"}},
+		"pkcs12_password": {Format: bundle.PKCS12,
+			Keystore: bundle.Keystore{Password: "\U0001F511"}},
 		"jks_password":          {Format: bundle.JKS, Keystore: bundle.Keystore{Password: "ü"}},
 		"jks_private_key_alias": {Format: bundle.JKS, Keystore: bundle.Keystore{Alias: "\x00"}},
 	} {
@@ -103,7 +106,9 @@ func TestAPasswordIsNotPrinted(t *testing.T) {
 }
 
 func TestWhatIsStoredMayBeBroken(t *testing.T) {
-	for _, broken := range []string{"", "no PEM", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"} {
+	for _, broken := range []string{
+		"", "no PEM", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----",
+	} {
 		for _, format := range []bundle.Format{bundle.PKCS12, bundle.JKS} {
 			o := bundle.Options{Format: format}
 			require.NoError(t, o.Validate())

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// Media types of files.
+// The media types of files and of raw answers.
 const (
 	MediaChain = "application/pem-certificate-chain" // RFC 8555, section 9.1
 	MediaDER   = "application/pkix-cert"             // RFC 2585, section 4.1
@@ -20,7 +20,7 @@ const (
 	mediaZIP   = "application/zip"
 )
 
-// A File is a form in which a certificate is downloaded. No file ever holds a key.
+// A File is a form in which a certificate is downloaded. No file contains a key.
 type File struct {
 	Name      string // file name, such as certificate.crt
 	MediaType string
@@ -28,50 +28,56 @@ type File struct {
 	encode func(*Certificate) ([]byte, error)
 }
 
-// ErrAbsent is returned for a file that there is nothing to put into.
+// ErrAbsent is returned when the content of a file is not stored.
 var ErrAbsent = errors.New("is not stored")
 
-// files are the forms that hold one thing each.
+// files are all forms except zip.
 var files = map[string]File{
-	"crt":    {"certificate.crt", MediaChain, func(c *Certificate) ([]byte, error) { return lines(c.PEM), nil }},
-	"der":    {"certificate.cer", MediaDER, func(c *Certificate) ([]byte, error) { return BytesOf(c.PEM), nil }},
-	"ca":     {"ca_chain.crt", MediaChain, encodeChain},
-	"bundle": {"bundle.crt", MediaChain, func(c *Certificate) ([]byte, error) { return lines(c.certificates()...), nil }},
-	"pkcs7":  {"certificate.p7b", mediaPKCS7, func(c *Certificate) ([]byte, error) { return encodePKCS7(c.certificates()) }},
-	"csr":    {"request.csr", mediaPEM, encodeCSR},
+	"crt": {"certificate.crt", MediaChain,
+		func(c *Certificate) ([]byte, error) { return lines(c.PEM), nil }},
+	"der": {"certificate.cer", MediaDER,
+		func(c *Certificate) ([]byte, error) { return BytesOf(c.PEM), nil }},
+	"ca": {"ca_chain.crt", MediaChain, encodeChain},
+	"bundle": {"bundle.crt", MediaChain,
+		func(c *Certificate) ([]byte, error) { return lines(c.certificates()...), nil }},
+	"pkcs7": {"certificate.p7b", mediaPKCS7,
+		func(c *Certificate) ([]byte, error) { return encodePKCS7(c.certificates()) }},
+	"csr": {"request.csr", mediaPEM, encodeCSR},
 }
 
-// archived are the files of an archive, in their order there.
+// archived lists the files of an archive in their order.
 var archived = []string{"crt", "ca", "bundle", "pkcs7", "csr"}
 
-// FileForms lists the forms of a file, as [FileOf] takes them.
+// FileForms lists the forms that [FileOf] accepts.
 func FileForms() []string { return []string{"crt", "der", "ca", "bundle", "pkcs7", "csr", "zip"} }
 
-// FileOf returns the file of a form: crt, der, ca, bundle, pkcs7, csr, or zip for all of them but
-// der. The error is an [*OptionError].
+// FileOf returns the file for a form: crt, der, ca, bundle, pkcs7, csr, or zip, an archive of all
+// others except der. Its error is an [*OptionError].
 func FileOf(form string) (File, error) {
 	if form == "zip" {
 		return File{"certificate.zip", mediaZIP, encodeArchive}, nil
 	}
 	f, ok := files[form]
 	if !ok {
-		return f, &OptionError{"form", fmt.Sprintf("%q is not crt, der, ca, bundle, pkcs7, csr or zip", form)}
+		return f, &OptionError{"form",
+			fmt.Sprintf("%q is not crt, der, ca, bundle, pkcs7, csr or zip", form)}
 	}
 	return f, nil
 }
 
-// Encode returns the file's content. The error wraps [ErrAbsent] where the certificate lacks what
-// the file is for.
+// Encode returns the content of the file. The error wraps [ErrAbsent] if the certificate lacks the
+// part that the file consists of.
 func (f File) Encode(c *Certificate) ([]byte, error) { return f.encode(c) }
 
-// lines joins PEM texts to a file, which ends in a newline.
+// lines joins PEM texts to a file that ends in a newline.
 func lines(texts ...string) []byte {
 	return []byte(strings.Join(texts, "\n") + "\n")
 }
 
 func encodeChain(c *Certificate) ([]byte, error) {
 	if len(c.Chain) == 0 {
-		return nil, fmt.Errorf("%w: CERTInext delivered the certificate without its chain", ErrAbsent)
+		return nil, fmt.Errorf("%w: CERTInext delivered the certificate without its chain",
+			ErrAbsent)
 	}
 	return lines(c.Chain...), nil
 }
@@ -83,8 +89,8 @@ func encodeCSR(c *Certificate) ([]byte, error) {
 	return lines(c.CSR), nil
 }
 
-// encodeArchive puts every file that there is into one. The same certificate always gives the same
-// bytes: nothing is compressed, since compressors differ, and the files are as old as the
+// encodeArchive archives every file whose content is stored. The same certificate always gives the
+// same bytes: nothing is compressed, since compressors differ, and the files are dated by the
 // certificate.
 func encodeArchive(c *Certificate) ([]byte, error) {
 	var out bytes.Buffer
@@ -98,7 +104,8 @@ func encodeArchive(c *Certificate) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		entry, err := w.CreateHeader(&zip.FileHeader{Name: f.Name, Method: zip.Store, Modified: c.NotBefore.UTC()})
+		entry, err := w.CreateHeader(&zip.FileHeader{Name: f.Name, Method: zip.Store,
+			Modified: c.NotBefore.UTC()})
 		if err == nil {
 			_, err = entry.Write(body)
 		}

@@ -21,14 +21,15 @@ import (
 // issued is when the certificates of the tests begin.
 var issued = time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
 
-// newCertificate makes a certificate for www.example.com with a chain of an intermediate and a root,
-// and the key and CSR that belong to it. A key is of type "ec" or "rsa".
+// newCertificate makes a certificate for www.example.com with a chain of an intermediate and a
+// root, and the key and CSR that belong to it. A key is of type "ec" or "rsa".
 func newCertificate(keyType string) *bundle.Certificate {
 	rootKey, subKey, key := newKey("ec"), newKey("ec"), newKey(keyType)
 	root, rootPEM := sign(1, "Example Root", nil, rootKey.Public(), rootKey)
 	sub, subPEM := sign(2, "Example Issuing CA", root, subKey.Public(), rootKey)
 	_, leafPEM := sign(3, "www.example.com", sub, key.Public(), subKey)
-	csr := must(x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{DNSNames: []string{"www.example.com"}}, key))
+	csr := must(x509.CreateCertificateRequest(rand.Reader,
+		&x509.CertificateRequest{DNSNames: []string{"www.example.com"}}, key))
 	return &bundle.Certificate{
 		PEM:       leafPEM,
 		Chain:     []string{subPEM, rootPEM},
@@ -45,7 +46,9 @@ func newKey(keyType string) crypto.Signer {
 	return must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 }
 
-func sign(serial int64, name string, issuer *x509.Certificate, key crypto.PublicKey, by crypto.Signer) (*x509.Certificate, string) {
+func sign(
+	serial int64, name string, issuer *x509.Certificate, key crypto.PublicKey, by crypto.Signer,
+) (*x509.Certificate, string) {
 	template := &x509.Certificate{
 		SerialNumber:          big.NewInt(serial),
 		Subject:               pkix.Name{CommonName: name},

@@ -9,9 +9,9 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/internal/bundle"
 )
 
-// The CA's answers are hostile, and so is what clients send as options. Whatever they are, rendering
-// returns an error or a certificate, and never panics. Where the certificate can be read and the
-// options are valid, it returns the certificate: it has been paid for.
+// Neither the CA's answers nor the options that clients send can be trusted. Rendering must never
+// panic: it returns an error or a certificate. If the certificate can be read and the options are
+// valid, it returns the certificate, which has been paid for.
 
 func FuzzPEM(f *testing.F)       { fuzzFormat(f, bundle.PEM) }
 func FuzzDER(f *testing.F)       { fuzzFormat(f, bundle.DER) }
@@ -24,7 +24,8 @@ func fuzzFormat(f *testing.F, format bundle.Format) {
 	good := newCertificate("ec")
 	f.Add(good.PEM, good.Chain[0], good.Key, "changeit", "app", true)
 	f.Add(good.PEM, good.Chain[1], "", "", "", false)
-	f.Add("", "", "-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----", "\x00", "\U0001F511", false)
+	f.Add("", "", "-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----", "\x00",
+		"\U0001F511", false)
 	f.Fuzz(func(t *testing.T, leaf, issuer, key, password, alias string, removeRoots bool) {
 		o := bundle.Options{
 			Format: format, RemoveRoots: removeRoots,

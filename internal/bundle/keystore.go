@@ -18,20 +18,14 @@ import (
 	"software.sslmate.com/src/go-pkcs12"
 )
 
-// Keystore is how a client wants its PKCS#12 archive or Java keystore.
-//
-// Formats, options, defaults and answers are those of the PKI secrets engine of Vault 2.1, as its API
-// documentation has them ("Generate certificate and key", "Sign certificate"): a keystore holds the
-// key where Vault has made it, and is a trust store otherwise, in which the aliases of a Java
-// keystore are 1, 2, 3 and so on. An empty password is an empty password (not documented; it is what
-// Vault's path_issue_sign.go does).
+// Keystore holds the options of a PKCS#12 archive or Java keystore.
 type Keystore struct {
 	Password string // of the archive, or of the Java keystore and of the key in it
 	Encoder  string // of PKCS#12: DefaultEncoder when empty, or "modern2023"
 	Alias    string // of the key in a Java keystore; DefaultAlias when empty
 }
 
-// String leaves the password out, so that it is in no log.
+// String omits the password, so that it is not logged.
 func (k Keystore) String() string {
 	return fmt.Sprintf("{Encoder: %q, Alias: %q}", k.Encoder, k.Alias)
 }
@@ -39,7 +33,7 @@ func (k Keystore) String() string {
 // GoString is [Keystore.String].
 func (k Keystore) GoString() string { return k.String() }
 
-// The defaults of a keystore, which are Vault's.
+// The defaults of a keystore, the same as Vault's.
 const (
 	DefaultPassword = pkcs12.DefaultPassword
 	DefaultEncoder  = "modern2026"
@@ -56,14 +50,15 @@ func (k *Keystore) validatePKCS12() error {
 		k.Encoder = DefaultEncoder
 	}
 	if pkcs12Encoders[k.Encoder] == nil {
-		return &OptionError{"pkcs12_encoder", fmt.Sprintf("%q is not modern2026 or modern2023", k.Encoder)}
+		return &OptionError{"pkcs12_encoder",
+			fmt.Sprintf("%q is not modern2026 or modern2023", k.Encoder)}
 	}
 	return checkBMP("pkcs12_password", k.Password)
 }
 
-// validateJKS puts the alias into lower case. Vault's documentation calls it case-sensitive. Java
-// lowers the case of what it looks for in a JKS file, and cannot even list a file with an alias in
-// upper case (observed with keytool 17).
+// validateJKS converts the alias to lower case. Vault's documentation calls it case-sensitive, but
+// Java converts the alias that it looks up in a JKS file to lower case, and cannot even list a file
+// with an alias in upper case (observed with keytool 17).
 func (k *Keystore) validateJKS() error {
 	k.Alias = strings.ToLower(k.Alias)
 	if k.Alias == "" {
@@ -78,30 +73,31 @@ func (k *Keystore) validateJKS() error {
 	return checkBMP("jks_private_key_alias", k.Alias)
 }
 
-// checkBMP refuses what a BMPString (RFC 7292, appendix B.1), or a string of a Java keystore, cannot
-// hold or would end at.
+// checkBMP refuses characters that a BMPString (RFC 7292, appendix B.1) or a string of a Java
+// keystore cannot represent, or that would terminate it.
 func checkBMP(option, text string) error {
 	for _, r := range text {
 		if r == 0 || r == utf8.RuneError || r > math.MaxUint16 {
-			return &OptionError{option, "may hold characters of Unicode's Basic Multilingual Plane only: no emoji and no NUL"}
+			return &OptionError{option, "may contain only characters of Unicode's Basic " +
+				"Multilingual Plane: no emoji and no NUL"}
 		}
 	}
 	return nil
 }
 
-// checkASCII refuses what Java would not read as it was written: the library takes bytes for
-// characters.
+// checkASCII refuses characters that Java would read differently: the library encodes each byte as
+// a character.
 func checkASCII(option, text string) error {
 	for _, b := range []byte(text) {
 		if b < ' ' || b > '~' {
-			return &OptionError{option, "may hold printable ASCII characters only"}
+			return &OptionError{option, "may contain only printable ASCII characters"}
 		}
 	}
 	return nil
 }
 
-// keystore bundles the key with the certificate and its chain, or the certificates alone when there
-// is no key. It returns base64.
+// keystore returns a keystore in base64, with the key, the certificate and its chain, or with the
+// certificates alone if there is no key.
 func (c *Certificate) keystore(o Options) (string, error) {
 	texts := c.certificates()
 	all := make([]*x509.Certificate, 0, len(texts))
@@ -132,17 +128,19 @@ func (k Keystore) pkcs12(key string, all []*x509.Certificate) ([]byte, error) {
 		}
 		return encoder.Encode(parsed, all[0], all[1:], k.Password)
 	}
-	// Vault's names in a PKCS#12 trust store are not documented. Subjects, the library's choice, may
-	// be alike or beyond a BMPString; these are neither.
+	// The names that Vault gives the entries of a PKCS#12 trust store are not documented. The
+	// library's choice, the subject, may be ambiguous or not fit into a BMPString; a number is
+	// neither.
 	entries := make([]pkcs12.TrustStoreEntry, 0, len(all))
 	for i, c := range all {
-		entries = append(entries, pkcs12.TrustStoreEntry{Cert: c, FriendlyName: strconv.Itoa(i + 1)})
+		entries = append(entries,
+			pkcs12.TrustStoreEntry{Cert: c, FriendlyName: strconv.Itoa(i + 1)})
 	}
 	return encoder.EncodeTrustStoreEntries(entries, k.Password)
 }
 
-// jks makes a Java keystore. Its dates are the certificates', so that the same trust store always
-// gives the same bytes.
+// jks returns a Java keystore. Its dates are those of the certificates, so that the same trust
+// store always gives the same bytes.
 func (k Keystore) jks(key string, all []*x509.Certificate) ([]byte, error) {
 	store, password := jks.New(jks.WithOrderedAliases()), []byte(k.Password)
 	chain := make([]jks.Certificate, 0, len(all))
@@ -150,7 +148,8 @@ func (k Keystore) jks(key string, all []*x509.Certificate) ([]byte, error) {
 		chain = append(chain, jks.Certificate{Type: "X.509", Content: c.Raw})
 	}
 	if key != "" {
-		entry := jks.PrivateKeyEntry{CreationTime: all[0].NotBefore, PrivateKey: BytesOf(key), CertificateChain: chain}
+		entry := jks.PrivateKeyEntry{CreationTime: all[0].NotBefore, PrivateKey: BytesOf(key),
+			CertificateChain: chain}
 		if entry.PrivateKey == nil {
 			return nil, errors.New("the stored private key is not PEM")
 		}

@@ -14,7 +14,7 @@ import (
 	"strings"
 )
 
-// BytesOf returns what the first PEM block of a text holds; nil when there is none.
+// BytesOf returns the bytes of the first PEM block in a text, or nil if there is none.
 func BytesOf(pemText string) []byte {
 	block, _ := pem.Decode([]byte(pemText))
 	if block == nil {
@@ -23,8 +23,8 @@ func BytesOf(pemText string) []byte {
 	return block.Bytes
 }
 
-// WithoutRoots returns the certificates of a chain that have not signed themselves. What is no
-// certificate is left out, too.
+// WithoutRoots returns a chain without its self-signed certificates. It also omits elements that
+// are not PEM.
 func WithoutRoots(chain []string) []string {
 	out := []string{}
 	for _, c := range chain {
@@ -32,7 +32,8 @@ func WithoutRoots(chain []string) []string {
 		if raw == nil {
 			continue
 		}
-		if cert, err := x509.ParseCertificate(raw); err == nil && cert.CheckSignatureFrom(cert) == nil {
+		cert, err := x509.ParseCertificate(raw)
+		if err == nil && cert.CheckSignatureFrom(cert) == nil {
 			continue
 		}
 		out = append(out, c)
@@ -44,7 +45,7 @@ func base64DER(pemText string) string {
 	return base64.StdEncoding.EncodeToString(BytesOf(pemText))
 }
 
-// encodeKey turns a PKCS#8 PEM key into PEM of the wanted format.
+// encodeKey converts a PKCS#8 key in PEM to the wanted format, in PEM.
 func encodeKey(pkcs8 string, format KeyFormat) (string, error) {
 	if format == KeyPKCS8 {
 		return strings.TrimSpace(pkcs8), nil

@@ -11,8 +11,8 @@ import (
 	"github.com/smallstep/pkcs7"
 )
 
-// encodePKCS7 makes a SignedData without a signature, as RFC 2315, section 9.1, has it for
-// certificates alone. CERTInext serves none of its own (observed: 406).
+// encodePKCS7 returns a SignedData without signatures, which RFC 2315, section 9.1, defines for
+// distributing certificates. CERTInext does not serve PKCS#7 itself (observed: 406).
 func encodePKCS7(certificates []string) ([]byte, error) {
 	var all []byte
 	for _, c := range certificates {
