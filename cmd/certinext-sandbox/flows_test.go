@@ -35,7 +35,8 @@ type object = map[string]any
 func (p *process) login() string {
 	p.t.Helper()
 	resp, err := http.PostForm(p.url+"/oauth/token", url.Values{
-		"grant_type": {"client_credentials"}, "client_id": {"1234567890"}, "client_secret": {"sandbox-client-secret"},
+		"grant_type": {"client_credentials"}, "client_id": {"1234567890"},
+		"client_secret": {"sandbox-client-secret"},
 	})
 	require.NoError(p.t, err)
 	defer resp.Body.Close()
@@ -51,7 +52,8 @@ func request(t *testing.T, name string) (crypto.Signer, string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
-	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: name}}, key)
+	der, err := x509.CreateCertificateRequest(rand.Reader,
+		&x509.CertificateRequest{Subject: pkix.Name{CommonName: name}}, key)
 	require.NoError(t, err)
 	return key, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
 }
@@ -59,12 +61,15 @@ func request(t *testing.T, name string) (crypto.Signer, string) {
 func order(variant, domain string) object {
 	return object{
 		"productVariant": variant, "emailNotifications": "0",
-		"requestor":    object{"name": "Platform Team", "email": "platform@example.com", "phone": "+14155551234"},
+		"requestor": object{"name": "Platform Team", "email": "platform@example.com",
+			"phone": "+14155551234"},
 		"certificate":  object{"domain": domain, "autoSecureWww": false},
 		"subscription": object{"validityYears": 1, "autoRenew": false, "renewBeforeDays": 30},
-		"agreement":    object{"signerName": "Platform Team", "signerPlace": "New York", "signerIp": "203.0.113.7", "accepted": true},
+		"agreement": object{"signerName": "Platform Team", "signerPlace": "New York",
+			"signerIp": "203.0.113.7", "accepted": true},
 		"technicalPointOfContact": object{
-			"name": "T C", "email": "tc@example.com", "phone": "+14155550199", "designation": "Technical Contact",
+			"name": "T C", "email": "tc@example.com", "phone": "+14155550199",
+			"designation": "Technical Contact",
 		},
 		"remarks": "flow test", "tags": []string{"flow:test"},
 	}
@@ -122,7 +127,8 @@ func (p *process) requireCertificate(v object, key crypto.Signer, name string) {
 		intermediates.AddCert(parse(c))
 	}
 	cert := parse(v["certificatePem"])
-	_, err = cert.Verify(x509.VerifyOptions{Roots: pool, Intermediates: intermediates, DNSName: name})
+	_, err = cert.Verify(x509.VerifyOptions{Roots: pool, Intermediates: intermediates,
+		DNSName: name})
 	require.NoError(p.t, err)
 	require.Equal(p.t, key.Public(), cert.PublicKey)
 	require.True(p.t, strings.HasPrefix(cert.OCSPServer[0], p.url))
@@ -136,13 +142,15 @@ func TestFlowOfThePreValidatedClient(t *testing.T) {
 		"OV": func() object {
 			o := order("ov", "host.example.edu")
 			o["organization"] = object{
-				"organizationNumber": "4000001", "preVetted": true, "preVettingToken": "5ca1ab1e00c0ffee5ca1ab1e00c0ffee",
+				"organizationNumber": "4000001", "preVetted": true,
+				"preVettingToken": "5ca1ab1e00c0ffee5ca1ab1e00c0ffee",
 			}
 			return o
 		}(),
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := start(t, "-dialect", "live", "-verified-domains", "example.edu", "-issue-delay", "200ms", "-pem-lag", "200ms")
+			p := start(t, "-dialect", "live", "-verified-domains", "example.edu", "-issue-delay",
+				"200ms", "-pem-lag", "200ms")
 			token := p.login()
 			key, csr := request(t, "host.example.edu")
 			body["csr"] = csr
@@ -164,7 +172,8 @@ func TestFlowOfThePreValidatedClient(t *testing.T) {
 			require.Positive(t, refusals, "issued comes before the PEM")
 			p.requireCertificate(v, key, "host.example.edu")
 
-			status, page := p.call("GET", "/api/certinext/v2/reports/orders?page=1&size=50&status=issued", token, nil)
+			status, page := p.call("GET",
+				"/api/certinext/v2/reports/orders?page=1&size=50&status=issued", token, nil)
 			require.Equal(t, http.StatusOK, status)
 			row := page["content"].([]any)[0].(object)
 			require.Equal(t, created["orderId"], row["orderNumber"])
@@ -184,7 +193,8 @@ func TestFlowOfTheValidatingClient(t *testing.T) {
 	require.NotEmpty(t, catalog["products"])
 
 	body := order("dv", "a.example.com")
-	body["certificate"] = object{"domain": "a.example.com", "additionalDomains": []string{"b.example.com"}, "autoSecureWww": false}
+	body["certificate"] = object{"domain": "a.example.com",
+		"additionalDomains": []string{"b.example.com"}, "autoSecureWww": false}
 	status, created := p.call("POST", sslPath, token, body)
 	require.Equal(t, http.StatusCreated, status, created)
 	path := sslPath + "/" + created["orderId"].(string)
@@ -197,7 +207,8 @@ func TestFlowOfTheValidatingClient(t *testing.T) {
 		domain := e.(object)["domain"].(string)
 		require.Equal(t, "PENDING", e.(object)["dcvStatus"])
 		verify := func() (int, object) {
-			return p.call("POST", path+"/dcv/verify", token, object{"domain": domain, "method": "dns-txt"})
+			return p.call("POST", path+"/dcv/verify", token,
+				object{"domain": domain, "method": "dns-txt"})
 		}
 		_, challenge := p.call("GET", path+"/dcv?domain="+domain+"&method=dns-txt", token, nil)
 		status, refusal := verify()
@@ -214,7 +225,8 @@ func TestFlowOfTheValidatingClient(t *testing.T) {
 	v, _ := p.download(path, token)
 	p.requireCertificate(v, key, "b.example.com")
 
-	status, _ = p.call("POST", path+"/revoke", token, object{"reason": "cessation-of-operation", "note": "test over"})
+	status, _ = p.call("POST", path+"/revoke", token,
+		object{"reason": "cessation-of-operation", "note": "test over"})
 	require.Equal(t, http.StatusNoContent, status)
 	status, _ = p.call("POST", path+"/revoke", token, object{"reason": "cessation-of-operation"})
 	require.Equal(t, http.StatusNotFound, status)
@@ -279,7 +291,10 @@ func (z *txtRecords) answer(query dnsmessage.Message) *dnsmessage.Message {
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	q := query.Questions[0]
-	reply := &dnsmessage.Message{Header: dnsmessage.Header{ID: query.ID, Response: true, Authoritative: true}, Questions: query.Questions}
+	reply := &dnsmessage.Message{
+		Header:    dnsmessage.Header{ID: query.ID, Response: true, Authoritative: true},
+		Questions: query.Questions,
+	}
 	value, ok := z.values[strings.ToLower(strings.TrimSuffix(q.Name.String(), "."))]
 	if !ok || q.Type != dnsmessage.TypeTXT {
 		reply.RCode = dnsmessage.RCodeNameError

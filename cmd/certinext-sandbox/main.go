@@ -1,10 +1,10 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Command certinext-sandbox serves both versions of an in-memory CERTInext API
-// with a certificate authority behind it, for trying out clients without an account.
-// It is not a real CA: its roots are new at every start and nothing it signs
-// is to be trusted. See -help for its flags and administration paths.
+// Command certinext-sandbox serves both versions of an in-memory CERTInext API, backed by a
+// certificate authority, so that clients can be tried without an account. It is not a real CA: its
+// roots are new at every start, and nothing it signs is to be trusted. Its flags and administration
+// paths are described by -help.
 package main
 
 import (
@@ -32,7 +32,7 @@ func main() {
 	}
 }
 
-// run serves until ctx ends. Help goes to stderr, the address to stdout.
+// run serves until ctx ends. It writes help to stderr and the address to stdout.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	o, err := parseFlags(args, stderr)
 	if err != nil {
@@ -50,23 +50,25 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		baseURL = "http://" + listener.Addr().String()
 	}
 	announce(stdout, o, listener.Addr(), baseURL)
-	return serve(ctx, listener, &http.Server{Handler: o.server, ReadHeaderTimeout: 10 * time.Second})
+	return serve(ctx, listener,
+		&http.Server{Handler: o.server, ReadHeaderTimeout: 10 * time.Second})
 }
 
-// checkExposure keeps the server, which asks nobody for credentials on its
-// administration paths, off the network.
+// checkExposure refuses addresses other than loopback ones without -allow-remote, since the
+// administration paths require no credentials.
 func (o *options) checkExposure(addr net.Addr) error {
 	tcp, ok := addr.(*net.TCPAddr)
 	if o.allowRemote || (ok && tcp.IP.IsLoopback()) {
 		return nil
 	}
-	return fmt.Errorf("%s is not a loopback address; -allow-remote listens there all the same", addr)
+	return fmt.Errorf("%s is not a loopback address; set -allow-remote to listen there anyway",
+		addr)
 }
 
-// announce says what was started. It names the credentials and does not print
-// their values.
+// announce prints what was started. It names the flags that hold the credentials, not their values.
 func announce(w io.Writer, o *options, addr net.Addr, baseURL string) {
-	fmt.Fprintln(w, "certinext-sandbox: THIS IS NOT A REAL CA. Its roots are new at every start; trust them in tests only.")
+	fmt.Fprintln(w, "certinext-sandbox: THIS IS NOT A REAL CA. "+
+		"Its roots are new at every start; trust them in tests only.")
 	fmt.Fprintf(w, "dialect:     %s\n", o.server.Dialect)
 	fmt.Fprintf(w, "base URL:    %s\n", baseURL)
 	fmt.Fprintf(w, "credentials: %s\n", o.credentials())
@@ -74,7 +76,7 @@ func announce(w io.Writer, o *options, addr net.Addr, baseURL string) {
 	fmt.Fprintf(w, "listening on http://%s\n", addr)
 }
 
-// serve ends when ctx does, giving calls under way a moment to finish.
+// serve serves until ctx ends. Calls in progress then have two seconds to finish.
 func serve(ctx context.Context, listener net.Listener, server *http.Server) error {
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(listener) }()

@@ -92,7 +92,8 @@ func TestBannerSaysWhatItIs(t *testing.T) {
 	require.Contains(t, p.banner, "NOT A REAL CA")
 	require.Contains(t, p.banner, "dialect:     live")
 	require.Contains(t, p.banner, "-client-secret")
-	require.Contains(t, p.banner, "version 1: account number (-account-number) and access key (-access-key)")
+	require.Contains(t, p.banner,
+		"version 1: account number (-account-number) and access key (-access-key)")
 	require.Contains(t, p.banner, p.url+"/_sandbox/roots.pem")
 	require.NotContains(t, p.banner, "hunter", "credentials are named, not shown")
 	require.Regexp(t, `^http://127\.0\.0\.1:[1-9][0-9]*$`, p.url)
@@ -103,7 +104,10 @@ func TestBannerSaysWhatItIs(t *testing.T) {
 }
 
 func TestStopsCleanlyOnASignal(t *testing.T) {
-	for name, signal := range map[string]os.Signal{"SIGTERM": syscall.SIGTERM, "SIGINT": os.Interrupt} {
+	for name, signal := range map[string]os.Signal{
+		"SIGTERM": syscall.SIGTERM,
+		"SIGINT":  os.Interrupt,
+	} {
 		t.Run(name, func(t *testing.T) {
 			p := start(t)
 			require.NoError(t, p.cmd.Process.Signal(signal))
@@ -142,17 +146,21 @@ func TestHelpDocumentsFlagsAndPaths(t *testing.T) {
 	out, err := exec.Command(binary, "-help").CombinedOutput()
 	require.NoError(t, err)
 	for _, want := range []string{
-		"-listen", "-dialect", "-account-number", "-access-key", "-client-id", "-client-secret", "-verified-domains",
-		"-resolver", "-http-port", "-issue-delay", "-pem-lag", "-certificate-lifetime", "-approval-delay", "-allow-remote",
-		"/_sandbox/faults", "/_sandbox/orders/{id}/approve", "/_sandbox/knobs", "curl -X POST", "lost-reply", "NOT A REAL CA",
+		"-listen", "-dialect", "-account-number", "-access-key", "-client-id", "-client-secret",
+		"-verified-domains", "-resolver", "-http-port", "-issue-delay", "-pem-lag",
+		"-certificate-lifetime", "-approval-delay", "-allow-remote",
+		"/_sandbox/faults", "/_sandbox/orders/{id}/approve", "/_sandbox/knobs", "curl -X POST",
+		"lost-reply", "NOT A REAL CA",
 	} {
 		require.Contains(t, string(out), want)
 	}
 }
 
 func TestFlagsReachTheServer(t *testing.T) {
-	p := start(t, "-issue-delay", "1h", "-pem-lag", "2s", "-chain-order", "root-first", "-dcv-shape", "doc2", "-hold-for-approval",
-		"-dcv-slot-delay", "3s", "-dcv-challenge-delay", "4s", "-dcv-result-delay", "5s", "-create-burst", "16")
+	p := start(t, "-issue-delay", "1h", "-pem-lag", "2s", "-chain-order", "root-first",
+		"-dcv-shape", "doc2", "-hold-for-approval",
+		"-dcv-slot-delay", "3s", "-dcv-challenge-delay", "4s", "-dcv-result-delay", "5s",
+		"-create-burst", "16")
 	_, knobs := p.call("GET", "/_sandbox/knobs", "", nil)
 	require.Equal(t, "1h0m0s", knobs["issueDelay"])
 	require.Equal(t, "2s", knobs["pemLag"])

@@ -1,8 +1,8 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Command vault-plugin-secrets-certinext is the CERTInext secrets engine. Vault starts it; by hand it can only tell its
-// version.
+// Command vault-plugin-secrets-certinext is the CERTInext secrets engine. It is started by Vault.
+// When started manually, it can only print its version.
 package main
 
 import (
@@ -35,7 +35,7 @@ func run(args []string) error {
 	}
 	return plugin.ServeMultiplex(&plugin.ServeOpts{
 		BackendFactoryFunc: certinextsecrets.Factory,
-		// Vault hands over the TLS set-up by a wrapped token; the provider unwraps it.
+		// Vault passes the TLS configuration in a wrapped token, which the provider unwraps.
 		TLSProviderFunc: api.VaultPluginTLSProvider(meta.GetTLSConfig()),
 	})
 }
