@@ -118,9 +118,8 @@ func decodeDocument(v any) (backend.Document, error) {
 		*at = text
 	}
 	var err error
-	if doc.Content,
-		err = base64.StdEncoding.DecodeString(strings.Join(strings.Fields(content),
-		"")); err != nil || len(doc.Content) == 0 {
+	doc.Content, err = base64.StdEncoding.DecodeString(strings.Join(strings.Fields(content), ""))
+	if err != nil || len(doc.Content) == 0 {
 		return doc, &backend.FieldError{
 			Field:   "content",
 			Problem: "must be a PDF file in base64",

@@ -215,9 +215,9 @@ func (b *secretsBackend) order(
 // decodeRequest reads the fields that describe the certificate that is wanted, and refuses those
 // that CERTInext cannot honour.
 func decodeRequest(req *logical.Request, d *framework.FieldData) (backend.Request, error) {
-	for _, field := range []string{"uri_sans", "other_sans", "user_ids", "not_after",
-		"serial_number",
-		"cert_metadata"} {
+	for _, field := range []string{
+		"uri_sans", "other_sans", "user_ids", "not_after", "serial_number", "cert_metadata",
+	} {
 		v, ok, err := d.GetOkErr(field)
 		if err != nil {
 			return backend.Request{}, &backend.FieldError{Field: field, Problem: err.Error()}
@@ -235,8 +235,10 @@ func decodeRequest(req *logical.Request, d *framework.FieldData) (backend.Reques
 			Problem: "cannot be honoured: the role's product determines the issuer",
 		}
 	}
-	for _, field := range []string{"ttl", "alt_names", "ip_sans", "subject", "exclude_cn_from_sans",
-		"async", "save_as_draft", "force_new"} {
+	for _, field := range []string{
+		"ttl", "alt_names", "ip_sans", "subject", "exclude_cn_from_sans", "async",
+		"save_as_draft", "force_new",
+	} {
 		if _, _, err := d.GetOkErr(field); err != nil {
 			return backend.Request{}, &backend.FieldError{Field: field, Problem: err.Error()}
 		}
