@@ -88,8 +88,10 @@ func newBackend(o Options, conf *logical.BackendConfig) *secretsBackend {
 		PathsSpecial: &logical.Paths{
 			SealWrapStorage: backend.SealWrapPrefixes(),
 			// The same paths as in Vault's PKI engine. They return CA certificates only.
-			Unauthenticated: []string{"ca", "ca/pem", "ca_chain", "cert/ca", "cert/ca/raw",
-				"cert/ca/raw/pem", "cert/ca_chain"},
+			Unauthenticated: []string{
+				"ca", "ca/pem", "ca_chain", "cert/ca", "cert/ca/raw",
+				"cert/ca/raw/pem", "cert/ca_chain",
+			},
 		},
 		Secrets: []*framework.Secret{b.certificateSecret()},
 		PeriodicFunc: func(ctx context.Context, req *logical.Request) error {

@@ -15,7 +15,8 @@ import (
 
 func (b *secretsBackend) pathCA() []*framework.Path {
 	raw := func(pattern, summary, suffix string,
-		encode func(chain []string) ([]byte, string)) *framework.Path {
+		encode func(chain []string) ([]byte, string),
+	) *framework.Path {
 		read := operation(b.readRawCA(encode), summary, "read", suffix, nil)
 		read.Responses[http.StatusNoContent] = []framework.Response{
 			{Description: "No certificate has been issued yet"},

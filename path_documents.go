@@ -103,8 +103,11 @@ func decodeDocument(v any) (backend.Document, error) {
 	}
 	var doc backend.Document
 	var content string
-	into := map[string]*string{"file_name": &doc.FileName, "description": &doc.Description,
-		"content": &content}
+	into := map[string]*string{
+		"file_name":   &doc.FileName,
+		"description": &doc.Description,
+		"content":     &content,
+	}
 	for name, value := range m {
 		at, known := into[name]
 		text, isText := value.(string)

@@ -121,8 +121,10 @@ func nameFields() map[string]*framework.FieldSchema {
 }
 
 func emptyOnly(what string, kind framework.FieldType) *framework.FieldSchema {
-	return &framework.FieldSchema{Type: kind,
-		Description: what + " cannot be honoured; accepted only when empty."}
+	return &framework.FieldSchema{
+		Type:        kind,
+		Description: what + " cannot be honoured; accepted only when empty.",
+	}
 }
 
 // requestFields say how the order is to be handled.

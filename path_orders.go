@@ -131,8 +131,12 @@ func (b *secretsBackend) pathOrders() []*framework.Path {
 		{
 			Pattern: "orders/" + role + "/?$",
 			Fields: merge(roleField(), nameFields(), requestFields(),
-				map[string]*framework.FieldSchema{"csr": {Type: framework.TypeString,
-					Description: "CSR in PEM; when empty, a key is generated."}}),
+				map[string]*framework.FieldSchema{
+					"csr": {
+						Type:        framework.TypeString,
+						Description: "CSR in PEM; when empty, a key is generated.",
+					},
+				}),
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.ListOperation: operation(b.listOrders,
 					"List the orders of a role.",

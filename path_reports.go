@@ -102,7 +102,8 @@ func decodeDay(d *framework.FieldData, field string) (time.Time, error) {
 	day, err := time.Parse(time.DateOnly, text)
 	if err != nil {
 		return time.Time{}, &backend.FieldError{
-			Field: field, Problem: "is not a date such as 2026-01-31",
+			Field:   field,
+			Problem: "is not a date such as 2026-01-31",
 		}
 	}
 	return day, nil

@@ -119,8 +119,7 @@ func settings() []binding[backend.Solver] {
 			out = append(out, binding[backend.Solver]{
 				name: f.Name, kind: framework.TypeString, help: help, secret: f.Secret,
 				get: func(v *backend.Solver) any { return string(v.Values[f.Name]) },
-				set: func(v *backend.Solver,
-					value any) {
+				set: func(v *backend.Solver, value any) {
 					v.Values[f.Name] = backend.Secret(value.(string))
 				},
 			})

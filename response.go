@@ -159,8 +159,12 @@ func (b *secretsBackend) certificateResponse(
 // not returned beside it.
 func certificateData(issued *backend.Issued, o bundle.Options) (map[string]any, error) {
 	c := issued.Certificate
-	shown := bundle.Certificate{PEM: c.PEM, Chain: c.Chain, Key: issued.PrivateKey,
-		NotBefore: c.NotBefore}
+	shown := bundle.Certificate{
+		PEM:       c.PEM,
+		Chain:     c.Chain,
+		Key:       issued.PrivateKey,
+		NotBefore: c.NotBefore,
+	}
 	encoded, err := shown.Encode(o)
 	if err != nil {
 		return nil, err

@@ -158,8 +158,8 @@ func (o *options) credentials() string {
 
 func usage(flags *flag.FlagSet) {
 	w := flags.Output()
-	fmt.Fprint(w, `certinext-sandbox serves both versions of an in-memory CERTInext API. It is NOT
-A REAL CA: its roots are new at every start, and nothing it signs is to be trusted.
+	fmt.Fprint(w, `certinext-sandbox serves both versions of an in-memory CERTInext API. It is
+NOT A REAL CA: its roots are new at every start, and nothing it signs is to be trusted.
 
 Usage: certinext-sandbox [flags]
 

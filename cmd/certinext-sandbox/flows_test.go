@@ -35,7 +35,8 @@ type object = map[string]any
 func (p *process) login() string {
 	p.t.Helper()
 	resp, err := http.PostForm(p.url+"/oauth/token", url.Values{
-		"grant_type": {"client_credentials"}, "client_id": {"1234567890"},
+		"grant_type":    {"client_credentials"},
+		"client_id":     {"1234567890"},
 		"client_secret": {"sandbox-client-secret"},
 	})
 	require.NoError(p.t, err)
@@ -60,18 +61,29 @@ func request(t *testing.T, name string) (crypto.Signer, string) {
 
 func order(variant, domain string) object {
 	return object{
-		"productVariant": variant, "emailNotifications": "0",
-		"requestor": object{"name": "Platform Team", "email": "platform@example.com",
-			"phone": "+14155551234"},
+		"productVariant":     variant,
+		"emailNotifications": "0",
+		"requestor": object{
+			"name":  "Platform Team",
+			"email": "platform@example.com",
+			"phone": "+14155551234",
+		},
 		"certificate":  object{"domain": domain, "autoSecureWww": false},
 		"subscription": object{"validityYears": 1, "autoRenew": false, "renewBeforeDays": 30},
-		"agreement": object{"signerName": "Platform Team", "signerPlace": "New York",
-			"signerIp": "203.0.113.7", "accepted": true},
+		"agreement": object{
+			"signerName":  "Platform Team",
+			"signerPlace": "New York",
+			"signerIp":    "203.0.113.7",
+			"accepted":    true,
+		},
 		"technicalPointOfContact": object{
-			"name": "T C", "email": "tc@example.com", "phone": "+14155550199",
+			"name":        "T C",
+			"email":       "tc@example.com",
+			"phone":       "+14155550199",
 			"designation": "Technical Contact",
 		},
-		"remarks": "flow test", "tags": []string{"flow:test"},
+		"remarks": "flow test",
+		"tags":    []string{"flow:test"},
 	}
 }
 
@@ -127,8 +139,11 @@ func (p *process) requireCertificate(v object, key crypto.Signer, name string) {
 		intermediates.AddCert(parse(c))
 	}
 	cert := parse(v["certificatePem"])
-	_, err = cert.Verify(x509.VerifyOptions{Roots: pool, Intermediates: intermediates,
-		DNSName: name})
+	_, err = cert.Verify(x509.VerifyOptions{
+		Roots:         pool,
+		Intermediates: intermediates,
+		DNSName:       name,
+	})
 	require.NoError(p.t, err)
 	require.Equal(p.t, key.Public(), cert.PublicKey)
 	require.True(p.t, strings.HasPrefix(cert.OCSPServer[0], p.url))
@@ -142,8 +157,9 @@ func TestFlowOfThePreValidatedClient(t *testing.T) {
 		"OV": func() object {
 			o := order("ov", "host.example.edu")
 			o["organization"] = object{
-				"organizationNumber": "4000001", "preVetted": true,
-				"preVettingToken": "5ca1ab1e00c0ffee5ca1ab1e00c0ffee",
+				"organizationNumber": "4000001",
+				"preVetted":          true,
+				"preVettingToken":    "5ca1ab1e00c0ffee5ca1ab1e00c0ffee",
 			}
 			return o
 		}(),
@@ -193,8 +209,11 @@ func TestFlowOfTheValidatingClient(t *testing.T) {
 	require.NotEmpty(t, catalog["products"])
 
 	body := order("dv", "a.example.com")
-	body["certificate"] = object{"domain": "a.example.com",
-		"additionalDomains": []string{"b.example.com"}, "autoSecureWww": false}
+	body["certificate"] = object{
+		"domain":            "a.example.com",
+		"additionalDomains": []string{"b.example.com"},
+		"autoSecureWww":     false,
+	}
 	status, created := p.call("POST", sslPath, token, body)
 	require.Equal(t, http.StatusCreated, status, created)
 	path := sslPath + "/" + created["orderId"].(string)

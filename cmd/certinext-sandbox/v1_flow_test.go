@@ -20,8 +20,13 @@ func (p *process) v1(verb string, body object) object {
 	p.t.Helper()
 	ts, txn := time.Now().Format("2006-01-02T15:04:05-07:00"), rand.Text()[:20]
 	sum := sha256.Sum256([]byte("sandbox-access-key" + ts + txn))
-	body["meta"] = object{"ver": "1.0", "ts": ts, "txn": txn, "accountNumber": "1234567890",
-		"authKey": hex.EncodeToString(sum[:])}
+	body["meta"] = object{
+		"ver":           "1.0",
+		"ts":            ts,
+		"txn":           txn,
+		"accountNumber": "1234567890",
+		"authKey":       hex.EncodeToString(sum[:]),
+	}
 	status, v := p.call("POST", "/emSignHub-API/"+verb, "", body)
 	require.Equal(p.t, http.StatusOK, status)
 	return v
@@ -51,17 +56,31 @@ func TestFlowOfVersion1(t *testing.T) {
 	require.Equal(t, "ok", code(p.v1("ValidateCredentials", object{})))
 	key, csr := request(t, "a.example.com")
 	created := p.v1("GenerateOrderSSL", object{"orderDetails": object{
-		"productCode": "842", "accountingModel": "2", "saveAndHold": "0", "emailNotifications": "0",
-		"csr": csr,
-		"requestorInformation": object{"requestorName": "Platform Team",
-			"requestorEmail": "platform@example.com", "requestorIsdCode": "1",
-			"requestorMobileNumber": "4155551234"},
+		"productCode":        "842",
+		"accountingModel":    "2",
+		"saveAndHold":        "0",
+		"emailNotifications": "0",
+		"csr":                csr,
+		"requestorInformation": object{
+			"requestorName":         "Platform Team",
+			"requestorEmail":        "platform@example.com",
+			"requestorIsdCode":      "1",
+			"requestorMobileNumber": "4155551234",
+		},
 		"subscriptionDetails":    object{"validity": "1", "autoRenew": "0", "renewCriteria": "30"},
 		"certificateInformation": object{"domainName": "a.example.com", "autoSecureWWW": "0"},
-		"agreementDetails": object{"acceptAgreement": "1", "signerName": "Platform Team",
-			"signerPlace": "New York", "signerIP": "203.0.113.7"},
-		"technicalPointOfContact": object{"tpcName": "Platform Team",
-			"tpcEmail": "platform@example.com", "tpcIsdCode": "1", "tpcMobileNumber": "4155551234"},
+		"agreementDetails": object{
+			"acceptAgreement": "1",
+			"signerName":      "Platform Team",
+			"signerPlace":     "New York",
+			"signerIP":        "203.0.113.7",
+		},
+		"technicalPointOfContact": object{
+			"tpcName":         "Platform Team",
+			"tpcEmail":        "platform@example.com",
+			"tpcIsdCode":      "1",
+			"tpcMobileNumber": "4155551234",
+		},
 		"additionalInformation": object{"remarks": "flow test"},
 	}})
 	require.Equal(t, "ok", code(created), created)
@@ -72,8 +91,10 @@ func TestFlowOfVersion1(t *testing.T) {
 	}
 	dcv := func(verb string) object {
 		return p.v1(verb, object{"dcvDetails": object{
-			"requestorEmail": "platform@example.com", "orderNumber": number,
-			"domainName": "a.example.com", "dcvMethod": "1",
+			"requestorEmail": "platform@example.com",
+			"orderNumber":    number,
+			"domainName":     "a.example.com",
+			"dcvMethod":      "1",
 		}})
 	}
 	require.Nil(t, track()["domainVerification"])
@@ -99,8 +120,12 @@ func TestFlowOfVersion1(t *testing.T) {
 		"chainPem":       []any{chain["caCertificate"], chain["rootCertificate"]},
 	}, key, "a.example.com")
 
-	revoke := object{"requestorEmail": "platform@example.com", "orderNumber": number,
-		"revokeReasonId": "5", "revokeRemarks": "test over"}
+	revoke := object{
+		"requestorEmail": "platform@example.com",
+		"orderNumber":    number,
+		"revokeReasonId": "5",
+		"revokeRemarks":  "test over",
+	}
 	require.Equal(t, "ok", code(p.v1("RevokeOrder", object{"revocationDetails": revoke})))
 	require.Equal(t, "22", track()["certificateStatusId"])
 	_, v2 := p.call("GET", sslPath+"/"+number, p.login(), nil)
@@ -113,7 +138,8 @@ func TestAccountWithoutOAuth(t *testing.T) {
 	require.Contains(t, p.banner, "-access-key")
 	require.NotContains(t, p.banner, "secret", "it gets no tokens")
 	resp, err := http.PostForm(p.url+"/oauth/token", url.Values{
-		"grant_type": {"client_credentials"}, "client_id": {"1234567890"},
+		"grant_type":    {"client_credentials"},
+		"client_id":     {"1234567890"},
 		"client_secret": {"sandbox-client-secret"},
 	})
 	require.NoError(t, err)

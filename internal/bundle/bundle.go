@@ -84,13 +84,17 @@ func (o *Options) Validate() error {
 		o.KeyFormat = KeyDER
 	}
 	if !slices.Contains(Formats(), o.Format) {
-		return &OptionError{"format",
+		return &OptionError{
+			"format",
 			fmt.Sprintf("%q is not pem, der, pem_bundle, pkcs7, pkcs12_bundle or jks_bundle",
-				o.Format)}
+				o.Format),
+		}
 	}
 	if o.KeyFormat != KeyDER && o.KeyFormat != KeyPKCS8 {
-		return &OptionError{"private_key_format",
-			fmt.Sprintf("%q is not der or pkcs8", o.KeyFormat)}
+		return &OptionError{
+			"private_key_format",
+			fmt.Sprintf("%q is not der or pkcs8", o.KeyFormat),
+		}
 	}
 	switch o.Format {
 	case PKCS12:

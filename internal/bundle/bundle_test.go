@@ -80,10 +80,14 @@ func TestOptionsAreRefusedByName(t *testing.T) {
 	for option, o := range map[string]bundle.Options{
 		"format":             {Format: "pfx"},
 		"private_key_format": {KeyFormat: "pkcs1"},
-		"pkcs12_encoder": {Format: bundle.PKCS12,
-			Keystore: bundle.Keystore{Encoder: "legacy"}},
-		"pkcs12_password": {Format: bundle.PKCS12,
-			Keystore: bundle.Keystore{Password: "\U0001F511"}},
+		"pkcs12_encoder": {
+			Format:   bundle.PKCS12,
+			Keystore: bundle.Keystore{Encoder: "legacy"},
+		},
+		"pkcs12_password": {
+			Format:   bundle.PKCS12,
+			Keystore: bundle.Keystore{Password: "\U0001F511"},
+		},
 		"jks_password":          {Format: bundle.JKS, Keystore: bundle.Keystore{Password: "ü"}},
 		"jks_private_key_alias": {Format: bundle.JKS, Keystore: bundle.Keystore{Alias: "\x00"}},
 	} {

@@ -58,8 +58,11 @@ func ExampleCertificate_Encode_der() {
 }
 
 func ExampleCertificate_Encode_pemBundle() {
-	blocks(encoded(bundle.Options{Format: bundle.PEMBundle, KeyFormat: bundle.KeyPKCS8,
-		RemoveRoots: true}).Certificate)
+	blocks(encoded(bundle.Options{
+		Format:      bundle.PEMBundle,
+		KeyFormat:   bundle.KeyPKCS8,
+		RemoveRoots: true,
+	}).Certificate)
 	// Output:
 	// PRIVATE KEY
 	// CERTIFICATE of www.example.com
@@ -78,8 +81,10 @@ func ExampleCertificate_Encode_pkcs7() {
 }
 
 func ExampleCertificate_Encode_pkcs12() {
-	o := bundle.Options{Format: bundle.PKCS12,
-		Keystore: bundle.Keystore{Password: "changeit", Encoder: "modern2023"}}
+	o := bundle.Options{
+		Format:   bundle.PKCS12,
+		Keystore: bundle.Keystore{Password: "changeit", Encoder: "modern2023"},
+	}
 	raw := must(base64.StdEncoding.DecodeString(encoded(o).Certificate))
 	key, leaf, chain, err := pkcs12.DecodeChain(raw, "changeit")
 	fmt.Printf("%T, %s, %d above it, %v\n", key, leaf.Subject, len(chain), err)
@@ -87,8 +92,10 @@ func ExampleCertificate_Encode_pkcs12() {
 }
 
 func ExampleCertificate_Encode_jks() {
-	o := bundle.Options{Format: bundle.JKS,
-		Keystore: bundle.Keystore{Password: "changeit", Alias: "My-App"}}
+	o := bundle.Options{
+		Format:   bundle.JKS,
+		Keystore: bundle.Keystore{Password: "changeit", Alias: "My-App"},
+	}
 	raw := must(base64.StdEncoding.DecodeString(encoded(o).Certificate))
 	store := jks.New()
 	fmt.Println(store.Load(bytes.NewReader(raw), []byte("changeit")), store.Aliases())

@@ -33,15 +33,23 @@ var ErrAbsent = errors.New("is not stored")
 
 // files are all forms except zip.
 var files = map[string]File{
-	"crt": {"certificate.crt", MediaChain,
-		func(c *Certificate) ([]byte, error) { return lines(c.PEM), nil }},
-	"der": {"certificate.cer", MediaDER,
-		func(c *Certificate) ([]byte, error) { return BytesOf(c.PEM), nil }},
+	"crt": {
+		"certificate.crt", MediaChain,
+		func(c *Certificate) ([]byte, error) { return lines(c.PEM), nil },
+	},
+	"der": {
+		"certificate.cer", MediaDER,
+		func(c *Certificate) ([]byte, error) { return BytesOf(c.PEM), nil },
+	},
 	"ca": {"ca_chain.crt", MediaChain, encodeChain},
-	"bundle": {"bundle.crt", MediaChain,
-		func(c *Certificate) ([]byte, error) { return lines(c.certificates()...), nil }},
-	"pkcs7": {"certificate.p7b", mediaPKCS7,
-		func(c *Certificate) ([]byte, error) { return encodePKCS7(c.certificates()) }},
+	"bundle": {
+		"bundle.crt", MediaChain,
+		func(c *Certificate) ([]byte, error) { return lines(c.certificates()...), nil },
+	},
+	"pkcs7": {
+		"certificate.p7b", mediaPKCS7,
+		func(c *Certificate) ([]byte, error) { return encodePKCS7(c.certificates()) },
+	},
 	"csr": {"request.csr", mediaPEM, encodeCSR},
 }
 
@@ -59,8 +67,10 @@ func FileOf(form string) (File, error) {
 	}
 	f, ok := files[form]
 	if !ok {
-		return f, &OptionError{"form",
-			fmt.Sprintf("%q is not crt, der, ca, bundle, pkcs7, csr or zip", form)}
+		return f, &OptionError{
+			"form",
+			fmt.Sprintf("%q is not crt, der, ca, bundle, pkcs7, csr or zip", form),
+		}
 	}
 	return f, nil
 }
@@ -104,8 +114,11 @@ func encodeArchive(c *Certificate) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		entry, err := w.CreateHeader(&zip.FileHeader{Name: f.Name, Method: zip.Store,
-			Modified: c.NotBefore.UTC()})
+		entry, err := w.CreateHeader(&zip.FileHeader{
+			Name:     f.Name,
+			Method:   zip.Store,
+			Modified: c.NotBefore.UTC(),
+		})
 		if err == nil {
 			_, err = entry.Write(body)
 		}

@@ -28,8 +28,9 @@ func fuzzFormat(f *testing.F, format bundle.Format) {
 		"\U0001F511", false)
 	f.Fuzz(func(t *testing.T, leaf, issuer, key, password, alias string, removeRoots bool) {
 		o := bundle.Options{
-			Format: format, RemoveRoots: removeRoots,
-			Keystore: bundle.Keystore{Password: password, Alias: alias, Encoder: "modern2023"},
+			Format:      format,
+			RemoveRoots: removeRoots,
+			Keystore:    bundle.Keystore{Password: password, Alias: alias, Encoder: "modern2023"},
 		}
 		if o.Validate() != nil {
 			return

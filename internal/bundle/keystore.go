@@ -50,8 +50,10 @@ func (k *Keystore) validatePKCS12() error {
 		k.Encoder = DefaultEncoder
 	}
 	if pkcs12Encoders[k.Encoder] == nil {
-		return &OptionError{"pkcs12_encoder",
-			fmt.Sprintf("%q is not modern2026 or modern2023", k.Encoder)}
+		return &OptionError{
+			"pkcs12_encoder",
+			fmt.Sprintf("%q is not modern2026 or modern2023", k.Encoder),
+		}
 	}
 	return checkBMP("pkcs12_password", k.Password)
 }
@@ -148,8 +150,11 @@ func (k Keystore) jks(key string, all []*x509.Certificate) ([]byte, error) {
 		chain = append(chain, jks.Certificate{Type: "X.509", Content: c.Raw})
 	}
 	if key != "" {
-		entry := jks.PrivateKeyEntry{CreationTime: all[0].NotBefore, PrivateKey: BytesOf(key),
-			CertificateChain: chain}
+		entry := jks.PrivateKeyEntry{
+			CreationTime:     all[0].NotBefore,
+			PrivateKey:       BytesOf(key),
+			CertificateChain: chain,
+		}
 		if entry.PrivateKey == nil {
 			return nil, errors.New("the stored private key is not PEM")
 		}
