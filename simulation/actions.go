@@ -12,7 +12,7 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// do begins an action. One that has nothing to act on does nothing.
+// do begins an action. An action without anything to act on has no effect.
 func (w *world) do(a Action) {
 	act, known := actions[a.Do]
 	if !known {
@@ -25,7 +25,7 @@ func (w *world) do(a Action) {
 	}
 }
 
-// actions are what may happen in a history, by name.
+// actions maps the names of actions to their implementations.
 var actions map[string]func(*world, Action)
 
 func init() {
@@ -52,9 +52,12 @@ func init() {
 		"sync":         (*world).doSync,
 		"read":         (*world).doRead,
 
-		"pass":     (*world).doPass,
-		"time":     (*world).doTime,
-		"restart":  func(w *world, _ Action) { w.note("the plugin dies and starts again"); w.restart() },
+		"pass": (*world).doPass,
+		"time": (*world).doTime,
+		"restart": func(w *world, _ Action) {
+			w.note("the plugin dies and starts again")
+			w.restart()
+		},
 		"standby":  (*world).doStandby,
 		"failover": func(w *world, _ Action) { w.note("the standby becomes active"); w.failover() },
 		"clock":    (*world).doClock,
@@ -62,16 +65,19 @@ func init() {
 			w.note("CERTInext's clock is %s ahead", a.For)
 			w.caAhead.Store(max(w.caAhead.Load(), int64(a.For)))
 		},
-		"disk":     (*world).arm,
-		"wire":     (*world).arm,
-		"ca":       (*world).doFault,
-		"validate": func(w *world, _ Action) { w.note("hand.test is validated"); w.ca.VerifyDomain("hand.test") },
-		"approve":  (*world).doApprove,
-		"reject":   (*world).doApprove,
+		"disk": (*world).arm,
+		"wire": (*world).arm,
+		"ca":   (*world).doFault,
+		"validate": func(w *world, _ Action) {
+			w.note("hand.test is validated")
+			w.ca.VerifyDomain("hand.test")
+		},
+		"approve": (*world).doApprove,
+		"reject":  (*world).doApprove,
 	}
 }
 
-// The plugin's clock jumps.
+// doClock sets how far the plugin's clock is ahead.
 func (w *world) doClock(a Action) {
 	w.note("the plugin's clock is %s ahead", a.For)
 	w.pluginAhead.Store(int64(a.For))
@@ -80,7 +86,7 @@ func (w *world) doClock(a Action) {
 
 func (w *world) note(format string, args ...any) { w.sched.trace.line(format, args...) }
 
-// A client asks for a certificate, or asks again.
+// doIssue has a client request a certificate, or repeat its request.
 func (w *world) doIssue(a Action) {
 	k := w.client(a.Request)
 	k.wants = true
@@ -91,29 +97,37 @@ func (w *world) doIssue(a Action) {
 	w.ask(k, a.Do, extra)
 }
 
-// existing is the client of a request that was made before.
+// existing returns the client of an earlier request, or nil.
 func (w *world) existing(r Request) *client { return w.clients[r] }
 
-func (w *world) orderCall(who requester, k *client, id, what string, op logical.Operation, suffix string, data map[string]any) *call {
-	c := &call{what: what + " " + k.request.Name, op: op, path: "orders/" + k.request.Role + "/" + id + suffix, data: data, who: who, request: &k.request}
+func (w *world) orderCall(
+	who requester, k *client, id, what string, op logical.Operation, suffix string,
+	data map[string]any,
+) *call {
+	c := &call{
+		what: what + " " + k.request.Name, op: op,
+		path: "orders/" + k.request.Role + "/" + id + suffix, data: data, who: who,
+		request: &k.request,
+	}
 	if who.name == k.request.Who {
 		c.answer = func(call *call) { w.learn(k, call) }
 	}
 	return w.send(c)
 }
 
-// A client fetches the certificate of its order.
+// doCollect has a client fetch the certificate of its order.
 func (w *world) doCollect(a Action) {
 	k := w.existing(a.Request)
 	if k != nil && a.How == "reissued" {
 		k = k.reissue
 	}
 	if k != nil && k.order() != "" {
-		w.orderCall(requesters[k.request.Who], k, k.order(), "collect", logical.UpdateOperation, "/collect", nil)
+		w.orderCall(requesters[k.request.Who], k, k.order(), "collect", logical.UpdateOperation,
+			"/collect", nil)
 	}
 }
 
-// Somebody else tries to fetch a certificate, or to end the order.
+// doSteal has another requester try to fetch a client's certificate, or to cancel its order.
 func (w *world) doSteal(a Action) {
 	k := w.existing(a.Request)
 	if k == nil || k.order() == "" {
@@ -130,44 +144,53 @@ func (w *world) doSteal(a Action) {
 	}
 	w.orderCall(thief, k, k.order(), "steal", op, suffix, nil).answer = func(c *call) {
 		if c.err == nil && !c.resp.IsError() {
-			w.violate("privacy/meddled", "%s did %s with order %s of %s: %s", thief.name, c.op, c.path, k.request.Who, c.answered())
+			w.violate("privacy/meddled", "%s did %s with order %s of %s: %s", thief.name, c.op,
+				c.path, k.request.Who, c.answered())
 		}
 	}
 }
 
 func (w *world) doShow(a Action) {
 	if k := w.existing(a.Request); k != nil && k.order() != "" {
-		w.orderCall(requesters[k.request.Who], k, k.order(), "show", logical.ReadOperation, a.How, nil)
+		w.orderCall(requesters[k.request.Who], k, k.order(), "show", logical.ReadOperation, a.How,
+			nil)
 	}
 }
 
-// A client does not want its order any more.
+// doCancel has a client cancel its order.
 func (w *world) doCancel(a Action) {
 	if k := w.existing(a.Request); k != nil && k.order() != "" {
 		w.books.ask(k.order())
 		k.wants = false
-		w.orderCall(requesters[k.request.Who], k, k.order(), "cancel", logical.DeleteOperation, "", nil)
+		w.orderCall(requesters[k.request.Who], k, k.order(), "cancel", logical.DeleteOperation, "",
+			nil)
 	}
 }
 
-// An operator in a hurry says that CERTInext never took an order. The engine has to look before it believes that.
+// doNeverPlaced has a hasty operator declare that CERTInext never accepted an order. The engine
+// must check that before it believes it (ADR 0021).
 func (w *world) doNeverPlaced(a Action) {
 	k := w.existing(a.Request)
 	if k == nil || k.order() == "" {
 		return
 	}
-	id, marker, blind := k.order(), "", w.disk.entries["config"] == nil
+	id, marker := k.order(), ""
+	blind := w.disk.entries["config"] == nil
 	if o := w.storedOrder(id); o != nil {
 		marker = o.marker()
 	}
-	w.orderCall(operator, k, id, "never placed", logical.UpdateOperation, "", map[string]any{"never_placed": true}).answer = func(c *call) {
+	w.orderCall(operator, k, id, "never placed", logical.UpdateOperation, "",
+		map[string]any{"never_placed": true}).answer = func(c *call) {
 		blind = blind || w.disk.entries["config"] == nil
 		switch {
 		case c.err == nil && !c.resp.IsError():
 			w.believed(id, marker, c, blind)
-		case c.err != nil && c.excused: // storage has failed, and may have taken the word all the same, or take it later
+		case c.err != nil && c.excused:
+			// Storage failed, so the declaration may or may not take effect.
 			w.doubted = append(w.doubted, func() {
-				if o := w.storedOrder(id); o != nil && (o.State == "failed" || o.marker() != marker) { // or the name is another order's by now
+				o := w.storedOrder(id)
+				if o != nil && (o.State == "failed" || o.marker() != marker) {
+					// A new marker means that the name belongs to another order by now.
 					w.believed(id, marker, c, blind)
 				}
 			})
@@ -175,7 +198,7 @@ func (w *world) doNeverPlaced(a Action) {
 	}
 }
 
-// An operator in a hurry settles an order with the number of another one for the same name.
+// doAdopt has a hasty operator resolve an order with the number of another order for the same name.
 func (w *world) doAdopt(a Action) {
 	k := w.existing(a.Request)
 	if k == nil || k.order() == "" {
@@ -184,8 +207,10 @@ func (w *world) doAdopt(a Action) {
 	id := k.order()
 	for _, o := range w.ca.Orders() {
 		if o.Domain == k.request.commonName() && o.ID != "" {
-			shown := !time.Now().Add(time.Duration(w.caAhead.Load())).Before(o.CreatedAt.Add(w.manners.ReportDelay))
-			c := w.orderCall(operator, k, id, "adopt", logical.UpdateOperation, "", map[string]any{"ca_order_id": o.ID})
+			caNow := time.Now().Add(time.Duration(w.caAhead.Load()))
+			shown := !caNow.Before(o.CreatedAt.Add(w.manners.ReportDelay))
+			c := w.orderCall(operator, k, id, "adopt", logical.UpdateOperation, "",
+				map[string]any{"ca_order_id": o.ID})
 			c.answer = func(c *call) {
 				if c.err == nil && !c.resp.IsError() {
 					w.adopted(id, o, shown && w.reportAway.Before(c.started))
@@ -196,7 +221,7 @@ func (w *world) doAdopt(a Action) {
 	}
 }
 
-// A client has CERTInext keep an order that it does not want carried out yet.
+// doDraft has a client save an order as a draft.
 func (w *world) doDraft(a Action) {
 	k := w.client(a.Request)
 	w.ask(k, "order", map[string]any{"save_as_draft": true})
@@ -204,11 +229,12 @@ func (w *world) doDraft(a Action) {
 
 func (w *world) doPromote(a Action) {
 	if k := w.existing(a.Request); k != nil && k.order() != "" {
-		w.orderCall(requesters[k.request.Who], k, k.order(), "promote", logical.UpdateOperation, "", map[string]any{"promote": true})
+		w.orderCall(requesters[k.request.Who], k, k.order(), "promote", logical.UpdateOperation, "",
+			map[string]any{"promote": true})
 	}
 }
 
-// The approver consents to all that waits, or refuses one.
+// doApprove has the approver approve all waiting orders, or reject one.
 func (w *world) doApprove(a Action) {
 	for _, o := range w.ca.Orders() {
 		if o.Status != "pending-approval" {
@@ -223,7 +249,7 @@ func (w *world) doApprove(a Action) {
 	}
 }
 
-// A client wants the successor of its certificate, once.
+// doRenew has a client request the successor of its certificate.
 func (w *world) doRenew(a Action) {
 	k := w.existing(a.Request)
 	if k == nil || k.serial() == "" {
@@ -234,29 +260,35 @@ func (w *world) doRenew(a Action) {
 	heir := w.client(next)
 	heir.wants = true
 	w.send(&call{
-		what: "renew " + k.request.Name, op: logical.UpdateOperation, path: "renew/" + k.request.Role + "/" + k.serial(), data: map[string]any{},
-		who: requesters[k.request.Who], request: &heir.request, answer: func(call *call) { w.learn(heir, call) },
+		what: "renew " + k.request.Name, op: logical.UpdateOperation,
+		path: "renew/" + k.request.Role + "/" + k.serial(), data: map[string]any{},
+		who: requesters[k.request.Who], request: &heir.request,
+		answer: func(call *call) { w.learn(heir, call) },
 	})
 }
 
-// A client has another certificate made within its order, and its leases go on: CERTInext cannot revoke one of them alone.
+// doReissue has a client reissue the certificate of its order. The leases of the old certificate
+// remain: CERTInext cannot revoke one certificate of an order alone.
 func (w *world) doReissue(a Action) {
 	if k := w.existing(a.Request); k != nil && k.serial() != "" && k.order() != "" {
 		id := k.order()
-		c := w.orderCall(requesters[k.request.Who], k, id, "reissue", logical.UpdateOperation, "/reissue", map[string]any{"reason": "rotation"})
+		c := w.orderCall(requesters[k.request.Who], k, id, "reissue", logical.UpdateOperation,
+			"/reissue", map[string]any{"reason": "rotation"})
 		next := k.request
 		next.ID, next.Key = "reissue:"+id, 0
 		k.reissue = w.client(next)
 		heir := k.reissue
 		c.answer = func(call *call) {
 			w.learn(heir, call)
-			// A refusal names the order that was to be reissued: that is not what the client has got.
-			heir.orders = slices.DeleteFunc(heir.orders, func(told string) bool { return told == id })
+			// A refusal names the order that was to be reissued, which is not the reissue's own.
+			heir.orders = slices.DeleteFunc(heir.orders,
+				func(told string) bool { return told == id })
 		}
 	}
 }
 
-// Somebody revokes a client's certificate, by one of the names that it has.
+// doRevoke has a client revoke its certificate, identified in one of several ways, or has another
+// requester try to do so without permission.
 func (w *world) doRevoke(a Action) {
 	k := w.existing(a.Request)
 	if k == nil {
@@ -270,22 +302,30 @@ func (w *world) doRevoke(a Action) {
 	case k.serial() == "":
 		return
 	case a.How == "key" && k.keyPEM[k.serial()] != "":
-		path, data["private_key"], data["serial_number"] = "revoke-with-key", k.keyPEM[k.serial()], k.serial()
+		path = "revoke-with-key"
+		data["private_key"] = k.keyPEM[k.serial()]
+		data["serial_number"] = k.serial()
 	case a.How == "mount":
 		path, data["serial_number"] = "revoke", k.serial()
 	case a.How == "forged":
 		w.send(&call{
-			what: "revoke by a forgery " + k.request.Name, op: logical.UpdateOperation, path: path, who: requesters["bob"],
+			what: "revoke by a forgery " + k.request.Name, op: logical.UpdateOperation, path: path,
+			who:  requesters["bob"],
 			data: map[string]any{"certificate": forgery(k.serial())},
 		})
 		return
 	case a.How == "role", a.How == "wrong-key":
-		// Nobody may do that, so nobody has asked for its end.
+		// These attempts must be refused, so they are not recorded as requests for the
+		// certificate's end.
 		data["serial_number"] = k.serial()
-		if path = "revoke/" + otherRole(k.request.Role); a.How == "wrong-key" {
+		path = "revoke/" + otherRole(k.request.Role)
+		if a.How == "wrong-key" {
 			path, data["private_key"] = "revoke-with-key", newKeyPEM()
 		}
-		w.send(&call{what: "revoke what one may not " + k.request.Name, op: logical.UpdateOperation, path: path, who: requesters["bob"], data: data})
+		w.send(&call{
+			what: "revoke what one may not " + k.request.Name, op: logical.UpdateOperation,
+			path: path, who: requesters["bob"], data: data,
+		})
 		return
 	default:
 		data["serial_number"] = k.serial()
@@ -293,7 +333,8 @@ func (w *world) doRevoke(a Action) {
 	w.books.ask(k.serial())
 	k.wants = false
 	w.send(&call{
-		what: "revoke " + k.request.Name, op: logical.UpdateOperation, path: path, data: data, who: requesters[k.request.Who],
+		what: "revoke " + k.request.Name, op: logical.UpdateOperation, path: path, data: data,
+		who: requesters[k.request.Who],
 		answer: func(c *call) {
 			serial, named := data["serial_number"].(string)
 			if named && c.err == nil && !c.resp.IsError() && w.books.revoked[serial].IsZero() {
@@ -310,7 +351,7 @@ func otherRole(role string) string {
 	return "web"
 }
 
-// leaseOf is the newest live lease on a client's certificate.
+// leaseOf returns the newest live lease on a client's certificate, or nil.
 func (w *world) leaseOf(a Action) *lease {
 	k := w.existing(a.Request)
 	if k == nil || k.serial() == "" {
@@ -337,24 +378,36 @@ func (w *world) doLeaseRenew(a Action) {
 	}
 }
 
-// An operator writes a role anew, in another way for a while, or deletes it.
+// doRole has an operator write a role again, patch it, or delete it.
 func (w *world) doRole(a Action) {
-	c := &call{what: "write role", op: logical.UpdateOperation, path: "roles/" + a.Role, who: operator, data: w.roleOf(a.Role)}
+	c := &call{
+		what: "write role", op: logical.UpdateOperation, path: "roles/" + a.Role,
+		who: operator, data: w.roleOf(a.Role),
+	}
 	switch a.How {
 	case "delete":
-		c.what, c.op, c.data = "delete role", logical.DeleteOperation, nil
+		c.what = "delete role"
+		c.op = logical.DeleteOperation
+		c.data = nil
 	case "patch":
-		c.what, c.op, c.data = "patch role", logical.PatchOperation, map[string]any{"issue_timeout": "20s"}
+		c.what = "patch role"
+		c.op = logical.PatchOperation
+		c.data = map[string]any{"issue_timeout": "20s"}
 	}
 	w.send(c)
 }
 
-// An operator writes the config again, spells the account in another way, or deletes it.
+// doConfig has an operator write the config again, with a variation, or delete it.
 func (w *world) doConfig(a Action) {
-	c := &call{what: "write config", op: logical.UpdateOperation, path: "config", who: operator, data: w.account()}
+	c := &call{
+		what: "write config", op: logical.UpdateOperation, path: "config", who: operator,
+		data: w.account(),
+	}
 	switch a.How {
 	case "delete":
-		c.what, c.op, c.data = "delete config", logical.DeleteOperation, nil
+		c.what = "delete config"
+		c.op = logical.DeleteOperation
+		c.data = nil
 	case "paused":
 		c.data["ordering"] = "paused"
 		c.answer = func(c *call) {
@@ -372,7 +425,10 @@ func (w *world) doConfig(a Action) {
 }
 
 func (w *world) doSync(Action) {
-	w.send(&call{what: "sync", op: logical.UpdateOperation, path: "sync", who: operator, data: map[string]any{}})
+	w.send(&call{
+		what: "sync", op: logical.UpdateOperation, path: "sync", who: operator,
+		data: map[string]any{},
+	})
 }
 
 func (w *world) doRead(a Action) {
@@ -383,15 +439,18 @@ func (w *world) doRead(a Action) {
 	w.send(&call{what: "read", op: op, path: a.How, who: operator})
 }
 
-// Vault's minute: the background pass.
+// doPass runs the background pass, which Vault triggers every minute.
 func (w *world) doPass(Action) { w.pass() }
 
 func (w *world) pass() {
 	w.vault.expire()
-	w.send(&call{what: "pass", op: logical.RollbackOperation, data: map[string]any{"immediate": true}})
+	w.send(&call{
+		what: "pass", op: logical.RollbackOperation,
+		data: map[string]any{"immediate": true},
+	})
 }
 
-// Time passes, with a pass every minute, or now and then when it is long.
+// doTime lets time pass, with a background pass every minute, or ten passes if the time is long.
 func (w *world) doTime(a Action) {
 	every := max(time.Minute, a.For/10)
 	for end := time.Now().Add(a.For); time.Now().Before(end) && !w.runaway(); {
@@ -408,14 +467,20 @@ func (w *world) doStandby(Action) {
 	w.still = true
 	w.standby = w.start(true)
 	w.still = false
-	w.sendTo(w.standby, &call{what: "read on the standby", op: logical.ListOperation, path: "orders/web", who: operator})
-	w.sendTo(w.standby, &call{what: "read on the standby", op: logical.ReadOperation, path: "config", who: operator})
+	w.sendTo(w.standby, &call{
+		what: "read on the standby", op: logical.ListOperation, path: "orders/web", who: operator,
+	})
+	w.sendTo(w.standby, &call{
+		what: "read on the standby", op: logical.ReadOperation, path: "config", who: operator,
+	})
 }
 
-// CERTInext itself is made to fail. A kind that an operation does not know strikes any.
+// doFault injects a fault into CERTInext. A kind that the named operation does not support applies
+// to any operation instead.
 func (w *world) doFault(a Action) {
 	f := certinexttest.Fault{
-		Operation: a.At, Kind: certinexttest.FaultKind(a.Bad), Skip: a.Skip, Times: max(1, a.Times), Delay: a.For, RetryAfter: a.For,
+		Operation: a.At, Kind: certinexttest.FaultKind(a.Bad), Skip: a.Skip, Times: max(1, a.Times),
+		Delay: a.For, RetryAfter: a.For,
 		Named: a.How == "named",
 	}
 	defer func() {

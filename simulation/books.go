@@ -15,15 +15,16 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// A purchase is an order as the wire saw it: the create calls with one marker.
+// A purchase is an order as seen on the wire: all create calls with the same marker.
 type purchase struct {
 	marker  string
-	call    *call // that it was first sent for; nil when nobody asked
+	call    *call // the call that it was first sent for; nil when the engine acted on its own
 	arrived []moment
 }
 
-// A moment is a time by the true clock, by the plugin's, which may be wrong, and the latest that that one has shown by then: what
-// was over by it once does not begin again when it is put right.
+// A moment is a time by the true clock and by the plugin's clock, which may be wrong, with the
+// latest time that the plugin's clock has shown until then: a window that was over once does not
+// start again when the clock is corrected.
 type moment struct{ true, plugin, latest time.Time }
 
 func (w *world) moment() moment {
@@ -36,25 +37,28 @@ func (w *world) moment() moment {
 	return moment{time.Now(), now, w.latest}
 }
 
-// within reports whether a moment is no more than a while after another one, by all clocks: how long the plugin waits for
-// something, it measures by its own.
+// within reports whether m is at most d after another moment by all clocks. The plugin measures its
+// windows by its own clock.
 func (m moment) within(d time.Duration, after moment) bool {
-	return !m.true.After(after.true.Add(d)) && !m.plugin.After(after.plugin.Add(d)) && !m.latest.After(after.latest.Add(d))
+	return !m.true.After(after.true.Add(d)) && !m.plugin.After(after.plugin.Add(d)) &&
+		!m.latest.After(after.latest.Add(d))
 }
 
-// before reports whether a moment came before another one, by all clocks.
+// before reports whether m is before another moment by all clocks.
 func (m moment) before(other moment) bool {
-	return m.true.Before(other.true) && m.plugin.Before(other.plugin) && m.latest.Before(other.latest)
+	return m.true.Before(other.true) && m.plugin.Before(other.plugin) &&
+		m.latest.Before(other.latest)
 }
 
-// withinAnswer reports whether a moment is no more than a while after the plugin's answer to a call, whenever it may have looked at its clock
-// for that.
+// withinAnswer reports whether m is at most d after the plugin's answer to a call, which arrived at
+// the moment at, whenever during the call the plugin read its clock.
 func (m moment) withinAnswer(d time.Duration, at moment, by *call) bool {
 	return m.within(d, at) && m.within(d, at.stamped(by))
 }
 
-// stamped is the earliest moment that the plugin may have taken for m, at which the answer of a call came: where its
-// clock has leapt meanwhile, it may have looked before.
+// stamped returns the earliest moment that the plugin may have recorded for the answer of a call,
+// which arrived at m: if its clock has jumped during the call, it may have read the clock before
+// that.
 func (m moment) stamped(by *call) moment {
 	if by == nil {
 		return m
@@ -67,7 +71,7 @@ func (m moment) stamped(by *call) moment {
 
 func (m moment) zero() bool { return m.true.IsZero() }
 
-// A handover is an answer that held a certificate.
+// A handover is an answer that contained a certificate.
 type handover struct {
 	at     moment
 	call   *call
@@ -75,73 +79,94 @@ type handover struct {
 	serial string
 }
 
-// A storedDelivery is a certificate that counts as handed over in storage.
+// A storedDelivery is a certificate that counts as delivered in storage.
 type storedDelivery struct {
 	moment
 	serial string
-	by     *call // whose answer that was to be
+	by     *call // the call whose answer contained it
 }
 
-// An undone delivery counted for a while.
+// An undone delivery counted for some time, until Vault handed its lease back.
 type undone struct{ from, until moment }
 
-// seemedHanded reports whether an order's certificate counted as handed over at a moment, although it has reached nobody. Vault hands back what it
-// could not store a moment after the answer: who asks in between, and wants nothing that was handed over before, is sold another one.
+// seemedHanded reports whether an order's certificate counted as delivered at a moment, although it
+// has not reached its caller. Vault hands back a lease that it could not store shortly after the
+// answer: a request in between that accepts no certificate delivered before buys another one (ADR
+// 0010).
 func (b *books) seemedHanded(number string, at moment) bool {
-	return slices.ContainsFunc(b.takenBack[number], func(u undone) bool { return !at.true.Before(u.from.true) && !at.true.After(u.until.true) })
+	return slices.ContainsFunc(b.takenBack[number],
+		func(u undone) bool { return !at.true.Before(u.from.true) && !at.true.After(u.until.true) })
 }
 
-// The books are what is written down of money, certificates and wishes while a history runs.
+// The books record purchases, certificates and requests while a history runs.
 type books struct {
 	world *world
 
 	mu        sync.Mutex
 	purchases map[string]*purchase
-	markers   []string // in their order
-	orders    int      // at the CA, or a few fewer
+	markers   []string // in the order of their first attempt
+	orders    int      // number of orders at the CA, updated once there are suspiciously many
 
 	handovers []handover
-	// delivered is when storage was first told that a certificate is handed over, by its order's number at the CA.
+	// delivered is when storage first recorded that a certificate is delivered, by the order's
+	// number at the CA.
 	delivered map[string]storedDelivery
-	// stamped is when the latest answer with an order's certificate went out, by the word of storage and the plugin's clock: storage is told
-	// before the answer, and only the process that gives it knows how slow storage was.
+	// stamped is the time of the latest answer with an order's certificate, as stored and by the
+	// plugin's clock. It is stored before the answer is given, so only the process that answers
+	// knows how long storage took.
 	stamped map[string]time.Time
-	// takenBack are those that turned out to have reached nobody, by the same number, and until when they counted.
+	// takenBack are the deliveries that turned out not to have reached their callers, by the same
+	// number.
 	takenBack map[string][]undone
-	asked     map[string]time.Time // when somebody first asked for the end of a certificate or order, by serial number or id
-	revoked   map[string]time.Time // when somebody was told that a certificate is revoked, or is to be, by its serial number
-	told      map[string]string    // who was told of an order, by its id
-	overSince map[string]time.Time // when the last lease on a certificate ended, by its serial number
-	word      map[string]bool      // orders, by number, that an operator gave to another one while nobody could look
-	settled   map[string]bool      // orders, by marker, that somebody declared never placed, or to be another one, although CERTInext has them
+	asked     map[string]time.Time // first request to end a certificate or order, by serial or id
+	revoked   map[string]time.Time // first answer that it is or will be revoked, by serial
+	told      map[string]string    // the requester that was told of an order, by its id
+	overSince map[string]time.Time // end of the last lease on a certificate, by serial
+	// word has the orders, by number, that an operator assigned to another order when the report
+	// did not show them.
+	word map[string]bool
+	// settled has the orders, by marker, that an operator declared never placed, or to be another
+	// order, although CERTInext has them.
+	settled map[string]bool
 }
 
 func newBooks() *books {
 	return &books{
-		purchases: make(map[string]*purchase), delivered: make(map[string]storedDelivery), stamped: make(map[string]time.Time), takenBack: make(map[string][]undone), asked: make(map[string]time.Time),
-		revoked: make(map[string]time.Time), told: make(map[string]string), overSince: make(map[string]time.Time), settled: make(map[string]bool), word: make(map[string]bool),
+		purchases: make(map[string]*purchase),
+		delivered: make(map[string]storedDelivery),
+		stamped:   make(map[string]time.Time),
+		takenBack: make(map[string][]undone),
+		asked:     make(map[string]time.Time),
+		revoked:   make(map[string]time.Time),
+		told:      make(map[string]string),
+		overSince: make(map[string]time.Time),
+		word:      make(map[string]bool),
+		settled:   make(map[string]bool),
 	}
 }
 
-// attempted notes that an order is stored, and so about to be sent.
+// attempted records that an order is stored and will be sent.
 func (b *books) attempted(marker string, c *call) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.purchases[marker] == nil {
 		if paused := b.world.pausedAt; c != nil && !paused.IsZero() && c.started.After(paused) {
-			b.world.violate("money/paused", "%s was to buy although ordering is paused since %s", c.what, paused)
+			b.world.violate("money/paused",
+				"%s was about to buy although ordering is paused since %s", c.what, paused)
 		}
 		b.purchases[marker] = &purchase{marker: marker, call: c}
 		b.markers = append(b.markers, marker)
 	}
 }
 
-// arrived notes that CERTInext has heard of an order.
+// arrived records that CERTInext has received an order.
 func (b *books) arrived(marker string, by *call) {
 	b.mu.Lock()
 	p := b.purchases[marker]
-	if background := by == nil || by.op == logical.RollbackOperation; background && len(p.arrived) == 0 && b.world.manners.Dialect != certinexttest.Documented {
-		b.world.violate("money/background", "the background has bought what nobody waits for: %s", marker)
+	background := by == nil || by.op == logical.RollbackOperation
+	if background && len(p.arrived) == 0 && b.world.manners.Dialect != certinexttest.Documented {
+		b.world.violate("money/background",
+			"the background pass placed an order that no request waits for: %s", marker)
 	}
 	p.arrived = append(p.arrived, b.world.moment())
 	n := len(b.markers)
@@ -151,7 +176,7 @@ func (b *books) arrived(marker string, by *call) {
 	}
 }
 
-// stored takes in a change of storage.
+// stored records a change of storage.
 func (b *books) stored(ctx context.Context, key string, value []byte) {
 	if strings.HasPrefix(key, "order/open/") && value != nil {
 		b.attempted(markerText.FindString(string(value)), callOf(ctx))
@@ -170,14 +195,15 @@ func (b *books) stored(ctx context.Context, key string, value []byte) {
 	}
 	switch known := b.delivered[c.CAOrderID]; {
 	case c.Delivery == nil && known.serial == c.Serial:
-		delete(b.delivered, c.CAOrderID) // nobody has got it after all
-		b.takenBack[c.CAOrderID] = append(b.takenBack[c.CAOrderID], undone{known.moment, b.world.moment()})
+		delete(b.delivered, c.CAOrderID) // it has not reached its caller after all
+		b.takenBack[c.CAOrderID] = append(b.takenBack[c.CAOrderID],
+			undone{known.moment, b.world.moment()})
 	case c.Delivery != nil && known.zero():
 		b.delivered[c.CAOrderID] = storedDelivery{b.world.moment(), c.Serial, callOf(ctx)}
 	}
 }
 
-// ask notes that somebody wants the end of a certificate or an order.
+// ask records that the end of a certificate or an order was requested.
 func (b *books) ask(names ...string) {
 	for _, name := range names {
 		if name != "" && b.asked[name].IsZero() {
@@ -186,7 +212,8 @@ func (b *books) ask(names ...string) {
 	}
 }
 
-// leaseOver notes that Vault has begun to end a lease, when it is the last one: its certificate may go from then on.
+// leaseOver records that Vault has begun to end a lease. If it is the last one, its certificate may
+// be revoked from then on.
 func (b *books) leaseOver(l *lease) {
 	for _, other := range b.world.vault.of(l.serial) {
 		if other.live() {
@@ -198,7 +225,7 @@ func (b *books) leaseOver(l *lease) {
 	}
 }
 
-// A storedCert is what the engine has stored of a certificate, as far as the books are concerned.
+// A storedCert is the part of a stored certificate that the books need.
 type storedCert struct {
 	Serial    string `json:"serial"`
 	Role      string `json:"role"`
@@ -217,7 +244,7 @@ type storedCert struct {
 	} `json:"revocation"`
 }
 
-// A storedOrder is what the engine has stored of an order.
+// A storedOrder is the part of a stored order that the books need.
 type storedOrder struct {
 	ID         string `json:"id"`
 	Role       string `json:"role"`
@@ -236,7 +263,8 @@ type storedOrder struct {
 
 func (o *storedOrder) marker() string { return markerText.FindString(o.Placement.Remarks) }
 
-// storedOrders reads the orders, by id. One that closing has left among the open ones, too, is closed.
+// storedOrders reads all orders. An order that is still among the open ones although it was also
+// stored as closed is closed.
 func (w *world) storedOrders() []*storedOrder {
 	var out []*storedOrder
 	known := make(map[string]bool)
@@ -257,7 +285,7 @@ func (w *world) storedOrders() []*storedOrder {
 	return out
 }
 
-// storedOrder reads an order; nil when there is none.
+// storedOrder reads an order; nil if there is none.
 func (w *world) storedOrder(id string) *storedOrder {
 	all := w.storedOrders()
 	if i := slices.IndexFunc(all, func(o *storedOrder) bool { return o.ID == id }); i >= 0 {
@@ -266,7 +294,7 @@ func (w *world) storedOrder(id string) *storedOrder {
 	return nil
 }
 
-// storedCert reads a certificate; nil when there is none.
+// storedCert reads a certificate; nil if there is none.
 func (w *world) storedCert(serial string) *storedCert {
 	c := new(storedCert)
 	if json.Unmarshal(w.disk.entries["cert/"+strings.ReplaceAll(serial, ":", "-")], c) != nil {
@@ -288,7 +316,7 @@ func (w *world) storedCerts() []*storedCert {
 	return out
 }
 
-// markerIn is the marker that an order carries in CERTInext's books.
+// markerIn returns the marker of an order in CERTInext's books.
 func markerIn(o certinexttest.OrderRecord) string {
 	for _, tag := range o.Tags {
 		if strings.HasPrefix(tag, "vault-order:") {
@@ -298,17 +326,17 @@ func markerIn(o certinexttest.OrderRecord) string {
 	return markerText.FindString(o.Remarks)
 }
 
-// plain is a serial number as CERTInext's books have it.
+// plain returns a serial number as it is written in CERTInext's books.
 func plain(serial string) string {
 	return strings.TrimLeft(strings.NewReplacer(":", "", "-", "").Replace(serial), "0")
 }
 
-// paid reports whether an order costs money: drafts and what was cancelled or rejected do not.
+// paid reports whether an order was placed: a draft costs nothing.
 func paid(o certinexttest.OrderRecord) bool {
 	return o.ID != "" && o.Status != "draft"
 }
 
-// bySerial finds the CA's order of a certificate.
+// bySerial returns the CA's order of a certificate; nil if there is none.
 func bySerial(orders []certinexttest.OrderRecord, serial string) *certinexttest.OrderRecord {
 	for i := range orders {
 		if slices.Contains(orders[i].Serials, plain(serial)) {

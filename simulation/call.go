@@ -15,13 +15,14 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// A requester is how Vault tells the plugin who calls.
+// A requester identifies a caller to the plugin, as Vault does.
 type requester struct {
 	name                    string
 	entity, accessor, token string
 }
 
-// requesters are people with an identity, a token without one, and a batch token, which has no accessor either.
+// requesters are two with an identity, one with a token but no identity, and one with a batch
+// token, which has no accessor.
 var requesters = map[string]requester{
 	"ann": {name: "ann", entity: "entity-of-ann", accessor: "accessor-of-ann"},
 	"bob": {name: "bob", entity: "entity-of-bob", accessor: "accessor-of-bob"},
@@ -29,9 +30,12 @@ var requesters = map[string]requester{
 	"bat": {name: "bat", token: "batch-token-of-bat"},
 }
 
-var operator = requester{name: "operator", entity: "entity-of-the-operator", accessor: "accessor-of-the-operator"}
+var operator = requester{
+	name: "operator", entity: "entity-of-the-operator",
+	accessor: "accessor-of-the-operator",
+}
 
-// A call is one request that Vault's core hands over, and what came of it.
+// A call is one request that Vault passes to the plugin, with its answer.
 type call struct {
 	actor   string
 	what    string
@@ -40,37 +44,49 @@ type call struct {
 	data    map[string]any
 	who     requester
 	secret  *logical.Secret
-	request *Request // that it repeats, if it asks for a certificate
+	request *Request // the request that it repeats; nil if it does not ask for a certificate
 
 	proc    *process
 	cancel  context.CancelFunc
-	hangUp  int // the caller leaves after that many steps of the history; 0 for never
+	hangUp  int // the caller hangs up after this many steps of the history; 0 for never
 	started time.Time
 	began   moment
 	ended   time.Time
 	done    atomic.Bool
-	excused bool // storage has failed meanwhile
+	excused bool // storage has failed meanwhile, so it may be answered with a fault
 	hungUp  bool
 	loss    string // what becomes of the answer
 	resp    *logical.Response
 	err     error
-	heard   bool // the answer was taken in
+	heard   bool // the answer has been delivered
 	answer  func(*call)
 }
 
-// send has the active process handle a call.
+// send passes a call to the active process.
 func (w *world) send(c *call) *call { return w.sendTo(w.active, c) }
 
 func (w *world) sendTo(p *process, c *call) *call {
-	time.Sleep(tick) // what this call is to wait for is not to end with what another one waits for
+	// No timer of this call must end at the same instant as one of another call.
+	time.Sleep(tick)
 	w.calls = append(w.calls, c)
-	c.actor, c.proc, c.started, c.began = fmt.Sprintf("c%03d", len(w.calls)), p, time.Now(), w.moment()
+	c.actor = fmt.Sprintf("c%03d", len(w.calls))
+	c.proc = p
+	c.started = time.Now()
+	c.began = w.moment()
 	ctx, cancel := context.WithCancel(context.WithValue(p.ctx, actorKey{}, c))
 	c.cancel = cancel
 	w.sched.trace.line("%s %s: %s %s %s", c.actor, c.who.name, c.what, c.op, c.path)
 	req := &logical.Request{
-		ID: c.actor, Operation: c.op, Path: c.path, Data: maps.Clone(c.data), Storage: p.storage, MountPoint: "certinext/",
-		EntityID: c.who.entity, ClientTokenAccessor: c.who.accessor, ClientToken: c.who.token, Secret: c.secret,
+		ID:                  c.actor,
+		Operation:           c.op,
+		Path:                c.path,
+		Data:                maps.Clone(c.data),
+		Storage:             p.storage,
+		MountPoint:          "certinext/",
+		EntityID:            c.who.entity,
+		ClientTokenAccessor: c.who.accessor,
+		ClientToken:         c.who.token,
+		Secret:              c.secret,
 	}
 	go func() {
 		defer cancel()
@@ -85,11 +101,15 @@ func (w *world) sendTo(p *process, c *call) *call {
 	return c
 }
 
-// handle has a process handle a request. One that panics would take the plugin with it, and every mount that it serves.
-func (w *world) handle(ctx context.Context, p *process, c *call, req *logical.Request) (resp *logical.Response, err error) {
+// handle has a process handle a request. A panic would end the plugin process, with every mount
+// that it serves, so it is a violation.
+func (w *world) handle(
+	ctx context.Context, p *process, c *call, req *logical.Request,
+) (resp *logical.Response, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			w.violate("answer/panic", "%s: %s %s: %v\n%s", c.who.name, c.what, c.path, r, debug.Stack())
+			w.violate("answer/panic", "%s: %s %s: %v\n%s", c.who.name, c.what, c.path, r,
+				debug.Stack())
 			err = fmt.Errorf("panic: %v", r)
 			c.excused = true
 		}
@@ -97,13 +117,13 @@ func (w *world) handle(ctx context.Context, p *process, c *call, req *logical.Re
 	return p.backend.HandleRequest(ctx, req)
 }
 
-// answered is what the caller was told, in a few words.
+// answered describes the answer in a few words.
 func (c *call) answered() string {
 	switch {
 	case !c.done.Load():
 		return "no answer"
 	case c.proc.dead.Load():
-		return "nobody hears what it was"
+		return "lost with its process"
 	case c.err != nil:
 		return "fault: " + c.err.Error()
 	case c.resp == nil:
@@ -128,10 +148,10 @@ func (c *call) text(field string) string {
 	return s
 }
 
-// lost reports whether the caller never got the answer.
+// lost reports whether the answer did not reach the caller.
 func (c *call) lost() bool { return c.hungUp || c.proc.dead.Load() || c.loss != "" }
 
-// tend takes in the answers that have come, and has callers leave whose patience is over.
+// tend delivers the answers that have arrived, and has callers hang up whose patience is over.
 func (w *world) tend() {
 	if w.active.dead.Load() && !w.over {
 		w.note("the plugin has died and starts again")
@@ -147,13 +167,15 @@ func (w *world) tend() {
 			continue
 		}
 		if c.hangUp > 0 {
-			if c.hangUp--; c.hangUp == 0 {
+			c.hangUp--
+			if c.hangUp == 0 {
 				w.leaves(c)
 			}
 		}
 		if time.Since(c.started) > longestCall && !c.proc.dead.Load() && !c.excused {
 			c.excused = true
-			w.violate("call/never-ends", "%s: %s %s has no answer after %s", c.who.name, c.what, c.path, longestCall)
+			w.violate("call/never-ends", "%s: %s %s has no answer after %s", c.who.name, c.what,
+				c.path, longestCall)
 		}
 	}
 }
@@ -161,22 +183,27 @@ func (w *world) tend() {
 // leaves has a caller hang up.
 func (w *world) leaves(c *call) {
 	w.sched.trace.line("%s hangs up", c.actor)
-	synctest.Wait() // or it is chance how far the call has come
+	synctest.Wait() // or how far the call has come would depend on chance
 	c.hungUp = true
 	c.cancel()
 	synctest.Wait()
 }
 
-// longestCall is more than any path may take: Vault itself gives a request 90 seconds.
+// longestCall is longer than any call may take: Vault itself allows a request 90 seconds.
 const longestCall = 3 * time.Minute
 
-// hear takes in an answer.
+// hear delivers an answer to its caller.
 func (w *world) hear(c *call) {
 	w.sched.trace.line("%s %s: %s", c.actor, c.what, c.answered())
-	if c.err != nil && c.op != logical.RollbackOperation && !c.lost() && !c.excused && c.err != logical.ErrUnsupportedOperation { //nolint:errorlint // Vault compares it like that, too
-		w.violate("answer/fault", "%s: %s %s was answered with a fault and nothing had failed: %v", c.who.name, c.what, c.path, c.err)
+	//nolint:errorlint // Vault compares it like this, too
+	unsupported := c.err == logical.ErrUnsupportedOperation
+	fault := c.err != nil && !unsupported && c.op != logical.RollbackOperation
+	if fault && !c.lost() && !c.excused {
+		w.violate("answer/fault", "%s: %s %s was answered with a fault and nothing had failed: %v",
+			c.who.name, c.what, c.path, c.err)
 	}
-	if c.resp != nil && !c.resp.IsError() && c.text("certificate") != "" && c.op == logical.UpdateOperation {
+	if c.resp != nil && !c.resp.IsError() && c.text("certificate") != "" &&
+		c.op == logical.UpdateOperation {
 		w.delivered(c)
 	}
 	if c.answer != nil {

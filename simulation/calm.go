@@ -11,7 +11,8 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// calm ends the storm: nothing fails any more, everybody is answered, and an operator settles what is in doubt.
+// calm ends the storm: nothing fails any more, every client is answered, and an operator settles
+// what is in doubt.
 func (w *world) calm() {
 	w.note("--- calm ---")
 	w.clearUp()
@@ -50,16 +51,20 @@ func (w *world) calm() {
 	w.discardDrafts()
 	for _, r := range w.asked {
 		if k := w.clients[r]; k.wants && k.finished == "" && !w.misled(k) {
-			w.violate("wish/never-answered", "%s has asked for %s until the end, and was answered: %s", r.Who, r.commonName(), k.refusal)
+			w.violate("wish/never-answered",
+				"%s asked for %s until the end; the last answer was: %s", r.Who, r.commonName(),
+				k.refusal)
 		}
 	}
 }
 
-// misled reports whether an operator has given a client's order the number of somebody else's while nobody could look: the client waits for what
-// is not its own, until the operator sees to that.
+// misled reports whether an operator assigned the number of another order to a client's order when
+// CERTInext's report did not show it. The client then waits for a certificate that is not its own,
+// until the operator corrects that.
 func (w *world) misled(k *client) bool {
 	o := w.storedOrder(k.order())
-	return o != nil && w.books.word[o.CAOrderID] && w.marks(w.ca.Orders(), o.CAOrderID) != o.marker()
+	return o != nil && w.books.word[o.CAOrderID] &&
+		w.marks(w.ca.Orders(), o.CAOrderID) != o.marker()
 }
 
 // askAgain has a client repeat its request.
@@ -67,14 +72,15 @@ func (w *world) askAgain(k *client) {
 	k.refusal = ""
 	done := func(c *call) {
 		w.learn(k, c)
-		// Version 1 never certifies a key twice, whatever became of the first time.
-		if over(k.refusal) || k.key != nil && strings.Contains(k.refusal, "EMS-1099") {
+		// Version 1 never certifies a key twice, whatever became of the first attempt.
+		if over(k.refusal) || (k.key != nil && strings.Contains(k.refusal, "EMS-1099")) {
 			k.finished = k.refusal
 		}
 	}
 	if serial, ok := strings.CutPrefix(k.request.ID, "renew:"); ok {
 		w.send(&call{
-			what: "renew " + k.request.Name, op: logical.UpdateOperation, path: "renew/" + k.request.Role + "/" + serial, data: map[string]any{},
+			what: "renew " + k.request.Name, op: logical.UpdateOperation,
+			path: "renew/" + k.request.Role + "/" + serial, data: map[string]any{},
 			who: requesters[k.request.Who], request: &k.request, answer: done,
 		})
 		return
@@ -82,9 +88,12 @@ func (w *world) askAgain(k *client) {
 	w.ask(k, "issue", nil).answer = done
 }
 
-// over reports whether a refusal is final, and the client knows what to do.
+// over reports whether a refusal is final and tells the client what to do.
 func over(refusal string) bool {
-	for _, words := range []string{"use another name", "is revoked", "has expired", "already names another request", "which is a draft"} {
+	for _, words := range []string{
+		"use another name", "is revoked", "has expired",
+		"already names another request", "which is a draft",
+	} {
 		if strings.Contains(refusal, words) {
 			return true
 		}
@@ -92,7 +101,8 @@ func over(refusal string) bool {
 	return false
 }
 
-// settle has an operator look into CERTInext's books and say what is true of every order in doubt.
+// settle has an operator look up every order in doubt in CERTInext's books and resolve it
+// truthfully. It returns the number of such orders.
 func (w *world) settle() int {
 	n := 0
 	known := make(map[string]string)
@@ -100,7 +110,7 @@ func (w *world) settle() int {
 		known[markerIn(o)] = o.ID
 	}
 	for _, o := range w.storedOrders() {
-		if !o.open || o.State != "unresolved" && o.State != "placing" {
+		if !o.open || (o.State != "unresolved" && o.State != "placing") {
 			continue
 		}
 		n++
@@ -108,13 +118,16 @@ func (w *world) settle() int {
 		if id := known[o.marker()]; id != "" {
 			data = map[string]any{"ca_order_id": id}
 		}
-		w.send(&call{what: "settle", op: logical.UpdateOperation, path: "orders/" + o.Role + "/" + o.ID, data: data, who: operator})
+		w.send(&call{
+			what: "settle", op: logical.UpdateOperation,
+			path: "orders/" + o.Role + "/" + o.ID, data: data, who: operator,
+		})
 		w.until(w.idle, longestCall)
 	}
 	return n
 }
 
-// discardDrafts ends what nobody wants carried out.
+// discardDrafts deletes the drafts that were not promoted.
 func (w *world) discardDrafts() {
 	for _, o := range w.storedOrders() {
 		if who, known := requesters[w.books.told[o.ID]]; o.open && o.State == "draft" {
@@ -122,17 +135,25 @@ func (w *world) discardDrafts() {
 				who = operator
 			}
 			w.books.ask(o.ID)
-			c := w.send(&call{what: "discard", op: logical.DeleteOperation, path: "orders/" + o.Role + "/" + o.ID, who: who})
+			c := w.send(&call{
+				what: "discard", op: logical.DeleteOperation,
+				path: "orders/" + o.Role + "/" + o.ID, who: who,
+			})
 			w.until(w.idle, longestCall)
-			if c.err == nil && c.resp.IsError() { // it is gone at CERTInext, and an operator sees that in its portal
-				w.send(&call{what: "settle", op: logical.UpdateOperation, path: "orders/" + o.Role + "/" + o.ID, data: map[string]any{"never_placed": true}, who: operator})
+			if c.err == nil && c.resp.IsError() {
+				// CERTInext no longer has the draft, which an operator sees in its portal.
+				w.send(&call{
+					what: "settle", op: logical.UpdateOperation,
+					path: "orders/" + o.Role + "/" + o.ID,
+					data: map[string]any{"never_placed": true}, who: operator,
+				})
 				w.until(w.idle, longestCall)
 			}
 		}
 	}
 }
 
-// twilight has so much time pass that every lease and every wait is over.
+// twilight lets enough time pass that every lease and every wait is over.
 func (w *world) twilight() {
 	w.note("--- twilight ---")
 	for range 40 {
@@ -150,7 +171,7 @@ func (w *world) twilight() {
 	}
 }
 
-// rest has a quiet mount do nothing.
+// rest checks that an idle mount neither writes nor calls CERTInext.
 func (w *world) rest() {
 	w.until(func() bool { return false }, time.Hour)
 	writes, calls := w.disk.writes, w.wireCalls.Load()
@@ -159,9 +180,11 @@ func (w *world) rest() {
 		w.until(func() bool { return false }, 50*time.Minute)
 	}
 	if n := w.disk.writes - writes; n > 0 {
-		w.violate("rest/writes", "a mount where nothing happens was written to %d times in three passes", n)
+		w.violate("rest/writes",
+			"a mount where nothing happens was written to %d times in three passes", n)
 	}
 	if n := w.wireCalls.Load() - calls; n > 0 {
-		w.violate("rest/calls", "a mount where nothing happens asked CERTInext %d times in three passes", n)
+		w.violate("rest/calls",
+			"a mount where nothing happens asked CERTInext %d times in three passes", n)
 	}
 }

@@ -21,22 +21,22 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// A client is somebody who wants one certificate, and what became of it.
+// A client wants one certificate. The fields below the request record what became of it.
 type client struct {
 	request  Request
-	key      *ecdsa.PrivateKey // of the caller's own CSR
+	key      *ecdsa.PrivateKey // of the client's own CSR; nil when Vault generates the key
 	csr      string
-	orders   []string // that it was told of, by id, oldest first
-	serials  []string // that it was handed
+	orders   []string // ids of the orders that it was told of, oldest first
+	serials  []string // the certificates that it received, oldest first
 	keyPEM   map[string]string
-	wants    bool // it asks again until it is answered
-	unheard  int  // answers that may have been given and did not arrive
+	wants    bool // asks again until it receives a certificate
+	unheard  int  // number of answers that may have been given but did not arrive
 	refusal  string
-	reissue  *client // its newest certificate within the same order
-	finished string  // why it never gets one, and knows
+	reissue  *client // the client of the newest reissue of its order
+	finished string  // the final refusal, after which it stops asking
 }
 
-// client returns who makes a request.
+// client returns the client that makes a request, and creates it when the request is new.
 func (w *world) client(r Request) *client {
 	c := w.clients[r]
 	if c == nil {
@@ -50,7 +50,7 @@ func (w *world) client(r Request) *client {
 	return c
 }
 
-// newKeyPEM is a key that no certificate has.
+// newKeyPEM returns a key that belongs to no certificate.
 func newKeyPEM() string {
 	key, _ := newCSR("nobody.example.com")
 	der, err := x509.MarshalPKCS8PrivateKey(key)
@@ -66,7 +66,8 @@ func newCSR(name string) (*ecdsa.PrivateKey, string) {
 		panic(err)
 	}
 	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{
-		Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
+		Subject:  pkix.Name{CommonName: name},
+		DNSNames: []string{name},
 	}, key)
 	if err != nil {
 		panic(err)
@@ -74,7 +75,7 @@ func newCSR(name string) (*ecdsa.PrivateKey, string) {
 	return key, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
 }
 
-// fields are what a request says.
+// fields returns the data of the client's request.
 func (k *client) fields() map[string]any {
 	data := map[string]any{"common_name": k.request.commonName()}
 	if k.csr != "" {
@@ -86,7 +87,7 @@ func (k *client) fields() map[string]any {
 	return data
 }
 
-// ask makes the request. how is issue, async or order.
+// ask sends the client's request. how is issue, async or order.
 func (w *world) ask(c *client, how string, extra map[string]any) *call {
 	verb, data := "issue", c.fields()
 	if c.csr != "" {
@@ -102,14 +103,16 @@ func (w *world) ask(c *client, how string, extra map[string]any) *call {
 		data[k] = v
 	}
 	return w.send(&call{
-		what: how + " " + c.request.Name, op: logical.UpdateOperation, path: verb + "/" + c.request.Role, data: data,
-		who: requesters[c.request.Who], request: &c.request, answer: func(call *call) { w.learn(c, call) },
+		what: how + " " + c.request.Name, op: logical.UpdateOperation,
+		path: verb + "/" + c.request.Role, data: data,
+		who: requesters[c.request.Who], request: &c.request,
+		answer: func(call *call) { w.learn(c, call) },
 	})
 }
 
 var orderID = regexp.MustCompile(`order ([0-9a-f]{8}-[0-9a-f-]{27})`)
 
-// learn has a client take in what it was answered.
+// learn records what a client learns from an answer.
 func (w *world) learn(c *client, call *call) {
 	if call.lost() {
 		c.unheard++
@@ -118,11 +121,16 @@ func (w *world) learn(c *client, call *call) {
 	id := call.text("order_id")
 	if call.resp != nil && call.resp.IsError() {
 		c.refusal = call.resp.Error().Error()
-		if m := orderID.FindStringSubmatch(c.refusal); m != nil && !strings.Contains(c.refusal, "belongs to") && !strings.Contains(c.refusal, "already names another") {
+		if m := orderID.FindStringSubmatch(c.refusal); m != nil &&
+			!strings.Contains(c.refusal, "belongs to") &&
+			!strings.Contains(c.refusal, "already names another") {
 			id = m[1]
 		}
 		if strings.Contains(c.refusal, "already names another") && !w.namedBefore(c.request) {
-			w.violate("privacy/name", "%s was told that %q names another request already, and has made none of that name: %s", c.request.Who, c.request.ID, c.refusal)
+			w.violate("privacy/name",
+				"%s was told that %q already names another request, but has made no other of that "+
+					"name: %s",
+				c.request.Who, c.request.ID, c.refusal)
 		}
 	}
 	if id == "" {
@@ -137,14 +145,15 @@ func (w *world) learn(c *client, call *call) {
 	w.books.told[id] = c.request.Who
 }
 
-// namedBefore reports whether somebody has given the name of a request to another one of the same role.
+// namedBefore reports whether the requester has used the request's name for another request of the
+// same role.
 func (w *world) namedBefore(r Request) bool {
 	return slices.ContainsFunc(w.asked, func(other Request) bool {
 		return other != r && other.Who == r.Who && other.Role == r.Role && other.ID == r.ID
 	})
 }
 
-// order is the last order that a client was told of.
+// order returns the id of the latest order that the client was told of; empty if there is none.
 func (k *client) order() string {
 	if len(k.orders) == 0 {
 		return ""
@@ -152,7 +161,7 @@ func (k *client) order() string {
 	return k.orders[len(k.orders)-1]
 }
 
-// serial is the last certificate that a client was handed.
+// serial returns the latest certificate that the client received; empty if there is none.
 func (k *client) serial() string {
 	if len(k.serials) == 0 {
 		return ""
@@ -160,10 +169,12 @@ func (k *client) serial() string {
 	return k.serials[len(k.serials)-1]
 }
 
-// delivered takes in an answer that holds a certificate, whether anybody hears it or not.
+// delivered records and checks an answer that contains a certificate, whether or not it reaches its
+// caller.
 func (w *world) delivered(c *call) {
 	serial := c.text("serial_number")
-	w.books.handovers = append(w.books.handovers, handover{at: w.moment(), call: c, heard: !c.lost(), serial: serial})
+	w.books.handovers = append(w.books.handovers,
+		handover{at: w.moment(), call: c, heard: !c.lost(), serial: serial})
 	if c.resp.Secret != nil {
 		w.vault.register(c)
 	}
@@ -172,20 +183,26 @@ func (w *world) delivered(c *call) {
 	}
 	k := w.client(*c.request)
 	if problem := w.examine(k, c); problem != "" {
-		w.violate("answer/content", "%s was handed certificate %s for %s: %s", k.request.Who, serial, k.request.commonName(), problem)
+		w.violate("answer/content", "%s was handed certificate %s for %s: %s", k.request.Who,
+			serial, k.request.commonName(), problem)
 	}
 	for _, h := range w.books.handovers {
 		if h.serial == serial && h.call.who.name != c.who.name {
-			w.violate("privacy/certificate", "certificate %s was handed to %s and to %s", serial, h.call.who.name, c.who.name)
+			w.violate("privacy/certificate", "certificate %s was handed to %s and to %s", serial,
+				h.call.who.name, c.who.name)
 		}
 	}
 	for _, h := range w.books.handovers {
 		if c.forced() && h.serial == serial && h.heard && h.at.true.Before(c.started) {
-			w.violate("answer/forced", "%s wanted another certificate (force_new) and was handed %s again", k.request.Who, serial)
+			w.violate("answer/forced",
+				"%s wanted another certificate (force_new) and received %s again", k.request.Who,
+				serial)
 		}
 	}
 	if told := w.books.revoked[serial]; !told.IsZero() && told.Before(c.started) {
-		w.violate("answer/revoked", "%s was handed %s, of which somebody had been told that it is revoked, or is to be", k.request.Who, serial)
+		w.violate("answer/revoked",
+			"%s received %s after another answer had said that it is revoked or will be",
+			k.request.Who, serial)
 	}
 	if c.lost() {
 		return
@@ -199,10 +216,10 @@ func (w *world) delivered(c *call) {
 	}
 }
 
-// forced reports whether a request wants no certificate that was handed over before.
+// forced reports whether a call refuses certificates that were delivered before.
 func (c *call) forced() bool { return c.data["force_new"] == true }
 
-// examine says what is wrong with a certificate that was handed over.
+// examine describes what is wrong with a delivered certificate; empty if it is correct.
 func (w *world) examine(k *client, c *call) string {
 	leaf, err := parseCertificate(c.text("certificate"))
 	if err != nil {
@@ -213,8 +230,9 @@ func (w *world) examine(k *client, c *call) string {
 	case err != nil:
 		return err.Error()
 	case !public.Equal(leaf.PublicKey):
-		return "its key is another one"
-	case leaf.Subject.CommonName != k.request.commonName() || !slices.Equal(leaf.DNSNames, []string{k.request.commonName()}):
+		return "it has another key"
+	case leaf.Subject.CommonName != k.request.commonName() ||
+		!slices.Equal(leaf.DNSNames, []string{k.request.commonName()}):
 		return fmt.Sprintf("it is for %s %v", leaf.Subject.CommonName, leaf.DNSNames)
 	case leaf.IsCA:
 		return "it is a CA"
@@ -229,7 +247,10 @@ func (w *world) examine(k *client, c *call) string {
 		pool.AddCert(up)
 	}
 	_, err = leaf.Verify(x509.VerifyOptions{
-		Roots: w.ca.Roots(), Intermediates: pool, CurrentTime: leaf.NotBefore.Add(time.Hour), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
+		Roots:         w.ca.Roots(),
+		Intermediates: pool,
+		CurrentTime:   leaf.NotBefore.Add(time.Hour),
+		KeyUsages:     []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
 	})
 	if err != nil {
 		return err.Error()
@@ -237,7 +258,7 @@ func (w *world) examine(k *client, c *call) string {
 	return ""
 }
 
-// forgery is somebody's own certificate, with the serial number of another one.
+// forgery returns a self-signed certificate with the serial number of another certificate.
 func forgery(serial string) string {
 	number, ok := new(big.Int).SetString(plain(serial), 16)
 	if !ok {
@@ -247,7 +268,11 @@ func forgery(serial string) string {
 	if err != nil {
 		panic(err)
 	}
-	template := &x509.Certificate{SerialNumber: number, Subject: pkix.Name{CommonName: "forged"}, NotAfter: time.Now().Add(time.Hour)}
+	template := &x509.Certificate{
+		SerialNumber: number,
+		Subject:      pkix.Name{CommonName: "forged"},
+		NotAfter:     time.Now().Add(time.Hour),
+	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
 		panic(err)
@@ -257,7 +282,8 @@ func forgery(serial string) string {
 
 type publicKey interface{ Equal(crypto.PublicKey) bool }
 
-// publicKey is the key that a client's certificate has to carry.
+// publicKey returns the key that the client's certificate must contain. private is the private key
+// in the answer, if any.
 func (k *client) publicKey(private string) (publicKey, error) {
 	block, _ := pem.Decode([]byte(private))
 	switch {
@@ -281,7 +307,7 @@ func (k *client) publicKey(private string) (publicKey, error) {
 func parseCertificate(text string) (*x509.Certificate, error) {
 	block, _ := pem.Decode([]byte(text))
 	if block == nil {
-		return nil, fmt.Errorf("it is no PEM: %.40q", text)
+		return nil, fmt.Errorf("it is not PEM: %.40q", text)
 	}
 	return x509.ParseCertificate(block.Bytes)
 }

@@ -15,11 +15,12 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
 )
 
-// callsPerHistory is how many calls a history has, about.
+// callsPerHistory is the approximate number of calls in a history.
 const callsPerHistory = 40
 
-// without are actions that histories do without, to see what else is broken while the fault behind them is open: those of
-// openActions, or of SIM_WITHOUT=spelling,clock those whose text holds one of the words. An empty SIM_WITHOUT leaves out nothing.
+// without selects actions that histories leave out, to see what else is broken while a known fault
+// is open: the keys of openActions, or with SIM_WITHOUT=spelling,clock the actions whose text
+// contains one of these words. An empty SIM_WITHOUT leaves out nothing.
 var without = func() []string {
 	if text, set := os.LookupEnv("SIM_WITHOUT"); set {
 		return strings.FieldsFunc(text, func(r rune) bool { return r == ',' })
@@ -27,7 +28,7 @@ var without = func() []string {
 	return slices.Sorted(maps.Keys(openActions))
 }()
 
-// A dice makes a history of a seed.
+// A dice generates the history of a seed.
 type dice struct {
 	*rand.Rand
 	h        History
@@ -39,16 +40,20 @@ type dice struct {
 	weather  []chance
 }
 
-// A chance is one kind of action, and how likely it is.
+// A chance is one kind of action, with its weight.
 type chance struct {
 	weight int
 	make   func(*dice) Action
 }
 
-// generate is the history of a seed. No two seeds are of one kind: each of them leaves out some kinds of action and has others
-// all the time, since a fault that needs three of one kind is not met by histories that have a little of everything.
+// generate returns the history of a seed. The seeds differ in kind: each leaves out some kinds of
+// action and repeats others all the time, since a fault that needs three actions of one kind is not
+// met by histories with a little of everything.
 func generate(seed uint64) History {
-	d := &dice{Rand: rand.New(rand.NewPCG(seed, 2)), h: History{Seed: seed}} //nolint:gosec // it has to be repeatable
+	d := &dice{
+		Rand: rand.New(rand.NewPCG(seed, 2)), //nolint:gosec // it has to be repeatable
+		h:    History{Seed: seed},
+	}
 	d.h.Manners = d.manners()
 	d.calls, d.weather = d.taste(callChances), d.taste(weatherChances)
 	storm := pick(d, 0, 10, 25, 25, 40) // per cent of the actions
@@ -58,7 +63,8 @@ func generate(seed uint64) History {
 			continue
 		}
 		if d.IntN(15) == 0 {
-			told, orderly := pick(d, stories...)(d), d.IntN(10) < 6 // its actions wait for each other, or are in each other's way
+			told := pick(d, stories...)(d)
+			orderly := d.IntN(10) < 6 // its actions wait for each other, or interfere
 			for _, a := range told {
 				calls++
 				d.add(a, orderly)
@@ -71,7 +77,7 @@ func generate(seed uint64) History {
 	return d.h
 }
 
-// taste is how likely the kinds are in this history.
+// taste returns the weights of the kinds in this history.
 func (d *dice) taste(all []chance) []chance {
 	out := slices.Clone(all)
 	for i := range out {
@@ -88,16 +94,19 @@ func (d *dice) draw(from []chance) Action {
 	}
 	n := d.IntN(sum)
 	for _, c := range from {
-		if n -= c.weight; n < 0 {
+		n -= c.weight
+		if n < 0 {
 			return c.make(d)
 		}
 	}
 	panic("internal error: more than all")
 }
 
-// add has an action happen next. Those of a story that is orderly have what was before them answered.
+// add appends an action, unless it is left out. In an orderly story, each action waits until
+// everything before it is answered.
 func (d *dice) add(a Action, orderly bool) {
-	if a.Then = d.then(); orderly {
+	a.Then = d.then()
+	if orderly {
 		a.Then = 0
 	}
 	for _, words := range without {
@@ -108,7 +117,8 @@ func (d *dice) add(a Action, orderly bool) {
 	d.h.Actions = append(d.h.Actions, a)
 }
 
-// then is how far the history goes on before the next action: often at once, often not before everything is answered.
+// then returns the number of steps before the next action: often 0, which waits until everything is
+// answered, often just a few.
 func (d *dice) then() int {
 	switch n := d.IntN(10); {
 	case n < 4:
@@ -123,7 +133,8 @@ func pick[T any](d *dice, from ...T) T { return from[d.IntN(len(from))] }
 
 func (d *dice) manners() Manners {
 	return Manners{
-		Dialect:     pick(d, certinexttest.Live, certinexttest.Live, certinexttest.Documented, certinexttest.V1),
+		Dialect: pick(d, certinexttest.Live, certinexttest.Live, certinexttest.Documented,
+			certinexttest.V1),
 		IssueDelay:  pick(d, 0, 0, 2*time.Second, 40*time.Second, 90*time.Second),
 		PEMLag:      pick(d, 0, 0, 3*time.Second),
 		ReportDelay: pick(d, 0, 0, 30*time.Second),
@@ -133,21 +144,24 @@ func (d *dice) manners() Manners {
 	}
 }
 
-// request is a new wish, or, more often than not, one that was made before.
+// request returns a new request or, more often, an earlier one.
 func (d *dice) request() Request {
 	if len(d.requests) > 0 && d.IntN(10) < 6 {
 		return d.requests[d.IntN(len(d.requests))]
 	}
 	d.names++
 	r := Request{
-		Who: pick(d, "ann", "ann", "bob", "tok", "bat"), Role: pick(d, "web", "web", "web", "bare", "bare", "hasty", "hand", "inside", "rekey", "once"),
+		Who: pick(d, "ann", "ann", "bob", "tok", "bat"),
+		Role: pick(d, "web", "web", "web", "bare", "bare", "hasty", "hand", "inside", "rekey",
+			"once"),
 		Name: fmt.Sprintf("n%d", d.names),
 	}
 	if d.IntN(5) == 0 {
 		r.Name = pick(d, "shared", "common")
 	}
 	if d.IntN(4) == 0 {
-		r.ID = pick(d, fmt.Sprintf("deploy-%d", d.names), fmt.Sprintf("deploy-%d", d.names), "deploy")
+		r.ID = pick(d, fmt.Sprintf("deploy-%d", d.names), fmt.Sprintf("deploy-%d", d.names),
+			"deploy")
 	}
 	if d.IntN(4) == 0 {
 		r.Key = d.names
@@ -158,7 +172,7 @@ func (d *dice) request() Request {
 	return r
 }
 
-// known is a wish that was made before.
+// known returns an earlier request.
 func (d *dice) known() Request {
 	if len(d.requests) == 0 {
 		return d.request()
@@ -166,7 +180,7 @@ func (d *dice) known() Request {
 	return d.requests[d.IntN(len(d.requests))]
 }
 
-// reissuable is a wish for a certificate that can be reissued.
+// reissuable returns a request for a certificate that can be reissued.
 func (d *dice) reissuable() Request {
 	for _, r := range d.requests {
 		if r.Role == "rekey" {
@@ -176,15 +190,18 @@ func (d *dice) reissuable() Request {
 	return d.known()
 }
 
-// draft is a wish that CERTInext is to keep.
+// draft returns a request whose order is to be saved as a draft.
 func (d *dice) draft() Request {
 	d.names++
-	r := Request{Who: pick(d, "ann", "bob"), Role: pick(d, "web", "bare"), Name: fmt.Sprintf("n%d", d.names), ID: fmt.Sprintf("draft-%d", d.names)}
+	r := Request{
+		Who: pick(d, "ann", "bob"), Role: pick(d, "web", "bare"),
+		Name: fmt.Sprintf("n%d", d.names), ID: fmt.Sprintf("draft-%d", d.names),
+	}
 	d.requests, d.drafts = append(d.requests, r), append(d.drafts, r)
 	return r
 }
 
-// impatient has some callers hang up, and some answers get lost on their way.
+// impatient lets some callers hang up, and some answers get lost.
 func (d *dice) impatient(a Action) Action {
 	switch n := d.IntN(20); {
 	case n < 3:

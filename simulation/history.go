@@ -12,12 +12,13 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
 )
 
-// A History is what clients, Vault, the weather and CERTInext do, in the order in which it begins. With its seed it is
-// complete: the seed says which operation goes on when several could.
+// A History lists what clients, Vault, the environment and CERTInext do, in the order in which it
+// begins. Its seed completes it: the seed decides which operation continues when several could.
 type History struct {
 	Seed    uint64
 	Manners Manners
-	// Orderly has operations go on in the order of their arrival, whatever the seed says: shrinking tries that.
+	// Orderly lets operations continue in the order of their arrival, regardless of the seed.
+	// Shrinking tries this.
 	Orderly bool
 	Actions []Action
 }
@@ -33,35 +34,37 @@ type Manners struct {
 	Approval    bool // every order waits for an approver
 }
 
-// A Request is a certificate that somebody wants. The same fields are the same request, however often it is made.
+// A Request is a certificate that a requester wants. Requests with the same fields are the same
+// request, however often it is made.
 type Request struct {
 	Who  string
 	Role string
 	Name string // the first label of the common name
 	ID   string // request_id
-	Key  int    // the number of the key behind the caller's own CSR; 0 has Vault make one
+	Key  int    // number of the key of the requester's own CSR; 0 lets Vault generate one
 }
 
-// An Action is one thing that somebody does, or that happens.
+// An Action is one thing that a party does, or that happens.
 type Action struct {
 	Do string
 	Request
 	How   string        // a variant of Do
-	At    string        // for faults: the operations that they strike
+	At    string        // for faults: prefix of the operations that they strike
 	Bad   string        // for faults: what goes wrong
 	For   time.Duration // how long, or by how much
-	Skip  int           // how many pass by before a fault strikes
+	Skip  int           // how many operations a fault skips
 	Times int           // how often it strikes
-	Hang  int           // the caller hangs up after that many steps
+	Hang  int           // the caller hangs up after this many steps
 	Loss  string        // what becomes of the answer: unheard, unstored, unleasable
-	// Then is for how many steps the history goes on before the next action begins; 0 is until nothing is under way.
+	// Then is the number of steps before the next action begins; 0 waits until no call is in
+	// progress.
 	Then int
 }
 
-// String writes an action as Go, without what it leaves out.
+// String returns an action as Go, without its zero fields.
 func (a Action) String() string { return literal(reflect.ValueOf(a)) }
 
-// String writes manners as Go.
+// String returns manners as Go.
 func (m Manners) String() string { return "Manners" + literal(reflect.ValueOf(m)) }
 
 func literal(v reflect.Value) string {
@@ -77,7 +80,9 @@ func literal(v reflect.Value) string {
 		case string:
 			fields = append(fields, fmt.Sprintf("%s: %q", name, x))
 		case certinexttest.Dialect:
-			fields = append(fields, fmt.Sprintf("%s: certinexttest.%s", name, [...]string{"Live", "Documented", "V1"}[x]))
+			fields = append(fields,
+				fmt.Sprintf("%s: certinexttest.%s", name,
+					[...]string{"Live", "Documented", "V1"}[x]))
 		case Request:
 			fields = append(fields, "Request: Request"+literal(f))
 		default:
@@ -91,7 +96,12 @@ func duration(d time.Duration) string {
 	for _, unit := range []struct {
 		d    time.Duration
 		name string
-	}{{time.Hour, "time.Hour"}, {time.Minute, "time.Minute"}, {time.Second, "time.Second"}, {time.Millisecond, "time.Millisecond"}} {
+	}{
+		{time.Hour, "time.Hour"},
+		{time.Minute, "time.Minute"},
+		{time.Second, "time.Second"},
+		{time.Millisecond, "time.Millisecond"},
+	} {
 		if d%unit.d == 0 {
 			return fmt.Sprintf("%d * %s", d/unit.d, unit.name)
 		}
@@ -99,10 +109,11 @@ func duration(d time.Duration) string {
 	return fmt.Sprintf("%d", d)
 }
 
-// GoString writes a history as it stands in the table of cases_test.go.
+// GoString returns a history as it is written in the table of cases_test.go.
 func (h History) GoString() string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "History{\n\tSeed: %d, Manners: %s, Orderly: %v,\n\tActions: []Action{\n", h.Seed, h.Manners, h.Orderly)
+	fmt.Fprintf(&out, "History{\n\tSeed: %d, Manners: %s, Orderly: %v,\n\tActions: []Action{\n",
+		h.Seed, h.Manners, h.Orderly)
 	for _, a := range h.Actions {
 		fmt.Fprintf(&out, "\t\t%s,\n", a)
 	}

@@ -12,14 +12,14 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
 )
 
-// A policy is what counts as one purchase. The zero value is what the design says; the fields take back parts of it, to look
-// for what else is broken while one of them is.
+// A policy defines what counts as one purchase. The zero value is the design of ADR 0020; each
+// field relaxes a part of it, to find what else is broken while that part is.
 type policy struct {
-	FlightsBuy bool // two requests in flight may be two orders
-	AnswersBuy bool // a request that was answered may be an order when it is repeated
+	FlightsBuy bool // two requests in flight at the same time may place two orders
+	AnswersBuy bool // repeating a request that was answered may place another order
 }
 
-// judgeMoney: the same request is one purchase.
+// judgeMoney checks that the same request is one purchase.
 func (w *world) judgeMoney(orders []certinexttest.OrderRecord) {
 	bought := make(map[Request][]certinexttest.OrderRecord)
 	seen := make(map[string]bool)
@@ -29,25 +29,28 @@ func (w *world) judgeMoney(orders []certinexttest.OrderRecord) {
 		}
 		marker := markerIn(o)
 		if seen[marker] {
-			w.violate("money/sent-twice", "the order with the marker %s is twice in CERTInext's books", marker)
+			w.violate("money/sent-twice",
+				"the order with the marker %s is in CERTInext's books twice", marker)
 		}
 		seen[marker] = true
 		p := w.books.purchases[marker]
 		if p == nil || p.call == nil || p.call.request == nil {
-			w.violate("money/unasked", "nobody asked for CERTInext's order %s for %s: %s", o.ID, o.Domain, w.storyOf(o))
+			w.violate("money/unasked", "no request asked for CERTInext's order %s for %s: %s", o.ID,
+				o.Domain, w.storyOf(o))
 			continue
 		}
 		bought[*p.call.request] = append(bought[*p.call.request], o)
 	}
 	for _, r := range w.asked {
-		slices.SortStableFunc(bought[r], func(a, b certinexttest.OrderRecord) int { return a.CreatedAt.Compare(b.CreatedAt) })
+		slices.SortStableFunc(bought[r],
+			func(a, b certinexttest.OrderRecord) int { return a.CreatedAt.Compare(b.CreatedAt) })
 		for i := 1; i < len(bought[r]); i++ {
 			w.judgeRepeat(r, &bought[r][i-1], &bought[r][i])
 		}
 	}
 }
 
-// judgeRepeat asks whether an order could be the next one of a request while another one stood.
+// judgeRepeat checks whether a request could place another order after an earlier one.
 func (w *world) judgeRepeat(r Request, first, next *certinexttest.OrderRecord) {
 	one, two := w.books.purchases[markerIn(*first)], w.books.purchases[markerIn(*next)]
 	at, pickup := two.arrived[0], pickup(r.Role)
@@ -55,14 +58,17 @@ func (w *world) judgeRepeat(r Request, first, next *certinexttest.OrderRecord) {
 		return
 	}
 	if one.call == two.call {
-		w.violate("money/one-call", "one call bought %s and %s for %s: %s", first.ID, next.ID, r.commonName(), two.call.what)
+		w.violate("money/one-call", "one call bought %s and %s for %s: %s", first.ID, next.ID,
+			r.commonName(), two.call.what)
 		return
 	}
-	if strings.HasPrefix(r.ID, "renew:") && w.books.delivered[first.ID].zero() && !at.within(pickup, one.arrived[0]) {
-		return // nobody got the renewal
+	if strings.HasPrefix(r.ID, "renew:") && w.books.delivered[first.ID].zero() &&
+		!at.within(pickup, one.arrived[0]) {
+		return // the renewed certificate was not delivered
 	}
 	if r.ID != "" {
-		w.violate("money/named", "the request named %q of %s bought %s and %s", r.ID, r.Who, first.ID, next.ID)
+		w.violate("money/named", "the request named %q of %s bought %s and %s", r.ID, r.Who,
+			first.ID, next.ID)
 		return
 	}
 	if w.policy().FlightsBuy && w.overlapped(r) {
@@ -80,47 +86,64 @@ func (w *world) judgeRepeat(r Request, first, next *certinexttest.OrderRecord) {
 	}
 	switch {
 	case !stored.zero() && two.call.proc == one.call.proc && two.call.began.before(stored.moment):
-		w.violate("money/waited", "%s asked while %s was in flight, and bought %s", r.Who, first.ID, next.ID)
+		w.violate("money/waited", "%s asked while %s was in flight, and bought %s", r.Who, first.ID,
+			next.ID)
 		return
-	case two.call.forced() && (handed || !stored.zero() && !at.true.Before(stored.true)):
+	case two.call.forced() && (handed || (!stored.zero() && !at.true.Before(stored.true))):
 		return
-	case handed && (w.policy().AnswersBuy || window == 0 || !at.withinAnswer(window, before, answer.call) || w.forgotten(first, answer.call, at, window)):
+	case handed && (w.policy().AnswersBuy || window == 0 ||
+		!at.withinAnswer(window, before, answer.call) ||
+		w.forgotten(first, answer.call, at, window)):
 		return
 	case handed:
-		w.violate("money/repeated", "%s was handed %s at %s, asked again, and bought %s %s later", r.Who, first.ID, w.since(before), next.ID, at.true.Sub(before.true))
+		w.violate("money/repeated", "%s received %s at %s, asked again, and bought %s %s later",
+			r.Who, first.ID, w.since(before), next.ID, at.true.Sub(before.true))
 		return
 	}
-	if !stored.zero() && !at.true.Before(stored.true) && w.mayHaveArrived(first, stored, at, window) {
-		if window == 0 || !at.withinAnswer(window, stored.moment, stored.by) || w.policy().AnswersBuy {
+	if !stored.zero() && !at.true.Before(stored.true) &&
+		w.mayHaveArrived(first, stored, at, window) {
+		if window == 0 || !at.withinAnswer(window, stored.moment, stored.by) ||
+			w.policy().AnswersBuy {
 			return
 		}
-		w.violate("money/unheard", "the answer with %s did not reach %s, which asked again and bought %s %s later", first.ID, r.Who, next.ID, at.true.Sub(stored.true))
+		w.violate("money/unheard",
+			"the answer with %s did not reach %s, which asked again and bought %s %s later",
+			first.ID, r.Who, next.ID, at.true.Sub(stored.true))
 		return
 	}
 	if !at.within(pickup, one.arrived[0]) {
 		return
 	}
-	w.violate("money/again", "%s bought %s at %s and %s at %s for %s, and the first was neither over nor handed over",
+	w.violate("money/again",
+		"%s bought %s at %s and %s at %s for %s, and the first was neither over nor delivered",
 		r.Who, first.ID, w.since(one.arrived[0]), next.ID, w.since(at), r.commonName())
 }
 
-// forgotten reports whether an answer was too long ago by the word of storage, and the process that knew better has died.
-func (w *world) forgotten(o *certinexttest.OrderRecord, answered *call, at moment, window time.Duration) bool {
+// forgotten reports whether an answer was too long ago according to storage, and the process that
+// knew better has died.
+func (w *world) forgotten(
+	o *certinexttest.OrderRecord, answered *call, at moment, window time.Duration,
+) bool {
 	return answered.proc.dead.Load() && at.plugin.After(w.books.stamped[o.ID].Add(window))
 }
 
-// mayHaveArrived reports whether an answer with an order's certificate may have reached somebody before a time. Where its caller had left
-// before, and where Vault has handed its lease back, nobody has got it, and the plugin knows.
-func (w *world) mayHaveArrived(o *certinexttest.OrderRecord, d storedDelivery, before moment, window time.Duration) bool {
+// mayHaveArrived reports whether an answer with an order's certificate may have reached its caller
+// before a moment. It has not if the caller had hung up before, or if Vault has handed the lease
+// back, and the plugin knows that.
+func (w *world) mayHaveArrived(
+	o *certinexttest.OrderRecord, d storedDelivery, before moment, window time.Duration,
+) bool {
 	for _, h := range w.books.handovers {
-		if slices.Contains(o.Serials, plain(h.serial)) && !h.at.true.After(before.true) && !w.vault.tookBack(h.call, window) {
+		if slices.Contains(o.Serials,
+			plain(h.serial)) && !h.at.true.After(before.true) && !w.vault.tookBack(h.call, window) {
 			return true
 		}
 	}
-	return d.by == nil || !d.by.done.Load() || d.by.excused || d.by.proc.dead.Load() || !w.lastStruck.Before(d.true)
+	return d.by == nil || !d.by.done.Load() || d.by.excused || d.by.proc.dead.Load() ||
+		!w.lastStruck.Before(d.true)
 }
 
-// overlapped reports whether two calls of one request were ever in flight at once.
+// overlapped reports whether two calls of one request were ever in progress at the same time.
 func (w *world) overlapped(r Request) bool {
 	var last *call
 	for _, c := range w.calls {
@@ -135,7 +158,8 @@ func (w *world) overlapped(r Request) bool {
 	return false
 }
 
-// overBefore reports whether an order had ended at CERTInext, or was to end, when the next one was bought.
+// overBefore reports whether an order had ended at CERTInext, or its end had been requested, when
+// the next one was bought.
 func (w *world) overBefore(first, next *certinexttest.OrderRecord) bool {
 	then := next.CreatedAt
 	for _, end := range []time.Time{first.CancelledAt, first.RejectedAt, first.RevokedAt} {
@@ -157,20 +181,26 @@ func (w *world) overBefore(first, next *certinexttest.OrderRecord) bool {
 		}
 	}
 	for _, o := range w.storedOrders() {
-		if asked := w.books.asked[o.ID]; o.CAOrderID == first.ID && !asked.IsZero() && !asked.After(at) {
+		asked := w.books.asked[o.ID]
+		if o.CAOrderID == first.ID && !asked.IsZero() && !asked.After(at) {
 			return true
 		}
 	}
 	return false
 }
 
-// handed is the last answer that held the certificate of an order and that its request heard, before a time; nil when there was none. A certificate that was reissued within
-// the order is another one, with a key of its own, and has its own window (ADR 0013): whoever collects that has not been answered what the
-// first request asked for.
+// handed returns the last answer before a moment that contained the certificate of an order and
+// reached the request's client; nil if there is none. A certificate that was reissued within the
+// order is a different one, with its own key and window (ADR 0013): collecting it does not answer
+// the first request.
 func (w *world) handed(r Request, o *certinexttest.OrderRecord, before moment) *handover {
 	var last *handover
 	for i, h := range w.books.handovers {
-		if h.call.request != nil && *h.call.request == r && slices.Contains(o.Serials, plain(h.serial)) && h.heard && !h.at.true.After(before.true) && (last == nil || !h.at.true.Before(last.at.true)) {
+		if h.call.request == nil || *h.call.request != r || !h.heard ||
+			!slices.Contains(o.Serials, plain(h.serial)) || h.at.true.After(before.true) {
+			continue
+		}
+		if last == nil || !h.at.true.Before(last.at.true) {
 			last = &w.books.handovers[i]
 		}
 	}

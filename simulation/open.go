@@ -3,8 +3,9 @@
 
 package simulation
 
-// openActions are words of actions that break a promise today, each with what is broken. Histories do without them, so that they
-// find what else is. The list is to be empty: the case of each in cases_test.go says when it is mended.
+// openActions maps words of actions that break a promise today to what is broken. Histories leave
+// these actions out, so that they find other faults. The list should be empty: the case of each
+// entry in cases_test.go shows when the fault is fixed.
 var openActions = map[string]string{
 	`How: "cancel"`: "any requester of a role cancels another one's order",
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
 )
 
-// A Violation is a promise that was broken. Its name says which; shrinking keeps the name.
+// A Violation is a broken promise. Name identifies the promise; shrinking a history keeps it.
 type Violation struct {
 	Name string
 	Text string
@@ -21,7 +21,7 @@ type Violation struct {
 func (w *world) violate(name, format string, args ...any) {
 	for _, v := range w.broken {
 		if v.Name == name {
-			return // one of a kind is enough
+			return // the first of each kind is enough
 		}
 	}
 	v := Violation{Name: name, Text: fmt.Sprintf(format, args...)}
@@ -32,8 +32,8 @@ func (w *world) violate(name, format string, args ...any) {
 	w.broken = append(w.broken, v)
 }
 
-// judgeBooks holds what was told and what is stored against CERTInext's books, while every lease is still live that its client
-// relies on.
+// judgeBooks compares what clients were told, and what is stored, with CERTInext's books, while
+// every lease that its client relies on is still live.
 func (w *world) judgeBooks() {
 	for _, settle := range w.doubted {
 		settle()
@@ -46,15 +46,20 @@ func (w *world) judgeBooks() {
 	w.judgeUse(orders)
 }
 
-// judgeRecords: every order that CERTInext has is in a record here, and what is on record here is true there.
+// judgeRecords checks that every order of CERTInext has a record in the mount, and that the records
+// of the mount are true.
 func (w *world) judgeRecords(orders []certinexttest.OrderRecord) {
 	byNumber := make(map[string]*storedOrder)
 	for _, o := range w.storedOrders() {
 		if o.CAOrderID == "" {
 			continue
 		}
-		if other := byNumber[o.CAOrderID]; other != nil && w.marks(orders, o.CAOrderID) != o.marker() && other.ID != o.ID && !w.books.word[o.CAOrderID] {
-			w.violate("record/adopted-twice", "CERTInext's order %s is order %s and order %s", o.CAOrderID, other.ID, o.ID)
+		if other := byNumber[o.CAOrderID]; other != nil &&
+			w.marks(orders, o.CAOrderID) != o.marker() && other.ID != o.ID &&
+			!w.books.word[o.CAOrderID] {
+			w.violate("record/adopted-twice",
+				"CERTInext's order %s belongs to order %s and to order %s", o.CAOrderID, other.ID,
+				o.ID)
 		}
 		byNumber[o.CAOrderID] = o
 	}
@@ -63,29 +68,38 @@ func (w *world) judgeRecords(orders []certinexttest.OrderRecord) {
 			continue
 		}
 		if byNumber[o.ID] == nil && !w.books.settled[markerIn(o)] {
-			w.violate("record/orphan", "CERTInext's order %s for %s (%s) is in no record: %s", o.ID, o.Domain, o.Status, w.storyOf(o))
+			w.violate("record/orphan", "CERTInext's order %s for %s (%s) is in no record: %s", o.ID,
+				o.Domain, o.Status, w.storyOf(o))
 		}
 	}
 	for _, c := range w.storedCerts() {
 		o := bySerial(orders, c.Serial)
 		switch {
 		case o == nil:
-			w.violate("record/foreign", "certificate %s is none of CERTInext's", c.Serial)
+			w.violate("record/foreign", "certificate %s is not CERTInext's", c.Serial)
 		case c.Revocation != nil && o.Status != "revoked":
-			w.violate("record/revoked", "certificate %s is on record as revoked, and CERTInext's order %s is %s", c.Serial, o.ID, o.Status)
+			w.violate("record/revoked",
+				"certificate %s is on record as revoked, and CERTInext's order %s is %s", c.Serial,
+				o.ID, o.Status)
 		}
 	}
 	for _, o := range w.storedOrders() {
 		at := w.numbered(orders, o.CAOrderID)
 		if at == nil && o.State == "failed" {
 			for _, p := range orders {
-				if o.marker() != "" && markerIn(p) == o.marker() && paid(p) && !w.books.settled[o.marker()] {
-					w.violate("record/failed", "order %s counts as never placed, and CERTInext has it as %s (%s)", o.ID, p.ID, p.Status)
+				if o.marker() != "" && markerIn(p) == o.marker() && paid(p) &&
+					!w.books.settled[o.marker()] {
+					w.violate("record/failed",
+						"order %s counts as never placed, and CERTInext has it as %s (%s)", o.ID,
+						p.ID, p.Status)
 				}
 			}
 		}
-		if at != nil && o.State == "cancelled" && at.Status != "cancelled" && at.Status != "revoked" {
-			w.violate("record/cancelled", "order %s is on record as cancelled, and CERTInext's order %s is %s", o.ID, at.ID, at.Status)
+		if at != nil && o.State == "cancelled" &&
+			at.Status != "cancelled" && at.Status != "revoked" {
+			w.violate("record/cancelled",
+				"order %s is on record as cancelled, and CERTInext's order %s is %s", o.ID, at.ID,
+				at.Status)
 		}
 	}
 }
@@ -106,7 +120,7 @@ func (w *world) marks(orders []certinexttest.OrderRecord, id string) string {
 	return ""
 }
 
-// judgeAnswers: what was answered is on record as it was answered.
+// judgeAnswers checks that what clients were told is on record.
 func (w *world) judgeAnswers() {
 	roles := make(map[string]string)
 	for _, o := range w.storedOrders() {
@@ -115,32 +129,42 @@ func (w *world) judgeAnswers() {
 	for _, r := range w.asked {
 		for _, id := range w.clients[r].orders {
 			if at := roles[id]; at != "" && at != r.Role {
-				w.violate("answer/role", "%s asked role %s, and was told of order %s, which is of role %s", r.Who, r.Role, id, at)
+				w.violate("answer/role",
+					"%s used role %s, and was told of order %s, which belongs to role %s", r.Who,
+					r.Role, id, at)
 			}
 		}
 	}
 	for _, h := range w.books.handovers {
 		switch c := w.storedCert(h.serial); {
 		case c == nil:
-			w.violate("record/lost", "certificate %s was handed to %s and is in no record", h.serial, h.call.who.name)
+			w.violate("record/lost", "certificate %s was delivered to %s, but is not on record",
+				h.serial, h.call.who.name)
 		case c.Imported:
-			w.violate("record/imported", "certificate %s was handed to %s, and is on record as somebody else's", h.serial, h.call.who.name)
+			w.violate("record/imported",
+				"certificate %s was delivered to %s, but is on record as imported", h.serial,
+				h.call.who.name)
 		}
 	}
 }
 
-// judgeLeases: a lease that Vault has ended, and the plugin has taken, keeps no certificate alive. One whose time was over by a clock that was
-// hours wrong counts until a right one says so (ADR 0022): whether somebody has ended it, or that clock, the plugin is not told.
+// judgeLeases checks that a lease which Vault has ended, and whose end the plugin has accepted,
+// keeps no certificate alive. If the lease was over only by a clock that was hours wrong, it counts
+// until a correct clock agrees (ADR 0022): the plugin cannot tell whether a client or that clock
+// ended it.
 func (w *world) judgeLeases() {
 	for _, l := range w.vault.leases {
 		id, _ := l.secret.InternalData["lease"].(string)
-		if c := w.storedCert(l.serial); l.over && !l.unknown && !l.byClock && c != nil && c.Leases[id].After(w.pluginNow()) {
-			w.violate("lease/ghost", "a lease on %s is over, and counts until %s", l.serial, c.Leases[id])
+		c := w.storedCert(l.serial)
+		if l.over && !l.unknown && !l.byClock && c != nil && c.Leases[id].After(w.pluginNow()) {
+			w.violate("lease/ghost", "a lease on %s is over, and counts until %s", l.serial,
+				c.Leases[id])
 		}
 	}
 }
 
-// judgeUse: nothing is revoked that somebody relies on and nobody asked to end.
+// judgeUse checks that no certificate is revoked which a client relies on, unless its end was
+// requested.
 func (w *world) judgeUse(orders []certinexttest.OrderRecord) {
 	for i := range orders {
 		o := &orders[i]
@@ -149,13 +173,15 @@ func (w *world) judgeUse(orders []certinexttest.OrderRecord) {
 		}
 		for _, serial := range o.Serials {
 			if user := w.usedBy(serial); user != "" && !w.endAsked(o) {
-				w.violate("use/revoked", "certificate %s for %s is revoked (%s), nobody asked for that, and it is in use: %s", serial, o.Domain, o.RevokeNote, user)
+				w.violate("use/revoked",
+					"certificate %s for %s is revoked (%s) without a request, and it is in use: %s",
+					serial, o.Domain, o.RevokeNote, user)
 			}
 		}
 	}
 }
 
-// usedBy says who relies on a certificate; empty when nobody does.
+// usedBy describes who relies on a certificate; empty if it is not in use.
 func (w *world) usedBy(serial string) string {
 	for _, l := range w.vault.leases {
 		if plain(l.serial) == serial && l.live() {
@@ -170,7 +196,7 @@ func (w *world) usedBy(serial string) string {
 	return ""
 }
 
-// endAsked reports whether anybody asked for the end of an order or of its certificates.
+// endAsked reports whether the end of an order or of one of its certificates was requested.
 func (w *world) endAsked(o *certinexttest.OrderRecord) bool {
 	for name := range w.books.asked {
 		if slices.Contains(o.Serials, plain(name)) {
@@ -185,12 +211,14 @@ func (w *world) endAsked(o *certinexttest.OrderRecord) bool {
 	return false
 }
 
-// judgeEnds: at the end of all, ended leases are revocations, and no key is left.
+// judgeEnds checks, at the end of the history, that leases that have ended led to revocations, and
+// that no key, open order or queued revocation is left.
 func (w *world) judgeEnds() {
 	orders := w.ca.Orders()
 	for _, l := range w.vault.leases {
 		o := bySerial(orders, l.serial)
-		if o == nil || o.Status == "revoked" || w.usedBy(plain(l.serial)) != "" || o.Status == "expired" || len(o.Serials) > 1 || l.takenBack {
+		if o == nil || o.Status == "revoked" || o.Status == "expired" || len(o.Serials) > 1 ||
+			w.usedBy(plain(l.serial)) != "" || l.takenBack {
 			continue
 		}
 		what := "lease/not-revoked"
@@ -200,28 +228,32 @@ func (w *world) judgeEnds() {
 		case l.ending == nil:
 			continue // it is still live
 		case !l.over:
-			w.violate("lease/never-ends", "Vault could not end the lease on %s in %d tries: %s", l.serial, l.tries, l.ending.answered())
+			w.violate("lease/never-ends", "Vault could not end the lease on %s in %d tries: %s",
+				l.serial, l.tries, l.ending.answered())
 			continue
 		}
-		w.violate(what, "the last lease on %s (%s) is over, and CERTInext's order %s is %s", l.serial, o.Domain, o.ID, o.Status)
+		w.violate(what, "the last lease on %s (%s) is over, and CERTInext's order %s is %s",
+			l.serial, o.Domain, o.ID, o.Status)
 	}
 	for _, key := range w.disk.sorted() {
 		if strings.Contains(string(w.disk.entries[key]), "PRIVATE KEY") {
-			w.violate("key/left", "a private key is left under %s when all is over", key)
+			w.violate("key/left", "a private key is left under %s at the end", key)
 		}
 	}
 	for _, o := range w.storedOrders() {
 		if o.open {
-			w.violate("rest/open", "order %s (%s, CERTInext's %s) is open when all is over: %s", o.ID, o.State, o.CAOrderID, o.LastError)
+			w.violate("rest/open", "order %s (%s, CERTInext's %s) is open at the end: %s", o.ID,
+				o.State, o.CAOrderID, o.LastError)
 		}
 	}
 	if left := w.disk.under("revocation/"); len(left) > 0 {
-		w.violate("rest/queue", "%s is queued when all is over", left[0])
+		w.violate("rest/queue", "%s is queued at the end", left[0])
 	}
 }
 
-// believed takes note of an operator's wrong word that the engine believed. It could have known better where CERTInext's report
-// shows every order at once; not when the config was gone, and nobody could look.
+// believed records that the engine accepted an operator's false statement. If CERTInext's report
+// shows every order at once, the engine could have known better, unless blind says that the config
+// was deleted and the report could not be read.
 func (w *world) believed(id, marker string, c *call, blind bool) {
 	for _, at := range w.ca.Orders() {
 		if marker == "" || markerIn(at) != marker || !paid(at) {
@@ -229,14 +261,20 @@ func (w *world) believed(id, marker string, c *call, blind bool) {
 		}
 		w.books.settled[marker] = true
 		p := w.books.purchases[marker]
-		if !blind && p != nil && len(p.arrived) > 0 && p.arrived[0].true.Before(c.started) && w.manners.Dialect == certinexttest.Live && w.manners.ReportDelay == 0 {
-			w.violate("money/never-placed", "an operator said that CERTInext never took order %s, and its report shows that as %s", id, at.ID)
+		shown := p != nil && len(p.arrived) > 0 && p.arrived[0].true.Before(c.started) &&
+			w.manners.Dialect == certinexttest.Live && w.manners.ReportDelay == 0
+		if !blind && shown {
+			w.violate("money/never-placed",
+				"an operator said that CERTInext never accepted order %s, but its report shows it "+
+					"as %s",
+				id, at.ID)
 		}
 	}
 }
 
-// adopted takes note of an order of CERTInext's that has become one of ours by an operator's word. When it is another one, the engine could have
-// known better where CERTInext's report shows that. Where it does not, nobody looks for the right one any more.
+// adopted records that an order of CERTInext's was assigned to an order of the mount on an
+// operator's word. If it is the wrong one, the engine could have known better when CERTInext's
+// report showed that. If it did not, the engine does not look for the right one any more.
 func (w *world) adopted(id string, o certinexttest.OrderRecord, shown bool) {
 	if !shown {
 		w.books.word[o.ID] = true
@@ -246,14 +284,17 @@ func (w *world) adopted(id string, o certinexttest.OrderRecord, shown bool) {
 		switch {
 		case s.ID != id, marker == "", marker == s.marker():
 		case shown:
-			w.violate("record/adopted", "an operator gave order %s the number %s, and CERTInext's report shows that that is another order", id, o.ID)
+			w.violate("record/adopted",
+				"an operator gave order %s the number %s, which CERTInext's report shows to be "+
+					"another order",
+				id, o.ID)
 		default:
 			w.books.settled[s.marker()] = true
 		}
 	}
 }
 
-// storyOf tells what the wire saw of an order.
+// storyOf describes what was sent to CERTInext for an order.
 func (w *world) storyOf(o certinexttest.OrderRecord) string {
 	p := w.books.purchases[markerIn(o)]
 	if p == nil {

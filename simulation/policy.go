@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// thePolicy is what the oracle holds purchases against. SIM_POLICY takes parts of the design back, to see what else is broken.
+// thePolicy is what the oracle checks purchases against. SIM_POLICY relaxes parts of the design, to
+// see what else is broken.
 var thePolicy = policy{
 	FlightsBuy: strings.Contains(os.Getenv("SIM_POLICY"), "flights"),
 	AnswersBuy: strings.Contains(os.Getenv("SIM_POLICY"), "answers"),

@@ -19,7 +19,7 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// A process is one life of the plugin on the mount's storage.
+// A process is one life of the plugin, on the storage of the mount.
 type process struct {
 	number  int
 	world   *world
@@ -27,12 +27,12 @@ type process struct {
 	system  *logical.StaticSystemView
 	storage *view
 	dead    atomic.Bool
-	ended   atomic.Bool // its clean-up is over
+	ended   atomic.Bool // its clean-up has finished
 	cancel  context.CancelFunc
 	ctx     context.Context // ends when the process dies
 }
 
-// actorKey is the context key of whom an operation is carried out for.
+// actorKey is the context key of the call that an operation is carried out for.
 type actorKey struct{}
 
 func actorOf(ctx context.Context) string {
@@ -47,11 +47,12 @@ func callOf(ctx context.Context) *call {
 	return c
 }
 
-// start starts a process of the plugin. A standby serves reads only, and nothing runs in its background.
+// start starts a plugin process. A standby only serves reads, and has no background pass.
 func (w *world) start(standby bool) *process {
 	w.processes++
 	p := &process{number: w.processes, world: w, system: &logical.StaticSystemView{
-		DefaultLeaseTTLVal: 24 * time.Hour, MaxLeaseTTLVal: 32 * 24 * time.Hour,
+		DefaultLeaseTTLVal: 24 * time.Hour,
+		MaxLeaseTTLVal:     32 * 24 * time.Hour,
 	}}
 	if standby {
 		p.system.ReplicationStateVal = consts.ReplicationPerformanceStandby
@@ -60,8 +61,12 @@ func (w *world) start(standby bool) *process {
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	conf := &logical.BackendConfig{Logger: w.logger(), System: p.system, StorageView: p.storage}
 	b, err := certinextsecrets.FactoryWith(certinextsecrets.Options{
-		HTTPClient: &http.Client{Transport: &wire{world: w, proc: p}}, Now: w.pluginNow, NewID: w.newID, Shuffle: w.ids.Shuffle,
-		Rand: newDrawer(w.sched.seed, p.number), Resolvers: []string{"127.0.0.1:9"},
+		HTTPClient: &http.Client{Transport: &wire{world: w, proc: p}},
+		Now:        w.pluginNow,
+		NewID:      w.newID,
+		Shuffle:    w.ids.Shuffle,
+		Rand:       newDrawer(w.sched.seed, p.number),
+		Resolvers:  []string{"127.0.0.1:9"},
 	})(p.ctx, conf)
 	if err != nil {
 		panic(err)
@@ -73,9 +78,10 @@ func (w *world) start(standby bool) *process {
 	return p
 }
 
-// kill ends a process at once: whatever it has under way has no effect any more, and nobody hears of it.
+// kill ends a process at once: its operations in progress have no further effect, and their results
+// are lost.
 func (w *world) kill(p *process) {
-	synctest.Wait() // or it is chance how far its calls have come
+	synctest.Wait() // or how far its calls have come would depend on chance
 	p.dead.Store(true)
 	p.cancel()
 	synctest.Wait()
@@ -92,14 +98,15 @@ func (w *world) kill(p *process) {
 	}()
 }
 
-// restart is a new process in the place of the active one.
+// restart replaces the active process with a new one.
 func (w *world) restart() {
 	w.kill(w.active)
 	w.active = w.start(false)
 	w.procs = append(w.procs, w.active)
 }
 
-// failover has the standby take the place of the active node, which dies.
+// failover kills the active process and makes the standby active. Without a standby it restarts the
+// plugin.
 func (w *world) failover() {
 	if w.standby == nil {
 		w.restart()
@@ -110,7 +117,8 @@ func (w *world) failover() {
 	w.active.system.ReplicationStateVal = 0
 }
 
-// A drawer is the randomness of one process. What a process draws while it dies is nobody else's loss.
+// A drawer is the random source of one process, so that what a dying process draws does not affect
+// another one.
 type drawer struct {
 	mu  sync.Mutex
 	rng *rand.ChaCha8
@@ -130,7 +138,7 @@ func (d *drawer) Read(b []byte) (int, error) {
 	return d.rng.Read(b)
 }
 
-// invalidate tells the standby of what the active node has changed, as Vault does.
+// invalidate tells the standby that the active node has changed a key, as Vault does.
 func (w *world) invalidate(by *process, key string) {
 	if w.standby != nil && by != w.standby {
 		w.standby.backend.InvalidateKey(w.standby.ctx, key)

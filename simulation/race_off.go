@@ -5,5 +5,5 @@
 
 package simulation
 
-// raceEnabled is not set without the race detector.
+// raceEnabled is set with the race detector only.
 const raceEnabled = false

@@ -5,5 +5,6 @@
 
 package simulation
 
-// raceEnabled is set with the race detector: everything takes ten times as long, and goroutines begin in an order of its own.
+// raceEnabled is set with the race detector: everything takes ten times as long, and goroutines
+// start in its own order.
 const raceEnabled = true

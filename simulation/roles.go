@@ -11,30 +11,41 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
 )
 
-// roles are those of the mount, as they are written.
+// roles are the roles that a mount may have, with the fields that are written to them.
 var roles = map[string]map[string]any{
-	// The usual: leases that end before the certificate does.
+	// The usual case: leases end before the certificate does.
 	"web": role(map[string]any{"ttl": "6h"}),
 	// For clients that never renew a lease.
 	"bare": role(map[string]any{"generate_lease": false, "delivery_grace": "30s"}),
-	// In a hurry: most orders outlive their request, and what nobody fetches is revoked.
-	"hasty": role(map[string]any{"ttl": "1h", "issue_timeout": "2s", "pickup_window": "8h", "revoke_unclaimed": true}),
-	// Domains that somebody has to validate by hand.
+	// Most orders outlast their request, and certificates that are not fetched are revoked.
+	"hasty": role(map[string]any{
+		"ttl":              "1h",
+		"issue_timeout":    "2s",
+		"pickup_window":    "8h",
+		"revoke_unclaimed": true,
+	}),
+	// Domains that have to be validated manually.
 	"hand": role(map[string]any{"allowed_domains": "hand.test", "generate_lease": false}),
 	// The account's own PKI.
-	"inside": role(map[string]any{"product_code": "149", "product_variant": "intranet-ssl", "allowed_domains": "corp.internal", "ttl": "6h"}),
+	"inside": role(map[string]any{
+		"product_code":    "149",
+		"product_variant": "intranet-ssl",
+		"allowed_domains": "corp.internal",
+		"ttl":             "6h",
+	}),
 	// For clients that come back with another key.
 	"rekey": role(map[string]any{"ttl": "6h", "rekey_orders": true, "allow_reissue": true}),
 	// For clients that replace a certificate and then revoke the one before.
 	"once": role(map[string]any{"ttl": "6h", "reuse_window": "0s"}),
 }
 
-// seldom are roles that a mount has only when a history asks for them.
+// seldom are roles that a mount has only if its history uses them.
 var seldom = []string{"once"}
 
-var roleNames = slices.DeleteFunc(slices.Sorted(maps.Keys(roles)), func(name string) bool { return slices.Contains(seldom, name) })
+var roleNames = slices.DeleteFunc(slices.Sorted(maps.Keys(roles)),
+	func(name string) bool { return slices.Contains(seldom, name) })
 
-// rolesOf are the roles of a history's mount.
+// rolesOf returns the roles of a history's mount.
 func rolesOf(h History) []string {
 	out := slices.Clone(roleNames)
 	for _, name := range seldom {
@@ -47,13 +58,18 @@ func rolesOf(h History) []string {
 
 func role(own map[string]any) map[string]any {
 	out := map[string]any{
-		"product_code": "842", "product_variant": "dv", "allowed_domains": "example.com", "allow_bare_domains": true, "allow_subdomains": true,
+		"product_code":       "842",
+		"product_variant":    "dv",
+		"allowed_domains":    "example.com",
+		"allow_bare_domains": true,
+		"allow_subdomains":   true,
 	}
 	maps.Copy(out, own)
 	return out
 }
 
-// roleOf is a role as it is written for a dialect: one of them has private PKI orders say more.
+// roleOf returns the fields of a role for the dialect of the history: the documented one requires
+// more for private PKI orders.
 func (w *world) roleOf(name string) map[string]any {
 	own := maps.Clone(roles[name])
 	if name == "inside" && w.manners.Dialect == certinexttest.Documented {
@@ -62,7 +78,7 @@ func (w *world) roleOf(name string) map[string]any {
 	return own
 }
 
-// grace is how long a role hands out what it has handed out before.
+// grace returns how long after an answer a role returns the same certificate again.
 func grace(role string) time.Duration {
 	for _, field := range []string{"reuse_window", "delivery_grace"} {
 		if text, ok := roles[role][field].(string); ok {
@@ -76,7 +92,7 @@ func grace(role string) time.Duration {
 	return 5 * time.Minute
 }
 
-// pickup is how long a role waits for a certificate to be fetched.
+// pickup returns how long a role keeps a certificate for its client to fetch it.
 func pickup(role string) time.Duration {
 	if role == "hasty" {
 		return 8 * time.Hour
@@ -84,7 +100,7 @@ func pickup(role string) time.Duration {
 	return 7 * 24 * time.Hour
 }
 
-// commonName is the name of a request's certificate.
+// commonName returns the common name of the requested certificate.
 func (r Request) commonName() string {
 	domain, _ := roles[r.Role]["allowed_domains"].(string)
 	return r.Name + "." + domain

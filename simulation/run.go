@@ -16,16 +16,16 @@ import (
 	"time"
 )
 
-// An Outcome is what a history came to.
+// An Outcome is the result of a history.
 type Outcome struct {
 	Broken []Violation
 	Digest string // of the trace
 	Steps  int
 	Calls  int
-	Orders int // that CERTInext has
+	Orders int // number of orders in CERTInext's books
 }
 
-// breaks reports whether a promise of that name was broken.
+// breaks reports whether the promise of that name was broken.
 func (o Outcome) breaks(name string) bool {
 	for _, v := range o.Broken {
 		if v.Name == name {
@@ -35,7 +35,8 @@ func (o Outcome) breaks(name string) bool {
 	return false
 }
 
-// run plays a history. text and log, if not nil, get its trace and the plugin's log.
+// run plays a history. Its trace is written to text, and the plugin's log to log, unless they are
+// nil.
 func run(t *testing.T, h History, text, log io.Writer) (out Outcome) {
 	t.Helper()
 	t.Run("history", func(t *testing.T) {
@@ -47,7 +48,8 @@ func run(t *testing.T, h History, text, log io.Writer) (out Outcome) {
 				if !strings.Contains(fmt.Sprint(p), "deadlock") {
 					panic(p)
 				}
-				out.Broken = append(out.Broken, Violation{Name: "rest/goroutines", Text: fmt.Sprint(p)})
+				out.Broken = append(out.Broken,
+					Violation{Name: "rest/goroutines", Text: fmt.Sprint(p)})
 			}
 		}()
 		synctest.Test(t, func(*testing.T) { out = play(h, text, log) })
@@ -55,7 +57,7 @@ func run(t *testing.T, h History, text, log io.Writer) (out Outcome) {
 	return out
 }
 
-// play runs a history under the clock of its bubble.
+// play plays a history under the clock of the current synctest bubble.
 func play(h History, text, log io.Writer) Outcome {
 	w := newWorld(h, text, log)
 	for _, a := range h.Actions {
@@ -72,17 +74,24 @@ func play(h History, text, log io.Writer) Outcome {
 	w.judgeEnds()
 	w.rest()
 	w.end()
-	return Outcome{Broken: w.broken, Digest: w.sched.trace.digest(), Steps: w.sched.steps, Calls: len(w.calls), Orders: len(w.ca.Orders())}
+	return Outcome{
+		Broken: w.broken,
+		Digest: w.sched.trace.digest(),
+		Steps:  w.sched.steps,
+		Calls:  len(w.calls),
+		Orders: len(w.ca.Orders()),
+	}
 }
 
-// progress counts histories and their steps, for the watch.
+// progress counts the steps of all histories, for [watch].
 var progress atomic.Int64
 
-// patience is how long, by the real clock, nothing may happen. A lock that is held across storage or CERTInext stops the virtual
-// clock for ever.
+// patience is how long, by the real clock, nothing may happen. A lock held across storage or a call
+// of CERTInext stops the virtual clock for ever.
 const patience = 30 * time.Second
 
-// watch ends the program when a history hangs, and says where. The one who waits for such a lock never leaves.
+// watch ends the program when a history hangs, and prints all stacks: a goroutine that waits for
+// such a lock cannot be stopped otherwise.
 func watch(h History) (stop func()) {
 	done := make(chan struct{})
 	go func() {
@@ -98,7 +107,8 @@ func watch(h History) (stop func()) {
 				continue
 			}
 			buf := make([]byte, 1<<20)
-			fmt.Fprintf(os.Stderr, "HANG seed %d: a lock is held where nothing may be waited for\n%s\n", h.Seed, buf[:runtime.Stack(buf, true)])
+			fmt.Fprintf(os.Stderr, "HANG seed %d: a lock is held across a wait\n%s\n", h.Seed,
+				buf[:runtime.Stack(buf, true)])
 			os.Exit(3)
 		}
 	}()

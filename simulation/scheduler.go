@@ -13,60 +13,70 @@ import (
 	"time"
 )
 
-// A verdict is what becomes of an operation that was parked.
+// A verdict is what happens to a parked operation.
 type verdict int
 
 const (
 	goOn       verdict = iota
-	failBefore         // it fails, and nothing has happened
-	failAfter          // it fails, and has happened all the same
-	gone               // its process has died before it
-	goneAfter          // its process has died while it was carried out
-	left               // its caller has hung up before it
-	leftAfter          // its caller has hung up, and it is carried out all the same
+	failBefore         // it fails without effect
+	failAfter          // it fails after its effect
+	gone               // its process died before it took effect
+	goneAfter          // its process died after it took effect
+	left               // its caller hung up before it took effect
+	leftAfter          // its caller hung up, and it takes effect nevertheless
 )
 
-var verdicts = []string{"ok", "fails", "fails after its effect", "process died", "process died after its effect", "caller left", "caller left after its effect"}
+var verdicts = []string{
+	"ok", "fails", "fails after its effect", "process died",
+	"process died after its effect", "caller left", "caller left after its effect",
+}
 
 func (v verdict) String() string { return verdicts[v] }
 
-// An operation is one call of storage or of CERTInext, as the scheduler sees it.
+// An operation is one call of storage or of CERTInext.
 type operation struct {
 	ctx   context.Context
-	actor string   // the call or pass that it is made for
+	actor string   // the call or pass that it belongs to
 	what  string   // e.g. "put order/open/web/…" or "> create-ssl"
-	proc  *process // that makes it
+	proc  *process // the process that makes it
 	disk  bool     // storage, not CERTInext
 
 	number  int       // in the order of arrival
-	notTill time.Time // it is slow: it does not go on before
-	judged  bool      // what was armed for it has struck
-	answer  string    // of a middleman, in the place of CERTInext
+	notTill time.Time // a slow operation does not continue before this time
+	judged  bool      // a fault has struck it
+	answer  string    // the middleman that answers in CERTInext's place
 	free    chan verdict
 }
 
-// A scheduler has one operation at a time go on.
+// A scheduler lets one operation at a time continue.
 type scheduler struct {
 	mu     sync.Mutex
 	parked []*operation
 	count  int
-	wake   chan struct{} // holds an element when something has happened
+	wake   chan struct{} // has an element when something has happened
 
 	seed  uint64
 	rng   *rand.Rand
 	trace *trace
 	steps int
-	// judge says what becomes of an operation that was picked. It may put the operation off.
+	// judge returns the verdict on an operation that was picked. It may also postpone the
+	// operation.
 	judge func(*operation) verdict
-	// orderly has operations go on in the order of their arrival, for histories that need no luck.
+	// orderly lets operations continue in the order of their arrival, for histories that need no
+	// chance.
 	orderly bool
 }
 
 func newScheduler(seed uint64, tr *trace) *scheduler {
-	return &scheduler{seed: seed, wake: make(chan struct{}, 1), rng: rand.New(rand.NewPCG(seed, 1)), trace: tr} //nolint:gosec // it has to be repeatable
+	return &scheduler{
+		seed:  seed,
+		wake:  make(chan struct{}, 1),
+		rng:   rand.New(rand.NewPCG(seed, 1)), //nolint:gosec // it has to be repeatable
+		trace: tr,
+	}
 }
 
-// park stops the caller until the scheduler has it go on.
+// park blocks the caller until the scheduler lets it continue.
 func (s *scheduler) park(op *operation) verdict {
 	op.free = make(chan verdict, 1)
 	s.mu.Lock()
@@ -80,7 +90,7 @@ func (s *scheduler) park(op *operation) verdict {
 	return <-op.free
 }
 
-// stir tells the scheduler that something has happened while it let time pass.
+// stir wakes the scheduler while it lets time pass.
 func (s *scheduler) stir() {
 	select {
 	case s.wake <- struct{}{}:
@@ -88,7 +98,8 @@ func (s *scheduler) stir() {
 	}
 }
 
-// ready lists the operations that may go on now, in an order that does not depend on which goroutine ran first.
+// ready returns the operations that may continue now, in an order that does not depend on which
+// goroutine ran first.
 func (s *scheduler) ready() []*operation {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -103,16 +114,17 @@ func (s *scheduler) ready() []*operation {
 		if s.orderly {
 			return cmp.Compare(a.number, b.number)
 		}
-		return cmp.Or(cmp.Compare(a.actor, b.actor), cmp.Compare(a.what, b.what), cmp.Compare(a.number, b.number))
+		return cmp.Or(cmp.Compare(a.actor, b.actor), cmp.Compare(a.what, b.what),
+			cmp.Compare(a.number, b.number))
 	})
 	return out
 }
 
-// tick is what every step takes. Timers that end at the same instant are woken in an order that no seed decides, and those that are
-// set at the same instant often end at the same instant.
+// tick is the duration of a step. Timers that end at the same instant wake their goroutines in an
+// order that no seed decides, and timers set at the same instant often end at the same instant.
 const tick = time.Nanosecond
 
-// step has one operation go on, or lets up to patience of time pass when there is none.
+// step lets one operation continue, or lets at most patience pass when there is none.
 func (s *scheduler) step(patience time.Duration) {
 	progress.Add(1)
 	time.Sleep(tick)
@@ -129,7 +141,7 @@ func (s *scheduler) step(patience time.Duration) {
 	s.release(op)
 }
 
-// release has an operation go on, unless its verdict puts it off.
+// release lets an operation continue, unless its verdict postpones it.
 func (s *scheduler) release(op *operation) {
 	s.steps++
 	v := s.judge(op)
@@ -152,7 +164,8 @@ func (s *scheduler) remove(op *operation) {
 	s.parked = slices.DeleteFunc(s.parked, func(o *operation) bool { return o == op })
 }
 
-// rest lets time pass until something happens, at most for patience. It reports whether something happened.
+// rest lets time pass until something happens, but at most patience. It reports whether something
+// happened.
 func (s *scheduler) rest(patience time.Duration) bool {
 	s.mu.Lock()
 	for _, op := range s.parked {
@@ -162,7 +175,7 @@ func (s *scheduler) rest(patience time.Duration) bool {
 	s.mu.Unlock()
 	select {
 	case <-s.wake:
-		return true // it happened before everything came to a stop: whoever waits for it looks first
+		return true // it happened before everything stopped, so the caller has to look again first
 	default:
 	}
 	timer := time.NewTimer(patience)

@@ -15,9 +15,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestSeeds plays the histories of SIM_SEEDS, such as 42 or 1-1000, in this process. With SIM_TRACE it prints every operation,
-// with SIM_LOG what the plugin logs, and with SIM_SHRINK the shortest history behind the failures whose names begin like its
-// value. TestSimulate has it run once for each core, and reads the lines that begin with "played".
+// TestSeeds plays the histories of SIM_SEEDS, such as 42 or 1-1000, in this process. With SIM_TRACE
+// it prints every operation, with SIM_LOG the plugin's log, and with SIM_SHRINK the shortest
+// history behind each failure whose name begins with its value. TestSimulate runs it once for each
+// core, and parses the lines that begin with "playing" or "played".
 func TestSeeds(t *testing.T) {
 	text, asked := os.LookupEnv("SIM_SEEDS")
 	if !asked {
@@ -43,13 +44,13 @@ func TestSeeds(t *testing.T) {
 	}
 }
 
-// played is what a seed came to, as one process tells another.
+// played is the outcome of a seed, as one process reports it to another.
 type played struct {
 	Seed uint64
 	Outcome
 }
 
-// report shrinks a history and prints what is left of it.
+// report shrinks a history and prints the result.
 func report(t *testing.T, h History, v Violation) {
 	t.Helper()
 	short := shrink(t, h, v.Name, 2*time.Minute)
@@ -58,11 +59,12 @@ func report(t *testing.T, h History, v Violation) {
 			v = again
 		}
 	}
-	fmt.Printf("STORY seed %d breaks %s: %s\nagain: %s\nat its shortest, %d of %d actions:\n%#v\nEND\n",
+	fmt.Printf("STORY seed %d breaks %s: %s\nagain: %s\n"+
+		"at its shortest, %d of %d actions:\n%#v\nEND\n",
 		h.Seed, v.Name, v.Text, repeats(h.Seed), len(short.Actions), len(h.Actions), short)
 }
 
-// repeats is the command that plays a seed again.
+// repeats returns the command that plays a seed again.
 func repeats(seed uint64) string {
 	return fmt.Sprintf("SIM_SEEDS=%d SIM_TRACE=1 go test -run '^TestSeeds$' -v ./simulation/", seed)
 }
@@ -84,7 +86,7 @@ func seedRange(text string) (from, to uint64, err error) {
 	return from, from, nil
 }
 
-// TestSameSeedSameTrace: whatever a seed finds, it finds again.
+// TestSameSeedSameTrace checks that histories are repeatable.
 func TestSameSeedSameTrace(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector has goroutines begin in an order of its own")
@@ -101,15 +103,17 @@ func TestSameSeedSameTrace(t *testing.T) {
 	require.NoError(t, err)
 	for seed := from; seed <= to; seed++ {
 		first := run(t, generate(seed), nil, nil)
-		// The runtime preempts a goroutine that has run for 10 ms by the wall clock. Where other programs take the processor away for as
-		// long, a few histories in a thousand have two steps change places; a seed that is no history differs every time.
+		// The runtime preempts a goroutine that has run for 10 ms by the wall clock. If other
+		// programs occupy the processor for that long, a few histories in a thousand have two steps
+		// in another order. A seed that does not determine its history differs every time.
 		for tries := 1; ; tries++ {
 			again := run(t, generate(seed), nil, nil)
 			if again.Digest == first.Digest {
 				break
 			}
 			if tries == 3 {
-				t.Errorf("seed %d: every run has another trace (%d and %d steps)", seed, first.Steps, again.Steps)
+				t.Errorf("seed %d: every run has another trace (%d and %d steps)", seed,
+					first.Steps, again.Steps)
 				break
 			}
 			first = again

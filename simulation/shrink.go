@@ -11,25 +11,31 @@ import (
 	"time"
 )
 
-// shrink looks for the shortest history that still breaks a promise: whole stretches of actions are left out first, then
-// single ones, and then what is left is made simpler. Since a history is repeatable, each attempt is certain.
+// shrink returns the shortest history found that still breaks a promise. It first leaves out long
+// stretches of actions, then single ones, and then simplifies the rest. Since histories are
+// repeatable, every attempt is conclusive.
 func shrink(t *testing.T, h History, name string, limit time.Duration) History {
 	t.Helper()
 	end := time.Now().Add(limit)
-	s := &shrinker{breaks: func(h History) bool { return time.Now().Before(end) && run(t, h, nil, io.Discard).breaks(name) }, best: h}
+	s := &shrinker{
+		breaks: func(h History) bool {
+			return time.Now().Before(end) && run(t, h, nil, io.Discard).breaks(name)
+		},
+		best: h,
+	}
 	s.leaveOut()
 	for s.simplify() || s.leaveOut() {
 	}
 	return s.best
 }
 
-// A shrinker keeps the shortest history so far.
+// A shrinker holds the shortest history so far.
 type shrinker struct {
 	breaks func(History) bool
 	best   History
 }
 
-// try keeps a history if it still breaks the promise.
+// try adopts a history if it still breaks the promise.
 func (s *shrinker) try(h History) bool {
 	if !s.breaks(h) {
 		return false
@@ -38,7 +44,8 @@ func (s *shrinker) try(h History) bool {
 	return true
 }
 
-// leaveOut drops stretches of actions, long ones first. It reports whether any could go.
+// leaveOut leaves out stretches of actions, long ones first. It reports whether the history became
+// shorter.
 func (s *shrinker) leaveOut() (shorter bool) {
 	for size := len(s.best.Actions) / 2; size > 0; size /= 2 {
 		for at := len(s.best.Actions) - size; at >= 0; at -= size {
@@ -52,7 +59,8 @@ func (s *shrinker) leaveOut() (shorter bool) {
 	return shorter
 }
 
-// simplify makes manners and actions plainer, one field at a time. It reports whether any could be.
+// simplify simplifies manners and actions, one field at a time. It reports whether any became
+// simpler.
 func (s *shrinker) simplify() (plainer bool) {
 	if !s.best.Orderly {
 		h := s.best
@@ -76,7 +84,8 @@ func (s *shrinker) simplify() (plainer bool) {
 	return plainer
 }
 
-// without tries the history without a field of one action. A request is the same in all of its actions.
+// without tries the history without a field of one action. A request is changed in all of its
+// actions.
 func (s *shrinker) without(i int, field string) bool {
 	a := s.best.Actions[i]
 	f := reflect.ValueOf(&a).Elem().FieldByName(field)

@@ -21,9 +21,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestSimulate plays many seeds: those of SIM_RANGE, or 500, or 20 with the race detector. A history is repeatable on one
-// processor only, so each core has a process of its own. What is broken is told by name, with the shortest history of the first
-// seed that breaks it.
+// TestSimulate plays many seeds: those of SIM_RANGE, or 500, or 20 with the race detector. A
+// history is repeatable on one processor only, so each core runs a process. It reports every broken
+// promise by name, with the shortest history of the first seed that breaks it.
 func TestSimulate(t *testing.T) {
 	text := os.Getenv("SIM_RANGE")
 	if text == "" {
@@ -46,12 +46,14 @@ func TestSimulate(t *testing.T) {
 	}
 	workers.Wait()
 	minutes := time.Since(begun).Minutes()
-	t.Logf("%d histories, %d operations, %d calls, %d orders, %d of the histories broken; %.0f histories a minute and core on %d cores",
-		len(s.all), s.steps, s.calls, s.orders, s.broken, float64(len(s.all))/minutes/float64(cores), cores)
+	t.Logf("%d histories, %d operations, %d calls, %d orders, %d of the histories broken; "+
+		"%.0f histories a minute and core on %d cores",
+		len(s.all), s.steps, s.calls, s.orders, s.broken,
+		float64(len(s.all))/minutes/float64(cores), cores)
 	s.tell(t)
 }
 
-// A simulation is a range of seeds and what they came to.
+// A simulation is a range of seeds with their outcomes.
 type simulation struct {
 	mu                           sync.Mutex
 	next, last                   uint64
@@ -59,10 +61,11 @@ type simulation struct {
 	steps, calls, orders, broken int
 }
 
-// chunk is how many seeds a process plays: what a long one forgets to free does not add up.
+// chunk is the number of seeds that one process plays, so that memory which long histories do not
+// free cannot accumulate.
 const chunk = 100
 
-// work plays the next seeds in a process of its own. It reports whether there were any.
+// work plays the next seeds in another process. It reports whether there were any.
 func (s *simulation) work(t *testing.T) bool {
 	s.mu.Lock()
 	from := s.next
@@ -78,7 +81,8 @@ func (s *simulation) work(t *testing.T) bool {
 	return true
 }
 
-// play has a process play a range, and returns the seed to go on with when it ended before.
+// play plays a range in another process. It returns the seed to continue with, which is inside the
+// range if the process died.
 func (s *simulation) play(t *testing.T, from, to uint64) (next uint64) {
 	reader, writer := io.Pipe()
 	playing := from
@@ -101,13 +105,13 @@ func (s *simulation) play(t *testing.T, from, to uint64) (next uint64) {
 	lines.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := len(s.all)
-	if err == nil || n > 0 && slices.ContainsFunc(s.all, func(p played) bool { return p.Seed == to }) {
+	if err == nil || slices.ContainsFunc(s.all, func(p played) bool { return p.Seed == to }) {
 		return to + 1
 	}
-	// It has died, of a lock that nobody gives back or of a panic.
+	// The process has died, of a deadlock or a panic.
 	s.broken++
-	s.all = append(s.all, played{Seed: playing, Outcome: Outcome{Broken: []Violation{{Name: "rest/died", Text: last.String()}}}})
+	died := Violation{Name: "rest/died", Text: last.String()}
+	s.all = append(s.all, played{Seed: playing, Outcome: Outcome{Broken: []Violation{died}}})
 	return playing + 1
 }
 
@@ -120,33 +124,39 @@ func (s *simulation) take(t *testing.T, line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.all = append(s.all, p)
-	s.steps, s.calls, s.orders = s.steps+p.Steps, s.calls+p.Calls, s.orders+p.Orders
+	s.steps += p.Steps
+	s.calls += p.Calls
+	s.orders += p.Orders
 	if len(p.Broken) > 0 {
 		s.broken++
 	}
 }
 
-// tell names what was broken, by how many seeds, and shrinks the first of each.
+// tell reports each broken promise, with the number of seeds that break it, and shrinks the first
+// of them.
 func (s *simulation) tell(t *testing.T) {
 	slices.SortFunc(s.all, func(a, b played) int { return int(a.Seed) - int(b.Seed) })
 	first, count := make(map[string]played), make(map[string]int)
 	for _, p := range s.all {
 		for _, v := range p.Broken {
-			if count[v.Name]++; count[v.Name] == 1 {
+			count[v.Name]++
+			if count[v.Name] == 1 {
 				first[v.Name] = p
 			}
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(first)) {
 		p := first[name]
-		t.Errorf("%s: broken by %d histories, seed %d the first\n%s", name, count[name], p.Seed, story(p.Seed, name))
+		t.Errorf("%s: broken by %d histories, seed %d the first\n%s", name, count[name], p.Seed,
+			story(p.Seed, name))
 	}
 }
 
-// story has a process shrink a seed.
+// story shrinks a seed in another process.
 func story(seed uint64, name string) string {
 	var out strings.Builder
-	_ = reexec(io.Discard, &out, "^TestSeeds$", fmt.Sprintf("SIM_SEEDS=%d", seed), "SIM_SHRINK="+name)
+	_ = reexec(io.Discard, &out, "^TestSeeds$", fmt.Sprintf("SIM_SEEDS=%d", seed),
+		"SIM_SHRINK="+name)
 	_, text, _ := strings.Cut(out.String(), "STORY ")
 	text, _, found := strings.Cut(text, "\nEND")
 	if !found {
@@ -155,7 +165,7 @@ func story(seed uint64, name string) string {
 	return text
 }
 
-// again runs one of these tests in a process of its own, on one processor.
+// again runs one of these tests in another process, on one processor.
 func again(t *testing.T, test string, out io.Writer, env ...string) {
 	t.Helper()
 	require.NoError(t, reexec(out, out, test, env...))
@@ -172,7 +182,7 @@ func reexec(errors, out io.Writer, test string, env ...string) error {
 	return cmd.Run()
 }
 
-// A tail keeps the first lines of what a dying process says.
+// A tail keeps the first lines that a dying process prints.
 type tail struct{ strings.Builder }
 
 func (l *tail) Write(b []byte) (int, error) {

@@ -14,24 +14,24 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// errDisk is what storage answers when it fails.
+// errDisk is the error of failing storage.
 var errDisk = errors.New("storage is away for a moment")
 
-// errGone is what a process is answered that has died: nobody hears it.
+// errGone is the error that a dead process receives. It has no effect.
 var errGone = errors.New("the process has died")
 
-// A disk is what Vault stores for the mount. It outlives every process.
+// A disk is the storage of the mount. It survives every process.
 type disk struct {
 	entries map[string][]byte
 	writes  int
-	// written is told every key that has changed, with its new value; nil for one that was deleted.
+	// written is called for every key that has changed, with its new value; nil if it was deleted.
 	written func(ctx context.Context, by *process, key string, value []byte)
 }
 
-// sorted lists the keys.
+// sorted returns all keys in order.
 func (d *disk) sorted() []string { return slices.Sorted(maps.Keys(d.entries)) }
 
-// under lists the keys below a prefix.
+// under returns the keys with a prefix, in order.
 func (d *disk) under(prefix string) []string {
 	var out []string
 	for _, key := range d.sorted() {
@@ -42,13 +42,13 @@ func (d *disk) under(prefix string) []string {
 	return out
 }
 
-// A view is the disk as a process reaches it.
+// A view is the disk as one process accesses it. It implements [logical.Storage].
 type view struct {
 	world *world
 	proc  *process
 }
 
-// do has an operation wait for its turn, and carries it out.
+// do carries out an operation when the scheduler lets it continue.
 func (v *view) do(ctx context.Context, what string, effect func()) error {
 	if v.proc.dead.Load() {
 		return errGone
@@ -57,7 +57,8 @@ func (v *view) do(ctx context.Context, what string, effect func()) error {
 		effect()
 		return nil
 	}
-	switch v.world.sched.park(&operation{ctx: ctx, actor: actorOf(ctx), what: what, proc: v.proc, disk: true}) {
+	op := &operation{ctx: ctx, actor: actorOf(ctx), what: what, proc: v.proc, disk: true}
+	switch v.world.sched.park(op) {
 	case goOn:
 		effect()
 		return nil
@@ -113,7 +114,7 @@ func (v *view) change(ctx context.Context, key string, value []byte) {
 	d.written(ctx, v.proc, key, value)
 }
 
-// List lists what is directly below a prefix, folders with a slash at their end.
+// List returns what is directly below a prefix; folders end in a slash.
 func (v *view) List(ctx context.Context, prefix string) ([]string, error) {
 	var out []string
 	err := v.do(ctx, "list "+prefix, func() {

@@ -10,9 +10,10 @@ import (
 	"time"
 )
 
-// stories are what clients do one thing after the other. Chance alone seldom has all of it happen to one certificate.
+// stories are sequences of actions that chance seldom applies to one certificate.
 var stories = []func(*dice) []Action{
-	// Two share a certificate. One of them is gone, and the other one has its lease renewed beyond its time.
+	// Two requests share a certificate. One lease on it ends, and the other one is renewed beyond
+	// its first end.
 	func(d *dice) []Action {
 		r := d.fresh("web")
 		return []Action{
@@ -23,7 +24,8 @@ var stories = []func(*dice) []Action{
 			{Do: "time", For: pick(d, 7*time.Hour, 9*time.Hour)},
 		}
 	},
-	// A certificate is revoked, and whoever has it does not know.
+	// A certificate is revoked while its client, which does not know, renews its lease and asks
+	// again.
 	func(d *dice) []Action {
 		r := d.fresh("web")
 		return []Action{
@@ -34,7 +36,8 @@ var stories = []func(*dice) []Action{
 			{Do: "issue", Request: r},
 		}
 	},
-	// An order that waits for somebody is not wanted any more, and a proxy says that it is cancelled.
+	// An order that waits for its validation is cancelled, and a proxy answers that it is
+	// cancelled.
 	func(d *dice) []Action {
 		r := d.fresh("hand")
 		return []Action{
@@ -43,7 +46,7 @@ var stories = []func(*dice) []Action{
 			{Do: "cancel", Request: r},
 		}
 	},
-	// A certificate is replaced within its order, and the lease on the one before ends.
+	// A certificate is reissued within its order, and the lease on the earlier one ends.
 	func(d *dice) []Action {
 		r := d.fresh("rekey")
 		return []Action{
@@ -55,11 +58,15 @@ var stories = []func(*dice) []Action{
 			{Do: "lease-end", Request: r},
 		}
 	},
-	// The account's orders are looked through while one of them is placed and answered. What is slow has both come to its certificate at once.
+	// The account is synchronized while an order is placed and answered. Slow operations make both
+	// reach its certificate at the same time.
 	func(d *dice) []Action {
 		r := d.fresh(pick(d, "web", "bare"))
 		return []Action{
-			{Do: "wire", At: "> orders-report", Bad: "slow", For: d.h.Manners.IssueDelay + 2*time.Second},
+			{
+				Do: "wire", At: "> orders-report", Bad: "slow",
+				For: d.h.Manners.IssueDelay + 2*time.Second,
+			},
 			{Do: "wire", At: "> certificate", Bad: "slow", For: 3 * time.Second},
 			{Do: "disk", At: "put cert/", Bad: "slow", For: 3 * time.Second},
 			{Do: "sync"},
@@ -68,18 +75,23 @@ var stories = []func(*dice) []Action{
 			{Do: "issue", Request: r},
 		}
 	},
-	// An answer is lost, perhaps nobody can look into CERTInext's records, and an operator in a hurry says that there was never an order.
+	// An answer is lost, CERTInext's records may not be readable, and a hasty operator declares
+	// that the order was never placed.
 	func(d *dice) []Action {
 		r := d.fresh("web")
 		return []Action{
 			{Do: "wire", At: "< create-", Bad: "before"},
-			{Do: "wire", At: pick(d, "> orders-report", "< orders-report"), Bad: pick(d, "before", "html-503"), Times: pick(d, 1, 30)},
+			{
+				Do: "wire", At: pick(d, "> orders-report", "< orders-report"),
+				Bad: pick(d, "before", "html-503"), Times: pick(d, 1, 30),
+			},
 			{Do: "issue", Request: r},
 			{Do: "time", For: pick(d, 20*time.Second, 6*time.Minute)},
 			{Do: "never-placed", Request: r},
 		}
 	},
-	// Two want a certificate for the same name, both answers are lost, and an operator takes one order for the other.
+	// Two requesters want a certificate for the same name, both answers are lost, and an operator
+	// confuses the orders.
 	func(d *dice) []Action {
 		r := d.fresh("web")
 		other := r
@@ -92,16 +104,20 @@ var stories = []func(*dice) []Action{
 			{Do: "adopt", Request: other},
 		}
 	},
-	// Everybody who asks has less patience than the answer takes, again and again: that is one order, however many hang up.
+	// Every caller hangs up before its answer, again and again: that is one order, however many
+	// hang up.
 	func(d *dice) []Action {
 		r := d.fresh(pick(d, "web", "bare", "once", "rekey"))
 		var out []Action
 		for range 4 + d.IntN(5) {
-			out = append(out, Action{Do: pick(d, "issue", "issue", "async"), Request: r, Hang: 1 + d.IntN(20)})
+			out = append(out,
+				Action{Do: pick(d, "issue", "issue", "async"), Request: r, Hang: 1 + d.IntN(20)})
 		}
-		return append(out, Action{Do: "time", For: pick(d, 20*time.Second, 6*time.Minute)}, Action{Do: "issue", Request: r, Hang: 1 + d.IntN(20)})
+		return append(out, Action{Do: "time", For: pick(d, 20*time.Second, 6*time.Minute)},
+			Action{Do: "issue", Request: r, Hang: 1 + d.IntN(20)})
 	},
-	// A caller hangs up at the moment at which its certificate is stored, and comes back when a key that was handed over would be gone.
+	// A caller hangs up just as its certificate is stored, and returns when the key of a delivered
+	// certificate would be erased.
 	func(d *dice) []Action {
 		r := d.fresh(pick(d, "web", "bare"))
 		return []Action{
@@ -111,7 +127,8 @@ var stories = []func(*dice) []Action{
 			{Do: "issue", Request: r},
 		}
 	},
-	// Vault cannot store the lease of an answer, and its caller comes back when a key that was handed over would be gone.
+	// Vault cannot store the lease of an answer, and its caller returns when the key of a delivered
+	// certificate would be erased.
 	func(d *dice) []Action {
 		r := d.fresh("web")
 		return []Action{
@@ -120,7 +137,7 @@ var stories = []func(*dice) []Action{
 			{Do: "issue", Request: r},
 		}
 	},
-	// Two give their requests the same name.
+	// Two requesters use the same request_id.
 	func(d *dice) []Action {
 		r := d.fresh(pick(d, "web", "bare"))
 		r.ID = fmt.Sprintf("deploy-%d", d.names)
@@ -133,7 +150,7 @@ var stories = []func(*dice) []Action{
 			{Do: "collect", Request: other},
 		}
 	},
-	// CERTInext takes an order, or does not, and its answer says neither.
+	// CERTInext's answer does not say whether it has accepted an order.
 	func(d *dice) []Action {
 		r := d.fresh("web")
 		return []Action{
@@ -142,16 +159,20 @@ var stories = []func(*dice) []Action{
 			{Do: "issue", Request: r},
 		}
 	},
-	// Somebody in between has CERTInext take an order, and answers in its place.
+	// A middleman forwards an order to CERTInext and answers in its place.
 	func(d *dice) []Action {
 		r := d.fresh("web")
 		return []Action{
-			{Do: "wire", At: "< create-", Bad: pick(d, "html-401", "html-401", "html-503", "json-403", "html-429", "error-200")},
+			{
+				Do: "wire", At: "< create-",
+				Bad: pick(d, "html-401", "html-401", "html-503", "json-403", "html-429",
+					"error-200"),
+			},
 			{Do: "issue", Request: r},
 			{Do: "issue", Request: r},
 		}
 	},
-	// A draft is promoted, and the plugin dies meanwhile.
+	// The plugin dies while a draft is promoted.
 	func(d *dice) []Action {
 		r := d.draft()
 		return []Action{
@@ -161,7 +182,7 @@ var stories = []func(*dice) []Action{
 			{Do: "time", For: 2 * time.Minute},
 		}
 	},
-	// Storage fails when an order is to be placed, and again when it is to be given up for that.
+	// Storage fails when an order is stored, and again when the order is given up because of that.
 	func(d *dice) []Action {
 		r := d.fresh("web")
 		return []Action{
@@ -173,15 +194,19 @@ var stories = []func(*dice) []Action{
 	},
 }
 
-// otherThan are all requesters but one.
+// otherThan returns the names of all requesters except one.
 func otherThan(who string) []string {
-	return slices.DeleteFunc(slices.Sorted(maps.Keys(requesters)), func(name string) bool { return name == who })
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(requesters)),
+		func(name string) bool { return name == who })
 }
 
-// fresh is a wish that nobody has had before.
+// fresh returns a new request.
 func (d *dice) fresh(role string) Request {
 	d.names++
-	r := Request{Who: pick(d, "ann", "bob", "tok", "bat"), Role: role, Name: fmt.Sprintf("n%d", d.names)}
+	r := Request{
+		Who: pick(d, "ann", "bob", "tok", "bat"), Role: role,
+		Name: fmt.Sprintf("n%d", d.names),
+	}
 	d.requests = append(d.requests, r)
 	return r
 }

@@ -14,13 +14,14 @@ import (
 	"time"
 )
 
-// A trace is the list of everything that happened in a history, in its order. Two runs of a seed have the same one.
+// A trace lists everything that happened in a history, in order. Two runs of a seed have the same
+// trace.
 type trace struct {
 	mu    sync.Mutex
 	sum   hash.Hash
 	lines int
 	begun time.Time
-	text  io.Writer // where it is printed as well; nil for most
+	text  io.Writer // where it is also printed; may be nil
 }
 
 func newTrace(begun time.Time, text io.Writer) *trace {
@@ -38,10 +39,10 @@ func (t *trace) line(format string, args ...any) {
 	}
 }
 
-// digest is the hash of the trace so far.
+// digest returns the hash of the trace so far.
 func (t *trace) digest() string { return hex.EncodeToString(t.sum.Sum(nil)[:16]) }
 
-// note adds what CERTInext has answered, before anybody hears of it.
+// note records CERTInext's answer when it is given, before it reaches the process.
 func (t *trace) note(name string, resp *http.Response) {
 	if resp == nil {
 		t.line("  %s: no answer", name)

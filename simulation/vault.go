@@ -9,51 +9,58 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// A lease is what Vault has stored of an answer.
+// A lease is what Vault stores for an answer with a lease.
 type lease struct {
 	serial  string
 	secret  *logical.Secret
 	path    string
 	who     requester
 	ends    time.Time
-	ending  *call // Vault has told the plugin that it is over
-	over    bool  // and the plugin has taken it
-	byClock bool  // the plugin could not tell it from one that a wrong clock has ended
+	ending  *call // the call by which Vault ended it; nil while it is live
+	over    bool  // the plugin has accepted its end
+	byClock bool  // the plugin could not tell whether a client or a wrong clock has ended it
 	tries   int
-	unknown bool // Vault has died before it stored it
+	unknown bool // Vault has not stored it
 
-	takenBack bool // nobody has got the certificate by it, and the plugin knows
+	takenBack bool // the plugin knows that its answer was not delivered
 	backAt    moment
-	answer    *call // that it belongs to
-	renewal   *call // the last one
+	answer    *call // the call that it belongs to
+	renewal   *call // the latest renewal
 }
 
-// live reports whether the client may still rely on it.
+// live reports whether the client may still rely on the lease.
 func (l *lease) live() bool {
 	return !l.unknown && l.ending == nil && !l.over && time.Now().Before(l.ends)
 }
 
-// A vault is what Vault's core keeps of the mount's answers: its leases.
+// A vault is the part of Vault's core that the mount needs: its leases.
 type vault struct {
 	world  *world
 	leases []*lease
 }
 
-// register stores the lease of an answer, unless Vault dies before it has, or cannot, since the caller has hung up.
+// register stores the lease of an answer, unless Vault dies before that, or cannot store it because
+// the caller has hung up.
 func (v *vault) register(c *call) {
 	secret := *c.resp.Secret
-	l := &lease{serial: c.text("serial_number"), secret: &secret, path: c.path, who: c.who, answer: c}
+	l := &lease{
+		serial: c.text("serial_number"), secret: &secret, path: c.path, who: c.who,
+		answer: c,
+	}
 	switch {
 	case c.proc.dead.Load(), c.loss == "unstored":
 		l.unknown = true
 		v.leases = append(v.leases, l)
 		return
 	case c.hungUp, c.loss == "unleasable":
-		// Vault could not store it, and hands it back without a time of issue. Whether that arrives, it does not look at.
+		// Vault could not store the lease, and hands it back without an issue time. It does not
+		// check whether that succeeds.
 		v.world.send(&call{
-			what: "take back", op: logical.RevokeOperation, path: c.path, who: c.who, secret: &secret,
+			what: "take back", op: logical.RevokeOperation, path: c.path, who: c.who,
+			secret: &secret,
 			answer: func(c *call) {
-				l.takenBack, l.backAt = c.err == nil && !c.resp.IsError() && !c.lost(), v.world.moment()
+				l.takenBack = c.err == nil && !c.resp.IsError() && !c.lost()
+				l.backAt = v.world.moment()
 			},
 		})
 		l.unknown = true
@@ -65,15 +72,17 @@ func (v *vault) register(c *call) {
 	v.leases = append(v.leases, l)
 }
 
-// end tells the plugin that a lease is over. Vault tries again when that fails.
+// end tells the plugin that a lease is over. Vault tries again if that fails.
 func (v *vault) end(l *lease) {
-	if l.over || l.unknown || l.ending != nil && !l.ending.done.Load() || l.renewal.underWay() {
+	ending := l.ending != nil && !l.ending.done.Load()
+	if l.over || l.unknown || ending || l.renewal.underWay() {
 		return
 	}
 	l.tries++
 	v.seeClock(l)
 	l.ending = v.world.send(&call{
-		what: "end of a lease on " + l.serial, op: logical.RevokeOperation, path: l.path, secret: l.secret,
+		what: "end of a lease on " + l.serial, op: logical.RevokeOperation, path: l.path,
+		secret: l.secret,
 		answer: func(c *call) {
 			v.seeClock(l) // it may have jumped meanwhile
 			if c.err == nil && !c.resp.IsError() && !c.lost() {
@@ -81,14 +90,16 @@ func (v *vault) end(l *lease) {
 			}
 		},
 	})
-	v.world.books.leaseOver(l) // the certificate may be revoked from now on, whether the plugin answers or not
+	// The certificate may be revoked from now on, whether or not the plugin answers.
+	v.world.books.leaseOver(l)
 }
 
-// seeClock notes that the lease is over by a clock of the plugin's that is hours wrong.
+// seeClock records that the lease is over by a clock of the plugin's that is hours wrong.
 func (v *vault) seeClock(l *lease) {
 	skew := time.Duration(v.world.pluginAhead.Load() - v.world.caAhead.Load())
 	id, _ := l.secret.InternalData["lease"].(string)
-	if c := v.world.storedCert(l.serial); c != nil && skew.Abs() > time.Hour && !v.world.pluginNow().Before(c.Leases[id]) {
+	c := v.world.storedCert(l.serial)
+	if c != nil && skew.Abs() > time.Hour && !v.world.pluginNow().Before(c.Leases[id]) {
 		l.byClock = true
 	}
 }
@@ -103,13 +114,15 @@ func (v *vault) renew(l *lease, increment time.Duration) {
 	stored := v.world.storedCert(l.serial)
 	revoked := stored != nil && stored.Revocation != nil
 	l.renewal = v.world.send(&call{
-		what: "renewal of a lease on " + l.serial, op: logical.RenewOperation, path: l.path, secret: &secret,
+		what: "renewal of a lease on " + l.serial, op: logical.RenewOperation, path: l.path,
+		secret: &secret,
 		answer: func(c *call) {
 			if c.err != nil || c.resp == nil || c.resp.IsError() {
 				return
 			}
 			if revoked {
-				v.world.violate("lease/renewed", "a lease on %s was renewed, which is revoked", l.serial)
+				v.world.violate("lease/renewed",
+					"a lease on %s was renewed although the certificate is revoked", l.serial)
 			}
 			if c.resp.Secret != nil && !c.lost() && l.live() {
 				l.ends = time.Now().Add(c.resp.Secret.TTL)
@@ -118,10 +131,11 @@ func (v *vault) renew(l *lease, increment time.Duration) {
 	})
 }
 
-// underWay reports whether a call has no answer yet: Vault does one thing at a time with a lease.
+// underWay reports whether a call is unanswered: Vault does only one thing at a time with a lease.
 func (c *call) underWay() bool { return c != nil && !c.done.Load() && !c.proc.dead.Load() }
 
-// tookBack reports whether the lease of an answer was handed back in time: nobody has got that.
+// tookBack reports whether the lease of an answer was handed back within the window, so that the
+// answer does not count as delivered.
 func (v *vault) tookBack(c *call, window time.Duration) bool {
 	for _, l := range v.leases {
 		if l.answer == c {
@@ -131,7 +145,7 @@ func (v *vault) tookBack(c *call, window time.Duration) bool {
 	return false
 }
 
-// logout ends every lease of somebody, whose token is revoked.
+// logout ends every lease of a requester whose token is revoked.
 func (v *vault) logout(who string) {
 	for _, l := range v.leases {
 		if l.who.name == who && l.live() {
@@ -140,7 +154,7 @@ func (v *vault) logout(who string) {
 	}
 }
 
-// expire ends every lease whose time is over, and tries again what has failed.
+// expire ends every lease whose time is over, and retries those whose end has failed.
 func (v *vault) expire() {
 	for _, l := range v.leases {
 		switch {
@@ -153,7 +167,7 @@ func (v *vault) expire() {
 	}
 }
 
-// of lists the leases on a certificate.
+// of returns the leases on a certificate.
 func (v *vault) of(serial string) []*lease {
 	var out []*lease
 	for _, l := range v.leases {

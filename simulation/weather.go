@@ -8,23 +8,23 @@ import (
 	"time"
 )
 
-// A fault that is armed strikes the operations that begin like its place, some of them later.
+// An armed fault strikes operations that begin with Action.At, after skipping some of them.
 type armed struct {
 	Action
 	skip, left int
 	struck     bool
 }
 
-// arm has something go wrong with an operation to come.
+// arm arms a fault for future operations.
 func (w *world) arm(a Action) {
 	w.faults = append(w.faults, &armed{Action: a, skip: a.Skip, left: max(1, a.Times)})
 }
 
-// judge says what becomes of the operation that goes on next.
+// judge returns the verdict on the operation that continues next.
 func (w *world) judge(op *operation) verdict {
 	switch {
 	case op.proc.dead.Load():
-		// What was under way when the process died may have arrived all the same. An answer can not.
+		// A request in progress when its process died may still arrive. An answer cannot.
 		if w.sched.rng.IntN(2) == 0 && !strings.HasPrefix(op.what, "< ") {
 			return goneAfter
 		}
@@ -38,7 +38,8 @@ func (w *world) judge(op *operation) verdict {
 		return goOn
 	}
 	for _, f := range w.faults {
-		if f.left == 0 || f.Do != "disk" && f.Do != "wire" || (f.Do == "disk") != op.disk || !strings.HasPrefix(op.what, f.At) {
+		there := (f.Do == "disk" && op.disk) || (f.Do == "wire" && !op.disk)
+		if f.left == 0 || !there || !strings.HasPrefix(op.what, f.At) {
 			continue
 		}
 		if f.skip > 0 {
@@ -62,11 +63,12 @@ func (w *world) strike(op *operation, f *armed) verdict {
 		w.struckAt(op)
 		return failAfter
 	case "slow":
-		w.struckAt(op) // whoever has a bound of its own may give up
+		w.struckAt(op) // a call with a timeout may give up
 		op.notTill = time.Now().Add(f.For)
 		return goOn
 	case "leaves":
-		// Whoever it is done for is gone a moment before, and most of what is to be stored is stored all the same.
+		// The caller hangs up a moment before the operation, most of whose effects are stored
+		// nevertheless.
 		if c := callOf(op.ctx); c != nil && c.request != nil && !c.done.Load() {
 			w.leaves(c)
 		}
@@ -75,7 +77,7 @@ func (w *world) strike(op *operation, f *armed) verdict {
 		}
 		return goOn
 	case "crash":
-		// The next thing that happens is that another process begins in its place.
+		// The process is dead from here on; a new one starts in its place.
 		op.proc.dead.Store(true)
 		return w.judge(op)
 	}
@@ -83,7 +85,7 @@ func (w *world) strike(op *operation, f *armed) verdict {
 	return goOn
 }
 
-// struckAt remembers that storage has failed: whatever is under way may answer a fault for it.
+// struckAt records that storage has failed: the calls in progress may be answered with a fault.
 func (w *world) struckAt(op *operation) {
 	if !op.disk {
 		return
@@ -96,7 +98,7 @@ func (w *world) struckAt(op *operation) {
 	}
 }
 
-// clearUp ends everything that goes wrong.
+// clearUp ends all faults.
 func (w *world) clearUp() {
 	w.faults = nil
 	w.ca.ClearFaults()

@@ -18,8 +18,8 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
 )
 
-// A wire is a process's way to CERTInext. A request waits for its turn before CERTInext hears of it, and its answer waits for
-// another before the process hears of that.
+// A wire is the connection of a process to CERTInext. A request waits for its turn before it
+// reaches CERTInext, and its answer waits again before it reaches the process.
 type wire struct {
 	world *world
 	proc  *process
@@ -27,7 +27,8 @@ type wire struct {
 
 var markerText = regexp.MustCompile(`vault-order:[0-9a-z-]+`)
 
-// RoundTrip takes a request to CERTInext and its answer back.
+// RoundTrip sends a request to CERTInext and returns its answer, unless the scheduler decides
+// otherwise.
 func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Body != nil {
 		defer req.Body.Close()
@@ -60,7 +61,7 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, fmt.Errorf("the connection was refused: %w", io.ErrUnexpectedEOF)
 	case out.answer != "":
 		return w.world.middleman(req, out.answer, nil), nil
-	case v != goOn: // nobody will hear the answer
+	case v != goOn: // the request arrives, but its answer is lost
 		_, _ = w.pass(req, body, name)
 		w.arrived(marker, callOf(ctx))
 		if v == goneAfter {
@@ -73,7 +74,10 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	back := &operation{ctx: ctx, actor: actorOf(ctx), what: "< " + name + " " + strconv.Itoa(resp.StatusCode), proc: w.proc}
+	back := &operation{
+		ctx: ctx, actor: actorOf(ctx),
+		what: "< " + name + " " + strconv.Itoa(resp.StatusCode), proc: w.proc,
+	}
 	v = w.world.sched.park(back)
 	if name == "orders-report" && (v != goOn || back.answer != "") {
 		w.world.noReport()
@@ -91,10 +95,12 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// noReport notes that CERTInext's records could not be read: an operator's word is all there is then.
+// noReport records that CERTInext's records could not be read: the engine then has to rely on an
+// operator's word.
 func (w *world) noReport() { w.reportAway = time.Now() }
 
-// isReport reports whether an answer may be a page of the orders report.
+// isReport reports whether an answer may be a page of the orders report. It leaves the body
+// readable.
 func isReport(resp *http.Response) bool {
 	if resp == nil || resp.StatusCode != http.StatusOK {
 		return false
@@ -112,7 +118,7 @@ func bodyOf(req *http.Request) ([]byte, error) {
 	return io.ReadAll(req.Body)
 }
 
-// pass hands the request to CERTInext. Its own faults strike there.
+// pass forwards the request to CERTInext, whose own faults apply there.
 func (w *wire) pass(req *http.Request, body []byte, name string) (*http.Response, error) {
 	out := req.Clone(req.Context())
 	if body != nil {
@@ -133,14 +139,25 @@ func (w *wire) arrived(marker string, by *call) {
 }
 
 var v1Names = map[string]string{
-	"ValidateCredentials": "me", "GenerateOrderSSL": "create-ssl", "GenerateOrderPrivatePKI": "create-private-pki", "TrackOrder": "track",
-	"GetDcv": "dcv", "VerifyDcv": "verify-dcv", "SubmitCSR": "submit-csr", "AgreementAcceptance": "agreement", "GetCertificate": "certificate",
-	"RevokeOrder": "revoke", "RejectOrder": "cancel", "RejectRequest": "cancel-draft", "GetOrderReport": "orders-report", "GetProductDetails": "products",
+	"ValidateCredentials":     "me",
+	"GenerateOrderSSL":        "create-ssl",
+	"GenerateOrderPrivatePKI": "create-private-pki",
+	"TrackOrder":              "track",
+	"GetDcv":                  "dcv",
+	"VerifyDcv":               "verify-dcv",
+	"SubmitCSR":               "submit-csr",
+	"AgreementAcceptance":     "agreement",
+	"GetCertificate":          "certificate",
+	"RevokeOrder":             "revoke",
+	"RejectOrder":             "cancel",
+	"RejectRequest":           "cancel-draft",
+	"GetOrderReport":          "orders-report",
+	"GetProductDetails":       "products",
 }
 
 var familyPath = regexp.MustCompile(`/(ssl|private-pki)-certificates(?:/([^/]+))?(?:/(.+))?$`)
 
-// operationOf names what a request asks for, as the simulator's own faults do.
+// operationOf returns the operation of a request, named as in the simulator's faults.
 func operationOf(req *http.Request) string {
 	path := req.URL.Path
 	last := path[strings.LastIndex(path, "/")+1:]
@@ -192,7 +209,7 @@ var middlemen = map[string]struct {
 	"html-503":    {503, "text/html", "<html><body>503 Service Unavailable</body></html>"},
 }
 
-// middleman is the answer of one. The answer that it has swallowed, if any, is lost.
+// middleman returns the answer of a middleman. CERTInext's own answer, if any, is lost.
 func (w *world) middleman(req *http.Request, name string, swallowed *http.Response) *http.Response {
 	if swallowed != nil {
 		_ = swallowed.Body.Close()
@@ -203,17 +220,34 @@ func (w *world) middleman(req *http.Request, name string, swallowed *http.Respon
 		header.Set("Content-Type", m.kind)
 	}
 	return &http.Response{
-		Status: strconv.Itoa(m.status) + " " + http.StatusText(m.status), StatusCode: m.status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: header, Body: io.NopCloser(strings.NewReader(m.body)), ContentLength: int64(len(m.body)), Request: req,
+		Status:        strconv.Itoa(m.status) + " " + http.StatusText(m.status),
+		StatusCode:    m.status,
+		Proto:         "HTTP/1.1",
+		ProtoMajor:    1,
+		ProtoMinor:    1,
+		Header:        header,
+		Body:          io.NopCloser(strings.NewReader(m.body)),
+		ContentLength: int64(len(m.body)),
+		Request:       req,
 	}
 }
 
-// newCA is a CERTInext with the manners of a history.
+// newCA returns a CERTInext with the manners of a history.
 func (w *world) newCA(m Manners) *certinexttest.Server {
 	return &certinexttest.Server{
-		Dialect: m.Dialect, VerifiedDomains: []string{"example.com"}, IssueDelay: m.IssueDelay, PEMLag: m.PEMLag, ReportDelay: m.ReportDelay,
-		SingleToken: m.SingleToken, HoldForApproval: m.Approval, TokenTTL: m.TokenTTL, Resolver: "127.0.0.1:9", BaseURL: caURL,
-		Now: func() time.Time { return time.Now().Add(time.Duration(w.caAhead.Load())) },
+		Dialect:         m.Dialect,
+		VerifiedDomains: []string{"example.com"},
+		IssueDelay:      m.IssueDelay,
+		PEMLag:          m.PEMLag,
+		ReportDelay:     m.ReportDelay,
+		SingleToken:     m.SingleToken,
+		HoldForApproval: m.Approval,
+		TokenTTL:        m.TokenTTL,
+		Resolver:        "127.0.0.1:9",
+		BaseURL:         caURL,
+		Now: func() time.Time {
+			return time.Now().Add(time.Duration(w.caAhead.Load()))
+		},
 	}
 }
 

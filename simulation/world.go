@@ -27,43 +27,49 @@ type world struct {
 
 	active    *process
 	standby   *process
-	procs     []*process // all that were ever started
+	procs     []*process // all processes that were started as the active one
 	processes int
 
-	pluginAhead, caAhead atomic.Int64 // by how much the clocks are wrong, in nanoseconds
+	pluginAhead, caAhead atomic.Int64 // how far the clocks are ahead, in nanoseconds
 	latestMu             sync.Mutex
-	latest               time.Time // that the plugin has seen
+	latest               time.Time // the latest time that the plugin's clock has shown
 	ids                  *rand.Rand
 	wireCalls            atomic.Int64
 	calls                []*call
 	faults               []*armed
-	still                bool // storage does not wait for its turn: what is looked at is no part of the history
+	still                bool // storage is not scheduled, for accesses outside the history
 	log                  io.Writer
 
-	over       bool      // nothing starts again
-	reportAway time.Time // when CERTInext's records could not be read last
-	lastStruck time.Time // when storage failed last
-	configs    []*call   // that wrote the config
-	doubted    []func()  // what has to be looked at before anything is judged, since an answer left it open
-	pausedAt   time.Time // since when an operator has ordering paused; zero while that is not so
+	over       bool      // the history has ended: a dead process is not restarted
+	reportAway time.Time // when CERTInext's records last could not be read
+	lastStruck time.Time // when storage last failed
+	configs    []*call   // the calls that wrote the config
+	doubted    []func()  // checks to run before judging, where an answer left the outcome open
+	pausedAt   time.Time // when an operator paused ordering; zero while it is on
 
 	roles   []string
 	clients map[Request]*client
-	asked   []Request // in the order in which they were first asked
+	asked   []Request // in the order of their first call
 	broken  []Violation
 	manners Manners
 }
 
-// newWorld makes a mount that is configured, with its roles.
+// newWorld creates a mount with its config and its roles.
 func newWorld(h History, text, log io.Writer) *world {
 	w := &world{
-		disk: &disk{entries: make(map[string][]byte)}, ids: rand.New(rand.NewPCG(h.Seed, 3)), //nolint:gosec // it has to be repeatable
-		log: log, clients: make(map[Request]*client), manners: h.Manners, roles: rolesOf(h),
+		disk:    &disk{entries: make(map[string][]byte)},
+		ids:     rand.New(rand.NewPCG(h.Seed, 3)), //nolint:gosec // it has to be repeatable
+		log:     log,
+		clients: make(map[Request]*client),
+		manners: h.Manners,
+		roles:   rolesOf(h),
 	}
 	w.sched = newScheduler(h.Seed, newTrace(time.Now(), text))
 	w.sched.judge, w.sched.orderly = w.judge, h.Orderly
 	w.disk.written = w.wrote
-	w.ca, w.books, w.vault = w.newCA(h.Manners), newBooks(), new(vault)
+	w.ca = w.newCA(h.Manners)
+	w.books = newBooks()
+	w.vault = new(vault)
 	w.books.world, w.vault.world = w, w
 	w.still = true
 	w.active = w.start(false)
@@ -83,7 +89,7 @@ func (w *world) newID() (string, error) {
 	return uuid.FormatUUID(b)
 }
 
-// setUp writes config and roles, one after the other.
+// setUp writes the config and the roles, one after the other.
 func (w *world) setUp() {
 	w.mustWrite("config", w.account())
 	for _, name := range w.roles {
@@ -91,45 +97,62 @@ func (w *world) setUp() {
 	}
 }
 
-// mustWrite writes as an operator does who has to: what is refused is written again. Where every token ends the ones before, and another
-// client of a config that is gone is still at work, the first try may be.
+// mustWrite writes as an operator who tries again after a refusal. The first attempt may be refused
+// if every new access token revokes the earlier ones, while a client of a deleted config is still
+// at work.
 func (w *world) mustWrite(path string, data map[string]any) {
 	for try := 1; ; try++ {
-		c := w.send(&call{what: "set up " + path, op: logical.UpdateOperation, path: path, data: data, who: operator})
+		c := w.send(&call{
+			what: "set up " + path, op: logical.UpdateOperation, path: path,
+			data: data, who: operator,
+		})
 		w.until(func() bool { return c.done.Load() }, 5*time.Minute)
 		if c.err == nil && !c.resp.IsError() {
 			return
 		}
 		if try == 3 {
-			w.violate("wish/refused", "%s was written %d times while nothing fails, and refused: %s", path, try, c.answered())
+			w.violate("wish/refused",
+				"%s was written %d times while nothing fails, and refused: %s", path, try,
+				c.answered())
 			return
 		}
 	}
 }
 
-// account is a config that the CA accepts.
+// account is a config that CERTInext accepts.
 func (w *world) account() map[string]any {
 	config := map[string]any{
-		"base_url": caURL, "requestor_name": "Platform Team", "requestor_email": "platform@example.com",
-		"requestor_phone": "+14155550123", "signer_name": "Platform Team", "signer_place": "Bengaluru",
-		"signer_ip": "203.0.113.7", "technical_contact_name": "Platform Team",
-		"technical_contact_email": "platform@example.com", "technical_contact_phone": "+14155550123", "ordering": "on",
+		"base_url":                caURL,
+		"requestor_name":          "Platform Team",
+		"requestor_email":         "platform@example.com",
+		"requestor_phone":         "+14155550123",
+		"signer_name":             "Platform Team",
+		"signer_place":            "Bengaluru",
+		"signer_ip":               "203.0.113.7",
+		"technical_contact_name":  "Platform Team",
+		"technical_contact_email": "platform@example.com",
+		"technical_contact_phone": "+14155550123",
+		"ordering":                "on",
 	}
 	switch w.manners.Dialect {
 	case certinexttest.Documented:
-		config["account_number"], config["access_key"] = certinexttest.DefaultAccountNumber, certinexttest.DefaultAccessKey
+		config["account_number"] = certinexttest.DefaultAccountNumber
+		config["access_key"] = certinexttest.DefaultAccessKey
 		config["trust_idempotency_key"] = true
 	case certinexttest.V1:
 		config["api_version"] = "v1"
-		config["account_number"], config["access_key"] = certinexttest.DefaultAccountNumber, certinexttest.DefaultAccessKey
+		config["account_number"] = certinexttest.DefaultAccountNumber
+		config["access_key"] = certinexttest.DefaultAccessKey
 		config["organization_number"] = certinexttest.DefaultOrganization
 	default:
-		config["client_id"], config["client_secret"] = certinexttest.DefaultAccountNumber, certinexttest.DefaultClientSecret
+		config["client_id"] = certinexttest.DefaultAccountNumber
+		config["client_secret"] = certinexttest.DefaultClientSecret
 	}
 	return config
 }
 
-// until has the history go on until something is so, for patience of virtual time at most. It reports whether it is so.
+// until continues the history until so holds, for at most patience of virtual time, and reports
+// whether it holds.
 func (w *world) until(so func() bool, patience time.Duration) bool {
 	end := time.Now().Add(patience)
 	for w.tend(); !so(); w.tend() {
@@ -142,7 +165,8 @@ func (w *world) until(so func() bool, patience time.Duration) bool {
 	return true
 }
 
-// goOn has the history go on until the next action begins.
+// goOn continues the history until the next action begins: for then steps, or until no call is in
+// progress if then is 0.
 func (w *world) goOn(then int) {
 	if then > 0 {
 		w.forSteps(then)
@@ -151,7 +175,7 @@ func (w *world) goOn(then int) {
 	w.until(w.idle, longestCall+time.Minute)
 }
 
-// forSteps has the history go on for some steps, or until nothing is under way any more.
+// forSteps continues the history for n steps, or until no call is in progress.
 func (w *world) forSteps(n int) {
 	for range n {
 		if w.runaway() || w.idle() {
@@ -162,26 +186,28 @@ func (w *world) forSteps(n int) {
 	}
 }
 
-// longest is how many steps a history may take. One that takes more has begun to run in a circle.
+// longest is the maximum number of steps of a history. A history that exceeds it repeats itself
+// endlessly.
 const longest = 60_000
 
-// runaway reports whether something goes round in a circle, at somebody's cost.
+// runaway reports whether the history repeats itself endlessly, or buys without end.
 func (w *world) runaway() bool {
 	if w.sched.steps > longest {
 		w.violate("rest/circle", "the history did not end within %d operations", longest)
 		return true
 	}
 	if w.books.orders > mostOrders {
-		w.violate("money/without-end", "%d orders were paid for by %d calls", w.books.orders, len(w.calls))
+		w.violate("money/without-end", "%d orders were paid for by %d calls", w.books.orders,
+			len(w.calls))
 		return true
 	}
 	return false
 }
 
-// mostOrders is more than any history asks for.
+// mostOrders is more orders than any history asks for.
 const mostOrders = 150
 
-// idle reports whether no call is under way.
+// idle reports whether no call is in progress.
 func (w *world) idle() bool {
 	for _, c := range w.calls {
 		if !c.done.Load() && !c.proc.dead.Load() {
@@ -191,7 +217,7 @@ func (w *world) idle() bool {
 	return true
 }
 
-// wrote is told of every change of storage.
+// wrote is called for every change of storage.
 func (w *world) wrote(ctx context.Context, by *process, key string, value []byte) {
 	w.invalidate(by, key)
 	w.books.stored(ctx, key, value)
