@@ -187,7 +187,7 @@ func (w *world) doNeverPlaced(a Action) {
 			w.believed(id, marker, c, blind)
 		case c.err != nil && c.excused:
 			// Storage failed, so the declaration may or may not take effect.
-			w.doubted = append(w.doubted, func() {
+			w.pendingChecks = append(w.pendingChecks, func() {
 				o := w.storedOrder(id)
 				if o != nil && (o.State == "failed" || o.marker() != marker) {
 					// A new marker means that the name belongs to another order by now.
@@ -464,9 +464,9 @@ func (w *world) doStandby(Action) {
 		return
 	}
 	w.note("a standby starts")
-	w.still = true
+	w.unscheduled = true
 	w.standby = w.start(true)
-	w.still = false
+	w.unscheduled = false
 	w.sendTo(w.standby, &call{
 		what: "read on the standby", op: logical.ListOperation, path: "orders/web", who: operator,
 	})

@@ -122,9 +122,9 @@ type books struct {
 	revoked   map[string]time.Time // first answer that it is or will be revoked, by serial
 	told      map[string]string    // the requester that was told of an order, by its id
 	overSince map[string]time.Time // end of the last lease on a certificate, by serial
-	// word has the orders, by number, that an operator assigned to another order when the report
-	// did not show them.
-	word map[string]bool
+	// unverified has CERTInext's orders, by number, that an operator assigned to an order of the
+	// mount when the report did not show them.
+	unverified map[string]bool
 	// settled has the orders, by marker, that an operator declared never placed, or to be another
 	// order, although CERTInext has them.
 	settled map[string]bool
@@ -132,16 +132,16 @@ type books struct {
 
 func newBooks() *books {
 	return &books{
-		purchases: make(map[string]*purchase),
-		delivered: make(map[string]storedDelivery),
-		stamped:   make(map[string]time.Time),
-		takenBack: make(map[string][]undone),
-		asked:     make(map[string]time.Time),
-		revoked:   make(map[string]time.Time),
-		told:      make(map[string]string),
-		overSince: make(map[string]time.Time),
-		word:      make(map[string]bool),
-		settled:   make(map[string]bool),
+		purchases:  make(map[string]*purchase),
+		delivered:  make(map[string]storedDelivery),
+		stamped:    make(map[string]time.Time),
+		takenBack:  make(map[string][]undone),
+		asked:      make(map[string]time.Time),
+		revoked:    make(map[string]time.Time),
+		told:       make(map[string]string),
+		overSince:  make(map[string]time.Time),
+		unverified: make(map[string]bool),
+		settled:    make(map[string]bool),
 	}
 }
 

@@ -151,7 +151,8 @@ func (c *call) text(field string) string {
 // lost reports whether the answer did not reach the caller.
 func (c *call) lost() bool { return c.hungUp || c.proc.dead.Load() || c.loss != "" }
 
-// tend delivers the answers that have arrived, and has callers hang up whose patience is over.
+// tend restarts a plugin that has died, delivers the answers that have arrived, and has callers
+// hang up whose patience is over.
 func (w *world) tend() {
 	if w.active.dead.Load() && !w.over {
 		w.note("the plugin has died and starts again")

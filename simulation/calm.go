@@ -63,7 +63,7 @@ func (w *world) calm() {
 // until the operator corrects that.
 func (w *world) misled(k *client) bool {
 	o := w.storedOrder(k.order())
-	return o != nil && w.books.word[o.CAOrderID] &&
+	return o != nil && w.books.unverified[o.CAOrderID] &&
 		w.marks(w.ca.Orders(), o.CAOrderID) != o.marker()
 }
 

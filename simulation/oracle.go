@@ -35,7 +35,7 @@ func (w *world) violate(name, format string, args ...any) {
 // judgeBooks compares what clients were told, and what is stored, with CERTInext's books, while
 // every lease that its client relies on is still live.
 func (w *world) judgeBooks() {
-	for _, settle := range w.doubted {
+	for _, settle := range w.pendingChecks {
 		settle()
 	}
 	orders := w.ca.Orders()
@@ -56,7 +56,7 @@ func (w *world) judgeRecords(orders []certinexttest.OrderRecord) {
 		}
 		if other := byNumber[o.CAOrderID]; other != nil &&
 			w.marks(orders, o.CAOrderID) != o.marker() && other.ID != o.ID &&
-			!w.books.word[o.CAOrderID] {
+			!w.books.unverified[o.CAOrderID] {
 			w.violate("record/adopted-twice",
 				"CERTInext's order %s belongs to order %s and to order %s", o.CAOrderID, other.ID,
 				o.ID)
@@ -277,7 +277,7 @@ func (w *world) believed(id, marker string, c *call, blind bool) {
 // report showed that. If it did not, the engine does not look for the right one any more.
 func (w *world) adopted(id string, o certinexttest.OrderRecord, shown bool) {
 	if !shown {
-		w.books.word[o.ID] = true
+		w.books.unverified[o.ID] = true
 	}
 	for _, s := range w.storedOrders() {
 		marker := markerIn(o)

@@ -66,7 +66,7 @@ func play(h History, text, log io.Writer) Outcome {
 		}
 		w.note("# %s", a)
 		w.do(a)
-		w.goOn(a.Then)
+		w.proceed(a.Then)
 	}
 	w.calm()
 	w.judgeBooks()

@@ -53,7 +53,7 @@ func (v *view) do(ctx context.Context, what string, effect func()) error {
 	if v.proc.dead.Load() {
 		return errGone
 	}
-	if v.world.still {
+	if v.world.unscheduled {
 		effect()
 		return nil
 	}

@@ -37,15 +37,15 @@ type world struct {
 	wireCalls            atomic.Int64
 	calls                []*call
 	faults               []*armed
-	still                bool // storage is not scheduled, for accesses outside the history
+	unscheduled          bool // storage is not scheduled, for accesses outside the history
 	log                  io.Writer
 
-	over       bool      // the history has ended: a dead process is not restarted
-	reportAway time.Time // when CERTInext's records last could not be read
-	lastStruck time.Time // when storage last failed
-	configs    []*call   // the calls that wrote the config
-	doubted    []func()  // checks to run before judging, where an answer left the outcome open
-	pausedAt   time.Time // when an operator paused ordering; zero while it is on
+	over          bool      // the history has ended: a dead process is not restarted
+	reportAway    time.Time // when CERTInext's records last could not be read
+	lastStruck    time.Time // when storage last failed
+	configs       []*call   // the calls that wrote the config
+	pendingChecks []func()  // checks to run before judging, where an answer left the outcome open
+	pausedAt      time.Time // when an operator paused ordering; zero while it is on
 
 	roles   []string
 	clients map[Request]*client
@@ -71,9 +71,9 @@ func newWorld(h History, text, log io.Writer) *world {
 	w.books = newBooks()
 	w.vault = new(vault)
 	w.books.world, w.vault.world = w, w
-	w.still = true
+	w.unscheduled = true
 	w.active = w.start(false)
-	w.still = false
+	w.unscheduled = false
 	w.procs = append(w.procs, w.active)
 	w.setUp()
 	return w
@@ -165,9 +165,9 @@ func (w *world) until(so func() bool, patience time.Duration) bool {
 	return true
 }
 
-// goOn continues the history until the next action begins: for then steps, or until no call is in
-// progress if then is 0.
-func (w *world) goOn(then int) {
+// proceed continues the history until the next action begins: for then steps, or until no call is
+// in progress if then is 0.
+func (w *world) proceed(then int) {
 	if then > 0 {
 		w.forSteps(then)
 		return

@@ -146,7 +146,7 @@ func (c *Certificate) Encode(o Options) (*Encoded, error) {
 		}
 		out.Certificate = pkcs7PEM(body)
 	case PKCS12, JKS:
-		archive, err := shown.keystore(o)
+		archive, err := shown.encodeKeystore(o)
 		if err != nil {
 			return nil, err
 		}

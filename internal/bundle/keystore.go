@@ -98,9 +98,9 @@ func checkASCII(option, text string) error {
 	return nil
 }
 
-// keystore returns a keystore in base64, with the key, the certificate and its chain, or with the
-// certificates alone if there is no key.
-func (c *Certificate) keystore(o Options) (string, error) {
+// encodeKeystore returns a keystore in base64, with the key, the certificate and its chain, or with
+// the certificates alone if there is no key.
+func (c *Certificate) encodeKeystore(o Options) (string, error) {
 	texts := c.certificates()
 	all := make([]*x509.Certificate, 0, len(texts))
 	for _, text := range texts {
@@ -110,9 +110,9 @@ func (c *Certificate) keystore(o Options) (string, error) {
 		}
 		all = append(all, parsed)
 	}
-	encode := o.Keystore.pkcs12
+	encode := o.Keystore.encodePKCS12
 	if o.Format == JKS {
-		encode = o.Keystore.jks
+		encode = o.Keystore.encodeJKS
 	}
 	out, err := encode(c.Key, all)
 	if err != nil {
@@ -121,7 +121,7 @@ func (c *Certificate) keystore(o Options) (string, error) {
 	return base64.StdEncoding.EncodeToString(out), nil
 }
 
-func (k Keystore) pkcs12(key string, all []*x509.Certificate) ([]byte, error) {
+func (k Keystore) encodePKCS12(key string, all []*x509.Certificate) ([]byte, error) {
 	encoder := pkcs12Encoders[k.Encoder]
 	if key != "" {
 		parsed, err := x509.ParsePKCS8PrivateKey(BytesOf(key))
@@ -141,9 +141,9 @@ func (k Keystore) pkcs12(key string, all []*x509.Certificate) ([]byte, error) {
 	return encoder.EncodeTrustStoreEntries(entries, k.Password)
 }
 
-// jks returns a Java keystore. Its dates are those of the certificates, so that the same trust
-// store always gives the same bytes.
-func (k Keystore) jks(key string, all []*x509.Certificate) ([]byte, error) {
+// encodeJKS returns a Java keystore. Its dates are those of the certificates, so that the same
+// trust store always gives the same bytes.
+func (k Keystore) encodeJKS(key string, all []*x509.Certificate) ([]byte, error) {
 	store, password := jks.New(jks.WithOrderedAliases()), []byte(k.Password)
 	chain := make([]jks.Certificate, 0, len(all))
 	for _, c := range all {
