@@ -214,8 +214,14 @@ func orderFields() map[string]*framework.FieldSchema {
 			Description: "What has to happen next, e.g. the TXT record to publish.",
 		},
 		"last_error": {Type: framework.TypeString, Description: "The last failure."},
-		"created_at": {Type: framework.TypeString, Description: "RFC 3339."},
-		"updated_at": {Type: framework.TypeString, Description: "RFC 3339."},
+		"created_at": {
+			Type:        framework.TypeString,
+			Description: "When the order was created, in RFC 3339.",
+		},
+		"updated_at": {
+			Type:        framework.TypeString,
+			Description: "When the order was last updated, in RFC 3339.",
+		},
 		"reissue_of": {
 			Type: framework.TypeString,
 			Description: "Id of the order whose certificate this one reissues; empty for other " +

@@ -43,7 +43,7 @@ func syncFields() map[string]*framework.FieldSchema {
 			Type:        framework.TypeBool,
 			Description: "Whether expired certificates are imported, too.",
 		},
-		"started_at": {Type: framework.TypeString, Description: "RFC 3339."},
+		"started_at": {Type: framework.TypeString, Description: "When it started, in RFC 3339."},
 		"finished_at": {
 			Type:        framework.TypeString,
 			Description: "When it finished, in RFC 3339; empty while it is running.",
