@@ -163,7 +163,7 @@ func decodeFormat(d *framework.FieldData) (bundle.Options, error) {
 		o.RemoveRoots = v.(bool)
 	}
 	decodeKeystore(d, &o)
-	if err := o.Validate(); err != nil {
+	if err := o.Normalize(); err != nil {
 		return o, badOption(err)
 	}
 	return o, unusedKeystoreField(d, o.Format)

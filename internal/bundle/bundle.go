@@ -73,10 +73,10 @@ type OptionError struct {
 // Error names the option and the problem.
 func (e *OptionError) Error() string { return e.Option + ": " + e.Problem }
 
-// Validate sets defaults, and returns an [*OptionError] for options that [Certificate.Encode] could
-// not use. Call it before buying a certificate: options that pass it do not make Encode fail
+// Normalize sets defaults, and returns an [*OptionError] for options that [Certificate.Encode]
+// could not use. Call it before buying a certificate: options that pass it do not make Encode fail
 // afterwards.
-func (o *Options) Validate() error {
+func (o *Options) Normalize() error {
 	if o.Format == "" {
 		o.Format = PEM
 	}
@@ -98,9 +98,9 @@ func (o *Options) Validate() error {
 	}
 	switch o.Format {
 	case PKCS12:
-		return o.Keystore.validatePKCS12()
+		return o.Keystore.normalizePKCS12()
 	case JKS:
-		return o.Keystore.validateJKS()
+		return o.Keystore.normalizeJKS()
 	}
 	return nil
 }
@@ -116,7 +116,7 @@ type Encoded struct {
 	Archive bool
 }
 
-// Encode renders the certificate. The options must have passed [Options.Validate]. An error says
+// Encode renders the certificate. The options must have passed [Options.Normalize]. An error says
 // which part of the stored certificate or key cannot be read.
 func (c *Certificate) Encode(o Options) (*Encoded, error) {
 	shown := *c

@@ -27,7 +27,7 @@ func TestEveryFormatHoldsTheKeyOnlyWhereItIsAskedTo(t *testing.T) {
 		}
 		for _, format := range bundle.Formats() {
 			o := bundle.Options{Format: format}
-			require.NoError(t, o.Validate())
+			require.NoError(t, o.Normalize())
 			e, err := c.Encode(o)
 			require.NoError(t, err, format)
 			require.Equal(t, format == bundle.PKCS12 || format == bundle.JKS, e.Archive)
@@ -43,7 +43,7 @@ func TestACertificateWithoutItsKeyOrChainIsRendered(t *testing.T) {
 	c.Key, c.Chain, c.CSR = "", nil, ""
 	for _, format := range bundle.Formats() {
 		o := bundle.Options{Format: format, RemoveRoots: true}
-		require.NoError(t, o.Validate())
+		require.NoError(t, o.Normalize())
 		e, err := c.Encode(o)
 		require.NoError(t, err, format)
 		require.NotEmpty(t, e.Certificate)
@@ -92,7 +92,7 @@ func TestOptionsAreRefusedByName(t *testing.T) {
 		"jks_private_key_alias": {Format: bundle.JKS, Keystore: bundle.Keystore{Alias: "\x00"}},
 	} {
 		var refused *bundle.OptionError
-		require.ErrorAs(t, o.Validate(), &refused, option)
+		require.ErrorAs(t, o.Normalize(), &refused, option)
 		require.Equal(t, option, refused.Option)
 		require.NotEmpty(t, refused.Problem)
 	}
@@ -115,7 +115,7 @@ func TestWhatIsStoredMayBeBroken(t *testing.T) {
 	} {
 		for _, format := range []bundle.Format{bundle.PKCS12, bundle.JKS} {
 			o := bundle.Options{Format: format}
-			require.NoError(t, o.Validate())
+			require.NoError(t, o.Normalize())
 			c := newCertificate("ec")
 			c.PEM = broken
 			_, err := c.Encode(o)

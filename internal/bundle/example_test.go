@@ -35,7 +35,7 @@ func blocks(text string) {
 
 // encoded renders a certificate as it would be for a client.
 func encoded(o bundle.Options) *bundle.Encoded {
-	if err := o.Validate(); err != nil {
+	if err := o.Normalize(); err != nil {
 		panic(err)
 	}
 	return must(newCertificate("ec").Encode(o))

@@ -32,7 +32,7 @@ func fuzzFormat(f *testing.F, format bundle.Format) {
 			RemoveRoots: removeRoots,
 			Keystore:    bundle.Keystore{Password: password, Alias: alias, Encoder: "modern2023"},
 		}
-		if o.Validate() != nil {
+		if o.Normalize() != nil {
 			return
 		}
 		_, _ = (&bundle.Certificate{PEM: leaf, Chain: []string{issuer}, Key: key}).Encode(o)

@@ -45,7 +45,7 @@ var pkcs12Encoders = map[string]*pkcs12.Encoder{
 	"modern2023":   pkcs12.Modern2023,
 }
 
-func (k *Keystore) validatePKCS12() error {
+func (k *Keystore) normalizePKCS12() error {
 	if k.Encoder == "" {
 		k.Encoder = DefaultEncoder
 	}
@@ -58,10 +58,10 @@ func (k *Keystore) validatePKCS12() error {
 	return checkBMP("pkcs12_password", k.Password)
 }
 
-// validateJKS converts the alias to lower case. Vault's documentation calls it case-sensitive, but
+// normalizeJKS converts the alias to lower case. Vault's documentation calls it case-sensitive, but
 // Java converts the alias that it looks up in a JKS file to lower case, and cannot even list a file
 // with an alias in upper case (observed with keytool 17).
-func (k *Keystore) validateJKS() error {
+func (k *Keystore) normalizeJKS() error {
 	k.Alias = strings.ToLower(k.Alias)
 	if k.Alias == "" {
 		k.Alias = DefaultAlias
