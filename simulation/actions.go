@@ -30,55 +30,55 @@ var actions map[string]func(*world, Action)
 
 func init() {
 	actions = map[string]func(*world, Action){
-		"issue":        (*world).doIssue,
-		"async":        (*world).doIssue,
-		"order":        (*world).doIssue,
-		"collect":      (*world).doCollect,
-		"steal":        (*world).doSteal,
-		"show":         (*world).doShow,
-		"cancel":       (*world).doCancel,
-		"never-placed": (*world).doNeverPlaced,
-		"adopt":        (*world).doAdopt,
-		"draft":        (*world).doDraft,
-		"promote":      (*world).doPromote,
-		"renew":        (*world).doRenew,
-		"reissue":      (*world).doReissue,
-		"revoke":       (*world).doRevoke,
-		"lease-end":    (*world).doLeaseEnd,
-		"lease-renew":  (*world).doLeaseRenew,
+		"issue":        doIssue,
+		"async":        doIssue,
+		"order":        doIssue,
+		"collect":      doCollect,
+		"steal":        doSteal,
+		"show":         doShow,
+		"cancel":       doCancel,
+		"never-placed": doNeverPlaced,
+		"adopt":        doAdopt,
+		"draft":        doDraft,
+		"promote":      doPromote,
+		"renew":        doRenew,
+		"reissue":      doReissue,
+		"revoke":       doRevoke,
+		"lease-end":    doLeaseEnd,
+		"lease-renew":  doLeaseRenew,
 		"logout":       func(w *world, a Action) { w.vault.logout(a.Who) },
-		"role":         (*world).doRole,
-		"config":       (*world).doConfig,
+		"role":         doRole,
+		"config":       doConfig,
 		"sync":         (*world).doSync,
-		"read":         (*world).doRead,
+		"read":         doRead,
 
 		"pass": (*world).doPass,
-		"time": (*world).doTime,
+		"time": doTime,
 		"restart": func(w *world, _ Action) {
 			w.note("the plugin dies and starts again")
 			w.restart()
 		},
 		"standby":  (*world).doStandby,
 		"failover": func(w *world, _ Action) { w.note("the standby becomes active"); w.failover() },
-		"clock":    (*world).doClock,
+		"clock":    doClock,
 		"ca-clock": func(w *world, a Action) {
 			w.note("CERTInext's clock is %s ahead", a.For)
 			w.caAhead.Store(max(w.caAhead.Load(), int64(a.For)))
 		},
 		"disk": (*world).arm,
 		"wire": (*world).arm,
-		"ca":   (*world).doFault,
+		"ca":   doFault,
 		"validate": func(w *world, _ Action) {
 			w.note("hand.test is validated")
 			w.ca.VerifyDomain("hand.test")
 		},
-		"approve": (*world).doApprove,
-		"reject":  (*world).doApprove,
+		"approve": doApprove,
+		"reject":  doApprove,
 	}
 }
 
 // doClock sets how far the plugin's clock is ahead.
-func (w *world) doClock(a Action) {
+func doClock(w *world, a Action) {
 	w.note("the plugin's clock is %s ahead", a.For)
 	w.pluginAhead.Store(int64(a.For))
 	w.moment()
@@ -87,7 +87,7 @@ func (w *world) doClock(a Action) {
 func (w *world) note(format string, args ...any) { w.sched.trace.line(format, args...) }
 
 // doIssue has a client request a certificate, or repeat its request.
-func (w *world) doIssue(a Action) {
+func doIssue(w *world, a Action) {
 	k := w.client(a.Request)
 	k.wants = true
 	extra := map[string]any{}
@@ -116,7 +116,7 @@ func (w *world) orderCall(
 }
 
 // doCollect has a client fetch the certificate of its order.
-func (w *world) doCollect(a Action) {
+func doCollect(w *world, a Action) {
 	k := w.existing(a.Request)
 	if k != nil && a.How == "reissued" {
 		k = k.reissue
@@ -128,7 +128,7 @@ func (w *world) doCollect(a Action) {
 }
 
 // doSteal has another requester try to fetch a client's certificate, or to cancel its order.
-func (w *world) doSteal(a Action) {
+func doSteal(w *world, a Action) {
 	k := w.existing(a.Request)
 	if k == nil || k.order() == "" {
 		return
@@ -150,7 +150,7 @@ func (w *world) doSteal(a Action) {
 	}
 }
 
-func (w *world) doShow(a Action) {
+func doShow(w *world, a Action) {
 	if k := w.existing(a.Request); k != nil && k.order() != "" {
 		w.orderCall(requesters[k.request.Who], k, k.order(), "show", logical.ReadOperation, a.How,
 			nil)
@@ -158,7 +158,7 @@ func (w *world) doShow(a Action) {
 }
 
 // doCancel has a client cancel its order.
-func (w *world) doCancel(a Action) {
+func doCancel(w *world, a Action) {
 	if k := w.existing(a.Request); k != nil && k.order() != "" {
 		w.books.ask(k.order())
 		k.wants = false
@@ -169,7 +169,7 @@ func (w *world) doCancel(a Action) {
 
 // doNeverPlaced has a hasty operator declare that CERTInext never accepted an order. The engine
 // must check that before it believes it (ADR 0021).
-func (w *world) doNeverPlaced(a Action) {
+func doNeverPlaced(w *world, a Action) {
 	k := w.existing(a.Request)
 	if k == nil || k.order() == "" {
 		return
@@ -184,14 +184,14 @@ func (w *world) doNeverPlaced(a Action) {
 		blind = blind || w.disk.entries["config"] == nil
 		switch {
 		case c.err == nil && !c.resp.IsError():
-			w.believed(id, marker, c, blind)
+			oracle{w}.believed(id, marker, c, blind)
 		case c.err != nil && c.excused:
 			// Storage failed, so the declaration may or may not take effect.
 			w.pendingChecks = append(w.pendingChecks, func() {
 				o := w.storedOrder(id)
 				if o != nil && (o.State == "failed" || o.marker() != marker) {
 					// A new marker means that the name belongs to another order by now.
-					w.believed(id, marker, c, blind)
+					oracle{w}.believed(id, marker, c, blind)
 				}
 			})
 		}
@@ -199,7 +199,7 @@ func (w *world) doNeverPlaced(a Action) {
 }
 
 // doAdopt has a hasty operator resolve an order with the number of another order for the same name.
-func (w *world) doAdopt(a Action) {
+func doAdopt(w *world, a Action) {
 	k := w.existing(a.Request)
 	if k == nil || k.order() == "" {
 		return
@@ -213,7 +213,7 @@ func (w *world) doAdopt(a Action) {
 				map[string]any{"ca_order_id": o.ID})
 			c.answer = func(c *call) {
 				if c.err == nil && !c.resp.IsError() {
-					w.adopted(id, o, shown && w.reportAway.Before(c.started))
+					oracle{w}.adopted(id, o, shown && w.reportAway.Before(c.started))
 				}
 			}
 			return
@@ -222,12 +222,12 @@ func (w *world) doAdopt(a Action) {
 }
 
 // doDraft has a client save an order as a draft.
-func (w *world) doDraft(a Action) {
+func doDraft(w *world, a Action) {
 	k := w.client(a.Request)
 	w.ask(k, "order", map[string]any{"save_as_draft": true})
 }
 
-func (w *world) doPromote(a Action) {
+func doPromote(w *world, a Action) {
 	if k := w.existing(a.Request); k != nil && k.order() != "" {
 		w.orderCall(requesters[k.request.Who], k, k.order(), "promote", logical.UpdateOperation, "",
 			map[string]any{"promote": true})
@@ -235,7 +235,7 @@ func (w *world) doPromote(a Action) {
 }
 
 // doApprove has the approver approve all waiting orders, or reject one.
-func (w *world) doApprove(a Action) {
+func doApprove(w *world, a Action) {
 	for _, o := range w.ca.Orders() {
 		if o.Status != "pending-approval" {
 			continue
@@ -250,7 +250,7 @@ func (w *world) doApprove(a Action) {
 }
 
 // doRenew has a client request the successor of its certificate.
-func (w *world) doRenew(a Action) {
+func doRenew(w *world, a Action) {
 	k := w.existing(a.Request)
 	if k == nil || k.serial() == "" {
 		return
@@ -269,7 +269,7 @@ func (w *world) doRenew(a Action) {
 
 // doReissue has a client reissue the certificate of its order. The leases of the old certificate
 // remain: CERTInext cannot revoke one certificate of an order alone.
-func (w *world) doReissue(a Action) {
+func doReissue(w *world, a Action) {
 	if k := w.existing(a.Request); k != nil && k.serial() != "" && k.order() != "" {
 		id := k.order()
 		c := w.orderCall(requesters[k.request.Who], k, id, "reissue", logical.UpdateOperation,
@@ -289,7 +289,7 @@ func (w *world) doReissue(a Action) {
 
 // doRevoke has a client revoke its certificate, identified in one of several ways, or has another
 // requester try to do so without permission.
-func (w *world) doRevoke(a Action) {
+func doRevoke(w *world, a Action) {
 	k := w.existing(a.Request)
 	if k == nil {
 		return
@@ -366,20 +366,20 @@ func (w *world) leaseOf(a Action) *lease {
 	return nil
 }
 
-func (w *world) doLeaseEnd(a Action) {
+func doLeaseEnd(w *world, a Action) {
 	if l := w.leaseOf(a); l != nil {
 		w.vault.end(l)
 	}
 }
 
-func (w *world) doLeaseRenew(a Action) {
+func doLeaseRenew(w *world, a Action) {
 	if l := w.leaseOf(a); l != nil {
 		w.vault.renew(l, a.For)
 	}
 }
 
 // doRole has an operator write a role again, patch it, or delete it.
-func (w *world) doRole(a Action) {
+func doRole(w *world, a Action) {
 	c := &call{
 		what: "write role", op: logical.UpdateOperation, path: "roles/" + a.Role,
 		who: operator, data: w.roleOf(a.Role),
@@ -398,7 +398,7 @@ func (w *world) doRole(a Action) {
 }
 
 // doConfig has an operator write the config again, with a variation, or delete it.
-func (w *world) doConfig(a Action) {
+func doConfig(w *world, a Action) {
 	c := &call{
 		what: "write config", op: logical.UpdateOperation, path: "config", who: operator,
 		data: w.account(),
@@ -431,7 +431,7 @@ func (w *world) doSync(Action) {
 	})
 }
 
-func (w *world) doRead(a Action) {
+func doRead(w *world, a Action) {
 	op := logical.Operation(logical.ReadOperation)
 	if a.How == "certs" || a.How == "orders/web" {
 		op = logical.ListOperation
@@ -451,7 +451,7 @@ func (w *world) pass() {
 }
 
 // doTime lets time pass, with a background pass every minute, or ten passes if the time is long.
-func (w *world) doTime(a Action) {
+func doTime(w *world, a Action) {
 	every := max(time.Minute, a.For/10)
 	for end := time.Now().Add(a.For); time.Now().Before(end) && !w.runaway(); {
 		w.until(func() bool { return false }, min(every, time.Until(end)))
@@ -477,7 +477,7 @@ func (w *world) doStandby(Action) {
 
 // doFault injects a fault into CERTInext. A kind that the named operation does not support applies
 // to any operation instead.
-func (w *world) doFault(a Action) {
+func doFault(w *world, a Action) {
 	f := certinexttest.Fault{
 		Operation: a.At, Kind: certinexttest.FaultKind(a.Bad), Skip: a.Skip, Times: max(1, a.Times),
 		Delay: a.For, RetryAfter: a.For,

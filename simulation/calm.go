@@ -32,7 +32,7 @@ func (w *world) calm() {
 		w.pass()
 		w.until(func() bool { return false }, 2*time.Minute)
 		w.until(w.idle, longestCall)
-		w.doApprove(Action{})
+		doApprove(w, Action{})
 		again := 0
 		for _, r := range w.asked {
 			if k := w.clients[r]; k.wants && k.finished == "" {
@@ -50,7 +50,7 @@ func (w *world) calm() {
 	}
 	w.discardDrafts()
 	for _, r := range w.asked {
-		if k := w.clients[r]; k.wants && k.finished == "" && !w.misled(k) {
+		if k := w.clients[r]; k.wants && k.finished == "" && !(oracle{w}).misled(k) {
 			w.violate("wish/never-answered",
 				"%s asked for %s until the end; the last answer was: %s", r.Who, r.commonName(),
 				k.refusal)
@@ -61,7 +61,7 @@ func (w *world) calm() {
 // misled reports whether an operator assigned the number of another order to a client's order when
 // CERTInext's report did not show it. The client then waits for a certificate that is not its own,
 // until the operator corrects that.
-func (w *world) misled(k *client) bool {
+func (w oracle) misled(k *client) bool {
 	o := w.storedOrder(k.order())
 	return o != nil && w.books.unverified[o.CAOrderID] &&
 		w.marks(w.ca.Orders(), o.CAOrderID) != o.marker()

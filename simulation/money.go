@@ -20,7 +20,7 @@ type policy struct {
 }
 
 // judgeMoney checks that the same request is one purchase.
-func (w *world) judgeMoney(orders []certinexttest.OrderRecord) {
+func (w oracle) judgeMoney(orders []certinexttest.OrderRecord) {
 	bought := make(map[Request][]certinexttest.OrderRecord)
 	seen := make(map[string]bool)
 	for _, o := range orders {
@@ -51,7 +51,7 @@ func (w *world) judgeMoney(orders []certinexttest.OrderRecord) {
 }
 
 // judgeRepeat checks whether a request could place another order after an earlier one.
-func (w *world) judgeRepeat(r Request, first, next *certinexttest.OrderRecord) {
+func (w oracle) judgeRepeat(r Request, first, next *certinexttest.OrderRecord) {
 	one, two := w.books.purchases[markerIn(*first)], w.books.purchases[markerIn(*next)]
 	at, pickup := two.arrived[0], pickup(r.Role)
 	if w.overBefore(first, next) || w.books.settled[one.marker] {
@@ -121,7 +121,7 @@ func (w *world) judgeRepeat(r Request, first, next *certinexttest.OrderRecord) {
 
 // forgotten reports whether an answer was too long ago according to storage, and the process that
 // knew better has died.
-func (w *world) forgotten(
+func (w oracle) forgotten(
 	o *certinexttest.OrderRecord, answered *call, at moment, window time.Duration,
 ) bool {
 	return answered.proc.dead.Load() && at.plugin.After(w.books.stamped[o.ID].Add(window))
@@ -130,7 +130,7 @@ func (w *world) forgotten(
 // mayHaveArrived reports whether an answer with an order's certificate may have reached its caller
 // before a moment. It has not if the caller had hung up before, or if Vault has handed the lease
 // back, and the plugin knows that.
-func (w *world) mayHaveArrived(
+func (w oracle) mayHaveArrived(
 	o *certinexttest.OrderRecord, d storedDelivery, before moment, window time.Duration,
 ) bool {
 	for _, h := range w.books.handovers {
@@ -144,7 +144,7 @@ func (w *world) mayHaveArrived(
 }
 
 // overlapped reports whether two calls of one request were ever in progress at the same time.
-func (w *world) overlapped(r Request) bool {
+func (w oracle) overlapped(r Request) bool {
 	var last *call
 	for _, c := range w.calls {
 		if c.request == nil || *c.request != r {
@@ -160,7 +160,7 @@ func (w *world) overlapped(r Request) bool {
 
 // overBefore reports whether an order had ended at CERTInext, or its end had been requested, when
 // the next one was bought.
-func (w *world) overBefore(first, next *certinexttest.OrderRecord) bool {
+func (w oracle) overBefore(first, next *certinexttest.OrderRecord) bool {
 	then := next.CreatedAt
 	for _, end := range []time.Time{first.CancelledAt, first.RejectedAt, first.RevokedAt} {
 		if !end.IsZero() && !end.After(then) {
@@ -193,7 +193,7 @@ func (w *world) overBefore(first, next *certinexttest.OrderRecord) bool {
 // reached the request's client; nil if there is none. A certificate that was reissued within the
 // order is a different one, with its own key and window (ADR 0013): collecting it does not answer
 // the first request.
-func (w *world) handed(r Request, o *certinexttest.OrderRecord, before moment) *handover {
+func (w oracle) handed(r Request, o *certinexttest.OrderRecord, before moment) *handover {
 	var last *handover
 	for i, h := range w.books.handovers {
 		if h.call.request == nil || *h.call.request != r || !h.heard ||
@@ -207,6 +207,6 @@ func (w *world) handed(r Request, o *certinexttest.OrderRecord, before moment) *
 	return last
 }
 
-func (w *world) since(m moment) string { return fmt.Sprint(m.true.Sub(w.sched.trace.begun)) }
+func (w oracle) since(m moment) string { return fmt.Sprint(m.true.Sub(w.sched.trace.begun)) }
 
-func (w *world) policy() policy { return thePolicy }
+func (w oracle) policy() policy { return thePolicy }

@@ -32,9 +32,12 @@ func (w *world) violate(name, format string, args ...any) {
 	w.broken = append(w.broken, v)
 }
 
+// An oracle judges a world by its books: what was bought, handed over, revoked and recorded.
+type oracle struct{ *world }
+
 // judgeBooks compares what clients were told, and what is stored, with CERTInext's books, while
 // every lease that its client relies on is still live.
-func (w *world) judgeBooks() {
+func (w oracle) judgeBooks() {
 	for _, settle := range w.pendingChecks {
 		settle()
 	}
@@ -48,7 +51,7 @@ func (w *world) judgeBooks() {
 
 // judgeRecords checks that every order of CERTInext has a record in the mount, and that the records
 // of the mount are true.
-func (w *world) judgeRecords(orders []certinexttest.OrderRecord) {
+func (w oracle) judgeRecords(orders []certinexttest.OrderRecord) {
 	byNumber := make(map[string]*storedOrder)
 	for _, o := range w.storedOrders() {
 		if o.CAOrderID == "" {
@@ -104,7 +107,7 @@ func (w *world) judgeRecords(orders []certinexttest.OrderRecord) {
 	}
 }
 
-func (w *world) numbered(orders []certinexttest.OrderRecord, id string) *certinexttest.OrderRecord {
+func (w oracle) numbered(orders []certinexttest.OrderRecord, id string) *certinexttest.OrderRecord {
 	for i := range orders {
 		if orders[i].ID == id && id != "" {
 			return &orders[i]
@@ -113,7 +116,7 @@ func (w *world) numbered(orders []certinexttest.OrderRecord, id string) *certine
 	return nil
 }
 
-func (w *world) marks(orders []certinexttest.OrderRecord, id string) string {
+func (w oracle) marks(orders []certinexttest.OrderRecord, id string) string {
 	if o := w.numbered(orders, id); o != nil {
 		return markerIn(*o)
 	}
@@ -121,7 +124,7 @@ func (w *world) marks(orders []certinexttest.OrderRecord, id string) string {
 }
 
 // judgeAnswers checks that what clients were told is on record.
-func (w *world) judgeAnswers() {
+func (w oracle) judgeAnswers() {
 	roles := make(map[string]string)
 	for _, o := range w.storedOrders() {
 		roles[o.ID] = o.Role
@@ -152,7 +155,7 @@ func (w *world) judgeAnswers() {
 // keeps no certificate alive. If the lease was over only by a clock that was hours wrong, it counts
 // until a correct clock agrees (ADR 0022): the plugin cannot tell whether a client or that clock
 // ended it.
-func (w *world) judgeLeases() {
+func (w oracle) judgeLeases() {
 	for _, l := range w.vault.leases {
 		id, _ := l.secret.InternalData["lease"].(string)
 		c := w.storedCert(l.serial)
@@ -165,7 +168,7 @@ func (w *world) judgeLeases() {
 
 // judgeUse checks that no certificate is revoked which a client relies on, unless its end was
 // requested.
-func (w *world) judgeUse(orders []certinexttest.OrderRecord) {
+func (w oracle) judgeUse(orders []certinexttest.OrderRecord) {
 	for i := range orders {
 		o := &orders[i]
 		if o.Status != "revoked" {
@@ -182,7 +185,7 @@ func (w *world) judgeUse(orders []certinexttest.OrderRecord) {
 }
 
 // usedBy describes who relies on a certificate; empty if it is not in use.
-func (w *world) usedBy(serial string) string {
+func (w oracle) usedBy(serial string) string {
 	for _, l := range w.vault.leases {
 		if plain(l.serial) == serial && l.live() {
 			return l.who.name + " has a live lease"
@@ -197,7 +200,7 @@ func (w *world) usedBy(serial string) string {
 }
 
 // endAsked reports whether the end of an order or of one of its certificates was requested.
-func (w *world) endAsked(o *certinexttest.OrderRecord) bool {
+func (w oracle) endAsked(o *certinexttest.OrderRecord) bool {
 	for name := range w.books.asked {
 		if slices.Contains(o.Serials, plain(name)) {
 			return true
@@ -213,7 +216,7 @@ func (w *world) endAsked(o *certinexttest.OrderRecord) bool {
 
 // judgeEnds checks, at the end of the history, that leases that have ended led to revocations, and
 // that no key, open order or queued revocation is left.
-func (w *world) judgeEnds() {
+func (w oracle) judgeEnds() {
 	orders := w.ca.Orders()
 	for _, l := range w.vault.leases {
 		o := bySerial(orders, l.serial)
@@ -254,7 +257,7 @@ func (w *world) judgeEnds() {
 // believed records that the engine accepted an operator's false statement. If CERTInext's report
 // shows every order at once, the engine could have known better, unless blind says that the config
 // was deleted and the report could not be read.
-func (w *world) believed(id, marker string, c *call, blind bool) {
+func (w oracle) believed(id, marker string, c *call, blind bool) {
 	for _, at := range w.ca.Orders() {
 		if marker == "" || markerIn(at) != marker || !paid(at) {
 			continue
@@ -275,7 +278,7 @@ func (w *world) believed(id, marker string, c *call, blind bool) {
 // adopted records that an order of CERTInext's was assigned to an order of the mount on an
 // operator's word. If it is the wrong one, the engine could have known better when CERTInext's
 // report showed that. If it did not, the engine does not look for the right one any more.
-func (w *world) adopted(id string, o certinexttest.OrderRecord, shown bool) {
+func (w oracle) adopted(id string, o certinexttest.OrderRecord, shown bool) {
 	if !shown {
 		w.books.unverified[o.ID] = true
 	}
@@ -295,7 +298,7 @@ func (w *world) adopted(id string, o certinexttest.OrderRecord, shown bool) {
 }
 
 // storyOf describes what was sent to CERTInext for an order.
-func (w *world) storyOf(o certinexttest.OrderRecord) string {
+func (w oracle) storyOf(o certinexttest.OrderRecord) string {
 	p := w.books.purchases[markerIn(o)]
 	if p == nil {
 		return "it was never sent"

@@ -69,9 +69,9 @@ func play(h History, text, log io.Writer) Outcome {
 		w.proceed(a.Then)
 	}
 	w.calm()
-	w.judgeBooks()
+	oracle{w}.judgeBooks()
 	w.twilight()
-	w.judgeEnds()
+	oracle{w}.judgeEnds()
 	w.rest()
 	w.end()
 	return Outcome{
