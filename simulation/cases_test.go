@@ -809,6 +809,16 @@ var cases = []struct {
 		},
 	},
 	{
+		"the records are read again after the clock was set back", "rest/open", false, History{
+			Seed: 2005057, Manners: Manners{ReportDelay: 30 * time.Second, TokenTTL: 2 * time.Minute}, Orderly: true,
+			Actions: []Action{
+				{Do: "clock", For: 1440 * time.Hour},
+				{Do: "ca", At: "create-ssl", Bad: "other-order", For: 70 * time.Second},
+				{Do: "issue", Request: Request{Who: "ann", Role: "hasty", Name: "n7"}},
+			},
+		},
+	},
+	{
 		"a certificate from a future that never came is waited for no longer than any other", "key/left", false, History{
 			Seed: 73, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
 			Actions: []Action{

@@ -244,7 +244,7 @@ func (v *validator) Challenge(ctx context.Context, domain string) (*certinext.Ch
 	now := v.keeper.Now()
 	valid := isValidated(v.remote, now)
 	p := v.entry.Renewal
-	if valid && p != nil && now.Before(p.AskedAt.Add(validation.ProofLife)) {
+	if valid && p != nil && p.IsFresh(now) {
 		return &certinext.Challenge{
 			Domain: domain, DNSHost: first(p.DNSNames), DNSValue: p.DNSValue,
 		}, nil

@@ -143,6 +143,7 @@ func (g *reportSnapshot) usableFor(o *orderEntry, from, now time.Time) bool {
 	return account.SameAccount(o.Account, g.account) &&
 		!from.Before(g.from) &&
 		g.started.After(o.UpdatedAt) &&
+		!g.ended.After(now) && // else the mount's clock has been set back since
 		now.Sub(g.ended) < snapshotLife
 }
 

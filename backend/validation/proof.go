@@ -60,8 +60,14 @@ const (
 // Fresh returns the proofs that use method and are no older than [ProofLife].
 func Fresh(proofs []Proof, method certinext.DCVMethod, now time.Time) []Proof {
 	return slices.DeleteFunc(slices.Clone(proofs), func(p Proof) bool {
-		return p.Method != method || now.After(p.AskedAt.Add(ProofLife))
+		return p.Method != method || !p.IsFresh(now)
 	})
+}
+
+// IsFresh reports whether CERTInext still knows the proof. One that was asked for in the future was
+// so by a clock that has been set back since.
+func (p *Proof) IsFresh(now time.Time) bool {
+	return !p.AskedAt.After(now) && !now.After(p.AskedAt.Add(ProofLife))
 }
 
 // Text tells the requester what to publish. It is empty when CERTInext did not say, and when the

@@ -47,7 +47,7 @@ func (c *Cache[V]) Get(
 ) (value V, old bool, err error) {
 	c.mu.Lock()
 	entry := c.entry(key)
-	if !refresh && !entry.asked.IsZero() && c.Now().Before(entry.asked.Add(c.Life)) {
+	if !refresh && entry.isFresh(c.Now(), c.Life) {
 		defer c.mu.Unlock()
 		return entry.value, true, nil
 	}
@@ -100,4 +100,10 @@ func (c *Cache[V]) Forget() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.entries = nil
+}
+
+// isFresh reports whether an answer was given no longer than life before now. One from the future was
+// given by a clock that has been set back since.
+func (e *cached[V]) isFresh(now time.Time, life time.Duration) bool {
+	return !e.asked.IsZero() && !e.asked.After(now) && now.Before(e.asked.Add(life))
 }

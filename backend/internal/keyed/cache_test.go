@@ -157,3 +157,20 @@ func TestCacheIsBounded(t *testing.T) {
 		require.LessOrEqual(t, len(m.entries), maxEntries)
 	}
 }
+
+// A clock that was ahead when an answer came, and has been set right since, does not keep the answer
+// until it is there again.
+func TestAnAnswerFromTheFutureIsAskedForAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ahead := time.Hour
+		m, o := newCache(), new(oracle)
+		m.Now = func() time.Time { return time.Now().Add(ahead) }
+		_, _, err := m.Get(t.Context(), "k", false, o.ask)
+		require.NoError(t, err)
+		ahead = 0
+		n, old, err := m.Get(t.Context(), "k", false, o.ask)
+		require.NoError(t, err)
+		require.False(t, old)
+		require.Equal(t, 2, n)
+	})
+}
