@@ -5,7 +5,6 @@ package backend
 
 import (
 	"context"
-	"errors"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
@@ -69,12 +68,12 @@ func (e *Engine) checkSolver(ctx context.Context, s logical.Storage, name string
 		return nil
 	}
 	v, err := e.Publisher.Solver(ctx, s, name)
-	if err != nil || v == nil {
+	if err == nil && v == nil {
 		name = sanitize.Short(name)
-		return errors.Join(err, fault.BadField("dcv_solver",
-			"there is no solver %q: write dcv/solvers/%s first", name, name))
+		err = fault.BadField("dcv_solver",
+			"there is no solver %q: write dcv/solvers/%s first", name, name)
 	}
-	return nil
+	return err
 }
 
 // DeleteRole removes a role. Its orders and certificates stay.

@@ -114,6 +114,7 @@ func (w *world) failover() {
 	}
 	w.kill(w.active)
 	w.active, w.standby = w.standby, nil
+	w.procs = append(w.procs, w.active)
 	w.active.system.ReplicationStateVal = 0
 }
 

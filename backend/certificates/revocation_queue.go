@@ -6,6 +6,7 @@ package certificates
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -351,7 +352,7 @@ func (keeper *Keeper) RevocationDue(
 			return false, err
 		}
 	}
-	return false, nil
+	return false, fmt.Errorf("certificate %s was reissued more than %d times", c.Serial, maxReissues)
 }
 
 // maxReissues bounds the certificates of one order that RevocationDue looks through.

@@ -201,9 +201,14 @@ func (keeper *Keeper) Register(
 		return nil, err
 	}
 	if w.DNS.Solver != "" {
-		if _, err := keeper.Publisher.MustSolver(ctx, s, w.DNS.Solver); err != nil {
+		_, err := keeper.Publisher.MustSolver(ctx, s, w.DNS.Solver)
+		var missing *fault.NotFoundError
+		switch {
+		case errors.As(err, &missing):
 			return nil, fault.BadField("dcv_solver", "%v: write dcv/solvers/%s first",
 				err, sanitize.Short(w.DNS.Solver))
+		case err != nil:
+			return nil, err
 		}
 	}
 	unlock, err := keeper.domainLocks.Lock(ctx, w.Name)

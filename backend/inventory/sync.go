@@ -235,14 +235,16 @@ func (y *syncer) handleRow(ctx context.Context, row certinext.ReportRow) error {
 	if row.OrderID == "" || y.isOwn(row) {
 		return nil
 	}
-	serial, known, err := y.findKnown(ctx, row)
+	known, err := y.findKnown(ctx, row)
 	if err != nil {
 		return err
 	}
 	switch status := row.Status(); {
-	case known && status == certinext.StatusRevoked:
-		return y.recordRevoked(ctx, serial, row)
-	case known, isVoid(status):
+	case known != nil && status == certinext.StatusRevoked:
+		return y.recordRevoked(ctx, known.Serial, row)
+	case known != nil && known.Imported && known.Replaces != "":
+		return y.linkToPrevious(ctx, known) // which a crash may have prevented
+	case known != nil, isVoid(status):
 		return nil
 	case status == certinext.StatusRevoked:
 		y.status.Unavailable++ // CERTInext no longer serves it (observed)
@@ -291,20 +293,20 @@ func candidateSerials(row certinext.ReportRow) []string {
 	return out
 }
 
-// findKnown returns the serial number, with dashes, of a row's certificate if the mount has it.
+// findKnown returns a row's certificate if the mount has it, and nil if not.
 func (y *syncer) findKnown(
 	ctx context.Context, row certinext.ReportRow,
-) (serial string, known bool, err error) {
+) (*certificates.Entry, error) {
 	for _, candidate := range candidateSerials(row) {
 		c, err := certificates.Read(ctx, y.storage, candidate)
 		if err != nil {
-			return "", false, err
+			return nil, err
 		}
 		if c != nil && c.CAOrderID == row.OrderID {
-			return candidate, true, nil
+			return c, nil
 		}
 	}
-	return "", false, nil
+	return nil, nil
 }
 
 // recordRevoked stores that a certificate which the mount has was revoked outside of it. It asks
@@ -316,6 +318,9 @@ func (y *syncer) recordRevoked(ctx context.Context, serial string, row certinext
 		return err
 	}
 	remote, err := y.client.TrackOrder(ctx, c.Family, row.OrderID)
+	if err == nil && !account.IsAbout(remote, row.OrderID, y.client.Version) {
+		err = errors.New("CERTInext answered about another order")
+	}
 	if err != nil || remote.Status != certinext.StatusRevoked {
 		y.recordFailure(row, err)
 		return ctx.Err()
@@ -366,26 +371,35 @@ func (y *syncer) importRow(ctx context.Context, row certinext.ReportRow) error {
 	c.Family = family
 	c.Imported = true
 	c.Delivery = &certificates.Delivery{At: now} // it was delivered outside of this mount
-	if err := y.linkToPrevious(ctx, c); err != nil {
+	if err := y.findPrevious(ctx, c); err != nil {
 		return err
 	}
+	// The newer certificate first: one that names a successor which is not stored would revoke
+	// nothing when its lease ends.
+	if stored, err := y.storeImported(ctx, c); err != nil || !stored {
+		return err
+	}
+	return y.linkToPrevious(ctx, c)
+}
+
+// storeImported stores a certificate, and reports false when the mount has it already.
+func (y *syncer) storeImported(ctx context.Context, c *certificates.Entry) (bool, error) {
 	unlock, err := y.inv.Certificates.Lock(ctx, c.Serial)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer unlock()
 	stored, err := certificates.Read(ctx, y.storage, c.Serial)
 	if err != nil || stored != nil {
-		return err // the mount's entry knows more than the report
+		return false, err // the mount's entry knows more than the report
 	}
 	y.status.Imported++
-	return store.Put(ctx, y.storage, c.Key(), c)
+	return true, store.Put(ctx, y.storage, c.Key(), c)
 }
 
-// linkToPrevious links c to the certificate of the same CERTInext order that the mount already has,
-// if any. The latter was reissued outside of the mount, and CERTInext revokes both together (ADR
-// 0013).
-func (y *syncer) linkToPrevious(ctx context.Context, c *certificates.Entry) error {
+// findPrevious notes in c which certificate of the same CERTInext order the mount already has, if
+// any. The latter was reissued outside of the mount, and CERTInext revokes both together (ADR 0013).
+func (y *syncer) findPrevious(ctx context.Context, c *certificates.Entry) error {
 	if err := y.loadNewest(ctx); err != nil {
 		return err
 	}
@@ -393,17 +407,29 @@ func (y *syncer) linkToPrevious(ctx context.Context, c *certificates.Entry) erro
 	if serial == "" || serial == c.Serial {
 		return nil
 	}
-	unlock, err := y.inv.Certificates.Lock(ctx, serial)
+	previous, err := certificates.Read(ctx, y.storage, serial)
+	if err == nil && previous != nil && !previous.NotBefore.After(c.NotBefore) {
+		c.Replaces = serial
+	}
+	return err
+}
+
+// linkToPrevious has the certificate that c replaces name c, which is stored, as its successor.
+func (y *syncer) linkToPrevious(ctx context.Context, c *certificates.Entry) error {
+	if c.Replaces == "" {
+		return nil
+	}
+	unlock, err := y.inv.Certificates.Lock(ctx, c.Replaces)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	before, err := certificates.Read(ctx, y.storage, serial)
-	if err != nil || before == nil || before.NotBefore.After(c.NotBefore) {
+	previous, err := certificates.Read(ctx, y.storage, c.Replaces)
+	if err != nil || previous == nil || previous.ReissuedAs == c.Serial {
 		return err
 	}
-	before.ReissuedAs, c.Replaces = c.Serial, serial
-	return store.Put(ctx, y.storage, before.Key(), before)
+	previous.ReissuedAs = c.Serial
+	return store.Put(ctx, y.storage, previous.Key(), previous)
 }
 
 // loadNewest finds the newest stored certificate of each of the account's orders, once.
