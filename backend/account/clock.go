@@ -39,6 +39,19 @@ func (acct *Account) ClockSkew() (time.Duration, bool) {
 	return 0, false
 }
 
+// Time returns this server's time, and whether it may decide what cannot be undone: CERTInext's clock
+// was seen, and agrees. A jump of this server's clock while it is looked at makes that false.
+func (acct *Account) Time() (now time.Time, certain bool) {
+	before := acct.isCertain()
+	now = acct.Now()
+	return now, before && acct.isCertain()
+}
+
+func (acct *Account) isCertain() bool {
+	skew, known := acct.ClockSkew()
+	return known && skew.Abs() <= maxClockSkew
+}
+
 // learnClockTimeout bounds [Account.LearnClock]: its callers have other work to do.
 const learnClockTimeout = 10 * time.Second
 

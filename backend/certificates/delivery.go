@@ -110,12 +110,15 @@ func (d *Delivery) FirstAnswer() int64 { return d.first }
 // LatestIsOurs reports whether this process gave the latest answer.
 func (d *Delivery) LatestIsOurs() bool { return d.lastHere }
 
-// ReceivedAt returns when the mount received the certificate. When that lies in the future, this
-// server's clock was ahead at that time and has been corrected since; the beginning of the
-// certificate's validity is then the better estimate if it is earlier.
+// ReceivedAt returns when the mount received the certificate. When that lies in the future, or before
+// the certificate's validity, this server's clock was wrong at that time and has been corrected since:
+// the beginning of the validity is then the better estimate.
 func (c *Entry) ReceivedAt(now time.Time) time.Time {
-	if c.IssuedAt.After(now) {
+	switch {
+	case c.IssuedAt.After(now):
 		return host.Earlier(c.IssuedAt, c.NotBefore)
+	case c.IssuedAt.Before(c.NotBefore) && !c.NotBefore.After(now):
+		return c.NotBefore
 	}
 	return c.IssuedAt
 }

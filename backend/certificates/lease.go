@@ -257,8 +257,8 @@ func (keeper *Keeper) leasesOver(c *Entry) bool {
 	if len(c.Leases) == 0 {
 		return true
 	}
-	_, known := keeper.Account.ClockSkew()
-	return known && !keeper.Account.ClockInDoubt() && LastLease(c.Leases, keeper.Now()).IsZero()
+	now, certain := keeper.Account.Time()
+	return certain && LastLease(c.Leases, now).IsZero()
 }
 
 // LastLease returns when the longest of the leases that still run ends, and the zero time when none

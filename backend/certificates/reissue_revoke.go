@@ -29,7 +29,7 @@ func (keeper *Keeper) RecordSerial(
 	}
 	defer unlock()
 	c, err := Read(ctx, s, serial)
-	if err != nil || c == nil || c.Revocation != nil || !c.NotAfter.After(at) {
+	if err != nil || c == nil || c.Revocation != nil || keeper.hasExpired(c) {
 		return err
 	}
 	return keeper.recordOne(ctx, s, c, at, reason)

@@ -332,6 +332,9 @@ func (keeper *Keeper) withdrawRequest(ctx context.Context, s logical.Storage, c 
 func (keeper *Keeper) RevocationDue(
 	ctx context.Context, s logical.Storage, c *Entry,
 ) (bool, error) {
+	if due, err := keeper.previousDue(ctx, s, c); due || err != nil {
+		return due, err
+	}
 	for depth := range maxReissues {
 		q, err := store.Get[Queued](ctx, s, RevocationPrefix+c.Serial)
 		if err != nil || (q != nil && q.Due && (depth == 0 || !q.Held)) {
@@ -342,6 +345,8 @@ func (keeper *Keeper) RevocationDue(
 		switch {
 		case err != nil:
 			return false, err
+		case reissue != nil && reissue.Serial == "" && reissue.RevokePrevious:
+			return true, nil // CERTInext may have been told, and revoked this one
 		case reissue != nil:
 			newer = reissue.Serial
 		}
@@ -353,6 +358,24 @@ func (keeper *Keeper) RevocationDue(
 		}
 	}
 	return false, fmt.Errorf("certificate %s was reissued more than %d times", c.Serial, maxReissues)
+}
+
+// previousDue reports whether somebody has asked for the revocation of a certificate that c has replaced: CERTInext
+// revokes their order, and c with it.
+func (keeper *Keeper) previousDue(ctx context.Context, s logical.Storage, c *Entry) (bool, error) {
+	serial := c.Replaces
+	for depth := 0; serial != "" && depth < maxReissues; depth++ {
+		q, err := store.Get[Queued](ctx, s, RevocationPrefix+serial)
+		if err != nil || (q != nil && q.Due && q.ByRequest) {
+			return err == nil, err
+		}
+		previous, err := Read(ctx, s, serial)
+		if err != nil || previous == nil || previous.Replaces == serial {
+			return false, err
+		}
+		serial = previous.Replaces
+	}
+	return false, nil
 }
 
 // maxReissues bounds the certificates of one order that RevocationDue looks through.

@@ -207,6 +207,7 @@ func (d *driver) place(ctx context.Context) (done bool, out outcome) {
 	o.NotDraft = o.Draft
 	d.held.setDraft(false)
 	o.State, o.CAOrderID = StatePending, remote.ID
+	d.journal.registry.amend(o) // so that no other order takes the same number
 	if o.Reissue != nil {
 		o.Reissue.Taken = true
 	}
@@ -388,6 +389,7 @@ func (d *driver) takeNumber(ctx context.Context, found remoteID, why string) boo
 	o.note(d.journal.Now(), "CERTInext has the order as %s, and not as %s: %s",
 		sanitize.Short(found.orderID), sanitize.Short(o.CAOrderID), why)
 	o.CAOrderID = found.orderID
+	d.journal.registry.amend(o)
 	o.LastError = ""
 	o.forgetAnswers()
 	d.remote, d.lastErr = nil, nil

@@ -47,7 +47,8 @@ func (w *caller) addLease(c *certificates.Entry, issued *Issued, now time.Time) 
 	if c.Leases == nil {
 		c.Leases = make(map[string]time.Time)
 	}
-	if !w.journal.Account.ClockInDoubt() { // beside a new lease, those that are over are not needed
+	// Beside a new lease, those that are over are not needed.
+	if _, certain := w.journal.Account.Time(); certain {
 		maps.DeleteFunc(c.Leases, func(_ string, end time.Time) bool {
 			return end.Add(certificates.LeaseMargin).Before(now)
 		})

@@ -116,6 +116,9 @@ func (d *driver) locate(ctx context.Context) (remoteID, error) {
 		// Whether the records show drafts is not known, so the absence of one proves nothing.
 		return found, err
 	}
+	if _, certain := d.journal.Account.Time(); !certain {
+		return remoteID{}, nil // how much later another order was placed is not known
+	}
 	after := d.knownSince().Add(d.config.EffectiveAbsentAfter())
 	later := d.journal.laterOrders.pruneAndList(laterOrderOf(o, after), now)
 	if len(later) == 0 {

@@ -5,9 +5,11 @@ package orders
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
@@ -27,6 +29,10 @@ func (d *driver) findReissue(ctx context.Context) (remoteID, error) {
 	switch {
 	case err != nil:
 		return remoteID{}, err
+	case !account.IsAbout(remote, o.CAOrderID, d.client.Version):
+		return remoteID{}, errors.New("CERTInext answered about another order")
+	case remote.RequestID == "" && o.Reissue.RequestID != "" && remote.Status != certinext.StatusRevoked:
+		return remoteID{}, errors.New("CERTInext does not say which request its order has come from")
 	case remote.Status == certinext.StatusRevoked:
 		// The order exists, and tracking it ends the reissue.
 		return remoteID{orderID: o.CAOrderID, requestID: o.CARequestID}, nil
@@ -34,11 +40,17 @@ func (d *driver) findReissue(ctx context.Context) (remoteID, error) {
 		return remoteID{}, nil
 	case remote.RequestID != o.Reissue.RequestID:
 		return remoteID{orderID: o.CAOrderID, requestID: remote.RequestID}, nil
-	case d.journal.Now().After(d.knownSince().Add(d.config.EffectiveAbsentAfter())):
+	case d.isLongAgo():
 		return remoteID{}, fmt.Errorf("%w: %s later, its order %s is the same as before",
 			errNeverTaken, d.config.EffectiveAbsentAfter(), sanitize.Short(o.CAOrderID))
 	}
 	return remoteID{}, nil
+}
+
+// isLongAgo reports whether CERTInext was asked for the order so long ago that it would show it.
+func (d *driver) isLongAgo() bool {
+	now, certain := d.journal.Account.Time()
+	return certain && now.After(d.knownSince().Add(d.config.EffectiveAbsentAfter()))
 }
 
 // reissuePatience is how long CERTInext may call a reissue issued and deliver the previous
@@ -65,7 +77,7 @@ func (d *driver) notReissued(
 	if delivered != r.Serial {
 		patience = d.config.EffectiveAbsentAfter()
 	}
-	if now.Before(r.StaleSince.Add(patience)) {
+	if _, certain := d.journal.Account.Time(); !certain || now.Before(r.StaleSince.Add(patience)) {
 		return false, outcome{}
 	}
 	if delivered != r.Serial {

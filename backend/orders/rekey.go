@@ -63,7 +63,8 @@ func (w *caller) findRekeyable(ctx context.Context) (h *heldOrder, rekey bool, e
 		}
 		free := h.entry.State != StateIssued
 		if !free {
-			free, err = undelivered(ctx, w.storage, h.entry.Serial, w.journal.Now())
+			now, certain := w.journal.Account.Time()
+			free, err = undelivered(ctx, w.storage, h.entry.Serial, now, certain)
 		}
 		if err != nil || !free {
 			h.Release()
@@ -85,14 +86,14 @@ func (w *caller) findRekeyable(ctx context.Context) (h *heldOrder, rekey bool, e
 
 // undelivered reports whether a stored certificate was never handed over, and can be reissued.
 func undelivered(
-	ctx context.Context, s logical.Storage, serial string, now time.Time,
+	ctx context.Context, s logical.Storage, serial string, now time.Time, certain bool,
 ) (bool, error) {
 	c, err := certificates.Read(ctx, s, serial)
 	if err != nil || c == nil {
 		return false, err
 	}
 	return c.Delivery == nil && c.Revocation == nil &&
-		c.ReissuedBy == "" && c.ReissuedAs == "" && c.NotAfter.After(now), nil
+		c.ReissuedBy == "" && c.ReissuedAs == "" && (c.NotAfter.After(now) || !certain), nil
 }
 
 // rekey waits until the held order is issued. Then its certificate is reissued for the request's
@@ -143,7 +144,8 @@ func (w *caller) reissueFor(ctx context.Context, parentID string) (*heldOrder, e
 	case parent == nil:
 		return nil, taken
 	}
-	free, err := undelivered(ctx, w.storage, parent.Serial, w.journal.Now())
+	now, certain := w.journal.Account.Time()
+	free, err := undelivered(ctx, w.storage, parent.Serial, now, certain)
 	switch {
 	case err != nil:
 		return nil, err

@@ -145,7 +145,7 @@ func (h *heldOrder) checkUnknown(ctx context.Context) error {
 	asked, cancel := account.WhileAsked(ctx)
 	defer cancel()
 	_, err = client.TrackOrder(asked, o.Placement.Family, o.CAOrderID)
-	if err == nil || !certinext.HasStatus(err, http.StatusNotFound) {
+	if err == nil || !certinext.IsRefusal(err, http.StatusNotFound) { // a gateway's 404 says nothing
 		return nothingToResolve(o)
 	}
 	return h.checkAbsent(ctx)
