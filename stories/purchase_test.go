@@ -212,7 +212,7 @@ func TestARevocationSaysToHowManyTheCertificateWasHanded(t *testing.T) {
 		m.write("issue/web", www)
 		resp := m.write("revoke", map[string]any{"serial_number": first.Data["serial_number"]})
 		require.Equal(t, 3, resp.Data["handed_to"])
-		require.Contains(t, strings.Join(resp.Warnings, " "), "handed over 3 times")
+		require.Contains(t, strings.Join(resp.Warnings, " "), "delivered 3 times")
 		require.Equal(t, false, m.write("issue/web", www).Data["reused"])
 		require.Len(t, ca.Orders(), 2)
 	})

@@ -73,11 +73,14 @@ func TestQueuedRevocationBooksNewer(t *testing.T) {
 		require.Equal(t, "queued", resp.Data["state"])
 		time.Sleep(11 * time.Minute)
 		m.pass()
-		second := m.write("orders/web/"+order.Data["order_id"].(string)+"/collect", nil)
+		path := "orders/web/" + order.Data["order_id"].(string)
+		m.refused(path+"/collect", nil) // it is revoked with its order
 		m.ca.ClearFaults()
 		passHours(m, 5)
 		require.Equal(t, "revoked", m.ca.Orders()[0].Status)
-		require.Contains(t, m.list("certs/revoked"), second.Data["serial_number"].(string))
+		second := m.read(path).Data["serial_number"].(string)
+		require.NotEqual(t, first.Data["serial_number"], second)
+		require.Contains(t, m.list("certs/revoked"), second)
 	})
 }
 

@@ -248,6 +248,8 @@ func TestAnOrderThatTheCAHasForgottenIsDeclaredGone(t *testing.T) {
 		require.Contains(t, m.refused(path, map[string]any{"never_placed": true}), "CERTInext's records show order", "a 404 alone proves nothing")
 		ca.Configure(func(s *certinexttest.Server) { s.ReportDelay = time.Hour })
 		time.Sleep(time.Minute)
+		require.Contains(t, m.refused(path, map[string]any{"never_placed": true}), "may still be working")
+		time.Sleep(2 * time.Minute)
 		require.Equal(t, "failed", m.write(path, map[string]any{"never_placed": true}).Data["state"])
 		requireNoKeys(t, m)
 	})

@@ -117,7 +117,7 @@ func (c *cancellation) revokeUnseen(ctx context.Context) error {
 	}
 	asked, cancel := account.WhileAsked(ctx)
 	defer cancel()
-	if err := h.confirmNumber(asked, client); err != nil {
+	if _, err := h.confirmNumber(asked, client); err != nil {
 		return err
 	}
 	sent, err := client.RevokeOrder(asked, o.Placement.Family, o.CAOrderID, certinext.RevokeRequest{
@@ -190,7 +190,7 @@ func (c *cancellation) cancelOpen(ctx context.Context) (*Order, error) {
 	issued := false
 	if o.State == StateDraft {
 		err = h.discardDraft(asked, client, c.reason)
-	} else if err = h.confirmNumber(asked, client); err == nil {
+	} else if issued, err = h.confirmNumber(asked, client); err == nil && !issued {
 		issued, err = cancelPlaced(asked, client, o, c.reason)
 	}
 	if err != nil || issued {
@@ -201,29 +201,51 @@ func (c *cancellation) cancelOpen(ctx context.Context) (*Order, error) {
 	return o.view(), h.closeOrder(ctx)
 }
 
-// confirmNumber looks up the number of an order that is to be ended in CERTInext's records, and
-// corrects it: by a wrong number, another order would be ended. The records may not show the order
-// yet; then its number stays.
-func (h *heldOrder) confirmNumber(ctx context.Context, client *certinext.Client) error {
+// confirmNumber makes sure that the number of an order that is to be ended is its own, and corrects it: by a
+// wrong number, another order would be ended. CERTInext is asked what its order of that number is for, and
+// its records, which may not show the order yet. issued reports that they show a valid certificate of it.
+func (h *heldOrder) confirmNumber(
+	ctx context.Context, client *certinext.Client,
+) (issued bool, err error) {
 	_, cfg, err := h.journal.Account.Client(ctx, h.storage)
 	if err != nil {
-		return err
+		return false, err
 	}
+	o := h.entry
 	d := &driver{
-		journal: h.journal, storage: h.storage, client: client, config: cfg,
-		order: h.entry, held: h,
+		journal: h.journal, storage: h.storage, client: client, config: cfg, order: o, held: h,
 	}
-	found, err := d.locatePlaced(ctx)
+	foreign := func(why string) error {
+		number := sanitize.Short(o.CAOrderID)
+		d.dropNumber(ctx, why)
+		return fault.BadField("id", "CERTInext's order %s is not order %s: %s. "+
+			"The order is in doubt again, and nothing was ended", number, o.ID, why)
+	}
+	found, row, err := h.journal.report.findRow(ctx, d)
+	now, certain := h.journal.Account.Time()
 	switch {
 	case hasNoRecords(err):
-		return nil
 	case err != nil:
-		return fault.BadField("id",
+		return false, fault.BadField("id",
 			"CERTInext's records, which show whose order %s is, cannot be read (%v): try again",
-			sanitize.Short(h.entry.CAOrderID), err)
+			sanitize.Short(o.CAOrderID), err)
+	case found.orderID == o.CAOrderID:
+		return found.isValid(now, certain), nil
+	case found.orderID != "":
+		d.takeNumber(ctx, found, "it is to be ended")
+		return found.isValid(now, certain), nil
+	case row != nil && o.marksAnother(*row):
+		return false, foreign("it was placed for another order")
+	case o.Adopted:
+		return false, fault.BadField("id", "CERTInext's order %s was given by hand, "+
+			"and its records do not show yet that it is this order: try again later",
+			sanitize.Short(o.CAOrderID))
 	}
-	d.takeNumber(ctx, found, "it is to be ended")
-	return nil
+	remote, err := client.TrackOrder(ctx, o.Placement.Family, o.CAOrderID)
+	if err == nil && !o.mayBeCalled(remote.Domain) {
+		return false, foreign("it is for " + sanitize.Short(remote.Domain))
+	}
+	return false, nil
 }
 
 // cancelPlaced cancels an order at CERTInext, and reports whether CERTInext has issued it

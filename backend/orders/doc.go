@@ -36,6 +36,7 @@ type Journal struct {
 	Certificates *certificates.Keeper
 
 	begun       time.Time    // when this process began, by its own clock
+	started     time.Time    // the same, with a monotonic reading
 	answers     atomic.Int64 // of this process that held a certificate; numbers them, too
 	registry    registry
 	laterOrders laterOrders
@@ -56,7 +57,7 @@ func New(
 ) *Journal {
 	journal := &Journal{
 		Host: h, Account: acct, Publisher: pub, Certificates: certs,
-		begun: h.Now(), report: newOrdersReport(), behind: make(chan struct{}, behind),
+		begun: h.Now(), started: time.Now(), report: newOrdersReport(), behind: make(chan struct{}, behind),
 	}
 	certs.Origin = journal
 	return journal

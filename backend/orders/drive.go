@@ -232,6 +232,7 @@ func (d *driver) place(ctx context.Context) (done bool, out outcome) {
 func (d *driver) create(ctx context.Context) (*certinext.Order, error) {
 	ctx, cancel := d.journal.Detached(ctx)
 	defer cancel()
+	d.journal.registry.markSent(d.order.ID)
 	if d.order.Reissue != nil {
 		return d.client.ReissueOrder(ctx, d.order.Placement.Family, d.order.CAOrderID,
 			d.order.reissueRequest())
@@ -350,29 +351,67 @@ func (d *driver) correctNumber(ctx context.Context, why string) bool {
 	return err == nil && d.takeNumber(ctx, found, why)
 }
 
-// confirmEnd looks into CERTInext's records before an order without a certificate is closed (ADR
-// 0021). CERTInext has ended the order of that number, but the number may be another order's, and
-// the records may disagree. It reports whether the order has another number now. While the records
-// cannot be read, or show a valid certificate, the order stays open.
+// confirmEnd looks into CERTInext's records before an order is closed that CERTInext has ended by the
+// number that it has (ADR 0021): the number may be another order's, and the records may disagree. It
+// reports whether the number has changed. While the records cannot be read, contradict, or do not show
+// the order, it stays open.
 func (d *driver) confirmEnd(ctx context.Context) (moved bool) {
-	o := d.order
-	if o.Serial != "" || o.Reissue != nil {
+	found, row, err := d.journal.report.findRow(ctx, d)
+	switch verdict := d.judgeEnd(found, row, err); {
+	case verdict != nil:
+		d.tried.confirmed = false
+		d.failed(verdict)
 		return false
+	case hasNoRecords(err):
+		return d.order.Adopted && d.dropNumber(ctx, "it is over")
+	case d.hasCertificate():
+		return false
+	case found.orderID != "":
+		return d.takeNumber(ctx, found, "that order is over")
+	case row != nil && d.order.marksAnother(*row):
+		return d.dropNumber(ctx, "CERTInext's records show that it was placed for another order")
 	}
-	found, err := d.locatePlaced(ctx)
+	return d.order.Adopted && d.dropNumber(ctx, "it is over")
+}
+
+// hasCertificate reports whether the order's number is proved by a certificate, its own or the one that it
+// reissues.
+func (d *driver) hasCertificate() bool { return d.order.Serial != "" || d.order.Reissue != nil }
+
+// judgeEnd returns why it is not believed that CERTInext has ended the order; nil when it is.
+func (d *driver) judgeEnd(found remoteID, row *certinext.ReportRow, err error) error {
+	o := d.order
+	now, certain := d.journal.Account.Time()
+	if d.hasCertificate() && row != nil {
+		found = idOfRow(*row)
+	}
+	if o.Reissue != nil && d.remote.Status == certinext.StatusRejected {
+		return nil // the order goes on without the reissue
+	}
 	switch {
 	case hasNoRecords(err):
-		return false
-	case err == nil && found.orderID == o.CAOrderID && found.isAlive(d.journal.Now()):
-		err = fmt.Errorf("CERTInext says that the order is %s, and its records show it as %s",
+		return nil
+	case err != nil:
+		return err
+	case found.orderID == o.CAOrderID && found.isAlive(now, certain):
+		return fmt.Errorf("CERTInext says that the order is %s, and its records show it as %s",
 			d.remote.Status, found.status)
+	case found.orderID != "" || row != nil || o.Adopted || d.hasCertificate():
+		return nil
+	case certain && now.After(o.FinalSeen.At.Add(d.config.EffectiveAbsentAfter())):
+		return nil // records that show no order of the mount's say nothing of this one
 	}
-	if err != nil {
-		d.tried.confirmed = false
-		d.failed(err)
-		return false
+	return fmt.Errorf("CERTInext says that the order is %s, and its records do not show the order yet",
+		d.remote.Status)
+}
+
+// dropNumber takes back the number that the order has, since it is another order's: this one is in doubt
+// again. It always returns true.
+func (d *driver) dropNumber(ctx context.Context, why string) bool {
+	if out := d.undoAdoption(ctx, why); out.err != nil {
+		d.failed(out.err) // kept in memory until storage takes it
 	}
-	return d.takeNumber(ctx, found, "that order is over")
+	return true
 }
 
 // takeNumber gives the order the number under which CERTInext's records show it, and reports

@@ -56,7 +56,7 @@ func (d *driver) download(ctx context.Context) (done bool, out outcome) {
 			d.tried.downloaded = false
 			return false, outcome{}
 		case o.Adopted:
-			return true, d.undoAdoption(ctx)
+			return true, d.undoAdoption(ctx, "its certificate is for another key")
 		}
 	}
 	if err != nil {
@@ -75,15 +75,13 @@ func (d *driver) download(ctx context.Context) (done bool, out outcome) {
 	return true, outcome{cert: cert}
 }
 
-// undoAdoption takes back the number that an operator gave the order: the certificate of
-// CERTInext's order of that number carries another key, so it is another order. This one is in
-// doubt again.
-func (d *driver) undoAdoption(ctx context.Context) outcome {
+// undoAdoption takes back the number that the order has, mostly by an operator's word: CERTInext's order of
+// that number is another one. This one is in doubt again.
+func (d *driver) undoAdoption(ctx context.Context, why string) outcome {
 	o := d.order
-	o.note(d.journal.Now(),
-		"CERTInext's order %s, which was given by hand, is for another key: it is not this order",
-		sanitize.Short(o.CAOrderID))
+	o.note(d.journal.Now(), "CERTInext's order %s is not this order: %s", sanitize.Short(o.CAOrderID), why)
 	o.CAOrderID = ""
+	d.journal.registry.amend(o)
 	o.forgetAnswers()
 	d.remote, d.lastErr = nil, nil
 	d.inDoubt()

@@ -40,6 +40,7 @@ type reportSnapshot struct {
 	ended    time.Time
 	complete bool                             // read to its end
 	rows     map[string][]certinext.ReportRow // by marker, in lower case
+	numbers  map[string]certinext.ReportRow   // by CERTInext's number
 	unmarked map[string][]certinext.ReportRow // without a marker, by domain in lower case
 }
 
@@ -47,6 +48,7 @@ func newSnapshot(account string, from, now time.Time) *reportSnapshot {
 	return &reportSnapshot{
 		account: account, from: from, started: now, ended: now,
 		rows:     make(map[string][]certinext.ReportRow),
+		numbers:  make(map[string]certinext.ReportRow),
 		unmarked: make(map[string][]certinext.ReportRow),
 	}
 }
@@ -79,13 +81,22 @@ func (r *ordersReport) lock(ctx context.Context) (done func(), err error) {
 }
 
 // find looks for d's order among the rows of the order's days; the zero remoteID when they do not
-// show it. Without a usable snapshot it reads until it finds the order. When a snapshot is usable
-// but ended before this order, it reads to the end, so that the next orders need no further
-// reading.
+// show it.
 func (r *ordersReport) find(ctx context.Context, d *driver) (remoteID, error) {
+	found, _, err := r.findRow(ctx, d)
+	return found, err
+}
+
+// findRow is find, and also returns the row of the number that the order has, whosever that is; nil when
+// the rows that were read do not show the number. Without a usable snapshot it reads until it finds the
+// order. When a snapshot is usable but ended before this order, it reads to the end, so that the next
+// orders need no further reading.
+func (r *ordersReport) findRow(
+	ctx context.Context, d *driver,
+) (found remoteID, byNumber *certinext.ReportRow, err error) {
 	done, err := r.lock(ctx)
 	if err != nil {
-		return remoteID{}, err
+		return remoteID{}, nil, err
 	}
 	defer done()
 	o, now := d.order, d.journal.Now()
@@ -93,7 +104,7 @@ func (r *ordersReport) find(ctx context.Context, d *driver) (remoteID, error) {
 	fresh := r.last != nil && r.last.usableFor(o, from, now)
 	if fresh {
 		if found := r.last.idOf(o); found != (remoteID{}) || r.last.complete {
-			return found, nil
+			return found, r.last.rowOf(o.CAOrderID), nil
 		}
 	}
 	next := newSnapshot(o.Account, from, now)
@@ -101,16 +112,16 @@ func (r *ordersReport) find(ctx context.Context, d *driver) (remoteID, error) {
 	filter := certinext.ReportFilter{From: from, To: to}
 	for row, err := range d.client.OrdersReport(ctx, filter) {
 		if err != nil {
-			return remoteID{}, err
+			return remoteID{}, nil, err
 		}
 		next.add(row)
 		if found := next.idOf(o); found != (remoteID{}) && !fresh {
 			next.ended = d.journal.Now()
-			return found, nil
+			return found, next.rowOf(o.CAOrderID), nil
 		}
 	}
 	next.complete, next.ended = true, d.journal.Now()
-	return next.idOf(o), nil
+	return next.idOf(o), next.rowOf(o.CAOrderID), nil
 }
 
 // reportDays returns the days of the report to look for the order in. They are the mount's days,
@@ -147,7 +158,16 @@ func (g *reportSnapshot) usableFor(o *orderEntry, from, now time.Time) bool {
 		now.Sub(g.ended) < snapshotLife
 }
 
+// rowOf returns the row of one of CERTInext's numbers; nil when the snapshot does not show it.
+func (g *reportSnapshot) rowOf(number string) *certinext.ReportRow {
+	if row, shown := g.numbers[number]; shown && number != "" {
+		return &row
+	}
+	return nil
+}
+
 func (g *reportSnapshot) add(row certinext.ReportRow) {
+	g.numbers[row.OrderID] = row
 	marked := false
 	for _, tag := range row.Tags {
 		if account.IsMarker(tag) {
@@ -166,22 +186,33 @@ func (g *reportSnapshot) add(row certinext.ReportRow) {
 func (g *reportSnapshot) idOf(o *orderEntry) remoteID {
 	rows := g.rows[strings.ToLower(o.marker())]
 	if i := slices.IndexFunc(rows, o.adoptable); i >= 0 {
-		found := remoteID{orderID: rows[i].OrderID, requestID: rows[i].RequestID}
-		if status := rows[i].Status(); status.Known() && status != certinext.StatusUnknown {
-			found.status = status
-		}
-		if found.status == certinext.StatusIssued {
-			found.validTill = rows[i].ExpiresAt
-		}
-		return found
+		return idOfRow(rows[i])
 	}
 	return remoteID{}
 }
 
+// idOfRow returns what a row says of its order.
+func idOfRow(row certinext.ReportRow) remoteID {
+	found := remoteID{orderID: row.OrderID, requestID: row.RequestID}
+	if status := row.Status(); status.Known() && status != certinext.StatusUnknown {
+		found.status = status
+	}
+	if found.status == certinext.StatusIssued {
+		found.validTill = row.ExpiresAt
+	}
+	return found
+}
+
+// isValid reports whether the records show the order as issued, with a certificate that is valid. While
+// the clock is not certain, every certificate is.
+func (r remoteID) isValid(now time.Time, certain bool) bool {
+	return r.status == certinext.StatusIssued && (!certain || r.validTill.After(now))
+}
+
 // isAlive reports whether the records show that the order goes on, or that its certificate is valid.
-func (r remoteID) isAlive(now time.Time) bool {
+func (r remoteID) isAlive(now time.Time, certain bool) bool {
 	if r.status == certinext.StatusIssued {
-		return r.validTill.After(now)
+		return r.isValid(now, certain)
 	}
 	return r.status != "" && !isFinal(r.status)
 }

@@ -57,6 +57,8 @@ type tracked struct {
 	// futureSeen is when this process first found the time at which CERTInext was asked to lie in
 	// the future: the clock was ahead when it was stored.
 	futureSeen time.Time
+	// sent is when this process last sent the order to CERTInext, with a monotonic reading.
+	sent time.Time
 }
 
 // A handed is a certificate that was handed over.
@@ -476,6 +478,26 @@ func (r *registry) boundAsked(id string, stored, now time.Time) time.Time {
 		t.futureSeen = now
 	}
 	return t.futureSeen
+}
+
+// markSent records that CERTInext is about to be sent the order.
+func (r *registry) markSent(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if t := r.orders[id]; t != nil {
+		t.sent = time.Now()
+	}
+}
+
+// sinceSent returns how long ago CERTInext was sent the order at the earliest, by a clock that does not
+// jump: since this process did so, or since it was started.
+func (r *registry) sinceSent(id string, started time.Time) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if t := r.orders[id]; t != nil && !t.sent.IsZero() {
+		return time.Since(t.sent)
+	}
+	return time.Since(started)
 }
 
 // Invalidate has the open orders read again when another node has changed one of them in storage.

@@ -89,20 +89,14 @@ func (h *heldOrder) checkAbsent(ctx context.Context) error {
 		return nil
 	}
 	client, cfg, err := h.journal.Account.Client(ctx, h.storage)
-	switch {
-	case errors.Is(err, fault.ErrNotConfigured):
-		return nil
-	case err != nil:
+	unconfigured := errors.Is(err, fault.ErrNotConfigured)
+	if unconfigured {
+		cfg = new(account.Config)
+	} else if err != nil {
 		return err
-	case !account.SameAccount(o.Account, cfg.Account()):
-		return nil
 	}
-	asked := h.journal.registry.boundAsked(o.ID, o.lastAskedAt(), h.journal.Now())
-	settled := asked.Add(cfg.EffectiveCreateTimeout())
-	if o.State != StatePending && h.journal.Now().Before(settled) {
-		return fault.BadField("never_placed",
-			"CERTInext may still be working on order %s: write it again after %s",
-			o.ID, settled.UTC().Format(time.RFC3339))
+	if unconfigured || !account.SameAccount(o.Account, cfg.Account()) {
+		return h.checkSettled(cfg)
 	}
 	ctx, cancel := account.WhileAsked(ctx)
 	defer cancel()
@@ -112,7 +106,7 @@ func (h *heldOrder) checkAbsent(ctx context.Context) error {
 	found, err := d.locatePlaced(ctx)
 	switch {
 	case hasNoRecords(err), err == nil && found == (remoteID{}):
-		return nil
+		return h.checkSettled(cfg)
 	case err != nil:
 		return fault.BadField("never_placed", "cannot be believed unseen, "+
 			"and CERTInext's records cannot be read now (%v): try again", err)
@@ -120,6 +114,25 @@ func (h *heldOrder) checkAbsent(ctx context.Context) error {
 	return fault.BadField("never_placed",
 		"CERTInext's records show order %s, as %s: it goes on by itself",
 		o.ID, sanitize.Short(cmp.Or(found.orderID, found.requestID)))
+}
+
+// checkSettled returns an error while CERTInext may still be working on the order.
+func (h *heldOrder) checkSettled(cfg *account.Config) error {
+	left := h.stillWorking(cfg.EffectiveCreateTimeout())
+	if left <= 0 {
+		return nil
+	}
+	return fault.BadField("never_placed",
+		"CERTInext may still be working on order %s: write it again after %s",
+		h.id, h.journal.Now().Add(left).UTC().Format(time.RFC3339))
+}
+
+// stillWorking returns how much longer CERTInext may be working on the order, which it does for timeout at
+// most: by this server's clock, and by what has passed in this process, which no jump of the clock changes.
+func (h *heldOrder) stillWorking(timeout time.Duration) time.Duration {
+	now := h.journal.Now()
+	asked := h.journal.registry.boundAsked(h.id, h.entry.lastAskedAt(), now)
+	return max(asked.Add(timeout).Sub(now), timeout-h.journal.registry.sinceSent(h.id, h.journal.started))
 }
 
 // hasNoRecords reports whether err is CERTInext's own answer that this edition of its API has no
