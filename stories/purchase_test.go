@@ -489,7 +489,7 @@ func TestNeverPlacedIsBelievedAfterALook(t *testing.T) {
 		path := "orders/web/" + m.list("orders/web")[0]
 		never := map[string]any{"never_placed": true}
 		time.Sleep(500 * time.Millisecond)
-		require.Contains(t, m.refused(path, never), "may still be working on")
+		require.Contains(t, m.refused(path, never), "it goes on by itself")
 		time.Sleep(5 * time.Minute)
 		ca.Inject(certinexttest.Fault{Operation: certinexttest.OpOrdersReport, Kind: certinexttest.FaultServerError})
 		require.Contains(t, m.refused(path, never), "cannot be read now")
@@ -497,6 +497,23 @@ func TestNeverPlacedIsBelievedAfterALook(t *testing.T) {
 		require.Contains(t, m.refused(path, never), ca.Orders()[0].ID)
 		m.chainOK(m.write("issue/web", www))
 		require.Len(t, ca.Orders(), 1)
+	})
+}
+
+// A create that CERTInext did not take is not known to be lost until it has had its time.
+func TestNeverPlacedWaitsForACreateThatMayStillArrive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := validated(certinexttest.Live)
+		m := newMount(t, ca)
+		ca.Inject(certinexttest.Fault{Operation: certinexttest.OpCreateSSL, Kind: certinexttest.FaultServerError, Times: 1})
+		m.refused("issue/web", www)
+		path := "orders/web/" + m.list("orders/web")[0]
+		never := map[string]any{"never_placed": true}
+		time.Sleep(500 * time.Millisecond)
+		require.Contains(t, m.refused(path, never), "may still be working on")
+		time.Sleep(5 * time.Minute)
+		require.Equal(t, "failed", m.write(path, never).Data["state"])
+		require.Empty(t, ca.Orders())
 	})
 }
 

@@ -166,15 +166,14 @@ func (keeper *Keeper) queueLeaseEnd(
 	if err != nil {
 		return nil, err
 	}
-	_, seen := keeper.Account.ClockSkew()
-	byClockAlone := known && (!seen || keeper.Account.ClockInDoubt()) && !keeper.Now().Before(due)
+	now, certain := keeper.Account.Time()
+	byClockAlone := known && !certain && !now.Before(due)
 	if !byClockAlone && known { // otherwise the lease counts until the clock is known to be right
 		delete(c.Leases, l.ID)
 		if err := store.Put(context.WithoutCancel(ctx), s, c.Key(), c); err != nil {
 			return nil, err
 		}
 	}
-	now := keeper.Now()
 	if before != nil && before.Due { // the revocation is queued already, with a reason of its own
 		over := !byClockAlone && keeper.leasesOver(c)
 		if before.Waiting && (before.LeaseOver || !over) {

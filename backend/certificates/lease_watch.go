@@ -142,20 +142,22 @@ func (keeper *Keeper) endWatched(ctx context.Context, s logical.Storage, serial,
 // lease (ADR 0023). The error is [account.ErrClockUnknown] when CERTInext's clock has to be learned
 // first. The caller holds the certificate's lock.
 func (keeper *Keeper) EndUnstored(ctx context.Context, s logical.Storage, c *Entry) error {
-	now, last := keeper.Now(), LatestLease(c.Leases)
+	last := LatestLease(c.Leases)
+	_, known := keeper.Account.ClockSkew()
+	now, certain := keeper.Account.Time()
 	switch {
 	case last.IsZero(), now.Before(last.Add(LeaseMargin)):
 		return nil
 	case c.Revocation != nil, !c.NotAfter.After(now), c.deliveredWithoutLease():
 		return nil
-	case keeper.Account.ClockInDoubt():
+	case known && !certain:
 		return nil
 	}
 	queued, err := store.Get[Queued](ctx, s, RevocationPrefix+c.Serial)
 	if err != nil || queued != nil {
 		return err
 	}
-	if _, known := keeper.Account.ClockSkew(); !known {
+	if !known {
 		return account.ErrClockUnknown
 	}
 	keeper.Log.Warn("a lease is over, and Vault has not ended it: its certificate will be revoked",

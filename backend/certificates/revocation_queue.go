@@ -260,10 +260,11 @@ func (keeper *Keeper) takeDue(
 		if _, known := keeper.Account.ClockSkew(); !known {
 			return nil, account.ErrClockUnknown
 		}
-		if keeper.Account.ClockInDoubt() {
+		now, certain := keeper.Account.Time()
+		if !certain {
 			return nil, nil // only the clock says that the last lease is over, and it may be wrong
 		}
-		if last := LastLease(c.Leases, keeper.Now()); !last.IsZero() {
+		if last := LastLease(c.Leases, now); !last.IsZero() {
 			q.Next = last // renewed meanwhile
 			return nil, keeper.Enqueue(ctx, s, q)
 		}

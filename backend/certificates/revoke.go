@@ -271,11 +271,8 @@ func (keeper *Keeper) settleLocally(
 // revocation is skipped because of it (ADR 0022). That holds without a config, too, when CERTInext
 // cannot be asked: the config may be written again.
 func (keeper *Keeper) hasExpired(c *Entry) bool {
-	if c.NotAfter.After(keeper.Now()) {
-		return false
-	}
-	_, known := keeper.Account.ClockSkew()
-	return known && !keeper.Account.ClockInDoubt()
+	now, certain := keeper.Account.Time()
+	return certain && !c.NotAfter.After(now)
 }
 
 // isFieldError reports whether an error is an answer to the request, and not a failure of storage.

@@ -104,7 +104,9 @@ func (h *heldOrder) fromStore(ctx context.Context, w *caller) result {
 	r := h.fromEntry(ctx, w, false)
 	if errors.Is(r.err, account.ErrClockUnknown) {
 		// CERTInext is asked while the certificate is not locked.
-		h.journal.Account.LearnClock(ctx, h.storage)
+		asking, cancel := context.WithTimeout(ctx, max(0, w.deadline.Sub(h.journal.Now())))
+		h.journal.Account.LearnClock(asking, h.storage)
+		cancel()
 		r = h.fromEntry(ctx, w, true)
 	}
 	return r
@@ -134,14 +136,15 @@ func (h *heldOrder) fromEntry(ctx context.Context, w *caller, blind bool) result
 func (h *heldOrder) deliver(
 	ctx context.Context, w *caller, c *certificates.Entry, blind bool,
 ) result {
-	o, now := h.entry, h.journal.Now()
+	o := h.entry
 	due, err := h.journal.Certificates.RevocationDue(ctx, h.storage, c)
 	if err != nil {
 		return result{err: err}
 	}
 	h.journal.registry.recall(h.id, c)
 	_, seen := h.journal.Account.ClockSkew()
-	inDoubt := h.journal.Account.ClockInDoubt() || (!seen && blind)
+	now, certain := h.journal.Account.Time()
+	inDoubt := !certain && (seen || blind)
 	verdict, why := handoverTo(c, o, w, due, now, inDoubt)
 	if !seen && !blind {
 		if by, _ := handoverTo(c, o, w, due, now, true); by != verdict {

@@ -155,9 +155,10 @@ func (h *heldOrder) tendIssuedOnce(ctx context.Context, serial string) error {
 		return err
 	}
 	h.journal.registry.recall(h.id, c)
-	now, inDoubt := h.journal.Now(), h.journal.Account.ClockInDoubt()
-	if verdict, _ := handoverTo(c, h.entry, nil, due, now, inDoubt); verdict == isOver {
-		if _, seen := h.journal.Account.ClockSkew(); !seen && !due && c.Revocation == nil {
+	_, seen := h.journal.Account.ClockSkew()
+	now, certain := h.journal.Account.Time()
+	if verdict, _ := handoverTo(c, h.entry, nil, due, now, !certain && seen); verdict == isOver {
+		if !seen && !due && c.Revocation == nil {
 			return account.ErrClockUnknown
 		}
 		return h.finish(ctx, c, due)

@@ -247,8 +247,8 @@ var mutants = []Mutant{
 	{
 		Name: "an order whose certificate was handed over is never closed",
 		File: "backend/orders/pass_order.go",
-		Old:  "due, now, inDoubt); verdict == isOver {",
-		New:  "due, now, inDoubt); verdict == isOver && c.Delivery == nil {",
+		Old:  "due, now, !certain && seen); verdict == isOver {",
+		New:  "due, now, !certain && seen); verdict == isOver && c.Delivery == nil {",
 		Like: "an erasure that is skipped",
 	},
 
@@ -263,8 +263,8 @@ var mutants = []Mutant{
 	{
 		Name: "the queue ignores that the last lease was renewed",
 		File: "backend/certificates/revocation_queue.go",
-		Old:  "if last := LastLease(c.Leases, keeper.Now()); !last.IsZero() {",
-		New:  "if last := LastLease(c.Leases, keeper.Now()); last.Before(q.QueuedAt) && !last.IsZero() {",
+		Old:  "if last := LastLease(c.Leases, now); !last.IsZero() {",
+		New:  "if last := LastLease(c.Leases, now); last.Before(q.QueuedAt) && !last.IsZero() {",
 		Like: "a check that is left out",
 	},
 	{
