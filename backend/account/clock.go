@@ -39,8 +39,8 @@ func (acct *Account) ClockSkew() (time.Duration, bool) {
 	return 0, false
 }
 
-// Time returns this server's time, and whether it may decide what cannot be undone: CERTInext's clock
-// was seen, and agrees. A jump of this server's clock while it is looked at makes that false.
+// Time returns this server's time, and whether it may decide what cannot be undone: CERTInext's
+// clock was seen, and agrees. A jump of this server's clock while it is looked at makes that false.
 func (acct *Account) Time() (now time.Time, certain bool) {
 	before := acct.isCertain()
 	now = acct.Now()

@@ -110,9 +110,9 @@ func (d *Delivery) FirstAnswer() int64 { return d.first }
 // LatestIsOurs reports whether this process gave the latest answer.
 func (d *Delivery) LatestIsOurs() bool { return d.lastHere }
 
-// ReceivedAt returns when the mount received the certificate. When that lies in the future, or before
-// the certificate's validity, this server's clock was wrong at that time and has been corrected since:
-// the beginning of the validity is then the better estimate.
+// ReceivedAt returns when the mount received the certificate. When that lies in the future, or
+// before the certificate's validity, this server's clock was wrong at that time and has been
+// corrected since: the beginning of the validity is then the better estimate.
 func (c *Entry) ReceivedAt(now time.Time) time.Time {
 	switch {
 	case c.IssuedAt.After(now):

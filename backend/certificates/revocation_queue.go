@@ -358,11 +358,12 @@ func (keeper *Keeper) RevocationDue(
 			return false, err
 		}
 	}
-	return false, fmt.Errorf("certificate %s was reissued more than %d times", c.Serial, maxReissues)
+	return false, fmt.Errorf("certificate %s was reissued more than %d times",
+		c.Serial, maxReissues)
 }
 
-// previousDue reports whether somebody has asked for the revocation of a certificate that c has replaced: CERTInext
-// revokes their order, and c with it.
+// previousDue reports whether somebody has asked for the revocation of a certificate that c has
+// replaced: CERTInext revokes their order, and c with it.
 func (keeper *Keeper) previousDue(ctx context.Context, s logical.Storage, c *Entry) (bool, error) {
 	serial := c.Replaces
 	for depth := 0; serial != "" && depth < maxReissues; depth++ {

@@ -398,7 +398,8 @@ func (y *syncer) storeImported(ctx context.Context, c *certificates.Entry) (bool
 }
 
 // findPrevious notes in c which certificate of the same CERTInext order the mount already has, if
-// any. The latter was reissued outside of the mount, and CERTInext revokes both together (ADR 0013).
+// any. The latter was reissued outside of the mount, and CERTInext revokes both together (ADR
+// 0013).
 func (y *syncer) findPrevious(ctx context.Context, c *certificates.Entry) error {
 	if err := y.loadNewest(ctx); err != nil {
 		return err

@@ -201,9 +201,10 @@ func (c *cancellation) cancelOpen(ctx context.Context) (*Order, error) {
 	return o.view(), h.closeOrder(ctx)
 }
 
-// confirmNumber makes sure that the number of an order that is to be ended is its own, and corrects it: by a
-// wrong number, another order would be ended. CERTInext is asked what its order of that number is for, and
-// its records, which may not show the order yet. issued reports that they show a valid certificate of it.
+// confirmNumber makes sure that the number of an order that is to be ended is its own, and corrects
+// it: by a wrong number, another order would be ended. CERTInext is asked what its order of that
+// number is for, and its records, which may not show the order yet. issued reports that they show a
+// valid certificate of it.
 func (h *heldOrder) confirmNumber(
 	ctx context.Context, client *certinext.Client,
 ) (issued bool, err error) {

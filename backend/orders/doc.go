@@ -57,7 +57,8 @@ func New(
 ) *Journal {
 	journal := &Journal{
 		Host: h, Account: acct, Publisher: pub, Certificates: certs,
-		begun: h.Now(), started: time.Now(), report: newOrdersReport(), behind: make(chan struct{}, behind),
+		begun: h.Now(), started: time.Now(), report: newOrdersReport(),
+		behind: make(chan struct{}, behind),
 	}
 	certs.Origin = journal
 	return journal

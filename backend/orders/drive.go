@@ -351,10 +351,10 @@ func (d *driver) correctNumber(ctx context.Context, why string) bool {
 	return err == nil && d.takeNumber(ctx, found, why)
 }
 
-// confirmEnd looks into CERTInext's records before an order is closed that CERTInext has ended by the
-// number that it has (ADR 0021): the number may be another order's, and the records may disagree. It
-// reports whether the number has changed. While the records cannot be read, contradict, or do not show
-// the order, it stays open.
+// confirmEnd looks into CERTInext's records before an order is closed that CERTInext has ended by
+// the number that it has (ADR 0021): the number may be another order's, and the records may
+// disagree. It reports whether the number has changed. While the records cannot be read,
+// contradict, or do not show the order, it stays open.
 func (d *driver) confirmEnd(ctx context.Context) (moved bool) {
 	found, row, err := d.journal.report.findRow(ctx, d)
 	switch verdict := d.judgeEnd(found, row, err); {
@@ -374,8 +374,8 @@ func (d *driver) confirmEnd(ctx context.Context) (moved bool) {
 	return d.order.Adopted && d.dropNumber(ctx, "it is over")
 }
 
-// hasCertificate reports whether the order's number is proved by a certificate, its own or the one that it
-// reissues.
+// hasCertificate reports whether the order's number is proved by a certificate, its own or the one
+// that it reissues.
 func (d *driver) hasCertificate() bool { return d.order.Serial != "" || d.order.Reissue != nil }
 
 // judgeEnd returns why it is not believed that CERTInext has ended the order; nil when it is.
@@ -401,12 +401,12 @@ func (d *driver) judgeEnd(found remoteID, row *certinext.ReportRow, err error) e
 	case certain && now.After(o.FinalSeen.At.Add(d.config.EffectiveAbsentAfter())):
 		return nil // records that show no order of the mount's say nothing of this one
 	}
-	return fmt.Errorf("CERTInext says that the order is %s, and its records do not show the order yet",
-		d.remote.Status)
+	return fmt.Errorf("CERTInext says that the order is %s, "+
+		"and its records do not show the order yet", d.remote.Status)
 }
 
-// dropNumber takes back the number that the order has, since it is another order's: this one is in doubt
-// again. It always returns true.
+// dropNumber takes back the number that the order has, since it is another order's: this one is in
+// doubt again. It always returns true.
 func (d *driver) dropNumber(ctx context.Context, why string) bool {
 	if out := d.undoAdoption(ctx, why); out.err != nil {
 		d.failed(out.err) // kept in memory until storage takes it

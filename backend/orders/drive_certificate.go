@@ -75,11 +75,12 @@ func (d *driver) download(ctx context.Context) (done bool, out outcome) {
 	return true, outcome{cert: cert}
 }
 
-// undoAdoption takes back the number that the order has, mostly by an operator's word: CERTInext's order of
-// that number is another one. This one is in doubt again.
+// undoAdoption takes back the number that the order has, mostly by an operator's word: CERTInext's
+// order of that number is another one. This one is in doubt again.
 func (d *driver) undoAdoption(ctx context.Context, why string) outcome {
 	o := d.order
-	o.note(d.journal.Now(), "CERTInext's order %s is not this order: %s", sanitize.Short(o.CAOrderID), why)
+	o.note(d.journal.Now(), "CERTInext's order %s is not this order: %s",
+		sanitize.Short(o.CAOrderID), why)
 	o.CAOrderID = ""
 	d.journal.registry.amend(o)
 	o.forgetAnswers()

@@ -66,9 +66,9 @@ func (w *caller) addLease(c *certificates.Entry, issued *Issued, now time.Time) 
 // (ADR 0010).
 const handBackPatience = 2 * time.Minute
 
-// JustAnswered reports whether the answer with a lease, which was given at a time, may still be on its
-// way through Vault: by our clock, or by what has passed in this process since, which no jump of the
-// clock changes. While our clock is in doubt, every answer may.
+// JustAnswered reports whether the answer with a lease, which was given at a time, may still be on
+// its way through Vault: by our clock, or by what has passed in this process since, which no jump
+// of the clock changes. While our clock is in doubt, every answer may.
 func (journal *Journal) JustAnswered(lease string, at time.Time) bool {
 	return journal.Now().Before(at.Add(handBackPatience)) ||
 		journal.leases.isRecent(lease) || journal.Account.ClockInDoubt()
@@ -82,8 +82,8 @@ type recentLeases struct {
 	prune int // how many there may be before those that are too old are forgotten
 }
 
-// add remembers a lease that is about to be answered. Now and then it forgets those that are too old
-// to be handed back.
+// add remembers a lease that is about to be answered. Now and then it forgets those that are too
+// old to be handed back.
 func (r *recentLeases) add(id string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -87,10 +87,10 @@ func (r *ordersReport) find(ctx context.Context, d *driver) (remoteID, error) {
 	return found, err
 }
 
-// findRow is find, and also returns the row of the number that the order has, whosever that is; nil when
-// the rows that were read do not show the number. Without a usable snapshot it reads until it finds the
-// order. When a snapshot is usable but ended before this order, it reads to the end, so that the next
-// orders need no further reading.
+// findRow is find, and also returns the row of the number that the order has, whosever that is; nil
+// when the rows that were read do not show the number. Without a usable snapshot it reads until it
+// finds the order. When a snapshot is usable but ended before this order, it reads to the end, so
+// that the next orders need no further reading.
 func (r *ordersReport) findRow(
 	ctx context.Context, d *driver,
 ) (found remoteID, byNumber *certinext.ReportRow, err error) {
@@ -203,13 +203,14 @@ func idOfRow(row certinext.ReportRow) remoteID {
 	return found
 }
 
-// isValid reports whether the records show the order as issued, with a certificate that is valid. While
-// the clock is not certain, every certificate is.
+// isValid reports whether the records show the order as issued, with a certificate that is valid.
+// While the clock is not certain, every certificate is.
 func (r remoteID) isValid(now time.Time, certain bool) bool {
 	return r.status == certinext.StatusIssued && (!certain || r.validTill.After(now))
 }
 
-// isAlive reports whether the records show that the order goes on, or that its certificate is valid.
+// isAlive reports whether the records show that the order goes on, or that its certificate is
+// valid.
 func (r remoteID) isAlive(now time.Time, certain bool) bool {
 	if r.status == certinext.StatusIssued {
 		return r.isValid(now, certain)

@@ -489,8 +489,8 @@ func (r *registry) markSent(id string) {
 	}
 }
 
-// sinceSent returns how long ago CERTInext was sent the order at the earliest, by a clock that does not
-// jump: since this process did so, or since it was started.
+// sinceSent returns how long ago CERTInext was sent the order at the earliest, by a clock that does
+// not jump: since this process did so, or since it was started.
 func (r *registry) sinceSent(id string, started time.Time) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()

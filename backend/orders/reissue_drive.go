@@ -31,11 +31,12 @@ func (d *driver) findReissue(ctx context.Context) (remoteID, error) {
 		return remoteID{}, err
 	case !account.IsAbout(remote, o.CAOrderID, d.client.Version):
 		return remoteID{}, errors.New("CERTInext answered about another order")
-	case remote.RequestID == "" && o.Reissue.RequestID != "" && remote.Status != certinext.StatusRevoked:
-		return remoteID{}, errors.New("CERTInext does not say which request its order has come from")
 	case remote.Status == certinext.StatusRevoked:
 		// The order exists, and tracking it ends the reissue.
 		return remoteID{orderID: o.CAOrderID, requestID: o.CARequestID}, nil
+	case remote.RequestID == "" && o.Reissue.RequestID != "":
+		return remoteID{}, errors.New(
+			"CERTInext does not say which request its order has come from")
 	case remote.RequestID == "" || o.Reissue.RequestID == "":
 		return remoteID{}, nil
 	case remote.RequestID != o.Reissue.RequestID:

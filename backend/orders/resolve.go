@@ -127,12 +127,14 @@ func (h *heldOrder) checkSettled(cfg *account.Config) error {
 		h.id, h.journal.Now().Add(left).UTC().Format(time.RFC3339))
 }
 
-// stillWorking returns how much longer CERTInext may be working on the order, which it does for timeout at
-// most: by this server's clock, and by what has passed in this process, which no jump of the clock changes.
+// stillWorking returns how much longer CERTInext may be working on the order, which it does for
+// timeout at most: by this server's clock, and by what has passed in this process, which no jump of
+// the clock changes.
 func (h *heldOrder) stillWorking(timeout time.Duration) time.Duration {
 	now := h.journal.Now()
 	asked := h.journal.registry.boundAsked(h.id, h.entry.lastAskedAt(), now)
-	return max(asked.Add(timeout).Sub(now), timeout-h.journal.registry.sinceSent(h.id, h.journal.started))
+	sent := h.journal.registry.sinceSent(h.id, h.journal.started)
+	return max(asked.Add(timeout).Sub(now), timeout-sent)
 }
 
 // hasNoRecords reports whether err is CERTInext's own answer that this edition of its API has no
@@ -158,7 +160,8 @@ func (h *heldOrder) checkUnknown(ctx context.Context) error {
 	asked, cancel := account.WhileAsked(ctx)
 	defer cancel()
 	_, err = client.TrackOrder(asked, o.Placement.Family, o.CAOrderID)
-	if err == nil || !certinext.IsRefusal(err, http.StatusNotFound) { // a gateway's 404 says nothing
+	// The 404 of a gateway says nothing.
+	if err == nil || !certinext.IsRefusal(err, http.StatusNotFound) {
 		return nothingToResolve(o)
 	}
 	return h.checkAbsent(ctx)

@@ -11,7 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestTheListFollowsTheCode: whoever changes the code that a mutant changes is told at once, and not when the simulation is measured next.
+// TestTheListFollowsTheCode: whoever changes the code that a mutant changes is told at once, and
+// not when the simulation is measured next.
 func TestTheListFollowsTheCode(t *testing.T) {
 	root, err := os.OpenRoot("../..")
 	require.NoError(t, err)

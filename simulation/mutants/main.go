@@ -1,8 +1,9 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Command mutants measures the simulation: it makes the changes of list.go in copies of the tree, one at a time, and plays
-// histories until one of them breaks a promise. A change that no history notices is a promise that the simulation does not watch.
+// Command mutants measures the simulation: it makes the changes of list.go in copies of the tree,
+// one at a time, and plays histories until one of them breaks a promise. A change that no history
+// notices is a promise that the simulation does not watch.
 //
 //	make mutants
 //	go run ./simulation/mutants -only "hung up" -seeds 1-2000
@@ -158,7 +159,8 @@ func (v verdict) String() string {
 	return fmt.Sprintf("%s: SURVIVES: %s: -: %s", v.mutant.Name, cmp.Or(v.mutant.Survives, "nobody has said why"), v.took.Round(time.Second))
 }
 
-// fits returns the text of the mutant's file. It is an error unless the old text is there once: the list has to follow the code.
+// fits returns the text of the mutant's file. It is an error unless the old text is there once: the
+// list has to follow the code.
 func (m Mutant) fits(root *os.Root) (string, error) {
 	text, err := root.ReadFile(m.File)
 	if err != nil {

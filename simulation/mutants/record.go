@@ -24,7 +24,8 @@ type record struct {
 	verdicts []verdict // the program as it is comes first
 }
 
-// measured says which tree is measured. It is asked before the measurement begins: the tree may change while that runs.
+// measured says which tree is measured. It is asked before the measurement begins: the tree may
+// change while that runs.
 func measured(ctx context.Context) string {
 	git := func(args ...string) string {
 		out, err := exec.CommandContext(ctx, "git", args...).Output()

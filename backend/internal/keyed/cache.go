@@ -102,8 +102,8 @@ func (c *Cache[V]) Forget() {
 	c.entries = nil
 }
 
-// isFresh reports whether an answer was given no longer than life before now. One from the future was
-// given by a clock that has been set back since.
+// isFresh reports whether an answer was given no longer than life before now. One from the future
+// was given by a clock that has been set back since.
 func (e *cached[V]) isFresh(now time.Time, life time.Duration) bool {
 	return !e.asked.IsZero() && !e.asked.After(now) && now.Before(e.asked.Add(life))
 }

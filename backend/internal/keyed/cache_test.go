@@ -158,8 +158,8 @@ func TestCacheIsBounded(t *testing.T) {
 	}
 }
 
-// A clock that was ahead when an answer came, and has been set right since, does not keep the answer
-// until it is there again.
+// A clock that was ahead when an answer came, and has been set right since, does not keep the
+// answer until it is there again.
 func TestAnAnswerFromTheFutureIsAskedForAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ahead := time.Hour
