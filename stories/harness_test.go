@@ -306,3 +306,17 @@ func (l *lockedBuffer) String() string {
 }
 
 var _ fmt.Stringer = (*lockedBuffer)(nil)
+
+// attempt sends a request that may be refused, or fail.
+func (m *mount) attempt(path string, data map[string]any) (*logical.Response, error) {
+	m.t.Helper()
+	return m.send(call{op: logical.UpdateOperation, path: path, data: data})
+}
+
+// tryDelete deletes what may refuse to be deleted.
+func (m *mount) tryDelete(path string) *logical.Response {
+	m.t.Helper()
+	resp, err := m.send(call{op: logical.DeleteOperation, path: path})
+	require.NoError(m.t, err)
+	return resp
+}
