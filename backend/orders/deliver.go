@@ -249,8 +249,8 @@ func (h *heldOrder) holdBack(ctx context.Context, c *certificates.Entry, why str
 	return h.journal.saveOrder(ctx, h.storage, o)
 }
 
-// takeBack undoes a delivery whose caller left before it was answered.
-func (h *heldOrder) takeBack(ctx context.Context, r result) {
+// undoAnswer undoes a delivery whose caller left before it was answered.
+func (h *heldOrder) undoAnswer(ctx context.Context, r result) {
 	ctx = context.WithoutCancel(ctx)
 	unlock, err := h.journal.Certificates.Lock(ctx, r.cert.Serial)
 	if err != nil {

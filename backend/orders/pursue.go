@@ -48,7 +48,7 @@ func (w *caller) pursue(ctx context.Context, h *heldOrder) (*Issued, error) {
 		case results <- r:
 		case <-left:
 			if r.issued != nil {
-				h.takeBack(driveCtx, r)
+				h.undoAnswer(driveCtx, r)
 			}
 		}
 	})

@@ -191,7 +191,7 @@ func (w *caller) reissuableCert(
 	if err != nil {
 		return nil, err
 	}
-	newer, err := w.journal.reissueOf(ctx, w.storage, c)
+	newer, err := w.journal.reissuingOrder(ctx, w.storage, c)
 	if err != nil {
 		return nil, err
 	}
@@ -380,9 +380,9 @@ func noCancel(o *orderEntry) error {
 		o.ID, strings.ReplaceAll(o.Reissue.Serial, "-", ":"))
 }
 
-// reissueOf returns the order by which a certificate was reissued, or may yet be; nil when there is
-// none.
-func (journal *Journal) reissueOf(
+// reissuingOrder returns the order by which a certificate was reissued, or may yet be; nil when
+// there is none.
+func (journal *Journal) reissuingOrder(
 	ctx context.Context, s logical.Storage, c *certificates.Entry,
 ) (*orderEntry, error) {
 	if c.ReissuedBy == "" {
@@ -416,7 +416,7 @@ func (journal *Journal) reissueOf(
 func (journal *Journal) ReissueOf(
 	ctx context.Context, s logical.Storage, c *certificates.Entry,
 ) (*certificates.Reissue, error) {
-	o, err := journal.reissueOf(ctx, s, c)
+	o, err := journal.reissuingOrder(ctx, s, c)
 	if err != nil || o == nil {
 		return nil, err
 	}
