@@ -34,6 +34,7 @@ const Name = "certinext"
 type Options struct {
 	HTTPClient *http.Client
 	Now        func() time.Time
+	Steady     func() time.Time // see [backend.Options]
 	NewID      func() (string, error)
 	Rand       io.Reader                        // see [backend.Options]
 	Shuffle    func(n int, swap func(i, j int)) // see [backend.Options]
@@ -67,6 +68,7 @@ func newBackend(o Options, conf *logical.BackendConfig) *secretsBackend {
 		System:     func() logical.SystemView { return b.System() },
 		HTTPClient: o.HTTPClient,
 		Now:        o.Now,
+		Steady:     o.Steady,
 		NewID:      o.NewID,
 		Rand:       o.Rand,
 		Shuffle:    o.Shuffle,

@@ -28,6 +28,7 @@ type Options struct {
 
 	HTTPClient *http.Client           // for CERTInext; the client's own when nil
 	Now        func() time.Time       // time.Now when nil
+	Steady     func() time.Time       // a clock that nobody sets; time.Now when nil
 	NewID      func() (string, error) // a random UUID when nil
 	// Rand is the randomness of the CERTInext client, for transaction ids and pauses; crypto/rand
 	// when nil. It has to be safe for concurrent use. Private keys always come from crypto/rand.
@@ -60,7 +61,8 @@ type Engine struct {
 func New(o Options) *Engine {
 	e := &Engine{
 		Host: host.New(host.Options{
-			Log: o.Logger, System: o.System, Now: o.Now, NewID: o.NewID, Shuffle: o.Shuffle,
+			Log: o.Logger, System: o.System, Now: o.Now, Steady: o.Steady,
+			NewID: o.NewID, Shuffle: o.Shuffle,
 		}),
 		tickTime: o.TickTime,
 	}

@@ -206,7 +206,7 @@ var crashFlows = []crashFlow{
 		name: "cancelled", cell: "parked", own: true, ends: "cancelled", steps: []crashStep{placeStep, cancelStep},
 		first:   &spot{step: "cancel", after: true, event: certinexttest.OpCancel, nth: 1},
 		killed:  []string{"cancel'"},
-		journal: "cancel': token, cancel, track, put order/closed, delete order/open, answer",
+		journal: "cancel': token, orders-report, cancel, track, put order/closed, delete order/open, answer",
 	},
 	{
 		// What a crash has left of a revocation is in the queue: the repeated end of the lease leaves it to the background.

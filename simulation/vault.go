@@ -4,6 +4,7 @@
 package simulation
 
 import (
+	"testing/synctest"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
@@ -96,6 +97,7 @@ func (v *vault) end(l *lease) {
 
 // seeClock records that the lease is over by a clock of the plugin's that is hours wrong.
 func (v *vault) seeClock(l *lease) {
+	synctest.Wait() // or what is stored would depend on how far others have come
 	skew := time.Duration(v.world.pluginAhead.Load() - v.world.caAhead.Load())
 	id, _ := l.secret.InternalData["lease"].(string)
 	c := v.world.storedCert(l.serial)
@@ -111,6 +113,7 @@ func (v *vault) renew(l *lease, increment time.Duration) {
 	}
 	secret := *l.secret
 	secret.Increment = increment
+	synctest.Wait() // as in seeClock
 	stored := v.world.storedCert(l.serial)
 	revoked := stored != nil && stored.Revocation != nil
 	l.renewal = v.world.send(&call{

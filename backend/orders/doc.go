@@ -57,7 +57,7 @@ func New(
 ) *Journal {
 	journal := &Journal{
 		Host: h, Account: acct, Publisher: pub, Certificates: certs,
-		begun: h.Now(), started: time.Now(), report: newOrdersReport(),
+		begun: h.Now(), started: h.Steady(), report: newOrdersReport(),
 		behind: make(chan struct{}, behind),
 	}
 	certs.Origin = journal

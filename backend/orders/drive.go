@@ -232,7 +232,7 @@ func (d *driver) place(ctx context.Context) (done bool, out outcome) {
 func (d *driver) create(ctx context.Context) (*certinext.Order, error) {
 	ctx, cancel := d.journal.Detached(ctx)
 	defer cancel()
-	d.journal.registry.markSent(d.order.ID)
+	d.journal.registry.markSent(d.order.ID, d.journal.Steady())
 	if d.order.Reissue != nil {
 		return d.client.ReissueOrder(ctx, d.order.Placement.Family, d.order.CAOrderID,
 			d.order.reissueRequest())

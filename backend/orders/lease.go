@@ -55,7 +55,7 @@ func (w *caller) addLease(c *certificates.Entry, issued *Issued, now time.Time) 
 	}
 	c.Leases[id] = now.Add(lease.TTL)
 	issued.Lease = &lease
-	w.journal.leases.add(id)
+	w.journal.leases.add(id, w.journal.Steady())
 	if warning != "" {
 		issued.Warnings = append(issued.Warnings, warning)
 	}
@@ -71,11 +71,11 @@ const handBackPatience = 2 * time.Minute
 // of the clock changes. While our clock is in doubt, every answer may.
 func (journal *Journal) JustAnswered(lease string, at time.Time) bool {
 	return journal.Now().Before(at.Add(handBackPatience)) ||
-		journal.leases.isRecent(lease) || journal.Account.ClockInDoubt()
+		journal.leases.isRecent(lease, journal.Steady()) || journal.Account.ClockInDoubt()
 }
 
 // recentLeases are the leases of this process's latest answers, by their ids, and when those were
-// given. The times have a monotonic reading.
+// given, by [host.Options.Steady].
 type recentLeases struct {
 	mu    sync.Mutex
 	given map[string]time.Time
@@ -84,26 +84,26 @@ type recentLeases struct {
 
 // add remembers a lease that is about to be answered. Now and then it forgets those that are too
 // old to be handed back.
-func (r *recentLeases) add(id string) {
+func (r *recentLeases) add(id string, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.given) >= r.prune {
 		maps.DeleteFunc(r.given, func(_ string, at time.Time) bool {
-			return time.Since(at) >= handBackPatience
+			return now.Sub(at) >= handBackPatience
 		})
 		r.prune = max(64, 2*len(r.given))
 	}
 	if r.given == nil {
 		r.given = make(map[string]time.Time)
 	}
-	r.given[id] = time.Now()
+	r.given[id] = now
 }
 
-func (r *recentLeases) isRecent(id string) bool {
+func (r *recentLeases) isRecent(id string, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	at, known := r.given[id]
-	return known && time.Since(at) < handBackPatience
+	return known && now.Sub(at) < handBackPatience
 }
 
 // TakeBack undoes an answer that never left Vault because Vault could not store its lease (ADR

@@ -480,24 +480,24 @@ func (r *registry) boundAsked(id string, stored, now time.Time) time.Time {
 	return t.futureSeen
 }
 
-// markSent records that CERTInext is about to be sent the order.
-func (r *registry) markSent(id string) {
+// markSent records that CERTInext is about to be sent the order. now is [host.Options.Steady]'s.
+func (r *registry) markSent(id string, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if t := r.orders[id]; t != nil {
-		t.sent = time.Now()
+		t.sent = now
 	}
 }
 
 // sinceSent returns how long ago CERTInext was sent the order at the earliest, by a clock that does
 // not jump: since this process did so, or since it was started.
-func (r *registry) sinceSent(id string, started time.Time) time.Duration {
+func (r *registry) sinceSent(id string, started, now time.Time) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if t := r.orders[id]; t != nil && !t.sent.IsZero() {
-		return time.Since(t.sent)
+		return now.Sub(t.sent)
 	}
-	return time.Since(started)
+	return now.Sub(started)
 }
 
 // Invalidate has the open orders read again when another node has changed one of them in storage.

@@ -133,7 +133,7 @@ func (h *heldOrder) checkSettled(cfg *account.Config) error {
 func (h *heldOrder) stillWorking(timeout time.Duration) time.Duration {
 	now := h.journal.Now()
 	asked := h.journal.registry.boundAsked(h.id, h.entry.lastAskedAt(), now)
-	sent := h.journal.registry.sinceSent(h.id, h.journal.started)
+	sent := h.journal.registry.sinceSent(h.id, h.journal.started, h.journal.Steady())
 	return max(asked.Add(timeout).Sub(now), timeout-sent)
 }
 

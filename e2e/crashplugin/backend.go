@@ -26,7 +26,7 @@ type backend struct {
 func factory(d *desk) logical.Factory {
 	return func(ctx context.Context, conf *logical.BackendConfig) (logical.Backend, error) {
 		b := &backend{desk: d}
-		inner, err := certinextsecrets.FactoryWith(certinextsecrets.Options{Now: b.now, TickTime: 85 * time.Second})(ctx, conf)
+		inner, err := certinextsecrets.FactoryWith(certinextsecrets.Options{Now: b.now, Steady: b.now, TickTime: 85 * time.Second})(ctx, conf)
 		b.Backend = inner
 		return b, err
 	}

@@ -22,7 +22,10 @@ type Options struct {
 	// System answers questions about the server: who an entity is, whether this node is active.
 	// When nil, templated domains match nothing and the node counts as active.
 	System func() logical.SystemView
-	Now    func() time.Time       // time.Now when nil
+	Now    func() time.Time // time.Now when nil
+	// Steady is a clock that nobody sets, for what has passed within this process: only the
+	// difference of two readings counts. time.Now, with its monotonic reading, when nil.
+	Steady func() time.Time
 	NewID  func() (string, error) // a random UUID when nil
 	// Shuffle puts the work of a background pass into random order; rand.Shuffle when nil. A
 	// simulation shuffles by its seed.
@@ -49,6 +52,9 @@ func New(o Options) *Host {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Steady == nil {
+		o.Steady = time.Now
 	}
 	if o.NewID == nil {
 		o.NewID = uuid.GenerateUUID
