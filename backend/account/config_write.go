@@ -1,0 +1,173 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package account
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// Config returns the mount's configuration, or nil when there is none.
+func (acct *Account) Config(ctx context.Context, s logical.Storage) (*Config, error) {
+	stored, err := store.Get[StoredConfig](ctx, s, ConfigKey)
+	if err != nil || stored == nil {
+		return nil, err
+	}
+	return stored.Config(), nil
+}
+
+// mustConfig is Config, except that a missing one is the error [fault.ErrNotConfigured].
+func (acct *Account) mustConfig(ctx context.Context, s logical.Storage) (*Config, error) {
+	c, err := acct.Config(ctx, s)
+	if err == nil && c == nil {
+		return nil, fault.ErrNotConfigured
+	}
+	return c, err
+}
+
+// WriteConfig applies change to the stored configuration (an empty one when there is none),
+// validates the outcome and stores it. With verify, it first asks CERTInext whether it accepts the
+// credentials; when it does not, its answer is in the error and nothing is stored. No lock is held
+// meanwhile, so when another request writes the config in that time, change is applied again to
+// what that stored. A write cannot lift a pause of ordering that was written after it began: that
+// is an error about the field ordering.
+func (acct *Account) WriteConfig(
+	ctx context.Context, s logical.Storage, change func(*Config) error, verify bool,
+) error {
+	pauses := acct.pauses.Load()
+	for {
+		before, err := acct.Config(ctx, s)
+		if err != nil {
+			return err
+		}
+		c, err := changedConfig(before, change)
+		if err != nil {
+			return err
+		}
+		if verify {
+			if err := acct.verifyConfig(ctx, c); err != nil {
+				return err
+			}
+		}
+		if stored, err := acct.replaceConfig(ctx, s, before, c, pauses); err != nil || stored {
+			return err
+		}
+	}
+}
+
+// changedConfig returns a validated copy of before with change applied; before is nil when there is
+// none. Secrets that change does not set are kept where keepSecrets allows it.
+func changedConfig(before *Config, change func(*Config) error) (*Config, error) {
+	if before == nil {
+		before = new(Config)
+	}
+	c := *before
+	c.ClientSecret = notGiven
+	c.AccessKey = notGiven
+	c.ConsentToken = notGiven
+	if err := change(&c); err != nil {
+		return nil, err
+	}
+	if err := c.keepSecrets(before); err != nil {
+		return nil, err
+	}
+	return &c, c.validate()
+}
+
+// verifyConfig asks CERTInext whether it accepts the credentials of c.
+func (acct *Account) verifyConfig(ctx context.Context, c *Config) error {
+	client, err := acct.connect(c)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := WhileAsked(ctx)
+	defer cancel()
+	if _, err := client.Me(ctx); err != nil {
+		return &fault.RefusedError{
+			Err: fmt.Errorf("the account could not be verified, so the config is not stored "+
+				"(verify_connection=false stores it unverified): %w", err),
+		}
+	}
+	return nil
+}
+
+// replaceConfig stores c in place of before. It returns false and stores nothing when before is no
+// longer what is stored. pauses is the count of writes that had paused ordering when this one
+// began: once an operator has been told that ordering is paused, a write that was already under way
+// must not lift the pause.
+func (acct *Account) replaceConfig(
+	ctx context.Context, s logical.Storage, before, c *Config, pauses int64,
+) (bool, error) {
+	unlock, err := acct.configWrites.Lock(ctx, ConfigKey)
+	if err != nil {
+		return false, err
+	}
+	defer unlock()
+	now, err := acct.Config(ctx, s)
+	if err != nil || !reflect.DeepEqual(now, before) {
+		return false, err
+	}
+	switch {
+	case c.isPaused():
+		acct.pauses.Add(1)
+	case now.isPaused() && acct.pauses.Load() != pauses:
+		return false, fault.BadField("ordering", "was paused while this write was under way, "+
+			"so nothing is stored: write it again to lift the pause")
+	}
+	defer acct.ForgetConnection() // a write that failed may have taken effect
+	err = store.Put(ctx, s, ConfigKey, NewStoredConfig(c))
+	return err == nil, err
+}
+
+// notGiven stands for a secret that a change of the config does not set.
+const notGiven Secret = "\x00"
+
+// keepSecrets fills in the stored secrets that were not given again. A secret is never sent to an
+// address, or together with a name, for which it was not given: otherwise a client that may write
+// the config could read a secret by having it sent to a server of its choice.
+func (c *Config) keepSecrets(before *Config) error {
+	moved := before.BaseURL != "" && before.BaseURL != c.BaseURL
+	for _, secret := range []struct {
+		field       string
+		now         *Secret
+		stored      Secret
+		name, named string // the name that the secret belongs to, now and before
+	}{
+		{"client_secret", &c.ClientSecret, before.ClientSecret, c.ClientID, before.ClientID},
+		{"access_key", &c.AccessKey, before.AccessKey, c.AccountNumber, before.AccountNumber},
+		{
+			"consent_token", &c.ConsentToken, before.ConsentToken,
+			c.OrganizationNumber, before.OrganizationNumber,
+		},
+	} {
+		switch {
+		case *secret.now != notGiven:
+		case secret.stored == "", secret.name != secret.named:
+			*secret.now = ""
+		case moved:
+			return fault.BadField(secret.field, "must be given again when base_url changes")
+		default:
+			*secret.now = secret.stored
+		}
+	}
+	return nil
+}
+
+// DeleteConfig deletes the configuration. Orders and certificates stay.
+func (acct *Account) DeleteConfig(ctx context.Context, s logical.Storage) error {
+	// Without the lock, a write between its comparison and its store would bring the config back.
+	unlock, err := acct.configWrites.Lock(ctx, ConfigKey)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	defer acct.disconnect()
+	defer acct.ForgetConnection() // a write that failed may have taken effect
+	return store.Delete(ctx, s, ConfigKey)
+}
