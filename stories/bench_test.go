@@ -96,6 +96,7 @@ func BenchmarkPassOverOpenOrders(b *testing.B) {
 			start := func() logical.Backend {
 				backend, err := certinextsecrets.FactoryWith(certinextsecrets.Options{
 					HTTPClient: ca.Client(), Now: func() time.Time { return now },
+					TickTime: time.Hour, // a pass has ended when it is answered
 				})(b.Context(), &logical.BackendConfig{System: new(logical.StaticSystemView), StorageView: storage})
 				require.NoError(b, err)
 				return backend

@@ -446,19 +446,22 @@ const longestLook = issuing.LongestReuse + time.Hour
 func (r *registry) due(now time.Time, limit int) []tracked {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var out []tracked
+	var overdue []*tracked
+	latest := now.Add(longestLook)
 	for _, t := range r.orders {
-		if t.busy == nil && (!t.next.After(now) || t.next.After(now.Add(longestLook))) {
-			out = append(out, *t)
+		if t.busy == nil && (!t.next.After(now) || t.next.After(latest)) {
+			overdue = append(overdue, t)
 		}
 	}
-	slices.SortFunc(out, func(a, b tracked) int {
-		if c := a.next.Compare(b.next); c != 0 {
-			return c
-		}
-		return strings.Compare(a.id, b.id)
+	slices.SortFunc(overdue, func(a, b *tracked) int {
+		return cmp.Or(a.next.Compare(b.next), strings.Compare(a.id, b.id))
 	})
-	return out[:min(limit, len(out))]
+	// Copies, and only of those that the pass looks at: after a start all orders are due.
+	out := make([]tracked, min(limit, len(overdue)))
+	for i := range out {
+		out[i] = *overdue[i]
+	}
+	return out
 }
 
 // boundAsked returns the latest time, by the present clock, at which CERTInext can have been asked
