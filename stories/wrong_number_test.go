@@ -113,50 +113,36 @@ func TestNobodysOrderIsCancelledByAnOperatorsWrongNumber(t *testing.T) {
 	}
 }
 
-// CERTInext answers with the number of an open order that is being worked on at that moment.
+// CERTInext answers with the number of an open order that is being worked on at that moment. That is
+// noticed, and whoever got the number and deletes the order ends nobody's.
 func TestTheNumberOfAnOrderUnderWayIsNoticed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ca := validated(certinexttest.Live)
-		ca.HoldForApproval = true
-		ca.ReportDelay = 10 * time.Minute
-		m := newMount(t, ca)
-		n := m.otherNumbers()
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			_, _ = m.send(call{op: logical.UpdateOperation, path: "issue/web", data: www, accessor: "a"})
+	for name, second := range map[string]map[string]any{
+		"for the same name": www, "for another name": {"common_name": "b.example.com"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ca := validated(certinexttest.Live)
+				ca.HoldForApproval = true
+				ca.ReportDelay = 10 * time.Minute
+				m := newMount(t, ca)
+				n := m.otherNumbers()
+				var wg sync.WaitGroup
+				wg.Go(func() {
+					_, _ = m.send(call{op: logical.UpdateOperation, path: "issue/web", data: www, accessor: "a"})
+				})
+				time.Sleep(3 * time.Second)
+				first := ca.Orders()[0].ID
+				n.set(first)
+				b := m.must(call{op: logical.UpdateOperation, path: "orders/web", data: second, accessor: "b"}).Data
+				n.set("")
+				require.NotEqual(t, first, b["ca_order_id"], "not noticed")
+				m.tryDelete("orders/web/" + b["order_id"].(string))
+				wg.Wait()
+				v, _ := ca.Order(first)
+				require.Equal(t, "pending-approval", v.Status)
+			})
 		})
-		time.Sleep(3 * time.Second)
-		first := ca.Orders()[0].ID
-		n.set(first)
-		b := m.must(call{op: logical.UpdateOperation, path: "orders/web", data: www, accessor: "b"}).Data
-		n.set("")
-		wg.Wait()
-		require.NotEqual(t, first, b["ca_order_id"], "not noticed")
-	})
-}
-
-// As before, and whoever got the number deletes the order.
-func TestNoOrderUnderWayIsCancelledByItsNumber(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ca := validated(certinexttest.Live)
-		ca.HoldForApproval = true
-		ca.ReportDelay = 10 * time.Minute
-		m := newMount(t, ca)
-		n := m.otherNumbers()
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			_, _ = m.send(call{op: logical.UpdateOperation, path: "issue/web", data: www, accessor: "a"})
-		})
-		time.Sleep(3 * time.Second)
-		first := ca.Orders()[0].ID
-		n.set(first)
-		b := m.must(call{op: logical.UpdateOperation, path: "orders/web", data: map[string]any{"common_name": "b.example.com"}, accessor: "b"}).Data
-		n.set("")
-		m.tryDelete("orders/web/" + b["order_id"].(string))
-		wg.Wait()
-		v, _ := ca.Order(first)
-		require.Equal(t, "pending-approval", v.Status)
-	})
+	}
 }
 
 // An operator gives the number of an order that is over, and the records do not show the order in doubt yet.

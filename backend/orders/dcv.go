@@ -29,31 +29,27 @@ func (journal *Journal) Challenges(
 ) ([]validation.DomainChallenge, error) {
 	ctx, cancel := account.WhileAsked(ctx)
 	defer cancel()
-	o, client, states, err := journal.orderDomains(ctx, s, role, id, domain)
+	v, err := journal.orderValidation(ctx, s, role, id, domain, method)
 	if err != nil {
 		return nil, err
 	}
-	method, how, err := validationOf(ctx, s, role, method)
-	if err != nil {
-		return nil, err
-	}
-	for i := range states {
-		d := &states[i]
+	for i := range v.domains {
+		d := &v.domains[i]
 		if d.Verified {
 			continue
 		}
-		c, err := client.DCVChallenge(ctx, o.CAOrderID, d.Domain, method)
+		c, err := v.client.DCVChallenge(ctx, v.number, d.Domain, v.method)
 		if err != nil {
 			d.Error = err.Error()
 			continue
 		}
 		d.Challenge, d.Verified = *c, c.AlreadyVerified
-		d.DNSNames = how.Names(c, d.Domain)
+		d.DNSNames = v.how.Names(c, d.Domain)
 		if c.HTTPPath != "" {
 			d.HTTPURL = validation.ChallengeURL(d.Domain, c.HTTPPath)
 		}
 	}
-	return states, nil
+	return v.domains, nil
 }
 
 // VerifyDomains has CERTInext look for the challenges of an order now: for one domain or, when
@@ -65,75 +61,81 @@ func (journal *Journal) VerifyDomains(
 ) ([]validation.DomainChallenge, error) {
 	ctx, cancel := account.WhileAsked(ctx)
 	defer cancel()
-	o, client, states, err := journal.orderDomains(ctx, s, role, id, domain)
-	if err != nil {
-		return nil, err
-	}
-	method, how, err := validationOf(ctx, s, role, method)
+	v, err := journal.orderValidation(ctx, s, role, id, domain, method)
 	if err != nil {
 		return nil, err
 	}
 	doubts := 0
-	for i := range states {
-		d := &states[i]
+	for i := range v.domains {
+		d := &v.domains[i]
 		if d.Verified {
 			continue
 		}
-		err := client.VerifyDCV(ctx, o.CAOrderID, d.Domain, method)
+		err := v.client.VerifyDCV(ctx, v.number, d.Domain, v.method)
 		if err == nil {
 			d.Verified = true
 			continue
 		}
 		d.Error = err.Error()
-		if method == certinext.DCVMethodDNS && doubts < validation.MaxProofs {
+		if v.method == certinext.DCVMethodDNS && doubts < validation.MaxProofs {
 			doubts++
-			d.Found = journal.lookForRecord(ctx, client, o.CAOrderID, d.Domain, &how)
+			d.Found = v.lookForRecord(ctx, journal.Publisher, d.Domain)
 		}
 	}
-	return states, nil
+	return v.domains, nil
+}
+
+// An orderValidation is the validation of an order's domains, as a person asks about it.
+type orderValidation struct {
+	client  *certinext.Client
+	number  string // CERTInext's, of the order
+	method  certinext.DCVMethod
+	how     issuing.DNSValidation
+	domains []validation.DomainChallenge
+}
+
+// orderValidation asks CERTInext for the domains of an order that it holds; unless domain is empty,
+// for that domain only. When method is empty, the role's counts.
+func (journal *Journal) orderValidation(
+	ctx context.Context, s logical.Storage, role, id, domain string, method certinext.DCVMethod,
+) (*orderValidation, error) {
+	o, client, err := journal.placedOrder(ctx, s, role, id)
+	if err != nil {
+		return nil, err
+	}
+	v := &orderValidation{client: client, number: o.CAOrderID}
+	if v.domains, err = domainStates(ctx, client, o); err != nil {
+		return nil, err
+	}
+	if domain != "" {
+		v.domains = slices.DeleteFunc(v.domains, func(d validation.DomainChallenge) bool {
+			return !strings.EqualFold(d.Domain, domain)
+		})
+		if len(v.domains) == 0 {
+			return nil, fault.BadField("domain",
+				"%q is not a domain of order %s", sanitize.Short(domain), id)
+		}
+	}
+	v.method, v.how, err = validationOf(ctx, s, role, method)
+	return v, err
 }
 
 // lookForRecord looks in the DNS for the TXT records of a domain that CERTInext does not see, and
 // says what it found. It returns nothing when CERTInext does not say what to look for.
-func (journal *Journal) lookForRecord(
-	ctx context.Context,
-	client *certinext.Client,
-	caOrderID, domain string,
-	how *issuing.DNSValidation,
+func (v *orderValidation) lookForRecord(
+	ctx context.Context, dns *validation.Publisher, domain string,
 ) string {
 	ctx, cancel := context.WithTimeout(ctx, proofPatience)
 	defer cancel()
-	c, err := client.DCVChallenge(ctx, caOrderID, domain, certinext.DCVMethodDNS)
+	c, err := v.client.DCVChallenge(ctx, v.number, domain, certinext.DCVMethodDNS)
 	if err != nil || c.DNSValue == "" {
 		return ""
 	}
 	var found []string
-	for _, host := range how.Names(c, domain) {
-		found = append(found, journal.Publisher.Look(ctx, how, host, c.DNSValue))
+	for _, host := range v.how.Names(c, domain) {
+		found = append(found, dns.Look(ctx, &v.how, host, c.DNSValue))
 	}
 	return strings.Join(found, "; ")
-}
-
-// orderDomains returns an order that CERTInext holds, the client of its account, and what CERTInext
-// says of the order's domains; unless domain is empty, of that domain only.
-func (journal *Journal) orderDomains(
-	ctx context.Context, s logical.Storage, role, id, domain string,
-) (*orderEntry, *certinext.Client, []validation.DomainChallenge, error) {
-	o, client, err := journal.placedOrder(ctx, s, role, id)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	states, err := domainStates(ctx, client, o)
-	if err == nil && domain != "" {
-		states = slices.DeleteFunc(states, func(d validation.DomainChallenge) bool {
-			return !strings.EqualFold(d.Domain, domain)
-		})
-		if len(states) == 0 {
-			err = fault.BadField("domain",
-				"%q is not a domain of order %s", sanitize.Short(domain), id)
-		}
-	}
-	return o, client, states, err
 }
 
 // validationOf returns how a role validates domains: by method or, when that is empty, by the

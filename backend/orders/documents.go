@@ -13,7 +13,6 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
-	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -33,11 +32,7 @@ func documentNeeds(o *orderEntry) []string {
 func (journal *Journal) SubmitDocuments(
 	ctx context.Context, s logical.Storage, role, id string, docs []Document,
 ) (*Order, error) {
-	r, err := roles.MustRead(ctx, s, role)
-	if err != nil {
-		return nil, err
-	}
-	h, err := journal.holdOrder(ctx, s, role, id)
+	r, h, err := journal.holdOrderOfRole(ctx, s, role, id)
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,6 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
-	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -72,11 +71,7 @@ func draftNeeds(o *orderEntry) []string {
 func (journal *Journal) PromoteOrder(
 	ctx context.Context, s logical.Storage, role, id string,
 ) (*Order, error) {
-	r, err := roles.MustRead(ctx, s, role)
-	if err != nil {
-		return nil, err
-	}
-	h, err := journal.holdOrder(ctx, s, role, id)
+	r, h, err := journal.holdOrderOfRole(ctx, s, role, id)
 	if err != nil {
 		return nil, err
 	}

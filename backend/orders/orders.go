@@ -12,6 +12,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -108,6 +109,18 @@ func (journal *Journal) holdOrder(
 	}
 }
 
+// holdOrderOfRole is holdOrder for what needs the role as well, which has to exist.
+func (journal *Journal) holdOrderOfRole(
+	ctx context.Context, s logical.Storage, role, id string,
+) (*issuing.Role, *heldOrder, error) {
+	r, err := roles.MustRead(ctx, s, role)
+	if err != nil {
+		return nil, nil, err
+	}
+	h, err := journal.holdOrder(ctx, s, role, id)
+	return r, h, err
+}
+
 // notOpen returns the error that says why an order cannot be held.
 func (journal *Journal) notOpen(ctx context.Context, s logical.Storage, role, id string) error {
 	o, err := journal.Order(ctx, s, role, id)
@@ -130,11 +143,7 @@ func (journal *Journal) notOpen(ctx context.Context, s logical.Storage, role, id
 func (journal *Journal) CollectOrder(
 	ctx context.Context, s logical.Storage, role, id, requester string,
 ) (*Issued, error) {
-	r, err := roles.MustRead(ctx, s, role)
-	if err != nil {
-		return nil, err
-	}
-	h, err := journal.holdOrder(ctx, s, role, id)
+	r, h, err := journal.holdOrderOfRole(ctx, s, role, id)
 	if err != nil {
 		return nil, err
 	}
