@@ -81,6 +81,87 @@ func TestNoReissueIsNeverTakenByThisClockAlone(t *testing.T) {
 	})
 }
 
+// The clock was two months behind when the process began and the reissue was lost, and is set right: it was lost a minute ago.
+func TestNoReissueIsNeverTakenByAClockThatIsSetRight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, first := reissuing(t, "842")
+		m.later(-60 * 24 * time.Hour)
+		m.start()
+		l := m.lostCalls()
+		l.hold = func(r *http.Request) bool { return strings.Contains(r.URL.Path, "reissue") }
+		order, err := m.attempt("orders/web/"+first.Data["order_id"].(string)+"/reissue", nil)
+		require.NoError(t, err)
+		require.Equal(t, 1, l.lost)
+		id := order.Data["order_id"].(string)
+		m.later(60 * 24 * time.Hour)
+		for range 3 {
+			time.Sleep(time.Minute)
+			m.pass()
+		}
+		require.Equal(t, "unresolved", m.read("orders/web/" + id).Data["state"])
+		time.Sleep(2 * time.Hour)
+		m.pass()
+		require.Equal(t, "failed", m.read("orders/web/" + id).Data["state"], "by then CERTInext would show it")
+	})
+}
+
+// The same for an order: another one that is placed a minute later proves nothing, whatever the clock said.
+func TestAnOrderAMinuteLaterProvesNothingByAnyClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := validated(certinexttest.Live)
+		m := newMount(t, ca)
+		m.later(-60 * 24 * time.Hour)
+		m.start()
+		m.unresolved(certinexttest.FaultDropped)
+		m.later(60 * 24 * time.Hour)
+		time.Sleep(time.Minute)
+		m.write("issue/web", map[string]any{"common_name": "a-minute-later.example.com"})
+		require.Contains(t, m.refused("issue/web", www), "not known yet")
+		time.Sleep(2 * time.Hour)
+		m.write("issue/web", map[string]any{"common_name": "later.example.com"})
+		m.chainOK(m.write("issue/web", www))
+		require.Equal(t, 1, countOrders(ca, "www.example.com"))
+	})
+}
+
+// CERTInext remembers an Idempotency-Key for a day. Three days later it is not sent again, whatever this server's clock says.
+func TestNoKeyIsSentAgainThatCERTInextHasForgotten(t *testing.T) {
+	const days = 24 * time.Hour
+	for name, clock := range map[string]struct{ before, after time.Duration }{
+		"right":                              {},
+		"ahead when it was sent":             {before: 60 * days},
+		"set back since":                     {after: -60 * days},
+		"set back since, to within the day":  {after: -60 * time.Hour},
+		"behind when it was sent, and after": {before: -60 * days, after: -62*days - 12*time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ca := validated(certinexttest.Live)
+				ca.Idempotency = certinexttest.On
+				withoutRecords(ca)
+				ca.Inject(certinexttest.Fault{Operation: certinexttest.OpCreateSSL, Kind: certinexttest.FaultLostReply})
+				m := newMount(t, ca)
+				m.write("config", map[string]any{"trust_idempotency_key": true})
+				m.later(clock.before)
+				_, _ = m.attempt("orders/web", www)
+				require.Len(t, ca.Orders(), 1)
+				ca.ClearFaults()
+				withoutRecords(ca)
+				time.Sleep(3 * days)
+				ca.Configure(func(s *certinexttest.Server) { s.Idempotency = certinexttest.Off })
+				m.later(clock.after - clock.before)
+				m.start()
+				for range 3 {
+					m.pass()
+					_, _ = m.attempt("issue/web", www)
+					time.Sleep(10 * time.Minute)
+				}
+				require.Len(t, ca.Orders(), 1)
+			})
+		})
+	}
+}
+
 // A process that has not heard CERTInext's clock, and whose own is ahead, hands a certificate over again.
 func TestANewProcessForgetsNoLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -36,7 +36,6 @@ type Journal struct {
 	Certificates *certificates.Keeper
 
 	begun       time.Time    // when this process began, by its own clock
-	started     time.Time    // the same, with a monotonic reading
 	answers     atomic.Int64 // of this process that held a certificate; numbers them, too
 	registry    registry
 	laterOrders laterOrders
@@ -57,9 +56,10 @@ func New(
 ) *Journal {
 	journal := &Journal{
 		Host: h, Account: acct, Publisher: pub, Certificates: certs,
-		begun: h.Now(), started: h.Steady(), report: newOrdersReport(),
+		begun: h.Now(), report: newOrdersReport(),
 		behind: make(chan struct{}, behind),
 	}
+	journal.registry.since = h.Steady()
 	certs.Origin = journal
 	return journal
 }

@@ -4,7 +4,6 @@
 package orders
 
 import (
-	"slices"
 	"sync"
 	"time"
 
@@ -20,12 +19,12 @@ import (
 // It proves this only for orders of the same account, product, group and organization, since it is
 // not known whose orders the report leaves out, and only where its own row shows its own marker:
 // records that show no markers prove nothing. It is remembered by the process that placed it, which
-// knows by its own clock when it asked.
+// knows when it asked, by a clock that nobody sets.
 type laterOrder struct {
 	scope     orderScope
 	caOrderID string
 	marker    string
-	asked     time.Time // when CERTInext was asked for it
+	asked     time.Time // when CERTInext was asked for it, by the clock that nobody sets
 }
 
 // An orderScope is what two orders must have in common for one to prove the other absent.
@@ -81,15 +80,11 @@ func (l *laterOrders) add(order laterOrder) {
 	}
 }
 
-// pruneAndList returns the markers, by CERTInext's order number, of the orders in earlier's scope
-// that were asked for no earlier than it was. It first forgets those that were asked for after now:
-// a clock was ahead when they were placed, so when they were asked for is not known.
-func (l *laterOrders) pruneAndList(earlier laterOrder, now time.Time) map[string]string {
+// list returns the markers, by CERTInext's order number, of the orders in earlier's scope that were
+// asked for no earlier than it was.
+func (l *laterOrders) list(earlier laterOrder) map[string]string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.recent = slices.DeleteFunc(l.recent, func(known laterOrder) bool {
-		return known.asked.After(now)
-	})
 	later := make(map[string]string)
 	for _, known := range l.recent {
 		if known.scope == earlier.scope && !known.asked.Before(earlier.asked) {

@@ -135,8 +135,6 @@ type orderEntry struct {
 	PromotedAt   time.Time `json:"promoted_at,omitzero"`
 	// ChainMissedAt is when CERTInext, or a proxy, first refused the chain of the certificate.
 	ChainMissedAt time.Time `json:"chain_missed_at,omitzero"`
-	// AskedAgainAt is when the create was last repeated with the same Idempotency-Key.
-	AskedAgainAt time.Time `json:"asked_again_at,omitzero"`
 	// Adopted is set while CERTInext's number is an operator's word, which the certificate has yet
 	// to prove.
 	Adopted bool `json:"adopted,omitempty"`
@@ -257,14 +255,6 @@ func (o *orderEntry) askedAt() time.Time {
 		return o.CreatedAt
 	}
 	return o.PromotedAt
-}
-
-// lastAskedAt returns when CERTInext was last asked for the order.
-func (o *orderEntry) lastAskedAt() time.Time {
-	if o.AskedAgainAt.After(o.askedAt()) {
-		return o.AskedAgainAt
-	}
-	return o.askedAt()
 }
 
 const maxTimeline = 50

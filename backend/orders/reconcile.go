@@ -12,7 +12,6 @@ import (
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
-	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
@@ -104,11 +103,11 @@ func (d *driver) neverTaken(ctx context.Context, now time.Time, cause error) out
 // order is not found, which proves nothing, and [errNeverTaken] when CERTInext certainly never took
 // it (ADR 0009).
 func (d *driver) locate(ctx context.Context) (remoteID, error) {
-	o, now := d.order, d.journal.Now()
+	o := d.order
 	if o.Reissue != nil {
 		return d.findReissue(ctx)
 	}
-	if d.mayReplay() && now.Before(o.askedAt().Add(replayWindow)) {
+	if d.mayReplay() {
 		return d.replay(ctx)
 	}
 	found, err := d.journal.report.find(ctx, d)
@@ -116,11 +115,8 @@ func (d *driver) locate(ctx context.Context) (remoteID, error) {
 		// Whether the records show drafts is not known, so the absence of one proves nothing.
 		return found, err
 	}
-	if _, certain := d.journal.Account.Time(); !certain {
-		return remoteID{}, nil // how much later another order was placed is not known
-	}
-	after := d.knownSince().Add(d.config.EffectiveAbsentAfter())
-	later := d.journal.laterOrders.pruneAndList(laterOrderOf(o, after), now)
+	after := d.journal.registry.lastAsked(o.ID).Add(d.config.EffectiveAbsentAfter())
+	later := d.journal.laterOrders.list(laterOrderOf(o, after))
 	if len(later) == 0 {
 		return remoteID{}, nil
 	}
@@ -165,38 +161,27 @@ func keyless(cfg *account.Config, family certinext.Family) bool {
 	return cfg.Version() == certinext.V1 || family == certinext.FamilySMIME
 }
 
-// knownSince returns when CERTInext was asked for the order, by the clock of this process. An order
-// of an earlier process, perhaps on another node, counts as asked for when this one began.
-func (d *driver) knownSince() time.Time {
-	asked, now := d.order.askedAt(), d.journal.Now()
-	if asked.After(now) {
-		asked = now // the clock was ahead then
-	}
-	if asked.After(d.journal.begun) && !d.journal.begun.After(now) {
-		return asked
-	}
-	return host.Earlier(d.journal.begun, now)
-}
-
 // replayWindow is how long CERTInext is trusted to remember an Idempotency-Key. How long it does is
 // not documented.
 const replayWindow = 24 * time.Hour
 
-// mayReplay reports whether the create may be repeated with its Idempotency-Key to find the order.
-// That buys an order that never arrived, so not while ordering is paused. And a create may take
-// minutes, so not for a caller that waits for an answer only.
+// mayReplay reports whether the create may be repeated with its Idempotency-Key to find the order:
+// while CERTInext certainly remembers the key. That buys an order that never arrived, so not while
+// ordering is paused. And a create may take minutes, so not for a caller that waits for an answer
+// only.
 func (d *driver) mayReplay() bool {
-	return d.config.TrustIdempotencyKey && d.sendsKey() &&
-		d.config.MayOrder() == nil && !d.purpose.isHurried()
+	if !d.config.TrustIdempotencyKey || !d.sendsKey() ||
+		d.config.MayOrder() != nil || d.purpose.isHurried() {
+		return false
+	}
+	now, certain := d.journal.Account.Time()
+	age := now.Sub(d.order.askedAt())
+	return certain && age >= 0 && age < replayWindow
 }
 
 // replay repeats the create with its Idempotency-Key, and returns what CERTInext calls the order
 // then.
 func (d *driver) replay(ctx context.Context) (remoteID, error) {
-	d.order.AskedAgainAt = d.journal.Now()
-	if err := d.save(ctx); err != nil {
-		return remoteID{}, err
-	}
 	remote, err := d.create(ctx)
 	if err != nil {
 		refused := certinext.HasStatus(err, http.StatusBadRequest, http.StatusUnprocessableEntity)

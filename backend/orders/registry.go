@@ -28,6 +28,7 @@ type registry struct {
 	loaded   bool
 	loading  chan struct{}       // closed when a running load has ended; nil when none runs
 	outdated int                 // counts how often another node has changed an order in storage
+	since    time.Time           // by when what was read was stored, by the clock that nobody sets
 	orders   map[string]*tracked // by order id
 
 	unreadable []string // storage keys of entries that could not be decoded
@@ -54,10 +55,8 @@ type tracked struct {
 	// stored is the serial number, with dashes, of the certificate that this process has stored and
 	// handed over, even if the answer was taken back.
 	stored string
-	// futureSeen is when this process first found the time at which CERTInext was asked to lie in
-	// the future: the clock was ahead when it was stored.
-	futureSeen time.Time
-	// sent is when this process last sent the order to CERTInext, with a monotonic reading.
+	// sent is when this process last sent the order to CERTInext, by the clock that nobody sets;
+	// the zero time when it has not done so.
 	sent time.Time
 }
 
@@ -191,11 +190,11 @@ func (r *registry) hold(t *tracked) *heldOrder {
 }
 
 // forget makes the next load read storage again. It keeps the orders that are held, and those of
-// which the registry knows more than storage.
-func (r *registry) forget() {
+// which the registry knows more than storage. now is [host.Options.Steady]'s.
+func (r *registry) forget(now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.loaded = false
+	r.loaded, r.since = false, now
 	r.outdated++
 	for id, t := range r.orders {
 		if t.busy == nil && t.handed == nil && t.unsaved == nil && !t.unsent {
@@ -464,48 +463,9 @@ func (r *registry) due(now time.Time, limit int) []tracked {
 	return out
 }
 
-// boundAsked returns the latest time, by the present clock, at which CERTInext can have been asked
-// for an order. A stored time in the future was written while the clock was ahead, by how much is
-// not known: then it is the time at which this process first saw that, which is remembered.
-func (r *registry) boundAsked(id string, stored, now time.Time) time.Time {
-	if !stored.After(now) {
-		return stored
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	t := r.orders[id]
-	if t == nil {
-		return now
-	}
-	if t.futureSeen.IsZero() || t.futureSeen.After(now) {
-		t.futureSeen = now
-	}
-	return t.futureSeen
-}
-
-// markSent records that CERTInext is about to be sent the order. now is [host.Options.Steady]'s.
-func (r *registry) markSent(id string, now time.Time) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if t := r.orders[id]; t != nil {
-		t.sent = now
-	}
-}
-
-// sinceSent returns how long ago CERTInext was sent the order at the earliest, by a clock that does
-// not jump: since this process did so, or since it was started.
-func (r *registry) sinceSent(id string, started, now time.Time) time.Duration {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if t := r.orders[id]; t != nil && !t.sent.IsZero() {
-		return now.Sub(t.sent)
-	}
-	return now.Sub(started)
-}
-
 // Invalidate has the open orders read again when another node has changed one of them in storage.
 func (journal *Journal) Invalidate(key string) {
 	if strings.HasPrefix(key, OpenPrefix) {
-		journal.registry.forget()
+		journal.registry.forget(journal.Steady())
 	}
 }

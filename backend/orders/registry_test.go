@@ -103,7 +103,7 @@ func TestWhatChangesWhileTheRegistryIsFilledIsNotMissed(t *testing.T) {
 		go func() { done <- r.load(t.Context(), s) }()
 		time.Sleep(time.Second)
 		storeOrder(t, s.Storage, "b") // by another node, after the list was read
-		r.forget()
+		r.forget(time.Now())
 		require.NoError(t, <-done)
 		require.Equal(t, "b", claimed(r, "b"))
 	})

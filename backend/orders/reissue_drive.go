@@ -41,17 +41,11 @@ func (d *driver) findReissue(ctx context.Context) (remoteID, error) {
 		return remoteID{}, nil
 	case remote.RequestID != o.Reissue.RequestID:
 		return remoteID{orderID: o.CAOrderID, requestID: remote.RequestID}, nil
-	case d.isLongAgo():
+	case d.sinceAsked() > d.config.EffectiveAbsentAfter():
 		return remoteID{}, fmt.Errorf("%w: %s later, its order %s is the same as before",
 			errNeverTaken, d.config.EffectiveAbsentAfter(), sanitize.Short(o.CAOrderID))
 	}
 	return remoteID{}, nil
-}
-
-// isLongAgo reports whether CERTInext was asked for the order so long ago that it would show it.
-func (d *driver) isLongAgo() bool {
-	now, certain := d.journal.Account.Time()
-	return certain && now.After(d.knownSince().Add(d.config.EffectiveAbsentAfter()))
 }
 
 // reissuePatience is how long CERTInext may call a reissue issued and deliver the previous

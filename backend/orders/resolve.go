@@ -127,16 +127,6 @@ func (h *heldOrder) checkSettled(cfg *account.Config) error {
 		h.id, h.journal.Now().Add(left).UTC().Format(time.RFC3339))
 }
 
-// stillWorking returns how much longer CERTInext may be working on the order, which it does for
-// timeout at most: by this server's clock, and by what has passed in this process, which no jump of
-// the clock changes.
-func (h *heldOrder) stillWorking(timeout time.Duration) time.Duration {
-	now := h.journal.Now()
-	asked := h.journal.registry.boundAsked(h.id, h.entry.lastAskedAt(), now)
-	sent := h.journal.registry.sinceSent(h.id, h.journal.started, h.journal.Steady())
-	return max(asked.Add(timeout).Sub(now), timeout-sent)
-}
-
 // hasNoRecords reports whether err is CERTInext's own answer that this edition of its API has no
 // orders report.
 func hasNoRecords(err error) bool {

@@ -75,7 +75,6 @@ func storedV2() map[string]any {
 	order := all["order"].(*orderEntry)
 	order.Reuse = &window
 	order.FinalSeen = sighting{Status: certinext.StatusRejected, At: at}
-	order.AskedAgainAt = at
 	order.ChainMissedAt = at
 	order.Adopted = true
 	return all
