@@ -12,6 +12,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/domains"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/keyed"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/inventory"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/orders"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
@@ -52,7 +53,8 @@ type Engine struct {
 	Orders       *orders.Journal
 	Inventory    *inventory.Inventory
 
-	tickTime time.Duration
+	roleWrites keyed.Mutex // one store of a role at a time
+	tickTime   time.Duration
 
 	passing chan struct{} // of capacity 1; full while a pass runs, and while Close waits
 }

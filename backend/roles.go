@@ -26,40 +26,59 @@ func (e *Engine) Roles(ctx context.Context, s logical.Storage) ([]string, error)
 // WriteRole applies change to a role, validates the result and stores it. With patch, the role has
 // to exist, and keeps what change does not set; otherwise it starts from the defaults. The product
 // is looked up in the account's catalog (ADR 0014). While CERTInext cannot be asked, the role has
-// to name its variant, and the warnings say what was not checked.
+// to name its variant, and the warnings say what was not checked. No lock is held while it is
+// asked: a role that another request changes meanwhile is changed anew.
 func (e *Engine) WriteRole(
 	ctx context.Context, s logical.Storage, name string, patch bool,
 	change func(*issuing.Role) error,
 ) (warnings []string, err error) {
-	r := issuing.NewRole(name)
-	if patch {
-		if r, err = roles.MustRead(ctx, s, name); err != nil {
-			return nil, err
-		}
-	}
-	before := *r
-	if err := change(r); err != nil {
-		return nil, err
-	}
-	cfg, err := e.Account.Config(ctx, s)
+	err = roles.Write(ctx, s, &e.roleWrites, name,
+		func(before *issuing.Role) (after *issuing.Role, err error) {
+			if !patch {
+				before = issuing.NewRole(name)
+			}
+			if before == nil {
+				return nil, roles.NotFound(name)
+			}
+			after, warnings, err = e.changedRole(ctx, s, before, change)
+			return after, err
+		})
 	if err != nil {
 		return nil, err
 	}
-	r.Normalize(&before, cfg)
+	return warnings, nil
+}
+
+// changedRole returns a validated copy of before with change applied, and what is to be said about
+// it.
+func (e *Engine) changedRole(
+	ctx context.Context, s logical.Storage, before *issuing.Role,
+	change func(*issuing.Role) error,
+) (after *issuing.Role, warnings []string, err error) {
+	changed := *before
+	r := &changed
+	if err := change(r); err != nil {
+		return nil, nil, err
+	}
+	cfg, err := e.Account.Config(ctx, s)
+	if err != nil {
+		return nil, nil, err
+	}
+	r.Normalize(before, cfg)
 	if warnings, err = e.checkProduct(ctx, s, r); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := r.Validate(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := e.checkSolver(ctx, s, r.DNS.Solver); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if err := r.BindConsent(&before, cfg); err != nil {
-		return nil, err
+	if err := r.BindConsent(before, cfg); err != nil {
+		return nil, nil, err
 	}
 	r.Family = r.Shape().Family
-	return append(warnings, r.Warnings(cfg)...), roles.Write(ctx, s, r)
+	return r, append(warnings, r.Warnings(cfg)...), nil
 }
 
 // checkSolver refuses a role whose solver does not exist.
@@ -78,5 +97,5 @@ func (e *Engine) checkSolver(ctx context.Context, s logical.Storage, name string
 
 // DeleteRole removes a role. Its orders and certificates stay.
 func (e *Engine) DeleteRole(ctx context.Context, s logical.Storage, name string) error {
-	return roles.Delete(ctx, s, name)
+	return roles.Delete(ctx, s, &e.roleWrites, name)
 }

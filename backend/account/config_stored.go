@@ -9,8 +9,8 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
-// StoredConfig is the entry under [ConfigKey].
-type StoredConfig struct {
+// A storedConfig is the entry under [ConfigKey].
+type storedConfig struct {
 	Version           int            `json:"version"`
 	BaseURL           string         `json:"base_url"`
 	APIVersion        string         `json:"api_version,omitempty"`
@@ -87,9 +87,9 @@ func (d StoredDefaults) Defaults() OrderDefaults {
 	}
 }
 
-// NewStoredConfig returns the stored form of c.
-func NewStoredConfig(c *Config) *StoredConfig {
-	return &StoredConfig{
+// newStoredConfig returns the stored form of c.
+func newStoredConfig(c *Config) *storedConfig {
+	return &storedConfig{
 		Version:           1,
 		BaseURL:           c.BaseURL,
 		APIVersion:        c.APIVersion,
@@ -109,8 +109,11 @@ func NewStoredConfig(c *Config) *StoredConfig {
 	}
 }
 
-// Config returns the config that s stores.
-func (s *StoredConfig) Config() *Config {
+// config returns the config that s stores; nil when s is.
+func (s *storedConfig) config() *Config {
+	if s == nil {
+		return nil
+	}
 	return &Config{
 		BaseURL:             s.BaseURL,
 		APIVersion:          s.APIVersion,

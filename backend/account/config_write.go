@@ -6,7 +6,6 @@ package account
 import (
 	"context"
 	"fmt"
-	"reflect"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
@@ -15,11 +14,8 @@ import (
 
 // Config returns the mount's configuration, or nil when there is none.
 func (acct *Account) Config(ctx context.Context, s logical.Storage) (*Config, error) {
-	stored, err := store.Get[StoredConfig](ctx, s, ConfigKey)
-	if err != nil || stored == nil {
-		return nil, err
-	}
-	return stored.Config(), nil
+	stored, err := store.Get[storedConfig](ctx, s, ConfigKey)
+	return stored.config(), err
 }
 
 // mustConfig is Config, except that a missing one is the error [fault.ErrNotConfigured].
@@ -41,24 +37,23 @@ func (acct *Account) WriteConfig(
 	ctx context.Context, s logical.Storage, change func(*Config) error, verify bool,
 ) error {
 	pauses := acct.pauses.Load()
-	for {
-		before, err := acct.Config(ctx, s)
-		if err != nil {
-			return err
-		}
-		c, err := changedConfig(before, change)
-		if err != nil {
-			return err
-		}
-		if verify {
-			if err := acct.verifyConfig(ctx, c); err != nil {
-				return err
+	return store.Update[storedConfig]{
+		Locks: &acct.configWrites,
+		Make: func(before *storedConfig) (*storedConfig, error) {
+			c, err := changedConfig(before.config(), change)
+			if err != nil {
+				return nil, err
 			}
-		}
-		if stored, err := acct.replaceConfig(ctx, s, before, c, pauses); err != nil || stored {
-			return err
-		}
-	}
+			if verify {
+				err = acct.verifyConfig(ctx, c)
+			}
+			return newStoredConfig(c), err
+		},
+		Admit: func(before, after *storedConfig) error {
+			return acct.admitPause(before.config(), after.config(), pauses)
+		},
+		Stored: acct.ForgetConnection,
+	}.Apply(ctx, s, ConfigKey)
 }
 
 // changedConfig returns a validated copy of before with change applied; before is nil when there is
@@ -97,32 +92,18 @@ func (acct *Account) verifyConfig(ctx context.Context, c *Config) error {
 	return nil
 }
 
-// replaceConfig stores c in place of before. It returns false and stores nothing when before is no
-// longer what is stored. pauses is the count of writes that had paused ordering when this one
-// began: once an operator has been told that ordering is paused, a write that was already under way
-// must not lift the pause.
-func (acct *Account) replaceConfig(
-	ctx context.Context, s logical.Storage, before, c *Config, pauses int64,
-) (bool, error) {
-	unlock, err := acct.configWrites.Lock(ctx, ConfigKey)
-	if err != nil {
-		return false, err
-	}
-	defer unlock()
-	now, err := acct.Config(ctx, s)
-	if err != nil || !reflect.DeepEqual(now, before) {
-		return false, err
-	}
+// admitPause refuses a write of config that would lift a pause of ordering which began while the
+// write was under way: the operator who wrote the pause was told that ordering is paused. pauses is
+// the count of writes that had paused ordering when this one began.
+func (acct *Account) admitPause(before, after *Config, pauses int64) error {
 	switch {
-	case c.isPaused():
+	case after.isPaused():
 		acct.pauses.Add(1)
-	case now.isPaused() && acct.pauses.Load() != pauses:
-		return false, fault.BadField("ordering", "was paused while this write was under way, "+
+	case before.isPaused() && acct.pauses.Load() != pauses:
+		return fault.BadField("ordering", "was paused while this write was under way, "+
 			"so nothing is stored: write it again to lift the pause")
 	}
-	defer acct.ForgetConnection() // a write that failed may have taken effect
-	err = store.Put(ctx, s, ConfigKey, NewStoredConfig(c))
-	return err == nil, err
+	return nil
 }
 
 // notGiven stands for a secret that a change of the config does not set.
@@ -161,13 +142,7 @@ func (c *Config) keepSecrets(before *Config) error {
 
 // DeleteConfig deletes the configuration. Orders and certificates stay.
 func (acct *Account) DeleteConfig(ctx context.Context, s logical.Storage) error {
-	// Without the lock, a write between its comparison and its store would bring the config back.
-	unlock, err := acct.configWrites.Lock(ctx, ConfigKey)
-	if err != nil {
-		return err
-	}
-	defer unlock()
 	defer acct.disconnect()
 	defer acct.ForgetConnection() // a write that failed may have taken effect
-	return store.Delete(ctx, s, ConfigKey)
+	return store.DeleteLocked(ctx, s, &acct.configWrites, ConfigKey, nil)
 }

@@ -30,7 +30,7 @@ func storedV1() map[string]any {
 		EmailNotifications: "0", AccountingModel: certinext.AccountingCash,
 	}
 	return map[string]any{
-		"config": NewStoredConfig(&Config{
+		"config": newStoredConfig(&Config{
 			BaseURL: "https://us-api.certinext.io", APIVersion: "v1",
 			ClientID: "1234567890", ClientSecret: "client-secret", OrderDefaults: defaults,
 			RequestTimeout: time.Minute, CreateTimeout: 3 * time.Minute, RequestsPerSecond: 5,
@@ -42,7 +42,7 @@ func storedV1() map[string]any {
 // storedV2 is one full entry of each kind that has changed since.
 func storedV2() map[string]any {
 	all := storedV1()
-	config := all["config"].(*StoredConfig)
+	config := all["config"].(*storedConfig)
 	config.Ordering = OrderingPaused
 	return all
 }
@@ -54,6 +54,6 @@ func TestStoredEntriesOfEveryVersionAreRead(t *testing.T) {
 
 // TestConfigSurvivesStorage checks that no field is lost between a config and its entry.
 func TestConfigSurvivesStorage(t *testing.T) {
-	config := storedV2()["config"].(*StoredConfig)
-	require.Equal(t, config, NewStoredConfig(config.Config()))
+	config := storedV2()["config"].(*storedConfig)
+	require.Equal(t, config, newStoredConfig(config.config()))
 }

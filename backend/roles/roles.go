@@ -17,33 +17,47 @@ const Prefix = "role/"
 
 // Read returns a role, or nil and no error when there is none of that name.
 func Read(ctx context.Context, s logical.Storage, name string) (*issuing.Role, error) {
-	stored, err := store.Get[Stored](ctx, s, Prefix+name)
-	if err != nil || stored == nil {
-		return nil, err
-	}
-	return stored.Role(name), nil
+	r, err := store.Get[stored](ctx, s, Prefix+name)
+	return r.role(name), err
 }
 
 // MustRead is [Read] with a [*fault.NotFoundError] when there is no role of that name.
 func MustRead(ctx context.Context, s logical.Storage, name string) (*issuing.Role, error) {
 	r, err := Read(ctx, s, name)
 	if err == nil && r == nil {
-		return nil, &fault.NotFoundError{Kind: "role", Name: name}
+		return nil, NotFound(name)
 	}
 	return r, err
 }
+
+// NotFound returns the error that there is no role of that name.
+func NotFound(name string) error { return &fault.NotFoundError{Kind: "role", Name: name} }
 
 // List returns the names of the roles.
 func List(ctx context.Context, s logical.Storage) ([]string, error) {
 	return store.List(ctx, s, Prefix)
 }
 
-// Write stores a role, which the caller has validated.
-func Write(ctx context.Context, s logical.Storage, r *issuing.Role) error {
-	return store.Put(ctx, s, Prefix+r.Name, NewStored(r))
+// Write stores what change makes of a role, which it has validated. before is nil when there is no
+// role of that name. change may take its time: it is called again when another request changes or
+// deletes the role meanwhile, so no change is lost (see [store.Update]).
+func Write(
+	ctx context.Context, s logical.Storage, locks store.Locker, name string,
+	change func(before *issuing.Role) (*issuing.Role, error),
+) error {
+	return store.Update[stored]{
+		Locks: locks,
+		Make: func(before *stored) (*stored, error) {
+			r, err := change(before.role(name))
+			if err != nil {
+				return nil, err
+			}
+			return newStored(r), nil
+		},
+	}.Apply(ctx, s, Prefix+name)
 }
 
 // Delete removes a role. Its orders and certificates stay.
-func Delete(ctx context.Context, s logical.Storage, name string) error {
-	return store.Delete(ctx, s, Prefix+name)
+func Delete(ctx context.Context, s logical.Storage, locks store.Locker, name string) error {
+	return store.DeleteLocked(ctx, s, locks, Prefix+name, nil)
 }

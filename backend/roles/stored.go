@@ -12,8 +12,8 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
-// A Stored is the stored form of a role.
-type Stored struct {
+// A stored is the stored form of a role.
+type stored struct {
 	Version         int                    `json:"version"`
 	ProductCode     string                 `json:"product_code"`
 	Variant         string                 `json:"variant"`
@@ -61,9 +61,9 @@ type Stored struct {
 	MaxTTL          time.Duration  `json:"max_ttl,omitempty"` // nanoseconds
 }
 
-// NewStored returns the stored form of r.
-func NewStored(r *issuing.Role) *Stored {
-	return &Stored{
+// newStored returns the stored form of r.
+func newStored(r *issuing.Role) *stored {
+	return &stored{
 		Version: 1, ProductCode: r.ProductCode, Variant: r.Variant,
 		Defaults: account.NewStoredDefaults(r.OrderDefaults), ConsentFor: r.ConsentFor,
 		ValidityYears: r.ValidityYears, AutoRenew: r.AutoRenew,
@@ -88,8 +88,11 @@ func NewStored(r *issuing.Role) *Stored {
 	}
 }
 
-// Role returns the role that was stored under name.
-func (s *Stored) Role(name string) *issuing.Role {
+// role returns the role that was stored under name; nil when s is.
+func (s *stored) role(name string) *issuing.Role {
+	if s == nil {
+		return nil
+	}
 	return &issuing.Role{
 		Name: name, ProductCode: s.ProductCode, Variant: s.Variant,
 		Family:        account.Shapes[s.Variant].Family,

@@ -28,7 +28,7 @@ func storedV1() map[string]any {
 		EmailNotifications: "0", AccountingModel: certinext.AccountingCash,
 	}
 	return map[string]any{
-		"role": NewStored(&issuing.Role{
+		"role": newStored(&issuing.Role{
 			Name: "web", ProductCode: "844", Variant: "dv-ucc",
 			OrderDefaults: defaults, ConsentFor: "https://us-api.certinext.io",
 			ValidityYears: 2, AutoRenew: true, RenewBeforeDays: 30, AutoSecureWWW: true,
@@ -57,7 +57,7 @@ func storedV1() map[string]any {
 func storedV2() map[string]any {
 	all := storedV1()
 	window := 10 * time.Minute
-	role := all["role"].(*Stored)
+	role := all["role"].(*stored)
 	role.ReuseWindow = &window
 	return all
 }
@@ -69,6 +69,6 @@ func TestStoredEntriesOfEveryVersionAreRead(t *testing.T) {
 
 // No field is lost between a role and its stored form.
 func TestARoleSurvivesStorage(t *testing.T) {
-	role := storedV2()["role"].(*Stored)
-	require.Equal(t, role, NewStored(role.Role("web")))
+	role := storedV2()["role"].(*stored)
+	require.Equal(t, role, newStored(role.role("web")))
 }

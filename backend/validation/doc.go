@@ -19,9 +19,10 @@ import (
 type Publisher struct {
 	*host.Host
 
-	resolvers   []string                   // DNS resolvers; those of the machine when empty
-	solvers     keyed.Values[*readySolver] // by name
-	recordLocks keyed.Mutex                // by the hash that the keys of equal records end in
+	resolvers    []string                   // DNS resolvers; those of the machine when empty
+	solvers      keyed.Values[*readySolver] // by name
+	solverWrites keyed.Mutex                // one store of a solver at a time, by its key
+	recordLocks  keyed.Mutex                // by the hash that the keys of equal records end in
 }
 
 // New returns the publisher of a mount. Its resolvers, as host:port, serve roles that name none;

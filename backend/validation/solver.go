@@ -101,11 +101,8 @@ func (v *Solver) validate() error {
 
 // Solver returns a solver, or nil when there is none of that name.
 func (pub *Publisher) Solver(ctx context.Context, s logical.Storage, name string) (*Solver, error) {
-	stored, err := store.Get[StoredSolver](ctx, s, SolverPrefix+name)
-	if err != nil || stored == nil {
-		return nil, err
-	}
-	return stored.Solver(name), nil
+	stored, err := store.Get[storedSolver](ctx, s, SolverPrefix+name)
+	return stored.solver(name), err
 }
 
 // Solvers returns the names of the solvers.
@@ -124,40 +121,57 @@ func (pub *Publisher) WriteSolver(
 	ctx context.Context, s logical.Storage, name string, patch, force bool,
 	change func(*Solver) error,
 ) error {
-	before, err := pub.Solver(ctx, s, name)
-	if err != nil {
-		return err
-	}
+	return store.Update[storedSolver]{
+		Locks: &pub.solverWrites,
+		Make: func(before *storedSolver) (*storedSolver, error) {
+			v, err := changedSolver(before.solver(name), name, patch, change)
+			if err != nil {
+				return nil, err
+			}
+			return newStoredSolver(v), nil
+		},
+		Admit: func(before, after *storedSolver) error {
+			field := relocatingField(before.solver(name), after.solver(name))
+			if field == "" {
+				return nil
+			}
+			return pub.forgetRecords(ctx, s, name, field, force)
+		},
+		Stored: func() { pub.solvers.Forget(name) },
+	}.Apply(ctx, s, SolverPrefix+name)
+}
+
+// changedSolver returns the solver that a write makes of before, which is nil when there is none.
+func changedSolver(
+	before *Solver, name string, patch bool, change func(*Solver) error,
+) (*Solver, error) {
 	v := &Solver{Name: name, Values: map[string]account.Secret{}}
 	if patch {
 		if before == nil {
-			return &fault.NotFoundError{Kind: "solver", Name: sanitize.Short(name)}
+			return nil, noSolver(name)
 		}
 		copied := *before
 		copied.Values = maps.Clone(before.Values)
 		v = &copied
 	}
 	if err := change(v); err != nil {
-		return err
+		return nil, err
 	}
 	if patch && v.Provider != before.Provider {
-		return fault.BadField("provider",
+		return nil, fault.BadField("provider",
 			"cannot be patched, since all other settings belong to it: write the whole solver")
 	}
 	maps.DeleteFunc(v.Values, func(_ string, value account.Secret) bool { return value == "" })
 	if err := v.validate(); err != nil {
-		return err
+		return nil, err
 	}
-	if _, err := v.open(); err != nil {
-		return err
-	}
-	if field := relocatingField(before, v); field != "" {
-		if err := pub.forgetRecords(ctx, s, name, field, force); err != nil {
-			return err
-		}
-	}
-	defer pub.solvers.Forget(name)
-	return store.Put(ctx, s, SolverPrefix+name, NewStoredSolver(v))
+	_, err := v.open()
+	return v, err
+}
+
+// noSolver returns the error that there is no solver of that name.
+func noSolver(name string) error {
+	return &fault.NotFoundError{Kind: "solver", Name: sanitize.Short(name)}
 }
 
 // relocatingField returns the setting whose change makes a solver publish at another place. It is
@@ -209,11 +223,10 @@ func (pub *Publisher) forgetRecords(
 func (pub *Publisher) RemoveSolver(
 	ctx context.Context, s logical.Storage, name string, force bool,
 ) error {
-	if err := pub.forgetRecords(ctx, s, name, "name", force); err != nil {
-		return err
-	}
 	defer pub.solvers.Forget(name)
-	return store.Delete(ctx, s, SolverPrefix+name)
+	return store.DeleteLocked(ctx, s, &pub.solverWrites, SolverPrefix+name, func() error {
+		return pub.forgetRecords(ctx, s, name, "name", force)
+	})
 }
 
 // Invalidate drops the client of a solver whose entry another node has changed.
@@ -229,7 +242,7 @@ func (pub *Publisher) MustSolver(
 ) (*Solver, error) {
 	v, err := pub.Solver(ctx, s, name)
 	if err == nil && v == nil {
-		return nil, &fault.NotFoundError{Kind: "solver", Name: sanitize.Short(name)}
+		return nil, noSolver(name)
 	}
 	return v, err
 }
@@ -258,8 +271,8 @@ func (pub *Publisher) readySolver(
 	})
 }
 
-// A StoredSolver is the stored form of a [Solver].
-type StoredSolver struct {
+// A storedSolver is the stored form of a [Solver].
+type storedSolver struct {
 	Version  int               `json:"version"`
 	Provider string            `json:"provider"`
 	Values   map[string]string `json:"values,omitempty"` // secrets among them
@@ -268,20 +281,23 @@ type StoredSolver struct {
 	TTL      time.Duration     `json:"ttl,omitempty"` // nanoseconds
 }
 
-// NewStoredSolver returns the stored form of v.
-func NewStoredSolver(v *Solver) *StoredSolver {
+// newStoredSolver returns the stored form of v.
+func newStoredSolver(v *Solver) *storedSolver {
 	values := make(map[string]string, len(v.Values))
 	for name, value := range v.Values {
 		values[name] = string(value)
 	}
-	return &StoredSolver{
+	return &storedSolver{
 		Version: 1, Provider: v.Provider, Values: values, Ambient: v.Ambient,
 		Zone: v.Zone, TTL: v.TTL,
 	}
 }
 
-// Solver returns the solver that was stored under name.
-func (s *StoredSolver) Solver(name string) *Solver {
+// solver returns the solver that was stored under name; nil when s is.
+func (s *storedSolver) solver(name string) *Solver {
+	if s == nil {
+		return nil
+	}
 	values := make(map[string]account.Secret, len(s.Values))
 	for field, value := range s.Values {
 		values[field] = account.Secret(value)

@@ -15,7 +15,7 @@ import (
 func storedV1() map[string]any {
 	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	return map[string]any{
-		"solver": &StoredSolver{
+		"solver": &storedSolver{
 			Version: 1, Provider: "rfc2136",
 			Values:  map[string]string{"server": "ns1.example.com", "tsig_secret": "c2VjcmV0"},
 			Ambient: true, Zone: "example.com", TTL: time.Minute,
@@ -34,6 +34,6 @@ func TestStoredEntriesOfEveryVersionAreRead(t *testing.T) {
 
 // No field is lost between a solver and its stored form.
 func TestASolverSurvivesStorage(t *testing.T) {
-	solver := storedV1()["solver"].(*StoredSolver)
-	require.Equal(t, solver, NewStoredSolver(solver.Solver("corp")))
+	solver := storedV1()["solver"].(*storedSolver)
+	require.Equal(t, solver, newStoredSolver(solver.solver("corp")))
 }

@@ -15,10 +15,24 @@ import (
 
 // Get decodes an entry into a new T. It returns nil and no error when there is no entry.
 func Get[T any](ctx context.Context, s logical.Storage, key string) (*T, error) {
+	e, err := read(ctx, s, key)
+	if err != nil {
+		return nil, err
+	}
+	return decode[T](e, key)
+}
+
+// read returns the entry under key, or nil when there is none.
+func read(ctx context.Context, s logical.Storage, key string) (*logical.StorageEntry, error) {
 	e, err := s.Get(ctx, key)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", key, err)
 	}
+	return e, nil
+}
+
+// decode decodes the entry under key into a new T; nil when there is no entry.
+func decode[T any](e *logical.StorageEntry, key string) (*T, error) {
 	if e == nil {
 		return nil, nil
 	}
