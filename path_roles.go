@@ -286,7 +286,8 @@ nevertheless, with a warning.
 
 A role's requestor, technical contact, delegation and signer each replace those of the config as a
 whole. Any of them that the role does not set is taken from the config, and so are organization
-and group.
+and group. A consent_token has to be given again when organization_number changes: it is dropped
+otherwise, with a warning.
 
 A role for a document signer or S/MIME has no domains: its subject says whom its certificates are
 for, with values or with identity templates such as email={{identity.entity.metadata.email}}.

@@ -5,6 +5,7 @@ package backend
 
 import (
 	"context"
+	"slices"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
@@ -55,8 +56,7 @@ func (e *Engine) changedRole(
 	ctx context.Context, s logical.Storage, before *issuing.Role,
 	change func(*issuing.Role) error,
 ) (after *issuing.Role, warnings []string, err error) {
-	changed := *before
-	r := &changed
+	r := before.ForChange()
 	if err := change(r); err != nil {
 		return nil, nil, err
 	}
@@ -74,11 +74,12 @@ func (e *Engine) changedRole(
 	if err := e.checkSolver(ctx, s, r.DNS.Solver); err != nil {
 		return nil, nil, err
 	}
-	if err := r.BindConsent(before, cfg); err != nil {
+	dropped, err := r.BindConsent(before, cfg)
+	if err != nil {
 		return nil, nil, err
 	}
 	r.Family = r.Shape().Family
-	return r, append(warnings, r.Warnings(cfg)...), nil
+	return r, slices.Concat(warnings, dropped, r.Warnings(cfg)), nil
 }
 
 // checkSolver refuses a role whose solver does not exist.

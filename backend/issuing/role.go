@@ -135,20 +135,46 @@ func (r *Role) Normalize(before *Role, cfg *account.Config) {
 	}
 }
 
-// BindConsent binds a consent token that a write has changed to the base URL of the config, and
-// refuses one while there is no config. cfg is nil then.
-func (r *Role) BindConsent(before *Role, cfg *account.Config) error {
+// tokenNotGiven stands for a consent token that a write does not set.
+const tokenNotGiven certinext.Secret = "\x00"
+
+// ForChange returns a copy of r for a write to change. [Role.BindConsent] has to follow: until
+// then, the copy tells a consent token that is given again from one that is not given.
+func (r *Role) ForChange() *Role {
+	changed := *r
+	changed.ConsentToken = tokenNotGiven
+	return &changed
+}
+
+// BindConsent binds a consent token that a write has given to the base URL of the config, and
+// refuses one while there is no config. cfg is nil then. The warnings say what became of a token
+// that was not given again.
+func (r *Role) BindConsent(before *Role, cfg *account.Config) (warnings []string, err error) {
 	switch {
-	case r.ConsentToken == before.ConsentToken:
-	case cfg != nil:
-		r.ConsentFor = cfg.BaseURL
-	case r.ConsentToken != "":
-		return fault.BadField("consent_token",
+	case r.ConsentToken == tokenNotGiven:
+		return r.keepConsent(before), nil
+	case r.ConsentToken == "":
+		r.ConsentFor = ""
+	case cfg == nil:
+		return nil, fault.BadField("consent_token",
 			"needs the config to be written first: the token is for that account only")
 	default:
-		r.ConsentFor = ""
+		r.ConsentFor = cfg.BaseURL
 	}
-	return nil
+	return nil, nil
+}
+
+// keepConsent keeps the consent token of before, unless r names another organization: a token is
+// one organization's, and is never sent together with the number of another one. The warnings say
+// that it was dropped.
+func (r *Role) keepConsent(before *Role) (warnings []string) {
+	r.ConsentToken, r.ConsentFor = before.ConsentToken, before.ConsentFor
+	if r.ConsentToken == "" || r.OrganizationNumber == before.OrganizationNumber {
+		return nil
+	}
+	r.ConsentToken, r.ConsentFor = "", ""
+	return []string{"consent_token: was dropped, since it belongs to the organization that " +
+		"organization_number named before: write the token of the new one"}
 }
 
 // Warnings returns what is valid in a role and will make its orders fail or wait. cfg is nil while

@@ -1,0 +1,61 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package stories
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
+	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/stretchr/testify/require"
+)
+
+// A consent token is one organization's. A role that is given to another one no longer has it, and its orders do not send it along.
+func TestARoleOfAnotherOrganizationLosesTheConsentTokenOfTheFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := validated(certinexttest.Live)
+		m := newMount(t, ca)
+		seen := &bodies{next: ca.Client().Transport}
+		m.startWith(&http.Client{Transport: seen})
+		patch := func(changes map[string]any) []string {
+			resp := m.must(call{op: logical.PatchOperation, path: "roles/ov", data: changes})
+			if resp == nil {
+				return nil
+			}
+			return resp.Warnings
+		}
+		m.vettedRole("ov", "ov", map[string]any{"consent_token": certinexttest.DefaultConsentToken})
+		require.Empty(t, patch(map[string]any{"remarks": "the same organization"}))
+		require.Contains(t, string(m.storage.dump(t)["role/ov"]), certinexttest.DefaultConsentToken)
+
+		warnings := strings.Join(patch(map[string]any{"organization_number": "4000099"}), "\n")
+		require.Contains(t, warnings, "consent_token: was dropped")
+		require.NotContains(t, warnings, certinexttest.DefaultConsentToken)
+		require.NotContains(t, string(m.storage.dump(t)["role/ov"]), certinexttest.DefaultConsentToken)
+		_, err := m.attempt("issue/ov", www)
+		require.NoError(t, err)
+		require.NotContains(t, seen.String(), certinexttest.DefaultConsentToken)
+
+		require.Empty(t, patch(map[string]any{
+			"organization_number": certinexttest.DefaultOrganization, "consent_token": certinexttest.DefaultConsentToken,
+		}), "given together")
+		require.Contains(t, string(m.storage.dump(t)["role/ov"]), certinexttest.DefaultConsentToken)
+	})
+}
+
+// After a move of the config a role's consent token has to be written again, and then it serves there, even if it is the same.
+func TestAConsentTokenThatIsWrittenAgainServesTheNewAddress(t *testing.T) {
+	m := newMount(t, new(certinexttest.Server))
+	token := map[string]any{"consent_token": certinexttest.DefaultConsentToken}
+	m.vettedRole("ov", "ov", token)
+	config := m.account()
+	config["base_url"], config["verify_connection"] = "https://elsewhere.certinext.test", false
+	m.write("config", config)
+	require.Contains(t, m.refused("issue/ov", www), "consent_token: was written to the role for")
+	m.must(call{op: logical.PatchOperation, path: "roles/ov", data: token})
+	require.NotContains(t, m.refused("issue/ov", www), "consent_token:")
+}
