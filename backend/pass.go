@@ -35,7 +35,8 @@ const (
 // for, erases keys whose windows are over, removes DNS records that are not needed any more, keeps
 // domains validated, and drains the queue of revocations. Vault calls it about once a minute, by
 // [Engine.Tick]. While CERTInext is unreachable, or limits the account, it does only what needs no
-// CERTInext. On a node that may not write, and while another pass runs, it does nothing.
+// CERTInext. On a node that may not write, and while another pass runs, it does nothing. What fails
+// in one room stops none of the others; the errors are joined.
 func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
 	if !e.Account.Active() {
 		return nil
@@ -54,12 +55,10 @@ func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
 		return nil
 	}
 
-	local, remote, err := e.Orders.Due(ctx, s, passOrders) // remote jobs ask CERTInext
-	if err != nil {
-		return err
-	}
 	e.Account.WatchClock()
+	local, remote, err := e.Orders.Due(ctx, s, passOrders) // remote jobs ask CERTInext
 	errs := []error{
+		err,
 		e.Certificates.StoreChain(ctx, s),
 		e.Publisher.ReconcileRecords(ctx, s, e.recordNeeds(s)),
 		e.Certificates.EndOverdue(ctx, s),

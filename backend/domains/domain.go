@@ -305,7 +305,8 @@ func (keeper *Keeper) Forget(ctx context.Context, s logical.Storage, name string
 }
 
 // Due returns jobs of the background pass for the domains whose next attempt is due, limit of them
-// at most. Each job takes no longer than patience.
+// at most. Each job takes no longer than patience. Entries that cannot be read are skipped, and
+// reported in the error.
 func (keeper *Keeper) Due(
 	ctx context.Context, s logical.Storage, limit int, patience time.Duration,
 ) ([]host.Job, error) {
@@ -313,11 +314,14 @@ func (keeper *Keeper) Due(
 	if err != nil {
 		return nil, err
 	}
-	var jobs []host.Job
+	var (
+		jobs []host.Job
+		errs []error
+	)
 	for _, name := range names {
 		r, err := store.Get[Stored](ctx, s, prefix+name)
 		if err != nil {
-			return nil, err
+			errs = append(errs, err)
 		}
 		if r != nil && r.inBackground() && !keeper.Now().Before(r.NextAt) && len(jobs) < limit {
 			jobs = append(jobs, func(ctx context.Context) error {
@@ -325,7 +329,7 @@ func (keeper *Keeper) Due(
 			})
 		}
 	}
-	return jobs, nil
+	return jobs, errors.Join(errs...)
 }
 
 // keepValidated is the background pass's attempt at one domain. What CERTInext has refused is
