@@ -14,6 +14,7 @@ import (
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -41,13 +42,14 @@ type (
 const AskPatience = 45 * time.Second
 
 // Ask runs question with the session of the mount's account, within [AskPatience]. An error of
-// CERTInext's becomes a [fault.RefusedError]; one that names a field is returned as it is.
+// CERTInext's becomes a [fault.RefusedError]; one that names a field, and a fault of storage, are
+// returned as they are.
 func Ask[T any](
-	ctx context.Context, e *Account, s logical.Storage,
+	ctx context.Context, acct *Account, s logical.Storage,
 	question func(context.Context, *Session) (T, error),
 ) (T, error) {
 	var none T
-	a, err := e.Session(ctx, s)
+	a, err := acct.Session(ctx, s)
 	if err != nil {
 		return none, err
 	}
@@ -56,7 +58,7 @@ func Ask[T any](
 	answer, err := question(ctx, a)
 	var field *fault.FieldError
 	switch {
-	case errors.As(err, &field):
+	case errors.As(err, &field), store.IsFault(err):
 		return none, err
 	case err != nil:
 		return none, fault.Refused(err)

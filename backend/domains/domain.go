@@ -360,6 +360,8 @@ func (keeper *Keeper) keepValidated(
 		return nil // stored as the domain's last error
 	case errors.As(err, &field):
 		return nil // of another account: the domain waits until config names that again
+	case errors.Is(err, fault.ErrNotConfigured):
+		return nil // the domain waits for a config
 	case err == nil:
 		keeper.Account.Observe(state.unanswered, began)
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/certinext/vault-plugin-secrets-certinext/dcv"
@@ -74,28 +75,11 @@ func (pub *Publisher) NewRun(
 // waiting. It reports whether CERTInext has validated one of them. It removes no records; see
 // [Run.Tidy].
 func (w *Run) Round(ctx context.Context, open []string) (progress bool) {
-	solver, err := w.publisher.readySolver(ctx, w.storage, w.how.Solver)
-	for _, t := range w.tasks {
-		// A domain that is not open any more was validated, even if not by this run.
-		t.verified = t.verified || !slices.Contains(open, t.domain)
-	}
-	var jobs []*task
-	for _, domain := range open {
-		t := w.task(domain)
-		if t.verified {
-			continue
-		}
-		t.begin()
-		if err != nil {
-			t.halt(true, "%v", err)
-			continue
-		}
-		jobs = append(jobs, t)
-	}
-	journal, err := w.publisher.publishedFor(ctx, w.storage, w.owner)
+	jobs := w.begin(open)
+	solver, journal, err := w.prepare(ctx)
 	if err != nil {
 		for _, t := range jobs {
-			t.halt(true, "%v", err)
+			t.halt(needsOperator(ctx, err), "%s", sanitize.Error(err))
 		}
 		return false
 	}
@@ -113,6 +97,38 @@ func (w *Run) Round(ctx context.Context, open []string) (progress bool) {
 	}
 	wg.Wait()
 	return slices.ContainsFunc(jobs, func(t *task) bool { return t.verified })
+}
+
+// begin begins a round, and returns the tasks of the domains that are open.
+func (w *Run) begin(open []string) (jobs []*task) {
+	for _, t := range w.tasks {
+		// A domain that is not open any more was validated, even if not by this run.
+		t.verified = t.verified || !slices.Contains(open, t.domain)
+	}
+	for _, domain := range open {
+		if t := w.task(domain); !t.verified {
+			t.begin()
+			jobs = append(jobs, t)
+		}
+	}
+	return jobs
+}
+
+// prepare returns the opened solver of the run, and what the journal holds of its owner.
+func (w *Run) prepare(ctx context.Context) (*readySolver, []PublishedEntry, error) {
+	solver, err := w.publisher.readySolver(ctx, w.storage, w.how.Solver)
+	if err != nil {
+		return nil, nil, err
+	}
+	journal, err := w.publisher.publishedFor(ctx, w.storage, w.owner)
+	return solver, journal, err
+}
+
+// needsOperator reports whether what failed in a round with ctx fails until an operator mends it. A
+// fault of storage does not, nor does what the end of the request has cut short: the next round
+// tries it again.
+func needsOperator(ctx context.Context, err error) bool {
+	return ctx.Err() == nil && !store.IsFault(err)
 }
 
 // task returns the task of a domain, and adds it when there is none.
@@ -186,7 +202,7 @@ func (w *Run) locate(ctx context.Context, t *task, solver *readySolver, journal 
 	for _, host := range t.hosts {
 		g, err := w.publisher.place(ctx, &w.how, solver.zone, host, t.value)
 		if err != nil {
-			t.halt(true, "%s", sanitize.Error(err))
+			t.halt(needsOperator(ctx, err), "%s", sanitize.Error(err))
 			return
 		}
 		for _, p := range journal {
@@ -250,7 +266,8 @@ func (w *Run) publish(ctx context.Context, t *task, g *target, solver *readySolv
 		w.look(ctx, g)
 		if !g.sighting.Somewhere() {
 			g.failure = fmt.Sprintf("the solver %s failed at %s", solver.name, sanitize.Error(err))
-			t.halt(true, "%s", g.failure)
+			g.stuck = needsOperator(ctx, err)
+			t.halt(g.stuck, "%s", g.failure)
 			return
 		}
 	}

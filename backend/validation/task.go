@@ -36,6 +36,7 @@ type target struct {
 	presentSince time.Time    // when the record was published or first seen; zero before
 	tries        int          // attempts of this run to publish it
 	failure      string       // of the latest attempt; empty when it succeeded
+	stuck        bool         // the failure needs an operator
 	looked       bool         // the servers were asked in this round
 	seen         bool         // all of them showed the record in this round
 	sighting     dcv.Sighting // their latest answers
@@ -125,7 +126,7 @@ func (t *task) halt(stuck bool, format string, args ...any) {
 func (t *task) rest() {
 	for _, g := range t.targets {
 		if t.problem == "" && g.failure != "" && g.presentSince.IsZero() {
-			t.halt(true, "%s", g.failure)
+			t.halt(g.stuck, "%s", g.failure)
 		}
 	}
 }

@@ -7,11 +7,30 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/hashicorp/vault/sdk/logical"
 )
+
+// A Fault is a failure of storage itself: it may be away, or the request be over. The same
+// operation may succeed later.
+type Fault struct {
+	Doing string // such as reading
+	Key   string // of the entry, or the prefix of a list
+	Err   error  // of storage
+}
+
+func (e *Fault) Error() string { return fmt.Sprintf("%s %s: %v", e.Doing, e.Key, e.Err) }
+
+func (e *Fault) Unwrap() error { return e.Err }
+
+// IsFault reports whether err is a [*Fault], or wraps one.
+func IsFault(err error) bool {
+	var fault *Fault
+	return errors.As(err, &fault)
+}
 
 // Get decodes an entry into a new T. It returns nil and no error when there is no entry.
 func Get[T any](ctx context.Context, s logical.Storage, key string) (*T, error) {
@@ -26,7 +45,7 @@ func Get[T any](ctx context.Context, s logical.Storage, key string) (*T, error) 
 func read(ctx context.Context, s logical.Storage, key string) (*logical.StorageEntry, error) {
 	e, err := s.Get(ctx, key)
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", key, err)
+		return nil, &Fault{Doing: "reading", Key: key, Err: err}
 	}
 	return e, nil
 }
@@ -50,7 +69,7 @@ func Put(ctx context.Context, s logical.Storage, key string, v any) error {
 		return fmt.Errorf("encoding %s: %w", key, err)
 	}
 	if err := s.Put(ctx, e); err != nil {
-		return fmt.Errorf("storing %s: %w", key, err)
+		return &Fault{Doing: "storing", Key: key, Err: err}
 	}
 	return nil
 }
@@ -58,7 +77,7 @@ func Put(ctx context.Context, s logical.Storage, key string, v any) error {
 // Delete removes an entry. It is no error that there is none.
 func Delete(ctx context.Context, s logical.Storage, key string) error {
 	if err := s.Delete(ctx, key); err != nil {
-		return fmt.Errorf("deleting %s: %w", key, err)
+		return &Fault{Doing: "deleting", Key: key, Err: err}
 	}
 	return nil
 }
@@ -67,7 +86,7 @@ func Delete(ctx context.Context, s logical.Storage, key string) error {
 func List(ctx context.Context, s logical.Storage, prefix string) ([]string, error) {
 	keys, err := s.List(ctx, prefix)
 	if err != nil {
-		return nil, fmt.Errorf("listing %s: %w", prefix, err)
+		return nil, &Fault{Doing: "listing", Key: prefix, Err: err}
 	}
 	return keys, nil
 }
