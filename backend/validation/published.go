@@ -93,7 +93,7 @@ func (pub *Publisher) publish(
 		Version: 1, Owner: owner, Domain: domain, Solver: v.name,
 		Name: r.Name, Zone: r.Zone, Value: r.Value, At: pub.Now(),
 	}
-	if err := store.Put(ctx, s, p.key(), p); err != nil {
+	if err := pub.announce(ctx, s, p); err != nil {
 		return err
 	}
 	pub.Log.Debug("publishing a TXT record",
@@ -101,8 +101,45 @@ func (pub *Publisher) publish(
 	if err := v.Publish(ctx, r); err != nil {
 		return err
 	}
-	p.At, p.Done = pub.Now(), true
-	return store.Put(context.WithoutCancel(ctx), s, p.key(), p)
+	return pub.confirm(context.WithoutCancel(ctx), s, p)
+}
+
+// announce stores the entry of a record that is about to be published. It waits for whoever is
+// removing the same record: that one has looked for other owners already, and would remove what is
+// published now.
+func (pub *Publisher) announce(ctx context.Context, s logical.Storage, p *PublishedEntry) error {
+	unlock, err := pub.recordLocks.Lock(ctx, path.Base(p.key()))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return store.Put(ctx, s, p.key(), p)
+}
+
+// errWithdrawn is the error for a record that was removed while it was published.
+var errWithdrawn = errors.New("publishing the record: it was removed meanwhile")
+
+// confirm stores that the DNS host has published a record. Its error is [errWithdrawn] when the
+// entry has been removed meanwhile: the record may be there or not, so the entry is stored again as
+// one that is not confirmed.
+func (pub *Publisher) confirm(ctx context.Context, s logical.Storage, p *PublishedEntry) error {
+	unlock, err := pub.recordLocks.Lock(ctx, path.Base(p.key()))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	now, err := store.Get[PublishedEntry](ctx, s, p.key())
+	if err != nil {
+		return err
+	}
+	p.At, p.Done = pub.Now(), now != nil
+	if err := store.Put(ctx, s, p.key(), p); err != nil {
+		return err
+	}
+	if !p.Done {
+		return errWithdrawn
+	}
+	return nil
 }
 
 // publishedFor returns the journal's entries of an owner.
@@ -146,8 +183,9 @@ func (pub *Publisher) Withdraw(
 	return errors.Join(errs...)
 }
 
-// removeRecord removes one record and its entry. While another owner has an entry for the same
-// record, only this entry goes, and the last owner removes the record.
+// removeRecord removes one record and its entry, unless its owner has published it again since p
+// was read. While another owner has an entry for the same record, only this entry goes, and the
+// last owner removes the record.
 func (pub *Publisher) removeRecord(
 	ctx context.Context, s logical.Storage, p *PublishedEntry,
 ) error {
@@ -159,6 +197,9 @@ func (pub *Publisher) removeRecord(
 		return err
 	}
 	defer unlock()
+	if now, err := store.Get[PublishedEntry](ctx, s, p.key()); err != nil || !p.isSame(now) {
+		return err
+	}
 	journal, err := pub.journal(ctx, s)
 	if err != nil {
 		return err
@@ -170,15 +211,32 @@ func (pub *Publisher) removeRecord(
 			err = v.Remove(ctx, p.record())
 		}
 		if err != nil {
-			p.LastError = sanitize.Error(err)
-			p.RetryAt = pub.Now().Add(host.PassDelay(p.Tries))
-			p.Tries++
-			return errors.Join(err, store.Put(context.WithoutCancel(ctx), s, p.key(), p))
+			return errors.Join(err, pub.retryLater(context.WithoutCancel(ctx), s, p, err))
 		}
 		pub.Log.Debug("removed a TXT record",
 			"name", p.Name, "zone", p.Zone, "solver", p.Solver, "owner", p.Owner)
 	}
 	return store.Delete(context.WithoutCancel(ctx), s, p.key())
+}
+
+// isSame reports whether now is p, published no later; nil stands for no entry.
+func (p *PublishedEntry) isSame(now *PublishedEntry) bool {
+	return now != nil && now.At.Equal(p.At) && now.Done == p.Done
+}
+
+// retryLater notes in the entry why its record could not be removed, and when to try again. An
+// entry that was deleted meanwhile stays so: an operator has had it forgotten.
+func (pub *Publisher) retryLater(
+	ctx context.Context, s logical.Storage, p *PublishedEntry, why error,
+) error {
+	now, err := store.Get[PublishedEntry](ctx, s, p.key())
+	if err != nil || now == nil {
+		return err
+	}
+	p.LastError = sanitize.Error(why)
+	p.RetryAt = pub.Now().Add(host.PassDelay(p.Tries))
+	p.Tries++
+	return store.Put(ctx, s, p.key(), p)
 }
 
 // journal returns the keys of all entries of the journal.

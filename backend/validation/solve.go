@@ -125,10 +125,10 @@ func (w *Run) prepare(ctx context.Context) (*readySolver, []PublishedEntry, erro
 }
 
 // needsOperator reports whether what failed in a round with ctx fails until an operator mends it. A
-// fault of storage does not, nor does what the end of the request has cut short: the next round
-// tries it again.
+// fault of storage does not, nor does what another request was in the way of, or what the end of
+// this one has cut short: the next round tries it again.
 func needsOperator(ctx context.Context, err error) bool {
-	return ctx.Err() == nil && !store.IsFault(err)
+	return ctx.Err() == nil && !store.IsFault(err) && !errors.Is(err, errWithdrawn)
 }
 
 // task returns the task of a domain, and adds it when there is none.
