@@ -156,8 +156,8 @@ func decodeFormat(d *framework.FieldData) (bundle.Options, error) {
 	if v, ok := d.GetOk("format"); ok {
 		o.Format = bundle.Format(v.(string))
 	}
-	if v, ok := d.Raw["private_key_format"].(string); ok {
-		o.KeyFormat = bundle.KeyFormat(v)
+	if v, ok := d.GetOk("private_key_format"); ok {
+		o.KeyFormat = bundle.KeyFormat(v.(string))
 	}
 	if v, ok := d.GetOk("remove_roots_from_chain"); ok {
 		o.RemoveRoots = v.(bool)
