@@ -35,12 +35,8 @@ type (
 	DCVMethod = certinext.DCVMethod
 	// AccountingModel is [account.AccountingModel].
 	AccountingModel = account.AccountingModel
-	// CheckReport is [account.CheckReport].
-	CheckReport = account.CheckReport
 	// Config is [account.Config].
 	Config = account.Config
-	// CustomFieldSpec is [account.CustomFieldSpec].
-	CustomFieldSpec = account.CustomFieldSpec
 	// Domain is [account.Domain].
 	Domain = account.Domain
 	// DomainFilter is [account.DomainFilter].
@@ -49,8 +45,6 @@ type (
 	Family = account.Family
 	// Group is [account.Group].
 	Group = account.Group
-	// Identity is [account.Identity].
-	Identity = account.Identity
 	// OrderDefaults is [account.OrderDefaults].
 	OrderDefaults = account.OrderDefaults
 	// Organization is [account.Organization].
@@ -69,15 +63,10 @@ type (
 	Window = account.Window
 )
 
-// MaxRows is [account.MaxRows].
-const MaxRows = account.MaxRows
-
 // Requests and roles.
 type (
 	// DNSValidation is [issuing.DNSValidation].
 	DNSValidation = issuing.DNSValidation
-	// KeySpec is [issuing.KeySpec].
-	KeySpec = issuing.KeySpec
 	// Request is [issuing.Request].
 	Request = issuing.Request
 	// Role is [issuing.Role].
@@ -94,14 +83,10 @@ func SubjectFields() []string { return issuing.SubjectFields() }
 type (
 	// DomainChallenge is [validation.DomainChallenge].
 	DomainChallenge = validation.DomainChallenge
-	// Published is [validation.Published].
-	Published = validation.Published
 	// Solver is [validation.Solver].
 	Solver = validation.Solver
 	// SolverField is [validation.SolverField].
 	SolverField = validation.SolverField
-	// SolverReport is [validation.SolverReport].
-	SolverReport = validation.SolverReport
 )
 
 // SolverKinds is [validation.SolverKinds].
@@ -122,12 +107,8 @@ func NewRegistration(name string) *Registration { return domains.NewRegistration
 type (
 	// Certificate is [certificates.Certificate].
 	Certificate = certificates.Certificate
-	// Lease is [certificates.Lease].
-	Lease = certificates.Lease
 	// LeaseEnd is [certificates.LeaseEnd].
 	LeaseEnd = certificates.LeaseEnd
-	// QueuedRevocation is [certificates.QueuedRevocation].
-	QueuedRevocation = certificates.QueuedRevocation
 	// Revoked is [certificates.Revoked].
 	Revoked = certificates.Revoked
 	// RevokeRequest is [certificates.RevokeRequest].
@@ -140,60 +121,14 @@ type (
 	Document = orders.Document
 	// Download is [orders.Download].
 	Download = orders.Download
-	// Event is [orders.Event].
-	Event = orders.Event
 	// Issued is [orders.Issued].
 	Issued = orders.Issued
 	// Order is [orders.Order].
 	Order = orders.Order
 	// OrderError is [orders.Error].
 	OrderError = orders.Error
-	// Party is [orders.Party].
-	Party = orders.Party
 	// ReissueRequest is [orders.ReissueRequest].
 	ReissueRequest = orders.ReissueRequest
-	// State is [orders.State].
-	State = orders.State
-)
-
-// The parties that an order waits for, and its states.
-const (
-	// PartyApprover is [orders.PartyApprover].
-	PartyApprover = orders.PartyApprover
-	// PartyCA is [orders.PartyCA].
-	PartyCA = orders.PartyCA
-	// PartyDomainOwner is [orders.PartyDomainOwner].
-	PartyDomainOwner = orders.PartyDomainOwner
-	// PartyNobody is [orders.PartyNobody].
-	PartyNobody = orders.PartyNobody
-	// PartyOperator is [orders.PartyOperator].
-	PartyOperator = orders.PartyOperator
-	// PartyOrganization is [orders.PartyOrganization].
-	PartyOrganization = orders.PartyOrganization
-	// PartyRequester is [orders.PartyRequester].
-	PartyRequester = orders.PartyRequester
-	// PartySolver is [orders.PartySolver].
-	PartySolver = orders.PartySolver
-	// StateCancelled is [orders.StateCancelled].
-	StateCancelled = orders.StateCancelled
-	// StateDraft is [orders.StateDraft].
-	StateDraft = orders.StateDraft
-	// StateExpired is [orders.StateExpired].
-	StateExpired = orders.StateExpired
-	// StateFailed is [orders.StateFailed].
-	StateFailed = orders.StateFailed
-	// StateIssued is [orders.StateIssued].
-	StateIssued = orders.StateIssued
-	// StatePending is [orders.StatePending].
-	StatePending = orders.StatePending
-	// StatePlacing is [orders.StatePlacing].
-	StatePlacing = orders.StatePlacing
-	// StateRejected is [orders.StateRejected].
-	StateRejected = orders.StateRejected
-	// StateRevoked is [orders.StateRevoked].
-	StateRevoked = orders.StateRevoked
-	// StateUnresolved is [orders.StateUnresolved].
-	StateUnresolved = orders.StateUnresolved
 )
 
 // Synchronization with the account.
@@ -202,16 +137,4 @@ type (
 	SyncRequest = inventory.Request
 	// SyncStatus is [inventory.Status].
 	SyncStatus = inventory.Status
-)
-
-// The states of a synchronization.
-const (
-	// SyncDone is [inventory.Done].
-	SyncDone = inventory.Done
-	// SyncFailed is [inventory.Failed].
-	SyncFailed = inventory.Failed
-	// SyncNever is [inventory.Never].
-	SyncNever = inventory.Never
-	// SyncRunning is [inventory.Running].
-	SyncRunning = inventory.Running
 )

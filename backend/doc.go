@@ -10,22 +10,10 @@
 // knows nothing of Vault's field data. Its methods take the mount's storage, since Vault passes it
 // with each request.
 //
-// # Orders
-//
-// An order costs money, may take days, and sending it twice buys twice. So the stored order is a
-// write-ahead log (ADR 0002): the intent is stored before CERTInext is asked, and CERTInext's order
-// number as soon as it is known. From then on, one pure function, advance in package orders,
-// decides the next step from CERTInext's status. A request that waits for its order and the
-// background pass drive orders in the same way. The same request of the same requester finds an
-// order again that has outlived its first request (ADR 0020).
-//
-// # Keys
-//
-// A private key that the engine has made is stored only in the entry of its open order, below
-// [SealWrapPrefixes]. It is erased a short time after the certificate was delivered, and when the
-// order is cancelled or rejected (ADR 0003). Entries of certificates never hold keys.
-//
-// # Errors
+// An order costs money, may take days, and sending it twice buys twice: how one request buys at
+// most one certificate is in package orders (ADR 0002, ADR 0020). A private key that the engine has
+// made is stored only in the entry of its open order, below [SealWrapPrefixes]. It is erased a
+// short time after the certificate was delivered, and when the order ends without one (ADR 0003).
 //
 // Errors that a caller can act on are of type [*FieldError], [*OrderError], [*NotFoundError] or
 // [*RefusedError], or [ErrNotConfigured]. Any other error is a fault of storage or of this program.

@@ -187,9 +187,9 @@ func (b *Breaker) Now() Pause {
 	return b.p
 }
 
-// Reset ends the pause and forgets all failures. It is called when the config may have changed, so
+// reset ends the pause and forgets all failures. It is called when the config may have changed, so
 // that the next calls go to another account or address.
-func (b *Breaker) Reset() {
+func (b *Breaker) reset() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.p = Pause{}

@@ -64,7 +64,7 @@ type Config struct {
 	// much later (ADR 0009). An hour when zero.
 	AbsentAfter time.Duration
 
-	// Ordering is [OrderingPaused] when no new orders may be placed, and otherwise empty or "on".
+	// Ordering is [orderingPaused] when no new orders may be placed, and otherwise empty or "on".
 	// Open orders continue (ADR 0020).
 	Ordering string
 
@@ -164,12 +164,12 @@ func (c *Config) EffectiveAbsentAfter() time.Duration {
 
 // The values of [Config.Ordering]; orderingOn means the same as an empty one.
 const (
-	OrderingPaused = "paused"
+	orderingPaused = "paused"
 	orderingOn     = "on"
 )
 
 // isPaused reports whether an operator has paused ordering. c is nil when there is no config.
-func (c *Config) isPaused() bool { return c != nil && c.Ordering == OrderingPaused }
+func (c *Config) isPaused() bool { return c != nil && c.Ordering == orderingPaused }
 
 // MayOrder returns an error about the field ordering while an operator has paused ordering.
 func (c *Config) MayOrder() error {

@@ -44,7 +44,7 @@ func (c *Config) validateURL() error {
 		return fault.BadField("api_version", "%q is neither v1 nor v2",
 			sanitize.Short(c.APIVersion))
 	}
-	if c.Ordering != "" && c.Ordering != orderingOn && c.Ordering != OrderingPaused {
+	if c.Ordering != "" && c.Ordering != orderingOn && c.Ordering != orderingPaused {
 		return fault.BadField("ordering", "%q is neither on nor paused", sanitize.Short(c.Ordering))
 	}
 	if c.CACertificate != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(c.CACertificate)) {

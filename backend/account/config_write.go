@@ -52,7 +52,7 @@ func (acct *Account) WriteConfig(
 		Admit: func(before, after *storedConfig) error {
 			return acct.admitPause(before.config(), after.config(), pauses)
 		},
-		Stored: acct.ForgetConnection,
+		Stored: acct.forgetConnection,
 	}.Apply(ctx, s, ConfigKey)
 }
 
@@ -143,6 +143,6 @@ func (c *Config) keepSecrets(before *Config) error {
 // DeleteConfig deletes the configuration. Orders and certificates stay.
 func (acct *Account) DeleteConfig(ctx context.Context, s logical.Storage) error {
 	defer acct.disconnect()
-	defer acct.ForgetConnection() // a write that failed may have taken effect
+	defer acct.forgetConnection() // a write that failed may have taken effect
 	return store.DeleteLocked(ctx, s, &acct.configWrites, ConfigKey, nil)
 }

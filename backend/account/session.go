@@ -50,11 +50,11 @@ func (acct *Account) disconnect() {
 	acct.connection.config, acct.connection.client = Config{}, nil
 }
 
-// ForgetConnection drops the session, so that the next call reads the config again, and resets the
+// forgetConnection drops the session, so that the next call reads the config again, and resets the
 // breaker.
-func (acct *Account) ForgetConnection() {
+func (acct *Account) forgetConnection() {
 	acct.accounts.Forget(ConfigKey)
-	acct.Breaker.Reset()
+	acct.Breaker.reset()
 }
 
 // Client returns the CERTInext client of the mount's account, and the config that it was made from.
@@ -95,6 +95,6 @@ func IsAbout(remote *certinext.Order, number string, version certinext.APIVersio
 // has changed an entry.
 func (acct *Account) Invalidate(key string) {
 	if key == ConfigKey {
-		acct.ForgetConnection()
+		acct.forgetConnection()
 	}
 }

@@ -43,7 +43,7 @@ func storedV1() map[string]any {
 func storedV2() map[string]any {
 	all := storedV1()
 	config := all["config"].(*storedConfig)
-	config.Ordering = OrderingPaused
+	config.Ordering = orderingPaused
 	return all
 }
 

@@ -86,8 +86,8 @@ type State struct {
 	unanswered error // of the latest call that CERTInext did not answer
 }
 
-// A Stored is the stored form of a [Registration], together with the state of its validation.
-type Stored struct {
+// A stored is the stored form of a [Registration], together with the state of its validation.
+type stored struct {
 	Version            int                 `json:"version"`
 	Name               string              `json:"name"`
 	OrganizationNumber string              `json:"organization_number"`
@@ -114,9 +114,9 @@ type Stored struct {
 	fresh bool // not stored yet
 }
 
-func (r *Stored) key() string { return prefix + r.Name }
+func (r *stored) key() string { return prefix + r.Name }
 
-func (r *Stored) toRegistration() Registration {
+func (r *stored) toRegistration() Registration {
 	return Registration{
 		Name: r.Name, OrganizationNumber: r.OrganizationNumber, Method: r.Method,
 		DNS: r.DNS.Validation(), Keep: r.Keep, RenewBefore: r.RenewBefore,
@@ -124,7 +124,7 @@ func (r *Stored) toRegistration() Registration {
 }
 
 // apply copies the fields that an operator has written.
-func (r *Stored) apply(w *Registration) {
+func (r *stored) apply(w *Registration) {
 	r.Version = 1
 	r.Name, r.OrganizationNumber = w.Name, w.OrganizationNumber
 	r.Method, r.DNS = w.Method, issuing.StoredDNS(w.DNS)
@@ -135,7 +135,7 @@ func (r *Stored) apply(w *Registration) {
 
 // due reports whether a validation that expires at validTill has to be renewed now. It is not due
 // when CERTInext does not say when it expires.
-func (r *Stored) due(validTill, now time.Time) bool {
+func (r *stored) due(validTill, now time.Time) bool {
 	switch {
 	case validTill.IsZero():
 		return false
@@ -147,7 +147,7 @@ func (r *Stored) due(validTill, now time.Time) bool {
 
 // leadTime returns how long before it expires a validation is renewed. It is half of the
 // validation's life at most, so that a new validation is not due at once.
-func (r *Stored) leadTime(validTill time.Time) time.Duration {
+func (r *stored) leadTime(validTill time.Time) time.Duration {
 	if r.ValidatedAt.IsZero() {
 		return r.RenewBefore
 	}
@@ -156,12 +156,12 @@ func (r *Stored) leadTime(validTill time.Time) time.Duration {
 
 // inBackground reports whether the background pass works on the domain: to keep it validated, or to
 // complete a validation that a solver has begun.
-func (r *Stored) inBackground() bool { return r.Keep || r.Waiting }
+func (r *stored) inBackground() bool { return r.Keep || r.Waiting }
 
 // nextCheck returns when the background pass looks at a domain again, after so many attempts that
 // did not validate it. It looks daily even if nothing is due, since a domain may be deactivated in
 // CERTInext's portal.
-func (r *Stored) nextCheck(validTill, now time.Time, attempts int) time.Time {
+func (r *stored) nextCheck(validTill, now time.Time, attempts int) time.Time {
 	if attempts > 0 {
 		return now.Add(host.Backoff(attempts-1, 6*time.Hour))
 	}
@@ -216,13 +216,13 @@ func (keeper *Keeper) Register(
 		return nil, err
 	}
 	defer unlock()
-	r, err := store.Get[Stored](ctx, s, prefix+w.Name)
+	r, err := store.Get[stored](ctx, s, prefix+w.Name)
 	if err != nil {
 		return nil, err
 	}
 	switch {
 	case r == nil:
-		r = &Stored{Account: cfg.Account(), fresh: true}
+		r = &stored{Account: cfg.Account(), fresh: true}
 	case !account.SameAccount(r.Account, cfg.Account()):
 		return nil, fault.BadField("name", "is registered here for another CERTInext account than "+
 			"the one in config: delete it here first")
@@ -242,7 +242,7 @@ func (keeper *Keeper) Register(
 func (keeper *Keeper) Domain(
 	ctx context.Context, s logical.Storage, name string,
 ) (*State, error) {
-	r, err := store.Get[Stored](ctx, s, prefix+strings.ToLower(name))
+	r, err := store.Get[stored](ctx, s, prefix+strings.ToLower(name))
 	if err != nil || r == nil {
 		return nil, err
 	}
@@ -279,7 +279,7 @@ func (keeper *Keeper) Verify(
 		return nil, err
 	}
 	defer unlock()
-	r, err := store.Get[Stored](ctx, s, prefix+name)
+	r, err := store.Get[stored](ctx, s, prefix+name)
 	if err != nil {
 		return nil, err
 	}
@@ -319,7 +319,7 @@ func (keeper *Keeper) Due(
 		errs []error
 	)
 	for _, name := range names {
-		r, err := store.Get[Stored](ctx, s, prefix+name)
+		r, err := store.Get[stored](ctx, s, prefix+name)
 		if err != nil {
 			errs = append(errs, err)
 		}
@@ -344,7 +344,7 @@ func (keeper *Keeper) keepValidated(
 		return nil // a request has the lock, and validates the domain itself
 	}
 	defer unlock()
-	r, err := store.Get[Stored](ctx, s, prefix+name)
+	r, err := store.Get[stored](ctx, s, prefix+name)
 	if err != nil || r == nil || !r.inBackground() || keeper.Now().Before(r.NextAt) {
 		return err
 	}
@@ -371,7 +371,7 @@ func (keeper *Keeper) keepValidated(
 // validate validates a domain if that is due, for as long as until, and stores the outcome. The
 // caller holds the domain's lock.
 func (keeper *Keeper) validate(
-	ctx context.Context, s logical.Storage, r *Stored, until time.Time,
+	ctx context.Context, s logical.Storage, r *stored, until time.Time,
 ) (*State, error) {
 	ctx, stop := keeper.UntilClosed(ctx)
 	defer stop()
@@ -389,8 +389,8 @@ func (keeper *Keeper) validate(
 		if state != nil {
 			state.LastError, state.NextAt = r.LastError, r.NextAt
 		}
-		if stored := v.save(ctx); stored != nil {
-			return nil, stored
+		if failed := v.save(ctx); failed != nil {
+			return nil, failed
 		}
 		return state, err
 	}
@@ -398,7 +398,7 @@ func (keeper *Keeper) validate(
 }
 
 // recordOutcome notes the outcome of an attempt, and when the next one is due.
-func (r *Stored) recordOutcome(state *State, err error, now time.Time) {
+func (r *stored) recordOutcome(state *State, err error, now time.Time) {
 	wait := account.Hint(err)
 	switch {
 	case err != nil:
@@ -429,7 +429,7 @@ func owner(name string) string { return OwnerKind + "/" + name }
 
 // KeepsRecords reports whether the records of a domain are still needed for its validation.
 func KeepsRecords(ctx context.Context, s logical.Storage, name string) (bool, error) {
-	r, err := store.Get[Stored](ctx, s, prefix+name)
+	r, err := store.Get[stored](ctx, s, prefix+name)
 	return r != nil && r.Waiting, err
 }
 
@@ -443,7 +443,7 @@ func (keeper *Keeper) ValidatedBy(
 	}
 	var out []string
 	for _, name := range names {
-		r, err := store.Get[Stored](ctx, s, prefix+name)
+		r, err := store.Get[stored](ctx, s, prefix+name)
 		if err != nil {
 			return nil, err
 		}

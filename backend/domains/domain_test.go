@@ -14,7 +14,7 @@ import (
 func TestWhenADomainIsValidatedAnew(t *testing.T) {
 	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 	const day = 24 * time.Hour
-	kept, other := &Stored{Keep: true, RenewBefore: 30 * day}, &Stored{RenewBefore: 30 * day}
+	kept, other := &stored{Keep: true, RenewBefore: 30 * day}, &stored{RenewBefore: 30 * day}
 	require.False(t, kept.due(now.Add(31*day), now))
 	require.True(t, kept.due(now.Add(30*day), now))
 	require.True(t, kept.due(now.Add(-day), now))

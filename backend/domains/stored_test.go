@@ -17,7 +17,7 @@ import (
 func storedV1() map[string]any {
 	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	return map[string]any{
-		"domain": &Stored{
+		"domain": &stored{
 			Version: 1, Name: "example.com", OrganizationNumber: "4000001",
 			Account: "https://us-api.certinext.io|1234567890", Method: certinext.DCVMethodDNS,
 			DNS: issuing.StoredDNS{

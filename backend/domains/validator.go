@@ -28,7 +28,7 @@ type validator struct {
 	keeper     *Keeper
 	storage    logical.Storage
 	client     *certinext.Client
-	entry      *Stored
+	entry      *stored
 	remote     *account.Domain // as CERTInext returned it; nil when it does not know the domain
 	refused    error           // why CERTInext does not add the domain; nil unless it refused to
 	needs      []string        // what the validation waits for

@@ -46,9 +46,9 @@ type Proof struct {
 }
 
 const (
-	// ProofLife is how long a stored proof is used. CERTInext's tokens live longer (48 h,
+	// proofLife is how long a stored proof is used. CERTInext's tokens live longer (48 h,
 	// documented).
-	ProofLife = 24 * time.Hour
+	proofLife = 24 * time.Hour
 
 	// MaxProofs bounds how many domains a message describes. The order's dcv path describes all.
 	MaxProofs = 5
@@ -57,7 +57,7 @@ const (
 	MaxText = 1000
 )
 
-// Fresh returns the proofs that use method and are no older than [ProofLife].
+// Fresh returns the proofs that use method and are no older than [proofLife].
 func Fresh(proofs []Proof, method certinext.DCVMethod, now time.Time) []Proof {
 	return slices.DeleteFunc(slices.Clone(proofs), func(p Proof) bool {
 		return p.Method != method || !p.IsFresh(now)
@@ -67,7 +67,7 @@ func Fresh(proofs []Proof, method certinext.DCVMethod, now time.Time) []Proof {
 // IsFresh reports whether CERTInext still knows the proof. One that was asked for in the future was
 // so by a clock that has been set back since.
 func (p *Proof) IsFresh(now time.Time) bool {
-	return !p.AskedAt.After(now) && !now.After(p.AskedAt.Add(ProofLife))
+	return !p.AskedAt.After(now) && !now.After(p.AskedAt.Add(proofLife))
 }
 
 // Text tells the requester what to publish. It is empty when CERTInext did not say, and when the

@@ -24,10 +24,10 @@ import (
 // <owner>/<hash of solver, zone, name and value>.
 const recordPrefix = "dcv/record/"
 
-// A PublishedEntry is the journal's entry for one record (ADR 0015). It is stored before the DNS
+// A publishedEntry is the journal's entry for one record (ADR 0015). It is stored before the DNS
 // host is asked to publish the record, and deleted after the host has confirmed its removal. A pass
 // that finds the entry after a crash therefore knows what to remove.
-type PublishedEntry struct {
+type publishedEntry struct {
 	Version   int       `json:"version"`
 	Owner     string    `json:"owner"`  // order/<role>/<id>, domain/<name> or check/<id>
 	Domain    string    `json:"domain"` // the domain that the record validates
@@ -42,12 +42,12 @@ type PublishedEntry struct {
 	RetryAt   time.Time `json:"retry_at,omitzero"`    // of the next attempt to remove it
 }
 
-func (p *PublishedEntry) record() dcv.Record {
+func (p *publishedEntry) record() dcv.Record {
 	return dcv.Record{Name: p.Name, Zone: p.Zone, Value: p.Value}
 }
 
 // key returns the storage key. Its last element is the same for all owners of one record.
-func (p *PublishedEntry) key() string {
+func (p *publishedEntry) key() string {
 	sum := sha256.Sum256([]byte(strings.Join([]string{p.Solver, p.Zone, p.Name, p.Value}, "\x00")))
 	return recordPrefix + p.Owner + "/" + hex.EncodeToString(sum[:16])
 }
@@ -89,7 +89,7 @@ func (pub *Publisher) PublishedBy(
 func (pub *Publisher) publish(
 	ctx context.Context, s logical.Storage, v *readySolver, owner, domain string, r dcv.Record,
 ) error {
-	p := &PublishedEntry{
+	p := &publishedEntry{
 		Version: 1, Owner: owner, Domain: domain, Solver: v.name,
 		Name: r.Name, Zone: r.Zone, Value: r.Value, At: pub.Now(),
 	}
@@ -107,7 +107,7 @@ func (pub *Publisher) publish(
 // announce stores the entry of a record that is about to be published. It waits for whoever is
 // removing the same record: that one has looked for other owners already, and would remove what is
 // published now.
-func (pub *Publisher) announce(ctx context.Context, s logical.Storage, p *PublishedEntry) error {
+func (pub *Publisher) announce(ctx context.Context, s logical.Storage, p *publishedEntry) error {
 	unlock, err := pub.recordLocks.Lock(ctx, path.Base(p.key()))
 	if err != nil {
 		return err
@@ -122,13 +122,13 @@ var errWithdrawn = errors.New("publishing the record: it was removed meanwhile")
 // confirm stores that the DNS host has published a record. Its error is [errWithdrawn] when the
 // entry has been removed meanwhile: the record may be there or not, so the entry is stored again as
 // one that is not confirmed.
-func (pub *Publisher) confirm(ctx context.Context, s logical.Storage, p *PublishedEntry) error {
+func (pub *Publisher) confirm(ctx context.Context, s logical.Storage, p *publishedEntry) error {
 	unlock, err := pub.recordLocks.Lock(ctx, path.Base(p.key()))
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	now, err := store.Get[PublishedEntry](ctx, s, p.key())
+	now, err := store.Get[publishedEntry](ctx, s, p.key())
 	if err != nil {
 		return err
 	}
@@ -145,14 +145,14 @@ func (pub *Publisher) confirm(ctx context.Context, s logical.Storage, p *Publish
 // publishedFor returns the journal's entries of an owner.
 func (pub *Publisher) publishedFor(
 	ctx context.Context, s logical.Storage, owner string,
-) ([]PublishedEntry, error) {
+) ([]publishedEntry, error) {
 	names, err := store.List(ctx, s, recordPrefix+owner+"/")
 	if err != nil {
 		return nil, err
 	}
-	var out []PublishedEntry
+	var out []publishedEntry
 	for _, name := range names {
-		p, err := store.Get[PublishedEntry](ctx, s, recordPrefix+owner+"/"+name)
+		p, err := store.Get[publishedEntry](ctx, s, recordPrefix+owner+"/"+name)
 		if err != nil {
 			return nil, err
 		}
@@ -167,13 +167,13 @@ func (pub *Publisher) publishedFor(
 // tries all of them and joins their errors. A record that could not be removed stays in the journal
 // with the reason, for the background pass to try again.
 func (pub *Publisher) Withdraw(
-	ctx context.Context, s logical.Storage, owner string, keep func(*PublishedEntry) bool,
+	ctx context.Context, s logical.Storage, owner string, keep func(*publishedEntry) bool,
 ) error {
 	published, err := pub.publishedFor(ctx, s, owner)
 	if err != nil {
 		return err
 	}
-	published = slices.DeleteFunc(published, func(p PublishedEntry) bool {
+	published = slices.DeleteFunc(published, func(p publishedEntry) bool {
 		return keep != nil && keep(&p)
 	})
 	var errs []error
@@ -187,7 +187,7 @@ func (pub *Publisher) Withdraw(
 // was read. While another owner has an entry for the same record, only this entry goes, and the
 // last owner removes the record.
 func (pub *Publisher) removeRecord(
-	ctx context.Context, s logical.Storage, p *PublishedEntry,
+	ctx context.Context, s logical.Storage, p *publishedEntry,
 ) error {
 	hash := path.Base(p.key())
 	// Without the lock, two owners that withdraw at once would each see the other's entry, and
@@ -197,7 +197,7 @@ func (pub *Publisher) removeRecord(
 		return err
 	}
 	defer unlock()
-	if now, err := store.Get[PublishedEntry](ctx, s, p.key()); err != nil || !p.isSame(now) {
+	if now, err := store.Get[publishedEntry](ctx, s, p.key()); err != nil || !p.isSame(now) {
 		return err
 	}
 	journal, err := pub.journal(ctx, s)
@@ -220,16 +220,16 @@ func (pub *Publisher) removeRecord(
 }
 
 // isSame reports whether now is p, published no later; nil stands for no entry.
-func (p *PublishedEntry) isSame(now *PublishedEntry) bool {
+func (p *publishedEntry) isSame(now *publishedEntry) bool {
 	return now != nil && now.At.Equal(p.At) && now.Done == p.Done
 }
 
 // retryLater notes in the entry why its record could not be removed, and when to try again. An
 // entry that was deleted meanwhile stays so: an operator has had it forgotten.
 func (pub *Publisher) retryLater(
-	ctx context.Context, s logical.Storage, p *PublishedEntry, why error,
+	ctx context.Context, s logical.Storage, p *publishedEntry, why error,
 ) error {
-	now, err := store.Get[PublishedEntry](ctx, s, p.key())
+	now, err := store.Get[publishedEntry](ctx, s, p.key())
 	if err != nil || now == nil {
 		return err
 	}
@@ -247,14 +247,14 @@ func (pub *Publisher) journal(ctx context.Context, s logical.Storage) ([]string,
 // recordsOf returns the journal's entries of a solver.
 func (pub *Publisher) recordsOf(
 	ctx context.Context, s logical.Storage, solver string,
-) ([]PublishedEntry, error) {
+) ([]publishedEntry, error) {
 	keys, err := pub.journal(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	var out []PublishedEntry
+	var out []publishedEntry
 	for _, key := range keys {
-		p, err := store.Get[PublishedEntry](ctx, s, key)
+		p, err := store.Get[publishedEntry](ctx, s, key)
 		if err != nil {
 			return nil, err
 		}
@@ -311,7 +311,7 @@ func (pub *Publisher) reconcileOwner(
 ) error {
 	kind, name, _ := strings.Cut(owner, "/")
 	if kind == checkKind {
-		return pub.Withdraw(ctx, s, owner, func(p *PublishedEntry) bool {
+		return pub.Withdraw(ctx, s, owner, func(p *publishedEntry) bool {
 			return pub.Now().Before(p.At.Add(checkLife)) || pub.retriesLater(p)
 		})
 	}
@@ -330,4 +330,4 @@ func (pub *Publisher) reconcileOwner(
 }
 
 // retriesLater reports whether it is too early for the next attempt to remove a record.
-func (pub *Publisher) retriesLater(p *PublishedEntry) bool { return pub.Now().Before(p.RetryAt) }
+func (pub *Publisher) retriesLater(p *publishedEntry) bool { return pub.Now().Before(p.RetryAt) }

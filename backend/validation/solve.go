@@ -64,7 +64,7 @@ type Run struct {
 const validations = 4
 
 // NewRun returns a run in which the solver that how names validates domains of an owner (see
-// [PublishedEntry]). ca gives their challenges.
+// [publishedEntry]). ca gives their challenges.
 func (pub *Publisher) NewRun(
 	s logical.Storage, owner string, how issuing.DNSValidation, ca Challenger,
 ) *Run {
@@ -115,7 +115,7 @@ func (w *Run) begin(open []string) (jobs []*task) {
 }
 
 // prepare returns the opened solver of the run, and what the journal holds of its owner.
-func (w *Run) prepare(ctx context.Context) (*readySolver, []PublishedEntry, error) {
+func (w *Run) prepare(ctx context.Context) (*readySolver, []publishedEntry, error) {
 	solver, err := w.publisher.readySolver(ctx, w.storage, w.how.Solver)
 	if err != nil {
 		return nil, nil, err
@@ -144,7 +144,7 @@ func (w *Run) task(domain string) *task {
 }
 
 // work makes the moves of a task until only waiting is left, or ctx ends.
-func (w *Run) work(ctx context.Context, t *task, solver *readySolver, journal []PublishedEntry) {
+func (w *Run) work(ctx context.Context, t *task, solver *readySolver, journal []publishedEntry) {
 	for ctx.Err() == nil {
 		m, g := t.next(w.publisher.Now(), w.how.PropagationTimeout)
 		switch m {
@@ -197,7 +197,7 @@ func (w *Run) ask(ctx context.Context, t *task) {
 
 // locate finds the targets of a task. Records that the journal holds as published need not be
 // published again.
-func (w *Run) locate(ctx context.Context, t *task, solver *readySolver, journal []PublishedEntry) {
+func (w *Run) locate(ctx context.Context, t *task, solver *readySolver, journal []publishedEntry) {
 	var targets []*target
 	for _, host := range t.hosts {
 		g, err := w.publisher.place(ctx, &w.how, solver.zone, host, t.value)
@@ -303,7 +303,7 @@ func (w *Run) verify(ctx context.Context, t *task) {
 // stillNeeded returns what decides which of the owner's records stay. Those of validated domains
 // go, and those whose value CERTInext has replaced. All records stay of a domain whose targets are
 // not known.
-func (w *Run) stillNeeded() (keep func(*PublishedEntry) bool) {
+func (w *Run) stillNeeded() (keep func(*publishedEntry) bool) {
 	verified, targets := map[string]bool{}, map[string][]dcv.Record{}
 	for _, t := range w.tasks {
 		verified[t.domain] = t.verified
@@ -311,7 +311,7 @@ func (w *Run) stillNeeded() (keep func(*PublishedEntry) bool) {
 			targets[t.domain] = append(targets[t.domain], g.record)
 		}
 	}
-	return func(p *PublishedEntry) bool {
+	return func(p *publishedEntry) bool {
 		if verified[p.Domain] {
 			return false
 		}
@@ -327,7 +327,7 @@ const tidyPatience = 3 * time.Second
 // Tidy begins to remove the owner's records that are not needed any more or, with all, every
 // record. It goes on when ctx ends, after the Tidy before. done is closed at its end.
 func (w *Run) Tidy(ctx context.Context, all bool) (done <-chan struct{}) {
-	var keep func(*PublishedEntry) bool
+	var keep func(*publishedEntry) bool
 	if !all {
 		keep = w.stillNeeded()
 	}

@@ -201,7 +201,7 @@ func (pub *Publisher) forgetRecords(
 	if err != nil {
 		return err
 	}
-	left = slices.DeleteFunc(left, func(p PublishedEntry) bool {
+	left = slices.DeleteFunc(left, func(p publishedEntry) bool {
 		return !p.Done && field != "name"
 	})
 	if len(left) > 0 && !force {

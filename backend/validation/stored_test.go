@@ -20,7 +20,7 @@ func storedV1() map[string]any {
 			Values:  map[string]string{"server": "ns1.example.com", "tsig_secret": "c2VjcmV0"},
 			Ambient: true, Zone: "example.com", TTL: time.Minute,
 		},
-		"published": &PublishedEntry{
+		"published": &publishedEntry{
 			Version: 1, Owner: "order/web/6f1d", Domain: "www.example.com", Solver: "corp",
 			Name: "_emudhra-challenge.www.example.com.", Zone: "example.com.", Value: "v",
 			At: at, Done: true, LastError: "e", Tries: 1, RetryAt: at,
