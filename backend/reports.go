@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"iter"
 	"maps"
-	"math/big"
 	"slices"
 	"strings"
 	"time"
@@ -101,7 +100,7 @@ func (f OrderFilter) rows(
 }
 
 // recognize finds this mount's orders among rows. owner is the account that was asked. Each row
-// that carries a marker costs one or two reads of storage.
+// that carries a marker costs up to three reads of storage.
 func (e *Engine) recognize(
 	ctx context.Context, s logical.Storage, owner string, rows []certinext.ReportRow,
 ) ([]ReportedOrder, error) {
@@ -111,12 +110,15 @@ func (e *Engine) recognize(
 	}
 	out := make([]ReportedOrder, 0, len(rows))
 	for _, row := range rows {
-		o := ReportedOrder{ReportRow: row, Serial: reportedSerial(row.SerialNumber)}
+		o, named := ReportedOrder{ReportRow: row}, serials.Candidates(row.SerialNumber)
+		if len(named) > 0 {
+			o.Serial = named[0]
+		}
 		if slices.ContainsFunc(row.Tags, account.IsMarker) {
 			if o.Role, o.LocalID, err = open.Of(ctx, s, row); err != nil {
 				return nil, err
 			}
-			if err := e.claimIssued(ctx, s, owner, &o); err != nil {
+			if err := e.claimIssued(ctx, s, owner, named, &o); err != nil {
 				return nil, err
 			}
 		}
@@ -126,35 +128,27 @@ func (e *Engine) recognize(
 	return out, nil
 }
 
-// claimIssued sets the role and id of an order that is over from the entry of its certificate.
-// owner is the account that was asked.
+// claimIssued sets the serial number, role and id of an order that is over from the entry of its
+// certificate. owner is the account that was asked, and named are the serial numbers that the
+// report may mean.
 func (e *Engine) claimIssued(
-	ctx context.Context, s logical.Storage, owner string, o *ReportedOrder,
+	ctx context.Context, s logical.Storage, owner string, named []string, o *ReportedOrder,
 ) error {
-	if o.Role != "" || o.Serial == "" {
+	if o.Role != "" {
 		return nil
 	}
-	c, err := certificates.Read(ctx, s, o.Serial)
-	if err != nil || c == nil {
-		return err
-	}
-	if c.CAOrderID == o.OrderID && (c.Account == "" || account.SameAccount(c.Account, owner)) {
-		o.Role, o.LocalID = c.Role, c.OrderID
+	for _, serial := range named {
+		c, err := certificates.Read(ctx, s, serial)
+		if err != nil {
+			return err
+		}
+		if c != nil && c.CAOrderID == o.OrderID &&
+			(c.Account == "" || account.SameAccount(c.Account, owner)) {
+			o.Serial, o.Role, o.LocalID = serial, c.Role, c.OrderID
+			return nil
+		}
 	}
 	return nil
-}
-
-// reportedSerial returns the storage key of a serial number in the report, or "" when it cannot be
-// read. The live service writes it in decimal (observed 2026), the documentation, which has no
-// report, in hexadecimal.
-func reportedSerial(text string) string {
-	if n, ok := new(big.Int).SetString(text, 10); ok && n.Sign() > 0 && len(text) <= 50 {
-		return serials.Key(n)
-	}
-	if key, err := serials.Parse("serial", text); err == nil {
-		return key
-	}
-	return ""
 }
 
 // A LedgerRow is a movement of the account's balance. CERTInext documents none of its fields, so it

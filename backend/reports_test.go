@@ -13,16 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestReportedSerial(t *testing.T) {
-	for text, want := range map[string]string{
-		"255": "ff", "00255": "ff", "65536": "01-00-00", "0A:ff": "0a-ff",
-		"deadbeef": "de-ad-be-ef", "": "", "-5": "", "0": "", "n/a": "",
-		strings.Repeat("9", 1000): "",
-	} {
-		require.Equal(t, want, reportedSerial(text), text)
-	}
-}
-
 func TestSnakeCase(t *testing.T) {
 	for name, want := range map[string]string{
 		"groupNumber": "group_number", "categoryID": "category_id", "amount": "amount",

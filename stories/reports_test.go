@@ -84,6 +84,32 @@ func TestReportedOrdersSayWhichAreOurs(t *testing.T) {
 	})
 }
 
+// A serial number in hexadecimal may consist of digits only, and then looks like one in decimal.
+func TestAReportedOrderIsOursByASerialNumberOfDigitsOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := validated(certinexttest.Live)
+		m := newMount(t, ca)
+		issued := m.write("issue/web", www).Data
+		cert := m.read("cert/" + issued["serial_number"].(string)).Data
+		time.Sleep(time.Hour)
+		m.pass() // the order is over: only its certificate tells whose it is
+
+		dashed := strings.ReplaceAll(issued["serial_number"].(string), ":", "-")
+		text := string(m.storage.dump(t)["cert/"+dashed])
+		require.NoError(t, m.storage.Put(t.Context(), &logical.StorageEntry{
+			Key: "cert/17-67-16-30-45", Value: []byte(strings.ReplaceAll(text, dashed, "17-67-16-30-45")),
+		}))
+		require.NoError(t, m.storage.Delete(t.Context(), "cert/"+dashed))
+		decimal := m.chainOK(&logical.Response{Data: issued}).SerialNumber.String()
+		m.startWith(&http.Client{Transport: rewrite{ca.Client().Transport, func(_ *http.Request, status int, body []byte) (int, []byte) {
+			return status, bytes.ReplaceAll(body, []byte(decimal), []byte("1767163045"))
+		}}})
+		row := m.reported(cert["ca_order_id"])
+		require.Equal(t, cert["order_id"], row["order_id"])
+		require.Equal(t, "17:67:16:30:45", row["serial_number"])
+	})
+}
+
 // TestACopiedTagDoesNotMakeAnOrderOurs: whoever may order at CERTInext may write any tag.
 func TestACopiedTagDoesNotMakeAnOrderOurs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/big"
 	"slices"
 	"strings"
 	"sync"
@@ -280,24 +279,11 @@ func (y *syncer) isOwn(row certinext.ReportRow) bool {
 	return false
 }
 
-// candidateSerials returns the serial numbers, with dashes, that a row may mean: the live service
-// writes them in decimal, and the documentation in hexadecimal.
-func candidateSerials(row certinext.ReportRow) []string {
-	var out []string
-	if n, ok := new(big.Int).SetString(row.SerialNumber, 10); ok && n.Sign() > 0 {
-		out = append(out, serials.Key(n))
-	}
-	if hex, err := serials.Parse("serial", row.SerialNumber); err == nil {
-		out = append(out, hex)
-	}
-	return out
-}
-
 // findKnown returns a row's certificate if the mount has it, and nil if not.
 func (y *syncer) findKnown(
 	ctx context.Context, row certinext.ReportRow,
 ) (*certificates.Entry, error) {
-	for _, candidate := range candidateSerials(row) {
+	for _, candidate := range serials.Candidates(row.SerialNumber) {
 		c, err := certificates.Read(ctx, y.storage, candidate)
 		if err != nil {
 			return nil, err
@@ -355,7 +341,7 @@ func (y *syncer) importRow(ctx context.Context, row certinext.ReportRow) error {
 		y.recordFailure(row, err)
 		return nil
 	}
-	named, delivered := candidateSerials(row), serials.Key(cert.Leaf.SerialNumber)
+	named, delivered := serials.Candidates(row.SerialNumber), serials.Key(cert.Leaf.SerialNumber)
 	if len(named) > 0 && !slices.Contains(named, delivered) {
 		// The mount has no key to verify it by. It may be another order's certificate, or one that
 		// was reissued since the report was read.

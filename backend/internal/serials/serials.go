@@ -8,6 +8,7 @@ package serials
 import (
 	"encoding/hex"
 	"math/big"
+	"slices"
 	"strings"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
@@ -29,9 +30,31 @@ func Key(n *big.Int) string {
 func Parse(field, text string) (string, error) {
 	clean := strings.NewReplacer(":", "", "-", "", " ", "").Replace(strings.TrimSpace(text))
 	b, err := hex.DecodeString(strings.ToLower(clean))
-	if err != nil || len(b) == 0 || len(b) > 32 {
+	key := Key(new(big.Int).SetBytes(b))
+	if err != nil || key == "" || len(b) > maxBytes {
 		return "", fault.BadField(field, "%q is not a serial number such as 17:67:16:b0:b9:45",
 			sanitize.Short(text))
 	}
-	return Key(new(big.Int).SetBytes(b)), nil
+	return key, nil
+}
+
+// maxBytes is longer than a serial number may be, which is 20 bytes (RFC 5280).
+const maxBytes = 32
+
+// Candidates returns the serial numbers, as keys, that CERTInext may mean by a text; none when it
+// is no serial number. The live service writes them in decimal (observed 2026), which come first,
+// and the documentation in hexadecimal: a text of digits only may be either.
+func Candidates(text string) []string {
+	const maxText = 3 * maxBytes // in either form, separators included
+	if len(text) > maxText {
+		return nil
+	}
+	var out []string
+	if n, ok := new(big.Int).SetString(text, 10); ok && n.Sign() > 0 && len(n.Bytes()) <= maxBytes {
+		out = append(out, Key(n))
+	}
+	if key, err := Parse("serial", text); err == nil && !slices.Contains(out, key) {
+		out = append(out, key)
+	}
+	return out
 }

@@ -5,6 +5,7 @@ package serials
 
 import (
 	"math/big"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,11 +15,34 @@ func TestSerialsReadInEveryForm(t *testing.T) {
 	for in, want := range map[string]string{
 		"0A:1B:2C": "0a-1b-2c", "0a-1b-2c": "0a-1b-2c", "0a1b2c": "0a-1b-2c",
 		" 0a:1b:2c ": "0a-1b-2c",
-		"00:0a:1b":   "0a-1b", "": "", "xyz": "", "0a1": "", "../config": "",
+		"00:0a:1b":   "0a-1b", "": "", "xyz": "", "0a1": "", "../config": "", "00": "",
 	} {
 		got, err := Parse("serial", in)
 		require.Equal(t, want, got, "%q", in)
 		require.Equal(t, want == "", err != nil, "%q", in)
 	}
 	require.Equal(t, "01-00", Key(big.NewInt(256)))
+}
+
+// A text of digits only may be a decimal or a hexadecimal number, and nobody says which.
+func TestCandidatesAreAllThatATextMayMean(t *testing.T) {
+	for text, want := range map[string][]string{
+		"255": {"ff"}, "00255": {"ff"}, "65536": {"01-00-00"}, "0A:ff": {"0a-ff"},
+		"deadbeef": {"de-ad-be-ef"},
+		"17":       {"11", "17"}, "05": {"05"},
+		"176716": {"02-b2-4c", "17-67-16"},
+		"17:67":  {"17-67"},
+		"":       nil, "-5": nil, "0": nil, "00": nil, "n/a": nil,
+		strings.Repeat("9", 70):   {Key(nines(70))}, // of 35 bytes in hexadecimal
+		strings.Repeat("9", 90):   nil,
+		strings.Repeat("9", 1000): nil,
+	} {
+		require.Equal(t, want, Candidates(text), "%q", text)
+	}
+}
+
+// nines returns the number of that many nines.
+func nines(digits int) *big.Int {
+	n, _ := new(big.Int).SetString(strings.Repeat("9", digits), 10)
+	return n
 }
