@@ -318,14 +318,11 @@ func (b *secretsBackend) verifyDomains(
 }
 
 func decodeMethod(d *framework.FieldData) (backend.DCVMethod, error) {
-	switch m := d.Get("method").(string); m {
-	case "", "dns-txt", "http-url", "email":
-		return backend.DCVMethod(m), nil
+	method := backend.DCVMethod(d.Get("method").(string))
+	if method == "" {
+		return "", nil
 	}
-	return "", &backend.FieldError{
-		Field:   "method",
-		Problem: "is not dns-txt, http-url or email",
-	}
+	return method, backend.CheckDCVMethod("method", method)
 }
 
 func encodeChallenges(domains []backend.DomainChallenge) *logical.Response {

@@ -79,6 +79,9 @@ func NewRole(name string) *Role { return issuing.NewRole(name) }
 // SubjectFields is [issuing.SubjectFields].
 func SubjectFields() []string { return issuing.SubjectFields() }
 
+// CheckDCVMethod is [issuing.CheckDCVMethod].
+func CheckDCVMethod(field string, m DCVMethod) error { return issuing.CheckDCVMethod(field, m) }
+
 // Domain validation.
 type (
 	// DomainChallenge is [validation.DomainChallenge].

@@ -7,8 +7,6 @@ import (
 	"context"
 	"slices"
 
-	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
-	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -71,7 +69,7 @@ func (e *Engine) changedRole(
 	if err := r.Validate(); err != nil {
 		return nil, nil, err
 	}
-	if err := e.checkSolver(ctx, s, r.DNS.Solver); err != nil {
+	if err := e.Publisher.CheckNamed(ctx, s, r.DNS.Solver); err != nil {
 		return nil, nil, err
 	}
 	dropped, err := r.BindConsent(before, cfg)
@@ -80,20 +78,6 @@ func (e *Engine) changedRole(
 	}
 	r.Family = r.Shape().Family
 	return r, slices.Concat(warnings, dropped, r.Warnings(cfg)), nil
-}
-
-// checkSolver refuses a role whose solver does not exist.
-func (e *Engine) checkSolver(ctx context.Context, s logical.Storage, name string) error {
-	if name == "" {
-		return nil
-	}
-	v, err := e.Publisher.Solver(ctx, s, name)
-	if err == nil && v == nil {
-		name = sanitize.Short(name)
-		err = fault.BadField("dcv_solver",
-			"there is no solver %q: write dcv/solvers/%s first", name, name)
-	}
-	return err
 }
 
 // DeleteRole removes a role. Its orders and certificates stay.

@@ -54,13 +54,6 @@ func (r *Registration) validate() error {
 	case r.OrganizationNumber == "":
 		return fault.BadField("organization_number",
 			"is required, here or in config: the organization that the domain is validated for")
-	case r.Method != certinext.DCVMethodDNS && r.Method != certinext.DCVMethodHTTP &&
-		r.Method != certinext.DCVMethodEmail:
-		return fault.BadField("dcv_method", "%q is not dns-txt, http-url or email",
-			sanitize.Short(string(r.Method)))
-	case r.DNS.Solver != "" && r.Method != certinext.DCVMethodDNS:
-		return fault.BadField("dcv_solver",
-			"publishes DNS records, for dns-txt: dcv_method is %s", r.Method)
 	case r.Keep && r.DNS.Solver == "":
 		return fault.BadField("keep_validated",
 			"needs a dcv_solver: without one, the background pass cannot validate the domain")
@@ -200,16 +193,8 @@ func (keeper *Keeper) Register(
 	if err := w.validate(); err != nil {
 		return nil, err
 	}
-	if w.DNS.Solver != "" {
-		_, err := keeper.Publisher.MustSolver(ctx, s, w.DNS.Solver)
-		var missing *fault.NotFoundError
-		switch {
-		case errors.As(err, &missing):
-			return nil, fault.BadField("dcv_solver", "%v: write dcv/solvers/%s first",
-				err, sanitize.Short(w.DNS.Solver))
-		case err != nil:
-			return nil, err
-		}
+	if err := keeper.Publisher.CheckNamed(ctx, s, w.DNS.Solver); err != nil {
+		return nil, err
 	}
 	unlock, err := keeper.domainLocks.Lock(ctx, w.Name)
 	if err != nil {

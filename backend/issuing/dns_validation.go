@@ -71,9 +71,26 @@ func (n *DNSValidation) Validate() error {
 	return nil
 }
 
+// CheckDCVMethod returns an error about the field unless method is one of CERTInext's.
+func CheckDCVMethod(field string, method certinext.DCVMethod) error {
+	switch method {
+	case certinext.DCVMethodDNS, certinext.DCVMethodHTTP, certinext.DCVMethodEmail:
+		return nil
+	}
+	return fault.BadField(field, "%q is not dns-txt, http-url or email",
+		sanitize.Short(string(method)))
+}
+
 // ValidateFor is [DNSValidation.Validate] for domains that are validated by a method. It refuses
-// fields that have no effect with it.
+// another method than CERTInext's, and fields that have no effect with this one.
 func (n *DNSValidation) ValidateFor(method certinext.DCVMethod) error {
+	if err := CheckDCVMethod("dcv_method", method); err != nil {
+		return err
+	}
+	if n.Solver != "" && method != certinext.DCVMethodDNS {
+		return fault.BadField("dcv_solver", "publishes DNS records, for dns-txt: dcv_method is %s",
+			method)
+	}
 	defaults := NewDNSValidation()
 	for _, f := range []struct {
 		name        string

@@ -237,12 +237,6 @@ func (r *Role) validateProduct() error {
 		return fault.BadField("rekey_orders",
 			"cannot be honoured: CERTInext reissues SSL certificates only")
 	}
-	switch r.DCVMethod {
-	case certinext.DCVMethodDNS, certinext.DCVMethodHTTP, certinext.DCVMethodEmail:
-	default:
-		return fault.BadField("dcv_method", "%q is not dns-txt, http-url or email",
-			sanitize.Short(string(r.DCVMethod)))
-	}
 	if r.ValidityYears < 1 || r.ValidityYears > 3 {
 		return fault.BadField("validity_years", "must be 1, 2 or 3")
 	}
@@ -298,11 +292,7 @@ func (r *Role) validateNames() error {
 }
 
 func (r *Role) validateDNS() error {
-	switch {
-	case r.DNS.Solver != "" && r.DCVMethod != certinext.DCVMethodDNS:
-		return fault.BadField("dcv_solver", "publishes DNS records, for dns-txt: dcv_method is %s",
-			r.DCVMethod)
-	case r.DNS.Solver != "" && r.Shape().Family != certinext.FamilySSL:
+	if r.DNS.Solver != "" && r.Shape().Family != certinext.FamilySSL {
 		return fault.BadField("dcv_solver",
 			"has no effect, since %s orders validate no domains: leave it out", r.Variant)
 	}

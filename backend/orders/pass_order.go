@@ -164,7 +164,7 @@ func (h *heldOrder) tendIssuedOnce(ctx context.Context, serial string) error {
 		return h.finish(ctx, c, due)
 	}
 	if c.Delivery != nil {
-		h.lookAgain(host.Later(nextDeliveryLook(c, h.entry, h.journal.Now()), h.journal.Now()))
+		h.lookAgain(host.Upcoming(nextDeliveryLook(c, h.entry, h.journal.Now()), h.journal.Now()))
 		return h.journal.Certificates.EndUnstored(ctx, h.storage, c)
 	}
 	return nil

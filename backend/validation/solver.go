@@ -236,8 +236,8 @@ func (pub *Publisher) Invalidate(key string) {
 	}
 }
 
-// MustSolver is [Publisher.Solver] with a [*fault.NotFoundError] when there is none of that name.
-func (pub *Publisher) MustSolver(
+// mustSolver is [Publisher.Solver] with a [*fault.NotFoundError] when there is none of that name.
+func (pub *Publisher) mustSolver(
 	ctx context.Context, s logical.Storage, name string,
 ) (*Solver, error) {
 	v, err := pub.Solver(ctx, s, name)
@@ -245,6 +245,21 @@ func (pub *Publisher) MustSolver(
 		return nil, noSolver(name)
 	}
 	return v, err
+}
+
+// CheckNamed returns an error about the field dcv_solver when that names a solver that does not
+// exist. An empty name stands for no solver.
+func (pub *Publisher) CheckNamed(ctx context.Context, s logical.Storage, name string) error {
+	if name == "" {
+		return nil
+	}
+	v, err := pub.Solver(ctx, s, name)
+	if err != nil || v != nil {
+		return err
+	}
+	name = sanitize.Short(name)
+	return fault.BadField("dcv_solver", "there is no solver %q: write dcv/solvers/%s first",
+		name, name)
 }
 
 // A readySolver is an opened solver.
@@ -259,7 +274,7 @@ func (pub *Publisher) readySolver(
 	ctx context.Context, s logical.Storage, name string,
 ) (*readySolver, error) {
 	return pub.solvers.Get(ctx, name, func() (*readySolver, error) {
-		v, err := pub.MustSolver(ctx, s, name)
+		v, err := pub.mustSolver(ctx, s, name)
 		if err != nil {
 			return nil, err
 		}

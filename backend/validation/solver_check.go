@@ -41,7 +41,7 @@ const (
 func (pub *Publisher) CheckSolver(
 	ctx context.Context, s logical.Storage, name, zone string, how issuing.DNSValidation,
 ) (*SolverReport, error) {
-	v, err := pub.MustSolver(ctx, s, name)
+	v, err := pub.mustSolver(ctx, s, name)
 	if err != nil {
 		return nil, err
 	}

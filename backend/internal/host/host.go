@@ -92,8 +92,8 @@ func (h *Host) UntilClosed(ctx context.Context) (context.Context, context.Cancel
 // context is that of the pass.
 type Job func(ctx context.Context) error
 
-// Later returns t, or the time after one [PassDelay] when t has passed.
-func Later(t, now time.Time) time.Time {
+// Upcoming returns t, or the time after one [PassDelay] when t has passed.
+func Upcoming(t, now time.Time) time.Time {
 	if t.After(now) {
 		return t
 	}
