@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/mail"
 	"net/url"
+	"regexp"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
@@ -97,6 +98,9 @@ func (c *Config) validateContacts() error {
 	}
 	return c.OrderDefaults.Validate()
 }
+
+// E164 matches a telephone number in the form of ITU-T E.164, with a leading plus sign.
+var E164 = regexp.MustCompile(`^\+[1-9][0-9]{5,14}$`)
 
 // Validate returns an error about a field that is set and malformed. Empty fields are valid.
 func (d *OrderDefaults) Validate() error {

@@ -8,7 +8,8 @@
 // It promises that all callers share one client for one account, that a new config is stored only
 // after CERTInext has accepted its credentials (unless the operator waives that), and that
 // background work makes no calls while CERTInext limits the rate or is down. It knows nothing of
-// roles, orders or certificates.
+// roles, orders or certificates, but for what the rooms above share: which names the certificates
+// of a product may hold ([Shape]), and how the tag of an order is spelled ([MarkerPrefix]).
 package account
 
 import (

@@ -5,7 +5,6 @@ package account
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"sort"
 	"strings"
@@ -13,9 +12,6 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
-
-// E164 matches a telephone number in the form of ITU-T E.164, with a leading plus sign.
-var E164 = regexp.MustCompile(`^\+[1-9][0-9]{5,14}$`)
 
 // IsWildcard reports whether a DNS name begins with a wildcard label.
 func IsWildcard(name string) bool { return strings.HasPrefix(name, "*.") }

@@ -157,16 +157,5 @@ func describeProducts(what string, products []certinext.Product) string {
 	if len(list) == 1 {
 		return fmt.Sprintf("the %s here is %s", what, list[0])
 	}
-	return fmt.Sprintf("the %ss here are %s", what, enumerate(list))
-}
-
-const maxEnumerated = 20
-
-// enumerate joins a list for a message, and only counts the elements beyond [maxEnumerated].
-func enumerate(list []string) string {
-	if len(list) <= maxEnumerated {
-		return strings.Join(list, ", ")
-	}
-	return fmt.Sprintf("%s and %d more", strings.Join(list[:maxEnumerated], ", "),
-		len(list)-maxEnumerated)
+	return fmt.Sprintf("the %ss here are %s", what, sanitize.Enumerate(list))
 }

@@ -6,6 +6,7 @@
 package sanitize
 
 import (
+	"fmt"
 	"strings"
 	"unicode"
 )
@@ -50,3 +51,15 @@ func OneLine(s string) string {
 
 // Error is the text of an error of a DNS host or of CERTInext, with at most 500 bytes.
 func Error(err error) string { return Text(err.Error(), 500) }
+
+// maxEnumerated is the largest number of elements that [Enumerate] names.
+const maxEnumerated = 20
+
+// Enumerate joins a list for a message, and only counts the elements beyond [maxEnumerated].
+func Enumerate(list []string) string {
+	if len(list) <= maxEnumerated {
+		return strings.Join(list, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(list[:maxEnumerated], ", "),
+		len(list)-maxEnumerated)
+}
