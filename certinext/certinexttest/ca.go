@@ -7,7 +7,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/sha1" //nolint:gosec // RFC 5280 §4.2.1.2 key identifiers and OCSP issuer hashes
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -128,57 +127,6 @@ func newSigner(parent *signer, commonName string, now time.Time, life time.Durat
 	return s
 }
 
-// A leafProfile is what an order puts into its certificate.
-type leafProfile struct {
-	subject   pkix.Name
-	names     leafNames
-	policy    string        // certificate policy OID, "" for none
-	keyUsage  x509.KeyUsage // of any key
-	rsaUsage  x509.KeyUsage // of an RSA key, besides
-	usages    []x509.ExtKeyUsage
-	oidUsages []asn1.ObjectIdentifier // extended usages without a name here
-	notBefore time.Time
-	lifetime  time.Duration
-	baseURL   string
-	aiaSuffix string // p7c or cer
-}
-
-// sign makes a leaf for publicKey and remembers it.
-func (a *authority) sign(p leafProfile, publicKey any) *x509.Certificate {
-	template := &x509.Certificate{
-		SerialNumber:          newSerial(),
-		Subject:               p.subject,
-		NotBefore:             p.notBefore.Truncate(time.Second),
-		NotAfter:              p.notBefore.Add(p.lifetime).Truncate(time.Second),
-		BasicConstraintsValid: true,
-		KeyUsage:              p.keyUsage,
-		ExtKeyUsage:           p.usages,
-		UnknownExtKeyUsage:    p.oidUsages,
-		DNSNames:              p.names.dns,
-		IPAddresses:           p.names.ips,
-		EmailAddresses:        p.names.emails,
-		SubjectKeyId:          keyID(publicKey),
-		AuthorityKeyId:        a.issuer.cert.SubjectKeyId,
-		OCSPServer:            []string{p.baseURL + ocspPath},
-		CRLDistributionPoints: []string{p.baseURL + crlPrefix + a.name + ".crl"},
-		IssuingCertificateURL: []string{p.baseURL + caPrefix + a.name + "." + p.aiaSuffix},
-	}
-	if _, isRSA := publicKey.(*rsa.PublicKey); isRSA {
-		template.KeyUsage |= p.rsaUsage
-	}
-	if p.policy != "" {
-		template.Policies = []x509.OID{must(x509.ParseOID(p.policy))}
-	}
-	der := must(x509.CreateCertificate(
-		rand.Reader, template, a.issuer.cert, publicKey, a.issuer.key,
-	))
-	cert := must(x509.ParseCertificate(der))
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.issued[cert.SerialNumber.String()] = &issuance{cert: cert}
-	return cert
-}
-
 // revoke marks a leaf as revoked from at on.
 func (a *authority) revoke(cert *x509.Certificate, at time.Time, reason int) {
 	a.mu.Lock()
@@ -186,20 +134,6 @@ func (a *authority) revoke(cert *x509.Certificate, at time.Time, reason int) {
 	if i := a.issued[cert.SerialNumber.String()]; i != nil && i.revokedAt.IsZero() {
 		i.revokedAt, i.reason = at, reason
 	}
-}
-
-// impostor returns a certificate like cert, for a key that no CSR had.
-func (a *authority) impostor(cert *x509.Certificate) *x509.Certificate {
-	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
-	template := *cert
-	template.SerialNumber = newSerial()
-	template.SubjectKeyId = keyID(&key.PublicKey)
-	template.PublicKey, template.ExtraExtensions = nil, nil
-	template.SignatureAlgorithm = x509.UnknownSignatureAlgorithm
-	der := must(x509.CreateCertificate(
-		rand.Reader, &template, a.issuer.cert, &key.PublicKey, a.issuer.key,
-	))
-	return must(x509.ParseCertificate(der))
 }
 
 // Roots returns the roots that certificates of this server chain to: public
