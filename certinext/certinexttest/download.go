@@ -45,7 +45,11 @@ func (s version2) downloadCertificate(c *call) (reply, *problem) {
 	if problem != nil {
 		return reply{}, problem
 	}
-	chain := s.chain(o, c)
+	order := s.ChainOrder
+	if c.faults.has(FaultRootFirst) {
+		order = ChainRootFirst
+	}
+	chain := order.of(o.certificate().chain)
 	switch mediaType {
 	case typeDER:
 		return reply{status: http.StatusOK, contentType: typeDER, body: cert.Raw}, nil
@@ -97,20 +101,16 @@ func (s version2) downloadType(c *call) (string, *problem) {
 	}
 }
 
-// chain is what follows the leaf: the self-signed root included.
-func (s version2) chain(o *order, c *call) []*x509.Certificate {
-	a := s.ca.of(o.family)
-	order := s.ChainOrder
-	if c.faults.has(FaultRootFirst) {
-		order = ChainRootFirst
-	}
-	switch order {
-	case ChainRootFirst:
-		return []*x509.Certificate{a.root.cert, a.issuer.cert}
-	case ChainAbsent:
+// of puts a chain, which has the leaf's issuer first and the root last, in the order o.
+func (o ChainOrder) of(chain []*x509.Certificate) []*x509.Certificate {
+	last := len(chain) - 1
+	switch {
+	case last < 0, o == ChainAbsent:
 		return nil
+	case o == ChainRootFirst:
+		return append([]*x509.Certificate{chain[last]}, chain[:last]...)
 	default:
-		return []*x509.Certificate{a.issuer.cert, a.root.cert}
+		return chain
 	}
 }
 

@@ -73,6 +73,8 @@ type signing struct {
 	csr         *submittedCSR
 	issuedAt    time.Time // zero until the certificate exists
 	cert        *x509.Certificate
+	chain       []*x509.Certificate // delivered with cert, its issuer first
+	ends        time.Time           // from when on the books call it expired
 }
 
 // current is the newest signing; every order has one.

@@ -180,7 +180,7 @@ func (s *Server) status(o *order, now time.Time) string {
 		}
 		return orDefault(pending, statusPendingApproval)
 	}
-	if now.After(sg.cert.NotAfter) {
+	if now.After(sg.ends) {
 		return statusExpired
 	}
 	return statusIssued
@@ -205,8 +205,7 @@ func (s *Server) settle(o *order, now time.Time) {
 	}
 	pending, ready := s.progress(o, now)
 	if due := ready.Add(s.IssueDelay); pending == "" && !now.Before(due) {
-		sg.issuedAt = due
-		sg.cert = s.ca.of(o.family).sign(s.leafProfile(o, due), sg.csr.request.PublicKey)
+		s.issue(o, sg, due)
 	}
 }
 

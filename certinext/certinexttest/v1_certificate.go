@@ -3,6 +3,11 @@
 
 package certinexttest
 
+import (
+	"crypto/x509"
+	"slices"
+)
+
 type wireV1OrderRef struct {
 	OrderDetails struct {
 		RequestorEmail string `json:"requestorEmail"`
@@ -12,10 +17,11 @@ type wireV1OrderRef struct {
 
 // wireV1Certificates is a downloaded chain. The serial number is misspelt on
 // the wire. There is no subordinate CA below the issuer, so subCACertificate,
-// which is optional, never shows.
+// which is optional, never shows but for [MisissueLeafIssuer].
 type wireV1Certificates struct {
 	RootCertificate      string `json:"rootCertificate"`
 	CACertificate        string `json:"caCertificate"`
+	SubCACertificate     string `json:"subCACertificate,omitempty"`
 	EndEntityCertificate string `json:"endEntityCertificate"`
 	ExpiryDate           string `json:"expiryDate"`
 	SerialNumber         string `json:"ceritficateSerialNumber"` // decimal
@@ -52,10 +58,17 @@ func (s version1) certificates(c *call) (wireV1Certificates, *problem) {
 		EndEntityCertificate: pemText(cert), ExpiryDate: v1Time(cert.NotAfter),
 		SerialNumber: cert.SerialNumber.String(),
 	}
-	// Each has a member of its own, so their order is never wrong; they may
-	// still be missing.
-	if a := s.ca.of(o.family); s.ChainOrder != ChainAbsent {
-		w.RootCertificate, w.CACertificate = pemText(a.root.cert), pemText(a.issuer.cert)
+	if s.ChainOrder != ChainAbsent {
+		w.addChain(o.certificate().chain)
 	}
 	return w, nil
+}
+
+// addChain fills in a chain, the root of which is last. Each has a member of
+// its own, so their order is never wrong; they may still be missing.
+func (w *wireV1Certificates) addChain(chain []*x509.Certificate) {
+	members := []*string{&w.RootCertificate, &w.CACertificate, &w.SubCACertificate}
+	for i, cert := range slices.Backward(chain) {
+		*members[len(chain)-1-i] = pemText(cert)
+	}
 }
