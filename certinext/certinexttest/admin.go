@@ -39,6 +39,7 @@ const AdminHelp = `  GET    /_sandbox/roots.pem                   the roots to t
   DELETE /_sandbox/faults                      remove all faults
   GET    /_sandbox/knobs                       delays and switches
   POST   /_sandbox/knobs                       {"issueDelay":"5s","pemLag":"2s"}: change some
+                                               {"misissue":"extra-name"}: err from now on
 `
 
 // serve answers the administration paths with the standard mux.

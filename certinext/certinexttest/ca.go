@@ -67,9 +67,11 @@ type authority struct {
 	name         string // path segment of its URLs
 	root, issuer *signer
 
-	mu        sync.Mutex           // guards the two below
+	mu        sync.Mutex           // guards those below
 	issued    map[string]*issuance // by decimal serial number
 	crlNumber int64
+	// leafIssuers are end-entity certificates that have signed others.
+	leafIssuers []*signer
 }
 
 // A signer is a CA certificate with its key.
@@ -120,11 +122,14 @@ func newSigner(parent *signer, commonName string, now time.Time, life time.Durat
 		template.MaxPathLenZero = true
 		template.AuthorityKeyId = parent.cert.SubjectKeyId
 	}
-	der := must(x509.CreateCertificate(
-		rand.Reader, template, parent.cert, &key.PublicKey, parent.key,
-	))
-	s.cert = must(x509.ParseCertificate(der))
+	s.cert = parent.certify(template, &key.PublicKey)
 	return s
+}
+
+// certify signs template for publicKey.
+func (s *signer) certify(template *x509.Certificate, publicKey any) *x509.Certificate {
+	der := must(x509.CreateCertificate(rand.Reader, template, s.cert, publicKey, s.key))
+	return must(x509.ParseCertificate(der))
 }
 
 // revoke marks a leaf as revoked from at on.

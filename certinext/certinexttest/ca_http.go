@@ -133,19 +133,33 @@ func ocspRequest(r *http.Request) (raw []byte, ok bool) {
 	return raw, true
 }
 
-// ocspAnswer is signed by the issuer itself. A serial number the authority
+// ocspAnswer is signed by who signed the certificate. A serial number the authority
 // never issued is "unknown", a foreign issuer "unauthorized".
 func (p *pki) ocspAnswer(req *ocsp.Request) []byte {
 	now, lag := p.clock()
 	for _, a := range p.all() {
-		if issuedBy(req, a.issuer.cert) {
-			return a.ocspAnswer(req, now, lag)
+		if by := a.signerAsked(req); by != nil {
+			return a.ocspAnswer(by, req, now, lag)
 		}
 	}
 	return ocsp.UnauthorizedErrorResponse
 }
 
-func (a *authority) ocspAnswer(req *ocsp.Request, now time.Time, lag time.Duration) []byte {
+// signerAsked is the signer that req names as the issuer, or nil.
+func (a *authority) signerAsked(req *ocsp.Request) *signer {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, by := range append([]*signer{a.issuer}, a.leafIssuers...) {
+		if issuedBy(req, by.cert) {
+			return by
+		}
+	}
+	return nil
+}
+
+func (a *authority) ocspAnswer(
+	by *signer, req *ocsp.Request, now time.Time, lag time.Duration,
+) []byte {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	template := ocsp.Response{
@@ -160,7 +174,7 @@ func (a *authority) ocspAnswer(req *ocsp.Request, now time.Time, lag time.Durati
 			template.RevocationReason = i.reason
 		}
 	}
-	return must(ocsp.CreateResponse(a.issuer.cert, a.issuer.cert, template, a.issuer.key))
+	return must(ocsp.CreateResponse(by.cert, by.cert, template, by.key))
 }
 
 // issuedBy compares the issuer hashes of a request with a CA certificate.

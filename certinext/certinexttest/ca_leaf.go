@@ -21,6 +21,7 @@ type leafProfile struct {
 	policy    string        // certificate policy OID, "" for none
 	keyUsage  x509.KeyUsage // of any key
 	rsaUsage  x509.KeyUsage // of an RSA key, besides
+	isCA      bool          // by mistake
 	usages    []x509.ExtKeyUsage
 	oidUsages []asn1.ObjectIdentifier // extended usages without a name here
 	notBefore time.Time
@@ -29,13 +30,20 @@ type leafProfile struct {
 	aiaSuffix string // p7c or cer
 }
 
-// sign makes a leaf for publicKey and remembers it.
-func (a *authority) sign(p leafProfile, publicKey any) *x509.Certificate {
+// notAfter is the end of a certificate's life.
+func (p leafProfile) notAfter() time.Time {
+	return p.notBefore.Add(p.lifetime).Truncate(time.Second)
+}
+
+// sign makes a leaf for publicKey in the name of by, which is the authority's
+// issuer unless the CA makes a mistake, and remembers it.
+func (a *authority) sign(by *signer, p leafProfile, publicKey any) *x509.Certificate {
 	template := &x509.Certificate{
 		SerialNumber:          newSerial(),
 		Subject:               p.subject,
 		NotBefore:             p.notBefore.Truncate(time.Second),
-		NotAfter:              p.notBefore.Add(p.lifetime).Truncate(time.Second),
+		NotAfter:              p.notAfter(),
+		IsCA:                  p.isCA,
 		BasicConstraintsValid: true,
 		KeyUsage:              p.keyUsage,
 		ExtKeyUsage:           p.usages,
@@ -43,8 +51,9 @@ func (a *authority) sign(p leafProfile, publicKey any) *x509.Certificate {
 		DNSNames:              p.names.dns,
 		IPAddresses:           p.names.ips,
 		EmailAddresses:        p.names.emails,
+		URIs:                  p.names.uris,
 		SubjectKeyId:          keyID(publicKey),
-		AuthorityKeyId:        a.issuer.cert.SubjectKeyId,
+		AuthorityKeyId:        by.cert.SubjectKeyId,
 		OCSPServer:            []string{p.baseURL + ocspPath},
 		CRLDistributionPoints: []string{p.baseURL + crlPrefix + a.name + ".crl"},
 		IssuingCertificateURL: []string{p.baseURL + caPrefix + a.name + "." + p.aiaSuffix},
@@ -55,10 +64,10 @@ func (a *authority) sign(p leafProfile, publicKey any) *x509.Certificate {
 	if p.policy != "" {
 		template.Policies = []x509.OID{must(x509.ParseOID(p.policy))}
 	}
-	der := must(x509.CreateCertificate(
-		rand.Reader, template, a.issuer.cert, publicKey, a.issuer.key,
-	))
-	cert := must(x509.ParseCertificate(der))
+	if len(p.names.users) > 0 {
+		template.ExtraExtensions = []pkix.Extension{p.names.extension()}
+	}
+	cert := by.certify(template, publicKey)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.issued[cert.SerialNumber.String()] = &issuance{cert: cert}
@@ -67,14 +76,17 @@ func (a *authority) sign(p leafProfile, publicKey any) *x509.Certificate {
 
 // impostor returns a certificate like cert, for a key that no CSR had.
 func (a *authority) impostor(cert *x509.Certificate) *x509.Certificate {
+	template, key := rekeyed(cert)
+	template.SubjectKeyId = keyID(&key.PublicKey)
+	return a.issuer.certify(template, &key.PublicKey)
+}
+
+// rekeyed makes a key, and a template for a certificate like cert with it.
+func rekeyed(cert *x509.Certificate) (*x509.Certificate, *ecdsa.PrivateKey) {
 	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	template := *cert
 	template.SerialNumber = newSerial()
-	template.SubjectKeyId = keyID(&key.PublicKey)
 	template.PublicKey, template.ExtraExtensions = nil, nil
 	template.SignatureAlgorithm = x509.UnknownSignatureAlgorithm
-	der := must(x509.CreateCertificate(
-		rand.Reader, &template, a.issuer.cert, &key.PublicKey, a.issuer.key,
-	))
-	return must(x509.ParseCertificate(der))
+	return &template, key
 }

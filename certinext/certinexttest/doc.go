@@ -41,9 +41,10 @@
 // unknown query parameter, a stale timestamp or a missing header is refused
 // with the error that names it. Faults (see [Server.Inject]) make it
 // unpleasant: replies are lost after the order was accepted, tokens die,
-// chains arrive in the wrong order. What the CA believes happened is read with
-// [Server.Orders] and [Server.Calls]; an order's status is always derived from
-// those facts, never scripted.
+// chains arrive in the wrong order. [Server.Misissue] makes the CA err: names
+// nobody ordered, lives too long or over, chains that do not hold. What the CA
+// believes happened is read with [Server.Orders] and [Server.Calls]; an order's
+// status is always derived from those facts, never scripted.
 //
 // # It is not a CA
 //

@@ -57,7 +57,7 @@ func FuzzRequest(f *testing.F) {
 	f.Add("GET", "/ocsp/MEMwQTA%2FMD0wOzAJBgUrDgMCGgUA", "", "")
 	f.Add("GET", "/api/certinext/v2/reports/orders?page=9223372036854775807&size=1", "", "")
 	f.Add("GET", "/api/certinext/v2/domains?offset=-1&limit=-5", "", "")
-	f.Add("POST", "/_sandbox/knobs", "", `{"chainOrder":"good"}`)
+	f.Add("POST", "/_sandbox/knobs", "", `{"chainOrder":"good","misissue":"no-chain"}`)
 	f.Fuzz(func(t *testing.T, method, target, contentType, body string) {
 		if !strings.HasPrefix(target, "/") || strings.ContainsAny(target, " \r\n\t") || method == "" || strings.ContainsAny(method, " /\r\n\t") {
 			return
@@ -103,7 +103,8 @@ func FuzzSubject(f *testing.F) {
 				continue
 			}
 			o := &order{family: FamilySignature, subject: newSubject(subjectType, w)}
-			cert := s.ca.of(o.family).sign(s.leafProfile(o, s.now()), key)
+			a := s.ca.of(o.family)
+			cert := a.sign(a.issuer, s.leafProfile(o, s.now()), key)
 			if cert.Subject.CommonName != o.commonName() || cert.EmailAddresses[0] != w.Email {
 				t.Fatalf("certified %q, %q", cert.Subject, cert.EmailAddresses)
 			}

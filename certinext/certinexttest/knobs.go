@@ -23,24 +23,25 @@ func (d *duration) UnmarshalText(b []byte) error {
 
 // knobs are the settings that can be changed while the server runs.
 type knobs struct {
-	IssueDelay          *duration   `json:"issueDelay,omitempty"`
-	PEMLag              *duration   `json:"pemLag,omitempty"`
-	CertificateLifetime *duration   `json:"certificateLifetime,omitempty"`
-	ApprovalDelay       *duration   `json:"approvalDelay,omitempty"`
-	ReportDelay         *duration   `json:"reportDelay,omitempty"`
-	PropagationDelay    *duration   `json:"propagationDelay,omitempty"`
-	DomainValidity      *duration   `json:"domainValidity,omitempty"`
-	RevocationLag       *duration   `json:"revocationLag,omitempty"`
-	DCVSlotDelay        *duration   `json:"dcvSlotDelay,omitempty"`
-	DCVChallengeDelay   *duration   `json:"dcvChallengeDelay,omitempty"`
-	DCVResultDelay      *duration   `json:"dcvResultDelay,omitempty"`
-	TokenTTL            *duration   `json:"tokenTTL,omitempty"`
-	RateLimit           *float64    `json:"rateLimit,omitempty"`
-	CreateBurst         *int        `json:"createBurst,omitempty"`
-	HoldForApproval     *bool       `json:"holdForApproval,omitempty"`
-	IssuedBeforeCSR     *bool       `json:"issuedBeforeCsr,omitempty"`
-	ChainOrder          *ChainOrder `json:"chainOrder,omitempty"`
-	DCVShape            *DCVShape   `json:"dcvShape,omitempty"`
+	IssueDelay          *duration    `json:"issueDelay,omitempty"`
+	PEMLag              *duration    `json:"pemLag,omitempty"`
+	CertificateLifetime *duration    `json:"certificateLifetime,omitempty"`
+	ApprovalDelay       *duration    `json:"approvalDelay,omitempty"`
+	ReportDelay         *duration    `json:"reportDelay,omitempty"`
+	PropagationDelay    *duration    `json:"propagationDelay,omitempty"`
+	DomainValidity      *duration    `json:"domainValidity,omitempty"`
+	RevocationLag       *duration    `json:"revocationLag,omitempty"`
+	DCVSlotDelay        *duration    `json:"dcvSlotDelay,omitempty"`
+	DCVChallengeDelay   *duration    `json:"dcvChallengeDelay,omitempty"`
+	DCVResultDelay      *duration    `json:"dcvResultDelay,omitempty"`
+	TokenTTL            *duration    `json:"tokenTTL,omitempty"`
+	RateLimit           *float64     `json:"rateLimit,omitempty"`
+	CreateBurst         *int         `json:"createBurst,omitempty"`
+	HoldForApproval     *bool        `json:"holdForApproval,omitempty"`
+	IssuedBeforeCSR     *bool        `json:"issuedBeforeCsr,omitempty"`
+	ChainOrder          *ChainOrder  `json:"chainOrder,omitempty"`
+	DCVShape            *DCVShape    `json:"dcvShape,omitempty"`
+	Misissue            *Misissuance `json:"misissue,omitempty"`
 }
 
 func (s administration) readKnobs() knobs {
@@ -48,7 +49,7 @@ func (s administration) readKnobs() knobs {
 	defer s.mu.Unlock()
 	span := func(d time.Duration) *duration { return (*duration)(&d) }
 	hold, early, chain, shape := s.HoldForApproval, s.IssuedBeforeCSR, s.ChainOrder, s.dcvShape()
-	limit, burst := s.RateLimit, s.CreateBurst
+	limit, burst, mistake := s.RateLimit, s.CreateBurst, s.Misissue
 	return knobs{
 		IssueDelay: span(s.IssueDelay), PEMLag: span(s.PEMLag),
 		CertificateLifetime: span(s.certificateLifetime()), ApprovalDelay: span(s.ApprovalDelay),
@@ -57,7 +58,7 @@ func (s administration) readKnobs() knobs {
 		DCVSlotDelay: span(s.DCVSlotDelay), DomainValidity: span(s.domainValidity()),
 		DCVChallengeDelay: span(s.DCVChallengeDelay), DCVResultDelay: span(s.DCVResultDelay),
 		RateLimit: &limit, CreateBurst: &burst, HoldForApproval: &hold, IssuedBeforeCSR: &early,
-		ChainOrder: &chain, DCVShape: &shape,
+		ChainOrder: &chain, DCVShape: &shape, Misissue: &mistake,
 	}
 }
 
@@ -84,6 +85,7 @@ func (s administration) knobs(r *http.Request) (any, error) {
 		set(&s.IssuedBeforeCSR, k.IssuedBeforeCSR)
 		set(&s.ChainOrder, k.ChainOrder)
 		set(&s.DCVShape, k.DCVShape)
+		set(&s.Misissue, k.Misissue)
 	})
 	return s.readKnobs(), nil
 }

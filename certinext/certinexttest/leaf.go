@@ -64,15 +64,6 @@ func (s *Server) leafProfile(o *order, notBefore time.Time) leafProfile {
 	return p
 }
 
-// issue signs the certificate of sg, which was due at the time at.
-func (s *Server) issue(o *order, sg *signing, at time.Time) {
-	a := s.ca.of(o.family)
-	sg.issuedAt = at
-	sg.cert = a.sign(s.leafProfile(o, at), sg.csr.request.PublicKey)
-	sg.chain = []*x509.Certificate{a.issuer.cert, a.root.cert}
-	sg.ends = sg.cert.NotAfter
-}
-
 // name is the distinguished name, without the attributes that were not given.
 func (s *subject) name() pkix.Name {
 	given := func(v string) []string {

@@ -6,6 +6,7 @@ package certinexttest
 import (
 	"crypto/x509"
 	"net"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -108,6 +109,8 @@ type leafNames struct {
 	dns    []string
 	ips    []net.IP
 	emails []string
+	uris   []*url.URL // misissued only
+	users  []string   // misissued only: principals, as otherName
 }
 
 func (o *order) leafNames() leafNames {

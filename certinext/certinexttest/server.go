@@ -164,6 +164,10 @@ type Server struct {
 	CertificateLifetime time.Duration
 	// ChainOrder is how the chain of a download is put together.
 	ChainOrder ChainOrder
+	// Misissue is the mistake in every certificate that the CA issues while it is
+	// set. An order is issued when it is first looked at after it has become due,
+	// a reissue likewise; what was issued stays as it is, right or wrong.
+	Misissue Misissuance
 	// OrderSuffix is appended to every live order id, such as "R007".
 	OrderSuffix string
 	// RevocationLag passes between a revocation and the CRL and OCSP

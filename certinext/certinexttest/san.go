@@ -1,0 +1,65 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinexttest
+
+import (
+	"crypto/x509/pkix"
+	"encoding/asn1"
+)
+
+var (
+	// subjectAltName is the extension of RFC 5280, section 4.2.1.6.
+	subjectAltName = asn1.ObjectIdentifier{2, 5, 29, 17}
+	// userPrincipalName is the kind of otherName by which a Windows domain knows
+	// its users.
+	userPrincipalName = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 20, 2, 3}
+)
+
+// The tags of a GeneralName.
+const (
+	tagEmail = 1
+	tagDNS   = 2
+	tagURI   = 6
+	tagIP    = 7
+)
+
+// extension is what crypto/x509 makes of n, and the users besides, which it has
+// no place for.
+func (n leafNames) extension() pkix.Extension {
+	var names []asn1.RawValue
+	add := func(tag int, value []byte) {
+		names = append(names, asn1.RawValue{
+			Class: asn1.ClassContextSpecific, Tag: tag, Bytes: value,
+		})
+	}
+	for _, name := range n.dns {
+		add(tagDNS, []byte(name))
+	}
+	for _, address := range n.emails {
+		add(tagEmail, []byte(address))
+	}
+	for _, ip := range n.ips {
+		short := ip.To4()
+		if short == nil {
+			short = ip
+		}
+		add(tagIP, short)
+	}
+	for _, u := range n.uris {
+		add(tagURI, []byte(u.String()))
+	}
+	for _, user := range n.users {
+		names = append(names, asn1.RawValue{FullBytes: otherName(user)})
+	}
+	return pkix.Extension{Id: subjectAltName, Value: must(asn1.Marshal(names))}
+}
+
+// otherName is the GeneralName of a user.
+func otherName(user string) []byte {
+	type other struct {
+		Kind  asn1.ObjectIdentifier
+		Value string `asn1:"tag:0,explicit,utf8"`
+	}
+	return must(asn1.MarshalWithParams(other{userPrincipalName, user}, "tag:0"))
+}
