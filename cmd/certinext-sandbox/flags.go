@@ -110,6 +110,8 @@ func shapeFlags(flags *flag.FlagSet, s *certinexttest.Server) {
 		"show orders that only lack a CSR as issued")
 	flags.TextVar(&s.ChainOrder, "chain-order", certinexttest.ChainGood,
 		"`good`, root-first or absent")
+	flags.TextVar(&s.Misissue, "misissue", certinexttest.MisissueNone,
+		"`mistake` in every certificate that is issued, and stays in it; all are listed below")
 	flags.TextVar(&s.DCVShape, "dcv-shape", certinexttest.DCVByDialect,
 		"`by-dialect`, live, doc1, doc2 or doc2-prose")
 }
@@ -175,6 +177,8 @@ Example: lose the reply to the next SSL order after it was accepted.
     -d '{"operation":"create-ssl","kind":"lost-reply","times":1}'
 
 Fault kinds: %s.
+Mistakes: %s.
 Durations are written like 1m30s.
-`, certinexttest.AdminHelp, strings.Join(certinexttest.FaultKinds(), ", "))
+`, certinexttest.AdminHelp, strings.Join(certinexttest.FaultKinds(), ", "),
+		strings.Join(certinexttest.MisissuanceKinds(), ", "))
 }

@@ -131,6 +131,7 @@ func TestRefusals(t *testing.T) {
 		"an address off loopback":    {[]string{"-listen", "0.0.0.0:0"}, "-allow-remote"},
 		"an unknown dialect":         {[]string{"-dialect", "martian"}, "martian"},
 		"an unknown chain order":     {[]string{"-chain-order", "backwards"}, "backwards"},
+		"an unknown mistake":         {[]string{"-misissue", "smudged"}, "smudged"},
 		"an argument without a flag": {[]string{"documented"}, "unexpected argument"},
 		"an address that is none":    {[]string{"-listen", "nowhere"}, "nowhere"},
 	} {
@@ -150,7 +151,7 @@ func TestHelpDocumentsFlagsAndPaths(t *testing.T) {
 		"-verified-domains", "-resolver", "-http-port", "-issue-delay", "-pem-lag",
 		"-certificate-lifetime", "-approval-delay", "-allow-remote",
 		"/_sandbox/faults", "/_sandbox/orders/{id}/approve", "/_sandbox/knobs", "curl -X POST",
-		"lost-reply", "NOT A REAL CA",
+		"lost-reply", "NOT A REAL CA", "-misissue", "leaf-issuer", `{"misissue":"extra-name"}`,
 	} {
 		require.Contains(t, string(out), want)
 	}
@@ -158,7 +159,7 @@ func TestHelpDocumentsFlagsAndPaths(t *testing.T) {
 
 func TestFlagsReachTheServer(t *testing.T) {
 	p := start(t, "-issue-delay", "1h", "-pem-lag", "2s", "-chain-order", "root-first",
-		"-dcv-shape", "doc2", "-hold-for-approval",
+		"-dcv-shape", "doc2", "-hold-for-approval", "-misissue", "broken-chain",
 		"-dcv-slot-delay", "3s", "-dcv-challenge-delay", "4s", "-dcv-result-delay", "5s",
 		"-create-burst", "16")
 	_, knobs := p.call("GET", "/_sandbox/knobs", "", nil)
@@ -167,6 +168,7 @@ func TestFlagsReachTheServer(t *testing.T) {
 	require.Equal(t, "root-first", knobs["chainOrder"])
 	require.Equal(t, "doc2", knobs["dcvShape"])
 	require.Equal(t, true, knobs["holdForApproval"])
+	require.Equal(t, "broken-chain", knobs["misissue"])
 	require.Equal(t, "3s", knobs["dcvSlotDelay"])
 	require.Equal(t, "4s", knobs["dcvChallengeDelay"])
 	require.Equal(t, "5s", knobs["dcvResultDelay"])
