@@ -211,7 +211,7 @@ func (b *secretsBackend) order(
 	if err != nil {
 		return nil, err
 	}
-	return b.certificateResponse(issued, form)
+	return b.certificateResponse(req, issued, form)
 }
 
 // decodeRequest reads the fields that describe the certificate that is wanted, and refuses those

@@ -273,7 +273,7 @@ func (b *secretsBackend) collectOrder(
 	if err != nil {
 		return nil, err
 	}
-	return b.certificateResponse(issued, f)
+	return b.certificateResponse(req, issued, f)
 }
 
 func (b *secretsBackend) downloadOrder(

@@ -132,9 +132,14 @@ func unknownFields(data map[string]any, fields map[string]*framework.FieldSchema
 	return unknown
 }
 
+// batchToken is the warning to a requester whose token has no accessor. Vault tells a plugin
+// nothing of when a token ends.
+const batchToken = "the token of this request has no accessor, as batch tokens have none: its " +
+	"leases end with it, however long they are, and then the certificate is revoked"
+
 // certificateResponse returns a certificate in the caller's form, tied to its lease if it has one.
 func (b *secretsBackend) certificateResponse(
-	issued *backend.Issued, o bundle.Options,
+	req *logical.Request, issued *backend.Issued, o bundle.Options,
 ) (*logical.Response, error) {
 	data, err := certificateData(issued, o)
 	if err != nil {
@@ -148,6 +153,9 @@ func (b *secretsBackend) certificateResponse(
 			"answered_at": l.AnsweredAt.UTC().Format(time.RFC3339),
 		})
 		resp.Secret.TTL, resp.Secret.MaxTTL = l.TTL, l.MaxTTL
+		if req.ClientTokenAccessor == "" {
+			resp.AddWarning(batchToken)
+		}
 	}
 	for _, w := range issued.Warnings {
 		resp.AddWarning(w)

@@ -38,13 +38,16 @@ func (b *secretsBackend) renewCertificateLease(
 	if err != nil {
 		return nil, err
 	}
-	ttl, err := b.engine.Certificates.RenewLease(ctx, req.Storage, serial, lease,
+	ttl, warning, err := b.engine.Certificates.RenewLease(ctx, req.Storage, serial, lease,
 		req.Secret.Increment)
 	if err != nil {
 		return answer(err)
 	}
 	resp := &logical.Response{Secret: req.Secret}
 	resp.Secret.TTL = ttl
+	if warning != "" {
+		resp.AddWarning(warning)
+	}
 	return resp, nil
 }
 

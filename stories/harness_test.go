@@ -120,6 +120,7 @@ type call struct {
 	data     map[string]any
 	entity   string
 	accessor string
+	batch    bool // the token has no accessor
 	secret   *logical.Secret
 	ctx      context.Context
 }
@@ -130,7 +131,7 @@ func (m *mount) send(c call) (*logical.Response, error) {
 	if c.ctx == nil {
 		c.ctx = m.t.Context()
 	}
-	if c.accessor == "" {
+	if c.accessor == "" && !c.batch {
 		c.accessor = "accessor-of-the-test"
 	}
 	return m.backend.HandleRequest(c.ctx, &logical.Request{

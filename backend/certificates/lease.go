@@ -77,50 +77,61 @@ func (keeper *Keeper) MaxLeaseTTL() time.Duration {
 
 // RenewLease extends a lease by increment, or by the role's ttl when that is 0, and returns its new
 // TTL. A lease cannot be renewed when its certificate has expired, or is revoked or queued for
-// revocation: that is an error about the field lease.
+// revocation: that is an error about the field lease. warning is that of [LeaseFor].
 func (keeper *Keeper) RenewLease(
 	ctx context.Context, s logical.Storage, serial, leaseID string, increment time.Duration,
-) (time.Duration, error) {
+) (ttl time.Duration, warning string, err error) {
 	unlock, err := keeper.Lock(ctx, serial)
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
 	defer unlock()
-	c, err := Read(ctx, s, serial)
+	c, err := keeper.renewable(ctx, s, serial)
 	if err != nil {
-		return 0, err
-	}
-	now := keeper.Now()
-	switch {
-	case c == nil:
-		return 0, &fault.NotFoundError{Kind: "certificate", Name: serial}
-	case c.Revocation != nil:
-		return 0, fault.BadField("lease", "its certificate %s is revoked", c.View().Serial)
-	case !c.NotAfter.After(now):
-		return 0, fault.BadField("lease", "its certificate %s has expired", c.View().Serial)
-	}
-	due, err := keeper.RevocationDue(ctx, s, c)
-	switch {
-	case err != nil:
-		return 0, err
-	case due:
-		return 0, fault.BadField("lease", "its certificate %s is to be revoked", c.View().Serial)
+		return 0, "", err
 	}
 	role, err := roles.Read(ctx, s, c.Role)
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
 	if role == nil {
 		role = issuing.NewRole(c.Role)
 	}
-	lease, _ := LeaseFor(role, increment, c.NotAfter.Sub(now), 0, now)
+	now := keeper.Now()
+	lease, warning := LeaseFor(role, increment, c.NotAfter.Sub(now), 0, now)
 	if c.Leases == nil {
 		c.Leases = make(map[string]time.Time)
 	}
 	if end := now.Add(lease.TTL); end.After(c.Leases[leaseID]) {
 		c.Leases[leaseID] = end // an earlier end is Vault's to tell, by ending the lease
 	}
-	return lease.TTL, store.Put(ctx, s, c.Key(), c)
+	return lease.TTL, warning, store.Put(ctx, s, c.Key(), c)
+}
+
+// renewable returns the certificate with the given serial number (with dashes). The error says why
+// its leases cannot be renewed. The caller holds the certificate's lock.
+func (keeper *Keeper) renewable(
+	ctx context.Context, s logical.Storage, serial string,
+) (*Entry, error) {
+	c, err := Read(ctx, s, serial)
+	switch {
+	case err != nil:
+		return nil, err
+	case c == nil:
+		return nil, &fault.NotFoundError{Kind: "certificate", Name: serial}
+	case c.Revocation != nil:
+		return nil, fault.BadField("lease", "its certificate %s is revoked", c.View().Serial)
+	case !c.NotAfter.After(keeper.Now()):
+		return nil, fault.BadField("lease", "its certificate %s has expired", c.View().Serial)
+	}
+	due, err := keeper.RevocationDue(ctx, s, c)
+	switch {
+	case err != nil:
+		return nil, err
+	case due:
+		return nil, fault.BadField("lease", "its certificate %s is to be revoked", c.View().Serial)
+	}
+	return c, nil
 }
 
 // A LeaseEnd names a lease that Vault has ended.

@@ -177,10 +177,16 @@ func (r *Role) keepConsent(before *Role) (warnings []string) {
 		"organization_number named before: write the token of the new one"}
 }
 
-// Warnings returns what is valid in a role and will make its orders fail or wait. cfg is nil while
-// the mount has no account.
+// Warnings returns what is valid in a role and may surprise: what will make its orders fail or
+// wait, or end its certificates. cfg is nil while the mount has no account.
 func (r *Role) Warnings(cfg *account.Config) []string {
 	var out []string
+	if r.GenerateLease {
+		out = append(out, "generate_lease is on: a certificate is revoked when its last lease "+
+			"ends, and a lease ends with the token that it was given to, when the mount is moved "+
+			"or disabled, and at the mount's maximum. For clients that never renew leases or "+
+			"whose tokens are short-lived, set generate_lease=false")
+	}
 	if r.Family == certinext.FamilySignature && !r.Attested {
 		out = append(out, "attested is off: CERTInext documents that it accepts a document "+
 			"signer's key from an attested hardware module only, and would leave the order "+

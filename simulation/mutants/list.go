@@ -248,8 +248,8 @@ var mutants = []Mutant{
 	{
 		Name: "an order whose certificate was handed over is never closed",
 		File: "backend/orders/pass_order.go",
-		Old:  "due, now, !certain && seen); verdict == isOver {",
-		New:  "due, now, !certain && seen); verdict == isOver && c.Delivery == nil {",
+		Old:  "due, now, !certain && seen); verdict.isOver() {",
+		New:  "due, now, !certain && seen); verdict.isOver() && c.Delivery == nil {",
 		Like: "an erasure that is skipped",
 	},
 
@@ -271,8 +271,8 @@ var mutants = []Mutant{
 	{
 		Name: "a lease on a revoked certificate is renewed",
 		File: "backend/certificates/lease.go",
-		Old:  "case c.Revocation != nil:\n\t\treturn 0, fault.BadField(\"lease\"",
-		New:  "case c.Revocation != nil && c.Delivery == nil:\n\t\treturn 0, fault.BadField(\"lease\"",
+		Old:  "case c.Revocation != nil:\n\t\treturn nil, fault.BadField(\"lease\"",
+		New:  "case c.Revocation != nil && c.Delivery == nil:\n\t\treturn nil, fault.BadField(\"lease\"",
 		Like: "a check that is left out",
 	},
 	{
