@@ -53,6 +53,12 @@ func arrows() map[string]map[string]string {
 			module + "/backend":                        "an account knows neither roles nor orders",
 			module + "/dcv":                            "an account knows no DNS",
 		},
+		module + "/backend/acceptance": {
+			"context":               "judging waits for nobody",
+			"net/http":              "judging asks nobody",
+			"github.com/hashicorp/": "a certificate is judged without storage",
+			module + "/certinext":   "a certificate is judged whoever delivered it",
+		},
 		module + "/backend/issuing": {
 			"context":                          "planning waits for nobody",
 			"net/http":                         "planning asks nobody",
