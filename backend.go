@@ -81,7 +81,7 @@ func newBackend(o Options, conf *logical.BackendConfig) *secretsBackend {
 		RunningVersion: Version,
 		Paths: strict(slices.Concat(
 			b.pathConfig(), b.pathRoles(), b.pathIssue(), b.pathNamedOrder(), b.pathDocuments(),
-			b.pathReissue(), b.pathRenew(), b.pathOrders(), b.pathRevoke(),
+			b.pathReissue(), b.pathRenew(), b.pathOrders(), b.pathOperator(), b.pathRevoke(),
 			b.pathSolvers(), b.pathDomains(), b.pathCatalog(), b.pathAccount(), b.pathReports(),
 			b.pathSync(),
 			// The CA paths come first: "ca" also matches the pattern of a serial number.

@@ -145,6 +145,16 @@ func certificateRecordFields() map[string]*framework.FieldSchema {
 			Type:        framework.TypeString,
 			Description: "CERTInext's order number.",
 		},
+		"held": {
+			Type: framework.TypeStringSlice,
+			Description: "Why the certificate is not handed over until an operator releases it: " +
+				"in which way it is not what was ordered.",
+		},
+		"remarks": {
+			Type: framework.TypeStringSlice,
+			Description: "What is noteworthy about the certificate. Each answer that holds it " +
+				"warns of it.",
+		},
 		"renewal_of": {
 			Type:        framework.TypeString,
 			Description: "Serial number of the certificate that this one renews, by a new order.",
@@ -271,6 +281,8 @@ func encodeCertificate(c *backend.Certificate) map[string]any {
 		"role":                    c.Role,
 		"order_id":                c.OrderID,
 		"ca_order_id":             c.CAOrderID,
+		"held":                    append([]string{}, c.Held...),
+		"remarks":                 append([]string{}, c.Remarks...),
 		"renewal_of":              c.RenewalOf,
 		"reissue_of":              c.ReissueOf,
 	}

@@ -175,8 +175,8 @@ func orderFields() map[string]*framework.FieldSchema {
 		},
 		"state": {
 			Type: framework.TypeString,
-			Description: "placing, unresolved, draft, pending, issued, cancelled, rejected, " +
-				"expired, revoked or failed.",
+			Description: "placing, unresolved, draft, pending, issued, held, cancelled, " +
+				"rejected, expired, revoked, unclaimed or failed.",
 		},
 		"ca_status": {
 			Type:        framework.TypeString,

@@ -35,7 +35,7 @@ var chapters = []struct {
 	}},
 	{"Orders", []string{
 		"orders/{role}", "orders/{role}/{id}", "orders/{role}/request/{request_id}", "orders/{role}/{id}/collect", "orders/{role}/{id}/dcv",
-		"orders/{role}/{id}/documents", "orders/{role}/{id}/download/{form}", "orders/{role}/{id}/reissue",
+		"orders/{role}/{id}/documents", "orders/{role}/{id}/download/{form}", "orders/{role}/{id}/reissue", "operator/orders/{role}/{id}",
 	}},
 	{"Certificates", []string{
 		"certs", "cert/{serial}", "cert/{serial}/raw", "cert/{serial}/raw/pem", "cert/{serial}/download/{form}",

@@ -141,6 +141,12 @@ func tellOrders(m *mount) {
 	m.write(draft+"/collect", nil)
 	m.query(draft+"/download/crt", map[string]any{"encoding": "base64"})
 	m.write(draft+"/reissue", map[string]any{"reason": "the key has to change"})
+
+	m.ca.Configure(func(ca *certinexttest.Server) { ca.Misissue = certinexttest.MisissueExtraName })
+	wrong := path(m.write("orders/web", map[string]any{"common_name": "wrong.example.com"}).Data)
+	m.pass()
+	m.ca.Configure(func(ca *certinexttest.Server) { ca.Misissue = certinexttest.MisissueNone })
+	m.write("operator/"+wrong, map[string]any{"release": true})
 }
 
 func tellDocuments(m *mount) {

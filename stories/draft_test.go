@@ -288,7 +288,7 @@ func TestCancellingAnOrderThatIsIssuedByNowRevokesIt(t *testing.T) {
 					m.pass()
 				}
 				order := m.must(call{op: logical.DeleteOperation, path: path, data: map[string]any{"reason": "not needed; really"}}).Data
-				require.Equal(t, "issued", order["state"])
+				require.Equal(t, "revoked", order["state"])
 				require.Equal(t, false, order["delivered"])
 				require.NotEmpty(t, order["serial_number"])
 				require.Equal(t, "revoked", ca.Orders()[0].Status)

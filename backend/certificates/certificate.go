@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/acceptance"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
@@ -47,6 +48,10 @@ type Certificate struct {
 	ReissueOf string
 	// RevocationQueued is set while a revocation is queued that CERTInext has not confirmed yet.
 	RevocationQueued bool
+	// Held is why the certificate is not handed over until an operator releases it; empty for most.
+	Held []string
+	// Remarks are what is noteworthy about the certificate, and no reason to hold it.
+	Remarks []string
 }
 
 // An Entry is a stored certificate.
@@ -68,6 +73,14 @@ type Entry struct {
 	// Imported is set for a certificate whose order was not placed by this mount. It has no role,
 	// order and requester.
 	Imported bool `json:"imported,omitempty"`
+
+	// Judged is set once the certificate was compared with what was ordered (ADR 0025). Held is why
+	// it is not handed over: empty when it may be. Remarks go with each answer that holds it.
+	Judged  bool     `json:"judged,omitempty"`
+	Held    []string `json:"held,omitempty"`
+	Remarks []string `json:"remarks,omitempty"`
+	// ReleasedAt is when an operator let a held certificate go.
+	ReleasedAt time.Time `json:"released_at,omitzero"`
 
 	// Delivery describes the answers that held the certificate; nil while no client has received
 	// it.
@@ -115,6 +128,8 @@ func (c *Entry) View() *Certificate {
 		ReissueOf: strings.ReplaceAll(c.Replaces, "-", ":"),
 		NotBefore: c.NotBefore,
 		NotAfter:  c.NotAfter,
+		Held:      slices.Clone(c.Held),
+		Remarks:   slices.Clone(c.Remarks),
 	}
 	if c.Revocation != nil {
 		v.RevokedAt, v.RevokedReason = c.Revocation.At, c.Revocation.Reason
@@ -133,6 +148,20 @@ func NewEntry(cert *Downloaded, now time.Time) *Entry {
 		c.Chain = append(c.Chain, Encode(up))
 	}
 	return c
+}
+
+// Take stores in the entry what was found of the certificate.
+func (c *Entry) Take(v acceptance.Verdict) {
+	c.Judged, c.Held, c.Remarks = true, v.Faults, v.Remarks
+}
+
+// Release lets a held certificate go. Why it was held becomes part of the remarks, and the time in
+// which it has to be fetched begins anew.
+func (c *Entry) Release(now time.Time) {
+	for _, why := range c.Held {
+		c.Remarks = append(c.Remarks, "an operator released the certificate although "+why)
+	}
+	c.Held, c.ReleasedAt = nil, now
 }
 
 // Read returns the entry of the certificate with the given serial number (with dashes), or nil when
@@ -242,7 +271,7 @@ func (keeper *Keeper) findStoredChain(ctx context.Context, s logical.Storage) ([
 		if err != nil {
 			return nil, err
 		}
-		if c != nil && len(c.Chain) > 0 {
+		if c != nil && len(c.Chain) > 0 && len(c.Held) == 0 {
 			return c.Chain, nil
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
@@ -20,6 +21,7 @@ import (
 type Downloaded struct {
 	Leaf  *x509.Certificate
 	Chain []*x509.Certificate // the issuing CA first; a self-signed root last, if one was delivered
+	Rest  []*x509.Certificate // whatever else was delivered
 }
 
 // maxBundle bounds the certificates in one answer of CERTInext's.
@@ -47,7 +49,11 @@ func Assemble(b *certinext.Bundle, key crypto.PublicKey) (*Downloaded, error) {
 	if leaf == nil {
 		return nil, ErrNoLeaf
 	}
-	return &Downloaded{Leaf: leaf, Chain: buildChain(leaf, certs)}, nil
+	chain := buildChain(leaf, certs)
+	rest := slices.DeleteFunc(certs, func(c *x509.Certificate) bool {
+		return c.Equal(leaf) || slices.ContainsFunc(chain, c.Equal)
+	})
+	return &Downloaded{Leaf: leaf, Chain: chain, Rest: rest}, nil
 }
 
 // buildChain follows valid signatures from leaf upwards through pool. It ends at a self-signed

@@ -122,3 +122,13 @@ func (c *Entry) ReceivedAt(now time.Time) time.Time {
 	}
 	return c.IssuedAt
 }
+
+// FetchableSince returns since when the certificate can be fetched: since it was received or, if it
+// was held, released.
+func (c *Entry) FetchableSince(now time.Time) time.Time {
+	received := c.ReceivedAt(now)
+	if c.ReleasedAt.After(received) && !c.ReleasedAt.After(now) {
+		return c.ReleasedAt
+	}
+	return received
+}

@@ -39,6 +39,7 @@ func storedV2() map[string]any {
 	at := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 	cert := all["certificate"].(*Entry)
 	cert.Delivery = &Delivery{At: at, Last: at.Add(time.Minute), Times: 2, Unleased: true}
+	cert.Judged, cert.Held, cert.Remarks, cert.ReleasedAt = true, []string{"h"}, []string{"r"}, at
 	queued := all["revocation"].(*Queued)
 	queued.SentAt = at
 	queued.Requests = 1

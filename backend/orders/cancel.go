@@ -19,12 +19,15 @@ import (
 // CancelOrder ends an order whose certificate was not handed over, erases its key, and returns the
 // order as it stands then. A draft is discarded, an order that CERTInext has not issued yet is
 // cancelled there, and the certificate of an issued one is revoked. reason is for CERTInext; when
-// empty, a general one is given.
+// empty, a general one is given. Of an order that CERTInext never took, the record is removed.
 func (journal *Journal) CancelOrder(
 	ctx context.Context, s logical.Storage, role, id, reason string,
 ) (*Order, error) {
 	if reason == "" {
 		reason = "No longer required"
+	}
+	if gone, err := journal.forgetNeverTaken(ctx, s, role, id); err != nil || gone != nil {
+		return gone, err
 	}
 	c := &cancellation{journal: journal, storage: s, role: role, id: id, reason: reason}
 	ended, err := c.cancelOpen(ctx)

@@ -11,7 +11,7 @@ import (
 )
 
 // newCertificateEntry returns the entry of a certificate that was downloaded for an order. It is
-// not stored yet.
+// neither judged nor stored yet.
 func newCertificateEntry(
 	o *orderEntry, cert *certificates.Downloaded, now time.Time,
 ) *certificates.Entry {
@@ -27,22 +27,6 @@ func newCertificateEntry(
 		c.Replaces = o.Reissue.Serial
 	}
 	return c
-}
-
-// missingNames lists the names and addresses that were ordered and are not in the certificate.
-func missingNames(c *certificates.Downloaded, p *placement) []string {
-	var missing []string
-	for _, n := range p.DNSNames {
-		if !containsFold(c.Leaf.DNSNames, n) {
-			missing = append(missing, n)
-		}
-	}
-	for _, ip := range p.IPs {
-		if c.Leaf.VerifyHostname(ip.String()) != nil {
-			missing = append(missing, ip.String())
-		}
-	}
-	return missing
 }
 
 // containsFold reports whether list contains s, without regard to case.

@@ -26,7 +26,10 @@ func (h *heldOrder) keepUndelivered(ctx context.Context, cert *certificates.Down
 	if err != nil {
 		return err
 	}
-	o.State, o.Serial = StateIssued, c.Serial
+	if len(c.Held) > 0 {
+		return h.holdBack(ctx, c, heldBecause(c))
+	}
+	o.State, o.Serial, o.Held = StateIssued, c.Serial, false
 	o.Needs, o.Delivered = nil, c.Delivery != nil
 	o.note(h.journal.Now(), "issued as %s", c.View().Serial)
 	return h.journal.saveOrder(ctx, h.storage, o)
@@ -46,7 +49,9 @@ func (h *heldOrder) storeUndelivered(
 	if err != nil || known {
 		return c, err
 	}
-	h.journal.Certificates.RememberChain(c.Chain)
+	if len(c.Held) == 0 {
+		h.journal.Certificates.RememberChain(c.Chain)
+	}
 	return c, store.Put(ctx, h.storage, c.Key(), c)
 }
 
@@ -58,6 +63,7 @@ func (h *heldOrder) entryFor(
 ) (c *certificates.Entry, known bool, err error) {
 	o := h.entry
 	c = newCertificateEntry(o, cert, h.journal.Now())
+	c.Take(o.judge(cert, h.journal.latestNow()))
 	stored, err := certificates.Read(ctx, h.storage, c.Serial)
 	if err != nil {
 		return nil, false, err
@@ -86,15 +92,7 @@ func (h *heldOrder) fromDownload(
 	if err != nil {
 		return result{err: err}
 	}
-	r := h.deliver(ctx, w, c, true)
-	if r.issued == nil {
-		return r
-	}
-	if missing := missingNames(cert, &h.entry.Placement); len(missing) > 0 {
-		r.issued.Warnings = append(r.issued.Warnings,
-			"CERTInext left out of the certificate: "+strings.Join(missing, ", "))
-	}
-	return r
+	return h.deliver(ctx, w, c, true)
 }
 
 // fromStore hands over the certificate that the background pass or an earlier request has stored. A
@@ -138,7 +136,7 @@ func (h *heldOrder) deliver(
 ) result {
 	o := h.entry
 	due, err := h.journal.Certificates.RevocationDue(ctx, h.storage, c)
-	if err != nil {
+	if err = errors.Join(err, h.judgeStored(c)); err != nil {
 		return result{err: err}
 	}
 	h.journal.registry.recall(h.id, c)
@@ -151,12 +149,12 @@ func (h *heldOrder) deliver(
 			return result{err: account.ErrClockUnknown}
 		}
 	}
-	switch verdict {
-	case isOver:
-		return result{err: cmp.Or(h.finish(ctx, c, due), w.undeliverable(o, c, why, true))}
-	case keepBack:
+	switch {
+	case verdict.isOver():
+		return result{err: cmp.Or(h.finish(ctx, c, verdict), w.undeliverable(o, c, why, true))}
+	case verdict == keepBack:
 		return result{err: cmp.Or(h.holdBack(ctx, c, why), w.undeliverable(o, c, why, false))}
-	case passOver:
+	case verdict == passOver:
 		h.rememberDelivery(c)
 		return result{err: &placeAnewError{id: o.ID, cause: why}}
 	}
@@ -167,6 +165,7 @@ func (h *heldOrder) deliver(
 	issued := &Issued{
 		Certificate: c.View(), Reused: c.Delivery != nil,
 		PrivateKey: o.PrivateKey, PrivateKeyType: o.Placement.KeyType,
+		Warnings: slices.Clone(c.Remarks),
 	}
 	c.Delivery = c.Delivery.WithAnswer(now)
 	err = w.addLease(c, issued, now)
@@ -233,15 +232,16 @@ func (w *caller) undeliverable(
 
 // holdBack stores that a certificate was issued, and why it is not handed over now.
 func (h *heldOrder) holdBack(ctx context.Context, c *certificates.Entry, why string) error {
-	o := h.entry
+	o, held := h.entry, len(c.Held) > 0
 	h.lookAgain(h.journal.Now().Add(host.PassDelay(1)))
-	if o.State == StateIssued && o.Serial == c.Serial && slices.Equal(o.Needs, []string{why}) {
+	if o.State == StateIssued && o.Serial == c.Serial && o.Held == held &&
+		slices.Equal(o.Needs, []string{why}) {
 		return nil
 	}
 	if err := store.Put(context.WithoutCancel(ctx), h.storage, c.Key(), c); err != nil {
 		return err
 	}
-	o.State, o.Serial = StateIssued, c.Serial
+	o.State, o.Serial, o.Held = StateIssued, c.Serial, held
 	o.Needs = []string{why}
 	o.note(h.journal.Now(), "issued as %s, and kept back: %s", c.View().Serial, why)
 	h.journal.Log.Warn("a certificate is kept back",
@@ -299,32 +299,29 @@ func (h *heldOrder) undoDelivery(ctx context.Context, r result) {
 	h.rememberDelivery(c)
 }
 
-// finish closes an order whose certificate is not handed over any more, and erases its key. The
-// caller holds the certificate's lock.
-func (h *heldOrder) finish(ctx context.Context, c *certificates.Entry, toBeRevoked bool) error {
+// finish closes an order whose certificate is not handed over any more, for the reason of how, and
+// erases its key. The caller holds the certificate's lock.
+func (h *heldOrder) finish(ctx context.Context, c *certificates.Entry, how handover) error {
 	o := h.entry
 	if issued := "issued as " + strings.ReplaceAll(c.Serial, "-", ":"); !o.told(issued) {
 		o.note(h.journal.Now(), "%s", issued)
 	}
-	o.State, o.Serial = StateIssued, c.Serial
-	o.Delivered = c.Delivery != nil
-	switch {
-	case o.Delivered:
-		o.note(h.journal.Now(), "delivered; key erased")
+	if o.Delivered = c.Delivery != nil; o.Delivered {
+		how = wasDelivered // whatever became of the certificate afterwards
+	}
+	end := endings[how]
+	o.State, o.Serial, o.Held = end.state, c.Serial, false
+	o.note(h.journal.Now(), "%s", end.note)
+	switch how {
+	case wasDelivered:
 		if err := h.journal.Certificates.WatchLeases(ctx, h.storage, c); err != nil {
 			return err
 		}
-	case c.Revocation != nil:
-		o.note(h.journal.Now(), "revoked before it was fetched; key erased")
-	case toBeRevoked:
-		o.note(h.journal.Now(), "to be revoked; key erased")
-	case !c.NotAfter.After(h.journal.Now()):
-		o.note(h.journal.Now(), "expired before it was fetched; key erased")
-	default:
-		o.note(h.journal.Now(), "not fetched within %s; key erased", o.Pickup)
+	case isUnclaimed:
 		if err := h.revokeUnclaimed(ctx, c); err != nil {
 			return err
 		}
+	default:
 	}
 	return h.closeOrder(ctx)
 }

@@ -20,10 +20,46 @@ const (
 	passOver
 	// keepBack: no request gets the certificate now, and none buys another one in its place.
 	keepBack
-	// isOver: no request gets the certificate any more. The order is to be closed, and its key
-	// erased.
-	isOver
+
+	// In these cases no request gets the certificate any more: the order is to be closed, and its
+	// key erased.
+
+	isRevoked     // at CERTInext
+	isToBeRevoked // its revocation is queued
+	hasExpired    // by a clock that may decide that
+	isUnclaimed   // nobody has fetched it within the order's pickup window
+	wasDelivered  // and its key was kept for long enough
 )
+
+// isOver reports whether no request gets the certificate any more.
+func (h handover) isOver() bool { return h >= isRevoked }
+
+// endings are what an order is that nobody gets the certificate of any more, and the line in its
+// history that says so.
+var endings = map[handover]struct {
+	state State
+	note  string
+}{
+	isRevoked:     {StateRevoked, "revoked before it was fetched; key erased"},
+	isToBeRevoked: {StateRevoked, "to be revoked; key erased"},
+	hasExpired:    {StateExpired, "expired before it was fetched; key erased"},
+	isUnclaimed:   {StateUnclaimed, "not fetched in time; key erased"},
+	wasDelivered:  {StateIssued, "delivered; key erased"},
+}
+
+// ended returns how a closed order has ended. Earlier versions left orders whose certificate nobody
+// was handed in the state issued; their history says why.
+func (o *orderEntry) ended() State {
+	if o.State != StateIssued || o.Delivered {
+		return o.State
+	}
+	for _, end := range endings {
+		if o.told(end.note) {
+			return end.state
+		}
+	}
+	return StateUnclaimed
+}
 
 // handoverTo decides whether c, the certificate of order o, is handed over to w, which is nil for
 // the background pass. toBeRevoked is set when a revocation of c is queued. inDoubt is set when
@@ -34,22 +70,24 @@ func handoverTo(
 ) (h handover, why string) {
 	switch {
 	case c.Revocation != nil:
-		return isOver, "it is revoked"
+		return isRevoked, "it is revoked"
 	case toBeRevoked:
-		return isOver, "it is to be revoked"
+		return isToBeRevoked, "it is to be revoked"
 	}
 	if !c.NotAfter.After(now) {
 		return handoverExpired(c, now, inDoubt, o.Pickup)
 	}
 	switch {
-	case c.Delivery == nil && now.After(c.ReceivedAt(now).Add(o.Pickup)) && !inDoubt:
-		return isOver, "nobody has fetched it within " + o.Pickup.String()
+	case len(c.Held) > 0:
+		return keepBack, heldBecause(c)
+	case c.Delivery == nil && now.After(c.FetchableSince(now).Add(o.Pickup)) && !inDoubt:
+		return isUnclaimed, "nobody has fetched it within " + o.Pickup.String()
 	case c.Delivery == nil:
 		return isDeliverable, ""
 	case w != nil && w.wasWaiting(c.Delivery):
 		return isDeliverable, ""
 	case now.After(c.Delivery.Until(o.keyLife())) && !inDoubt:
-		return isOver, "it was handed over before"
+		return wasDelivered, "it was handed over before"
 	case w != nil && !w.named() && !w.mayReuse(c.Delivery, now, inDoubt):
 		return passOver, "it was handed over before"
 	}
@@ -74,7 +112,7 @@ func handoverExpired(
 		return keepBack, why +
 			", and had already expired when it came: check the server's clock, or delete the order"
 	}
-	return isOver, why
+	return hasExpired, why
 }
 
 // wasWaiting reports whether the request came before the first answer that held the certificate,

@@ -39,6 +39,7 @@ type Journal struct {
 	answers     atomic.Int64 // of this process that held a certificate; numbers them, too
 	registry    registry
 	laterOrders laterOrders
+	refused     refusedOrders
 	report      *ordersReport
 	leases      recentLeases
 	behind      chan struct{} // holds an element for each order that is driven behind its request

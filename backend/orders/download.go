@@ -56,6 +56,9 @@ func (journal *Journal) DownloadOrder(
 		return nil, err
 	}
 	d := &Download{Order: journal.shown(o)}
+	if d.Order.State == StateHeld {
+		return nil, &Error{Order: d.Order, Err: errHeld}
+	}
 	if d.Order.Serial != "" {
 		d.Certificate, err = journal.Certificates.Certificate(ctx, s, d.Order.Serial)
 		if err != nil {

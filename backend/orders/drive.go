@@ -277,6 +277,10 @@ func (d *driver) notPlaced(ctx context.Context, now time.Time, err error) outcom
 	if storageErr := d.end(ctx, StateFailed); storageErr != nil {
 		return outcome{err: storageErr}
 	}
+	if storageErr := d.journal.forgetRefusedBefore(ctx, d.storage, o); storageErr != nil {
+		d.journal.Log.Warn("the record of an order that CERTInext refused before was not removed",
+			"order_id", o.ID, "error", storageErr)
+	}
 	return outcome{err: fault.Refused(err)}
 }
 

@@ -65,6 +65,11 @@ func (d *driver) download(ctx context.Context) (done bool, out outcome) {
 		d.failed(fmt.Errorf("downloading the certificate: %w", err))
 		return false, outcome{}
 	}
+	if begins := o.judge(cert, d.journal.latestNow()).Begins; !begins.IsZero() {
+		o.note(d.journal.Now(), "issued, and waited for: the certificate begins at %s",
+			begins.UTC().Format(time.RFC3339))
+		return false, outcome{}
+	}
 	revoked, err := d.revokedMeanwhile(ctx)
 	if err == nil && revoked {
 		return true, outcome{err: d.end(ctx, StateRevoked)}

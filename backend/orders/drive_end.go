@@ -56,7 +56,7 @@ func (d *driver) endRevoked(ctx context.Context) error {
 			return err
 		}
 	}
-	return d.held.finish(ctx, c, false)
+	return d.held.finish(ctx, c, isRevoked)
 }
 
 func (d *driver) save(ctx context.Context) error {

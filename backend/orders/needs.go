@@ -40,7 +40,7 @@ func (o *orderEntry) waitsFor() Party {
 	switch {
 	case o.State.Final(), o.State == StateIssued && o.Delivered:
 		return PartyNobody
-	case slices.Equal(o.Needs, foreignNeeds):
+	case o.Held, slices.Equal(o.Needs, foreignNeeds):
 		return PartyOperator
 	case o.State == StateIssued, o.State == StateDraft:
 		return PartyRequester

@@ -38,17 +38,19 @@ const (
 	StateUnresolved State = "unresolved" // it is not known yet whether CERTInext took the order
 	StatePending    State = "pending"    // CERTInext took the order and has not issued it yet
 	StateIssued     State = "issued"     // the certificate is stored
+	StateHeld       State = "held"       // it is stored, and not what was ordered (ADR 0025)
 	StateCancelled  State = "cancelled"  // at CERTInext
 	StateRejected   State = "rejected"   // by CERTInext, after it had taken the order
-	StateExpired    State = "expired"    // at CERTInext, without a certificate
-	StateRevoked    State = "revoked"    // before the certificate could be downloaded
+	StateExpired    State = "expired"    // at CERTInext, or its certificate before it was fetched
+	StateRevoked    State = "revoked"    // before anybody was handed the certificate
+	StateUnclaimed  State = "unclaimed"  // nobody fetched the certificate; its key is erased
 	StateFailed     State = "failed"     // CERTInext refused, or never took, the order
 )
 
-// Final reports whether the order ended without a certificate.
+// Final reports whether the order ended without anybody being handed a certificate.
 func (s State) Final() bool {
 	switch s {
-	case StateCancelled, StateRejected, StateExpired, StateRevoked, StateFailed:
+	case StateCancelled, StateRejected, StateExpired, StateRevoked, StateUnclaimed, StateFailed:
 		return true
 	}
 	return false
@@ -148,6 +150,7 @@ type orderEntry struct {
 	UpdatedAt time.Time          `json:"updated_at"`
 	Serial    string             `json:"serial,omitempty"`
 	Delivered bool               `json:"delivered,omitempty"`
+	Held      bool               `json:"held,omitempty"` // the certificate's entry says why
 	Needs     []string           `json:"needs,omitempty"`
 	Proofs    []validation.Proof `json:"proofs,omitempty"` // while domains have to be validated
 	Solver    string             `json:"solver,omitempty"` // empty when people validate the domains
@@ -363,10 +366,14 @@ func (o *orderEntry) view() *Order {
 	if o.Reissue != nil {
 		of = o.Reissue.Of
 	}
+	state := o.State
+	if o.Held {
+		state = StateHeld
+	}
 	return &Order{
 		ID:          o.ID,
 		Role:        o.Role,
-		State:       o.State,
+		State:       state,
 		RequestID:   o.RequestID,
 		CommonName:  cn,
 		Names:       names,

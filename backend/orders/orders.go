@@ -49,6 +49,9 @@ func (journal *Journal) findOrder(
 ) (*orderEntry, error) {
 	for _, prefix := range []string{OpenPrefix, closedOrderPrefix} {
 		o, err := store.Get[orderEntry](ctx, s, prefix+role+"/"+id)
+		if err == nil && o != nil && prefix == closedOrderPrefix {
+			o.State = o.ended()
+		}
 		if err != nil || o != nil {
 			return o, err
 		}
@@ -131,7 +134,11 @@ func (journal *Journal) notOpen(ctx context.Context, s logical.Storage, role, id
 	case o == nil:
 		return &fault.NotFoundError{Kind: "order", Name: sanitize.Short(id)}
 	case o.Delivered:
-		return fault.BadField("id", "order %s was collected already", o.ID)
+		return fault.BadField("id", "order %s was collected already, "+
+			"and its key is erased: request a new certificate", o.ID)
+	case o.State == StateUnclaimed:
+		return fault.BadField("id", "order %s is over: nobody fetched its certificate in time, "+
+			"and its key is erased. Request a new certificate, or have this one reissued", o.ID)
 	}
 	return fault.BadField("id", "order %s is over: %s", o.ID, o.State)
 }

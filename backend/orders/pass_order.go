@@ -157,11 +157,11 @@ func (h *heldOrder) tendIssuedOnce(ctx context.Context, serial string) error {
 	h.journal.registry.recall(h.id, c)
 	_, seen := h.journal.Account.ClockSkew()
 	now, certain := h.journal.Account.Time()
-	if verdict, _ := handoverTo(c, h.entry, nil, due, now, !certain && seen); verdict == isOver {
+	if verdict, _ := handoverTo(c, h.entry, nil, due, now, !certain && seen); verdict.isOver() {
 		if !seen && !due && c.Revocation == nil {
 			return account.ErrClockUnknown
 		}
-		return h.finish(ctx, c, due)
+		return h.finish(ctx, c, verdict)
 	}
 	if c.Delivery != nil {
 		h.lookAgain(host.Upcoming(nextDeliveryLook(c, h.entry, h.journal.Now()), h.journal.Now()))

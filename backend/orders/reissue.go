@@ -108,7 +108,7 @@ func (w *caller) reissuable(ctx context.Context, r ReissueRequest) (*orderEntry,
 	case o.Placement.Family != certinext.FamilySSL:
 		return nil, fault.BadField("id",
 			"order %s is of %s: CERTInext reissues SSL certificates only", o.ID, o.Placement.Family)
-	case o.State != StateIssued || o.Serial == "":
+	case o.Serial == "" || (o.State != StateIssued && o.State != StateUnclaimed):
 		return nil, fault.BadField("id", "order %s is %s: only an issued one can be reissued",
 			o.ID, o.State)
 	case o.Placement.ProductCode != w.role.ProductCode || o.Placement.Variant != w.role.Variant:

@@ -61,6 +61,10 @@ func (w *caller) findRekeyable(ctx context.Context) (h *heldOrder, rekey bool, e
 		if err != nil || h == nil {
 			return nil, false, err
 		}
+		if h.entry.Held {
+			defer h.Release()
+			return nil, false, &Error{Order: h.entry.view(), Err: errHeld}
+		}
 		free := h.entry.State != StateIssued
 		if !free {
 			now, certain := w.journal.Account.Time()

@@ -109,5 +109,5 @@ func (journal *Journal) FinishRevoked(
 	if err != nil || !open {
 		return err
 	}
-	return h.finish(ctx, c, false)
+	return h.finish(ctx, c, isRevoked)
 }

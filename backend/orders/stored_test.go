@@ -77,6 +77,7 @@ func storedV2() map[string]any {
 	order.FinalSeen = sighting{Status: certinext.StatusRejected, At: at}
 	order.ChainMissedAt = at
 	order.Adopted = true
+	order.Held = true
 	return all
 }
 

@@ -64,6 +64,11 @@ path "certinext/orders/+/+" {
   capabilities = ["list", "read", "update", "delete"]
 }
 
+# Releasing a certificate that is not what was ordered
+path "certinext/operator/orders/+/+" {
+  capabilities = ["update"]
+}
+
 # What to publish for an order's domains
 path "certinext/orders/+/+/dcv" {
   capabilities = ["read", "update"]
