@@ -64,7 +64,7 @@ chaos: ## CHAOS_CALLS calls of CHAOS_CLIENTS clients while CA, plugin and Vault 
 simulate: ## SEEDS of the simulation, such as 1-1000, on all cores; what breaks a promise is told with its shortest history
 	@SIM_RANGE=$(SEEDS) go test -count=1 -v -timeout 24h -run '^TestSimulate$$' ./simulation/
 
-mutants: ## the simulation measured: forty changes that break a promise, each played until one of 500 histories notices
+mutants: ## the simulation measured: some forty changes that break a promise, each played until one of 500 histories notices
 	@go run ./simulation/mutants $(ARGS)
 
 lint: ## golangci-lint, gofumpt, vet, shellcheck, and whether go.mod and go.sum are tidy and unaltered

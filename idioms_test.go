@@ -212,6 +212,7 @@ const (
 var narrow = []string{
 	".",
 	"backend",
+	"backend/acceptance",
 	"backend/account",
 	"backend/certificates",
 	"backend/domains",

@@ -168,16 +168,20 @@ func certificates(s string) ([]string, error) {
 		}
 		return []string{encodeCertificate(der)}, nil
 	}
+	blocks := 0
 	for len(out) <= maxCertificates {
 		var block *pem.Block
 		if block, rest = pem.Decode(rest); block == nil {
 			break
 		}
+		blocks++
 		if block.Type == "CERTIFICATE" && len(block.Bytes) > 0 {
 			out = append(out, encodeCertificate(block.Bytes))
 		}
 	}
-	if len(out) == 0 || len(out) > maxCertificates {
+	// The decoder passes over what it cannot read: an answer that was cut off would lose its end,
+	// and with it most of a chain.
+	if len(out) == 0 || len(out) > maxCertificates || strings.Count(s, "-----BEGIN ") > blocks {
 		return nil, errNotPEM
 	}
 	return out, nil

@@ -38,6 +38,8 @@ func init() {
 		"show":         doShow,
 		"cancel":       doCancel,
 		"never-placed": doNeverPlaced,
+		"misissue":     doMisissue,
+		"release":      doRelease,
 		"adopt":        doAdopt,
 		"draft":        doDraft,
 		"promote":      doPromote,
@@ -80,7 +82,7 @@ func init() {
 // doClock sets how far the plugin's clock is ahead.
 func doClock(w *world, a Action) {
 	w.note("the plugin's clock is %s ahead", a.For)
-	w.pluginAhead.Store(int64(a.For))
+	setClock(w, int64(a.For))
 	w.moment()
 }
 

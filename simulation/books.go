@@ -253,6 +253,7 @@ type storedOrder struct {
 	CAOrderID  string `json:"ca_order_id"`
 	PrivateKey string `json:"private_key"`
 	Delivered  bool   `json:"delivered"`
+	Held       bool   `json:"held"`
 	Placement  struct {
 		Remarks string `json:"remarks"`
 	} `json:"placement"`

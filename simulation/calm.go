@@ -16,7 +16,7 @@ import (
 func (w *world) calm() {
 	w.note("--- calm ---")
 	w.clearUp()
-	w.pluginAhead.Store(w.caAhead.Load())
+	setClock(w, w.caAhead.Load())
 	w.ca.VerifyDomain("hand.test")
 	w.ca.Configure(func(s *certinexttest.Server) { s.HoldForApproval = false })
 	if !w.until(w.idle, longestCall+time.Minute) {
@@ -42,7 +42,7 @@ func (w *world) calm() {
 			}
 		}
 		if round >= 2 {
-			again += w.settle()
+			again += w.settle() + releaseHeld(w)
 		}
 		if again == 0 && round > 4 {
 			break

@@ -940,6 +940,16 @@ var cases = []struct {
 			},
 		},
 	},
+	{
+		"a chain that was cut off on its way is not taken for the chain", "answer/content", false, History{
+			Seed: 2329916, Manners: Manners{Dialect: certinexttest.Documented, TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "tok", Role: "rekey", Name: "n1"}, Then: 2},
+				{Do: "ca", At: "certificate", Bad: "malformed-json", For: 1 * time.Second, Skip: 1, Then: 3},
+				{Do: "ca", At: "certificate", Bad: "root-first", For: 70 * time.Second, Skip: 1},
+			},
+		},
+	},
 }
 
 // TestCases: what was broken once stays mended, and what is open says so until it is.

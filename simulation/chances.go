@@ -39,6 +39,7 @@ var callChances = []chance{
 	{4, func(d *dice) Action { return d.impatient(Action{Do: "cancel", Request: d.known()}) }},
 	{2, func(d *dice) Action { return Action{Do: "never-placed", Request: d.known()} }},
 	{2, func(d *dice) Action { return Action{Do: "adopt", Request: d.known()} }},
+	{2, func(d *dice) Action { return Action{Do: "release", Request: d.known()} }},
 	{3, func(d *dice) Action { return d.impatient(Action{Do: "renew", Request: d.known()}) }},
 	{2, func(d *dice) Action { return Action{Do: "reissue", Request: d.reissuable()} }},
 	{2, func(d *dice) Action {
@@ -149,6 +150,12 @@ var weatherChances = []chance{
 			Do:  "ca-clock",
 			For: pick(d, time.Minute, 3*time.Minute),
 		}
+	}},
+	{3, func(d *dice) Action {
+		if d.IntN(3) == 0 {
+			return Action{Do: "misissue", Bad: certinexttest.MisissueNone.String()}
+		}
+		return Action{Do: "misissue", Bad: pick(d, mistakes...).String()}
 	}},
 	{4, func(*dice) Action { return Action{Do: "validate"} }},
 	{3, func(d *dice) Action { return Action{Do: pick(d, "approve", "approve", "reject")} }},

@@ -231,11 +231,26 @@ func (w *world) examine(k *client, c *call) string {
 		return err.Error()
 	case !public.Equal(leaf.PublicKey):
 		return "it has another key"
+	case w.released[c.text("order_id")]:
+		return "" // whatever it is, an operator has looked at it
+	}
+	return examineContent(w, k, c, leaf)
+}
+
+// examineContent is examine for all but the key.
+func examineContent(w *world, k *client, c *call, leaf *x509.Certificate) string {
+	switch {
 	case leaf.Subject.CommonName != k.request.commonName() ||
 		!slices.Equal(leaf.DNSNames, []string{k.request.commonName()}):
 		return fmt.Sprintf("it is for %s %v", leaf.Subject.CommonName, leaf.DNSNames)
+	case len(leaf.EmailAddresses)+len(leaf.URIs)+len(leaf.IPAddresses) > 0, hasOtherName(leaf):
+		return "it has a name of a kind that nobody ordered"
 	case leaf.IsCA:
 		return "it is a CA"
+	case leaf.NotBefore.After(latestNow(w)):
+		return "it has not begun"
+	case leaf.NotAfter.Sub(leaf.NotBefore) > 398*24*time.Hour:
+		return "it is valid for too long"
 	}
 	pool := x509.NewCertPool()
 	chain, _ := c.resp.Data["ca_chain"].([]string)
@@ -246,7 +261,7 @@ func (w *world) examine(k *client, c *call) string {
 		}
 		pool.AddCert(up)
 	}
-	_, err = leaf.Verify(x509.VerifyOptions{
+	_, err := leaf.Verify(x509.VerifyOptions{
 		Roots:         w.ca.Roots(),
 		Intermediates: pool,
 		CurrentTime:   leaf.NotBefore.Add(time.Hour),

@@ -95,6 +95,23 @@ func (v *vault) end(l *lease) {
 	v.world.books.leaseOver(l)
 }
 
+// setClock sets how far the plugin's clock is ahead, in nanoseconds. A lease that is being ended
+// meanwhile may have been looked at by the clock as it was before, or as it is now.
+func setClock(w *world, ahead int64) {
+	w.vault.seeClocks()
+	w.pluginAhead.Store(ahead)
+	w.vault.seeClocks()
+}
+
+// seeClocks is seeClock for each lease whose end is under way.
+func (v *vault) seeClocks() {
+	for _, l := range v.leases {
+		if l.ending.underWay() {
+			v.seeClock(l)
+		}
+	}
+}
+
 // seeClock records that the lease is over by a clock of the plugin's that is hours wrong.
 func (v *vault) seeClock(l *lease) {
 	synctest.Wait() // or what is stored would depend on how far others have come

@@ -6,6 +6,8 @@ package simulation
 import (
 	"strings"
 	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
 )
 
 // An armed fault strikes operations that begin with Action.At, after skipping some of them.
@@ -102,4 +104,5 @@ func (w *world) struckAt(op *operation) {
 func (w *world) clearUp() {
 	w.faults = nil
 	w.ca.ClearFaults()
+	w.ca.Configure(func(s *certinexttest.Server) { s.Misissue = certinexttest.MisissueNone })
 }

@@ -47,6 +47,8 @@ type world struct {
 	pendingChecks []func()  // checks to run before judging, where an answer left the outcome open
 	pausedAt      time.Time // when an operator paused ordering; zero while it is on
 
+	released map[string]bool // orders whose certificate an operator has released, by id
+
 	roles   []string
 	clients map[Request]*client
 	asked   []Request // in the order of their first call
@@ -57,12 +59,13 @@ type world struct {
 // newWorld creates a mount with its config and its roles.
 func newWorld(h History, text, log io.Writer) *world {
 	w := &world{
-		disk:    &disk{entries: make(map[string][]byte)},
-		ids:     rand.New(rand.NewPCG(h.Seed, 3)), //nolint:gosec // it has to be repeatable
-		log:     log,
-		clients: make(map[Request]*client),
-		manners: h.Manners,
-		roles:   rolesOf(h),
+		disk:     &disk{entries: make(map[string][]byte)},
+		ids:      rand.New(rand.NewPCG(h.Seed, 3)), //nolint:gosec // it has to be repeatable
+		log:      log,
+		clients:  make(map[Request]*client),
+		released: make(map[string]bool),
+		manners:  h.Manners,
+		roles:    rolesOf(h),
 	}
 	w.sched = newScheduler(h.Seed, newTrace(time.Now(), text))
 	w.sched.judge, w.sched.orderly = w.judge, h.Orderly

@@ -38,6 +38,15 @@ func (m *mount) release(id any) *logical.Response {
 	return m.write("operator/orders/web/"+id.(string), map[string]any{"release": true})
 }
 
+// passMinutes lets time pass, a pass in each minute.
+func (m *mount) passMinutes(n int) {
+	m.t.Helper()
+	for range n {
+		time.Sleep(time.Minute)
+		m.pass()
+	}
+}
+
 func TestACertificateThatWasNotOrderedIsHandedToNobody(t *testing.T) {
 	for mistake, why := range map[certinexttest.Misissuance]string{
 		certinexttest.MisissueExtraName:       "evil.example.org, which was not ordered",
@@ -66,6 +75,11 @@ func TestACertificateThatWasNotOrderedIsHandedToNobody(t *testing.T) {
 					ca := wrongly(mistake)
 					m := newMount(t, ca)
 					answer := ask(m)
+					if strings.HasPrefix(why, "its chain") { // which another download may mend
+						require.Contains(t, answer, "is not finished")
+						m.passMinutes(15)
+						answer = ask(m)
+					}
 					require.Contains(t, answer, why)
 					require.Contains(t, answer, "An operator of Vault has to release or revoke it")
 					require.NotContains(t, answer, "operator/orders", "that is not the requester's to know")

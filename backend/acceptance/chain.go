@@ -28,14 +28,12 @@ func (v *Verdict) judgeChain(cert Delivered) {
 	}
 	switch claimed := claimedIssuer(top, cert); {
 	case claimed != nil:
-		v.Faults = append(v.Faults, fmt.Sprintf(
-			"its chain does not hold: %s did not sign %s, or is no CA",
-			name(claimed), name(top)))
+		v.ChainFault = fmt.Sprintf("its chain does not hold: %s did not sign %s, or is no CA",
+			name(claimed), name(top))
 	case len(cert.Chain) > 0:
 	case len(cert.Rest) > 0:
-		v.Faults = append(v.Faults, fmt.Sprintf(
-			"its chain is another one's: none of the certificates that came with it has issued it, "+
-				"which %s did", sanitize.Short(cert.Leaf.Issuer.String())))
+		v.ChainFault = fmt.Sprintf("its chain is another one's: none of the certificates that "+
+			"came with it has issued it, which %s did", sanitize.Short(cert.Leaf.Issuer.String()))
 	case !bytes.Equal(cert.Leaf.RawSubject, cert.Leaf.RawIssuer):
 		v.Remarks = append(v.Remarks, "CERTInext delivered the certificate without its chain")
 	}

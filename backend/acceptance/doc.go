@@ -52,6 +52,17 @@ type Verdict struct {
 	Remarks []string
 	// Faults are why it must not be handed over.
 	Faults []string
+	// ChainFault is one more of them, which is not the certificate's: what was delivered with it is
+	// wrong, and another download may be right. It is empty when the chain holds.
+	ChainFault string
+}
+
+// AllFaults are all the reasons why the certificate must not be handed over as it was delivered.
+func (v *Verdict) AllFaults() []string {
+	if v.ChainFault == "" {
+		return v.Faults
+	}
+	return append(v.Faults[:len(v.Faults):len(v.Faults)], v.ChainFault)
 }
 
 // Judge compares a certificate with what was ordered. now is the later one of the times that this

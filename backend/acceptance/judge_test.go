@@ -299,7 +299,7 @@ func TestAChainHoldsOrIsSaidNotTo(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			v := Judge(Delivered{Leaf: leaf, Chain: c.chain, Rest: c.rest},
 				&Ordered{DNSNames: []string{"www.example.com"}, Public: true}, now)
-			requireOnly(t, c.fault, v.Faults)
+			requireOnly(t, c.fault, v.AllFaults())
 			requireOnly(t, c.remark, v.Remarks)
 		})
 	}
@@ -316,7 +316,7 @@ func FuzzJudge(f *testing.F) {
 		}
 		leaf.NotAfter = leaf.NotBefore.Add(time.Duration(days%100000) * day)
 		v := Judge(Delivered{Leaf: leaf}, &Ordered{DNSNames: []string{"www.example.com"}}, now)
-		for _, text := range append(v.Faults, v.Remarks...) {
+		for _, text := range append(v.AllFaults(), v.Remarks...) {
 			for _, r := range text {
 				require.GreaterOrEqual(t, r, ' ', "%q", text)
 			}

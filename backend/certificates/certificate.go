@@ -152,7 +152,7 @@ func NewEntry(cert *Downloaded, now time.Time) *Entry {
 
 // Take stores in the entry what was found of the certificate.
 func (c *Entry) Take(v acceptance.Verdict) {
-	c.Judged, c.Held, c.Remarks = true, v.Faults, v.Remarks
+	c.Judged, c.Held, c.Remarks = true, v.AllFaults(), v.Remarks
 }
 
 // Release lets a held certificate go. Why it was held becomes part of the remarks, and the time in

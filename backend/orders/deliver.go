@@ -149,6 +149,9 @@ func (h *heldOrder) deliver(
 			return result{err: account.ErrClockUnknown}
 		}
 	}
+	if verdict == isDeliverable && h.beginsLater(c) {
+		verdict, why = keepBack, "it begins to be valid at "+c.NotBefore.UTC().Format(time.RFC3339)
+	}
 	switch {
 	case verdict.isOver():
 		return result{err: cmp.Or(h.finish(ctx, c, verdict), w.undeliverable(o, c, why, true))}

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/acceptance"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
@@ -65,9 +66,7 @@ func (d *driver) download(ctx context.Context) (done bool, out outcome) {
 		d.failed(fmt.Errorf("downloading the certificate: %w", err))
 		return false, outcome{}
 	}
-	if begins := o.judge(cert, d.journal.latestNow()).Begins; !begins.IsZero() {
-		o.note(d.journal.Now(), "issued, and waited for: the certificate begins at %s",
-			begins.UTC().Format(time.RFC3339))
+	if !d.isUsable(o.judge(cert, d.journal.latestNow())) {
 		return false, outcome{}
 	}
 	revoked, err := d.revokedMeanwhile(ctx)
@@ -78,6 +77,22 @@ func (d *driver) download(ctx context.Context) (done bool, out outcome) {
 		return true, outcome{err: err}
 	}
 	return true, outcome{cert: cert}
+}
+
+// isUsable reports whether a downloaded certificate is taken as it is, be it to hold it. Otherwise
+// it is downloaded again: it begins soon, or came with a chain that may have been cut off or mixed
+// up on the way, for as long as a chain is waited for.
+func (d *driver) isUsable(v acceptance.Verdict) bool {
+	if !v.Begins.IsZero() {
+		d.order.note(d.journal.Now(), "issued, and waited for: the certificate begins at %s",
+			v.Begins.UTC().Format(time.RFC3339))
+		return false
+	}
+	if v.ChainFault != "" && !d.noteChainMissed(chainPatience) {
+		d.failed(fmt.Errorf("downloading the certificate: %s", v.ChainFault))
+		return false
+	}
+	return true
 }
 
 // undoAdoption takes back the number that the order has, mostly by an operator's word: CERTInext's

@@ -42,6 +42,13 @@ func (journal *Journal) latestNow() time.Time {
 	return journal.Now().Add(max(0, skew))
 }
 
+// beginsLater reports whether a certificate that nobody was handed yet does not begin before some
+// time has passed, although it was taken: by a clock that was ahead then. What an operator released
+// is handed over whenever it begins.
+func (h *heldOrder) beginsLater(c *certificates.Entry) bool {
+	return c.Delivery == nil && c.ReleasedAt.IsZero() && c.NotBefore.After(h.journal.latestNow())
+}
+
 // judgeStored judges a certificate that an earlier version has stored, which did not do so, before
 // it is handed over for the first time.
 func (h *heldOrder) judgeStored(c *certificates.Entry) error {
