@@ -94,6 +94,8 @@ type Entry struct {
 
 	// ReissuedBy is the id of this mount's order that reissues, or was to reissue, the certificate.
 	ReissuedBy string `json:"reissued_by,omitempty"`
+	// ReissueRefused is set when CERTInext has refused to reissue it for another key.
+	ReissueRefused bool `json:"reissue_refused,omitempty"`
 	// ReissuedAs is the serial number, with dashes, of a newer certificate of the same CERTInext
 	// order that was reissued outside of this mount.
 	ReissuedAs string `json:"reissued_as,omitempty"`

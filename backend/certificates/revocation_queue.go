@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
@@ -134,7 +135,7 @@ func (q *Queued) recordFailure(err error, ownFault bool, now time.Time, p accoun
 	}
 	q.Attempts++
 	delay := host.PassDelay(q.Attempts)
-	if isPermanentRefusal(err) {
+	if fault.IsPermanent(err) {
 		delay = host.Backoff(q.Attempts, longestRefusalDelay)
 	}
 	q.Next = now.Add(max(delay, account.Hint(err)))

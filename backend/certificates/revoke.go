@@ -327,7 +327,7 @@ func (keeper *Keeper) attempt(
 	case err == nil:
 		out.At, out.Reason = now, sent
 		return out, keeper.RecordRevocation(ctx, s, c, now, sent)
-	case v.q.interactive && isPermanentRefusal(err):
+	case v.q.interactive && fault.IsPermanent(err):
 		var unsupported *certinext.UnsupportedReasonError
 		if errors.As(err, &unsupported) {
 			err = &fault.FieldError{Field: "reason", Problem: unsupported.Error()}
@@ -341,24 +341,6 @@ func (keeper *Keeper) attempt(
 	keeper.Log.Warn("CERTInext did not accept a revocation; it stays queued and will be retried",
 		"serial", out.Serial, "attempts", v.q.Attempts, "error", err)
 	return out, keeper.postpone(ctx, s, v.q)
-}
-
-// isPermanentRefusal reports whether the same revocation would be refused again: CERTInext has no
-// such reason, the request is invalid, or CERTInext itself answered that it will not revoke. Lost
-// answers, outages, rate limits and credentials that do not work are temporary.
-func isPermanentRefusal(err error) bool {
-	var (
-		unsupported *certinext.UnsupportedReasonError
-		invalid     *certinext.InvalidRequestError
-		e           *certinext.Error
-	)
-	switch {
-	case errors.As(err, &unsupported), errors.As(err, &invalid):
-		return true
-	case !errors.As(err, &e), e.Acted, e.SigningIn, !e.Own:
-		return false
-	}
-	return !certinext.HasStatus(err, 0, 401, 403, 429)
 }
 
 // leaseEndTimeout bounds the attempt of a revocation while Vault waits for the end of a lease.

@@ -12,9 +12,9 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
-	"github.com/hashicorp/vault/sdk/logical"
 )
 
 // Re-keying answers a request with a CSR by reissuing an order for the same names whose CSR has
@@ -68,7 +68,7 @@ func (w *caller) findRekeyable(ctx context.Context) (h *heldOrder, rekey bool, e
 		free := h.entry.State != StateIssued
 		if !free {
 			now, certain := w.journal.Account.Time()
-			free, err = undelivered(ctx, w.storage, h.entry.Serial, now, certain)
+			free, err = w.undelivered(ctx, h.entry.Serial, now, certain)
 		}
 		if err != nil || !free {
 			h.Release()
@@ -88,16 +88,19 @@ func (w *caller) findRekeyable(ctx context.Context) (h *heldOrder, rekey bool, e
 	}
 }
 
-// undelivered reports whether a stored certificate was never handed over, and can be reissued.
-func undelivered(
-	ctx context.Context, s logical.Storage, serial string, now time.Time, certain bool,
+// undelivered reports whether a stored certificate was never handed over, and can be reissued: it
+// was not, CERTInext has not refused to, and no reissue is under way. One that came to nothing,
+// since CERTInext was out of reach or its intent could not be stored, does not count.
+func (w *caller) undelivered(
+	ctx context.Context, serial string, now time.Time, certain bool,
 ) (bool, error) {
-	c, err := certificates.Read(ctx, s, serial)
-	if err != nil || c == nil {
+	c, err := certificates.Read(ctx, w.storage, serial)
+	if err != nil || c == nil || c.ReissueRefused || c.ReissuedAs != "" ||
+		c.Delivery != nil || c.Revocation != nil || (certain && !c.NotAfter.After(now)) {
 		return false, err
 	}
-	return c.Delivery == nil && c.Revocation == nil &&
-		c.ReissuedBy == "" && c.ReissuedAs == "" && (c.NotAfter.After(now) || !certain), nil
+	newer, err := w.journal.reissuingOrder(ctx, w.storage, c)
+	return err == nil && newer == nil, err
 }
 
 // rekey waits until the held order is issued. Then its certificate is reissued for the request's
@@ -122,19 +125,38 @@ func (w *caller) rekey(ctx context.Context, h *heldOrder) (*Issued, error) {
 		return nil, err
 	}
 	defer h.Release()
-	of := h.entry.Reissue.Of
+	of, serial := h.entry.Reissue.Of, h.entry.Reissue.Serial
 	w.bought = true
 	issued, err := w.pursue(ctx, h)
-	var refusal *fault.RefusedError
-	if errors.As(err, &refusal) {
-		// CERTInext refused the reissue. beginReissue has stored ReissuedBy, so findRekeyable skips
-		// the order next time (ADR 0019).
-		w.journal.Log.Warn(
-			"CERTInext refuses to reissue an order for another key; a new order is placed",
-			"order_id", of, "error", err)
-		return nil, &placeAnewError{id: of, cause: err.Error()}
+	if !fault.IsPermanent(err) {
+		// It is issued, or goes on, or CERTInext was out of reach: what was paid for can be
+		// re-keyed later.
+		return issued, err
 	}
-	return issued, err
+	if err := w.keepRefusal(ctx, serial); err != nil {
+		return nil, err
+	}
+	w.journal.Log.Warn(
+		"CERTInext refuses to reissue an order for another key; a new order is placed",
+		"order_id", of, "error", err)
+	return nil, &placeAnewError{id: of, cause: err.Error()}
+}
+
+// keepRefusal stores that CERTInext refuses to reissue a certificate, so that no other key is tried
+// with it (ADR 0019). The new order is placed only after that.
+func (w *caller) keepRefusal(ctx context.Context, serial string) error {
+	ctx = context.WithoutCancel(ctx)
+	unlock, err := w.journal.Certificates.Lock(ctx, serial)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	c, err := certificates.Read(ctx, w.storage, serial)
+	if err != nil || c == nil {
+		return err
+	}
+	c.ReissueRefused = true
+	return store.Put(ctx, w.storage, c.Key(), c)
 }
 
 // reissueFor makes the order that reissues the parent's certificate for the request's key, and
@@ -149,7 +171,7 @@ func (w *caller) reissueFor(ctx context.Context, parentID string) (*heldOrder, e
 		return nil, taken
 	}
 	now, certain := w.journal.Account.Time()
-	free, err := undelivered(ctx, w.storage, parent.Serial, now, certain)
+	free, err := w.undelivered(ctx, parent.Serial, now, certain)
 	switch {
 	case err != nil:
 		return nil, err

@@ -64,3 +64,21 @@ func Refused(err error) error {
 	}
 	return &RefusedError{Err: fmt.Errorf("calling CERTInext: %w", err)}
 }
+
+// IsPermanent reports whether the same call would be refused again: the client refuses it, or
+// CERTInext itself answered that it will not do it. Lost answers, outages, rate limits and
+// credentials that do not work are temporary, and so is any other error.
+func IsPermanent(err error) bool {
+	var (
+		unsupported *certinext.UnsupportedReasonError
+		invalid     *certinext.InvalidRequestError
+		e           *certinext.Error
+	)
+	switch {
+	case errors.As(err, &unsupported), errors.As(err, &invalid):
+		return true
+	case !errors.As(err, &e), e.Acted, e.SigningIn, !e.Own:
+		return false
+	}
+	return !certinext.HasStatus(err, 0, 401, 403, 429)
+}
