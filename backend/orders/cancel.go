@@ -57,7 +57,7 @@ type cancellation struct {
 func (c *cancellation) revokeUndelivered(ctx context.Context) error {
 	// The certificate may not be downloaded yet, or a process that has died since may have handed
 	// it over: the pass finds that out.
-	if err := c.journal.passOrder(ctx, c.storage, tracked{id: c.id, role: c.role}); err != nil {
+	if err := c.journal.passOrder(ctx, c.storage, c.id); err != nil {
 		return err
 	}
 	o, err := c.journal.findOrder(ctx, c.storage, c.role, c.id)

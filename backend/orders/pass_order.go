@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
@@ -37,24 +36,23 @@ func (journal *Journal) Due(
 	for _, key := range journal.registry.takeUnreadable() {
 		journal.Log.Error("the entry of an open order cannot be read and is left alone", "key", key)
 	}
-	for _, t := range journal.registry.due(journal.Now(), math.MaxInt) {
-		jobs := &asking
-		if t.handed != nil {
-			jobs = &own // all that is left is to erase its key
-		}
-		if len(*jobs) < limit {
-			*jobs = append(*jobs, func(ctx context.Context) error {
-				return journal.passOrder(ctx, s, t)
+	jobs := func(ids []string) (out []host.Job) {
+		for _, id := range ids {
+			out = append(out, func(ctx context.Context) error {
+				return journal.passOrder(ctx, s, id)
 			})
 		}
+		return out
 	}
-	return own, asking, nil
+	handed, others := journal.registry.due(journal.Now(), limit)
+	// All that is left of what was handed over is to erase its key.
+	return jobs(handed), jobs(others), nil
 }
 
 // passOrder takes an order as far as possible for the background pass, which waits for CERTInext's
 // answers, and not for its status to change. It does nothing while others hold the order.
-func (journal *Journal) passOrder(ctx context.Context, s logical.Storage, t tracked) error {
-	h, _ := journal.acquire(s, t.id)
+func (journal *Journal) passOrder(ctx context.Context, s logical.Storage, id string) error {
+	h, _ := journal.acquire(s, id)
 	if h == nil {
 		return nil
 	}

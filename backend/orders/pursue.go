@@ -157,7 +157,7 @@ func (h *heldOrder) validateBehind(ctx context.Context) {
 		if h.journal.waitFor(ctx, t.busy, deadline) != nil {
 			return
 		}
-		err := h.journal.passOrder(ctx, h.storage, t)
+		err := h.journal.passOrder(ctx, h.storage, t.id)
 		if err != nil && h.journal.Alive.Err() == nil {
 			h.journal.Log.Warn(
 				"a solver's work behind a request failed; the background pass tries again",

@@ -324,11 +324,6 @@ func (r *registry) drop(h *heldOrder) {
 	delete(r.orders, h.id)
 }
 
-// sameRequest has [registry.claim] look for the orders of a fingerprint.
-func sameRequest(fingerprint string) func(*tracked) bool {
-	return func(t *tracked) bool { return t.fingerprint == fingerprint }
-}
-
 // hasNumber reports whether an open order other than id has this number of CERTInext's.
 func (r *registry) hasNumber(id, number string) bool {
 	r.mu.Lock()
@@ -440,9 +435,9 @@ func (r *registry) takeUnreadable() []string {
 // when an order that is to wait longer was last looked at, so it is due.
 const longestLook = issuing.LongestReuse + time.Hour
 
-// due lists at most limit orders that are not held and due for the background pass, the longest
-// overdue first.
-func (r *registry) due(now time.Time, limit int) []tracked {
+// due lists the ids of orders that are not held and due for the background pass, the longest
+// overdue first: those whose certificate was handed over, and the others, at most limit of each.
+func (r *registry) due(now time.Time, limit int) (handed, others []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var overdue []*tracked
@@ -455,12 +450,16 @@ func (r *registry) due(now time.Time, limit int) []tracked {
 	slices.SortFunc(overdue, func(a, b *tracked) int {
 		return cmp.Or(a.next.Compare(b.next), strings.Compare(a.id, b.id))
 	})
-	// Copies, and only of those that the pass looks at: after a start all orders are due.
-	out := make([]tracked, min(limit, len(overdue)))
-	for i := range out {
-		out[i] = *overdue[i]
+	for _, t := range overdue {
+		list := &others
+		if t.handed != nil {
+			list = &handed
+		}
+		if len(*list) < limit {
+			*list = append(*list, t.id)
+		}
 	}
-	return out
+	return handed, others
 }
 
 // Invalidate has the open orders read again when another node has changed one of them in storage.

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -41,7 +42,7 @@ func storeOrder(t *testing.T, s logical.Storage, id string) {
 // claimed returns the id of the order that a request of this fingerprint finds; empty when there is
 // none.
 func claimed(r *registry, fingerprint string) string {
-	t, _, _ := r.claim(sameRequest(fingerprint))
+	t, _, _ := r.claim(func(t *tracked) bool { return t.fingerprint == fingerprint })
 	return t.id
 }
 
@@ -107,4 +108,20 @@ func TestWhatChangesWhileTheRegistryIsFilledIsNotMissed(t *testing.T) {
 		require.NoError(t, <-done)
 		require.Equal(t, "b", claimed(r, "b"))
 	})
+}
+
+func TestDueListsTheLongestOverdueOfEachKind(t *testing.T) {
+	now := time.Now()
+	r := new(registry)
+	for i, id := range []string{"a", "b", "c", "d", "e", "f"} {
+		h := r.reserve(tracked{id: id}, nil)
+		h.next = now.Add(-time.Duration(i) * time.Minute)
+		h.Release()
+	}
+	for _, id := range []string{"a", "c", "e"} {
+		r.markDelivered(id, "0a", certificates.Delivery{})
+	}
+	handed, others := r.due(now, 2)
+	require.Equal(t, []string{"e", "c"}, handed)
+	require.Equal(t, []string{"f", "d"}, others)
 }

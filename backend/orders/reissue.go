@@ -132,7 +132,7 @@ func (journal *Journal) issuedParent(
 	t, ok := journal.registry.status(id)
 	if !ok || t.handed == nil {
 		// A process that has died since may have handed over its certificate.
-		if err := journal.passOrder(ctx, s, tracked{id: id, role: role}); err != nil {
+		if err := journal.passOrder(ctx, s, id); err != nil {
 			return nil, err
 		}
 		return journal.findOrder(ctx, s, role, id)

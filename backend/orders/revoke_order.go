@@ -54,7 +54,7 @@ func (journal *Journal) serialOfOrder(
 		// A process that has died since may have handed over its certificate: the entry does not
 		// say so until a drive finds the certificate (ADR 0005).
 		if err = journal.registry.load(ctx, s); err == nil {
-			err = journal.passOrder(ctx, s, tracked{id: id, role: role})
+			err = journal.passOrder(ctx, s, id)
 		}
 		if err == nil {
 			o, err = journal.Order(ctx, s, role, id)
