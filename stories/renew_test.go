@@ -127,3 +127,17 @@ func TestARenewalForAPersonKeepsTheSubject(t *testing.T) {
 		require.Len(t, m.ca.Orders(), 2)
 	})
 }
+
+// Only the engine's own renewals have their name again when nobody got the certificate.
+func TestARequestIDThatLooksLikeARenewalsIsUsedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := validated(certinexttest.Live)
+		ca.HoldForApproval = true
+		m := newMount(t, ca)
+		named := map[string]any{"common_name": "www.example.com", "request_id": "renew:everything"}
+		o := m.write("orders/web", named).Data
+		m.must(call{op: logical.DeleteOperation, path: "orders/web/" + o["order_id"].(string)})
+		require.Contains(t, m.refused("issue/web", named), "which is over")
+		require.Len(t, ca.Orders(), 1)
+	})
+}

@@ -242,7 +242,7 @@ func (w *caller) freeName(ctx context.Context, r issuing.Request, id string) err
 	switch {
 	case closed.State == StateFailed, closed.CAOrderID == "":
 		return store.Delete(ctx, w.storage, closed.closedKey())
-	case !closed.Delivered && strings.HasPrefix(r.ID, renewalID):
+	case !closed.Delivered && r.Renews != "" && r.ID == renewalID+r.Renews:
 		return w.refile(ctx, closed)
 	}
 	return fault.BadField("request_id",
