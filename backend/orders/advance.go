@@ -121,7 +121,7 @@ func advanceFinal(remote *certinext.Order, p progress) action {
 	}
 	need := fmt.Sprintf("CERTInext says that the order is %s%s: "+
 		"nothing follows from that until a second look, at least %s later, confirms it",
-		remote.Status, why, finalPatience)
+		remote.Status, why, patienceForEnd(remote))
 	return action{step: stepGiveUp, needs: []string{need}}
 }
 

@@ -245,7 +245,7 @@ func (h *heldOrder) confirmNumber(
 			"and its records do not show yet that it is this order: try again later",
 			sanitize.Short(o.CAOrderID))
 	}
-	remote, err := client.TrackOrder(ctx, o.Placement.Family, o.CAOrderID)
+	remote, err := track(ctx, client, o, o.CAOrderID)
 	if err == nil && !o.mayBeCalled(remote.Domain) {
 		return false, foreign("it is for " + sanitize.Short(remote.Domain))
 	}
@@ -259,12 +259,11 @@ func cancelPlaced(
 	ctx context.Context, client *certinext.Client, o *orderEntry, reason string,
 ) (issued bool, err error) {
 	cause := client.CancelOrder(ctx, o.Placement.Family, o.CAOrderID, reason)
-	remote, err := client.TrackOrder(ctx, o.Placement.Family, o.CAOrderID)
-	named := err == nil && account.IsAbout(remote, o.CAOrderID, client.Version)
+	remote, err := track(ctx, client, o, o.CAOrderID)
 	switch {
-	case named && remote.Status == certinext.StatusIssued:
+	case err == nil && remote.Status == certinext.StatusIssued:
 		return true, nil
-	case named && remote.Status == certinext.StatusCancelled:
+	case err == nil && remote.Status == certinext.StatusCancelled:
 		return false, nil // also by an earlier call whose answer was lost
 	case cause == nil:
 		return false, unconfirmed(o, remote, err, certinext.StatusCancelled)
@@ -281,9 +280,8 @@ func cancelPlaced(
 func confirmStatus(
 	ctx context.Context, client *certinext.Client, o *orderEntry, status certinext.Status,
 ) error {
-	remote, err := client.TrackOrder(ctx, o.Placement.Family, o.CAOrderID)
-	if err == nil && remote.Status == status &&
-		account.IsAbout(remote, o.CAOrderID, client.Version) {
+	remote, err := track(ctx, client, o, o.CAOrderID)
+	if err == nil && remote.Status == status {
 		return nil
 	}
 	return unconfirmed(o, remote, err, status)

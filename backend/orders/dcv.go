@@ -182,7 +182,7 @@ func (journal *Journal) placedOrder(
 func domainStates(
 	ctx context.Context, client *certinext.Client, o *orderEntry,
 ) ([]validation.DomainChallenge, error) {
-	remote, err := client.TrackOrder(ctx, o.Placement.Family, o.CAOrderID)
+	remote, err := track(ctx, client, o, o.CAOrderID)
 	if err != nil {
 		return nil, fault.Refused(err)
 	}

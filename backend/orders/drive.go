@@ -298,7 +298,7 @@ func (o *orderEntry) keyWasSeen(err error) bool {
 // track asks CERTInext for the order's status. It reports whether the drive is over because the
 // status could not be read in time.
 func (d *driver) track(ctx context.Context) (done bool) {
-	remote, err := d.client.TrackOrder(ctx, d.order.Placement.Family, d.order.CAOrderID)
+	remote, err := track(ctx, d.client, d.order, d.order.CAOrderID)
 	switch {
 	case ctx.Err() != nil:
 		return true
@@ -327,7 +327,7 @@ func (d *driver) track(ctx context.Context) (done bool) {
 	}
 	d.order.observe(d.journal.Now(), remote)
 	before := d.order.FinalSeen
-	d.tried.confirmed = d.order.observeFinal(d.journal.Now(), remote, d.client.Version)
+	d.tried.confirmed = d.order.observeFinal(d.journal.Now(), remote)
 	if remote.Status == certinext.StatusRevoked && !d.tried.confirmed {
 		d.findStored(ctx)
 	}

@@ -322,15 +322,9 @@ const finalPatience = 20 * time.Second
 const namelessPatience = 24 * time.Hour
 
 // observeFinal records a status with which an order ends, and reports whether it is believed:
-// answers that name the order have to give it twice, some time apart.
-func (o *orderEntry) observeFinal(
-	now time.Time, remote *certinext.Order, version certinext.APIVersion,
-) bool {
-	patience := finalPatience
-	if remote.ID == "" {
-		patience = namelessPatience
-	}
-	if !isFinal(remote.Status) || !account.IsAbout(remote, o.CAOrderID, version) {
+// answers about the order have to give it twice, some time apart.
+func (o *orderEntry) observeFinal(now time.Time, remote *certinext.Order) bool {
+	if !isFinal(remote.Status) {
 		if o.FinalSeen != (sighting{}) {
 			o.FinalSeen = sighting{}
 			o.dirty = true
@@ -342,7 +336,15 @@ func (o *orderEntry) observeFinal(
 		o.dirty = true
 		return false
 	}
-	return !now.Before(o.FinalSeen.At.Add(patience))
+	return !now.Before(o.FinalSeen.At.Add(patienceForEnd(remote)))
+}
+
+// patienceForEnd returns how far apart two answers like this one have to be to be believed.
+func patienceForEnd(remote *certinext.Order) time.Duration {
+	if remote.ID == "" {
+		return namelessPatience
+	}
+	return finalPatience
 }
 
 // isFinal reports whether an order of this status has ended, so that no certificate can follow.

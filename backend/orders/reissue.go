@@ -291,7 +291,7 @@ func (w *caller) newReissue(
 	}
 	asked, cancel := account.WhileAsked(ctx)
 	defer cancel()
-	remote, err := client.TrackOrder(asked, parent.Placement.Family, parent.CAOrderID)
+	remote, err := track(asked, client, parent, parent.CAOrderID)
 	if err != nil {
 		return nil, fault.Refused(err)
 	}

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
@@ -25,12 +24,10 @@ import (
 // taken.
 func (d *driver) findReissue(ctx context.Context) (remoteID, error) {
 	o := d.order
-	remote, err := d.client.TrackOrder(ctx, o.Placement.Family, o.CAOrderID)
+	remote, err := track(ctx, d.client, o, o.CAOrderID)
 	switch {
 	case err != nil:
 		return remoteID{}, err
-	case !account.IsAbout(remote, o.CAOrderID, d.client.Version):
-		return remoteID{}, errors.New("CERTInext answered about another order")
 	case remote.Status == certinext.StatusRevoked:
 		// The order exists, and tracking it ends the reissue.
 		return remoteID{orderID: o.CAOrderID, requestID: o.CARequestID}, nil

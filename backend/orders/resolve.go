@@ -149,7 +149,7 @@ func (h *heldOrder) checkUnknown(ctx context.Context) error {
 	}
 	asked, cancel := account.WhileAsked(ctx)
 	defer cancel()
-	_, err = client.TrackOrder(asked, o.Placement.Family, o.CAOrderID)
+	_, err = track(asked, client, o, o.CAOrderID)
 	// The 404 of a gateway says nothing.
 	if err == nil || !certinext.IsRefusal(err, http.StatusNotFound) {
 		return nothingToResolve(o)
@@ -191,7 +191,7 @@ func (h *heldOrder) adopt(ctx context.Context, caOrderID string) error {
 	}
 	asked, cancel := account.WhileAsked(ctx)
 	defer cancel()
-	remote, err := client.TrackOrder(asked, o.Placement.Family, caOrderID)
+	remote, err := track(asked, client, o, caOrderID)
 	if err != nil {
 		return fault.Refused(err)
 	}
