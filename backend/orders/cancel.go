@@ -205,9 +205,10 @@ func (c *cancellation) cancelOpen(ctx context.Context) (*Order, error) {
 }
 
 // confirmNumber makes sure that the number of an order that is to be ended is its own, and corrects
-// it: by a wrong number, another order would be ended. CERTInext is asked what its order of that
-// number is for, and its records, which may not show the order yet. issued reports that they show a
-// valid certificate of it.
+// it: by a wrong number, another order would be ended, which cannot be undone. CERTInext's records
+// are asked and, where they do not show the order yet, what its order of that number is for. What
+// cannot be read is no consent (ADR 0021). issued reports that the records show a valid certificate
+// of the order.
 func (h *heldOrder) confirmNumber(
 	ctx context.Context, client *certinext.Client,
 ) (issued bool, err error) {
@@ -219,37 +220,62 @@ func (h *heldOrder) confirmNumber(
 	d := &driver{
 		journal: h.journal, storage: h.storage, client: client, config: cfg, order: o, held: h,
 	}
-	foreign := func(why string) error {
-		number := sanitize.Short(o.CAOrderID)
-		d.dropNumber(ctx, why)
-		return fault.BadField("id", "CERTInext's order %s is not order %s: %s. "+
-			"The order is in doubt again, and nothing was ended", number, o.ID, why)
-	}
-	found, row, err := h.journal.report.findRow(ctx, d)
-	now, certain := h.journal.Account.Time()
+	seen := d.numberInRecords(ctx)
+	whose := o.whoseNumber(seen)
 	switch {
-	case hasNoRecords(err):
-	case err != nil:
+	case whose == numberOther:
+		if err := d.leaveToOther(ctx, seen.found, "it was placed for another order"); err != nil {
+			return false, err
+		}
+	case whose == numberUnreadable:
 		return false, fault.BadField("id",
 			"CERTInext's records, which show whose order %s is, cannot be read (%v): try again",
-			sanitize.Short(o.CAOrderID), err)
-	case found.orderID == o.CAOrderID:
-		return found.isValid(now, certain), nil
-	case found.orderID != "":
-		d.takeNumber(ctx, found, "it is to be ended")
-		return found.isValid(now, certain), nil
-	case row != nil && o.marksAnother(*row):
-		return false, foreign("it was placed for another order")
-	case o.Adopted:
-		return false, fault.BadField("id", "CERTInext's order %s was given by hand, "+
-			"and its records do not show yet that it is this order: try again later",
-			sanitize.Short(o.CAOrderID))
+			sanitize.Short(o.CAOrderID), seen.err)
+	case whose != numberOwn:
+		return false, d.confirmUnseen(ctx, whose)
 	}
-	remote, err := track(ctx, client, o, o.CAOrderID)
-	if err == nil && !o.mayBeCalled(remote.Domain) {
-		return false, foreign("it is for " + sanitize.Short(remote.Domain))
+	now, certain := h.journal.Account.Time()
+	return seen.found.isValid(now, certain), nil
+}
+
+// leaveToOther gives the order another number than the one by which it was to be ended, which is
+// another order's. The error says that the order has none now.
+func (d *driver) leaveToOther(ctx context.Context, found remoteID, why string) error {
+	was := sanitize.Short(d.order.CAOrderID)
+	d.moveNumber(ctx, found, why)
+	if d.order.CAOrderID != "" {
+		return nil
 	}
-	return false, nil
+	return fault.BadField("id", "CERTInext's order %s is not order %s: %s. "+
+		"The order is %s now, and nothing was ended", was, d.order.ID, why, d.order.State)
+}
+
+// confirmUnseen makes sure that the number of an order that CERTInext's records do not show is its
+// own: the number is not an operator's word alone, and CERTInext's order of that number is for the
+// same name.
+func (d *driver) confirmUnseen(ctx context.Context, whose verdict) error {
+	o := d.order
+	number := sanitize.Short(o.CAOrderID)
+	switch {
+	case o.Adopted && whose != numberNoRecords:
+		return fault.BadField("id", "CERTInext's order %s was given by hand, "+
+			"and its records do not show yet that it is this order: try again later", number)
+	}
+	remote, err := track(ctx, d.client, o, o.CAOrderID)
+	switch {
+	case err != nil:
+		return nil
+	case !o.mayBeCalled(remote.Domain):
+		return d.leaveToOther(ctx, remoteID{}, "it is for "+sanitize.Short(remote.Domain))
+	}
+	return nil
+}
+
+// unknownNumber is the answer when an order is to be ended whose number CERTInext does not know.
+func unknownNumber(o *orderEntry, cause error) error {
+	return fault.BadField("id", "CERTInext no longer knows its order %s (%v): "+
+		"if its portal does not show the order either, write never_placed=true to orders/%s/%s",
+		sanitize.Short(o.CAOrderID), cause, o.Role, o.ID)
 }
 
 // cancelPlaced cancels an order at CERTInext, and reports whether CERTInext has issued it
@@ -268,9 +294,7 @@ func cancelPlaced(
 	case cause == nil:
 		return false, unconfirmed(o, remote, err, certinext.StatusCancelled)
 	case certinext.HasStatus(err, http.StatusNotFound):
-		return false, fault.BadField("id", "CERTInext no longer knows its order %s (%v): "+
-			"if its portal does not show the order either, write never_placed=true to orders/%s/%s",
-			sanitize.Short(o.CAOrderID), cause, o.Role, o.ID)
+		return false, unknownNumber(o, cause)
 	}
 	return false, fault.Refused(cause)
 }

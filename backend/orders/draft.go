@@ -23,20 +23,26 @@ import (
 // order number, costs nothing, and cannot be looked up through the API: only CERTInext's portal
 // shows more of it. Its promotion buys, and is placed like an order.
 
-// setDraft makes an order a draft, or a draft an order that is not placed yet.
+// setDraft makes an order a draft, which nobody has promoted, or a draft an order that is not
+// placed yet.
 func (h *heldOrder) setDraft(draft bool) {
 	o := h.entry
+	if o.Draft && !draft {
+		o.DraftRequestID = o.CARequestID
+	}
 	o.Draft = draft
 	o.Fingerprint = strings.TrimPrefix(o.Fingerprint, issuing.DraftPrefix)
 	if draft {
 		o.State, o.Fingerprint = StateDraft, issuing.DraftPrefix+o.Fingerprint
+		o.NotDraft, o.PromotionKey = false, ""
 	}
 	h.journal.registry.amend(o)
 }
 
-// promoting reports whether the order to be placed is the promotion of a draft.
+// promoting reports whether the order to be placed is the promotion of a draft, for which somebody
+// has asked.
 func (o *orderEntry) promoting() bool {
-	return !o.Draft && o.CARequestID != "" && o.CAOrderID == ""
+	return !o.Draft && o.PromotionKey != "" && o.CAOrderID == ""
 }
 
 // keepAsDraft notes that CERTInext keeps the order as a draft with a request number.

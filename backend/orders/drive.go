@@ -195,18 +195,14 @@ func (d *driver) place(ctx context.Context) (done bool, out outcome) {
 		d.held.keepAsDraft(remote.RequestID)
 		return true, outcome{err: d.save(ctx)}
 	}
-	if o.Reissue == nil && d.journal.registry.hasNumber(o.ID, remote.ID) {
+	// A draft that is answered with a number has become an order, or the number is another order's:
+	// asking for its status tells which.
+	if !d.held.takeNumber(remote.ID) {
 		o.note(now, "CERTInext answered with the number %s, which another order has",
 			sanitize.Short(remote.ID))
 		d.inDoubt()
 		return true, outcome{err: d.save(ctx)}
 	}
-	// A draft that is answered with a number has become an order, or the number is another order's:
-	// asking for its status tells which.
-	o.NotDraft = o.Draft
-	d.held.setDraft(false)
-	o.State, o.CAOrderID = StatePending, remote.ID
-	d.journal.registry.amend(o) // so that no other order takes the same number
 	if o.Reissue != nil {
 		o.Reissue.Taken = true
 	}
@@ -342,119 +338,6 @@ func (d *driver) track(ctx context.Context) (done bool) {
 		}
 	}
 	return false
-}
-
-// correctNumber looks the order up in CERTInext's records after the number that CERTInext gave for
-// it has turned out to be wrong. It reports whether the order has another number now.
-func (d *driver) correctNumber(ctx context.Context, why string) bool {
-	if d.order.Reissue != nil {
-		return false // a reissue has the number of the order that it reissues
-	}
-	found, err := d.locate(ctx)
-	return err == nil && d.takeNumber(ctx, found, why)
-}
-
-// confirmEnd looks into CERTInext's records before an order is closed that CERTInext has ended by
-// the number that it has (ADR 0021): the number may be another order's, and the records may
-// disagree. It reports whether the number has changed. While the records cannot be read,
-// contradict, or do not show the order, it stays open.
-func (d *driver) confirmEnd(ctx context.Context) (moved bool) {
-	found, row, err := d.journal.report.findRow(ctx, d)
-	switch verdict := d.judgeEnd(found, row, err); {
-	case verdict != nil:
-		d.tried.confirmed = false
-		d.failed(verdict)
-		return false
-	case hasNoRecords(err):
-		return d.order.Adopted && d.dropNumber(ctx, "it is over")
-	case d.hasCertificate():
-		return false
-	case found.orderID != "":
-		return d.takeNumber(ctx, found, "that order is over")
-	case row != nil && d.order.marksAnother(*row):
-		return d.dropNumber(ctx, "CERTInext's records show that it was placed for another order")
-	}
-	return d.order.Adopted && d.dropNumber(ctx, "it is over")
-}
-
-// hasCertificate reports whether the order's number is proved by a certificate, its own or the one
-// that it reissues.
-func (d *driver) hasCertificate() bool { return d.order.Serial != "" || d.order.Reissue != nil }
-
-// judgeEnd returns why it is not believed that CERTInext has ended the order; nil when it is.
-func (d *driver) judgeEnd(found remoteID, row *certinext.ReportRow, err error) error {
-	o := d.order
-	now, certain := d.journal.Account.Time()
-	if d.hasCertificate() && row != nil {
-		found = idOfRow(*row)
-	}
-	if o.Reissue != nil && d.remote.Status == certinext.StatusRejected {
-		return nil // the order goes on without the reissue
-	}
-	switch {
-	case hasNoRecords(err):
-		return nil
-	case err != nil:
-		return err
-	case found.orderID == o.CAOrderID && found.isAlive(now, certain):
-		return fmt.Errorf("CERTInext says that the order is %s, and its records show it as %s",
-			d.remote.Status, found.status)
-	case found.orderID != "" || row != nil || o.Adopted || d.hasCertificate():
-		return nil
-	case certain && now.After(o.FinalSeen.At.Add(d.config.EffectiveAbsentAfter())):
-		return nil // records that show no order of the mount's say nothing of this one
-	}
-	return fmt.Errorf("CERTInext says that the order is %s, "+
-		"and its records do not show the order yet", d.remote.Status)
-}
-
-// dropNumber takes back the number that the order has, since it is another order's: this one is in
-// doubt again. It always returns true.
-func (d *driver) dropNumber(ctx context.Context, why string) bool {
-	if out := d.undoAdoption(ctx, why); out.err != nil {
-		d.failed(out.err) // kept in memory until storage takes it
-	}
-	return true
-}
-
-// takeNumber gives the order the number under which CERTInext's records show it, and reports
-// whether that is another one than before.
-func (d *driver) takeNumber(ctx context.Context, found remoteID, why string) bool {
-	o := d.order
-	if o.NotDraft && found.orderID == "" && found.requestID != "" {
-		d.draftAfterAll(ctx, found.requestID, why)
-		return true
-	}
-	if found.orderID == "" || found.orderID == o.CAOrderID {
-		return false
-	}
-	o.note(d.journal.Now(), "CERTInext has the order as %s, and not as %s: %s",
-		sanitize.Short(found.orderID), sanitize.Short(o.CAOrderID), why)
-	o.CAOrderID = found.orderID
-	d.journal.registry.amend(o)
-	o.LastError = ""
-	o.forgetAnswers()
-	d.remote, d.lastErr = nil, nil
-	if err := d.save(ctx); err != nil {
-		d.failed(err) // kept in memory until storage takes it
-	}
-	return true
-}
-
-// draftAfterAll makes the order a draft again: CERTInext answered the request for a draft with a
-// number, which has turned out to be wrong, and its records show a draft.
-func (d *driver) draftAfterAll(ctx context.Context, requestID, why string) {
-	o := d.order
-	o.note(d.journal.Now(), "CERTInext does not have the order as %s: %s",
-		sanitize.Short(o.CAOrderID), why)
-	o.CAOrderID, o.CAState = "", ""
-	o.FinalSeen = sighting{}
-	o.NotDraft = false
-	d.remote, d.lastErr = nil, nil
-	d.held.keepAsDraft(requestID)
-	if err := d.save(ctx); err != nil {
-		d.failed(err) // kept in memory until storage takes it
-	}
 }
 
 func (d *driver) submitCSR(ctx context.Context) {

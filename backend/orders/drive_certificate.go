@@ -14,7 +14,6 @@ import (
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/acceptance"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
-	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
@@ -57,7 +56,7 @@ func (d *driver) download(ctx context.Context) (done bool, out outcome) {
 			d.tried.downloaded = false
 			return false, outcome{}
 		case o.Adopted:
-			return true, d.undoAdoption(ctx, "its certificate is for another key")
+			return true, outcome{err: d.dropNumber(ctx, "its certificate is for another key")}
 		}
 	}
 	if err != nil {
@@ -93,20 +92,6 @@ func (d *driver) isUsable(v acceptance.Verdict) bool {
 		return false
 	}
 	return true
-}
-
-// undoAdoption takes back the number that the order has, mostly by an operator's word: CERTInext's
-// order of that number is another one. This one is in doubt again.
-func (d *driver) undoAdoption(ctx context.Context, why string) outcome {
-	o := d.order
-	o.note(d.journal.Now(), "CERTInext's order %s is not this order: %s",
-		sanitize.Short(o.CAOrderID), why)
-	o.CAOrderID = ""
-	d.journal.registry.amend(o)
-	o.forgetAnswers()
-	d.remote, d.lastErr = nil, nil
-	d.inDoubt()
-	return outcome{err: d.save(ctx)}
 }
 
 // withChain asks for the PEM form of a certificate whose JSON form came without its chain. The

@@ -12,6 +12,62 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
+// This file holds whose a number of CERTInext's is, and how an order is given one and loses it. A
+// number comes from the answer to a create, from CERTInext's records or from an operator, and each
+// of them may be wrong. Whatever is done at CERTInext is done by it (ADR 0021).
+
+// A verdict says whose order the number is that an order has, by CERTInext's records.
+type verdict int
+
+const (
+	numberUnknown    verdict = iota // the records do not show yet whose it is
+	numberOwn                       // they show the order under it
+	numberOther                     // they show that it is another order's
+	numberNoRecords                 // CERTInext says that this edition of its API has no records
+	numberUnreadable                // they cannot be read now, which says nothing
+)
+
+// A recordsOf is what CERTInext's records say of an order: found is what they call it, row is what
+// they show under the number that the order has, and err is why they cannot be read.
+type recordsOf struct {
+	found remoteID
+	row   *certinext.ReportRow
+	err   error
+}
+
+// numberInRecords reads what CERTInext's records say of the order and of its number.
+func (d *driver) numberInRecords(ctx context.Context) recordsOf {
+	var seen recordsOf
+	seen.found, seen.row, seen.err = d.journal.report.findRow(ctx, d)
+	return seen
+}
+
+// whoseNumber judges by the records whose the order's number is.
+func (o *orderEntry) whoseNumber(seen recordsOf) verdict {
+	switch {
+	case hasNoRecords(seen.err):
+		return numberNoRecords
+	case seen.err != nil:
+		return numberUnreadable
+	case o.isElsewhere(seen.found):
+		return numberOther
+	case seen.found.orderID != "":
+		return numberOwn
+	case seen.row != nil && o.marksAnother(*seen.row):
+		return numberOther
+	}
+	return numberUnknown
+}
+
+// isElsewhere reports whether CERTInext has the order as something else than the number that it
+// has: as another number, or as the draft that was asked for.
+func (o *orderEntry) isElsewhere(found remoteID) bool {
+	if found.orderID == "" {
+		return o.NotDraft && found.requestID != ""
+	}
+	return found.orderID != o.CAOrderID
+}
+
 // track asks for the status of CERTInext's order of a number. An answer that is not certainly about
 // that order is an error, whatever it says.
 func track(
@@ -23,4 +79,174 @@ func track(
 			"and its answer does not say that it is about that order", sanitize.Short(number))
 	}
 	return remote, err
+}
+
+// takeNumber gives an order a number of CERTInext's. It reports false, and changes nothing, when
+// another open order has it.
+func (r *registry) takeNumber(id, number string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, t := range r.orders {
+		if t.number == number && t.id != id {
+			return false
+		}
+	}
+	if t := r.orders[id]; t != nil {
+		t.number = number
+	}
+	return true
+}
+
+// takeNumber gives the order a number of CERTInext's, unless another open order of the mount has
+// it: it belongs to one of them, and the other's must not be cancelled or revoked by it (ADR 0021).
+// A reissue shares its number with the order that it reissues. An order that was to be a draft
+// remembers that, for as long as the number may be wrong. It reports whether the order has the
+// number now; nothing is stored yet.
+func (h *heldOrder) takeNumber(number string) bool {
+	o := h.entry
+	if o.Reissue == nil && !h.journal.registry.takeNumber(o.ID, number) {
+		return false
+	}
+	o.NotDraft = o.NotDraft || o.Draft
+	o.CAOrderID = number
+	o.State = StatePending
+	h.setDraft(false) // and has the registry know the number
+	return true
+}
+
+// loseNumber takes back the number that the order has, since CERTInext's order of that number is
+// another one. What CERTInext keeps as a draft is that draft again, which nobody has promoted;
+// whether it has the order otherwise is in doubt again. Nothing is stored yet.
+func (h *heldOrder) loseNumber() {
+	o := h.entry
+	o.CAOrderID = ""
+	o.forgetAnswers()
+	if o.DraftRequestID != "" || o.PromotionKey == "" {
+		o.CARequestID = o.DraftRequestID // the other order's until now
+	}
+	switch {
+	case o.NotDraft && o.CARequestID != "":
+		h.keepAsDraft(o.CARequestID)
+		return
+	case o.NotDraft:
+		h.setDraft(true)
+	default:
+		h.journal.registry.amend(o)
+	}
+	o.State, o.Needs, o.dirty = StateUnresolved, unresolvedNeeds(o), true
+}
+
+// dropNumber takes back the number that the order has, since it is another order's.
+func (d *driver) dropNumber(ctx context.Context, why string) error {
+	d.order.note(d.journal.Now(), "CERTInext's order %s is not this order: %s",
+		sanitize.Short(d.order.CAOrderID), why)
+	d.held.loseNumber()
+	d.remote, d.lastErr = nil, nil
+	return d.save(ctx)
+}
+
+// moveNumber gives the order what CERTInext has it as, in the place of a number that is another
+// order's; why says how that was seen. Where that cannot be told, or is a number that another open
+// order has, the order has none. What storage does not take stays in memory until it does.
+func (d *driver) moveNumber(ctx context.Context, found remoteID, why string) {
+	o, was := d.order, sanitize.Short(d.order.CAOrderID)
+	switch now := d.journal.Now(); {
+	case found.orderID == "" && o.isElsewhere(found):
+		o.note(now, "CERTInext does not have the order as %s: %s", was, why)
+		d.held.loseNumber()
+		d.held.keepAsDraft(found.requestID)
+	case found.orderID != "" && d.held.takeNumber(found.orderID):
+		o.note(now, "CERTInext has the order as %s, and not as %s: %s",
+			sanitize.Short(found.orderID), was, why)
+		o.LastError, o.CARequestID = "", found.requestID
+		o.forgetAnswers()
+	default:
+		if found.orderID != "" {
+			why += "; CERTInext has the order as " + sanitize.Short(found.orderID) +
+				", which another order has"
+		}
+		o.note(now, "CERTInext's order %s is not this order: %s", was, why)
+		d.held.loseNumber()
+	}
+	d.remote, d.lastErr = nil, nil
+	if err := d.save(ctx); err != nil {
+		d.failed(err)
+	}
+}
+
+// correctNumber looks the order up in CERTInext's records after the number that CERTInext gave for
+// it has turned out to be wrong. It reports whether the order has that number no more.
+func (d *driver) correctNumber(ctx context.Context, why string) bool {
+	if d.order.Reissue != nil {
+		return false // a reissue has the number of the order that it reissues
+	}
+	found, err := d.locate(ctx)
+	if err != nil || !d.order.isElsewhere(found) {
+		return false
+	}
+	d.moveNumber(ctx, found, why)
+	return true
+}
+
+// confirmEnd looks into CERTInext's records before an order is closed that CERTInext has ended by
+// the number that it has (ADR 0021): the number may be another order's, and the records may
+// disagree. It reports whether the order has that number no more. While the records cannot be read,
+// contradict, or do not show the order, it stays open.
+func (d *driver) confirmEnd(ctx context.Context) (moved bool) {
+	seen := d.numberInRecords(ctx)
+	if err := d.judgeEnd(seen); err != nil {
+		d.tried.confirmed = false
+		d.failed(err)
+		return false
+	}
+	whose := d.order.whoseNumber(seen)
+	switch {
+	case d.hasCertificate(), whose == numberOwn:
+		return false
+	case whose == numberOther:
+		why := "that order is over"
+		if seen.found == (remoteID{}) {
+			why = "CERTInext's records show that it was placed for another order"
+		}
+		d.moveNumber(ctx, seen.found, why)
+		return true
+	case !d.order.Adopted:
+		return false
+	}
+	if err := d.dropNumber(ctx, "it is over"); err != nil {
+		d.failed(err) // kept in memory until storage takes it
+	}
+	return true
+}
+
+// hasCertificate reports whether the order's number is proved by a certificate, its own or the one
+// that it reissues.
+func (d *driver) hasCertificate() bool { return d.order.Serial != "" || d.order.Reissue != nil }
+
+// judgeEnd returns why it is not believed that CERTInext has ended the order; nil when it is.
+func (d *driver) judgeEnd(seen recordsOf) error {
+	o, whose := d.order, d.order.whoseNumber(seen)
+	now, certain := d.journal.Account.Time()
+	shown := seen.found
+	if d.hasCertificate() && seen.row != nil {
+		shown = idOfRow(*seen.row)
+	}
+	if o.Reissue != nil && d.remote.Status == certinext.StatusRejected {
+		return nil // the order goes on without the reissue
+	}
+	switch {
+	case whose == numberNoRecords:
+		return nil
+	case whose == numberUnreadable:
+		return seen.err
+	case shown.orderID == o.CAOrderID && shown.isAlive(now, certain):
+		return fmt.Errorf("CERTInext says that the order is %s, and its records show it as %s",
+			d.remote.Status, shown.status)
+	case whose != numberUnknown || seen.row != nil || o.Adopted || d.hasCertificate():
+		return nil
+	case certain && now.After(o.FinalSeen.At.Add(d.config.EffectiveAbsentAfter())):
+		return nil // records that show no order of the mount's say nothing of this one
+	}
+	return fmt.Errorf("CERTInext says that the order is %s, "+
+		"and its records do not show the order yet", d.remote.Status)
 }

@@ -4,6 +4,7 @@
 package orders
 
 import (
+	"cmp"
 	"encoding/base32"
 	"fmt"
 	"maps"
@@ -132,7 +133,8 @@ type orderEntry struct {
 	CAState     string           `json:"ca_state,omitempty"`
 	CSRRefused  bool             `json:"csr_refused,omitempty"`
 	// PromotionKey is the Idempotency-Key of the create that promotes a draft, whose body differs
-	// from the draft's.
+	// from the draft's. It is set from when somebody promotes the draft until that has certainly
+	// not happened.
 	PromotionKey string    `json:"promotion_key,omitempty"`
 	PromotedAt   time.Time `json:"promoted_at,omitzero"`
 	// ChainMissedAt is when CERTInext, or a proxy, first refused the chain of the certificate.
@@ -140,9 +142,12 @@ type orderEntry struct {
 	// Adopted is set while CERTInext's number is an operator's word, which the certificate has yet
 	// to prove.
 	Adopted bool `json:"adopted,omitempty"`
-	// NotDraft is set when CERTInext was asked for a draft and answered with the number of an
-	// order.
+	// NotDraft is set when CERTInext was asked for a draft, nobody has promoted it here, and the
+	// order has a number: CERTInext answered with it, or an operator gave it.
 	NotDraft bool `json:"not_draft,omitempty"`
+	// DraftRequestID is what CERTInext called the draft that the order was. CARequestID is what
+	// CERTInext says of the number that the order has now, which may be another order's.
+	DraftRequestID string `json:"draft_request_id,omitempty"`
 	// Discarding is set while it is not known whether CERTInext has discarded the draft.
 	Discarding bool `json:"discarding,omitempty"`
 
@@ -498,8 +503,8 @@ func (o *orderEntry) orderRequest(
 	// A repeated create must say the same as the first one: asked for a draft, it stays one
 	// whatever number CERTInext gave for it, since asking for an order instead would buy one.
 	r.SaveAsDraft = o.Draft || o.NotDraft
-	if o.promoting() || (!r.SaveAsDraft && o.PromotionKey != "") {
-		r.RequestID, r.IdempotencyKey = o.CARequestID, o.PromotionKey
+	if !r.SaveAsDraft && o.PromotionKey != "" {
+		r.RequestID, r.IdempotencyKey = cmp.Or(o.DraftRequestID, o.CARequestID), o.PromotionKey
 	}
 	switch {
 	case account.Shapes[p.Variant].Vetted(),

@@ -68,9 +68,12 @@ func (d *driver) reconcile(ctx context.Context) (done bool, out outcome) {
 		d.held.keepAsDraft(found.requestID)
 		return true, outcome{err: d.save(ctx)}
 	}
-	d.held.setDraft(false)
-	o.State = StatePending
-	o.CAOrderID = found.orderID
+	if !d.held.takeNumber(found.orderID) {
+		o.note(now, "CERTInext has the order as %s, a number that another order has",
+			sanitize.Short(found.orderID))
+		d.inDoubt()
+		return true, outcome{}
+	}
 	o.LastError = ""
 	o.note(now, "found at CERTInext as %s", sanitize.Short(found.orderID))
 	if err := d.save(ctx); err != nil {

@@ -324,18 +324,6 @@ func (r *registry) drop(h *heldOrder) {
 	delete(r.orders, h.id)
 }
 
-// hasNumber reports whether an open order other than id has this number of CERTInext's.
-func (r *registry) hasNumber(id, number string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, t := range r.orders {
-		if t.number == number && t.id != id {
-			return true
-		}
-	}
-	return false
-}
-
 // amend updates what a held order is found by from its entry.
 func (r *registry) amend(o *orderEntry) {
 	r.mu.Lock()

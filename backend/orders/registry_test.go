@@ -125,3 +125,14 @@ func TestDueListsTheLongestOverdueOfEachKind(t *testing.T) {
 	require.Equal(t, []string{"e", "c"}, handed)
 	require.Equal(t, []string{"f", "d"}, others)
 }
+
+func TestANumberIsTakenOnce(t *testing.T) {
+	r := new(registry)
+	r.reserve(tracked{id: "a"}, nil)
+	r.reserve(tracked{id: "b"}, nil)
+	require.True(t, r.takeNumber("a", "1"))
+	require.True(t, r.takeNumber("a", "1"))
+	require.False(t, r.takeNumber("b", "1"))
+	require.True(t, r.takeNumber("a", "2"))
+	require.True(t, r.takeNumber("b", "1"), "a has another one by now")
+}

@@ -16,6 +16,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -207,9 +208,9 @@ func (h *heldOrder) adopt(ctx context.Context, caOrderID string) error {
 		return notAdoptable(o, caOrderID, "it was placed for another order")
 	}
 	before := *o
-	h.setDraft(false)
-	o.State = StatePending
-	o.CAOrderID = caOrderID
+	if !h.takeNumber(caOrderID) {
+		return notAdoptable(o, caOrderID, "it was placed for another order")
+	}
 	o.Adopted = o.Reissue == nil
 	o.LastError = ""
 	o.Needs = nil
@@ -224,32 +225,46 @@ func (h *heldOrder) adopt(ctx context.Context, caOrderID string) error {
 	return nil
 }
 
-// isOfAnotherOrder reports whether the mount knows another order than o by a number of CERTInext's.
-// It reads all certificates one by one, which is slow, and rarely needed.
+// isOfAnotherOrder reports whether a certificate in the mount shows that a number of CERTInext's is
+// another order's than o: one of an order of the mount, open or closed, or one that was
+// synchronized, for another key. It reads all certificates one by one, which is slow, and done only
+// for an operator.
 func (journal *Journal) isOfAnotherOrder(
 	ctx context.Context, s logical.Storage, o *orderEntry, caOrderID string,
 ) (bool, error) {
 	if o.Reissue != nil {
 		return false, nil // a reissue shares its number with the order that it reissues
 	}
-	if journal.registry.hasNumber(o.ID, caOrderID) {
-		return true, nil
-	}
-	serials, err := store.List(ctx, s, certificates.Prefix)
+	all, err := store.List(ctx, s, certificates.Prefix)
 	if err != nil {
 		return false, err
 	}
-	for _, serial := range serials {
+	foreign := false
+	for _, serial := range all {
 		c, err := certificates.Read(ctx, s, serial)
-		if err != nil {
+		switch {
+		case err != nil:
 			return false, err
-		}
-		if c != nil && c.CAOrderID == caOrderID && c.OrderID != o.ID && c.OrderID != "" &&
-			account.SameAccount(c.Account, o.Account) {
+		case c == nil || c.CAOrderID != caOrderID || !account.SameAccount(c.Account, o.Account):
+		case c.OrderID != "" && c.OrderID != o.ID:
 			return true, nil
+		case o.hasKeyOf(c):
+			return false, nil // whatever CERTInext has reissued it for since
+		default:
+			foreign = true
 		}
 	}
-	return false, nil
+	return foreign, nil
+}
+
+// hasKeyOf reports whether a certificate is for the order's key.
+func (o *orderEntry) hasKeyOf(c *certificates.Entry) bool {
+	own, err := o.publicKey()
+	if err != nil {
+		return false
+	}
+	certs, err := certificates.Parse([]string{c.Certificate})
+	return err == nil && len(certs) > 0 && issuing.SamePublicKey(own, certs[0].PublicKey)
 }
 
 // notAdoptable returns the error that says why a number of CERTInext's cannot be the order's.

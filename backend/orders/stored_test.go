@@ -78,6 +78,7 @@ func storedV2() map[string]any {
 	order.ChainMissedAt = at
 	order.Adopted = true
 	order.Held = true
+	order.DraftRequestID = "2000000002"
 	return all
 }
 
