@@ -200,6 +200,75 @@ func TestTwoOrdersWithEachOthersNumbersGetTheirOwn(t *testing.T) {
 	})
 }
 
+// Whoever deletes an order while it cannot be read whose its number is ends nobody's order.
+func TestWhatCannotBeReadIsNoConsentToACancellation(t *testing.T) {
+	for name, fault := range map[string]certinexttest.Fault{
+		"the status cannot be read": {Operation: certinexttest.OpTrack, Kind: certinexttest.FaultServerError},
+		"the status names no order": {Operation: certinexttest.OpTrack, Kind: certinexttest.FaultWrongStatus, OrderStatus: "pending-approval"},
+	} {
+		for state, held := range map[string]bool{"pending": true, "issued": false} {
+			t.Run(name+", "+state, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					ca := validated(certinexttest.Documented)
+					ca.HoldForApproval = held
+					other := newMount(t, ca)
+					victim := other.write("orders/web", map[string]any{"common_name": "victim.example.com"}).Data["ca_order_id"].(string)
+					ca.Configure(func(s *certinexttest.Server) { s.ReportDelay, s.HoldForApproval = 10*time.Minute, true })
+					m := newMount(t, ca)
+					m.write("config", map[string]any{"trust_idempotency_key": false})
+					n := m.otherNumbers()
+					n.set(victim)
+					ca.Inject(fault)
+					path := "orders/web/" + m.write("orders/web", www).Data["order_id"].(string)
+					n.set("")
+					require.True(t, m.tryDelete(path).IsError())
+					v, _ := ca.Order(victim)
+					require.Equal(t, map[bool]string{true: "pending-approval", false: "issued"}[held], v.Status)
+				})
+			})
+		}
+	}
+}
+
+// An operator's number is for the same name, and this edition has no records that show whose it is.
+func TestAnOperatorsNumberIsNotCancelledWhereThereAreNoRecords(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := validated(certinexttest.Documented)
+		ca.HoldForApproval = true
+		recordless(ca)
+		victim := newMount(t, ca).write("orders/web", www).Data["ca_order_id"].(string)
+		m := newMount(t, ca)
+		m.write("config", map[string]any{"trust_idempotency_key": false})
+		id := m.unresolved(certinexttest.FaultLostReply)
+		m.write("orders/web/"+id, map[string]any{"ca_order_id": victim})
+		require.ErrorContains(t, m.tryDelete("orders/web/"+id).Error(), "given by hand")
+		v, _ := ca.Order(victim)
+		require.Equal(t, "pending-approval", v.Status)
+	})
+}
+
+// An operator's number is checked in the records when they can be read again.
+func TestAnOperatorsNumberWaitsForTheRecords(t *testing.T) {
+	for name, fault := range map[string]certinexttest.Fault{
+		"CERTInext is busy": {Operation: certinexttest.OpOrdersReport, Kind: certinexttest.FaultRateLimit},
+		"CERTInext is away": {Operation: certinexttest.OpOrdersReport, Kind: certinexttest.FaultHTML},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ca := validated(certinexttest.Live)
+				ca.HoldForApproval = true
+				victim := newMount(t, ca).write("orders/web", www).Data["ca_order_id"].(string)
+				m := newMount(t, ca)
+				id := m.unresolved(certinexttest.FaultLostReply)
+				ca.Inject(fault)
+				require.Contains(t, m.refused("orders/web/"+id, map[string]any{"ca_order_id": victim}), "try again")
+				ca.ClearFaults()
+				require.Contains(t, m.refused("orders/web/"+id, map[string]any{"ca_order_id": victim}), "placed for another order")
+			})
+		})
+	}
+}
+
 // A synchronization has taken in the certificate of the number that an operator gives, and it is for another key.
 func TestTheNumberOfASynchronizedCertificateIsNotGivenToAnOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

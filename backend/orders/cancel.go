@@ -257,14 +257,22 @@ func (d *driver) confirmUnseen(ctx context.Context, whose verdict) error {
 	o := d.order
 	number := sanitize.Short(o.CAOrderID)
 	switch {
-	case o.Adopted && whose != numberNoRecords:
+	case o.Adopted && whose == numberNoRecords:
+		return fault.BadField("id", "CERTInext's order %s was given by hand, "+
+			"and CERTInext has no records that show whether it is this order: "+
+			"if its portal shows that it is, cancel it there, "+
+			"and then write never_placed=true to orders/%s/%s", number, o.Role, o.ID)
+	case o.Adopted:
 		return fault.BadField("id", "CERTInext's order %s was given by hand, "+
 			"and its records do not show yet that it is this order: try again later", number)
 	}
 	remote, err := track(ctx, d.client, o, o.CAOrderID)
 	switch {
+	case certinext.IsRefusal(err, http.StatusNotFound):
+		return unknownNumber(o, err)
 	case err != nil:
-		return nil
+		return fault.BadField("id", "what CERTInext's order %s is for, which shows whether it is "+
+			"this order, cannot be read (%v): try again", number, err)
 	case !o.mayBeCalled(remote.Domain):
 		return d.leaveToOther(ctx, remoteID{}, "it is for "+sanitize.Short(remote.Domain))
 	}

@@ -297,8 +297,13 @@ func (o *orderEntry) checkAdoptable(
 	}
 	filter := certinext.ReportFilter{From: from}
 	for row, err := range client.OrdersReport(ctx, filter) {
+		if hasNoRecords(err) {
+			return nil // the operator's word counts
+		}
 		if err != nil {
-			return nil // without records, the operator's word counts
+			return fault.BadField("ca_order_id",
+				"CERTInext's records, which show whose order %s is, cannot be read (%v): try again",
+				sanitize.Short(caOrderID), err)
 		}
 		if row.OrderID == caOrderID && o.marksAnother(row) {
 			return notAdoptable(o, caOrderID, "it was placed for another order")
