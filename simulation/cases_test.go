@@ -950,6 +950,19 @@ var cases = []struct {
 			},
 		},
 	},
+	{
+		"a number that an operator gave another order does not keep its owner waiting", "wish/never-answered", false, History{
+			Seed: 32, Manners: Manners{Dialect: certinexttest.Documented, ReportDelay: 30 * time.Second, TokenTTL: 2 * time.Minute, Approval: true}, Orderly: true,
+			Actions: []Action{
+				{Do: "wire", At: "< create-", Bad: "before", Times: 2},
+				{Do: "order", Request: Request{Who: "ann", Role: "web", Name: "n3"}},
+				{Do: "order", Request: Request{Who: "tok", Role: "web", Name: "n3"}},
+				{Do: "adopt", Request: Request{Who: "tok", Role: "web", Name: "n3"}},
+				{Do: "cancel", Request: Request{Who: "tok", Role: "web", Name: "n3"}},
+				{Do: "time", For: 1 * time.Hour},
+			},
+		},
+	},
 }
 
 // TestCases: what was broken once stays mended, and what is open says so until it is.

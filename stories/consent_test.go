@@ -28,7 +28,7 @@ func TestARoleOfAnotherOrganizationLosesTheConsentTokenOfTheFirst(t *testing.T) 
 			}
 			return resp.Warnings
 		}
-		m.vettedRole("ov", "ov", map[string]any{"consent_token": certinexttest.DefaultConsentToken})
+		m.vettedRole("ov", "ov", map[string]any{"consent_token": certinexttest.DefaultConsentToken, "generate_lease": false})
 		require.Empty(t, patch(map[string]any{"remarks": "the same organization"}))
 		require.Contains(t, string(m.storage.dump(t)["role/ov"]), certinexttest.DefaultConsentToken)
 

@@ -43,6 +43,7 @@ type progress struct {
 	csrSent    bool
 	agreed     bool
 	downloaded bool            // a download was tried and was not ready
+	lookedUp   bool            // whether the records prove a number that was given by hand
 	confirmed  bool            // the final status was seen before, long enough ago (ADR 0021)
 	asked      map[string]bool // domains that CERTInext was asked about
 	// solving is set when a solver validates the order's domains; otherwise people do. validated is

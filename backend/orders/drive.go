@@ -311,6 +311,8 @@ func (d *driver) track(ctx context.Context) (done bool) {
 	case err != nil:
 		d.failed(err)
 		return d.wait(ctx, action{step: stepWait, soon: true})
+	case d.disprovesAdoption(ctx):
+		return false
 	}
 	d.remote = remote
 	d.lastErr = nil

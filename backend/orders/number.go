@@ -188,6 +188,29 @@ func (d *driver) correctNumber(ctx context.Context, why string) bool {
 	return true
 }
 
+// placedForAnother is why a number is not the order's that the records show with another's marker.
+const placedForAnother = "CERTInext's records show that it was placed for another order"
+
+// disprovesAdoption looks, once in a drive, into CERTInext's records for whose the number is that
+// an operator gave the order: until they or the certificate prove it, it may be another order's,
+// which waits for it. It reports whether the order has that number no more.
+func (d *driver) disprovesAdoption(ctx context.Context) (moved bool) {
+	if !d.order.Adopted || d.tried.lookedUp {
+		return false
+	}
+	d.tried.lookedUp = true
+	seen := d.numberInRecords(ctx)
+	switch d.order.whoseNumber(seen) {
+	case numberOwn:
+		d.order.Adopted, d.order.dirty = false, true
+	case numberOther:
+		d.moveNumber(ctx, seen.found, placedForAnother)
+		return true
+	case numberUnknown, numberNoRecords, numberUnreadable:
+	}
+	return false
+}
+
 // confirmEnd looks into CERTInext's records before an order is closed that CERTInext has ended by
 // the number that it has (ADR 0021): the number may be another order's, and the records may
 // disagree. It reports whether the order has that number no more. While the records cannot be read,
@@ -206,7 +229,7 @@ func (d *driver) confirmEnd(ctx context.Context) (moved bool) {
 	case whose == numberOther:
 		why := "that order is over"
 		if seen.found == (remoteID{}) {
-			why = "CERTInext's records show that it was placed for another order"
+			why = placedForAnother
 		}
 		d.moveNumber(ctx, seen.found, why)
 		return true
