@@ -71,8 +71,8 @@ func init() {
 		"wire": (*world).arm,
 		"ca":   doFault,
 		"validate": func(w *world, _ Action) {
-			w.note("hand.test is validated")
-			w.ca.VerifyDomain("hand.test")
+			w.note("hand.example is validated")
+			w.ca.VerifyDomain("hand.example")
 		},
 		"approve": doApprove,
 		"reject":  doApprove,

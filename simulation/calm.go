@@ -17,7 +17,7 @@ func (w *world) calm() {
 	w.note("--- calm ---")
 	w.clearUp()
 	setClock(w, w.caAhead.Load())
-	w.ca.VerifyDomain("hand.test")
+	w.ca.VerifyDomain("hand.example")
 	w.ca.Configure(func(s *certinexttest.Server) { s.HoldForApproval = false })
 	if !w.until(w.idle, longestCall+time.Minute) {
 		return

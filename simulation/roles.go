@@ -25,7 +25,7 @@ var roles = map[string]map[string]any{
 		"revoke_unclaimed": true,
 	}),
 	// Domains that have to be validated manually.
-	"hand": role(map[string]any{"allowed_domains": "hand.test", "generate_lease": false}),
+	"hand": role(map[string]any{"allowed_domains": "hand.example", "generate_lease": false}),
 	// The account's own PKI.
 	"inside": role(map[string]any{
 		"product_code":    "149",

@@ -268,8 +268,8 @@ func planSubject(role *Role, subject Subject, r Request) (*Plan, error) {
 	return p, nil
 }
 
-// AdmitCSR parses a CSR, and checks that the role allows its key, whose spec it returns. Its error
-// is a [*fault.FieldError].
+// AdmitCSR parses a CSR, and checks that the role allows its key, whose spec it returns, and that
+// the key is none whose private key is anyone's. Its error is a [*fault.FieldError].
 func AdmitCSR(role *Role, text string) (*x509.CertificateRequest, KeySpec, error) {
 	csr, err := ParseCSR(text)
 	if err != nil {
@@ -279,7 +279,13 @@ func AdmitCSR(role *Role, text string) (*x509.CertificateRequest, KeySpec, error
 	if err != nil {
 		return nil, KeySpec{}, err
 	}
-	return csr, key, role.Key.admits(key)
+	if err := role.Key.admits(key); err != nil {
+		return nil, KeySpec{}, err
+	}
+	if problem := secretProblem(csr.PublicKey); problem != "" {
+		return nil, KeySpec{}, fault.BadField("csr", "%s", problem)
+	}
+	return csr, key, nil
 }
 
 // planNames plans a certificate for host names, from the request's fields or its CSR.
