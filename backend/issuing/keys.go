@@ -146,6 +146,9 @@ func ParseCSR(text string) (*x509.CertificateRequest, error) {
 	if err != nil {
 		return nil, fault.BadField("csr", "cannot be parsed: %v", err)
 	}
+	if problem := parameterProblem(csr.PublicKey); problem != "" {
+		return nil, fault.BadField("csr", "%s", problem)
+	}
 	if err := csr.CheckSignature(); err != nil {
 		return nil, fault.BadField("csr", "its signature does not verify: %v", err)
 	}
