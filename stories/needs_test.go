@@ -107,11 +107,13 @@ func TestWhatHasToBeCopiedIsWhole(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				m := newMount(t, new(certinexttest.Server))
-				text := m.refused("issue/web", map[string]any{"common_name": domain})
+				m := newMount(t, &certinexttest.Server{VerifiedDomains: []string{"example.org"}})
+				m.write("roles/web", map[string]any{"product_code": "844", "product_variant": "dv-ucc", "allow_any_name": true})
+				text := m.refused("issue/web", map[string]any{"common_name": "example.org", "alt_names": domain})
 				_, needs := m.needs("web")
 				id := m.list("orders/web")[0]
-				token := m.read("orders/web/" + id + "/dcv").Data["domains"].([]map[string]any)[0]["dns_value"].(string)
+				challenges := m.must(call{op: logical.ReadOperation, path: "orders/web/" + id + "/dcv", data: map[string]any{"domain": domain}})
+				token := challenges.Data["domains"].([]map[string]any)[0]["dns_value"].(string)
 				for _, words := range []string{text, needs} {
 					require.Contains(t, words, "control of "+domain+" has to be validated")
 					require.Contains(t, words, "TXT record _emudhra-challenge."+domain+" and _emsign-validation."+domain+" with the value "+token+";")

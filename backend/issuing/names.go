@@ -92,8 +92,10 @@ func (r nameRules) allow(field, name string, public bool) error {
 		return fault.BadField(field,
 			"the role does not allow wildcard names such as %q (allow_wildcard_certificates)", name)
 	}
-	if public && !strings.Contains(strings.TrimPrefix(name, "*."), ".") {
-		return fault.BadField(field, "%q is a single label: a public CA cannot certify it", name)
+	if public {
+		if problem := publicProblem(name); problem != "" {
+			return fault.BadField(field, "%s", problem)
+		}
 	}
 	covered := func(domain string) bool { return r.covers(strings.ToLower(domain), name) }
 	if r.any || slices.ContainsFunc(r.domains, covered) {

@@ -305,7 +305,32 @@ func planNames(role *Role, r Request) (*Plan, error) {
 	if len(p.DNSNames) == 0 && (len(p.IPs) == 0 || role.Shape().Public()) {
 		return nil, fault.BadField("common_name", "is required: the request holds no DNS name")
 	}
-	return p, nil
+	return p, checkCommonName(role, p)
+}
+
+// longestCommonName is the bound of a common name in X.520, ub-common-name in RFC 5280, appendix
+// A.1. Vault's PKI engine does not look at it; a public CA has to.
+const longestCommonName = 64
+
+// checkCommonName returns an error when the common name of a plan is too long for a certificate.
+// CERTInext makes the first name of an order the common name, so the engine does not choose another
+// one by itself: the caller would not find the name that he expects.
+func checkCommonName(role *Role, p *Plan) error {
+	cn := p.CommonName()
+	if len(cn) <= longestCommonName {
+		return nil
+	}
+	field, remedy := "common_name", "give a shorter common_name, and this name in alt_names"
+	if p.CSR != "" {
+		field = "csr"
+		remedy = "make a CSR with a shorter one, and with this name among its alternative names"
+	}
+	if !role.Shape().Multi {
+		remedy = "the role's product takes no other name, so use a role with one that takes " +
+			"several, and put this one into alt_names beside a shorter common_name"
+	}
+	return fault.BadField(field, "%q has %d characters, and a common name has at most %d: %s",
+		cn, len(cn), longestCommonName, remedy)
 }
 
 // Names are the names in a request or a CSR.
