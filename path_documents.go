@@ -56,7 +56,7 @@ func (b *secretsBackend) submitDocuments(
 		return nil, err
 	}
 	o, err := b.engine.Orders.SubmitDocuments(ctx, req.Storage, d.Get("role").(string),
-		d.Get("id").(string), docs)
+		d.Get("id").(string), requester(req), docs)
 	if err != nil {
 		return nil, err
 	}

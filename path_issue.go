@@ -198,7 +198,7 @@ func (b *secretsBackend) order(
 		if err != nil {
 			return nil, err
 		}
-		return &logical.Response{Data: encodeOrder(o)}, nil
+		return placedResponse(req, o), nil
 	}
 	if r.Draft {
 		return nil, &backend.FieldError{

@@ -97,29 +97,18 @@ func (b *secretsBackend) pathOrders() []*framework.Path {
 					Type: framework.TypeString, Query: true,
 					Description: "For delete: why the order is cancelled. CERTInext keeps it.",
 				},
-				"ca_order_id": {
-					Type: framework.TypeString,
-					Description: "For write: CERTInext's number of an unresolved order, or of a " +
-						"draft that was promoted in CERTInext's portal.",
-				},
 				"promote": {
 					Type:        framework.TypeBool,
 					Description: "For write: promote a draft, which places its order.",
-				},
-				"never_placed": {
-					Type: framework.TypeBool,
-					Description: "For write: declare that CERTInext certainly never accepted " +
-						"this unresolved order, or no longer holds this draft. The order is " +
-						"closed, and the next such request buys a new one.",
 				},
 			}),
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.ReadOperation: operation(b.readOrder,
 					"Show an order.",
 					"read", "order", orderFields()),
-				logical.UpdateOperation: writing(b.resolveOrder,
-					"Promote a draft, or resolve an unresolved order manually.",
-					"resolve", "order", orderFields()),
+				logical.UpdateOperation: writing(b.promoteOrder,
+					"Promote a draft.",
+					"promote", "order", orderFields()),
 				logical.DeleteOperation: writing(b.cancelOrder,
 					"Cancel an order whose certificate has not been delivered.",
 					"cancel", "order", orderFields()),
@@ -383,36 +372,24 @@ func (b *secretsBackend) cancelOrder(
 	ctx context.Context, req *logical.Request, d *framework.FieldData,
 ) (*logical.Response, error) {
 	o, err := b.engine.Orders.CancelOrder(ctx, req.Storage, d.Get("role").(string),
-		d.Get("id").(string), d.Get("reason").(string))
+		d.Get("id").(string), d.Get("reason").(string), requester(req))
 	if err != nil {
 		return nil, err
 	}
 	return &logical.Response{Data: encodeOrder(o)}, nil
 }
 
-func (b *secretsBackend) resolveOrder(
+func (b *secretsBackend) promoteOrder(
 	ctx context.Context, req *logical.Request, d *framework.FieldData,
 ) (*logical.Response, error) {
-	role, id := d.Get("role").(string), d.Get("id").(string)
-	number := d.Get("ca_order_id").(string)
-	never := d.Get("never_placed").(bool)
-	promote := d.Get("promote").(bool)
-	var (
-		o   *backend.Order
-		err error
-	)
-	switch {
-	case promote && number == "" && !never:
-		o, err = b.engine.Orders.PromoteOrder(ctx, req.Storage, role, id)
-	case !promote && (number == "") == never:
-		o, err = b.engine.Orders.ResolveOrder(ctx, req.Storage, role, id, number)
-	default:
-		err = &backend.FieldError{
-			Field: "ca_order_id",
-			Problem: "write exactly one of ca_order_id (CERTInext's number of the order), " +
-				"never_placed=true and promote=true",
+	if !d.Get("promote").(bool) {
+		return nil, &backend.FieldError{
+			Field:   "promote",
+			Problem: "is missing: write promote=true to place the order of a draft",
 		}
 	}
+	o, err := b.engine.Orders.PromoteOrder(ctx, req.Storage, d.Get("role").(string),
+		d.Get("id").(string), requester(req))
 	if err != nil {
 		return nil, err
 	}
@@ -441,7 +418,21 @@ func (b *secretsBackend) placeOrder(
 	if err != nil {
 		return nil, err
 	}
-	return &logical.Response{Data: encodeOrder(o)}, nil
+	return placedResponse(req, o), nil
+}
+
+// tokenAlone is the warning to a requester without an identity, whose order is lost to it with its
+// token.
+const tokenAlone = "the token of this request has no identity entity: only this very token can " +
+	"collect the order, and once it has expired, only an operator can hand the order over"
+
+// placedResponse returns an order that its requester has to collect.
+func placedResponse(req *logical.Request, o *backend.Order) *logical.Response {
+	resp := &logical.Response{Data: encodeOrder(o)}
+	if req.EntityID == "" {
+		resp.AddWarning(tokenAlone)
+	}
+	return resp
 }
 
 func encodeOrder(o *backend.Order) map[string]any {
@@ -485,20 +476,16 @@ the order is closed and its key erased once that has been seen twice, at least 2
 for answers of version 1 of the API that do not name the order, a day apart.
 
 A draft (save_as_draft=true) costs nothing. Writing promote=true places its order, and deleting it
-discards it. CERTInext does not report what becomes of a draft in its portal: adopt a draft that
-was promoted there by writing its ca_order_id, and close one that was discarded there by writing
-never_placed=true.
+discards it. CERTInext does not report what becomes of a draft in its portal: an operator settles
+one that was promoted or discarded there.
 
 An order is unresolved when CERTInext's answer to it was lost, or came from an intermediary, and
 CERTInext's records do not show the order. It is never sent a second time. Once the records show
 an order that was placed much later (absent_after in config) and still not this one, this one has
-failed. Until then an operator can resolve it: by writing CERTInext's number as ca_order_id if the
-portal shows the order, or never_placed=true if it is certain that CERTInext does not have it. The
-latter is refused while CERTInext may still be working on the order (create_timeout in config),
-while its records show the order, and while they cannot be read. The next such request is a new
-order then, so the policy of a team should allow neither field. If the number turns out to be
-another order's, because its certificate carries another key, it is discarded, and the order is
-unresolved again.
+failed. Until then an operator can settle it.
+
+Who may promote and delete an order is the role's order_access: the requester that placed it, or
+whoever may use this path. Operators act on every order at operator/orders/<role>/<id>.
 `
 
 const dcvHelp = `

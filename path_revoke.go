@@ -122,6 +122,7 @@ func (b *secretsBackend) revoke(
 	r := decodeRevoke(d)
 	if role, ok := d.Schema["role"]; ok && role != nil {
 		r.Role, r.OrderID = d.Get("role").(string), d.Get("order_id").(string)
+		r.Requester = requester(req)
 	}
 	return encodeRevoked(b.engine.Orders.Revoke(ctx, req.Storage, r))
 }

@@ -165,6 +165,11 @@ var roleFields = slices.Concat([]binding[backend.Role]{
 			"cert-manager, which generate a new key when an order takes too long. What a reissue "+
 			"costs is not documented.",
 		func(r *backend.Role) *bool { return &r.RekeyOrders }),
+	word("order_access",
+		"Who may cancel, promote, reissue, renew and revoke what was ordered under the role, and "+
+			"upload documents for it: requester (the requester that placed the order) or role "+
+			"(whoever may use the role's paths). Operators may through operator/orders and revoke.",
+		func(r *backend.Role) *backend.OrderAccess { return &r.OrderAccess }),
 	seconds("issue_timeout",
 		"How long issue and sign wait for their order before they answer that it is not "+
 			"finished. The order continues, and the same request finds it again.",

@@ -286,11 +286,14 @@ func amount(text string) any {
 	return text
 }
 
+// entityRequester identifies an identity entity as requester.
+func entityRequester(id string) string { return "entity:" + id }
+
 // requester identifies the sender of a request, as it is stored with an order.
 func requester(req *logical.Request) string {
 	switch {
 	case req.EntityID != "":
-		return "entity:" + req.EntityID
+		return entityRequester(req.EntityID)
 	case req.ClientTokenAccessor != "":
 		return "accessor:" + req.ClientTokenAccessor
 	case req.ClientToken != "":

@@ -29,6 +29,9 @@ type (
 // ErrNotConfigured is returned by operations that need CERTInext while the mount has no config.
 var ErrNotConfigured = fault.ErrNotConfigured
 
+// Operator is [orders.Operator].
+const Operator = orders.Operator
+
 // The account.
 type (
 	// A DCVMethod is a way to prove control of a domain.
@@ -71,6 +74,8 @@ type (
 	Request = issuing.Request
 	// Role is [issuing.Role].
 	Role = issuing.Role
+	// OrderAccess is [issuing.OrderAccess].
+	OrderAccess = issuing.OrderAccess
 )
 
 // NewRole is [issuing.NewRole].

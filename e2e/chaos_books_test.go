@@ -172,7 +172,7 @@ func (c *chaos) settle() int {
 			}
 			continue
 		}
-		_, err := c.v.send("certinext/orders/"+o.Role+"/"+o.ID, map[string]any{"never_placed": true})
+		_, err := c.v.send("certinext/operator/orders/"+o.Role+"/"+o.ID, map[string]any{"never_placed": true})
 		switch {
 		case err == nil:
 			c.tally.add("by hand", "never placed", 1)

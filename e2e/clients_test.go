@@ -99,7 +99,7 @@ func (s *stand) fails(t *testing.T, role string, attempt func() error) {
 	s.ca.ClearFaults()
 	require.Error(t, attempt(), "nobody knows yet")
 	time.Sleep(1100 * time.Millisecond)
-	s.write(s.mount+"/orders/"+role+"/"+order, map[string]any{"never_placed": true})
+	s.write(s.mount+"/operator/orders/"+role+"/"+order, map[string]any{"never_placed": true})
 	waitUntil(t, 30*time.Second, "the client has its certificate", func() bool { return attempt() == nil })
 	s.paidOnce(t, "www.example.com")
 	s.nothingIsOpen(t, role)

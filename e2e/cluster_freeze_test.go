@@ -106,7 +106,7 @@ func (c *cluster) freezesAt(t *testing.T, ca *authority, p clusterFreeze) {
 	})
 	if order != "" {
 		if len(ca.ordersFor(name)) == 0 { // it did not get as far as sending it, and only a person can know that
-			asked.write(order, map[string]any{"never_placed": true})
+			asked.write("operator/"+order, map[string]any{"never_placed": true})
 		}
 		c.books.hold(t, asked.persist(60*time.Second, "certinext/issue/web", request))
 	}

@@ -226,7 +226,7 @@ func (p *point) settle(id string) error {
 		// The operator leaves that to the engine, which has not come to it.
 		return fmt.Errorf("%w: order %s is in doubt, and the CA holds %d orders, of which the client has %d", errAgain, id, paid, len(had))
 	}
-	_, err := p.rig.write(p.cell.mount+"/orders/"+p.label+"/"+id, map[string]any{"never_placed": true})
+	_, err := p.rig.write(p.cell.mount+"/operator/orders/"+p.label+"/"+id, map[string]any{"never_placed": true})
 	if err == nil {
 		p.settles++
 	}

@@ -210,7 +210,7 @@ func (p *point) passUntilErased() error {
 
 // neverPlaced is an operator who is certain that the CA does not have the order.
 func (p *point) neverPlaced() error {
-	_, err := p.post("orders/"+p.label+"/"+p.order, map[string]any{"never_placed": true})
+	_, err := p.post("operator/orders/"+p.label+"/"+p.order, map[string]any{"never_placed": true})
 	if isRefusal(err) && strings.Contains(err.Error(), "is over: failed") {
 		return nil
 	}
@@ -236,7 +236,7 @@ func (p *point) placeByHand() error {
 
 // adopt is the operator telling the engine which order it is.
 func (p *point) adopt() error {
-	_, err := p.post("orders/"+p.label+"/"+p.order, map[string]any{"ca_order_id": p.byHand})
+	_, err := p.post("operator/orders/"+p.label+"/"+p.order, map[string]any{"ca_order_id": p.byHand})
 	if isRefusal(err) && strings.Contains(err.Error(), "there is nothing to resolve") {
 		return nil
 	}

@@ -40,7 +40,7 @@ path "certinext/orders/web/+" { capabilities = ["read", "update"] allowed_parame
 	require.Equal(t, ca.onlyOrder(t).RequestID, draft.Data["ca_request_id"])
 	_, err = developer.send(path, map[string]any{"promote": true})
 	developer.forbidden("promoting one's own draft", err)
-	_, err = approver.send(path, map[string]any{"never_placed": true})
+	_, err = approver.send("operator/"+path, map[string]any{"never_placed": true})
 	approver.forbidden("settling by hand", err)
 	require.Empty(t, ca.onlyOrder(t).ID, "a draft has no order number")
 

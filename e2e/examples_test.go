@@ -100,13 +100,14 @@ func TestTheExamplesTeamDoesNotSettleItsOwnOrders(t *testing.T) {
 	operator := v.person("operator", nil, example(t, "policies/operator.hcl"))
 	draft := team.write("certinext/orders/web", map[string]any{"common_name": "www.example.com", "save_as_draft": true})
 	path := "certinext/orders/web/" + text(t, draft.Data["order_id"])
-	for _, settles := range []map[string]any{{"never_placed": true}, {"never_placed": "true"}, {"ca_order_id": "1"}, {"promote": true, "never_placed": true}} {
-		_, err := team.send(path, settles)
-		team.forbidden("settling an order", err)
+	operators := strings.Replace(path, "certinext/", "certinext/operator/", 1)
+	for _, acts := range []map[string]any{{"never_placed": true}, {"ca_order_id": "1"}, {"release": true}, {"end": true}, {"entity_id": "e"}} {
+		_, err := team.send(operators, acts)
+		team.forbidden("doing what is for operators", err)
 	}
 	team.write(path, map[string]any{"promote": true})
 	require.Len(t, ca.Orders(), 1)
-	require.Contains(t, operator.refused(path, map[string]any{"never_placed": true}), "nothing to resolve", "the operator's word is heard")
+	require.Contains(t, operator.refused(operators, map[string]any{"never_placed": true}), "nothing to resolve", "the operator's word is heard")
 }
 
 // Where a guide shows the same, an example is the guide's, which is tested.

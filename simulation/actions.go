@@ -106,9 +106,12 @@ func (w *world) orderCall(
 	who requester, k *client, id, what string, op logical.Operation, suffix string,
 	data map[string]any,
 ) *call {
+	path := "orders/" + k.request.Role + "/" + id + suffix
+	if who == operator && op == logical.UpdateOperation {
+		path = "operator/" + path
+	}
 	c := &call{
-		what: what + " " + k.request.Name, op: op,
-		path: "orders/" + k.request.Role + "/" + id + suffix, data: data, who: who,
+		what: what + " " + k.request.Name, op: op, path: path, data: data, who: who,
 		request: &k.request,
 	}
 	if who.name == k.request.Who {

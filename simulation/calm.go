@@ -120,7 +120,7 @@ func (w *world) settle() int {
 		}
 		w.send(&call{
 			what: "settle", op: logical.UpdateOperation,
-			path: "orders/" + o.Role + "/" + o.ID, data: data, who: operator,
+			path: "operator/orders/" + o.Role + "/" + o.ID, data: data, who: operator,
 		})
 		w.until(w.idle, longestCall)
 	}
@@ -135,16 +135,21 @@ func (w *world) discardDrafts() {
 				who = operator
 			}
 			w.books.ask(o.ID)
-			c := w.send(&call{
+			discard := &call{
 				what: "discard", op: logical.DeleteOperation,
 				path: "orders/" + o.Role + "/" + o.ID, who: who,
-			})
+			}
+			if who == operator {
+				discard.op, discard.path = logical.UpdateOperation, "operator/"+discard.path
+				discard.data = map[string]any{"end": true}
+			}
+			c := w.send(discard)
 			w.until(w.idle, longestCall)
 			if c.err == nil && c.resp.IsError() {
 				// CERTInext no longer has the draft, which an operator sees in its portal.
 				w.send(&call{
 					what: "settle", op: logical.UpdateOperation,
-					path: "orders/" + o.Role + "/" + o.ID,
+					path: "operator/orders/" + o.Role + "/" + o.ID,
 					data: map[string]any{"never_placed": true}, who: operator,
 				})
 				w.until(w.idle, longestCall)
@@ -163,6 +168,7 @@ func (w *world) twilight() {
 		w.until(func() bool { return false }, 5*time.Hour)
 		w.pass()
 		w.until(w.idle, longestCall)
+		releaseHeld(w) // what was held only now, after its chain was asked for again and again
 	}
 	for range 4 {
 		w.until(func() bool { return false }, 40*time.Minute)

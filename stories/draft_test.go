@@ -160,7 +160,9 @@ func TestWhatIsNotADraftIsRefusedByName(t *testing.T) {
 		})
 		require.Contains(t, m.refused("orders/intranet", map[string]any{"common_name": "db.internal", "save_as_draft": true}), "save_as_draft:")
 		path := "orders/web/" + m.write("orders/web", draft()).Data["order_id"].(string)
-		require.Contains(t, m.refused(path, map[string]any{"promote": true, "never_placed": true}), "ca_order_id:")
+		require.Contains(t, m.refused(path, map[string]any{"promote": true, "never_placed": true}), "never_placed", "that is an operator's")
+		require.Contains(t, m.refused(path, nil), "promote:")
+		require.Contains(t, m.refused("operator/"+path, map[string]any{"end": true, "never_placed": true}), "ca_order_id:")
 		require.Contains(t, m.refused("orders/web/nothing", map[string]any{"promote": true}), "no order")
 		require.Len(t, ca.Orders(), 1)
 		require.Equal(t, "draft", ca.Orders()[0].Status)
@@ -253,7 +255,7 @@ func TestADraftWhoseAnswerWasLostIsSettledByHand(t *testing.T) {
 		m.pass()
 		path := "orders/web/" + lost["order_id"].(string)
 		require.Equal(t, "unresolved", m.read(path).Data["state"], "records that show no drafts prove nothing of a draft")
-		require.Equal(t, "failed", m.write(path, map[string]any{"never_placed": true}).Data["state"])
+		require.Equal(t, "failed", m.write("operator/"+path, map[string]any{"never_placed": true}).Data["state"])
 	})
 }
 
@@ -268,7 +270,7 @@ func TestADraftThatWasPromotedInThePortalIsAdopted(t *testing.T) {
 		require.NoError(t, err)
 		require.ErrorContains(t, resp.Error(), number, "the answer names the order that the draft has become")
 		require.Equal(t, "draft", m.read("orders/web/" + id).Data["state"])
-		m.write("orders/web/"+id, map[string]any{"ca_order_id": number})
+		m.write("operator/orders/web/"+id, map[string]any{"ca_order_id": number})
 		m.chainOK(m.write("orders/web/"+id+"/collect", nil))
 		require.Len(t, ca.Orders(), 1)
 	})

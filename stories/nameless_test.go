@@ -35,7 +35,7 @@ func TestAnAnswerThatNamesNoOrderIsNotBelieved(t *testing.T) {
 			m := newMount(t, ca)
 			id := m.unresolved(certinexttest.FaultLostReply)
 			ca.Inject(nameless("issued"))
-			m.refused("orders/web/"+id, map[string]any{"ca_order_id": ca.Orders()[0].ID})
+			m.refused("operator/orders/web/"+id, map[string]any{"ca_order_id": ca.Orders()[0].ID})
 		})
 	})
 	t.Run("about an open order", func(t *testing.T) {

@@ -69,7 +69,7 @@ func TestADraftThatGotAWrongNumberByHandIsADraftAgain(t *testing.T) {
 					ca.Inject(certinexttest.Fault{Operation: certinexttest.OpCreateSSL, Kind: certinexttest.FaultLostReply, Times: 1})
 				}
 				path := "orders/web/" + m.write("orders/web", draft()).Data["order_id"].(string)
-				m.write(path, map[string]any{"ca_order_id": victim})
+				m.write("operator/"+path, map[string]any{"ca_order_id": victim})
 				c.end(t, ca, victim)
 				for range 5 {
 					time.Sleep(2 * time.Minute)
@@ -101,7 +101,7 @@ func TestAnOrderThatGotAWrongNumberByHandIsNoDraft(t *testing.T) {
 		victim := newMount(t, ca).write("orders/web", www).Data["ca_order_id"].(string)
 		m := newMount(t, ca)
 		id := m.unresolved(certinexttest.FaultLostReply)
-		m.write("orders/web/"+id, map[string]any{"ca_order_id": victim})
+		m.write("operator/orders/web/"+id, map[string]any{"ca_order_id": victim})
 		ca.Inject(certinexttest.Fault{Operation: certinexttest.OpCreateSSL, Kind: certinexttest.FaultServerError, Times: 1})
 		require.NoError(t, ca.Approve(victim))
 		ca.Configure(func(s *certinexttest.Server) { s.HoldForApproval = false })
@@ -146,7 +146,7 @@ func TestANumberBelongsToOneOrder(t *testing.T) {
 				}
 				require.NotEqual(t, number, m.read(path).Data["ca_order_id"])
 				require.Equal(t, c.state, m.read(path).Data["state"])
-				require.Contains(t, m.refused(path, map[string]any{"ca_order_id": number}), "cannot be order")
+				require.Contains(t, m.refused("operator/"+path, map[string]any{"ca_order_id": number}), "cannot be order")
 				m.tryDelete(path)
 				v, _ := ca.Order(number)
 				require.Equal(t, "pending-approval", v.Status)
@@ -240,7 +240,7 @@ func TestAnOperatorsNumberIsNotCancelledWhereThereAreNoRecords(t *testing.T) {
 		m := newMount(t, ca)
 		m.write("config", map[string]any{"trust_idempotency_key": false})
 		id := m.unresolved(certinexttest.FaultLostReply)
-		m.write("orders/web/"+id, map[string]any{"ca_order_id": victim})
+		m.write("operator/orders/web/"+id, map[string]any{"ca_order_id": victim})
 		require.ErrorContains(t, m.tryDelete("orders/web/"+id).Error(), "given by hand")
 		v, _ := ca.Order(victim)
 		require.Equal(t, "pending-approval", v.Status)
@@ -261,9 +261,9 @@ func TestAnOperatorsNumberWaitsForTheRecords(t *testing.T) {
 				m := newMount(t, ca)
 				id := m.unresolved(certinexttest.FaultLostReply)
 				ca.Inject(fault)
-				require.Contains(t, m.refused("orders/web/"+id, map[string]any{"ca_order_id": victim}), "try again")
+				require.Contains(t, m.refused("operator/orders/web/"+id, map[string]any{"ca_order_id": victim}), "try again")
 				ca.ClearFaults()
-				require.Contains(t, m.refused("orders/web/"+id, map[string]any{"ca_order_id": victim}), "placed for another order")
+				require.Contains(t, m.refused("operator/orders/web/"+id, map[string]any{"ca_order_id": victim}), "placed for another order")
 			})
 		})
 	}
@@ -280,8 +280,8 @@ func TestTheNumberOfASynchronizedCertificateIsNotGivenToAnOrder(t *testing.T) {
 		recordless(ca)
 		id := m.unresolved(certinexttest.FaultLostReply)
 		path := "orders/web/" + id
-		require.Contains(t, m.refused(path, map[string]any{"ca_order_id": victim}), "placed for another order")
-		m.write(path, map[string]any{"ca_order_id": ca.Orders()[1].ID})
+		require.Contains(t, m.refused("operator/"+path, map[string]any{"ca_order_id": victim}), "placed for another order")
+		m.write("operator/"+path, map[string]any{"ca_order_id": ca.Orders()[1].ID})
 		m.chainOK(m.write(path+"/collect", nil))
 	})
 }

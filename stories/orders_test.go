@@ -154,7 +154,8 @@ func TestAnUnresolvedOrderIsSettledByHand(t *testing.T) {
 		unresolved := func(kind certinexttest.FaultKind) string {
 			ca.Inject(certinexttest.Fault{Operation: certinexttest.OpCreateSSL, Kind: kind, Times: 1})
 			text := m.refused("issue/web", request)
-			require.Contains(t, text, "never_placed=true", "the answer says how it is settled")
+			require.Contains(t, text, "an operator of Vault can settle it", "the answer says who settles it")
+			require.NotContains(t, text, "never_placed", "and not how: that buys twice")
 			for _, id := range m.list("orders/web") {
 				if m.read("orders/web/" + id).Data["state"] == "unresolved" {
 					return id
@@ -166,11 +167,11 @@ func TestAnUnresolvedOrderIsSettledByHand(t *testing.T) {
 
 		// It never arrived, and somebody has made sure of that.
 		id := unresolved(certinexttest.FaultDropped)
-		require.Contains(t, m.refused("orders/web/"+id, nil), "ca_order_id:")
-		require.Contains(t, m.refused("orders/web/"+id, map[string]any{"ca_order_id": "1", "never_placed": true}), "ca_order_id:")
-		require.Contains(t, m.refused("orders/web/"+id, map[string]any{"never_placed": true}), "may still be working on")
+		require.Contains(t, m.refused("operator/orders/web/"+id, nil), "ca_order_id:")
+		require.Contains(t, m.refused("operator/orders/web/"+id, map[string]any{"ca_order_id": "1", "never_placed": true}), "ca_order_id:")
+		require.Contains(t, m.refused("operator/orders/web/"+id, map[string]any{"never_placed": true}), "may still be working on")
 		time.Sleep(4 * time.Minute)
-		require.Equal(t, "failed", m.write("orders/web/"+id, map[string]any{"never_placed": true}).Data["state"])
+		require.Equal(t, "failed", m.write("operator/orders/web/"+id, map[string]any{"never_placed": true}).Data["state"])
 		requireNoKeys(t, m)
 		m.chainOK(m.write("issue/web", request))
 		require.Len(t, ca.Orders(), 1)
@@ -179,17 +180,17 @@ func TestAnUnresolvedOrderIsSettledByHand(t *testing.T) {
 		ca.Configure(func(s *certinexttest.Server) { s.ReportDelay = time.Hour })
 		request["common_name"] = "mail.example.com"
 		id = unresolved(certinexttest.FaultLostReply)
-		require.Contains(t, m.refused("orders/web/"+id, map[string]any{"ca_order_id": "9999999999"}), "CERTInext answered")
+		require.Contains(t, m.refused("operator/orders/web/"+id, map[string]any{"ca_order_id": "9999999999"}), "CERTInext answered")
 		require.Equal(t, "unresolved", m.read("orders/web/" + id).Data["state"])
-		require.Equal(t, "pending", m.write("orders/web/"+id, map[string]any{"ca_order_id": ca.Orders()[1].ID}).Data["state"])
-		require.Contains(t, m.refused("orders/web/"+id, map[string]any{"never_placed": true}), "nothing to resolve")
+		require.Equal(t, "pending", m.write("operator/orders/web/"+id, map[string]any{"ca_order_id": ca.Orders()[1].ID}).Data["state"])
+		require.Contains(t, m.refused("operator/orders/web/"+id, map[string]any{"never_placed": true}), "nothing to resolve")
 		m.chainOK(m.write("issue/web", request))
 		require.Len(t, ca.Orders(), 2)
 
 		other := ca.Orders()[0].ID
 		request["common_name"] = "api.example.com"
 		id = unresolved(certinexttest.FaultDropped)
-		text := m.refused("orders/web/"+id, map[string]any{"ca_order_id": other})
+		text := m.refused("operator/orders/web/"+id, map[string]any{"ca_order_id": other})
 		require.Contains(t, text, "it is not for api.example.com")
 		require.NotContains(t, text, "www.example.com", "what somebody else has ordered is told")
 	})

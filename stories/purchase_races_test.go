@@ -68,7 +68,7 @@ func TestNeverPlacedIsNotBelievedWhenStorageFails(t *testing.T) {
 		m.start() // a new process knows no config yet
 		failing := &failGet{Storage: m.storage.Storage, key: "config", times: 2}
 		m.storage.Storage = failing
-		_, _ = m.send(call{op: logical.UpdateOperation, path: "orders/web/" + id, data: map[string]any{"never_placed": true}})
+		_, _ = m.send(call{op: logical.UpdateOperation, path: "operator/orders/web/" + id, data: map[string]any{"never_placed": true}})
 		failing.times = 0
 		m.write("issue/web", www)
 		require.Len(t, ca.Orders(), 1, "CERTInext's records were not looked into, and the same request has bought twice")
@@ -93,7 +93,7 @@ func TestNeverPlacedIsNotBelievedRightAfterAReplay(t *testing.T) {
 		ca.Inject(certinexttest.Fault{Operation: certinexttest.OpCreateSSL, Kind: certinexttest.FaultDropped, Times: 20, Skip: 1})
 		m.pass()
 		require.Len(t, ca.Orders(), 1) // asked again, CERTInext has taken it; the answer was lost
-		_, _ = m.send(call{op: logical.UpdateOperation, path: "orders/web/" + id, data: map[string]any{"never_placed": true}})
+		_, _ = m.send(call{op: logical.UpdateOperation, path: "operator/orders/web/" + id, data: map[string]any{"never_placed": true}})
 		ca.ClearFaults()
 		m.write("issue/web", www)
 		require.Len(t, ca.Orders(), 1, "bought twice: never_placed was believed seconds after a create was sent")

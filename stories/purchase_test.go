@@ -489,12 +489,12 @@ func TestNeverPlacedIsBelievedAfterALook(t *testing.T) {
 		path := "orders/web/" + m.list("orders/web")[0]
 		never := map[string]any{"never_placed": true}
 		time.Sleep(500 * time.Millisecond)
-		require.Contains(t, m.refused(path, never), "it goes on by itself")
+		require.Contains(t, m.refused("operator/"+path, never), "it goes on by itself")
 		time.Sleep(5 * time.Minute)
 		ca.Inject(certinexttest.Fault{Operation: certinexttest.OpOrdersReport, Kind: certinexttest.FaultServerError})
-		require.Contains(t, m.refused(path, never), "cannot be read now")
+		require.Contains(t, m.refused("operator/"+path, never), "cannot be read now")
 		ca.ClearFaults()
-		require.Contains(t, m.refused(path, never), ca.Orders()[0].ID)
+		require.Contains(t, m.refused("operator/"+path, never), ca.Orders()[0].ID)
 		m.chainOK(m.write("issue/web", www))
 		require.Len(t, ca.Orders(), 1)
 	})
@@ -510,9 +510,9 @@ func TestNeverPlacedWaitsForACreateThatMayStillArrive(t *testing.T) {
 		path := "orders/web/" + m.list("orders/web")[0]
 		never := map[string]any{"never_placed": true}
 		time.Sleep(500 * time.Millisecond)
-		require.Contains(t, m.refused(path, never), "may still be working on")
+		require.Contains(t, m.refused("operator/"+path, never), "may still be working on")
 		time.Sleep(5 * time.Minute)
-		require.Equal(t, "failed", m.write(path, never).Data["state"])
+		require.Equal(t, "failed", m.write("operator/"+path, never).Data["state"])
 		require.Empty(t, ca.Orders())
 	})
 }

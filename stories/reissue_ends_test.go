@@ -231,7 +231,7 @@ func TestALostReissueIsAdoptedByHand(t *testing.T) {
 		m.ca.Inject(certinexttest.Fault{Operation: certinexttest.OpReissue, Kind: certinexttest.FaultLostReply, Times: 1})
 		order := m.reissue(first, nil)
 		require.Equal(t, "unresolved", order.Data["state"])
-		resp, err := m.send(call{op: logical.UpdateOperation, path: "orders/web/" + order.Data["order_id"].(string), data: map[string]any{"ca_order_id": first.Data["ca_order_id"]}})
+		resp, err := m.send(call{op: logical.UpdateOperation, path: "operator/orders/web/" + order.Data["order_id"].(string), data: map[string]any{"ca_order_id": first.Data["ca_order_id"]}})
 		require.NoError(t, err)
 		require.False(t, resp.IsError(), "%v", resp)
 	})

@@ -113,6 +113,7 @@ func TestARenewalForAPersonKeepsTheSubject(t *testing.T) {
 		m.system.EntityVal = &logical.Entity{ID: "entity-a", Metadata: map[string]string{"email": "platform@example.com"}}
 		m.write("roles/mail", map[string]any{
 			"product_code": "914", "subject": map[string]any{"email": "{{identity.entity.metadata.email}}"}, "allowed_subject_fields": "*",
+			"order_access": "role",
 		})
 		first := m.as("issue/mail", map[string]any{"subject": map[string]any{"first_name": "Platform", "last_name": "Team"}})
 		path := "renew/mail/" + first.Data["serial_number"].(string)

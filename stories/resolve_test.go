@@ -42,8 +42,8 @@ func TestAnOrderOfAnotherRoleCannotBeAdopted(t *testing.T) {
 				m.write("orders/other", www)
 				m.write("orders/other", map[string]any{"common_name": "secret-project.example.com"})
 				path := "orders/web/" + inDoubt(m)
-				require.NotContains(t, m.refused(path, map[string]any{"ca_order_id": ca.Orders()[1].ID}), "secret-project")
-				m.refused(path, map[string]any{"ca_order_id": ca.Orders()[0].ID})
+				require.NotContains(t, m.refused("operator/"+path, map[string]any{"ca_order_id": ca.Orders()[1].ID}), "secret-project")
+				m.refused("operator/"+path, map[string]any{"ca_order_id": ca.Orders()[0].ID})
 				m.remove(path)
 				require.Equal(t, "pending-approval", ca.Orders()[0].Status)
 			})
@@ -61,7 +61,7 @@ func TestAnOrderOfAnotherAccountCannotBeAdopted(t *testing.T) {
 		m.start()
 		m.write("config", map[string]any{"client_id": "2222222222", "client_secret": certinexttest.DefaultClientSecret})
 		m.write("orders/web", www)
-		require.Contains(t, m.refused(path, map[string]any{"ca_order_id": other.Orders()[0].ID}), "another CERTInext account")
+		require.Contains(t, m.refused("operator/"+path, map[string]any{"ca_order_id": other.Orders()[0].ID}), "another CERTInext account")
 	})
 }
 
@@ -73,7 +73,7 @@ func TestAPromotionThatWasNeverPlacedLeavesTheDraft(t *testing.T) {
 		ca.Inject(certinexttest.Fault{Operation: certinexttest.OpCreateSSL, Kind: certinexttest.FaultDropped, Times: 1})
 		require.Equal(t, "unresolved", m.write(path, map[string]any{"promote": true}).Data["state"])
 		time.Sleep(4 * time.Minute)
-		require.Equal(t, "draft", m.write(path, map[string]any{"never_placed": true}).Data["state"])
+		require.Equal(t, "draft", m.write("operator/"+path, map[string]any{"never_placed": true}).Data["state"])
 		m.write(path, map[string]any{"promote": true})
 		m.chainOK(m.write(path+"/collect", nil))
 		require.Len(t, ca.Orders(), 1)
@@ -105,7 +105,7 @@ func TestADraftThatTheCAWouldNotDiscardIsKept(t *testing.T) {
 		require.NoError(t, ca.Promote(ca.Orders()[0].RequestID))
 		require.ErrorContains(t, m.remove(path).Error(), "would not discard")
 		require.Equal(t, "draft", m.read(path).Data["state"])
-		m.write(path, map[string]any{"ca_order_id": ca.Orders()[0].ID})
+		m.write("operator/"+path, map[string]any{"ca_order_id": ca.Orders()[0].ID})
 		m.chainOK(m.write(path+"/collect", nil))
 	})
 	for _, status := range []int{404, 409, 422} {
@@ -139,7 +139,7 @@ func TestAnAdoptionThatCouldNotBeStoredIsNone(t *testing.T) {
 		id := m.write("orders/web", draft()).Data["order_id"].(string)
 		require.NoError(t, ca.Promote(ca.Orders()[0].RequestID))
 		m.storage.fail = func(string) error { return errors.New("storage is away") }
-		_, err := m.send(call{op: logical.UpdateOperation, path: "orders/web/" + id, data: map[string]any{"ca_order_id": ca.Orders()[0].ID}})
+		_, err := m.send(call{op: logical.UpdateOperation, path: "operator/orders/web/" + id, data: map[string]any{"ca_order_id": ca.Orders()[0].ID}})
 		require.Error(t, err)
 		m.storage.fail = nil
 		require.NotEqual(t, id, m.write("issue/web", www).Data["order_id"], "a draft has answered a request for an order")
@@ -240,17 +240,17 @@ func TestAnOrderThatTheCAHasForgottenIsDeclaredGone(t *testing.T) {
 		ca.HoldForApproval = true
 		m := newMount(t, ca)
 		path := "orders/web/" + m.write("orders/web", www).Data["order_id"].(string)
-		require.Contains(t, m.refused(path, map[string]any{"never_placed": true}), "nothing to resolve")
+		require.Contains(t, m.refused("operator/"+path, map[string]any{"never_placed": true}), "nothing to resolve")
 		for _, op := range []string{certinexttest.OpTrack, certinexttest.OpCancel} {
 			ca.Inject(certinexttest.Fault{Operation: op, Kind: certinexttest.FaultServerError, Status: 404})
 		}
-		require.ErrorContains(t, m.remove(path).Error(), "never_placed=true")
-		require.Contains(t, m.refused(path, map[string]any{"never_placed": true}), "CERTInext's records show order", "a 404 alone proves nothing")
+		require.ErrorContains(t, m.remove(path).Error(), "an operator of Vault can settle")
+		require.Contains(t, m.refused("operator/"+path, map[string]any{"never_placed": true}), "CERTInext's records show order", "a 404 alone proves nothing")
 		ca.Configure(func(s *certinexttest.Server) { s.ReportDelay = time.Hour })
 		time.Sleep(time.Minute)
-		require.Contains(t, m.refused(path, map[string]any{"never_placed": true}), "may still be working")
+		require.Contains(t, m.refused("operator/"+path, map[string]any{"never_placed": true}), "may still be working")
 		time.Sleep(2 * time.Minute)
-		require.Equal(t, "failed", m.write(path, map[string]any{"never_placed": true}).Data["state"])
+		require.Equal(t, "failed", m.write("operator/"+path, map[string]any{"never_placed": true}).Data["state"])
 		requireNoKeys(t, m)
 	})
 }

@@ -79,7 +79,7 @@ func TestADocumentSignerFromItsDocumentsToItsCertificate(t *testing.T) {
 		for key, value := range m.storage.dump(t) {
 			require.NotContains(t, string(value), "X1234567", "%s still holds the number of an identity document", key)
 		}
-		m.write("revoke/signer", map[string]any{"serial_number": collected.Data["serial_number"], "reason": "superseded"})
+		m.as("revoke/signer", map[string]any{"serial_number": collected.Data["serial_number"], "reason": "superseded"})
 		require.Equal(t, "revoked", ca.Orders()[0].Status)
 	})
 }
@@ -125,7 +125,7 @@ func TestASignersOrderIsCancelled(t *testing.T) {
 	dialects(t, func(t *testing.T, dialect certinexttest.Dialect) {
 		m := signers(t, &certinexttest.Server{Dialect: dialect})
 		order := m.as("orders/signer", map[string]any{"csr": csr(t, newKey(t, elliptic.P256()), "Platform Team")}).Data
-		ended := m.must(call{op: logical.DeleteOperation, path: "orders/signer/" + order["order_id"].(string)}).Data
+		ended := m.must(call{op: logical.DeleteOperation, path: "orders/signer/" + order["order_id"].(string), entity: "entity-a"}).Data
 		require.Equal(t, "cancelled", ended["state"])
 		require.Equal(t, "cancelled", m.ca.Orders()[0].Status)
 
@@ -164,7 +164,8 @@ func TestDocumentsAreRefusedByField(t *testing.T) {
 			"documents[0].file_name: must be the name of a PDF": {"file_name": "a.exe", "content": pdf},
 			"documents[0].content: is not a PDF":                {"file_name": "a.pdf", "content": base64.StdEncoding.EncodeToString([]byte("MZ"))},
 		} {
-			require.Contains(t, m.refused(path, data), want, "%v", data)
+			_, refusal := m.asEntity("entity-a", logical.UpdateOperation, path, data)
+			require.Contains(t, refusal, want, "%v", data)
 		}
 		m.write("roles/web", map[string]any{"product_code": "842", "allowed_domains": "example.com", "allow_subdomains": true})
 		web := m.write("orders/web", map[string]any{"common_name": "www.example.com"}).Data["order_id"].(string)

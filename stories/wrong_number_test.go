@@ -103,7 +103,7 @@ func TestNobodysOrderIsCancelledByAnOperatorsWrongNumber(t *testing.T) {
 				victim := other.write("orders/web", www).Data
 				m := newMount(t, ca)
 				id := m.unresolved(certinexttest.FaultDropped)
-				_, _ = m.attempt("orders/web/"+id, map[string]any{"ca_order_id": victim["ca_order_id"]})
+				_, _ = m.attempt("operator/orders/web/"+id, map[string]any{"ca_order_id": victim["ca_order_id"]})
 				time.Sleep(wait)
 				m.tryDelete("orders/web/" + id)
 				v, _ := ca.Order(victim["ca_order_id"].(string))
@@ -176,7 +176,7 @@ func TestAnotherOrdersEndEndsNoOrder(t *testing.T) {
 					m.write("config", map[string]any{"trust_idempotency_key": false})
 				}
 				id := m.unresolved(certinexttest.FaultLostReply)
-				_, _ = m.attempt("orders/web/"+id, map[string]any{"ca_order_id": victim.Data["ca_order_id"]})
+				_, _ = m.attempt("operator/orders/web/"+id, map[string]any{"ca_order_id": victim.Data["ca_order_id"]})
 				for range 4 {
 					time.Sleep(2 * time.Minute)
 					m.pass()
@@ -203,7 +203,7 @@ func TestAWrongNumberIsTakenBackWithEitherKey(t *testing.T) {
 						m.write("config", map[string]any{"trust_idempotency_key": false})
 					}
 					id := m.unresolved(certinexttest.FaultLostReply)
-					resp, err := m.attempt("orders/web/"+id, map[string]any{"ca_order_id": victim.Data["ca_order_id"]})
+					resp, err := m.attempt("operator/orders/web/"+id, map[string]any{"ca_order_id": victim.Data["ca_order_id"]})
 					require.NoError(t, err)
 					require.False(t, resp.IsError())
 					if restart {

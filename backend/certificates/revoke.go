@@ -49,8 +49,9 @@ type RevokeRequest struct {
 	Certificate string // PEM
 	OrderID     string // of the mount's own order
 
-	// Role, when set, is the only role whose certificates may be revoked.
-	Role string
+	// Role, when set, is the only role whose certificates may be revoked. Requester is who asks for
+	// that; empty for an operator.
+	Role, Requester string
 	// PrivateKey, when WithKey is set, has to be the certificate's key, in PEM.
 	PrivateKey string
 	WithKey    bool
@@ -87,7 +88,7 @@ func (keeper *Keeper) Revoke(
 	if err != nil {
 		return nil, err
 	}
-	serial, err := r.serial()
+	serial, err := r.SerialKey()
 	if err != nil {
 		return nil, err
 	}
@@ -141,8 +142,8 @@ func (r RevokeRequest) reason() (certinext.Reason, error) {
 	return reason, nil
 }
 
-// serial returns the serial number, with dashes, of the certificate that r names.
-func (r RevokeRequest) serial() (string, error) {
+// SerialKey returns the serial number, with dashes, of the certificate that r names.
+func (r RevokeRequest) SerialKey() (string, error) {
 	if err := r.Check(); err != nil {
 		return "", err
 	}

@@ -77,6 +77,9 @@ type Role struct {
 	// names by a reissue, instead of placing another order (ADR 0019).
 	RekeyOrders bool
 
+	// OrderAccess says who may act on an order of the role beside operators.
+	OrderAccess OrderAccess
+
 	// RenewalWindow is how long before it expires a certificate may be renewed; any time when zero.
 	RenewalWindow time.Duration
 
@@ -106,8 +109,26 @@ func NewRole(name string) *Role {
 		AllowWildcardCertificates: true, AllowIPSANs: true, RequireCN: true,
 		Key: KeySpec{Type: "ec"}, IssueTimeout: 45 * time.Second, DeliveryGrace: 5 * time.Minute,
 		PickupWindow: 7 * 24 * time.Hour, GenerateLease: true,
-		DCVMethod: certinext.DCVMethodDNS, DNS: NewDNSValidation(),
+		DCVMethod: certinext.DCVMethodDNS, DNS: NewDNSValidation(), OrderAccess: AccessRequester,
 	}
+}
+
+// An OrderAccess says who may cancel, promote, reissue, renew and revoke what was ordered under a
+// role, and upload documents for it. To read, to list and to validate domains is up to the policy.
+type OrderAccess string
+
+// Who may act on an order (ADR 0027).
+const (
+	AccessRequester OrderAccess = "requester" // the requester that placed it
+	AccessRole      OrderAccess = "role"      // whoever may use the role's paths
+)
+
+func (r *Role) validateAccess() error {
+	if r.OrderAccess != AccessRequester && r.OrderAccess != AccessRole {
+		return fault.BadField("order_access", "%q is neither %s nor %s",
+			sanitize.Short(string(r.OrderAccess)), AccessRequester, AccessRole)
+	}
+	return nil
 }
 
 // RoleName matches the names that roles and solvers may have.
@@ -204,7 +225,7 @@ func (r *Role) Warnings(cfg *account.Config) []string {
 func (r *Role) Validate() error {
 	for _, check := range []func() error{
 		r.validateProduct, r.OrderDefaults.Validate, r.validateSubject, r.validateNames,
-		r.Key.Validate, r.validateTimes, r.validateDNS,
+		r.Key.Validate, r.validateTimes, r.validateDNS, r.validateAccess,
 	} {
 		if err := check(); err != nil {
 			return err

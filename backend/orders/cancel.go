@@ -19,10 +19,14 @@ import (
 // CancelOrder ends an order whose certificate was not handed over, erases its key, and returns the
 // order as it stands then. A draft is discarded, an order that CERTInext has not issued yet is
 // cancelled there, and the certificate of an issued one is revoked. reason is for CERTInext; when
-// empty, a general one is given. Of an order that CERTInext never took, the record is removed.
+// empty, a general one is given. requester is who asks for it, or [Operator]. Of an order that
+// CERTInext never took, the record is removed.
 func (journal *Journal) CancelOrder(
-	ctx context.Context, s logical.Storage, role, id, reason string,
+	ctx context.Context, s logical.Storage, role, id, reason, requester string,
 ) (*Order, error) {
+	if err := journal.mayActOn(ctx, s, role, id, requester); err != nil {
+		return nil, err
+	}
 	if reason == "" {
 		reason = "No longer required"
 	}
@@ -180,9 +184,8 @@ func (c *cancellation) cancelOpen(ctx context.Context) (*Order, error) {
 		return nil, nil
 	case o.State != StatePending && o.State != StateDraft:
 		return nil, fault.BadField("id", "order %s is %s: "+
-			"it can be cancelled once it is known whether CERTInext took it; "+
-			"if you are certain that it did not, write never_placed=true to orders/%s/%s",
-			c.id, o.State, c.role, c.id)
+			"it can be cancelled once it is known whether CERTInext took it, "+
+			"which an operator of Vault can settle", c.id, o.State)
 	}
 	client, err := c.journal.clientOf(ctx, c.storage, o)
 	if err != nil {
@@ -260,8 +263,8 @@ func (d *driver) confirmUnseen(ctx context.Context, whose verdict) error {
 	case o.Adopted && whose == numberNoRecords:
 		return fault.BadField("id", "CERTInext's order %s was given by hand, "+
 			"and CERTInext has no records that show whether it is this order: "+
-			"if its portal shows that it is, cancel it there, "+
-			"and then write never_placed=true to orders/%s/%s", number, o.Role, o.ID)
+			"if its portal shows that it is, cancel it there; "+
+			"an operator of Vault can settle this one then", number)
 	case o.Adopted:
 		return fault.BadField("id", "CERTInext's order %s was given by hand, "+
 			"and its records do not show yet that it is this order: try again later", number)
@@ -282,8 +285,8 @@ func (d *driver) confirmUnseen(ctx context.Context, whose verdict) error {
 // unknownNumber is the answer when an order is to be ended whose number CERTInext does not know.
 func unknownNumber(o *orderEntry, cause error) error {
 	return fault.BadField("id", "CERTInext no longer knows its order %s (%v): "+
-		"if its portal does not show the order either, write never_placed=true to orders/%s/%s",
-		sanitize.Short(o.CAOrderID), cause, o.Role, o.ID)
+		"if its portal does not show the order either, an operator of Vault can settle this one",
+		sanitize.Short(o.CAOrderID), cause)
 }
 
 // cancelPlaced cancels an order at CERTInext, and reports whether CERTInext has issued it

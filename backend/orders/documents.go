@@ -26,12 +26,15 @@ func documentNeeds(o *orderEntry) []string {
 		"write them to orders/%s/%s/documents, or upload them in its portal", o.Role, o.ID)}
 }
 
-// SubmitDocuments uploads documents for an order, and returns the order after another look at it.
-// Documents are passed on and not kept; the order's timeline lists their names, sizes and SHA-256
-// sums. An upload whose answer was lost can be sent again.
+// SubmitDocuments uploads documents of requester's for an order, and returns the order after
+// another look at it. Documents are passed on and not kept; the order's timeline lists their names,
+// sizes and SHA-256 sums. An upload whose answer was lost can be sent again.
 func (journal *Journal) SubmitDocuments(
-	ctx context.Context, s logical.Storage, role, id string, docs []Document,
+	ctx context.Context, s logical.Storage, role, id, requester string, docs []Document,
 ) (*Order, error) {
+	if err := journal.mayActOn(ctx, s, role, id, requester); err != nil {
+		return nil, err
+	}
 	r, h, err := journal.holdOrderOfRole(ctx, s, role, id)
 	if err != nil {
 		return nil, err

@@ -73,10 +73,14 @@ func draftNeeds(o *orderEntry) []string {
 		"to place the order, or delete that path to discard the draft", o.Role, o.ID)}
 }
 
-// PromoteOrder places the order of a draft, and returns it without waiting for the certificate.
+// PromoteOrder places the order of a draft for requester, and returns it without waiting for the
+// certificate.
 func (journal *Journal) PromoteOrder(
-	ctx context.Context, s logical.Storage, role, id string,
+	ctx context.Context, s logical.Storage, role, id, requester string,
 ) (*Order, error) {
+	if err := journal.mayActOn(ctx, s, role, id, requester); err != nil {
+		return nil, err
+	}
 	r, h, err := journal.holdOrderOfRole(ctx, s, role, id)
 	if err != nil {
 		return nil, err
@@ -173,18 +177,16 @@ func (h *heldOrder) discardDraft(
 	case lookErr != nil:
 		return fault.BadField("id", "CERTInext says that %s is no longer a draft (%v), "+
 			"and whether it was promoted could not be looked up (%v): "+
-			"write its order number as ca_order_id to orders/%s/%s, "+
-			"or never_placed=true if it was discarded",
-			sanitize.Short(o.CARequestID), err, lookErr, o.Role, o.ID)
+			"try again, or have an operator of Vault settle it",
+			sanitize.Short(o.CARequestID), err, lookErr)
 	case found.orderID != "":
 		return fault.BadField("id", "draft %s was promoted at CERTInext, as order %s: "+
-			"write that number as ca_order_id to orders/%s/%s",
-			sanitize.Short(o.CARequestID), sanitize.Short(found.orderID), o.Role, o.ID)
+			"an operator of Vault can give the order that number",
+			sanitize.Short(o.CARequestID), sanitize.Short(found.orderID))
 	case !o.Discarding:
-		return fault.BadField("id", "CERTInext would not discard draft %s (%v): "+
-			"write never_placed=true to orders/%s/%s if the portal shows that it is gone, "+
-			"or its order number as ca_order_id if it was promoted there",
-			sanitize.Short(o.CARequestID), err, o.Role, o.ID)
+		return fault.BadField("id", "CERTInext would not discard draft %s (%v): an operator of "+
+			"Vault can settle it, by whether CERTInext's portal shows it as gone or as promoted",
+			sanitize.Short(o.CARequestID), err)
 	}
 	return nil
 }

@@ -16,26 +16,25 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
-// unresolvedNeeds says what becomes of an order in doubt, and what an operator can do about it.
+// unresolvedNeeds says what becomes of an order in doubt, and by what an operator can tell. How he
+// settles it is for operator/orders to say: a command that makes the next request buy again is none
+// that a team is to read here.
 func unresolvedNeeds(o *orderEntry) []string {
 	if o.Draft {
 		return []string{fmt.Sprintf("it is to be a draft, and costs nothing: "+
-			"an operator who has discarded the draft with the remark %s in CERTInext's portal, "+
-			"or is certain that it is not there, writes never_placed=true to orders/%s/%s",
-			o.marker(), o.Role, o.ID)}
+			"an operator of Vault can settle it, once the draft with the remark %s "+
+			"is discarded in CERTInext's portal, or is certainly not there", o.marker())}
 	}
 	if o.Reissue != nil {
 		return []string{fmt.Sprintf("the engine looks at CERTInext's order %s "+
 			"until it is known whether it was reissued; "+
-			"an operator who is certain that it was not writes never_placed=true to orders/%s/%s",
-			sanitize.Short(o.CAOrderID), o.Role, o.ID)}
+			"an operator of Vault who is certain that it was not can settle it",
+			sanitize.Short(o.CAOrderID))}
 	}
 	return []string{
 		"the engine looks for the order in CERTInext's records, and never sends it twice",
-		fmt.Sprintf("an operator who finds it in CERTInext's portal, by the remark %s, "+
-			"settles it by writing ca_order_id to orders/%s/%s; "+
-			"one who is certain that it is not there, by writing never_placed=true",
-			o.marker(), o.Role, o.ID),
+		fmt.Sprintf("an operator of Vault can settle it, who looks for the remark %s "+
+			"in CERTInext's portal", o.marker()),
 	}
 }
 

@@ -69,6 +69,9 @@ func (journal *Journal) Reissue(
 	if err != nil {
 		return nil, err
 	}
+	if err := journal.mayActOn(ctx, s, r.Role, r.ID, r.Requester); err != nil {
+		return nil, err
+	}
 	w := journal.newCaller(s, role, forPlacement)
 	w.bought = true
 	parent, err := w.reissuable(ctx, r)

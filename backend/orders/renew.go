@@ -38,6 +38,11 @@ func (journal *Journal) renewal(
 			Kind: "certificate", Name: strings.ReplaceAll(serial, "-", ":"),
 		}
 	}
+	err = mayAct(ctx, s, role.Name, c.Requester, r.Requester, "serial",
+		"certificate "+c.View().Serial)
+	if err != nil {
+		return r, err
+	}
 	due := c.NotAfter.Add(-role.RenewalWindow)
 	if role.RenewalWindow > 0 && journal.Now().Before(due) {
 		return r, fault.BadField("serial", "%s expires at %s: "+

@@ -24,6 +24,9 @@ func (journal *Journal) Revoke(
 	if err := r.Check(); err != nil {
 		return nil, err
 	}
+	if err := journal.mayRevoke(ctx, s, r); err != nil {
+		return nil, err
+	}
 	if r.OrderID == "" {
 		return journal.Certificates.Revoke(ctx, s, r)
 	}

@@ -4,6 +4,7 @@
 package roles
 
 import (
+	"cmp"
 	"maps"
 	"time"
 
@@ -48,17 +49,19 @@ type stored struct {
 	KeyType                   string   `json:"key_type"`
 	KeyBits                   int      `json:"key_bits"`
 
-	AllowReissue    bool           `json:"allow_reissue,omitempty"`
-	RekeyOrders     bool           `json:"rekey_orders,omitempty"`
-	RenewalWindow   time.Duration  `json:"renewal_window,omitempty"` // nanoseconds
-	IssueTimeout    time.Duration  `json:"issue_timeout"`            // nanoseconds
-	DeliveryGrace   time.Duration  `json:"delivery_grace"`           // nanoseconds
-	ReuseWindow     *time.Duration `json:"reuse_window,omitempty"`   // or DeliveryGrace
-	PickupWindow    time.Duration  `json:"pickup_window"`            // nanoseconds
-	RevokeUnclaimed bool           `json:"revoke_unclaimed,omitempty"`
-	GenerateLease   bool           `json:"generate_lease"`
-	TTL             time.Duration  `json:"ttl,omitempty"`     // nanoseconds
-	MaxTTL          time.Duration  `json:"max_ttl,omitempty"` // nanoseconds
+	AllowReissue bool `json:"allow_reissue,omitempty"`
+	RekeyOrders  bool `json:"rekey_orders,omitempty"`
+	// OrderAccess is empty in entries of earlier versions, whose orders were everybody's.
+	OrderAccess     issuing.OrderAccess `json:"order_access,omitempty"`
+	RenewalWindow   time.Duration       `json:"renewal_window,omitempty"` // nanoseconds
+	IssueTimeout    time.Duration       `json:"issue_timeout"`            // nanoseconds
+	DeliveryGrace   time.Duration       `json:"delivery_grace"`           // nanoseconds
+	ReuseWindow     *time.Duration      `json:"reuse_window,omitempty"`   // or DeliveryGrace
+	PickupWindow    time.Duration       `json:"pickup_window"`            // nanoseconds
+	RevokeUnclaimed bool                `json:"revoke_unclaimed,omitempty"`
+	GenerateLease   bool                `json:"generate_lease"`
+	TTL             time.Duration       `json:"ttl,omitempty"`     // nanoseconds
+	MaxTTL          time.Duration       `json:"max_ttl,omitempty"` // nanoseconds
 }
 
 // newStored returns the stored form of r.
@@ -81,8 +84,9 @@ func newStored(r *issuing.Role) *stored {
 		AllowWildcardCertificates: r.AllowWildcardCertificates, AllowIPSANs: r.AllowIPSANs,
 		RequireCN: r.RequireCN, KeyType: r.Key.Type, KeyBits: r.Key.Bits,
 
-		AllowReissue: r.AllowReissue, RekeyOrders: r.RekeyOrders, RenewalWindow: r.RenewalWindow,
-		IssueTimeout: r.IssueTimeout, DeliveryGrace: r.DeliveryGrace, ReuseWindow: r.ReuseWindow,
+		AllowReissue: r.AllowReissue, RekeyOrders: r.RekeyOrders, OrderAccess: r.OrderAccess,
+		RenewalWindow: r.RenewalWindow, IssueTimeout: r.IssueTimeout,
+		DeliveryGrace: r.DeliveryGrace, ReuseWindow: r.ReuseWindow,
 		PickupWindow: r.PickupWindow, RevokeUnclaimed: r.RevokeUnclaimed,
 		GenerateLease: r.GenerateLease, TTL: r.TTL, MaxTTL: r.MaxTTL,
 	}
@@ -111,8 +115,10 @@ func (s *stored) role(name string) *issuing.Role {
 		AllowWildcardCertificates: s.AllowWildcardCertificates, AllowIPSANs: s.AllowIPSANs,
 		RequireCN: s.RequireCN, Key: issuing.KeySpec{Type: s.KeyType, Bits: s.KeyBits},
 
-		AllowReissue: s.AllowReissue, RekeyOrders: s.RekeyOrders, RenewalWindow: s.RenewalWindow,
-		IssueTimeout: s.IssueTimeout, DeliveryGrace: s.DeliveryGrace, ReuseWindow: s.ReuseWindow,
+		AllowReissue: s.AllowReissue, RekeyOrders: s.RekeyOrders,
+		OrderAccess:   cmp.Or(s.OrderAccess, issuing.AccessRole),
+		RenewalWindow: s.RenewalWindow, IssueTimeout: s.IssueTimeout,
+		DeliveryGrace: s.DeliveryGrace, ReuseWindow: s.ReuseWindow,
 		PickupWindow: s.PickupWindow, RevokeUnclaimed: s.RevokeUnclaimed,
 		GenerateLease: s.GenerateLease, TTL: s.TTL, MaxTTL: s.MaxTTL,
 	}

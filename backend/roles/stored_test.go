@@ -59,6 +59,7 @@ func storedV2() map[string]any {
 	window := 10 * time.Minute
 	role := all["role"].(*stored)
 	role.ReuseWindow = &window
+	role.OrderAccess = issuing.AccessRequester
 	return all
 }
 

@@ -55,16 +55,16 @@ path "certinext/dcv/solvers/*" {
   capabilities = ["list", "read", "update", "patch", "delete"]
 }
 
-# Settling an order in doubt, cancelling one
+# Looking at orders
 path "certinext/orders/+" {
   capabilities = ["list"]
 }
 
 path "certinext/orders/+/+" {
-  capabilities = ["list", "read", "update", "delete"]
+  capabilities = ["list", "read"]
 }
 
-# Releasing a certificate that is not what was ordered
+# Settling an order in doubt, ending one, handing one over, and releasing a certificate that is not what was ordered
 path "certinext/operator/orders/+/+" {
   capabilities = ["update"]
 }

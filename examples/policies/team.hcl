@@ -17,15 +17,10 @@ path "certinext/orders/web/" {
   capabilities = ["list"]
 }
 
-#
-# Writing to orders/web/<id> also settles an order in doubt, and whoever declares a paid order "never placed" makes the next request buy
-# again. That is for operators. Vault cannot tell the two kinds of writing apart by their path, so they are told apart by their fields.
+# Whose orders the team may cancel, promote and reissue is the role's order_access. Settling an order in doubt is for operators, at
+# operator/orders/: whoever declares a paid order "never placed" makes the next request buy again.
 path "certinext/orders/web/*" {
   capabilities = ["read", "update", "delete"]
-  denied_parameters = {
-    "never_placed" = []
-    "ca_order_id"  = []
-  }
 }
 
 # Only certificates of this role; "certinext/revoke" would be any of the mount. Requests of one identity that are the same share a

@@ -1,0 +1,127 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package orders
+
+import (
+	"context"
+	"strings"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// Vault's policies say who may use a role. Whose order it is they cannot know: with a templated
+// role for a whole company, whoever may cancel may cancel everybody's. So the role says whether its
+// orders are their requester's to act on, or everybody's (ADR 0027).
+
+// Operator is the requester of what an operator does, who may act on any order.
+const Operator = ""
+
+// mayAct returns an error about field unless requester may act on what owner ordered under a role.
+// what names it, such as "order 6f1d".
+func mayAct(
+	ctx context.Context, s logical.Storage, role, owner, requester, field, what string,
+) error {
+	if requester == Operator || requester == owner {
+		return nil
+	}
+	r, err := roles.Read(ctx, s, role)
+	switch {
+	case err != nil:
+		return err
+	case r != nil && r.OrderAccess == issuing.AccessRole:
+		return nil
+	}
+	return fault.BadField(field, "%s was placed by another requester: only that requester, or an "+
+		"operator of Vault, can do this to it (order_access of the role)", what)
+}
+
+// mayActOn is mayAct for an order of a role. An order that is not there is for others to report.
+func (journal *Journal) mayActOn(
+	ctx context.Context, s logical.Storage, role, id, requester string,
+) error {
+	if requester == Operator {
+		return nil
+	}
+	o, err := journal.findOrder(ctx, s, role, id)
+	if err != nil || o == nil {
+		return err
+	}
+	return mayAct(ctx, s, role, o.Requester, requester, "id", "order "+o.ID)
+}
+
+// mayRevoke is mayAct for a revocation under a role.
+func (journal *Journal) mayRevoke(
+	ctx context.Context, s logical.Storage, r certificates.RevokeRequest,
+) error {
+	switch {
+	case r.Role == "" || r.Requester == Operator:
+		return nil // whoever may revoke any certificate of the mount, or proves to have its key
+	case r.OrderID != "":
+		return journal.mayActOn(ctx, s, r.Role, r.OrderID, r.Requester)
+	}
+	serial, err := r.SerialKey()
+	if err != nil {
+		return err
+	}
+	c, err := certificates.Read(ctx, s, serial)
+	if err != nil || c == nil || c.Role != r.Role {
+		return err // it is none of the role's, which the revocation itself says
+	}
+	return mayAct(ctx, s, r.Role, c.Requester, r.Requester, "serial_number",
+		"certificate "+c.View().Serial)
+}
+
+// HandOver gives an order that nobody was handed the certificate of to another requester, mostly
+// since the one that placed it is no more: a token without an identity has expired. to is a
+// requester as orders have them. It returns the order as it is then.
+func (journal *Journal) HandOver(
+	ctx context.Context, s logical.Storage, role, id, to string,
+) (*Order, error) {
+	h, err := journal.holdOrder(ctx, s, role, id)
+	if err != nil {
+		return nil, err
+	}
+	defer h.Release()
+	o := h.entry
+	if t, _ := journal.registry.status(id); t.handed != nil || o.Delivered {
+		return nil, fault.BadField("entity_id",
+			"order %s was collected by the requester that placed it: it has nothing to hand over",
+			o.ID)
+	}
+	if o.Serial != "" {
+		if err := journal.handOverCertificate(ctx, s, o.Serial, to); err != nil {
+			return nil, err
+		}
+	}
+	o.Requester = to
+	o.note(journal.Now(), "handed over by an operator to %s", sanitize.Short(to))
+	return o.view(), journal.saveOrder(ctx, s, o)
+}
+
+// handOverCertificate is the part of HandOver that is the certificate's entry.
+func (journal *Journal) handOverCertificate(
+	ctx context.Context, s logical.Storage, serial, to string,
+) error {
+	unlock, err := journal.Certificates.Lock(ctx, serial)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	c, err := certificates.Read(ctx, s, serial)
+	switch {
+	case err != nil || c == nil:
+		return err
+	case c.Delivery != nil:
+		return fault.BadField("entity_id", "certificate %s was handed over already",
+			strings.ReplaceAll(serial, "-", ":"))
+	}
+	c.Requester = to
+	return store.Put(context.WithoutCancel(ctx), s, c.Key(), c)
+}
