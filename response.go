@@ -32,10 +32,12 @@ func answer(err error) (*logical.Response, error) {
 		notFound *backend.NotFoundError
 		order    *backend.OrderError
 		refused  *backend.RefusedError
+		future   *backend.FutureError
 	)
 	switch {
 	case errors.As(err, &field), errors.As(err, &order), errors.As(err, &refused),
-		errors.As(err, &notFound), errors.Is(err, backend.ErrNotConfigured):
+		errors.As(err, &notFound), errors.As(err, &future),
+		errors.Is(err, backend.ErrNotConfigured):
 		return logical.ErrorResponse(err.Error()), nil
 	}
 	return nil, err

@@ -8,6 +8,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/domains"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/inventory"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/orders"
@@ -24,6 +25,8 @@ type (
 	NotFoundError = fault.NotFoundError
 	// A RefusedError is a call that CERTInext refused, or that did not reach it.
 	RefusedError = fault.RefusedError
+	// A FutureError is an entry that a later version of the plugin has written.
+	FutureError = store.FutureError
 )
 
 // ErrNotConfigured is returned by operations that need CERTInext while the mount has no config.

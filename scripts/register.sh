@@ -199,7 +199,7 @@ rollback() {
 	fi
 	grep -qxF -- "$version" <<<"$versions" || die "the catalog has no $version: it has ${versions//$'\n'/ }"
 	printf 'From %s back to %s.\n' "$current" "$version"
-	step "What the newer version stored must be readable by the older one: see CHANGELOG.md before a step over several versions."
+	step "What the newer version stored in a form of its own, the older one refuses by name and keeps: a role, a config or an order of that kind serves nobody until the newer version runs again. See CHANGELOG.md before a step over several versions."
 	pin "$version"
 	verify
 }

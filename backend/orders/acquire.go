@@ -63,6 +63,9 @@ func (w *caller) acquireOrder(ctx context.Context) (h *heldOrder, rekey bool, er
 	if err := w.journal.registry.load(ctx, w.storage); err != nil {
 		return nil, false, err
 	}
+	if err := w.journal.registry.futureOf(w.role.Name); err != nil {
+		return nil, false, err
+	}
 	if w.plan.Request.ID != "" {
 		h, err = w.acquireNamed(ctx)
 		return h, false, err

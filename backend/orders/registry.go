@@ -6,6 +6,7 @@ package orders
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -31,7 +32,8 @@ type registry struct {
 	since    time.Time           // by when what was read was stored, by the clock that nobody sets
 	orders   map[string]*tracked // by order id
 
-	unreadable []string // storage keys of entries that could not be decoded
+	unreadable []string         // storage keys of entries that could not be decoded
+	future     map[string]error // by role: an entry of a later version of the plugin
 }
 
 // A tracked is one open order.
@@ -140,25 +142,39 @@ func (r *registry) readRole(ctx context.Context, s logical.Storage, role string)
 			return fmt.Errorf("reading %s: %w", key, err)
 		}
 		if e != nil {
-			r.addStored(e)
+			r.addStored(role, e)
 		}
 	}
 	return nil
 }
 
-// addStored adds the order of a stored entry. An entry that cannot be decoded is only remembered as
-// such: it must not keep all other orders from going on.
-func (r *registry) addStored(e *logical.StorageEntry) {
-	o := new(orderEntry)
-	err := e.DecodeJSON(o)
+// addStored adds the order of a role's stored entry. An entry that cannot be decoded is only
+// remembered as such: it must not keep all other orders from going on.
+func (r *registry) addStored(role string, e *logical.StorageEntry) {
+	o, err := store.Decode[orderEntry](e, e.Key)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	var future *store.FutureError
 	switch {
+	case errors.As(err, &future):
+		if r.future == nil {
+			r.future = make(map[string]error)
+		}
+		r.future[role] = future
+		r.unreadable = append(r.unreadable, e.Key)
 	case err != nil:
 		r.unreadable = append(r.unreadable, e.Key)
 	case r.orders[o.ID] == nil:
 		r.add(&tracked{id: o.ID, role: o.Role}).describe(o)
 	}
+}
+
+// futureOf returns why nothing is ordered under a role: an open order of it is not known to this
+// version of the plugin, and may be the same request's.
+func (r *registry) futureOf(role string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.future[role]
 }
 
 // add adds t and returns it. The caller holds mu.
@@ -194,7 +210,7 @@ func (r *registry) hold(t *tracked) *heldOrder {
 func (r *registry) forget(now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.loaded, r.since = false, now
+	r.loaded, r.since, r.future = false, now, nil
 	r.outdated++
 	for id, t := range r.orders {
 		if t.busy == nil && t.handed == nil && t.unsaved == nil && !t.unsent {

@@ -38,7 +38,7 @@ func Get[T any](ctx context.Context, s logical.Storage, key string) (*T, error) 
 	if err != nil {
 		return nil, err
 	}
-	return decode[T](e, key)
+	return Decode[T](e, key)
 }
 
 // read returns the entry under key, or nil when there is none.
@@ -50,13 +50,39 @@ func read(ctx context.Context, s logical.Storage, key string) (*logical.StorageE
 	return e, nil
 }
 
-// decode decodes the entry under key into a new T; nil when there is no entry.
-func decode[T any](e *logical.StorageEntry, key string) (*T, error) {
+// Known is the latest version of entries that this version of the plugin knows. A later one says so
+// in its entries when they mean something that an earlier one must not pass over, such as another
+// constraint of a role.
+const Known = 1
+
+// A FutureError is the error for an entry that a later version of the plugin has written. It is
+// neither read as one of today's nor written anew, which would lose what it says.
+type FutureError struct {
+	Key     string
+	Version int
+}
+
+func (e *FutureError) Error() string {
+	return fmt.Sprintf("the entry %s is of version %d, and this version of the plugin knows "+
+		"version %d: a later one has written it, and can read it. Go back to that one",
+		e.Key, e.Version, Known)
+}
+
+// Decode decodes the entry under key into a new T; nil when there is no entry. The error is a
+// [*FutureError] when it is of a later version.
+func Decode[T any](e *logical.StorageEntry, key string) (*T, error) {
 	if e == nil {
 		return nil, nil
 	}
+	var header struct {
+		Version int `json:"version"`
+	}
 	v := new(T)
-	if err := e.DecodeJSON(v); err != nil {
+	err := e.DecodeJSON(&header)
+	if err == nil && header.Version > Known {
+		return nil, &FutureError{Key: key, Version: header.Version}
+	}
+	if err = e.DecodeJSON(v); err != nil {
 		return nil, fmt.Errorf("decoding %s: %w", key, err)
 	}
 	return v, nil

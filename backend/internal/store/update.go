@@ -39,7 +39,7 @@ func (u Update[T]) Apply(ctx context.Context, s logical.Storage, key string) err
 		if err != nil {
 			return err
 		}
-		before, err := decode[T](entry, key)
+		before, err := Decode[T](entry, key)
 		if err != nil {
 			return err
 		}
