@@ -109,9 +109,12 @@ func (keeper *Keeper) Revoke(
 			return notFound
 		}
 		if r.WithKey {
-			return holdsKey(c, r.PrivateKey)
+			if err := holdsKey(c, r.PrivateKey); err != nil {
+				return err
+			}
 		}
-		return nil
+		// Before anything else: whatever becomes of the revocation, the key is out.
+		return keeper.noteCompromised(ctx, s, c, reason)
 	})
 }
 
@@ -448,6 +451,9 @@ func (keeper *Keeper) recordOne(
 	ctx context.Context, s logical.Storage, c *Entry, at time.Time, reason certinext.Reason,
 ) error {
 	ctx = context.WithoutCancel(ctx)
+	if err := keeper.noteCompromised(ctx, s, c, reason); err != nil {
+		return err
+	}
 	c.Revocation = &Revocation{At: at, Reason: reason}
 	c.Leases = nil
 	// The index comes first: once the entry itself says that it is revoked, it is never looked at

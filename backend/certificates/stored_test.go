@@ -51,6 +51,7 @@ func storedV2() map[string]any {
 		"certificate": cert,
 		"revocation":  queued,
 		"lease":       &LeaseWatch{Version: 1},
+		"compromised": &compromisedKey{Version: 1, Serial: "0a-1b", At: at},
 	}
 }
 

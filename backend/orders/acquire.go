@@ -328,6 +328,10 @@ func (h *heldOrder) begin(ctx context.Context, p *issuing.Plan) error {
 		h.drop()
 		return err
 	}
+	if err := h.journal.Certificates.CheckKey(ctx, h.storage, p.CSRKey); err != nil {
+		h.drop()
+		return err
+	}
 	o, err := h.journal.newOrder(p, h.id)
 	if err != nil {
 		h.drop()

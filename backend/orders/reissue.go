@@ -285,6 +285,9 @@ func reissuePlan(
 func (w *caller) newReissue(
 	ctx context.Context, parent *orderEntry, p *issuing.Plan, r ReissueRequest,
 ) (*orderEntry, error) {
+	if err := w.journal.Certificates.CheckKey(ctx, w.storage, p.CSRKey); err != nil {
+		return nil, err
+	}
 	client, err := w.journal.clientOf(ctx, w.storage, parent)
 	if err != nil {
 		return nil, err
