@@ -5,6 +5,7 @@ package certinextsecrets
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend"
@@ -180,6 +181,9 @@ func (b *secretsBackend) rawCertificate(
 		if err != nil || c == nil {
 			return nil, err
 		}
+		if len(c.Held) > 0 {
+			return nil, heldCertificate(c)
+		}
 		return rawResponse(encode(c.PEM), kind), nil
 	}
 	return &framework.Path{
@@ -264,7 +268,20 @@ func (b *secretsBackend) downloadCertificate(
 	if err != nil || found == nil {
 		return nil, err
 	}
+	if len(found.Certificate.Held) > 0 {
+		return nil, heldCertificate(found.Certificate)
+	}
 	return downloadResponse(found, d)
+}
+
+// heldCertificate is the error for a file of a certificate that is held: a file has no room to say
+// so.
+func heldCertificate(c *backend.Certificate) error {
+	return &backend.FieldError{
+		Field: "serial",
+		Problem: c.Serial + " is held, since it is not what was ordered: " +
+			strings.Join(c.Held, "; ") + ". cert/<serial> shows it",
+	}
 }
 
 func encodeCertificate(c *backend.Certificate) map[string]any {

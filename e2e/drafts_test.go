@@ -18,6 +18,7 @@ func TestADraftOfOnePersonIsPromotedByAnotherAndCollectedByTheFirst(t *testing.T
 	ca := newAuthority(t, &certinexttest.Server{VerifiedDomains: []string{"example.com"}})
 	v := startVault(t)
 	v.configure(ca)
+	v.role("web", map[string]any{"order_access": "role"})
 	person := func(name, policy string) *caller {
 		require.NoError(t, v.api.Sys().PutPolicyWithContext(t.Context(), name, policy))
 		return v.as(v.write("auth/token/create", map[string]any{"policies": name, "ttl": "1h"}).Auth.ClientToken)

@@ -59,3 +59,21 @@ func TestAConsentTokenThatIsWrittenAgainServesTheNewAddress(t *testing.T) {
 	m.must(call{op: logical.PatchOperation, path: "roles/ov", data: token})
 	require.NotContains(t, m.refused("issue/ov", www), "consent_token:")
 }
+
+// The role has a token and takes its organization from config, which then names another one.
+func TestARolesConsentTokenStaysWithConfigsOrganization(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := validated(certinexttest.Live)
+		m := bareMount(t, ca)
+		seen := &bodies{next: ca.Client().Transport}
+		m.startWith(&http.Client{Transport: seen})
+		config := m.account()
+		config["organization_number"] = certinexttest.DefaultOrganization
+		m.write("config", config)
+		m.write("roles/ov", map[string]any{"product_code": "846", "product_variant": "ov", "allow_any_name": true, "consent_token": certinexttest.DefaultConsentToken})
+		m.write("config", map[string]any{"organization_number": certinexttest.UnvettedOrganization})
+		m.try(logical.UpdateOperation, "orders/ov", www)
+		require.False(t, strings.Contains(seen.String(), certinexttest.UnvettedOrganization) && strings.Contains(seen.String(), certinexttest.DefaultConsentToken),
+			"the token of %s was sent with an order for %s", certinexttest.DefaultOrganization, certinexttest.UnvettedOrganization)
+	})
+}

@@ -115,11 +115,17 @@ func TestAnIntentWhoseWriteFailedIsNotTakenForAnOrder(t *testing.T) {
 func TestAnEntryThatCannotBeReadStopsNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMount(t, validated(certinexttest.Live))
+		m.write("roles/other", map[string]any{"product_code": "842", "product_variant": "dv", "allow_any_name": true})
 		require.NoError(t, m.storage.Put(t.Context(), &logical.StorageEntry{Key: "order/open/web/x", Value: []byte("{")}))
 		m.start()
-		m.chainOK(m.write("issue/web", www))
+		m.chainOK(m.write("issue/other", www))
 		m.pass()
-		require.Contains(t, m.log.String(), "order/open/web/x")
+		m.pass()
+		require.Equal(t, 1, strings.Count(m.log.String(), "order/open/web/x"), "it is told once")
+		require.Contains(t, m.refused("issue/web", www), "order/open/web/x", "it may be the same request's")
+		require.Equal(t, "failed", m.write("operator/orders/web/x", map[string]any{"end": true}).Data["state"])
+		m.chainOK(m.write("issue/web", www))
+		require.NotContains(t, m.storageKeys(), "order/open/web/x")
 	})
 }
 

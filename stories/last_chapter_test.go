@@ -4,6 +4,7 @@
 package stories
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -111,4 +112,37 @@ func TestRefusedRequestsLeaveNoOrders(t *testing.T) {
 		m.chainOK(m.write("issue/web", named))
 		m.chainOK(m.write("issue/web", www))
 	})
+}
+
+// However it ended, whoever comes to collect is told what to do.
+func TestCollectingAnOrderThatIsOverSaysWhatToDo(t *testing.T) {
+	for name, end := range map[string]func(m *mount, o map[string]any){
+		"rejected":  func(m *mount, o map[string]any) { _ = m.ca.Reject(o["ca_order_id"].(string), "no") },
+		"cancelled": func(m *mount, o map[string]any) { m.tryDelete("orders/web/" + o["order_id"].(string)) },
+		"revoked": func(m *mount, o map[string]any) {
+			_ = m.ca.Approve(o["ca_order_id"].(string))
+			m.passMinutes(2)
+			m.tryDelete("orders/web/" + o["order_id"].(string))
+		},
+		"expired": func(m *mount, o map[string]any) {
+			m.ca.Configure(func(s *certinexttest.Server) { s.Misissue = certinexttest.MisissueExtraName })
+			_ = m.ca.Approve(o["ca_order_id"].(string))
+			m.passMinutes(2)
+			time.Sleep(31 * 24 * time.Hour)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ca := validated(certinexttest.Live)
+				ca.HoldForApproval = true
+				m := newMount(t, ca)
+				o := m.write("orders/web", www).Data
+				end(m, o)
+				m.passes(3)
+				path := "orders/web/" + o["order_id"].(string)
+				require.Equal(t, name, m.read(path).Data["state"])
+				require.Contains(t, strings.ToLower(m.refused(path+"/collect", nil)), "request", "nothing says what to do")
+			})
+		})
+	}
 }

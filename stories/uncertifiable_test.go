@@ -61,7 +61,7 @@ func TestNamesThatNoPublicCACertifiesAreNeverOrdered(t *testing.T) {
 			"co.uk":                  "is the public suffix co.uk itself",
 			"db.corp.internal":       "is under the special-use name internal",
 			"printer.local":          "is under the special-use name local",
-			"1.2.0.192.in-addr.arpa": "is under the special-use name in-addr.arpa",
+			"1.2.0.192.in-addr.arpa": "is under the special-use name arpa",
 			"host.lan":               "is under no top-level domain",
 			"localhost":              "is a single label",
 			tooLong:                  "has 65 characters, and a common name has at most 64",

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 )
@@ -21,7 +22,10 @@ func (v *Verdict) judgeUse(leaf *x509.Certificate) {
 
 // judgeChain looks for certificates that were delivered as somebody's issuer and are not. Other
 // certificates that do not belong to the chain are no fault: a cross-signed CA has several chains.
-func (v *Verdict) judgeChain(cert Delivered) {
+func (v *Verdict) judgeChain(cert Delivered, now time.Time) {
+	if v.ChainFault = limits(cert.Chain, now); v.ChainFault != "" {
+		return
+	}
 	top := cert.Leaf
 	if n := len(cert.Chain); n > 0 {
 		top = cert.Chain[n-1]
@@ -37,6 +41,24 @@ func (v *Verdict) judgeChain(cert Delivered) {
 	case !bytes.Equal(cert.Leaf.RawSubject, cert.Leaf.RawIssuer):
 		v.Remarks = append(v.Remarks, "CERTInext delivered the certificate without its chain")
 	}
+}
+
+// limits returns what keeps a chain's own certificates from vouching for the one below them: their
+// life, and how many CAs a CA allows below itself. Roots are the clients' to judge.
+func limits(chain []*x509.Certificate, now time.Time) string {
+	for i, ca := range chain {
+		isRoot := bytes.Equal(ca.RawSubject, ca.RawIssuer)
+		switch {
+		case (ca.MaxPathLen > 0 || ca.MaxPathLenZero) && i > ca.MaxPathLen:
+			return fmt.Sprintf("its chain does not hold: %s allows %d CAs below itself",
+				name(ca), ca.MaxPathLen)
+		case !isRoot && now.After(ca.NotAfter):
+			return fmt.Sprintf("its chain does not hold: %s has expired", name(ca))
+		case !isRoot && now.Before(ca.NotBefore):
+			return fmt.Sprintf("its chain does not hold: %s has not begun to be valid", name(ca))
+		}
+	}
+	return ""
 }
 
 // claimedIssuer returns the delivered certificate that has the name of the issuer of top, where the

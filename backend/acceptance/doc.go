@@ -21,9 +21,11 @@ type Ordered struct {
 	// A-labels.
 	DNSNames []string
 	IPs      []net.IP
-	// Subject is set when the certificate is a person's or an organization's, whose names are
-	// CERTInext's to spell. Then it may hold mail addresses, and no names of hosts.
+	// Subject is set when the certificate is a person's or an organization's, whose common name is
+	// CERTInext's to spell, from these names. Then it may hold Mail, and no names of hosts.
 	Subject bool
+	Called  []string // the person's, the organization's and the certificate's name, and the like
+	Mail    string   // empty when none was ordered
 	// WWW is set when CERTInext was asked to add the name www. itself.
 	WWW bool
 	// Public is set for a certificate that browsers are to trust, whose life is limited by public
@@ -70,10 +72,10 @@ func (v *Verdict) AllFaults() []string {
 func Judge(cert Delivered, ordered *Ordered, now time.Time) Verdict {
 	var v Verdict
 	v.judgeUse(cert.Leaf)
-	v.judgeChain(cert)
+	v.judgeChain(cert, now)
 	v.judgeLife(cert.Leaf, ordered, now)
 	if ordered.Subject {
-		v.judgeSubject(cert.Leaf)
+		v.judgeSubject(cert.Leaf, ordered)
 	} else {
 		v.judgeNames(cert.Leaf, ordered)
 	}

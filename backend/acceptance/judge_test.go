@@ -82,7 +82,7 @@ func otherName(t *testing.T, dns string) pkix.Extension {
 func TestACertificateIsHeldAgainstItsOrder(t *testing.T) {
 	www := &Ordered{DNSNames: []string{"www.example.com"}, Public: true, Years: 1}
 	private := &Ordered{DNSNames: []string{"www.example.com"}, Years: 1}
-	person := &Ordered{Subject: true, Years: 2}
+	person := &Ordered{Subject: true, Called: []string{"Some Body", "a@example.com"}, Mail: "a@example.com", Years: 2}
 	address := &Ordered{IPs: []net.IP{net.IPv4(192, 0, 2, 1)}, Public: true}
 	at := func(y int, m time.Month, d int) time.Time { return time.Date(y, m, d, 0, 0, 0, 0, time.UTC) }
 	for name, c := range map[string]struct {
@@ -184,8 +184,46 @@ func TestACertificateIsHeldAgainstItsOrder(t *testing.T) {
 			ordered: person,
 		},
 		"a person with a name of a host": {
+			change:  func(c *x509.Certificate) { c.Subject.CommonName = "BODY Some (signature)" },
 			ordered: person,
 			fault:   "it holds the name www.example.com",
+		},
+		"another person": {
+			change: func(c *x509.Certificate) {
+				c.DNSNames, c.Subject.CommonName = nil, "Some Other"
+			},
+			ordered: person,
+			fault:   "it holds the common name Some Other",
+		},
+		"another person's mail address": {
+			change: func(c *x509.Certificate) {
+				c.DNSNames, c.EmailAddresses = nil, []string{"b@example.com"}
+				c.Subject.CommonName = "a@example.com"
+			},
+			ordered: person,
+			fault:   "it holds the mail address b@example.com",
+		},
+		"a person with a URI": {
+			change: func(c *x509.Certificate) {
+				c.DNSNames, c.URIs = nil, []*url.URL{{Scheme: "spiffe", Host: "example.com"}}
+				c.Subject.CommonName = "Some Body"
+			},
+			ordered: person,
+			fault:   "it holds the URI",
+		},
+		"another common name before the ordered one": {
+			change: func(c *x509.Certificate) {
+				c.Subject = pkix.Name{ExtraNames: []pkix.AttributeTypeAndValue{
+					{Type: commonName, Value: "evil.test"}, {Type: commonName, Value: "www.example.com"},
+				}}
+			},
+			fault: "it holds the common name evil.test",
+		},
+		"a mail address in the subject": {
+			change: func(c *x509.Certificate) {
+				c.Subject.ExtraNames = []pkix.AttributeTypeAndValue{{Type: emailAddress, Value: "a@example.com"}}
+			},
+			fault: "it holds the mail address a@example.com",
 		},
 		"a CA": {
 			change: func(c *x509.Certificate) { c.IsCA = true },
@@ -311,7 +349,8 @@ func FuzzJudge(f *testing.F) {
 	f.Add("evil\n.test", "\x1b[31m", int64(5), int64(-3))
 	f.Fuzz(func(t *testing.T, dns, cn string, begins, days int64) {
 		leaf := &x509.Certificate{
-			Subject: pkix.Name{CommonName: cn}, DNSNames: []string{dns},
+			Subject:   pkix.Name{Names: []pkix.AttributeTypeAndValue{{Type: commonName, Value: cn}}},
+			DNSNames:  []string{dns},
 			NotBefore: now.Add(time.Duration(begins) * time.Minute),
 		}
 		leaf.NotAfter = leaf.NotBefore.Add(time.Duration(days%100000) * day)

@@ -46,7 +46,7 @@ func (v *Verdict) judgeLife(leaf *x509.Certificate, ordered *Ordered, now time.T
 				"it is valid for %d days: public rules allow %d, and clients may refuse it",
 				life/day, days))
 		}
-	case ordered.Years > 0 && leaf.NotAfter.After(leaf.NotBefore.AddDate(ordered.Years, 1, 0)):
+	case ordered.Years > 0 && leaf.NotAfter.After(leaf.NotBefore.AddDate(ordered.Years, 2, 0)):
 		v.Faults = append(v.Faults, fmt.Sprintf(
 			"it is valid for %d days, longer than its subscription of validity_years=%d",
 			life/day, ordered.Years))

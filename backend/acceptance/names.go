@@ -41,13 +41,38 @@ func (v *Verdict) judgeNames(leaf *x509.Certificate, ordered *Ordered) {
 	v.judgeCommonName(leaf, ordered)
 }
 
-// judgeSubject looks for names of hosts in the certificate of a person or an organization.
-func (v *Verdict) judgeSubject(leaf *x509.Certificate) {
+// judgeSubject looks for names in the certificate of a person or an organization that are somebody
+// else's, and for names of hosts.
+func (v *Verdict) judgeSubject(leaf *x509.Certificate, ordered *Ordered) {
 	for _, n := range leaf.DNSNames {
 		v.holds("the name " + sanitize.Short(n))
 	}
 	for _, ip := range leaf.IPAddresses {
 		v.holds("the address " + ip.String())
+	}
+	for _, mail := range append(leaf.EmailAddresses, inSubject(leaf, emailAddress)...) {
+		if !strings.EqualFold(mail, ordered.Mail) {
+			v.holds("the mail address " + sanitize.Short(mail))
+		}
+	}
+	v.judgeOtherNames(leaf)
+	for _, cn := range inSubject(leaf, commonName) {
+		if !slices.ContainsFunc(ordered.Called, isIn(cn)) {
+			v.holds("the common name " + sanitize.Short(cn))
+		}
+	}
+}
+
+// isIn reports whether a common name holds all words of a name, in whatever order and case.
+func isIn(cn string) func(name string) bool {
+	words := strings.Fields(strings.ToLower(cn))
+	return func(name string) bool {
+		for word := range strings.FieldsSeq(strings.ToLower(name)) {
+			if !slices.Contains(words, word) {
+				return false
+			}
+		}
+		return true
 	}
 }
 
@@ -78,18 +103,40 @@ func (v *Verdict) judgeOtherNames(leaf *x509.Certificate) {
 	}
 }
 
-// judgeCommonName looks for a common name that is none of the ordered names.
+// judgeCommonName looks for common names that are none of the ordered names, and for mail addresses
+// beside them.
 func (v *Verdict) judgeCommonName(leaf *x509.Certificate, ordered *Ordered) {
-	cn := leaf.Subject.CommonName
-	ip := net.ParseIP(cn)
-	switch {
-	case cn == "",
-		slices.ContainsFunc(ordered.DNSNames, sameName(cn)),
-		slices.ContainsFunc(leaf.DNSNames, sameName(cn)), // which was looked at by itself
-		ip != nil && slices.ContainsFunc(ordered.IPs, ip.Equal):
-	default:
-		v.holds("the common name " + sanitize.Short(cn))
+	for _, cn := range inSubject(leaf, commonName) {
+		ip := net.ParseIP(cn)
+		switch {
+		case slices.ContainsFunc(ordered.DNSNames, sameName(cn)),
+			slices.ContainsFunc(leaf.DNSNames, sameName(cn)), // which was looked at by itself
+			ip != nil && slices.ContainsFunc(ordered.IPs, ip.Equal):
+		default:
+			v.holds("the common name " + sanitize.Short(cn))
+		}
 	}
+	for _, mail := range inSubject(leaf, emailAddress) {
+		v.holds("the mail address " + sanitize.Short(mail))
+	}
+}
+
+// The attributes of a subject that can name somebody: RFC 5280, 4.1.2.6, and PKCS #9.
+var (
+	commonName   = asn1.ObjectIdentifier{2, 5, 4, 3}
+	emailAddress = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 1}
+)
+
+// inSubject returns all values of an attribute in the certificate's subject: it may have several,
+// and Go's parser shows the last one only.
+func inSubject(leaf *x509.Certificate, attribute asn1.ObjectIdentifier) []string {
+	var values []string
+	for _, a := range leaf.Subject.Names {
+		if text, isText := a.Value.(string); isText && a.Type.Equal(attribute) {
+			values = append(values, text)
+		}
+	}
+	return values
 }
 
 func (v *Verdict) lacks(what string) {

@@ -231,7 +231,7 @@ func (y *syncer) loadFamilies(ctx context.Context, group string) {
 // handleRow imports or updates the certificate of one order. A failure with this order is counted;
 // an error ends the synchronization.
 func (y *syncer) handleRow(ctx context.Context, row certinext.ReportRow) error {
-	if row.OrderID == "" || y.isOwn(row) {
+	if row.OrderID == "" {
 		return nil
 	}
 	known, err := y.findKnown(ctx, row)
@@ -239,6 +239,8 @@ func (y *syncer) handleRow(ctx context.Context, row certinext.ReportRow) error {
 		return err
 	}
 	switch status := row.Status(); {
+	case y.isOwn(row) && (known == nil || status != certinext.StatusRevoked):
+		return nil // its order is open, and takes care of itself
 	case known != nil && status == certinext.StatusRevoked:
 		return y.recordRevoked(ctx, known.Serial, row)
 	case known != nil && known.Imported && known.Replaces != "":

@@ -13,15 +13,13 @@ import (
 
 // specialUse are the names of IANA's registry of special-use domain names (RFC 6761) under which
 // nobody can prove to a public CA that a host is his, and internal, which ICANN has reserved for
-// private networks in 2024. The reverse zones below arpa are among them: since March 2026, section
-// 4.2.2 of the Baseline Requirements forbids to certify names there.
+// private networks in 2024. arpa as a whole is the Internet's own infrastructure: since March 2026,
+// section 4.2.2 of the Baseline Requirements forbids to certify names in its reverse zones.
 //
 // Left out are example, example.com, example.net and example.org: they are nobody's, so that
 // CERTInext's sandbox and every example use them.
 var specialUse = []string{
-	"6tisch.arpa", "alt", "eap-noob.arpa", "eap.arpa", "home.arpa", "in-addr.arpa", "internal",
-	"invalid", "ip6.arpa", "ipv4only.arpa", "local", "localhost", "onion", "resolver.arpa",
-	"service.arpa", "test",
+	"alt", "arpa", "internal", "invalid", "local", "localhost", "onion", "test",
 }
 
 // documentationTLD is the special-use name that is let through though it is no top-level domain.

@@ -4,6 +4,7 @@
 package issuing
 
 import (
+	"cmp"
 	"net/mail"
 	"regexp"
 	"strings"
@@ -30,6 +31,9 @@ type Role struct {
 	account.OrderDefaults // empty fields are the config's
 	// ConsentFor is the base URL that ConsentToken was written for. It is never sent to another.
 	ConsentFor string
+	// ConsentOrganization is the number of the organization that ConsentToken was written for, the
+	// role's or config's. It is never sent for another one. Roles of earlier versions have none.
+	ConsentOrganization string
 
 	ValidityYears   int               // of the subscription: 1, 2 or 3
 	AutoRenew       bool              // by CERTInext
@@ -175,12 +179,13 @@ func (r *Role) BindConsent(before *Role, cfg *account.Config) (warnings []string
 	case r.ConsentToken == tokenNotGiven:
 		return r.keepConsent(before), nil
 	case r.ConsentToken == "":
-		r.ConsentFor = ""
+		r.ConsentFor, r.ConsentOrganization = "", ""
 	case cfg == nil:
 		return nil, fault.BadField("consent_token",
 			"needs the config to be written first: the token is for that account only")
 	default:
 		r.ConsentFor = cfg.BaseURL
+		r.ConsentOrganization = cmp.Or(r.OrganizationNumber, cfg.OrganizationNumber)
 	}
 	return nil, nil
 }
@@ -190,10 +195,11 @@ func (r *Role) BindConsent(before *Role, cfg *account.Config) (warnings []string
 // that it was dropped.
 func (r *Role) keepConsent(before *Role) (warnings []string) {
 	r.ConsentToken, r.ConsentFor = before.ConsentToken, before.ConsentFor
+	r.ConsentOrganization = before.ConsentOrganization
 	if r.ConsentToken == "" || r.OrganizationNumber == before.OrganizationNumber {
 		return nil
 	}
-	r.ConsentToken, r.ConsentFor = "", ""
+	r.ConsentToken, r.ConsentFor, r.ConsentOrganization = "", "", ""
 	return []string{"consent_token: was dropped, since it belongs to the organization that " +
 		"organization_number named before: write the token of the new one"}
 }

@@ -257,6 +257,13 @@ func (s Subject) DisplayName(variant string) string {
 	return s["email"]
 }
 
+// Called returns the names of which the certificate's common name has to hold one: CERTInext
+// decides which, and what stands beside it.
+func (s Subject) Called() []string {
+	return NonEmpty(strings.TrimSpace(s["first_name"]+" "+s["last_name"]),
+		s["organization_name"], s["email"])
+}
+
 // Forget returns the subject without the number of the identity document, for an order that is
 // closed. It does not change s.
 func (s Subject) Forget() Subject {

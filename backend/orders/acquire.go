@@ -63,7 +63,7 @@ func (w *caller) acquireOrder(ctx context.Context) (h *heldOrder, rekey bool, er
 	if err := w.journal.registry.load(ctx, w.storage); err != nil {
 		return nil, false, err
 	}
-	if err := w.journal.registry.futureOf(w.role.Name); err != nil {
+	if err := w.journal.registry.blocked(w.role.Name); err != nil {
 		return nil, false, err
 	}
 	if w.plan.Request.ID != "" {

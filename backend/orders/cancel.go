@@ -27,6 +27,11 @@ func (journal *Journal) CancelOrder(
 	if err := journal.mayActOn(ctx, s, role, id, requester); err != nil {
 		return nil, err
 	}
+	if requester == Operator {
+		if gone, err := endUnreadable(ctx, journal, s, role, id); err != nil || gone != nil {
+			return gone, err
+		}
+	}
 	if reason == "" {
 		reason = "No longer required"
 	}

@@ -4,6 +4,7 @@
 package orders
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -240,9 +241,12 @@ func (d *driver) create(ctx context.Context) (*certinext.Order, error) {
 // config's.
 func (d *driver) consent() account.Secret {
 	defaults := d.defaults()
-	ownToken := d.role != nil && d.role.ConsentToken != ""
-	if defaults.OrganizationNumber != d.order.Placement.OrganizationNumber ||
-		(ownToken && d.role.ConsentFor != d.config.BaseURL) {
+	number := defaults.OrganizationNumber
+	if number != d.order.Placement.OrganizationNumber {
+		return ""
+	}
+	if r := d.role; r != nil && r.ConsentToken != "" &&
+		(r.ConsentFor != d.config.BaseURL || cmp.Or(r.ConsentOrganization, number) != number) {
 		return ""
 	}
 	return defaults.ConsentToken

@@ -21,7 +21,7 @@ import (
 // ordered returns what the order's certificate has to be.
 func (o *orderEntry) ordered() *acceptance.Ordered {
 	p := &o.Placement
-	return &acceptance.Ordered{
+	ordered := &acceptance.Ordered{
 		DNSNames: p.DNSNames,
 		IPs:      p.IPs,
 		Subject:  p.Subject != nil,
@@ -29,7 +29,15 @@ func (o *orderEntry) ordered() *acceptance.Ordered {
 		Public:   p.Family == certinext.FamilySSL,
 		Years:    p.ValidityYears,
 	}
+	if ordered.Subject {
+		ordered.Called, ordered.Mail = p.Subject.Called(), p.Subject["email"]
+		ordered.Years = longestSubscription // the product implies its term, by its name
+	}
+	return ordered
 }
+
+// longestSubscription is how many years CERTInext's subscriptions last at most.
+const longestSubscription = 3
 
 // judge compares a downloaded certificate with what was ordered (ADR 0025).
 func (o *orderEntry) judge(cert *certificates.Downloaded, now time.Time) acceptance.Verdict {

@@ -140,7 +140,8 @@ func (journal *Journal) notOpen(ctx context.Context, s logical.Storage, role, id
 		return fault.BadField("id", "order %s is over: nobody fetched its certificate in time, "+
 			"and its key is erased. Request a new certificate, or have this one reissued", o.ID)
 	}
-	return fault.BadField("id", "order %s is over: %s", o.ID, o.State)
+	return fault.BadField("id",
+		"order %s is over: %s. Request a new certificate if one is needed", o.ID, o.State)
 }
 
 // CollectOrder hands over the certificate of an order to the requester that placed it, as

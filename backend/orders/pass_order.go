@@ -26,14 +26,14 @@ const (
 )
 
 // Due lists the background pass's work on open orders that are due, the longest overdue first: the
-// jobs of asking call CERTInext, those of own do not. Each list has at most limit jobs.
+// jobs of asking call CERTInext, those of own do not. Each list has at most limit jobs. Besides an
+// error, it lists the orders that could be read.
 func (journal *Journal) Due(
 	ctx context.Context, s logical.Storage, limit int,
 ) (own, asking []host.Job, err error) {
-	if err := journal.registry.load(ctx, s); err != nil {
-		return nil, nil, err
-	}
-	for _, key := range journal.registry.takeUnreadable() {
+	err = journal.registry.load(ctx, s)
+	untold, again := journal.registry.rereadUnreadable(ctx, s)
+	for _, key := range untold {
 		journal.Log.Error("the entry of an open order cannot be read and is left alone", "key", key)
 	}
 	jobs := func(ids []string) (out []host.Job) {
@@ -46,7 +46,7 @@ func (journal *Journal) Due(
 	}
 	handed, others := journal.registry.due(journal.Now(), limit)
 	// All that is left of what was handed over is to erase its key.
-	return jobs(handed), jobs(others), nil
+	return jobs(handed), jobs(others), errors.Join(err, again)
 }
 
 // passOrder takes an order as far as possible for the background pass, which waits for CERTInext's

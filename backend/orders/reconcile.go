@@ -109,7 +109,7 @@ func (d *driver) locate(ctx context.Context) (remoteID, error) {
 	if o.Reissue != nil {
 		return d.findReissue(ctx)
 	}
-	if d.mayReplay() {
+	if d.mayReplay() && d.isKeyRemembered(ctx) {
 		return d.replay(ctx)
 	}
 	found, err := d.journal.report.find(ctx, d)
@@ -167,14 +167,19 @@ func keyless(cfg *account.Config, family certinext.Family) bool {
 // not documented.
 const replayWindow = 24 * time.Hour
 
-// mayReplay reports whether the create may be repeated with its Idempotency-Key to find the order:
-// while CERTInext certainly remembers the key. That buys an order that never arrived, so not while
-// ordering is paused. And a create may take minutes, so not for a caller that waits for an answer
-// only.
+// mayReplay reports whether the create may be repeated with its Idempotency-Key to find the order.
+// That buys an order that never arrived, so not while ordering is paused. And a create may take
+// minutes, so not for a caller that waits for an answer only.
 func (d *driver) mayReplay() bool {
-	if !d.config.TrustIdempotencyKey || !d.sendsKey() ||
-		d.config.MayOrder() != nil || d.purpose.isHurried() {
-		return false
+	return d.config.TrustIdempotencyKey && d.sendsKey() &&
+		d.config.MayOrder() == nil && !d.purpose.isHurried()
+}
+
+// isKeyRemembered reports whether CERTInext certainly remembers the create's Idempotency-Key: by a
+// clock that is known to be right, which CERTInext is asked for if it has told no time yet.
+func (d *driver) isKeyRemembered(ctx context.Context) bool {
+	if _, seen := d.journal.Account.ClockSkew(); !seen {
+		d.journal.Account.LearnClock(ctx, d.storage)
 	}
 	now, certain := d.journal.Account.Time()
 	age := now.Sub(d.order.askedAt())

@@ -32,8 +32,7 @@ type registry struct {
 	since    time.Time           // by when what was read was stored, by the clock that nobody sets
 	orders   map[string]*tracked // by order id
 
-	unreadable []string         // storage keys of entries that could not be decoded
-	future     map[string]error // by role: an entry of a later version of the plugin
+	unreadable map[string]*unreadableEntry // by storage key
 }
 
 // A tracked is one open order.
@@ -119,62 +118,55 @@ func (r *registry) read(ctx context.Context, s logical.Storage) error {
 	if err != nil {
 		return err
 	}
+	var errs []error
 	for _, role := range roles {
-		if err := r.readRole(ctx, s, strings.TrimSuffix(role, "/")); err != nil {
-			return err
+		errs = append(errs, r.readRole(ctx, s, strings.TrimSuffix(role, "/")))
+		if ctx.Err() != nil {
+			break
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
+// maxReadFaults is after how many entries that storage does not read the others are not tried.
+const maxReadFaults = 10
+
+// readRole adds a role's orders in storage that the registry does not have. An entry that storage
+// does not read keeps no other order from going on, but the registry does not count as filled.
 func (r *registry) readRole(ctx context.Context, s logical.Storage, role string) error {
 	ids, err := store.List(ctx, s, OpenPrefix+role+"/")
 	if err != nil {
 		return err
 	}
+	var faults []error
 	for _, id := range ids {
 		if _, known := r.status(id); known {
 			continue
 		}
 		key := OpenPrefix + role + "/" + id
 		e, err := s.Get(ctx, key)
-		if err != nil {
+		switch {
+		case err != nil && (ctx.Err() != nil || len(faults) == maxReadFaults):
 			return fmt.Errorf("reading %s: %w", key, err)
-		}
-		if e != nil {
-			r.addStored(role, e)
+		case err != nil:
+			faults = append(faults, fmt.Errorf("reading %s: %w", key, err))
+		default:
+			r.addStored(key, e)
 		}
 	}
-	return nil
+	return errors.Join(faults...)
 }
 
-// addStored adds the order of a role's stored entry. An entry that cannot be decoded is only
-// remembered as such: it must not keep all other orders from going on.
-func (r *registry) addStored(role string, e *logical.StorageEntry) {
-	o, err := store.Decode[orderEntry](e, e.Key)
+// addStored adds the order of a stored entry, which is nil when it is gone. An entry that cannot be
+// decoded is only remembered as such.
+func (r *registry) addStored(key string, e *logical.StorageEntry) {
+	o, err := store.Decode[orderEntry](e, key)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var future *store.FutureError
-	switch {
-	case errors.As(err, &future):
-		if r.future == nil {
-			r.future = make(map[string]error)
-		}
-		r.future[role] = future
-		r.unreadable = append(r.unreadable, e.Key)
-	case err != nil:
-		r.unreadable = append(r.unreadable, e.Key)
-	case r.orders[o.ID] == nil:
+	r.setUnreadable(key, err)
+	if err == nil && o != nil && r.orders[o.ID] == nil {
 		r.add(&tracked{id: o.ID, role: o.Role}).describe(o)
 	}
-}
-
-// futureOf returns why nothing is ordered under a role: an open order of it is not known to this
-// version of the plugin, and may be the same request's.
-func (r *registry) futureOf(role string) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.future[role]
 }
 
 // add adds t and returns it. The caller holds mu.
@@ -210,7 +202,7 @@ func (r *registry) hold(t *tracked) *heldOrder {
 func (r *registry) forget(now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.loaded, r.since, r.future = false, now, nil
+	r.loaded, r.since = false, now
 	r.outdated++
 	for id, t := range r.orders {
 		if t.busy == nil && t.handed == nil && t.unsaved == nil && !t.unsent {
@@ -424,15 +416,6 @@ func (r *registry) marked(rows []certinext.ReportRow) map[string]tracked {
 		}
 	}
 	return found
-}
-
-// takeUnreadable returns, once, the storage keys of entries that could not be decoded.
-func (r *registry) takeUnreadable() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	keys := r.unreadable
-	r.unreadable = nil
-	return keys
 }
 
 // longestLook is how long the background pass leaves an order alone at most. The clock was ahead

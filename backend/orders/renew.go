@@ -43,6 +43,10 @@ func (journal *Journal) renewal(
 	if err != nil {
 		return r, err
 	}
+	if len(c.Held) > 0 {
+		return r, fault.BadField("serial", "%s is held, and has no successor yet: %s",
+			c.View().Serial, heldBecause(c))
+	}
 	due := c.NotAfter.Add(-role.RenewalWindow)
 	if role.RenewalWindow > 0 && journal.Now().Before(due) {
 		return r, fault.BadField("serial", "%s expires at %s: "+

@@ -20,6 +20,7 @@ type stored struct {
 	Variant         string                 `json:"variant"`
 	Defaults        account.StoredDefaults `json:"defaults,omitzero"`
 	ConsentFor      string                 `json:"consent_for,omitempty"`
+	ConsentOrg      string                 `json:"consent_organization,omitempty"`
 	ValidityYears   int                    `json:"validity_years"`
 	AutoRenew       bool                   `json:"auto_renew,omitempty"`
 	RenewBeforeDays int                    `json:"renew_before_days,omitempty"`
@@ -69,6 +70,7 @@ func newStored(r *issuing.Role) *stored {
 	return &stored{
 		Version: 1, ProductCode: r.ProductCode, Variant: r.Variant,
 		Defaults: account.NewStoredDefaults(r.OrderDefaults), ConsentFor: r.ConsentFor,
+		ConsentOrg:    r.ConsentOrganization,
 		ValidityYears: r.ValidityYears, AutoRenew: r.AutoRenew,
 		RenewBeforeDays: r.RenewBeforeDays, AutoSecureWWW: r.AutoSecureWWW,
 		CustomFields: maps.Clone(r.CustomFields), Tags: r.Tags, Remarks: r.Remarks,
@@ -101,7 +103,8 @@ func (s *stored) role(name string) *issuing.Role {
 		Name: name, ProductCode: s.ProductCode, Variant: s.Variant,
 		Family:        account.Shapes[s.Variant].Family,
 		OrderDefaults: s.Defaults.Defaults(), ConsentFor: s.ConsentFor,
-		ValidityYears: s.ValidityYears, AutoRenew: s.AutoRenew,
+		ConsentOrganization: s.ConsentOrg,
+		ValidityYears:       s.ValidityYears, AutoRenew: s.AutoRenew,
 		RenewBeforeDays: s.RenewBeforeDays, AutoSecureWWW: s.AutoSecureWWW,
 		CustomFields: s.CustomFields, Tags: s.Tags, Remarks: s.Remarks,
 		RecipientEmails: s.RecipientEmails, CAProfileID: s.CAProfileID,

@@ -60,6 +60,7 @@ func storedV2() map[string]any {
 	role := all["role"].(*stored)
 	role.ReuseWindow = &window
 	role.OrderAccess = issuing.AccessRequester
+	role.ConsentOrg = "4000001"
 	return all
 }
 

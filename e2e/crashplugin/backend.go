@@ -51,7 +51,7 @@ func (b *backend) Initialize(ctx context.Context, req *logical.InitializationReq
 	return b.Backend.Initialize(ctx, &seen)
 }
 
-var labelled = regexp.MustCompile(`^(?:issue|sign|orders|revoke)/([^/]+)`)
+var labelled = regexp.MustCompile(`^(?:issue|sign|orders|operator/orders|revoke)/([^/]+)`)
 
 // HandleRequest hands a request to the engine. The answer is an event, too: the engine has given it, and Vault, which has yet
 // to store its lease, has not got it.

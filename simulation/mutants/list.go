@@ -183,8 +183,8 @@ var mutants = []Mutant{
 	{
 		Name: "an order in doubt is sent again where nobody honours its key",
 		File: "backend/orders/reconcile.go",
-		Old:  "if !d.config.TrustIdempotencyKey || !d.sendsKey() ||",
-		New:  "if !d.sendsKey() ||",
+		Old:  "return d.config.TrustIdempotencyKey && d.sendsKey()",
+		New:  "return d.sendsKey()",
 		Like: "a check that is left out",
 	},
 	{
