@@ -22,19 +22,14 @@ type purchase struct {
 	arrived []moment
 }
 
-// A moment is a time by the true clock and by the plugin's clock, which may be wrong, with the
-// latest time that the plugin's clock has shown until then: a window that was over once does not
-// start again when the clock is corrected.
+// A moment is a time by the true clock and by the plugin's clock, which may be wrong, with the time
+// that the plugin's clock would show had it never been set back: a window that was over once does
+// not start again when the clock is corrected.
 type moment struct{ true, plugin, latest time.Time }
 
 func (w *world) moment() moment {
-	now := w.pluginNow()
-	w.latestMu.Lock()
-	defer w.latestMu.Unlock()
-	if now.After(w.latest) {
-		w.latest = now
-	}
-	return moment{time.Now(), now, w.latest}
+	now := time.Now()
+	return moment{now, w.pluginNow(), now.Add(time.Duration(w.leapt.Load()))}
 }
 
 // within reports whether m is at most d after another moment by all clocks. The plugin measures its

@@ -99,6 +99,9 @@ func (v *vault) end(l *lease) {
 // meanwhile may have been looked at by the clock as it was before, or as it is now.
 func setClock(w *world, ahead int64) {
 	w.vault.seeClocks()
+	if leap := ahead - w.pluginAhead.Load(); leap > 0 {
+		w.leapt.Add(leap)
+	}
 	w.pluginAhead.Store(ahead)
 	w.vault.seeClocks()
 }

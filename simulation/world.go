@@ -8,7 +8,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,8 +30,7 @@ type world struct {
 	processes int
 
 	pluginAhead, caAhead atomic.Int64 // how far the clocks are ahead, in nanoseconds
-	latestMu             sync.Mutex
-	latest               time.Time // the latest time that the plugin's clock has shown
+	leapt                atomic.Int64 // how far the plugin's clock was set forward in all, in nanoseconds
 	ids                  *rand.Rand
 	wireCalls            atomic.Int64
 	calls                []*call
