@@ -184,7 +184,7 @@ var crashFlows = []crashFlow{
 	},
 	{
 		name: "dark-paper", cell: "paper", first: askedFor, steps: []crashStep{askStep}, killed: []string{"ask'"},
-		journal: "ask': put order/open, create-ssl, put order/open, track, agreement, track, certificate, certificate, put cert, answer",
+		journal: "ask': create-ssl, put order/open, track, agreement, track, certificate, certificate, put cert, answer",
 	},
 	{
 		name: "report", cell: "live", own: true, first: askedFor, steps: []crashStep{askStep}, killed: []string{"ask'"},
