@@ -30,7 +30,7 @@ type world struct {
 	processes int
 
 	pluginAhead, caAhead atomic.Int64 // how far the clocks are ahead, in nanoseconds
-	leapt                atomic.Int64 // how far the plugin's clock was set forward in all, in nanoseconds
+	leapt                atomic.Int64 // nanoseconds by which the plugin's was set forward in all
 	ids                  *rand.Rand
 	wireCalls            atomic.Int64
 	calls                []*call
