@@ -963,6 +963,18 @@ var cases = []struct {
 			},
 		},
 	},
+	{
+		"an answer that was handed back is nobody's, though the plugin died then", "lease/unstored", false, History{
+			Seed: 2480203, Manners: Manners{IssueDelay: 2 * time.Second, TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "bob", Role: "web", Name: "n1"}, How: "force"},
+				{Do: "issue", Request: Request{Who: "bob", Role: "web", Name: "n1"}, How: "force", Loss: "unleasable", Then: 23},
+				{Do: "disk", At: "get role/", Bad: "after", For: 1 * time.Second, Skip: 2, Then: 1},
+				{Do: "issue", Request: Request{Who: "ann", Role: "hand", Name: "n2"}, Then: 3},
+				{Do: "restart"},
+			},
+		},
+	},
 }
 
 // TestCases: what was broken once stays mended, and what is open says so until it is.

@@ -225,7 +225,9 @@ func (w oracle) judgeEnds() {
 			continue
 		}
 		what := "lease/not-revoked"
-		switch {
+		switch c := w.storedCert(l.serial); {
+		case l.unknown && c != nil && c.Delivery == nil:
+			continue // it was handed back, and the plugin has died before it could say so
 		case l.unknown:
 			what = "lease/unstored"
 		case l.ending == nil:
