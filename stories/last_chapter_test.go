@@ -115,7 +115,7 @@ func TestRefusedRequestsLeaveNoOrders(t *testing.T) {
 }
 
 // However it ended, whoever comes to collect is told what to do.
-func TestCollectingAnOrderThatIsOverSaysWhatToDo(t *testing.T) {
+func TestCollectingAnOrderThatIsOverNamesTheRemedy(t *testing.T) {
 	for name, end := range map[string]func(m *mount, o map[string]any){
 		"rejected":  func(m *mount, o map[string]any) { _ = m.ca.Reject(o["ca_order_id"].(string), "no") },
 		"cancelled": func(m *mount, o map[string]any) { m.tryDelete("orders/web/" + o["order_id"].(string)) },
