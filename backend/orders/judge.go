@@ -64,6 +64,9 @@ func (h *heldOrder) judgeStored(c *certificates.Entry) error {
 		return nil
 	}
 	certs, err := certificates.Parse(append([]string{c.Certificate}, c.Chain...))
+	if err == nil && len(certs) == 0 {
+		err = certificates.ErrNoLeaf
+	}
 	if err != nil {
 		return fmt.Errorf("order %s: the stored certificate: %w", h.id, err)
 	}
