@@ -6,6 +6,7 @@ package e2e_test
 import (
 	"crypto/ecdsa"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -147,6 +148,7 @@ func (c *chaos) compareRequests(b *books) {
 			}
 		}
 		c.compareRefused(a, p, certs)
+		c.compareCompromised(p, b)
 		if most := p.most(certs); len(p.orders) > most {
 			c.found(duplicate, "%s wanted %s %d times and has bought %d, not %d at most\n%s",
 				c.requesters[a.requester].label(), a.cn, len(p.wanted), len(p.orders), most, tell(p.orders, p.wanted))
@@ -168,6 +170,25 @@ func (c *chaos) compareRefused(a asking, p *purchase, certs map[string]*storedCe
 		}
 		if !slices.ContainsFunc(p.orders, fits) {
 			c.wrong("%s was refused although its certificate is there to be had: %s\n%s", w, w.refused, tell(p.orders, p.wanted))
+		}
+	}
+}
+
+// ofCompromised finds the certificate that a refused key was revoked with.
+var ofCompromised = regexp.MustCompile(`its key is compromised: certificate ([0-9a-f:]+) was revoked for that`)
+
+// compareCompromised looks at those whose key was called compromised: a certificate with that key has to have been revoked.
+func (c *chaos) compareCompromised(p *purchase, b *books) {
+	revoked := make(map[string]bool)
+	for _, r := range b.ca {
+		for _, serial := range r.Serials {
+			revoked[plainSerial(serial)] = !r.RevokedAt.IsZero() // for another reason, if that came first
+		}
+	}
+	for _, w := range p.wanted {
+		found := ofCompromised.FindStringSubmatch(w.refused)
+		if found != nil && !revoked[plainSerial(found[1])] {
+			c.wrong("%s was refused for a key whose certificate is not revoked: %s", w, w.refused)
 		}
 	}
 }

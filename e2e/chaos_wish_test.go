@@ -287,6 +287,8 @@ func (k *chaosClient) refusedTo(w *wish, kind, reason string) {
 	switch {
 	case w.csr != "" && strings.Contains(reason, "Duplicate CSR"):
 		w.refused = reason // version 1 certifies a key once: what the books say of that key has to bear it out
+	case w.csr != "" && strings.Contains(reason, "its key is compromised"):
+		w.refused = reason // somebody has revoked it as that: the books have to know of it
 	case strings.Contains(reason, "which is over"):
 		w.refused = reason
 		if w.lost == 0 && !w.again {

@@ -6,12 +6,14 @@ package e2e_test
 import (
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -118,13 +120,29 @@ log_level            = "trace"
 	require.NoError(t, os.WriteFile(filepath.Join(v.dir, "vault.hcl"), []byte(config), 0o600))
 }
 
-// freeAddress returns a loopback address that nobody listens on at this moment.
+// A port that the kernel gives to whoever asks for any (from 32768 on) may be somebody's outgoing connection by the time that Vault listens.
+const (
+	firstPort = 20000
+	portCount = 12000
+)
+
+var nextPort atomic.Uint32
+
+func init() { nextPort.Store(rand.Uint32N(portCount)) } // other test programs run beside this one
+
+// freeAddress returns a loopback address that nobody listens on, and that nobody is given by chance.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
+	for range portCount {
+		address := fmt.Sprintf("127.0.0.1:%d", firstPort+nextPort.Add(1)%portCount)
+		l, err := net.Listen("tcp", address)
+		if err == nil {
+			require.NoError(t, l.Close())
+			return address
+		}
+	}
+	require.Fail(t, "every port is taken")
+	return ""
 }
 
 // launch starts the process and waits until it listens.
