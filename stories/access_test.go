@@ -163,6 +163,39 @@ func TestAnOperatorHandsAnOrderOver(t *testing.T) {
 	}
 }
 
+// The same request finds its order again, but not one that is somebody else's by now.
+func TestWhoPlacedAnOrderThatWasHandedOverDoesNotFindItAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := validated(certinexttest.Live)
+		ca.IssueDelay = time.Hour
+		m := newMount(t, ca)
+		order, _ := m.asEntity("ann", logical.UpdateOperation, "orders/web", www)
+		id := order.Data["order_id"].(string)
+		m.write("operator/orders/web/"+id, map[string]any{"entity_id": "bob"})
+		again, refusal := m.asEntity("ann", logical.UpdateOperation, "orders/web", www)
+		require.Empty(t, refusal)
+		require.NotEqual(t, id, again.Data["order_id"])
+		m.start()
+		third, _ := m.asEntity("ann", logical.UpdateOperation, "orders/web", www)
+		require.Equal(t, again.Data["order_id"], third.Data["order_id"])
+		require.Len(t, ca.Orders(), 2)
+	})
+}
+
+// Only its certificate's entry says that an order was answered at once, and a new process has not read that yet.
+func TestWhatWasCollectedIsNotHandedOverAfterARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMount(t, validated(certinexttest.Live))
+		issued, refusal := m.asEntity("ann", logical.UpdateOperation, "issue/web", www)
+		require.Empty(t, refusal)
+		m.start()
+		stored := m.storage.dump(t)
+		require.Contains(t, m.refused("operator/orders/web/"+issued.Data["order_id"].(string), map[string]any{"entity_id": "bob"}),
+			"handed over already")
+		require.Equal(t, stored, m.storage.dump(t))
+	})
+}
+
 func TestAnOperatorEndsAnybodysOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ca := validated(certinexttest.Live)

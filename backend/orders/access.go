@@ -95,14 +95,32 @@ func (journal *Journal) HandOver(
 			"order %s was collected by the requester that placed it: it has nothing to hand over",
 			o.ID)
 	}
-	if o.Serial != "" {
-		if err := journal.handOverCertificate(ctx, s, o.Serial, to); err != nil {
+	serial, err := h.storedSerial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if serial != "" {
+		if err := journal.handOverCertificate(ctx, s, serial, to); err != nil {
 			return nil, err
 		}
 	}
-	o.Requester = to
+	// The requester that placed it would find it by sending its request again.
+	o.Requester, o.Fingerprint = to, ""
 	o.note(journal.Now(), "handed over by an operator to %s", sanitize.Short(to))
 	return o.view(), journal.saveOrder(ctx, s, o)
+}
+
+// storedSerial returns the serial number, with dashes, of the order's certificate; empty while none
+// is stored. The order's own entry may not say it, see [driver.endRevoked].
+func (h *heldOrder) storedSerial(ctx context.Context) (string, error) {
+	if h.entry.Serial != "" {
+		return h.entry.Serial, nil
+	}
+	c, err := h.journal.Certificates.OfOrder(ctx, h.storage, h.id)
+	if err != nil || c == nil {
+		return "", err
+	}
+	return c.Serial, nil
 }
 
 // handOverCertificate is the part of HandOver that is the certificate's entry.
