@@ -296,3 +296,19 @@ func TestWhatWasStoredUnjudgedIsJudgedWhenItIsFetched(t *testing.T) {
 		m.heldOrder()
 	})
 }
+
+// What CERTInext did wrong once it may do wrong again, at somebody's cost: first an operator decides.
+func TestAHeldOrderIsNotReissuedBeforeAnOperatorHasDecided(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := wrongly(certinexttest.MisissueExtraName)
+		m := newMount(t, ca)
+		m.must(call{op: logical.PatchOperation, path: "roles/web", data: map[string]any{"allow_reissue": true}})
+		m.refused("issue/web", www)
+		id := m.heldOrder()["order_id"].(string)
+		asked := ca.Calls()
+		require.Contains(t, m.refused("orders/web/"+id+"/reissue", nil), "An operator of Vault has to release or revoke it")
+		require.Equal(t, asked, ca.Calls())
+		m.release(id)
+		require.NotEqual(t, id, m.write("orders/web/"+id+"/reissue", nil).Data["order_id"])
+	})
+}

@@ -114,6 +114,8 @@ func (w *caller) reissuable(ctx context.Context, r ReissueRequest) (*orderEntry,
 	case o.Serial == "" || (o.State != StateIssued && o.State != StateUnclaimed):
 		return nil, fault.BadField("id", "order %s is %s: only an issued one can be reissued",
 			o.ID, o.State)
+	case o.Held:
+		return nil, &Error{Order: o.view(), Err: errHeld}
 	case o.Placement.ProductCode != w.role.ProductCode || o.Placement.Variant != w.role.Variant:
 		return nil, fault.BadField("id", "order %s is for product %s, and the role's is %s now",
 			o.ID, o.Placement.ProductCode, w.role.ProductCode)
