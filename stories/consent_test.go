@@ -60,6 +60,43 @@ func TestAConsentTokenThatIsWrittenAgainServesTheNewAddress(t *testing.T) {
 	require.NotContains(t, m.refused("issue/ov", www), "consent_token:")
 }
 
+// Two accounts share CERTInext's address, and each organization belongs to one of them.
+func TestAConsentTokenIsSentForItsOwnAccountOnly(t *testing.T) {
+	for name, c := range map[string]struct {
+		field string
+		value func(config map[string]any) string
+		again bool
+	}{
+		"another account": {"client_id", func(map[string]any) string { return "another-account" }, true},
+		"another spelling": {"base_url", func(config map[string]any) string {
+			return strings.ToUpper(config["base_url"].(string)) + ":443/"
+		}, false},
+	} {
+		for _, form := range []string{"stored now", "stored by an earlier version"} {
+			t.Run(name+"/"+form, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					m := newMount(t, validated(certinexttest.Live))
+					m.vettedRole("ov", "ov", map[string]any{"consent_token": certinexttest.DefaultConsentToken})
+					old := form == "stored by an earlier version"
+					if old {
+						m.rewrite("role/ov", func(role map[string]any) { role["consent_for"] = sandboxURL })
+						m.start()
+					}
+					config := m.account()
+					config[c.field], config["verify_connection"] = c.value(config), false
+					m.write("config", config)
+					_, refusal := m.asEntity("ann", logical.UpdateOperation, "orders/ov", www)
+					if c.again && !old { // an earlier version did not say whose account it was
+						require.Contains(t, refusal, "consent_token: was written to the role for")
+						return
+					}
+					require.NotContains(t, refusal, "consent_token:")
+				})
+			})
+		}
+	}
+}
+
 // The role has a token and takes its organization from config, which then names another one.
 func TestARolesConsentTokenStaysWithConfigsOrganization(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

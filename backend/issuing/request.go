@@ -151,9 +151,9 @@ func NewPlan(
 		return nil, fault.BadField("organization_number", "is required in the role or config: "+
 			"CERTInext takes no %s order without a vetted organization", role.Shape().Base)
 	}
-	if role.ConsentToken != "" && role.ConsentFor != cfg.BaseURL {
-		return nil, fault.BadField("consent_token",
-			"was written to the role for %s: write it again for %s", role.ConsentFor, cfg.BaseURL)
+	if !role.HasConsentFor(cfg) {
+		return nil, fault.BadField("consent_token", "was written to the role for %s: "+
+			"write it again for %s", role.ConsentFor, cfg.Account())
 	}
 	if err := checkSigner(role, cfg); err != nil {
 		return nil, err

@@ -29,7 +29,8 @@ type Role struct {
 	Family certinext.Family
 
 	account.OrderDefaults // empty fields are the config's
-	// ConsentFor is the base URL that ConsentToken was written for. It is never sent to another.
+	// ConsentFor is the account that ConsentToken was written for, see [account.Config.Account]. It
+	// is never sent for another one. Roles of earlier versions name its base URL only.
 	ConsentFor string
 	// ConsentOrganization is the number of the organization that ConsentToken was written for, the
 	// role's or config's. It is never sent for another one. Roles of earlier versions have none.
@@ -171,7 +172,7 @@ func (r *Role) ForChange() *Role {
 	return &changed
 }
 
-// BindConsent binds a consent token that a write has given to the base URL of the config, and
+// BindConsent binds a consent token that a write has given to the account of the config, and
 // refuses one while there is no config. cfg is nil then. The warnings say what became of a token
 // that was not given again.
 func (r *Role) BindConsent(before *Role, cfg *account.Config) (warnings []string, err error) {
@@ -184,10 +185,20 @@ func (r *Role) BindConsent(before *Role, cfg *account.Config) (warnings []string
 		return nil, fault.BadField("consent_token",
 			"needs the config to be written first: the token is for that account only")
 	default:
-		r.ConsentFor = cfg.BaseURL
+		r.ConsentFor = cfg.Account()
 		r.ConsentOrganization = cmp.Or(r.OrganizationNumber, cfg.OrganizationNumber)
 	}
 	return nil, nil
+}
+
+// HasConsentFor reports whether the role's consent token may be sent for an account: it was written
+// for that account, or there is none.
+func (r *Role) HasConsentFor(cfg *account.Config) bool {
+	bound, to := r.ConsentFor, cfg.Account()
+	if !strings.Contains(bound, "|") {
+		bound, to = bound+"|", cfg.BaseURL+"|"
+	}
+	return r.ConsentToken == "" || account.SameAccount(bound, to)
 }
 
 // keepConsent keeps the consent token of before, unless r names another organization: a token is

@@ -237,8 +237,7 @@ func (d *driver) create(ctx context.Context) (*certinext.Order, error) {
 }
 
 // consent returns the consent token of the order's organization. It is empty when role and config
-// now name another organization, or when the role's token was written for another base URL than
-// config's.
+// now name another organization, or when the role's token was written for another account.
 func (d *driver) consent() account.Secret {
 	defaults := d.defaults()
 	number := defaults.OrganizationNumber
@@ -246,7 +245,7 @@ func (d *driver) consent() account.Secret {
 		return ""
 	}
 	if r := d.role; r != nil && r.ConsentToken != "" &&
-		(r.ConsentFor != d.config.BaseURL || cmp.Or(r.ConsentOrganization, number) != number) {
+		(!r.HasConsentFor(d.config) || cmp.Or(r.ConsentOrganization, number) != number) {
 		return ""
 	}
 	return defaults.ConsentToken
