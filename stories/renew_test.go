@@ -62,6 +62,24 @@ func TestRenewalsAreRefusedByField(t *testing.T) {
 	})
 }
 
+// A process that has just started has not seen CERTInext's clock, and asks for it.
+func TestAClockThatIsAheadRenewsNothingEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := validated(certinexttest.Live)
+		m := newMount(t, ca)
+		m.must(call{op: logical.PatchOperation, path: "roles/web", data: map[string]any{"renewal_window": "240h"}})
+		serial := m.write("issue/web", www).Data["serial_number"].(string)
+		m.later(25 * 24 * time.Hour)
+		m.start()
+		require.Contains(t, m.refused("renew/web/"+serial, nil), "renewal_window")
+		require.Len(t, ca.Orders(), 1)
+		m.later(-25 * 24 * time.Hour)
+		time.Sleep(25 * 24 * time.Hour)
+		m.write("renew/web/"+serial, nil)
+		require.Len(t, ca.Orders(), 2)
+	})
+}
+
 // CERTInext added www. by itself, and the certificate is renewed by the role that it came from.
 func TestARenewalOfACertificateToWhichCERTInextAddedWWW(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

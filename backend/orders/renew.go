@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
@@ -47,12 +48,8 @@ func (journal *Journal) renewal(
 		return r, fault.BadField("serial", "%s is held, and has no successor yet: %s",
 			c.View().Serial, heldBecause(c))
 	}
-	due := c.NotAfter.Add(-role.RenewalWindow)
-	if role.RenewalWindow > 0 && journal.Now().Before(due) {
-		return r, fault.BadField("serial", "%s expires at %s: "+
-			"the role renews from %s on (renewal_window), "+
-			"and a renewal costs as much as a new certificate",
-			c.View().Serial, c.NotAfter.UTC().Format(time.RFC3339), due.UTC().Format(time.RFC3339))
+	if err := checkRenewalDue(ctx, s, journal.Account, role, c); err != nil {
+		return r, err
 	}
 	r.Renews = serial
 	if r.ID == "" {
@@ -77,6 +74,28 @@ func (journal *Journal) renewal(
 		r.TakeNames(certs[0])
 	}
 	return r, err
+}
+
+// checkRenewalDue returns an error while it is too early for a renewal by this server's clock or by
+// CERTInext's: a clock that is ahead must not buy what nobody needs yet.
+func checkRenewalDue(
+	ctx context.Context, s logical.Storage, acct *account.Account,
+	role *issuing.Role, c *certificates.Entry,
+) error {
+	due := c.NotAfter.Add(-role.RenewalWindow)
+	if role.RenewalWindow == 0 {
+		return nil
+	}
+	if _, seen := acct.ClockSkew(); !seen && !acct.Now().Before(due) {
+		acct.LearnClock(ctx, s)
+	}
+	skew, _ := acct.ClockSkew()
+	if !acct.Now().Add(min(0, skew)).Before(due) {
+		return nil
+	}
+	return fault.BadField("serial", "%s expires at %s: the role renews from %s on "+
+		"(renewal_window), and a renewal costs as much as a new certificate",
+		c.View().Serial, c.NotAfter.UTC().Format(time.RFC3339), due.UTC().Format(time.RFC3339))
 }
 
 // renewalID is the prefix of the request ids that the engine gives to renewals.
