@@ -4,21 +4,17 @@
 package issuing
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
-	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 )
 
 // A KeySpec is a kind of private key, in the terms of Vault's PKI engine.
@@ -107,52 +103,6 @@ func (k KeySpec) admits(key KeySpec) error {
 			key.Type, key.Bits, k.Type, k.Bits)
 	}
 	return nil
-}
-
-// NewCSR returns a CSR for a plan, signed by key, as PEM. CERTInext compares its common name with
-// the order's domain, and takes everything else from the order.
-func NewCSR(key crypto.Signer, p *Plan) (string, error) {
-	template := &x509.CertificateRequest{
-		Subject: pkix.Name{CommonName: p.CommonName()}, DNSNames: p.DNSNames, IPAddresses: p.IPs,
-	}
-	if p.Subject != nil {
-		template.EmailAddresses = NonEmpty(p.Subject["email"])
-	}
-	der, err := x509.CreateCertificateRequest(rand.Reader, template, key)
-	if err != nil {
-		return "", fmt.Errorf("making the CSR: %w", err)
-	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})), nil
-}
-
-// ParseCSR parses the PEM of a caller's CSR, and checks its signature. Its errors are
-// of type [*fault.FieldError].
-func ParseCSR(text string) (*x509.CertificateRequest, error) {
-	if strings.TrimSpace(text) == "" {
-		return nil, fault.BadField("csr", "is required")
-	}
-	block, rest := pem.Decode([]byte(text))
-	if block == nil {
-		return nil, fault.BadField("csr", "is not PEM")
-	}
-	if block.Type != "CERTIFICATE REQUEST" && block.Type != "NEW CERTIFICATE REQUEST" {
-		return nil, fault.BadField("csr", "is a PEM %s, not a CERTIFICATE REQUEST",
-			sanitize.Short(block.Type))
-	}
-	if len(bytes.TrimSpace(rest)) > 0 {
-		return nil, fault.BadField("csr", "holds more than one PEM block")
-	}
-	csr, err := x509.ParseCertificateRequest(block.Bytes)
-	if err != nil {
-		return nil, fault.BadField("csr", "cannot be parsed: %v", err)
-	}
-	if problem := parameterProblem(csr.PublicKey); problem != "" {
-		return nil, fault.BadField("csr", "%s", problem)
-	}
-	if err := csr.CheckSignature(); err != nil {
-		return nil, fault.BadField("csr", "its signature does not verify: %v", err)
-	}
-	return csr, nil
 }
 
 // MarshalKey returns a private key as PKCS#8 in PEM.
