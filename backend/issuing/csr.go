@@ -31,12 +31,65 @@ func NewCSR(key crypto.Signer, p *Plan) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("making the CSR: %w", err)
 	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})), nil
+	return encodeCSR(der), nil
 }
 
-// ParseCSR parses the PEM of a caller's CSR, and checks its signature. Its errors are
+// encodeCSR returns a CSR as PEM.
+func encodeCSR(der []byte) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
+}
+
+// A CSR is a requester's CSR that a role admits.
+type CSR struct {
+	// PEM is the CSR without what stood around it in the request, such as the text that openssl
+	// writes before it: CERTInext is sent nothing that was not looked at.
+	PEM  string
+	Key  crypto.PublicKey
+	Spec KeySpec // of Key
+	// Names are those of a server's certificate. A person's has none.
+	Names Names
+}
+
+// AdmitCSR parses a CSR, and checks that the role allows its key, that the key is none whose
+// private key is anyone's, and that it holds no name of a kind that nobody looks at. subject is
+// that of the plan, and nil for certificates of host names. Whether the role allows the names is
+// for [AllowNames]. Its error is a [*fault.FieldError].
+func AdmitCSR(role *Role, subject Subject, text string) (*CSR, error) {
+	parsed, err := parseCSR(text)
+	if err != nil {
+		return nil, err
+	}
+	c := &CSR{PEM: encodeCSR(parsed.Raw), Key: parsed.PublicKey}
+	if c.Spec, err = specOf(c.Key); err != nil {
+		return nil, err
+	}
+	if err := role.Key.admits(c.Spec); err != nil {
+		return nil, err
+	}
+	if problem := secretProblem(c.Key); problem != "" {
+		return nil, fault.BadField("csr", "%s", problem)
+	}
+	held, problem := namesIn(parsed)
+	if problem != "" {
+		return nil, fault.BadField("csr", "%s", problem)
+	}
+	if subject != nil {
+		return c, held.fit(subject, role.Variant)
+	}
+	names, err := held.ofHosts()
+	if err != nil {
+		return nil, err
+	}
+	c.Names = *names
+	return c, nil
+}
+
+// maxCSR bounds a CSR, in bytes: an RSA key and 250 names of full length are less.
+const maxCSR = 96 << 10
+
+// parseCSR parses the PEM of a caller's CSR, and checks its signature. Its errors are
 // of type [*fault.FieldError].
-func ParseCSR(text string) (*x509.CertificateRequest, error) {
+func parseCSR(text string) (*x509.CertificateRequest, error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, fault.BadField("csr", "is required")
 	}
@@ -51,6 +104,9 @@ func ParseCSR(text string) (*x509.CertificateRequest, error) {
 	if len(bytes.TrimSpace(rest)) > 0 {
 		return nil, fault.BadField("csr", "holds more than one PEM block")
 	}
+	if len(block.Bytes) > maxCSR {
+		return nil, fault.BadField("csr", "is longer than %d bytes", maxCSR)
+	}
 	csr, err := x509.ParseCertificateRequest(block.Bytes)
 	if err != nil {
 		return nil, fault.BadField("csr", "cannot be parsed: %v", err)
@@ -64,37 +120,14 @@ func ParseCSR(text string) (*x509.CertificateRequest, error) {
 	return csr, nil
 }
 
-// AdmitCSR parses a CSR, and checks that the role allows its key, whose spec it returns, and that
-// the key is none whose private key is anyone's. Its error is a [*fault.FieldError].
-func AdmitCSR(role *Role, text string) (*x509.CertificateRequest, KeySpec, error) {
-	csr, err := ParseCSR(text)
-	if err != nil {
-		return nil, KeySpec{}, err
-	}
-	key, err := specOf(csr.PublicKey)
-	if err != nil {
-		return nil, KeySpec{}, err
-	}
-	if err := role.Key.admits(key); err != nil {
-		return nil, KeySpec{}, err
-	}
-	if problem := secretProblem(csr.PublicKey); problem != "" {
-		return nil, KeySpec{}, fault.BadField("csr", "%s", problem)
-	}
-	return csr, key, nil
-}
-
 // planCSR plans the names of a CSR. It refuses names in the request's fields that the CSR does not
 // hold, since CERTInext would not merge the two.
 func planCSR(role *Role, r Request, requested *Names) (*Plan, error) {
-	csr, key, err := AdmitCSR(role, r.CSR)
+	csr, err := AdmitCSR(role, nil, r.CSR)
 	if err != nil {
 		return nil, err
 	}
-	inCSR, err := CSRNames(csr)
-	if err != nil {
-		return nil, err
-	}
+	inCSR := csr.Names
 	if inCSR.CommonName == "" { // refused even without require_cn: the engine cannot add one
 		return nil, fault.BadField("csr", "has no common name: CERTInext refuses a CSR whose "+
 			"common name is not the order's domain")
@@ -116,33 +149,6 @@ func planCSR(role *Role, r Request, requested *Names) (*Plan, error) {
 		}
 	}
 	return &Plan{
-		DNSNames: inCSR.DNSNames, IPs: inCSR.IPs, Key: key, CSR: r.CSR, CSRKey: csr.PublicKey,
+		DNSNames: inCSR.DNSNames, IPs: inCSR.IPs, Key: csr.Spec, CSR: csr.PEM, CSRKey: csr.Key,
 	}, nil
-}
-
-// CSRNames parses the names in a CSR. It refuses other names than DNS names and IP addresses. Its
-// error is a [*fault.FieldError].
-func CSRNames(csr *x509.CertificateRequest) (*Names, error) {
-	if len(csr.EmailAddresses) > 0 || len(csr.URIs) > 0 {
-		return nil, fault.BadField("csr",
-			"holds e-mail or URI names, which CERTInext does not certify")
-	}
-	n := &Names{IPs: csr.IPAddresses}
-	var err error
-	if cn := csr.Subject.CommonName; cn != "" {
-		if n.CommonName, err = parseDNSName("csr", cn); err != nil {
-			return nil, err
-		}
-		n.DNSNames = []string{n.CommonName}
-	}
-	sans, err := SplitDNSNames("csr", csr.DNSNames)
-	if err != nil {
-		return nil, err
-	}
-	for _, s := range sans {
-		if !slices.Contains(n.DNSNames, s) {
-			n.DNSNames = append(n.DNSNames, s)
-		}
-	}
-	return n, nil
 }

@@ -255,16 +255,11 @@ func planSubject(role *Role, subject Subject, r Request) (*Plan, error) {
 	if r.CSR == "" {
 		return p, nil
 	}
-	csr, key, err := AdmitCSR(role, r.CSR)
+	csr, err := AdmitCSR(role, subject, r.CSR)
 	if err != nil {
 		return nil, err
 	}
-	if len(csr.DNSNames) > 0 || len(csr.IPAddresses) > 0 || len(csr.URIs) > 0 {
-		return nil, fault.BadField("csr", "holds host names, which a %s certificate cannot hold",
-			role.Variant)
-	}
-	p.CSR, p.CSRKey = r.CSR, csr.PublicKey
-	p.Key = key
+	p.CSR, p.CSRKey, p.Key = csr.PEM, csr.Key, csr.Spec
 	return p, nil
 }
 

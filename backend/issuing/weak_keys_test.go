@@ -84,16 +84,16 @@ func TestCSRsOfSuchKeysAreNotAdmitted(t *testing.T) {
 	role.Variant, role.Key = "dv", KeySpec{Type: "any"}
 
 	weak := privateKey(t, rocaPrime(t), rocaPrime(t))
-	_, _, err := AdmitCSR(role, csrOf(t, weak))
+	_, err := AdmitCSR(role, nil, csrOf(t, weak))
 	requireField(t, err, "csr", "ROCA")
 
 	sound, err := rsa.GenerateKey(rand.Reader, 2048)
 	require.NoError(t, err)
-	_, _, err = AdmitCSR(role, csrOf(t, sound))
+	_, err = AdmitCSR(role, nil, csrOf(t, sound))
 	require.NoError(t, err)
 
 	exponent := []byte{2, 3, 1, 0, 1} // the DER of 65537
-	_, _, err = AdmitCSR(role, replaced(t, csrOf(t, sound), exponent, []byte{2, 3, 1, 0, 0}))
+	_, err = AdmitCSR(role, nil, replaced(t, csrOf(t, sound), exponent, []byte{2, 3, 1, 0, 0}))
 	requireField(t, err, "csr", "exponent of its RSA key is 65536")
 }
 
@@ -107,7 +107,7 @@ func TestPointsOffTheirCurveAreNoKeys(t *testing.T) {
 		require.NoError(t, err)
 		off := bytes.Clone(point)
 		off[len(off)-1] ^= 1
-		_, err = ParseCSR(replaced(t, csrOf(t, key), point, off))
+		_, err = parseCSR(replaced(t, csrOf(t, key), point, off))
 		requireField(t, err, "csr", "cannot be parsed")
 	}
 }

@@ -229,7 +229,7 @@ func reissuePlan(
 	role *issuing.Role, parent *orderEntry, domains []string, r ReissueRequest,
 ) (*issuing.Plan, error) {
 	p := &issuing.Plan{
-		DNSNames: parent.Placement.DNSNames, IPs: parent.Placement.IPs, Key: role.Key, CSR: r.CSR,
+		DNSNames: parent.Placement.DNSNames, IPs: parent.Placement.IPs, Key: role.Key,
 	}
 	if r.UpdateNames {
 		if !role.Shape().Multi {
@@ -257,13 +257,14 @@ func reissuePlan(
 		}
 		return p, nil
 	}
-	csr, key, err := issuing.AdmitCSR(role, r.CSR)
+	csr, err := issuing.AdmitCSR(role, nil, r.CSR)
 	if err != nil {
 		return nil, err
 	}
-	inCSR, err := issuing.CSRNames(csr)
-	if err != nil {
-		return nil, err
+	inCSR := csr.Names
+	if len(inCSR.IPs) > 0 {
+		return nil, fault.BadField("csr", "has the address %s, which the order does not have",
+			inCSR.IPs[0])
 	}
 	if inCSR.CommonName != p.CommonName() {
 		return nil, fault.BadField("csr", "its common name is %q, the order's is %q",
@@ -274,11 +275,11 @@ func reissuePlan(
 			return nil, fault.BadField("csr", "has the name %q, which the order does not have", n)
 		}
 	}
-	if own, err := parent.publicKey(); err == nil && issuing.SamePublicKey(own, csr.PublicKey) {
+	if own, err := parent.publicKey(); err == nil && issuing.SamePublicKey(own, csr.Key) {
 		return nil, fault.BadField("csr", "has the key of the order's certificate: "+
 			"use a new key, since the two certificates are told apart by their keys")
 	}
-	p.Key, p.CSRKey = key, csr.PublicKey
+	p.CSR, p.CSRKey, p.Key = csr.PEM, csr.Key, csr.Spec
 	return p, nil
 }
 

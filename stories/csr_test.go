@@ -1,0 +1,79 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package stories
+
+import (
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/pem"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
+	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/stretchr/testify/require"
+)
+
+// unseenNames are CSRs with a name that a role for example.com would not see if it looked at what parsers show.
+func unseenNames(t *testing.T) map[string]string {
+	t.Helper()
+	cn := asn1.ObjectIdentifier{2, 5, 4, 3}
+	twice, err := asn1.Marshal(pkix.RDNSequence{{{Type: cn, Value: "evil.example.org"}}, {{Type: cn, Value: "www.example.com"}}})
+	require.NoError(t, err)
+	other, err := asn1.Marshal([]asn1.RawValue{
+		{Class: asn1.ClassContextSpecific, Tag: 2, Bytes: []byte("www.example.com")},
+		{Class: asn1.ClassContextSpecific, Tag: 0, IsCompound: true, Bytes: []byte{6, 3, 42, 3, 4}},
+	})
+	require.NoError(t, err)
+	made := func(template x509.CertificateRequest) string {
+		der, err := x509.CreateCertificateRequest(rand.Reader, &template, newKey(t, elliptic.P256()))
+		require.NoError(t, err)
+		return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
+	}
+	return map[string]string{
+		"two common names": made(x509.CertificateRequest{RawSubject: twice}),
+		"an otherName": made(x509.CertificateRequest{
+			Subject:         pkix.Name{CommonName: "www.example.com"},
+			ExtraExtensions: []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 17}, Value: other}},
+		}),
+		"letter by letter": made(x509.CertificateRequest{Subject: pkix.Name{CommonName: "bücher.example.com"}}),
+	}
+}
+
+func TestCSRsWithNamesThatNobodySeesAreNeverOrdered(t *testing.T) {
+	m := newMount(t, validated(certinexttest.Live))
+	m.must(call{op: logical.PatchOperation, path: "roles/web", data: map[string]any{"allow_reissue": true}})
+	issued := m.write("sign/web", map[string]any{"csr": csr(t, newKey(t, elliptic.P256()), "www.example.com")})
+	reissue := "orders/web/" + issued.Data["order_id"].(string) + "/reissue"
+	m.refused(reissue, map[string]any{"csr": "none"}) // stores which certificate the order has
+	m.nothingHappens(func() {
+		for problem, text := range unseenNames(t) {
+			for _, path := range []string{"sign/web", "orders/web", reissue} {
+				require.Contains(t, m.refused(path, map[string]any{"csr": text}), problem, path)
+			}
+		}
+	})
+}
+
+// What stands around a CSR is not sent on: nobody has looked at it.
+func TestACSRIsSentWithoutWhatStoodAroundIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := validated(certinexttest.Live)
+		m := newMount(t, ca)
+		seen := &bodies{next: ca.Client().Transport}
+		m.startWith(&http.Client{Transport: seen})
+		text := csr(t, newKey(t, elliptic.P256()), "www.example.com")
+		sent := "Certificate Request:\r\n    Subject: CN=evil.example.org\r\n" +
+			strings.ReplaceAll(strings.ReplaceAll(text, "CERTIFICATE", "NEW CERTIFICATE"), "\n", "\r\n")
+		m.write("sign/web", map[string]any{"csr": sent})
+		require.Contains(t, seen.String(), strings.ReplaceAll(text, "\n", `\n`))
+		require.NotContains(t, seen.String(), "evil.example.org")
+		require.Equal(t, text, ca.Orders()[0].CSR)
+	})
+}
