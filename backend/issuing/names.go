@@ -77,7 +77,7 @@ func parseIPs(field string, texts []string) ([]net.IP, error) {
 
 // nameRules are a role's constraints on names. Each means what it means in Vault's PKI engine.
 type nameRules struct {
-	domains   []string // allowed_domains, with identity templates filled in
+	domains   []string // see [Role.AllowedNames]
 	bare      bool
 	subdomain bool
 	glob      bool
@@ -97,7 +97,7 @@ func (r nameRules) allow(field, name string, public bool) error {
 			return fault.BadField(field, "%s", problem)
 		}
 	}
-	covered := func(domain string) bool { return r.covers(strings.ToLower(domain), name) }
+	covered := func(domain string) bool { return r.covers(domain, name) }
 	if r.any || slices.ContainsFunc(r.domains, covered) {
 		return nil
 	}
@@ -109,7 +109,7 @@ func (r nameRules) allow(field, name string, public bool) error {
 		"allow_bare_domains, allow_subdomains, allow_glob_domains)", name)
 }
 
-// covers reports whether an allowed domain, in lower case, allows name.
+// covers reports whether an allowed domain allows name.
 func (r nameRules) covers(domain, name string) bool {
 	if domain == "" {
 		return false

@@ -14,7 +14,7 @@ import (
 
 func TestNameRules(t *testing.T) {
 	bare := nameRules{domains: []string{"example.com"}, bare: true, wildcard: true}
-	sub := nameRules{domains: []string{"Example.com"}, subdomain: true, wildcard: true}
+	sub := nameRules{domains: []string{"example.com"}, subdomain: true, wildcard: true}
 	tame := nameRules{domains: []string{"example.com"}, subdomain: true}
 	glob := nameRules{
 		domains: []string{"ftp*.example.com", "*.dev.example.com"}, glob: true, wildcard: true,

@@ -5,6 +5,7 @@ package issuing
 
 import (
 	"cmp"
+	"fmt"
 	"net/mail"
 	"regexp"
 	"strings"
@@ -225,6 +226,11 @@ func (r *Role) Warnings(cfg *account.Config) []string {
 			"or disabled, and at the mount's maximum. For clients that never renew leases or "+
 			"whose tokens are short-lived, set generate_lease=false")
 	}
+	if idle := r.idleDomains(); len(idle) > 0 {
+		out = append(out, fmt.Sprintf("allowed_domains: %s allows nothing until "+
+			"allow_bare_domains, for itself, or allow_subdomains, for what is below, is set",
+			strings.Join(idle, ", ")))
+	}
 	if r.Family == certinext.FamilySignature && !r.Attested {
 		out = append(out, "attested is off: CERTInext documents that it accepts a document "+
 			"signer's key from an attested hardware module only, and would leave the order "+
@@ -326,7 +332,7 @@ func (r *Role) validateNames() error {
 		return nil
 	}
 	if r.AllowAnyName || len(r.AllowedDomains) > 0 {
-		return nil
+		return r.validateDomains()
 	}
 	if r.AllowBareDomains || r.AllowSubdomains || r.AllowGlobDomains {
 		return fault.BadField("allowed_domains", "is empty, so allow_bare_domains, "+

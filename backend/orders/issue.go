@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
@@ -151,23 +150,12 @@ func unfinished(err error) (*Order, error) {
 	return nil, err
 }
 
-// allowedDomains returns the role's allowed domains, with its templates filled in for the
-// requester's identity entity. A template that cannot be filled in allows nothing.
+// allowedDomains returns the role's allowed domains for the requester's identity entity, see
+// [issuing.Role.AllowedNames].
 func allowedDomains(on *host.Host, role *issuing.Role, entityID string) []string {
-	if !role.AllowedDomainsTemplate {
-		return role.AllowedDomains
-	}
-	var out []string
-	for _, d := range role.AllowedDomains {
-		if !strings.Contains(d, "{{") {
-			out = append(out, d)
-			continue
-		}
-		if filled, err := fillTemplate(on, d, entityID); err == nil && filled != "" {
-			out = append(out, filled)
-		}
-	}
-	return out
+	return role.AllowedNames(func(template string) (string, error) {
+		return fillTemplate(on, template, entityID)
+	})
 }
 
 // fillTemplate fills in a template of Vault's identities for an entity and its groups.

@@ -1,0 +1,142 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package issuing
+
+import (
+	"fmt"
+	"net"
+	"regexp"
+	"strings"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+)
+
+// A role keeps its allowed_domains as they were written, since clients such as Terraform compare
+// what they read with what they wrote. They are brought into the form of names, lower-case
+// A-labels, whenever names are compared with them.
+
+// AllowedNames returns the role's allowed domains in the form of names, with its templates filled
+// in. fill returns the value of one template for the requester. A template without a value allows
+// nothing, and so does one whose value would widen the domain: it holds a *, or is empty.
+func (r *Role) AllowedNames(fill func(template string) (string, error)) []string {
+	var out []string
+	for _, domain := range r.AllowedDomains {
+		if r.AllowedDomainsTemplate {
+			var ok bool
+			if domain, ok = fillDomain(domain, fill); !ok {
+				continue
+			}
+		}
+		if pattern, problem := parseDomain(domain); problem == "" && pattern != "" {
+			out = append(out, pattern)
+		}
+	}
+	return out
+}
+
+// template is an identity template within a text.
+var template = regexp.MustCompile(`\{\{.*?\}\}`)
+
+// fillDomain fills in the templates of an allowed domain. ok is false when it then allows nothing.
+func fillDomain(
+	domain string, fill func(template string) (string, error),
+) (filled string, ok bool) {
+	ok = true
+	filled = template.ReplaceAllStringFunc(domain, func(t string) string {
+		value, err := fill(t)
+		ok = ok && err == nil && value != "" && !strings.Contains(value, "*")
+		return value
+	})
+	return filled, ok
+}
+
+// parseDomain returns an allowed domain in the form of names. A * may stand anywhere in it. problem
+// says why it can match no name; it is empty when it can.
+func parseDomain(domain string) (pattern, problem string) {
+	text := strings.TrimSuffix(strings.TrimSpace(domain), ".")
+	switch {
+	case text == "":
+		return "", "" // which covers nothing, as in Vault's PKI engine
+	case IsTemplate(text):
+		return "", "is a template: set allowed_domains_template"
+	case net.ParseIP(text) != nil:
+		return "", "is an IP address: leave it out and set allow_ip_sans"
+	case strings.HasPrefix(text, "."):
+		return "", "begins with a dot: leave it out, and set allow_subdomains for what is below"
+	}
+	if !strings.Contains(text, "*") {
+		parsed, err := parseDNSName("allowed_domains", text)
+		if err != nil {
+			return "", "is not a host name, such as example.com"
+		}
+		return parsed, ""
+	}
+	labels := strings.Split(text, ".")
+	for i, label := range labels {
+		ascii, err := parseLabel(label)
+		if err != nil {
+			return "", "is not a host name with * in it, such as web-*.example.com"
+		}
+		labels[i] = ascii
+	}
+	return strings.Join(labels, "."), ""
+}
+
+// plain are the characters of a label with * in it.
+var plain = regexp.MustCompile(`^[a-z0-9*-]+$`)
+
+// parseLabel returns a label of an allowed domain in the form of names.
+func parseLabel(label string) (string, error) {
+	if !strings.Contains(label, "*") {
+		return parseDNSName("allowed_domains", label)
+	}
+	label = strings.ToLower(label)
+	if !plain.MatchString(label) {
+		return "", fmt.Errorf("%q is no label", label)
+	}
+	return label, nil
+}
+
+// validateDomains returns an error for the first of the role's allowed domains that can match no
+// name.
+func (r *Role) validateDomains() error {
+	for _, domain := range r.AllowedDomains {
+		filled := domain
+		if r.AllowedDomainsTemplate {
+			filled = template.ReplaceAllString(domain, "x")
+		}
+		pattern, problem := parseDomain(filled)
+		if problem == "" && strings.Contains(pattern, "*") && !r.takesStars(pattern) {
+			problem = "holds a *, which means something with allow_glob_domains only"
+		}
+		if problem != "" {
+			return fault.BadField("allowed_domains", "%q can match no name: it %s",
+				sanitize.Short(domain), problem)
+		}
+	}
+	return nil
+}
+
+// takesStars reports whether an allowed domain with a * in it can match names. Without
+// allow_glob_domains, it is itself a wildcard name.
+func (r *Role) takesStars(pattern string) bool {
+	host, isWildcard := strings.CutPrefix(pattern, "*.")
+	return r.AllowGlobDomains || (isWildcard && !strings.Contains(host, "*") &&
+		r.AllowBareDomains && r.AllowWildcardCertificates)
+}
+
+// idleDomains returns the allowed domains that match nothing for want of an allow_ field.
+func (r *Role) idleDomains() []string {
+	if r.AllowAnyName || r.AllowBareDomains || r.AllowSubdomains {
+		return nil
+	}
+	var idle []string
+	for _, domain := range r.AllowedDomains {
+		if !strings.Contains(domain, "*") {
+			idle = append(idle, domain)
+		}
+	}
+	return idle
+}
