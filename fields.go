@@ -5,6 +5,7 @@ package certinextsecrets
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend"
@@ -20,13 +21,20 @@ type binding[T any] struct {
 	secret bool // write-only
 	get    func(*T) any
 	set    func(*T, any)
-	check  func(any) error // validates a value before set; nil when any value is valid
+	reset  func(t, fresh *T) // to what fresh has, a new entry
+	check  func(any) error   // validates a value before set; nil when any value is valid
+}
+
+// as returns what sets a field to what another entry has there.
+func as[T, V any](at func(*T) *V) func(t, from *T) {
+	return func(t, from *T) { *at(t) = *at(from) }
 }
 
 func text[T any](name, help string, at func(*T) *string) binding[T] {
 	return binding[T]{
 		name: name, kind: framework.TypeString, help: help,
-		get: func(t *T) any { return *at(t) }, set: func(t *T, v any) { *at(t) = v.(string) },
+		get: func(t *T) any { return *at(t) }, reset: as(at),
+		set: func(t *T, v any) { *at(t) = strings.TrimSpace(v.(string)) },
 	}
 }
 
@@ -34,36 +42,40 @@ func text[T any](name, help string, at func(*T) *string) binding[T] {
 func word[T any, W ~string](name, help string, at func(*T) *W) binding[T] {
 	return binding[T]{
 		name: name, kind: framework.TypeString, help: help,
-		get: func(t *T) any { return string(*at(t)) },
-		set: func(t *T, v any) { *at(t) = W(v.(string)) },
+		get: func(t *T) any { return string(*at(t)) }, reset: as(at),
+		set: func(t *T, v any) { *at(t) = W(strings.TrimSpace(v.(string))) },
 	}
 }
 
 func hidden[T any](name, help string, at func(*T) *backend.Secret) binding[T] {
 	return binding[T]{
-		name: name, kind: framework.TypeString, help: help, secret: true,
-		set: func(t *T, v any) { *at(t) = backend.Secret(v.(string)) },
+		name: name, kind: framework.TypeString, help: help, secret: true, reset: as(at),
+		// A secret that comes from a file often ends with the file's last line break.
+		set: func(t *T, v any) { *at(t) = backend.Secret(strings.TrimSpace(v.(string))) },
 	}
 }
 
 func flag[T any](name, help string, at func(*T) *bool) binding[T] {
 	return binding[T]{
 		name: name, kind: framework.TypeBool, help: help,
-		get: func(t *T) any { return *at(t) }, set: func(t *T, v any) { *at(t) = v.(bool) },
+		get: func(t *T) any { return *at(t) }, reset: as(at),
+		set: func(t *T, v any) { *at(t) = v.(bool) },
 	}
 }
 
 func number[T any](name, help string, at func(*T) *int) binding[T] {
 	return binding[T]{
 		name: name, kind: framework.TypeInt, help: help,
-		get: func(t *T) any { return *at(t) }, set: func(t *T, v any) { *at(t) = v.(int) },
+		get: func(t *T) any { return *at(t) }, reset: as(at),
+		set: func(t *T, v any) { *at(t) = v.(int) },
 	}
 }
 
 func decimal[T any](name, help string, at func(*T) *float64) binding[T] {
 	return binding[T]{
 		name: name, kind: framework.TypeFloat, help: help,
-		get: func(t *T) any { return *at(t) }, set: func(t *T, v any) { *at(t) = v.(float64) },
+		get: func(t *T) any { return *at(t) }, reset: as(at),
+		set: func(t *T, v any) { *at(t) = v.(float64) },
 	}
 }
 
@@ -71,7 +83,7 @@ func decimal[T any](name, help string, at func(*T) *float64) binding[T] {
 func seconds[T any](name, help string, at func(*T) *time.Duration) binding[T] {
 	return binding[T]{
 		name: name, kind: framework.TypeSignedDurationSecond, help: help,
-		get: func(t *T) any { return int64(*at(t) / time.Second) },
+		get: func(t *T) any { return int64(*at(t) / time.Second) }, reset: as(at),
 		set: func(t *T, v any) { *at(t) = time.Duration(v.(int)) * time.Second },
 	}
 }
@@ -79,7 +91,7 @@ func seconds[T any](name, help string, at func(*T) *time.Duration) binding[T] {
 func texts[T any](name, help string, at func(*T) *[]string) binding[T] {
 	return binding[T]{
 		name: name, kind: framework.TypeCommaStringSlice, help: help,
-		get: func(t *T) any { return append([]string{}, *at(t)...) },
+		get: func(t *T) any { return append([]string{}, *at(t)...) }, reset: as(at),
 		set: func(t *T, v any) { *at(t) = v.([]string) },
 	}
 }
@@ -94,7 +106,8 @@ func pairs[T any](name, help string, at func(*T) *map[string]string) binding[T] 
 			}
 			return out
 		},
-		set: func(t *T, v any) { *at(t) = v.(map[string]string) },
+		reset: as(at),
+		set:   func(t *T, v any) { *at(t) = v.(map[string]string) },
 	}
 }
 
@@ -242,9 +255,14 @@ func readable[T any](bindings []binding[T]) map[string]*framework.FieldSchema {
 	return out
 }
 
-// write sets the fields of t that the request contains. Its errors are [*backend.FieldError].
-func write[T any](bindings []binding[T], d *framework.FieldData, t *T) error {
+// write sets the fields of t that the request contains, and those that are null to what fresh has,
+// a new entry. Its errors are [*backend.FieldError].
+func write[T any](bindings []binding[T], d *framework.FieldData, t, fresh *T) error {
 	for _, b := range bindings {
+		if raw, given := d.Raw[b.name]; given && raw == nil {
+			b.reset(t, fresh)
+			continue
+		}
 		v, ok, err := d.GetOkErr(b.name)
 		if err != nil {
 			return &backend.FieldError{Field: b.name, Problem: err.Error()}

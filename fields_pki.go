@@ -84,9 +84,10 @@ func fixed[T any](name string, kind framework.FieldType, value any, why string) 
 	}
 	return binding[T]{
 		name: name, kind: kind,
-		help: fmt.Sprintf("Accepted only %s: %s.", describeFixed(shown), why),
-		get:  func(*T) any { return shown },
-		set:  func(*T, any) {},
+		help:  fmt.Sprintf("Accepted only %s: %s.", describeFixed(shown), why),
+		get:   func(*T) any { return shown },
+		set:   func(*T, any) {},
+		reset: func(_, _ *T) {},
 		check: func(v any) error {
 			if sameValue(v, shown) {
 				return nil

@@ -156,7 +156,7 @@ func (b *secretsBackend) writeConfig(
 	ctx context.Context, req *logical.Request, d *framework.FieldData,
 ) (*logical.Response, error) {
 	return nil, b.engine.Account.WriteConfig(ctx, req.Storage, func(c *backend.Config) error {
-		return write(configFields, d, c)
+		return write(configFields, d, c, new(backend.Config))
 	}, d.Get("verify_connection").(bool))
 }
 

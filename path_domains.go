@@ -174,7 +174,7 @@ func (b *secretsBackend) registerDomain(
 ) (*logical.Response, error) {
 	state, err := b.engine.Domains.Register(ctx, req.Storage, d.Get("name").(string),
 		func(r *backend.Registration) error {
-			return write(domainFields, d, r)
+			return write(domainFields, d, r, backend.NewRegistration(""))
 		})
 	return domainResponse(state), err
 }

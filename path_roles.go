@@ -221,6 +221,7 @@ func reuseWindow() binding[backend.Role] {
 			}
 			return int64(*r.ReuseWindow / time.Second)
 		},
+		reset: as(func(r *backend.Role) **time.Duration { return &r.ReuseWindow }),
 		set: func(r *backend.Role, v any) {
 			window := time.Duration(v.(int)) * time.Second
 			r.ReuseWindow = &window
@@ -265,7 +266,7 @@ func (b *secretsBackend) setRole(
 ) (*logical.Response, error) {
 	warnings, err := b.engine.WriteRole(ctx, req.Storage, d.Get("name").(string), patch,
 		func(r *backend.Role) error {
-			return write(roleFields, d, r)
+			return write(roleFields, d, r, backend.NewRole(r.Name))
 		})
 	if err != nil || len(warnings) == 0 {
 		return nil, err

@@ -120,8 +120,9 @@ func settings() []binding[backend.Solver] {
 				name: f.Name, kind: framework.TypeString, help: help, secret: f.Secret,
 				get: func(v *backend.Solver) any { return string(v.Values[f.Name]) },
 				set: func(v *backend.Solver, value any) {
-					v.Values[f.Name] = backend.Secret(value.(string))
+					v.Values[f.Name] = backend.Secret(strings.TrimSpace(value.(string)))
 				},
+				reset: func(v, _ *backend.Solver) { delete(v.Values, f.Name) },
 			})
 		}
 	}
@@ -267,7 +268,7 @@ func (b *secretsBackend) setSolver(
 ) (*logical.Response, error) {
 	return nil, b.engine.Publisher.WriteSolver(ctx, req.Storage, d.Get("name").(string), patch,
 		d.Get("force").(bool), func(v *backend.Solver) error {
-			return write(solverFields, d, v)
+			return write(solverFields, d, v, new(backend.Solver))
 		})
 }
 

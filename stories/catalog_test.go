@@ -45,7 +45,7 @@ func TestEveryRoleIsHeldAgainstTheCatalog(t *testing.T) {
 		want string
 	}{
 		"a code of another environment, the variant given": {map[string]any{"product_code": "846", "product_variant": "ov"}, `product_code: "846" is not in this account's catalog; the ov products here are 974 (InCommon OV SSL), 967 (InCommon OV SSL 90 Days)`},
-		"a code of another environment":                    {map[string]any{"product_code": "970 "}, "product_code:"},
+		"a code of another environment":                    {map[string]any{"product_code": "9701"}, "product_code:"},
 		"a name instead of a code":                         {map[string]any{"product_code": "OV SSL InCommon"}, "the code here is 974 (InCommon OV SSL)"},
 		"a variant that the catalog contradicts":           {map[string]any{"product_code": "970", "product_variant": "ov"}, "product_variant: product 970 (InCommon DV SSL) is dv, not ov; the ov products here are 974"},
 		"a private product of an unnamed kind":             {map[string]any{"product_code": "149"}, "product_variant: product 149 (Intranet SSL) may be intranet-ssl or igtf-host: name one"},

@@ -311,7 +311,7 @@ func TestBadRequestsAreRefusedByFieldAndNeverReachTheCA(t *testing.T) {
 		"another issuer":                                {"issue/web", map[string]any{"common_name": "www.example.com", "issuer_ref": "root"}, "issuer_ref:"},
 		"a common name that is to be no SAN":            {"issue/web", map[string]any{"common_name": "www.example.com", "exclude_cn_from_sans": true}, "exclude_cn_from_sans:"},
 		"a negative ttl":                                {"issue/web", map[string]any{"common_name": "www.example.com", "ttl": "-1h"}, "ttl:"},
-		"a ttl that is none":                            {"issue/web", map[string]any{"common_name": "www.example.com", "ttl": "tomorrow"}, `"ttl"`},
+		"a ttl that is none":                            {"issue/web", map[string]any{"common_name": "www.example.com", "ttl": "tomorrow"}, "ttl: must be whole seconds"},
 		"an unknown format":                             {"issue/web", map[string]any{"common_name": "www.example.com", "format": "p7b"}, "format:"},
 		"an unknown key format":                         {"issue/web", map[string]any{"common_name": "www.example.com", "private_key_format": "jwk"}, "private_key_format:"},
 		"a key format that is a number":                 {"issue/web", map[string]any{"common_name": "www.example.com", "private_key_format": 8}, "private_key_format:"},
