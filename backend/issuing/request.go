@@ -84,7 +84,7 @@ var requestID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$`)
 // A Plan is what will be ordered for a request under its role. It does not depend on time or
 // randomness, so that the same request always has the same fingerprint.
 type Plan struct {
-	DNSNames []string // the first is the order's domain
+	DNSNames []string // the first is the order's domain; none with a Subject only
 	IPs      []net.IP
 	Subject  Subject // of a document signer or S/MIME certificate, which have no DNSNames and IPs
 	variant  string  // of the role, with a Subject
@@ -119,10 +119,7 @@ func (p *Plan) CommonName() string {
 	if p.Subject != nil {
 		return p.Subject.DisplayName(p.variant)
 	}
-	if len(p.DNSNames) > 0 {
-		return p.DNSNames[0]
-	}
-	return p.IPs[0].String()
+	return p.DNSNames[0]
 }
 
 // NewPlan checks a request against its role, and plans its order. domains are the role's allowed
@@ -277,8 +274,9 @@ func planNames(role *Role, r Request) (*Plan, error) {
 	} else if r.CommonName == "" && role.RequireCN {
 		return nil, fault.BadField("common_name", "is required by the role (require_cn)")
 	}
-	if len(p.DNSNames) == 0 && (len(p.IPs) == 0 || role.Shape().Public()) {
-		return nil, fault.BadField("common_name", "is required: the request holds no DNS name")
+	if len(p.DNSNames) == 0 {
+		return nil, fault.BadField("common_name", "is required, or a name in alt_names: "+
+			"CERTInext's orders are for a host name, beside which ip_sans may stand")
 	}
 	return p, checkCommonName(role, p)
 }
