@@ -121,6 +121,9 @@ func arrows() map[string]map[string]string {
 			"github.com/hashicorp/": "rendering knows certificates, not Vault",
 			module + "/":            "rendering is pure: it knows neither orders nor storage",
 		},
+		module + "/internal/phrase": {
+			"github.com/": "words are put together whatever they are about",
+		},
 		module + "/dcv": {
 			"github.com/hashicorp/vault/": "solvers know DNS, not Vault",
 			module + "/":                  "solvers know DNS, not CERTInext",

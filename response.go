@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend"
 	"github.com/certinext/vault-plugin-secrets-certinext/internal/bundle"
+	"github.com/certinext/vault-plugin-secrets-certinext/internal/phrase"
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -113,7 +115,7 @@ func strict(paths []*framework.Path) []*framework.Path {
 				ctx context.Context, req *logical.Request, d *framework.FieldData,
 			) (*logical.Response, error) {
 				if unknown := unknownFields(req.Data, p.Fields); len(unknown) > 0 {
-					return logical.ErrorResponse("unknown field: %s", strings.Join(unknown, ", ")),
+					return logical.ErrorResponse("unknown field: %s", guessed(unknown, p.Fields)),
 						nil
 				}
 				return next(ctx, req, d)
@@ -132,6 +134,17 @@ func unknownFields(data map[string]any, fields map[string]*framework.FieldSchema
 	}
 	slices.Sort(unknown)
 	return unknown
+}
+
+// guessed lists unknown fields with the known ones that they may stand for.
+func guessed(unknown []string, fields map[string]*framework.FieldSchema) string {
+	known := slices.Collect(maps.Keys(fields))
+	for i, name := range unknown {
+		if near := phrase.Nearest(name, known); near != "" {
+			unknown[i] += " (did you mean " + near + "?)"
+		}
+	}
+	return strings.Join(unknown, ", ")
 }
 
 // batchToken is the warning to a requester whose token has no accessor. Vault tells a plugin

@@ -319,6 +319,7 @@ func TestBadRequestsAreRefusedByFieldAndNeverReachTheCA(t *testing.T) {
 		"a key format that is a list":                   {"issue/web", map[string]any{"common_name": "www.example.com", "private_key_format": []string{"pkcs8"}}, "private_key_format"},
 		"a format that is a number":                     {"issue/web", map[string]any{"common_name": "www.example.com", "format": 7}, "format:"},
 		"an unknown field":                              {"issue/web", map[string]any{"common_name": "www.example.com", "key_typ": "rsa"}, "unknown field: key_typ"},
+		"a misspelt field":                              {"issue/web", map[string]any{"comon_name": "www.example.com", "altnames": "x"}, "unknown field: altnames (did you mean alt_names?), comon_name (did you mean common_name?)"},
 		"a request id with a line break":                {"issue/web", map[string]any{"common_name": "www.example.com", "request_id": "a\nb"}, "request_id:"},
 		"an OV order without an organization":           {"issue/ov", map[string]any{"common_name": "www.example.com"}, "organization_number:"},
 		"a key of any kind where one has to be made":    {"issue/any-key", map[string]any{"common_name": "www.example.com"}, "key_type:"},
@@ -926,7 +927,7 @@ func TestWWWIsAddedWhereTheRoleAllowsIt(t *testing.T) {
 
 		role["allow_subdomains"] = false
 		m.write("roles/www", role)
-		require.Contains(t, m.refused("issue/www", map[string]any{"common_name": "example.com"}), `"www.example.com" is not allowed`)
+		require.Contains(t, m.refused("issue/www", map[string]any{"common_name": "example.com"}), `"www.example.com" is not allowed by the role, whose allowed_domains are`)
 		require.Contains(t, m.refused("roles/pki", map[string]any{"product_code": "149", "product_variant": "intranet-ssl", "allow_any_name": true, "auto_secure_www": true}), "auto_secure_www")
 	})
 }

@@ -15,6 +15,7 @@ import (
 	"slices"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/internal/phrase"
 )
 
 // A KeySpec is a kind of private key, in the terms of Vault's PKI engine.
@@ -54,8 +55,8 @@ func (k KeySpec) Validate() error {
 	}
 	if !slices.Contains(sizes, k.Bits) {
 		return fault.BadField("key_bits",
-			"%d is not a size that CERTInext accepts for %s keys: use one of %v",
-			k.Bits, k.Type, sizes)
+			"%d is not a size that CERTInext accepts for %s keys: use %s",
+			k.Bits, k.Type, phrase.Or(sizes...))
 	}
 	return nil
 }
@@ -91,8 +92,8 @@ func specOf(pub crypto.PublicKey) (KeySpec, error) {
 // The key may be larger than the role's.
 func (k KeySpec) admits(key KeySpec) error {
 	if sizes := keySizes[key.Type]; !slices.Contains(sizes, key.Bits) {
-		return fault.BadField("csr", "its key is %s with %d bits: CERTInext accepts %v",
-			key.Type, key.Bits, sizes)
+		return fault.BadField("csr", "its key is %s with %d bits: CERTInext accepts %s",
+			key.Type, key.Bits, phrase.Or(sizes...))
 	}
 	if k.Type == "any" {
 		return nil

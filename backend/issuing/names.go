@@ -4,12 +4,14 @@
 package issuing
 
 import (
+	"fmt"
 	"net"
 	"slices"
 	"strings"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/internal/phrase"
 	"github.com/ryanuber/go-glob"
 	"golang.org/x/net/idna"
 )
@@ -105,8 +107,36 @@ func (r nameRules) allow(field, name string, public bool) error {
 		return fault.BadField(field,
 			"%q is not allowed: the role names no allowed_domains and allow_any_name is off", name)
 	}
-	return fault.BadField(field, "%q is not allowed by the role (allowed_domains, "+
-		"allow_bare_domains, allow_subdomains, allow_glob_domains)", name)
+	return fault.BadField(field, "%q is not allowed by the role, whose allowed_domains are %s: "+
+		"it allows %s", name, r.shownDomains(), r.allowedOf())
+}
+
+// shownDomains lists the first of the allowed domains.
+func (r nameRules) shownDomains() string {
+	const most = 5
+	if more := len(r.domains) - most; more > 1 {
+		return phrase.And(append(r.domains[:most:most], fmt.Sprintf("%d more", more))...)
+	}
+	return phrase.And(r.domains...)
+}
+
+// allowedOf says which names the role allows of each allowed domain.
+func (r nameRules) allowedOf() string {
+	var names []string
+	if r.bare {
+		names = append(names, "these names themselves (allow_bare_domains)")
+	}
+	if r.subdomain {
+		names = append(names, "names below them (allow_subdomains)")
+	}
+	if r.glob {
+		names = append(names, "what a * in them stands for (allow_glob_domains)")
+	}
+	if len(names) == 0 {
+		return "nothing of them until allow_bare_domains, allow_subdomains or " +
+			"allow_glob_domains is set"
+	}
+	return phrase.And(names...)
 }
 
 // covers reports whether an allowed domain allows name.
