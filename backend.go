@@ -79,7 +79,7 @@ func newBackend(o Options, conf *logical.BackendConfig) *secretsBackend {
 		Help:           strings.TrimSpace(backendHelp),
 		BackendType:    logical.TypeLogical,
 		RunningVersion: Version,
-		Paths: strict(slices.Concat(
+		Paths: b.strict(slices.Concat(
 			b.pathConfig(), b.pathRoles(), b.pathIssue(), b.pathNamedOrder(), b.pathDocuments(),
 			b.pathReissue(), b.pathRenew(), b.pathOrders(), b.pathOperator(), b.pathRevoke(),
 			b.pathSolvers(), b.pathDomains(), b.pathCatalog(), b.pathAccount(), b.pathReports(),

@@ -38,7 +38,7 @@ func TestEveryWriteIsForwarded(t *testing.T) {
 func TestQuestionsToCERTInextAreForwarded(t *testing.T) {
 	b := newBackend(Options{}, new(logical.BackendConfig))
 	t.Cleanup(b.engine.Close)
-	asking := regexp.MustCompile(`^(catalog/|account|groups|organizations|domains|reports/)`)
+	asking := regexp.MustCompile(`^(config/check|catalog/|account|groups|organizations|domains|reports/)`)
 	found := 0
 	for _, p := range b.Paths {
 		if !asking.MatchString(p.Pattern) {
@@ -53,5 +53,5 @@ func TestQuestionsToCERTInextAreForwarded(t *testing.T) {
 			require.True(t, h.Properties().ForwardPerformanceSecondary, p.Pattern)
 		}
 	}
-	require.Equal(t, 12, found)
+	require.Equal(t, 13, found)
 }

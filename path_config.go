@@ -40,7 +40,7 @@ func (b *secretsBackend) pathConfig() []*framework.Path {
 		{
 			Pattern: "config/check$",
 			Operations: map[logical.Operation]framework.OperationHandler{
-				logical.ReadOperation: operation(b.checkConfig,
+				logical.ReadOperation: writing(b.checkConfig,
 					"Ask CERTInext which account this is and what it may order.",
 					"check", "configuration", configCheckFields()),
 			},

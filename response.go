@@ -37,6 +37,8 @@ func answer(err error) (*logical.Response, error) {
 		future   *backend.FutureError
 	)
 	switch {
+	case backend.IsReadOnly(err):
+		return nil, logical.ErrReadOnly // alone: Vault forwards by the error's whole text
 	case errors.As(err, &field), errors.As(err, &order), errors.As(err, &refused),
 		errors.As(err, &notFound), errors.As(err, &future),
 		errors.Is(err, backend.ErrNotConfigured):
@@ -105,8 +107,8 @@ func warned(op *framework.PathOperation) *framework.PathOperation {
 }
 
 // strict makes every operation refuse unknown fields: ignoring a misspelt constraint would be worse
-// than an error.
-func strict(paths []*framework.Path) []*framework.Path {
+// than an error. Those that Vault forwards do nothing on a node that may not write.
+func (b *secretsBackend) strict(paths []*framework.Path) []*framework.Path {
 	for _, p := range paths {
 		for _, h := range p.Operations {
 			op := h.(*framework.PathOperation)
@@ -117,6 +119,11 @@ func strict(paths []*framework.Path) []*framework.Path {
 				if unknown := unknownFields(req.Data, p.Fields); len(unknown) > 0 {
 					return logical.ErrorResponse("unknown field: %s", guessed(unknown, p.Fields)),
 						nil
+				}
+				if op.ForwardPerformanceStandby {
+					if err := b.engine.Account.MayWrite(ctx, req.Storage); err != nil {
+						return answer(err)
+					}
 				}
 				return next(ctx, req, d)
 			}

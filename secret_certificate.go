@@ -34,7 +34,7 @@ func (b *secretsBackend) certificateSecret() *framework.Secret {
 func (b *secretsBackend) renewCertificateLease(
 	ctx context.Context, req *logical.Request, _ *framework.FieldData,
 ) (*logical.Response, error) {
-	serial, lease, err := leaseOf(req)
+	serial, lease, err := b.leaseToChange(ctx, req)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func (b *secretsBackend) renewCertificateLease(
 func (b *secretsBackend) revokeCertificateLease(
 	ctx context.Context, req *logical.Request, _ *framework.FieldData,
 ) (*logical.Response, error) {
-	serial, lease, err := leaseOf(req)
+	serial, lease, err := b.leaseToChange(ctx, req)
 	if err != nil {
 		return nil, err
 	}
@@ -66,6 +66,17 @@ func (b *secretsBackend) revokeCertificateLease(
 	}
 	end := backend.LeaseEnd{Serial: serial, ID: lease}
 	return nil, b.engine.Certificates.ReleaseLease(ctx, req.Storage, end)
+}
+
+// leaseToChange is leaseOf on a node that may write. Vault and OpenBao forward paths by what they
+// declare, but not what becomes of a lease: `lease revoke -sync` runs where it was asked for.
+func (b *secretsBackend) leaseToChange(
+	ctx context.Context, req *logical.Request,
+) (serial, lease string, err error) {
+	if err := b.engine.Account.MayWrite(ctx, req.Storage); err != nil {
+		return "", "", err
+	}
+	return leaseOf(req)
 }
 
 func leaseOf(req *logical.Request) (serial, lease string, err error) {

@@ -32,6 +32,9 @@ type (
 // ErrNotConfigured is returned by operations that need CERTInext while the mount has no config.
 var ErrNotConfigured = fault.ErrNotConfigured
 
+// IsReadOnly reports whether storage has refused a write because this node may not write it.
+func IsReadOnly(err error) bool { return store.IsReadOnly(err) }
+
 // Operator is [orders.Operator].
 const Operator = orders.Operator
 

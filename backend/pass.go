@@ -38,8 +38,11 @@ const (
 // CERTInext. On a node that may not write, and while another pass runs, it does nothing. What fails
 // in one room stops none of the others; the errors are joined.
 func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
-	if !e.Account.Active() {
-		return nil
+	if err := e.Account.MayWrite(ctx, s); err != nil {
+		if IsReadOnly(err) {
+			return nil
+		}
+		return err
 	}
 	select {
 	case e.passing <- struct{}{}:

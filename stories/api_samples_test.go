@@ -49,23 +49,32 @@ func story(t *testing.T) (exchanges []exchange, refused refusals) {
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Until(time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)))
 		m, r := recorded(t)
-		tellAccount(m)
-		tellSolvers(m)
-		tellRoles(m)
-		tellIssuing(m)
-		tellOrders(m)
-		tellDocuments(m)
-		tellDomains(m)
-		tellCertificates(m)
-		tellRevocation(m)
-		tellSync(m)
+		tellEverything(m)
 		refused = tellRefusals(m, r)
-		for _, path := range []string{"domains/example.net", "dcv/solvers/corp", "roles/web", "config"} {
-			m.must(call{op: logical.DeleteOperation, path: path})
-		}
+		tellEnd(m)
 		exchanges = r.exchanges
 	})
 	return exchanges, refused
+}
+
+// tellEverything uses every path, but for what tellEnd deletes.
+func tellEverything(m *mount) {
+	tellAccount(m)
+	tellSolvers(m)
+	tellRoles(m)
+	tellIssuing(m)
+	tellOrders(m)
+	tellDocuments(m)
+	tellDomains(m)
+	tellCertificates(m)
+	tellRevocation(m)
+	tellSync(m)
+}
+
+func tellEnd(m *mount) {
+	for _, path := range []string{"domains/example.net", "dcv/solvers/corp", "roles/web", "config"} {
+		m.must(call{op: logical.DeleteOperation, path: path})
+	}
 }
 
 // recorded mounts the engine with a recorder at its door.

@@ -13,7 +13,6 @@ import (
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
-	"github.com/hashicorp/vault/sdk/helper/consts"
 )
 
 // ErrPassOver is the cause with which the background pass cancels its remaining calls when its time
@@ -22,22 +21,6 @@ var ErrPassOver = fmt.Errorf("the pass is over: %w", context.Canceled)
 
 // Paused reports whether background work makes no calls to CERTInext at the moment.
 func (acct *Account) Paused() bool { return acct.Breaker.Now().Until.After(acct.Now()) }
-
-// Active reports whether this node may run the background pass: standbys and secondaries may not,
-// since they cannot write the mount's storage.
-func (acct *Account) Active() bool {
-	if acct.System == nil {
-		return true
-	}
-	sys := acct.System()
-	if sys.ReplicationState().HasState(
-		consts.ReplicationPerformanceStandby | consts.ReplicationDRSecondary,
-	) {
-		return false
-	}
-	return sys.LocalMount() ||
-		!sys.ReplicationState().HasState(consts.ReplicationPerformanceSecondary)
-}
 
 // Observe feeds the breaker with the outcome of a call that began at the given time, and logs when
 // that starts or ends an outage. It reports whether the failure is the fault of the order or

@@ -36,6 +36,9 @@ func (acct *Account) mustConfig(ctx context.Context, s logical.Storage) (*Config
 func (acct *Account) WriteConfig(
 	ctx context.Context, s logical.Storage, change func(*Config) error, verify bool,
 ) error {
+	if err := acct.MayWrite(ctx, s); err != nil {
+		return err // before CERTInext is asked about the account
+	}
 	pauses := acct.pauses.Load()
 	return store.Update[storedConfig]{
 		Locks: &acct.configWrites,

@@ -38,6 +38,7 @@ type Account struct {
 
 	configWrites keyed.Mutex            // one write of config at a time
 	pauses       atomic.Int64           // counts the writes that paused ordering
+	wrote        atomic.Bool            // storage has taken a write of this process
 	accounts     keyed.Values[*Session] // under ConfigKey
 	connection   connection
 	// Breaker says when background work makes no calls to CERTInext.

@@ -70,8 +70,12 @@ func (acct *Account) Client(
 }
 
 // Session returns the session of the mount's config, and makes it when there is none yet. Without a
-// config, the error is [fault.ErrNotConfigured].
+// config, the error is [fault.ErrNotConfigured], and on a node that may not write,
+// [logical.ErrReadOnly]: see [Account.MayWrite].
 func (acct *Account) Session(ctx context.Context, s logical.Storage) (*Session, error) {
+	if err := acct.MayWrite(ctx, s); err != nil {
+		return nil, err
+	}
 	return acct.accounts.Get(ctx, ConfigKey, func() (*Session, error) {
 		cfg, err := acct.mustConfig(ctx, s)
 		if err != nil {

@@ -32,6 +32,14 @@ func IsFault(err error) bool {
 	return errors.As(err, &fault)
 }
 
+// IsReadOnly reports whether storage has refused a write because this node may not write it.
+// Between Vault and a plugin, nothing but the error's text is passed on.
+func IsReadOnly(err error) bool {
+	var fault *Fault
+	return errors.Is(err, logical.ErrReadOnly) || (errors.As(err, &fault) &&
+		strings.Contains(fault.Err.Error(), logical.ErrReadOnly.Error()))
+}
+
 // Get decodes an entry into a new T. It returns nil and no error when there is no entry.
 func Get[T any](ctx context.Context, s logical.Storage, key string) (*T, error) {
 	e, err := read(ctx, s, key)

@@ -1,0 +1,54 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package account
+
+import (
+	"context"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
+	"github.com/hashicorp/vault/sdk/helper/consts"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// Active reports whether Vault lets this node write the mount's storage: standbys and secondaries
+// may not. Only such a node runs the background pass.
+func (acct *Account) Active() bool {
+	if acct.System == nil {
+		return true
+	}
+	sys := acct.System()
+	if sys.ReplicationState().HasState(
+		consts.ReplicationPerformanceStandby | consts.ReplicationDRSecondary,
+	) {
+		return false
+	}
+	return sys.LocalMount() ||
+		!sys.ReplicationState().HasState(consts.ReplicationPerformanceSecondary)
+}
+
+// probeKey is a key under which nothing is ever stored. Deleting it is the cheapest write.
+const probeKey = "config/probe"
+
+// MayWrite returns [logical.ErrReadOnly], by which Vault and OpenBao forward a request to the
+// active node, unless this node may write the mount's storage. What CERTInext has done and storage
+// cannot take is lost, so a node that may not write asks CERTInext nothing (ADR 0031).
+//
+// The server's own word for it is not enough: Vault and OpenBao forward paths by it, but not the
+// end of a lease. So the first call of a process tries storage, too.
+func (acct *Account) MayWrite(ctx context.Context, s logical.Storage) error {
+	if !acct.Active() {
+		return logical.ErrReadOnly
+	}
+	if acct.wrote.Load() {
+		return nil
+	}
+	err := store.Delete(ctx, s, probeKey)
+	switch {
+	case store.IsReadOnly(err):
+		return logical.ErrReadOnly
+	case err == nil:
+		acct.wrote.Store(true)
+	}
+	return err
+}
