@@ -17,6 +17,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -40,11 +41,14 @@ type Options struct {
 	Shuffle    func(n int, swap func(i, j int)) // see [backend.Options]
 	TickTime   time.Duration                    // see [backend.Options]
 	Resolvers  []string                         // see [backend.Options]
+	Hold       bool                             // see [backend.Options]
 }
 
-// Factory makes the backend of a mount. It touches neither storage nor network.
+// Factory makes the backend of a mount. It touches neither storage nor network. The environment
+// variable CERTINEXT_HOLD holds the mount: see [backend.Options].
 func Factory(ctx context.Context, conf *logical.BackendConfig) (logical.Backend, error) {
-	return FactoryWith(Options{})(ctx, conf)
+	hold := backend.IsHold(os.Getenv(backend.HoldVariable))
+	return FactoryWith(Options{Hold: hold})(ctx, conf)
 }
 
 // FactoryWith is [Factory] with the parts of o replaced.
@@ -74,6 +78,7 @@ func newBackend(o Options, conf *logical.BackendConfig) *secretsBackend {
 		Shuffle:    o.Shuffle,
 		TickTime:   o.TickTime,
 		Resolvers:  o.Resolvers,
+		Hold:       o.Hold,
 	})
 	b.Backend = &framework.Backend{
 		Help:           strings.TrimSpace(backendHelp),

@@ -47,7 +47,7 @@ func (b *secretsBackend) pathConfig() []*framework.Path {
 			HelpSynopsis: "Check the account against CERTInext.",
 			HelpDescription: "Reading asks CERTInext which account the credentials belong to and " +
 				"which products it may order, and measures how long the answer takes. If the " +
-				"account does not work, problems says why.",
+				"account does not work, or the mount is held (CERTINEXT_HOLD), problems says why.",
 		},
 	}
 }
@@ -75,6 +75,11 @@ func configCheckFields() map[string]*framework.FieldSchema {
 		"products": {
 			Type:        framework.TypeMap,
 			Description: "Products that may be ordered: name and variant, by product code.",
+		},
+		"held": {
+			Type: framework.TypeBool,
+			Description: "Whether the mount changes nothing at CERTInext and at DNS hosts, since " +
+				"CERTINEXT_HOLD is set in the plugin's environment.",
 		},
 		"problems": {
 			Type:        framework.TypeStringSlice,
@@ -149,7 +154,11 @@ func (b *secretsBackend) readConfig(
 	if err != nil || c == nil {
 		return nil, err
 	}
-	return &logical.Response{Data: read(configFields, c)}, nil
+	resp := &logical.Response{Data: read(configFields, c)}
+	if held := b.engine.Account.MayChange(); held != nil {
+		resp.AddWarning(held.Error())
+	}
+	return resp, nil
 }
 
 func (b *secretsBackend) writeConfig(
@@ -183,6 +192,7 @@ func (b *secretsBackend) checkConfig(
 		"auth_type":      r.AuthType,
 		"latency_ms":     r.Latency.Milliseconds(),
 		"products":       products,
+		"held":           r.Held,
 		"problems":       append([]string{}, r.Problems...),
 	}}, nil
 }

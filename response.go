@@ -41,7 +41,7 @@ func answer(err error) (*logical.Response, error) {
 		return nil, logical.ErrReadOnly // alone: Vault forwards by the error's whole text
 	case errors.As(err, &field), errors.As(err, &order), errors.As(err, &refused),
 		errors.As(err, &notFound), errors.As(err, &future),
-		errors.Is(err, backend.ErrNotConfigured):
+		errors.Is(err, backend.ErrNotConfigured), errors.Is(err, backend.ErrHeld):
 		return logical.ErrorResponse(err.Error()), nil
 	}
 	return nil, err

@@ -32,6 +32,15 @@ type (
 // ErrNotConfigured is returned by operations that need CERTInext while the mount has no config.
 var ErrNotConfigured = fault.ErrNotConfigured
 
+// HoldVariable is [account.HoldVariable].
+const HoldVariable = account.HoldVariable
+
+// ErrHeld is [account.ErrHeld].
+var ErrHeld = account.ErrHeld
+
+// IsHold is [account.IsHold].
+func IsHold(value string) bool { return account.IsHold(value) }
+
 // IsReadOnly reports whether storage has refused a write because this node may not write it.
 func IsReadOnly(err error) bool { return store.IsReadOnly(err) }
 

@@ -6,6 +6,7 @@ package backend
 import (
 	"io"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
@@ -38,6 +39,9 @@ type Options struct {
 	// simulation shuffles by its seed.
 	Shuffle  func(n int, swap func(i, j int))
 	TickTime time.Duration // that [Engine.Tick] waits at most; a quarter of a second when 0
+	// Hold is set when nothing may be changed outside the mount's storage, neither at CERTInext nor
+	// at DNS hosts (ADR 0031).
+	Hold bool
 	// Resolvers are DNS resolvers, as host:port, for roles that name none; the machine's when nil.
 	Resolvers []string
 }
@@ -56,7 +60,8 @@ type Engine struct {
 	roleWrites keyed.Mutex // one store of a role at a time
 	tickTime   time.Duration
 
-	passing chan struct{} // of capacity 1; full while a pass runs, and while Close waits
+	warnHeld sync.Once     // logs once that the mount is held
+	passing  chan struct{} // of capacity 1; full while a pass runs, and while Close waits
 }
 
 // New returns an engine for one mount. It touches neither storage nor network.
@@ -64,7 +69,7 @@ func New(o Options) *Engine {
 	e := &Engine{
 		Host: host.New(host.Options{
 			Log: o.Logger, System: o.System, Now: o.Now, Steady: o.Steady,
-			NewID: o.NewID, Shuffle: o.Shuffle,
+			NewID: o.NewID, Shuffle: o.Shuffle, Hold: o.Hold,
 		}),
 		tickTime: o.TickTime,
 	}

@@ -74,6 +74,11 @@ type Client struct {
 	// are none.
 	Retries int
 
+	// BeforeChange, if not nil, is asked before every call that changes something at CERTInext.
+	// Its error ends the call, which is not sent then: [Error.Err] is that error. It is not asked
+	// about reads, nor about signing in. It may be called concurrently.
+	BeforeChange func(operation string) error
+
 	// Now tells the time. If nil, it is time.Now.
 	Now func() time.Time
 

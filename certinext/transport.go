@@ -101,6 +101,11 @@ func (c *Client) do(ctx context.Context, r *call) (*reply, *Error) {
 	if err != nil {
 		return nil, err
 	}
+	if r.repeat != repeatFreely && c.BeforeChange != nil {
+		if refused := c.BeforeChange(r.operation); refused != nil {
+			return nil, &Error{Operation: r.operation, Err: refused}
+		}
+	}
 	rep, err := c.retry(ctx, s, c.patience(r.repeat), func() (*reply, *Error) {
 		return c.retry(ctx, s, c.burstPatience(), func() (*reply, *Error) {
 			return c.authorized(ctx, s, r)

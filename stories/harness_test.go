@@ -77,7 +77,14 @@ func (m *mount) start() {
 // startWith is start with another way to CERTInext.
 func (m *mount) startWith(client *http.Client) {
 	m.t.Helper()
-	b, err := certinextsecrets.FactoryWith(certinextsecrets.Options{HTTPClient: client, Now: m.now, TickTime: 90 * time.Second, Resolvers: []string{noResolver}})(m.t.Context(), &logical.BackendConfig{
+	m.startWithOptions(certinextsecrets.Options{HTTPClient: client})
+}
+
+// startWithOptions is start with options, and the mount's clock.
+func (m *mount) startWithOptions(o certinextsecrets.Options) {
+	m.t.Helper()
+	o.Now, o.TickTime, o.Resolvers = m.now, 90*time.Second, []string{noResolver}
+	b, err := certinextsecrets.FactoryWith(o)(m.t.Context(), &logical.BackendConfig{
 		Logger:      hclog.New(&hclog.LoggerOptions{Level: hclog.Trace, Output: m.log}),
 		System:      m.system,
 		StorageView: m.storage,

@@ -23,9 +23,9 @@ import (
 // A shadow is a second process of the plugin, which is asked everything just before the mount's own is: a standby, or one that was
 // restored from a snapshot. What it says to the CA is told apart by a header.
 type shadow struct {
-	logical.Backend            // the mount's own
-	t               *testing.T // of the mount
-	other           logical.Backend
+	logical.Backend                                              // the mount's own
+	t               *testing.T                                   // of the mount
+	start           func() logical.Backend                       // the other process, which knows what storage holds at that moment
 	storage         func(mounts logical.Storage) logical.Storage // of the other process
 	log             *lockedBuffer
 	mayRead         bool // at the CA: any other call is noted, and fails
@@ -57,12 +57,14 @@ func shadowOf(
 	client := m.ca.Client()
 	o.HTTPClient = &http.Client{Transport: marking{client.Transport, s}}
 	o.Now, o.Resolvers = m.now, []string{noResolver}
-	b, err := certinextsecrets.FactoryWith(o)(m.t.Context(), &logical.BackendConfig{
-		Logger: hclog.New(&hclog.LoggerOptions{Level: hclog.Trace, Output: s.log}), System: system, StorageView: storage(m.storage),
-	})
-	require.NoError(m.t, err)
-	m.t.Cleanup(func() { b.Cleanup(context.Background()) })
-	s.other, m.backend = b, s
+	s.start = func() logical.Backend {
+		b, err := certinextsecrets.FactoryWith(o)(m.t.Context(), &logical.BackendConfig{
+			Logger: hclog.New(&hclog.LoggerOptions{Level: hclog.Trace, Output: s.log}), System: system, StorageView: storage(m.storage),
+		})
+		require.NoError(m.t, err)
+		return b
+	}
+	m.backend = s
 	return s
 }
 
@@ -76,8 +78,10 @@ func (s *shadow) HandleRequest(ctx context.Context, req *logical.Request) (*logi
 		copied.Secret = &secret
 	}
 	s.take()
-	resp, err := s.other.HandleRequest(ctx, &copied)
+	other := s.start()
+	resp, err := other.HandleRequest(ctx, &copied)
 	synctest.Wait()
+	other.Cleanup(context.WithoutCancel(ctx))
 	s.asked = append(s.asked, shadowed{op: req.Operation, path: req.Path, resp: resp, err: err, calls: s.take()})
 	return s.Backend.HandleRequest(ctx, req)
 }

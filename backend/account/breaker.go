@@ -120,7 +120,7 @@ func scopeOf(err error) errorScope {
 	switch {
 	case err == nil:
 		return scopeOrder
-	case errors.Is(err, context.Canceled):
+	case errors.Is(err, context.Canceled), errors.Is(err, ErrHeld):
 		return scopeNone
 	case errors.As(err, &unsupported), errors.As(err, &invalid):
 		return scopeLocal

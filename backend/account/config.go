@@ -180,8 +180,11 @@ func (c *Config) MayOrder() error {
 		"until an operator writes ordering=on there; open orders continue")
 }
 
-// MayOrder is [Config.MayOrder] for the mount's config.
+// MayOrder is [Config.MayOrder] for the mount's config, and [ErrHeld] while the mount is held.
 func (acct *Account) MayOrder(ctx context.Context, s logical.Storage) error {
+	if err := acct.MayChange(); err != nil {
+		return err
+	}
 	_, cfg, err := acct.Client(ctx, s)
 	if err != nil {
 		return err

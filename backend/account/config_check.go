@@ -17,6 +17,7 @@ type CheckReport struct {
 	AuthType      string
 	Latency       time.Duration // of the identity call, token exchange included
 	Products      []certinext.Product
+	Held          bool // see [ErrHeld]
 	// Problems are messages for an operator; there are none when all is well.
 	Problems []string
 }
@@ -31,6 +32,10 @@ func (acct *Account) CheckConfig(ctx context.Context, s logical.Storage) (*Check
 	ctx, cancel := WhileAsked(ctx)
 	defer cancel()
 	r := new(CheckReport)
+	if held := acct.MayChange(); held != nil {
+		r.Held = true
+		r.Problems = append(r.Problems, held.Error())
+	}
 	start := acct.Now()
 	me, err := a.Client.Me(ctx)
 	r.Latency = acct.Now().Sub(start)

@@ -39,6 +39,7 @@ func (acct *Account) connect(c *Config) (*certinext.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	client.BeforeChange = func(string) error { return acct.MayChange() }
 	acct.connection.config, acct.connection.client = c.connectionConfig(), client
 	return client, nil
 }

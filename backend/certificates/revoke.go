@@ -84,6 +84,9 @@ type Revoked struct {
 func (keeper *Keeper) Revoke(
 	ctx context.Context, s logical.Storage, r RevokeRequest,
 ) (*Revoked, error) {
+	if err := keeper.Account.MayChange(); err != nil {
+		return nil, err // "queued" would say that it is going to happen
+	}
 	reason, err := r.reason()
 	if err != nil {
 		return nil, err
@@ -297,6 +300,10 @@ func (keeper *Keeper) attempt(
 	ctx context.Context, s logical.Storage, v *pendingRevocation,
 ) (*Revoked, error) {
 	out := v.cert.revoked()
+	if keeper.Account.MayChange() != nil {
+		out.Queued, out.Reason = true, v.q.Reason
+		return out, nil
+	}
 	leave, first := keeper.revocations.TryLock(v.cert.Serial)
 	if !first {
 		out.Queued, out.Reason = true, v.q.Reason

@@ -38,6 +38,9 @@ func (journal *Journal) CancelOrder(
 	if gone, err := journal.forgetNeverTaken(ctx, s, role, id); err != nil || gone != nil {
 		return gone, err
 	}
+	if err := journal.Account.MayChange(); err != nil {
+		return nil, err
+	}
 	c := &cancellation{journal: journal, storage: s, role: role, id: id, reason: reason}
 	ended, err := c.cancelOpen(ctx)
 	if err != nil || ended != nil {

@@ -107,7 +107,7 @@ func (h *heldOrder) promote(ctx context.Context, role *issuing.Role) error {
 	if !account.SameAccount(o.Account, cfg.Account()) {
 		return foreignOrder(o)
 	}
-	if err := cfg.MayOrder(); err != nil {
+	if err := h.journal.Account.MayOrder(ctx, h.storage); err != nil {
 		return err
 	}
 	if err := stillAllowed(h.journal.Host, role, o); err != nil {

@@ -63,9 +63,13 @@ type outcome struct {
 	err  error                    // a storage fault, or CERTInext's refusal
 }
 
-// newDriver returns a driver of a held order whose entry was read. It fails when storage does, or
-// when the mount has no usable config.
+// newDriver returns a driver of a held order whose entry was read. It fails when storage does, when
+// the mount has no usable config, or while the mount is held: any step may change something at
+// CERTInext, and a refusal of ours must not count as CERTInext's.
 func (h *heldOrder) newDriver(ctx context.Context, p purpose, until time.Time) (*driver, error) {
+	if err := h.journal.Account.MayChange(); err != nil {
+		return nil, err
+	}
 	client, cfg, err := h.journal.Account.Client(ctx, h.storage)
 	if err != nil {
 		return nil, err

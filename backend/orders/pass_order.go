@@ -74,6 +74,9 @@ func (journal *Journal) passOrder(ctx context.Context, s logical.Storage, id str
 	if err != nil {
 		attempts := journal.registry.attempt(o.ID, false)
 		h.lookAgain(journal.Now().Add(host.PassDelay(attempts)))
+		if errors.Is(err, account.ErrHeld) {
+			return nil // it goes on when the mount is released
+		}
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, patienceFor(o))

@@ -268,11 +268,14 @@ type readySolver struct {
 	name, zone string // zone is empty when it has to be found
 }
 
-// readySolver returns the opened solver of a name. It is kept until the entry changes, since a
-// provider caches tokens and zones.
+// readySolver returns the opened solver of a name, unless the mount is held. It is kept until the
+// entry changes, since a provider caches tokens and zones.
 func (pub *Publisher) readySolver(
 	ctx context.Context, s logical.Storage, name string,
 ) (*readySolver, error) {
+	if err := account.MayChange(pub.Host); err != nil {
+		return nil, err
+	}
 	return pub.solvers.Get(ctx, name, func() (*readySolver, error) {
 		v, err := pub.mustSolver(ctx, s, name)
 		if err != nil {

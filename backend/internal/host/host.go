@@ -30,6 +30,8 @@ type Options struct {
 	// Shuffle puts the work of a background pass into random order; rand.Shuffle when nil. A
 	// simulation shuffles by its seed.
 	Shuffle func(n int, swap func(i, j int))
+	// Hold is set when nothing may be changed outside the mount's storage.
+	Hold bool
 }
 
 // A Host is the part of one mount's engine that its packages share.
