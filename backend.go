@@ -86,9 +86,9 @@ func newBackend(o Options, conf *logical.BackendConfig) *secretsBackend {
 		RunningVersion: Version,
 		Paths: b.strict(slices.Concat(
 			b.pathConfig(), b.pathRoles(), b.pathIssue(), b.pathNamedOrder(), b.pathDocuments(),
-			b.pathReissue(), b.pathRenew(), b.pathOrders(), b.pathOperator(), b.pathRevoke(),
-			b.pathSolvers(), b.pathDomains(), b.pathCatalog(), b.pathAccount(), b.pathReports(),
-			b.pathSync(),
+			b.pathReissue(), b.pathRenew(), b.pathOrders(), b.pathOperator(), b.pathRevocations(),
+			b.pathRevoke(), b.pathSolvers(), b.pathDomains(), b.pathCatalog(), b.pathAccount(),
+			b.pathReports(), b.pathSync(),
 			// The CA paths come first: "ca" also matches the pattern of a serial number.
 			b.pathCA(), b.pathCertificates(),
 		)),

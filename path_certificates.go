@@ -90,7 +90,8 @@ func queueInfoField() map[string]*framework.FieldSchema {
 		"key_info": {
 			Type: framework.TypeMap,
 			Description: "For each of the first thousand serial numbers: reason, queued_at, " +
-				"attempts, next_attempt and last_error.",
+				"attempts, next_attempt, last_error, account, ca_order_id and blocked: why it " +
+				"cannot be tried, empty when it can be.",
 		},
 	}
 }
@@ -230,13 +231,7 @@ func (b *secretsBackend) listRevocationQueue(
 		if !q.Described {
 			continue
 		}
-		info[q.Serial] = map[string]any{
-			"reason":       string(q.Reason),
-			"queued_at":    q.QueuedAt.UTC().Format(time.RFC3339),
-			"attempts":     q.Attempts,
-			"next_attempt": q.Next.UTC().Format(time.RFC3339),
-			"last_error":   q.LastError,
-		}
+		info[q.Serial] = encodeQueueInfo(&q)
 	}
 	return logical.ListResponseWithInfo(keys, info), nil
 }

@@ -19,20 +19,28 @@ func (b *secretsBackend) pathConfig() []*framework.Path {
 			Description: "Check that CERTInext accepts the credentials before they are stored.",
 		},
 	}
+	force := map[string]*framework.FieldSchema{
+		"force": {
+			Type: framework.TypeBool, Query: true,
+			Description: "Go on although open orders, queued revocations or certificates with " +
+				"leases belong to the account that config holds, and will not once this is done. " +
+				"The answer warns of them.",
+		},
+	}
 	return []*framework.Path{
 		{
 			Pattern: "config$",
-			Fields:  merge(schemas(configFields, new(backend.Config)), verify),
+			Fields:  merge(schemas(configFields, new(backend.Config)), verify, force),
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.ReadOperation: operation(b.readConfig,
 					"Read the CERTInext account, without its secrets.",
 					"read", "configuration", readable(configFields)),
-				logical.UpdateOperation: silent(writing(b.writeConfig,
+				logical.UpdateOperation: warned(silent(writing(b.writeConfig,
 					"Set the CERTInext account.",
-					"configure", "configuration", nil)),
-				logical.DeleteOperation: silent(writing(b.deleteConfig,
+					"configure", "configuration", nil))),
+				logical.DeleteOperation: warned(silent(writing(b.deleteConfig,
 					"Delete the CERTInext account from the mount.",
-					"delete", "configuration", nil)),
+					"delete", "configuration", nil))),
 			},
 			HelpSynopsis:    "The CERTInext account of this mount.",
 			HelpDescription: configHelp,
@@ -164,15 +172,29 @@ func (b *secretsBackend) readConfig(
 func (b *secretsBackend) writeConfig(
 	ctx context.Context, req *logical.Request, d *framework.FieldData,
 ) (*logical.Response, error) {
-	return nil, b.engine.Account.WriteConfig(ctx, req.Storage, func(c *backend.Config) error {
+	warning, err := b.engine.WriteConfig(ctx, req.Storage, func(c *backend.Config) error {
 		return write(configFields, d, c, new(backend.Config))
-	}, d.Get("verify_connection").(bool))
+	}, backend.ConfigWrite{
+		Verify: d.Get("verify_connection").(bool), Force: d.Get("force").(bool),
+	})
+	return warningOf(warning), err
 }
 
 func (b *secretsBackend) deleteConfig(
-	ctx context.Context, req *logical.Request, _ *framework.FieldData,
+	ctx context.Context, req *logical.Request, d *framework.FieldData,
 ) (*logical.Response, error) {
-	return nil, b.engine.Account.DeleteConfig(ctx, req.Storage)
+	warning, err := b.engine.DeleteConfig(ctx, req.Storage, d.Get("force").(bool))
+	return warningOf(warning), err
+}
+
+// warningOf is a response with nothing but a warning; nil when that is empty.
+func warningOf(warning string) *logical.Response {
+	if warning == "" {
+		return nil
+	}
+	resp := new(logical.Response)
+	resp.AddWarning(warning)
+	return resp
 }
 
 func (b *secretsBackend) checkConfig(
@@ -203,6 +225,11 @@ client_secret) or an account number with an access key. api_version=v1 selects v
 API, which signs every call with the access key, for accounts whose key the portal did not
 generate for OAuth. Secrets are written and never read back. They have to be given again when
 base_url changes; a consent_token is dropped when organization_number changes.
+
+Open orders, queued revocations and leases belong to the account in which they were ordered. A write
+that replaces the account, and a deletion, are refused while there are any, unless force=true is
+given: CERTInext is not asked about them until config holds that account again, and operators end
+them by hand (operator/orders/<role>/<id>, operator/revocations/<serial>).
 
 The requestor, contacts, signer, organization and group given here apply to every order whose role
 sets no others.

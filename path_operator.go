@@ -74,7 +74,11 @@ func (b *secretsBackend) operateOrder(
 	if err != nil {
 		return nil, err
 	}
-	return &logical.Response{Data: encodeOrder(o)}, nil
+	resp := &logical.Response{Data: encodeOrder(o)}
+	if o.Left != "" {
+		resp.AddWarning(o.Left)
+	}
+	return resp, nil
 }
 
 // An operatorAct is what an operator does to an order.
@@ -142,6 +146,8 @@ release=true to hand it over like any other one, with a warning, or revoke it. U
 kept, at most until the certificate expires, and the same request buys no other one.
 
 end=true ends the order of whoever placed it, as deleting orders/<role>/<id> does for those who may.
+When config does not hold the order's account, it is ended in this mount alone and its key is
+erased: a warning and Vault's log say what stays at CERTInext.
 entity_id hands an order that nobody has collected over to another identity entity, for example when
 the token that placed it has expired.
 `

@@ -132,6 +132,8 @@ type (
 	Certificate = certificates.Certificate
 	// LeaseEnd is [certificates.LeaseEnd].
 	LeaseEnd = certificates.LeaseEnd
+	// QueuedRevocation is [certificates.QueuedRevocation].
+	QueuedRevocation = certificates.QueuedRevocation
 	// Revoked is [certificates.Revoked].
 	Revoked = certificates.Revoked
 	// RevokeRequest is [certificates.RevokeRequest].

@@ -23,7 +23,7 @@ func Example() {
 	e := backend.New(backend.Options{HTTPClient: ca.Client()})
 	defer e.Close()
 
-	err := e.Account.WriteConfig(ctx, storage, func(c *backend.Config) error {
+	_, err := e.WriteConfig(ctx, storage, func(c *backend.Config) error {
 		c.BaseURL = "https://certinext.example"
 		c.ClientID = certinexttest.DefaultAccountNumber
 		c.ClientSecret = certinexttest.DefaultClientSecret
@@ -31,7 +31,7 @@ func Example() {
 		c.Requestor.Phone = "+14155550123"
 		c.SignerName, c.SignerPlace, c.SignerIP = "Platform Team", "Bengaluru", "203.0.113.7"
 		return nil
-	}, true) // CERTInext is asked whether the credentials are right
+	}, backend.ConfigWrite{Verify: true}) // CERTInext is asked whether the credentials are right
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -41,7 +41,7 @@ var chapters = []struct {
 		"certs", "cert/{serial}", "cert/{serial}/raw", "cert/{serial}/raw/pem", "cert/{serial}/download/{form}",
 		"cert/ca", "cert/ca_chain", "cert/ca/raw", "cert/ca/raw/pem", "ca", "ca/pem", "ca_chain",
 	}},
-	{"Revocation", []string{"revoke", "revoke/{role}", "revoke-with-key", "certs/revoked", "certs/revocation-queue"}},
+	{"Revocation", []string{"revoke", "revoke/{role}", "revoke-with-key", "certs/revoked", "certs/revocation-queue", "operator/revocations/{serial}"}},
 	{"Domain validation", []string{
 		"dcv/solvers", "dcv/solvers/{name}", "dcv/solvers/{name}/check", "domains", "domains/{name}", "domains/{name}/verify",
 	}},

@@ -72,9 +72,10 @@ func tellEverything(m *mount) {
 }
 
 func tellEnd(m *mount) {
-	for _, path := range []string{"domains/example.net", "dcv/solvers/corp", "roles/web", "config"} {
+	for _, path := range []string{"domains/example.net", "dcv/solvers/corp", "roles/web"} {
 		m.must(call{op: logical.DeleteOperation, path: path})
 	}
+	m.must(call{op: logical.DeleteOperation, path: "config", data: map[string]any{"force": true}})
 }
 
 // recorded mounts the engine with a recorder at its door.
@@ -210,6 +211,14 @@ func tellRevocation(m *mount) {
 	m.write("revoke", map[string]any{"serial_number": queued["serial_number"]})
 	m.list("certs/revocation-queue")
 	m.ca.ClearFaults()
+
+	path := "operator/revocations/" + queued["serial_number"].(string)
+	config := m.account()
+	config["client_secret"] = "client-secret"
+	m.must(call{op: logical.DeleteOperation, path: "config", data: map[string]any{"force": true}})
+	m.read(path)
+	m.write(path, map[string]any{"end": true, "reason": "the account is closed"})
+	m.write("config", config)
 }
 
 func tellSync(m *mount) {

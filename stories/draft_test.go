@@ -343,7 +343,7 @@ func TestADraftBelongsToItsAccount(t *testing.T) {
 		other.AccountNumber = "2222222222"
 		m.ca = other
 		m.start()
-		m.write("config", map[string]any{"client_id": "2222222222", "client_secret": certinexttest.DefaultClientSecret})
+		m.write("config", map[string]any{"client_id": "2222222222", "client_secret": certinexttest.DefaultClientSecret, "force": true})
 		require.Contains(t, m.refused(path, map[string]any{"promote": true}), "another CERTInext account")
 		resp, err := m.send(call{op: logical.DeleteOperation, path: path})
 		require.NoError(t, err)

@@ -208,7 +208,7 @@ func TestAnOrderIsNeverDrivenWithAnotherAccount(t *testing.T) {
 		other.AccountNumber = "2222222222"
 		m.ca = other
 		m.start()
-		m.write("config", map[string]any{"account_number": "2222222222", "access_key": certinexttest.DefaultAccessKey})
+		m.write("config", map[string]any{"account_number": "2222222222", "access_key": certinexttest.DefaultAccessKey, "force": true})
 		time.Sleep(5 * time.Minute)
 		m.pass()
 		require.Empty(t, other.Orders(), "bought in two accounts")

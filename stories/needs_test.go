@@ -198,7 +198,7 @@ func TestAnOrderOfAnotherAccountWaitsForTheOperator(t *testing.T) {
 		const other = "2222222222"
 		m.ca = &certinexttest.Server{AccountNumber: other}
 		m.start()
-		m.write("config", map[string]any{"client_id": other, "client_secret": certinexttest.DefaultClientSecret})
+		m.write("config", map[string]any{"client_id": other, "client_secret": certinexttest.DefaultClientSecret, "force": true})
 		time.Sleep(time.Hour)
 		m.pass()
 		who, needs := m.needs("web")

@@ -38,7 +38,7 @@ func TestNeverPlacedWaitsWithoutConfig(t *testing.T) {
 		ca := validated(certinexttest.Live)
 		m := newMount(t, ca)
 		id := m.unresolved(certinexttest.FaultLostReply)
-		m.must(call{op: logical.DeleteOperation, path: "config"})
+		m.must(call{op: logical.DeleteOperation, path: "config", data: map[string]any{"force": true}})
 		resp, err := m.attempt("operator/orders/web/"+id, map[string]any{"never_placed": true})
 		require.NoError(t, err)
 		require.True(t, resp.IsError())

@@ -55,6 +55,8 @@ var schemaless = map[string]string{
 	"get /cert/ca/raw/pem":       file,
 	"get /cert/{serial}/raw":     file,
 	"get /cert/{serial}/raw/pem": file,
+	"post /config":               warnings,
+	"delete /config":             warnings,
 	"post /roles/{name}":         warnings,
 	"patch /roles/{name}":        warnings,
 }

@@ -285,7 +285,7 @@ func TestTheChallengesOfAnotherAccountsOrderAreNotAskedFor(t *testing.T) {
 		require.Contains(t, m.refusedRead(path+"/dcv", map[string]any{"domain": "nonsense.example.com"}), "domain:")
 		require.Len(t, m.must(call{op: logical.ReadOperation, path: path + "/dcv", data: map[string]any{"domain": "www.example.com"}}).Data["domains"], 1)
 
-		config["base_url"], config["verify_connection"] = "https://elsewhere.certinext.test", false
+		config["base_url"], config["verify_connection"], config["force"] = "https://elsewhere.certinext.test", false, true
 		m.write("config", config)
 		before := ca.Calls()
 		require.Contains(t, m.refusedRead(path+"/dcv", nil), "another CERTInext account")

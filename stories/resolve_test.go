@@ -59,7 +59,7 @@ func TestAnOrderOfAnotherAccountCannotBeAdopted(t *testing.T) {
 		other.HoldForApproval, other.AccountNumber = true, "2222222222"
 		m.ca = other
 		m.start()
-		m.write("config", map[string]any{"client_id": "2222222222", "client_secret": certinexttest.DefaultClientSecret})
+		m.write("config", map[string]any{"client_id": "2222222222", "client_secret": certinexttest.DefaultClientSecret, "force": true})
 		m.write("orders/web", www)
 		require.Contains(t, m.refused("operator/"+path, map[string]any{"ca_order_id": other.Orders()[0].ID}), "another CERTInext account")
 	})
@@ -263,8 +263,8 @@ func TestAPromotionSendsNoConsentTokenElsewhere(t *testing.T) {
 		seen := &bodies{next: ca.Client().Transport}
 		m.startWith(&http.Client{Transport: seen})
 		m.vettedRole("ov", "ov", nil)
-		there := map[string]any{"base_url": "https://elsewhere.certinext.test", "client_secret": certinexttest.DefaultClientSecret}
-		here := map[string]any{"base_url": sandboxURL, "client_secret": certinexttest.DefaultClientSecret}
+		there := map[string]any{"base_url": "https://elsewhere.certinext.test", "client_secret": certinexttest.DefaultClientSecret, "force": true}
+		here := map[string]any{"base_url": sandboxURL, "client_secret": certinexttest.DefaultClientSecret, "force": true}
 		m.write("config", there)
 		path := "orders/ov/" + m.write("orders/ov", draft()).Data["order_id"].(string)
 		m.write("config", here)

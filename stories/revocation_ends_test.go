@@ -161,7 +161,7 @@ func TestACertificateIsNeverRevokedInAnotherAccount(t *testing.T) {
 		other.AccountNumber = "2222222222"
 		m.ca = other
 		m.start()
-		m.write("config", map[string]any{"account_number": "2222222222", "access_key": certinexttest.DefaultAccessKey})
+		m.write("config", map[string]any{"account_number": "2222222222", "access_key": certinexttest.DefaultAccessKey, "force": true})
 		m.endLease(issued)
 		for range 100 {
 			m.everyMinute(1)

@@ -89,7 +89,7 @@ func TestAFaultOfStorageIsNoRefusalOfADomain(t *testing.T) {
 func TestADomainIsLeftAloneWithoutAConfig(t *testing.T) {
 	z := newZoned(t, new(certinexttest.Server), dcvtest.Zone{Name: "example.com"})
 	z.register("example.com", map[string]any{"keep_validated": true})
-	z.must(call{op: logical.DeleteOperation, path: "config"})
+	z.must(call{op: logical.DeleteOperation, path: "config", data: map[string]any{"force": true}})
 	z.later(200 * day)
 	before := len(z.log.String())
 	z.pass()

@@ -92,7 +92,7 @@ func TestRecordsGoWhenTheAccountDoes(t *testing.T) {
 	z := newZoned(t, new(certinexttest.Server), dcvtest.Zone{Name: "example.com"})
 	z.pendingWeb()
 	config := z.account()
-	config["base_url"], config["verify_connection"] = "https://other.certinext.test", false
+	config["base_url"], config["verify_connection"], config["force"] = "https://other.certinext.test", false, true
 	z.write("config", config)
 	for range 10 {
 		z.later(day)

@@ -4,6 +4,7 @@
 package account
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 	"golang.org/x/time/rate"
@@ -48,6 +50,12 @@ type Config struct {
 	ClientSecret  certinext.Secret
 	AccountNumber string
 	AccessKey     certinext.Secret
+
+	// Number is the account's number as CERTInext names it; empty while it has not. Name is the
+	// name under which entries of the account are stored, when the credential alone would give it
+	// another one: see Config.Account.
+	Number string
+	Name   string
 
 	// CACertificate is a PEM bundle of the CAs that may have issued the server's certificate, e.g.
 	// that of an inspecting proxy; the system's CAs when empty.
@@ -193,8 +201,10 @@ func (acct *Account) MayOrder(ctx context.Context, s logical.Storage) error {
 }
 
 // Account returns a name for the account of c, "address|number", with the address in canonical
-// form.
-func (c *Config) Account() string { return CanonicalAccount(c.SpelledAccount()) }
+// form. The name is that of the credential by which the account was first configured.
+func (c *Config) Account() string {
+	return cmp.Or(c.Name, CanonicalAccount(c.SpelledAccount()))
+}
 
 // SpelledAccount is Account with the address as the operator wrote it. Entries of earlier versions
 // hold this form.
@@ -228,6 +238,15 @@ func CanonicalAccount(account string) string {
 // whatever form either names it.
 func SameAccount(stored, account string) bool {
 	return stored == account || CanonicalAccount(stored) == CanonicalAccount(account)
+}
+
+// Describe names an account in words. name is as [Config.Account] returns it.
+func Describe(name string) string {
+	address, number, ok := strings.Cut(name, "|")
+	if !ok || number == "" {
+		return "an account that is not on record"
+	}
+	return "account " + sanitize.Short(number) + " at " + sanitize.Short(address)
 }
 
 // newClient returns a client for the account; base is used when the config names no CA certificate.

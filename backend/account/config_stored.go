@@ -18,6 +18,8 @@ type storedConfig struct {
 	ClientSecret      string         `json:"client_secret,omitempty"`
 	AccountNumber     string         `json:"account_number,omitempty"`
 	AccessKey         string         `json:"access_key,omitempty"`
+	Number            string         `json:"number,omitempty"`
+	Name              string         `json:"name,omitempty"`
 	CACertificate     string         `json:"ca_certificate,omitempty"`
 	Defaults          StoredDefaults `json:"defaults"`
 	TrustKey          bool           `json:"trust_idempotency_key,omitempty"`
@@ -97,6 +99,8 @@ func newStoredConfig(c *Config) *storedConfig {
 		ClientSecret:      c.ClientSecret.Reveal(),
 		AccountNumber:     c.AccountNumber,
 		AccessKey:         c.AccessKey.Reveal(),
+		Number:            c.Number,
+		Name:              c.Name,
 		CACertificate:     c.CACertificate,
 		Defaults:          NewStoredDefaults(c.OrderDefaults),
 		TrustKey:          c.TrustIdempotencyKey,
@@ -121,6 +125,8 @@ func (s *storedConfig) config() *Config {
 		ClientSecret:        certinext.Secret(s.ClientSecret),
 		AccountNumber:       s.AccountNumber,
 		AccessKey:           certinext.Secret(s.AccessKey),
+		Number:              s.Number,
+		Name:                s.Name,
 		CACertificate:       s.CACertificate,
 		OrderDefaults:       s.Defaults.Defaults(),
 		TrustIdempotencyKey: s.TrustKey,

@@ -4,7 +4,9 @@
 package account
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
@@ -32,9 +34,11 @@ func (acct *Account) mustConfig(ctx context.Context, s logical.Storage) (*Config
 // credentials; when it does not, its answer is in the error and nothing is stored. No lock is held
 // meanwhile, so when another request writes the config in that time, change is applied again to
 // what that stored. A write cannot lift a pause of ordering that was written after it began: that
-// is an error about the field ordering.
+// is an error about the field ordering. admit is called before after is stored in place of before,
+// which is nil when there is none, and may refuse it; it asks nobody but storage.
 func (acct *Account) WriteConfig(
 	ctx context.Context, s logical.Storage, change func(*Config) error, verify bool,
+	admit func(before, after *Config) error,
 ) error {
 	if err := acct.MayWrite(ctx, s); err != nil {
 		return err // before CERTInext is asked about the account
@@ -43,28 +47,29 @@ func (acct *Account) WriteConfig(
 	return store.Update[storedConfig]{
 		Locks: &acct.configWrites,
 		Make: func(before *storedConfig) (*storedConfig, error) {
-			c, err := changedConfig(before.config(), change)
+			was := cmp.Or(before.config(), new(Config))
+			c, err := changedConfig(was, change)
+			if err == nil {
+				err = acct.identify(ctx, was, c, verify)
+			}
 			if err != nil {
 				return nil, err
 			}
-			if verify {
-				err = acct.verifyConfig(ctx, c)
-			}
-			return newStoredConfig(c), err
+			return newStoredConfig(c), nil
 		},
 		Admit: func(before, after *storedConfig) error {
+			if err := admit(before.config(), after.config()); err != nil {
+				return err
+			}
 			return acct.admitPause(before.config(), after.config(), pauses)
 		},
 		Stored: acct.forgetConnection,
 	}.Apply(ctx, s, ConfigKey)
 }
 
-// changedConfig returns a validated copy of before with change applied; before is nil when there is
-// none. Secrets that change does not set are kept where keepSecrets allows it.
+// changedConfig returns a validated copy of before, which is empty when there is none, with change
+// applied. Secrets that change does not set are kept where keepSecrets allows it.
 func changedConfig(before *Config, change func(*Config) error) (*Config, error) {
-	if before == nil {
-		before = new(Config)
-	}
 	c := *before
 	c.ClientSecret = notGiven
 	c.AccessKey = notGiven
@@ -78,21 +83,23 @@ func changedConfig(before *Config, change func(*Config) error) (*Config, error) 
 	return &c, c.validate()
 }
 
-// verifyConfig asks CERTInext whether it accepts the credentials of c.
-func (acct *Account) verifyConfig(ctx context.Context, c *Config) error {
+// verifyConfig asks CERTInext whether it accepts the credentials of c, and returns the number of
+// the account that it takes them for.
+func (acct *Account) verifyConfig(ctx context.Context, c *Config) (number string, err error) {
 	client, err := acct.connect(c)
 	if err != nil {
-		return err
+		return "", err
 	}
 	ctx, cancel := WhileAsked(ctx)
 	defer cancel()
-	if _, err := client.Me(ctx); err != nil {
-		return &fault.RefusedError{
+	me, err := client.Me(ctx)
+	if err != nil {
+		return "", &fault.RefusedError{
 			Err: fmt.Errorf("the account could not be verified, so the config is not stored "+
 				"(verify_connection=false stores it unverified): %w", err),
 		}
 	}
-	return nil
+	return me.Number, nil
 }
 
 // admitPause refuses a write of config that would lift a pause of ordering which began while the
@@ -143,9 +150,22 @@ func (c *Config) keepSecrets(before *Config) error {
 	return nil
 }
 
-// DeleteConfig deletes the configuration. Orders and certificates stay.
-func (acct *Account) DeleteConfig(ctx context.Context, s logical.Storage) error {
-	defer acct.disconnect()
-	defer acct.forgetConnection() // a write that failed may have taken effect
-	return store.DeleteLocked(ctx, s, &acct.configWrites, ConfigKey, nil)
+// DeleteConfig deletes the configuration. Orders and certificates stay. admit is called with what
+// is deleted, and may refuse it; it asks nobody but storage.
+func (acct *Account) DeleteConfig(
+	ctx context.Context, s logical.Storage, admit func(before *Config) error,
+) error {
+	err := store.DeleteLocked(ctx, s, &acct.configWrites, ConfigKey, func() error {
+		before, err := acct.Config(ctx, s)
+		if err != nil || before == nil {
+			return err
+		}
+		return admit(before)
+	})
+	var refused *fault.FieldError
+	if !errors.As(err, &refused) { // a write that failed may have taken effect
+		acct.forgetConnection()
+		acct.disconnect()
+	}
+	return err
 }

@@ -7,9 +7,11 @@
 //
 // It promises that all callers share one client for one account, that a new config is stored only
 // after CERTInext has accepted its credentials (unless the operator waives that), and that
-// background work makes no calls while CERTInext limits the rate or is down. It knows nothing of
-// roles, orders or certificates, but for what the rooms above share: which names the certificates
-// of a product may hold ([Shape]), and how the tag of an order is spelled ([MarkerPrefix]).
+// background work makes no calls while CERTInext limits the rate or is down. On a node that may not
+// write storage it calls nobody, and while the mount is held it changes nothing. It knows nothing
+// of roles, orders or certificates, but for what the rooms above share: which names the
+// certificates of a product may hold ([Shape]), and how the tag of an order is spelled
+// ([MarkerPrefix]).
 package account
 
 import (

@@ -44,6 +44,7 @@ func storedV2() map[string]any {
 	all := storedV1()
 	config := all["config"].(*storedConfig)
 	config.Ordering = orderingPaused
+	config.Number, config.Name = "1234567890", "https://us-api.certinext.io|application-1"
 	return all
 }
 

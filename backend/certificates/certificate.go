@@ -92,6 +92,10 @@ type Entry struct {
 	// Revocation is nil until CERTInext has confirmed one.
 	Revocation *Revocation `json:"revocation,omitempty"`
 
+	// RevocationEnded is when an operator took the certificate's revocation, which could not be
+	// tried, out of the queue. It is handed to nobody since.
+	RevocationEnded time.Time `json:"revocation_ended,omitzero"`
+
 	// ReissuedBy is the id of this mount's order that reissues, or was to reissue, the certificate.
 	ReissuedBy string `json:"reissued_by,omitempty"`
 	// ReissueRefused is set when CERTInext has refused to reissue it for another key.

@@ -74,15 +74,28 @@ type QueuedRevocation struct {
 	Attempts  int       // failures that were this certificate's own fault
 	Next      time.Time // when CERTInext is asked next
 	LastError string
+	Note      string
+
+	// What the certificate's entry says; empty when there is none.
+	Account   string // in which it was ordered, as [account.Config.Account] returns it
+	CAOrderID string
+	Role      string
+	OrderID   string
+	// Blocked is why the revocation cannot be tried; empty when it can be.
+	Blocked string
 }
 
-// maxDescribed is how many queued revocations Queue describes; each costs a read.
+// maxDescribed is how many queued revocations Queue describes; each costs two reads.
 const maxDescribed = 1000
 
 // Queue returns the queued revocations, in the order of storage. Those beyond the first thousand
 // have nothing but the serial number.
 func (keeper *Keeper) Queue(ctx context.Context, s logical.Storage) ([]QueuedRevocation, error) {
 	serials, err := store.List(ctx, s, RevocationPrefix)
+	if err != nil {
+		return nil, err
+	}
+	blocked, err := keeper.newBlockade(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -96,13 +109,12 @@ func (keeper *Keeper) Queue(ctx context.Context, s logical.Storage) ([]QueuedRev
 		if err != nil {
 			return nil, err
 		}
-		if q != nil {
-			out[i].Described = true
-			out[i].Reason = q.Reason
-			out[i].QueuedAt = q.QueuedAt
-			out[i].Attempts = q.Attempts
-			out[i].Next = q.Next
-			out[i].LastError = q.LastError
+		if q == nil {
+			continue
+		}
+		out[i] = q.view(serial)
+		if err := blocked.describe(ctx, s, serial, &out[i]); err != nil {
+			return nil, err
 		}
 	}
 	return out, nil
@@ -334,6 +346,9 @@ func (keeper *Keeper) withdrawRequest(ctx context.Context, s logical.Storage, c 
 func (keeper *Keeper) RevocationDue(
 	ctx context.Context, s logical.Storage, c *Entry,
 ) (bool, error) {
+	if !c.RevocationEnded.IsZero() {
+		return true, nil // an operator ended it, and it stays out of use here
+	}
 	if due, err := keeper.previousDue(ctx, s, c); due || err != nil {
 		return due, err
 	}

@@ -41,6 +41,7 @@ func storedV2() map[string]any {
 	cert.Delivery = &Delivery{At: at, Last: at.Add(time.Minute), Times: 2, Unleased: true}
 	cert.Judged, cert.Held, cert.Remarks, cert.ReleasedAt = true, []string{"h"}, []string{"r"}, at
 	cert.ReissueRefused = true
+	cert.RevocationEnded = at
 	queued := all["revocation"].(*Queued)
 	queued.SentAt = at
 	queued.Requests = 1

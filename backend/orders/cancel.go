@@ -38,6 +38,12 @@ func (journal *Journal) CancelOrder(
 	if gone, err := journal.forgetNeverTaken(ctx, s, role, id); err != nil || gone != nil {
 		return gone, err
 	}
+	if requester == Operator {
+		ended, err := endStranded(ctx, journal, s, role, id, reason)
+		if err != nil || ended != nil {
+			return ended, err
+		}
+	}
 	if err := journal.Account.MayChange(); err != nil {
 		return nil, err
 	}
@@ -52,6 +58,15 @@ func (journal *Journal) CancelOrder(
 	o, err := journal.Order(ctx, s, role, id)
 	if err == nil && o == nil {
 		err = &fault.NotFoundError{Kind: "order", Name: sanitize.Short(id)}
+	}
+	if err == nil && requester == Operator && o.Serial != "" {
+		q, err := journal.Certificates.QueuedFor(ctx, s, o.Serial)
+		if err != nil {
+			return nil, err
+		}
+		if q != nil && q.Blocked != "" {
+			o.Left = leftQueued(o, q.Account)
+		}
 	}
 	return o, err
 }

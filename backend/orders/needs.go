@@ -35,12 +35,18 @@ var foreignNeeds = []string{
 		"it goes on when that is there again",
 }
 
+// unconfiguredNeeds are the needs of an order while there is no config. Stored entries are compared
+// with this text.
+var unconfiguredNeeds = []string{
+	"config holds no CERTInext account: the order goes on when it holds the order's again",
+}
+
 // waitsFor returns who has to act next.
 func (o *orderEntry) waitsFor() Party {
 	switch {
 	case o.State.Final(), o.State == StateIssued && o.Delivered:
 		return PartyNobody
-	case o.Held, slices.Equal(o.Needs, foreignNeeds):
+	case o.Held, slices.Equal(o.Needs, foreignNeeds), slices.Equal(o.Needs, unconfiguredNeeds):
 		return PartyOperator
 	case o.State == StateIssued, o.State == StateDraft:
 		return PartyRequester

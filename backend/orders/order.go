@@ -85,6 +85,8 @@ type Order struct {
 	Needs     []string
 	LastError string
 	Timeline  []Event
+	// Left is what stays at CERTInext of an order that an operator has ended without it.
+	Left string
 }
 
 // describe returns in a few words where the order stands.

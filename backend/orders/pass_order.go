@@ -69,6 +69,13 @@ func (journal *Journal) passOrder(ctx context.Context, s logical.Storage, id str
 	case o.State == StateIssued:
 		return h.tendIssued(ctx, o.Serial)
 	}
+	needs, err := h.strandedNeeds(ctx)
+	switch {
+	case err != nil:
+		return err
+	case needs != nil:
+		return h.tendStranded(ctx, needs)
+	}
 	before := o.CAStatus
 	d, err := h.newDriver(ctx, forNobody, journal.Now())
 	if err != nil {
@@ -137,8 +144,12 @@ func (h *heldOrder) tendIssued(ctx context.Context, serial string) error {
 
 // tendIssuedOnce does the work of tendIssued. It returns [account.ErrClockUnknown] when the order
 // is over by the mount's clock alone, and CERTInext's was not seen yet: an erased key does not come
-// back (ADR 0022).
+// back (ADR 0022). Without CERTInext, it goes by how long this process has known of no answer.
 func (h *heldOrder) tendIssuedOnce(ctx context.Context, serial string) error {
+	stranded, err := h.isStranded(ctx)
+	if err != nil {
+		return err
+	}
 	unlock, err := h.journal.Certificates.Lock(ctx, serial)
 	if err != nil {
 		return err
@@ -156,6 +167,13 @@ func (h *heldOrder) tendIssuedOnce(ctx context.Context, serial string) error {
 		return err
 	}
 	h.journal.registry.recall(h.id, c)
+	if stranded && c.Delivery != nil && c.Revocation == nil && !due {
+		// CERTInext may never tell its time. What has passed in this process needs no clock.
+		quiet := h.journal.registry.quietFor(h.id, c.Delivery.Latest(), h.journal.Steady())
+		if quiet > h.entry.keyLife() {
+			return h.finish(ctx, c, wasDelivered)
+		}
+	}
 	_, seen := h.journal.Account.ClockSkew()
 	now, certain := h.journal.Account.Time()
 	if verdict, _ := handoverTo(c, h.entry, nil, due, now, !certain && seen); verdict.isOver() {

@@ -56,6 +56,7 @@ type tracked struct {
 	// stored is the serial number, with dashes, of the certificate that this process has stored and
 	// handed over, even if the answer was taken back.
 	stored string
+	quiet  quiet // see quietFor
 	// sent is when this process last sent the order to CERTInext, by the clock that nobody sets;
 	// the zero time when it has not done so.
 	sent time.Time

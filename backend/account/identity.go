@@ -1,0 +1,79 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package account
+
+import (
+	"cmp"
+	"context"
+	"strings"
+)
+
+// What the mount stores names the account that it belongs to, and that name must not change with
+// the credentials: the same account may be configured by another client id, or with another version
+// of the API. So an account keeps the name that it had first, as long as CERTInext says that both
+// credentials are for the same number.
+
+// number is the account's number: what CERTInext says or, as long as it has not, what the
+// credential names. In CERTInext's own examples, the two are the same.
+func (c *Config) number() string { return cmp.Or(c.Number, c.ClientID+c.AccountNumber) }
+
+// address is the canonical address of the account.
+func (c *Config) address() string {
+	address, _, _ := strings.Cut(CanonicalAccount(c.SpelledAccount()), "|")
+	return address
+}
+
+// nameAfter returns the name that c keeps when it replaces before, which is nil or empty when there
+// was no config. It is empty when c is of another account, or named like that by itself.
+func (c *Config) nameAfter(before *Config) string {
+	switch {
+	case before == nil || before.BaseURL == "",
+		before.address() != c.address(),
+		before.number() != c.number(),
+		before.Account() == CanonicalAccount(c.SpelledAccount()):
+		return ""
+	}
+	return before.Account()
+}
+
+// identify notes in c, which is to replace before, which account CERTInext takes its credentials
+// for. With verify, it asks CERTInext, and the error says that it does not accept them.
+func (acct *Account) identify(ctx context.Context, before, c *Config, verify bool) error {
+	sameID := c.ClientID+c.AccountNumber == before.ClientID+before.AccountNumber
+	known := before.Number
+	if known == "" && verify && before.BaseURL != "" && !sameID && before.address() == c.address() {
+		known = acct.askNumber(ctx, before)
+	}
+	c.Number = ""
+	if sameID && before.address() == c.address() {
+		c.Number = known
+	}
+	if verify {
+		number, err := acct.verifyConfig(ctx, c)
+		if err != nil {
+			return err
+		}
+		c.Number = number
+	}
+	old := *before
+	old.Number = known
+	c.Name = c.nameAfter(&old)
+	return nil
+}
+
+// askNumber returns the number of the account that a config is about to lose; empty when CERTInext
+// does not tell, since its credential may be revoked already.
+func (acct *Account) askNumber(ctx context.Context, c *Config) string {
+	client, err := acct.connect(c)
+	if err != nil {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(ctx, learnClockTimeout)
+	defer cancel()
+	me, err := client.Me(ctx)
+	if err != nil {
+		return ""
+	}
+	return me.Number
+}
