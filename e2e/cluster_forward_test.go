@@ -90,7 +90,7 @@ func TestTheNextActiveNodeGoesByTheNewestConfigAndRole(t *testing.T) {
 	old.check(t, c.insist(30*time.Second, "certinext/issue/web", map[string]any{"common_name": "a.example.com"}))
 
 	other.keepSecrets(first)
-	c.write("certinext/config", other.account())
+	c.write("certinext/config", forced(other.account()))
 	c.write("certinext/roles/web", map[string]any{
 		"product_code": "842", "product_variant": "dv", "allowed_domains": "example.org", "allow_subdomains": true,
 	})
@@ -101,7 +101,7 @@ func TestTheNextActiveNodeGoesByTheNewestConfigAndRole(t *testing.T) {
 	require.Equal(t, other.url, c.read("certinext/config")["base_url"])
 	c.revive(first)
 
-	c.write("certinext/config", old.account())
+	c.write("certinext/config", forced(old.account()))
 	second.role("web", nil)
 	require.NoError(t, second.api.Sys().StepDownWithContext(t.Context()))
 	c.successor(second)
@@ -109,6 +109,12 @@ func TestTheNextActiveNodeGoesByTheNewestConfigAndRole(t *testing.T) {
 	require.Contains(t, c.refused("certinext/issue/web", map[string]any{"common_name": "c.example.org"}), "c.example.org")
 	require.Len(t, old.Orders(), 2)
 	require.Len(t, other.Orders(), 1)
+}
+
+// forced is a config that strands what belongs to the account before it.
+func forced(config map[string]any) map[string]any {
+	config["force"] = true
+	return config
 }
 
 // A callerLog is which node's plugin has called the CA, found out by who holds the other end of the connection.

@@ -32,6 +32,7 @@ type server struct {
 	process *process
 	unseal  string
 	plugins []int // processes that have outlived a crash of the server
+	env     []string
 
 	mu      sync.Mutex
 	secrets map[string]string // what must not be told, and what it is
@@ -148,7 +149,8 @@ func freeAddress(t *testing.T) string {
 // launch starts the process and waits until it listens.
 func (v *server) launch(t *testing.T) {
 	t.Helper()
-	v.process = spawn(t, filepath.Join(v.dir, "vault.log"), programs.vault, "server", "-config="+filepath.Join(v.dir, "vault.hcl"))
+	program := slices.Concat(v.env, []string{programs.vault, "server", "-config=" + filepath.Join(v.dir, "vault.hcl")})
+	v.process = spawn(t, filepath.Join(v.dir, "vault.log"), "env", program...) // env becomes the server
 	waitUntil(t, 30*time.Second, "Vault listens", func() bool {
 		require.False(t, v.process.ended(), "Vault ended")
 		conn, err := net.DialTimeout("tcp", strings.TrimPrefix(v.address, "http://"), time.Second)

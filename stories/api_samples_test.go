@@ -91,6 +91,8 @@ func tellAccount(m *mount) {
 	config := m.account()
 	config["client_secret"] = "client-secret"
 	m.write("config", config)
+	m.must(call{op: logical.DeleteOperation, path: "config"}) // while nothing belongs to it
+	m.write("config", config)
 	for _, path := range []string{
 		"config", "config/check", "account", "groups", "organizations", "organizations/" + certinexttest.DefaultOrganization,
 		"catalog/products/842", "catalog/products/842/custom-fields", "reports/ledger",

@@ -69,6 +69,11 @@ path "certinext/operator/orders/+/+" {
   capabilities = ["update"]
 }
 
+# Why a queued revocation cannot be tried, and ending such a one
+path "certinext/operator/revocations/+" {
+  capabilities = ["read", "update"]
+}
+
 # What to publish for an order's domains
 path "certinext/orders/+/+/dcv" {
   capabilities = ["read", "update"]
