@@ -312,9 +312,6 @@ tests them.
 			fmt.Fprintf(&b, " With ambient_identity it uses %s, and takes no %s.", k.Ambient,
 				strings.Join(credentials, ", "))
 		}
-		if k.Note != "" {
-			b.WriteString(" " + k.Note)
-		}
 		b.WriteString("\n")
 	}
 	return b.String()

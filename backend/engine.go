@@ -86,13 +86,16 @@ func New(o Options) *Engine {
 	return e
 }
 
-// Close stops the background pass and the work that outlives its requests, and waits for both. Open
-// orders stay in storage, and the next engine of the mount continues them.
+// Close stops the background pass and the work that outlives its requests, waits for both, and
+// closes the connections that they leave idle. Open orders stay in storage, and the next engine of
+// the mount continues them.
 func (e *Engine) Close() {
 	e.Stop()
 	e.passing <- struct{}{}
 	defer func() { <-e.passing }()
 	e.Work.Wait()
+	e.Publisher.Close()
+	e.Account.Close()
 }
 
 // Invalidate drops everything that was cached of a storage key. Vault calls it when another node

@@ -130,6 +130,14 @@ func (c *Client) open(operation string) (*session, *Error) {
 	return c.session, nil
 }
 
+// CloseIdleConnections closes the connections that no call uses. The client stays usable. Where
+// HTTPClient is given, its other users' idle connections are closed with them.
+func (c *Client) CloseIdleConnections() {
+	if s, err := c.open("close"); err == nil {
+		s.http.CloseIdleConnections()
+	}
+}
+
 // parseBaseURL returns the address that paths are appended to, or the problem of s.
 func parseBaseURL(s string) (base, problem string) {
 	s = strings.TrimRight(strings.TrimSpace(s), "/")

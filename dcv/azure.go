@@ -8,21 +8,19 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
+	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/libdns/azure"
-	"github.com/libdns/libdns"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/arm"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/dns/armdns"
 )
 
-// azureKind is Azure DNS. Its provider makes and removes whole record sets, so a name holds one
-// value at a time.
+// azureKind is Azure DNS.
 var azureKind = Kind{
 	Name:    "azure",
 	Ambient: "the managed identity of the server",
-	Note: "Azure's provider holds one value for a name: a record is not published where its name " +
-		"has a TXT record set already, and not removed where somebody has added a value " +
-		"to its set.",
 	Fields: []Field{
 		{
 			Name: "subscription_id", Required: true,
@@ -50,88 +48,117 @@ var azureKind = Kind{
 }
 
 func openAzure(s Settings) (Provider, error) {
-	return &recordSets{Provider: azure.Provider{
-		SubscriptionId: s.Values["subscription_id"], ResourceGroupName: s.Values["resource_group"],
-		TenantId: s.Values["tenant_id"], ClientId: s.Values["client_id"],
-		ClientSecret: s.Values["client_secret"],
-	}}, nil
-}
-
-// recordSets is libdns's provider, with two differences: publishing a record twice is no error, and
-// a record set that holds other values, too, is not removed.
-type recordSets struct{ azure.Provider }
-
-// AppendRecords adds records where their names have no TXT record set. A record that is there is no
-// error.
-func (s *recordSets) AppendRecords(
-	ctx context.Context, zone string, records []libdns.Record,
-) ([]libdns.Record, error) {
-	for _, r := range records {
-		if err := s.add(ctx, zone, r); err != nil {
-			return nil, err
-		}
-	}
-	return records, nil
-}
-
-// DeleteRecords removes record sets that hold nothing but the records.
-func (s *recordSets) DeleteRecords(
-	ctx context.Context, zone string, records []libdns.Record,
-) ([]libdns.Record, error) {
-	for _, r := range records {
-		if err := s.remove(ctx, zone, r); err != nil {
-			return nil, err
-		}
-	}
-	return records, nil
-}
-
-func (s *recordSets) add(ctx context.Context, zone string, r libdns.Record) error {
-	_, err := s.Provider.AppendRecords(ctx, zone, []libdns.Record{r})
-	var refused *azcore.ResponseError
-	if !errors.As(err, &refused) || refused.StatusCode != http.StatusPreconditionFailed {
-		return err
-	}
-	values, lookErr := s.values(ctx, zone, r)
-	if lookErr == nil && slices.Contains(values, r.RR().Data) {
-		return nil
-	}
-	return fmt.Errorf("a TXT record set %s is in the zone %s already, and Azure's provider holds "+
-		"one value for a name: %w",
-		r.RR().Name, bare(zone), err)
-}
-
-// remove looks before it removes, since the provider removes the whole set. What is added in
-// between is removed, too.
-func (s *recordSets) remove(ctx context.Context, zone string, r libdns.Record) error {
-	values, err := s.values(ctx, zone, r)
+	options := policy.ClientOptions{Transport: s.HTTPClient}
+	identity, err := azureIdentity(s, options)
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("preparing the identity for Azure: %w", err)
 	}
-	ours := r.RR().Data
-	if !slices.Contains(values, ours) {
-		return nil
+	client, err := armdns.NewRecordSetsClient(
+		s.Values["subscription_id"], identity, &arm.ClientOptions{ClientOptions: options},
+	)
+	if err != nil {
+		return nil, fmt.Errorf("preparing the client of Azure DNS: %w", err)
 	}
-	if slices.ContainsFunc(values, func(v string) bool { return v != ours }) {
-		return fmt.Errorf("the TXT record set %s in the zone %s has other values, too, and "+
-			"Azure's provider removes whole sets only, so nothing was removed",
-			r.RR().Name, bare(zone))
+	return &setProvider{
+		host: &azureZones{client: client, group: s.Values["resource_group"]},
+	}, nil
+}
+
+func azureIdentity(s Settings, options policy.ClientOptions) (azcore.TokenCredential, error) {
+	if s.Ambient {
+		return azidentity.NewManagedIdentityCredential(
+			&azidentity.ManagedIdentityCredentialOptions{ClientOptions: options},
+		)
 	}
-	_, err = s.Provider.DeleteRecords(ctx, zone, []libdns.Record{r})
+	return azidentity.NewClientSecretCredential(
+		s.Values["tenant_id"], s.Values["client_id"], s.Values["client_secret"],
+		&azidentity.ClientSecretCredentialOptions{ClientOptions: options},
+	)
+}
+
+// azureZones are the zones of a resource group. Azure names them as the DNS does; private zones are
+// another kind of resource, which this client does not know.
+type azureZones struct {
+	client *armdns.RecordSetsClient
+	group  string
+}
+
+func (a *azureZones) find(_ context.Context, zone string) (string, error) { return bare(zone), nil }
+
+func (a *azureZones) spell(text string) []string { return []string{text} }
+
+func (a *azureZones) read(ctx context.Context, id string, r Record) (recordSet, error) {
+	got, err := a.client.Get(ctx, a.group, id, relativeName(r), armdns.RecordTypeTXT, nil)
+	var refused *azcore.ResponseError
+	if errors.As(err, &refused) && refused.StatusCode == http.StatusNotFound &&
+		refused.ErrorCode != "ParentResourceNotFound" {
+		return recordSet{}, nil
+	}
+	if err != nil {
+		return recordSet{}, err
+	}
+	return azureRecordSet(got.RecordSet)
+}
+
+// azureRecordSet fails for a set that Azure describes in a way which does not let it be written
+// back.
+func azureRecordSet(from armdns.RecordSet) (recordSet, error) {
+	p := from.Properties
+	alias := p != nil && p.TargetResource != nil && p.TargetResource.ID != nil
+	if p == nil || p.TTL == nil || from.Etag == nil || alias {
+		return recordSet{}, errors.New("azure describes the TXT record set without a TTL or an " +
+			"etag, or as an alias of a resource")
+	}
+	set := recordSet{ttl: *p.TTL, version: *from.Etag, metadata: p.Metadata}
+	for _, r := range p.TxtRecords {
+		var spelt []string
+		if r != nil {
+			for _, v := range r.Value {
+				if v != nil {
+					spelt = append(spelt, *v)
+				}
+			}
+		}
+		set.records = append(set.records, storedText{strings.Join(spelt, ""), spelt})
+	}
+	return set, nil
+}
+
+// write has Azure compare the etag.
+func (a *azureZones) write(
+	ctx context.Context, id string, r Record, before, after recordSet,
+) error {
+	name, err := relativeName(r), error(nil)
+	if len(after.records) == 0 {
+		_, err = a.client.Delete(ctx, a.group, id, name, armdns.RecordTypeTXT,
+			&armdns.RecordSetsClientDeleteOptions{IfMatch: &before.version})
+	} else {
+		var options armdns.RecordSetsClientCreateOrUpdateOptions
+		if before.version != "" {
+			options.IfMatch = &before.version
+		} else {
+			none := "*"
+			options.IfNoneMatch = &none
+		}
+		_, err = a.client.CreateOrUpdate(
+			ctx, a.group, id, name, armdns.RecordTypeTXT, after.forAzure(), &options,
+		)
+	}
+	var refused *azcore.ResponseError
+	if errors.As(err, &refused) && refused.StatusCode == http.StatusPreconditionFailed {
+		return &conflictError{err}
+	}
 	return err
 }
 
-// values are those that the record set of r has. The provider answers with no records at all when
-// it does not understand one of the zone, whereas a zone has an SOA record at least.
-func (s *recordSets) values(ctx context.Context, zone string, r libdns.Record) ([]string, error) {
-	all, err := s.GetRecords(ctx, zone)
-	if err != nil {
-		return nil, err
+func (s recordSet) forAzure() armdns.RecordSet {
+	p := &armdns.RecordSetProperties{TTL: &s.ttl, Metadata: s.metadata}
+	for _, r := range s.records {
+		var one armdns.TxtRecord
+		for _, v := range r.spelt {
+			one.Value = append(one.Value, &v)
+		}
+		p.TxtRecords = append(p.TxtRecords, &one)
 	}
-	if len(all) == 0 {
-		return nil, fmt.Errorf("azure's provider does not understand every record of the zone "+
-			"%s, so it cannot tell the values of %s",
-			bare(zone), r.RR().Name)
-	}
-	return valuesAmong(all, r), nil
+	return armdns.RecordSet{Properties: p}
 }

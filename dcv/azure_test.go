@@ -5,6 +5,7 @@ package dcv_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -32,8 +33,10 @@ const (
 type azureAPI struct {
 	t *testing.T
 
-	mu   sync.Mutex
-	sets map[string]azureSet // by type and name
+	mu     sync.Mutex
+	sets   map[string]azureSet // by type and name
+	etags  int
+	meddle func() // runs between what a client has read and what it writes, once
 }
 
 type azureSet struct {
@@ -44,12 +47,10 @@ type azureSet struct {
 }
 
 type azureRecords struct {
-	TTL         int         `json:"TTL"`
-	TxtRecords  []azureText `json:"TXTRecords,omitempty"`
-	SOARecord   object      `json:"SOARecord,omitempty"`
-	SRVRecords  []object    `json:"SRVRecords,omitempty"`
-	Target      object      `json:"targetResource,omitempty"`
-	CNAMERecord object      `json:"CNAMERecord,omitempty"`
+	TTL        int         `json:"TTL"`
+	TxtRecords []azureText `json:"TXTRecords,omitempty"`
+	Metadata   object      `json:"metadata,omitempty"`
+	Target     object      `json:"targetResource,omitempty"`
 }
 
 type azureText struct {
@@ -59,18 +60,14 @@ type azureText struct {
 func azureAt(t *testing.T) *azureAPI {
 	t.Helper()
 	api := &azureAPI{t: t, sets: map[string]azureSet{}}
-	api.put("SOA", "@", azureRecords{TTL: 3600, SOARecord: object{
-		"host": "ns1.azure-dns.com.", "email": "hostmaster", "serialNumber": 1, "refreshTime": 1, "retryTime": 1, "expireTime": 1, "minimumTTL": 1,
-	}})
 	standIn(t, "management.azure.com", api)
 	standIn(t, "login.microsoftonline.com", http.HandlerFunc(api.login))
 	return api
 }
 
-func (a *azureAPI) put(kind, name string, records azureRecords) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.sets[kind+"/"+name] = azureSet{Name: name, Type: "Microsoft.Network/dnszones/" + kind, Properties: records}
+func (a *azureAPI) put(name string, records azureRecords) {
+	a.etags++
+	a.sets["TXT/"+name] = azureSet{Name: name, Type: "Microsoft.Network/dnszones/TXT", Etag: fmt.Sprint("e", a.etags), Properties: records}
 }
 
 func (a *azureAPI) putTXT(values ...string) {
@@ -78,7 +75,7 @@ func (a *azureAPI) putTXT(values ...string) {
 	for _, v := range values {
 		records.TxtRecords = append(records.TxtRecords, azureText{Value: []string{v}})
 	}
-	a.put("TXT", "_challenge.www", records)
+	a.put("_challenge.www", records)
 }
 
 func (a *azureAPI) values() []string {
@@ -138,32 +135,55 @@ func (a *azureAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		unexpected(a.t, w, r)
 	case zone != "example.test":
 		a.refuse(w, http.StatusNotFound, "ParentResourceNotFound", "Can not perform requested operation on nested resource. Parent resource '"+zone+"' not found.")
-	case r.Method == http.MethodGet && set == "recordsets":
-		all := []azureSet{}
-		for _, s := range a.sets {
-			all = append(all, s)
+	case r.Method == http.MethodGet && strings.HasPrefix(set, "TXT/"):
+		if found, there := a.sets[set]; there {
+			writeJSON(w, 200, found)
+			return
 		}
-		writeJSON(w, 200, object{"value": all})
+		a.refuse(w, http.StatusNotFound, "NotFound", "The resource record '"+set+"' does not exist in resource group 'dns'.")
 	case r.Method == http.MethodPut && strings.HasPrefix(set, "TXT/"):
-		a.create(w, r, set)
+		a.write(w, r, set)
 	case r.Method == http.MethodDelete && strings.HasPrefix(set, "TXT/"):
-		delete(a.sets, set)
-		w.WriteHeader(http.StatusOK)
+		a.remove(w, r, set)
 	default:
 		unexpected(a.t, w, r)
 	}
 }
 
-func (a *azureAPI) create(w http.ResponseWriter, r *http.Request, id string) {
+func (a *azureAPI) write(w http.ResponseWriter, r *http.Request, id string) {
 	var set azureSet
 	assert.NoError(a.t, json.NewDecoder(r.Body).Decode(&set))
-	if _, there := a.sets[id]; there && r.Header.Get("If-None-Match") == "*" {
-		a.refuse(w, http.StatusPreconditionFailed, "PreconditionFailed", "The condition '*' in the If-None-Match header was not satisfied. The current was '22fb3c8d'.")
+	if a.changed(w, r, id) {
 		return
 	}
-	set.Name, set.Type, set.Etag = strings.TrimPrefix(id, "TXT/"), "Microsoft.Network/dnszones/TXT", "e1"
+	a.etags++
+	set.Name, set.Type, set.Etag = strings.TrimPrefix(id, "TXT/"), "Microsoft.Network/dnszones/TXT", fmt.Sprint("e", a.etags)
 	a.sets[id] = set
 	writeJSON(w, http.StatusCreated, set)
+}
+
+func (a *azureAPI) remove(w http.ResponseWriter, r *http.Request, id string) {
+	if !a.changed(w, r, id) {
+		delete(a.sets, id)
+		w.WriteHeader(http.StatusOK)
+	}
+}
+
+// changed refuses a change whose condition does not hold any more. One without a condition would
+// overwrite what others have written.
+func (a *azureAPI) changed(w http.ResponseWriter, r *http.Request, id string) bool {
+	if meddle := a.meddle; meddle != nil {
+		a.meddle = nil
+		meddle()
+	}
+	set, there := a.sets[id]
+	none, match := r.Header.Get("If-None-Match"), r.Header.Get("If-Match")
+	assert.NotEqual(a.t, none == "", match == "", "a change needs one condition")
+	if (none == "*" && !there) || (match != "" && there && match == set.Etag) {
+		return false
+	}
+	a.refuse(w, http.StatusPreconditionFailed, "PreconditionFailed", "The condition in the header was not satisfied. The current was '"+set.Etag+"'.")
+	return true
 }
 
 func (a *azureAPI) refuse(w http.ResponseWriter, status int, code, message string) {
@@ -175,47 +195,47 @@ func azureSolver(t *testing.T, changes map[string]string) *dcv.Solver {
 	return solverOf(t, "azure", dcv.Settings{Values: changed(azureApplication, changes)})
 }
 
-func TestAzurePublishesWhereNobodyElseDoes(t *testing.T) {
+func TestAzurePublishesBesideOthers(t *testing.T) {
+	api := azureAt(t)
+	api.put("_challenge.www", azureRecords{TTL: 300, Metadata: object{"owner": "somebody"}, TxtRecords: []azureText{{Value: []string{foreign[:5], foreign[5:]}}}})
+	publishesBesideOthers(t, azureSolver(t, nil), func() []string {
+		var out []string
+		for _, r := range api.sets["TXT/_challenge.www"].Properties.TxtRecords {
+			out = append(out, strings.Join(r.Value, ""))
+		}
+		return out
+	})
+	set := api.sets["TXT/_challenge.www"].Properties
+	require.Equal(t, 300, set.TTL, "of the set of somebody else")
+	require.Equal(t, object{"owner": "somebody"}, set.Metadata)
+	require.Equal(t, []string{foreign[:5], foreign[5:]}, set.TxtRecords[0].Value, "as it was spelt")
+}
+
+func TestAzureLeavesNoEmptySet(t *testing.T) {
+	api := azureAt(t)
+	comesAndGoes(t, azureSolver(t, nil), api.values)
+	require.Empty(t, api.sets)
+}
+
+func TestAzureTakesManyAtOnce(t *testing.T) {
+	takesManyAtOnce(t, azureSolver(t, nil), azureAt(t).values)
+}
+
+func TestAzureDoesNotUndoWhatOthersWriteMeanwhile(t *testing.T) {
 	api := azureAt(t)
 	solver := azureSolver(t, nil)
-	require.NoError(t, solver.Remove(t.Context(), ours), "it is not there")
+	api.meddle = func() { api.putTXT(foreign) }
 	require.NoError(t, solver.Publish(t.Context(), ours))
-	require.NoError(t, solver.Publish(t.Context(), ours), "publishing twice is no harm")
-	require.Equal(t, []string{ours.Value}, api.values())
+	require.ElementsMatch(t, []string{foreign, ours.Value}, api.values())
+	api.meddle = func() { api.putTXT(foreign, ours.Value, "another") }
 	require.NoError(t, solver.Remove(t.Context(), ours))
-	require.NoError(t, solver.Remove(t.Context(), ours), "nor is removing twice")
-	require.Empty(t, api.values())
+	require.ElementsMatch(t, []string{foreign, "another"}, api.values())
 }
 
-func TestAzureLeavesTheValuesOfOthers(t *testing.T) {
+func TestAzureLeavesAnAliasAlone(t *testing.T) {
 	api := azureAt(t)
-	solver := azureSolver(t, nil)
-	api.putTXT(foreign)
-	require.ErrorContains(t, solver.Publish(t.Context(), ours),
-		"a TXT record set _challenge.www is in the zone example.test already, and Azure's provider holds one value for a name: ")
-	require.NoError(t, solver.Remove(t.Context(), ours), "it is not there")
-	require.Equal(t, []string{foreign}, api.values())
-
-	api.putTXT(ours.Value, foreign)
-	require.ErrorContains(t, solver.Remove(t.Context(), ours),
-		"the TXT record set _challenge.www in the zone example.test has other values, too, and Azure's provider removes whole sets only, so nothing was removed")
-	require.Equal(t, []string{ours.Value, foreign}, api.values())
-}
-
-func TestAzureDoesNotTakeWhatItCannotSeeForAbsent(t *testing.T) {
-	api := azureAt(t)
-	api.putTXT(ours.Value)
-	api.put("SRV", "odd", azureRecords{TTL: 60, SRVRecords: []object{{"priority": 1, "weight": 1, "port": 1, "target": "x"}}})
-	require.ErrorContains(t, azureSolver(t, nil).Remove(t.Context(), ours),
-		"azure's provider does not understand every record of the zone example.test, so it cannot tell the values of _challenge.www")
-}
-
-func TestAzureSurvivesAnAliasThatItsClientDoesNot(t *testing.T) {
-	api := azureAt(t)
-	api.putTXT(ours.Value)
-	api.put("CNAME", "alias", azureRecords{TTL: 60, Target: object{"id": "/subscriptions/s/trafficManagerProfiles/p"}})
-	require.ErrorContains(t, azureSolver(t, nil).Remove(t.Context(), ours), "the client of azure failed: ")
-	require.Equal(t, []string{ours.Value}, api.values())
+	api.put("_challenge.www", azureRecords{TTL: 60, Target: object{"id": "/subscriptions/s/trafficManagerProfiles/p"}})
+	failsWithout(t, azureSolver(t, nil), ours, "or as an alias of a resource")
 }
 
 func TestAzureRefuses(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -23,6 +24,7 @@ type cloudflareAPI struct {
 	token     string
 	zoneToken string // where another one finds the zone
 	blind     bool   // does not let records be listed
+	twice     bool   // the token sees the zone in another account, too
 
 	mu      sync.Mutex
 	next    int
@@ -96,23 +98,30 @@ func (c *cloudflareAPI) refuse(w http.ResponseWriter, status, code int, message 
 
 func (c *cloudflareAPI) listZones(w http.ResponseWriter, r *http.Request) {
 	zones := []object{}
-	if strings.TrimSuffix(r.URL.Query().Get("name"), ".") == "example.test" {
-		zones = append(zones, object{"id": "Z1", "name": "example.test", "status": "active"})
+	if r.URL.Query().Get("name") == "example.test" {
+		zones = append(zones,
+			object{"id": "Z0", "name": "example.test", "status": "active", "type": "internal"},
+			object{"id": "Z1", "name": "example.test", "status": "active", "type": "full"})
+		if c.twice {
+			zones = append(zones, object{"id": "Z2", "name": "example.test", "status": "pending", "type": "full"})
+		}
 	}
 	writeJSON(w, 200, object{"success": true, "errors": []object{}, "messages": []object{}, "result": zones})
 }
 
+// list has one record to a page. Whoever asks for more than one name and type gets records that
+// say nothing which a client could understand.
 func (c *cloudflareAPI) list(w http.ResponseWriter, r *http.Request) {
-	found, q := []cloudflareRecord{}, r.URL.Query()
-	for _, record := range c.records {
-		if (!q.Has("name") || q.Get("name") == record.Name) && (!q.Has("type") || q.Get("type") == record.Type) &&
-			strings.Contains(record.Content, q.Get("content.contains")) {
-			found = append(found, record)
-		}
+	found, q := []cloudflareRecord{{"R0", "SRV", "odd.example.test", "", 60}, {"R00", "TXT", "", "", 60}}, r.URL.Query()
+	if q.Get("name") != "" && q.Get("type") == "TXT" {
+		found = slices.DeleteFunc(slices.Clone(c.records), func(r cloudflareRecord) bool { return r.Name != q.Get("name") || r.Type != "TXT" })
 	}
+	page, _ := strconv.Atoi(q.Get("page"))
+	total := len(found)
+	found = found[min(page-1, total):min(page, total)]
 	writeJSON(w, 200, object{
 		"success": true, "errors": []object{}, "messages": []object{}, "result": found,
-		"result_info": object{"page": 1, "per_page": 100, "count": len(found), "total_count": len(found), "total_pages": 1},
+		"result_info": object{"page": page, "per_page": 1, "count": len(found), "total_count": total, "total_pages": total},
 	})
 }
 
@@ -122,7 +131,6 @@ func (c *cloudflareAPI) create(w http.ResponseWriter, r *http.Request) {
 	assert.Equal(c.t, "TXT", record.Type)
 	assert.Equal(c.t, 60, record.TTL)
 	assert.True(c.t, strings.HasPrefix(record.Content, `"`) && strings.HasSuffix(record.Content, `"`), record.Content)
-	record.Name += ".example.test" // is relative
 	if slices.ContainsFunc(c.records, func(o cloudflareRecord) bool { return o.Name == record.Name && o.Content == record.Content }) {
 		c.refuse(w, http.StatusBadRequest, 81058, "An identical record already exists.")
 		return
@@ -134,7 +142,11 @@ func (c *cloudflareAPI) create(w http.ResponseWriter, r *http.Request) {
 }
 
 func (c *cloudflareAPI) remove(w http.ResponseWriter, id string) {
-	c.records = slices.DeleteFunc(c.records, func(r cloudflareRecord) bool { return r.ID == id })
+	before := len(c.records)
+	if c.records = slices.DeleteFunc(c.records, func(r cloudflareRecord) bool { return r.ID == id }); len(c.records) == before {
+		c.refuse(w, http.StatusNotFound, 81044, "Record does not exist.")
+		return
+	}
 	writeJSON(w, 200, object{"success": true, "errors": []object{}, "messages": []object{}, "result": object{"id": id}})
 }
 
@@ -149,6 +161,9 @@ func TestCloudflarePublishesBesideOthers(t *testing.T) {
 	api.put("_challenge.example.test", ours.Value)
 	publishesBesideOthers(t, cloudflareSolver(t, nil), api.values)
 	require.Len(t, api.records, 2, "the same value at another name is left alone")
+	api.records[1].Name, api.records[1].Content = api.records[0].Name, ours.Value // as people write it, without quotation marks
+	require.NoError(t, cloudflareSolver(t, nil).Remove(t.Context(), ours))
+	require.Equal(t, []string{foreign}, api.values())
 }
 
 func TestCloudflareFindsAZoneWithATokenOfItsOwn(t *testing.T) {
@@ -164,9 +179,9 @@ func TestCloudflareTakesManyAtOnce(t *testing.T) {
 
 func TestCloudflareRefuses(t *testing.T) {
 	cloudflareAt(t)
-	failsWithout(t, cloudflareSolver(t, map[string]string{"api_token": "wrong-token"}), ours, "HTTP 403: [{Code:10000 Message:Authentication error of Bearer (secret)", "wrong-token")
+	failsWithout(t, cloudflareSolver(t, map[string]string{"api_token": "wrong-token"}), ours, "HTTP 403: 10000 Authentication error of Bearer (secret)", "wrong-token")
 	away := dcv.Record{Name: "_challenge.example.org.", Zone: "example.org.", Value: "v"}
-	failsWithout(t, cloudflareSolver(t, nil), away, "in the zone example.org: expected 1 zone, got 0 for example.org.", "token-of-the-api")
+	failsWithout(t, cloudflareSolver(t, nil), away, "in the zone example.org: the API token sees no public zone example.org", "token-of-the-api")
 }
 
 func TestCloudflareDoesNotTakeWhatItCannotSeeForAbsent(t *testing.T) {
@@ -174,8 +189,28 @@ func TestCloudflareDoesNotTakeWhatItCannotSeeForAbsent(t *testing.T) {
 	solver := cloudflareSolver(t, nil)
 	require.NoError(t, solver.Publish(t.Context(), ours))
 	api.blind = true
-	require.ErrorContains(t, solver.Remove(t.Context(), ours), "HTTP 403: [{Code:9109")
+	require.ErrorContains(t, solver.Remove(t.Context(), ours), "HTTP 403: 9109 ")
 	api.blind = false
 	require.NoError(t, solver.Remove(t.Context(), ours))
 	require.Empty(t, api.values())
+}
+
+func TestCloudflareDoesNotGuessWhichZoneIsMeant(t *testing.T) {
+	cloudflareAt(t).twice = true
+	failsWithout(t, cloudflareSolver(t, nil), ours, "api_token: sees 2 zones example.test: take a token that is for the zone that the domain is delegated to")
+}
+
+func TestCloudflareAnswersThatAreNoneAreErrors(t *testing.T) {
+	answer, status := "", 200
+	standIn(t, "api.cloudflare.com", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(status)
+		_, _ = fmt.Fprint(w, answer)
+	}))
+	for answer, status = range map[string]int{
+		"": 200, "null": 200, "{}": 200, `{"success":true}`: 200, `{"success":true,"result":{}}`: 200, `{"success":true,"result":[null]}`: 200,
+		"<html>": 502, `{"success":true,"result":[{"id":"Z1","name":"example.test"}]}`: 302,
+	} {
+		require.Error(t, cloudflareSolver(t, nil).Publish(t.Context(), ours), answer)
+		require.Error(t, cloudflareSolver(t, nil).Remove(t.Context(), ours), answer)
+	}
 }

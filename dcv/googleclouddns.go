@@ -11,12 +11,13 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"os"
-	"sync"
+	"net/http"
 
-	"github.com/libdns/googleclouddns"
-	"github.com/libdns/libdns"
+	"cloud.google.com/go/auth"
+	"cloud.google.com/go/auth/credentials"
+	clouddns "google.golang.org/api/dns/v1"
 	"google.golang.org/api/googleapi"
+	"google.golang.org/api/option"
 )
 
 var googleCloudDNSKind = Kind{
@@ -26,6 +27,11 @@ var googleCloudDNSKind = Kind{
 		{
 			Name: "project", Required: true,
 			Description: "ID of the Google Cloud project that the zone is in.",
+		},
+		{
+			Name: "managed_zone",
+			Description: "Name of the managed zone, where it is not to be found by its DNS name: " +
+				"several public zones have that name, or none.",
 		},
 		{
 			Name: "service_account_json", Required: true, Credential: true, Secret: true,
@@ -40,28 +46,18 @@ var googleCloudDNSKind = Kind{
 	open: openGoogleCloudDNS,
 }
 
-// descriptors is where a process finds the files that it has open, as files.
-var descriptors = "/dev/fd"
-
 func openGoogleCloudDNS(s Settings) (Provider, error) {
 	zones := &managedZones{
-		Provider: googleclouddns.Provider{Project: s.Values["project"]}, started: s.Ambient,
+		project: s.Values["project"], zone: s.Values["managed_zone"], http: s.HTTPClient,
 	}
-	if s.Ambient {
-		return zones, nil
+	if !s.Ambient {
+		account, err := parseServiceAccount(s.Values["service_account_json"])
+		if err != nil {
+			return nil, &SettingError{Field: "service_account_json", Problem: err.Error()}
+		}
+		zones.account = &account
 	}
-	const field = "service_account_json"
-	if _, err := os.Stat(descriptors); err != nil {
-		problem := "cannot be used on this system, which has no " + descriptors +
-			": set ambient_identity"
-		return nil, &SettingError{Field: field, Problem: problem}
-	}
-	account, err := parseServiceAccount(s.Values[field])
-	if err != nil {
-		return nil, &SettingError{Field: field, Problem: err.Error()}
-	}
-	zones.key, err = json.Marshal(account)
-	return zones, err
+	return &setProvider{host: zones}, nil
 }
 
 // A serviceAccount is the key of one, as far as it is used. What else the text of a key might say
@@ -116,72 +112,168 @@ func isRSAKey(text string) bool {
 	return err == nil && isRSA
 }
 
-// managedZones is libdns's provider with a key that is in no file. The provider reads a file, once,
-// before its first request, so it is given the path of a pipe.
+// managedZones are the zones of a project.
 type managedZones struct {
-	googleclouddns.Provider
-	key []byte
-
-	mu      sync.Mutex // lets one call run at a time, as the provider's own does, too
-	started bool       // the key has been read, or there is none
+	project string
+	zone    string          // the name of one of them; found by its DNS name when empty
+	account *serviceAccount // nil for the identity of the server
+	http    *http.Client
+	service lazy[*clouddns.Service]
 }
 
-// AppendRecords adds records, one call at a time.
-func (m *managedZones) AppendRecords(
-	ctx context.Context, zone string, records []libdns.Record,
-) (out []libdns.Record, err error) {
-	err = m.call(func() error {
-		out, err = m.Provider.AppendRecords(ctx, zone, records)
-		return err
-	})
-	return out, err
-}
-
-// DeleteRecords removes records, one call at a time.
-func (m *managedZones) DeleteRecords(
-	ctx context.Context, zone string, records []libdns.Record,
-) (out []libdns.Record, err error) {
-	err = m.call(func() error {
-		out, err = m.Provider.DeleteRecords(ctx, zone, records)
-		return err
-	})
-	return out, err
-}
-
-// call holds the key ready as long as it is not certain that the provider has read it. A provider
-// that has does not look, and one that failed to start does so again at the next call.
-func (m *managedZones) call(do func() error) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if !m.started {
-		withdraw, err := m.offerKey()
+// connect makes the client. The identity of the server is looked for where the machine may have
+// one, in files and on the network.
+func (m *managedZones) connect(ctx context.Context) (*clouddns.Service, error) {
+	return m.service.get(ctx, func(ctx context.Context) (*clouddns.Service, error) {
+		identity, err := m.identity()
 		if err != nil {
-			return fmt.Errorf("handing over service_account_json: %w", err)
+			return nil, fmt.Errorf("preparing the identity for Google Cloud: %w", err)
 		}
-		defer withdraw()
-	}
-	err := do()
-	var answer *googleapi.Error
-	m.started = m.started || err == nil || errors.As(err, &answer)
-	return err
+		authorized := *m.http
+		authorized.Transport = &bearer{identity: identity, http: m.http}
+		return clouddns.NewService(
+			context.WithoutCancel(ctx), option.WithHTTPClient(&authorized),
+		)
+	})
 }
 
-// offerKey writes the key to a pipe that the provider can open by its path, until it is withdrawn.
-func (m *managedZones) offerKey() (withdraw func(), err error) {
-	r, w, err := os.Pipe()
+func (m *managedZones) identity() (auth.TokenProvider, error) {
+	scopes := []string{clouddns.NdevClouddnsReadwriteScope}
+	if m.account == nil {
+		return credentials.DetectDefault(&credentials.DetectOptions{
+			Scopes: scopes, Client: m.http, DisableAsyncRefresh: true,
+		})
+	}
+	identity, err := auth.New2LOTokenProvider(&auth.Options2LO{
+		Email: m.account.ClientEmail, PrivateKey: []byte(m.account.PrivateKey),
+		PrivateKeyID: m.account.PrivateKeyID, TokenURL: m.account.TokenURI, Scopes: scopes,
+		Client: m.http,
+	})
 	if err != nil {
 		return nil, err
 	}
-	written := make(chan struct{})
-	go func() {
-		defer close(written)
-		defer func() { _ = w.Close() }()
-		_, _ = w.Write(m.key) // the reader fails then
-	}()
-	m.ServiceAccountJSON = fmt.Sprintf("%s/%d", descriptors, r.Fd())
-	return func() {
-		m.ServiceAccountJSON = os.DevNull // another file may get the descriptor's number
-		_ = r.Close()                     // ends the writing of a key that was not read
-		<-written
-	}, nil
+	return auth.NewCachedTokenProvider(
+		identity, &auth.CachedTokenProviderOptions{DisableAsyncRefresh: true},
+	), nil
+}
+
+// bearer authorizes requests. One of them at a time asks for a token, under its own context; the
+// others wait under theirs.
+type bearer struct {
+	identity auth.TokenProvider
+	http     *http.Client
+	turns    turns
+}
+
+// RoundTrip sends the request with a token.
+func (b *bearer) RoundTrip(r *http.Request) (*http.Response, error) {
+	token, err := b.token(r.Context())
+	if err != nil {
+		if r.Body != nil {
+			_ = r.Body.Close() // a RoundTripper has to
+		}
+		return nil, err
+	}
+	r = r.Clone(r.Context())
+	r.Header.Set("Authorization", "Bearer "+token)
+	if b.http.Transport == nil {
+		return http.DefaultTransport.RoundTrip(r)
+	}
+	return b.http.Transport.RoundTrip(r)
+}
+
+func (b *bearer) token(ctx context.Context) (string, error) {
+	release, err := b.turns.take(ctx, "")
+	if err != nil {
+		return "", err
+	}
+	defer release()
+	token, err := b.identity.Token(ctx)
+	if err != nil {
+		return "", err
+	}
+	return token.Value, nil
+}
+
+// find returns the name of the managed zone that the public DNS shows.
+func (m *managedZones) find(ctx context.Context, zone string) (string, error) {
+	if m.zone != "" {
+		return m.zone, nil
+	}
+	service, err := m.connect(ctx)
+	if err != nil {
+		return "", err
+	}
+	var public, private []string
+	list := service.ManagedZones.List(m.project).DnsName(zone)
+	err = list.Pages(ctx, func(page *clouddns.ManagedZonesListResponse) error {
+		for _, z := range page.ManagedZones {
+			switch {
+			case Canonical(z.DnsName) != zone:
+			case z.Visibility == "private":
+				private = append(private, z.Name)
+			default:
+				public = append(public, z.Name)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return "", err
+	}
+	return onlyPublic("managed_zone", zone, public, private)
+}
+
+func (m *managedZones) spell(text string) []string { return quoted(text) }
+
+func (m *managedZones) read(ctx context.Context, id string, r Record) (recordSet, error) {
+	service, err := m.connect(ctx)
+	if err != nil {
+		return recordSet{}, err
+	}
+	got, err := service.ResourceRecordSets.Get(m.project, id, r.Name, "TXT").Context(ctx).Do()
+	var refused *googleapi.Error
+	if errors.As(err, &refused) && refused.Code == http.StatusNotFound {
+		return recordSet{}, nil
+	}
+	if err != nil {
+		return recordSet{}, err
+	}
+	if got.RoutingPolicy != nil {
+		return recordSet{}, fmt.Errorf("the TXT records %s have a routing policy, which this "+
+			"solver cannot change", bare(r.Name))
+	}
+	return recordSet{ttl: got.Ttl, records: storedTexts(got.Rrdatas)}, nil
+}
+
+// write takes the old set away and adds the new one in a single change, which Google refuses when
+// the old one is another by now.
+func (m *managedZones) write(
+	ctx context.Context, id string, r Record, before, after recordSet,
+) error {
+	service, err := m.connect(ctx)
+	if err != nil {
+		return err
+	}
+	change := &clouddns.Change{
+		Deletions: before.forGoogle(r.Name), Additions: after.forGoogle(r.Name),
+	}
+	_, err = service.Changes.Create(m.project, id, change).Context(ctx).Do()
+	var refused *googleapi.Error
+	if errors.As(err, &refused) {
+		switch refused.Code {
+		case http.StatusConflict, http.StatusPreconditionFailed, http.StatusNotFound:
+			return &conflictError{err}
+		}
+	}
+	return err
+}
+
+func (s recordSet) forGoogle(name string) []*clouddns.ResourceRecordSet {
+	if len(s.records) == 0 {
+		return nil
+	}
+	return []*clouddns.ResourceRecordSet{{
+		Name: name, Type: "TXT", Ttl: s.ttl, Rrdatas: s.zoneFileForm(),
+	}}
 }

@@ -13,11 +13,12 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"maps"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
-	"runtime/debug"
+	"reflect"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -71,9 +72,14 @@ type googleAPI struct {
 	t      *testing.T
 	closed bool // does not issue tokens
 
-	mu   sync.Mutex
-	sets map[string]googleSet // by name and type
+	mu     sync.Mutex
+	zones  []googleZone
+	sets   map[string]googleSet // by name and type
+	meddle func()               // runs between what a client has read and what it writes, once
 }
+
+// A googleZone is a managed zone: its name, the name in the DNS, and who sees it.
+type googleZone [3]string
 
 type googleSet struct {
 	Name    string   `json:"name"`
@@ -84,7 +90,10 @@ type googleSet struct {
 
 func googleAt(t *testing.T) *googleAPI {
 	t.Helper()
-	api := &googleAPI{t: t, sets: map[string]googleSet{}}
+	api := &googleAPI{t: t, sets: map[string]googleSet{}, zones: []googleZone{
+		{"a-private-zone", "example.test.", "private"}, {"example-zone", "example.test.", "public"},
+		{"z-private-zone", "example.test.", "private"},
+	}}
 	standIn(t, "dns.googleapis.com", api)
 	standIn(t, "oauth2.googleapis.com", http.HandlerFunc(api.issueToken))
 	return api
@@ -151,48 +160,63 @@ func (g *googleAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case !strings.HasPrefix(r.URL.Path, zones):
 		g.refuse(w, http.StatusForbidden, "Forbidden")
 	case r.Method == http.MethodGet && r.URL.Path == zones:
-		writeJSON(w, 200, object{"managedZones": []object{
-			{"name": "inner-zone", "dnsName": "example.test.", "visibility": "private"},
-			{"name": "example-zone", "dnsName": "example.test.", "visibility": "public"},
-		}})
-	case r.Method == http.MethodPost && r.URL.Path == zones+"/example-zone/rrsets":
-		g.create(w, r)
-	case one:
-		g.serveSet(w, r, id)
-	default:
-		unexpected(g.t, w, r)
-	}
-}
-
-func (g *googleAPI) create(w http.ResponseWriter, r *http.Request) {
-	var set googleSet
-	assert.NoError(g.t, json.NewDecoder(r.Body).Decode(&set))
-	id := set.Name + "/" + set.Type
-	if _, there := g.sets[id]; there {
-		g.refuse(w, http.StatusConflict, "The resource 'entity.rrset' named '"+set.Name+" (TXT)' already exists")
-		return
-	}
-	g.sets[id] = set
-	writeJSON(w, 200, set)
-}
-
-func (g *googleAPI) serveSet(w http.ResponseWriter, r *http.Request, id string) {
-	set, there := g.sets[id]
-	switch {
-	case !there:
+		g.listZones(w, r)
+	case r.Method == http.MethodPost && r.URL.Path == zones+"/example-zone/changes":
+		g.change(w, r)
+	case r.Method == http.MethodGet && one:
+		if set, there := g.sets[id]; there {
+			writeJSON(w, 200, set)
+			return
+		}
 		g.refuse(w, http.StatusNotFound, "The 'parameters.name' resource named '"+id+"' does not exist.")
-	case r.Method == http.MethodGet:
-		writeJSON(w, 200, set)
-	case r.Method == http.MethodPatch:
-		assert.NoError(g.t, json.NewDecoder(r.Body).Decode(&set))
-		g.sets[id] = set
-		writeJSON(w, 200, set)
-	case r.Method == http.MethodDelete:
-		delete(g.sets, id)
-		writeJSON(w, 200, object{})
-	default:
+	default: // reading all of a zone among them
 		unexpected(g.t, w, r)
 	}
+}
+
+// listZones has one zone to a page.
+func (g *googleAPI) listZones(w http.ResponseWriter, r *http.Request) {
+	zones := []object{}
+	for _, z := range append(slices.Clone(g.zones), googleZone{"other-zone", "other.test.", "public"}) {
+		if name := r.URL.Query().Get("dnsName"); name == "" || name == z[1] {
+			zones = append(zones, object{"name": z[0], "dnsName": z[1], "visibility": z[2]})
+		}
+	}
+	page, _ := strconv.Atoi(r.URL.Query().Get("pageToken"))
+	answer := object{"managedZones": zones[min(page, len(zones)):min(page+1, len(zones))]}
+	if page+1 < len(zones) {
+		answer["nextPageToken"] = strconv.Itoa(page + 1)
+	}
+	writeJSON(w, 200, answer)
+}
+
+// change is one transaction: what is deleted has to be as it is told.
+func (g *googleAPI) change(w http.ResponseWriter, r *http.Request) {
+	if meddle := g.meddle; meddle != nil {
+		g.meddle = nil
+		meddle()
+	}
+	var change struct{ Deletions, Additions []googleSet }
+	assert.NoError(g.t, json.NewDecoder(r.Body).Decode(&change))
+	after := maps.Clone(g.sets)
+	for _, set := range change.Deletions {
+		id := set.Name + "/" + set.Type
+		if !reflect.DeepEqual(after[id], set) {
+			g.refuse(w, http.StatusPreconditionFailed, "Precondition not met for 'entity.change.deletions[0]'")
+			return
+		}
+		delete(after, id)
+	}
+	for _, set := range change.Additions {
+		id := set.Name + "/" + set.Type
+		if _, there := after[id]; there {
+			g.refuse(w, http.StatusConflict, "The resource 'entity.change.additions[0]' named '"+set.Name+" (TXT)' already exists")
+			return
+		}
+		after[id] = set
+	}
+	g.sets = after
+	writeJSON(w, 200, object{"id": "1", "status": "pending"})
 }
 
 func (g *googleAPI) refuse(w http.ResponseWriter, status int, message string) {
@@ -227,51 +251,34 @@ func TestGoogleCloudDNSRefuses(t *testing.T) {
 	api := googleAt(t)
 	text, secret := googleKey(t)
 	away := dcv.Record{Name: "_challenge.example.org.", Zone: "example.org.", Value: "v"}
-	failsWithout(t, googleSolver(t, nil), away, "for domain example.org.", secret, googleToken)
+	failsWithout(t, googleSolver(t, nil), away, "there is no zone example.org under these credentials", secret, googleToken)
 	failsWithout(t, googleSolver(t, map[string]string{"project": "p2"}), ours, "403", secret, googleToken)
 
 	api.closed = true
 	failsWithout(t, googleSolver(t, nil), ours, "Invalid JWT Signature", secret, text)
 }
 
-func TestGoogleCloudDNSCanStartAfterItCouldNot(t *testing.T) {
+func TestGoogleCloudDNSDoesNotUndoWhatOthersWriteMeanwhile(t *testing.T) {
 	api := googleAt(t)
 	solver := googleSolver(t, nil)
-	restore := dcv.WithoutDescriptors()
-	_, secret := googleKey(t)
-	failsWithout(t, solver, ours, "open /nowhere/fd/", secret)
-	restore()
+	put := func(values ...string) func() {
+		return func() { api.sets[ownName+"/TXT"] = googleSet{ownName, "TXT", 300, values} }
+	}
+	api.meddle = put(`"of somebody" " else"`)
 	require.NoError(t, solver.Publish(t.Context(), ours))
-	require.Equal(t, []string{ours.Value}, api.values())
+	require.Equal(t, []string{`"of somebody" " else"`, `"` + ours.Value + `"`}, api.sets[ownName+"/TXT"].Rrdatas)
+	api.meddle = put(`"`+ours.Value+`"`, `"another"`)
+	require.NoError(t, solver.Remove(t.Context(), ours))
+	require.Equal(t, []string{"another"}, api.values())
 }
 
-func TestGoogleCloudDNSLeavesNoDescriptorOpen(t *testing.T) {
-	googleAt(t)
-	solver := googleSolver(t, nil)
-	require.NoError(t, solver.Publish(t.Context(), ours))
-	collect := debug.SetGCPercent(-1) // which would close what is forgotten
-	defer debug.SetGCPercent(collect)
-	before := openPipes(t)
-	for range 3 {
-		require.NoError(t, googleSolver(t, nil).Publish(t.Context(), ours))
-		require.Error(t, googleSolver(t, map[string]string{"project": "p2"}).Publish(t.Context(), ours))
-	}
-	require.LessOrEqual(t, openPipes(t), before)
-}
-
-func openPipes(t *testing.T) int {
-	t.Helper()
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Skip("this system does not tell which files are open")
-	}
-	pipes := 0
-	for _, e := range entries {
-		if target, err := os.Readlink(filepath.Join("/proc/self/fd", e.Name())); err == nil && strings.HasPrefix(target, "pipe:") {
-			pipes++
-		}
-	}
-	return pipes
+func TestGoogleCloudDNSDoesNotGuessWhichZoneIsMeant(t *testing.T) {
+	api := googleAt(t)
+	api.zones = append(api.zones, googleZone{"example-zone-2", "example.test.", "public"})
+	failsWithout(t, googleSolver(t, nil), ours, "managed_zone: several public zones are named example.test (example-zone, example-zone-2): say in which of them the records belong")
+	comesAndGoes(t, googleSolver(t, map[string]string{"managed_zone": "example-zone"}), api.values)
+	api.zones = api.zones[:1]
+	failsWithout(t, googleSolver(t, nil), ours, "managed_zone: the only zones that are named example.test are private (a-private-zone), which no CA sees: say in which zone the records belong")
 }
 
 func TestGoogleCloudDNSActsUnderTheIdentityOfTheServer(t *testing.T) {
@@ -323,13 +330,4 @@ func TestAKeyThatCouldLeadElsewhereIsRefused(t *testing.T) {
 			require.Equal(t, dcv.SettingError{Field: "service_account_json", Problem: c.problem}, *wrong)
 		})
 	}
-}
-
-func TestASystemWithoutDescriptorsTakesTheIdentityOfTheServerOnly(t *testing.T) {
-	t.Cleanup(dcv.WithoutDescriptors())
-	text, _ := googleKey(t)
-	_, err := dcv.Open("googleclouddns", dcv.Settings{Values: map[string]string{"project": "p1", "service_account_json": text}})
-	require.EqualError(t, err, "service_account_json: cannot be used on this system, which has no /nowhere/fd: set ambient_identity")
-	_, err = dcv.Open("googleclouddns", dcv.Settings{Values: map[string]string{"project": "p1"}, Ambient: true})
-	require.NoError(t, err)
 }

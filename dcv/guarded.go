@@ -10,8 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-
-	"github.com/libdns/libdns"
+	"time"
 )
 
 // guarded keeps the secrets of a provider out of its errors, and turns its panics into errors: the
@@ -23,20 +22,16 @@ type guarded struct {
 	hide     *strings.Replacer
 }
 
-// AppendRecords adds records. An error shows no secret.
-func (g *guarded) AppendRecords(
-	ctx context.Context, zone string, records []libdns.Record,
-) (out []libdns.Record, err error) {
+// Publish publishes a record. An error shows no secret.
+func (g *guarded) Publish(ctx context.Context, r Record, ttl time.Duration) (err error) {
 	defer g.guard(&err)
-	return g.provider.AppendRecords(ctx, zone, records)
+	return g.provider.Publish(ctx, r, ttl)
 }
 
-// DeleteRecords removes records. An error shows no secret.
-func (g *guarded) DeleteRecords(
-	ctx context.Context, zone string, records []libdns.Record,
-) (out []libdns.Record, err error) {
+// Remove removes a record. An error shows no secret.
+func (g *guarded) Remove(ctx context.Context, r Record) (err error) {
 	defer g.guard(&err)
-	return g.provider.DeleteRecords(ctx, zone, records)
+	return g.provider.Remove(ctx, r)
 }
 
 // guard is deferred.

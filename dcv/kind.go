@@ -4,18 +4,23 @@
 package dcv
 
 import (
+	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
-
-	"github.com/libdns/libdns"
+	"time"
 )
 
-// A Provider is what libdns calls one, as far as it is needed here: it adds records to those that a
-// name has, and removes single ones.
+// A Provider publishes records at a DNS host. It asks the host for nothing but the zone and the TXT
+// records of one name, so that no other record of the zone can be in its way.
 type Provider interface {
-	libdns.RecordAppender
-	libdns.RecordDeleter
+	// Publish adds a record to those that its name has. A record that is there is no error. The
+	// time to live is that of a name's first record.
+	Publish(ctx context.Context, r Record, ttl time.Duration) error
+	// Remove removes a record and leaves others of the same name. A record that is not there is no
+	// error.
+	Remove(ctx context.Context, r Record) error
 }
 
 // A Kind is a DNS host that records can be published at.
@@ -27,8 +32,6 @@ type Kind struct {
 	// Ambient says whose identity is used instead of credentials when [Settings.Ambient] is set, in
 	// words that complete "uses"; empty where there is none.
 	Ambient string
-	// Note is what an operator should know before choosing it; empty where there is nothing.
-	Note string
 	// hidden returns what else is secret in the settings, beside the values of the secret fields;
 	// nil where there is nothing.
 	hidden func(Settings) []string
@@ -60,6 +63,19 @@ type Settings struct {
 	Values map[string]string
 	// Ambient has the provider act under the identity that the machine has, without credentials.
 	Ambient bool
+	// HTTPClient makes the requests to hosts that are asked by HTTP. Providers may share one, and
+	// whoever made it closes its idle connections. If nil, it is [NewHTTPClient].
+	HTTPClient *http.Client
+}
+
+// NewHTTPClient returns a client with connections of its own, for [Settings]. It has no bound on
+// time: the context of each call has one.
+func NewHTTPClient() *http.Client {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.IdleConnTimeout = 30 * time.Second
+	return &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse // credentials are for the host that was asked
+	}}
 }
 
 // A SettingError says which setting is wrong.
@@ -157,5 +173,8 @@ func (k Kind) complete(s Settings) (Settings, error) {
 			values[f.Name] = f.Default
 		}
 	}
-	return Settings{Values: values, Ambient: s.Ambient}, nil
+	if s.HTTPClient == nil {
+		s.HTTPClient = NewHTTPClient()
+	}
+	return Settings{Values: values, Ambient: s.Ambient, HTTPClient: s.HTTPClient}, nil
 }

@@ -29,6 +29,14 @@ func (r Record) String() string {
 	return fmt.Sprintf("TXT record %s in the zone %s", bare(r.Name), bare(r.Zone))
 }
 
+// relativeName is the record's owner without its zone; "@" for the zone itself.
+func relativeName(r Record) string {
+	if r.Name == r.Zone {
+		return "@"
+	}
+	return strings.TrimSuffix(r.Name, "."+r.Zone)
+}
+
 // Canonical returns a domain name as records spell it: absolute, in lower case, with the final dot.
 func Canonical(name string) string { return dns.CanonicalName(name) }
 

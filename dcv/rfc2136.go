@@ -9,9 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
-	"github.com/libdns/libdns"
-	"github.com/libdns/rfc2136"
 	"github.com/miekg/dns"
 )
 
@@ -59,40 +58,83 @@ func openRFC2136(s Settings) (Provider, error) {
 	if err != nil {
 		return nil, &SettingError{Field: "server", Problem: err.Error()}
 	}
-	return &updates{Provider: rfc2136.Provider{
-		KeyName: strings.ToLower(s.Values["tsig_key_name"]), KeyAlg: algorithm,
-		Key: s.Values["tsig_secret"], Server: server,
-	}}, nil
+	return &updates{
+		server: server, key: dns.CanonicalName(s.Values["tsig_key_name"]),
+		algorithm: dns.Fqdn(algorithm), secret: s.Values["tsig_secret"],
+	}, nil
 }
 
-// updates is libdns's provider with errors that say what is wrong.
-type updates struct{ rfc2136.Provider }
-
-// AppendRecords sends one signed update that adds the records.
-func (u *updates) AppendRecords(
-	ctx context.Context, zone string, records []libdns.Record,
-) ([]libdns.Record, error) {
-	out, err := u.Provider.AppendRecords(ctx, zone, records)
-	return out, u.explained(err)
+// updates sends signed DNS updates (RFC 2136) to one server, each over a connection of its own. An
+// update names the record that it adds or removes, so the server compares, and not this program.
+type updates struct {
+	server, key, algorithm, secret string // key and algorithm with the final dot
 }
 
-// DeleteRecords sends one signed update that removes the records.
-func (u *updates) DeleteRecords(
-	ctx context.Context, zone string, records []libdns.Record,
-) ([]libdns.Record, error) {
-	out, err := u.Provider.DeleteRecords(ctx, zone, records)
-	return out, u.explained(err)
+// Publish sends one update that adds the record.
+func (u *updates) Publish(ctx context.Context, r Record, ttl time.Duration) error {
+	m := new(dns.Msg).SetUpdate(r.Zone)
+	m.Insert([]dns.RR{txtRecord(r, ttl)})
+	return u.send(ctx, m)
 }
 
-func (u *updates) explained(err error) error {
-	if errors.Is(err, dns.ErrAuth) {
+// Remove sends one update that removes the record.
+func (u *updates) Remove(ctx context.Context, r Record) error {
+	m := new(dns.Msg).SetUpdate(r.Zone)
+	m.Remove([]dns.RR{txtRecord(r, 0)})
+	return u.send(ctx, m)
+}
+
+// txtRecord escapes the value, since dns takes it in the form of a zone file.
+func txtRecord(r Record, ttl time.Duration) *dns.TXT {
+	value := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(r.Value)
+	return &dns.TXT{
+		Hdr: dns.RR_Header{
+			Name: r.Name, Rrtype: dns.TypeTXT, Class: dns.ClassINET, Ttl: uint32(ttl / time.Second),
+		},
+		Txt: []string{value},
+	}
+}
+
+// updatePatience is how long a server may take for one update.
+const updatePatience = 10 * time.Second
+
+func (u *updates) send(ctx context.Context, m *dns.Msg) error {
+	m.SetTsig(u.key, u.algorithm, 300, time.Now().Unix())
+	client := &dns.Client{
+		Net: "tcp", Timeout: updatePatience, TsigSecret: map[string]string{u.key: u.secret},
+	}
+	conn, err := client.DialContext(ctx, u.server)
+	if err != nil {
+		return fmt.Errorf("%s: %w", u.server, err)
+	}
+	defer func() { _ = conn.Close() }()
+	// An exchange heeds the deadline of its context, and not its end.
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	answer, _, err := client.ExchangeWithConnContext(ctx, m, conn)
+	switch {
+	case errors.Is(err, dns.ErrAuth), err == nil && answer.Rcode == dns.RcodeNotAuth:
 		// NOTAUTH stands for both (RFC 8945 §5.2, RFC 2136 §2.2).
 		return fmt.Errorf("%s answered NOTAUTH: it does not know the TSIG key %s or this secret "+
-			"of it, or is not authoritative for the zone: %w",
-			u.Server, u.KeyName, err)
-	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", u.Server, err)
+			"of it, or is not authoritative for the zone", u.server, bare(u.key))
+	case err != nil:
+		return fmt.Errorf("%s: %w", u.server, err)
+	case answer.Rcode != dns.RcodeSuccess:
+		return fmt.Errorf("%s answered %s%s",
+			u.server, dns.RcodeToString[answer.Rcode], extendedError(answer))
 	}
 	return nil
+}
+
+// extendedError returns what a server says beside its code (RFC 8914).
+func extendedError(answer *dns.Msg) string {
+	var said string
+	if opt := answer.IsEdns0(); opt != nil {
+		for _, o := range opt.Option {
+			if e, ok := o.(*dns.EDNS0_EDE); ok {
+				said += fmt.Sprintf(": %s %q", dns.ExtendedErrorCodeToString[e.InfoCode],
+					e.ExtraText)
+			}
+		}
+	}
+	return said
 }

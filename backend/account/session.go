@@ -40,6 +40,7 @@ func (acct *Account) connect(c *Config) (*certinext.Client, error) {
 		return nil, err
 	}
 	client.BeforeChange = func(string) error { return acct.MayChange() }
+	acct.connection.close()
 	acct.connection.config, acct.connection.client = c.connectionConfig(), client
 	return client, nil
 }
@@ -48,7 +49,24 @@ func (acct *Account) connect(c *Config) (*certinext.Client, error) {
 func (acct *Account) disconnect() {
 	acct.connection.mu.Lock()
 	defer acct.connection.mu.Unlock()
+	acct.connection.close()
 	acct.connection.config, acct.connection.client = Config{}, nil
+}
+
+// close closes the connections of the latest client that are idle; those that calls under way use
+// close a while after. The caller holds mu.
+func (c *connection) close() {
+	if c.client != nil {
+		c.client.CloseIdleConnections()
+	}
+}
+
+// Close closes the connections to CERTInext that are idle. A call that is made later opens new
+// ones.
+func (acct *Account) Close() {
+	acct.connection.mu.Lock()
+	defer acct.connection.mu.Unlock()
+	acct.connection.close()
 }
 
 // forgetConnection drops the session, so that the next call reads the config again, and resets the

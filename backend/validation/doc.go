@@ -10,8 +10,11 @@
 package validation
 
 import (
+	"net/http"
+
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/keyed"
+	"github.com/certinext/vault-plugin-secrets-certinext/dcv"
 )
 
 // A Publisher keeps the solvers of a mount, and the journal of the records that they have
@@ -19,6 +22,7 @@ import (
 type Publisher struct {
 	*host.Host
 
+	client       *http.Client               // for all DNS hosts that are asked by HTTP
 	resolvers    []string                   // DNS resolvers; those of the machine when empty
 	solvers      keyed.Values[*readySolver] // by name
 	solverWrites keyed.Mutex                // one store of a solver at a time, by its key
@@ -28,5 +32,9 @@ type Publisher struct {
 // New returns the publisher of a mount. Its resolvers, as host:port, serve roles that name none;
 // those of the machine do when there are none. New touches neither storage nor network.
 func New(h *host.Host, resolvers []string) *Publisher {
-	return &Publisher{Host: h, resolvers: resolvers}
+	return &Publisher{Host: h, client: dcv.NewHTTPClient(), resolvers: resolvers}
 }
+
+// Close closes the connections to DNS hosts that are idle. A call that is made later opens new
+// ones.
+func (pub *Publisher) Close() { pub.client.CloseIdleConnections() }

@@ -13,7 +13,6 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/dcv"
 	"github.com/hashicorp/vault/sdk/logical"
-	"github.com/libdns/libdns"
 	"github.com/stretchr/testify/require"
 )
 
@@ -25,30 +24,25 @@ type slowHost struct {
 	fails   error           // of the calls that remove
 }
 
-func (h *slowHost) set(records []libdns.Record, there bool) []libdns.Record {
+func (h *slowHost) set(r dcv.Record, there bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, r := range records {
-		h.records[r.RR().Name] = there
-	}
-	return records
+	h.records[r.Name] = there
 }
 
-func (h *slowHost) AppendRecords(
-	_ context.Context, _ string, records []libdns.Record,
-) ([]libdns.Record, error) {
+func (h *slowHost) Publish(_ context.Context, r dcv.Record, _ time.Duration) error {
 	time.Sleep(time.Second)
-	return h.set(records, true), nil
+	h.set(r, true)
+	return nil
 }
 
-func (h *slowHost) DeleteRecords(
-	_ context.Context, _ string, records []libdns.Record,
-) ([]libdns.Record, error) {
+func (h *slowHost) Remove(_ context.Context, r dcv.Record) error {
 	time.Sleep(2 * time.Second)
 	if h.fails != nil {
-		return nil, h.fails
+		return h.fails
 	}
-	return h.set(records, false), nil
+	h.set(r, false)
+	return nil
 }
 
 // slowly returns a publisher whose solver "corp" has a slow host, and the opened solver.
@@ -91,7 +85,7 @@ func TestARecordIsNotRemovedUnderWhoPublishesIt(t *testing.T) {
 					if err == nil {
 						require.Len(t, journal, 1)
 						require.True(t, journal[0].Done)
-						require.True(t, h.records["_c"], "it was removed, and nobody knows")
+						require.True(t, h.records[racing.Name], "it was removed, and nobody knows")
 					}
 				})
 			})

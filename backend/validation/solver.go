@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -67,13 +68,15 @@ func (v *Solver) Settings() (shown map[string]string, hidden []string) {
 	return shown, hidden
 }
 
-// open returns a client of the DNS host. It asks the host nothing.
-func (v *Solver) open() (*dcv.Solver, error) {
+// open returns a client of the DNS host, whose requests client makes. It asks the host nothing.
+func (v *Solver) open(client *http.Client) (*dcv.Solver, error) {
 	values := make(map[string]string, len(v.Values))
 	for name, value := range v.Values {
 		values[name] = string(value)
 	}
-	p, err := dcv.Open(v.Provider, dcv.Settings{Values: values, Ambient: v.Ambient})
+	p, err := dcv.Open(v.Provider, dcv.Settings{
+		Values: values, Ambient: v.Ambient, HTTPClient: client,
+	})
 	var wrong *dcv.SettingError
 	if errors.As(err, &wrong) {
 		return nil, fault.BadField(wrong.Field, "%s", wrong.Problem)
@@ -165,7 +168,7 @@ func changedSolver(
 	if err := v.validate(); err != nil {
 		return nil, err
 	}
-	_, err := v.open()
+	_, err := v.open(nil)
 	return v, err
 }
 
@@ -281,10 +284,11 @@ func (pub *Publisher) readySolver(
 		if err != nil {
 			return nil, err
 		}
-		open, err := v.open()
+		open, err := v.open(pub.client)
 		if err != nil {
 			return nil, fmt.Errorf("the solver %s: %w", name, err)
 		}
+		open.Go = pub.Work.Go
 		return &readySolver{Solver: open, name: name, zone: v.Zone}, nil
 	})
 }
