@@ -39,9 +39,11 @@ type wireV1Requestor struct {
 	Designation string `json:"requestorDesignation,omitempty"`
 }
 
+// wireV1Delegation names a second person, and the group that an SSL order is billed to.
 type wireV1Delegation struct {
-	Name  string `json:"contactName"`
-	Email string `json:"email"`
+	Name        string `json:"contactName,omitempty"`
+	Email       string `json:"email,omitempty"`
+	GroupNumber string `json:"groupNumber,omitempty"`
 }
 
 type wireV1Organization struct {
@@ -140,7 +142,7 @@ func newWireV1Order(r OrderRequest) wireV1Order {
 	if r.Family != FamilyPrivatePKI {
 		w.Agreement = newWireV1Agreement(r.Agreement)
 		w.Organization = newWireV1Organization(r.Organization)
-		w.Delegation = newWireV1Delegation(r.Delegation)
+		w.Delegation = newWireV1Delegation(r)
 	}
 	return w
 }
@@ -208,11 +210,21 @@ func newWireV1TechContact(c *Contact) *wireV1TechContact {
 	return w
 }
 
-func newWireV1Delegation(c *Contact) *wireV1Delegation {
-	if c == nil {
+// newWireV1Delegation repeats the group of an SSL order. The documents have it in orderDetails
+// alone; clients of the live service send it here with every SSL order, and report that orders
+// without it wait for a review or are the default group's (observed by others, 2026).
+func newWireV1Delegation(r OrderRequest) *wireV1Delegation {
+	var w wireV1Delegation
+	if r.Delegation != nil {
+		w.Name, w.Email = r.Delegation.Name, r.Delegation.Email
+	}
+	if r.Family == FamilySSL {
+		w.GroupNumber = r.GroupNumber
+	}
+	if w == (wireV1Delegation{}) {
 		return nil
 	}
-	return &wireV1Delegation{Name: c.Name, Email: c.Email}
+	return &w
 }
 
 func newWireV1Organization(o *OrganizationRef) *wireV1Organization {

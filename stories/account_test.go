@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
+	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/stretchr/testify/require"
 )
 
@@ -113,4 +114,40 @@ func TestAnAccountThatDoesNotAnswerIsA400(t *testing.T) {
 			time.Sleep(time.Minute) // until nobody asks for a token any more
 		}
 	})
+}
+
+// Whoever pays for an order is whom the role says, wherever CERTInext looks for the group.
+func TestTheGroupOfTheRoleGetsTheOrder(t *testing.T) {
+	const team = "3000000002"
+	run := func(t *testing.T, dialect certinexttest.Dialect, version string) {
+		ca := validated(dialect)
+		ca.Groups = []certinexttest.Group{{Number: certinexttest.DefaultGroup, Default: true}, {Number: team}}
+		m := bareMount(t, ca)
+		account := m.account()
+		if version == "v1" {
+			for name, value := range map[string]any{"api_version": "v1", "organization_number": certinexttest.DefaultOrganization} {
+				account[name] = value
+			}
+			delete(account, "trust_idempotency_key")
+		}
+		m.write("config", account)
+		m.write("roles/web", map[string]any{
+			"product_code": "842", "product_variant": "dv", "allowed_domains": "example.com", "allow_subdomains": true, "group_number": team,
+		})
+		m.write("issue/web", map[string]any{"common_name": "www.example.com"})
+		draft := m.write("orders/web", map[string]any{"common_name": "draft.example.com", "save_as_draft": true})
+		m.write("orders/web/"+draft.Data["order_id"].(string), map[string]any{"promote": true})
+		orders := ca.Orders()
+		require.Len(t, orders, 2)
+		for _, o := range orders {
+			require.Equal(t, team, o.Group, o.Domain)
+		}
+		if dialect != certinexttest.Documented {
+			rows := m.must(call{op: logical.ReadOperation, path: "reports/orders", data: map[string]any{"group_number": team}}).Data["orders"].([]map[string]any)
+			require.Len(t, rows, 2)
+		}
+	}
+	dialects(t, func(t *testing.T, dialect certinexttest.Dialect) { run(t, dialect, "") })
+	synctest.Test(t, func(t *testing.T) { run(t, certinexttest.V1, "v1") })
+	synctest.Test(t, func(t *testing.T) { run(t, certinexttest.Documented, "v1") })
 }

@@ -54,7 +54,7 @@ func (s version1) newOrder(c *call, family string, req wireV1Order) (*order, *pr
 	if problem := checkV1Form(req, family); problem != nil {
 		return nil, problem
 	}
-	group, problem := v1Group(req)
+	group, problem := billedGroup(s.Dialect, req, family)
 	if problem != nil {
 		return nil, problem
 	}
@@ -97,13 +97,23 @@ func (s version1) productOf(code, family, group string) (Product, *problem) {
 	return p, nil
 }
 
-// v1Group is the billing group, from either of the places it was seen in.
-func v1Group(req wireV1Order) (string, *problem) {
+// billedGroup is the group that an order is billed to; "" for the default one.
+// The documents have it on the order, clients of the live service in the
+// delegation of every SSL order. Each dialect looks in its own place and
+// overlooks the other one: such an order is taken, and is the default group's.
+// Of the other families one place is known only, and both are taken.
+func billedGroup(d Dialect, req wireV1Order, family string) (string, *problem) {
 	outer, inner := req.GroupNumber, orZero(req.DelegationInformation).GroupNumber
-	if outer != "" && inner != "" && outer != inner {
+	switch {
+	case outer != "" && inner != "" && outer != inner:
 		return "", v1Failure("EMS-1137", "Invalid Group Number: two are given.")
+	case family != FamilySSL:
+		return orDefault(outer, inner), nil
+	case d == Documented:
+		return outer, nil
+	default:
+		return inner, nil
 	}
-	return orDefault(outer, inner), nil
 }
 
 // checkDraft refuses a request number that is no open draft.

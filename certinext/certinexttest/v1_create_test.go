@@ -24,7 +24,7 @@ func TestV1CreateAnswers(t *testing.T) {
 	r := v1Rig(t)
 	key := newKey(t)
 	a := r.call("GenerateOrderSSL", m{"orderDetails": merge(v1Order("WWW.Example.com"), m{
-		"csr": csr(t, key, "www.example.com"), "groupNumber": certinexttest.DefaultGroup,
+		"csr": csr(t, key, "www.example.com"), "delegationInformation": m{"groupNumber": certinexttest.DefaultGroup},
 		"additionalInformation": m{"remarks": "r", "tags": []string{"vault-order:1"}},
 	})})
 	v := a.block("orderDetails")
@@ -79,8 +79,8 @@ func TestV1CreateRefusals(t *testing.T) {
 		"a product of private PKI":                 {m{"productCode": "149"}, "EMS-915", 0},
 		"a document signer":                        {m{"productCode": "819"}, "EMS-915", 0},
 		"S/MIME":                                   {m{"productCode": "914"}, "EMS-915", 0},
-		"a product the group lacks":                {m{"groupNumber": "3000000002"}, "EMS-1269", 0},
-		"an unknown group":                         {m{"groupNumber": "1"}, "EMS-1137", 0},
+		"a product the group lacks":                {m{"delegationInformation": m{"groupNumber": "3000000002"}}, "EMS-1269", 0},
+		"an unknown group":                         {m{"delegationInformation": m{"groupNumber": "1"}}, "EMS-1137", 0},
 		"two groups":                               {m{"groupNumber": certinexttest.DefaultGroup, "delegationInformation": m{"groupNumber": "3000000002"}}, "EMS-1137", 0},
 		"a wildcard product without a wildcard":    {m{"productCode": "843"}, "EMS-1059", 0},
 		"a wildcard without its product":           {with("certificateInformation", m{"domainName": "*.example.com"}), "EMS-1058", 0},
@@ -331,4 +331,33 @@ func TestV1CreateBurst(t *testing.T) {
 	r.call("GenerateOrderSSL", order).ok()
 	r.call("GenerateOrderSSL", order).fails("")
 	require.Len(t, r.srv.Orders(), 3)
+}
+
+// An order that names its group where the service does not look is taken, and billed to the default group, as the orders report shows.
+func TestV1AnOrderIsBilledToTheGroupThatItNamesInTheRightPlace(t *testing.T) {
+	outer, inner := m{"groupNumber": "3000000002"}, m{"delegationInformation": m{"groupNumber": "3000000002"}}
+	for name, c := range map[string]struct {
+		dialect certinexttest.Dialect
+		change  m
+		billed  string
+	}{
+		"live, in the delegation":       {certinexttest.V1, inner, "3000000002"},
+		"live, on the order":            {certinexttest.V1, outer, certinexttest.DefaultGroup},
+		"live, in both":                 {certinexttest.V1, merge(outer, inner), "3000000002"},
+		"as published, on the order":    {certinexttest.Documented, outer, "3000000002"},
+		"as published, the delegation":  {certinexttest.Documented, inner, certinexttest.DefaultGroup},
+		"as published, in both":         {certinexttest.Documented, merge(outer, inner), "3000000002"},
+		"live, with no group":           {certinexttest.V1, m{}, certinexttest.DefaultGroup},
+		"live, in version 1 with OAuth": {certinexttest.Live, inner, "3000000002"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := verified(c.dialect)
+			srv.Groups = []certinexttest.Group{{Number: certinexttest.DefaultGroup, Default: true}, {Number: "3000000002"}}
+			r := &rig{t: t, srv: srv, http: srv.Client(), base: host}
+			r.call("GenerateOrderSSL", m{"orderDetails": merge(v1Order("www.example.com"), c.change)}).ok()
+			rows := r.call("GetOrderReport", m{"searchCriteria": m{"groupNumber": c.billed}}).block("orderDetails")["ordersArray"].([]any)
+			require.Len(t, rows, 1)
+			require.Equal(t, c.billed, rows[0].(m)["groupNumber"])
+		})
+	}
 }

@@ -113,7 +113,7 @@ func TestV1ReportFilters(t *testing.T) {
 	tagged := func(tags ...string) m { return m{"additionalInformation": m{"remarks": "r", "tags": tags}} }
 	a := r.buy(merge(v1Order("a.example.com"), tagged("team:one", "stage:dev")))
 	c.advance(24 * time.Hour)
-	r.buy(merge(merge(v1Order("b.example.com"), tagged("team:one")), m{"groupNumber": "3000000002", "organizationDetails": nil}))
+	r.buy(merge(merge(v1Order("b.example.com"), tagged("team:one")), m{"delegationInformation": m{"groupNumber": "3000000002"}, "organizationDetails": nil}))
 	c.advance(24 * time.Hour)
 	r.buy(merge(v1Order("c.example.com"), m{"csr": csr(t, newKey(t), "c.example.com")}))
 	r.call("GenerateOrderPrivatePKI", m{"orderDetails": m{
