@@ -305,6 +305,10 @@ type DomainVerification struct {
 // Verified reports whether the domain's control is validated.
 func (d DomainVerification) Verified() bool { return equalFold(d.DCVStatus, "VERIFIED") }
 
+// CAAFailed reports whether the domain's CAA records do not let CERTInext issue. A look that was
+// not taken yet, SKIPPED, is no failure.
+func (d DomainVerification) CAAFailed() bool { return equalFold(d.CAAStatus, "FAILED") }
+
 // An OrganizationVerification is the state of the organization's vetting within an order.
 type OrganizationVerification struct {
 	// Name is the organization's.

@@ -74,6 +74,11 @@ func advance(o *orderEntry, remote *certinext.Order, p progress) action {
 	if isFinal(remote.Status) {
 		return advanceFinal(remote, p)
 	}
+	return withCAA(advanceOpen(o, remote, p), remote)
+}
+
+// advanceOpen decides for an order that CERTInext has and has not ended.
+func advanceOpen(o *orderEntry, remote *certinext.Order, p progress) action {
 	switch remote.Status {
 	case certinext.StatusIssued:
 		return advanceIssued(o, remote, p)

@@ -162,7 +162,7 @@ func (d *driver) act(ctx context.Context, a action) (done bool, out outcome) {
 		return d.download(ctx)
 	case stepWait:
 		// Otherwise validate has set the needs.
-		if !d.leavesToSolver() {
+		if !d.leavesToSolver() || len(d.order.CAAForbids) > 0 {
 			d.setNeeds(a.needs)
 		}
 		return d.wait(ctx, a), outcome{}
@@ -213,6 +213,9 @@ func (d *driver) place(ctx context.Context) (done bool, out outcome) {
 	}
 	o.note(now, "CERTInext took the order as %s", sanitize.Short(remote.ID))
 	o.observe(now, remote)
+	if o.observeCAA(now, remote) {
+		d.warnOfCAA()
+	}
 	d.remote = remote
 	if remote.Status == certinext.StatusUnknown {
 		d.remote = nil // version 1 answers with nothing but the number
@@ -331,6 +334,9 @@ func (d *driver) track(ctx context.Context) (done bool) {
 		d.order.CSRRefused = false
 	}
 	d.order.observe(d.journal.Now(), remote)
+	if d.order.observeCAA(d.journal.Now(), remote) {
+		d.warnOfCAA()
+	}
 	before := d.order.FinalSeen
 	d.tried.confirmed = d.order.observeFinal(d.journal.Now(), remote)
 	if remote.Status == certinext.StatusRevoked && !d.tried.confirmed {
@@ -389,8 +395,9 @@ const chainPatience = 10 * time.Minute
 func (d *driver) wait(ctx context.Context, a action) (done bool) {
 	now := d.journal.Now()
 	until := d.until
-	if len(a.needs) > 0 && d.solver == nil &&
-		d.remote != nil && d.remote.Status == certinext.StatusPendingDCV {
+	byHand := d.solver == nil && d.remote != nil &&
+		d.remote.Status == certinext.StatusPendingDCV
+	if len(a.needs) > 0 && (byHand || len(d.order.CAAForbids) > 0) {
 		if patience := d.started.Add(humanPatience); patience.Before(until) {
 			until = patience
 		}

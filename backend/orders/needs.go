@@ -20,7 +20,7 @@ type Party string
 const (
 	PartyNobody       Party = ""             // the order is over
 	PartyCA           Party = "certinext"    // CERTInext is at work
-	PartyDomainOwner  Party = "domain-owner" // has to publish the proofs of control of its domains
+	PartyDomainOwner  Party = "domain-owner" // has to publish proofs of control, or a CAA record
 	PartySolver       Party = "dcv-solver"   // publishes the proofs, and waits for them to show
 	PartyOrganization Party = "organization" // has to be verified, or to consent
 	PartyApprover     Party = "approver"     // of the CERTInext account, or CERTInext's own
@@ -54,6 +54,8 @@ func (o *orderEntry) waitsFor() Party {
 		return PartyOperator
 	case o.State != StatePending || len(o.Needs) == 0:
 		return PartyCA
+	case len(o.CAAForbids) > 0 && o.CAStatus != certinext.StatusIssued:
+		return PartyDomainOwner
 	}
 	switch o.CAStatus {
 	case certinext.StatusPendingDCV:

@@ -159,8 +159,10 @@ type orderEntry struct {
 	Proofs    []validation.Proof `json:"proofs,omitempty"` // while domains have to be validated
 	Solver    string             `json:"solver,omitempty"` // empty when people validate the domains
 	Stuck     bool               `json:"stuck,omitempty"`  // the solver needs an operator's help
-	LastError string             `json:"last_error,omitempty"`
-	Timeline  []Event            `json:"timeline,omitempty"`
+	// CAAForbids are the domains whose CAA records did not let CERTInext issue when it last looked.
+	CAAForbids []string `json:"caa_forbids,omitempty"`
+	LastError  string   `json:"last_error,omitempty"`
+	Timeline   []Event  `json:"timeline,omitempty"`
 
 	// Grace is the role's delivery grace when the order was made.
 	Grace time.Duration `json:"grace"` // nanoseconds

@@ -79,6 +79,7 @@ func storedV2() map[string]any {
 	order.Adopted = true
 	order.Held = true
 	order.DraftRequestID = "2000000002"
+	order.CAAForbids = []string{"www.example.com"}
 	return all
 }
 

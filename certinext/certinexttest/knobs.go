@@ -39,6 +39,7 @@ type knobs struct {
 	CreateBurst         *int         `json:"createBurst,omitempty"`
 	HoldForApproval     *bool        `json:"holdForApproval,omitempty"`
 	IssuedBeforeCSR     *bool        `json:"issuedBeforeCsr,omitempty"`
+	CAAForbids          *[]string    `json:"caaForbids,omitempty"`
 	ChainOrder          *ChainOrder  `json:"chainOrder,omitempty"`
 	DCVShape            *DCVShape    `json:"dcvShape,omitempty"`
 	Misissue            *Misissuance `json:"misissue,omitempty"`
@@ -50,6 +51,7 @@ func (s administration) readKnobs() knobs {
 	span := func(d time.Duration) *duration { return (*duration)(&d) }
 	hold, early, chain, shape := s.HoldForApproval, s.IssuedBeforeCSR, s.ChainOrder, s.dcvShape()
 	limit, burst, mistake := s.RateLimit, s.CreateBurst, s.Misissue
+	forbidden := append([]string{}, s.CAAForbids...)
 	return knobs{
 		IssueDelay: span(s.IssueDelay), PEMLag: span(s.PEMLag),
 		CertificateLifetime: span(s.certificateLifetime()), ApprovalDelay: span(s.ApprovalDelay),
@@ -58,7 +60,7 @@ func (s administration) readKnobs() knobs {
 		DCVSlotDelay: span(s.DCVSlotDelay), DomainValidity: span(s.domainValidity()),
 		DCVChallengeDelay: span(s.DCVChallengeDelay), DCVResultDelay: span(s.DCVResultDelay),
 		RateLimit: &limit, CreateBurst: &burst, HoldForApproval: &hold, IssuedBeforeCSR: &early,
-		ChainOrder: &chain, DCVShape: &shape, Misissue: &mistake,
+		ChainOrder: &chain, DCVShape: &shape, Misissue: &mistake, CAAForbids: &forbidden,
 	}
 }
 
@@ -83,6 +85,7 @@ func (s administration) knobs(r *http.Request) (any, error) {
 		set(&s.CreateBurst, k.CreateBurst)
 		set(&s.HoldForApproval, k.HoldForApproval)
 		set(&s.IssuedBeforeCSR, k.IssuedBeforeCSR)
+		set(&s.CAAForbids, k.CAAForbids)
 		set(&s.ChainOrder, k.ChainOrder)
 		set(&s.DCVShape, k.DCVShape)
 		set(&s.Misissue, k.Misissue)

@@ -156,6 +156,10 @@ type Server struct {
 	// ApprovalDelay is how long the approver takes. Zero means until
 	// [Server.Approve] is called, a negative delay means at once.
 	ApprovalDelay time.Duration
+	// CAAForbids are the domains for which, and for those below, a CAA record
+	// does not let the CA issue. It is looked at whenever an order is due, so that
+	// an order goes on once its domain has been taken from the list.
+	CAAForbids []string
 	// IgnoreConsentTokens makes an organization's consent token good for
 	// nothing, as one production tenant reported.
 	IgnoreConsentTokens bool

@@ -4,6 +4,7 @@
 package certinexttest
 
 import (
+	"slices"
 	"time"
 )
 
@@ -43,6 +44,8 @@ var requirements = []requirement{
 	{statusPendingVetting, (*Server).vettingMet},
 	{statusPendingCSR, csrMet},
 	{statusPendingAgreement, agreementMet},
+	// No source shows the status of an order that CAA holds up.
+	{statusPendingApproval, (*Server).caaMet},
 	{statusPendingApproval, (*Server).approvalMet},
 }
 
@@ -73,6 +76,26 @@ func (s *Server) domainsMet(o *order, _, now time.Time) (latest time.Time, ok bo
 		}
 	}
 	return latest, true
+}
+
+// caaMet: "CAA is still checked at issuance" (documented), whatever was
+// validated before.
+func (s *Server) caaMet(o *order, _, _ time.Time) (time.Time, bool) {
+	return time.Time{}, !slices.ContainsFunc(o.targets, s.forbiddenByCAA)
+}
+
+func (s *Server) forbiddenByCAA(t *target) bool {
+	return slices.ContainsFunc(s.CAAForbids, func(name string) bool {
+		return t.domain == name || isBelow(t.domain, name)
+	})
+}
+
+// caaStatus is what the API says of a domain whose control is shown.
+func (s *Server) caaStatus(o *order, t *target) string {
+	if o.certificate() == nil && s.forbiddenByCAA(t) {
+		return "FAILED"
+	}
+	return "PASSED"
 }
 
 func (s *Server) organizationMet(o *order, _, _ time.Time) (time.Time, bool) {

@@ -162,7 +162,7 @@ func (s version2) wireDomainStatusOf(o *order, t *target, now time.Time) wireDom
 	at, ok := s.verifiedSince(o, t, now)
 	switch {
 	case ok:
-		d.DCVStatus, d.CAAStatus, d.VerifiedAt = "VERIFIED", "PASSED", rfc3339(at)
+		d.DCVStatus, d.CAAStatus, d.VerifiedAt = "VERIFIED", s.caaStatus(o, t), rfc3339(at)
 		d.DCVMethod = orDefault(t.method, methodDNS)
 	case o.cancelled != nil || o.rejected != nil:
 		d.DCVStatus = "REJECTED"

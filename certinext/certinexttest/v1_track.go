@@ -87,7 +87,7 @@ type wireV1DomainChecked struct {
 	DCVStatus    string `json:"dcvStatus"` // 0 pending, 1 validated, 2 rejected
 	Status       string `json:"status"`    // 1 active, 2 inactive, 3 expired
 	VerifiedDate string `json:"verifiedDate"`
-	CAAStatus    string `json:"caaStatus"` // 1 authorized, 3 pending
+	CAAStatus    string `json:"caaStatus"` // 1 authorized, 2 not, 3 pending
 }
 
 func (s version1) wireTrackOf(o *order, now time.Time) wireV1Track {
@@ -177,13 +177,16 @@ func (s version1) wireDomainOf(o *order, t *target, now time.Time) wireV1DomainC
 	at, ok := s.verifiedSince(o, t, now)
 	switch {
 	case ok:
-		w.DCVStatus, w.CAAStatus, w.VerifiedDate = "1", "1", v1Time(at)
+		w.DCVStatus, w.CAAStatus, w.VerifiedDate = "1", v1CAA[s.caaStatus(o, t)], v1Time(at)
 		w.DCVMethod = v1MethodName(orDefault(t.method, methodDNS))
 	case o.cancelled != nil || o.rejected != nil:
 		w.DCVStatus = "2"
 	}
 	return w
 }
+
+// v1CAA are the numbers of what version 2 calls by names.
+var v1CAA = map[string]string{"PASSED": "1", "FAILED": "2"}
 
 func v1MethodName(method string) string {
 	for _, m := range v1Methods {

@@ -80,6 +80,9 @@ func domainFlags(flags *flag.FlagSet, s *certinexttest.Server) {
 		"validated domains do not cover names below them")
 	flags.BoolVar(&s.NoReuse, "no-reuse", false,
 		"a validation is valid only for the order it was made for")
+	flags.Var((*list)(&s.CAAForbids), "caa-forbids",
+		"comma-separated `domains` whose CAA records do not let the CA issue, names below them "+
+			"included")
 	flags.DurationVar(&s.PropagationDelay, "propagation-delay", 0,
 		"how long a published challenge remains invisible")
 }
