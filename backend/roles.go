@@ -41,6 +41,9 @@ func (e *Engine) WriteRole(
 			}
 			after, warnings, err = e.changedRole(ctx, s, before, change)
 			return after, err
+		},
+		func(after *issuing.Role, put func() error) error {
+			return e.Publisher.WhileNamed(ctx, s, after.DNS.Solver, put)
 		})
 	if err != nil {
 		return nil, err

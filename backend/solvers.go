@@ -18,15 +18,16 @@ import (
 func (e *Engine) DeleteSolver(
 	ctx context.Context, s logical.Storage, name string, force bool,
 ) error {
-	users, err := e.solverUsers(ctx, s, name)
-	if err != nil {
+	unused := func() error {
+		users, err := e.solverUsers(ctx, s, name)
+		if err == nil && len(users) > 0 {
+			err = fault.BadField("name",
+				"the solver %s is used by %s: name another one there first",
+				name, strings.Join(users, ", "))
+		}
 		return err
 	}
-	if len(users) > 0 {
-		return fault.BadField("name", "the solver %s is used by %s: name another one there first",
-			name, strings.Join(users, ", "))
-	}
-	return e.Publisher.RemoveSolver(ctx, s, name, force)
+	return e.Publisher.RemoveSolver(ctx, s, name, force, unused)
 }
 
 // solverUsers names the roles and registered domains that a solver publishes for, in words for a

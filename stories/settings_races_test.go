@@ -116,3 +116,56 @@ func TestAPatchBringsNothingBackThatWasDeleted(t *testing.T) {
 		})
 	}
 }
+
+// A solver is deleted while an operator names it: either the deletion is refused, or the write that names it.
+func TestNothingNamesASolverThatIsGone(t *testing.T) {
+	role := call{op: logical.PatchOperation, path: "roles/web", data: map[string]any{"dcv_solver": "corp"}}
+	domain := call{op: logical.UpdateOperation, path: "domains/example.org", data: map[string]any{"dcv_solver": "corp", "organization_number": certinexttest.DefaultOrganization}}
+	remove := call{op: logical.DeleteOperation, path: "dcv/solvers/corp"}
+	for name, c := range map[string]struct {
+		slow         string // the key whose next read takes a second
+		first, later call
+	}{
+		"the role has seen it":            {"dcv/solver/corp", role, remove},
+		"the deletion has seen the role":  {"role/web", remove, role},
+		"the domain has seen it":          {"dcv/solver/corp", domain, remove},
+		"the deletion has seen no domain": {"role/web", remove, domain},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m, storage := settingsMount(t)
+				storage.slow(c.slow)
+				answers := map[string]error{}
+				var mu sync.Mutex
+				send := func(what call) {
+					resp, err := m.send(what)
+					if err == nil {
+						err = resp.Error()
+					}
+					mu.Lock()
+					defer mu.Unlock()
+					answers[what.path] = err
+				}
+				var both sync.WaitGroup
+				both.Go(func() { send(c.first) })
+				time.Sleep(time.Millisecond)
+				both.Go(func() { send(c.later) })
+				both.Wait()
+				stored := m.storage.dump(t)
+				named := strings.Contains(string(stored["role/web"]), `"corp"`) || strings.Contains(string(stored["dcv/domain/example.org"]), `"corp"`)
+				_, there := stored["dcv/solver/corp"]
+				require.False(t, named && !there, "an entry names a solver that is gone: %v", answers)
+				if there {
+					require.ErrorContains(t, answers[remove.path], "is used by")
+					return
+				}
+				for path, err := range answers {
+					require.Equal(t, path == remove.path, err == nil, "%s: %v", path, err)
+					if path != remove.path {
+						require.ErrorContains(t, err, `there is no solver "corp"`)
+					}
+				}
+			})
+		})
+	}
+}

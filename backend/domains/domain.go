@@ -104,7 +104,8 @@ type stored struct {
 	NextAt    time.Time `json:"next_at,omitzero"`     // of the background pass; zero for never
 	LastError string    `json:"last_error,omitempty"` // of the latest attempt
 
-	fresh bool // not stored yet
+	fresh  bool // not stored yet
+	naming bool // what is stored does not name the solver yet
 }
 
 func (r *stored) key() string { return prefix + r.Name }
@@ -216,6 +217,7 @@ func (keeper *Keeper) Register(
 			"the domain is registered here for the organization %s: delete it here first",
 			sanitize.Short(r.OrganizationNumber))
 	}
+	r.naming = r.fresh || r.DNS.Solver != w.DNS.Solver
 	r.apply(w)
 	r.Attempts, r.LastError = 0, ""
 	r.NextAt = time.Time{}

@@ -176,8 +176,18 @@ func (v *validator) finish(ctx context.Context) {
 }
 
 // save stores the entry, even when the request has ended: what CERTInext has done must not be lost.
+// It refuses an entry that is the first to name a solver which was deleted meanwhile.
 func (v *validator) save(ctx context.Context) error {
-	if err := store.Put(context.WithoutCancel(ctx), v.storage, v.entry.key(), v.entry); err != nil {
+	ctx = context.WithoutCancel(ctx)
+	put := func() error { return store.Put(ctx, v.storage, v.entry.key(), v.entry) }
+	var err error
+	if v.entry.naming {
+		err = v.keeper.Publisher.WhileNamed(ctx, v.storage, v.entry.DNS.Solver, put)
+		v.entry.naming = err != nil
+	} else {
+		err = put()
+	}
+	if err != nil {
 		return fmt.Errorf("storing the domain %s: %w", v.entry.Name, err)
 	}
 	return nil

@@ -40,10 +40,12 @@ func List(ctx context.Context, s logical.Storage) ([]string, error) {
 
 // Write stores what change makes of a role, which it has validated. before is nil when there is no
 // role of that name. change may take its time: it is called again when another request changes or
-// deletes the role meanwhile, so no change is lost (see [store.Update]).
+// deletes the role meanwhile, so no change is lost (see [store.Update]). The role is stored within
+// within, which may refuse it.
 func Write(
 	ctx context.Context, s logical.Storage, locks store.Locker, name string,
 	change func(before *issuing.Role) (*issuing.Role, error),
+	within func(after *issuing.Role, put func() error) error,
 ) error {
 	return store.Update[stored]{
 		Locks: locks,
@@ -53,6 +55,9 @@ func Write(
 				return nil, err
 			}
 			return newStored(r), nil
+		},
+		Within: func(after *stored, put func() error) error {
+			return within(after.role(name), put)
 		},
 	}.Apply(ctx, s, Prefix+name)
 }

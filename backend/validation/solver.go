@@ -220,16 +220,40 @@ func (pub *Publisher) forgetRecords(
 	return nil
 }
 
-// RemoveSolver deletes a solver that no role and no domain uses. It refuses to while the journal
-// holds records of the solver. With force they are dropped from the journal, and an operator has to
-// remove them.
+// RemoveSolver deletes a solver. It refuses to when unused, which asks storage whether an entry
+// names the solver, returns an error, and while the journal holds records of the solver. With force
+// they are dropped from the journal, and an operator has to remove them. Nothing that is stored by
+// [Publisher.WhileNamed] names a solver that is gone.
 func (pub *Publisher) RemoveSolver(
-	ctx context.Context, s logical.Storage, name string, force bool,
+	ctx context.Context, s logical.Storage, name string, force bool, unused func() error,
 ) error {
 	defer pub.solvers.Forget(name)
 	return store.DeleteLocked(ctx, s, &pub.solverWrites, SolverPrefix+name, func() error {
+		if err := unused(); err != nil {
+			return err
+		}
 		return pub.forgetRecords(ctx, s, name, "name", force)
 	})
+}
+
+// WhileNamed calls put, which stores an entry that names a solver, while nobody can delete the
+// solver. Like [Publisher.CheckNamed], it refuses a solver that does not exist. An empty name
+// stands for no solver.
+func (pub *Publisher) WhileNamed(
+	ctx context.Context, s logical.Storage, name string, put func() error,
+) error {
+	if name == "" {
+		return put()
+	}
+	unlock, err := pub.solverWrites.Lock(ctx, SolverPrefix+name)
+	if err != nil {
+		return fmt.Errorf("waiting for the solver %s: %w", name, err)
+	}
+	defer unlock()
+	if err := pub.CheckNamed(ctx, s, name); err != nil {
+		return err
+	}
+	return put()
 }
 
 // Invalidate drops the client of a solver whose entry another node has changed.

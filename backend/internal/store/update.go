@@ -27,6 +27,9 @@ type Update[T any] struct {
 	// Admit is called before after is stored, under the lock, and may refuse it. It may be nil, and
 	// asks nobody but storage.
 	Admit func(before, after *T) error
+	// Within, if not nil, calls put, which stores after, under whatever else has to hold meanwhile,
+	// or refuses it. It is called under the lock, after Admit.
+	Within func(after *T, put func() error) error
 	// Stored is called, under the lock, once after was stored. It may be nil. It is called after a
 	// failure, too, since a write that failed may have taken effect.
 	Stored func()
@@ -72,7 +75,11 @@ func (u Update[T]) store(
 	if u.Stored != nil {
 		defer u.Stored()
 	}
-	return Put(ctx, s, key, after)
+	put := func() error { return Put(ctx, s, key, after) }
+	if u.Within != nil {
+		return u.Within(after, put)
+	}
+	return put()
 }
 
 // sameEntry reports whether two readings of a key found the same; nil stands for no entry.
