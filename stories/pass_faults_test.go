@@ -5,6 +5,8 @@ package stories
 
 import (
 	"context"
+	"path"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -97,4 +99,49 @@ func TestAPassKeepsTheOtherDomainsWhileOneCannotBeRead(t *testing.T) {
 	z.later(75 * day)
 	require.ErrorIs(t, z.failedPass(), errStorageAway, "the operator hears of the fault")
 	require.True(t, z.onlyDomain().ValidTill.After(first), "nobody has validated it again")
+}
+
+// One hour of watched leases that cannot be listed keeps no other lease from being ended.
+func TestAnHourOfLeasesThatCannotBeListedHoldsUpNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := validated(certinexttest.Live)
+		m := newMount(t, ca)
+		for name, ttl := range map[string]string{"a": "3h", "b": "5h"} {
+			m.must(call{op: logical.PatchOperation, path: "roles/web", data: map[string]any{"ttl": ttl}})
+			m.write("issue/web", map[string]any{"common_name": name + ".example.com"})
+		}
+		for range 30 {
+			time.Sleep(time.Minute)
+			m.pass() // closes the orders
+		}
+		var watches []string
+		for key := range m.storage.dump(t) {
+			if strings.HasPrefix(key, "lease/") {
+				watches = append(watches, key)
+			}
+		}
+		slices.Sort(watches)
+		require.Len(t, watches, 2)
+		time.Sleep(6 * time.Hour)
+		storage := m.partly()
+		storage.below(path.Dir(watches[0]) + "/")
+		status := func() map[string]string {
+			out := map[string]string{}
+			for _, o := range ca.Orders() {
+				out[o.Domain] = o.Status
+			}
+			return out
+		}
+		for range 5 {
+			require.ErrorIs(t, m.failedPass(), errStorageAway)
+			time.Sleep(time.Minute)
+		}
+		require.Equal(t, map[string]string{"a.example.com": "issued", "b.example.com": "revoked"}, status())
+		storage.below("")
+		for range 5 {
+			m.pass()
+			time.Sleep(time.Minute)
+		}
+		require.Equal(t, map[string]string{"a.example.com": "revoked", "b.example.com": "revoked"}, status())
+	})
 }

@@ -252,6 +252,14 @@ func TestACertificateIsHeldAgainstItsOrder(t *testing.T) {
 			change: func(c *x509.Certificate) { c.NotAfter = c.NotBefore.Add(201 * day) },
 			fault:  "it is valid for 201 days: public rules allow 200",
 		},
+		"200 days and a second": {
+			change: func(c *x509.Certificate) { c.NotAfter = c.NotBefore.Add(200*day + time.Second) },
+			fault:  "it is valid for 201 days: public rules allow 200",
+		},
+		"longer than a duration can be": {
+			change: func(c *x509.Certificate) { c.NotAfter = at(9999, 12, 31) },
+			fault:  "it is valid for 106752 days: public rules allow 200",
+		},
 		"101 days in March 2027": {
 			change: func(c *x509.Certificate) {
 				c.NotBefore, c.NotAfter = at(2027, 3, 15), at(2027, 3, 15).Add(101*day)

@@ -44,13 +44,22 @@ func (v *Verdict) judgeLife(leaf *x509.Certificate, ordered *Ordered, now time.T
 		if days := publicDays(leaf.NotBefore); life > time.Duration(days)*day {
 			v.Faults = append(v.Faults, fmt.Sprintf(
 				"it is valid for %d days: public rules allow %d, and clients may refuse it",
-				life/day, days))
+				inDays(life), days))
 		}
 	case ordered.Years > 0 && leaf.NotAfter.After(leaf.NotBefore.AddDate(ordered.Years, 2, 0)):
 		v.Faults = append(v.Faults, fmt.Sprintf(
 			"it is valid for %d days, longer than its subscription of validity_years=%d",
-			life/day, ordered.Years))
+			inDays(life), ordered.Years))
 	}
+}
+
+// inDays returns a life in days. What is beyond a whole day counts as another one (Baseline
+// Requirements for TLS, 6.3.2).
+func inDays(life time.Duration) time.Duration {
+	if life%day > 0 {
+		return life/day + 1
+	}
+	return life / day
 }
 
 // publicDays returns for how many days a certificate that begins then may be valid.

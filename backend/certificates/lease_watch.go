@@ -66,10 +66,10 @@ func (keeper *Keeper) WatchLeases(ctx context.Context, s logical.Storage, c *Ent
 // it. It does nothing until this server's clock has been compared with CERTInext's (ADR 0022).
 func (keeper *Keeper) EndOverdue(ctx context.Context, s logical.Storage) error {
 	due, err := keeper.dueWatches(ctx, s)
-	if err != nil || len(due) == 0 || !keeper.Account.ConfirmClock(ctx, s) {
+	if len(due) == 0 || !keeper.Account.ConfirmClock(ctx, s) {
 		return err
 	}
-	var errs []error
+	errs := []error{err}
 	for _, key := range due {
 		if ctx.Err() != nil {
 			break
@@ -81,7 +81,7 @@ func (keeper *Keeper) EndOverdue(ctx context.Context, s logical.Storage) error {
 }
 
 // dueWatches returns the storage keys of the watches that are due, oldest first, [maxPassLeases] at
-// most.
+// most. An hour that cannot be listed holds up no other one, and is part of the error.
 func (keeper *Keeper) dueWatches(
 	ctx context.Context, s logical.Storage,
 ) (keys []string, err error) {
@@ -90,25 +90,24 @@ func (keeper *Keeper) dueWatches(
 		return nil, err
 	}
 	slices.Sort(hours) // not every storage lists in order
+	var errs []error
 	for _, hour := range hours {
 		if hour > keeper.Now().UTC().Format(watchHour)+"/" {
 			break
 		}
 		names, err := store.List(ctx, s, leaseWatchPrefix+hour)
-		if err != nil {
-			return nil, err
-		}
+		errs = append(errs, err)
 		slices.Sort(names)
 		for _, name := range names {
 			minute, _, _ := strings.Cut(name, "-")
 			due, err := time.Parse(watchHour+watchMinute, strings.TrimSuffix(hour, "/")+minute)
 			if (err == nil && due.After(keeper.Now())) || len(keys) == maxPassLeases {
-				return keys, nil
+				return keys, errors.Join(errs...)
 			}
 			keys = append(keys, leaseWatchPrefix+hour+name)
 		}
 	}
-	return keys, nil
+	return keys, errors.Join(errs...)
 }
 
 // endWatched handles one due watch: it ends the certificate's leases if they are over, stores a new

@@ -27,6 +27,8 @@ func (e *Error) Error() string {
 		fmt.Fprintf(&b, " (CERTInext order %s)", e.Order.CAOrderID)
 	}
 	switch {
+	case e.Err != nil && e.Order.State == StateHeld:
+		fmt.Fprintf(&b, " is held: %v", e.Err)
 	case e.Err != nil:
 		fmt.Fprintf(&b, " failed: %v", e.Err)
 	case e.Order.State.Final():
@@ -37,7 +39,11 @@ func (e *Error) Error() string {
 	default:
 		fmt.Fprintf(&b, " is not finished: %s", e.Order.describe())
 	}
+	said := b.String()
 	for _, n := range e.Order.Needs {
+		if strings.Contains(said, n) {
+			continue // Err is about what is needed
+		}
 		b.WriteString("; ")
 		b.WriteString(n)
 	}
