@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -84,12 +85,16 @@ func (u *updates) Remove(ctx context.Context, r Record) error {
 	return u.send(ctx, m)
 }
 
+// maxTTL is the longest time to live of a record (RFC 2181, section 8).
+const maxTTL = math.MaxInt32 * time.Second
+
 // txtRecord escapes the value, since dns takes it in the form of a zone file.
 func txtRecord(r Record, ttl time.Duration) *dns.TXT {
 	value := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(r.Value)
+	seconds := uint32(min(max(ttl, 0), maxTTL) / time.Second) //nolint:gosec // bounded
 	return &dns.TXT{
 		Hdr: dns.RR_Header{
-			Name: r.Name, Rrtype: dns.TypeTXT, Class: dns.ClassINET, Ttl: uint32(ttl / time.Second),
+			Name: r.Name, Rrtype: dns.TypeTXT, Class: dns.ClassINET, Ttl: seconds,
 		},
 		Txt: []string{value},
 	}
