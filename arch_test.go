@@ -124,6 +124,10 @@ func arrows() map[string]map[string]string {
 		module + "/internal/phrase": {
 			"github.com/": "words are put together whatever they are about",
 		},
+		module + "/internal/openapi": {
+			"github.com/hashicorp/": "a document is JSON, whoever has written it",
+			module + "/":            "a document is mended whatever it describes",
+		},
 		module + "/dcv": {
 			"github.com/hashicorp/vault/": "solvers know DNS, not Vault",
 			module + "/":                  "solvers know DNS, not CERTInext",

@@ -27,6 +27,9 @@ func (b *secretsBackend) HandleRequest(
 	if problem := pathProblem(req.Path); problem != "" {
 		return logical.ErrorResponse(problem), nil
 	}
+	if req.Operation == logical.HelpOperation {
+		return helpResponse(b.Backend.HandleRequest(ctx, req))
+	}
 	path := b.Route(req.Path)
 	if path == nil || !takesFields(req.Operation) {
 		return b.Backend.HandleRequest(ctx, req)

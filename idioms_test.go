@@ -236,6 +236,7 @@ var narrow = []string{
 	"dcv/dcvtest",
 	"e2e",
 	"internal/bundle",
+	"internal/openapi",
 	"internal/phrase",
 	"simulation",
 	"stories",

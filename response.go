@@ -19,6 +19,7 @@ import (
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend"
 	"github.com/certinext/vault-plugin-secrets-certinext/internal/bundle"
+	"github.com/certinext/vault-plugin-secrets-certinext/internal/openapi"
 	"github.com/certinext/vault-plugin-secrets-certinext/internal/phrase"
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -257,6 +258,20 @@ func downloadResponse(d *backend.Download, fd *framework.FieldData) (*logical.Re
 		}}, nil
 	}
 	return rawResponse(body, file.MediaType), nil
+}
+
+// helpResponse mends the OpenAPI document in the framework's answer to a request for help, so that
+// Vault keeps all of it: see [openapi.Mended].
+func helpResponse(resp *logical.Response, err error) (*logical.Response, error) {
+	if err != nil || resp == nil || resp.Data["openapi"] == nil {
+		return resp, err
+	}
+	document, err := openapi.Mended(resp.Data["openapi"])
+	if err != nil {
+		return nil, err
+	}
+	resp.Data["openapi"] = document
+	return resp, nil
 }
 
 // rawResponse answers with bytes instead of JSON, as Vault's PKI engine does for certificates.

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/internal/openapi"
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/stretchr/testify/require"
@@ -204,7 +205,7 @@ func kind(s *framework.OASSchema) string {
 		return "list of objects"
 	case s.Type == "array":
 		return "list of texts"
-	case s.Format == "duration":
+	case s.Format == openapi.Duration:
 		return "duration"
 	case s.Type == "string":
 		return "text"

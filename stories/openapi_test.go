@@ -5,29 +5,139 @@ package stories
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
+	"github.com/certinext/vault-plugin-secrets-certinext/internal/openapi"
 	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/hashicorp/go-secure-stdlib/parseutil"
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/stretchr/testify/require"
 )
 
-// openAPI returns the mount's OpenAPI document, as Vault asks for it.
-func openAPI(t *testing.T) *framework.OASDocument {
+// documentText is the mount's OpenAPI document, as Vault asks for it, in the form in which it leaves the plugin.
+func documentText(t *testing.T) []byte {
 	t.Helper()
 	m := bareMount(t, new(certinexttest.Server))
 	m.system.PluginEnvironment = &logical.PluginEnvironment{VaultVersion: "1.21.1"}
 	resp := m.must(call{op: logical.HelpOperation, path: "", data: map[string]any{"requestResponsePrefix": "certinext"}})
 	text, err := json.Marshal(resp.Data["openapi"])
 	require.NoError(t, err)
+	return text
+}
+
+// openAPI returns the mount's OpenAPI document, read by the names that JSON has for it.
+func openAPI(t *testing.T) *framework.OASDocument {
+	t.Helper()
 	doc := new(framework.OASDocument)
-	require.NoError(t, json.Unmarshal(text, doc))
+	require.NoError(t, json.Unmarshal(documentText(t), doc))
 	return doc
+}
+
+// TestVaultLosesNothingOfTheDocument: what Vault makes of it, by the names of struct fields, is what it says. References are what was lost once,
+// and bodies without them are empty schemas, which are valid: so they are counted as well.
+func TestVaultLosesNothingOfTheDocument(t *testing.T) {
+	var received map[string]any
+	require.NoError(t, json.Unmarshal(documentText(t), &received))
+	taken, err := framework.NewOASDocumentFromMap(received)
+	require.NoError(t, err)
+	want, err := json.Marshal(openAPI(t))
+	require.NoError(t, err)
+	got, err := json.Marshal(taken)
+	require.NoError(t, err)
+	require.JSONEq(t, string(want), string(got))
+
+	bodies, references := 0, 0
+	for path, item := range taken.Paths {
+		for _, a := range actionsOf(item) {
+			contents := []framework.OASContent{}
+			if a.RequestBody != nil {
+				contents = append(contents, a.RequestBody.Content)
+			}
+			for _, r := range a.Responses {
+				contents = append(contents, r.Content)
+			}
+			for _, content := range contents {
+				for _, media := range content {
+					bodies++
+					name, isReference := strings.CutPrefix(media.Schema.Ref, "#/components/schemas/")
+					require.True(t, isReference, "%s %s has a body without a schema", a.op, path)
+					require.NotEmpty(t, taken.Components.Schemas[name].Properties, "%s of %s %s", name, a.op, path)
+					references++
+				}
+			}
+		}
+	}
+	require.Equal(t, bodies, references)
+	require.Greater(t, references, 70)
+}
+
+// TestDurationsAreVaults: ISO 8601, which the registered format duration is, is not what Vault reads.
+func TestDurationsAreVaults(t *testing.T) {
+	durations := 0
+	for name, schema := range openAPI(t).Components.Schemas {
+		for field, s := range schema.Properties {
+			require.NotEqual(t, "duration", s.Format, "%s.%s", name, field)
+			if s.Format != openapi.Duration {
+				continue
+			}
+			durations++
+			if s.Default != nil {
+				_, err := parseutil.ParseDurationSecond(s.Default)
+				require.NoError(t, err, "the default of %s.%s", name, field)
+			}
+		}
+	}
+	require.Greater(t, durations, 20)
+}
+
+// ambiguous are the pairs of paths of which a request may be both, by OpenAPI's rules, and no more of one than of the other. An order's id is a
+// UUID, so nobody means an order that is called "request": the path of a named request takes them, and its name may be any.
+var ambiguous = []string{
+	"/orders/{role}/request/{request_id} /orders/{role}/{id}/collect",
+	"/orders/{role}/request/{request_id} /orders/{role}/{id}/dcv",
+	"/orders/{role}/request/{request_id} /orders/{role}/{id}/documents",
+	"/orders/{role}/request/{request_id} /orders/{role}/{id}/reissue",
+}
+
+// isAmbiguous tells whether two paths match a common request, with as many parameters each.
+func isAmbiguous(a, b string) bool {
+	left, right := strings.Split(a, "/"), strings.Split(b, "/")
+	if len(left) != len(right) || strings.Count(a, "{") != strings.Count(b, "{") {
+		return false
+	}
+	for i := range left {
+		if left[i] != right[i] && !strings.HasPrefix(left[i], "{") && !strings.HasPrefix(right[i], "{") {
+			return false
+		}
+	}
+	return true
+}
+
+func TestAmbiguousPathsAreKnown(t *testing.T) {
+	paths := slices.Sorted(maps.Keys(openAPI(t).Paths))
+	var found []string
+	for i, a := range paths {
+		for _, b := range paths[i+1:] {
+			if isAmbiguous(a, b) {
+				found = append(found, a+" "+b)
+			}
+		}
+	}
+	require.Equal(t, ambiguous, found)
+
+	m := newMount(t, &certinexttest.Server{VerifiedDomains: []string{"example.com"}})
+	for _, name := range []string{"collect", "dcv", "documents", "reissue"} {
+		placed := m.write("orders/web", map[string]any{"common_name": name + ".example.com", "request_id": name})
+		require.NotEmpty(t, placed.Data["order_id"])
+		require.Equal(t, placed.Data["order_id"], m.read("orders/web/request/" + name).Data["order_id"], name)
+	}
 }
 
 // specification is the document as a reader of OpenAPI sees it.
