@@ -90,14 +90,15 @@ func newBackend(o Options, conf *logical.BackendConfig) *secretsBackend {
 			b.pathRevoke(), b.pathSolvers(), b.pathDomains(), b.pathCatalog(), b.pathAccount(),
 			b.pathReports(), b.pathSync(),
 			// The CA paths come first: "ca" also matches the pattern of a serial number.
-			b.pathCA(), b.pathCertificates(),
+			b.pathCA(), b.pathCertificates(), b.pathIssuers(), b.pathHealth(),
 		)),
 		PathsSpecial: &logical.Paths{
 			SealWrapStorage: backend.SealWrapPrefixes(),
 			// The same paths as in Vault's PKI engine. They return CA certificates only.
 			Unauthenticated: []string{
 				"ca", "ca/pem", "ca_chain", "cert/ca", "cert/ca/raw",
-				"cert/ca/raw/pem", "cert/ca_chain",
+				"cert/ca/raw/pem", "cert/ca_chain", "issuers/",
+				"issuer/+/json", "issuer/+/der", "issuer/+/pem",
 			},
 		},
 		Secrets: []*framework.Secret{b.certificateSecret()},

@@ -5,6 +5,7 @@ package certinextsecrets
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -321,6 +322,46 @@ func keysField(what string) map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
 		"keys": {Type: framework.TypeStringSlice, Description: what},
 	}
+}
+
+// listFields select a part of a list of keys. Vault's PKI engine ignores them, and OpenBao's has
+// them.
+func listFields() map[string]*framework.FieldSchema {
+	return map[string]*framework.FieldSchema{
+		"after": {
+			Type: framework.TypeString, Query: true,
+			Description: "List only what comes after this key, which need not be in the list.",
+		},
+		"limit": {
+			Type: framework.TypeInt, Query: true,
+			Description: "Maximum number of keys; all of them when 0 or omitted.",
+		},
+	}
+}
+
+// listed returns the part of sorted keys that a request selects by [listFields].
+func listed(keys []string, d *framework.FieldData) []string {
+	return keysAfter(keys, d.Get("after").(string), d.Get("limit").(int))
+}
+
+// listedSerials is listed for serial numbers, which a request may spell with dashes.
+func listedSerials(serials []string, d *framework.FieldData) []string {
+	after := strings.ToLower(strings.ReplaceAll(d.Get("after").(string), "-", ":"))
+	return keysAfter(serials, after, d.Get("limit").(int))
+}
+
+func keysAfter(keys []string, after string, limit int) []string {
+	if after != "" {
+		next, found := slices.BinarySearch(keys, after)
+		if found {
+			next++
+		}
+		keys = keys[next:]
+	}
+	if limit > 0 {
+		keys = keys[:min(limit, len(keys))]
+	}
+	return keys
 }
 
 // windowFields select one page of a list.

@@ -81,6 +81,7 @@ func certificateFields() map[string]*framework.FieldSchema {
 			Type:        framework.TypeStringSlice,
 			Description: "Chain, the issuing CA first.",
 		},
+		"authority_key_id": authorityKeyID(),
 		"serial_number": {
 			Type:        framework.TypeString,
 			Description: "Serial number, colon-separated hexadecimal.",
@@ -99,6 +100,15 @@ func certificateFields() map[string]*framework.FieldSchema {
 			Description: "Whether an earlier answer already returned this certificate. If so, " +
 				"nothing was bought for this request.",
 		},
+	}
+}
+
+// authorityKeyID is the field of an answer that says which key has signed its certificate.
+func authorityKeyID() *framework.FieldSchema {
+	return &framework.FieldSchema{
+		Type: framework.TypeString,
+		Description: "Authority key identifier of the certificate, colon-separated hexadecimal; " +
+			"empty when it has none.",
 	}
 }
 

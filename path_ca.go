@@ -33,9 +33,15 @@ func (b *secretsBackend) pathCA() []*framework.Path {
 	fields := map[string]*framework.FieldSchema{
 		"certificate": {Type: framework.TypeString, Description: "Certificate or chain in PEM."},
 		"ca_chain": {
-			Type:        framework.TypeStringSlice,
+			Type:        framework.TypeString,
 			Description: "Chain in PEM, the issuing CA first.",
 		},
+		"authority_key_id": authorityKeyID(),
+		"revocation_time": {
+			Type:        framework.TypeInt64,
+			Description: "Always 0: whether a CA is revoked is not known here.",
+		},
+		"revocation_time_rfc3339": {Type: framework.TypeString, Description: "Always empty."},
 	}
 	inDER := func(chain []string) ([]byte, string) {
 		return bundle.BytesOf(chain[0]),
@@ -49,7 +55,7 @@ func (b *secretsBackend) pathCA() []*framework.Path {
 		raw("cert/ca/raw/pem$", "The issuing CA's certificate in PEM.", "cert-ca-raw-pem", inPEM),
 		raw("ca_chain$", "The CA chain in PEM.", "ca-chain-pem",
 			func(chain []string) ([]byte, string) {
-				return []byte(strings.Join(chain, "\n")), bundle.MediaChain
+				return []byte(bundle.JoinPEM(chain)), bundle.MediaChain
 			}),
 		{
 			Pattern: "cert/(ca|ca_chain)$",
@@ -92,12 +98,17 @@ func (b *secretsBackend) readCA(
 	if err != nil || len(chain) == 0 {
 		return nil, err
 	}
-	certificate := chain[0]
+	certificate, all := chain[0], bundle.JoinPEM(chain)
 	if strings.HasSuffix(req.Path, "ca_chain") {
-		certificate = strings.Join(chain, "\n")
+		certificate = all
 	}
-	return &logical.Response{Data: map[string]any{"certificate": certificate, "ca_chain": chain}},
-		nil
+	return &logical.Response{Data: map[string]any{
+		"certificate":             certificate,
+		"ca_chain":                all,
+		"authority_key_id":        bundle.AuthorityKeyID(certificate),
+		"revocation_time":         int64(0),
+		"revocation_time_rfc3339": "",
+	}}, nil
 }
 
 const caHelp = `

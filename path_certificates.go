@@ -5,6 +5,7 @@ package certinextsecrets
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +21,7 @@ func (b *secretsBackend) pathCertificates() []*framework.Path {
 	return []*framework.Path{
 		{
 			Pattern: "certs/revoked/?$",
+			Fields:  listFields(),
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.ListOperation: operation(b.listRevoked,
 					"List the serial numbers of revoked certificates.",
@@ -31,6 +33,7 @@ func (b *secretsBackend) pathCertificates() []*framework.Path {
 		},
 		{
 			Pattern: "certs/revocation-queue/?$",
+			Fields:  listFields(),
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.ListOperation: operation(b.listRevocationQueue,
 					"List the pending revocations.",
@@ -45,6 +48,7 @@ func (b *secretsBackend) pathCertificates() []*framework.Path {
 		},
 		{
 			Pattern: "certs/?$",
+			Fields:  listFields(),
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.ListOperation: operation(b.listCertificates,
 					"List the serial numbers of certificates.",
@@ -108,9 +112,15 @@ func certificateRecordFields() map[string]*framework.FieldSchema {
 			Description: "Certificate of the issuing CA, in PEM.",
 		},
 		"ca_chain": {
-			Type:        framework.TypeStringSlice,
+			Type:        framework.TypeString,
 			Description: "Chain in PEM, the issuing CA first.",
 		},
+		"issuer_id": {
+			Type: framework.TypeString,
+			Description: "Id of the issuing CA, as in issuers; empty when CERTInext delivered no " +
+				"chain.",
+		},
+		"authority_key_id": authorityKeyID(),
 		"serial_number": {
 			Type:        framework.TypeString,
 			Description: "Serial number, colon-separated hexadecimal.",
@@ -209,17 +219,17 @@ func serialField() map[string]*framework.FieldSchema {
 }
 
 func (b *secretsBackend) listRevoked(
-	ctx context.Context, req *logical.Request, _ *framework.FieldData,
+	ctx context.Context, req *logical.Request, d *framework.FieldData,
 ) (*logical.Response, error) {
 	serials, err := b.engine.Certificates.ListRevoked(ctx, req.Storage)
 	if err != nil {
 		return nil, err
 	}
-	return logical.ListResponse(serials), nil
+	return logical.ListResponse(listedSerials(serials, d)), nil
 }
 
 func (b *secretsBackend) listRevocationQueue(
-	ctx context.Context, req *logical.Request, _ *framework.FieldData,
+	ctx context.Context, req *logical.Request, d *framework.FieldData,
 ) (*logical.Response, error) {
 	queue, err := b.engine.Certificates.Queue(ctx, req.Storage)
 	if err != nil {
@@ -228,7 +238,10 @@ func (b *secretsBackend) listRevocationQueue(
 	keys, info := []string{}, map[string]any{}
 	for _, q := range queue {
 		keys = append(keys, q.Serial)
-		if !q.Described {
+	}
+	keys = listedSerials(keys, d)
+	for _, q := range queue {
+		if _, shown := slices.BinarySearch(keys, q.Serial); !shown || !q.Described {
 			continue
 		}
 		info[q.Serial] = encodeQueueInfo(&q)
@@ -237,13 +250,13 @@ func (b *secretsBackend) listRevocationQueue(
 }
 
 func (b *secretsBackend) listCertificates(
-	ctx context.Context, req *logical.Request, _ *framework.FieldData,
+	ctx context.Context, req *logical.Request, d *framework.FieldData,
 ) (*logical.Response, error) {
 	serials, err := b.engine.Certificates.List(ctx, req.Storage)
 	if err != nil {
 		return nil, err
 	}
-	return logical.ListResponse(serials), nil
+	return logical.ListResponse(listedSerials(serials, d)), nil
 }
 
 func (b *secretsBackend) readCertificate(
@@ -283,7 +296,9 @@ func encodeCertificate(c *backend.Certificate) map[string]any {
 	data := map[string]any{
 		"certificate":             c.PEM,
 		"issuing_ca":              "",
-		"ca_chain":                append([]string{}, c.Chain...),
+		"ca_chain":                bundle.JoinPEM(c.Chain),
+		"issuer_id":               "",
+		"authority_key_id":        bundle.AuthorityKeyID(c.PEM),
 		"serial_number":           c.Serial,
 		"expiration":              c.NotAfter.Unix(),
 		"revocation_time":         int64(0),
@@ -300,6 +315,9 @@ func encodeCertificate(c *backend.Certificate) map[string]any {
 	}
 	if len(c.Chain) > 0 {
 		data["issuing_ca"] = c.Chain[0]
+	}
+	if issuers := bundle.Issuers(c.Chain); len(issuers) > 0 {
+		data["issuer_id"] = issuers[0].ID
 	}
 	if !c.RevokedAt.IsZero() {
 		data["revocation_time"] = c.RevokedAt.Unix()

@@ -21,6 +21,7 @@ func (b *secretsBackend) pathRoles() []*framework.Path {
 	return []*framework.Path{
 		{
 			Pattern: "roles/?$",
+			Fields:  listFields(),
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.ListOperation: operation(b.listRoles,
 					"List the roles.",
@@ -230,13 +231,13 @@ func reuseWindow() binding[backend.Role] {
 }
 
 func (b *secretsBackend) listRoles(
-	ctx context.Context, req *logical.Request, _ *framework.FieldData,
+	ctx context.Context, req *logical.Request, d *framework.FieldData,
 ) (*logical.Response, error) {
 	names, err := b.engine.Roles(ctx, req.Storage)
 	if err != nil {
 		return nil, err
 	}
-	return logical.ListResponse(names), nil
+	return logical.ListResponse(listed(names, d)), nil
 }
 
 func (b *secretsBackend) readRole(

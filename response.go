@@ -201,13 +201,14 @@ func certificateData(issued *backend.Issued, o bundle.Options) (map[string]any, 
 		return nil, err
 	}
 	data := map[string]any{
-		"certificate":   encoded.Certificate,
-		"issuing_ca":    encoded.IssuingCA,
-		"serial_number": c.Serial,
-		"expiration":    c.NotAfter.Unix(),
-		"order_id":      c.OrderID,
-		"ca_order_id":   c.CAOrderID,
-		"reused":        issued.Reused,
+		"certificate":      encoded.Certificate,
+		"issuing_ca":       encoded.IssuingCA,
+		"authority_key_id": bundle.AuthorityKeyID(c.PEM),
+		"serial_number":    c.Serial,
+		"expiration":       c.NotAfter.Unix(),
+		"order_id":         c.OrderID,
+		"ca_order_id":      c.CAOrderID,
+		"reused":           issued.Reused,
 	}
 	if !encoded.Archive {
 		data["ca_chain"] = encoded.Chain

@@ -84,9 +84,13 @@ func (m *mask) value(v any) any {
 		}
 		return v
 	case map[string]any:
-		out := make(map[string]any, len(v))
+		named := make(map[string]string, len(v)) // in the order of stand-ins, that of random keys being random
 		for _, k := range slices.Sorted(maps.Keys(v)) {
-			out[m.text(k)] = m.value(v[k])
+			named[m.text(k)] = k
+		}
+		out := make(map[string]any, len(v))
+		for _, k := range slices.Sorted(maps.Keys(named)) {
+			out[k] = m.value(v[named[k]])
 		}
 		if keys, ok := out["keys"].([]any); ok {
 			slices.SortFunc(keys, func(a, b any) int { return strings.Compare(a.(string), b.(string)) })

@@ -40,6 +40,7 @@ var chapters = []struct {
 	{"Certificates", []string{
 		"certs", "cert/{serial}", "cert/{serial}/raw", "cert/{serial}/raw/pem", "cert/{serial}/download/{form}",
 		"cert/ca", "cert/ca_chain", "cert/ca/raw", "cert/ca/raw/pem", "ca", "ca/pem", "ca_chain",
+		"issuers", "issuer/{issuer_ref}", "issuer/{issuer_ref}/json", "issuer/{issuer_ref}/der", "issuer/{issuer_ref}/pem",
 	}},
 	{"Revocation", []string{"revoke", "revoke/{role}", "revoke-with-key", "certs/revoked", "certs/revocation-queue", "operator/revocations/{serial}"}},
 	{"Domain validation", []string{
@@ -50,6 +51,7 @@ var chapters = []struct {
 		"catalog/products/{code}/custom-fields", "reports/orders", "reports/ledger",
 	}},
 	{"Synchronization", []string{"sync"}},
+	{"For vault pki health-check", []string{"config/acme", "config/cluster", "config/auto-tidy"}},
 }
 
 // An action is an operation of a path.
@@ -101,7 +103,9 @@ func newReference(t *testing.T) *reference {
 	r := &reference{t: t, doc: openAPI(t), actions: map[string][]action{}, help: descriptions(t), mask: newMask(), samples: map[string]sample{}}
 	for path, item := range r.doc.Paths {
 		path = strings.Trim(path, "/")
-		r.actions[path] = append(r.actions[path], actionsOf(item)...)
+		if actions := actionsOf(item); len(actions) > 0 {
+			r.actions[path] = append(r.actions[path], actions...)
+		}
 	}
 	for _, actions := range r.actions {
 		slices.SortFunc(actions, func(a, b action) int { return cmp.Compare(rank(a.op), rank(b.op)) })

@@ -192,9 +192,13 @@ func tellCertificates(m *mount) {
 	m.read("cert/" + serial + "/download/crt")
 	m.query("cert/"+serial+"/download/bundle", map[string]any{"encoding": "base64"})
 	m.list("certs")
-	for _, path := range []string{"ca", "ca/pem", "ca_chain", "cert/ca", "cert/ca/raw", "cert/ca/raw/pem", "cert/ca_chain"} {
+	for _, path := range []string{
+		"ca", "ca/pem", "ca_chain", "cert/ca", "cert/ca/raw", "cert/ca/raw/pem", "cert/ca_chain", "issuer/default", "issuer/default/json",
+		"issuer/default/der", "issuer/default/pem", "config/acme", "config/cluster", "config/auto-tidy",
+	} {
 		m.read(path)
 	}
+	m.list("issuers")
 	m.query("reports/orders", map[string]any{"status": "issued", "limit": 2})
 }
 

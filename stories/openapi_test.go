@@ -158,17 +158,19 @@ func TestTheDocumentIsValid(t *testing.T) {
 
 // schemaless are the operations with answers that Vault's framework cannot declare a schema for.
 var schemaless = map[string]string{
-	"get /ca":                    file,
-	"get /ca/pem":                file,
-	"get /ca_chain":              file,
-	"get /cert/ca/raw":           file,
-	"get /cert/ca/raw/pem":       file,
-	"get /cert/{serial}/raw":     file,
-	"get /cert/{serial}/raw/pem": file,
-	"post /config":               warnings,
-	"delete /config":             warnings,
-	"post /roles/{name}":         warnings,
-	"patch /roles/{name}":        warnings,
+	"get /ca":                      file,
+	"get /ca/pem":                  file,
+	"get /ca_chain":                file,
+	"get /cert/ca/raw":             file,
+	"get /cert/ca/raw/pem":         file,
+	"get /cert/{serial}/raw":       file,
+	"get /cert/{serial}/raw/pem":   file,
+	"get /issuer/{issuer_ref}/der": file,
+	"get /issuer/{issuer_ref}/pem": file,
+	"post /config":                 warnings,
+	"delete /config":               warnings,
+	"post /roles/{name}":           warnings,
+	"patch /roles/{name}":          warnings,
 }
 
 const (

@@ -23,7 +23,7 @@ func TestMended(t *testing.T) {
 			`{"type":"string","format":"duration","default":"30s"}`,
 			`{"type":"string","format":"vault-duration","default":"30s"}`,
 		},
-		"another format":        {`{"type":"integer","format":"int64"}`, `{"type":"integer","format":"int64"}`},
+		"another format": {`{"type":"integer","format":"int64"}`, `{"type":"integer","format":"int64"}`},
 		"fields of those names": {
 			`{"properties":{"format":{"type":"string"},"$ref":{"type":"string"}}}`,
 			`{"properties":{"format":{"type":"string"},"$ref":{"type":"string"}}}`,
