@@ -46,17 +46,19 @@ func keystoreFields() map[string]*framework.FieldSchema {
 			Type: framework.TypeString, Default: bundle.DefaultPassword,
 			DisplayAttrs: &framework.DisplayAttributes{Sensitive: true},
 			Description: "Password of the " + of + ", with format=" + format +
-				". Use one of high entropy, or keep the default and protect the file.",
+				". Use one of high entropy, or keep the default and protect the file. A line " +
+				"break at its end is removed: it is that of the file it was read from.",
 		}
 	}
 	return map[string]*framework.FieldSchema{
 		"pkcs12_password": password("PKCS#12 archive", string(bundle.PKCS12)),
 		"pkcs12_encoder": {
 			Type: framework.TypeString, Default: bundle.DefaultEncoder,
-			AllowedValues: []any{bundle.DefaultEncoder, "modern2023"},
+			AllowedValues: []any{bundle.DefaultEncoder, bundle.VaultEncoder},
 			Description: "Algorithms of the PKCS#12 archive, with format=" + string(bundle.PKCS12) +
-				": modern2026, whose PBMAC1 needs OpenSSL 3.4 or Java 26, or modern2023, for " +
-				"OpenSSL 1.1.1, Java 12 and Windows Server 2019.",
+				": modern2023, which OpenSSL 1.1.1, Java 12 and Windows Server 2019 read, or " +
+				"modern2026, whose PBMAC1 needs OpenSSL 3.4 or Java 26: before those, the " +
+				"password seems to be wrong.",
 		},
 		"jks_password": password("Java keystore, and of the key in it", string(bundle.JKS)),
 		"jks_private_key_alias": {
@@ -179,16 +181,17 @@ func decodeFormat(d *framework.FieldData) (bundle.Options, error) {
 	return o, unusedKeystoreField(d, o.Format)
 }
 
-// keystoreDefaults lists the fields that only one format uses, with their defaults.
+// keystoreDefaults lists the fields that only one format uses, with their defaults here and in
+// Vault's PKI engine.
 var keystoreDefaults = []struct {
-	field    string
-	format   bundle.Format
-	fallback string
+	field             string
+	format            bundle.Format
+	fallback, ofVault string
 }{
-	{"pkcs12_password", bundle.PKCS12, bundle.DefaultPassword},
-	{"pkcs12_encoder", bundle.PKCS12, bundle.DefaultEncoder},
-	{"jks_password", bundle.JKS, bundle.DefaultPassword},
-	{"jks_private_key_alias", bundle.JKS, bundle.DefaultAlias},
+	{"pkcs12_password", bundle.PKCS12, bundle.DefaultPassword, bundle.DefaultPassword},
+	{"pkcs12_encoder", bundle.PKCS12, bundle.DefaultEncoder, bundle.VaultEncoder},
+	{"jks_password", bundle.JKS, bundle.DefaultPassword, bundle.DefaultPassword},
+	{"jks_private_key_alias", bundle.JKS, bundle.DefaultAlias, bundle.DefaultAlias},
 }
 
 // decodeKeystore reads the fields of the requested keystore, if the format is one.
@@ -209,7 +212,9 @@ func decodeKeystore(d *framework.FieldData, o *bundle.Options) {
 // their defaults: some clients send every field.
 func unusedKeystoreField(d *framework.FieldData, format bundle.Format) error {
 	for _, f := range keystoreDefaults {
-		if v := fieldOr(d, f.field, f.fallback); f.format != format && v != "" && v != f.fallback {
+		v := fieldOr(d, f.field, f.fallback)
+		isDefault := v == "" || v == f.fallback || v == f.ofVault
+		if f.format != format && !isDefault {
 			return &backend.FieldError{Field: f.field, Problem: "is for format=" + string(f.format)}
 		}
 	}

@@ -143,6 +143,18 @@ func TestKeystores(t *testing.T) {
 			"a password may have umlauts": {
 				path: at("issue/web"), with: www, form: map[string]any{"format": p12, "pkcs12_password": "Schlüssel-€"}, password: "Schlüssel-€", certs: 3,
 			},
+			"a password from a file has the file's line break": {
+				path: at("issue/web"), with: www, form: map[string]any{"format": p12, "pkcs12_password": "s3cret\n"}, password: "s3cret", certs: 3,
+			},
+			"a password from a file of Windows": {
+				path: at("issue/web"), with: www, form: map[string]any{"format": p12, "pkcs12_password": " s3 cret \r\n"}, password: " s3 cret ", certs: 3,
+			},
+			"a Java keystore's password from a file": {
+				path: at("issue/web"), with: www, form: map[string]any{"format": java, "jks_password": "s3cret\n"}, password: "s3cret", certs: 3, aliases: []string{"1"},
+			},
+			"Vault's encoder": {
+				path: at("issue/web"), with: www, form: map[string]any{"format": p12, "pkcs12_encoder": "modern2026"}, password: "changeit", certs: 3,
+			},
 			"an RSA key in an archive for older software": {
 				path: at("issue/rsa"), with: www, form: map[string]any{"format": p12, "pkcs12_encoder": "modern2023", "pkcs12_password": "s3cret"}, password: "s3cret", certs: 3, rsa: true,
 			},
@@ -229,7 +241,7 @@ func TestTheEncodersDiffer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMount(t, validated(certinexttest.Live))
 		pbmac1 := []byte{0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x05, 0x0e} // 1.2.840.113549.1.5.14
-		for encoder, want := range map[string]bool{"": true, "modern2026": true, "modern2023": false} {
+		for encoder, want := range map[string]bool{"": false, "modern2026": true, "modern2023": false} {
 			raw := archive(t, m.write("issue/web", map[string]any{"common_name": "www.example.com", "format": "pkcs12_bundle", "pkcs12_encoder": encoder}))
 			require.Equal(t, want, bytes.Contains(raw, pbmac1), "encoder %q", encoder)
 		}
@@ -247,14 +259,18 @@ func TestKeystoresAreRefusedBeforeAnythingIsOrdered(t *testing.T) {
 		field string
 	}{
 		"a password without the format":              {map[string]any{"pkcs12_password": "hush-7c1d"}, "pkcs12_password: is for format=pkcs12_bundle"},
-		"an encoder without the format":              {map[string]any{"format": "der", "pkcs12_encoder": "modern2023"}, "pkcs12_encoder: is for format=pkcs12_bundle"},
 		"an alias without the format":                {map[string]any{"format": "pem_bundle", "jks_private_key_alias": "app"}, "jks_private_key_alias: is for format=jks_bundle"},
 		"a Java keystore with the other's password":  {map[string]any{"format": "jks_bundle", "pkcs12_password": "hush-7c1d"}, "pkcs12_password: is for format=pkcs12_bundle"},
 		"a PKCS#12 archive with the other's":         {map[string]any{"format": "pkcs12_bundle", "jks_password": "hush-7c1d"}, "jks_password: is for format=jks_bundle"},
 		"a PKCS#12 archive with an alias":            {map[string]any{"format": "pkcs12_bundle", "jks_private_key_alias": "app"}, "jks_private_key_alias: is for format=jks_bundle"},
-		"an encoder that does not exist":             {map[string]any{"format": "pkcs12_bundle", "pkcs12_encoder": "legacy"}, `pkcs12_encoder: "legacy" is not modern2026 or modern2023`},
+		"an encoder that does not exist":             {map[string]any{"format": "pkcs12_bundle", "pkcs12_encoder": "legacy"}, `pkcs12_encoder: "legacy" is not modern2023 or modern2026`},
 		"a password that PKCS#12 cannot write":       {map[string]any{"format": "pkcs12_bundle", "pkcs12_password": "hush-7c1d\U0001F511"}, "pkcs12_password: may contain"},
-		"a password that ends early":                 {map[string]any{"format": "pkcs12_bundle", "pkcs12_password": "hush-7c1d\x00"}, "pkcs12_password: may contain"},
+		"a password that ends early":                 {map[string]any{"format": "pkcs12_bundle", "pkcs12_password": "hush-7c1d\x00"}, "pkcs12_password: may not contain"},
+		"a password of two lines":                    {map[string]any{"format": "pkcs12_bundle", "pkcs12_password": "hush-7c1d\nhush\n"}, "pkcs12_password: may not contain"},
+		"a password with an empty line after it":     {map[string]any{"format": "pkcs12_bundle", "pkcs12_password": "hush-7c1d\n\n"}, "pkcs12_password: may not contain"},
+		"a password with a tab":                      {map[string]any{"format": "pkcs12_bundle", "pkcs12_password": "hush\t7c1d"}, "pkcs12_password: may not contain"},
+		"a Java password of two lines":               {map[string]any{"format": "jks_bundle", "jks_password": "hush-7c1d\nhush\n"}, "jks_password: may contain"},
+		"the other encoder without the format":       {map[string]any{"format": "jks_bundle", "pkcs12_encoder": "legacy"}, "pkcs12_encoder: is for format=pkcs12_bundle"},
 		"a password that is no UTF-8":                {map[string]any{"format": "pkcs12_bundle", "pkcs12_password": "hush-7c1d\xff"}, "pkcs12_password: may contain"},
 		"a password that Java would read otherwise":  {map[string]any{"format": "jks_bundle", "jks_password": "hush-7c1d-ü"}, "jks_password: may contain"},
 		"an alias that a Java keystore cannot write": {map[string]any{"format": "jks_bundle", "jks_private_key_alias": "\U0001F511"}, "jks_private_key_alias: may contain"},
@@ -341,7 +357,7 @@ func TestPasswordsAreSensitive(t *testing.T) {
 	require.Equal(t, 2*6, seen, "issue, sign, both with an issuer, renew and collect")
 }
 
-// beforePBMAC1 are the versions of OpenSSL that do not know how the default encoder guards an archive.
+// beforePBMAC1 are the versions of OpenSSL that do not know how Vault's encoder guards an archive.
 var beforePBMAC1 = regexp.MustCompile(`^OpenSSL (0|1|2|3\.[0-3])\.`)
 
 // TestOtherProgramsReadTheKeystores asks other implementations than those that made them.
@@ -369,7 +385,7 @@ func TestOtherProgramsReadTheKeystores(t *testing.T) {
 	t.Run("OpenSSL reads an archive", func(t *testing.T) {
 		openssl := opensslOrSkip(t, "PKCS#12 archives")
 		for _, password := range []string{"changeit", "Schlüssel-€", ""} {
-			file := keystore(t, "issue/web", map[string]any{"common_name": "www.example.com", "format": "pkcs12_bundle", "pkcs12_encoder": "modern2023", "pkcs12_password": password})
+			file := keystore(t, "issue/web", map[string]any{"common_name": "www.example.com", "format": "pkcs12_bundle", "pkcs12_password": password})
 			var b bundle
 			for rest := []byte(run(t, openssl, password, "pkcs12", "-in", file, "-passin", "env:KEYSTORE_PASSWORD", "-nodes")); ; {
 				var block *pem.Block
@@ -389,12 +405,19 @@ func TestOtherProgramsReadTheKeystores(t *testing.T) {
 			b.sound(t, 3, true)
 		}
 	})
-	t.Run("OpenSSL reads an archive of the default encoder", func(t *testing.T) {
+	t.Run("OpenSSL reads the password from the file that Vault read it from", func(t *testing.T) {
+		openssl := opensslOrSkip(t, "PKCS#12 archives")
+		password := filepath.Join(dir, "keystore.pass")
+		require.NoError(t, os.WriteFile(password, []byte("s3cret\n"), 0o600))
+		file := keystore(t, "issue/web", map[string]any{"common_name": "www.example.com", "format": "pkcs12_bundle", "pkcs12_password": "s3cret\n"})
+		require.Contains(t, run(t, openssl, "", "pkcs12", "-in", file, "-passin", "file:"+password, "-nodes"), "PRIVATE KEY")
+	})
+	t.Run("OpenSSL reads an archive of Vault's encoder", func(t *testing.T) {
 		openssl := opensslOrSkip(t, "PKCS#12 archives")
 		if v := run(t, openssl, "", "version"); beforePBMAC1.MatchString(v) {
 			t.Skipf("PBMAC1 needs OpenSSL 3.4, and this is %s", v)
 		}
-		file := keystore(t, "issue/web", map[string]any{"common_name": "www.example.com", "format": "pkcs12_bundle"})
+		file := keystore(t, "issue/web", map[string]any{"common_name": "www.example.com", "format": "pkcs12_bundle", "pkcs12_encoder": "modern2026"})
 		require.Contains(t, run(t, openssl, "changeit", "pkcs12", "-in", file, "-passin", "env:KEYSTORE_PASSWORD", "-nodes"), "PRIVATE KEY")
 	})
 	t.Run("Java reads a keystore", func(t *testing.T) {
@@ -419,7 +442,7 @@ func TestOtherProgramsReadTheKeystores(t *testing.T) {
 		require.Contains(t, list(file, "changeit"), "contains 3 entries")
 		require.Contains(t, list(file, "changeit", "-alias", "1"), "Entry type: trustedCertEntry")
 
-		file = keystore(t, "sign/web", map[string]any{"csr": request, "format": "pkcs12_bundle", "pkcs12_encoder": "modern2023"})
+		file = keystore(t, "sign/web", map[string]any{"csr": request, "format": "pkcs12_bundle"})
 		require.Contains(t, list(file, "changeit"), "contains 3 entries")
 	})
 }

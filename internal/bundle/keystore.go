@@ -12,6 +12,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	jks "github.com/pavlo-v-chernykh/keystore-go/v4"
@@ -21,7 +22,7 @@ import (
 // Keystore holds the options of a PKCS#12 archive or Java keystore.
 type Keystore struct {
 	Password string // of the archive, or of the Java keystore and of the key in it
-	Encoder  string // of PKCS#12: DefaultEncoder when empty, or "modern2023"
+	Encoder  string // of PKCS#12: DefaultEncoder when empty, or VaultEncoder
 	Alias    string // of the key in a Java keystore; DefaultAlias when empty
 }
 
@@ -33,16 +34,19 @@ func (k Keystore) String() string {
 // GoString is [Keystore.String].
 func (k Keystore) GoString() string { return k.String() }
 
-// The defaults of a keystore, the same as Vault's.
+// The defaults of a keystore. They are the same as Vault's, except for the encoder: OpenSSL before
+// 3.4 and Java before 26 take an archive of Vault's for one with another password. Both encoders
+// encrypt with AES-256, and differ in how they guard the archive's integrity.
 const (
 	DefaultPassword = pkcs12.DefaultPassword
-	DefaultEncoder  = "modern2026"
+	DefaultEncoder  = "modern2023"
+	VaultEncoder    = "modern2026"
 	DefaultAlias    = "1"
 )
 
 var pkcs12Encoders = map[string]*pkcs12.Encoder{
-	DefaultEncoder: pkcs12.Modern2026,
-	"modern2023":   pkcs12.Modern2023,
+	VaultEncoder:   pkcs12.Modern2026,
+	DefaultEncoder: pkcs12.Modern2023,
 }
 
 func (k *Keystore) normalizePKCS12() error {
@@ -52,10 +56,24 @@ func (k *Keystore) normalizePKCS12() error {
 	if pkcs12Encoders[k.Encoder] == nil {
 		return &OptionError{
 			"pkcs12_encoder",
-			fmt.Sprintf("%q is not modern2026 or modern2023", k.Encoder),
+			fmt.Sprintf("%q is not modern2023 or modern2026", k.Encoder),
+		}
+	}
+	k.Password = firstLine(k.Password)
+	if strings.ContainsFunc(k.Password, unicode.IsControl) {
+		return &OptionError{
+			"pkcs12_password",
+			"may not contain line breaks, except for one at its end, and no other control " +
+				"characters",
 		}
 	}
 	return checkBMP("pkcs12_password", k.Password)
+}
+
+// firstLine removes the line break at the end of a password: it belongs to the file that the
+// password was read from. OpenSSL's -passin file: reads a password the same way.
+func firstLine(password string) string {
+	return strings.TrimSuffix(strings.TrimSuffix(password, "\n"), "\r")
 }
 
 // normalizeJKS converts the alias to lower case. Vault's documentation calls it case-sensitive, but
@@ -69,6 +87,7 @@ func (k *Keystore) normalizeJKS() error {
 	if len(k.Alias) > math.MaxUint16 {
 		return &OptionError{"jks_private_key_alias", "is longer than a Java keystore can hold"}
 	}
+	k.Password = firstLine(k.Password)
 	if err := checkASCII("jks_password", k.Password); err != nil {
 		return err
 	}
@@ -92,7 +111,8 @@ func checkBMP(option, text string) error {
 func checkASCII(option, text string) error {
 	for _, b := range []byte(text) {
 		if b < ' ' || b > '~' {
-			return &OptionError{option, "may contain only printable ASCII characters"}
+			return &OptionError{option, "may contain only printable ASCII characters, and " +
+				"no line breaks"}
 		}
 	}
 	return nil
