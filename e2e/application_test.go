@@ -40,7 +40,7 @@ func TestAnApplicationGetsLooksUpAndRevokesItsCertificate(t *testing.T) {
 	for _, form := range []string{serial, strings.ReplaceAll(serial, ":", "-")} {
 		stored := v.read("certinext/cert/" + form)
 		require.Equal(t, resp.Data["certificate"], stored["certificate"])
-		require.Equal(t, resp.Data["ca_chain"], stored["ca_chain"])
+		require.Equal(t, strings.Join(texts(resp.Data["ca_chain"]), "\n"), stored["ca_chain"])
 		require.Equal(t, "web", stored["role"])
 		require.EqualValues(t, 0, number(t, stored["revocation_time"]))
 		require.NotContains(t, stored, "private_key")
@@ -52,10 +52,13 @@ func TestAnApplicationGetsLooksUpAndRevokesItsCertificate(t *testing.T) {
 	require.Equal(t, strings.Join(chain, "\n"), v.unauthenticated("certinext/ca_chain", http.StatusOK))
 	require.Equal(t, chain[0], v.unauthenticated("certinext/ca/pem", http.StatusOK))
 	require.Equal(t, string(parseCertificate(t, chain[0]).Raw), v.unauthenticated("certinext/ca", http.StatusOK))
-	for _, path := range []string{"cert/ca", "cert/ca_chain"} {
+	for _, path := range []string{"cert/ca", "cert/ca_chain", "issuer/default/json", "issuer/default/pem"} {
 		require.Contains(t, v.unauthenticated("certinext/"+path, http.StatusOK), "BEGIN CERTIFICATE", path)
 	}
-	v.unauthenticated("certinext/cert/"+serial, http.StatusForbidden)
+	require.Contains(t, v.unauthenticated("certinext/issuers?list=true", http.StatusOK), "is_default")
+	for _, path := range []string{"cert/" + serial, "issuer/default", "issuer/default/crl", "tidy-status", "config/acme", "certs?list=true"} {
+		v.unauthenticated("certinext/"+path, http.StatusForbidden)
+	}
 
 	revoked := v.write("certinext/revoke", map[string]any{"serial_number": serial, "reason": "superseded"}).Data
 	require.Equal(t, "revoked", revoked["state"])

@@ -59,9 +59,15 @@ func TestTheCommandLineGetsOneCertificate(t *testing.T) {
 	out, err = s.cli(t, "list", "-format=json", "cli/certs")
 	require.NoError(t, err)
 	require.Contains(t, strings.ReplaceAll(out, ":", ""), parseCertificate(t, pems[1]).SerialNumber.Text(16))
-	out, err = s.cli(t, "read", "cli/cert/ca_chain")
-	require.NoError(t, err)
-	require.Contains(t, out, "BEGIN CERTIFICATE")
+	for path, count := range map[string]int{"cli/cert/ca_chain": 2, "cli/cert/ca": 2, "cli/cert/" + serial: 2} {
+		out, err = s.cli(t, "read", "-field=ca_chain", path)
+		require.NoError(t, err)
+		chain := splitPEM(out)
+		require.Len(t, chain, count, path)
+		for _, c := range chain {
+			require.True(t, parseCertificate(t, c).IsCA, "%s: the chain can be given to OpenSSL as it is", path)
+		}
+	}
 	out, err = s.cli(t, "write", "cli/revoke", "serial_number="+serial)
 	require.NoError(t, err, out)
 	require.Equal(t, "revoked", s.ca.onlyOrder(t).Status)

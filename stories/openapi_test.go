@@ -11,11 +11,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
 	"github.com/certinext/vault-plugin-secrets-certinext/internal/openapi"
 	"github.com/getkin/kin-openapi/openapi3"
-	"github.com/hashicorp/go-secure-stdlib/parseutil"
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/stretchr/testify/require"
@@ -89,7 +89,7 @@ func TestDurationsAreVaults(t *testing.T) {
 			}
 			durations++
 			if s.Default != nil {
-				_, err := parseutil.ParseDurationSecond(s.Default)
+				_, err := time.ParseDuration(s.Default.(string))
 				require.NoError(t, err, "the default of %s.%s", name, field)
 			}
 		}
