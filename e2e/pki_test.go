@@ -80,7 +80,7 @@ var meant = []difference{
 
 // covers tells whether a difference is this one.
 func (d difference) covers(path, field string, theirs map[string]string) bool {
-	if d.path != path {
+	if asked, _, _ := strings.Cut(path, " in "); d.path != asked {
 		return false
 	}
 	return d.field == field || (d.field == "*" && theirs[field] == "")
@@ -188,6 +188,26 @@ func TestSharedPathsAnswerAsVaultsPKIEngineDoes(t *testing.T) {
 		}
 		valid, revoked := issue("www.example.com"), issue("old.example.com")
 		note("issue/web", shapes(valid))
+		for _, format := range []string{"der", "pem_bundle"} {
+			resp := v.write(mount+"/issue/web", map[string]any{"common_name": format[:3] + ".example.com", "format": format})
+			note("issue/web in "+format, shapes(resp.Data))
+		}
+		for what, c := range map[string]struct {
+			path string
+			data map[string]any
+		}{
+			"revoking a certificate that is not there": {"revoke", map[string]any{"serial_number": "01:02:03"}},
+			"revoking nothing":                         {"revoke", nil},
+			"issuing under a role that is not there":   {"issue/none", map[string]any{"common_name": "www.example.com"}},
+			"issuing for a name that is not allowed":   {"issue/web", map[string]any{"common_name": "www.example.net"}},
+			"issuing for no name":                      {"issue/web", nil},
+			"signing what is no CSR":                   {"sign/web", map[string]any{"csr": "no CSR"}},
+		} {
+			_, err := v.send(mount+"/"+c.path, c.data)
+			var refused *api.ResponseError
+			require.ErrorAs(t, err, &refused, "%s at %s", what, mount)
+			note(what, map[string]string{"status": http.StatusText(refused.StatusCode)})
+		}
 		note("sign/web", shapes(v.write(mount+"/sign/web", map[string]any{"csr": csr, "common_name": "signed.example.com"}).Data))
 		note("revoke", shapes(v.write(mount+"/revoke", map[string]any{"serial_number": revoked["serial_number"]}).Data))
 		serials[mount] = certificatesOn{valid: text(t, valid["serial_number"]), revoked: text(t, revoked["serial_number"])}

@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/pem"
-	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -72,7 +71,7 @@ func (m *mount) notThere(op logical.Operation, path string) string {
 	resp, err := m.send(call{op: op, path: path})
 	require.Nil(m.t, resp, path)
 	var coded logical.HTTPCodedError
-	require.True(m.t, errors.As(err, &coded), "%s: %v", path, err)
+	require.ErrorAs(m.t, err, &coded, path)
 	require.Equal(m.t, http.StatusNotFound, coded.Code(), path)
 	return coded.Error()
 }
