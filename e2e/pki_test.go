@@ -192,6 +192,12 @@ func TestSharedPathsAnswerAsVaultsPKIEngineDoes(t *testing.T) {
 			resp := v.write(mount+"/issue/web", map[string]any{"common_name": format[:3] + ".example.com", "format": format})
 			note("issue/web in "+format, shapes(resp.Data))
 		}
+		note("issue/web in the path of an issuer", shapes(v.write(mount+"/issuer/default/issue/web", map[string]any{"common_name": "i.example.com"}).Data))
+		note("sign/web in the path of an issuer", shapes(v.write(mount+"/issuer/default/sign/web", map[string]any{"csr": csr, "common_name": "signed.example.com"}).Data))
+		held := issue("held.example.com")
+		note("revoke in exchange for the key", shapes(v.write(mount+"/revoke-with-key", map[string]any{
+			"serial_number": held["serial_number"], "private_key": held["private_key"],
+		}).Data))
 		for what, c := range map[string]struct {
 			path string
 			data map[string]any
