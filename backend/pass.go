@@ -63,7 +63,8 @@ func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
 	local, remote, err := e.Orders.Due(ctx, s, passOrders) // remote jobs ask CERTInext
 	errs := []error{
 		err,
-		e.Certificates.StoreChain(ctx, s),
+		e.Certificates.Numbers.IndexPage(ctx, s),
+		e.Certificates.Chains.StoreNewest(ctx, s),
 		e.Certificates.EndOverdue(ctx, s),
 	}
 	held := e.Account.MayChange()

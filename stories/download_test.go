@@ -277,7 +277,7 @@ func TestACertificateWithoutItsChainOrCSR(t *testing.T) {
 		issued := m.write("issue/web", www).Data
 		time.Sleep(time.Hour)
 		m.pass() // the order is closed
-		m.rewrite("cert/"+strings.ReplaceAll(issued["serial_number"].(string), ":", "-"), func(entry map[string]any) { delete(entry, "chain") })
+		m.rewrite("cert/"+strings.ReplaceAll(issued["serial_number"].(string), ":", "-"), func(entry map[string]any) { delete(entry, "chain_ref") })
 		other := csr(t, newKey(t, elliptic.P256()), "www.example.com")
 		m.rewrite("order/closed/web/"+issued["order_id"].(string), func(entry map[string]any) { entry["csr"] = other })
 		m.start()

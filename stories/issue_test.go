@@ -96,13 +96,14 @@ func TestIssueOfAValidatedDomainIsFewRoundTripsAndWrites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ca := validated(certinexttest.Live)
 		m := newMount(t, ca)
+		m.write("issue/web", map[string]any{"common_name": "first.example.com"}) // its chain is stored once
 		ca.ResetCalls()
 		m.storage.reset()
 		m.write("issue/web", map[string]any{"common_name": "www.example.com"})
 		calls := ca.Calls()
 		delete(calls, certinexttest.OpToken)
 		require.Equal(t, map[string]int{certinexttest.OpCreateSSL: 1, certinexttest.OpCertificate: 1}, calls)
-		require.LessOrEqual(t, len(m.storage.writes()), 3, "%v", m.storage.writes())
+		require.LessOrEqual(t, len(m.storage.writes()), 4, "%v", m.storage.writes())
 	})
 }
 

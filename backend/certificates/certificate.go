@@ -24,9 +24,6 @@ const (
 	revokedPrefix = "revoked/"
 )
 
-// caKey is the storage key of the chain of the newest certificate.
-const caKey = "ca"
-
 // A Certificate describes an issued certificate to the Vault paths. It never holds the private key.
 type Certificate struct {
 	Serial    string // colon-separated hexadecimal
@@ -65,10 +62,15 @@ type Entry struct {
 	Account     string           `json:"account,omitempty"` // in which it was ordered
 	Family      certinext.Family `json:"family"`
 	Certificate string           `json:"certificate"`
-	Chain       []string         `json:"chain,omitempty"`
-	NotBefore   time.Time        `json:"not_before"`
-	NotAfter    time.Time        `json:"not_after"`
-	IssuedAt    time.Time        `json:"issued_at"`
+	// ChainRef is the fingerprint of the certificate's chain, which is stored once for all
+	// certificates that have it. Entries of earlier versions hold the chain itself.
+	ChainRef string `json:"chain_ref,omitempty"`
+	// Chain is not stored beside a ChainRef. [Chains.Load] sets it.
+	Chain []string `json:"chain,omitempty"`
+
+	NotBefore time.Time `json:"not_before"`
+	NotAfter  time.Time `json:"not_after"`
+	IssuedAt  time.Time `json:"issued_at"`
 
 	// Imported is set for a certificate whose order was not placed by this mount. It has no role,
 	// order and requester.
@@ -110,6 +112,10 @@ type Entry struct {
 	LeaseEnded bool `json:"lease_ended,omitempty"`
 	// RenewalOf is the serial number, with dashes, of the certificate that this one renews.
 	RenewalOf string `json:"renewal_of,omitempty"`
+
+	// stored is set once the entry is in storage, and storedOrder is the OrderID that it has there.
+	stored      bool
+	storedOrder string
 }
 
 // A Revocation is one that CERTInext has confirmed.
@@ -171,33 +177,44 @@ func (c *Entry) Release(now time.Time) {
 }
 
 // Read returns the entry of the certificate with the given serial number (with dashes), or nil when
-// the mount has none.
+// the mount has none. Its chain is not read: see [Chains.Load].
 func Read(ctx context.Context, s logical.Storage, serial string) (*Entry, error) {
-	return store.Get[Entry](ctx, s, Prefix+serial)
+	c, err := store.Get[Entry](ctx, s, Prefix+serial)
+	if err != nil || c == nil {
+		return nil, err
+	}
+	c.stored, c.storedOrder = true, c.OrderID
+	return c, nil
+}
+
+// Put stores the entry of a certificate. What the entry refers to is stored before it, so that a
+// crash in between leaves nothing that is missing: the index entry of its CERTInext order, when the
+// certificate is new or has become another order's, and then its chain. The error is an
+// [*OpenOrderError] when the certificate is imported and its CERTInext order belongs to an open
+// order. The caller holds the certificate's lock.
+func (keeper *Keeper) Put(ctx context.Context, s logical.Storage, c *Entry) error {
+	if !c.stored || c.storedOrder != c.OrderID {
+		if err := keeper.Numbers.add(ctx, s, c, keeper.Origin); err != nil {
+			return err
+		}
+	}
+	if err := keeper.Chains.keep(ctx, s, c); err != nil {
+		return err
+	}
+	entry := *c
+	if entry.ChainRef != "" {
+		entry.Chain = nil
+	}
+	if err := store.Put(ctx, s, c.Key(), &entry); err != nil {
+		return err
+	}
+	c.stored, c.storedOrder = true, c.OrderID
+	return nil
 }
 
 // Lock locks the certificate with the given serial number (with dashes). The error is that of ctx.
 func (keeper *Keeper) Lock(ctx context.Context, serial string) (unlock func(), err error) {
 	return keeper.certLocks.Lock(ctx, serial)
-}
-
-// OfOrder returns the certificate of an order whose own entry does not name it, or nil when there
-// is none. It reads one certificate after the other, so it is for rare cases such as a crash
-// between two writes.
-func (keeper *Keeper) OfOrder(
-	ctx context.Context, s logical.Storage, orderID string,
-) (*Entry, error) {
-	serials, err := store.List(ctx, s, Prefix)
-	if err != nil {
-		return nil, err
-	}
-	for _, serial := range serials {
-		c, err := Read(ctx, s, serial)
-		if err != nil || (c != nil && c.OrderID == orderID) {
-			return c, err
-		}
-	}
-	return nil, nil
 }
 
 // Certificate returns the stored certificate with the given serial number (with colons, dashes or
@@ -211,6 +228,9 @@ func (keeper *Keeper) Certificate(
 	}
 	c, err := Read(ctx, s, key)
 	if err != nil || c == nil {
+		return nil, err
+	}
+	if err := keeper.Chains.Load(ctx, s, c); err != nil {
 		return nil, err
 	}
 	v := c.View()
@@ -238,76 +258,6 @@ func listSerials(ctx context.Context, s logical.Storage, prefix string) ([]strin
 		keys[i] = strings.ReplaceAll(k, "-", ":")
 	}
 	return keys, err
-}
-
-// StoredCA is the entry under the key "ca".
-type StoredCA struct {
-	Version int      `json:"version"`
-	Chain   []string `json:"chain"`
-}
-
-// CAChain returns the chain of the newest certificate in PEM, the issuing CA first. It is empty
-// until a certificate has been issued: CERTInext has no call that returns an account's CAs.
-func (keeper *Keeper) CAChain(ctx context.Context, s logical.Storage) ([]string, error) {
-	keeper.caMu.Lock()
-	newest := keeper.newest
-	keeper.caMu.Unlock()
-	if newest != nil {
-		return newest, nil
-	}
-	stored, err := store.Get[StoredCA](ctx, s, caKey)
-	if err != nil {
-		return nil, err
-	}
-	if stored != nil {
-		return stored.Chain, nil
-	}
-	return keeper.findStoredChain(ctx, s)
-}
-
-// findStoredChain returns the chain of some stored certificate. It serves a mount that was stopped
-// after it had stored a certificate and before a background pass had stored its chain.
-func (keeper *Keeper) findStoredChain(ctx context.Context, s logical.Storage) ([]string, error) {
-	serials, err := store.List(ctx, s, Prefix)
-	if err != nil {
-		return nil, err
-	}
-	for _, serial := range serials[:min(len(serials), 20)] {
-		c, err := Read(ctx, s, serial)
-		if err != nil {
-			return nil, err
-		}
-		if c != nil && len(c.Chain) > 0 && len(c.Held) == 0 {
-			return c.Chain, nil
-		}
-	}
-	return nil, nil
-}
-
-// RememberChain keeps the chain of a new certificate in memory, and the background pass stores it:
-// issuing a certificate is to cost few writes (ADR 0005).
-func (keeper *Keeper) RememberChain(chain []string) {
-	if len(chain) == 0 {
-		return
-	}
-	keeper.caMu.Lock()
-	defer keeper.caMu.Unlock()
-	keeper.newest = chain
-}
-
-// StoreChain stores the chain that RememberChain keeps, unless storage has the same one.
-func (keeper *Keeper) StoreChain(ctx context.Context, s logical.Storage) error {
-	keeper.caMu.Lock()
-	newest := keeper.newest
-	keeper.caMu.Unlock()
-	if newest == nil {
-		return nil
-	}
-	stored, err := store.Get[StoredCA](ctx, s, caKey)
-	if err != nil || (stored != nil && slices.Equal(stored.Chain, newest)) {
-		return err
-	}
-	return store.Put(ctx, s, caKey, &StoredCA{Version: 1, Chain: newest})
 }
 
 // HasKey reports whether the certificate is for the given public key.

@@ -5,10 +5,6 @@ package certificates
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/x509"
-	"encoding/hex"
-	"fmt"
 	"strings"
 	"time"
 
@@ -34,12 +30,8 @@ type compromisedKey struct {
 }
 
 func compromisedEntry(publicKey any) (string, error) {
-	der, err := x509.MarshalPKIXPublicKey(publicKey)
-	if err != nil {
-		return "", fmt.Errorf("a public key cannot be encoded: %w", err)
-	}
-	sum := sha256.Sum256(der)
-	return compromisedPrefix + hex.EncodeToString(sum[:]), nil
+	hash, err := hashKey(publicKey)
+	return compromisedPrefix + hash, err
 }
 
 // noteCompromised remembers the key of a certificate that is revoked for reason, if that says that

@@ -11,12 +11,12 @@
 // from.
 //
 // A certificate is locked by its serial number while its entry is changed, and never while
-// CERTInext is asked.
+// CERTInext is asked. An order number of CERTInext's is locked after it, while the index of numbers
+// is read and changed. Nothing here reads all certificates, but for lists that a client asks for,
+// and for entries of earlier versions until they are indexed (ADR 0030).
 package certificates
 
 import (
-	"sync"
-
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/keyed"
@@ -28,18 +28,20 @@ type Keeper struct {
 	*host.Host
 	Account *account.Account
 	Origin  Orders // to be set before the first call
+	Numbers Numbers
+	Chains  Chains
 
 	certLocks   keyed.Mutex
 	revocations keyed.TryMutex // serial numbers that CERTInext is being asked to revoke
-	caMu        sync.Mutex
-	newest      []string      // PEM chain of the newest certificate, issuing CA first; under caMu
-	cursor      string        // where Due ended in the queue of revocations
-	leaseEnds   chan struct{} // semaphore of the ends of leases that may ask CERTInext
+	cursor      string         // where Due ended in the queue of revocations
+	leaseEnds   chan struct{}  // semaphore of the ends of leases that may ask CERTInext
 }
 
 // New returns the keeper of a mount's certificates. Of the leases that end at the same time, as
 // many as leaseEnds ask CERTInext at once; the others leave that to the background pass. New
 // touches neither storage nor network.
 func New(h *host.Host, acct *account.Account, leaseEnds int) *Keeper {
-	return &Keeper{Host: h, Account: acct, leaseEnds: make(chan struct{}, leaseEnds)}
+	keeper := &Keeper{Host: h, Account: acct, leaseEnds: make(chan struct{}, leaseEnds)}
+	keeper.Numbers.host, keeper.Numbers.chains = h, &keeper.Chains
+	return keeper
 }

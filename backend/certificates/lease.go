@@ -105,7 +105,7 @@ func (keeper *Keeper) RenewLease(
 	if end := now.Add(lease.TTL); end.After(c.Leases[leaseID]) {
 		c.Leases[leaseID] = end // an earlier end is Vault's to tell, by ending the lease
 	}
-	return lease.TTL, warning, store.Put(ctx, s, c.Key(), c)
+	return lease.TTL, warning, keeper.Put(ctx, s, c)
 }
 
 // renewable returns the certificate with the given serial number (with dashes). The error says why
@@ -181,7 +181,7 @@ func (keeper *Keeper) queueLeaseEnd(
 	byClockAlone := known && !certain && !now.Before(due)
 	if !byClockAlone && known { // otherwise the lease counts until the clock is known to be right
 		delete(c.Leases, l.ID)
-		if err := store.Put(context.WithoutCancel(ctx), s, c.Key(), c); err != nil {
+		if err := keeper.Put(context.WithoutCancel(ctx), s, c); err != nil {
 			return nil, err
 		}
 	}

@@ -23,6 +23,10 @@ type Orders interface {
 	// FinishRevoked must only try to lock the order and never wait for it. A delivery that holds
 	// the order at that moment sees the revocation when it locks the certificate.
 	FinishRevoked(ctx context.Context, s logical.Storage, c *Entry) error
+
+	// OpenOrderOf returns the id of the open order that has a number of CERTInext's; empty when
+	// there is none. The caller holds the number's lock.
+	OpenOrderOf(ctx context.Context, s logical.Storage, account, number string) (string, error)
 }
 
 // A Reissue is the state of an order that reissues a certificate (ADR 0013).

@@ -9,7 +9,6 @@ import (
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
-	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -72,7 +71,7 @@ func (keeper *Keeper) settleReissued(
 	keeper.Log.Info("the last lease on a reissued certificate has ended, and CERTInext cannot "+
 		"revoke the certificate alone: it stays valid", "serial", out.Serial)
 	out.Reissued, c.LeaseEnded = true, true
-	if err := store.Put(ctx, s, c.Key(), c); err != nil {
+	if err := keeper.Put(ctx, s, c); err != nil {
 		return true, err
 	}
 	return true, keeper.dequeue(ctx, s, c.Serial)

@@ -468,7 +468,7 @@ func (keeper *Keeper) recordOne(
 	if err := store.Put(ctx, s, revokedPrefix+c.Serial, c.Revocation); err != nil {
 		return err
 	}
-	if err := store.Put(ctx, s, c.Key(), c); err != nil {
+	if err := keeper.Put(ctx, s, c); err != nil {
 		return err
 	}
 	if err := keeper.dequeue(ctx, s, c.Serial); err != nil {

@@ -56,7 +56,29 @@ func storedV2() map[string]any {
 	}
 }
 
+// storedV3 is one full entry of each kind that has changed since.
+func storedV3() map[string]any {
+	at := time.Date(2026, 11, 28, 21, 0, 0, 0, time.UTC)
+	cert := storedV2()["certificate"].(*Entry)
+	cert.Chain, cert.ChainRef = nil, "c4a1"
+	const acct = "https://us-api.certinext.io|1234567890"
+	return map[string]any{
+		"certificate": cert,
+		"ca":          newStoredCA([]string{"issuer", "root"}, true),
+		"chain":       &StoredChain{Version: 1, Chain: []string{"issuer", "root"}},
+		"number": &NumberEntry{
+			Version: 1, Number: "1000000001",
+			Orders: []NumberedOrder{{Account: acct, Role: "web", ID: "6f1d", Marker: "vault-order:a"}},
+			Certificates: []NumberedCertificate{
+				{Account: acct, Serial: "0a-1b", OrderID: "6f1d", Key: "5f", NotBefore: at},
+			},
+		},
+		"number-index": &IndexState{Version: 1, Cursor: "0a-1b", Complete: true},
+	}
+}
+
 func TestStoredEntriesOfEveryVersionAreRead(t *testing.T) {
 	storetest.Compare(t, "v1", storedV1())
 	storetest.Compare(t, "v2", storedV2())
+	storetest.Compare(t, "v3", storedV3())
 }

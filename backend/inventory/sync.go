@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -178,11 +177,10 @@ func (inv *Inventory) readReport(ctx context.Context, s logical.Storage, st *Sta
 	if !account.SameAccount(st.Account, cfg.Account()) {
 		return certificates.ErrOtherAccount
 	}
-	own, err := inv.orders.Own(ctx, s)
-	if err != nil {
+	if err := inv.Certificates.Numbers.Complete(ctx, s); err != nil {
 		return err
 	}
-	y := &syncer{inv: inv, storage: s, client: client, account: st.Account, status: st, own: own}
+	y := &syncer{inv: inv, storage: s, client: client, account: st.Account, status: st}
 	y.loadFamilies(ctx, cfg.GroupNumber)
 	for row, err := range client.OrdersReport(ctx, certinext.ReportFilter{}) {
 		if err != nil {
@@ -208,11 +206,7 @@ type syncer struct {
 	client   *certinext.Client
 	account  string
 	status   *Status
-	own      map[string]bool             // order numbers and markers of the mount's own orders
 	families map[string]certinext.Family // by product code
-	// newest maps CERTInext's order numbers to the serial numbers (with dashes) of the newest
-	// certificates that the mount has of them; nil until loadNewest is called.
-	newest map[string]string
 }
 
 // loadFamilies asks the catalog for the family of each product. Where it does not tell, download
@@ -238,8 +232,12 @@ func (y *syncer) handleRow(ctx context.Context, row certinext.ReportRow) error {
 	if err != nil {
 		return err
 	}
+	own, err := y.inv.orders.IsOwn(ctx, y.storage, y.account, row)
+	if err != nil {
+		return err
+	}
 	switch status := row.Status(); {
-	case y.isOwn(row) && (known == nil || status != certinext.StatusRevoked):
+	case own && (known == nil || status != certinext.StatusRevoked):
 		return nil // its order is open, and takes care of itself
 	case known != nil && status == certinext.StatusRevoked:
 		return y.recordRevoked(ctx, known.Serial, row)
@@ -249,11 +247,13 @@ func (y *syncer) handleRow(ctx context.Context, row certinext.ReportRow) error {
 		return nil
 	case status == certinext.StatusRevoked:
 		y.status.Unavailable++ // CERTInext no longer serves it (observed)
-		if err := y.loadNewest(ctx); err != nil || y.newest[row.OrderID] == "" {
+		numbers := &y.inv.Certificates.Numbers
+		earlier, err := numbers.Newest(ctx, y.storage, y.account, row.OrderID, "")
+		if err != nil || earlier == nil {
 			return err
 		}
 		// The mount has an earlier certificate of the order, which was reissued and then revoked.
-		return y.recordRevoked(ctx, y.newest[row.OrderID], row)
+		return y.recordRevoked(ctx, earlier.Serial, row)
 	case !row.ExpiresAt.IsZero() && row.ExpiresAt.Before(y.inv.Now()) && !y.status.IncludeExpired:
 		return nil
 	case row.SerialNumber == "" && status != certinext.StatusIssued:
@@ -266,19 +266,6 @@ func (y *syncer) handleRow(ctx context.Context, row certinext.ReportRow) error {
 func isVoid(status certinext.Status) bool {
 	return status.Terminal() && status != certinext.StatusRevoked &&
 		status != certinext.StatusExpired
-}
-
-// isOwn reports whether a row is about an order of this mount, by its number or by its marker.
-func (y *syncer) isOwn(row certinext.ReportRow) bool {
-	if y.own[row.OrderID] {
-		return true
-	}
-	for _, tag := range row.Tags {
-		if y.own[strings.ToLower(tag)] {
-			return true
-		}
-	}
-	return false
 }
 
 // findKnown returns a row's certificate if the mount has it, and nil if not.
@@ -381,24 +368,25 @@ func (y *syncer) storeImported(ctx context.Context, c *certificates.Entry) (bool
 	if err != nil || stored != nil {
 		return false, err // the mount's entry knows more than the report
 	}
+	var open *certificates.OpenOrderError
+	switch err = y.inv.Certificates.Put(ctx, y.storage, c); {
+	case errors.As(err, &open):
+		return false, nil // it was given the number since the row was looked at
+	case err != nil:
+		return false, err
+	}
 	y.status.Imported++
-	return true, store.Put(ctx, y.storage, c.Key(), c)
+	return true, nil
 }
 
 // findPrevious notes in c which certificate of the same CERTInext order the mount already has, if
 // any. The latter was reissued outside of the mount, and CERTInext revokes both together (ADR
 // 0013).
 func (y *syncer) findPrevious(ctx context.Context, c *certificates.Entry) error {
-	if err := y.loadNewest(ctx); err != nil {
-		return err
-	}
-	serial := y.newest[c.CAOrderID]
-	if serial == "" || serial == c.Serial {
-		return nil
-	}
-	previous, err := certificates.Read(ctx, y.storage, serial)
+	numbers := &y.inv.Certificates.Numbers
+	previous, err := numbers.Newest(ctx, y.storage, y.account, c.CAOrderID, c.Serial)
 	if err == nil && previous != nil && !previous.NotBefore.After(c.NotBefore) {
-		c.Replaces = serial
+		c.Replaces = previous.Serial
 	}
 	return err
 }
@@ -418,33 +406,7 @@ func (y *syncer) linkToPrevious(ctx context.Context, c *certificates.Entry) erro
 		return err
 	}
 	previous.ReissuedAs = c.Serial
-	return store.Put(ctx, y.storage, previous.Key(), previous)
-}
-
-// loadNewest finds the newest stored certificate of each of the account's orders, once.
-func (y *syncer) loadNewest(ctx context.Context) error {
-	if y.newest != nil {
-		return nil
-	}
-	serials, err := store.List(ctx, y.storage, certificates.Prefix)
-	if err != nil {
-		return err
-	}
-	newest, since := make(map[string]string), make(map[string]time.Time)
-	for _, serial := range serials {
-		c, err := certificates.Read(ctx, y.storage, serial)
-		if err != nil {
-			return err
-		}
-		if c == nil || (c.Account != "" && !account.SameAccount(c.Account, y.account)) {
-			continue
-		}
-		if !c.NotBefore.Before(since[c.CAOrderID]) {
-			newest[c.CAOrderID], since[c.CAOrderID] = serial, c.NotBefore
-		}
-	}
-	y.newest = newest
-	return nil
+	return y.inv.Certificates.Put(ctx, y.storage, previous)
 }
 
 // download returns the certificate of an order and the order's family. Where the catalog does not

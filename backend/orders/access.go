@@ -10,7 +10,6 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
-	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -116,7 +115,7 @@ func (h *heldOrder) storedSerial(ctx context.Context) (string, error) {
 	if h.entry.Serial != "" {
 		return h.entry.Serial, nil
 	}
-	c, err := h.journal.Certificates.OfOrder(ctx, h.storage, h.id)
+	c, err := h.journal.Certificates.Numbers.OfOrder(ctx, h.storage, h.entry.CAOrderID, h.id)
 	if err != nil || c == nil {
 		return "", err
 	}
@@ -141,5 +140,5 @@ func (journal *Journal) handOverCertificate(
 			strings.ReplaceAll(serial, "-", ":"))
 	}
 	c.Requester = to
-	return store.Put(context.WithoutCancel(ctx), s, c.Key(), c)
+	return journal.Certificates.Put(context.WithoutCancel(ctx), s, c)
 }

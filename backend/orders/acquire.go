@@ -284,7 +284,7 @@ func (w *caller) refileCertificate(ctx context.Context, o *orderEntry) error {
 		return err
 	}
 	c.OrderID = o.ID
-	return store.Put(ctx, w.storage, c.Key(), c)
+	return w.journal.Certificates.Put(ctx, w.storage, c)
 }
 
 // waitFor waits for the hold that busy stands for to end. It returns an error when ctx ends or the

@@ -99,7 +99,7 @@ func (c *cancellation) revokeUndelivered(ctx context.Context) error {
 	serial := o.Serial
 	if serial == "" {
 		// A process that has died may have handed it over, and CERTInext may not serve it now.
-		stored, err := c.journal.Certificates.OfOrder(ctx, c.storage, c.id)
+		stored, err := c.journal.Certificates.Numbers.OfOrder(ctx, c.storage, o.CAOrderID, c.id)
 		if err != nil {
 			return err
 		}

@@ -16,7 +16,6 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
-	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 )
 
 // keepUndelivered stores a certificate that is not handed over now, and that its order is issued.
@@ -50,9 +49,9 @@ func (h *heldOrder) storeUndelivered(
 		return c, err
 	}
 	if len(c.Held) == 0 {
-		h.journal.Certificates.RememberChain(c.Chain)
+		h.journal.Certificates.Chains.Remember(c.Chain)
 	}
-	return c, store.Put(ctx, h.storage, c.Key(), c)
+	return c, h.journal.Certificates.Put(ctx, h.storage, c)
 }
 
 // entryFor returns the entry of a downloaded certificate, and whether it is the stored one, which
@@ -136,6 +135,7 @@ func (h *heldOrder) deliver(
 ) result {
 	o := h.entry
 	due, err := h.journal.Certificates.RevocationDue(ctx, h.storage, c)
+	err = errors.Join(err, h.journal.Certificates.Chains.Load(ctx, h.storage, c))
 	if err = errors.Join(err, h.judgeStored(c)); err != nil {
 		return result{err: err}
 	}
@@ -173,7 +173,7 @@ func (h *heldOrder) deliver(
 	c.Delivery = c.Delivery.WithAnswer(now)
 	err = w.addLease(c, issued, now)
 	if err == nil {
-		err = store.Put(context.WithoutCancel(ctx), h.storage, c.Key(), c)
+		err = h.journal.Certificates.Put(context.WithoutCancel(ctx), h.storage, c)
 	}
 	r := result{issued: issued, cert: c}
 	if err != nil { // it may have been stored all the same
@@ -181,7 +181,7 @@ func (h *heldOrder) deliver(
 		return result{err: fmt.Errorf("order %s: %w", o.ID, err)}
 	}
 	c.Delivery.Answered(h.journal.Now(), h.journal.answers.Add(1))
-	h.journal.Certificates.RememberChain(c.Chain)
+	h.journal.Certificates.Chains.Remember(c.Chain)
 	// What the drive has merely noted is not worth a write: the certificate's entry says enough
 	// (ADR 0005).
 	o.dirty = o.owed
@@ -241,7 +241,7 @@ func (h *heldOrder) holdBack(ctx context.Context, c *certificates.Entry, why str
 		slices.Equal(o.Needs, []string{why}) {
 		return nil
 	}
-	if err := store.Put(context.WithoutCancel(ctx), h.storage, c.Key(), c); err != nil {
+	if err := h.journal.Certificates.Put(context.WithoutCancel(ctx), h.storage, c); err != nil {
 		return err
 	}
 	o.State, o.Serial, o.Held = StateIssued, c.Serial, held
@@ -287,7 +287,7 @@ func (h *heldOrder) undoDelivery(ctx context.Context, r result) {
 		delete(c.Leases, r.issued.Lease.ID)
 	}
 	c.Delivery = c.Delivery.WithoutAnswer()
-	err := store.Put(context.WithoutCancel(ctx), h.storage, c.Key(), c)
+	err := h.journal.Certificates.Put(context.WithoutCancel(ctx), h.storage, c)
 	if err != nil {
 		h.warnNotUndone(err)
 	}

@@ -202,9 +202,9 @@ func (d *driver) place(ctx context.Context) (done bool, out outcome) {
 	}
 	// A draft that is answered with a number has become an order, or the number is another order's:
 	// asking for its status tells which.
-	if !d.held.takeNumber(remote.ID) {
-		o.note(now, "CERTInext answered with the number %s, which another order has",
-			sanitize.Short(remote.ID))
+	if err := d.held.takeNumber(ctx, remote.ID, numberAnswered); err != nil {
+		o.LastError = sanitize.Short(err.Error())
+		o.note(now, "CERTInext answered with the number of another order: %s", o.LastError)
 		d.inDoubt()
 		return true, outcome{err: d.save(ctx)}
 	}

@@ -41,13 +41,16 @@ func (d *driver) download(ctx context.Context) (done bool, out outcome) {
 	}
 	cert, err := certificates.Assemble(bundle, key)
 	if errors.Is(err, certificates.ErrNoLeaf) {
-		stored, readErr := d.journal.Certificates.OfOrder(ctx, d.storage, o.ID)
+		stored, readErr := d.journal.Certificates.Numbers.OfOrder(ctx, d.storage, o.CAOrderID, o.ID)
 		switch {
 		case readErr != nil:
 			return true, outcome{err: readErr}
 		case stored != nil:
 			// A process handed it over and died before it closed the order, whose certificate was
 			// reissued since: CERTInext delivers the newer one.
+			if err := d.journal.Certificates.Chains.Load(ctx, d.storage, stored); err != nil {
+				return true, outcome{err: err}
+			}
 			own := &certinext.Bundle{Certificate: stored.Certificate, Chain: stored.Chain}
 			cert, err = certificates.Assemble(own, key)
 		case o.Reissue != nil:
@@ -149,7 +152,7 @@ func (d *driver) findStored(ctx context.Context) {
 	if d.order.Serial != "" {
 		return
 	}
-	c, err := d.journal.Certificates.OfOrder(ctx, d.storage, d.order.ID)
+	c, err := d.journal.Certificates.Numbers.OfOrder(ctx, d.storage, d.order.CAOrderID, d.order.ID)
 	if err != nil {
 		d.failed(err)
 		return

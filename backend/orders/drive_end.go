@@ -30,7 +30,7 @@ func (d *driver) end(ctx context.Context, state State) error {
 // entry tells (ADR 0005). Then it is that certificate which was revoked.
 func (d *driver) endRevoked(ctx context.Context) error {
 	journal, o := d.journal, d.order
-	c, err := journal.Certificates.OfOrder(ctx, d.storage, o.ID)
+	c, err := journal.Certificates.Numbers.OfOrder(ctx, d.storage, o.CAOrderID, o.ID)
 	if err != nil {
 		return err
 	}
@@ -84,7 +84,10 @@ func (h *heldOrder) closeOrder(ctx context.Context) error {
 	o.Needs = nil
 	o.Placement.Subject = o.Placement.Subject.Forget()
 	o.closing, o.dirty = true, true
-	err := store.Put(ctx, h.storage, o.closedKey(), o)
+	err := h.indexNumber(ctx)
+	if err == nil {
+		err = store.Put(ctx, h.storage, o.closedKey(), o)
+	}
 	if err == nil {
 		err = store.Delete(ctx, h.storage, o.openKey())
 	}

@@ -13,7 +13,6 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/acceptance"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
-	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -124,7 +123,7 @@ func (h *heldOrder) release(ctx context.Context) error {
 		return fmt.Errorf("order %s: its certificate %s is not stored", o.ID, o.Serial)
 	case len(c.Held) > 0:
 		c.Release(h.journal.Now())
-		if err := store.Put(context.WithoutCancel(ctx), h.storage, c.Key(), c); err != nil {
+		if err := h.journal.Certificates.Put(context.WithoutCancel(ctx), h.storage, c); err != nil {
 			return err
 		}
 	}

@@ -57,29 +57,32 @@ func markerKey(tags []string) string {
 	return ""
 }
 
-// Own returns the set of CERTInext's order numbers and of the markers, in lower case, of this
-// mount's open orders: the engine takes care of those itself.
-func (journal *Journal) Own(ctx context.Context, s logical.Storage) (map[string]bool, error) {
-	own := make(map[string]bool)
-	roles, err := store.List(ctx, s, OpenPrefix)
-	if err != nil {
-		return nil, err
+// IsOwn reports whether a row of the report is about an open order of this mount, by its number in
+// the account or by its marker: the engine takes care of those itself. It reads no entries, unless
+// the registry is still to be filled.
+func (journal *Journal) IsOwn(
+	ctx context.Context, s logical.Storage, acct string, row certinext.ReportRow,
+) (bool, error) {
+	if err := journal.registry.load(ctx, s); err != nil {
+		return false, err
 	}
-	for _, role := range roles {
-		ids, err := store.List(ctx, s, OpenPrefix+role)
-		if err != nil {
-			return nil, err
-		}
-		for _, id := range ids {
-			o, err := store.Get[orderEntry](ctx, s, OpenPrefix+role+id)
-			if err != nil {
-				return nil, err
-			}
-			if o != nil {
-				own[o.CAOrderID], own[strings.ToLower(o.marker())] = true, true
-			}
+	return journal.registry.has(acct, row), nil
+}
+
+// has reports whether an open order has the number of a row, or one of its tags for a marker.
+func (r *registry) has(acct string, row certinext.ReportRow) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if row.OrderID != "" && r.holderOf(acct, row.OrderID, "") != "" {
+		return true
+	}
+	if !slices.ContainsFunc(row.Tags, account.IsMarker) {
+		return false
+	}
+	for _, t := range r.orders {
+		if t.tag != "" && containsFold(row.Tags, t.tag) {
+			return true
 		}
 	}
-	delete(own, "")
-	return own, nil
+	return false
 }

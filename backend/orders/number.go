@@ -6,10 +6,13 @@ package orders
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+	"github.com/hashicorp/vault/sdk/logical"
 )
 
 // This file holds whose a number of CERTInext's is, and how an order is given one and loses it. A
@@ -81,37 +84,149 @@ func track(
 	return remote, err
 }
 
-// takeNumber gives an order a number of CERTInext's. It reports false, and changes nothing, when
-// another open order has it.
-func (r *registry) takeNumber(id, number string) bool {
+// takeNumber gives an order a number of CERTInext's. When another open order has it, it returns the
+// id of that order, and changes nothing.
+func (r *registry) takeNumber(id, account, number string) (other string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, t := range r.orders {
-		if t.number == number && t.id != id {
-			return false
-		}
+	if other := r.holderOf(account, number, id); other != "" {
+		return other
 	}
 	if t := r.orders[id]; t != nil {
-		t.number = number
+		t.number, t.account = number, account
 	}
-	return true
+	return ""
 }
 
-// takeNumber gives the order a number of CERTInext's, unless another open order of the mount has
-// it: it belongs to one of them, and the other's must not be cancelled or revoked by it (ADR 0021).
-// A reissue shares its number with the order that it reissues. An order that was to be a draft
-// remembers that, for as long as the number may be wrong. It reports whether the order has the
-// number now; nothing is stored yet.
-func (h *heldOrder) takeNumber(number string) bool {
+// holderOf returns the id of an open order, other than except, that has a number of CERTInext's in
+// an account; empty when there is none. The caller holds mu.
+func (r *registry) holderOf(acct, number, except string) string {
+	for _, t := range r.orders {
+		if t.number == number && t.id != except && account.SameAccount(t.account, acct) {
+			return t.id
+		}
+	}
+	return ""
+}
+
+// OpenOrderOf returns the id of the open order that has a number of CERTInext's; empty when there
+// is none. It implements [certificates.Orders].
+func (journal *Journal) OpenOrderOf(
+	ctx context.Context, s logical.Storage, acct, number string,
+) (string, error) {
+	if err := journal.registry.load(ctx, s); err != nil {
+		return "", err
+	}
+	journal.registry.mu.Lock()
+	defer journal.registry.mu.Unlock()
+	return journal.registry.holderOf(acct, number, ""), nil
+}
+
+// A numberTakenError is returned for a number of CERTInext's that an order cannot have, since
+// something else in the mount has it.
+type numberTakenError struct {
+	number string
+	order  string // that cannot have it
+	holder string // what has it, such as "order 6f1d"
+}
+
+func (e *numberTakenError) Error() string {
+	return fmt.Sprintf("CERTInext's order %s belongs to %s of this mount, "+
+		"and cannot be order %s, too", sanitize.Short(e.number), e.holder, e.order)
+}
+
+// A numberSource says where the number of an order comes from.
+type numberSource int
+
+const (
+	numberAnswered numberSource = iota // CERTInext's answer to the create
+	numberShown                        // its records, which show the order under it
+	numberByHand                       // an operator
+)
+
+// numberPatience is how long the number in CERTInext's answer to a create waits for the mount's
+// books, whether or not the caller still waits: without it, the order would be in doubt.
+const numberPatience = 10 * time.Second
+
+// takeNumber gives the order a number of CERTInext's, unless the mount has it for something else:
+// an open order, one that is closed, or a certificate for another key. It belongs to one of them,
+// and the other's must not be cancelled or revoked by it (ADR 0021). Then the error is a
+// [*numberTakenError]. A reissue shares its number with the order that it reissues. An order that
+// was to be a draft remembers that, for as long as the number may be wrong. Nothing is stored yet.
+func (h *heldOrder) takeNumber(ctx context.Context, number string, from numberSource) error {
 	o := h.entry
-	if o.Reissue == nil && !h.journal.registry.takeNumber(o.ID, number) {
-		return false
+	if o.Reissue == nil {
+		if err := h.claimNumber(ctx, number, from); err != nil {
+			return err
+		}
 	}
 	o.NotDraft = o.NotDraft || o.Draft
 	o.CAOrderID = number
 	o.State = StatePending
 	h.setDraft(false) // and has the registry know the number
-	return true
+	return nil
+}
+
+// claimNumber enters the order in the registry as the one that has the number, or says what else
+// has it. Claims to one number wait for each other. A number that CERTInext has answered with is
+// taken even while storage cannot tell whether it is another's: it was paid for, and the order's
+// certificate or CERTInext's records have yet to prove it, as they do for an operator's word.
+func (h *heldOrder) claimNumber(ctx context.Context, number string, from numberSource) error {
+	o := h.entry
+	claim := certificates.NumberClaim{
+		Number: number, Account: o.Account, OrderID: o.ID, Marker: o.marker(),
+		Shown: from == numberShown,
+	}
+	claim.Key, _ = o.publicKey() // without it, the number of no certificate is the order's
+	asking, cancel := ctx, context.CancelFunc(func() {})
+	if from == numberAnswered {
+		asking, cancel = context.WithTimeout(context.WithoutCancel(ctx), numberPatience)
+	}
+	defer cancel()
+	taken := false
+	holder, err := h.journal.Certificates.Numbers.Claim(
+		asking, h.storage, claim, from == numberByHand, func() string {
+			taken = true
+			return h.takeRegistered(number)
+		})
+	if err != nil && !taken && from == numberAnswered {
+		holder = h.takeRegistered(number)
+		o.Adopted = o.Adopted || holder == ""
+		h.journal.Log.Warn("whose a number of CERTInext's is cannot be read now",
+			"order_id", o.ID, "ca_order_id", sanitize.Short(number), "error", err)
+		err = nil
+	}
+	if err != nil || holder == "" {
+		return err
+	}
+	return &numberTakenError{number: number, order: o.ID, holder: holder}
+}
+
+// takeRegistered is [registry.takeNumber] for the order.
+func (h *heldOrder) takeRegistered(number string) (holder string) {
+	other := h.journal.registry.takeNumber(h.entry.ID, h.entry.Account, number)
+	if other == "" {
+		return ""
+	}
+	return "order " + other
+}
+
+// needsIndex reports whether closing the order has to enter its number in the mount's books. The
+// certificate of an order has done that already, and so has the order that a reissue belongs to;
+// and an order that CERTInext never took has a number by mistake, if at all.
+func (o *orderEntry) needsIndex() bool {
+	return o.CAOrderID != "" && o.Serial == "" && o.Reissue == nil && o.State != StateFailed
+}
+
+// indexNumber enters the number of an order that is closed without a certificate, so that it stays
+// the order's. It is stored before the order counts as closed.
+func (h *heldOrder) indexNumber(ctx context.Context) error {
+	o := h.entry
+	if !o.needsIndex() {
+		return nil
+	}
+	return h.journal.Certificates.Numbers.AddOrder(ctx, h.storage, o.CAOrderID,
+		certificates.NumberedOrder{Account: o.Account, Role: o.Role, ID: o.ID, Marker: o.marker()})
 }
 
 // loseNumber takes back the number that the order has, since CERTInext's order of that number is
@@ -155,18 +270,20 @@ func (d *driver) moveNumber(ctx context.Context, found remoteID, why string) {
 		o.note(now, "CERTInext does not have the order as %s: %s", was, why)
 		d.held.loseNumber()
 		d.held.keepAsDraft(found.requestID)
-	case found.orderID != "" && d.held.takeNumber(found.orderID):
+	case found.orderID == "":
+		o.note(now, "CERTInext's order %s is not this order: %s", was, why)
+		d.held.loseNumber()
+	default:
+		if err := d.held.takeNumber(ctx, found.orderID, numberShown); err != nil {
+			o.note(now, "CERTInext's order %s is not this order: %s; %s", was, why,
+				sanitize.Short(err.Error()))
+			d.held.loseNumber()
+			break
+		}
 		o.note(now, "CERTInext has the order as %s, and not as %s: %s",
 			sanitize.Short(found.orderID), was, why)
 		o.LastError, o.CARequestID = "", found.requestID
 		o.forgetAnswers()
-	default:
-		if found.orderID != "" {
-			why += "; CERTInext has the order as " + sanitize.Short(found.orderID) +
-				", which another order has"
-		}
-		o.note(now, "CERTInext's order %s is not this order: %s", was, why)
-		d.held.loseNumber()
 	}
 	d.remote, d.lastErr = nil, nil
 	if err := d.save(ctx); err != nil {

@@ -67,11 +67,16 @@ func (d *driver) reconcile(ctx context.Context) (done bool, out outcome) {
 		d.held.keepAsDraft(found.requestID)
 		return true, outcome{err: d.save(ctx)}
 	}
-	if !d.held.takeNumber(found.orderID) {
-		o.note(now, "CERTInext has the order as %s, a number that another order has",
-			sanitize.Short(found.orderID))
+	err = d.held.takeNumber(ctx, found.orderID, numberShown)
+	var taken *numberTakenError
+	switch {
+	case errors.As(err, &taken):
+		o.LastError = sanitize.Short(err.Error())
+		o.note(now, "CERTInext has the order under the number of another one: %s", o.LastError)
 		d.inDoubt()
 		return true, outcome{}
+	case err != nil:
+		return true, outcome{err: err}
 	}
 	o.LastError = ""
 	o.note(now, "found at CERTInext as %s", sanitize.Short(found.orderID))

@@ -42,7 +42,9 @@ type tracked struct {
 	fingerprint      string
 	namesFingerprint string // see orderEntry.namesFingerprint; empty for most
 	marker           string // the random key of which its marker is made
+	tag              string // its marker
 	number           string // CERTInext's; empty until it is known
+	account          string // of number
 	named            bool   // its request has a request_id: it is found by id, never by fingerprint
 	created          time.Time
 	busy             chan struct{} // closed when its holder releases it; nil when it is not held
@@ -183,8 +185,8 @@ func (r *registry) add(t *tracked) *tracked {
 func (t *tracked) describe(o *orderEntry) {
 	t.fingerprint = o.Fingerprint
 	t.namesFingerprint = o.namesFingerprint()
-	t.marker = o.Placement.IdempotencyKey
-	t.number = o.CAOrderID
+	t.marker, t.tag = o.Placement.IdempotencyKey, o.marker()
+	t.number, t.account = o.CAOrderID, o.Account
 	t.named = o.RequestID != ""
 	t.created = o.CreatedAt
 }

@@ -174,7 +174,7 @@ func (w *caller) beginReissue(
 		return nil, err
 	}
 	c.ReissuedBy = o.ID
-	if err := store.Put(ctx, w.storage, c.Key(), c); err != nil {
+	if err := w.journal.Certificates.Put(ctx, w.storage, c); err != nil {
 		return nil, err
 	}
 	h := w.journal.reserve(w.storage,
@@ -407,7 +407,7 @@ func (journal *Journal) reissuingOrder(
 	}
 	if o.Serial == "" {
 		// A process that has died may have handed it over.
-		stored, err := journal.Certificates.OfOrder(ctx, s, o.ID)
+		stored, err := journal.Certificates.Numbers.OfOrder(ctx, s, o.CAOrderID, o.ID)
 		if err != nil {
 			return nil, err
 		}

@@ -12,7 +12,6 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
-	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
@@ -96,7 +95,7 @@ func (d *driver) reissuedElsewhere(ctx context.Context, as string) error {
 		return err
 	}
 	c.ReissuedAs = as
-	return store.Put(ctx, d.storage, c.Key(), c)
+	return d.journal.Certificates.Put(ctx, d.storage, c)
 }
 
 // recordPreviousRevoked stores that a reissue which CERTInext has certainly taken has revoked the

@@ -12,7 +12,6 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
-	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
@@ -156,7 +155,7 @@ func (w *caller) keepRefusal(ctx context.Context, serial string) error {
 		return err
 	}
 	c.ReissueRefused = true
-	return store.Put(ctx, w.storage, c.Key(), c)
+	return w.journal.Certificates.Put(ctx, w.storage, c)
 }
 
 // reissueFor makes the order that reissues the parent's certificate for the request's key, and

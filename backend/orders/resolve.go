@@ -12,11 +12,8 @@ import (
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
-	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
-	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
-	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -200,16 +197,13 @@ func (h *heldOrder) adopt(ctx context.Context, caOrderID string) error {
 	if err := o.checkAdoptable(asked, client, remote, caOrderID, from); err != nil {
 		return err
 	}
-	taken, err := h.journal.isOfAnotherOrder(ctx, h.storage, o, caOrderID)
-	if err != nil {
-		return err
-	}
-	if taken {
-		return notAdoptable(o, caOrderID, "it was placed for another order")
-	}
 	before := *o
-	if !h.takeNumber(caOrderID) {
-		return notAdoptable(o, caOrderID, "it was placed for another order")
+	if err := h.takeNumber(ctx, caOrderID, numberByHand); err != nil {
+		var taken *numberTakenError
+		if errors.As(err, &taken) {
+			return notAdoptable(o, caOrderID, "it was placed for another order: "+taken.holder)
+		}
+		return err
 	}
 	o.Adopted = o.Reissue == nil
 	o.LastError = ""
@@ -223,48 +217,6 @@ func (h *heldOrder) adopt(ctx context.Context, caOrderID string) error {
 		return err
 	}
 	return nil
-}
-
-// isOfAnotherOrder reports whether a certificate in the mount shows that a number of CERTInext's is
-// another order's than o: one of an order of the mount, open or closed, or one that was
-// synchronized, for another key. It reads all certificates one by one, which is slow, and done only
-// for an operator.
-func (journal *Journal) isOfAnotherOrder(
-	ctx context.Context, s logical.Storage, o *orderEntry, caOrderID string,
-) (bool, error) {
-	if o.Reissue != nil {
-		return false, nil // a reissue shares its number with the order that it reissues
-	}
-	all, err := store.List(ctx, s, certificates.Prefix)
-	if err != nil {
-		return false, err
-	}
-	foreign := false
-	for _, serial := range all {
-		c, err := certificates.Read(ctx, s, serial)
-		switch {
-		case err != nil:
-			return false, err
-		case c == nil || c.CAOrderID != caOrderID || !account.SameAccount(c.Account, o.Account):
-		case c.OrderID != "" && c.OrderID != o.ID:
-			return true, nil
-		case o.hasKeyOf(c):
-			return false, nil // whatever CERTInext has reissued it for since
-		default:
-			foreign = true
-		}
-	}
-	return foreign, nil
-}
-
-// hasKeyOf reports whether a certificate is for the order's key.
-func (o *orderEntry) hasKeyOf(c *certificates.Entry) bool {
-	own, err := o.publicKey()
-	if err != nil {
-		return false
-	}
-	certs, err := certificates.Parse([]string{c.Certificate})
-	return err == nil && len(certs) > 0 && issuing.SamePublicKey(own, certs[0].PublicKey)
 }
 
 // notAdoptable returns the error that says why a number of CERTInext's cannot be the order's.

@@ -72,7 +72,7 @@ func (journal *Journal) serialOfOrder(
 		return "", &revokedOrder{id: o.ID, at: o.UpdatedAt}
 	case o.Serial == "":
 		// The drive does not find it while CERTInext cannot be reached.
-		c, err := journal.Certificates.OfOrder(ctx, s, id)
+		c, err := journal.Certificates.Numbers.OfOrder(ctx, s, o.CAOrderID, id)
 		switch {
 		case err != nil:
 			return "", err
