@@ -179,6 +179,7 @@ func (b *books) stored(ctx context.Context, key string, value []byte) {
 	if value == nil || !strings.HasPrefix(key, "cert/") {
 		return
 	}
+	judgeWhole(b.world, key, value)
 	c := new(storedCert)
 	if json.Unmarshal(value, c) != nil {
 		return

@@ -167,6 +167,7 @@ var diskPlaces = []string{
 	"put revocation/", "put revoked/", "put config", "put role/", "put sync",
 	"delete ", "delete order/open/", "delete revocation/", "get ", "get order/open/",
 	"get order/closed/", "get cert/", "get role/", "get revocation/", "list ",
+	"put number/", "get number/", "put chain/",
 }
 
 // wirePlaces are the places at which something may intervene between the plugin and CERTInext: on

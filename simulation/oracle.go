@@ -44,6 +44,7 @@ func (w oracle) judgeBooks() {
 	orders := w.ca.Orders()
 	w.judgeMoney(orders)
 	w.judgeRecords(orders)
+	judgeAllWhole(w.world)
 	w.judgeAnswers()
 	w.judgeLeases()
 	w.judgeUse(orders)

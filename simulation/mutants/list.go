@@ -253,6 +253,20 @@ var mutants = []Mutant{
 		Like: "a check that is left out",
 	},
 	{
+		Name: "a stored certificate is not found by its order",
+		File: "backend/certificates/certificate.go",
+		Old:  "if !c.stored || c.storedOrder != c.OrderID {",
+		New:  "if c.stored && c.storedOrder != c.OrderID {",
+		Like: "a write that is left out",
+	},
+	{
+		Name: "a stored certificate refers to a chain that is not",
+		File: "backend/certificates/stored_chain.go",
+		Old:  "err = store.Put(ctx, s, key, &StoredChain{Version: 1, Chain: c.Chain})",
+		New:  "_ = key",
+		Like: "a write that is left out",
+	},
+	{
 		Name: "an order whose certificate was handed over is never closed",
 		File: "backend/orders/pass_order.go",
 		Old:  "due, now, !certain && seen); verdict.isOver() {",
