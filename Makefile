@@ -15,6 +15,7 @@ CHAOS_CALLS ?= 2000
 CHAOS_CLIENTS ?= 32
 CHAOS_SEED ?=
 SEEDS ?= 1-1000
+STORED ?= 100000
 PKGS ?= ./...
 
 GO_BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false \
@@ -30,7 +31,7 @@ SCRIPTS = $(wildcard scripts/*.sh .ci/run)
 # packages_with PATTERN: the packages whose test files have a line that matches
 packages_with = grep -rlE --include='*_test.go' --exclude-dir=build --exclude-dir=tools '$(1)' . | xargs -rn1 dirname | sort -u
 
-.PHONY: help build test race chaos simulate mutants lint vuln fmt fuzz docs bench demo dev sandbox release clean
+.PHONY: help build test race chaos simulate stored mutants lint vuln fmt fuzz docs bench demo dev sandbox release clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -63,6 +64,9 @@ chaos: ## CHAOS_CALLS calls of CHAOS_CLIENTS clients while CA, plugin and Vault 
 
 simulate: ## SEEDS of the simulation, such as 1-1000, on all cores; what breaks a promise is told with its shortest history
 	@SIM_RANGE=$(SEEDS) go test -count=1 -v -timeout 24h -run '^TestSimulate$$' ./simulation/
+
+stored: ## storage operations counted with 100 and with STORED certificates stored, which may not be more than a fifth apart
+	@STORED=$(STORED) go test -count=1 -v -timeout $(TIMEOUT) -run '^TestWorkDoesNotGrowWithWhatIsStored$$' ./stories/
 
 mutants: ## the simulation measured: some forty changes that break a promise, each played until one of 500 histories notices
 	@go run ./simulation/mutants $(ARGS)
