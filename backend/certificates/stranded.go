@@ -140,7 +140,7 @@ func (keeper *Keeper) EndQueued(
 		sanitize.Short(reason))
 	// The certificate's entry comes first: after a crash in between, the revocation is still
 	// queued, and can be ended again.
-	if err := store.Put(context.WithoutCancel(ctx), s, c.Key(), c); err != nil {
+	if err := keeper.Put(context.WithoutCancel(ctx), s, c); err != nil {
 		return nil, "", err
 	}
 	if err := keeper.dequeue(ctx, s, key); err != nil {

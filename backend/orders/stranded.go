@@ -54,7 +54,7 @@ func (h *heldOrder) tendStranded(ctx context.Context, needs []string) error {
 	}
 	// A process that has died may have handed its certificate over without a word in the order's
 	// own entry (ADR 0005).
-	c, err := h.journal.Certificates.OfOrder(ctx, h.storage, o.ID)
+	c, err := h.journal.Certificates.Numbers.OfOrder(ctx, h.storage, o.CAOrderID, o.ID)
 	if err != nil {
 		return err
 	}
