@@ -35,9 +35,8 @@ const (
 // for, erases keys whose windows are over, removes DNS records that are not needed any more, keeps
 // domains validated, and drains the queue of revocations. Vault calls it about once a minute, by
 // [Engine.Tick]. While CERTInext is unreachable, or limits the account, it does only what needs no
-// CERTInext. On a node that may not write, and while another pass runs, it does nothing. On a held
-// mount it erases keys, queues what leases leave behind and synchronizes, and nothing else. What
-// fails in one room stops none of the others; the errors are joined.
+// CERTInext. On a node that may not write, and while another pass runs, it does nothing. What fails
+// in one room stops none of the others; the errors are joined.
 func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
 	if err := e.Account.MayWrite(ctx, s); err != nil {
 		if IsReadOnly(err) {
@@ -60,18 +59,16 @@ func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
 	}
 
 	e.Account.WatchClock()
+	if held := e.Account.MayChange(); held != nil {
+		return e.heldPass(ctx, s, held)
+	}
 	local, remote, err := e.Orders.Due(ctx, s, passOrders) // remote jobs ask CERTInext
 	errs := []error{
 		err,
 		e.Certificates.Numbers.IndexPage(ctx, s),
 		e.Certificates.Chains.StoreNewest(ctx, s),
+		e.Publisher.ReconcileRecords(ctx, s, e.recordNeeds(s)),
 		e.Certificates.EndOverdue(ctx, s),
-	}
-	held := e.Account.MayChange()
-	if held == nil {
-		errs = append(errs, e.Publisher.ReconcileRecords(ctx, s, e.recordNeeds(s)))
-	} else {
-		e.warnHeld.Do(func() { e.Log.Warn(held.Error()) })
 	}
 	_, failed := runJobs(ctx, local, func() bool { return true })
 	errs = append(errs, failed...)
@@ -79,9 +76,6 @@ func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
 		return errors.Join(errs...)
 	}
 	errs = append(errs, e.Inventory.Resume(ctx, s))
-	if held != nil { // of the orders, only keys are left to erase
-		return errors.Join(append(errs, e.runRemote(ctx, remote)...)...)
-	}
 	revocations, err := e.Certificates.Due(ctx, s, passRevocations, passPatience)
 	errs, remote = append(errs, err), append(remote, revocations...)
 	domains, err := e.Domains.Due(ctx, s, passOrders, domainPatience)
