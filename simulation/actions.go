@@ -66,6 +66,7 @@ func init() {
 		"ca-clock": func(w *world, a Action) {
 			w.note("CERTInext's clock is %s ahead", a.For)
 			w.caAhead.Store(max(w.caAhead.Load(), int64(a.For)))
+			noteSkew(w)
 		},
 		"disk": (*world).arm,
 		"wire": (*world).arm,
@@ -129,29 +130,6 @@ func doCollect(w *world, a Action) {
 	if k != nil && k.order() != "" {
 		w.orderCall(requesters[k.request.Who], k, k.order(), "collect", logical.UpdateOperation,
 			"/collect", nil)
-	}
-}
-
-// doSteal has another requester try to fetch a client's certificate, or to cancel its order.
-func doSteal(w *world, a Action) {
-	k := w.existing(a.Request)
-	if k == nil || k.order() == "" {
-		return
-	}
-	thief := requesters["bob"]
-	if k.request.Who == "bob" {
-		thief = requesters["ann"]
-	}
-	op, suffix := logical.Operation(logical.UpdateOperation), "/collect"
-	if a.How == "cancel" {
-		op, suffix = logical.DeleteOperation, ""
-		w.books.ask(k.order())
-	}
-	w.orderCall(thief, k, k.order(), "steal", op, suffix, nil).answer = func(c *call) {
-		if c.err == nil && !c.resp.IsError() {
-			w.violate("privacy/meddled", "%s did %s with order %s of %s: %s", thief.name, c.op,
-				c.path, k.request.Who, c.answered())
-		}
 	}
 }
 

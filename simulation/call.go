@@ -56,6 +56,8 @@ type call struct {
 	excused bool // storage has failed meanwhile, so it may be answered with a fault
 	hungUp  bool
 	loss    string // what becomes of the answer
+	// stranger is set when somebody else than the requester acts on an order.
+	stranger bool
 	resp    *logical.Response
 	err     error
 	heard   bool // the answer has been delivered

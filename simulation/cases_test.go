@@ -975,6 +975,15 @@ var cases = []struct {
 			},
 		},
 	},
+	{
+		"a lease that was stored while the clock was behind runs on when it is right", "use/revoked", true, History{
+			Seed: 2500078, Orderly: true,
+			Actions: []Action{
+				{Do: "clock", For: -1440 * time.Hour},
+				{Do: "issue", Request: Request{Who: "bat", Role: "inside", Name: "n1"}},
+			},
+		},
+	},
 }
 
 // TestCases: what was broken once stays mended, and what is open says so until it is.

@@ -74,7 +74,7 @@ func generate(seed uint64) History {
 		calls++
 		d.add(d.draw(d.calls), false)
 	}
-	return d.h
+	return withTrials(d.h)
 }
 
 // taste returns the weights of the kinds in this history.
@@ -109,12 +109,9 @@ func (d *dice) add(a Action, orderly bool) {
 	if orderly {
 		a.Then = 0
 	}
-	for _, words := range without {
-		if strings.Contains(a.String(), words) {
-			return
-		}
+	if !leftOut(a) {
+		d.h.Actions = append(d.h.Actions, a)
 	}
-	d.h.Actions = append(d.h.Actions, a)
 }
 
 // then returns the number of steps before the next action: often 0, which waits until everything is

@@ -30,6 +30,7 @@ func doMisissue(w *world, a Action) {
 		panic(err)
 	}
 	w.note("CERTInext issues with: %s", a.Bad)
+	w.misissued = w.misissued || mistake != certinexttest.MisissueNone
 	w.ca.Configure(func(s *certinexttest.Server) { s.Misissue = mistake })
 }
 

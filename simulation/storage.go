@@ -24,8 +24,9 @@ var errGone = errors.New("the process has died")
 type disk struct {
 	entries map[string][]byte
 	writes  int
-	// written is called for every key that has changed, with its new value; nil if it was deleted.
-	written func(ctx context.Context, by *process, key string, value []byte)
+	// written is called for every key that has changed, with what it was and its new value; nil if
+	// there was none, or if it was deleted.
+	written func(ctx context.Context, by *process, key string, before, value []byte)
 }
 
 // sorted returns all keys in order.
@@ -106,12 +107,13 @@ func (v *view) Delete(ctx context.Context, key string) error {
 func (v *view) change(ctx context.Context, key string, value []byte) {
 	d := v.world.disk
 	d.writes++
+	before := d.entries[key]
 	if value == nil {
 		delete(d.entries, key)
 	} else {
 		d.entries[key] = value
 	}
-	d.written(ctx, v.proc, key, value)
+	d.written(ctx, v.proc, key, before, value)
 }
 
 // List returns what is directly below a prefix; folders end in a slash.

@@ -23,6 +23,8 @@ type lease struct {
 	tries   int
 	unknown bool // Vault has not stored it
 
+	handedBack bool // Vault could not store it, and has told the plugin so
+
 	takenBack bool // the plugin knows that its answer was not delivered
 	backAt    moment
 	answer    *call // the call that it belongs to
@@ -64,7 +66,7 @@ func (v *vault) register(c *call) {
 				l.backAt = v.world.moment()
 			},
 		})
-		l.unknown = true
+		l.unknown, l.handedBack = true, true
 		v.leases = append(v.leases, l)
 		return
 	}
@@ -103,6 +105,7 @@ func setClock(w *world, ahead int64) {
 		w.leapt.Add(leap)
 	}
 	w.pluginAhead.Store(ahead)
+	noteSkew(w)
 	w.vault.seeClocks()
 }
 

@@ -46,6 +46,8 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 		marker = markerText.FindString(string(body))
 		w.world.books.attempted(marker, callOf(ctx))
 	}
+	watchConduct(w.world, callOf(ctx), name)
+	watchRevocation(w.world, callOf(ctx), name, req.URL.Path+string(body))
 	out := &operation{ctx: ctx, actor: actorOf(ctx), what: "> " + name, proc: w.proc}
 	w.world.wireCalls.Add(1)
 	v := w.world.sched.park(out)

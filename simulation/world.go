@@ -47,6 +47,10 @@ type world struct {
 
 	released map[string]bool // orders whose certificate an operator has released, by id
 
+	misissued   bool                 // CERTInext has made mistakes
+	skewedSince time.Time            // since when the clocks differ by over an hour; or zero
+	queuedAt    map[string]time.Time // since when revocations are queued, by plain serial number
+
 	roles   []string
 	clients map[Request]*client
 	asked   []Request // in the order of their first call
@@ -62,6 +66,7 @@ func newWorld(h History, text, log io.Writer) *world {
 		log:      log,
 		clients:  make(map[Request]*client),
 		released: make(map[string]bool),
+		queuedAt: make(map[string]time.Time),
 		manners:  h.Manners,
 		roles:    rolesOf(h),
 	}
@@ -219,8 +224,11 @@ func (w *world) idle() bool {
 }
 
 // wrote is called for every change of storage.
-func (w *world) wrote(ctx context.Context, by *process, key string, value []byte) {
+func (w *world) wrote(ctx context.Context, by *process, key string, before, value []byte) {
 	w.invalidate(by, key)
+	watchRecord(ctx, w, key, before, value)
+	watchKey(ctx, w, key, before, value)
+	noteQueued(w, key, before, value)
 	w.books.stored(ctx, key, value)
 	if !strings.HasPrefix(key, "order/open/") && strings.Contains(string(value), "PRIVATE KEY") {
 		w.violate("key/misplaced", "a private key was stored under %s", key)
