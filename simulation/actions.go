@@ -73,7 +73,9 @@ func init() {
 		"ca":   doFault,
 		"validate": func(w *world, _ Action) {
 			w.note("hand.example is validated")
-			w.ca.VerifyDomain("hand.example")
+			for _, ca := range servers(w) {
+				ca.VerifyDomain("hand.example")
+			}
 		},
 		"approve": doApprove,
 		"reject":  doApprove,
@@ -158,7 +160,7 @@ func doNeverPlaced(w *world, a Action) {
 		return
 	}
 	id, marker := k.order(), ""
-	blind := w.disk.entries["config"] == nil
+	blind := w.moved || w.disk.entries["config"] == nil
 	if o := w.storedOrder(id); o != nil {
 		marker = o.marker()
 	}
@@ -188,10 +190,11 @@ func doAdopt(w *world, a Action) {
 		return
 	}
 	id := k.order()
-	for _, o := range w.ca.Orders() {
+	for _, o := range ordersOf(w) {
 		if o.Domain == k.request.commonName() && o.ID != "" {
 			caNow := time.Now().Add(time.Duration(w.caAhead.Load()))
-			shown := !caNow.Before(o.CreatedAt.Add(w.manners.ReportDelay))
+			shown := !w.moved && !caNow.Before(o.CreatedAt.Add(w.manners.ReportDelay))
+			w.books.typed[o.ID] = true
 			c := w.orderCall(operator, k, id, "adopt", logical.UpdateOperation, "",
 				map[string]any{"ca_order_id": o.ID})
 			c.answer = func(c *call) {
@@ -219,16 +222,16 @@ func doPromote(w *world, a Action) {
 
 // doApprove has the approver approve all waiting orders, or reject one.
 func doApprove(w *world, a Action) {
-	for _, o := range w.ca.Orders() {
+	for _, o := range ordersOf(w) {
 		if o.Status != "pending-approval" {
 			continue
 		}
 		if a.Do == "reject" {
 			w.note("the approver refuses %s", o.ID)
-			_ = w.ca.Reject(o.ID, "not this one")
+			_ = serverOf(w, o.ID).Reject(o.ID, "not this one")
 			return
 		}
-		_ = w.ca.Approve(o.ID)
+		_ = serverOf(w, o.ID).Approve(o.ID)
 	}
 }
 
@@ -389,6 +392,7 @@ func doConfig(w *world, a Action) {
 	switch a.How {
 	case "delete":
 		c.what = "delete config"
+		w.unconfigured = true
 		c.op = logical.DeleteOperation
 		c.data = nil
 	case "paused":
@@ -402,6 +406,9 @@ func doConfig(w *world, a Action) {
 		c.data["base_url"] = "https://Sandbox.CERTInext.test:443"
 	case "unverified":
 		c.data["verify_connection"] = false
+	default:
+		w.moved = w.moved || slices.Contains(moves, a.How)
+		c.data = configOf(w, a.How)
 	}
 	w.pausedAt = time.Time{}
 	w.configs = append(w.configs, w.send(c))

@@ -123,6 +123,8 @@ type books struct {
 	// settled has the orders, by marker, that an operator declared never placed, or to be another
 	// order, although CERTInext has them.
 	settled map[string]bool
+	// typed has the numbers that an operator has given orders of the mount.
+	typed map[string]bool
 }
 
 func newBooks() *books {
@@ -137,6 +139,7 @@ func newBooks() *books {
 		overSince:  make(map[string]time.Time),
 		unverified: make(map[string]bool),
 		settled:    make(map[string]bool),
+		typed:      make(map[string]bool),
 	}
 }
 

@@ -58,10 +58,10 @@ type call struct {
 	loss    string // what becomes of the answer
 	// stranger is set when somebody else than the requester acts on an order.
 	stranger bool
-	resp    *logical.Response
-	err     error
-	heard   bool // the answer has been delivered
-	answer  func(*call)
+	resp     *logical.Response
+	err      error
+	heard    bool // the answer has been delivered
+	answer   func(*call)
 }
 
 // send passes a call to the active process.

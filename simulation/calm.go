@@ -17,13 +17,28 @@ func (w *world) calm() {
 	w.note("--- calm ---")
 	w.clearUp()
 	setClock(w, w.caAhead.Load())
-	w.ca.VerifyDomain("hand.example")
-	w.ca.Configure(func(s *certinexttest.Server) { s.HoldForApproval = false })
+	for _, ca := range servers(w) {
+		ca.VerifyDomain("hand.example")
+		ca.Configure(func(s *certinexttest.Server) { s.HoldForApproval = false })
+	}
 	if !w.until(w.idle, longestCall+time.Minute) {
 		return
 	}
 	w.pausedAt = time.Time{}
 	w.setUp()
+	eachAccount(w, func() { answerAll(w) })
+	w.discardDrafts()
+	for _, r := range w.asked {
+		if k := w.clients[r]; k.wants && k.finished == "" && !(oracle{w}).misled(k) {
+			w.violate("wish/never-answered",
+				"%s asked for %s until the end; the last answer was: %s", r.Who, r.commonName(),
+				k.refusal)
+		}
+	}
+}
+
+// answerAll has each client ask until it is answered, and an operator settle what is in doubt.
+func answerAll(w *world) {
 	const rounds = 14
 	for round := range rounds {
 		if w.runaway() {
@@ -45,15 +60,7 @@ func (w *world) calm() {
 			again += w.settle() + releaseHeld(w)
 		}
 		if again == 0 && round > 4 {
-			break
-		}
-	}
-	w.discardDrafts()
-	for _, r := range w.asked {
-		if k := w.clients[r]; k.wants && k.finished == "" && !(oracle{w}).misled(k) {
-			w.violate("wish/never-answered",
-				"%s asked for %s until the end; the last answer was: %s", r.Who, r.commonName(),
-				k.refusal)
+			return
 		}
 	}
 }
@@ -64,7 +71,7 @@ func (w *world) calm() {
 func (w oracle) misled(k *client) bool {
 	o := w.storedOrder(k.order())
 	return o != nil && w.books.unverified[o.CAOrderID] &&
-		w.marks(w.ca.Orders(), o.CAOrderID) != o.marker()
+		w.marks(ordersOf(w.world), o.CAOrderID) != o.marker()
 }
 
 // askAgain has a client repeat its request.
@@ -106,7 +113,7 @@ func over(refusal string) bool {
 func (w *world) settle() int {
 	n := 0
 	known := make(map[string]string)
-	for _, o := range w.ca.Orders() {
+	for _, o := range ordersOf(w) {
 		known[markerIn(o)] = o.ID
 	}
 	for _, o := range w.storedOrders() {
@@ -161,15 +168,18 @@ func (w *world) discardDrafts() {
 // twilight lets enough time pass that every lease and every wait is over.
 func (w *world) twilight() {
 	w.note("--- twilight ---")
-	for range 40 {
+	rounds := 40 + 10*len(w.elsewhere)
+	for round := range rounds {
 		if w.runaway() {
 			return
 		}
+		goRound(w, round)
 		w.until(func() bool { return false }, 5*time.Hour)
 		w.pass()
 		w.until(w.idle, longestCall)
 		releaseHeld(w) // what was held only now, after its chain was asked for again and again
 	}
+	goRound(w, -1)
 	for range 4 {
 		w.until(func() bool { return false }, 40*time.Minute)
 		w.pass()

@@ -984,6 +984,17 @@ var cases = []struct {
 			},
 		},
 	},
+	{
+		"a key is erased although the process has not read its order before the account changed", "key/stranded-unread", true, History{
+			Seed: 2500092, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "ann", Role: "inside", Name: "n1"}},
+				{Do: "config", How: "number"},
+				{Do: "restart"},
+				{Do: "time", For: 1 * time.Hour},
+			},
+		},
+	},
 }
 
 // TestCases: what was broken once stays mended, and what is open says so until it is.

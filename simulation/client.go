@@ -126,7 +126,7 @@ func (w *world) learn(c *client, call *call) {
 			!strings.Contains(c.refusal, "already names another") {
 			id = m[1]
 		}
-		if strings.Contains(c.refusal, "already names another") && !w.namedBefore(c.request) {
+		if strings.Contains(c.refusal, "already names another") && !w.moved && !w.namedBefore(c.request) {
 			w.violate("privacy/name",
 				"%s was told that %q already names another request, but has made no other of that "+
 					"name: %s",
@@ -261,8 +261,7 @@ func examineContent(w *world, k *client, c *call, leaf *x509.Certificate) string
 		}
 		pool.AddCert(up)
 	}
-	_, err := leaf.Verify(x509.VerifyOptions{
-		Roots:         w.ca.Roots(),
+	err := verifies(w, leaf, x509.VerifyOptions{
 		Intermediates: pool,
 		CurrentTime:   leaf.NotBefore.Add(time.Hour),
 		KeyUsages:     []x509.ExtKeyUsage{x509.ExtKeyUsageAny},

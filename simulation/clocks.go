@@ -81,7 +81,7 @@ func watchKey(ctx context.Context, w *world, key string, before, after []byte) {
 	if was.PrivateKey == "" || is.PrivateKey != "" {
 		return
 	}
-	o := oracle{w}.numbered(w.ca.Orders(), was.CAOrderID)
+	o := oracle{w}.numbered(ordersOf(w), was.CAOrderID)
 	if o == nil || o.Status != "issued" || endWanted(w, was.CAOrderID, o.Serials) {
 		return
 	}
@@ -121,7 +121,7 @@ func watchRevocation(w *world, by *call, name, text string) {
 	if name != "revoke" || !inDoubt(w, by) || by.op != logical.RollbackOperation {
 		return
 	}
-	for _, o := range w.ca.Orders() {
+	for _, o := range ordersOf(w) {
 		if o.ID == "" || !strings.Contains(text, o.ID) || endWanted(w, o.ID, o.Serials) {
 			continue
 		}

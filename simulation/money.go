@@ -21,7 +21,11 @@ type policy struct {
 
 // judgeMoney checks that the same request is one purchase.
 func (w oracle) judgeMoney(orders []certinexttest.OrderRecord) {
-	bought := make(map[Request][]certinexttest.OrderRecord)
+	type purchaser struct {
+		Request
+		at *certinexttest.Server // each account has its own orders
+	}
+	bought := make(map[purchaser][]certinexttest.OrderRecord)
 	seen := make(map[string]bool)
 	for _, o := range orders {
 		if !paid(o) {
@@ -39,13 +43,17 @@ func (w oracle) judgeMoney(orders []certinexttest.OrderRecord) {
 				o.Domain, w.storyOf(o))
 			continue
 		}
-		bought[*p.call.request] = append(bought[*p.call.request], o)
+		by := purchaser{*p.call.request, serverOf(w.world, o.ID)}
+		bought[by] = append(bought[by], o)
 	}
 	for _, r := range w.asked {
-		slices.SortStableFunc(bought[r],
-			func(a, b certinexttest.OrderRecord) int { return a.CreatedAt.Compare(b.CreatedAt) })
-		for i := 1; i < len(bought[r]); i++ {
-			w.judgeRepeat(r, &bought[r][i-1], &bought[r][i])
+		for _, at := range servers(w.world) {
+			of := bought[purchaser{r, at}]
+			slices.SortStableFunc(of,
+				func(a, b certinexttest.OrderRecord) int { return a.CreatedAt.Compare(b.CreatedAt) })
+			for i := 1; i < len(of); i++ {
+				w.judgeRepeat(r, &of[i-1], &of[i])
+			}
 		}
 	}
 }

@@ -41,7 +41,7 @@ func (w oracle) judgeBooks() {
 	for _, settle := range w.pendingChecks {
 		settle()
 	}
-	orders := w.ca.Orders()
+	orders := ordersOf(w.world)
 	w.judgeMoney(orders)
 	w.judgeRecords(orders)
 	judgeAllWhole(w.world)
@@ -218,7 +218,7 @@ func (w oracle) endAsked(o *certinexttest.OrderRecord) bool {
 // judgeEnds checks, at the end of the history, that leases that have ended led to revocations, and
 // that no key, open order or queued revocation is left.
 func (w oracle) judgeEnds() {
-	orders := w.ca.Orders()
+	orders := ordersOf(w.world)
 	for _, l := range w.vault.leases {
 		o := bySerial(orders, l.serial)
 		if o == nil || o.Status == "revoked" || o.Status == "expired" || len(o.Serials) > 1 ||
@@ -261,7 +261,7 @@ func (w oracle) judgeEnds() {
 // shows every order at once, the engine could have known better, unless blind says that the config
 // was deleted and the report could not be read.
 func (w oracle) believed(id, marker string, c *call, blind bool) {
-	for _, at := range w.ca.Orders() {
+	for _, at := range ordersOf(w.world) {
 		if marker == "" || markerIn(at) != marker || !paid(at) {
 			continue
 		}

@@ -70,6 +70,7 @@ func play(h History, text, log io.Writer) Outcome {
 	}
 	w.calm()
 	oracle{w}.judgeBooks()
+	strand(w)
 	w.twilight()
 	oracle{w}.judgeEnds()
 	w.rest()
@@ -79,7 +80,7 @@ func play(h History, text, log io.Writer) Outcome {
 		Digest: w.sched.trace.digest(),
 		Steps:  w.sched.steps,
 		Calls:  len(w.calls),
-		Orders: len(w.ca.Orders()),
+		Orders: len(ordersOf(w)),
 	}
 }
 

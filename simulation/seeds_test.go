@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,6 +33,8 @@ func TestSeeds(t *testing.T) {
 		fmt.Printf("playing %d\n", seed)
 		h := generate(seed)
 		out := run(t, h, trace, log)
+		out.Broken = slices.DeleteFunc(out.Broken,
+			func(v Violation) bool { return openPromises[v.Name] != "" })
 		line, err := json.Marshal(played{Seed: seed, Outcome: out})
 		require.NoError(t, err)
 		fmt.Printf("played %s\n", line)

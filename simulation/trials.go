@@ -6,6 +6,7 @@ package simulation
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 )
@@ -19,7 +20,7 @@ type trial struct {
 }
 
 // trials are all kinds. Each is in the file of the promises that it tries.
-var trials = slices.Concat(strangerTrials, syncTrials, clockTrials)
+var trials = slices.Concat(strangerTrials, syncTrials, clockTrials, accountTrials)
 
 // withTrials returns a history with the trials of its seed. They have a random source of their own:
 // what else happens in a history does not depend on which trials there are.
@@ -30,8 +31,14 @@ func withTrials(h History) History {
 		names: 100, // so that their requests are not those of the history
 	}
 	h.Actions = slices.Clone(h.Actions)
-	for range pick(d, 0, 0, 1, 1, 2) {
-		t := d.trial()
+	among, count := trials, pick(d, 0, 0, 1, 1, 2)
+	if word := os.Getenv("SIM_TRIAL"); word != "" {
+		count = max(count, 1)
+		among = slices.DeleteFunc(slices.Clone(trials),
+			func(t trial) bool { return !strings.Contains(t.name, word) })
+	}
+	for range count {
+		t := d.trial(among)
 		at := d.IntN(len(h.Actions) + 1)
 		d.requests = requestsOf(h.Actions[:at])
 		orderly := d.IntN(10) < 5
@@ -51,13 +58,13 @@ func withTrials(h History) History {
 }
 
 // trial draws a kind of trial.
-func (d *dice) trial() trial {
+func (d *dice) trial(among []trial) trial {
 	sum := 0
-	for _, t := range trials {
+	for _, t := range among {
 		sum += t.weight
 	}
 	n := d.IntN(sum)
-	for _, t := range trials {
+	for _, t := range among {
 		n -= t.weight
 		if n < 0 {
 			return t

@@ -126,7 +126,9 @@ func (w *wire) pass(req *http.Request, body []byte, name string) (*http.Response
 	if body != nil {
 		out.Body = io.NopCloser(bytes.NewReader(body))
 	}
-	resp, err := w.world.ca.Client().Transport.RoundTrip(out)
+	to := serverFor(w.world, req, body)
+	resp, err := to.Client().Transport.RoundTrip(out)
+	noteToken(w.world, to, resp)
 	if name == "orders-report" && !isReport(resp) {
 		w.world.noReport()
 	}

@@ -47,6 +47,10 @@ type world struct {
 
 	released map[string]bool // orders whose certificate an operator has released, by id
 
+	elsewhere    map[string]*elsewhere // other accounts, by move
+	moved        bool                  // the config has named another account
+	unconfigured bool                  // the config was deleted once
+
 	misissued   bool                 // CERTInext has made mistakes
 	skewedSince time.Time            // since when the clocks differ by over an hour; or zero
 	queuedAt    map[string]time.Time // since when revocations are queued, by plain serial number
@@ -61,14 +65,15 @@ type world struct {
 // newWorld creates a mount with its config and its roles.
 func newWorld(h History, text, log io.Writer) *world {
 	w := &world{
-		disk:     &disk{entries: make(map[string][]byte)},
-		ids:      rand.New(rand.NewPCG(h.Seed, 3)), //nolint:gosec // it has to be repeatable
-		log:      log,
-		clients:  make(map[Request]*client),
-		released: make(map[string]bool),
-		queuedAt: make(map[string]time.Time),
-		manners:  h.Manners,
-		roles:    rolesOf(h),
+		disk:      &disk{entries: make(map[string][]byte)},
+		ids:       rand.New(rand.NewPCG(h.Seed, 3)), //nolint:gosec // it has to be repeatable
+		log:       log,
+		clients:   make(map[Request]*client),
+		released:  make(map[string]bool),
+		queuedAt:  make(map[string]time.Time),
+		elsewhere: make(map[string]*elsewhere),
+		manners:   h.Manners,
+		roles:     rolesOf(h),
 	}
 	w.sched = newScheduler(h.Seed, newTrace(time.Now(), text))
 	w.sched.judge, w.sched.orderly = w.judge, h.Orderly
