@@ -60,6 +60,10 @@ func init() {
 			w.note("the plugin dies and starts again")
 			w.restart()
 		},
+		"snapshot": doSnapshot,
+		"rollback": doRollback,
+		"future":   doFuture,
+		"present":  doPresent,
 		"standby":  (*world).doStandby,
 		"failover": func(w *world, _ Action) { w.note("the standby becomes active"); w.failover() },
 		"clock":    doClock,

@@ -16,6 +16,7 @@ import (
 func (w *world) calm() {
 	w.note("--- calm ---")
 	w.clearUp()
+	doPresent(w, Action{})
 	setClock(w, w.caAhead.Load())
 	for _, ca := range servers(w) {
 		ca.VerifyDomain("hand.example")

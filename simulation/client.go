@@ -193,13 +193,15 @@ func (w *world) delivered(c *call) {
 		}
 	}
 	for _, h := range w.books.handovers {
-		if c.forced() && h.serial == serial && h.heard && h.at.true.Before(c.started) {
+		if c.forced() && h.serial == serial && h.heard && h.at.true.Before(c.started) &&
+			!beforeRollback(w, h.call.started) {
 			w.violate("answer/forced",
 				"%s wanted another certificate (force_new) and received %s again", k.request.Who,
 				serial)
 		}
 	}
-	if told := w.books.revoked[serial]; !told.IsZero() && told.Before(c.started) {
+	if told := w.books.revoked[serial]; !told.IsZero() && told.Before(c.started) &&
+		!beforeRollback(w, told) {
 		w.violate("answer/revoked",
 			"%s received %s after another answer had said that it is revoked or will be",
 			k.request.Who, serial)

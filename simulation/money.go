@@ -62,6 +62,9 @@ func (w oracle) judgeMoney(orders []certinexttest.OrderRecord) {
 func (w oracle) judgeRepeat(r Request, first, next *certinexttest.OrderRecord) {
 	one, two := w.books.purchases[markerIn(*first)], w.books.purchases[markerIn(*next)]
 	at, pickup := two.arrived[0], pickup(r.Role)
+	if beforeRollback(w.world, one.arrived[0].true) && !beforeRollback(w.world, at.true) {
+		return // the mount has forgotten the first one
+	}
 	if w.overBefore(first, next) || w.books.settled[one.marker] {
 		return
 	}

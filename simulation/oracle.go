@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
 )
@@ -71,7 +72,7 @@ func (w oracle) judgeRecords(orders []certinexttest.OrderRecord) {
 		if !paid(o) || o.Status == "cancelled" || o.Status == "rejected" {
 			continue
 		}
-		if byNumber[o.ID] == nil && !w.books.settled[markerIn(o)] {
+		if byNumber[o.ID] == nil && !w.unknown[o.ID] && !w.books.settled[markerIn(o)] {
 			w.violate("record/orphan", "CERTInext's order %s for %s (%s) is in no record: %s", o.ID,
 				o.Domain, o.Status, w.storyOf(o))
 		}
@@ -140,6 +141,9 @@ func (w oracle) judgeAnswers() {
 		}
 	}
 	for _, h := range w.books.handovers {
+		if beforeRollback(w.world, h.call.started) {
+			continue
+		}
 		switch c := w.storedCert(h.serial); {
 		case c == nil:
 			w.violate("record/lost", "certificate %s was delivered to %s, but is not on record",
@@ -172,7 +176,8 @@ func (w oracle) judgeLeases() {
 func (w oracle) judgeUse(orders []certinexttest.OrderRecord) {
 	for i := range orders {
 		o := &orders[i]
-		if o.Status != "revoked" {
+		ahead := time.Duration(w.caAhead.Load())
+		if o.Status != "revoked" || beforeRollback(w.world, o.RevokedAt.Add(-ahead)) {
 			continue
 		}
 		for _, serial := range o.Serials {

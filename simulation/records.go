@@ -79,8 +79,9 @@ func watchRecord(ctx context.Context, w *world, key string, before, after []byte
 		was.ReissuedAs != "" && is.ReissuedAs == "":
 		w.violate("record/overwritten", "%s was %+v, and is %+v now", key, was, is)
 	}
-	if by := callOf(ctx); by != nil && by.path == "sync" && (len(was.Leases) != len(is.Leases) ||
-		(was.Delivery == nil) != (is.Delivery == nil)) {
+	if by := callOf(ctx); by != nil && by.path == "sync" && is.Revocation == nil &&
+		(len(was.Leases) != len(is.Leases) ||
+			(was.Delivery == nil) != (is.Delivery == nil)) {
 		w.violate("sync/overwrote", "a synchronization changed leases or delivery of %s", key)
 	}
 }

@@ -51,6 +51,11 @@ type world struct {
 	moved        bool                  // the config has named another account
 	unconfigured bool                  // the config was deleted once
 
+	snapshot   *snapshot         // the latest; nil before the first
+	rolledBack time.Time         // when it was last restored; or zero
+	unknown    map[string]bool   // orders of which the mount knows nothing since, by number
+	future     map[string][]byte // entries of a later version
+
 	misissued   bool                 // CERTInext has made mistakes
 	skewedSince time.Time            // since when the clocks differ by over an hour; or zero
 	queuedAt    map[string]time.Time // since when revocations are queued, by plain serial number
@@ -71,6 +76,8 @@ func newWorld(h History, text, log io.Writer) *world {
 		clients:   make(map[Request]*client),
 		released:  make(map[string]bool),
 		queuedAt:  make(map[string]time.Time),
+		unknown:   make(map[string]bool),
+		future:    make(map[string][]byte),
 		elsewhere: make(map[string]*elsewhere),
 		manners:   h.Manners,
 		roles:     rolesOf(h),
@@ -232,6 +239,7 @@ func (w *world) idle() bool {
 func (w *world) wrote(ctx context.Context, by *process, key string, before, value []byte) {
 	w.invalidate(by, key)
 	watchRecord(ctx, w, key, before, value)
+	watchFuture(w, key, value)
 	watchKey(ctx, w, key, before, value)
 	noteQueued(w, key, before, value)
 	w.books.stored(ctx, key, value)
