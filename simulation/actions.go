@@ -60,6 +60,8 @@ func init() {
 			w.note("the plugin dies and starts again")
 			w.restart()
 		},
+		"neighbour": doNeighbour,
+
 		"snapshot": doSnapshot,
 		"rollback": doRollback,
 		"future":   doFuture,

@@ -66,10 +66,15 @@ func answerAll(w *world) {
 	}
 }
 
-// misled reports whether an operator assigned the number of another order to a client's order when
-// CERTInext's report did not show it. The client then waits for a certificate that is not its own,
-// until the operator corrects that.
+// misled reports whether nobody can answer a client: it asks for the renewal of what the mount has
+// forgotten, or an operator assigned the number of another order to its order when CERTInext's
+// report did not show it. Then it waits for a certificate that is not its own, until the operator
+// corrects that.
 func (w oracle) misled(k *client) bool {
+	serial, renewal := strings.CutPrefix(k.request.ID, "renew:")
+	if renewal && len(w.rollbacks) > 0 && w.storedCert(serial) == nil {
+		return true // the restored mount does not know what is to be renewed
+	}
 	o := w.storedOrder(k.order())
 	return o != nil && w.books.unverified[o.CAOrderID] &&
 		w.marks(ordersOf(w.world), o.CAOrderID) != o.marker()
@@ -113,26 +118,28 @@ func over(refusal string) bool {
 // truthfully. It returns the number of such orders.
 func (w *world) settle() int {
 	n := 0
-	known := make(map[string]string)
-	for _, o := range ordersOf(w) {
-		known[markerIn(o)] = o.ID
-	}
 	for _, o := range w.storedOrders() {
 		if !o.open || (o.State != "unresolved" && o.State != "placing") {
 			continue
 		}
 		n++
-		data := map[string]any{"never_placed": true}
-		if id := known[o.marker()]; id != "" {
-			data = map[string]any{"ca_order_id": id}
-		}
 		w.send(&call{
 			what: "settle", op: logical.UpdateOperation,
-			path: "operator/orders/" + o.Role + "/" + o.ID, data: data, who: operator,
+			path: "operator/orders/" + o.Role + "/" + o.ID, data: truthOf(w, o), who: operator,
 		})
 		w.until(w.idle, longestCall)
 	}
 	return n
+}
+
+// truthOf is what an operator writes who has looked for an order in CERTInext's books.
+func truthOf(w *world, o *storedOrder) map[string]any {
+	for _, at := range ordersOf(w) {
+		if at.ID != "" && o.marker() != "" && markerIn(at) == o.marker() {
+			return map[string]any{"ca_order_id": at.ID}
+		}
+	}
+	return map[string]any{"never_placed": true}
 }
 
 // discardDrafts deletes the drafts that were not promoted.
@@ -158,7 +165,7 @@ func (w *world) discardDrafts() {
 				w.send(&call{
 					what: "settle", op: logical.UpdateOperation,
 					path: "operator/orders/" + o.Role + "/" + o.ID,
-					data: map[string]any{"never_placed": true}, who: operator,
+					data: truthOf(w, o), who: operator,
 				})
 				w.until(w.idle, longestCall)
 			}

@@ -28,7 +28,7 @@ func (w oracle) judgeMoney(orders []certinexttest.OrderRecord) {
 	bought := make(map[purchaser][]certinexttest.OrderRecord)
 	seen := make(map[string]bool)
 	for _, o := range orders {
-		if !paid(o) {
+		if !paid(o) || w.neighbour.has(&o) {
 			continue
 		}
 		marker := markerIn(o)
@@ -62,7 +62,9 @@ func (w oracle) judgeMoney(orders []certinexttest.OrderRecord) {
 func (w oracle) judgeRepeat(r Request, first, next *certinexttest.OrderRecord) {
 	one, two := w.books.purchases[markerIn(*first)], w.books.purchases[markerIn(*next)]
 	at, pickup := two.arrived[0], pickup(r.Role)
-	if beforeRollback(w.world, one.arrived[0].true) && !beforeRollback(w.world, at.true) {
+	if slices.ContainsFunc(w.rollbacks, func(back time.Time) bool {
+		return !one.arrived[0].true.After(back) && at.true.After(back)
+	}) {
 		return // the mount has forgotten the first one
 	}
 	if w.overBefore(first, next) || w.books.settled[one.marker] {

@@ -46,6 +46,7 @@ func (w oracle) judgeBooks() {
 	w.judgeMoney(orders)
 	w.judgeRecords(orders)
 	judgeAllWhole(w.world)
+	judgeNeighbour(w.world, orders)
 	w.judgeAnswers()
 	w.judgeLeases()
 	w.judgeUse(orders)
@@ -69,7 +70,7 @@ func (w oracle) judgeRecords(orders []certinexttest.OrderRecord) {
 		byNumber[o.CAOrderID] = o
 	}
 	for _, o := range orders {
-		if !paid(o) || o.Status == "cancelled" || o.Status == "rejected" {
+		if !paid(o) || o.Status == "cancelled" || o.Status == "rejected" || w.neighbour.has(&o) {
 			continue
 		}
 		if byNumber[o.ID] == nil && !w.unknown[o.ID] && !w.books.settled[markerIn(o)] {

@@ -104,7 +104,7 @@ func doRollback(w *world, _ Action) {
 		}
 		return !there
 	})
-	w.rolledBack, w.pausedAt = time.Now(), time.Time{}
+	w.rollbacks, w.pausedAt = append(w.rollbacks, time.Now()), time.Time{}
 	clear(w.queuedAt)
 	for _, key := range w.disk.under("revocation/") {
 		noteQueued(w, key, nil, w.disk.entries[key])
@@ -114,8 +114,7 @@ func doRollback(w *world, _ Action) {
 	w.procs = append(w.procs, w.active)
 }
 
-// forget records which orders the mount does not know any more, and has clients give up what cannot
-// be had since.
+// forget records which orders the mount does not know any more.
 func forget(w *world) {
 	stored := w.storedOrders()
 	for _, o := range ordersOf(w) {
@@ -123,18 +122,12 @@ func forget(w *world) {
 			return s.CAOrderID == o.ID || s.marker() == markerIn(o)
 		})
 	}
-	for _, r := range w.asked {
-		serial, renewal := strings.CutPrefix(r.ID, "renew:")
-		if renewal && w.storedCert(serial) == nil {
-			w.clients[r].wants = false
-		}
-	}
 }
 
 // watchUnknown checks that no order is changed that the mount does not know any more. text is the
 // request as it is sent, which names the order.
 func watchUnknown(w *world, name, text string) {
-	if w.rolledBack.IsZero() || !changesOrders(name) || strings.HasPrefix(name, "create-") {
+	if len(w.rollbacks) == 0 || !changesOrders(name) || strings.HasPrefix(name, "create-") {
 		return
 	}
 	for _, o := range ordersOf(w) {
@@ -149,7 +142,7 @@ func watchUnknown(w *world, name, text string) {
 // beforeRollback reports whether something happened before the snapshot was restored, so that the mount
 // may know nothing of it.
 func beforeRollback(w *world, at time.Time) bool {
-	return !w.rolledBack.IsZero() && !at.After(w.rolledBack)
+	return len(w.rollbacks) > 0 && !at.After(last(w.rollbacks))
 }
 
 // laterVersion is the version of entries that a later release of the plugin has written.

@@ -47,6 +47,7 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 		w.world.books.attempted(marker, callOf(ctx))
 	}
 	watchConduct(w.world, callOf(ctx), name)
+	watchNeighbours(w.world, name, req.URL.Path+string(body), nil)
 	watchUnknown(w.world, name, req.URL.Path+string(body))
 	watchRevocation(w.world, callOf(ctx), name, req.URL.Path+string(body))
 	out := &operation{ctx: ctx, actor: actorOf(ctx), what: "> " + name, proc: w.proc}

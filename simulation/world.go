@@ -51,10 +51,12 @@ type world struct {
 	moved        bool                  // the config has named another account
 	unconfigured bool                  // the config was deleted once
 
-	snapshot   *snapshot         // the latest; nil before the first
-	rolledBack time.Time         // when it was last restored; or zero
-	unknown    map[string]bool   // orders of which the mount knows nothing since, by number
-	future     map[string][]byte // entries of a later version
+	neighbour *neighbour // a second mount of the account, or nil
+
+	snapshot  *snapshot         // the latest; nil before the first
+	rollbacks []time.Time       // when it was restored
+	unknown   map[string]bool   // orders of which the mount knows nothing since, by number
+	future    map[string][]byte // entries of a later version
 
 	misissued   bool                 // CERTInext has made mistakes
 	skewedSince time.Time            // since when the clocks differ by over an hour; or zero
@@ -251,6 +253,9 @@ func (w *world) wrote(ctx context.Context, by *process, key string, before, valu
 // end stops all processes, and reports those that do not end.
 func (w *world) end() {
 	w.over = true
+	if w.neighbour != nil {
+		w.neighbour.backend.Cleanup(context.Background())
+	}
 	w.kill(w.active)
 	if w.standby != nil {
 		w.kill(w.standby)
