@@ -72,7 +72,8 @@ func answerAll(w *world) {
 // corrects that.
 func (w oracle) misled(k *client) bool {
 	serial, renewal := strings.CutPrefix(k.request.ID, "renew:")
-	if renewal && len(w.rollbacks) > 0 && w.storedCert(serial) == nil {
+	c := w.storedCert(serial)
+	if renewal && len(w.rollbacks) > 0 && (c == nil || c.Imported) {
 		return true // the restored mount does not know what is to be renewed
 	}
 	o := w.storedOrder(k.order())

@@ -976,7 +976,7 @@ var cases = []struct {
 		},
 	},
 	{
-		"a lease that was stored while the clock was behind runs on when it is right", "use/revoked", true, History{
+		"a lease that was stored while the clock was behind runs on when it is right", "use/revoked-behind", true, History{
 			Seed: 2500078, Orderly: true,
 			Actions: []Action{
 				{Do: "clock", For: -1440 * time.Hour},
