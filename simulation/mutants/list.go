@@ -331,4 +331,89 @@ var mutants = []Mutant{
 		New:  "",
 		Like: "a check that is left out",
 	},
+
+	// Whose order, whose account, and at what time.
+	{
+		Name: "whoever uses a role acts on everybody's orders",
+		File: "backend/orders/access.go",
+		Old:  "case r != nil && r.OrderAccess == issuing.AccessRole:",
+		New:  "case r != nil:",
+		Like: "a check that is left out",
+	},
+	{
+		Name: "an order is asked about in whatever account the config names",
+		File: "backend/orders/drive.go",
+		Old:  "if !account.SameAccount(d.order.Account, d.config.Account()) {\n\t\td.setNeeds",
+		New:  "if d.order.Account == \"\" {\n\t\td.setNeeds",
+		Like: "a check that is left out",
+	},
+	{
+		Name: "a certificate is revoked in whatever account the config names",
+		File: "backend/certificates/revoke.go",
+		Old:  "if c.Account != \"\" && !account.SameAccount(c.Account, cfg.Account()) {",
+		New:  "if c.Account != \"\" && cfg.Account() == \"\" {",
+		Like: "a check that is left out",
+	},
+	{
+		Name: "a key is erased only while the config names its account",
+		File: "backend/orders/pass_order.go",
+		Old:  "h.lookAgain(h.journal.Now().Add(host.PassDelay(1)))\n\terr := h.tendIssuedOnce(ctx, serial)\n",
+		New: "h.lookAgain(h.journal.Now().Add(host.PassDelay(1)))\n" +
+			"\t_, cfg, err := h.journal.Account.Client(ctx, h.storage)\n" +
+			"\tif err != nil || !account.SameAccount(h.entry.Account, cfg.Account()) {\n" +
+			"\t\treturn nil\n\t}\n\terr = h.tendIssuedOnce(ctx, serial)\n",
+		Like: "an erasure that waits for what it does not need",
+	},
+	{
+		Name: "an account is the spelling of its address",
+		File: "backend/account/config.go",
+		Old:  "return stored == account || CanonicalAccount(stored) == CanonicalAccount(account)",
+		New:  "return stored == account && CanonicalAccount(stored) != \"\"",
+		Like: "a name that is compared as text",
+	},
+	{
+		Name: "a synchronization stores anew what the mount knows",
+		File: "backend/inventory/sync.go",
+		Old:  "if err != nil || stored != nil {\n\t\treturn false, err //",
+		New:  "if err != nil {\n\t\treturn false, err //",
+		Like: "a check that is left out",
+	},
+	{
+		Name: "a synchronization revokes what other mounts have ordered",
+		File: "backend/inventory/sync.go",
+		Old:  "case known != nil, isVoid(status):\n\t\treturn nil\n",
+		New: "case known != nil && known.Imported && known.Revocation == nil:\n" +
+			"\t\t_, err := y.client.RevokeOrder(ctx, known.Family, row.OrderID,\n" +
+			"\t\t\tcertinext.RevokeRequest{Reason: certificates.DefaultReason})\n\t\treturn err\n" +
+			"\tcase known != nil, isVoid(status):\n\t\treturn nil\n",
+		Like: "work that is somebody else's",
+	},
+	{
+		Name: "a clock that differs from CERTInext's is certain",
+		File: "backend/account/clock.go",
+		Old:  "return known && skew.Abs() <= maxClockSkew\n",
+		New:  "return known && skew.Abs() <= 1000*maxClockSkew*24\n",
+		Like: "a bound that is too wide",
+	},
+	{
+		Name: "a certificate that begins in our future is held",
+		File: "backend/orders/judge.go",
+		Old:  "return journal.Now().Add(max(0, skew))",
+		New:  "return journal.Now().Add(min(0, skew))",
+		Like: "a clock that is believed",
+	},
+	{
+		Name: "an entry of a later version is read as one of today's",
+		File: "backend/internal/store/store.go",
+		Old:  "if err == nil && header.Version > Known {",
+		New:  "if err == nil && header.Version > 100*Known {",
+		Like: "a check that is left out",
+	},
+	{
+		Name: "an order in doubt is the newest one for its name",
+		File: "backend/orders/orders_report.go",
+		Old:  "return containsFold(row.Tags, o.marker()) && o.mayBeCalled(row.Domain) &&",
+		New:  "return row.Domain != \"\" && o.mayBeCalled(row.Domain) &&",
+		Like: "doubt that is taken for certainty",
+	},
 }
