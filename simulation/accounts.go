@@ -167,7 +167,7 @@ func serverFor(w *world, req *http.Request, body []byte) *certinexttest.Server {
 		number := numberIn(req, body)
 		if home := serverOf(w, number); home != nil && home != to && !w.books.typed[number] {
 			w.violate("account/foreign-call",
-				"CERTInext's order %s was asked about, with %s %s, in an account that is not its own",
+				"CERTInext's order %s was asked about, with %s %s, in another account than its own",
 				number, req.Method, req.URL.Path)
 		}
 	}

@@ -126,7 +126,8 @@ func (w *world) learn(c *client, call *call) {
 			!strings.Contains(c.refusal, "already names another") {
 			id = m[1]
 		}
-		if strings.Contains(c.refusal, "already names another") && !w.moved && !w.namedBefore(c.request) {
+		if strings.Contains(c.refusal, "already names another") && !w.moved &&
+			!w.namedBefore(c.request) {
 			w.violate("privacy/name",
 				"%s was told that %q already names another request, but has made no other of that "+
 					"name: %s",

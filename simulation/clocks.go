@@ -87,8 +87,8 @@ func watchKey(ctx context.Context, w *world, key string, before, after []byte) {
 	was, is := new(storedOrder), new(storedOrder)
 	_, _ = json.Unmarshal(before, was), json.Unmarshal(after, is)
 	if is.Held && !was.Held && !w.misissued {
-		w.violate("clock/held", "order %s is held while the clock is wrong, and CERTInext has made "+
-			"no mistake", is.ID)
+		w.violate("clock/held", "order %s is held while the clock is wrong, and CERTInext has "+
+			"made no mistake", is.ID)
 	}
 	if was.PrivateKey == "" || is.PrivateKey != "" {
 		return

@@ -16,6 +16,11 @@
 // truthfully settles what is in doubt, and time passes. Then CERTInext's own books are compared
 // with what clients were told and with what is stored. oracle.go names and checks each promise.
 //
+// Besides, half of the histories have trials (trials.go): strangers meddle with orders, a
+// synchronization is under way, the account changes, a snapshot is restored, the clock is two months
+// off, a second mount uses the account. What is not to be done then is checked when it is about to
+// happen: at the wire before CERTInext hears of it, and at storage when it changes.
+//
 // # Reading a failing seed
 //
 // A failure prints the promise that was broken, the command that repeats the history, and the
@@ -29,7 +34,7 @@
 //
 // # What it notices
 //
-// `make mutants` breaks the program in forty ways, one after the other, and plays 500 histories
+// `make mutants` breaks the program in fifty ways, one after the other, and plays 500 histories
 // against each. mutants/list.go contains the changes, and why some of them may go unnoticed;
 // RECORD.md has the results. A change to the code that makes decisions has to update that list.
 package simulation

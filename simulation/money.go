@@ -49,8 +49,9 @@ func (w oracle) judgeMoney(orders []certinexttest.OrderRecord) {
 	for _, r := range w.asked {
 		for _, at := range servers(w.world) {
 			of := bought[purchaser{r, at}]
-			slices.SortStableFunc(of,
-				func(a, b certinexttest.OrderRecord) int { return a.CreatedAt.Compare(b.CreatedAt) })
+			slices.SortStableFunc(of, func(a, b certinexttest.OrderRecord) int {
+				return a.CreatedAt.Compare(b.CreatedAt)
+			})
 			for i := 1; i < len(of); i++ {
 				w.judgeRepeat(r, &of[i-1], &of[i])
 			}

@@ -47,13 +47,13 @@ var neighbourTrials = []trial{
 	}},
 }
 
-// A neighbour is a second mount of the same account, in a Vault of its own. Nothing fails there, and
-// its calls take no part in the order that the seed decides: each begins and ends between two steps.
+// A neighbour is a second mount of the same account, in a Vault of its own. Nothing fails there,
+// and its calls take no part in the order that the seed decides: each begins and ends between two
+// steps.
 type neighbour struct {
 	world   *world
 	backend logical.Backend
 	storage *logical.InmemStorage
-	calls   int
 	markers map[string]bool // of its orders
 	orders  []string        // their ids in its mount
 	serials []string        // of the certificates that it was handed
@@ -96,11 +96,10 @@ func newNeighbour(w *world) *neighbour {
 	return n
 }
 
-// call has the neighbour's mount answer a request, and returns nil when it is refused.
+// call has the neighbour's mount answer a request, and learns from the answer.
 func (n *neighbour) call(
 	op logical.Operation, path string, data map[string]any, secret *logical.Secret,
-) *logical.Response {
-	n.calls++
+) {
 	ann := requesters["ann"]
 	done := make(chan *logical.Response, 1)
 	synctest.Wait()
@@ -118,7 +117,6 @@ func (n *neighbour) call(
 	resp := <-done
 	synctest.Wait()
 	n.learn(resp)
-	return resp
 }
 
 // learn keeps what an answer says of orders and certificates.

@@ -16,8 +16,9 @@ var syncTrials = []trial{
 	{"sync under way", 3, func(d *dice) []Action {
 		r := d.fresh(pick(d, "web", "web", "rekey", "bare"))
 		slow := Action{
-			Do: "wire", At: pick(d, "> orders-report", "< orders-report", "> certificate", "> track"),
-			Bad: "slow", For: pick(d, 3*time.Second, 40*time.Second, 2*time.Minute), Times: pick(d, 1, 2, 4),
+			Do: "wire", Bad: "slow", Times: pick(d, 1, 2, 4),
+			At:  pick(d, "> orders-report", "< orders-report", "> certificate", "> track"),
+			For: pick(d, 3*time.Second, 40*time.Second, 2*time.Minute),
 		}
 		out := []Action{slow, {Do: "issue", Request: r}, {Do: "sync"}}
 		for range 3 + d.IntN(4) {
@@ -32,7 +33,10 @@ var syncTrials = []trial{
 				Action{Do: "cancel", Request: r},
 				Action{Do: "sync"},
 				Action{Do: "restart"},
-				Action{Do: "disk", At: "put cert/", Bad: pick(d, "slow", "before"), For: 3 * time.Second},
+				Action{
+					Do: "disk", At: "put cert/", Bad: pick(d, "slow", "before"),
+					For: 3 * time.Second,
+				},
 				Action{Do: "pass"}))
 		}
 		return append(out, Action{Do: "time", For: pick(d, 20*time.Second, 9*time.Hour)})

@@ -14,8 +14,8 @@ import (
 // rollbackTrials restore a snapshot of Vault, and go back to an earlier version of the plugin.
 //
 // A restored snapshot knows nothing of what has happened since: who asks again may buy again, and a
-// lease that was renewed ends as it would have. What it must not do is to end what it does not know,
-// to send an order again that was sent since, or to buy without being asked.
+// lease that was renewed ends as it would have. What it must not do is to end what it does not
+// know, to send an order again that was sent since, or to buy without being asked.
 var rollbackTrials = []trial{
 	{"snapshot restored", 4, func(d *dice) []Action {
 		r := d.fresh(pick(d, "web", "bare", "hasty", "hand", "rekey"))
@@ -42,8 +42,10 @@ var rollbackTrials = []trial{
 		if d.IntN(3) > 0 {
 			out = append(out, Action{Do: pick(d, "issue", "order", "async"), Request: r})
 		} else { // in the middle of the placement
-			out = append(out, Action{Do: "wire", At: pick(d, "> create-", "< create-"),
-				Bad: pick(d, "slow", "before", "crash"), For: 20 * time.Second},
+			out = append(out, Action{
+				Do: "wire", At: pick(d, "> create-", "< create-"),
+				Bad: pick(d, "slow", "before", "crash"), For: 20 * time.Second,
+			},
 				Action{Do: "issue", Request: r})
 		}
 		out = append(out, Action{Do: "snapshot"}, Action{Do: "issue", Request: later})
@@ -64,7 +66,10 @@ var rollbackTrials = []trial{
 			{Do: pick(d, "issue", "collect", "cancel", "show"), Request: r},
 			{Do: pick(d, "pass", "sync", "lease-end", "revoke"), Request: r, How: "serial"},
 			{Do: "time", For: pick(d, 6*time.Minute, 9*time.Hour)},
-			{Do: pick(d, "issue", "collect", "cancel", "show"), Request: pick(d, r, d.fresh(r.Role))},
+			{
+				Do:      pick(d, "issue", "collect", "cancel", "show"),
+				Request: pick(d, r, d.fresh(r.Role)),
+			},
 			{Do: "present"},
 		}
 	}},
@@ -139,8 +144,8 @@ func watchUnknown(w *world, name, text string) {
 	}
 }
 
-// beforeRollback reports whether something happened before the snapshot was restored, so that the mount
-// may know nothing of it.
+// beforeRollback reports whether something happened before the snapshot was restored, so that the
+// mount may know nothing of it.
 func beforeRollback(w *world, at time.Time) bool {
 	return len(w.rollbacks) > 0 && !at.After(last(w.rollbacks))
 }

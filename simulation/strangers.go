@@ -11,7 +11,8 @@ import (
 
 // meddling is what a stranger may try with what somebody else has ordered.
 var meddling = []string{
-	"collect", "collect", "cancel", "cancel", "promote", "reissue", "renew", "revoke", "revoke-order",
+	"collect", "collect", "cancel", "cancel", "promote", "reissue", "renew", "revoke",
+	"revoke-order",
 }
 
 // strangerTrials have somebody else meddle with an order, at each point of its life.

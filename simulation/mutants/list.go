@@ -337,8 +337,8 @@ var mutants = []Mutant{
 		Name: "whoever uses a role acts on everybody's orders",
 		File: "backend/orders/access.go",
 		Old:  "case r != nil && r.OrderAccess == issuing.AccessRole:",
-		New:  "case r != nil:",
-		Like: "a check that is left out",
+		New:  "case r != nil && r.OrderAccess != issuing.AccessRole:",
+		Like: "a check that is inverted",
 	},
 	{
 		Name: "an order is asked about in whatever account the config names",
