@@ -231,6 +231,9 @@ func (w oracle) judgeEnds() {
 	orders := ordersOf(w.world)
 	for _, l := range w.vault.leases {
 		o := bySerial(orders, l.serial)
+		if l.unknown && beforeRollback(w.world, l.answer.started) {
+			continue // neither Vault nor the mount knows of it any more
+		}
 		if o == nil || o.Status == "revoked" || o.Status == "expired" || len(o.Serials) > 1 ||
 			w.usedBy(plain(l.serial)) != "" || l.takenBack {
 			continue
