@@ -17,9 +17,9 @@
 // with what clients were told and with what is stored. oracle.go names and checks each promise.
 //
 // Besides, half of the histories have trials (trials.go): strangers meddle with orders, a
-// synchronization is under way, the account changes, a snapshot is restored, the clock is two months
-// off, a second mount uses the account. What is not to be done then is checked when it is about to
-// happen: at the wire before CERTInext hears of it, and at storage when it changes.
+// synchronization is under way, the account changes, a snapshot is restored, the clock is two
+// months off, a second mount uses the account. What is not to be done then is checked when it is
+// about to happen: at the wire before CERTInext hears of it, and at storage when it changes.
 //
 // # Reading a failing seed
 //

@@ -375,7 +375,7 @@ var mutants = []Mutant{
 		Name: "a synchronization stores anew what the mount knows",
 		File: "backend/inventory/sync.go",
 		Old:  "if err != nil || stored != nil {\n\t\treturn false, err //",
-		New:  "if err != nil {\n\t\treturn false, err //",
+		New:  "if err != nil || stored == c {\n\t\treturn false, err //",
 		Like: "a check that is left out",
 	},
 	{
