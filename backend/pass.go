@@ -6,6 +6,7 @@ package backend
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -22,7 +23,7 @@ import (
 const (
 	passOrders      = 200
 	passRevocations = 200
-	passWorkers     = 4
+	passWorkers     = 4                // for revocations, and as many for all other work
 	passTime        = 75 * time.Second // Vault gives a pass 90 seconds
 
 	// The time for one revocation, and for one domain, whose solver may wait for the DNS. Without
@@ -31,12 +32,13 @@ const (
 	domainPatience = 60 * time.Second
 )
 
-// Pass does one bounded round of background work: it moves on the open orders that no request waits
-// for, erases keys whose windows are over, removes DNS records that are not needed any more, keeps
-// domains validated, and drains the queue of revocations. Vault calls it about once a minute, by
+// Pass does one bounded round of background work: it drains the queue of revocations, moves on the
+// open orders that no request waits for, erases keys whose windows are over, removes DNS records
+// that are not needed any more, and keeps domains validated. Vault calls it about once a minute, by
 // [Engine.Tick]. While CERTInext is unreachable, or limits the account, it does only what needs no
-// CERTInext. On a node that may not write, and while another pass runs, it does nothing. What fails
-// in one room stops none of the others; the errors are joined.
+// CERTInext; revocations and all other work find that out each for themselves. On a node that may
+// not write, and while another pass runs, it does nothing. What fails in one room stops none of the
+// others; the errors are joined.
 func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
 	if err := e.Account.MayWrite(ctx, s); err != nil {
 		if IsReadOnly(err) {
@@ -62,29 +64,58 @@ func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
 	if held := e.Account.MayChange(); held != nil {
 		return e.heldPass(ctx, s, held)
 	}
+	errs := []error{
+		e.Certificates.EndOverdue(ctx, s),
+	}
+	unsent, unseen, err := e.Certificates.Due(ctx, s, passRevocations, passPatience)
+	errs = append(errs, err)
+	revoked := e.beginRevoking(ctx, unsent)
+	errs = append(errs, e.passOthers(ctx, s, unseen)...)
+	errs = append(errs, <-revoked...)
+	if ctx.Err() != nil {
+		return nil // the next pass continues what the end of this one has cut short
+	}
+	return errors.Join(errs...)
+}
+
+// beginRevoking starts the pass's work on revocations that CERTInext has yet to take, and returns
+// where its errors come when it is over. Other work neither holds it up nor waits for it. But while
+// it is in doubt whether CERTInext takes revocations, one of them finds that out before any other
+// work begins: of what CERTInext grants after a rate limit, revocations have the first call.
+func (e *Engine) beginRevoking(ctx context.Context, jobs []host.Job) <-chan []error {
+	e.shuffle(jobs)
+	var errs []error
+	if guard := &e.Account.Revoking; guard.Now().InDoubt() && len(jobs) > 0 {
+		rest, failed := runJobs(ctx, jobs[:1], e.mayAsk(guard))
+		jobs, errs = jobs[1-len(rest):], failed
+	}
+	done := make(chan []error, 1)
+	go func() { done <- append(errs, e.runRemote(ctx, &e.Account.Revoking, jobs)...) }()
+	return done
+}
+
+// passOthers does the work of a pass but for the revocations that CERTInext has yet to take. unseen
+// are jobs for those that it has taken.
+func (e *Engine) passOthers(
+	ctx context.Context, s logical.Storage, unseen []host.Job,
+) []error {
 	local, remote, err := e.Orders.Due(ctx, s, passOrders) // remote jobs ask CERTInext
 	errs := []error{
 		err,
 		e.Certificates.Numbers.IndexPage(ctx, s),
 		e.Certificates.Chains.StoreNewest(ctx, s),
 		e.Publisher.ReconcileRecords(ctx, s, e.recordNeeds(s)),
-		e.Certificates.EndOverdue(ctx, s),
 	}
 	_, failed := runJobs(ctx, local, func() bool { return true })
 	errs = append(errs, failed...)
 	if e.Account.Paused() {
-		return errors.Join(errs...)
+		return errs
 	}
 	errs = append(errs, e.Inventory.Resume(ctx, s))
-	revocations, err := e.Certificates.Due(ctx, s, passRevocations, passPatience)
-	errs, remote = append(errs, err), append(remote, revocations...)
 	domains, err := e.Domains.Due(ctx, s, passOrders, domainPatience)
-	errs, remote = append(errs, err), append(remote, domains...)
-	errs = append(errs, e.runRemote(ctx, remote)...)
-	if ctx.Err() != nil {
-		return nil // the next pass continues what the end of this one has cut short
-	}
-	return errors.Join(errs...)
+	remote = slices.Concat(remote, unseen, domains)
+	e.shuffle(remote)
+	return append(append(errs, err), e.runRemote(ctx, &e.Account.Breaker, remote)...)
 }
 
 // Tick starts a pass and waits for it, for TickTime at most. The errors of a pass that is over by
@@ -116,29 +147,39 @@ func (e *Engine) Tick(ctx context.Context, s logical.Storage) error {
 	return nil
 }
 
-// runRemote runs jobs that ask CERTInext, and waits out the pauses that the breaker orders, unless
-// one lasts for longer than the pass. While the breaker doubts whether CERTInext answers, one job
-// at a time finds out. The order is random: a few jobs that CERTInext always fails must not look
-// like an outage because they follow each other.
-func (e *Engine) runRemote(ctx context.Context, jobs []host.Job) []error {
+// shuffle puts jobs into random order: a few that CERTInext always fails must not look like an
+// outage because they follow each other.
+func (e *Engine) shuffle(jobs []host.Job) {
 	e.Shuffle(len(jobs), func(i, j int) { jobs[i], jobs[j] = jobs[j], jobs[i] })
-	var errs []error
-	for len(jobs) > 0 && e.waitOutPause(ctx) {
+}
+
+// runRemote runs jobs that ask CERTInext and are guarded by a breaker. It waits out the pauses that
+// the breaker orders, unless one lasts for longer than the pass. While the breaker doubts whether
+// CERTInext answers, one job at a time finds out.
+func (e *Engine) runRemote(
+	ctx context.Context, guard *account.Breaker, jobs []host.Job,
+) (errs []error) {
+	for len(jobs) > 0 && e.waitOutPause(ctx, guard) {
 		batch := jobs
-		if e.Account.Breaker.Now().InDoubt() {
+		if guard.Now().InDoubt() {
 			batch = jobs[:1]
 		}
-		rest, failed := runJobs(ctx, batch, func() bool { return !e.Account.Paused() })
+		rest, failed := runJobs(ctx, batch, e.mayAsk(guard))
 		jobs = jobs[len(batch)-len(rest):]
 		errs = append(errs, failed...)
 	}
 	return errs
 }
 
+// mayAsk returns what tells whether the breaker orders no pause.
+func (e *Engine) mayAsk(guard *account.Breaker) func() bool {
+	return func() bool { return !guard.Now().Until.After(e.Now()) }
+}
+
 // waitOutPause waits for the end of the breaker's pause. It reports false when the pass ends first,
 // at once where that is certain beforehand.
-func (e *Engine) waitOutPause(ctx context.Context) bool {
-	pause := e.Account.Breaker.Now().Until.Sub(e.Now())
+func (e *Engine) waitOutPause(ctx context.Context, guard *account.Breaker) bool {
+	pause := guard.Now().Until.Sub(e.Now())
 	if end, ok := ctx.Deadline(); ok && time.Until(end) < pause {
 		return false
 	}

@@ -22,6 +22,9 @@ type RevokeRequest struct {
 	// IdempotencyKey is sent as a header in version 2; see [OrderRequest.IdempotencyKey]. If empty,
 	// a random one is made for this call.
 	IdempotencyKey string
+	// RequestorEmail is the address that the order was placed with. Version 1 needs it, and tracks
+	// the order to learn it if it is empty.
+	RequestorEmail string
 }
 
 // RevokeOrder revokes the certificate of an issued order. CERTInext revokes by order, never by

@@ -166,6 +166,13 @@ func (q *requestorCache) remember(orderID, email string) {
 	q.byOrder[orderID] = email
 }
 
+// suggest remembers the address of an order of which none is known.
+func (q *requestorCache) suggest(orderID, email string) {
+	if q.recall(orderID) == "" {
+		q.remember(orderID, email)
+	}
+}
+
 func (q *requestorCache) recall(orderID string) string {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -261,6 +268,13 @@ func (c v1) reasons(Family) []Reason { return append([]Reason(nil), v1Reasons...
 func (c v1) revoke(
 	ctx context.Context, operation string, f Family, id string, r RevokeRequest,
 ) error {
+	if r.RequestorEmail != "" && orderKey(f, id) == nil {
+		s, e := c.open(operation)
+		if e != nil {
+			return e
+		}
+		s.requestors.suggest(id, r.RequestorEmail)
+	}
 	block := func(requestor string) any {
 		return wireV1Revocation{
 			OrderNumber: id, Requestor: requestor, ReasonID: strconv.Itoa(r.Reason.number()),

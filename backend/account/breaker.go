@@ -19,21 +19,41 @@ import (
 // is used up. It says nothing about CERTInext, so the breaker ignores it.
 var ErrPassOver = fmt.Errorf("the pass is over: %w", context.Canceled)
 
-// Paused reports whether background work makes no calls to CERTInext at the moment.
+// Paused reports whether background work makes no calls to CERTInext at the moment, but for those
+// that send revocations: [Account.Revoking] guards them.
 func (acct *Account) Paused() bool { return acct.Breaker.Now().Until.After(acct.Now()) }
+
+// RevokingPaused reports whether no revocations are sent in the background at the moment.
+func (acct *Account) RevokingPaused() bool { return acct.Revoking.Now().Until.After(acct.Now()) }
 
 // Observe feeds the breaker with the outcome of a call that began at the given time, and logs when
 // that starts or ends an outage. It reports whether the failure is the fault of the order or
 // certificate that the call was for, and so counts as one of its failed attempts.
 func (acct *Account) Observe(err error, began time.Time) (ownFault bool) {
-	before := acct.Breaker.Now()
-	p, ownFault := acct.Breaker.observe(err, began, acct.Now())
+	if scopeOf(err) == scopeAccount {
+		acct.feed(&acct.Revoking, "the sending of revocations", err, began)
+	}
+	return acct.feed(&acct.Breaker, "background work", err, began)
+}
+
+// ObserveRevoking is Observe for a call that sends a revocation. What revocations meet says nothing
+// about other calls, nor the other way round: only a rate limit concerns the whole account.
+func (acct *Account) ObserveRevoking(err error, began time.Time) (ownFault bool) {
+	if scopeOf(err) == scopeAccount {
+		acct.feed(&acct.Breaker, "background work", err, began)
+	}
+	return acct.feed(&acct.Revoking, "the sending of revocations", err, began)
+}
+
+// feed tells b, which guards what is named, the outcome of a call.
+func (acct *Account) feed(b *Breaker, guarded string, err error, began time.Time) (ownFault bool) {
+	before := b.Now()
+	p, ownFault := b.observe(err, began, acct.Now())
 	switch {
 	case !before.InDoubt() && p.InDoubt():
-		acct.Log.Warn("background work pauses its calls to CERTInext", "until", p.Until, "error",
-			p.Why)
+		acct.Log.Warn(guarded+" pauses its calls to CERTInext", "until", p.Until, "error", p.Why)
 	case before.InDoubt() && !p.InDoubt():
-		acct.Log.Info("background work has resumed its calls: CERTInext answers again")
+		acct.Log.Info(guarded + " has resumed its calls: CERTInext answers again")
 	}
 	return ownFault
 }
@@ -147,8 +167,8 @@ func Hint(err error) time.Duration {
 	return min(e.RetryAfter, LongestHint)
 }
 
-// A Breaker keeps the [Pause] that all background work of a mount shares. The zero value is ready
-// for use, and its methods may be called concurrently.
+// A Breaker keeps the [Pause] that one kind of a mount's background work shares. The zero value is
+// ready for use, and its methods may be called concurrently.
 type Breaker struct {
 	mu sync.Mutex
 	p  Pause

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
 // Package account manages the CERTInext account of a mount: its config, the client that is made
-// from it, queries such as the product catalog, and a breaker that says when background work should
-// leave CERTInext alone.
+// from it, queries such as the product catalog, and the breakers that say when background work
+// should leave CERTInext alone.
 //
 // It promises that all callers share one client for one account, that a new config is stored only
 // after CERTInext has accepted its credentials (unless the operator waives that), and that
@@ -43,8 +43,10 @@ type Account struct {
 	wrote        atomic.Bool            // storage has taken a write of this process
 	accounts     keyed.Values[*Session] // under ConfigKey
 	connection   connection
-	// Breaker says when background work makes no calls to CERTInext.
+	// Breaker says when background work makes no calls to CERTInext, and Revoking when it sends no
+	// revocations: those do not wait until orders can be tracked again, and probe first.
 	Breaker      Breaker
+	Revoking     Breaker
 	lastClock    atomic.Pointer[certinext.Client] // the latest client that knew CERTInext's time
 	clockDoubted bool                             // WatchClock has logged a doubt of the clock
 }

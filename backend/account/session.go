@@ -70,10 +70,11 @@ func (acct *Account) Close() {
 }
 
 // forgetConnection drops the session, so that the next call reads the config again, and resets the
-// breaker.
+// breakers.
 func (acct *Account) forgetConnection() {
 	acct.accounts.Forget(ConfigKey)
 	acct.Breaker.reset()
+	acct.Revoking.reset()
 }
 
 // Client returns the CERTInext client of the mount's account, and the config that it was made from.

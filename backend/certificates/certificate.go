@@ -53,15 +53,19 @@ type Certificate struct {
 
 // An Entry is a stored certificate.
 type Entry struct {
-	Version     int              `json:"version"`
-	Serial      string           `json:"serial"` // with dashes, as in its key
-	Role        string           `json:"role"`
-	Requester   string           `json:"requester"`
-	OrderID     string           `json:"order_id"`
-	CAOrderID   string           `json:"ca_order_id"`
-	Account     string           `json:"account,omitempty"` // in which it was ordered
-	Family      certinext.Family `json:"family"`
-	Certificate string           `json:"certificate"`
+	Version   int              `json:"version"`
+	Serial    string           `json:"serial"` // with dashes, as in its key
+	Role      string           `json:"role"`
+	Requester string           `json:"requester"`
+	OrderID   string           `json:"order_id"`
+	CAOrderID string           `json:"ca_order_id"`
+	Account   string           `json:"account,omitempty"` // in which it was ordered
+	Family    certinext.Family `json:"family"`
+	// RequestorEmail is the address that the order was placed with, without which version 1 revokes
+	// nothing. It is empty in entries of earlier versions.
+	RequestorEmail string `json:"requestor_email,omitempty"`
+
+	Certificate string `json:"certificate"`
 	// ChainRef is the fingerprint of the certificate's chain, which is stored once for all
 	// certificates that have it. Entries of earlier versions hold the chain itself.
 	ChainRef string `json:"chain_ref,omitempty"`

@@ -212,7 +212,7 @@ func (keeper *Keeper) queueLeaseEnd(
 		return nil, keeper.Enqueue(ctx, s, q)
 	}
 	q.Due, q.LeaseOver, q.Next = true, true, now
-	if p := keeper.Account.Breaker.Now(); p.Until.After(now) {
+	if p := keeper.Account.Revoking.Now(); p.Until.After(now) {
 		q.Next, q.LastError = p.Until, "not asked yet: "+p.Why
 	}
 	if err := keeper.Enqueue(ctx, s, q); err != nil {

@@ -139,18 +139,19 @@ const longestRefusalDelay = 24 * time.Hour
 
 // recordFailure sets when to try again after a failed attempt. Only failures that are the
 // certificate's own fault count as attempts and make the next wait longer.
-func (q *Queued) recordFailure(err error, ownFault bool, now time.Time, p account.Pause) {
-	q.LastError = sanitize.Short(err.Error())
-	if !ownFault {
-		q.Next = now.Add(max(host.PassDelay(0), account.Hint(err), p.Until.Sub(now)))
+func (q *Queued) recordFailure(ca caAnswer, now time.Time) {
+	q.LastError = sanitize.Short(ca.err.Error())
+	hint := account.Hint(ca.err)
+	if !ca.ownFault {
+		q.Next = now.Add(max(host.PassDelay(0), hint, ca.pause.Until.Sub(now)))
 		return
 	}
 	q.Attempts++
 	delay := host.PassDelay(q.Attempts)
-	if fault.IsPermanent(err) {
+	if fault.IsPermanent(ca.err) {
 		delay = host.Backoff(q.Attempts, longestRefusalDelay)
 	}
-	q.Next = now.Add(max(delay, account.Hint(err)))
+	q.Next = now.Add(max(delay, hint))
 }
 
 // merge takes over what an already queued revocation of the same certificate knows; before is nil
@@ -187,39 +188,45 @@ func (q *Queued) isDue(now time.Time) bool {
 // maxPassReads is how many queued revocations one pass reads to find those that are due.
 const maxPassReads = 2000
 
-// Due returns jobs for queued revocations whose time has come, limit at most; each job ends after
-// patience. It begins behind the revocation at which its last call ended, so that many revocations
-// that have to wait never keep the others from being tried. Only the background pass calls it.
+// Due returns jobs for queued revocations whose time has come: those that CERTInext has yet to
+// take, and those of which only the order's status has to be seen. Each list has at most limit
+// jobs; each job ends after patience. It begins behind the revocation at which its last call ended,
+// so that many revocations that have to wait never keep the others from being tried. Only the
+// background pass calls it.
 func (keeper *Keeper) Due(
 	ctx context.Context, s logical.Storage, limit int, patience time.Duration,
-) ([]host.Job, error) {
+) (unsent, unseen []host.Job, err error) {
 	serials, err := store.List(ctx, s, RevocationPrefix)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	slices.Sort(serials)
 	behind, _ := slices.BinarySearch(serials, keeper.cursor+"\x00")
 	serials = slices.Concat(serials[behind:], serials[:behind])
-	var (
-		jobs []host.Job
-		errs []error
-	)
+	var errs []error
 	for _, serial := range serials[:min(maxPassReads, len(serials))] {
-		if len(jobs) == limit || ctx.Err() != nil {
+		if len(unsent) == limit || ctx.Err() != nil {
 			break
 		}
 		q, err := store.Get[Queued](ctx, s, RevocationPrefix+serial)
 		if err != nil {
 			errs = append(errs, err)
 		}
-		if q != nil && q.isDue(keeper.Now()) {
-			jobs = append(jobs, func(ctx context.Context) error {
-				return keeper.retryQueued(ctx, s, serial, patience)
-			})
-		}
 		keeper.cursor = serial
+		if q == nil || !q.isDue(keeper.Now()) {
+			continue
+		}
+		job := func(ctx context.Context) error {
+			return keeper.retryQueued(ctx, s, serial, patience)
+		}
+		switch {
+		case q.SentAt.IsZero():
+			unsent = append(unsent, job)
+		case len(unseen) < limit:
+			unseen = append(unseen, job)
+		}
 	}
-	return jobs, errors.Join(errs...)
+	return unsent, unseen, errors.Join(errs...)
 }
 
 // retryQueued makes the next attempt of a queued revocation, if it is due. While this server's

@@ -50,7 +50,7 @@ func TestARevocationWaitsLongerOnlyForWhatIsHeldAgainstIt(t *testing.T) {
 		},
 	} {
 		q := &Queued{Attempts: c.attempts}
-		q.recordFailure(c.err, c.ownFault, now, c.pause)
+		q.recordFailure(caAnswer{err: c.err, ownFault: c.ownFault, pause: c.pause}, now)
 		require.Equal(t, c.want, q.Next.Sub(now), name)
 		require.Equal(t, c.counted, q.Attempts, name)
 		require.NotEmpty(t, q.LastError, name)

@@ -310,14 +310,8 @@ func (keeper *Keeper) attempt(
 		return out, nil // another attempt is under way
 	}
 	defer leave()
-	began := keeper.Now()
-	sent, err := keeper.revokeAtCA(ctx, s, v.cert, v.q)
-	callErr := err // of the last call to CERTInext
-	var unconfirmed *unconfirmedError
-	if errors.As(err, &unconfirmed) {
-		callErr = unconfirmed.cause
-	}
-	ownFault := keeper.Account.Observe(callErr, began) || unconfirmed != nil
+	ca := keeper.revokeAtCA(ctx, s, v.cert, v.q)
+	sent, err := ca.reason, ca.err
 
 	ctx, stop := keeper.Detached(ctx)
 	defer stop()
@@ -347,7 +341,7 @@ func (keeper *Keeper) attempt(
 		}
 		return nil, errors.Join(err, keeper.withdrawRequest(ctx, s, c))
 	}
-	v.q.recordFailure(err, ownFault, now, keeper.Account.Breaker.Now())
+	v.q.recordFailure(ca, now)
 	out.Queued, out.Reason = true, v.q.Reason
 	keeper.Log.Warn("CERTInext did not accept a revocation; it stays queued and will be retried",
 		"serial", out.Serial, "attempts", v.q.Attempts, "error", err)
@@ -357,17 +351,27 @@ func (keeper *Keeper) attempt(
 // leaseEndTimeout bounds the attempt of a revocation while Vault waits for the end of a lease.
 const leaseEndTimeout = 10 * time.Second
 
-// revokeAtCA asks CERTInext for a revocation, and returns the reason that it was given. The error
-// is an [*unconfirmedError] when CERTInext accepts it and the order's status does not show it.
+// A caAnswer is what came of asking CERTInext for a revocation.
+type caAnswer struct {
+	reason certinext.Reason // that CERTInext was given
+	// err is an [*unconfirmedError] when CERTInext has accepted the revocation and the order's
+	// status does not show it.
+	err      error
+	ownFault bool          // the failure counts as one of the certificate's attempts
+	pause    account.Pause // of calls like the one that failed
+}
+
+// revokeAtCA asks CERTInext for a revocation, unless CERTInext has accepted it before, and then
+// whether the order's status shows it.
 func (keeper *Keeper) revokeAtCA(
 	ctx context.Context, s logical.Storage, c *Entry, q *Queued,
-) (certinext.Reason, error) {
+) caAnswer {
 	client, cfg, err := keeper.Account.Client(ctx, s)
-	if err != nil {
-		return "", err
+	if err == nil && c.Account != "" && !account.SameAccount(c.Account, cfg.Account()) {
+		err = ErrOtherAccount
 	}
-	if c.Account != "" && !account.SameAccount(c.Account, cfg.Account()) {
-		return "", ErrOtherAccount
+	if err != nil {
+		return keeper.unsent(err, keeper.Now())
 	}
 	ctx, stop := keeper.UntilClosed(ctx)
 	defer stop()
@@ -377,22 +381,57 @@ func (keeper *Keeper) revokeAtCA(
 		defer cancel()
 	}
 	if !q.SentAt.IsZero() {
-		err := c.confirmRevoked(ctx, client)
-		// CERTInext has accepted the revocation before. It is sent again only when the order's
-		// status could be read and does not show it.
+		ca := keeper.confirm(ctx, client, c, q, q.Reason)
+		// It is sent again only when the order's status could be read and does not show it.
 		var unconfirmed *unconfirmedError
-		if err == nil || (errors.As(err, &unconfirmed) && unconfirmed.cause != nil) {
-			return q.Reason, err
+		unread := errors.As(ca.err, &unconfirmed) && unconfirmed.cause != nil
+		if ca.err == nil || unread || (!q.interactive && keeper.Account.RevokingPaused()) {
+			return ca
 		}
 	}
+	began := keeper.Now()
 	sent, err := client.RevokeOrder(ctx, c.Family, c.CAOrderID, certinext.RevokeRequest{
 		Reason: q.Reason, Note: q.Note, IdempotencyKey: c.revocationKey(),
+		RequestorEmail: c.RequestorEmail,
 	})
 	if err != nil {
-		return "", err
+		return keeper.unsent(err, began)
 	}
+	keeper.Account.ObserveRevoking(nil, began)
 	q.SentAt = keeper.Now()
-	return sent, c.confirmRevoked(ctx, client)
+	return keeper.confirm(ctx, client, c, q, sent)
+}
+
+// unsent is the answer when a revocation that was tried since began has not been accepted.
+func (keeper *Keeper) unsent(err error, began time.Time) caAnswer {
+	ownFault := keeper.Account.ObserveRevoking(err, began)
+	return caAnswer{err: err, ownFault: ownFault, pause: keeper.Account.Revoking.Now()}
+}
+
+// errNotLooked is why the status of an order was not read while background work is paused.
+var errNotLooked = errors.New("background work pauses its calls to CERTInext")
+
+// confirm looks whether the status of the order shows a revocation that CERTInext has accepted for
+// a reason. While background work is paused, only a client that waits for the answer has it look.
+func (keeper *Keeper) confirm(
+	ctx context.Context, client *certinext.Client, c *Entry, q *Queued, reason certinext.Reason,
+) caAnswer {
+	ca := caAnswer{reason: reason}
+	if !q.interactive && keeper.Account.Paused() {
+		ca.err = &unconfirmedError{why: "its order's status is not read now", cause: errNotLooked}
+		ca.pause = keeper.Account.Breaker.Now()
+		return ca
+	}
+	began := keeper.Now()
+	ca.err = c.confirmRevoked(ctx, client)
+	var unconfirmed *unconfirmedError
+	if !errors.As(ca.err, &unconfirmed) {
+		keeper.Account.Observe(nil, began)
+		return ca
+	}
+	ca.ownFault = keeper.Account.Observe(unconfirmed.cause, began) || unconfirmed.cause == nil
+	ca.pause = keeper.Account.Breaker.Now()
+	return ca
 }
 
 // revocationKey returns the Idempotency-Key of the certificate's revocation. It is made from the

@@ -22,6 +22,9 @@ func newCertificateEntry(
 	c.CAOrderID = o.CAOrderID
 	c.Account = o.Account
 	c.Family = o.Placement.Family
+	if !o.Adopted { // an operator's number may be an order that was placed with another
+		c.RequestorEmail = o.Placement.Requestor.Email
+	}
 	c.RenewalOf = o.Renews
 	if o.Reissue != nil {
 		c.Replaces = o.Reissue.Serial

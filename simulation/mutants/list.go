@@ -306,8 +306,8 @@ var mutants = []Mutant{
 	{
 		Name: "a revocation is believed unseen",
 		File: "backend/certificates/revoke.go",
-		Old:  "return sent, c.confirmRevoked(ctx, client)\n",
-		New:  "return sent, nil\n",
+		Old:  "return keeper.confirm(ctx, client, c, q, sent)\n",
+		New:  "return caAnswer{reason: sent}\n",
 		Like: "a status that is believed",
 	},
 	{
