@@ -38,8 +38,10 @@ func (b *secretsBackend) renewCertificateLease(
 	if err != nil {
 		return nil, err
 	}
-	ttl, warning, err := b.engine.Certificates.RenewLease(ctx, req.Storage, serial, lease,
-		req.Secret.Increment)
+	ttl, warning, err := b.engine.Certificates.RenewLease(ctx, req.Storage, backend.Renewal{
+		LeaseEnd:  backend.LeaseEnd{Serial: serial, ID: lease},
+		Increment: req.Secret.Increment, IssuedAt: req.Secret.IssueTime, MaxTTL: req.Secret.MaxTTL,
+	})
 	if err != nil {
 		return answer(err)
 	}

@@ -134,6 +134,8 @@ type (
 	LeaseEnd = certificates.LeaseEnd
 	// QueuedRevocation is [certificates.QueuedRevocation].
 	QueuedRevocation = certificates.QueuedRevocation
+	// Renewal is [certificates.Renewal].
+	Renewal = certificates.Renewal
 	// Revoked is [certificates.Revoked].
 	Revoked = certificates.Revoked
 	// RevokeRequest is [certificates.RevokeRequest].

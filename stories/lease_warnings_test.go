@@ -60,5 +60,16 @@ func TestARenewalThatEndsBeforeTheCertificateSaysSo(t *testing.T) {
 		}
 		require.Contains(t, renew(15*time.Second), "will be revoked at")
 		require.Empty(t, renew(0), "the certificate's whole life")
+
+		// What Vault grants counts from when the lease was stored.
+		ends := time.Now().Add(20 * 24 * time.Hour).UTC().Format(time.RFC3339)
+		issued.Secret.IssueTime = time.Now()
+		m.system.MaxLeaseTTLVal = 20 * 24 * time.Hour
+		time.Sleep(5 * 24 * time.Hour)
+		require.Contains(t, renew(0), "will be revoked at "+ends)
+		require.Contains(t, renew(0), "in 360h0m0s at the latest")
+		inAnHour := renew(time.Hour)
+		require.Contains(t, inAnHour, "will be revoked at "+ends)
+		require.Contains(t, inAnHour, "will be revoked at "+time.Now().Add(time.Hour).UTC().Format(time.RFC3339)+", when its lease ends, unless")
 	})
 }

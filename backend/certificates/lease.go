@@ -25,7 +25,7 @@ type Lease struct {
 }
 
 // LeaseFor returns the lease for a certificate that expires after remaining. wanted is the TTL that
-// the request names, or 0; mountMax is the longest that the mount grants, or 0 when that is
+// the request names, or 0; mountMax is the longest that the mount still grants, or 0 when that is
 // unknown. warning is not empty when the lease ends, and so revokes the certificate, before the
 // certificate expires: clients that never renew leases, such as pkiCert templates and Terraform,
 // need to know that.
@@ -46,7 +46,7 @@ func LeaseFor(
 	expiry := now.Add(remaining).UTC().Format(time.RFC3339)
 	if mountMax > 0 && mountMax < l.MaxTTL {
 		warning = fmt.Sprintf(
-			"this mount ends leases after %s at the latest, so the certificate will be revoked "+
+			"this mount ends the lease in %s at the latest, so the certificate will be revoked "+
 				"at %s, before it expires at %s; to change that: "+
 				"vault secrets tune -max-lease-ttl=%dh <mount>, "+
 				"or use a role with generate_lease=false",
@@ -56,8 +56,11 @@ func LeaseFor(
 		l.MaxTTL = mountMax
 	}
 	l.TTL = min(l.TTL, l.MaxTTL)
-	if warning == "" && l.TTL < remaining {
-		warning = fmt.Sprintf(
+	if l.TTL < l.MaxTTL || (warning == "" && l.TTL < remaining) {
+		if warning != "" {
+			warning += ". And "
+		}
+		warning += fmt.Sprintf(
 			"the certificate will be revoked at %s, when its lease ends, unless the lease is "+
 				"renewed: it expires at %s. Clients that never renew leases, such as pkiCert "+
 				"templates and Terraform, need a role with generate_lease=false",
@@ -75,12 +78,32 @@ func (keeper *Keeper) MaxLeaseTTL() time.Duration {
 	return keeper.System().MaxLeaseTTL()
 }
 
-// RenewLease extends a lease by increment, or by the role's ttl when that is 0, and returns its new
-// TTL. A lease cannot be renewed when its certificate has expired, or is revoked or queued for
-// revocation: that is an error about the field lease. warning is that of [LeaseFor].
+// A Renewal asks for a longer life of a lease.
+type Renewal struct {
+	LeaseEnd                // which lease
+	Increment time.Duration // that the client wants; the role's ttl when 0
+	IssuedAt  time.Time     // when Vault stored the lease; zero when it does not say
+	MaxTTL    time.Duration // that the lease was given then; 0 for none
+}
+
+// left returns for how long Vault lets renewals extend the lease; 0 when that is unknown.
+func (r *Renewal) left(mountMax time.Duration, now time.Time) time.Duration {
+	if r.MaxTTL > 0 && (mountMax == 0 || r.MaxTTL < mountMax) {
+		mountMax = r.MaxTTL
+	}
+	if r.IssuedAt.IsZero() || mountMax == 0 {
+		return 0
+	}
+	return max(r.IssuedAt.Add(mountMax).Sub(now), 0)
+}
+
+// RenewLease extends a lease and returns its new TTL. A lease cannot be renewed when its
+// certificate has expired, or is revoked or queued for revocation: that is an error about the field
+// lease. warning is that of [LeaseFor].
 func (keeper *Keeper) RenewLease(
-	ctx context.Context, s logical.Storage, serial, leaseID string, increment time.Duration,
+	ctx context.Context, s logical.Storage, r Renewal,
 ) (ttl time.Duration, warning string, err error) {
+	serial, leaseID := r.Serial, r.ID
 	unlock, err := keeper.Lock(ctx, serial)
 	if err != nil {
 		return 0, "", err
@@ -98,7 +121,8 @@ func (keeper *Keeper) RenewLease(
 		role = issuing.NewRole(c.Role)
 	}
 	now := keeper.Now()
-	lease, warning := LeaseFor(role, increment, c.NotAfter.Sub(now), 0, now)
+	left := r.left(keeper.MaxLeaseTTL(), now)
+	lease, warning := LeaseFor(role, r.Increment, c.NotAfter.Sub(now), left, now)
 	if c.Leases == nil {
 		c.Leases = make(map[string]time.Time)
 	}
