@@ -84,7 +84,7 @@ func (h *heldOrder) fromDownload(
 	h.lookAgain(h.journal.Now())
 	unlock, err := h.journal.Certificates.Lock(ctx, serials.Key(cert.Leaf.SerialNumber))
 	if err != nil {
-		return result{err: err}
+		return h.stillLocked()
 	}
 	defer unlock()
 	c, _, err := h.entryFor(ctx, cert)
@@ -113,7 +113,7 @@ func (h *heldOrder) fromStore(ctx context.Context, w *caller) result {
 func (h *heldOrder) fromEntry(ctx context.Context, w *caller, blind bool) result {
 	unlock, err := h.journal.Certificates.Lock(ctx, h.entry.Serial)
 	if err != nil {
-		return result{err: err}
+		return h.stillLocked()
 	}
 	defer unlock()
 	c, err := certificates.Read(ctx, h.storage, h.entry.Serial)
@@ -124,6 +124,12 @@ func (h *heldOrder) fromEntry(ctx context.Context, w *caller, blind bool) result
 		return result{err: err}
 	}
 	return h.deliver(ctx, w, c, blind)
+}
+
+// stillLocked is the answer to a request whose time is up while somebody else, such as a revocation
+// for which storage is slow, has its certificate locked: the order stands as before.
+func (h *heldOrder) stillLocked() result {
+	return result{err: &Error{Order: h.entry.view()}}
 }
 
 // deliver stores that the certificate is handed over, and hands it over. Where the outcome
