@@ -44,7 +44,7 @@ func (b *secretsBackend) pathCertificates() []*framework.Path {
 			HelpDescription: "A revocation stays in the queue until the status of its order at " +
 				"CERTInext shows it, and is retried until then or until the certificate has " +
 				"expired. A certificate with several leases stays in the queue until the last of " +
-				"them ends.",
+				"them ends, and one whose role has a revocation_delay until that is over.",
 		},
 		{
 			Pattern: "certs/?$",
@@ -95,7 +95,8 @@ func queueInfoField() map[string]*framework.FieldSchema {
 			Type: framework.TypeMap,
 			Description: "For each of the first thousand serial numbers: reason, queued_at, " +
 				"attempts, next_attempt, last_error, account, ca_order_id and blocked: why it " +
-				"cannot be tried, empty when it can be.",
+				"cannot be tried, empty when it can be; and held_until while the role's " +
+				"revocation_delay holds the revocation back.",
 		},
 	}
 }
@@ -144,6 +145,11 @@ func certificateRecordFields() map[string]*framework.FieldSchema {
 		"revocation_queued": {
 			Type:        framework.TypeBool,
 			Description: "Whether a revocation is queued for CERTInext.",
+		},
+		"revocation_held_until": {
+			Type: framework.TypeString,
+			Description: "Until when the role's revocation_delay holds the revocation back that " +
+				"follows from the end of the last lease, in RFC 3339; empty when it does not.",
 		},
 		"role": {
 			Type:        framework.TypeString,
@@ -305,6 +311,7 @@ func encodeCertificate(c *backend.Certificate) map[string]any {
 		"revocation_time_rfc3339": "",
 		"revocation_reason":       string(c.RevokedReason),
 		"revocation_queued":       c.RevocationQueued,
+		"revocation_held_until":   "",
 		"role":                    c.Role,
 		"order_id":                c.OrderID,
 		"ca_order_id":             c.CAOrderID,
@@ -318,6 +325,9 @@ func encodeCertificate(c *backend.Certificate) map[string]any {
 	}
 	if issuers := bundle.Issuers(c.Chain); len(issuers) > 0 {
 		data["issuer_id"] = issuers[0].ID
+	}
+	if !c.RevocationHeldUntil.IsZero() {
+		data["revocation_held_until"] = c.RevocationHeldUntil.UTC().Format(time.RFC3339)
 	}
 	if !c.RevokedAt.IsZero() {
 		data["revocation_time"] = c.RevokedAt.Unix()

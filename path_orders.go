@@ -354,7 +354,27 @@ func (b *secretsBackend) readOrder(
 	if err != nil || o == nil {
 		return nil, err
 	}
-	return &logical.Response{Data: encodeOrder(o)}, nil
+	return b.shownOrder(ctx, req, o)
+}
+
+// shownOrder is the answer that shows an order. A certificate whose revocation is held back is
+// neither revoked nor queued like others, and its order is over: the answer says so.
+func (b *secretsBackend) shownOrder(
+	ctx context.Context, req *logical.Request, o *backend.Order,
+) (*logical.Response, error) {
+	resp := &logical.Response{Data: encodeOrder(o)}
+	if o.Serial == "" {
+		return resp, nil
+	}
+	c, err := b.engine.Certificates.Certificate(ctx, req.Storage, o.Serial)
+	if err != nil {
+		return nil, err
+	}
+	if c != nil && !c.RevocationHeldUntil.IsZero() {
+		resp.AddWarning("the last lease on the certificate has ended, and revocation_delay holds " +
+			"its revocation back until " + c.RevocationHeldUntil.UTC().Format(time.RFC3339))
+	}
+	return resp, nil
 }
 
 func (b *secretsBackend) readNamedOrder(
@@ -365,7 +385,7 @@ func (b *secretsBackend) readNamedOrder(
 	if err != nil || o == nil {
 		return nil, err
 	}
-	return &logical.Response{Data: encodeOrder(o)}, nil
+	return b.shownOrder(ctx, req, o)
 }
 
 func (b *secretsBackend) cancelOrder(

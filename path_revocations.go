@@ -146,7 +146,7 @@ func encodeQueued(q *backend.QueuedRevocation, state string) map[string]any {
 
 // encodeQueueInfo is what the queue says of each of its entries.
 func encodeQueueInfo(q *backend.QueuedRevocation) map[string]any {
-	return map[string]any{
+	info := map[string]any{
 		"reason":       string(q.Reason),
 		"queued_at":    q.QueuedAt.UTC().Format(time.RFC3339),
 		"attempts":     q.Attempts,
@@ -156,6 +156,10 @@ func encodeQueueInfo(q *backend.QueuedRevocation) map[string]any {
 		"ca_order_id":  q.CAOrderID,
 		"blocked":      q.Blocked,
 	}
+	if !q.HeldUntil.IsZero() {
+		info["held_until"] = q.HeldUntil.UTC().Format(time.RFC3339)
+	}
+	return info
 }
 
 const revocationsHelp = `

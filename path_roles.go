@@ -194,6 +194,13 @@ var roleFields = slices.Concat([]binding[backend.Role]{
 			"is revoked. A lease also ends with the token that requested it. Vault keeps the "+
 			"answer, including the private key, in its lease store.",
 		func(r *backend.Role) *bool { return &r.GenerateLease }),
+	seconds("revocation_delay",
+		"How long a certificate stays valid after its last lease has ended. When the same "+
+			"requester sends the same request within that time, it takes the certificate over, "+
+			"with a new lease, instead of buying another: for sign with a CSR of the same key, "+
+			"for issue while the order keeps its private key (reuse_window, delivery_grace). "+
+			"Revoking by request is never delayed. At most 168h; 0 revokes at once.",
+		func(r *backend.Role) *time.Duration { return &r.RevocationDelay }),
 	seconds("ttl",
 		"TTL of leases; the certificate's remaining validity when 0.",
 		func(r *backend.Role) *time.Duration { return &r.TTL }),
@@ -302,7 +309,8 @@ allowed_subject_fields lists the fields that a request may set.
 
 A role with generate_lease revokes its certificates when their leases end. A lease also ends with
 its token: when that expires, is revoked, or reaches its use limit. Clients that never renew
-leases, such as pkiCert templates and Terraform, need a role with generate_lease=false.
+leases, such as pkiCert templates and Terraform, need a role with generate_lease=false. With a
+revocation_delay, a client that comes back in time with the same request gets its certificate again.
 
 The same request from the same requester is one purchase: while its order is in flight, and for
 reuse_window after each answer. A client that replaces a certificate and then revokes the old one

@@ -67,8 +67,15 @@ func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
 	errs := []error{
 		e.Certificates.EndOverdue(ctx, s),
 	}
-	unsent, unseen, err := e.Certificates.Due(ctx, s, passRevocations, passPatience)
-	errs = append(errs, err)
+	var unsent, unseen []host.Job
+	if !e.Account.Paused() || !e.Account.RevokingPaused() {
+		var err error
+		unsent, unseen, err = e.Certificates.Due(ctx, s, passRevocations, passPatience)
+		errs = append(errs, err)
+	}
+	if e.Account.RevokingPaused() {
+		unsent = nil
+	}
 	revoked := e.beginRevoking(ctx, unsent)
 	errs = append(errs, e.passOthers(ctx, s, unseen)...)
 	errs = append(errs, <-revoked...)

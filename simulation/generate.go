@@ -150,7 +150,7 @@ func (d *dice) request() Request {
 	r := Request{
 		Who: pick(d, "ann", "ann", "bob", "tok", "bat"),
 		Role: pick(d, "web", "web", "web", "bare", "bare", "hasty", "hand", "inside", "rekey",
-			"once"),
+			"once", "late"),
 		Name: fmt.Sprintf("n%d", d.names),
 	}
 	if d.IntN(5) == 0 {

@@ -37,10 +37,12 @@ var roles = map[string]map[string]any{
 	"rekey": role(map[string]any{"ttl": "6h", "rekey_orders": true, "allow_reissue": true}),
 	// For clients that replace a certificate and then revoke the one before.
 	"once": role(map[string]any{"ttl": "6h", "reuse_window": "0s"}),
+	// For clients whose tokens end before they come back.
+	"late": role(map[string]any{"ttl": "1h", "revocation_delay": "4h"}),
 }
 
 // seldom are roles that a mount has only if its history uses them.
-var seldom = []string{"once"}
+var seldom = []string{"once", "late"}
 
 var roleNames = slices.DeleteFunc(slices.Sorted(maps.Keys(roles)),
 	func(name string) bool { return slices.Contains(seldom, name) })

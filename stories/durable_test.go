@@ -452,8 +452,8 @@ func TestRevokingAnOrderThatIsRevokedAlreadyIsNoError(t *testing.T) {
 			}
 			return nil
 		}
-		_, err := m.send(call{op: logical.RevokeOperation, path: "issue/web", secret: leased(first)})
-		require.Error(t, err, "the order could not be closed")
+		m.endLease(first) // the order could not be closed, which is no reason for Vault to keep the lease
+		require.Len(t, m.list("certs/revoked"), 1)
 		m.storage.fail = nil
 		m.start()
 		require.Equal(t, "revoked", m.write("revoke/web", map[string]any{"order_id": first.Data["order_id"]}).Data["state"])

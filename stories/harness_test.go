@@ -246,19 +246,43 @@ type countingStorage struct {
 	mu   sync.Mutex
 	puts []string
 	fail func(key string) error // may refuse a write
+	cut  func(key string) error // may refuse a write or a deletion
 }
 
 func (s *countingStorage) Put(ctx context.Context, e *logical.StorageEntry) error {
 	s.mu.Lock()
 	s.puts = append(s.puts, e.Key)
 	fail := s.fail
+	cut := s.cutNow(e.Key)
 	s.mu.Unlock()
+	if cut != nil {
+		return cut
+	}
 	if fail != nil {
 		if err := fail(e.Key); err != nil {
 			return err
 		}
 	}
 	return s.Storage.Put(ctx, e)
+}
+
+// Delete implements [logical.Storage].
+func (s *countingStorage) Delete(ctx context.Context, key string) error {
+	s.mu.Lock()
+	cut := s.cutNow(key)
+	s.mu.Unlock()
+	if cut != nil {
+		return cut
+	}
+	return s.Storage.Delete(ctx, key)
+}
+
+// cutNow asks cut. The caller holds mu.
+func (s *countingStorage) cutNow(key string) error {
+	if s.cut == nil {
+		return nil
+	}
+	return s.cut(key)
 }
 
 // failing has fail look at every write from now on; nil ends that.

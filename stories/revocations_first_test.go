@@ -70,6 +70,45 @@ func TestTheEndOfALeaseReachesTheCAWhileNoOrderCanBeTracked(t *testing.T) {
 	})
 }
 
+// Vault gives a lease up after it could not end it six times. From the moment that the revocation is queued, it ends it.
+func TestTheEndOfALeaseIsQueuedBeforeAnythingElseIsStored(t *testing.T) {
+	for _, prefix := range []string{"cert/", "revoked/"} {
+		t.Run(prefix, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := newMount(t, validated(certinexttest.Live))
+				issued := m.write("issue/web", www)
+				m.storage.cutOff(prefix)
+				_, err := m.send(call{op: logical.RevokeOperation, path: "issue/web", secret: leased(issued)})
+				require.Equal(t, prefix == "cert/", err != nil, "Vault asks again for what could not be stored: %v", err)
+				require.Len(t, m.list("certs/revocation-queue"), 1)
+				m.storage.cutOff("")
+				m.start()
+				m.everyMinute(5)
+				require.Equal(t, 1, m.revokedAtCA())
+				require.Len(t, m.list("certs/revoked"), 1)
+				require.Empty(t, m.list("certs/revocation-queue"))
+			})
+		})
+	}
+	t.Run("the first of two leases", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			m := newMount(t, validated(certinexttest.Live))
+			m.must(call{op: logical.PatchOperation, path: "roles/web", data: map[string]any{"ttl": "1h"}})
+			first, second := m.write("issue/web", www), m.write("issue/web", www)
+			m.storage.cutOff("cert/")
+			_, err := m.send(call{op: logical.RevokeOperation, path: "issue/web", secret: leased(first)})
+			require.Error(t, err, "Vault tries again")
+			m.storage.cutOff("")
+			require.Len(t, m.list("certs/revocation-queue"), 1)
+			m.everyMinute(30)
+			require.Zero(t, m.revokedAtCA(), "the other lease runs")
+			m.endLease(second)
+			m.everyMinute(60)
+			require.Equal(t, 1, m.revokedAtCA(), "when the lease is over of which nobody knows that it has ended")
+		})
+	})
+}
+
 // A process that starts while tracking fails knows nothing of that, and revokes before it finds out.
 func TestAQueueOfRevocationsIsDrainedWhileNoOrderCanBeTracked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

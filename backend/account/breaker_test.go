@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/stretchr/testify/require"
 )
@@ -165,4 +166,42 @@ func TestWhatIsHeldAgainstAnOrder(t *testing.T) {
 	}
 	_, ownFault := busy.after(away, now, now)
 	require.False(t, ownFault, "one that began after the last answer")
+}
+
+func TestOnlyARateLimitPausesRevocationsAndOtherWorkAlike(t *testing.T) {
+	away, limit := &certinext.Error{Status: 503}, &certinext.Error{Status: 429}
+	for name, c := range map[string]struct {
+		err             error
+		times           int
+		byRevocation    bool
+		paused, revokes bool // whether other work, and revocations, pause
+	}{
+		"tracking is down":          {err: away, times: 4, paused: true},
+		"revoking is down":          {err: away, times: 4, byRevocation: true, revokes: true},
+		"a rate limit for an order": {err: limit, times: 1, paused: true, revokes: true},
+		"a rate limit for a revocation": {
+			err: limit, times: 1, byRevocation: true, paused: true, revokes: true,
+		},
+		"three failures of a revocation": {err: away, times: 3, byRevocation: true},
+	} {
+		now := time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
+		acct := New(host.New(host.Options{Now: func() time.Time { return now }}), Options{})
+		for range c.times {
+			if c.byRevocation {
+				acct.ObserveRevoking(c.err, now)
+			} else {
+				acct.Observe(c.err, now)
+			}
+		}
+		require.Equal(t, c.paused, acct.Paused(), name)
+		require.Equal(t, c.revokes, acct.RevokingPaused(), name)
+
+		// Each kind of work finds out for itself that CERTInext answers again.
+		now = now.Add(time.Hour)
+		acct.Observe(nil, now)
+		require.False(t, acct.Breaker.Now().InDoubt(), name)
+		require.Equal(t, c.revokes, acct.Revoking.Now().InDoubt(), name)
+		acct.forgetConnection()
+		require.False(t, acct.Revoking.Now().InDoubt(), name)
+	}
 }

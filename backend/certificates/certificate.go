@@ -45,6 +45,9 @@ type Certificate struct {
 	ReissueOf string
 	// RevocationQueued is set while a revocation is queued that CERTInext has not confirmed yet.
 	RevocationQueued bool
+	// RevocationHeldUntil is until when the role's revocation_delay holds the revocation back that
+	// follows from the end of the last lease; zero when it does not.
+	RevocationHeldUntil time.Time
 	// Held is why the certificate is not handed over until an operator releases it; empty for most.
 	Held []string
 	// Remarks are what is noteworthy about the certificate, and no reason to hold it.
@@ -95,6 +98,14 @@ type Entry struct {
 	// certificate is revoked (ADR 0004).
 	Leases map[string]time.Time `json:"leases,omitempty"`
 
+	// RevocationDelay is for how long the end of the last lease does not revoke the certificate
+	// yet: the role's at the latest answer with a lease. Fingerprint is that of its request, by
+	// which it is taken over meanwhile; empty when no request may. TakenOver is the latest lease by
+	// which that was done.
+	RevocationDelay time.Duration `json:"revocation_delay,omitempty"`
+	Fingerprint     string        `json:"fingerprint,omitempty"`
+	TakenOver       string        `json:"taken_over,omitempty"`
+
 	// Revocation is nil until CERTInext has confirmed one.
 	Revocation *Revocation `json:"revocation,omitempty"`
 
@@ -131,7 +142,7 @@ type Revocation struct {
 // Key returns the storage key of the entry.
 func (c *Entry) Key() string { return Prefix + c.Serial }
 
-// View returns the certificate as clients may see it. RevocationQueued is not set.
+// View returns the certificate as clients may see it. What is queued is not set.
 func (c *Entry) View() *Certificate {
 	v := &Certificate{
 		Serial:    strings.ReplaceAll(c.Serial, "-", ":"),
@@ -243,6 +254,9 @@ func (keeper *Keeper) Certificate(
 		return nil, err
 	}
 	v.RevocationQueued = queued != nil && c.Revocation == nil && queued.Due
+	if queued.isHeldBack() && c.Revocation == nil {
+		v.RevocationHeldUntil = queued.HeldUntil
+	}
 	return v, nil
 }
 

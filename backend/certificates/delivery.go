@@ -81,6 +81,14 @@ func (d *Delivery) WithAnswer(now time.Time) *Delivery {
 	}
 }
 
+// Anew returns d with one more answer, given by this process, from which the reuse window counts as
+// from a first one (ADR 0028).
+func (d *Delivery) Anew(now time.Time) *Delivery {
+	again := d.WithAnswer(now)
+	again.At, again.Last, again.first = now, now, 0
+	return again
+}
+
 // WithoutAnswer returns d without one answer, which did not reach its client (ADR 0010). It returns
 // nil when that was the only one.
 func (d *Delivery) WithoutAnswer() *Delivery {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
@@ -166,17 +167,22 @@ type LeaseEnd struct {
 
 // ReleaseLease ends a lease. When it was the certificate's last one, the certificate is revoked at
 // CERTInext; while that fails, the revocation stays in the stored queue. An error means that
-// storage failed: CERTInext never makes a lease irrevocable for Vault (ADR 0004).
+// storage failed before the end was stored; the revocation may be queued even then. Nothing that
+// follows makes a lease irrevocable for Vault (ADR 0004).
 func (keeper *Keeper) ReleaseLease(ctx context.Context, s logical.Storage, l LeaseEnd) error {
 	v, err := keeper.queueLeaseEnd(ctx, s, l)
-	if err != nil || v == nil || v.q.Next.After(keeper.Now()) {
+	if err != nil || v == nil {
 		return err
 	}
-	return keeper.revokeAfterLastLease(ctx, s, v)
+	if err := keeper.revokeAfterLastLease(ctx, s, v); err != nil {
+		keeper.Log.Warn("the revocation after the end of a lease could not be tried at once; "+
+			"it is queued", "serial", v.cert.View().Serial, "error", err)
+	}
+	return nil
 }
 
-// queueLeaseEnd stores that a lease has ended, and queues the revocation that follows from it. It
-// returns nil when CERTInext need not be asked now.
+// queueLeaseEnd stores that a lease has ended, after it has queued the revocation that follows from
+// it. It returns nil when CERTInext need not be asked now.
 func (keeper *Keeper) queueLeaseEnd(
 	ctx context.Context, s logical.Storage, l LeaseEnd,
 ) (*pendingRevocation, error) {
@@ -190,7 +196,7 @@ func (keeper *Keeper) queueLeaseEnd(
 		return nil, err // without an entry there is no order number to revoke the certificate by
 	}
 	if c.Revocation != nil || keeper.hasExpired(c) {
-		return nil, nil
+		return nil, keeper.unmark(ctx, s, c)
 	}
 	due, known := c.Leases[l.ID]
 	if !known && c.Delivery == nil {
@@ -202,51 +208,71 @@ func (keeper *Keeper) queueLeaseEnd(
 		return nil, err
 	}
 	now, certain := keeper.Account.Time()
-	byClockAlone := known && !certain && !now.Before(due)
-	if !byClockAlone && known { // otherwise the lease counts until the clock is known to be right
+	e := leaseEnd{known: known, byClockAlone: known && !certain && !now.Before(due)}
+	if known && !e.byClockAlone { // otherwise it counts until the clock is known to be right
 		delete(c.Leases, l.ID)
+	}
+	e.last = keeper.leasesOver(c)
+	q := e.queue(c, before, now, keeper.Account.Revoking.Now())
+	if q != nil {
+		if err := keeper.enqueue(ctx, s, c, q); err != nil {
+			return nil, err
+		}
+	}
+	if known && !e.byClockAlone {
 		if err := keeper.Put(context.WithoutCancel(ctx), s, c); err != nil {
 			return nil, err
 		}
 	}
-	if before != nil && before.Due { // the revocation is queued already, with a reason of its own
-		over := !byClockAlone && keeper.leasesOver(c)
+	if q == nil || !q.Due || (before != nil && before.Due) || q.Next.After(now) {
+		return nil, nil
+	}
+	return &pendingRevocation{cert: c, q: q}, nil
+}
+
+// A leaseEnd is what Vault has told of the end of a lease.
+type leaseEnd struct {
+	known bool // the certificate had the lease
+	// byClockAlone is set when the lease is over by a clock that is unknown or in doubt.
+	byClockAlone bool
+	last         bool // no other lease is left
+}
+
+// queue returns what is in the queue of revocations after the end of a lease on c; nil when nothing
+// changes there. before is what was there.
+func (e leaseEnd) queue(c *Entry, before *Queued, now time.Time, p account.Pause) *Queued {
+	over := e.last && !e.byClockAlone
+	if before != nil && before.Due { // it is queued already, with a reason of its own
 		if before.Waiting && (before.LeaseOver || !over) {
-			return nil, nil
+			return nil
 		}
-		before.Waiting, before.LeaseOver = true, before.LeaseOver || over
-		return nil, keeper.Enqueue(ctx, s, before)
-	}
-	if c.deliveredWithoutLease() {
-		return nil, nil // a client received it without a lease, and may use it until it expires
-	}
-	q := &Queued{
-		Version: 1, Serial: l.Serial, Reason: DefaultReason, Note: leaseEndedNote, QueuedAt: now,
+		q := *before
+		q.Waiting, q.LeaseOver = true, before.LeaseOver || over
+		return &q
 	}
 	switch {
-	case byClockAlone:
-		// Every pass looks at it until the clock is known to be right.
-		return nil, keeper.Enqueue(ctx, s, q)
-	case !keeper.leasesOver(c):
+	case c.deliveredWithoutLease():
+		return nil // a client received it without a lease, and may use it until it expires
+	case before.isHeldBack() && !e.known:
+		return nil // Vault tells once more what it has told before
+	}
+	q := &Queued{
+		Version: 1, Serial: c.Serial, Reason: DefaultReason, Note: leaseEndedNote, QueuedAt: now,
+	}
+	switch {
+	case e.byClockAlone:
+		return q // every pass looks at it until the clock is known to be right
+	case !over:
 		// Vault never ends a lease whose answer was lost. So the certificate is revoked when the
 		// last known lease would have ended, by a clock that is known to be right.
-		if last := LastLease(c.Leases, now); !last.IsZero() {
-			q.Next = last
-		}
-		return nil, keeper.Enqueue(ctx, s, q)
+		q.Next = LastLease(c.Leases, now)
+		return q
 	}
-	q.Due, q.LeaseOver, q.Next = true, true, now
-	if p := keeper.Account.Revoking.Now(); p.Until.After(now) {
+	q = c.afterLastLease(now, now)
+	if q.Due && p.Until.After(now) {
 		q.Next, q.LastError = p.Until, "not asked yet: "+p.Why
 	}
-	if err := keeper.Enqueue(ctx, s, q); err != nil {
-		return nil, err
-	}
-	v := &pendingRevocation{cert: c, q: q}
-	if done, err := keeper.settleLocally(ctx, s, v); err != nil || done != nil {
-		return nil, err
-	}
-	return v, nil
+	return q
 }
 
 // revokeAfterLastLease asks CERTInext for the revocation, or leaves that to the background pass
@@ -263,8 +289,34 @@ func (keeper *Keeper) revokeAfterLastLease(
 	}
 	ctx, cancel := context.WithTimeout(ctx, leaseEndTimeout)
 	defer cancel()
+	if settled, err := keeper.settleQueued(ctx, s, v); err != nil || settled {
+		return err
+	}
 	_, err := keeper.attempt(ctx, s, v)
 	return err
+}
+
+// settleQueued is settleLocally for a caller that does not hold the certificate's lock. What has
+// become of certificate and revocation since goes into v.
+func (keeper *Keeper) settleQueued(
+	ctx context.Context, s logical.Storage, v *pendingRevocation,
+) (settled bool, err error) {
+	unlock, err := keeper.Lock(ctx, v.cert.Serial)
+	if err != nil {
+		return false, err
+	}
+	defer unlock()
+	c, err := Read(ctx, s, v.cert.Serial)
+	if err != nil || c == nil {
+		return true, err
+	}
+	q, err := store.Get[Queued](ctx, s, RevocationPrefix+c.Serial)
+	if err != nil || q == nil || !q.Due {
+		return true, err
+	}
+	v.cert, v.q = c, q
+	done, err := keeper.settleLocally(ctx, s, v)
+	return done != nil, err
 }
 
 // deliveredWithoutLease reports whether one of the certificate's answers had no lease. The client

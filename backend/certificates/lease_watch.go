@@ -161,8 +161,5 @@ func (keeper *Keeper) EndUnstored(ctx context.Context, s logical.Storage, c *Ent
 	}
 	keeper.Log.Warn("a lease is over, and Vault has not ended it: its certificate will be revoked",
 		"serial", c.View().Serial, "due", last)
-	return keeper.Enqueue(ctx, s, &Queued{
-		Version: 1, Serial: c.Serial, Reason: DefaultReason, Note: leaseEndedNote,
-		QueuedAt: now, Due: true, LeaseOver: true, Next: now,
-	})
+	return keeper.enqueue(ctx, s, c, c.afterLastLease(last, now))
 }

@@ -74,7 +74,7 @@ func (keeper *Keeper) settleReissued(
 	if err := keeper.Put(ctx, s, c); err != nil {
 		return true, err
 	}
-	return true, keeper.dequeue(ctx, s, c.Serial)
+	return true, keeper.leaveQueue(ctx, s, c)
 }
 
 // queueNewer queues the revocation of the certificates that have replaced c, which CERTInext has

@@ -60,6 +60,9 @@ type Queued struct {
 	// Held is set while a certificate that this one has replaced is in use: CERTInext would revoke
 	// both (ADR 0013).
 	Held bool `json:"held,omitempty"`
+	// HeldUntil is until when the role's revocation_delay holds back a revocation that is not due;
+	// zero when it does not.
+	HeldUntil time.Time `json:"held_until,omitzero"`
 
 	interactive bool // a client waits for CERTInext's answer
 }
@@ -73,6 +76,7 @@ type QueuedRevocation struct {
 	QueuedAt  time.Time
 	Attempts  int       // failures that were this certificate's own fault
 	Next      time.Time // when CERTInext is asked next
+	HeldUntil time.Time // see [Certificate.RevocationHeldUntil]
 	LastError string
 	Note      string
 
@@ -162,6 +166,7 @@ func (q *Queued) merge(before *Queued) {
 		return
 	}
 	q.Waiting = before.Waiting || !before.Due
+	q.HeldUntil = before.HeldUntil
 	if !before.Due {
 		return
 	}
@@ -181,7 +186,7 @@ func (q *Queued) merge(before *Queued) {
 // isDue reports whether it is time for the next attempt. A time that is further away than any
 // failure could have set it was set by a clock that was ahead and has been corrected since.
 func (q *Queued) isDue(now time.Time) bool {
-	return !q.Next.After(now) ||
+	return !q.Next.After(now) || (q.isHeldBack() && q.QueuedAt.After(now)) ||
 		(q.Due && q.Next.After(now.Add(longestRefusalDelay+account.LongestHint)))
 }
 
@@ -285,13 +290,16 @@ func (keeper *Keeper) takeDue(
 			return nil, nil // only the clock says that the last lease is over, and it may be wrong
 		}
 		if last := LastLease(c.Leases, now); !last.IsZero() {
-			q.Next = last // renewed meanwhile
+			q.Next, q.HeldUntil = last, time.Time{} // renewed, or taken over, meanwhile
 			return nil, keeper.Enqueue(ctx, s, q)
 		}
 		if c.deliveredWithoutLease() {
-			return nil, keeper.dequeue(ctx, s, serial) // a client may use it until it expires
+			return nil, keeper.leaveQueue(ctx, s, c) // a client may use it until it expires
 		}
-		q.Due, q.LeaseOver = true, true
+		if c.holdBack(q, now) {
+			return nil, keeper.enqueue(ctx, s, c, q)
+		}
+		q.Due, q.LeaseOver, q.HeldUntil = true, true, time.Time{}
 	}
 	v := &pendingRevocation{cert: c, q: q}
 	if done, err := keeper.settleLocally(ctx, s, v); err != nil || done != nil {
@@ -332,6 +340,8 @@ func (keeper *Keeper) withdrawRequest(ctx context.Context, s logical.Storage, c 
 	now := keeper.Now()
 	last := LastLease(c.Leases, now)
 	switch {
+	case !q.HeldUntil.IsZero(): // as it was before anybody asked
+		q.Due, q.Next = false, q.HeldUntil
 	case q.LeaseOver, q.Waiting && keeper.leasesOver(c):
 		q.LeaseOver = true
 		q.Next = now.Add(host.PassDelay(0))
@@ -339,7 +349,7 @@ func (keeper *Keeper) withdrawRequest(ctx context.Context, s logical.Storage, c 
 		q.Due = false
 		q.Next = last
 	default:
-		return keeper.dequeue(ctx, s, c.Serial)
+		return keeper.leaveQueue(ctx, s, c)
 	}
 	q.Reason, q.Note = DefaultReason, leaseEndedNote
 	q.ByRequest, q.Requests = false, 0

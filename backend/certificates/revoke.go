@@ -262,10 +262,10 @@ func (keeper *Keeper) settleLocally(
 	switch {
 	case c.Revocation != nil:
 		out.At, out.Reason = c.Revocation.At, c.Revocation.Reason
-		return out, keeper.dequeue(ctx, s, c.Serial)
+		return out, keeper.leaveQueue(ctx, s, c)
 	case keeper.hasExpired(c):
 		out.Expired = true
-		return out, keeper.dequeue(ctx, s, c.Serial)
+		return out, keeper.leaveQueue(ctx, s, c)
 	}
 	if kept, err := keeper.settleReissued(ctx, s, c, v.q, out); kept || err != nil {
 		return out, err
@@ -328,7 +328,7 @@ func (keeper *Keeper) attempt(
 	switch {
 	case c.Revocation != nil: // recorded by another request or pass meanwhile
 		out.At, out.Reason = c.Revocation.At, c.Revocation.Reason
-		return out, keeper.dequeue(ctx, s, c.Serial)
+		return out, keeper.leaveQueue(ctx, s, c)
 	case err == nil:
 		out.At, out.Reason = now, sent
 		return out, keeper.RecordRevocation(ctx, s, c, now, sent)
@@ -510,7 +510,7 @@ func (keeper *Keeper) recordOne(
 	if err := keeper.Put(ctx, s, c); err != nil {
 		return err
 	}
-	if err := keeper.dequeue(ctx, s, c.Serial); err != nil {
+	if err := keeper.leaveQueue(ctx, s, c); err != nil {
 		return err
 	}
 	return keeper.Origin.FinishRevoked(ctx, s, c)

@@ -42,16 +42,20 @@ func storedV2() map[string]any {
 	cert.Judged, cert.Held, cert.Remarks, cert.ReleasedAt = true, []string{"h"}, []string{"r"}, at
 	cert.ReissueRefused = true
 	cert.RevocationEnded = at
+	cert.RequestorEmail = "platform@example.com"
+	cert.RevocationDelay, cert.Fingerprint, cert.TakenOver = time.Hour, "f", "l"
 	queued := all["revocation"].(*Queued)
 	queued.SentAt = at
 	queued.Requests = 1
 	queued.LeaseOver = true
 	queued.Waiting = true
 	queued.Held = true
+	queued.HeldUntil = at
 	return map[string]any{
 		"certificate": cert,
 		"revocation":  queued,
 		"lease":       &LeaseWatch{Version: 1},
+		"held-back":   &HeldBackMark{Version: 1},
 		"compromised": &compromisedKey{Version: 1, Serial: "0a-1b", At: at},
 	}
 }

@@ -83,11 +83,15 @@ func (keeper *Keeper) QueuedFor(
 // view describes q, the queued revocation of the certificate with the given serial number (with
 // dashes), to the Vault paths, without what the certificate's entry says.
 func (q *Queued) view(serial string) QueuedRevocation {
-	return QueuedRevocation{
+	v := QueuedRevocation{
 		Serial: strings.ReplaceAll(serial, "-", ":"), Described: true, Reason: q.Reason,
 		Note: q.Note, QueuedAt: q.QueuedAt, Attempts: q.Attempts, Next: q.Next,
 		LastError: q.LastError,
 	}
+	if q.isHeldBack() {
+		v.HeldUntil = q.HeldUntil
+	}
+	return v
 }
 
 // EndQueued takes a blocked revocation out of the queue because an operator says so, and returns it

@@ -104,8 +104,11 @@ type Role struct {
 	RevokeUnclaimed bool
 
 	GenerateLease bool
-	TTL           time.Duration // of the lease; the certificate's remaining life when zero
-	MaxTTL        time.Duration // of the lease; only the mount's bound when zero
+	// RevocationDelay is for how long after the end of the last lease the certificate is not
+	// revoked yet, so that the same request takes it over (ADR 0028).
+	RevocationDelay time.Duration
+	TTL             time.Duration // of the lease; the certificate's remaining life when zero
+	MaxTTL          time.Duration // of the lease; only the mount's bound when zero
 }
 
 // NewRole returns a role with the default of every field but its name.
@@ -230,6 +233,14 @@ func (r *Role) Warnings(cfg *account.Config) []string {
 		out = append(out, fmt.Sprintf("allowed_domains: %s allows nothing until "+
 			"allow_bare_domains, for itself, or allow_subdomains, for what is below, is set",
 			strings.Join(idle, ", ")))
+	}
+	switch {
+	case r.RevocationDelay > 0 && r.GenerateLease:
+		out = append(out, "revocation_delay is on: for "+r.RevocationDelay.String()+" after its "+
+			"last lease has ended, a certificate stays valid. What is queued when the mount is "+
+			"disabled is lost with its storage, and never revoked")
+	case r.RevocationDelay > 0:
+		out = append(out, "revocation_delay has no effect: the role generates no leases")
 	}
 	if r.Family == certinext.FamilySignature && !r.Attested {
 		out = append(out, "attested is off: CERTInext documents that it accepts a document "+
@@ -368,11 +379,17 @@ func (r *Role) validateTimes() error {
 		return fault.BadField("ttl", "must not be negative")
 	case r.MaxTTL < 0:
 		return fault.BadField("max_ttl", "must not be negative")
+	case r.RevocationDelay < 0 || r.RevocationDelay > longestRevocationDelay:
+		return fault.BadField("revocation_delay", "must be between 0s, for none, and %dh",
+			int(longestRevocationDelay.Hours()))
 	case r.MaxTTL > 0 && r.TTL > r.MaxTTL:
 		return fault.BadField("ttl", "is longer than max_ttl")
 	}
 	return nil
 }
+
+// longestRevocationDelay is how long a certificate that nobody has a lease on stays valid at most.
+const longestRevocationDelay = 7 * 24 * time.Hour
 
 // EffectiveReuseWindow returns ReuseWindow, or DeliveryGrace when it is nil.
 func (r *Role) EffectiveReuseWindow() time.Duration {

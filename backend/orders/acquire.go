@@ -74,6 +74,9 @@ func (w *caller) acquireOrder(ctx context.Context) (h *heldOrder, rekey bool, er
 		if h, err = w.findSame(ctx); err != nil || h != nil {
 			return h, false, err
 		}
+		if h, err = w.takeOver(ctx); err != nil || h != nil {
+			return h, false, err
+		}
 		if h, rekey, err = w.findRekeyable(ctx); err != nil || h != nil {
 			return h, rekey, err
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
+	"github.com/hashicorp/vault/sdk/logical"
 )
 
 // keepUndelivered stores a certificate that is not handed over now, and that its order is issued.
@@ -140,7 +141,7 @@ func (h *heldOrder) deliver(
 	ctx context.Context, w *caller, c *certificates.Entry, blind bool,
 ) result {
 	o := h.entry
-	due, err := h.journal.Certificates.RevocationDue(ctx, h.storage, c)
+	ends, err := endingOf(ctx, h.journal.Certificates, h.storage, c)
 	err = errors.Join(err, h.journal.Certificates.Chains.Load(ctx, h.storage, c))
 	if err = errors.Join(err, h.judgeStored(c)); err != nil {
 		return result{err: err}
@@ -149,9 +150,9 @@ func (h *heldOrder) deliver(
 	_, seen := h.journal.Account.ClockSkew()
 	now, certain := h.journal.Account.Time()
 	inDoubt := !certain && (seen || blind)
-	verdict, why := handoverTo(c, o, w, due, now, inDoubt)
+	verdict, why := handoverTo(c, o, w, ends, now, inDoubt)
 	if !seen && !blind {
-		if by, _ := handoverTo(c, o, w, due, now, true); by != verdict {
+		if by, _ := handoverTo(c, o, w, ends, now, true); by != verdict {
 			return result{err: account.ErrClockUnknown}
 		}
 	}
@@ -176,8 +177,7 @@ func (h *heldOrder) deliver(
 		PrivateKey: o.PrivateKey, PrivateKeyType: o.Placement.KeyType,
 		Warnings: slices.Clone(c.Remarks),
 	}
-	c.Delivery = c.Delivery.WithAnswer(now)
-	err = w.addLease(c, issued, now)
+	err = w.answer(c, o, issued, ends == endHeldBack, now)
 	if err == nil {
 		err = h.journal.Certificates.Put(context.WithoutCancel(ctx), h.storage, c)
 	}
@@ -185,6 +185,9 @@ func (h *heldOrder) deliver(
 	if err != nil { // it may have been stored all the same
 		h.undoDelivery(ctx, r)
 		return result{err: fmt.Errorf("order %s: %w", o.ID, err)}
+	}
+	if ends == endHeldBack {
+		h.journal.Certificates.TakenOver(ctx, h.storage, c)
 	}
 	c.Delivery.Answered(h.journal.Now(), h.journal.answers.Add(1))
 	h.journal.Certificates.Chains.Remember(c.Chain)
@@ -197,6 +200,47 @@ func (h *heldOrder) deliver(
 	}
 	h.rememberDelivery(c)
 	return r
+}
+
+// answer adds to a certificate, and to the answer that holds it, that it is handed over. A
+// certificate that is taken over after its last lease has ended is handed over as if for the first
+// time, unless the engine has its key, which rests no longer for that.
+func (w *caller) answer(
+	c *certificates.Entry, o *orderEntry, issued *Issued, takesOver bool, now time.Time,
+) error {
+	if takesOver && o.PrivateKey == "" {
+		c.Delivery = c.Delivery.Anew(now)
+	} else {
+		c.Delivery = c.Delivery.WithAnswer(now)
+	}
+	if err := w.addLease(c, issued, now); err != nil || issued.Lease == nil {
+		return err
+	}
+	c.RevocationDelay, c.Fingerprint = w.role.RevocationDelay, ""
+	if c.RevocationDelay > 0 && o.RequestID == "" {
+		c.Fingerprint = o.Fingerprint
+		if w.plan != nil {
+			c.Fingerprint = w.plan.Identity
+		}
+	}
+	if takesOver {
+		c.TakenOver = issued.Lease.ID
+	}
+	return nil
+}
+
+// storeUndone stores a certificate after the answer with a lease, which is nil when it had none,
+// was undone. The revocation that was withdrawn for the answer's sake is queued again before that.
+func storeUndone(
+	ctx context.Context, keeper *certificates.Keeper, s logical.Storage, c *certificates.Entry,
+	l *certificates.Lease,
+) error {
+	if l != nil {
+		if err := keeper.GivenBack(ctx, s, c, l.ID); err != nil {
+			return err
+		}
+	}
+	return keeper.Put(context.WithoutCancel(ctx), s, c)
 }
 
 // rememberDelivery tells the registry which answers held the certificate, and when the background
@@ -293,7 +337,7 @@ func (h *heldOrder) undoDelivery(ctx context.Context, r result) {
 		delete(c.Leases, r.issued.Lease.ID)
 	}
 	c.Delivery = c.Delivery.WithoutAnswer()
-	err := h.journal.Certificates.Put(context.WithoutCancel(ctx), h.storage, c)
+	err := storeUndone(ctx, h.journal.Certificates, h.storage, c, r.issued.Lease)
 	if err != nil {
 		h.warnNotUndone(err)
 	}

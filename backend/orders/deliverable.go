@@ -4,10 +4,12 @@
 package orders
 
 import (
+	"context"
 	"fmt"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
+	"github.com/hashicorp/vault/sdk/logical"
 )
 
 // A handover is whether a stored certificate is handed over to a request.
@@ -30,6 +32,29 @@ const (
 	isUnclaimed   // nobody has fetched it within the order's pickup window
 	wasDelivered  // and its key was kept for long enough
 )
+
+// An ending is what the queue of revocations has for a certificate.
+type ending int
+
+const (
+	endNone     ending = iota
+	endHeldBack        // its last lease has ended, and revocation_delay is not over (ADR 0028)
+	endDue             // it is to be revoked, whoever asks for it
+)
+
+// endingOf returns what is queued for a certificate. The caller holds its lock.
+func endingOf(
+	ctx context.Context, keeper *certificates.Keeper, s logical.Storage, c *certificates.Entry,
+) (ending, error) {
+	if due, err := keeper.RevocationDue(ctx, s, c); due || err != nil {
+		return endDue, err
+	}
+	until, err := keeper.HeldUntil(ctx, s, c)
+	if err != nil || until.IsZero() {
+		return endNone, err
+	}
+	return endHeldBack, nil
+}
 
 // isOver reports whether no request gets the certificate any more.
 func (h handover) isOver() bool { return h >= isRevoked }
@@ -62,16 +87,16 @@ func (o *orderEntry) ended() State {
 }
 
 // handoverTo decides whether c, the certificate of order o, is handed over to w, which is nil for
-// the background pass. toBeRevoked is set when a revocation of c is queued. inDoubt is set when
-// our clock and CERTInext's differ too much for ours to decide anything that cannot be undone
-// (ADR 0022). why tells a request the reason when it does not get the certificate.
+// the background pass. ends is what is queued for c. inDoubt is set when our clock and CERTInext's
+// differ too much for ours to decide anything that cannot be undone (ADR 0022). why tells a request
+// the reason when it does not get the certificate.
 func handoverTo(
-	c *certificates.Entry, o *orderEntry, w *caller, toBeRevoked bool, now time.Time, inDoubt bool,
+	c *certificates.Entry, o *orderEntry, w *caller, ends ending, now time.Time, inDoubt bool,
 ) (h handover, why string) {
 	switch {
 	case c.Revocation != nil:
 		return isRevoked, "it is revoked"
-	case toBeRevoked:
+	case ends == endDue:
 		return isToBeRevoked, "it is to be revoked"
 	}
 	if !c.NotAfter.After(now) {
@@ -86,6 +111,10 @@ func handoverTo(
 		return isDeliverable, ""
 	case w != nil && w.wasWaiting(c.Delivery):
 		return isDeliverable, ""
+	case w != nil && ends == endHeldBack && !w.forced():
+		return isDeliverable, "" // it is taken over
+	case w == nil && ends == endHeldBack && o.Reopened:
+		return isDeliverable, "" // whoever had it opened again may collect it
 	case now.After(c.Delivery.Until(o.keyLife())) && !inDoubt:
 		return wasDelivered, "it was handed over before"
 	case w != nil && !w.named() && !w.mayReuse(c.Delivery, now, inDoubt):

@@ -81,7 +81,7 @@ func (h *heldOrder) closeOrder(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
 	o := h.entry
 	o.PrivateKey = ""
-	o.Needs = nil
+	o.Needs, o.Reopened = nil, false
 	o.Placement.Subject = o.Placement.Subject.Forget()
 	o.closing, o.dirty = true, true
 	err := h.indexNumber(ctx)

@@ -124,7 +124,13 @@ func (h *heldOrder) readEntry(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if closed != nil { // a crash or a fault of storage came between the two writes of closeOrder
+	switch { // a crash or a fault of storage came between the two writes of one of these:
+	case closed != nil && o.Reopened: // storeReopened, or closeOrder, which is done again
+		err = store.Delete(context.WithoutCancel(ctx), h.storage, closed.closedKey())
+		if err != nil {
+			return err
+		}
+	case closed != nil: // closeOrder
 		return store.Delete(context.WithoutCancel(ctx), h.storage, closed.openKey())
 	}
 	o.fresh = t.unsent

@@ -178,6 +178,8 @@ type orderEntry struct {
 	// Pickup and RevokeUnclaimed are the role's when the order was made.
 	Pickup          time.Duration `json:"pickup"` // nanoseconds
 	RevokeUnclaimed bool          `json:"revoke_unclaimed,omitempty"`
+	// Reopened is set in an open order that was closed before, whose closed record it replaces.
+	Reopened bool `json:"reopened,omitempty"`
 	// Renews is the serial number, with dashes, of the certificate that the order's is to succeed.
 	Renews string `json:"renews,omitempty"`
 	// Reissue is set when the order is for another certificate within an issued order of

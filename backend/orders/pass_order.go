@@ -162,12 +162,12 @@ func (h *heldOrder) tendIssuedOnce(ctx context.Context, serial string) error {
 	if c == nil {
 		return fmt.Errorf("order %s: its certificate %s is not stored", h.id, serial)
 	}
-	due, err := h.journal.Certificates.RevocationDue(ctx, h.storage, c)
+	ends, err := endingOf(ctx, h.journal.Certificates, h.storage, c)
 	if err != nil {
 		return err
 	}
 	h.journal.registry.recall(h.id, c)
-	if stranded && c.Delivery != nil && c.Revocation == nil && !due {
+	if stranded && c.Delivery != nil && c.Revocation == nil && ends != endDue {
 		// CERTInext may never tell its time. What has passed in this process needs no clock.
 		quiet := h.journal.registry.quietFor(h.id, c.Delivery.Latest(), h.journal.Steady())
 		if quiet > h.entry.keyLife() {
@@ -176,8 +176,8 @@ func (h *heldOrder) tendIssuedOnce(ctx context.Context, serial string) error {
 	}
 	_, seen := h.journal.Account.ClockSkew()
 	now, certain := h.journal.Account.Time()
-	if verdict, _ := handoverTo(c, h.entry, nil, due, now, !certain && seen); verdict.isOver() {
-		if !seen && !due && c.Revocation == nil {
+	if verdict, _ := handoverTo(c, h.entry, nil, ends, now, !certain && seen); verdict.isOver() {
+		if !seen && ends != endDue && c.Revocation == nil {
 			return account.ErrClockUnknown
 		}
 		return h.finish(ctx, c, verdict)

@@ -80,6 +80,7 @@ func storedV2() map[string]any {
 	order.Held = true
 	order.DraftRequestID = "2000000002"
 	order.CAAForbids = []string{"www.example.com"}
+	order.Reopened = true
 	return all
 }
 

@@ -63,6 +63,7 @@ type stored struct {
 	GenerateLease   bool                `json:"generate_lease"`
 	TTL             time.Duration       `json:"ttl,omitempty"`     // nanoseconds
 	MaxTTL          time.Duration       `json:"max_ttl,omitempty"` // nanoseconds
+	RevocationDelay time.Duration       `json:"revocation_delay,omitempty"`
 }
 
 // newStored returns the stored form of r.
@@ -91,6 +92,7 @@ func newStored(r *issuing.Role) *stored {
 		DeliveryGrace: r.DeliveryGrace, ReuseWindow: r.ReuseWindow,
 		PickupWindow: r.PickupWindow, RevokeUnclaimed: r.RevokeUnclaimed,
 		GenerateLease: r.GenerateLease, TTL: r.TTL, MaxTTL: r.MaxTTL,
+		RevocationDelay: r.RevocationDelay,
 	}
 }
 
@@ -124,5 +126,6 @@ func (s *stored) role(name string) *issuing.Role {
 		DeliveryGrace: s.DeliveryGrace, ReuseWindow: s.ReuseWindow,
 		PickupWindow: s.PickupWindow, RevokeUnclaimed: s.RevokeUnclaimed,
 		GenerateLease: s.GenerateLease, TTL: s.TTL, MaxTTL: s.MaxTTL,
+		RevocationDelay: s.RevocationDelay,
 	}
 }

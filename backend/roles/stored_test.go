@@ -61,6 +61,7 @@ func storedV2() map[string]any {
 	role.ReuseWindow = &window
 	role.OrderAccess = issuing.AccessRequester
 	role.ConsentOrg = "4000001"
+	role.RevocationDelay = 2 * time.Hour
 	return all
 }
 

@@ -76,8 +76,8 @@ var mutants = []Mutant{
 	{
 		Name: "a certificate that is to be revoked is handed over",
 		File: "backend/orders/deliverable.go",
-		Old:  "case toBeRevoked:\n",
-		New:  "case toBeRevoked && w == nil:\n",
+		Old:  "case ends == endDue:\n",
+		New:  "case ends == endDue && w == nil:\n",
 		Like: "reuse that ignores a revocation",
 	},
 	{
@@ -269,8 +269,8 @@ var mutants = []Mutant{
 	{
 		Name: "an order whose certificate was handed over is never closed",
 		File: "backend/orders/pass_order.go",
-		Old:  "due, now, !certain && seen); verdict.isOver() {",
-		New:  "due, now, !certain && seen); verdict.isOver() && c.Delivery == nil {",
+		Old:  "ends, now, !certain && seen); verdict.isOver() {",
+		New:  "ends, now, !certain && seen); verdict.isOver() && c.Delivery == nil {",
 		Like: "an erasure that is skipped",
 	},
 
@@ -297,11 +297,11 @@ var mutants = []Mutant{
 		Like: "a check that is left out",
 	},
 	{
-		Name: "the end of the last lease is queued only when CERTInext has failed",
+		Name: "the end of the last lease queues nothing",
 		File: "backend/certificates/lease.go",
-		Old:  "if err := keeper.Enqueue(ctx, s, q); err != nil {\n\t\treturn nil, err\n\t}\n\tv := &pendingRevocation{cert: c, q: q}\n",
-		New:  "v := &pendingRevocation{cert: c, q: q}\n",
-		Like: "a write that is moved: the queue after CERTInext instead of before",
+		Old:  "if q != nil {\n\t\tif err := keeper.enqueue(",
+		New:  "if q != nil && !q.Due {\n\t\tif err := keeper.enqueue(",
+		Like: "a write that is left out",
 	},
 	{
 		Name: "a revocation is believed unseen",
