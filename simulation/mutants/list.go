@@ -350,8 +350,8 @@ var mutants = []Mutant{
 	{
 		Name: "a certificate is revoked in whatever account the config names",
 		File: "backend/certificates/revoke.go",
-		Old:  "if c.Account != \"\" && !account.SameAccount(c.Account, cfg.Account()) {",
-		New:  "if c.Account != \"\" && cfg.Account() == \"\" {",
+		Old:  "if err == nil && c.Account != \"\" && !account.SameAccount(c.Account, cfg.Account()) {",
+		New:  "if err == nil && c.Account != \"\" && cfg.Account() == \"\" {",
 		Like: "a check that is left out",
 	},
 	{
