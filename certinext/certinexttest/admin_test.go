@@ -85,7 +85,9 @@ func TestAdminFaults(t *testing.T) {
 
 func TestAdminKnobs(t *testing.T) {
 	r, admin := adminRig(t, verified(certinexttest.Live))
-	v := admin.post("/knobs", m{"issueDelay": "1h", "pemLag": "2s", "certificateLifetime": "3h", "domainValidity": "4h", "chainOrder": "absent", "dcvShape": "doc2"}).must(200)
+	v := admin.post("/knobs", m{"issueDelay": "1h", "pemLag": "2s", "certificateLifetime": "3h", "domainValidity": "4h", "chainOrder": "absent", "dcvShape": "doc2", "reportOrder": "oldest-first", "reportPageSize": 7}).must(200)
+	require.Equal(t, "oldest-first", v["reportOrder"])
+	require.InDelta(t, 7, v["reportPageSize"], 0)
 	require.Equal(t, "1h0m0s", v["issueDelay"])
 	require.Equal(t, "4h0m0s", v["domainValidity"])
 	require.Equal(t, v, admin.get("/knobs").must(200))

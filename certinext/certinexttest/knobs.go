@@ -37,10 +37,12 @@ type knobs struct {
 	TokenTTL            *duration    `json:"tokenTTL,omitempty"`
 	RateLimit           *float64     `json:"rateLimit,omitempty"`
 	CreateBurst         *int         `json:"createBurst,omitempty"`
+	ReportPageSize      *int         `json:"reportPageSize,omitempty"`
 	HoldForApproval     *bool        `json:"holdForApproval,omitempty"`
 	IssuedBeforeCSR     *bool        `json:"issuedBeforeCsr,omitempty"`
 	CAAForbids          *[]string    `json:"caaForbids,omitempty"`
 	ChainOrder          *ChainOrder  `json:"chainOrder,omitempty"`
+	ReportOrder         *ReportOrder `json:"reportOrder,omitempty"`
 	DCVShape            *DCVShape    `json:"dcvShape,omitempty"`
 	Misissue            *Misissuance `json:"misissue,omitempty"`
 }
@@ -52,6 +54,7 @@ func (s administration) readKnobs() knobs {
 	hold, early, chain, shape := s.HoldForApproval, s.IssuedBeforeCSR, s.ChainOrder, s.dcvShape()
 	limit, burst, mistake := s.RateLimit, s.CreateBurst, s.Misissue
 	forbidden := append([]string{}, s.CAAForbids...)
+	rows, size := s.ReportOrder, s.ReportPageSize
 	return knobs{
 		IssueDelay: span(s.IssueDelay), PEMLag: span(s.PEMLag),
 		CertificateLifetime: span(s.certificateLifetime()), ApprovalDelay: span(s.ApprovalDelay),
@@ -60,7 +63,8 @@ func (s administration) readKnobs() knobs {
 		DCVSlotDelay: span(s.DCVSlotDelay), DomainValidity: span(s.domainValidity()),
 		DCVChallengeDelay: span(s.DCVChallengeDelay), DCVResultDelay: span(s.DCVResultDelay),
 		RateLimit: &limit, CreateBurst: &burst, HoldForApproval: &hold, IssuedBeforeCSR: &early,
-		ChainOrder: &chain, DCVShape: &shape, Misissue: &mistake, CAAForbids: &forbidden,
+		ReportOrder: &rows, ReportPageSize: &size, ChainOrder: &chain, DCVShape: &shape,
+		Misissue: &mistake, CAAForbids: &forbidden,
 	}
 }
 
@@ -87,6 +91,8 @@ func (s administration) knobs(r *http.Request) (any, error) {
 		set(&s.IssuedBeforeCSR, k.IssuedBeforeCSR)
 		set(&s.CAAForbids, k.CAAForbids)
 		set(&s.ChainOrder, k.ChainOrder)
+		set(&s.ReportOrder, k.ReportOrder)
+		set(&s.ReportPageSize, k.ReportPageSize)
 		set(&s.DCVShape, k.DCVShape)
 		set(&s.Misissue, k.Misissue)
 	})

@@ -22,6 +22,27 @@ const (
 	reportMaxPageSize = 100
 )
 
+// A ReportOrder is the order of the rows in the orders report, of which nothing
+// is documented.
+type ReportOrder int
+
+const (
+	// ReportNewestFirst moves the rows to later pages with every new order.
+	ReportNewestFirst ReportOrder = iota
+	// ReportOldestFirst has new orders on the last page.
+	ReportOldestFirst
+)
+
+var reportOrders = []string{
+	ReportNewestFirst: "newest-first", ReportOldestFirst: "oldest-first",
+}
+
+// MarshalText names the order.
+func (o ReportOrder) MarshalText() ([]byte, error) { return nameOf(reportOrders, o) }
+
+// UnmarshalText reads newest-first or oldest-first.
+func (o *ReportOrder) UnmarshalText(b []byte) error { return byName(reportOrders, b, o) }
+
 type wireReportRow struct {
 	OrderNumber             string   `json:"orderNumber"`
 	RequestNumber           string   `json:"requestNumber"`
@@ -41,14 +62,14 @@ type wireReportRow struct {
 	OrderDate               string   `json:"orderDate"`
 }
 
-// ordersReport pages through all orders, newest first. Documented: 501.
+// ordersReport pages through all orders. Documented: 501.
 // Observed: pages count from 1, page 0 is 1, the size is clamped, and a page
 // beyond the end is the last one again.
 func (s version2) ordersReport(c *call) (reply, *problem) {
 	if !c.live() {
 		return reply{}, notWired("POST /emSignHub-API/GetOrderReport")
 	}
-	rows, problem := s.reportRows(c)
+	filter, problem := s.reportFilter(c)
 	if problem != nil {
 		return reply{}, problem
 	}
@@ -60,29 +81,45 @@ func (s version2) ordersReport(c *call) (reply, *problem) {
 	if problem != nil {
 		return reply{}, problem
 	}
-	size = min(max(size, 1), reportMaxPageSize)
-	pages := pageCount(len(rows), size)
+	size = s.reportSize(min(max(size, 1), reportMaxPageSize))
+	listed := s.reported(c.now, func(o *order) bool { return o.id != "" && filter(o) })
+	pages := pageCount(len(listed), size)
 	page = max(min(page, pages), 1)
-	start := min((page-1)*size, len(rows))
-	return respond(http.StatusOK, wirePage{
-		rows[start:min(start+size, len(rows))], page, size, len(rows), pages,
-	})
+	rows := []wireReportRow{}
+	for _, o := range pageOf(listed, page, size) {
+		rows = append(rows, s.reportRow(o, c.now))
+	}
+	return respond(http.StatusOK, wirePage{rows, page, size, len(listed), pages})
 }
 
-func (s version2) reportRows(c *call) ([]wireReportRow, *problem) {
-	filter, problem := s.reportFilter(c)
-	if problem != nil {
-		return nil, problem
-	}
-	rows := []wireReportRow{}
-	for _, o := range slices.Backward(s.book.sequence) {
-		s.settle(o, c.now)
-		visible := o.id != "" && !c.now.Before(o.createdAt.Add(s.ReportDelay))
-		if visible && filter(o) {
-			rows = append(rows, s.reportRow(o, c.now))
+// reported returns the orders in the report that a filter selects, in the
+// report's order.
+func (s *Server) reported(now time.Time, filter func(*order) bool) []*order {
+	var listed []*order
+	for _, o := range s.book.sequence {
+		s.settle(o, now)
+		if !now.Before(o.createdAt.Add(s.ReportDelay)) && filter(o) {
+			listed = append(listed, o)
 		}
 	}
-	return rows, nil
+	if s.ReportOrder == ReportNewestFirst {
+		slices.Reverse(listed)
+	}
+	return listed
+}
+
+// reportSize returns how many rows a page has for a client that asked for size.
+func (s *Server) reportSize(size int) int {
+	if s.ReportPageSize > 0 {
+		return min(size, s.ReportPageSize)
+	}
+	return size
+}
+
+// pageOf returns a page of a list; the first one is 1.
+func pageOf(listed []*order, page, size int) []*order {
+	start := min((page-1)*size, len(listed))
+	return listed[start:min(start+size, len(listed))]
 }
 
 // reportFilter reads the filters. from and to are days of the order date, both

@@ -156,3 +156,37 @@ func TestLedgerIsEmpty(t *testing.T) {
 		require.EqualValues(t, 0, v["totalElements"])
 	})
 }
+
+func TestReportOrders(t *testing.T) {
+	for order, want := range map[certinexttest.ReportOrder][]string{
+		certinexttest.ReportNewestFirst: {"h2.example.com", "h1.example.com", "h0.example.com"},
+		certinexttest.ReportOldestFirst: {"h0.example.com", "h1.example.com", "h2.example.com"},
+	} {
+		r := newRig(t, &certinexttest.Server{ReportOrder: order})
+		for i := range 3 {
+			r.order(dvOrder(fmt.Sprintf("h%d.example.com", i)))
+		}
+		rows, _ := r.report("")
+		require.Equal(t, want, names(rows))
+		rows, v := r.report("?page=2&size=2")
+		require.Equal(t, want[2:], names(rows))
+		require.EqualValues(t, 2, v["totalPages"])
+	}
+}
+
+func TestReportOfManyPages(t *testing.T) {
+	s := &certinexttest.Server{ReportPageSize: 10}
+	r := newRig(t, s)
+	s.AddForeignOrders(25)
+	placed := r.order(dvOrder("www.example.com"))
+	rows, v := r.report("?size=100")
+	require.Len(t, rows, 10)
+	require.EqualValues(t, 26, v["totalElements"])
+	require.EqualValues(t, 3, v["totalPages"])
+	require.EqualValues(t, 10, v["size"])
+	require.Equal(t, placed, rows[0]["orderNumber"])
+	require.Equal(t, []any{}, rows[1]["tags"])
+	require.Equal(t, "Order Cancelled", rows[1]["orderStatus"])
+	rows, _ = r.report("?page=3&size=100")
+	require.Len(t, rows, 6)
+}

@@ -184,6 +184,11 @@ type Server struct {
 
 	// ReportDelay passes between an order and its row in the orders report.
 	ReportDelay time.Duration
+	// ReportOrder is the order of the rows in the orders report.
+	ReportOrder ReportOrder
+	// ReportPageSize is the most rows on a page of the orders report, whatever
+	// the client asks for; zero means 100 in version 2 and 500 in version 1.
+	ReportPageSize int
 	// Idempotency says whether Idempotency-Key is honoured: by default the
 	// documented dialect enforces it and the live one ignores it. Version 1 does
 	// not have it.

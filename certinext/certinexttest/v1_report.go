@@ -4,6 +4,7 @@
 package certinexttest
 
 import (
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -77,7 +78,7 @@ type wireV1ReportRow struct {
 	CountryName             string   `json:"countryName"`
 }
 
-// ordersReport pages through all orders and drafts, newest first. A search
+// ordersReport pages through all orders and drafts. A search
 // without a result is a failure, as was observed; with which code or words is
 // not known.
 func (s version1) ordersReport(c *call) (reply, *problem) {
@@ -92,18 +93,22 @@ func (s version1) ordersReport(c *call) (reply, *problem) {
 	if problem != nil {
 		return reply{}, problem
 	}
-	rows, problem := s.reportRows(c, *req.SearchCriteria)
+	filter, problem := s.filter(c, *req.SearchCriteria)
 	if problem != nil {
 		return reply{}, problem
 	}
-	start := min((page-1)*size, len(rows))
-	shown := rows[start:min(start+size, len(rows))]
+	size = s.reportSize(size)
+	listed := s.reported(c.now, filter)
+	var shown []wireV1ReportRow
+	for _, o := range pageOf(listed, page, size) {
+		shown = append(shown, s.reportRow(o, c.now))
+	}
 	if len(shown) == 0 {
 		return reply{}, v1Failure(wordsOnly, "No records found.")
 	}
 	return s.success(c, map[string]any{"orderDetails": wireV1Report{
-		NoOfPages: pageCount(len(rows), size), TotalNoOfResults: len(rows), PageSize: len(shown),
-		CurrentPage: strconv.Itoa(page), OrdersArray: shown,
+		NoOfPages: pageCount(len(listed), size), TotalNoOfResults: len(listed),
+		PageSize: len(shown), CurrentPage: strconv.Itoa(page), OrdersArray: shown,
 	}})
 }
 
@@ -119,21 +124,6 @@ func v1Paging(number, size string) (int, int, *problem) {
 			errSize == nil && rows >= 1 && rows <= v1MaxPageSize, "EMS-1115", "Invalid Page Size.",
 		},
 	)
-}
-
-func (s version1) reportRows(c *call, search wireV1Criteria) ([]wireV1ReportRow, *problem) {
-	filter, problem := s.filter(c, search)
-	if problem != nil {
-		return nil, problem
-	}
-	var rows []wireV1ReportRow
-	for _, o := range slices.Backward(s.book.sequence) {
-		s.settle(o, c.now)
-		if !c.now.Before(o.createdAt.Add(s.ReportDelay)) && filter(o) {
-			rows = append(rows, s.reportRow(o, c.now))
-		}
-	}
-	return rows, nil
 }
 
 func (s version1) reportRow(o *order, now time.Time) wireV1ReportRow {
@@ -183,6 +173,9 @@ func (s version1) filter(c *call, f wireV1Criteria) (func(*order) bool, *problem
 	if problem != nil {
 		return nil, problem
 	}
+	if isUnfiltered(f) {
+		return func(*order) bool { return true }, nil
+	}
 	return func(o *order) bool {
 		row := s.reportRow(o, c.now)
 		var notAfter time.Time
@@ -199,6 +192,12 @@ func (s version1) filter(c *call, f wireV1Criteria) (func(*order) bool, *problem
 			strings.Contains(row.IssuerCA, f.IssuerCA) &&
 			f.wantsTags(o.tags) && ordered(o.createdAt) && expires(notAfter)
 	}, nil
+}
+
+// isUnfiltered reports whether a search selects everything.
+func isUnfiltered(f wireV1Criteria) bool {
+	f.PageNumber, f.PageSize = "", ""
+	return reflect.DeepEqual(f, wireV1Criteria{Tags: f.Tags[:0], CustomFields: f.CustomFields[:0]})
 }
 
 func (s version1) checkCriteria(f wireV1Criteria) *problem {

@@ -208,3 +208,20 @@ func TestV1ReportDelay(t *testing.T) {
 	c.advance(time.Minute)
 	r.search(m{}).ok()
 }
+
+func TestV1ReportOrders(t *testing.T) {
+	for order, want := range map[certinexttest.ReportOrder][]string{
+		certinexttest.ReportNewestFirst: {"h2.example.com", "h1.example.com", "h0.example.com"},
+		certinexttest.ReportOldestFirst: {"h0.example.com", "h1.example.com", "h2.example.com"},
+	} {
+		r := newRig(t, &certinexttest.Server{ReportOrder: order, ReportPageSize: 2})
+		for i := range 3 {
+			r.buy(v1Order(fmt.Sprintf("h%d.example.com", i)))
+		}
+		rows, v := r.found(m{"pageNumber": "1", "pageSize": "100"})
+		require.Equal(t, want[:2], names(rows))
+		require.InDelta(t, 2, v["noOfPages"], 0)
+		rows, _ = r.found(m{"pageNumber": "2", "pageSize": "100"})
+		require.Equal(t, want[2:], names(rows))
+	}
+}

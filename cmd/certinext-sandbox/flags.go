@@ -18,6 +18,7 @@ type options struct {
 	listen      string
 	allowRemote bool
 	server      *certinexttest.Server
+	others      int // orders that others have placed before
 }
 
 // parseFlags parses the command line into a server that is ready to serve.
@@ -39,7 +40,7 @@ func parseFlags(args []string, stderr io.Writer) (*options, error) {
 		"public `URL` of this server, written into certificates (default: as the client calls it)")
 	accountFlags(flags, s)
 	domainFlags(flags, s)
-	timingFlags(flags, s)
+	timingFlags(flags, o)
 	shapeFlags(flags, s)
 	v1Flags(flags, s)
 
@@ -48,6 +49,12 @@ func parseFlags(args []string, stderr io.Writer) (*options, error) {
 	}
 	if flags.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if o.others < 0 {
+		return nil, fmt.Errorf("-foreign-orders %d: must not be negative", o.others)
+	}
+	if o.others > 0 {
+		s.AddForeignOrders(o.others)
 	}
 	return o, nil
 }
@@ -87,7 +94,8 @@ func domainFlags(flags *flag.FlagSet, s *certinexttest.Server) {
 		"how long a published challenge remains invisible")
 }
 
-func timingFlags(flags *flag.FlagSet, s *certinexttest.Server) {
+func timingFlags(flags *flag.FlagSet, o *options) {
+	s := o.server
 	flags.DurationVar(&s.IssueDelay, "issue-delay", 0,
 		"time from the last fulfilled requirement to issuance")
 	flags.DurationVar(&s.PEMLag, "pem-lag", 0,
@@ -101,6 +109,8 @@ func timingFlags(flags *flag.FlagSet, s *certinexttest.Server) {
 		"hold every order at pending-approval")
 	flags.DurationVar(&s.ReportDelay, "report-delay", 0,
 		"time from an order to its row in the orders report")
+	flags.IntVar(&o.others, "foreign-orders", 0,
+		"`number` of orders that others have placed before, for an orders report of many pages")
 	flags.DurationVar(&s.RevocationLag, "revocation-lag", 0,
 		"time from a revocation to its appearance in CRL and OCSP")
 	flags.Float64Var(&s.RateLimit, "rate-limit", 0,
@@ -113,6 +123,10 @@ func shapeFlags(flags *flag.FlagSet, s *certinexttest.Server) {
 		"show orders that only lack a CSR as issued")
 	flags.TextVar(&s.ChainOrder, "chain-order", certinexttest.ChainGood,
 		"`good`, root-first or absent")
+	flags.TextVar(&s.ReportOrder, "report-order", certinexttest.ReportNewestFirst,
+		"`newest-first` or oldest-first: the order of the rows in the orders report")
+	flags.IntVar(&s.ReportPageSize, "report-page-size", 0,
+		"the most `rows` on a page of the orders report; 0 is as documented")
 	flags.TextVar(&s.Misissue, "misissue", certinexttest.MisissueNone,
 		"`mistake` in every certificate that is issued, and stays in it; all are listed below")
 	flags.TextVar(&s.DCVShape, "dcv-shape", certinexttest.DCVByDialect,
