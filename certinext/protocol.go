@@ -37,6 +37,11 @@ type protocol interface {
 	customFields(ctx context.Context, operation, productCode string) ([]CustomFieldSpec, error)
 	domains(ctx context.Context, operation string, f DomainFilter) iter.Seq2[Domain, error]
 	ordersReport(ctx context.Context, operation string, f ReportFilter) iter.Seq2[ReportRow, error]
+	// firstPage is the number of the first page of the orders report.
+	firstPage() int
+	reportPage(
+		ctx context.Context, operation string, f ReportFilter, number int,
+	) (page[wireReportRow], error)
 	ledger(ctx context.Context, operation, groupNumber string) iter.Seq2[LedgerRow, error]
 }
 

@@ -137,10 +137,7 @@ func (c v2) ordersReport(
 	ctx context.Context, operation string, f ReportFilter,
 ) iter.Seq2[ReportRow, error] {
 	report := f.report(operation, c.firstPage(), func(number int) (page[wireReportRow], error) {
-		req := c.read(operation, "/reports/orders", f.query(number))
-		return fetch(ctx, c.Client, req, func(body []byte) (page[wireReportRow], error) {
-			return decodePage[wireReportRow](body, "orders")
-		})
+		return c.reportPage(ctx, operation, f, number)
 	})
 	if _, signs := c.Credentials.(AccessKey); !signs {
 		return report
@@ -156,6 +153,15 @@ func (c v2) ordersReport(
 			}
 		}
 	}
+}
+
+func (c v2) reportPage(
+	ctx context.Context, operation string, f ReportFilter, number int,
+) (page[wireReportRow], error) {
+	req := c.read(operation, "/reports/orders", f.query(number))
+	return fetch(ctx, c.Client, req, func(body []byte) (page[wireReportRow], error) {
+		return decodePage[wireReportRow](body, "orders")
+	})
 }
 
 // notWired reports whether CERTInext itself says that version 2 has no such call (documented: 501).

@@ -186,15 +186,24 @@ func (f DomainFilter) selects(d Domain) bool {
 func (c v1) ordersReport(
 	ctx context.Context, operation string, f ReportFilter,
 ) iter.Seq2[ReportRow, error] {
-	return f.report(operation, 1, func(number int) (page[wireReportRow], error) {
-		r := c.ask(operation, "GetOrderReport", "searchCriteria", f.criteria(number, c.now()))
-		p, err := fetch(ctx, c.Client, r, decodeV1Report)
-		if nothingFound(err) {
-			return page[wireReportRow]{number: number}, nil
-		}
-		return p, err
+	return f.report(operation, c.firstPage(), func(number int) (page[wireReportRow], error) {
+		return c.reportPage(ctx, operation, f, number)
 	})
 }
+
+func (c v1) reportPage(
+	ctx context.Context, operation string, f ReportFilter, number int,
+) (page[wireReportRow], error) {
+	r := c.ask(operation, "GetOrderReport", "searchCriteria", f.criteria(number, c.now()))
+	p, err := fetch(ctx, c.Client, r, decodeV1Report)
+	if nothingFound(err) {
+		return page[wireReportRow]{number: number}, nil
+	}
+	return p, err
+}
+
+// firstPage is the number of the first page of the orders report (documented).
+func (c v1) firstPage() int { return 1 }
 
 // criteria returns the part of the filter that version 1 applies. Status is not among it: a status
 // of version 2 is several ids, of the order and of its certificate.
