@@ -167,12 +167,8 @@ func (h *heldOrder) discardDraft(
 	}
 	// It is no longer a draft: an earlier call whose answer was lost has discarded it, or it was
 	// discarded or promoted in CERTInext's portal.
-	var found remoteID
-	d := &driver{journal: h.journal, client: client, order: o}
-	all, lookErr := h.journal.report.readAll(ctx, d)
-	if lookErr == nil {
-		found = all.idOf(o)
-	}
+	d := &driver{journal: h.journal, client: client, order: o, purpose: forStatus}
+	found, lookErr := h.journal.report.findNow(ctx, d, true)
 	switch {
 	case lookErr != nil:
 		return fault.BadField("id", "CERTInext says that %s is no longer a draft (%v), "+

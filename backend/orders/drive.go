@@ -223,7 +223,9 @@ func (d *driver) place(ctx context.Context) (done bool, out outcome) {
 	// The row of a promoted draft may be as old as the draft, and a reissue has no row of its own:
 	// neither of them proves that an earlier order is absent (ADR 0009).
 	if o.PromotedAt.IsZero() && o.Reissue == nil {
-		d.journal.laterOrders.add(laterOrderOf(o, d.journal.registry.lastAsked(o.ID)))
+		later := laterOrderOf(o, d.journal.registry.lastAsked(o.ID))
+		later.answered = d.journal.Steady()
+		d.journal.laterOrders.add(later)
 	}
 	if err := errors.Join(d.save(ctx), d.recordPreviousRevoked(ctx)); err != nil {
 		return true, outcome{err: err}

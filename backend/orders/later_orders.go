@@ -25,6 +25,7 @@ type laterOrder struct {
 	caOrderID string
 	marker    string
 	asked     time.Time // when CERTInext was asked for it, by the clock that nobody sets
+	answered  time.Time // when CERTInext had answered that it took it, by the same clock
 }
 
 // An orderScope is what two orders must have in common for one to prove the other absent.
@@ -78,6 +79,17 @@ func (l *laterOrders) add(order laterOrder) {
 	if len(l.recent) > maxLaterOrders {
 		l.recent = append(l.recent[:0], l.recent[1:]...)
 	}
+}
+
+// taken returns when CERTInext had taken the orders, by its own numbers for them.
+func (l *laterOrders) taken() map[string]time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	taken := make(map[string]time.Time, len(l.recent))
+	for _, known := range l.recent {
+		taken[known.caOrderID] = known.answered
+	}
+	return taken
 }
 
 // list returns the markers, by CERTInext's order number, of the orders in earlier's scope that were

@@ -31,6 +31,7 @@ const (
 func (journal *Journal) Due(
 	ctx context.Context, s logical.Storage, limit int,
 ) (own, asking []host.Job, err error) {
+	journal.report.forgetOld(journal.Steady())
 	err = journal.registry.load(ctx, s)
 	untold, again := journal.registry.rereadUnreadable(ctx, s)
 	for _, key := range untold {

@@ -117,37 +117,43 @@ func (d *driver) locate(ctx context.Context) (remoteID, error) {
 	if d.mayReplay() && d.isKeyRemembered(ctx) {
 		return d.replay(ctx)
 	}
-	found, err := d.journal.report.find(ctx, d)
-	if found != (remoteID{}) || err != nil || o.Draft {
-		// Whether the records show drafts is not known, so the absence of one proves nothing.
+	later := d.wouldProve()
+	var (
+		found remoteID
+		shown string
+	)
+	err := d.journal.report.ask(ctx, d, lookFor(d, len(later) > 0, func(g *reading) {
+		found, shown = g.idOf(o), g.shows(o, later)
+	}))
+	if found != (remoteID{}) || err != nil || shown == "" {
 		return found, err
-	}
-	after := d.journal.registry.lastAsked(o.ID).Add(d.config.EffectiveAbsentAfter())
-	later := d.journal.laterOrders.list(laterOrderOf(o, after))
-	if len(later) == 0 {
-		return remoteID{}, nil
-	}
-	all, err := d.journal.report.readAll(ctx, d)
-	if err != nil {
-		return remoteID{}, err
-	}
-	if found := all.idOf(o); found != (remoteID{}) {
-		return found, nil
-	}
-	shown := all.shows(o, later)
-	if shown == "" {
-		return remoteID{}, nil
 	}
 	return remoteID{}, fmt.Errorf("%w: its records show order %s, "+
 		"which was placed at least %s after this one, and not this one",
 		errNeverTaken, sanitize.Short(shown), d.config.EffectiveAbsentAfter())
 }
 
+// wouldProve returns the later orders, which are markers by number, that prove the order absent if
+// the records show one of them and not the order. There are none for a draft: it is not known
+// whether the records show drafts.
+func (d *driver) wouldProve() map[string]string {
+	o := d.order
+	if o.Draft {
+		return nil
+	}
+	after := d.journal.registry.lastAsked(o.ID).Add(d.config.EffectiveAbsentAfter())
+	later := d.journal.laterOrders.list(laterOrderOf(o, after))
+	if len(later) == 0 {
+		return nil
+	}
+	return later
+}
+
 // locatePlaced looks for the order at CERTInext without ever repeating the create. It returns the
 // zero remoteID when the order is not found.
 func (d *driver) locatePlaced(ctx context.Context) (remoteID, error) {
 	if d.order.Reissue == nil {
-		return d.journal.report.find(ctx, d)
+		return d.journal.report.findNow(ctx, d, false)
 	}
 	found, err := d.findReissue(ctx)
 	if errors.Is(err, errNeverTaken) {

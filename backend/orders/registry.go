@@ -421,6 +421,21 @@ func (r *registry) marked(rows []certinext.ReportRow) map[string]tracked {
 	return found
 }
 
+// inRecords returns the sets of the markers, in lower case, and of CERTInext's numbers by which the
+// open orders are found in its records.
+func (r *registry) inRecords() (markers, numbers map[string]bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	markers, numbers = make(map[string]bool, len(r.orders)), make(map[string]bool, len(r.orders))
+	for _, t := range r.orders {
+		markers[strings.ToLower(markerOf(t.marker))] = true
+		if t.number != "" {
+			numbers[t.number] = true
+		}
+	}
+	return markers, numbers
+}
+
 // longestLook is how long the background pass leaves an order alone at most. The clock was ahead
 // when an order that is to wait longer was last looked at, so it is due.
 const longestLook = issuing.LongestReuse + time.Hour

@@ -100,6 +100,7 @@ func (h *heldOrder) checkAbsent(ctx context.Context) error {
 	defer cancel()
 	d := &driver{
 		journal: h.journal, storage: h.storage, client: client, config: cfg, order: o, held: h,
+		purpose: forStatus,
 	}
 	found, err := d.locatePlaced(ctx)
 	switch {
@@ -193,8 +194,8 @@ func (h *heldOrder) adopt(ctx context.Context, caOrderID string) error {
 	if err != nil {
 		return fault.Refused(err)
 	}
-	from, _ := h.journal.reportDays(o)
-	if err := o.checkAdoptable(asked, client, remote, caOrderID, from); err != nil {
+	d := &driver{journal: h.journal, client: client, order: o, purpose: forStatus}
+	if err := checkAdoptable(asked, d, remote, caOrderID); err != nil {
 		return err
 	}
 	before := *o
@@ -227,14 +228,11 @@ func notAdoptable(o *orderEntry, caOrderID, why string) error {
 
 // checkAdoptable returns an error that says why CERTInext's order of a number cannot be the one in
 // doubt. It reveals nothing about CERTInext's order: an operator who may settle the orders of one
-// role may not look into others. The report is searched from the day of from on.
-func (o *orderEntry) checkAdoptable(
-	ctx context.Context,
-	client *certinext.Client,
-	remote *certinext.Order,
-	caOrderID string,
-	from time.Time,
+// role may not look into others.
+func checkAdoptable(
+	ctx context.Context, d *driver, remote *certinext.Order, caOrderID string,
 ) error {
+	o := d.order
 	switch {
 	case o.Reissue != nil && caOrderID != o.CAOrderID:
 		return notAdoptable(o, caOrderID, "it reissues order "+sanitize.Short(o.CAOrderID))
@@ -247,19 +245,16 @@ func (o *orderEntry) checkAdoptable(
 	if o.Reissue != nil {
 		return nil // its row has the marker of the order that was reissued
 	}
-	filter := certinext.ReportFilter{From: from}
-	for row, err := range client.OrdersReport(ctx, filter) {
-		if hasNoRecords(err) {
-			return nil // the operator's word counts
-		}
-		if err != nil {
-			return fault.BadField("ca_order_id",
-				"CERTInext's records, which show whose order %s is, cannot be read (%v): try again",
-				sanitize.Short(caOrderID), err)
-		}
-		if row.OrderID == caOrderID && o.marksAnother(row) {
-			return notAdoptable(o, caOrderID, "it was placed for another order")
-		}
+	row, err := d.journal.report.rowUnder(ctx, d, caOrderID)
+	switch {
+	case hasNoRecords(err):
+		return nil // the operator's word counts
+	case err != nil:
+		return fault.BadField("ca_order_id",
+			"CERTInext's records, which show whose order %s is, cannot be read (%v): try again",
+			sanitize.Short(caOrderID), err)
+	case row != nil && o.marksAnother(*row):
+		return notAdoptable(o, caOrderID, "it was placed for another order")
 	}
 	return nil
 }

@@ -190,8 +190,8 @@ var mutants = []Mutant{
 	{
 		Name: "an order that the records do not show was never taken",
 		File: "backend/orders/reconcile.go",
-		Old:  "if len(later) == 0 {\n\t\treturn remoteID{}, nil\n",
-		New:  "if len(later) == 0 {\n\t\treturn remoteID{}, errNeverTaken\n",
+		Old:  "|| err != nil || shown == \"\" {",
+		New:  "|| err != nil {",
 		Like: "doubt that is taken for certainty: no later order is waited for",
 	},
 	{
@@ -211,8 +211,8 @@ var mutants = []Mutant{
 	{
 		Name: "an operator's number is adopted although it is another order's",
 		File: "backend/orders/resolve.go",
-		Old:  "if row.OrderID == caOrderID && o.marksAnother(row) {",
-		New:  "if row.OrderID != caOrderID && row.OrderID == \"\" {",
+		Old:  "case row != nil && o.marksAnother(*row):",
+		New:  "case row != nil && row.OrderID == \"\":",
 		Like: "a check that is left out",
 	},
 	{
