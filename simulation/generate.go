@@ -55,6 +55,7 @@ func generate(seed uint64) History {
 		h:    History{Seed: seed},
 	}
 	d.h.Manners = d.manners()
+	d.h.Manners.ReportOrder, d.h.Manners.ReportPage = reportManners(seed)
 	d.calls, d.weather = d.taste(callChances), d.taste(weatherChances)
 	storm := pick(d, 0, 10, 25, 25, 40) // per cent of the actions
 	for calls := 0; calls < callsPerHistory; {
@@ -139,6 +140,14 @@ func (d *dice) manners() Manners {
 		SingleToken: d.IntN(4) == 0,
 		Approval:    d.IntN(8) == 0,
 	}
+}
+
+// reportManners returns the order of the rows of the report, and the size of its pages. They are
+// drawn apart, so that the histories of earlier seeds stay what they were.
+func reportManners(seed uint64) (certinexttest.ReportOrder, int) {
+	d := &dice{Rand: rand.New(rand.NewPCG(seed, 3))} //nolint:gosec // it has to be repeatable
+	order := pick(d, certinexttest.ReportNewestFirst, certinexttest.ReportOldestFirst)
+	return order, pick(d, 0, 0, 1, 2, 7)
 }
 
 // request returns a new request or, more often, an earlier one.

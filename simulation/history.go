@@ -29,6 +29,8 @@ type Manners struct {
 	IssueDelay  time.Duration
 	PEMLag      time.Duration
 	ReportDelay time.Duration
+	ReportOrder certinexttest.ReportOrder
+	ReportPage  int // the most rows on a page of the report; 0 for as many as there are
 	TokenTTL    time.Duration
 	SingleToken bool
 	Approval    bool // every order waits for an approver

@@ -246,6 +246,8 @@ func (w *world) newCA(m Manners) *certinexttest.Server {
 		IssueDelay:      m.IssueDelay,
 		PEMLag:          m.PEMLag,
 		ReportDelay:     m.ReportDelay,
+		ReportOrder:     m.ReportOrder,
+		ReportPageSize:  m.ReportPage,
 		SingleToken:     m.SingleToken,
 		HoldForApproval: m.Approval,
 		TokenTTL:        m.TokenTTL,
