@@ -91,7 +91,8 @@ type googleSet struct {
 func googleAt(t *testing.T) *googleAPI {
 	t.Helper()
 	api := &googleAPI{t: t, sets: map[string]googleSet{}, zones: []googleZone{
-		{"a-private-zone", "example.test.", "private"}, {"example-zone", "example.test.", "public"},
+		{"a-private-zone", "example.test.", "private"},
+		{"example-zone", "example.test.", "public"},
 		{"z-private-zone", "example.test.", "private"},
 	}}
 	standIn(t, "dns.googleapis.com", api)

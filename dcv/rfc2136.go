@@ -91,7 +91,7 @@ const maxTTL = math.MaxInt32 * time.Second
 // txtRecord escapes the value, since dns takes it in the form of a zone file.
 func txtRecord(r Record, ttl time.Duration) *dns.TXT {
 	value := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(r.Value)
-	seconds := uint32(min(max(ttl, 0), maxTTL) / time.Second) //nolint:gosec // bounded
+	seconds := uint32(min(max(ttl, 0), maxTTL) / time.Second)
 	return &dns.TXT{
 		Hdr: dns.RR_Header{
 			Name: r.Name, Rrtype: dns.TypeTXT, Class: dns.ClassINET, Ttl: seconds,

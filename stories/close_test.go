@@ -88,7 +88,7 @@ func TestAClosedMountLeavesNothingOpen(t *testing.T) {
 		"with a CA certificate of its own": {tls: true, use: func(_ *testing.T, m *mount, _ *socketCA, _ map[string]any) {
 			m.write("issue/web", map[string]any{"common_name": "www.example.com"})
 		}},
-		"after many callers at once": {use: func(t *testing.T, m *mount, _ *socketCA, _ map[string]any) {
+		"after many callers at once": {use: func(_ *testing.T, m *mount, _ *socketCA, _ map[string]any) {
 			var callers sync.WaitGroup
 			for range 8 {
 				callers.Go(func() { m.read("catalog/products"); m.read("groups"); m.read("config/check") })
