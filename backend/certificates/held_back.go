@@ -51,7 +51,7 @@ func (c *Entry) afterLastLease(ended, now time.Time) *Queued {
 // are over, is held back, and until when it is then. A delay that was set by a clock that was ahead
 // and has been corrected since begins again.
 func (c *Entry) holdBack(q *Queued, now time.Time) bool {
-	switch ended := LatestLease(c.Leases); {
+	switch ended := c.LatestLease(); {
 	case q.QueuedAt.After(now):
 		q.QueuedAt, q.HeldUntil = now, now.Add(c.RevocationDelay)
 	case q.HeldUntil.IsZero() && ended.IsZero():
@@ -165,7 +165,7 @@ func (keeper *Keeper) GivenBack(
 	}
 	now := keeper.Now()
 	q := c.afterLastLease(now, now)
-	if last := LastLease(c.Leases, now); !last.IsZero() {
+	if last := c.LastLease(now); !last.IsZero() {
 		q.Due, q.LeaseOver, q.HeldUntil, q.Next = false, false, time.Time{}, last
 	}
 	return keeper.enqueue(ctx, s, c, q)

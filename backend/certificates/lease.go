@@ -124,11 +124,8 @@ func (keeper *Keeper) RenewLease(
 	now := keeper.Now()
 	left := r.left(keeper.MaxLeaseTTL(), now)
 	lease, warning := LeaseFor(role, r.Increment, c.NotAfter.Sub(now), left, now)
-	if c.Leases == nil {
-		c.Leases = make(map[string]time.Time)
-	}
 	if end := now.Add(lease.TTL); end.After(c.Leases[leaseID]) {
-		c.Leases[leaseID] = end // an earlier end is Vault's to tell, by ending the lease
+		keeper.SetLease(c, leaseID, end) // an earlier end is Vault's to tell, by ending the lease
 	}
 	return lease.TTL, warning, keeper.Put(ctx, s, c)
 }
@@ -265,7 +262,7 @@ func (e leaseEnd) queue(c *Entry, before *Queued, now time.Time, p account.Pause
 	case !over:
 		// Vault never ends a lease whose answer was lost. So the certificate is revoked when the
 		// last known lease would have ended, by a clock that is known to be right.
-		q.Next = LastLease(c.Leases, now)
+		q.Next = c.LastLease(now)
 		return q
 	}
 	q = c.afterLastLease(now, now)
@@ -324,12 +321,24 @@ func (keeper *Keeper) settleQueued(
 // revoke it.
 func (c *Entry) deliveredWithoutLease() bool { return c.Delivery != nil && c.Delivery.Unleased }
 
+// SetLease enters a lease that ends at the given time by this server's clock. When that is known to
+// be behind, the entry says by how much: set right, it would find the lease over while it runs.
+func (keeper *Keeper) SetLease(c *Entry, id string, end time.Time) {
+	if len(c.Leases) == 0 {
+		c.Leases, c.Behind = make(map[string]time.Time), 0
+	}
+	c.Leases[id] = end
+	if skew, _ := keeper.Account.ClockSkew(); keeper.Account.ClockInDoubt() {
+		c.Behind = max(c.Behind, skew)
+	}
+}
+
 // LatestLease returns when the longest lease ends or has ended, and the zero time when there is
-// none.
-func LatestLease(leases map[string]time.Time) time.Time {
+// none. It may be later by [Entry.Behind].
+func (c *Entry) LatestLease() time.Time {
 	var last time.Time
-	for _, end := range leases {
-		if end.After(last) {
+	for _, end := range c.Leases {
+		if end := end.Add(c.Behind); end.After(last) {
 			last = end
 		}
 	}
@@ -344,17 +353,14 @@ func (keeper *Keeper) leasesOver(c *Entry) bool {
 		return true
 	}
 	now, certain := keeper.Account.Time()
-	return certain && LastLease(c.Leases, now).IsZero()
+	return certain && c.LastLease(now).IsZero()
 }
 
 // LastLease returns when the longest of the leases that still run ends, and the zero time when none
 // does.
-func LastLease(leases map[string]time.Time, now time.Time) time.Time {
-	var last time.Time
-	for _, end := range leases {
-		if end.After(now) && end.After(last) {
-			last = end
-		}
+func (c *Entry) LastLease(now time.Time) time.Time {
+	if last := c.LatestLease(); last.After(now) {
+		return last
 	}
-	return last
+	return time.Time{}
 }

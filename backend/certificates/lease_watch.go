@@ -54,7 +54,7 @@ func watchKey(serial string, at time.Time) string {
 // last lease was due. It does nothing when the certificate has no lease, is revoked, or expires
 // before its last lease ends.
 func (keeper *Keeper) WatchLeases(ctx context.Context, s logical.Storage, c *Entry) error {
-	last := LatestLease(c.Leases)
+	last := c.LatestLease()
 	if last.IsZero() || !last.Before(c.NotAfter) || c.Revocation != nil {
 		return nil
 	}
@@ -126,7 +126,7 @@ func (keeper *Keeper) endWatched(ctx context.Context, s logical.Storage, serial,
 		if err := keeper.EndUnstored(ctx, s, c); err != nil {
 			return err
 		}
-		due := LatestLease(c.Leases).Add(LeaseMargin)
+		due := c.LatestLease().Add(LeaseMargin)
 		if due.After(keeper.Now()) { // renewed meanwhile
 			if err := keeper.WatchLeases(ctx, s, c); err != nil {
 				return err
@@ -141,7 +141,7 @@ func (keeper *Keeper) endWatched(ctx context.Context, s logical.Storage, serial,
 // lease (ADR 0023). The error is [account.ErrClockUnknown] when CERTInext's clock has to be learned
 // first. The caller holds the certificate's lock.
 func (keeper *Keeper) EndUnstored(ctx context.Context, s logical.Storage, c *Entry) error {
-	last := LatestLease(c.Leases)
+	last := c.LatestLease()
 	_, known := keeper.Account.ClockSkew()
 	now, certain := keeper.Account.Time()
 	switch {

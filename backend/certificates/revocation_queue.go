@@ -289,7 +289,7 @@ func (keeper *Keeper) takeDue(
 		if !certain {
 			return nil, nil // only the clock says that the last lease is over, and it may be wrong
 		}
-		if last := LastLease(c.Leases, now); !last.IsZero() {
+		if last := c.LastLease(now); !last.IsZero() {
 			q.Next, q.HeldUntil = last, time.Time{} // renewed, or taken over, meanwhile
 			return nil, keeper.Enqueue(ctx, s, q)
 		}
@@ -338,7 +338,7 @@ func (keeper *Keeper) withdrawRequest(ctx context.Context, s logical.Storage, c 
 		return keeper.Enqueue(ctx, s, q)
 	}
 	now := keeper.Now()
-	last := LastLease(c.Leases, now)
+	last := c.LastLease(now)
 	switch {
 	case !q.HeldUntil.IsZero(): // as it was before anybody asked
 		q.Due, q.Next = false, q.HeldUntil

@@ -175,7 +175,7 @@ func LeasedOf(
 ) (leased []string, whole bool, err error) {
 	return namedBelow(ctx, s, Prefix, func(c *Entry) bool {
 		return c.Revocation == nil && account.SameAccount(c.Account, of) &&
-			c.NotAfter.After(now) && !LastLease(c.Leases, now).IsZero()
+			c.NotAfter.After(now) && !c.LastLease(now).IsZero()
 	})
 }
 

@@ -259,7 +259,7 @@ func (h *heldOrder) rememberDelivery(c *certificates.Entry) {
 // which Vault may never have stored (ADR 0023).
 func nextDeliveryLook(c *certificates.Entry, o *orderEntry, now time.Time) time.Time {
 	next := c.Delivery.Until(o.keyLife())
-	if last := certificates.LatestLease(c.Leases); !last.IsZero() {
+	if last := c.LatestLease(); !last.IsZero() {
 		if end := last.Add(certificates.LeaseMargin); end.After(now) && end.Before(next) {
 			next = end
 		}

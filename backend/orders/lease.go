@@ -44,16 +44,13 @@ func (w *caller) addLease(c *certificates.Entry, issued *Issued, now time.Time) 
 	lease, warning := certificates.LeaseFor(
 		w.role, w.ttl, remaining, w.journal.Certificates.MaxLeaseTTL(), now)
 	lease.ID, lease.AnsweredAt = id, now
-	if c.Leases == nil {
-		c.Leases = make(map[string]time.Time)
-	}
 	// Beside a new lease, those that are over are not needed.
 	if _, certain := w.journal.Account.Time(); certain {
 		maps.DeleteFunc(c.Leases, func(_ string, end time.Time) bool {
-			return end.Add(certificates.LeaseMargin).Before(now)
+			return end.Add(c.Behind + certificates.LeaseMargin).Before(now)
 		})
 	}
-	c.Leases[id] = now.Add(lease.TTL)
+	w.journal.Certificates.SetLease(c, id, now.Add(lease.TTL))
 	issued.Lease = &lease
 	w.journal.leases.add(id, w.journal.Steady())
 	if warning != "" {
@@ -144,7 +141,7 @@ func (journal *Journal) TakeBack(
 		return err
 	}
 	if queued != nil && !queued.Due { // it waited for the end of the lease that is removed here
-		queued.Next = certificates.LastLease(c.Leases, journal.Now())
+		queued.Next = c.LastLease(journal.Now())
 		if queued.Next.IsZero() {
 			queued.Next = journal.Now()
 		}
