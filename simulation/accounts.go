@@ -91,9 +91,11 @@ func elsewhereAt(w *world, move string) *elsewhere {
 	return e
 }
 
-// configOf returns a config that names the account of a move, or the usual one.
+// configOf returns a config that names the account of a move, or the usual one, whatever of the
+// former account is open.
 func configOf(w *world, move string) map[string]any {
 	config := w.account()
+	config["force"] = true
 	e := elsewhereAt(w, move)
 	if e == nil {
 		return config
@@ -239,7 +241,7 @@ func strand(w *world) {
 	case w.runaway():
 		return
 	case w.unconfigured && (!w.moved || w.sched.seed%2 == 0):
-		c = &call{op: logical.DeleteOperation, path: "config"}
+		c = noConfig()
 	case w.moved:
 		c = update("config", configOf(w, visited(w)[0]))
 	default:
@@ -261,11 +263,7 @@ func strand(w *world) {
 		for _, c := range w.storedCerts() {
 			if c.OrderID == o.ID && c.Delivery != nil &&
 				w.pluginNow().After(c.Delivery.Last.Add(grace(o.Role)+2*time.Hour)) {
-				promise := "key/stranded"
-				if o.State != "issued" {
-					promise = "key/stranded-unread"
-				}
-				w.violate(promise, "the key of order %s (%s) is still there, and was last "+
+				w.violate("key/stranded", "the key of order %s (%s) is still there, and was last "+
 					"handed over at %s", o.ID, o.Role, c.Delivery.Last)
 			}
 		}
@@ -289,7 +287,14 @@ func eachAccount(w *world, do func()) {
 		do()
 	}
 	if len(w.elsewhere) > 0 {
-		w.mustWrite("config", w.account())
+		w.mustWrite("config", configOf(w, ""))
 	}
 	do()
+}
+
+// noConfig is a call that deletes the config, whatever of its account is open.
+func noConfig() *call {
+	return &call{
+		op: logical.DeleteOperation, path: "config", data: map[string]any{"force": true},
+	}
 }

@@ -393,14 +393,14 @@ func doRole(w *world, a Action) {
 func doConfig(w *world, a Action) {
 	c := &call{
 		what: "write config", op: logical.UpdateOperation, path: "config", who: operator,
-		data: w.account(),
+		data: configOf(w, ""),
 	}
 	switch a.How {
 	case "delete":
 		c.what = "delete config"
 		w.unconfigured = true
 		c.op = logical.DeleteOperation
-		c.data = nil
+		c.data = noConfig().data
 	case "paused":
 		c.data["ordering"] = "paused"
 		c.answer = func(c *call) {

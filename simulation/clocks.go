@@ -60,18 +60,6 @@ func noteSkew(w *world) {
 	}
 }
 
-// isBehind reports whether the plugin's clock is behind CERTInext's by more than an hour.
-func isBehind(w *world) bool {
-	return time.Duration(w.caAhead.Load()-w.pluginAhead.Load()) > time.Hour
-}
-
-// storedBehind reports whether a lease on a certificate was stored while the plugin's clock was
-// behind.
-func storedBehind(w *world, serial string) bool {
-	return slices.ContainsFunc(w.vault.leases,
-		func(l *lease) bool { return plain(l.serial) == serial && l.behind })
-}
-
 // inDoubt reports whether the plugin's clock was in doubt for all of a call, so that time alone
 // decides nothing in it that cannot be undone (ADR 0022).
 func inDoubt(w *world, by *call) bool {

@@ -183,11 +183,7 @@ func (w oracle) judgeUse(orders []certinexttest.OrderRecord) {
 		}
 		for _, serial := range o.Serials {
 			if user := w.usedBy(serial); user != "" && !w.endAsked(o) {
-				promise := "use/revoked"
-				if storedBehind(w.world, serial) {
-					promise = "use/revoked-behind"
-				}
-				w.violate(promise,
+				w.violate("use/revoked",
 					"certificate %s for %s is revoked (%s) without a request, and it is in use: %s",
 					serial, o.Domain, o.RevokeNote, user)
 			}

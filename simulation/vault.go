@@ -23,7 +23,6 @@ type lease struct {
 	tries   int
 	unknown bool // Vault has not stored it
 
-	behind     bool // it was stored, or renewed, while the plugin's clock was behind
 	handedBack bool // Vault could not store it, and has told the plugin so
 
 	takenBack bool // the plugin knows that its answer was not delivered
@@ -71,7 +70,6 @@ func (v *vault) register(c *call) {
 		v.leases = append(v.leases, l)
 		return
 	}
-	l.behind = isBehind(v.world)
 	secret.IssueTime = v.world.pluginNow()
 	l.ends = time.Now().Add(secret.TTL)
 	v.leases = append(v.leases, l)
@@ -154,7 +152,6 @@ func (v *vault) renew(l *lease, increment time.Duration) {
 			}
 			if c.resp.Secret != nil && !c.lost() && l.live() {
 				l.ends = time.Now().Add(c.resp.Secret.TTL)
-				l.behind = l.behind || isBehind(v.world)
 			}
 		},
 	})

@@ -285,8 +285,8 @@ var mutants = []Mutant{
 	{
 		Name: "the queue ignores that the last lease was renewed",
 		File: "backend/certificates/revocation_queue.go",
-		Old:  "if last := LastLease(c.Leases, now); !last.IsZero() {",
-		New:  "if last := LastLease(c.Leases, now); last.Before(q.QueuedAt) && !last.IsZero() {",
+		Old:  "if last := c.LastLease(now); !last.IsZero() {",
+		New:  "if last := c.LastLease(now); last.Before(q.QueuedAt) && !last.IsZero() {",
 		Like: "a check that is left out",
 	},
 	{
