@@ -194,7 +194,7 @@ func TestACertificateIsNeverWithoutItsChainAndItsNumber(t *testing.T) {
 					require.Len(t, ca.Orders(), 1)
 					m.wholeBooks()
 					m.start()
-					require.Equal(t, issued.Data["ca_chain"], m.read("cert/" + issued.Data["serial_number"].(string)).Data["ca_chain"])
+					require.Equal(t, strings.Join(issued.Data["ca_chain"].([]string), "\n"), m.read("cert/" + issued.Data["serial_number"].(string)).Data["ca_chain"])
 					require.NotEmpty(t, m.read("ca").Data[logical.HTTPRawBody])
 				})
 			})
@@ -227,8 +227,8 @@ func TestWhatAnEarlierVersionHasStoredIsFound(t *testing.T) {
 	for name, use := range map[string]func(m *mount, issued map[string]any){
 		"when it is read, without a write": func(m *mount, issued map[string]any) {
 			m.storage.reset()
-			require.Equal(m.t, issued["ca_chain"], m.read("cert/" + issued["serial_number"].(string)).Data["ca_chain"])
-			require.Equal(m.t, issued["ca_chain"], m.read("cert/ca_chain").Data["ca_chain"])
+			require.Equal(m.t, strings.Join(issued["ca_chain"].([]string), "\n"), m.read("cert/" + issued["serial_number"].(string)).Data["ca_chain"])
+			require.Equal(m.t, strings.Join(issued["ca_chain"].([]string), "\n"), m.read("cert/ca_chain").Data["ca_chain"])
 			require.Empty(m.t, m.storage.writes())
 		},
 		"when its order is revoked by its id": func(m *mount, issued map[string]any) {
@@ -264,7 +264,7 @@ func TestWhatAnEarlierVersionHasStoredIsFound(t *testing.T) {
 			revokedElsewhere(m, issued)
 			m.passes(2)
 			require.NotZero(m.t, m.read("cert/" + issued["serial_number"].(string)).Data["revocation_time"])
-			require.Equal(m.t, issued["ca_chain"], m.read("cert/ca_chain").Data["ca_chain"])
+			require.Equal(m.t, strings.Join(issued["ca_chain"].([]string), "\n"), m.read("cert/ca_chain").Data["ca_chain"])
 			m.wholeBooks()
 		},
 		"once its mount has indexed it": func(m *mount, issued map[string]any) {
