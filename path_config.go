@@ -143,6 +143,11 @@ var configFields = append([]binding[backend.Config]{
 		"Product code for roles that set none, so that clients can write roles with nothing but "+
 			"the fields of Vault's PKI engine.",
 		func(c *backend.Config) *string { return &c.DefaultProductCode }),
+	flag("csr_without_common_name",
+		"Send CSRs without a common name to CERTInext, with the first of their DNS names as the "+
+			"order's domain. Not every edition of CERTInext takes them; the others refuse the "+
+			"order.",
+		func(c *backend.Config) *bool { return &c.CSRWithoutCommonName }),
 	seconds("request_timeout",
 		"Timeout of every API call except placing an order; 60s when 0.",
 		func(c *backend.Config) *time.Duration { return &c.RequestTimeout }),

@@ -77,3 +77,31 @@ func TestACSRIsSentWithoutWhatStoodAroundIt(t *testing.T) {
 		require.Equal(t, text, ca.Orders()[0].CSR)
 	})
 }
+
+// Some editions of CERTInext take a CSR without a common name; the config says which this one is.
+func TestACSRWithoutACommonNameIsSentWhereTheAccountTakesIt(t *testing.T) {
+	dialects(t, func(t *testing.T, dialect certinexttest.Dialect) {
+		ca := validated(dialect)
+		ca.NamelessCSR = true
+		m := newMount(t, ca)
+		m.must(call{op: logical.PatchOperation, path: "roles/web", data: map[string]any{"product_code": "844", "product_variant": "dv-ucc"}})
+		nameless := func(names ...string) map[string]any {
+			return map[string]any{"csr": csr(t, newKey(t, elliptic.P256()), "", names...)}
+		}
+		m.nothingHappens(func() {
+			require.Contains(t, m.refused("sign/web", nameless("www.example.com")), "csr: has no common name: make one whose common name is www.example.com")
+			require.Contains(t, m.refused("sign/web", nameless()), "csr: holds no host name")
+			require.Contains(t, m.refused("sign/web", nameless("www.example.org")), "csr: \"www.example.org\" is not allowed")
+		})
+		m.write("config", map[string]any{"csr_without_common_name": true})
+		m.storage.reset()
+		first := m.chainOK(m.write("sign/web", nameless("b.example.com", "a.example.com")))
+		require.Equal(t, "b.example.com", first.Subject.CommonName)
+		wanted := nameless("d.example.com", "c.example.com")
+		wanted["common_name"] = "c.example.com"
+		named := m.write("sign/web", wanted)
+		require.Equal(t, "c.example.com", m.chainOK(named).Subject.CommonName)
+		require.Equal(t, named.Data["order_id"], m.write("sign/web", wanted).Data["order_id"], "it is the same request")
+		require.Len(t, ca.Orders(), 2)
+	})
+}

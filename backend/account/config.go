@@ -80,6 +80,11 @@ type Config struct {
 	// the terms of Vault's PKI engine.
 	DefaultProductCode string
 
+	// CSRWithoutCommonName is set when the account takes CSRs without a common name, whose order is
+	// for the first of the alternative names. A customer reports that CERTInext does so since June
+	// 2026; which editions do is not known.
+	CSRWithoutCommonName bool
+
 	RequestTimeout    time.Duration // for every call but placing an order; 60 s when zero
 	CreateTimeout     time.Duration // for placing an order; 180 s when zero
 	RequestsPerSecond float64       // no limit when zero

@@ -26,6 +26,7 @@ type storedConfig struct {
 	AbsentAfter       time.Duration  `json:"absent_after,omitempty"` // nanoseconds
 	Ordering          string         `json:"ordering,omitempty"`
 	DefaultProduct    string         `json:"default_product,omitempty"`
+	NamelessCSR       bool           `json:"csr_without_common_name,omitempty"`
 	RequestTimeout    time.Duration  `json:"request_timeout,omitempty"` // nanoseconds
 	CreateTimeout     time.Duration  `json:"create_timeout,omitempty"`  // nanoseconds
 	RequestsPerSecond float64        `json:"requests_per_second,omitempty"`
@@ -107,6 +108,7 @@ func newStoredConfig(c *Config) *storedConfig {
 		AbsentAfter:       c.AbsentAfter,
 		Ordering:          c.Ordering,
 		DefaultProduct:    c.DefaultProductCode,
+		NamelessCSR:       c.CSRWithoutCommonName,
 		RequestTimeout:    c.RequestTimeout,
 		CreateTimeout:     c.CreateTimeout,
 		RequestsPerSecond: c.RequestsPerSecond,
@@ -133,9 +135,12 @@ func (s *storedConfig) config() *Config {
 		AbsentAfter:         s.AbsentAfter,
 		Ordering:            s.Ordering,
 		DefaultProductCode:  s.DefaultProduct,
-		RequestTimeout:      s.RequestTimeout,
-		CreateTimeout:       s.CreateTimeout,
-		RequestsPerSecond:   s.RequestsPerSecond,
+
+		CSRWithoutCommonName: s.NamelessCSR,
+
+		RequestTimeout:    s.RequestTimeout,
+		CreateTimeout:     s.CreateTimeout,
+		RequestsPerSecond: s.RequestsPerSecond,
 	}
 }
 

@@ -45,6 +45,7 @@ func storedV2() map[string]any {
 	config := all["config"].(*storedConfig)
 	config.Ordering = orderingPaused
 	config.Number, config.Name = "1234567890", "https://us-api.certinext.io|application-1"
+	config.NamelessCSR = true
 	return all
 }
 

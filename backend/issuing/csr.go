@@ -127,10 +127,12 @@ func planCSR(role *Role, r Request, requested *Names) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	inCSR := csr.Names
-	if inCSR.CommonName == "" { // refused even without require_cn: the engine cannot add one
-		return nil, fault.BadField("csr", "has no common name: CERTInext refuses a CSR whose "+
-			"common name is not the order's domain")
+	inCSR, nameless := csr.Names, csr.Names.CommonName == ""
+	if nameless {
+		inCSR.lead(requested.CommonName)
+	}
+	if len(inCSR.DNSNames) == 0 {
+		return nil, fault.BadField("csr", "holds no host name, which CERTInext's orders are for")
 	}
 	if requested.CommonName != "" && requested.CommonName != inCSR.CommonName {
 		return nil, fault.BadField("csr", "its common name is %q, common_name says %q",
@@ -150,5 +152,17 @@ func planCSR(role *Role, r Request, requested *Names) (*Plan, error) {
 	}
 	return &Plan{
 		DNSNames: inCSR.DNSNames, IPs: inCSR.IPs, Key: csr.Spec, CSR: csr.PEM, CSRKey: csr.Key,
+		namelessCSR: nameless,
 	}, nil
+}
+
+// lead makes one of the DNS names the common name: the wanted one, if the names hold it, and else
+// the first.
+func (n *Names) lead(wanted string) {
+	if i := slices.Index(n.DNSNames, wanted); i > 0 {
+		n.DNSNames = slices.Insert(slices.Delete(n.DNSNames, i, i+1), 0, wanted)
+	}
+	if len(n.DNSNames) > 0 {
+		n.CommonName = n.DNSNames[0]
+	}
 }

@@ -92,6 +92,8 @@ type Plan struct {
 	CSR      string  // PEM; empty when the engine makes the key
 	CSRKey   any     // the CSR's public key; nil when the engine makes the key
 
+	namelessCSR bool // CSR has no common name
+
 	Role    *Role
 	Config  *account.Config
 	Request Request
@@ -162,6 +164,11 @@ func NewPlan(
 	p, err := planFor(role, domains, subject, r)
 	if err != nil {
 		return nil, err
+	}
+	if p.namelessCSR && !cfg.CSRWithoutCommonName {
+		return nil, fault.BadField("csr", "has no common name: make one whose common name is %s, "+
+			"or set csr_without_common_name in config if the account takes such CSRs",
+			p.CommonName())
 	}
 	if p.CSR == "" && role.Attested {
 		return nil, fault.BadField("csr", "is required: the role's keys come from attested "+

@@ -60,7 +60,7 @@ func (s *Server) checkCSR(text string, o *order, now time.Time) (*submittedCSR, 
 		return nil, s.csrRefusal("EMS-921", wordsOnly, "Invalid key size")
 	}
 	if cn := req.Subject.CommonName; !strings.EqualFold(cn, o.commonName()) &&
-		(cn != "" || o.subject == nil) {
+		(cn != "" || (o.subject == nil && !s.NamelessCSR)) {
 		return nil, s.csrRefusal("EMS-922", "EMS-1056", "CSR common name does not match the order")
 	}
 	if detail := foreignNames(req, o); detail != "" {

@@ -92,6 +92,21 @@ func TestCSRRules(t *testing.T) {
 	}
 }
 
+func TestACSRWithoutACommonNameIsTakenWhereTheEditionDoes(t *testing.T) {
+	eachDialect(t, func(t *testing.T, d certinexttest.Dialect) {
+		srv := verified(d)
+		srv.NamelessCSR = true
+		r := newRig(t, srv)
+		key := newKey(t)
+		nameless := func(name string) m {
+			return m{"csr": csrFrom(t, key, &x509.CertificateRequest{DNSNames: []string{name}})}
+		}
+		path := sslPath + "/" + r.order(dvOrder("www.example.com")) + "/csr"
+		require.Equal(t, 422, r.put(path, nameless("other.example.com")).status)
+		r.put(path, nameless("www.example.com")).must(204)
+	})
+}
+
 func ed25519Key() crypto.Signer {
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	return mustKey(key, err)

@@ -40,6 +40,7 @@ type knobs struct {
 	ReportPageSize      *int         `json:"reportPageSize,omitempty"`
 	HoldForApproval     *bool        `json:"holdForApproval,omitempty"`
 	IssuedBeforeCSR     *bool        `json:"issuedBeforeCsr,omitempty"`
+	NamelessCSR         *bool        `json:"namelessCsr,omitempty"`
 	CAAForbids          *[]string    `json:"caaForbids,omitempty"`
 	ChainOrder          *ChainOrder  `json:"chainOrder,omitempty"`
 	ReportOrder         *ReportOrder `json:"reportOrder,omitempty"`
@@ -55,6 +56,7 @@ func (s administration) readKnobs() knobs {
 	limit, burst, mistake := s.RateLimit, s.CreateBurst, s.Misissue
 	forbidden := append([]string{}, s.CAAForbids...)
 	rows, size := s.ReportOrder, s.ReportPageSize
+	nameless := s.NamelessCSR
 	return knobs{
 		IssueDelay: span(s.IssueDelay), PEMLag: span(s.PEMLag),
 		CertificateLifetime: span(s.certificateLifetime()), ApprovalDelay: span(s.ApprovalDelay),
@@ -64,7 +66,7 @@ func (s administration) readKnobs() knobs {
 		DCVChallengeDelay: span(s.DCVChallengeDelay), DCVResultDelay: span(s.DCVResultDelay),
 		RateLimit: &limit, CreateBurst: &burst, HoldForApproval: &hold, IssuedBeforeCSR: &early,
 		ReportOrder: &rows, ReportPageSize: &size, ChainOrder: &chain, DCVShape: &shape,
-		Misissue: &mistake, CAAForbids: &forbidden,
+		Misissue: &mistake, CAAForbids: &forbidden, NamelessCSR: &nameless,
 	}
 }
 
@@ -89,6 +91,7 @@ func (s administration) knobs(r *http.Request) (any, error) {
 		set(&s.CreateBurst, k.CreateBurst)
 		set(&s.HoldForApproval, k.HoldForApproval)
 		set(&s.IssuedBeforeCSR, k.IssuedBeforeCSR)
+		set(&s.NamelessCSR, k.NamelessCSR)
 		set(&s.CAAForbids, k.CAAForbids)
 		set(&s.ChainOrder, k.ChainOrder)
 		set(&s.ReportOrder, k.ReportOrder)

@@ -149,6 +149,8 @@ type Server struct {
 	IssueDelay time.Duration
 	// PEMLag passes between "issued" and a certificate that downloads.
 	PEMLag time.Duration
+	// NamelessCSR takes CSRs of servers without a common name, as some editions of CERTInext do.
+	NamelessCSR bool
 	// IssuedBeforeCSR shows an order that only lacks its CSR as "issued".
 	IssuedBeforeCSR bool
 	// HoldForApproval parks every order at pending-approval.

@@ -121,6 +121,7 @@ func shapeFlags(flags *flag.FlagSet, s *certinexttest.Server) {
 	flags.StringVar(&s.OrderSuffix, "order-suffix", "", "`suffix` of live order ids, such as R007")
 	flags.BoolVar(&s.IssuedBeforeCSR, "issued-before-csr", false,
 		"show orders that only lack a CSR as issued")
+	flags.BoolVar(&s.NamelessCSR, "nameless-csr", false, "take CSRs without a common name")
 	flags.TextVar(&s.ChainOrder, "chain-order", certinexttest.ChainGood,
 		"`good`, root-first or absent")
 	flags.TextVar(&s.ReportOrder, "report-order", certinexttest.ReportNewestFirst,
