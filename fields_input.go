@@ -32,14 +32,16 @@ func (b *secretsBackend) HandleRequest(
 	}
 	path := b.Route(req.Path)
 	if path == nil || !takesFields(req.Operation) {
-		return b.Backend.HandleRequest(ctx, req)
+		resp, err := b.Backend.HandleRequest(ctx, req)
+		return atMount(resp, req.MountPoint), err
 	}
 	read := *req
 	var problem string
 	if read.Data, problem = readInput(req.Data, path.Fields, req.Operation); problem != "" {
 		return logical.ErrorResponse(problem), nil
 	}
-	return b.Backend.HandleRequest(ctx, &read)
+	resp, err := b.Backend.HandleRequest(ctx, &read)
+	return atMount(resp, req.MountPoint), err
 }
 
 // takesFields reports whether the fields of a request are those of its path.

@@ -294,7 +294,7 @@ func heldCertificate(c *backend.Certificate) error {
 	return &backend.FieldError{
 		Field: "serial",
 		Problem: c.Serial + " is held, since it is not what was ordered: " +
-			strings.Join(c.Held, "; ") + ". cert/<serial> shows it",
+			strings.Join(c.Held, "; ") + ". vault read <mount>/cert/" + c.Serial + " shows it",
 	}
 }
 

@@ -203,7 +203,7 @@ func (b *secretsBackend) order(
 	if r.Draft {
 		return nil, &backend.FieldError{
 			Field: "save_as_draft",
-			Problem: "requires async=true, or a write to orders/" + r.Role +
+			Problem: "requires async=true, or a write to <mount>/orders/" + r.Role +
 				": a draft has no certificate to wait for",
 		}
 	}

@@ -342,3 +342,61 @@ func requester(req *logical.Request) string {
 	}
 	return "anonymous"
 }
+
+// mountMark stands for the mount's path in the engine's texts, which do not know it. Logs and
+// stored texts keep it.
+const mountMark = "<mount>/"
+
+// atMount writes the mount's path into the texts of an answer, so that the commands in them can be
+// pasted.
+func atMount(resp *logical.Response, mount string) *logical.Response {
+	if resp == nil {
+		return nil
+	}
+	if mount == "" {
+		mount = Name + "/"
+	}
+	for i, text := range resp.Warnings {
+		resp.Warnings[i] = strings.ReplaceAll(text, mountMark, mount)
+	}
+	for field, value := range resp.Data {
+		if field != logical.HTTPRawBody {
+			resp.Data[field] = placed(value, mount)
+		}
+	}
+	return resp
+}
+
+// placed returns a value of an answer with the mount's path in its texts. It changes none in place:
+// some are the engine's own.
+func placed(value any, mount string) any {
+	switch v := value.(type) {
+	case string:
+		return strings.ReplaceAll(v, mountMark, mount)
+	case []string:
+		out := slices.Clone(v)
+		for i, text := range out {
+			out[i] = strings.ReplaceAll(text, mountMark, mount)
+		}
+		return out
+	case []map[string]any:
+		out := slices.Clone(v)
+		for i, m := range out {
+			out[i] = placed(m, mount).(map[string]any)
+		}
+		return out
+	case []any:
+		out := slices.Clone(v)
+		for i, item := range out {
+			out[i] = placed(item, mount)
+		}
+		return out
+	case map[string]any:
+		out := maps.Clone(v)
+		for field, item := range out {
+			out[field] = placed(item, mount)
+		}
+		return out
+	}
+	return value
+}

@@ -101,7 +101,7 @@ func TestResolveVariant(t *testing.T) {
 		},
 		"no name like that": {
 			code:    "platinum",
-			refused: []string{`"platinum" is not in this account's catalog; read catalog/products`},
+			refused: []string{`"platinum" is not in this account's catalog; vault read <mount>/catalog/products`},
 		},
 		"a part of a signer's name": {
 			code: "document signer", refused: []string{"the code here is 819 (Document Signer DV)"},
@@ -133,7 +133,7 @@ func TestResolveVariant(t *testing.T) {
 			refused: []string{"the private-pki products here are 149"},
 		},
 		"a number is not a part of a name": {
-			code: "1", refused: []string{`"1" is not in this account's catalog; read`},
+			code: "1", refused: []string{`"1" is not in this account's catalog; vault read`},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

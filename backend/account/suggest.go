@@ -79,7 +79,8 @@ func unknownProductError(products []certinext.Product, code, variant string) err
 			text += "; it has no " + kind + " product"
 		}
 	}
-	return fault.BadField("product_code", "%s; read catalog/products for what it has", text)
+	return fault.BadField("product_code", "%s; vault read <mount>/catalog/products says "+
+		"what it has", text)
 }
 
 // kindOfVariant returns the catalog's kind for a variant.

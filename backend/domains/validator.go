@@ -233,8 +233,8 @@ func (v *validator) manualChallenge(
 	out := &validation.DomainChallenge{Domain: v.entry.Name}
 	switch {
 	case errors.Is(err, certinext.ErrChallengeExpired):
-		out.Error = fmt.Sprintf("the challenge has expired: write domains/%s/verify for a new one",
-			v.entry.Name)
+		out.Error = fmt.Sprintf("the challenge has expired: "+
+			"vault write -force <mount>/domains/%s/verify gets a new one", v.entry.Name)
 	case err != nil:
 		out.Error = err.Error()
 	default:

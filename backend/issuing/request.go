@@ -176,7 +176,7 @@ func NewPlan(
 	}
 	if p.CSR == "" && p.Key.Type == "any" {
 		return nil, fault.BadField("key_type", "is any in the role, so it only signs: use "+
-			"sign/%s, or set the role's key_type", role.Name)
+			"<mount>/sign/%s, or set the role's key_type", role.Name)
 	}
 	p.Role, p.Config = role, cfg
 	p.Request = r

@@ -276,7 +276,8 @@ func (r *Role) validateProduct() error {
 	}
 	if r.ProductCode == "" {
 		return fault.BadField("product_code", "is required, here or as default_product_code in "+
-			"config: a code from the account's catalog (read catalog/products)")
+			"config: a code from the account's catalog (vault read "+
+			"<mount>/catalog/products)")
 	}
 	if _, ok := account.Shapes[r.Variant]; !ok {
 		return fault.BadField("product_variant", "%q is not one of %s",

@@ -231,7 +231,7 @@ func (o *orderEntry) matches(p *issuing.Plan) error {
 		return nameTaken(r.ID, o.ID)
 	case o.Draft && !r.Draft:
 		return fault.BadField("request_id", "%q names order %s, which is a draft: "+
-			"write promote=true to orders/%s/%s to place it", r.ID, o.ID, o.Role, o.ID)
+			"vault write <mount>/orders/%s/%s promote=true places it", r.ID, o.ID, o.Role, o.ID)
 	}
 	return nil
 }

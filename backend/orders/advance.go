@@ -167,7 +167,8 @@ func advanceSolver(o *orderEntry, remote *certinext.Order, p progress) action {
 	needs := slices.Clone(p.needs)
 	if p.stuck {
 		needs = append(needs, fmt.Sprintf(
-			"the solver tries again; orders/%s/%s/dcv shows what to publish by hand", o.Role, o.ID))
+			"the solver tries again; vault read <mount>/orders/%s/%s/dcv shows what to publish "+
+				"by hand", o.Role, o.ID))
 	}
 	return action{step: stepWait, needs: needs, soon: true}
 }

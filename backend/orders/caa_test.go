@@ -43,7 +43,7 @@ func TestWhatCAAForbidsComesFirst(t *testing.T) {
 			remote: remote(certinext.StatusPendingDCV, "SKIPPED", "FAILED"), tried: asked,
 			want: stepWait, waits: PartyDomainOwner, needs: []string{
 				"CERTInext may not issue for b.example.com",
-				"control of a.example.com, b.example.com has to be validated", "then write",
+				"control of a.example.com, b.example.com has to be validated", "then have CERTInext",
 			},
 		},
 		"before what a solver waits for": {

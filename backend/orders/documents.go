@@ -23,7 +23,7 @@ type Document = certinext.Document
 // documentNeeds says how to give CERTInext the documents that it waits for.
 func documentNeeds(o *orderEntry) []string {
 	return []string{fmt.Sprintf("CERTInext waits for documents: "+
-		"write them to orders/%s/%s/documents, or upload them in its portal", o.Role, o.ID)}
+		"write them to <mount>/orders/%s/%s/documents, or upload them in its portal", o.Role, o.ID)}
 }
 
 // SubmitDocuments uploads documents of requester's for an order, and returns the order after

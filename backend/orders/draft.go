@@ -69,8 +69,9 @@ func (d *driver) stillDraft(ctx context.Context, cause error) outcome {
 
 // draftNeeds says how to promote or discard a draft.
 func draftNeeds(o *orderEntry) []string {
-	return []string{fmt.Sprintf("it is a draft: write promote=true to orders/%s/%s "+
-		"to place the order, or delete that path to discard the draft", o.Role, o.ID)}
+	return []string{fmt.Sprintf("it is a draft: vault write <mount>/orders/%s/%s promote=true "+
+		"places the order, and vault delete <mount>/orders/%s/%s discards the draft",
+		o.Role, o.ID, o.Role, o.ID)}
 }
 
 // PromoteOrder places the order of a draft for requester, and returns it without waiting for the

@@ -128,11 +128,13 @@ func (o *orderEntry) dcvNeeds(remote *certinext.Order) []string {
 	}
 	if len(silent) > 0 {
 		needs = append(needs, fmt.Sprintf(
-			"control of %s has to be validated: orders/%s/%s/dcv shows what to publish",
+			"control of %s has to be validated: vault read <mount>/orders/%s/%s/dcv "+
+				"shows what to publish",
 			strings.Join(silent, ", "), o.Role, o.ID))
 	}
 	return append(needs, fmt.Sprintf(
-		"then write to orders/%s/%s/dcv, which has CERTInext look for it", o.Role, o.ID))
+		"then have CERTInext look for it: vault write -force <mount>/orders/%s/%s/dcv",
+		o.Role, o.ID))
 }
 
 // organizationNeed says what an order waits for whose organization is not verified.

@@ -216,7 +216,8 @@ func (w *caller) reissuableCert(
 		return nil, fault.BadField("id", "the certificate of order %s is revoked", parent.ID)
 	case queued != nil && queued.Due:
 		return nil, fault.BadField("id",
-			"the certificate of order %s is to be revoked (certs/revocation-queue)", parent.ID)
+			"the certificate of order %s is to be revoked (<mount>/certs/revocation-queue)",
+			parent.ID)
 	case !c.NotAfter.After(w.journal.Now()):
 		return nil, fault.BadField("id", "the certificate of order %s has expired", parent.ID)
 	}

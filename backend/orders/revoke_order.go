@@ -50,7 +50,7 @@ func (journal *Journal) serialOfOrder(
 ) (string, error) {
 	if role == "" {
 		return "", fault.BadField("order_id",
-			"an order is found through its role: use revoke/<role>")
+			"an order is found through its role: use <mount>/revoke/<role>")
 	}
 	o, err := journal.Order(ctx, s, role, id)
 	if err == nil && o != nil && o.State == StatePending {

@@ -126,8 +126,8 @@ func (o *orderEntry) left() string {
 func leftQueued(o *Order, of string) string {
 	return fmt.Sprintf("certificate %s, of CERTInext's order %s, in %s, stays valid: its "+
 		"revocation is queued, and cannot be tried while config does not hold that account. "+
-		"operator/revocations/%s ends it", o.Serial, sanitize.Short(o.CAOrderID),
-		account.Describe(of), strings.ReplaceAll(o.Serial, ":", "-"))
+		"vault write <mount>/operator/revocations/%s end=true ends it", o.Serial,
+		sanitize.Short(o.CAOrderID), account.Describe(of), strings.ReplaceAll(o.Serial, ":", "-"))
 }
 
 // An OpenOrder names an open order, for those who have to know that there is one.

@@ -285,7 +285,7 @@ func (pub *Publisher) CheckNamed(ctx context.Context, s logical.Storage, name st
 		return err
 	}
 	name = sanitize.Short(name)
-	return fault.BadField("dcv_solver", "there is no solver %q: write dcv/solvers/%s first",
+	return fault.BadField("dcv_solver", "there is no solver %q: write <mount>/dcv/solvers/%s first",
 		name, name)
 }
 
