@@ -111,7 +111,7 @@ func (w *world) newID() (string, error) {
 
 // setUp writes the config and the roles, one after the other.
 func (w *world) setUp() {
-	w.mustWrite("config", w.account())
+	w.mustWrite("config", configOf(w, ""))
 	for _, name := range w.roles {
 		w.mustWrite("roles/"+name, w.roleOf(name))
 	}

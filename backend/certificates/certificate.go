@@ -97,10 +97,10 @@ type Entry struct {
 	// Leases maps the ids of the certificate's leases to when they end. When the last one ends, the
 	// certificate is revoked (ADR 0004).
 	Leases map[string]time.Time `json:"leases,omitempty"`
-	// Behind is by how much this server's clock was behind CERTInext's, at the most, when the end
-	// of one of Leases was set; zero while it is right. By a clock that has been set right since,
-	// the lease may run on for that long.
-	Behind time.Duration `json:"behind,omitempty"` // nanoseconds
+	// Behind is by how much this server's clock was behind CERTInext's when the end of a lease was
+	// set, by the lease's id, for those where it was: set right since, the clock would find such a
+	// lease over while it runs.
+	Behind map[string]time.Duration `json:"behind,omitempty"` // nanoseconds
 
 	// RevocationDelay is for how long the end of the last lease does not revoke the certificate
 	// yet: the role's at the latest answer with a lease. Fingerprint is that of its request, by

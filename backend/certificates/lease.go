@@ -6,6 +6,7 @@ package certificates
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
@@ -321,24 +322,41 @@ func (keeper *Keeper) settleQueued(
 // revoke it.
 func (c *Entry) deliveredWithoutLease() bool { return c.Delivery != nil && c.Delivery.Unleased }
 
-// SetLease enters a lease that ends at the given time by this server's clock. When that is known to
-// be behind, the entry says by how much: set right, it would find the lease over while it runs.
+// SetLease enters a lease that ends at the given time by this server's clock, and by how much that
+// is known to be behind.
 func (keeper *Keeper) SetLease(c *Entry, id string, end time.Time) {
-	if len(c.Leases) == 0 {
-		c.Leases, c.Behind = make(map[string]time.Time), 0
+	if c.Leases == nil {
+		c.Leases = make(map[string]time.Time)
 	}
 	c.Leases[id] = end
-	if skew, _ := keeper.Account.ClockSkew(); keeper.Account.ClockInDoubt() {
-		c.Behind = max(c.Behind, skew)
+	maps.DeleteFunc(c.Behind, func(known string, _ time.Duration) bool {
+		_, there := c.Leases[known]
+		return !there || known == id
+	})
+	if skew, _ := keeper.Account.ClockSkew(); skew > 0 && keeper.Account.ClockInDoubt() {
+		if c.Behind == nil {
+			c.Behind = make(map[string]time.Duration)
+		}
+		c.Behind[id] = skew
 	}
 }
 
+// leaseEnds returns when a lease ends by a clock that is right.
+func (c *Entry) leaseEnds(id string) time.Time { return c.Leases[id].Add(c.Behind[id]) }
+
+// Prune removes the leases that were over long before now.
+func (c *Entry) Prune(now time.Time) {
+	maps.DeleteFunc(c.Leases, func(id string, _ time.Time) bool {
+		return c.leaseEnds(id).Add(LeaseMargin).Before(now)
+	})
+}
+
 // LatestLease returns when the longest lease ends or has ended, and the zero time when there is
-// none. It may be later by [Entry.Behind].
+// none.
 func (c *Entry) LatestLease() time.Time {
 	var last time.Time
-	for _, end := range c.Leases {
-		if end := end.Add(c.Behind); end.After(last) {
+	for id := range c.Leases {
+		if end := c.leaseEnds(id); end.After(last) {
 			last = end
 		}
 	}

@@ -41,7 +41,8 @@ func storedV2() map[string]any {
 	cert.Delivery = &Delivery{At: at, Last: at.Add(time.Minute), Times: 2, Unleased: true}
 	cert.Judged, cert.Held, cert.Remarks, cert.ReleasedAt = true, []string{"h"}, []string{"r"}, at
 	cert.ReissueRefused = true
-	cert.RevocationEnded, cert.Behind = at, time.Hour
+	cert.RevocationEnded = at
+	cert.Behind = map[string]time.Duration{"l": 2 * time.Hour}
 	cert.RequestorEmail = "platform@example.com"
 	cert.RevocationDelay, cert.Fingerprint, cert.TakenOver = time.Hour, "f", "l"
 	queued := all["revocation"].(*Queued)

@@ -46,9 +46,7 @@ func (w *caller) addLease(c *certificates.Entry, issued *Issued, now time.Time) 
 	lease.ID, lease.AnsweredAt = id, now
 	// Beside a new lease, those that are over are not needed.
 	if _, certain := w.journal.Account.Time(); certain {
-		maps.DeleteFunc(c.Leases, func(_ string, end time.Time) bool {
-			return end.Add(c.Behind + certificates.LeaseMargin).Before(now)
-		})
+		c.Prune(now)
 	}
 	w.journal.Certificates.SetLease(c, id, now.Add(lease.TTL))
 	issued.Lease = &lease
