@@ -83,7 +83,7 @@ func (e *Engine) strandedBy(ctx context.Context, s logical.Storage, of string) (
 	if err != nil {
 		return "", err
 	}
-	leased, allLeased, err := certificates.LeasedOf(ctx, s, of, e.Now())
+	leased, allLeased, err := e.Certificates.LeasedOf(ctx, s, of)
 	if err != nil {
 		return "", err
 	}
@@ -117,8 +117,11 @@ const maxNamed = 3
 // someOf counts the named, and names some of them; empty when there are none. whole is false when
 // there may be more.
 func someOf(what string, names []string, whole bool) string {
-	if len(names) == 0 {
+	if len(names) == 0 && whole {
 		return ""
+	}
+	if len(names) == 0 {
+		return "perhaps a " + what + " among more than can be looked at"
 	}
 	count := fmt.Sprint(len(names))
 	if !whole {

@@ -67,15 +67,17 @@ func (c *Entry) holdBack(q *Queued, now time.Time) bool {
 }
 
 // enqueue is Enqueue for the certificate of the entry. One that is held back is found by its
-// request from then on.
+// request from then on, or is not when that cannot be stored: the lease has ended all the same.
 func (keeper *Keeper) enqueue(ctx context.Context, s logical.Storage, c *Entry, q *Queued) error {
-	if q.isHeldBack() && c.Fingerprint != "" {
-		mark := &HeldBackMark{Version: 1}
-		if err := store.Put(context.WithoutCancel(ctx), s, c.heldBackKey(), mark); err != nil {
-			return err
-		}
+	if err := keeper.Enqueue(ctx, s, q); err != nil || !q.isHeldBack() || c.Fingerprint == "" {
+		return err
 	}
-	return keeper.Enqueue(ctx, s, q)
+	mark := &HeldBackMark{Version: 1}
+	if err := store.Put(context.WithoutCancel(ctx), s, c.heldBackKey(), mark); err != nil {
+		keeper.Log.Warn("a certificate whose revocation is held back will not be found again",
+			"serial", c.View().Serial, "error", err)
+	}
+	return nil
 }
 
 // leaveQueue removes a certificate's revocation from the queue, and from the index of those that
@@ -156,7 +158,7 @@ func (keeper *Keeper) TakenOver(ctx context.Context, s logical.Storage, c *Entry
 func (keeper *Keeper) GivenBack(
 	ctx context.Context, s logical.Storage, c *Entry, lease string,
 ) error {
-	if c.TakenOver == "" || c.TakenOver != lease {
+	if c.TakenOver == "" || c.TakenOver != lease || !c.RevocationEnded.IsZero() {
 		return nil
 	}
 	queued, err := store.Get[Queued](ctx, s, RevocationPrefix+c.Serial)

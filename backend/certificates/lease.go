@@ -106,6 +106,7 @@ func (keeper *Keeper) RenewLease(
 	ctx context.Context, s logical.Storage, r Renewal,
 ) (ttl time.Duration, warning string, err error) {
 	serial, leaseID := r.Serial, r.ID
+	keeper.learnClockToRenew(ctx, s)
 	unlock, err := keeper.Lock(ctx, serial)
 	if err != nil {
 		return 0, "", err
@@ -125,7 +126,7 @@ func (keeper *Keeper) RenewLease(
 	now := keeper.Now()
 	left := r.left(keeper.MaxLeaseTTL(), now)
 	lease, warning := LeaseFor(role, r.Increment, c.NotAfter.Sub(now), left, now)
-	if end := now.Add(lease.TTL); end.After(c.Leases[leaseID]) {
+	if end := now.Add(lease.TTL); end.Add(keeper.behind()).After(c.leaseEnds(leaseID)) {
 		keeper.SetLease(c, leaseID, end) // an earlier end is Vault's to tell, by ending the lease
 	}
 	return lease.TTL, warning, keeper.Put(ctx, s, c)
@@ -193,7 +194,7 @@ func (keeper *Keeper) queueLeaseEnd(
 	if err != nil || c == nil {
 		return nil, err // without an entry there is no order number to revoke the certificate by
 	}
-	if c.Revocation != nil || keeper.hasExpired(c) {
+	if c.Revocation != nil || keeper.hasExpired(c) || !c.RevocationEnded.IsZero() {
 		return nil, keeper.unmark(ctx, s, c)
 	}
 	due, known := c.Leases[l.ID]
@@ -333,12 +334,32 @@ func (keeper *Keeper) SetLease(c *Entry, id string, end time.Time) {
 		_, there := c.Leases[known]
 		return !there || known == id
 	})
-	if skew, _ := keeper.Account.ClockSkew(); skew > 0 && keeper.Account.ClockInDoubt() {
+	if behind := keeper.behind(); behind > 0 {
 		if c.Behind == nil {
 			c.Behind = make(map[string]time.Duration)
 		}
-		c.Behind[id] = skew
+		c.Behind[id] = behind
 	}
+}
+
+// behind returns by how much this server's clock is behind CERTInext's: 0 when that is unknown, or
+// less than what [LeaseMargin] covers.
+func (keeper *Keeper) behind() time.Duration {
+	if skew, _ := keeper.Account.ClockSkew(); skew > LeaseMargin/2 {
+		return skew
+	}
+	return 0
+}
+
+// renewPatience is how long the renewal of a lease waits for CERTInext's clock.
+const renewPatience = 3 * time.Second
+
+// learnClockToRenew asks CERTInext for its clock once, in a process that has not seen it: a lease
+// that is renewed by a clock that is behind would count as over when that is set right.
+func (keeper *Keeper) learnClockToRenew(ctx context.Context, s logical.Storage) {
+	ctx, cancel := context.WithTimeout(ctx, renewPatience)
+	defer cancel()
+	keeper.Account.ConfirmClock(ctx, s)
 }
 
 // leaseEnds returns when a lease ends by a clock that is right.

@@ -147,7 +147,8 @@ func (keeper *Keeper) EndUnstored(ctx context.Context, s logical.Storage, c *Ent
 	switch {
 	case last.IsZero(), now.Before(last.Add(LeaseMargin)):
 		return nil
-	case c.Revocation != nil, !c.NotAfter.After(now), c.deliveredWithoutLease():
+	case c.Revocation != nil, !c.NotAfter.After(now), c.deliveredWithoutLease(),
+		!c.RevocationEnded.IsZero():
 		return nil
 	case known && !certain:
 		return nil

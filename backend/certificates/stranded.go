@@ -170,9 +170,14 @@ func QueuedOf(
 }
 
 // LeasedOf is QueuedOf for certificates that a lease still hangs on.
-func LeasedOf(
-	ctx context.Context, s logical.Storage, of string, now time.Time,
+// While this server's clock is in doubt, every lease may still run.
+func (keeper *Keeper) LeasedOf(
+	ctx context.Context, s logical.Storage, of string,
 ) (leased []string, whole bool, err error) {
+	now, certain := keeper.Account.Time()
+	if !certain {
+		now = time.Time{}
+	}
 	return namedBelow(ctx, s, Prefix, func(c *Entry) bool {
 		return c.Revocation == nil && account.SameAccount(c.Account, of) &&
 			c.NotAfter.After(now) && !c.LastLease(now).IsZero()
