@@ -148,6 +148,7 @@ func unknownFields(data map[string]any, fields map[string]*framework.FieldSchema
 func guessed(unknown []string, fields map[string]*framework.FieldSchema) string {
 	known := slices.Collect(maps.Keys(fields))
 	for i, name := range unknown {
+		unknown[i] = phrase.Shown(name)
 		if near := phrase.Nearest(name, known); near != "" {
 			unknown[i] += " (did you mean " + near + "?)"
 		}

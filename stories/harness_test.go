@@ -61,7 +61,7 @@ func newMount(t *testing.T, ca *certinexttest.Server) *mount {
 func bareMount(t *testing.T, ca *certinexttest.Server) *mount {
 	t.Helper()
 	m := &mount{
-		t: t, ca: ca, storage: &countingStorage{Storage: new(logical.InmemStorage)}, log: new(lockedBuffer),
+		t: t, ca: ca, storage: &countingStorage{Storage: logical.NewStorageView(new(logical.InmemStorage), "")}, log: new(lockedBuffer),
 		system: &logical.StaticSystemView{DefaultLeaseTTLVal: 24 * time.Hour, MaxLeaseTTLVal: 365 * 24 * time.Hour},
 	}
 	m.start()

@@ -69,7 +69,7 @@ func AdmitCSR(role *Role, subject Subject, text string) (*CSR, error) {
 	if problem := secretProblem(c.Key); problem != "" {
 		return nil, fault.BadField("csr", "%s", problem)
 	}
-	held, problem := namesIn(parsed)
+	held, problem := namesIn(parsed, subject != nil)
 	if problem != "" {
 		return nil, fault.BadField("csr", "%s", problem)
 	}

@@ -4,15 +4,19 @@
 package issuing
 
 import (
+	"cmp"
 	"crypto/x509"
 	"encoding/asn1"
 	"fmt"
 	"net"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"golang.org/x/crypto/cryptobyte"
+	tags "golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // A role's constraints hold only where every name that a certificate could get from a CSR was
@@ -28,8 +32,24 @@ type heldNames struct {
 	mails      []string // in the subject or among the alternative names
 }
 
-// strangers are the attributes of a subject that name a host or somebody, and that no role is
-// about: RFC 4519 and PKCS #9 define them.
+// described are the attributes of a subject that describe an organization or its place. CERTInext
+// fills them in itself, from what it has vetted, so they may stand in a CSR. Any other attribute
+// names a host or somebody, or may do so: RFC 4519 and PKCS #9 have many that do.
+var described = []string{
+	"2.5.4.5", "2.5.4.6", "2.5.4.7", "2.5.4.8", "2.5.4.9", "2.5.4.10", "2.5.4.11",
+	"2.5.4.13", "2.5.4.15", "2.5.4.16", "2.5.4.17", "2.5.4.20",
+	"2.5.4.97",                                             // organizationIdentifier
+	"1.3.6.1.4.1.311.60.2.1.1", "1.3.6.1.4.1.311.60.2.1.2", // of the jurisdiction
+	"1.3.6.1.4.1.311.60.2.1.3",
+}
+
+// personal are further ones that may stand in the CSR of a person: surname, title, given name,
+// initials, generation, pseudonym.
+var personal = []string{
+	"2.5.4.4", "2.5.4.12", "2.5.4.42", "2.5.4.43", "2.5.4.44", "2.5.4.65",
+}
+
+// strangers are the words for the attributes of a subject that are refused most.
 var strangers = map[string]string{
 	"0.9.2342.19200300.100.1.25": "a domain component (DC)",
 	"0.9.2342.19200300.100.1.1":  "a user id (UID)",
@@ -37,12 +57,28 @@ var strangers = map[string]string{
 	"1.2.840.113549.1.9.8":       "an unstructured address",
 }
 
+// harmless are the attributes of a CSR beside extensionRequest: a challenge password, what openssl
+// asks for as the optional company name, and what Microsoft's certreq says of itself.
+var harmless = []string{
+	"1.2.840.113549.1.9.7", "1.2.840.113549.1.9.2", "1.3.6.1.4.1.311.13.2.2",
+	"1.3.6.1.4.1.311.13.2.3", "1.3.6.1.4.1.311.21.20",
+}
+
+// nameless are the extensions that hold no name, beside the alternative names, which are looked at.
+var nameless = []string{
+	"2.5.29.14", "2.5.29.15", "2.5.29.17", "2.5.29.19", "2.5.29.32", "2.5.29.35", "2.5.29.37",
+	"1.3.6.1.5.5.7.1.24",                           // TLS feature
+	"1.2.840.113549.1.9.15",                        // S/MIME capabilities
+	"1.3.6.1.4.1.311.20.2", "1.3.6.1.4.1.311.21.7", // Microsoft's templates
+	"1.3.6.1.4.1.311.21.10",                           // and its application policies
+	"2.16.840.1.113730.1.1", "2.16.840.1.113730.1.13", // Netscape's type and comment
+}
+
 var (
 	oidCommonName   = asn1.ObjectIdentifier{2, 5, 4, 3}
 	oidEmailAddress = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 1}
 
 	oidSubjectAltName = asn1.ObjectIdentifier{2, 5, 29, 17}
-	oidIssuerAltName  = asn1.ObjectIdentifier{2, 5, 29, 18}
 
 	oidExtensionRequest = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 14}
 	// oidMicrosoftExtensions is an older attribute of Microsoft's for the same purpose, which some
@@ -52,18 +88,21 @@ var (
 
 // namesIn returns the names in a CSR. problem says what it holds that nobody can look at; it is
 // empty when there is nothing of the kind.
-func namesIn(csr *x509.CertificateRequest) (held heldNames, problem string) {
-	if problem := held.addSubject(csr); problem != "" {
+func namesIn(
+	csr *x509.CertificateRequest, ofPerson bool,
+) (held heldNames, problem string) {
+	if problem := held.addSubject(csr, ofPerson); problem != "" {
 		return held, problem
 	}
 	if problem := attributeProblem(csr); problem != "" {
 		return held, problem
 	}
 	for _, e := range csr.Extensions {
-		switch {
-		case e.Id.Equal(oidIssuerAltName):
-			return held, "holds alternative names of its issuer: make a CSR without them"
-		case e.Id.Equal(oidSubjectAltName):
+		if !slices.Contains(nameless, e.Id.String()) {
+			return held, fmt.Sprintf("asks for an extension that CERTInext does not certify (%s): "+
+				"make a CSR without it", e.Id)
+		}
+		if e.Id.Equal(oidSubjectAltName) {
 			if problem := alternativeProblem(e.Value); problem != "" {
 				return held, problem
 			}
@@ -75,16 +114,18 @@ func namesIn(csr *x509.CertificateRequest) (held heldNames, problem string) {
 }
 
 // addSubject adds the names in the subject.
-func (h *heldNames) addSubject(csr *x509.CertificateRequest) (problem string) {
+func (h *heldNames) addSubject(csr *x509.CertificateRequest, ofPerson bool) (problem string) {
+	if !isExactName(csr.RawSubject) {
+		return "its subject cannot be parsed"
+	}
 	for _, a := range csr.Subject.Names {
 		value, isText := a.Value.(string)
-		kind := strangers[a.Type.String()]
+		id := a.Type.String()
 		switch {
-		case kind != "":
-			return fmt.Sprintf("its subject holds %s, which CERTInext does not certify: "+
-				"make a CSR without it", kind)
+		case slices.Contains(described, id), ofPerson && slices.Contains(personal, id):
 		case !a.Type.Equal(oidCommonName) && !a.Type.Equal(oidEmailAddress):
-			// What describes an organization is CERTInext's to fill in, from what it has vetted.
+			return fmt.Sprintf("its subject holds %s, which CERTInext does not certify: "+
+				"make a CSR without it", cmp.Or(strangers[id], "the attribute "+id))
 		case !isText || value == "":
 			return "its subject holds a common name or an e-mail address that is no text"
 		case a.Type.Equal(oidEmailAddress):
@@ -100,38 +141,87 @@ func (h *heldNames) addSubject(csr *x509.CertificateRequest) (problem string) {
 	return ""
 }
 
-// attributeProblem looks for extensions in a CSR's attributes that Go's parser does not return.
+// isExactName reports whether a subject holds attributes of one value each and nothing else: Go's
+// parser passes over what follows a value.
+func isExactName(raw []byte) bool {
+	name := cryptobyte.String(raw)
+	var rdns, set, attribute, value cryptobyte.String
+	var id asn1.ObjectIdentifier
+	var tag tags.Tag
+	if !name.ReadASN1(&rdns, tags.SEQUENCE) || !name.Empty() {
+		return false
+	}
+	for !rdns.Empty() {
+		if !rdns.ReadASN1(&set, tags.SET) {
+			return false
+		}
+		for !set.Empty() {
+			if !set.ReadASN1(&attribute, tags.SEQUENCE) ||
+				!attribute.ReadASN1ObjectIdentifier(&id) ||
+				!attribute.ReadAnyASN1(&value, &tag) || !attribute.Empty() {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// isExactExtensions reports whether a value of extensionRequest holds extensions and nothing else.
+func isExactExtensions(value cryptobyte.String) bool {
+	var extensions, extension, content cryptobyte.String
+	var id asn1.ObjectIdentifier
+	if !value.ReadASN1(&extensions, tags.SEQUENCE) || !value.Empty() {
+		return false
+	}
+	for !extensions.Empty() {
+		if !extensions.ReadASN1(&extension, tags.SEQUENCE) ||
+			!extension.ReadASN1ObjectIdentifier(&id) ||
+			!extension.SkipOptionalASN1(tags.BOOLEAN) ||
+			!extension.ReadASN1(&content, tags.OCTET_STRING) || !extension.Empty() {
+			return false
+		}
+	}
+	return true
+}
+
+// attributeProblem looks for what Go's parser passes over in a CSR's attributes: extensions that it
+// does not return, and attributes of other kinds that could name somebody.
 func attributeProblem(csr *x509.CertificateRequest) string {
 	const malformed = "its attributes cannot be parsed"
-	var tbs struct {
-		Version    int
-		Subject    asn1.RawValue
-		PublicKey  asn1.RawValue
-		Attributes []asn1.RawValue `asn1:"tag:0"`
-	}
-	rest, err := asn1.Unmarshal(csr.RawTBSCertificateRequest, &tbs)
-	if err != nil || len(rest) > 0 {
+	var tbs, attributes, attribute, values cryptobyte.String
+	var skipped cryptobyte.String
+	var version int64
+	raw := cryptobyte.String(csr.RawTBSCertificateRequest)
+	if !raw.ReadASN1(&tbs, tags.SEQUENCE) || !raw.Empty() || !tbs.ReadASN1Integer(&version) ||
+		!tbs.ReadASN1Element(&skipped, tags.SEQUENCE) ||
+		!tbs.ReadASN1Element(&skipped, tags.SEQUENCE) ||
+		!tbs.ReadOptionalASN1(&attributes, nil, tags.Tag(0).ContextSpecific().Constructed()) ||
+		!tbs.Empty() {
 		return malformed
 	}
 	requests := 0
-	for _, raw := range tbs.Attributes {
-		var a struct {
-			ID     asn1.ObjectIdentifier
-			Values []asn1.RawValue `asn1:"set"`
-		}
-		rest, err := asn1.Unmarshal(raw.FullBytes, &a)
-		switch {
-		case err != nil || len(rest) > 0:
+	for !attributes.Empty() {
+		var id asn1.ObjectIdentifier
+		if !attributes.ReadASN1(&attribute, tags.SEQUENCE) ||
+			!attribute.ReadASN1ObjectIdentifier(&id) ||
+			!attribute.ReadASN1(&values, tags.SET) || !attribute.Empty() {
 			return malformed
-		case a.ID.Equal(oidMicrosoftExtensions):
+		}
+		switch {
+		case id.Equal(oidExtensionRequest):
+			if requests++; requests > 1 {
+				return "asks for extensions more than once (extensionRequest)"
+			}
+			if !isExactExtensions(values) {
+				return "its extensions cannot be parsed, or are asked for more than once"
+			}
+		case id.Equal(oidMicrosoftExtensions):
 			return "asks for extensions in an attribute of Microsoft's " +
 				"(1.3.6.1.4.1.311.2.1.14): make a CSR with the one of PKCS #10 (extensionRequest)"
-		case a.ID.Equal(oidExtensionRequest):
-			requests += len(a.Values)
+		case !slices.Contains(harmless, id.String()):
+			return fmt.Sprintf("has an attribute that nobody looks at (%s): make a CSR without it",
+				id)
 		}
-	}
-	if requests > 1 {
-		return "asks for extensions more than once (extensionRequest)"
 	}
 	return ""
 }
@@ -158,7 +248,9 @@ func alternativeProblem(extension []byte) string {
 	}
 	for _, n := range names {
 		switch kind := alternativeKinds[n.Tag]; {
-		case n.Class != asn1.ClassContextSpecific:
+		case n.Class != asn1.ClassContextSpecific,
+			n.IsCompound && (n.Tag == tagMail || n.Tag == tagDNS || n.Tag == tagIP):
+			// Go passes over such a name, and OpenSSL reads it.
 			return "its alternative names cannot be parsed"
 		case n.Tag == tagMail, n.Tag == tagDNS, n.Tag == tagIP:
 		case kind == "":
@@ -188,7 +280,7 @@ func (h *heldNames) ofHosts() (*Names, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !strings.EqualFold(parsed, name) {
+		if !isASCII(name) || !strings.EqualFold(parsed, name) {
 			return nil, fault.BadField("csr", "holds the name %q, which CERTInext would compare "+
 				"with the order's %q letter by letter: make a CSR with the latter",
 				sanitize.Short(name), parsed)
@@ -201,6 +293,10 @@ func (h *heldNames) ofHosts() (*Names, error) {
 		}
 	}
 	return n, nil
+}
+
+func isASCII(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r > unicode.MaxASCII })
 }
 
 // fit returns an error unless the names are those of a person's or an organization's certificate,

@@ -127,6 +127,32 @@ func subjectOf(id asn1.ObjectIdentifier, values ...any) x509.CertificateRequest 
 	return x509.CertificateRequest{RawSubject: der}
 }
 
+// moreThanAValue is a subject whose common name has another one behind its value.
+func moreThanAValue(t *testing.T) []byte {
+	t.Helper()
+	type attribute struct {
+		ID          asn1.ObjectIdentifier
+		Value, More string
+	}
+	set := asn1.RawValue{
+		Tag: asn1.TagSet, IsCompound: true,
+		Bytes: marshal(t, attribute{oidCommonName, "www.example.com", "evil.example.org"}),
+	}
+	return marshal(t, []asn1.RawValue{set})
+}
+
+// constructed asks for a name that OpenSSL reads and Go does not: its tag is one of several parts.
+func constructed(t *testing.T) asn1.RawValue {
+	t.Helper()
+	part := marshal(t, asn1.RawValue{Tag: asn1.TagIA5String, Bytes: []byte("evil.example.org")})
+	name := asn1.RawValue{
+		Class: asn1.ClassContextSpecific, Tag: tagDNS, IsCompound: true, Bytes: part,
+	}
+	return asn1.RawValue{FullBytes: marshal(t, []pkix.Extension{{
+		Id: oidSubjectAltName, Value: marshal(t, []asn1.RawValue{name}),
+	}})}
+}
+
 func TestACSRHoldsNoNameThatNobodyLooksAt(t *testing.T) {
 	extension := func(id asn1.ObjectIdentifier, value []byte) x509.CertificateRequest {
 		return x509.CertificateRequest{ExtraExtensions: []pkix.Extension{{Id: id, Value: value}}}
@@ -150,11 +176,16 @@ func TestACSRHoldsNoNameThatNobodyLooksAt(t *testing.T) {
 		signed(t, subjectOf([]int{1, 2, 840, 113549, 1, 9, 8}, "evil")):          "unstructured address",
 		signed(t, unicode): `"xn--bcher-kva.example.com" letter by letter`,
 
-		signed(t, x509.CertificateRequest{URIs: []*url.URL{evil}}):                    "a URI",
-		signed(t, x509.CertificateRequest{EmailAddresses: []string{"a@example.com"}}): "e-mail",
-		signed(t, x509.CertificateRequest{DNSNames: []string{" www.example.com"}}):    "is not a DNS host name",
-		signed(t, x509.CertificateRequest{DNSNames: []string{""}}):                    "is not a DNS host name",
-		signed(t, extension(oidIssuerAltName, []byte{0x30, 0})):                       "of its issuer",
+		signed(t, x509.CertificateRequest{URIs: []*url.URL{evil}}):                                  "a URI",
+		signed(t, x509.CertificateRequest{EmailAddresses: []string{"a@example.com"}}):               "e-mail",
+		signed(t, x509.CertificateRequest{DNSNames: []string{" www.example.com"}}):                  "is not a DNS host name",
+		signed(t, x509.CertificateRequest{DNSNames: []string{""}}):                                  "is not a DNS host name",
+		signed(t, extension([]int{2, 5, 29, 18}, []byte{0x30, 0})):                                  "an extension that CERTInext",
+		signed(t, extension([]int{2, 5, 29, 9}, []byte{0x30, 0})):                                   "an extension that CERTInext",
+		signed(t, subjectOf([]int{0, 9, 2342, 19200300, 100, 1, 3}, "a@example.org")):               "the attribute 0.9.2342",
+		signed(t, subjectOf([]int{2, 5, 4, 42}, "Ann")):                                             "the attribute 2.5.4.42",
+		signed(t, x509.CertificateRequest{Subject: pkix.Name{CommonName: "\u017fhop.example.com"}}): "letter by letter",
+		signed(t, x509.CertificateRequest{RawSubject: moreThanAValue(t)}):                           "its subject cannot be parsed",
 
 		alternative(0, other):  "an otherName",
 		alternative(3, ""):     "an X.400 address",
@@ -171,6 +202,10 @@ func TestACSRHoldsNoNameThatNobodyLooksAt(t *testing.T) {
 			namesOf(t, tagDNS, "www.example.com"), namesOf(t, tagDNS, "evil.example.org"),
 		}})): "more than once",
 		handmade(t, marshal(t, asn1.NullRawValue)): "its attributes cannot be parsed",
+		handmade(t, marshal(t, attribute{oidCommonName, []asn1.RawValue{
+			{FullBytes: marshal(t, "evil.example.org")},
+		}})): "an attribute that nobody looks at (2.5.4.3)",
+		handmade(t, marshal(t, attribute{oidExtensionRequest, []asn1.RawValue{constructed(t)}})): "cannot be parsed",
 	} {
 		_, err := AdmitCSR(signs, nil, text)
 		require.Error(t, err, problem)

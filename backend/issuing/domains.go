@@ -19,7 +19,7 @@ import (
 
 // AllowedNames returns the role's allowed domains in the form of names, with its templates filled
 // in. fill returns the value of one template for the requester. A template without a value allows
-// nothing, and so does one whose value would widen the domain: it holds a *, or is empty.
+// nothing, and so does one whose value could widen the domain, since it is no plain name.
 func (r *Role) AllowedNames(fill func(template string) (string, error)) []string {
 	var out []string
 	for _, domain := range r.AllowedDomains {
@@ -46,10 +46,17 @@ func fillDomain(
 	ok = true
 	filled = template.ReplaceAllStringFunc(domain, func(t string) string {
 		value, err := fill(t)
-		ok = ok && err == nil && value != "" && !strings.Contains(value, "*")
+		ok = ok && err == nil && isPlain(value)
 		return value
 	})
 	return filled, ok
+}
+
+// isPlain reports whether a value is a name by itself, of one label or more: no * and no white
+// space, nothing that is left out where names are compared, and no dot at an end.
+func isPlain(value string) bool {
+	_, err := parseDNSName("allowed_domains", value)
+	return err == nil && !strings.Contains(value, "*")
 }
 
 // parseDomain returns an allowed domain in the form of names. A * may stand anywhere in it. problem

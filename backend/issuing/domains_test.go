@@ -97,6 +97,7 @@ func TestDomainsThatAreIdleAreTold(t *testing.T) {
 func TestNoValueWidensATemplate(t *testing.T) {
 	values := map[string]string{
 		"{{team}}": "Bücher", "{{star}}": "*", "{{glob}}": "a*", "{{empty}}": "", "{{dots}}": "a.b",
+		"{{blank}}": " ", "{{wide}}": "\u3000", "{{dot}}": ".", "{{hidden}}": "\u200b",
 	}
 	fill := func(template string) (string, error) {
 		if v, ok := values[template]; ok {
@@ -108,6 +109,7 @@ func TestNoValueWidensATemplate(t *testing.T) {
 		"{{team}}.example.com", "{{dots}}.example.com", "*.{{team}}.example.com",
 		"{{star}}", "{{star}}.example.com", "{{glob}}.example.com", "*{{empty}}", "{{empty}}",
 		"{{team}}{{empty}}.example.com", "{{none}}.example.com", "{{team}}.{{none}}", "fixed.example.com",
+		"*.{{blank}}", "*.{{wide}}", "*{{dot}}", "{{blank}}*.example.com", "app.{{blank}}", "*.{{hidden}}com",
 	}}
 	require.Equal(t, []string{
 		"xn--bcher-kva.example.com", "a.b.example.com", "*.xn--bcher-kva.example.com",

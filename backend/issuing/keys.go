@@ -15,6 +15,7 @@ import (
 	"slices"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/internal/phrase"
 )
 
@@ -51,7 +52,7 @@ func (k KeySpec) Validate() error {
 	if !ok {
 		return fault.BadField("key_type",
 			"%q is not a type of key that CERTInext accepts: use ec or rsa, or any for a role "+
-				"that only signs", k.Type)
+				"that only signs", sanitize.Short(k.Type))
 	}
 	if !slices.Contains(sizes, k.Bits) {
 		return fault.BadField("key_bits",

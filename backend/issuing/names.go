@@ -11,6 +11,7 @@ import (
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/internal/phrase"
 	"github.com/ryanuber/go-glob"
 	"golang.org/x/net/idna"
@@ -32,7 +33,7 @@ func parseDNSName(field, name string) (string, error) {
 	}
 	if err != nil || ascii == "" || len(ascii) > 253 ||
 		strings.HasSuffix(ascii, ".") || net.ParseIP(ascii) != nil {
-		return "", fault.BadField(field, "%q is not a DNS host name", name)
+		return "", fault.BadField(field, "%q is not a DNS host name", sanitize.Short(name))
 	}
 	if wildcard {
 		return "*." + ascii, nil
@@ -68,7 +69,7 @@ func parseIPs(field string, texts []string) ([]net.IP, error) {
 		}
 		ip := net.ParseIP(t)
 		if ip == nil {
-			return nil, fault.BadField(field, "%q is not an IP address", t)
+			return nil, fault.BadField(field, "%q is not an IP address", sanitize.Short(t))
 		}
 		if !slices.ContainsFunc(out, ip.Equal) {
 			out = append(out, ip)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // Or lists alternatives: "a", "a or b", "a, b or c". It is empty for none.
@@ -27,6 +28,23 @@ func list[T any](word string, items []T) string {
 	}
 	last := len(texts) - 1
 	return strings.Join(texts[:last], ", ") + " " + word + " " + texts[last]
+}
+
+// longestShown bounds a word that somebody has sent, in bytes.
+const longestShown = 60
+
+// Shown returns a word that somebody has sent for a message: printable, and cut when it is long.
+func Shown(word string) string {
+	word = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, word)
+	if len(word) > longestShown {
+		return strings.ToValidUTF8(word[:longestShown], "") + "…"
+	}
+	return word
 }
 
 // Nearest returns the one of the known words that a misspelt one most likely stands for; it is

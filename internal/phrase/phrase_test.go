@@ -4,6 +4,7 @@
 package phrase
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -36,4 +37,10 @@ func TestNearest(t *testing.T) {
 		require.Equal(t, want, Nearest(misspelt, fields), misspelt)
 	}
 	require.Empty(t, Nearest("ttl", nil))
+}
+
+func TestShown(t *testing.T) {
+	require.Equal(t, "comon_name", Shown("comon_name"))
+	require.Equal(t, "ab", Shown("a\x1b\n\u202eb"))
+	require.Equal(t, strings.Repeat("a", 60)+"…", Shown(strings.Repeat("a", 1000)))
 }

@@ -24,8 +24,12 @@ func Copyable(s string) bool {
 // Short is [Text] with at most 200 bytes, for names, statuses and reasons.
 func Short(s string) string { return Text(s, 200) }
 
-// Text drops control characters from s, and cuts it after limit bytes, marked by an ellipsis.
+// Text drops control characters from s, and cuts it after limit bytes, marked by an ellipsis. A
+// private key that somebody has put into the wrong field is not shown at all.
 func Text(s string, limit int) string {
+	if strings.Contains(s, "PRIVATE KEY") {
+		return "…"
+	}
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r == 0xfffd {
 			return -1

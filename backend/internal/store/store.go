@@ -51,6 +51,9 @@ func Get[T any](ctx context.Context, s logical.Storage, key string) (*T, error) 
 
 // read returns the entry under key, or nil when there is none.
 func read(ctx context.Context, s logical.Storage, key string) (*logical.StorageEntry, error) {
+	if strings.Contains(key, "..") {
+		return nil, nil // Vault's storage takes no such key, so nothing is stored under it
+	}
 	e, err := s.Get(ctx, key)
 	if err != nil {
 		return nil, &Fault{Doing: "reading", Key: key, Err: err}
