@@ -45,7 +45,7 @@ func (d *Delivery) Answered(now time.Time, number int64) {
 	if now.After(d.Latest()) {
 		d.Last = now
 	}
-	if d.Answers() == 1 {
+	if d.Answers() == 1 || d.first == notNumbered {
 		d.first = number
 	}
 }
@@ -81,11 +81,14 @@ func (d *Delivery) WithAnswer(now time.Time) *Delivery {
 	}
 }
 
+// notNumbered stands for the number of an answer that counts as a first one and is yet to go out.
+const notNumbered = -1
+
 // Anew returns d with one more answer, given by this process, from which the reuse window counts as
 // from a first one (ADR 0028).
 func (d *Delivery) Anew(now time.Time) *Delivery {
 	again := d.WithAnswer(now)
-	again.At, again.Last, again.first = now, now, 0
+	again.At, again.Last, again.first = now, now, notNumbered
 	return again
 }
 

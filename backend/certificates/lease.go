@@ -106,7 +106,7 @@ func (keeper *Keeper) RenewLease(
 	ctx context.Context, s logical.Storage, r Renewal,
 ) (ttl time.Duration, warning string, err error) {
 	serial, leaseID := r.Serial, r.ID
-	keeper.learnClockToRenew(ctx, s)
+	learnClockToRenew(ctx, s, keeper.Account)
 	unlock, err := keeper.Lock(ctx, serial)
 	if err != nil {
 		return 0, "", err
@@ -126,7 +126,7 @@ func (keeper *Keeper) RenewLease(
 	now := keeper.Now()
 	left := r.left(keeper.MaxLeaseTTL(), now)
 	lease, warning := LeaseFor(role, r.Increment, c.NotAfter.Sub(now), left, now)
-	if end := now.Add(lease.TTL); end.Add(keeper.behind()).After(c.leaseEnds(leaseID)) {
+	if end := now.Add(lease.TTL); end.Add(behind(keeper.Account)).After(c.leaseEnds(leaseID)) {
 		keeper.SetLease(c, leaseID, end) // an earlier end is Vault's to tell, by ending the lease
 	}
 	return lease.TTL, warning, keeper.Put(ctx, s, c)
@@ -260,7 +260,12 @@ func (e leaseEnd) queue(c *Entry, before *Queued, now time.Time, p account.Pause
 	}
 	switch {
 	case e.byClockAlone:
-		return q // every pass looks at it until the clock is known to be right
+		// Every pass looks at it until the clock is known to be right. Until then its request takes
+		// it over.
+		if c.RevocationDelay > 0 {
+			q.HeldUntil = now.Add(c.RevocationDelay)
+		}
+		return q
 	case !over:
 		// Vault never ends a lease whose answer was lost. So the certificate is revoked when the
 		// last known lease would have ended, by a clock that is known to be right.
@@ -334,7 +339,7 @@ func (keeper *Keeper) SetLease(c *Entry, id string, end time.Time) {
 		_, there := c.Leases[known]
 		return !there || known == id
 	})
-	if behind := keeper.behind(); behind > 0 {
+	if behind := behind(keeper.Account); behind > 0 {
 		if c.Behind == nil {
 			c.Behind = make(map[string]time.Duration)
 		}
@@ -344,8 +349,8 @@ func (keeper *Keeper) SetLease(c *Entry, id string, end time.Time) {
 
 // behind returns by how much this server's clock is behind CERTInext's: 0 when that is unknown, or
 // less than what [LeaseMargin] covers.
-func (keeper *Keeper) behind() time.Duration {
-	if skew, _ := keeper.Account.ClockSkew(); skew > LeaseMargin/2 {
+func behind(acct *account.Account) time.Duration {
+	if skew, _ := acct.ClockSkew(); skew > LeaseMargin/2 {
 		return skew
 	}
 	return 0
@@ -356,10 +361,10 @@ const renewPatience = 3 * time.Second
 
 // learnClockToRenew asks CERTInext for its clock once, in a process that has not seen it: a lease
 // that is renewed by a clock that is behind would count as over when that is set right.
-func (keeper *Keeper) learnClockToRenew(ctx context.Context, s logical.Storage) {
+func learnClockToRenew(ctx context.Context, s logical.Storage, acct *account.Account) {
 	ctx, cancel := context.WithTimeout(ctx, renewPatience)
 	defer cancel()
-	keeper.Account.ConfirmClock(ctx, s)
+	acct.ConfirmClock(ctx, s)
 }
 
 // leaseEnds returns when a lease ends by a clock that is right.

@@ -171,10 +171,10 @@ func QueuedOf(
 
 // LeasedOf is QueuedOf for certificates that a lease still hangs on.
 // While this server's clock is in doubt, every lease may still run.
-func (keeper *Keeper) LeasedOf(
-	ctx context.Context, s logical.Storage, of string,
+func LeasedOf(
+	ctx context.Context, s logical.Storage, acct *account.Account, of string,
 ) (leased []string, whole bool, err error) {
-	now, certain := keeper.Account.Time()
+	now, certain := acct.Time()
 	if !certain {
 		now = time.Time{}
 	}

@@ -5,6 +5,7 @@ package orders
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -301,8 +302,31 @@ func (d *driver) confirmUnseen(ctx context.Context, whose verdict) error {
 			"this order, cannot be read (%v): try again", number, err)
 	case !o.mayBeCalled(remote.Domain):
 		return d.leaveToOther(ctx, remoteID{}, "it is for "+sanitize.Short(remote.Domain))
+	case remote.Status == certinext.StatusIssued && o.Reissue == nil:
+		return confirmKey(ctx, d)
 	}
 	return nil
+}
+
+// confirmKey returns an error when CERTInext's order of the number delivers a certificate for
+// another key, so that only the name speaks for its being this order's.
+func confirmKey(ctx context.Context, d *driver) error {
+	o := d.order
+	key, err := o.publicKey()
+	if err != nil {
+		return err
+	}
+	bundle, err := d.client.Certificate(ctx, o.Placement.Family, o.CAOrderID)
+	if err != nil {
+		return nil //nolint:nilerr // none is to be seen, as with an order that is ended for that
+	}
+	if _, err := certificates.Assemble(bundle, key); !errors.Is(err, certificates.ErrNoLeaf) {
+		return nil
+	}
+	return fault.BadField("id", "CERTInext's order %s delivers a certificate for another key than "+
+		"that of order %s, and its records do not show whose it is: nothing was ended. If its "+
+		"portal shows that it is this order, revoke it there; an operator of Vault can settle "+
+		"this one then", sanitize.Short(o.CAOrderID), o.ID)
 }
 
 // unknownNumber is the answer when an order is to be ended whose number CERTInext does not know.

@@ -329,6 +329,7 @@ func (h *heldOrder) warnNotUndone(err error) {
 // gets the certificate, however late it comes. If that cannot be stored, the certificate counts as
 // handed over, and is given again within the grace. The caller holds the certificate's lock.
 func (h *heldOrder) undoDelivery(ctx context.Context, r result) {
+	ctx = context.WithoutCancel(ctx) // that of the caller, who has gone
 	c := r.cert
 	if r.issued.Lease != nil {
 		if _, there := c.Leases[r.issued.Lease.ID]; !there {

@@ -26,11 +26,12 @@ type reading struct {
 	seed  maphash.Seed
 	begun time.Time // by the clock that nobody sets
 
-	state readingState
-	ended time.Time // by the clock that nobody sets; the zero time while the reading goes on
-	total int       // rows of the report by the latest answer; -1 when it does not say
-	pages int       // pages of it; -1 when it does not say
-	calls int       // pages that were read, repeated ones included
+	state   readingState
+	ended   time.Time // by the clock that nobody sets; the zero time while the reading goes on
+	largest int       // number of rows of the largest page
+	total   int       // rows of the report by the latest answer; -1 when it does not say
+	pages   int       // pages of it; -1 when it does not say
+	calls   int       // pages that were read, repeated ones included
 
 	// A sweep goes through all pages. The next one shows what has come, or moved, meanwhile.
 	sweep  map[int]bool // pages that this one has read
@@ -137,6 +138,7 @@ func (g *reading) add(
 		g.since = p.Total
 	}
 	g.total, g.pages, g.calls = p.Total, p.Pages, g.calls+1
+	g.largest = max(g.largest, len(p.Rows))
 	before := g.orders
 	for i, row := range p.Rows {
 		g.addRow(row, keeps(row))
@@ -168,7 +170,7 @@ func (g *reading) judge(shrunk, nothingNew bool) readingState {
 	switch {
 	case shrunk, g.total >= 0 && g.orders > g.total:
 		return readingMoved
-	case g.orders == g.total:
+	case g.orders == g.total && !g.contradictsItself():
 		return readingComplete
 	case g.pages < 0 && !nothingNew && len(g.sweep) < maxReportPages:
 		return readingOn
@@ -185,6 +187,12 @@ func (g *reading) judge(shrunk, nothingNew bool) readingState {
 	clear(g.sweep)
 	g.fresh = false
 	return readingOn
+}
+
+// contradictsItself reports whether the latest answer announces more pages than its rows fill: then
+// the number of rows is that of a page, or of some time ago, and proves nothing.
+func (g *reading) contradictsItself() bool {
+	return g.pages > 1 && g.total <= (g.pages-1)*g.largest
 }
 
 // catchUp begins the sweep again when it only reads what came during the one before, has got beyond

@@ -1,0 +1,134 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package stories
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
+	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/stretchr/testify/require"
+)
+
+func TestManyTakeOneOverWithoutAReuseWindow(t *testing.T) {
+	for name, alive := range map[string]time.Duration{"open": 0, "closed": time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := delayed(t, validated(certinexttest.Live))
+				m.must(call{op: logical.PatchOperation, path: "roles/web", data: map[string]any{"reuse_window": "0s"}})
+				request := signing(t, "www.example.com")
+				first := m.write("sign/web", request)
+				m.waits(alive)
+				m.endLease(first)
+				m.waits(time.Minute)
+				m.storage.failing(func(string) error { time.Sleep(100 * time.Millisecond); return nil })
+				var wg sync.WaitGroup
+				for range 8 {
+					wg.Go(func() { m.write("sign/web", request) })
+				}
+				wg.Wait()
+				require.Len(t, m.ca.Orders(), 1)
+			})
+		})
+	}
+}
+
+func TestALeaseThatEndsBeforeTheClockIsKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := delayed(t, validated(certinexttest.Live))
+		m.must(call{op: logical.PatchOperation, path: "roles/web", data: map[string]any{"ttl": "6h", "max_ttl": "6h"}})
+		request := signing(t, "www.example.com")
+		first := m.write("sign/web", request)
+		secret := leased(first)
+		m.waits(5*time.Hour + 50*time.Minute)
+		time.Sleep(10*time.Minute + 10*time.Second) // Vault is away
+		m.start()
+		m.must(call{op: logical.RevokeOperation, path: "sign/web", secret: secret})
+		second := m.write("sign/web", request)
+		require.Equal(t, serialOf(first), serialOf(second))
+		require.Len(t, m.ca.Orders(), 1)
+	})
+}
+
+func TestALeaseThatEndsWhileTheClockIsInDoubt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := delayed(t, validated(certinexttest.Live))
+		m.must(call{op: logical.PatchOperation, path: "roles/web", data: map[string]any{"ttl": "6h", "max_ttl": "6h"}})
+		request := signing(t, "www.example.com")
+		first := m.write("sign/web", request)
+		secret := leased(first)
+		m.waits(2 * time.Hour)
+		m.later(90 * time.Minute)
+		m.waits(4*time.Hour + time.Minute)
+		m.must(call{op: logical.RevokeOperation, path: "sign/web", secret: secret})
+		m.waits(30 * time.Minute)
+		second := m.write("sign/web", request)
+		require.Equal(t, serialOf(first), serialOf(second))
+		require.Len(t, m.ca.Orders(), 1)
+	})
+}
+
+func TestHangUpsOfATakeover(t *testing.T) {
+	for _, window := range []string{"0s", "5m"} {
+		for name, alive := range map[string]time.Duration{"open": 0, "closed": time.Hour} {
+			for _, between := range []time.Duration{0, time.Minute} {
+				t.Run(window+name+between.String(), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						m := delayed(t, validated(certinexttest.Live))
+						m.must(call{op: logical.PatchOperation, path: "roles/web", data: map[string]any{"reuse_window": window}})
+						request := signing(t, "www.example.com")
+						first := m.write("sign/web", request)
+						m.waits(alive)
+						m.endLease(first)
+						m.waits(10 * time.Minute)
+						for range 2 {
+							ctx, cancel := context.WithCancel(t.Context())
+							m.storage.reset()
+							m.storage.failing(func(key string) error {
+								if strings.HasPrefix(key, "cert/") {
+									cancel()
+								}
+								return nil
+							})
+							resp, err := m.send(call{op: logical.UpdateOperation, path: "sign/web", data: request, ctx: ctx})
+							m.storage.failing(nil)
+							t.Log(err, resp.IsError(), m.storage.writes(), m.read("cert/" + serialOf(first)).Data["revocation_held_until"])
+							require.Len(t, m.ca.Orders(), 1)
+							time.Sleep(between)
+						}
+						require.Equal(t, serialOf(first), serialOf(m.write("sign/web", request)))
+						require.Len(t, m.ca.Orders(), 1)
+					})
+				})
+			}
+		}
+	}
+}
+
+func TestAHangUpOfATakeoverIsUndoneInStorage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := delayed(t, validated(certinexttest.Live))
+		m.must(call{op: logical.PatchOperation, path: "roles/web", data: map[string]any{"delivery_grace": "1h"}})
+		first := m.write("issue/web", www)
+		m.endLease(first)
+		m.waits(10 * time.Minute)
+		ctx, cancel := context.WithCancel(t.Context())
+		m.storage.failing(func(key string) error {
+			if strings.HasPrefix(key, "cert/") {
+				cancel()
+			}
+			return nil
+		})
+		_, _ = m.send(call{op: logical.UpdateOperation, path: "issue/web", data: www, ctx: ctx})
+		m.storage.failing(nil)
+		require.NotEmpty(t, m.read("cert/" + serialOf(first)).Data["revocation_held_until"], "nobody has it: the delay goes on")
+		m.waits(10 * time.Minute)
+		require.Equal(t, serialOf(first), serialOf(m.write("issue/web", www)))
+	})
+}
