@@ -83,7 +83,7 @@ func (e *Engine) strandedBy(ctx context.Context, s logical.Storage, of string) (
 	if err != nil {
 		return "", err
 	}
-	leased, allLeased, err := e.Certificates.LeasedOf(ctx, s, of)
+	leased, allLeased, err := certificates.LeasedOf(ctx, s, e.Account, of)
 	if err != nil {
 		return "", err
 	}
@@ -121,7 +121,7 @@ func someOf(what string, names []string, whole bool) string {
 		return ""
 	}
 	if len(names) == 0 {
-		return "perhaps a " + what + " among more than can be looked at"
+		return "more than can be looked at for " + what + "s"
 	}
 	count := fmt.Sprint(len(names))
 	if !whole {

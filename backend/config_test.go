@@ -15,13 +15,14 @@ func TestWhatIsStrandedIsCountedAndNamed(t *testing.T) {
 		names []string
 		whole bool
 	}{
-		"":                              {"open order", nil, false},
-		"1 open order (a)":              {"open order", []string{"a"}, true},
-		"2 queued revocations (a, b)":   {"queued revocation", []string{"a", "b"}, true},
-		"1 certificate with leases (a)": {"certificate with leases", []string{"a"}, true},
-		"at least 1 open order (a)":     {"open order", []string{"a"}, false},
-		"3 open orders (a, b, c)":       {"open order", []string{"a", "b", "c"}, true},
-		"4 open orders (a, b, c, ...)":  {"open order", []string{"a", "b", "c", "d"}, true},
+		"": {"open order", nil, true},
+		"more than can be looked at for open orders": {"open order", nil, false},
+		"1 open order (a)":                           {"open order", []string{"a"}, true},
+		"2 queued revocations (a, b)":                {"queued revocation", []string{"a", "b"}, true},
+		"1 certificate with leases (a)":              {"certificate with leases", []string{"a"}, true},
+		"at least 1 open order (a)":                  {"open order", []string{"a"}, false},
+		"3 open orders (a, b, c)":                    {"open order", []string{"a", "b", "c"}, true},
+		"4 open orders (a, b, c, ...)":               {"open order", []string{"a", "b", "c", "d"}, true},
 		"at least 2 certificates with leases (a, b)": {
 			"certificate with leases", []string{"a", "b"}, false,
 		},

@@ -111,7 +111,7 @@ var crashFlows = []crashFlow{
 	{
 		name: "patient", cell: "live", own: true, role: map[string]any{"delivery_grace": "1m", "reuse_window": "50m"},
 		steps: []crashStep{askStep, laterStep, keptPass, againStep}, killed: []string{"kept", "again"},
-		journal: "kept: put ca; again: put cert, answer",
+		journal: "kept: put number-index; again: put cert, answer",
 	},
 	{
 		name: "slow", cell: "parked", role: map[string]any{"issue_timeout": "1s"},
@@ -136,14 +136,14 @@ var crashFlows = []crashFlow{
 	},
 	{
 		name: "lease", cell: "live", own: true, steps: []crashStep{askStep, endStep}, killed: []string{"end"}, ends: "revoked",
-		journal: "end: put cert, put revocation, revoke, track, put revoked, put cert, delete revocation, put order/closed, delete order/open, answer",
+		journal: "end: put revocation, put cert, revoke, track, put revoked, put cert, delete revocation, put order/closed, delete order/open, answer",
 	},
 	{
 		name: "leases", cell: "live", own: true, request: map[string]any{"request_id": "deploy-43"},
 		steps:  []crashStep{askStep, againStep, endStep, endOther},
 		killed: []string{"end", "end other"}, ends: "revoked",
-		journal: "end: put cert, put revocation, answer; " +
-			"end other: put cert, put revocation, revoke, track, put revoked, put cert, delete revocation, put order/closed, delete order/open, answer",
+		journal: "end: put revocation, put cert, answer; " +
+			"end other: put revocation, put cert, revoke, track, put revoked, put cert, delete revocation, put order/closed, delete order/open, answer",
 	},
 	{
 		name: "revoke", cell: "live", steps: []crashStep{askStep, revokeStep}, killed: []string{"revoke"}, ends: "revoked",
@@ -152,28 +152,28 @@ var crashFlows = []crashFlow{
 	{
 		name: "queue", cell: "live", own: true, steps: []crashStep{askStep, downStep, endStep, upStep, revokeStep},
 		killed: []string{"end", "revoke"}, ends: "revoked",
-		journal: "end: put cert, put revocation, revoke, put revocation, answer; " +
+		journal: "end: put revocation, put cert, revoke, put revocation, answer; " +
 			"revoke: put revocation, revoke, track, put revoked, put cert, delete revocation, put order/closed, delete order/open, answer",
 	},
 	{
 		name: "token", cell: "live", own: true,
 		steps: []crashStep{askStep}, killed: []string{"ask"}, only: []string{certinexttest.OpToken},
-		journal: "ask: put order/open, token, create-ssl, put order/open, certificate, put cert, answer",
+		journal: "ask: put order/open, token, create-ssl, put order/open, certificate, put ca, put cert, answer",
 	},
 	{
 		name: "pass", cell: "parked", own: true, steps: []crashStep{placeStep, approveStep, soonStep, passStep, collectStep},
 		killed:  []string{"pass", "collect"},
-		journal: "pass: track, certificate, put cert, put order/open; collect: put cert, answer",
+		journal: "pass: put number-index, track, certificate, put ca, put cert, put order/open; collect: put cert, answer",
 	},
 	{
 		name: "erase", cell: "live", own: true, steps: []crashStep{askStep, laterStep, erasePass}, killed: []string{"pass"},
-		journal: "pass: put ca, put order/closed, delete order/open",
+		journal: "pass: put number-index, put order/closed, delete order/open",
 	},
 	{
 		name: "unclaimed", cell: "parked", own: true, unclaimed: true, role: map[string]any{"pickup_window": "1m", "revoke_unclaimed": true},
 		steps:  []crashStep{placeStep, approveStep, soonStep, storedStep, laterStep, erasePass},
 		killed: []string{"pass"}, ends: "revoked",
-		journal: "pass: put ca, put revocation, put order/closed, delete order/open, revoke, track, " +
+		journal: "pass: put revocation, put order/closed, delete order/open, revoke, track, " +
 			"put revoked, put cert, delete revocation",
 	},
 
@@ -189,7 +189,7 @@ var crashFlows = []crashFlow{
 	{
 		name: "report", cell: "live", own: true, first: askedFor, steps: []crashStep{askStep}, killed: []string{"ask'"},
 		only:    []string{certinexttest.OpToken, certinexttest.OpOrdersReport},
-		journal: "ask': token, orders-report, put order/open, track, certificate, put cert, answer",
+		journal: "ask': token, orders-report, put order/open, track, certificate, put ca, put cert, answer",
 	},
 	{
 		name: "never", cell: "live", first: neverHeardOf, steps: []crashStep{doubtStep, waitedStep, neverStep, againStep},

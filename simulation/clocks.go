@@ -54,16 +54,18 @@ func noteSkew(w *world) {
 	skew := time.Duration(w.pluginAhead.Load() - w.caAhead.Load())
 	switch {
 	case skew.Abs() <= time.Hour:
-		w.skewedSince = time.Time{}
-	case w.skewedSince.IsZero():
-		w.skewedSince = time.Now()
+		w.skewedSince.Store(nil)
+	case w.skewedSince.Load() == nil:
+		now := time.Now()
+		w.skewedSince.Store(&now)
 	}
 }
 
 // inDoubt reports whether the plugin's clock was in doubt for all of a call, so that time alone
 // decides nothing in it that cannot be undone (ADR 0022).
 func inDoubt(w *world, by *call) bool {
-	return by != nil && !w.skewedSince.IsZero() && by.started.After(w.skewedSince)
+	since := w.skewedSince.Load()
+	return by != nil && since != nil && by.started.After(*since)
 }
 
 // watchKey checks that no key is erased, and nothing is held, because of time while the clock is in
@@ -127,7 +129,7 @@ func watchRevocation(w *world, by *call, name, text string) {
 		}
 		queued := slices.ContainsFunc(o.Serials, func(serial string) bool {
 			at := w.queuedAt[serial]
-			return !at.IsZero() && at.Before(w.skewedSince)
+			return !at.IsZero() && at.Before(*w.skewedSince.Load())
 		})
 		if !queued {
 			w.violate("clock/revoked", "CERTInext's order %s is revoked while the clock is wrong, "+

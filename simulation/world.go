@@ -58,9 +58,11 @@ type world struct {
 	unknown   map[string]bool   // orders of which the mount knows nothing since, by number
 	future    map[string][]byte // entries of a later version
 
-	misissued   bool                 // CERTInext has made mistakes
-	skewedSince time.Time            // since when the clocks differ by over an hour; or zero
-	queuedAt    map[string]time.Time // since when revocations are queued, by plain serial number
+	misissued bool // CERTInext has made mistakes
+	// skewedSince is since when the clocks differ by over an hour; nil while they agree.
+	skewedSince atomic.Pointer[time.Time]
+
+	queuedAt map[string]time.Time // since when revocations are queued, by plain serial number
 
 	roles   []string
 	clients map[Request]*client

@@ -38,7 +38,7 @@ func (m *mount) storedBefore(n int, chain []string) {
 	require.NotEmpty(m.t, closed)
 	number := issued["ca_order_id"].(string)
 	for i := range n {
-		of := strings.NewReplacer(serial, fmt.Sprintf("00-%02x-%02x-%02x", i>>16, i>>8&0xff, i&0xff), order, fmt.Sprintf("before-%06x", i), number, fmt.Sprintf("7%09d", i))
+		of := strings.NewReplacer(serial, fmt.Sprintf("01-%02x-%02x-%02x", i>>16, i>>8&0xff, i&0xff), order, fmt.Sprintf("before-%06x", i), number, fmt.Sprintf("7%09d", i))
 		for key, value := range map[string][]byte{"cert/" + serial: cert, "order/closed/web/" + order: closed, "revoked/" + serial: []byte("{}")} {
 			require.NoError(m.t, m.storage.Storage.Put(m.t.Context(), &logical.StorageEntry{
 				Key: of.Replace(key), Value: []byte(of.Replace(string(value))),

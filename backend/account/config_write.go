@@ -48,12 +48,22 @@ func (acct *Account) WriteConfig(
 		Locks: &acct.configWrites,
 		Make: func(before *storedConfig) (*storedConfig, error) {
 			was := cmp.Or(before.config(), new(Config))
-			c, err := changedConfig(was, change)
+			givesConsent := false
+			c, err := changedConfig(was, func(c *Config) error {
+				err := change(c)
+				givesConsent = c.ConsentToken != notGiven
+				return err
+			})
 			if err == nil {
 				err = acct.identify(ctx, was, c, verify)
 			}
 			if err != nil {
 				return nil, err
+			}
+			isMoved := was.BaseURL != "" && !SameAccount(was.Account(), c.Account())
+			if isMoved && c.ConsentToken != "" && !givesConsent {
+				return nil, fault.BadField("consent_token", "must be given again for another "+
+					"account, or be empty: it belongs to %s", Describe(was.Account()))
 			}
 			return newStoredConfig(c), nil
 		},
