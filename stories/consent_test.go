@@ -114,3 +114,26 @@ func TestARolesConsentTokenStaysWithConfigsOrganization(t *testing.T) {
 			"the token of %s was sent with an order for %s", certinexttest.DefaultOrganization, certinexttest.UnvettedOrganization)
 	})
 }
+
+// The config's own token is another account's after a move, even at the same address.
+func TestConfigsConsentTokenIsItsAccounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := validated(certinexttest.Live)
+		ca.ClientID = "application-1"
+		m := bareMount(t, ca)
+		seen := &bodies{next: &rotated{RoundTripper: ca.Client().Transport, number: "9999999999"}}
+		m.startWith(&http.Client{Transport: seen})
+		config := m.account()
+		config["client_id"] = "application-1"
+		config["organization_number"], config["consent_token"] = certinexttest.DefaultOrganization, certinexttest.DefaultConsentToken
+		m.write("config", config)
+		m.write("roles/ov", map[string]any{"product_code": "846", "product_variant": "ov", "allow_any_name": true})
+		moved := map[string]any{"client_id": "application-2", "client_secret": certinexttest.DefaultClientSecret}
+		require.Contains(t, m.refused("config", moved), "consent_token: must be given again for another account")
+		moved["consent_token"] = ""
+		m.write("config", moved)
+		require.Equal(t, "application-2", m.read("config").Data["client_id"])
+		m.try(logical.UpdateOperation, "orders/ov", www)
+		require.NotContains(t, seen.String(), certinexttest.DefaultConsentToken, "the token of the first account was sent with an order of the second")
+	})
+}

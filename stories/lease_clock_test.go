@@ -6,7 +6,6 @@ package stories
 import (
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -96,7 +95,7 @@ func TestAClockAheadHidesNoLeaseFromAMoveOfTheConfig(t *testing.T) {
 func TestAConfigIsNotMovedUnseenBeyondAThousandCertificates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMount(t, validated(certinexttest.Live))
-		issued := m.write("issue/web", www)
+		m.write("issue/web", www)
 		var key string
 		for _, k := range m.storageKeys() {
 			if len(k) > 5 && k[:5] == "cert/" {
@@ -115,28 +114,8 @@ func TestAConfigIsNotMovedUnseenBeyondAThousandCertificates(t *testing.T) {
 			v, _ := json.Marshal(fields)
 			require.NoError(t, m.storage.Storage.Put(t.Context(), &logical.StorageEntry{Key: "cert/" + serial, Value: v}))
 		}
-		_ = issued
 		resp, err := m.attempt("config", m.movedAway(false))
 		require.NoError(t, err)
 		require.True(t, resp.IsError(), "a leased certificate is stranded without force")
-	})
-}
-
-func TestConfigsConsentTokenIsItsAccounts(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ca := validated(certinexttest.Live)
-		ca.ClientID = "application-1"
-		m := bareMount(t, ca)
-		seen := &bodies{next: &rotated{RoundTripper: ca.Client().Transport, number: "9999999999"}}
-		m.startWith(&http.Client{Transport: seen})
-		config := m.account()
-		config["client_id"] = "application-1"
-		config["organization_number"], config["consent_token"] = certinexttest.DefaultOrganization, certinexttest.DefaultConsentToken
-		m.write("config", config)
-		m.write("roles/ov", map[string]any{"product_code": "846", "product_variant": "ov", "allow_any_name": true})
-		m.write("config", map[string]any{"client_id": "application-2", "client_secret": certinexttest.DefaultClientSecret})
-		require.Equal(t, "application-2", m.read("config").Data["client_id"])
-		m.try(logical.UpdateOperation, "orders/ov", www)
-		require.NotContains(t, seen.String(), certinexttest.DefaultConsentToken, "the token of the first account was sent with an order of the second")
 	})
 }
