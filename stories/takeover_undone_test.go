@@ -132,3 +132,27 @@ func TestAHangUpOfATakeoverIsUndoneInStorage(t *testing.T) {
 		require.Equal(t, serialOf(first), serialOf(m.write("issue/web", www)))
 	})
 }
+
+// Its caller has gone, so it keeps no certificate from being revoked.
+func TestAnUnleasedAnswerThatIsHungUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMount(t, validated(certinexttest.Live))
+		request := signing(t, "www.example.com")
+		first := m.write("sign/web", request)
+		m.must(call{op: logical.PatchOperation, path: "roles/web", data: map[string]any{"generate_lease": false}})
+		ctx, cancel := context.WithCancel(t.Context())
+		m.storage.failing(func(key string) error {
+			if strings.HasPrefix(key, "cert/") {
+				cancel()
+			}
+			return nil
+		})
+		resp, err := m.send(call{op: logical.UpdateOperation, path: "sign/web", data: request, ctx: ctx})
+		m.storage.failing(nil)
+		require.True(t, err != nil || resp.IsError(), "not hung up")
+		m.waits(time.Hour)
+		m.endLease(first)
+		m.waits(6 * time.Hour)
+		require.Equal(t, 1, m.revokedAtCA(), "nobody has it, and its last lease has ended")
+	})
+}

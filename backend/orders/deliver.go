@@ -177,11 +177,12 @@ func (h *heldOrder) deliver(
 		PrivateKey: o.PrivateKey, PrivateKeyType: o.Placement.KeyType,
 		Warnings: slices.Clone(c.Remarks),
 	}
+	unleased := c.Delivery != nil && c.Delivery.Unleased
 	err = w.answer(c, o, issued, ends == endHeldBack, now)
 	if err == nil {
 		err = h.journal.Certificates.Put(context.WithoutCancel(ctx), h.storage, c)
 	}
-	r := result{issued: issued, cert: c}
+	r := result{issued: issued, cert: c, unleased: unleased}
 	if err != nil { // it may have been stored all the same
 		h.undoDelivery(ctx, r)
 		return result{err: fmt.Errorf("order %s: %w", o.ID, err)}
@@ -315,7 +316,8 @@ func (h *heldOrder) undoAnswer(ctx context.Context, r result) {
 		h.warnNotUndone(err)
 		return
 	}
-	r.cert = c
+	// Others may have been answered without a lease meanwhile.
+	r.cert, r.unleased = c, c.Delivery != nil && c.Delivery.Unleased
 	h.undoDelivery(ctx, r)
 }
 
@@ -337,7 +339,9 @@ func (h *heldOrder) undoDelivery(ctx context.Context, r result) {
 		}
 		delete(c.Leases, r.issued.Lease.ID)
 	}
-	c.Delivery = c.Delivery.WithoutAnswer()
+	if c.Delivery = c.Delivery.WithoutAnswer(); c.Delivery != nil {
+		c.Delivery.Unleased = r.unleased
+	}
 	err := storeUndone(ctx, h.journal.Certificates, h.storage, c, r.issued.Lease)
 	if err != nil {
 		h.warnNotUndone(err)

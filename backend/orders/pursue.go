@@ -18,6 +18,8 @@ type result struct {
 	issued *Issued // nil when nothing was handed over
 	cert   *certificates.Entry
 	err    error
+	// unleased is whether another answer held the certificate without a lease.
+	unleased bool
 }
 
 // pursue drives a held order for the caller. It returns the order's certificate, or an [*Error]
