@@ -65,3 +65,27 @@ func TestATotalThatLiesIsNoWholeReading(t *testing.T) {
 		}
 	}
 }
+
+// A report that always announces one order too many proves nothing to the engine, and an operator has looked into the portal.
+func TestAnOperatorSettlesWhereNoReadingIsWhole(t *testing.T) {
+	for _, d := range []certinexttest.Dialect{certinexttest.Live, certinexttest.V1} {
+		t.Run(d.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ca := validated(d)
+				m := newMount(t, ca)
+				editReports(m, func(b []byte) []byte {
+					return announcedTotal.ReplaceAllFunc(b, func(x []byte) []byte {
+						p := announcedTotal.FindSubmatch(x)
+						n, _ := strconv.Atoi(string(p[2]))
+						return fmt.Appendf(nil, "%s:%d", p[1], n+1)
+					})
+				})
+				m.write("issue/web", map[string]any{"common_name": "another.example.com"})
+				id := m.unresolved(certinexttest.FaultDropped)
+				m.minutes(300, m.settled(id))
+				require.Equal(t, "unresolved", m.stateOf(id))
+				m.write("operator/orders/web/"+id, map[string]any{"never_placed": true})
+			})
+		})
+	}
+}

@@ -104,7 +104,8 @@ func (h *heldOrder) checkAbsent(ctx context.Context) error {
 	}
 	found, err := d.locatePlaced(ctx)
 	switch {
-	case hasNoRecords(err), err == nil && found == (remoteID{}):
+	case hasNoRecords(err), err == nil && found == (remoteID{}),
+		errors.Is(err, errReportIncomplete): // all its pages were read: the operator's word counts
 		return h.checkSettled(cfg)
 	case err != nil:
 		return fault.BadField("never_placed", "cannot be believed unseen, "+
