@@ -160,7 +160,7 @@ func TestWhatDoesNotFitIntoAMessageIsPointedTo(t *testing.T) {
 				m.must(call{op: logical.PatchOperation, path: "roles/web", data: map[string]any{"dcv_method": c.method}})
 				m.startWith(&http.Client{Transport: offer{next: m.ca.Client().Transport, body: c.body}})
 				text := m.refused("issue/web", www)
-				require.Contains(t, text, "control of www.example.com has to be validated: orders/web/")
+				require.Contains(t, text, "control of www.example.com has to be validated: vault read certinext/orders/web/")
 				require.Contains(t, text, "/dcv shows what to publish")
 				require.NotContains(t, text, c.part)
 			})

@@ -95,5 +95,7 @@ func TestADomainIsLeftAloneWithoutAConfig(t *testing.T) {
 	z.pass()
 	z.later(time.Hour)
 	z.pass()
-	require.Empty(t, z.log.String()[before:])
+	told := z.log.String()[before:]
+	require.NotContains(t, told, "example.com")
+	require.LessOrEqual(t, strings.Count(told, "\n"), 1, "no more than that this server's clock is wrong, once")
 }

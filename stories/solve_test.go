@@ -187,7 +187,7 @@ func TestASolverThatFailsSaysWhyAndGoesOnOnceItIsMended(t *testing.T) {
 			request := map[string]any{"common_name": c.name}
 			text := z.refused("issue/web", request)
 			require.Contains(t, text, c.text)
-			require.Contains(t, text, "the solver tries again; orders/web/")
+			require.Contains(t, text, "the solver tries again; vault read certinext/orders/web/")
 			require.NotContains(t, text, "c29tZSBvdGhlciBzZWNyZXQ")
 			order := z.onlyOrder("web")
 			require.Equal(t, "operator", order["waits_for"])

@@ -217,7 +217,7 @@ func TestWhatToPublishIsAskedForAFewDomainsAndOnce(t *testing.T) {
 		request := map[string]any{"common_name": "a.example.com", "alt_names": "b.example.com,c.example.com,d.example.com,e.example.com,f.example.com,g.example.com"}
 		text := m.refused("issue/ucc", request)
 		require.Equal(t, 5, strings.Count(text, "publish the TXT record"))
-		require.Contains(t, text, "control of f.example.com, g.example.com has to be validated: orders/ucc/")
+		require.Contains(t, text, "control of f.example.com, g.example.com has to be validated: vault read certinext/orders/ucc/")
 		for range 12 {
 			time.Sleep(time.Hour)
 			m.pass()
