@@ -317,8 +317,12 @@ func confirmKey(ctx context.Context, d *driver) error {
 		return err
 	}
 	bundle, err := d.client.Certificate(ctx, o.Placement.Family, o.CAOrderID)
-	if err != nil {
-		return nil //nolint:nilerr // none is to be seen, as with an order that is ended for that
+	switch {
+	case certinext.IsNotReady(err), certinext.IsRefusal(err):
+		return nil // CERTInext delivers none, which may be why the order is to be ended
+	case err != nil:
+		return fault.BadField("id", "the certificate of CERTInext's order %s, which shows whether "+
+			"it is this order, cannot be read (%v): try again", sanitize.Short(o.CAOrderID), err)
 	}
 	if _, err := certificates.Assemble(bundle, key); !errors.Is(err, certificates.ErrNoLeaf) {
 		return nil
