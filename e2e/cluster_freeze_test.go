@@ -56,35 +56,9 @@ var clusterFreezes = []clusterFreeze{
 func (c *cluster) freezesAt(t *testing.T, ca *authority, p clusterFreeze) {
 	t.Helper()
 	t.Log(p.name)
-	frozen := c.active()
-	name := p.host + ".example.com"
-	c.books.want(name)
+	f := c.freeze(t, ca, p)
+	frozen, plugins, name := f.node, f.plugins, f.name
 	request := map[string]any{"common_name": name}
-	var plugins []int // Vault may start them with the request
-	still := make(chan struct{})
-	if p.unheard {
-		ca.KillTokens()
-	}
-	onCall(ca, p.op, p.n, func() {
-		plugins = frozen.pluginPIDs()
-		frozen.signal(plugins, syscall.SIGSTOP)
-		for _, pid := range append(plugins, frozen.process.pid()) {
-			waitUntil(t, 10*time.Second, "a process stands still", func() bool { return isFrozen(pid) })
-		}
-		close(still)
-	})
-	lost := make(chan error, 1)
-	go func() {
-		client := frozen.unredirected()
-		client.api.SetMaxRetries(0)
-		_, err := client.send("certinext/issue/web", request)
-		lost <- err
-	}()
-	select {
-	case <-still:
-	case <-time.After(30 * time.Second):
-		require.FailNow(t, "the node did not freeze")
-	}
 	t.Cleanup(func() { frozen.signal(plugins, syscall.SIGCONT) })
 	require.NotEmpty(t, plugins, "the engine did not freeze")
 
@@ -99,7 +73,7 @@ func (c *cluster) freezesAt(t *testing.T, ca *authority, p clusterFreeze) {
 		c.books.hold(t, asked.persist(60*time.Second, "certinext/issue/web", request))
 	}
 	frozen.signal(plugins, syscall.SIGCONT)
-	require.Error(t, <-lost, "a node that is not active any more has handed over a certificate")
+	require.Error(t, <-f.lost, "a node that is not active any more has handed over a certificate")
 	waitUntil(t, 60*time.Second, "the node that woke up is a standby without the engine", func() bool {
 		h := frozen.health()
 		return h != nil && h.Standby && len(frozen.pluginPIDs()) == 0
@@ -114,6 +88,60 @@ func (c *cluster) freezesAt(t *testing.T, ca *authority, p clusterFreeze) {
 	t.Logf("the CA was told %d times of the one order", ca.ordersFor(name)[0].Creates)
 	require.Same(t, next, c.active())
 	require.NotEmpty(t, frozen.unredirected().list("certinext/roles"), "the node that woke up forwards nothing")
+}
+
+// A frozenNode stands still in the middle of the request for one name.
+type frozenNode struct {
+	node    *server
+	plugins []int // Vault may start them with the request
+	name    string
+	lost    <-chan error // how the request ended, once the node woke up
+}
+
+// freeze asks the active node for a certificate and freezes it at one point. A busy machine may depose the node before it
+// gets there: then the request is finished on its successor, which is frozen instead.
+func (c *cluster) freeze(t *testing.T, ca *authority, p clusterFreeze) frozenNode {
+	t.Helper()
+	for try := range 5 {
+		f := frozenNode{node: c.active(), name: fmt.Sprintf("%s%d.example.com", p.host, try)}
+		c.books.want(f.name)
+		request := map[string]any{"common_name": f.name}
+		still := make(chan struct{})
+		if p.unheard {
+			ca.KillTokens()
+		}
+		onCall(ca, p.op, p.n, func() {
+			f.plugins = f.node.pluginPIDs()
+			f.node.signal(f.plugins, syscall.SIGSTOP)
+			for _, pid := range append(f.plugins, f.node.process.pid()) {
+				waitUntil(t, 10*time.Second, "a process stands still", func() bool { return isFrozen(pid) })
+			}
+			close(still)
+		})
+		lost := make(chan error, 1)
+		f.lost = lost
+		go func() {
+			client := f.node.unredirected()
+			client.api.SetMaxRetries(0)
+			_, err := client.send("certinext/issue/web", request)
+			lost <- err
+		}()
+		select {
+		case <-still:
+			return f
+		case err := <-lost:
+			ca.Configure(func(s *certinexttest.Server) { s.AfterCall = nil })
+			require.Error(t, err, "the certificate came without the call at which the node was to freeze")
+			c.successor(f.node) // fails unless another node is active: nothing else excuses the request's end
+			t.Logf("the node was deposed before it froze: %s", err)
+			c.insist(time.Minute, "certinext/issue/web", request)
+			require.Len(t, ca.ordersFor(f.name), 1)
+		case <-time.After(time.Minute):
+			require.FailNow(t, "the node did not freeze")
+		}
+	}
+	require.FailNow(t, "the active node was deposed again and again")
+	return frozenNode{}
 }
 
 // signal sends a signal to the server and those plugins of its that run.
