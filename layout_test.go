@@ -92,7 +92,7 @@ var rootFiles = []string{
 }
 
 // rootTests are the tests that may be in the top folder. Those of what paths answer are stories.
-var rootTests = []string{"arch_test.go", "forward_test.go", "idioms_test.go", "layout_test.go"}
+var rootTests = []string{"arch_test.go", "forward_test.go", "idioms_test.go", "layout_test.go", "messages_test.go"}
 
 func mayBeInRoot(name string) bool {
 	if strings.HasSuffix(name, "_test.go") {

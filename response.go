@@ -118,8 +118,8 @@ func (b *secretsBackend) strict(paths []*framework.Path) []*framework.Path {
 				ctx context.Context, req *logical.Request, d *framework.FieldData,
 			) (*logical.Response, error) {
 				if unknown := unknownFields(req.Data, p.Fields); len(unknown) > 0 {
-					return logical.ErrorResponse("unknown field: %s", guessed(unknown, p.Fields)),
-						nil
+					told := guessed(unknown, p.Fields, req.Path)
+					return logical.ErrorResponse("unknown field: %s", told), nil
 				}
 				if op.ForwardPerformanceStandby {
 					if err := b.engine.Account.MayWrite(ctx, req.Storage); err != nil {
@@ -144,16 +144,19 @@ func unknownFields(data map[string]any, fields map[string]*framework.FieldSchema
 	return unknown
 }
 
-// guessed lists unknown fields with the known ones that they may stand for.
-func guessed(unknown []string, fields map[string]*framework.FieldSchema) string {
-	known := slices.Collect(maps.Keys(fields))
+// guessed lists unknown fields with the known ones that they may stand for, and says how to see
+// those of the path if there is no guess.
+func guessed(unknown []string, fields map[string]*framework.FieldSchema, path string) string {
+	known, remedy := slices.Collect(maps.Keys(fields)), ""
 	for i, name := range unknown {
 		unknown[i] = phrase.Shown(name)
 		if near := phrase.Nearest(name, known); near != "" {
 			unknown[i] += " (did you mean " + near + "?)"
+		} else {
+			remedy = ": vault path-help " + mountMark + phrase.Shown(path) + " shows the fields"
 		}
 	}
-	return strings.Join(unknown, ", ")
+	return strings.Join(unknown, ", ") + remedy
 }
 
 // batchToken is the warning to a requester whose token has no accessor. Vault tells a plugin
@@ -349,7 +352,7 @@ func requester(req *logical.Request) string {
 const mountMark = "<mount>/"
 
 // atMount writes the mount's path into the texts of an answer, so that the commands in them can be
-// pasted.
+// pasted, and says in words what Go says of a request that was not waited for.
 func atMount(resp *logical.Response, mount string) *logical.Response {
 	if resp == nil {
 		return nil
@@ -357,45 +360,50 @@ func atMount(resp *logical.Response, mount string) *logical.Response {
 	if mount == "" {
 		mount = Name + "/"
 	}
+	told := strings.NewReplacer(
+		mountMark, mount,
+		context.DeadlineExceeded.Error(), "its time was over",
+		context.Canceled.Error(), "the request had ended",
+	)
 	for i, text := range resp.Warnings {
-		resp.Warnings[i] = strings.ReplaceAll(text, mountMark, mount)
+		resp.Warnings[i] = told.Replace(text)
 	}
 	for field, value := range resp.Data {
 		if field != logical.HTTPRawBody {
-			resp.Data[field] = placed(value, mount)
+			resp.Data[field] = placed(value, told)
 		}
 	}
 	return resp
 }
 
-// placed returns a value of an answer with the mount's path in its texts. It changes none in place:
-// some are the engine's own.
-func placed(value any, mount string) any {
+// placed returns a value of an answer with its texts as people are told them. It changes none in
+// place: some are the engine's own.
+func placed(value any, told *strings.Replacer) any {
 	switch v := value.(type) {
 	case string:
-		return strings.ReplaceAll(v, mountMark, mount)
+		return told.Replace(v)
 	case []string:
 		out := slices.Clone(v)
 		for i, text := range out {
-			out[i] = strings.ReplaceAll(text, mountMark, mount)
+			out[i] = told.Replace(text)
 		}
 		return out
 	case []map[string]any:
 		out := slices.Clone(v)
 		for i, m := range out {
-			out[i] = placed(m, mount).(map[string]any)
+			out[i] = placed(m, told).(map[string]any)
 		}
 		return out
 	case []any:
 		out := slices.Clone(v)
 		for i, item := range out {
-			out[i] = placed(item, mount)
+			out[i] = placed(item, told)
 		}
 		return out
 	case map[string]any:
 		out := maps.Clone(v)
 		for field, item := range out {
-			out[field] = placed(item, mount)
+			out[field] = placed(item, told)
 		}
 		return out
 	}

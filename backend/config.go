@@ -68,7 +68,8 @@ func (e *Engine) mayStrand(
 			"more: wait for that to end, or end it, or write force=true", stranded)
 	}
 	warning = stranded + ": CERTInext is not asked about that until config holds the account " +
-		"again. operator/orders and operator/revocations end it in this mount"
+		"again. In this mount, end=true ends it, at <mount>/operator/orders/<role>/<id> and at " +
+		"<mount>/operator/revocations/<serial>"
 	e.Log.Warn("config no longer holds an account", "stranded", stranded)
 	return warning, nil
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+	"github.com/certinext/vault-plugin-secrets-certinext/internal/phrase"
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
@@ -73,7 +74,7 @@ func (e *Engine) ReportedOrders(
 		p, err := account.ReadPage(f.rows(ctx, a.Client), rowID, w)
 		if err != nil && ctx.Err() != nil {
 			return p, fmt.Errorf("the report is too long to be read within %s (from and to make "+
-				"it shorter): %w", account.AskPatience, err)
+				"it shorter): %w", phrase.Duration(account.AskPatience), err)
 		}
 		return p, err
 	}

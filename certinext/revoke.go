@@ -192,8 +192,9 @@ func ParseReason(s string) (Reason, error) {
 		}
 	}
 	return "", &InvalidRequestError{
-		Field:   "Reason",
-		Problem: "must be a revocation reason of RFC 5280, not " + strconv.Quote(cut(clean(s), 40)),
+		Field: "Reason",
+		Problem: "must be a reason of RFC 5280, such as key-compromise or superseded, not " +
+			strconv.Quote(cut(clean(s), 40)),
 	}
 }
 

@@ -355,7 +355,7 @@ func transportError(
 		err = errors.New(shown)
 	}
 	if tryCtx.Err() != nil && ctx.Err() == nil {
-		return fmt.Errorf("no answer within %v: %w", timeout, context.DeadlineExceeded)
+		return fmt.Errorf("no answer within %g s: %w", timeout.Seconds(), context.DeadlineExceeded)
 	}
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
 		return fmt.Errorf("%w: %w", cause, err)

@@ -178,7 +178,7 @@ func TestADomainThatCannotBeRegisteredIsRefused(t *testing.T) {
 		"no organization":                   {"example.com", map[string]any{"organization_number": ""}, "organization_number: is required"},
 		"an unknown organization":           {"example.com", map[string]any{"organization_number": "7"}, "Invalid Organization Number"},
 		"kept by nobody":                    {"example.com", map[string]any{"keep_validated": true}, "keep_validated: needs a dcv_solver"},
-		"a solver that is not there":        {"example.com", map[string]any{"dcv_solver": "none"}, `dcv_solver: there is no solver "none": write certinext/dcv/solvers/none first`},
+		"a solver that is not there":        {"example.com", map[string]any{"dcv_solver": "none"}, `dcv_solver: there is no solver "none": write it first (vault path-help certinext/dcv/solvers/none)`},
 		"a solver for another method":       {"example.com", map[string]any{"dcv_solver": "corp", "dcv_method": "email"}, "dcv_solver: publishes DNS records"},
 		"hosts that do not name the domain": {"example.com", map[string]any{"dcv_hosts": "_x.example.com"}, "dcv_hosts:"},
 		"a moment before":                   {"example.com", map[string]any{"renew_before": "1m"}, "renew_before: must be between"},

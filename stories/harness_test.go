@@ -30,6 +30,7 @@ type mount struct {
 	storage *countingStorage
 	system  *logical.StaticSystemView
 	backend logical.Backend
+	manual  logical.Backend // the engine itself, whatever stands before it, for its help
 	log     *lockedBuffer
 	ahead   atomic.Int64 // by how many nanoseconds the plugin's clock is ahead of time
 }
@@ -91,7 +92,7 @@ func (m *mount) startWithOptions(o certinextsecrets.Options) {
 	})
 	require.NoError(m.t, err)
 	require.NoError(m.t, b.Initialize(m.t.Context(), &logical.InitializationRequest{Storage: m.storage}))
-	m.backend = b
+	m.backend, m.manual = b, b
 	m.t.Cleanup(func() { b.Cleanup(context.Background()) })
 }
 
@@ -141,10 +142,12 @@ func (m *mount) send(c call) (*logical.Response, error) {
 	if c.accessor == "" && !c.batch {
 		c.accessor = "accessor-of-the-test"
 	}
-	return m.backend.HandleRequest(c.ctx, &logical.Request{
+	resp, err := m.backend.HandleRequest(c.ctx, &logical.Request{
 		Operation: c.op, Path: c.path, Data: maps.Clone(c.data), Storage: m.storage, MountPoint: "certinext/",
 		EntityID: c.entity, ClientTokenAccessor: c.accessor, Secret: c.secret,
 	})
+	m.hear(c, resp)
+	return resp, err
 }
 
 // must sends a request that has to succeed.

@@ -47,7 +47,7 @@ func TestAnOrderThatIsOverSaysHowItEnded(t *testing.T) {
 		"collected": {func(m *mount, path string) {
 			m.write(path+"/collect", nil)
 			wait(time.Hour)(m, path)
-		}, "issued", "was collected already, and its key is erased: request a new certificate"},
+		}, "issued", "was collected already, and its key is erased: request another certificate, or revoke this one"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -67,7 +67,7 @@ func TestARenewalThatEndsBeforeTheCertificateSaysSo(t *testing.T) {
 		m.system.MaxLeaseTTLVal = 20 * 24 * time.Hour
 		time.Sleep(5 * 24 * time.Hour)
 		require.Contains(t, renew(0), "will be revoked at "+ends)
-		require.Contains(t, renew(0), "in 360h0m0s at the latest")
+		require.Contains(t, renew(0), "in 15 days at the latest")
 		inAnHour := renew(time.Hour)
 		require.Contains(t, inAnHour, "will be revoked at "+ends)
 		require.Contains(t, inAnHour, "will be revoked at "+time.Now().Add(time.Hour).UTC().Format(time.RFC3339)+", when its lease ends, unless")

@@ -55,7 +55,7 @@ func TestAnAnswerThatNamesNoOrderIsNotBelieved(t *testing.T) {
 
 // What an order that is over waits for is told with the time that it takes.
 func TestAnEndThatNamesNoOrderSaysForHowLongItWaits(t *testing.T) {
-	for dialect, want := range map[certinexttest.Dialect]string{certinexttest.Live: "20s", certinexttest.V1: "24h"} {
+	for dialect, want := range map[certinexttest.Dialect]string{certinexttest.Live: "20 seconds", certinexttest.V1: "1 day"} {
 		t.Run(dialect.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ca := validated(dialect)

@@ -501,7 +501,7 @@ func TestARolesRevocationDelayIsValidated(t *testing.T) {
 		require.Contains(t, m.refused("roles/delayed", role), "revocation_delay")
 	}
 	role["revocation_delay"] = "90m"
-	require.Contains(t, strings.Join(m.write("roles/delayed", role).Warnings, "\n"), "revocation_delay is on: for 1h30m0s")
+	require.Contains(t, strings.Join(m.write("roles/delayed", role).Warnings, "\n"), "revocation_delay is on: for 1 hour and 30 minutes")
 	require.Equal(t, int64(5400), m.read("roles/delayed").Data["revocation_delay"])
 	role["generate_lease"] = false
 	require.Contains(t, strings.Join(m.write("roles/delayed", role).Warnings, "\n"), "revocation_delay has no effect")

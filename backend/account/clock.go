@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/internal/phrase"
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
@@ -82,7 +83,7 @@ func (acct *Account) clockProblem() string {
 	}
 	return fmt.Sprintf("this server's clock is %s %s CERTInext's: until one of them is corrected, "+
 		"time alone erases no key, revokes nothing and lets nothing count as expired",
-		skew.Abs().Round(time.Minute), direction)
+		phrase.Duration(skew.Abs().Round(time.Minute)), direction)
 }
 
 // WatchClock logs when the clock comes into doubt and when the doubt ends, once each. Only the

@@ -15,6 +15,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+	"github.com/certinext/vault-plugin-secrets-certinext/internal/phrase"
 )
 
 // validate returns an error about the first invalid field of c, if any.
@@ -147,7 +148,7 @@ func (c *Config) validateLimits() error {
 		return fault.BadField("create_timeout", "must not be negative")
 	case c.AbsentAfter < 0 || c.EffectiveAbsentAfter() < c.CreateTimeout+minAbsentMargin:
 		return fault.BadField("absent_after", "must be at least %s longer than create_timeout: "+
-			"CERTInext may work on an order for minutes", minAbsentMargin)
+			"CERTInext may work on an order for minutes", phrase.Duration(minAbsentMargin))
 	case c.RequestsPerSecond < 0,
 		math.IsNaN(c.RequestsPerSecond),
 		math.IsInf(c.RequestsPerSecond, 0):

@@ -16,6 +16,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+	"github.com/certinext/vault-plugin-secrets-certinext/internal/phrase"
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
@@ -123,7 +124,9 @@ func (acct *Account) Product(
 	ctx context.Context, s logical.Storage, code, group string,
 ) (*Product, error) {
 	return Ask(ctx, acct, s, func(ctx context.Context, a *Session) (found *Product, err error) {
-		errNone := &fault.NotFoundError{Kind: "product", Name: sanitize.Short(code)}
+		errNone := &fault.NotFoundError{
+			Kind: "product", Name: sanitize.Short(code), Command: "read <mount>/catalog/products",
+		}
 		err = Decide(func(refresh bool) ([]Product, bool, error) {
 			return acct.CatalogProducts(ctx, a, a.group(group), refresh)
 		}, func(products []Product) error {
@@ -227,6 +230,5 @@ func oneOf(field, value string, values ...string) error {
 	if value == "" || slices.ContainsFunc(values, isValue) {
 		return nil
 	}
-	return fault.BadField(field, "%q is not one of %s", sanitize.Short(value),
-		strings.Join(values, ", "))
+	return fault.BadField(field, "%q is not %s", sanitize.Short(value), phrase.Or(values...))
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
+	"github.com/certinext/vault-plugin-secrets-certinext/internal/phrase"
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
@@ -50,9 +51,9 @@ func LeaseFor(
 		warning = fmt.Sprintf(
 			"this mount ends the lease in %s at the latest, so the certificate will be revoked "+
 				"at %s, before it expires at %s; to change that: "+
-				"vault secrets tune -max-lease-ttl=%dh <mount>, "+
+				"vault secrets tune -max-lease-ttl=%dh <mount>/, "+
 				"or use a role with generate_lease=false",
-			mountMax, now.Add(mountMax).UTC().Format(time.RFC3339),
+			phrase.Duration(mountMax), now.Add(mountMax).UTC().Format(time.RFC3339),
 			expiry, int(remaining/time.Hour)+1,
 		)
 		l.MaxTTL = mountMax
@@ -142,7 +143,7 @@ func (keeper *Keeper) renewable(
 	case err != nil:
 		return nil, err
 	case c == nil:
-		return nil, &fault.NotFoundError{Kind: "certificate", Name: serial}
+		return nil, fault.NoCertificate(serial)
 	case c.Revocation != nil:
 		return nil, fault.BadField("lease", "its certificate %s is revoked", c.View().Serial)
 	case !c.NotAfter.After(keeper.Now()):

@@ -99,9 +99,7 @@ func (keeper *Keeper) Revoke(
 		Version: 1, Serial: serial, Reason: reason, Note: r.Note,
 		QueuedAt: keeper.Now(), Due: true, ByRequest: true, interactive: true,
 	}
-	notFound := &fault.NotFoundError{
-		Kind: "certificate", Name: strings.ReplaceAll(serial, "-", ":"),
-	}
+	notFound := fault.NoCertificate(strings.ReplaceAll(serial, "-", ":"))
 	return keeper.RevokeQueued(ctx, s, q, func(c *Entry) error {
 		if c == nil || (r.Role != "" && c.Role != r.Role) {
 			// The answer is the same for both, so that no team can probe for another's serial
@@ -141,11 +139,18 @@ func (r RevokeRequest) reason() (certinext.Reason, error) {
 	if r.Reason == "" {
 		return DefaultReason, nil
 	}
-	reason, err := certinext.ParseReason(r.Reason)
-	if err != nil {
-		return "", fault.BadField("reason", "%v", err)
+	return ParseReason("reason", r.Reason)
+}
+
+// ParseReason returns the reason of a revocation that a field of a request names. The error is a
+// [*fault.FieldError].
+func ParseReason(field, text string) (certinext.Reason, error) {
+	reason, err := certinext.ParseReason(text)
+	var invalid *certinext.InvalidRequestError
+	if errors.As(err, &invalid) {
+		return "", &fault.FieldError{Field: field, Problem: invalid.Problem}
 	}
-	return reason, nil
+	return reason, err
 }
 
 // SerialKey returns the serial number, with dashes, of the certificate that r names.

@@ -115,7 +115,10 @@ func (keeper *Keeper) EndQueued(
 	defer unlock()
 	q, err := store.Get[Queued](ctx, s, RevocationPrefix+key)
 	if err == nil && q == nil {
-		err = &fault.NotFoundError{Kind: "queued revocation", Name: sanitize.Short(serial)}
+		err = &fault.NotFoundError{
+			Kind: "queued revocation", Name: sanitize.Short(serial),
+			Command: "list <mount>/certs/revocation-queue",
+		}
 	}
 	if err != nil {
 		return nil, "", err

@@ -271,7 +271,10 @@ func (keeper *Keeper) Verify(
 		return nil, err
 	}
 	if r == nil {
-		return nil, &fault.NotFoundError{Kind: "registered domain", Name: sanitize.Short(name)}
+		return nil, &fault.NotFoundError{
+			Kind: "registered domain", Name: sanitize.Short(name),
+			Command: "list <mount>/domains",
+		}
 	}
 	return keeper.validate(ctx, s, r, keeper.Now().Add(account.AskPatience))
 }

@@ -91,11 +91,11 @@ const maxCSR = 96 << 10
 // of type [*fault.FieldError].
 func parseCSR(text string) (*x509.CertificateRequest, error) {
 	if strings.TrimSpace(text) == "" {
-		return nil, fault.BadField("csr", "is required")
+		return nil, fault.BadField("csr", "is required, in PEM: csr=@file sends what is in a file")
 	}
 	block, rest := pem.Decode([]byte(text))
 	if block == nil {
-		return nil, fault.BadField("csr", "is not PEM")
+		return nil, fault.BadField("csr", "is not PEM: csr=@file sends what is in a file")
 	}
 	if block.Type != "CERTIFICATE REQUEST" && block.Type != "NEW CERTIFICATE REQUEST" {
 		return nil, fault.BadField("csr", "is a PEM %s, not a CERTIFICATE REQUEST",

@@ -82,7 +82,7 @@ func TestARoleIsRefusedADomainThatMatchesNothing(t *testing.T) {
 func TestDomainsThatAreIdleAreTold(t *testing.T) {
 	r := Role{AllowedDomains: []string{"example.com", "*.example.com"}, AllowGlobDomains: true}
 	require.Equal(t, []string{"example.com"}, r.idleDomains())
-	require.Contains(t, r.Warnings(nil)[0], "allowed_domains: example.com allows nothing")
+	require.Contains(t, r.Warnings(nil)[0], "allowed_domains: nothing is allowed by example.com")
 	for _, change := range []func(*Role){
 		func(r *Role) { r.AllowAnyName = true }, func(r *Role) { r.AllowBareDomains = true },
 		func(r *Role) { r.AllowSubdomains = true },

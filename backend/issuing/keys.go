@@ -121,7 +121,8 @@ func MarshalKey(key crypto.Signer) (string, error) {
 func ParseKey(text string) (crypto.Signer, error) {
 	block, _ := pem.Decode([]byte(text))
 	if block == nil {
-		return nil, fault.BadField("private_key", "is not PEM")
+		return nil, fault.BadField("private_key",
+			"is not PEM: private_key=@file sends what is in a file")
 	}
 	if k, err := x509.ParsePKCS8PrivateKey(block.Bytes); err == nil {
 		if signer, ok := k.(crypto.Signer); ok {

@@ -152,7 +152,8 @@ func NewPlan(
 	}
 	if !role.HasConsentFor(cfg) {
 		return nil, fault.BadField("consent_token", "was written to the role for %s: "+
-			"write it again for %s", role.ConsentFor, cfg.Account())
+			"write it again for %s", account.Describe(role.ConsentFor),
+			account.Describe(cfg.Account()))
 	}
 	if err := checkSigner(role, cfg); err != nil {
 		return nil, err

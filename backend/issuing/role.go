@@ -15,6 +15,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+	"github.com/certinext/vault-plugin-secrets-certinext/internal/phrase"
 )
 
 // A Role binds a name to a CERTInext product, and says which names and keys may be ordered under
@@ -230,15 +231,15 @@ func (r *Role) Warnings(cfg *account.Config) []string {
 			"whose tokens are short-lived, set generate_lease=false")
 	}
 	if idle := r.idleDomains(); len(idle) > 0 {
-		out = append(out, fmt.Sprintf("allowed_domains: %s allows nothing until "+
+		out = append(out, fmt.Sprintf("allowed_domains: nothing is allowed by %s until "+
 			"allow_bare_domains, for itself, or allow_subdomains, for what is below, is set",
-			strings.Join(idle, ", ")))
+			phrase.And(idle...)))
 	}
 	switch {
 	case r.RevocationDelay > 0 && r.GenerateLease:
-		out = append(out, "revocation_delay is on: for "+r.RevocationDelay.String()+" after its "+
-			"last lease has ended, a certificate stays valid. What is queued when the mount is "+
-			"disabled is lost with its storage, and never revoked")
+		out = append(out, fmt.Sprintf("revocation_delay is on: for %s after its last lease has "+
+			"ended, a certificate stays valid. What is queued when the mount is disabled is lost "+
+			"with its storage, and never revoked", phrase.Duration(r.RevocationDelay)))
 	case r.RevocationDelay > 0:
 		out = append(out, "revocation_delay has no effect: the role generates no leases")
 	}
@@ -370,7 +371,7 @@ func (r *Role) validateTimes() error {
 		return fault.BadField("delivery_grace", "must be between 0s and 1h")
 	case r.EffectiveReuseWindow() < 0 || r.EffectiveReuseWindow() > LongestReuse:
 		return fault.BadField("reuse_window",
-			"must be between 0s, for none, and %dh: the private key is kept for as long",
+			"must be between 0, for none, and %dh: the private key is kept for as long",
 			int(LongestReuse.Hours()))
 	case r.PickupWindow < time.Minute:
 		return fault.BadField("pickup_window", "must be at least 1m")
@@ -381,7 +382,7 @@ func (r *Role) validateTimes() error {
 	case r.MaxTTL < 0:
 		return fault.BadField("max_ttl", "must not be negative")
 	case r.RevocationDelay < 0 || r.RevocationDelay > longestRevocationDelay:
-		return fault.BadField("revocation_delay", "must be between 0s, for none, and %dh",
+		return fault.BadField("revocation_delay", "must be between 0, for none, and %dh",
 			int(longestRevocationDelay.Hours()))
 	case r.MaxTTL > 0 && r.TTL > r.MaxTTL:
 		return fault.BadField("ttl", "is longer than max_ttl")

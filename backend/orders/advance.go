@@ -9,6 +9,7 @@ import (
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+	"github.com/certinext/vault-plugin-secrets-certinext/internal/phrase"
 )
 
 // A step is the next thing to do for an order.
@@ -127,7 +128,7 @@ func advanceFinal(remote *certinext.Order, p progress) action {
 	}
 	need := fmt.Sprintf("CERTInext says that the order is %s%s: "+
 		"nothing follows from that until a second look, at least %s later, confirms it",
-		remote.Status, why, patienceForEnd(remote))
+		remote.Status, why, phrase.Duration(patienceForEnd(remote)))
 	return action{step: stepGiveUp, needs: []string{need}}
 }
 

@@ -58,7 +58,7 @@ func (journal *Journal) CancelOrder(
 	}
 	o, err := journal.Order(ctx, s, role, id)
 	if err == nil && o == nil {
-		err = &fault.NotFoundError{Kind: "order", Name: sanitize.Short(id)}
+		err = fault.NoOrder(role, sanitize.Short(id))
 	}
 	if err == nil && requester == Operator && o.Serial != "" {
 		q, err := journal.Certificates.QueuedFor(ctx, s, o.Serial)
@@ -93,7 +93,7 @@ func (c *cancellation) revokeUndelivered(ctx context.Context) error {
 	case err != nil:
 		return err
 	case o == nil:
-		return &fault.NotFoundError{Kind: "order", Name: sanitize.Short(c.id)}
+		return fault.NoOrder(c.role, sanitize.Short(c.id))
 	case o.State == StateRevoked:
 		return nil
 	}

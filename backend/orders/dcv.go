@@ -163,7 +163,7 @@ func (journal *Journal) placedOrder(
 		return nil, nil, err
 	}
 	if o == nil {
-		return nil, nil, &fault.NotFoundError{Kind: "order", Name: sanitize.Short(id)}
+		return nil, nil, fault.NoOrder(role, sanitize.Short(id))
 	}
 	if o.CAOrderID == "" {
 		return nil, nil, fault.BadField("id",

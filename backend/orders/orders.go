@@ -85,7 +85,7 @@ func (journal *Journal) holdOrder(
 		return nil, err
 	}
 	if t, ok := journal.registry.status(id); ok && t.role != role {
-		return nil, &fault.NotFoundError{Kind: "order", Name: sanitize.Short(id)}
+		return nil, fault.NoOrder(role, sanitize.Short(id))
 	}
 	deadline := journal.Now().Add(hangUpPatience)
 	for {
@@ -132,10 +132,10 @@ func (journal *Journal) notOpen(ctx context.Context, s logical.Storage, role, id
 	}
 	switch {
 	case o == nil:
-		return &fault.NotFoundError{Kind: "order", Name: sanitize.Short(id)}
+		return fault.NoOrder(role, sanitize.Short(id))
 	case o.Delivered:
 		return fault.BadField("id", "order %s was collected already, "+
-			"and its key is erased: request a new certificate", o.ID)
+			"and its key is erased: request another certificate, or revoke this one", o.ID)
 	case o.State == StateUnclaimed:
 		return fault.BadField("id", "order %s is over: nobody fetched its certificate in time, "+
 			"and its key is erased. Request a new certificate, or have this one reissued", o.ID)

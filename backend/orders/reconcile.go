@@ -14,6 +14,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+	"github.com/certinext/vault-plugin-secrets-certinext/internal/phrase"
 )
 
 // unresolvedNeeds says what becomes of an order in doubt, and by what an operator can tell. How he
@@ -130,7 +131,7 @@ func (d *driver) locate(ctx context.Context) (remoteID, error) {
 	}
 	return remoteID{}, fmt.Errorf("%w: its records show order %s, "+
 		"which was placed at least %s after this one, and not this one",
-		errNeverTaken, sanitize.Short(shown), d.config.EffectiveAbsentAfter())
+		errNeverTaken, sanitize.Short(shown), phrase.Duration(d.config.EffectiveAbsentAfter()))
 }
 
 // wouldProve returns the later orders, which are markers by number, that prove the order absent if

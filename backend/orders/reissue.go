@@ -97,7 +97,8 @@ func (journal *Journal) Reissue(
 // reissuable returns the order that is to be reissued. The error says why it cannot be.
 func (w *caller) reissuable(ctx context.Context, r ReissueRequest) (*orderEntry, error) {
 	if !w.role.AllowReissue {
-		return nil, fault.BadField("role", "does not allow reissues (allow_reissue)")
+		return nil, fault.BadField("role", "does not allow reissues: "+
+			"allow_reissue=true at <mount>/roles/%s does", r.Role)
 	}
 	if err := w.journal.registry.load(ctx, w.storage); err != nil {
 		return nil, err
@@ -107,7 +108,7 @@ func (w *caller) reissuable(ctx context.Context, r ReissueRequest) (*orderEntry,
 	case err != nil:
 		return nil, err
 	case o == nil:
-		return nil, &fault.NotFoundError{Kind: "order", Name: sanitize.Short(r.ID)}
+		return nil, fault.NoOrder(r.Role, sanitize.Short(r.ID))
 	case o.Placement.Family != certinext.FamilySSL:
 		return nil, fault.BadField("id",
 			"order %s is of %s: CERTInext reissues SSL certificates only", o.ID, o.Placement.Family)
@@ -315,8 +316,8 @@ func (w *caller) newReissue(
 		return nil, fault.BadField("revoke_reason", "is for revoke_previous, which is not set")
 	}
 	if r.RevokeReason != "" {
-		if reason, err = certinext.ParseReason(r.RevokeReason); err != nil {
-			return nil, fault.BadField("revoke_reason", "%v", err)
+		if reason, err = certificates.ParseReason("revoke_reason", r.RevokeReason); err != nil {
+			return nil, err
 		}
 	}
 	id, err := w.journal.NewID()

@@ -13,6 +13,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+	"github.com/certinext/vault-plugin-secrets-certinext/internal/phrase"
 )
 
 // This file holds what driving an order does differently when it is a reissue.
@@ -39,7 +40,8 @@ func (d *driver) findReissue(ctx context.Context) (remoteID, error) {
 		return remoteID{orderID: o.CAOrderID, requestID: remote.RequestID}, nil
 	case d.sinceAsked() > d.config.EffectiveAbsentAfter():
 		return remoteID{}, fmt.Errorf("%w: %s later, its order %s is the same as before",
-			errNeverTaken, d.config.EffectiveAbsentAfter(), sanitize.Short(o.CAOrderID))
+			errNeverTaken, phrase.Duration(d.config.EffectiveAbsentAfter()),
+			sanitize.Short(o.CAOrderID))
 	}
 	return remoteID{}, nil
 }

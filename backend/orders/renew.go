@@ -35,9 +35,7 @@ func (journal *Journal) renewal(
 		return r, err
 	}
 	if c == nil || c.Role != role.Name {
-		return r, &fault.NotFoundError{
-			Kind: "certificate", Name: strings.ReplaceAll(serial, "-", ":"),
-		}
+		return r, fault.NoCertificate(strings.ReplaceAll(serial, "-", ":"))
 	}
 	err = mayAct(ctx, s, role.Name, c.Requester, r.Requester, "serial",
 		"certificate "+c.View().Serial)

@@ -175,7 +175,8 @@ func (journal *Journal) clientOf(
 // foreignOrder is the error for an order of another account than config's.
 func foreignOrder(o *orderEntry) error {
 	return fault.BadField("id",
-		"order %s belongs to another CERTInext account than the one in config", o.ID)
+		"order %s belongs to another CERTInext account than the one in config: it goes on when "+
+			"config holds that account again, or an operator of Vault ends it", o.ID)
 }
 
 // adopt gives the order, by an operator's word, a number of CERTInext's. Its certificate has yet to

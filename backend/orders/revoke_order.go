@@ -67,7 +67,7 @@ func (journal *Journal) serialOfOrder(
 	case err != nil:
 		return "", err
 	case o == nil:
-		return "", &fault.NotFoundError{Kind: "order", Name: sanitize.Short(id)}
+		return "", fault.NoOrder(role, sanitize.Short(id))
 	case o.Serial == "" && o.State == StateRevoked:
 		return "", &revokedOrder{id: o.ID, at: o.UpdatedAt}
 	case o.Serial == "":

@@ -31,7 +31,9 @@ func MustRead(ctx context.Context, s logical.Storage, name string) (*issuing.Rol
 }
 
 // NotFound returns the error that there is no role of that name.
-func NotFound(name string) error { return &fault.NotFoundError{Kind: "role", Name: name} }
+func NotFound(name string) error {
+	return &fault.NotFoundError{Kind: "role", Name: name, Command: "list <mount>/roles"}
+}
 
 // List returns the names of the roles.
 func List(ctx context.Context, s logical.Storage) ([]string, error) {

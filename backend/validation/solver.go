@@ -174,7 +174,9 @@ func changedSolver(
 
 // noSolver returns the error that there is no solver of that name.
 func noSolver(name string) error {
-	return &fault.NotFoundError{Kind: "solver", Name: sanitize.Short(name)}
+	return &fault.NotFoundError{
+		Kind: "solver", Name: sanitize.Short(name), Command: "list <mount>/dcv/solvers",
+	}
 }
 
 // relocatingField returns the setting whose change makes a solver publish at another place. It is
@@ -285,8 +287,8 @@ func (pub *Publisher) CheckNamed(ctx context.Context, s logical.Storage, name st
 		return err
 	}
 	name = sanitize.Short(name)
-	return fault.BadField("dcv_solver", "there is no solver %q: write <mount>/dcv/solvers/%s first",
-		name, name)
+	return fault.BadField("dcv_solver", "there is no solver %q: "+
+		"write it first (vault path-help <mount>/dcv/solvers/%s)", name, name)
 }
 
 // A readySolver is an opened solver.

@@ -14,6 +14,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/dcv"
+	"github.com/certinext/vault-plugin-secrets-certinext/internal/phrase"
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
@@ -139,7 +140,8 @@ func (c *solverCheck) awaitSeen(ctx context.Context, g *target) {
 		}
 		delay := host.PollDelay(polls)
 		if c.publisher.Now().Add(delay).After(begun.Add(checkPatience)) {
-			c.problem("not all servers showed the record within %s: %s", checkPatience, sighting)
+			c.problem("not all servers showed the record within %s: %s",
+				phrase.Duration(checkPatience), sighting)
 			return
 		}
 		if host.Sleep(ctx, delay) {

@@ -32,13 +32,33 @@ func BadField(field, format string, args ...any) error {
 type NotFoundError struct {
 	Kind string // such as role, order, certificate
 	Name string // as the caller gave it
+	// Command shows what there is, from the mount on, such as list <mount>/roles; empty if nothing
+	// does.
+	Command string
 }
 
-// Error names what was looked for.
-func (e *NotFoundError) Error() string { return fmt.Sprintf("no %s %q", e.Kind, e.Name) }
+// Error names what was looked for, and how to see what there is.
+func (e *NotFoundError) Error() string {
+	text := fmt.Sprintf("no %s %q", e.Kind, e.Name)
+	if e.Command != "" {
+		text += ": vault " + e.Command + " shows what there is"
+	}
+	return text
+}
+
+// NoOrder is the error for an order that a role does not have.
+func NoOrder(role, id string) error {
+	return &NotFoundError{Kind: "order", Name: id, Command: "list <mount>/orders/" + role}
+}
+
+// NoCertificate is the error for a certificate that the mount does not have.
+func NoCertificate(serial string) error {
+	return &NotFoundError{Kind: "certificate", Name: serial, Command: "list <mount>/certs"}
+}
 
 // ErrNotConfigured is returned by operations that need CERTInext while the mount has no config.
-var ErrNotConfigured = errors.New("this mount has no CERTInext account yet: write its config first")
+var ErrNotConfigured = errors.New("this mount has no CERTInext account yet: write its config " +
+	"first (vault path-help <mount>/config says what belongs to it)")
 
 // A RefusedError is a call that CERTInext refused, or that did not reach it. It is answered with
 // status 400 (ADR 0006).
