@@ -104,8 +104,8 @@ fuzz: ## every fuzz target for FUZZTIME
 	done; \
 	echo "$$found fuzz targets ran"
 
-docs: ## docs/api.md, the reference of every path, written anew from the paths and what they answer
-	@go test -count=1 -run '^TestTheReferenceOfPathsIsUpToDate$$' ./stories -update
+docs: ## docs/api.md and docs/mistakes.md, written anew from the paths and what they answer
+	@go test -count=1 -run '^TestTheReferenceOfPathsIsUpToDate$$|^TestThePageOfMistakesIsUpToDate$$' ./stories -update
 
 bench: ## every benchmark for BENCHTIME
 	@dirs=$$($(call packages_with,^func Benchmark) || true); \
