@@ -27,9 +27,9 @@ import (
 )
 
 // The files client_*_test.go hold the clients of Vault's PKI engine to this engine, one client a file. Agent, Proxy, the
-// command line and consul-template are the programs themselves, and run with the configuration that their guide in docs/guides
-// shows. The others are doubles: they send the requests of the client word for word, and take the answer apart as it does. Each
-// doc comment names the source.
+// command line, consul-template, Ansible and Python's hvac are the programs themselves, and run with the configuration that
+// their guide in docs/guides shows. The others are doubles: they send the requests of the client word for word, and take the
+// answer apart as it does. Each doc comment names the source.
 //
 // Each of them meets three CAs: one that answers at once, one whose orders outlive their requests, and one that refuses.
 
@@ -118,7 +118,20 @@ func (s *stand) paidOnce(t *testing.T, name string) string {
 	require.Equal(t, "issued", orders[0].Status)
 	require.Equal(t, 1, orders[0].Creates)
 	require.Len(t, orders[0].Serials, 1)
+	t.Logf("%s: 1 order paid for 1 certificate of %s", s.mount, name)
 	return orders[0].Serials[0]
+}
+
+// paidEach requires that each certificate that the client has was paid once, and nothing else was.
+func (s *stand) paidEach(t *testing.T, name string, serials []string, count int) {
+	t.Helper()
+	orders := s.ca.ordersFor(name)
+	for _, o := range orders {
+		require.Equal(t, 1, o.Creates)
+	}
+	require.Equal(t, serials, s.ca.paid(name))
+	require.Len(t, orders, count)
+	t.Logf("%s: %d orders paid for %d certificates of %s", s.mount, len(orders), count, name)
 }
 
 // nothingIsOpen requires that no order of a role waits for anything.

@@ -8,6 +8,7 @@
 // The Vault server is $VAULT_BIN, else the one that scripts/vault-binary.sh finds or builds;
 // consul-template is $CONSUL_TEMPLATE_BIN, else the one of scripts/consul-template-binary.sh, and
 // oapi-codegen $OAPI_CODEGEN_BIN, else the one of scripts/oapi-codegen-binary.sh.
+// Ansible and Python are those on the PATH, whose stories are skipped where they are missing.
 // go test -short leaves the stories out. E2E_FAILS_FOR=1h lets Vault Agent's broken templates fail
 // for an hour instead of a minute.
 package e2e

@@ -146,25 +146,35 @@ template {
 	}
 }
 
+// audited is an entry of the audit log: a request, or the response to one.
+type audited struct {
+	Type    string `json:"type"`
+	Request struct {
+		Path string `json:"path"`
+	} `json:"request"`
+	Response struct {
+		Data map[string]any `json:"data"`
+	} `json:"response"`
+}
+
 // answered counts the successful answers of a path, by the audit log.
 func (v *server) answered(path string) int {
+	return v.audited(path, func(e audited) bool { return e.Type == "response" && e.Response.Data["certificate"] != nil })
+}
+
+// asked counts the requests of a path, by the audit log.
+func (v *server) asked(path string) int {
+	return v.audited(path, func(e audited) bool { return e.Type == "request" })
+}
+
+func (v *server) audited(path string, counts func(audited) bool) int {
 	v.t.Helper()
 	log, err := os.ReadFile(filepath.Join(v.dir, "audit.log"))
 	require.NoError(v.t, err)
 	n := 0
 	for line := range strings.Lines(string(log)) {
-		var entry struct {
-			Type    string `json:"type"`
-			Error   string `json:"error"`
-			Request struct {
-				Path      string `json:"path"`
-				Operation string `json:"operation"`
-			} `json:"request"`
-			Response struct {
-				Data map[string]any `json:"data"`
-			} `json:"response"`
-		}
-		if json.Unmarshal([]byte(line), &entry) == nil && entry.Type == "response" && entry.Request.Path == path && entry.Response.Data["certificate"] != nil {
+		var entry audited
+		if json.Unmarshal([]byte(line), &entry) == nil && entry.Request.Path == path && counts(entry) {
 			n++
 		}
 	}
