@@ -82,8 +82,10 @@ func (s *stand) credentials() (roleID, secretID string) {
 
 // command is ansible-playbook, which has nothing of the developer's own settings.
 func (a *ansible) command() (name string, args []string) {
-	return "env", []string{"-i", "PATH=" + os.Getenv("PATH"), "HOME=" + a.dir, "LC_ALL=C.UTF-8", "ANSIBLE_NOCOLOR=1",
-		"ansible-playbook", "-i", filepath.Join(a.dir, "hosts"), "-e", "@" + filepath.Join(a.dir, "logins.json"), a.play}
+	return "env", []string{
+		"-i", "PATH=" + os.Getenv("PATH"), "HOME=" + a.dir, "LC_ALL=C.UTF-8", "ANSIBLE_NOCOLOR=1",
+		"ansible-playbook", "-i", filepath.Join(a.dir, "hosts"), "-e", "@" + filepath.Join(a.dir, "logins.json"), a.play,
+	}
 }
 
 // run plays the play to its end, and looks at the file that it installs. What it prints must not hold a key.
@@ -177,7 +179,7 @@ func TestAnsiblePlaysTheGuide(t *testing.T) {
 	t.Run("a play that fails after the answer", func(t *testing.T) {
 		t.Parallel()
 		a := startAnsible(t, v, "ansible-mistaken", "55s", "in result.data.data.ca_chain", "in result.data.data.chain")
-				output, err := a.run(t)
+		output, err := a.run(t)
 		require.Error(t, err)
 		require.Contains(t, output[strings.Index(output, "Say why"):], "no attribute 'chain'")
 		require.False(t, a.file.there(v))

@@ -1,6 +1,11 @@
-# For people who look and change nothing: settings without their secrets, orders, certificates, and what was spent.
+# For people who look and change nothing: settings without their secrets, orders, certificates, and what was spent. Certificates can be
+# downloaded, without keys.
 
 path "certinext/config" {
+  capabilities = ["read"]
+}
+
+path "certinext/config/+" {
   capabilities = ["read"]
 }
 
@@ -12,6 +17,44 @@ path "certinext/roles/*" {
   capabilities = ["list", "read"]
 }
 
+path "certinext/dcv/solvers/*" {
+  capabilities = ["list", "read"]
+}
+
+# The account: what it is vetted and validated for, what it may order, and what it has paid
+path "certinext/account" {
+  capabilities = ["read"]
+}
+
+path "certinext/groups" {
+  capabilities = ["read"]
+}
+
+path "certinext/organizations" {
+  capabilities = ["read"]
+}
+
+path "certinext/organizations/*" {
+  capabilities = ["read"]
+}
+
+path "certinext/domains" {
+  capabilities = ["list", "read"]
+}
+
+path "certinext/domains/*" {
+  capabilities = ["list", "read"]
+}
+
+path "certinext/catalog/*" {
+  capabilities = ["read"]
+}
+
+path "certinext/reports/*" {
+  capabilities = ["read"]
+}
+
+# What was ordered. What to publish for an order's domains is not here: reading it has CERTInext make challenges where there are none.
 path "certinext/orders/+" {
   capabilities = ["list"]
 }
@@ -20,6 +63,11 @@ path "certinext/orders/+/+" {
   capabilities = ["list", "read"]
 }
 
+path "certinext/orders/+/+/download/+" {
+  capabilities = ["read"]
+}
+
+# What was issued and revoked, and what waits to be
 path "certinext/certs" {
   capabilities = ["list"]
 }
@@ -32,10 +80,14 @@ path "certinext/cert/*" {
   capabilities = ["read"]
 }
 
-path "certinext/account" {
+path "certinext/issuer/+" {
   capabilities = ["read"]
 }
 
-path "certinext/reports/*" {
+path "certinext/operator/revocations/+" {
+  capabilities = ["read"]
+}
+
+path "certinext/sync" {
   capabilities = ["read"]
 }

@@ -3,10 +3,11 @@
 
 # ordering=paused stops all buying
 path "certinext/config" {
-  capabilities = ["read", "update"]
+  capabilities = ["read", "update", "delete"]
 }
 
-path "certinext/config/check" {
+# Would orders be taken? And what "vault pki health-check" looks at
+path "certinext/config/+" {
   capabilities = ["read"]
 }
 
@@ -83,8 +84,17 @@ path "certinext/orders/+/+/download/+" {
   capabilities = ["read"]
 }
 
+# Any certificate of the mount; with its key, too, when somebody shows that it is out
 path "certinext/revoke" {
   capabilities = ["update"]
+}
+
+path "certinext/revoke-with-key" {
+  capabilities = ["update"]
+}
+
+path "certinext/issuer/+" {
+  capabilities = ["read"]
 }
 
 path "certinext/certs/*" {
