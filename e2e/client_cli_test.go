@@ -68,6 +68,12 @@ func TestTheCommandLineGetsOneCertificate(t *testing.T) {
 			require.True(t, parseCertificate(t, c).IsCA, "%s: the chain can be given to OpenSSL as it is", path)
 		}
 	}
+	// The commands of docs/api.md for files
+	for _, path := range []string{"cli/cert/" + serial + "/download/bundle", "cli/cert/" + serial + "/raw/pem", "cli/ca_chain"} {
+		out, err = s.cli(t, "read", "-format=raw", path)
+		require.NoError(t, err, out)
+		require.NotEmpty(t, splitPEM(out), path)
+	}
 	out, err = s.cli(t, "write", "cli/revoke", "serial_number="+serial)
 	require.NoError(t, err, out)
 	require.Equal(t, "revoked", s.ca.onlyOrder(t).Status)

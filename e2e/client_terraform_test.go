@@ -16,8 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// terraform is hashicorp/terraform-provider-vault with the resources of a module: vault_pki_secret_backend_role, _cert and _sign of
-// vault/resource_pki_secret_backend_{role,cert,sign}.go.
+// terraform is version 5.10 of hashicorp/terraform-provider-vault with the resources of a module: vault_pki_secret_backend_role, _cert and
+// _sign of vault/resource_pki_secret_backend_{role,cert,sign}.go. The provider itself is in client_terraform_real_test.go.
 type terraform struct {
 	*stand
 	who       *caller // whose token the provider is given
@@ -48,6 +48,7 @@ func module(t *testing.T, text string) map[string]block {
 			require.NoError(t, json.Unmarshal([]byte(a[2]), &v), "%s = %s", a[1], a[2])
 			b[a[1]] = v
 		}
+		b["create_before_destroy"] = strings.Contains(r[3], "create_before_destroy = true")
 		out[r[1]+"."+r[2]] = b
 	}
 	return out
@@ -112,17 +113,43 @@ func (tf *terraform) applyRole(t *testing.T, client *api.Client, b block) {
 	}
 }
 
-// applyCertificate makes the certificate of a resource unless the state has one that lasts.
+// applyCertificate makes the certificate of a resource, or leaves alone the one of the state, or replaces it when it is due: by its successor
+// first, if the resource says so. What is in the state is refreshed before, for which the provider reads the mount.
 func (tf *terraform) applyCertificate(t *testing.T, client *api.Client, name string) error {
 	t.Helper()
-	b := tf.resources[name]
-	if old := tf.state[name]; old != nil && !renewPending(t, b, old) {
-		return nil
+	b, old := tf.resources[name], tf.state[name]
+	if old != nil {
+		if _, err := client.Logical().ReadWithContext(t.Context(), fmt.Sprintf("sys/mounts/%s", b["backend"])); err != nil {
+			return fmt.Errorf("error reading mount: %w", err)
+		}
+		if !renewPending(t, b, old) {
+			return nil
+		}
+		if b["create_before_destroy"] != true {
+			tf.destroy(t, client, b, old)
+			delete(tf.state, name)
+			return tf.create(t, client, name)
+		}
 	}
+	if err := tf.create(t, client, name); err != nil {
+		return err
+	}
+	if old != nil {
+		tf.destroy(t, client, b, old)
+	}
+	return nil
+}
+
+// create orders a resource's certificate and puts it into the state.
+func (tf *terraform) create(t *testing.T, client *api.Client, name string) error {
+	t.Helper()
+	b := tf.resources[name]
 	data := map[string]any{
 		"common_name": b["common_name"], "format": "pem", "private_key_format": "der",
 		"exclude_cn_from_sans": false, "remove_roots_from_chain": false,
-		"alt_names": b.list("alt_names"), "ip_sans": "", "uri_sans": "", "other_sans": "", "user_ids": "",
+	}
+	if names := b.list("alt_names"); names != "" {
+		data["alt_names"] = names
 	}
 	verb := "issue"
 	if csr, ok := b["csr"]; ok {
@@ -154,9 +181,8 @@ func renewPending(t *testing.T, b block, state map[string]any) bool {
 }
 
 // destroy revokes what a resource has made, as its revoke or revoke_with_key says.
-func (tf *terraform) destroy(t *testing.T, client *api.Client, name string) {
+func (tf *terraform) destroy(t *testing.T, client *api.Client, b block, state map[string]any) {
 	t.Helper()
-	b, state := tf.resources[name], tf.state[name]
 	data, path := map[string]any{"serial_number": state["serial_number"]}, fmt.Sprintf("%s/revoke", b["backend"])
 	switch {
 	case b.or("revoke_with_key", false) == true:
@@ -166,14 +192,13 @@ func (tf *terraform) destroy(t *testing.T, client *api.Client, name string) {
 	}
 	_, err := client.Logical().WriteWithContext(t.Context(), path, data)
 	require.NoError(t, err)
-	delete(tf.state, name)
 }
 
 // startTerraform sets up what docs/guides/terraform.md shows.
 func startTerraform(t *testing.T, v *server, mount string) *terraform {
 	t.Helper()
 	s := v.stand(t, mount, map[string]any{"default_product_code": "842"})
-	policy := guide(t, "terraform", "shell", "certinext/", mount+"/", "vault policy write terraform", "vault policy write "+mount,
+	policy := guide(t, "terraform", "shell", "certinext/", mount+"/", "sys/mounts/certinext", "sys/mounts/"+mount, "vault policy write terraform", "vault policy write "+mount,
 		"vault auth enable approle", "true", "role/terraform token_policies=terraform", "role/"+mount+" token_policies="+mount)
 	v.run(t, policy)
 	tf := &terraform{stand: s, who: s.login(mount), state: map[string]map[string]any{}}
@@ -200,31 +225,22 @@ func TestTerraformAppliesUntilItHasItsCertificate(t *testing.T) {
 		leaf := parseCertificate(t, text(t, state["certificate"]))
 		requireKeyOf(t, leaf, parseKey(t, text(t, state["private_key"])))
 
+		// Renewed, which is replaced: the successor is there before the certificate in use is revoked.
 		tf.resources[theCertificate]["min_seconds_remaining"] = (31 * 24 * time.Hour).Seconds() // more than the certificate has
 		require.NoError(t, tf.applyCertificate(t, tf.provider(t), theCertificate))
-		require.NotEqual(t, state["serial_number"], tf.state[theCertificate]["serial_number"], "not renewed")
+		renewed := tf.state[theCertificate]
+		require.NotEqual(t, state["serial_number"], renewed["serial_number"], "not renewed")
+		require.Equal(t, []string{text(t, state["serial_number"])}, tf.list(tf.mount+"/certs/revoked"))
 		require.Len(t, tf.ca.Orders(), 2)
 
-		serial := text(t, tf.state[theCertificate]["serial_number"])
-		tf.destroy(t, tf.provider(t), theCertificate)
-		require.Equal(t, []string{serial}, tf.list(tf.mount+"/certs/revoked"))
+		tf.destroy(t, tf.provider(t), tf.resources[theCertificate], renewed)
+		require.Contains(t, tf.list(tf.mount+"/certs/revoked"), renewed["serial_number"])
 		withKey := maps.Clone(tf.resources[theCertificate])
 		withKey["revoke_with_key"], withKey["common_name"] = true, "key.example.com"
 		tf.resources["key"] = withKey
 		require.NoError(t, tf.applyCertificate(t, tf.provider(t), "key"))
-		tf.destroy(t, tf.provider(t), "key")
-		require.Len(t, tf.list(tf.mount+"/certs/revoked"), 2)
-
-		// With create_before_destroy a certificate is replaced first and revoked then: the two must not be the same.
-		tf.resources["replaced"] = block{"backend": tf.mount, "name": "web", "common_name": "replaced.example.com", "revoke": true}
-		require.NoError(t, tf.applyCertificate(t, tf.provider(t), "replaced"))
-		deposed := tf.state["replaced"]
-		delete(tf.state, "replaced")
-		require.NoError(t, tf.applyCertificate(t, tf.provider(t), "replaced"))
-		next := tf.state["replaced"]
-		tf.state["replaced"] = deposed
-		tf.destroy(t, tf.provider(t), "replaced")
-		require.NotContains(t, tf.list(tf.mount+"/certs/revoked"), next["serial_number"], "the certificate in use is revoked")
+		tf.destroy(t, tf.provider(t), withKey, tf.state["key"])
+		require.Len(t, tf.list(tf.mount+"/certs/revoked"), 3)
 
 		_, csr := csrRSA(t, "signed.example.com")
 		tf.resources["signed"] = block{"backend": tf.mount, "name": "web", "csr": csr, "common_name": "signed.example.com"}

@@ -8,7 +8,9 @@
 // The Vault server is $VAULT_BIN, else the one that scripts/vault-binary.sh finds or builds;
 // consul-template is $CONSUL_TEMPLATE_BIN, else the one of scripts/consul-template-binary.sh, and
 // oapi-codegen $OAPI_CODEGEN_BIN, else the one of scripts/oapi-codegen-binary.sh.
-// Ansible and Python are those on the PATH, whose stories are skipped where they are missing.
+// Ansible and Python are those on the PATH, whose stories are skipped where they are missing; those
+// of Terraform itself are run where TERRAFORM_BIN and TERRAFORM_PROVIDER_VAULT are the paths of
+// terraform and of terraform-provider-vault.
 // go test -short leaves the stories out. E2E_FAILS_FOR=1h lets Vault Agent's broken templates fail
 // for an hour instead of a minute.
 package e2e

@@ -84,7 +84,7 @@ func name(op logical.Operation) string {
 func (r *reference) command(a action, path string) string {
 	text := "vault " + name(a.op)
 	switch {
-	case a.op == logical.ReadOperation && r.answers(a) == nil:
+	case a.op == logical.ReadOperation && (r.answers(a) == nil || strings.HasSuffix(path, "/download/{form}")):
 		text += " -format=raw"
 	case a.op == logical.UpdateOperation && a.RequestBody == nil:
 		text += " -force"
