@@ -103,7 +103,8 @@ var configFields = append([]binding[backend.Config]{
 		func(c *backend.Config) *string { return &c.BaseURL }),
 	text("api_version",
 		"Version of the API: v2, or v1 for an account whose key is not in OAuth mode; v2 when "+
-			"empty. Both versions see the same orders.",
+			"empty. Both versions see the same orders. Version 1 refuses a CSR whose key was in "+
+			"an earlier order (EMS-1099), and has no reissue.",
 		func(c *backend.Config) *string { return &c.APIVersion }),
 	text("client_id",
 		"OAuth client id. Set either client_id and client_secret, or account_number and "+

@@ -105,3 +105,27 @@ func TestACSRWithoutACommonNameIsSentWhereTheAccountTakesIt(t *testing.T) {
 		require.Len(t, ca.Orders(), 2)
 	})
 }
+
+// Version 1 refuses the key of an earlier order, and version 2 may. Whoever signs with one key is told what to do, and it costs nothing.
+func TestAKeyThatAnEarlierOrderHadIsRefusedWithItsRemedy(t *testing.T) {
+	dialects(t, func(t *testing.T, dialect certinexttest.Dialect) {
+		ca := validated(dialect)
+		ca.NewKeysOnly = true
+		m := newMount(t, ca)
+		m.must(call{op: logical.PatchOperation, path: "roles/web", data: map[string]any{"reuse_window": 0}})
+		key := newKey(t, elliptic.P256())
+		m.chainOK(m.write("sign/web", map[string]any{"csr": csr(t, key, "www.example.com")}))
+		for range 2 { // as a client does that renews with its key, again and again
+			refusal := m.refused("sign/web", map[string]any{"csr": csr(t, key, "www.example.com")})
+			require.Contains(t, refusal, "EMS-1099")
+			require.Contains(t, refusal, "make a new key for each order")
+		}
+		m.chainOK(m.write("sign/web", map[string]any{"csr": csr(t, newKey(t, elliptic.P256()), "www.example.com")}))
+		require.Len(t, ca.Orders(), 2)
+
+		// The role says so beforehand where it is known.
+		warned := m.must(call{op: logical.PatchOperation, path: "roles/web", data: map[string]any{"rekey_orders": true}})
+		said := warned != nil && strings.Contains(strings.Join(warned.Warnings, " "), "sign wants a new key for each order")
+		require.Equal(t, dialect == certinexttest.V1, said)
+	})
+}

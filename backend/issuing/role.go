@@ -252,6 +252,12 @@ func (r *Role) Warnings(cfg *account.Config) []string {
 		out = append(out, "ca_profile_id and master_product_id cannot be chosen in version 1 "+
 			"of the API (api_version): orders of this role are refused until both are empty")
 	}
+	if cfg != nil && cfg.Version() == certinext.V1 && r.RekeyOrders {
+		out = append(out, "rekey_orders has no effect in version 1 of the API (api_version), "+
+			"which has no reissue, and refuses a CSR whose key was in an earlier order: sign "+
+			"wants a new key for each order, and a new key while an order is open is another "+
+			"order")
+	}
 	return out
 }
 

@@ -289,7 +289,16 @@ func (d *driver) notPlaced(ctx context.Context, now time.Time, err error) outcom
 		d.journal.Log.Warn("the record of an order that CERTInext refused before was not removed",
 			"order_id", o.ID, "error", storageErr)
 	}
-	return outcome{err: fault.Refused(err)}
+	return outcome{err: fault.Refused(withRemedy(err))}
+}
+
+// withRemedy adds what a requester can do about a refusal whose own words do not say it.
+func withRemedy(err error) error {
+	if !certinext.HasCode(err, codeKeyUsed) {
+		return err
+	}
+	return fmt.Errorf("%w: the key of csr was in an earlier order; make a new key for each order "+
+		"(cert-manager: rotationPolicy: Always)", err)
 }
 
 // codeKeyUsed refuses a CSR whose key CERTInext has seen in an order before (observed in version

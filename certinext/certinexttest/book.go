@@ -72,11 +72,16 @@ func (s *Server) find(c *call) (*order, *problem) {
 }
 
 // checkNewKey refuses a public key that another order had before it, as
-// version 1 was seen to do. Nothing is known of version 2.
+// version 1 was seen to do, and version 2 with [Server.NewKeysOnly].
 func (s *Server) checkNewKey(c *call, csr *submittedCSR, requestID string) *problem {
 	first, seen := s.book.keys[csr.fingerprint()]
-	if c.route.v1() && seen && first != requestID {
+	switch {
+	case !seen || first == requestID:
+		return nil
+	case c.route.v1():
 		return v1Failure("EMS-1099", "Duplicate CSR.")
+	case s.NewKeysOnly:
+		return rule("EMS-1099", "Duplicate CSR.")
 	}
 	return nil
 }

@@ -122,3 +122,21 @@ func TestReusedKeyIsNoted(t *testing.T) {
 	require.False(t, orders[0].ReusedKey)
 	require.True(t, orders[1].ReusedKey)
 }
+
+func TestAKeyOfAnotherOrderIsRefusedWhereItHasToBeNew(t *testing.T) {
+	for _, dialect := range []certinexttest.Dialect{certinexttest.Live, certinexttest.Documented} {
+		t.Run(dialect.String(), func(t *testing.T) {
+			srv := verified(dialect)
+			srv.NewKeysOnly = true
+			r := newRig(t, srv)
+			key := newKey(t)
+			wanted := func(key crypto.Signer) m {
+				return merge(dvOrder("www.example.com"), m{"csr": csr(t, key, "www.example.com")})
+			}
+			r.order(wanted(key))
+			r.post(sslPath, wanted(key)).refused(422, "EMS-1099")
+			r.order(wanted(newKey(t)))
+			require.Len(t, srv.Orders(), 2)
+		})
+	}
+}

@@ -41,6 +41,7 @@ type knobs struct {
 	HoldForApproval     *bool        `json:"holdForApproval,omitempty"`
 	IssuedBeforeCSR     *bool        `json:"issuedBeforeCsr,omitempty"`
 	NamelessCSR         *bool        `json:"namelessCsr,omitempty"`
+	NewKeysOnly         *bool        `json:"newKeysOnly,omitempty"`
 	CAAForbids          *[]string    `json:"caaForbids,omitempty"`
 	ChainOrder          *ChainOrder  `json:"chainOrder,omitempty"`
 	ReportOrder         *ReportOrder `json:"reportOrder,omitempty"`
@@ -56,7 +57,7 @@ func (s administration) readKnobs() knobs {
 	limit, burst, mistake := s.RateLimit, s.CreateBurst, s.Misissue
 	forbidden := append([]string{}, s.CAAForbids...)
 	rows, size := s.ReportOrder, s.ReportPageSize
-	nameless := s.NamelessCSR
+	nameless, newKeys := s.NamelessCSR, s.NewKeysOnly
 	return knobs{
 		IssueDelay: span(s.IssueDelay), PEMLag: span(s.PEMLag),
 		CertificateLifetime: span(s.certificateLifetime()), ApprovalDelay: span(s.ApprovalDelay),
@@ -67,6 +68,7 @@ func (s administration) readKnobs() knobs {
 		RateLimit: &limit, CreateBurst: &burst, HoldForApproval: &hold, IssuedBeforeCSR: &early,
 		ReportOrder: &rows, ReportPageSize: &size, ChainOrder: &chain, DCVShape: &shape,
 		Misissue: &mistake, CAAForbids: &forbidden, NamelessCSR: &nameless,
+		NewKeysOnly: &newKeys,
 	}
 }
 
@@ -92,6 +94,7 @@ func (s administration) knobs(r *http.Request) (any, error) {
 		set(&s.HoldForApproval, k.HoldForApproval)
 		set(&s.IssuedBeforeCSR, k.IssuedBeforeCSR)
 		set(&s.NamelessCSR, k.NamelessCSR)
+		set(&s.NewKeysOnly, k.NewKeysOnly)
 		set(&s.CAAForbids, k.CAAForbids)
 		set(&s.ChainOrder, k.ChainOrder)
 		set(&s.ReportOrder, k.ReportOrder)

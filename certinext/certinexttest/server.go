@@ -151,6 +151,9 @@ type Server struct {
 	PEMLag time.Duration
 	// NamelessCSR takes CSRs of servers without a common name, as some editions of CERTInext do.
 	NamelessCSR bool
+	// NewKeysOnly has version 2, too, refuse a CSR whose key an earlier order had. Version 1 was
+	// seen to do so; whether version 2 does is unknown.
+	NewKeysOnly bool
 	// IssuedBeforeCSR shows an order that only lacks its CSR as "issued".
 	IssuedBeforeCSR bool
 	// HoldForApproval parks every order at pending-approval.

@@ -122,6 +122,8 @@ func shapeFlags(flags *flag.FlagSet, s *certinexttest.Server) {
 	flags.BoolVar(&s.IssuedBeforeCSR, "issued-before-csr", false,
 		"show orders that only lack a CSR as issued")
 	flags.BoolVar(&s.NamelessCSR, "nameless-csr", false, "take CSRs without a common name")
+	flags.BoolVar(&s.NewKeysOnly, "new-keys-only", false,
+		"version 2 refuses a key that an earlier order had, as version 1 always does")
 	flags.TextVar(&s.ChainOrder, "chain-order", certinexttest.ChainGood,
 		"`good`, root-first or absent")
 	flags.TextVar(&s.ReportOrder, "report-order", certinexttest.ReportNewestFirst,
