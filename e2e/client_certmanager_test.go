@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
 	"github.com/hashicorp/vault/sdk/helper/certutil"
 	"github.com/stretchr/testify/require"
 )
@@ -128,6 +129,32 @@ func TestCertManagerSignsWithOneOrder(t *testing.T) {
 		_, err = m.sign(t, csr)
 		require.ErrorContains(t, err, "csr: has no common name")
 		require.Len(t, m.ca.Orders(), 1)
+	})
+	t.Run("an answer that does not arrive, and a renewal", func(t *testing.T) {
+		t.Parallel()
+		m := startCertManager(t, v, "cm-renews", "55s")
+		key, csr := newCSR(t, "www.example.com")
+		for range 2 {
+			_, err := m.sign(t, csr)
+			require.NoError(t, err)
+		}
+		m.paidOnce(t, "www.example.com")
+
+		m.patch(t, "roles/k8s", map[string]any{"reuse_window": 0}) // it is over by the time of a renewal
+		chain, err := m.sign(t, resigned(t, key, csr))
+		require.NoError(t, err)
+		requireKeyOf(t, chain[0], key)
+		m.paidEach(t, "www.example.com", m.ca.paid("www.example.com"), 2)
+
+		// Where CERTInext wants a new key, that is what rotationPolicy has to make.
+		m.ca.Configure(func(ca *certinexttest.Server) { ca.NewKeysOnly = true })
+		_, err = m.sign(t, resigned(t, key, csr))
+		require.ErrorContains(t, err, "EMS-1099")
+		require.ErrorContains(t, err, "rotationPolicy: Always")
+		_, csr = newCSR(t, "www.example.com")
+		_, err = m.sign(t, csr)
+		require.NoError(t, err)
+		m.paidEach(t, "www.example.com", m.ca.paid("www.example.com"), 3)
 	})
 	t.Run("a CA that takes longer than the request", func(t *testing.T) {
 		t.Parallel()

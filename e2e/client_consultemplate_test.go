@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -43,6 +44,16 @@ func consulTemplateOfTheGuide(t *testing.T, v *server, mount, timeout string) (s
 	return s, func() *process {
 		return spawn(t, filepath.Join(v.dir, mount, "consul-template.log"), program, "-config="+config, "-log-level=debug")
 	}, file
+}
+
+// changeConfig changes the configuration of consul-template in a mount's folder.
+func changeConfig(t *testing.T, v *server, mount, from, to string) {
+	t.Helper()
+	config := filepath.Join(v.dir, mount, "consul-template.hcl")
+	before, err := os.ReadFile(config)
+	require.NoError(t, err)
+	require.Contains(t, string(before), from)
+	require.NoError(t, os.WriteFile(config, []byte(strings.ReplaceAll(string(before), from, to)), 0o600))
 }
 
 func TestConsulTemplateOfTheGuide(t *testing.T) {
@@ -85,6 +96,68 @@ func TestConsulTemplateOfTheGuide(t *testing.T) {
 		waitUntil(t, 60*time.Second, "consul-template renders", func() bool { return file.there(v) })
 		require.Equal(t, []string{s.paidOnce(t, "www.example.com")}, file.serials)
 		s.nothingIsOpen(t, "web")
+	})
+	t.Run("a template that fails after the answer", func(t *testing.T) {
+		t.Parallel()
+		s, start, file := consulTemplateOfTheGuide(t, v, "ct-mistaken", "45s")
+		changeConfig(t, v, "ct-mistaken", "{{ .Key }}", "{{ .PrivateKey }}")
+		for range 3 { // it ends, and whatever looks after it starts it again
+			program := start()
+			waitUntil(t, 30*time.Second, "consul-template fails", program.ended)
+			require.Contains(t, program.output(t), "can't evaluate field PrivateKey")
+		}
+		require.Equal(t, 3, v.answered("ct-mistaken/issue/web"))
+		changeConfig(t, v, "ct-mistaken", "{{ .PrivateKey }}", "{{ .Key }}")
+		start()
+		waitUntil(t, 30*time.Second, "consul-template renders", func() bool { return file.there(v) })
+		require.Equal(t, []string{s.paidOnce(t, "www.example.com")}, file.serials)
+	})
+	t.Run("a renewal", func(t *testing.T) {
+		t.Parallel()
+		s, start, file := consulTemplateOfTheGuide(t, v, "ct-renews", "45s")
+		s.patch(t, "roles/web", map[string]any{"reuse_window": "2s"}) // less than the certificates live, as it is for lives of days
+		s.ca.Configure(func(ca *certinexttest.Server) { ca.CertificateLifetime = 15 * time.Second })
+		start()
+		waitUntil(t, 60*time.Second, "two certificates are rendered", func() bool { return file.there(v) && len(file.serials) == 2 })
+		s.paidEach(t, "www.example.com", file.serials, 2)
+		file.requireReloads(t)
+	})
+	t.Run("what pkiCert does not look at", func(t *testing.T) {
+		t.Parallel()
+		s, start, file := consulTemplateOfTheGuide(t, v, "ct-changed", "45s")
+		program := start()
+		waitUntil(t, 30*time.Second, "consul-template renders", func() bool { return file.there(v) })
+		program.stop()
+		changeConfig(t, v, "ct-changed", "common_name=www.example.com", "common_name=other.example.com")
+		program = start()
+		waitUntil(t, 30*time.Second, "it has its template", func() bool {
+			return strings.Count(program.output(t), "all templates rendered") > 1
+		})
+		program.stop()
+		require.Len(t, s.ca.Orders(), 1, "the file is as it was")
+		require.NoError(t, os.Remove(file.path))
+		start()
+		waitUntil(t, 30*time.Second, "the other name is ordered", func() bool { return file.there(v) && len(file.serials) == 2 })
+		s.paidOnce(t, "www.example.com")
+		s.paidOnce(t, "other.example.com")
+	})
+	t.Run("two pkiCert in one template", func(t *testing.T) {
+		t.Parallel()
+		s, start, file := consulTemplateOfTheGuide(t, v, "ct-two", "45s")
+		changeConfig(t, v, "ct-two", "{{- end -}}", `{{- end }}{{ with pkiCert "ct-two/issue/web" "common_name=other.example.com" }}{{ .Cert }}{{ .Key }}{{ end }}`)
+		start()
+		waitUntil(t, 30*time.Second, "consul-template renders", func() bool { return file.there(v) })
+		b, err := os.ReadFile(file.path)
+		require.NoError(t, err)
+		var names []string
+		for _, p := range splitPEM(string(b)) {
+			if c := strings.HasPrefix(p, "-----BEGIN CERTIFICATE"); c && !parseCertificate(t, p).IsCA {
+				names = append(names, parseCertificate(t, p).Subject.CommonName)
+			}
+		}
+		require.Equal(t, []string{"www.example.com", "www.example.com"}, names, "they are one, as the guide warns")
+		require.Equal(t, []string{s.paidOnce(t, "www.example.com")}, file.serials)
+		require.Len(t, s.ca.Orders(), 1)
 	})
 	t.Run("a CA whose answer is lost", func(t *testing.T) {
 		t.Parallel()

@@ -26,19 +26,29 @@ func TestNomadsTemplateOfTheGuide(t *testing.T) {
 	v.run(t, guide(t, "nomad", "shell", "certinext/", "nomad/", "issue_timeout=45s", "issue_timeout=1s"))
 	job := heredoc.FindStringSubmatch(guide(t, "nomad", "hcl", "certinext/", "nomad/"))
 	require.NotNil(t, job)
-	s.slow()
 	// Each allocation has its own folder, and asks for a certificate of its own.
 	s.approle("nomad-www")
-	allocate := func(name string) (*process, *pkiCertFile) {
+	allocate := func(name, template string) (*process, *pkiCertFile) {
 		file := newPKICertFile(t, v, name)
-		config := v.file(t, name+"/template.hcl", "template {\n  destination = \""+file.path+"\"\n  perms = \"0600\"\n  contents "+job[1]+"}\n"+
+		config := v.file(t, name+"/template.hcl", "template {\n  destination = \""+file.path+"\"\n  perms = \"0600\"\n  contents "+template+"}\n"+
 			"vault {\n  address = \""+v.address+"\"\n  renew_token = false\n  token = \""+s.login("nomad-www").api.Token()+"\"\n}\n")
 		return spawn(t, filepath.Join(v.dir, name, "nomad.log"), program, "-config="+config), file
 	}
-	task, _ := allocate("first")
+	mend := s.refuse()
+	task, _ := allocate("refused", job[1])
+	waitUntil(t, 30*time.Second, "the task is told why", func() bool { return strings.Contains(task.output(t), "EMS-915") })
+	task.stop()
+	mend()
+	s.nothingIsOpen(t, "nomad")
+
+	s.slow()
+	task, _ = allocate("first", job[1])
 	waitUntil(t, 30*time.Second, "the task is told to wait", func() bool { return strings.Contains(task.output(t), "is not finished") })
-	task.stop() // the allocation is replaced
-	_, file := allocate("second")
+	task.stop() // the allocation is replaced, by one whose template is mistaken
+	task, _ = allocate("mistaken", strings.ReplaceAll(job[1], "{{ .Key }}", "{{ .PrivateKey }}"))
+	waitUntil(t, 60*time.Second, "the template fails after the answer", task.ended)
+	require.Contains(t, task.output(t), "can't evaluate field PrivateKey")
+	_, file := allocate("second", job[1])
 	waitUntil(t, 60*time.Second, "the template is rendered", func() bool { return file.there(v) })
 	file.requireChain(t, s.ca)
 	require.Equal(t, []string{s.paidOnce(t, "www.example.com")}, file.serials)
