@@ -22,7 +22,7 @@ type script struct {
 	file             *pkiCertFile
 }
 
-// pythonWithHVAC returns a Python that has hvac: Ansible's, or whichever is first on the PATH.
+// pythonWithHVAC returns a Python that has hvac: the first one on the PATH, or the system's.
 func pythonWithHVAC(t *testing.T) string {
 	t.Helper()
 	for _, python := range []string{"python3", "/usr/bin/python3"} {
