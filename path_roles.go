@@ -298,6 +298,11 @@ that is not there, another kind than product_variant says, and custom_fields tha
 not take are refused. If CERTInext does not answer, a role that sets product_variant is written
 nevertheless, with a warning.
 
+A role under which nothing could ever be ordered is refused: an identity template that has a value
+for nobody, or a publicly trusted product for names such as corp.internal only. A domain of that
+kind among others is warned of. A patch is refused for what it changes; what was stored before and
+is wrong is warned of.
+
 A role's requestor, technical contact, delegation and signer each replace those of the config as a
 whole. Any of them that the role does not set is taken from the config, and so are organization
 and group. A consent_token has to be given again when organization_number changes: it is dropped

@@ -5,8 +5,10 @@ package backend
 
 import (
 	"context"
+	"errors"
 	"slices"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -33,13 +35,13 @@ func (e *Engine) WriteRole(
 ) (warnings []string, err error) {
 	err = roles.Write(ctx, s, &e.roleWrites, name,
 		func(before *issuing.Role) (after *issuing.Role, err error) {
-			if !patch {
-				before = issuing.NewRole(name)
-			}
-			if before == nil {
+			if before == nil && patch {
 				return nil, roles.NotFound(name)
 			}
-			after, warnings, err = e.changedRole(ctx, s, before, change)
+			if !patch {
+				before = nil
+			}
+			after, warnings, err = e.changedRole(ctx, s, name, before, change)
 			return after, err
 		},
 		func(after *issuing.Role, put func() error) error {
@@ -52,11 +54,18 @@ func (e *Engine) WriteRole(
 }
 
 // changedRole returns a validated copy of before with change applied, and what is to be said about
-// it.
+// it. before is nil for a role that is written from the defaults. What is wrong in before already
+// is a warning instead of an error: an old role stays open to changes of something else.
 func (e *Engine) changedRole(
-	ctx context.Context, s logical.Storage, before *issuing.Role,
+	ctx context.Context, s logical.Storage, name string, before *issuing.Role,
 	change func(*issuing.Role) error,
 ) (after *issuing.Role, warnings []string, err error) {
+	var had fault.Fields
+	if before == nil {
+		before = issuing.NewRole(name)
+	} else {
+		had = roleProblems(before)
+	}
 	r := before.ForChange()
 	if err := change(r); err != nil {
 		return nil, nil, err
@@ -66,10 +75,11 @@ func (e *Engine) changedRole(
 		return nil, nil, err
 	}
 	r.Normalize(before, cfg)
-	if warnings, err = e.checkProduct(ctx, s, r); err != nil {
+	if warnings, err = e.checkChangedProduct(ctx, s, before, r); err != nil {
 		return nil, nil, err
 	}
-	if err := r.Validate(); err != nil {
+	brought, left := roleProblems(r).Since(had)
+	if err := brought.First(); err != nil {
 		return nil, nil, err
 	}
 	if err := e.Publisher.CheckNamed(ctx, s, r.DNS.Solver); err != nil {
@@ -80,7 +90,30 @@ func (e *Engine) changedRole(
 		return nil, nil, err
 	}
 	r.Family = r.Shape().Family
+	for _, old := range left {
+		warnings = append(warnings, "was stored by an earlier write, and is wrong: "+old.Error())
+	}
 	return r, slices.Concat(warnings, dropped, r.Warnings(cfg)), nil
+}
+
+// roleProblems returns an error about each setting of a role that is wrong.
+func roleProblems(r *issuing.Role) fault.Fields {
+	return slices.Concat(r.Problems(), templateProblems(r))
+}
+
+// checkChangedProduct is checkProduct for a role that a write has changed from before. What the
+// catalog says against a product that the write does not touch is a warning: the account may have
+// lost the product since.
+func (e *Engine) checkChangedProduct(
+	ctx context.Context, s logical.Storage, before, r *issuing.Role,
+) (warnings []string, err error) {
+	isUntouched := before.Variant != "" && r.OrdersTheSame(before)
+	warnings, err = e.checkProduct(ctx, s, r)
+	var field *fault.FieldError
+	if isUntouched && errors.As(err, &field) {
+		return []string{"was stored by an earlier write, and is wrong: " + err.Error()}, nil
+	}
+	return warnings, err
 }
 
 // DeleteRole removes a role. Its orders and certificates stay.

@@ -59,9 +59,9 @@ func TestEveryRoleIsHeldAgainstTheCatalog(t *testing.T) {
 	}
 	require.Empty(t, m.list("roles"))
 
-	require.Nil(t, m.write("roles/ov", map[string]any{"generate_lease": false, "product_code": "974", "custom_fields": map[string]any{"17": "4711", "18": "emea"}}))
+	require.Nil(t, m.write("roles/ov", map[string]any{"generate_lease": false, "allow_any_name": true, "product_code": "974", "custom_fields": map[string]any{"17": "4711", "18": "emea"}}))
 	require.Equal(t, "ov", m.read("roles/ov").Data["product_variant"])
-	resp := m.write("roles/ov", map[string]any{"generate_lease": false, "product_code": "974", "product_variant": "ov", "custom_fields": map[string]any{"17": "4711", "99": "x"}})
+	resp := m.write("roles/ov", map[string]any{"generate_lease": false, "allow_any_name": true, "product_code": "974", "product_variant": "ov", "custom_fields": map[string]any{"17": "4711", "99": "x"}})
 	require.Len(t, resp.Warnings, 1)
 	require.Contains(t, resp.Warnings[0], "no field 99")
 	m.write("roles/intranet", map[string]any{"product_code": "149", "product_variant": "igtf-host", "ca_profile_id": "1"})
@@ -76,7 +76,7 @@ func TestARoleIsWrittenWhileTheCatalogIsAway(t *testing.T) {
 		m := tenantMount(t)
 		m.ca.Inject(certinexttest.Fault{Operation: certinexttest.OpProducts, Kind: certinexttest.FaultServerError})
 		require.Contains(t, m.refused("roles/web", map[string]any{"product_code": "970"}), "product_variant: is required while the catalog cannot be asked")
-		resp := m.write("roles/web", map[string]any{"generate_lease": false, "product_code": "846", "product_variant": "ov"})
+		resp := m.write("roles/web", map[string]any{"generate_lease": false, "allow_any_name": true, "product_code": "846", "product_variant": "ov"})
 		require.Len(t, resp.Warnings, 1)
 		require.Contains(t, resp.Warnings[0], "product_code: 846 was not checked, since the catalog cannot be asked")
 		require.Contains(t, resp.Warnings[0], "503")
@@ -85,13 +85,13 @@ func TestARoleIsWrittenWhileTheCatalogIsAway(t *testing.T) {
 		require.Contains(t, m.refused("roles/web", map[string]any{"product_code": "846", "product_variant": "ov"}), "not in this account's catalog", "the failure was not remembered")
 
 		m.ca.Inject(certinexttest.Fault{Operation: certinexttest.OpCustomFields, Kind: certinexttest.FaultServerError})
-		resp = m.write("roles/web", map[string]any{"generate_lease": false, "product_code": "974"})
+		resp = m.write("roles/web", map[string]any{"generate_lease": false, "allow_any_name": true, "product_code": "974"})
 		require.Len(t, resp.Warnings, 1)
 		require.Contains(t, resp.Warnings[0], "custom_fields: they were not checked")
 		for _, none := range []int{http.StatusNotFound, http.StatusUnprocessableEntity, http.StatusNotImplemented} {
 			m.ca.ClearFaults()
 			m.ca.Inject(certinexttest.Fault{Operation: certinexttest.OpCustomFields, Kind: certinexttest.FaultServerError, Status: none})
-			require.Nil(t, m.write("roles/web", map[string]any{"generate_lease": false, "product_code": "974"}), "%d is nothing to check", none)
+			require.Nil(t, m.write("roles/web", map[string]any{"generate_lease": false, "allow_any_name": true, "product_code": "974"}), "%d is nothing to check", none)
 		}
 	})
 }
@@ -101,7 +101,7 @@ func TestARoleIsWrittenInTimeWhenCERTInextHangs(t *testing.T) {
 		m := tenantMount(t)
 		m.ca.Inject(certinexttest.Fault{Operation: certinexttest.OpProducts, Kind: certinexttest.FaultLatency, Delay: time.Hour})
 		start := time.Now()
-		resp := m.write("roles/web", map[string]any{"generate_lease": false, "product_code": "970", "product_variant": "dv"})
+		resp := m.write("roles/web", map[string]any{"generate_lease": false, "allow_any_name": true, "product_code": "970", "product_variant": "dv"})
 		require.Less(t, time.Since(start), 45*time.Second, "Vault's clients give up after 60s")
 		require.Len(t, resp.Warnings, 1)
 	})
@@ -109,7 +109,7 @@ func TestARoleIsWrittenInTimeWhenCERTInextHangs(t *testing.T) {
 
 func TestARoleWithoutAConfigIsWrittenWithAWarning(t *testing.T) {
 	m := bareMount(t, new(certinexttest.Server))
-	resp := m.write("roles/web", map[string]any{"generate_lease": false, "product_code": "842", "product_variant": "dv"})
+	resp := m.write("roles/web", map[string]any{"generate_lease": false, "allow_any_name": true, "product_code": "842", "product_variant": "dv"})
 	require.Len(t, resp.Warnings, 1)
 	require.Contains(t, resp.Warnings[0], "no CERTInext account yet")
 }

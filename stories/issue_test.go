@@ -927,7 +927,9 @@ func TestWWWIsAddedWhereTheRoleAllowsIt(t *testing.T) {
 		require.True(t, m.ca.Orders()[0].AutoSecureWWW)
 
 		role["allow_subdomains"] = false
-		m.write("roles/www", role)
+		require.Contains(t, m.refused("roles/www", role), `no name can be ordered for "example.com": "www.example.com" is not allowed`)
+		role["allowed_domains"] = "example.com,www.example.net"
+		require.Contains(t, strings.Join(m.write("roles/www", role).Warnings, "\n"), `no name can be ordered for "example.com"`)
 		require.Contains(t, m.refused("issue/www", map[string]any{"common_name": "example.com"}), `"www.example.com" is not allowed by the role, whose allowed_domains are`)
 		require.Contains(t, m.refused("roles/pki", map[string]any{"product_code": "149", "product_variant": "intranet-ssl", "allow_any_name": true, "auto_secure_www": true}), "auto_secure_www")
 	})

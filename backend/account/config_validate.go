@@ -18,10 +18,11 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/internal/phrase"
 )
 
-// validate returns an error about the first invalid field of c, if any.
-func (c *Config) validate() error {
+// validate returns an error about the first invalid field of c, if any, which has replaced before.
+func (c *Config) validate(before *Config) error {
 	checks := []func() error{
-		c.validateURL, c.validateCredentials, c.validateContacts, c.validateLimits,
+		c.validateURL, c.validateCredentials,
+		func() error { return c.validateContacts(before) }, c.validateLimits,
 	}
 	for _, check := range checks {
 		if err := check(); err != nil {
@@ -88,7 +89,9 @@ func (c *Config) validateCredentials() error {
 	return nil
 }
 
-func (c *Config) validateContacts() error {
+// validateContacts lets pass what was wrong in before: a config of an earlier version stays open to
+// other changes, and config/check tells what is wrong in it.
+func (c *Config) validateContacts(before *Config) error {
 	if c.Requestor.Name == "" {
 		return fault.BadField("requestor_name",
 			"is required: CERTInext refuses an order without a requestor")
@@ -97,47 +100,54 @@ func (c *Config) validateContacts() error {
 		return fault.BadField("requestor_email",
 			"is required: CERTInext refuses an order without a requestor")
 	}
-	return c.OrderDefaults.Validate()
+	brought, _ := c.OrderDefaults.Problems().Since(before.OrderDefaults.Problems())
+	return brought.First()
 }
 
 // E164 matches a telephone number in the form of ITU-T E.164, with a leading plus sign.
-var E164 = regexp.MustCompile(`^\+[1-9][0-9]{5,14}$`)
+var E164 = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
 
-// Validate returns an error about a field that is set and malformed. Empty fields are valid.
-func (d *OrderDefaults) Validate() error {
-	for field, address := range map[string]string{
-		"requestor_email":         d.Requestor.Email,
-		"technical_contact_email": d.TechnicalContact.Email,
-		"delegation_email":        d.Delegation.Email,
+// Problems returns a [*fault.FieldError] for each field that is set and malformed. Empty fields are
+// valid.
+func (d *OrderDefaults) Problems() fault.Fields {
+	var all fault.Fields
+	for _, contact := range []struct {
+		field string
+		of    certinext.Contact
+	}{
+		{"requestor", d.Requestor},
+		{"technical_contact", d.TechnicalContact},
+		{"delegation", d.Delegation},
 	} {
-		if address == "" {
-			continue
+		if address := contact.of.Email; address != "" && !isMailAddress(address) {
+			all.Bad(contact.field+"_email", "%q is not an e-mail address", address)
 		}
-		if a, err := mail.ParseAddress(address); err != nil || a.Address != address {
-			return fault.BadField(field, "%q is not an e-mail address", address)
-		}
-	}
-	for field, phone := range map[string]string{
-		"requestor_phone":         d.Requestor.Phone,
-		"technical_contact_phone": d.TechnicalContact.Phone,
-	} {
-		if phone != "" && !E164.MatchString(phone) {
-			return fault.BadField(field, "%q is not in E.164 form, e.g. +14155550123", phone)
+		if phone := contact.of.Phone; phone != "" && !E164.MatchString(phone) {
+			all.Bad(contact.field+"_phone", "%q is not in E.164 form, e.g. +14155550123", phone)
 		}
 	}
 	if (d.Delegation.Name == "") != (d.Delegation.Email == "") {
-		return fault.BadField("delegation_email", "goes with delegation_name: set both or neither")
+		all.Bad("delegation_email", "goes with delegation_name: set both or neither")
+	}
+	if c := d.TechnicalContact; c != (certinext.Contact{}) && (c.Name == "" || c.Email == "") {
+		all.Bad("technical_contact_email", "goes with technical_contact_name: set both or no "+
+			"field of the technical contact, since CERTInext refuses an order with a part of it")
 	}
 	switch d.AccountingModel {
 	case "", certinext.AccountingCash, certinext.AccountingCredit:
 	default:
-		return fault.BadField("accounting_model", "%q is neither cash nor credit",
+		all.Bad("accounting_model", "%q is neither cash nor credit",
 			sanitize.Short(string(d.AccountingModel)))
 	}
 	if d.SignerIP != "" && net.ParseIP(d.SignerIP) == nil {
-		return fault.BadField("signer_ip", "%q is not an IP address", d.SignerIP)
+		all.Bad("signer_ip", "%q is not an IP address", d.SignerIP)
 	}
-	return nil
+	return all
+}
+
+func isMailAddress(text string) bool {
+	a, err := mail.ParseAddress(text)
+	return err == nil && a.Address == text
 }
 
 func (c *Config) validateLimits() error {

@@ -90,7 +90,7 @@ func changedConfig(before *Config, change func(*Config) error) (*Config, error) 
 	if err := c.keepSecrets(before); err != nil {
 		return nil, err
 	}
-	return &c, c.validate()
+	return &c, c.validate(before)
 }
 
 // verifyConfig asks CERTInext whether it accepts the credentials of c, and returns the number of

@@ -106,25 +106,34 @@ func parseLabel(label string) (string, error) {
 	return label, nil
 }
 
-// validateDomains returns an error for the first of the role's allowed domains that can match no
-// name.
-func (r *Role) validateDomains() error {
+// checkDomains looks for allowed domains that can match no name.
+func (r *Role) checkDomains(all *fault.Fields) {
 	for _, domain := range r.AllowedDomains {
-		filled := domain
-		if r.AllowedDomainsTemplate {
-			filled = template.ReplaceAllString(domain, "x")
-		}
-		pattern, problem := parseDomain(filled)
-		if problem == "" && strings.Contains(pattern, "*") && !r.takesStars(pattern) {
-			problem = "holds a *, which means something with allow_glob_domains only"
-		}
-		if problem != "" {
-			return fault.BadField("allowed_domains", "%q can match no name: it %s",
+		if _, problem := r.patternOf(domain); problem != "" {
+			all.Bad("allowed_domains", "%q can match no name: it %s",
 				sanitize.Short(domain), problem)
 		}
 	}
-	return nil
 }
+
+// patternOf returns an allowed domain in the form of names, with standIn for each template. problem
+// says why it can match no name.
+func (r *Role) patternOf(domain string) (pattern, problem string) {
+	if r.AllowedDomainsTemplate {
+		domain = template.ReplaceAllString(domain, standIn)
+		if strings.Contains(domain, "{{") || strings.Contains(domain, "}}") {
+			return "", "holds a template that does not end or does not begin: write {{ and }}"
+		}
+	}
+	pattern, problem = parseDomain(domain)
+	if problem == "" && strings.Contains(pattern, "*") && !r.takesStars(pattern) {
+		problem = "holds a *, which means something with allow_glob_domains only"
+	}
+	return pattern, problem
+}
+
+// standIn is a label in place of one that only a request gives.
+const standIn = "x"
 
 // takesStars reports whether an allowed domain with a * in it can match names. Without
 // allow_glob_domains, it is itself a wildcard name.

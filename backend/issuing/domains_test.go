@@ -7,6 +7,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/stretchr/testify/require"
 )
 
@@ -69,7 +70,9 @@ func TestARoleIsRefusedADomainThatMatchesNothing(t *testing.T) {
 		}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := c.role.validateDomains()
+			var all fault.Fields
+			c.role.checkDomains(&all)
+			err := all.First()
 			if c.problem == "" {
 				require.NoError(t, err)
 				return

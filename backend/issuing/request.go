@@ -355,11 +355,7 @@ func AllowNames(role *Role, domains []string, p *Plan) error {
 	if len(p.IPs) > 0 && !role.AllowIPSANs {
 		return fault.BadField("ip_sans", "the role does not allow IP addresses (allow_ip_sans)")
 	}
-	rules := nameRules{
-		domains: domains, bare: role.AllowBareDomains, subdomain: role.AllowSubdomains,
-		glob: role.AllowGlobDomains, wildcard: role.AllowWildcardCertificates,
-		any: role.AllowAnyName,
-	}
+	rules := role.rules(domains)
 	for i, n := range p.DNSNames {
 		field := "alt_names"
 		switch {
@@ -373,4 +369,13 @@ func AllowNames(role *Role, domains []string, p *Plan) error {
 		}
 	}
 	return nil
+}
+
+// rules returns the role's constraints on names. domains are its allowed domains with templates
+// filled in.
+func (r *Role) rules(domains []string) nameRules {
+	return nameRules{
+		domains: domains, bare: r.AllowBareDomains, subdomain: r.AllowSubdomains,
+		glob: r.AllowGlobDomains, wildcard: r.AllowWildcardCertificates, any: r.AllowAnyName,
+	}
 }

@@ -6,7 +6,7 @@ package issuing
 import (
 	"cmp"
 	"fmt"
-	"net/mail"
+	"maps"
 	"regexp"
 	"strings"
 	"time"
@@ -166,6 +166,14 @@ func (r *Role) Normalize(before *Role, cfg *account.Config) {
 	}
 }
 
+// OrdersTheSame reports whether r orders what another role does: the product, its custom fields,
+// and the group that pays.
+func (r *Role) OrdersTheSame(other *Role) bool {
+	return r.ProductCode == other.ProductCode && r.Variant == other.Variant &&
+		r.Family == other.Family && r.GroupNumber == other.GroupNumber &&
+		maps.Equal(r.CustomFields, other.CustomFields)
+}
+
 // tokenNotGiven stands for a consent token that a write does not set.
 const tokenNotGiven certinext.Secret = "\x00"
 
@@ -230,11 +238,7 @@ func (r *Role) Warnings(cfg *account.Config) []string {
 			"or disabled, and at the mount's maximum. For clients that never renew leases or "+
 			"whose tokens are short-lived, set generate_lease=false")
 	}
-	if idle := r.idleDomains(); len(idle) > 0 {
-		out = append(out, fmt.Sprintf("allowed_domains: nothing is allowed by %s until "+
-			"allow_bare_domains, for itself, or allow_subdomains, for what is below, is set",
-			phrase.And(idle...)))
-	}
+	out = append(out, r.OrderWarnings()...)
 	switch {
 	case r.RevocationDelay > 0 && r.GenerateLease:
 		out = append(out, fmt.Sprintf("revocation_delay is on: for %s after its last lease has "+
@@ -242,11 +246,6 @@ func (r *Role) Warnings(cfg *account.Config) []string {
 			"with its storage, and never revoked", phrase.Duration(r.RevocationDelay)))
 	case r.RevocationDelay > 0:
 		out = append(out, "revocation_delay has no effect: the role generates no leases")
-	}
-	if r.Family == certinext.FamilySignature && !r.Attested {
-		out = append(out, "attested is off: CERTInext documents that it accepts a document "+
-			"signer's key from an attested hardware module only, and would leave the order "+
-			"waiting for another CSR")
 	}
 	if cfg != nil && cfg.Version() == certinext.V1 && r.CAProfileID+r.MasterProductID != "" {
 		out = append(out, "ca_profile_id and master_product_id cannot be chosen in version 1 "+
@@ -261,139 +260,30 @@ func (r *Role) Warnings(cfg *account.Config) []string {
 	return out
 }
 
-// Validate returns a [*fault.FieldError] for the first field of r that is wrong. The variant has to
-// be resolved before.
-func (r *Role) Validate() error {
-	for _, check := range []func() error{
-		r.validateProduct, r.OrderDefaults.Validate, r.validateSubject, r.validateNames,
-		r.Key.Validate, r.validateTimes, r.validateDNS, r.validateAccess,
-	} {
-		if err := check(); err != nil {
-			return err
+// OrderWarnings returns the [Role.Warnings] about requests that are refused and orders that wait.
+func (r *Role) OrderWarnings() []string {
+	var out []string
+	if !r.Shape().Personal() && !r.AllowAnyName && len(NonEmpty(r.AllowedDomains...)) == 0 {
+		out = append(out, "allowed_domains is empty, and allow_any_name is off: no name can be "+
+			"ordered")
+	}
+	if idle := r.idleDomains(); len(idle) > 0 {
+		out = append(out, fmt.Sprintf("allowed_domains: nothing is allowed by %s until "+
+			"allow_bare_domains, for itself, or allow_subdomains, for what is below, is set",
+			phrase.And(idle...)))
+	}
+	useless, all := r.useless()
+	for _, domain := range useless {
+		if !all { // which is an error
+			out = append(out, domain.Error())
 		}
 	}
-	return nil
-}
-
-func (r *Role) validateProduct() error {
-	if !RoleName.MatchString(r.Name) {
-		return fault.BadField("name",
-			"%q is not a role name: use letters and digits, with . _ - between them",
-			sanitize.Short(r.Name))
+	if r.Shape().Family == certinext.FamilySignature && !r.Attested {
+		out = append(out, "attested is off: CERTInext documents that it accepts a document "+
+			"signer's key from an attested hardware module only, and would leave the order "+
+			"waiting for another CSR")
 	}
-	if r.ProductCode == "" {
-		return fault.BadField("product_code", "is required, here or as default_product_code in "+
-			"config: a code from the account's catalog (vault read "+
-			"<mount>/catalog/products)")
-	}
-	if _, ok := account.Shapes[r.Variant]; !ok {
-		return fault.BadField("product_variant", "%q is not one of %s",
-			sanitize.Short(r.Variant), account.Variants())
-	}
-	family := r.Shape().Family
-	if r.Family != "" && r.Family != family {
-		return fault.BadField("family", "%q does not fit: the product variant %s belongs to %s",
-			sanitize.Short(string(r.Family)), r.Variant, family)
-	}
-	switch {
-	case r.CAProfileID+r.MasterProductID != "" && family != certinext.FamilyPrivatePKI:
-		return fault.BadField("ca_profile_id",
-			"and master_product_id are for private PKI, which %s is not", r.Variant)
-	case r.AllowReissue && family != certinext.FamilySSL:
-		return fault.BadField("allow_reissue",
-			"cannot be honoured: CERTInext reissues SSL certificates only")
-	case r.RekeyOrders && family != certinext.FamilySSL:
-		return fault.BadField("rekey_orders",
-			"cannot be honoured: CERTInext reissues SSL certificates only")
-	}
-	if r.ValidityYears < 1 || r.ValidityYears > 3 {
-		return fault.BadField("validity_years", "must be 1, 2 or 3")
-	}
-	for field, texts := range map[string][]string{"tags": r.Tags, "remarks": {r.Remarks}} {
-		for _, text := range texts {
-			if strings.Contains(strings.ToLower(text), account.MarkerPrefix) {
-				return fault.BadField(field,
-					"must not contain %q, by which the engine finds its own orders",
-					account.MarkerPrefix)
-			}
-		}
-	}
-	if r.AutoSecureWWW && family != certinext.FamilySSL {
-		return fault.BadField("auto_secure_www", "is for SSL products")
-	}
-	for _, address := range r.RecipientEmails {
-		if a, err := mail.ParseAddress(address); err != nil || a.Address != address {
-			return fault.BadField("recipient_emails", "%q is not an e-mail address",
-				sanitize.Short(address))
-		}
-	}
-	switch {
-	case (r.Requestor.Name == "") != (r.Requestor.Email == ""):
-		return fault.BadField("requestor_email", "and requestor_name are set together: a role's "+
-			"requestor replaces the whole requestor of the config")
-	case r.SignerPlace == "" && r.SignerName+r.SignerIP != "":
-		return fault.BadField("signer_place", "is required with signer_name and signer_ip: a "+
-			"role's signer replaces the whole signer of the config")
-	}
-	if r.RenewBeforeDays < 0 {
-		return fault.BadField("renew_before_days", "must not be negative")
-	}
-	return nil
-}
-
-func (r *Role) validateNames() error {
-	if r.Shape().Personal() {
-		if r.AllowAnyName || len(r.AllowedDomains) > 0 {
-			return fault.BadField("allowed_domains",
-				"is for host names: a %s certificate is for the person or organization in subject",
-				r.Variant)
-		}
-		return nil
-	}
-	if r.AllowAnyName || len(r.AllowedDomains) > 0 {
-		return r.validateDomains()
-	}
-	if r.AllowBareDomains || r.AllowSubdomains || r.AllowGlobDomains {
-		return fault.BadField("allowed_domains", "is empty, so allow_bare_domains, "+
-			"allow_subdomains and allow_glob_domains allow nothing")
-	}
-	return nil
-}
-
-func (r *Role) validateDNS() error {
-	if r.DNS.Solver != "" && r.Shape().Family != certinext.FamilySSL {
-		return fault.BadField("dcv_solver",
-			"has no effect, since %s orders validate no domains: leave it out", r.Variant)
-	}
-	return r.DNS.ValidateFor(r.DCVMethod)
-}
-
-func (r *Role) validateTimes() error {
-	switch {
-	case r.IssueTimeout < time.Second || r.IssueTimeout > 80*time.Second:
-		return fault.BadField("issue_timeout", "must be between 1s and 80s: Vault's clients give "+
-			"up after 60s, its server after 90s")
-	case r.DeliveryGrace < 0 || r.DeliveryGrace > time.Hour:
-		return fault.BadField("delivery_grace", "must be between 0s and 1h")
-	case r.EffectiveReuseWindow() < 0 || r.EffectiveReuseWindow() > LongestReuse:
-		return fault.BadField("reuse_window",
-			"must be between 0, for none, and %dh: the private key is kept for as long",
-			int(LongestReuse.Hours()))
-	case r.PickupWindow < time.Minute:
-		return fault.BadField("pickup_window", "must be at least 1m")
-	case r.RenewalWindow < 0:
-		return fault.BadField("renewal_window", "must not be negative")
-	case r.TTL < 0:
-		return fault.BadField("ttl", "must not be negative")
-	case r.MaxTTL < 0:
-		return fault.BadField("max_ttl", "must not be negative")
-	case r.RevocationDelay < 0 || r.RevocationDelay > longestRevocationDelay:
-		return fault.BadField("revocation_delay", "must be between 0, for none, and %dh",
-			int(longestRevocationDelay.Hours()))
-	case r.MaxTTL > 0 && r.TTL > r.MaxTTL:
-		return fault.BadField("ttl", "is longer than max_ttl")
-	}
-	return nil
+	return out
 }
 
 // longestRevocationDelay is how long a certificate that nobody has a lease on stays valid at most.

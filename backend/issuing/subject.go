@@ -87,49 +87,46 @@ func unknownSubjectField(name string) error {
 		sanitize.Short(name), strings.Join(SubjectFields(), ", "))
 }
 
-// validateSubject returns an error for the first field of the role's subject that is wrong. The
-// values of templates are checked for each request.
-func (r *Role) validateSubject() error {
-	if !r.Shape().Personal() {
-		switch {
-		case len(r.Subject) > 0:
-			return fault.BadField("subject", "is for document signers and S/MIME: %s certificates "+
-				"have the names of the request", r.Variant)
-		case len(r.AllowedSubjectFields) > 0:
-			return fault.BadField("allowed_subject_fields", "is for document signers and S/MIME")
-		case r.Attested:
-			return fault.BadField("attested", "is for document signers")
-		}
-		return nil
-	}
+// checkSubject looks at the role's subject. The values of templates are checked for each request.
+func (r *Role) checkSubject(all *fault.Fields) {
 	if r.Attested && r.Shape().Family != certinext.FamilySignature {
-		return fault.BadField("attested", "is for document signers")
+		all.Bad("attested", "is for document signers")
+	}
+	if !r.Shape().Personal() {
+		if len(r.Subject) > 0 {
+			all.Bad("subject", "is for document signers and S/MIME: %s certificates "+
+				"have the names of the request", r.Variant)
+		}
+		if len(r.AllowedSubjectFields) > 0 {
+			all.Bad("allowed_subject_fields", "is for document signers and S/MIME")
+		}
+		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Subject)) {
-		if !knownSubjectField(name) {
-			return unknownSubjectField(name)
-		}
-		if v := r.Subject[name]; !IsTemplate(v) {
+		v := r.Subject[name]
+		switch {
+		case !knownSubjectField(name):
+			all.Add(unknownSubjectField(name))
+		case !IsTemplate(v):
 			if problem := subjectProblem(name, v); problem != "" {
-				return fault.BadField("subject", "%s %s", name, problem)
+				all.Bad("subject", "%s %s", name, problem)
 			}
 		}
 	}
 	for _, name := range r.AllowedSubjectFields {
 		if name != "*" && !knownSubjectField(name) {
-			return fault.BadField("allowed_subject_fields",
+			all.Bad("allowed_subject_fields",
 				"%q is not a field of a subject: use %s, or * for all",
 				sanitize.Short(name), strings.Join(SubjectFields(), ", "))
 		}
 	}
 	for _, name := range subjectNeeds[r.Variant] {
 		if r.Subject[name] == "" && !r.takesSubject(name) {
-			return fault.BadField("subject", "%s is needed for %s: set it, by an identity "+
+			all.Bad("subject", "%s is needed for %s: set it, by an identity "+
 				"template if each requester has another one, or name it in allowed_subject_fields",
 				name, r.Variant)
 		}
 	}
-	return nil
 }
 
 // takesSubject reports whether a request may fill in a field of the subject.
