@@ -91,6 +91,11 @@ func arrows() map[string]map[string]string {
 			module + "/backend/roles":                  "what was issued beside the mount has no role",
 			module + "/dcv":                            "what was issued is validated",
 		},
+		module + "/backend/readiness": {
+			"github.com/hashicorp/vault/sdk/framework": "the engine knows roles, not FieldData",
+			module + "/backend/orders":                 "what a single order meets is told by the order",
+			module + "/dcv":                            "it asks CERTInext, and no DNS",
+		},
 		module + "/backend/roles": {
 			"github.com/hashicorp/vault/sdk/framework": "the engine knows roles, not FieldData",
 			module + "/dcv": "what a role allows is not its business",

@@ -226,6 +226,7 @@ var narrow = []string{
 	"backend/inventory",
 	"backend/issuing",
 	"backend/orders",
+	"backend/readiness",
 	"backend/roles",
 	"backend/validation",
 	"certinext",

@@ -129,8 +129,8 @@ func TestTheRootHasPathsOnly(t *testing.T) {
 
 // rooms are the folders of the engine. CONTRIBUTING.md says how to add one.
 var rooms = []string{
-	"acceptance", "account", "certificates", "domains", "internal", "inventory", "issuing", "orders", "roles",
-	"validation",
+	"acceptance", "account", "certificates", "domains", "internal", "inventory", "issuing", "orders", "readiness",
+	"roles", "validation",
 }
 
 // TestRooms: the engine consists of the rooms that are known, and each says what it may import.

@@ -47,15 +47,19 @@ func (b *secretsBackend) pathConfig() []*framework.Path {
 		},
 		{
 			Pattern: "config/check$",
+			Fields: map[string]*framework.FieldSchema{
+				"role": {
+					Type: framework.TypeString, Query: true,
+					Description: "Name of the only role to look at; all roles when empty.",
+				},
+			},
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.ReadOperation: writing(b.checkConfig,
-					"Ask CERTInext which account this is and what it may order.",
+					"Say what would make orders fail, of the config and of each role.",
 					"check", "configuration", configCheckFields()),
 			},
-			HelpSynopsis: "Check the account against CERTInext.",
-			HelpDescription: "Reading asks CERTInext which account the credentials belong to and " +
-				"which products it may order, and measures how long the answer takes. If the " +
-				"account does not work, or the mount is held (CERTINEXT_HOLD), problems says why.",
+			HelpSynopsis:    "Check the config and the roles, and ask CERTInext about them.",
+			HelpDescription: configCheckHelp,
 		},
 	}
 }
@@ -64,8 +68,9 @@ func (b *secretsBackend) pathConfig() []*framework.Path {
 func configCheckFields() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
 		"ok": {
-			Type:        framework.TypeBool,
-			Description: "Whether CERTInext answered everything and no problem was found.",
+			Type: framework.TypeBool,
+			Description: "Whether CERTInext answered everything and no problem was found. Notes " +
+				"are none.",
 		},
 		"account_number": {
 			Type:        framework.TypeString,
@@ -89,9 +94,30 @@ func configCheckFields() map[string]*framework.FieldSchema {
 			Description: "Whether the mount changes nothing at CERTInext and at DNS hosts, since " +
 				"CERTINEXT_HOLD is set in the plugin's environment.",
 		},
+		"proxy": {
+			Type: framework.TypeString,
+			Description: "Proxy that calls to CERTInext go through, by the environment of the " +
+				"plugin's process; empty when there is none.",
+		},
+		"roles_checked": {
+			Type:        framework.TypeInt,
+			Description: "Number of roles that were looked at.",
+		},
+		"roles_left_out": {
+			Type: framework.TypeInt,
+			Description: "Number of roles that were not looked at, since there are too many for " +
+				"one check.",
+		},
 		"problems": {
-			Type:        framework.TypeStringSlice,
-			Description: "Description of each problem; empty when there is none.",
+			Type: framework.TypeStringSlice,
+			Description: "What makes orders fail, of the config or of the role it names, and " +
+				"what could not be asked, each with what mends it; empty when there is none. The " +
+				"warnings of the answer say the same, for people.",
+		},
+		"notes": {
+			Type: framework.TypeStringSlice,
+			Description: "What makes orders wait or requests be refused, and what was left " +
+				"out; the warnings of the answer say it, too.",
 		},
 	}
 }
@@ -204,9 +230,9 @@ func warningOf(warning string) *logical.Response {
 }
 
 func (b *secretsBackend) checkConfig(
-	ctx context.Context, req *logical.Request, _ *framework.FieldData,
+	ctx context.Context, req *logical.Request, d *framework.FieldData,
 ) (*logical.Response, error) {
-	r, err := b.engine.Account.CheckConfig(ctx, req.Storage)
+	r, err := b.engine.Readiness.Check(ctx, req.Storage, d.Get("role").(string))
 	if err != nil {
 		return nil, err
 	}
@@ -214,16 +240,40 @@ func (b *secretsBackend) checkConfig(
 	for _, p := range r.Products {
 		products[p.Code] = map[string]any{"name": p.Name, "variant": p.Variant}
 	}
-	return &logical.Response{Data: map[string]any{
+	resp := &logical.Response{Data: map[string]any{
 		"ok":             len(r.Problems) == 0,
 		"account_number": r.AccountNumber,
 		"auth_type":      r.AuthType,
 		"latency_ms":     r.Latency.Milliseconds(),
 		"products":       products,
+		"proxy":          r.Proxy,
 		"held":           r.Held,
-		"problems":       append([]string{}, r.Problems...),
-	}}, nil
+		"roles_checked":  r.Roles,
+		"roles_left_out": r.LeftOut,
+		"problems":       r.Problems,
+		"notes":          r.Notes,
+	}}
+	for _, text := range r.Problems { // the CLI's tables print a list on one line
+		resp.AddWarning(text)
+	}
+	for _, text := range r.Notes {
+		resp.AddWarning("note: " + text)
+	}
+	return resp, nil
 }
+
+const configCheckHelp = `
+Reading says beforehand what would make orders fail, in the names of this mount's fields and with
+the command that mends it. The config and every role are looked at, and CERTInext is asked which
+account the credentials belong to, which products and custom fields, groups, organizations and
+domains it has, each once, however many roles name it. A question that it does not answer is a
+problem of its own; the others are asked nevertheless. Nothing is ordered, changed or stored.
+
+problems are what makes orders fail, and notes what makes them wait, such as a domain that is not
+validated. What a single request asks for is not looked at: issue says it. A check looks at 500
+roles, and asks about 20 groups, 20 products and 20 organizations; with role=<name> it looks at that
+role alone. A wrong consent_token, and money, show themselves in an order only.
+`
 
 const configHelp = `
 A mount holds one CERTInext account. Its credentials are either an OAuth client (client_id,

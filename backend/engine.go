@@ -16,6 +16,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/keyed"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/inventory"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/orders"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/readiness"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -56,6 +57,7 @@ type Engine struct {
 	Certificates *certificates.Keeper
 	Orders       *orders.Journal
 	Inventory    *inventory.Inventory
+	Readiness    *readiness.Checker
 
 	roleWrites keyed.Mutex // one store of a role at a time
 	tickTime   time.Duration
@@ -79,6 +81,7 @@ func New(o Options) *Engine {
 	e.Certificates = certificates.New(e.Host, e.Account, passWorkers)
 	e.Orders = orders.New(e.Host, e.Account, e.Publisher, e.Certificates, passWorkers)
 	e.Inventory = inventory.New(e.Host, e.Account, e.Certificates, e.Orders)
+	e.Readiness = readiness.New(e.Account, e.Publisher.CheckNamed)
 	if e.tickTime == 0 {
 		e.tickTime = 250 * time.Millisecond
 	}

@@ -64,7 +64,7 @@ func (e *Engine) changedRole(
 	if before == nil {
 		before = issuing.NewRole(name)
 	} else {
-		had = roleProblems(before)
+		had = roles.Problems(before)
 	}
 	r := before.ForChange()
 	if err := change(r); err != nil {
@@ -78,7 +78,7 @@ func (e *Engine) changedRole(
 	if warnings, err = e.checkChangedProduct(ctx, s, before, r); err != nil {
 		return nil, nil, err
 	}
-	brought, left := roleProblems(r).Since(had)
+	brought, left := roles.Problems(r).Since(had)
 	if err := brought.First(); err != nil {
 		return nil, nil, err
 	}
@@ -94,11 +94,6 @@ func (e *Engine) changedRole(
 		warnings = append(warnings, "was stored by an earlier write, and is wrong: "+old.Error())
 	}
 	return r, slices.Concat(warnings, dropped, r.Warnings(cfg)), nil
-}
-
-// roleProblems returns an error about each setting of a role that is wrong.
-func roleProblems(r *issuing.Role) fault.Fields {
-	return slices.Concat(r.Problems(), templateProblems(r))
 }
 
 // checkChangedProduct is checkProduct for a role that a write has changed from before. What the

@@ -70,9 +70,9 @@ func (acct *Account) LearnClock(ctx context.Context, s logical.Storage) {
 	acct.Observe(err, began)
 }
 
-// clockProblem returns a message that says how far the clocks differ and what that holds up. It is
+// ClockProblem returns a message that says how far the clocks differ and what that holds up. It is
 // empty while they agree.
-func (acct *Account) clockProblem() string {
+func (acct *Account) ClockProblem() string {
 	skew, _ := acct.ClockSkew()
 	if !acct.ClockInDoubt() {
 		return ""
@@ -89,7 +89,7 @@ func (acct *Account) clockProblem() string {
 // WatchClock logs when the clock comes into doubt and when the doubt ends, once each. Only the
 // background pass calls it.
 func (acct *Account) WatchClock() {
-	problem := acct.clockProblem()
+	problem := acct.ClockProblem()
 	doubted := problem != ""
 	if doubted == acct.clockDoubted {
 		return

@@ -6,7 +6,6 @@ package issuing
 import (
 	"crypto/x509"
 	"net"
-	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -145,22 +144,8 @@ func NewPlan(
 		return nil, fault.BadField("save_as_draft", "CERTInext keeps no drafts of %s orders",
 			role.Shape().Family)
 	}
-	defaults := role.OrderDefaults.Or(cfg.OrderDefaults)
-	if role.Shape().Vetted() && defaults.OrganizationNumber == "" {
-		return nil, fault.BadField("organization_number", "is required in the role or config: "+
-			"CERTInext takes no %s order without a vetted organization", role.Shape().Base)
-	}
-	if !role.HasConsentFor(cfg) {
-		return nil, fault.BadField("consent_token", "was written to the role for %s: "+
-			"write it again for %s", account.Describe(role.ConsentFor),
-			account.Describe(cfg.Account()))
-	}
-	if err := checkSigner(role, cfg); err != nil {
+	if err := Blockers(role, cfg).First(); err != nil {
 		return nil, err
-	}
-	if cfg.Version() == certinext.V1 && role.CAProfileID+role.MasterProductID != "" {
-		return nil, fault.BadField("ca_profile_id", "and master_product_id of the role cannot be "+
-			"chosen in version 1 of the API: leave both empty")
 	}
 	p, err := planFor(role, domains, subject, r)
 	if err != nil {
@@ -187,29 +172,6 @@ func NewPlan(
 		p.Identity, p.legacyIdentity = DraftPrefix+p.Identity, DraftPrefix+p.legacyIdentity
 	}
 	return p, nil
-}
-
-// checkSigner checks the signer of the agreement. Version 1 of the API demands a place and a public
-// address (observed: EMS-1091). S/MIME orders need both in any version, private PKI needs neither.
-func checkSigner(role *Role, cfg *account.Config) error {
-	family := role.Shape().Family
-	if family == certinext.FamilyPrivatePKI {
-		return nil
-	}
-	if family != certinext.FamilySMIME && cfg.Version() != certinext.V1 {
-		return nil
-	}
-	d := role.OrderDefaults.Or(cfg.OrderDefaults)
-	ip, err := netip.ParseAddr(d.SignerIP)
-	switch {
-	case d.SignerPlace == "":
-		return fault.BadField("signer_place", "is required in the role or config: version 1 of "+
-			"the API takes no agreement without it")
-	case err != nil || !ip.IsGlobalUnicast() || ip.Unmap().IsPrivate():
-		return fault.BadField("signer_ip", "must be a public address, in the role or config: "+
-			"version 1 of the API takes no agreement without one")
-	}
-	return nil
 }
 
 // planFor plans what the certificate is for: the subject unless it is nil, and else the request's

@@ -106,3 +106,19 @@ func (r *Role) validateUse() error {
 	}
 	return nil
 }
+
+// PlainDomains returns the role's allowed domains without templates and * in them, in the form of
+// names.
+func (r *Role) PlainDomains() []string {
+	var out []string
+	for _, domain := range r.AllowedDomains {
+		if r.AllowedDomainsTemplate && IsTemplate(domain) {
+			continue
+		}
+		pattern, problem := parseDomain(domain)
+		if problem == "" && pattern != "" && !strings.Contains(pattern, "*") {
+			out = append(out, pattern)
+		}
+	}
+	return out
+}

@@ -1,7 +1,7 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-package backend
+package roles
 
 import (
 	"maps"
@@ -15,6 +15,12 @@ import (
 	"github.com/hashicorp/vault/sdk/helper/identitytpl"
 	"github.com/hashicorp/vault/sdk/logical"
 )
+
+// Problems returns an error about each setting of a role that is wrong: [issuing.Role.Problems],
+// and templates that nobody has a value for.
+func Problems(r *issuing.Role) fault.Fields {
+	return slices.Concat(r.Problems(), templateProblems(r))
+}
 
 // templateProblems returns an error for each identity template of a role that has a value for no
 // requester. What Vault takes for a template is Vault's to say, so issuing, which knows no Vault,
