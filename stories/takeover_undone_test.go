@@ -156,3 +156,62 @@ func TestAnUnleasedAnswerThatIsHungUp(t *testing.T) {
 		require.Equal(t, 1, m.revokedAtCA(), "nobody has it, and its last lease has ended")
 	})
 }
+
+// The role has no leases any more when the certificate is taken over, and the caller has gone before it is answered: so
+// the delay goes on, and ends in the revocation.
+func TestAnUnleasedTakeoverThatIsHungUp(t *testing.T) {
+	slow := func(m *mount, request map[string]any) {
+		// The answer of the first process is in the certificate's entry alone, so this one drives the order.
+		m.start()
+		m.must(call{op: logical.PatchOperation, path: "roles/web", data: map[string]any{"issue_timeout": "2s"}})
+		m.storage.failing(func(key string) error {
+			if strings.HasPrefix(key, "cert/") {
+				time.Sleep(time.Minute)
+			}
+			return nil
+		})
+		resp, err := m.attempt("sign/web", request)
+		require.True(m.t, err != nil || resp.IsError(), "not too slow")
+		time.Sleep(3 * time.Minute)
+	}
+	hangUp := func(m *mount, request map[string]any) {
+		ctx, cancel := context.WithCancel(m.t.Context())
+		m.storage.failing(func(key string) error {
+			if strings.HasPrefix(key, "cert/") {
+				cancel()
+			}
+			return nil
+		})
+		resp, err := m.send(call{op: logical.UpdateOperation, path: "sign/web", data: request, ctx: ctx})
+		require.True(m.t, err != nil || resp.IsError(), "not hung up")
+	}
+	for name, c := range map[string]struct {
+		alive time.Duration
+		leave func(*mount, map[string]any)
+	}{
+		"its order is open":      {leave: hangUp},
+		"its order was closed":   {alive: time.Hour, leave: hangUp},
+		"storage is slow":        {leave: slow},
+		"storage is slow, later": {alive: time.Hour, leave: slow},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := delayed(t, validated(certinexttest.Live))
+				request := signing(t, "www.example.com")
+				first := m.write("sign/web", request)
+				m.waits(c.alive)
+				m.endLease(first)
+				if c.alive > 0 {
+					m.waits(10 * time.Minute)
+				}
+				m.must(call{op: logical.PatchOperation, path: "roles/web", data: map[string]any{"generate_lease": false}})
+				c.leave(m, request)
+				m.storage.failing(nil)
+				require.NotEmpty(t, m.read("cert/" + serialOf(first)).Data["revocation_held_until"], "nobody has it: the delay goes on")
+				m.waits(6 * time.Hour)
+				require.Equal(t, 1, m.revokedAtCA(), "its last lease has ended, and nobody has it")
+				require.Len(t, m.ca.Orders(), 1)
+			})
+		})
+	}
+}

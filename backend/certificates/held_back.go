@@ -151,14 +151,16 @@ func (keeper *Keeper) TakenOver(ctx context.Context, s logical.Storage, c *Entry
 	}
 }
 
-// GivenBack queues the revocation of a certificate again when the lease by which it was taken over
-// is undone, whose answer did not reach its client: for the leases before it have ended. It is
-// called before the certificate is stored without the lease. The caller holds the certificate's
-// lock.
+// GivenBack queues the revocation of a certificate after an answer was undone that did not reach
+// its client: again, when the answer tookOver the certificate, for the leases before it have ended,
+// and when no lease is left of the answers that remain. It is called before the certificate is
+// stored. The caller holds the certificate's lock.
 func (keeper *Keeper) GivenBack(
-	ctx context.Context, s logical.Storage, c *Entry, lease string,
+	ctx context.Context, s logical.Storage, c *Entry, tookOver bool,
 ) error {
-	if c.TakenOver == "" || c.TakenOver != lease || !c.RevocationEnded.IsZero() {
+	nobody := c.Delivery != nil && len(c.Leases) == 0 && !c.LeaseEnded
+	if (!tookOver && !nobody) || c.deliveredWithoutLease() || !c.RevocationEnded.IsZero() ||
+		c.Revocation != nil {
 		return nil
 	}
 	queued, err := store.Get[Queued](ctx, s, RevocationPrefix+c.Serial)

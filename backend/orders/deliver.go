@@ -182,7 +182,7 @@ func (h *heldOrder) deliver(
 	if err == nil {
 		err = h.journal.Certificates.Put(context.WithoutCancel(ctx), h.storage, c)
 	}
-	r := result{issued: issued, cert: c, unleased: unleased}
+	r := result{issued: issued, cert: c, unleased: unleased, tookOver: ends == endHeldBack}
 	if err != nil { // it may have been stored all the same
 		h.undoDelivery(ctx, r)
 		return result{err: fmt.Errorf("order %s: %w", o.ID, err)}
@@ -230,16 +230,15 @@ func (w *caller) answer(
 	return nil
 }
 
-// storeUndone stores a certificate after the answer with a lease, which is nil when it had none,
-// was undone. The revocation that was withdrawn for the answer's sake is queued again before that.
+// storeUndone stores a certificate after an answer was undone; tookOver is whether the answer had
+// taken the certificate over. The revocation that was withdrawn for the answer's sake is queued
+// again before that.
 func storeUndone(
 	ctx context.Context, keeper *certificates.Keeper, s logical.Storage, c *certificates.Entry,
-	l *certificates.Lease,
+	tookOver bool,
 ) error {
-	if l != nil {
-		if err := keeper.GivenBack(ctx, s, c, l.ID); err != nil {
-			return err
-		}
+	if err := keeper.GivenBack(ctx, s, c, tookOver); err != nil {
+		return err
 	}
 	return keeper.Put(context.WithoutCancel(ctx), s, c)
 }
@@ -316,8 +315,7 @@ func (h *heldOrder) undoAnswer(ctx context.Context, r result) {
 		h.warnNotUndone(err)
 		return
 	}
-	// Others may have been answered without a lease meanwhile.
-	r.cert, r.unleased = c, c.Delivery != nil && c.Delivery.Unleased
+	r.cert = c // leases may have ended since; nobody was answered, since the order is held
 	h.undoDelivery(ctx, r)
 }
 
@@ -342,7 +340,7 @@ func (h *heldOrder) undoDelivery(ctx context.Context, r result) {
 	if c.Delivery = c.Delivery.WithoutAnswer(); c.Delivery != nil {
 		c.Delivery.Unleased = r.unleased
 	}
-	err := storeUndone(ctx, h.journal.Certificates, h.storage, c, r.issued.Lease)
+	err := storeUndone(ctx, h.journal.Certificates, h.storage, c, r.tookOver)
 	if err != nil {
 		h.warnNotUndone(err)
 	}

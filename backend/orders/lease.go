@@ -131,7 +131,7 @@ func (journal *Journal) TakeBack(
 		// It is not the first answer: a lease of an earlier one has ended.
 		c.Delivery = &certificates.Delivery{At: journal.Now(), Last: journal.Now(), Times: 1}
 	}
-	err = storeUndone(ctx, journal.Certificates, s, c, &certificates.Lease{ID: leaseID})
+	err = storeUndone(ctx, journal.Certificates, s, c, c.TakenOver == leaseID)
 	if alone { // whether or not it was stored: the next look goes by what storage has
 		journal.registry.unmarkDelivered(c.OrderID, journal.Now().Add(host.PassDelay(0)))
 	}

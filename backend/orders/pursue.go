@@ -20,6 +20,8 @@ type result struct {
 	err    error
 	// unleased is whether another answer held the certificate without a lease.
 	unleased bool
+	// tookOver is whether the answer ended the delay of the certificate's revocation (ADR 0028).
+	tookOver bool
 }
 
 // pursue drives a held order for the caller. It returns the order's certificate, or an [*Error]
