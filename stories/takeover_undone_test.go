@@ -157,6 +157,21 @@ func TestAnUnleasedAnswerThatIsHungUp(t *testing.T) {
 	})
 }
 
+// hangsUp sends a request whose client hangs up when its certificate is stored as handed over.
+func (m *mount) hangsUp(path string, data map[string]any) {
+	m.t.Helper()
+	ctx, cancel := context.WithCancel(m.t.Context())
+	m.storage.failing(func(key string) error {
+		if strings.HasPrefix(key, "cert/") {
+			cancel()
+		}
+		return nil
+	})
+	resp, err := m.send(call{op: logical.UpdateOperation, path: path, data: data, ctx: ctx})
+	m.storage.failing(nil)
+	require.True(m.t, err != nil || resp.IsError(), "not hung up")
+}
+
 // The role has no leases any more when the certificate is taken over, and the caller has gone before it is answered: so
 // the delay goes on, and ends in the revocation.
 func TestAnUnleasedTakeoverThatIsHungUp(t *testing.T) {
@@ -174,17 +189,7 @@ func TestAnUnleasedTakeoverThatIsHungUp(t *testing.T) {
 		require.True(m.t, err != nil || resp.IsError(), "not too slow")
 		time.Sleep(3 * time.Minute)
 	}
-	hangUp := func(m *mount, request map[string]any) {
-		ctx, cancel := context.WithCancel(m.t.Context())
-		m.storage.failing(func(key string) error {
-			if strings.HasPrefix(key, "cert/") {
-				cancel()
-			}
-			return nil
-		})
-		resp, err := m.send(call{op: logical.UpdateOperation, path: "sign/web", data: request, ctx: ctx})
-		require.True(m.t, err != nil || resp.IsError(), "not hung up")
-	}
+	hangUp := func(m *mount, request map[string]any) { m.hangsUp("sign/web", request) }
 	for name, c := range map[string]struct {
 		alive time.Duration
 		leave func(*mount, map[string]any)

@@ -48,6 +48,32 @@ func (acct *Account) Time() (now time.Time, certain bool) {
 	return now, before && acct.isCertain()
 }
 
+// noticeable is the least difference of the clocks that [Account.Behind] tells.
+const noticeable = 30 * time.Second
+
+// Behind returns by how much this server's clock is behind CERTInext's: 0 when that is unknown, or
+// less than half a minute.
+func (acct *Account) Behind() time.Duration {
+	if skew, _ := acct.ClockSkew(); skew > noticeable {
+		return skew
+	}
+	return 0
+}
+
+// Corrected returns this server's time, put right by how much its clock is known to be behind
+// CERTInext's. What is stored of it still holds when the clock was set right. A jump of the clock
+// while it is looked at is noticed.
+func (acct *Account) Corrected() time.Time {
+	behind := acct.Behind()
+	for {
+		now, after := acct.Now(), acct.Behind()
+		if (after - behind).Abs() <= noticeable {
+			return now.Add(behind)
+		}
+		behind = after
+	}
+}
+
 func (acct *Account) isCertain() bool {
 	skew, known := acct.ClockSkew()
 	return known && skew.Abs() <= maxClockSkew

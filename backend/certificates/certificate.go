@@ -102,6 +102,10 @@ type Entry struct {
 	// lease over while it runs.
 	Behind map[string]time.Duration `json:"behind,omitempty"` // nanoseconds
 
+	// Doubted are the leases, by id, that Vault has ended while only a clock that was unknown or in
+	// doubt said that they were over. They count until a clock that is right agrees (ADR 0022).
+	Doubted map[string]bool `json:"doubted,omitempty"`
+
 	// RevocationDelay is for how long the end of the last lease does not revoke the certificate
 	// yet: the role's at the latest answer with a lease. Fingerprint is that of its request, by
 	// which it is taken over meanwhile; empty when no request may. TakenOver is the latest lease by

@@ -5,9 +5,11 @@ package certificates
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -33,32 +35,92 @@ func (c *Entry) heldBackKey() string { return heldBackPrefix + c.Fingerprint + "
 // isHeldBack reports whether the revocation waits until a role's revocation_delay is over.
 func (q *Queued) isHeldBack() bool { return q != nil && !q.Due && !q.HeldUntil.IsZero() }
 
-// afterLastLease returns the revocation that follows from the end of the certificate's last lease
-// at the given time.
-func (c *Entry) afterLastLease(ended, now time.Time) *Queued {
-	q := &Queued{
+// newLeaseEnd returns a revocation that follows from the end of leases, without when it is due.
+func newLeaseEnd(acct *account.Account, c *Entry) *Queued {
+	_, known := acct.ClockSkew()
+	return &Queued{
 		Version: 1, Serial: c.Serial, Reason: DefaultReason, Note: leaseEndedNote,
-		QueuedAt: now, Due: true, LeaseOver: true, Next: now,
+		QueuedAt: acct.Corrected(), Unchecked: !known,
 	}
-	if until := ended.Add(c.RevocationDelay); until.After(now) {
-		q.Due, q.LeaseOver = false, false
+}
+
+// afterLastLease returns the revocation that follows from the end of the certificate's last lease
+// at the given time; now when that is zero.
+func afterLastLease(acct *account.Account, c *Entry, ended time.Time) *Queued {
+	q := newLeaseEnd(acct, c)
+	if ended.IsZero() {
+		ended = q.QueuedAt
+	}
+	if until := ended.Add(c.RevocationDelay); until.After(q.QueuedAt) {
 		q.HeldUntil, q.Next = until, until
+		return q
 	}
+	q.Due, q.LeaseOver, q.Next = true, true, acct.Now()
 	return q
 }
 
+// afterLeases returns the revocation that follows from the end of the leases that still count.
+// While the clock is in doubt, every pass looks at it.
+func afterLeases(acct *account.Account, c *Entry) *Queued {
+	q := newLeaseEnd(acct, c)
+	c.awaitLeases(q, q.QueuedAt)
+	return q
+}
+
+// awaitLeases has a queued revocation wait for the end of the leases that still count. Where Vault
+// has ended all of them, nobody has the certificate, and its request takes it over meanwhile.
+func (c *Entry) awaitLeases(q *Queued, now time.Time) {
+	last := c.LastLease(now)
+	q.Next, q.HeldUntil = last, time.Time{}
+	switch {
+	case c.RevocationDelay == 0 || !c.onlyDoubted(now):
+	case last.IsZero():
+		q.HeldUntil = now.Add(c.RevocationDelay)
+	default:
+		q.HeldUntil = last.Add(c.RevocationDelay)
+	}
+}
+
+// doubt remembers that Vault has ended a lease which is over only by a clock that is in doubt.
+func (c *Entry) doubt(lease string) {
+	if c.Doubted == nil {
+		c.Doubted = make(map[string]bool)
+	}
+	c.Doubted[lease] = true
+	c.forgetDoubts()
+}
+
+// forgetDoubts forgets the doubted leases that do not count any more.
+func (c *Entry) forgetDoubts() {
+	maps.DeleteFunc(c.Doubted, func(id string, _ bool) bool {
+		_, there := c.Leases[id]
+		return !there
+	})
+}
+
+// onlyDoubted reports whether Vault has ended all leases that still run.
+func (c *Entry) onlyDoubted(now time.Time) bool {
+	for id := range c.Leases {
+		if !c.Doubted[id] && c.leaseEnds(id).After(now) {
+			return false
+		}
+	}
+	return true
+}
+
 // holdBack reports whether a queued revocation of which only the leases were waited for, and those
-// are over, is held back, and until when it is then. A delay that was set by a clock that was ahead
-// and has been corrected since begins again.
+// are over, is held back, and until when it is then. A delay that was set by a clock that was not
+// compared with CERTInext's, or was ahead and has been corrected since, begins again.
 func (c *Entry) holdBack(q *Queued, now time.Time) bool {
 	switch ended := c.LatestLease(); {
-	case q.QueuedAt.After(now):
+	case q.QueuedAt.After(now), q.Unchecked && !q.HeldUntil.IsZero():
 		q.QueuedAt, q.HeldUntil = now, now.Add(c.RevocationDelay)
 	case q.HeldUntil.IsZero() && ended.IsZero():
 		q.HeldUntil = now.Add(c.RevocationDelay)
 	case q.HeldUntil.IsZero():
 		q.HeldUntil = ended.Add(c.RevocationDelay)
 	}
+	q.Unchecked = false
 	if !q.HeldUntil.After(now) {
 		return false
 	}
@@ -167,10 +229,8 @@ func (keeper *Keeper) GivenBack(
 	if err != nil || queued != nil {
 		return err
 	}
-	now := keeper.Now()
-	q := c.afterLastLease(now, now)
-	if last := c.LastLease(now); !last.IsZero() {
-		q.Due, q.LeaseOver, q.HeldUntil, q.Next = false, false, time.Time{}, last
+	if c.LastLease(keeper.Account.Corrected()).IsZero() {
+		return keeper.enqueue(ctx, s, c, afterLastLease(keeper.Account, c, time.Time{}))
 	}
-	return keeper.enqueue(ctx, s, c, q)
+	return keeper.enqueue(ctx, s, c, afterLeases(keeper.Account, c))
 }

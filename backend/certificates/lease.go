@@ -127,7 +127,7 @@ func (keeper *Keeper) RenewLease(
 	now := keeper.Now()
 	left := r.left(keeper.MaxLeaseTTL(), now)
 	lease, warning := LeaseFor(role, r.Increment, c.NotAfter.Sub(now), left, now)
-	if end := now.Add(lease.TTL); end.Add(behind(keeper.Account)).After(c.leaseEnds(leaseID)) {
+	if end := now.Add(lease.TTL); end.Add(keeper.Account.Behind()).After(c.leaseEnds(leaseID)) {
 		keeper.SetLease(c, leaseID, end) // an earlier end is Vault's to tell, by ending the lease
 	}
 	return lease.TTL, warning, keeper.Put(ctx, s, c)
@@ -209,17 +209,20 @@ func (keeper *Keeper) queueLeaseEnd(
 	}
 	now, certain := keeper.Account.Time()
 	e := leaseEnd{known: known, byClockAlone: known && !certain && !now.Before(due)}
-	if known && !e.byClockAlone { // otherwise it counts until the clock is known to be right
+	switch {
+	case e.byClockAlone: // it counts until the clock is known to be right
+		c.doubt(l.ID)
+	case known:
 		delete(c.Leases, l.ID)
 	}
 	e.last = keeper.leasesOver(c)
-	q := e.queue(c, before, now, keeper.Account.Revoking.Now())
+	q := e.queue(keeper, c, before)
 	if q != nil {
 		if err := keeper.enqueue(ctx, s, c, q); err != nil {
 			return nil, err
 		}
 	}
-	if known && !e.byClockAlone {
+	if known {
 		if err := keeper.Put(context.WithoutCancel(ctx), s, c); err != nil {
 			return nil, err
 		}
@@ -240,7 +243,7 @@ type leaseEnd struct {
 
 // queue returns what is in the queue of revocations after the end of a lease on c; nil when nothing
 // changes there. before is what was there.
-func (e leaseEnd) queue(c *Entry, before *Queued, now time.Time, p account.Pause) *Queued {
+func (e leaseEnd) queue(keeper *Keeper, c *Entry, before *Queued) *Queued {
 	over := e.last && !e.byClockAlone
 	if before != nil && before.Due { // it is queued already, with a reason of its own
 		if before.Waiting && (before.LeaseOver || !over) {
@@ -256,25 +259,13 @@ func (e leaseEnd) queue(c *Entry, before *Queued, now time.Time, p account.Pause
 	case before.isHeldBack() && !e.known:
 		return nil // Vault tells once more what it has told before
 	}
-	q := &Queued{
-		Version: 1, Serial: c.Serial, Reason: DefaultReason, Note: leaseEndedNote, QueuedAt: now,
-	}
-	switch {
-	case e.byClockAlone:
-		// Every pass looks at it until the clock is known to be right. Until then its request takes
-		// it over.
-		if c.RevocationDelay > 0 {
-			q.HeldUntil = now.Add(c.RevocationDelay)
-		}
-		return q
-	case !over:
+	if e.byClockAlone || !over {
 		// Vault never ends a lease whose answer was lost. So the certificate is revoked when the
 		// last known lease would have ended, by a clock that is known to be right.
-		q.Next = c.LastLease(now)
-		return q
+		return afterLeases(keeper.Account, c)
 	}
-	q = c.afterLastLease(now, now)
-	if q.Due && p.Until.After(now) {
+	q := afterLastLease(keeper.Account, c, time.Time{})
+	if p := keeper.Account.Revoking.Now(); q.Due && p.Until.After(keeper.Now()) {
 		q.Next, q.LastError = p.Until, "not asked yet: "+p.Why
 	}
 	return q
@@ -340,21 +331,13 @@ func (keeper *Keeper) SetLease(c *Entry, id string, end time.Time) {
 		_, there := c.Leases[known]
 		return !there || known == id
 	})
-	if behind := behind(keeper.Account); behind > 0 {
+	c.forgetDoubts()
+	if behind := keeper.Account.Behind(); behind > 0 {
 		if c.Behind == nil {
 			c.Behind = make(map[string]time.Duration)
 		}
 		c.Behind[id] = behind
 	}
-}
-
-// behind returns by how much this server's clock is behind CERTInext's: 0 when that is unknown, or
-// less than what [LeaseMargin] covers.
-func behind(acct *account.Account) time.Duration {
-	if skew, _ := acct.ClockSkew(); skew > LeaseMargin/2 {
-		return skew
-	}
-	return 0
 }
 
 // renewPatience is how long the renewal of a lease waits for CERTInext's clock.

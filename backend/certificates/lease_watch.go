@@ -162,5 +162,5 @@ func (keeper *Keeper) EndUnstored(ctx context.Context, s logical.Storage, c *Ent
 	}
 	keeper.Log.Warn("a lease is over, and Vault has not ended it: its certificate will be revoked",
 		"serial", c.View().Serial, "due", last)
-	return keeper.enqueue(ctx, s, c, c.afterLastLease(last, now))
+	return keeper.enqueue(ctx, s, c, afterLastLease(keeper.Account, c, last))
 }

@@ -63,6 +63,9 @@ type Queued struct {
 	// HeldUntil is until when the role's revocation_delay holds back a revocation that is not due;
 	// zero when it does not.
 	HeldUntil time.Time `json:"held_until,omitzero"`
+	// Unchecked is set while the times of a revocation that is not due are those of a clock that
+	// was not compared with CERTInext's yet.
+	Unchecked bool `json:"unchecked,omitempty"`
 
 	interactive bool // a client waits for CERTInext's answer
 }
@@ -166,7 +169,7 @@ func (q *Queued) merge(before *Queued) {
 		return
 	}
 	q.Waiting = before.Waiting || !before.Due
-	q.HeldUntil = before.HeldUntil
+	q.HeldUntil, q.Unchecked = before.HeldUntil, before.Unchecked
 	if !before.Due {
 		return
 	}
@@ -184,10 +187,16 @@ func (q *Queued) merge(before *Queued) {
 }
 
 // isDue reports whether it is time for the next attempt. A time that is further away than any
-// failure could have set it was set by a clock that was ahead and has been corrected since.
-func (q *Queued) isDue(now time.Time) bool {
-	return !q.Next.After(now) || (q.isHeldBack() && q.QueuedAt.After(now)) ||
-		(q.Due && q.Next.After(now.Add(longestRefusalDelay+account.LongestHint)))
+// failure could have set it was set by a clock that was ahead and has been corrected since, and one
+// that was never compared says nothing. What waits for a lease, or is held back, does so by
+// [account.Account.Corrected].
+func (q *Queued) isDue(acct *account.Account) bool {
+	if !q.Due {
+		now := acct.Corrected()
+		return !q.Next.After(now) || q.Unchecked || (q.isHeldBack() && q.QueuedAt.After(now))
+	}
+	now := acct.Now()
+	return !q.Next.After(now) || q.Next.After(now.Add(longestRefusalDelay+account.LongestHint))
 }
 
 // maxPassReads is how many queued revocations one pass reads to find those that are due.
@@ -218,7 +227,7 @@ func (keeper *Keeper) Due(
 			errs = append(errs, err)
 		}
 		keeper.cursor = serial
-		if q == nil || !q.isDue(keeper.Now()) {
+		if q == nil || !q.isDue(keeper.Account) {
 			continue
 		}
 		job := func(ctx context.Context) error {
@@ -270,7 +279,7 @@ func (keeper *Keeper) takeDue(
 	}
 	defer unlock()
 	q, err := store.Get[Queued](ctx, s, RevocationPrefix+serial)
-	if err != nil || q == nil || !q.isDue(keeper.Now()) {
+	if err != nil || q == nil || !q.isDue(keeper.Account) {
 		return nil, err
 	}
 	c, err := Read(ctx, s, serial)
@@ -285,13 +294,14 @@ func (keeper *Keeper) takeDue(
 		if _, known := keeper.Account.ClockSkew(); !known {
 			return nil, account.ErrClockUnknown
 		}
-		now, certain := keeper.Account.Time()
-		if !certain {
+		if _, certain := keeper.Account.Time(); !certain {
 			return nil, nil // only the clock says that the last lease is over, and it may be wrong
 		}
-		if last := c.LastLease(now); !last.IsZero() {
-			q.Next, q.HeldUntil = last, time.Time{} // renewed, or taken over, meanwhile
-			return nil, keeper.Enqueue(ctx, s, q)
+		now := keeper.Account.Corrected()
+		if last := c.LastLease(now); !last.IsZero() { // renewed, or taken over, meanwhile
+			q.QueuedAt, q.Unchecked = host.Earlier(q.QueuedAt, now), false
+			c.awaitLeases(q, now)
+			return nil, keeper.enqueue(ctx, s, c, q)
 		}
 		if c.deliveredWithoutLease() {
 			return nil, keeper.leaveQueue(ctx, s, c) // a client may use it until it expires

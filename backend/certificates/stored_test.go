@@ -82,8 +82,18 @@ func storedV3() map[string]any {
 	}
 }
 
+// storedV4 is one full entry of each kind that has changed since.
+func storedV4() map[string]any {
+	cert := storedV3()["certificate"].(*Entry)
+	cert.Doubted = map[string]bool{"l": true}
+	queued := storedV2()["revocation"].(*Queued)
+	queued.Unchecked = true
+	return map[string]any{"certificate": cert, "revocation": queued}
+}
+
 func TestStoredEntriesOfEveryVersionAreRead(t *testing.T) {
 	storetest.Compare(t, "v1", storedV1())
 	storetest.Compare(t, "v2", storedV2())
 	storetest.Compare(t, "v3", storedV3())
+	storetest.Compare(t, "v4", storedV4())
 }

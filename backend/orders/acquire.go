@@ -101,12 +101,10 @@ const hangUpPatience = time.Second
 // serves returns which open orders the request finds again: those of the same requester's same
 // request whose certificate it may get.
 func (w *caller) serves() func(*tracked) bool {
-	_, seen := w.journal.Account.ClockSkew()
-	now, certain := w.journal.Account.Time()
-	inDoubt := !certain && seen
+	at := clockOf(w.journal.Account, false)
 	return func(t *tracked) bool {
 		return w.plan.Matches(t.fingerprint) && !t.named && !w.passed[t.id] &&
-			(t.handed == nil || w.mayReuse(&t.handed.delivery, now, inDoubt))
+			(t.handed == nil || w.mayReuse(&t.handed.delivery, at))
 	}
 }
 

@@ -77,8 +77,8 @@ type caller struct {
 	// answersBefore is how many answers of this process held a certificate when the request came.
 	// It shares a certificate whose first answer was given later.
 	answersBefore int64
-	// processStart is when this process began. An answer of an earlier one may never have left
-	// Vault.
+	// processStart is when this process began, by [account.Account.Corrected]. An answer of an
+	// earlier one may never have left Vault.
 	processStart time.Time
 }
 
@@ -86,10 +86,12 @@ type caller struct {
 // the role's issue timeout, only if its purpose does.
 func (journal *Journal) newCaller(s logical.Storage, role *issuing.Role, p purpose) *caller {
 	now := journal.Now()
+	age := journal.Steady().Sub(journal.begun)
 	c := &caller{
 		journal: journal, storage: s, role: role, purpose: p, began: now, deadline: now,
-		answersBefore: journal.answers.Load(), processStart: journal.begun,
-		passed: make(map[string]bool),
+		answersBefore: journal.answers.Load(),
+		processStart:  journal.Account.Corrected().Add(-age),
+		passed:        make(map[string]bool),
 	}
 	if p.waits() {
 		c.deadline = now.Add(role.IssueTimeout)

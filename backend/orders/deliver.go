@@ -102,12 +102,30 @@ func (h *heldOrder) fromStore(ctx context.Context, w *caller) result {
 	r := h.fromEntry(ctx, w, false)
 	if errors.Is(r.err, account.ErrClockUnknown) {
 		// CERTInext is asked while the certificate is not locked.
-		asking, cancel := context.WithTimeout(ctx, max(0, w.deadline.Sub(h.journal.Now())))
+		patience := max(clockPatience, w.deadline.Sub(h.journal.Now()))
+		asking, cancel := context.WithTimeout(ctx, patience)
 		h.journal.Account.LearnClock(asking, h.storage)
 		cancel()
 		r = h.fromEntry(ctx, w, true)
 	}
 	return r
+}
+
+// clockPatience is how long a request that waits for nothing else waits for CERTInext's clock.
+const clockPatience = 3 * time.Second
+
+// needsClock reports whether CERTInext's clock, which is unknown, has to be learned before a
+// certificate is handed over or not: the outcome depends on the time, or the time of the answer is
+// stored, after which the same request buys another one.
+func (w *caller) needsClock(
+	c *certificates.Entry, o *orderEntry, ends ending, at clock,
+) bool {
+	inDoubt := at
+	inDoubt.inDoubt = true
+	known, _ := handoverTo(c, o, w, ends, at)
+	blind, _ := handoverTo(c, o, w, ends, inDoubt)
+	isAnswered := known == isDeliverable && w.purpose.isHanded()
+	return blind != known || (isAnswered && !w.journal.Account.Paused())
 }
 
 // fromEntry is one attempt of fromStore, see deliver for blind.
@@ -148,13 +166,10 @@ func (h *heldOrder) deliver(
 	}
 	h.journal.registry.recall(h.id, c)
 	_, seen := h.journal.Account.ClockSkew()
-	now, certain := h.journal.Account.Time()
-	inDoubt := !certain && (seen || blind)
-	verdict, why := handoverTo(c, o, w, ends, now, inDoubt)
-	if !seen && !blind {
-		if by, _ := handoverTo(c, o, w, ends, now, true); by != verdict {
-			return result{err: account.ErrClockUnknown}
-		}
+	at := clockOf(h.journal.Account, blind)
+	verdict, why := handoverTo(c, o, w, ends, at)
+	if !seen && !blind && w.needsClock(c, o, ends, at) {
+		return result{err: account.ErrClockUnknown}
 	}
 	if verdict == isDeliverable && h.beginsLater(c) {
 		verdict, why = keepBack, "it begins to be valid at "+c.NotBefore.UTC().Format(time.RFC3339)
@@ -178,7 +193,7 @@ func (h *heldOrder) deliver(
 		Warnings: slices.Clone(c.Remarks),
 	}
 	unleased := c.Delivery != nil && c.Delivery.Unleased
-	err = w.answer(c, o, issued, ends == endHeldBack, now)
+	err = w.answer(c, o, issued, ends == endHeldBack, at)
 	if err == nil {
 		err = h.journal.Certificates.Put(context.WithoutCancel(ctx), h.storage, c)
 	}
@@ -190,7 +205,7 @@ func (h *heldOrder) deliver(
 	if ends == endHeldBack {
 		h.journal.Certificates.TakenOver(ctx, h.storage, c)
 	}
-	c.Delivery.Answered(h.journal.Now(), h.journal.answers.Add(1))
+	c.Delivery.Answered(h.journal.Account.Corrected(), h.journal.answers.Add(1))
 	h.journal.Certificates.Chains.Remember(c.Chain)
 	// What the drive has merely noted is not worth a write: the certificate's entry says enough
 	// (ADR 0005).
@@ -207,14 +222,14 @@ func (h *heldOrder) deliver(
 // certificate that is taken over after its last lease has ended is handed over as if for the first
 // time, unless the engine has its key, which rests no longer for that.
 func (w *caller) answer(
-	c *certificates.Entry, o *orderEntry, issued *Issued, takesOver bool, now time.Time,
+	c *certificates.Entry, o *orderEntry, issued *Issued, takesOver bool, at clock,
 ) error {
 	if takesOver && o.PrivateKey == "" {
-		c.Delivery = c.Delivery.Anew(now)
+		c.Delivery = c.Delivery.Anew(at.corrected)
 	} else {
-		c.Delivery = c.Delivery.WithAnswer(now)
+		c.Delivery = c.Delivery.WithAnswer(at.corrected)
 	}
-	if err := w.addLease(c, issued, now); err != nil || issued.Lease == nil {
+	if err := w.addLease(c, issued, at.now); err != nil || issued.Lease == nil {
 		return err
 	}
 	c.RevocationDelay, c.Fingerprint = w.role.RevocationDelay, ""
@@ -251,7 +266,8 @@ func (h *heldOrder) rememberDelivery(c *certificates.Entry) {
 		return
 	}
 	h.journal.registry.markDelivered(h.id, c.Serial, *c.Delivery)
-	h.lookAgain(nextDeliveryLook(c, h.entry, h.journal.Now()))
+	acct := h.journal.Account
+	h.lookAgain(nextDeliveryLook(c, h.entry, acct.Corrected()).Add(-acct.Behind()))
 }
 
 // nextDeliveryLook returns when the background pass next has something to do for an order whose

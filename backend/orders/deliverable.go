@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -86,12 +87,28 @@ func (o *orderEntry) ended() State {
 	return StateUnclaimed
 }
 
+// A clock is what this server's clock says at a moment.
+type clock struct {
+	now       time.Time
+	corrected time.Time // see [account.Account.Corrected]
+	// inDoubt is set when it differs too much from CERTInext's to decide anything that cannot be
+	// undone (ADR 0022).
+	inDoubt bool
+}
+
+// clockOf returns what this server's clock says. With blind, it is in doubt while CERTInext's is
+// unknown.
+func clockOf(acct *account.Account, blind bool) clock {
+	_, seen := acct.ClockSkew()
+	now, certain := acct.Time()
+	return clock{now: now, corrected: acct.Corrected(), inDoubt: !certain && (seen || blind)}
+}
+
 // handoverTo decides whether c, the certificate of order o, is handed over to w, which is nil for
-// the background pass. ends is what is queued for c. inDoubt is set when our clock and CERTInext's
-// differ too much for ours to decide anything that cannot be undone (ADR 0022). why tells a request
-// the reason when it does not get the certificate.
+// the background pass. ends is what is queued for c. why tells a request the reason when it does
+// not get the certificate.
 func handoverTo(
-	c *certificates.Entry, o *orderEntry, w *caller, ends ending, now time.Time, inDoubt bool,
+	c *certificates.Entry, o *orderEntry, w *caller, ends ending, at clock,
 ) (h handover, why string) {
 	switch {
 	case c.Revocation != nil:
@@ -99,13 +116,14 @@ func handoverTo(
 	case ends == endDue:
 		return isToBeRevoked, "it is to be revoked"
 	}
+	now := at.now
 	if !c.NotAfter.After(now) {
-		return handoverExpired(c, now, inDoubt, o.Pickup)
+		return handoverExpired(c, now, at.inDoubt, o.Pickup)
 	}
 	switch {
 	case len(c.Held) > 0:
 		return keepBack, heldBecause(c)
-	case c.Delivery == nil && now.After(c.FetchableSince(now).Add(o.Pickup)) && !inDoubt:
+	case c.Delivery == nil && now.After(c.FetchableSince(now).Add(o.Pickup)) && !at.inDoubt:
 		return isUnclaimed, "nobody has fetched it within " + o.Pickup.String()
 	case c.Delivery == nil:
 		return isDeliverable, ""
@@ -115,9 +133,9 @@ func handoverTo(
 		return isDeliverable, "" // it is taken over
 	case w == nil && ends == endHeldBack && o.Reopened:
 		return isDeliverable, "" // whoever had it opened again may collect it
-	case now.After(c.Delivery.Until(o.keyLife())) && !inDoubt:
+	case at.corrected.After(c.Delivery.Until(o.keyLife())) && !at.inDoubt:
 		return wasDelivered, "it was handed over before"
-	case w != nil && !w.named() && !w.mayReuse(c.Delivery, now, inDoubt):
+	case w != nil && !w.named() && !w.mayReuse(c.Delivery, at):
 		return passOver, "it was handed over before"
 	}
 	return isDeliverable, ""
@@ -153,7 +171,7 @@ func (w *caller) wasWaiting(d *certificates.Delivery) bool {
 // mayReuse reports whether an unnamed request may get a certificate that was handed over before: it
 // waited for the order while that was in flight, or came within the present reuse window of its
 // role (ADR 0020).
-func (w *caller) mayReuse(d *certificates.Delivery, now time.Time, inDoubt bool) bool {
+func (w *caller) mayReuse(d *certificates.Delivery, at clock) bool {
 	if w.wasWaiting(d) {
 		return true
 	}
@@ -162,7 +180,7 @@ func (w *caller) mayReuse(d *certificates.Delivery, now time.Time, inDoubt bool)
 		// A process that has died since gave the latest answer, which may not have left Vault.
 		window = max(window, w.role.DeliveryGrace)
 	}
-	return !w.forced() && window > 0 && (inDoubt || !now.After(d.Until(window)))
+	return !w.forced() && window > 0 && (at.inDoubt || !at.corrected.After(d.Until(window)))
 }
 
 // keyLife returns how long after an answer the order keeps its key (ADR 0003).

@@ -35,7 +35,7 @@ type Journal struct {
 	Publisher    *validation.Publisher
 	Certificates *certificates.Keeper
 
-	begun       time.Time    // when this process began, by its own clock
+	begun       time.Time    // when this process began, by the clock that nobody sets
 	answers     atomic.Int64 // of this process that held a certificate; numbers them, too
 	registry    registry
 	laterOrders laterOrders
@@ -57,7 +57,7 @@ func New(
 ) *Journal {
 	journal := &Journal{
 		Host: h, Account: acct, Publisher: pub, Certificates: certs,
-		begun: h.Now(), report: newOrdersReport(),
+		begun: h.Steady(), report: newOrdersReport(),
 		behind: make(chan struct{}, behind),
 	}
 	journal.registry.since = h.Steady()

@@ -176,15 +176,16 @@ func (h *heldOrder) tendIssuedOnce(ctx context.Context, serial string) error {
 		}
 	}
 	_, seen := h.journal.Account.ClockSkew()
-	now, certain := h.journal.Account.Time()
-	if verdict, _ := handoverTo(c, h.entry, nil, ends, now, !certain && seen); verdict.isOver() {
+	at := clockOf(h.journal.Account, false)
+	if verdict, _ := handoverTo(c, h.entry, nil, ends, at); verdict.isOver() {
 		if !seen && ends != endDue && c.Revocation == nil {
 			return account.ErrClockUnknown
 		}
 		return h.finish(ctx, c, verdict)
 	}
 	if c.Delivery != nil {
-		h.lookAgain(host.Upcoming(nextDeliveryLook(c, h.entry, h.journal.Now()), h.journal.Now()))
+		next := host.Upcoming(nextDeliveryLook(c, h.entry, at.corrected), at.corrected)
+		h.lookAgain(next.Add(at.now.Sub(at.corrected)))
 		return h.journal.Certificates.EndUnstored(ctx, h.storage, c)
 	}
 	return nil

@@ -83,8 +83,8 @@ var mutants = []Mutant{
 	{
 		Name: "a request that was answered buys again",
 		File: "backend/orders/deliverable.go",
-		Old:  "return !w.forced() && window > 0 && (inDoubt",
-		New:  "return !w.forced() && window < 0 && (inDoubt",
+		Old:  "return !w.forced() && window > 0 && (at.inDoubt",
+		New:  "return !w.forced() && window < 0 && (at.inDoubt",
 		Like: "a check that is inverted",
 	},
 	{
@@ -269,8 +269,8 @@ var mutants = []Mutant{
 	{
 		Name: "an order whose certificate was handed over is never closed",
 		File: "backend/orders/pass_order.go",
-		Old:  "ends, now, !certain && seen); verdict.isOver() {",
-		New:  "ends, now, !certain && seen); verdict.isOver() && c.Delivery == nil {",
+		Old:  "ends, at); verdict.isOver() {",
+		New:  "ends, at); verdict.isOver() && c.Delivery == nil {",
 		Like: "an erasure that is skipped",
 	},
 
