@@ -67,6 +67,21 @@ func TestRecordsThatCannotShowTheOrderDoNotProveItsAbsence(t *testing.T) {
 				row["tags"] = []string{}
 			}
 		},
+		"its own tags and domain are lost": func(row map[string]any) {
+			if row["domainName"] == "www.example.com" {
+				row["tags"], row["domainName"] = []string{}, ""
+			}
+		},
+		"its own tags, domain and product are lost": func(row map[string]any) {
+			if row["domainName"] == "www.example.com" {
+				row["tags"], row["domainName"], row["productCode"] = []string{}, "", ""
+			}
+		},
+		"its own tags are lost, and the domain is written otherwise": func(row map[string]any) {
+			if row["domainName"] == "www.example.com" {
+				row["tags"], row["domainName"] = []string{}, "example.com"
+			}
+		},
 		"tags are cut": func(row map[string]any) {
 			tags := row["tags"].([]any)
 			for i, tag := range tags {
@@ -95,6 +110,39 @@ func TestRecordsThatCannotShowTheOrderDoNotProveItsAbsence(t *testing.T) {
 				})
 			})
 		})
+	}
+}
+
+// The same while this server's clock was wrong when the order was placed.
+func TestRecordsProveNoAbsenceByAWrongClock(t *testing.T) {
+	for name, ahead := range map[string]time.Duration{"two months ahead": twoMonths, "two months behind": -twoMonths, "four days ahead": 96 * time.Hour} {
+		for _, asked := range []bool{true, false} {
+			t.Run(fmt.Sprint(name, ", asked before: ", asked), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					m := newMount(t, validated(certinexttest.Live))
+					m.later(ahead)
+					m.start()
+					if asked {
+						m.read("config/check")
+					}
+					m.unresolved(certinexttest.FaultLostReply)
+					m.later(-ahead)
+					m.startWith(&http.Client{Transport: otherRecords{m.ca.Client().Transport, func(_ string, rows []map[string]any) []map[string]any {
+						for _, row := range rows {
+							if row["domainName"] == "www.example.com" {
+								row["tags"] = []string{}
+							}
+						}
+						return rows
+					}}})
+					time.Sleep(20 * time.Hour)
+					m.write("orders/web", map[string]any{"common_name": "later.example.com"})
+					_, err := m.attempt("issue/web", www)
+					require.NoError(t, err)
+					require.Equal(t, 1, countOrders(m.ca, "www.example.com"), "bought twice")
+				})
+			})
+		}
 	}
 }
 

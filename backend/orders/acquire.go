@@ -383,6 +383,7 @@ func (journal *Journal) newOrder(p *issuing.Plan, id string) (*orderEntry, error
 		Placement: newPlacement(role, role.OrderDefaults.Or(cfg.OrderDefaults), p, key),
 	}
 	o.Placement.Keyless = keyless(cfg, o.Placement.Family)
+	o.NotBefore = caTime(journal.Host, journal.Account, journal.Steady())
 	o.note(now, "requested")
 	if p.CSR != "" {
 		return o, nil

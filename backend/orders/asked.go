@@ -3,7 +3,12 @@
 
 package orders
 
-import "time"
+import (
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
+)
 
 // How long ago CERTInext was asked for an order decides whether its records prove anything (ADR
 // 0009), and whether an operator's word is believed. Times that were stored by a clock that was
@@ -34,6 +39,16 @@ func (r *registry) lastAsked(id string) time.Time {
 // sinceAsked returns for how long, at least, CERTInext has known of the order if it took it.
 func (d *driver) sinceAsked() time.Duration {
 	return d.journal.Steady().Sub(d.journal.registry.lastAsked(d.order.ID))
+}
+
+// caTime returns what CERTInext's clock told at a time of the clock that nobody sets; the zero time
+// when CERTInext has not told its time yet.
+func caTime(on *host.Host, acct *account.Account, at time.Time) time.Time {
+	skew, known := acct.ClockSkew()
+	if !known {
+		return time.Time{}
+	}
+	return on.Now().Add(skew).Add(-on.Steady().Sub(at))
 }
 
 // stillWorking returns how much longer CERTInext may be working on the order, which it does for

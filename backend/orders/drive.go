@@ -273,6 +273,10 @@ func (d *driver) notPlaced(ctx context.Context, now time.Time, err error) outcom
 	o := d.order
 	o.LastError = sanitize.Short(err.Error())
 	if certinext.MayHaveActed(err) || o.keyWasSeen(err) {
+		if o.NotBefore.IsZero() && o.PromotionKey == "" { // nor was it asked before this drive
+			asked := d.journal.registry.lastAsked(o.ID)
+			o.NotBefore = caTime(d.journal.Host, d.journal.Account, asked)
+		}
 		o.State = StateUnresolved
 		o.note(now, "CERTInext may have taken the order: %s", sanitize.Short(err.Error()))
 		d.setNeeds(unresolvedNeeds(o))

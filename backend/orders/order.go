@@ -150,7 +150,10 @@ type orderEntry struct {
 	// Discarding is set while it is not known whether CERTInext has discarded the draft.
 	Discarding bool `json:"discarding,omitempty"`
 
-	CreatedAt time.Time          `json:"created_at"`
+	CreatedAt time.Time `json:"created_at"`
+	// NotBefore is a time, by CERTInext's clock, before which it was not asked for the order; zero
+	// when that is not known. CreatedAt is by this server's clock, which may have been wrong.
+	NotBefore time.Time          `json:"not_before,omitzero"`
 	UpdatedAt time.Time          `json:"updated_at"`
 	Serial    string             `json:"serial,omitempty"`
 	Delivered bool               `json:"delivered,omitempty"`

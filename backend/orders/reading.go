@@ -46,6 +46,7 @@ type reading struct {
 	marked   map[uint64]struct{}              // markers, the mount's and others'
 	unmarked map[uint64]time.Time             // without a marker: by domain, the latest order
 	products map[string]time.Time             // without a marker: by product, the latest order
+	nameless map[string]time.Time             // the same of those without a domain, too
 	byMarker map[string][]certinext.ReportRow // the mount's rows, by marker in lower case
 	byNumber map[string]certinext.ReportRow   // the mount's rows, by CERTInext's number
 	own      map[string]ownPlace              // of the orders whose sequence is known, by number
@@ -96,6 +97,7 @@ func newReading(now time.Time) *reading {
 		marked:   make(map[uint64]struct{}),
 		unmarked: make(map[uint64]time.Time),
 		products: make(map[string]time.Time),
+		nameless: make(map[string]time.Time),
 		byMarker: make(map[string][]certinext.ReportRow),
 		byNumber: make(map[string]certinext.ReportRow),
 		own:      make(map[string]ownPlace),
@@ -272,11 +274,20 @@ func (g *reading) addUnmarked(row certinext.ReportRow) {
 	if h := g.hash(strings.ToLower(row.Domain)); at.After(g.unmarked[h]) {
 		g.unmarked[h] = at
 	}
-	if at.After(g.products[row.ProductCode]) && len(g.products) < maxProducts {
-		g.products[row.ProductCode] = at
+	addLatest(g.products, row.ProductCode, at)
+	if row.Domain == "" {
+		addLatest(g.nameless, row.ProductCode, at)
 	}
-	if len(g.products) == maxProducts {
-		g.products[""] = farFuture // any product could be among the others
+}
+
+// addLatest remembers the latest order of a product. That of "" could be of any product, and so
+// could be those beyond maxProducts.
+func addLatest(latest map[string]time.Time, product string, at time.Time) {
+	if at.After(latest[product]) && len(latest) < maxProducts {
+		latest[product] = at
+	}
+	if len(latest) == maxProducts {
+		latest[""] = farFuture
 	}
 }
 
@@ -388,13 +399,42 @@ func (g *reading) mayShow(o *orderEntry) bool {
 }
 
 // couldBe reports whether a row without a marker could be the order's: one that is recent enough,
-// and of its name or, where it is not known what CERTInext shows as its name, of its product.
+// and of a name like one of its own, or without any, or, where it is not known what CERTInext shows
+// as its name, of its product.
 func (g *reading) couldBe(o *orderEntry) bool {
-	bound := o.CreatedAt.Add(-reportMargin)
-	if o.Placement.Subject == nil {
-		return g.unmarked[g.hash(strings.ToLower(o.Placement.names()[0]))].After(bound)
+	bound := time.Time{} // every order came after that
+	if !o.NotBefore.IsZero() {
+		bound = o.NotBefore.Add(-reportMargin)
 	}
-	return g.products[""].After(bound) || g.products[o.Placement.ProductCode].After(bound)
+	ofProduct := func(latest map[string]time.Time) bool {
+		return latest[""].After(bound) || latest[o.Placement.ProductCode].After(bound)
+	}
+	if o.Placement.Subject != nil {
+		return ofProduct(g.products)
+	}
+	for _, name := range o.Placement.names() {
+		if slices.ContainsFunc(alike(name), func(other string) bool {
+			return g.unmarked[g.hash(other)].After(bound)
+		}) {
+			return true
+		}
+	}
+	return ofProduct(g.nameless)
+}
+
+// alike returns the names, in lower case, under which CERTInext may show an order for a name: it,
+// those above it, and what it may have added to it.
+func alike(name string) []string {
+	name = strings.TrimSuffix(strings.ToLower(name), ".")
+	names := []string{name, name + ".", "www." + name, "*." + name}
+	for {
+		_, above, found := strings.Cut(name, ".")
+		if !found || !strings.Contains(above, ".") {
+			return names
+		}
+		name = above
+		names = append(names, name, "*."+name)
+	}
 }
 
 // shows returns the number of one of the later orders, which are markers by number, that the

@@ -84,7 +84,15 @@ func storedV2() map[string]any {
 	return all
 }
 
+// storedV3 returns one entry of each kind with the fields that were added since, too.
+func storedV3() map[string]any {
+	all := storedV2()
+	all["order"].(*orderEntry).NotBefore = time.Date(2026, 11, 29, 0, 0, 0, 0, time.UTC)
+	return all
+}
+
 func TestStoredEntriesOfEveryVersionAreRead(t *testing.T) {
 	storetest.Compare(t, "v1", storedV1())
 	storetest.Compare(t, "v2", storedV2())
+	storetest.Compare(t, "v3", storedV3())
 }
