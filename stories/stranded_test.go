@@ -5,6 +5,7 @@ package stories
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -259,6 +260,81 @@ func TestARotatedCredentialIsTheSameAccount(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A detour over another account, or over no config, does not make two accounts of one.
+func TestACredentialThatIsRotatedAfterADetour(t *testing.T) {
+	for name, detour := range map[string]func(m *mount) *logical.Response{
+		"another account": func(m *mount) *logical.Response {
+			config := m.movedAway(true)
+			config["client_id"] = "application-1"
+			resp, err := m.attempt("config", config)
+			require.NoError(m.t, err)
+			return resp
+		},
+		"no config": func(m *mount) *logical.Response { return loseAccount["the config is deleted"](m, true) },
+	} {
+		for _, unknown := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, ", its number is not known: ", unknown), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					ca := validated(certinexttest.Live)
+					ca.ClientID = "application-1"
+					m := bareMount(t, ca)
+					way := &http.Client{Transport: &rotated{RoundTripper: ca.Client().Transport, number: certinexttest.DefaultAccountNumber}}
+					m.startWith(way)
+					config := m.account()
+					config["client_id"], config["verify_connection"] = "application-1", !unknown
+					m.write("config", config)
+					m.write("roles/web", map[string]any{
+						"product_code": "842", "product_variant": "dv", "allowed_domains": "example.com",
+						"allow_bare_domains": true, "allow_subdomains": true,
+					})
+					issued := m.write("issue/web", map[string]any{"common_name": "api.example.com"})
+					order, number := m.waiting("www.example.com")
+					require.False(t, detour(m).IsError())
+					m.startWith(way)
+					m.endLease(issued)
+					m.waits(time.Minute)
+					require.Zero(t, m.revokedAtCA(), "config does not hold its account")
+					config = m.account()
+					config["client_id"] = "application-2"
+					m.write("config", config)
+					require.NoError(t, ca.Approve(number))
+					m.waits(time.Hour)
+					require.Equal(t, "issued", m.read(order).Data["state"])
+					require.Equal(t, 1, m.revokedAtCA(), "its lease has ended")
+					config["client_id"] = "application-1"
+					m.write("config", config)
+					require.Equal(t, "issued", m.read(order).Data["state"])
+				})
+			})
+		}
+	}
+}
+
+// And another account at the same address stays another one.
+func TestAnotherAccountAfterADetourStaysAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := validated(certinexttest.Live)
+		ca.ClientID = "application-1"
+		m := bareMount(t, ca)
+		m.startWith(&http.Client{Transport: &rotated{RoundTripper: ca.Client().Transport, number: "9999999999"}})
+		config := m.account()
+		config["client_id"] = "application-1"
+		m.write("config", config)
+		m.write("roles/web", map[string]any{"product_code": "842", "product_variant": "dv", "allow_any_name": true})
+		issued := m.write("issue/web", www)
+		require.False(t, loseAccount["the config is deleted"](m, true).IsError())
+		config["client_id"] = "application-2"
+		m.write("config", config)
+		m.endLease(issued)
+		m.waits(time.Hour)
+		require.Zero(t, m.revokedAtCA(), "it is another account's")
+		config["client_id"] = "application-1"
+		m.write("config", config)
+		m.waits(time.Hour)
+		require.Equal(t, 1, m.revokedAtCA())
+	})
 }
 
 // rotated has CERTInext know two credentials, and tell another number of the second one's account.

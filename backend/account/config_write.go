@@ -44,6 +44,7 @@ func (acct *Account) WriteConfig(
 		return err // before CERTInext is asked about the account
 	}
 	pauses := acct.pauses.Load()
+	var replaced *Config
 	return store.Update[storedConfig]{
 		Locks: &acct.configWrites,
 		Make: func(before *storedConfig) (*storedConfig, error) {
@@ -55,7 +56,7 @@ func (acct *Account) WriteConfig(
 				return err
 			})
 			if err == nil {
-				err = acct.identify(ctx, was, c, verify)
+				replaced, err = acct.identify(ctx, s, was, c, verify)
 			}
 			if err != nil {
 				return nil, err
@@ -71,7 +72,11 @@ func (acct *Account) WriteConfig(
 			if err := admit(before.config(), after.config()); err != nil {
 				return err
 			}
-			return acct.admitPause(before.config(), after.config(), pauses)
+			if err := acct.admitPause(before.config(), after.config(), pauses); err != nil {
+				return err
+			}
+			return errors.Join( // before the config that depends on it
+				rememberName(ctx, s, replaced), rememberName(ctx, s, after.config()))
 		},
 		Stored: acct.forgetConnection,
 	}.Apply(ctx, s, ConfigKey)
@@ -165,12 +170,25 @@ func (c *Config) keepSecrets(before *Config) error {
 func (acct *Account) DeleteConfig(
 	ctx context.Context, s logical.Storage, admit func(before *Config) error,
 ) error {
-	err := store.DeleteLocked(ctx, s, &acct.configWrites, ConfigKey, func() error {
+	asked, err := acct.Config(ctx, s)
+	if err != nil {
+		return err
+	}
+	if asked != nil && asked.Number == "" {
+		asked.Number = acct.askNumber(ctx, asked)
+	}
+	err = store.DeleteLocked(ctx, s, &acct.configWrites, ConfigKey, func() error {
 		before, err := acct.Config(ctx, s)
 		if err != nil || before == nil {
 			return err
 		}
-		return admit(before)
+		if before.Number == "" && asked != nil && before.Account() == asked.Account() {
+			before.Number = asked.Number
+		}
+		if err := admit(before); err != nil {
+			return err
+		}
+		return rememberName(ctx, s, before)
 	})
 	var refused *fault.FieldError
 	if !errors.As(err, &refused) { // a write that failed may have taken effect

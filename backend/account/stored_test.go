@@ -49,9 +49,18 @@ func storedV2() map[string]any {
 	return all
 }
 
+// storedV3 is one entry of each kind that has come since.
+func storedV3() map[string]any {
+	return map[string]any{"account": &storedName{
+		Version: 1, Address: "https://us-api.certinext.io", Number: "1234567890",
+		Name: "https://us-api.certinext.io|application-1",
+	}}
+}
+
 func TestStoredEntriesOfEveryVersionAreRead(t *testing.T) {
 	storetest.Compare(t, "v1", storedV1())
 	storetest.Compare(t, "v2", storedV2())
+	storetest.Compare(t, "v3", storedV3())
 }
 
 // TestConfigSurvivesStorage checks that no field is lost between a config and its entry.
