@@ -52,6 +52,9 @@ type RevokeRequest struct {
 	// Role, when set, is the only role whose certificates may be revoked. Requester is who asks for
 	// that; empty for an operator.
 	Role, Requester string
+	// Admit, unless it is nil, may refuse the revocation of the certificate. It asks nobody but
+	// storage.
+	Admit func(*Entry) error
 	// PrivateKey, when WithKey is set, has to be the certificate's key, in PEM.
 	PrivateKey string
 	WithKey    bool
@@ -108,6 +111,11 @@ func (keeper *Keeper) Revoke(
 		}
 		if r.Certificate != "" && !c.matches(r.Certificate) {
 			return notFound
+		}
+		if r.Admit != nil {
+			if err := r.Admit(c); err != nil {
+				return err
+			}
 		}
 		if r.WithKey {
 			if err := holdsKey(c, r.PrivateKey); err != nil {

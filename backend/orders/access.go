@@ -55,26 +55,54 @@ func (journal *Journal) mayActOn(
 	return mayAct(ctx, s, role, o.Requester, requester, "id", "order "+o.ID)
 }
 
-// mayRevoke is mayAct for a revocation under a role.
+// holdFor is [Journal.holdOrder] for what a requester does to the order, which an operator may have
+// handed over to another one until it was held.
+func holdFor(
+	ctx context.Context, journal *Journal, s logical.Storage, role, id, requester string,
+) (*heldOrder, error) {
+	h, err := journal.holdOrder(ctx, s, role, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := h.admits(ctx, requester); err != nil {
+		h.Release()
+		return nil, err
+	}
+	return h, nil
+}
+
+// admits is mayAct for the held order.
+func (h *heldOrder) admits(ctx context.Context, requester string) error {
+	return mayAct(ctx, h.storage, h.role, h.entry.Requester, requester, "id", "order "+h.id)
+}
+
+// mayRevoke is mayAct for a revocation under a role. Its result has the last word, once the
+// certificate is locked: an operator may hand it over until then.
 func (journal *Journal) mayRevoke(
 	ctx context.Context, s logical.Storage, r certificates.RevokeRequest,
-) error {
+) (admit func(*certificates.Entry) error, err error) {
+	admit = func(c *certificates.Entry) error {
+		if r.Role == "" || r.Requester == Operator {
+			return nil // whoever may revoke any certificate of the mount, or proves to have its key
+		}
+		return mayAct(ctx, s, r.Role, c.Requester, r.Requester, "serial_number",
+			"certificate "+c.View().Serial)
+	}
 	switch {
 	case r.Role == "" || r.Requester == Operator:
-		return nil // whoever may revoke any certificate of the mount, or proves to have its key
+		return admit, nil
 	case r.OrderID != "":
-		return journal.mayActOn(ctx, s, r.Role, r.OrderID, r.Requester)
+		return admit, journal.mayActOn(ctx, s, r.Role, r.OrderID, r.Requester)
 	}
 	serial, err := r.SerialKey()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	c, err := certificates.Read(ctx, s, serial)
 	if err != nil || c == nil || c.Role != r.Role {
-		return err // it is none of the role's, which the revocation itself says
+		return admit, err // it is none of the role's, which the revocation itself says
 	}
-	return mayAct(ctx, s, r.Role, c.Requester, r.Requester, "serial_number",
-		"certificate "+c.View().Serial)
+	return admit, admit(c)
 }
 
 // HandOver gives an order that nobody was handed the certificate of to another requester, mostly

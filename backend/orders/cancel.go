@@ -48,7 +48,9 @@ func (journal *Journal) CancelOrder(
 	if err := journal.Account.MayChange(); err != nil {
 		return nil, err
 	}
-	c := &cancellation{journal: journal, storage: s, role: role, id: id, reason: reason}
+	c := &cancellation{
+		journal: journal, storage: s, role: role, id: id, reason: reason, requester: requester,
+	}
 	ended, err := c.cancelOpen(ctx)
 	if err != nil || ended != nil {
 		return ended, err
@@ -78,6 +80,8 @@ type cancellation struct {
 	storage  logical.Storage
 	role, id string
 	reason   string
+	// requester is who asks for it, or [Operator].
+	requester string
 }
 
 // revokeUndelivered revokes the certificate of an issued order, or queues its revocation, unless it
@@ -122,7 +126,7 @@ func (c *cancellation) revokeUndelivered(ctx context.Context) error {
 		case cert.Delivery != nil:
 			return alreadyDelivered(c.id)
 		}
-		return nil
+		return mayAct(ctx, c.storage, c.role, cert.Requester, c.requester, "id", "order "+c.id)
 	}
 	revoked, err := c.journal.Certificates.RevokeQueued(asked, c.storage, q, admit)
 	if err != nil || (!revoked.Queued && !revoked.Reissued) {
@@ -133,7 +137,7 @@ func (c *cancellation) revokeUndelivered(ctx context.Context) error {
 
 // revokeUnseen revokes an issued order by its number, since its certificate cannot be downloaded.
 func (c *cancellation) revokeUnseen(ctx context.Context) error {
-	h, err := c.journal.holdOrder(ctx, c.storage, c.role, c.id)
+	h, err := holdFor(ctx, c.journal, c.storage, c.role, c.id, c.requester)
 	if err != nil {
 		return err
 	}
@@ -192,7 +196,7 @@ func alreadyDelivered(id string) error {
 // cancelOpen cancels an open order, and returns it as it ended. It returns nil without an error
 // when CERTInext has issued the order.
 func (c *cancellation) cancelOpen(ctx context.Context) (*Order, error) {
-	h, err := c.journal.holdOrder(ctx, c.storage, c.role, c.id)
+	h, err := holdFor(ctx, c.journal, c.storage, c.role, c.id, c.requester)
 	if err != nil {
 		return nil, err
 	}

@@ -40,6 +40,9 @@ func (journal *Journal) SubmitDocuments(
 		return nil, err
 	}
 	defer h.Release()
+	if err := h.admits(ctx, requester); err != nil {
+		return nil, err
+	}
 	if err := h.uploadDocuments(ctx, docs); err != nil {
 		return nil, err
 	}

@@ -87,6 +87,9 @@ func (journal *Journal) PromoteOrder(
 		return nil, err
 	}
 	defer h.Release()
+	if err := h.admits(ctx, requester); err != nil {
+		return nil, err
+	}
 	if err := h.promote(ctx, r); err != nil {
 		return nil, err
 	}

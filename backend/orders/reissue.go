@@ -86,7 +86,9 @@ func (journal *Journal) Reissue(
 	if err != nil {
 		return nil, err
 	}
-	h, err := w.beginReissue(ctx, parent, o, func(*certificates.Entry) error { return nil })
+	h, err := w.beginReissue(ctx, parent, o, func(c *certificates.Entry) error {
+		return mayAct(ctx, s, r.Role, c.Requester, r.Requester, "id", "order "+parent.ID)
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -24,9 +24,11 @@ func (journal *Journal) Revoke(
 	if err := r.Check(); err != nil {
 		return nil, err
 	}
-	if err := journal.mayRevoke(ctx, s, r); err != nil {
+	admit, err := journal.mayRevoke(ctx, s, r)
+	if err != nil {
 		return nil, err
 	}
+	r.Admit = admit
 	if r.OrderID == "" {
 		return journal.Certificates.Revoke(ctx, s, r)
 	}

@@ -1,0 +1,133 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package stories
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
+	"github.com/hashicorp/vault/sdk/logical"
+	"github.com/stretchr/testify/require"
+)
+
+// before does something once, before a number of reads.
+type before struct {
+	logical.Storage
+	do    func()
+	reads int // until then
+}
+
+func (s *before) Get(ctx context.Context, key string) (*logical.StorageEntry, error) {
+	if s.reads--; s.reads == 0 {
+		s.do()
+	}
+	return s.Storage.Get(ctx, key)
+}
+
+// changes are CERTInext's orders as far as somebody can change them, and how often each change was asked for.
+func changes(ca *certinexttest.Server) string {
+	text := ""
+	for _, o := range ca.Orders() {
+		text += fmt.Sprintln(o.ID, o.RequestID, o.Status, o.Serials, o.Documents)
+	}
+	for _, op := range []string{certinexttest.OpCancel, certinexttest.OpCancelDraft, certinexttest.OpCreateSSL, certinexttest.OpRevoke, certinexttest.OpReissue, certinexttest.OpDocuments} {
+		text += fmt.Sprintln(op, ca.Calls()[op])
+	}
+	return text
+}
+
+// An operator hands an order over at any instant of what its requester does to it: from then on, nothing comes of that.
+func TestAFormerRequesterChangesNothingAfterAHandOver(t *testing.T) {
+	type order struct{ path, id, serial string }
+	place := func(data map[string]any, issue bool) func(m *mount) order {
+		return func(m *mount) order {
+			m.ca.Configure(func(s *certinexttest.Server) { s.HoldForApproval = true })
+			resp, refusal := m.asEntity("ann", logical.UpdateOperation, "orders/web", data)
+			require.Empty(m.t, refusal)
+			id := resp.Data["order_id"].(string)
+			o := order{path: "orders/web/" + id, id: id}
+			if issue {
+				require.NoError(m.t, m.ca.Approve(resp.Data["ca_order_id"].(string)))
+				time.Sleep(time.Minute)
+				m.pass()
+				o.serial = m.read(o.path).Data["serial_number"].(string)
+			}
+			return o
+		}
+	}
+	unseen := func(m *mount) order { // issued, and its certificate cannot be downloaded
+		o := place(www, false)(m)
+		require.NoError(m.t, m.ca.Approve(m.read(o.path).Data["ca_order_id"].(string)))
+		m.ca.Inject(certinexttest.Fault{Operation: certinexttest.OpCertificate, Kind: certinexttest.FaultServerError})
+		return o
+	}
+	for name, act := range map[string]struct {
+		place func(m *mount) order
+		op    logical.Operation
+		to    func(o order) (path string, data map[string]any)
+	}{
+		"cancel":        {place(www, false), logical.DeleteOperation, func(o order) (string, map[string]any) { return o.path, nil }},
+		"cancel issued": {place(www, true), logical.DeleteOperation, func(o order) (string, map[string]any) { return o.path, nil }},
+		"cancel unseen": {unseen, logical.DeleteOperation, func(o order) (string, map[string]any) { return o.path, nil }},
+		"discard":       {place(draft(), false), logical.DeleteOperation, func(o order) (string, map[string]any) { return o.path, nil }},
+		"promote": {place(draft(), false), logical.UpdateOperation, func(o order) (string, map[string]any) {
+			return o.path, map[string]any{"promote": true}
+		}},
+		"documents": {place(www, false), logical.UpdateOperation, func(o order) (string, map[string]any) {
+			return o.path + "/documents", map[string]any{"file_name": "a.pdf", "description": "passport", "content": base64.StdEncoding.EncodeToString([]byte(aPDF))}
+		}},
+		"reissue": {place(www, true), logical.UpdateOperation, func(o order) (string, map[string]any) { return o.path + "/reissue", nil }},
+		"revoke by order": {place(www, true), logical.UpdateOperation, func(o order) (string, map[string]any) {
+			return "revoke/web", map[string]any{"order_id": o.id}
+		}},
+		"revoke by serial": {place(www, true), logical.UpdateOperation, func(o order) (string, map[string]any) {
+			return "revoke/web", map[string]any{"serial_number": o.serial}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			handed, refused := 0, 0
+			for reads := 1; reads <= 40; reads++ {
+				synctest.Test(t, func(t *testing.T) {
+					m := newMount(t, validated(certinexttest.Live))
+					role := map[string]any{"allow_reissue": true}
+					if name == "documents" {
+						m.vettedRole("web", "ov", nil)
+					}
+					m.must(call{op: logical.PatchOperation, path: "roles/web", data: role})
+					o := act.place(m)
+					path, data := act.to(o)
+					var seen string
+					under := m.storage.Storage
+					m.storage.Storage = &before{Storage: under, reads: reads, do: func() {
+						m.storage.Storage = under
+						ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // the certificate may be locked
+						defer cancel()
+						resp, err := m.send(call{op: logical.UpdateOperation, path: "operator/orders/web/" + o.id, data: map[string]any{"entity_id": "bob"}, ctx: ctx})
+						if err == nil && !resp.IsError() && len(m.list("orders/web")) == 1 { // a reissue has not begun before
+							seen = changes(m.ca)
+						}
+					}}
+					_, refusal := m.asEntity("ann", act.op, path, data)
+					m.storage.Storage = under
+					if seen == "" {
+						return
+					}
+					handed++
+					if refusal != "" {
+						refused++
+					}
+					m.waits(time.Hour)
+					require.Equal(t, seen, changes(m.ca), "handed over before read %d: %s", reads, refusal)
+				})
+			}
+			require.NotZero(t, handed)
+			require.NotZero(t, refused, "never in between")
+		})
+	}
+}
