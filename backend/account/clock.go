@@ -79,21 +79,44 @@ func (acct *Account) isCertain() bool {
 	return known && skew.Abs() <= maxClockSkew
 }
 
-// learnClockTimeout bounds [Account.LearnClock]: its callers have other work to do.
-const learnClockTimeout = 10 * time.Second
+// learnClockTimeout bounds [Account.LearnClock]: its callers have other work to do. meTimeout is how
+// much of it the first call has.
+const (
+	learnClockTimeout = 10 * time.Second
+	meTimeout         = 6 * time.Second
+)
+
+// hungFor is how long CERTInext is not asked for its clock again after it did not answer in time:
+// of the many that want to know it, each would wait as long.
+const hungFor = 20 * time.Second
 
 // LearnClock makes an identity call to CERTInext for the Date of its answer, which
-// [Account.ClockSkew] tells from then on. A failure is not reported: the skew stays unknown.
+// [Account.ClockSkew] tells from then on. When that one hangs, another one may be answered. A
+// failure is not reported: the skew stays unknown.
 func (acct *Account) LearnClock(ctx context.Context, s logical.Storage) {
 	client, _, err := acct.Client(ctx, s)
 	if err != nil {
 		return // the calls that need CERTInext report it
 	}
+	if at := acct.clockHung.Load(); at != nil && acct.Steady().Sub(*at) < hungFor {
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, learnClockTimeout)
 	defer cancel()
 	began := acct.Now()
-	_, err = client.Me(ctx)
+	asking, stop := context.WithTimeout(ctx, meTimeout)
+	_, err = client.Me(asking)
+	hung := asking.Err() != nil
+	stop()
 	acct.Observe(err, began)
+	if _, known := acct.ClockSkew(); known || !hung || ctx.Err() != nil {
+		return
+	}
+	_, _ = client.Groups(ctx)
+	if _, known := acct.ClockSkew(); !known && ctx.Err() != nil {
+		now := acct.Steady()
+		acct.clockHung.Store(&now)
+	}
 }
 
 // ClockProblem returns a message that says how far the clocks differ and what that holds up. It is

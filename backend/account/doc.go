@@ -18,6 +18,7 @@ import (
 	"io"
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/keyed"
@@ -48,6 +49,7 @@ type Account struct {
 	Breaker      Breaker
 	Revoking     Breaker
 	lastClock    atomic.Pointer[certinext.Client] // the latest client that knew CERTInext's time
+	clockHung    atomic.Pointer[time.Time]        // when it last did not tell it in time
 	clockDoubted bool                             // WatchClock has logged a doubt of the clock
 }
 

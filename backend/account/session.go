@@ -73,6 +73,7 @@ func (acct *Account) Close() {
 // breakers.
 func (acct *Account) forgetConnection() {
 	acct.accounts.Forget(ConfigKey)
+	acct.clockHung.Store(nil)
 	acct.Breaker.reset()
 	acct.Revoking.reset()
 }
