@@ -79,8 +79,8 @@ func (acct *Account) isCertain() bool {
 	return known && skew.Abs() <= maxClockSkew
 }
 
-// learnClockTimeout bounds [Account.LearnClock]: its callers have other work to do. meTimeout is how
-// much of it the first call has.
+// learnClockTimeout bounds [Account.LearnClock]: its callers have other work to do. meTimeout is
+// how much of it the first call has.
 const (
 	learnClockTimeout = 10 * time.Second
 	meTimeout         = 6 * time.Second

@@ -35,7 +35,6 @@ type action struct {
 	state  State    // for stepClose: how the order ended
 	needs  []string // for stepWait and stepGiveUp: what has to happen, and who has to do it
 	domain string   // for stepAskProof
-	soon   bool     // for stepWait: no person has to act, so it should not take long
 }
 
 // progress is what has been tried in the current drive, so that no step is repeated for ever while
@@ -89,7 +88,7 @@ func advanceOpen(o *orderEntry, remote *certinext.Order, p progress) action {
 		if !p.agreed {
 			return action{step: stepAgree}
 		}
-		return action{step: stepWait, soon: true}
+		return action{step: stepWait}
 	case certinext.StatusPendingDCV:
 		if p.solving {
 			return advanceSolver(o, remote, p)
@@ -105,7 +104,7 @@ func advanceOpen(o *orderEntry, remote *certinext.Order, p progress) action {
 	case certinext.StatusPendingApproval, certinext.StatusPendingVetting:
 		return action{step: stepWait, needs: []string{o.approvalNeed(remote)}}
 	}
-	return action{step: stepWait, soon: true}
+	return action{step: stepWait}
 }
 
 // finalStates maps the statuses of orders that CERTInext has ended to the orders' states here.
@@ -142,7 +141,7 @@ func advanceIssued(o *orderEntry, remote *certinext.Order, p progress) action {
 	case remote.CSRSubmitted != nil && !*remote.CSRSubmitted && !p.csrSent && !o.CSRRefused:
 		return action{step: stepSubmitCSR}
 	}
-	return action{step: stepWait, soon: true}
+	return action{step: stepWait}
 }
 
 // advanceCSR handles an order that waits for its CSR.
@@ -154,14 +153,14 @@ func advanceCSR(o *orderEntry, p progress) action {
 	case !p.csrSent:
 		return action{step: stepSubmitCSR}
 	}
-	return action{step: stepWait, soon: true}
+	return action{step: stepWait}
 }
 
 // advanceSolver handles an order whose domains are validated by a solver.
 func advanceSolver(o *orderEntry, remote *certinext.Order, p progress) action {
 	switch {
 	case len(o.openDomains(remote)) == 0:
-		return action{step: stepWait, soon: true} // the aggregate lags behind the domains
+		return action{step: stepWait} // the aggregate lags behind the domains
 	case !p.validated:
 		return action{step: stepValidate}
 	}
@@ -171,5 +170,5 @@ func advanceSolver(o *orderEntry, remote *certinext.Order, p progress) action {
 			"the solver tries again; vault read <mount>/orders/%s/%s/dcv shows what to publish "+
 				"by hand", o.Role, o.ID))
 	}
-	return action{step: stepWait, needs: needs, soon: true}
+	return action{step: stepWait, needs: needs}
 }

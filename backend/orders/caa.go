@@ -71,7 +71,6 @@ func withCAA(next action, remote *certinext.Order) action {
 	default:
 		next.needs = append(need, next.needs...)
 	}
-	next.soon = false
 	return next
 }
 

@@ -335,7 +335,7 @@ func (d *driver) track(ctx context.Context) (done bool) {
 		fallthrough
 	case err != nil:
 		d.failed(err)
-		return d.wait(ctx, action{step: stepWait, soon: true})
+		return d.wait(ctx, action{step: stepWait})
 	case d.disprovesAdoption(ctx):
 		return false
 	}
