@@ -60,3 +60,50 @@ func TestAnotherMountsCertificateOfTheSameName(t *testing.T) {
 		require.Equal(t, "issued", v.Status)
 	})
 }
+
+// Whether CERTInext's order of the number is another one's shows in its certificate, which cannot be read: that is no consent to end it.
+func TestNothingIsEndedByANumberWhoseCertificateCannotBeRead(t *testing.T) {
+	for name, own := range map[string]bool{"another's": false, "its own": true} {
+		for kind, fault := range map[string]certinexttest.Fault{
+			"dropped": {Kind: certinexttest.FaultDropped}, "lost": {Kind: certinexttest.FaultLostReply}, "truncated": {Kind: certinexttest.FaultTruncated}, "away": {Kind: certinexttest.FaultServerError},
+		} {
+			t.Run(name+", "+kind, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					ca := validated(certinexttest.Live)
+					other := newMount(t, ca)
+					a := other.write("issue/web", www).Data
+					recordless(ca)
+					time.Sleep(time.Hour)
+					m := newMount(t, ca)
+					n := m.otherNumbers()
+					if !own {
+						n.set(a["ca_order_id"].(string))
+					}
+					fault.Operation = certinexttest.OpCertificate
+					ca.Inject(fault)
+					b := m.write("orders/web", www).Data
+					n.set("")
+					time.Sleep(time.Minute)
+					path := "orders/web/" + b["order_id"].(string)
+					for range 2 {
+						refusal := m.tryDelete(path)
+						require.True(t, refusal.IsError())
+						require.Contains(t, refusal.Error().Error(), "cannot be read")
+						require.Contains(t, refusal.Error().Error(), "try again")
+					}
+					require.Zero(t, m.revokedAtCA())
+					ca.ClearFaults()
+					recordless(ca)
+					again := m.tryDelete(path)
+					if own {
+						require.False(t, again.IsError(), "%v", again)
+						require.Equal(t, 1, m.revokedAtCA())
+						return
+					}
+					require.Contains(t, again.Error().Error(), "another key")
+					require.Zero(t, m.revokedAtCA())
+				})
+			})
+		}
+	}
+}

@@ -275,3 +275,41 @@ func TestTheEndOfALeaseIsNotHeldUpByAReissue(t *testing.T) {
 	<-done
 	require.LessOrEqual(t, took, 12*time.Second)
 }
+
+// What ends a reissue that nobody has collected is its own certificate once it has one, also while config does not hold its account.
+func TestWhatEndsAnUncollectedReissueIsItsNewestCertificate(t *testing.T) {
+	for name, stranded := range map[string]bool{"config holds its account": false, "config holds another account": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m, first := reissuing(t, "842")
+				order := m.reissue(first, nil)
+				time.Sleep(time.Minute)
+				m.pass()
+				path := "orders/web/" + order.Data["order_id"].(string)
+				newest := m.read(path).Data["serial_number"].(string)
+				require.NotEmpty(t, newest)
+				if stranded {
+					m.must(call{op: logical.UpdateOperation, path: "config", data: m.movedAway(true)})
+				}
+				for _, from := range []string{path, "operator/" + path} {
+					op, data := logical.Operation(logical.DeleteOperation), map[string]any(nil)
+					if from != path {
+						op, data = logical.UpdateOperation, map[string]any{"end": true}
+					}
+					resp, err := m.send(call{op: op, path: from, data: data})
+					require.NoError(t, err)
+					require.True(t, resp.IsError())
+					require.Contains(t, resp.Error().Error(), "revoke certificate "+newest)
+				}
+				resp := m.write("revoke", map[string]any{"serial_number": newest})
+				if stranded {
+					require.Equal(t, "queued", resp.Data["state"])
+					return
+				}
+				m.waits(time.Hour)
+				require.Equal(t, 1, m.revokedAtCA())
+				require.Len(t, m.list("certs/revoked"), 2)
+			})
+		})
+	}
+}

@@ -4,6 +4,7 @@
 package orders
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -205,7 +206,8 @@ func (c *cancellation) cancelOpen(ctx context.Context) (*Order, error) {
 	t, _ := c.journal.registry.status(c.id)
 	switch {
 	case o.Reissue != nil:
-		return nil, noCancel(o)
+		own, err := h.storedSerial(ctx)
+		return nil, cmp.Or(err, noCancel(o, own))
 	case t.handed != nil || o.Delivered:
 		return nil, alreadyDelivered(c.id)
 	case o.State == StateIssued:

@@ -384,8 +384,16 @@ func (o *orderEntry) reissueRequest() certinext.ReissueRequest {
 	return r
 }
 
-// noCancel returns the error that says why a reissue cannot be cancelled.
-func noCancel(o *orderEntry) error {
+// noCancel returns the error that says why a reissue cannot be cancelled. own is the serial number
+// of its certificate, with dashes; empty while there is none. CERTInext revokes the newest
+// certificate of an order, and those before it with it.
+func noCancel(o *orderEntry, own string) error {
+	if own != "" {
+		return fault.BadField("id", "order %s is a reissue, and is issued: CERTInext revokes "+
+			"whole orders, the previous certificate (%s), too. To end both, revoke certificate %s",
+			o.ID, strings.ReplaceAll(o.Reissue.Serial, "-", ":"),
+			strings.ReplaceAll(own, "-", ":"))
+	}
 	return fault.BadField("id", "order %s is a reissue, "+
 		"and CERTInext cancels and revokes whole orders: "+
 		"that would revoke the previous certificate (%s), too. "+
