@@ -220,3 +220,30 @@ func TestAnUnleasedTakeoverThatIsHungUp(t *testing.T) {
 		})
 	}
 }
+
+// The role has no delay any more when the certificate is taken over: nothing is left of the delay, or all of it where nobody was answered.
+func TestATakeoverAfterTheRolesDelayIsGone(t *testing.T) {
+	for name, hangsUp := range map[string]bool{"answered": false, "hung up": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := delayed(t, validated(certinexttest.Live))
+				request := signing(t, "www.example.com")
+				first := m.write("sign/web", request)
+				m.waits(time.Hour)
+				m.endLease(first)
+				m.waits(10 * time.Minute)
+				m.must(call{op: logical.PatchOperation, path: "roles/web", data: map[string]any{"revocation_delay": 0}})
+				if hangsUp {
+					m.hangsUp("sign/web", request)
+					require.NotEmpty(t, m.read("cert/" + serialOf(first)).Data["revocation_held_until"], "nobody has it: the delay goes on")
+				}
+				second := m.write("sign/web", request)
+				require.Equal(t, serialOf(first), serialOf(second))
+				m.requireNoIndex()
+				m.endLease(second)
+				require.Equal(t, 1, m.revokedAtCA())
+				m.requireNoIndex()
+			})
+		})
+	}
+}

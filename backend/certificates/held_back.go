@@ -204,10 +204,15 @@ func (keeper *Keeper) HeldBackFor(
 }
 
 // TakenOver removes the revocation of a certificate from the queue after the certificate was stored
-// with a lease of the request that has taken it over. Should that fail, the entry revokes nothing
-// while the lease runs. The caller holds the certificate's lock.
-func (keeper *Keeper) TakenOver(ctx context.Context, s logical.Storage, c *Entry) {
-	if err := keeper.leaveQueue(ctx, s, c); err != nil {
+// with a lease of the request that has taken it over. fingerprint is by which it was found until
+// then. Should that fail, the entry revokes nothing while the lease runs. The caller holds the
+// certificate's lock.
+func (keeper *Keeper) TakenOver(
+	ctx context.Context, s logical.Storage, c *Entry, fingerprint string,
+) {
+	found := *c
+	found.Fingerprint = fingerprint
+	if err := keeper.leaveQueue(ctx, s, &found); err != nil {
 		keeper.Log.Warn("the revocation of a certificate that was taken over is still queued; "+
 			"it waits for the end of its lease", "serial", c.View().Serial, "error", err)
 	}

@@ -193,17 +193,21 @@ func (h *heldOrder) deliver(
 		Warnings: slices.Clone(c.Remarks),
 	}
 	unleased := c.Delivery != nil && c.Delivery.Unleased
+	delay, fingerprint := c.RevocationDelay, c.Fingerprint
 	err = w.answer(c, o, issued, ends == endHeldBack, at)
 	if err == nil {
 		err = h.journal.Certificates.Put(context.WithoutCancel(ctx), h.storage, c)
 	}
-	r := result{issued: issued, cert: c, unleased: unleased, tookOver: ends == endHeldBack}
+	r := result{
+		issued: issued, cert: c, unleased: unleased, tookOver: ends == endHeldBack,
+		delay: delay, fingerprint: fingerprint,
+	}
 	if err != nil { // it may have been stored all the same
 		h.undoDelivery(ctx, r)
 		return result{err: fmt.Errorf("order %s: %w", o.ID, err)}
 	}
 	if ends == endHeldBack {
-		h.journal.Certificates.TakenOver(ctx, h.storage, c)
+		h.journal.Certificates.TakenOver(ctx, h.storage, c, fingerprint)
 	}
 	c.Delivery.Answered(h.journal.Account.Corrected(), h.journal.answers.Add(1))
 	h.journal.Certificates.Chains.Remember(c.Chain)
@@ -353,6 +357,7 @@ func (h *heldOrder) undoDelivery(ctx context.Context, r result) {
 		}
 		delete(c.Leases, r.issued.Lease.ID)
 	}
+	c.RevocationDelay, c.Fingerprint = r.delay, r.fingerprint
 	if c.Delivery = c.Delivery.WithoutAnswer(); c.Delivery != nil {
 		c.Delivery.Unleased = r.unleased
 	}

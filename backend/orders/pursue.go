@@ -22,6 +22,9 @@ type result struct {
 	unleased bool
 	// tookOver is whether the answer ended the delay of the certificate's revocation (ADR 0028).
 	tookOver bool
+	// delay and fingerprint are those of the certificate's entry before the answer.
+	delay       time.Duration
+	fingerprint string
 }
 
 // pursue drives a held order for the caller. It returns the order's certificate, or an [*Error]
