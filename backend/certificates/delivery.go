@@ -15,6 +15,10 @@ type Delivery struct {
 	At    time.Time `json:"at"`              // of the first answer
 	Last  time.Time `json:"last,omitzero"`   // of the latest; zero in entries of earlier versions
 	Times int       `json:"times,omitempty"` // number of answers; 0 in entries of earlier versions
+	// AtBehind and LastBehind are by how much the clock that told At and Last was behind
+	// CERTInext's, as far as that was known.
+	AtBehind   time.Duration `json:"at_behind,omitempty"`   // nanoseconds
+	LastBehind time.Duration `json:"last_behind,omitempty"` // nanoseconds
 	// Unleased is set when one of the answers had no lease.
 	Unleased bool `json:"unleased,omitempty"`
 
@@ -34,17 +38,15 @@ func (d *Delivery) Recall(known Delivery) {
 	}
 	d.first = known.first
 	if !d.Latest().After(known.Latest()) {
-		d.Last, d.lastHere = known.Latest(), known.lastHere
+		d.Last, d.LastBehind, d.lastHere = known.Latest(), known.LastBehind, known.lastHere
 	}
 }
 
 // Answered records when the latest answer went out, and its number among the answers of this
 // process. The entry was stored before that, perhaps slowly, and the reuse window (ADR 0020) counts
 // from here.
-func (d *Delivery) Answered(now time.Time, number int64) {
-	if now.After(d.Latest()) {
-		d.Last = now
-	}
+func (d *Delivery) Answered(now Moment, number int64) {
+	d.setLast(now)
 	if d.Answers() == 1 || d.first == notNumbered {
 		d.first = number
 	}
@@ -66,19 +68,41 @@ func (d *Delivery) Answers() int {
 	return max(d.Times, 1)
 }
 
+// A Moment is a time by this server's clock, and by CERTInext's as far as that is known to be ahead
+// of it: see [account.Account.Corrected]. The one is right while this server's clock is not set,
+// the other while CERTInext's is not.
+type Moment struct {
+	Now, Corrected time.Time
+}
+
+// FirstDelivery returns the delivery of a certificate whose first answer is given now.
+func FirstDelivery(now Moment) *Delivery {
+	behind := now.Corrected.Sub(now.Now)
+	return &Delivery{
+		At: now.Now, Last: now.Now, Times: 1, AtBehind: behind, LastBehind: behind, lastHere: true,
+	}
+}
+
+// setLast sets the time of the latest answer. One that is before the one before shows that the
+// clock was set back: its earlier time may have been right.
+func (d *Delivery) setLast(now Moment) {
+	d.Last = d.Latest()
+	if now.Now.After(d.Last) {
+		d.Last = now.Now
+	}
+	d.LastBehind = now.Corrected.Sub(d.Last)
+}
+
 // WithAnswer returns d with one more answer, given by this process. d is nil before the first
 // answer.
-func (d *Delivery) WithAnswer(now time.Time) *Delivery {
+func (d *Delivery) WithAnswer(now Moment) *Delivery {
 	if d == nil {
-		return &Delivery{At: now, Last: now, Times: 1, lastHere: true}
+		return FirstDelivery(now)
 	}
-	if now.Before(d.Latest()) {
-		now = d.Latest() // the clock was set back; its earlier time may have been right
-	}
-	return &Delivery{
-		At: d.At, Last: now, Times: d.Answers() + 1, Unleased: d.Unleased,
-		first: d.first, lastHere: true,
-	}
+	more := *d
+	more.setLast(now)
+	more.Times, more.lastHere = d.Answers()+1, true
+	return &more
 }
 
 // notNumbered stands for the number of an answer that counts as a first one and is yet to go out.
@@ -86,10 +110,11 @@ const notNumbered = -1
 
 // Anew returns d with one more answer, given by this process, from which the reuse window counts as
 // from a first one (ADR 0028).
-func (d *Delivery) Anew(now time.Time) *Delivery {
+func (d *Delivery) Anew(now Moment) *Delivery {
 	again := d.WithAnswer(now)
-	again.At, again.Last, again.first = now, now, notNumbered
-	return again
+	anew := FirstDelivery(now)
+	anew.Times, anew.Unleased, anew.first = again.Times, again.Unleased, notNumbered
+	return anew
 }
 
 // WithoutAnswer returns d without one answer, which did not reach its client (ADR 0010). It returns
@@ -112,6 +137,13 @@ func (d *Delivery) Until(window time.Duration) time.Time {
 		return last
 	}
 	return end
+}
+
+// IsOver reports whether a reuse window is over, by both clocks.
+func (d *Delivery) IsOver(window time.Duration, now Moment) bool {
+	corrected := *d
+	corrected.At, corrected.Last = d.At.Add(d.AtBehind), d.Latest().Add(d.LastBehind)
+	return now.Now.After(d.Until(window)) && now.Corrected.After(corrected.Until(window))
 }
 
 // FirstAnswer returns the number of the first answer among the answers of this process, or 0 when

@@ -85,6 +85,7 @@ func storedV3() map[string]any {
 // storedV4 is one full entry of each kind that has changed since.
 func storedV4() map[string]any {
 	cert := storedV3()["certificate"].(*Entry)
+	cert.Delivery.AtBehind, cert.Delivery.LastBehind = time.Hour, time.Minute
 	cert.Doubted = map[string]bool{"l": true}
 	queued := storedV2()["revocation"].(*Queued)
 	queued.Unchecked = true

@@ -209,7 +209,7 @@ func (h *heldOrder) deliver(
 	if ends == endHeldBack {
 		h.journal.Certificates.TakenOver(ctx, h.storage, c, fingerprint)
 	}
-	c.Delivery.Answered(h.journal.Account.Corrected(), h.journal.answers.Add(1))
+	c.Delivery.Answered(clockOf(h.journal.Account, false).Moment, h.journal.answers.Add(1))
 	h.journal.Certificates.Chains.Remember(c.Chain)
 	// What the drive has merely noted is not worth a write: the certificate's entry says enough
 	// (ADR 0005).
@@ -229,11 +229,11 @@ func (w *caller) answer(
 	c *certificates.Entry, o *orderEntry, issued *Issued, takesOver bool, at clock,
 ) error {
 	if takesOver && o.PrivateKey == "" {
-		c.Delivery = c.Delivery.Anew(at.corrected)
+		c.Delivery = c.Delivery.Anew(at.Moment)
 	} else {
-		c.Delivery = c.Delivery.WithAnswer(at.corrected)
+		c.Delivery = c.Delivery.WithAnswer(at.Moment)
 	}
-	if err := w.addLease(c, issued, at.now); err != nil || issued.Lease == nil {
+	if err := w.addLease(c, issued, at.Now); err != nil || issued.Lease == nil {
 		return err
 	}
 	c.RevocationDelay, c.Fingerprint = w.role.RevocationDelay, ""
@@ -270,8 +270,7 @@ func (h *heldOrder) rememberDelivery(c *certificates.Entry) {
 		return
 	}
 	h.journal.registry.markDelivered(h.id, c.Serial, *c.Delivery)
-	acct := h.journal.Account
-	h.lookAgain(nextDeliveryLook(c, h.entry, acct.Corrected()).Add(-acct.Behind()))
+	h.lookAgain(nextDeliveryLook(c, h.entry, h.journal.Now()))
 }
 
 // nextDeliveryLook returns when the background pass next has something to do for an order whose

@@ -89,8 +89,7 @@ func (o *orderEntry) ended() State {
 
 // A clock is what this server's clock says at a moment.
 type clock struct {
-	now       time.Time
-	corrected time.Time // see [account.Account.Corrected]
+	certificates.Moment
 	// inDoubt is set when it differs too much from CERTInext's to decide anything that cannot be
 	// undone (ADR 0022).
 	inDoubt bool
@@ -101,7 +100,10 @@ type clock struct {
 func clockOf(acct *account.Account, blind bool) clock {
 	_, seen := acct.ClockSkew()
 	now, certain := acct.Time()
-	return clock{now: now, corrected: acct.Corrected(), inDoubt: !certain && (seen || blind)}
+	return clock{
+		Moment:  certificates.Moment{Now: now, Corrected: acct.Corrected()},
+		inDoubt: !certain && (seen || blind),
+	}
 }
 
 // handoverTo decides whether c, the certificate of order o, is handed over to w, which is nil for
@@ -116,7 +118,7 @@ func handoverTo(
 	case ends == endDue:
 		return isToBeRevoked, "it is to be revoked"
 	}
-	now := at.now
+	now := at.Now
 	if !c.NotAfter.After(now) {
 		return handoverExpired(c, now, at.inDoubt, o.Pickup)
 	}
@@ -133,7 +135,7 @@ func handoverTo(
 		return isDeliverable, "" // it is taken over
 	case w == nil && ends == endHeldBack && o.Reopened:
 		return isDeliverable, "" // whoever had it opened again may collect it
-	case at.corrected.After(c.Delivery.Until(o.keyLife())) && !at.inDoubt:
+	case c.Delivery.IsOver(o.keyLife(), at.Moment) && !at.inDoubt:
 		return wasDelivered, "it was handed over before"
 	case w != nil && !w.named() && !w.mayReuse(c.Delivery, at):
 		return passOver, "it was handed over before"
@@ -176,11 +178,11 @@ func (w *caller) mayReuse(d *certificates.Delivery, at clock) bool {
 		return true
 	}
 	window := w.role.EffectiveReuseWindow()
-	if !d.LatestIsOurs() && d.Latest().Before(w.processStart) {
+	if !d.LatestIsOurs() && d.Latest().Add(d.LastBehind).Before(w.processStart) {
 		// A process that has died since gave the latest answer, which may not have left Vault.
 		window = max(window, w.role.DeliveryGrace)
 	}
-	return !w.forced() && window > 0 && (at.inDoubt || !at.corrected.After(d.Until(window)))
+	return !w.forced() && window > 0 && (at.inDoubt || !d.IsOver(window, at.Moment))
 }
 
 // keyLife returns how long after an answer the order keeps its key (ADR 0003).

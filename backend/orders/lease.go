@@ -129,8 +129,7 @@ func (journal *Journal) TakeBack(
 	c.Delivery = c.Delivery.WithoutAnswer()
 	if !alone && c.Delivery == nil {
 		// It is not the first answer: a lease of an earlier one has ended.
-		now := journal.Account.Corrected()
-		c.Delivery = &certificates.Delivery{At: now, Last: now, Times: 1}
+		c.Delivery = certificates.FirstDelivery(clockOf(journal.Account, false).Moment)
 	}
 	err = storeUndone(ctx, journal.Certificates, s, c, c.TakenOver == leaseID)
 	if alone { // whether or not it was stored: the next look goes by what storage has

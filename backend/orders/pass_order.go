@@ -194,8 +194,7 @@ func (h *heldOrder) tendIssuedOnce(ctx context.Context, serial string) error {
 		return h.finish(ctx, c, verdict)
 	}
 	if c.Delivery != nil {
-		next := host.Upcoming(nextDeliveryLook(c, h.entry, at.corrected), at.corrected)
-		h.lookAgain(next.Add(at.now.Sub(at.corrected)))
+		h.lookAgain(host.Upcoming(nextDeliveryLook(c, h.entry, h.journal.Now()), h.journal.Now()))
 		return h.journal.Certificates.EndUnstored(ctx, h.storage, c)
 	}
 	return nil
