@@ -143,17 +143,6 @@ func (h *heldOrder) tendIssued(ctx context.Context, serial string) error {
 	return err
 }
 
-// quietEnd reports whether the key of a stranded order has been kept for long enough, and how the
-// order ends then. CERTInext may never tell its time. What has passed in this process needs no
-// clock.
-func (h *heldOrder) quietEnd(c *certificates.Entry) (over bool, how handover) {
-	last, life, how := c.ReleasedAt, h.entry.Pickup, isUnclaimed
-	if c.Delivery != nil {
-		last, life, how = c.Delivery.Latest(), h.entry.keyLife(), wasDelivered
-	}
-	return h.journal.registry.quietFor(h.id, last, h.journal.Steady()) > life, how
-}
-
 // tendIssuedOnce does the work of tendIssued. It returns [account.ErrClockUnknown] when the order
 // is over by the mount's clock alone, and CERTInext's was not seen yet: an erased key does not come
 // back (ADR 0022). Without CERTInext, it goes by how long this process has known of no answer.
@@ -179,10 +168,11 @@ func (h *heldOrder) tendIssuedOnce(ctx context.Context, serial string) error {
 		return err
 	}
 	h.journal.registry.recall(h.id, c)
-	mayEnd := c.Delivery != nil || len(c.Held) == 0
-	if stranded && mayEnd && c.Revocation == nil && ends != endDue {
-		if over, how := h.quietEnd(c); over {
-			return h.finish(ctx, c, how)
+	if stranded && c.Delivery != nil && c.Revocation == nil && ends != endDue {
+		// CERTInext may never tell its time. What has passed in this process needs no clock.
+		quiet := h.journal.registry.quietFor(h.id, c.Delivery.Latest(), h.journal.Steady())
+		if quiet > h.entry.keyLife() {
+			return h.finish(ctx, c, wasDelivered)
 		}
 	}
 	_, seen := h.journal.Account.ClockSkew()
