@@ -6,7 +6,6 @@ package e2e_test
 import (
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -62,14 +61,9 @@ func TestAnUpgradeAndItsRollbackLeaveAnOpenOrderAlone(t *testing.T) {
 	request := map[string]any{"common_name": "www.example.com"}
 	id := orderID.FindString(v.refused("certinext/issue/web", request))
 
-	const next = "v99.0.0"
-	newer := filepath.Join(programs.pluginDir, pluginName+"_"+next)
-	_, err = output("go", "build", "-buildvcs=false", "-o", newer,
-		"-ldflags=-X github.com/certinext/vault-plugin-secrets-certinext.Version="+next, "../cmd/"+pluginName)
+	out, err := v.script("register.sh", "upgrade", "--binary", next(t), "--plugin-dir", programs.pluginDir)
 	require.NoError(t, err)
-	out, err := v.script("register.sh", "upgrade", "--binary", newer, "--command", filepath.Base(newer))
-	require.NoError(t, err)
-	require.Contains(t, out, "certinext/ runs "+next)
+	require.Contains(t, out, "certinext/ runs "+nextVersion)
 	require.Equal(t, id, orderID.FindString(v.refused("certinext/issue/web", request)))
 
 	out, err = v.script("register.sh", "rollback")
@@ -82,13 +76,12 @@ func TestAnUpgradeAndItsRollbackLeaveAnOpenOrderAlone(t *testing.T) {
 	ca.onlyOrder(t)
 	out, err = v.script("register.sh", "status")
 	require.NoError(t, err)
-	require.Contains(t, out, next)
+	require.Contains(t, out, nextVersion)
 }
 
 // script runs one of the project's scripts against the server, as root.
 func (v *server) script(name string, args ...string) (string, error) {
-	cmd := exec.Command("../scripts/"+name, args...)
-	cmd.Env = append(os.Environ(), "VAULT_BIN="+programs.vault, "VAULT_ADDR="+v.address, "VAULT_TOKEN="+v.api.Token(), "HOME="+v.dir)
+	cmd := v.scriptCommand(name, args...)
 	var all strings.Builder
 	cmd.Stdout, cmd.Stderr = &all, &all
 	err := cmd.Run()
@@ -96,6 +89,12 @@ func (v *server) script(name string, args ...string) (string, error) {
 		v.t.Log(all.String())
 	}
 	return all.String(), err
+}
+
+func (v *server) scriptCommand(name string, args ...string) *exec.Cmd {
+	cmd := exec.Command("../scripts/"+name, args...)
+	cmd.Env = append(os.Environ(), "VAULT_BIN="+programs.vault, "VAULT_ADDR="+v.address, "VAULT_TOKEN="+v.api.Token(), "HOME="+v.dir)
+	return cmd
 }
 
 // A mount that is disabled takes its leases with it; the certificates of those are revoked, others stay.
