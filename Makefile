@@ -31,13 +31,13 @@ SCRIPTS = $(wildcard scripts/*.sh .ci/run)
 # packages_with PATTERN: the packages whose test files have a line that matches
 packages_with = grep -rlE --include='*_test.go' --exclude-dir=build --exclude-dir=tools '$(1)' . | xargs -rn1 dirname | sort -u
 
-.PHONY: help build test race chaos simulate stored mutants lint vuln fmt fuzz docs bench demo dev sandbox release clean
+.PHONY: help build test openbao race chaos simulate stored mutants lint vuln fmt fuzz docs bench demo dev sandbox release clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo '  Variables: VERSION=$(VERSION) FUZZTIME=$(FUZZTIME) BENCHTIME=$(BENCHTIME) TIMEOUT=$(TIMEOUT) PKGS=$(PKGS)'
-	@echo '             VAULT_BIN=path of the Vault server to test with; ARGS=arguments of demo, dev, sandbox and mutants'
+	@echo '             VAULT_BIN=path of the Vault server to test with; BAO_BIN=path of OpenBao for openbao, demo and dev; ARGS=arguments of demo, dev, sandbox and mutants'
 
 build: ## both programs into build/: the plugin and the CA simulator certinext-sandbox
 	@for name in vault-plugin-secrets-certinext certinext-sandbox; do \
@@ -46,13 +46,17 @@ build: ## both programs into build/: the plugin and the CA simulator certinext-s
 	done
 
 test: build ## the whole suite with the race detector, against a real Vault, the vendor's API collection, and the README's commands
-	@VAULT_BIN=$$(scripts/vault-binary.sh); export VAULT_BIN; \
+	@unset BAO_BIN; VAULT_BIN=$$(scripts/vault-binary.sh); export VAULT_BIN; \
 	failed=0; \
 	scripts/postman.sh || failed=1; \
 	scripts/readme.sh || failed=1; \
 	go test -timeout $(TIMEOUT) ./simulation || failed=1; \
 	go test $(RACE) -timeout $(TIMEOUT) $(PKGS) || failed=1; \
 	[ $$failed -eq 0 ] || { echo 'make test: something failed, see above' >&2; exit 1; }
+
+openbao: build ## the stories against a real OpenBao server, BAO_BIN or the bao on the PATH; make test runs them against Vault
+	@BAO_BIN=$$(scripts/bao-binary.sh); export BAO_BIN; \
+	go test -count=1 -timeout $(TIMEOUT) ./e2e/
 
 race: ## the quick loop: every package but e2e with the race detector, no Vault needed
 	@go test $(RACE) -timeout $(TIMEOUT) $$(go list ./... | grep -v '/e2e$$')
@@ -113,10 +117,10 @@ bench: ## every benchmark for BENCHTIME
 	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) -timeout $(TIMEOUT) $$dirs
 
 demo: build ## the engine at work: Vault, plugin and simulated CA on this machine, step by step
-	@VAULT_BIN=$$(scripts/vault-binary.sh); export VAULT_BIN; scripts/demo.sh $(ARGS)
+	@scripts/demo.sh $(ARGS)
 
 dev: build ## a Vault dev server with the plugin mounted and the simulated CA beside it, until Ctrl-C
-	@VAULT_BIN=$$(scripts/vault-binary.sh); export VAULT_BIN; scripts/dev.sh $(ARGS)
+	@scripts/dev.sh $(ARGS)
 
 sandbox: build ## the CA simulator alone, until Ctrl-C
 	@build/certinext-sandbox $(ARGS)

@@ -63,7 +63,7 @@ template {
   source      = %q
   destination = %q
 }
-`, v.address, roleID, file("secret-id", secretID), file("pki-cert.tpl", pkiCertTemplate), pkiCert, file("secret.tpl", secretTemplate), secret))
+`, v.address, roleID, file("secret-id", secretID), file("pki-cert.tpl", asServed(pkiCertTemplate)), pkiCert, file("secret.tpl", secretTemplate), secret))
 	return config, pkiCert, secret
 }
 

@@ -212,7 +212,7 @@ func (v *server) run(t *testing.T, commands string, env ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", commands)
 	cmd.Dir = t.TempDir()
-	cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(programs.vault)+string(os.PathListSeparator)+os.Getenv("PATH"),
+	cmd.Env = append(os.Environ(), "PATH="+programs.cliDir+string(os.PathListSeparator)+os.Getenv("PATH"),
 		"VAULT_ADDR="+v.address, "VAULT_TOKEN="+v.api.Token(), "HOME="+v.dir)
 	cmd.Env = append(cmd.Env, env...)
 	out, err := cmd.CombinedOutput()

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
+	"github.com/hashicorp/vault/api"
 	"github.com/stretchr/testify/require"
 )
 
@@ -27,7 +28,11 @@ func TestAStandbyForwardsEverythingAndAsksTheCANothing(t *testing.T) {
 	active.configure(ca)
 	for _, standby := range c.standbys() {
 		c.useStandby(t, ca, standby)
-		require.Empty(t, standby.pluginPIDs(), "a standby runs the engine")
+		if programs.openBao {
+			require.NotEmpty(t, standby.pluginPIDs(), "a standby of OpenBao's serves reads itself")
+		} else {
+			require.Empty(t, standby.pluginPIDs(), "a standby runs the engine")
+		}
 	}
 	require.Same(t, active, c.active())
 	asked := calls.by(active)
@@ -73,9 +78,22 @@ func (c *cluster) useStandby(t *testing.T, ca *authority, standby *server) {
 	c.books.hold(t, collected)
 
 	require.Equal(t, "revoked", s.write("certinext/revoke", map[string]any{"serial_number": serial}).Data["state"])
-	s.endLease(signed)
+	c.endLeaseAt(s, signed)
 	require.Equal(t, "revoked", ca.ordersFor(leaf.Subject.CommonName)[0].Status)
 	require.Equal(t, "revoked", ca.ordersFor("signed." + domain)[0].Status)
+}
+
+// endLeaseAt ends a lease by way of a standby. OpenBao's does not forward that, and says so: nothing has happened then.
+func (c *cluster) endLeaseAt(s *caller, resp *api.Secret) {
+	c.t.Helper()
+	if !programs.openBao {
+		s.endLease(resp)
+		return
+	}
+	err := s.api.Sys().RevokeWithOptionsWithContext(c.t.Context(), &api.RevokeOptions{LeaseID: resp.LeaseID, Sync: true})
+	require.ErrorContains(c.t, err, "storage is read-only")
+	require.Empty(c.t, s.read("certinext/cert/" + text(c.t, resp.Data["serial_number"]))["revocation_time_rfc3339"])
+	c.active().endLease(resp)
 }
 
 // What is written while one node is active is what the next active one goes by.

@@ -73,10 +73,12 @@ func (c *cluster) freezesAt(t *testing.T, ca *authority, p clusterFreeze) {
 		c.books.hold(t, asked.persist(60*time.Second, "certinext/issue/web", request))
 	}
 	frozen.signal(plugins, syscall.SIGCONT)
-	require.Error(t, <-f.lost, "a node that is not active any more has handed over a certificate")
+	if err := <-f.lost; !programs.openBao { // whose standbys run the engine, and forward the request once more
+		require.Error(t, err, "a node that is not active any more has handed over a certificate")
+	}
 	waitUntil(t, 60*time.Second, "the node that woke up is a standby without the engine", func() bool {
 		h := frozen.health()
-		return h != nil && h.Standby && len(frozen.pluginPIDs()) == 0
+		return h != nil && h.Standby && (programs.openBao || len(frozen.pluginPIDs()) == 0)
 	})
 	if order != "" {
 		if len(ca.ordersFor(name)) == 0 { // it did not get as far as sending it, and only a person can know that

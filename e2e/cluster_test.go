@@ -62,6 +62,7 @@ func startCluster(t *testing.T) *cluster {
 	first.enable("certinext", api.MountConfigInput{})
 	for _, n := range c.nodes {
 		n.awaitVote(first)
+		n.awaitMount()
 	}
 	balanced, err := api.NewClient(&api.Config{Address: c.balance(t), Timeout: time.Minute, MaxRetries: 2})
 	require.NoError(t, err)
@@ -116,6 +117,16 @@ func (v *server) awaitVote(leader *server) {
 			}
 		}
 		return false
+	})
+}
+
+// awaitMount waits until the server knows the mount, which OpenBao's standbys learn of a little later.
+func (v *server) awaitMount() {
+	v.t.Helper()
+	asked := v.unredirected()
+	waitUntil(v.t, 30*time.Second, "the server knows the mount", func() bool {
+		_, err := asked.api.HelpWithContext(v.t.Context(), "certinext")
+		return err == nil
 	})
 }
 
@@ -280,9 +291,13 @@ func (c *cluster) get(path string, how func(context.Context, string) (*api.Secre
 	return resp
 }
 
-// isOutage reports whether err is of servers rather than of the request.
+// isOutage reports whether err is of servers rather than of the request. A standby of OpenBao's that is just taking over says that
+// it has no such mount.
 func isOutage(err error) bool {
 	var answer *api.ResponseError
+	if programs.openBao && errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound {
+		return strings.Contains(err.Error(), "no handler for route")
+	}
 	return !errors.As(err, &answer) || answer.StatusCode >= http.StatusInternalServerError
 }
 

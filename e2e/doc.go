@@ -5,7 +5,8 @@
 // simulated CA behind it, and the programs that people put in front of it. Everything listens on
 // loopback and ends with its test.
 //
-// The Vault server is $VAULT_BIN, else the one that scripts/vault-binary.sh finds or builds;
+// The server is OpenBao's where BAO_BIN names it. Otherwise it is Vault's: $VAULT_BIN, else the one
+// that scripts/vault-binary.sh finds or builds;
 // consul-template is $CONSUL_TEMPLATE_BIN, else the one of scripts/consul-template-binary.sh, and
 // oapi-codegen $OAPI_CODEGEN_BIN, else the one of scripts/oapi-codegen-binary.sh.
 // Ansible and Python are those on the PATH, whose stories are skipped where they are missing; those

@@ -22,7 +22,9 @@ const pluginName = "vault-plugin-secrets-certinext"
 
 // programs are built or found once for all stories.
 var programs struct {
-	vault     string
+	vault     string // the server, which is OpenBao where BAO_BIN names one
+	openBao   bool
+	cliDir    string // holds the server's program under the name that guides call it by, vault mostly
 	pluginDir string // holds the plugin alone, as Vault's plugin_directory
 	plugin    string
 	version   string // that the plugin reports
@@ -67,17 +69,30 @@ func atOnce() {
 // prepare finds Vault, and builds the project's two programs below dir.
 func prepare(dir string) error {
 	var err error
-	if programs.vault, err = output("../scripts/vault-binary.sh"); err != nil {
+	find := "../scripts/vault-binary.sh"
+	if programs.openBao = os.Getenv("BAO_BIN") != ""; programs.openBao {
+		find = "../scripts/bao-binary.sh"
+	}
+	if programs.vault, err = output(find); err != nil {
 		return err
 	}
 	// What is set for the developer's own Vault must not reach the clients of the tests.
 	for _, v := range os.Environ() {
-		if name, _, _ := strings.Cut(v, "="); strings.HasPrefix(name, "VAULT_") {
+		if name, _, _ := strings.Cut(v, "="); strings.HasPrefix(name, "VAULT_") || strings.HasPrefix(name, "BAO_") {
 			os.Unsetenv(name)
 		}
 	}
 	if dir, err = filepath.EvalSymlinks(dir); err != nil { // Vault wants the plugin directory's real path
 		return err
+	}
+	programs.cliDir = filepath.Join(dir, "bin")
+	if err := os.Mkdir(programs.cliDir, 0o700); err != nil {
+		return err
+	}
+	for _, name := range []string{"vault", filepath.Base(programs.vault)} {
+		if err := os.Symlink(programs.vault, filepath.Join(programs.cliDir, name)); err != nil && !os.IsExist(err) {
+			return err
+		}
 	}
 	programs.pluginDir = filepath.Join(dir, "plugins")
 	programs.plugin = filepath.Join(programs.pluginDir, pluginName)
@@ -97,6 +112,24 @@ func prepare(dir string) error {
 	sum := sha256.Sum256(binary)
 	programs.sha256 = hex.EncodeToString(sum[:])
 	return nil
+}
+
+// vaultOnly skips a story that no OpenBao can tell.
+func vaultOnly(t *testing.T, because string) {
+	t.Helper()
+	if programs.openBao {
+		t.Skip("not with OpenBao: " + because)
+	}
+}
+
+// asServed is a template of pkiCert as the server's own agent understands it: OpenBao's has no .CAChain, and .CA is the
+// issuing CA there.
+func asServed(template string) string {
+	if !programs.openBao {
+		return template
+	}
+	return strings.NewReplacer("{{ range .CAChain }}{{ . }}{{ end }}{{ .CA }}", "{{ .CA }}",
+		"{{ range .CAChain }}{{ . }}{{ end }}", "{{ .CA }}").Replace(template)
 }
 
 // output runs a program and returns what it prints, without the white space around it.

@@ -66,7 +66,7 @@ func TestVaultsDocumentOfTheMountIsValid(t *testing.T) {
 	doc := startVault(t).document()
 	require.NoError(t, doc.Validate(t.Context()))
 	require.Greater(t, doc.Paths.Len(), 50)
-	references, ids := 0, map[string]string{}
+	references, ids, used := 0, map[string]string{}, map[string]bool{}
 	for path, item := range doc.Paths.Map() {
 		for method, o := range item.Operations() {
 			where := method + " " + path
@@ -77,11 +77,17 @@ func TestVaultsDocumentOfTheMountIsValid(t *testing.T) {
 				require.True(t, strings.HasPrefix(body.Ref, "#/components/schemas/Certinext"), "%s has a body without a schema", where)
 				require.NotEmpty(t, body.Value.Properties, "%s: %s", where, body.Ref)
 				references++
+				used[strings.TrimPrefix(body.Ref, "#/components/schemas/")] = true
 			}
 		}
 	}
 	require.Greater(t, references, 70)
-	require.Len(t, doc.Components.Schemas, references, "each schema is somebody's body")
+	for name := range doc.Components.Schemas {
+		if programs.openBao && strings.HasPrefix(name, "CertinextPatch") {
+			continue // its document has the bodies of patches, and no patches
+		}
+		require.True(t, used[name], "%s is nobody's body", name)
+	}
 }
 
 // TestAGeneratedClientWorks: a public generator makes a client of what Vault says, and a program that knows nothing else gets a certificate.

@@ -38,6 +38,7 @@ func statuses(findings []struct{ Status, Endpoint, Message string }) []string {
 // Vault's own command goes through all its checks, and takes this engine for no old server.
 func TestThePKIHealthCheckRunsToItsEnd(t *testing.T) {
 	t.Parallel()
+	vaultOnly(t, "its pki health-check refuses a mount that is not of the type pki")
 	ca := newAuthority(t, &certinexttest.Server{VerifiedDomains: []string{"example.com"}})
 	v := startVault(t)
 	v.configure(ca)

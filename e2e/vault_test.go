@@ -118,6 +118,9 @@ disable_mlock        = true
 raw_storage_endpoint = true
 log_level            = "trace"
 `, data, node, raft, listen, among, v.address, among, programs.pluginDir)
+	if programs.openBao { // which has audit devices in its configuration only, unless it is told otherwise
+		config += "unsafe_allow_api_audit_creation = true\n"
+	}
 	require.NoError(t, os.WriteFile(filepath.Join(v.dir, "vault.hcl"), []byte(config), 0o600))
 }
 

@@ -2,7 +2,7 @@
 # Copyright (c) The vault-plugin-secrets-certinext authors
 # SPDX-License-Identifier: MPL-2.0
 #
-# A Vault server with the engine mounted at certinext/ and the CA simulator beside it,
+# A Vault server, or OpenBao's where BAO_BIN names one, with the engine mounted at certinext/ and the CA simulator beside it,
 # until Ctrl-C. Arguments go to the simulator, see certinext-sandbox -help:
 #
 #   scripts/dev.sh -issue-delay=20s
@@ -18,16 +18,17 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 plugin=vault-plugin-secrets-certinext
+server=vault # what people call its program
 pids=()
 
 # step SENTENCE announces what comes, note TEXT says how it went. show COMMAND... prints a
-# command as one would type it, and runs it; the path of the Vault program reads vault.
+# command as one would type it, and runs it; the path of the Vault program reads vault, or bao.
 step() { printf '\n%s\n' "$*"; }
 note() { printf '  %s\n' "$*"; }
 typed() {
 	local word line=''
 	for word in "$@"; do
-		word=${word/#"$VAULT_BIN"/vault}
+		word=${word/#"$VAULT_BIN"/$server}
 		case $word in
 		*=*' '*) line+=" ${word%%=*}=\"${word#*=}\"" ;;
 		*) line+=" $word" ;;
@@ -77,8 +78,8 @@ set_up() {
 	if command -v flock >/dev/null && ! flock -n 8; then
 		die "another run uses $dir at this moment"
 	fi
-	for name in "${!VAULT_@}"; do # what is set for another Vault
-		[ "$name" = VAULT_BIN ] || unset "$name"
+	for name in "${!VAULT_@}" "${!BAO_@}"; do # what is set for another Vault
+		case $name in VAULT_BIN | BAO_BIN) ;; *) unset "$name" ;; esac
 	done
 	rm -rf "$dir/data"
 	mkdir -m 0700 "$dir/data"
@@ -101,8 +102,14 @@ build() {
 	CGO_ENABLED=0 go build -C "$root" -trimpath -buildvcs=false -o "$dir/plugins/$plugin" "./cmd/$plugin"
 	CGO_ENABLED=0 go build -C "$root" -trimpath -buildvcs=false -o "$dir/certinext-sandbox" ./cmd/certinext-sandbox
 	note "built in $((SECONDS - started)) s"
-	step "Finding a Vault server (built once from source where there is none: about ten minutes)"
-	VAULT_BIN=$("$root/scripts/vault-binary.sh")
+	if [ -n "${BAO_BIN:-}" ]; then
+		step "Looking at the OpenBao server"
+		VAULT_BIN=$("$root/scripts/bao-binary.sh")
+		server=bao
+	else
+		step "Finding a Vault server (built once from source where there is none: about ten minutes)"
+		VAULT_BIN=$("$root/scripts/vault-binary.sh")
+	fi
 	note "$("$VAULT_BIN" version)"
 }
 
@@ -265,12 +272,12 @@ serve() {
 		  export VAULT_TOKEN=$VAULT_TOKEN
 		  export SANDBOX=$sandbox
 		  export DNS=$dns
-		  alias vault=$VAULT_BIN
+		  alias $server=$VAULT_BIN
 
-		  vault read certinext/config/check
-		  vault write certinext/issue/web common_name=www.example.com
-		  vault list certinext/certs
-		  vault path-help certinext
+		  $server read certinext/config/check
+		  $server write certinext/issue/web common_name=www.example.com
+		  $server list certinext/certs
+		  $server path-help certinext
 
 		The CA's side, without credentials (certinext-sandbox -help lists all of it):
 
