@@ -130,12 +130,16 @@ func (c *cluster) endLeaseOf(t *testing.T, resp *api.Secret) {
 	t.Helper()
 	require.NotEmpty(t, resp.LeaseID, "the answer has no lease")
 	waitUntil(t, 90*time.Second, "the lease is ended", func() bool {
-		err := c.api.Sys().RevokeWithOptionsWithContext(t.Context(), &api.RevokeOptions{LeaseID: resp.LeaseID, Sync: true})
+		asked := c.caller
+		if programs.openBao { // whose standbys do not forward this
+			asked = c.active().caller
+		}
+		err := asked.api.Sys().RevokeWithOptionsWithContext(t.Context(), &api.RevokeOptions{LeaseID: resp.LeaseID, Sync: true})
 		require.True(t, err == nil || isOutage(err), "%v", err)
 		if err != nil {
 			return false
 		}
-		_, err = c.api.Sys().LookupWithContext(t.Context(), resp.LeaseID)
+		_, err = asked.api.Sys().LookupWithContext(t.Context(), resp.LeaseID)
 		return isRefusal(err) // there is no such lease
 	})
 	irrevocable := map[string][]string{"type": {"irrevocable"}}
