@@ -151,7 +151,7 @@ func TestAnOrderThatIsOpenAgainCanBeCollected(t *testing.T) {
 		id = m.write("orders/web", request).Data["order_id"].(string)
 		m.waits(3 * time.Hour)
 		require.Equal(t, 2, m.revokedAtCA())
-		require.Contains(t, m.refused("orders/web/"+id+"/collect", nil), "request a new certificate")
+		require.Contains(t, m.refused("orders/web/"+id+"/collect", nil), "request another certificate")
 		open := slices.DeleteFunc(slices.Collect(maps.Keys(m.storage.dump(t))), func(key string) bool { return !strings.HasPrefix(key, "order/open/") })
 		require.Empty(t, open)
 	})

@@ -103,7 +103,7 @@ func TestASignersRequestIsRefusedByField(t *testing.T) {
 			data map[string]any
 			want string
 		}{
-			"no key is made for a role of attested ones":    {"issue/signer", nil, "csr: is required, in PEM"},
+			"no key is made for a role of attested ones":    {"issue/signer", nil, "csr: is required"},
 			"a person has no host names":                    {"sign/signer", map[string]any{"csr": request, "alt_names": "www.example.com"}, "alt_names: "},
 			"nor are any taken from a CSR":                  {"sign/signer", map[string]any{"csr": csr(t, newKey(t, elliptic.P256()), "Platform Team", "www.example.com")}, "csr: holds host names"},
 			"the name follows from the subject":             {"sign/signer", map[string]any{"csr": request, "common_name": "Another Team"}, "common_name: "},

@@ -60,7 +60,7 @@ var leftovers = map[string]*regexp.Regexp{
 }
 
 // aCommand is a command in a text, up to what cannot be a part of it.
-var aCommand = regexp.MustCompile(`\bvault (read|write|delete|list|path-help)((?: -[a-z]+(?:=[^ ,;:)]+)?)*) ([^ ,;:)]+)((?: [a-z_0-9]+=[^ ,;:)]+)*)`)
+var aCommand = regexp.MustCompile(`\bvault (read|write|patch|delete|list|path-help)((?: -[a-z]+(?:=[^ ,;:)]+)?)*) ([^ ,;:)]+)((?: [a-z_0-9]+=[^ ,;:)]+)*)`)
 
 // poorlySaid says what is wrong with a text of the answer to a call.
 func (m *mount) poorlySaid(c call, text string, refusal bool) []string {

@@ -198,7 +198,7 @@ func noteDomains(said *findings, role *issuing.Role, got *answers) {
 	if len(open) > 0 {
 		said.notes.add(role.Name, "allowed_domains: "+someOf(open)+": no validation of the "+
 			"account covers this, and the role has no dcv_solver, so an order waits until "+
-			"somebody publishes what vault read <mount>/orders/"+role.Name+"/<order id>/dcv shows")
+			"somebody publishes what vault read <mount>/orders/"+role.Name+"/<id>/dcv shows")
 	}
 }
 
