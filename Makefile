@@ -31,7 +31,7 @@ SCRIPTS = $(wildcard scripts/*.sh .ci/run)
 # packages_with PATTERN: the packages whose test files have a line that matches
 packages_with = grep -rlE --include='*_test.go' --exclude-dir=build --exclude-dir=tools '$(1)' . | xargs -rn1 dirname | sort -u
 
-.PHONY: help build test openbao race chaos simulate stored mutants lint vuln fmt fuzz docs bench demo dev sandbox release clean
+.PHONY: help build test openbao race chaos simulate stored mutants lint vuln fmt fuzz docs readiness bench demo dev sandbox release clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -110,6 +110,9 @@ fuzz: ## every fuzz target for FUZZTIME
 
 docs: ## docs/api.md and docs/mistakes.md, written anew from the paths and what they answer
 	@go test -count=1 -run '^TestTheReferenceOfPathsIsUpToDate$$|^TestThePageOfMistakesIsUpToDate$$' ./stories -update
+
+readiness: ## config/check, held to every setting of config and roles: one of seven is in the suite
+	@go test -count=1 -v -run '^TestConfigCheckSaysWhetherOrdersArePlaced$$' ./stories -every-setting
 
 bench: ## every benchmark for BENCHTIME
 	@dirs=$$($(call packages_with,^func Benchmark) || true); \

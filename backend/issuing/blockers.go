@@ -50,6 +50,8 @@ func Doubts(role *Role, cfg *account.Config) fault.Fields {
 	all := d.Problems()
 	if cfg.Version() == certinext.V1 {
 		doubtV1(&all, role, d)
+	} else if role.Shape().Family == certinext.FamilyPrivatePKI && cfg.ClientID == "" {
+		doubtProfile(&all, role)
 	}
 	return all
 }
@@ -75,6 +77,18 @@ func blockSigner(
 	if err != nil || !ip.IsGlobalUnicast() || ip.Unmap().IsPrivate() {
 		all.Bad("signer_ip", "must be a public address, in the role or config: "+
 			"version 1 of the API takes no agreement without one")
+	}
+}
+
+// doubtProfile looks at what an account with an access key has to say of private PKI (documented;
+// optional for accounts with a client id).
+func doubtProfile(all *fault.Fields, role *Role) {
+	for _, needed := range []struct{ field, value string }{
+		{"ca_profile_id", role.CAProfileID}, {"master_product_id", role.MasterProductID},
+	} {
+		if needed.value == "" {
+			all.Bad(needed.field, "is required for private PKI with an access_key")
+		}
 	}
 }
 

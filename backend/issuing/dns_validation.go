@@ -77,8 +77,7 @@ func CheckDCVMethod(field string, method certinext.DCVMethod) error {
 	case certinext.DCVMethodDNS, certinext.DCVMethodHTTP, certinext.DCVMethodEmail:
 		return nil
 	}
-	return fault.BadField(field, "%q is not dns-txt, http-url or email",
-		sanitize.Short(string(method)))
+	return fault.BadField(field, "must be dns-txt, http-url or email")
 }
 
 // ValidateFor is [DNSValidation.Validate] for domains that are validated by a method. It refuses

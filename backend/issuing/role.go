@@ -13,7 +13,6 @@ import (
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
-	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/certinext/vault-plugin-secrets-certinext/internal/phrase"
 )
@@ -135,8 +134,7 @@ const (
 
 func (r *Role) validateAccess() error {
 	if r.OrderAccess != AccessRequester && r.OrderAccess != AccessRole {
-		return fault.BadField("order_access", "%q is neither %s nor %s",
-			sanitize.Short(string(r.OrderAccess)), AccessRequester, AccessRole)
+		return fault.BadField("order_access", "must be %s or %s", AccessRequester, AccessRole)
 	}
 	return nil
 }

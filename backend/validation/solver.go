@@ -286,6 +286,10 @@ func (pub *Publisher) CheckNamed(ctx context.Context, s logical.Storage, name st
 	if err != nil || v != nil {
 		return err
 	}
+	if !issuing.RoleName.MatchString(name) {
+		return fault.BadField("dcv_solver", "no solver can have the name %q: a name has letters "+
+			"and digits, with - _ . between them", sanitize.Short(name))
+	}
 	name = sanitize.Short(name)
 	return fault.BadField("dcv_solver", "there is no solver %q: "+
 		"write it first (vault path-help <mount>/dcv/solvers/%s)", name, name)
