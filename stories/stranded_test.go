@@ -337,6 +337,76 @@ func TestAnotherAccountAfterADetourStaysAnother(t *testing.T) {
 	})
 }
 
+// An account has one name, the first, also after a credential of its own was written that CERTInext was not asked about.
+func TestACredentialThatWasWrittenUnverified(t *testing.T) {
+	for name, back := range map[string]string{"verified afterwards": "application-2", "taken back": "application-1"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ca := validated(certinexttest.Live)
+				ca.ClientID = "application-1"
+				m := bareMount(t, ca)
+				m.startWith(&http.Client{Transport: &rotated{RoundTripper: ca.Client().Transport, number: certinexttest.DefaultAccountNumber}})
+				config := m.account()
+				config["client_id"], config["force"] = "application-1", true
+				m.write("config", config)
+				m.write("roles/web", map[string]any{"product_code": "842", "product_variant": "dv", "allowed_domains": "example.com", "allow_subdomains": true})
+				issued := m.write("issue/web", map[string]any{"common_name": "api.example.com"})
+				order, number := m.waiting("www.example.com")
+				config["client_id"], config["verify_connection"] = "application-2", false
+				m.write("config", config)
+				config["client_id"], config["verify_connection"] = back, true
+				m.write("config", config)
+				require.Contains(t, m.refused("issue/web", www), "is not finished")
+				m.endLease(issued)
+				require.NoError(t, ca.Approve(number))
+				m.waits(3 * time.Hour)
+				require.Equal(t, "issued", m.read(order).Data["state"])
+				require.Equal(t, 1, m.revokedAtCA(), "its lease has ended")
+				require.Len(t, ca.Orders(), 2)
+			})
+		})
+	}
+}
+
+// What is another account's by CERTInext's word is another account's, whatever the credential is called: nothing of the first is sent to it.
+func TestACredentialThatIsAnotherAccountsByNow(t *testing.T) {
+	for name, between := range map[string]func(m *mount){
+		"written over": func(*mount) {},
+		"deleted":      func(m *mount) { require.False(m.t, loseAccount["the config is deleted"](m, true).IsError()) },
+		"rotated": func(m *mount) {
+			config := m.account()
+			config["client_id"] = "application-1" // of the same account
+			m.write("config", config)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ca := validated(certinexttest.Live)
+				ca.ClientID = "application-1"
+				m := bareMount(t, ca)
+				way := &rotated{RoundTripper: ca.Client().Transport, number: certinexttest.DefaultAccountNumber}
+				m.startWith(&http.Client{Transport: way})
+				config := m.account()
+				config["client_id"] = "application-2"
+				m.write("config", config)
+				m.write("roles/web", map[string]any{"product_code": "842", "product_variant": "dv", "allow_any_name": true})
+				issued := m.write("issue/web", www)
+				between(m)
+				way.number = "2222222222"
+				config["force"] = true
+				m.write("config", config)
+				m.endLease(issued)
+				m.waits(3 * time.Hour)
+				require.Zero(t, m.revokedAtCA(), "it is another account's")
+				way.number = certinexttest.DefaultAccountNumber
+				m.write("config", config)
+				m.waits(time.Hour)
+				require.Equal(t, 1, m.revokedAtCA())
+			})
+		})
+	}
+}
+
 // rotated has CERTInext know two credentials, and tell another number of the second one's account.
 type rotated struct {
 	http.RoundTripper

@@ -67,10 +67,7 @@ func (acct *Account) identify(
 	}
 	was := *before
 	was.Number = known
-	c.Name = c.nameAfter(&was)
-	if c.Name == "" && !sameID && !was.holdsAccountOf(c) {
-		c.Name, err = rememberedName(ctx, s, c)
-	}
+	c.Name, err = nameOf(ctx, s, c, &was)
 	return &was, err
 }
 

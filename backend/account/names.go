@@ -4,9 +4,12 @@
 package account
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
+	"strings"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -52,16 +55,56 @@ func rememberName(ctx context.Context, s logical.Storage, c *Config) error {
 	})
 }
 
-// rememberedName returns the name that the account which c holds has had; empty when it has none,
-// or is named like that by itself.
-func rememberedName(ctx context.Context, s logical.Storage, c *Config) (string, error) {
+// nameOf returns the name of the account that c, which replaces was, holds: the one that it had
+// first, else the one that it has with was. It is empty when c is named like that by itself. No two
+// accounts have one name: what is stored for the one would be sent to the other.
+func nameOf(ctx context.Context, s logical.Storage, c, was *Config) (string, error) {
 	key := c.nameKey()
 	if key == "" {
-		return "", nil
+		return c.nameAfter(was), nil
 	}
+	own := CanonicalAccount(c.SpelledAccount())
 	known, err := store.Get[storedName](ctx, s, key)
-	if err != nil || known == nil || known.Name == CanonicalAccount(c.SpelledAccount()) {
+	switch {
+	case err != nil:
+		return "", err
+	case known != nil && known.Name == own:
+		return "", nil
+	case known != nil:
+		return known.Name, nil
+	}
+	name := cmp.Or(c.nameAfter(was), own)
+	others, err := namesOfOthers(ctx, s, c)
+	if err != nil {
 		return "", err
 	}
-	return known.Name, nil
+	if was.BaseURL != "" && was.Number != "" && !was.holdsAccountOf(c) {
+		others = append(others, was.Account())
+	}
+	for n := 1; slices.Contains(others, name); n++ {
+		name = c.address() + "|" + c.Number + strings.Repeat("'", n-1)
+	}
+	if name == own {
+		return "", nil
+	}
+	return name, nil
+}
+
+// namesOfOthers are the names of the other accounts that the mount has held.
+func namesOfOthers(ctx context.Context, s logical.Storage, c *Config) ([]string, error) {
+	keys, err := s.List(ctx, namePrefix)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, key := range keys {
+		other, err := store.Get[storedName](ctx, s, namePrefix+key)
+		if err != nil {
+			return nil, err
+		}
+		if other != nil && namePrefix+key != c.nameKey() {
+			names = append(names, other.Name)
+		}
+	}
+	return names, nil
 }
