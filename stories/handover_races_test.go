@@ -131,3 +131,43 @@ func TestAFormerRequesterChangesNothingAfterAHandOver(t *testing.T) {
 		})
 	}
 }
+
+// A new CSR of the former requester's is none of the order's business once it is handed over: it has nothing reissued, and whoever has the
+// order now is handed its certificate.
+func TestAHandOverEndsTheReKeyingOfTheFormerRequester(t *testing.T) {
+	handed := 0
+	for reads := 1; reads <= 40; reads++ {
+		synctest.Test(t, func(t *testing.T) {
+			ca := validated(certinexttest.Live)
+			ca.IssueDelay = 30 * time.Minute
+			m := rekeying(t, ca, nil)
+			_, first := freshCSR(t, "www.example.com")
+			_, refusal := m.asEntity("ann", logical.UpdateOperation, "sign/web", first)
+			require.Contains(t, refusal, "is not finished")
+			id := m.list("orders/web")[0]
+			time.Sleep(time.Hour)
+			m.pass()
+			ca.Configure(func(s *certinexttest.Server) { s.IssueDelay = 0 })
+			_, second := freshCSR(t, "www.example.com")
+			under, accepted, reissues := m.storage.Storage, false, 0
+			m.storage.Storage = &before{Storage: under, reads: reads, do: func() {
+				m.storage.Storage = under
+				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+				defer cancel()
+				resp, err := m.send(call{op: logical.UpdateOperation, path: "operator/orders/web/" + id, data: map[string]any{"entity_id": "bob"}, ctx: ctx})
+				accepted, reissues = err == nil && !resp.IsError(), ca.Calls()[certinexttest.OpReissue]
+			}}
+			m.asEntity("ann", logical.UpdateOperation, "sign/web", second)
+			m.storage.Storage = under
+			if !accepted {
+				return
+			}
+			handed++
+			m.waits(3 * time.Hour)
+			require.Equal(t, reissues, ca.Calls()[certinexttest.OpReissue], "reissued after the hand-over, before read %d", reads)
+			_, refusal = m.asEntity("bob", logical.UpdateOperation, "orders/web/"+id+"/collect", nil)
+			require.Empty(t, refusal)
+		})
+	}
+	require.NotZero(t, handed)
+}

@@ -66,6 +66,8 @@ func TestNothingIsEndedByANumberWhoseCertificateCannotBeRead(t *testing.T) {
 	for name, own := range map[string]bool{"another's": false, "its own": true} {
 		for kind, fault := range map[string]certinexttest.Fault{
 			"dropped": {Kind: certinexttest.FaultDropped}, "lost": {Kind: certinexttest.FaultLostReply}, "truncated": {Kind: certinexttest.FaultTruncated}, "away": {Kind: certinexttest.FaultServerError},
+			"too often": {Kind: certinexttest.FaultRateLimit}, "gone": {Kind: certinexttest.FaultMiddleman, Status: 410},
+			"not there": {Kind: certinexttest.FaultMiddleman, Status: 404}, "nothing in it": {Kind: certinexttest.FaultMiddleman, Status: 200, ContentType: "application/json", Body: "{}"},
 		} {
 			t.Run(name+", "+kind, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {

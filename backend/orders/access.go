@@ -167,6 +167,15 @@ func (journal *Journal) handOverCertificate(
 		return fault.BadField("entity_id", "certificate %s was handed over already",
 			strings.ReplaceAll(serial, "-", ":"))
 	}
+	newer, err := journal.reissuingOrder(ctx, s, c)
+	switch {
+	case err != nil:
+		return err
+	case newer != nil:
+		return fault.BadField("entity_id", "certificate %s was reissued for the requester that "+
+			"placed its order, as order %s: hand that one over",
+			strings.ReplaceAll(serial, "-", ":"), newer.ID)
+	}
 	c.Requester = to
 	return journal.Certificates.Put(context.WithoutCancel(ctx), s, c)
 }

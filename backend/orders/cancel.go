@@ -323,15 +323,16 @@ func confirmKey(ctx context.Context, d *driver) error {
 		return err
 	}
 	bundle, err := d.client.Certificate(ctx, o.Placement.Family, o.CAOrderID)
-	switch {
-	case certinext.IsNotReady(err), certinext.IsRefusal(err):
-		return nil // CERTInext delivers none, which may be why the order is to be ended
-	case err != nil:
-		return fault.BadField("id", "the certificate of CERTInext's order %s, which shows whether "+
-			"it is this order, cannot be read (%v): try again", sanitize.Short(o.CAOrderID), err)
+	if err == nil {
+		_, err = certificates.Assemble(bundle, key)
 	}
-	if _, err := certificates.Assemble(bundle, key); !errors.Is(err, certificates.ErrNoLeaf) {
+	switch {
+	case err == nil:
 		return nil
+	case !errors.Is(err, certificates.ErrNoLeaf):
+		return fault.BadField("id", "the certificate of CERTInext's order %s, which shows whether "+
+			"it is this order, cannot be read (%v): try again. If it stays so and CERTInext's "+
+			"portal shows that it is this order, revoke it there", sanitize.Short(o.CAOrderID), err)
 	}
 	return fault.BadField("id", "CERTInext's order %s delivers a certificate for another key than "+
 		"that of order %s, and its records do not show whose it is: nothing was ended. If its "+

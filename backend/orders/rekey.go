@@ -166,7 +166,7 @@ func (w *caller) reissueFor(ctx context.Context, parentID string) (*heldOrder, e
 	switch {
 	case err != nil:
 		return nil, err
-	case parent == nil:
+	case parent == nil, parent.Requester != w.plan.Request.Requester:
 		return nil, taken
 	}
 	now, certain := w.journal.Account.Time()
@@ -190,7 +190,7 @@ func (w *caller) reissueFor(ctx context.Context, parentID string) (*heldOrder, e
 	}
 	o.Fingerprint, o.TTL = w.plan.Identity, r.TTL
 	return w.beginReissue(ctx, parent, o, func(c *certificates.Entry) error {
-		if c.Delivery != nil {
+		if c.Delivery != nil || (c.Requester != "" && c.Requester != parent.Requester) {
 			return taken // while newReissue asked CERTInext
 		}
 		return nil
