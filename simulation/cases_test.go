@@ -995,6 +995,18 @@ var cases = []struct {
 			},
 		},
 	},
+	{
+		"a draft that was promoted before a snapshot was restored is not declared never placed", "money/never-placed", false, History{
+			Seed: 2507001, Manners: Manners{TokenTTL: 2 * time.Minute}, Orderly: true,
+			Actions: []Action{
+				{Do: "draft", Request: Request{Who: "ann", Role: "web", Name: "n2"}},
+				{Do: "snapshot"},
+				{Do: "promote", Request: Request{Who: "ann", Role: "web", Name: "n2"}},
+				{Do: "rollback"},
+				{Do: "never-placed", Request: Request{Who: "ann", Role: "web", Name: "n2"}},
+			},
+		},
+	},
 }
 
 // TestCases: what was broken once stays mended, and what is open says so until it is.

@@ -4,6 +4,7 @@
 package stories
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,6 +31,38 @@ func TestNeverPlacedWaitsWhateverTheClock(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A draft that was promoted in the portal, or here before a snapshot was restored, is an order that is paid for.
+func TestNeverPlacedIsNotBelievedOfAPromotedDraft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := validated(certinexttest.Live)
+		m := newMount(t, ca)
+		path := "operator/orders/web/" + m.write("orders/web", draft()).Data["order_id"].(string)
+		ca.Inject(certinexttest.Fault{Operation: certinexttest.OpCancelDraft, Kind: certinexttest.FaultServerError, Status: 409, Times: 1})
+		require.True(t, m.remove(strings.TrimPrefix(path, "operator/")).IsError(), "the records were read when it was a draft")
+		require.NoError(t, ca.Promote(ca.Orders()[0].RequestID))
+		number := ca.Orders()[0].ID
+		ca.Inject(certinexttest.Fault{Operation: certinexttest.OpOrdersReport, Kind: certinexttest.FaultServerError, Times: 20})
+		require.Contains(t, m.refused(path, map[string]any{"never_placed": true}), "cannot be believed unseen")
+		ca.ClearFaults()
+		refusal := m.refused(path, map[string]any{"never_placed": true})
+		require.Contains(t, refusal, "was promoted, as order "+number)
+		require.Contains(t, refusal, "ca_order_id")
+		m.write(path, map[string]any{"ca_order_id": number})
+		m.chainOK(m.write(strings.TrimPrefix(path, "operator/")+"/collect", nil))
+		require.Len(t, ca.Orders(), 1)
+	})
+}
+
+// Whether a draft was discarded, its record says not: what is left to say is the operator's.
+func TestNeverPlacedIsBelievedOfADraft(t *testing.T) {
+	version2(t, func(t *testing.T, dialect certinexttest.Dialect) {
+		m := newMount(t, validated(dialect))
+		path := "operator/orders/web/" + m.write("orders/web", draft()).Data["order_id"].(string)
+		require.Equal(t, "failed", m.write(path, map[string]any{"never_placed": true}).Data["state"])
+		requireNoKeys(t, m)
+	})
 }
 
 // Config is gone a moment after the create.

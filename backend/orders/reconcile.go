@@ -151,10 +151,10 @@ func (d *driver) wouldProve() map[string]string {
 }
 
 // locatePlaced looks for the order at CERTInext without ever repeating the create. It returns the
-// zero remoteID when the order is not found.
+// zero remoteID when the order is not found. What has become of a draft, only a new row of it says.
 func (d *driver) locatePlaced(ctx context.Context) (remoteID, error) {
 	if d.order.Reissue == nil {
-		return d.journal.report.findNow(ctx, d, false)
+		return d.journal.report.findNow(ctx, d, d.order.State == StateDraft)
 	}
 	found, err := d.findReissue(ctx)
 	if errors.Is(err, errNeverTaken) {

@@ -74,12 +74,14 @@ func (h *heldOrder) declareAbsent(ctx context.Context) error {
 
 // checkAbsent returns an error that says why an operator's word that CERTInext never took an order
 // is not believed: CERTInext may still be working on the order, its records show it, or they cannot
-// be read now (ADR 0021). An order of another account than config's cannot be looked for, nor can
-// one where the edition of the API has no records: then the operator's word counts.
+// be read now (ADR 0021). A draft that the records show as a draft may be discarded by now; as an
+// order, it was promoted in the portal, or here before a snapshot was restored. An order of another
+// account than config's cannot be looked for, nor can one where the edition of the API has no
+// records: then the operator's word counts.
 func (h *heldOrder) checkAbsent(ctx context.Context) error {
 	o := h.entry
 	switch o.State {
-	case StateUnresolved, StatePlacing, StatePending:
+	case StateUnresolved, StatePlacing, StatePending, StateDraft:
 	default:
 		return nil
 	}
@@ -103,6 +105,9 @@ func (h *heldOrder) checkAbsent(ctx context.Context) error {
 		purpose: forStatus,
 	}
 	found, err := d.locatePlaced(ctx)
+	if o.State == StateDraft && found.orderID == "" {
+		found = remoteID{}
+	}
 	switch {
 	case hasNoRecords(err), err == nil && found == (remoteID{}),
 		errors.Is(err, errReportIncomplete): // all its pages were read: the operator's word counts
@@ -110,16 +115,21 @@ func (h *heldOrder) checkAbsent(ctx context.Context) error {
 	case err != nil:
 		return fault.BadField("never_placed", "cannot be believed unseen, "+
 			"and CERTInext's records cannot be read now (%v): try again", err)
+	case o.State == StateDraft:
+		return fault.BadField("never_placed", "CERTInext's records show that draft %s was "+
+			"promoted, as order %s: write that number as ca_order_id instead",
+			sanitize.Short(o.CARequestID), sanitize.Short(found.orderID))
 	}
 	return fault.BadField("never_placed",
 		"CERTInext's records show order %s, as %s: it goes on by itself",
 		o.ID, sanitize.Short(cmp.Or(found.orderID, found.requestID)))
 }
 
-// checkSettled returns an error while CERTInext may still be working on the order.
+// checkSettled returns an error while CERTInext may still be working on the order. It is done with
+// a draft, which it has answered with a request number.
 func (h *heldOrder) checkSettled(cfg *account.Config) error {
 	left := h.stillWorking(cfg.EffectiveCreateTimeout())
-	if left <= 0 {
+	if left <= 0 || h.entry.State == StateDraft {
 		return nil
 	}
 	return fault.BadField("never_placed",
