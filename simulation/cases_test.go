@@ -1007,6 +1007,31 @@ var cases = []struct {
 			},
 		},
 	},
+	{
+		"an entry is of the version that the restored snapshot has it in", "future/rewritten", false, History{
+			Seed: 2502602, Manners: Manners{TokenTTL: 2 * time.Minute}, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "ann", Role: "web", Name: "n6"}},
+				{Do: "snapshot"},
+				{Do: "future", At: "order/open/"},
+				{Do: "rollback"},
+				{Do: "time", For: 9 * time.Hour},
+			},
+		},
+	},
+	{
+		"an entry that a restored snapshot has of a later version is read by that version", "wish/never-answered", false, History{
+			Seed: 2503303, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "disk", At: "get role/", Bad: "before", For: 30 * time.Second, Skip: 1},
+				{Do: "issue", Request: Request{Who: "bob", Role: "once", Name: "common", ID: "deploy-4"}},
+				{Do: "future", At: "order/closed/"},
+				{Do: "snapshot"},
+				{Do: "present"},
+				{Do: "rollback"},
+			},
+		},
+	},
 }
 
 // TestCases: what was broken once stays mended, and what is open says so until it is.

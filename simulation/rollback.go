@@ -115,6 +115,7 @@ func doRollback(w *world, _ Action) {
 		noteQueued(w, key, nil, w.disk.entries[key])
 	}
 	forget(w)
+	restoreVersions(w)
 	w.active = w.start(false)
 	w.procs = append(w.procs, w.active)
 }
@@ -126,6 +127,17 @@ func forget(w *world) {
 		w.unknown[o.ID] = !slices.ContainsFunc(stored, func(s *storedOrder) bool {
 			return s.CAOrderID == o.ID || s.marker() == markerIn(o)
 		})
+	}
+}
+
+// restoreVersions records which of the restored entries are of a later version. Each is as it was
+// when the snapshot was taken, whatever has become of it since.
+func restoreVersions(w *world) {
+	clear(w.future)
+	for key, value := range w.disk.entries {
+		if bytes.Contains(value, laterVersion) {
+			w.future[key] = value
+		}
 	}
 }
 

@@ -1,0 +1,61 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package simulation
+
+import (
+	"testing"
+	"testing/cryptotest"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// These tests show that the oracle excuses no more than it says: each has what it excuses beside
+// what it does not.
+
+// within plays a history up to the calm, and has look look at the world that it leaves behind.
+func within(t *testing.T, actions []Action, look func(t *testing.T, w *world)) {
+	t.Helper()
+	cryptotest.SetGlobalRandom(t, 1)
+	h := History{
+		Seed: 1, Orderly: true, Actions: actions, Manners: Manners{TokenTTL: time.Hour},
+	}
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(h, nil, nil)
+		for _, a := range h.Actions {
+			w.do(a)
+			w.proceed(a.Then)
+		}
+		look(t, w)
+		w.end()
+	})
+}
+
+func breaks(w *world, name string) bool { return Outcome{Broken: w.broken}.breaks(name) }
+
+// theOrder is an order that the tests place.
+var theOrder = Request{Who: "ann", Role: "web", Name: "n1"}
+
+func TestARestoredEntryIsOfTheVersionThatItHadInTheSnapshot(t *testing.T) {
+	for name, c := range map[string]struct {
+		doings []string
+		future bool
+	}{
+		"of today's":       {[]string{"snapshot", "future", "rollback"}, false},
+		"of a later one's": {[]string{"future", "snapshot", "present", "rollback"}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			actions := []Action{{Do: "order", Request: theOrder}}
+			for _, do := range c.doings {
+				actions = append(actions, Action{Do: do, At: "order/open/"})
+			}
+			within(t, actions, func(t *testing.T, w *world) {
+				key := w.disk.under("order/open/")[0]
+				watchFuture(w, key, []byte("{}"))
+				require.Equal(t, c.future, breaks(w, "future/rewritten"))
+			})
+		})
+	}
+}
