@@ -1032,6 +1032,26 @@ var cases = []struct {
 			},
 		},
 	},
+	{
+		"a wrong number in a restored record says nothing of the order that got it later", "record/orphan", false, History{
+			Seed: 2503823, Manners: Manners{TokenTTL: 2 * time.Minute}, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "ann", Role: "web", Name: "n1"}},
+				{Do: "issue", Request: Request{Who: "bob", Role: "bare", Name: "n101"}},
+				{Do: "issue", Request: Request{Who: "bat", Role: "rekey", Name: "n2"}},
+				{Do: "order", Request: Request{Who: "ann", Role: "bare", Name: "n3"}},
+				{Do: "issue", Request: Request{Who: "ann", Role: "inside", Name: "n4"}},
+				{Do: "order", Request: Request{Who: "bob", Role: "bare", Name: "n6"}},
+				{Do: "ca", At: "create-ssl", Bad: "other-order", For: 70 * time.Second, Times: 6},
+				{Do: "issue", Request: Request{Who: "tok", Role: "web", Name: "n7"}},
+				{Do: "issue", Request: Request{Who: "tok", Role: "web", Name: "n8"}},
+				{Do: "async", Request: Request{Who: "ann", Role: "hasty", Name: "n108"}},
+				{Do: "snapshot"},
+				{Do: "issue", Request: Request{Who: "tok", Role: "web", Name: "n109"}},
+				{Do: "rollback"},
+			},
+		},
+	},
 }
 
 // TestCases: what was broken once stays mended, and what is open says so until it is.

@@ -4,6 +4,7 @@
 package simulation
 
 import (
+	"strings"
 	"testing"
 	"testing/cryptotest"
 	"testing/synctest"
@@ -58,4 +59,25 @@ func TestARestoredEntryIsOfTheVersionThatItHadInTheSnapshot(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestWhatARestoredMountKnowsIsWhatItsRecordsMark(t *testing.T) {
+	within(t, []Action{
+		{Do: "order", Request: theOrder},
+		{Do: "snapshot"},
+		{Do: "order", Request: Request{Who: "ann", Role: "web", Name: "n2"}},
+		{Do: "rollback"},
+	}, func(t *testing.T, w *world) {
+		orders := w.ca.Orders()
+		require.Len(t, orders, 2)
+		require.False(t, w.unknown[orders[0].ID])
+		require.True(t, w.unknown[orders[1].ID])
+		key := w.disk.under("order/open/")[0]
+		record := string(w.disk.entries[key])
+		require.Contains(t, record, orders[0].ID)
+		w.disk.entries[key] = []byte(strings.ReplaceAll(record, orders[0].ID, orders[1].ID))
+		forget(w)
+		require.False(t, w.unknown[orders[0].ID], "it is the record's, whatever its number")
+		require.True(t, w.unknown[orders[1].ID], "another order's record has its number")
+	})
 }

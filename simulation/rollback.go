@@ -120,12 +120,13 @@ func doRollback(w *world, _ Action) {
 	w.procs = append(w.procs, w.active)
 }
 
-// forget records which orders the mount does not know any more.
+// forget records which orders the mount does not know any more. A number alone says nothing of a
+// record: CERTInext may have answered with another order's, even with one that it gave away later.
 func forget(w *world) {
 	stored := w.storedOrders()
 	for _, o := range ordersOf(w) {
 		w.unknown[o.ID] = !slices.ContainsFunc(stored, func(s *storedOrder) bool {
-			return s.CAOrderID == o.ID || s.marker() == markerIn(o)
+			return s.marker() == markerIn(o)
 		})
 	}
 }
