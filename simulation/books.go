@@ -6,6 +6,7 @@ package simulation
 import (
 	"context"
 	"encoding/json"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -18,7 +19,8 @@ import (
 // A purchase is an order as seen on the wire: all create calls with the same marker.
 type purchase struct {
 	marker  string
-	call    *call // the call that it was first sent for; nil when the engine acted on its own
+	id      string // of the order that was stored before; empty when none was
+	call    *call  // the call that it was first sent for; nil when the engine acted on its own
 	arrived []moment
 }
 
@@ -144,7 +146,7 @@ func newBooks() *books {
 }
 
 // attempted records that an order is stored and will be sent.
-func (b *books) attempted(marker string, c *call) {
+func (b *books) attempted(marker, id string, c *call) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.purchases[marker] == nil {
@@ -152,7 +154,7 @@ func (b *books) attempted(marker string, c *call) {
 			b.world.violate("money/paused",
 				"%s was about to buy although ordering is paused since %s", c.what, paused)
 		}
-		b.purchases[marker] = &purchase{marker: marker, call: c}
+		b.purchases[marker] = &purchase{marker: marker, id: id, call: c}
 		b.markers = append(b.markers, marker)
 	}
 }
@@ -177,7 +179,7 @@ func (b *books) arrived(marker string, by *call) {
 // stored records a change of storage.
 func (b *books) stored(ctx context.Context, key string, value []byte) {
 	if strings.HasPrefix(key, "order/open/") && value != nil {
-		b.attempted(markerText.FindString(string(value)), callOf(ctx))
+		b.attempted(markerText.FindString(string(value)), path.Base(key), callOf(ctx))
 	}
 	if value == nil || !strings.HasPrefix(key, "cert/") {
 		return

@@ -1033,6 +1033,20 @@ var cases = []struct {
 		},
 	},
 	{
+		"an order that its client has cancelled is over, though a restored snapshot does not know it", "money/again", false, History{
+			Seed: 2507457, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "misissue", Bad: "missing-name"},
+				{Do: "wire", At: "> revoke", Bad: "empty-204"},
+				{Do: "snapshot"},
+				{Do: "issue", Request: Request{Who: "bat", Role: "web", Name: "n107"}},
+				{Do: "cancel", Request: Request{Who: "bat", Role: "web", Name: "n107"}},
+				{Do: "issue", Request: Request{Who: "bat", Role: "web", Name: "n107"}},
+				{Do: "rollback"},
+			},
+		},
+	},
+	{
 		"a wrong number in a restored record says nothing of the order that got it later", "record/orphan", false, History{
 			Seed: 2503823, Manners: Manners{TokenTTL: 2 * time.Minute}, Orderly: true,
 			Actions: []Action{

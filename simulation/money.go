@@ -194,13 +194,15 @@ func (w oracle) overBefore(first, next *certinexttest.OrderRecord) bool {
 			}
 		}
 	}
-	for _, o := range w.storedOrders() {
-		asked := w.books.asked[o.ID]
-		if o.CAOrderID == first.ID && !asked.IsZero() && !asked.After(at) {
-			return true
-		}
+	isAsked := func(id string) bool {
+		asked := w.books.asked[id]
+		return !asked.IsZero() && !asked.After(at)
 	}
-	return false
+	// Its own record may be gone with a snapshot that was restored after both were bought.
+	return isAsked(w.books.purchases[markerIn(*first)].id) ||
+		slices.ContainsFunc(w.storedOrders(), func(o *storedOrder) bool {
+			return o.CAOrderID == first.ID && isAsked(o.ID)
+		})
 }
 
 // handed returns the last answer before a moment that contained the certificate of an order and

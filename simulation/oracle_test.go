@@ -81,3 +81,27 @@ func TestWhatARestoredMountKnowsIsWhatItsRecordsMark(t *testing.T) {
 		require.True(t, w.unknown[orders[1].ID], "another order's record has its number")
 	})
 }
+
+func TestAnotherOrderIsExcusedByACancellationOfTheFirstAlone(t *testing.T) {
+	for name, isAsked := range map[string]bool{"cancelled": true, "not cancelled": false} {
+		t.Run(name, func(t *testing.T) {
+			within(t, []Action{
+				{Do: "misissue", Bad: "missing-name"},
+				{Do: "wire", At: "> revoke", Bad: "empty-204"},
+				{Do: "snapshot"},
+				{Do: "issue", Request: theOrder},
+				{Do: "cancel", Request: theOrder},
+				{Do: "issue", Request: theOrder},
+				{Do: "rollback"},
+			}, func(t *testing.T, w *world) {
+				require.Len(t, w.ca.Orders(), 2)
+				require.Empty(t, w.disk.under("order/"), "the mount knows neither")
+				if !isAsked {
+					clear(w.books.asked)
+				}
+				oracle{w}.judgeMoney(w.ca.Orders())
+				require.Equal(t, !isAsked, breaks(w, "money/again"))
+			})
+		})
+	}
+}

@@ -44,7 +44,7 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	marker := ""
 	if strings.HasPrefix(name, "create-") {
 		marker = markerText.FindString(string(body))
-		w.world.books.attempted(marker, callOf(ctx))
+		w.world.books.attempted(marker, "", callOf(ctx))
 	}
 	watchConduct(w.world, callOf(ctx), name)
 	watchNeighbours(w.world, name, req.URL.Path+string(body), nil)
