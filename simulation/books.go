@@ -199,7 +199,7 @@ func (b *books) stored(ctx context.Context, key string, value []byte) {
 		delete(b.delivered, c.CAOrderID) // it has not reached its caller after all
 		b.takenBack[c.CAOrderID] = append(b.takenBack[c.CAOrderID],
 			undone{known.moment, b.world.moment()})
-	case c.Delivery != nil && known.zero():
+	case c.Delivery != nil && known.zero() && !c.Imported: // which nobody was handed here
 		b.delivered[c.CAOrderID] = storedDelivery{b.world.moment(), c.Serial, callOf(ctx)}
 	}
 }

@@ -1033,6 +1033,21 @@ var cases = []struct {
 		},
 	},
 	{
+		"a certificate that was synchronized after a snapshot was restored was not in flight before", "money/waited", false, History{
+			Seed: 2502602, Manners: Manners{Dialect: certinexttest.V1, TokenTTL: 2 * time.Minute}, Orderly: true,
+			Actions: []Action{
+				{Do: "ca", At: "orders-report", Bad: "wrong-status", For: 1 * time.Second, Skip: 1},
+				{Do: "order", Request: Request{Who: "bat", Role: "web", Name: "n103"}},
+				{Do: "snapshot"},
+				{Do: "issue", Request: Request{Who: "tok", Role: "hasty", Name: "n104"}},
+				{Do: "time", For: 9 * time.Hour},
+				{Do: "issue", Request: Request{Who: "tok", Role: "hasty", Name: "n104"}},
+				{Do: "rollback"},
+				{Do: "sync", Request: Request{Who: "tok", Role: "bare", Name: "n101"}, How: "serial"},
+			},
+		},
+	},
+	{
 		"an order that its client has cancelled is over, though a restored snapshot does not know it", "money/again", false, History{
 			Seed: 2507457, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
 			Actions: []Action{

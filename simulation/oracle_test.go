@@ -4,6 +4,7 @@
 package simulation
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"testing/cryptotest"
@@ -102,6 +103,19 @@ func TestAnotherOrderIsExcusedByACancellationOfTheFirstAlone(t *testing.T) {
 				oracle{w}.judgeMoney(w.ca.Orders())
 				require.Equal(t, !isAsked, breaks(w, "money/again"))
 			})
+		})
+	}
+}
+
+func TestASynchronizedCertificateWasDeliveredByNobodyHere(t *testing.T) {
+	const key = "cert/01"
+	for entry, delivered := range map[string]bool{
+		`{"serial":"01","ca_order_id":"7","delivery":{}}`:                 true,
+		`{"serial":"01","ca_order_id":"7","delivery":{},"imported":true}`: false,
+	} {
+		within(t, nil, func(t *testing.T, w *world) {
+			w.books.stored(context.Background(), key, []byte(entry))
+			require.Equal(t, delivered, !w.books.delivered["7"].zero(), entry)
 		})
 	}
 }
