@@ -280,16 +280,17 @@ func goRound(w *world, round int) {
 	w.mustWrite("config", configOf(w, all[max(round, 0)%len(all)]))
 }
 
-// eachAccount takes care of the mount in each account in turn, the usual one last.
-func eachAccount(w *world, do func()) {
+// eachAccount takes care of the mount in each account in turn, the usual one last. account is what
+// orders call it.
+func eachAccount(w *world, do func(account string)) {
 	for _, move := range visited(w) {
 		w.mustWrite("config", configOf(w, move))
-		do()
+		do(w.elsewhere[move].url + "|" + w.elsewhere[move].number)
 	}
 	if len(w.elsewhere) > 0 {
 		w.mustWrite("config", configOf(w, ""))
 	}
-	do()
+	do(caURL + "|" + certinexttest.DefaultAccountNumber)
 }
 
 // noConfig is a call that deletes the config, whatever of its account is open.

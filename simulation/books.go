@@ -250,6 +250,7 @@ type storedOrder struct {
 	ID         string `json:"id"`
 	Role       string `json:"role"`
 	Requester  string `json:"requester"`
+	Account    string `json:"account"`
 	State      string `json:"state"`
 	CAOrderID  string `json:"ca_order_id"`
 	PrivateKey string `json:"private_key"`

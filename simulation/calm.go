@@ -27,8 +27,8 @@ func (w *world) calm() {
 	}
 	w.pausedAt = time.Time{}
 	w.setUp()
-	eachAccount(w, func() { answerAll(w) })
-	w.discardDrafts()
+	eachAccount(w, func(string) { answerAll(w) })
+	eachAccount(w, func(account string) { discardDrafts(w, account) })
 	for _, r := range w.asked {
 		if k := w.clients[r]; k.wants && k.finished == "" && !(oracle{w}).misled(k) {
 			w.violate("wish/never-answered",
@@ -143,10 +143,11 @@ func truthOf(w *world, o *storedOrder) map[string]any {
 	return map[string]any{"never_placed": true}
 }
 
-// discardDrafts deletes the drafts that were not promoted.
-func (w *world) discardDrafts() {
+// discardDrafts deletes the drafts of an account that were not promoted.
+func discardDrafts(w *world, account string) {
 	for _, o := range w.storedOrders() {
-		if who, known := requesters[w.books.told[o.ID]]; o.open && o.State == "draft" {
+		who, known := requesters[w.books.told[o.ID]]
+		if o.open && o.State == "draft" && strings.EqualFold(o.Account, account) {
 			if !known {
 				who = operator
 			}

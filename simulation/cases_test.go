@@ -1081,6 +1081,18 @@ var cases = []struct {
 			},
 		},
 	},
+	{
+		"a draft is discarded in its own account, after a snapshot was restored, too", "rest/open", false, History{
+			Seed: 2505961, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "config", How: "number"},
+				{Do: "draft", Request: Request{Who: "bob", Role: "web", Name: "n4"}},
+				{Do: "snapshot"},
+				{Do: "promote", Request: Request{Who: "bob", Role: "web", Name: "n4"}},
+				{Do: "rollback"},
+			},
+		},
+	},
 }
 
 // TestCases: what was broken once stays mended, and what is open says so until it is.
