@@ -1093,6 +1093,46 @@ var cases = []struct {
 			},
 		},
 	},
+	{
+		"a lease that was stored while the clock was behind runs on after a restart, too", "use/revoked", false, History{
+			Seed: 2504706, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "clock", For: -1440 * time.Hour},
+				{Do: "issue", Request: Request{Who: "tok", Role: "late", Name: "n3"}},
+				{Do: "time", For: 9 * time.Hour},
+				{Do: "restart"},
+				{Do: "time", For: 6 * time.Minute},
+				{Do: "restart"},
+				{Do: "issue", Request: Request{Who: "tok", Role: "late", Name: "n3"}},
+			},
+		},
+	},
+	{
+		"a certificate that was handed over is not revoked by a stranger who deletes its order", "privacy/acted", false, History{
+			Seed: 2509972, Manners: Manners{TokenTTL: 2 * time.Minute}, Orderly: true,
+			Actions: []Action{
+				{Do: "draft", Request: Request{Who: "ann", Role: "web", Name: "n1", ID: "draft-1"}},
+				{Do: "cancel", Request: Request{Who: "ann", Role: "web", Name: "n1", ID: "draft-1"}},
+				{Do: "issue", Request: Request{Who: "bat", Role: "rekey", Name: "n3"}},
+				{Do: "clock", For: 1440 * time.Hour},
+				{Do: "renew", Request: Request{Who: "bat", Role: "rekey", Name: "n3"}, Then: 12},
+				{Do: "issue", Request: Request{Who: "ann", Role: "web", Name: "n1", ID: "draft-1"}, Then: 4},
+				{Do: "steal", Request: Request{Who: "ann", Role: "web", Name: "n1", ID: "draft-1"}, How: "cancel"},
+			},
+		},
+	},
+	{
+		"an order goes on when config holds its account again, though the plugin has died meanwhile", "key/left", false, History{
+			Seed: 2511599, Manners: Manners{TokenTTL: 2 * time.Minute}, Orderly: false,
+			Actions: []Action{
+				{Do: "misissue", Bad: "uri-name"},
+				{Do: "disk", At: "put cert/", Bad: "crash"},
+				{Do: "config", How: "region"},
+				{Do: "config", How: "write"},
+				{Do: "issue", Request: Request{Who: "ann", Role: "web", Name: "n102"}},
+			},
+		},
+	},
 }
 
 // TestCases: what was broken once stays mended, and what is open says so until it is.
