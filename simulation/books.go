@@ -112,6 +112,7 @@ type books struct {
 	// plugin's clock. It is stored before the answer is given, so only the process that answers
 	// knows how long storage took.
 	stamped map[string]time.Time
+	rests   map[string]*rest // by serial, with dashes
 	// takenBack are the deliveries that turned out not to have reached their callers, by the same
 	// number.
 	takenBack map[string][]undone
@@ -134,6 +135,7 @@ func newBooks() *books {
 		purchases:  make(map[string]*purchase),
 		delivered:  make(map[string]storedDelivery),
 		stamped:    make(map[string]time.Time),
+		rests:      make(map[string]*rest),
 		takenBack:  make(map[string][]undone),
 		asked:      make(map[string]time.Time),
 		revoked:    make(map[string]time.Time),
@@ -191,6 +193,7 @@ func (b *books) stored(ctx context.Context, key string, value []byte) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.noteRest(c)
 	if c.Delivery != nil {
 		b.stamped[c.CAOrderID] = c.Delivery.Last
 	}
@@ -235,10 +238,13 @@ type storedCert struct {
 	CAOrderID string `json:"ca_order_id"`
 	Imported  bool   `json:"imported"`
 
+	Held []string `json:"held"`
+
 	Leases   map[string]time.Time `json:"leases"`
 	Delivery *struct {
-		At   time.Time `json:"at"`
-		Last time.Time `json:"last"`
+		At    time.Time `json:"at"`
+		Last  time.Time `json:"last"`
+		Times int       `json:"times"`
 	} `json:"delivery"`
 	Revocation *struct {
 		At time.Time `json:"at"`

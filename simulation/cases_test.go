@@ -1133,6 +1133,57 @@ var cases = []struct {
 			},
 		},
 	},
+	{
+		"a key without its account is erased by what has passed, whatever the clock shows", "clock/erased", false, History{
+			Seed: 2506123, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "tok", Role: "web", Name: "n3"}},
+				{Do: "config", How: "delete"},
+				{Do: "clock", For: -1440 * time.Hour},
+				{Do: "time", For: 9 * time.Hour},
+			},
+		},
+	},
+	{
+		"an answer by a clock that was set back keeps a key without its account, too", "clock/erased", false, History{
+			Seed: 2511562, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "ann", Role: "web", Name: "n1"}},
+				{Do: "clock", For: -1440 * time.Hour},
+				{Do: "config", How: "number"},
+				{Do: "time", For: 3 * time.Minute},
+				{Do: "config", How: "write"},
+				{Do: "issue", Request: Request{Who: "ann", Role: "web", Name: "n1"}},
+				{Do: "config", How: "number"},
+				{Do: "time", For: 10 * time.Minute},
+			},
+		},
+	},
+	{
+		"a key without its account that nobody collects is erased by what has passed", "clock/erased", false, History{
+			Seed: 2500014, Orderly: true,
+			Actions: []Action{
+				{Do: "order", Request: Request{Who: "ann", Role: "web", Name: "n1"}},
+				{Do: "time", For: 6 * time.Minute},
+				{Do: "config", How: "delete"},
+				{Do: "clock", For: -1440 * time.Hour},
+				{Do: "time", For: 240 * time.Hour},
+			},
+		},
+	},
+	{
+		"a key without its account that nobody collects is kept for its pickup window", "clock/erased", false, History{
+			Seed: 2500014, Orderly: true,
+			Actions: []Action{
+				{Do: "order", Request: Request{Who: "ann", Role: "web", Name: "n1"}},
+				{Do: "time", For: 6 * time.Minute},
+				{Do: "config", How: "delete"},
+				{Do: "time", For: 9 * time.Hour},
+				{Do: "clock", For: 1440 * time.Hour},
+				{Do: "time", For: 9 * time.Hour},
+			},
+		},
+	},
 }
 
 // TestCases: what was broken once stays mended, and what is open says so until it is.

@@ -92,6 +92,10 @@ func watchKey(ctx context.Context, w *world, key string, before, after []byte) {
 			return // it is to be revoked, and may not be handed over any more
 		}
 	}
+	c := certOf(w, was.ID)
+	if c != nil && hasOutlived(w, callOf(ctx), c) {
+		return
+	}
 	w.violate("clock/erased", "the key of order %s (%s) was erased while the clock is wrong",
 		was.ID, o.ID)
 }
@@ -129,7 +133,7 @@ func watchRevocation(w *world, by *call, name, text string) {
 		}
 		queued := slices.ContainsFunc(o.Serials, func(serial string) bool {
 			at := w.queuedAt[serial]
-			return !at.IsZero() && at.Before(*w.skewedSince.Load())
+			return w.outlived[serial] || (!at.IsZero() && at.Before(*w.skewedSince.Load()))
 		})
 		if !queued {
 			w.violate("clock/revoked", "CERTInext's order %s is revoked while the clock is wrong, "+
@@ -138,14 +142,18 @@ func watchRevocation(w *world, by *call, name, text string) {
 	}
 }
 
-// noteQueued records since when the revocation of a certificate is queued.
-func noteQueued(w *world, key string, before, after []byte) {
+// noteQueued records since when the revocation of a certificate is queued, and whether that was
+// done when its key's time was over by what has really passed.
+func noteQueued(w *world, by *call, key string, before, after []byte) {
 	serial, queue := strings.CutPrefix(key, "revocation/")
 	switch {
 	case !queue:
 	case after == nil:
 		delete(w.queuedAt, plain(serial))
+		delete(w.outlived, plain(serial))
 	case before == nil:
 		w.queuedAt[plain(serial)] = time.Now()
+		c := w.storedCert(serial)
+		w.outlived[plain(serial)] = c != nil && c.Role != "" && hasOutlived(w, by, c)
 	}
 }

@@ -22,6 +22,7 @@ import (
 // A process is one life of the plugin, on the storage of the mount.
 type process struct {
 	number  int
+	since   time.Time
 	world   *world
 	backend logical.Backend
 	system  *logical.StaticSystemView
@@ -50,10 +51,11 @@ func callOf(ctx context.Context) *call {
 // start starts a plugin process. A standby only serves reads, and has no background pass.
 func (w *world) start(standby bool) *process {
 	w.processes++
-	p := &process{number: w.processes, world: w, system: &logical.StaticSystemView{
+	p := &process{number: w.processes, since: time.Now(), world: w}
+	p.system = &logical.StaticSystemView{
 		DefaultLeaseTTLVal: 24 * time.Hour,
 		MaxLeaseTTLVal:     32 * 24 * time.Hour,
-	}}
+	}
 	if standby {
 		p.system.ReplicationStateVal = consts.ReplicationPerformanceStandby
 	}

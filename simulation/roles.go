@@ -94,6 +94,15 @@ func grace(role string) time.Duration {
 	return 5 * time.Minute
 }
 
+// keyLife returns how long after an answer an order of a role keeps its key: for as long as either
+// window lasts.
+func keyLife(role string) time.Duration {
+	if _, own := roles[role]["delivery_grace"]; own {
+		return grace(role)
+	}
+	return max(grace(role), 5*time.Minute)
+}
+
 // pickup returns how long a role keeps a certificate for its client to fetch it.
 func pickup(role string) time.Duration {
 	if role == "hasty" {

@@ -112,7 +112,7 @@ func doRollback(w *world, _ Action) {
 	w.rollbacks, w.pausedAt = append(w.rollbacks, time.Now()), time.Time{}
 	clear(w.queuedAt)
 	for _, key := range w.disk.under("revocation/") {
-		noteQueued(w, key, nil, w.disk.entries[key])
+		noteQueued(w, nil, key, nil, w.disk.entries[key])
 	}
 	forget(w)
 	restoreVersions(w)

@@ -62,6 +62,9 @@ type world struct {
 	// skewedSince is since when the clocks differ by over an hour; nil while they agree.
 	skewedSince atomic.Pointer[time.Time]
 
+	formerly []formerConfig  // the accounts that the config has named before
+	outlived map[string]bool // certificates whose revocation is queued since their key's end
+
 	queuedAt map[string]time.Time // since when revocations are queued, by plain serial number
 
 	roles   []string
@@ -80,6 +83,7 @@ func newWorld(h History, text, log io.Writer) *world {
 		clients:   make(map[Request]*client),
 		released:  make(map[string]bool),
 		queuedAt:  make(map[string]time.Time),
+		outlived:  make(map[string]bool),
 		unknown:   make(map[string]bool),
 		future:    make(map[string][]byte),
 		elsewhere: make(map[string]*elsewhere),
@@ -245,7 +249,8 @@ func (w *world) wrote(ctx context.Context, by *process, key string, before, valu
 	watchRecord(ctx, w, key, before, value)
 	watchFuture(w, key, value)
 	watchKey(ctx, w, key, before, value)
-	noteQueued(w, key, before, value)
+	noteQueued(w, callOf(ctx), key, before, value)
+	noteConfig(w, key, before)
 	w.books.stored(ctx, key, value)
 	if !strings.HasPrefix(key, "order/open/") && strings.Contains(string(value), "PRIVATE KEY") {
 		w.violate("key/misplaced", "a private key was stored under %s", key)
