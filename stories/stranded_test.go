@@ -209,6 +209,30 @@ func TestKeysAreErasedWithoutAnyAccount(t *testing.T) {
 	})
 }
 
+// And so is the key of a certificate that nobody has collected, once its pickup_window is over, and no sooner.
+func TestUncollectedKeysAreErasedWithoutAnyAccount(t *testing.T) {
+	stranding(t, func(t *testing.T, m *mount, lose func(m *mount, force bool) *logical.Response) {
+		m.must(call{op: logical.PatchOperation, path: "roles/web", data: map[string]any{"pickup_window": "24h", "revoke_unclaimed": true}})
+		issued := m.write("orders/web", www)
+		time.Sleep(time.Minute)
+		m.pass()
+		path := "orders/web/" + issued.Data["order_id"].(string)
+		require.Equal(t, "issued", m.read(path).Data["state"])
+		lose(m, true)
+		m.ca.Inject(certinexttest.Fault{Kind: certinexttest.FaultDropped, Times: 1 << 30})
+		m.start()
+		m.passes(23)
+		require.Len(t, m.stored("order/open/"), 1)
+		m.passes(3)
+		require.Empty(t, m.stored("order/open/"))
+		require.Equal(t, "unclaimed", m.read(path).Data["state"])
+		for key, value := range m.storage.dump(t) {
+			require.NotContains(t, string(value), "PRIVATE KEY", key)
+		}
+		require.Len(t, m.list("certs/revocation-queue"), 1)
+	})
+}
+
 // TestARotatedCredentialIsTheSameAccount: what CERTInext takes for the same account is one, whatever its credential is called.
 func TestARotatedCredentialIsTheSameAccount(t *testing.T) {
 	for name, c := range map[string]struct {

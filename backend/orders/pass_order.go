@@ -168,11 +168,9 @@ func (h *heldOrder) tendIssuedOnce(ctx context.Context, serial string) error {
 		return err
 	}
 	h.journal.registry.recall(h.id, c)
-	if stranded && c.Delivery != nil && c.Revocation == nil && ends != endDue {
-		// CERTInext may never tell its time. What has passed in this process needs no clock.
-		quiet := h.journal.registry.quietFor(h.id, c.Delivery.Latest(), h.journal.Steady())
-		if quiet > h.entry.keyLife() {
-			return h.finish(ctx, c, wasDelivered)
+	if stranded && c.Revocation == nil && ends != endDue {
+		if over, how := h.strandedEnd(c); over {
+			return h.finish(ctx, c, how)
 		}
 	}
 	_, seen := h.journal.Account.ClockSkew()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
@@ -165,24 +166,47 @@ func OpenOf(
 	return open, whole, nil
 }
 
-// A quiet is since when this process has known of no newer answer that held a certificate, by the
-// clock that nobody sets.
+// A lull is what the time of a stranded certificate's key counts from, as it is stored: the latest
+// answer that held the certificate, or else that it can be fetched. Of two answers, the second need
+// not be later by a clock that was set back.
+type lull struct {
+	from    time.Time
+	answers int
+}
+
+// A quiet is since when this process has known of the same lull, by the clock that nobody sets.
 type quiet struct {
-	answered time.Time // the latest answer, as it is stored
-	since    time.Time
+	lull
+	since time.Time
 }
 
 // quietFor returns how long an order's certificate was certainly not handed over: as long as this
-// process has known the same latest answer. now is [host.Options.Steady]'s.
-func (r *registry) quietFor(id string, answered, now time.Time) time.Duration {
+// process has known the same lull. now is [host.Options.Steady]'s.
+func (r *registry) quietFor(id string, l lull, now time.Time) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	t := r.orders[id]
 	if t == nil {
 		return 0
 	}
-	if t.quiet.since.IsZero() || !t.quiet.answered.Equal(answered) {
-		t.quiet = quiet{answered: answered, since: now}
+	q := &t.quiet
+	if q.since.IsZero() || !q.from.Equal(l.from) || q.answers != l.answers {
+		*q = quiet{lull: l, since: now}
 	}
-	return now.Sub(t.quiet.since)
+	return now.Sub(q.since)
+}
+
+// strandedEnd reports whether the key of a stranded order has been kept for long enough, and how
+// the order ends then. CERTInext may never tell its time: what has passed in this process needs no
+// clock that could be wrong (ADR 0022).
+func (h *heldOrder) strandedEnd(c *certificates.Entry) (over bool, how handover) {
+	l, life, how := lull{from: c.ReleasedAt}, h.entry.Pickup, isUnclaimed
+	switch {
+	case c.Delivery != nil:
+		l = lull{c.Delivery.Latest(), c.Delivery.Answers()}
+		life, how = h.entry.keyLife(), wasDelivered
+	case len(c.Held) > 0:
+		return false, keepBack
+	}
+	return h.journal.registry.quietFor(h.id, l, h.journal.Steady()) > life, how
 }
