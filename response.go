@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -361,7 +362,7 @@ func atMount(resp *logical.Response, mount string) *logical.Response {
 		mount = Name + "/"
 	}
 	told := strings.NewReplacer(
-		mountMark, mount,
+		mountMark, shellWord(mount),
 		context.DeadlineExceeded.Error(), "its time was over",
 		context.Canceled.Error(), "the request had ended",
 	)
@@ -374,6 +375,18 @@ func atMount(resp *logical.Response, mount string) *logical.Response {
 		}
 	}
 	return resp
+}
+
+// plainMount matches the paths of mounts that a shell takes as they are.
+var plainMount = regexp.MustCompile(`^[\w./@:+-]*$`)
+
+// shellWord writes the mount's path as a shell takes it, before the rest of a path: a mount may
+// have any name.
+func shellWord(mount string) string {
+	if plainMount.MatchString(mount) {
+		return mount
+	}
+	return "'" + strings.ReplaceAll(mount, "'", `'\''`) + "'"
 }
 
 // placed returns a value of an answer with its texts as people are told them. It changes none in

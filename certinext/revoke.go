@@ -194,8 +194,17 @@ func ParseReason(s string) (Reason, error) {
 	return "", &InvalidRequestError{
 		Field: "Reason",
 		Problem: "must be a reason of RFC 5280, such as key-compromise or superseded, not " +
-			strconv.Quote(cut(clean(s), 40)),
+			strconv.Quote(shownReason(s)),
 	}
+}
+
+// shownReason is what a message quotes of a text that is no reason. It may be a key in the wrong
+// field.
+func shownReason(s string) string {
+	if strings.Contains(s, "PRIVATE KEY") {
+		return "…"
+	}
+	return cut(clean(s), 40)
 }
 
 func foldReason(s string) string {

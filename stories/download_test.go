@@ -193,7 +193,7 @@ func TestDownloadsThatCannotBeAreRefusedByName(t *testing.T) {
 		ca.IssueDelay = time.Hour
 		open := m.write("orders/web", map[string]any{"common_name": "slow.example.com"}).Data["order_id"].(string)
 		for path, want := range map[string]string{
-			"cert/" + serial + "/download/exe":                 `form: "exe" is not crt, der, ca, bundle, pkcs7, csr or zip`,
+			"cert/" + serial + "/download/exe":                 `form: must be crt, der, ca, bundle, pkcs7, csr or zip`,
 			"cert/" + serial + "/download/crt?encoding=hex":    `encoding: "hex" is not raw or base64`,
 			"cert/" + strings.Repeat("ab", 40) + "/raw":        "serial:",
 			"orders/web/" + open + "/download/crt":             "is not finished: CERTInext says pending",

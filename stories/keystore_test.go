@@ -263,7 +263,7 @@ func TestKeystoresAreRefusedBeforeAnythingIsOrdered(t *testing.T) {
 		"a Java keystore with the other's password":  {map[string]any{"format": "jks_bundle", "pkcs12_password": "hush-7c1d"}, "pkcs12_password: is for format=pkcs12_bundle"},
 		"a PKCS#12 archive with the other's":         {map[string]any{"format": "pkcs12_bundle", "jks_password": "hush-7c1d"}, "jks_password: is for format=jks_bundle"},
 		"a PKCS#12 archive with an alias":            {map[string]any{"format": "pkcs12_bundle", "jks_private_key_alias": "app"}, "jks_private_key_alias: is for format=jks_bundle"},
-		"an encoder that does not exist":             {map[string]any{"format": "pkcs12_bundle", "pkcs12_encoder": "legacy"}, `pkcs12_encoder: "legacy" is not modern2023 or modern2026`},
+		"an encoder that does not exist":             {map[string]any{"format": "pkcs12_bundle", "pkcs12_encoder": "legacy"}, `pkcs12_encoder: must be modern2023 or modern2026`},
 		"a password that PKCS#12 cannot write":       {map[string]any{"format": "pkcs12_bundle", "pkcs12_password": "hush-7c1d\U0001F511"}, "pkcs12_password: may contain"},
 		"a password that ends early":                 {map[string]any{"format": "pkcs12_bundle", "pkcs12_password": "hush-7c1d\x00"}, "pkcs12_password: may not contain"},
 		"a password of two lines":                    {map[string]any{"format": "pkcs12_bundle", "pkcs12_password": "hush-7c1d\nhush\n"}, "pkcs12_password: may not contain"},

@@ -19,7 +19,7 @@ var commandsIn = regexp.MustCompile(`vault (?:read|write|delete) (?:-force )?([^
 
 // What an order waits for is told with commands that can be pasted, wherever the engine is mounted.
 func TestCommandsInAnswersNameTheMount(t *testing.T) {
-	for mount, want := range map[string]string{"": "certinext/", "certinext/": "certinext/", "pki/emudhra/": "pki/emudhra/"} {
+	for mount, want := range map[string]string{"": "certinext/", "certinext/": "certinext/", "pki/emudhra/": "pki/emudhra/", "x$(id)/": `'x\$\(id\)/'`, "it's/": `'it'\\''s/'`} {
 		t.Run(mount, func(t *testing.T) {
 			m := newMount(t, new(certinexttest.Server))
 			ask := func(op logical.Operation, path string, data map[string]any) *logical.Response {

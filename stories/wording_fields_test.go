@@ -4,6 +4,7 @@
 package stories
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -106,4 +107,29 @@ func TestEveryClosedListIsTold(t *testing.T) {
 		}
 	}
 	require.Greater(t, lists, 5)
+}
+
+// A private key that is put into the wrong field is in no answer and in no log.
+func TestAKeyInTheWrongFieldIsNotRepeated(t *testing.T) {
+	m := newMount(t, validated(0))
+	key := m.write("issue/web", map[string]any{"common_name": "www.example.com"}).Data["private_key"].(string)
+	secret := strings.Split(key, "\n")[1][:24]
+	for _, w := range writes(t) {
+		for _, name := range slices.Sorted(maps.Keys(w.fields)) {
+			request := map[string]any{
+				"common_name": "www.example.com", "product_code": "842", "allowed_domains": "example.com", "serial_number": "01:02", name: key,
+			}
+			for sent := range request {
+				if w.fields[sent] == nil {
+					delete(request, sent)
+				}
+			}
+			resp, err := m.send(call{op: logical.UpdateOperation, path: strings.Replace(w.path, "/x", "/web", 1), data: request})
+			require.NotContains(t, fmt.Sprint(err), secret, "%s %s", w.path, name)
+			if resp.IsError() {
+				require.NotContains(t, resp.Error().Error(), secret[:8], "%s %s", w.path, name)
+			}
+		}
+	}
+	require.NotContains(t, m.log.String(), secret)
 }

@@ -120,10 +120,11 @@ func (d *OrderDefaults) Problems() fault.Fields {
 		{"delegation", d.Delegation},
 	} {
 		if address := contact.of.Email; address != "" && !isMailAddress(address) {
-			all.Bad(contact.field+"_email", "%q is not an e-mail address", address)
+			all.Bad(contact.field+"_email", "%q is not an e-mail address", sanitize.Short(address))
 		}
 		if phone := contact.of.Phone; phone != "" && !E164.MatchString(phone) {
-			all.Bad(contact.field+"_phone", "%q is not in E.164 form, e.g. +14155550123", phone)
+			all.Bad(contact.field+"_phone", "%q is not in E.164 form, e.g. +14155550123",
+				sanitize.Short(phone))
 		}
 	}
 	if (d.Delegation.Name == "") != (d.Delegation.Email == "") {
@@ -140,7 +141,7 @@ func (d *OrderDefaults) Problems() fault.Fields {
 			sanitize.Short(string(d.AccountingModel)))
 	}
 	if d.SignerIP != "" && net.ParseIP(d.SignerIP) == nil {
-		all.Bad("signer_ip", "%q is not an IP address", d.SignerIP)
+		all.Bad("signer_ip", "%q is not an IP address", sanitize.Short(d.SignerIP))
 	}
 	return all
 }

@@ -175,7 +175,8 @@ func (r RevokeRequest) SerialKey() (string, error) {
 	}
 	cert, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
-		return "", fault.BadField("certificate", "cannot be parsed: %v", err)
+		return "", fault.BadField("certificate",
+			"cannot be parsed: it is damaged, or none of X.509")
 	}
 	return serials.Key(cert.SerialNumber), nil
 }

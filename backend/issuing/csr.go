@@ -109,13 +109,13 @@ func parseCSR(text string) (*x509.CertificateRequest, error) {
 	}
 	csr, err := x509.ParseCertificateRequest(block.Bytes)
 	if err != nil {
-		return nil, fault.BadField("csr", "cannot be parsed: %v", err)
+		return nil, fault.BadField("csr", "cannot be parsed: it is damaged, or no CSR")
 	}
 	if problem := parameterProblem(csr.PublicKey); problem != "" {
 		return nil, fault.BadField("csr", "%s", problem)
 	}
 	if err := csr.CheckSignature(); err != nil {
-		return nil, fault.BadField("csr", "its signature does not verify: %v", err)
+		return nil, fault.BadField("csr", "its signature does not verify: its key did not sign it")
 	}
 	return csr, nil
 }

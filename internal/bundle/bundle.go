@@ -11,7 +11,6 @@
 package bundle
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -86,14 +85,13 @@ func (o *Options) Normalize() error {
 	if !slices.Contains(Formats(), o.Format) {
 		return &OptionError{
 			"format",
-			fmt.Sprintf("%q is not pem, der, pem_bundle, pkcs7, pkcs12_bundle or jks_bundle",
-				o.Format),
+			"must be pem, der, pem_bundle, pkcs7, pkcs12_bundle or jks_bundle",
 		}
 	}
 	if o.KeyFormat != KeyDER && o.KeyFormat != KeyPKCS8 {
 		return &OptionError{
 			"private_key_format",
-			fmt.Sprintf("%q is not der or pkcs8", o.KeyFormat),
+			"must be der or pkcs8",
 		}
 	}
 	switch o.Format {

@@ -69,7 +69,7 @@ func FileOf(form string) (File, error) {
 	if !ok {
 		return f, &OptionError{
 			"form",
-			fmt.Sprintf("%q is not crt, der, ca, bundle, pkcs7, csr or zip", form),
+			"must be crt, der, ca, bundle, pkcs7, csr or zip",
 		}
 	}
 	return f, nil

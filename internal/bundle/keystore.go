@@ -56,7 +56,7 @@ func (k *Keystore) normalizePKCS12() error {
 	if pkcs12Encoders[k.Encoder] == nil {
 		return &OptionError{
 			"pkcs12_encoder",
-			fmt.Sprintf("%q is not modern2023 or modern2026", k.Encoder),
+			"must be modern2023 or modern2026",
 		}
 	}
 	k.Password = firstLine(k.Password)

@@ -33,8 +33,12 @@ func list[T any](word string, items []T) string {
 // longestShown bounds a word that somebody has sent, in bytes.
 const longestShown = 60
 
-// Shown returns a word that somebody has sent for a message: printable, and cut when it is long.
+// Shown returns a word that somebody has sent for a message: printable, and cut when it is long. A
+// private key that was put into the wrong place is not shown at all.
 func Shown(word string) string {
+	if strings.Contains(word, "PRIVATE KEY") {
+		return "…"
+	}
 	word = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return -1

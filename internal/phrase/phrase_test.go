@@ -43,6 +43,7 @@ func TestNearest(t *testing.T) {
 func TestShown(t *testing.T) {
 	require.Equal(t, "comon_name", Shown("comon_name"))
 	require.Equal(t, "ab", Shown("a\x1b\n\u202eb"))
+	require.Equal(t, "…", Shown("-----BEGIN EC PRIVATE KEY-----\nMHc"))
 	require.Equal(t, strings.Repeat("a", 60)+"…", Shown(strings.Repeat("a", 1000)))
 }
 

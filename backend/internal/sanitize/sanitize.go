@@ -24,14 +24,15 @@ func Copyable(s string) bool {
 // Short is [Text] with at most 200 bytes, for names, statuses and reasons.
 func Short(s string) string { return Text(s, 200) }
 
-// Text drops control characters from s, and cuts it after limit bytes, marked by an ellipsis. A
-// private key that somebody has put into the wrong field is not shown at all.
+// Text drops from s what a terminal would act upon, or would show otherwise than it is, and cuts it
+// after limit bytes, marked by an ellipsis. A private key that somebody has put into the wrong
+// field is not shown at all.
 func Text(s string, limit int) string {
 	if strings.Contains(s, "PRIVATE KEY") {
 		return "…"
 	}
 	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == 0xfffd {
+		if r == unicode.ReplacementChar || isUnseen(r) {
 			return -1
 		}
 		return r
@@ -46,11 +47,17 @@ func Text(s string, limit int) string {
 // line. Values of unknown shape, such as those of the account's ledger, are shown through it.
 func OneLine(s string) string {
 	return Short(strings.Map(func(r rune) rune {
-		if unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp) {
+		if isUnseen(r) {
 			return ' '
 		}
 		return r
 	}, s))
+}
+
+// isUnseen reports whether a character hides text, reverses it, breaks the line or controls the
+// terminal.
+func isUnseen(r rune) bool {
+	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp)
 }
 
 // Error is the text of an error of a DNS host or of CERTInext, with at most 500 bytes.
