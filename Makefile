@@ -19,7 +19,7 @@ STORED ?= 100000
 PKGS ?= ./...
 
 GO_BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false \
-	-ldflags '-s -w -X github.com/certinext/vault-plugin-secrets-certinext.Version=$(VERSION)'
+	-ldflags '-s -w -X github.com/certinext/vault-plugin-secrets-certinext.Version=$(VERSION) -X main.version=$(VERSION)'
 # One processor a test program: the race detector of Go 1.26 crashes where two
 # goroutines of a synctest bubble run its timers at once (golang/go#78156). It finds
 # races by what happens before what, so it needs no second one.

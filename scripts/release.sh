@@ -29,7 +29,7 @@ for platform in "${platforms[@]}"; do
 	mkdir -p "$out/$name"
 	for program in "$plugin" certinext-sandbox; do
 		CGO_ENABLED=0 GOOS=$os GOARCH=$arch GOFLAGS='' go build -trimpath -buildvcs=false \
-			-ldflags "-s -w -buildid= -X github.com/certinext/vault-plugin-secrets-certinext.Version=$version" \
+			-ldflags "-s -w -buildid= -X github.com/certinext/vault-plugin-secrets-certinext.Version=$version -X main.version=$version" \
 			-o "$out/$name/$program$exe" "./cmd/$program"
 	done
 	for file in LICENSE README.md CHANGELOG.md scripts/register.sh; do

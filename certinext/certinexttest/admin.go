@@ -17,6 +17,8 @@ const adminPrefix = "/_sandbox/"
 
 // AdminHelp lists the administration paths, for a command's help text.
 const AdminHelp = `  GET    /_sandbox/roots.pem                   the roots to trust, as PEM
+  GET    /_sandbox/health                      that the server is up, and what it is
+  GET    /_sandbox/operations                  the names of operations, for faults and calls
   GET    /_sandbox/orders                      all orders, as the CA sees them
   GET    /_sandbox/orders/{id}                 one order
   POST   /_sandbox/orders/{id}/approve         the approver consents
@@ -50,6 +52,15 @@ func (s administration) serve(w http.ResponseWriter, r *http.Request) {
 			writeAdmin(w, r, f)
 		})
 	}
+	handle("GET /_sandbox/health", func(*http.Request) (any, error) {
+		return map[string]string{
+			"status": "ok", "dialect": s.Dialect.String(),
+			"what": "CERTInext sandbox, NOT A REAL CA",
+		}, nil
+	})
+	handle("GET /_sandbox/operations", func(*http.Request) (any, error) {
+		return Operations(), nil
+	})
 	handle("GET /_sandbox/orders", func(*http.Request) (any, error) { return s.Orders(), nil })
 	handle("GET /_sandbox/orders/{id}", s.showOrder)
 	handle("POST /_sandbox/orders/{id}/approve", func(r *http.Request) (any, error) {

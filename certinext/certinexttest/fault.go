@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -162,11 +163,13 @@ func (f *Fault) UnmarshalJSON(b []byte) error {
 // validate refuses a fault that could never strike.
 func (f Fault) validate() error {
 	if !slices.Contains(faultKinds, f.Kind) {
-		return fmt.Errorf("unknown fault kind %q", f.Kind)
+		return fmt.Errorf("unknown fault kind %q: it is one of %s", f.Kind,
+			strings.Join(FaultKinds(), ", "))
 	}
 	known := func(r route) bool { return r.op == f.Operation && f.strikes(&r) }
 	if f.Operation != "" && !slices.ContainsFunc(routes, known) {
-		return fmt.Errorf("unknown operation %q", f.Operation)
+		return fmt.Errorf("unknown operation %q, or none that %s can strike: it is one of %s",
+			f.Operation, f.Kind, strings.Join(Operations(), ", "))
 	}
 	if f.Times < 0 || f.Skip < 0 || f.Probability < 0 || f.Probability > 1 || f.Size < 0 ||
 		f.Delay < 0 || f.RetryAfter < 0 {

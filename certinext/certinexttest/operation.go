@@ -3,6 +3,8 @@
 
 package certinexttest
 
+import "slices"
+
 // Operation names, as counted by [Server.Calls] and matched by
 // [Fault.Operation]. An operation has one name whatever the product family.
 const (
@@ -40,6 +42,16 @@ const (
 	OpOrdersReport     = "orders-report"
 	OpLedger           = "ledger"
 )
+
+// Operations returns the names of all operations, in alphabetical order.
+func Operations() []string {
+	var all []string
+	for _, r := range routes {
+		all = append(all, r.op)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
 
 // Product families, as [OrderRecord.Family] spells them.
 const (

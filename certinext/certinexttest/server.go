@@ -128,6 +128,12 @@ type Server struct {
 	// NoReuse stops a validation made for one order from serving others.
 	NoReuse bool
 
+	// AdminHosts are further names by which the administration paths may be
+	// asked for over a connection, beside localhost, addresses of this server
+	// and the host of BaseURL. Others are refused: a web page may have given its
+	// own name this machine's address.
+	AdminHosts []string
+
 	// Resolver is the host:port of the DNS server that look-ups for domain
 	// control use; "" means the system's.
 	Resolver string
@@ -285,6 +291,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	dated := &datedWriter{ResponseWriter: w, now: s.now}
 	switch {
 	case strings.HasPrefix(r.URL.Path, adminPrefix):
+		if problem := s.strangerProblem(r); problem != "" {
+			http.Error(w, "administration refused: "+problem, http.StatusForbidden)
+			return
+		}
 		s.administration().serve(w, r)
 	case isPKIPath(r.URL.Path):
 		s.ca.ServeHTTP(dated, r)

@@ -17,6 +17,7 @@ import (
 type options struct {
 	listen      string
 	allowRemote bool
+	version     bool
 	server      *certinexttest.Server
 	others      int // orders that others have placed before
 }
@@ -31,6 +32,10 @@ func parseFlags(args []string, stderr io.Writer) (*options, error) {
 
 	flags.StringVar(&o.listen, "listen", "127.0.0.1:8093",
 		"`address` to listen on; port 0 picks a free one")
+	flags.BoolVar(&o.version, "version", false, "print the version and end")
+	flags.Var((*list)(&s.AdminHosts), "admin-hosts",
+		"comma-separated `names` under which the administration paths may be asked for, beside "+
+			"localhost and addresses of this server")
 	flags.BoolVar(&o.allowRemote, "allow-remote", false,
 		"listen on an address that is not loopback")
 	flags.TextVar(&s.Dialect, "dialect", certinexttest.Live,
@@ -50,8 +55,8 @@ func parseFlags(args []string, stderr io.Writer) (*options, error) {
 	if flags.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
-	if o.others < 0 {
-		return nil, fmt.Errorf("-foreign-orders %d: must not be negative", o.others)
+	if err := o.check(flags); err != nil {
+		return nil, err
 	}
 	if o.others > 0 {
 		s.AddForeignOrders(o.others)

@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	binary = filepath.Join(dir, "certinext-sandbox")
-	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-ldflags", "-X main.version=v9.8.7", "-o", binary, ".").CombinedOutput(); err != nil {
 		panic(string(out))
 	}
 	code := m.Run()
@@ -134,6 +134,18 @@ func TestRefusals(t *testing.T) {
 		"an unknown mistake":         {[]string{"-misissue", "smudged"}, "smudged"},
 		"an argument without a flag": {[]string{"documented"}, "unexpected argument"},
 		"an address that is none":    {[]string{"-listen", "nowhere"}, "nowhere"},
+		"a life that is over":        {[]string{"-certificate-lifetime", "-1h"}, "-certificate-lifetime -1h0m0s: must be"},
+		"a life that is forbidden":   {[]string{"-certificate-lifetime", "4801h"}, "200 days"},
+		"a base URL that is none":    {[]string{"-base-url", "notaurl"}, "-base-url notaurl: must be http:// or https://"},
+		"a base URL of a file":       {[]string{"-base-url", "file:///etc"}, "-base-url file:///etc: must be"},
+		"a resolver without a port":  {[]string{"-resolver", "127.0.0.1"}, "-resolver 127.0.0.1: must be host:port"},
+		"a port that is none":        {[]string{"-http-port", "70000"}, "-http-port 70000: must be a port"},
+		"a delay into the past":      {[]string{"-issue-delay", "-5s"}, "-issue-delay -5s: must not be negative"},
+		"less than no orders":        {[]string{"-foreign-orders", "-5"}, "-foreign-orders -5: must not be negative"},
+		"less than no calls":         {[]string{"-rate-limit", "NaN"}, "-rate-limit NaN: must not be negative"},
+		"tokens that never live":     {[]string{"-token-ttl", "0s"}, "-token-ttl 0s: must be more than 0"},
+		"an empty secret":            {[]string{"-client-secret", ""}, "-client-secret : must not be empty"},
+		"two mistakes at once":       {[]string{"-http-port", "0", "-base-url", "x"}, "-http-port 0: must be a port"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out, err := exec.Command(binary, c.args...).CombinedOutput()
@@ -141,6 +153,68 @@ func TestRefusals(t *testing.T) {
 			require.Contains(t, string(out), c.want)
 		})
 	}
+}
+
+func TestVersion(t *testing.T) {
+	out, err := exec.Command(binary, "-version").CombinedOutput()
+	require.NoError(t, err)
+	require.Regexp(t, "^certinext-sandbox v9.8.7\n$", string(out))
+}
+
+// A web page that is open in the browser of whoever runs the sandbox can send requests to loopback.
+func TestWebPagesCannotSteerTheSandbox(t *testing.T) {
+	p := start(t, "-admin-hosts", "sandbox.internal")
+	ask := func(host string, headers map[string]string) int {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.url+"/_sandbox/tokens/kill", nil)
+		require.NoError(t, err)
+		if host != "" {
+			req.Host = host
+		}
+		for name, value := range headers {
+			req.Header.Set(name, value)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		return resp.StatusCode
+	}
+	own := strings.TrimPrefix(p.url, "http://")
+	for _, host := range []string{"", "localhost", "localhost:8093", "127.0.0.1", "[::1]:80", "127.1.2.3", "sandbox.internal:8093", "SANDBOX.internal"} {
+		require.Equal(t, http.StatusNoContent, ask(host, nil), host)
+	}
+	for _, host := range []string{"evil.example", "evil.example:8093", "127.0.0.1.evil.example", "10.0.0.1", "localhost.evil.example", "[fe80::1]"} {
+		require.Equal(t, http.StatusForbidden, ask(host, nil), host)
+	}
+	for _, headers := range []map[string]string{
+		{"Origin": "https://evil.example"},
+		{"Origin": "null"},
+		{"Sec-Fetch-Site": "cross-site"},
+		{"Sec-Fetch-Site": "same-site"},
+		{"Origin": "http://localhost:1"},
+		{"Origin": "http://" + own, "Sec-Fetch-Site": "cross-site"},
+	} {
+		require.Equal(t, http.StatusForbidden, ask("", headers), headers)
+	}
+	require.Equal(t, http.StatusNoContent, ask("", map[string]string{"Origin": "http://" + own, "Sec-Fetch-Site": "same-origin"}))
+}
+
+func TestHealthAndOperations(t *testing.T) {
+	p := start(t, "-dialect", "v1")
+	status, health := p.call("GET", "/_sandbox/health", "", nil)
+	require.Equal(t, http.StatusOK, status)
+	require.Equal(t, "ok", health["status"])
+	require.Equal(t, "v1", health["dialect"])
+	require.Contains(t, health["what"], "NOT A REAL CA")
+	resp, err := http.Get(p.url + "/_sandbox/operations")
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	var operations []string
+	require.NoError(t, json.NewDecoder(resp.Body).Decode(&operations))
+	for _, operation := range operations {
+		status, _ := p.call("POST", "/_sandbox/faults", "", map[string]any{"operation": operation, "kind": "lost-reply", "times": 1})
+		require.Equal(t, http.StatusNoContent, status, operation)
+	}
+	require.Greater(t, len(operations), 25)
 }
 
 func TestHelpDocumentsFlagsAndPaths(t *testing.T) {
