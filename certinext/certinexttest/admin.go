@@ -29,6 +29,8 @@ const AdminHelp = `  GET    /_sandbox/roots.pem                   the roots to t
   POST   /_sandbox/drafts/{id}/promote         a draft, by its request id, is ordered in the portal
   POST   /_sandbox/organizations/{n}/vet       an organization's vetting is complete
   POST   /_sandbox/tokens/kill                 all tokens die
+  GET    /_sandbox/requests                    the last requests, and why each refusal was one
+  DELETE /_sandbox/requests                    forget them
   GET    /_sandbox/calls                       number of calls by operation
   DELETE /_sandbox/calls                       set them to zero
   GET    /_sandbox/faults                      faults that can still strike
@@ -83,6 +85,11 @@ func (s administration) serve(w http.ResponseWriter, r *http.Request) {
 		"POST /_sandbox/tokens/kill",
 		func(*http.Request) (any, error) { s.KillTokens(); return nil, nil },
 	)
+	handle("GET /_sandbox/requests", func(*http.Request) (any, error) { return s.Requests(), nil })
+	handle("DELETE /_sandbox/requests", func(*http.Request) (any, error) {
+		s.ResetRequests()
+		return nil, nil
+	})
 	handle("GET /_sandbox/calls", func(*http.Request) (any, error) { return s.Calls(), nil })
 	handle(
 		"DELETE /_sandbox/calls",

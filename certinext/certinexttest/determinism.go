@@ -33,6 +33,7 @@ type datedWriter struct {
 	http.ResponseWriter
 	now   func() time.Time
 	began bool
+	sent  func(status int) // hears of the answer's status; may be nil
 }
 
 // WriteHeader stamps and sends the header.
@@ -40,6 +41,9 @@ func (w *datedWriter) WriteHeader(status int) {
 	if !w.began {
 		w.began = true
 		w.Header().Set("Date", w.now().UTC().Format(http.TimeFormat))
+		if w.sent != nil {
+			w.sent(status)
+		}
 	}
 	w.ResponseWriter.WriteHeader(status)
 }

@@ -265,6 +265,15 @@ func (a *activeFault) draw(rt *route, chance func() float64) bool {
 	return true
 }
 
+// kinds are the names of the faults.
+func (d drawnFaults) kinds() []string {
+	var all []string
+	for _, f := range d {
+		all = append(all, string(f.Kind))
+	}
+	return all
+}
+
 // FaultKinds returns the names of all fault kinds.
 func FaultKinds() []string {
 	names := make([]string, len(faultKinds))

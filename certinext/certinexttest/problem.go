@@ -136,6 +136,7 @@ func (p *problem) text() string {
 
 // refuse puts p into the shape that the dialect and the endpoint use.
 func (s *Server) refuse(p *problem, r *http.Request) reply {
+	s.noteRefusal(r, p)
 	var rep reply
 	switch {
 	case p.oauth != "":
@@ -157,6 +158,7 @@ func (s *Server) refuse(p *problem, r *http.Request) reply {
 // version of the API.
 func (s *Server) refuseCall(p *problem, c *call) reply {
 	if c.route.v1() {
+		s.noteRefusal(c.r, p)
 		return s.v1().refusal(p, c)
 	}
 	return s.refuse(p, c.r)

@@ -249,6 +249,8 @@ type Server struct {
 	owners []*organization
 	faults []*activeFault
 	calls  map[string]int
+	// journal remembers the last requests.
+	journal journal
 	// allowed is what is left of RateLimit.
 	allowed allowance
 	// creates are the times of the create calls that CreateBurst minds.
@@ -299,6 +301,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case isPKIPath(r.URL.Path):
 		s.ca.ServeHTTP(dated, r)
 	default:
+		r = s.journal.begin(r, s.now())
+		dated.sent = func(status int) {
+			s.journal.note(r, func(noted *Request) { noted.Status = status })
+		}
 		s.serveAPI(dated, r)
 	}
 }
@@ -311,6 +317,7 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.count(c.route.op)
+	s.journal.note(r, func(noted *Request) { noted.Operation = c.route.op })
 	if s.BeforeCall != nil {
 		s.BeforeCall(c.route.op, r)
 	}
@@ -319,6 +326,7 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.faults = s.drawFaults(c.route)
+	s.journal.note(r, func(noted *Request) { noted.Faults = c.faults.kinds() })
 	if done := c.faults.before(s, w, c); done {
 		return
 	}

@@ -198,6 +198,34 @@ func TestWebPagesCannotSteerTheSandbox(t *testing.T) {
 	require.Equal(t, http.StatusNoContent, ask("", map[string]string{"Origin": "http://" + own, "Sec-Fetch-Site": "same-origin"}))
 }
 
+// Whoever writes a client sees what it has asked for, and why that was refused.
+func TestTheJournalSaysWhyARequestWasRefused(t *testing.T) {
+	p := start(t)
+	for range 3 {
+		p.call("GET", "/api/certinext/v2/ssl-certificates/1", "forged-token", nil)
+	}
+	p.call("POST", "/oauth/token", "", map[string]any{"client_secret": "hunter2"})
+	p.call("GET", "/nowhere?key=hunter2", "hunter2", nil)
+	p.call("POST", "/_sandbox/faults", "", map[string]any{"operation": "track", "kind": "lost-reply", "times": 1})
+	resp, err := http.Get(p.url + "/_sandbox/requests")
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.NotContains(t, string(text), "hunter2")
+	require.NotContains(t, string(text), "forged-token")
+	var requests []map[string]any
+	require.NoError(t, json.Unmarshal(text, &requests))
+	require.Len(t, requests, 5, "the sandbox's own paths are none of the API's")
+	require.Equal(t, "track", requests[0]["operation"])
+	require.EqualValues(t, 401, requests[0]["status"])
+	require.Contains(t, requests[0]["refusal"], "Missing or invalid bearer token")
+	require.EqualValues(t, 404, requests[4]["status"])
+	require.NotContains(t, requests[4], "operation")
+	status, _ := p.call("DELETE", "/_sandbox/requests", "", nil)
+	require.Equal(t, http.StatusNoContent, status)
+}
+
 func TestHealthAndOperations(t *testing.T) {
 	p := start(t, "-dialect", "v1")
 	status, health := p.call("GET", "/_sandbox/health", "", nil)
