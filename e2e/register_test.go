@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -216,6 +217,55 @@ func TestAnUpgradeThatIsInterruptedIsTakenBack(t *testing.T) {
 		require.Contains(t, string(out), "certinext/ is as it was")
 		v.runs(t, "certinext", programs.version)
 	}
+}
+
+// The answer to a pin is lost on its way, by a proxy or while another node takes over: nobody can tell from it whether the mount is pinned.
+func TestAMountWhosePinWasNotAnsweredIsReturned(t *testing.T) {
+	t.Parallel()
+	v, ca := startRegistered(t)
+	for i, c := range []struct{ at, says string }{
+		{"after secrets tune", "Vault did not say that certinext/ is pinned"},
+		{"before secrets tune", "certinext/ was not pinned"},
+	} {
+		bad := broken(t, fmt.Sprintf("v99.5.%d", i), "exit 1")
+		out, err := v.disturbed(t, c.at, "exit 2", "register.sh", "upgrade", "--binary", bad, "--plugin-dir", programs.pluginDir).CombinedOutput()
+		var exit *exec.ExitError
+		require.ErrorAs(t, err, &exit, "%s", out)
+		require.Contains(t, string(out), c.says)
+		require.Contains(t, string(out), "is as it was")
+		v.runs(t, "certinext", programs.version)
+		v.process.stop()
+		v.restart()
+		ca.check(t, v.write("certinext/issue/web", map[string]any{"common_name": fmt.Sprintf("n%d.example.com", i)}))
+	}
+}
+
+// What a refused upgrade leaves in the catalog and in the plugin directory is removed by what the run says, and comes again as another file.
+func TestARefusedUpgradeSaysHowToRemoveIt(t *testing.T) {
+	t.Parallel()
+	v, _ := startRegistered(t)
+	const version = "v99.6.0"
+	upgrade := func(binary string) (string, error) {
+		return v.script("register.sh", "upgrade", "--binary", binary, "--plugin-dir", programs.pluginDir)
+	}
+	out, err := upgrade(broken(t, version, "exit 1"))
+	require.Error(t, err)
+	remedy := regexp.MustCompile(`'\w+ (plugin deregister [^']+)'.*its file is (\S+)\.\n`).FindStringSubmatch(out)
+	require.NotNil(t, remedy, out)
+	require.Contains(t, remedy[1], version)
+	require.FileExists(t, remedy[2])
+	out, err = upgrade(broken(t, version, "exit 2"))
+	require.Error(t, err)
+	require.Contains(t, out, "another SHA-256", "what is left stands in the way")
+
+	v.run(t, "vault "+remedy[1])
+	require.NoError(t, os.Remove(remedy[2]))
+	out, _ = v.script("register.sh", "status")
+	require.NotContains(t, out, version)
+	out, err = upgrade(broken(t, version, "exit 2"))
+	require.Error(t, err)
+	require.Contains(t, out, version+" does not start")
+	v.runs(t, "certinext", programs.version)
 }
 
 // Vault was started anew while the mount was pinned to a version that does not start: it answers nothing.

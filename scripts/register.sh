@@ -255,14 +255,37 @@ move() {
 	moving=1
 	step "Pinning $mount/ to $version. The process that runs now is not touched by this."
 	if ! pin "$version"; then
+		is_pinned "$pinned" || die "Vault did not say that $mount/ is pinned to $version, for the reason above"
 		moving=
+		step "$(kept "$version")"
 		die "$mount/ was not pinned, for the reason above, and is as it was: pinned to ${pinned:-no version}, running ${running:-nothing}"
 	fi
 	step "Reloading the mount. Requests under way are waited for; others in these seconds may fail once and can be repeated."
-	reload || die "$version does not start, for the reason above"
+	reload || die "$version does not start, or the answer was lost, for the reason above"
 	verify || die "$mount/ does not answer as $version: $(why)"
 	moving=
 	[ -z "$silent" ] || die "$(locked)"
+}
+
+# is_pinned VERSION looks at the mount after a pin that failed, for an answer that was lost on its
+# way tells nothing. A Vault that answers nobody for a moment, as while another node takes over,
+# is waited for.
+is_pinned() {
+	local attempt now
+	for attempt in 1 2 3 4 5 6 7 8 9 10; do
+		if now=$("$vault" read -field=plugin_version "sys/mounts/$mount" 2>/dev/null); then
+			[ "$now" != "$1" ] || return 0 # a bare return has another status below a trap
+			return 1
+		fi
+		[ "$attempt" -eq 10 ] || sleep 1
+	done
+	return 1
+}
+
+# kept VERSION says what a move that failed has left in the catalog, and how it is removed. It is
+# left to people: another mount may be pinned to it, and operators may not delete there.
+kept() {
+	printf '%s' "The catalog keeps $1. Where '$server secrets list -detailed' shows no mount of it, '$server plugin deregister -version=$1 secret $plugin' removes it, with a token that has sudo and delete on sys/plugins/catalog/secret/$plugin${placed:+; its file is $placed}."
 }
 
 # locked says what is left where Vault was started while the engine did not start.
@@ -274,15 +297,15 @@ why() { printf "the log of the Vault server says why it did not start"; }
 # restore returns the mount to the version in $back: one that does not start goes unnoticed
 # until Vault starts the next time, and then the mount is gone.
 restore() {
-	local version=$back
+	local tried=$version version=$back
 	moving=
 	if [ -z "$version" ]; then
 		step "$mount/ ran no other version before, so there is none to return to: register.sh rollback --mount $mount --version V goes to one that the catalog has."
 		return 1
 	fi
 	step "Returning $mount/ to $version."
-	if pin "$version" && { reload || step "It was not reloaded."; } && verify; then
-		step "$mount/ is as it was. The catalog keeps the other version."
+	if { pin "$version" || is_pinned "$version"; } && { reload || step "It was not reloaded."; } && verify; then
+		step "$mount/ is as it was. $(kept "$tried")"
 		[ -z "$silent" ] || step "$(locked)."
 		return 0
 	fi
