@@ -240,6 +240,20 @@ func TestAMountWhosePinWasNotAnsweredIsReturned(t *testing.T) {
 	}
 }
 
+// A rollback that was left half-way has two versions, and an upgrade to one between them would lower what runs.
+func TestAnUpgradeIsNotBelowWhatRuns(t *testing.T) {
+	t.Parallel()
+	v, _ := startRegistered(t)
+	_, err := v.script("register.sh", "upgrade", "--binary", next(t), "--plugin-dir", programs.pluginDir)
+	require.NoError(t, err)
+	v.killScript(t, "after secrets tune", "register.sh", "rollback")
+	args := []string{"--binary", broken(t, "v98.0.0", "exit 1"), "--plugin-dir", programs.pluginDir}
+	v.fails(t, []string{"v98.0.0 is lower than " + nextVersion + ", which the mount runs"}, "register.sh", append([]string{"upgrade"}, args...)...)
+	at := v.read("sys/mounts/certinext")
+	require.Equal(t, programs.version, at["plugin_version"])
+	require.Equal(t, nextVersion, at["running_plugin_version"])
+}
+
 // What a refused upgrade leaves in the catalog and in the plugin directory is removed by what the run says, and comes again as another file.
 func TestARefusedUpgradeSaysHowToRemoveIt(t *testing.T) {
 	t.Parallel()

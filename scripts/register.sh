@@ -25,7 +25,8 @@ enable     registers, then mounts the engine: the first installation.
 upgrade    registers, pins the mount to the new version and reloads it. Orders under
            way go on: they are kept in Vault's storage, not in the process. Where the
            new version does not start, or the run is interrupted, the mount is pinned
-           and reloaded as it was. Never moves a mount to a lower version.
+           and reloaded as it was. Never moves a mount to a version lower than the one
+           that it is pinned to, or than the one that it runs.
 rollback   pins the mount to an earlier version that is still in the catalog, and reloads
            it. Without --version it goes back from the version that the mount is pinned to:
            to the one that runs, where an upgrade was left half-way, else to the next
@@ -118,6 +119,17 @@ behind() {
 		printf '%s\n' "$1"
 	else
 		printf '%s\n' "$2"
+	fi
+}
+
+# too_low VERSION PINNED RUNNING says why an upgrade of a mount that is pinned to PINNED and runs
+# RUNNING does not go to VERSION. Prints nothing where it is lower than neither: a move that
+# was left half-way leaves two, and either may be the one that somebody chose.
+too_low() {
+	if [ -n "$2" ] && is_lower "$1" "$2"; then
+		printf '%s is lower than %s, to which the mount is pinned' "$1" "$2"
+	elif [ -n "$3" ] && is_lower "$1" "$3"; then
+		printf '%s is lower than %s, which the mount runs' "$1" "$3"
 	fi
 }
 
@@ -324,12 +336,12 @@ leave() {
 }
 
 upgrade() {
+	local low
 	require_mount
 	look
 	find_binary
-	if [ -n "$pinned" ] && is_lower "$version" "$pinned" && { [ -z "$running" ] || is_lower "$version" "$running"; }; then
-		die "$version is lower than $pinned, to which $mount/ is pinned: register.sh register, then register.sh rollback --mount $mount --version $version"
-	fi
+	low=$(too_low "$version" "$pinned" "$running")
+	[ -z "$low" ] || die "$low ($mount/): register.sh register, then register.sh rollback --mount $mount --version $version"
 	register
 	if [ "$pinned" = "$version" ] && [ "$running" = "$version" ] && [ "$(mount_field running_sha256)" = "$sum" ] && answers; then
 		step "$mount/ runs $version with this checksum already; nothing to change."
