@@ -282,6 +282,37 @@ func TestARefusedUpgradeSaysHowToRemoveIt(t *testing.T) {
 	v.runs(t, "certinext", programs.version)
 }
 
+// Where vault and bao are on the PATH, the address says whose it is.
+func TestRegisterTakesTheProgramThatTheAddressIsFor(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, says := range map[string]string{"vault": "Vault v1.21.1", "bao": "OpenBao v2.5.5"} {
+		text := fmt.Sprintf("#!/bin/sh\n[ $1 != version ] || { echo %s; exit; }\nexit 1\n", says)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o700))
+	}
+	alone := t.TempDir()
+	require.NoError(t, os.Symlink(filepath.Join(dir, "vault"), filepath.Join(alone, "vault")))
+	const bao, vault = "http://127.0.0.1:2", "http://127.0.0.1:1"
+	for name, c := range map[string]struct {
+		path string
+		env  []string
+		says string
+	}{
+		"an address of bao":           {dir, []string{"BAO_ADDR=" + bao}, "no answer from Vault at " + bao},
+		"an address of vault":         {dir, []string{"VAULT_ADDR=" + vault}, "no answer from Vault at " + vault},
+		"both":                        {dir, []string{"BAO_ADDR=" + bao, "VAULT_ADDR=" + vault}, "no answer from Vault at " + vault},
+		"both, and a name":            {dir, []string{"BAO_ADDR=" + bao, "VAULT_ADDR=" + vault, "BAO_BIN=bao"}, "no answer from Vault at " + bao},
+		"an address of bao, no bao":   {alone, []string{"BAO_ADDR=" + bao}, "BAO_ADDR is set, and "},
+		"an address of bao for vault": {dir, []string{"BAO_ADDR=" + bao, "VAULT_BIN=vault"}, "BAO_ADDR is set, and "},
+	} {
+		cmd := exec.Command("../scripts/register.sh", "status")
+		cmd.Env = append([]string{"PATH=" + c.path + ":/usr/bin:/bin"}, c.env...)
+		out, err := cmd.CombinedOutput()
+		require.Error(t, err, name)
+		require.Contains(t, string(out), c.says, name)
+	}
+}
+
 // Vault was started anew while the mount was pinned to a version that does not start: it answers nothing.
 func TestAMountThatAnswersNothingIsBroughtBack(t *testing.T) {
 	t.Parallel()

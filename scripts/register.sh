@@ -52,9 +52,10 @@ status     shows what the catalog holds and what the mount runs.
 A reload waits for the requests that are under way: an issue that waits for its order, for
 as long as the issue_timeout of its role.
 
-Vault is reached with the program that BAO_BIN or VAULT_BIN names, else the vault or bao on
-the PATH, under the usual variables VAULT_ADDR, VAULT_TOKEN, VAULT_NAMESPACE and VAULT_CACERT,
-or BAO_ADDR and so on for bao. The token needs
+Vault is reached with the program that BAO_BIN or VAULT_BIN names, else with the vault on the
+PATH, else with the bao; where BAO_ADDR is set and VAULT_ADDR is not, with the bao. The usual
+variables count: VAULT_ADDR, VAULT_TOKEN, VAULT_NAMESPACE and VAULT_CACERT, or BAO_ADDR and
+so on for bao. The token needs
 sudo, create, update and read on sys/plugins/catalog/secret/vault-plugin-secrets-certinext,
 read on sys/plugins/catalog, update and sudo on sys/plugins/reload/backend, and create,
 update and read on sys/mounts/PATH and sys/mounts/PATH/tune.
@@ -440,11 +441,18 @@ register | enable | upgrade | rollback | status) ;;
 *) die "unknown command '$action': see register.sh help" ;;
 esac
 
-vault=${BAO_BIN:-${VAULT_BIN:-$(command -v vault || command -v bao || true)}}
+if [ -n "${BAO_ADDR:-}" ] && [ -z "${VAULT_ADDR:-}" ]; then
+	vault=$(command -v bao || command -v vault || true)
+else
+	vault=$(command -v vault || command -v bao || true)
+fi
+vault=${BAO_BIN:-${VAULT_BIN:-$vault}}
 command -v "${vault:-vault}" >/dev/null ||
 	die "no vault or bao program${vault:+ ($vault)}: install Vault's or OpenBao's command line, or set VAULT_BIN or BAO_BIN to it"
 server=vault
 case $("$vault" version 2>/dev/null) in OpenBao*) server=bao ;; esac
+[ "$server" = bao ] || [ -z "${BAO_ADDR:-}" ] || [ -n "${VAULT_ADDR:-}" ] ||
+	die "BAO_ADDR is set, and $vault is no bao and does not look at it: set VAULT_ADDR, or BAO_BIN to OpenBao's command line"
 address=${VAULT_ADDR:-https://127.0.0.1:8200}
 [ "$server" = vault ] || address=${BAO_ADDR:-$address}
 case $("$vault" status >/dev/null 2>&1; echo $?) in
