@@ -19,6 +19,7 @@ import (
 // A page is the commands of docs/operations.md, section by section; each block is taken once.
 type page struct {
 	sections map[string][]string
+	operator string // the environment of whoever has the policy of operators, and nothing more
 }
 
 func operations(t *testing.T) *page {
@@ -58,6 +59,8 @@ func TestTheOperationsPageDoesWhatItSays(t *testing.T) {
 	v := startVault(t)
 	v.configure(ca)
 	p := operations(t)
+	v.enableLogins()
+	p.operator = "VAULT_TOKEN=" + v.person("operator", nil, example(t, "policies/operator.hcl")).api.Token()
 	snapshot := filepath.Join(v.dir, "backup.snap")
 	v.run(t, p.take(t, "Backup", "backup.snap", snapshot))
 	after := v.write("certinext/issue/web", map[string]any{"common_name": "after.example.com"})
@@ -83,7 +86,7 @@ func (v *server) rotates(t *testing.T, ca *authority, p *page) {
 	ca.Configure(func(s *certinexttest.Server) { s.HoldForApproval = false })
 	account := ca.account()
 	secret := v.file(t, "new_secret", text(t, account["client_secret"]))
-	out := v.run(t, p.take(t, "Rotating the credential", "dev-client", text(t, account["client_id"]), "@new_secret", "@"+secret))
+	out := v.run(t, p.take(t, "Rotating the credential", "dev-client", text(t, account["client_id"]), "@new_secret", "@"+secret), p.operator)
 	require.Contains(t, out, "true")
 	path := "certinext/orders/web/" + text(t, open.Data["order_id"])
 	require.Equal(t, "pending", v.read(path)["state"])
@@ -96,7 +99,7 @@ func (v *server) changes(t *testing.T, p *page) {
 	t.Helper()
 	v.role("web", map[string]any{"ttl": "1h", "generate_lease": false})
 	before := v.read("certinext/config")
-	v.run(t, p.take(t, "What a write changes"))
+	v.run(t, p.take(t, "What a write changes"), p.operator)
 	config := v.read("certinext/config")
 	require.EqualValues(t, 10, number(t, config["requests_per_second"]))
 	require.Equal(t, before["base_url"], config["base_url"])
@@ -150,11 +153,11 @@ func (v *server) reloadsAfterWhoWaits(t *testing.T, ca *authority, p *page) {
 	}
 	waited := reload("long.example.com")
 	require.Greater(t, waited, former/2, "a reload does not wait")
-	v.run(t, p.take(t, "Upgrade and rollback"))
+	v.run(t, p.take(t, "Upgrade and rollback"), p.operator)
 	short := reload("short.example.com")
 	require.Less(t, short, waited)
 	t.Logf("a reload took %s while an issue waited for up to %s, and %s with issue_timeout=1s", waited, former, short)
-	v.run(t, p.take(t, "Upgrade and rollback"))
+	v.run(t, p.take(t, "Upgrade and rollback"), p.operator)
 	require.EqualValues(t, 45, number(t, v.read("certinext/roles/web")["issue_timeout"]))
 	ca.Configure(func(s *certinexttest.Server) { s.IssueDelay = 0 })
 	for _, name := range []string{"long.example.com", "short.example.com"} {
@@ -168,7 +171,7 @@ func (v *server) reloadsAfterWhoWaits(t *testing.T, ca *authority, p *page) {
 func (v *server) tellsTheAudit(t *testing.T, p *page) {
 	t.Helper()
 	block := p.take(t, "Audit")
-	v.run(t, block)
+	v.run(t, block, p.operator)
 	for _, secret := range []string{"private_key", "certificate", "client_secret", "access_key", "consent_token", "tsig_secret", "pkcs12_password", "jks_password"} {
 		require.NotRegexp(t, `keys=`+secret+`\b`, block)
 	}
@@ -209,7 +212,7 @@ func (v *server) restoredByThePage(t *testing.T, p *page, snapshot string) *serv
 		return h != nil && h.Sealed
 	})
 	w.awaken()
-	require.Contains(t, w.run(t, p.take(t, "Restore")), "true")
+	require.Contains(t, w.run(t, p.take(t, "Restore"), p.operator), "true")
 	waitUntil(t, time.Minute, "it is compared with the CA", func() bool { return w.read("certinext/sync")["state"] == "done" })
 	return w
 }
@@ -218,11 +221,16 @@ func (v *server) restoredByThePage(t *testing.T, p *page, snapshot string) *serv
 func (v *server) disables(t *testing.T, ca *authority, p *page) {
 	t.Helper()
 	v.write("certinext/issue/web", map[string]any{"common_name": "leased.example.com"})
+	unwanted := v.write("certinext/issue/web", map[string]any{"common_name": "unwanted.example.com"})
 	ca.Configure(func(s *certinexttest.Server) { s.HoldForApproval = true })
 	v.write("certinext/orders/web", map[string]any{"common_name": "left.example.com"})
-	v.run(t, p.take(t, "Disabling the mount"))
+	ended := v.write("certinext/orders/web", map[string]any{"common_name": "ended.example.com"})
+	v.run(t, p.take(t, "Disabling the mount"), p.operator)
 	_, err := v.send("certinext/issue/web", map[string]any{"common_name": "late.example.com"})
 	require.ErrorContains(t, err, "is paused in config")
+	v.run(t, p.take(t, "Disabling the mount", "<id>", text(t, ended.Data["order_id"]), "<serial>", text(t, unwanted.Data["serial_number"])), p.operator)
+	require.Equal(t, "cancelled", ca.ordersFor("ended.example.com")[0].Status)
+	require.Equal(t, "revoked", ca.ordersFor("unwanted.example.com")[0].Status)
 	v.process.stop()
 	v.env = []string{"CERTINEXT_HOLD=1"}
 	v.restart()
