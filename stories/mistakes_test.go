@@ -97,7 +97,9 @@ func chaptersOfMistakes(t *testing.T) []struct {
 			{what: "Renewing too early", path: "renew/web/$serial", data: on{}, says: []string{"renewal_window"}},
 			{what: "A reissue that the role does not allow", path: "orders/web/$order/reissue", data: on{}, says: []string{"allow_reissue"}},
 			{what: "A certificate that the mount does not have", path: "revoke", data: on{"serial_number": "01:02:03"}, says: []string{"no certificate", "vault list certinext/certs"}},
-			{what: "A decimal serial number", path: "revoke", data: on{"serial_number": "123456789012345678x"}, says: []string{"serial_number", "such as"}},
+			{what: "A decimal serial number", path: "revoke", data: on{"serial_number": "123456789012"}, says: []string{"no certificate", "hexadecimal", "1c:be:99:1a:14"}},
+			{what: "A decimal serial number with an odd number of digits", path: "revoke", data: on{"serial_number": "12345678901"}, says: []string{"serial_number", "hexadecimal", "02:df:dc:1c:35"}},
+			{what: "A serial number with a letter too many", path: "revoke", data: on{"serial_number": "01:b6:9b:4bx"}, says: []string{"serial_number", "such as"}},
 			{what: "A reason that is none", path: "revoke", data: on{"serial_number": "$serial", "reason": "old"}, says: []string{"reason", "superseded"}},
 			{what: "A reason that CERTInext does not publish", path: "revoke", data: on{"serial_number": "$serial", "reason": "certificate-hold"}, says: []string{"reason", "superseded"}},
 		}},
@@ -106,8 +108,8 @@ func chaptersOfMistakes(t *testing.T) []struct {
 
 const aboutMistakes = `# Mistakes, and what is answered
 
-` + "`make docs`" + ` writes this page: each request was sent to the engine, with a simulated CERTInext behind it, and each answer is what came. Every refusal begins with the
-field that it is about, says what may stand there, and names the command that helps. Nothing is ordered by any of these requests.
+` + "`make docs`" + ` writes this page: each request was sent to the engine, with a simulated CERTInext behind it, and refused with the text below it. Lines are broken
+anew, numbers that differ from run to run are replaced, and long texts are shortened. None of these requests has ordered anything at CERTInext.
 
 What an order waits for, and what CERTInext's own codes mean, is in [Troubleshooting](troubleshooting.md).
 `

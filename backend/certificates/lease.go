@@ -143,7 +143,7 @@ func (keeper *Keeper) renewable(
 	case err != nil:
 		return nil, err
 	case c == nil:
-		return nil, fault.NoCertificate(serial)
+		return nil, fault.NoCertificate(serial, "")
 	case c.Revocation != nil:
 		return nil, fault.BadField("lease", "its certificate %s is revoked", c.View().Serial)
 	case !c.NotAfter.After(keeper.Now()):

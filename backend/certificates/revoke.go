@@ -102,7 +102,8 @@ func (keeper *Keeper) Revoke(
 		Version: 1, Serial: serial, Reason: reason, Note: r.Note,
 		QueuedAt: keeper.Now(), Due: true, ByRequest: true, interactive: true,
 	}
-	notFound := fault.NoCertificate(strings.ReplaceAll(serial, "-", ":"))
+	notFound := fault.NoCertificate(strings.ReplaceAll(serial, "-", ":"),
+		serials.Mistaken(r.Serial))
 	return keeper.RevokeQueued(ctx, s, q, func(c *Entry) error {
 		if c == nil || (r.Role != "" && c.Role != r.Role) {
 			// The answer is the same for both, so that no team can probe for another's serial

@@ -117,7 +117,8 @@ func (keeper *Keeper) EndQueued(
 	if err == nil && q == nil {
 		err = &fault.NotFoundError{
 			Kind: "queued revocation", Name: sanitize.Short(serial),
-			Command: "list <mount>/certs/revocation-queue",
+			Command:  "list <mount>/certs/revocation-queue",
+			Mistaken: serials.Mistaken(serial),
 		}
 	}
 	if err != nil {

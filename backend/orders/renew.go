@@ -35,7 +35,8 @@ func (journal *Journal) renewal(
 		return r, err
 	}
 	if c == nil || c.Role != role.Name {
-		return r, fault.NoCertificate(strings.ReplaceAll(serial, "-", ":"))
+		return r, fault.NoCertificate(strings.ReplaceAll(serial, "-", ":"),
+			serials.Mistaken(r.Renews))
 	}
 	err = mayAct(ctx, s, role.Name, c.Requester, r.Requester, "serial",
 		"certificate "+c.View().Serial)

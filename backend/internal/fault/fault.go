@@ -35,13 +35,18 @@ type NotFoundError struct {
 	// Command shows what there is, from the mount on, such as list <mount>/roles; empty if nothing
 	// does.
 	Command string
+	// Mistaken says what the caller may have meant, if that can be told from Name.
+	Mistaken string
 }
 
-// Error names what was looked for, and how to see what there is.
+// Error names what was looked for, how to see what there is, and what the mistake may be.
 func (e *NotFoundError) Error() string {
 	text := fmt.Sprintf("no %s %q", e.Kind, e.Name)
 	if e.Command != "" {
 		text += ": vault " + e.Command + " shows what there is"
+	}
+	if e.Mistaken != "" {
+		text += "; " + e.Mistaken
 	}
 	return text
 }
@@ -51,9 +56,12 @@ func NoOrder(role, id string) error {
 	return &NotFoundError{Kind: "order", Name: id, Command: "list <mount>/orders/" + role}
 }
 
-// NoCertificate is the error for a certificate that the mount does not have.
-func NoCertificate(serial string) error {
-	return &NotFoundError{Kind: "certificate", Name: serial, Command: "list <mount>/certs"}
+// NoCertificate is the error for a certificate that the mount does not have. What the caller may
+// have meant by the serial number is empty if nothing is known of that.
+func NoCertificate(serial, mistaken string) error {
+	return &NotFoundError{
+		Kind: "certificate", Name: serial, Command: "list <mount>/certs", Mistaken: mistaken,
+	}
 }
 
 // ErrNotConfigured is returned by operations that need CERTInext while the mount has no config.

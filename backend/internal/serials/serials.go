@@ -7,6 +7,7 @@ package serials
 
 import (
 	"encoding/hex"
+	"fmt"
 	"math/big"
 	"slices"
 	"strings"
@@ -32,11 +33,34 @@ func Parse(field, text string) (string, error) {
 	b, err := hex.DecodeString(strings.ToLower(clean))
 	key := Key(new(big.Int).SetBytes(b))
 	if err != nil || key == "" || len(b) > maxBytes {
-		return "", fault.BadField(field, "%q is not a serial number such as 17:67:16:b0:b9:45",
+		problem := fmt.Sprintf("%q is not a serial number such as 17:67:16:b0:b9:45",
 			sanitize.Short(text))
+		if hint := Mistaken(text); hint != "" {
+			problem += "; " + hint
+		}
+		return "", &fault.FieldError{Field: field, Problem: problem}
 	}
 	return key, nil
 }
+
+// Mistaken says what somebody may have meant by a serial number that there is none of: CERTInext's
+// portal shows decimal numbers, which [Parse] reads as hexadecimal. Empty for a text that has more
+// than digits.
+func Mistaken(text string) string {
+	digits := strings.TrimSpace(text)
+	if len(digits) > maxDigits || strings.Trim(digits, "0123456789") != "" {
+		return ""
+	}
+	n, ok := new(big.Int).SetString(digits, 10)
+	if !ok || n.Sign() == 0 {
+		return ""
+	}
+	return "serial numbers are hexadecimal here, and a decimal one, as CERTInext writes " +
+		"it, has to be converted: this one would be " + strings.ReplaceAll(Key(n), "-", ":")
+}
+
+// maxDigits is how many decimal digits a number of 20 bytes has at most.
+const maxDigits = 49
 
 // maxBytes is longer than a serial number may be, which is 20 bytes (RFC 5280).
 const maxBytes = 32

@@ -24,6 +24,25 @@ func TestSerialsReadInEveryForm(t *testing.T) {
 	require.Equal(t, "01-00", Key(big.NewInt(256)))
 }
 
+// Whoever copies a number from CERTInext's portal is told what it is in hexadecimal.
+func TestADecimalNumberIsToldFromAHexadecimalOne(t *testing.T) {
+	for text, want := range map[string]string{
+		"123456789012345678": "01:b6:9b:4b:a6:30:f3:4e", " 255 ": "ff", "00255": "ff",
+		strings.Repeat("9", 49): strings.ReplaceAll(Key(nines(49)), "-", ":"),
+		strings.Repeat("9", 50): "", "12:34": "", "12-34": "", "0a": "", "-5": "", "+5": "", "1_0": "",
+		"0": "", "": "", "x": "",
+	} {
+		got := Mistaken(text)
+		require.Equal(t, want == "", got == "", "%q: %s", text, got)
+		require.True(t, strings.HasSuffix(got, want), "%q: %s", text, got)
+	}
+	_, err := Parse("serial", "12345678901234567") // no whole bytes
+	require.ErrorContains(t, err, "this one would be 2b:dc:54:5d:6b:4b:87")
+	_, err = Parse("serial", "0a1")
+	require.ErrorContains(t, err, "is not a serial number")
+	require.NotContains(t, err.Error(), "hexadecimal")
+}
+
 // A text of digits only may be a decimal or a hexadecimal number, and nobody says which.
 func TestCandidatesAreAllThatATextMayMean(t *testing.T) {
 	for text, want := range map[string][]string{
