@@ -240,6 +240,24 @@ func TestAMountWhosePinWasNotAnsweredIsReturned(t *testing.T) {
 	}
 }
 
+// What was done although nobody said so is not done again, and not taken back.
+func TestWhatWasDoneWithoutAnAnswerIsSeen(t *testing.T) {
+	t.Parallel()
+	v, _ := startRegistered(t)
+	for _, c := range []struct {
+		at   string
+		args []string
+	}{
+		{"after plugin register", []string{"enable", "--mount", "second"}},
+		{"after secrets enable", []string{"enable", "--mount", "third"}},
+	} {
+		args := append(c.args, "--binary", next(t), "--plugin-dir", programs.pluginDir)
+		out, err := v.disturbed(t, c.at, "exit 2", "register.sh", args...).CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		v.runs(t, c.args[len(c.args)-1], nextVersion)
+	}
+}
+
 // A rollback that was left half-way has two versions, and an upgrade to one between them would lower what runs.
 func TestAnUpgradeIsNotBelowWhatRuns(t *testing.T) {
 	t.Parallel()

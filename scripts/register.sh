@@ -236,6 +236,11 @@ register() {
 	fi
 	step "Entering the checksum in the catalog: Vault starts the file only while it has this SHA-256."
 	if ! run "$vault" plugin register -sha256="$sum" -command="$command" -version="$version" secret "$plugin"; then
+		known=$(in_catalog sha256) || die "and so Vault may have taken the plugin, or not: run this again"
+		if [ "$known" = "$sum" ] && [ "$(in_catalog command)" = "$command" ]; then
+			step "The catalog has $version with this checksum all the same: only the answer was lost."
+			return
+		fi
 		[ -z "$placed" ] || rm -f "$placed"
 		die "Vault did not take the plugin, for the reason above${placed:+; the copy is removed again}. It has to be in the plugin_directory of Vault's configuration, and the token needs what register.sh help says"
 	fi
@@ -252,7 +257,8 @@ enable() {
 	step "Mounting the engine at $mount/."
 	run "$vault" secrets enable -path="$mount" -plugin-version="$version" \
 		${max_lease_ttl:+-max-lease-ttl="$max_lease_ttl"} "$plugin" ||
-		die "Vault did not mount $version, for the reason above; the catalog keeps it, and nothing else was changed"
+		[ "$(mount_field type)" = "$plugin" ] ||
+		die "Vault did not mount $version, for the reason above; nothing else was changed. $(kept "$version")"
 	verify || die "$mount/ is mounted and does not answer as $version: $(why)"
 	step "Next: $server write $mount/config …, then a role; '$server path-help $mount' lists what there is."
 }
