@@ -270,6 +270,11 @@ func TestAnUpgradeIsNotBelowWhatRuns(t *testing.T) {
 	at := v.read("sys/mounts/certinext")
 	require.Equal(t, programs.version, at["plugin_version"])
 	require.Equal(t, nextVersion, at["running_plugin_version"])
+
+	// What fails goes back to what runs, and that is another pin than before.
+	args = []string{"upgrade", "--binary", broken(t, "v99.7.0", "exit 1"), "--plugin-dir", programs.pluginDir}
+	v.fails(t, []string{"is as it was, but pinned to what it runs, and no longer to " + programs.version}, "register.sh", args...)
+	v.runs(t, "certinext", nextVersion)
 }
 
 // What a refused upgrade leaves in the catalog and in the plugin directory is removed by what the run says, and comes again as another file.
@@ -310,6 +315,13 @@ func TestRegisterTakesTheProgramThatTheAddressIsFor(t *testing.T) {
 	}
 	alone := t.TempDir()
 	require.NoError(t, os.Symlink(filepath.Join(dir, "vault"), filepath.Join(alone, "vault")))
+	for _, tool := range []string{"bash", "dirname"} { // and no bao that this machine may have
+		path, err := exec.LookPath(tool)
+		require.NoError(t, err)
+		for _, to := range []string{dir, alone} {
+			require.NoError(t, os.Symlink(path, filepath.Join(to, tool)))
+		}
+	}
 	const bao, vault = "http://127.0.0.1:2", "http://127.0.0.1:1"
 	for name, c := range map[string]struct {
 		path string
@@ -324,7 +336,7 @@ func TestRegisterTakesTheProgramThatTheAddressIsFor(t *testing.T) {
 		"an address of bao for vault": {dir, []string{"BAO_ADDR=" + bao, "VAULT_BIN=vault"}, "BAO_ADDR is set, and "},
 	} {
 		cmd := exec.Command("../scripts/register.sh", "status")
-		cmd.Env = append([]string{"PATH=" + c.path + ":/usr/bin:/bin"}, c.env...)
+		cmd.Env = append([]string{"PATH=" + c.path}, c.env...)
 		out, err := cmd.CombinedOutput()
 		require.Error(t, err, name)
 		require.Contains(t, string(out), c.says, name)

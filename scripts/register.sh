@@ -301,6 +301,9 @@ is_pinned() {
 	return 1
 }
 
+# repinned VERSION says that the mount was pinned to another one, by a move that was left half-way.
+repinned() { [ "$1" = "$pinned" ] || printf ', but pinned to what it runs, and no longer to %s' "${pinned:-no version}"; }
+
 # kept VERSION says what a move that failed has left in the catalog, and how it is removed. It is
 # left to people: another mount may be pinned to it, and operators may not delete there.
 kept() {
@@ -324,7 +327,7 @@ restore() {
 	fi
 	step "Returning $mount/ to $version."
 	if { pin "$version" || is_pinned "$version"; } && { reload || step "It was not reloaded."; } && verify; then
-		step "$mount/ is as it was. $(kept "$tried")"
+		step "$mount/ is as it was$(repinned "$version"). $(kept "$tried")"
 		[ -z "$silent" ] || step "$(locked)."
 		return 0
 	fi
