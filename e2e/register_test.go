@@ -238,6 +238,14 @@ func TestAMountWhosePinWasNotAnsweredIsReturned(t *testing.T) {
 		v.restart()
 		ca.check(t, v.write("certinext/issue/web", map[string]any{"common_name": fmt.Sprintf("n%d.example.com", i)}))
 	}
+
+	// It was pinned to that version already, by a run that was killed, and nobody knows yet whether it starts.
+	upgrade := []string{"upgrade", "--binary", broken(t, "v99.5.9", "exit 1"), "--plugin-dir", programs.pluginDir}
+	v.killScript(t, "after secrets tune", "register.sh", upgrade...)
+	out, err := v.disturbed(t, "before secrets tune -plugin-version=v99.5.9", "exit 2", "register.sh", upgrade...).CombinedOutput()
+	require.Error(t, err)
+	require.Contains(t, string(out), "no longer to v99.5.9")
+	v.runs(t, "certinext", programs.version)
 }
 
 // What was done although nobody said so is not done again, and not taken back.

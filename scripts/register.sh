@@ -274,7 +274,7 @@ move() {
 	moving=1
 	step "Pinning $mount/ to $version. The process that runs now is not touched by this."
 	if ! pin "$version"; then
-		is_pinned "$pinned" || die "Vault did not say that $mount/ is pinned to $version, for the reason above"
+		{ [ "$pinned" != "$version" ] && is_pinned "$pinned"; } || die "Vault did not say that $mount/ is pinned to $version, for the reason above"
 		moving=
 		step "$(kept "$version")"
 		die "$mount/ was not pinned, for the reason above, and is as it was: pinned to ${pinned:-no version}, running ${running:-nothing}"
