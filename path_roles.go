@@ -68,7 +68,8 @@ var roleFields = slices.Concat([]binding[backend.Role]{
 			"may be omitted.",
 		func(r *backend.Role) *backend.Family { return &r.Family }),
 	word("dcv_method",
-		"How domains are validated: dns-txt, http-url or email.",
+		"How domains are validated: dns-txt, http-url or email. Wildcard products have no "+
+			"challenge for http-url.",
 		func(r *backend.Role) *backend.DCVMethod { return &r.DCVMethod }),
 	number("validity_years",
 		"Length of the subscription, 1 to 3 years. This is not the validity of the certificate, "+

@@ -36,6 +36,9 @@ func (s Shape) Personal() bool {
 	return s.Family == certinext.FamilySignature || s.Family == certinext.FamilySMIME
 }
 
+// Wildcards reports whether the product takes wildcard names.
+func (s Shape) Wildcards() bool { return s.wildcard }
+
 // Vetted reports whether the CA requires a vetted organization.
 func (s Shape) Vetted() bool { return s.Base == "ov" || s.Base == "ev" }
 

@@ -26,6 +26,7 @@ func Blockers(role *Role, cfg *account.Config) (all fault.Fields) {
 		all.Bad("consent_token", "was written to the role for %s: write it again for %s",
 			account.Describe(role.ConsentFor), account.Describe(cfg.Account()))
 	}
+	all.Add(role.fileForWildcard())
 	blockSigner(&all, role, d, cfg.Version())
 	for _, needed := range []struct{ field, value string }{
 		{"requestor_name", d.Requestor.Name}, {"requestor_email", d.Requestor.Email},

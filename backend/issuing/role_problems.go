@@ -142,7 +142,23 @@ func (r *Role) validateDNS() error {
 		return fault.BadField("dcv_solver",
 			"has no effect, since %s orders validate no domains: leave it out", r.Variant)
 	}
-	return r.DNS.ValidateFor(r.DCVMethod)
+	if err := r.DNS.ValidateFor(r.DCVMethod); err != nil {
+		return err
+	}
+	return r.fileForWildcard()
+}
+
+// fileForWildcard returns an error when the domains of a wildcard product are validated by a file.
+// For a wildcard name there is no such challenge: the Baseline Requirements (3.2.2.4.18) forbid it,
+// and an order that was bought would wait for good.
+func (r *Role) fileForWildcard() error {
+	s := r.Shape()
+	if !s.Public() || !s.Wildcards() || r.DCVMethod != certinext.DCVMethodHTTP {
+		return nil
+	}
+	return fault.BadField("dcv_method", "http-url validates no wildcard name: CERTInext has no "+
+		"challenge for one, so an order would be paid and wait for good: set dcv_method=dns-txt "+
+		"or email")
 }
 
 // checkTimes looks at the durations.

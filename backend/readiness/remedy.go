@@ -69,6 +69,7 @@ var plainValues = map[string]string{
 	"signer_ip":           "'<public IP address of this server>'",
 	"requestor_name":      "'<name>'",
 	"consent_token":       "@consent_token",
+	"dcv_method":          "dns-txt",
 	"dcv_solver":          "''",
 	"custom_fields":       "'<id>=<value>'",
 	"allowed_domains":     "'<domains>'",
