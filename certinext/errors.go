@@ -122,6 +122,17 @@ type Diagnostics struct {
 	NextSteps []string
 }
 
+// A RateError is the error of a call that was not sent: its turn by [Client.Limiter] comes after
+// its context ends.
+type RateError struct {
+	PerSecond float64 // calls that the limiter lets through
+}
+
+func (e *RateError) Error() string {
+	return fmt.Sprintf("requests_per_second (%v) leaves no room for this call in time",
+		e.PerSecond)
+}
+
 // Error says what was attempted and, in CERTInext's words, why it failed.
 func (e *Error) Error() string {
 	var b strings.Builder

@@ -279,7 +279,9 @@ func TestLimiter(t *testing.T) {
 			defer cancel()
 			_, err = c.CreateOrder(ctx, dvOrder())
 			assert.False(t, asErr(t, err).Acted)
-			assert.ErrorContains(t, err, "own rate limit")
+			var late *certinext.RateError
+			assert.ErrorAs(t, err, &late)
+			assert.ErrorContains(t, err, "requests_per_second (0.0002777777777777778) leaves no room for this call in time")
 			assert.Len(t, g.sentCalls(), 1)
 		})
 	})

@@ -264,10 +264,14 @@ func (c *Client) admit(ctx context.Context) error {
 	if c.Limiter == nil {
 		return nil
 	}
-	if err := c.Limiter.Wait(ctx); err != nil {
+	err := c.Limiter.Wait(ctx)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
 		return fmt.Errorf("waiting for the client's own rate limit: %w", err)
 	}
-	return nil
+	return &RateError{PerSecond: float64(c.Limiter.Limit())} // of [rate.Limiter] it has no type
 }
 
 func (c *Client) request(

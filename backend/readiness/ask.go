@@ -6,23 +6,28 @@ package readiness
 import (
 	"cmp"
 	"context"
+	"errors"
 	"maps"
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+	"github.com/certinext/vault-plugin-secrets-certinext/internal/phrase"
 )
 
 // Bounds of what one check asks. Vault's clients give up after 60 s.
 const (
 	// questionTimeout bounds one question: a slow one must not keep others from being asked.
 	questionTimeout = 15 * time.Second
-	// atOnce is how many questions are under way at the same time.
-	atOnce = 4
+	// atOnce is how many questions of one kind are under way at the same time. Each kind has its
+	// own turn: slow answers about one thing must not keep another from being asked.
+	atOnce = 2
 	// mostAsked is how many groups, products and organizations each are asked about.
 	mostAsked = 20
 	// mostDomains is how many of the account's domains are read.
@@ -44,7 +49,8 @@ type answers struct {
 
 // A question is one call to CERTInext.
 type question struct {
-	ask func(ctx context.Context) error
+	about string // that is asked for, such as the groups
+	ask   func(ctx context.Context) error
 	// unchecked says what was not checked when the question has no answer; empty for one that
 	// orders do not depend on.
 	unchecked string
@@ -61,45 +67,102 @@ func (c *Checker) ask(
 		products: make(map[string][]certinext.Product),
 		fields:   make(map[string][]certinext.CustomFieldSpec),
 	}
-	if c.identify(ctx, a, r, said) {
+	refusal := c.identify(ctx, a, r, said)
+	if refusal != nil && signInFailed(refusal) {
+		said.problem("%s", explain(refusal, a.Config))
 		said.note("CERTInext was asked nothing else, since it does not accept the credentials")
 		return got
 	}
-	questions := c.questions(a, needsOf(a.Config, all, said), got)
-	failed := make([]error, len(questions))
-	next := make(chan int)
-	var workers sync.WaitGroup
-	for range atOnce {
-		workers.Go(func() {
-			for i := range next {
-				failed[i] = asked(ctx, questions[i])
-			}
-		})
-	}
-	for i := range questions {
-		next <- i
-	}
-	close(next)
-	workers.Wait()
-	for i, err := range failed {
-		switch q := questions[i]; {
-		case err == nil:
-		case q.unchecked == "":
-			said.note("%s", explain(err, a.Config))
-		default:
-			said.problem("%s; %s was not checked", explain(err, a.Config), q.unchecked)
-		}
-	}
+	kinds := c.questions(a, needsOf(a.Config, all, said), got)
+	unanswered := askAll(ctx, kinds)
+	sayUnknown(said, refusal, len(unanswered) < len(slices.Concat(kinds...)), a.Config)
+	sayUnanswered(said, unanswered, a.Config)
 	r.Products = got.products[a.Config.GroupNumber]
 	return got
 }
+
+// An unanswered is a question without an answer.
+type unanswered struct {
+	question
+	err error
+}
+
+// askAll asks all questions, each kind in its own turn, and returns those without an answer.
+func askAll(ctx context.Context, kinds [][]question) []unanswered {
+	failed := make([][]error, len(kinds))
+	var workers sync.WaitGroup
+	for k, questions := range kinds {
+		failed[k] = make([]error, len(questions))
+		var next atomic.Int64
+		for range atOnce {
+			workers.Go(func() {
+				for i := next.Add(1) - 1; i < int64(len(questions)); i = next.Add(1) - 1 {
+					failed[k][i] = asked(ctx, questions[i])
+				}
+			})
+		}
+	}
+	workers.Wait()
+	var all []unanswered
+	for k, questions := range kinds {
+		for i, q := range questions {
+			if err := failed[k][i]; err != nil {
+				all = append(all, unanswered{q, err})
+			}
+		}
+	}
+	return all
+}
+
+// sayUnknown says why CERTInext does not tell who the account is. An account that is forbidden to
+// ask that, and is answered other questions, may order.
+func sayUnknown(said *findings, err error, isAnsweredElse bool, cfg *account.Config) {
+	switch {
+	case err == nil:
+	case isForbidden(err) && isAnsweredElse:
+		said.note("the account may not ask who it is, so account_number is not shown: %s",
+			sanitize.Error(err))
+	default:
+		said.problem("%s", explain(err, cfg))
+	}
+}
+
+// sayUnanswered says which questions have no answer, those for one reason together.
+func sayUnanswered(said *findings, all []unanswered, cfg *account.Config) {
+	var reasons []string
+	about, unchecked := map[string][]string{}, map[string][]string{}
+	for _, u := range all {
+		reason := explain(u.err, cfg)
+		if about[reason] == nil {
+			reasons = append(reasons, reason)
+		}
+		about[reason] = append(about[reason], u.about)
+		if u.unchecked != "" && !slices.Contains(unchecked[reason], u.unchecked) {
+			unchecked[reason] = append(unchecked[reason], u.unchecked)
+		}
+	}
+	for _, reason := range reasons {
+		text := "CERTInext was asked for " + someOf(about[reason]) + ": " + reason
+		switch fields := unchecked[reason]; len(fields) {
+		case 0:
+			said.note("%s", text)
+		case 1:
+			said.problem("%s; %s was not checked", text, fields[0])
+		default:
+			said.problem("%s; %s were not checked", text, phrase.And(fields...))
+		}
+	}
+}
+
+// errNoTime is the error of a question that was not asked.
+var errNoTime = errors.New("there was no time left to ask, since other answers took too long")
 
 // asked asks one question.
 func asked(ctx context.Context, q question) error {
 	ctx, cancel := context.WithTimeout(ctx, questionTimeout)
 	defer cancel()
-	if err := ctx.Err(); err != nil {
-		return err
+	if ctx.Err() != nil {
+		return errNoTime
 	}
 	return q.ask(ctx)
 }
@@ -155,24 +218,52 @@ func usesOrganization(r *issuing.Role, cfg *account.Config) bool {
 		(cfg.Version() == certinext.V1 && r.Shape().Public())
 }
 
-// questions returns the questions that tell what is needed. Their answers go into got.
-func (c *Checker) questions(a *account.Session, n needs, got *answers) []question {
-	var all []question
-	for _, group := range n.groups {
+// questions returns the questions that tell what is needed, by kinds. Their answers go into got.
+func (c *Checker) questions(a *account.Session, n needs, got *answers) [][]question {
+	return [][]question{
+		c.productQuestions(a, n.groups, got),
+		groupQuestions(a, n, got),
+		c.fieldQuestions(a, n.products, got),
+		organizationQuestions(a, n.organizations, got),
+		domainQuestions(a, n.domains, got),
+	}
+}
+
+// productQuestions ask for what each group may order.
+func (c *Checker) productQuestions(
+	a *account.Session, groups []string, got *answers,
+) (all []question) {
+	for _, group := range groups {
+		about := "its products"
+		if group != "" {
+			about = "the products of group " + sanitize.Short(group)
+		}
 		ask := func(ctx context.Context) error {
 			products, _, err := c.acct.CatalogProducts(ctx, a, group, true)
 			return got.keep(err, func() { got.products[group] = products })
 		}
-		all = append(all, question{unchecked: "product_code", ask: ask})
+		all = append(all, question{about: about, unchecked: "product_code", ask: ask})
 	}
-	if len(n.groups) > 1 || n.groups[0] != "" || len(n.organizations) > 0 {
-		ask := func(ctx context.Context) error {
-			groups, err := a.Client.Groups(ctx)
-			return got.keep(err, func() { got.groups = groups })
-		}
-		all = append(all, question{unchecked: "group_number", ask: ask})
+	return all
+}
+
+// groupQuestions ask for the groups, when anything names one.
+func groupQuestions(a *account.Session, n needs, got *answers) []question {
+	if len(n.groups) == 1 && n.groups[0] == "" && len(n.organizations) == 0 {
+		return nil
 	}
-	for _, code := range n.products {
+	ask := func(ctx context.Context) error {
+		groups, err := a.Client.Groups(ctx)
+		return got.keep(err, func() { got.groups = groups })
+	}
+	return []question{{about: "its groups", unchecked: "group_number", ask: ask}}
+}
+
+// fieldQuestions ask for the custom fields of products.
+func (c *Checker) fieldQuestions(
+	a *account.Session, products []string, got *answers,
+) (all []question) {
+	for _, code := range products {
 		ask := func(ctx context.Context) error {
 			fields, _, err := c.acct.CatalogFields(ctx, a, code, true)
 			if certinext.HasStatus(err, http.StatusNotFound, http.StatusUnprocessableEntity,
@@ -181,14 +272,10 @@ func (c *Checker) questions(a *account.Session, n needs, got *answers) []questio
 			}
 			return got.keep(err, func() { got.fields[code] = fields })
 		}
-		all = append(all, question{unchecked: "custom_fields", ask: ask})
-	}
-	all = append(all, organizationQuestions(a, n.organizations, got)...)
-	if n.domains {
-		all = append(all, question{ask: func(ctx context.Context) error {
-			domains, whole, err := someDomains(ctx, a)
-			return got.keep(err, func() { got.domains, got.domainsKnown = domains, whole })
-		}})
+		all = append(all, question{
+			about:     "the custom fields of product " + sanitize.Short(code),
+			unchecked: "custom_fields", ask: ask,
+		})
 	}
 	return all
 }
@@ -200,20 +287,34 @@ func organizationQuestions(a *account.Session, numbers []string, got *answers) [
 		return nil
 	}
 	const field = "organization_number"
-	all := []question{{unchecked: field, ask: func(ctx context.Context) error {
-		organizations, err := a.Client.Organizations(ctx)
-		return got.keep(err, func() { got.organizations = organizations })
-	}}}
+	all := []question{{about: "its organizations", unchecked: field,
+		ask: func(ctx context.Context) error {
+			organizations, err := a.Client.Organizations(ctx)
+			return got.keep(err, func() { got.organizations = organizations })
+		}}}
 	for _, number := range numbers {
-		all = append(all, question{unchecked: field, ask: func(ctx context.Context) error {
+		ask := func(ctx context.Context) error {
 			o, err := a.Client.Organization(ctx, number)
 			if isUnknown(err) {
 				o, err = nil, nil
 			}
 			return got.keep(err, func() { got.details[number] = o })
-		}})
+		}
+		about := "organization " + sanitize.Short(number)
+		all = append(all, question{about: about, unchecked: field, ask: ask})
 	}
 	return all
+}
+
+// domainQuestions ask for the domains. Orders do not depend on the answer.
+func domainQuestions(a *account.Session, isNeeded bool, got *answers) []question {
+	if !isNeeded {
+		return nil
+	}
+	return []question{{about: "its domains", ask: func(ctx context.Context) error {
+		domains, whole, err := someDomains(ctx, a)
+		return got.keep(err, func() { got.domains, got.domainsKnown = domains, whole })
+	}}}
 }
 
 // isUnknown reports whether CERTInext itself says that there is no such organization.

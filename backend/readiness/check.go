@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -51,28 +53,27 @@ const mostRoles = 500
 
 // Check looks at the config and its roles, or at a single role, and asks CERTInext what it can be
 // asked. It uses no cached answer. An account that does not work yields a report with problems, not
-// an error; so does a mount whose role cannot be read.
+// an error; so does a role that cannot be read.
 func (c *Checker) Check(ctx context.Context, s logical.Storage, role string) (*Report, error) {
 	a, err := c.acct.Session(ctx, s)
 	if err != nil {
 		return nil, err
 	}
 	r := &Report{Proxy: account.ProxyOf(a), Held: c.acct.MayChange() != nil}
-	all, err := c.read(ctx, s, role, r)
+	said := new(findings)
+	all, err := c.read(ctx, s, role, r, said)
 	if err != nil {
 		return nil, err
 	}
-	said := new(findings)
 	c.judgeMount(said, a.Config)
 	answers := c.ask(ctx, a, all, r, said)
-	judgeConfig(said, a.Config, answers, len(all) == 0)
+	judgeConfig(said, a.Config, answers, r.Roles == 0)
 	for _, role := range all {
 		judgeRole(said, role, a.Config, answers)
 		if err := c.checkSolver(ctx, s, role.DNS.Solver); err != nil {
 			said.refusal(role, a.Config, err, answers)
 		}
 	}
-	r.Roles = len(all)
 	if r.LeftOut > 0 {
 		said.note("%d roles were left out, since a check looks at %d: "+
 			"vault read <mount>/config/check role=<name> looks at one", r.LeftOut, mostRoles)
@@ -81,9 +82,10 @@ func (c *Checker) Check(ctx context.Context, s logical.Storage, role string) (*R
 	return r, nil
 }
 
-// read returns the roles that are to be looked at.
+// read returns the roles that are to be looked at. One that cannot be read is a problem among
+// others, unless storage itself fails.
 func (c *Checker) read(
-	ctx context.Context, s logical.Storage, name string, r *Report,
+	ctx context.Context, s logical.Storage, name string, r *Report, said *findings,
 ) ([]*issuing.Role, error) {
 	names := []string{name}
 	if name == "" {
@@ -100,9 +102,14 @@ func (c *Checker) read(
 	for _, n := range names {
 		role, err := roles.Read(ctx, s, n)
 		switch {
-		case err != nil:
+		case store.IsFault(err):
 			return nil, err
+		case err != nil:
+			r.Roles++
+			said.problems.add(n, "it cannot be read, so nothing is ordered under it: "+
+				sanitize.Error(err))
 		case role != nil: // it may have been deleted since
+			r.Roles++
 			all = append(all, role)
 		case name != "":
 			return nil, roles.NotFound(name)
@@ -121,10 +128,10 @@ func (c *Checker) judgeMount(said *findings, cfg *account.Config) {
 	}
 }
 
-// identify asks CERTInext who the account is. The error tells that further questions are in vain.
+// identify asks CERTInext who the account is, and returns why it does not say so.
 func (c *Checker) identify(
 	ctx context.Context, a *account.Session, r *Report, said *findings,
-) (isInVain bool) {
+) error {
 	ctx, cancel := context.WithTimeout(ctx, questionTimeout)
 	defer cancel()
 	start := c.acct.Now()
@@ -135,10 +142,8 @@ func (c *Checker) identify(
 	}
 	if err == nil {
 		r.AccountNumber, r.AuthType = me.Number, me.AuthType
-		return false
 	}
-	said.problem("%s", explain(err, a.Config))
-	return signInFailed(err)
+	return err
 }
 
 // plural counts what is named by a singular word.

@@ -16,16 +16,22 @@ import (
 )
 
 // signInFailed reports whether CERTInext does not accept the credentials, so that every other
-// question would fail alike.
+// question would fail alike. A refusal of one call, as a 403 is, says nothing of the others.
 func signInFailed(err error) bool {
 	var e *certinext.Error
-	return errors.As(err, &e) && (e.Own || e.SigningIn) &&
-		certinext.HasStatus(err, http.StatusUnauthorized, http.StatusForbidden)
+	return errors.As(err, &e) && e.SigningIn && certinext.HasStatus(err, http.StatusUnauthorized)
 }
+
+// isForbidden reports whether the account may not ask a question, which it may not need for orders.
+func isForbidden(err error) bool { return certinext.HasStatus(err, http.StatusForbidden) }
 
 // explain says why a question has no answer, and what to do about it.
 func explain(err error, cfg *account.Config) string {
 	text := sanitize.Error(err)
+	var rate *certinext.RateError
+	if errors.As(err, &rate) {
+		text = rate.Error() // alike for all calls
+	}
 	if remedy := remedyOf(err, cfg); remedy != "" {
 		return text + ": " + remedy
 	}
@@ -36,6 +42,7 @@ func explain(err error, cfg *account.Config) string {
 func remedyOf(err error, cfg *account.Config) string {
 	var (
 		e         *certinext.Error
+		rate      *certinext.RateError
 		authority x509.UnknownAuthorityError
 		name      *net.DNSError
 		dial      *net.OpError
@@ -43,6 +50,8 @@ func remedyOf(err error, cfg *account.Config) string {
 	const onTheWay = "look at base_url, and at the proxy in the environment of the plugin's " +
 		"process (HTTPS_PROXY, NO_PROXY)"
 	switch {
+	case errors.As(err, &rate):
+		return "let more calls through, or all: vault write <mount>/config requests_per_second=0"
 	case errors.As(err, &authority):
 		return "no CA that this server knows has issued the certificate of that address; when a " +
 			"proxy inspects the traffic, name its CA: vault write <mount>/config " +
