@@ -69,8 +69,8 @@ func configCheckFields() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
 		"ok": {
 			Type: framework.TypeBool,
-			Description: "Whether CERTInext answered everything and no problem was found. Notes " +
-				"are none.",
+			Description: "Whether everything was looked at, CERTInext answered everything and no " +
+				"problem was found. Notes are none.",
 		},
 		"account_number": {
 			Type:        framework.TypeString,
@@ -111,13 +111,13 @@ func configCheckFields() map[string]*framework.FieldSchema {
 		"problems": {
 			Type: framework.TypeStringSlice,
 			Description: "What makes orders fail, of the config or of the role it names, and " +
-				"what could not be asked, each with what mends it; empty when there is none. The " +
-				"warnings of the answer say the same, for people.",
+				"what could not be asked or was left out, each with what mends it; empty when " +
+				"there is none. The warnings of the answer say the same, for people.",
 		},
 		"notes": {
 			Type: framework.TypeStringSlice,
-			Description: "What makes orders wait or requests be refused, and what was left " +
-				"out; the warnings of the answer say it, too.",
+			Description: "What makes orders wait or requests be refused; the warnings of the " +
+				"answer say it, too.",
 		},
 	}
 }
@@ -271,7 +271,7 @@ problem of its own; the others are asked nevertheless. Nothing is ordered, chang
 
 problems are what makes orders fail, and notes what makes them wait, such as a domain that is not
 validated. What a single request asks for is not looked at: issue says it. A check looks at 500
-roles, and asks about 20 groups, 20 products and 20 organizations; with role=<name> it looks at that
+roles, and asks about 50 groups, 50 products and 50 organizations; with role=<name> it looks at that
 role alone. A wrong consent_token, and money, show themselves in an order only.
 `
 

@@ -75,7 +75,6 @@ func (e *Engine) checkCustomFields(
 	err = account.Decide(func(anew bool) ([]certinext.CustomFieldSpec, bool, error) {
 		return e.Account.CatalogFields(ctx, a, r.ProductCode, anew)
 	}, func(specs []certinext.CustomFieldSpec) error {
-		warnings = issuing.UnknownCustomFields(specs, r.CustomFields)
 		return issuing.CheckCustomFields(specs, r.CustomFields)
 	})
 	var unasked *account.UnansweredError

@@ -106,7 +106,7 @@ func TestConfigCheckTellsBeforehandWhyOrdersAreRefused(t *testing.T) {
 				m.reword("web", `"defaults":{`, `"defaults":{"technical_contact":{"email":"a@example.com"},`)
 			},
 			role: map[string]any{"email_notifications": "0"},
-			want: "role web: technical_contact_email: goes with", order: "technicalPointOfContact",
+			want: "vault patch certinext/roles/web technical_contact_name='<technical contact name>'", order: "technicalPointOfContact",
 		},
 		"a pause": {
 			config: map[string]any{"ordering": "paused"},
@@ -208,7 +208,8 @@ func TestConfigCheckAsksEachThingOnce(t *testing.T) {
 	require.Less(t, calls, 10, "%v", m.ca.Calls())
 	require.Equal(t, 500, report.Data["roles_checked"])
 	require.Equal(t, 31, report.Data["roles_left_out"])
-	require.Contains(t, strings.Join(report.Data["notes"].([]string), "\n"), "31 roles were left out")
+	require.Contains(t, strings.Join(report.Data["problems"].([]string), "\n"), "31 roles were left out")
+	require.Equal(t, false, report.Data["ok"], "nothing is known of those")
 
 	one := m.must(call{op: logical.ReadOperation, path: "config/check", data: map[string]any{"role": "ov"}}).Data
 	require.Equal(t, 1, one["roles_checked"])

@@ -10,6 +10,7 @@ import (
 	"net/mail"
 	"net/url"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
@@ -128,11 +129,15 @@ func (d *OrderDefaults) Problems() fault.Fields {
 		}
 	}
 	if (d.Delegation.Name == "") != (d.Delegation.Email == "") {
-		all.Bad("delegation_email", "goes with delegation_name: set both or neither")
+		badPart(&all, "delegation", d.Delegation, "set both or neither")
 	}
-	if c := d.TechnicalContact; c != (certinext.Contact{}) && (c.Name == "" || c.Email == "") {
-		all.Bad("technical_contact_email", "goes with technical_contact_name: set both or no "+
-			"field of the technical contact, since CERTInext refuses an order with a part of it")
+	if d.TechnicalContact != (certinext.Contact{}) {
+		badPart(&all, "technical_contact", d.TechnicalContact, "set both or no field of the "+
+			"technical contact, since CERTInext refuses an order with a part of it")
+	}
+	if n := d.OrganizationNumber; strings.Trim(n, "0123456789") != "" {
+		all.Bad("organization_number", "%q is no number: vault list -detailed "+
+			"<mount>/organizations names those of the account", sanitize.Short(n))
 	}
 	switch d.AccountingModel {
 	case "", certinext.AccountingCash, certinext.AccountingCredit:
@@ -144,6 +149,16 @@ func (d *OrderDefaults) Problems() fault.Fields {
 		all.Bad("signer_ip", "%q is not an IP address", sanitize.Short(d.SignerIP))
 	}
 	return all
+}
+
+// badPart adds an error about each of name and e-mail address that a contact lacks.
+func badPart(all *fault.Fields, contact string, c certinext.Contact, remedy string) {
+	if c.Name == "" {
+		all.Bad(contact+"_name", "goes with %s_email: %s", contact, remedy)
+	}
+	if c.Email == "" {
+		all.Bad(contact+"_email", "goes with %s_name: %s", contact, remedy)
+	}
 }
 
 func isMailAddress(text string) bool {

@@ -39,6 +39,9 @@ func (s Shape) Personal() bool {
 // Wildcards reports whether the product takes wildcard names.
 func (s Shape) Wildcards() bool { return s.wildcard }
 
+// OnlyWildcards reports whether the product takes no other names.
+func (s Shape) OnlyWildcards() bool { return s.wildcard && !s.Multi }
+
 // Vetted reports whether the CA requires a vetted organization.
 func (s Shape) Vetted() bool { return s.Base == "ov" || s.Base == "ev" }
 

@@ -16,7 +16,7 @@ import (
 
 // CheckCustomFields checks a role's values, by field id, against the custom fields of its
 // product. The error names the first value that does not suit its field, or all mandatory fields
-// without one.
+// without one, or all values for fields that the product does not have.
 func CheckCustomFields(specs []certinext.CustomFieldSpec, values map[string]string) error {
 	var missing []string
 	for _, f := range specs {
@@ -37,6 +37,10 @@ func CheckCustomFields(specs []certinext.CustomFieldSpec, values map[string]stri
 		return fault.BadField("custom_fields", "the product cannot be ordered without %s",
 			strings.Join(missing, ", "))
 	}
+	if unknown := unknownCustomFields(specs, values); len(unknown) > 0 {
+		return fault.BadField("custom_fields", "the product has no field %s",
+			strings.Join(unknown, ", "))
+	}
 	return nil
 }
 
@@ -48,26 +52,18 @@ func customFieldName(f certinext.CustomFieldSpec) string {
 	return fmt.Sprintf("%s (%s)", f.ID, f.Name)
 }
 
-// UnknownCustomFields returns a warning about values for fields that the product does not have, and
-// nil when there are none. An empty list of fields says nothing: every list of the live service was
-// empty (observed 2026), whatever fields its orders accepted.
-func UnknownCustomFields(specs []certinext.CustomFieldSpec, values map[string]string) []string {
-	if len(specs) == 0 {
-		return nil
-	}
-	var unknown []string
+// unknownCustomFields returns the ids of values for fields that the product does not have. An empty
+// list of fields says nothing: every list of the live service was empty (observed 2026), whatever
+// fields its orders accepted.
+func unknownCustomFields(
+	specs []certinext.CustomFieldSpec, values map[string]string,
+) (unknown []string) {
 	for id := range values {
 		hasID := func(f certinext.CustomFieldSpec) bool { return f.ID == id }
-		if !slices.ContainsFunc(specs, hasID) {
+		if len(specs) > 0 && !slices.ContainsFunc(specs, hasID) {
 			unknown = append(unknown, sanitize.Short(id))
 		}
 	}
-	if len(unknown) == 0 {
-		return nil
-	}
 	slices.Sort(unknown)
-	return []string{fmt.Sprintf(
-		"custom_fields: the product has no field %s; CERTInext may refuse an order",
-		strings.Join(unknown, ", "),
-	)}
+	return unknown
 }

@@ -128,6 +128,9 @@ func (r *Role) checkNames(all *fault.Fields) {
 				"is for host names: a %s certificate is for the person or organization in subject",
 				r.Variant)
 		}
+	case r.AllowAnyName && r.Shape().OnlyWildcards() && !r.AllowWildcardCertificates:
+		all.Bad("allow_wildcard_certificates", "is off, and the role's product is for wildcard "+
+			"names only: no name can be ordered")
 	case r.AllowAnyName, len(r.AllowedDomains) > 0:
 		r.checkDomains(all)
 		all.Add(r.validateUse())

@@ -26,8 +26,17 @@ var prefixes = []string{
 // when there is no other one, and nothing else that the role allows.
 func (r *Role) useless() (found fault.Fields, all bool) {
 	all = !r.AllowAnyName
+	var company *neighbours
 	for _, domain := range r.AllowedDomains {
 		reason := r.uselessness(domain)
+		if reason != "" {
+			if company == nil {
+				company = r.neighbours()
+			}
+			if r.isUsefulAmong(company, domain) {
+				reason = ""
+			}
+		}
 		if reason == "" {
 			all = false
 			continue
@@ -63,6 +72,62 @@ func (r *Role) uselessness(domain string) (reason string) {
 		}
 	}
 	return reason
+}
+
+// Neighbours are what stands beside an allowed domain in a role.
+type neighbours struct {
+	patterns []string // of all allowed domains
+	name     string   // that can be ordered by itself; empty when none was found
+}
+
+// mostNeighbours bounds the patterns that a name is tried among. Beyond it, no domain is said to be
+// useless.
+const mostNeighbours = 500
+
+// neighbours returns what stands beside each of the role's allowed domains.
+func (r *Role) neighbours() *neighbours {
+	n := new(neighbours)
+	for _, domain := range r.AllowedDomains {
+		if pattern, problem := r.patternOf(domain); problem == "" && pattern != "" {
+			n.patterns = append(n.patterns, pattern)
+		}
+	}
+	if len(n.patterns) > mostNeighbours {
+		return n
+	}
+	for _, pattern := range n.patterns {
+		for _, name := range stoodFor(pattern) {
+			if _, err := planFor(r, n.patterns, nil, Request{CommonName: name}); err == nil {
+				n.name = name
+				return n
+			}
+		}
+	}
+	return n
+}
+
+// isUsefulAmong reports whether a name under an allowed domain can be ordered together with what
+// other ones allow: as an alternative name, or since auto_secure_www adds a name under another one.
+func (r *Role) isUsefulAmong(n *neighbours, domain string) bool {
+	if len(n.patterns) > mostNeighbours {
+		return true
+	}
+	pattern, _ := r.patternOf(domain)
+	rules := r.rules([]string{pattern})
+	for _, name := range stoodFor(pattern) {
+		if !rules.covers(pattern, name) {
+			continue
+		}
+		_, err := planFor(r, n.patterns, nil, Request{CommonName: name})
+		if err != nil && n.name != "" {
+			beside := Request{CommonName: n.name, AltNames: []string{name}}
+			_, err = planFor(r, n.patterns, nil, beside)
+		}
+		if err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // hasFixedEnd reports whether the last label of an allowed domain is the same in all names that it

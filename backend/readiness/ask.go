@@ -29,7 +29,7 @@ const (
 	// own turn: slow answers about one thing must not keep another from being asked.
 	atOnce = 2
 	// mostAsked is how many groups, products and organizations each are asked about.
-	mostAsked = 20
+	mostAsked = 50
 	// mostDomains is how many of the account's domains are read.
 	mostDomains = 1000
 )
@@ -200,11 +200,12 @@ func needsOf(cfg *account.Config, all []*issuing.Role, said *findings) needs {
 	return n
 }
 
-// bounded returns the first of some numbers, and notes how many it leaves out.
+// bounded returns the first of some numbers, and says how many it leaves out: nothing is known
+// of those.
 func bounded(numbers map[string]bool, what string, said *findings) []string {
 	list := slices.Sorted(maps.Keys(numbers))
 	if left := len(list) - mostAsked; left > 0 {
-		said.note("CERTInext was not asked about %s: a check asks about %d; "+
+		said.problem("CERTInext was not asked about %s: a check asks about %d; "+
 			"vault read <mount>/config/check role=<name> looks at one role",
 			plural(left, what), mostAsked)
 		list = list[:mostAsked]
@@ -287,11 +288,13 @@ func organizationQuestions(a *account.Session, numbers []string, got *answers) [
 		return nil
 	}
 	const field = "organization_number"
-	all := []question{{about: "its organizations", unchecked: field,
+	all := []question{{
+		about: "its organizations", unchecked: field,
 		ask: func(ctx context.Context) error {
 			organizations, err := a.Client.Organizations(ctx)
 			return got.keep(err, func() { got.organizations = organizations })
-		}}}
+		},
+	}}
 	for _, number := range numbers {
 		ask := func(ctx context.Context) error {
 			o, err := a.Client.Organization(ctx, number)

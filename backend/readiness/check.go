@@ -67,7 +67,7 @@ func (c *Checker) Check(ctx context.Context, s logical.Storage, role string) (*R
 	}
 	c.judgeMount(said, a.Config)
 	answers := c.ask(ctx, a, all, r, said)
-	judgeConfig(said, a.Config, answers, r.Roles == 0)
+	judgeConfig(said, a.Config, all, answers)
 	for _, role := range all {
 		judgeRole(said, role, a.Config, answers)
 		if err := c.checkSolver(ctx, s, role.DNS.Solver); err != nil {
@@ -75,7 +75,7 @@ func (c *Checker) Check(ctx context.Context, s logical.Storage, role string) (*R
 		}
 	}
 	if r.LeftOut > 0 {
-		said.note("%d roles were left out, since a check looks at %d: "+
+		said.problem("%d roles were left out, since a check looks at %d: "+
 			"vault read <mount>/config/check role=<name> looks at one", r.LeftOut, mostRoles)
 	}
 	r.Problems, r.Notes = said.texts()
@@ -138,7 +138,7 @@ func (c *Checker) identify(
 	me, err := a.Client.Me(ctx)
 	r.Latency = c.acct.Now().Sub(start)
 	if problem := c.acct.ClockProblem(); problem != "" {
-		said.problem("%s", problem)
+		said.note("%s: set this server's clock by a time service (NTP)", problem)
 	}
 	if err == nil {
 		r.AccountNumber, r.AuthType = me.Number, me.AuthType

@@ -19,15 +19,20 @@ import (
 
 // judgeConfig says what is wrong in the config itself. Without roles, it is judged for those that
 // may come: for publicly trusted products.
-func judgeConfig(said *findings, cfg *account.Config, got *answers, hasNoRoles bool) {
+func judgeConfig(said *findings, cfg *account.Config, all []*issuing.Role, got *answers) {
 	wrong := cfg.OrderDefaults.Problems()
-	if hasNoRoles {
+	if len(all) == 0 {
 		stub := issuing.NewRole("")
 		stub.Variant = "dv"
 		wrong = slices.Concat(issuing.Blockers(stub, cfg), issuing.Doubts(stub, cfg))
 	}
 	wrong.Add(groupProblem(cfg.GroupNumber, got))
-	wrong.Add(unknownOrganization(cfg.OrganizationNumber, got))
+	organization := unknownOrganization(cfg.OrganizationNumber, got)
+	if needsOrganizationOf(cfg, all) {
+		wrong.Add(organization)
+	} else if organization != nil {
+		said.note("config: %s: no role needs it", organization.Error())
+	}
 	stub := new(issuing.Role)
 	for _, err := range wrong {
 		field := fieldOf(err)
@@ -48,6 +53,13 @@ func judgeConfig(said *findings, cfg *account.Config, got *answers, hasNoRoles b
 	}
 }
 
+// needsOrganizationOf reports whether orders of a role are for the config's organization.
+func needsOrganizationOf(cfg *account.Config, all []*issuing.Role) bool {
+	return slices.ContainsFunc(all, func(r *issuing.Role) bool {
+		return r.OrganizationNumber == "" && usesOrganization(r, cfg)
+	})
+}
+
 func hasProduct(products []certinext.Product, code string) bool {
 	return slices.ContainsFunc(products, func(p certinext.Product) bool { return p.Code == code })
 }
@@ -63,9 +75,6 @@ func judgeRole(said *findings, role *issuing.Role, cfg *account.Config, got *ans
 	refused.Add(productProblem(role, got.products, d.GroupNumber))
 	if specs, isKnown := got.fields[role.ProductCode]; isKnown {
 		refused.Add(issuing.CheckCustomFields(specs, role.CustomFields))
-		for _, text := range issuing.UnknownCustomFields(specs, role.CustomFields) {
-			said.notes.add(role.Name, text)
-		}
 	}
 	if usesOrganization(role, cfg) {
 		refused.Add(organizationProblem(role, d.OrganizationNumber, cfg, got))

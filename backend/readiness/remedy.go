@@ -71,7 +71,6 @@ var plainValues = map[string]string{
 	"consent_token":       "@consent_token",
 	"dcv_method":          "dns-txt",
 	"dcv_solver":          "''",
-	"custom_fields":       "'<id>=<value>'",
 	"allowed_domains":     "'<domains>'",
 }
 
@@ -80,6 +79,8 @@ func valueFor(
 	field string, role *issuing.Role, cfg *account.Config, got *answers,
 ) string {
 	switch field {
+	case "custom_fields":
+		return customFieldsFor(got.fields[role.ProductCode], role.CustomFields)
 	case "organization_number":
 		if number := got.organizationFor(role); number != "" {
 			return number
@@ -102,6 +103,35 @@ func valueFor(
 		return "'<e-mail address>'"
 	}
 	return "'<" + strings.ReplaceAll(field, "_", " ") + ">'"
+}
+
+// customFieldsFor returns values for custom_fields, which a write replaces as a whole: those of
+// before that the product takes, and what to fill in for the others that it demands.
+func customFieldsFor(specs []certinext.CustomFieldSpec, before map[string]string) string {
+	var values []string
+	for _, f := range specs {
+		only := []certinext.CustomFieldSpec{f}
+		value := before[f.ID]
+		switch {
+		case value == "" && !f.Mandatory:
+			continue
+		case value == "", !isWritable(value),
+			issuing.CheckCustomFields(only, map[string]string{f.ID: value}) != nil:
+			value = "<value>"
+		}
+		if isWritable(f.ID) {
+			values = append(values, "'"+f.ID+"="+value+"'")
+		}
+	}
+	if len(values) == 0 {
+		return "''"
+	}
+	return strings.Join(values, " custom_fields=")
+}
+
+// isWritable reports whether a text can stand in quotes in a command as it is.
+func isWritable(text string) bool {
+	return text == sanitize.Short(text) && !strings.ContainsAny(text, "'=,{<>")
 }
 
 // isNumber reports whether a number that CERTInext names can stand in a command as it is.
