@@ -49,7 +49,7 @@ func saidTo(resp *logical.Response) []string {
 var leftovers = map[string]*regexp.Regexp{
 	"a format without its value":                                regexp.MustCompile(`%!|%[a-z]\b`),
 	"a value as Go writes it":                                   regexp.MustCompile(`map\[|<nil>|&\{|\b0xc0|\[\]|\[\w+( \w+)+\]`),
-	"a duration as Go writes it":                                regexp.MustCompile(`\b\d+h\d+m|\b\d+m\d+s\b|\b\d+\.\d+s\b`),
+	"a duration as Go writes it":                                regexp.MustCompile(`\b\d+h\d+m(\d+s)?\b|\b\d+m\d+s\b|\b\d+\.\d+s\b`),
 	"an error in the words of Go's packages":                    regexp.MustCompile(`context (deadline exceeded|canceled)|\b(strconv|json|asn1|base64|url): |strconv\.|illegal base64`),
 	"a time without its zone":                                   regexp.MustCompile(`(^|[T ])\d\d:\d\d:\d\d(\.\d+)?($|[^Z:+\d-])`),
 	"a number of things that leaves the reader to choose":       regexp.MustCompile(`\w\((s|es)\)`),
