@@ -227,7 +227,7 @@ func (keeper *Keeper) queueLeaseEnd(
 			return nil, err
 		}
 	}
-	if q == nil || !q.Due || (before != nil && before.Due) || q.Next.After(now) {
+	if q == nil || !q.Due || (before != nil && before.Due) || q.Next.After(keeper.Now()) {
 		return nil, nil
 	}
 	return &pendingRevocation{cert: c, q: q}, nil
