@@ -40,8 +40,11 @@ func (s *Server) strangerProblem(r *http.Request) string {
 
 // isOwnHost tells whether a Host header names this server: by a loopback
 // address, by localhost, by the address that the request came to, or by one of
-// the names that it was given.
+// the names that it was given. No browser leaves it out, as HTTP/1.0 may.
 func (s *Server) isOwnHost(header string, local net.Addr) bool {
+	if header == "" {
+		return true
+	}
 	host := header
 	if name, _, err := net.SplitHostPort(header); err == nil {
 		host = name
@@ -56,7 +59,7 @@ func (s *Server) isOwnHost(header string, local net.Addr) bool {
 		known = append(known, u.Hostname())
 	}
 	isIt := func(name string) bool { return strings.EqualFold(name, host) }
-	return host != "" && slices.ContainsFunc(known, isIt)
+	return slices.ContainsFunc(known, isIt)
 }
 
 // cutTo returns the beginning of a text.

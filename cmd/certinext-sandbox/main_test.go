@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -185,6 +186,14 @@ func TestWebPagesCannotSteerTheSandbox(t *testing.T) {
 	for _, host := range []string{"evil.example", "evil.example:8093", "127.0.0.1.evil.example", "10.0.0.1", "localhost.evil.example", "[fe80::1]"} {
 		require.Equal(t, http.StatusForbidden, ask(host, nil), host)
 	}
+	conn, err := net.Dial("tcp", own)
+	require.NoError(t, err)
+	defer conn.Close()
+	_, err = io.WriteString(conn, "GET /_sandbox/health HTTP/1.0\r\n\r\n")
+	require.NoError(t, err)
+	answer, err := io.ReadAll(conn)
+	require.NoError(t, err)
+	require.Contains(t, string(answer), "200 OK", "a script without a tool names no host")
 	for _, headers := range []map[string]string{
 		{"Origin": "https://evil.example"},
 		{"Origin": "null"},
