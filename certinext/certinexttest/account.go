@@ -12,20 +12,21 @@ import (
 // An Organization belongs to the account; OV and EV orders refer to it.
 type Organization struct {
 	// Number names it in calls; Name is the subject's organization in its certificates.
-	Number, Name string
+	Number string `json:"number,omitempty"`
+	Name   string `json:"name,omitempty"`
 	// Street to CountryCode are its address, and partly the subject's in its certificates.
 	// CountryCode is two letters of ISO 3166-1.
-	Street      string
-	Locality    string
-	State       string
-	PostalCode  string
-	CountryCode string
+	Street      string `json:"street,omitempty"`
+	Locality    string `json:"locality,omitempty"`
+	State       string `json:"state,omitempty"`
+	PostalCode  string `json:"postalCode,omitempty"`
+	CountryCode string `json:"countryCode,omitempty"`
 	// ValidationFor is "1" for OV, "2" for EV and OV; "" means "2".
-	ValidationFor string
+	ValidationFor string `json:"validationFor,omitempty"`
 	// Vetted organizations need no further verification.
-	Vetted bool
+	Vetted bool `json:"vetted,omitempty"`
 	// ConsentToken lets an order skip the approver; "" means there is none.
-	ConsentToken string
+	ConsentToken string `json:"consentToken,omitempty"`
 }
 
 // organization is an Organization and what happened to it.
@@ -37,12 +38,13 @@ type organization struct {
 // A Group is a billing group of the account.
 type Group struct {
 	// Number names it in calls; Name is for people.
-	Number, Name string
+	Number string `json:"number,omitempty"`
+	Name   string `json:"name,omitempty"`
 	// Default is set for the group of orders that name none.
-	Default bool
+	Default bool `json:"default,omitempty"`
 	// Products are the codes of what the group may order through version 1;
 	// nil means all of the catalog.
-	Products []string
+	Products []string `json:"products,omitempty"`
 }
 
 func newOrganizations(given []Organization, now time.Time) []*organization {

@@ -41,7 +41,9 @@ const AdminHelp = `  GET    /_sandbox/roots.pem                   the roots to t
                                                {"kind":"wrong-status",` +
 	`"orderStatus":"cancelled","times":1}
   DELETE /_sandbox/faults                      remove all faults
-  GET    /_sandbox/knobs                       delays and switches
+  POST   /_sandbox/reset                       forget orders, domains, tokens, faults and calls; the
+                                               settings are those of the start, the CA stays
+  GET    /_sandbox/knobs                       the settings that can be changed
   POST   /_sandbox/knobs                       {"issueDelay":"5s","pemLag":"2s"}: change some
                                                {"misissue":"extra-name"}: err from now on
 `
@@ -103,8 +105,18 @@ func (s administration) serve(w http.ResponseWriter, r *http.Request) {
 		"DELETE /_sandbox/faults",
 		func(*http.Request) (any, error) { s.ClearFaults(); return nil, nil },
 	)
-	handle("GET /_sandbox/knobs", func(*http.Request) (any, error) { return s.readKnobs(), nil })
-	handle("POST /_sandbox/knobs", s.knobs)
+	handle(
+		"POST /_sandbox/reset",
+		func(*http.Request) (any, error) { s.Reset(); return nil, nil },
+	)
+	handle("GET /_sandbox/knobs", func(*http.Request) (any, error) { return s.readKnobs() })
+	handle("POST /_sandbox/knobs", func(r *http.Request) (any, error) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		return s.knobs(body)
+	})
 	mux.HandleFunc("GET /_sandbox/roots.pem", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", typePEM)
 		_, _ = w.Write(s.RootPEM())

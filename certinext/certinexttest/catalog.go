@@ -14,34 +14,34 @@ import (
 // A Product is one line of the account's catalog.
 type Product struct {
 	// Code is the product code, a decimal string that differs per environment.
-	Code string
+	Code string `json:"code,omitempty"`
 	// Name is the only thing that tells products of one type apart.
-	Name string
+	Name string `json:"name,omitempty"`
 	// Type is the productTypeID, such as "13" for DV. It is not unique.
-	Type string
+	Type string `json:"type,omitempty"`
 	// Variant is the private-PKI variant that the product serves; "" for
 	// other families.
-	Variant string
+	Variant string `json:"variant,omitempty"`
 	// Years are the terms on offer with their price; nil means a price of
 	// 0.0 for one to three years.
-	Years map[string]string
+	Years map[string]string `json:"years,omitempty"`
 	// NeedsApproval parks each order of the product at pending-approval.
-	NeedsApproval bool
+	NeedsApproval bool `json:"needsApproval,omitempty"`
 	// CustomFields are the additional fields that orders of the product take.
-	CustomFields []CustomField
+	CustomFields []CustomField `json:"customFields,omitempty"`
 }
 
 // A CustomField is an account-defined field of a product.
 type CustomField struct {
 	// ID names it in orders; Name is for people.
-	ID   string
-	Name string
+	ID   string `json:"id,omitempty"`
+	Name string `json:"name,omitempty"`
 	// Mandatory refuses an order without it.
-	Mandatory bool
+	Mandatory bool `json:"mandatory,omitempty"`
 	// Values are those that it takes; nil means any text.
-	Values []string
+	Values []string `json:"values,omitempty"`
 	// MaxLength is the longest value in characters; zero means 100.
-	MaxLength int
+	MaxLength int `json:"maxLength,omitempty"`
 }
 
 func (f CustomField) maxLength() int { return orDefault(f.MaxLength, 100) }

@@ -34,3 +34,21 @@ func (d Dialect) MarshalText() ([]byte, error) { return nameOf(dialects, d) }
 
 // UnmarshalText reads live, documented or v1.
 func (d *Dialect) UnmarshalText(b []byte) error { return byName(dialects, b, d) }
+
+var keyStates = []string{
+	KeyActive: "active", KeyNotOAuth: "not-oauth", KeyInactive: "inactive",
+}
+
+// MarshalText names the state.
+func (k KeyState) MarshalText() ([]byte, error) { return nameOf(keyStates, k) }
+
+// UnmarshalText reads active, not-oauth or inactive.
+func (k *KeyState) UnmarshalText(b []byte) error { return byName(keyStates, b, k) }
+
+var switches = []string{ByDialect: "by-dialect", On: "on", Off: "off"}
+
+// MarshalText names the switch.
+func (s Switch) MarshalText() ([]byte, error) { return nameOf(switches, s) }
+
+// UnmarshalText reads by-dialect, on or off.
+func (s *Switch) UnmarshalText(b []byte) error { return byName(switches, b, s) }

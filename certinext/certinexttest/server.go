@@ -240,17 +240,24 @@ type Server struct {
 	// without locks held, with the operation's name, from many goroutines.
 	BeforeCall, AfterCall func(op string, r *http.Request)
 
-	once   sync.Once
-	mu     sync.Mutex
+	once sync.Once
+	mu   sync.Mutex
+	// asStarted are the settings as they were at the first request, for Reset.
+	asStarted []any
+	ca        *pki
+	state
+	// journal remembers the last requests.
+	journal journal
+}
+
+// A state is what has happened so far, the certificate authority left aside.
+type state struct {
 	tokens tokenStore
-	ca     *pki
 	book   orderBook
 	zones  []*accountDomain
 	owners []*organization
 	faults []*activeFault
 	calls  map[string]int
-	// journal remembers the last requests.
-	journal journal
 	// allowed is what is left of RateLimit.
 	allowed allowance
 	// creates are the times of the create calls that CreateBurst minds.
@@ -259,21 +266,46 @@ type Server struct {
 	replays map[string]replay
 }
 
+// defaultLifetime is the life of a leaf of the vendor's sandbox.
+const defaultLifetime = 30 * 24 * time.Hour
+
+// longestPublic is the longest life of a publicly trusted certificate since 2026-03-15 (CA/Browser
+// Forum, ballot SC-081v3).
+const longestPublic = 200 * 24 * time.Hour
+
 // setUp makes everything that a zero Server lacks.
 func (s *Server) setUp() {
+	s.asStarted = s.settings().Saved()
+	s.ca = newPKI(s.now(), s.revocationClock)
+	s.begin()
+}
+
+// begin makes the state of a server to which nothing has happened.
+func (s *Server) begin() {
 	now := s.now()
-	s.calls = make(map[string]int)
-	s.replays = make(map[string]replay)
-	s.tokens = newTokenStore()
-	s.book = newOrderBook()
-	s.ca = newPKI(now, s.revocationClock)
-	s.owners = newOrganizations(s.Organizations, now)
+	s.state = state{
+		calls: make(map[string]int), replays: make(map[string]replay),
+		tokens: newTokenStore(), book: newOrderBook(),
+		owners: newOrganizations(s.Organizations, now),
+	}
 	for _, d := range s.VerifiedDomains {
 		s.validateDomain(s.registerDomain(d, s.firstOrganization(), now), now, methodDNS)
 	}
 	for _, d := range s.PendingDomains {
 		s.registerDomain(d, s.firstOrganization(), now)
 	}
+}
+
+// Reset forgets all orders, domains, tokens, faults and calls, and sets the fields back to what
+// they were at the first request. The certificate authority stays: its roots may be trusted,
+// and what it has issued remains issued or revoked.
+func (s *Server) Reset() {
+	s.once.Do(s.setUp)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.settings().Restore(s.asStarted)
+	s.begin()
+	s.ResetRequests()
 }
 
 // Configure runs change while no request is being processed. Catalog,
@@ -410,7 +442,7 @@ func (s *Server) clientSecret() string  { return orDefault(s.ClientSecret, Defau
 func (s *Server) tokenTTL() time.Duration { return orDefault(s.TokenTTL, time.Hour) }
 
 func (s *Server) certificateLifetime() time.Duration {
-	return orDefault(s.CertificateLifetime, 30*24*time.Hour)
+	return orDefault(s.CertificateLifetime, defaultLifetime)
 }
 
 func (s *Server) domainValidity() time.Duration {

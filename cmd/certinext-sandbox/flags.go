@@ -4,11 +4,12 @@
 package main
 
 import (
+	"cmp"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
 )
@@ -17,159 +18,77 @@ import (
 type options struct {
 	listen      string
 	allowRemote bool
+	tlsListen   string // "" without TLS
+	tlsRootFile string
+	config      string
 	version     bool
+	schema      bool
 	server      *certinexttest.Server
 	others      int // orders that others have placed before
 }
 
-// parseFlags parses the command line into a server that is ready to serve.
+const (
+	listenHelp      = "`address` to listen on; port 0 picks a free one"
+	allowRemoteHelp = "listen on an address that is not loopback"
+	tlsListenHelp   = "`address` at which to listen with TLS, beside -listen, with a " +
+		"certificate of a root made at start"
+	tlsRootFileHelp = "`file` to write the root of -tls-listen to"
+	othersHelp      = "`number` of orders that others have placed before, for an orders " +
+		"report of many pages"
+)
+
+// parseFlags parses the command line, and the file that it may name, into a server that is ready to
+// serve. What the command line says goes before what the file says.
 func parseFlags(args []string, stderr io.Writer) (*options, error) {
-	s := new(certinexttest.Server)
-	o := &options{server: s}
-	flags := flag.NewFlagSet("certinext-sandbox", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() { usage(flags) }
-
-	flags.StringVar(&o.listen, "listen", "127.0.0.1:8093",
-		"`address` to listen on; port 0 picks a free one")
-	flags.BoolVar(&o.version, "version", false, "print the version and end")
-	flags.Var((*list)(&s.AdminHosts), "admin-hosts",
-		"comma-separated `names` under which the administration paths may be asked for, beside "+
-			"localhost and addresses of this server")
-	flags.BoolVar(&o.allowRemote, "allow-remote", false,
-		"listen on an address that is not loopback")
-	flags.TextVar(&s.Dialect, "dialect", certinexttest.Live,
-		"`live` (as observed), documented (as published) or v1 (an account without OAuth, for "+
-			"version 1 of the API only)")
-	flags.StringVar(&s.BaseURL, "base-url", "",
-		"public `URL` of this server, written into certificates (default: as the client calls it)")
-	accountFlags(flags, s)
-	domainFlags(flags, s)
-	timingFlags(flags, o)
-	shapeFlags(flags, s)
-	v1Flags(flags, s)
-
-	if err := flags.Parse(args); err != nil {
-		return nil, err
+	o, err := parseOver(&options{server: new(certinexttest.Server)}, args, stderr)
+	if err != nil || o.version || o.schema {
+		return o, err
 	}
-	if flags.NArg() > 0 {
-		return nil, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	if o.config != "" {
+		filed := &options{server: new(certinexttest.Server)}
+		if err := filed.loadConfig(o.config); err != nil {
+			return nil, err
+		}
+		if o, err = parseOver(filed, args, stderr); err != nil {
+			return nil, err
+		}
 	}
-	if err := o.check(flags); err != nil {
+	if err := o.check(); err != nil {
 		return nil, err
 	}
 	if o.others > 0 {
-		s.AddForeignOrders(o.others)
+		o.server.AddForeignOrders(o.others)
 	}
 	return o, nil
 }
 
-func accountFlags(flags *flag.FlagSet, s *certinexttest.Server) {
-	flags.StringVar(&s.AccountNumber, "account-number", certinexttest.DefaultAccountNumber,
-		"account `number`")
-	flags.StringVar(&s.AccessKey, "access-key", certinexttest.DefaultAccessKey,
-		"access `key` that signs calls of version 1 and documented token requests")
-	flags.StringVar(&s.ClientID, "client-id", "",
-		"OAuth client `id` of live token requests (default: the account number)")
-	flags.StringVar(&s.ClientSecret, "client-secret", certinexttest.DefaultClientSecret,
-		"OAuth client `secret` of live token requests")
-	flags.DurationVar(&s.TokenTTL, "token-ttl", time.Hour, "lifetime of access tokens")
-	flags.BoolVar(&s.SingleToken, "single-token", false, "let a new token revoke earlier ones")
-}
-
-func domainFlags(flags *flag.FlagSet, s *certinexttest.Server) {
-	flags.Var((*list)(&s.VerifiedDomains), "verified-domains",
-		"comma-separated `domains` that are already validated, names below them included")
-	flags.Var((*list)(&s.PendingDomains), "pending-domains",
-		"comma-separated `domains` that are registered but not validated")
-	flags.StringVar(&s.Resolver, "resolver", "",
-		"`host:port` of the DNS server for domain validation (default: the system's)")
-	flags.IntVar(&s.HTTPPort, "http-port", 80, "`port` at which http-url challenges are fetched")
-	flags.Var((*list)(&s.ChallengeHosts), "challenge-hosts",
-		"comma-separated `names` of accepted TXT records, with {domain} "+
-			"(default: _emudhra-challenge.{domain})")
-	flags.BoolVar(&s.NoInheritance, "no-inheritance", false,
-		"validated domains do not cover names below them")
-	flags.BoolVar(&s.NoReuse, "no-reuse", false,
-		"a validation is valid only for the order it was made for")
-	flags.Var((*list)(&s.CAAForbids), "caa-forbids",
-		"comma-separated `domains` whose CAA records do not let the CA issue, names below them "+
-			"included")
-	flags.DurationVar(&s.PropagationDelay, "propagation-delay", 0,
-		"how long a published challenge remains invisible")
-}
-
-func timingFlags(flags *flag.FlagSet, o *options) {
-	s := o.server
-	flags.DurationVar(&s.IssueDelay, "issue-delay", 0,
-		"time from the last fulfilled requirement to issuance")
-	flags.DurationVar(&s.PEMLag, "pem-lag", 0,
-		"time from issuance until the certificate can be downloaded")
-	flags.DurationVar(&s.CertificateLifetime, "certificate-lifetime", 30*24*time.Hour,
-		"validity of leaf certificates")
-	flags.DurationVar(&s.ApprovalDelay, "approval-delay", 0,
-		"how long the approver takes; 0 waits for the administration path, "+
-			"negative approves at once")
-	flags.BoolVar(&s.HoldForApproval, "hold-for-approval", false,
-		"hold every order at pending-approval")
-	flags.DurationVar(&s.ReportDelay, "report-delay", 0,
-		"time from an order to its row in the orders report")
-	flags.IntVar(&o.others, "foreign-orders", 0,
-		"`number` of orders that others have placed before, for an orders report of many pages")
-	flags.DurationVar(&s.RevocationLag, "revocation-lag", 0,
-		"time from a revocation to its appearance in CRL and OCSP")
-	flags.Float64Var(&s.RateLimit, "rate-limit", 0,
-		"API `calls` accepted per second; 0 accepts all")
-}
-
-func shapeFlags(flags *flag.FlagSet, s *certinexttest.Server) {
-	flags.StringVar(&s.OrderSuffix, "order-suffix", "", "`suffix` of live order ids, such as R007")
-	flags.BoolVar(&s.IssuedBeforeCSR, "issued-before-csr", false,
-		"show orders that only lack a CSR as issued")
-	flags.BoolVar(&s.NamelessCSR, "nameless-csr", false, "take CSRs without a common name")
-	flags.BoolVar(&s.NewKeysOnly, "new-keys-only", false,
-		"version 2 refuses a key that an earlier order had, as version 1 always does")
-	flags.TextVar(&s.ChainOrder, "chain-order", certinexttest.ChainGood,
-		"`good`, root-first or absent")
-	flags.TextVar(&s.ReportOrder, "report-order", certinexttest.ReportNewestFirst,
-		"`newest-first` or oldest-first: the order of the rows in the orders report")
-	flags.IntVar(&s.ReportPageSize, "report-page-size", 0,
-		"the most `rows` on a page of the orders report; 0 is as documented")
-	flags.TextVar(&s.Misissue, "misissue", certinexttest.MisissueNone,
-		"`mistake` in every certificate that is issued, and stays in it; all are listed below")
-	flags.TextVar(&s.DCVShape, "dcv-shape", certinexttest.DCVByDialect,
-		"`by-dialect`, live, doc1, doc2 or doc2-prose")
-}
-
-// v1Flags defines the flags for behaviour that only version 1 of the API has.
-func v1Flags(flags *flag.FlagSet, s *certinexttest.Server) {
-	flags.DurationVar(&s.DCVSlotDelay, "dcv-slot-delay", 0,
-		"version 1: time from an order to its domainVerification")
-	flags.DurationVar(&s.DCVChallengeDelay, "dcv-challenge-delay", 0,
-		"version 1: time from that to its challenge; EMS-956 until then")
-	flags.DurationVar(&s.DCVResultDelay, "dcv-result-delay", 0,
-		"version 1: time from VerifyDcv to its result in TrackOrder")
-	flags.IntVar(&s.CreateBurst, "create-burst", 0,
-		"version 1: `orders` accepted in ten seconds; 0 accepts all")
-	flags.BoolVar(&s.CatalogNeedsGroup, "catalog-needs-group", false,
-		"version 1: show no products to callers that name no group")
-}
-
-// list is the value of a flag that takes comma-separated strings.
-type list []string
-
-// String joins the values again.
-func (l *list) String() string { return strings.Join(*l, ",") }
-
-// Set replaces the values.
-func (l *list) Set(text string) error {
-	*l = nil
-	for part := range strings.SplitSeq(text, ",") {
-		if part = strings.TrimSpace(part); part != "" {
-			*l = append(*l, part)
-		}
+// parseOver parses the command line over what o holds.
+func parseOver(o *options, args []string, stderr io.Writer) (*options, error) {
+	flags := flag.NewFlagSet("certinext-sandbox", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.StringVar(&o.config, "config", "",
+		"JSON `file` with what the flags can say and more; flags go before it")
+	flags.BoolVar(&o.schema, "config-schema", false, "print the JSON Schema of -config and end")
+	flags.BoolVar(&o.version, "version", false, "print the version and end")
+	flags.StringVar(&o.listen, "listen", cmp.Or(o.listen, "127.0.0.1:8093"), listenHelp)
+	flags.BoolVar(&o.allowRemote, "allow-remote", o.allowRemote, allowRemoteHelp)
+	flags.StringVar(&o.tlsListen, "tls-listen", o.tlsListen, tlsListenHelp)
+	flags.StringVar(&o.tlsRootFile, "tls-root-file", o.tlsRootFile, tlsRootFileHelp)
+	flags.IntVar(&o.others, "foreign-orders", o.others, othersHelp)
+	o.server.DefineFlags(flags)
+	err := flags.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		flags.SetOutput(stderr)
+		usage(flags)
+		return nil, err
 	}
-	return nil
+	if err != nil {
+		return nil, fmt.Errorf("%w (-help lists the flags)", err)
+	}
+	if flags.NArg() > 0 {
+		return nil, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	return o, nil
 }
 
 // credentials says which flags hold the credentials of the dialect, and those of version 1, the

@@ -8,6 +8,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -35,6 +36,9 @@ func main() {
 	}
 }
 
+// headerTimeout is how long a client may take to send the head of a request.
+const headerTimeout = 10 * time.Second
+
 // run serves until ctx ends. It writes help to stderr and the address to stdout.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	o, err := parseFlags(args, stderr)
@@ -45,20 +49,69 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		_, err := fmt.Fprintln(stdout, "certinext-sandbox", version)
 		return err
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", o.listen)
+	if o.schema {
+		return writeSchema(stdout)
+	}
+	plain, err := o.open(ctx, o.listen)
 	if err != nil {
 		return err
 	}
+	served := []service{{plain, &http.Server{
+		Handler: o.server, ReadHeaderTimeout: headerTimeout,
+	}}}
+	var tlsRoot []byte
+	if o.tlsListen != "" {
+		secure, root, err := o.openTLS(ctx, served[0].server)
+		if err != nil {
+			return errors.Join(err, plain.Close())
+		}
+		served, tlsRoot = append(served, secure), root
+	}
+	announce(stdout, o, served, tlsRoot)
+	return serve(ctx, served)
+}
+
+// A service is a server and where it listens.
+type service struct {
+	listener net.Listener
+	server   *http.Server
+}
+
+func (s service) url() string {
+	if s.server.TLSConfig != nil {
+		return "https://" + s.listener.Addr().String()
+	}
+	return "http://" + s.listener.Addr().String()
+}
+
+// open listens on an address that may be exposed.
+func (o *options) open(ctx context.Context, address string) (net.Listener, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
 	if err := o.checkExposure(listener.Addr()); err != nil {
-		return errors.Join(err, listener.Close())
+		return nil, errors.Join(err, listener.Close())
 	}
-	baseURL := o.server.BaseURL
-	if baseURL == "" {
-		baseURL = "http://" + listener.Addr().String()
+	return listener, nil
+}
+
+// openTLS listens with TLS for what plain serves, and has plain serve the root, too.
+func (o *options) openTLS(ctx context.Context, plain *http.Server) (service, []byte, error) {
+	listener, err := o.open(ctx, o.tlsListen)
+	if err != nil {
+		return service{}, nil, err
 	}
-	announce(stdout, o, listener.Addr(), baseURL)
-	return serve(ctx, listener,
-		&http.Server{Handler: o.server, ReadHeaderTimeout: 10 * time.Second})
+	own, err := newIdentity(o.tlsNames(listener.Addr()), time.Now())
+	if err == nil && o.tlsRootFile != "" {
+		//nolint:gosec // a certificate is public
+		err = os.WriteFile(o.tlsRootFile, own.rootPEM, 0o644)
+	}
+	if err != nil {
+		return service{}, nil, errors.Join(err, listener.Close())
+	}
+	plain.Handler = own.withRoot(plain.Handler)
+	return service{listener, own.tlsServer(plain.Handler)}, own.rootPEM, nil
 }
 
 // checkExposure refuses addresses other than loopback ones without -allow-remote, since the
@@ -73,29 +126,46 @@ func (o *options) checkExposure(addr net.Addr) error {
 }
 
 // announce prints what was started. It names the flags that hold the credentials, not their values.
-func announce(w io.Writer, o *options, addr net.Addr, baseURL string) {
+func announce(w io.Writer, o *options, served []service, tlsRoot []byte) {
+	baseURL := cmp.Or(o.server.BaseURL, served[0].url())
 	fmt.Fprintln(w, "certinext-sandbox: THIS IS NOT A REAL CA. "+
 		"Its roots are new at every start; trust them in tests only.")
 	fmt.Fprintf(w, "dialect:     %s\n", o.server.Dialect)
 	fmt.Fprintf(w, "base URL:    %s\n", baseURL)
 	fmt.Fprintf(w, "credentials: %s\n", o.credentials())
 	fmt.Fprintf(w, "roots:       %s/_sandbox/roots.pem\n", baseURL)
-	fmt.Fprintf(w, "listening on http://%s\n", addr)
+	if tlsRoot != nil {
+		fmt.Fprintf(w, "TLS root:    %s%s\n%s", served[0].url(), rootPath, tlsRoot)
+	}
+	for _, s := range served[1:] {
+		fmt.Fprintf(w, "with TLS on %s\n", s.url())
+	}
+	fmt.Fprintf(w, "listening on %s\n", served[0].url())
 }
 
-// serve serves until ctx ends. Calls in progress then have two seconds to finish.
-func serve(ctx context.Context, listener net.Listener, server *http.Server) error {
-	done := make(chan error, 1)
-	go func() { done <- server.Serve(listener) }()
+// serve serves until ctx ends or a server does. Calls in progress then have two seconds to finish.
+func serve(ctx context.Context, served []service) error {
+	done := make(chan error, len(served))
+	for _, s := range served {
+		go func() {
+			if s.server.TLSConfig != nil {
+				done <- s.server.ServeTLS(s.listener, "", "")
+			} else {
+				done <- s.server.Serve(s.listener)
+			}
+		}()
+	}
+	var failure error
 	select {
-	case err := <-done:
-		return err
+	case failure = <-done:
 	case <-ctx.Done():
 	}
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
-	if err := server.Shutdown(grace); err != nil {
-		return server.Close()
+	for _, s := range served {
+		if err := s.server.Shutdown(grace); err != nil {
+			failure = errors.Join(failure, s.server.Close())
+		}
 	}
-	return nil
+	return failure
 }

@@ -144,14 +144,18 @@ func TestRefusals(t *testing.T) {
 		"a delay into the past":      {[]string{"-issue-delay", "-5s"}, "-issue-delay -5s: must not be negative"},
 		"less than no orders":        {[]string{"-foreign-orders", "-5"}, "-foreign-orders -5: must not be negative"},
 		"less than no calls":         {[]string{"-rate-limit", "NaN"}, "-rate-limit NaN: must not be negative"},
-		"tokens that never live":     {[]string{"-token-ttl", "0s"}, "-token-ttl 0s: must be more than 0"},
-		"an empty secret":            {[]string{"-client-secret", ""}, "-client-secret : must not be empty"},
-		"two mistakes at once":       {[]string{"-http-port", "0", "-base-url", "x"}, "-http-port 0: must be a port"},
+		"tokens that never live":     {[]string{"-token-ttl", "0s"}, `value "0s" for flag -token-ttl: must be more than 0`},
+		"an empty secret":            {[]string{"-client-secret", ""}, `value "" for flag -client-secret: must not be empty`},
+		"a file that there is not":   {[]string{"-config", "/nowhere.json"}, "-config: open /nowhere.json"},
+		"a root without a listener":  {[]string{"-tls-root-file", "root.pem"}, "there is no root without -tls-listen"},
+		"TLS for everybody":          {[]string{"-tls-listen", "0.0.0.0:0"}, "-allow-remote"},
+		"two mistakes at once":       {[]string{"-http-port", "70000", "-base-url", "x"}, "-http-port 70000: must be a port, from 1 to 65535\n-base-url x: must be"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out, err := exec.Command(binary, c.args...).CombinedOutput()
 			require.Error(t, err)
 			require.Contains(t, string(out), c.want)
+			require.Less(t, bytes.Count(out, []byte("\n")), 5, "the reason is not buried in help")
 		})
 	}
 }

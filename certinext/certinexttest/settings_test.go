@@ -1,0 +1,174 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certinexttest_test
+
+import (
+	"encoding/json"
+	"flag"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
+)
+
+// Whatever a Go program can set, a file can set, functions and what they stand for excepted.
+func TestEveryFieldIsASetting(t *testing.T) {
+	properties := certinexttest.SettingsSchema()["properties"].(m)
+	names := make(map[string]bool)
+	for name := range properties {
+		require.False(t, names[strings.ToLower(name)], name)
+		names[strings.ToLower(name)] = true
+	}
+	noText := []string{"Now", "Rand", "BeforeCall", "AfterCall"}
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[certinexttest.Server]()) {
+		if !field.IsExported() || len(field.Index) > 1 {
+			continue
+		}
+		if !slices.Contains(noText, field.Name) {
+			require.True(t, names[strings.ToLower(field.Name)], "%s has no name", field.Name)
+		}
+		delete(names, strings.ToLower(field.Name))
+	}
+	require.Empty(t, names, "settings of no field")
+}
+
+func TestLoadSettings(t *testing.T) {
+	var srv certinexttest.Server
+	require.NoError(t, srv.LoadSettings([]byte(`{
+		"dialect": "documented", "issueDelay": "90s", "rateLimit": 2.5, "reportPageSize": 7,
+		"holdForApproval": true, "verifiedDomains": ["example.com"], "idempotency": "off",
+		"keyState": "not-oauth", "chainOrder": "root-first",
+		"organizations": [{"number": "77", "name": "Example Seven", "vetted": true}],
+		"catalog": [{"code": "842", "name": "SSL DV", "type": "13", "years": {"1 Year": "40.00"}}]
+	}`)))
+	require.Equal(t, certinexttest.Documented, srv.Dialect)
+	require.Equal(t, 90*time.Second, srv.IssueDelay)
+	require.InDelta(t, 2.5, srv.RateLimit, 0)
+	require.Equal(t, 7, srv.ReportPageSize)
+	require.True(t, srv.HoldForApproval)
+	require.Equal(t, []string{"example.com"}, srv.VerifiedDomains)
+	require.Equal(t, certinexttest.Off, srv.Idempotency)
+	require.Equal(t, certinexttest.KeyNotOAuth, srv.KeyState)
+	require.Equal(t, certinexttest.ChainRootFirst, srv.ChainOrder)
+	require.Equal(t, "Example Seven", srv.Organizations[0].Name)
+	require.Equal(t, map[string]string{"1 Year": "40.00"}, srv.Catalog[0].Years)
+}
+
+// What is refused is named, all of it at once, and nothing of the object is taken.
+func TestSettingsAreRefusedByName(t *testing.T) {
+	for object, want := range map[string][]string{
+		`{"issueDelay":"-5s"}`:                   {"issueDelay -5s: must not be negative"},
+		`{"issueDelay":5}`:                       {"issueDelay 5: must be a duration, such as 1m30s"},
+		`{"issueDelay":"soon"}`:                  {`issueDelay "soon": must be a duration`},
+		`{"issueDelai":"5s"}`:                    {"issueDelai \"5s\": is no setting; did you mean issueDelay?"},
+		`{"IssueDelay":"5s"}`:                    {"did you mean issueDelay?"},
+		`{"issueDelay":"5s","issueDelay":"6s"}`:  {"issueDelay \"6s\": is there twice"},
+		`{"issueDelay":null}`:                    {"issueDelay null: must be a duration"},
+		`{"holdForApproval":"yes"}`:              {"holdForApproval \"yes\": must be true or false"},
+		`{"dialect":"martian"}`:                  {`dialect "martian": must be one of live, documented, v1`},
+		`{"dialect":1}`:                          {"must be one of live, documented, v1"},
+		`{"rateLimit":-1}`:                       {"rateLimit -1: must not be negative"},
+		`{"reportPageSize":1.5}`:                 {"reportPageSize 1.5: must be a whole number"},
+		`{"httpPort":0}`:                         {"httpPort 0: must be more than 0"},
+		`{"httpPort":70000}`:                     {"httpPort 70000: must be a port"},
+		`{"clientSecret":""}`:                    {"clientSecret \"\": must not be empty"},
+		`{"certificateLifetime":"4801h"}`:        {"200 days"},
+		`{"verifiedDomains":"example.com"}`:      {"verifiedDomains \"example.com\": must be a list of texts"},
+		`{"organizations":[{"nummer":"7"}]}`:     {`organizations [{"nummer":"7"}]: must be as the schema says (unknown field "nummer")`},
+		`{"resolver":"1.1.1.1","baseURL":"x:y"}`: {"resolver 1.1.1.1: must be host:port", "baseURL x:y: must be http"},
+		`[]`:                                     {"not a JSON object"},
+		``:                                       {"not a JSON object"},
+		`{"pemLag":"5s"`:                         {"not JSON"},
+		`{"pemLag":"5s"}{}`:                      {"something follows"},
+	} {
+		srv := certinexttest.Server{PEMLag: time.Second}
+		err := srv.LoadSettings([]byte(object))
+		for _, text := range want {
+			require.ErrorContains(t, err, text, object)
+		}
+		require.Equal(t, time.Second, srv.PEMLag)
+		require.Empty(t, srv.Resolver)
+		require.Zero(t, srv.IssueDelay)
+	}
+	err := new(certinexttest.Server).LoadSettings([]byte(`{"tokenTTL":"soon"}`))
+	var refused *certinexttest.SettingError
+	require.ErrorAs(t, err, &refused)
+	require.Equal(t, "tokenTTL", refused.Name)
+	require.Equal(t, "token-ttl", refused.Flag())
+}
+
+func TestCheckFindsWhatGoProgramsSet(t *testing.T) {
+	require.NoError(t, new(certinexttest.Server).Check())
+	require.NoError(t, (&certinexttest.Server{ApprovalDelay: -1}).Check(), "approves at once")
+	err := (&certinexttest.Server{PEMLag: -1, BaseURL: "ftp://x"}).Check()
+	require.ErrorContains(t, err, "pemLag -1ns: must not be negative")
+	require.ErrorContains(t, err, "baseURL ftp://x: must be http:// or https://")
+}
+
+func TestFlagsOfSettings(t *testing.T) {
+	var srv certinexttest.Server
+	flags := flag.NewFlagSet("test", flag.ContinueOnError)
+	srv.DefineFlags(flags)
+	require.NoError(t, flags.Parse([]string{
+		"-issue-delay=5s", "-hold-for-approval", "-token-ttl", "2m",
+		"-verified-domains", "a.example, b.example", "-dcv-shape=doc1", "-client-id", "77",
+	}))
+	require.Equal(t, 5*time.Second, srv.IssueDelay)
+	require.True(t, srv.HoldForApproval)
+	require.Equal(t, 2*time.Minute, srv.TokenTTL)
+	require.Equal(t, []string{"a.example", "b.example"}, srv.VerifiedDomains)
+	require.Equal(t, certinexttest.DCVDoc1, srv.DCVShape)
+	require.Nil(t, flags.Lookup("catalog"), "no text can say it")
+	require.Equal(t, "720h0m0s", flags.Lookup("certificate-lifetime").DefValue)
+}
+
+// A knob that is set by a list does not keep what the list before held.
+func TestKnobsAreSetWhole(t *testing.T) {
+	r, admin := adminRig(t, verified(certinexttest.Live))
+	admin.post("/knobs", m{"catalog": []m{{"code": "1", "name": "One", "type": "13", "needsApproval": true}}}).must(200)
+	admin.post("/knobs", m{"catalog": []m{{"code": "2", "name": "Two", "type": "14"}}}).must(200)
+	require.False(t, r.srv.Catalog[0].NeedsApproval)
+	require.Equal(t, admin.get("/knobs").must(200), admin.post("/knobs", admin.get("/knobs").must(200)).must(200))
+	require.Equal(t, 400, admin.post("/knobs", m{"accountNumber": "77"}).status, "read once")
+	answer := admin.post("/knobs", m{"pemLag": "-1s", "issueDelay": "1s"})
+	require.Equal(t, 400, answer.status)
+	require.Contains(t, string(answer.body), "pemLag -1s: must not be negative")
+	require.Equal(t, "0s", admin.get("/knobs").must(200)["issueDelay"])
+}
+
+func TestReset(t *testing.T) {
+	r, admin := adminRig(t, verified(certinexttest.Live))
+	id, _ := r.issued("www.example.com")
+	r.srv.VerifyDomain("other.example")
+	admin.post("/knobs", m{"pemLag": "1h"}).must(200)
+	admin.post("/faults", m{"operation": "track", "kind": "html"}).must(204)
+	roots := r.srv.RootPEM()
+	admin.do("POST", "/reset", "").must(204)
+	require.Empty(t, r.srv.Orders())
+	require.Empty(t, r.srv.Requests())
+	require.Equal(t, "0s", admin.get("/knobs").must(200)["pemLag"])
+	require.Equal(t, roots, r.srv.RootPEM(), "whoever trusts the roots still does")
+	require.Equal(t, 401, r.get(sslPath+"/"+id).status, "the token is forgotten")
+	r.login()
+	require.Equal(t, 404, r.get(sslPath+"/"+id).status)
+	require.Len(t, r.srv.Domains(), 1)
+	r.issued("www.example.com")
+}
+
+func TestTheSchemaIsJSON(t *testing.T) {
+	schema := certinexttest.SettingsSchema()
+	_, err := json.Marshal(schema)
+	require.NoError(t, err)
+	properties := schema["properties"].(m)
+	require.Equal(t, []string{"live", "documented", "v1"}, properties["dialect"].(m)["enum"])
+	require.Equal(t, "720h0m0s", properties["certificateLifetime"].(m)["default"])
+	organization := properties["organizations"].(m)["items"].(m)["properties"].(m)
+	require.Contains(t, organization, "consentToken")
+	require.Contains(t, properties["catalog"].(m)["items"].(m)["properties"], "customFields")
+}
