@@ -146,6 +146,10 @@ func arrows() map[string]map[string]string {
 			"github.com/hashicorp/":        "the simulator is a CA, not a Vault",
 			"github.com/stretchr/testify/": "the simulator is a product, not a test",
 		},
+		module + "/certinext/certinexttest/internal/spelling": {
+			module + "/": "spelling knows members by their names alone",
+			"net/http":   "spelling knows no requests",
+		},
 		module + "/certinext/certinexttest/internal/settings": {
 			module + "/certinext": "names of fields know nothing of what the fields mean",
 			"net/http":            "settings come from whoever has read them",

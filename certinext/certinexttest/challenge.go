@@ -105,6 +105,11 @@ func checkMethod(method string, wildcard bool) *problem {
 	return nil
 }
 
+// checkMethod refuses files where version 2 does not know them, too.
+func (s version2) checkMethod(method string, wildcard bool) *problem {
+	return checkMethod(method, wildcard || s.Unknowns.NoFileValidation)
+}
+
 // hasWildcard reports whether the order holds a wildcard for t's domain.
 func (o *order) hasWildcard(t *target) bool {
 	return slices.Contains(o.leafNames().dns, "*."+t.domain)

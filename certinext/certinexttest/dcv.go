@@ -37,12 +37,16 @@ func (s version2) getChallenge(c *call) (reply, *problem) {
 	if c.arg("domain") == "" && !c.live() {
 		return reply{}, rule("EMS-1157", "Domain name cannot be empty")
 	}
-	t, problem := s.openTarget(c, o, c.arg("domain"))
+	domain := c.arg("domain")
+	if s.Unknowns.FirstChallengeOnly {
+		domain = ""
+	}
+	t, problem := s.openTarget(c, o, domain)
 	if problem != nil {
 		return reply{}, problem
 	}
 	method := orDefault(c.arg("method"), methodDNS)
-	if problem := checkMethod(method, o.hasWildcard(t)); problem != nil {
+	if problem := s.checkMethod(method, o.hasWildcard(t)); problem != nil {
 		return reply{}, problem
 	}
 	t.challenge = s.fresh(t.challenge, c.now)
@@ -119,7 +123,7 @@ func (s version2) beginVerify(c *call, req wireVerifyDCV) (*probe, *problem) {
 	if _, done := s.verifiedSince(o, t, c.now); done {
 		return nil, nil
 	}
-	if problem := checkMethod(req.Method, o.hasWildcard(t)); problem != nil {
+	if problem := s.checkMethod(req.Method, o.hasWildcard(t)); problem != nil {
 		return nil, problem
 	}
 	return s.newProbe(t.domain, req.Method, t.challenge, c.now), nil

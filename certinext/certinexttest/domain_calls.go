@@ -47,7 +47,7 @@ func (s domainCalls) addDomain(c *call) (reply, *problem) {
 	case req.Mode != "" && req.Mode != modeRenew:
 		return reply{}, invalidField("mode", "must be renew")
 	}
-	if problem := checkMethod(method, false); problem != nil {
+	if problem := s.v2().checkMethod(method, false); problem != nil {
 		return reply{}, problem
 	}
 	for _, d := range s.zones {
@@ -131,7 +131,7 @@ func (s domainCalls) changeDomainMethod(c *call) (reply, *problem) {
 	if problem != nil {
 		return reply{}, problem
 	}
-	if problem := checkMethod(req.DCVMethod, false); problem != nil {
+	if problem := s.v2().checkMethod(req.DCVMethod, false); problem != nil {
 		return reply{}, problem
 	}
 	if !d.openAt(c.now) {

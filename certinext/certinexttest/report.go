@@ -122,8 +122,7 @@ func pageOf(listed []*order, page, size int) []*order {
 	return listed[start:min(start+size, len(listed))]
 }
 
-// reportFilter reads the filters. from and to are days of the order date, both
-// inclusive.
+// reportFilter reads the filters. from and to are days of the order date.
 func (s version2) reportFilter(c *call) (func(*order) bool, *problem) {
 	status, group := c.arg("status"), c.arg("groupNumber")
 	if status != "" && !slices.Contains(reportFilters, status) {
@@ -142,10 +141,9 @@ func (s version2) reportFilter(c *call) (func(*order) bool, *problem) {
 		}
 	}
 	return func(o *order) bool {
-		day := o.createdAt.Format(time.DateOnly)
 		return (status == "" || s.shownStatus(o, c.now) == status) &&
 			(group == "" || orDefault(o.group, s.defaultGroup()) == group) &&
-			(from == "" || day >= from) && (to == "" || day <= to)
+			s.Unknowns.ReportDays.selects(o.createdAt, from, to)
 	}, nil
 }
 

@@ -235,6 +235,9 @@ type Server struct {
 	// numbers, ids and tokens.
 	Rand *rand.Rand
 
+	// Unknowns are the answers to what no source says of the service.
+	Unknowns Unknowns
+
 	// BeforeCall, if set, runs before an API call is looked at, AfterCall
 	// after its state change and before its reply is written. They are called
 	// without locks held, with the operation's name, from many goroutines.
@@ -394,10 +397,14 @@ func (s *Server) perform(c *call) reply {
 	} else if rep != nil {
 		return *rep
 	}
+	if problem := s.checkUnknowns(c); problem != nil {
+		return s.refuseCall(problem, c)
+	}
 	rep, problem := c.route.handle(s, c)
 	if problem != nil {
 		return s.refuseCall(problem, c)
 	}
+	rep = s.respelt(c, rep)
 	s.rememberReply(c, rep)
 	return rep
 }

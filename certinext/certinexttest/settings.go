@@ -35,6 +35,7 @@ func (s *Server) settings() settings.List {
 	list = append(list, s.orderSettings()...)
 	list = append(list, s.certificateSettings()...)
 	list = append(list, s.trafficSettings()...)
+	list = append(list, s.unknownSettings()...)
 	return append(list, s.version1Settings()...)
 }
 
