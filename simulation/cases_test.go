@@ -1184,6 +1184,16 @@ var cases = []struct {
 			},
 		},
 	},
+	{
+		"a reissue that CERTInext does not know needs no key, whatever the clock shows", "clock/erased", false, History{
+			Seed: 2717159, Manners: Manners{Dialect: certinexttest.Documented, TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "clock", For: -1440 * time.Hour},
+				{Do: "issue", Request: Request{Who: "bob", Role: "rekey", Name: "n6"}},
+				{Do: "reissue", Request: Request{Who: "bob", Role: "rekey", Name: "n6"}},
+			},
+		},
+	},
 }
 
 // TestCases: what was broken once stays mended, and what is open says so until it is.

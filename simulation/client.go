@@ -8,6 +8,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -311,14 +312,35 @@ func (k *client) publicKey(private string) (publicKey, error) {
 	case block == nil:
 		return nil, fmt.Errorf("no key came with it")
 	}
-	if key, err := x509.ParseECPrivateKey(block.Bytes); err == nil {
+	return publicOf(block)
+}
+
+func publicOf(private *pem.Block) (publicKey, error) {
+	if key, err := x509.ParseECPrivateKey(private.Bytes); err == nil {
 		return &key.PublicKey, nil
 	}
-	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	key, err := x509.ParsePKCS8PrivateKey(private.Bytes)
 	if err != nil {
 		return nil, fmt.Errorf("its key cannot be read: %w", err)
 	}
 	return key.(*ecdsa.PrivateKey).Public().(publicKey), nil
+}
+
+// keyHash is the hash by which CERTInext's books name the public half of a private key.
+func keyHash(private string) string {
+	block, _ := pem.Decode([]byte(private))
+	if block == nil {
+		return ""
+	}
+	public, err := publicOf(block)
+	if err != nil {
+		return ""
+	}
+	spki, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("%x", sha256.Sum256(spki))
 }
 
 func parseCertificate(text string) (*x509.Certificate, error) {

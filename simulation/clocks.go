@@ -92,6 +92,9 @@ func watchKey(ctx context.Context, w *world, key string, before, after []byte) {
 			return // it is to be revoked, and may not be handed over any more
 		}
 	}
+	if !slices.Contains(o.Keys, keyHash(was.PrivateKey)) {
+		return // CERTInext was never asked to certify it, or has refused to
+	}
 	c := certOf(w, was.ID)
 	if c != nil && hasOutlived(w, callOf(ctx), c) {
 		return

@@ -39,6 +39,9 @@ type OrderRecord struct {
 	Documents int `json:"documents,omitempty"`
 	// CSR is the newest request as it was sent.
 	CSR string `json:"csr,omitempty"`
+	// Keys are the SHA-256 of the public keys (their SubjectPublicKeyInfo) of all requests that
+	// were taken, oldest first, in hexadecimal.
+	Keys []string `json:"keys,omitempty"`
 	// ReusedKey says that the public key was certified for another order.
 	ReusedKey bool `json:"reusedKey,omitempty"`
 	// Serials are the serial numbers of all certificates, oldest first, in
@@ -113,6 +116,9 @@ func (s *Server) record(o *order, now time.Time) OrderRecord {
 		r.CSR = csr.text
 	}
 	for _, sg := range o.signings {
+		if sg.csr != nil {
+			r.Keys = append(r.Keys, fmt.Sprintf("%x", sg.csr.fingerprint()))
+		}
 		if sg.cert != nil {
 			r.Serials = append(r.Serials, sg.cert.SerialNumber.Text(16))
 			r.IssuedAt = sg.issuedAt

@@ -11,9 +11,9 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/spelling"
 )
 
-// Unknowns are questions about version 2 of the service that no source answers, each with the answer
-// that this server gives. The zero value answers as the dialect was observed or published. A client
-// that does well under all answers does well whatever the service turns out to do.
+// Unknowns are questions about version 2 of the service that no source answers, each with the
+// answer that this server gives. The zero value answers as the dialect was observed or published. A
+// client that does well under all answers does well whatever the service turns out to do.
 type Unknowns struct {
 	// NumericIDs writes order, request, group and organization numbers as JSON numbers, where they
 	// are digits. As texts they were seen.
@@ -118,7 +118,9 @@ var notificationsTypes = []string{
 func (n NotificationsType) MarshalText() ([]byte, error) { return nameOf(notificationsTypes, n) }
 
 // UnmarshalText reads either, text or list.
-func (n *NotificationsType) UnmarshalText(b []byte) error { return byName(notificationsTypes, b, n) }
+func (n *NotificationsType) UnmarshalText(b []byte) error {
+	return byName(notificationsTypes, b, n)
+}
 
 // refuses tells whether the value of emailNotifications is of the other type. null is of neither.
 func (n NotificationsType) refuses(value json.RawMessage) bool {
