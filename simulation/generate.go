@@ -56,6 +56,7 @@ func generate(seed uint64) History {
 	}
 	d.h.Manners = d.manners()
 	d.h.Manners.ReportOrder, d.h.Manners.ReportPage = reportManners(seed)
+	unknownManners(seed, &d.h.Manners)
 	d.calls, d.weather = d.taste(callChances), d.taste(weatherChances)
 	storm := pick(d, 0, 10, 25, 25, 40) // per cent of the actions
 	for calls := 0; calls < callsPerHistory; {
@@ -148,6 +149,37 @@ func reportManners(seed uint64) (certinexttest.ReportOrder, int) {
 	d := &dice{Rand: rand.New(rand.NewPCG(seed, 3))} //nolint:gosec // it has to be repeatable
 	order := pick(d, certinexttest.ReportNewestFirst, certinexttest.ReportOldestFirst)
 	return order, pick(d, 0, 0, 1, 2, 7)
+}
+
+// unknownManners decides what nobody knows, in half of the histories: most often one thing, sometimes
+// several. They are drawn apart, too.
+func unknownManners(seed uint64, m *Manners) {
+	d := &dice{Rand: rand.New(rand.NewPCG(seed, 5))} //nolint:gosec // it has to be repeatable
+	if d.IntN(2) == 0 {
+		return
+	}
+	for range pick(d, 1, 1, 2, 4) {
+		switch d.IntN(8) {
+		case 0:
+			m.NumericIDs = true
+		case 1:
+			m.Capitals = true
+		case 2:
+			m.Timestamps = pick(d, certinexttest.TimestampsRFC3339,
+				certinexttest.TimestampsWithoutZone)
+		case 3:
+			m.ReportDays = pick(d, certinexttest.DaysToExclusive, certinexttest.DaysIndian,
+				certinexttest.DaysIgnored)
+		case 4:
+			m.Idempotency = pick(d, certinexttest.On, certinexttest.Off)
+		case 5:
+			m.NewKeysOnly = true
+		case 6:
+			m.EarlyIssued = true
+		case 7:
+			m.OrderSuffix = "R007"
+		}
+	}
 }
 
 // request returns a new request or, more often, an earlier one.

@@ -34,6 +34,16 @@ type Manners struct {
 	TokenTTL    time.Duration
 	SingleToken bool
 	Approval    bool // every order waits for an approver
+
+	// What nobody knows of CERTInext, and it does in this history.
+	NumericIDs  bool // numbers of orders are JSON numbers in version 2
+	Capitals    bool // statuses are in capital letters
+	Timestamps  certinexttest.TimestampStyle
+	ReportDays  certinexttest.ReportDays // what from and to of the report select
+	Idempotency certinexttest.Switch
+	NewKeysOnly bool   // no key is certified for two orders
+	EarlyIssued bool   // an order that lacks only its CSR is "issued"
+	OrderSuffix string // of the numbers of orders
 }
 
 // A Request is a certificate that a requester wants. Requests with the same fields are the same

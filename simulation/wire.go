@@ -251,8 +251,16 @@ func (w *world) newCA(m Manners) *certinexttest.Server {
 		SingleToken:     m.SingleToken,
 		HoldForApproval: m.Approval,
 		TokenTTL:        m.TokenTTL,
-		Resolver:        "127.0.0.1:9",
-		BaseURL:         caURL,
+		Idempotency:     m.Idempotency,
+		NewKeysOnly:     m.NewKeysOnly,
+		IssuedBeforeCSR: m.EarlyIssued,
+		OrderSuffix:     m.OrderSuffix,
+		Unknowns: certinexttest.Unknowns{
+			NumericIDs: m.NumericIDs, CapitalStatuses: m.Capitals, Timestamps: m.Timestamps,
+			ReportDays: m.ReportDays,
+		},
+		Resolver: "127.0.0.1:9",
+		BaseURL:  caURL,
 		Now: func() time.Time {
 			return time.Now().Add(time.Duration(w.caAhead.Load()))
 		},

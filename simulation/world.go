@@ -164,7 +164,8 @@ func (w *world) account() map[string]any {
 	case certinexttest.Documented:
 		config["account_number"] = certinexttest.DefaultAccountNumber
 		config["access_key"] = certinexttest.DefaultAccessKey
-		config["trust_idempotency_key"] = true
+		// The operator knows: who trusts a key that is not honoured buys twice.
+		config["trust_idempotency_key"] = w.manners.Idempotency != certinexttest.Off
 	case certinexttest.V1:
 		config["api_version"] = "v1"
 		config["account_number"] = certinexttest.DefaultAccountNumber
