@@ -167,6 +167,9 @@ func (journal *Journal) handOverCertificate(
 		return fault.BadField("entity_id", "certificate %s was handed over already",
 			strings.ReplaceAll(serial, "-", ":"))
 	}
+	if err := checkNotEnding(ctx, journal, s, c, "entity_id"); err != nil {
+		return err
+	}
 	newer, err := journal.reissuingOrder(ctx, s, c)
 	switch {
 	case err != nil:
@@ -178,4 +181,23 @@ func (journal *Journal) handOverCertificate(
 	}
 	c.Requester = to
 	return journal.Certificates.Put(context.WithoutCancel(ctx), s, c)
+}
+
+// checkNotEnding returns an error about field when a certificate is revoked, or is to be: CERTInext
+// may be asked for that at this moment, and neither the order nor the certificate is locked
+// meanwhile. The queue says so before CERTInext hears of it (ADR 0021), so that of two operators,
+// or of an operator and a requester, the first one wins. The caller holds the certificate's lock.
+func checkNotEnding(
+	ctx context.Context, journal *Journal, s logical.Storage, c *certificates.Entry, field string,
+) error {
+	serial := strings.ReplaceAll(c.Serial, "-", ":")
+	if c.Revocation != nil {
+		return fault.BadField(field, "certificate %s is revoked: request another one", serial)
+	}
+	due, err := journal.Certificates.RevocationDue(ctx, s, c)
+	if err != nil || !due {
+		return err
+	}
+	return fault.BadField(field, "certificate %s is being revoked, or is to be "+
+		"(<mount>/certs/revocation-queue): request another one", serial)
 }

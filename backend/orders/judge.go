@@ -121,7 +121,11 @@ func (h *heldOrder) release(ctx context.Context) error {
 		return err
 	case c == nil:
 		return fmt.Errorf("order %s: its certificate %s is not stored", o.ID, o.Serial)
-	case len(c.Held) > 0:
+	}
+	if err := checkNotEnding(ctx, h.journal, h.storage, c, "release"); err != nil {
+		return err
+	}
+	if len(c.Held) > 0 {
 		c.Release(h.journal.Now())
 		if err := h.journal.Certificates.Put(context.WithoutCancel(ctx), h.storage, c); err != nil {
 			return err
