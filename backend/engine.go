@@ -80,6 +80,7 @@ func New(o Options) *Engine {
 	e.Domains = domains.New(e.Host, e.Account, e.Publisher)
 	e.Certificates = certificates.New(e.Host, e.Account, passWorkers)
 	e.Orders = orders.New(e.Host, e.Account, e.Publisher, e.Certificates, passWorkers)
+	e.Orders.CheckProduct = e.checkBeforeOrder
 	e.Inventory = inventory.New(e.Host, e.Account, e.Certificates, e.Orders)
 	e.Readiness = readiness.New(e.Account, e.Publisher.CheckNamed)
 	if e.tickTime == 0 {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
@@ -75,7 +76,7 @@ func (e *Engine) changedRole(
 		return nil, nil, err
 	}
 	r.Normalize(before, cfg)
-	if warnings, err = e.checkChangedProduct(ctx, s, before, r); err != nil {
+	if warnings, err = e.checkChangedProduct(ctx, s, before, r, cfg); err != nil {
 		return nil, nil, err
 	}
 	brought, left := roles.Problems(r).Since(had)
@@ -100,15 +101,22 @@ func (e *Engine) changedRole(
 // catalog says against a product that the write does not touch is a warning: the account may have
 // lost the product since.
 func (e *Engine) checkChangedProduct(
-	ctx context.Context, s logical.Storage, before, r *issuing.Role,
+	ctx context.Context, s logical.Storage, before, r *issuing.Role, cfg *account.Config,
 ) (warnings []string, err error) {
 	isUntouched := before.Variant != "" && r.OrdersTheSame(before)
-	warnings, err = e.checkProduct(ctx, s, r)
+	checked, err := e.checkProduct(ctx, s, r)
 	var field *fault.FieldError
-	if isUntouched && errors.As(err, &field) {
+	switch {
+	case isUntouched && errors.As(err, &field):
 		return []string{"was stored by an earlier write, and is wrong: " + err.Error()}, nil
+	case err != nil:
+		return nil, err
+	case checked.isWhole() && cfg != nil:
+		r.Unchecked, r.CheckedFor = false, cfg.Account()
+	case !isUntouched:
+		r.Unchecked, r.CheckedFor = true, ""
 	}
-	return warnings, err
+	return checked.warnings, nil
 }
 
 // DeleteRole removes a role. Its orders and certificates stay.

@@ -28,6 +28,11 @@ type Role struct {
 	Variant string
 	// Family is the family of the variant. A write that names another one is refused.
 	Family certinext.Family
+	// Unchecked is set when the catalog could not be asked for the product as the role was written.
+	// CheckedFor is the account in whose catalog the product was found, see
+	// [account.Config.Account]; empty in roles of earlier versions, and while Unchecked is set.
+	Unchecked  bool
+	CheckedFor string
 
 	account.OrderDefaults // empty fields are the config's
 	// ConsentFor is the account that ConsentToken was written for, see [account.Config.Account]. It
@@ -170,6 +175,13 @@ func (r *Role) OrdersTheSame(other *Role) bool {
 	return r.ProductCode == other.ProductCode && r.Variant == other.Variant &&
 		r.Family == other.Family && r.GroupNumber == other.GroupNumber &&
 		maps.Equal(r.CustomFields, other.CustomFields)
+}
+
+// NeedsCatalog reports whether the product has yet to be looked up in the catalog of the config's
+// account, before anything is ordered under the role (ADR 0014).
+func (r *Role) NeedsCatalog(cfg *account.Config) bool {
+	return r.Unchecked ||
+		(r.CheckedFor != "" && !account.SameAccount(r.CheckedFor, cfg.Account()))
 }
 
 // tokenNotGiven stands for a consent token that a write does not set.

@@ -333,6 +333,12 @@ func (h *heldOrder) begin(ctx context.Context, p *issuing.Plan) error {
 		h.drop()
 		return err
 	}
+	if check := h.journal.CheckProduct; check != nil {
+		if err := check(ctx, h.storage, p.Role); err != nil {
+			h.drop()
+			return err
+		}
+	}
 	o, err := h.journal.newOrder(p, h.id)
 	if err != nil {
 		h.drop()

@@ -19,13 +19,16 @@
 package orders
 
 import (
+	"context"
 	"sync/atomic"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
+	"github.com/hashicorp/vault/sdk/logical"
 )
 
 // A Journal keeps and drives the orders of a mount. Its methods may be called concurrently.
@@ -34,6 +37,10 @@ type Journal struct {
 	Account      *account.Account
 	Publisher    *validation.Publisher
 	Certificates *certificates.Keeper
+	// CheckProduct returns an error when the catalog does not have the role's product as the role
+	// orders it, or cannot be asked while that was never looked up. It is called before an order is
+	// stored, and may ask CERTInext. When nil, every product is taken.
+	CheckProduct func(ctx context.Context, s logical.Storage, role *issuing.Role) error
 
 	begun       time.Time    // when this process began, by the clock that nobody sets
 	answers     atomic.Int64 // of this process that held a certificate; numbers them, too

@@ -18,6 +18,8 @@ type stored struct {
 	Version         int                    `json:"version"`
 	ProductCode     string                 `json:"product_code"`
 	Variant         string                 `json:"variant"`
+	Unchecked       bool                   `json:"unchecked,omitempty"`
+	CheckedFor      string                 `json:"checked_for,omitempty"`
 	Defaults        account.StoredDefaults `json:"defaults,omitzero"`
 	ConsentFor      string                 `json:"consent_for,omitempty"`
 	ConsentOrg      string                 `json:"consent_organization,omitempty"`
@@ -70,6 +72,7 @@ type stored struct {
 func newStored(r *issuing.Role) *stored {
 	return &stored{
 		Version: 1, ProductCode: r.ProductCode, Variant: r.Variant,
+		Unchecked: r.Unchecked, CheckedFor: r.CheckedFor,
 		Defaults: account.NewStoredDefaults(r.OrderDefaults), ConsentFor: r.ConsentFor,
 		ConsentOrg:    r.ConsentOrganization,
 		ValidityYears: r.ValidityYears, AutoRenew: r.AutoRenew,
@@ -103,7 +106,8 @@ func (s *stored) role(name string) *issuing.Role {
 	}
 	return &issuing.Role{
 		Name: name, ProductCode: s.ProductCode, Variant: s.Variant,
-		Family:        account.Shapes[s.Variant].Family,
+		Family:    account.Shapes[s.Variant].Family,
+		Unchecked: s.Unchecked, CheckedFor: s.CheckedFor,
 		OrderDefaults: s.Defaults.Defaults(), ConsentFor: s.ConsentFor,
 		ConsentOrganization: s.ConsentOrg,
 		ValidityYears:       s.ValidityYears, AutoRenew: s.AutoRenew,

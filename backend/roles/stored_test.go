@@ -65,13 +65,22 @@ func storedV2() map[string]any {
 	return all
 }
 
+// storedV3 returns one full entry of each kind that has changed since.
+func storedV3() map[string]any {
+	all := storedV2()
+	role := all["role"].(*stored)
+	role.Unchecked, role.CheckedFor = true, "https://us-api.certinext.io 1000000001"
+	return all
+}
+
 func TestStoredEntriesOfEveryVersionAreRead(t *testing.T) {
 	storetest.Compare(t, "v1", storedV1())
 	storetest.Compare(t, "v2", storedV2())
+	storetest.Compare(t, "v3", storedV3())
 }
 
 // No field is lost between a role and its stored form.
 func TestARoleSurvivesStorage(t *testing.T) {
-	role := storedV2()["role"].(*stored)
+	role := storedV3()["role"].(*stored)
 	require.Equal(t, role, newStored(role.role("web")))
 }
