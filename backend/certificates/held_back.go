@@ -131,15 +131,24 @@ func (c *Entry) holdBack(q *Queued, now time.Time) bool {
 // enqueue is Enqueue for the certificate of the entry. One that is held back is found by its
 // request from then on, or is not when that cannot be stored: the lease has ended all the same.
 func (keeper *Keeper) enqueue(ctx context.Context, s logical.Storage, c *Entry, q *Queued) error {
-	if err := keeper.Enqueue(ctx, s, q); err != nil || !q.isHeldBack() || c.Fingerprint == "" {
+	if err := keeper.Enqueue(ctx, s, q); err != nil {
 		return err
 	}
-	mark := &HeldBackMark{Version: 1}
-	if err := store.Put(context.WithoutCancel(ctx), s, c.heldBackKey(), mark); err != nil {
+	if err := mark(ctx, keeper, s, c, q); err != nil {
 		keeper.Log.Warn("a certificate whose revocation is held back will not be found again",
 			"serial", c.View().Serial, "error", err)
 	}
 	return nil
+}
+
+// mark enters a certificate whose revocation is held back into their index, even when ctx is
+// cancelled.
+func mark(ctx context.Context, keeper *Keeper, s logical.Storage, c *Entry, q *Queued) error {
+	if !q.isHeldBack() || c.Fingerprint == "" {
+		return nil
+	}
+	mark := &HeldBackMark{Version: 1}
+	return store.Put(context.WithoutCancel(ctx), s, c.heldBackKey(), mark)
 }
 
 // leaveQueue removes a certificate's revocation from the queue, and from the index of those that
@@ -216,26 +225,4 @@ func (keeper *Keeper) TakenOver(
 		keeper.Log.Warn("the revocation of a certificate that was taken over is still queued; "+
 			"it waits for the end of its lease", "serial", c.View().Serial, "error", err)
 	}
-}
-
-// GivenBack queues the revocation of a certificate after an answer was undone that did not reach
-// its client: again, when the answer tookOver the certificate, for the leases before it have ended,
-// and when no lease is left of the answers that remain. It is called before the certificate is
-// stored. The caller holds the certificate's lock.
-func (keeper *Keeper) GivenBack(
-	ctx context.Context, s logical.Storage, c *Entry, tookOver bool,
-) error {
-	nobody := c.Delivery != nil && len(c.Leases) == 0 && !c.LeaseEnded
-	if (!tookOver && !nobody) || c.deliveredWithoutLease() || !c.RevocationEnded.IsZero() ||
-		c.Revocation != nil {
-		return nil
-	}
-	queued, err := store.Get[Queued](ctx, s, RevocationPrefix+c.Serial)
-	if err != nil || queued != nil {
-		return err
-	}
-	if c.LastLease(keeper.Account.Corrected()).IsZero() {
-		return keeper.enqueue(ctx, s, c, afterLastLease(keeper.Account, c, time.Time{}))
-	}
-	return keeper.enqueue(ctx, s, c, afterLeases(keeper.Account, c))
 }

@@ -27,9 +27,12 @@ import (
 // number.
 const leaseWatchPrefix = "lease/"
 
-// LeaseWatch is the entry of a watch. Its key holds all information.
+// LeaseWatch is the entry of a watch.
 type LeaseWatch struct {
 	Version int `json:"version"`
+	// Undo is the answer that is to be undone, in a watch that is the note of one. The key of any
+	// other watch holds all information.
+	Undo *Undo `json:"undo,omitempty"`
 }
 
 const (
@@ -39,6 +42,8 @@ const (
 	// name in it. Both sort by time.
 	watchHour   = "2006010215"
 	watchMinute = "04"
+	// undoMark ends the serial number in the name of a note of an answer that is to be undone.
+	undoMark = "."
 	// maxPassLeases is the largest number of watches that one pass looks at.
 	maxPassLeases = 200
 )
@@ -75,6 +80,7 @@ func (keeper *Keeper) EndOverdue(ctx context.Context, s logical.Storage) error {
 			break
 		}
 		_, serial, _ := strings.Cut(path.Base(key), "-")
+		serial, _, _ = strings.Cut(serial, undoMark)
 		errs = append(errs, keeper.endWatched(ctx, s, serial, key))
 	}
 	return errors.Join(errs...)
@@ -110,8 +116,7 @@ func (keeper *Keeper) dueWatches(
 	return keys, errors.Join(errs...)
 }
 
-// endWatched handles one due watch: it ends the certificate's leases if they are over, stores a new
-// watch if they were renewed, and deletes the watch.
+// endWatched handles one due watch, and deletes it. See [lookAtWatched].
 func (keeper *Keeper) endWatched(ctx context.Context, s logical.Storage, serial, key string) error {
 	unlock, err := keeper.Lock(ctx, serial)
 	if err != nil {
@@ -122,18 +127,37 @@ func (keeper *Keeper) endWatched(ctx context.Context, s logical.Storage, serial,
 	if err != nil {
 		return err
 	}
+	watch, err := store.Get[LeaseWatch](ctx, s, key)
+	if err != nil {
+		return err
+	}
 	if c != nil {
-		if err := keeper.EndUnstored(ctx, s, c); err != nil {
+		if err := lookAtWatched(ctx, keeper, s, c, watch); err != nil {
 			return err
-		}
-		due := c.LatestLease().Add(LeaseMargin)
-		if due.After(keeper.Now()) { // renewed meanwhile
-			if err := keeper.WatchLeases(ctx, s, c); err != nil {
-				return err
-			}
 		}
 	}
 	return store.Delete(ctx, s, key)
+}
+
+// lookAtWatched undoes the answer that a due watch is the note of. For any other watch it ends the
+// certificate's leases if they are over, and stores a new watch if they were renewed. watch is nil
+// when another pass has just handled it.
+func lookAtWatched(
+	ctx context.Context, keeper *Keeper, s logical.Storage, c *Entry, watch *LeaseWatch,
+) error {
+	if watch != nil && watch.Undo != nil {
+		if !watch.Undo.appliesTo(c) {
+			return nil // it is undone, and only the note is left
+		}
+		return undo(ctx, keeper, s, c, *watch.Undo)
+	}
+	if err := keeper.EndUnstored(ctx, s, c); err != nil {
+		return err
+	}
+	if c.LatestLease().Add(LeaseMargin).After(keeper.Now()) {
+		return keeper.WatchLeases(ctx, s, c) // renewed meanwhile
+	}
+	return nil
 }
 
 // EndUnstored queues the revocation of a certificate whose last lease was due more than

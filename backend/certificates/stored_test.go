@@ -92,9 +92,18 @@ func storedV4() map[string]any {
 	return map[string]any{"certificate": cert, "revocation": queued}
 }
 
+// storedV5 is one full entry of each kind that has changed since.
+func storedV5() map[string]any {
+	return map[string]any{"lease": &LeaseWatch{Version: 1, Undo: &Undo{
+		Lease: "l", Answers: 2, TookOver: true, Earlier: true, Unleased: true,
+		Delay: time.Hour, Fingerprint: "f",
+	}}}
+}
+
 func TestStoredEntriesOfEveryVersionAreRead(t *testing.T) {
 	storetest.Compare(t, "v1", storedV1())
 	storetest.Compare(t, "v2", storedV2())
 	storetest.Compare(t, "v3", storedV3())
 	storetest.Compare(t, "v4", storedV4())
+	storetest.Compare(t, "v5", storedV5())
 }

@@ -16,7 +16,6 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
-	"github.com/hashicorp/vault/sdk/logical"
 )
 
 // keepUndelivered stores a certificate that is not handed over now, and that its order is issued.
@@ -249,19 +248,6 @@ func (w *caller) answer(
 	return nil
 }
 
-// storeUndone stores a certificate after an answer was undone; tookOver is whether the answer had
-// taken the certificate over. The revocation that was withdrawn for the answer's sake is queued
-// again before that.
-func storeUndone(
-	ctx context.Context, keeper *certificates.Keeper, s logical.Storage, c *certificates.Entry,
-	tookOver bool,
-) error {
-	if err := keeper.GivenBack(ctx, s, c, tookOver); err != nil {
-		return err
-	}
-	return keeper.Put(context.WithoutCancel(ctx), s, c)
-}
-
 // rememberDelivery tells the registry which answers held the certificate, and when the background
 // pass has to look at the order next.
 func (h *heldOrder) rememberDelivery(c *certificates.Entry) {
@@ -331,6 +317,10 @@ func (h *heldOrder) undoAnswer(ctx context.Context, r result) {
 	defer unlock()
 	c, err := certificates.Read(ctx, h.storage, r.cert.Serial)
 	if err != nil || c == nil {
+		if err != nil {
+			err = errors.Join(err, certificates.UndoLater(
+				ctx, h.journal.Certificates, h.storage, r.cert.Serial, r.undo(r.cert)))
+		}
 		h.warnNotUndone(err)
 		return
 	}
@@ -338,29 +328,38 @@ func (h *heldOrder) undoAnswer(ctx context.Context, r result) {
 	h.undoDelivery(ctx, r)
 }
 
-// warnNotUndone logs that a delivery could not be undone.
+// warnNotUndone logs that a delivery could not be undone now.
 func (h *heldOrder) warnNotUndone(err error) {
-	h.journal.Log.Warn("a caller hung up, and its certificate counts as handed over all the same",
+	h.journal.Log.Warn("a caller hung up, and its certificate counts as handed over until the "+
+		"background pass undoes that",
 		"order_id", h.id, "error", err)
 }
 
+// undo returns what undoes the result's answer, which c counts.
+func (r *result) undo(c *certificates.Entry) certificates.Undo {
+	u := certificates.Undo{
+		Answers: c.Delivery.Answers(), TookOver: r.tookOver,
+		Unleased: r.unleased, Delay: r.delay, Fingerprint: r.fingerprint,
+	}
+	if r.issued.Lease != nil {
+		u.Lease = r.issued.Lease.ID
+	}
+	return u
+}
+
 // undoDelivery removes a delivery whose caller has hung up meanwhile. Then the next request like it
-// gets the certificate, however late it comes. If that cannot be stored, the certificate counts as
-// handed over, and is given again within the grace. The caller holds the certificate's lock.
+// gets the certificate, however late it comes. Until that is stored, by the background pass if need
+// be, the certificate counts as handed over, and is given again within the grace. The caller holds
+// the certificate's lock.
 func (h *heldOrder) undoDelivery(ctx context.Context, r result) {
 	ctx = context.WithoutCancel(ctx) // that of the caller, who has gone
 	c := r.cert
-	if r.issued.Lease != nil {
-		if _, there := c.Leases[r.issued.Lease.ID]; !there {
+	if l := r.issued.Lease; l != nil {
+		if _, there := c.Leases[l.ID]; !there {
 			return // TakeBack has removed it already
 		}
-		delete(c.Leases, r.issued.Lease.ID)
 	}
-	c.RevocationDelay, c.Fingerprint = r.delay, r.fingerprint
-	if c.Delivery = c.Delivery.WithoutAnswer(); c.Delivery != nil {
-		c.Delivery.Unleased = r.unleased
-	}
-	err := storeUndone(ctx, h.journal.Certificates, h.storage, c, r.tookOver)
+	err := h.journal.Certificates.UndoAnswer(ctx, h.storage, c, r.undo(c))
 	if err != nil {
 		h.warnNotUndone(err)
 	}

@@ -120,30 +120,19 @@ func (journal *Journal) TakeBack(
 	if _, ok := c.Leases[leaseID]; !ok {
 		return nil
 	}
-	delete(c.Leases, leaseID)
 	queued, err := store.Get[certificates.Queued](ctx, s, certificates.RevocationPrefix+serial)
 	if err != nil {
 		return err
 	}
-	alone := len(c.Leases) == 0 && queued == nil && c.Delivery.Answers() < 2
-	c.Delivery = c.Delivery.WithoutAnswer()
-	if !alone && c.Delivery == nil {
-		// It is not the first answer: a lease of an earlier one has ended.
-		c.Delivery = certificates.FirstDelivery(clockOf(journal.Account, false).Moment)
-	}
-	err = storeUndone(ctx, journal.Certificates, s, c, c.TakenOver == leaseID)
+	alone := len(c.Leases) == 1 && queued == nil && c.Delivery.Answers() < 2
+	err = journal.Certificates.UndoAnswer(ctx, s, c, certificates.Undo{
+		Lease: leaseID, Answers: c.Delivery.Answers(), TookOver: c.TakenOver == leaseID,
+		Earlier:  !alone, // a lease of an earlier answer has ended
+		Unleased: c.Delivery != nil && c.Delivery.Unleased,
+		Delay:    c.RevocationDelay, Fingerprint: c.Fingerprint,
+	})
 	if alone { // whether or not it was stored: the next look goes by what storage has
 		journal.registry.unmarkDelivered(c.OrderID, journal.Now().Add(host.PassDelay(0)))
 	}
-	if err != nil {
-		return err
-	}
-	if queued != nil && !queued.Due { // it waited for the end of the lease that is removed here
-		queued.Next = c.LastLease(journal.Now())
-		if queued.Next.IsZero() {
-			queued.Next = journal.Now()
-		}
-		return journal.Certificates.Enqueue(ctx, s, queued)
-	}
-	return nil
+	return err
 }
