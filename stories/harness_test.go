@@ -33,12 +33,15 @@ type mount struct {
 	manual  logical.Backend // the engine itself, whatever stands before it, for its help
 	log     *lockedBuffer
 	ahead   atomic.Int64 // by how many nanoseconds the plugin's clock is ahead of time
+	step    atomic.Int64 // by how many nanoseconds it goes on each time it is looked at
 }
 
 // later puts the plugin's clock forward, for tests that cannot run under a simulated one since they use real servers.
 func (m *mount) later(d time.Duration) { m.ahead.Add(int64(d)) }
 
-func (m *mount) now() time.Time { return time.Now().Add(time.Duration(m.ahead.Load())) }
+func (m *mount) now() time.Time {
+	return time.Now().Add(time.Duration(m.ahead.Add(m.step.Load())))
+}
 
 // noResolver refuses every question at once: a test that needs the DNS says whom to ask.
 const noResolver = "127.0.0.1:9"
