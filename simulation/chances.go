@@ -183,9 +183,11 @@ var caPlaces = []string{
 	"orders-report", "token",
 }
 
-// caFaults are the faults of the simulated CERTInext, except the one that needs 16 MiB.
-var caFaults = slices.DeleteFunc(certinexttest.FaultKinds(),
-	func(kind string) bool { return kind == "oversized" })
+// caFaults are the faults of the simulated CERTInext, except the one that needs 16 MiB and those
+// that need a reason.
+var caFaults = slices.DeleteFunc(certinexttest.FaultKinds(), func(kind string) bool {
+	return slices.Contains([]string{"oversized", "refusal", "refusal-after"}, kind)
+})
 
 // lie returns an answer of CERTInext itself, with the order's number, which falsely says that the
 // order has ended. A history has only one: if two of them agreed, the engine would have to believe

@@ -40,6 +40,9 @@ const AdminHelp = `  GET    /_sandbox/roots.pem                   the roots to t
 	`"contentType":"text/html","body":"..."}
                                                {"kind":"wrong-status",` +
 	`"orderStatus":"cancelled","times":1}
+                                               {"operation":"create-ssl","kind":"refusal",` +
+	`"status":422,
+                                                "code":"EMS-1162","text":"Invalid Product Code."}
   DELETE /_sandbox/faults                      remove all faults
   POST   /_sandbox/reset                       forget orders, domains, tokens, faults and calls; the
                                                settings are those of the start, the CA stays

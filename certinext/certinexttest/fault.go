@@ -75,6 +75,12 @@ const (
 	// was asked for, and OrderStatus, if that is set, in place of the status
 	// (after). In version 1 the transaction id is another call's as well.
 	FaultOtherOrder FaultKind = "other-order"
+	// FaultRefusal is a refusal by the service itself, with Code and Text: Status, 422 by default,
+	// as a problem in version 2, HTTP 200 and an envelope in version 1 (before).
+	FaultRefusal FaultKind = "refusal"
+	// FaultRefusalAfter does the same once the call was processed (after): what was refused has
+	// happened.
+	FaultRefusalAfter FaultKind = "refusal-after"
 )
 
 var faultKinds = []FaultKind{
@@ -82,6 +88,7 @@ var faultKinds = []FaultKind{
 	FaultServerErrorAfter, FaultMetaError, FaultMetaErrorAfter, FaultHTML, FaultSpring,
 	FaultTruncated, FaultMalformedJSON, FaultOversized, FaultTokenDeath, FaultRootFirst,
 	FaultWrongKey, FaultMiddleman, FaultMiddlemanAfter, FaultWrongStatus, FaultOtherOrder,
+	FaultRefusal, FaultRefusalAfter,
 }
 
 // A Fault is something that goes wrong with API calls until it is spent or
@@ -101,7 +108,8 @@ type Fault struct {
 	Probability float64
 	// Delay is the wait of FaultLatency and FaultSlowReply.
 	Delay time.Duration
-	// Status overrides the HTTP status of kinds that answer an error.
+	// Status overrides the HTTP status of kinds that answer an error. A refusal by version 1 is
+	// HTTP 200 whatever it says.
 	Status int
 	// RetryAfter is the hint of FaultRateLimit, in whole seconds; zero means
 	// no header. RetryAfterDate writes it as an HTTP date.
@@ -117,6 +125,9 @@ type Fault struct {
 	OrderStatus string
 	// Named lets FaultWrongStatus name the order that was asked for.
 	Named bool
+	// Code and Text are what FaultRefusal and FaultRefusalAfter refuse with, such as EMS-1162 and
+	// "Invalid Product Code.". One of them may be empty: some refusals were seen without a code.
+	Code, Text string
 }
 
 // wireFault is a Fault as the administration paths spell it.
@@ -135,6 +146,8 @@ type wireFault struct {
 	Body           string    `json:"body,omitempty"`
 	OrderStatus    string    `json:"orderStatus,omitempty"`
 	Named          bool      `json:"named,omitempty"`
+	Code           string    `json:"code,omitempty"`
+	Text           string    `json:"text,omitempty"`
 }
 
 // MarshalJSON writes durations as strings such as "1m30s".
@@ -142,7 +155,7 @@ func (f Fault) MarshalJSON() ([]byte, error) {
 	return json.Marshal(wireFault{
 		f.Operation, f.Kind, f.Times, f.Skip, f.Probability, duration(f.Delay), f.Status,
 		duration(f.RetryAfter), f.RetryAfterDate, f.Size, f.ContentType, f.Body, f.OrderStatus,
-		f.Named,
+		f.Named, f.Code, f.Text,
 	})
 }
 
@@ -155,7 +168,7 @@ func (f *Fault) UnmarshalJSON(b []byte) error {
 	*f = Fault{
 		w.Operation, w.Kind, w.Times, w.Skip, w.Probability, time.Duration(w.Delay), w.Status,
 		time.Duration(w.RetryAfter), w.RetryAfterDate, w.Size, w.ContentType, w.Body, w.OrderStatus,
-		w.Named,
+		w.Named, w.Code, w.Text,
 	}
 	return nil
 }
@@ -171,14 +184,38 @@ func (f Fault) validate() error {
 		return fmt.Errorf("unknown operation %q, or none that %s can strike: it is one of %s",
 			f.Operation, f.Kind, strings.Join(Operations(), ", "))
 	}
-	if f.Times < 0 || f.Skip < 0 || f.Probability < 0 || f.Probability > 1 || f.Size < 0 ||
-		f.Delay < 0 || f.RetryAfter < 0 {
-		return fmt.Errorf("fault %q has a number out of range", f.Kind)
+	if err := f.validateNumbers(); err != nil {
+		return err
 	}
 	if f.Status != 0 && (f.Status < f.leastStatus() || f.Status > 599) {
 		return fmt.Errorf("fault %q: status %d is none that it can answer", f.Kind, f.Status)
 	}
+	if err := f.validateRefusal(); err != nil {
+		return err
+	}
 	return f.validateLie()
+}
+
+// validateNumbers names the number that is out of its range.
+func (f Fault) validateNumbers() error {
+	if !(f.Probability >= 0 && f.Probability <= 1) {
+		return fmt.Errorf("fault %q: probability is to be from 0 to 1, and 0 is always", f.Kind)
+	}
+	for _, number := range []struct {
+		name  string
+		value int64
+	}{
+		{"times", int64(f.Times)},
+		{"skip", int64(f.Skip)},
+		{"size", int64(f.Size)},
+		{"delay", int64(f.Delay)},
+		{"retryAfter", int64(f.RetryAfter)},
+	} {
+		if number.value < 0 {
+			return fmt.Errorf("fault %q: %s is below 0", f.Kind, number.name)
+		}
+	}
+	return nil
 }
 
 // strikes reports whether f can strike calls of rt.

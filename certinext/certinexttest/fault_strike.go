@@ -37,7 +37,7 @@ func (d drawnFaults) before(s *Server, w http.ResponseWriter, c *call) (done boo
 		case FaultTokenDeath:
 			s.KillTokens()
 		case FaultRateLimit, FaultServerError, FaultMetaError, FaultHTML, FaultSpring,
-			FaultMiddleman:
+			FaultMiddleman, FaultRefusal:
 			f.reply(s, c).write(w)
 			return true
 		}
@@ -56,7 +56,8 @@ func (d drawnFaults) after(s *Server, w http.ResponseWriter, c *call, rep reply)
 			}
 		case FaultLostReply:
 			panic(http.ErrAbortHandler)
-		case FaultServerErrorAfter, FaultMetaErrorAfter, FaultMiddlemanAfter:
+		case FaultServerErrorAfter, FaultMetaErrorAfter, FaultMiddlemanAfter,
+			FaultRefusalAfter:
 			rep = f.reply(s, c)
 		case FaultWrongStatus, FaultOtherOrder:
 			rep = f.lie(c, rep)
@@ -107,6 +108,8 @@ func (f Fault) reply(s *Server, c *call) reply {
 		return s.v1().envelope(c, "0", "EMS-939", "Something went wrong", nil)
 	case FaultMiddleman, FaultMiddlemanAfter:
 		return f.middleman()
+	case FaultRefusal, FaultRefusalAfter:
+		return f.refusalReply(s, c)
 	case FaultSpring:
 		return springReply(
 			orDefault(f.Status, http.StatusInternalServerError), "", c.r.URL.Path, s.now(),
