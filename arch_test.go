@@ -154,6 +154,16 @@ func arrows() map[string]map[string]string {
 			module + "/certinext": "names of fields know nothing of what the fields mean",
 			"net/http":            "settings come from whoever has read them",
 		},
+		module + "/certinext/certinexttest/internal/money": {
+			"net/http":    "books are kept whoever asks for them",
+			"crypto/":     "books know no certificates",
+			"github.com/": "books know nothing of what is bought",
+		},
+		module + "/certinext/certinexttest/internal/subscription": {
+			"net/http":    "a term ends whoever asks for it",
+			"crypto/":     "what lasts how long is decided without certificates",
+			"github.com/": "what lasts how long is decided without orders",
+		},
 	}
 }
 
