@@ -42,6 +42,9 @@ type Group struct {
 	Name   string `json:"name,omitempty"`
 	// Default is set for the group of orders that name none.
 	Default bool `json:"default,omitempty"`
+	// Balance is what the group holds at the first request, of its own; nil means that it draws on
+	// the account's, see [Billing].
+	Balance *Amount `json:"balance,omitempty"`
 	// Products are the codes of what the group may order through version 1;
 	// nil means all of the catalog.
 	Products []string `json:"products,omitempty"`
@@ -133,7 +136,7 @@ type wireGroup struct {
 	GroupNumber         string                  `json:"groupNumber"`
 	GroupName           string                  `json:"groupName"`
 	IsDefaultGroup      string                  `json:"isDefaultGroup"`
-	Finance             string                  `json:"finance"`
+	Finance             string                  `json:"finance"` // 2 has a balance of its own
 	AccountBalance      string                  `json:"accountBalance"`
 	GroupBalance        string                  `json:"groupBalance"`
 	OrganizationDetails []wireGroupOrganization `json:"organizationDetails"`
@@ -162,10 +165,15 @@ func (s *Server) wireGroups(number string) []wireGroup {
 		if number != "" && number != g.Number {
 			continue
 		}
-		list = append(list, wireGroup{
+		w := wireGroup{
 			GroupNumber: g.Number, GroupName: g.Name, IsDefaultGroup: oneOrZero(g.Default),
-			Finance: "1", AccountBalance: "0.00", OrganizationDetails: organizations,
-		})
+			Finance: "1", AccountBalance: s.cashier().held(s.cashier().account()),
+			OrganizationDetails: organizations,
+		}
+		if purse := s.cashier().purse(g.Number); purse != accountPurse {
+			w.Finance, w.GroupBalance = "2", s.cashier().held(purse)
+		}
+		list = append(list, w)
 	}
 	return list
 }

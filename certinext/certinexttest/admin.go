@@ -24,6 +24,9 @@ const AdminHelp = `  GET    /_sandbox/roots.pem                   the roots to t
   POST   /_sandbox/orders/{id}/approve         the approver consents
   POST   /_sandbox/orders/{id}/reject          {"remark":"..."}: the approver refuses
   POST   /_sandbox/orders/{id}/documents       {"count":1}: a signer's documents are handed in
+  GET    /_sandbox/ledger                      all movements of money, as the CA's books have them
+  POST   /_sandbox/ledger/top-up               {"group":"","amount":"100.00"}: pay into the purse of
+                                               a group, or the account's own
   GET    /_sandbox/domains                     all domains of the account, as the CA sees them
   POST   /_sandbox/domains/{name}/verify       a domain is validated, whatever DNS says
   POST   /_sandbox/drafts/{id}/promote         a draft, by its request id, is ordered in the portal
@@ -75,6 +78,8 @@ func (s administration) serve(w http.ResponseWriter, r *http.Request) {
 	})
 	handle("POST /_sandbox/orders/{id}/reject", s.rejectOrder)
 	handle("POST /_sandbox/orders/{id}/documents", s.documents)
+	handle("GET /_sandbox/ledger", func(*http.Request) (any, error) { return s.Ledger(), nil })
+	handle("POST /_sandbox/ledger/top-up", s.topUp)
 	handle("GET /_sandbox/domains", func(*http.Request) (any, error) { return s.Domains(), nil })
 	handle(
 		"POST /_sandbox/domains/{name}/verify",
@@ -182,6 +187,17 @@ func (s administration) rejectOrder(r *http.Request) (any, error) {
 		return nil, err
 	}
 	return nil, s.Reject(r.PathValue("id"), body.Remark)
+}
+
+func (s administration) topUp(r *http.Request) (any, error) {
+	var body struct {
+		Group  string `json:"group"`
+		Amount Amount `json:"amount"`
+	}
+	if err := adminBody(r, &body); err != nil {
+		return nil, err
+	}
+	return nil, s.TopUp(body.Group, body.Amount)
 }
 
 func (s administration) injectFault(r *http.Request) (any, error) {

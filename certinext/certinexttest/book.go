@@ -17,7 +17,7 @@ type orderBook struct {
 	requests map[string]*order // by request id, drafts included
 	sequence []*order
 	keys     map[[sha256.Size]byte]string // public key to the order that first used it
-	newest   *order                       // order placed last
+	newest   *order                       // order placed last by a client
 	next     int64
 }
 
@@ -57,7 +57,6 @@ func (b *orderBook) file(o *order) {
 	if o.id != "" {
 		b.orders[o.id] = o
 	}
-	b.newest = o
 }
 
 // find looks an order up by id within the family of the call. A request id is

@@ -22,9 +22,17 @@ type Product struct {
 	// Variant is the private-PKI variant that the product serves; "" for
 	// other families.
 	Variant string `json:"variant,omitempty"`
-	// Years are the terms on offer with their price; nil means a price of
-	// 0.0 for one to three years.
+	// Years are the terms on offer, "1 Year", "2 Years" or "3 Years", with their price. A price that
+	// is no amount, such as "on request", is shown as it is and costs nothing. nil means a price of
+	// 0.0 for one to three years, as was observed.
 	Years map[string]string `json:"years,omitempty"`
+	// Term is how many years the product lasts, whatever the order says; zero leaves that to the
+	// order. The names of document signers say so.
+	Term int `json:"term,omitempty"`
+	// Refused products are listed, and every order of them is refused as one that the account is not
+	// entitled to: EMS-1162 in version 1 (observed for product 149 of a sandbox), and EMS-915 in
+	// version 2 (documented).
+	Refused bool `json:"refused,omitempty"`
 	// NeedsApproval parks each order of the product at pending-approval.
 	NeedsApproval bool `json:"needsApproval,omitempty"`
 	// CustomFields are the additional fields that orders of the product take.
@@ -119,15 +127,15 @@ func SandboxCatalog() []Product {
 		{Code: "851", Name: "SSL EV UCC", Type: typeEVUCC},
 		{Code: "149", Name: "Intranet SSL", Type: typePrivatePKI, Variant: "intranet-ssl"},
 		{Code: "104", Name: "IGTF Host", Type: typePrivatePKI, Variant: "igtf-host"},
-		{Code: "819", Name: "Document Signer Natural Person 1 Year", Type: typeNaturalPerson},
-		{Code: "820", Name: "Document Signer Natural Person 2 Years", Type: typeNaturalPerson},
-		{Code: "821", Name: "Document Signer Natural Person 3 Years", Type: typeNaturalPerson},
-		{Code: "822", Name: "Document Signer Legal Person 1 Year", Type: typeLegalPerson},
-		{Code: "823", Name: "Document Signer Legal Person 2 Years", Type: typeLegalPerson},
-		{Code: "824", Name: "Document Signer Legal Person 3 Years", Type: typeLegalPerson},
-		{Code: "825", Name: "Document Signer Legal Entity 1 Year", Type: typeLegalEntity},
-		{Code: "826", Name: "Document Signer Legal Entity 2 Years", Type: typeLegalEntity},
-		{Code: "827", Name: "Document Signer Legal Entity 3 Years", Type: typeLegalEntity},
+		{Code: "819", Name: "Document Signer Natural Person 1 Year", Type: typeNaturalPerson, Term: 1},
+		{Code: "820", Name: "Document Signer Natural Person 2 Years", Type: typeNaturalPerson, Term: 2},
+		{Code: "821", Name: "Document Signer Natural Person 3 Years", Type: typeNaturalPerson, Term: 3},
+		{Code: "822", Name: "Document Signer Legal Person 1 Year", Type: typeLegalPerson, Term: 1},
+		{Code: "823", Name: "Document Signer Legal Person 2 Years", Type: typeLegalPerson, Term: 2},
+		{Code: "824", Name: "Document Signer Legal Person 3 Years", Type: typeLegalPerson, Term: 3},
+		{Code: "825", Name: "Document Signer Legal Entity 1 Year", Type: typeLegalEntity, Term: 1},
+		{Code: "826", Name: "Document Signer Legal Entity 2 Years", Type: typeLegalEntity, Term: 2},
+		{Code: "827", Name: "Document Signer Legal Entity 3 Years", Type: typeLegalEntity, Term: 3},
 		{Code: "914", Name: "S/MIME", Type: typeSMIME},
 	}
 }
@@ -163,7 +171,7 @@ func (s *Server) resolveProduct(code string, fits func(Product) bool) (Product, 
 				"Product Code does not match the product variant or the names of the order",
 			)
 		}
-		return p, nil
+		return p, p.refusal()
 	}
 	candidates := slices.DeleteFunc(slices.Clone(s.catalog()), func(p Product) bool {
 		return !fits(p)
@@ -173,7 +181,15 @@ func (s *Server) resolveProduct(code string, fits func(Product) bool) (Product, 
 			"EMS-915", "Invalid Product Code: the order does not determine one product",
 		)
 	}
-	return candidates[0], nil
+	return candidates[0], candidates[0].refusal()
+}
+
+// refusal is that of a product which is listed and cannot be ordered.
+func (p Product) refusal() *problem {
+	if !p.Refused {
+		return nil
+	}
+	return rule("EMS-915", "the product is not entitled to this account")
 }
 
 // A nameShape is what the names of an SSL order ask of its product.
@@ -243,7 +259,7 @@ func (s version2) listProducts(c *call) (reply, *problem) {
 func (s *Server) wireCategories(wire func(Product) (wireProduct, bool)) []wireCategory {
 	list := []wireCategory{}
 	for _, cat := range categories {
-		category := wireCategory{CategoryID: cat.id, CategoryName: cat.name, CurrencyType: "USD"}
+		category := wireCategory{CategoryID: cat.id, CategoryName: cat.name, CurrencyType: s.currency()}
 		for _, p := range s.catalog() {
 			if w, shown := wire(p); shown && productTypes[p.Type].family == cat.family {
 				category.Products = append(category.Products, w)

@@ -47,7 +47,9 @@ func (s version2) newPrivateOrder(c *call, req wireCreatePrivatePKI) (*order, *p
 	return &order{
 		family: FamilyPrivatePKI, product: product, variant: req.Variant, domain: hostname,
 		additional: additional, hosts: hosts, group: req.GroupNumber, requestor: *req.Requestor,
-		years: years(req.Subscription), remarks: req.Remarks, tags: req.Tags, createdAt: c.now,
+		years:   years(req.Subscription),
+		renewal: renewalTermsOf(req.Subscription), customFields: req.CustomFields,
+		remarks: req.Remarks, tags: req.Tags, createdAt: c.now,
 	}, nil
 }
 

@@ -54,6 +54,7 @@ func (s version2) newSSLOrder(c *call, req wireCreateSSL) (*order, *problem) {
 		family: FamilySSL, product: product, variant: req.ProductVariant, domain: domain,
 		additional: additional, www: wantsWWW(domain, req.Certificate.AutoSecureWww),
 		group: req.GroupNumber, requestor: *req.Requestor, years: years(req.Subscription),
+		renewal: renewalTermsOf(req.Subscription), customFields: req.CustomFields,
 		remarks: req.Remarks, tags: req.Tags, createdAt: c.now, draft: req.SaveAsDraft,
 	}
 	o.targets = newTargets(o.leafNames())

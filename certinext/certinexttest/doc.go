@@ -46,6 +46,14 @@
 // believes happened is read with [Server.Orders] and [Server.Calls]; an order's
 // status is always derived from those facts, never scripted.
 //
+// # Money and time
+//
+// With prices in its catalog ([Product.Years]) the account pays for what it
+// orders, as [Billing] has it, and [Server.Ledger] is what the CA's books say. An
+// order buys a subscription of some years; what becomes of the certificates in
+// it is said by [Subscriptions]. The CA's own deeds are derived from the clock,
+// too: a renewal that was due a month ago is there when somebody looks.
+//
 // # It is not a CA
 //
 // Nothing here protects a key, looks CAA records up ([Server.CAAForbids] says

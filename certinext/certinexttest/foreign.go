@@ -15,7 +15,7 @@ func (s *Server) AddForeignOrders(n int) {
 	for range n {
 		o := &order{
 			id: s.newOrderID(), requestID: s.newRequestID(), family: FamilySSL,
-			product: product, variant: "dv", createdAt: now, creates: 1,
+			product: product, variant: "dv", years: 1, createdAt: now, creates: 1,
 			signings:  []*signing{{requestedAt: now}},
 			cancelled: &ending{reason: "not needed", at: now},
 		}

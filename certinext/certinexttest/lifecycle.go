@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/money"
 )
 
 // wrongState is the refusal of a step that the order's state does not allow.
@@ -109,6 +111,7 @@ func (s version2) cancelOrder(c *call) (reply, *problem) {
 		)
 	}
 	o.cancelled = &ending{reason: reason, at: c.now}
+	s.cashier().giveBack(o, c.now)
 	return noContent()
 }
 
@@ -162,6 +165,7 @@ func (s version2) rejectOrder(c *call) (reply, *problem) {
 		return reply{}, rule("EMS-930", "Order cannot be rejected in its present state")
 	}
 	o.rejected = &ending{reason: orDefault(req.Remarks, req.Reason), at: c.now}
+	s.cashier().giveBack(o, c.now)
 	return noContent()
 }
 
@@ -177,6 +181,10 @@ func (s version2) reissueOrder(c *call) (reply, *problem) {
 		return reply{}, problem
 	}
 	if problem := s.checkReissue(o, req, c); problem != nil {
+		return reply{}, problem
+	}
+	price := s.cashier().extra(o)
+	if problem := s.cashier().affords(c, o, price); problem != nil {
 		return reply{}, problem
 	}
 	next, changed := &signing{requestedAt: c.now}, *o
@@ -196,6 +204,7 @@ func (s version2) reissueOrder(c *call) (reply, *problem) {
 	o.signings = append(o.signings, next)
 	o.requestID = s.newRequestID()
 	s.book.file(o)
+	_ = s.cashier().take(o, money.Reissue, price, c.now) // affordable, see above
 	s.settle(o, c.now)
 	return respond(http.StatusCreated, map[string]any{
 		"orderId": o.id, "requestId": o.requestID, "status": s.shownStatus(o, c.now),
@@ -217,6 +226,10 @@ func (s version2) checkReissue(o *order, req wireReissue, c *call) *problem {
 		return problem
 	}
 	switch st := s.status(o, c.now); {
+	case o.certificate() != nil && s.isOver(o, c.now):
+		// The newer collection has this code for an order's state, and 940 and 941 for the body.
+		return rule("EMS-1165", "Order not in a state that supports this operation: "+
+			"its subscription has ended")
 	case o.certificate() == nil || st == statusRevoked || st == statusExpired:
 		return rule("EMS-940", "Order cannot be reissued in its present state")
 	case st != statusIssued:

@@ -17,7 +17,9 @@ import (
 // as it should or does, whichever is longer.
 func (s *Server) issue(o *order, sg *signing, at time.Time) {
 	p := s.leafProfile(o, at)
-	sg.issuedAt, sg.ends = at, p.notAfter()
+	sg.issuedAt = at
+	p.lifetime = s.lifeWithin(o, at, p.lifetime)
+	sg.ends = p.notAfter()
 	if mistake := leafMistakes[s.Misissue]; mistake != nil {
 		mistake(&p, o)
 	}

@@ -34,8 +34,12 @@ type order struct {
 	group         string
 	requestor     wireParty
 	years         int
+	renewal       renewalTerms
+	renewalOf     string // id of the order that the CA renewed by this one
+	paid          Amount
 	remarks       string
 	tags          []string
+	customFields  []wireCustomField
 
 	createdAt      time.Time
 	draft          bool

@@ -5,12 +5,15 @@ package certinexttest
 
 import (
 	"net/http"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/money"
 )
 
 // place enters a checked order. A csr given with it is checked like one that
 // comes later. A requestID names the draft that the order promotes.
 // The order returned is the draft then.
 func (s *Server) place(c *call, o *order, csr, requestID string) (*order, *problem) {
+	o.years = orDefault(o.product.Term, o.years)
 	draft, problem := s.draftFor(o, requestID)
 	if problem != nil {
 		return nil, problem
@@ -23,6 +26,9 @@ func (s *Server) place(c *call, o *order, csr, requestID string) (*order, *probl
 		if problem = s.checkNewKey(c, first.csr, requestID); problem != nil {
 			return nil, problem
 		}
+	}
+	if problem = s.cashier().check(c, o); problem != nil {
+		return nil, problem
 	}
 	o.signings = []*signing{first}
 	o.baseURL = c.baseURL()
@@ -41,8 +47,12 @@ func (s *Server) place(c *call, o *order, csr, requestID string) (*order, *probl
 		s.book.sequence = append(s.book.sequence, o)
 	}
 	s.book.file(o)
+	s.book.newest = o
 	if first.csr != nil {
 		s.book.noteKey(o, first.csr)
+	}
+	if !o.draft {
+		_ = s.cashier().sell(o, money.Order, c.now) // checked above
 	}
 	s.settle(o, c.now)
 	return o, nil

@@ -10,6 +10,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/money"
 )
 
 // An OrderRecord is what the CA believes about one order or draft. Times are
@@ -51,17 +53,23 @@ type OrderRecord struct {
 	CertificatePEM string `json:"certificatePem,omitempty"`
 	// Creates counts the create calls that led to this order; more than one
 	// means replays under an idempotency key, or a promoted draft.
-	Creates        int       `json:"creates"`
-	IdempotencyKey string    `json:"idempotencyKey,omitempty"`
-	CreatedAt      time.Time `json:"createdAt"`
-	IssuedAt       time.Time `json:"issuedAt,omitzero"`
-	CancelledAt    time.Time `json:"cancelledAt,omitzero"`
-	CancelReason   string    `json:"cancelReason,omitempty"`
-	RejectedAt     time.Time `json:"rejectedAt,omitzero"`
-	RejectRemark   string    `json:"rejectRemark,omitempty"`
-	RevokedAt      time.Time `json:"revokedAt,omitzero"`
-	RevokeReason   string    `json:"revokeReason,omitempty"`
-	RevokeNote     string    `json:"revokeNote,omitempty"`
+	Creates int `json:"creates"`
+	// AutoRenew says that the CA renews by itself, RenewalOf which order it renewed by this one.
+	AutoRenew bool   `json:"autoRenew"`
+	RenewalOf string `json:"renewalOf,omitempty"`
+	// SubscriptionEnd is when what was bought ends. Paid is what it has cost, less refunds.
+	SubscriptionEnd time.Time `json:"subscriptionEnd,omitzero"`
+	Paid            Amount    `json:"paid,omitzero"`
+	IdempotencyKey  string    `json:"idempotencyKey,omitempty"`
+	CreatedAt       time.Time `json:"createdAt"`
+	IssuedAt        time.Time `json:"issuedAt,omitzero"`
+	CancelledAt     time.Time `json:"cancelledAt,omitzero"`
+	CancelReason    string    `json:"cancelReason,omitempty"`
+	RejectedAt      time.Time `json:"rejectedAt,omitzero"`
+	RejectRemark    string    `json:"rejectRemark,omitempty"`
+	RevokedAt       time.Time `json:"revokedAt,omitzero"`
+	RevokeReason    string    `json:"revokeReason,omitempty"`
+	RevokeNote      string    `json:"revokeNote,omitempty"`
 }
 
 // ErrNoOrder is returned for an order id that the CA does not know.
@@ -74,8 +82,8 @@ func (s *Server) Orders() []OrderRecord {
 	defer s.mu.Unlock()
 	now := s.now()
 	records := make([]OrderRecord, 0, len(s.book.sequence))
+	s.settleAll(now)
 	for _, o := range s.book.sequence {
-		s.settle(o, now)
 		records = append(records, s.record(o, now))
 	}
 	return records
@@ -101,7 +109,8 @@ func (s *Server) record(o *order, now time.Time) OrderRecord {
 		Variant: o.variant, Status: s.status(o, now), Domain: o.domain,
 		AdditionalDomains: slices.Clone(o.additional), AutoSecureWWW: o.www, Group: o.group,
 		Remarks: o.remarks, Tags: slices.Clone(o.tags), ReusedKey: o.reusedKey, Creates: o.creates,
-		IdempotencyKey: o.idempotencyKey, CreatedAt: o.createdAt,
+		IdempotencyKey: o.idempotencyKey, CreatedAt: o.createdAt, AutoRenew: o.renewal.auto,
+		RenewalOf: o.renewalOf, SubscriptionEnd: s.terms(o).Ends(), Paid: o.paid,
 	}
 	for _, ip := range o.hosts {
 		r.AdditionalDomains = append(r.AdditionalDomains, ip.String())
@@ -212,6 +221,7 @@ func (s *Server) Approve(orderID string) error {
 func (s *Server) Reject(orderID, remark string) error {
 	return s.decide(orderID, func(o *order, now time.Time) {
 		o.rejected = &ending{reason: remark, at: now}
+		s.cashier().giveBack(o, now)
 	})
 }
 
@@ -245,9 +255,13 @@ func (s *Server) Promote(requestID string) error {
 		return fmt.Errorf("draft %q: %w", requestID, ErrNoOrder)
 	}
 	now := s.now()
+	if price, _ := s.cashier().quote(o); s.funds.Affords(s.cashier().purse(o.group), price) != nil {
+		return fmt.Errorf("draft %q costs %s, which its purse does not hold", requestID, price)
+	}
 	o.draft, o.id, o.createdAt = false, s.newOrderID(), now
 	o.current().requestedAt = now
 	s.book.file(o)
+	_ = s.cashier().sell(o, money.Order, now) // affordable, see above
 	s.settle(o, now)
 	return nil
 }
@@ -264,8 +278,6 @@ func (s *Server) Vet(organization string) error {
 	}
 	now := s.now()
 	org.vettedAt = now
-	for _, o := range s.book.sequence {
-		s.settle(o, now)
-	}
+	s.settleAll(now)
 	return nil
 }

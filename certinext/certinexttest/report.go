@@ -44,22 +44,22 @@ func (o ReportOrder) MarshalText() ([]byte, error) { return nameOf(reportOrders,
 func (o *ReportOrder) UnmarshalText(b []byte) error { return byName(reportOrders, b, o) }
 
 type wireReportRow struct {
-	OrderNumber             string   `json:"orderNumber"`
-	RequestNumber           string   `json:"requestNumber"`
-	ProductCode             string   `json:"productCode"` // often empty
-	OrderStatus             string   `json:"orderStatus"`
-	CertificateStatus       string   `json:"certificateStatus"`
-	CertificateSerialNumber string   `json:"certificateSerialNumber"` // decimal
-	CertificateExpiryDate   string   `json:"certificateExpiryDate"`
-	IssuerCA                string   `json:"issuerCA"`
-	DomainName              string   `json:"domainName"`
-	OrganizationName        string   `json:"organizationName"`
-	CountryName             string   `json:"countryName"`
-	GroupNumber             string   `json:"groupNumber"`
-	CustomFields            []string `json:"customFields"`
-	Tags                    []string `json:"tags"`
-	Originator              string   `json:"originator"`
-	OrderDate               string   `json:"orderDate"`
+	OrderNumber             string              `json:"orderNumber"`
+	RequestNumber           string              `json:"requestNumber"`
+	ProductCode             string              `json:"productCode"` // often empty
+	OrderStatus             string              `json:"orderStatus"`
+	CertificateStatus       string              `json:"certificateStatus"`
+	CertificateSerialNumber string              `json:"certificateSerialNumber"` // decimal
+	CertificateExpiryDate   string              `json:"certificateExpiryDate"`
+	IssuerCA                string              `json:"issuerCA"`
+	DomainName              string              `json:"domainName"`
+	OrganizationName        string              `json:"organizationName"`
+	CountryName             string              `json:"countryName"`
+	GroupNumber             string              `json:"groupNumber"`
+	CustomFields            []wireReportedField `json:"customFields"`
+	Tags                    []string            `json:"tags"`
+	Originator              string              `json:"originator"`
+	OrderDate               string              `json:"orderDate"`
 }
 
 // ordersReport pages through all orders. Documented: 501.
@@ -92,12 +92,34 @@ func (s version2) ordersReport(c *call) (reply, *problem) {
 	return respond(http.StatusOK, wirePage{rows, page, size, len(listed), pages})
 }
 
+// wireReportedField is a custom field in a row. Version 1's is documented; version 2 was only seen
+// with none, and is given the same in the spelling of its requests.
+type wireReportedField struct {
+	FieldID    string `json:"fieldId"`
+	FieldName  string `json:"fieldName"`
+	FieldValue string `json:"fieldValue"`
+}
+
+func (o *order) reportedFields() []wireReportedField {
+	fields := []wireReportedField{}
+	for _, given := range o.customFields {
+		w := wireReportedField{FieldID: given.FieldID, FieldValue: given.Value}
+		for _, f := range o.product.CustomFields {
+			if f.ID == given.FieldID {
+				w.FieldName = f.Name
+			}
+		}
+		fields = append(fields, w)
+	}
+	return fields
+}
+
 // reported returns the orders in the report that a filter selects, in the
 // report's order.
 func (s *Server) reported(now time.Time, filter func(*order) bool) []*order {
 	var listed []*order
+	s.settleAll(now)
 	for _, o := range s.book.sequence {
-		s.settle(o, now)
 		if !now.Before(o.createdAt.Add(s.ReportDelay)) && filter(o) {
 			listed = append(listed, o)
 		}
@@ -162,7 +184,7 @@ func (s version2) reportRow(o *order, now time.Time) wireReportRow {
 		OrderNumber: o.id, RequestNumber: o.requestID,
 		OrderStatus:       orderState(s.shownStatus(o, now)),
 		CertificateStatus: s.certificateState(o, now), DomainName: o.domain,
-		GroupNumber: orDefault(o.group, s.defaultGroup()), CustomFields: []string{},
+		GroupNumber: orDefault(o.group, s.defaultGroup()), CustomFields: o.reportedFields(),
 		Tags: append([]string{}, o.tags...), Originator: "emSign-Hub API",
 		OrderDate: rfc3339(o.createdAt),
 	}
@@ -172,28 +194,13 @@ func (s version2) reportRow(o *order, now time.Time) wireReportRow {
 	case o.subject != nil:
 		row.OrganizationName, row.CountryName = o.subject.organization, o.subject.country
 	}
+	if o.renewalOf != "" {
+		row.Originator = "Auto Renewal" // inferred: somebody else's
+	}
 	if sg := o.certificate(); sg != nil && s.pemReady(sg, now) {
 		row.CertificateSerialNumber = sg.cert.SerialNumber.String()
 		row.CertificateExpiryDate = rfc3339(sg.cert.NotAfter)
 		row.IssuerCA = sg.cert.Issuer.CommonName
 	}
 	return row
-}
-
-// ledgerReport is empty: no row was ever seen.
-func (s version2) ledgerReport(c *call) (reply, *problem) {
-	page, problem := c.number("page", 0)
-	if problem != nil {
-		return reply{}, problem
-	}
-	size, problem := c.number("size", reportPageSize)
-	if problem != nil {
-		return reply{}, problem
-	}
-	if problem := s.checkGroup(c.arg("groupNumber")); problem != nil {
-		return reply{}, problem
-	}
-	return respond(http.StatusOK, wirePage{
-		[]any{}, max(page, 0), min(max(size, 1), reportMaxPageSize), 0, 0,
-	})
 }

@@ -70,6 +70,7 @@ func (s version2) revokeOrder(c *call) (reply, *problem) {
 // revoke ends an issued order and all of its certificates.
 func (s *Server) revoke(o *order, why *ending, reason int) {
 	o.revoked = why
+	s.cashier().giveBack(o, why.at)
 	s.revokeCertificates(o, why.at, reason)
 }
 

@@ -9,6 +9,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/money"
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/subscription"
 )
 
 // A Dialect selects which of the known behaviours of the API is spoken.
@@ -113,6 +116,10 @@ type Server struct {
 	// CAProfiles are the private-PKI profiles the account is entitled to; nil
 	// means just "1".
 	CAProfiles []string
+	// Billing is how the account pays for what it orders.
+	Billing Billing
+	// Subscriptions is how long what it pays for lasts, and what the CA renews of itself.
+	Subscriptions Subscriptions
 
 	// VerifiedDomains are validated for the first organization, for
 	// DomainValidity from the first request on. An order below one needs no
@@ -257,12 +264,15 @@ type Server struct {
 type state struct {
 	tokens tokenStore
 	book   orderBook
+	funds  money.Ledger
 	zones  []*accountDomain
 	owners []*organization
 	faults []*activeFault
 	calls  map[string]int
 	// allowed is what is left of RateLimit.
 	allowed allowance
+	// renewals are what the CA is to renew of itself.
+	renewals subscription.Agenda[renewal]
 	// creates are the times of the create calls that CreateBurst minds.
 	creates []time.Time
 	// replays holds the answers given under an idempotency key.
@@ -382,6 +392,7 @@ func (s *Server) answer(c *call) reply {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.catchUp(s.now())
 	return s.perform(c)
 }
 

@@ -197,6 +197,9 @@ func (s *Server) status(o *order, now time.Time) string {
 	}
 	sg := o.current()
 	if sg.cert == nil {
+		if s.isOver(o, now) {
+			return statusExpired
+		}
 		pending, _ := s.progress(o, now)
 		if pending == statusPendingVetting && s.Dialect != Documented {
 			pending = statusPendingApproval // the newer documentation has no other word
@@ -222,14 +225,31 @@ func (s *Server) shownStatus(o *order, now time.Time) string {
 // settle signs what has become due. It is called before anyone looks, so that
 // no clock has to tick in the background.
 func (s *Server) settle(o *order, now time.Time) {
+	s.settleOne(o, now)
+	s.catchUp(now)
+}
+
+// settleAll settles all orders, those included that the CA places meanwhile.
+func (s *Server) settleAll(now time.Time) {
+	for i := 0; i < len(s.book.sequence); i++ {
+		s.settleOne(s.book.sequence[i], now)
+		s.catchUp(now)
+	}
+}
+
+// settleOne is settle without what the CA does next of itself.
+func (s *Server) settleOne(o *order, now time.Time) {
 	sg := o.current()
 	if o.draft || sg.cert != nil || o.cancelled != nil || o.rejected != nil || o.revoked != nil {
 		return
 	}
 	pending, ready := s.progress(o, now)
-	if due := ready.Add(s.IssueDelay); pending == "" && !now.Before(due) {
-		s.issue(o, sg, due)
+	due := ready.Add(s.IssueDelay)
+	if pending != "" || now.Before(due) || s.isOver(o, due) {
+		return
 	}
+	s.issue(o, sg, due)
+	s.scheduleRenewal(o)
 }
 
 // pemReady reports whether the newest certificate can be downloaded yet.

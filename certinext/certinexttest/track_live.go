@@ -91,9 +91,7 @@ func (s version2) wireLiveTrackOf(o *order, now time.Time) wireLiveTrack {
 	}
 	if sg := o.certificate(); sg != nil {
 		w.ExpiresAt = rfc3339(sg.cert.NotAfter)
-		w.Subscription = &wireTrackTerm{
-			o.years, rfc3339(o.createdAt.AddDate(o.years, 0, 0)), "active",
-		}
+		w.Subscription = s.wireTerm(o, now)
 	}
 	if o.revoked != nil {
 		w.Revocation = &wireEnding{"Certificate Revoked", o.revoked.reason, rfc3339(o.revoked.at)}

@@ -189,30 +189,3 @@ func (s version1) fields(c *call) (reply, *problem) {
 		"certificateInformation": []any{}, "additionalInformation": fields,
 	}})
 }
-
-// ledger is empty: no row was ever seen. The paging is that of the orders
-// report (inferred).
-func (s version1) ledger(c *call) (reply, *problem) {
-	var req struct {
-		StatementDetails struct {
-			GroupNumber string `json:"groupNumber"`
-			PageNumber  string `json:"pageNumber"`
-			PageSize    string `json:"pageSize"`
-		} `json:"statementDetails"`
-	}
-	if problem := c.decodeV1(&req); problem != nil {
-		return reply{}, problem
-	}
-	d := req.StatementDetails
-	page, _, problem := v1Paging(d.PageNumber, d.PageSize)
-	if problem != nil {
-		return reply{}, problem
-	}
-	if problem := s.checkGroup(d.GroupNumber); problem != nil {
-		return reply{}, problem
-	}
-	return s.success(c, map[string]any{"statementDetails": map[string]any{
-		"noOfPages": 0, "totalNoOfResults": 0, "pageSize": 0, "currentPage": strconv.Itoa(page),
-		"statementArray": []any{},
-	}})
-}

@@ -74,7 +74,9 @@ func (s version1) newOrder(c *call, family string, req wireV1Order) (*order, *pr
 		variant: orDefault(product.Variant, productTypes[product.Type].variantName()),
 		domain:  strings.ToLower(req.CertificateInformation.DomainName), group: group,
 		requestor: req.RequestorInformation.party(), years: v1Years(req.SubscriptionDetails),
-		remarks: extra.Remarks, tags: extra.Tags, createdAt: c.now, draft: req.SaveAndHold == "1",
+		renewal:      v1RenewalTermsOf(req.SubscriptionDetails),
+		customFields: v1CustomFields(extra.CustomFields),
+		remarks:      extra.Remarks, tags: extra.Tags, createdAt: c.now, draft: req.SaveAndHold == "1",
 	}, nil
 }
 
@@ -87,7 +89,7 @@ func (s version1) productOf(code, family, group string) (Product, *problem) {
 	}
 	p, ok := s.product(code)
 	switch {
-	case !ok:
+	case !ok || p.Refused:
 		return Product{}, v1Failure("EMS-1162", "Invalid Product Code.")
 	case productTypes[p.Type].family != family:
 		return Product{}, v1Failure("EMS-915", "Invalid Certificate ID")

@@ -56,13 +56,13 @@ func FuzzV1(f *testing.F) {
 			s.tokens.access["t"] = accessToken{expires: s.now().Add(time.Hour)}
 			host := &order{
 				family: FamilySSL, product: s.catalog()[0], domain: "www.example.com",
-				createdAt: s.now(), signings: []*signing{{requestedAt: s.now()}},
+				years: 1, createdAt: s.now(), signings: []*signing{{requestedAt: s.now()}},
 			}
 			host.targets = newTargets(host.leafNames())
 			product, _ := s.product("819")
 			signer := &order{
 				family: FamilySignature, product: product, subject: &subject{displayName: "a b", email: "a@b"},
-				createdAt: s.now(), signings: []*signing{{requestedAt: s.now()}},
+				years: 1, createdAt: s.now(), signings: []*signing{{requestedAt: s.now()}},
 			}
 			for i, o := range []*order{host, signer} {
 				o.id, o.requestID = s.newOrderID(), strconv.Itoa(i)

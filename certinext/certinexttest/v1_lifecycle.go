@@ -104,6 +104,7 @@ func (s version1) rejectOrder(c *call) (reply, *problem) {
 		return reply{}, problem
 	}
 	o.cancelled = &ending{reason: d.RejectRemarks, at: c.now}
+	s.cashier().giveBack(o, c.now)
 	return s.success(c, nil)
 }
 

@@ -57,25 +57,32 @@ type wireV1Report struct {
 }
 
 type wireV1ReportRow struct {
-	OrderNumber             string   `json:"orderNumber"` // blank for drafts
-	RequestNumber           string   `json:"requestNumber"`
-	OrderStatusID           string   `json:"orderStatusId"`
-	OrderStatus             string   `json:"orderStatus"`
-	CertificateStatusID     string   `json:"certificateStatusId"`
-	CertificateStatus       string   `json:"certificateStatus"`
-	DomainName              string   `json:"domainName"`
-	OrganizationName        string   `json:"organizationName"`
-	GroupNumber             string   `json:"groupNumber"`
-	ProductCode             string   `json:"productCode"`
-	CertificateSerialNumber string   `json:"certificateSerialNumber"` // decimal
-	CertificateExpiryDate   string   `json:"certificateExpiryDate"`
-	IssuerCA                string   `json:"issuerCA"`
-	CertificateTrustType    string   `json:"certificateTrustType"`
-	OrderDate               string   `json:"orderDate"`
-	ExpiresWithin           string   `json:"expiresWithin"` // days
-	Tags                    []string `json:"tags"`
-	CustomFields            []string `json:"customFields"`
-	CountryName             string   `json:"countryName"`
+	OrderNumber             string                `json:"orderNumber"` // blank for drafts
+	RequestNumber           string                `json:"requestNumber"`
+	OrderStatusID           string                `json:"orderStatusId"`
+	OrderStatus             string                `json:"orderStatus"`
+	CertificateStatusID     string                `json:"certificateStatusId"`
+	CertificateStatus       string                `json:"certificateStatus"`
+	DomainName              string                `json:"domainName"`
+	OrganizationName        string                `json:"organizationName"`
+	GroupNumber             string                `json:"groupNumber"`
+	ProductCode             string                `json:"productCode"`
+	CertificateSerialNumber string                `json:"certificateSerialNumber"` // decimal
+	CertificateExpiryDate   string                `json:"certificateExpiryDate"`
+	IssuerCA                string                `json:"issuerCA"`
+	CertificateTrustType    string                `json:"certificateTrustType"`
+	OrderDate               string                `json:"orderDate"`
+	ExpiresWithin           string                `json:"expiresWithin"` // days
+	Tags                    []string              `json:"tags"`
+	CustomFields            []wireV1ReportedField `json:"customFields"`
+	CountryName             string                `json:"countryName"`
+}
+
+// wireV1ReportedField is a custom field in a row (documented).
+type wireV1ReportedField struct {
+	FieldID    string `json:"fieldID"`
+	FieldName  string `json:"fieldName"`
+	FieldValue string `json:"fieldValue"`
 }
 
 // ordersReport pages through all orders and drafts. A search
@@ -134,7 +141,10 @@ func (s version1) reportRow(o *order, now time.Time) wireV1ReportRow {
 		CertificateStatus: certificate.name, DomainName: o.domain,
 		GroupNumber: orDefault(o.group, s.defaultGroup()), ProductCode: o.product.Code,
 		CertificateTrustType: o.v1TrustType(), OrderDate: v1Time(o.createdAt),
-		Tags: append([]string{}, o.tags...), CustomFields: []string{},
+		Tags: append([]string{}, o.tags...), CustomFields: []wireV1ReportedField{},
+	}
+	for _, f := range o.reportedFields() {
+		row.CustomFields = append(row.CustomFields, wireV1ReportedField(f))
 	}
 	switch {
 	case o.organization != nil:
