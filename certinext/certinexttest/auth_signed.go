@@ -93,13 +93,14 @@ func checkMeta(req wireToken, now time.Time) *problem {
 		return metaRefusal(http.StatusBadRequest, "EMS-2028", what)
 	}
 	switch "" {
-	case req.GrantType, req.AccountNumber, req.AuthKey, req.Ver, req.TS, req.Txn:
-		return missing("grant_type, accountNumber, authKey, ver, ts and txn are required")
+	case req.GrantType, req.AccountNumber, req.AuthKey, req.TS, req.Txn:
+		return missing("grant_type, accountNumber, authKey, ts and txn are required")
 	}
 	if req.GrantType != "client_credentials" && req.GrantType != "refresh_token" {
 		return missing("grant_type is not supported")
 	}
-	if req.Ver != "1.0" {
+	// The published row for EMS-2028 lists what is required, and ver is not in it.
+	if req.Ver != "" && req.Ver != "1.0" {
 		return missing("ver must be 1.0")
 	}
 	ts, err := time.Parse(tsLayout, req.TS)

@@ -107,6 +107,12 @@ func TestDocumentedTokenRefusals(t *testing.T) {
 	}
 }
 
+func TestDocumentedTokenNeedsNoVersion(t *testing.T) {
+	r := newRig(t, &certinexttest.Server{Dialect: certinexttest.Documented})
+	v := r.post("/oauth/token", signedToken(time.Now(), m{"ver": nil})).must(http.StatusOK)
+	require.NotEmpty(t, v["tokenDetails"].(m)["accessToken"])
+}
+
 func TestDocumentedTxnIsGoodOnce(t *testing.T) {
 	r := newRig(t, &certinexttest.Server{Dialect: certinexttest.Documented})
 	body := signedToken(time.Now(), nil)

@@ -74,13 +74,19 @@ func (c *call) checkTransport() *problem {
 	if !c.route.formats && !accepts(c.r, "application/json") {
 		return notAcceptable()
 	}
-	if !c.route.body {
+	if !c.route.body || c.withoutBody() {
 		return nil
 	}
 	if problem := c.checkContentType(); problem != nil {
 		return problem
 	}
 	return c.checkOrderHeaders()
+}
+
+// withoutBody reports whether the caller has left a body out that may be missing:
+// cancel and reject were seen live without one. Published is a mandatory reason.
+func (c *call) withoutBody() bool {
+	return c.route.bodiless && c.live() && len(c.body) == 0
 }
 
 func (c *call) checkContentType() *problem {

@@ -56,6 +56,13 @@ func (s version2) newPrivateOrder(c *call, req wireCreatePrivatePKI) (*order, *p
 // checkPrivateForm: caProfileId and masterProductId are required as published
 // and optional as observed.
 func (s version2) checkPrivateForm(req wireCreatePrivatePKI) *problem {
+	if s.Dialect == Documented {
+		if problem := firstMissing(
+			requestorBlock(req.Requestor), subscriptionBlock(req.Subscription),
+		); problem != nil {
+			return problem
+		}
+	}
 	var l checklist
 	l.notBlank("variant", req.Variant)
 	l.notBlank("hostname", req.Hostname)

@@ -87,9 +87,17 @@ func (s version2) newSignatureOrder(c *call, req wireCreateSignature) (*order, *
 }
 
 // checkSignatureForm is everything that can be said without knowing the
-// account. The published table of create errors is SSL's: the collection's own
-// sample of a signer lacks the remarks that it asks for.
+// account. The published table of create errors asks for remarks, too, which
+// the collection's own sample of a signer lacks.
 func (s version2) checkSignatureForm(req wireCreateSignature) *problem {
+	if s.Dialect == Documented {
+		if problem := firstMissing(
+			requestorBlock(req.Requestor), certificateBlock(req.Subject != nil),
+			subscriptionBlock(req.Subscription), agreementBlock(req.Agreement),
+		); problem != nil {
+			return problem
+		}
+	}
 	var l checklist
 	l.notBlank("subjectType", req.SubjectType)
 	switch {
@@ -108,7 +116,9 @@ func (s version2) checkSignatureForm(req wireCreateSignature) *problem {
 }
 
 // unattested is the refusal of a signer's CSR that does not claim an attested
-// key (documented for v1; the published v2 sample says attested:false).
+// key, as the text of version 1 demands. The published collection of version 2
+// says attested:false in its own sample and promises 204 for it, so that the
+// documented dialect asks for nothing.
 func (s *Server) unattested() *problem {
 	return s.csrRefusal("EMS-922", "EMS-952", "CSR key must be attested")
 }

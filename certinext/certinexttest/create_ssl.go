@@ -71,7 +71,11 @@ func (s version2) newSSLOrder(c *call, req wireCreateSSL) (*order, *problem) {
 // checkSSLForm is everything that can be said without knowing the account.
 func (s version2) checkSSLForm(req wireCreateSSL) *problem {
 	if s.Dialect == Documented {
-		if problem := checkDocumentedBlocks(req); problem != nil {
+		if problem := firstMissing(
+			requestorBlock(req.Requestor), certificateBlock(req.Certificate != nil),
+			remarksBlock(req.Remarks), subscriptionBlock(req.Subscription),
+			agreementBlock(req.Agreement),
+		); problem != nil {
 			return problem
 		}
 	}
@@ -96,24 +100,6 @@ func (s version2) checkSSLForm(req wireCreateSSL) *problem {
 	l.emails("recipientEmails", req.RecipientEmails)
 	l.agreement(req.Agreement)
 	return l.problem()
-}
-
-// checkDocumentedBlocks answers the published table of create errors: one code
-// for each block that is missing.
-func checkDocumentedBlocks(req wireCreateSSL) *problem {
-	switch {
-	case req.Requestor == nil:
-		return rule("EMS-916", "Requestor information missing")
-	case req.Certificate == nil:
-		return rule("EMS-917", "Certificate information missing")
-	case strings.TrimSpace(req.Remarks) == "":
-		return rule("EMS-918", "Additional information cannot be empty")
-	case req.Subscription == nil:
-		return rule("EMS-919", "Subscription information missing")
-	case req.Agreement == nil || !req.Agreement.Accepted:
-		return rule("EMS-920", "Agreement not accepted")
-	}
-	return nil
 }
 
 // resolveSSLProduct settles the product. A short variant (dv) takes any

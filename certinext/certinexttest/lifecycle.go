@@ -25,7 +25,7 @@ func (s version2) submitCSR(c *call) (reply, *problem) {
 	if problem != nil {
 		return reply{}, problem
 	}
-	if o.family == FamilySignature && !req.Attested {
+	if o.family == FamilySignature && !req.Attested && s.Dialect != Documented {
 		return reply{}, s.unattested()
 	}
 	if strings.TrimSpace(req.CSR) == "" {
@@ -44,12 +44,13 @@ func (s *Server) csrNotWanted() *problem {
 	return s.csrRefusal("EMS-984", "EMS-1165", "Order does not accept a CSR in its present state")
 }
 
-// attachCSR gives an open order that has no CSR yet its CSR.
+// attachCSR gives an open order or draft that has no CSR yet its CSR.
 func (s *Server) attachCSR(c *call, o *order, text string) *problem {
+	st := s.status(o, c.now)
 	switch {
 	case o.current().csr != nil:
 		return s.csrRefusal("EMS-984", "EMS-1068", "CSR was already submitted")
-	case !strings.HasPrefix(s.status(o, c.now), "pending-"):
+	case st != statusDraft && !strings.HasPrefix(st, "pending-"):
 		return s.csrNotWanted()
 	}
 	csr, problem := s.checkCSR(text, o, c.now)
@@ -121,8 +122,11 @@ func (s *Server) cancellable(o *order, now time.Time) bool {
 }
 
 // decodeReason reads the body {"reason": "..."} in which the reason is
-// mandatory.
+// mandatory, where there is a body.
 func decodeReason(c *call) (string, *problem) {
+	if c.withoutBody() {
+		return "", nil
+	}
 	var req wireReason
 	if problem := decode(c.body, &req); problem != nil {
 		return "", problem
@@ -154,8 +158,10 @@ func (s version2) cancelDraft(c *call) (reply, *problem) {
 // rejectOrder is in the service's OpenAPI document; no source shows a call.
 func (s version2) rejectOrder(c *call) (reply, *problem) {
 	var req wireReject
-	if problem := decode(c.body, &req); problem != nil {
-		return reply{}, problem
+	if !c.withoutBody() {
+		if problem := decode(c.body, &req); problem != nil {
+			return reply{}, problem
+		}
 	}
 	o, problem := s.find(c)
 	if problem != nil {

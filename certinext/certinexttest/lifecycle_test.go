@@ -15,6 +15,26 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
 )
 
+// Observed: cancel and reject without a body. Published: a mandatory reason.
+func TestLiveCancelsWithoutABody(t *testing.T) {
+	live := newRig(t, new(certinexttest.Server))
+	for action, status := range map[string]string{"cancel": "cancelled", "reject": "rejected"} {
+		id := live.order(dvOrder("example.com"))
+		live.do("POST", sslPath+"/"+id+"/"+action, "").must(http.StatusNoContent)
+		require.Equal(t, status, live.status(id))
+	}
+	id := live.order(dvOrder("example.com"))
+	cancel := sslPath + "/" + id + "/cancel"
+	require.Equal(t, []string{"reason"}, fields(live.post(cancel, m{}).refused(400, "")), "a body has a reason")
+	live.do("POST", cancel, `{"reason":"x"}`, "Content-Type", "text/plain").refused(415, "")
+	require.Equal(t, "pending-dcv", live.status(id))
+
+	documented := newRig(t, &certinexttest.Server{Dialect: certinexttest.Documented})
+	id = documented.order(dvOrder("example.com"))
+	documented.do("POST", sslPath+"/"+id+"/cancel", "").refused(415, "")
+	require.Equal(t, "pending-dcv", documented.status(id))
+}
+
 func TestDocumentedOrderPassesEveryStage(t *testing.T) {
 	r := newRig(t, &certinexttest.Server{Dialect: certinexttest.Documented})
 	id := r.order(dvOrder("example.com"))

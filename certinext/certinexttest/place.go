@@ -19,6 +19,9 @@ func (s *Server) place(c *call, o *order, csr, requestID string) (*order, *probl
 		return nil, problem
 	}
 	first := &signing{requestedAt: c.now}
+	if csr == "" && draft != nil && draft.current().csr != nil {
+		csr = draft.current().csr.text // what the draft was given is the order's
+	}
 	if csr != "" {
 		if first.csr, problem = s.checkCSR(csr, o, c.now); problem != nil {
 			return nil, problem

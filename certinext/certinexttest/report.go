@@ -46,7 +46,7 @@ func (o *ReportOrder) UnmarshalText(b []byte) error { return byName(reportOrders
 type wireReportRow struct {
 	OrderNumber             string              `json:"orderNumber"`
 	RequestNumber           string              `json:"requestNumber"`
-	ProductCode             string              `json:"productCode"` // often empty
+	ProductCode             string              `json:"productCode"`
 	OrderStatus             string              `json:"orderStatus"`
 	CertificateStatus       string              `json:"certificateStatus"`
 	CertificateSerialNumber string              `json:"certificateSerialNumber"` // decimal
@@ -178,7 +178,7 @@ func (s *Server) defaultGroup() string {
 	return ""
 }
 
-// reportRow: the statuses are prose, and the product code stays empty.
+// reportRow: the statuses are prose.
 func (s version2) reportRow(o *order, now time.Time) wireReportRow {
 	row := wireReportRow{
 		OrderNumber: o.id, RequestNumber: o.requestID,
@@ -187,6 +187,9 @@ func (s version2) reportRow(o *order, now time.Time) wireReportRow {
 		GroupNumber: orDefault(o.group, s.defaultGroup()), CustomFields: o.reportedFields(),
 		Tags: append([]string{}, o.tags...), Originator: "emSign-Hub API",
 		OrderDate: rfc3339(o.createdAt),
+	}
+	if !s.ReportWithoutProducts {
+		row.ProductCode = o.product.Code
 	}
 	switch {
 	case o.organization != nil:

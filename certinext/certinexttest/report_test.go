@@ -101,9 +101,13 @@ func TestReportRows(t *testing.T) {
 	require.Equal(t, "Order Fulfilled", row["orderStatus"])
 	require.Equal(t, []any{"vault:7"}, row["tags"])
 	require.Equal(t, "Example Corporation", row["organizationName"])
-	require.Empty(t, row["productCode"], "often empty")
+	require.Equal(t, "846", row["productCode"], "the order named none")
 	require.Equal(t, r.certificate(issued).SerialNumber.String(), row["certificateSerialNumber"])
 	require.Equal(t, "emSign-Hub API", row["originator"])
+
+	r.srv.Configure(func(s *certinexttest.Server) { s.ReportWithoutProducts = true })
+	bare, _ := r.report("")
+	require.Empty(t, bare[2]["productCode"])
 
 	for filter, want := range map[string]string{"issued": issued, "cancelled": cancelled, "pending-approval": pending} {
 		rows, _ := r.report("?status=" + filter)

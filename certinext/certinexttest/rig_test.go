@@ -259,7 +259,7 @@ func ovOrder(domain string) m {
 func privateOrder(hostname string) m {
 	return m{
 		"variant": "intranet-ssl", "hostname": hostname, "caProfileId": "1", "masterProductId": "1",
-		"requestor": m{"name": "Ops", "email": "ops@example.com"},
+		"requestor": m{"name": "Ops", "email": "ops@example.com"}, "subscription": m{"validityYears": 1},
 	}
 }
 

@@ -24,6 +24,7 @@ type route struct {
 	dialects []Dialect // nil means all
 	query    []string  // query parameters it defines
 	body     bool      // takes a JSON body
+	bodiless bool      // live callers may leave the body out
 	formats  bool      // negotiates the media type itself
 	creates  bool      // places an order
 	keyed    bool      // the collection sends Idempotency-Key with it
@@ -69,7 +70,7 @@ func orderRoutes(family string) []route {
 		},
 		{
 			op: OpCancel, method: "POST", pattern: base + "/{id}/cancel", body: true,
-			handle: by(version2.cancelOrder),
+			bodiless: true, handle: by(version2.cancelOrder),
 		},
 		{
 			op: OpRevoke, method: "POST", pattern: base + "/{id}/revoke", body: true, keyed: true,
@@ -106,7 +107,7 @@ func sslRoutes() []route {
 		},
 		route{
 			op: OpReject, method: "POST", pattern: base + "/{id}/reject", dialects: onlyLive,
-			body: true, handle: by(version2.rejectOrder),
+			body: true, bodiless: true, handle: by(version2.rejectOrder),
 		},
 		route{
 			op: OpReissue, method: "POST", pattern: base + "/{id}/reissue", dialects: onlyLive,

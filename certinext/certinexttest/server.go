@@ -207,6 +207,9 @@ type Server struct {
 	// ReportPageSize is the most rows on a page of the orders report, whatever
 	// the client asks for; zero means 100 in version 2 and 500 in version 1.
 	ReportPageSize int
+	// ReportWithoutProducts leaves the product code of the rows in version 2's orders report empty.
+	// One client often saw it so; every row that another one has kept has a code.
+	ReportWithoutProducts bool
 	// Idempotency says whether Idempotency-Key is honoured: by default the
 	// documented dialect enforces it and the live one ignores it. Version 1 does
 	// not have it.

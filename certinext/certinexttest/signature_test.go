@@ -192,7 +192,7 @@ func TestSignerRefusals(t *testing.T) {
 		{"no subject type is a field error", live, m{"subjectType": nil}, "819", 400, "", []string{"subjectType"}},
 		{"an unknown subject type is a field error", live, m{"subjectType": "person"}, "819", 400, "", []string{"subjectType"}},
 		{"no subject names all that is needed", live, m{"subject": nil}, "819", 400, "", []string{"subject.email", "subject.firstName", "subject.lastName"}},
-		{"it is spelled differently as documented", documented, m{"subject": nil}, "819", 400, "", []string{"subject.email", "subject.givenName", "subject.surname"}},
+		{"it is spelled differently as documented", documented, m{"subject": m{}}, "819", 400, "", []string{"subject.email", "subject.givenName", "subject.surname"}},
 		{"the documented spelling is unknown live", live, subject(live, person, m{"firstName": nil, "givenName": "Platform"}), "819", 400, "", []string{"subject.firstName", "subject.givenName"}},
 		{"the live spelling is unknown as documented", documented, subject(documented, person, m{"lastName": "Team"}), "819", 400, "", []string{"subject.lastName"}},
 		{"an email is needed", live, subject(live, entity, m{"email": nil}), "825", 400, "", []string{"subject.email"}},
@@ -204,7 +204,7 @@ func TestSignerRefusals(t *testing.T) {
 		{"an employee has a name", documented, subject(documented, "legal-person", m{"surname": nil}), "822", 400, "", []string{"subject.surname"}},
 		{"an organization has a name and a number", live, subject(live, entity, m{"organizationName": nil, "organizationIdentificationNumber": nil}), "825", 400, "", []string{"subject.organizationName", "subject.organizationIdentificationNumber"}},
 		{"a member nobody knows is named", live, subject(live, person, m{"title": "Dr"}), "819", 400, "", []string{"subject.title"}},
-		{"no requestor is two field errors", documented, m{"requestor": nil}, "819", 400, "", []string{"requestor.name", "requestor.email"}},
+		{"no requestor is two field errors live", live, m{"requestor": nil}, "819", 400, "", []string{"requestor.name", "requestor.email"}},
 		{"an agreement without a place names agreementDetails", live, m{"agreement": m{"signerName": "J", "accepted": true}}, "819", 400, "", []string{"agreementDetails.signerPlace"}},
 		{"a signer has no domain", live, m{"certificate": m{"domain": "example.com"}}, "819", 400, "", []string{"certificate"}},
 		{"a product for another type is EMS-915", live, nil, "822", 422, "EMS-915", nil},
@@ -262,7 +262,6 @@ func TestSignerCSRRules(t *testing.T) {
 	}{
 		"the subject's name and email are taken":  {template("Platform Team", "platform@example.com"), true, ""},
 		"no name is taken":                        {template(""), true, ""},
-		"a key must be attested":                  {template("Platform Team"), false, "EMS-922"},
 		"another name is refused":                 {template("Another Team"), true, "EMS-922"},
 		"another email is refused":                {template("Platform Team", "another@example.com"), true, "EMS-922"},
 		"a DNS name is refused":                   {csrFrom(t, key, &x509.CertificateRequest{DNSNames: []string{"example.com"}}), true, "EMS-922"},
@@ -288,6 +287,22 @@ func TestSignerCSRRules(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The published sample says attested:false and promises 204; the text of version 1 demands an
+// attested key.
+func TestSignerKeyIsAttestedLive(t *testing.T) {
+	request := csrFrom(t, newKey(t), &x509.CertificateRequest{Subject: pkix.Name{CommonName: "Platform Team"}})
+	body := m{"csr": request, "attested": false}
+	live := newRig(t, new(certinexttest.Server))
+	_, path := live.vetted()
+	live.put(path+"/csr", body).refused(422, "EMS-917")
+	require.Equal(t, "pending-csr", live.statusAt(path))
+
+	documented := newRig(t, &certinexttest.Server{Dialect: certinexttest.Documented})
+	_, path = documented.vetted()
+	documented.put(path+"/csr", body).must(204)
+	require.Equal(t, "pending-agreement", documented.statusAt(path))
 }
 
 func TestSignerKeyReuseIsNoted(t *testing.T) {

@@ -28,16 +28,14 @@ func (s version1) newPrivateOrder(_ *call, o *order, req wireV1Order) *problem {
 }
 
 // checkV1PrivateForm: the CSR is mandatory, the term is not (both documented).
+// One client was seen to send agreementDetails, too: it is taken, and nothing is
+// signed.
 func checkV1PrivateForm(req wireV1Order) *problem {
 	problem := firstUnmet(
 		demand{filled(req.CSR), "EMS-1006", "CSR cannot be empty."},
 		demand{
 			oneOf(req.CertificateInformation.DNSType, "", "1", "2"), wordsOnly,
 			"Invalid value for dnsType.",
-		},
-		demand{
-			req.AgreementDetails == nil, wordsOnly,
-			"agreementDetails does not belong to private PKI.",
 		},
 		demand{
 			req.OrganizationDetails == nil, wordsOnly,

@@ -307,10 +307,14 @@ func TestV1PrivatePKI(t *testing.T) {
 	r.call("GenerateOrderPrivatePKI", order(m{"csr": ""})).fails("EMS-1006")
 	r.call("GenerateOrderPrivatePKI", order(m{"productCode": "842"})).fails("EMS-915")
 	r.call("GenerateOrderPrivatePKI", order(m{"productCode": "100"})).fails("EMS-1162")
-	r.call("GenerateOrderPrivatePKI", order(m{"agreementDetails": v1Agreement()})).fails("")
 	r.call("AgreementAcceptance", m{"agreementDetails": merge(v1Agreement(), ref(number))}).fails("EMS-956")
 	r.call("GetDcv", m{"dcvDetails": merge(ref(number), m{"domainName": "h.local", "dcvMethod": "1"})}).fails("EMS-956")
 	require.Len(t, r.srv.Orders(), 1)
+
+	signed := order(m{"agreementDetails": v1Agreement(), "csr": csr(t, newKey(t), "h.local")})
+	number = r.call("GenerateOrderPrivatePKI", signed).block("orderDetails")["orderNumber"].(string)
+	require.Equal(t, "6/20", r.ids(number), "one client sends an agreement, which is taken")
+	require.Nil(t, r.tracked(number)["subscriberAgreement"])
 
 	outside := order(m{"csr": csr(t, newKey(t), "www.example.com"), "certificateInformation": m{"domainName": "www.example.com", "dnsType": "2"}})
 	number = r.call("GenerateOrderPrivatePKI", outside).block("orderDetails")["orderNumber"].(string)

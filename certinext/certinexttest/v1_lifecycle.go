@@ -7,11 +7,12 @@ type wireV1SubmitCSR struct {
 	OrderDetails struct {
 		RequestorEmail string `json:"requestorEmail"`
 		OrderNumber    string `json:"orderNumber"`
+		RequestNumber  string `json:"requestNumber"`
 		CSR            string `json:"csr"`
 	} `json:"orderDetails"`
 }
 
-// submitCSR attaches a CSR at any time before issuance.
+// submitCSR attaches a CSR at any time before issuance, and to a draft.
 func (s version1) submitCSR(c *call) (reply, *problem) {
 	var req wireV1SubmitCSR
 	if problem := c.decodeV1(&req); problem != nil {
@@ -21,7 +22,7 @@ func (s version1) submitCSR(c *call) (reply, *problem) {
 	if problem := checkV1Email(d.RequestorEmail); problem != nil {
 		return reply{}, problem
 	}
-	o, problem := s.findOrder(c, d.OrderNumber)
+	o, problem := s.findRequest(c, d.OrderNumber, d.RequestNumber)
 	if problem != nil {
 		return reply{}, problem
 	}

@@ -160,3 +160,36 @@ func TestV1Revoke(t *testing.T) {
 	}
 	require.Equal(t, "issued", r.status(number))
 }
+
+// A draft has a request number only: by that it is tracked, and is given its CSR.
+func TestV1DraftIsKnownByItsRequestNumber(t *testing.T) {
+	for _, d := range []certinexttest.Dialect{certinexttest.Live, certinexttest.Documented} {
+		r := newRig(t, verified(d))
+		order := v1Order("www.example.com")
+		draft := r.call("GenerateOrderSSL", m{"orderDetails": merge(order, m{"saveAndHold": "1"})}).block("orderDetails")["requestNumber"].(string)
+		byRequest := m{"orderDetails": m{"requestNumber": draft}}
+		v := r.call("TrackOrder", byRequest).block("orderDetails")
+		require.Equal(t, "7", v["orderStatusId"])
+		require.Equal(t, "On Hold", v["orderStatus"])
+		require.Equal(t, "0", v["csr"])
+
+		submit := func(number, text string) m {
+			return m{"orderDetails": m{"requestNumber": number, "requestorEmail": "platform@example.com", "csr": text}}
+		}
+		request := csr(t, newKey(t), "www.example.com")
+		r.call("SubmitCSR", submit(draft, csr(t, newKey(t), "a.example.com"))).fails("EMS-1056")
+		r.call("SubmitCSR", submit(draft, request)).ok()
+		r.call("SubmitCSR", submit(draft, request)).fails("EMS-1068")
+		require.Equal(t, "1", r.call("TrackOrder", byRequest).block("orderDetails")["csr"])
+
+		number := r.buy(merge(order, m{"requestNumber": draft}))
+		v = r.call("TrackOrder", byRequest).block("orderDetails")
+		require.Equal(t, "6", v["orderStatusId"], "the order has the CSR of the draft, and the number still names it")
+		require.Equal(t, v, r.tracked(number))
+
+		r.call("TrackOrder", m{"orderDetails": m{"requestNumber": "1"}}).fails("EMS-1005")
+		r.call("TrackOrder", m{"orderDetails": m{}}).fails("EMS-942")
+		r.call("TrackOrder", m{"orderDetails": m{"orderNumber": draft}}).fails("EMS-943")
+		r.call("SubmitCSR", submit("1", request)).fails("EMS-1005")
+	}
+}

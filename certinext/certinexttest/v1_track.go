@@ -8,10 +8,12 @@ import (
 	"time"
 )
 
-// wireV1OrderNumber names an order to TrackOrder.
+// wireV1OrderNumber names an order to TrackOrder, or a draft, which has only a
+// request number.
 type wireV1OrderNumber struct {
 	OrderDetails struct {
-		OrderNumber string `json:"orderNumber"`
+		OrderNumber   string `json:"orderNumber"`
+		RequestNumber string `json:"requestNumber"`
 	} `json:"orderDetails"`
 }
 
@@ -29,13 +31,29 @@ func (s version1) findOrder(c *call, number string) (*order, *problem) {
 	return o, nil
 }
 
-// trackOrder answers the state of an order.
+// findRequest is findOrder for the verbs that take a request number in place of
+// an order's: "tracking a draft order before it is formally submitted" and
+// "attaching a CSR to a pending order" (observed). An order number goes first.
+func (s version1) findRequest(c *call, number, request string) (*order, *problem) {
+	if filled(number) || !filled(request) {
+		return s.findOrder(c, number)
+	}
+	o := s.book.requests[request]
+	if o == nil {
+		return nil, v1Failure("EMS-1005", "Invalid Request Number.")
+	}
+	s.settle(o, c.now)
+	return o, nil
+}
+
+// trackOrder answers the state of an order or a draft.
 func (s version1) trackOrder(c *call) (reply, *problem) {
 	var req wireV1OrderNumber
 	if problem := c.decodeV1(&req); problem != nil {
 		return reply{}, problem
 	}
-	o, problem := s.findOrder(c, req.OrderDetails.OrderNumber)
+	d := req.OrderDetails
+	o, problem := s.findRequest(c, d.OrderNumber, d.RequestNumber)
 	if problem != nil {
 		return reply{}, problem
 	}

@@ -33,7 +33,9 @@ async function startSandbox(resolver, httpPort) {
   const child = spawn(join(cache, "certinext-sandbox"), [
     "-listen", "127.0.0.1:0", "-dialect", "documented", "-resolver", resolver, "-http-port", String(httpPort),
   ], { stdio: ["ignore", "pipe", "inherit"] });
-  process.once("exit", () => child.kill("SIGKILL")); // should this script fail
+  const kill = () => child.kill("SIGKILL");
+  process.once("exit", kill); // should this script fail
+  child.once("exit", () => process.off("exit", kill));
   for await (const line of createInterface({ input: child.stdout })) {
     const url = /^listening on (http:\/\/\S+)$/.exec(line)?.[1];
     if (url) {
@@ -70,17 +72,22 @@ function signerName() {
 
 // collectionFor keeps the folders of a run and, where the run lists steps,
 // those requests in that sequence. A step that is no name is a request of the
-// run's own.
+// run's own, or a function that makes one of the collection.
 function collectionFor(run) {
   const folders = [];
   for (const name of ["Authentication", ...run.folders]) {
     const folder = collection.item.find((f) => f.name === name);
     if (!folder) throw new Error(`the collection has no folder ${name}`);
     const steps = name === "Authentication" ? undefined : run.steps;
-    const item = steps ? steps.map((s) => (typeof s === "string" ? folder.item.find((i) => i.name === s) : s)) : folder.item;
+    const item = steps ? steps.map((s) => stepOf(s, folder)) : folder.item;
     folders.push({ ...folder, item });
   }
   return { ...collection, item: folders };
+}
+
+function stepOf(step, folder) {
+  if (typeof step === "function") return step(collection);
+  return typeof step === "string" ? folder.item.find((i) => i.name === step) : step;
 }
 
 // publish puts the file of a challenge where the CA will look for it. An

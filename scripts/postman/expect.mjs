@@ -120,6 +120,33 @@ const request = (name, method, url, body) => ({
   },
 });
 
+// without is a request of the collection from whose body a member is left out.
+const without = (folder, name, member) => (collection) => {
+  const sample = collection.item.find((f) => f.name === folder).item.find((i) => i.name === name);
+  const body = JSON.parse(sample.request.body.raw);
+  assert.ok(member in body, `${name} has no ${member}`);
+  delete body[member];
+  return {
+    ...sample, name: `${name}, without ${member}`,
+    event: sample.event?.filter((e) => e.listen === "prerequest"),
+    request: { ...sample.request, body: { mode: "raw", raw: JSON.stringify(body) } },
+  };
+};
+
+// refusedWithout is a run of a family's create request, once without each of the
+// blocks that the published table of create errors has a code for.
+const refusedWithout = (folder, name, codes) => ({
+  name: `${folder}, without a block`,
+  folders: [folder], commonName: "example.com",
+  steps: Object.keys(codes).map((member) => without(folder, name, member)),
+  expect: {
+    ...authentication,
+    ...Object.fromEntries(Object.entries(codes).map(
+      ([member, code]) => [`${name}, without ${member}`, problem(422, code)],
+    )),
+  },
+});
+
 // runsFor are the runs; signer is the name of whom the collection's sample of
 // a document signer is for.
 export const runsFor = (signer) => [
@@ -214,8 +241,7 @@ export const runsFor = (signer) => [
     },
   },
   {
-    // The documents come in and are vetted behind the API. The collection's own
-    // CSR says attested:false, which is refused for a signer's key.
+    // The documents come in and are vetted behind the API.
     name: "Document signer, in the order of its workflow",
     folders: ["Document Signer Certificates"], commonName: signer,
     steps: [
@@ -224,7 +250,6 @@ export const runsFor = (signer) => [
       "Track Order",
       request("Documents are vetted", "POST", "/_sandbox/orders/{{orderId}}/approve", {}),
       "3. Submit CSR",
-      request("Submit CSR, attested", "PUT", "/api/certinext/v2/signature-certificates/{{orderId}}/csr", { csr: "{{csrPem}}", attested: true }),
       "4. Accept Agreement",
       "5. Download Certificate",
       "Cancel Order",
@@ -236,12 +261,37 @@ export const runsFor = (signer) => [
       "Documents arrive": { status: 204 },
       "Track Order": track("pending-vetting"),
       "Documents are vetted": { status: 204 },
-      "3. Submit CSR": problem(422, "EMS-922"),
-      "Submit CSR, attested": empty,
+      "3. Submit CSR": empty,
       "4. Accept Agreement": empty,
       "5. Download Certificate": certificate(signer),
       "Cancel Order": problem(422, "EMS-930"),
       "Revoke Certificate": empty,
+    },
+  },
+  refusedWithout("SSL/TLS Certificates", "1. Create Order", {
+    requestor: "EMS-916", certificate: "EMS-917", remarks: "EMS-918", subscription: "EMS-919", agreement: "EMS-920",
+  }),
+  refusedWithout("Document Signer Certificates", "1. Create Order (Natural Person)", {
+    requestor: "EMS-916", subject: "EMS-917", subscription: "EMS-919", agreement: "EMS-920",
+  }),
+  refusedWithout("Private PKI Certificates", "1. Create Order", {
+    requestor: "EMS-916", subscription: "EMS-919",
+  }),
+  {
+    // The row for EMS-2028 lists what a token request must have.
+    name: "Tokens, without a member",
+    folders: ["Accounts"], commonName: "example.com",
+    steps: ["ver", "ts", "txn", "accountNumber", "authKey", "grant_type"].map(
+      (member) => without("Authentication", "Get Bearer Token", member),
+    ),
+    expect: {
+      ...authentication,
+      "Get Bearer Token, without ver": token,
+      ...Object.fromEntries(["ts", "txn", "accountNumber", "authKey", "grant_type"].map(
+        (member) => [`Get Bearer Token, without ${member}`, {
+          status: 400, check: ({ json }) => assert.equal(json().meta.errorCode, "EMS-2028"),
+        }],
+      )),
     },
   },
   {
