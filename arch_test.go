@@ -164,6 +164,13 @@ func arrows() map[string]map[string]string {
 			"crypto/":     "what lasts how long is decided without certificates",
 			"github.com/": "what lasts how long is decided without orders",
 		},
+		module + "/certinext/certinexttest/internal/caa": {
+			"net/http":                     "records are read whoever asks for a certificate",
+			"crypto/":                      "whether a CA may issue does not go by keys",
+			module + "/":                   "whether a CA may issue does not go by orders",
+			"github.com/hashicorp/":        "the simulator is a CA, not a Vault",
+			"github.com/stretchr/testify/": "the simulator is a product, not a test",
+		},
 	}
 }
 

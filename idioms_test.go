@@ -231,6 +231,7 @@ var narrow = []string{
 	"backend/validation",
 	"certinext",
 	"certinext/certinexttest",
+	"certinext/certinexttest/internal/caa",
 	"cmd/certinext-sandbox",
 	"cmd/vault-plugin-secrets-certinext",
 	"dcv",

@@ -260,6 +260,7 @@ func (w *world) newCA(m Manners) *certinexttest.Server {
 			ReportDays: m.ReportDays,
 		},
 		Resolver: "127.0.0.1:9",
+		CAA:      certinexttest.CAAPolicy{Lookups: certinexttest.CAANever},
 		BaseURL:  caURL,
 		Now: func() time.Time {
 			return time.Now().Add(time.Duration(w.caAhead.Load()))

@@ -5,6 +5,8 @@ package certinexttest_test
 
 import (
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -44,4 +46,187 @@ func TestAForbiddenDomainIsNotIssuedUntilItIsAllowed(t *testing.T) {
 	}
 	admin.post("/knobs", m{"caaForbids": []string{"example.com"}}).must(200)
 	require.Equal(t, "PASSED", r.caaOf(free), "what is issued stays so")
+}
+
+// caaRig is a rig whose CA looks records up at z, and whose account has validated example.com.
+func caaRig(t *testing.T, d certinexttest.Dialect) (*rig, *zone) {
+	t.Helper()
+	z := newZone(t)
+	srv := verified(d)
+	srv.Resolver = z.dns
+	return newRig(t, srv), z
+}
+
+// ordered places a complete order for names, agreement and all.
+func (r *rig) ordered(names ...string) string {
+	r.t.Helper()
+	product := map[bool]string{true: "842", false: "844"}[len(names) == 1]
+	if names[0][0] == '*' {
+		product = "843"
+	}
+	id := r.order(merge(dvOrder(names[0]), m{
+		"certificate": m{"domain": names[0], "additionalDomains": names[1:], "autoSecureWww": false},
+		"csr":         csr(r.t, newKey(r.t), names[0]),
+	}), "X-Product-Code", product)
+	if r.srv.Dialect == certinexttest.Documented {
+		r.post(sslPath+"/"+id+"/agreement", m{"agreement": dvOrder(names[0])["agreement"]}).must(204)
+	}
+	return id
+}
+
+func TestCAAIsLookedUp(t *testing.T) {
+	cases := map[string]struct {
+		publish func(*zone)
+		names   []string
+		allowed bool
+	}{
+		"no records":                      {func(*zone) {}, []string{"www.example.com"}, true},
+		"the vendor's public CA":          {func(z *zone) { z.setCAA("example.com", `0 issue "emsign.com"`) }, []string{"www.example.com"}, true},
+		"another CA":                      {func(z *zone) { z.setCAA("example.com", `0 issue "other.test"`) }, []string{"www.example.com"}, false},
+		"nobody, by the top-level domain": {func(z *zone) { z.setCAA("com", `0 issue ";"`) }, []string{"www.example.com"}, false},
+		"the records of an alias": {func(z *zone) {
+			z.setAlias("www.example.com", "host.other.test")
+			z.setCAA("host.other.test", `0 issue ";"`)
+		}, []string{"www.example.com"}, false},
+		"an alias to nothing climbs by itself":   {func(z *zone) { z.setAlias("www.example.com", "host.other.test"); z.setCAA("other.test", `0 issue ";"`) }, []string{"www.example.com"}, true},
+		"issuewild does not bind a host":         {func(z *zone) { z.setCAA("example.com", `0 issuewild ";"`) }, []string{"www.example.com"}, true},
+		"but a wildcard":                         {func(z *zone) { z.setCAA("example.com", `0 issuewild ";"`) }, []string{"*.example.com"}, false},
+		"a wildcard goes by issue otherwise":     {func(z *zone) { z.setCAA("example.com", `0 issue ";"`) }, []string{"*.example.com"}, false},
+		"one of several names":                   {func(z *zone) { z.setCAA("b.example.com", `0 issue ";"`) }, []string{"a.example.com", "b.example.com"}, false},
+		"an unknown tag that is critical":        {func(z *zone) { z.setCAA("example.com", `0 issue "emsign.com"`, `128 tbs "x"`) }, []string{"www.example.com"}, false},
+		"a server that fails, on an alias's way": {func(z *zone) { z.setAlias("www.example.com", "x.servfail.test") }, []string{"www.example.com"}, false},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			eachDialect(t, func(t *testing.T, d certinexttest.Dialect) {
+				r, z := caaRig(t, d)
+				c.publish(z)
+				id := r.ordered(c.names...)
+				want := map[bool]string{true: "issued", false: "pending-approval"}[c.allowed]
+				require.Equal(t, want, r.status(id))
+				o, _ := r.srv.Order(id)
+				require.Equal(t, want, o.Status)
+				numbers := map[bool]string{true: "6/20", false: "8/2"}
+				require.Equal(t, numbers[c.allowed], r.ids(id))
+			})
+		})
+	}
+}
+
+func TestAnOrderGoesOnWhenItsCAARecordAllowsIt(t *testing.T) {
+	r, z := caaRig(t, certinexttest.Live)
+	z.setCAA("example.com", `0 issue "other.test"`)
+	id := r.ordered("www.example.com")
+	require.Equal(t, "pending-approval", r.status(id))
+	require.Equal(t, "FAILED", r.caaOf(id))
+	require.Equal(t, "2", r.tracked(id)["domainVerification"].(m)["www.example.com"].(m)["caaStatus"])
+	r.get(sslPath+"/"+id+"/certificate").refused(422, "EMS-1165")
+	require.NoError(t, r.srv.Approve(id), "an approver's consent does not help")
+	require.Equal(t, "pending-approval", r.status(id))
+
+	z.setCAA("example.com", `0 issue "other.test"`, `0 issue "emsign.com"`)
+	require.Equal(t, "issued", r.status(id), "it is looked up whenever the order is looked at")
+	require.Equal(t, "PASSED", r.caaOf(id))
+	z.setCAA("example.com", `0 issue ";"`)
+	require.Equal(t, "PASSED", r.caaOf(id), "what is issued stays so")
+
+	z.setCAA("example.com", `0 issue "ca.example.org"`)
+	next := r.ordered("www.example.com")
+	require.Equal(t, "FAILED", r.caaOf(next))
+	r.srv.Configure(func(s *certinexttest.Server) { s.CAA.Issuers = []string{"ca.example.net", "ca.example.org"} })
+	require.Equal(t, "issued", r.status(next))
+	r.srv.Configure(func(s *certinexttest.Server) { s.CAA.Issuers = []string{} })
+	other := r.ordered("www.example.com")
+	require.Equal(t, "FAILED", r.caaOf(other))
+	r.srv.Configure(func(s *certinexttest.Server) { s.CAA.Lookups = certinexttest.CAANever })
+	require.Equal(t, "issued", r.status(other))
+}
+
+func TestCAAIsLookedUpOnceControlIsShown(t *testing.T) {
+	r, z := caaRig(t, certinexttest.Live)
+	z.setCAA("example.com", `0 issue ";"`)
+	z.setCAA("other.test", `0 issue ";"`)
+	waiting := r.order(dvOrder("www.example.com"))
+	require.Equal(t, "pending-csr", r.status(waiting))
+	require.Equal(t, "FAILED", r.caaOf(waiting), "long before the order is due")
+	id := r.ordered("www.other.test")
+	require.Equal(t, "SKIPPED", r.caaOf(id))
+	v := r.get(sslPath + "/" + id + "/dcv?domain=www.other.test").must(200)
+	z.setTXT("_emudhra-challenge.www.other.test", v["token"].(string))
+	r.post(sslPath+"/"+id+"/dcv/verify", m{"domain": "www.other.test", "method": "dns-txt"}).must(200)
+	require.Equal(t, "FAILED", r.caaOf(id))
+	require.Equal(t, "pending-approval", r.status(id))
+}
+
+// What allowed is good for eight hours, and is looked up again after that.
+func TestCAAIsLookedUpAgainBeforeALateIssuance(t *testing.T) {
+	c := newClock()
+	z := newZone(t)
+	srv := verified(certinexttest.Live)
+	srv.Resolver, srv.Now, srv.HoldForApproval = z.dns, c.now, true
+	r := newRig(t, srv)
+	early, late := r.ordered("early.example.com"), r.ordered("late.example.com")
+	require.Equal(t, "PASSED", r.caaOf(late))
+	z.setCAA("example.com", `0 issue ";"`)
+	c.advance(7 * time.Hour)
+	r.login()
+	require.NoError(t, srv.Approve(early))
+	require.Equal(t, "issued", r.status(early))
+	c.advance(2 * time.Hour)
+	r.login()
+	require.NoError(t, srv.Approve(late))
+	require.Equal(t, "pending-approval", r.status(late))
+	require.Equal(t, "FAILED", r.caaOf(late))
+}
+
+// The lock is free while the DNS takes its time, and a caller that has shown no credentials learns
+// nothing by what the look-ups have left to do.
+func TestCAALookupsHoldNobodyUp(t *testing.T) {
+	r, z := caaRig(t, certinexttest.Live)
+	answered := make(chan int, 1)
+	z.whenAsked(func() { answered <- r.get(api + "/auth/me").status })
+	id := r.ordered("www.example.com")
+	require.Equal(t, 200, <-answered)
+	require.Equal(t, "issued", r.status(id))
+
+	z.setCAA("example.com", `0 issue ";"`)
+	held := r.ordered("www.example.com")
+	require.NoError(t, r.srv.Approve(held)) // leaves a look-up to the next call
+	z.setCAA("example.com")
+	r.get(sslPath+"/"+held, "Authorization", "Bearer x").refused(401, "")
+	require.Equal(t, "issued", r.status(held))
+}
+
+// A private CA is bound by no CAA record.
+func TestPrivateOrdersNeedNoCAARecord(t *testing.T) {
+	r, z := caaRig(t, certinexttest.Live)
+	z.setCAA("example.com", `0 issue ";"`)
+	r.srv.Configure(func(s *certinexttest.Server) { s.CAAForbids = []string{"example.com"} })
+	order := m{
+		"productCode": "149", "requestorInformation": v1Requestor(), "csr": csr(t, newKey(t), "www.example.com"),
+		"certificateInformation": m{"domainName": "www.example.com", "dnsType": "2"},
+	}
+	id := r.call("GenerateOrderPrivatePKI", m{"orderDetails": order}).block("orderDetails")["orderNumber"].(string)
+	require.Equal(t, "2/24", r.ids(id), "its names are validated, though")
+	r.srv.VerifyDomain("www.example.com")
+	require.Equal(t, "6/20", r.ids(id))
+}
+
+// In a bubble of testing/synctest a look-up takes no time of the bubble's clock.
+func TestCAALookupsInABubble(t *testing.T) {
+	z := newZone(t)
+	z.setCAA("example.com", `0 issue ";"`)
+	synctest.Test(t, func(t *testing.T) {
+		srv := verified(certinexttest.Live)
+		srv.Resolver, srv.IssueDelay = z.dns, 72*time.Hour
+		r := newRig(t, srv)
+		id := r.ordered("www.example.com")
+		require.Equal(t, "FAILED", r.caaOf(id))
+		z.setCAA("example.com")
+		require.Equal(t, "PASSED", r.caaOf(id))
+		require.Equal(t, "pending-approval", r.status(id))
+		time.Sleep(72 * time.Hour)
+		r.login()
+		require.Equal(t, "issued", r.status(id))
+	})
 }

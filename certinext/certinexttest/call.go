@@ -28,6 +28,8 @@ type call struct {
 	dialect Dialect
 	faults  drawnFaults
 	meta    wireV1Meta // of a call of version 1
+	// admitted calls have shown their credentials and speak the operation's language.
+	admitted bool
 }
 
 // param returns a path parameter.

@@ -56,8 +56,8 @@
 //
 // # It is not a CA
 //
-// Nothing here protects a key, looks CAA records up ([Server.CAAForbids] says
-// what they are), logs to a transparency log or refuses a caller for good
-// reason. Every root is new at each start, is named
+// Nothing here protects a key, logs to a transparency log or refuses a caller for good reason. CAA
+// records are looked up where [Server.Resolver] says at which DNS server, and
+// [Server.CAAForbids] has others besides. Every root is new at each start, is named
 // "NOT A REAL CA", and must not be added to a trust store outside a test.
 package certinexttest

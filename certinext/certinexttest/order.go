@@ -143,6 +143,7 @@ type target struct {
 	challenge  *challenge
 	verifiedAt time.Time
 	method     string // by which it was verified
+	caa        caaFinding
 }
 
 func newTargets(names leafNames) []*target {

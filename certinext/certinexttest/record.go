@@ -77,30 +77,26 @@ var ErrNoOrder = errors.New("no such order")
 
 // Orders returns all orders and drafts, oldest first.
 func (s *Server) Orders() []OrderRecord {
-	s.once.Do(s.setUp)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := s.now()
-	records := make([]OrderRecord, 0, len(s.book.sequence))
-	s.settleAll(now)
-	for _, o := range s.book.sequence {
-		records = append(records, s.record(o, now))
-	}
+	var records []OrderRecord
+	s.withCAA(func(now time.Time) {
+		records = make([]OrderRecord, 0, len(s.book.sequence))
+		s.settleAll(now)
+		for _, o := range s.book.sequence {
+			records = append(records, s.record(o, now))
+		}
+	})
 	return records
 }
 
 // Order returns one order by its id, and whether there is one.
-func (s *Server) Order(id string) (OrderRecord, bool) {
-	s.once.Do(s.setUp)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	o := s.book.orders[id]
-	if o == nil {
-		return OrderRecord{}, false
-	}
-	now := s.now()
-	s.settle(o, now)
-	return s.record(o, now), true
+func (s *Server) Order(id string) (r OrderRecord, known bool) {
+	s.withCAA(func(now time.Time) {
+		if o := s.book.orders[id]; o != nil {
+			s.settle(o, now)
+			r, known = s.record(o, now), true
+		}
+	})
+	return r, known
 }
 
 func (s *Server) record(o *order, now time.Time) OrderRecord {

@@ -6,6 +6,7 @@ package certinexttest
 import (
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -142,7 +143,8 @@ type Server struct {
 	AdminHosts []string
 
 	// Resolver is the host:port of the DNS server that look-ups for domain
-	// control use; "" means the system's.
+	// control use; "" means the system's. CAA records are looked up there, too, and
+	// not at all where it is "" (see [CAAPolicy]).
 	Resolver string
 	// HTTPPort is where http-url challenges are fetched; zero means 80.
 	HTTPPort int
@@ -174,6 +176,9 @@ type Server struct {
 	// ApprovalDelay is how long the approver takes. Zero means until
 	// [Server.Approve] is called, a negative delay means at once.
 	ApprovalDelay time.Duration
+	// CAA is how the CA minds CAA records. What a real one must not disregard it does not either,
+	// as far as it has a DNS server to ask.
+	CAA CAAPolicy
 	// CAAForbids are the domains for which, and for those below, a CAA record
 	// does not let the CA issue. It is looked at whenever an order is due, so that
 	// an order goes on once its domain has been taken from the list.
@@ -272,6 +277,8 @@ type state struct {
 	owners []*organization
 	faults []*activeFault
 	calls  map[string]int
+	// caaWanted are the orders for which CAA records have to be looked up.
+	caaWanted map[*order]bool
 	// allowed is what is left of RateLimit.
 	allowed allowance
 	// renewals are what the CA is to renew of itself.
@@ -390,13 +397,24 @@ func (s *Server) answer(c *call) reply {
 	if problem := c.readBody(); problem != nil {
 		return s.refuseCall(problem, c)
 	}
-	if c.route.unlocked {
-		return s.perform(c)
+	rep := s.locked(c, s.perform)
+	if s.lookUpCAA(c.r.Context()) && c.admitted && slices.Contains(looking, c.route.op) {
+		rep = s.locked(c, s.carryOut) // again, since what it looks at may have gone on
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.catchUp(s.now())
-	return s.perform(c)
+	return rep
+}
+
+// looking are the operations that look at orders and change nothing.
+var looking = []string{OpTrack, OpCertificate, OpOrdersReport}
+
+// locked runs f, the lock held unless the route takes it itself.
+func (s *Server) locked(c *call, f func(*call) reply) reply {
+	if !c.route.unlocked {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.catchUp(s.now())
+	}
+	return f(c)
 }
 
 // perform runs the operation, the lock held unless the route says otherwise.
@@ -406,6 +424,7 @@ func (s *Server) perform(c *call) reply {
 	if problem := s.admit(c); problem != nil {
 		return s.refuseCall(problem, c)
 	}
+	c.admitted = true
 	if rep, problem := s.replayOf(c); problem != nil {
 		return s.refuseCall(problem, c)
 	} else if rep != nil {
@@ -414,7 +433,14 @@ func (s *Server) perform(c *call) reply {
 	if problem := s.checkUnknowns(c); problem != nil {
 		return s.refuseCall(problem, c)
 	}
+	return s.carryOut(c)
+}
+
+// carryOut is the operation itself, for a call that was admitted.
+func (s *Server) carryOut(c *call) reply {
+	c.now = s.now()
 	rep, problem := c.route.handle(s, c)
+	s.journal.note(c.r, func(noted *Request) { noted.Refusal = "" })
 	if problem != nil {
 		return s.refuseCall(problem, c)
 	}

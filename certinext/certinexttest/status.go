@@ -4,7 +4,6 @@
 package certinexttest
 
 import (
-	"slices"
 	"time"
 )
 
@@ -76,26 +75,6 @@ func (s *Server) domainsMet(o *order, _, now time.Time) (latest time.Time, ok bo
 		}
 	}
 	return latest, true
-}
-
-// caaMet: "CAA is still checked at issuance" (documented), whatever was
-// validated before.
-func (s *Server) caaMet(o *order, _, _ time.Time) (time.Time, bool) {
-	return time.Time{}, !slices.ContainsFunc(o.targets, s.forbiddenByCAA)
-}
-
-func (s *Server) forbiddenByCAA(t *target) bool {
-	return slices.ContainsFunc(s.CAAForbids, func(name string) bool {
-		return t.domain == name || isBelow(t.domain, name)
-	})
-}
-
-// caaStatus is what the API says of a domain whose control is shown.
-func (s *Server) caaStatus(o *order, t *target) string {
-	if o.certificate() == nil && s.forbiddenByCAA(t) {
-		return "FAILED"
-	}
-	return "PASSED"
 }
 
 func (s *Server) organizationMet(o *order, _, _ time.Time) (time.Time, bool) {
@@ -243,6 +222,7 @@ func (s *Server) settleOne(o *order, now time.Time) {
 	if o.draft || sg.cert != nil || o.cancelled != nil || o.rejected != nil || o.revoked != nil {
 		return
 	}
+	s.wantCAA(o, now)
 	pending, ready := s.progress(o, now)
 	due := ready.Add(s.IssueDelay)
 	if pending != "" || now.Before(due) || s.isOver(o, due) {

@@ -51,7 +51,7 @@ func FuzzV1(f *testing.F) {
 			return
 		}
 		for _, d := range []Dialect{Live, Documented, V1} {
-			s := &Server{Dialect: d, Resolver: "127.0.0.1:1", VerifiedDomains: []string{"example.com"}}
+			s := &Server{Dialect: d, Resolver: "127.0.0.1:1", CAA: CAAPolicy{Lookups: CAANever}, VerifiedDomains: []string{"example.com"}}
 			s.once.Do(s.setUp)
 			s.tokens.access["t"] = accessToken{expires: s.now().Add(time.Hour)}
 			host := &order{

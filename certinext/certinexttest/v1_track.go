@@ -204,7 +204,7 @@ func (s version1) wireDomainOf(o *order, t *target, now time.Time) wireV1DomainC
 }
 
 // v1CAA are the numbers of what version 2 calls by names.
-var v1CAA = map[string]string{"PASSED": "1", "FAILED": "2"}
+var v1CAA = map[string]string{"PASSED": "1", "FAILED": "2", "SKIPPED": "3"}
 
 func v1MethodName(method string) string {
 	for _, m := range v1Methods {

@@ -8,11 +8,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/miekg/dns"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/dns/dnsmessage"
 )
@@ -22,11 +24,12 @@ import (
 type zone struct {
 	mu    sync.Mutex
 	txt   map[string][]string
+	caa   map[string][]string // values such as `0 issue "emsign.com"`
 	alias map[string]string
 	files map[string]string
 	hosts []string // Host headers of the file requests
 
-	// asked, if set, runs once, before a TXT record is looked for.
+	// asked, if set, runs once, before a TXT or CAA record is looked for.
 	asked func()
 
 	dns  string // host:port of its DNS server
@@ -35,7 +38,7 @@ type zone struct {
 
 func newZone(t *testing.T) *zone {
 	t.Helper()
-	z := &zone{txt: make(map[string][]string), alias: make(map[string]string), files: make(map[string]string)}
+	z := &zone{txt: make(map[string][]string), caa: make(map[string][]string), alias: make(map[string]string), files: make(map[string]string)}
 	conn, err := new(net.ListenConfig).ListenPacket(t.Context(), "udp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { conn.Close() })
@@ -55,6 +58,12 @@ func (z *zone) setTXT(name string, values ...string) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	z.txt[name] = values
+}
+
+func (z *zone) setCAA(name string, values ...string) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.caa[name] = values
 }
 
 func (z *zone) setAlias(name, target string) {
@@ -118,12 +127,12 @@ func (z *zone) serveDNS(conn net.PacketConn) {
 	}
 }
 
-// answer knows TXT records that were set and one A record for everything. It
+// answer knows TXT and CAA records that were set and one A record for everything. It
 // follows aliases as a recursive resolver does: they come before the records.
 // Names below servfail.test fail.
 func (z *zone) answer(query dnsmessage.Message) *dnsmessage.Message {
 	q := query.Questions[0]
-	if q.Type == dnsmessage.TypeTXT {
+	if q.Type != dnsmessage.TypeA {
 		z.interrupt()
 	}
 	z.mu.Lock()
@@ -134,7 +143,7 @@ func (z *zone) answer(query dnsmessage.Message) *dnsmessage.Message {
 	}
 	name := strings.ToLower(strings.TrimSuffix(q.Name.String(), "."))
 	owner := q.Name
-	for q.Type == dnsmessage.TypeTXT && z.alias[name] != "" {
+	for q.Type != dnsmessage.TypeA && z.alias[name] != "" {
 		name = z.alias[name]
 		target := dnsmessage.MustNewName(name + ".")
 		reply.Answers = append(reply.Answers, dnsmessage.Resource{
@@ -147,6 +156,18 @@ func (z *zone) answer(query dnsmessage.Message) *dnsmessage.Message {
 	switch {
 	case strings.HasSuffix(name, "servfail.test"):
 		reply.RCode = dnsmessage.RCodeServerFailure
+	case q.Type == dnsmessage.Type(dns.TypeCAA):
+		for _, v := range z.caa[name] {
+			rr, err := dns.NewRR(". 1 IN CAA " + v)
+			if err != nil {
+				panic(err)
+			}
+			caa := rr.(*dns.CAA)
+			data := slices.Concat([]byte{caa.Flag, byte(len(caa.Tag))}, []byte(caa.Tag+caa.Value))
+			reply.Answers = append(reply.Answers, dnsmessage.Resource{
+				Header: header, Body: &dnsmessage.UnknownResource{Type: q.Type, Data: data},
+			})
+		}
 	case q.Type == dnsmessage.TypeA:
 		reply.Answers = append(reply.Answers, dnsmessage.Resource{Header: header, Body: &dnsmessage.AResource{A: [4]byte{127, 0, 0, 1}}})
 	case q.Type == dnsmessage.TypeTXT && len(z.txt[name]) == 0:
