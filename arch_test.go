@@ -164,6 +164,12 @@ func arrows() map[string]map[string]string {
 			"crypto/":     "what lasts how long is decided without certificates",
 			"github.com/": "what lasts how long is decided without orders",
 		},
+		module + "/certinext/certinexttest/internal/keys": {
+			"context":                      "a key is judged without waiting",
+			module + "/":                   "a key is judged whoever sends it",
+			"github.com/hashicorp/":        "the simulator is a CA, not a Vault",
+			"github.com/stretchr/testify/": "the simulator is a product, not a test",
+		},
 		module + "/certinext/certinexttest/internal/caa": {
 			"net/http":                     "records are read whoever asks for a certificate",
 			"crypto/":                      "whether a CA may issue does not go by keys",

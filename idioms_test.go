@@ -232,6 +232,7 @@ var narrow = []string{
 	"certinext",
 	"certinext/certinexttest",
 	"certinext/certinexttest/internal/caa",
+	"certinext/certinexttest/internal/keys",
 	"cmd/certinext-sandbox",
 	"cmd/vault-plugin-secrets-certinext",
 	"dcv",

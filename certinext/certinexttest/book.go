@@ -18,7 +18,9 @@ type orderBook struct {
 	sequence []*order
 	keys     map[[sha256.Size]byte]string // public key to the order that first used it
 	newest   *order                       // order placed last by a client
-	next     int64
+	// compromised are the public keys whose certificate was revoked as key-compromise.
+	compromised map[[sha256.Size]byte]bool
+	next        int64
 }
 
 func newOrderBook() orderBook {
@@ -28,7 +30,9 @@ func newOrderBook() orderBook {
 		orders:   make(map[string]*order),
 		requests: make(map[string]*order),
 		keys:     make(map[[sha256.Size]byte]string),
-		next:     1_000_000_000 + start.Int64(),
+
+		compromised: make(map[[sha256.Size]byte]bool),
+		next:        1_000_000_000 + start.Int64(),
 	}
 }
 

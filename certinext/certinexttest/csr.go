@@ -4,9 +4,6 @@
 package certinexttest
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
@@ -52,12 +49,12 @@ func (s *Server) checkCSR(text string, o *order, now time.Time) (*submittedCSR, 
 	if err != nil {
 		return nil, s.csrRefusal("EMS-921", "EMS-952", "CSR format is invalid")
 	}
+	csr := &submittedCSR{text: text, request: req, at: now}
+	if problem := s.checkKey(csr); problem != nil {
+		return nil, problem
+	}
 	if err := req.CheckSignature(); err != nil {
 		return nil, s.csrRefusal("EMS-921", "EMS-952", "CSR signature is invalid")
-	}
-	if !allowedKey(req.PublicKey) {
-		// Observed in version 1: the words alone.
-		return nil, s.csrRefusal("EMS-921", wordsOnly, "Invalid key size")
 	}
 	if cn := req.Subject.CommonName; !strings.EqualFold(cn, o.commonName()) &&
 		(cn != "" || (o.subject == nil && !s.NamelessCSR)) {
@@ -66,7 +63,7 @@ func (s *Server) checkCSR(text string, o *order, now time.Time) (*submittedCSR, 
 	if detail := foreignNames(req, o); detail != "" {
 		return nil, s.csrRefusal("EMS-922", "EMS-1056", detail)
 	}
-	return &submittedCSR{text: text, request: req, at: now}, nil
+	return csr, nil
 }
 
 // csrBytes takes PEM, or bare base64 DER as one published sample has it.
@@ -78,19 +75,6 @@ func csrBytes(text string) ([]byte, bool) {
 	}
 	der, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text), ""))
 	return der, err == nil && len(der) > 0
-}
-
-// allowedKey holds the key set that was observed: RSA 2048, 3072 and 4096,
-// ECDSA P-256 and P-384.
-func allowedKey(publicKey any) bool {
-	switch k := publicKey.(type) {
-	case *rsa.PublicKey:
-		return slices.Contains([]int{2048, 3072, 4096}, k.N.BitLen())
-	case *ecdsa.PublicKey:
-		return k.Curve == elliptic.P256() || k.Curve == elliptic.P384()
-	default:
-		return false
-	}
 }
 
 // foreignNames says which subject alternative name of req the order lacks. No

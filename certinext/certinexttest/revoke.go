@@ -117,6 +117,9 @@ func (s version2) revokable(c *call) (*order, *problem) {
 }
 
 func (s *Server) revokeCertificates(o *order, at time.Time, reason int) {
+	if reason == reasonKeyCompromise {
+		s.compromise(o, at)
+	}
 	for _, sg := range o.signings {
 		if sg.cert != nil {
 			s.ca.of(o.family).revoke(sg.cert, at, reason)

@@ -166,6 +166,8 @@ type Server struct {
 	PEMLag time.Duration
 	// NamelessCSR takes CSRs of servers without a common name, as some editions of CERTInext do.
 	NamelessCSR bool
+	// Keys is which keys the CA certifies.
+	Keys KeyPolicy
 	// NewKeysOnly has version 2, too, refuse a CSR whose key an earlier order had. Version 1 was
 	// seen to do so; whether version 2 does is unknown.
 	NewKeysOnly bool
