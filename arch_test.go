@@ -177,6 +177,11 @@ func arrows() map[string]map[string]string {
 			"github.com/hashicorp/":        "the simulator is a CA, not a Vault",
 			"github.com/stretchr/testify/": "the simulator is a product, not a test",
 		},
+		module + "/certinext/certinexttest/internal/authority": {
+			module + "/":                   "a certificate authority knows no orders",
+			"github.com/hashicorp/":        "the simulator is a CA, not a Vault",
+			"github.com/stretchr/testify/": "the simulator is a product, not a test",
+		},
 	}
 }
 

@@ -231,6 +231,7 @@ var narrow = []string{
 	"backend/validation",
 	"certinext",
 	"certinext/certinexttest",
+	"certinext/certinexttest/internal/authority",
 	"certinext/certinexttest/internal/caa",
 	"certinext/certinexttest/internal/keys",
 	"cmd/certinext-sandbox",

@@ -190,7 +190,7 @@ func (s *Server) takeCAA() ([]caaQuestion, caa.Lookup, []string) {
 
 // namesAt are the names of the certificate that belong to t.
 func (o *order) namesAt(t *target) []string {
-	return slices.DeleteFunc(o.leafNames().dns, func(name string) bool {
+	return slices.DeleteFunc(o.leafNames().DNS, func(name string) bool {
 		return name != t.domain && name != "*."+t.domain
 	})
 }

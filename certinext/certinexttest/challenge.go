@@ -112,7 +112,7 @@ func (s version2) checkMethod(method string, wildcard bool) *problem {
 
 // hasWildcard reports whether the order holds a wildcard for t's domain.
 func (o *order) hasWildcard(t *target) bool {
-	return slices.Contains(o.leafNames().dns, "*."+t.domain)
+	return slices.Contains(o.leafNames().DNS, "*."+t.domain)
 }
 
 // wireChallenge spells ch for one name of an order.

@@ -86,21 +86,21 @@ func foreignNames(req *x509.CertificateRequest, o *order) string {
 	}
 	allowed := o.leafNames()
 	for _, e := range req.EmailAddresses {
-		if !slices.ContainsFunc(allowed.emails, func(a string) bool {
+		if !slices.ContainsFunc(allowed.Emails, func(a string) bool {
 			return strings.EqualFold(a, e)
 		}) {
 			return "CSR carries an email address that the order does not"
 		}
 	}
 	for _, n := range req.DNSNames {
-		if !slices.ContainsFunc(allowed.dns, func(a string) bool {
+		if !slices.ContainsFunc(allowed.DNS, func(a string) bool {
 			return strings.EqualFold(a, n)
 		}) {
 			return "CSR carries a name that the order does not"
 		}
 	}
 	for _, ip := range req.IPAddresses {
-		if !slices.ContainsFunc(allowed.ips, func(a net.IP) bool { return a.Equal(ip) }) {
+		if !slices.ContainsFunc(allowed.IPs, func(a net.IP) bool { return a.Equal(ip) }) {
 			return "CSR carries an address that the order does not"
 		}
 	}

@@ -76,7 +76,7 @@ func (s *Server) handOut(o *order, c *call) (*x509.Certificate, *problem) {
 	}
 	o.downloaded = true
 	if c.faults.has(FaultWrongKey) {
-		return s.ca.of(o.family).impostor(sg.cert), nil
+		return s.hierarchy(o.family).Impostor(sg.cert), nil
 	}
 	return sg.cert, nil
 }

@@ -96,15 +96,15 @@ func FuzzSubject(f *testing.F) {
 		}
 		s := new(Server)
 		s.once.Do(s.setUp)
-		key := s.ca.signing.root.cert.PublicKey
+		key := s.ca.Signing.Root().PublicKey
 		for _, subjectType := range subjectTypes {
 			var l checklist
 			if l.subject(subjectType, &w, Live); l.problem() != nil {
 				continue
 			}
 			o := &order{family: FamilySignature, subject: newSubject(subjectType, w)}
-			a := s.ca.of(o.family)
-			cert := a.sign(a.issuer, s.leafProfile(o, s.now()), key)
+			a := s.hierarchy(o.family)
+			cert := a.Sign(a.Issuer(), s.leafProfile(o, s.now()), key)
 			if cert.Subject.CommonName != o.commonName() || cert.EmailAddresses[0] != w.Email {
 				t.Fatalf("certified %q, %q", cert.Subject, cert.EmailAddresses)
 			}

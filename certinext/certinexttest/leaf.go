@@ -8,6 +8,8 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/authority"
 )
 
 // policies are the CA/Browser Forum's OIDs for what was validated.
@@ -24,42 +26,42 @@ var documentSigning = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 36}
 // order's, not the CSR's; the subject beyond the common name is the
 // organization's, or the one that a signer's order gave. Live certificates name
 // a .p7c as their issuer.
-func (s *Server) leafProfile(o *order, notBefore time.Time) leafProfile {
-	p := leafProfile{
-		subject:   pkix.Name{CommonName: o.commonName()},
-		names:     o.leafNames(),
-		policy:    policies[productTypes[o.product.Type].validation],
-		keyUsage:  x509.KeyUsageDigitalSignature,
-		notBefore: notBefore,
-		lifetime:  s.certificateLifetime(),
-		baseURL:   orDefault(s.BaseURL, o.baseURL),
-		aiaSuffix: "p7c",
+func (s *Server) leafProfile(o *order, notBefore time.Time) authority.Leaf {
+	p := authority.Leaf{
+		Subject:   pkix.Name{CommonName: o.commonName()},
+		Names:     o.leafNames(),
+		Policy:    policies[productTypes[o.product.Type].validation],
+		KeyUsage:  x509.KeyUsageDigitalSignature,
+		NotBefore: notBefore,
+		Lifetime:  s.certificateLifetime(),
+		BaseURL:   orDefault(s.BaseURL, o.baseURL),
+		AIASuffix: "p7c",
 	}
 	if s.Dialect == Documented {
-		p.aiaSuffix = "cer"
+		p.AIASuffix = "cer"
 	}
 	if o.subject != nil {
-		p.keyUsage |= x509.KeyUsageContentCommitment // nonRepudiation
+		p.KeyUsage |= x509.KeyUsageContentCommitment // nonRepudiation
 		if o.isSigner() {
-			p.oidUsages = []asn1.ObjectIdentifier{documentSigning}
+			p.OIDUsages = []asn1.ObjectIdentifier{documentSigning}
 		} else {
-			p.usages = []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection}
-			p.rsaUsage = x509.KeyUsageKeyEncipherment
+			p.Usages = []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection}
+			p.RSAUsage = x509.KeyUsageKeyEncipherment
 		}
-		p.subject = o.subject.name()
+		p.Subject = o.subject.name()
 		return p
 	}
-	p.usages = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
-	p.rsaUsage = x509.KeyUsageKeyEncipherment
+	p.Usages = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	p.RSAUsage = x509.KeyUsageKeyEncipherment
 	if o.product.Variant == "igtf-host" {
-		p.usages = append(p.usages, x509.ExtKeyUsageClientAuth)
+		p.Usages = append(p.Usages, x509.ExtKeyUsageClientAuth)
 	}
 	if o.needsOrganization() {
 		org := o.organization
-		p.subject.Country = []string{org.CountryCode}
-		p.subject.Province = []string{org.State}
-		p.subject.Locality = []string{org.Locality}
-		p.subject.Organization = []string{org.Name}
+		p.Subject.Country = []string{org.CountryCode}
+		p.Subject.Province = []string{org.State}
+		p.Subject.Locality = []string{org.Locality}
+		p.Subject.Organization = []string{org.Name}
 	}
 	return p
 }

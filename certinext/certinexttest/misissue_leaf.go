@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/authority"
 )
 
 // aYear is a common year, as the life of a certificate is counted here.
@@ -16,43 +18,43 @@ const aYear = 365 * 24 * time.Hour
 
 // leafMistakes are those inside the leaf. Each changes one thing in a profile
 // that was right.
-var leafMistakes = map[Misissuance]func(p *leafProfile, o *order){
-	MisissueExtraName: func(p *leafProfile, o *order) {
-		p.names.dns = append(p.names.dns, strangeName(o))
+var leafMistakes = map[Misissuance]func(p *authority.Leaf, o *order){
+	MisissueExtraName: func(p *authority.Leaf, o *order) {
+		p.Names.DNS = append(p.Names.DNS, strangeName(o))
 	},
 	MisissueAddedWWW:    addWWW,
 	MisissueBaseDomain:  addBaseDomains,
 	MisissueMissingName: leaveOutName,
-	MisissueOtherCommonName: func(p *leafProfile, o *order) {
-		p.subject.CommonName = strangeName(o)
+	MisissueOtherCommonName: func(p *authority.Leaf, o *order) {
+		p.Subject.CommonName = strangeName(o)
 	},
-	MisissueEmailName: func(p *leafProfile, o *order) {
-		p.names.emails = append(p.names.emails, strangeAddress(o))
+	MisissueEmailName: func(p *authority.Leaf, o *order) {
+		p.Names.Emails = append(p.Names.Emails, strangeAddress(o))
 	},
-	MisissueURIName: func(p *leafProfile, o *order) {
+	MisissueURIName: func(p *authority.Leaf, o *order) {
 		u := &url.URL{Scheme: "https", Host: strangeName(o), Path: "/"}
-		p.names.uris = append(p.names.uris, u)
+		p.Names.URIs = append(p.Names.URIs, u)
 	},
-	MisissueOtherName: func(p *leafProfile, o *order) {
-		p.names.users = append(p.names.users, strangeAddress(o))
+	MisissueOtherName: func(p *authority.Leaf, o *order) {
+		p.Names.Users = append(p.Names.Users, strangeAddress(o))
 	},
-	MisissueCACertificate: func(p *leafProfile, _ *order) {
-		p.isCA = true
-		p.keyUsage |= x509.KeyUsageCertSign
+	MisissueCACertificate: func(p *authority.Leaf, _ *order) {
+		p.IsCA = true
+		p.KeyUsage |= x509.KeyUsageCertSign
 	},
-	MisissueBeginsSoon: func(p *leafProfile, _ *order) {
-		p.notBefore = p.notBefore.Add(5 * time.Minute)
+	MisissueBeginsSoon: func(p *authority.Leaf, _ *order) {
+		p.NotBefore = p.NotBefore.Add(5 * time.Minute)
 	},
-	MisissueBeginsLate: func(p *leafProfile, _ *order) { p.notBefore = p.notBefore.Add(aYear) },
-	MisissueTooLong:    func(p *leafProfile, _ *order) { p.lifetime = 30 * aYear },
-	MisissueAlreadyOver: func(p *leafProfile, _ *order) {
-		p.notBefore = p.notBefore.Add(-p.lifetime - time.Hour)
+	MisissueBeginsLate: func(p *authority.Leaf, _ *order) { p.NotBefore = p.NotBefore.Add(aYear) },
+	MisissueTooLong:    func(p *authority.Leaf, _ *order) { p.Lifetime = 30 * aYear },
+	MisissueAlreadyOver: func(p *authority.Leaf, _ *order) {
+		p.NotBefore = p.NotBefore.Add(-p.Lifetime - time.Hour)
 	},
 }
 
 // strangeName is a DNS name that o does not have, nor a wildcard of o covers.
 func strangeName(o *order) string {
-	ordered := o.leafNames().dns
+	ordered := o.leafNames().DNS
 	for name, parent := "evil.example.org", "example.org"; ; name, parent = "evil."+name, name {
 		if !slices.Contains(ordered, name) && !slices.Contains(ordered, "*."+parent) {
 			return name
@@ -64,42 +66,42 @@ func strangeName(o *order) string {
 // have.
 func strangeAddress(o *order) string {
 	local := "evil"
-	for slices.Contains(o.leafNames().emails, local+"@example.org") {
+	for slices.Contains(o.leafNames().Emails, local+"@example.org") {
 		local += ".evil"
 	}
 	return local + "@example.org"
 }
 
 // addWWW adds www. where a CA could do so by itself.
-func addWWW(p *leafProfile, o *order) {
+func addWWW(p *authority.Leaf, o *order) {
 	name := "www." + o.domain
-	if o.subject == nil && wantsWWW(o.domain, nil) && !slices.Contains(p.names.dns, name) {
-		p.names.dns = append(p.names.dns, name)
+	if o.subject == nil && wantsWWW(o.domain, nil) && !slices.Contains(p.Names.DNS, name) {
+		p.Names.DNS = append(p.Names.DNS, name)
 	}
 }
 
 // addBaseDomains adds example.com to *.example.com.
-func addBaseDomains(p *leafProfile, _ *order) {
-	for _, n := range p.names.dns {
+func addBaseDomains(p *authority.Leaf, _ *order) {
+	for _, n := range p.Names.DNS {
 		base, wildcard := strings.CutPrefix(n, "*.")
-		if wildcard && !slices.Contains(p.names.dns, base) {
-			p.names.dns = append(p.names.dns, base)
+		if wildcard && !slices.Contains(p.Names.DNS, base) {
+			p.Names.DNS = append(p.Names.DNS, base)
 		}
 	}
 }
 
 // leaveOutName drops the name that was ordered last. The www. of autoSecureWww
 // does not count: the order's client never wrote it.
-func leaveOutName(p *leafProfile, o *order) {
-	n := &p.names
+func leaveOutName(p *authority.Leaf, o *order) {
+	n := &p.Names
 	switch last := len(o.additional) - 1; {
 	case o.subject != nil:
-		n.emails = []string{strangeAddress(o)}
-	case len(n.ips) > 0:
-		n.ips = n.ips[:len(n.ips)-1]
+		n.Emails = []string{strangeAddress(o)}
+	case len(n.IPs) > 0:
+		n.IPs = n.IPs[:len(n.IPs)-1]
 	case last >= 0:
-		n.dns = slices.DeleteFunc(n.dns, func(d string) bool { return d == o.additional[last] })
+		n.DNS = slices.DeleteFunc(n.DNS, func(d string) bool { return d == o.additional[last] })
 	default:
-		n.dns[0] = strangeName(o)
+		n.DNS[0] = strangeName(o)
 	}
 }

@@ -6,10 +6,11 @@ package certinexttest
 import (
 	"crypto/x509"
 	"net"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/authority"
 )
 
 // An order is the facts known about one purchase. What its status is follows
@@ -108,22 +109,14 @@ func (o *order) commonName() string {
 	return o.domain
 }
 
-// leafNames are the subject alternative names of a certificate.
-type leafNames struct {
-	dns    []string
-	ips    []net.IP
-	emails []string
-	uris   []*url.URL // misissued only
-	users  []string   // misissued only: principals, as otherName
-}
-
-func (o *order) leafNames() leafNames {
+// leafNames are the names of the certificate.
+func (o *order) leafNames() authority.Names {
 	if o.subject != nil {
-		return leafNames{emails: []string{o.subject.email}}
+		return authority.Names{Emails: []string{o.subject.email}}
 	}
-	names := leafNames{dns: append([]string{o.domain}, o.additional...), ips: o.hosts}
+	names := authority.Names{DNS: append([]string{o.domain}, o.additional...), IPs: o.hosts}
 	if o.www {
-		names.dns = append(names.dns, "www."+o.domain)
+		names.DNS = append(names.DNS, "www."+o.domain)
 	}
 	return names
 }
@@ -146,9 +139,9 @@ type target struct {
 	caa        caaFinding
 }
 
-func newTargets(names leafNames) []*target {
+func newTargets(names authority.Names) []*target {
 	var list []*target
-	for _, n := range names.dns {
+	for _, n := range names.DNS {
 		base := strings.TrimPrefix(n, "*.")
 		if !slices.ContainsFunc(list, func(t *target) bool { return t.domain == base }) {
 			list = append(list, &target{domain: base})

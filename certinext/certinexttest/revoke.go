@@ -122,7 +122,7 @@ func (s *Server) revokeCertificates(o *order, at time.Time, reason int) {
 	}
 	for _, sg := range o.signings {
 		if sg.cert != nil {
-			s.ca.of(o.family).revoke(sg.cert, at, reason)
+			s.hierarchy(o.family).Revoke(sg.cert, at, reason)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/authority"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/money"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/subscription"
 )
@@ -264,7 +265,7 @@ type Server struct {
 	mu   sync.Mutex
 	// asStarted are the settings as they were at the first request, for Reset.
 	asStarted []any
-	ca        *pki
+	ca        *authority.PKI
 	state
 	// journal remembers the last requests.
 	journal journal
@@ -301,7 +302,7 @@ const longestPublic = 200 * 24 * time.Hour
 // setUp makes everything that a zero Server lacks.
 func (s *Server) setUp() {
 	s.asStarted = s.settings().Saved()
-	s.ca = newPKI(s.now(), s.revocationClock)
+	s.ca = authority.New(s.now(), s.revocationClock)
 	s.begin()
 }
 
@@ -355,7 +356,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		s.administration().serve(w, r)
-	case isPKIPath(r.URL.Path):
+	case authority.Serves(r.URL.Path):
 		s.ca.ServeHTTP(dated, r)
 	default:
 		r = s.journal.begin(r, s.now())

@@ -1,7 +1,7 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-package certinexttest
+package authority
 
 import (
 	"bytes"
@@ -33,13 +33,14 @@ const (
 // vendor's word on how soon a revocation shows.
 const statusLife = 4 * time.Hour
 
-func isPKIPath(path string) bool {
+// Serves reports whether path is of what the CA publishes.
+func Serves(path string) bool {
 	return path == ocspPath || strings.HasPrefix(path, ocspPath+"/") ||
 		strings.HasPrefix(path, crlPrefix) || strings.HasPrefix(path, caPrefix)
 }
 
 // ServeHTTP answers every client, since revocation status is public.
-func (p *pki) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (p *PKI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.Path
 	if path == ocspPath || strings.HasPrefix(path, ocspPath+"/") {
 		p.serveOCSP(w, r)
@@ -60,18 +61,18 @@ func (p *pki) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // file returns a CRL or a CA certificate, or nothing.
-func (p *pki) file(path string) (contentType string, body []byte) {
-	for _, a := range p.all() {
+func (p *PKI) file(path string) (contentType string, body []byte) {
+	for _, a := range p.All() {
 		switch path {
 		case crlPrefix + a.name + ".crl":
 			now, lag := p.clock()
 			return "application/pkix-crl", a.revocationList(now, lag)
 		case caPrefix + a.name + ".cer":
-			return "application/pkix-cert", a.issuer.cert.Raw
+			return "application/pkix-cert", a.issuer.Cert.Raw
 		case caPrefix + a.name + ".p7c":
-			return "application/pkcs7-mime", certsOnly(a.issuer.cert, a.root.cert)
+			return "application/pkcs7-mime", certsOnly(a.issuer.Cert, a.root.Cert)
 		case caPrefix + a.name + "-root.cer":
-			return "application/pkix-cert", a.root.cert.Raw
+			return "application/pkix-cert", a.root.Cert.Raw
 		}
 	}
 	return "", nil
@@ -83,7 +84,7 @@ func (i *issuance) knownRevoked(now time.Time, lag time.Duration) bool {
 }
 
 // revocationList signs a new CRL with the next number.
-func (a *authority) revocationList(now time.Time, lag time.Duration) []byte {
+func (a *Hierarchy) revocationList(now time.Time, lag time.Duration) []byte {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.crlNumber++
@@ -99,11 +100,11 @@ func (a *authority) revocationList(now time.Time, lag time.Duration) []byte {
 			template.RevokedCertificateEntries = append(template.RevokedCertificateEntries, entry)
 		}
 	}
-	return must(x509.CreateRevocationList(rand.Reader, template, a.issuer.cert, a.issuer.key))
+	return must(x509.CreateRevocationList(rand.Reader, template, a.issuer.Cert, a.issuer.key))
 }
 
 // serveOCSP answers POST and GET requests of RFC 6960 appendix A.
-func (p *pki) serveOCSP(w http.ResponseWriter, r *http.Request) {
+func (p *PKI) serveOCSP(w http.ResponseWriter, r *http.Request) {
 	raw, ok := ocspRequest(r)
 	if !ok {
 		w.Header().Set("Allow", "GET, POST")
@@ -135,9 +136,9 @@ func ocspRequest(r *http.Request) (raw []byte, ok bool) {
 
 // ocspAnswer is signed by who signed the certificate. A serial number the authority
 // never issued is "unknown", a foreign issuer "unauthorized".
-func (p *pki) ocspAnswer(req *ocsp.Request) []byte {
+func (p *PKI) ocspAnswer(req *ocsp.Request) []byte {
 	now, lag := p.clock()
-	for _, a := range p.all() {
+	for _, a := range p.All() {
 		if by := a.signerAsked(req); by != nil {
 			return a.ocspAnswer(by, req, now, lag)
 		}
@@ -146,19 +147,19 @@ func (p *pki) ocspAnswer(req *ocsp.Request) []byte {
 }
 
 // signerAsked is the signer that req names as the issuer, or nil.
-func (a *authority) signerAsked(req *ocsp.Request) *signer {
+func (a *Hierarchy) signerAsked(req *ocsp.Request) *Signer {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, by := range append([]*signer{a.issuer}, a.leafIssuers...) {
-		if issuedBy(req, by.cert) {
+	for _, by := range append([]*Signer{a.issuer}, a.leafIssuers...) {
+		if issuedBy(req, by.Cert) {
 			return by
 		}
 	}
 	return nil
 }
 
-func (a *authority) ocspAnswer(
-	by *signer, req *ocsp.Request, now time.Time, lag time.Duration,
+func (a *Hierarchy) ocspAnswer(
+	by *Signer, req *ocsp.Request, now time.Time, lag time.Duration,
 ) []byte {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -174,7 +175,7 @@ func (a *authority) ocspAnswer(
 			template.RevocationReason = i.reason
 		}
 	}
-	return must(ocsp.CreateResponse(by.cert, by.cert, template, by.key))
+	return must(ocsp.CreateResponse(by.Cert, by.Cert, template, by.key))
 }
 
 // issuedBy compares the issuer hashes of a request with a CA certificate.

@@ -1,11 +1,13 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-package certinexttest
+package authority
 
 import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"net"
+	"net/url"
 )
 
 var (
@@ -15,6 +17,15 @@ var (
 	// its users.
 	userPrincipalName = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 20, 2, 3}
 )
+
+// Names are the subject alternative names of a certificate.
+type Names struct {
+	DNS    []string
+	IPs    []net.IP
+	Emails []string
+	URIs   []*url.URL // misissued only
+	Users  []string   // misissued only: principals, as otherName
+}
 
 // The tags of a GeneralName.
 const (
@@ -26,30 +37,30 @@ const (
 
 // extension is what crypto/x509 makes of n, and the users besides, which it has
 // no place for.
-func (n leafNames) extension() pkix.Extension {
+func (n Names) extension() pkix.Extension {
 	var names []asn1.RawValue
 	add := func(tag int, value []byte) {
 		names = append(names, asn1.RawValue{
 			Class: asn1.ClassContextSpecific, Tag: tag, Bytes: value,
 		})
 	}
-	for _, name := range n.dns {
+	for _, name := range n.DNS {
 		add(tagDNS, []byte(name))
 	}
-	for _, address := range n.emails {
+	for _, address := range n.Emails {
 		add(tagEmail, []byte(address))
 	}
-	for _, ip := range n.ips {
+	for _, ip := range n.IPs {
 		short := ip.To4()
 		if short == nil {
 			short = ip
 		}
 		add(tagIP, short)
 	}
-	for _, u := range n.uris {
+	for _, u := range n.URIs {
 		add(tagURI, []byte(u.String()))
 	}
-	for _, user := range n.users {
+	for _, user := range n.Users {
 		names = append(names, asn1.RawValue{FullBytes: otherName(user)})
 	}
 	return pkix.Extension{Id: subjectAltName, Value: must(asn1.Marshal(names))}
