@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/money"
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/settings"
 )
 
 // An Amount is an exact sum of money, in the currency of [Billing]. The zero value is nothing.
@@ -168,4 +169,68 @@ func (s *Server) TopUp(group string, amount Amount) error {
 		Product: "Account credit top-up",
 	})
 	return err
+}
+
+func (s *Server) billingSettings() settings.List {
+	b := &s.Billing
+	const amount = "an amount of money, such as 150.00"
+	return settings.List{
+		{
+			Name: "currency", Field: &b.Currency, Zero: "USD", Source: sourceLive,
+			Help: "currency of all prices and balances",
+		},
+		{
+			Name: "accountBalance", Field: &b.AccountBalance, Fixed: true, Like: amount,
+			Source: sourceVendor,
+			Help:   "what the account holds at the start (default: no limit)",
+		},
+		{
+			Name: "chargeReissues", Field: &b.ChargeReissues, Source: sourceUnknown,
+			Help: "a reissue costs as much as the order",
+		},
+		{
+			Name: "refunds", Field: &b.Refunds, Names: refundRules, Source: sourceUnknown,
+			Help: "`unissued`, in-grace or nothing: which orders that end are paid back",
+		},
+		{
+			Name: "refundGrace", Field: &b.RefundGrace, Source: sourceUnknown,
+			Help: "how long after an order in-grace pays back",
+		},
+		{
+			Name: "refundFee", Field: &b.RefundFee, Like: amount, Source: sourceUnknown,
+			Help: "`amount` that is kept of each refund",
+		},
+		{
+			Name: "insufficientCode", Field: &b.InsufficientCode, Names: switches,
+			Source: sourceVendor,
+			Help:   "`by-dialect`, on or off: whether want of credits has its code, EMS-1139",
+		},
+		{
+			Name: "insufficientStatus", Field: &b.InsufficientStatus, Zero: 422,
+			Source: sourceUnknown,
+			Wrong: func() string {
+				if n := b.InsufficientStatus; n == 0 || (n >= 400 && n <= 499) {
+					return ""
+				}
+				return "must be an HTTP status from 400 to 499"
+			},
+			Help: "HTTP `status` of want of credits in version 2",
+		},
+		{
+			Name: "ledger", Field: &b.Ledger, Names: ledgerShapes, Source: sourceVendor,
+			Help: "`sample`, prose or empty: the rows of the ledger statement",
+		},
+		{
+			Name: "freeRows", Field: &b.FreeRows, Source: sourceUnknown,
+			Help: "show in the ledger statement what cost nothing, too",
+		},
+		{
+			Name: "ledgerDelay", Field: &b.LedgerDelay, Source: sourceUnknown,
+			Help: "time from a movement of money to its row in the statement",
+		},
+		{
+			Name: "ledgerFromOne", Field: &b.LedgerFromOne, Names: switches, Source: sourceVendor,
+			Help: "`by-dialect`, on or off: version 2 counts the statement's pages from one",
+		},
+	}
 }

@@ -25,6 +25,16 @@ type KeyPolicy struct {
 	Blocked []string
 }
 
+// wrong says what is wrong with the policy's hashes.
+func (k *KeyPolicy) wrong() string {
+	for _, hash := range k.Blocked {
+		if raw, err := hex.DecodeString(hash); err != nil || len(raw) != sha256.Size {
+			return "must be SHA-256 hashes of 64 hexadecimal digits"
+		}
+	}
+	return ""
+}
+
 // reasonKeyCompromise is the code of RFC 5280.
 const reasonKeyCompromise = 1
 

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/keys"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/settings"
 )
 
@@ -34,6 +35,8 @@ func (s *Server) settings() settings.List {
 	list = append(list, s.domainSettings()...)
 	list = append(list, s.orderSettings()...)
 	list = append(list, s.certificateSettings()...)
+	list = append(list, s.billingSettings()...)
+	list = append(list, s.subscriptionSettings()...)
 	list = append(list, s.trafficSettings()...)
 	list = append(list, s.unknownSettings()...)
 	return append(list, s.version1Settings()...)
@@ -129,7 +132,8 @@ func (s *Server) domainSettings() settings.List {
 				}
 				return "must be host:port, such as 127.0.0.1:53"
 			},
-			Help: "`host:port` of the DNS server for domain validation (default: the system's)",
+			Help: "`host:port` of the DNS server for domain validation (default: the system's) " +
+				"and for CAA records (default: none, see caaLookups)",
 		},
 		{
 			Name: "httpPort", Field: &s.HTTPPort, Zero: 80, Wrong: func() string {
@@ -162,6 +166,15 @@ func (s *Server) domainSettings() settings.List {
 			Name: "caaForbids", Field: &s.CAAForbids, Source: sourceRules,
 			Help: "comma-separated `domains` whose CAA records do not let the CA issue, names " +
 				"below them included",
+		},
+		{
+			Name: "caaLookups", Field: &s.CAA.Lookups, Names: caaLookups, Source: sourceRules,
+			Help: "`with-resolver` looks CAA records up at the resolver, if there is one; always " +
+				"asks the system's DNS servers where there is none; never asks nobody",
+		},
+		{
+			Name: "caaIssuers", Field: &s.CAA.Issuers, Source: sourceUnknown,
+			Help: "comma-separated `names` by which CAA records allow this CA (default: emsign.com)",
 		},
 	}
 }
@@ -202,6 +215,23 @@ func (s *Server) orderSettings() settings.List {
 			Help: "version 2 refuses a key that an earlier order had, as version 1 always does",
 		},
 		{
+			Name: "largestRSA", Field: &s.Keys.LargestRSA, Zero: keys.LargestRSA,
+			Source: sourceLive, Wrong: func() string {
+				bits := orDefault(s.Keys.LargestRSA, keys.LargestRSA)
+				if bits >= 2048 && bits <= 16384 {
+					return ""
+				}
+				return "must be from 2048 to 16384"
+			},
+			Help: "`bits` of the longest RSA key that is certified",
+		},
+		{
+			Name: "blockedKeys", Field: &s.Keys.Blocked, Source: sourceRules,
+			Wrong: s.Keys.wrong,
+			Help: "comma-separated `hashes` of keys that are known to be compromised, as the " +
+				"hexadecimal SHA-256 of the SubjectPublicKeyInfo",
+		},
+		{
 			Name: "orderSuffix", Field: &s.OrderSuffix, Source: sourceLive,
 			Help: "`suffix` of live order ids, such as R007",
 		},
@@ -216,6 +246,10 @@ func (s *Server) orderSettings() settings.List {
 		{
 			Name: "reportPageSize", Field: &s.ReportPageSize,
 			Help: "the most `rows` on a page of the orders report; 0 is as documented",
+		},
+		{
+			Name: "reportWithoutProducts", Field: &s.ReportWithoutProducts, Source: sourceReported,
+			Help: "leave the product codes in version 2's orders report empty",
 		},
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/money"
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/settings"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/subscription"
 )
 
@@ -222,4 +223,30 @@ func (s *Server) renewByOrder(o *order, at time.Time) *order {
 	s.book.sequence = append(s.book.sequence, &next)
 	s.book.file(&next)
 	return &next
+}
+
+func (s *Server) subscriptionSettings() settings.List {
+	b := &s.Subscriptions
+	return settings.List{
+		{
+			Name: "autoRenewal", Field: &b.AutoRenewal, Names: autoRenewals, Source: sourceVendor,
+			Help: "`until-end`, beyond-end, by-order or nothing: what autoRenew of an order does",
+		},
+		{
+			Name: "bareRenewals", Field: &b.BareRenewals, Source: sourceUnknown,
+			Help: "orders that the CA places by itself carry neither tags nor remarks",
+		},
+		{
+			Name: "fromIssuance", Field: &b.FromIssuance, Source: sourceUnknown,
+			Help: "a subscription begins with its first certificate, not with its order",
+		},
+		{
+			Name: "outlived", Field: &b.Outlived, Source: sourceUnknown,
+			Help: "certificates may live longer than their subscription, and be reissued then",
+		},
+		{
+			Name: "untold", Field: &b.Untold, Source: sourceReported,
+			Help: "leave subscriptions out of track",
+		},
+	}
 }

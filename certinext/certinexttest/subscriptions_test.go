@@ -240,11 +240,13 @@ func TestTheCAMayOrderAnew(t *testing.T) {
 		moved  []string
 	}{
 		"at the end of the subscription": {
-			certinexttest.RenewBeyondEnd, 366, []string{"expired", "issued"},
+			certinexttest.RenewBeyondEnd, 366,
+			[]string{"expired", "issued"},
 			[]string{"order -150.00", "renewal 0.00", "renewal 0.00", "renewal 0.00", "renewal 0.00", "renewal-order -150.00"},
 		},
 		"for every certificate": {
-			certinexttest.RenewByOrder, 145, []string{"expired", "issued", "issued"},
+			certinexttest.RenewByOrder, 145,
+			[]string{"expired", "issued", "issued"},
 			[]string{"order -150.00", "renewal-order -150.00", "renewal-order -150.00"},
 		},
 		"never": {certinexttest.RenewNothing, 145, []string{"expired"}, []string{"order -150.00"}},

@@ -25,7 +25,7 @@ func (l List) Schema() map[string]any {
 
 func (s Setting) schema() map[string]any {
 	schema := schemaOf(reflect.TypeOf(s.Field).Elem())
-	if _, isText := s.Field.(text); isText {
+	if s.Names != nil {
 		schema = map[string]any{"type": "string", "enum": s.Names}
 	}
 	schema["description"] = s.description()
@@ -53,6 +53,9 @@ func (s Setting) description() string {
 func schemaOf(t reflect.Type) map[string]any {
 	if t == reflect.TypeFor[time.Duration]() {
 		return map[string]any{"type": "string", "pattern": durationPattern}
+	}
+	if reflect.PointerTo(t).Implements(reflect.TypeFor[text]()) {
+		return map[string]any{"type": "string"}
 	}
 	switch t.Kind() {
 	case reflect.String:

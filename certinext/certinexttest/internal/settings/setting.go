@@ -30,6 +30,8 @@ type Setting struct {
 	Fixed bool
 	// Names are the values of a type that is text to others, where these are a closed list.
 	Names []string
+	// Like says what a value looks like, where neither the type nor Names say it.
+	Like string
 	// Wrong, if set, says what is wrong with the value, "" for nothing. Without it numbers and
 	// durations must not be negative.
 	Wrong func() string

@@ -57,6 +57,9 @@ func split(given string) []string {
 
 // wants says what the values look like.
 func (s Setting) wants() string {
+	if s.Like != "" {
+		return s.Like
+	}
 	switch s.Field.(type) {
 	case *string:
 		return "text"
