@@ -159,7 +159,7 @@ func arrows() map[string]map[string]string {
 			"crypto/":     "books know no certificates",
 			"github.com/": "books know nothing of what is bought",
 		},
-		module + "/certinext/certinexttest/internal/subscription": {
+		module + "/certinext/certinexttest/internal/terms": {
 			"net/http":    "a term ends whoever asks for it",
 			"crypto/":     "what lasts how long is decided without certificates",
 			"github.com/": "what lasts how long is decided without orders",

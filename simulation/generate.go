@@ -151,8 +151,8 @@ func reportManners(seed uint64) (certinexttest.ReportOrder, int) {
 	return order, pick(d, 0, 0, 1, 2, 7)
 }
 
-// unknownManners decides what nobody knows, in half of the histories: most often one thing, sometimes
-// several. They are drawn apart, too.
+// unknownManners decides what nobody knows, in half of the histories: most often one thing,
+// sometimes several. They are drawn apart, too.
 func unknownManners(seed uint64, m *Manners) {
 	d := &dice{Rand: rand.New(rand.NewPCG(seed, 5))} //nolint:gosec // it has to be repeatable
 	if d.IntN(2) == 0 {

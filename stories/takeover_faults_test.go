@@ -54,7 +54,7 @@ type undoing struct {
 }
 
 // hungUp is a client that has gone when the certificate is stored as handed over.
-func hungUp(m *mount, path string) func(m *mount, request map[string]any, f *faultOnce) {
+func hungUp(path string) func(m *mount, request map[string]any, f *faultOnce) {
 	return func(m *mount, request map[string]any, f *faultOnce) {
 		ctx, cancel := context.WithCancel(m.t.Context())
 		defer cancel()
@@ -74,7 +74,7 @@ func hungUp(m *mount, path string) func(m *mount, request map[string]any, f *fau
 }
 
 // handedBack is an answer whose lease Vault could not store.
-func handedBack(m *mount, path string) func(m *mount, request map[string]any, f *faultOnce) {
+func handedBack(path string) func(m *mount, request map[string]any, f *faultOnce) {
 	return func(m *mount, request map[string]any, f *faultOnce) {
 		resp := m.write(path, request)
 		f.begun = true
@@ -90,15 +90,15 @@ func TestATakeoverThatIsUndoneWithAFaultIsNotForgotten(t *testing.T) {
 	unleased := map[string]any{"generate_lease": false}
 	cases := map[string]undoing{}
 	for path, how := range map[string]string{"issue/web": "engine's key", "sign/web": "CSR"} {
-		for name, answer := range map[string]func(*mount, string) func(*mount, map[string]any, *faultOnce){"hung up": hungUp, "handed back": handedBack} {
-			cases[how+", "+name] = undoing{path: path, answer: answer(nil, path)}
+		for name, answer := range map[string]func(string) func(*mount, map[string]any, *faultOnce){"hung up": hungUp, "handed back": handedBack} {
+			cases[how+", "+name] = undoing{path: path, answer: answer(path)}
 		}
-		cases[how+", hung up, without a lease"] = undoing{path: path, role: unleased, answer: hungUp(nil, path)}
+		cases[how+", hung up, without a lease"] = undoing{path: path, role: unleased, answer: hungUp(path)}
 	}
-	cases["CSR, hung up, closed order"] = undoing{path: "sign/web", closed: true, answer: hungUp(nil, "sign/web")}
-	cases["CSR, hung up, closed order, without a lease"] = undoing{path: "sign/web", closed: true, role: unleased, answer: hungUp(nil, "sign/web")}
-	cases["CSR, handed back, closed order"] = undoing{path: "sign/web", closed: true, answer: handedBack(nil, "sign/web")}
-	cases["CSR, handed back, no grace"] = undoing{path: "sign/web", closed: true, role: map[string]any{"delivery_grace": "0s", "reuse_window": "0s"}, answer: handedBack(nil, "sign/web")}
+	cases["CSR, hung up, closed order"] = undoing{path: "sign/web", closed: true, answer: hungUp("sign/web")}
+	cases["CSR, hung up, closed order, without a lease"] = undoing{path: "sign/web", closed: true, role: unleased, answer: hungUp("sign/web")}
+	cases["CSR, handed back, closed order"] = undoing{path: "sign/web", closed: true, answer: handedBack("sign/web")}
+	cases["CSR, handed back, no grace"] = undoing{path: "sign/web", closed: true, role: map[string]any{"delivery_grace": "0s", "reuse_window": "0s"}, answer: handedBack("sign/web")}
 	for name, c := range cases {
 		for _, next := range []string{"", "restart", "request"} {
 			t.Run(name+", "+next, func(t *testing.T) {

@@ -134,7 +134,7 @@ func (keeper *Keeper) enqueue(ctx context.Context, s logical.Storage, c *Entry, 
 	if err := keeper.Enqueue(ctx, s, q); err != nil {
 		return err
 	}
-	if err := mark(ctx, keeper, s, c, q); err != nil {
+	if err := mark(ctx, s, c, q); err != nil {
 		keeper.Log.Warn("a certificate whose revocation is held back will not be found again",
 			"serial", c.View().Serial, "error", err)
 	}
@@ -143,7 +143,7 @@ func (keeper *Keeper) enqueue(ctx context.Context, s logical.Storage, c *Entry, 
 
 // mark enters a certificate whose revocation is held back into their index, even when ctx is
 // cancelled.
-func mark(ctx context.Context, keeper *Keeper, s logical.Storage, c *Entry, q *Queued) error {
+func mark(ctx context.Context, s logical.Storage, c *Entry, q *Queued) error {
 	if !q.isHeldBack() || c.Fingerprint == "" {
 		return nil
 	}

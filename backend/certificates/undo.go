@@ -133,7 +133,7 @@ func queueUndone(
 			queued.Next = now
 		}
 	case queued.isHeldBack():
-		return mark(ctx, keeper, s, c, queued) // it may be missing after a fault of storage
+		return mark(ctx, s, c, queued) // it may be missing after a fault of storage
 	case queued != nil, !tookOver && !nobody, c.deliveredWithoutLease():
 		return nil
 	case last.IsZero():
@@ -144,7 +144,7 @@ func queueUndone(
 	if err := keeper.Enqueue(ctx, s, queued); err != nil {
 		return err
 	}
-	return mark(ctx, keeper, s, c, queued)
+	return mark(ctx, s, c, queued)
 }
 
 // waitsBeyond reports whether a queued revocation waits for the end of a lease that is not there

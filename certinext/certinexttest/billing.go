@@ -24,8 +24,8 @@ type Billing struct {
 	// Currency is that of all prices and balances; "" means USD. The catalog has it as currencyType
 	// (observed).
 	Currency string
-	// AccountBalance is what the account holds at the first request; nil means that it has no limit,
-	// and shows as "0.00", as was observed. Groups draw on it that have no [Group.Balance]
+	// AccountBalance is what the account holds at the first request; nil means that it has no
+	// limit, and shows as "0.00", as was observed. Groups draw on it that have no [Group.Balance]
 	// (documented).
 	AccountBalance *Amount
 
@@ -39,9 +39,9 @@ type Billing struct {
 	RefundGrace time.Duration
 	RefundFee   Amount
 
-	// InsufficientCode says whether "Insufficient Credits" comes with its code, EMS-1139. It is in the
-	// published list for version 1; a client of the live service recorded the words alone, hence
-	// by default the live version 1 has no code. What version 2 says is not known.
+	// InsufficientCode says whether "Insufficient Credits" comes with its code, EMS-1139. It is in
+	// the published list for version 1; a client of the live service recorded the words alone,
+	// hence by default the live version 1 has no code. What version 2 says is not known.
 	InsufficientCode Switch
 	// InsufficientStatus is the HTTP status of that in version 2; zero means 422.
 	InsufficientStatus int
@@ -65,7 +65,8 @@ type RefundRule int
 const (
 	// RefundUnissued pays an order back that is cancelled or rejected before it is issued.
 	RefundUnissued RefundRule = iota
-	// RefundInGrace pays back what is cancelled, rejected or revoked within RefundGrace of the order.
+	// RefundInGrace pays back what is cancelled, rejected or revoked within RefundGrace of the
+	// order.
 	RefundInGrace
 	// RefundNothing pays nothing back.
 	RefundNothing

@@ -248,7 +248,7 @@ func TestMoneyComesBackByTheRule(t *testing.T) {
 }
 
 // samples are what the statement says of an order, its refund and a top-up.
-func samples(r *rig, id string) []m {
+func samples(id string) []m {
 	return []m{
 		{
 			"invoiceNumber": "", "date": "2026-05-12", "dueDate": "", "creditNoteNumber": "CN-2026-003",
@@ -273,7 +273,7 @@ func TestTheStatementHasTheShapeOfTheSample(t *testing.T) {
 	id := r.order(dvOrder("www.example.com"))
 	r.post(sslPath+"/"+id+"/cancel", m{"reason": "x"}).must(204)
 	require.NoError(t, r.srv.TopUp("", certinexttest.Money("12.5")))
-	want := samples(r, id)
+	want := samples(id)
 	require.Equal(t, want, r.statement(""))
 	list := func() []any {
 		return r.call("GetLedgerStatementDetails", m{"statementDetails": m{}}).block("statementDetails")["statementArray"].([]any)

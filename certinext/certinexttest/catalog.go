@@ -22,16 +22,16 @@ type Product struct {
 	// Variant is the private-PKI variant that the product serves; "" for
 	// other families.
 	Variant string `json:"variant,omitempty"`
-	// Years are the terms on offer, "1 Year", "2 Years" or "3 Years", with their price. A price that
-	// is no amount, such as "on request", is shown as it is and costs nothing. nil means a price of
-	// 0.0 for one to three years, as was observed.
+	// Years are the terms on offer, "1 Year", "2 Years" or "3 Years", with their price. A price
+	// that is no amount, such as "on request", is shown as it is and costs nothing. nil means a
+	// price of 0.0 for one to three years, as was observed.
 	Years map[string]string `json:"years,omitempty"`
 	// Term is how many years the product lasts, whatever the order says; zero leaves that to the
 	// order. The names of document signers say so.
 	Term int `json:"term,omitempty"`
-	// Refused products are listed, and every order of them is refused as one that the account is not
-	// entitled to: EMS-1162 in version 1 (observed for product 149 of a sandbox), and EMS-915 in
-	// version 2 (documented).
+	// Refused products are listed, and every order of them is refused as one that the account is
+	// not entitled to: EMS-1162 in version 1 (observed for product 149 of a sandbox), and EMS-915
+	// in version 2 (documented).
 	Refused bool `json:"refused,omitempty"`
 	// NeedsApproval parks each order of the product at pending-approval.
 	NeedsApproval bool `json:"needsApproval,omitempty"`
@@ -127,9 +127,18 @@ func SandboxCatalog() []Product {
 		{Code: "851", Name: "SSL EV UCC", Type: typeEVUCC},
 		{Code: "149", Name: "Intranet SSL", Type: typePrivatePKI, Variant: "intranet-ssl"},
 		{Code: "104", Name: "IGTF Host", Type: typePrivatePKI, Variant: "igtf-host"},
-		{Code: "819", Name: "Document Signer Natural Person 1 Year", Type: typeNaturalPerson, Term: 1},
-		{Code: "820", Name: "Document Signer Natural Person 2 Years", Type: typeNaturalPerson, Term: 2},
-		{Code: "821", Name: "Document Signer Natural Person 3 Years", Type: typeNaturalPerson, Term: 3},
+		{
+			Code: "819", Name: "Document Signer Natural Person 1 Year",
+			Type: typeNaturalPerson, Term: 1,
+		},
+		{
+			Code: "820", Name: "Document Signer Natural Person 2 Years",
+			Type: typeNaturalPerson, Term: 2,
+		},
+		{
+			Code: "821", Name: "Document Signer Natural Person 3 Years",
+			Type: typeNaturalPerson, Term: 3,
+		},
 		{Code: "822", Name: "Document Signer Legal Person 1 Year", Type: typeLegalPerson, Term: 1},
 		{Code: "823", Name: "Document Signer Legal Person 2 Years", Type: typeLegalPerson, Term: 2},
 		{Code: "824", Name: "Document Signer Legal Person 3 Years", Type: typeLegalPerson, Term: 3},
@@ -259,7 +268,9 @@ func (s version2) listProducts(c *call) (reply, *problem) {
 func (s *Server) wireCategories(wire func(Product) (wireProduct, bool)) []wireCategory {
 	list := []wireCategory{}
 	for _, cat := range categories {
-		category := wireCategory{CategoryID: cat.id, CategoryName: cat.name, CurrencyType: s.currency()}
+		category := wireCategory{
+			CategoryID: cat.id, CategoryName: cat.name, CurrencyType: s.currency(),
+		}
 		for _, p := range s.catalog() {
 			if w, shown := wire(p); shown && productTypes[p.Type].family == cat.family {
 				category.Products = append(category.Products, w)

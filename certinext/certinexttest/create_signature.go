@@ -74,8 +74,9 @@ func (s version2) newSignatureOrder(c *call, req wireCreateSignature) (*order, *
 		family: FamilySignature, product: product, variant: req.SubjectType,
 		subject: newSubject(req.SubjectType, *req.Subject), group: req.GroupNumber,
 		requestor: *req.Requestor, years: years(req.Subscription),
-		renewal: renewalTermsOf(req.Subscription), customFields: req.CustomFields, remarks: req.Remarks,
-		tags: req.Tags, createdAt: c.now, draft: req.SaveAsDraft,
+		renewal: renewalTermsOf(req.Subscription), customFields: req.CustomFields,
+		remarks: req.Remarks,
+		tags:    req.Tags, createdAt: c.now, draft: req.SaveAsDraft,
 	}
 	if problem := s.checkSSLBusiness(o, req.CustomFields, req.Organization); problem != nil {
 		return nil, problem // a signer's account is asked no less

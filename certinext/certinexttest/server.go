@@ -13,7 +13,7 @@ import (
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/authority"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/money"
-	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/subscription"
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/terms"
 )
 
 // A Dialect selects which of the known behaviours of the API is spoken.
@@ -285,7 +285,7 @@ type state struct {
 	// allowed is what is left of RateLimit.
 	allowed allowance
 	// renewals are what the CA is to renew of itself.
-	renewals subscription.Agenda[renewal]
+	renewals terms.Agenda[renewal]
 	// creates are the times of the create calls that CreateBurst minds.
 	creates []time.Time
 	// replays holds the answers given under an idempotency key.

@@ -174,7 +174,8 @@ func (s *Server) domainSettings() settings.List {
 		},
 		{
 			Name: "caaIssuers", Field: &s.CAA.Issuers, Source: sourceUnknown,
-			Help: "comma-separated `names` by which CAA records allow this CA (default: emsign.com)",
+			Help: "comma-separated `names` by which CAA records allow this CA " +
+				"(default: emsign.com)",
 		},
 	}
 }

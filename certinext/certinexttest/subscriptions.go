@@ -8,7 +8,7 @@ import (
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/money"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/settings"
-	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/subscription"
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/terms"
 )
 
 // Subscriptions are how long what was bought lasts, and what the CA renews of itself. An order buys
@@ -23,16 +23,16 @@ import (
 type Subscriptions struct {
 	// AutoRenewal is what autoRenew does.
 	AutoRenewal AutoRenewal
-	// BareRenewals has orders that the CA places by itself carry neither tags nor remarks. By default
-	// they are those of the order that they renew. No source says so.
+	// BareRenewals has orders that the CA places by itself carry neither tags nor remarks. By
+	// default they are those of the order that they renew. No source says so.
 	BareRenewals bool
-	// FromIssuance has a subscription begin with its first certificate instead of with its order. The
-	// dates of the one order that was observed suggest it.
+	// FromIssuance has a subscription begin with its first certificate instead of with its order.
+	// The dates of the one order that was observed suggest it.
 	FromIssuance bool
 	// Outlived subscriptions do not end the life of their certificates, and can be reissued.
 	Outlived bool
-	// Untold subscriptions are left out of track, as was observed in one production account. Version
-	// 1 has no field for it.
+	// Untold subscriptions are left out of track, as was observed in one production account.
+	// Version 1 has no field for it.
 	Untold bool
 }
 
@@ -43,13 +43,13 @@ const (
 	// RenewUntilEnd renews certificates for as long as the subscription lasts: "auto-renew
 	// certificates until coverage", "automatically reissue before 30 days of certificate expiry"
 	// (documented for version 1).
-	RenewUntilEnd = AutoRenewal(subscription.UntilEnd)
+	RenewUntilEnd = AutoRenewal(terms.UntilEnd)
 	// RenewBeyondEnd does so, and places a new order, for its price, before the subscription ends.
-	RenewBeyondEnd = AutoRenewal(subscription.BeyondEnd)
+	RenewBeyondEnd = AutoRenewal(terms.BeyondEnd)
 	// RenewByOrder places a new order, for its price, for each certificate that ends.
-	RenewByOrder = AutoRenewal(subscription.ByOrder)
+	RenewByOrder = AutoRenewal(terms.ByOrder)
 	// RenewNothing takes the setting and does nothing.
-	RenewNothing = AutoRenewal(subscription.Never)
+	RenewNothing = AutoRenewal(terms.Never)
 )
 
 var autoRenewals = []string{
@@ -93,12 +93,12 @@ func v1RenewalTermsOf(sub *wireV1Subscription) renewalTerms {
 }
 
 // terms are those of the subscription that o bought.
-func (s *Server) terms(o *order) subscription.Terms {
+func (s *Server) terms(o *order) terms.Terms {
 	begins := o.createdAt
 	if first := o.signings[0]; s.Subscriptions.FromIssuance && !first.issuedAt.IsZero() {
 		begins = first.issuedAt
 	}
-	return subscription.Terms{
+	return terms.Terms{
 		Begins: begins.Truncate(time.Second), Years: o.years, AutoRenew: o.renewal.auto,
 		RenewBefore: time.Duration(o.renewal.days) * 24 * time.Hour,
 	}
@@ -140,14 +140,14 @@ func (s *Server) wireTerm(o *order, now time.Time) *wireTrackTerm {
 type renewal struct {
 	order *order
 	of    *signing // unless another one is newer by then
-	step  subscription.Step
+	step  terms.Step
 }
 
 // scheduleRenewal notes what becomes of the newest certificate of o.
 func (s *Server) scheduleRenewal(o *order) {
 	sg := o.current()
-	policy := subscription.Policy(s.Subscriptions.AutoRenewal)
-	if step, at := s.terms(o).Next(policy, sg.issuedAt, sg.ends); step != subscription.Nothing {
+	policy := terms.Policy(s.Subscriptions.AutoRenewal)
+	if step, at := s.terms(o).Next(policy, sg.issuedAt, sg.ends); step != terms.Nothing {
 		s.renewals.Add(at, renewal{o, sg, step})
 	}
 }
@@ -170,7 +170,7 @@ func (s *Server) catchUp(now time.Time) {
 // until the certificate ends.
 func (s *Server) renew(r renewal, at, now time.Time) {
 	done := s.renewWithin
-	if r.step == subscription.Reorder {
+	if r.step == terms.Reorder {
 		done = s.renewByOrder
 	}
 	renewed := done(r.order, at)

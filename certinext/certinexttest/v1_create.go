@@ -76,7 +76,8 @@ func (s version1) newOrder(c *call, family string, req wireV1Order) (*order, *pr
 		requestor: req.RequestorInformation.party(), years: v1Years(req.SubscriptionDetails),
 		renewal:      v1RenewalTermsOf(req.SubscriptionDetails),
 		customFields: v1CustomFields(extra.CustomFields),
-		remarks:      extra.Remarks, tags: extra.Tags, createdAt: c.now, draft: req.SaveAndHold == "1",
+		remarks:      extra.Remarks, tags: extra.Tags, createdAt: c.now,
+		draft: req.SaveAndHold == "1",
 	}, nil
 }
 

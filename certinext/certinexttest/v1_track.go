@@ -116,7 +116,7 @@ func (s version1) wireTrackOf(o *order, now time.Time) wireV1Track {
 		CertificateStatusID: certificate.id, CertificateStatus: certificate.name,
 		RequestorInformation: wireV1RequestorOf(o.requestor),
 		DomainVerification:   s.wireDomains(o, now),
-		RevocationDetails:    s.wireRevocationOf(o),
+		RevocationDetails:    wireV1RevocationOf(o),
 		CSR:                  oneOrZero(o.current().csr != nil),
 	}
 	if sg := o.certificate(); s.pemReady(sg, now) {
@@ -151,7 +151,7 @@ func (o *order) wireV1Signed() *wireV1Signed {
 	return w
 }
 
-func (s version1) wireRevocationOf(o *order) wireV1Revocation {
+func wireV1RevocationOf(o *order) wireV1Revocation {
 	if o.revoked == nil {
 		return wireV1Revocation{}
 	}

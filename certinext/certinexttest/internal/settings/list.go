@@ -50,8 +50,8 @@ func (l List) Restore(saved []any) {
 	}
 }
 
-// Define gives each setting that is one text a flag of its own. The flags set the fields, and refuse
-// what the setting does not take.
+// Define gives each setting that is one text a flag of its own. The flags set the fields, and
+// refuse what the setting does not take.
 func (l List) Define(flags *flag.FlagSet) {
 	for _, s := range l {
 		if !s.IsText() {

@@ -18,8 +18,8 @@ type text interface {
 	encoding.TextUnmarshaler
 }
 
-// parse sets the field from a command line's text, and says what is wrong with that; it is empty for
-// nothing.
+// parse sets the field from a command line's text, and says what is wrong with that; it is empty
+// for nothing.
 func (s Setting) parse(given string) (problem string) {
 	var err error
 	switch v := s.Field.(type) {

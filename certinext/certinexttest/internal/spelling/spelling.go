@@ -1,8 +1,9 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package spelling writes JSON that says the same in another way: numbers for texts of digits, times
-// without a zone, statuses in capitals. It knows which members are what by their names alone.
+// Package spelling writes JSON that says the same in another way: numbers for texts of digits,
+// times without a zone, statuses in capitals. It knows which members are what by their names
+// alone.
 package spelling
 
 import (
@@ -15,7 +16,8 @@ import (
 
 // A Way says which of the spellings of a value is used. The zero value leaves all as it is.
 type Way struct {
-	// Numbers writes order, request, group and organization numbers that are digits as JSON numbers.
+	// Numbers writes order, request, group and organization numbers that are digits as JSON
+	// numbers.
 	Numbers bool
 	// Capitals writes statuses and reasons in capital letters.
 	Capitals bool

@@ -1,10 +1,10 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package subscription knows how long what was bought lasts, which certificates have room in it,
+// Package terms knows how long what was bought lasts, which certificates have room in it,
 // and when a CA renews one by itself. It decides and does nothing: times come in, and steps and
 // times come out. An [Agenda] keeps what is to be done until its time has come.
-package subscription
+package terms
 
 import "time"
 
