@@ -1194,6 +1194,15 @@ var cases = []struct {
 			},
 		},
 	},
+	{
+		"a role that a later version has written is not deleted", "future/rewritten", false, History{
+			Seed: 2728424, Manners: Manners{TokenTTL: 2 * time.Minute}, Orderly: true,
+			Actions: []Action{
+				{Do: "future", At: "role/"},
+				{Do: "role", Request: Request{Role: "web"}, How: "delete"},
+			},
+		},
+	},
 }
 
 // TestCases: what was broken once stays mended, and what is open says so until it is.

@@ -57,6 +57,16 @@ func TestAnEntryOfALaterVersionIsRefusedByNameAndKept(t *testing.T) {
 		"role/web: write": {func(m *mount, _, _ *logical.Response) string {
 			return m.refused("roles/web", map[string]any{"product_code": "842", "product_variant": "dv", "allow_any_name": true})
 		}},
+		"role/web: delete": {func(m *mount, _, _ *logical.Response) string {
+			resp, err := m.send(call{op: logical.DeleteOperation, path: "roles/web"})
+			require.NoError(m.t, err)
+			return resp.Error().Error()
+		}},
+		"config: delete": {func(m *mount, _, _ *logical.Response) string {
+			resp, err := m.send(call{op: logical.DeleteOperation, path: "config"})
+			require.NoError(m.t, err)
+			return resp.Error().Error()
+		}},
 		"config: use": {func(m *mount, _, _ *logical.Response) string {
 			return m.refused("issue/web", map[string]any{"common_name": "new.example.com"})
 		}},

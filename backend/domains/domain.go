@@ -287,6 +287,9 @@ func (keeper *Keeper) Forget(ctx context.Context, s logical.Storage, name string
 		return err
 	}
 	defer unlock()
+	if err := store.RefuseFuture(ctx, s, prefix+name); err != nil {
+		return err
+	}
 	if err := keeper.Publisher.Withdraw(ctx, s, owner(name), nil); err != nil {
 		keeper.Log.Warn("a TXT record could not be removed; the background pass tries again",
 			"domain", name, "error", err)

@@ -66,5 +66,7 @@ func Write(
 
 // Delete removes a role. Its orders and certificates stay.
 func Delete(ctx context.Context, s logical.Storage, locks store.Locker, name string) error {
-	return store.DeleteLocked(ctx, s, locks, Prefix+name, nil)
+	return store.DeleteLocked(ctx, s, locks, Prefix+name, func() error {
+		return store.RefuseFuture(ctx, s, Prefix+name)
+	})
 }

@@ -231,6 +231,9 @@ func (pub *Publisher) RemoveSolver(
 ) error {
 	defer pub.solvers.Forget(name)
 	return store.DeleteLocked(ctx, s, &pub.solverWrites, SolverPrefix+name, func() error {
+		if err := store.RefuseFuture(ctx, s, SolverPrefix+name); err != nil {
+			return err
+		}
 		if err := unused(); err != nil {
 			return err
 		}

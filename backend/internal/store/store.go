@@ -99,6 +99,21 @@ func Decode[T any](e *logical.StorageEntry, key string) (*T, error) {
 	return v, nil
 }
 
+// RefuseFuture returns a [*FutureError] when the entry under key is of a later version. Who deletes
+// an entry asks first: what a later version has written, only that one knows the use of. An entry
+// that cannot be read for any other reason may go.
+func RefuseFuture(ctx context.Context, s logical.Storage, key string) error {
+	e, err := s.Get(ctx, key)
+	if err != nil {
+		return &Fault{Doing: "reading", Key: key, Err: err}
+	}
+	var future *FutureError
+	if _, err := Decode[struct{}](e, key); errors.As(err, &future) {
+		return future
+	}
+	return nil
+}
+
 // Put writes v as an entry.
 func Put(ctx context.Context, s logical.Storage, key string, v any) error {
 	e, err := logical.StorageEntryJSON(key, v)
