@@ -13,6 +13,7 @@ import (
 // An accountDomain is a domain that the account registered or validated for
 // one organization.
 type accountDomain struct {
+	number       int    // in the order of registration
 	id           string // 48 characters of base64url
 	name         string
 	organization *organization
@@ -82,32 +83,41 @@ func (d *accountDomain) domainStatus() string {
 // if need be.
 func (s *Server) registerDomain(name string, org *organization, now time.Time) *accountDomain {
 	name = strings.ToLower(name)
-	for _, d := range s.zones {
-		if d.name == name && d.organization == org {
+	for _, d := range s.zonesOf[name] {
+		if d.organization == org {
 			return d
 		}
 	}
 	d := &accountDomain{
-		id: base64.RawURLEncoding.EncodeToString(randomBytes(36)), name: name, organization: org,
+		number: len(s.zones), id: base64.RawURLEncoding.EncodeToString(randomBytes(36)), name: name, organization: org,
 		method: methodDNS, createdAt: now,
 	}
 	s.zones = append(s.zones, d)
+	s.zonesOf[name] = append(s.zonesOf[name], d)
 	return d
 }
 
 // coveredByAccount reports whether a validated domain of the account covers
 // name, for the organization of an order; orders without one may use any.
-// Inheritance goes by organization, not by DNS zone.
+// Inheritance goes by organization, not by DNS zone. Of several that cover it the one that was
+// registered first counts.
 func (s *Server) coveredByAccount(name string, org *organization, now time.Time) (time.Time, bool) {
-	for _, d := range s.zones {
-		if !d.validAt(now) || (org != nil && d.organization != org) {
-			continue
+	var first *accountDomain
+	for covers, found := name, true; found; _, covers, found = strings.Cut(covers, ".") {
+		for _, d := range s.zonesOf[covers] {
+			serves := d.validAt(now) && (org == nil || d.organization == org)
+			if serves && (first == nil || d.number < first.number) {
+				first = d
+			}
 		}
-		if d.name == name || (!s.NoInheritance && isBelow(name, d.name)) {
-			return d.verifiedAt, true
+		if s.NoInheritance {
+			break
 		}
 	}
-	return time.Time{}, false
+	if first == nil {
+		return time.Time{}, false
+	}
+	return first.verifiedAt, true
 }
 
 func (s *Server) domainByID(id string) *accountDomain {

@@ -277,9 +277,11 @@ type state struct {
 	book   orderBook
 	funds  money.Ledger
 	zones  []*accountDomain
-	owners []*organization
-	faults []*activeFault
-	calls  map[string]int
+	// zonesOf are the zones by name, one for each organization.
+	zonesOf map[string][]*accountDomain
+	owners  []*organization
+	faults  []*activeFault
+	calls   map[string]int
 	// caaWanted are the orders for which CAA records have to be looked up.
 	caaWanted map[*order]bool
 	// allowed is what is left of RateLimit.
@@ -312,7 +314,8 @@ func (s *Server) begin() {
 	s.state = state{
 		calls: make(map[string]int), replays: make(map[string]replay),
 		tokens: newTokenStore(), book: newOrderBook(),
-		owners: newOrganizations(s.Organizations, now),
+		owners:  newOrganizations(s.Organizations, now),
+		zonesOf: make(map[string][]*accountDomain),
 	}
 	for _, d := range s.VerifiedDomains {
 		s.validateDomain(s.registerDomain(d, s.firstOrganization(), now), now, methodDNS)
