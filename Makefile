@@ -108,8 +108,9 @@ fuzz: ## every fuzz target for FUZZTIME
 	done; \
 	echo "$$found fuzz targets ran"
 
-docs: ## docs/api.md, docs/mistakes.md and docs/sandbox.schema.json, written anew from what the programs say
+docs: ## docs/api.md, docs/mistakes.md, docs/openapi and docs/sandbox.schema.json, written anew from what the programs say
 	@go test -count=1 -run '^TestTheReferenceOfPathsIsUpToDate$$|^TestThePageOfMistakesIsUpToDate$$' ./stories -update
+	@go test -count=1 -run '^TestTheOpenAPIDocumentsAreUpToDate$$' ./certinext/certinexttest -update
 	@go run ./cmd/certinext-sandbox -config-schema > docs/sandbox.schema.json
 
 readiness: ## config/check, held to every setting of config and roles: one of seven is in the suite

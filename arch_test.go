@@ -146,6 +146,10 @@ func arrows() map[string]map[string]string {
 			"github.com/hashicorp/":        "the simulator is a CA, not a Vault",
 			"github.com/stretchr/testify/": "the simulator is a product, not a test",
 		},
+		module + "/certinext/certinexttest/internal/openapi": {
+			module + "/": "a document is written whatever it describes",
+			"net/http":   "a document is written whoever asks for it",
+		},
 		module + "/certinext/certinexttest/internal/spelling": {
 			module + "/": "spelling knows members by their names alone",
 			"net/http":   "spelling knows no requests",

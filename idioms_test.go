@@ -235,6 +235,7 @@ var narrow = []string{
 	"certinext/certinexttest/internal/caa",
 	"certinext/certinexttest/internal/keys",
 	"certinext/certinexttest/internal/money",
+	"certinext/certinexttest/internal/openapi",
 	"certinext/certinexttest/internal/settings",
 	"certinext/certinexttest/internal/spelling",
 	"certinext/certinexttest/internal/terms",

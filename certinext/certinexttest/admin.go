@@ -18,6 +18,7 @@ const adminPrefix = "/_sandbox/"
 // AdminHelp lists the administration paths, for a command's help text.
 const AdminHelp = `  GET    /_sandbox/roots.pem                   the roots to trust, as PEM
   GET    /_sandbox/health                      that the server is up, and what it is
+  GET    /_sandbox/openapi.json                all of this and both APIs, as an OpenAPI document
   GET    /_sandbox/operations                  the names of operations, for faults and calls
   GET    /_sandbox/orders                      all orders, as the CA sees them
   GET    /_sandbox/orders/{id}                 one order
@@ -57,16 +58,34 @@ const AdminHelp = `  GET    /_sandbox/roots.pem                   the roots to t
 // serve answers the administration paths with the standard mux.
 func (s administration) serve(w http.ResponseWriter, r *http.Request) {
 	mux := http.NewServeMux()
+	for _, rt := range s.routes() {
+		mux.Handle(rt.pattern, rt.handler)
+	}
+	mux.ServeHTTP(w, r)
+}
+
+// An adminRoute is one of the administration paths, as the standard mux writes it.
+type adminRoute struct {
+	pattern string
+	handler http.Handler
+}
+
+// routes are the administration paths. What each takes and answers stands in adminPaths.
+func (s administration) routes() []adminRoute {
+	var all []adminRoute
 	handle := func(pattern string, f func(r *http.Request) (any, error)) {
-		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			writeAdmin(w, r, f)
-		})
+		handler := func(w http.ResponseWriter, r *http.Request) { writeAdmin(w, r, f) }
+		all = append(all, adminRoute{pattern, http.HandlerFunc(handler)})
+	}
+	file := func(pattern, mediaType string, content func() []byte) {
+		handler := func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", mediaType)
+			_, _ = w.Write(content())
+		}
+		all = append(all, adminRoute{pattern, http.HandlerFunc(handler)})
 	}
 	handle("GET /_sandbox/health", func(*http.Request) (any, error) {
-		return map[string]string{
-			"status": "ok", "dialect": s.Dialect.String(),
-			"what": "CERTInext sandbox, NOT A REAL CA",
-		}, nil
+		return wireHealth{"ok", s.Dialect.String(), "CERTInext sandbox, NOT A REAL CA"}, nil
 	})
 	handle("GET /_sandbox/operations", func(*http.Request) (any, error) {
 		return Operations(), nil
@@ -118,18 +137,29 @@ func (s administration) serve(w http.ResponseWriter, r *http.Request) {
 		func(*http.Request) (any, error) { s.Reset(); return nil, nil },
 	)
 	handle("GET /_sandbox/knobs", func(*http.Request) (any, error) { return s.readKnobs() })
-	handle("POST /_sandbox/knobs", func(r *http.Request) (any, error) {
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			return nil, err
-		}
-		return s.knobs(body)
-	})
-	mux.HandleFunc("GET /_sandbox/roots.pem", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", typePEM)
-		_, _ = w.Write(s.RootPEM())
-	})
-	mux.ServeHTTP(w, r)
+	handle("POST /_sandbox/knobs", s.knobs)
+	file("GET /_sandbox/roots.pem", typePEM, s.RootPEM)
+	file("GET /_sandbox/openapi.json", typeJSON, func() []byte { return OpenAPI(s.Dialect) })
+	return all
+}
+
+type wireHealth struct {
+	Status  string `json:"status"`
+	Dialect string `json:"dialect"`
+	What    string `json:"what"`
+}
+
+type wireTopUp struct {
+	Group  string `json:"group"`
+	Amount Amount `json:"amount"`
+}
+
+type wireAdminReject struct {
+	Remark string `json:"remark"`
+}
+
+type wireAdminDocuments struct {
+	Count int `json:"count"`
 }
 
 // writeAdmin answers JSON, 204 for nothing, 404 for an unknown order and 400
@@ -180,9 +210,7 @@ func (s administration) showOrder(r *http.Request) (any, error) {
 }
 
 func (s administration) rejectOrder(r *http.Request) (any, error) {
-	var body struct {
-		Remark string `json:"remark"`
-	}
+	var body wireAdminReject
 	if err := adminBody(r, &body); err != nil {
 		return nil, err
 	}
@@ -190,10 +218,7 @@ func (s administration) rejectOrder(r *http.Request) (any, error) {
 }
 
 func (s administration) topUp(r *http.Request) (any, error) {
-	var body struct {
-		Group  string `json:"group"`
-		Amount Amount `json:"amount"`
-	}
+	var body wireTopUp
 	if err := adminBody(r, &body); err != nil {
 		return nil, err
 	}

@@ -64,9 +64,7 @@ func (o *order) isSigner() bool { return o.family == FamilySignature }
 
 // documents is the portal's upload, without the files.
 func (s administration) documents(r *http.Request) (any, error) {
-	var body struct {
-		Count int `json:"count"`
-	}
+	var body wireAdminDocuments
 	if err := adminBody(r, &body); err != nil {
 		return nil, err
 	}

@@ -89,7 +89,8 @@ func (s *Server) registerDomain(name string, org *organization, now time.Time) *
 		}
 	}
 	d := &accountDomain{
-		number: len(s.zones), id: base64.RawURLEncoding.EncodeToString(randomBytes(36)), name: name, organization: org,
+		number: len(s.zones), id: base64.RawURLEncoding.EncodeToString(randomBytes(36)),
+		name: name, organization: org,
 		method: methodDNS, createdAt: now,
 	}
 	s.zones = append(s.zones, d)

@@ -35,6 +35,15 @@ func TestLiveCancelsWithoutABody(t *testing.T) {
 	require.Equal(t, "pending-dcv", documented.status(id))
 }
 
+func TestPrivateOrdersAreCancelled(t *testing.T) {
+	eachDialect(t, func(t *testing.T, d certinexttest.Dialect) {
+		r := newRig(t, &certinexttest.Server{Dialect: d, HoldForApproval: true})
+		id := r.post(privatePath, privateOrder("a.local"), "X-Product-Code", "149").must(201)["orderId"].(string)
+		r.post(privatePath+"/"+id+"/cancel", m{"reason": "x"}).must(http.StatusNoContent)
+		require.Equal(t, "cancelled", r.get(privatePath + "/" + id).must(200)["status"])
+	})
+}
+
 func TestDocumentedOrderPassesEveryStage(t *testing.T) {
 	r := newRig(t, &certinexttest.Server{Dialect: certinexttest.Documented})
 	id := r.order(dvOrder("example.com"))

@@ -138,13 +138,18 @@ func (r *rig) tryContext(ctx context.Context, method, path, body string, headers
 			req.Header.Del(headers[i])
 		}
 	}
+	seen := len(r.srv.Requests())
 	resp, err := r.http.Do(req)
 	if err != nil {
 		return answer{}, err
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
-	return answer{r.t, resp.StatusCode, resp.Header, b}, err
+	a := answer{r.t, resp.StatusCode, resp.Header, b}
+	if err == nil && !struck(r.srv, req.URL.Path, seen) && !isUnusual(r.srv) {
+		require.NoError(r.t, contractOf(r.t, r.srv.Dialect).holds(req, body, a))
+	}
+	return a, err
 }
 
 func (r *rig) get(path string, headers ...string) answer {

@@ -6,7 +6,9 @@ package certinexttest
 import (
 	"encoding/json"
 	"flag"
+	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"strconv"
 	"time"
@@ -359,8 +361,11 @@ func (s administration) readKnobs() (any, error) {
 }
 
 // knobs changes some of them.
-func (s administration) knobs(body []byte) (any, error) {
-	var err error
+func (s administration) knobs(r *http.Request) (any, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
 	s.Configure(func(s *Server) { err = s.settings().Running().Load(body) })
 	if err != nil {
 		return nil, err

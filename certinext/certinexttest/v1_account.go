@@ -20,11 +20,7 @@ func (s version1) groupDetails(c *call) (reply, *problem) {
 // groupDetailsV2 is the same for one group. Its answer was never published; that it
 // is the other one's is inferred.
 func (s version1) groupDetailsV2(c *call) (reply, *problem) {
-	var req struct {
-		GroupDetails struct {
-			GroupNumber string `json:"groupNumber"`
-		} `json:"groupDetails"`
-	}
+	var req wireV1GroupQuery
 	if problem := c.decodeV1(&req); problem != nil {
 		return reply{}, problem
 	}
@@ -44,12 +40,7 @@ func (s version1) accountGroups(c *call, groups []wireGroup) (reply, *problem) {
 // organizationDetails answers one organization. The consent token is there because
 // the caller is an administrator (documented).
 func (s version1) organizationDetails(c *call) (reply, *problem) {
-	var req struct {
-		OrganizationDetails struct {
-			OrganizationNumber string `json:"organizationNumber"`
-			GroupNumber        string `json:"groupNumber"`
-		} `json:"organizationDetails"`
-	}
+	var req wireV1OrganizationQuery
 	if problem := c.decodeV1(&req); problem != nil {
 		return reply{}, problem
 	}
@@ -130,11 +121,7 @@ func (d *accountDomain) wireV1(now time.Time) wireV1Domain {
 
 // products lists the catalog, by category.
 func (s version1) products(c *call) (reply, *problem) {
-	var req struct {
-		ProductDetails struct {
-			GroupNumber string `json:"groupNumber"`
-		} `json:"productDetails"`
-	}
+	var req wireV1ProductQuery
 	if problem := c.decodeV1(&req); problem != nil {
 		return reply{}, problem
 	}
@@ -161,13 +148,7 @@ type wireV1FieldInfo struct {
 // published; its shape is that of version 2 with the spelling of version 1
 // (inferred).
 func (s version1) fields(c *call) (reply, *problem) {
-	var req struct {
-		ProductDetails struct {
-			GroupNumber string `json:"groupNumber"`
-			CategoryID  string `json:"categoryID"`
-			ProductCode string `json:"productCode"`
-		} `json:"productDetails"`
-	}
+	var req wireV1FieldQuery
 	if problem := c.decodeV1(&req); problem != nil {
 		return reply{}, problem
 	}
