@@ -130,7 +130,7 @@ var crashFlows = []crashFlow{
 		journal: "cancel: cancel, track, put order/closed, delete order/open, answer",
 	},
 	{
-		name: "refused", cell: "live", role: map[string]any{"group_number": "9999999999"}, unpaid: true,
+		name: "refused", cell: "live", role: map[string]any{"product_code": notForSale}, unpaid: true,
 		steps: []crashStep{refusedStep}, killed: []string{"ask"},
 		journal: "ask: put order/open, create-ssl, put order/closed, delete order/open, answer",
 	},

@@ -29,6 +29,9 @@ var crashProgram = sync.OnceValues(func() (string, error) {
 	return target, err
 })
 
+// notForSale is a product that the catalog lists, and that CERTInext refuses when it is ordered.
+const notForSale = "860"
+
 // A crashRig is a server whose clients are stopped and killed.
 type crashRig struct {
 	t       *testing.T
@@ -133,6 +136,9 @@ func (r *crashRig) newCell(kind, mount, own string) *cell {
 	r.t.Helper()
 	c := &cell{mount: mount, desk: r.desk}
 	s := &certinexttest.Server{VerifiedDomains: []string{"example.com"}, HoldForApproval: kind == "parked", Now: c.now}
+	s.Catalog = append(certinexttest.SandboxCatalog(), certinexttest.Product{
+		Code: notForSale, Name: "SSL DV that is listed only", Type: "13", Refused: true,
+	})
 	switch kind {
 	case "paper":
 		s.Dialect = certinexttest.Documented

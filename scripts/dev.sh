@@ -133,10 +133,11 @@ start_dns() {
 		note "BIND is not installed (apt-get install bind9): nothing answers for example.org"
 		return
 	}
-	step "Starting a DNS server for example.org and example.net, which takes signed updates"
+	step "Starting a DNS server for example.com, example.org and example.net, which takes signed updates"
 	(umask 077 && head -c 32 /dev/urandom | base64 | tr -d '\n' >"$dir/tsig_secret" && mkdir -p "$dir/dns")
 	port=$(free_port)
-	for zone in example.org example.net; do
+	# CAA records are looked up from a name to the top, so that the tops have to be there, too.
+	for zone in com org net example.com example.org example.net; do
 		cat >"$dir/dns/$zone.zone" <<-END
 			\$TTL 60
 			@ IN SOA ns1 hostmaster 1 60 60 3600 1
@@ -153,6 +154,10 @@ start_dns() {
 		};
 		controls { };
 		key vault { algorithm hmac-sha256; secret "$(cat "$dir/tsig_secret")"; };
+		zone "com" { type primary; file "com.zone"; };
+		zone "org" { type primary; file "org.zone"; };
+		zone "net" { type primary; file "net.zone"; };
+		zone "example.com" { type primary; file "example.com.zone"; };
 		zone "example.org" { type primary; file "example.org.zone"; allow-update { key vault; }; };
 		zone "example.net" { type primary; file "example.net.zone"; allow-update { key vault; }; };
 	END

@@ -143,7 +143,9 @@ func TestResolverRetries(t *testing.T) {
 		records, err := r.Lookup(t.Context(), name)
 		assert.Equal(t, fails, err != nil, "%s: %v", name, err)
 		assert.Empty(t, records)
+		mu.Lock()
 		assert.Equal(t, 2, asked[name+"."], name)
+		mu.Unlock()
 	}
 	records, err := r.Lookup(t.Context(), "long.test")
 	require.NoError(t, err)
