@@ -125,7 +125,7 @@ func (p *point) askInDoubt() error {
 // askRefused asks for what the CA refuses.
 func (p *point) askRefused() error {
 	_, err := p.post(p.issuePath(), p.request())
-	if isRefusal(err) && strings.Contains(err.Error(), "Invalid Product Code") {
+	if isRefusal(err) && strings.Contains(err.Error(), "not entitled to this account") {
 		return nil
 	}
 	return p.settled(err)
