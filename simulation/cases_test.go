@@ -1203,6 +1203,17 @@ var cases = []struct {
 			},
 		},
 	},
+	{
+		"a lease that is renewed while the clock is set lasts as long as Vault was told", "lease/not-revoked", false, History{
+			Seed: 2733330, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "tok", Role: "web", Name: "n2"}},
+				{Do: "lease-renew", Request: Request{Who: "tok", Role: "web", Name: "n2"}, For: 1 * time.Hour, Then: 2},
+				{Do: "clock", For: 1440 * time.Hour},
+				{Do: "pass"},
+			},
+		},
+	},
 }
 
 // TestCases: what was broken once stays mended, and what is open says so until it is.

@@ -108,12 +108,13 @@ func (keeper *Keeper) RenewLease(
 ) (ttl time.Duration, warning string, err error) {
 	serial, leaseID := r.Serial, r.ID
 	learnClockToRenew(ctx, s, keeper.Account)
+	clock := unsetClock(keeper)
 	unlock, err := keeper.Lock(ctx, serial)
 	if err != nil {
 		return 0, "", err
 	}
 	defer unlock()
-	c, err := keeper.renewable(ctx, s, serial)
+	c, err := keeper.renewable(ctx, s, serial, clock())
 	if err != nil {
 		return 0, "", err
 	}
@@ -124,7 +125,7 @@ func (keeper *Keeper) RenewLease(
 	if role == nil {
 		role = issuing.NewRole(c.Role)
 	}
-	now := keeper.Now()
+	now := clock()
 	left := r.left(keeper.MaxLeaseTTL(), now)
 	lease, warning := LeaseFor(role, r.Increment, c.NotAfter.Sub(now), left, now)
 	if end := now.Add(lease.TTL); end.Add(keeper.Account.Behind()).After(c.leaseEnds(leaseID)) {
@@ -133,10 +134,17 @@ func (keeper *Keeper) RenewLease(
 	return lease.TTL, warning, keeper.Put(ctx, s, c)
 }
 
+// unsetClock returns the clock as it goes on from this moment, in which it is known, whatever it is
+// set to meanwhile: a lease is not to last until an end that only such a clock has given it.
+func unsetClock(keeper *Keeper) func() time.Time {
+	known, since := keeper.Now(), keeper.Steady()
+	return func() time.Time { return known.Add(keeper.Steady().Sub(since)) }
+}
+
 // renewable returns the certificate with the given serial number (with dashes). The error says why
-// its leases cannot be renewed. The caller holds the certificate's lock.
+// its leases cannot be renewed at now. The caller holds the certificate's lock.
 func (keeper *Keeper) renewable(
-	ctx context.Context, s logical.Storage, serial string,
+	ctx context.Context, s logical.Storage, serial string, now time.Time,
 ) (*Entry, error) {
 	c, err := Read(ctx, s, serial)
 	switch {
@@ -146,7 +154,7 @@ func (keeper *Keeper) renewable(
 		return nil, fault.NoCertificate(serial, "")
 	case c.Revocation != nil:
 		return nil, fault.BadField("lease", "its certificate %s is revoked", c.View().Serial)
-	case !c.NotAfter.After(keeper.Now()):
+	case !c.NotAfter.After(now):
 		return nil, fault.BadField("lease", "its certificate %s has expired", c.View().Serial)
 	}
 	due, err := keeper.RevocationDue(ctx, s, c)
