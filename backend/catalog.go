@@ -110,8 +110,11 @@ func (e *Engine) checkCustomFields(
 func (e *Engine) checkBeforeOrder(
 	ctx context.Context, s logical.Storage, role *issuing.Role,
 ) error {
-	cfg, err := e.Account.Config(ctx, s)
-	if err != nil || cfg == nil || !role.NeedsCatalog(cfg) {
+	a, err := e.Account.Session(ctx, s) // which has the config in memory: an order reads it no more
+	switch {
+	case errors.Is(err, fault.ErrNotConfigured):
+		return nil // placing the order says so
+	case err != nil || !role.NeedsCatalog(a.Config):
 		return err
 	}
 	checked, err := e.checkProduct(ctx, s, role.ForChange())
@@ -132,7 +135,7 @@ func (e *Engine) checkBeforeOrder(
 			"nothing is ordered until it can be; send the request again", role.Name,
 			sanitize.Short(role.ProductCode), checked.unasked)}
 	case checked.isWhole():
-		e.storeChecked(ctx, s, role, cfg)
+		e.storeChecked(ctx, s, role, a.Config)
 	}
 	return nil
 }
