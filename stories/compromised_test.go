@@ -77,6 +77,43 @@ func TestACompromisedKeyIsNotCertifiedAgain(t *testing.T) {
 	}
 }
 
+// The key is out whatever CERTInext says to the revocation, and the refusal of another certificate says what became of that.
+func TestWhatBecameOfACompromisedKeysCertificateIsSaid(t *testing.T) {
+	for name, c := range map[string]struct {
+		revoke func(m *mount, data map[string]any)
+		want   string
+	}{
+		"revoked": {func(m *mount, data map[string]any) { m.write("revoke", data) }, "was revoked for that. Make"},
+		"queued": {func(m *mount, data map[string]any) {
+			m.ca.Inject(certinexttest.Fault{Operation: certinexttest.OpRevoke, Kind: certinexttest.FaultServerError})
+			require.Equal(m.t, "queued", m.write("revoke", data).Data["state"])
+		}, "is to be revoked for that. Make"},
+		"refused": {func(m *mount, data map[string]any) {
+			m.ca.Inject(certinexttest.Fault{Operation: certinexttest.OpRevoke, Kind: certinexttest.FaultServerError, Status: 422})
+			m.refused("revoke", data)
+		}, "was to be revoked for that, and is not: CERTInext refused"},
+		"a predecessor": {func(m *mount, data map[string]any) {
+			m.must(call{op: logical.PatchOperation, path: "roles/web", data: map[string]any{"allow_reissue": true}})
+			order := m.write("orders/web/"+m.list("orders/web")[0]+"/reissue", nil)
+			m.passMinutes(2)
+			m.write("orders/web/"+order.Data["order_id"].(string)+"/collect", nil)
+			require.Contains(m.t, m.refused("revoke", data), "revoke the newest certificate of its order")
+		}, "was to be revoked for that, and is not: CERTInext refused, or revokes it only with the newest one of its order"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := newMount(t, validated(certinexttest.Live))
+				request := map[string]any{"csr": csr(t, newKey(t, elliptic.P256()), "www.example.com")}
+				issued := m.write("sign/web", request)
+				c.revoke(m, map[string]any{"serial_number": issued.Data["serial_number"], "reason": "key-compromise"})
+				text := m.refused("sign/web", map[string]any{"csr": request["csr"], "force_new": true})
+				require.Contains(t, text, "csr: its key is compromised: certificate "+serialOf(issued)+" ")
+				require.Contains(t, text, c.want)
+			})
+		})
+	}
+}
+
 // What is revoked for another reason may be certified again: Terraform does so with each change.
 func TestAKeyThatWasMerelyReplacedIsCertifiedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -58,8 +58,9 @@ func (keeper *Keeper) noteCompromised(
 		&compromisedKey{Version: 1, Serial: c.Serial, At: keeper.Now()})
 }
 
-// CheckKey returns an error about the field csr when a certificate for the public key was revoked
-// as compromised. A nil key is one that the engine is yet to make.
+// CheckKey returns an error about the field csr when somebody has said that the public key is
+// compromised, whatever became of the revocation of its certificate. A nil key is one that the
+// engine is yet to make.
 func (keeper *Keeper) CheckKey(ctx context.Context, s logical.Storage, publicKey any) error {
 	if publicKey == nil {
 		return nil
@@ -72,6 +73,31 @@ func (keeper *Keeper) CheckKey(ctx context.Context, s logical.Storage, publicKey
 	if err != nil || known == nil {
 		return err
 	}
-	return fault.BadField("csr", "its key is compromised: certificate %s was revoked for that. "+
-		"Make a CSR with a new key", strings.ReplaceAll(known.Serial, "-", ":"))
+	became, err := becameOf(ctx, s, known.Serial)
+	if err != nil {
+		return err
+	}
+	return fault.BadField("csr", "its key is compromised: certificate %s %s. "+
+		"Make a CSR with a new key", strings.ReplaceAll(known.Serial, "-", ":"), became)
+}
+
+// becameOf says what became of the revocation of a certificate whose key is compromised. serial is
+// the certificate's serial number with dashes.
+func becameOf(ctx context.Context, s logical.Storage, serial string) (string, error) {
+	c, err := Read(ctx, s, serial)
+	if err != nil {
+		return "", err
+	}
+	if c != nil && c.Revocation != nil {
+		return "was revoked for that", nil
+	}
+	queued, err := store.Get[Queued](ctx, s, RevocationPrefix+serial)
+	if err != nil {
+		return "", err
+	}
+	if queued != nil && queued.Due {
+		return "is to be revoked for that", nil
+	}
+	return "was to be revoked for that, and is not: CERTInext refused, or revokes it only with the " +
+		"newest one of its order", nil
 }
