@@ -16,7 +16,8 @@ import (
 // enters them, a page at a time. The index is complete once a pass has found no certificate after
 // the last one that it entered: whatever is stored from then on, and was stored meanwhile before
 // that one, is of this version, which enters each certificate before it stores it. Until then, who
-// does not find a certificate in the index reads all of them. Only the background pass and a
+// does not find a certificate in the index reads all of them, except for the number in CERTInext's
+// answer to a create, which cannot wait (see [Numbers.Claim]). Only the background pass and a
 // synchronization write here, so a node that may only read can look things up.
 
 // indexStateKey is the storage key of how far the index of numbers has got.

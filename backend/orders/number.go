@@ -169,8 +169,15 @@ func (h *heldOrder) takeNumber(ctx context.Context, number string, from numberSo
 
 // claimNumber enters the order in the registry as the one that has the number, or says what else
 // has it. Claims to one number wait for each other. A number that CERTInext has answered with is
-// taken even while storage cannot tell whether it is another's: it was paid for, and the order's
-// certificate or CERTInext's records have yet to prove it, as they do for an operator's word.
+// taken even when the mount's books cannot be read: it was paid for. Then the order counts as
+// Adopted: its certificate or CERTInext's records have yet to prove the number, as they do an
+// operator's word.
+//
+// A certificate of an earlier version that is not in the index yet is looked for when the number is
+// an operator's word, and not otherwise, since that reads all certificates. So while the index is
+// incomplete, a number that CERTInext answered with may be such a certificate's, and the order does
+// not count as Adopted. The download shows it, which has another key ([driver.correctNumber]), and
+// nothing is ended by the number before the records were looked at ([heldOrder.confirmNumber]).
 func (h *heldOrder) claimNumber(ctx context.Context, number string, from numberSource) error {
 	o := h.entry
 	claim := certificates.NumberClaim{
