@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"io"
 	"net/http"
+	"regexp"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -311,5 +312,45 @@ func TestWhatEndsAnUncollectedReissueIsItsNewestCertificate(t *testing.T) {
 				require.Len(t, m.list("certs/revoked"), 2)
 			})
 		})
+	}
+}
+
+// whatEnds is the command that a message says ends a reissue.
+var whatEnds = regexp.MustCompile(`vault write certinext/(\S+) (\w+)=([\w:-]+)`)
+
+// A reissue waits for a name that nobody validates. Whoever wants to be rid of it is told a command, wherever he tries, and the command does it.
+func TestWhatIsSaidToEndAReissueEndsIt(t *testing.T) {
+	for name, previousRevoked := range map[string]bool{"the previous certificate lives": false, "it was revoked with the reissue": true} {
+		for _, asked := range []string{"delete", "operator", "revoke"} {
+			t.Run(name+", "+asked, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					m, first := reissuing(t, "844")
+					order := m.reissue(first, map[string]any{"alt_names": "a.example.org", "revoke_previous": previousRevoked})
+					require.Equal(t, "pending-dcv", order.Data["ca_status"])
+					id := order.Data["order_id"].(string)
+					c := map[string]call{
+						"delete":   {op: logical.DeleteOperation, path: "orders/web/" + id},
+						"operator": {op: logical.UpdateOperation, path: "operator/orders/web/" + id, data: map[string]any{"end": true}},
+						"revoke":   {op: logical.UpdateOperation, path: "revoke/web", data: map[string]any{"order_id": id}},
+					}[asked]
+					resp, err := m.send(c)
+					require.NoError(t, err)
+					require.True(t, resp.IsError())
+					command := whatEnds.FindStringSubmatch(resp.Error().Error())
+					require.NotNil(t, command, resp.Error())
+					if previousRevoked {
+						require.Contains(t, resp.Error().Error(), "Wait until this one is issued")
+						m.ca.VerifyDomain("a.example.org")
+						m.passMinutes(10)
+					}
+					m.write(command[1], map[string]any{command[2]: command[3]})
+					m.passes(2)
+					require.Equal(t, "revoked", m.ca.Orders()[0].Status)
+					require.Contains(t, []any{"revoked", "issued"}, m.read("orders/web/" + id).Data["state"])
+					require.Contains(t, m.list("certs/revoked"), serialOf(first))
+					require.Empty(t, m.list("certs/revocation-queue"))
+				})
+			})
+		}
 	}
 }

@@ -98,6 +98,6 @@ func becameOf(ctx context.Context, s logical.Storage, serial string) (string, er
 	if queued != nil && queued.Due {
 		return "is to be revoked for that", nil
 	}
-	return "was to be revoked for that, and is not: CERTInext refused, or revokes it only with the " +
-		"newest one of its order", nil
+	return "was to be revoked for that, and is not: CERTInext refused, or revokes it only with " +
+		"the newest one of its order", nil
 }

@@ -4,7 +4,6 @@
 package orders
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -206,8 +205,7 @@ func (c *cancellation) cancelOpen(ctx context.Context) (*Order, error) {
 	t, _ := c.journal.registry.status(c.id)
 	switch {
 	case o.Reissue != nil:
-		own, err := h.storedSerial(ctx)
-		return nil, cmp.Or(err, noCancel(o, own))
+		return nil, noCancel(ctx, h)
 	case t.handed != nil || o.Delivered:
 		return nil, alreadyDelivered(c.id)
 	case o.State == StateIssued:

@@ -138,8 +138,8 @@ type orderEntry struct {
 	PromotedAt   time.Time `json:"promoted_at,omitzero"`
 	// ChainMissedAt is when CERTInext, or a proxy, first refused the chain of the certificate.
 	ChainMissedAt time.Time `json:"chain_missed_at,omitzero"`
-	// Adopted is set while the certificate, or CERTInext's records, have yet to prove the number: it
-	// is an operator's word, or the mount's books could not be read when CERTInext answered with it.
+	// Adopted is set while the certificate, or CERTInext's records, have yet to prove the number:
+	// it is an operator's word, or the mount's books could not be read when CERTInext answered.
 	Adopted bool `json:"adopted,omitempty"`
 	// NotDraft is set when CERTInext was asked for a draft, nobody has promoted it here, and the
 	// order has a number: CERTInext answered with it, or an operator gave it.

@@ -384,21 +384,47 @@ func (o *orderEntry) reissueRequest() certinext.ReissueRequest {
 	return r
 }
 
-// noCancel returns the error that says why a reissue cannot be cancelled. own is the serial number
-// of its certificate, with dashes; empty while there is none. CERTInext revokes the newest
-// certificate of an order, and those before it with it.
-func noCancel(o *orderEntry, own string) error {
+// noCancel returns the error that says why a reissue cannot be cancelled, and what ends it instead.
+// CERTInext revokes the newest certificate of an order, and those before it with it.
+func noCancel(ctx context.Context, h *heldOrder) error {
+	o := h.entry
+	previous := strings.ReplaceAll(o.Reissue.Serial, "-", ":")
+	own, err := h.storedSerial(ctx)
+	if err != nil {
+		return err
+	}
 	if own != "" {
 		return fault.BadField("id", "order %s is a reissue, and is issued: CERTInext revokes "+
 			"whole orders, the previous certificate (%s), too. To end both, revoke certificate %s",
-			o.ID, strings.ReplaceAll(o.Reissue.Serial, "-", ":"),
-			strings.ReplaceAll(own, "-", ":"))
+			o.ID, previous, strings.ReplaceAll(own, "-", ":"))
 	}
-	return fault.BadField("id", "order %s is a reissue, "+
-		"and CERTInext cancels and revokes whole orders: "+
-		"that would revoke the previous certificate (%s), too. "+
-		"To end both, revoke that certificate",
-		o.ID, strings.ReplaceAll(o.Reissue.Serial, "-", ":"))
+	end, err := endOfReissue(ctx, h.storage, h.journal.Certificates, o)
+	if err != nil {
+		return err
+	}
+	return fault.BadField("id", "order %s is a reissue, and CERTInext cancels and revokes whole "+
+		"orders: that would revoke the previous certificate (%s), too. %s", o.ID, previous, end)
+}
+
+// endOfReissue says what ends a reissue that has no certificate yet, together with the certificate
+// that it reissues. Once that one is revoked, as by revoke_previous, revoking it again asks
+// CERTInext for nothing.
+func endOfReissue(
+	ctx context.Context, s logical.Storage, keeper *certificates.Keeper, o *orderEntry,
+) (string, error) {
+	serial := o.Reissue.Serial
+	c, err := certificates.Read(ctx, s, serial)
+	if err != nil {
+		return "", err
+	}
+	if now, certain := keeper.Account.Time(); c == nil || c.Revocation != nil ||
+		(certain && !c.NotAfter.After(now)) {
+		return fmt.Sprintf("The previous certificate is over already. Wait until this one is "+
+			"issued, and revoke it then: vault write <mount>/revoke/%s order_id=%s", o.Role, o.ID),
+			nil
+	}
+	return fmt.Sprintf("To end both, revoke the previous one: vault write <mount>/revoke/%s "+
+		"serial_number=%s", o.Role, strings.ReplaceAll(serial, "-", ":")), nil
 }
 
 // reissuingOrder returns the order by which a certificate was reissued, or may yet be; nil when

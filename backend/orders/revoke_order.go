@@ -81,10 +81,32 @@ func (journal *Journal) serialOfOrder(
 		case c != nil && c.Role == role:
 			return c.Serial, nil
 		}
+		if o.ReissueOf != "" && !o.State.Final() {
+			return "", noCertificateYet(ctx, s, journal, role, id)
+		}
 		return "", fault.BadField("order_id",
 			"order %s has no certificate (%s): delete the order to cancel it", o.ID, o.State)
 	}
 	return strings.ReplaceAll(o.Serial, ":", "-"), nil
+}
+
+// noCertificateYet is the error for a reissue that is to be revoked and has no certificate yet.
+func noCertificateYet(
+	ctx context.Context, s logical.Storage, journal *Journal, role, id string,
+) error {
+	o, err := journal.findOrder(ctx, s, role, id)
+	switch {
+	case err != nil:
+		return err
+	case o == nil || o.Reissue == nil:
+		return fault.NoOrder(role, sanitize.Short(id))
+	}
+	end, err := endOfReissue(ctx, s, journal.Certificates, o)
+	if err != nil {
+		return err
+	}
+	return fault.BadField("order_id", "order %s is a reissue and has no certificate yet (%s). %s",
+		o.ID, o.State, end)
 }
 
 // A revokedOrder is the error for an order that CERTInext revoked before the mount saw its
