@@ -127,3 +127,25 @@ func TestOtherOrdersGoOnBesideOneOfALaterVersion(t *testing.T) {
 		require.Contains(t, m.log.String(), "order/open/web/")
 	})
 }
+
+// What a later version has written of solvers and domains is not deleted either.
+func TestWhatALaterVersionHasWrittenIsNotDeleted(t *testing.T) {
+	for _, path := range []string{"roles/web", "dcv/solvers/corp", "domains/example.net"} {
+		synctest.Test(t, func(t *testing.T) {
+			m := newMount(t, validated(certinexttest.Live))
+			m.write("dcv/solvers/corp", map[string]any{
+				"provider": "rfc2136", "server": "127.0.0.1:9", "tsig_key_name": "vault.", "tsig_secret": "c2VjcmV0", "zone": "example.org",
+			})
+			m.write("domains/example.net", map[string]any{"organization_number": certinexttest.DefaultOrganization})
+			prefix := map[string]string{
+				"roles/web": "role/web", "dcv/solvers/corp": "dcv/solver/corp", "domains/example.net": "dcv/domain/example.net",
+			}[path]
+			m.fromTheFuture(prefix)
+			resp, err := m.send(call{op: logical.DeleteOperation, path: path})
+			require.NoError(t, err)
+			require.True(t, resp.IsError(), path)
+			require.Contains(t, resp.Error().Error(), "the entry "+prefix+" is of version 2")
+			require.Contains(t, m.storageKeys(), prefix)
+		})
+	}
+}
