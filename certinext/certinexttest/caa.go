@@ -228,6 +228,9 @@ func (s *Server) settleCAA(questions []caaQuestion) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
+	questions = slices.DeleteFunc(questions, func(q caaQuestion) bool {
+		return s.book.requests[q.order.requestID] != q.order // it was forgotten meanwhile, see Reset
+	})
 	for _, q := range questions {
 		since := q.target.caa.since
 		if since.IsZero() || q.target.caa.refusal != nil {

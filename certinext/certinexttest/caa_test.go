@@ -230,3 +230,21 @@ func TestCAALookupsInABubble(t *testing.T) {
 		require.Equal(t, "issued", r.status(id))
 	})
 }
+
+// TestAResetForgetsWhatIsBeingLookedUp: an order of before is neither issued nor renewed after it.
+func TestAResetForgetsWhatIsBeingLookedUp(t *testing.T) {
+	clock, z := newClock(), newZone(t)
+	srv := verified(certinexttest.Live)
+	srv.Resolver, srv.Now, srv.Billing.ChargeReissues = z.dns, clock.now, true
+	srv.Catalog = []certinexttest.Product{{Code: "842", Name: "SSL DV", Type: "13", Years: map[string]string{"1 Year": "40.00"}}}
+	r := newRig(t, srv)
+	z.whenAsked(r.srv.Reset)
+	r.order(merge(dvOrder("www.example.com"), m{
+		"csr": csr(t, newKey(t), "www.example.com"), "subscription": m{"validityYears": 1, "autoRenew": true},
+	}))
+	require.Empty(t, r.srv.Orders())
+	clock.advance(60 * 24 * time.Hour)
+	r.login()
+	require.Empty(t, r.srv.Orders())
+	require.Empty(t, r.srv.Ledger(), "nothing of it is paid any more")
+}
