@@ -420,7 +420,7 @@ func endOfReissue(
 	if now, certain := keeper.Account.Time(); c == nil || c.Revocation != nil ||
 		(certain && !c.NotAfter.After(now)) {
 		return fmt.Sprintf("The previous certificate is over already. Wait until this one is "+
-			"issued, and revoke it then: vault write <mount>/revoke/%s order_id=%s", o.Role, o.ID),
+				"issued, and revoke it then: vault write <mount>/revoke/%s order_id=%s", o.Role, o.ID),
 			nil
 	}
 	return fmt.Sprintf("To end both, revoke the previous one: vault write <mount>/revoke/%s "+

@@ -82,14 +82,15 @@ func (s *Server) accountSettings() settings.List {
 		},
 		{
 			Name: "organizations", Field: &s.Organizations, Fixed: true,
-			Help: "the account's organizations (default: one vetted, one not)",
+			Wrong: s.wrongOrganizations,
+			Help:  "the account's organizations (default: one vetted, one not)",
 		},
 		{
-			Name: "groups", Field: &s.Groups, Fixed: true,
+			Name: "groups", Field: &s.Groups, Fixed: true, Wrong: s.wrongGroups,
 			Help: "the account's billing groups (default: one)",
 		},
 		{
-			Name: "catalog", Field: &s.Catalog,
+			Name: "catalog", Field: &s.Catalog, Wrong: s.wrongCatalog,
 			Help: "the account's products (default: those of the vendor's sandbox)",
 		},
 		{
@@ -135,7 +136,7 @@ func (s *Server) domainSettings() settings.List {
 				return "must be host:port, such as 127.0.0.1:53"
 			},
 			Help: "`host:port` of the DNS server for domain validation (default: the system's) " +
-				"and for CAA records (default: none, see caaLookups)",
+				"and for CAA records (default: none is asked)",
 		},
 		{
 			Name: "httpPort", Field: &s.HTTPPort, Zero: 80, Wrong: func() string {

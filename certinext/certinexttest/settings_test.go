@@ -49,6 +49,60 @@ func TestEveryFieldIsASetting(t *testing.T) {
 	require.Empty(t, names, "settings of no field")
 }
 
+// TestSettingsSetTheirOwnField: a name that sets the field of another would be worse than none.
+func TestSettingsSetTheirOwnField(t *testing.T) {
+	longer := map[string]string{"blockedKeys": "Blocked", "caaLookups": "Lookups", "caaIssuers": "Issuers"}
+	given := map[string]string{
+		"resolver": `"127.0.0.1:53"`, "baseURL": `"http://ca.test"`, "largestRSA": "3072", "insufficientStatus": "402",
+		"blockedKeys": `["` + strings.Repeat("ab", 32) + `"]`, "accountBalance": `"7.00"`, "refundFee": `"7.00"`,
+		"organizations": `[{"number":"7","name":"Seven"}]`, "groups": `[{"number":"7"}]`, "catalog": `[{"code":"7","type":"13"}]`,
+	}
+	for name, property := range certinexttest.SettingsSchema()["properties"].(m) {
+		text := given[name]
+		if text == "" {
+			text = settable(property.(m))
+		}
+		var srv certinexttest.Server
+		require.NoError(t, srv.LoadSettings([]byte(`{"`+name+`":`+text+`}`)), name)
+		require.Equal(t, []string{strings.ToLower(cmp.Or(longer[name], name))}, changed(reflect.ValueOf(&srv).Elem()), name)
+	}
+}
+
+// settable is a value that a setting does not have already.
+func settable(property m) string {
+	if names, ok := property["enum"].([]string); ok {
+		return `"` + names[len(names)-1] + `"`
+	}
+	switch property["type"] {
+	case "string":
+		if property["pattern"] != nil {
+			return `"7s"`
+		}
+		return `"seven"`
+	case "array":
+		return `["seven"]`
+	case "boolean":
+		return "true"
+	default:
+		return "7"
+	}
+}
+
+// changed are the names of the exported fields that are not zero, those of groups of fields included.
+func changed(v reflect.Value) (names []string) {
+	for i := range v.NumField() {
+		field := v.Type().Field(i)
+		switch {
+		case !field.IsExported() || v.Field(i).IsZero():
+		case v.Field(i).Kind() == reflect.Struct && field.Type.NumField() > 1:
+			names = append(names, changed(v.Field(i))...)
+		default:
+			names = append(names, strings.ToLower(field.Name))
+		}
+	}
+	return names
+}
+
 func TestLoadSettings(t *testing.T) {
 	var srv certinexttest.Server
 	require.NoError(t, srv.LoadSettings([]byte(`{
@@ -93,10 +147,20 @@ func TestSettingsAreRefusedByName(t *testing.T) {
 		`{"verifiedDomains":"example.com"}`:      {"verifiedDomains \"example.com\": must be a list of texts"},
 		`{"organizations":[{"nummer":"7"}]}`:     {`organizations [{"nummer":"7"}]: must be as the schema says (unknown field "nummer")`},
 		`{"resolver":"1.1.1.1","baseURL":"x:y"}`: {"resolver 1.1.1.1: must be host:port", "baseURL x:y: must be http"},
-		`[]`:                                     {"not a JSON object"},
-		``:                                       {"not a JSON object"},
-		`{"pemLag":"5s"`:                         {"not JSON"},
-		`{"pemLag":"5s"}{}`:                      {"something follows"},
+		`{"catalog":[{"code":"1","type":"99"}]}`: {`catalog`, `product 1: type "99" must be one of 10, 11`},
+		`{"catalog":[{"code":"x","type":"13"}]}`: {`the code of a product "x" must be digits`},
+		`{"catalog":[{"code":"1","type":"13"},{"code":"1","type":"14"}]}`:          {"the code of a product 1 is there twice"},
+		`{"catalog":[{"code":"1","type":"13","years":{"One":"1"}}]}`:               {`years has "One"`},
+		`{"catalog":[{"code":"1","type":"13","customFields":[{"name":"x"}]}]}`:     {"must have an id"},
+		`{"organizations":[{"number":"7"}]}`:                                       {"organization 7 must have a name"},
+		`{"organizations":[{"number":"7","name":"x","countryCode":"usa"}]}`:        {"two capital letters"},
+		`{"organizations":[{"number":"7","name":"x","validationFor":"3"}]}`:        {"must be 1 (OV) or 2"},
+		`{"groups":[{"number":"1","default":true},{"number":"2","default":true}]}`: {"only one group"},
+		`{"groups":[{"number":"1","products":["nine"]}]}`:                          {`the product "nine", which the catalog has not`},
+		`[]`:                {"not a JSON object"},
+		``:                  {"not a JSON object"},
+		`{"pemLag":"5s"`:    {"not JSON"},
+		`{"pemLag":"5s"}{}`: {"something follows"},
 	} {
 		srv := certinexttest.Server{PEMLag: time.Second}
 		err := srv.LoadSettings([]byte(object))
