@@ -229,7 +229,8 @@ func (s *Server) settleCAA(questions []caaQuestion) {
 	defer s.mu.Unlock()
 	now := s.now()
 	questions = slices.DeleteFunc(questions, func(q caaQuestion) bool {
-		return s.book.requests[q.order.requestID] != q.order // it was forgotten meanwhile, see Reset
+		forgotten := s.book.requests[q.order.requestID] != q.order // by a Reset meanwhile
+		return forgotten
 	})
 	for _, q := range questions {
 		since := q.target.caa.since
