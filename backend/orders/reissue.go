@@ -417,11 +417,11 @@ func endOfReissue(
 	if err != nil {
 		return "", err
 	}
-	if now, certain := keeper.Account.Time(); c == nil || c.Revocation != nil ||
-		(certain && !c.NotAfter.After(now)) {
+	now, certain := keeper.Account.Time()
+	if c == nil || c.Revocation != nil || (certain && !c.NotAfter.After(now)) {
 		return fmt.Sprintf("The previous certificate is over already. Wait until this one is "+
-				"issued, and revoke it then: vault write <mount>/revoke/%s order_id=%s", o.Role, o.ID),
-			nil
+			"issued, and revoke it then: vault write <mount>/revoke/%s order_id=%s",
+			o.Role, o.ID), nil
 	}
 	return fmt.Sprintf("To end both, revoke the previous one: vault write <mount>/revoke/%s "+
 		"serial_number=%s", o.Role, strings.ReplaceAll(serial, "-", ":")), nil
