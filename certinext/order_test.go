@@ -46,7 +46,7 @@ func TestTrackIsTolerant(t *testing.T) {
 			assert.False(t, o.Status.Terminal())
 		}},
 		"everything of the wrong kind": {
-			`{"status":["x"],"domain":{},"verifications":"none","subscriberAgreement":[],"revocation":false,"csrSubmitted":"perhaps","createdAt":[],"expiresAt":"soon"}`,
+			`{"status":["x"],"domain":{},"verifications":"none","subscriberAgreement":[],"revocation":false,"subscription":"yes","csrSubmitted":"perhaps","createdAt":[],"expiresAt":"soon"}`,
 			func(t *testing.T, o *certinext.Order) {
 				assert.Equal(t, certinext.Order{Status: certinext.StatusUnknown}, *o)
 			},
@@ -65,6 +65,13 @@ func TestTrackIsTolerant(t *testing.T) {
 		"a time without a zone": {`{"createdAt":"2026-05-12 13:00:00","expiresAt":"2026-07-11T17:01:16+05:30"}`, func(t *testing.T, o *certinext.Order) {
 			assert.Equal(t, time.Date(2026, 5, 12, 13, 0, 0, 0, time.UTC), o.CreatedAt)
 			assert.Equal(t, time.Date(2026, 7, 11, 11, 31, 16, 0, time.UTC), o.ExpiresAt)
+		}},
+		"the term that was bought": {`{"subscription":{"validityYears":1,"endDate":"2027-06-11T17:01:17Z","status":"active"}}`, func(t *testing.T, o *certinext.Order) {
+			ends := time.Date(2027, 6, 11, 17, 1, 17, 0, time.UTC)
+			assert.Equal(t, &certinext.Subscription{EndsAt: ends, Status: "active"}, o.Subscription)
+		}},
+		"a term that is not told": {`{"subscription":null}`, func(t *testing.T, o *certinext.Order) {
+			assert.Nil(t, o.Subscription)
 		}},
 		"display words are cleaned": {`{"orderState":"a\u0000\u202eb` + strings.Repeat("x", 500) + `"}`, func(t *testing.T, o *certinext.Order) {
 			assert.True(t, strings.HasPrefix(o.OrderState, "a bxxx"))

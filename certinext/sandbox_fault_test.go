@@ -34,9 +34,14 @@ func TestSandboxFaults(t *testing.T) {
 		t.Run(string(kind), func(t *testing.T) {
 			eachDialect(t, func(t *testing.T, srv *certinexttest.Server) {
 				c := sandbox(srv)
-				srv.Inject(certinexttest.Fault{
-					Operation: certinexttest.OpCreateSSL, Kind: kind, Times: 1, Delay: 10 * time.Minute, RetryAfter: time.Second,
-				})
+				f := certinexttest.Fault{Operation: certinexttest.OpCreateSSL, Kind: kind, Times: 1}
+				switch kind {
+				case certinexttest.FaultSlowReply:
+					f.Delay = 10 * time.Minute
+				case certinexttest.FaultRateLimit:
+					f.RetryAfter = time.Second
+				}
+				srv.Inject(f)
 				_, err := c.CreateOrder(t.Context(), completeOrder(t, srv))
 				// What stands in front of version 1 limits the rate, not version 1.
 				limited := kind == certinexttest.FaultRateLimit && srv.Dialect == certinexttest.V1
@@ -64,7 +69,11 @@ func TestSandboxFaults(t *testing.T) {
 				certinexttest.FaultDropped, certinexttest.FaultServerError, certinexttest.FaultHTML, certinexttest.FaultRateLimit,
 				certinexttest.FaultTruncated, certinexttest.FaultSpring,
 			} {
-				srv.Inject(certinexttest.Fault{Operation: certinexttest.OpMe, Kind: kind, Times: 1, RetryAfter: 3 * time.Second, RetryAfterDate: true})
+				f := certinexttest.Fault{Operation: certinexttest.OpMe, Kind: kind, Times: 1}
+				if kind == certinexttest.FaultRateLimit {
+					f.RetryAfter, f.RetryAfterDate = 3*time.Second, true
+				}
+				srv.Inject(f)
 				_, err := c.Me(t.Context())
 				assert.NoError(t, err, kind)
 			}

@@ -278,6 +278,9 @@ type Order struct {
 	Organization *OrganizationVerification
 	// Revocation is nil unless the certificate is revoked.
 	Revocation *Revocation
+	// Subscription is what the order has bought; nil when CERTInext does not say, as in one
+	// production account (observed 2026), and in version 1.
+	Subscription *Subscription
 	// AgreementSigned is nil when CERTInext does not say.
 	AgreementSigned *bool
 	// Remark is what an approver wrote when rejecting, or the reason of a cancellation. Empty
@@ -320,6 +323,14 @@ type OrganizationVerification struct {
 	// ConsentSentTo is the address that was asked for consent; empty when a consent token made that
 	// unnecessary.
 	ConsentSentTo string
+}
+
+// A Subscription is the term of an order, within which certificates of a shorter life are issued.
+type Subscription struct {
+	// EndsAt is in UTC; zero when CERTInext does not say.
+	EndsAt time.Time
+	// Status is active, expired or cancelled (documented).
+	Status string
 }
 
 // A Revocation says that and why an order's certificate is revoked.

@@ -213,6 +213,10 @@ type wireOrder struct {
 		}] `json:"domain"`
 		Organization object[wireOrganizationVerification] `json:"organization"`
 	}] `json:"verifications"`
+	Subscription object[struct {
+		EndDate moment `json:"endDate"`
+		Status  text   `json:"status"`
+	}] `json:"subscription"`
 	Revocation object[struct {
 		Status      text   `json:"status"`
 		Reason      text   `json:"reason"`
@@ -281,6 +285,11 @@ func (w wireOrder) order() *Order {
 			Name: words(v.value.Name), Status: words(v.value.Status),
 			ConsentStatus: words(v.value.ConsentStatus),
 			ConsentSentTo: words(v.value.ConsentSentTo),
+		}
+	}
+	if v := w.Subscription; v.set {
+		o.Subscription = &Subscription{
+			EndsAt: v.value.EndDate.Time, Status: words(v.value.Status),
 		}
 	}
 	if v := w.Revocation; v.set {
