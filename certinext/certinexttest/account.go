@@ -21,6 +21,10 @@ type Organization struct {
 	State       string `json:"state,omitempty"`
 	PostalCode  string `json:"postalCode,omitempty"`
 	CountryCode string `json:"countryCode,omitempty"`
+	// RegistrationNumber is the organization's in the register of its country, and BusinessCategory
+	// what it is; both stand in EV certificates. "" means the Number, and "Private Organization".
+	RegistrationNumber string `json:"registrationNumber,omitempty"`
+	BusinessCategory   string `json:"businessCategory,omitempty"`
 	// ValidationFor is "1" for OV, "2" for EV and OV; "" means "2".
 	ValidationFor string `json:"validationFor,omitempty"`
 	// Vetted organizations need no further verification.
@@ -69,6 +73,8 @@ func newOrganizations(given []Organization, now time.Time) []*organization {
 	for _, g := range given {
 		o := &organization{Organization: g}
 		o.ValidationFor = orDefault(o.ValidationFor, "2")
+		o.RegistrationNumber = orDefault(o.RegistrationNumber, o.Number)
+		o.BusinessCategory = orDefault(o.BusinessCategory, "Private Organization")
 		if g.Vetted {
 			o.vettedAt = now
 		}
@@ -104,7 +110,7 @@ func (s *Server) groups() []Group {
 func (s *Server) checkGroup(number string) *problem {
 	known := func(g Group) bool { return g.Number == number }
 	if number != "" && !slices.ContainsFunc(s.groups(), known) {
-		return rule("", "Invalid Group Number").inV1("EMS-1137")
+		return rule("", "Invalid Group Number").inV1("EMS-1137").becauseOf("EMS-1137")
 	}
 	return nil
 }

@@ -110,7 +110,7 @@ func (s tokenEndpoint) rotate(refresh string, now time.Time) (grant, bool) {
 // lock, except on unlocked routes.
 func (s *Server) authorize(c *call) *problem {
 	if c.route.unlocked {
-		s.mu.Lock()
+		s.lockFor(c)
 		defer s.mu.Unlock()
 	}
 	if c.route.v1() {

@@ -9,13 +9,14 @@ import (
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/money"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/settings"
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/sure"
 )
 
 // An Amount is an exact sum of money, in the currency of [Billing]. The zero value is nothing.
 type Amount = money.Amount
 
 // Money reads an amount such as "150.00". It panics on anything else: amounts are written in tests.
-func Money(text string) Amount { return must(money.Parse(text)) }
+func Money(text string) Amount { return sure.Must(money.Parse(text)) }
 
 // A Billing is how the account pays. The zero value has the catalog's prices, no limit to what may
 // be spent, reissues for nothing, and gives back what was paid for an order that ends before it is
@@ -179,10 +180,15 @@ func (s *Server) billingSettings() settings.List {
 		{
 			Name: "currency", Field: &b.Currency, Zero: "USD", Source: sourceLive,
 			Help: "currency of all prices and balances",
+			Wrong: func() string {
+				return wrongText(b.Currency, isCurrency, "is no currency: three capital letters, "+
+					"such as EUR")
+			},
 		},
 		{
 			Name: "accountBalance", Field: &b.AccountBalance, Fixed: true, Like: amount,
 			Source: sourceVendor,
+			Wrong:  func() string { return wrongSum(orZero(b.AccountBalance)) },
 			Help:   "what the account holds at the start (default: no limit)",
 		},
 		{
@@ -199,7 +205,8 @@ func (s *Server) billingSettings() settings.List {
 		},
 		{
 			Name: "refundFee", Field: &b.RefundFee, Like: amount, Source: sourceUnknown,
-			Help: "`amount` that is kept of each refund",
+			Wrong: func() string { return wrongSum(b.RefundFee) },
+			Help:  "`amount` that is kept of each refund",
 		},
 		{
 			Name: "insufficientCode", Field: &b.InsufficientCode, Names: switches,

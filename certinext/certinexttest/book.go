@@ -9,6 +9,8 @@ import (
 	"encoding/hex"
 	"math/big"
 	"strconv"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/sure"
 )
 
 // An orderBook holds all orders and drafts, in the order they were placed.
@@ -25,7 +27,7 @@ type orderBook struct {
 
 func newOrderBook() orderBook {
 	// Numeric ids start anywhere, so that no test can know one beforehand.
-	start := must(rand.Int(rand.Reader, big.NewInt(8_000_000_000)))
+	start := sure.Must(rand.Int(rand.Reader, big.NewInt(8_000_000_000)))
 	return orderBook{
 		orders:   make(map[string]*order),
 		requests: make(map[string]*order),
@@ -40,7 +42,7 @@ func newOrderBook() orderBook {
 // suffix as seen live, or ord_ and hexadecimal as documented.
 func (s *Server) newOrderID() string {
 	if s.Dialect == Documented {
-		return "ord_" + hex.EncodeToString(randomBytes(8))
+		return "ord_" + hex.EncodeToString(sure.RandomBytes(8))
 	}
 	s.book.next++
 	return strconv.FormatInt(s.book.next, 10) + s.OrderSuffix
@@ -49,7 +51,7 @@ func (s *Server) newOrderID() string {
 // newRequestID mints a request id, which never equals an order id.
 func (s *Server) newRequestID() string {
 	if s.Dialect == Documented {
-		return "req_" + hex.EncodeToString(randomBytes(8))
+		return "req_" + hex.EncodeToString(sure.RandomBytes(8))
 	}
 	s.book.next++
 	return strconv.FormatInt(s.book.next, 10)
@@ -79,7 +81,7 @@ func (s *Server) find(c *call) (*order, *problem) {
 func (s *Server) checkNewKey(c *call, csr *submittedCSR, requestID string) *problem {
 	first, seen := s.book.keys[csr.fingerprint()]
 	switch {
-	case !seen || first == requestID:
+	case !seen || s.book.areOneOrder(first, requestID):
 		return nil
 	case c.route.v1():
 		return v1Failure("EMS-1099", "Duplicate CSR.")
@@ -93,9 +95,17 @@ func (s *Server) checkNewKey(c *call, csr *submittedCSR, requestID string) *prob
 // has seen; nothing is known of v2, so it is only remembered.
 func (b *orderBook) noteKey(o *order, csr *submittedCSR) {
 	fp := csr.fingerprint()
-	if first, seen := b.keys[fp]; seen && first != o.requestID {
+	first, seen := b.keys[fp]
+	switch {
+	case !seen:
+		b.keys[fp] = o.requestID
+	case !b.areOneOrder(first, o.requestID):
 		o.reusedKey = true
-		return
 	}
-	b.keys[fp] = o.requestID
+}
+
+// areOneOrder reports whether both request ids are those of one order, which has another one with
+// each of its reissues.
+func (b *orderBook) areOneOrder(one, other string) bool {
+	return one == other || (b.requests[one] != nil && b.requests[one] == b.requests[other])
 }

@@ -4,7 +4,6 @@
 package certinexttest
 
 import (
-	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
 
@@ -26,12 +25,12 @@ func (s *Server) hierarchy(family string) *authority.Hierarchy {
 }
 
 // Roots returns the roots that certificates of this server chain to: public
-// TLS, private PKI, document signing and S/MIME.
+// TLS, private PKI, document signing and S/MIME, those included that were replaced.
 func (s *Server) Roots() *x509.CertPool {
 	s.once.Do(s.setUp)
 	pool := x509.NewCertPool()
-	for _, a := range s.ca.All() {
-		pool.AddCert(a.Root())
+	for _, root := range s.pki().Roots() {
+		pool.AddCert(root.Cert)
 	}
 	return pool
 }
@@ -40,33 +39,11 @@ func (s *Server) Roots() *x509.CertPool {
 // first.
 func (s *Server) RootPEM() []byte {
 	s.once.Do(s.setUp)
-	var out []byte
-	for _, a := range s.ca.All() {
-		out = append(out, pem.EncodeToMemory(&pem.Block{
-			Type: "CERTIFICATE", Bytes: a.Root().Raw,
-		})...)
-	}
-	return out
+	return rootsPEM(s.pki().Roots())
 }
 
 // pemText is cert as the service writes it: without the last newline.
 func pemText(cert *x509.Certificate) string {
 	b := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw})
 	return string(b[:len(b)-1])
-}
-
-// randomBytes are n bytes that nobody can guess.
-func randomBytes(n int) []byte {
-	b := make([]byte, n)
-	rand.Read(b)
-	return b
-}
-
-// must unwraps the result of an operation on values of the server's own
-// making, which cannot fail.
-func must[T any](v T, err error) T {
-	if err != nil {
-		panic("certinexttest: internal error: " + err.Error())
-	}
-	return v
 }

@@ -18,6 +18,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,13 +31,11 @@ import (
 // fetch reads a public URL that stands in a certificate.
 func (r *rig) fetch(rawURL string) []byte {
 	r.t.Helper()
-	resp, err := r.http.Get(rawURL)
-	require.NoError(r.t, err)
-	defer resp.Body.Close()
-	require.Equal(r.t, http.StatusOK, resp.StatusCode)
-	b, err := io.ReadAll(resp.Body)
-	require.NoError(r.t, err)
-	return b
+	path, found := strings.CutPrefix(rawURL, r.base)
+	require.True(r.t, found, rawURL)
+	a := r.get(path)
+	require.Equal(r.t, http.StatusOK, a.status)
+	return a.body
 }
 
 // issuerOf fetches the issuer that the certificate of a documented server
@@ -54,12 +53,10 @@ func (r *rig) ocsp(cert, issuer *x509.Certificate, method string, hash crypto.Ha
 	require.NoError(r.t, err)
 	var body []byte
 	if method == http.MethodPost {
-		resp, err := r.http.Post(cert.OCSPServer[0], "application/ocsp-request", bytes.NewReader(raw))
-		require.NoError(r.t, err)
-		defer resp.Body.Close()
-		require.Equal(r.t, "application/ocsp-response", resp.Header.Get("Content-Type"))
-		body, err = io.ReadAll(resp.Body)
-		require.NoError(r.t, err)
+		a := r.do(method, strings.TrimPrefix(cert.OCSPServer[0], r.base), string(raw), "Content-Type", "application/ocsp-request")
+		require.Equal(r.t, http.StatusOK, a.status)
+		require.Equal(r.t, "application/ocsp-response", a.header.Get("Content-Type"))
+		body = a.body
 	} else {
 		body = r.fetch(cert.OCSPServer[0] + "/" + url.PathEscape(base64.StdEncoding.EncodeToString(raw)))
 	}
@@ -216,6 +213,7 @@ func TestOpenSSLAgrees(t *testing.T) {
 	answer := ask()
 	require.Contains(t, answer, "Response verify OK")
 	require.Contains(t, answer, "leaf.pem: good")
+	require.NotContains(t, answer, "no nonce", "openssl sends one")
 	r.post(sslPath+"/"+id+"/revoke", m{"reason": "keyCompromise"}).must(204)
 	answer = ask()
 	require.Contains(t, answer, "Response verify OK")
@@ -227,6 +225,33 @@ func TestPublicFilesAreReadOnly(t *testing.T) {
 	r := newRig(t, new(certinexttest.Server))
 	require.Equal(t, 405, r.do("POST", "/crl/public.crl", "x").status)
 	require.Equal(t, 405, r.do("PUT", "/ocsp", "x").status)
+	require.Equal(t, 405, r.do("GET", "/ocsp", "").status)
+	require.Equal(t, 405, r.do("POST", "/ocsp/x", "x").status)
+	head, err := r.http.Head(host + "/crl/public.crl")
+	require.NoError(t, err)
+	require.NoError(t, head.Body.Close())
+	require.Equal(t, 200, head.StatusCode)
 	require.Equal(t, 404, r.get("/crl/other.crl").status)
 	require.Equal(t, 200, r.get("/ca/private-root.cer").status)
+}
+
+// Two lists of one time say the same in the same order: what was revoked first is first.
+func TestARevocationListIsInOrder(t *testing.T) {
+	r := newTerm(t, nil)
+	var want []string
+	var cert *x509.Certificate
+	for range 8 {
+		id, _ := r.issued("www.example.com")
+		cert = r.certificate(id)
+		r.clock.advance(time.Minute)
+		r.post(sslPath+"/"+id+"/revoke", m{"reason": "superseded"}).must(204)
+		want = append(want, cert.SerialNumber.String())
+	}
+	list, err := x509.ParseRevocationList(r.fetch(cert.CRLDistributionPoints[0]))
+	require.NoError(t, err)
+	var got []string
+	for _, entry := range list.RevokedCertificateEntries {
+		got = append(got, entry.SerialNumber.String())
+	}
+	require.Equal(t, want, got)
 }

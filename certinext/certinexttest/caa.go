@@ -6,6 +6,7 @@ package certinexttest
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -62,11 +63,20 @@ type caaFinding struct {
 	at      time.Time // zero while there was none
 	since   time.Time // from when on it has allowed
 	refusal error
+	names   []string // that were looked up
+	issuers []string // that the CA went by
 }
 
-// allows reports whether f is good at now.
-func (f caaFinding) allows(now time.Time) bool {
-	return !f.at.IsZero() && f.refusal == nil && now.Before(f.at.Add(caaReuse))
+// allows reports whether f is good at now for all the names, in the eyes of the issuers.
+func (f caaFinding) allows(names, issuers []string, now time.Time) bool {
+	isUnknown := func(name string) bool { return !slices.Contains(f.names, name) }
+	return !f.at.IsZero() && f.refusal == nil && now.Before(f.at.Add(caaReuse)) &&
+		slices.Equal(f.issuers, issuers) && !slices.ContainsFunc(names, isUnknown)
+}
+
+// allowedByCAA reports whether what is known of the records of a target will do.
+func (s *Server) allowedByCAA(o *order, t *target, now time.Time) bool {
+	return t.caa.allows(o.namesAt(t), s.caaIssuers(), now)
 }
 
 // looksUpCAA reports whether records are looked up at all.
@@ -85,7 +95,7 @@ func (s *Server) caaMet(o *order, _, now time.Time) (latest time.Time, ok bool) 
 		case s.forbiddenByCAA(t):
 			return time.Time{}, false
 		case !s.looksUpCAA():
-		case !t.caa.allows(now):
+		case !s.allowedByCAA(o, t, now):
 			return time.Time{}, false
 		case t.caa.since.After(latest):
 			latest = t.caa.since
@@ -96,7 +106,7 @@ func (s *Server) caaMet(o *order, _, now time.Time) (latest time.Time, ok bool) 
 
 func (s *Server) forbiddenByCAA(t *target) bool {
 	return slices.ContainsFunc(s.CAAForbids, func(name string) bool {
-		return t.domain == name || isBelow(t.domain, name)
+		return isBelow(t.domain, strings.ToLower(strings.TrimSuffix(name, ".")))
 	})
 }
 
@@ -125,7 +135,7 @@ func (s *Server) wantCAA(o *order, now time.Time) {
 		return
 	}
 	for _, t := range o.targets {
-		if _, done := s.verifiedSince(o, t, now); done && !t.caa.allows(now) {
+		if _, done := s.verifiedSince(o, t, now); done && !s.allowedByCAA(o, t, now) {
 			if s.caaWanted == nil {
 				s.caaWanted = make(map[*order]bool)
 			}
@@ -162,7 +172,7 @@ func (s *Server) lookUpCAA(ctx context.Context) bool {
 		})
 	}
 	group.Wait()
-	s.settleCAA(questions)
+	s.settleCAA(questions, issuers)
 	return true
 }
 
@@ -177,7 +187,7 @@ func (s *Server) takeCAA() ([]caaQuestion, caa.Lookup, []string) {
 	var questions []caaQuestion
 	for o := range s.caaWanted {
 		for _, t := range o.targets {
-			if _, done := s.verifiedSince(o, t, now); done && !t.caa.allows(now) {
+			if _, done := s.verifiedSince(o, t, now); done && !s.allowedByCAA(o, t, now) {
 				questions = append(questions, caaQuestion{
 					order: o, target: t, names: o.namesAt(t),
 				})
@@ -224,7 +234,7 @@ func (q *caaQuestion) ask(ctx context.Context, look caa.Lookup, issuers []string
 }
 
 // settleCAA enters what was found.
-func (s *Server) settleCAA(questions []caaQuestion) {
+func (s *Server) settleCAA(questions []caaQuestion, issuers []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
@@ -234,10 +244,10 @@ func (s *Server) settleCAA(questions []caaQuestion) {
 	})
 	for _, q := range questions {
 		since := q.target.caa.since
-		if since.IsZero() || q.target.caa.refusal != nil {
+		if !q.target.caa.allows(q.names, issuers, q.target.caa.at) {
 			since = now
 		}
-		q.target.caa = caaFinding{at: now, since: since, refusal: q.refusal}
+		q.target.caa = caaFinding{now, since, q.refusal, q.names, issuers}
 	}
 	for _, q := range questions {
 		s.settle(q.order, now)

@@ -21,12 +21,12 @@ func (r *rig) caaOf(id string) any {
 }
 
 func TestAForbiddenDomainIsNotIssuedUntilItIsAllowed(t *testing.T) {
-	srv := &certinexttest.Server{VerifiedDomains: []string{"example.com"}, CAAForbids: []string{"shop.example.com", "other.test"}}
+	srv := &certinexttest.Server{VerifiedDomains: []string{"example.com"}, CAAForbids: []string{"shop.example.com", "other.example"}}
 	r, admin := adminRig(t, srv)
 	buy := func(name string) string {
 		return r.order(merge(dvOrder(name), m{"csr": csr(t, newKey(t), name)}))
 	}
-	free, itself, below, open := buy("www.example.com"), buy("shop.example.com"), buy("a.shop.example.com"), buy("www.other.test")
+	free, itself, below, open := buy("www.example.com"), buy("shop.example.com"), buy("a.shop.example.com"), buy("www.other.example")
 	require.Equal(t, "issued", r.status(free))
 	require.Equal(t, "PASSED", r.caaOf(free))
 	for _, id := range []string{itself, below} {
@@ -82,19 +82,22 @@ func TestCAAIsLookedUp(t *testing.T) {
 	}{
 		"no records":                      {func(*zone) {}, []string{"www.example.com"}, true},
 		"the vendor's public CA":          {func(z *zone) { z.setCAA("example.com", `0 issue "emsign.com"`) }, []string{"www.example.com"}, true},
-		"another CA":                      {func(z *zone) { z.setCAA("example.com", `0 issue "other.test"`) }, []string{"www.example.com"}, false},
+		"another CA":                      {func(z *zone) { z.setCAA("example.com", `0 issue "other.example"`) }, []string{"www.example.com"}, false},
 		"nobody, by the top-level domain": {func(z *zone) { z.setCAA("com", `0 issue ";"`) }, []string{"www.example.com"}, false},
 		"the records of an alias": {func(z *zone) {
-			z.setAlias("www.example.com", "host.other.test")
-			z.setCAA("host.other.test", `0 issue ";"`)
+			z.setAlias("www.example.com", "host.other.example")
+			z.setCAA("host.other.example", `0 issue ";"`)
 		}, []string{"www.example.com"}, false},
-		"an alias to nothing climbs by itself":   {func(z *zone) { z.setAlias("www.example.com", "host.other.test"); z.setCAA("other.test", `0 issue ";"`) }, []string{"www.example.com"}, true},
+		"an alias to nothing climbs by itself": {func(z *zone) {
+			z.setAlias("www.example.com", "host.other.example")
+			z.setCAA("other.example", `0 issue ";"`)
+		}, []string{"www.example.com"}, true},
 		"issuewild does not bind a host":         {func(z *zone) { z.setCAA("example.com", `0 issuewild ";"`) }, []string{"www.example.com"}, true},
 		"but a wildcard":                         {func(z *zone) { z.setCAA("example.com", `0 issuewild ";"`) }, []string{"*.example.com"}, false},
 		"a wildcard goes by issue otherwise":     {func(z *zone) { z.setCAA("example.com", `0 issue ";"`) }, []string{"*.example.com"}, false},
 		"one of several names":                   {func(z *zone) { z.setCAA("b.example.com", `0 issue ";"`) }, []string{"a.example.com", "b.example.com"}, false},
 		"an unknown tag that is critical":        {func(z *zone) { z.setCAA("example.com", `0 issue "emsign.com"`, `128 tbs "x"`) }, []string{"www.example.com"}, false},
-		"a server that fails, on an alias's way": {func(z *zone) { z.setAlias("www.example.com", "x.servfail.test") }, []string{"www.example.com"}, false},
+		"a server that fails, on an alias's way": {func(z *zone) { z.setAlias("www.example.com", "x.servfail.example") }, []string{"www.example.com"}, false},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -115,7 +118,7 @@ func TestCAAIsLookedUp(t *testing.T) {
 
 func TestAnOrderGoesOnWhenItsCAARecordAllowsIt(t *testing.T) {
 	r, z := caaRig(t, certinexttest.Live)
-	z.setCAA("example.com", `0 issue "other.test"`)
+	z.setCAA("example.com", `0 issue "other.example"`)
 	id := r.ordered("www.example.com")
 	require.Equal(t, "pending-approval", r.status(id))
 	require.Equal(t, "FAILED", r.caaOf(id))
@@ -124,7 +127,7 @@ func TestAnOrderGoesOnWhenItsCAARecordAllowsIt(t *testing.T) {
 	require.NoError(t, r.srv.Approve(id), "an approver's consent does not help")
 	require.Equal(t, "pending-approval", r.status(id))
 
-	z.setCAA("example.com", `0 issue "other.test"`, `0 issue "emsign.com"`)
+	z.setCAA("example.com", `0 issue "other.example"`, `0 issue "emsign.com"`)
 	require.Equal(t, "issued", r.status(id), "it is looked up whenever the order is looked at")
 	require.Equal(t, "PASSED", r.caaOf(id))
 	z.setCAA("example.com", `0 issue ";"`)
@@ -145,15 +148,15 @@ func TestAnOrderGoesOnWhenItsCAARecordAllowsIt(t *testing.T) {
 func TestCAAIsLookedUpOnceControlIsShown(t *testing.T) {
 	r, z := caaRig(t, certinexttest.Live)
 	z.setCAA("example.com", `0 issue ";"`)
-	z.setCAA("other.test", `0 issue ";"`)
+	z.setCAA("other.example", `0 issue ";"`)
 	waiting := r.order(dvOrder("www.example.com"))
 	require.Equal(t, "pending-csr", r.status(waiting))
 	require.Equal(t, "FAILED", r.caaOf(waiting), "long before the order is due")
-	id := r.ordered("www.other.test")
+	id := r.ordered("www.other.example")
 	require.Equal(t, "SKIPPED", r.caaOf(id))
-	v := r.get(sslPath + "/" + id + "/dcv?domain=www.other.test").must(200)
-	z.setTXT("_emudhra-challenge.www.other.test", v["token"].(string))
-	r.post(sslPath+"/"+id+"/dcv/verify", m{"domain": "www.other.test", "method": "dns-txt"}).must(200)
+	v := r.get(sslPath + "/" + id + "/dcv?domain=www.other.example").must(200)
+	z.setTXT("_emudhra-challenge.www.other.example", v["token"].(string))
+	r.post(sslPath+"/"+id+"/dcv/verify", m{"domain": "www.other.example", "method": "dns-txt"}).must(200)
 	require.Equal(t, "FAILED", r.caaOf(id))
 	require.Equal(t, "pending-approval", r.status(id))
 }
@@ -247,4 +250,54 @@ func TestAResetForgetsWhatIsBeingLookedUp(t *testing.T) {
 	r.login()
 	require.Empty(t, r.srv.Orders())
 	require.Empty(t, r.srv.Ledger(), "nothing of it is paid any more")
+}
+
+// TestWhatCAAAllowedIsGoodForWhatWasAskedOnly: a reissue with a wildcard asks about that, and a CA
+// that goes by another name asks anew.
+func TestWhatCAAAllowedIsGoodForWhatWasAskedOnly(t *testing.T) {
+	r, z := caaRig(t, certinexttest.Live)
+	z.setCAA("example.com", `0 issue "emsign.com"`, `0 issuewild ";"`)
+	r.srv.Configure(func(s *certinexttest.Server) { s.HoldForApproval = false })
+	id := r.order(merge(dvOrder("*.example.org"), m{
+		"certificate": m{"domain": "*.example.org", "additionalDomains": []string{"example.com"}, "autoSecureWww": false},
+		"csr":         csr(t, newKey(t), "*.example.org"),
+	}), "X-Product-Code", "845")
+	r.srv.VerifyDomain("example.org")
+	require.Equal(t, "issued", r.status(id))
+	r.post(sslPath+"/"+id+"/reissue", m{
+		"mode": "update-sans", "reason": "x", "csr": csr(t, newKey(t), "*.example.org"),
+		"additionalDomains": []string{"example.com", "*.example.com"},
+	}).must(201)
+	require.Equal(t, "pending-approval", r.status(id))
+	z.setCAA("example.com", `0 issue "emsign.com"`)
+	require.Equal(t, "issued", r.status(id))
+
+	waiting := r.order(dvOrder("a.example.com"))
+	require.Equal(t, "PASSED", r.caaOf(waiting))
+	r.srv.Configure(func(s *certinexttest.Server) { s.CAA.Issuers = []string{"other.example"} })
+	r.put(sslPath+"/"+waiting+"/csr", m{"csr": csr(t, newKey(t), "a.example.com")}).must(204)
+	require.Equal(t, "pending-approval", r.status(waiting))
+	require.Equal(t, "FAILED", r.caaOf(waiting))
+}
+
+func TestForbiddenDomainsAreSpelledAsDomainsAre(t *testing.T) {
+	for _, name := range []string{"Example.COM", "example.com.", "WWW.EXAMPLE.COM."} {
+		srv := verified(certinexttest.Live)
+		srv.CAAForbids = []string{name}
+		r := newRig(t, srv)
+		require.Equal(t, "pending-approval", r.status(r.ordered("www.example.com")), name)
+	}
+}
+
+func TestAReissueTakesTheNamesThatItsProductTakes(t *testing.T) {
+	r := newRig(t, verified(certinexttest.Live))
+	id := r.ordered("www.example.com", "b.example.com")
+	change := func(names ...string) answer {
+		return r.post(sslPath+"/"+id+"/reissue", m{
+			"mode": "update-sans", "reason": "x", "additionalDomains": names, "csr": csr(t, newKey(t), "www.example.com"),
+		})
+	}
+	change("*.example.com").refused(422, "EMS-915")
+	change("C.Example.com").must(201)
+	require.Equal(t, []string{"www.example.com", "c.example.com"}, r.certificate(id).DNSNames)
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"mime"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -26,6 +27,7 @@ type call struct {
 	body    []byte
 	now     time.Time
 	dialect Dialect
+	resets  int // of the server when the call came
 	faults  drawnFaults
 	meta    wireV1Meta // of a call of version 1
 	// admitted calls have shown their credentials and speak the operation's language.
@@ -118,12 +120,18 @@ func (c *call) checkOrderHeaders() *problem {
 }
 
 // baseURL is the public address that the caller used.
-func (c *call) baseURL() string {
-	scheme := "http"
-	if c.r.TLS != nil {
+func (c *call) baseURL() string { return baseURL(c.r) }
+
+// baseURL is where a caller that names no host, as HTTP/1.0 may, has found this server.
+func baseURL(r *http.Request) string {
+	scheme, host := "http", r.Host
+	if r.TLS != nil {
 		scheme = "https"
 	}
-	return scheme + "://" + c.r.Host
+	if local, connected := r.Context().Value(http.LocalAddrContextKey).(net.Addr); connected {
+		host = orDefault(host, local.String())
+	}
+	return scheme + "://" + host
 }
 
 // A reply is a whole answer, kept in memory until it is certain that it goes

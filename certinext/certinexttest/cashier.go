@@ -83,6 +83,7 @@ func (s cashier) affords(c *call, o *order, price Amount) *problem {
 func (s cashier) insufficient(inV1 bool) *problem {
 	coded := s.Billing.InsufficientCode.or(!inV1 || s.Dialect == Documented)
 	p := rule("", "Insufficient Credits").inV1(wordsOnly)
+	p.because(reason{Name: "credits", Source: sourceLive})
 	if coded {
 		p = rule("EMS-1139", "Insufficient Credits. "+
 			"Please contact your Account Administrator / Finance Manager.")
@@ -136,8 +137,9 @@ func (s cashier) giveBack(o *order, at time.Time) {
 	if m.Amount.IsZero() || m.Amount.IsDebt() {
 		return
 	}
-	o.paid = Amount{}
-	_, _ = s.funds.Post(m) // a purse that is too full to take it has no need of it
+	if _, err := s.funds.Post(m); err == nil { // a purse that is too full has no need of it
+		o.paid = o.paid.Minus(m.Amount)
+	}
 }
 
 func (s cashier) movement(o *order, kind money.Kind, at time.Time) money.Movement {

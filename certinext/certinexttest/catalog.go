@@ -214,10 +214,10 @@ func shapeOf(domain string, additional []string) nameShape {
 	}
 }
 
-// fits reports whether a product of type t can carry names of shape n. A UCC
-// product may stand with a single name, a wildcard product not without one.
-func (n nameShape) fits(t productType) bool {
-	return n.wildcard == t.wildcard && (!n.several || t.ucc)
+// fits reports whether a product of type t can carry names of shape n. A wildcard product does not
+// stand without a wildcard, and a UCC product stands with a single name only where it may.
+func (n nameShape) fits(t productType, loneUCC bool) bool {
+	return n.wildcard == t.wildcard && (n.several == t.ucc || (t.ucc && loneUCC))
 }
 
 // exact reports whether t is the product that n alone would choose.

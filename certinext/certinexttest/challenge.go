@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/sure"
 )
 
 // DCV methods of v2.
@@ -52,9 +54,9 @@ type challenge struct {
 
 // mint makes a new challenge. Documented tokens carry the vendor's prefix.
 func (s *Server) mint(now time.Time) *challenge {
-	token := hex.EncodeToString(randomBytes(16))
+	token := hex.EncodeToString(sure.RandomBytes(16))
 	c := &challenge{
-		token: token, fileName: hex.EncodeToString(randomBytes(8)) + ".txt", mintedAt: now,
+		token: token, fileName: hex.EncodeToString(sure.RandomBytes(8)) + ".txt", mintedAt: now,
 	}
 	if s.Dialect == Documented {
 		c.token, c.fileName = "emudhra-dcv-"+token, "emudhra-"+c.fileName

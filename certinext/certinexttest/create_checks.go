@@ -112,15 +112,11 @@ func distinct(first string, names []string) []string {
 	return out
 }
 
-// checkPublicNames refuses what no public CA may certify. Names other than DNS
-// were seen to make public orders unissuable.
-func checkPublicNames(names []string) *problem {
-	for _, n := range names {
-		if len(n) > 253 || !publicName.MatchString(n) {
-			return rule("EMS-917", "Invalid domain name "+n).inV1("EMS-1057")
-		}
-	}
-	return nil
+// invalidHost is the refusal of a name in private PKI.
+func invalidHost(name string) *problem {
+	return rule("EMS-917", "Invalid host name "+name).inV1("EMS-1057").because(reason{
+		Name: "host-name-form", Source: "RFC 1123, section 2.1",
+	})
 }
 
 // splitHosts sorts private names into DNS names and addresses.
@@ -132,7 +128,7 @@ func splitHosts(names []string) (dns []string, ips []net.IP, problem *problem) {
 		case len(n) <= 253 && privateName.MatchString(n):
 			dns = append(dns, n)
 		default:
-			return nil, nil, rule("EMS-917", "Invalid host name "+n).inV1("EMS-1057")
+			return nil, nil, invalidHost(n)
 		}
 	}
 	return dns, ips, nil

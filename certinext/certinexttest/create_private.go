@@ -23,7 +23,7 @@ func (s version2) newPrivateOrder(c *call, req wireCreatePrivatePKI) (*order, *p
 	}
 	hostname := strings.ToLower(req.Hostname)
 	if !privateName.MatchString(hostname) {
-		return nil, rule("EMS-917", "Invalid host name "+hostname)
+		return nil, invalidHost(hostname)
 	}
 	additional, hosts, problem := splitHosts(distinct(hostname, req.AdditionalHosts))
 	if problem != nil {

@@ -4,10 +4,12 @@
 package certinexttest
 
 import (
+	"fmt"
 	"net/http"
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // The types of a document signer's subject.
@@ -28,9 +30,12 @@ var (
 // A subject is whom a document signer is made out to.
 type subject struct {
 	displayName  string // the common name: the person's, or the organization's own
+	given        string // the person's names
+	surname      string
 	email        string
 	identifier   string // of the person's document, or of the organization
 	organization string
+	registered   string // the organization's number in a register, beside a person
 	unit         string
 	locality     string
 	state        string
@@ -77,6 +82,10 @@ func (s version2) newSignatureOrder(c *call, req wireCreateSignature) (*order, *
 		renewal: renewalTermsOf(req.Subscription), customFields: req.CustomFields,
 		remarks: req.Remarks,
 		tags:    req.Tags, createdAt: c.now, draft: req.SaveAsDraft,
+	}
+	if what, most := o.subject.tooLong(req.SubjectType, s.Dialect); what != "" {
+		problem := fmt.Sprintf("must have at most %d characters", most)
+		return nil, invalidField("subject."+what, problem)
 	}
 	if problem := s.checkSSLBusiness(o, req.CustomFields, req.Organization); problem != nil {
 		return nil, problem // a signer's account is asked no less
@@ -174,12 +183,43 @@ func (l *checklist) personName(w *wireSubject, d Dialect, mandatory bool) {
 // is filled in.
 func newSubject(subjectType string, w wireSubject) *subject {
 	s := &subject{
-		displayName: w.FirstName + w.GivenName + " " + w.LastName + w.Surname, email: w.Email,
+		given: w.FirstName + w.GivenName, surname: w.LastName + w.Surname, email: w.Email,
 		identifier: w.IdentificationNumber, organization: w.OrganizationName,
-		unit: w.OrganizationUnit, locality: w.Locality, state: w.State, country: w.CountryCode,
+		registered: w.OrganizationIdentificationNumber,
+		unit:       w.OrganizationUnit, locality: w.Locality, state: w.State,
+		country: w.CountryCode,
 	}
+	s.displayName = strings.TrimSpace(s.given + " " + s.surname)
 	if subjectType == subjectLegalEntity {
 		s.displayName, s.identifier = w.OrganizationName, w.OrganizationIdentificationNumber
 	}
 	return s
+}
+
+// tooLong is a member with more characters than a certificate has room for, by its name in a
+// dialect, and how many that are (RFC 5280, appendix A.1). A person's names are counted together.
+func (s *subject) tooLong(subjectType string, d Dialect) (what string, most int) {
+	surname, number := "lastName", "identificationNumber"
+	if d == Documented {
+		surname = "surname"
+	}
+	if subjectType == subjectLegalEntity {
+		number = "organizationIdentificationNumber"
+	}
+	for _, part := range []struct {
+		name, value string
+		most        int
+	}{
+		{"organizationName", s.organization, 64},
+		{"organizationUnit", s.unit, 64},
+		{surname, s.displayName, longestCommonName},
+		{number, s.identifier, 64},
+		{"locality", s.locality, 128},
+		{"state", s.state, 128},
+	} {
+		if utf8.RuneCountInString(part.value) > part.most {
+			return part.name, part.most
+		}
+	}
+	return "", 0
 }

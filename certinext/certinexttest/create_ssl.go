@@ -41,7 +41,7 @@ func (s version2) newSSLOrder(c *call, req wireCreateSSL) (*order, *problem) {
 	}
 	domain := strings.ToLower(req.Certificate.Domain)
 	additional := distinct(domain, req.Certificate.AdditionalDomains)
-	if problem := checkPublicNames(append([]string{domain}, additional...)); problem != nil {
+	if problem := s.checkPublicNames(domain, additional); problem != nil {
 		return nil, problem
 	}
 	product, problem := s.resolveSSLProduct(
@@ -61,6 +61,7 @@ func (s version2) newSSLOrder(c *call, req wireCreateSSL) (*order, *problem) {
 	if problem := s.checkSSLBusiness(o, req.CustomFields, req.Organization); problem != nil {
 		return nil, problem
 	}
+	s.Demands.park(o, req.TechnicalPointOfContact != nil)
 	if s.Dialect != Documented {
 		// Observed: accepted:true at create signs the agreement at once.
 		o.sign(req.Agreement, c.now)
@@ -107,9 +108,10 @@ func (s version2) checkSSLForm(req wireCreateSSL) *problem {
 // its own.
 func (s version2) resolveSSLProduct(code, variant string, shape nameShape) (Product, *problem) {
 	validation, _, long := strings.Cut(variant, "-")
-	return s.resolveProduct(code, func(p Product) bool {
+	product, problem := s.resolveProduct(code, func(p Product) bool {
 		t := productTypes[p.Type]
-		if t.family != FamilySSL || t.validation != validation || !shape.fits(t) {
+		if t.family != FamilySSL || t.validation != validation ||
+			!shape.fits(t, s.Demands.LoneUCC) {
 			return false
 		}
 		if long {
@@ -117,7 +119,15 @@ func (s version2) resolveSSLProduct(code, variant string, shape nameShape) (Prod
 		}
 		return code != "" || shape.exact(t)
 	})
+	if ordered, _ := s.product(code); problem != nil && !shape.several &&
+		(productTypes[ordered.Type].ucc || strings.HasSuffix(variant, "-ucc")) {
+		problem.because(needsAdditional)
+	}
+	return product, problem
 }
+
+// needsAdditional is the rule that an order of a UCC product with a single name breaks.
+var needsAdditional = reason{Name: "additional-domains-needed", Source: sourceGateway}
 
 // checkSSLBusiness is what the account has to say: group, custom fields,
 // organization, consent.
@@ -136,7 +146,7 @@ func (s version2) checkSSLBusiness(
 // checkOrganization settles for whom an order is. OV and EV need to know.
 func (s version2) checkOrganization(o *order, ref *wireOrganizationRef) *problem {
 	if ref == nil || ref.OrganizationNumber == "" {
-		if o.needsOrganization() {
+		if o.needsOrganization() && !s.Demands.parks(PartOrganization) {
 			return rule("EMS-1180", "Organization Name cannot be empty")
 		}
 		return nil
@@ -146,7 +156,7 @@ func (s version2) checkOrganization(o *order, ref *wireOrganizationRef) *problem
 		return rule("EMS-1073", "Invalid Organization Number")
 	}
 	if ref.PreVettingToken != "" && !equal(ref.PreVettingToken, org.ConsentToken) {
-		return rule("", "Invalid pre-vetting token").inV1("EMS-1214")
+		return rule("", "Invalid pre-vetting token").inV1("EMS-1214").becauseOf("EMS-1214")
 	}
 	o.organization, o.preVetted, o.consented = org, ref.PreVetted, ref.PreVettingToken != ""
 	return nil

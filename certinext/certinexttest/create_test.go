@@ -121,8 +121,7 @@ func TestProductFollowsFromVariantAndNames(t *testing.T) {
 		"several names":                     {"dv", "example.com", []string{"a.example.com"}, "", "844"},
 		"several names with a wildcard":     {"dv", "example.com", []string{"*.example.com"}, "", "845"},
 		"the common name repeated is one":   {"dv", "example.com", []string{"EXAMPLE.com"}, "", "842"},
-		"a long variant alone":              {"dv-ucc", "example.com", nil, "", "844"},
-		"a UCC product with one name":       {"dv", "example.com", nil, "844", "844"},
+		"a long variant":                    {"dv-ucc", "example.com", []string{"a.example.com"}, "", "844"},
 		"OV":                                {"ov", "example.com", nil, "", "846"},
 		"an OV wildcard with several names": {"ov-wildcard-ucc", "*.example.com", []string{"example.com"}, "", "849"},
 		"EV":                                {"ev", "example.com", nil, "850", "850"},
@@ -140,6 +139,38 @@ func TestProductFollowsFromVariantAndNames(t *testing.T) {
 			require.Equal(t, c.want, o.ProductCode)
 		})
 	}
+}
+
+// Additional domains are among what each UCC product requires.
+func TestUCCProductNeedsAdditionalNames(t *testing.T) {
+	alone := func(domain string, more ...string) m {
+		return merge(ovOrder(domain), m{"certificate": m{"domain": domain, "additionalDomains": more, "autoSecureWww": false}})
+	}
+	cases := map[string]struct {
+		body    m
+		product string
+	}{
+		"by its code":          {merge(alone("example.com"), m{"productVariant": "dv"}), "844"},
+		"by a long variant":    {merge(alone("example.com"), m{"productVariant": "dv-ucc"}), ""},
+		"the name repeated":    {merge(alone("example.com", "EXAMPLE.com"), m{"productVariant": "dv-ucc"}), ""},
+		"a wildcard alone":     {merge(alone("*.example.com"), m{"productVariant": "dv-wildcard-ucc"}), ""},
+		"an OV certificate":    {merge(alone("example.com"), m{"productVariant": "ov-ucc"}), "848"},
+		"an OV wildcard alone": {merge(alone("*.example.com"), m{"productVariant": "ov-wildcard-ucc"}), ""},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, verified(certinexttest.Live))
+			r.post(sslPath, c.body, "X-Product-Code", c.product).refused(422, "EMS-915")
+			require.Empty(t, r.srv.Orders())
+			r.srv.Configure(func(s *certinexttest.Server) { s.Demands.LoneUCC = true })
+			r.order(c.body, "X-Product-Code", c.product)
+		})
+	}
+	r := v1Rig(t)
+	body := m{"orderDetails": merge(v1Order("www.example.com"), m{"productCode": "844"})}
+	require.Equal(t, "Invalid Additional Domain Names.", r.call("GenerateOrderSSL", body).fails("EMS-1173"))
+	r.srv.Configure(func(s *certinexttest.Server) { s.Demands.LoneUCC = true })
+	r.call("GenerateOrderSSL", body).ok()
 }
 
 func TestAmbiguousProductIsRefusedWithoutACode(t *testing.T) {

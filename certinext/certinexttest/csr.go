@@ -31,9 +31,9 @@ func (c *submittedCSR) fingerprint() [sha256.Size]byte {
 // has codes of its own.
 func (s *Server) csrRefusal(documentedCode, v1Code, detail string) *problem {
 	if s.Dialect == Documented {
-		return rule(documentedCode, detail).inV1(v1Code)
+		return rule(documentedCode, detail).inV1(v1Code).becauseOf(documentedCode)
 	}
-	p := rule("EMS-917", detail).inV1(v1Code)
+	p := rule("EMS-917", detail).inV1(v1Code).becauseOf(documentedCode)
 	p.dash = true
 	return p
 }
@@ -55,6 +55,11 @@ func (s *Server) checkCSR(text string, o *order, now time.Time) (*submittedCSR, 
 	}
 	if err := req.CheckSignature(); err != nil {
 		return nil, s.csrRefusal("EMS-921", "EMS-952", "CSR signature is invalid")
+	}
+	if o.family == FamilySSL {
+		if problem := s.checkRequestedNames(req); problem != nil {
+			return nil, problem
+		}
 	}
 	if cn := req.Subject.CommonName; !strings.EqualFold(cn, o.commonName()) &&
 		(cn != "" || (o.subject == nil && !s.NamelessCSR)) {

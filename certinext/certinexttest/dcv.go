@@ -100,14 +100,14 @@ func (s version2) verifyChallenge(c *call) (reply, *problem) {
 		return noContent() // verified before, and the dialect does not mind
 	}
 	failure := probe.run(c.r.Context())
-	s.mu.Lock()
+	s.lockFor(c)
 	defer s.mu.Unlock()
 	return s.endVerify(c, req, probe, failure)
 }
 
 // beginVerify checks the request and copies out all that the look-up needs.
 func (s version2) beginVerify(c *call, req wireVerifyDCV) (*probe, *problem) {
-	s.mu.Lock()
+	s.lockFor(c)
 	defer s.mu.Unlock()
 	o, problem := s.find(c)
 	if problem != nil {

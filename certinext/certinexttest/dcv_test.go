@@ -120,9 +120,9 @@ func TestDCVOfAnEndedOrderIsRefused(t *testing.T) {
 
 func TestResolverFailureIsNotAMissingRecord(t *testing.T) {
 	r := zoned(t, newZone(t), new(certinexttest.Server))
-	id := r.order(dvOrder("a.servfail.test"))
+	id := r.order(dvOrder("a.servfail.example"))
 	r.get(sslPath + "/" + id + "/dcv").must(200)
-	p := r.verify(id, "a.servfail.test", "dns-txt").refused(422, "EMS-1160")
+	p := r.verify(id, "a.servfail.example", "dns-txt").refused(422, "EMS-1160")
 	require.Equal(t, "LOOKUP_FAILED", p["diagnostics"].(m)["failureClass"])
 }
 

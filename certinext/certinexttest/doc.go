@@ -56,7 +56,8 @@
 //
 // # It is not a CA
 //
-// Nothing here protects a key, logs to a transparency log or refuses a caller for good reason. CAA
+// Nothing here protects a key or refuses a caller for good reason. Public TLS certificates carry
+// timestamps of logs (see [Server.Logs]) that have no entries to show. CAA
 // records are looked up where [Server.Resolver] says at which DNS server, and
 // [Server.CAAForbids] has others besides. Every root is new at each start, is named
 // "NOT A REAL CA", and must not be added to a trust store outside a test.

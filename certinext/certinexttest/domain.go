@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/sure"
 )
 
 // An accountDomain is a domain that the account registered or validated for
@@ -89,7 +91,7 @@ func (s *Server) registerDomain(name string, org *organization, now time.Time) *
 		}
 	}
 	d := &accountDomain{
-		number: len(s.zones), id: base64.RawURLEncoding.EncodeToString(randomBytes(36)),
+		number: len(s.zones), id: base64.RawURLEncoding.EncodeToString(sure.RandomBytes(36)),
 		name: name, organization: org,
 		method: methodDNS, createdAt: now,
 	}

@@ -152,7 +152,7 @@ func (s domainCalls) verifyDomainChallenge(c *call) (reply, *problem) {
 		return reply{}, problem
 	}
 	failure := p.run(c.r.Context())
-	s.mu.Lock()
+	s.lockFor(c)
 	defer s.mu.Unlock()
 	d, problem := s.findDomain(c)
 	if problem != nil {
@@ -173,7 +173,7 @@ func (s domainCalls) verifyDomainChallenge(c *call) (reply, *problem) {
 }
 
 func (s domainCalls) beginDomainVerify(c *call) (*probe, *problem) {
-	s.mu.Lock()
+	s.lockFor(c)
 	defer s.mu.Unlock()
 	d, problem := s.findDomain(c)
 	if problem != nil {

@@ -49,7 +49,7 @@ func (s version2) downloadCertificate(c *call) (reply, *problem) {
 	if c.faults.has(FaultRootFirst) {
 		order = ChainRootFirst
 	}
-	chain := order.of(o.certificate().chain)
+	chain := order.of(s.shownChain(o))
 	switch mediaType {
 	case typeDER:
 		return reply{status: http.StatusOK, contentType: typeDER, body: cert.Raw}, nil

@@ -41,7 +41,7 @@ func TestLiveCertificateAnswer(t *testing.T) {
 	require.Equal(t, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, cert.ExtKeyUsage)
 	require.Equal(t, x509.KeyUsageDigitalSignature, cert.KeyUsage)
 	require.Equal(t, issuer.SubjectKeyId, cert.AuthorityKeyId)
-	require.Equal(t, 30*24*time.Hour, cert.NotAfter.Sub(cert.NotBefore))
+	require.Equal(t, 199*24*time.Hour-time.Second, cert.NotAfter.Sub(cert.NotBefore))
 	require.Equal(t, []string{host + "/ocsp"}, cert.OCSPServer)
 	require.Equal(t, []string{host + "/crl/public.crl"}, cert.CRLDistributionPoints)
 	require.Equal(t, []string{host + "/ca/public.p7c"}, cert.IssuingCertificateURL)

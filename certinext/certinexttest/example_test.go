@@ -47,3 +47,29 @@ func ExampleServer_Inject() {
 		Times:     1,
 	})
 }
+
+// A server with settings of its own and a fault that waits: the first reply is lost, the second
+// one arrives.
+func ExampleServer_LoadSettings() {
+	srv := &certinexttest.Server{VerifiedDomains: []string{"example.com"}}
+	if err := srv.LoadSettings([]byte(`{"issueDelay":"20s","newKeysOnly":true}`)); err != nil {
+		panic(err)
+	}
+	srv.Inject(certinexttest.Fault{
+		Operation: certinexttest.OpToken, Kind: certinexttest.FaultLostReply, Times: 1,
+	})
+	signIn := func() error {
+		resp, err := srv.Client().PostForm("http://certinext.test/oauth/token", url.Values{
+			"grant_type":    {"client_credentials"},
+			"client_id":     {certinexttest.DefaultAccountNumber},
+			"client_secret": {certinexttest.DefaultClientSecret},
+		})
+		if err == nil {
+			err = resp.Body.Close()
+		}
+		return err
+	}
+	fmt.Println(signIn() != nil, signIn() == nil, srv.Calls()[certinexttest.OpToken])
+	// Output:
+	// true true 2
+}

@@ -69,7 +69,8 @@ const (
 	// FaultWrongStatus answers tracking with OrderStatus, "expired" by default,
 	// whatever the order's status is, and without the order's number unless
 	// Named is set (after). Version 1 has no number there: its answers lose or
-	// keep the transaction id.
+	// keep the transaction id. An answer that it would leave as it is passes it by and does not
+	// count: one that already says so, with Named, and a refusal.
 	FaultWrongStatus FaultKind = "wrong-status"
 	// FaultOtherOrder puts another order's number in the place of the one that
 	// was asked for, and OrderStatus, if that is set, in place of the status
@@ -81,6 +82,10 @@ const (
 	// FaultRefusalAfter does the same once the call was processed (after): what was refused has
 	// happened.
 	FaultRefusalAfter FaultKind = "refusal-after"
+	// FaultReissueRevokes has a reissue revoke all certificates that the order had before, as
+	// key-compromise, whatever the customer asked for (after). A fault of eMudhra's revoked 311 so
+	// (Mozilla's bug 1941009). Their keys are not certified again.
+	FaultReissueRevokes FaultKind = "reissue-revokes"
 )
 
 var faultKinds = []FaultKind{
@@ -88,11 +93,11 @@ var faultKinds = []FaultKind{
 	FaultServerErrorAfter, FaultMetaError, FaultMetaErrorAfter, FaultHTML, FaultSpring,
 	FaultTruncated, FaultMalformedJSON, FaultOversized, FaultTokenDeath, FaultRootFirst,
 	FaultWrongKey, FaultMiddleman, FaultMiddlemanAfter, FaultWrongStatus, FaultOtherOrder,
-	FaultRefusal, FaultRefusalAfter,
+	FaultRefusal, FaultRefusalAfter, FaultReissueRevokes,
 }
 
-// A Fault is something that goes wrong with API calls until it is spent or
-// cleared. Several faults may strike one call.
+// A Fault is something that goes wrong with API calls until it is spent or cleared. Several faults
+// may strike one call. A field that the kind has no use for must be zero.
 type Fault struct {
 	// Operation is the operation it strikes (see the Op constants), in either
 	// version of the API, "" for any.
@@ -106,22 +111,22 @@ type Fault struct {
 	// Probability is the chance that it strikes a matching call; zero means
 	// always.
 	Probability float64
-	// Delay is the wait of FaultLatency and FaultSlowReply.
+	// Delay is the wait of FaultLatency and FaultSlowReply, which need one.
 	Delay time.Duration
 	// Status overrides the HTTP status of kinds that answer an error. A refusal by version 1 is
 	// HTTP 200 whatever it says.
 	Status int
 	// RetryAfter is the hint of FaultRateLimit, in whole seconds; zero means
-	// no header. RetryAfterDate writes it as an HTTP date.
+	// no header. RetryAfterDate writes it as an HTTP date, and needs one.
 	RetryAfter     time.Duration
 	RetryAfterDate bool
-	// Size is the padding of FaultOversized in bytes; zero means 16 MiB.
+	// Size is the padding of FaultOversized in bytes, 256 MiB at most; zero means 16 MiB.
 	Size int
 	// ContentType and Body are what FaultMiddleman and FaultMiddlemanAfter
 	// answer; either may be empty.
 	ContentType, Body string
-	// OrderStatus is what FaultWrongStatus and FaultOtherOrder claim, in version
-	// 2's words.
+	// OrderStatus is what FaultWrongStatus and FaultOtherOrder claim: one of version 2's statuses,
+	// such as "pending-dcv".
 	OrderStatus string
 	// Named lets FaultWrongStatus name the order that was asked for.
 	Named bool
@@ -159,20 +164,6 @@ func (f Fault) MarshalJSON() ([]byte, error) {
 	})
 }
 
-// UnmarshalJSON reads what MarshalJSON writes.
-func (f *Fault) UnmarshalJSON(b []byte) error {
-	var w wireFault
-	if err := strictJSON(b, &w); err != nil {
-		return err
-	}
-	*f = Fault{
-		w.Operation, w.Kind, w.Times, w.Skip, w.Probability, time.Duration(w.Delay), w.Status,
-		time.Duration(w.RetryAfter), w.RetryAfterDate, w.Size, w.ContentType, w.Body, w.OrderStatus,
-		w.Named, w.Code, w.Text,
-	}
-	return nil
-}
-
 // validate refuses a fault that could never strike.
 func (f Fault) validate() error {
 	if !slices.Contains(faultKinds, f.Kind) {
@@ -187,8 +178,12 @@ func (f Fault) validate() error {
 	if err := f.validateNumbers(); err != nil {
 		return err
 	}
+	if err := f.validateMembers(f.members()); err != nil {
+		return err
+	}
 	if f.Status != 0 && (f.Status < f.leastStatus() || f.Status > 599) {
-		return fmt.Errorf("fault %q: status %d is none that it can answer", f.Kind, f.Status)
+		return fmt.Errorf("fault %q: status %d is none that it can answer: it must be from %d to "+
+			"599", f.Kind, f.Status, f.leastStatus())
 	}
 	if err := f.validateRefusal(); err != nil {
 		return err
@@ -215,8 +210,14 @@ func (f Fault) validateNumbers() error {
 			return fmt.Errorf("fault %q: %s is below 0", f.Kind, number.name)
 		}
 	}
+	if f.Size > mostPadding {
+		return fmt.Errorf("fault %q: size must be at most %d bytes", f.Kind, mostPadding)
+	}
 	return nil
 }
+
+// mostPadding is the most white space that FaultOversized puts before a body, in bytes.
+const mostPadding = 256 << 20
 
 // strikes reports whether f can strike calls of rt.
 func (f Fault) strikes(rt *route) bool {
@@ -225,6 +226,12 @@ func (f Fault) strikes(rt *route) bool {
 		return rt.v1()
 	case FaultWrongStatus:
 		return rt.op == OpTrack
+	case FaultReissueRevokes:
+		return rt.op == OpReissue
+	case FaultWrongKey:
+		return rt.op == OpCertificate
+	case FaultRootFirst:
+		return rt.op == OpCertificate && !rt.v1()
 	}
 	return true
 }
@@ -262,6 +269,9 @@ func (s *Server) activeFaults() []Fault {
 	defer s.mu.Unlock()
 	list := []Fault{}
 	for _, a := range s.faults {
+		if a.isSpent() {
+			continue
+		}
 		f := a.Fault
 		f.Skip = a.skip
 		if f.Times > 0 {
@@ -279,18 +289,21 @@ func (s *Server) drawFaults(rt *route) drawnFaults {
 	var drawn drawnFaults
 	for _, a := range s.faults {
 		if a.draw(rt, s.chance) {
-			drawn = append(drawn, a.Fault)
+			drawn = append(drawn, a)
 		}
 	}
 	s.faults = slices.DeleteFunc(s.faults, func(a *activeFault) bool {
-		return a.Times > 0 && a.left == 0
+		return a.isSpent() && a.Kind != FaultWrongStatus // that one may be given back, see tellLie
 	})
 	return drawn
 }
 
+// isSpent tells whether a has struck as often as it was to.
+func (a *activeFault) isSpent() bool { return a.Times > 0 && a.left <= 0 }
+
 func (a *activeFault) draw(rt *route, chance func() float64) bool {
 	switch {
-	case a.Operation != "" && a.Operation != rt.op, !a.strikes(rt):
+	case a.isSpent(), a.Operation != "" && a.Operation != rt.op, !a.strikes(rt):
 		return false
 	case a.skip > 0:
 		a.skip--

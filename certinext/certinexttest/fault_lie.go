@@ -4,11 +4,14 @@
 package certinexttest
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/sure"
 )
 
 // leastStatus is the lowest HTTP status that f can answer with. A host in
@@ -30,16 +33,10 @@ func (f Fault) validateLie() error {
 	bodyless := f.Status == http.StatusNoContent || f.Status == http.StatusResetContent ||
 		f.Status == http.StatusNotModified
 	switch {
-	case !f.isMiddleman() && f.ContentType+f.Body != "":
-		return fmt.Errorf("fault %q has no content type or body of its own", f.Kind)
 	case f.Body != "" && bodyless:
 		return fmt.Errorf("fault %q: an answer with status %d has no body", f.Kind, f.Status)
 	case strings.ContainsFunc(f.ContentType, func(r rune) bool { return r < ' ' || r > '~' }):
 		return fmt.Errorf("fault %q: the content type cannot stand in a header", f.Kind)
-	case f.OrderStatus != "" && f.Kind != FaultWrongStatus && f.Kind != FaultOtherOrder:
-		return fmt.Errorf("fault %q claims no order status", f.Kind)
-	case f.Named && f.Kind != FaultWrongStatus:
-		return fmt.Errorf("fault %q names no order", f.Kind)
 	}
 	return nil
 }
@@ -52,20 +49,44 @@ func (f Fault) middleman() reply {
 	}
 }
 
-// lie makes an answer about an order claim another status, or another order.
-// Answers without a JSON object, and refusals, are left as they are.
-func (f Fault) lie(c *call, rep reply) reply {
+// lie makes an answer about an order claim another status, or another order, and reports whether it
+// then says anything else than before. Answers without a JSON object, and refusals, are left as
+// they are.
+func (f Fault) lie(c *call, rep reply) (told reply, lied bool) {
 	var members map[string]json.RawMessage
 	if rep.status < 200 || rep.status > 299 || json.Unmarshal(rep.body, &members) != nil {
-		return rep
+		return rep, false
 	}
+	truth := sure.Must(json.Marshal(members))
 	if c.route.v1() {
 		f.lieV1(members)
 	} else {
 		f.lieV2(members)
 	}
-	rep.body = must(json.Marshal(members))
-	return rep
+	claimed := sure.Must(json.Marshal(members))
+	if bytes.Equal(truth, claimed) {
+		return rep, false
+	}
+	told = rep
+	told.body = claimed
+	return told, true
+}
+
+// tellLie has a fault lie in an answer. A wrong status that is the right one has not struck.
+func (s *Server) tellLie(a *activeFault, c *call, rep reply) reply {
+	told, lied := a.lie(c, rep)
+	if !lied && a.Kind == FaultWrongStatus {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		a.left++
+		kind := string(a.Kind)
+		s.journal.note(c.r, func(noted *Request) {
+			if i := slices.Index(noted.Faults, kind); i >= 0 {
+				noted.Faults = slices.Delete(slices.Clone(noted.Faults), i, i+1)
+			}
+		})
+	}
+	return told
 }
 
 func (f Fault) lieV2(members map[string]json.RawMessage) {
@@ -136,10 +157,10 @@ func within(
 		return
 	}
 	change(inner)
-	members[name] = must(json.Marshal(inner))
+	members[name] = sure.Must(json.Marshal(inner))
 }
 
-func quoted(s string) json.RawMessage { return must(json.Marshal(s)) }
+func quoted(s string) json.RawMessage { return sure.Must(json.Marshal(s)) }
 
 func unquoted(raw json.RawMessage) string {
 	var s string

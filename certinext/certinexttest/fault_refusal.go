@@ -22,14 +22,10 @@ func (f Fault) isRefusal() bool {
 	return f.Kind == FaultRefusal || f.Kind == FaultRefusalAfter
 }
 
-// validateRefusal refuses a refusal without a reason, or with one that no answer could carry, and
-// a reason on a fault that has no use for it.
+// validateRefusal refuses a refusal without a reason, or with one that no answer could carry.
 func (f Fault) validateRefusal() error {
 	control := func(r rune) bool { return unicode.IsControl(r) || r == utf8.RuneError }
 	switch {
-	case !f.isRefusal() && f.Code+f.Text != "":
-		return fmt.Errorf("fault %q has no code or text of its own: kind %q has", f.Kind,
-			FaultRefusal)
 	case f.isRefusal() && f.Code+f.Text == "":
 		return fmt.Errorf("fault %q needs a code such as EMS-1162, a text, or both", f.Kind)
 	case f.Code != "" && !emsCode.MatchString(f.Code):
@@ -48,10 +44,13 @@ func (f Fault) refusalReply(s *Server, c *call) reply {
 		if c.body == nil && c.readBody() == nil {
 			_ = c.openEnvelope() // for the txn to answer, if there is one
 		}
-		return s.refuseCall(v1Failure(orDefault(f.Code, wordsOnly), f.words()), c)
+		return s.refuseCall(v1Failure(orDefault(f.Code, wordsOnly), f.words()).because(injected), c)
 	}
 	return s.refuseCall(f.problem(s.Dialect, c), c)
 }
+
+// injected is the rule of refusals that break none.
+var injected = reason{Name: "fault", Source: "the administration: the fault was injected"}
 
 func (f Fault) words() string { return orDefault(f.Text, "Request refused") }
 
@@ -59,7 +58,9 @@ func (f Fault) words() string { return orDefault(f.Text, "Request refused") }
 // no EMS codes: the code stands in the description.
 func (f Fault) problem(d Dialect, c *call) *problem {
 	status := orDefault(f.Status, http.StatusUnprocessableEntity)
-	p := &problem{status: status, slug: slugOf(status), ems: f.Code, detail: f.words()}
+	p := &problem{
+		status: status, slug: slugOf(status), ems: f.Code, detail: f.words(), reason: injected,
+	}
 	if status == http.StatusUnauthorized {
 		p.header = http.Header{"Www-Authenticate": {"Bearer"}}
 	}

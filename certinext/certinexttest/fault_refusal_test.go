@@ -124,7 +124,7 @@ func TestRefusalsAreToldAndChecked(t *testing.T) {
 		{`{"kind":"refusal","code":"EMS-1","probability":1.5}`, "probability"},
 		{`{"kind":"refusal","code":"EMS-1","operation":"buy"}`, `"buy"`},
 		{`{"kind":"refusal","code":"EMS-1","body":"x"}`, "body"},
-		{`{"kind":"server-error","code":"EMS-1"}`, `"refusal"`},
+		{`{"kind":"server-error","code":"EMS-1"}`, `no use for code, which is for refusal`},
 		{`{"kind":"oversized","size":-1}`, "size"},
 		{`{"kind":"latency","delay":"-1s"}`, "delay"},
 		{`{"kind":"rate-limit","retryAfter":"-1s"}`, "retryAfter"},

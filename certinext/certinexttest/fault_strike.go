@@ -12,7 +12,7 @@ import (
 )
 
 // drawnFaults are the faults that strike one call.
-type drawnFaults []Fault
+type drawnFaults []*activeFault
 
 func (d drawnFaults) has(kind FaultKind) bool {
 	for _, f := range d {
@@ -60,7 +60,7 @@ func (d drawnFaults) after(s *Server, w http.ResponseWriter, c *call, rep reply)
 			FaultRefusalAfter:
 			rep = f.reply(s, c)
 		case FaultWrongStatus, FaultOtherOrder:
-			rep = f.lie(c, rep)
+			rep = s.tellLie(f, c, rep)
 		case FaultMalformedJSON:
 			rep.body = append(bytes.Clone(rep.body[:len(rep.body)/2]), "}]~"...)
 		case FaultOversized:
@@ -89,7 +89,7 @@ func (f Fault) reply(s *Server, c *call) reply {
 	case FaultRateLimit:
 		p := &problem{
 			status: orDefault(f.Status, http.StatusTooManyRequests), slug: "too-many-requests",
-			detail: "Too many requests",
+			detail: "Too many requests", reason: tooMany,
 		}
 		if f.RetryAfter > 0 {
 			p.header = http.Header{"Retry-After": {f.retryAfter(s.now())}}
@@ -117,7 +117,7 @@ func (f Fault) reply(s *Server, c *call) reply {
 	default:
 		return s.refuseCall(&problem{
 			status: orDefault(f.Status, http.StatusServiceUnavailable), slug: "internal-error",
-			detail: "Service is unavailable",
+			detail: "Service is unavailable", reason: injected,
 		}, c)
 	}
 }

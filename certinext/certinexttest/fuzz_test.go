@@ -96,6 +96,7 @@ func FuzzSubject(f *testing.F) {
 		}
 		s := new(Server)
 		s.once.Do(s.setUp)
+		s.ca.Locate("http://ca.test")
 		key := s.ca.Signing.Root().PublicKey
 		for _, subjectType := range subjectTypes {
 			var l checklist

@@ -10,10 +10,11 @@ import (
 
 // A replay is the answer that was given under an idempotency key.
 type replay struct {
-	path  string
-	body  [sha256.Size]byte
-	reply reply
-	order *order // the order it placed, if it placed one
+	path    string
+	product string // X-Product-Code
+	body    [sha256.Size]byte
+	reply   reply
+	order   *order // the order it placed, if it placed one
 }
 
 // keepsReplays reports whether c's Idempotency-Key counts for anything. Version
@@ -34,7 +35,8 @@ func (s *Server) replayOf(c *call) (*reply, *problem) {
 	if !ok {
 		return nil, nil
 	}
-	if old.path != c.r.URL.Path || old.body != sha256.Sum256(c.body) {
+	if old.path != c.r.URL.Path || old.product != c.r.Header.Get("X-Product-Code") ||
+		old.body != sha256.Sum256(c.body) {
 		return nil, idempotencyConflict()
 	}
 	if old.order != nil {
@@ -49,7 +51,10 @@ func (s *Server) rememberReply(c *call, rep reply) {
 	if !s.keepsReplays(c) {
 		return
 	}
-	r := replay{path: c.r.URL.Path, body: sha256.Sum256(c.body), reply: rep}
+	r := replay{
+		path: c.r.URL.Path, product: c.r.Header.Get("X-Product-Code"),
+		body: sha256.Sum256(c.body), reply: rep,
+	}
 	if c.route.creates {
 		r.order = s.book.newest
 	}

@@ -69,3 +69,12 @@ func TestARefusalDoesNotSpendItsKey(t *testing.T) {
 	revoke().must(204)
 	revoke().must(204)
 }
+
+func TestAnIdempotencyKeyIsForOneProduct(t *testing.T) {
+	srv := verified(certinexttest.Live)
+	srv.Idempotency = certinexttest.On
+	r := newRig(t, srv)
+	r.post(sslPath, dvOrder("www.example.com"), "Idempotency-Key", "1", "X-Product-Code", "842").must(201)
+	r.post(sslPath, dvOrder("www.example.com"), "Idempotency-Key", "1", "X-Product-Code", "999").must(409)
+	require.Equal(t, 1, srv.Orders()[0].Creates)
+}

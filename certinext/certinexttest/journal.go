@@ -26,8 +26,12 @@ type Request struct {
 	Operation string    `json:"operation,omitempty"` // "" for a path that there is not
 	Status    int       `json:"status,omitempty"`    // 0 if no answer was sent
 	// Refusal is why it was refused, in the server's own words.
-	Refusal string   `json:"refusal,omitempty"`
-	Faults  []string `json:"faults,omitempty"` // those that struck it
+	Refusal string `json:"refusal,omitempty"`
+	// Rule names the rule by which it was refused, such as public-suffix, and Source says where
+	// that rule is known from.
+	Rule   string   `json:"rule,omitempty"`
+	Source string   `json:"source,omitempty"`
+	Faults []string `json:"faults,omitempty"` // those that struck it
 }
 
 // A journal is the last requests. It has a lock of its own: requests are noted
@@ -37,11 +41,14 @@ type journal struct {
 	last []*Request
 }
 
+// longestReason bounds in bytes what is remembered of a refusal, which may quote the request.
+const longestReason = 2000
+
 type requestKey struct{}
 
 // begin notes a request, and returns it with a context in which it is known.
 func (j *journal) begin(r *http.Request, now time.Time) *http.Request {
-	noted := &Request{At: now.UTC(), Method: r.Method, Path: cutTo(r.URL.Path, 500)}
+	noted := &Request{At: now.UTC(), Method: cutTo(r.Method, 40), Path: cutTo(r.URL.Path, 500)}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if len(j.last) >= 2*journalSize {
@@ -76,6 +83,11 @@ func (s *Server) Requests() []Request {
 	return out
 }
 
+// refuse notes why, or with nothing that it was not refused.
+func (r *Request) refuse(why string, by reason) {
+	r.Refusal, r.Rule, r.Source = why, by.Name, by.Source
+}
+
 // ResetRequests forgets the requests so far.
 func (s *Server) ResetRequests() {
 	s.journal.mu.Lock()
@@ -84,10 +96,14 @@ func (s *Server) ResetRequests() {
 }
 
 // noteRefusal remembers why a request was refused.
-func (s *Server) noteRefusal(r *http.Request, p *problem) {
+func (s *Server) noteRefusal(r *http.Request, p *problem, inV1 bool) {
 	why := strings.TrimSpace(cmp.Or(p.oauth, p.ems, p.slug) + " " + p.detail)
 	for _, field := range p.errors {
 		why += fmt.Sprintf("; %s %s", field.Field, field.Message)
 	}
-	s.journal.note(r, func(noted *Request) { noted.Refusal = why })
+	why = cutTo(why, longestReason)
+	broken := p.why(inV1)
+	s.journal.note(r, func(noted *Request) {
+		noted.refuse(why, broken)
+	})
 }

@@ -6,8 +6,6 @@ package certinexttest
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/keys"
@@ -21,8 +19,27 @@ type KeyPolicy struct {
 	// 2025 the practice statement knew 2048 only, and what was longer was revoked (bug 1974435).
 	LargestRSA int
 	// Blocked are keys that are known to be compromised elsewhere, as the hexadecimal SHA-256 of
-	// their SubjectPublicKeyInfo.
+	// their SubjectPublicKeyInfo. The CA learns of them at the start or when they are set.
 	Blocked []string
+	// CompromiseDelay passes from when the CA learns that a key is compromised, by a revocation as
+	// key-compromise or by Blocked, until it revokes all certificates of that key, of other orders
+	// too. Zero means the 24 hours that a CA has at most (Baseline Requirements §4.9.1.1).
+	CompromiseDelay time.Duration
+}
+
+// mostCompromised is how long a compromised certificate may stay valid.
+const mostCompromised = 24 * time.Hour
+
+func (k *KeyPolicy) compromiseDelay() time.Duration {
+	return orDefault(k.CompromiseDelay, mostCompromised)
+}
+
+// tooLate says what is wrong with the delay.
+func (k *KeyPolicy) tooLate() string {
+	if k.CompromiseDelay >= 0 && k.CompromiseDelay <= mostCompromised {
+		return ""
+	}
+	return "must be more than 0 and at most 24h, in which a CA must have revoked"
 }
 
 // wrong says what is wrong with the policy's hashes.
@@ -38,42 +55,21 @@ func (k *KeyPolicy) wrong() string {
 // reasonKeyCompromise is the code of RFC 5280.
 const reasonKeyCompromise = 1
 
+// keyRules are the rules that keys break.
+var keyRules = map[keys.Problem]reason{
+	keys.Size:        {Name: "key-size", Source: sourceLive},
+	keys.Exponent:    {Name: "rsa-exponent", Source: sourceRules + ", 6.1.6"},
+	keys.Modulus:     {Name: "rsa-modulus", Source: sourceRules + ", 6.1.6"},
+	keys.ROCA:        {Name: "weak-key", Source: sourceRules + ", 6.1.1.3"},
+	keys.ClosePrimes: {Name: "weak-key", Source: sourceRules + ", 6.1.1.3"},
+}
+
 // checkKey refuses a CSR's key that must not be certified.
 func (s *Server) checkKey(csr *submittedCSR) *problem {
 	problem := keys.Check(csr.request.PublicKey, orDefault(s.Keys.LargestRSA, keys.LargestRSA))
 	if problem != keys.None {
 		// Observed in version 1, for the size: the words alone.
-		return s.csrRefusal("EMS-921", wordsOnly, string(problem))
+		return s.csrRefusal("EMS-921", wordsOnly, string(problem)).because(keyRules[problem])
 	}
 	return s.checkCompromise(csr)
-}
-
-// checkCompromise: what the service answers for a key that it blocks was never captured.
-func (s *Server) checkCompromise(csr *submittedCSR) *problem {
-	fingerprint := csr.fingerprint()
-	if s.book.compromised[fingerprint] || slices.ContainsFunc(s.Keys.Blocked, func(k string) bool {
-		return strings.EqualFold(k, hex.EncodeToString(fingerprint[:]))
-	}) {
-		return s.csrRefusal("EMS-922", wordsOnly, "CSR key is known to be compromised")
-	}
-	return nil
-}
-
-// compromise blocks the keys of o's certificates, and rejects what is open for one of them.
-func (s *Server) compromise(o *order, at time.Time) {
-	for _, sg := range o.signings {
-		if sg.cert != nil {
-			s.book.compromised[sha256.Sum256(sg.cert.RawSubjectPublicKeyInfo)] = true
-		}
-	}
-	for _, other := range s.book.sequence {
-		csr := other.current().csr
-		if csr == nil || other.current().cert != nil || other.cancelled != nil ||
-			other.rejected != nil || other.revoked != nil {
-			continue
-		}
-		if s.book.compromised[csr.fingerprint()] {
-			other.rejected = &ending{reason: "CSR key is known to be compromised", at: at}
-		}
-	}
 }

@@ -3,7 +3,10 @@
 
 package certinexttest
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // duration is a time.Duration that JSON spells "1m30s".
 type duration time.Duration
@@ -14,8 +17,11 @@ func (d duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d)
 // UnmarshalText reads what time.ParseDuration reads.
 func (d *duration) UnmarshalText(b []byte) error {
 	v, err := time.ParseDuration(string(b))
+	if err != nil {
+		return errors.New("must be a duration, such as 1m30s")
+	}
 	*d = duration(v)
-	return err
+	return nil
 }
 
 // MarshalText names the chain order.

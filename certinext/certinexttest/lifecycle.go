@@ -116,9 +116,11 @@ func (s version2) cancelOrder(c *call) (reply, *problem) {
 	return noContent()
 }
 
-// cancellable reports whether o is open and has no certificate.
+// cancellable reports whether o has no certificate and was not withdrawn yet. One that has waited
+// until its subscription was over still can be, for its money (inferred).
 func (s *Server) cancellable(o *order, now time.Time) bool {
-	return strings.HasPrefix(s.status(o, now), "pending-") && o.certificate() == nil
+	st := s.status(o, now)
+	return (strings.HasPrefix(st, "pending-") || st == statusExpired) && o.certificate() == nil
 }
 
 // decodeReason reads the body {"reason": "..."} in which the reason is
@@ -148,7 +150,7 @@ func (s version2) cancelDraft(c *call) (reply, *problem) {
 	switch {
 	case o == nil || o.family != c.route.family:
 		return reply{}, notFound("Request not found")
-	case !o.draft || o.cancelled != nil:
+	case !o.isOpenDraft():
 		return reply{}, rule("EMS-930", "Request is not an open draft")
 	}
 	o.cancelled = &ending{reason: reason, at: c.now}
@@ -201,11 +203,18 @@ func (s version2) reissueOrder(c *call) (reply, *problem) {
 		if next.csr, problem = s.checkCSR(req.CSR, &changed, c.now); problem != nil {
 			return reply{}, problem
 		}
+		if problem = s.checkReissueKey(c, o, req, next.csr); problem != nil {
+			return reply{}, problem
+		}
 		s.book.noteKey(o, next.csr)
 	}
 	o.additional, o.targets = changed.additional, changed.targets
-	if req.RevokePrevious || req.RevokeAllPriorReissues {
-		s.revokeCertificates(o, c.now, revokeReasons[Live][req.RevokeReason].code)
+	switch {
+	case c.faults.has(FaultReissueRevokes):
+		s.revokeCertificates(o, o.signings, c.now, reasonKeyCompromise)
+	case s.Unknowns.ReissueRevokes.revokes(req):
+		reason := revokeReasons[Live][orDefault(req.RevokeReason, "superseded")]
+		s.revokeCertificates(o, o.signings, c.now, reason.code)
 	}
 	o.signings = append(o.signings, next)
 	o.requestID = s.newRequestID()
@@ -243,7 +252,22 @@ func (s version2) checkReissue(o *order, req wireReissue, c *call) *problem {
 	case req.Mode == "update-sans" && !productTypes[o.product.Type].ucc:
 		return rule("EMS-1063", "Product does not take additional domains")
 	case req.Mode == "update-sans":
-		return checkPublicNames(req.AdditionalDomains)
+		return s.checkOtherNames(o, distinct(o.domain, req.AdditionalDomains))
+	}
+	return nil
+}
+
+// checkOtherNames are those that a reissue puts in the place of an order's additional ones. Which
+// code the service has for none is not known.
+func (s version2) checkOtherNames(o *order, names []string) *problem {
+	if len(names) == 0 && !s.Demands.LoneUCC {
+		return rule("EMS-1063", "Product takes no single name")
+	}
+	if problem := s.checkPublicNames(o.domain, names); problem != nil {
+		return problem
+	}
+	if !shapeOf(o.domain, names).fits(productTypes[o.product.Type], s.Demands.LoneUCC) {
+		return rule("EMS-915", "Product Code does not match the names of the order")
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -30,12 +31,17 @@ type busyServer struct {
 
 func newBusyServer(t testing.TB, domains ...string) *busyServer {
 	t.Helper()
+	return newServerOf(t, manyOrders, domains...)
+}
+
+func newServerOf(t testing.TB, orders int, domains ...string) *busyServer {
+	t.Helper()
 	srv := verified(certinexttest.Live)
 	srv.VerifiedDomains = append(domains, srv.VerifiedDomains...)
 	srv.HoldForApproval = true
 	s := &busyServer{Server: srv, csr: csr(t, newKey(t), "www.example.com")}
 	s.token = s.login(t)
-	for range manyOrders {
+	for range orders {
 		s.create(t)
 	}
 	for _, o := range srv.Orders() {
@@ -75,7 +81,7 @@ func (s *busyServer) create(t testing.TB) {
 	require.Equal(t, http.StatusCreated, w.Code, w.Body)
 }
 
-// TestTenThousandOpenOrdersFit: a sandbox that runs for weeks stays small.
+// TestTenThousandOpenOrdersFit: a sandbox that runs for weeks stays small, and as fast as it was.
 func TestTenThousandOpenOrdersFit(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.GC()
@@ -86,7 +92,43 @@ func TestTenThousandOpenOrdersFit(t *testing.T) {
 	used := (int64(after.HeapAlloc) - int64(before.HeapAlloc)) >> 20
 	require.Less(t, used, int64(200), "MiB for %d orders", manyOrders)
 	t.Logf("%d orders take %d MiB", manyOrders, used)
-	runtime.KeepAlive(s)
+
+	few := newServerOf(t, 100)
+	among, amongFew := s.costOfCreating(t), few.costOfCreating(t)
+	t.Logf("to create one more takes %v of a processor, %v among a hundred", among, amongFew)
+	require.Less(t, among, 2*amongFew, "creating does not depend on how many there are")
+}
+
+// costOfCreating is the least that an order has cost of the processors' time, which is little changed
+// by what else this machine does.
+func (s *busyServer) costOfCreating(t testing.TB) time.Duration {
+	t.Helper()
+	const orders = 200
+	least := time.Hour
+	for range 5 {
+		runtime.GC() // what was there before is not this one's
+		before := processorTime(t)
+		for range orders {
+			s.create(t)
+		}
+		least = min(least, (processorTime(t)-before)/orders)
+	}
+	return least
+}
+
+// processorTime is what this process has used so far.
+func processorTime(t testing.TB) time.Duration {
+	t.Helper()
+	var used syscall.Rusage
+	require.NoError(t, syscall.Getrusage(syscall.RUSAGE_SELF, &used))
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+}
+
+func BenchmarkCreateAmongAHundred(b *testing.B) {
+	s := newServerOf(b, 100)
+	for b.Loop() {
+		s.create(b)
+	}
 }
 
 func BenchmarkCreateAmongTenThousand(b *testing.B) {

@@ -15,8 +15,8 @@ import (
 // as it should or does, whichever is longer.
 func (s *Server) issue(o *order, sg *signing, at time.Time) {
 	p := s.leafProfile(o, at)
+	p.Lifetime, sg.lifetimeCut = s.lifetime(o, at)
 	sg.issuedAt = at
-	p.Lifetime = s.lifeWithin(o, at, p.Lifetime)
 	sg.ends = p.NotAfter()
 	if mistake := leafMistakes[s.Misissue]; mistake != nil {
 		mistake(&p, o)
@@ -24,6 +24,7 @@ func (s *Server) issue(o *order, sg *signing, at time.Time) {
 	if end := p.NotAfter(); end.After(sg.ends) {
 		sg.ends = end
 	}
+	s.ca.Locate(p.BaseURL)
 	a := s.hierarchy(o.family)
 	by := a.Issuer()
 	if s.Misissue == MisissueLeafIssuer {
@@ -38,17 +39,23 @@ func (s *Server) issue(o *order, sg *signing, at time.Time) {
 func (s *Server) chainOf(a *authority.Hierarchy, by *authority.Signer) []*x509.Certificate {
 	switch s.Misissue {
 	case MisissueForeignChain:
-		other := s.otherThan(a)
-		return []*x509.Certificate{other.Issuer().Cert, other.Root()}
-	case MisissueLeafIssuer:
-		return []*x509.Certificate{by.Cert, a.Issuer().Cert, a.Root()}
+		return s.otherThan(a).Issuer().Chain()
 	case MisissueBrokenChain:
 		return []*x509.Certificate{a.IssuerDouble(), a.Root()}
 	case MisissueNoChain:
 		return nil
 	default:
-		return []*x509.Certificate{by.Cert, a.Root()}
+		return by.Chain()
 	}
+}
+
+// shownChain is what a download has of the chain of o's newest certificate.
+func (s *Server) shownChain(o *order) []*x509.Certificate {
+	chain := o.certificate().chain
+	if s.CrossSigned {
+		return s.hierarchy(o.family).Crossed(chain)
+	}
+	return chain
 }
 
 // otherThan returns a hierarchy that is not a.

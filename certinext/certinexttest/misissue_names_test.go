@@ -122,7 +122,7 @@ func TestMistakesOfAPrivateCA(t *testing.T) {
 		key, names := newKey(t), []string{"h.local", "portal"}
 		o := ordered{
 			commonName: "h.local", dns: names, ips: ipsOf("2001:db8::1", "10.0.0.5"),
-			key: key.Public(), usage: x509.ExtKeyUsageServerAuth,
+			key: key.Public(), usage: x509.ExtKeyUsageServerAuth, life: 30 * aDay,
 		}
 		hosts := []string{"portal", "2001:db8::1", "10.0.0.5"}
 		body := merge(privateOrder("h.local"), m{
@@ -148,7 +148,7 @@ func ofASigner(mistake certinexttest.Misissuance, want []string) []string {
 }
 
 func TestMistakesInCertificatesOfSigners(t *testing.T) {
-	person := ordered{commonName: "Platform Team", emails: []string{"platform@example.com"}}
+	person := ordered{commonName: "Platform Team", emails: []string{"platform@example.com"}, life: 30 * aDay}
 	eachMistake(t, func(t *testing.T, mistake certinexttest.Misissuance, want []string) {
 		r := dialectRig(t, certinexttest.Live)
 		r.erring(mistake)

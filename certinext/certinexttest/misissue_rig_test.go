@@ -79,6 +79,7 @@ type ordered struct {
 	emails     []string
 	key        any
 	usage      x509.ExtKeyUsage
+	life       time.Duration
 }
 
 // faults are all ways in which d is not what was ordered, at the moment of its
@@ -86,7 +87,7 @@ type ordered struct {
 func (d delivery) faults(t *testing.T, srv *certinexttest.Server, o ordered) []string {
 	t.Helper()
 	require.Equal(t, o.key, d.cert.PublicKey)
-	return slices.Concat(d.nameFaults(t, o), d.kindFaults(), d.lifeFaults(), d.chainFaults(srv, o))
+	return slices.Concat(d.nameFaults(t, o), d.kindFaults(), d.lifeFaults(o.life), d.chainFaults(srv, o))
 }
 
 func (d delivery) nameFaults(t *testing.T, o ordered) (faults []string) {
@@ -160,7 +161,7 @@ func (d delivery) kindFaults() (faults []string) {
 	return faults
 }
 
-func (d delivery) lifeFaults() (faults []string) {
+func (d delivery) lifeFaults(usual time.Duration) (faults []string) {
 	now, begin, end := time.Now(), d.cert.NotBefore, d.cert.NotAfter
 	switch {
 	case begin.After(now):
@@ -168,7 +169,7 @@ func (d delivery) lifeFaults() (faults []string) {
 	case end.Before(now):
 		faults = append(faults, fmt.Sprint("ended before ", now.Sub(end)))
 	}
-	if life := end.Sub(begin); life != 30*24*time.Hour {
+	if life := end.Sub(begin); life != usual {
 		faults = append(faults, fmt.Sprint("lives ", life))
 	}
 	return faults

@@ -59,7 +59,7 @@ func (r *rig) twoNames() (id, path string, o ordered) {
 	names := []string{"a.example.com", "b.example.com"}
 	key := newKey(r.t)
 	o = ordered{
-		commonName: names[0], dns: names, key: key.Public(), usage: x509.ExtKeyUsageServerAuth,
+		commonName: names[0], dns: names, key: key.Public(), usage: x509.ExtKeyUsageServerAuth, life: 199*aDay - time.Second,
 	}
 	request := csr(r.t, key, names...)
 	if r.srv.Dialect == certinexttest.V1 {
@@ -182,11 +182,11 @@ func TestTheBooksOutliveACertificateThatIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := dialectRig(t, certinexttest.Live)
 		r.srv.Configure(func(s *certinexttest.Server) {
-			s.Misissue, s.TokenTTL = certinexttest.MisissueAlreadyOver, 1000*time.Hour
+			s.Misissue, s.TokenTTL = certinexttest.MisissueAlreadyOver, 10000*time.Hour
 		})
 		r.login()
 		id, _ := r.issued("www.example.com")
-		time.Sleep(30 * 24 * time.Hour)
+		time.Sleep(199*24*time.Hour - time.Second)
 		require.Equal(t, "issued", r.status(id))
 		time.Sleep(time.Second)
 		require.Equal(t, "expired", r.status(id))

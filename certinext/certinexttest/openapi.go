@@ -5,7 +5,6 @@ package certinexttest
 
 import (
 	"fmt"
-	"net/http"
 	"reflect"
 	"regexp"
 	"slices"
@@ -14,10 +13,12 @@ import (
 	"unicode"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/openapi"
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/sure"
 )
 
 // OpenAPI returns the OpenAPI 3.0 document, as JSON, of all that a [Server] answers in a dialect:
-// both versions of the API, the token endpoint and the administration paths. It is made from the
+// both versions of the API, the token endpoint, what the CA publishes and the administration paths.
+// It is made from the
 // server's own routes and types. A server has it at /_sandbox/openapi.json.
 func OpenAPI(d Dialect) []byte {
 	w := &describer{
@@ -38,11 +39,12 @@ func OpenAPI(d Dialect) []byte {
 		},
 	}
 	w.describeAPI()
+	w.describePublications()
 	w.describeAdministration()
 	if unused := w.types.Unused(); len(unused) > 0 {
 		panic(fmt.Sprintf("certinexttest: notes on members that are not there: %v", unused))
 	}
-	return must(w.doc.Text())
+	return sure.Must(w.doc.Text())
 }
 
 // A describer writes the document of one dialect.
@@ -141,15 +143,16 @@ func (w *describer) resource(rt *route, about description) *openapi.Operation {
 	for status, why := range about.refuses {
 		o.Responses[strconv.Itoa(status)] = w.refusal(why)
 	}
+	if rt.creates || rt.op == OpReissue {
+		o.Responses["402"] = w.refusal("EMS-1139 want of credits, where `-insufficient-status` " +
+			"says so.")
+	}
 	return o
 }
 
 // commonRefusals are the statuses that every call of version 2 may meet.
 func commonRefusals(rt *route) []string {
-	list := []string{"400", "401", "406", "429", "5XX"}
-	if rt.method != http.MethodGet {
-		list = append(list, "413")
-	}
+	list := []string{"400", "401", "406", "413", "429", "5XX"}
 	if rt.body {
 		list = append(list, "415")
 	}

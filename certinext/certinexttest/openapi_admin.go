@@ -19,14 +19,53 @@ type adminDescription struct {
 	both    *openapi.Schema   // of body and answer, instead of takes and gives
 	names   map[string]string // of parameters of the path
 	missing string            // why it may be 404
+	most    string            // of the body, "" for maxBody
+	fails   bool              // it may be 400 without a body or a parameter
 }
 
 // adminPaths describes the administration paths.
 func adminPaths() map[string]adminDescription {
 	order := map[string]string{"id": "The order's id."}
+	family := map[string]string{"family": "One of " + strings.Join(families, ", ") + "."}
+	const noCA = "There is no such family."
+	client := map[string]string{
+		"client": "One of " + strings.Join(Clients(), ", ") + ".", "root": "The root's name.",
+	}
+	const noRoot = "There is no such client, or no such public root."
 	const noOrder = "There is no such order."
 	return map[string]adminDescription{
-		"GET /_sandbox/roots.pem":  {summary: "The roots to trust", file: typePEM},
+		"GET /_sandbox/roots.pem": {summary: "The roots to trust", file: typePEM},
+		"GET /_sandbox/tls-root.pem": {
+			summary: "The root of the TLS listener", file: typePEM,
+			missing: "There is no TLS listener.",
+		},
+		"GET /_sandbox/ca": {
+			summary: "The roots and issuing CAs, of now and before", gives: []CARecord{},
+		},
+		"POST /_sandbox/ca/{family}/replace": {
+			summary: "Another issuing CA signs from now on", names: family, missing: noCA,
+		},
+		"POST /_sandbox/ca/{family}/expose": {
+			summary: "The issuing CA's key is public, what it has issued is revoked, and another " +
+				"hierarchy signs", names: family, missing: noCA,
+		},
+		"GET /_sandbox/roots/{client}": {
+			summary: "The roots that a family of clients trusts", file: typePEM, names: client,
+			missing: noRoot,
+		},
+		"DELETE /_sandbox/roots/{client}/{root}": {
+			summary: "A family of clients drops a root", names: client, missing: noRoot,
+		},
+		"PUT /_sandbox/roots/{client}/{root}": {
+			summary: "A family of clients takes a root again", names: client, missing: noRoot,
+		},
+		"GET /_sandbox/ca/keys.pem": {
+			summary: "The keys of CAs that are public", file: typePEM,
+		},
+		"GET /_sandbox/ca/logs.json": {
+			summary: "The logs of Certificate Transparency that sign for public certificates",
+			gives:   LogList{},
+		},
 		"GET /_sandbox/health":     {summary: "That the server is up", gives: wireHealth{}},
 		"GET /_sandbox/operations": {summary: "The names of operations", gives: []string{}},
 		"GET /_sandbox/openapi.json": {
@@ -47,6 +86,10 @@ func adminPaths() map[string]adminDescription {
 		},
 		"POST /_sandbox/orders/{id}/documents": {
 			summary: "Documents are handed in", takes: wireAdminDocuments{}, names: order,
+			missing: noOrder,
+		},
+		"POST /_sandbox/orders/{id}/supply": {
+			summary: "A parked order is given what it lacked", takes: Supplement{}, names: order,
 			missing: noOrder,
 		},
 		"GET /_sandbox/domains": {
@@ -87,6 +130,14 @@ func adminPaths() map[string]adminDescription {
 			both: knobsSchema(),
 		},
 		"POST /_sandbox/reset": {summary: "Begin anew, with the settings of the start"},
+		"GET /_sandbox/snapshot": {
+			summary: "All that the server holds, private keys and credentials included",
+			gives:   map[string]any{}, fails: true,
+		},
+		"POST /_sandbox/restore": {
+			summary: "Be what a snapshot says, or change nothing", takes: map[string]any{},
+			most: "256 MiB",
+		},
 		"GET /_sandbox/ledger": {
 			summary: "All movements of money, as the CA's books have them",
 			gives:   []LedgerEntry{},
@@ -114,16 +165,11 @@ func (w *describer) describeAdministration() {
 
 // steer is an operation of the administration.
 func (w *describer) steer(method, path string, about adminDescription) *openapi.Operation {
-	said := func(why string) *openapi.Response {
-		return &openapi.Response{
-			Description: why, Content: map[string]openapi.Media{typeText: {Schema: openapi.Text()}},
-		}
-	}
 	o := &openapi.Operation{
 		Tags: []string{tagAdmin}, ID: camel(strings.ToLower(method) + " " + path),
 		Summary: about.summary, Security: []map[string][]string{{}},
 		Responses: map[string]*openapi.Response{
-			"403": said("The caller is a web page, or used a name that is not this server's."),
+			"403": plainly("The caller is a web page, or used a name that is not this server's."),
 		},
 	}
 	for _, match := range pathParameter.FindAllStringSubmatch(path, -1) {
@@ -140,11 +186,15 @@ func (w *describer) steer(method, path string, about adminDescription) *openapi.
 			},
 		}
 	}
-	if about.takes != nil || len(o.Parameters) > 0 {
-		o.Responses["400"] = said("It is not possible, and why.")
+	if about.takes != nil {
+		most := orDefault(about.most, "1 MiB")
+		o.Responses["413"] = plainly("The body is larger than " + most + ".")
+	}
+	if about.takes != nil || len(o.Parameters) > 0 || about.fails {
+		o.Responses["400"] = plainly("It is not possible, and why.")
 	}
 	if about.missing != "" {
-		o.Responses["404"] = said(about.missing)
+		o.Responses["404"] = plainly(about.missing)
 	}
 	w.steered(o, about)
 	return o

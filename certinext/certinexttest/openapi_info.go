@@ -21,8 +21,9 @@ func documentInfo(d Dialect) openapi.Info {
 			"null counts as absent. Members that are not described are refused by name.\n\n" +
 			"An EMS code stands in the `detail` of a problem, as in `[EMS-1180] Organization " +
 			"Name cannot be empty`, and in `meta.errorCode` in version 1.\n\n" +
-			"Not described are the URLs in certificates (OCSP, CRL, issuers), and what faults " +
-			"make of an answer.",
+			"Not described is what faults make of an answer. HEAD is answered wherever what is " +
+			"published or the administration has GET. With senseless fields, as a Go program " +
+			"may set them, the server answers each request with 500 and their names.",
 	}
 	info.License.Name, info.License.URL = "MPL-2.0", "https://mozilla.org/MPL/2.0/"
 	return info
@@ -46,6 +47,7 @@ const (
 	tagAccount   = "Account"
 	tagDomains   = "Domains"
 	tagV1        = "Version 1"
+	tagPublic    = "Published"
 	tagAdmin     = "Administration"
 )
 
@@ -58,6 +60,10 @@ var documentTags = []openapi.Tag{
 	{Name: tagDomains, Description: "Domains that are validated ahead of orders."},
 	{Name: tagV1, Description: "Verbs of version 1: each call is signed, each refusal is HTTP " +
 		"200."},
+	{
+		Name: tagPublic, Description: "What certificates name: status, revocation lists and CAs. " +
+			"No credentials are asked for.",
+	},
 	{
 		Name: tagAdmin, Description: "What steers the simulator. No credentials are asked for, " +
 			"and web pages and foreign names are refused.",

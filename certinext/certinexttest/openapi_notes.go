@@ -190,7 +190,8 @@ func trackNotes(d Dialect) map[reflect.Type]openapi.Notes {
 	certificates := openapi.Note{
 		About: "Approved by System is approved and not signed, whatever the status says.",
 		Enum: []string{
-			"Pending for Approver", "Approved by System", "Certificate Generated",
+			"Pending for Approver", "Pending System RA", "Approved by System",
+			"Certificate Generated",
 			"Certificate Downloaded", "Certificate Revoked", "Certificate Expired",
 			"Rejected (Order Cancelled)",
 		},

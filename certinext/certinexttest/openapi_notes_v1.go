@@ -142,6 +142,7 @@ func v1AnswerNotes() map[reflect.Type]openapi.Notes {
 		v1CertRejected, v1Downloaded, v1Expired, v1CertCancelled, v1AutoApproved, v1Generated,
 		v1Revoked, v1PendingAuto, v1PendingLRA)
 	order, orderName := openapi.Note{Enum: orderIDs}, openapi.Note{Enum: orderNames}
+	certNames = append(certNames, v1PendingSystemRA.name)
 	cert, certName := openapi.Note{Enum: certIDs}, openapi.Note{Enum: certNames}
 	checked := amongst("0 pending, 1 completed, 2 rejected.", "0", "1", "2")
 	return map[reflect.Type]openapi.Notes{

@@ -6,8 +6,10 @@ package certinexttest_test
 import (
 	"encoding/json"
 	"flag"
+	"io"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -79,11 +81,11 @@ var parameters = regexp.MustCompile(`\{[a-z]+\}`)
 // server answers it in that dialect.
 func TestTheDocumentHasEveryPathAndNoOther(t *testing.T) {
 	var steered []string
-	for _, found := range regexp.MustCompile(`(?m)^  (GET|POST|DELETE) +(/_sandbox/\S+)`).FindAllStringSubmatch(certinexttest.AdminHelp, -1) {
+	for _, found := range regexp.MustCompile(`(?m)^  (GET|POST|PUT|DELETE) +(/_sandbox/\S+)`).FindAllStringSubmatch(certinexttest.AdminHelp, -1) {
 		steered = append(steered, found[1]+" "+found[2])
 	}
 	require.Greater(t, len(steered), 20)
-	all := slices.Concat(certinexttest.Routes(), steered)
+	all := slices.Concat(certinexttest.Routes(), certinexttest.Publications(), steered)
 	allDialects(t, func(t *testing.T, d certinexttest.Dialect) {
 		srv := &certinexttest.Server{Dialect: d}
 		r := &rig{t: t, srv: srv, http: srv.Client(), base: host}
@@ -99,6 +101,38 @@ func TestTheDocumentHasEveryPathAndNoOther(t *testing.T) {
 		slices.Sort(answered)
 		require.Equal(t, answered, operations(contractOf(t, d).doc))
 	})
+}
+
+// TestLargeBodiesAreRefusedAsTheDocumentSays: by each operation that takes one, before and after it
+// has read too much.
+func TestLargeBodiesAreRefusedAsTheDocumentSays(t *testing.T) {
+	allDialects(t, func(t *testing.T, d certinexttest.Dialect) {
+		srv := &certinexttest.Server{Dialect: d}
+		r := &rig{t: t, srv: srv, http: srv.Client(), base: host}
+		for path, item := range contractOf(t, d).doc.Paths.Map() {
+			for method, o := range item.Operations() {
+				if o.RequestBody == nil || !strings.HasPrefix(path, "/_sandbox/") || path == "/_sandbox/restore" {
+					continue
+				}
+				a := r.do(method, parameters.ReplaceAllString(path, "1"), strings.Repeat(" ", 1<<20+1))
+				require.Equal(t, 413, a.status, path)
+				require.Contains(t, string(a.body), "at most 1048576 bytes")
+				require.NotNil(t, o.Responses.Value("413"), path)
+				body := io.MultiReader(strings.NewReader(strings.Repeat(" ", 1<<20)), strings.NewReader("  ")) // of no known length
+				request, err := http.NewRequestWithContext(t.Context(), method, host+parameters.ReplaceAllString(path, "1"), body)
+				require.NoError(t, err)
+				response, err := r.http.Do(request)
+				require.NoError(t, err)
+				require.NoError(t, response.Body.Close())
+				require.Equal(t, 413, response.StatusCode, path)
+			}
+		}
+	})
+	ts := httptest.NewServer(new(certinexttest.Server))
+	t.Cleanup(ts.Close)
+	status, _ := raw(t, strings.TrimPrefix(ts.URL, "http://"),
+		"POST /_sandbox/restore HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 300000000\r\n\r\n")
+	require.Equal(t, "413", status, "not a byte of it is read")
 }
 
 func TestTheDocumentIsServed(t *testing.T) {

@@ -50,6 +50,8 @@ type order struct {
 
 	agreement   *signedAgreement
 	approvedAt  time.Time
+	missing     []string // parts that the order is parked for, and when the last came
+	suppliedAt  time.Time
 	documents   int // handed in so far, from documentsAt on
 	documentsAt time.Time
 	cancelled   *ending
@@ -81,6 +83,7 @@ type signing struct {
 	cert        *x509.Certificate
 	chain       []*x509.Certificate // delivered with cert, its issuer first
 	ends        time.Time           // from when on the books call it expired
+	lifetimeCut bool                // CertificateLifetime was more than is allowed
 }
 
 // current is the newest signing; every order has one.
@@ -100,6 +103,9 @@ func (o *order) certificate() *signing {
 func (o *order) ended() bool {
 	return o.certificate() != nil || o.cancelled != nil || o.rejected != nil
 }
+
+// isOpenDraft reports whether o is a draft that can still be placed.
+func (o *order) isOpenDraft() bool { return o.draft && o.isOpen() }
 
 // commonName is that of the certificate.
 func (o *order) commonName() string {

@@ -67,7 +67,7 @@ func (s *Server) draftFor(o *order, requestID string) (*order, *problem) {
 		return nil, nil
 	}
 	draft := s.book.requests[requestID]
-	if draft == nil || !draft.draft || draft.cancelled != nil || draft.family != o.family {
+	if draft == nil || !draft.isOpenDraft() || draft.family != o.family {
 		return nil, invalidField("requestId", "is not an open draft")
 	}
 	return draft, nil

@@ -24,6 +24,7 @@ type problem struct {
 	spring bool   // answered in the framework's own error shape
 	oauth  string // answered in OAuth's shape, with this error code
 	meta   bool   // answered in the documented token envelope
+	reason reason // the rule, where the code does not say it
 	v1     string // EMS code in version 1 where it is another, or wordsOnly
 }
 
@@ -110,11 +111,14 @@ func notWired(fallback string) *problem {
 	}
 }
 
+// slugRule is the slug of all business rules.
+const slugRule = "business-rule"
+
 // rule is a business rule that the request breaks: 422 with an EMS code, or
 // without one where none was ever seen.
 func rule(ems, detail string) *problem {
 	return &problem{
-		status: http.StatusUnprocessableEntity, slug: "business-rule", ems: ems, detail: detail,
+		status: http.StatusUnprocessableEntity, slug: slugRule, ems: ems, detail: detail,
 	}
 }
 
@@ -136,7 +140,7 @@ func (p *problem) text() string {
 
 // refuse puts p into the shape that the dialect and the endpoint use.
 func (s *Server) refuse(p *problem, r *http.Request) reply {
-	s.noteRefusal(r, p)
+	s.noteRefusal(r, p, false)
 	var rep reply
 	switch {
 	case p.oauth != "":
@@ -158,7 +162,7 @@ func (s *Server) refuse(p *problem, r *http.Request) reply {
 // version of the API.
 func (s *Server) refuseCall(p *problem, c *call) reply {
 	if c.route.v1() {
-		s.noteRefusal(c.r, p)
+		s.noteRefusal(c.r, p, true)
 		return s.v1().refusal(p, c)
 	}
 	return s.refuse(p, c.r)

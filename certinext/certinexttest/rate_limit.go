@@ -32,6 +32,9 @@ func (a *allowance) take(limit float64, now time.Time) bool {
 	return true
 }
 
+// tooMany is the rule of calls beyond the limit.
+var tooMany = reason{Name: "rate-limit", Source: sourceVendor + ", never seen"}
+
 // rateLimited returns the refusal of a call that is one too many.
 func (s *Server) rateLimited() (Fault, bool) {
 	s.mu.Lock()

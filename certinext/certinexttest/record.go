@@ -35,8 +35,10 @@ type OrderRecord struct {
 	AutoSecureWWW     bool     `json:"autoSecureWww"`
 	Organization      string   `json:"organization,omitempty"`
 	Group             string   `json:"group,omitempty"`
-	Remarks           string   `json:"remarks,omitempty"`
-	Tags              []string `json:"tags,omitempty"`
+	// Missing are the parts that the order is parked for: see [Demands.ParkWithout].
+	Missing []string `json:"missing,omitempty"`
+	Remarks string   `json:"remarks,omitempty"`
+	Tags    []string `json:"tags,omitempty"`
 	// Documents counts those that were handed in.
 	Documents int `json:"documents,omitempty"`
 	// CSR is the newest request as it was sent.
@@ -51,6 +53,9 @@ type OrderRecord struct {
 	Serials []string `json:"serials,omitempty"`
 	// CertificatePEM is the newest certificate.
 	CertificatePEM string `json:"certificatePem,omitempty"`
+	// LifetimeCut says that the setting certificateLifetime, or otherLifetime for S/MIME, was more
+	// than a CA may give the newest certificate, which lives for as long as is allowed instead.
+	LifetimeCut bool `json:"lifetimeCut,omitempty"`
 	// Creates counts the create calls that led to this order; more than one
 	// means replays under an idempotency key, or a promoted draft.
 	Creates int `json:"creates"`
@@ -104,7 +109,8 @@ func (s *Server) record(o *order, now time.Time) OrderRecord {
 		ID: o.id, RequestID: o.requestID, Family: o.family, ProductCode: o.product.Code,
 		Variant: o.variant, Status: s.status(o, now), Domain: o.domain,
 		AdditionalDomains: slices.Clone(o.additional), AutoSecureWWW: o.www, Group: o.group,
-		Remarks: o.remarks, Tags: slices.Clone(o.tags), ReusedKey: o.reusedKey, Creates: o.creates,
+		Remarks: o.remarks, Tags: slices.Clone(o.tags), Missing: slices.Clone(o.missing),
+		ReusedKey: o.reusedKey, Creates: o.creates,
 		IdempotencyKey: o.idempotencyKey, CreatedAt: o.createdAt, AutoRenew: o.renewal.auto,
 		RenewalOf: o.renewalOf, SubscriptionEnd: s.terms(o).Ends(), Paid: o.paid,
 	}
@@ -126,7 +132,7 @@ func (s *Server) record(o *order, now time.Time) OrderRecord {
 		}
 		if sg.cert != nil {
 			r.Serials = append(r.Serials, sg.cert.SerialNumber.Text(16))
-			r.IssuedAt = sg.issuedAt
+			r.IssuedAt, r.LifetimeCut = sg.issuedAt, sg.lifetimeCut
 			r.CertificatePEM = string(pem.EncodeToMemory(&pem.Block{
 				Type: "CERTIFICATE", Bytes: sg.cert.Raw,
 			}))
@@ -247,10 +253,14 @@ func (s *Server) Promote(requestID string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	o := s.book.requests[requestID]
-	if o == nil || !o.draft || o.cancelled != nil {
+	if o == nil || !o.isOpenDraft() {
 		return fmt.Errorf("draft %q: %w", requestID, ErrNoOrder)
 	}
+	if s.isBlocked(o.current().csr) {
+		return fmt.Errorf("draft %q: %s", requestID, compromisedKey)
+	}
 	now := s.now()
+	s.catchUp(now)
 	if price, _ := s.cashier().quote(o); s.funds.Affords(s.cashier().purse(o.group), price) != nil {
 		return fmt.Errorf("draft %q costs %s, which its purse does not hold", requestID, price)
 	}

@@ -148,7 +148,9 @@ func pageOf(listed []*order, page, size int) []*order {
 func (s version2) reportFilter(c *call) (func(*order) bool, *problem) {
 	status, group := c.arg("status"), c.arg("groupNumber")
 	if status != "" && !slices.Contains(reportFilters, status) {
-		return nil, rule("", "Invalid order status filter")
+		return nil, rule("", "Invalid order status filter").because(reason{
+			Name: "report-order-status", Source: sourceLive,
+		})
 	}
 	if c.arg("productType") != "" {
 		return nil, invalidField("productType", "unknown query parameter")

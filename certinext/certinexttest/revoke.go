@@ -49,7 +49,7 @@ func (s *Server) reasons() map[string]revokeReason {
 }
 
 // revokeOrder revokes what an order issued. Revocation is by order, so all of
-// its certificates go.
+// its certificates go, unless NewestRevokedOnly says otherwise.
 func (s version2) revokeOrder(c *call) (reply, *problem) {
 	var req wireRevoke
 	if problem := decode(c.body, &req); problem != nil {
@@ -67,11 +67,11 @@ func (s version2) revokeOrder(c *call) (reply, *problem) {
 	return noContent()
 }
 
-// revoke ends an issued order and all of its certificates.
+// revoke ends an issued order and its certificates, as far as they are known to go with it.
 func (s *Server) revoke(o *order, why *ending, reason int) {
 	o.revoked = why
 	s.cashier().giveBack(o, why.at)
-	s.revokeCertificates(o, why.at, reason)
+	s.revokeCertificates(o, s.Unknowns.revokedWith(o), why.at, reason)
 }
 
 // checkRevoke: an unknown spelling is 400, a known reason that the service
@@ -87,11 +87,11 @@ func (s version2) checkRevoke(c *call, req wireRevoke) (revokeReason, *problem) 
 	if !known {
 		return revokeReason{}, invalidField("reason", "unknown revocation reason")
 	}
-	if !reason.accepted && c.route.family == FamilySSL {
-		return revokeReason{}, rule("", "Invalid Revoke Reason ID")
+	if !s.Unknowns.takes(reason, c.route.family) {
+		return revokeReason{}, rule("", "Invalid Revoke Reason ID").because(refusedReason)
 	}
 	if s.Dialect != Documented && strings.Contains(req.Note, ";") {
-		return revokeReason{}, rule("", "Invalid Revoke Remarks")
+		return revokeReason{}, rule("", "Invalid Revoke Remarks").because(refusedRemarks)
 	}
 	return reason, nil
 }
@@ -116,13 +116,19 @@ func (s version2) revokable(c *call) (*order, *problem) {
 	}
 }
 
-func (s *Server) revokeCertificates(o *order, at time.Time, reason int) {
+func (s *Server) revokeCertificates(o *order, of []*signing, at time.Time, reason int) {
 	if reason == reasonKeyCompromise {
-		s.compromise(o, at)
+		s.compromise(of, at)
 	}
-	for _, sg := range o.signings {
+	for _, sg := range of {
 		if sg.cert != nil {
 			s.hierarchy(o.family).Revoke(sg.cert, at, reason)
 		}
 	}
 }
+
+// The rules of what a revocation says.
+var (
+	refusedReason  = reason{Name: "revocation-reason", Source: sourceLive}
+	refusedRemarks = reason{Name: "revocation-remarks", Source: sourceLive}
+)

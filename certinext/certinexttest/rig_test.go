@@ -147,6 +147,7 @@ func (r *rig) tryContext(ctx context.Context, method, path, body string, headers
 	b, err := io.ReadAll(resp.Body)
 	a := answer{r.t, resp.StatusCode, resp.Header, b}
 	if err == nil && !struck(r.srv, req.URL.Path, seen) && !isUnusual(r.srv) {
+		r.toldWhy(seen)
 		require.NoError(r.t, contractOf(r.t, r.srv.Dialect).holds(req, body, a))
 	}
 	return a, err
@@ -336,3 +337,18 @@ func (c *clock) now() time.Time          { return c.at }
 func (c *clock) advance(d time.Duration) { c.at = c.at.Add(d) }
 
 func trimPEM(s string) string { return string(bytes.TrimSpace([]byte(s))) }
+
+// toldWhy asserts that the journal has a reason for each refusal since the request with an index.
+func (r *rig) toldWhy(since int) {
+	r.t.Helper()
+	all := r.srv.Requests()
+	for _, seen := range all[min(since, len(all)):] { // a reset may have forgotten some
+		if seen.Refusal != "" {
+			require.NotEmpty(r.t, seen.Rule, seen.Refusal)
+			require.NotEmpty(r.t, seen.Source, seen.Refusal)
+		} else {
+			require.Empty(r.t, seen.Rule+seen.Source)
+			require.Less(r.t, seen.Status, 400, "refused without a reason: %s", seen.Path)
+		}
+	}
+}

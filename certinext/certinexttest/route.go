@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sort"
 	"strings"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/authority"
 )
 
 // apiPrefix is the path below which all v2 resources live; the token endpoint
@@ -54,6 +56,11 @@ func Routes() []string {
 	slices.Sort(out)
 	return slices.Compact(out)
 }
+
+// Publications lists what a [Server] publishes without asking for credentials, each as method and
+// path: the OCSP responder, CRLs, and the certificates of CAs, e.g. "GET /crl/{file}". The URLs in
+// certificates name them. GET stands for HEAD, too.
+func Publications() []string { return authority.Publications() }
 
 // orderRoutes are the operations all orders of a family share.
 func orderRoutes(family string) []route {

@@ -4,6 +4,7 @@
 package certinexttest
 
 import (
+	"crypto/sha256"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -86,7 +87,8 @@ func (s Switch) or(byDialect bool) bool {
 // zero value is ready to use and safe for concurrent calls.
 //
 // Fields are set before the first request; afterwards change them only through
-// [Server.Configure]. A Server must not be copied.
+// [Server.Configure]. One that is senseless is told by [Server.Check], and by the
+// answer to each request. A Server must not be copied.
 type Server struct {
 	// Dialect selects the behaviour; the zero value is [Live].
 	Dialect Dialect
@@ -167,6 +169,10 @@ type Server struct {
 	PEMLag time.Duration
 	// NamelessCSR takes CSRs of servers without a common name, as some editions of CERTInext do.
 	NamelessCSR bool
+	// Demands is what orders need.
+	Demands Demands
+	// Names is which names the CA certifies.
+	Names NamePolicy
 	// Keys is which keys the CA certifies.
 	Keys KeyPolicy
 	// NewKeysOnly has version 2, too, refuse a CSR whose key an earlier order had. Version 1 was
@@ -189,11 +195,20 @@ type Server struct {
 	// IgnoreConsentTokens makes an organization's consent token good for
 	// nothing, as one production tenant reported.
 	IgnoreConsentTokens bool
-	// CertificateLifetime is the life of a leaf, whatever the subscription
-	// says; zero means the 30 days of the vendor's sandbox.
+	// CertificateLifetime is the life of a public TLS certificate, unless its subscription ends
+	// before. Zero means a day less than the CA/Browser Forum allows when it begins: 199 days,
+	// 99 from 2027-03-15 on, 46 from 2029-03-15 on. More than is allowed is refused by
+	// [Server.Check], and cut when a certificate is issued, see [OrderRecord].
 	CertificateLifetime time.Duration
+	// OtherLifetime is that of all others: private PKI, signers and S/MIME. Zero means the 30 days
+	// of the vendor's sandbox. S/MIME certificates live for at most 825 days.
+	OtherLifetime time.Duration
 	// ChainOrder is how the chain of a download is put together.
 	ChainOrder ChainOrder
+	// CrossSigned has downloads of public TLS certificates lead to an older root, which has
+	// certified the key of theirs: issuing CA, root as certified by the older one, older root. Both
+	// paths hold, and /ca/public-root-crossed.cer is the certificate in between.
+	CrossSigned bool
 	// Misissue is the mistake in every certificate that the CA issues while it is
 	// set. An order is issued when it is first looked at after it has become due,
 	// a reissue likewise; what was issued stays as it is, right or wrong.
@@ -265,7 +280,16 @@ type Server struct {
 	mu   sync.Mutex
 	// asStarted are the settings as they were at the first request, for Reset.
 	asStarted []any
-	ca        *authority.PKI
+	// resets counts them.
+	resets int
+	// foreign is how many orders the account has of another user.
+	foreign int
+	// unfit says which fields are senseless; while there are any, no request is served.
+	// unfitAtStart is what it said at the first request, for Reset.
+	unfit, unfitAtStart error
+	// tlsRoot is the root of a TLS listener before the server.
+	tlsRoot []byte
+	ca      *authority.PKI
 	state
 	// journal remembers the last requests.
 	journal journal
@@ -288,24 +312,28 @@ type state struct {
 	allowed allowance
 	// renewals are what the CA is to renew of itself.
 	renewals terms.Agenda[renewal]
+	// lost are keys whose certificates the CA has to revoke.
+	lost terms.Agenda[[sha256.Size]byte]
 	// creates are the times of the create calls that CreateBurst minds.
 	creates []time.Time
 	// replays holds the answers given under an idempotency key.
 	replays map[string]replay
 }
 
-// defaultLifetime is the life of a leaf of the vendor's sandbox.
-const defaultLifetime = 30 * 24 * time.Hour
-
-// longestPublic is the longest life of a publicly trusted certificate since 2026-03-15 (CA/Browser
-// Forum, ballot SC-081v3).
-const longestPublic = 200 * 24 * time.Hour
-
 // setUp makes everything that a zero Server lacks.
 func (s *Server) setUp() {
 	s.asStarted = s.settings().Saved()
+	s.unfitAtStart = s.Check()
+	s.unfit = s.unfitAtStart
 	s.ca = authority.New(s.now(), s.revocationClock)
 	s.begin()
+}
+
+// pki is the certificate authority, which only [Server.Restore] replaces.
+func (s *Server) pki() *authority.PKI {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ca
 }
 
 // begin makes the state of a server to which nothing has happened.
@@ -325,32 +353,50 @@ func (s *Server) begin() {
 	}
 }
 
-// Reset forgets all orders, domains, tokens, faults and calls, and sets the fields back to what
-// they were at the first request. The certificate authority stays: its roots may be trusted,
-// and what it has issued remains issued or revoked.
-func (s *Server) Reset() {
-	s.once.Do(s.setUp)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.settings().Restore(s.asStarted)
-	s.begin()
-	s.ResetRequests()
-}
-
 // Configure runs change while no request is being processed. Catalog,
 // resolver, delays and the like may be changed; account, organizations and
-// domain lists are read once, at the first request.
+// domain lists are read once, at the first request. While a field is senseless
+// no request is served, as ServeHTTP says.
 func (s *Server) Configure(change func(*Server)) {
 	s.once.Do(s.setUp)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.catchUp(s.now()) // what was due before is not changed by it
+	before := s.Check()
+	blocked := slices.Clone(s.Keys.Blocked)
 	change(s)
+	s.learnBlocked(blocked, s.now())
+	after := s.Check()
+	if s.unfit == nil && before != nil && after != nil && before.Error() == after.Error() {
+		return // only the date has made it so: a certificate's life, which is cut
+	}
+	s.unfit = after
 }
+
+// misfit says which fields are senseless.
+func misfit(s *Server) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.unfit
+}
+
+// PublishTLSRoot has the server show a certificate, as PEM, at /_sandbox/tls-root.pem: the root of
+// the TLS listener that it is served by. Call it before the first request.
+func (s *Server) PublishTLSRoot(pem []byte) { s.tlsRoot = pem }
 
 // ServeHTTP answers API calls, the revocation and issuer URLs that stand in
 // certificates, and the administration paths below /_sandbox/.
+//
+// While a field has a senseless value, which [Server.Check] would have told, it
+// answers each request with HTTP 500 and the field's name: a test must not
+// prove something with a server that is another than it looks.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.once.Do(s.setUp)
+	if err := misfit(s); err != nil {
+		http.Error(w, "the simulator does not serve with senseless fields:\n"+err.Error(),
+			http.StatusInternalServerError)
+		return
+	}
 	dated := &datedWriter{ResponseWriter: w, now: s.now}
 	switch {
 	case strings.HasPrefix(r.URL.Path, adminPrefix):
@@ -360,7 +406,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		s.administration().serve(w, r)
 	case authority.Serves(r.URL.Path):
-		s.ca.ServeHTTP(dated, r)
+		ca := s.pki()
+		ca.Locate(orDefault(s.BaseURL, baseURL(r)))
+		ca.ServeHTTP(dated, r)
 	default:
 		r = s.journal.begin(r, s.now())
 		dated.sent = func(status int) {
@@ -377,7 +425,7 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 		s.refuse(problem, r).write(w)
 		return
 	}
-	s.count(c.route.op)
+	s.arrive(c)
 	s.journal.note(r, func(noted *Request) { noted.Operation = c.route.op })
 	if s.BeforeCall != nil {
 		s.BeforeCall(c.route.op, r)
@@ -416,7 +464,7 @@ var looking = []string{OpTrack, OpCertificate, OpOrdersReport}
 // locked runs f, the lock held unless the route takes it itself.
 func (s *Server) locked(c *call, f func(*call) reply) reply {
 	if !c.route.unlocked {
-		s.mu.Lock()
+		s.lockFor(c)
 		defer s.mu.Unlock()
 		s.catchUp(s.now())
 	}
@@ -446,7 +494,7 @@ func (s *Server) perform(c *call) reply {
 func (s *Server) carryOut(c *call) reply {
 	c.now = s.now()
 	rep, problem := c.route.handle(s, c)
-	s.journal.note(c.r, func(noted *Request) { noted.Refusal = "" })
+	s.journal.note(c.r, func(noted *Request) { noted.refuse("", reason{}) })
 	if problem != nil {
 		return s.refuseCall(problem, c)
 	}
@@ -467,17 +515,13 @@ func (s *Server) admit(c *call) *problem {
 	return c.checkTransport()
 }
 
-func (s *Server) count(op string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.calls[op]++
-}
-
-// revocationClock is the clock of the CA's publications.
+// revocationClock is the clock of the CA's publications. What was due by then was revoked.
 func (s *Server) revocationClock() (now time.Time, lag time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.now(), s.RevocationLag
+	now = s.now()
+	s.catchUp(now)
+	return now, s.RevocationLag
 }
 
 func (s *Server) now() time.Time {
@@ -493,10 +537,6 @@ func (s *Server) clientID() string      { return orDefault(s.ClientID, s.account
 func (s *Server) clientSecret() string  { return orDefault(s.ClientSecret, DefaultClientSecret) }
 
 func (s *Server) tokenTTL() time.Duration { return orDefault(s.TokenTTL, time.Hour) }
-
-func (s *Server) certificateLifetime() time.Duration {
-	return orDefault(s.CertificateLifetime, defaultLifetime)
-}
 
 func (s *Server) domainValidity() time.Duration {
 	return orDefault(s.DomainValidity, 199*24*time.Hour)

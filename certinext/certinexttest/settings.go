@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"time"
@@ -26,6 +27,7 @@ const (
 	sourceVendor   = "the vendor's published collection"
 	sourceReported = "reported by customers"
 	sourceUnknown  = "not known of the service"
+	sourceGateway  = "the documentation of Keyfactor's gateway for CERTInext"
 	sourceRules    = "CA/Browser Forum Baseline Requirements"
 )
 
@@ -36,6 +38,7 @@ func (s *Server) settings() settings.List {
 	list = append(list, s.accountSettings()...)
 	list = append(list, s.domainSettings()...)
 	list = append(list, s.orderSettings()...)
+	list = append(list, s.refusalSettings()...)
 	list = append(list, s.certificateSettings()...)
 	list = append(list, s.billingSettings()...)
 	list = append(list, s.subscriptionSettings()...)
@@ -53,7 +56,8 @@ func (s *Server) accountSettings() settings.List {
 		},
 		{
 			Name: "accountNumber", Field: &s.AccountNumber, Zero: DefaultAccountNumber, Fixed: true,
-			Help: "account `number`",
+			Help:  "account `number`",
+			Wrong: func() string { return wrongText(s.AccountNumber, isVisible, notVisible) },
 		},
 		{
 			Name: "accessKey", Field: &s.AccessKey, Zero: DefaultAccessKey, Fixed: true,
@@ -61,7 +65,8 @@ func (s *Server) accountSettings() settings.List {
 		},
 		{
 			Name: "clientId", Field: &s.ClientID, Fixed: true,
-			Help: "OAuth client `id` of live token requests (default: the account number)",
+			Help:  "OAuth client `id` of live token requests (default: the account number)",
+			Wrong: func() string { return wrongText(s.ClientID, isVisible, notVisible) },
 		},
 		{
 			Name: "clientSecret", Field: &s.ClientSecret, Zero: DefaultClientSecret, Fixed: true,
@@ -74,7 +79,8 @@ func (s *Server) accountSettings() settings.List {
 		},
 		{
 			Name: "tokenTTL", Field: &s.TokenTTL, Zero: time.Hour, Source: sourceLive,
-			Help: "lifetime of access tokens",
+			Wrong: func() string { return wrongLife(s.TokenTTL) },
+			Help:  "lifetime of access tokens",
 		},
 		{
 			Name: "singleToken", Field: &s.SingleToken, Source: sourceUnknown,
@@ -109,11 +115,14 @@ func (s *Server) domainSettings() settings.List {
 	return settings.List{
 		{
 			Name: "verifiedDomains", Field: &s.VerifiedDomains, Fixed: true,
-			Help: "comma-separated `domains` that are already validated, names below them included",
+			Wrong: func() string { return wrongDomains(s.VerifiedDomains) },
+			Help: "comma-separated `domains` that are already validated, names below them " +
+				"included",
 		},
 		{
 			Name: "pendingDomains", Field: &s.PendingDomains, Fixed: true,
-			Help: "comma-separated `domains` that are registered but not validated",
+			Wrong: func() string { return wrongDomains(s.PendingDomains) },
+			Help:  "comma-separated `domains` that are registered but not validated",
 		},
 		{
 			Name: "domainValidity", Field: &s.DomainValidity, Zero: 199 * 24 * time.Hour,
@@ -149,6 +158,7 @@ func (s *Server) domainSettings() settings.List {
 		},
 		{
 			Name: "challengeHosts", Field: &s.ChallengeHosts, Source: sourceUnknown,
+			Wrong: func() string { return wrongHosts(s.ChallengeHosts) },
 			Help: "comma-separated `names` of accepted TXT records, with {domain} " +
 				"(default: _emudhra-challenge.{domain}, version 1: _emsign-validation.{domain})",
 		},
@@ -167,6 +177,7 @@ func (s *Server) domainSettings() settings.List {
 		},
 		{
 			Name: "caaForbids", Field: &s.CAAForbids, Source: sourceRules,
+			Wrong: func() string { return wrongDomains(plainDomains(s.CAAForbids)) },
 			Help: "comma-separated `domains` whose CAA records do not let the CA issue, names " +
 				"below them included",
 		},
@@ -177,6 +188,7 @@ func (s *Server) domainSettings() settings.List {
 		},
 		{
 			Name: "caaIssuers", Field: &s.CAA.Issuers, Source: sourceUnknown,
+			Wrong: func() string { return wrongIssuers(s.CAA.Issuers) },
 			Help: "comma-separated `names` by which CAA records allow this CA " +
 				"(default: emsign.com)",
 		},
@@ -236,8 +248,15 @@ func (s *Server) orderSettings() settings.List {
 				"hexadecimal SHA-256 of the SubjectPublicKeyInfo",
 		},
 		{
+			Name: "compromiseDelay", Field: &s.Keys.CompromiseDelay, Zero: mostCompromised,
+			Source: sourceRules, Wrong: s.Keys.tooLate,
+			Help: "time from when the CA learns that a key is compromised until it revokes all " +
+				"certificates of the key, of other orders too",
+		},
+		{
 			Name: "orderSuffix", Field: &s.OrderSuffix, Source: sourceLive,
-			Help: "`suffix` of live order ids, such as R007",
+			Wrong: func() string { return wrongSuffix(s.OrderSuffix) },
+			Help:  "`suffix` of live order ids, such as R007",
 		},
 		{
 			Name: "reportDelay", Field: &s.ReportDelay, Source: sourceUnknown,
@@ -261,20 +280,30 @@ func (s *Server) orderSettings() settings.List {
 func (s *Server) certificateSettings() settings.List {
 	return settings.List{
 		{
-			Name: "certificateLifetime", Field: &s.CertificateLifetime, Zero: defaultLifetime,
-			Source: sourceRules,
-			Wrong: func() string {
-				if s.CertificateLifetime >= 0 && s.CertificateLifetime <= longestPublic {
+			Name: "certificateLifetime", Field: &s.CertificateLifetime, Source: sourceRules,
+			Wrong: s.wrongLifetime,
+			Help: "validity of public TLS certificates; 0 is a day less than is allowed, which " +
+				"is 200 days, 100 from 2027-03-15 on, 47 from 2029-03-15 on",
+		},
+		{
+			Name: "otherLifetime", Field: &s.OtherLifetime, Zero: otherLifetime,
+			Source: sourceLive, Wrong: func() string {
+				if s.OtherLifetime >= 0 && s.OtherLifetime <= longestOther {
 					return ""
 				}
-				return "must be more than 0 and at most 4800h, 200 days, " +
-					"which is the most that a public CA may issue for"
+				return "must be more than 0 and at most 43800h, five years"
 			},
-			Help: "validity of leaf certificates",
+			Help: "validity of the certificates of private PKI, signers and S/MIME (at most " +
+				"825 days)",
 		},
 		{
 			Name: "chainOrder", Field: &s.ChainOrder, Names: chainOrders, Source: sourceLive,
 			Help: "`good`, root-first or absent: how the chain of a download is put together",
+		},
+		{
+			Name: "crossSigned", Field: &s.CrossSigned, Source: sourceReported,
+			Help: "downloads of public certificates lead to an older root, which has certified " +
+				"theirs",
 		},
 		{
 			Name: "misissue", Field: &s.Misissue, Names: MisissuanceKinds(),
@@ -301,7 +330,15 @@ func (s *Server) certificateSettings() settings.List {
 func (s *Server) trafficSettings() settings.List {
 	return settings.List{
 		{
-			Name: "rateLimit", Field: &s.RateLimit, Source: sourceUnknown,
+			Name: "rateLimit", Field: &s.RateLimit, Source: sourceUnknown, Wrong: func() string {
+				switch {
+				case s.RateLimit == 0 || (s.RateLimit >= 0.001 && s.RateLimit <= 1e6):
+					return ""
+				case !(s.RateLimit >= 0): // so is what is no number
+					return "must not be negative"
+				}
+				return "must be 0, or from 0.001 to 1000000"
+			},
 			Help: "API `calls` accepted per second; 0 accepts all",
 		},
 		{
@@ -310,8 +347,9 @@ func (s *Server) trafficSettings() settings.List {
 		},
 		{
 			Name: "adminHosts", Field: &s.AdminHosts, Fixed: true,
-			Help: "comma-separated `names` under which the administration paths may be asked " +
-				"for, beside localhost and addresses of this server",
+			Wrong: func() string { return wrongAdminHosts(s.AdminHosts) },
+			Help: "comma-separated `names` and addresses under which the administration paths " +
+				"may be asked for, beside localhost and addresses of this server",
 		},
 	}
 }
@@ -367,7 +405,16 @@ func (s administration) knobs(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.Configure(func(s *Server) { err = s.settings().Running().Load(body) })
+	s.Configure(func(s *Server) {
+		all := s.settings()
+		before := all.Saved()
+		if err = all.Running().Load(body); err != nil {
+			return
+		}
+		if err = all.Check(); err != nil { // such as a catalog without the product of a group
+			all.Restore(before)
+		}
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -376,12 +423,20 @@ func (s administration) knobs(r *http.Request) (any, error) {
 
 func isBase(text string) bool {
 	u, err := url.Parse(text)
-	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" &&
+	if err != nil || !isVisible.MatchString(text) {
+		return false
+	}
+	if port := u.Port(); port != "" && !isHostPort("host:"+port) {
+		return false
+	}
+	return (u.Scheme == "http" || u.Scheme == "https") && isHost(u.Hostname()) &&
 		u.RawQuery == "" && u.Fragment == "" && u.User == nil
 }
 
 func isHostPort(text string) bool {
 	host, port, err := net.SplitHostPort(text)
 	number, notNumber := strconv.Atoi(port)
-	return err == nil && host != "" && notNumber == nil && number > 0 && number < 65536
+	_, noAddress := netip.ParseAddr(host) // one with a zone is an address, too
+	return err == nil && (noAddress == nil || isHost(host)) &&
+		notNumber == nil && number > 0 && number < 65536
 }

@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/money"
 )
 
 // The rules of settings that are lists of structures: with what breaks one, the server would start
@@ -54,11 +56,22 @@ func (s *Server) wrongOrganizations() string {
 	return wrongNumbers("number of an organization", numbers)
 }
 
+// wrongSum looks at money that the account has or keeps.
+func wrongSum(a Amount) string {
+	if a.IsDebt() {
+		return "must not be negative"
+	}
+	return ""
+}
+
 func (s *Server) wrongGroups() string {
 	var numbers []string
 	defaults := 0
 	for _, g := range s.Groups {
 		numbers = append(numbers, g.Number)
+		if problem := wrongSum(orZero(g.Balance)); problem != "" {
+			return fmt.Sprintf("balance of group %s %s", cutTo(g.Number, 40), problem)
+		}
 		if g.Default {
 			defaults++
 		}
@@ -91,10 +104,15 @@ func (p Product) wrong() string {
 		return fmt.Sprintf("type %q must be one of %s", cutTo(p.Type, 40),
 			strings.Join(slices.Sorted(maps.Keys(productTypes)), ", "))
 	}
-	for term := range p.Years {
+	for term, price := range p.Years {
 		if !isTerm.MatchString(term) {
 			return fmt.Sprintf(`years has %q, which must be like "1 Year" or "2 Years"`,
 				cutTo(term, 40))
+		}
+		_, err := money.Parse(price)
+		if err != nil && strings.ContainsAny(price, "0123456789") {
+			return fmt.Sprintf(`the price %q must be an amount such as 1500.00, or words such as `+
+				`"on request"`, cutTo(price, 40))
 		}
 	}
 	if p.Term < 0 {

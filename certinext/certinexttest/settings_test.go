@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"flag"
+	"io"
 	"reflect"
 	"slices"
 	"strings"
@@ -55,7 +56,8 @@ func TestSettingsSetTheirOwnField(t *testing.T) {
 	given := map[string]string{
 		"resolver": `"127.0.0.1:53"`, "baseURL": `"http://ca.test"`, "largestRSA": "3072", "insufficientStatus": "402",
 		"blockedKeys": `["` + strings.Repeat("ab", 32) + `"]`, "accountBalance": `"7.00"`, "refundFee": `"7.00"`,
-		"organizations": `[{"number":"7","name":"Seven"}]`, "groups": `[{"number":"7"}]`, "catalog": `[{"code":"7","type":"13"}]`,
+		"challengeHosts": `["_x.{domain}"]`, "currency": `"EUR"`,
+		"parkWithout": `["group"]`, "organizations": `[{"number":"7","name":"Seven"}]`, "groups": `[{"number":"7"}]`, "catalog": `[{"code":"7","type":"13"}]`,
 	}
 	for name, property := range certinexttest.SettingsSchema()["properties"].(m) {
 		text := given[name]
@@ -128,27 +130,37 @@ func TestLoadSettings(t *testing.T) {
 // What is refused is named, all of it at once, and nothing of the object is taken.
 func TestSettingsAreRefusedByName(t *testing.T) {
 	for object, want := range map[string][]string{
-		`{"issueDelay":"-5s"}`:                   {"issueDelay -5s: must not be negative"},
-		`{"issueDelay":5}`:                       {"issueDelay 5: must be a duration, such as 1m30s"},
-		`{"issueDelay":"soon"}`:                  {`issueDelay "soon": must be a duration`},
-		`{"issueDelai":"5s"}`:                    {"issueDelai \"5s\": is no setting; did you mean issueDelay?"},
-		`{"IssueDelay":"5s"}`:                    {"did you mean issueDelay?"},
-		`{"issueDelay":"5s","issueDelay":"6s"}`:  {"issueDelay \"6s\": is there twice"},
-		`{"issueDelay":null}`:                    {"issueDelay null: must be a duration"},
-		`{"holdForApproval":"yes"}`:              {"holdForApproval \"yes\": must be true or false"},
-		`{"dialect":"martian"}`:                  {`dialect "martian": must be one of live, documented, v1`},
-		`{"dialect":1}`:                          {"must be one of live, documented, v1"},
-		`{"rateLimit":-1}`:                       {"rateLimit -1: must not be negative"},
-		`{"reportPageSize":1.5}`:                 {"reportPageSize 1.5: must be a whole number"},
-		`{"httpPort":0}`:                         {"httpPort 0: must be more than 0"},
-		`{"httpPort":70000}`:                     {"httpPort 70000: must be a port"},
-		`{"clientSecret":""}`:                    {"clientSecret \"\": must not be empty"},
-		`{"certificateLifetime":"4801h"}`:        {"200 days"},
-		`{"verifiedDomains":"example.com"}`:      {"verifiedDomains \"example.com\": must be a list of texts"},
-		`{"organizations":[{"nummer":"7"}]}`:     {`organizations [{"nummer":"7"}]: must be as the schema says (unknown field "nummer")`},
-		`{"resolver":"1.1.1.1","baseURL":"x:y"}`: {"resolver 1.1.1.1: must be host:port", "baseURL x:y: must be http"},
-		`{"catalog":[{"code":"1","type":"99"}]}`: {`catalog`, `product 1: type "99" must be one of 10, 11`},
-		`{"catalog":[{"code":"x","type":"13"}]}`: {`the code of a product "x" must be digits`},
+		`{"issueDelay":"-5s"}`:                                                     {"issueDelay -5s: must not be negative"},
+		`{"issueDelay":5}`:                                                         {"issueDelay 5: must be a duration, such as 1m30s"},
+		`{"issueDelay":"soon"}`:                                                    {`issueDelay "soon": must be a duration`},
+		`{"issueDelai":"5s"}`:                                                      {"issueDelai \"5s\": is no setting; did you mean issueDelay?"},
+		`{"IssueDelay":"5s"}`:                                                      {"did you mean issueDelay?"},
+		`{"issueDelay":"5s","issueDelay":"6s"}`:                                    {"issueDelay \"6s\": is there twice"},
+		`{"issueDelay":null}`:                                                      {"issueDelay null: must be a duration"},
+		`{"holdForApproval":"yes"}`:                                                {"holdForApproval \"yes\": must be true or false"},
+		`{"dialect":"martian"}`:                                                    {`dialect "martian": must be one of live, documented, v1`},
+		`{"dialect":1}`:                                                            {"must be one of live, documented, v1"},
+		`{"currency":"<script>"}`:                                                  {"is no currency: three capital letters"},
+		`{"accountNumber":"1\n2"}`:                                                 {"accountNumber", "must be visible ASCII characters without spaces"},
+		`{"clientId":"a b"}`:                                                       {"clientId", "must be visible ASCII characters without spaces"},
+		`{"rateLimit":-1}`:                                                         {"rateLimit -1: must not be negative"},
+		`{"reportPageSize":1.5}`:                                                   {"reportPageSize 1.5: must be a whole number"},
+		`{"httpPort":0}`:                                                           {"httpPort 0: must be more than 0"},
+		`{"httpPort":70000}`:                                                       {"httpPort 70000: must be a port"},
+		`{"clientSecret":""}`:                                                      {"clientSecret \"\": must not be empty"},
+		`{"certificateLifetime":"4801h"}`:                                          {"200 days"},
+		`{"verifiedDomains":"example.com"}`:                                        {"verifiedDomains \"example.com\": must be a list of texts"},
+		`{"organizations":[{"nummer":"7"}]}`:                                       {`organizations [{"nummer":"7"}]: must be as the schema says ([0].nummer is no member: did you mean number?)`},
+		`{"organizations":[{"Number":"7"}]}`:                                       {"[0].Number is no member: did you mean number?"},
+		`{"organizations":[null]}`:                                                 {"[0] must be an object, not null"},
+		`{"organizations":[{"number":null}]}`:                                      {"[0].number must be a text, not null: leave it out instead"},
+		`{"groups":[{"number":"7","number":"8"}]}`:                                 {"[0].number is there twice"},
+		`{"groups":[{"number":"7","balance":null}]}`:                               {"[0].balance must be a text, not null"},
+		`{"catalog":[{"years":{"1 Year":"1","1 Year":"2"}}]}`:                      {`[0].years."1 Year" is there twice`},
+		`{"verifiedDomains":["example.com",null]}`:                                 {"must be a list of texts ([1] must be a text, not null"},
+		`{"resolver":"1.1.1.1","baseURL":"x:y"}`:                                   {"resolver 1.1.1.1: must be host:port", "baseURL x:y: must be http"},
+		`{"catalog":[{"code":"1","type":"99"}]}`:                                   {`catalog`, `product 1: type "99" must be one of 10, 11`},
+		`{"catalog":[{"code":"x","type":"13"}]}`:                                   {`the code of a product "x" must be digits`},
 		`{"catalog":[{"code":"1","type":"13"},{"code":"1","type":"14"}]}`:          {"the code of a product 1 is there twice"},
 		`{"catalog":[{"code":"1","type":"13","years":{"One":"1"}}]}`:               {`years has "One"`},
 		`{"catalog":[{"code":"1","type":"13","customFields":[{"name":"x"}]}]}`:     {"must have an id"},
@@ -157,10 +169,35 @@ func TestSettingsAreRefusedByName(t *testing.T) {
 		`{"organizations":[{"number":"7","name":"x","validationFor":"3"}]}`:        {"must be 1 (OV) or 2"},
 		`{"groups":[{"number":"1","default":true},{"number":"2","default":true}]}`: {"only one group"},
 		`{"groups":[{"number":"1","products":["nine"]}]}`:                          {`the product "nine", which the catalog has not`},
-		`[]`:                {"not a JSON object"},
-		``:                  {"not a JSON object"},
-		`{"pemLag":"5s"`:    {"not JSON"},
-		`{"pemLag":"5s"}{}`: {"something follows"},
+		`{"parkWithout":["money"]}`:                                                {`has "money", must be of organization, technical-contact, group`},
+		`{"adminHosts":["https://sandbox.internal"]}`:                              {`"https://sandbox.internal" must be a name or an address alone`},
+		`{"adminHosts":["*.sandbox.internal"]}`:                                    {"must be a name or an address alone"},
+		`{"adminHosts":["sandbox.internal:8093"]}`:                                 {"without scheme, port, path or wildcard"},
+		`{"adminHosts":["192.0.2.7:80"]}`:                                          {"must be a name or an address alone"},
+		`{"adminHosts":["[::1]"]}`:                                                 {"must be a name or an address alone"},
+		`{"adminHosts":["fe80::1%eth0"]}`:                                          {"must be a name or an address alone"},
+		`{"adminHosts":["127.1"]}`:                                                 {"must be a name or an address alone"},
+		`{"adminHosts":["sandbox.internal/x"]}`:                                    {"must be a name or an address alone"},
+		`{"adminHosts":["exa mple"]}`:                                              {"must be a name or an address alone"},
+		`{"adminHosts":["a",""]}`:                                                  {"adminHosts a,: must have no empty element: leave it out"},
+		`{"caProfiles":[""]}`:                                                      {"must have no empty element"},
+		`{"parkWithout":["group",""]}`:                                             {"must have no empty element"},
+		`{"caaIssuers":["https://emsign.com"]}`:                                    {"must be a domain, as CAA records name a CA"},
+		`{"caaIssuers":["*.emsign.com"]}`:                                          {"must be a domain"},
+		`{"caaIssuers":["emsign.com:443"]}`:                                        {"must be a domain"},
+		`{"caaIssuers":["emsign.com."]}`:                                           {"a dot at its end"},
+		`{"caaIssuers":["emsign.com; policy=ev"]}`:                                 {"must be a domain"},
+		`{"caaIssuers":["_x.example"]}`:                                            {"must be a domain"},
+		`{"exceptedZones":["*.test"]}`:                                             {"must be a domain"},
+		`{"exceptedZones":["Test"]}`:                                               {"in small letters"},
+		`{"challengeHosts":["https://{domain}"]}`:                                  {"must be a name with {domain} in it"},
+		`{"challengeHosts":["*.{domain}"]}`:                                        {"must be a name with {domain} in it"},
+		`{"resolver":"*:53"}`:                                                      {"must be host:port"},
+		`{"baseURL":"http://*/"}`:                                                  {"must be http"},
+		`[]`:                                                                       {"not a JSON object"},
+		``:                                                                         {"not a JSON object"},
+		`{"pemLag":"5s"`:                                                           {"not JSON"},
+		`{"pemLag":"5s"}{}`:                                                        {"something follows"},
 	} {
 		srv := certinexttest.Server{PEMLag: time.Second}
 		err := srv.LoadSettings([]byte(object))
@@ -186,6 +223,57 @@ func TestCheckFindsWhatGoProgramsSet(t *testing.T) {
 	require.ErrorContains(t, err, "baseURL ftp://x: must be http:// or https://")
 }
 
+// TestAServerWithSenselessFieldsDoesNotServe: a Go program that has not called Check is told at its
+// first request, whatever that is, and by name.
+func TestAServerWithSenselessFieldsDoesNotServe(t *testing.T) {
+	for name, srv := range map[string]*certinexttest.Server{
+		"tokenTTL 1ns: must be at least 1s":   {TokenTTL: 1},
+		"pemLag -1ns: must not be negative":   {PEMLag: -1},
+		"baseURL ftp://x: must be http://":    {BaseURL: "ftp://x"},
+		`adminHosts *.example.com: "*.exam`:   {AdminHosts: []string{"*.example.com"}},
+		"verifiedDomains ,: must have no em":  {VerifiedDomains: []string{"", ""}},
+		"must be one of live, documented, v1": {Dialect: 7},
+	} {
+		for _, path := range []string{api + "/groups", "/_sandbox/health", "/crl/public.crl", "/nowhere"} {
+			response, err := srv.Client().Get(host + path)
+			require.NoError(t, err)
+			text, err := io.ReadAll(response.Body)
+			require.NoError(t, err)
+			require.NoError(t, response.Body.Close())
+			require.Equal(t, 500, response.StatusCode, "%s %s", name, path)
+			require.Contains(t, string(text), name)
+		}
+		require.Empty(t, srv.Requests())
+	}
+	srv := verified(certinexttest.Live)
+	r := newRig(t, srv)
+	srv.Configure(func(s *certinexttest.Server) { s.IssueDelay = -1 })
+	response, err := srv.Client().Get(host + api + "/groups")
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	require.Equal(t, 500, response.StatusCode)
+	srv.Configure(func(s *certinexttest.Server) { s.IssueDelay = 0 })
+	r.get(api + "/groups").must(200)
+	srv.Configure(func(s *certinexttest.Server) { s.IssueDelay = -1 })
+	srv.Reset()
+	r.login()
+	r.get(api + "/groups").must(200)
+}
+
+// TestKnobsLookAtEverySetting: what may not be changed while the server runs may still contradict
+// what may.
+func TestKnobsLookAtEverySetting(t *testing.T) {
+	_, admin := adminRig(t, &certinexttest.Server{
+		Groups:  []certinexttest.Group{{Number: "1", Products: []string{"7"}}},
+		Catalog: []certinexttest.Product{{Code: "7", Type: "13"}},
+	})
+	before := admin.get("/knobs").must(200)
+	a := admin.post("/knobs", m{"catalog": []m{{"code": "8", "type": "13"}}})
+	require.Equal(t, 400, a.status)
+	require.Contains(t, string(a.body), `group 1 has the product "7", which the catalog has not`)
+	require.Equal(t, before, admin.get("/knobs").must(200))
+}
+
 func TestFlagsOfSettings(t *testing.T) {
 	var srv certinexttest.Server
 	flags := flag.NewFlagSet("test", flag.ContinueOnError)
@@ -200,7 +288,7 @@ func TestFlagsOfSettings(t *testing.T) {
 	require.Equal(t, []string{"a.example", "b.example"}, srv.VerifiedDomains)
 	require.Equal(t, certinexttest.DCVDoc1, srv.DCVShape)
 	require.Nil(t, flags.Lookup("catalog"), "no text can say it")
-	require.Equal(t, "720h0m0s", flags.Lookup("certificate-lifetime").DefValue)
+	require.Equal(t, "720h0m0s", flags.Lookup("other-lifetime").DefValue)
 }
 
 // A knob that is set by a list does not keep what the list before held.
@@ -242,7 +330,7 @@ func TestTheSchemaIsJSON(t *testing.T) {
 	require.NoError(t, err)
 	properties := schema["properties"].(m)
 	require.Equal(t, []string{"live", "documented", "v1"}, properties["dialect"].(m)["enum"])
-	require.Equal(t, "720h0m0s", properties["certificateLifetime"].(m)["default"])
+	require.Equal(t, "720h0m0s", properties["otherLifetime"].(m)["default"])
 	organization := properties["organizations"].(m)["items"].(m)["properties"].(m)
 	require.Contains(t, organization, "consentToken")
 	require.Contains(t, properties["catalog"].(m)["items"].(m)["properties"], "customFields")

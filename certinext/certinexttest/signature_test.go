@@ -10,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -147,11 +148,11 @@ func TestSignerCertificateIsForSigningDocuments(t *testing.T) {
 	require.Equal(t, "[1.3.6.1.5.5.7.3.36]", toText(cert.UnknownExtKeyUsage))
 	require.Equal(t, []string{"platform@example.com"}, cert.EmailAddresses)
 	require.Empty(t, cert.DNSNames)
-	require.Empty(t, cert.Policies)
+	require.Equal(t, "1.3.6.1.4.1.32473.1.5", cert.Policies[0].String(), "the sandbox's own")
 	require.Equal(t, []string{host + "/crl/signing.crl"}, cert.CRLDistributionPoints)
 
 	issuer := leaf(t, v["chainPem"].([]any)[0].(string))
-	require.Contains(t, issuer.Subject.CommonName, "Document Signing")
+	require.Contains(t, issuer.Subject.CommonName, "Documents")
 	intermediates := x509.NewCertPool()
 	intermediates.AddCert(issuer)
 	_, err = cert.Verify(x509.VerifyOptions{
@@ -195,6 +196,11 @@ func TestSignerRefusals(t *testing.T) {
 		{"it is spelled differently as documented", documented, m{"subject": m{}}, "819", 400, "", []string{"subject.email", "subject.givenName", "subject.surname"}},
 		{"the documented spelling is unknown live", live, subject(live, person, m{"firstName": nil, "givenName": "Platform"}), "819", 400, "", []string{"subject.firstName", "subject.givenName"}},
 		{"the live spelling is unknown as documented", documented, subject(documented, person, m{"lastName": "Team"}), "819", 400, "", []string{"subject.lastName"}},
+		{"a common name has 64 characters", live, subject(live, person, m{"firstName": strings.Repeat("é", 60)}), "819", 400, "", []string{"subject.lastName"}},
+		{"and as documented", documented, subject(documented, person, m{"surname": strings.Repeat("x", 60)}), "819", 400, "", []string{"subject.surname"}},
+		{"an organization has 64", live, subject(live, entity, m{"organizationName": strings.Repeat("x", 65)}), "825", 400, "", []string{"subject.organizationName"}},
+		{"its number, too", live, subject(live, entity, m{"organizationIdentificationNumber": strings.Repeat("x", 65)}), "825", 400, "", []string{"subject.organizationIdentificationNumber"}},
+		{"a place has 128", live, subject(live, person, m{"locality": strings.Repeat("x", 129)}), "819", 400, "", []string{"subject.locality"}},
 		{"an email is needed", live, subject(live, entity, m{"email": nil}), "825", 400, "", []string{"subject.email"}},
 		{"an email has an at sign", live, subject(live, person, m{"email": "platform"}), "819", 400, "", []string{"subject.email"}},
 		{"an email is ASCII, as certificates have it", live, subject(live, person, m{"email": "jané@example.com"}), "819", 400, "", []string{"subject.email"}},

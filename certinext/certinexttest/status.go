@@ -26,6 +26,13 @@ const (
 	statusDraft = "draft"
 )
 
+// wireStatuses are the statuses that version 2 has for an order.
+var wireStatuses = []string{
+	statusPendingDCV, statusPendingCSR, statusPendingAgreement, statusPendingOrganization,
+	statusPendingDocuments, statusPendingVetting, statusPendingApproval, statusIssued,
+	statusRevoked, statusCancelled, statusRejected, statusExpired,
+}
+
 // A requirement is something an order waits for. It reports when it was met,
 // given that everything before it was met at the time since.
 type requirement struct {
@@ -78,7 +85,7 @@ func (s *Server) domainsMet(o *order, _, now time.Time) (latest time.Time, ok bo
 }
 
 func (s *Server) organizationMet(o *order, _, _ time.Time) (time.Time, bool) {
-	if !o.needsOrganization() {
+	if !o.needsOrganization() || o.unnamed() { // who approves has to name one, see approved
 		return time.Time{}, true
 	}
 	return o.organizationVetted()
@@ -137,10 +144,12 @@ func (s *Server) approvalMet(o *order, since, now time.Time) (time.Time, bool) {
 // acted, or may act by himself after ApprovalDelay.
 func (s *Server) approved(o *order, since, now time.Time) (time.Time, bool) {
 	switch {
+	case o.unnamed():
+		return time.Time{}, false
 	case !o.approvedAt.IsZero():
 		return o.approvedAt, true
 	case !s.needsApproval(o) || s.ApprovalDelay < 0 || len(o.signings) > 1:
-		return time.Time{}, true
+		return o.suppliedAt, true
 	case s.ApprovalDelay == 0:
 		return time.Time{}, false
 	}
@@ -149,7 +158,7 @@ func (s *Server) approved(o *order, since, now time.Time) (time.Time, bool) {
 }
 
 func (s *Server) needsApproval(o *order) bool {
-	if s.HoldForApproval || o.product.NeedsApproval || o.isSigner() {
+	if s.HoldForApproval || o.product.NeedsApproval || o.isSigner() || len(o.missing) > 0 {
 		return true
 	}
 	return o.needsOrganization() && (!o.consented || s.IgnoreConsentTokens)
@@ -219,7 +228,11 @@ func (s *Server) settleAll(now time.Time) {
 // settleOne is settle without what the CA does next of itself.
 func (s *Server) settleOne(o *order, now time.Time) {
 	sg := o.current()
-	if o.draft || sg.cert != nil || o.cancelled != nil || o.rejected != nil || o.revoked != nil {
+	if o.draft || !o.isOpen() {
+		return
+	}
+	if s.isBlocked(sg.csr) {
+		s.turnDown(o, now)
 		return
 	}
 	s.wantCAA(o, now)

@@ -4,6 +4,7 @@
 package certinexttest
 
 import (
+	"slices"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/money"
@@ -100,9 +101,12 @@ func (s *Server) terms(o *order) terms.Terms {
 	}
 	return terms.Terms{
 		Begins: begins.Truncate(time.Second), Years: o.years, AutoRenew: o.renewal.auto,
-		RenewBefore: time.Duration(o.renewal.days) * 24 * time.Hour,
+		RenewBefore: time.Duration(min(o.renewal.days, mostDays)) * 24 * time.Hour,
 	}
 }
+
+// mostDays are more than any certificate lives for, and fit in a duration.
+const mostDays = 100 * 366
 
 // isOver reports whether no certificate of o can be issued any more.
 func (s *Server) isOver(o *order, now time.Time) bool {
@@ -110,14 +114,6 @@ func (s *Server) isOver(o *order, now time.Time) bool {
 		return false
 	}
 	return s.terms(o).IsOver(now)
-}
-
-// lifeWithin is how long a certificate of o lives that begins then.
-func (s *Server) lifeWithin(o *order, begins time.Time, life time.Duration) time.Duration {
-	if s.Subscriptions.Outlived {
-		return life
-	}
-	return s.terms(o).Life(begins, life)
 }
 
 // wireTerm is what track says of the subscription. Its statuses are documented; that one of a
@@ -139,7 +135,7 @@ func (s *Server) wireTerm(o *order, now time.Time) *wireTrackTerm {
 // A renewal is what the CA is to do of itself after a certificate.
 type renewal struct {
 	order *order
-	of    *signing // unless another one is newer by then
+	of    *signing // unless another certificate is newer by then
 	step  terms.Step
 }
 
@@ -152,28 +148,51 @@ func (s *Server) scheduleRenewal(o *order) {
 	}
 }
 
-// catchUp renews what has become due, as of the time at which it was. It is called before anyone
-// looks at anything, and costs nothing while nothing is due.
+// catchUp does what has become due for the CA to do of itself, as of the time at which it was, one
+// after another. It is called before anyone looks at anything, and costs nothing while nothing is
+// due.
 func (s *Server) catchUp(now time.Time) {
 	for {
-		r, at, ok := s.renewals.Due(now)
+		key, at, ok := s.lost.Due(now)
+		if !ok {
+			break
+		}
+		s.renewDue(at, now)
+		s.revokeKey(key, at)
+	}
+	s.renewDue(now, now)
+}
+
+// renewDue renews what had become due until then.
+func (s *Server) renewDue(until, now time.Time) {
+	for {
+		r, at, ok := s.renewals.Due(until)
 		if !ok {
 			return
 		}
-		if r.order.current() == r.of && r.order.revoked == nil {
+		if s.isWanted(r) {
 			s.renew(r, at, now)
 		}
 	}
 }
 
-// renew does what was due at the time at. A purse that is too small is asked again day by day,
-// until the certificate ends.
+// isWanted reports whether a renewal that was scheduled still makes sense.
+func (s *Server) isWanted(r renewal) bool {
+	if r.order.certificate() != r.of || r.order.revoked != nil || s.isBlocked(r.of.csr) {
+		return false
+	}
+	isRenewed := func(o *order) bool { return o.renewalOf == r.order.id }
+	return r.step != terms.Reorder || !slices.ContainsFunc(s.book.sequence, isRenewed)
+}
+
+// renew does what was due at the time at. What cannot be done yet is tried again day by day, until
+// the certificate ends: a purse may be too small, or a reissue under way.
 func (s *Server) renew(r renewal, at, now time.Time) {
 	done := s.renewWithin
 	if r.step == terms.Reorder {
 		done = s.renewByOrder
 	}
-	renewed := done(r.order, at)
+	renewed := done(r, at)
 	if tomorrow := at.AddDate(0, 0, 1); renewed == nil && tomorrow.Before(r.of.ends) {
 		s.renewals.Add(tomorrow, r)
 	}
@@ -187,21 +206,35 @@ func (s *Server) renew(r renewal, at, now time.Time) {
 	s.settleOne(renewed, due)
 }
 
-// renewWithin starts another certificate of o, for the key of the one before. It returns nil where
-// that is not paid for.
-func (s *Server) renewWithin(o *order, at time.Time) *order {
+// renewWithin starts another certificate of an order, for the key of the one before. It returns nil
+// where that is not paid for, or a reissue is under way, beside which there is no other (EMS-941).
+// A reissue that nobody has given a CSR does not keep the order from being renewed: it takes that
+// of the certificate before (inferred from the vendor's word that certificates are renewed until
+// the subscription ends).
+func (s *Server) renewWithin(r renewal, at time.Time) *order {
+	o := r.order
+	if reissue := o.current(); reissue != r.of {
+		if reissue.csr != nil {
+			return nil
+		}
+		again := *r.of.csr
+		again.at = at
+		reissue.csr = &again // it was paid for when it was asked for
+		return o
+	}
 	if s.cashier().take(o, money.Renewal, s.cashier().extra(o), at) != nil {
 		return nil
 	}
-	o.signings = append(o.signings, &signing{requestedAt: at, csr: o.current().csr})
+	o.signings = append(o.signings, &signing{requestedAt: at, csr: r.of.csr})
 	o.requestID = s.newRequestID()
 	s.book.file(o)
 	return o
 }
 
-// renewByOrder places an order like o, in the CA's own name. It returns nil where that is not paid
-// for.
-func (s *Server) renewByOrder(o *order, at time.Time) *order {
+// renewByOrder places another order like that of r, in the CA's own name. It returns nil where that
+// is not paid for.
+func (s *Server) renewByOrder(r renewal, at time.Time) *order {
+	o := r.order
 	price, problem := s.cashier().quote(o)
 	if problem != nil || s.funds.Affords(s.cashier().purse(o.group), price) != nil {
 		return nil
@@ -215,7 +248,7 @@ func (s *Server) renewByOrder(o *order, at time.Time) *order {
 	if o.targets == nil {
 		next.targets = nil
 	}
-	next.signings = []*signing{{requestedAt: at, csr: o.current().csr}}
+	next.signings = []*signing{{requestedAt: at, csr: r.of.csr}}
 	if s.Subscriptions.BareRenewals {
 		next.tags, next.remarks = nil, ""
 	}

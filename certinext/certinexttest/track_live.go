@@ -127,7 +127,7 @@ func (s version2) wireVerificationsOf(o *order, now time.Time) *wireVerification
 	if o.family == FamilySSL {
 		v.Domain = s.wireDomainsOf(o, now)
 	}
-	if o.needsOrganization() || (o.subject != nil && o.organization != nil) {
+	if o.organization != nil && (o.needsOrganization() || o.subject != nil) {
 		_, ok := o.organizationVetted()
 		v.Organization = &wireOrgVerification{
 			Status:           map[bool]string{true: "VERIFIED", false: "PENDING"}[ok],
@@ -195,6 +195,8 @@ func (s version2) certificateState(o *order, now time.Time) string {
 		return "Rejected (Order Cancelled)"
 	case st == statusPendingCSR:
 		return "Approved by System"
+	case st == statusPendingApproval && len(o.missing) > 0:
+		return "Pending System RA"
 	case st != statusIssued:
 		return "Pending for Approver"
 	case !s.pemReady(o.certificate(), now):

@@ -32,6 +32,14 @@ type Unknowns struct {
 	// FirstChallengeOnly does not look at the domain that a challenge is asked for, and answers for
 	// the first name of the order that is not validated.
 	FirstChallengeOnly bool
+	// ReissueRevokes says which reissues revoke what the order had before.
+	ReissueRevokes ReissueRevocation
+	// NewestRevokedOnly has the revocation of an order leave the certificates alone that it had
+	// before its last reissue. Revocation is by order, and what it does to those was never seen.
+	NewestRevokedOnly bool
+	// FiveReasons refuses for private PKI and signatures, too, the reasons of version 2 that are
+	// refused for public SSL. What is published lists all; none was seen tried.
+	FiveReasons bool
 }
 
 // A TimestampStyle is how times are written in answers.
@@ -166,7 +174,7 @@ func (s *Server) respelt(c *call, rep reply) reply {
 
 func (s *Server) unknownSettings() settings.List {
 	u := &s.Unknowns
-	return settings.List{
+	return append(u.revocationSettings(), settings.List{
 		{
 			Name: "numericIds", Field: &u.NumericIDs, Source: sourceUnknown,
 			Help: "write order, request, group and organization numbers as JSON numbers",
@@ -197,5 +205,5 @@ func (s *Server) unknownSettings() settings.List {
 			Name: "firstChallengeOnly", Field: &u.FirstChallengeOnly, Source: sourceUnknown,
 			Help: "answer the challenge of an order's first open name, whichever was asked for",
 		},
-	}
+	}...)
 }

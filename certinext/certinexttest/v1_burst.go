@@ -21,7 +21,9 @@ func (s version1) checkBurst(now time.Time) *problem {
 		return now.Sub(at) >= burstWindow
 	})
 	if len(s.creates) >= s.CreateBurst {
-		return v1Failure(wordsOnly, "Inactive Account User.")
+		return v1Failure(wordsOnly, "Inactive Account User.").because(reason{
+			Name: "create-burst", Source: sourceLive,
+		})
 	}
 	s.creates = append(s.creates, now)
 	return nil

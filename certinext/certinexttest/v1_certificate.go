@@ -17,7 +17,7 @@ type wireV1OrderRef struct {
 
 // wireV1Certificates is a downloaded chain. The serial number is misspelt on
 // the wire. There is no subordinate CA below the issuer, so subCACertificate,
-// which is optional, never shows but for [MisissueLeafIssuer].
+// which is optional, never shows but for [MisissueLeafIssuer] and with [Server.CrossSigned].
 type wireV1Certificates struct {
 	RootCertificate      string `json:"rootCertificate"`
 	CACertificate        string `json:"caCertificate"`
@@ -59,7 +59,7 @@ func (s version1) certificates(c *call) (wireV1Certificates, *problem) {
 		SerialNumber: cert.SerialNumber.String(),
 	}
 	if s.ChainOrder != ChainAbsent {
-		w.addChain(o.certificate().chain)
+		w.addChain(s.shownChain(o))
 	}
 	return w, nil
 }
@@ -68,6 +68,7 @@ func (s version1) certificates(c *call) (wireV1Certificates, *problem) {
 // its own, so their order is never wrong; they may still be missing.
 func (w *wireV1Certificates) addChain(chain []*x509.Certificate) {
 	members := []*string{&w.RootCertificate, &w.CACertificate, &w.SubCACertificate}
+	chain = chain[max(0, len(chain)-len(members)):] // from the root down, as far as they go
 	for i, cert := range slices.Backward(chain) {
 		*members[len(chain)-1-i] = pemText(cert)
 	}

@@ -167,6 +167,12 @@ func (req wireV1Order) technicalEmail() string {
 	return orDefault(outer.Email, inner.Email)
 }
 
+// hasTechnicalContact reports whether there is one, in either place.
+func (req wireV1Order) hasTechnicalContact() bool {
+	return filled(orZero(req.TechnicalPointOfContact).Name) ||
+		filled(orZero(orZero(req.AdditionalInformation).TechnicalPointOfContact).Name)
+}
+
 // forHosts reports whether the certificates of a family are for hosts.
 func forHosts(family string) bool { return family == FamilySSL || family == FamilyPrivatePKI }
 

@@ -3,6 +3,8 @@
 
 package certinexttest
 
+import "fmt"
+
 // createSignature places an order for a document signer.
 func (s version1) createSignature(c *call) (reply, *problem) {
 	return s.create(c, FamilySignature, version1.newSignerOrder)
@@ -87,6 +89,9 @@ func (s version1) completeSubject(c *call, o *order, subjectType string, req wir
 		return problem
 	}
 	o.domain, o.subject = "", newSubject(subjectType, info.subject())
+	if what, most := o.subject.tooLong(subjectType, Live); what != "" {
+		return v1Failure(wordsOnly, fmt.Sprintf("Length of %s exceeds %d.", what, most))
+	}
 	if ref := orZero(req.OrganizationDetails); ref.OrganizationNumber != "" {
 		named := &wireOrganizationRef{
 			ref.OrganizationNumber, ref.PreVetting == "1", ref.PrevettingToken,

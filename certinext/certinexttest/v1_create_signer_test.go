@@ -139,7 +139,7 @@ func TestV1SMIMEIsForAnAddress(t *testing.T) {
 	number := r.place("GenerateOrderSMIME", nameless)
 	cert, _ := r.v1Leaf(number)
 	require.Equal(t, "ops@example.com", cert.Subject.CommonName, "somebody without a name")
-	require.Zero(t, cert.KeyUsage&x509.KeyUsageKeyEncipherment, "an EC key enciphers nothing")
+	require.Equal(t, x509.KeyUsageDigitalSignature|x509.KeyUsageContentCommitment|x509.KeyUsageKeyAgreement, cert.KeyUsage, "an EC key agrees on what enciphers")
 
 	nameless["saveAndHold"], nameless["csr"] = "1", ""
 	draft := r.call("GenerateOrderSMIME", m{"orderDetails": nameless}).block("orderDetails")

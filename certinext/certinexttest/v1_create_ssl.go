@@ -14,10 +14,10 @@ func (s version1) newSSLOrder(c *call, o *order, req wireV1Order) *problem {
 		return problem
 	}
 	o.additional = distinct(o.domain, req.CertificateInformation.AdditionalDomains)
-	if problem := checkPublicNames(append([]string{o.domain}, o.additional...)); problem != nil {
+	if problem := s.checkPublicNames(o.domain, o.additional); problem != nil {
 		return problem
 	}
-	if problem := checkV1Names(o); problem != nil {
+	if problem := checkV1Names(o, s.Demands.LoneUCC); problem != nil {
 		return problem
 	}
 	auto := www != "0" // "This is set to '1' by default" (documented)
@@ -26,6 +26,7 @@ func (s version1) newSSLOrder(c *call, o *order, req wireV1Order) *problem {
 	if problem := s.setOrganization(o, req); problem != nil {
 		return problem
 	}
+	s.Demands.park(o, req.hasTechnicalContact())
 	if a := req.AgreementDetails; a != nil {
 		o.sign(a.agreement(), c.now)
 	}
@@ -66,13 +67,20 @@ func checkV1SSLForm(req wireV1Order, www string) *problem {
 }
 
 // checkV1Names holds the names of an order against its product.
-func checkV1Names(o *order) *problem {
+func checkV1Names(o *order, loneUCC bool) *problem {
 	t, shape := productTypes[o.product.Type], shapeOf(o.domain, o.additional)
-	return firstUnmet(
+	problem := firstUnmet(
 		demand{t.wildcard || !shape.wildcard, "EMS-1058", "Wild Card Domains are not allowed."},
 		demand{!t.wildcard || shape.wildcard, "EMS-1059", "Only Wild Card Domains are allowed."},
-		demand{t.ucc || !shape.several, "EMS-1173", "Invalid Additional Domain Names."},
+		demand{
+			shape.several == t.ucc || (t.ucc && loneUCC), "EMS-1173",
+			"Invalid Additional Domain Names.",
+		},
 	)
+	if problem != nil && t.wildcard == shape.wildcard && !shape.several {
+		problem.because(needsAdditional)
+	}
+	return problem
 }
 
 // setOrganization settles whose order it is. Re-using a pre-vetted
@@ -95,50 +103,77 @@ func (s version1) setOrganization(o *order, req wireV1Order) *problem {
 		return problem
 	}
 	if ref.PreVetting == "1" {
-		return s.v2().checkOrganization(o, &wireOrganizationRef{
-			ref.OrganizationNumber, true, ref.PrevettingToken,
-		})
+		return reuseOrganization(s.Server, o, req)
 	}
 	o.ownValidation = true
-	if !o.needsOrganization() {
+	named := filled(req.CertificateInformation.OrganizationName)
+	if !o.needsOrganization() || (!named && s.Demands.parks(PartOrganization)) {
 		return nil
 	}
 	return o.setNewOrganization(req)
 }
 
+// reuseOrganization is for an order that names one of the account's organizations.
+func reuseOrganization(s *Server, o *order, req wireV1Order) *problem {
+	ref := req.OrganizationDetails
+	if s.Demands.FullParticulars && o.needsOrganization() {
+		problem := checkV1Particulars(o, req, *req.CertificateInformation)
+		if problem != nil {
+			return problem.because(reason{Name: "full-particulars", Source: sourceGateway})
+		}
+	}
+	return s.v2().checkOrganization(o, &wireOrganizationRef{
+		ref.OrganizationNumber, true, ref.PrevettingToken,
+	})
+}
+
 // setNewOrganization gives an OV or EV order the organization that it
 // describes, which is still to be vetted.
 func (o *order) setNewOrganization(req wireV1Order) *problem {
-	info, ev := *req.CertificateInformation, productTypes[o.product.Type].validation == "ev"
-	empty := func(what, value string) demand {
-		return demand{filled(value), "EMS-1180", what + " cannot be empty"}
+	info := *req.CertificateInformation
+	if !filled(info.OrganizationName) {
+		return firstUnmet(particular("Organization Name", ""))
 	}
-	problem := firstUnmet(
-		empty("Organization Name", info.OrganizationName),
-		empty("Street Address 1", info.StreetAddress1),
-		empty("Locality", info.Locality), empty("State", info.State),
-		empty("Country Code", info.CountryCode), empty("Postal Code", info.PostalCode),
-	)
-	if problem == nil && ev {
-		problem = checkV1EV(req, empty)
-	}
-	if problem != nil {
+	if problem := checkV1Particulars(o, req, info); problem != nil {
 		return problem
 	}
 	o.organization = &organization{Organization: Organization{
 		Name: info.OrganizationName, Street: info.StreetAddress1, Locality: info.Locality,
 		State: info.State, PostalCode: info.PostalCode, CountryCode: info.CountryCode,
-		ValidationFor: map[bool]string{true: "2", false: "1"}[ev],
+		ValidationFor: map[bool]string{true: "2", false: "1"}[o.isEV()],
 	}}
 	return nil
 }
 
+// particular is a part of an organization's description that has to be there.
+func particular(what, value string) demand {
+	return demand{filled(value), "EMS-1180", what + " cannot be empty"}
+}
+
+// isEV reports whether the order is for extended validation.
+func (o *order) isEV() bool { return productTypes[o.product.Type].validation == "ev" }
+
+// checkV1Particulars is what describes an organization beside its name.
+func checkV1Particulars(o *order, req wireV1Order, info wireV1Certificate) *problem {
+	problem := firstUnmet(
+		particular("Street Address 1", info.StreetAddress1),
+		particular("Locality", info.Locality), particular("State", info.State),
+		particular("Country Code", info.CountryCode), particular("Postal Code", info.PostalCode),
+	)
+	if problem != nil || !o.isEV() {
+		return problem
+	}
+	return checkV1EV(req)
+}
+
 // checkV1EV is what an EV order names beyond an OV order (observed).
-func checkV1EV(req wireV1Order, empty func(what, value string) demand) *problem {
+func checkV1EV(req wireV1Order) *problem {
 	signer, approver := orZero(req.ContractSignerInfo), orZero(req.CertificateApproverInfo)
 	return firstUnmet(
-		empty("Street Address 2", req.CertificateInformation.StreetAddress2),
-		empty("Company Registration Number", req.CertificateInformation.CompanyRegistrationNumber),
+		particular("Street Address 2", req.CertificateInformation.StreetAddress2),
+		particular(
+			"Company Registration Number", req.CertificateInformation.CompanyRegistrationNumber,
+		),
 		demand{
 			req.ContractSignerInfo != nil, "EMS-1220",
 			"Contract Signer Information block cannot be empty.",

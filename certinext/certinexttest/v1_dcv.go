@@ -138,7 +138,7 @@ func (s version1) verifyDCV(c *call) (reply, *problem) {
 		return reply{}, problem
 	}
 	failure := p.run(c.r.Context())
-	s.mu.Lock()
+	s.lockFor(c)
 	defer s.mu.Unlock()
 	if _, problem := s.conclude(
 		c, ch.order, ch.target.domain, p, failure, s.DCVResultDelay,
@@ -151,7 +151,7 @@ func (s version1) verifyDCV(c *call) (reply, *problem) {
 // beginVerify copies out all that the look-up needs. A challenge that no caller asked for cannot be
 // verified.
 func (s version1) beginVerify(c *call, req wireV1DCV) (v1Challenge, *probe, *problem) {
-	s.mu.Lock()
+	s.lockFor(c)
 	defer s.mu.Unlock()
 	ch, problem := s.dcv(c, req)
 	if problem != nil {

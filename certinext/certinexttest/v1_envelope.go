@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/sure"
 )
 
 // v1Prefix is the path below which the verbs of version 1 live.
@@ -75,7 +77,7 @@ func (c *call) openEnvelope() *problem {
 		return v1Malformed("meta", problem)
 	}
 	delete(members, "meta")
-	c.body = must(json.Marshal(members))
+	c.body = sure.Must(json.Marshal(members))
 	return nil
 }
 

@@ -14,38 +14,55 @@ import (
 	"time"
 )
 
-// FuzzV1: whatever stands beside a good meta, a verb answers HTTP 200 with a
-// meta that says how it went, and panics at nothing. ORDER stands for the
-// number of an order, SIGNER for that of a document signer's.
-func FuzzV1(f *testing.F) {
+// V1Seeds are bodies for the verbs of version 1, what stands beside meta in each. A verb without one is
+// fuzzed by nobody, and a test tells.
+func V1Seeds() map[string][]string {
+	seeds := make(map[string][]string)
+	add := func(verb, body string) { seeds[verb] = append(seeds[verb], body) }
 	const create = `"orderDetails":{"productCode":"846","requestorInformation":{"requestorName":"a","requestorEmail":"a@b"},` +
 		`"subscriptionDetails":{},"certificateInformation":{"domainName":"www.example.com","additionalDomains":[]},"csr":"x",` +
 		`"agreementDetails":{"acceptAgreement":"1","signerName":"a","signerPlace":"b","signerIP":"203.0.113.7"},` +
 		`"additionalInformation":{"remarks":"r","tags":["a:b"],"customFields":[{"fieldID":"1","fieldValue":"2"}]}}`
-	f.Add("GenerateOrderSSL", create)
-	f.Add("GenerateOrderPrivatePKI", create)
+	add("GenerateOrderSSL", create)
+	add("GenerateOrderPrivatePKI", create)
 	const somebody = `"orderDetails":{"productCode":"PRODUCT","requestorInformation":{"requestorName":"a","requestorEmail":"a@b"},` +
 		`"subscriptionDetails":{"validity":"1"},"certificateInformation":{"firstName":"a","lastName":"b","email":"a@b","countryCode":"US"},` +
 		`"agreementDetails":{"acceptAgreement":"1","signerName":"a","signerPlace":"b","signerIP":"203.0.113.7"},"additionalInformation":{"remarks":"r"}}`
-	f.Add("GenerateOrderSignature", strings.Replace(somebody, "PRODUCT", "819", 1))
-	f.Add("GenerateOrderSMIME", strings.Replace(somebody, "PRODUCT", "914", 1))
-	f.Add("SubmitDocument", `"documentDetails":{"requestorEmail":"a@b","orderNumber":"SIGNER","numberOfDocuments":"1",`+
+	add("GenerateOrderSignature", strings.Replace(somebody, "PRODUCT", "819", 1))
+	add("GenerateOrderSMIME", strings.Replace(somebody, "PRODUCT", "914", 1))
+	add("SubmitDocument", `"documentDetails":{"requestorEmail":"a@b","orderNumber":"SIGNER","numberOfDocuments":"1",`+
 		`"documentsAttached":[{"id":"1","fileName":"x.pdf","description":"x","base64Value":"JVBERi0xLjcK%2Fw%3D%3D"}]}`)
-	f.Add("TrackOrder", `"orderDetails":{"orderNumber":"SIGNER"}`)
-	f.Add("TrackOrder", `"orderDetails":{"orderNumber":"ORDER"}`)
-	f.Add("GetDcv", `"dcvDetails":{"requestorEmail":"a@b","orderNumber":"ORDER","domainName":"www.example.com","dcvMethod":"2"}`)
-	f.Add("VerifyDcv", `"dcvDetails":{"requestorEmail":"a@b","orderNumber":"ORDER","domainName":"www.example.com","dcvMethod":"3","dcvEmail":"x"}`)
-	f.Add("SubmitCSR", `"orderDetails":{"requestorEmail":"a@b","orderNumber":"ORDER","csr":"-----BEGIN"}`)
-	f.Add("AgreementAcceptance", `"agreementDetails":{"requestorEmail":"a@b","orderNumber":"ORDER","acceptAgreement":"1","signerIP":"fe80::1%eth0"}`)
-	f.Add("GetCertificate", `"orderDetails":{"requestorEmail":"a@b","orderNumber":"ORDER"}`)
-	f.Add("RevokeOrder", `"revocationDetails":{"requestorEmail":"a@b","orderNumber":"ORDER","revokeReasonId":"1","revokeRemarks":"x"}`)
-	f.Add("RejectOrder", `"orderDetails":{"orderNumber":"ORDER","rejectRemarks":"x"}`)
-	f.Add("RejectRequest", `"orderDetails":{"requestNumber":"1","rejectRemarks":"x"}`)
-	f.Add("GetOrderReport", `"searchCriteria":{"pageNumber":"9999999999","orderDateTill":"9999-12-31","tags":[":"],"domainName":",,"}`)
-	f.Add("GetLedgerStatementDetails", `"statementDetails":{"pageNumber":"-1"}`)
-	f.Add("GetGroupDetailsV2", `"groupDetails":null`)
-	f.Add("GetOrganizationDetails", `"organizationDetails":{"organizationNumber":"4000001"}`)
-	f.Add("GetFieldDetails", `"productDetails":{"productCode":"842"}`)
+	add("TrackOrder", `"orderDetails":{"orderNumber":"SIGNER"}`)
+	add("TrackOrder", `"orderDetails":{"orderNumber":"ORDER"}`)
+	add("GetDcv", `"dcvDetails":{"requestorEmail":"a@b","orderNumber":"ORDER","domainName":"www.example.com","dcvMethod":"2"}`)
+	add("VerifyDcv", `"dcvDetails":{"requestorEmail":"a@b","orderNumber":"ORDER","domainName":"www.example.com","dcvMethod":"3","dcvEmail":"x"}`)
+	add("SubmitCSR", `"orderDetails":{"requestorEmail":"a@b","orderNumber":"ORDER","csr":"-----BEGIN"}`)
+	add("AgreementAcceptance", `"agreementDetails":{"requestorEmail":"a@b","orderNumber":"ORDER","acceptAgreement":"1","signerIP":"fe80::1%eth0"}`)
+	add("GetCertificate", `"orderDetails":{"requestorEmail":"a@b","orderNumber":"ORDER"}`)
+	add("RevokeOrder", `"revocationDetails":{"requestorEmail":"a@b","orderNumber":"ORDER","revokeReasonId":"1","revokeRemarks":"x"}`)
+	add("RejectOrder", `"orderDetails":{"orderNumber":"ORDER","rejectRemarks":"x"}`)
+	add("RejectRequest", `"orderDetails":{"requestNumber":"1","rejectRemarks":"x"}`)
+	add("GetOrderReport", `"searchCriteria":{"pageNumber":"9999999999","orderDateTill":"9999-12-31","tags":[":"],"domainName":",,"}`)
+	add("GetLedgerStatementDetails", `"statementDetails":{"pageNumber":"-1"}`)
+	add("GetGroupDetailsV2", `"groupDetails":null`)
+	add("GetOrganizationDetails", `"organizationDetails":{"organizationNumber":"4000001"}`)
+	add("GetFieldDetails", `"productDetails":{"productCode":"842"}`)
+	add("GetGroupDetails", `"groupDetails":{"groupNumber":"3000000001"}`)
+	add("GetProductDetails", `"productDetails":{"groupNumber":"3000000001"}`)
+	add("GetDomainDetails", ``)
+	add("ValidateCredentials", ``)
+	return seeds
+}
+
+// FuzzV1: whatever stands beside a good meta, a verb answers HTTP 200 with a
+// meta that says how it went, and panics at nothing. ORDER stands for the
+// number of an order, SIGNER for that of a document signer's.
+func FuzzV1(f *testing.F) {
+	for verb, bodies := range V1Seeds() {
+		for _, body := range bodies {
+			f.Add(verb, body)
+		}
+	}
 	f.Fuzz(func(t *testing.T, name, body string) {
 		if !slices.ContainsFunc(routes, func(rt route) bool { return rt.v1() && rt.pattern == "/"+name }) {
 			return

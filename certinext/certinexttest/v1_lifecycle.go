@@ -65,7 +65,7 @@ func (s version1) acceptAgreement(c *call) (reply, *problem) {
 		return reply{}, v1Failure("EMS-956", "Invalid Request for this API")
 	case o.agreement != nil:
 		return reply{}, v1Failure("EMS-1082", "Agreement already signed.")
-	case !s.cancellable(o, c.now):
+	case !s.cancellable(o, c.now) || s.isOver(o, c.now):
 		return reply{}, v1Failure("EMS-1165", "Invalid request status.")
 	}
 	a := wireV1Agreement{d.AcceptAgreement, d.SignerName, d.SignerPlace, d.SignerIP}
@@ -129,6 +129,7 @@ func (s version1) rejectRequest(c *call) (reply, *problem) {
 		demand{o != nil, "EMS-1005", "Invalid Request Number."},
 		demand{filled(d.RejectRemarks), "EMS-964", "Rejection Remarks cannot be empty."},
 		demand{orZero(o).cancelled == nil, "EMS-985", "This Order was already cancelled"},
+		demand{orZero(o).rejected == nil, "EMS-986", "This Order is Rejected."},
 		demand{orZero(o).draft, "EMS-1169", "Request is already processed."},
 	); problem != nil {
 		return reply{}, problem

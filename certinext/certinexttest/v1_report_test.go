@@ -96,9 +96,9 @@ func TestV1ReportRows(t *testing.T) {
 		"orderNumber": issued, "requestNumber": o.RequestID, "orderStatusId": "6", "orderStatus": "Order Fulfilled",
 		"certificateStatusId": "20", "certificateStatus": "Certificate Generated", "domainName": "www.example.com",
 		"organizationName": "Example Corporation", "countryName": "US", "groupNumber": certinexttest.DefaultGroup, "productCode": "842",
-		"certificateSerialNumber": leaf(t, o.CertificatePEM).SerialNumber.String(), "certificateExpiryDate": "2026-06-11 13:00:00",
+		"certificateSerialNumber": leaf(t, o.CertificatePEM).SerialNumber.String(), "certificateExpiryDate": "2026-11-27 12:59:59",
 		"issuerCA": leaf(t, o.CertificatePEM).Issuer.CommonName, "certificateTrustType": "1", "orderDate": "2026-05-12 13:00:00",
-		"expiresWithin": "30", "tags": []any{"vault-order:7"}, "customFields": []any{},
+		"expiresWithin": "198", "tags": []any{"vault-order:7"}, "customFields": []any{},
 	}, row)
 	v2, _ := r.report("")
 	require.Equal(t, []any{"vault-order:7"}, v2[1]["tags"], "and the tags of version 1 in version 2's")
@@ -150,7 +150,8 @@ func TestV1ReportFilters(t *testing.T) {
 		"a span that ends before":      {m{"orderDateFrom": "2026-05-12", "orderDateTill": "2026-05-13T12:59:59"}, []string{"a.example.com"}},
 		"from a day on":                {m{"orderDateFrom": "2026-05-13"}, []string{"d.local", "c.example.com", "b.example.com"}},
 		"till a minute":                {m{"orderDateTill": "2026-05-12T13:00"}, []string{"a.example.com"}},
-		"expiry":                       {m{"certExpiryDateFrom": "2026-06-13", "certExpiryDateTill": "2026-06-13"}, []string{"d.local", "c.example.com"}},
+		"expiry":                       {m{"certExpiryDateFrom": "2026-06-13", "certExpiryDateTill": "2026-06-13"}, []string{"d.local"}},
+		"expiry of public TLS":         {m{"certExpiryDateFrom": "2026-11-29", "certExpiryDateTill": "2026-11-29"}, []string{"c.example.com"}},
 		"expiry after that":            {m{"certExpiryDateFrom": "2026-06-14", "certExpiryDateTill": "2026-06-20"}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -34,6 +34,8 @@ var (
 	v1Generated       = v1ID{"20", "Certificate Generated"}
 	v1Revoked         = v1ID{"22", "Certificate Revoked"}
 	v1PendingAuto     = v1ID{"24", "Pending for Approver (Auto-approval)"}
+	// The words were seen, the number that went with them was not.
+	v1PendingSystemRA = v1ID{"2", "Pending System RA"}
 	v1PendingLRA      = v1ID{"25", "Organization Authorization Pending LRA"}
 )
 
@@ -83,7 +85,9 @@ func (s version1) issued(o *order, now time.Time) (order, certificate v1ID) {
 // approval tells the wait for an approver from the wait for the signature.
 // Version 2 has one status for both.
 func (s version1) approval(o *order, now time.Time) (order, certificate v1ID) {
-	if pending, _ := s.progress(o, now); pending != "" {
+	if pending, _ := s.progress(o, now); pending != "" && len(o.missing) > 0 {
+		return v1Pending, v1PendingSystemRA
+	} else if pending != "" {
 		return v1Pending, v1PendingApprover
 	}
 	return v1InProgress, o.v1Approved()

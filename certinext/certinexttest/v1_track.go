@@ -125,7 +125,7 @@ func (s version1) wireTrackOf(o *order, now time.Time) wireV1Track {
 	if o.family != FamilyPrivatePKI {
 		w.SubscriberAgreement = o.wireV1Signed()
 	}
-	if o.needsOrganization() {
+	if o.needsOrganization() && o.organization != nil {
 		_, ok := s.organizationMet(o, now, now)
 		w.OrganizationVerification = &wireV1OrganizationChecked{
 			OrganizationName: o.organization.Name, Status: oneOrZero(ok),

@@ -21,7 +21,7 @@ func TestV1TrackOfAnIssuedOrder(t *testing.T) {
 	require.Equal(t, "Order Fulfilled", v["orderStatus"])
 	require.Equal(t, "20", v["certificateStatusId"])
 	require.Equal(t, "Certificate Generated", v["certificateStatus"])
-	require.Equal(t, "2026-06-11 13:00:00", v["certificateExpiryDate"], "UTC, without a zone")
+	require.Equal(t, "2026-11-27 12:59:59", v["certificateExpiryDate"], "UTC, without a zone")
 	require.Equal(t, "1", v["csr"])
 	require.Equal(t, m{
 		"status": "1",
@@ -42,6 +42,7 @@ func TestV1TrackOfAnIssuedOrder(t *testing.T) {
 
 // TestV1StatusIDs goes through the table of statuses, with version 2 beside it.
 func TestV1StatusIDs(t *testing.T) {
+	late := newClock()
 	request := func(t *testing.T) m { return m{"csr": csr(t, newKey(t), "www.example.com")} }
 	cases := map[string]struct {
 		srv    *certinexttest.Server
@@ -72,7 +73,10 @@ func TestV1StatusIDs(t *testing.T) {
 		"the certificate is revoked": {nil, request, func(_ *testing.T, r *rig, number string) {
 			r.call("RevokeOrder", m{"revocationDetails": merge(ref(number), m{"revokeReasonId": "4", "revokeRemarks": "x"})}).ok()
 		}, "6/22", "revoked"},
-		"the certificate has expired": {&certinexttest.Server{CertificateLifetime: -time.Hour}, request, nil, "6/12", "expired"},
+		"the certificate has expired": {
+			&certinexttest.Server{CertificateLifetime: time.Hour, TokenTTL: 24 * time.Hour, Now: late.now}, request,
+			func(_ *testing.T, _ *rig, _ string) { late.advance(2 * time.Hour) }, "6/12", "expired",
+		},
 		"the order was cancelled": {nil, nil, func(_ *testing.T, r *rig, number string) {
 			r.call("RejectOrder", m{"orderDetails": m{"orderNumber": number, "rejectRemarks": "x"}}).ok()
 		}, "5/13", "cancelled"},

@@ -129,7 +129,7 @@ func (z *zone) serveDNS(conn net.PacketConn) {
 
 // answer knows TXT and CAA records that were set and one A record for everything. It
 // follows aliases as a recursive resolver does: they come before the records.
-// Names below servfail.test fail.
+// Names below servfail.example fail.
 func (z *zone) answer(query dnsmessage.Message) *dnsmessage.Message {
 	q := query.Questions[0]
 	if q.Type != dnsmessage.TypeA {
@@ -154,7 +154,7 @@ func (z *zone) answer(query dnsmessage.Message) *dnsmessage.Message {
 	}
 	header := dnsmessage.ResourceHeader{Name: owner, Type: q.Type, Class: q.Class, TTL: 1}
 	switch {
-	case strings.HasSuffix(name, "servfail.test"):
+	case strings.HasSuffix(name, "servfail.example"):
 		reply.RCode = dnsmessage.RCodeServerFailure
 	case q.Type == dnsmessage.Type(dns.TypeCAA):
 		for _, v := range z.caa[name] {

@@ -18,9 +18,18 @@ func (o *options) check() error {
 		problems = append(problems,
 			fmt.Errorf("-foreign-orders %d: must not be negative", o.others))
 	}
+	if o.others > certinexttest.MaxForeignOrders {
+		problems = append(problems, fmt.Errorf("-foreign-orders %d: must be at most %d, which are "+
+			"kept in memory", o.others, certinexttest.MaxForeignOrders))
+	}
 	if o.tlsRootFile != "" && o.tlsListen == "" {
 		problems = append(problems, fmt.Errorf(
 			"-tls-root-file %s: there is no root without -tls-listen", o.tlsRootFile))
+	}
+	for _, err := range []error{o.checkFiles(), o.checkSnapshot()} {
+		if err != nil {
+			problems = append(problems, err)
+		}
 	}
 	if err := o.server.Check(); err != nil {
 		problems = append(problems, asFlags(err))

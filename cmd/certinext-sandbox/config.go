@@ -4,9 +4,7 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -33,13 +31,8 @@ func (o *options) loadConfig(path string) error {
 		return fmt.Errorf("-config: %w", err)
 	}
 	var c config
-	dec := json.NewDecoder(bytes.NewReader(content))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&c); err != nil {
+	if err := certinexttest.UnmarshalExactly(content, &c); err != nil {
 		return fmt.Errorf("-config %s: %w", path, err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return fmt.Errorf("-config %s: something follows the object", path)
 	}
 	setIf(&o.listen, c.Listen)
 	setIf(&o.allowRemote, c.AllowRemote)

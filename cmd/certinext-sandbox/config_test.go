@@ -50,15 +50,28 @@ func TestAConfigurationFileSaysWhatFlagsCannot(t *testing.T) {
 // A sandbox that does not do what its file says is worse than none.
 func TestAWrongConfigurationFileNeverStarts(t *testing.T) {
 	for text, want := range map[string]string{
-		`{"server":{"issueDelai":"1h"}}`:      `server: issueDelai "1h": is no setting; did you mean issueDelay?`,
-		`{"server":{"pemLag":"-1h"}}`:         "server: pemLag -1h0m0s: must not be negative",
-		`{"listen":5}`:                        "listen",
-		`{"issueDelay":"1h"}`:                 "issueDelay",
-		`{}{}`:                                "something follows the object",
-		`listen: 127.0.0.1`:                   "invalid character",
-		`{"foreignOrders":-1}`:                "-foreign-orders -1: must not be negative",
-		`{"listen":"0.0.0.0:0"}`:              "-allow-remote",
-		`{"server":{"catalog":[{"kode":1}]}}`: `unknown field "kode"`,
+		`{"server":{"issueDelai":"1h"}}`:           `server: issueDelai "1h": is no setting; did you mean issueDelay?`,
+		`{"server":{"pemLag":"-1h"}}`:              "server: pemLag -1h0m0s: must not be negative",
+		`{"listen":5}`:                             "listen must be a text",
+		`{"issueDelay":"1h"}`:                      "issueDelay is no member: there may be",
+		`{}{}`:                                     "has something that follows the value",
+		`listen: 127.0.0.1`:                        "invalid character",
+		`{"foreignOrders":-1}`:                     "-foreign-orders -1: must not be negative",
+		`{"listen":"0.0.0.0:0"}`:                   "-allow-remote",
+		`{"listen":"x","listen":"y"}`:              "listen is there twice",
+		`{"Listen":"127.0.0.1:0"}`:                 "Listen is no member: did you mean listen?",
+		`{"listen":null}`:                          "listen must be a text, not null",
+		`{"foreignOrders":null}`:                   "foreignOrders must be a whole number, not null",
+		`{"$schema":null}`:                         "$schema must be a text, not null",
+		`{"server":null}`:                          "server must be a value, not null",
+		`{"server":{},"server":{}}`:                "server is there twice",
+		"{\n\"server\": {},\n\"SERVER\": {}}":      "line 3: SERVER is no member: did you mean server?",
+		`null`:                                     "must be an object, not null",
+		`{"server":{"PEMLag":"1h"}}`:               "server: PEMLag \"1h\": is no setting; did you mean pemLag?",
+		`{"server":{"pemLag":null}}`:               "server: pemLag null: must be a duration",
+		`{"server":{"pemLag":"1s","pemLag":"2s"}}`: "server: pemLag \"2s\": is there twice",
+		`{"server":{"catalog":[{"kode":1}]}}`:      "[0].kode is no member: did you mean code?",
+		`{"server":{"groups":[{"Default":true}]}}`: "[0].Default is no member: did you mean default?",
 	} {
 		out, err := exec.Command(binary, "-config", configFile(t, text)).CombinedOutput()
 		require.Error(t, err, text)

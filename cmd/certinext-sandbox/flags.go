@@ -21,10 +21,14 @@ type options struct {
 	tlsListen   string // "" without TLS
 	tlsRootFile string
 	config      string
+	restore     string
+	snapshot    string
 	version     bool
 	schema      bool
 	server      *certinexttest.Server
 	others      int // orders that others have placed before
+	// overruled is a flag of the server's settings, of which a snapshot has its own; "" for none.
+	overruled string
 }
 
 const (
@@ -33,7 +37,10 @@ const (
 	tlsListenHelp   = "`address` at which to listen with TLS, beside -listen, with a " +
 		"certificate of a root made at start"
 	tlsRootFileHelp = "`file` to write the root of -tls-listen to"
-	othersHelp      = "`number` of orders that others have placed before, for an orders " +
+	restoreHelp     = "`file` with a snapshot to go on from, settings included, which go " +
+		"before those of -config"
+	snapshotHelp = "`file` to write a snapshot to at the end, private keys included"
+	othersHelp   = "`number` of orders that others have placed before, for an orders " +
 		"report of many pages"
 )
 
@@ -56,6 +63,15 @@ func parseFlags(args []string, stderr io.Writer) (*options, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
+	if o.restore != "" && o.overruled != "" {
+		return nil, fmt.Errorf("-%s does not go with -restore, whose snapshot has settings of its "+
+			"own: leave it out, or change it at /_sandbox/knobs", o.overruled)
+	}
+	if o.restore != "" {
+		if err := o.restoreSnapshot(); err != nil {
+			return nil, err
+		}
+	}
 	if o.others > 0 {
 		o.server.AddForeignOrders(o.others)
 	}
@@ -74,9 +90,18 @@ func parseOver(o *options, args []string, stderr io.Writer) (*options, error) {
 	flags.BoolVar(&o.allowRemote, "allow-remote", o.allowRemote, allowRemoteHelp)
 	flags.StringVar(&o.tlsListen, "tls-listen", o.tlsListen, tlsListenHelp)
 	flags.StringVar(&o.tlsRootFile, "tls-root-file", o.tlsRootFile, tlsRootFileHelp)
+	flags.StringVar(&o.restore, "restore", "", restoreHelp)
+	flags.StringVar(&o.snapshot, "snapshot-on-exit", "", snapshotHelp)
 	flags.IntVar(&o.others, "foreign-orders", o.others, othersHelp)
+	own := make(map[string]bool)
+	flags.VisitAll(func(f *flag.Flag) { own[f.Name] = true })
 	o.server.DefineFlags(flags)
 	err := flags.Parse(args)
+	flags.Visit(func(f *flag.Flag) {
+		if !own[f.Name] && o.overruled == "" {
+			o.overruled = f.Name
+		}
+	})
 	if errors.Is(err, flag.ErrHelp) {
 		flags.SetOutput(stderr)
 		usage(flags)

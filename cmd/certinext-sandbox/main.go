@@ -28,6 +28,7 @@ var version = "of a development build"
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends what the first one has begun
 	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
 		if !errors.Is(err, flag.ErrHelp) {
 			fmt.Fprintln(os.Stderr, "certinext-sandbox:", err)
@@ -41,34 +42,77 @@ const headerTimeout = 10 * time.Second
 
 // run serves until ctx ends. It writes help to stderr and the address to stdout.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	o, err := parseFlags(args, stderr)
+	b, err := untilEnded(ctx, func() (beginning, error) { return begin(ctx, args, stderr) })
 	if err != nil {
 		return err
 	}
-	if o.version {
+	if b.version {
 		_, err := fmt.Fprintln(stdout, "certinext-sandbox", version)
 		return err
 	}
-	if o.schema {
+	if b.schema {
 		return writeSchema(stdout)
 	}
-	plain, err := o.open(ctx, o.listen)
+	announce(stdout, b)
+	err = serve(ctx, b.served)
+	if b.snapshot != "" {
+		err = errors.Join(err, b.writeSnapshot())
+	}
+	return err
+}
+
+// A beginning is what there is before anything is served.
+type beginning struct {
+	*options
+	served  []service // the one without TLS first
+	tlsRoot []byte    // as PEM; nil without TLS
+}
+
+// begin reads the command line and listens where that says. It can take long: a snapshot may be
+// large, and orders of others many.
+func begin(ctx context.Context, args []string, stderr io.Writer) (beginning, error) {
+	o, err := parseFlags(args, stderr)
+	if err != nil || o.version || o.schema {
+		return beginning{options: o}, err
+	}
+	plain, err := o.open(ctx, "listen", o.listen)
 	if err != nil {
-		return err
+		return beginning{}, err
 	}
-	served := []service{{plain, &http.Server{
+	b := beginning{options: o, served: []service{{plain, &http.Server{
 		Handler: o.server, ReadHeaderTimeout: headerTimeout,
-	}}}
-	var tlsRoot []byte
+	}}}}
 	if o.tlsListen != "" {
-		secure, root, err := o.openTLS(ctx, served[0].server)
+		secure, root, err := o.openTLS(ctx)
 		if err != nil {
-			return errors.Join(err, plain.Close())
+			return beginning{}, errors.Join(err, plain.Close())
 		}
-		served, tlsRoot = append(served, secure), root
+		b.served, b.tlsRoot = append(b.served, secure), root
 	}
-	announce(stdout, o, served, tlsRoot)
-	return serve(ctx, served)
+	return b, nil
+}
+
+// errEnded is returned where a signal comes before anything is served.
+var errEnded = errors.New("ended by a signal before it was ready; nothing was served or written")
+
+// untilEnded waits for f, or for the end of ctx. Then f is left behind, and dies with the program.
+func untilEnded[T any](ctx context.Context, f func() (T, error)) (T, error) {
+	type outcome struct {
+		value T
+		err   error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		value, err := f()
+		done <- outcome{value, err}
+	}()
+	select {
+	case o := <-done:
+		return o.value, o.err
+	case <-ctx.Done():
+		var none T
+		return none, errEnded
+	}
 }
 
 // A service is a server and where it listens.
@@ -84,63 +128,22 @@ func (s service) url() string {
 	return "http://" + s.listener.Addr().String()
 }
 
-// open listens on an address that may be exposed.
-func (o *options) open(ctx context.Context, address string) (net.Listener, error) {
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
-	if err != nil {
-		return nil, err
-	}
-	if err := o.checkExposure(listener.Addr()); err != nil {
-		return nil, errors.Join(err, listener.Close())
-	}
-	return listener, nil
-}
-
-// openTLS listens with TLS for what plain serves, and has plain serve the root, too.
-func (o *options) openTLS(ctx context.Context, plain *http.Server) (service, []byte, error) {
-	listener, err := o.open(ctx, o.tlsListen)
-	if err != nil {
-		return service{}, nil, err
-	}
-	own, err := newIdentity(o.tlsNames(listener.Addr()), time.Now())
-	if err == nil && o.tlsRootFile != "" {
-		//nolint:gosec // a certificate is public
-		err = os.WriteFile(o.tlsRootFile, own.rootPEM, 0o644)
-	}
-	if err != nil {
-		return service{}, nil, errors.Join(err, listener.Close())
-	}
-	plain.Handler = own.withRoot(plain.Handler)
-	return service{listener, own.tlsServer(plain.Handler)}, own.rootPEM, nil
-}
-
-// checkExposure refuses addresses other than loopback ones without -allow-remote, since the
-// administration paths require no credentials.
-func (o *options) checkExposure(addr net.Addr) error {
-	tcp, ok := addr.(*net.TCPAddr)
-	if o.allowRemote || (ok && tcp.IP.IsLoopback()) {
-		return nil
-	}
-	return fmt.Errorf("%s is not a loopback address; set -allow-remote to listen there anyway",
-		addr)
-}
-
 // announce prints what was started. It names the flags that hold the credentials, not their values.
-func announce(w io.Writer, o *options, served []service, tlsRoot []byte) {
-	baseURL := cmp.Or(o.server.BaseURL, served[0].url())
+func announce(w io.Writer, b beginning) {
+	baseURL := cmp.Or(b.server.BaseURL, b.served[0].url())
 	fmt.Fprintln(w, "certinext-sandbox: THIS IS NOT A REAL CA. "+
 		"Its roots are new at every start; trust them in tests only.")
-	fmt.Fprintf(w, "dialect:     %s\n", o.server.Dialect)
+	fmt.Fprintf(w, "dialect:     %s\n", b.server.Dialect)
 	fmt.Fprintf(w, "base URL:    %s\n", baseURL)
-	fmt.Fprintf(w, "credentials: %s\n", o.credentials())
+	fmt.Fprintf(w, "credentials: %s\n", b.credentials())
 	fmt.Fprintf(w, "roots:       %s/_sandbox/roots.pem\n", baseURL)
-	if tlsRoot != nil {
-		fmt.Fprintf(w, "TLS root:    %s%s\n%s", served[0].url(), rootPath, tlsRoot)
+	if b.tlsRoot != nil {
+		fmt.Fprintf(w, "TLS root:    %s/_sandbox/tls-root.pem\n%s", b.served[0].url(), b.tlsRoot)
 	}
-	for _, s := range served[1:] {
+	for _, s := range b.served[1:] {
 		fmt.Fprintf(w, "with TLS on %s\n", s.url())
 	}
-	fmt.Fprintf(w, "listening on %s\n", served[0].url())
+	fmt.Fprintf(w, "listening on %s\n", b.served[0].url())
 }
 
 // serve serves until ctx ends or a server does. Calls in progress then have two seconds to finish.

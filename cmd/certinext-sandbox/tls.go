@@ -113,19 +113,3 @@ func (i *identity) tlsServer(handler http.Handler) *http.Server {
 		},
 	}
 }
-
-// rootPath is where the root of the TLS listener is served. Over TLS only who trusts it already, or
-// looks away, can ask for it; the other listener serves it, too.
-const rootPath = "/_sandbox/tls-root.pem"
-
-// withRoot serves the root beside all that handler serves.
-func (i *identity) withRoot(handler http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodGet || r.URL.Path != rootPath {
-			handler.ServeHTTP(w, r)
-			return
-		}
-		w.Header().Set("Content-Type", "application/x-pem-file")
-		_, _ = w.Write(i.rootPEM)
-	})
-}

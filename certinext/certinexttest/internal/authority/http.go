@@ -4,22 +4,17 @@
 package authority
 
 import (
-	"bytes"
-	"crypto"
+	"cmp"
 	"crypto/rand"
-	"crypto/sha1" //nolint:gosec // OCSP identifies issuers by SHA-1, RFC 6960 §4.3
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/asn1"
-	"encoding/base64"
-	"io"
 	"math/big"
 	"net/http"
-	"net/url"
+	"slices"
 	"strings"
 	"time"
 
-	"golang.org/x/crypto/ocsp"
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/sure"
 )
 
 // Where certificates say their status and issuer are found.
@@ -29,31 +24,79 @@ const (
 	caPrefix  = "/ca/"
 )
 
+// A publication is one kind of what a CA publishes.
+type publication struct {
+	method string
+	path   string // up to what the path itself says, if it says anything
+	rest   string // the name of that
+	serve  func(*PKI, http.ResponseWriter, *http.Request)
+}
+
+// publications are all kinds.
+var publications = []publication{
+	{http.MethodPost, ocspPath, "", (*PKI).serveOCSPBody},
+	{http.MethodGet, ocspPath + "/", "{request}", (*PKI).serveOCSPPath},
+	{http.MethodGet, crlPrefix, "{file}", (*PKI).serveFile},
+	{http.MethodGet, caPrefix, "{file}", (*PKI).serveFile},
+}
+
+// Publications are what is published, each as method and path, such as "GET /crl/{file}". GET
+// stands for HEAD, too.
+func Publications() []string {
+	list := make([]string, len(publications))
+	for i, p := range publications {
+		list[i] = p.method + " " + p.path + p.rest
+	}
+	return list
+}
+
+// has tells whether a path is one of p.
+func (p publication) has(path string) bool {
+	if p.rest == "" {
+		return path == p.path
+	}
+	return strings.HasPrefix(path, p.path) && path != p.path
+}
+
+// takes tells whether p is asked for by a method.
+func (p publication) takes(method string) bool {
+	return method == p.method || (method == http.MethodHead && p.method == http.MethodGet)
+}
+
 // statusLife is how long a CRL or OCSP answer is good for. "Within 4 h" is the
 // vendor's word on how soon a revocation shows.
 const statusLife = 4 * time.Hour
 
 // Serves reports whether path is of what the CA publishes.
 func Serves(path string) bool {
-	return path == ocspPath || strings.HasPrefix(path, ocspPath+"/") ||
-		strings.HasPrefix(path, crlPrefix) || strings.HasPrefix(path, caPrefix)
+	return slices.ContainsFunc(publications, func(p publication) bool { return p.has(path) })
 }
 
 // ServeHTTP answers every client, since revocation status is public.
 func (p *PKI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	path := r.URL.Path
-	if path == ocspPath || strings.HasPrefix(path, ocspPath+"/") {
-		p.serveOCSP(w, r)
-		return
-	}
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		w.Header().Set("Allow", "GET, HEAD")
+	for _, published := range publications {
+		if !published.has(r.URL.Path) {
+			continue
+		}
+		if published.takes(r.Method) {
+			published.serve(p, w, r)
+			return
+		}
+		w.Header().Set("Allow", published.method)
+		if published.takes(http.MethodHead) {
+			w.Header().Set("Allow", "GET, HEAD")
+		}
 		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
 		return
 	}
-	contentType, body := p.file(path)
+	http.NotFound(w, r)
+}
+
+// serveFile answers a CRL or a certificate of a CA.
+func (p *PKI) serveFile(w http.ResponseWriter, r *http.Request) {
+	contentType, body := p.file(r.URL.Path)
 	if body == nil {
-		http.NotFound(w, r)
+		http.Error(w, "no CA of this server publishes that", http.StatusNotFound)
 		return
 	}
 	w.Header().Set("Content-Type", contentType)
@@ -62,17 +105,21 @@ func (p *PKI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // file returns a CRL or a CA certificate, or nothing.
 func (p *PKI) file(path string) (contentType string, body []byte) {
-	for _, a := range p.All() {
-		switch path {
-		case crlPrefix + a.name + ".crl":
-			now, lag := p.clock()
-			return "application/pkix-crl", a.revocationList(now, lag)
-		case caPrefix + a.name + ".cer":
-			return "application/pkix-cert", a.issuer.Cert.Raw
-		case caPrefix + a.name + ".p7c":
-			return "application/pkcs7-mime", certsOnly(a.issuer.Cert, a.root.Cert)
-		case caPrefix + a.name + "-root.cer":
-			return "application/pkix-cert", a.root.Cert.Raw
+	for _, a := range p.everything() {
+		for _, by := range a.CAs() {
+			switch path {
+			case crlPrefix + by.name + ".crl":
+				now, lag := p.clock()
+				return "application/pkix-crl", a.revocationList(by, now, lag)
+			case caPrefix + by.name + ".cer":
+				return "application/pkix-cert", by.Cert.Raw
+			case caPrefix + by.name + "-crossed.cer":
+				if by.crossed != nil {
+					return "application/pkix-cert", by.crossed.Raw
+				}
+			case caPrefix + by.name + ".p7c":
+				return "application/pkcs7-mime", certsOnly(by.Chain()...)
+			}
 		}
 	}
 	return "", nil
@@ -83,16 +130,16 @@ func (i *issuance) knownRevoked(now time.Time, lag time.Duration) bool {
 	return !i.revokedAt.IsZero() && !now.Before(i.revokedAt.Add(lag))
 }
 
-// revocationList signs a new CRL with the next number.
-func (a *Hierarchy) revocationList(now time.Time, lag time.Duration) []byte {
+// revocationList signs a new CRL of by, with the next number.
+func (a *Hierarchy) revocationList(by *Signer, now time.Time, lag time.Duration) []byte {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.crlNumber++
+	by.crlNumber++
 	template := &x509.RevocationList{
-		Number: big.NewInt(a.crlNumber), ThisUpdate: now, NextUpdate: now.Add(statusLife),
+		Number: big.NewInt(by.crlNumber), ThisUpdate: now, NextUpdate: now.Add(statusLife),
 	}
 	for _, i := range a.issued {
-		if i.knownRevoked(now, lag) {
+		if i.list == by && i.knownRevoked(now, lag) {
 			entry := x509.RevocationListEntry{
 				SerialNumber: i.cert.SerialNumber, RevocationTime: i.revokedAt,
 				ReasonCode: i.reason,
@@ -100,110 +147,15 @@ func (a *Hierarchy) revocationList(now time.Time, lag time.Duration) []byte {
 			template.RevokedCertificateEntries = append(template.RevokedCertificateEntries, entry)
 		}
 	}
-	return must(x509.CreateRevocationList(rand.Reader, template, a.issuer.Cert, a.issuer.key))
+	slices.SortFunc(template.RevokedCertificateEntries, inOrder)
+	return sure.Must(x509.CreateRevocationList(rand.Reader, template, by.Cert, by.key))
 }
 
-// serveOCSP answers POST and GET requests of RFC 6960 appendix A.
-func (p *PKI) serveOCSP(w http.ResponseWriter, r *http.Request) {
-	raw, ok := ocspRequest(r)
-	if !ok {
-		w.Header().Set("Allow", "GET, POST")
-		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
-		return
-	}
-	w.Header().Set("Content-Type", "application/ocsp-response")
-	req, err := ocsp.ParseRequest(raw)
-	if err != nil {
-		_, _ = w.Write(ocsp.MalformedRequestErrorResponse)
-		return
-	}
-	_, _ = w.Write(p.ocspAnswer(req)) //nolint:gosec // DER, said to be application/ocsp-response
-}
-
-// ocspRequest takes the DER from the body of a POST or the path of a GET.
-func ocspRequest(r *http.Request) (raw []byte, ok bool) {
-	switch r.Method {
-	case http.MethodPost:
-		raw, _ = io.ReadAll(io.LimitReader(r.Body, 64<<10))
-	case http.MethodGet:
-		text, _ := url.PathUnescape(strings.TrimPrefix(r.URL.EscapedPath(), ocspPath+"/"))
-		raw, _ = base64.StdEncoding.DecodeString(text)
-	default:
-		return nil, false
-	}
-	return raw, true
-}
-
-// ocspAnswer is signed by who signed the certificate. A serial number the authority
-// never issued is "unknown", a foreign issuer "unauthorized".
-func (p *PKI) ocspAnswer(req *ocsp.Request) []byte {
-	now, lag := p.clock()
-	for _, a := range p.All() {
-		if by := a.signerAsked(req); by != nil {
-			return a.ocspAnswer(by, req, now, lag)
-		}
-	}
-	return ocsp.UnauthorizedErrorResponse
-}
-
-// signerAsked is the signer that req names as the issuer, or nil.
-func (a *Hierarchy) signerAsked(req *ocsp.Request) *Signer {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, by := range append([]*Signer{a.issuer}, a.leafIssuers...) {
-		if issuedBy(req, by.Cert) {
-			return by
-		}
-	}
-	return nil
-}
-
-func (a *Hierarchy) ocspAnswer(
-	by *Signer, req *ocsp.Request, now time.Time, lag time.Duration,
-) []byte {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	template := ocsp.Response{
-		SerialNumber: req.SerialNumber, IssuerHash: req.HashAlgorithm,
-		ThisUpdate: now.Truncate(time.Second), NextUpdate: now.Add(statusLife),
-		Status: ocsp.Unknown,
-	}
-	if i := a.issued[req.SerialNumber.String()]; i != nil {
-		template.Status = ocsp.Good
-		if i.knownRevoked(now, lag) {
-			template.Status, template.RevokedAt = ocsp.Revoked, i.revokedAt
-			template.RevocationReason = i.reason
-		}
-	}
-	return must(ocsp.CreateResponse(by.Cert, by.Cert, template, by.key))
-}
-
-// issuedBy compares the issuer hashes of a request with a CA certificate.
-func issuedBy(req *ocsp.Request, issuer *x509.Certificate) bool {
-	if !req.HashAlgorithm.Available() {
-		return false
-	}
-	return bytes.Equal(req.IssuerNameHash, hashOf(req.HashAlgorithm, issuer.RawSubject)) &&
-		bytes.Equal(req.IssuerKeyHash, hashOf(req.HashAlgorithm, publicKeyBits(issuer)))
-}
-
-func hashOf(h crypto.Hash, b []byte) []byte {
-	if h == crypto.SHA1 {
-		sum := sha1.Sum(b) //nolint:gosec // the request's choice
-		return sum[:]
-	}
-	d := h.New()
-	d.Write(b)
-	return d.Sum(nil)
-}
-
-func publicKeyBits(cert *x509.Certificate) []byte {
-	var info struct {
-		Algorithm pkix.AlgorithmIdentifier
-		Key       asn1.BitString
-	}
-	must(asn1.Unmarshal(cert.RawSubjectPublicKeyInfo, &info))
-	return info.Key.RightAlign()
+// inOrder has what was revoked first first.
+func inOrder(a, b x509.RevocationListEntry) int {
+	return cmp.Or(
+		a.RevocationTime.Compare(b.RevocationTime), a.SerialNumber.Cmp(b.SerialNumber),
+	)
 }
 
 // certsOnly is the degenerate PKCS#7 that live certificates name as the place
@@ -223,7 +175,7 @@ func certsOnly(certs ...*x509.Certificate) []byte {
 	for _, c := range certs {
 		raw = append(raw, c.Raw...)
 	}
-	inner := must(asn1.Marshal(signedData{
+	inner := sure.Must(asn1.Marshal(signedData{
 		Version: 1,
 		Digests: []asn1.RawValue{},
 		Content: contentInfo{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 1}},
@@ -232,7 +184,7 @@ func certsOnly(certs ...*x509.Certificate) []byte {
 		},
 		Signers: []asn1.RawValue{},
 	}))
-	return must(asn1.Marshal(struct {
+	return sure.Must(asn1.Marshal(struct {
 		Type    asn1.ObjectIdentifier
 		Content asn1.RawValue
 	}{

@@ -12,19 +12,23 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/sure"
 )
 
 // A Leaf is what stands in a certificate.
 type Leaf struct {
 	Subject   pkix.Name
 	Names     Names
-	Policy    string        // certificate policy OID, "" for none
+	Policies  []string      // certificate policy OIDs
 	KeyUsage  x509.KeyUsage // of any key
 	RSAUsage  x509.KeyUsage // of an RSA key, besides
+	ECUsage   x509.KeyUsage // of one on an elliptic curve, besides
 	IsCA      bool          // by mistake
 	Usages    []x509.ExtKeyUsage
 	OIDUsages []asn1.ObjectIdentifier // extended usages without a name here
 	NotBefore time.Time
+	IssuedAt  time.Time // NotBefore, unless the CA makes a mistake
 	Lifetime  time.Duration
 	BaseURL   string
 	AIASuffix string // p7c or cer
@@ -35,8 +39,8 @@ func (p Leaf) NotAfter() time.Time {
 	return p.NotBefore.Add(p.Lifetime).Truncate(time.Second)
 }
 
-// Sign makes a leaf for publicKey in the name of by, which is the authority's
-// issuer unless the CA makes a mistake, and remembers it.
+// Sign makes a leaf for publicKey in the name of by, which is the authority's issuer unless the CA
+// makes a mistake, and remembers it.
 func (a *Hierarchy) Sign(by *Signer, p Leaf, publicKey any) *x509.Certificate {
 	template := &x509.Certificate{
 		SerialNumber:          newSerial(),
@@ -54,36 +58,38 @@ func (a *Hierarchy) Sign(by *Signer, p Leaf, publicKey any) *x509.Certificate {
 		URIs:                  p.Names.URIs,
 		SubjectKeyId:          keyID(publicKey),
 		AuthorityKeyId:        by.Cert.SubjectKeyId,
-		OCSPServer:            []string{p.BaseURL + ocspPath},
-		CRLDistributionPoints: []string{p.BaseURL + crlPrefix + a.name + ".crl"},
-		IssuingCertificateURL: []string{p.BaseURL + caPrefix + a.name + "." + p.AIASuffix},
+		Policies:              policies(p.Policies...),
 	}
-	if _, isRSA := publicKey.(*rsa.PublicKey); isRSA {
+	refer(template, p.BaseURL, by.ca().name, p.AIASuffix)
+	switch publicKey.(type) {
+	case *rsa.PublicKey:
 		template.KeyUsage |= p.RSAUsage
-	}
-	if p.Policy != "" {
-		template.Policies = []x509.OID{must(x509.ParseOID(p.Policy))}
+	case *ecdsa.PublicKey:
+		template.KeyUsage |= p.ECUsage
 	}
 	if len(p.Names.Users) > 0 {
 		template.ExtraExtensions = []pkix.Extension{p.Names.extension()}
 	}
-	cert := by.certify(template, publicKey)
+	cert := a.logged(by, template, publicKey, p.IssuedAt)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.issued[cert.SerialNumber.String()] = &issuance{cert: cert}
+	a.remember(cert, by, by.ca())
 	return cert
 }
 
-// Impostor returns a certificate like cert, for a key that no CSR had.
+// Impostor returns a certificate like cert, by the same signer, for a key that no CSR had.
 func (a *Hierarchy) Impostor(cert *x509.Certificate) *x509.Certificate {
+	a.mu.Lock()
+	by := a.issued[cert.SerialNumber.String()].by
+	a.mu.Unlock()
 	template, key := rekeyed(cert)
 	template.SubjectKeyId = keyID(&key.PublicKey)
-	return a.issuer.certify(template, &key.PublicKey)
+	return a.logged(by, template, &key.PublicKey, cert.NotBefore)
 }
 
 // rekeyed makes a key, and a template for a certificate like cert with it.
 func rekeyed(cert *x509.Certificate) (*x509.Certificate, *ecdsa.PrivateKey) {
-	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	key := sure.Must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	template := *cert
 	template.SerialNumber = newSerial()
 	template.PublicKey, template.ExtraExtensions = nil, nil

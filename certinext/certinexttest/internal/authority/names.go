@@ -8,6 +8,8 @@ import (
 	"encoding/asn1"
 	"net"
 	"net/url"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/sure"
 )
 
 var (
@@ -63,7 +65,7 @@ func (n Names) extension() pkix.Extension {
 	for _, user := range n.Users {
 		names = append(names, asn1.RawValue{FullBytes: otherName(user)})
 	}
-	return pkix.Extension{Id: subjectAltName, Value: must(asn1.Marshal(names))}
+	return pkix.Extension{Id: subjectAltName, Value: sure.Must(asn1.Marshal(names))}
 }
 
 // otherName is the GeneralName of a user.
@@ -72,5 +74,5 @@ func otherName(user string) []byte {
 		Kind  asn1.ObjectIdentifier
 		Value string `asn1:"tag:0,explicit,utf8"`
 	}
-	return must(asn1.MarshalWithParams(other{userPrincipalName, user}, "tag:0"))
+	return sure.Must(asn1.MarshalWithParams(other{userPrincipalName, user}, "tag:0"))
 }

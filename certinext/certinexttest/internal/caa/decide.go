@@ -66,6 +66,9 @@ var (
 	)
 )
 
+// IsIssuer tells whether a value of a record can name a CA so.
+func IsIssuer(name string) bool { return issuerName.MatchString(name) }
+
 const blanks = " \t"
 
 // issuerOf is the CA that a value names; "" for none. "An issue Property Tag where the issue-value

@@ -43,10 +43,24 @@ func (l List) Saved() []any {
 	return saved
 }
 
-// Restore sets the values that the same list once had.
+// Restore sets the values that the same list once had. Those that are as they were are not
+// written: what is fixed may be read meanwhile.
 func (l List) Restore(saved []any) {
 	for i, s := range l {
-		reflect.ValueOf(s.Field).Elem().Set(reflect.ValueOf(saved[i]))
+		field := reflect.ValueOf(s.Field).Elem()
+		if !reflect.DeepEqual(field.Interface(), saved[i]) {
+			field.Set(reflect.ValueOf(saved[i]))
+		}
+	}
+}
+
+// Imply sets fields that have the value which their zero stands for to that zero: what was written
+// by [List.MarshalJSON] and loaded is then what it was.
+func (l List) Imply() {
+	for _, s := range l {
+		if v := reflect.ValueOf(s.Field).Elem(); s.Zero != nil && v.Interface() == s.Zero {
+			v.SetZero()
+		}
 	}
 }
 

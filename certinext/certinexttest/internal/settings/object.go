@@ -10,9 +10,9 @@ import (
 	"fmt"
 	"io"
 	"reflect"
-	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest/internal/exact"
 	"github.com/certinext/vault-plugin-secrets-certinext/internal/phrase"
 )
 
@@ -118,11 +118,8 @@ func (s Setting) load(value json.RawMessage) error {
 		}
 		return nil
 	default:
-		// Into a new value: the decoder would leave in an old one what the text does not name.
 		fresh := reflect.New(reflect.TypeOf(s.Field).Elem())
-		dec := json.NewDecoder(bytes.NewReader(value))
-		dec.DisallowUnknownFields()
-		if err := dec.Decode(fresh.Interface()); err != nil {
+		if err := exact.Unmarshal(value, fresh.Interface()); err != nil {
 			return refused("must be " + s.wants() + detail(err))
 		}
 		reflect.ValueOf(s.Field).Elem().Set(fresh.Elem())
@@ -133,13 +130,14 @@ func (s Setting) load(value json.RawMessage) error {
 	return nil
 }
 
-// detail is what the decoder says of a value inside a structure.
+// detail is where in a value of several parts something is wrong, and what. Of a value of one part
+// there is no more to say than what is wanted.
 func detail(err error) string {
-	var kind *json.UnmarshalTypeError
-	if errors.As(err, &kind) && kind.Field == "" {
+	var first *exact.Error
+	if errors.As(err, &first) && first.Path == "" {
 		return ""
 	}
-	return " (" + strings.TrimPrefix(err.Error(), "json: ") + ")"
+	return " (" + exact.Told(err) + ")"
 }
 
 // short is the beginning of a value, as an error repeats it.

@@ -4,8 +4,10 @@
 package settings
 
 import (
+	"encoding"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -89,6 +91,12 @@ func (s Setting) value() any {
 
 // problem says what is wrong with the value that the field has; it is empty for nothing.
 func (s Setting) problem() string {
+	if list, isList := s.Field.(*[]string); isList && slices.Contains(*list, "") {
+		return "must have no empty element: leave it out"
+	}
+	if s.Names != nil && s.isUnnamed() {
+		return "must be " + s.wants()
+	}
 	if s.Wrong != nil {
 		return s.Wrong()
 	}
@@ -105,6 +113,16 @@ func (s Setting) problem() string {
 		return "must not be negative"
 	}
 	return ""
+}
+
+// isUnnamed tells that the value is none of those that have a name, as a Go program can set it.
+func (s Setting) isUnnamed() bool {
+	v, isText := s.value().(encoding.TextMarshaler)
+	if !isText {
+		return false
+	}
+	name, err := v.MarshalText()
+	return err != nil || !slices.Contains(s.Names, string(name))
 }
 
 // meansNothing says that a value which was set by name is the zero that stands for another.

@@ -44,13 +44,15 @@ func (s Setting) parse(given string) (problem string) {
 	return s.meansNothing()
 }
 
-// split reads values that commas separate.
+// split reads values that commas separate. One that is empty stays, to be refused; nothing at all
+// is no values.
 func split(given string) []string {
 	values := []string{}
+	if strings.TrimSpace(given) == "" {
+		return values
+	}
 	for part := range strings.SplitSeq(given, ",") {
-		if part = strings.TrimSpace(part); part != "" {
-			values = append(values, part)
-		}
+		values = append(values, strings.TrimSpace(part))
 	}
 	return values
 }

@@ -5,6 +5,7 @@ package terms
 
 import (
 	"container/heap"
+	"iter"
 	"time"
 )
 
@@ -27,6 +28,17 @@ func (a *Agenda[T]) Due(now time.Time) (what T, at time.Time, ok bool) {
 	}
 	first := heap.Pop(&a.items).(item[T])
 	return first.what, first.at, true
+}
+
+// All are what is on the agenda, in no order.
+func (a *Agenda[T]) All() iter.Seq[T] {
+	return func(yield func(T) bool) {
+		for _, i := range a.items.list {
+			if !yield(i.what) {
+				return
+			}
+		}
+	}
 }
 
 type item[T any] struct {
