@@ -19,11 +19,13 @@ const (
 	CatalogTimeout = 30 * time.Second
 )
 
-// A catalog caches what the account may order. It belongs to one [Session], so a new config begins
-// with an empty one.
+// A catalog caches what the account may order, and for which domains. It belongs to one [Session],
+// so a new config begins with an empty one.
 type catalog struct {
 	products     keyed.Cache[[]certinext.Product]         // by billing group
 	customFields keyed.Cache[[]certinext.CustomFieldSpec] // by product code
+	domains      keyed.Cache[DomainList]                  // there is one
+	details      keyed.Cache[certinext.Domain]            // of domains, by their ids
 }
 
 func (acct *Account) newCatalog() *catalog {
@@ -34,6 +36,8 @@ func (acct *Account) newCatalog() *catalog {
 	c.customFields.Life = catalogLifetime
 	c.customFields.Now = acct.Now
 	c.customFields.Run = acct.Work.Go
+	c.domains.Life, c.domains.Now, c.domains.Run = catalogLifetime, acct.Now, acct.Work.Go
+	c.details.Life, c.details.Now, c.details.Run = catalogLifetime, acct.Now, acct.Work.Go
 	return c
 }
 

@@ -80,6 +80,14 @@ type Config struct {
 	// the terms of Vault's PKI engine.
 	DefaultProductCode string
 
+	// ProductPrices says what orders of a product cost, by its code, as 25.00 for each year of the
+	// subscription; by code and years, as 842/2, for an order of that length. It is used instead of
+	// the catalog's.
+	ProductPrices map[string]string
+
+	// AllowedProducts are the codes of the products that may be ordered; all when empty.
+	AllowedProducts []string
+
 	// CSRWithoutCommonName is set when the account takes CSRs without a common name, whose order is
 	// for the first of the alternative names. A customer reports that CERTInext does so since June
 	// 2026; which editions do is not known.

@@ -4,6 +4,7 @@
 package account
 
 import (
+	"maps"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
@@ -11,25 +12,29 @@ import (
 
 // A storedConfig is the entry under [ConfigKey].
 type storedConfig struct {
-	Version           int            `json:"version"`
-	BaseURL           string         `json:"base_url"`
-	APIVersion        string         `json:"api_version,omitempty"`
-	ClientID          string         `json:"client_id,omitempty"`
-	ClientSecret      string         `json:"client_secret,omitempty"`
-	AccountNumber     string         `json:"account_number,omitempty"`
-	AccessKey         string         `json:"access_key,omitempty"`
-	Number            string         `json:"number,omitempty"`
-	Name              string         `json:"name,omitempty"`
-	CACertificate     string         `json:"ca_certificate,omitempty"`
-	Defaults          StoredDefaults `json:"defaults"`
-	TrustKey          bool           `json:"trust_idempotency_key,omitempty"`
-	AbsentAfter       time.Duration  `json:"absent_after,omitempty"` // nanoseconds
-	Ordering          string         `json:"ordering,omitempty"`
-	DefaultProduct    string         `json:"default_product,omitempty"`
-	NamelessCSR       bool           `json:"csr_without_common_name,omitempty"`
-	RequestTimeout    time.Duration  `json:"request_timeout,omitempty"` // nanoseconds
-	CreateTimeout     time.Duration  `json:"create_timeout,omitempty"`  // nanoseconds
-	RequestsPerSecond float64        `json:"requests_per_second,omitempty"`
+	Version        int            `json:"version"`
+	BaseURL        string         `json:"base_url"`
+	APIVersion     string         `json:"api_version,omitempty"`
+	ClientID       string         `json:"client_id,omitempty"`
+	ClientSecret   string         `json:"client_secret,omitempty"`
+	AccountNumber  string         `json:"account_number,omitempty"`
+	AccessKey      string         `json:"access_key,omitempty"`
+	Number         string         `json:"number,omitempty"`
+	Name           string         `json:"name,omitempty"`
+	CACertificate  string         `json:"ca_certificate,omitempty"`
+	Defaults       StoredDefaults `json:"defaults"`
+	TrustKey       bool           `json:"trust_idempotency_key,omitempty"`
+	AbsentAfter    time.Duration  `json:"absent_after,omitempty"` // nanoseconds
+	Ordering       string         `json:"ordering,omitempty"`
+	DefaultProduct string         `json:"default_product,omitempty"`
+	NamelessCSR    bool           `json:"csr_without_common_name,omitempty"`
+
+	ProductPrices   map[string]string `json:"product_prices,omitempty"`
+	AllowedProducts []string          `json:"allowed_products,omitempty"`
+
+	RequestTimeout    time.Duration `json:"request_timeout,omitempty"` // nanoseconds
+	CreateTimeout     time.Duration `json:"create_timeout,omitempty"`  // nanoseconds
+	RequestsPerSecond float64       `json:"requests_per_second,omitempty"`
 }
 
 // StoredContact is the stored form of a contact, in the entries of the config and of orders.
@@ -109,6 +114,8 @@ func newStoredConfig(c *Config) *storedConfig {
 		Ordering:          c.Ordering,
 		DefaultProduct:    c.DefaultProductCode,
 		NamelessCSR:       c.CSRWithoutCommonName,
+		ProductPrices:     maps.Clone(c.ProductPrices),
+		AllowedProducts:   c.AllowedProducts,
 		RequestTimeout:    c.RequestTimeout,
 		CreateTimeout:     c.CreateTimeout,
 		RequestsPerSecond: c.RequestsPerSecond,
@@ -137,6 +144,8 @@ func (s *storedConfig) config() *Config {
 		DefaultProductCode:  s.DefaultProduct,
 
 		CSRWithoutCommonName: s.NamelessCSR,
+		ProductPrices:        s.ProductPrices,
+		AllowedProducts:      s.AllowedProducts,
 
 		RequestTimeout:    s.RequestTimeout,
 		CreateTimeout:     s.CreateTimeout,

@@ -24,6 +24,7 @@ func (c *Config) validate(before *Config) error {
 	checks := []func() error{
 		c.validateURL, c.validateCredentials,
 		func() error { return c.validateContacts(before) }, c.validateLimits,
+		c.validatePrices,
 	}
 	for _, check := range checks {
 		if err := check(); err != nil {

@@ -5,6 +5,7 @@ package account
 
 import (
 	"context"
+	"reflect"
 	"sync"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
@@ -32,7 +33,8 @@ type connection struct {
 func (acct *Account) connect(c *Config) (*certinext.Client, error) {
 	acct.connection.mu.Lock()
 	defer acct.connection.mu.Unlock()
-	if acct.connection.client != nil && acct.connection.config == c.connectionConfig() {
+	same := reflect.DeepEqual(acct.connection.config, c.connectionConfig())
+	if acct.connection.client != nil && same {
 		return acct.connection.client, nil
 	}
 	client, err := c.newClient(acct.httpClient, acct.Now, acct.rand)

@@ -57,14 +57,23 @@ func storedV3() map[string]any {
 	}}
 }
 
+// storedV4 is one full entry of each kind that has changed since.
+func storedV4() map[string]any {
+	config := storedV2()["config"].(*storedConfig)
+	config.ProductPrices = map[string]string{"842": "25.00", "842/2": "45.00"}
+	config.AllowedProducts = []string{"842", "846"}
+	return map[string]any{"config": config}
+}
+
 func TestStoredEntriesOfEveryVersionAreRead(t *testing.T) {
 	storetest.Compare(t, "v1", storedV1())
 	storetest.Compare(t, "v2", storedV2())
 	storetest.Compare(t, "v3", storedV3())
+	storetest.Compare(t, "v4", storedV4())
 }
 
 // TestConfigSurvivesStorage checks that no field is lost between a config and its entry.
 func TestConfigSurvivesStorage(t *testing.T) {
-	config := storedV2()["config"].(*storedConfig)
+	config := storedV4()["config"].(*storedConfig)
 	require.Equal(t, config, newStoredConfig(config.config()))
 }

@@ -38,6 +38,9 @@ type Registration struct {
 
 const defaultRenewBefore = 30 * 24 * time.Hour
 
+// longestRenewBefore is the most that it may be.
+const longestRenewBefore = 180 * 24 * time.Hour
+
 // NewRegistration returns a registration of the named domain with the default of every other field.
 func NewRegistration(name string) *Registration {
 	return &Registration{
@@ -57,7 +60,7 @@ func (r *Registration) validate() error {
 	case r.Keep && r.DNS.Solver == "":
 		return fault.BadField("keep_validated",
 			"needs a dcv_solver: without one, the background pass cannot validate the domain")
-	case r.RenewBefore < time.Hour || r.RenewBefore > 180*24*time.Hour:
+	case r.RenewBefore < time.Hour || r.RenewBefore > longestRenewBefore:
 		return fault.BadField("renew_before", "must be between 1h and 180 days")
 	case !r.Keep && r.RenewBefore != defaultRenewBefore:
 		return fault.BadField("renew_before", "is for keep_validated, which is not set")
@@ -74,6 +77,9 @@ type State struct {
 	Needs     []string                    // what the validation waits for
 	LastError string                      // of the latest attempt to validate it
 	NextAt    time.Time                   // when the background pass tries next; zero for never
+	// KeptUntil is set for a domain that is kept validated for an order that is expected by then,
+	// and that nobody has registered.
+	KeptUntil time.Time
 
 	done       bool  // nothing is left to validate
 	unanswered error // of the latest call that CERTInext did not answer
@@ -98,6 +104,9 @@ type stored struct {
 	// Renewal is a challenge that was opened while the domain was still validated. It is kept since
 	// CERTInext may not show it again before the validation has expired.
 	Renewal *validation.Proof `json:"renewal,omitempty"`
+	// Until is until when the domain is kept validated for an order that is expected; zero for a
+	// domain that somebody has registered.
+	Until time.Time `json:"until,omitzero"`
 	// Waiting is set while the records that are published for the domain are needed.
 	Waiting   bool      `json:"waiting,omitempty"`
 	Attempts  int       `json:"attempts,omitempty"`   // in a row that did not validate it
@@ -220,7 +229,7 @@ func (keeper *Keeper) Register(
 	r.naming = r.fresh || r.DNS.Solver != w.DNS.Solver
 	r.apply(w)
 	r.Attempts, r.LastError = 0, ""
-	r.NextAt = time.Time{}
+	r.NextAt, r.Until = time.Time{}, time.Time{}
 	return keeper.validate(ctx, s, r, keeper.Now().Add(account.AskPatience))
 }
 
@@ -287,6 +296,11 @@ func (keeper *Keeper) Forget(ctx context.Context, s logical.Storage, name string
 		return err
 	}
 	defer unlock()
+	return keeper.forget(ctx, s, name)
+}
+
+// forget is Forget while the caller holds the domain's lock.
+func (keeper *Keeper) forget(ctx context.Context, s logical.Storage, name string) error {
 	if err := store.RefuseFuture(ctx, s, prefix+name); err != nil {
 		return err
 	}
@@ -340,6 +354,9 @@ func (keeper *Keeper) keepValidated(
 	r, err := store.Get[stored](ctx, s, prefix+name)
 	if err != nil || r == nil || !r.inBackground() || keeper.Now().Before(r.NextAt) {
 		return err
+	}
+	if r.isOver(keeper.Now()) {
+		return keeper.forget(ctx, s, name)
 	}
 	began := keeper.Now()
 	state, err := keeper.validate(ctx, s, r, keeper.Now())

@@ -34,6 +34,14 @@ func storedV1() map[string]any {
 	}
 }
 
+// storedV2 is one full entry of each kind that has changed since.
+func storedV2() map[string]any {
+	all := storedV1()
+	all["domain"].(*stored).Until = time.Date(2027, 3, 1, 12, 0, 0, 0, time.UTC)
+	return all
+}
+
 func TestStoredEntriesOfEveryVersionAreRead(t *testing.T) {
 	storetest.Compare(t, "v1", storedV1())
+	storetest.Compare(t, "v2", storedV2())
 }

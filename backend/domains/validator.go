@@ -91,7 +91,7 @@ func (v *validator) state() *State {
 	return &State{
 		Registration: v.entry.toRegistration(), Domain: v.remote,
 		Validated: isValidated(v.remote, v.keeper.Now()), Needs: v.needs,
-		LastError: v.entry.LastError, NextAt: v.entry.NextAt,
+		LastError: v.entry.LastError, NextAt: v.entry.NextAt, KeptUntil: v.entry.Until,
 		done: v.done(), unanswered: v.unanswered,
 	}
 }

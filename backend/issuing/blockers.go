@@ -40,6 +40,7 @@ func Blockers(role *Role, cfg *account.Config) (all fault.Fields) {
 		all.Bad("ca_profile_id", "and master_product_id of the role cannot be "+
 			"chosen in version 1 of the API: leave both empty")
 	}
+	all.Add(role.CheckRenewal(cfg))
 	return all
 }
 

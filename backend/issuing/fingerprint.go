@@ -9,6 +9,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"slices"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 )
 
 // DraftPrefix begins the fingerprints of drafts, so that a request for a certificate never finds a
@@ -65,6 +67,22 @@ func NamesFingerprint(
 	text, err := json.Marshal(parts)
 	if err != nil {
 		panic("internal error: strings do not marshal: " + err.Error())
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:16])
+}
+
+// TermsOf returns a hash of what an order under a role is, beside its names, its subject and its
+// key: equal as long as role and config order the same thing (ADR 0041).
+func TermsOf(role *Role, cfg *account.Config) string {
+	defaults := role.OrderDefaults.Or(cfg.OrderDefaults)
+	text, err := json.Marshal([]any{
+		"terms", cfg.Account(), role.ProductCode, role.Variant, role.ValidityYears,
+		defaults.OrganizationNumber, defaults.GroupNumber, role.CustomFields, role.CAProfileID,
+		role.MasterProductID, role.AutoSecureWWW, role.Key.Type, role.Key.Bits,
+	})
+	if err != nil {
+		panic("internal error: strings and numbers do not marshal: " + err.Error())
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:16])

@@ -13,7 +13,6 @@ import (
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
-	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
 // A Request asks for a certificate.
@@ -25,6 +24,15 @@ type Request struct {
 	// EntityID is the identity entity that fills in the role's templates. It is empty for tokens
 	// without one.
 	EntityID string
+	// DisplayName is the display name of the requester's token, for whoever has to approve the
+	// order, or asks who has placed it.
+	DisplayName string
+	// VaultID is Vault's id of the request, as its audit log has it.
+	VaultID string
+	// Owner is who answers for the certificate, and Metadata what else is to be kept with its
+	// order, in base64; both as the requester says, and optional. They make it no other request.
+	Owner    string
+	Metadata string
 
 	// ID is the requester's own name for this request (request_id); optional. The same ID of the
 	// same requester always means the same order.
@@ -52,6 +60,15 @@ type Request struct {
 	// ForceNew asks for a certificate that was not delivered before. An open order of the same
 	// request is joined all the same (ADR 0020).
 	ForceNew bool
+}
+
+// RenewalID begins the [Request.ID] that the engine gives to a renewal by a serial number.
+const RenewalID = "renew:"
+
+// IsNamed reports whether the requester has given the request a name of its own, so that no other
+// request is the same.
+func (r *Request) IsNamed() bool {
+	return r.ID != "" && (r.Renews == "" || r.ID != RenewalID+r.Renews)
 }
 
 // TakeOrdered sets the request's names to those of an earlier order. They may be fewer than those
@@ -129,41 +146,15 @@ func (p *Plan) CommonName() string {
 func NewPlan(
 	role *Role, cfg *account.Config, domains []string, subject Subject, r Request,
 ) (*Plan, error) {
-	if r.ID != "" && !requestID.MatchString(r.ID) {
-		return nil, fault.BadField("request_id",
-			"must be 1 to 128 letters, digits and . _ : / @ -, beginning with a letter or digit")
-	}
-	if r.ID != "" && r.ForceNew {
-		return nil, fault.BadField("force_new",
-			"does not go with request_id: another name is another request")
-	}
-	if r.TTL < 0 {
-		return nil, fault.BadField("ttl", "must not be negative")
-	}
-	if r.Draft && role.Shape().Family != certinext.FamilySSL {
-		return nil, fault.BadField("save_as_draft", "CERTInext keeps no drafts of %s orders",
-			role.Shape().Family)
-	}
-	if err := Blockers(role, cfg).First(); err != nil {
+	p, checks := Judge(role, cfg, domains, subject, r)
+	if err := checks.First(); err != nil {
 		return nil, err
 	}
-	p, err := planFor(role, domains, subject, r)
-	if err != nil {
-		return nil, err
-	}
-	if p.namelessCSR && !cfg.CSRWithoutCommonName {
-		return nil, fault.BadField("csr", "has no common name: make one whose common name is %s, "+
-			"or set csr_without_common_name in config if the account takes such CSRs",
-			p.CommonName())
-	}
-	if p.CSR == "" && role.Attested {
-		return nil, fault.BadField("csr", "is required: the role's keys come from attested "+
-			"hardware modules (attested), so it only signs")
-	}
-	if p.CSR == "" && p.Key.Type == "any" {
-		return nil, fault.BadField("key_type", "is any in the role, so it only signs: use "+
-			"<mount>/sign/%s, or set the role's key_type", role.Name)
-	}
+	return p, nil
+}
+
+// identify gives a plan what it was made of, and its fingerprints.
+func (p *Plan) identify(role *Role, cfg *account.Config, r Request) {
 	p.Role, p.Config = role, cfg
 	p.Request = r
 	p.Identity = p.fingerprint(role, cfg.Account(), r.Requester)
@@ -171,31 +162,35 @@ func NewPlan(
 	if r.Draft {
 		p.Identity, p.legacyIdentity = DraftPrefix+p.Identity, DraftPrefix+p.legacyIdentity
 	}
-	return p, nil
 }
 
-// planFor plans what the certificate is for: the subject unless it is nil, and else the request's
-// names.
-func planFor(role *Role, domains []string, subject Subject, r Request) (*Plan, error) {
-	if subject != nil {
-		return planSubject(role, subject, r)
-	}
+// mayName returns an error when a role does not allow the names of a request, or its product does
+// not take them.
+func mayName(role *Role, domains []string, r Request) error {
 	p, err := planNames(role, r)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := role.Shape().Fits(p.DNSNames, len(p.IPs)); err != nil {
-		return nil, err
+		return err
 	}
+	return nameProblems(role, domains, p).First()
+}
+
+// nameProblems returns an error for each reason why the role does not allow the names of a plan.
+func nameProblems(role *Role, domains []string, p *Plan) (all fault.Fields) {
 	if role.AutoSecureWWW && wantsWWW(p.CommonName()) {
 		// CERTInext adds www.<common name>, so the role has to allow that name, too.
 		more := *p
 		more.DNSNames = []string{p.CommonName(), "www." + p.CommonName()}
-		if err := AllowNames(role, domains, &more); err != nil {
-			return nil, err
+		all = allowNames(role, domains, &more)
+	}
+	for _, err := range allowNames(role, domains, p) {
+		if !all.Has(err) {
+			all.Add(err)
 		}
 	}
-	return p, AllowNames(role, domains, p)
+	return all
 }
 
 // wantsWWW reports whether auto_secure_www adds a name for an order's domain. It adds none for a
@@ -314,11 +309,26 @@ func fieldNames(r Request) (*Names, error) {
 // AllowNames checks every name of a plan against the role's constraints. domains are the role's
 // allowed domains with templates filled in. Its error is a [*fault.FieldError].
 func AllowNames(role *Role, domains []string, p *Plan) error {
+	return allowNames(role, domains, p).First()
+}
+
+// mostProblems bounds what is said of the names of one request.
+const mostProblems = 100
+
+// allowNames is AllowNames, and returns all errors, up to mostProblems.
+func allowNames(role *Role, domains []string, p *Plan) (all fault.Fields) {
 	if len(p.IPs) > 0 && !role.AllowIPSANs {
-		return fault.BadField("ip_sans", "the role does not allow IP addresses (allow_ip_sans)")
+		all.Bad("ip_sans", "the role does not allow IP addresses (allow_ip_sans)")
+	}
+	if count := len(p.DNSNames) + len(p.IPs); role.MaxNames > 0 && count > role.MaxNames {
+		all.Bad("alt_names", "with common_name and ip_sans, the request has %d "+
+			"names, and the role allows %d (max_names)", count, role.MaxNames)
 	}
 	rules := role.rules(domains)
 	for i, n := range p.DNSNames {
+		if len(all) >= mostProblems {
+			break
+		}
 		field := "alt_names"
 		switch {
 		case p.CSR != "":
@@ -326,11 +336,9 @@ func AllowNames(role *Role, domains []string, p *Plan) error {
 		case i == 0:
 			field = "common_name"
 		}
-		if err := rules.allow(field, n, role.Shape().Public()); err != nil {
-			return err
-		}
+		all.Add(rules.allow(field, n, role.Shape().Public()))
 	}
-	return nil
+	return all
 }
 
 // rules returns the role's constraints on names. domains are its allowed domains with templates

@@ -50,6 +50,9 @@ type Role struct {
 	Tags            []string
 	Remarks         string
 	RecipientEmails []string
+	// RequesterIn are the places in which orders tell CERTInext who asked for them; none when it is
+	// empty. See [Role.Tells].
+	RequesterIn []string
 	// Subject is the person or organization that document signer and S/MIME certificates are for,
 	// by [SubjectFields]. Values may be identity templates (ADR 0012).
 	Subject map[string]string
@@ -79,6 +82,7 @@ type Role struct {
 	AllowAnyName              bool
 	AllowIPSANs               bool
 	RequireCN                 bool
+	MaxNames                  int // names and addresses of one certificate; any number when 0
 	Key                       KeySpec
 
 	// AllowReissue lets requests reissue the certificate of an issued order (ADR 0013). What
@@ -88,8 +92,24 @@ type Role struct {
 	// names by a reissue, instead of placing another order (ADR 0019).
 	RekeyOrders bool
 
+	// Renewal is how a certificate is succeeded (ADR 0035).
+	Renewal RenewBy
+	// RevokeReplacedAfter is how long after the hand-over of its replacement by a new order a
+	// certificate is revoked (ADR 0041); never when zero.
+	RevokeReplacedAfter time.Duration
+	// RenewAhead is how long before its renewal is due a certificate's successor is made, and
+	// RenewAheadFor how long after the latest answer that held the certificate; zero for as long as
+	// it lives (ADR 0040).
+	RenewAhead    Ahead
+	RenewAheadFor time.Duration
+
 	// OrderAccess says who may act on an order of the role beside operators.
 	OrderAccess OrderAccess
+
+	// RequireApproval has each order wait in Vault until another person approves it (ADR 0037).
+	RequireApproval bool
+	// ApprovalTimeout is how long an order waits for that.
+	ApprovalTimeout time.Duration
 
 	// RenewalWindow is how long before it expires a certificate may be renewed; any time when zero.
 	RenewalWindow time.Duration
@@ -103,6 +123,12 @@ type Role struct {
 	// instead of buying another (ADR 0020). It begins again with every answer, and ends
 	// [LongestReuse] after the first. Nil stands for DeliveryGrace; zero turns reuse off.
 	ReuseWindow *time.Duration
+	// Reuse has the same request of the same identity answered with the certificate that it bought,
+	// beyond ReuseWindow, until that is to be renewed or ReuseFor is over (ADR 0041).
+	Reuse bool
+	// ReuseFor is how long after it was issued a certificate is reused; until it is to be renewed
+	// when zero.
+	ReuseFor time.Duration
 	// PickupWindow is how long a certificate that was issued after its request had ended is kept to
 	// be fetched. Then its key is erased, and with RevokeUnclaimed the certificate is revoked.
 	PickupWindow    time.Duration
@@ -124,6 +150,8 @@ func NewRole(name string) *Role {
 		Key: KeySpec{Type: "ec"}, IssueTimeout: 45 * time.Second, DeliveryGrace: 5 * time.Minute,
 		PickupWindow: 7 * 24 * time.Hour, GenerateLease: true,
 		DCVMethod: certinext.DCVMethodDNS, DNS: NewDNSValidation(), OrderAccess: AccessRequester,
+		Renewal:         RenewalOrder,
+		ApprovalTimeout: DefaultApprovalTimeout,
 	}
 }
 
@@ -174,7 +202,7 @@ func (r *Role) Normalize(before *Role, cfg *account.Config) {
 func (r *Role) OrdersTheSame(other *Role) bool {
 	return r.ProductCode == other.ProductCode && r.Variant == other.Variant &&
 		r.Family == other.Family && r.GroupNumber == other.GroupNumber &&
-		maps.Equal(r.CustomFields, other.CustomFields)
+		maps.Equal(r.FieldsAsSent(), other.FieldsAsSent())
 }
 
 // NeedsCatalog reports whether the product has yet to be looked up in the catalog of the config's
@@ -248,6 +276,11 @@ func (r *Role) Warnings(cfg *account.Config) []string {
 			"or disabled, and at the mount's maximum. For clients that never renew leases or "+
 			"whose tokens are short-lived, set generate_lease=false")
 	}
+	if r.AutoRenew {
+		out = append(out, "auto_renew is on: CERTInext renews each order by itself before it "+
+			"ends, and charges for that, until its certificate is revoked or cancelled. What it "+
+			"renews counts under no budget, and nobody approves it")
+	}
 	out = append(out, r.OrderWarnings()...)
 	switch {
 	case r.RevocationDelay > 0 && r.GenerateLease:
@@ -257,6 +290,10 @@ func (r *Role) Warnings(cfg *account.Config) []string {
 	case r.RevocationDelay > 0:
 		out = append(out, "revocation_delay has no effect: the role generates no leases")
 	}
+	out = append(out, r.renewalWarnings()...)
+	out = append(out, r.replacedWarnings()...)
+	out = append(out, r.reuseWarnings()...)
+	out = append(out, r.aheadWarnings()...)
 	if cfg != nil && cfg.Version() == certinext.V1 && r.CAProfileID+r.MasterProductID != "" {
 		out = append(out, "ca_profile_id and master_product_id cannot be chosen in version 1 "+
 			"of the API (api_version): orders of this role are refused until both are empty")

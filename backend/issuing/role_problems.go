@@ -23,13 +23,27 @@ func (r *Role) Problems() fault.Fields {
 	var all fault.Fields
 	for _, check := range []func(*fault.Fields){
 		r.checkOptions, r.checkTexts, r.checkContacts, r.checkSubject, r.checkNames, r.checkTimes,
+		r.checkLimits, r.checkRequesterIn,
 	} {
 		check(&all)
 	}
-	for _, check := range []func() error{r.Key.Validate, r.validateDNS, r.validateAccess} {
+	for _, check := range []func() error{
+		r.Key.Validate, r.validateDNS, r.validateAccess, r.validateApproval,
+		r.validateAhead,
+	} {
 		all.Add(check())
 	}
 	return all
+}
+
+// mostNames is how large [Role.MaxNames] may be.
+const mostNames = 1000
+
+// checkLimits checks what limits an order.
+func (r *Role) checkLimits(all *fault.Fields) {
+	if r.MaxNames < 0 || r.MaxNames > mostNames {
+		all.Bad("max_names", "%d is not between 0 (any number) and %d", r.MaxNames, mostNames)
+	}
 }
 
 // Validate returns the first of the [Role.Problems], or nil.
@@ -71,6 +85,12 @@ func (r *Role) checkOptions(all *fault.Fields) {
 	}
 	if r.RekeyOrders && family != certinext.FamilySSL {
 		all.Bad("rekey_orders", "cannot be honoured: CERTInext reissues SSL certificates only")
+	}
+	switch {
+	case r.Renewal != RenewalOrder && r.Renewal != RenewalReissue:
+		all.Bad("renewal", "must be %s or %s", RenewalOrder, RenewalReissue)
+	case r.Renewal == RenewalReissue && family != certinext.FamilySSL:
+		all.Bad("renewal", "cannot be %s: CERTInext reissues SSL certificates only", RenewalReissue)
 	}
 	if r.ValidityYears < 1 || r.ValidityYears > 3 {
 		all.Bad("validity_years", "must be 1, 2 or 3")
@@ -178,11 +198,17 @@ func (r *Role) checkTimes(all *fault.Fields) {
 			"must be between 0, for none, and %dh: the private key is kept for as long",
 			int(LongestReuse.Hours()))
 	}
+	if r.ReuseFor < 0 {
+		all.Bad("reuse_for", "must not be negative")
+	}
 	if r.PickupWindow < time.Minute {
 		all.Bad("pickup_window", "must be at least 1m")
 	}
 	if r.RenewalWindow < 0 {
 		all.Bad("renewal_window", "must not be negative")
+	}
+	if r.RevokeReplacedAfter != 0 && r.RevokeReplacedAfter < time.Minute {
+		all.Bad("revoke_replaced_after", "must be 0, for never, or at least 1m")
 	}
 	if r.RevocationDelay < 0 || r.RevocationDelay > longestRevocationDelay {
 		all.Bad("revocation_delay", "must be between 0, for none, and %dh",

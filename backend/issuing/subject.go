@@ -168,6 +168,14 @@ func subjectProblem(name, value string) string {
 	return ""
 }
 
+// Public returns the subject as it may be shown to somebody else than its requester: without the
+// number of an identity document.
+func (s Subject) Public() map[string]string {
+	out := maps.Clone(s)
+	delete(out, identificationNumber)
+	return out
+}
+
 // FillSubject returns the subject of a request: the role's values, with templates filled in, and
 // the requested fields that the role leaves to the request. fill returns the value of one template
 // for the requester. The subject is nil for products that certify host names. Its error is a

@@ -59,7 +59,7 @@ func (r *Role) uselessness(domain string) (reason string) {
 		if !rules.covers(pattern, name) {
 			continue
 		}
-		_, err := planFor(r, []string{pattern}, nil, Request{CommonName: name})
+		err := mayName(r, []string{pattern}, Request{CommonName: name})
 		if err == nil {
 			return ""
 		}
@@ -97,7 +97,7 @@ func (r *Role) neighbours() *neighbours {
 	}
 	for _, pattern := range n.patterns {
 		for _, name := range stoodFor(pattern) {
-			if _, err := planFor(r, n.patterns, nil, Request{CommonName: name}); err == nil {
+			if err := mayName(r, n.patterns, Request{CommonName: name}); err == nil {
 				n.name = name
 				return n
 			}
@@ -118,10 +118,10 @@ func (r *Role) isUsefulAmong(n *neighbours, domain string) bool {
 		if !rules.covers(pattern, name) {
 			continue
 		}
-		_, err := planFor(r, n.patterns, nil, Request{CommonName: name})
+		err := mayName(r, n.patterns, Request{CommonName: name})
 		if err != nil && n.name != "" {
 			beside := Request{CommonName: n.name, AltNames: []string{name}}
-			_, err = planFor(r, n.patterns, nil, beside)
+			err = mayName(r, n.patterns, beside)
 		}
 		if err == nil {
 			return true

@@ -31,6 +31,7 @@ type stored struct {
 	Tags            []string               `json:"tags,omitempty"`
 	Remarks         string                 `json:"remarks,omitempty"`
 	RecipientEmails []string               `json:"recipient_emails,omitempty"`
+	RequesterIn     []string               `json:"requester_in,omitempty"`
 	CAProfileID     string                 `json:"ca_profile_id,omitempty"`
 	MasterProductID string                 `json:"master_product_id,omitempty"`
 	DCVMethod       certinext.DCVMethod    `json:"dcv_method"`
@@ -51,16 +52,25 @@ type stored struct {
 	RequireCN                 bool     `json:"require_cn"`
 	KeyType                   string   `json:"key_type"`
 	KeyBits                   int      `json:"key_bits"`
+	MaxNames                  int      `json:"max_names,omitempty"`
 
 	AllowReissue bool `json:"allow_reissue,omitempty"`
 	RekeyOrders  bool `json:"rekey_orders,omitempty"`
 	// OrderAccess is empty in entries of earlier versions, whose orders were everybody's.
 	OrderAccess     issuing.OrderAccess `json:"order_access,omitempty"`
-	RenewalWindow   time.Duration       `json:"renewal_window,omitempty"` // nanoseconds
-	IssueTimeout    time.Duration       `json:"issue_timeout"`            // nanoseconds
-	DeliveryGrace   time.Duration       `json:"delivery_grace"`           // nanoseconds
-	ReuseWindow     *time.Duration      `json:"reuse_window,omitempty"`   // or DeliveryGrace
-	PickupWindow    time.Duration       `json:"pickup_window"`            // nanoseconds
+	RequireApproval bool                `json:"require_approval,omitempty"`
+	ApprovalTimeout time.Duration       `json:"approval_timeout,omitempty"` // nanoseconds
+	Renewal         issuing.RenewBy     `json:"renewal,omitempty"`
+	RevokeReplaced  time.Duration       `json:"revoke_replaced_after,omitempty"`
+	RenewAhead      issuing.Ahead       `json:"renew_ahead,omitempty"`
+	RenewAheadFor   time.Duration       `json:"renew_ahead_for,omitempty"` // nanoseconds
+	RenewalWindow   time.Duration       `json:"renewal_window,omitempty"`  // nanoseconds
+	IssueTimeout    time.Duration       `json:"issue_timeout"`             // nanoseconds
+	DeliveryGrace   time.Duration       `json:"delivery_grace"`            // nanoseconds
+	ReuseWindow     *time.Duration      `json:"reuse_window,omitempty"`    // or DeliveryGrace
+	Reuse           bool                `json:"reuse,omitempty"`
+	ReuseFor        time.Duration       `json:"reuse_for,omitempty"` // nanoseconds
+	PickupWindow    time.Duration       `json:"pickup_window"`       // nanoseconds
 	RevokeUnclaimed bool                `json:"revoke_unclaimed,omitempty"`
 	GenerateLease   bool                `json:"generate_lease"`
 	TTL             time.Duration       `json:"ttl,omitempty"`     // nanoseconds
@@ -78,7 +88,8 @@ func newStored(r *issuing.Role) *stored {
 		ValidityYears: r.ValidityYears, AutoRenew: r.AutoRenew,
 		RenewBeforeDays: r.RenewBeforeDays, AutoSecureWWW: r.AutoSecureWWW,
 		CustomFields: maps.Clone(r.CustomFields), Tags: r.Tags, Remarks: r.Remarks,
-		RecipientEmails: r.RecipientEmails, CAProfileID: r.CAProfileID,
+		RecipientEmails: r.RecipientEmails, RequesterIn: r.RequesterIn,
+		CAProfileID:     r.CAProfileID,
 		MasterProductID: r.MasterProductID, DCVMethod: r.DCVMethod, DNS: issuing.StoredDNS(r.DNS),
 
 		Subject: maps.Clone(r.Subject), AllowedSubjectFields: r.AllowedSubjectFields,
@@ -89,13 +100,17 @@ func newStored(r *issuing.Role) *stored {
 		AllowGlobDomains: r.AllowGlobDomains, AllowAnyName: r.AllowAnyName,
 		AllowWildcardCertificates: r.AllowWildcardCertificates, AllowIPSANs: r.AllowIPSANs,
 		RequireCN: r.RequireCN, KeyType: r.Key.Type, KeyBits: r.Key.Bits,
+		MaxNames: r.MaxNames,
 
 		AllowReissue: r.AllowReissue, RekeyOrders: r.RekeyOrders, OrderAccess: r.OrderAccess,
-		RenewalWindow: r.RenewalWindow, IssueTimeout: r.IssueTimeout,
+		Renewal: r.Renewal, RenewalWindow: r.RenewalWindow, IssueTimeout: r.IssueTimeout,
+		RevokeReplaced: r.RevokeReplacedAfter, Reuse: r.Reuse, ReuseFor: r.ReuseFor,
+		RenewAhead: r.RenewAhead, RenewAheadFor: r.RenewAheadFor,
 		DeliveryGrace: r.DeliveryGrace, ReuseWindow: r.ReuseWindow,
 		PickupWindow: r.PickupWindow, RevokeUnclaimed: r.RevokeUnclaimed,
 		GenerateLease: r.GenerateLease, TTL: r.TTL, MaxTTL: r.MaxTTL,
 		RevocationDelay: r.RevocationDelay,
+		RequireApproval: r.RequireApproval, ApprovalTimeout: r.ApprovalTimeout,
 	}
 }
 
@@ -113,7 +128,8 @@ func (s *stored) role(name string) *issuing.Role {
 		ValidityYears:       s.ValidityYears, AutoRenew: s.AutoRenew,
 		RenewBeforeDays: s.RenewBeforeDays, AutoSecureWWW: s.AutoSecureWWW,
 		CustomFields: s.CustomFields, Tags: s.Tags, Remarks: s.Remarks,
-		RecipientEmails: s.RecipientEmails, CAProfileID: s.CAProfileID,
+		RecipientEmails: s.RecipientEmails, RequesterIn: s.RequesterIn,
+		CAProfileID:     s.CAProfileID,
 		MasterProductID: s.MasterProductID, DCVMethod: s.DCVMethod, DNS: s.DNS.Validation(),
 
 		Subject: s.Subject, AllowedSubjectFields: s.AllowedSubjectFields, Attested: s.Attested,
@@ -123,13 +139,19 @@ func (s *stored) role(name string) *issuing.Role {
 		AllowGlobDomains: s.AllowGlobDomains, AllowAnyName: s.AllowAnyName,
 		AllowWildcardCertificates: s.AllowWildcardCertificates, AllowIPSANs: s.AllowIPSANs,
 		RequireCN: s.RequireCN, Key: issuing.KeySpec{Type: s.KeyType, Bits: s.KeyBits},
+		MaxNames: s.MaxNames,
 
 		AllowReissue: s.AllowReissue, RekeyOrders: s.RekeyOrders,
 		OrderAccess:   cmp.Or(s.OrderAccess, issuing.AccessRole),
+		Renewal:       cmp.Or(s.Renewal, issuing.RenewalOrder),
 		RenewalWindow: s.RenewalWindow, IssueTimeout: s.IssueTimeout,
+		RevokeReplacedAfter: s.RevokeReplaced, Reuse: s.Reuse, ReuseFor: s.ReuseFor,
+		RenewAhead: s.RenewAhead, RenewAheadFor: s.RenewAheadFor,
 		DeliveryGrace: s.DeliveryGrace, ReuseWindow: s.ReuseWindow,
 		PickupWindow: s.PickupWindow, RevokeUnclaimed: s.RevokeUnclaimed,
 		GenerateLease: s.GenerateLease, TTL: s.TTL, MaxTTL: s.MaxTTL,
 		RevocationDelay: s.RevocationDelay,
+		RequireApproval: s.RequireApproval,
+		ApprovalTimeout: cmp.Or(s.ApprovalTimeout, issuing.DefaultApprovalTimeout),
 	}
 }

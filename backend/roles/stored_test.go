@@ -73,14 +73,29 @@ func storedV3() map[string]any {
 	return all
 }
 
+// storedV4 returns one full entry of each kind that has changed since.
+func storedV4() map[string]any {
+	all := storedV3()
+	role := all["role"].(*stored)
+	role.RequireApproval, role.ApprovalTimeout = true, 36*time.Hour
+	role.Renewal = issuing.RenewalReissue
+	role.MaxNames = 10
+	role.RevokeReplaced = 72 * time.Hour
+	role.Reuse, role.ReuseFor = true, 720*time.Hour
+	role.RequesterIn = []string{"remarks", "field:456"}
+	role.RenewAhead, role.RenewAheadFor = "10%", 720*time.Hour
+	return all
+}
+
 func TestStoredEntriesOfEveryVersionAreRead(t *testing.T) {
 	storetest.Compare(t, "v1", storedV1())
 	storetest.Compare(t, "v2", storedV2())
 	storetest.Compare(t, "v3", storedV3())
+	storetest.Compare(t, "v4", storedV4())
 }
 
 // No field is lost between a role and its stored form.
 func TestARoleSurvivesStorage(t *testing.T) {
-	role := storedV3()["role"].(*stored)
+	role := storedV4()["role"].(*stored)
 	require.Equal(t, role, newStored(role.role("web")))
 }

@@ -3,6 +3,8 @@
 
 package fault
 
+import "slices"
+
 // Fields collects errors about the fields of one entry. The zero value is empty.
 type Fields []error
 
@@ -16,6 +18,11 @@ func (f *Fields) Add(err error) {
 	if err != nil {
 		*f = append(*f, err)
 	}
+}
+
+// Has reports whether an error with the text of err is among them.
+func (f Fields) Has(err error) bool {
+	return slices.ContainsFunc(f, func(e error) bool { return e.Error() == err.Error() })
 }
 
 // First returns the first of the errors, or nil.
