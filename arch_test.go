@@ -59,6 +59,66 @@ func arrows() map[string]map[string]string {
 			"github.com/hashicorp/": "a certificate is judged without storage",
 			module + "/certinext":   "a certificate is judged whoever delivered it",
 		},
+		module + "/backend/caa": {
+			"net/http":              "records are read whoever asks for a certificate",
+			"github.com/hashicorp/": "what the DNS says is not stored",
+			module + "/certinext":   "whether a CA may issue is told by the DNS",
+		},
+		module + "/backend/preview": {
+			"context":               "reckoning waits for nobody",
+			"net/http":              "reckoning asks nobody",
+			"github.com/hashicorp/": "what a request comes to is reckoned without storage",
+			module + "/certinext":   "what a request comes to is reckoned whoever has told it",
+			module + "/dcv":         "what a request comes to is reckoned whoever has told it",
+		},
+		module + "/backend/subscriptions": {
+			"context":               "reckoning waits for nobody",
+			"net/http":              "reckoning asks nobody",
+			"github.com/hashicorp/": "a term is reckoned without storage",
+			module + "/certinext":   "a term is reckoned whoever has told it",
+		},
+		module + "/backend/ledger": {
+			"context":                        "a row is read without waiting",
+			"net/http":                       "a row is read, whoever has fetched it",
+			"github.com/hashicorp/":          "a row is read, and nothing stored",
+			module + "/backend/orders":       "a row is about an order's number, and knows no journal",
+			module + "/backend/renewal":      "a row is asked by renewals, and knows none",
+			module + "/backend/certificates": "a row is about money",
+		},
+		module + "/backend/reconciliation": {
+			"context":                        "the books wait for nobody",
+			"net/http":                       "the books ask nobody",
+			"github.com/hashicorp/":          "the books are kept without storage",
+			module + "/backend/orders":       "orders are handed to the books",
+			module + "/backend/certificates": "the books are about orders",
+			module + "/backend/spending":     "budgets are told what the books say, and do not keep them",
+			module + "/backend/account":      "the books are told prices and accounts",
+			module + "/backend/issuing":      "the books know roles by their names",
+		},
+		module + "/backend/renewal": {
+			"net/http": "how a certificate is succeeded is decided without asking",
+			"github.com/hashicorp/vault/sdk/framework": "the engine knows roles, not FieldData",
+			module + "/backend/issuing":                "it knows certificates, and no requests",
+			module + "/backend/orders":                 "it is asked by orders, and drives none",
+			module + "/backend/certificates":           "a certificate is told when it is to be renewed",
+		},
+		module + "/backend/reuse": {
+			"net/http": "whether a certificate is reused is decided without asking",
+			"github.com/hashicorp/vault/sdk/framework": "the engine knows roles, not FieldData",
+			module + "/backend/issuing":                "it knows requests by their fingerprints",
+			module + "/backend/orders":                 "it is asked by orders, and opens none",
+			module + "/backend/certificates":           "a certificate erases what is kept of it",
+			module + "/backend/account":                "it is told the time",
+			module + "/certinext":                      "it asks CERTInext nothing",
+		},
+		module + "/backend/ahead": {
+			"net/http": "what is to be made ahead is remembered without asking",
+			"github.com/hashicorp/vault/sdk/framework": "the engine knows roles, not FieldData",
+			module + "/backend/orders":                 "it is asked by orders, and makes none",
+			module + "/backend/certificates":           "it is told what is known of a certificate",
+			module + "/backend/roles":                  "it is given the role",
+			module + "/certinext":                      "what is wanted is remembered without asking",
+		},
 		module + "/backend/issuing": {
 			"context":                          "planning waits for nobody",
 			"net/http":                         "planning asks nobody",
@@ -100,6 +160,20 @@ func arrows() map[string]map[string]string {
 			"github.com/hashicorp/vault/sdk/framework": "the engine knows roles, not FieldData",
 			module + "/dcv": "what a role allows is not its business",
 		},
+		module + "/backend/spending": {
+			"github.com/hashicorp/vault/sdk/framework": "the engine knows budgets, not FieldData",
+			module + "/backend/orders":                 "a budget asks what became of an order, and knows no journal",
+			module + "/backend/certificates":           "a budget counts orders, not what came of them",
+			module + "/backend/issuing":                "a budget knows roles by their names",
+			module + "/backend/roles":                  "a budget knows roles by their names",
+			module + "/backend/account":                "a budget is told prices",
+			module + "/certinext":                      "a budget is told prices",
+			module + "/dcv":                            "a budget knows no DNS",
+		},
+		module + "/backend/internal/money": {
+			"github.com/hashicorp/": "sums are sums, whoever pays",
+			module + "/":            "sums are sums, whatever they are for",
+		},
 		module + "/backend/internal/fault": {
 			"github.com/hashicorp/": "errors are words, whoever reads them",
 			module + "/dcv":         "a solver's fault is told by who runs it",
@@ -129,6 +203,10 @@ func arrows() map[string]map[string]string {
 		module + "/internal/phrase": {
 			"github.com/": "words are put together whatever they are about",
 		},
+		module + "/internal/unknowns": {
+			"net/http":    "a table is read whoever plays it",
+			"github.com/": "a table is read whatever it is about",
+		},
 		module + "/internal/openapi": {
 			"github.com/hashicorp/": "a document is JSON, whoever has written it",
 			module + "/":            "a document is mended whatever it describes",
@@ -154,6 +232,17 @@ func arrows() map[string]map[string]string {
 			module + "/": "spelling knows members by their names alone",
 			"net/http":   "spelling knows no requests",
 		},
+		module + "/certinext/certinexttest/internal/graph": {
+			module + "/": "values are written whatever they mean",
+			"net/http":   "values are written whoever asks for them",
+			"crypto/":    "what has a form of its own comes with a codec",
+		},
+		module + "/certinext/certinexttest/internal/exact": {
+			module + "/certinext":          "JSON is read whatever it is about",
+			"net/http":                     "JSON is read however it came",
+			"github.com/hashicorp/":        "the simulator is a CA, not a Vault",
+			"github.com/stretchr/testify/": "the simulator is a product, not a test",
+		},
 		module + "/certinext/certinexttest/internal/settings": {
 			module + "/certinext": "names of fields know nothing of what the fields mean",
 			"net/http":            "settings come from whoever has read them",
@@ -168,6 +257,18 @@ func arrows() map[string]map[string]string {
 			"crypto/":     "what lasts how long is decided without certificates",
 			"github.com/": "what lasts how long is decided without orders",
 		},
+		module + "/certinext/certinexttest/internal/hostnames": {
+			"context":                      "a name is judged without waiting",
+			"net/http":                     "a name is judged whoever asks for it",
+			module + "/":                   "a name is judged whatever it is ordered for",
+			"github.com/hashicorp/":        "the simulator is a CA, not a Vault",
+			"github.com/stretchr/testify/": "the simulator is a product, not a test",
+		},
+		module + "/certinext/certinexttest/internal/rules": {
+			"net/http":    "a code means what it means whoever answers with it",
+			module + "/":  "a code means what it means whatever has broken a rule",
+			"github.com/": "a code means what it means",
+		},
 		module + "/certinext/certinexttest/internal/keys": {
 			"context":                      "a key is judged without waiting",
 			module + "/":                   "a key is judged whoever sends it",
@@ -181,10 +282,28 @@ func arrows() map[string]map[string]string {
 			"github.com/hashicorp/":        "the simulator is a CA, not a Vault",
 			"github.com/stretchr/testify/": "the simulator is a product, not a test",
 		},
-		module + "/certinext/certinexttest/internal/authority": {
-			module + "/":                   "a certificate authority knows no orders",
+		module + "/certinext/certinexttest/internal/nonce": {
+			module + "/": "a nonce is echoed whoever signs the answer",
+			"net/http":   "a nonce is found however the request came",
+		},
+		module + "/certinext/certinexttest/internal/sure": {
+			module + "/": "what cannot fail knows nothing that can",
+		},
+		module + "/certinext/certinexttest/internal/ctlog": {
+			module + "/backend/":                                   "a log knows no orders",
+			module + "/certinext":                                  "a log knows no clients",
+			module + "/certinext/certinexttest":                    "a log knows no orders",
+			module + "/certinext/certinexttest/internal/authority": "a log signs for any CA",
+			"net/http":                     "a log signs whoever asks",
 			"github.com/hashicorp/":        "the simulator is a CA, not a Vault",
 			"github.com/stretchr/testify/": "the simulator is a product, not a test",
+		},
+		module + "/certinext/certinexttest/internal/authority": {
+			module + "/backend/":                "a certificate authority knows no orders",
+			module + "/certinext":               "a certificate authority knows no clients",
+			module + "/certinext/certinexttest": "a certificate authority knows no orders",
+			"github.com/hashicorp/":             "the simulator is a CA, not a Vault",
+			"github.com/stretchr/testify/":      "the simulator is a product, not a test",
 		},
 	}
 }
@@ -207,6 +326,7 @@ func TestArrows(t *testing.T) {
 	for _, p := range goList(t, "./cmd/vault-plugin-secrets-certinext") {
 		require.NotContains(t, p.Deps, module+"/certinext/certinexttest", "the plugin links the simulator")
 		require.NotContains(t, p.Deps, module+"/dcv/dcvtest", "the plugin links what starts DNS servers")
+		require.NotContains(t, p.Deps, module+"/internal/unknowns", "the plugin links what is for tests")
 		require.Contains(t, p.Deps, module+"/certinext")
 	}
 }

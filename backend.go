@@ -86,9 +86,11 @@ func newBackend(o Options, conf *logical.BackendConfig) *secretsBackend {
 		RunningVersion: Version,
 		Paths: b.strict(slices.Concat(
 			b.pathConfig(), b.pathRoles(), b.pathIssue(), b.pathNamedOrder(), b.pathDocuments(),
-			b.pathReissue(), b.pathRenew(), b.pathOrders(), b.pathOperator(), b.pathRevocations(),
-			b.pathRevoke(), b.pathSolvers(), b.pathDomains(), b.pathCatalog(), b.pathAccount(),
-			b.pathReports(), b.pathSync(),
+			b.pathReissue(), b.pathRenew(), b.pathRenewal(), b.pathOrders(), b.pathOperator(),
+			b.pathApprovals(), b.pathRevocations(), b.pathRevoke(), b.pathSolvers(),
+			b.pathDomains(), b.pathCatalog(), b.pathAccount(), b.pathReports(),
+			b.pathSpend(),
+			b.pathBudgets(), b.pathSync(),
 			// The CA paths come first: "ca" also matches the pattern of a serial number.
 			b.pathCA(), b.pathCertificates(), b.pathIssuers(), b.pathHealth(),
 		)),
@@ -102,6 +104,10 @@ func newBackend(o Options, conf *logical.BackendConfig) *secretsBackend {
 			},
 		},
 		Secrets: []*framework.Secret{b.certificateSecret()},
+		InitializeFunc: func(ctx context.Context, req *logical.InitializationRequest) error {
+			b.engine.Initialize(ctx, req.Storage)
+			return nil
+		},
 		PeriodicFunc: func(ctx context.Context, req *logical.Request) error {
 			return b.engine.Tick(ctx, req.Storage)
 		},

@@ -92,6 +92,7 @@ func certificateFields() map[string]*framework.FieldSchema {
 			Type:        framework.TypeInt64,
 			Description: "End of the certificate's validity, in seconds since 1970.",
 		},
+		"renew_after": renewAfter(),
 		"order_id": {
 			Type:        framework.TypeString,
 			Description: "Id of the order in this mount.",
@@ -102,6 +103,15 @@ func certificateFields() map[string]*framework.FieldSchema {
 			Description: "Whether an earlier answer already returned this certificate. If so, " +
 				"nothing was bought for this request.",
 		},
+	}
+}
+
+// renewAfter is the field of an answer that says when its certificate is to be renewed.
+func renewAfter() *framework.FieldSchema {
+	return &framework.FieldSchema{
+		Type: framework.TypeInt64,
+		Description: "When the certificate is to be renewed, in seconds since 1970: when about " +
+			"two thirds of its life are over, spread over the certificates of a fleet.",
 	}
 }
 

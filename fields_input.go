@@ -84,6 +84,9 @@ func readInput(
 		field, raw := fields[name], data[name]
 		switch {
 		case field == nil:
+		case name == "dry_run" && !isBoolean(raw):
+			// A request that is to buy nothing must not buy because of how it says so.
+			return nil, name + ": must be true or false"
 		case raw == nil && op == logical.PatchOperation:
 		case raw == nil:
 			delete(read, name)
@@ -96,6 +99,13 @@ func readInput(
 		}
 	}
 	return read, ""
+}
+
+// isBoolean reports whether a value is one as it is written: neither null, nor empty, nor a number
+// that is taken for true.
+func isBoolean(raw any) bool {
+	_, err := strconv.ParseBool(strings.TrimSpace(fmt.Sprint(raw)))
+	return err == nil
 }
 
 // readField returns a value in the form of its field's type. must says what the value has to be; it

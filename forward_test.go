@@ -53,5 +53,5 @@ func TestQuestionsToCERTInextAreForwarded(t *testing.T) {
 			require.True(t, h.Properties().ForwardPerformanceSecondary, p.Pattern)
 		}
 	}
-	require.Equal(t, 13, found)
+	require.Equal(t, 14, found)
 }

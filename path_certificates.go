@@ -140,7 +140,7 @@ func certificateRecordFields() map[string]*framework.FieldSchema {
 		},
 		"revocation_reason": {
 			Type:        framework.TypeString,
-			Description: "Reason for the revocation.",
+			Description: "Reason for the revocation; empty where CERTInext does not tell why.",
 		},
 		"revocation_queued": {
 			Type:        framework.TypeBool,
@@ -174,14 +174,46 @@ func certificateRecordFields() map[string]*framework.FieldSchema {
 				"warns of it.",
 		},
 		"renewal_of": {
-			Type:        framework.TypeString,
-			Description: "Serial number of the certificate that this one renews, by a new order.",
+			Type: framework.TypeString,
+			Description: "Serial number of the certificate that this one renews, by a new order " +
+				"or by a reissue.",
 		},
+		"renewed_by": {
+			Type: framework.TypeString,
+			Description: "Serial number of the latest certificate that renews this one, where " +
+				"its role said renewal=reissue, renew_ahead, revoke_replaced_after or reuse " +
+				"by then.",
+		},
+		"revoke_at": {
+			Type: framework.TypeString,
+			Description: "When it is to be revoked because renewed_by has replaced it, in RFC " +
+				"3339, if no lease on it runs then; empty for most. keep=true at revoke/<role> " +
+				"keeps it.",
+		},
+		"renew_ahead_refused": {
+			Type: framework.TypeString,
+			Description: "Why its successor could not be made ahead of the request for it " +
+				"(renew_ahead of the role), as of the latest attempt; mostly empty.",
+		},
+		"renew_after": renewAfter(),
 		"reissue_of": {
 			Type: framework.TypeString,
 			Description: "Serial number of the certificate that this one replaces within its " +
 				"order.",
 		},
+		"subscription_end": {
+			Type: framework.TypeString,
+			Description: "When the term ends, in RFC 3339, that the certificate's order has " +
+				"bought, within which it can be reissued; empty when that is not known.",
+		},
+		"subscription_told": {
+			Type: framework.TypeBool,
+			Description: "CERTInext has said when the term ends. Otherwise it is reckoned from " +
+				"the day of the order and validity_years.",
+		},
+		"subscription_price":        subscriptionPrice(),
+		"subscription_currency":     subscriptionCurrency(),
+		"subscription_certificates": subscriptionCertificates(),
 	}
 }
 
@@ -272,7 +304,9 @@ func (b *secretsBackend) readCertificate(
 	if err != nil || c == nil {
 		return nil, err
 	}
-	return &logical.Response{Data: encodeCertificate(c)}, nil
+	resp := &logical.Response{Data: encodeCertificate(c)}
+	b.countCertificates(ctx, req.Storage, resp, c.Account, c.CAOrderID)
+	return resp, nil
 }
 
 func (b *secretsBackend) downloadCertificate(
@@ -307,6 +341,7 @@ func encodeCertificate(c *backend.Certificate) map[string]any {
 		"authority_key_id":        bundle.AuthorityKeyID(c.PEM),
 		"serial_number":           c.Serial,
 		"expiration":              c.NotAfter.Unix(),
+		"renew_after":             c.RenewAfter.Unix(),
 		"revocation_time":         int64(0),
 		"revocation_time_rfc3339": "",
 		"revocation_reason":       string(c.RevokedReason),
@@ -318,7 +353,14 @@ func encodeCertificate(c *backend.Certificate) map[string]any {
 		"held":                    append([]string{}, c.Held...),
 		"remarks":                 append([]string{}, c.Remarks...),
 		"renewal_of":              c.RenewalOf,
+		"renewed_by":              c.RenewedBy,
+		"revoke_at":               rfc3339(c.RevokeAt),
+		"renew_ahead_refused":     c.AheadRefused,
 		"reissue_of":              c.ReissueOf,
+		"subscription_end":        rfc3339(c.Subscription.EndsAt),
+		"subscription_told":       c.Subscription.Told,
+		"subscription_price":      c.Subscription.Price,
+		"subscription_currency":   c.Subscription.Currency,
 	}
 	if len(c.Chain) > 0 {
 		data["issuing_ca"] = c.Chain[0]

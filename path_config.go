@@ -170,6 +170,15 @@ var configFields = append([]binding[backend.Config]{
 		"Product code for roles that set none, so that clients can write roles with nothing but "+
 			"the fields of Vault's PKI engine.",
 		func(c *backend.Config) *string { return &c.DefaultProductCode }),
+	pairs("product_prices",
+		"What orders of a product cost, by its code, as 842=25.00 for each year of the "+
+			"subscription; by code and years, as 842/2=45.00, for an order of that length. In the "+
+			"account's currency, and instead of the catalog's prices, which some accounts show as "+
+			"0.0. Budgets with max_spend count by it.",
+		func(c *backend.Config) *map[string]string { return &c.ProductPrices }),
+	texts("allowed_products",
+		"Codes of the products that may be ordered, whatever a role says; all when empty.",
+		func(c *backend.Config) *[]string { return &c.AllowedProducts }),
 	flag("csr_without_common_name",
 		"Send CSRs without a common name to CERTInext, with the first of their DNS names as the "+
 			"order's domain. Not every edition of CERTInext takes them; the others refuse the "+

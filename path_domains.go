@@ -151,6 +151,12 @@ func domainStateFields() map[string]*framework.FieldSchema {
 			Type:        framework.TypeString,
 			Description: "Why the last attempt to validate it failed.",
 		},
+		"kept_until": {
+			Type: framework.TypeString,
+			Description: "Until when the domain is kept validated for an order that is expected " +
+				"by then (renew_ahead of a role), in RFC 3339; empty for a domain that was " +
+				"registered here.",
+		},
 		"next_at": {
 			Type: framework.TypeString,
 			Description: "When the background pass looks at it next, in RFC 3339; empty when it " +
@@ -209,6 +215,7 @@ func domainResponse(s *backend.DomainState) *logical.Response {
 	data["last_error"] = s.LastError
 	data["needs"] = append([]string{}, s.Needs...)
 	data["next_at"] = rfc3339(s.NextAt)
+	data["kept_until"] = rfc3339(s.KeptUntil)
 	if s.Domain != nil {
 		data["domain_id"] = s.Domain.ID
 		data["status"] = s.Domain.Status

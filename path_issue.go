@@ -60,14 +60,14 @@ func (b *secretsBackend) pathIssue() []*framework.Path {
 	}
 }
 
-// orderInstead adds the fields of an order to those of a certificate: with async, the answer is an
-// order.
+// orderInstead adds the fields of an order to those of a certificate, and those of a dry run: with
+// async, the answer is an order, and with dry_run, it is what the request would come to.
 func orderInstead(fields map[string]*framework.FieldSchema) map[string]*framework.FieldSchema {
 	out := orderFields()
 	for _, f := range out {
 		f.Description = "With async. " + f.Description
 	}
-	return merge(out, fields)
+	return merge(dryRunFields(), out, fields)
 }
 
 func csrField() map[string]*framework.FieldSchema {
@@ -106,7 +106,6 @@ func nameFields() map[string]*framework.FieldSchema {
 		"not_after": emptyOnly("An expiration chosen by the caller",
 			framework.TypeString),
 		"serial_number": emptyOnly("A subject serial number", framework.TypeString),
-		"cert_metadata": emptyOnly("Metadata", framework.TypeString),
 		"subject": {
 			Type: framework.TypeKVPairs,
 			Description: "For document signers and S/MIME: the subject fields that the role " +
@@ -149,6 +148,8 @@ func requestFields() map[string]*framework.FieldSchema {
 				"sets this on every attempt pays for every certificate that it receives: a " +
 				"separate request_id for each certificate is the better way.",
 		},
+		"owner":         ownerField(),
+		"cert_metadata": metadataField(),
 		"save_as_draft": {
 			Type: framework.TypeBool,
 			Description: "Have CERTInext keep the order as a draft until it is promoted by " +
@@ -159,6 +160,25 @@ func requestFields() map[string]*framework.FieldSchema {
 			Type:        framework.TypeBool,
 			Description: "Return the order without waiting for the certificate.",
 		},
+		"dry_run": dryRunField(),
+	}
+}
+
+func ownerField() *framework.FieldSchema {
+	return &framework.FieldSchema{
+		Type: framework.TypeString,
+		Description: "Who answers for the certificate, in up to 100 characters. It is kept with " +
+			"the order that the request places, and told to CERTInext only where the role's " +
+			"requester_in says so. A request that joins an earlier order does not change it.",
+	}
+}
+
+func metadataField() *framework.FieldSchema {
+	return &framework.FieldSchema{
+		Type: framework.TypeString,
+		Description: "Anything that is to be kept with the order that the request places, in " +
+			"base64 of up to 4096 characters. CERTInext is never told it. No secrets: whoever " +
+			"may read the order sees it.",
 	}
 }
 
@@ -185,7 +205,8 @@ func (b *secretsBackend) sign(
 	return b.order(ctx, req, d, r)
 }
 
-// order places the order for r and returns its certificate, or with async the order itself.
+// order places the order for r and returns its certificate, or with async the order itself. With
+// dry_run it returns what that would come to.
 func (b *secretsBackend) order(
 	ctx context.Context, req *logical.Request, d *framework.FieldData, r backend.Request,
 ) (*logical.Response, error) {
@@ -193,14 +214,17 @@ func (b *secretsBackend) order(
 	if err != nil {
 		return nil, err
 	}
-	if d.Get("async").(bool) {
+	async := d.Get("async").(bool)
+	switch {
+	case isDryRun(d) && (async || !r.Draft):
+		return b.dryRun(ctx, req, r, async)
+	case async:
 		o, err := b.engine.Orders.PlaceOrder(ctx, req.Storage, r)
 		if err != nil {
 			return nil, err
 		}
 		return placedResponse(req, o), nil
-	}
-	if r.Draft {
+	case r.Draft:
 		return nil, &backend.FieldError{
 			Field: "save_as_draft",
 			Problem: "requires async=true, or a write to <mount>/orders/" + r.Role +
@@ -218,7 +242,7 @@ func (b *secretsBackend) order(
 // that CERTInext cannot honour.
 func decodeRequest(req *logical.Request, d *framework.FieldData) (backend.Request, error) {
 	for _, field := range []string{
-		"uri_sans", "other_sans", "user_ids", "not_after", "serial_number", "cert_metadata",
+		"uri_sans", "other_sans", "user_ids", "not_after", "serial_number",
 	} {
 		v, ok, err := d.GetOkErr(field)
 		if err != nil {
@@ -250,6 +274,10 @@ func decodeRequest(req *logical.Request, d *framework.FieldData) (backend.Reques
 		Role:              d.Get("role").(string),
 		Requester:         requester(req),
 		EntityID:          req.EntityID,
+		DisplayName:       req.DisplayName,
+		VaultID:           req.ID,
+		Owner:             d.Get("owner").(string),
+		Metadata:          d.Get("cert_metadata").(string),
 		ID:                d.Get("request_id").(string),
 		CommonName:        d.Get("common_name").(string),
 		Subject:           d.Get("subject").(map[string]string),
@@ -289,6 +317,12 @@ time share one order, and for the role's reuse_window after each answer the same
 same certificate and key again, with reused: true and a lease of its own. Requests are the same
 when role, names and kind of key are; format and ttl do not matter. force_new=true ignores
 certificates that were already delivered, and a request_id keeps a request apart from all others.
+
+Where the role says reuse, that goes on beyond the reuse_window, for requesters with an identity
+entity, until the certificate is to be renewed (renew_after).
+
+With dry_run=true, nothing is ordered, stored or handed out: the answer says what the same request
+would come to now.
 `
 
 const signHelp = `
@@ -300,5 +334,9 @@ chain only, since the key is not in Vault.
 An order that is not finished within the role's issue_timeout continues, and the same request from
 the same requester finds it again. A new CSR for the same key and names is the same request, and
 for the role's reuse_window after each answer it gets the same certificate again, with reused:
-true. A CSR with another key is another request.
+true; where the role says reuse, until that is to be renewed. A CSR with another key is another
+request.
+
+With dry_run=true, nothing is ordered or stored: the answer says what the same request would come
+to now.
 `

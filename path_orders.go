@@ -132,120 +132,15 @@ func (b *secretsBackend) pathOrders() []*framework.Path {
 					"list", "orders", keysField("Ids of the orders.")),
 				logical.UpdateOperation: writing(b.placeOrder,
 					"Place an order without waiting for its certificate.",
-					"place", "order", orderFields()),
+					"place", "order", merge(dryRunFields(), orderFields())),
 			},
 			HelpSynopsis: "The orders of a role.",
 			HelpDescription: "Writing places an order, with the fields of issue or sign, and " +
 				"returns within seconds of CERTInext's answer to it; orders/<role>/<id>/collect " +
 				"returns the certificate once it is issued. A request that is the same as an " +
 				"earlier one finds its order while that is open, and for the role's reuse_window " +
-				"after each answer.",
-		},
-	}
-}
-
-func orderFields() map[string]*framework.FieldSchema {
-	return map[string]*framework.FieldSchema{
-		"order_id": {
-			Type:        framework.TypeString,
-			Description: "Id of the order in this mount.",
-		},
-		"ca_order_id": {
-			Type:        framework.TypeString,
-			Description: "CERTInext's order number; empty until it is known.",
-		},
-		"ca_request_id": {
-			Type:        framework.TypeString,
-			Description: "CERTInext's request number, by which its portal identifies a draft.",
-		},
-		"role": {
-			Type:        framework.TypeString,
-			Description: "Role under which the order was placed.",
-		},
-		"state": {
-			Type: framework.TypeString,
-			Description: "placing, unresolved, draft, pending, issued, held, cancelled, " +
-				"rejected, expired, revoked, unclaimed or failed.",
-		},
-		"ca_status": {
-			Type:        framework.TypeString,
-			Description: "CERTInext's status of the order, e.g. pending-dcv or issued.",
-		},
-		"ca_state": {
-			Type:        framework.TypeString,
-			Description: "Status as CERTInext displays it.",
-		},
-		"request_id": {
-			Type:        framework.TypeString,
-			Description: "request_id of the request that placed the order.",
-		},
-		"common_name": {Type: framework.TypeString, Description: "Common name."},
-		"names": {
-			Type:        framework.TypeStringSlice,
-			Description: "All names, the common name first.",
-		},
-		"product_code": {Type: framework.TypeString, Description: "Product that was ordered."},
-		"serial_number": {
-			Type:        framework.TypeString,
-			Description: "Serial number of the certificate, once issued.",
-		},
-		"delivered": {
-			Type:        framework.TypeBool,
-			Description: "Whether the certificate was delivered.",
-		},
-		"waits_for": {
-			Type: framework.TypeString,
-			Description: "Party that has to act next: certinext, dcv-solver, domain-owner, " +
-				"organization, approver, requester or operator; empty when the order is over.",
-		},
-		"needs": {
-			Type:        framework.TypeStringSlice,
-			Description: "What has to happen next, e.g. the TXT record to publish.",
-		},
-		"last_error": {Type: framework.TypeString, Description: "The last failure."},
-		"created_at": {
-			Type:        framework.TypeString,
-			Description: "When the order was created, in RFC 3339.",
-		},
-		"updated_at": {
-			Type:        framework.TypeString,
-			Description: "When the order was last updated, in RFC 3339.",
-		},
-		"reissue_of": {
-			Type: framework.TypeString,
-			Description: "Id of the order whose certificate this one reissues; empty for other " +
-				"orders.",
-		},
-		"timeline": {
-			Type:        framework.TypeSlice,
-			Description: "What has happened to the order, as events with at and what.",
-		},
-	}
-}
-
-func dcvFields() map[string]*framework.FieldSchema {
-	return map[string]*framework.FieldSchema{
-		"domain": {
-			Type: framework.TypeString, Query: true,
-			Description: "One of the order's domains. When empty: all of them for read, and " +
-				"those that are not validated yet for write.",
-		},
-		"method": {
-			Type: framework.TypeString, Query: true,
-			AllowedValues: []any{"dns-txt", "http-url", "email"},
-			Description:   "dns-txt, http-url or email; the role's dcv_method when empty.",
-		},
-	}
-}
-
-func challengeFields() map[string]*framework.FieldSchema {
-	return map[string]*framework.FieldSchema{
-		"domains": {
-			Type: framework.TypeSlice,
-			Description: "For each domain: domain, verified, and what to publish: dns_names, " +
-				"dns_value, http_url, http_path, http_content, email_to, and expires as " +
-				"CERTInext words it; error when CERTInext refused; and found, which says what " +
-				"was looked for in the DNS, where, and what was there.",
+				"after each answer. With dry_run=true, nothing is ordered: the answer says what " +
+				"the same request would come to.",
 		},
 	}
 }
@@ -362,19 +257,41 @@ func (b *secretsBackend) readOrder(
 func (b *secretsBackend) shownOrder(
 	ctx context.Context, req *logical.Request, o *backend.Order,
 ) (*logical.Response, error) {
-	resp := &logical.Response{Data: encodeOrder(o)}
 	if o.Serial == "" {
+		resp := &logical.Response{Data: encodeOrder(o)}
+		b.countCertificates(ctx, req.Storage, resp, o.Account, o.CAOrderID)
 		return resp, nil
 	}
 	c, err := b.engine.Certificates.Certificate(ctx, req.Storage, o.Serial)
 	if err != nil {
 		return nil, err
 	}
+	if c != nil && c.Subscription.Told && !o.Subscription.Told {
+		o.Subscription = c.Subscription // the delivery has not written the order's entry (ADR 0005)
+	}
+	resp := &logical.Response{Data: encodeOrder(o)}
+	b.countCertificates(ctx, req.Storage, resp, o.Account, o.CAOrderID)
 	if c != nil && !c.RevocationHeldUntil.IsZero() {
 		resp.AddWarning("the last lease on the certificate has ended, and revocation_delay holds " +
 			"its revocation back until " + c.RevocationHeldUntil.UTC().Format(time.RFC3339))
 	}
 	return resp, nil
+}
+
+// countCertificates adds to an answer how many certificates an order of CERTInext's has given. What
+// cannot be counted now is told, and keeps nobody from the rest of the answer.
+func (b *secretsBackend) countCertificates(
+	ctx context.Context, s logical.Storage, resp *logical.Response, account, number string,
+) {
+	count, err := b.engine.Certificates.Numbers.Count(ctx, s, account, number)
+	if err != nil {
+		b.Logger().Warn("the certificates of an order of CERTInext's cannot be counted",
+			"error", err)
+		resp.AddWarning("subscription_certificates is missing: what storage knows of CERTInext's " +
+			"order cannot be read now")
+		return
+	}
+	resp.Data["subscription_certificates"] = count
 }
 
 func (b *secretsBackend) readNamedOrder(
@@ -434,6 +351,9 @@ func (b *secretsBackend) placeOrder(
 		return nil, err
 	}
 	r.CSR = d.Get("csr").(string)
+	if isDryRun(d) {
+		return b.dryRun(ctx, req, r, true)
+	}
 	o, err := b.engine.Orders.PlaceOrder(ctx, req.Storage, r)
 	if err != nil {
 		return nil, err
@@ -482,6 +402,24 @@ func encodeOrder(o *backend.Order) map[string]any {
 		"updated_at":    o.UpdatedAt.UTC().Format(time.RFC3339),
 		"reissue_of":    o.ReissueOf,
 		"timeline":      timeline,
+
+		"requester_entity_id":    o.Asked.By.EntityID,
+		"requester_entity_name":  o.Asked.By.Name,
+		"requester_display_name": o.Asked.By.DisplayName,
+		"vault_request_id":       o.Asked.VaultID,
+		"owner":                  o.Asked.Owner,
+		"cert_metadata":          o.Asked.Metadata,
+
+		"subscription_end":    rfc3339(o.Subscription.EndsAt),
+		"subscription_status": o.Subscription.Status,
+		"subscription_told":   o.Subscription.Told,
+
+		"subscription_price":    o.Subscription.Price,
+		"subscription_currency": o.Subscription.Currency,
+
+		"price":    o.Cost.Price,
+		"currency": o.Cost.Currency,
+		"charged":  string(o.Charged),
 	}
 }
 

@@ -62,6 +62,8 @@ func (b *secretsBackend) reissueOrder(
 		ID:             d.Get("id").(string),
 		Requester:      requester(req),
 		EntityID:       req.EntityID,
+		DisplayName:    req.DisplayName,
+		VaultID:        req.ID,
 		CSR:            d.Get("csr").(string),
 		UpdateNames:    update,
 		Reason:         d.Get("reason").(string),

@@ -46,10 +46,13 @@ func (b *secretsBackend) pathRenew() []*framework.Path {
 					Description: "Name of this renewal; renew:<serial> when empty, so that " +
 						"repeated requests renew a certificate only once.",
 				},
+				"owner":         ownerField(),
+				"cert_metadata": metadataField(),
 				"async": {
 					Type:        framework.TypeBool,
 					Description: "Return the order without waiting for the certificate.",
 				},
+				"dry_run": dryRunField(),
 			}),
 		Operations: map[logical.Operation]framework.OperationHandler{
 			logical.UpdateOperation: writing(b.renew,
@@ -70,24 +73,32 @@ func (b *secretsBackend) renew(
 		}
 	}
 	return b.order(ctx, req, d, backend.Request{
-		Role:      d.Get("role").(string),
-		Requester: requester(req),
-		EntityID:  req.EntityID,
-		Renews:    d.Get("serial").(string),
-		ID:        d.Get("request_id").(string),
-		CSR:       d.Get("csr").(string),
-		TTL:       time.Duration(d.Get("ttl").(int)) * time.Second,
+		Role:        d.Get("role").(string),
+		Requester:   requester(req),
+		EntityID:    req.EntityID,
+		DisplayName: req.DisplayName,
+		VaultID:     req.ID,
+		Owner:       d.Get("owner").(string),
+		Metadata:    d.Get("cert_metadata").(string),
+		Renews:      d.Get("serial").(string),
+		ID:          d.Get("request_id").(string),
+		CSR:         d.Get("csr").(string),
+		TTL:         time.Duration(d.Get("ttl").(int)) * time.Second,
 	})
 }
 
 const renewHelp = `
 CERTInext has no renewal: this places a new order for the same names, or the same subject, with a
-new key, at the price of a new order. The old certificate stays as it is until it expires or its
-lease ends, so the two overlap.
+new key, at the price of a new order. With renewal=reissue in the role, it has the certificate
+reissued instead, within the subscription that is paid for, while that lasts. The old certificate
+stays as it is until it expires or its lease ends, so the two overlap.
 
 However often the same requester asks, a certificate is renewed once, unless the request sets
 another request_id. The same request finds the order, and gets the new certificate again as long
 as its key is kept (delivery_grace, reuse_window); after that it is refused, and the new
 certificate is the one to renew. The role's renewal_window prevents certificates from being
 renewed too early.
+
+With dry_run=true, nothing is ordered: the answer says whether the certificate would be reissued
+or ordered anew, and what that costs.
 `

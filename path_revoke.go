@@ -30,7 +30,7 @@ func (b *secretsBackend) pathRevoke() []*framework.Path {
 	return []*framework.Path{
 		{
 			Pattern: "revoke$",
-			Fields:  revokeFields(),
+			Fields:  merge(revokeFields(), keepField()),
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.UpdateOperation: writing(b.revoke,
 					"Revoke any certificate of this mount.",
@@ -41,7 +41,7 @@ func (b *secretsBackend) pathRevoke() []*framework.Path {
 		},
 		{
 			Pattern: "revoke/" + framework.GenericNameRegex("role") + "$",
-			Fields:  merge(roleField(), revokeFields(), order),
+			Fields:  merge(roleField(), revokeFields(), keepField(), order),
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.UpdateOperation: writing(b.revoke,
 					"Revoke a certificate of a role.",
@@ -89,6 +89,16 @@ func revokeFields() map[string]*framework.FieldSchema {
 	}
 }
 
+func keepField() map[string]*framework.FieldSchema {
+	return map[string]*framework.FieldSchema{
+		"keep": {
+			Type: framework.TypeBool,
+			Description: "Revoke nothing, and keep the certificate valid although another one " +
+				"has replaced it (revoke_replaced_after of the role).",
+		},
+	}
+}
+
 func revokedFields() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
 		"revocation_time": {
@@ -102,7 +112,7 @@ func revokedFields() map[string]*framework.FieldSchema {
 		},
 		"state": {
 			Type:        framework.TypeString,
-			Description: "revoked, queued, or expired.",
+			Description: "revoked, queued, expired, or kept.",
 		},
 		"reason": {
 			Type:        framework.TypeString,
@@ -124,7 +134,31 @@ func (b *secretsBackend) revoke(
 		r.Role, r.OrderID = d.Get("role").(string), d.Get("order_id").(string)
 		r.Requester = requester(req)
 	}
+	if d.Get("keep").(bool) {
+		return b.keepReplaced(ctx, req, r)
+	}
 	return encodeRevoked(b.engine.Orders.Revoke(ctx, req.Storage, r))
+}
+
+// keepReplaced answers keep=true as a revocation of which nothing came.
+func (b *secretsBackend) keepReplaced(
+	ctx context.Context, req *logical.Request, r backend.RevokeRequest,
+) (*logical.Response, error) {
+	if r.Reason != "" || r.Note != "" {
+		return nil, &backend.FieldError{
+			Field: "keep", Problem: "revokes nothing: it does not go with reason or note",
+		}
+	}
+	serial, err := backend.Keep(ctx, b.engine.Orders, req.Storage, r)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := encodeRevoked(&backend.Revoked{Serial: serial, Queued: true}, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp.Data["state"], resp.Warnings = "kept", nil
+	return resp, nil
 }
 
 func (b *secretsBackend) revokeWithKey(
@@ -182,4 +216,7 @@ when the status of the order at CERTInext says so. Until then, and while CERTIne
 reached, it is queued (certs/revocation-queue) and retried.
 
 Identical requests share a certificate: handed_to says how many answers contained it.
+
+With keep=true, which revoke and revoke/<role> take, nothing is revoked: a certificate that another
+one has replaced, and that is to be revoked for that (revoke_at of cert/<serial>), stays valid.
 `

@@ -93,6 +93,11 @@ var roleFields = slices.Concat([]binding[backend.Role]{
 	text("remarks",
 		"Remarks on orders; shown in CERTInext's portal.",
 		func(r *backend.Role) *string { return &r.Remarks }),
+	texts("requester_in",
+		"Where orders tell CERTInext who asked for them: remarks, tags, field:<id> (a custom "+
+			"field of the product), or several; none when empty. It is the name of the identity "+
+			"entity, or else the token's display name, and the owner that the request named.",
+		func(r *backend.Role) *[]string { return &r.RequesterIn }),
 	texts("recipient_emails",
 		"Email addresses to which CERTInext sends the certificate.",
 		func(r *backend.Role) *[]string { return &r.RecipientEmails }),
@@ -144,6 +149,10 @@ var roleFields = slices.Concat([]binding[backend.Role]{
 			"such requests are allowed, the first of alt_names takes its place. A CSR always "+
 			"needs a common name.",
 		func(r *backend.Role) *bool { return &r.RequireCN }),
+	number("max_names",
+		"How many names a certificate may have, the common name and IP addresses included; any "+
+			"number when 0. Products for several names may cost more with each of them.",
+		func(r *backend.Role) *int { return &r.MaxNames }),
 	text("key_type",
 		"Type of the generated key, and of the keys of CSRs: ec or rsa; any for a role that only "+
 			"signs.",
@@ -152,10 +161,38 @@ var roleFields = slices.Concat([]binding[backend.Role]{
 		"Size of the key: 256 or 384 for ec; 2048, 3072 or 4096 for rsa; the smallest when 0.",
 		func(r *backend.Role) *int { return &r.Key.Bits }),
 
+	word("renewal",
+		"How a certificate is succeeded, by renew and by issue and sign for names that the "+
+			"requester had a certificate for: order (by a new order) or reissue (within the "+
+			"subscription that its order has bought, while that lasts, and then by a new order). "+
+			"What a reissue costs is not documented: when CERTInext's ledger shows that it "+
+			"charged for one, the role goes back to new orders until an operator allows "+
+			"reissues again.",
+		func(r *backend.Role) *backend.RenewBy { return &r.Renewal }),
+	word("renew_ahead",
+		"How long before its renewal is due (renew_after) the background pass makes a "+
+			"certificate's successor, so that the next request of the same requester for the same "+
+			"names is answered at once: a share of the certificate's life such as 10%, or a "+
+			"duration such as 240h, and a third of the life at most. Off when empty. For sign, "+
+			"whose key is the requester's, it has the domains validated by the role's dcv_solver. "+
+			"Nothing is made ahead for a requester without an identity entity, nor after a "+
+			"request with a request_id of its own.",
+		func(r *backend.Role) *backend.Ahead { return &r.RenewAhead }),
+	seconds("renew_ahead_for",
+		"How long after the latest answer that held a certificate its successor is made ahead; "+
+			"as long as the certificate lives when 0.",
+		func(r *backend.Role) *time.Duration { return &r.RenewAheadFor }),
 	seconds("renewal_window",
 		"How long before its end a certificate may be renewed by renew/<role>/<serial>; at any "+
 			"time when 0.",
 		func(r *backend.Role) *time.Duration { return &r.RenewalWindow }),
+	seconds("revoke_replaced_after",
+		"How long after its replacement was handed over a certificate is revoked, for the reason "+
+			"superseded: one that was renewed by a new order, through renew, or through issue "+
+			"and sign for the same names when it was due. Never while one of its leases runs, "+
+			"and never one whose replacement is of the same CERTInext order. At least 1m; 0, the "+
+			"default, leaves replaced certificates valid.",
+		func(r *backend.Role) *time.Duration { return &r.RevokeReplacedAfter }),
 	flag("allow_reissue",
 		"Allow orders/<role>/<id>/reissue, which has CERTInext issue further certificates within "+
 			"an order. What that costs is not documented.",
@@ -172,6 +209,14 @@ var roleFields = slices.Concat([]binding[backend.Role]{
 			"upload documents for it: requester (the requester that placed the order) or role "+
 			"(whoever may use the role's paths). Operators may through operator/orders and revoke.",
 		func(r *backend.Role) *backend.OrderAccess { return &r.OrderAccess }),
+	flag("require_approval",
+		"Have each order wait in Vault until another identity entity than the requester's "+
+			"approves it at approvals/<role>/<id>. Nothing is sent to CERTInext before.",
+		func(r *backend.Role) *bool { return &r.RequireApproval }),
+	seconds("approval_timeout",
+		"How long an order waits to be approved. Then it is over, and its private key is erased. "+
+			"Between 1m and 720h.",
+		func(r *backend.Role) *time.Duration { return &r.ApprovalTimeout }),
 	seconds("issue_timeout",
 		"How long issue and sign wait for their order before they answer that it is not "+
 			"finished. The order continues, and the same request finds it again.",
@@ -183,6 +228,17 @@ var roleFields = slices.Concat([]binding[backend.Role]{
 			"as long as that.",
 		func(r *backend.Role) *time.Duration { return &r.DeliveryGrace }),
 	reuseWindow(),
+	flag("reuse",
+		"Answer issue and sign beyond the reuse_window, too, with the certificate that the same "+
+			"identity entity's same request has bought, until that is to be renewed (its "+
+			"renew_after). The private key that the engine has made rests in storage for as "+
+			"long, sealed. Tokens without an entity, and requests with a request_id, are not "+
+			"answered so; force_new buys another certificate.",
+		func(r *backend.Role) *bool { return &r.Reuse }),
+	seconds("reuse_for",
+		"With reuse: how long after it was issued a certificate is reused and its key kept, at "+
+			"most; until it is to be renewed when 0.",
+		func(r *backend.Role) *time.Duration { return &r.ReuseFor }),
 	seconds("pickup_window",
 		"How long a certificate that was issued after its request had ended waits to be fetched. "+
 			"Its private key is erased then.",

@@ -109,7 +109,8 @@ func warned(op *framework.PathOperation) *framework.PathOperation {
 }
 
 // strict makes every operation refuse unknown fields: ignoring a misspelt constraint would be worse
-// than an error. Those that Vault forwards do nothing on a node that may not write.
+// than an error. Those that Vault forwards do nothing on a node that may not write. One with
+// dry_run is given storage that refuses every write, whatever else the request says.
 func (b *secretsBackend) strict(paths []*framework.Path) []*framework.Path {
 	for _, p := range paths {
 		for _, h := range p.Operations {
@@ -121,6 +122,11 @@ func (b *secretsBackend) strict(paths []*framework.Path) []*framework.Path {
 				if unknown := unknownFields(req.Data, p.Fields); len(unknown) > 0 {
 					told := guessed(unknown, p.Fields, req.Path)
 					return logical.ErrorResponse("unknown field: %s", told), nil
+				}
+				if isDryRun(d) {
+					asked := *req
+					asked.Storage = backend.ReadOnly(req.Storage)
+					req = &asked
 				}
 				if op.ForwardPerformanceStandby {
 					if err := b.engine.Account.MayWrite(ctx, req.Storage); err != nil {
@@ -211,6 +217,7 @@ func certificateData(issued *backend.Issued, o bundle.Options) (map[string]any, 
 		"authority_key_id": bundle.AuthorityKeyID(c.PEM),
 		"serial_number":    c.Serial,
 		"expiration":       c.NotAfter.Unix(),
+		"renew_after":      c.RenewAfter.Unix(),
 		"order_id":         c.OrderID,
 		"ca_order_id":      c.CAOrderID,
 		"reused":           issued.Reused,

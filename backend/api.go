@@ -4,6 +4,9 @@
 package backend
 
 import (
+	"context"
+	"time"
+
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/domains"
@@ -12,9 +15,13 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/inventory"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/orders"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/preview"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/reconciliation"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/spending"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/certinext/vault-plugin-secrets-certinext/dcv"
+	"github.com/hashicorp/vault/sdk/logical"
 )
 
 // Errors. The paths know the packages below only by the names in this file.
@@ -89,6 +96,10 @@ type (
 	Request = issuing.Request
 	// Role is [issuing.Role].
 	Role = issuing.Role
+	// RenewBy is [issuing.RenewBy].
+	RenewBy = issuing.RenewBy
+	// Ahead is [issuing.Ahead].
+	Ahead = issuing.Ahead
 	// OrderAccess is [issuing.OrderAccess].
 	OrderAccess = issuing.OrderAccess
 )
@@ -144,6 +155,10 @@ type (
 
 // Orders and their documents.
 type (
+	// Approval is [orders.Approval].
+	Approval = orders.Approval
+	// Verdict is [orders.Verdict].
+	Verdict = orders.Verdict
 	// Document is [orders.Document].
 	Document = orders.Document
 	// Download is [orders.Download].
@@ -154,8 +169,79 @@ type (
 	Order = orders.Order
 	// OrderError is [orders.Error].
 	OrderError = orders.Error
+	// RenewalPractice is [orders.RenewalPractice].
+	RenewalPractice = orders.RenewalPractice
 	// ReissueRequest is [orders.ReissueRequest].
 	ReissueRequest = orders.ReissueRequest
+)
+
+// RenewalPracticeOf is [orders.PracticeOf].
+func RenewalPracticeOf(
+	ctx context.Context, s logical.Storage, role string,
+) (*RenewalPractice, error) {
+	return orders.PracticeOf(ctx, s, role)
+}
+
+// Keep is [orders.Keep].
+func Keep(
+	ctx context.Context, journal *orders.Journal, s logical.Storage, r RevokeRequest,
+) (serial string, err error) {
+	return orders.Keep(ctx, journal, s, r)
+}
+
+// AllowReissues is [orders.AllowReissues].
+func AllowReissues(
+	ctx context.Context, s logical.Storage, role string, now time.Time,
+) (*RenewalPractice, error) {
+	return orders.AllowReissues(ctx, s, role, now)
+}
+
+// Budgets.
+type (
+	// A Budget is [spending.Budget].
+	Budget = spending.Budget
+	// BudgetUsage is [spending.Usage].
+	BudgetUsage = spending.Usage
+	// BudgetPer is [spending.Per].
+	BudgetPer = spending.Per
+	// BudgetPeriod is [spending.Period].
+	BudgetPeriod = spending.Period
+	// ExhaustedError is [spending.ExhaustedError].
+	ExhaustedError = spending.ExhaustedError
+)
+
+// NewBudget is [spending.NewBudget].
+func NewBudget(name string) *Budget { return spending.NewBudget(name) }
+
+// What a request would come to.
+type (
+	// PreviewAnswer is [preview.Answer].
+	PreviewAnswer = preview.Answer
+	// Proposal is [orders.Proposal].
+	Proposal = orders.Proposal
+	// Forecast is [spending.Forecast].
+	Forecast = spending.Forecast
+)
+
+// The [preview.Answer] values.
+const (
+	PreviewJoin    = preview.Join
+	PreviewReuse   = preview.Reuse
+	PreviewReissue = preview.Reissue
+	PreviewDraft   = preview.Draft
+	PreviewRefuse  = preview.Refuse
+)
+
+// What was spent.
+type (
+	// SpendRow is [reconciliation.Row].
+	SpendRow = reconciliation.Row
+	// SpendDifference is [reconciliation.Difference].
+	SpendDifference = reconciliation.Difference
+	// SpendDimension is [reconciliation.Dimension].
+	SpendDimension = reconciliation.Dimension
+	// SpendFilter is [reconciliation.Query].
+	SpendFilter = reconciliation.Query
 )
 
 // Synchronization with the account.

@@ -12,6 +12,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
@@ -88,7 +89,7 @@ func (e *Engine) checkCustomFields(
 	err := account.Decide(func(anew bool) ([]certinext.CustomFieldSpec, bool, error) {
 		return e.Account.CatalogFields(ctx, a, r.ProductCode, anew)
 	}, func(specs []certinext.CustomFieldSpec) error {
-		return issuing.CheckCustomFields(specs, r.CustomFields)
+		return issuing.CheckCustomFields(specs, r.FieldsAsSent())
 	})
 	var unasked *account.UnansweredError
 	switch {
@@ -117,6 +118,10 @@ func (e *Engine) checkBeforeOrder(
 	case err != nil || !role.NeedsCatalog(a.Config):
 		return err
 	}
+	mayAsk := e.Account.MayAsk(s) == nil
+	if !mayAsk {
+		return nil // by this request, nothing is ordered
+	}
 	checked, err := e.checkProduct(ctx, s, role.ForChange())
 	var field *fault.FieldError
 	switch {
@@ -134,7 +139,7 @@ func (e *Engine) checkBeforeOrder(
 			"catalog could not be asked what product %s is, and it cannot be asked now (%w): "+
 			"nothing is ordered until it can be; send the request again", role.Name,
 			sanitize.Short(role.ProductCode), checked.unasked)}
-	case checked.isWhole():
+	case checked.isWhole() && !store.IsReading(s):
 		e.storeChecked(ctx, s, role, a.Config)
 	}
 	return nil

@@ -11,7 +11,9 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/orders"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/reuse"
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
@@ -30,16 +32,38 @@ type ConfigWrite struct {
 func (e *Engine) WriteConfig(
 	ctx context.Context, s logical.Storage, change func(*Config) error, w ConfigWrite,
 ) (warning string, err error) {
+	returned := ""
 	admit := func(before, after *Config) (err error) {
-		if before == nil || before.Account() == after.Account() {
-			warning = ""
-			return nil
+		warning, returned = "", ""
+		if before == nil || before.Account() != after.Account() {
+			returned = after.Account()
 		}
-		warning, err = e.mayStrand(ctx, s, before.Account(), w.Force)
+		if before != nil && returned != "" {
+			warning, err = e.mayStrand(ctx, s, before.Account(), w.Force)
+		}
 		return err
 	}
+	if err := sweepBefore(ctx, s); err != nil {
+		return "", err
+	}
 	err = e.Account.WriteConfig(ctx, s, change, w.Verify, admit)
-	return warning, err
+	if err == nil && returned != "" {
+		orders.LookAgain(e.Orders, returned)
+	}
+	if err != nil {
+		return warning, err
+	}
+	return warning, reuse.SweepAllLater(ctx, s)
+}
+
+// sweepBefore notes, before config changes, that what is kept for reuse has to be looked at: the
+// process may die in between. A node that may not write says so when it writes config.
+func sweepBefore(ctx context.Context, s logical.Storage) error {
+	err := reuse.SweepAllLater(ctx, s)
+	if store.IsReadOnly(err) {
+		return nil
+	}
+	return err
 }
 
 // DeleteConfig is [account.Account.DeleteConfig] with force and warning as in [Engine.WriteConfig].
@@ -50,8 +74,13 @@ func (e *Engine) DeleteConfig(
 		warning, err = e.mayStrand(ctx, s, before.Account(), force)
 		return err
 	}
-	err = e.Account.DeleteConfig(ctx, s, admit)
-	return warning, err
+	if err := sweepBefore(ctx, s); err != nil {
+		return "", err
+	}
+	if err = e.Account.DeleteConfig(ctx, s, admit); err != nil {
+		return warning, err
+	}
+	return warning, reuse.SweepAllLater(ctx, s)
 }
 
 // mayStrand says what would be stranded when config no longer held an account; empty when nothing

@@ -4,6 +4,7 @@
 package backend
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"sync"
@@ -17,6 +18,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/inventory"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/orders"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/readiness"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/spending"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -58,6 +60,7 @@ type Engine struct {
 	Orders       *orders.Journal
 	Inventory    *inventory.Inventory
 	Readiness    *readiness.Checker
+	Spending     *spending.Keeper
 
 	roleWrites keyed.Mutex // one store of a role at a time
 	tickTime   time.Duration
@@ -81,6 +84,9 @@ func New(o Options) *Engine {
 	e.Certificates = certificates.New(e.Host, e.Account, passWorkers)
 	e.Orders = orders.New(e.Host, e.Account, e.Publisher, e.Certificates, passWorkers)
 	e.Orders.CheckProduct = e.checkBeforeOrder
+	e.Orders.KeepValidated = e.keepValidated
+	e.Spending = spending.New(e.Host, books{e})
+	e.Orders.Spending = purse{e}
 	e.Inventory = inventory.New(e.Host, e.Account, e.Certificates, e.Orders)
 	e.Readiness = readiness.New(e.Account, e.Publisher.CheckNamed)
 	if e.tickTime == 0 {
@@ -88,6 +94,14 @@ func New(o Options) *Engine {
 	}
 	e.passing = make(chan struct{}, 1)
 	return e
+}
+
+// Initialize reads what is kept in memory of the mount, so that no request has to. What cannot be
+// read now is read by the first one that needs it.
+func (e *Engine) Initialize(ctx context.Context, s logical.Storage) {
+	if err := e.Spending.Load(ctx, s); err != nil {
+		e.Log.Warn("the budgets could not be read: the next order reads them", "error", err)
+	}
 }
 
 // Close stops the background pass and the work that outlives its requests, waits for both, and
@@ -108,4 +122,5 @@ func (e *Engine) Invalidate(key string) {
 	e.Account.Invalidate(key)
 	e.Publisher.Invalidate(key)
 	e.Orders.Invalidate(key)
+	e.Spending.Invalidate(key)
 }

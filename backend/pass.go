@@ -34,11 +34,12 @@ const (
 
 // Pass does one bounded round of background work: it drains the queue of revocations, moves on the
 // open orders that no request waits for, erases keys whose windows are over, removes DNS records
-// that are not needed any more, and keeps domains validated. Vault calls it about once a minute, by
-// [Engine.Tick]. While CERTInext is unreachable, or limits the account, it does only what needs no
-// CERTInext; revocations and all other work find that out each for themselves. On a node that may
-// not write, and while another pass runs, it does nothing. What fails in one room stops none of the
-// others; the errors are joined.
+// that are not needed any more, keeps domains validated, and makes the successors of certificates
+// ahead (ADR 0040). Vault calls it about once a minute, by [Engine.Tick]. While CERTInext is
+// unreachable, or limits the account, it does only what needs no CERTInext; revocations and all
+// other work find that out each for themselves. On a node that may not write, and while another
+// pass runs, it does nothing. What fails in one room stops none of the others; the errors are
+// joined.
 func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
 	if err := e.Account.MayWrite(ctx, s); err != nil {
 		if IsReadOnly(err) {
@@ -66,6 +67,7 @@ func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
 	}
 	errs := []error{
 		e.Certificates.EndOverdue(ctx, s),
+		tendReuse(ctx, e, s),
 	}
 	var unsent, unseen []host.Job
 	if !e.Account.Paused() || !e.Account.RevokingPaused() {
@@ -112,6 +114,7 @@ func (e *Engine) passOthers(
 		e.Certificates.Numbers.IndexPage(ctx, s),
 		e.Certificates.Chains.StoreNewest(ctx, s),
 		e.Publisher.ReconcileRecords(ctx, s, e.recordNeeds(s)),
+		e.Spending.Tend(ctx, s),
 	}
 	_, failed := runJobs(ctx, local, func() bool { return true })
 	errs = append(errs, failed...)
@@ -120,7 +123,9 @@ func (e *Engine) passOthers(
 	}
 	errs = append(errs, e.Inventory.Resume(ctx, s))
 	domains, err := e.Domains.Due(ctx, s, passOrders, domainPatience)
-	remote = slices.Concat(remote, unseen, domains)
+	ahead, failedAhead := orders.AheadDue(ctx, e.Orders, s, passOrders)
+	errs = append(errs, failedAhead)
+	remote = slices.Concat(remote, unseen, domains, ahead)
 	e.shuffle(remote)
 	return append(append(errs, err), e.runRemote(ctx, &e.Account.Breaker, remote)...)
 }

@@ -21,6 +21,7 @@ func (e *Engine) heldPass(ctx context.Context, s logical.Storage, held error) er
 		e.Certificates.Numbers.IndexPage(ctx, s),
 		e.Certificates.Chains.StoreNewest(ctx, s),
 		e.Certificates.EndOverdue(ctx, s),
+		tendReuse(ctx, e, s),
 	}
 	_, failed := runJobs(ctx, local, func() bool { return true })
 	errs = append(errs, failed...)

@@ -46,7 +46,9 @@ func (e *Engine) WriteRole(
 			return after, err
 		},
 		func(after *issuing.Role, put func() error) error {
-			return e.Publisher.WhileNamed(ctx, s, after.DNS.Solver, put)
+			return whileSwept(ctx, s, name, func() error {
+				return e.Publisher.WhileNamed(ctx, s, after.DNS.Solver, put)
+			})
 		})
 	if err != nil {
 		return nil, err
@@ -76,12 +78,20 @@ func (e *Engine) changedRole(
 		return nil, nil, err
 	}
 	r.Normalize(before, cfg)
+	if err := mayOrderProduct(cfg, r, before); err != nil {
+		return nil, nil, err
+	}
 	if warnings, err = e.checkChangedProduct(ctx, s, before, r, cfg); err != nil {
 		return nil, nil, err
 	}
 	brought, left := roles.Problems(r).Since(had)
 	if err := brought.First(); err != nil {
 		return nil, nil, err
+	}
+	if r.Renewal != before.Renewal {
+		if err := r.CheckRenewal(cfg); err != nil {
+			return nil, nil, err
+		}
 	}
 	if err := e.Publisher.CheckNamed(ctx, s, r.DNS.Solver); err != nil {
 		return nil, nil, err
@@ -94,7 +104,11 @@ func (e *Engine) changedRole(
 	for _, old := range left {
 		warnings = append(warnings, "was stored by an earlier write, and is wrong: "+old.Error())
 	}
-	return r, slices.Concat(warnings, dropped, r.Warnings(cfg)), nil
+	unpriced, err := unpricedWarning(ctx, e, s, r, cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	return r, slices.Concat(warnings, dropped, unpriced, r.Warnings(cfg)), nil
 }
 
 // checkChangedProduct is checkProduct for a role that a write has changed from before. What the
@@ -121,5 +135,7 @@ func (e *Engine) checkChangedProduct(
 
 // DeleteRole removes a role. Its orders and certificates stay.
 func (e *Engine) DeleteRole(ctx context.Context, s logical.Storage, name string) error {
-	return roles.Delete(ctx, s, &e.roleWrites, name)
+	return whileSwept(ctx, s, name, func() error {
+		return roles.Delete(ctx, s, &e.roleWrites, name)
+	})
 }

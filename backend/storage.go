@@ -6,6 +6,7 @@ package backend
 import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/orders"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/reuse"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
 )
@@ -13,5 +14,8 @@ import (
 // SealWrapPrefixes returns the storage paths whose entries hold secrets. Vault wraps these entries
 // with its seal where it can.
 func SealWrapPrefixes() []string {
-	return []string{account.ConfigKey, roles.Prefix, orders.OpenPrefix, validation.SolverPrefix}
+	return []string{
+		account.ConfigKey, roles.Prefix, orders.OpenPrefix, validation.SolverPrefix,
+		reuse.KeyPrefix,
+	}
 }

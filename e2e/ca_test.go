@@ -33,6 +33,9 @@ type authority struct {
 
 func newAuthority(t *testing.T, s *certinexttest.Server) *authority {
 	t.Helper()
+	if s.CertificateLifetime == 0 {
+		s.CertificateLifetime = 30 * 24 * time.Hour // shorter than a lease of a mount that nobody has tuned
+	}
 	ca := &authority{Server: s}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {

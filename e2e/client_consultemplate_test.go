@@ -126,7 +126,9 @@ func TestConsulTemplateOfTheGuide(t *testing.T) {
 		t.Parallel()
 		s, start, file := consulTemplateOfTheGuide(t, v, "ct-changed", "45s")
 		program := start()
-		waitUntil(t, 30*time.Second, "consul-template renders", func() bool { return file.there(v) })
+		waitUntil(t, 30*time.Second, "consul-template renders, and says so", func() bool {
+			return file.there(v) && strings.Contains(program.output(t), "all templates rendered")
+		})
 		program.stop()
 		changeConfig(t, v, "ct-changed", "common_name=www.example.com", "common_name=other.example.com")
 		program = start()

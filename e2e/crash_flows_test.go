@@ -114,7 +114,8 @@ var crashFlows = []crashFlow{
 		journal: "kept: put number-index; again: put cert, answer",
 	},
 	{
-		name: "slow", cell: "parked", role: map[string]any{"issue_timeout": "1s"},
+		// Long enough that a busy machine has placed the order and looked at it before the time is over.
+		name: "slow", cell: "parked", role: map[string]any{"issue_timeout": "10s"},
 		steps: []crashStep{leftStep, approveStep, againStep}, killed: []string{"ask", "again"},
 		journal: "ask: put order/open, create-ssl, put order/open, track, put order/open, answer; " +
 			"again: track, certificate, put cert, answer",

@@ -6,6 +6,7 @@ package simulation
 import (
 	"fmt"
 	"slices"
+	"testing/synctest"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
@@ -18,6 +19,7 @@ func (w *world) do(a Action) {
 	if !known {
 		panic(fmt.Sprintf("unknown action %q", a.Do))
 	}
+	synctest.Wait() // or what an action finds stored would depend on how far the calls have come
 	before := len(w.calls)
 	act(w, a)
 	for _, c := range w.calls[before:] {
@@ -53,6 +55,7 @@ func init() {
 		"config":       doConfig,
 		"sync":         (*world).doSync,
 		"read":         doRead,
+		"dry":          doDry,
 
 		"pass": (*world).doPass,
 		"time": doTime,
@@ -83,6 +86,7 @@ func init() {
 				ca.VerifyDomain("hand.example")
 			}
 		},
+		"decide":  doDecide,
 		"approve": doApprove,
 		"reject":  doApprove,
 	}
@@ -404,7 +408,8 @@ func doConfig(w *world, a Action) {
 	case "paused":
 		c.data["ordering"] = "paused"
 		c.answer = func(c *call) {
-			if c.err == nil && !c.resp.IsError() && w.configs[len(w.configs)-1] == c {
+			if c.err == nil && !c.resp.IsError() && w.configs[len(w.configs)-1] == c &&
+				!beforeRollback(w, c.started) {
 				w.pausedAt = time.Now()
 			}
 		}
@@ -476,8 +481,16 @@ func (w *world) doStandby(Action) {
 func doFault(w *world, a Action) {
 	f := certinexttest.Fault{
 		Operation: a.At, Kind: certinexttest.FaultKind(a.Bad), Skip: a.Skip, Times: max(1, a.Times),
-		Delay: a.For, RetryAfter: a.For,
 		Named: a.How == "named",
+	}
+	switch f.Kind {
+	case certinexttest.FaultLatency, certinexttest.FaultSlowReply:
+		if a.For == 0 {
+			return // a wait of no time is none
+		}
+		f.Delay = a.For
+	case certinexttest.FaultRateLimit:
+		f.RetryAfter = a.For
 	}
 	defer func() {
 		if recover() != nil {

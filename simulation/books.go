@@ -89,10 +89,12 @@ type undone struct{ from, until moment }
 // seemedHanded reports whether an order's certificate counted as delivered at a moment, although it
 // has not reached its caller. Vault hands back a lease that it could not store shortly after the
 // answer: a request in between that accepts no certificate delivered before buys another one (ADR
-// 0010).
-func (b *books) seemedHanded(number string, at moment) bool {
-	return slices.ContainsFunc(b.takenBack[number],
-		func(u undone) bool { return !at.true.Before(u.from.true) && !at.true.After(u.until.true) })
+// 0010). So does one that accepts none delivered longer ago than window, when a crash has put off
+// that the delivery is undone.
+func (b *books) seemedHanded(number string, at moment, window time.Duration) bool {
+	return slices.ContainsFunc(b.takenBack[number], func(u undone) bool {
+		return !at.true.Before(u.from.true.Add(window)) && !at.true.After(u.until.true)
+	})
 }
 
 // The books record purchases, certificates and requests while a history runs.
@@ -105,6 +107,8 @@ type books struct {
 	orders    int      // number of orders at the CA, updated once there are suspiciously many
 
 	handovers []handover
+	// closedAt is when it was decided to close orders, by role and id.
+	closedAt map[string]time.Time
 	// delivered is when storage first recorded that a certificate is delivered, by the order's
 	// number at the CA.
 	delivered map[string]storedDelivery
@@ -144,7 +148,37 @@ func newBooks() *books {
 		unverified: make(map[string]bool),
 		settled:    make(map[string]bool),
 		typed:      make(map[string]bool),
+		closedAt:   make(map[string]time.Time),
 	}
+}
+
+// closes records that the engine has decided to close an order, when key is that of its record,
+// whether or not storage takes it.
+func (b *books) closes(key string) {
+	id, closed := strings.CutPrefix(key, "order/closed/")
+	if !closed {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closedAt[id].IsZero() {
+		b.closedAt[id] = time.Now()
+	}
+}
+
+// closedBefore reports whether it was decided before a moment to close an order, by role and id.
+func (b *books) closedBefore(id string, at time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	closed := b.closedAt[id]
+	return !closed.IsZero() && closed.Before(at)
+}
+
+// forgetClosing is called when a snapshot is restored.
+func (b *books) forgetClosing() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	clear(b.closedAt)
 }
 
 // attempted records that an order is stored and will be sent.
@@ -266,6 +300,11 @@ type storedOrder struct {
 		Remarks string `json:"remarks"`
 	} `json:"placement"`
 	LastError string `json:"last_error"`
+	Approval  struct {
+		Decision  string    `json:"decision"`
+		ExpiresAt time.Time `json:"expires_at"`
+	} `json:"approval"`
+	Reissue *struct{} `json:"reissue"` // not nil when it is a reissue
 
 	open bool
 }

@@ -1214,6 +1214,204 @@ var cases = []struct {
 			},
 		},
 	},
+	{
+		"an order that CERTInext refuses for its key when asked again can be settled", "rest/open", false, History{
+			Seed: 2801027, Manners: Manners{Dialect: certinexttest.Documented, TokenTTL: 1 * time.Hour, NewKeysOnly: true}, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "bob", Role: "web", Name: "n6", Key: 6}},
+				{Do: "ca", At: "create-ssl", Bad: "lost-reply", For: 10 * time.Second, Skip: 2},
+				{Do: "time", For: 6 * time.Minute},
+				{Do: "issue", Request: Request{Who: "bat", Role: "web", Name: "n9"}},
+				{Do: "issue", Request: Request{Who: "ann", Role: "bare", Name: "n10"}},
+				{Do: "issue", Request: Request{Who: "bob", Role: "web", Name: "n6", Key: 6}},
+			},
+		},
+	},
+	{
+		"a draft that was promoted before a snapshot was restored is not believed to be discarded", "record/orphan", false, History{
+			Seed: 2536039, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "draft", Request: Request{Who: "bob", Role: "bare", Name: "n2"}},
+				{Do: "snapshot"},
+				{Do: "promote", Request: Request{Who: "bob", Role: "bare", Name: "n2"}},
+				{Do: "rollback"},
+				{Do: "wire", At: "> cancel", Bad: "empty-204"},
+				{Do: "cancel", Request: Request{Who: "bob", Role: "bare", Name: "n2"}},
+			},
+		},
+	},
+	{
+		"an order without its account is held when its stored certificate is", "rest/open", false, History{
+			Seed: 2730441, Manners: Manners{TokenTTL: 2 * time.Minute}, Orderly: true,
+			Actions: []Action{
+				{Do: "disk", At: "put cert/", Bad: "after", For: 30 * time.Second, Skip: 2},
+				{Do: "issue", Request: Request{Who: "ann", Role: "hasty", Name: "n2"}},
+				{Do: "misissue", Bad: "extra-name"},
+				{Do: "issue", Request: Request{Who: "bat", Role: "rekey", Name: "n1"}, Then: 1},
+				{Do: "collect", Request: Request{Who: "ann", Role: "hasty", Name: "n2"}},
+				{Do: "config", How: "number"},
+			},
+		},
+	},
+	{
+		"a key without its account is erased although its order had lost the account before", "key/stranded", false, History{
+			Seed: 2733408, Manners: Manners{Dialect: certinexttest.Documented, TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "bob", Role: "bare", Name: "n3"}, Hang: 5, Then: 32},
+				{Do: "config", How: "delete"},
+				{Do: "restart"},
+				{Do: "time", For: 20 * time.Second},
+				{Do: "config", How: "spelling"},
+				{Do: "issue", Request: Request{Who: "bob", Role: "bare", Name: "n3"}},
+				{Do: "snapshot"},
+				{Do: "clock", For: 10 * time.Minute},
+				{Do: "rollback"},
+				{Do: "revoke", Request: Request{Who: "bob", Role: "bare", Name: "n3"}, How: "order"},
+			},
+		},
+	},
+	{
+		"an order that waited for its account is looked at once that is back", "wish/never-answered", false, History{
+			Seed: 2555664, Manners: Manners{ReportDelay: 30 * time.Second, TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "wire", At: "< create-", Bad: "before", Times: 2},
+				{Do: "order", Request: Request{Who: "bat", Role: "web", Name: "n2"}},
+				{Do: "order", Request: Request{Who: "bob", Role: "web", Name: "n2"}},
+				{Do: "adopt", Request: Request{Who: "bob", Role: "web", Name: "n2"}},
+				{Do: "cancel", Request: Request{Who: "bob", Role: "web", Name: "n2"}},
+				{Do: "config", How: "delete"},
+				{Do: "time", For: 7 * time.Hour},
+			},
+		},
+	},
+	{
+		"a wrong number that is not known yet is corrected by CERTInext's records", "record/orphan", false, History{
+			Seed: 2526317, Manners: Manners{Dialect: certinexttest.V1, IssueDelay: 90 * time.Second, ReportDelay: 30 * time.Second, ReportPage: 2, TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "bob", Role: "bare", Name: "n2"}},
+				{Do: "issue", Request: Request{Who: "bob", Role: "web", Name: "n5"}},
+				{Do: "neighbour", Request: Request{Who: "bob", Role: "rekey", Name: "n103"}, How: "order"},
+				{Do: "issue", Request: Request{Who: "bob", Role: "rekey", Name: "n103"}},
+				{Do: "issue", Request: Request{Who: "tok", Role: "bare", Name: "n101"}},
+				{Do: "ca", At: "create-ssl", Bad: "other-order"},
+				{Do: "order", Request: Request{Who: "tok", Role: "bare", Name: "n102"}},
+				{Do: "clock", For: -10 * time.Minute},
+				{Do: "cancel", Request: Request{Who: "tok", Role: "bare", Name: "n102"}},
+			},
+		},
+	},
+	{
+		"an order that a restored snapshot brought back was over before", "money/waited", false, History{
+			Seed: 2546951, Manners: Manners{IssueDelay: 90 * time.Second, TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "bat", Role: "hasty", Name: "n7"}},
+				{Do: "snapshot"},
+				{Do: "time", For: 9 * time.Hour},
+				{Do: "issue", Request: Request{Who: "bat", Role: "hasty", Name: "n7"}},
+				{Do: "rollback"},
+			},
+		},
+	},
+	{
+		"a write that was under way when a snapshot was restored pauses nothing", "money/paused", false, History{
+			Seed: 2574362, Manners: Manners{TokenTTL: 2 * time.Minute}, Orderly: true,
+			Actions: []Action{
+				{Do: "snapshot"},
+				{Do: "config", How: "paused", Then: 8},
+				{Do: "rollback"},
+				{Do: "issue", Request: Request{Who: "ann", Role: "web", Name: "n5"}},
+			},
+		},
+	},
+	{
+		"an order that was reissued before a snapshot was restored ends", "rest/open", false, History{
+			Seed: 2567590, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "bat", Role: "rekey", Name: "n101"}, Then: 10},
+				{Do: "snapshot"},
+				{Do: "reissue", Request: Request{Who: "bat", Role: "rekey", Name: "n101"}},
+				{Do: "rollback"},
+			},
+		},
+	},
+	{
+		"a key whose order was closed before the clock jumped may be erased later", "clock/erased", false, History{
+			Seed: 2809580, Manners: Manners{TokenTTL: 2 * time.Minute}, Orderly: true,
+			Actions: []Action{
+				{Do: "disk", At: "delete order/open/", Bad: "before", For: 1 * time.Second, Times: 3},
+				{Do: "issue", Request: Request{Who: "bob", Role: "rekey", Name: "n2"}},
+				{Do: "time", For: 6 * time.Minute},
+				{Do: "clock", For: 1440 * time.Hour},
+				{Do: "time", For: 7 * time.Hour},
+			},
+		},
+	},
+	{
+		"a delivery whose undoing a crash puts off is one for as long as its window", "money/again", false, History{
+			Seed: 2814060, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "tok", Role: "hasty", Name: "n2"}},
+				{Do: "issue", Request: Request{Who: "tok", Role: "hasty", Name: "n2"}},
+				{Do: "wire", At: "< create-", Bad: "denied-200", For: 1 * time.Second},
+				{Do: "order", Request: Request{Who: "ann", Role: "inside", Name: "n3"}},
+				{Do: "disk", At: "put cert/", Bad: "slow", For: 30 * time.Second, Skip: 3, Times: 3},
+				{Do: "time", For: 2 * time.Minute},
+				{Do: "collect", Request: Request{Who: "ann", Role: "inside", Name: "n3"}},
+				{Do: "async", Request: Request{Who: "bat", Role: "inside", Name: "shared"}, Then: 3},
+				{Do: "issue", Request: Request{Who: "bob", Role: "bare", Name: "shared"}, Hang: 25},
+				{Do: "logout", Request: Request{Who: "tok"}, Then: 9},
+				{Do: "disk", At: "put revocation/", Bad: "crash"},
+			},
+		},
+	},
+	{
+		"an order that was approved before a snapshot was restored is not sent again", "money/sent-twice", false, History{
+			Seed: 1, Manners: Manners{ReportDelay: 24 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "order", Request: Request{Who: "ann", Role: "asked", Name: "n1"}},
+				{Do: "snapshot"},
+				{Do: "decide", How: "approve", Request: Request{Who: "ann", Role: "asked", Name: "n1"}},
+				{Do: "rollback"},
+				{Do: "decide", How: "approve", Request: Request{Who: "ann", Role: "asked", Name: "n1"}},
+			},
+		},
+	},
+	{
+		"an order that was approved before a snapshot was restored does not expire", "record/orphan", false, History{
+			Seed: 38, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "order", Request: Request{Who: "bat", Role: "asked", Name: "n101"}},
+				{Do: "snapshot"},
+				{Do: "decide", Request: Request{Who: "bat", Role: "asked", Name: "n101"}, How: "approve"},
+				{Do: "rollback"},
+				{Do: "time", For: 31 * time.Hour},
+			},
+		},
+	},
+	{
+		"nothing is rejected that records may not show yet", "record/orphan", false, History{
+			Seed: 73, Manners: Manners{ReportDelay: 30 * time.Second, TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "async", Request: Request{Who: "tok", Role: "asked", Name: "n101"}},
+				{Do: "snapshot"},
+				{Do: "decide", Request: Request{Who: "tok", Role: "asked", Name: "n101"}, How: "approve"},
+				{Do: "rollback"},
+				{Do: "decide", Request: Request{Who: "tok", Role: "asked", Name: "n101"}, How: "reject"},
+			},
+		},
+	},
+	{
+		"a clock that is 60 days ahead buys no other subscription", "money/named", false, History{
+			Seed: 481, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "ann", Role: "lasting", Name: "n2"}},
+				{Do: "clock", For: 1440 * time.Hour},
+				{Do: "renew", Request: Request{Who: "ann", Role: "lasting", Name: "n2"}},
+				{Do: "time", For: 288 * time.Hour},
+				{Do: "issue", Request: Request{Who: "ann", Role: "lasting", Name: "n2"}},
+			},
+		},
+	},
 }
 
 // TestCases: what was broken once stays mended, and what is open says so until it is.

@@ -89,6 +89,9 @@ var callChances = []chance{
 				"sync"),
 		}
 	}},
+	{3, func(d *dice) Action {
+		return d.impatient(Action{Do: "dry", How: pick(d, "", "order"), Request: d.known()})
+	}},
 	{4, func(*dice) Action { return Action{Do: "pass"} }},
 }
 

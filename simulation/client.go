@@ -127,6 +127,9 @@ func (w *world) learn(c *client, call *call) {
 			!strings.Contains(c.refusal, "already names another") {
 			id = m[1]
 		}
+		if strings.Contains(c.refusal, "budget \"tight\"") {
+			c.finished = c.refusal // asking again does not help
+		}
 		if strings.Contains(c.refusal, "already names another") && !w.moved &&
 			!w.namedBefore(c.request) {
 			w.violate("privacy/name",

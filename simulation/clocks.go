@@ -71,8 +71,12 @@ func inDoubt(w *world, by *call) bool {
 // watchKey checks that no key is erased, and nothing is held, because of time while the clock is in
 // doubt.
 func watchKey(ctx context.Context, w *world, key string, before, after []byte) {
-	if !inDoubt(w, callOf(ctx)) || !strings.HasPrefix(key, "order/open/") {
+	id, open := strings.CutPrefix(key, "order/open/")
+	if !open || !inDoubt(w, callOf(ctx)) {
 		return
+	}
+	if w.books.closedBefore(id, *w.skewedSince.Load()) {
+		return // and storage did not take all of that
 	}
 	was, is := new(storedOrder), new(storedOrder)
 	_, _ = json.Unmarshal(before, was), json.Unmarshal(after, is)

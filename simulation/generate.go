@@ -191,7 +191,7 @@ func (d *dice) request() Request {
 	r := Request{
 		Who: pick(d, "ann", "ann", "bob", "tok", "bat"),
 		Role: pick(d, "web", "web", "web", "bare", "bare", "hasty", "hand", "inside", "rekey",
-			"once", "late"),
+			"once", "late", "lasting", "lasting", "shared", "shared", "tight"),
 		Name: fmt.Sprintf("n%d", d.names),
 	}
 	if d.IntN(5) == 0 {
@@ -221,7 +221,7 @@ func (d *dice) known() Request {
 // reissuable returns a request for a certificate that can be reissued.
 func (d *dice) reissuable() Request {
 	for _, r := range d.requests {
-		if r.Role == "rekey" {
+		if r.Role == "rekey" || r.Role == "lasting" {
 			return r
 		}
 	}

@@ -44,6 +44,7 @@ func (w oracle) judgeBooks() {
 	}
 	orders := ordersOf(w.world)
 	w.judgeMoney(orders)
+	judgeBudget(w.world, orders)
 	w.judgeRecords(orders)
 	judgeAllWhole(w.world)
 	judgeNeighbour(w.world, orders)
@@ -52,8 +53,25 @@ func (w oracle) judgeBooks() {
 	w.judgeUse(orders)
 }
 
-// judgeRecords checks that every order of CERTInext has a record in the mount, and that the records
-// of the mount are true.
+// judgeOrphans checks that every order of CERTInext has a record in the mount. An order whose
+// number CERTInext has answered wrongly has one once the mount was given the time to find out.
+func (w oracle) judgeOrphans() {
+	recorded := make(map[string]bool)
+	for _, o := range w.storedOrders() {
+		recorded[o.CAOrderID] = true
+	}
+	for _, o := range ordersOf(w.world) {
+		if !paid(o) || o.Status == "cancelled" || o.Status == "rejected" || w.neighbour.has(&o) {
+			continue
+		}
+		if !recorded[o.ID] && !w.unknown[o.ID] && !w.books.settled[markerIn(o)] {
+			w.violate("record/orphan", "CERTInext's order %s for %s (%s) is in no record: %s", o.ID,
+				o.Domain, o.Status, w.storyOf(o))
+		}
+	}
+}
+
+// judgeRecords checks that the records of the mount are true.
 func (w oracle) judgeRecords(orders []certinexttest.OrderRecord) {
 	byNumber := make(map[string]*storedOrder)
 	for _, o := range w.storedOrders() {
@@ -68,15 +86,6 @@ func (w oracle) judgeRecords(orders []certinexttest.OrderRecord) {
 				o.ID)
 		}
 		byNumber[o.CAOrderID] = o
-	}
-	for _, o := range orders {
-		if !paid(o) || o.Status == "cancelled" || o.Status == "rejected" || w.neighbour.has(&o) {
-			continue
-		}
-		if byNumber[o.ID] == nil && !w.unknown[o.ID] && !w.books.settled[markerIn(o)] {
-			w.violate("record/orphan", "CERTInext's order %s for %s (%s) is in no record: %s", o.ID,
-				o.Domain, o.Status, w.storyOf(o))
-		}
 	}
 	for _, c := range w.storedCerts() {
 		o := bySerial(orders, c.Serial)
@@ -224,6 +233,7 @@ func (w oracle) endAsked(o *certinexttest.OrderRecord) bool {
 // judgeEnds checks, at the end of the history, that leases that have ended led to revocations, and
 // that no key, open order or queued revocation is left.
 func (w oracle) judgeEnds() {
+	w.judgeOrphans()
 	orders := ordersOf(w.world)
 	for _, l := range w.vault.leases {
 		o := bySerial(orders, l.serial)
@@ -251,7 +261,7 @@ func (w oracle) judgeEnds() {
 			l.serial, o.Domain, o.ID, o.Status)
 	}
 	for _, key := range w.disk.sorted() {
-		if strings.Contains(string(w.disk.entries[key]), "PRIVATE KEY") {
+		if strings.Contains(string(w.disk.entries[key]), "PRIVATE KEY") && !isKept(w.world, key) {
 			w.violate("key/left", "a private key is left under %s at the end", key)
 		}
 	}

@@ -119,3 +119,46 @@ func TestASynchronizedCertificateWasDeliveredByNobodyHere(t *testing.T) {
 		})
 	}
 }
+
+// toApprove is an order that the approver decides on.
+var toApprove = Request{Who: "ann", Role: "asked", Name: "n1"}
+
+// placeAsIf sends the order that waits to CERTInext, as an engine would that has let it go on.
+func placeAsIf(w *world, by *call) {
+	o := w.storedOrders()[0]
+	watchApproval(w, by, "create-ssl", o.marker())
+}
+
+func TestWhatIsSentUnapprovedIsSeen(t *testing.T) {
+	for name, c := range map[string]struct {
+		before []Action
+		broken bool
+	}{
+		"nobody has approved it":                   {nil, true},
+		"somebody has":                             {[]Action{{Do: "decide", How: "approve", Request: toApprove}}, false},
+		"before the snapshot that was restored":    {[]Action{{Do: "snapshot"}, {Do: "decide", How: "approve", Request: toApprove}, {Do: "rollback"}}, true},
+		"and the snapshot was taken after that":    {[]Action{{Do: "decide", How: "approve", Request: toApprove}, {Do: "snapshot"}, {Do: "rollback"}}, false},
+		"whoever has asked for it has approved it": {[]Action{{Do: "decide", How: "self", Request: toApprove}}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			within(t, append([]Action{{Do: "order", Request: toApprove}}, c.before...), func(t *testing.T, w *world) {
+				require.False(t, breaks(w, "approval/missing"))
+				placeAsIf(w, nil)
+				require.Equal(t, c.broken, breaks(w, "approval/missing"))
+				require.False(t, breaks(w, "approval/self"))
+			})
+		})
+	}
+}
+
+func TestAnApprovalThatComesTooLateIsSeen(t *testing.T) {
+	for late, wait := range map[bool]time.Duration{false: 29 * time.Hour, true: 31 * time.Hour} {
+		within(t, []Action{{Do: "order", Request: toApprove}}, func(t *testing.T, w *world) {
+			time.Sleep(wait)
+			c := decide(w, "asked", w.storedOrders()[0].ID, "approve", approver)
+			placeAsIf(w, c)
+			require.Equal(t, late, breaks(w, "approval/late"))
+			require.False(t, breaks(w, "approval/missing"))
+		})
+	}
+}

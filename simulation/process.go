@@ -55,6 +55,7 @@ func (w *world) start(standby bool) *process {
 	p.system = &logical.StaticSystemView{
 		DefaultLeaseTTLVal: 24 * time.Hour,
 		MaxLeaseTTLVal:     32 * 24 * time.Hour,
+		EntityVal:          &logical.Entity{ID: "somebody", Name: "somebody"},
 	}
 	if standby {
 		p.system.ReplicationStateVal = consts.ReplicationPerformanceStandby
@@ -73,7 +74,11 @@ func (w *world) start(standby bool) *process {
 	if err != nil {
 		panic(err)
 	}
-	if err := b.Initialize(p.ctx, &logical.InitializationRequest{Storage: p.storage}); err != nil {
+	before := w.unscheduled
+	w.unscheduled = true // what a process reads before it serves anybody
+	err = b.Initialize(p.ctx, &logical.InitializationRequest{Storage: p.storage})
+	w.unscheduled = before
+	if err != nil {
 		panic(err)
 	}
 	p.backend = b

@@ -39,10 +39,35 @@ var roles = map[string]map[string]any{
 	"once": role(map[string]any{"ttl": "6h", "reuse_window": "0s"}),
 	// For clients whose tokens end before they come back.
 	"late": role(map[string]any{"ttl": "1h", "revocation_delay": "4h"}),
+	// For orders that another person has to approve.
+	"asked": role(map[string]any{
+		"ttl": "6h", "require_approval": true, "approval_timeout": "30h",
+	}),
+	// For clients whose certificates are renewed within the subscription that is paid for.
+	"lasting": role(map[string]any{"ttl": "6h", "renewal": "reissue", "allow_reissue": true}),
+	// For agents of one identity that ask for what is there.
+	"shared": role(map[string]any{
+		"ttl": "20h", "reuse": true, "revocation_delay": "2h", "revoke_replaced_after": "3h",
+	}),
+	// What is ordered under it is limited: see setBudget.
+	"tight": role(map[string]any{"ttl": "6h", "issue_timeout": "10s"}),
+}
+
+// tightOrders is how many orders may be placed under the role tight in a year, which is longer than
+// a history.
+const tightOrders = 2
+
+// setBudget writes the budget of the role tight, if the mount has the role.
+func setBudget(w *world) {
+	if slices.Contains(w.roles, "tight") {
+		w.mustWrite("budgets/tight", map[string]any{
+			"roles": "tight", "period": "year", "max_orders": tightOrders,
+		})
+	}
 }
 
 // seldom are roles that a mount has only if its history uses them.
-var seldom = []string{"once", "late"}
+var seldom = []string{"once", "late", "asked", "lasting", "shared", "tight"}
 
 var roleNames = slices.DeleteFunc(slices.Sorted(maps.Keys(roles)),
 	func(name string) bool { return slices.Contains(seldom, name) })
@@ -71,11 +96,14 @@ func role(own map[string]any) map[string]any {
 }
 
 // roleOf returns the fields of a role for the dialect of the history: the documented one requires
-// more for private PKI orders.
+// more for private PKI orders, and version 1 has no reissue.
 func (w *world) roleOf(name string) map[string]any {
 	own := maps.Clone(roles[name])
 	if name == "inside" && w.manners.Dialect == certinexttest.Documented {
 		own["ca_profile_id"], own["master_product_id"] = "1", "1"
+	}
+	if w.manners.Dialect == certinexttest.V1 {
+		delete(own, "renewal")
 	}
 	return own
 }

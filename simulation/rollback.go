@@ -111,10 +111,12 @@ func doRollback(w *world, _ Action) {
 	})
 	w.rollbacks, w.pausedAt = append(w.rollbacks, time.Now()), time.Time{}
 	clear(w.queuedAt)
+	w.books.forgetClosing()
 	for _, key := range w.disk.under("revocation/") {
 		noteQueued(w, nil, key, nil, w.disk.entries[key])
 	}
 	forget(w)
+	forgetDecisions(w)
 	restoreVersions(w)
 	w.active = w.start(false)
 	w.procs = append(w.procs, w.active)

@@ -95,12 +95,15 @@ func (v *view) Get(ctx context.Context, key string) (*logical.StorageEntry, erro
 
 // Put writes an entry.
 func (v *view) Put(ctx context.Context, e *logical.StorageEntry) error {
+	v.world.books.closes(e.Key)
 	key, value := e.Key, bytes.Clone(e.Value)
+	lookDry(ctx, v.world, "put "+key)
 	return v.do(ctx, "put "+key, func() { v.change(ctx, key, value) })
 }
 
 // Delete removes an entry.
 func (v *view) Delete(ctx context.Context, key string) error {
+	lookDry(ctx, v.world, "delete "+key)
 	return v.do(ctx, "delete "+key, func() { v.change(ctx, key, nil) })
 }
 

@@ -12,6 +12,20 @@ import (
 
 // stories are sequences of actions that chance seldom applies to one certificate.
 var stories = []func(*dice) []Action{
+	// More is asked for at once than a budget allows, and a process or a write dies meanwhile.
+	func(d *dice) []Action {
+		out := []Action{{
+			Do: "disk", At: pick(d, "put spending/", "put order/open/"),
+			Bad: pick(d, "crash", "before", "after"),
+		}}
+		for range tightOrders + 2 {
+			out = append(out,
+				Action{Do: "order", Request: d.fresh("tight"), Then: pick(d, 0, 1, 5)})
+		}
+		again := out[1].Request
+		return append(out, Action{Do: "issue", Request: again},
+			Action{Do: "issue", Request: d.fresh("tight")})
+	},
 	// Two requests share a certificate. One lease on it ends, and the other one is renewed beyond
 	// its first end.
 	func(d *dice) []Action {
@@ -107,7 +121,7 @@ var stories = []func(*dice) []Action{
 	// Every caller hangs up before its answer, again and again: that is one order, however many
 	// hang up.
 	func(d *dice) []Action {
-		r := d.fresh(pick(d, "web", "bare", "once", "rekey"))
+		r := d.fresh(pick(d, "web", "bare", "once", "rekey", "lasting"))
 		var out []Action
 		for range 4 + d.IntN(5) {
 			out = append(out,

@@ -21,7 +21,7 @@ type trial struct {
 
 // trials are all kinds. Each is in the file of the promises that it tries.
 var trials = slices.Concat(strangerTrials, syncTrials, clockTrials, accountTrials,
-	rollbackTrials, neighbourTrials)
+	rollbackTrials, neighbourTrials, approvalTrials)
 
 // withTrials returns a history with the trials of its seed. They have a random source of their own:
 // what else happens in a history does not depend on which trials there are.

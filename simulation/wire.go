@@ -47,6 +47,7 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 		w.world.books.attempted(marker, "", callOf(ctx))
 	}
 	watchConduct(w.world, callOf(ctx), name)
+	watchApproval(w.world, callOf(ctx), name, marker)
 	watchNeighbours(w.world, name, req.URL.Path+string(body), nil)
 	watchUnknown(w.world, name, req.URL.Path+string(body))
 	watchRevocation(w.world, callOf(ctx), name, req.URL.Path+string(body))
@@ -259,9 +260,11 @@ func (w *world) newCA(m Manners) *certinexttest.Server {
 			NumericIDs: m.NumericIDs, CapitalStatuses: m.Capitals, Timestamps: m.Timestamps,
 			ReportDays: m.ReportDays,
 		},
-		Resolver: "127.0.0.1:9",
-		CAA:      certinexttest.CAAPolicy{Lookups: certinexttest.CAANever},
-		BaseURL:  caURL,
+		// Two months of a wrong clock, or of waiting, are to outlive a certificate.
+		CertificateLifetime: 30 * 24 * time.Hour,
+		Resolver:            "127.0.0.1:9",
+		CAA:                 certinexttest.CAAPolicy{Lookups: certinexttest.CAANever},
+		BaseURL:             caURL,
 		Now: func() time.Time {
 			return time.Now().Add(time.Duration(w.caAhead.Load()))
 		},

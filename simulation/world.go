@@ -67,6 +67,8 @@ type world struct {
 
 	queuedAt map[string]time.Time // since when revocations are queued, by plain serial number
 
+	decisions map[string]*deciding // of the approver, by the order's id
+
 	roles   []string
 	clients map[Request]*client
 	asked   []Request // in the order of their first call
@@ -87,6 +89,7 @@ func newWorld(h History, text, log io.Writer) *world {
 		unknown:   make(map[string]bool),
 		future:    make(map[string][]byte),
 		elsewhere: make(map[string]*elsewhere),
+		decisions: make(map[string]*deciding),
 		manners:   h.Manners,
 		roles:     rolesOf(h),
 	}
@@ -121,6 +124,7 @@ func (w *world) setUp() {
 	for _, name := range w.roles {
 		w.mustWrite("roles/"+name, w.roleOf(name))
 	}
+	setBudget(w)
 }
 
 // mustWrite writes as an operator who tries again after a refusal. The first attempt may be refused
@@ -252,8 +256,10 @@ func (w *world) wrote(ctx context.Context, by *process, key string, before, valu
 	watchKey(ctx, w, key, before, value)
 	noteQueued(w, callOf(ctx), key, before, value)
 	noteConfig(w, key, before)
+	noteDecision(w, key, value)
+	noteNewMarker(w, key, before, value)
 	w.books.stored(ctx, key, value)
-	if !strings.HasPrefix(key, "order/open/") && strings.Contains(string(value), "PRIVATE KEY") {
+	if !mayHoldKey(key) && strings.Contains(string(value), "PRIVATE KEY") {
 		w.violate("key/misplaced", "a private key was stored under %s", key)
 	}
 }

@@ -35,7 +35,8 @@ var chapters = []struct {
 	}},
 	{"Orders", []string{
 		"orders/{role}", "orders/{role}/{id}", "orders/{role}/request/{request_id}", "orders/{role}/{id}/collect", "orders/{role}/{id}/dcv",
-		"orders/{role}/{id}/documents", "orders/{role}/{id}/download/{form}", "orders/{role}/{id}/reissue", "operator/orders/{role}/{id}",
+		"orders/{role}/{id}/documents", "orders/{role}/{id}/download/{form}", "orders/{role}/{id}/reissue", "operator/orders/{role}/{id}", "operator/renewal/{role}",
+		"approvals", "approvals/{role}", "approvals/{role}/{id}",
 	}},
 	{"Certificates", []string{
 		"certs", "cert/{serial}", "cert/{serial}/raw", "cert/{serial}/raw/pem", "cert/{serial}/download/{form}",
@@ -50,6 +51,7 @@ var chapters = []struct {
 		"account", "groups", "organizations", "organizations/{number}", "catalog/products", "catalog/products/{code}",
 		"catalog/products/{code}/custom-fields", "reports/orders", "reports/ledger",
 	}},
+	{"Money", []string{"budgets", "budgets/{name}", "reports/spend"}},
 	{"Synchronization", []string{"sync"}},
 	{"For vault pki health-check", []string{"config/acme", "config/cluster", "config/auto-tidy"}},
 }

@@ -67,12 +67,15 @@ func tellEverything(m *mount) {
 	tellDocuments(m)
 	tellDomains(m)
 	tellCertificates(m)
+	tellRenewal(m)
 	tellRevocation(m)
 	tellSync(m)
+	tellApprovals(m)
+	tellBudgets(m)
 }
 
 func tellEnd(m *mount) {
-	for _, path := range []string{"domains/example.net", "dcv/solvers/corp", "roles/web"} {
+	for _, path := range []string{"domains/example.net", "dcv/solvers/corp", "roles/web", "budgets/web"} {
 		m.must(call{op: logical.DeleteOperation, path: path})
 	}
 	m.must(call{op: logical.DeleteOperation, path: "config", data: map[string]any{"force": true}})
@@ -119,6 +122,33 @@ func tellRoles(m *mount) {
 	m.must(call{op: logical.PatchOperation, path: "roles/web", data: map[string]any{"allow_reissue": true}})
 	m.read("roles/web")
 	m.list("roles")
+	m.write("config", map[string]any{"product_prices": map[string]any{"842": "25.00"}})
+	m.write("budgets/web", map[string]any{"roles": "web", "max_orders": 100, "max_spend": "2500.00", "max_open_orders": 20})
+}
+
+func tellBudgets(m *mount) {
+	m.read("budgets/web")
+	m.list("budgets")
+}
+
+func tellApprovals(m *mount) {
+	m.system.EntityVal = &logical.Entity{ID: "7d2e3179-f69b-450c-7179-ac8ee8bd8ca9", Name: "ann", Aliases: []*logical.Alias{{MountType: "userpass", Name: "ann"}}}
+	m.write("roles/careful", map[string]any{
+		"product_code": "842", "product_variant": "dv", "allowed_domains": "example.com", "allow_subdomains": true, "require_approval": true,
+	})
+	order := m.must(call{
+		op: logical.UpdateOperation, path: "orders/careful", data: map[string]any{"common_name": "pay.example.com"},
+		entity: m.system.EntityVal.ID, display: "userpass-ann",
+	}).Data
+	m.list("approvals")
+	m.list("approvals/careful")
+	path := "approvals/careful/" + order["order_id"].(string)
+	m.read(path)
+	m.must(call{
+		op: logical.UpdateOperation, path: path, data: map[string]any{"decision": "approve", "remark": "as agreed"},
+		entity: "c4d1f0a3-2b55-4c0f-9a7e-6f2d8e1b9c30", display: "userpass-bob",
+	})
+	m.system.EntityVal = nil
 }
 
 func tellIssuing(m *mount) {
@@ -131,6 +161,10 @@ func tellIssuing(m *mount) {
 	m.write("issue/web", map[string]any{"common_name": "later.example.com", "async": true})
 	m.write("renew/web/"+renewed.Data["serial_number"].(string), map[string]any{"async": true})
 	m.write("issue/web", map[string]any{"common_name": "der.example.com", "format": "der"})
+	for _, path := range []string{"issue/web", "orders/web"} {
+		m.write(path, map[string]any{"common_name": "planned.example.com", "dry_run": true})
+	}
+	m.write("renew/web/"+renewed.Data["serial_number"].(string), map[string]any{"dry_run": true})
 }
 
 func tellOrders(m *mount) {
@@ -200,6 +234,8 @@ func tellCertificates(m *mount) {
 	}
 	m.list("issuers")
 	m.query("reports/orders", map[string]any{"status": "issued", "limit": 2})
+	m.query("reports/spend", map[string]any{"group_by": "month,role", "role": "web"})
+	m.write("reports/spend", map[string]any{"correct": true, "role": "web"})
 }
 
 func tellRevocation(m *mount) {
@@ -224,7 +260,21 @@ func tellRevocation(m *mount) {
 	m.must(call{op: logical.DeleteOperation, path: "config", data: map[string]any{"force": true}})
 	m.read(path)
 	m.write(path, map[string]any{"end": true, "reason": "the account is closed"})
+	config["product_prices"] = map[string]any{"842": "25.00"}
 	m.write("config", config)
+}
+
+func tellRenewal(m *mount) {
+	m.paying(certinexttest.LedgerSample, true)
+	m.write("roles/lasting", map[string]any{
+		"product_code": "842", "allowed_domains": "example.com", "allow_subdomains": true, "renewal": "reissue", "generate_lease": false,
+	})
+	for range 2 {
+		m.write("issue/lasting", map[string]any{"common_name": "lasting.example.com", "force_new": true})
+	}
+	m.read("operator/renewal/lasting")
+	m.write("operator/renewal/lasting", map[string]any{"allow": true})
+	m.paying(certinexttest.LedgerSample, false)
 }
 
 func tellSync(m *mount) {

@@ -38,6 +38,7 @@ func TestARoleThatTheCatalogContradictsLaterOrdersNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				m := bareMount(t, validated(certinexttest.Live))
+				m.ca.Demands.LoneUCC = true // how many names such a product needs is not the point
 				m.write("config", m.account())
 				m.unreadCatalog(0)
 				require.Contains(t, m.write("roles/web", dvOf("844")).Warnings[0], "before the first order")

@@ -37,7 +37,7 @@ func TestAClockThatIsSetRightEndsNoReuse(t *testing.T) {
 		} {
 			t.Run(name+", "+kind, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					m := newMount(t, validated(certinexttest.Live))
+					m := newMount(t, monthly(certinexttest.Live))
 					if c.role != nil {
 						m.must(call{op: logical.PatchOperation, path: "roles/web", data: c.role})
 					}
@@ -112,7 +112,7 @@ func TestADelayThatBeganByAClockBehindIsNotSkipped(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				m := delayed(t, validated(certinexttest.Live))
+				m := delayed(t, monthly(certinexttest.Live))
 				request := signing(t, "www.example.com")
 				first := m.write("sign/web", request)
 				m.waits(time.Hour)
@@ -146,7 +146,7 @@ func TestADelayThatBeganByAClockBehindEnds(t *testing.T) {
 			}
 			t.Run(name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					m := delayed(t, validated(certinexttest.Live))
+					m := delayed(t, monthly(certinexttest.Live))
 					first := m.write("issue/web", www)
 					m.later(-behind)
 					m.start()
@@ -172,7 +172,7 @@ func TestALeaseThatEndedWhileTheClockWasAheadIsTakenOver(t *testing.T) {
 		for _, hangsUp := range []bool{false, true} {
 			t.Run(name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					m := delayed(t, validated(certinexttest.Live))
+					m := delayed(t, monthly(certinexttest.Live))
 					m.must(call{op: logical.PatchOperation, path: "roles/web", data: map[string]any{"ttl": "24h", "max_ttl": "24h"}})
 					request := signing(t, "www.example.com")
 					first := m.write("sign/web", request)

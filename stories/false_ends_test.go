@@ -15,7 +15,7 @@ import (
 // Two answers say that the order has expired, and so does the clock: the records show a valid certificate.
 func TestTwoFalseEndsByAClockAhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ca := validated(certinexttest.Live)
+		ca := monthly(certinexttest.Live)
 		m := newMount(t, ca)
 		ca.Inject(certinexttest.Fault{Operation: certinexttest.OpCertificate, Kind: certinexttest.FaultServerError})
 		o := m.write("orders/web", www).Data

@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,15 +18,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// before does something once, before a number of reads.
+// before does something once, before a number of reads, whoever makes them.
 type before struct {
 	logical.Storage
 	do    func()
-	reads int // until then
+	reads int64
+	seen  atomic.Int64
 }
 
 func (s *before) Get(ctx context.Context, key string) (*logical.StorageEntry, error) {
-	if s.reads--; s.reads == 0 {
+	if s.seen.Add(1) == s.reads {
 		s.do()
 	}
 	return s.Storage.Get(ctx, key)
@@ -120,7 +122,7 @@ func TestAFormerRequesterChangesNothingAfterAHandOver(t *testing.T) {
 					path, data := act.to(o)
 					var seen string
 					under := m.storage.Storage
-					m.storage.Storage = &before{Storage: under, reads: reads, do: func() {
+					m.storage.Storage = &before{Storage: under, reads: int64(reads), do: func() {
 						m.storage.Storage = under
 						ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // the certificate may be locked
 						defer cancel()
@@ -213,7 +215,7 @@ func TestAHandOverEndsTheReKeyingOfTheFormerRequester(t *testing.T) {
 			ca.Configure(func(s *certinexttest.Server) { s.IssueDelay = 0 })
 			_, second := freshCSR(t, "www.example.com")
 			under, accepted, reissues := m.storage.Storage, false, 0
-			m.storage.Storage = &before{Storage: under, reads: reads, do: func() {
+			m.storage.Storage = &before{Storage: under, reads: int64(reads), do: func() {
 				m.storage.Storage = under
 				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 				defer cancel()

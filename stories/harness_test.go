@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -130,9 +131,11 @@ type call struct {
 	path     string
 	data     map[string]any
 	entity   string
+	display  string // display name of the token
 	accessor string
 	batch    bool // the token has no accessor
 	secret   *logical.Secret
+	id       string // Vault's, of the request
 	ctx      context.Context
 }
 
@@ -147,7 +150,8 @@ func (m *mount) send(c call) (*logical.Response, error) {
 	}
 	resp, err := m.backend.HandleRequest(c.ctx, &logical.Request{
 		Operation: c.op, Path: c.path, Data: maps.Clone(c.data), Storage: m.storage, MountPoint: "certinext/",
-		EntityID: c.entity, ClientTokenAccessor: c.accessor, Secret: c.secret,
+		EntityID: c.entity, DisplayName: c.display, ClientTokenAccessor: c.accessor, Secret: c.secret,
+		ID: c.id,
 	})
 	m.hear(c, resp)
 	return resp, err
@@ -261,6 +265,9 @@ func (s *countingStorage) Put(ctx context.Context, e *logical.StorageEntry) erro
 	fail := s.fail
 	cut := s.cutNow(e.Key)
 	s.mu.Unlock()
+	if errors.Is(cut, errStored) {
+		return errors.Join(cut, s.Storage.Put(ctx, e))
+	}
 	if cut != nil {
 		return cut
 	}
@@ -277,11 +284,17 @@ func (s *countingStorage) Delete(ctx context.Context, key string) error {
 	s.mu.Lock()
 	cut := s.cutNow(key)
 	s.mu.Unlock()
+	if errors.Is(cut, errStored) {
+		return errors.Join(cut, s.Storage.Delete(ctx, key))
+	}
 	if cut != nil {
 		return cut
 	}
 	return s.Storage.Delete(ctx, key)
 }
+
+// errStored is what cut returns for a write or a deletion that takes place and is answered with an error all the same.
+var errStored = errors.New("stored, and answered with an error")
 
 // cutNow asks cut. The caller holds mu.
 func (s *countingStorage) cutNow(key string) error {

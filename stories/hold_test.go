@@ -29,7 +29,7 @@ var harmless = []string{
 // mayBeHeld are the requests that change something outside storage, so that a held mount refuses them, at least where there is
 // something to do.
 var mayBeHeld = []string{
-	"issue/", "sign/", "issuer/", "renew/", "orders/", "revoke", "domains/", "dcv/solvers/",
+	"issue/", "sign/", "issuer/", "renew/", "orders/", "revoke", "domains/", "dcv/solvers/", "approvals/",
 }
 
 // TestAHeldMountChangesNothingAtTheCA sends everything that can be asked of a mount to one that was restored from a snapshot of that

@@ -67,6 +67,13 @@ func validated(d certinexttest.Dialect) *certinexttest.Server {
 	return &certinexttest.Server{Dialect: d, VerifiedDomains: []string{"example.com"}}
 }
 
+// monthly is the same, whose certificates live for 30 days.
+func monthly(d certinexttest.Dialect) *certinexttest.Server {
+	ca := validated(d)
+	ca.CertificateLifetime = 30 * 24 * time.Hour
+	return ca
+}
+
 func TestIssueReturnsCertificateKeyAndLease(t *testing.T) {
 	dialects(t, func(t *testing.T, dialect certinexttest.Dialect) {
 		ca := validated(dialect)

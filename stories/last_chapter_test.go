@@ -51,7 +51,7 @@ func TestAnOrderThatIsOverSaysHowItEnded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				m := newMount(t, validated(certinexttest.Live))
+				m := newMount(t, monthly(certinexttest.Live))
 				path := "orders/web/" + m.write("orders/web", www).Data["order_id"].(string)
 				time.Sleep(time.Minute)
 				m.pass()
@@ -133,7 +133,7 @@ func TestCollectingAnOrderThatIsOverNamesTheRemedy(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				ca := validated(certinexttest.Live)
+				ca := monthly(certinexttest.Live)
 				ca.HoldForApproval = true
 				m := newMount(t, ca)
 				o := m.write("orders/web", www).Data

@@ -22,7 +22,7 @@ func TestALeaseThatWasRenewedByAClockBehindRunsOn(t *testing.T) {
 	for _, known := range []bool{true, false} {
 		t.Run(fmt.Sprint(known), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				m := newMount(t, validated(certinexttest.Live))
+				m := newMount(t, monthly(certinexttest.Live))
 				m.must(call{op: logical.PatchOperation, path: "roles/web", data: map[string]any{"ttl": "1h"}})
 				resp := m.write("issue/web", www)
 				lease := leased(resp)
@@ -48,7 +48,7 @@ func TestALeaseThatWasRenewedByAClockBehindRunsOn(t *testing.T) {
 
 func TestALeaseThatWasRenewedByAClockBehindRunsOnInOneProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := newMount(t, validated(certinexttest.Live))
+		m := newMount(t, monthly(certinexttest.Live))
 		m.must(call{op: logical.PatchOperation, path: "roles/web", data: map[string]any{"ttl": "1h"}})
 		lease := leased(m.write("issue/web", www))
 		m.later(-twoMonths)
@@ -81,7 +81,7 @@ func TestAShortLeaseByAClockThatIsALittleBehindRunsOn(t *testing.T) {
 
 func TestAClockAheadHidesNoLeaseFromAMoveOfTheConfig(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := newMount(t, validated(certinexttest.Live))
+		m := newMount(t, monthly(certinexttest.Live))
 		m.must(call{op: logical.PatchOperation, path: "roles/web", data: map[string]any{"ttl": "24h"}})
 		m.write("issue/web", www)
 		m.later(twoMonths)

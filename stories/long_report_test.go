@@ -83,6 +83,7 @@ func (m *mount) settled(id string) func() bool {
 }
 
 func TestAnOrderInALongReportIsFoundWithinOneReading(t *testing.T) {
+	atSize(t)
 	for name, later := range map[string]int{"the newest": 0, "the oldest": longReport - 1, "in the middle": longReport / 2} {
 		for _, d := range []certinexttest.Dialect{certinexttest.Live, certinexttest.V1} {
 			t.Run(name, func(t *testing.T) {
@@ -104,6 +105,7 @@ func TestAnOrderInALongReportIsFoundWithinOneReading(t *testing.T) {
 
 // The order never arrived. A later one proves it, once the report was read whole.
 func TestAnOrderThatALongReportLacksIsSettledWithinTwoReadings(t *testing.T) {
+	atSize(t)
 	for _, d := range []certinexttest.Dialect{certinexttest.Live, certinexttest.V1} {
 		longReports(t, d, func(t *testing.T, ca *certinexttest.Server) {
 			m := newMount(t, ca)
@@ -123,7 +125,8 @@ func TestAnOrderThatALongReportLacksIsSettledWithinTwoReadings(t *testing.T) {
 }
 
 // The same in its full size.
-func TestAnOrderThat30000RowsLackIsSettledWithinTwoReadings(t *testing.T) {
+func TestAnOrderThatALongReportOf30000RowsLacksIsSettledWithinTwoReadings(t *testing.T) {
+	atSize(t)
 	synctest.Test(t, func(t *testing.T) {
 		ca := validated(certinexttest.Live)
 		slowPages(ca)
@@ -140,6 +143,7 @@ func TestAnOrderThat30000RowsLackIsSettledWithinTwoReadings(t *testing.T) {
 
 // Others order all the time: every twentieth page is another report.
 func TestALongReportThatGrowsIsReadToItsEnd(t *testing.T) {
+	atSize(t)
 	for name, fault := range map[string]certinexttest.FaultKind{"absent": certinexttest.FaultDropped, "present": certinexttest.FaultLostReply} {
 		t.Run(name, func(t *testing.T) {
 			longReports(t, certinexttest.Live, func(t *testing.T, ca *certinexttest.Server) {
@@ -172,6 +176,7 @@ func TestALongReportThatGrowsIsReadToItsEnd(t *testing.T) {
 
 // The process dies in the middle of a reading, and the next one begins anew.
 func TestALongReportIsReadAnewByTheNextProcess(t *testing.T) {
+	atSize(t)
 	longReports(t, certinexttest.Live, func(t *testing.T, ca *certinexttest.Server) {
 		m := newMount(t, ca)
 		ca.AddForeignOrders(longReport / 2)
@@ -191,7 +196,8 @@ func TestALongReportIsReadAnewByTheNextProcess(t *testing.T) {
 }
 
 // An outage leaves fifty orders in doubt, of which half have arrived. One reading finds those, and another one proves the others absent.
-func TestFiftyOrdersInDoubtShareAReading(t *testing.T) {
+func TestFiftyOrdersInDoubtShareAReadingOfALongReport(t *testing.T) {
+	atSize(t)
 	longReports(t, certinexttest.Live, func(t *testing.T, ca *certinexttest.Server) {
 		m := newMount(t, ca)
 		ca.AddForeignOrders(longReport / 2)
@@ -237,6 +243,7 @@ func TestFiftyOrdersInDoubtShareAReading(t *testing.T) {
 
 // Two earlier orders of the mount's show which end of the report holds the newest: a look ends below them.
 func TestALookIntoALongReportEndsBelowTheMountsOwnOrders(t *testing.T) {
+	atSize(t)
 	longReports(t, certinexttest.Live, func(t *testing.T, ca *certinexttest.Server) {
 		m := newMount(t, ca)
 		ca.AddForeignOrders(longReport)
@@ -254,6 +261,7 @@ func TestALookIntoALongReportEndsBelowTheMountsOwnOrders(t *testing.T) {
 
 // The order that was looked for appears later: looks that end early find it, too.
 func TestALookIntoALongReportFindsWhatAppearsLater(t *testing.T) {
+	atSize(t)
 	longReports(t, certinexttest.Live, func(t *testing.T, ca *certinexttest.Server) {
 		m := newMount(t, ca)
 		ca.AddForeignOrders(longReport)
@@ -272,6 +280,7 @@ func TestALookIntoALongReportFindsWhatAppearsLater(t *testing.T) {
 
 // An operator can settle an order by hand: a call that has no time for the whole report says so, and the next one reads on.
 func TestAnOperatorSettlesAnOrderInALongReport(t *testing.T) {
+	atSize(t)
 	settle := func(t *testing.T, m *mount, id string, how map[string]any) *logical.Response {
 		t.Helper()
 		for range 8 {
@@ -312,6 +321,7 @@ func TestAnOperatorSettlesAnOrderInALongReport(t *testing.T) {
 
 // An order that CERTInext has cancelled is closed, wherever the report shows it.
 func TestAnOrderInALongReportIsClosed(t *testing.T) {
+	atSize(t)
 	longReports(t, certinexttest.Live, func(t *testing.T, ca *certinexttest.Server) {
 		ca.HoldForApproval = true
 		m := newMount(t, ca)
@@ -328,6 +338,7 @@ func TestAnOrderInALongReportIsClosed(t *testing.T) {
 
 // The report is not kept once it was read, nor while it is read.
 func TestALongReportIsNotKeptInMemory(t *testing.T) {
+	atSize(t)
 	synctest.Test(t, func(t *testing.T) {
 		ca := validated(certinexttest.Live)
 		m := newMount(t, ca)

@@ -149,7 +149,7 @@ func TestASignersCertificateLivesAsLongAsItsProductSays(t *testing.T) {
 	for _, dialect := range []certinexttest.Dialect{certinexttest.Live, certinexttest.V1, certinexttest.Documented} {
 		for product, years := range map[string]int{"819": 1, "820": 2, "821": 3} {
 			synctest.Test(t, func(t *testing.T) {
-				ca := &certinexttest.Server{Dialect: dialect, CertificateLifetime: time.Duration(years) * 365 * 24 * time.Hour}
+				ca := &certinexttest.Server{Dialect: dialect, OtherLifetime: time.Duration(years) * 365 * 24 * time.Hour}
 				m := signers(t, ca)
 				m.must(call{op: logical.PatchOperation, path: "roles/signer", data: map[string]any{"product_code": product}})
 				o := m.as("orders/signer", map[string]any{"csr": csr(t, newKey(t, elliptic.P256()), "Platform Team")}).Data

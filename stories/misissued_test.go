@@ -206,7 +206,7 @@ func TestAHeldKeyIsErasedAtTheCertificatesEnd(t *testing.T) {
 		m := newMount(t, ca)
 		m.refused("issue/web", www)
 		m.heldOrder()
-		time.Sleep(29 * 24 * time.Hour)
+		time.Sleep(198 * 24 * time.Hour)
 		m.pass()
 		m.heldOrder()
 		time.Sleep(2 * 24 * time.Hour)

@@ -19,7 +19,7 @@ func TestNeverPlacedWaitsWhateverTheClock(t *testing.T) {
 	for name, jump := range map[string]time.Duration{"minutes": 5 * time.Minute, "two hours": 2 * time.Hour, "two months": 60 * 24 * time.Hour, "back": -5 * time.Minute, "months back": -60 * 24 * time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				ca := validated(certinexttest.Live)
+				ca := monthly(certinexttest.Live)
 				ca.ReportDelay = 2 * time.Minute
 				m := newMount(t, ca)
 				id := m.unresolved(certinexttest.FaultLostReply)

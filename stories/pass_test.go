@@ -65,7 +65,8 @@ func (a *aloof) RoundTrip(r *http.Request) (*http.Response, error) {
 	return a.next.RoundTrip(r)
 }
 
-func TestOrdersThatHangOrAlwaysFailKeepNoOtherFromItsTurn(t *testing.T) {
+func TestManyOrdersThatHangOrAlwaysFailKeepNoOtherFromItsTurn(t *testing.T) {
+	atSize(t)
 	synctest.Test(t, func(t *testing.T) {
 		const n, passes = 1000, 5 // of 200 orders each
 		ca := validated(certinexttest.Live)
@@ -216,7 +217,7 @@ func TestAnotherAccountIsNotHeldUpByThePauseOfTheOneBefore(t *testing.T) {
 
 func TestClosingTheMountEndsAPassThatHangs(t *testing.T) {
 	dialects(t, func(t *testing.T, dialect certinexttest.Dialect) {
-		const n = 200
+		const n = 50
 		ca := validated(dialect)
 		m := newMount(t, ca)
 		leases := m.leases(n)

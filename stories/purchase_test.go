@@ -223,7 +223,7 @@ func TestARequestThatBuysAnExpiredCertificateSaysSoAndBuysNoOther(t *testing.T) 
 	for _, path := range []string{"issue/web", "orders/web"} {
 		t.Run(path, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				ca := validated(certinexttest.Live)
+				ca := monthly(certinexttest.Live)
 				m := newMount(t, ca)
 				m.later(60 * 24 * time.Hour)
 				for range 20 {
@@ -424,7 +424,7 @@ func renewed(resp *logical.Response, increment time.Duration) *logical.Secret {
 func TestPausedOrderingRefusesNewPurchasesAndNothingElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ca := validated(certinexttest.Live)
-		ca.IssueDelay = 5 * time.Minute
+		ca.IssueDelay, ca.Demands.LoneUCC = 5*time.Minute, true
 		m := newMount(t, ca)
 		m.must(call{op: logical.PatchOperation, path: "roles/web", data: map[string]any{"allow_reissue": true, "product_code": "844", "product_variant": "dv-ucc"}})
 		open := m.write("orders/web", www).Data
@@ -548,7 +548,7 @@ func TestAClockThatJumpsDoesNothingThatCannotBeUndone(t *testing.T) {
 	for name, jump := range map[string]time.Duration{"ahead": 60 * 24 * time.Hour, "behind": -60 * 24 * time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				ca := validated(certinexttest.Live)
+				ca := monthly(certinexttest.Live)
 				m := newMount(t, ca)
 				m.must(call{op: logical.PatchOperation, path: "roles/web", data: map[string]any{"ttl": "1h", "revoke_unclaimed": true, "pickup_window": "1h"}})
 				first := m.write("issue/web", www)

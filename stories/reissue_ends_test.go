@@ -33,7 +33,7 @@ func TestACertificateIsRevocableWhileItsReissueWaits(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				m, first := reissuing(t, "844")
+				m, first := reissuing(t, "844", "old.example.com")
 				order := m.reissue(first, map[string]any{"alt_names": "a.example.org"})
 				require.Equal(t, "pending-dcv", order.Data["ca_status"])
 				c := revoke(first.Data, order.Data)
@@ -51,7 +51,7 @@ func TestACertificateIsRevocableWhileItsReissueWaits(t *testing.T) {
 // The lease of the only certificate ends while a reissue waits, and then that reissue is rejected.
 func TestALeaseThatEndsDuringAReissueThatIsRejected(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m, first := reissuing(t, "844")
+		m, first := reissuing(t, "844", "old.example.com")
 		lies := &rewriting{next: m.ca.Client().Transport, edit: func(_ string, body []byte) []byte {
 			return bytes.ReplaceAll(body, []byte(`"status":"pending-dcv"`), []byte(`"status":"rejected"`))
 		}}
@@ -324,7 +324,7 @@ func TestWhatIsSaidToEndAReissueEndsIt(t *testing.T) {
 		for _, asked := range []string{"delete", "operator", "revoke"} {
 			t.Run(name+", "+asked, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					m, first := reissuing(t, "844")
+					m, first := reissuing(t, "844", "old.example.com")
 					order := m.reissue(first, map[string]any{"alt_names": "a.example.org", "revoke_previous": previousRevoked})
 					require.Equal(t, "pending-dcv", order.Data["ca_status"])
 					id := order.Data["order_id"].(string)

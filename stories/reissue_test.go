@@ -18,14 +18,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// reissuing mounts the engine on a live CA with a role "web" that allows reissues, and issues one certificate.
-func reissuing(t *testing.T, product string) (*mount, *logical.Response) {
+// reissuing mounts the engine on a live CA with a role "web" that allows reissues, and issues one certificate for
+// www.example.com and, since such products need them, more names.
+func reissuing(t *testing.T, product string, more ...string) (*mount, *logical.Response) {
 	t.Helper()
-	m := newMount(t, validated(certinexttest.Live))
+	m := newMount(t, monthly(certinexttest.Live))
 	m.write("roles/web", map[string]any{
 		"product_code": product, "allowed_domains": "example.com,example.org", "allow_subdomains": true, "allow_reissue": true,
 	})
-	return m, m.write("issue/web", map[string]any{"common_name": "www.example.com"})
+	return m, m.write("issue/web", map[string]any{"common_name": "www.example.com", "alt_names": more})
 }
 
 // reissue reissues the certificate of an answer, and returns the order of the new one.
@@ -89,7 +90,7 @@ func TestAReissueMayRevokeTheCertificateBefore(t *testing.T) {
 
 func TestAReissueChangesNames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m, first := reissuing(t, "844")
+		m, first := reissuing(t, "844", "old.example.com")
 		order := m.reissue(first, map[string]any{"alt_names": "a.example.com,www.example.com,b.example.com"})
 		leaf := m.chainOK(m.write("orders/web/"+order.Data["order_id"].(string)+"/collect", nil))
 		require.ElementsMatch(t, []string{"www.example.com", "a.example.com", "b.example.com"}, leaf.DNSNames)

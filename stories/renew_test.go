@@ -46,7 +46,7 @@ func TestARenewalIsANewOrderForTheSameNames(t *testing.T) {
 
 func TestRenewalsAreRefusedByField(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := newMount(t, validated(certinexttest.Live))
+		m := newMount(t, monthly(certinexttest.Live))
 		other := map[string]any{"product_code": "842", "allowed_domains": "example.com", "allow_subdomains": true, "renewal_window": "240h"}
 		m.write("roles/other", other)
 		first := m.write("issue/other", map[string]any{"common_name": "www.example.com"})
@@ -65,7 +65,7 @@ func TestRenewalsAreRefusedByField(t *testing.T) {
 // A process that has just started has not seen CERTInext's clock, and asks for it.
 func TestAClockThatIsAheadRenewsNothingEarly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ca := validated(certinexttest.Live)
+		ca := monthly(certinexttest.Live)
 		m := newMount(t, ca)
 		m.must(call{op: logical.PatchOperation, path: "roles/web", data: map[string]any{"renewal_window": "240h"}})
 		serial := m.write("issue/web", www).Data["serial_number"].(string)

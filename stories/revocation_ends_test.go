@@ -74,7 +74,7 @@ func toldReason(dialect certinexttest.Dialect, reason string) string {
 
 func TestACertificateThatExpiresInTheQueueLeavesIt(t *testing.T) {
 	dialects(t, func(t *testing.T, dialect certinexttest.Dialect) {
-		ca := validated(dialect)
+		ca := monthly(dialect)
 		m := newMount(t, ca)
 		issued := m.write("issue/web", www)
 		ca.Inject(certinexttest.Fault{Operation: certinexttest.OpRevoke, Kind: certinexttest.FaultDropped})
@@ -101,9 +101,9 @@ func notKnown(dialect certinexttest.Dialect) string {
 
 func TestARevocationThatTheCARefusesIsTriedEverLessOftenUntilTheCertificateHasExpired(t *testing.T) {
 	dialects(t, func(t *testing.T, dialect certinexttest.Dialect) {
-		m := newMount(t, validated(dialect))
+		m := newMount(t, monthly(dialect))
 		leased, asked := m.write("issue/web", www), m.write("issue/web", map[string]any{"common_name": "asked.example.com"})
-		m.ca = validated(dialect) // one that has lost its books
+		m.ca = monthly(dialect) // one that has lost its books
 		m.start()
 		require.Contains(t, m.refused("revoke", map[string]any{"serial_number": asked.Data["serial_number"]}), notKnown(dialect))
 		require.Empty(t, m.list("certs/revocation-queue"), "somebody was told that it failed, and it is tried all the same")

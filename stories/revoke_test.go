@@ -210,7 +210,7 @@ func TestRevocationsThatHaveToWaitKeepNoOtherFromItsTurn(t *testing.T) {
 
 func TestTheEndOfAnExpiredCertificatesLeaseAsksNothingOfTheCA(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ca := validated(certinexttest.Live)
+		ca := monthly(certinexttest.Live)
 		m := newMount(t, ca)
 		issued := m.write("issue/web", map[string]any{"common_name": "www.example.com"})
 		time.Sleep(31 * 24 * time.Hour)
@@ -256,7 +256,7 @@ func TestALeaseWhoseAnswerWasLostDoesNotKeepTheCertificateForEver(t *testing.T) 
 
 func TestLeasesAreRenewedUpToTheCertificatesEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := newMount(t, validated(certinexttest.Live))
+		m := newMount(t, monthly(certinexttest.Live))
 		m.write("roles/short", map[string]any{"product_code": "842", "product_variant": "dv", "allow_any_name": true, "ttl": "240h"})
 		issued := m.write("issue/short", map[string]any{"common_name": "www.example.com"})
 		require.Equal(t, 240*time.Hour, issued.Secret.TTL)

@@ -125,8 +125,11 @@ func TestSecretsAppearNowhere(t *testing.T) {
 func TestSealWrapPrefixesAreThoseOfStorage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ca := validated(certinexttest.Live)
-		ca.IssueDelay = time.Hour
 		m := newMount(t, ca)
+		m.must(call{op: logical.PatchOperation, path: "roles/web", data: map[string]any{"reuse": true}})
+		m.asksFor("ann", "kept.example.com")
+		m.rests(2 * time.Hour)
+		ca.Configure(func(s *certinexttest.Server) { s.IssueDelay = time.Hour })
 		m.refused("issue/web", map[string]any{"common_name": "www.example.com"})
 		m.write("dcv/solvers/corp", map[string]any{"provider": "rfc2136", "server": "ns1.example.com", "tsig_key_name": "vault", "tsig_secret": "c2VjcmV0"})
 		keys := m.storage.dump(t)

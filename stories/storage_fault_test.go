@@ -286,6 +286,7 @@ var faultFlows = map[string]faultFlow{
 // A fault of storage at any operation of anything that people do leaves an order that goes on by itself, in the same process: nothing is
 // locked, nothing is paid twice, nothing that CERTInext was never told counts as in doubt.
 func TestAfterAFaultOfStorageEverythingGoesOnByItself(t *testing.T) {
+	atSize(t)
 	for name, flow := range faultFlows {
 		for _, kind := range []struct {
 			name  string

@@ -163,6 +163,7 @@ func (m *mount) requireRevoked(f *traffic, n int) {
 }
 
 func TestAThousandLeasesThatEndAtOnceUnderARateLimitAreRevokedOnceEach(t *testing.T) {
+	atSize(t)
 	for name, c := range map[string]struct {
 		dialect  certinexttest.Dialect
 		hintless bool

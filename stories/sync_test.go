@@ -92,7 +92,7 @@ func TestSyncNoticesRevocationsThatDidNotGoThroughTheMount(t *testing.T) {
 
 func TestSyncLeavesExpiredCertificatesOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ca := validated(certinexttest.Live)
+		ca := monthly(certinexttest.Live)
 		m := newMount(t, ca)
 		elsewhere(t, ca, "shop.example.com")
 		time.Sleep(60 * 24 * time.Hour)

@@ -34,7 +34,7 @@ func saidTo(resp *logical.Response) []string {
 		return []string{resp.Error().Error()}
 	}
 	said := slices.Clone(resp.Warnings)
-	for _, field := range []string{"message", "last_error", "needs", "problems", "warnings"} {
+	for _, field := range []string{"message", "last_error", "needs", "problems", "warnings", "why", "summary", "refusals", "price_unknown"} {
 		switch v := resp.Data[field].(type) {
 		case string:
 			said = append(said, v)

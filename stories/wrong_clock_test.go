@@ -108,7 +108,7 @@ func TestNoReissueIsNeverTakenByAClockThatIsSetRight(t *testing.T) {
 // The same for an order: another one that is placed a minute later proves nothing, whatever the clock said.
 func TestAnOrderAMinuteLaterProvesNothingByAnyClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ca := validated(certinexttest.Live)
+		ca := monthly(certinexttest.Live)
 		m := newMount(t, ca)
 		m.later(-60 * 24 * time.Hour)
 		m.start()
@@ -136,7 +136,7 @@ func TestNoKeyIsSentAgainThatCERTInextHasForgotten(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				ca := validated(certinexttest.Live)
+				ca := monthly(certinexttest.Live)
 				ca.Idempotency = certinexttest.On
 				withoutRecords(ca)
 				ca.Inject(certinexttest.Fault{Operation: certinexttest.OpCreateSSL, Kind: certinexttest.FaultLostReply})
@@ -166,7 +166,6 @@ func TestNoKeyIsSentAgainThatCERTInextHasForgotten(t *testing.T) {
 func TestANewProcessForgetsNoLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ca := validated(certinexttest.Live)
-		ca.CertificateLifetime = 300 * 24 * time.Hour
 		m := newMount(t, ca)
 		m.must(call{op: logical.PatchOperation, path: "roles/web", data: map[string]any{"ttl": "24h"}})
 		o := m.write("orders/web", www).Data
@@ -197,7 +196,6 @@ func TestACertificateThatCameByAClockThatWasBehind(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ca := validated(certinexttest.Live)
-				ca.CertificateLifetime = 300 * 24 * time.Hour
 				m := newMount(t, ca)
 				m.must(call{op: logical.PatchOperation, path: "roles/web", data: map[string]any{"revoke_unclaimed": true}})
 				m.later(-behind)
@@ -224,7 +222,7 @@ func TestACertificateThatCameByAClockThatWasBehind(t *testing.T) {
 // By this server's clock the certificate that would be reissued has expired.
 func TestNothingIsBoughtByAClockAhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ca := validated(certinexttest.Live)
+		ca := monthly(certinexttest.Live)
 		ca.IssueDelay = 10 * time.Second
 		m := rekeying(t, ca, nil)
 		_, first := freshCSR(t, "www.example.com")
@@ -253,7 +251,6 @@ func TestTheClockIsSetRightInTheMiddleOfADelivery(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ca := validated(certinexttest.Live)
-				ca.CertificateLifetime = 300 * 24 * time.Hour
 				m := newMount(t, ca)
 				o := m.write("orders/web", www).Data
 				time.Sleep(2 * time.Minute)
@@ -279,7 +276,7 @@ func TestTheClockIsSetRightInTheMiddleOfADelivery(t *testing.T) {
 // CERTInext is slow, and a request needs its clock: it waits no longer than for its order.
 func TestNobodyWaitsLongForTheClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ca := validated(certinexttest.Live)
+		ca := monthly(certinexttest.Live)
 		m := newMount(t, ca)
 		m.must(call{op: logical.PatchOperation, path: "roles/web", data: map[string]any{"issue_timeout": "1s"}})
 		m.write("orders/web", www)

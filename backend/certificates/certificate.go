@@ -13,6 +13,8 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/renewal"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/subscriptions"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -30,24 +32,36 @@ type Certificate struct {
 	Role      string
 	OrderID   string
 	CAOrderID string
+	Account   string // in which it was ordered; empty in entries of earlier versions
 	PEM       string
 	Chain     []string // PEM, the issuing CA first
 	NotBefore time.Time
 	NotAfter  time.Time
+	// RenewAfter is when the certificate is to be renewed, see [renewal.After].
+	RenewAfter time.Time
 	// RevokedAt is zero while the certificate is not revoked.
 	RevokedAt     time.Time
 	RevokedReason certinext.Reason
-	// RenewalOf is the serial number of the certificate that this one renews by an order of its
-	// own; empty for most.
+	// RenewalOf is the serial number of the certificate that this one renews, and RenewedBy that of
+	// the one that renews it, be it by a new order or by a reissue; empty for most. RenewedBy is
+	// known only of roles with renewal=reissue, renew_ahead, revoke_replaced_after or reuse.
 	RenewalOf string
+	RenewedBy string
+	// RevokeAt is when the certificate is to be revoked because RenewedBy has replaced it; zero for
+	// most.
+	RevokeAt time.Time
 	// ReissueOf is the serial number of the certificate that this one replaces within the same
 	// CERTInext order (ADR 0013); empty for most.
 	ReissueOf string
+	// Subscription is the term that the certificate's order has bought; zero when it is not known.
+	Subscription subscriptions.Subscription
 	// RevocationQueued is set while a revocation is queued that CERTInext has not confirmed yet.
 	RevocationQueued bool
 	// RevocationHeldUntil is until when the role's revocation_delay holds the revocation back that
 	// follows from the end of the last lease; zero when it does not.
 	RevocationHeldUntil time.Time
+	// AheadRefused is why its successor could not be made ahead (ADR 0040); empty for most.
+	AheadRefused string
 	// Held is why the certificate is not handed over until an operator releases it; empty for most.
 	Held []string
 	// Remarks are what is noteworthy about the certificate, and no reason to hold it.
@@ -106,6 +120,10 @@ type Entry struct {
 	// doubt said that they were over. They count until a clock that is right agrees (ADR 0022).
 	Doubted map[string]bool `json:"doubted,omitempty"`
 
+	// ReusedFor is the fingerprint of the requests that are answered with the certificate beyond
+	// their reuse window, under which its key may be kept (ADR 0041); empty for most.
+	ReusedFor string `json:"reused_for,omitempty"`
+
 	// RevocationDelay is for how long the end of the last lease does not revoke the certificate
 	// yet: the role's at the latest answer with a lease. Fingerprint is that of its request, by
 	// which it is taken over meanwhile; empty when no request may. TakenOver is the latest lease by
@@ -133,8 +151,27 @@ type Entry struct {
 	// LeaseEnded is set when the last lease on a reissued certificate has ended. The certificate
 	// stays valid, since CERTInext cannot revoke it alone (ADR 0013).
 	LeaseEnded bool `json:"lease_ended,omitempty"`
-	// RenewalOf is the serial number, with dashes, of the certificate that this one renews.
+	// RenewalOf is the serial number, with dashes, of the certificate that this one renews, and
+	// RenewedBy that of the latest one that renews it, by a new order or by a reissue.
 	RenewalOf string `json:"renewal_of,omitempty"`
+	RenewedBy string `json:"renewed_by,omitempty"`
+	// RevokeAt is when the certificate is to be revoked because RenewedBy has replaced it; zero for
+	// most. Kept is set when somebody has said that it stays valid (ADR 0041).
+	RevokeAt time.Time `json:"revoke_at,omitzero"`
+	Kept     bool      `json:"kept,omitempty"`
+	// AheadRefused is why its successor could not be made ahead, as of the latest attempt (ADR
+	// 0040); empty for most.
+	AheadRefused string `json:"ahead_refused,omitempty"`
+	// RenewedAhead is set when RenewedBy, or the reissue ReissuedBy, was made before it was asked
+	// for: it waits for the request that comes when this one is to be renewed (ADR 0040).
+	RenewedAhead bool `json:"renewed_ahead,omitempty"`
+	// RenewLater is by how much later it is to be renewed since it was made ahead, and had lived
+	// for that long when it was handed over.
+	RenewLater time.Duration `json:"renew_later,omitempty"` // nanoseconds
+
+	// Subscription is the term that the certificate's order has bought, as it was known when the
+	// certificate was stored; zero in entries of earlier versions and for imported ones.
+	Subscription subscriptions.Subscription `json:"subscription,omitzero"`
 
 	// stored is set once the entry is in storage, and storedOrder is the OrderID that it has there.
 	stored      bool
@@ -147,24 +184,35 @@ type Revocation struct {
 	Reason certinext.Reason `json:"reason"`
 }
 
+// Life returns from when to when the certificate is valid.
+func (c *Entry) Life() renewal.Life {
+	return renewal.Life{NotBefore: c.NotBefore, NotAfter: c.NotAfter}
+}
+
 // Key returns the storage key of the entry.
 func (c *Entry) Key() string { return Prefix + c.Serial }
 
 // View returns the certificate as clients may see it. What is queued is not set.
 func (c *Entry) View() *Certificate {
 	v := &Certificate{
-		Serial:    strings.ReplaceAll(c.Serial, "-", ":"),
-		Role:      c.Role,
-		OrderID:   c.OrderID,
-		CAOrderID: c.CAOrderID,
-		PEM:       c.Certificate,
-		Chain:     slices.Clone(c.Chain),
-		RenewalOf: strings.ReplaceAll(c.RenewalOf, "-", ":"),
-		ReissueOf: strings.ReplaceAll(c.Replaces, "-", ":"),
-		NotBefore: c.NotBefore,
-		NotAfter:  c.NotAfter,
-		Held:      slices.Clone(c.Held),
-		Remarks:   slices.Clone(c.Remarks),
+		Serial:       strings.ReplaceAll(c.Serial, "-", ":"),
+		Role:         c.Role,
+		OrderID:      c.OrderID,
+		CAOrderID:    c.CAOrderID,
+		Account:      c.Account,
+		PEM:          c.Certificate,
+		Chain:        slices.Clone(c.Chain),
+		RenewalOf:    strings.ReplaceAll(c.RenewalOf, "-", ":"),
+		RenewedBy:    strings.ReplaceAll(c.RenewedBy, "-", ":"),
+		ReissueOf:    strings.ReplaceAll(c.Replaces, "-", ":"),
+		NotBefore:    c.NotBefore,
+		NotAfter:     c.NotAfter,
+		Held:         slices.Clone(c.Held),
+		RenewAfter:   renewal.After(c.Serial, c.Life()).Add(c.RenewLater),
+		Remarks:      slices.Clone(c.Remarks),
+		AheadRefused: c.AheadRefused,
+
+		Subscription: c.Subscription, RevokeAt: c.RevokeAt,
 	}
 	if c.Revocation != nil {
 		v.RevokedAt, v.RevokedReason = c.Revocation.At, c.Revocation.Reason

@@ -154,6 +154,9 @@ func lookAtWatched(
 	if err := keeper.EndUnstored(ctx, s, c); err != nil {
 		return err
 	}
+	if err := revokeReplaced(ctx, keeper, s, c); err != nil {
+		return err
+	}
 	if c.LatestLease().Add(LeaseMargin).After(keeper.Now()) {
 		return keeper.WatchLeases(ctx, s, c) // renewed meanwhile
 	}

@@ -332,6 +332,26 @@ func (x *Numbers) OfOrder(
 	return firstStored(ctx, s, n.newestFirst(listed), stored)
 }
 
+// Count returns how many certificates of an order of CERTInext's the mount has stored, by one
+// reading of the index. Those of earlier versions count once they are indexed.
+func (x *Numbers) Count(
+	ctx context.Context, s logical.Storage, acct, number string,
+) (count int, err error) {
+	if number == "" {
+		return 0, nil
+	}
+	n, err := readNumber(ctx, s, number)
+	if err != nil {
+		return 0, err
+	}
+	for _, c := range n.Certificates {
+		if sameAccount(c.Account, acct) {
+			count++
+		}
+	}
+	return count, nil
+}
+
 // Newest returns the newest stored certificate of an order of CERTInext's, other than that with the
 // serial number except (with dashes), which may be empty; nil when the mount has none. The index
 // has to be complete: see [Numbers.Complete].

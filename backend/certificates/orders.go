@@ -38,4 +38,7 @@ type Reissue struct {
 	// RevokeReason.
 	RevokePrevious bool
 	RevokeReason   certinext.Reason
+	// Uncollected is set when the reissue was made ahead of a request for it, and nobody was handed
+	// its certificate yet (ADR 0040).
+	Uncollected bool
 }

@@ -4,6 +4,7 @@
 package certificates
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -52,6 +53,19 @@ func (keeper *Keeper) settleReissued(
 		return false, nil
 	case newer != nil && newer.Serial == "" && q.ByRequest:
 		return false, nil // there is no newer certificate yet, and this one's key may be stolen
+	}
+	if newer != nil && newer.Uncollected {
+		ends, err := endUncollected(ctx, keeper, s, newer.Serial, q)
+		switch {
+		case err != nil:
+			return true, err
+		case ends && !q.ByRequest && !q.interactive:
+			return keeper.waitForPrevious(ctx, s, c, q, out) // nobody has a lease any more
+		case ends:
+			return false, nil
+		}
+	}
+	switch {
 	case newer != nil && newer.Serial == "":
 		q.Next = keeper.Now().Add(host.PassDelay(1))
 		q.LastError = "the certificate is being reissued by order " + newer.OrderID
@@ -77,6 +91,44 @@ func (keeper *Keeper) settleReissued(
 	return true, keeper.leaveQueue(ctx, s, c)
 }
 
+// newerPatience is how long the revocation of a certificate waits for whoever works on a newer one
+// of the same order, and may wait for the older one.
+const newerPatience = time.Second
+
+// endUncollected queues the revocation of a newer certificate of the same order, with a serial
+// number (empty while there is none yet), which was made ahead and which nobody was handed: from
+// then on nobody is. It reports false when somebody was, or is at this moment. q is the revocation
+// of the older one.
+func endUncollected(
+	ctx context.Context, keeper *Keeper, s logical.Storage, serial string, q *Queued,
+) (bool, error) {
+	if serial == "" {
+		return true, nil
+	}
+	waiting, cancel := context.WithTimeout(ctx, newerPatience)
+	defer cancel()
+	unlock, err := keeper.Lock(waiting, serial)
+	if err != nil {
+		return false, ctx.Err()
+	}
+	defer unlock()
+	newer, err := Read(ctx, s, serial)
+	switch {
+	case err != nil:
+		return false, err
+	case newer == nil || newer.Revocation != nil:
+		return true, nil
+	case newer.Delivery != nil:
+		return false, nil
+	}
+	return true, keeper.Enqueue(ctx, s, &Queued{
+		Version: 1, Serial: serial, Reason: cmp.Or(q.Reason, DefaultReason),
+		Note:     "its order is revoked",
+		QueuedAt: keeper.Now(), Due: true, ByRequest: q.ByRequest || q.interactive,
+		Next: keeper.Now().Add(host.PassDelay(1)),
+	})
+}
+
 // queueNewer queues the revocation of the certificates that have replaced c, which CERTInext has
 // revoked together with c. The background pass then records that for each, under that certificate's
 // lock.
@@ -100,7 +152,8 @@ func (keeper *Keeper) queueNewer(
 			continue
 		}
 		q := &Queued{
-			Version: 1, Serial: serial, Reason: reason, Note: "its order is revoked",
+			Version: 1, Serial: serial, Reason: cmp.Or(reason, DefaultReason),
+			Note:     "its order is revoked",
 			QueuedAt: keeper.Now(), Due: true, ByRequest: true, Next: keeper.Now(),
 		}
 		if err := keeper.Enqueue(ctx, s, q); err != nil {

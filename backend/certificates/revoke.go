@@ -22,18 +22,19 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// RevocationOf returns when and why CERTInext has revoked an order: now and [DefaultReason] where
-// it does not say.
+// RevocationOf returns when and why CERTInext has revoked an order: now, and no reason, where it
+// does not say.
 func RevocationOf(remote *certinext.Order, now time.Time) (time.Time, certinext.Reason) {
 	if remote == nil || remote.Revocation == nil {
-		return now, DefaultReason
+		return now, ""
 	}
-	at, reason := remote.Revocation.ProcessedAt, DefaultReason
+	at := remote.Revocation.ProcessedAt
 	if at.IsZero() {
 		at = now
 	}
-	if r, err := certinext.ParseReason(remote.Revocation.Reason); err == nil {
-		reason = r
+	reason, err := certinext.ParseReason(remote.Revocation.Reason)
+	if err != nil {
+		return at, ""
 	}
 	return at, reason
 }
@@ -259,6 +260,7 @@ func (keeper *Keeper) queueRevocation(
 	if err := keeper.Enqueue(ctx, s, q); err != nil {
 		return nil, nil, err
 	}
+	eraseKept(ctx, keeper, s, c)
 	v = &pendingRevocation{cert: c, q: q}
 	done, err = keeper.settleLocally(ctx, s, v)
 	if err != nil && q.interactive && isFieldError(err) {
@@ -325,6 +327,7 @@ func (keeper *Keeper) attempt(
 		return out, nil // another attempt is under way
 	}
 	defer leave()
+	eraseKept(ctx, keeper, s, v.cert)
 	ca := keeper.revokeAtCA(ctx, s, v.cert, v.q)
 	sent, err := ca.reason, ca.err
 
@@ -515,6 +518,7 @@ func (keeper *Keeper) recordOne(
 	if err := keeper.noteCompromised(ctx, s, c, reason); err != nil {
 		return err
 	}
+	eraseKept(ctx, keeper, s, c)
 	c.Revocation = &Revocation{At: at, Reason: reason}
 	c.Leases = nil
 	// The index comes first: once the entry itself says that it is revoked, it is never looked at

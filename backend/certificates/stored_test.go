@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store/storetest"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/subscriptions"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
 
@@ -100,10 +101,33 @@ func storedV5() map[string]any {
 	}}}
 }
 
+// storedV6 is one full entry of each kind that has changed since.
+func storedV6() map[string]any {
+	cert := storedV4()["certificate"].(*Entry)
+	cert.Subscription = subscriptions.Subscription{
+		EndsAt: time.Date(2027, 11, 29, 9, 0, 0, 0, time.UTC), Status: "active", Told: true,
+	}
+	return map[string]any{"certificate": cert}
+}
+
+// storedV7 is one full entry of each kind that has changed since.
+func storedV7() map[string]any {
+	cert := storedV6()["certificate"].(*Entry)
+	cert.RenewedBy = "0a-1d"
+	cert.RevokeAt, cert.Kept = time.Date(2026, 12, 6, 12, 0, 0, 0, time.UTC), true
+	cert.ReusedFor = "f"
+	cert.Subscription = cert.Subscription.At("25.00", "USD")
+	cert.RenewedAhead = true
+	cert.AheadRefused, cert.RenewLater = "ordering: is paused", 240*time.Hour
+	return map[string]any{"certificate": cert}
+}
+
 func TestStoredEntriesOfEveryVersionAreRead(t *testing.T) {
 	storetest.Compare(t, "v1", storedV1())
 	storetest.Compare(t, "v2", storedV2())
 	storetest.Compare(t, "v3", storedV3())
 	storetest.Compare(t, "v4", storedV4())
 	storetest.Compare(t, "v5", storedV5())
+	storetest.Compare(t, "v6", storedV6())
+	storetest.Compare(t, "v7", storedV7())
 }

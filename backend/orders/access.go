@@ -11,6 +11,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/renewal"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -132,7 +133,12 @@ func (journal *Journal) HandOver(
 		}
 	}
 	// The requester that placed it would find it by sending its request again.
-	o.Requester, o.Fingerprint = to, ""
+	o.Requester, o.Fingerprint, o.Names, o.Again = to, "", o.namesFor(to), nil
+	if serial != "" && o.Names != "" {
+		if err := renewal.StoreNewest(ctx, s, role, o.Names, serial); err != nil {
+			return nil, err
+		}
+	}
 	o.note(journal.Now(), "handed over by an operator to %s", sanitize.Short(to))
 	return o.view(), journal.saveOrder(ctx, s, o)
 }

@@ -11,50 +11,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/ahead"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
-	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
 	"github.com/hashicorp/go-uuid"
 	"github.com/hashicorp/vault/sdk/logical"
 )
-
-// requestCaller returns the caller of a request, with the plan that the request comes to under its
-// role.
-func (journal *Journal) requestCaller(
-	ctx context.Context, s logical.Storage, r issuing.Request, p purpose,
-) (*caller, error) {
-	answers := journal.answers.Load()
-	role, err := roles.MustRead(ctx, s, r.Role)
-	if err != nil {
-		return nil, err
-	}
-	_, cfg, err := journal.Account.Client(ctx, s)
-	if err != nil {
-		return nil, err
-	}
-	if r.Renews != "" {
-		if r, err = journal.renewal(ctx, s, role, r); err != nil {
-			return nil, err
-		}
-	}
-	whom, err := issuing.FillSubject(role, r.Subject, func(template string) (string, error) {
-		return fillTemplate(journal.Host, template, r.EntityID)
-	})
-	if err != nil && r.Renews != "" {
-		return nil, fault.BadField("serial",
-			"its certificate is for a subject that the role does not give this requester: %v", err)
-	}
-	if err != nil {
-		return nil, err
-	}
-	w := journal.newCaller(s, role, p)
-	w.ttl, w.answersBefore = r.TTL, answers
-	domains := allowedDomains(journal.Host, role, r.EntityID)
-	w.plan, err = issuing.NewPlan(role, cfg, domains, whom, r)
-	return w, err
-}
 
 // acquireOrder finds or makes the order of a request, and holds it for the request (ADR 0020).
 // rekey is set when the order is for the same names but another key than the request's: its
@@ -71,14 +35,25 @@ func (w *caller) acquireOrder(ctx context.Context) (h *heldOrder, rekey bool, er
 		return h, false, err
 	}
 	for {
+		if w.role.RenewAhead.IsOn() { // a successor that was made ahead waits until it is due
+			if h, err = reuseOrder(ctx, w); err != nil || h != nil {
+				return h, false, err
+			}
+		}
 		if h, err = w.findSame(ctx); err != nil || h != nil {
 			return h, false, err
 		}
 		if h, err = w.takeOver(ctx); err != nil || h != nil {
 			return h, false, err
 		}
+		if h, err = reuseOrder(ctx, w); err != nil || h != nil {
+			return h, false, err
+		}
 		if h, rekey, err = w.findRekeyable(ctx); err != nil || h != nil {
 			return h, rekey, err
+		}
+		if err := w.rejectedBefore(ctx, w.plan.Identity); err != nil {
+			return nil, false, err
 		}
 		id, err := w.journal.NewID()
 		if err != nil {
@@ -90,7 +65,7 @@ func (w *caller) acquireOrder(ctx context.Context) (h *heldOrder, rekey bool, er
 			continue // the same request has come at the same moment, and was faster
 		}
 		w.bought = true
-		return h, false, h.begin(ctx, w.plan)
+		return h, false, w.begin(ctx, h)
 	}
 }
 
@@ -104,7 +79,7 @@ func (w *caller) serves() func(*tracked) bool {
 	at := clockOf(w.journal.Account, false)
 	return func(t *tracked) bool {
 		return w.plan.Matches(t.fingerprint) && !t.named && !w.passed[t.id] &&
-			(t.handed == nil || w.mayReuse(&t.handed.delivery, at))
+			(t.handed == nil || reuses(w) || w.mayReuse(&t.handed.delivery, at))
 	}
 }
 
@@ -187,17 +162,19 @@ func (w *caller) acquireNamed(ctx context.Context) (*heldOrder, error) {
 			}
 			continue
 		case h == nil:
+			if h, err := joinAhead(ctx, w); h != nil || err != nil {
+				return h, err
+			}
+			if err := w.rejectedBefore(ctx, id); err != nil {
+				return nil, err
+			}
 			t := tracked{id: id, role: r.Role, fingerprint: w.plan.Identity, named: true}
 			h = w.journal.reserve(w.storage, t, nil)
 			if h == nil {
 				continue // another request of this name was faster
 			}
 			w.bought = true
-			if err := w.freeName(ctx, r, id); err != nil {
-				h.drop()
-				return nil, err
-			}
-			return h, h.begin(ctx, w.plan)
+			return h, beginNamed(ctx, w, h)
 		}
 		open, err := h.readHeld(ctx)
 		if err != nil {
@@ -234,28 +211,68 @@ func (o *orderEntry) matches(p *issuing.Plan) error {
 	return nil
 }
 
-// freeName makes the name of a request free for a new order, or returns an error when a closed
-// order has used it up. It is free when CERTInext never took the closed order or had it as a
-// draft only, whose record is then deleted, and when the order is a renewal whose certificate was
-// never handed over, whose record is then kept under another id.
-func (w *caller) freeName(ctx context.Context, r issuing.Request, id string) error {
-	closed, err := store.Get[orderEntry](ctx, w.storage, closedOrderPrefix+r.Role+"/"+id)
-	if err != nil || closed == nil {
+// beginNamed is begin for a request with a request_id. The record of an earlier order of the name,
+// which has come to nothing, is there until the new one is stored: a request that is refused
+// changes nothing.
+func beginNamed(ctx context.Context, w *caller, h *heldOrder) error {
+	before, err := w.freeName(ctx, w.plan.Request, h.id)
+	if err != nil {
+		h.drop()
 		return err
 	}
-	switch {
-	case closed.State == StateFailed, closed.CAOrderID == "":
-		return store.Delete(ctx, w.storage, closed.closedKey())
-	case !closed.Delivered && r.Renews != "" && r.ID == renewalID+r.Renews:
-		return w.refile(ctx, closed)
+	if err := w.begin(ctx, h); err != nil || before == nil {
+		return err
 	}
+	// It is of no more use. If it stays, the new order's own record replaces it.
+	err = store.Delete(context.WithoutCancel(ctx), w.storage, before.closedKey())
+	if err != nil {
+		w.journal.Log.Warn("the record of an order whose name is used again cannot be removed",
+			"order_id", h.id, "role", h.role, "error", err)
+	}
+	return nil
+}
+
+// freeName makes the name of a request free for a new order, or returns an error when a closed
+// order has used it up. It is free when CERTInext never took the closed order or had it as a
+// draft only, whose record is returned, for the caller to delete, and when the order is a renewal
+// whose certificate was never handed over, whose record is then kept under another id.
+func (w *caller) freeName(
+	ctx context.Context, r issuing.Request, id string,
+) (useless *orderEntry, err error) {
+	closed, err := store.Get[orderEntry](ctx, w.storage, closedOrderPrefix+r.Role+"/"+id)
+	if err != nil || closed == nil {
+		return nil, err
+	}
+	switch {
+	case wasNotTaken(closed):
+		return closed, settleBefore(ctx, w.journal, w.storage, closed)
+	case isUnfetchedRenewal(closed, r):
+		return nil, w.refile(ctx, closed)
+	}
+	return nil, nameUsedUp(r.ID, closed)
+}
+
+// wasNotTaken reports whether CERTInext never took a closed order, or had it as a draft only.
+func wasNotTaken(o *orderEntry) bool { return o.State == StateFailed || o.CAOrderID == "" }
+
+// isUnfetchedRenewal reports whether a closed order renews what the request does, and its
+// certificate was never handed over.
+func isUnfetchedRenewal(o *orderEntry, r issuing.Request) bool {
+	return !o.Delivered && r.Renews != "" && r.ID == renewalID+r.Renews
+}
+
+// nameUsedUp is the answer to a request whose request_id stands for an order that is over.
+func nameUsedUp(name string, closed *orderEntry) error {
 	return fault.BadField("request_id",
 		"%q names order %s, which is over (%s); its key is gone: use another name",
-		r.ID, id, closed.State)
+		name, closed.ID, closed.State)
 }
 
 // refile moves the record of a paid order whose name is used again to a new id.
 func (w *caller) refile(ctx context.Context, closed *orderEntry) error {
+	if err := settlePurchases(ctx, w.journal, w.storage); err != nil {
+		return err
+	}
 	before := closed.closedKey()
 	id, err := w.journal.NewID()
 	if err != nil {
@@ -321,9 +338,37 @@ func (w *caller) stillBusy(ctx context.Context, role, id string) error {
 	return &Error{Order: o}
 }
 
+// begin stores what the held order is to buy: a certificate within the subscription of the one that
+// it succeeds, where the role says so, or a new order. On failure the hold has ended.
+func (w *caller) begin(ctx context.Context, h *heldOrder) error {
+	unlock, err := w.alone(ctx, h)
+	if err != nil {
+		h.drop()
+		return err
+	}
+	defer unlock()
+	within, err := w.beginWithin(ctx, h)
+	switch {
+	case err != nil:
+		h.drop() // nothing, if the hold has ended already
+		return err
+	case within:
+		return nil
+	}
+	err = learnApproval(ctx, w)
+	if err == nil {
+		err = findReplaced(ctx, w)
+	}
+	if err != nil {
+		h.drop()
+		return err
+	}
+	return h.begin(ctx, w.plan, w.instead)
+}
+
 // begin stores the intent to order, before CERTInext hears of it (ADR 0002). On failure the hold
-// has ended.
-func (h *heldOrder) begin(ctx context.Context, p *issuing.Plan) error {
+// has ended. instead is set when its certificate succeeds another one.
+func (h *heldOrder) begin(ctx context.Context, p *issuing.Plan, instead successor) error {
 	// The request may have waited: config counts as it is now, not as it was for the plan.
 	if err := h.journal.Account.MayOrder(ctx, h.storage); err != nil {
 		h.drop()
@@ -340,9 +385,25 @@ func (h *heldOrder) begin(ctx context.Context, p *issuing.Plan) error {
 		}
 	}
 	o, err := h.journal.newOrder(p, h.id)
+	asks := p.Role.RequireApproval && !p.Request.Draft // whoever approves it reserves it
+	if err == nil && !asks {
+		err = reservePurchase(ctx, h, o, o.Placement.IdempotencyKey, o.Requester)
+	}
 	if err != nil {
 		h.drop()
 		return err
+	}
+	setReplaced(o, p, instead)
+	if instead.why != "" {
+		o.note(h.journal.Now(), "a new order and no reissue: %s", instead.why)
+	}
+	instead.mark(o, h.journal.Now())
+	if asks {
+		if err := p.Config.AllowsProduct(o.Placement.ProductCode); err != nil {
+			h.drop()
+			return err // nobody could approve it
+		}
+		return beginApproval(ctx, h, o, p)
 	}
 	return h.storeIntent(ctx, o)
 }
@@ -379,6 +440,8 @@ func (journal *Journal) newOrder(p *issuing.Plan, id string) (*orderEntry, error
 		return nil, err
 	}
 	reuse := role.EffectiveReuseWindow()
+	asked := askedFor(journal, r)
+	told := role.Tells(asked.By.called(), asked.Owner)
 	o := &orderEntry{
 		Version: 1, ID: id, Role: role.Name, Account: cfg.Account(),
 		Requester: r.Requester, RequestID: r.ID, Fingerprint: p.Identity,
@@ -386,9 +449,12 @@ func (journal *Journal) newOrder(p *issuing.Plan, id string) (*orderEntry, error
 		CreatedAt: now, UpdatedAt: now,
 		Grace: role.DeliveryGrace, Reuse: &reuse,
 		Pickup: role.PickupWindow, RevokeUnclaimed: role.RevokeUnclaimed,
-		Placement: newPlacement(role, role.OrderDefaults.Or(cfg.OrderDefaults), p, key),
+		Placement: newPlacement(role, role.OrderDefaults.Or(cfg.OrderDefaults), p, told, key),
+		Asked:     asked,
 	}
 	o.Placement.Keyless = keyless(cfg, o.Placement.Family)
+	o.NeedsApproval = r.Draft && role.RequireApproval
+	o.Names, o.Terms, o.Again = namesOf(p), termsFor(p), ahead.AskedOf(p)
 	o.NotBefore = caTime(journal.Host, journal.Account, journal.Steady())
 	o.note(now, "requested")
 	if p.CSR != "" {

@@ -62,6 +62,8 @@ func advance(o *orderEntry, remote *certinext.Order, p progress) action {
 	switch {
 	case o.State.Final():
 		return action{step: stepClose, state: o.State} // a fault of storage cut the closing short
+	case o.State == StateApproval:
+		return action{step: stepGiveUp, needs: approvalNeeds(o)}
 	case o.State == StatePlacing && o.fresh:
 		return action{step: stepPlace}
 	case o.State == StatePlacing, o.State == StateUnresolved:
@@ -141,7 +143,7 @@ func advanceIssued(o *orderEntry, remote *certinext.Order, p progress) action {
 	case remote.CSRSubmitted != nil && !*remote.CSRSubmitted && !p.csrSent && !o.CSRRefused:
 		return action{step: stepSubmitCSR}
 	}
-	return action{step: stepWait}
+	return action{step: stepWait, needs: otherKeyNeeds(o)}
 }
 
 // advanceCSR handles an order that waits for its CSR.

@@ -63,6 +63,8 @@ type caller struct {
 	role    *issuing.Role
 	purpose purpose
 	began   time.Time
+	// steady is when the role was read, by the clock that nobody sets.
+	steady time.Time
 	// deadline is until when the caller waits for the order's end; began when its purpose does not.
 	deadline time.Time
 	ttl      time.Duration // wanted of the lease; the role's when zero
@@ -72,6 +74,8 @@ type caller struct {
 	// bought is set once an order was placed for this request, which then ends with an answer about
 	// that order (ADR 0020).
 	bought bool
+	// instead is set when the request's order is a new one whose certificate succeeds another one.
+	instead successor
 	// passed are the orders, by id, that turned out not to serve the request.
 	passed map[string]bool
 	// answersBefore is how many answers of this process held a certificate when the request came.
@@ -86,12 +90,13 @@ type caller struct {
 // the role's issue timeout, only if its purpose does.
 func (journal *Journal) newCaller(s logical.Storage, role *issuing.Role, p purpose) *caller {
 	now := journal.Now()
-	age := journal.Steady().Sub(journal.begun)
+	steady := journal.Steady()
+	age := steady.Sub(journal.begun)
 	c := &caller{
 		journal: journal, storage: s, role: role, purpose: p, began: now, deadline: now,
-		answersBefore: journal.answers.Load(),
-		processStart:  journal.Account.Corrected().Add(-age),
-		passed:        make(map[string]bool),
+		steady: steady, answersBefore: journal.answers.Load(),
+		processStart: journal.Account.Corrected().Add(-age),
+		passed:       make(map[string]bool),
 	}
 	if p.waits() {
 		c.deadline = now.Add(role.IssueTimeout)

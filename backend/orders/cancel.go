@@ -39,6 +39,10 @@ func (journal *Journal) CancelOrder(
 	if gone, err := journal.forgetNeverTaken(ctx, s, role, id); err != nil || gone != nil {
 		return gone, err
 	}
+	waited, err := cancelWaiting(ctx, journal, s, role, id, requester)
+	if err != nil || waited != nil {
+		return waited, err
+	}
 	if requester == Operator {
 		ended, err := endStranded(ctx, journal, s, role, id, reason)
 		if err != nil || ended != nil {

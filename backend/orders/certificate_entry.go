@@ -26,6 +26,7 @@ func newCertificateEntry(
 		c.RequestorEmail = o.Placement.Requestor.Email
 	}
 	c.RenewalOf = o.Renews
+	c.Subscription = o.subscription()
 	if o.Reissue != nil {
 		c.Replaces = o.Reissue.Serial
 	}

@@ -186,14 +186,19 @@ func (h *heldOrder) deliver(
 		h.rememberDelivery(c)
 		return result{err: &Error{Order: o.view()}}
 	}
+	renewLater(c, o, at.Now)
 	issued := &Issued{
 		Certificate: c.View(), Reused: c.Delivery != nil,
 		PrivateKey: o.PrivateKey, PrivateKeyType: o.Placement.KeyType,
-		Warnings: slices.Clone(c.Remarks),
+		Warnings: slices.Concat(
+			c.Remarks, o.chargeWarnings(), w.instead.warnings(), aheadWarnings(w)),
 	}
 	unleased := c.Delivery != nil && c.Delivery.Unleased
 	delay, fingerprint := c.RevocationDelay, c.Fingerprint
 	err = w.answer(c, o, issued, ends == endHeldBack, at)
+	if err == nil && (!issued.Reused || ends == endHeldBack) {
+		err = wantAhead(ctx, w, o, c)
+	}
 	if err == nil {
 		err = h.journal.Certificates.Put(context.WithoutCancel(ctx), h.storage, c)
 	}
@@ -217,20 +222,27 @@ func (h *heldOrder) deliver(
 		h.undoDelivery(ctx, r)
 		return result{err: &Error{Order: o.view()}}
 	}
+	endReuse(ctx, h, c)
+	tellReplaced(ctx, h, c, issued)
 	h.rememberDelivery(c)
 	return r
 }
 
 // answer adds to a certificate, and to the answer that holds it, that it is handed over. A
 // certificate that is taken over after its last lease has ended is handed over as if for the first
-// time, unless the engine has its key, which rests no longer for that.
+// time, unless the engine has its key, which rests no longer for that. So is one that is reused
+// beyond the reuse window.
 func (w *caller) answer(
 	c *certificates.Entry, o *orderEntry, issued *Issued, takesOver bool, at clock,
 ) error {
-	if takesOver && o.PrivateKey == "" {
+	isReused := reuses(w) && c.Delivery != nil && !w.mayReuse(c.Delivery, at)
+	if isReused || (takesOver && o.PrivateKey == "") {
 		c.Delivery = c.Delivery.Anew(at.Moment)
 	} else {
 		c.Delivery = c.Delivery.WithAnswer(at.Moment)
+	}
+	if o.Terms != "" {
+		c.ReusedFor = o.Fingerprint
 	}
 	if err := w.addLease(c, issued, at.Now); err != nil || issued.Lease == nil {
 		return err
@@ -378,6 +390,11 @@ func (h *heldOrder) undoDelivery(ctx context.Context, r result) {
 // erases its key. The caller holds the certificate's lock.
 func (h *heldOrder) finish(ctx context.Context, c *certificates.Entry, how handover) error {
 	o := h.entry
+	if how == wasDelivered {
+		if err := keepForReuse(ctx, h, c); err != nil {
+			return err
+		}
+	}
 	if issued := "issued as " + strings.ReplaceAll(c.Serial, "-", ":"); !o.told(issued) {
 		o.note(h.journal.Now(), "%s", issued)
 	}
@@ -390,6 +407,9 @@ func (h *heldOrder) finish(ctx context.Context, c *certificates.Entry, how hando
 	switch how {
 	case wasDelivered:
 		if err := h.journal.Certificates.WatchLeases(ctx, h.storage, c); err != nil {
+			return err
+		}
+		if _, err := scheduleReplaced(ctx, h, c); err != nil {
 			return err
 		}
 	case isUnclaimed:

@@ -135,6 +135,8 @@ func handoverTo(
 		return isDeliverable, "" // it is taken over
 	case w == nil && ends == endHeldBack && o.Reopened:
 		return isDeliverable, "" // whoever had it opened again may collect it
+	case w != nil && whyNotReused(w, c, o.Terms, ends, at) == "":
+		return isDeliverable, ""
 	case c.Delivery.IsOver(o.keyLife(), at.Moment) && !at.inDoubt:
 		return wasDelivered, "it was handed over before"
 	case w != nil && !w.named() && !w.mayReuse(c.Delivery, at):

@@ -9,6 +9,8 @@
 // wrongly on the way to CERTInext. An entry is stored before CERTInext hears of an order, and says
 // what may have been sent; CERTInext's own records say what became of it (ADR 0002). Pure functions
 // ([advance], [handoverTo]) decide what happens next, and a driver that holds the order does it.
+// Where a role requires it, CERTInext does not hear of an order before another person has approved
+// it (ADR 0037).
 //
 // Locks are taken in one order: an order is held first, then its certificate is locked. A caller
 // does not wait for either while CERTInext is asked for another one, and every wait ends with its
@@ -26,6 +28,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/keyed"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -41,14 +44,24 @@ type Journal struct {
 	// orders it, or cannot be asked while that was never looked up. It is called before an order is
 	// stored, and may ask CERTInext. When nil, every product is taken.
 	CheckProduct func(ctx context.Context, s logical.Storage, role *issuing.Role) error
+	// Spending is asked before an order is placed, and may refuse it. When nil, every order may be.
+	Spending Spending
+	// KeepValidated has domains validated until a time by what a role says of that, ahead of the
+	// next request for them. When nil, none is.
+	KeepValidated func(
+		ctx context.Context, s logical.Storage, role *issuing.Role, names []string, until time.Time,
+	) error
 
 	begun       time.Time    // when this process began, by the clock that nobody sets
 	answers     atomic.Int64 // of this process that held a certificate; numbers them, too
 	registry    registry
 	laterOrders laterOrders
 	refused     refusedOrders
+	rejected    rejectedOrders
+	ends        endSightings
 	report      *ordersReport
 	leases      recentLeases
+	names       keyed.Mutex   // by orderEntry.Names: one request at a time begins an order for them
 	behind      chan struct{} // holds an element for each order that is driven behind its request
 }
 

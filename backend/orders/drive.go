@@ -285,6 +285,9 @@ func (d *driver) notPlaced(ctx context.Context, now time.Time, err error) outcom
 	if o.promoting() {
 		return d.stillDraft(ctx, err)
 	}
+	if o.isApproved() && !fault.IsPermanent(err) {
+		return approvedInVain(ctx, d.held, err) // the cause will pass
+	}
 	o.note(now, "CERTInext did not take the order: %s", sanitize.Short(err.Error()))
 	if storageErr := d.end(ctx, StateFailed); storageErr != nil {
 		return outcome{err: storageErr}

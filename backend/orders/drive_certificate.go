@@ -60,6 +60,8 @@ func (d *driver) download(ctx context.Context) (done bool, out outcome) {
 			return false, outcome{}
 		case o.Adopted:
 			return true, outcome{err: d.dropNumber(ctx, "its certificate is for another key")}
+		case deliversOtherKey(ctx, d):
+			return true, endReplaced(ctx, d)
 		}
 	}
 	if err != nil {
@@ -75,9 +77,11 @@ func (d *driver) download(ctx context.Context) (done bool, out outcome) {
 	if err == nil && revoked {
 		return true, outcome{err: d.end(ctx, StateRevoked)}
 	}
-	if err = errors.Join(err, d.recordPreviousRevoked(ctx)); err != nil {
+	err = errors.Join(err, d.recordPreviousRevoked(ctx), linkSuccessor(ctx, d, cert))
+	if err != nil {
 		return true, outcome{err: err}
 	}
+	learnCharge(ctx, d)
 	return true, outcome{cert: cert}
 }
 

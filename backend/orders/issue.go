@@ -63,7 +63,9 @@ func (w *caller) issueOnce(ctx context.Context) (*Issued, error) {
 	if rekey {
 		return w.rekey(ctx, h)
 	}
-	return w.pursue(ctx, h)
+	within := h.within()
+	issued, err := w.pursue(ctx, h)
+	return issued, w.orderInstead(ctx, within, err)
 }
 
 // PlaceOrder places the order that r comes to, or finds the one it came to before, and returns it
@@ -89,7 +91,9 @@ func (w *caller) placeOnce(ctx context.Context) (*Order, error) {
 		return unfinished(err) // another request, or the background pass, works on it
 	}
 	defer h.Release()
-	return w.refresh(ctx, h)
+	within := h.within()
+	o, err := w.refresh(ctx, h)
+	return o, w.orderInstead(ctx, within, err)
 }
 
 // A placeAnewError is an order that does not serve the request that has found it, so that the

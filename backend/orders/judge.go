@@ -40,7 +40,12 @@ const longestSubscription = 3
 
 // judge compares a downloaded certificate with what was ordered (ADR 0025).
 func (o *orderEntry) judge(cert *certificates.Downloaded, now time.Time) acceptance.Verdict {
-	return acceptance.Judge(acceptance.Delivered(*cert), o.ordered(), now)
+	v := acceptance.Judge(acceptance.Delivered(*cert), o.ordered(), now)
+	if o.NotDraft && o.NeedsApproval && o.approvedAt().IsZero() {
+		v.Faults = append(v.Faults, "CERTInext was asked to keep a draft and has placed an order, "+
+			"which nobody has approved (require_approval)")
+	}
+	return v
 }
 
 // latestNow returns the later one of the times that this server's clock and CERTInext's say it is.

@@ -18,14 +18,15 @@ type Party string
 
 // The parties to an order.
 const (
-	PartyNobody       Party = ""             // the order is over
-	PartyCA           Party = "certinext"    // CERTInext is at work
-	PartyDomainOwner  Party = "domain-owner" // has to publish proofs of control, or a CAA record
-	PartySolver       Party = "dcv-solver"   // publishes the proofs, and waits for them to show
-	PartyOrganization Party = "organization" // has to be verified, or to consent
-	PartyApprover     Party = "approver"     // of the CERTInext account, or CERTInext's own
-	PartyRequester    Party = "requester"    // has to collect, promote, or upload documents
-	PartyOperator     Party = "operator"     // of Vault: has to settle the order, or fix a solver
+	PartyNobody       Party = ""               // the order is over
+	PartyCA           Party = "certinext"      // CERTInext is at work
+	PartyDomainOwner  Party = "domain-owner"   // has to publish proofs of control, or a CAA record
+	PartySolver       Party = "dcv-solver"     // publishes the proofs, and waits for them to show
+	PartyOrganization Party = "organization"   // has to be verified, or to consent
+	PartyApprover     Party = "approver"       // of the CERTInext account, or CERTInext's own
+	PartySecond       Party = "vault-approver" // another person than the requester, at approvals/
+	PartyRequester    Party = "requester"      // has to collect, promote, or upload documents
+	PartyOperator     Party = "operator"       // of Vault: has to settle the order, or fix a solver
 )
 
 // foreignNeeds are the needs of an order of another account than the one in config. Stored entries
@@ -46,6 +47,8 @@ func (o *orderEntry) waitsFor() Party {
 	switch {
 	case o.State.Final(), o.State == StateIssued && o.Delivered:
 		return PartyNobody
+	case o.State == StateApproval:
+		return PartySecond
 	case o.Held, slices.Equal(o.Needs, foreignNeeds), slices.Equal(o.Needs, unconfiguredNeeds):
 		return PartyOperator
 	case o.State == StateIssued, o.State == StateDraft:

@@ -8,11 +8,14 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/ahead"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/subscriptions"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/go-uuid"
@@ -31,6 +34,7 @@ type State string
 
 // The states of an order. CERTInext's own status is kept beside them, see [Order].
 const (
+	StateApproval   State = "approval"   // it waits for another person's approval (ADR 0037)
 	StatePlacing    State = "placing"    // the intent is stored; CERTInext may have heard of it
 	StateDraft      State = "draft"      // CERTInext keeps the order until it is promoted
 	StateUnresolved State = "unresolved" // it is not known yet whether CERTInext took the order
@@ -38,9 +42,10 @@ const (
 	StateIssued     State = "issued"     // the certificate is stored
 	StateHeld       State = "held"       // it is stored, and not what was ordered (ADR 0025)
 	StateCancelled  State = "cancelled"  // at CERTInext
-	StateRejected   State = "rejected"   // by CERTInext, after it had taken the order
-	StateExpired    State = "expired"    // at CERTInext, or its certificate before it was fetched
+	StateRejected   State = "rejected"   // by an approver, or by CERTInext after it took it
+	StateExpired    State = "expired"    // at CERTInext, unapproved, or not fetched in time
 	StateRevoked    State = "revoked"    // before anybody was handed the certificate
+	StateReplaced   State = "replaced"   // by a certificate for another key, outside of this mount
 	StateUnclaimed  State = "unclaimed"  // nobody fetched the certificate; its key is erased
 	StateFailed     State = "failed"     // CERTInext refused, or never took, the order
 )
@@ -48,10 +53,19 @@ const (
 // Final reports whether the order ended without anybody being handed a certificate.
 func (s State) Final() bool {
 	switch s {
-	case StateCancelled, StateRejected, StateExpired, StateRevoked, StateUnclaimed, StateFailed:
+	case StateCancelled, StateRejected, StateExpired, StateRevoked, StateReplaced, StateUnclaimed,
+		StateFailed:
 		return true
 	}
 	return false
+}
+
+// said is the state for people, as in "order 7 is ...".
+func (s State) said() string {
+	if s == StateApproval {
+		return "waiting for its approval"
+	}
+	return string(s)
 }
 
 // An Event is a line in an order's history.
@@ -71,20 +85,30 @@ type Order struct {
 	ProductCode string
 	Variant     string
 	CAOrderID   string // CERTInext's order number; empty until it is known
+	Account     string // in which it was placed
 	CARequestID string // CERTInext's request number, by which its portal knows a draft
 	CAStatus    certinext.Status
 	CAState     string // CERTInext's display words for order and certificate
 	ReissueOf   string // the order whose certificate this one reissues; empty for most
-	CreatedAt   time.Time
-	UpdatedAt   time.Time
-	Serial      string // of the certificate, with colons; empty until it is issued
-	Delivered   bool   // the certificate was handed over
+	// Subscription is the term that the order has bought; zero while CERTInext has no such order.
+	Subscription subscriptions.Subscription
+	// Cost is what the order costs, as far as that was known when it was placed, and Charged
+	// whether that is owed.
+	Cost      Cost
+	Charged   Charge
+	Asked     Asked
+	CreatedAt time.Time
+	UpdatedAt time.Time
+	Serial    string // of the certificate, with colons; empty until it is issued
+	Delivered bool   // the certificate was handed over
 	// WaitsFor is who has to act next, and Needs is what has to happen; both are empty when the
 	// order is over, and Needs is empty when CERTInext is at work.
 	WaitsFor  Party
 	Needs     []string
 	LastError string
 	Timeline  []Event
+	// DecidedOver is set when the order ended while it waited for its approval; LastError says how.
+	DecidedOver bool
 	// Left is what stays at CERTInext of an order that an operator has ended without it.
 	Left string
 }
@@ -92,6 +116,8 @@ type Order struct {
 // describe returns in a few words where the order stands.
 func (o *Order) describe() string {
 	switch {
+	case o.State == StateApproval:
+		return "it waits for the approval of another person, and CERTInext has not heard of it"
 	case o.State == StatePlacing:
 		return "CERTInext has not answered yet whether it took the order"
 	case o.State == StateUnresolved:
@@ -136,6 +162,13 @@ type orderEntry struct {
 	// not happened.
 	PromotionKey string    `json:"promotion_key,omitempty"`
 	PromotedAt   time.Time `json:"promoted_at,omitzero"`
+	// KeyUsed is set once CERTInext has refused the create, sent again to find the order, because
+	// of the CSR's key. Sending it once more says nothing new: the key may have been used by this
+	// order or by an earlier one.
+	KeyUsed bool `json:"key_used,omitempty"`
+	// OtherKeySince is when CERTInext first delivered a certificate for another key than the
+	// order's by a number that its records show to be the order's; zero before.
+	OtherKeySince time.Time `json:"other_key_since,omitzero"`
 	// ChainMissedAt is when CERTInext, or a proxy, first refused the chain of the certificate.
 	ChainMissedAt time.Time `json:"chain_missed_at,omitzero"`
 	// Adopted is set while the certificate, or CERTInext's records, have yet to prove the number:
@@ -144,6 +177,8 @@ type orderEntry struct {
 	// NotDraft is set when CERTInext was asked for a draft, nobody has promoted it here, and the
 	// order has a number: CERTInext answered with it, or an operator gave it.
 	NotDraft bool `json:"not_draft,omitempty"`
+	// NeedsApproval is set when the draft was made under a role whose orders need an approval.
+	NeedsApproval bool `json:"needs_approval,omitempty"`
 	// DraftRequestID is what CERTInext called the draft that the order was. CARequestID is what
 	// CERTInext says of the number that the order has now, which may be another order's.
 	DraftRequestID string `json:"draft_request_id,omitempty"`
@@ -167,6 +202,20 @@ type orderEntry struct {
 	LastError  string   `json:"last_error,omitempty"`
 	Timeline   []Event  `json:"timeline,omitempty"`
 
+	// Subscription is what CERTInext has told of the term that the order has bought; nil before.
+	// That of a reissue is its parent's.
+	Subscription *subscriptions.Subscription `json:"subscription,omitempty"`
+
+	// Asked is who has asked for the order, and how; nil in entries of earlier versions.
+	Asked *asking `json:"asked,omitempty"`
+
+	// Cost is what the order costs, as far as that was known when it was placed, or promoted.
+	Cost Cost `json:"cost,omitzero"`
+	// Counted are the counts of budgets that it was counted to.
+	Counted []Counted `json:"counted,omitempty"`
+	// Abandoned is set when an operator has ended the order in the mount's books alone.
+	Abandoned bool `json:"abandoned,omitempty"`
+
 	// Grace is the role's delivery grace when the order was made.
 	Grace time.Duration `json:"grace"` // nanoseconds
 	// TTL is the lease's duration that the request asked for; the role's when 0. It applies when
@@ -185,9 +234,25 @@ type orderEntry struct {
 	Reopened bool `json:"reopened,omitempty"`
 	// Renews is the serial number, with dashes, of the certificate that the order's is to succeed.
 	Renews string `json:"renews,omitempty"`
+	// Terms stand for what was ordered, see [issuing.TermsOf], when the certificate may answer
+	// later requests like the order's (ADR 0041); empty for most.
+	Terms string `json:"terms,omitempty"`
+	// RevokeReplaced is how long after the order's certificate was handed over the one that it
+	// renews is revoked; never when zero.
+	RevokeReplaced time.Duration `json:"revoke_replaced_after,omitempty"` // nanoseconds
 	// Reissue is set when the order is for another certificate within an issued order of
 	// CERTInext's.
 	Reissue *reissue `json:"reissue,omitempty"`
+	// Names is a hash of requester, names and product, by which the newest certificate for them is
+	// found; empty when the role said none of renewal=reissue, renew_ahead, revoke_replaced_after.
+	Names string `json:"names,omitempty"`
+	// Ahead is set when the order was made before it was asked for, and Again is what may be asked
+	// for again once its certificate was handed over; nil when its role did not say renew_ahead
+	// (ADR 0040).
+	Ahead bool         `json:"ahead,omitempty"`
+	Again *ahead.Asked `json:"again,omitempty"`
+	// Approval is set when another person had to approve the order, or still has to.
+	Approval *approval `json:"approval,omitempty"`
 
 	fresh bool // CERTInext has certainly not heard of it: this process has just stored the intent
 	dirty bool // changed since it was stored
@@ -217,10 +282,13 @@ func markerOf(key string) string {
 
 // askedAt returns when CERTInext was first asked for the order, at the earliest.
 func (o *orderEntry) askedAt() time.Time {
-	if o.PromotedAt.IsZero() {
-		return o.CreatedAt
+	switch at := o.approvedAt(); {
+	case !o.PromotedAt.IsZero():
+		return o.PromotedAt
+	case !at.IsZero():
+		return at
 	}
-	return o.PromotedAt
+	return o.CreatedAt
 }
 
 const maxTimeline = 50
@@ -250,6 +318,13 @@ func (o *orderEntry) observe(now time.Time, remote *certinext.Order) {
 	if remote.RequestID != "" {
 		o.CARequestID = remote.RequestID
 	}
+	if s := remote.Subscription; s != nil {
+		told, believed := subscriptions.Told(o.askedAt(), s.EndsAt, sanitize.Short(s.Status))
+		if believed {
+			told = told.At(o.termCost())
+			o.Subscription = &told
+		}
+	}
 	words := sanitize.Short(strings.Join(
 		issuing.NonEmpty(remote.OrderState, remote.CertificateState), ", "))
 	if remote.Status != o.CAStatus || words != o.CAState {
@@ -278,6 +353,36 @@ type sighting struct {
 // have ended an order (ADR 0021). One answer may be a proxy's, and what follows from it cannot be
 // undone: the key is erased, and the same request buys again.
 const finalPatience = 20 * time.Second
+
+// endSightings are the orders, by CERTInext's number, that it called ended although this mount's
+// records say otherwise, and that no open order is driven for. A restart forgets them.
+type endSightings struct {
+	mu   sync.Mutex
+	seen map[string]sighting
+}
+
+// seenTwice notes that CERTInext gave an order a final status, and reports whether it had done so
+// finalPatience before. now is by the clock that nobody sets.
+func (e *endSightings) seenTwice(o *orderEntry, status certinext.Status, now time.Time) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	first, seen := e.seen[o.CAOrderID]
+	if seen && first.Status == status {
+		return !now.Before(first.At.Add(finalPatience))
+	}
+	if e.seen == nil || len(e.seen) >= maxRefused {
+		e.seen = make(map[string]sighting)
+	}
+	e.seen[o.CAOrderID] = sighting{Status: status, At: now}
+	return false
+}
+
+// forget forgets what CERTInext has called an order, since it calls it otherwise now.
+func (e *endSightings) forget(o *orderEntry) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.seen, o.CAOrderID)
+}
 
 // namelessPatience takes the place of finalPatience for answers of version 1 that do not say which
 // order they are about: none of the documented ones does, except for the transaction id that its
@@ -336,33 +441,65 @@ func (o *orderEntry) view() *Order {
 		state = StateHeld
 	}
 	return &Order{
-		ID:          o.ID,
-		Role:        o.Role,
-		State:       state,
-		RequestID:   o.RequestID,
-		CommonName:  cn,
-		Names:       names,
-		ProductCode: o.Placement.ProductCode,
-		Variant:     o.Placement.Variant,
-		CAOrderID:   o.CAOrderID,
-		CARequestID: sanitize.Short(o.CARequestID),
-		CAStatus:    o.CAStatus,
-		CAState:     o.CAState,
-		ReissueOf:   of,
-		CreatedAt:   o.CreatedAt,
-		UpdatedAt:   o.UpdatedAt,
-		Serial:      strings.ReplaceAll(o.Serial, "-", ":"),
-		Delivered:   o.Delivered,
-		WaitsFor:    o.waitsFor(),
-		Needs:       append([]string(nil), o.Needs...),
-		LastError:   o.LastError,
-		Timeline:    append([]Event(nil), o.Timeline...),
+		ID:           o.ID,
+		Role:         o.Role,
+		State:        state,
+		RequestID:    o.RequestID,
+		CommonName:   cn,
+		Names:        names,
+		ProductCode:  o.Placement.ProductCode,
+		Variant:      o.Placement.Variant,
+		CAOrderID:    o.CAOrderID,
+		Account:      o.Account,
+		CARequestID:  sanitize.Short(o.CARequestID),
+		CAStatus:     o.CAStatus,
+		CAState:      o.CAState,
+		ReissueOf:    of,
+		Subscription: o.subscription(),
+		Cost:         o.Cost,
+		Charged:      o.charged(),
+		Asked:        askedOf(o),
+		CreatedAt:    o.CreatedAt,
+		UpdatedAt:    o.UpdatedAt,
+		Serial:       strings.ReplaceAll(o.Serial, "-", ":"),
+		Delivered:    o.Delivered,
+		WaitsFor:     o.waitsFor(),
+		Needs:        append([]string(nil), o.Needs...),
+		LastError:    o.LastError,
+		DecidedOver:  o.endedUnsent(),
+		Timeline:     append([]Event(nil), o.Timeline...),
 	}
+}
+
+// termCost returns what the order within which a certificate is issued was said to cost.
+func (o *orderEntry) termCost() (price, currency string) {
+	if o.Reissue == nil {
+		return o.Cost.Price, o.Cost.Currency
+	}
+	if o.Subscription == nil {
+		return "", ""
+	}
+	return o.Subscription.Price, o.Subscription.Currency
+}
+
+// subscription returns the term that the order has bought: as CERTInext has told it, else by the
+// order's own words. A reissue buys none: it has its parent's.
+func (o *orderEntry) subscription() subscriptions.Subscription {
+	switch {
+	case o.CAOrderID == "":
+		return subscriptions.Subscription{}
+	case o.Subscription != nil:
+		return o.Subscription.At(o.termCost())
+	case o.Reissue != nil:
+		return subscriptions.Subscription{} // of an earlier version, which kept none
+	}
+	return subscriptions.Ordered(o.askedAt(), o.Placement.ValidityYears).At(o.termCost())
 }
 
 // forgetAnswers drops what CERTInext said of the order's previous number.
 func (o *orderEntry) forgetAnswers() {
 	o.CAStatus, o.CAState = "", ""
 	o.FinalSeen = sighting{}
-	o.Adopted = false
+	o.Adopted, o.OtherKeySince = false, time.Time{}
+	o.Subscription = nil
 }

@@ -47,7 +47,7 @@ func (journal *Journal) shown(o *orderEntry) *Order {
 func (journal *Journal) findOrder(
 	ctx context.Context, s logical.Storage, role, id string,
 ) (*orderEntry, error) {
-	for _, prefix := range []string{OpenPrefix, closedOrderPrefix} {
+	for _, prefix := range []string{OpenPrefix, closedOrderPrefix, OpenPrefix} {
 		o, err := store.Get[orderEntry](ctx, s, prefix+role+"/"+id)
 		if err == nil && o != nil && prefix == closedOrderPrefix {
 			o.State = o.ended()
@@ -55,6 +55,9 @@ func (journal *Journal) findOrder(
 		if err != nil || o != nil {
 			return o, err
 		}
+		if _, isOpen := journal.registry.status(id); prefix == closedOrderPrefix && !isOpen {
+			break
+		} // otherwise it may have been opened again since its open entry was looked for
 	}
 	return nil, nil
 }
@@ -140,8 +143,12 @@ func (journal *Journal) notOpen(ctx context.Context, s logical.Storage, role, id
 		return fault.BadField("id", "order %s is over: nobody fetched its certificate in time, "+
 			"and its key is erased. Request a new certificate, or have this one reissued", o.ID)
 	}
+	how := string(o.State)
+	if o.DecidedOver {
+		how += ", " + o.LastError
+	}
 	return fault.BadField("id",
-		"order %s is over: %s. Request a new certificate if one is needed", o.ID, o.State)
+		"order %s is over: %s. Request a new certificate if one is needed", o.ID, how)
 }
 
 // CollectOrder hands over the certificate of an order to the requester that placed it, as

@@ -67,6 +67,8 @@ func (journal *Journal) passOrder(ctx context.Context, s logical.Storage, id str
 	switch {
 	case o.fresh:
 		return h.giveUpUnsent(ctx)
+	case o.State == StateApproval:
+		return tendApproval(ctx, h)
 	case o.State == StateIssued:
 		return h.tendIssued(ctx, o.Serial)
 	}

@@ -63,10 +63,10 @@ func (p *placement) names() []string {
 	return out
 }
 
-// newPlacement makes the placement of a plan, under a role and the order defaults d. The key is the
-// order's random one.
+// newPlacement makes the placement of a plan, under a role and the order defaults d. told is what
+// CERTInext is told beside the certificate, and the key is the order's random one.
 func newPlacement(
-	role *issuing.Role, d account.OrderDefaults, p *issuing.Plan, key string,
+	role *issuing.Role, d account.OrderDefaults, p *issuing.Plan, told issuing.Told, key string,
 ) placement {
 	signer := d.SignerName
 	if signer == "" {
@@ -87,9 +87,9 @@ func newPlacement(
 		AutoRenew:          role.AutoRenew,
 		AutoSecureWWW:      role.AutoSecureWWW,
 		RenewBeforeDays:    role.RenewBeforeDays,
-		CustomFields:       role.CustomFields,
-		Tags:               role.Tags,
-		Remarks:            remarks(role, key),
+		CustomFields:       told.CustomFields,
+		Tags:               told.Tags,
+		Remarks:            remarks(told.Remarks, key),
 		RecipientEmails:    role.RecipientEmails,
 		CAProfileID:        role.CAProfileID,
 		MasterProductID:    role.MasterProductID,
@@ -105,13 +105,13 @@ func newPlacement(
 	}
 }
 
-// remarks returns what CERTInext's portal shows with the order: the role's remarks and the marker.
+// remarks returns what CERTInext's portal shows with the order: what it is told, and the marker.
 // CERTInext refuses semicolons in other notes, so there are none here either.
-func remarks(role *issuing.Role, key string) string {
-	if role.Remarks == "" {
+func remarks(told, key string) string {
+	if told == "" {
 		return markerOf(key)
 	}
-	return strings.ReplaceAll(role.Remarks, ";", ",") + " " + markerOf(key)
+	return strings.ReplaceAll(told, ";", ",") + " " + markerOf(key)
 }
 
 // orderRequest returns the order in the client's terms. Repeated calls return the same, except for

@@ -32,6 +32,10 @@ type result struct {
 // is released in the background, once the call that is under way has ended.
 func (w *caller) pursue(ctx context.Context, h *heldOrder) (*Issued, error) {
 	h = h.transfer()
+	h, err := w.passApproval(ctx, h)
+	if err != nil {
+		return nil, err
+	}
 	if h.entry.State == StateIssued {
 		defer h.Release()
 		r := h.fromStore(ctx, w)
@@ -129,6 +133,9 @@ func (h *heldOrder) giveUpUnsent(ctx context.Context) error {
 		return nil
 	}
 	h.lookAgain(h.journal.Now())
+	if o.isApproved() {
+		return waitAgain(ctx, h, errors.New("given up before CERTInext was told"))
+	}
 	if o.promoting() {
 		h.setDraft(true)
 		o.fresh = false

@@ -183,7 +183,7 @@ const replayWindow = 24 * time.Hour
 // That buys an order that never arrived, so not while ordering is paused. And a create may take
 // minutes, so not for a caller that waits for an answer only.
 func (d *driver) mayReplay() bool {
-	return d.config.TrustIdempotencyKey && d.sendsKey() &&
+	return d.config.TrustIdempotencyKey && d.sendsKey() && !d.order.KeyUsed &&
 		d.config.MayOrder() == nil && !d.purpose.isHurried()
 }
 
@@ -204,7 +204,11 @@ func (d *driver) replay(ctx context.Context) (remoteID, error) {
 	remote, err := d.create(ctx)
 	if err != nil {
 		refused := certinext.HasStatus(err, http.StatusBadRequest, http.StatusUnprocessableEntity)
-		if refused && !certinext.MayHaveActed(err) && !certinext.HasCode(err, codeKeyUsed) {
+		switch {
+		case !refused || certinext.MayHaveActed(err):
+		case certinext.HasCode(err, codeKeyUsed):
+			d.order.KeyUsed, d.order.dirty = true, true
+		default:
 			// If the first create had made an order, CERTInext would know its key.
 			return remoteID{}, fmt.Errorf("%w: asked again, it refused: %w", errNeverTaken, err)
 		}

@@ -42,6 +42,9 @@ func (r *refusedOrders) replace(fingerprint, key string) (before string) {
 // neverTaken reports whether CERTInext has certainly nothing of a closed order: it has no number,
 // no certificate, and no draft.
 func (o *orderEntry) neverTaken() bool {
+	if o.endedUnsent() {
+		return true
+	}
 	return o.State == StateFailed && o.CAOrderID == "" && o.CARequestID == "" && o.Serial == ""
 }
 
@@ -68,5 +71,19 @@ func (journal *Journal) forgetNeverTaken(
 	if err != nil || o == nil || !o.neverTaken() {
 		return nil, err
 	}
+	if err := settleBefore(ctx, journal, s, o); err != nil {
+		return nil, err
+	}
 	return o.view(), store.Delete(context.WithoutCancel(ctx), s, o.closedKey())
+}
+
+// settleBefore has an order that may be paid for count as one that is, before its record is
+// removed.
+func settleBefore(
+	ctx context.Context, journal *Journal, s logical.Storage, o *orderEntry,
+) error {
+	if o.costsNothing() {
+		return nil
+	}
+	return settlePurchases(ctx, journal, s)
 }

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
@@ -41,10 +42,13 @@ type tracked struct {
 	role             string
 	fingerprint      string
 	namesFingerprint string // see orderEntry.namesFingerprint; empty for most
+	names            string // orderEntry.Names while it may yet get its certificate
 	marker           string // the random key of which its marker is made
+	promotion        string // see orderEntry.PromotionKey
+	state            State  // as it was stored last, or is known to the one who held it last
 	tag              string // its marker
 	number           string // CERTInext's; empty until it is known
-	account          string // of number
+	account          string // in which it was placed
 	named            bool   // its request has a request_id: it is found by id, never by fingerprint
 	created          time.Time
 	busy             chan struct{} // closed when its holder releases it; nil when it is not held
@@ -62,6 +66,14 @@ type tracked struct {
 	// sent is when this process last sent the order to CERTInext, by the clock that nobody sets;
 	// the zero time when it has not done so.
 	sent time.Time
+
+	// waits is set while the order waits for its approval, and decided is closed when it no longer
+	// does; nil while nobody waits for that.
+	waits   bool
+	decided chan struct{}
+	// madeHere is set when this process has stored the intent itself, so that no snapshot can have
+	// brought it back.
+	madeHere bool
 }
 
 // A handed is a certificate that was handed over.
@@ -184,11 +196,16 @@ func (r *registry) add(t *tracked) *tracked {
 // describe copies from an order's entry whatever the order is found by.
 func (t *tracked) describe(o *orderEntry) {
 	t.fingerprint = o.Fingerprint
-	t.namesFingerprint = o.namesFingerprint()
+	t.namesFingerprint, t.names = o.namesFingerprint(), ""
+	if o.Serial == "" && !o.Draft {
+		t.names = o.Names
+	}
 	t.marker, t.tag = o.Placement.IdempotencyKey, o.marker()
+	t.promotion, t.state = o.PromotionKey, o.State
 	t.number, t.account = o.CAOrderID, o.Account
 	t.named = o.RequestID != ""
 	t.created = o.CreatedAt
+	t.await(o.State == StateApproval)
 }
 
 // hold holds t for the caller; it returns nil when t is already held. The caller holds mu.
@@ -209,6 +226,7 @@ func (r *registry) forget(now time.Time) {
 	r.outdated++
 	for id, t := range r.orders {
 		if t.busy == nil && t.handed == nil && t.unsaved == nil && !t.unsent {
+			t.await(false)
 			delete(r.orders, id)
 		}
 	}
@@ -223,7 +241,7 @@ func (r *registry) reserve(t tracked, wanted func(*tracked) bool) *heldOrder {
 	if r.orders[t.id] != nil || (wanted != nil && r.best(wanted) != nil) {
 		return nil
 	}
-	t.unsent = true
+	t.unsent, t.madeHere = true, true
 	return r.hold(r.add(&t))
 }
 
@@ -332,6 +350,7 @@ func (r *registry) drop(h *heldOrder) {
 		return
 	}
 	close(t.busy)
+	t.await(false)
 	delete(r.orders, h.id)
 }
 
@@ -374,6 +393,18 @@ func (r *registry) unmarkDelivered(id string, next time.Time) {
 	if t := r.orders[id]; t != nil {
 		t.handed = nil
 		t.next = next
+	}
+}
+
+// lookAgain has the background pass look at the orders of an account that wait for CERTInext from
+// next on, however often it has looked before.
+func (r *registry) lookAgain(acct string, next time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, t := range r.orders {
+		if t.handed == nil && account.SameAccount(t.account, acct) {
+			t.next, t.attempts = next, 0
+		}
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/renewal"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -39,6 +40,15 @@ type reissue struct {
 	RevokeReason   certinext.Reason `json:"revoke_reason,omitempty"`
 	// Taken is set when CERTInext has answered that it took the reissue.
 	Taken bool `json:"taken,omitempty"`
+	// Renewal is set when a request for a certificate led to the reissue (ADR 0035).
+	Renewal bool `json:"renewal,omitempty"`
+	// Ordered is when the order was placed in which the certificate is reissued; zero when Renewal
+	// is not set.
+	Ordered time.Time `json:"ordered,omitzero"`
+	// ChargesBefore are the charges of the order that the ledger had shown before the reissue, and
+	// Charge is what it says of the reissue; empty while it was not asked.
+	ChargesBefore int                `json:"charges_before,omitempty"`
+	Charge        *renewal.Statement `json:"charge,omitempty"`
 	// StaleSince is when CERTInext first called the order issued and delivered another certificate.
 	StaleSince time.Time `json:"stale_since,omitzero"`
 }
@@ -48,6 +58,9 @@ type ReissueRequest struct {
 	Role, ID  string // of the order to reissue
 	Requester string // may collect the new certificate
 	EntityID  string // fills in the role's templated domains
+	// DisplayName is that of the requester's token, and VaultID Vault's id of the request; kept
+	// with the new order.
+	DisplayName, VaultID string
 	// CSR is a PEM request for the new certificate; when it is empty, the engine makes a key.
 	CSR string
 	// AltNames replace the order's names, except the common name, when UpdateNames is set.
@@ -116,7 +129,7 @@ func (w *caller) reissuable(ctx context.Context, r ReissueRequest) (*orderEntry,
 			"order %s is of %s: CERTInext reissues SSL certificates only", o.ID, o.Placement.Family)
 	case o.Serial == "" || (o.State != StateIssued && o.State != StateUnclaimed):
 		return nil, fault.BadField("id", "order %s is %s: only an issued one can be reissued",
-			o.ID, o.State)
+			o.ID, o.State.said())
 	case o.Held:
 		return nil, &Error{Order: o.view(), Err: errHeld}
 	case o.Placement.ProductCode != w.role.ProductCode || o.Placement.Variant != w.role.Variant:
@@ -161,31 +174,44 @@ func (journal *Journal) issuedParent(
 func (w *caller) beginReissue(
 	ctx context.Context, parent, o *orderEntry, admit func(*certificates.Entry) error,
 ) (*heldOrder, error) {
-	if err := w.journal.Account.MayOrder(ctx, w.storage); err != nil {
-		return nil, err
-	}
-	unlock, err := w.journal.Certificates.Lock(ctx, parent.Serial)
-	if err != nil {
-		return nil, err
-	}
-	defer unlock()
-	c, err := w.reissuableCert(ctx, parent)
-	if err != nil {
-		return nil, err
-	}
-	if err := admit(c); err != nil {
-		return nil, err
-	}
-	c.ReissuedBy = o.ID
-	if err := w.journal.Certificates.Put(ctx, w.storage, c); err != nil {
-		return nil, err
-	}
 	h := w.journal.reserve(w.storage,
 		tracked{id: o.ID, role: o.Role, fingerprint: o.Fingerprint}, nil)
 	if h == nil {
 		return nil, fmt.Errorf("there is an order of the new id %s", o.ID)
 	}
+	unlock, err := w.claimReissue(ctx, parent, o, admit)
+	if err != nil {
+		h.drop()
+		return nil, err
+	}
+	defer unlock()
 	return h, h.storeIntent(ctx, o)
+}
+
+// claimReissue stores in the certificate of parent that o reissues it, and leaves it locked.
+func (w *caller) claimReissue(
+	ctx context.Context, parent, o *orderEntry, admit func(*certificates.Entry) error,
+) (unlock func(), err error) {
+	if err := w.journal.Account.MayOrder(ctx, w.storage); err != nil {
+		return nil, err
+	}
+	unlock, err = w.journal.Certificates.Lock(ctx, parent.Serial)
+	if err != nil {
+		return nil, err
+	}
+	c, err := w.reissuableCert(ctx, parent)
+	if err == nil {
+		err = admit(c)
+	}
+	if err == nil {
+		c.ReissuedBy = o.ID
+		err = w.journal.Certificates.Put(ctx, w.storage, c)
+	}
+	if err != nil {
+		unlock()
+		return nil, err
+	}
+	return unlock, nil
 }
 
 // reissuableCert returns the certificate of an order. The error says why it cannot be reissued.
@@ -213,19 +239,28 @@ func (w *caller) reissuableCert(
 		return nil, fault.BadField("id", "order %s was reissued already, outside of this mount",
 			parent.ID)
 	case newer != nil:
-		return nil, fault.BadField("id", "order %s was reissued already, as order %s",
-			parent.ID, newer.ID)
+		return nil, &reissuedError{fault.BadField("id",
+			"order %s was reissued already, as order %s", parent.ID, newer.ID)}
 	case c.Revocation != nil:
 		return nil, fault.BadField("id", "the certificate of order %s is revoked", parent.ID)
 	case queued != nil && queued.Due:
 		return nil, fault.BadField("id",
 			"the certificate of order %s is to be revoked (<mount>/certs/revocation-queue)",
 			parent.ID)
-	case !c.NotAfter.After(w.journal.Now()):
+	case !c.NotAfter.After(w.caNow()):
 		return nil, fault.BadField("id", "the certificate of order %s has expired", parent.ID)
 	}
 	return c, nil
 }
+
+// A reissuedError is about an order that was reissued already, or is being reissued.
+type reissuedError struct{ err error }
+
+// Error says as which order.
+func (e *reissuedError) Error() string { return e.err.Error() }
+
+// Unwrap returns the error about the field that names the order.
+func (e *reissuedError) Unwrap() error { return e.err }
 
 // reissuePlan makes the plan of a reissue, and checks it against the role as it is now. The domains
 // are those that the role allows to the requester.
@@ -247,6 +282,9 @@ func reissuePlan(
 		cn := p.CommonName()
 		alts = slices.DeleteFunc(alts, func(n string) bool { return n == cn })
 		p.DNSNames = append([]string{cn}, alts...)
+	}
+	if err := onlyApprovedNames(role, parent, p.DNSNames); err != nil {
+		return nil, err
 	}
 	if err := role.Shape().Fits(p.DNSNames, len(p.IPs)); err != nil {
 		return nil, err
@@ -295,6 +333,51 @@ func (w *caller) newReissue(
 	if err := w.journal.Certificates.CheckKey(ctx, w.storage, p.CSRKey); err != nil {
 		return nil, err
 	}
+	reason, err := r.reason()
+	if err != nil {
+		return nil, err
+	}
+	remote, err := w.atCERTInext(ctx, parent)
+	if err != nil {
+		return nil, err
+	}
+	if remote.Status != certinext.StatusIssued {
+		return nil, fault.BadField("id",
+			"order %s is %s at CERTInext: only an issued one can be reissued",
+			parent.ID, sanitize.Short(string(remote.Status)))
+	}
+	id, err := w.journal.NewID()
+	if err != nil {
+		return nil, err
+	}
+	how := reissue{
+		UpdateNames: r.UpdateNames, Reason: sanitize.Short(r.Reason),
+		RevokePrevious: r.RevokePrevious, RevokeReason: reason,
+	}
+	o, err := w.reissueEntry(id, parent, remote, p, how)
+	if err != nil {
+		return nil, err
+	}
+	o.Requester, o.Fingerprint = r.Requester, "reissue:"+id
+	o.Asked = askedFor(w.journal, issuing.Request{
+		EntityID: r.EntityID, DisplayName: r.DisplayName, VaultID: r.VaultID,
+	}).within(parent)
+	return o, nil
+}
+
+// reason returns the reason for which CERTInext is to revoke the previous certificate.
+func (r *ReissueRequest) reason() (certinext.Reason, error) {
+	switch {
+	case r.RevokeReason == "":
+		return certinext.ReasonSuperseded, nil
+	case !r.RevokePrevious:
+		return "", fault.BadField("revoke_reason", "is for revoke_previous, which is not set")
+	}
+	return certificates.ParseReason("revoke_reason", r.RevokeReason)
+}
+
+// atCERTInext asks for the status of an order that is to be reissued.
+func (w *caller) atCERTInext(ctx context.Context, parent *orderEntry) (*certinext.Order, error) {
 	client, err := w.journal.clientOf(ctx, w.storage, parent)
 	if err != nil {
 		return nil, err
@@ -308,39 +391,30 @@ func (w *caller) newReissue(
 	if err != nil {
 		return nil, fault.Refused(err)
 	}
-	if remote.Status != certinext.StatusIssued {
-		return nil, fault.BadField("id",
-			"order %s is %s at CERTInext: only an issued one can be reissued",
-			parent.ID, sanitize.Short(string(remote.Status)))
-	}
-	reason := certinext.ReasonSuperseded
-	if r.RevokeReason != "" && !r.RevokePrevious {
-		return nil, fault.BadField("revoke_reason", "is for revoke_previous, which is not set")
-	}
-	if r.RevokeReason != "" {
-		if reason, err = certificates.ParseReason("revoke_reason", r.RevokeReason); err != nil {
-			return nil, err
-		}
-	}
-	id, err := w.journal.NewID()
-	if err != nil {
-		return nil, err
-	}
+	return remote, nil
+}
+
+// reissueEntry makes the entry of a reissue of parent, which CERTInext described as remote just
+// now. The caller says whose it is, and which request finds it.
+func (w *caller) reissueEntry(
+	id string, parent *orderEntry, remote *certinext.Order, p *issuing.Plan, how reissue,
+) (*orderEntry, error) {
 	key, err := w.journal.NewID()
 	if err != nil {
 		return nil, err
 	}
+	how.Of, how.Serial, how.RequestID = parent.ID, parent.Serial, remote.RequestID
 	now, reuse := w.journal.Now(), w.role.EffectiveReuseWindow()
+	term := parent.subscription()
 	o := &orderEntry{
 		Version:         1,
 		ID:              id,
 		Role:            w.role.Name,
-		Requester:       r.Requester,
-		Fingerprint:     "reissue:" + id,
 		State:           StatePlacing,
 		Account:         parent.Account,
 		Placement:       parent.Placement,
 		CSR:             p.CSR,
+		Subscription:    &term,
 		CAOrderID:       parent.CAOrderID,
 		CARequestID:     remote.RequestID,
 		CreatedAt:       now,
@@ -349,15 +423,7 @@ func (w *caller) newReissue(
 		Reuse:           &reuse,
 		Pickup:          w.role.PickupWindow,
 		RevokeUnclaimed: w.role.RevokeUnclaimed,
-		Reissue: &reissue{
-			Of:             parent.ID,
-			Serial:         parent.Serial,
-			RequestID:      remote.RequestID,
-			UpdateNames:    r.UpdateNames,
-			Reason:         sanitize.Short(r.Reason),
-			RevokePrevious: r.RevokePrevious,
-			RevokeReason:   reason,
-		},
+		Reissue:         &how,
 	}
 	o.Placement.DNSNames = p.DNSNames
 	o.Placement.KeyType = p.Key.Type
@@ -439,6 +505,9 @@ func (journal *Journal) reissuingOrder(
 	if err != nil || o == nil || (o.State.Final() && o.Serial == "") {
 		return nil, err
 	}
+	if o.Reissue == nil || o.Reissue.Serial != c.Serial {
+		return nil, nil // CERTInext refused the reissue, and a new order took its id with its name
+	}
 	if t, ok := journal.registry.status(o.ID); ok && t.handed != nil {
 		o.State = StateIssued
 		o.Serial = t.handed.serial
@@ -471,5 +540,6 @@ func (journal *Journal) ReissueOf(
 	if o.Reissue != nil {
 		r.RevokePrevious, r.RevokeReason = o.Reissue.RevokePrevious, o.Reissue.RevokeReason
 	}
-	return r, nil
+	r.Uncollected, err = isUncollected(ctx, s, o)
+	return r, err
 }

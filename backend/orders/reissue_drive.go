@@ -46,8 +46,8 @@ func (d *driver) findReissue(ctx context.Context) (remoteID, error) {
 	return remoteID{}, nil
 }
 
-// reissuePatience is how long CERTInext may call a reissue issued and deliver the previous
-// certificate.
+// reissuePatience is how long CERTInext may call an order or a reissue issued and deliver another
+// certificate of the order.
 const reissuePatience = 24 * time.Hour
 
 // notReissued handles a download of another certificate than the reissue's. Until the new one is

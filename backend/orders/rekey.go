@@ -41,6 +41,12 @@ func (w *caller) mayRekey() bool {
 		!r.Draft && r.Renews == "" && p.Config.Version() != certinext.V1
 }
 
+// rekeyableNames returns the [orderEntry.namesFingerprint] of the orders that a plan may re-key.
+func rekeyableNames(p *issuing.Plan) string {
+	return issuing.NamesFingerprint(p.Role.Name, p.Config.Account(), p.Request.Requester,
+		p.Role.ProductCode, p.Role.Variant, p.DNSNames)
+}
+
 // findRekeyable holds an open order of the same requester for the same names whose certificate was
 // not handed over; h is nil when there is none, or the role does not allow re-keying. It reports
 // whether the order's key differs from the request's.
@@ -48,9 +54,7 @@ func (w *caller) findRekeyable(ctx context.Context) (h *heldOrder, rekey bool, e
 	if !w.mayRekey() {
 		return nil, false, nil
 	}
-	p := w.plan
-	names := issuing.NamesFingerprint(w.role.Name, p.Config.Account(), p.Request.Requester,
-		w.role.ProductCode, w.role.Variant, p.DNSNames)
+	p, names := w.plan, rekeyableNames(w.plan)
 	wanted := func(t *tracked) bool {
 		return t.namesFingerprint == names && t.handed == nil && !w.passed[t.id]
 	}
@@ -184,6 +188,8 @@ func (w *caller) reissueFor(ctx context.Context, parentID string) (*heldOrder, e
 		Requester: r.Requester,
 		CSR:       r.CSR,
 		Reason:    "another key for the same names",
+
+		EntityID: r.EntityID, DisplayName: r.DisplayName, VaultID: r.VaultID,
 	})
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -20,35 +21,32 @@ import (
 // A renewal takes the names from the certificate, records which certificate succeeds which, and
 // makes sure that a certificate is renewed once.
 
-// renewal completes a request to renew a certificate with the names of that certificate and, unless
-// the request has one, with a request id. Repetitions get the same request id, so that none of them
-// buys again.
+// renewal completes a request to renew a certificate, which it returns, with the names of that
+// certificate and, unless the request has one, with a request id. Repetitions get the same request
+// id, so that none of them buys again.
 func (journal *Journal) renewal(
 	ctx context.Context, s logical.Storage, role *issuing.Role, r issuing.Request,
-) (issuing.Request, error) {
+) (issuing.Request, *certificates.Entry, error) {
 	serial, err := serials.Parse("serial", r.Renews)
 	if err != nil {
-		return r, err
+		return r, nil, err
 	}
 	c, err := certificates.Read(ctx, s, serial)
 	if err != nil {
-		return r, err
+		return r, nil, err
 	}
 	if c == nil || c.Role != role.Name {
-		return r, fault.NoCertificate(strings.ReplaceAll(serial, "-", ":"),
+		return r, nil, fault.NoCertificate(strings.ReplaceAll(serial, "-", ":"),
 			serials.Mistaken(r.Renews))
 	}
 	err = mayAct(ctx, s, role.Name, c.Requester, r.Requester, "serial",
 		"certificate "+c.View().Serial)
 	if err != nil {
-		return r, err
+		return r, nil, err
 	}
 	if len(c.Held) > 0 {
-		return r, fault.BadField("serial", "%s is held, and has no successor yet: %s",
+		return r, nil, fault.BadField("serial", "%s is held, and has no successor yet: %s",
 			c.View().Serial, heldBecause(c))
-	}
-	if err := checkRenewalDue(ctx, s, journal.Account, role, c); err != nil {
-		return r, err
 	}
 	r.Renews = serial
 	if r.ID == "" {
@@ -56,27 +54,28 @@ func (journal *Journal) renewal(
 	}
 	o, err := journal.findOrder(ctx, s, c.Role, c.OrderID)
 	if err != nil {
-		return r, err
+		return r, nil, err
 	}
 	if role.Shape().Personal() {
 		if o != nil {
 			r.Subject = o.Placement.Subject
 		}
-		return r, nil
+		return r, c, nil
 	}
 	if o != nil {
 		r.TakeOrdered(o.Placement.DNSNames, o.Placement.IPs)
-		return r, nil
+		return r, c, nil
 	}
 	certs, err := certificates.Parse([]string{c.Certificate})
 	if err == nil {
 		r.TakeNames(certs[0])
 	}
-	return r, err
+	return r, c, err
 }
 
 // checkRenewalDue returns an error while it is too early for a renewal by this server's clock or by
-// CERTInext's: a clock that is ahead must not buy what nobody needs yet.
+// CERTInext's: a clock that is ahead must not buy what nobody needs yet. A request that buys
+// nothing does not ask for CERTInext's.
 func checkRenewalDue(
 	ctx context.Context, s logical.Storage, acct *account.Account,
 	role *issuing.Role, c *certificates.Entry,
@@ -85,7 +84,8 @@ func checkRenewalDue(
 	if role.RenewalWindow == 0 {
 		return nil
 	}
-	if _, seen := acct.ClockSkew(); !seen && !acct.Now().Before(due) {
+	_, seen := acct.ClockSkew()
+	if !seen && !acct.Now().Before(due) && !store.IsReading(s) {
 		acct.LearnClock(ctx, s)
 	}
 	skew, _ := acct.ClockSkew()
@@ -98,4 +98,4 @@ func checkRenewalDue(
 }
 
 // renewalID is the prefix of the request ids that the engine gives to renewals.
-const renewalID = "renew:"
+const renewalID = issuing.RenewalID

@@ -146,7 +146,7 @@ func hasNoRecords(err error) bool {
 
 // nothingToResolve is the error for an order that is not in doubt.
 func nothingToResolve(o *orderEntry) error {
-	return fault.BadField("id", "order %s is %s: there is nothing to resolve", o.ID, o.State)
+	return fault.BadField("id", "order %s is %s: there is nothing to resolve", o.ID, o.State.said())
 }
 
 // checkUnknown returns an error unless CERTInext says that it does not know the order's number, and
@@ -248,6 +248,11 @@ func checkAdoptable(
 	switch {
 	case o.Reissue != nil && caOrderID != o.CAOrderID:
 		return notAdoptable(o, caOrderID, "it reissues order "+sanitize.Short(o.CAOrderID))
+	case o.Reissue != nil && remote.RequestID != "" &&
+		remote.RequestID == o.Reissue.RequestID:
+		return notAdoptable(o, caOrderID, "it has the same request number as before the reissue "+
+			"was asked for, so it was not reissued yet. never_placed=true settles it once that "+
+			"is certain")
 	case !o.mayBeCalled(remote.Domain):
 		return notAdoptable(o, caOrderID, "it is not for "+o.Placement.names()[0])
 	case o.Draft && remote.RequestID != "" && remote.RequestID != o.CARequestID:

@@ -45,6 +45,24 @@ func (journal *Journal) Revoke(
 	return journal.Certificates.Revoke(ctx, s, r)
 }
 
+// Keep has a certificate stay valid although another one has replaced it, which the request names
+// as for a revocation.
+func Keep(
+	ctx context.Context, journal *Journal, s logical.Storage, r certificates.RevokeRequest,
+) (serial string, err error) {
+	if r.OrderID != "" {
+		return "", fault.BadField("keep", "is for a certificate that serial_number or certificate "+
+			"names")
+	}
+	if err := r.Check(); err != nil {
+		return "", err
+	}
+	if r.Admit, err = journal.mayRevoke(ctx, s, r); err != nil {
+		return "", err
+	}
+	return certificates.KeepReplaced(ctx, journal.Certificates, s, r)
+}
+
 // serialOfOrder returns the serial number, with dashes, of the certificate of a role's order. The
 // error is a [*revokedOrder] when CERTInext revoked the order before the mount saw its certificate.
 func (journal *Journal) serialOfOrder(

@@ -9,8 +9,11 @@ import (
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/ahead"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store/storetest"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/renewal"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/subscriptions"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 )
@@ -91,8 +94,52 @@ func storedV3() map[string]any {
 	return all
 }
 
+// storedV4 returns one entry of each kind with the fields that were added since, too.
+func storedV4() map[string]any {
+	all := storedV3()
+	order, at := all["order"].(*orderEntry), time.Date(2026, 11, 29, 9, 0, 0, 0, time.UTC)
+	order.KeyUsed, order.OtherKeySince = true, at
+	order.Subscription = &subscriptions.Subscription{EndsAt: at, Status: "active", Told: true}
+	return all
+}
+
+// storedV5 returns one entry of each kind with the fields that were added since, too.
+func storedV5() map[string]any {
+	all := storedV4()
+	order, at := all["order"].(*orderEntry), time.Date(2026, 11, 29, 13, 0, 0, 0, time.UTC)
+	order.Names = "5f"
+	order.Reissue.Renewal, order.Reissue.Ordered, order.Reissue.ChargesBefore = true, at, 1
+	order.Reissue.Charge = &renewal.Statement{
+		Verdict: renewal.Charged, Charges: 2, Amount: "150.00",
+	}
+	order.Approval = &approval{
+		AskedBy: Person{EntityID: "e", DisplayName: "userpass-ann", Name: "ann"},
+		AskedAt: at, ExpiresAt: at.Add(36 * time.Hour), Timeout: 36 * time.Hour, ByCSR: true,
+		Decision: DecisionApproved, DecidedBy: Person{EntityID: "f", Name: "bob"}, DecidedAt: at,
+		Remark: "r",
+	}
+	order.RevokeReplaced, order.Terms = 72*time.Hour, "7e"
+	order.Ahead, order.Again = true, &ahead.Asked{
+		Requester: "entity:e", EntityID: "e", DisplayName: "userpass-ann",
+		DNSNames: []string{"www.example.com"}, IPs: []string{"192.0.2.1"}, TTL: time.Hour,
+		ByCSR: true,
+	}
+	order.Cost, order.Abandoned = Cost{Price: "25.00", Currency: "USD"}, true
+	order.Counted = []Counted{{Key: "spending/b/c", Period: "month", Begins: at}}
+	order.Asked = &asking{
+		By:      Person{EntityID: "e", DisplayName: "userpass-ann", Name: "ann"},
+		VaultID: "v", Owner: "payments", Metadata: "eA==",
+	}
+	order.Subscription = &subscriptions.Subscription{
+		EndsAt: at, Status: "active", Told: true, Price: "25.00", Currency: "USD",
+	}
+	return all
+}
+
 func TestStoredEntriesOfEveryVersionAreRead(t *testing.T) {
 	storetest.Compare(t, "v1", storedV1())
 	storetest.Compare(t, "v2", storedV2())
 	storetest.Compare(t, "v3", storedV3())
+	storetest.Compare(t, "v4", storedV4())
+	storetest.Compare(t, "v5", storedV5())
 }

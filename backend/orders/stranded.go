@@ -50,9 +50,6 @@ func (h *heldOrder) tendStranded(ctx context.Context, needs []string) error {
 	o := h.entry
 	attempts := h.journal.registry.attempt(o.ID, false)
 	h.lookAgain(h.journal.Now().Add(host.PassDelay(attempts)))
-	if attempts > 1 && slices.Equal(o.Needs, needs) {
-		return nil // this process has looked before, and nothing can have come since
-	}
 	// A process that has died may have handed its certificate over without a word in the order's
 	// own entry (ADR 0005).
 	c, err := h.journal.Certificates.Numbers.OfOrder(ctx, h.storage, o.CAOrderID, o.ID)
@@ -65,6 +62,9 @@ func (h *heldOrder) tendStranded(ctx context.Context, needs []string) error {
 		}
 		o.Needs = needs
 		return h.journal.saveOrder(ctx, h.storage, o)
+	}
+	if len(c.Held) > 0 {
+		return h.holdBack(ctx, c, heldBecause(c))
 	}
 	o.State, o.Serial, o.Delivered, o.Needs = StateIssued, c.Serial, c.Delivery != nil, nil
 	o.note(h.journal.Now(), "issued as %s", c.View().Serial)
@@ -94,7 +94,7 @@ func endStranded(
 		return nil, alreadyDelivered(id)
 	}
 	left := o.left()
-	o.State = StateFailed
+	o.State, o.Abandoned = StateFailed, true
 	o.note(journal.Now(), "ended by an operator (%s): %s", sanitize.Short(reason), left)
 	journal.Log.Warn("an operator has ended an order whose account config does not hold",
 		"order_id", o.ID, "account", account.Describe(o.Account), "ca_order_id", o.CAOrderID,
@@ -164,6 +164,12 @@ func OpenOf(
 		open = append(open, OpenOrder{Role: o.Role, ID: o.ID})
 	}
 	return open, whole, nil
+}
+
+// LookAgain has the next background passes look at the open orders of an account at once: config
+// holds it again, and they were looked at ever more rarely while it did not.
+func LookAgain(journal *Journal, acct string) {
+	journal.registry.lookAgain(acct, journal.Now())
 }
 
 // A lull is what the time of a stranded certificate's key counts from, as it is stored: the latest

@@ -29,15 +29,18 @@ func (w *caller) takeOver(ctx context.Context) (*heldOrder, error) {
 		if w.passed[c.OrderID] {
 			continue
 		}
-		if h, err := w.takeOrder(ctx, c); h != nil || err != nil {
+		if h, err := w.takeOrder(ctx, c, ""); h != nil || err != nil {
 			return h, err
 		}
 	}
 	return nil, nil
 }
 
-// takeOrder holds the order of one certificate; nil when the order does not serve the request.
-func (w *caller) takeOrder(ctx context.Context, c *certificates.Entry) (*heldOrder, error) {
+// takeOrder holds the order of one certificate; nil when the order does not serve the request. key
+// is the certificate's private key, in PEM, where the engine has kept it.
+func (w *caller) takeOrder(
+	ctx context.Context, c *certificates.Entry, key string,
+) (*heldOrder, error) {
 	for {
 		h, busy := w.journal.acquire(w.storage, c.OrderID)
 		switch {
@@ -47,7 +50,7 @@ func (w *caller) takeOrder(ctx context.Context, c *certificates.Entry) (*heldOrd
 			}
 			continue
 		case h == nil:
-			return w.reopen(ctx, c)
+			return w.reopen(ctx, c, key)
 		}
 		open, err := h.readHeld(ctx)
 		switch {
@@ -70,12 +73,13 @@ func (w *caller) takeOrder(ctx context.Context, c *certificates.Entry) (*heldOrd
 //
 // The open entry is written first, and says that it replaces the closed one: a crash in between
 // leaves an open order, and nothing is lost.
-func (w *caller) reopen(ctx context.Context, c *certificates.Entry) (*heldOrder, error) {
-	if w.plan.CSR == "" {
+func (w *caller) reopen(
+	ctx context.Context, c *certificates.Entry, key string,
+) (*heldOrder, error) {
+	if w.plan.CSR == "" && key == "" {
 		return nil, nil
 	}
-	key := closedOrderPrefix + c.Role + "/" + c.OrderID
-	o, err := store.Get[orderEntry](ctx, w.storage, key)
+	o, err := store.Get[orderEntry](ctx, w.storage, closedOrderPrefix+c.Role+"/"+c.OrderID)
 	if err != nil || o == nil || o.ended() != StateIssued || o.Serial != c.Serial ||
 		!w.plan.Matches(o.Fingerprint) || o.RequestID != "" {
 		return nil, err
@@ -83,11 +87,10 @@ func (w *caller) reopen(ctx context.Context, c *certificates.Entry) (*heldOrder,
 	h := w.journal.reserve(w.storage,
 		tracked{id: o.ID, role: o.Role, fingerprint: o.Fingerprint}, nil)
 	if h == nil {
-		return w.takeOrder(ctx, c) // the same request has come at the same moment
+		return w.takeOrder(ctx, c, key) // the same request has come at the same moment
 	}
-	o.Reopened = true
-	o.note(w.journal.Now(), "opened again: its certificate is asked for while revocation_delay "+
-		"holds its revocation back")
+	o.Reopened, o.PrivateKey = true, key
+	o.note(w.journal.Now(), "opened again: its certificate is asked for")
 	if err := h.storeReopened(ctx, o); err != nil {
 		return nil, err
 	}

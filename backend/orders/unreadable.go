@@ -79,6 +79,9 @@ func endUnreadable(
 	if future := new(store.FutureError); errors.As(e.why, &future) {
 		return nil, future
 	}
+	if err := settlePurchases(ctx, journal, s); err != nil {
+		return nil, err
+	}
 	if err := store.Delete(context.WithoutCancel(ctx), s, o.openKey()); err != nil {
 		return nil, err
 	}

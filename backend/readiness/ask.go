@@ -30,8 +30,6 @@ const (
 	atOnce = 2
 	// mostAsked is how many groups, products and organizations each are asked about.
 	mostAsked = 50
-	// mostDomains is how many of the account's domains are read.
-	mostDomains = 1000
 )
 
 // Answers are what CERTInext has said. A question that was not asked, or not answered, has no
@@ -43,8 +41,7 @@ type answers struct {
 	details       map[string]*certinext.Organization // by number; nil for one that there is not
 	products      map[string][]certinext.Product     // by group
 	fields        map[string][]certinext.CustomFieldSpec
-	domains       []certinext.Domain
-	domainsKnown  bool // domains are all that there are
+	domains       account.DomainList
 }
 
 // A question is one call to CERTInext.
@@ -226,7 +223,7 @@ func (c *Checker) questions(a *account.Session, n needs, got *answers) [][]quest
 		groupQuestions(a, n, got),
 		c.fieldQuestions(a, n.products, got),
 		organizationQuestions(a, n.organizations, got),
-		domainQuestions(a, n.domains, got),
+		c.domainQuestions(a, n.domains, got),
 	}
 }
 
@@ -310,34 +307,19 @@ func organizationQuestions(a *account.Session, numbers []string, got *answers) [
 }
 
 // domainQuestions ask for the domains. Orders do not depend on the answer.
-func domainQuestions(a *account.Session, isNeeded bool, got *answers) []question {
+func (c *Checker) domainQuestions(a *account.Session, isNeeded bool, got *answers) []question {
 	if !isNeeded {
 		return nil
 	}
 	return []question{{about: "its domains", ask: func(ctx context.Context) error {
-		domains, whole, err := someDomains(ctx, a)
-		return got.keep(err, func() { got.domains, got.domainsKnown = domains, whole })
+		list, err := account.KnownDomains(ctx, c.acct, a, true)
+		return got.keep(err, func() { got.domains = list })
 	}}}
 }
 
 // isUnknown reports whether CERTInext itself says that there is no such organization.
 func isUnknown(err error) bool {
 	return certinext.IsRefusal(err, http.StatusNotFound) || certinext.HasCode(err, "EMS-1073")
-}
-
-// someDomains reads the account's domains, and reports whether these are all.
-func someDomains(ctx context.Context, a *account.Session) ([]certinext.Domain, bool, error) {
-	var domains []certinext.Domain
-	for d, err := range a.Client.Domains(ctx, certinext.DomainFilter{}) {
-		if err != nil {
-			return nil, false, err
-		}
-		if len(domains) == mostDomains {
-			return domains, false, nil
-		}
-		domains = append(domains, d)
-	}
-	return domains, true, nil
 }
 
 // keep stores an answer unless there is none.

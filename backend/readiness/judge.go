@@ -73,8 +73,12 @@ func judgeRole(said *findings, role *issuing.Role, cfg *account.Config, got *ans
 		refused.Add(groupProblem(d.GroupNumber, got))
 	}
 	refused.Add(productProblem(role, got.products, d.GroupNumber))
+	if cfg.AllowsProduct(role.ProductCode) != nil {
+		refused.Bad("allowed_products", "product %s of the role is not among them",
+			sanitize.Short(role.ProductCode))
+	}
 	if specs, isKnown := got.fields[role.ProductCode]; isKnown {
-		refused.Add(issuing.CheckCustomFields(specs, role.CustomFields))
+		refused.Add(issuing.CheckCustomFields(specs, role.FieldsAsSent()))
 	}
 	if usesOrganization(role, cfg) {
 		refused.Add(organizationProblem(role, d.OrganizationNumber, cfg, got))
@@ -195,12 +199,12 @@ func noteWaits(
 // noteDomains says which allowed domains of a publicly trusted role are not validated, when nobody
 // would publish what proves control of them.
 func noteDomains(said *findings, role *issuing.Role, got *answers) {
-	if !role.Shape().Public() || role.DNS.Solver != "" || !got.domainsKnown {
+	if !role.Shape().Public() || role.DNS.Solver != "" || !got.domains.Whole {
 		return
 	}
 	var open []string
 	for _, domain := range role.PlainDomains() {
-		if !got.isValidated(domain) {
+		if _, isValidated := got.domains.Covering(domain); !isValidated {
 			open = append(open, domain)
 		}
 	}
@@ -209,14 +213,4 @@ func noteDomains(said *findings, role *issuing.Role, got *answers) {
 			"account covers this, and the role has no dcv_solver, so an order waits until "+
 			"somebody publishes what vault read <mount>/orders/"+role.Name+"/<id>/dcv shows")
 	}
-}
-
-// isValidated reports whether the account has validated a domain or one above it.
-func (got *answers) isValidated(domain string) bool {
-	return slices.ContainsFunc(got.domains, func(d certinext.Domain) bool {
-		name := strings.ToLower(d.Name)
-		return strings.EqualFold(d.DCVStatus, "VERIFIED") &&
-			(d.Status == "" || strings.EqualFold(d.Status, "ACTIVE")) &&
-			(domain == name || strings.HasSuffix(domain, "."+name))
-	})
 }

@@ -51,6 +51,8 @@ func isOfConfig(field string, role *issuing.Role) bool {
 		return d.GroupNumber == ""
 	case "email_notifications":
 		return d.EmailNotifications == ""
+	case "allowed_products":
+		return true
 	case "accounting_model":
 		return d.AccountingModel == ""
 	}
@@ -72,6 +74,7 @@ var plainValues = map[string]string{
 	"dcv_method":          "dns-txt",
 	"dcv_solver":          "''",
 	"allowed_domains":     "'<domains>'",
+	"allowed_products":    "'<codes>'",
 }
 
 // valueFor returns a value for a field of a command: CERTInext's own where it names one.

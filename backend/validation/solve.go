@@ -215,16 +215,22 @@ func (w *Run) locate(ctx context.Context, t *task, solver *readySolver, journal 
 	t.targets = targets
 }
 
+// Resolver returns what looks domains up that are validated as how says.
+func Resolver(pub *Publisher, how *issuing.DNSValidation) *dcv.Resolver {
+	r := &dcv.Resolver{Servers: addresses(how.Resolvers)}
+	if len(r.Servers) == 0 {
+		r.Servers = pub.resolvers
+	}
+	return r
+}
+
 // place finds the name and the zone at which a record for host has to be published, following
 // CNAMEs, and the servers to ask for it. zone is the solver's; when empty, it is found by its SOA
 // record.
 func (pub *Publisher) place(
 	ctx context.Context, how *issuing.DNSValidation, zone, host, value string,
 ) (*target, error) {
-	r := &dcv.Resolver{Servers: addresses(how.Resolvers)}
-	if len(r.Servers) == 0 {
-		r.Servers = pub.resolvers
-	}
+	r := Resolver(pub, how)
 	name, zone, err := r.Locate(ctx, host, zone)
 	if err != nil {
 		return nil, err

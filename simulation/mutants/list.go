@@ -53,8 +53,8 @@ var mutants = []Mutant{
 	{
 		Name: "the name of an order that is over is free again",
 		File: "backend/orders/acquire.go",
-		Old:  `case closed.State == StateFailed, closed.CAOrderID == "":`,
-		New:  `case closed.State.Final(), closed.Delivered, closed.CAOrderID == "":`,
+		Old:  `return o.State == StateFailed || o.CAOrderID == ""`,
+		New:  `return o.State.Final() || o.Delivered || o.CAOrderID == ""`,
 		Like: "a check that takes too much for free",
 	},
 	{
@@ -415,5 +415,21 @@ var mutants = []Mutant{
 		Old:  "return containsFold(row.Tags, o.marker()) && o.mayBeCalled(row.Domain) &&",
 		New:  "return row.Domain != \"\" && o.mayBeCalled(row.Domain) &&",
 		Like: "doubt that is taken for certainty",
+	},
+
+	// Who has to approve it.
+	{
+		Name: "an order that another person has to approve is sent at once",
+		File: "backend/orders/acquire.go",
+		Old:  "asks := p.Role.RequireApproval && !p.Request.Draft",
+		New:  "asks := p.Role.RequireApproval && p.Request.Draft",
+		Like: "a check that is left out",
+	},
+	{
+		Name: "whoever has asked for an order may approve it",
+		File: "backend/orders/approval.go",
+		Old:  "case by.EntityID == o.Approval.AskedBy.EntityID, o.Requester == entityPrefix+by.EntityID,",
+		New:  "case by.EntityID == o.Approval.AskedBy.DisplayName,",
+		Like: "two names that are confused",
 	},
 }

@@ -1,0 +1,39 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package simulation
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+)
+
+// The role shared reuses certificates (ADR 0041), so that keys of closed orders rest.
+
+// keptPrefix is where the keys of certificates rest that are reused.
+const keptPrefix = "reuse/key/shared/"
+
+// mayHoldKey reports whether a private key may be stored under a key of storage.
+func mayHoldKey(key string) bool {
+	return strings.HasPrefix(key, "order/open/") || strings.HasPrefix(key, keptPrefix)
+}
+
+// isKept reports whether a private key may rest at the end of a history: its certificate is reused,
+// and neither over nor revoked, nor on its way to be.
+func isKept(w *world, key string) bool {
+	if !strings.HasPrefix(key, keptPrefix) {
+		return false
+	}
+	var kept struct {
+		Serial string    `json:"serial"`
+		Until  time.Time `json:"until"`
+	}
+	if json.Unmarshal(w.disk.entries[key], &kept) != nil {
+		return false
+	}
+	c := w.storedCert(kept.Serial)
+	return c != nil && c.Revocation == nil &&
+		w.disk.entries["revocation/"+kept.Serial] == nil &&
+		time.Now().Before(kept.Until.Add(2*time.Hour))
+}
