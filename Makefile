@@ -15,6 +15,7 @@ CHAOS_CALLS ?= 2000
 CHAOS_CLIENTS ?= 32
 CHAOS_SEED ?=
 SEEDS ?= 1-1000
+FLEET ?= 50
 STORED ?= 100000
 PKGS ?= ./...
 
@@ -28,10 +29,14 @@ RACE := -race -cpu 1
 LINT := build/tools/bin/golangci-lint
 SCRIPTS = $(wildcard scripts/*.sh .ci/run)
 
+# SIZES: the stories whose point is a number of rows, orders, settings or writes. They run
+# without the race detector; stories/size_test.go holds them to the pattern.
+SIZES = LongReport|ManyOrders|Thousand|EachWrite|AfterAFault|EverySetting
+
 # packages_with PATTERN: the packages whose test files have a line that matches
 packages_with = grep -rlE --include='*_test.go' --exclude-dir=build --exclude-dir=tools '$(1)' . | xargs -rn1 dirname | sort -u
 
-.PHONY: help build test openbao race chaos simulate stored mutants lint vuln fmt fuzz docs readiness bench demo dev sandbox release clean
+.PHONY: help build test openbao race chaos simulate fleet stored mutants lint vuln fmt fuzz docs readiness bench load demo dev sandbox release clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -51,6 +56,7 @@ test: build ## the whole suite with the race detector, against a real Vault, the
 	scripts/postman.sh || failed=1; \
 	scripts/readme.sh || failed=1; \
 	go test -timeout $(TIMEOUT) ./simulation || failed=1; \
+	go test -timeout $(TIMEOUT) -run '$(SIZES)' ./stories || failed=1; \
 	go test $(RACE) -timeout $(TIMEOUT) $(PKGS) || failed=1; \
 	[ $$failed -eq 0 ] || { echo 'make test: something failed, see above' >&2; exit 1; }
 
@@ -59,6 +65,7 @@ openbao: build ## the stories against a real OpenBao server, BAO_BIN or the bao 
 	go test -count=1 -timeout $(TIMEOUT) ./e2e/
 
 race: ## the quick loop: every package but e2e with the race detector, no Vault needed
+	@go test -timeout $(TIMEOUT) -run '$(SIZES)' ./stories
 	@go test $(RACE) -timeout $(TIMEOUT) $$(go list ./... | grep -v '/e2e$$')
 
 chaos: ## CHAOS_CALLS calls of CHAOS_CLIENTS clients while CA, plugin and Vault fail, then the books compared; CHAOS_SEED repeats a run
@@ -71,6 +78,9 @@ simulate: ## SEEDS of the simulation, such as 1-1000, on all cores; what breaks 
 
 stored: ## storage operations counted with 100 and with STORED certificates stored, which may not be more than a fifth apart
 	@STORED=$(STORED) go test -count=1 -v -timeout $(TIMEOUT) -run '^TestWorkDoesNotGrowWithWhatIsStored$$' ./stories/
+
+fleet: ## FLEET agents that keep a certificate each for three years, undisturbed and disturbed, by each way of renewal: what is bought is printed
+	FLEET=$(FLEET) go test -count=1 -v -timeout 2h -run '^(TestAFleetBuysTheLeastThatItsRoleAllows|TestNoAgentOfAFleetWaitsForTheCA)$$' ./stories
 
 mutants: ## the simulation measured: some forty changes that break a promise, each played until one of 500 histories notices
 	@go run ./simulation/mutants $(ARGS)
@@ -108,18 +118,22 @@ fuzz: ## every fuzz target for FUZZTIME
 	done; \
 	echo "$$found fuzz targets ran"
 
-docs: ## docs/api.md, docs/mistakes.md, docs/openapi and docs/sandbox.schema.json, written anew from what the programs say
+docs: ## docs/api.md, docs/mistakes.md, docs/openapi, docs/sandbox.schema.json and the tables of docs/sandbox.md, written anew from what the programs say
 	@go test -count=1 -run '^TestTheReferenceOfPathsIsUpToDate$$|^TestThePageOfMistakesIsUpToDate$$' ./stories -update
-	@go test -count=1 -run '^TestTheOpenAPIDocumentsAreUpToDate$$' ./certinext/certinexttest -update
+	@go test -count=1 -run '^TestTheOpenAPIDocumentsAreUpToDate$$|^TestThePageOfTheSimulatorIsUpToDate$$' ./certinext/certinexttest -update
 	@go run ./cmd/certinext-sandbox -config-schema > docs/sandbox.schema.json
 
 readiness: ## config/check, held to every setting of config and roles: one of seven is in the suite
-	@go test -count=1 -v -run '^TestConfigCheckSaysWhetherOrdersArePlaced$$' ./stories -every-setting
+	@go test -count=1 -v -run '^TestConfigCheckSaysForEverySettingWhetherOrdersArePlaced$$' ./stories -every-setting
 
 bench: ## every benchmark for BENCHTIME
 	@dirs=$$($(call packages_with,^func Benchmark) || true); \
 	[ -n "$$dirs" ] || { echo 'no benchmarks'; exit 0; }; \
 	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) -timeout $(TIMEOUT) $$dirs
+
+load: ## the simulator alone: what a call costs among a hundred and among ten thousand open orders, and what they take
+	@go test -count=1 -v -run '^TestTenThousandOpenOrdersFit$$' ./certinext/certinexttest
+	@go test -run '^$$' -bench 'Among|OfTenThousand' -benchmem -benchtime $(BENCHTIME) ./certinext/certinexttest
 
 demo: build ## the engine at work: Vault, plugin and simulated CA on this machine, step by step
 	@scripts/demo.sh $(ARGS)

@@ -56,6 +56,12 @@ step "The key belongs to it"
 	die "the key is not the certificate's"
 note yes
 
+if [ -r /proc/self/cmdline ]; then
+	step "The CA's secret is among the arguments of no process"
+	! grep -qsaFf "$dir/client_secret" /proc/[0-9]*/cmdline || die "everybody on this machine can read it there"
+	note yes
+fi
+
 step "Its lease: Vault revokes the certificate when this ends"
 show "$VAULT_BIN" lease lookup "$lease"
 

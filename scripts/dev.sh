@@ -60,7 +60,7 @@ finish() {
 		wait "$pid" 2>/dev/null || true
 	done
 	if [ -n "${dir:-}" ]; then
-		rm -rf "$dir/data" "$dir/client_secret" "$dir/tsig_secret" "$dir/dns"
+		rm -rf "$dir/data" "$dir/client_secret" "$dir/sandbox.json" "$dir/tsig_secret" "$dir/dns"
 	fi
 	exit "$code"
 }
@@ -170,13 +170,19 @@ start_dns() {
 	note "$dns, TSIG key vault"
 }
 
+# start_sandbox starts the simulator with the given flags. Its secret is in a file, since everybody
+# on this machine can read the arguments of a process.
 start_sandbox() {
-	local secret
+	local secret flag
+	for flag; do
+		case $flag in -config* | --config*) die "$flag: the simulator's file is written here; give its settings as flags" ;; esac
+	done
 	step "Starting the CA simulator, with example.com already validated"
 	secret=$(head -c 24 /dev/urandom | od -An -tx1 | tr -d ' \n')
-	(umask 077 && printf %s "$secret" >"$dir/client_secret")
+	(umask 077 && printf %s "$secret" >"$dir/client_secret" &&
+		printf '{"server":{"clientSecret":"%s","accessKey":"%s"}}\n' "$secret" "$secret" >"$dir/sandbox.json")
 	"$dir/certinext-sandbox" -listen=127.0.0.1:0 -verified-domains=example.com ${resolver[@]+"${resolver[@]}"} \
-		-client-id=dev-client -client-secret="$secret" -access-key="$secret" "$@" >"$dir/sandbox.log" 2>&1 8>&- &
+		-config="$dir/sandbox.json" -client-id=dev-client "$@" >"$dir/sandbox.log" 2>&1 8>&- &
 	pids+=($!)
 	wait_for 10 "the simulator listens" $! grep -q '^listening on' "$dir/sandbox.log" || die "the simulator did not start"
 	sandbox=$(sed -n 's/^listening on //p' "$dir/sandbox.log")

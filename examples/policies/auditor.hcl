@@ -17,6 +17,15 @@ path "certinext/roles/*" {
   capabilities = ["list", "read"]
 }
 
+# What may be spent, and is
+path "certinext/budgets" {
+  capabilities = ["list"]
+}
+
+path "certinext/budgets/*" {
+  capabilities = ["list", "read"]
+}
+
 path "certinext/dcv/solvers/*" {
   capabilities = ["list", "read"]
 }
@@ -67,6 +76,19 @@ path "certinext/orders/+/+/download/+" {
   capabilities = ["read"]
 }
 
+# What waits for its approval, and who has decided what
+path "certinext/approvals" {
+  capabilities = ["list"]
+}
+
+path "certinext/approvals/+" {
+  capabilities = ["list"]
+}
+
+path "certinext/approvals/+/+" {
+  capabilities = ["read"]
+}
+
 # What was issued and revoked, and what waits to be
 path "certinext/certs" {
   capabilities = ["list"]
@@ -81,6 +103,10 @@ path "certinext/cert/*" {
 }
 
 path "certinext/issuer/+" {
+  capabilities = ["read"]
+}
+
+path "certinext/operator/renewal/+" {
   capabilities = ["read"]
 }
 

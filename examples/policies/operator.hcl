@@ -36,11 +36,25 @@ path "certinext/reports/*" {
   capabilities = ["read"]
 }
 
+# Writing it has the budgets count what CERTInext's ledger says was paid back, or charged
+path "certinext/reports/spend" {
+  capabilities = ["read", "update"]
+}
+
 path "certinext/roles/*" {
   capabilities = ["list", "read", "update", "patch", "delete"]
 }
 
 path "certinext/roles" {
+  capabilities = ["list"]
+}
+
+# What may be spent
+path "certinext/budgets/*" {
+  capabilities = ["list", "read", "update", "delete"]
+}
+
+path "certinext/budgets" {
   capabilities = ["list"]
 }
 
@@ -65,9 +79,27 @@ path "certinext/orders/+/+" {
   capabilities = ["list", "read"]
 }
 
+# What waits for its approval, and who has decided what
+path "certinext/approvals" {
+  capabilities = ["list"]
+}
+
+path "certinext/approvals/+" {
+  capabilities = ["list"]
+}
+
+path "certinext/approvals/+/+" {
+  capabilities = ["read"]
+}
+
 # Settling an order in doubt, ending one, handing one over, and releasing a certificate that is not what was ordered
 path "certinext/operator/orders/+/+" {
   capabilities = ["update"]
+}
+
+# Whether a charge has ended the reissues of a role, and allowing them again
+path "certinext/operator/renewal/+" {
+  capabilities = ["read", "update"]
 }
 
 # Why a queued revocation cannot be tried, and ending such a one

@@ -116,7 +116,7 @@ resource "vault_pki_secret_backend_role" "web" {
 }
 
 resource "vault_policy" "certinext" {
-  for_each = toset(["team", "operator", "auditor"])
+  for_each = toset(["team", "approver", "operator", "auditor"])
 
   name   = "certinext-${each.key}"
   policy = file("${path.module}/../policies/${each.key}.hcl")
