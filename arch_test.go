@@ -59,6 +59,14 @@ func arrows() map[string]map[string]string {
 			"github.com/hashicorp/": "a certificate is judged without storage",
 			module + "/certinext":   "a certificate is judged whoever delivered it",
 		},
+		module + "/backend/trust": {
+			"net/http": "whether clients accept a certificate is told by what came with it",
+			"github.com/hashicorp/vault/sdk/framework": "the engine knows keys, not FieldData",
+			module + "/certinext":                      "a certificate is judged whoever delivered it",
+			module + "/backend/certificates":           "a certificate is judged however it is stored",
+			module + "/backend/orders":                 "a certificate is judged whoever ordered it",
+			module + "/backend/issuing":                "what follows from a verdict is the role's to say",
+		},
 		module + "/backend/caa": {
 			"net/http":              "records are read whoever asks for a certificate",
 			"github.com/hashicorp/": "what the DNS says is not stored",

@@ -219,6 +219,7 @@ var narrow = []string{
 	"backend/renewal",
 	"backend/reuse",
 	"backend/subscriptions",
+	"backend/trust",
 	"backend/account",
 	"backend/certificates",
 	"backend/domains",

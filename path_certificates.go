@@ -195,6 +195,12 @@ func certificateRecordFields() map[string]*framework.FieldSchema {
 			Description: "Why its successor could not be made ahead of the request for it " +
 				"(renew_ahead of the role), as of the latest attempt; mostly empty.",
 		},
+		"trust": {
+			Type: framework.TypeMap,
+			Description: "Which clients accept it now, by the keys and roots of config/trust: " +
+				"distrusted (refused keys, when each of its chains has one), avoid (refused keys " +
+				"of some of its chains), accepted_by and refused_by (families of clients).",
+		},
 		"renew_after": renewAfter(),
 		"reissue_of": {
 			Type: framework.TypeString,
@@ -306,6 +312,11 @@ func (b *secretsBackend) readCertificate(
 	}
 	resp := &logical.Response{Data: encodeCertificate(c)}
 	b.countCertificates(ctx, req.Storage, resp, c.Account, c.CAOrderID)
+	verdict, err := backend.TrustIn(ctx, b.engine, req.Storage, c)
+	if err != nil {
+		return nil, err
+	}
+	resp.Data["trust"] = encodeTrust(verdict)
 	return resp, nil
 }
 

@@ -161,6 +161,11 @@ var roleFields = slices.Concat([]binding[backend.Role]{
 		"Size of the key: 256 or 384 for ec; 2048, 3072 or 4096 for rsa; the smallest when 0.",
 		func(r *backend.Role) *int { return &r.Key.Bits }),
 
+	word("trust",
+		"What becomes of a certificate that clients refuse, by the keys and roots of "+
+			"config/trust: warn (it is handed over with a warning) or refuse (it is held until "+
+			"an operator releases it).",
+		func(r *backend.Role) *backend.Trust { return &r.Trust }),
 	word("renewal",
 		"How a certificate is succeeded, by renew and by issue and sign for names that the "+
 			"requester had a certificate for: order (by a new order) or reissue (within the "+

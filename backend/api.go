@@ -96,6 +96,8 @@ type (
 	Request = issuing.Request
 	// Role is [issuing.Role].
 	Role = issuing.Role
+	// Trust is [issuing.Trust].
+	Trust = issuing.Trust
 	// RenewBy is [issuing.RenewBy].
 	RenewBy = issuing.RenewBy
 	// Ahead is [issuing.Ahead].

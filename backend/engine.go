@@ -19,6 +19,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/orders"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/readiness"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/spending"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/trust"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -61,6 +62,7 @@ type Engine struct {
 	Inventory    *inventory.Inventory
 	Readiness    *readiness.Checker
 	Spending     *spending.Keeper
+	Trust        *trust.Keeper
 
 	roleWrites keyed.Mutex // one store of a role at a time
 	tickTime   time.Duration
@@ -85,6 +87,8 @@ func New(o Options) *Engine {
 	e.Orders = orders.New(e.Host, e.Account, e.Publisher, e.Certificates, passWorkers)
 	e.Orders.CheckProduct = e.checkBeforeOrder
 	e.Orders.KeepValidated = e.keepValidated
+	e.Trust = new(trust.Keeper)
+	e.Orders.Trust = e.Trust
 	e.Spending = spending.New(e.Host, books{e})
 	e.Orders.Spending = purse{e}
 	e.Inventory = inventory.New(e.Host, e.Account, e.Certificates, e.Orders)
@@ -101,6 +105,9 @@ func New(o Options) *Engine {
 func (e *Engine) Initialize(ctx context.Context, s logical.Storage) {
 	if err := e.Spending.Load(ctx, s); err != nil {
 		e.Log.Warn("the budgets could not be read: the next order reads them", "error", err)
+	}
+	if err := e.Trust.Load(ctx, s); err != nil {
+		e.Log.Warn("what clients trust could not be read: the next answer reads it", "error", err)
 	}
 }
 
@@ -123,4 +130,5 @@ func (e *Engine) Invalidate(key string) {
 	e.Publisher.Invalidate(key)
 	e.Orders.Invalidate(key)
 	e.Spending.Invalidate(key)
+	e.Trust.Invalidate(key)
 }

@@ -52,6 +52,7 @@ var chapters = []struct {
 		"catalog/products/{code}/custom-fields", "reports/orders", "reports/ledger",
 	}},
 	{"Money", []string{"budgets", "budgets/{name}", "reports/spend"}},
+	{"Trust", []string{"config/trust", "config/trust/{family}"}},
 	{"Synchronization", []string{"sync"}},
 	{"For vault pki health-check", []string{"config/acme", "config/cluster", "config/auto-tidy"}},
 }

@@ -72,10 +72,11 @@ func tellEverything(m *mount) {
 	tellSync(m)
 	tellApprovals(m)
 	tellBudgets(m)
+	tellTrust(m)
 }
 
 func tellEnd(m *mount) {
-	for _, path := range []string{"domains/example.net", "dcv/solvers/corp", "roles/web", "budgets/web"} {
+	for _, path := range []string{"domains/example.net", "dcv/solvers/corp", "roles/web", "budgets/web", "config/trust/mozilla"} {
 		m.must(call{op: logical.DeleteOperation, path: path})
 	}
 	m.must(call{op: logical.DeleteOperation, path: "config", data: map[string]any{"force": true}})
@@ -124,6 +125,14 @@ func tellRoles(m *mount) {
 	m.list("roles")
 	m.write("config", map[string]any{"product_prices": map[string]any{"842": "25.00"}})
 	m.write("budgets/web", map[string]any{"roles": "web", "max_orders": 100, "max_spend": "2500.00", "max_open_orders": 20})
+}
+
+func tellTrust(m *mount) {
+	m.write("config/trust", map[string]any{"distrusted_keys": []string{"c9b1a5d3f2e04b6f8a7c1d2e3f405162738495a6b7c8d9eafb0c1d2e3f405162"}})
+	m.read("config/trust")
+	m.knows("mozilla")
+	m.list("config/trust")
+	m.read("config/trust/mozilla")
 }
 
 func tellBudgets(m *mount) {

@@ -35,6 +35,7 @@ type Certificate struct {
 	Account   string // in which it was ordered; empty in entries of earlier versions
 	PEM       string
 	Chain     []string // PEM, the issuing CA first
+	Others    []string // PEM, of other CAs that came with it
 	NotBefore time.Time
 	NotAfter  time.Time
 	// RenewAfter is when the certificate is to be renewed, see [renewal.After].
@@ -88,6 +89,8 @@ type Entry struct {
 	ChainRef string `json:"chain_ref,omitempty"`
 	// Chain is not stored beside a ChainRef. [Chains.Load] sets it.
 	Chain []string `json:"chain,omitempty"`
+	// Others are the certificates of other CAs that came with it, and are stored with the chain.
+	Others []string `json:"-"`
 
 	NotBefore time.Time `json:"not_before"`
 	NotAfter  time.Time `json:"not_after"`
@@ -202,6 +205,7 @@ func (c *Entry) View() *Certificate {
 		Account:      c.Account,
 		PEM:          c.Certificate,
 		Chain:        slices.Clone(c.Chain),
+		Others:       slices.Clone(c.Others),
 		RenewalOf:    strings.ReplaceAll(c.RenewalOf, "-", ":"),
 		RenewedBy:    strings.ReplaceAll(c.RenewedBy, "-", ":"),
 		ReissueOf:    strings.ReplaceAll(c.Replaces, "-", ":"),
@@ -229,6 +233,11 @@ func NewEntry(cert *Downloaded, now time.Time) *Entry {
 	}
 	for _, up := range cert.Chain {
 		c.Chain = append(c.Chain, Encode(up))
+	}
+	for _, other := range cert.Rest {
+		if other.IsCA {
+			c.Others = append(c.Others, Encode(other))
+		}
 	}
 	return c
 }

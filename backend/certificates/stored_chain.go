@@ -30,6 +30,9 @@ const (
 type StoredChain struct {
 	Version int      `json:"version"`
 	Chain   []string `json:"chain"` // PEM, the issuing CA first
+	// Others are the other certificates of CAs that came with it, by which clients may find another
+	// chain: those of cross-signed CAs.
+	Others []string `json:"others,omitempty"`
 }
 
 // StoredCA is the entry under the key "ca". An earlier version of the plugin, after a rollback,
@@ -65,36 +68,43 @@ func (ca *StoredCA) chain() []string {
 	return out
 }
 
-// chainFingerprint returns the SHA-256, in hexadecimal, of a chain in PEM.
-func chainFingerprint(chain []string) string {
-	sum := sha256.Sum256([]byte(strings.Join(chain, "\n")))
+// chainFingerprint returns the SHA-256, in hexadecimal, of a chain in PEM, and of what came beside
+// it.
+func chainFingerprint(chain, others []string) string {
+	text := strings.Join(chain, "\n")
+	if len(others) > 0 {
+		text += "\n\n" + strings.Join(others, "\n")
+	}
+	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:])
 }
 
 // Chains keeps the chains of a mount's certificates. The zero value is ready for use.
 type Chains struct {
 	mu     sync.Mutex
-	known  map[string][]string // that storage has, by fingerprint; shared, so not to be changed
-	newest []string            // of the newest certificate; nil until one is issued
-	hasCA  bool                // storage has a chain under "ca"
+	known  map[string]*StoredChain // that storage has, by fingerprint; shared, so not to be changed
+	newest []string                // of the newest certificate; nil until one is issued
+	hasCA  bool                    // storage has a chain under "ca"
 }
 
 // maxChains bounds the chains in memory, since CERTInext chooses them. A full memory drops all.
 const maxChains = 64
 
-func (m *Chains) get(ref string) []string {
+func (m *Chains) get(ref string) *StoredChain {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.known[ref]
 }
 
-func (m *Chains) add(ref string, chain []string) {
+func (m *Chains) add(ref string, chain *StoredChain) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.known == nil || len(m.known) >= maxChains {
-		m.known = make(map[string][]string)
+		m.known = make(map[string]*StoredChain)
 	}
-	m.known[ref] = slices.Clone(chain)
+	m.known[ref] = &StoredChain{
+		Version: 1, Chain: slices.Clone(chain.Chain), Others: slices.Clone(chain.Others),
+	}
 }
 
 func (m *Chains) getNewest() []string {
@@ -120,17 +130,18 @@ func (m *Chains) keep(ctx context.Context, s logical.Storage, c *Entry) error {
 	if c.ChainRef != "" || len(c.Chain) == 0 {
 		return nil
 	}
-	ref := chainFingerprint(c.Chain)
+	ref := chainFingerprint(c.Chain, c.Others)
 	if m.get(ref) == nil {
 		key := chainPrefix + ref
+		chain := &StoredChain{Version: 1, Chain: c.Chain, Others: c.Others}
 		stored, err := store.Get[StoredChain](ctx, s, key)
 		if err == nil && stored == nil {
-			err = store.Put(ctx, s, key, &StoredChain{Version: 1, Chain: c.Chain})
+			err = store.Put(ctx, s, key, chain)
 		}
 		if err != nil {
 			return err
 		}
-		m.add(ref, c.Chain)
+		m.add(ref, chain)
 	}
 	if err := m.keepFirst(ctx, s, c); err != nil {
 		return err
@@ -169,10 +180,10 @@ func (m *Chains) Load(ctx context.Context, s logical.Storage, c *Entry) error {
 		case stored == nil:
 			return fmt.Errorf("certificate %s: its chain %s is not stored", c.Serial, c.ChainRef)
 		}
-		chain = stored.Chain
+		chain = stored
 		m.add(c.ChainRef, chain)
 	}
-	c.Chain = slices.Clone(chain)
+	c.Chain, c.Others = slices.Clone(chain.Chain), slices.Clone(chain.Others)
 	return nil
 }
 

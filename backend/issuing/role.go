@@ -92,6 +92,9 @@ type Role struct {
 	// names by a reissue, instead of placing another order (ADR 0019).
 	RekeyOrders bool
 
+	// Trust is what becomes of a certificate that clients refuse (ADR 0047).
+	Trust Trust
+
 	// Renewal is how a certificate is succeeded (ADR 0035).
 	Renewal RenewBy
 	// RevokeReplacedAfter is how long after the hand-over of its replacement by a new order a
@@ -151,6 +154,7 @@ func NewRole(name string) *Role {
 		PickupWindow: 7 * 24 * time.Hour, GenerateLease: true,
 		DCVMethod: certinext.DCVMethodDNS, DNS: NewDNSValidation(), OrderAccess: AccessRequester,
 		Renewal:         RenewalOrder,
+		Trust:           TrustWarn,
 		ApprovalTimeout: DefaultApprovalTimeout,
 	}
 }

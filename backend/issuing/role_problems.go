@@ -92,6 +92,9 @@ func (r *Role) checkOptions(all *fault.Fields) {
 	case r.Renewal == RenewalReissue && family != certinext.FamilySSL:
 		all.Bad("renewal", "cannot be %s: CERTInext reissues SSL certificates only", RenewalReissue)
 	}
+	if r.Trust != TrustWarn && r.Trust != TrustRefuse {
+		all.Bad("trust", "must be %s or %s", TrustWarn, TrustRefuse)
+	}
 	if r.ValidityYears < 1 || r.ValidityYears > 3 {
 		all.Bad("validity_years", "must be 1, 2 or 3")
 	}

@@ -163,6 +163,10 @@ func (h *heldOrder) deliver(
 	if err = errors.Join(err, h.judgeStored(c)); err != nil {
 		return result{err: err}
 	}
+	doubts, err := judgeTrust(ctx, h, w.role, c)
+	if err != nil {
+		return result{err: err}
+	}
 	h.journal.registry.recall(h.id, c)
 	_, seen := h.journal.Account.ClockSkew()
 	at := clockOf(h.journal.Account, blind)
@@ -191,7 +195,7 @@ func (h *heldOrder) deliver(
 		Certificate: c.View(), Reused: c.Delivery != nil,
 		PrivateKey: o.PrivateKey, PrivateKeyType: o.Placement.KeyType,
 		Warnings: slices.Concat(
-			c.Remarks, o.chargeWarnings(), w.instead.warnings(), aheadWarnings(w)),
+			c.Remarks, doubts, o.chargeWarnings(), w.instead.warnings(), aheadWarnings(w)),
 	}
 	unleased := c.Delivery != nil && c.Delivery.Unleased
 	delay, fingerprint := c.RevocationDelay, c.Fingerprint

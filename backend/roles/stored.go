@@ -60,6 +60,7 @@ type stored struct {
 	OrderAccess     issuing.OrderAccess `json:"order_access,omitempty"`
 	RequireApproval bool                `json:"require_approval,omitempty"`
 	ApprovalTimeout time.Duration       `json:"approval_timeout,omitempty"` // nanoseconds
+	Trust           issuing.Trust       `json:"trust,omitempty"`
 	Renewal         issuing.RenewBy     `json:"renewal,omitempty"`
 	RevokeReplaced  time.Duration       `json:"revoke_replaced_after,omitempty"`
 	RenewAhead      issuing.Ahead       `json:"renew_ahead,omitempty"`
@@ -104,6 +105,7 @@ func newStored(r *issuing.Role) *stored {
 
 		AllowReissue: r.AllowReissue, RekeyOrders: r.RekeyOrders, OrderAccess: r.OrderAccess,
 		Renewal: r.Renewal, RenewalWindow: r.RenewalWindow, IssueTimeout: r.IssueTimeout,
+		Trust:          r.Trust,
 		RevokeReplaced: r.RevokeReplacedAfter, Reuse: r.Reuse, ReuseFor: r.ReuseFor,
 		RenewAhead: r.RenewAhead, RenewAheadFor: r.RenewAheadFor,
 		DeliveryGrace: r.DeliveryGrace, ReuseWindow: r.ReuseWindow,
@@ -144,6 +146,7 @@ func (s *stored) role(name string) *issuing.Role {
 		AllowReissue: s.AllowReissue, RekeyOrders: s.RekeyOrders,
 		OrderAccess:   cmp.Or(s.OrderAccess, issuing.AccessRole),
 		Renewal:       cmp.Or(s.Renewal, issuing.RenewalOrder),
+		Trust:         cmp.Or(s.Trust, issuing.TrustWarn),
 		RenewalWindow: s.RenewalWindow, IssueTimeout: s.IssueTimeout,
 		RevokeReplacedAfter: s.RevokeReplaced, Reuse: s.Reuse, ReuseFor: s.ReuseFor,
 		RenewAhead: s.RenewAhead, RenewAheadFor: s.RenewAheadFor,

@@ -8,6 +8,6 @@
 // has a key that clients refuse, and a family of clients accepts it when one path without such a
 // key ends at one of the family's roots.
 //
-// The package is pure. It knows nothing of what is stored, asks nobody, and does not say what is to
-// be done with a certificate that is distrusted: that is the role's to say.
+// Which keys and roots clients know is told by an operator, and kept here. Judging waits for nobody
+// and asks nobody. What is done with a certificate that is distrusted is the role's to say.
 package trust

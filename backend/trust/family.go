@@ -21,43 +21,28 @@ type Family struct {
 	count  int
 }
 
-// Bounds of what may be configured: root stores have some 150 roots of some 2 KB each.
+// Bounds of what may be configured: root stores have some 150 roots of some 2 KB each, and an entry
+// of Vault's storage has to hold them.
 const (
-	maxRoots   = 500
-	maxFamily  = 1 << 20 // bytes of a family's PEM
-	maxFamilys = 20
+	maxRoots    = 500
+	maxPEM      = 768 << 10 // bytes of a family's roots
+	maxFamilies = 20
 )
 
 // familyName is what a family may be called: it is part of the names of metrics and of filters.
 var familyName = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9_-]{0,30}[a-z0-9])?$`)
 
-// ParseFamilies reads the roots of several families, in PEM by the families' names. The error names
-// the field that they were given in.
-func ParseFamilies(field string, roots map[string]string) (map[string]*Family, error) {
-	if len(roots) > maxFamilys {
-		return nil, fault.BadField(field, "names %d families of clients: at most %d are taken",
-			len(roots), maxFamilys)
-	}
-	families := make(map[string]*Family, len(roots))
-	for name, text := range roots {
-		f, err := parseFamily(field, name, text)
-		if err != nil {
-			return nil, err
-		}
-		families[name] = f
-	}
-	return families, nil
-}
-
-func parseFamily(field, name, text string) (*Family, error) {
+// ParseFamily reads the roots of a family, in PEM. The error names the field that they were given
+// in.
+func ParseFamily(field, name, text string) (*Family, error) {
 	switch {
 	case !familyName.MatchString(name):
-		return nil, fault.BadField(field, "%q is no name of a family of clients: write lower-case "+
-			"letters, digits, dashes and underscores, 32 at most, such as mozilla or java",
-			sanitize.Short(name))
-	case len(text) > maxFamily:
-		return nil, fault.BadField(field, "%s: %d bytes are more than %d, which the roots of any "+
-			"known store fit into", name, len(text), maxFamily)
+		return nil, fault.BadField("family", "%q is no name of a family of clients: write "+
+			"lower-case letters, digits, dashes and underscores, 32 at most, such as mozilla or "+
+			"java", sanitize.Short(name))
+	case len(text) > maxPEM:
+		return nil, fault.BadField(field, "%d bytes are more than %d, which the roots of any "+
+			"known store fit into", len(text), maxPEM)
 	}
 	f := &Family{Name: name, anchor: make(map[string][]*x509.Certificate)}
 	rest := []byte(text)
@@ -72,11 +57,11 @@ func parseFamily(field, name, text string) (*Family, error) {
 	}
 	// What is left may be a comment. It is no root that was forgotten.
 	if strings.Contains(string(rest), "-----BEGIN") {
-		return nil, fault.BadField(field, "%s: the PEM after root %d cannot be read", name, f.count)
+		return nil, fault.BadField(field, "the PEM after root %d cannot be read", f.count)
 	}
 	if f.count == 0 {
-		return nil, fault.BadField(field, "%s has no root: write the certificates in PEM, or leave "+
-			"the name out", name)
+		return nil, fault.BadField(field, "holds no root: write the certificates in PEM, such as "+
+			"roots=@mozilla.pem")
 	}
 	return f, nil
 }
@@ -84,19 +69,19 @@ func parseFamily(field, name, text string) (*Family, error) {
 // add adds the root of one block of PEM.
 func (f *Family) add(field string, block *pem.Block) error {
 	if block.Type != "CERTIFICATE" {
-		return fault.BadField(field, "%s: block %d of the PEM is %s, not a certificate",
-			f.Name, f.count+1, sanitize.Short(block.Type))
+		return fault.BadField(field, "block %d of the PEM is %s, not a certificate",
+			f.count+1, sanitize.Short(block.Type))
 	}
 	root, err := x509.ParseCertificate(block.Bytes)
 	switch {
 	case err != nil:
-		return fault.BadField(field, "%s: certificate %d cannot be read: %s",
-			f.Name, f.count+1, sanitize.Error(err))
+		return fault.BadField(field, "certificate %d cannot be read: %s",
+			f.count+1, sanitize.Error(err))
 	case !root.IsCA:
-		return fault.BadField(field, "%s: certificate %d, %s, is no CA's",
-			f.Name, f.count+1, sanitize.Short(root.Subject.String()))
+		return fault.BadField(field, "certificate %d, %s, is no CA's",
+			f.count+1, sanitize.Short(root.Subject.String()))
 	case f.count >= maxRoots:
-		return fault.BadField(field, "%s has more than %d roots", f.Name, maxRoots)
+		return fault.BadField(field, "holds more than %d roots", maxRoots)
 	}
 	f.count++
 	subject := string(root.RawSubject)

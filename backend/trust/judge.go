@@ -63,7 +63,7 @@ func (v *Verdict) IsDoubtful() bool { return len(v.Distrusted) > 0 || len(v.Refu
 func (v *Verdict) Reasons() []string {
 	var reasons []string
 	for _, link := range v.Distrusted {
-		reasons = append(reasons, "clients refuse the key of "+sanitize.Short(link.Name)+
+		reasons = append(reasons, "clients refuse the key of "+link.Name+
 			", which is in each of its chains (SHA-256 "+string(link.Key)+")")
 	}
 	if len(v.Refuse) > 0 {
@@ -121,7 +121,7 @@ func (s *search) climb(path []*x509.Certificate) {
 	end := path[len(path)-1]
 	if s.judge.refuses(KeyOf(end)) {
 		s.paths++ // whoever is above it, clients refuse it
-		s.note(Link{Name: end.Subject.String(), Key: KeyOf(end)})
+		s.note(Link{Name: sanitize.Short(end.Subject.String()), Key: KeyOf(end)})
 		return
 	}
 	s.meet(path)

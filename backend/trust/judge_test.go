@@ -113,8 +113,12 @@ func TestWhoAcceptsACertificate(t *testing.T) {
 		"a root that was renewed with the same key": {[]*x509.Certificate{byOld, old.by(t, old, func(c *x509.Certificate) { c.SerialNumber = big.NewInt(9) })}, nil, "both old", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			families, err := trust.ParseFamilies("trusted_roots", stores)
-			require.NoError(t, err)
+			families := make(map[string]*trust.Family)
+			for name, roots := range stores {
+				var err error
+				families[name], err = trust.ParseFamily("roots", name, roots)
+				require.NoError(t, err)
+			}
 			v := trust.NewJudge(c.refused, families).Judge(cert, c.pool, now)
 			assert.Equal(t, c.accept, strings.Join(v.Accept, " "))
 			assert.Len(t, v.Refuse, 3-len(v.Accept))
@@ -186,23 +190,22 @@ func TestKeysAsPeopleWriteThem(t *testing.T) {
 func TestRootsAsPeopleWriteThem(t *testing.T) {
 	root := newAuthority(t, "Root")
 	text := inPEM(root.by(t, root))
-	families, err := trust.ParseFamilies("trusted_roots", map[string]string{"mozilla": "# as of today\n" + text + "\n" + text})
+	family, err := trust.ParseFamily("roots", "mozilla", "# as of today\n"+text+"\n"+text)
 	require.NoError(t, err)
-	assert.Equal(t, 2, families["mozilla"].Len())
+	assert.Equal(t, 2, family.Len())
 	for name, c := range map[string]struct{ family, text, says string }{
 		"no name":              {"", text, "is no name"},
 		"a name of a metric":   {"My Store", text, "is no name"},
-		"nothing":              {"java", "", "has no root"},
-		"no PEM":               {"java", "MIIB", "has no root"},
+		"nothing":              {"java", "", "holds no root"},
+		"no PEM":               {"java", "MIIB", "holds no root"},
 		"a broken end":         {"java", text + "-----BEGIN CERTIFICATE-----\nAAAA", "cannot be read"},
 		"a broken certificate": {"java", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "certificate 1 cannot be read"},
 		"a key":                {"java", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "not a certificate"},
 		"a server's":           {"java", inPEM(newAuthority(t, "www.example.com").by(t, root, leaf)), "is no CA's"},
-		"too long":             {"java", strings.Repeat("x", 1<<20+1), "are more than"},
+		"too long":             {"java", strings.Repeat("x", 768<<10+1), "are more than"},
 		"too many":             {"java", strings.Repeat(text, 501), "more than 500"},
 	} {
-		_, err := trust.ParseFamilies("trusted_roots", map[string]string{c.family: c.text})
+		_, err := trust.ParseFamily("roots", c.family, c.text)
 		require.ErrorContains(t, err, c.says, name)
-		require.ErrorContains(t, err, "trusted_roots", name)
 	}
 }

@@ -6,6 +6,15 @@ path "certinext/config" {
   capabilities = ["read", "update", "delete"]
 }
 
+# Which keys clients refuse, and whose roots are known
+path "certinext/config/trust" {
+  capabilities = ["read", "update"]
+}
+
+path "certinext/config/trust/*" {
+  capabilities = ["list", "read", "update", "delete"]
+}
+
 # Would orders be taken? And what "vault pki health-check" looks at
 path "certinext/config/+" {
   capabilities = ["read"]

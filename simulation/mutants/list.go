@@ -262,7 +262,7 @@ var mutants = []Mutant{
 	{
 		Name: "a stored certificate refers to a chain that is not",
 		File: "backend/certificates/stored_chain.go",
-		Old:  "err = store.Put(ctx, s, key, &StoredChain{Version: 1, Chain: c.Chain})",
+		Old:  "err = store.Put(ctx, s, key, chain)",
 		New:  "_ = key",
 		Like: "a write that is left out",
 	},
