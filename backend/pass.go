@@ -113,6 +113,7 @@ func (e *Engine) passOthers(
 		err,
 		e.Certificates.Numbers.IndexPage(ctx, s),
 		e.Certificates.Chains.StoreNewest(ctx, s),
+		tendIndexes(ctx, e, s),
 		e.Publisher.ReconcileRecords(ctx, s, e.recordNeeds(s)),
 		e.Spending.Tend(ctx, s),
 	}
