@@ -108,12 +108,12 @@ func (e *Engine) beginRevoking(ctx context.Context, jobs []host.Job) <-chan []er
 func (e *Engine) passOthers(
 	ctx context.Context, s logical.Storage, unseen []host.Job,
 ) []error {
+	tendIndexes(ctx, e, s)
 	local, remote, err := e.Orders.Due(ctx, s, passOrders) // remote jobs ask CERTInext
 	errs := []error{
 		err,
 		e.Certificates.Numbers.IndexPage(ctx, s),
 		e.Certificates.Chains.StoreNewest(ctx, s),
-		tendIndexes(ctx, e, s),
 		e.Publisher.ReconcileRecords(ctx, s, e.recordNeeds(s)),
 		e.Spending.Tend(ctx, s),
 	}

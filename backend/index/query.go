@@ -225,10 +225,13 @@ type chosen struct {
 }
 
 func (c *chosen) compare(a, b place) int {
-	order := cmp.Or(
-		cmp.Compare(a.number, b.number), strings.Compare(a.text, b.text),
-		strings.Compare(a.key, b.key),
-	)
+	order := cmp.Compare(a.number, b.number)
+	if order == 0 {
+		order = strings.Compare(a.text, b.text)
+	}
+	if order == 0 {
+		order = strings.Compare(a.key, b.key)
+	}
 	if c.descending {
 		return -order
 	}
