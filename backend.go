@@ -86,7 +86,7 @@ func newBackend(o Options, conf *logical.BackendConfig) *secretsBackend {
 		RunningVersion: Version,
 		Paths: b.strict(slices.Concat(
 			b.pathConfig(), b.pathRoles(), b.pathIssue(), b.pathNamedOrder(), b.pathDocuments(),
-			b.pathReissue(), b.pathRenew(), b.pathRenewal(), b.pathOrders(), b.pathOperator(),
+			b.pathReissue(), b.pathRenew(), b.pathRenewal(), b.pathInventory(), b.pathOrders(), b.pathOperator(),
 			b.pathApprovals(), b.pathRevocations(), b.pathRevoke(), b.pathSolvers(),
 			b.pathDomains(), b.pathCatalog(), b.pathAccount(), b.pathReports(),
 			b.pathSpend(),
