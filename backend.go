@@ -86,11 +86,10 @@ func newBackend(o Options, conf *logical.BackendConfig) *secretsBackend {
 		RunningVersion: Version,
 		Paths: b.strict(slices.Concat(
 			b.pathConfig(), b.pathRoles(), b.pathIssue(), b.pathNamedOrder(), b.pathDocuments(),
-			b.pathReissue(), b.pathRenew(), b.pathRenewal(), b.pathInventory(), b.pathOrders(), b.pathOperator(),
+			b.pathReissue(), b.pathRenew(), b.pathRenewal(), b.pathOrders(), b.pathOperator(),
 			b.pathApprovals(), b.pathRevocations(), b.pathRevoke(), b.pathSolvers(),
 			b.pathDomains(), b.pathCatalog(), b.pathAccount(), b.pathReports(),
-			b.pathSpend(),
-			b.pathBudgets(), b.pathSync(),
+			b.pathSpend(), b.pathBudgets(), b.pathInventory(), b.pathSync(),
 			// The CA paths come first: "ca" also matches the pattern of a serial number.
 			b.pathCA(), b.pathCertificates(), b.pathIssuers(), b.pathHealth(),
 		)),

@@ -16,8 +16,8 @@ var columns = []string{
 	"reissues_charged", "reissues_unknown", "ledger_complete", "next",
 }
 
-// CSV writes the rows of a report below the names of their columns. Each says whether the ledger was
-// read to its end, and next, behind which order the report goes on.
+// CSV writes the rows of a report below the names of their columns. Each says whether the ledger
+// was read to its end, and next, behind which order the report goes on.
 func (r *Report) CSV(next string) ([]byte, error) {
 	rows := make([][]string, 0, len(r.Rows))
 	for _, row := range r.Rows {

@@ -1,8 +1,8 @@
 // Copyright (c) The vault-plugin-secrets-certinext authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package sheet writes tables as CSV that spreadsheets show and do not run. It knows nothing of what
-// is in them.
+// Package sheet writes tables as CSV that spreadsheets show and do not run. It knows nothing of
+// what is in them.
 package sheet
 
 import (
