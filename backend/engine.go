@@ -131,4 +131,5 @@ func (e *Engine) Invalidate(key string) {
 	e.Orders.Invalidate(key)
 	e.Spending.Invalidate(key)
 	e.Trust.Invalidate(key)
+	invalidateIndexes(e, key)
 }

@@ -75,6 +75,7 @@ type Entry struct {
 	Serial    string           `json:"serial"` // with dashes, as in its key
 	Role      string           `json:"role"`
 	Requester string           `json:"requester"`
+	Owner     string           `json:"owner,omitempty"` // who answers for it, as the request said
 	OrderID   string           `json:"order_id"`
 	CAOrderID string           `json:"ca_order_id"`
 	Account   string           `json:"account,omitempty"` // in which it was ordered
@@ -269,7 +270,8 @@ func Read(ctx context.Context, s logical.Storage, serial string) (*Entry, error)
 
 // Put stores the entry of a certificate. What the entry refers to is stored before it, so that a
 // crash in between leaves nothing that is missing: the index entry of its CERTInext order, when the
-// certificate is new or has become another order's, and then its chain. The error is an
+// certificate is new or has become another order's, and then its chain. What is listed of it is
+// told to the index in memory. The error is an
 // [*OpenOrderError] when the certificate is imported and its CERTInext order belongs to an open
 // order. The caller holds the certificate's lock.
 func (keeper *Keeper) Put(ctx context.Context, s logical.Storage, c *Entry) error {
@@ -286,9 +288,11 @@ func (keeper *Keeper) Put(ctx context.Context, s logical.Storage, c *Entry) erro
 		entry.Chain = nil
 	}
 	if err := store.Put(ctx, s, c.Key(), &entry); err != nil {
+		keeper.Index.Doubt(c.Serial) // it may have been stored all the same
 		return err
 	}
 	c.stored, c.storedOrder = true, c.OrderID
+	keeper.Index.Put(*rowOf(c))
 	return nil
 }
 
@@ -302,27 +306,34 @@ func (keeper *Keeper) Lock(ctx context.Context, serial string) (unlock func(), e
 func (keeper *Keeper) Certificate(
 	ctx context.Context, s logical.Storage, serial string,
 ) (*Certificate, error) {
+	v, _, _, err := readCertificate(ctx, keeper, s, serial)
+	return v, err
+}
+
+// readCertificate is [Keeper.Certificate] with the entries that it reads: that of the certificate
+// and of its revocation in the queue; nil when there is none.
+func readCertificate(
+	ctx context.Context, keeper *Keeper, s logical.Storage, serial string,
+) (v *Certificate, c *Entry, queued *Queued, err error) {
 	key, err := serials.Parse("serial", serial)
 	if err != nil {
-		return nil, err
+		return nil, nil, nil, err
 	}
-	c, err := Read(ctx, s, key)
-	if err != nil || c == nil {
-		return nil, err
+	if c, err = Read(ctx, s, key); err != nil || c == nil {
+		return nil, nil, nil, err
 	}
 	if err := keeper.Chains.Load(ctx, s, c); err != nil {
-		return nil, err
+		return nil, nil, nil, err
 	}
-	v := c.View()
-	queued, err := store.Get[Queued](ctx, s, RevocationPrefix+key)
-	if err != nil {
-		return nil, err
+	v = c.View()
+	if queued, err = store.Get[Queued](ctx, s, RevocationPrefix+key); err != nil {
+		return nil, nil, nil, err
 	}
 	v.RevocationQueued = queued != nil && c.Revocation == nil && queued.Due
 	if queued.isHeldBack() && c.Revocation == nil {
 		v.RevocationHeldUntil = queued.HeldUntil
 	}
-	return v, nil
+	return v, c, queued, nil
 }
 
 // List returns the serial numbers of the stored certificates, with colons.
