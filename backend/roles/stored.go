@@ -60,6 +60,7 @@ type stored struct {
 	OrderAccess     issuing.OrderAccess `json:"order_access,omitempty"`
 	RequireApproval bool                `json:"require_approval,omitempty"`
 	ApprovalTimeout time.Duration       `json:"approval_timeout,omitempty"` // nanoseconds
+	MaxUnapproved   int                 `json:"max_unapproved,omitempty"`
 	Renewal         issuing.RenewBy     `json:"renewal,omitempty"`
 	RevokeReplaced  time.Duration       `json:"revoke_replaced_after,omitempty"`
 	RenewAhead      issuing.Ahead       `json:"renew_ahead,omitempty"`
@@ -111,6 +112,7 @@ func newStored(r *issuing.Role) *stored {
 		GenerateLease: r.GenerateLease, TTL: r.TTL, MaxTTL: r.MaxTTL,
 		RevocationDelay: r.RevocationDelay,
 		RequireApproval: r.RequireApproval, ApprovalTimeout: r.ApprovalTimeout,
+		MaxUnapproved: r.MaxUnapproved,
 	}
 }
 
@@ -153,5 +155,6 @@ func (s *stored) role(name string) *issuing.Role {
 		RevocationDelay: s.RevocationDelay,
 		RequireApproval: s.RequireApproval,
 		ApprovalTimeout: cmp.Or(s.ApprovalTimeout, issuing.DefaultApprovalTimeout),
+		MaxUnapproved:   cmp.Or(s.MaxUnapproved, issuing.DefaultMaxUnapproved),
 	}
 }
