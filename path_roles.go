@@ -76,10 +76,16 @@ var roleFields = slices.Concat([]binding[backend.Role]{
 			"which CERTInext sets.",
 		func(r *backend.Role) *int { return &r.ValidityYears }),
 	flag("auto_renew",
-		"Let CERTInext renew the subscription automatically, at a cost.",
+		"Let CERTInext renew each certificate by itself, for the same key, at a cost. Nothing is "+
+			"bought beside that: from when a certificate is due for its renewal, the same "+
+			"requester's request for its names is answered with what CERTInext has made, if "+
+			"that has the key of its csr or one that reuse=true has kept, and is refused "+
+			"otherwise. force_new=true buys, and so does half of renew_before_days before the "+
+			"end, when CERTInext has made nothing.",
 		func(r *backend.Role) *bool { return &r.AutoRenew }),
 	number("renew_before_days",
-		"How many days before its end CERTInext renews the subscription.",
+		"How many days before its end CERTInext renews a certificate, and not before the middle "+
+			"of its life; 30 when 0.",
 		func(r *backend.Role) *int { return &r.RenewBeforeDays }),
 	flag("auto_secure_www",
 		"Have CERTInext add www.<common name>. The role must allow that name, too.",
@@ -222,6 +228,10 @@ var roleFields = slices.Concat([]binding[backend.Role]{
 		"How long an order waits to be approved. Then it is over, and its private key is erased. "+
 			"Between 1m and 720h.",
 		func(r *backend.Role) *time.Duration { return &r.ApprovalTimeout }),
+	number("max_unapproved",
+		"How many orders of the role wait to be approved at a time, from 1 to 10000, and those "+
+			"of one requester half as many. A further one is refused.",
+		func(r *backend.Role) *int { return &r.MaxUnapproved }),
 	seconds("issue_timeout",
 		"How long issue and sign wait for their order before they answer that it is not "+
 			"finished. The order continues, and the same request finds it again.",
@@ -235,10 +245,12 @@ var roleFields = slices.Concat([]binding[backend.Role]{
 	reuseWindow(),
 	flag("reuse",
 		"Answer issue and sign beyond the reuse_window, too, with the certificate that the same "+
-			"identity entity's same request has bought, until that is to be renewed (its "+
-			"renew_after). The private key that the engine has made rests in storage for as "+
-			"long, sealed. Tokens without an entity, and requests with a request_id, are not "+
-			"answered so; force_new buys another certificate.",
+			"identity entity's same request has bought, until two thirds of its life, less up "+
+			"to a twentieth, which is its renew_after, or earlier than that for one that was "+
+			"made ahead: by then its successor is begun. The private key that the engine has "+
+			"made rests in storage for as long, sealed; with auto_renew, as long as the "+
+			"certificate is valid. Tokens without an entity, and requests with a request_id, "+
+			"are not answered so; force_new buys another certificate.",
 		func(r *backend.Role) *bool { return &r.Reuse }),
 	seconds("reuse_for",
 		"With reuse: how long after it was issued a certificate is reused and its key kept, at "+

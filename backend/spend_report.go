@@ -34,6 +34,7 @@ const (
 	ledgerTime     = 18 * time.Second
 	maxLedgerRows  = 20_000
 	strangersTime  = 2 * time.Second
+	chainsTime     = 5 * time.Second
 )
 
 // A SpendQuery selects what was ordered, and how much of the journal is read for it.
@@ -86,6 +87,11 @@ func ReportSpending(
 		return nil, err
 	}
 	l := readLedger(ctx, a, none, q.GroupNumber, books)
+	if q.After != "" || reading.Next != "" {
+		if err := completeChains(ctx, e, s, a, books); err != nil {
+			return nil, err
+		}
+	}
 	report, err := books.Report(l)
 	if err != nil {
 		return nil, err
@@ -96,6 +102,31 @@ func ReportSpending(
 	}
 	out.Notes = notesOf(out, q)
 	return out, err
+}
+
+// completeChains adds to the books of one page what the journal has, on other pages, of the orders
+// that the ledger shows more than one movement of: each page says of a charge that it was for the
+// same part of such an order. Where the time is over, it says that it cannot tell.
+func completeChains(
+	ctx context.Context, e *Engine, s logical.Storage, a *account.Session,
+	books *reconciliation.Books,
+) error {
+	until := e.Steady().Add(chainsTime)
+	for _, o := range books.Split() {
+		whole := false
+		if e.Steady().Before(until) {
+			var err error
+			whole, err = orders.EachOfChain(ctx, e.Orders, s, o.Role, o.ID,
+				func(o *orders.Bought) { books.AddOutside(bookable(o, a)) })
+			if store.IsFault(err) {
+				return err
+			}
+		}
+		if !whole {
+			books.Unsure(o)
+		}
+	}
+	return nil
 }
 
 // bookable returns an order as the books take it. a is nil without an account.

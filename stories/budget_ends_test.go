@@ -324,3 +324,39 @@ func TestARenewalThatIsOrderedAgainCountsTwice(t *testing.T) {
 		require.Contains(t, m.refused(path, map[string]any{"async": true}), "2 of 2 orders")
 	})
 }
+
+// TestABudgetWhoseCountCannotBeReadSaysWhichAndWhatMendsIt damages a count: nothing is ordered under it until an operator begins it anew.
+func TestABudgetWhoseCountCannotBeReadSaysWhichAndWhatMendsIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMount(t, validated(certinexttest.Live))
+		m.write("budgets/web", map[string]any{"max_orders": 5})
+		m.write("budgets/all", map[string]any{"max_orders": 9})
+		m.issue("www.example.com")
+		m.storage.reset()
+		m.write("issue/web", host(1))
+		damaged := 0
+		for _, key := range m.storage.writes() {
+			if strings.HasPrefix(key, "spending/") && damaged == 0 {
+				require.NoError(t, m.storage.Storage.Put(t.Context(), &logical.StorageEntry{Key: key, Value: []byte(`{"version": 1, "tallies": "no"}`)}))
+				damaged++
+			}
+		}
+		require.Equal(t, 1, damaged)
+		refused := m.refused("issue/web", host(2))
+		name := "web"
+		if strings.Contains(refused, `budget "all"`) {
+			name = "all"
+		}
+		require.Contains(t, refused, `budget "`+name+`" has a count that cannot be read`)
+		require.Contains(t, refused, "vault delete certinext/budgets/"+name)
+		require.Len(t, m.ca.Orders(), 2, "it was ordered uncounted")
+		resp, err := m.send(call{op: logical.ReadOperation, path: "budgets/" + name})
+		require.NoError(t, err)
+		require.Contains(t, resp.Error().Error(), "has a count that cannot be read")
+
+		m.must(call{op: logical.DeleteOperation, path: "budgets/" + name})
+		m.write("budgets/"+name, map[string]any{"max_orders": 5})
+		m.issue("other.example.com")
+		require.Equal(t, 1, m.budgetUsage(name)["orders"])
+	})
+}

@@ -47,6 +47,17 @@ func (r *Role) renewalWarnings() []string {
 	return out
 }
 
+// byCAWarnings are the [Role.Warnings] about what auto_renew keeps from being bought.
+func (r *Role) byCAWarnings() []string {
+	if r.Reuse {
+		return nil
+	}
+	return []string{"auto_renew without reuse: once a certificate is due for its renewal, a " +
+		"request for its names that has another key, as each one to issue, is refused, since " +
+		"another order would be paid for beside CERTInext's renewal, which is for the same key. " +
+		"Set reuse=true, have clients sign with the key that they have, or set auto_renew=false"}
+}
+
 // replacedWarnings are the [Role.Warnings] about revoke_replaced_after.
 func (r *Role) replacedWarnings() []string {
 	if r.RevokeReplacedAfter == 0 {

@@ -113,6 +113,9 @@ type Role struct {
 	RequireApproval bool
 	// ApprovalTimeout is how long an order waits for that.
 	ApprovalTimeout time.Duration
+	// MaxUnapproved is how many orders of the role wait for that at a time, see also
+	// [Role.UnapprovedOfOne].
+	MaxUnapproved int
 
 	// RenewalWindow is how long before it expires a certificate may be renewed; any time when zero.
 	RenewalWindow time.Duration
@@ -155,7 +158,7 @@ func NewRole(name string) *Role {
 		DCVMethod: certinext.DCVMethodDNS, DNS: NewDNSValidation(), OrderAccess: AccessRequester,
 		Renewal:         RenewalOrder,
 		Trust:           TrustWarn,
-		ApprovalTimeout: DefaultApprovalTimeout,
+		ApprovalTimeout: DefaultApprovalTimeout, MaxUnapproved: DefaultMaxUnapproved,
 	}
 }
 
@@ -284,6 +287,7 @@ func (r *Role) Warnings(cfg *account.Config) []string {
 		out = append(out, "auto_renew is on: CERTInext renews each order by itself before it "+
 			"ends, and charges for that, until its certificate is revoked or cancelled. What it "+
 			"renews counts under no budget, and nobody approves it")
+		out = append(out, r.byCAWarnings()...)
 	}
 	out = append(out, r.OrderWarnings()...)
 	switch {

@@ -162,6 +162,9 @@ func askPromotion(
 	}
 	o, before := h.entry, *h.entry
 	by := personOf(h.journal, entityOf(requester), "")
+	if err := admitUnapproved(h.registry, role, o); err != nil {
+		return nil, err
+	}
 	o.askApproval(h.journal.Now(), role.ApprovalTimeout, by)
 	h.journal.registry.amend(o)
 	if err := h.journal.saveOrder(ctx, h.storage, o); err != nil {

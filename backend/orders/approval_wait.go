@@ -23,6 +23,10 @@ import (
 // ended.
 func beginApproval(ctx context.Context, h *heldOrder, o *orderEntry, p *issuing.Plan) error {
 	by := o.Asked.By
+	if err := admitUnapproved(h.registry, p.Role, o); err != nil {
+		h.drop()
+		return err
+	}
 	o.askApproval(h.journal.Now(), p.Role.ApprovalTimeout, by)
 	if err := h.storeIntent(ctx, o); err != nil {
 		return err
@@ -88,6 +92,7 @@ func learnApproval(ctx context.Context, w *caller) error {
 	}
 	now := *w.role
 	now.RequireApproval, now.ApprovalTimeout = role.RequireApproval, role.ApprovalTimeout
+	now.MaxUnapproved = role.MaxUnapproved
 	w.role, w.plan.Role, w.steady = &now, &now, w.journal.Steady()
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/renewal"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -146,4 +147,55 @@ func rolesWithOrders(ctx context.Context, s logical.Storage, role string) ([]str
 	}
 	slices.Sort(names)
 	return slices.Compact(names), nil
+}
+
+// maxChain bounds how many certificates of one order are followed.
+const maxChain = 1000
+
+// EachOfChain calls each for an order that may cost money, and for those that share its number:
+// the order within which it is a reissue, and that order's other reissues. It reports false when
+// they are too many.
+func EachOfChain(
+	ctx context.Context, journal *Journal, s logical.Storage, role, id string, each func(*Bought),
+) (whole bool, err error) {
+	o, err := journal.findOrder(ctx, s, role, id)
+	for n := 0; err == nil && o != nil && o.Reissue != nil; n++ {
+		if n == maxChain {
+			return false, nil
+		}
+		before, readErr := journal.findOrder(ctx, s, role, o.Reissue.Of)
+		if err = readErr; err != nil || before == nil {
+			break // its record is gone, and this one is the first that there is
+		}
+		o = before
+	}
+	for n := 0; err == nil && o != nil; n++ {
+		if n == maxChain {
+			return false, nil
+		}
+		if mayCost(o) {
+			each(boughtOf(o))
+		}
+		o, err = reissueAfter(ctx, journal, s, o)
+	}
+	return err == nil, err
+}
+
+// reissueAfter returns the order that reissues an order's certificate; nil when there is none.
+func reissueAfter(
+	ctx context.Context, journal *Journal, s logical.Storage, o *orderEntry,
+) (*orderEntry, error) {
+	serial := o.Serial
+	if serial == "" {
+		c, err := journal.Certificates.Numbers.OfOrder(ctx, s, o.CAOrderID, o.ID)
+		if err != nil || c == nil {
+			return nil, err
+		}
+		serial = c.Serial
+	}
+	c, err := certificates.Read(ctx, s, serial)
+	if err != nil || c == nil {
+		return nil, err
+	}
+	return journal.reissuingOrder(ctx, s, c)
 }

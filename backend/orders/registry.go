@@ -40,6 +40,7 @@ type registry struct {
 type tracked struct {
 	id               string
 	role             string
+	requester        string // whose it is; empty until its entry is known
 	fingerprint      string
 	namesFingerprint string // see orderEntry.namesFingerprint; empty for most
 	names            string // orderEntry.Names while it may yet get its certificate
@@ -195,7 +196,7 @@ func (r *registry) add(t *tracked) *tracked {
 
 // describe copies from an order's entry whatever the order is found by.
 func (t *tracked) describe(o *orderEntry) {
-	t.fingerprint = o.Fingerprint
+	t.fingerprint, t.requester = o.Fingerprint, o.Requester
 	t.namesFingerprint, t.names = o.namesFingerprint(), ""
 	if o.Serial == "" && !o.Draft {
 		t.names = o.Names

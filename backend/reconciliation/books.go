@@ -4,6 +4,9 @@
 package reconciliation
 
 import (
+	"cmp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/money"
@@ -91,7 +94,12 @@ func (c *chain) hasNote(number string) bool {
 type movement struct {
 	ledger.Row
 	of *entry // the order whose request the row names; nil when it names the number alone
+	// words are those of the row that may be a request of an order that was not added yet.
+	words []string
 }
+
+// maxWords is how many words of a row are kept.
+const maxWords = 8
 
 // NewBooks returns empty books for a query, which is valid.
 func NewBooks(q Query) *Books {
@@ -150,12 +158,76 @@ func (b *Books) Row(row certinext.LedgerRow) {
 			return // a page that has moved while it was read shows a row twice
 		}
 		m := movement{Row: ledger.Read(row), of: of}
+		if of == nil && own != "" {
+			m.words = requestsIn(row, own)
+		}
 		if m.Kind == ledger.Unclear {
 			c.unclear = true
 			return
 		}
 		c.movements = append(c.movements, m)
 	}
+}
+
+// requestsIn returns the words of a row about an order's number that may be a request.
+func requestsIn(row certinext.LedgerRow, own string) (words []string) {
+	for word := range ledger.Words(row) {
+		isNumber := strings.ContainsAny(word, "0123456789") && len(word) <= maxNumberLength
+		if isNumber && word != own && len(words) < maxWords {
+			words = append(words, word)
+		}
+	}
+	return words
+}
+
+// Split returns an order of each chain of which the books may have a part only, since the others
+// were not read, and whose movements may be for another part: each of them once.
+func (b *Books) Split() (some []Order) {
+	for _, c := range b.chains {
+		first := c.payer()
+		if len(c.movements) > 1 || (c.order == nil && len(c.movements) > 0) {
+			some = append(some, first.Order)
+		}
+	}
+	slices.SortFunc(some, func(a, b Order) int { return strings.Compare(a.ID, b.ID) })
+	return some
+}
+
+// AddOutside adds an order of a chain after the ledger was read: it is in no row and no difference,
+// and what the ledger shows of it is no other order's. One that was added is not added again.
+func (b *Books) AddOutside(o Order) {
+	c := b.chains[o.Number]
+	if c == nil || o.Elsewhere || c.has(o.ID) {
+		return
+	}
+	e := &entry{Order: o}
+	if o.Reissue || c.order != nil {
+		c.reissues = append(c.reissues, e)
+	} else {
+		c.order = e
+	}
+	if o.Request == "" {
+		return
+	}
+	for i := range c.movements {
+		if m := &c.movements[i]; m.of == nil && slices.Contains(m.words, o.Request) {
+			m.of = e
+		}
+	}
+}
+
+// Unsure notes that an order's chain was not read to its end, so that what was charged for which
+// part of it is not known.
+func (b *Books) Unsure(o Order) {
+	if c := b.chains[o.Number]; c != nil {
+		c.unclear = true
+	}
+}
+
+// has reports whether an order is in the chain.
+func (c *chain) has(id string) bool {
+	return (c.order != nil && c.order.ID == id) ||
+		slices.ContainsFunc(c.reissues, func(e *entry) bool { return e.ID == id })
 }
 
 // maxNumberLength bounds a number of CERTInext's (observed: 10 digits and a suffix).
@@ -191,8 +263,12 @@ func (b *Books) Strangers() []string {
 	return out
 }
 
-// settle finds out what each movement was for. whole is whether the ledger was read to its end.
+// settle finds out what each movement was for. whole is whether the ledger was read to its end. It
+// comes to the same for whatever part of the chain was added first.
 func (c *chain) settle(whole bool) (extra int) {
+	slices.SortStableFunc(c.reissues, func(a, b *entry) int {
+		return cmp.Or(a.At.Compare(b.At), strings.Compare(a.ID, b.ID))
+	})
 	loose := c.attribute()
 	if c.order != nil {
 		if !c.order.seen && len(loose) > 0 {

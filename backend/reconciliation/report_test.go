@@ -5,6 +5,7 @@ package reconciliation_test
 
 import (
 	"encoding/csv"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -391,4 +392,62 @@ func TestCSVRunsNothing(t *testing.T) {
 	require.Equal(t, "'=cmd|'/c calc'!A1", lines[1][3])
 	require.Equal(t, "requester_name", lines[0][3])
 	require.Equal(t, "plain", lines[8][3])
+}
+
+// TestAChainThatIsSplitIsSettledAsAWhole has one order of a chain, and hands in the others after the ledger.
+func TestAChainThatIsSplitIsSettledAsAWhole(t *testing.T) {
+	first := order(t, "1", "150.00")
+	chain := []reconciliation.Order{first}
+	for n := range 3 {
+		o := first
+		o.ID, o.Reissue, o.Priced, o.Request = string(rune('a'+n)), true, false, "again-"+string(rune('1'+n))
+		o.At = first.At.AddDate(0, 0, 3-n) // not in the order of their ids
+		chain = append(chain, o)
+	}
+	named := charge("1", "20.00")
+	named["description"] = "request again-2"
+	rows := []certinext.LedgerRow{charge("1", "150.00"), charge("1", "10.00"), named, credit("1", "5.00")}
+	report := func(own []reconciliation.Order, rest []reconciliation.Order) *reconciliation.Report {
+		b := reconciliation.NewBooks(reconciliation.Query{})
+		for _, o := range own {
+			b.Add(o)
+		}
+		for _, row := range rows {
+			b.Row(row)
+		}
+		for range 2 { // twice says nothing new
+			for _, o := range b.Split() {
+				require.Equal(t, "1", o.Number)
+				for _, other := range rest {
+					b.AddOutside(other)
+				}
+			}
+		}
+		r, err := b.Report(reconciliation.Ledger{Whole: true})
+		require.NoError(t, err)
+		return r
+	}
+	charged := map[string]string{}
+	for _, d := range report(chain, nil).Differences {
+		charged[d.OrderID] = d.Charged.String() + " " + d.Refunded.String()
+	}
+	require.Equal(t, map[string]string{"id-1": "150.00 5.00", "c": "10.00 unknown", "b": "20.00 unknown"}, charged)
+	for i, own := range chain {
+		for _, d := range report([]reconciliation.Order{own}, append(slices.Clone(chain[:i]), chain[i+1:]...)).Differences {
+			require.Equal(t, own.ID, d.OrderID, "what is not of this page is told")
+			require.Equal(t, charged[own.ID], d.Charged.String()+" "+d.Refunded.String())
+			charged[own.ID] += "!"
+		}
+	}
+	require.Equal(t, map[string]string{"id-1": "150.00 5.00!", "c": "10.00 unknown!", "b": "20.00 unknown!"}, charged, "each is told once")
+
+	b := reconciliation.NewBooks(reconciliation.Query{})
+	b.Add(first)
+	for _, row := range rows {
+		b.Row(row)
+	}
+	b.Unsure(first)
+	r, err := b.Report(reconciliation.Ledger{Whole: true})
+	require.NoError(t, err)
+	require.Equal(t, "unknown", r.Rows[0].Charged.String())
 }

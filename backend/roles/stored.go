@@ -61,6 +61,7 @@ type stored struct {
 	RequireApproval bool                `json:"require_approval,omitempty"`
 	ApprovalTimeout time.Duration       `json:"approval_timeout,omitempty"` // nanoseconds
 	Trust           issuing.Trust       `json:"trust,omitempty"`
+	MaxUnapproved   int                 `json:"max_unapproved,omitempty"`
 	Renewal         issuing.RenewBy     `json:"renewal,omitempty"`
 	RevokeReplaced  time.Duration       `json:"revoke_replaced_after,omitempty"`
 	RenewAhead      issuing.Ahead       `json:"renew_ahead,omitempty"`
@@ -113,6 +114,7 @@ func newStored(r *issuing.Role) *stored {
 		GenerateLease: r.GenerateLease, TTL: r.TTL, MaxTTL: r.MaxTTL,
 		RevocationDelay: r.RevocationDelay,
 		RequireApproval: r.RequireApproval, ApprovalTimeout: r.ApprovalTimeout,
+		MaxUnapproved: r.MaxUnapproved,
 	}
 }
 
@@ -156,5 +158,6 @@ func (s *stored) role(name string) *issuing.Role {
 		RevocationDelay: s.RevocationDelay,
 		RequireApproval: s.RequireApproval,
 		ApprovalTimeout: cmp.Or(s.ApprovalTimeout, issuing.DefaultApprovalTimeout),
+		MaxUnapproved:   cmp.Or(s.MaxUnapproved, issuing.DefaultMaxUnapproved),
 	}
 }

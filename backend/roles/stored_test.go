@@ -77,7 +77,7 @@ func storedV3() map[string]any {
 func storedV4() map[string]any {
 	all := storedV3()
 	role := all["role"].(*stored)
-	role.RequireApproval, role.ApprovalTimeout = true, 36*time.Hour
+	role.RequireApproval, role.ApprovalTimeout, role.MaxUnapproved = true, 36*time.Hour, 12
 	role.Renewal = issuing.RenewalReissue
 	role.MaxNames = 10
 	role.RevokeReplaced = 72 * time.Hour

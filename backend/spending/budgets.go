@@ -209,6 +209,7 @@ func (k *Keeper) removeCounters(ctx context.Context, s logical.Storage, id strin
 		if err := store.Delete(ctx, s, folder+name); err != nil {
 			return err
 		}
+		k.idle.forget(folder + name)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ package spending
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/money"
@@ -81,8 +82,11 @@ func (k *Keeper) amend(
 		return false, err
 	}
 	c, err := store.Get[counter](ctx, s, key)
-	if err != nil || c == nil {
-		return false, err
+	if err != nil {
+		return false, k.unreadableAt(ctx, s, key, err)
+	}
+	if c == nil {
+		return false, nil
 	}
 	fates, err := k.fates(ctx, s, c, "")
 	if err != nil {
@@ -93,6 +97,22 @@ func (k *Keeper) amend(
 		return false, nil
 	}
 	return true, store.Put(ctx, s, key, c)
+}
+
+// unreadableAt is [Keeper.unreadable] for a counter that is known by its key only.
+func (k *Keeper) unreadableAt(
+	ctx context.Context, s logical.Storage, key string, err error,
+) error {
+	all, _, loading := k.load(ctx, s)
+	if loading != nil {
+		return loading
+	}
+	for _, b := range all {
+		if strings.HasPrefix(key, counterPrefix+b.id+"/") {
+			return k.unreadable(b, key, err)
+		}
+	}
+	return err
 }
 
 // refund takes what was paid back off a tally, and reports whether that changed it. Of an order

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
+	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/stretchr/testify/require"
 )
 
@@ -107,4 +108,17 @@ func TestAReservationOfAnotherProcessIsNotLostAtOnce(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEqual(t, own.name, renewed.name, "another node has written counters since")
 	require.False(t, k.isLost(renewed)(reservation{Process: own.name}))
+}
+
+// What is known of counters goes with them.
+func TestDeletedBudgetsLeaveNothingInMemory(t *testing.T) {
+	ctx, s := t.Context(), new(logical.InmemStorage)
+	k := New(host.New(host.Options{Steady: func() time.Time { return november }}), nil)
+	for _, name := range []string{"a", "b"} {
+		require.NoError(t, s.Put(ctx, &logical.StorageEntry{Key: counterPrefix + "web/" + name, Value: []byte("{}")}))
+		require.False(t, k.idle.forLong(counterPrefix+"web/"+name, true, november))
+	}
+	require.False(t, k.idle.forLong(counterPrefix+"other/a", true, november))
+	require.NoError(t, k.removeCounters(ctx, s, "web"))
+	require.Len(t, k.idle.since, 1, "counters of a budget that is deleted")
 }

@@ -5,10 +5,13 @@ package spending
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -176,7 +179,7 @@ func (k *Keeper) decide(
 func (k *Keeper) read(ctx context.Context, s logical.Storage, c *count, subject string) error {
 	entry, err := store.Get[counter](ctx, s, c.key)
 	if err != nil {
-		return err
+		return k.unreadable(c.budget, c.key, err)
 	}
 	if entry == nil {
 		entry = &counter{
@@ -185,6 +188,22 @@ func (k *Keeper) read(ctx context.Context, s logical.Storage, c *count, subject 
 	}
 	c.counter = *entry
 	return nil
+}
+
+// unreadable is the error for a counter that cannot be read. Faults of storage, and entries of a
+// later version, are what they are; one that is no counter stops the orders under its budget, since
+// nobody knows what was counted.
+func (k *Keeper) unreadable(b *Budget, key string, err error) error {
+	var future *store.FutureError
+	if store.IsFault(err) || errors.As(err, &future) {
+		return err
+	}
+	k.Log.Error("a budget's count cannot be read, and nothing is ordered under it",
+		"budget", b.Name, "key", key, "error", err)
+	return &fault.RefusedError{Err: fmt.Errorf("budget %q has a count that cannot be read, and "+
+		"nothing is ordered under it: Vault's log says why. Restore a snapshot of Vault's "+
+		"storage, or begin the count anew: vault delete <mount>/budgets/%s, and write the budget "+
+		"again", b.Name, b.Name)}
 }
 
 // fates asks what has become of the orders that a counter has reservations of. held is the id of

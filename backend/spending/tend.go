@@ -157,3 +157,10 @@ func (x *idleness) forLong(key string, idle bool, now time.Time) bool {
 	delete(x.since, key)
 	return true
 }
+
+// forget forgets a counter, which is removed.
+func (x *idleness) forget(key string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	delete(x.since, key)
+}
