@@ -12,7 +12,7 @@ import (
 // The role shared reuses certificates (ADR 0041), so that keys of closed orders rest.
 
 // keptPrefix is where the keys of certificates rest that are reused.
-const keptPrefix = "reuse/key/shared/"
+const keptPrefix = "reuse/key/"
 
 // mayHoldKey reports whether a private key may be stored under a key of storage.
 func mayHoldKey(key string) bool {
