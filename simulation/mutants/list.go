@@ -17,7 +17,7 @@ type Mutant struct {
 // leastKilled is how many of the mutants 500 histories have to kill.
 const leastKilled = 36
 
-// mutants are some forty changes of the code that decides what is bought, who gets it, and what is
+// mutants are some seventy changes of the code that decides what is bought, who gets it, and what is
 // revoked. One whose text is not found any more is to be written anew for the code as it is then,
 // and not to be left out.
 var mutants = []Mutant{
