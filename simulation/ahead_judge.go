@@ -88,8 +88,8 @@ func judgeIntent(w *world, o *storedOrder, a *aheadOrder, by *call) {
 		w.violate("ahead/early", "order %s was made ahead to succeed %s at %s, which may not be "+
 			"before %s", o.ID, a.renews, caNow, soonest)
 	case limit > 0 && w.leapt.Load() == 0 && a.at.After(asked.Add(limit+time.Hour)):
-		w.violate("ahead/late", "order %s was made ahead at %s to succeed %s, for which nobody has "+
-			"asked since %s", o.ID, a.at, a.renews, asked)
+		w.violate("ahead/late", "order %s was made ahead at %s to succeed %s, for which nobody "+
+			"has asked since %s", o.ID, a.at, a.renews, asked)
 	}
 }
 

@@ -6,7 +6,8 @@ package simulation
 import "github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
 
 // judgeBudget checks that no more was ordered under a role than its budget allows, ahead of
-// requests or for them. A snapshot that is restored does not know what was ordered since (ADR 0036).
+// requests or for them. A snapshot that is restored does not know what was ordered since (ADR
+// 0036).
 func judgeBudget(w *world, orders []certinexttest.OrderRecord) {
 	if len(w.rollbacks) > 0 {
 		return
