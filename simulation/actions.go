@@ -20,6 +20,9 @@ func (w *world) do(a Action) {
 		panic(fmt.Sprintf("unknown action %q", a.Do))
 	}
 	synctest.Wait() // or what an action finds stored would depend on how far the calls have come
+	if isAway(w, a) {
+		return
+	}
 	before := len(w.calls)
 	act(w, a)
 	for _, c := range w.calls[before:] {
@@ -56,6 +59,7 @@ func init() {
 		"sync":         (*world).doSync,
 		"read":         doRead,
 		"dry":          doDry,
+		"entity":       doEntity,
 
 		"pass": (*world).doPass,
 		"time": doTime,
@@ -383,6 +387,7 @@ func doRole(w *world, a Action) {
 	switch a.How {
 	case "delete":
 		c.what = "delete role"
+		w.deleted[a.Role] = true
 		c.op = logical.DeleteOperation
 		c.data = nil
 	case "patch":

@@ -5,24 +5,31 @@ package simulation
 
 import "github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
 
-// judgeBudget checks that no more was ordered under the role tight than its budget allows. A
-// snapshot that is restored does not know what was ordered since (ADR 0036).
+// judgeBudget checks that no more was ordered under a role than its budget allows, ahead of
+// requests or for them. A snapshot that is restored does not know what was ordered since (ADR
+// 0036).
 func judgeBudget(w *world, orders []certinexttest.OrderRecord) {
 	if len(w.rollbacks) > 0 {
 		return
 	}
-	var bought []string
+	bought := make(map[string][]string)
 	for _, o := range orders {
 		p := w.books.purchases[markerIn(o)]
-		if !paid(o) || w.neighbour.has(&o) || p == nil || p.call == nil || p.call.request == nil {
+		if !paid(o) || w.neighbour.has(&o) || p == nil {
 			continue
 		}
-		if p.call.request.Role == "tight" {
-			bought = append(bought, o.ID)
+		role := ""
+		if a := madeAhead(w, p.marker); a != nil {
+			role = a.request.Role
+		} else if p.call != nil && p.call.request != nil {
+			role = p.call.request.Role
 		}
+		bought[role] = append(bought[role], o.ID)
 	}
-	if len(bought) > tightOrders {
-		w.violate("money/over-budget", "a budget of %d orders has bought %d: %v", tightOrders,
-			len(bought), bought)
+	for role, most := range budgets {
+		if len(bought[role]) > most {
+			w.violate("money/over-budget", "a budget of %d orders has bought %d: %v", most,
+				len(bought[role]), bought[role])
+		}
 	}
 }

@@ -21,13 +21,16 @@ type requester struct {
 	entity, accessor, token string
 }
 
-// requesters are two with an identity, one with a token but no identity, and one with a batch
+// requesters are some with an identity, one with a token but no identity, and one with a batch
 // token, which has no accessor.
 var requesters = map[string]requester{
 	"ann": {name: "ann", entity: "entity-of-ann", accessor: "accessor-of-ann"},
 	"bob": {name: "bob", entity: "entity-of-bob", accessor: "accessor-of-bob"},
 	"tok": {name: "tok", accessor: "accessor-of-tok"},
 	"bat": {name: "bat", token: "batch-token-of-bat"},
+	// Two whose identity entity may be deleted or disabled.
+	"abe": {name: "abe", entity: "entity-of-abe", accessor: "accessor-of-abe"},
+	"amy": {name: "amy", entity: "entity-of-amy", accessor: "accessor-of-amy"},
 }
 
 var operator = requester{

@@ -30,7 +30,8 @@ func (w *world) calm() {
 	eachAccount(w, func(string) { answerAll(w) })
 	eachAccount(w, func(account string) { discardDrafts(w, account) })
 	for _, r := range w.asked {
-		if k := w.clients[r]; k.wants && k.finished == "" && !(oracle{w}).misled(k) {
+		k := w.clients[r]
+		if k.wants && k.finished == "" && w.away[r.Who].how == "" && !(oracle{w}).misled(k) {
 			w.violate("wish/never-answered",
 				"%s asked for %s until the end; the last answer was: %s", r.Who, r.commonName(),
 				k.refusal)
@@ -51,7 +52,7 @@ func answerAll(w *world) {
 		doApprove(w, Action{})
 		again := approveAll(w)
 		for _, r := range w.asked {
-			if k := w.clients[r]; k.wants && k.finished == "" {
+			if k := w.clients[r]; k.wants && k.finished == "" && w.away[r.Who].how == "" {
 				again++
 				w.askAgain(k)
 				w.until(w.idle, longestCall)
@@ -201,6 +202,7 @@ func (w *world) twilight() {
 		w.until(w.idle, longestCall)
 		releaseHeld(w) // what was held only now, after its chain was asked for again and again
 	}
+	outlive(w)
 	goRound(w, -1)
 	for range 4 {
 		w.until(func() bool { return false }, 40*time.Minute)

@@ -1412,6 +1412,34 @@ var cases = []struct {
 			},
 		},
 	},
+	{
+		"a clock that is ahead forgets no successor that is to be made", "ahead/waits", false, History{
+			Seed: 1119, Manners: Manners{TokenTTL: 2 * time.Minute}, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "abe", Role: "ahead", Name: "n201"}},
+				{Do: "clock", For: 1440 * time.Hour},
+				{Do: "pass"},
+			},
+		},
+	},
+	{
+		"a reissue that CERTInext refuses ahead is one new order", "ahead/twice", false, History{
+			Seed: 23, Manners: Manners{Dialect: certinexttest.Documented, TokenTTL: 2 * time.Minute}, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "abe", Role: "going", Name: "n202"}},
+			},
+		},
+	},
+	{
+		"to order is to order, where certificates are reused, too", "money/repeated", false, History{
+			Seed: 1165, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "ann", Role: "shared", Name: "n2"}},
+				{Do: "time", For: 6 * time.Minute},
+				{Do: "order", Request: Request{Who: "ann", Role: "shared", Name: "n2"}},
+			},
+		},
+	},
 }
 
 // TestCases: what was broken once stays mended, and what is open says so until it is.

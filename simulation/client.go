@@ -35,6 +35,8 @@ type client struct {
 	refusal  string
 	reissue  *client // the client of the newest reissue of its order
 	finished string  // the final refusal, after which it stops asking
+	// renewAfter is when the renewal of the latest certificate is due, as its answer said.
+	renewAfter time.Time
 }
 
 // client returns the client that makes a request, and creates it when the request is new.
@@ -127,7 +129,7 @@ func (w *world) learn(c *client, call *call) {
 			!strings.Contains(c.refusal, "already names another") {
 			id = m[1]
 		}
-		if strings.Contains(c.refusal, "budget \"tight\"") {
+		if strings.Contains(c.refusal, "budget \"") {
 			c.finished = c.refusal // asking again does not help
 		}
 		if strings.Contains(c.refusal, "already names another") && !w.moved &&
@@ -215,6 +217,9 @@ func (w *world) delivered(c *call) {
 		return
 	}
 	k.wants = false
+	if due, told := c.resp.Data["renew_after"].(int64); told {
+		k.renewAfter = time.Unix(due, 0)
+	}
 	if !slices.Contains(k.serials, serial) {
 		k.serials = append(k.serials, serial)
 	}

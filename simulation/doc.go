@@ -21,6 +21,12 @@
 // months off, a second mount uses the account. What is not to be done then is checked when it is
 // about to happen: at the wire before CERTInext hears of it, and at storage when it changes.
 //
+// In a quarter of the histories, certificates are renewed before they are asked for (ahead.go):
+// clients come back when they are due, late, or never, since Vault knows them no more, and
+// something fails while the successor is made. After the calm, each that is still there comes back
+// once more, and finds it. What was ordered and paid is compared with what reports/spend says of it
+// (spend.go), at the end of every storm.
+//
 // # Reading a failing seed
 //
 // A failure prints the promise that was broken, the command that repeats the history, and the
@@ -34,7 +40,7 @@
 //
 // # What it notices
 //
-// `make mutants` breaks the program in fifty ways, one after the other, and plays 500 histories
+// `make mutants` breaks the program in seventy ways, one after the other, and plays 500 histories
 // against each. mutants/list.go contains the changes, and why some of them may go unnoticed;
 // RECORD.md has the results. A change to the code that makes decisions has to update that list.
 package simulation

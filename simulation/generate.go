@@ -57,6 +57,7 @@ func generate(seed uint64) History {
 	d.h.Manners = d.manners()
 	d.h.Manners.ReportOrder, d.h.Manners.ReportPage = reportManners(seed)
 	unknownManners(seed, &d.h.Manners)
+	d.h.Manners.Priced = pricedManners(seed)
 	d.calls, d.weather = d.taste(callChances), d.taste(weatherChances)
 	storm := pick(d, 0, 10, 25, 25, 40) // per cent of the actions
 	for calls := 0; calls < callsPerHistory; {
@@ -76,7 +77,7 @@ func generate(seed uint64) History {
 		calls++
 		d.add(d.draw(d.calls), false)
 	}
-	return withTrials(d.h)
+	return withAhead(withTrials(d.h))
 }
 
 // taste returns the weights of the kinds in this history.

@@ -44,6 +44,7 @@ type Manners struct {
 	NewKeysOnly bool   // no key is certified for two orders
 	EarlyIssued bool   // an order that lacks only its CSR is "issued"
 	OrderSuffix string // of the numbers of orders
+	Priced      bool   // orders cost money, and the ledger shows it
 }
 
 // A Request is a certificate that a requester wants. Requests with the same fields are the same

@@ -38,6 +38,11 @@ func (w oracle) judgeMoney(orders []certinexttest.OrderRecord) {
 		}
 		seen[marker] = true
 		p := w.books.purchases[marker]
+		if a := madeAhead(w.world, marker); a != nil {
+			by := purchaser{a.request, serverOf(w.world, o.ID)}
+			bought[by] = append(bought[by], o)
+			continue
+		}
 		if p == nil || p.call == nil || p.call.request == nil {
 			w.violate("money/unasked", "no request asked for CERTInext's order %s for %s: %s", o.ID,
 				o.Domain, w.storyOf(o))
@@ -53,6 +58,10 @@ func (w oracle) judgeMoney(orders []certinexttest.OrderRecord) {
 				return a.CreatedAt.Compare(b.CreatedAt)
 			})
 			for i := 1; i < len(of); i++ {
+				if madeAhead(w.world, markerIn(of[i])) != nil {
+					w.judgeBeside(&of[i-1], &of[i])
+					continue
+				}
 				w.judgeRepeat(r, &of[i-1], &of[i])
 			}
 		}
@@ -62,7 +71,7 @@ func (w oracle) judgeMoney(orders []certinexttest.OrderRecord) {
 // judgeRepeat checks whether a request could place another order after an earlier one.
 func (w oracle) judgeRepeat(r Request, first, next *certinexttest.OrderRecord) {
 	one, two := w.books.purchases[markerIn(*first)], w.books.purchases[markerIn(*next)]
-	at, pickup := two.arrived[0], pickup(r.Role)
+	at, pickup := two.arrived[0], pickupOf(w.world, first)
 	if slices.ContainsFunc(w.rollbacks, func(back time.Time) bool {
 		return !one.arrived[0].true.After(back) && at.true.After(back)
 	}) {
@@ -94,7 +103,7 @@ func (w oracle) judgeRepeat(r Request, first, next *certinexttest.OrderRecord) {
 		before = answer.at
 	}
 	window := grace(r.Role)
-	if r.Role == "shared" && requesters[r.Who].entity != "" && r.ID == "" {
+	if answersWithKept(r, two.call) {
 		window = 48 * time.Hour // no history is as long as a certificate need not be renewed
 	}
 	stored := w.books.delivered[first.ID]
@@ -111,7 +120,8 @@ func (w oracle) judgeRepeat(r Request, first, next *certinexttest.OrderRecord) {
 		return
 	}
 	switch {
-	case !stored.zero() && two.call.proc == one.call.proc && two.call.began.before(stored.moment):
+	case !stored.zero() && one.call != nil && two.call.proc == one.call.proc &&
+		two.call.began.before(stored.moment):
 		w.violate("money/waited", "%s asked while %s was in flight, and bought %s", r.Who, first.ID,
 			next.ID)
 		return

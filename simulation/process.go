@@ -25,7 +25,7 @@ type process struct {
 	since   time.Time
 	world   *world
 	backend logical.Backend
-	system  *logical.StaticSystemView
+	system  *system
 	storage *view
 	dead    atomic.Bool
 	ended   atomic.Bool // its clean-up has finished
@@ -52,11 +52,11 @@ func callOf(ctx context.Context) *call {
 func (w *world) start(standby bool) *process {
 	w.processes++
 	p := &process{number: w.processes, since: time.Now(), world: w}
-	p.system = &logical.StaticSystemView{
+	p.system = &system{world: w, StaticSystemView: logical.StaticSystemView{
 		DefaultLeaseTTLVal: 24 * time.Hour,
 		MaxLeaseTTLVal:     32 * 24 * time.Hour,
 		EntityVal:          &logical.Entity{ID: "somebody", Name: "somebody"},
-	}
+	}}
 	if standby {
 		p.system.ReplicationStateVal = consts.ReplicationPerformanceStandby
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 // roles are the roles that a mount may have, with the fields that are written to them.
-var roles = map[string]map[string]any{
+var roles = withAheadRoles(map[string]map[string]any{
 	// The usual case: leases end before the certificate does.
 	"web": role(map[string]any{"ttl": "6h"}),
 	// For clients that never renew a lease.
@@ -51,23 +51,31 @@ var roles = map[string]map[string]any{
 	}),
 	// What is ordered under it is limited: see setBudget.
 	"tight": role(map[string]any{"ttl": "6h", "issue_timeout": "10s"}),
+})
+
+func withAheadRoles(of map[string]map[string]any) map[string]map[string]any {
+	maps.Copy(of, aheadRoles)
+	return of
 }
 
-// tightOrders is how many orders may be placed under the role tight in a year, which is longer than
-// a history.
-const tightOrders = 2
+// budgets are how many orders may be placed under some roles in a year, which is longer than a
+// history.
+var budgets = map[string]int{"tight": 2, "spare": 3}
 
-// setBudget writes the budget of the role tight, if the mount has the role.
+// setBudget writes the budgets of the mount's roles.
 func setBudget(w *world) {
-	if slices.Contains(w.roles, "tight") {
-		w.mustWrite("budgets/tight", map[string]any{
-			"roles": "tight", "period": "year", "max_orders": tightOrders,
-		})
+	for _, role := range slices.Sorted(maps.Keys(budgets)) {
+		if slices.Contains(w.roles, role) {
+			w.mustWrite("budgets/"+role, map[string]any{
+				"roles": role, "period": "year", "max_orders": budgets[role],
+			})
+		}
 	}
 }
 
 // seldom are roles that a mount has only if its history uses them.
-var seldom = []string{"once", "late", "asked", "lasting", "shared", "tight"}
+var seldom = append([]string{"once", "late", "asked", "lasting", "shared", "tight"},
+	slices.Sorted(maps.Keys(aheadRoles))...)
 
 var roleNames = slices.DeleteFunc(slices.Sorted(maps.Keys(roles)),
 	func(name string) bool { return slices.Contains(seldom, name) })

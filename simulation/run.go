@@ -70,6 +70,9 @@ func play(h History, text, log io.Writer) Outcome {
 	}
 	w.calm()
 	oracle{w}.judgeBooks()
+	judgeSpending(w)
+	comeBack(w)
+	oracle{w}.judgeAhead()
 	strand(w)
 	w.twilight()
 	oracle{w}.judgeEnds()

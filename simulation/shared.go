@@ -9,10 +9,18 @@ import (
 	"time"
 )
 
-// The role shared reuses certificates (ADR 0041), so that keys of closed orders rest.
+// Some roles reuse certificates (ADR 0041), so that keys of closed orders rest.
 
 // keptPrefix is where the keys of certificates rest that are reused.
-const keptPrefix = "reuse/key/shared/"
+const keptPrefix = "reuse/key/"
+
+// answersWithKept reports whether a call is answered with a certificate that was bought before, as
+// long as that need not be renewed: to order, or not to wait for the certificate, is to place an
+// order.
+func answersWithKept(r Request, by *call) bool {
+	return roles[r.Role]["reuse"] == true && requesters[r.Who].entity != "" && r.ID == "" &&
+		!strings.HasPrefix(by.path, "orders/") && by.data["async"] != true
+}
 
 // mayHoldKey reports whether a private key may be stored under a key of storage.
 func mayHoldKey(key string) bool {

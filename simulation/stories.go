@@ -18,7 +18,7 @@ var stories = []func(*dice) []Action{
 			Do: "disk", At: pick(d, "put spending/", "put order/open/"),
 			Bad: pick(d, "crash", "before", "after"),
 		}}
-		for range tightOrders + 2 {
+		for range budgets["tight"] + 2 {
 			out = append(out,
 				Action{Do: "order", Request: d.fresh("tight"), Then: pick(d, 0, 1, 5)})
 		}
@@ -208,10 +208,10 @@ var stories = []func(*dice) []Action{
 	},
 }
 
-// otherThan returns the names of all requesters except one.
+// otherThan returns the names of all requesters except one, and except those who may be gone.
 func otherThan(who string) []string {
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(requesters)),
-		func(name string) bool { return name == who })
+		func(name string) bool { return name == who || name == "abe" || name == "amy" })
 }
 
 // fresh returns a new request.

@@ -38,6 +38,9 @@ func withTrials(h History) History {
 		among = slices.DeleteFunc(slices.Clone(trials),
 			func(t trial) bool { return !strings.Contains(t.name, word) })
 	}
+	if len(among) == 0 {
+		count = 0
+	}
 	for range count {
 		t := d.trial(among)
 		at := d.IntN(len(h.Actions) + 1)

@@ -241,7 +241,7 @@ func (w *world) middleman(req *http.Request, name string, swallowed *http.Respon
 
 // newCA returns a CERTInext with the manners of a history.
 func (w *world) newCA(m Manners) *certinexttest.Server {
-	return &certinexttest.Server{
+	ca := &certinexttest.Server{
 		Dialect:         m.Dialect,
 		VerifiedDomains: []string{"example.com"},
 		IssueDelay:      m.IssueDelay,
@@ -261,7 +261,7 @@ func (w *world) newCA(m Manners) *certinexttest.Server {
 			ReportDays: m.ReportDays,
 		},
 		// Two months of a wrong clock, or of waiting, are to outlive a certificate.
-		CertificateLifetime: 30 * 24 * time.Hour,
+		CertificateLifetime: certificateLife,
 		Resolver:            "127.0.0.1:9",
 		CAA:                 certinexttest.CAAPolicy{Lookups: certinexttest.CAANever},
 		BaseURL:             caURL,
@@ -269,6 +269,11 @@ func (w *world) newCA(m Manners) *certinexttest.Server {
 			return time.Now().Add(time.Duration(w.caAhead.Load()))
 		},
 	}
+	putPrices(ca, m)
+	return ca
 }
+
+// certificateLife is how long certificates live in these histories.
+const certificateLife = 30 * 24 * time.Hour
 
 const caURL = "https://sandbox.certinext.test"

@@ -69,6 +69,10 @@ type world struct {
 
 	decisions map[string]*deciding // of the approver, by the order's id
 
+	ahead   map[string]*aheadOrder // made before they were asked for, by the key of their records
+	away    map[string]absence     // whom Vault does not let in, by name
+	deleted map[string]bool        // roles that were deleted once
+
 	roles   []string
 	clients map[Request]*client
 	asked   []Request // in the order of their first call
@@ -90,6 +94,9 @@ func newWorld(h History, text, log io.Writer) *world {
 		future:    make(map[string][]byte),
 		elsewhere: make(map[string]*elsewhere),
 		decisions: make(map[string]*deciding),
+		ahead:     make(map[string]*aheadOrder),
+		away:      make(map[string]absence),
+		deleted:   make(map[string]bool),
 		manners:   h.Manners,
 		roles:     rolesOf(h),
 	}
@@ -163,6 +170,9 @@ func (w *world) account() map[string]any {
 		"technical_contact_email": "platform@example.com",
 		"technical_contact_phone": "+14155550123",
 		"ordering":                "on",
+	}
+	if w.manners.Priced {
+		config["product_prices"] = map[string]any{"842": cents(listPrice * 100)}
 	}
 	switch w.manners.Dialect {
 	case certinexttest.Documented:
@@ -259,6 +269,7 @@ func (w *world) wrote(ctx context.Context, by *process, key string, before, valu
 	noteDecision(w, key, value)
 	noteNewMarker(w, key, before, value)
 	w.books.stored(ctx, key, value)
+	noteAhead(ctx, w, key, value)
 	if !mayHoldKey(key) && strings.Contains(string(value), "PRIVATE KEY") {
 		w.violate("key/misplaced", "a private key was stored under %s", key)
 	}

@@ -429,6 +429,35 @@ func TestOurClockAloneMakesNothingAhead(t *testing.T) {
 	})
 }
 
+// What is to be made ahead is not forgotten, either, since the certificate has expired, or nobody has asked for it for long, by our clock alone.
+func TestOurClockAloneForgetsNothingToBeMadeAhead(t *testing.T) {
+	for name, more := range map[string]map[string]any{
+		"expired": nil, "not asked for": {"renew_ahead_for": "4000h"},
+	} {
+		for _, isKnown := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, CERTInext's clock known: %t", name, isKnown), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					m := aheadOf(t, more)
+					first := m.annIssues()
+					m.passes(1) // its order is over
+					m.later(map[string]time.Duration{"expired": 250 * day, "not asked for": 180 * day}[name])
+					if !isKnown {
+						m.start()
+						m.ca.Inject(certinexttest.Fault{Kind: certinexttest.FaultServerError, Times: 100})
+					}
+					m.passes(3)
+					m.ca.ClearFaults()
+					m.passes(3)
+					require.Len(t, m.wantedAhead(), 1, "a clock that is ahead has forgotten it")
+					m.later(map[string]time.Duration{"expired": -250 * day, "not asked for": -180 * day}[name])
+					m.untilDue(first)
+					require.Len(t, m.ca.Orders(), 2, "it was not made ahead")
+				})
+			})
+		}
+	}
+}
+
 func TestWithoutTheFieldNothingIsRemembered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := aheadOf(t, map[string]any{"renew_ahead": ""})

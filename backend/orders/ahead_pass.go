@@ -92,6 +92,7 @@ func (a *aheadRun) read(ctx context.Context) (over bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	now, _ := a.earlier(ctx) // or zero, by which nothing is over
 	unlock, err := a.journal.Certificates.Lock(ctx, a.wanted.Serial)
 	if err != nil {
 		return false, err
@@ -101,7 +102,7 @@ func (a *aheadRun) read(ctx context.Context) (over bool, err error) {
 	if err != nil || a.cert == nil || a.cert.Requester != a.wanted.Asked.Requester {
 		return err == nil, err
 	}
-	f, err := a.facts(ctx)
+	f, err := a.facts(ctx, now)
 	if err != nil {
 		return false, err
 	}
@@ -113,11 +114,11 @@ func (a *aheadRun) read(ctx context.Context) (over bool, err error) {
 	return why != "", nil
 }
 
-// facts returns what is known of the certificate. The caller holds its lock.
-func (a *aheadRun) facts(ctx context.Context) (ahead.Facts, error) {
+// facts returns what is known of the certificate at a time. The caller holds its lock.
+func (a *aheadRun) facts(ctx context.Context, now time.Time) (ahead.Facts, error) {
 	c := a.cert
 	f := ahead.Facts{
-		Now: a.journal.Now(), NotAfter: c.NotAfter,
+		Now: now, NotAfter: c.NotAfter,
 		Revoked: c.Revocation != nil, Held: len(c.Held) > 0,
 		Succeeded: c.RenewedBy != "" || c.ReissuedAs != "",
 	}
@@ -141,12 +142,23 @@ func (a *aheadRun) facts(ctx context.Context) (ahead.Facts, error) {
 
 // isCertain reports whether a time has come by this server's clock and by CERTInext's.
 func (a *aheadRun) isCertain(ctx context.Context, at time.Time) bool {
+	now, seen := a.earlier(ctx)
+	return seen && !now.Before(at)
+}
+
+// earlier returns the time by this server's clock or by CERTInext's, whichever is behind: one of
+// them alone neither buys anything nor has a successor be forgotten (ADR 0022). It returns false,
+// and no time, while CERTInext's is not known.
+func (a *aheadRun) earlier(ctx context.Context) (time.Time, bool) {
 	acct := a.journal.Account
 	if _, seen := acct.ClockSkew(); !seen {
 		acct.LearnClock(ctx, a.storage)
 	}
 	skew, seen := acct.ClockSkew()
-	return seen && !acct.Now().Add(min(0, skew)).Before(at)
+	if !seen {
+		return time.Time{}, false
+	}
+	return acct.Now().Add(min(0, skew)), true
 }
 
 // make makes the successor, or goes on with it. The error is why that is not possible now, or at

@@ -17,7 +17,7 @@ type Mutant struct {
 // leastKilled is how many of the mutants 500 histories have to kill.
 const leastKilled = 36
 
-// mutants are some forty changes of the code that decides what is bought, who gets it, and what is
+// mutants are some seventy changes of the code that decides what is bought, who gets it, and what is
 // revoked. One whose text is not found any more is to be written anew for the code as it is then,
 // and not to be left out.
 var mutants = []Mutant{
@@ -431,5 +431,112 @@ var mutants = []Mutant{
 		Old:  "case by.EntityID == o.Approval.AskedBy.EntityID, o.Requester == entityPrefix+by.EntityID,",
 		New:  "case by.EntityID == o.Approval.AskedBy.DisplayName,",
 		Like: "two names that are confused",
+	},
+
+	// What is made before it is asked for, and what was spent.
+	{
+		Name: "a successor is made ahead for whom Vault knows no more",
+		File: "backend/orders/ahead_pass.go",
+		Old:  "case entity == nil:\n\t\treturn true, errors.New(",
+		New:  "case entity == nil:\n\t\treturn false, nil\n\tcase entity.ID == \"\":\n\t\treturn true, errors.New(",
+		Like: "a check that is left out",
+	},
+	{
+		Name: "a successor is made ahead for whom Vault has disabled",
+		File: "backend/orders/ahead_pass.go",
+		Old:  "case entity.Disabled:",
+		New:  "case entity.Disabled && entity.ID == \"\":",
+		Like: "a check that is left out",
+	},
+	{
+		Name: "our clock alone makes a successor",
+		File: "backend/orders/ahead_pass.go",
+		Old:  "now, seen := a.earlier(ctx)\n\treturn seen && !now.Before(at)\n",
+		New:  "_, _ = a.earlier(ctx)\n\treturn !a.journal.Now().Before(at)\n",
+		Like: "doubt that is taken for certainty",
+	},
+	{
+		Name: "our clock alone has a successor be forgotten",
+		File: "backend/orders/ahead_pass.go",
+		Old:  "now, _ := a.earlier(ctx) // or zero, by which nothing is over\n",
+		New:  "now := a.journal.Now()\n",
+		Like: "doubt that is taken for certainty",
+	},
+	{
+		Name: "a successor is made ahead of a client that has long been away",
+		File: "backend/ahead/decide.go",
+		Old:  "case role.RenewAheadFor > 0 && f.Now",
+		New:  "case role.RenewAheadFor < 0 && f.Now",
+		Like: "a check that is inverted",
+	},
+	{
+		Name: "a successor that nobody was to get is made again",
+		File: "backend/orders/ahead_pass.go",
+		Old:  "if closed.State != StateFailed {\n\t\treturn true, nil\n",
+		New:  "if closed.State == StateIssued {\n\t\treturn true, nil\n",
+		Like: "a check that takes too much for free",
+	},
+	{
+		Name: "a successor is made beside an order for the same names",
+		File: "backend/orders/ahead_pass.go",
+		Old:  "if registry.pendingFor(namesOf(w.plan), nil) != \"\" {",
+		New:  "if registry.pendingFor(namesOf(w.plan), nil) == w.plan.Identity {",
+		Like: "a check that is left out",
+	},
+	{
+		Name: "a request does not find what was made ahead for it",
+		File: "backend/orders/ahead_pass.go",
+		Old:  "t := tracked{id: id, role: a.role.Name, fingerprint: w.plan.Identity}",
+		New:  "t := tracked{id: id, role: a.role.Name, fingerprint: id}",
+		Like: "a field that is left out of a name",
+	},
+	{
+		Name: "no budget counts what is made ahead",
+		File: "backend/orders/acquire.go",
+		Old:  "if err == nil && !asks {",
+		New:  "if err == nil && !asks && instead.ahead == nil {",
+		Like: "a check that is left out",
+	},
+	{
+		Name: "what is made ahead needs no approval",
+		File: "backend/orders/acquire.go",
+		Old:  "asks := p.Role.RequireApproval && !p.Request.Draft //",
+		New:  "asks := p.Role.RequireApproval && !p.Request.Draft && instead.ahead == nil //",
+		Like: "a check that is left out",
+	},
+	{
+		Name: "the spend report leaves out what was cancelled",
+		File: "backend/orders/bought.go",
+		Old:  "return !o.costsNothing() && (",
+		New:  "return o.State != StateCancelled && !o.costsNothing() && (",
+		Like: "orders that are taken for free",
+	},
+	{
+		Name: "the spend report counts a reissue as an order",
+		File: "backend/orders/bought.go",
+		Old:  "Reissue: o.Reissue != nil, Cost",
+		New:  "Reissue: o.Reissue != nil && o.Ahead, Cost",
+		Like: "two things that are confused",
+	},
+	{
+		Name: "the spend report counts a reissue that was never made",
+		File: "backend/orders/bought.go",
+		Old:  "(o.Reissue == nil || o.State != StateFailed)",
+		New:  "(o.Reissue == nil || o.State != StateApproval)",
+		Like: "a check that takes too much",
+	},
+	{
+		Name: "the spend report shows what is not known as nothing",
+		File: "backend/reconciliation/report.go",
+		Old:  "g.Charged.Known = g.charged\n",
+		New:  "g.Charged.Known = true\n",
+		Like: "doubt that is taken for certainty",
+	},
+	{
+		Name: "the spend report leaves out what was paid back",
+		File: "backend/reconciliation/report.go",
+		Old:  "g.Refunded.Amount = g.Refunded.Amount.Plus(e.refunded.amount)",
+		New:  "g.Refunded.Amount = g.Refunded.Amount.Plus(0)",
+		Like: "a sum that lacks something",
 	},
 }
