@@ -96,6 +96,13 @@ type Entry struct {
 	// Imported is set for a certificate whose order was not placed by this mount. It has no role,
 	// order and requester.
 	Imported bool `json:"imported,omitempty"`
+	// ProductCode and OrderedAt are what CERTInext's records said of the order of an imported
+	// certificate; empty when they did not.
+	ProductCode string    `json:"product_code,omitempty"`
+	OrderedAt   time.Time `json:"ordered_at,omitzero"`
+	// AdoptedAt is when an operator gave an imported certificate to Role, with an order of its own
+	// in the journal (ADR 0044); zero for all others.
+	AdoptedAt time.Time `json:"adopted_at,omitzero"`
 
 	// Judged is set once the certificate was compared with what was ordered (ADR 0025). Held is why
 	// it is not handed over: empty when it may be. Remarks go with each answer that holds it.
