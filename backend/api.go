@@ -246,6 +246,8 @@ type (
 
 // Synchronization with the account.
 type (
+	// AdoptRequest is [inventory.AdoptRequest].
+	AdoptRequest = inventory.AdoptRequest
 	// SyncRequest is [inventory.Request].
 	SyncRequest = inventory.Request
 	// SyncStatus is [inventory.Status].

@@ -62,10 +62,35 @@ type Certificate struct {
 	RevocationHeldUntil time.Time
 	// AheadRefused is why its successor could not be made ahead (ADR 0040); empty for most.
 	AheadRefused string
+	// Origin is how the mount came to the certificate, and AdoptedAt when a role adopted it; the
+	// zero time for most.
+	Origin    Origin
+	AdoptedAt time.Time
 	// Held is why the certificate is not handed over until an operator releases it; empty for most.
 	Held []string
 	// Remarks are what is noteworthy about the certificate, and no reason to hold it.
 	Remarks []string
+}
+
+// An Origin is how the mount came to a certificate.
+type Origin string
+
+// The origins of certificates.
+const (
+	OriginOrder        Origin = "order"        // an order of this mount
+	OriginSynchronized Origin = "synchronized" // it was ordered outside of the mount, and is nobody's
+	OriginAdopted      Origin = "adopted"      // it was ordered outside of the mount, and a role has it
+)
+
+// Origin returns how the mount came to the certificate.
+func (c *Entry) Origin() Origin {
+	switch {
+	case !c.AdoptedAt.IsZero():
+		return OriginAdopted
+	case c.Imported:
+		return OriginSynchronized
+	}
+	return OriginOrder
 }
 
 // An Entry is a stored certificate.
@@ -218,6 +243,8 @@ func (c *Entry) View() *Certificate {
 		RenewAfter:   renewal.After(c.Serial, c.Life()).Add(c.RenewLater),
 		Remarks:      slices.Clone(c.Remarks),
 		AheadRefused: c.AheadRefused,
+		Origin:       c.Origin(),
+		AdoptedAt:    c.AdoptedAt,
 
 		Subscription: c.Subscription, RevokeAt: c.RevokeAt,
 	}
