@@ -52,7 +52,7 @@ var chapters = []struct {
 		"catalog/products/{code}/custom-fields", "reports/orders", "reports/ledger",
 	}},
 	{"Money", []string{"budgets", "budgets/{name}", "reports/spend"}},
-	{"Synchronization", []string{"sync"}},
+	{"Synchronization", []string{"sync", "operator/adopt/{role}", "operator/adopt/{role}/{serial}"}},
 	{"For vault pki health-check", []string{"config/acme", "config/cluster", "config/auto-tidy"}},
 }
 
