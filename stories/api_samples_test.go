@@ -281,7 +281,7 @@ func tellSync(m *mount) {
 	m.write("sync", nil)
 	synctest.Wait()
 	require.Equal(m.t, "done", m.read("sync").Data["state"])
-	_, number := elsewhere(m.t, m.ca, "portal.example.com")
+	_, number := elsewhereWith(m.t, m.ca, "client-secret", "portal.example.com")
 	time.Sleep(time.Minute)
 	m.write("sync", nil)
 	synctest.Wait()

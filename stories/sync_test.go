@@ -18,9 +18,15 @@ import (
 // elsewhere orders a certificate as another program with the same account does, and returns CERTInext's number.
 func elsewhere(t *testing.T, ca *certinexttest.Server, name string) (*certinext.Client, string) {
 	t.Helper()
+	return elsewhereWith(t, ca, certinexttest.DefaultClientSecret, name)
+}
+
+// elsewhereWith is elsewhere with another secret of the OAuth client.
+func elsewhereWith(t *testing.T, ca *certinexttest.Server, secret, name string) (*certinext.Client, string) {
+	t.Helper()
 	client := &certinext.Client{
 		BaseURL: sandboxURL, HTTPClient: ca.Client(),
-		Credentials: certinext.OAuth{ClientID: certinexttest.DefaultAccountNumber, ClientSecret: certinexttest.DefaultClientSecret},
+		Credentials: certinext.OAuth{ClientID: certinexttest.DefaultAccountNumber, ClientSecret: certinext.Secret(secret)},
 	}
 	if ca.Dialect != certinexttest.Live {
 		client.Credentials = certinext.AccessKey{AccountNumber: certinexttest.DefaultAccountNumber, AccessKey: certinexttest.DefaultAccessKey}
