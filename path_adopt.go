@@ -58,7 +58,8 @@ func adoptFields() map[string]*framework.FieldSchema {
 			Type: framework.TypeString,
 			Description: "Identity entity that is to be the certificates' requester, and may " +
 				"renew and revoke them as if it had ordered them. Without one, only those may " +
-				"to whom the role's order_access=role gives all of its orders, and operators.",
+				"to whom the role's order_access=role gives all of its orders; operators may " +
+				"revoke them in any case.",
 		},
 		"product_code": {
 			Type: framework.TypeString,

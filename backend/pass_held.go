@@ -12,7 +12,8 @@ import (
 
 // heldPass is what is left of [Engine.Pass] while the mount is held (ADR 0031): keys that nobody is
 // handed any more are erased, revocations that follow from overdue leases are queued, and a
-// synchronization that somebody has asked for goes on, which only reads. held says why, and is logged once.
+// synchronization that somebody has asked for goes on, which only reads. held says why, and is
+// logged once.
 func (e *Engine) heldPass(ctx context.Context, s logical.Storage, held error) error {
 	e.warnHeld.Do(func() { e.Log.Warn(held.Error()) })
 	local, others, err := e.Orders.Due(ctx, s, passOrders)

@@ -124,10 +124,10 @@ func TestAnAdoptionIsUndone(t *testing.T) {
 		_, number, serial := boughtElsewhere(t, m, "shop.example.com")
 		before := m.read("cert/" + serial).Data
 		m.adopt("web", map[string]any{"serial_number": serial})
-		require.Nil(t, m.tryDelete("operator/adopt/web/" + serial))
+		require.Nil(t, m.tryDelete("operator/adopt/web/"+serial))
 		require.Equal(t, before, m.read("cert/"+serial).Data)
 		require.Empty(t, m.list("orders/web"))
-		require.Contains(t, m.tryDelete("operator/adopt/web/" + serial).Error().Error(), "not adopted")
+		require.Contains(t, m.tryDelete("operator/adopt/web/"+serial).Error().Error(), "not adopted")
 		o, _ := m.ca.Order(number)
 		require.Equal(t, "issued", o.Status)
 		m.adopt("web", map[string]any{"serial_number": serial})

@@ -78,8 +78,8 @@ type Origin string
 // The origins of certificates.
 const (
 	OriginOrder        Origin = "order"        // an order of this mount
-	OriginSynchronized Origin = "synchronized" // it was ordered outside of the mount, and is nobody's
-	OriginAdopted      Origin = "adopted"      // it was ordered outside of the mount, and a role has it
+	OriginSynchronized Origin = "synchronized" // ordered outside of the mount, and nobody's
+	OriginAdopted      Origin = "adopted"      // ordered outside of the mount, and a role has it
 )
 
 // Origin returns how the mount came to the certificate.

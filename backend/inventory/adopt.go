@@ -112,8 +112,8 @@ func isAboutCertificate(err error) bool {
 		(field.Field == "serial_number" || field.Field == "product_code")
 }
 
-// toAdopt returns the serial numbers, with dashes and sorted, of the certificates that may be meant.
-// one is set when the request names a single one.
+// toAdopt returns the serial numbers, with dashes and sorted, of the certificates that may be
+// meant. one is set when the request names a single one.
 func (inv *Inventory) toAdopt(
 	ctx context.Context, s logical.Storage, r *AdoptRequest,
 ) (wanted []string, one bool, err error) {

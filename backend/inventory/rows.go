@@ -32,7 +32,7 @@ type syncer struct {
 	numbers  []string                    // of the orders that were seen
 	moved    int                         // see [walk]; the numbers are those seen since
 	resumed  bool                        // an earlier process has read the first pages
-	stored   time.Time                   // when the progress was stored, by the clock that nobody sets
+	stored   time.Time                   // when the progress was, by the clock that nobody sets
 }
 
 // handlePage handles what a page of the report has shown, and shows and stores the progress.

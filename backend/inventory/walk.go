@@ -38,7 +38,7 @@ type walkState int
 const (
 	walkOn    walkState = iota // there are pages left to read
 	walkWhole                  // it has seen every order in the report
-	walkOver                   // there is nothing left to read, and it is not certain that all was seen
+	walkOver                   // nothing is left to read, and it is not certain that all was seen
 )
 
 const (

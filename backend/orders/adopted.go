@@ -35,8 +35,8 @@ import (
 type Adoption struct {
 	Role   string
 	Serial string // with dashes
-	// EntityID is the identity entity whose certificate it is to be, and Requester is that as orders
-	// have it. Without one, only the role (order_access=role) and operators may act on it.
+	// EntityID is the identity entity whose certificate it is to be, and Requester is that as
+	// orders have it. Without one, only the role (order_access=role) and operators may act on it.
 	EntityID, Requester string
 	// ProductCode is what its order was for, by an operator's word. It counts only where
 	// CERTInext's records did not say.
@@ -126,8 +126,9 @@ func adoptable(
 	}
 	owner, err := journal.Certificates.Numbers.OwnerOf(ctx, s, c.Account, c.CAOrderID)
 	if err == nil && owner != "" {
-		err = fault.BadField("serial_number", "certificate %s is of CERTInext's order %s, which is "+
-			"order %s of this mount: its certificates are that order's", serial, c.CAOrderID, owner)
+		err = fault.BadField("serial_number", "certificate %s is of CERTInext's order %s, which "+
+			"is order %s of this mount: its certificates are that order's",
+			serial, c.CAOrderID, owner)
 	}
 	return out, err
 }
@@ -210,8 +211,8 @@ func planAdopted(
 func productOf(c *certificates.Entry, a Adoption) (string, error) {
 	switch {
 	case c.ProductCode == "" && a.ProductCode == "":
-		return "", fault.BadField("product_code", "CERTInext's records do not say of which product "+
-			"certificate %s is: look at its order %s in the portal, and write product_code",
+		return "", fault.BadField("product_code", "CERTInext's records do not say of which "+
+			"product certificate %s is: look at its order %s in the portal, and write product_code",
 			c.View().Serial, sanitize.Short(c.CAOrderID))
 	case c.ProductCode == "":
 		return a.ProductCode, nil

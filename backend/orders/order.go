@@ -254,9 +254,9 @@ type orderEntry struct {
 	// (ADR 0040).
 	Ahead bool         `json:"ahead,omitempty"`
 	Again *ahead.Asked `json:"again,omitempty"`
-	// AdoptedAt is when an operator had the order's role adopt a certificate that was ordered outside
-	// of this mount (ADR 0044); zero for orders of this mount. PublicKey is then the certificate's,
-	// in PEM, since the mount has no CSR for it.
+	// AdoptedAt is when an operator had the order's role adopt a certificate that was ordered
+	// outside of this mount (ADR 0044); zero for orders of this mount. PublicKey is then the
+	// certificate's, in PEM, since the mount has no CSR for it.
 	AdoptedAt time.Time `json:"adopted_at,omitzero"`
 	PublicKey string    `json:"public_key,omitempty"`
 	// Approval is set when another person had to approve the order, or still has to.
