@@ -171,7 +171,7 @@ func fitsDomain(
 	}
 	certs, err := certificates.Parse([]string{c.Certificate})
 	if err != nil || len(certs) == 0 {
-		return false, nil // an entry that cannot be parsed is for no domain
+		return false, err
 	}
 	names := certs[0].DNSNames
 	if len(certs[0].IPAddresses) > 0 || len(names) == 0 {
