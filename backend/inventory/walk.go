@@ -30,6 +30,7 @@ type walk struct {
 	orders  int               // different orders among them, at the least
 	largest int               // rows of the largest page
 	fresh   bool              // this sweep has shown an order that was not seen before
+	idle    int               // pages in a row, up to the latest, that have shown none
 }
 
 // A walkState is how far a walk is.
@@ -46,8 +47,10 @@ const (
 	// because an order has left the report.
 	maxSweeps = 4
 	maxMoved  = 3
-	// maxPages bounds a report that never ends.
+	// maxPages bounds a report that never ends, and maxIdle one that announces more pages than its
+	// rows fill: it ends after as many pages in a row that show nothing new.
 	maxPages = 10_000
+	maxIdle  = 20
 )
 
 // newWalk returns a walk that begins with a page, which is not the first one when an earlier
@@ -96,12 +99,16 @@ func (w *walk) beginAnew() {
 // next moves on to the next page, and returns how far the walk is.
 func (w *walk) next(p certinext.ReportPage, shownNew bool) walkState {
 	contradicts := p.Pages > 1 && p.Total <= (p.Pages-1)*w.largest
+	w.idle++
+	if shownNew {
+		w.idle = 0
+	}
 	switch {
 	case w.total >= 0 && w.orders == w.total && !contradicts:
 		return walkWhole
 	case w.moved > maxMoved:
 		return walkOver
-	case w.page >= maxPages:
+	case w.page >= maxPages, contradicts && w.idle >= maxIdle:
 	case p.Pages >= 0 && w.page < p.Pages, p.Pages < 0 && shownNew:
 		w.page++
 		return walkOn
