@@ -103,6 +103,11 @@ func orderFields() map[string]*framework.FieldSchema {
 			Type:        framework.TypeString,
 			Description: "CERTInext's word for the state of that term, such as active or expired.",
 		},
+		"adopted_at": {
+			Type: framework.TypeString,
+			Description: "When the role adopted the certificate of this order, which was placed " +
+				"outside of the mount, in RFC 3339; empty for most.",
+		},
 		"subscription_told": {
 			Type: framework.TypeBool,
 			Description: "CERTInext has said when the term ends. Otherwise it is reckoned from " +

@@ -166,6 +166,16 @@ func certificateRecordFields() map[string]*framework.FieldSchema {
 			Type:        framework.TypeString,
 			Description: "CERTInext's order number.",
 		},
+		"origin": {
+			Type: framework.TypeString,
+			Description: "How this mount came to it: order (of this mount), synchronized (it was " +
+				"ordered elsewhere, and belongs to no role) or adopted (it was ordered " +
+				"elsewhere, and was given to its role).",
+		},
+		"adopted_at": {
+			Type:        framework.TypeString,
+			Description: "When it was adopted, in RFC 3339; empty for most.",
+		},
 		"held": {
 			Type: framework.TypeStringSlice,
 			Description: "Why the certificate is not handed over until an operator releases it: " +
@@ -409,6 +419,8 @@ func encodeCertificate(c *backend.Certificate) map[string]any {
 		"role":                    c.Role,
 		"order_id":                c.OrderID,
 		"ca_order_id":             c.CAOrderID,
+		"origin":                  string(c.Origin),
+		"adopted_at":              rfc3339(c.AdoptedAt),
 		"held":                    append([]string{}, c.Held...),
 		"remarks":                 append([]string{}, c.Remarks...),
 		"renewal_of":              c.RenewalOf,

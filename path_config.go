@@ -194,6 +194,12 @@ var configFields = append([]binding[backend.Config]{
 	decimal("requests_per_second",
 		"Maximum number of API calls that this mount makes per second; no limit when 0.",
 		func(c *backend.Config) *float64 { return &c.RequestsPerSecond }),
+	seconds("sync_interval",
+		"Have the background pass start a synchronization (sync) when the last one is this old; "+
+			"none starts by itself when 0. At least 5m. A certificate that is revoked or ordered "+
+			"outside of the mount is then noticed within about this time. Needs one call for each "+
+			"100 orders of the account, and one for each certificate that is new.",
+		func(c *backend.Config) *time.Duration { return &c.SyncInterval }),
 }, orderDefaults(func(c *backend.Config) *backend.OrderDefaults { return &c.OrderDefaults })...)
 
 func (b *secretsBackend) readConfig(

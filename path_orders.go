@@ -438,6 +438,7 @@ func encodeOrder(o *backend.Order) map[string]any {
 		"created_at":    o.CreatedAt.UTC().Format(time.RFC3339),
 		"updated_at":    o.UpdatedAt.UTC().Format(time.RFC3339),
 		"reissue_of":    o.ReissueOf,
+		"adopted_at":    rfc3339(o.AdoptedAt),
 		"timeline":      timeline,
 
 		"requester_entity_id":    o.Asked.By.EntityID,

@@ -275,6 +275,7 @@ func encodeSpendRow(row backend.SpendRow) map[string]any {
 		"month": row.Month, "role": row.Role, "requester": row.Requester,
 		"requester_name": row.RequesterName, "product_code": row.ProductCode,
 		"currency": row.Currency, "orders": row.Orders, "reissues": row.Reissues,
+		"adopted":  row.Adopted,
 		"expected": row.Expected.String(), "unpriced": row.Unpriced,
 		"charged": row.Charged.String(), "refunded": row.Refunded.String(),
 		"charge_unknown":   row.ChargeUnknown,
@@ -293,7 +294,8 @@ func encodeSpendDifference(d backend.SpendDifference) map[string]any {
 
 const spendRowsHelp = "One row for each group and currency, in which each order counts once: " +
 	"month, role, requester, requester_name and product_code where they are grouped by, " +
-	"currency, orders, reissues, expected (what the orders cost by their prices), unpriced " +
+	"currency, orders, reissues, adopted (certificates that were ordered outside of this mount), " +
+	"expected (what the orders cost by their prices), unpriced " +
 	"(orders that expected lacks), charged and refunded (what the ledger shows), charge_unknown " +
 	"(orders and reissues that charged lacks), reissues_charged and reissues_unknown. " +
 	"Amounts are decimal text, or unknown."

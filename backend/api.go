@@ -266,6 +266,8 @@ const MaxDescribed = inventory.MaxDescribed
 
 // Synchronization with the account.
 type (
+	// AdoptRequest is [inventory.AdoptRequest].
+	AdoptRequest = inventory.AdoptRequest
 	// SyncRequest is [inventory.Request].
 	SyncRequest = inventory.Request
 	// SyncStatus is [inventory.Status].

@@ -122,7 +122,7 @@ func (e *Engine) passOthers(
 	if e.Account.Paused() {
 		return errs
 	}
-	errs = append(errs, e.Inventory.Resume(ctx, s))
+	errs = append(errs, e.Inventory.Tend(ctx, s, false))
 	domains, err := e.Domains.Due(ctx, s, passOrders, domainPatience)
 	ahead, failedAhead := orders.AheadDue(ctx, e.Orders, s, passOrders)
 	errs = append(errs, failedAhead)

@@ -12,7 +12,8 @@ import (
 
 // heldPass is what is left of [Engine.Pass] while the mount is held (ADR 0031): keys that nobody is
 // handed any more are erased, revocations that follow from overdue leases are queued, and a
-// synchronization goes on, which only reads. held says why, and is logged once.
+// synchronization that somebody has asked for goes on, which only reads. held says why, and is
+// logged once.
 func (e *Engine) heldPass(ctx context.Context, s logical.Storage, held error) error {
 	e.warnHeld.Do(func() { e.Log.Warn(held.Error()) })
 	local, others, err := e.Orders.Due(ctx, s, passOrders)
@@ -26,7 +27,7 @@ func (e *Engine) heldPass(ctx context.Context, s logical.Storage, held error) er
 	_, failed := runJobs(ctx, local, func() bool { return true })
 	errs = append(errs, failed...)
 	if !e.Account.Paused() && ctx.Err() == nil {
-		errs = append(errs, e.Inventory.Resume(ctx, s))
+		errs = append(errs, e.Inventory.Tend(ctx, s, true))
 		_, failed = runJobs(ctx, others, func() bool { return !e.Account.Paused() })
 		errs = append(errs, failed...)
 	}

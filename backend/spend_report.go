@@ -135,14 +135,14 @@ func bookable(o *orders.Bought, a *account.Session) reconciliation.Order {
 		ID: o.ID, Role: o.Role, Requester: spending.ShownSubject(o.Requester),
 		RequesterName: o.RequesterName,
 		ProductCode:   o.ProductCode, GroupNumber: o.GroupNumber, At: o.At, Number: o.Number,
-		Request: o.Request, Reissue: o.Reissue, Source: o,
+		Request: o.Request, Reissue: o.Reissue, Adopted: o.Adopted, Source: o,
 		Elsewhere: a == nil || !account.SameAccount(o.Account, a.Config.Account()),
 		ReissueCharged: map[renewal.Verdict]reconciliation.Verdict{
 			renewal.Charged: reconciliation.Yes, renewal.Free: reconciliation.No,
 			renewal.Unknown: reconciliation.Unknown,
 		}[o.Charged],
 	}
-	if price, err := money.Parse(o.Cost.Price); err == nil && !o.Reissue {
+	if price, err := money.Parse(o.Cost.Price); err == nil && !o.Reissue && !o.Adopted {
 		out.Price, out.Priced, out.Currency = price, true, o.Cost.Currency
 	}
 	return out

@@ -7,10 +7,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
 	"github.com/hashicorp/vault/api"
 	"github.com/stretchr/testify/require"
@@ -67,6 +69,7 @@ func TestTheOperationsPageDoesWhatItSays(t *testing.T) {
 
 	v.rotates(t, ca, p)
 	v.changes(t, p)
+	v.adopts(t, ca, p)
 	v.reloadsAfterWhoWaits(t, ca, p)
 	v.tellsTheAudit(t, p)
 	w := v.restoredByThePage(t, p, snapshot)
@@ -129,6 +132,39 @@ func (v *server) changes(t *testing.T, p *page) {
 	require.NoError(t, err)
 	_, err = v.api.Logical().DeleteWithContext(t.Context(), "certinext/dcv/solvers/corp")
 	require.NoError(t, err)
+}
+
+// adopts takes in what somebody has ordered in the CA's portal, and gives it to a role.
+func (v *server) adopts(t *testing.T, ca *authority, p *page) {
+	t.Helper()
+	const section, name = "What was ordered elsewhere", "www.shop.example.com"
+	client := &certinext.Client{BaseURL: ca.url, Credentials: certinext.OAuth{
+		ClientID: certinexttest.DefaultAccountNumber, ClientSecret: certinexttest.DefaultClientSecret,
+	}}
+	_, csr := newCSR(t, name)
+	_, err := client.CreateOrder(t.Context(), certinext.OrderRequest{
+		Family: certinext.FamilySSL, ProductCode: "842", Variant: "dv", Domain: name, CSR: csr, ValidityYears: 1,
+		Requestor: certinext.Contact{Name: "Web Team", Email: "web@example.com"},
+		Agreement: &certinext.Agreement{SignerName: "Web Team", SignerPlace: "Bengaluru", SignerIP: "203.0.113.7", Accepted: true},
+	})
+	require.NoError(t, err)
+	waitUntil(t, 20*time.Second, "it is issued", func() bool { return ca.ordersFor(name)[0].Status == "issued" })
+	v.role("web", nil)
+	require.Contains(t, v.run(t, p.take(t, section), p.operator), "automatic")
+	waitUntil(t, time.Minute, "it is synchronized", func() bool { return v.read("certinext/sync")["state"] == "done" })
+	before := v.list("certinext/orders/web")
+	entity := v.read("identity/entity/name/operator")["id"]
+	v.run(t, p.take(t, section, "<entity>", text(t, entity)), p.operator)
+	adopted := slices.DeleteFunc(v.list("certinext/orders/web"), func(id string) bool { return slices.Contains(before, id) })
+	require.Len(t, adopted, 1)
+	order := v.read("certinext/orders/web/" + adopted[0])
+	require.Equal(t, name, order["common_name"])
+	serial := text(t, order["serial_number"])
+	require.Equal(t, "adopted", v.read("certinext/cert/" + serial)["origin"])
+	v.run(t, p.take(t, section, "<serial>", serial), p.operator)
+	require.Equal(t, "synchronized", v.read("certinext/cert/" + serial)["origin"])
+	require.Equal(t, before, v.list("certinext/orders/web"))
+	v.write("certinext/config", map[string]any{"sync_interval": 0})
 }
 
 // reloadsAfterWhoWaits measures how long a reload takes while an issue waits for its order.

@@ -93,6 +93,8 @@ var whoMay = map[string]string{
 	"read issuer/{issuer_ref}/pem":               anybody,
 	"write issuer/{issuer_ref}/sign/{role}":      "",
 	"list issuers/":                              anybody,
+	"write operator/adopt/{role}":                "operator",
+	"delete operator/adopt/{role}/{serial}":      "operator",
 	"write operator/orders/{role}/{id}":          "operator",
 	"read operator/renewal/{role}":               lookers,
 	"write operator/renewal/{role}":              "operator",

@@ -54,7 +54,7 @@ var chapters = []struct {
 	}},
 	{"Money", []string{"budgets", "budgets/{name}", "reports/spend"}},
 	{"Trust", []string{"config/trust", "config/trust/{family}"}},
-	{"Synchronization", []string{"sync"}},
+	{"Synchronization", []string{"sync", "operator/adopt/{role}", "operator/adopt/{role}/{serial}"}},
 	{"For vault pki health-check", []string{"config/acme", "config/cluster", "config/auto-tidy"}},
 }
 

@@ -295,6 +295,18 @@ func tellSync(m *mount) {
 	m.write("sync", nil)
 	synctest.Wait()
 	require.Equal(m.t, "done", m.read("sync").Data["state"])
+	_, number := elsewhereWith(m.t, m.ca, "client-secret", "portal.example.com")
+	time.Sleep(time.Minute)
+	m.write("sync", nil)
+	synctest.Wait()
+	for _, serial := range m.list("certs") {
+		if m.read("cert/" + serial).Data["ca_order_id"] == number {
+			m.write("operator/adopt/web", map[string]any{"serial_number": serial, "entity_id": "4d1e2f3a-0000-4000-8000-00000000e001"})
+			m.must(call{op: logical.DeleteOperation, path: "operator/adopt/web/" + serial})
+			return
+		}
+	}
+	require.Fail(m.t, "what was ordered elsewhere was not synchronized")
 }
 
 func tellRefusals(m *mount, r *recorder) refusals {

@@ -295,7 +295,7 @@ func TestSpendingAsCSV(t *testing.T) {
 		lines, err := csv.NewReader(strings.NewReader(string(file))).ReadAll()
 		require.NoError(t, err)
 		require.Len(t, lines, 2)
-		require.Equal(t, []string{"", "web", "", "", "", "", "1", "0", "150.00", "0", "unknown", "unknown", "1", "0", "0", "true", ""}, lines[1])
+		require.Equal(t, []string{"", "web", "", "", "", "", "1", "0", "0", "150.00", "0", "unknown", "unknown", "1", "0", "0", "true", ""}, lines[1])
 		query["encoding"] = "base64"
 		data = m.query("reports/spend", query)
 		require.Equal(t, "spend.csv", data["file_name"])

@@ -18,15 +18,35 @@ import (
 // elsewhere orders a certificate as another program with the same account does, and returns CERTInext's number.
 func elsewhere(t *testing.T, ca *certinexttest.Server, name string) (*certinext.Client, string) {
 	t.Helper()
+	return elsewhereWith(t, ca, certinexttest.DefaultClientSecret, name)
+}
+
+// elsewhereWith is elsewhere with another secret of the OAuth client.
+func elsewhereWith(t *testing.T, ca *certinexttest.Server, secret, name string) (*certinext.Client, string) {
+	t.Helper()
 	client := &certinext.Client{
 		BaseURL: sandboxURL, HTTPClient: ca.Client(),
-		Credentials: certinext.OAuth{ClientID: certinexttest.DefaultAccountNumber, ClientSecret: certinexttest.DefaultClientSecret},
+		Credentials: certinext.OAuth{ClientID: certinexttest.DefaultAccountNumber, ClientSecret: certinext.Secret(secret)},
 	}
-	order, err := client.CreateOrder(t.Context(), certinext.OrderRequest{
+	if ca.Dialect != certinexttest.Live {
+		client.Credentials = certinext.AccessKey{AccountNumber: certinexttest.DefaultAccountNumber, AccessKey: certinexttest.DefaultAccessKey}
+	}
+	if ca.Dialect == certinexttest.V1 {
+		client.Version = certinext.V1
+	}
+	agreement := certinext.Agreement{SignerName: "Web Team", SignerPlace: "Bengaluru", SignerIP: "203.0.113.7", Accepted: true}
+	request := certinext.OrderRequest{
 		Family: certinext.FamilySSL, ProductCode: "842", Variant: "dv", Domain: name, CSR: csr(t, newKey(t, elliptic.P256()), name),
-		Requestor: certinext.Contact{Name: "Web Team", Email: "web@example.com"},
-		Agreement: &certinext.Agreement{SignerName: "Web Team", SignerPlace: "Bengaluru", Accepted: true},
-	})
+		Requestor: certinext.Contact{Name: "Web Team", Email: "web@example.com"}, Agreement: &agreement,
+	}
+	if ca.Dialect == certinexttest.V1 {
+		request.Organization = &certinext.OrganizationRef{Number: certinexttest.DefaultOrganization} // whose validated domains count
+	}
+	order, err := client.CreateOrder(t.Context(), request)
+	require.NoError(t, err)
+	if ca.Dialect == certinexttest.Documented {
+		err = client.AcceptAgreement(t.Context(), certinext.FamilySSL, order.ID, agreement)
+	}
 	require.NoError(t, err)
 	return client, order.ID
 }

@@ -96,6 +96,10 @@ type Config struct {
 	RequestTimeout    time.Duration // for every call but placing an order; 60 s when zero
 	CreateTimeout     time.Duration // for placing an order; 180 s when zero
 	RequestsPerSecond float64       // no limit when zero
+
+	// SyncInterval is how old the last synchronization has to be for the background pass to begin
+	// another one; it begins none when zero.
+	SyncInterval time.Duration
 }
 
 // OrderDefaults are the parts of an order that both the config and a role may set. A role's value

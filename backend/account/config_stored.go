@@ -35,6 +35,8 @@ type storedConfig struct {
 	RequestTimeout    time.Duration `json:"request_timeout,omitempty"` // nanoseconds
 	CreateTimeout     time.Duration `json:"create_timeout,omitempty"`  // nanoseconds
 	RequestsPerSecond float64       `json:"requests_per_second,omitempty"`
+
+	SyncInterval time.Duration `json:"sync_interval,omitempty"` // nanoseconds
 }
 
 // StoredContact is the stored form of a contact, in the entries of the config and of orders.
@@ -119,6 +121,7 @@ func newStoredConfig(c *Config) *storedConfig {
 		RequestTimeout:    c.RequestTimeout,
 		CreateTimeout:     c.CreateTimeout,
 		RequestsPerSecond: c.RequestsPerSecond,
+		SyncInterval:      c.SyncInterval,
 	}
 }
 
@@ -150,6 +153,7 @@ func (s *storedConfig) config() *Config {
 		RequestTimeout:    s.RequestTimeout,
 		CreateTimeout:     s.CreateTimeout,
 		RequestsPerSecond: s.RequestsPerSecond,
+		SyncInterval:      s.SyncInterval,
 	}
 }
 

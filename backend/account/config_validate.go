@@ -180,9 +180,17 @@ func (c *Config) validateLimits() error {
 		math.IsNaN(c.RequestsPerSecond),
 		math.IsInf(c.RequestsPerSecond, 0):
 		return fault.BadField("requests_per_second", "must be a positive number, or 0 for no limit")
+	case c.SyncInterval != 0 && c.SyncInterval < minSyncInterval:
+		return fault.BadField("sync_interval", "must be at least %s, or 0 for no synchronization "+
+			"by itself: each one reads the account's whole orders report",
+			phrase.Duration(minSyncInterval))
 	}
 	return nil
 }
+
+// minSyncInterval is longer than it takes to read the report of a large account: 30,000 orders are
+// 300 pages, of which one takes a fraction of a second.
+const minSyncInterval = 5 * time.Minute
 
 // minAbsentMargin is several times longer than placing an order was ever seen to take.
 const minAbsentMargin = 10 * time.Minute

@@ -65,15 +65,23 @@ func storedV4() map[string]any {
 	return map[string]any{"config": config}
 }
 
+// storedV5 is one full entry of each kind that has changed since.
+func storedV5() map[string]any {
+	config := storedV4()["config"].(*storedConfig)
+	config.SyncInterval = time.Hour
+	return map[string]any{"config": config}
+}
+
 func TestStoredEntriesOfEveryVersionAreRead(t *testing.T) {
 	storetest.Compare(t, "v1", storedV1())
 	storetest.Compare(t, "v2", storedV2())
 	storetest.Compare(t, "v3", storedV3())
 	storetest.Compare(t, "v4", storedV4())
+	storetest.Compare(t, "v5", storedV5())
 }
 
 // TestConfigSurvivesStorage checks that no field is lost between a config and its entry.
 func TestConfigSurvivesStorage(t *testing.T) {
-	config := storedV4()["config"].(*storedConfig)
+	config := storedV5()["config"].(*storedConfig)
 	require.Equal(t, config, newStoredConfig(config.config()))
 }

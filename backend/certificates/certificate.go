@@ -63,10 +63,35 @@ type Certificate struct {
 	RevocationHeldUntil time.Time
 	// AheadRefused is why its successor could not be made ahead (ADR 0040); empty for most.
 	AheadRefused string
+	// Origin is how the mount came to the certificate, and AdoptedAt when a role adopted it; the
+	// zero time for most.
+	Origin    Origin
+	AdoptedAt time.Time
 	// Held is why the certificate is not handed over until an operator releases it; empty for most.
 	Held []string
 	// Remarks are what is noteworthy about the certificate, and no reason to hold it.
 	Remarks []string
+}
+
+// An Origin is how the mount came to a certificate.
+type Origin string
+
+// The origins of certificates.
+const (
+	OriginOrder        Origin = "order"        // an order of this mount
+	OriginSynchronized Origin = "synchronized" // ordered outside of the mount, and nobody's
+	OriginAdopted      Origin = "adopted"      // ordered outside of the mount, and a role has it
+)
+
+// Origin returns how the mount came to the certificate.
+func (c *Entry) Origin() Origin {
+	switch {
+	case !c.AdoptedAt.IsZero():
+		return OriginAdopted
+	case c.Imported:
+		return OriginSynchronized
+	}
+	return OriginOrder
 }
 
 // An Entry is a stored certificate.
@@ -100,6 +125,13 @@ type Entry struct {
 	// Imported is set for a certificate whose order was not placed by this mount. It has no role,
 	// order and requester.
 	Imported bool `json:"imported,omitempty"`
+	// ProductCode and OrderedAt are what CERTInext's records said of the order of an imported
+	// certificate; empty when they did not.
+	ProductCode string    `json:"product_code,omitempty"`
+	OrderedAt   time.Time `json:"ordered_at,omitzero"`
+	// AdoptedAt is when an operator gave an imported certificate to Role, with an order of its own
+	// in the journal (ADR 0044); zero for all others.
+	AdoptedAt time.Time `json:"adopted_at,omitzero"`
 
 	// Judged is set once the certificate was compared with what was ordered (ADR 0025). Held is why
 	// it is not handed over: empty when it may be. Remarks go with each answer that holds it.
@@ -224,6 +256,8 @@ func (c *Entry) View() *Certificate {
 		RenewAfter:   renewal.After(c.Serial, c.Life()).Add(c.RenewLater),
 		Remarks:      slices.Clone(c.Remarks),
 		AheadRefused: c.AheadRefused,
+		Origin:       c.Origin(),
+		AdoptedAt:    c.AdoptedAt,
 
 		Subscription: c.Subscription, RevokeAt: c.RevokeAt,
 	}

@@ -332,6 +332,31 @@ func (x *Numbers) OfOrder(
 	return firstStored(ctx, s, n.newestFirst(listed), stored)
 }
 
+// OwnerOf returns the order of this mount that has a certificate of a number of CERTInext's; empty
+// when none has. Certificates of earlier versions count once they are indexed. An order that a
+// crash has kept from being given a stored certificate has none.
+func (x *Numbers) OwnerOf(
+	ctx context.Context, s logical.Storage, acct, number string,
+) (orderID string, err error) {
+	n, err := readNumber(ctx, s, number)
+	if err != nil {
+		return "", err
+	}
+	for _, c := range n.Certificates {
+		if c.OrderID == "" || !sameAccount(c.Account, acct) {
+			continue
+		}
+		stored, err := Read(ctx, s, c.Serial)
+		if err != nil {
+			return "", err
+		}
+		if stored == nil || stored.OrderID == c.OrderID {
+			return c.OrderID, nil
+		}
+	}
+	return "", nil
+}
+
 // Count returns how many certificates of an order of CERTInext's the mount has stored, by one
 // reading of the index. Those of earlier versions count once they are indexed.
 func (x *Numbers) Count(

@@ -125,8 +125,10 @@ func storedV7() map[string]any {
 
 // storedV8 is one full entry of each kind that has changed since.
 func storedV8() map[string]any {
+	at := time.Date(2026, 11, 29, 21, 0, 0, 0, time.UTC)
 	cert := storedV7()["certificate"].(*Entry)
 	cert.Owner = "team-web@example.com"
+	cert.ProductCode, cert.OrderedAt, cert.AdoptedAt = "842", at, at
 	return map[string]any{"certificate": cert}
 }
 

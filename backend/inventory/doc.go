@@ -2,11 +2,14 @@
 // SPDX-License-Identifier: MPL-2.0
 
 // Package inventory synchronizes the mount with all certificates of the account, and not only those
-// of its own orders: it imports certificates that were ordered outside of the mount, and records
-// revocations that did not go through it.
+// of its own orders: it imports certificates that were ordered outside of the mount, records
+// revocations that did not go through it, and selects certificates that an operator has a role
+// adopt (ADR 0044).
 //
-// It promises that a synchronization ends, that it is resumed after a restart, and that it never
-// imports a certificate that CERTInext's records do not name.
+// It promises that a synchronization ends, that it goes on after a restart from where it was, that
+// what is known and unchanged costs neither a call nor a write, and that it never imports a
+// certificate that CERTInext's records do not name. What those leave out is noted, and nothing
+// follows from it.
 package inventory
 
 import (

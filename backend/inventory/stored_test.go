@@ -22,6 +22,20 @@ func storedV1() map[string]any {
 	}
 }
 
+// storedV2 is one full entry of each kind that has changed, or has come, since.
+func storedV2() map[string]any {
+	st := storedV1()["sync"].(*Status)
+	st.Automatic, st.Total, st.Page, st.Whole, st.Attempts = true, 500, 3, true, 2
+	st.Gone, st.GoneOrders = 1, []string{"1000000001"}
+	st.Failures = []Failure{{Order: "1000000002", Error: "e"}}
+	st.LastSuccess = st.StartedAt
+	return map[string]any{
+		"sync":   st,
+		"listed": &Listed{Version: 1, Account: st.Account, Numbers: "1000000001 1000000002"},
+	}
+}
+
 func TestStoredEntriesOfEveryVersionAreRead(t *testing.T) {
 	storetest.Compare(t, "v1", storedV1())
+	storetest.Compare(t, "v2", storedV2())
 }

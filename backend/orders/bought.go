@@ -26,6 +26,7 @@ type Bought struct {
 	At                  time.Time // when CERTInext was asked for it, at the earliest
 	Number, Request     string    // CERTInext's; empty while they are not known
 	Reissue             bool
+	Adopted             bool // it was placed outside of this mount, and counted to no budget
 	Cost                Cost
 	// Counted are the counts of budgets that it was counted to, by the Key of its purchase.
 	Counted []Counted
@@ -120,7 +121,7 @@ func boughtOf(o *orderEntry) *Bought {
 		ID: o.ID, Role: o.Role, Requester: o.Requester, ProductCode: o.Placement.ProductCode,
 		GroupNumber: o.Placement.GroupNumber, Account: o.Account, At: o.askedAt(),
 		RequesterName: requesterName(o), Number: o.CAOrderID, Request: o.CARequestID,
-		Reissue: o.Reissue != nil, Cost: o.Cost,
+		Reissue: o.Reissue != nil, Adopted: !o.AdoptedAt.IsZero(), Cost: o.Cost,
 		Counted: o.Counted, Key: cmp.Or(o.PromotionKey, o.Placement.IdempotencyKey),
 	}
 	if o.Reissue != nil && o.Reissue.Charge != nil {

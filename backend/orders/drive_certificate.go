@@ -139,8 +139,12 @@ func (d *driver) noteChainMissed(patience time.Duration) bool {
 	return now.Sub(o.ChainMissedAt) >= patience
 }
 
-// publicKey returns the public key of the order's CSR, which its certificate has to carry.
+// publicKey returns the public key of the order's CSR, which its certificate has to carry, or that
+// of an adopted certificate.
 func (o *orderEntry) publicKey() (any, error) {
+	if block, _ := pem.Decode([]byte(o.PublicKey)); block != nil {
+		return x509.ParsePKIXPublicKey(block.Bytes)
+	}
 	block, _ := pem.Decode([]byte(o.CSR))
 	if block == nil {
 		return nil, fmt.Errorf("order %s: the stored CSR is not PEM", o.ID)

@@ -111,6 +111,9 @@ type Order struct {
 	DecidedOver bool
 	// Left is what stays at CERTInext of an order that an operator has ended without it.
 	Left string
+	// AdoptedAt is when an operator had its role adopt the certificate of an order that was placed
+	// outside of this mount; zero for orders of this mount.
+	AdoptedAt time.Time
 }
 
 // describe returns in a few words where the order stands.
@@ -255,6 +258,11 @@ type orderEntry struct {
 	// (ADR 0040).
 	Ahead bool         `json:"ahead,omitempty"`
 	Again *ahead.Asked `json:"again,omitempty"`
+	// AdoptedAt is when an operator had the order's role adopt a certificate that was ordered
+	// outside of this mount (ADR 0044); zero for orders of this mount. PublicKey is then the
+	// certificate's, in PEM, since the mount has no CSR for it.
+	AdoptedAt time.Time `json:"adopted_at,omitzero"`
+	PublicKey string    `json:"public_key,omitempty"`
 	// Approval is set when another person had to approve the order, or still has to.
 	Approval *approval `json:"approval,omitempty"`
 
@@ -471,6 +479,7 @@ func (o *orderEntry) view() *Order {
 		WaitsFor:     o.waitsFor(),
 		Needs:        append([]string(nil), o.Needs...),
 		LastError:    o.LastError,
+		AdoptedAt:    o.AdoptedAt,
 		DecidedOver:  o.endedUnsent(),
 		Timeline:     append([]Event(nil), o.Timeline...),
 	}
@@ -497,6 +506,8 @@ func (o *orderEntry) subscription() subscriptions.Subscription {
 		return o.Subscription.At(o.termCost())
 	case o.Reissue != nil:
 		return subscriptions.Subscription{} // of an earlier version, which kept none
+	case !o.AdoptedAt.IsZero():
+		return subscriptions.Subscription{} // what was bought, CERTInext has not said
 	}
 	return subscriptions.Ordered(o.askedAt(), o.Placement.ValidityYears).At(o.termCost())
 }

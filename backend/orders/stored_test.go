@@ -136,10 +136,20 @@ func storedV5() map[string]any {
 	return all
 }
 
+// storedV6 returns one entry of each kind with the fields that were added since, too.
+func storedV6() map[string]any {
+	all := storedV5()
+	order := all["order"].(*orderEntry)
+	order.AdoptedAt = time.Date(2026, 11, 29, 21, 0, 0, 0, time.UTC)
+	order.PublicKey = "spki"
+	return all
+}
+
 func TestStoredEntriesOfEveryVersionAreRead(t *testing.T) {
 	storetest.Compare(t, "v1", storedV1())
 	storetest.Compare(t, "v2", storedV2())
 	storetest.Compare(t, "v3", storedV3())
 	storetest.Compare(t, "v4", storedV4())
 	storetest.Compare(t, "v5", storedV5())
+	storetest.Compare(t, "v6", storedV6())
 }

@@ -12,7 +12,7 @@ import (
 // columns are those of a report as CSV.
 var columns = []string{
 	"month", "role", "requester", "requester_name", "product_code", "currency", "orders",
-	"reissues", "expected", "unpriced", "charged", "refunded", "charge_unknown",
+	"reissues", "adopted", "expected", "unpriced", "charged", "refunded", "charge_unknown",
 	"reissues_charged", "reissues_unknown", "ledger_complete", "next",
 }
 
@@ -23,7 +23,8 @@ func (r *Report) CSV(next string) ([]byte, error) {
 	for _, row := range r.Rows {
 		rows = append(rows, []string{
 			row.Month, row.Role, row.Requester, row.RequesterName, row.ProductCode, row.Currency,
-			strconv.Itoa(row.Orders), strconv.Itoa(row.Reissues), row.Expected.String(),
+			strconv.Itoa(row.Orders), strconv.Itoa(row.Reissues),
+			strconv.Itoa(row.Adopted), row.Expected.String(),
 			strconv.Itoa(row.Unpriced), row.Charged.String(), row.Refunded.String(),
 			strconv.Itoa(row.ChargeUnknown), strconv.Itoa(row.ReissuesCharged),
 			strconv.Itoa(row.ReissuesUnknown), strconv.FormatBool(r.Ledger.Whole), next,

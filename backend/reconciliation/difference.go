@@ -97,7 +97,7 @@ func (r *Report) differences(e *entry, c *chain, extra int) (kinds []DifferenceK
 	}
 	isFree := e.Priced && e.Price == 0
 	switch {
-	case !isOrder || extra > 0 || e.charged.unclear:
+	case !isOrder || e.Adopted || extra > 0 || e.charged.unclear:
 	case !e.seen && r.Ledger.Whole && r.Ledger.Rows > 0 && !isFree:
 		kinds = append(kinds, NotInLedger)
 	case !e.seen || !e.Priced:
@@ -138,6 +138,7 @@ func (r *Report) correct(e *entry) {
 			Amount:   Figure{e.charged.amount, e.seen && !e.charged.unclear},
 			Currency: e.charged.currency,
 		})
+	case e.Adopted: // no budget has counted it
 	case e.refundedInOther():
 	case !e.Reissue && e.refunded.amount > 0 && !e.refunded.unclear && e.hasClearCharge():
 		// What was charged beyond the price was not counted, and is not given back.

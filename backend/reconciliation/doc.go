@@ -38,6 +38,8 @@ type Order struct {
 	Number, Request string // CERTInext's; empty while they are not known
 	// Reissue is set for another certificate within an order, which has the Number of that.
 	Reissue bool
+	// Adopted is set for an order that was placed outside of the mount.
+	Adopted bool
 	// Price is what it was said to cost when it was ordered; only if Priced is set. The currency is
 	// empty when it was not told.
 	Price    money.Amount

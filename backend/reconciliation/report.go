@@ -38,6 +38,9 @@ type Row struct {
 	Currency string
 
 	Orders, Reissues int // the reissues are none of the orders
+	// Adopted are orders that were placed outside of the mount, which are none of Orders. What the
+	// ledger shows of them is part of Charged and Refunded.
+	Adopted int
 	// Expected is what the orders cost by their prices, and Unpriced how many of them it lacks.
 	Expected Figure
 	Unpriced int
@@ -141,6 +144,8 @@ type group struct {
 
 func (g *group) add(e *entry) {
 	switch {
+	case e.Adopted:
+		g.Adopted++
 	case e.Reissue:
 		g.Reissues++
 	case e.Priced:
@@ -160,7 +165,7 @@ func (g *group) add(e *entry) {
 	if e.hasClearCharge() {
 		g.charged = true
 		g.Charged.Amount = g.Charged.Amount.Plus(e.charged.amount)
-	} else {
+	} else if !e.Adopted {
 		g.ChargeUnknown++
 	}
 	switch {

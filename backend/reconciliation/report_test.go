@@ -387,7 +387,7 @@ func TestCSVRunsNothing(t *testing.T) {
 		for _, cell := range line {
 			require.NotRegexp(t, `^[=+\-@\t\r\n]`, cell)
 		}
-		require.Equal(t, "unknown", line[10], "what was charged is not known, and not nothing")
+		require.Equal(t, "unknown", line[11], "what was charged is not known, and not nothing")
 	}
 	require.Equal(t, "'=cmd|'/c calc'!A1", lines[1][3])
 	require.Equal(t, "requester_name", lines[0][3])

@@ -162,6 +162,15 @@ path "certinext/cert/*" {
   capabilities = ["read"]
 }
 
+# Giving certificates that were ordered elsewhere to a role
+path "certinext/operator/adopt/+" {
+  capabilities = ["update"]
+}
+
+path "certinext/operator/adopt/+/+" {
+  capabilities = ["delete"]
+}
+
 path "certinext/sync" {
   capabilities = ["read", "update"]
 }

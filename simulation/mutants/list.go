@@ -319,7 +319,7 @@ var mutants = []Mutant{
 	},
 	{
 		Name: "a synchronization stores what it takes in without a lock",
-		File: "backend/inventory/sync.go",
+		File: "backend/inventory/rows.go",
 		Old:  "unlock, err := y.inv.Certificates.Lock(ctx, c.Serial)\n",
 		New:  "unlock, err := func() {}, error(nil)\n",
 		Like: "a lock that is left out",
@@ -373,14 +373,14 @@ var mutants = []Mutant{
 	},
 	{
 		Name: "a synchronization stores anew what the mount knows",
-		File: "backend/inventory/sync.go",
+		File: "backend/inventory/rows.go",
 		Old:  "if err != nil || stored != nil {\n\t\treturn false, err //",
 		New:  "if err != nil || stored == c {\n\t\treturn false, err //",
 		Like: "a check that is left out",
 	},
 	{
 		Name: "a synchronization revokes what other mounts have ordered",
-		File: "backend/inventory/sync.go",
+		File: "backend/inventory/rows.go",
 		Old:  "case known != nil, isVoid(status):\n\t\treturn nil\n",
 		New: "case known != nil && known.Imported && known.Revocation == nil:\n" +
 			"\t\t_, err := y.client.RevokeOrder(ctx, known.Family, row.OrderID,\n" +
