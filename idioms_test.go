@@ -238,6 +238,7 @@ var narrow = []string{
 	"backend/reconciliation",
 	"backend/roles",
 	"backend/spending",
+	"backend/tidy",
 	"backend/validation",
 	"certinext",
 	"certinext/certinexttest",
