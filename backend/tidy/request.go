@@ -91,8 +91,9 @@ func (r *Request) Validate() error {
 		}
 	}
 	if r.Orders && r.OrderBuffer < spendHistory && !r.LoseSpending {
-		return fault.BadField("order_safety_buffer", "is shorter than %s (9600h): reports/spend "+
-			"would lose orders of the past year. lose_spending_history=true says that it may",
+		return fault.BadField("order_safety_buffer", "is shorter than %s (9600h): "+
+			"<mount>/reports/spend would lose orders of the past year. "+
+			"lose_spending_history=true says that it may",
 			phrase.Duration(spendHistory))
 	}
 	return nil
