@@ -192,6 +192,12 @@ func TestASignersPersonalDataGo(t *testing.T) {
 		require.Equal(t, map[string]int{"subscription": 1}, stays(m.tidy(personal), "personal_data"), "it may be reissued")
 		m.idles(1500)
 		require.Equal(t, 1, m.tidy(personal)["personal_data_erased_count"])
+		m.passes(3) // what is listed is saved
+		require.NotEmpty(t, m.stored("index/"))
+		for _, told := range m.stored("index/order") {
+			require.NotContains(t, told, "Platform")
+			require.NotContains(t, told, "owner@example.com")
+		}
 		for _, told := range m.stored("order/closed/") {
 			for _, word := range []string{
 				"Platform", "platform@example.com", "Registrar", "passport", "Bengaluru", "Karnataka", "203.0.113", "4155550123", "owner@example.com",

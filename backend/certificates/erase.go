@@ -167,7 +167,12 @@ func erase(ctx context.Context, keeper *Keeper, s logical.Storage, c *Entry) err
 			return err
 		}
 	}
-	return store.Delete(ctx, s, c.Key())
+	if err := store.Delete(ctx, s, c.Key()); err != nil {
+		keeper.Index.Doubt(c.Serial) // it may be gone all the same
+		return err
+	}
+	keeper.Index.Remove(c.Serial)
+	return nil
 }
 
 // removeNumbered removes a certificate from the index of CERTInext's order numbers.

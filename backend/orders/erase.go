@@ -113,8 +113,7 @@ func EraseUnneeded(
 	case deed == DeedErase:
 		return deed, eraseClosed(ctx, journal, s, o)
 	case deed == DeedErasePersonal:
-		erasePersonal(o, journal.Now())
-		return deed, store.Put(context.WithoutCancel(ctx), s, o.closedKey(), o)
+		return deed, storeImpersonal(ctx, journal, s, o)
 	}
 	return deed, nil
 }
@@ -212,7 +211,26 @@ func eraseClosed(
 			return err
 		}
 	}
-	return store.Delete(ctx, s, o.closedKey())
+	if err := store.Delete(ctx, s, o.closedKey()); err != nil {
+		doubt(journal, o.Role, o.ID) // it may be gone all the same
+		return err
+	}
+	journal.Index.Remove(o.Role + "/" + o.ID)
+	return nil
+}
+
+// storeImpersonal erases personal data from the record of a closed order, even when ctx is
+// cancelled, and from what is listed of it.
+func storeImpersonal(
+	ctx context.Context, journal *Journal, s logical.Storage, o *orderEntry,
+) error {
+	erasePersonal(o, journal.Now())
+	if err := store.Put(context.WithoutCancel(ctx), s, o.closedKey(), o); err != nil {
+		doubt(journal, o.Role, o.ID)
+		return err
+	}
+	tellClosed(journal, o)
+	return nil
 }
 
 // storeNewest is [renewal.StoreNewest] with the lock that [ForgetNewest] takes, too.
