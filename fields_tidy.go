@@ -140,12 +140,13 @@ func tidyStatusFields() map[string]*framework.FieldSchema {
 	return merge(readable(tidyFields()), map[string]*framework.FieldSchema{
 		"state": text("Inactive (nothing was tidied yet), Running, Cancelling, Cancelled, " +
 			"Finished or Error."),
-		"error":         text("Why the run has ended early, or the latest failure with an entry."),
+		"error": text("Why the run has ended early, or the latest failure with an entry; " +
+			"absent when there is none."),
 		"message":       text("How many entries were looked at, while the run is under way."),
-		"time_started":  text("When the run began, in RFC 3339; null when there was none."),
-		"time_finished": text("When the run ended, in RFC 3339; null while it is under way."),
+		"time_started":  text("When the run began, in RFC 3339; absent when there was none."),
+		"time_finished": text("When the run ended, in RFC 3339; absent while it is under way."),
 		"last_auto_tidy_finished": text("When the last run that the mount has begun by itself " +
-			"has finished, in RFC 3339; null when none has."),
+			"has finished, in RFC 3339; absent when none has."),
 		"auto": {
 			Type:        framework.TypeBool,
 			Description: "Whether the mount has begun the run by itself.",
@@ -154,11 +155,11 @@ func tidyStatusFields() map[string]*framework.FieldSchema {
 			Type:        framework.TypeBool,
 			Description: "Whether nothing is erased. A dry run is forgotten with the process.",
 		},
-		"cert_store_deleted_count":        count("Certificates erased that were not revoked."),
-		"revoked_cert_deleted_count":      count("Certificates erased that were revoked."),
+		"cert_store_deleted_count":   count("Certificates erased that were not revoked."),
+		"revoked_cert_deleted_count": count("Certificates erased that were revoked."),
 		"revocation_record_deleted_count": count("Records of revocations erased that " +
 			"had no certificate."),
-		"order_deleted_count":             count("Records of orders erased."),
+		"order_deleted_count": count("Records of orders erased."),
 		"refused_order_deleted_count": count("Records erased of orders that CERTInext never " +
 			"took."),
 		"personal_data_erased_count": count("Records of orders from which personal data were " +

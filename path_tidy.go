@@ -153,18 +153,7 @@ func (b *secretsBackend) tidyStatus(
 
 func encodeTidy(st *backend.TidyStatus) map[string]any {
 	data := read(tidyFields(), &st.Request)
-	optional := func(text string) any {
-		if text == "" {
-			return nil
-		}
-		return text
-	}
-	data["state"], data["error"] = st.State, optional(st.Error)
-	data["time_started"] = optional(rfc3339(st.StartedAt))
-	data["time_finished"] = optional(rfc3339(st.FinishedAt))
-	data["last_auto_tidy_finished"] = optional(rfc3339(st.LastAuto))
-	data["auto"], data["dry_run"] = st.Auto, st.DryRun
-	data["message"] = nil
+	data["state"], data["auto"], data["dry_run"] = st.State, st.Auto, st.DryRun
 	looked := 0
 	for _, n := range st.Erased {
 		looked += n
@@ -178,8 +167,18 @@ func encodeTidy(st *backend.TidyStatus) map[string]any {
 		}
 		kept[kind] = row
 	}
+	message := ""
 	if !st.IsOver() {
-		data["message"] = fmt.Sprintf("Tidying: %d entries were looked at", looked)
+		message = fmt.Sprintf("%d entries were looked at", looked)
+	}
+	for field, text := range map[string]string{
+		"error": st.Error, "message": message, "time_started": rfc3339(st.StartedAt),
+		"time_finished":           rfc3339(st.FinishedAt),
+		"last_auto_tidy_finished": rfc3339(st.LastAuto),
+	} {
+		if text != "" { // Vault PKI's are null otherwise
+			data[field] = text
+		}
 	}
 	data["kept"] = kept
 	for kind, field := range tidyCounts {
@@ -226,9 +225,9 @@ may cost money stay for 13 months, and a shorter order_safety_buffer is refused 
 lose_spending_history=true says that history may be lost. What budgets have counted stays counted.
 Records of named requests (request_id) stay unless tidy_named_orders=true.
 
-A certificate goes with all that is only about it. The hashes of compromised keys never go, and so
-do the chains of CAs, of which there are few. sync include_expired=true brings back a certificate
-that was tidied, as one that was ordered elsewhere.
+A certificate goes with all that is only about it. The hashes of compromised keys never go, and
+neither do the chains of CAs, of which there are few. sync include_expired=true brings back a
+certificate that was tidied, as one that was ordered elsewhere.
 
 Personal data are those of document signers and S/MIME: once the order is over, and its certificate
 has expired, names, addresses, phone numbers, names of documents, the CSR and free texts are erased
@@ -237,6 +236,6 @@ from its record, which stays. Who asked and who approved stay by their entity id
 While this server's clock cannot be compared with CERTInext's, or differs by more than an hour,
 nothing is erased. While the mount is held (CERTINEXT_HOLD), only a dry run begins. A run that a
 restart has cut short goes on with the next background pass. tidy-cancel ends the run after the
-entry that it is at. The mount is tidied by itself, as config/auto-tidy says, every
-interval_duration since a run last began, and no earlier than 5 minutes after a start.
+entry that it is at. The mount is tidied by itself, as config/auto-tidy says, once
+interval_duration has passed since a run last began, and not within 5 minutes after a start.
 `

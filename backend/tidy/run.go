@@ -173,6 +173,9 @@ var errClock = errors.New("this server's clock could not be compared with CERTIn
 
 // begin makes a page ready to be looked at.
 func (r *run) begin(ctx context.Context, s stage) error {
+	if err := r.account.MayAsk(r.storage); err != nil {
+		return err
+	}
 	if !r.account.ConfirmClock(ctx, r.storage) {
 		if ctx.Err() != nil {
 			return ctx.Err()
