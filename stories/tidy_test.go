@@ -107,6 +107,13 @@ func TestACertificateGoesWithAllThatIsOnlyAboutItOnceItsTermIsOver(t *testing.T)
 		resp := m.write("issue/web", map[string]any{"common_name": "www.example.com"})
 		serial := key(resp.Data["serial_number"])
 		m.passes(3)
+		listed := func() (n int) {
+			for _, page := range m.stored("index/") {
+				n += strings.Count(page, serial)
+			}
+			return n
+		}
+		require.Positive(t, listed(), "it is listed, and that is saved")
 		chains := m.stored("chain/")
 		require.Len(t, m.stored("renewal/newest/"), 1)
 		require.Len(t, m.stored("number/"), 1)
@@ -136,6 +143,8 @@ func TestACertificateGoesWithAllThatIsOnlyAboutItOnceItsTermIsOver(t *testing.T)
 		status = m.tidy(everything(nil))
 		require.Equal(t, 1, status["order_deleted_count"])
 		require.Empty(t, m.stored("order/"))
+		m.passes(3)
+		require.Zero(t, listed())
 	})
 }
 
