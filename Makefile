@@ -17,6 +17,7 @@ CHAOS_SEED ?=
 SEEDS ?= 1-1000
 FLEET ?= 50
 STORED ?= 100000
+TIDIED ?= 50000
 PKGS ?= ./...
 
 GO_BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false \
@@ -36,7 +37,7 @@ SIZES = LongReport|ManyOrders|Thousand|EachWrite|AfterAFault|EverySetting
 # packages_with PATTERN: the packages whose test files have a line that matches
 packages_with = grep -rlE --include='*_test.go' --exclude-dir=build --exclude-dir=tools '$(1)' . | xargs -rn1 dirname | sort -u
 
-.PHONY: help build test openbao race chaos simulate fleet stored mutants lint vuln fmt fuzz docs readiness bench load demo dev sandbox release clean
+.PHONY: help build test openbao race chaos simulate fleet stored tidied mutants lint vuln fmt fuzz docs readiness bench load demo dev sandbox release clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -78,6 +79,9 @@ simulate: ## SEEDS of the simulation, such as 1-1000, on all cores; what breaks 
 
 stored: ## storage operations counted with 100 and with STORED certificates stored, which may not be more than a fifth apart
 	@STORED=$(STORED) go test -count=1 -v -timeout $(TIMEOUT) -run '^TestWorkDoesNotGrowWithWhatIsStored$$' ./stories/
+
+tidied: ## TIDIED certificates, and as many orders, tidied while clients issue: memory, computing time and storage operations are printed
+	@TIDIED=$(TIDIED) go test -count=1 -v -timeout $(TIMEOUT) -run '^TestThousandsAreTidiedWhileClientsIssue$$' ./stories/
 
 fleet: ## FLEET agents that keep a certificate each for three years, undisturbed, disturbed and with failovers, by each way of renewal: what is bought is printed
 	FLEET=$(FLEET) go test -count=1 -v -timeout 2h -run '^TestAFleetBuysTheLeastThatItsRoleAllows$$' ./stories

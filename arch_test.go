@@ -169,6 +169,14 @@ func arrows() map[string]map[string]string {
 			module + "/backend/roles":                  "what was issued beside the mount has no role",
 			module + "/dcv":                            "what was issued is validated",
 		},
+		module + "/backend/tidy": {
+			"github.com/hashicorp/vault/sdk/framework": "the engine knows what is tidied, not FieldData",
+			module + "/backend/roles":                  "what is over is over whatever its role says",
+			module + "/backend/spending":               "the journal settles what budgets count",
+			module + "/backend/inventory":              "what is erased is told by whoever erases it",
+			module + "/certinext":                      "nothing is erased at CERTInext",
+			module + "/dcv":                            "nothing is erased at DNS hosts",
+		},
 		module + "/backend/readiness": {
 			"github.com/hashicorp/vault/sdk/framework": "the engine knows roles, not FieldData",
 			module + "/backend/orders":                 "what a single order meets is told by the order",

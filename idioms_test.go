@@ -241,6 +241,7 @@ var narrow = []string{
 	"backend/reconciliation",
 	"backend/roles",
 	"backend/spending",
+	"backend/tidy",
 	"backend/validation",
 	"certinext",
 	"certinext/certinexttest",

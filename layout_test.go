@@ -131,7 +131,7 @@ func TestTheRootHasPathsOnly(t *testing.T) {
 var rooms = []string{
 	"acceptance", "account", "ahead", "caa", "certificates", "domains", "index", "internal", "inventory", "issuing", "ledger",
 	"orders", "preview", "readiness", "reconciliation", "renewal", "reuse", "roles", "spending", "subscriptions",
-	"trust", "validation",
+	"tidy", "trust", "validation",
 }
 
 // TestRooms: the engine consists of the rooms that are known, and each says what it may import.

@@ -19,6 +19,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/preview"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/reconciliation"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/spending"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/tidy"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/certinext/vault-plugin-secrets-certinext/dcv"
@@ -273,3 +274,38 @@ type (
 	// SyncStatus is [inventory.Status].
 	SyncStatus = inventory.Status
 )
+
+// Tidying.
+type (
+	// TidyRequest is [tidy.Request].
+	TidyRequest = tidy.Request
+	// TidyConfig is [tidy.Config].
+	TidyConfig = tidy.Config
+	// TidyStatus is [tidy.Status].
+	TidyStatus = tidy.Status
+)
+
+// The kinds of entries that are tidied, and the outcomes of a request for it.
+const (
+	TidyCertificates = tidy.KindCertificate
+	TidyRevoked      = tidy.KindRevoked
+	TidyOrphans      = tidy.KindOrphan
+	TidyOrders       = tidy.KindOrder
+	TidyRefused      = tidy.KindRefused
+	TidyPersonal     = tidy.KindPersonal
+	TidyReuse        = tidy.KindReuse
+
+	TidyAlready = tidy.Already
+	TidyNothing = tidy.Nothing
+)
+
+// NewTidyRequest is [tidy.NewRequest].
+func NewTidyRequest() *TidyRequest { return tidy.NewRequest() }
+
+// NewTidyConfig is [tidy.NewConfig].
+func NewTidyConfig() *TidyConfig { return tidy.NewConfig() }
+
+// ReadTidyConfig is [tidy.ReadConfig].
+func ReadTidyConfig(ctx context.Context, s logical.Storage) (*TidyConfig, error) {
+	return tidy.ReadConfig(ctx, s)
+}

@@ -19,6 +19,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/orders"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/readiness"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/spending"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/tidy"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/trust"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
 	"github.com/hashicorp/go-hclog"
@@ -63,6 +64,7 @@ type Engine struct {
 	Readiness    *readiness.Checker
 	Spending     *spending.Keeper
 	Trust        *trust.Keeper
+	Tidier       *tidy.Tidier
 
 	roleWrites keyed.Mutex // one store of a role at a time
 	tickTime   time.Duration
@@ -92,6 +94,7 @@ func New(o Options) *Engine {
 	e.Spending = spending.New(e.Host, books{e})
 	e.Orders.Spending = purse{e}
 	e.Inventory = inventory.New(e.Host, e.Account, e.Certificates, e.Orders)
+	e.Tidier = tidy.New(e.Host, e.Account, e.Certificates, e.Orders)
 	e.Readiness = readiness.New(e.Account, e.Publisher.CheckNamed)
 	if e.tickTime == 0 {
 		e.tickTime = 250 * time.Millisecond

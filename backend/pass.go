@@ -116,6 +116,7 @@ func (e *Engine) passOthers(
 		e.Certificates.Chains.StoreNewest(ctx, s),
 		e.Publisher.ReconcileRecords(ctx, s, e.recordNeeds(s)),
 		e.Spending.Tend(ctx, s),
+		e.Tidier.Pass(ctx, s),
 	}
 	_, failed := runJobs(ctx, local, func() bool { return true })
 	errs = append(errs, failed...)

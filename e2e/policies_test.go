@@ -60,6 +60,7 @@ var whoMay = map[string]string{
 	"delete config":                              "operator",
 	"read config/acme":                           lookers,
 	"read config/auto-tidy":                      lookers,
+	"write config/auto-tidy":                     "operator",
 	"read config/check":                          lookers,
 	"read config/cluster":                        lookers,
 	"read config/trust":                          lookers,
@@ -131,6 +132,9 @@ var whoMay = map[string]string{
 	"write sign/{role}":                          "team",
 	"read sync":                                  lookers,
 	"write sync":                                 "operator",
+	"write tidy":                                 "operator",
+	"write tidy-cancel":                          "operator",
+	"read tidy-status":                           lookers,
 }
 
 // operations are those of Vault's OpenAPI document, in the words of Vault's command line.

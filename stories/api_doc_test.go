@@ -55,7 +55,8 @@ var chapters = []struct {
 	{"Money", []string{"budgets", "budgets/{name}", "reports/spend"}},
 	{"Trust", []string{"config/trust", "config/trust/{family}"}},
 	{"Synchronization", []string{"sync", "operator/adopt/{role}", "operator/adopt/{role}/{serial}"}},
-	{"For vault pki health-check", []string{"config/acme", "config/cluster", "config/auto-tidy"}},
+	{"Tidying", []string{"tidy", "tidy-status", "tidy-cancel", "config/auto-tidy"}},
+	{"For vault pki health-check", []string{"config/acme", "config/cluster"}},
 }
 
 // An action is an operation of a path.

@@ -70,6 +70,7 @@ func tellEverything(m *mount) {
 	tellRenewal(m)
 	tellRevocation(m)
 	tellSync(m)
+	tellTidying(m)
 	tellApprovals(m)
 	tellBudgets(m)
 	tellTrust(m)
@@ -242,7 +243,7 @@ func tellCertificates(m *mount) {
 	m.keysOf("orders", map[string]any{"limit": 1})
 	for _, path := range []string{
 		"ca", "ca/pem", "ca_chain", "cert/ca", "cert/ca/raw", "cert/ca/raw/pem", "cert/ca_chain", "issuer/default", "issuer/default/json",
-		"issuer/default/der", "issuer/default/pem", "config/acme", "config/cluster", "config/auto-tidy",
+		"issuer/default/der", "issuer/default/pem", "config/acme", "config/cluster",
 	} {
 		m.read(path)
 	}
@@ -307,6 +308,17 @@ func tellSync(m *mount) {
 		}
 	}
 	require.Fail(m.t, "what was ordered elsewhere was not synchronized")
+}
+
+func tellTidying(m *mount) {
+	m.write("tidy", map[string]any{"dry_run": true, "tidy_cert_store": true, "tidy_orders": true})
+	synctest.Wait()
+	m.write("tidy", map[string]any{"tidy_cert_store": true, "tidy_revoked_certs": true, "tidy_orders": true, "tidy_personal_data": true})
+	synctest.Wait()
+	require.Equal(m.t, "Finished", m.read("tidy-status").Data["state"])
+	m.write("tidy-cancel", nil)
+	m.write("config/auto-tidy", map[string]any{"enabled": true, "interval_duration": "24h", "tidy_cert_store": true, "tidy_revoked_certs": true})
+	m.read("config/auto-tidy")
 }
 
 func tellRefusals(m *mount, r *recorder) refusals {

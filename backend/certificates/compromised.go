@@ -88,7 +88,10 @@ func becameOf(ctx context.Context, s logical.Storage, serial string) (string, er
 	if err != nil {
 		return "", err
 	}
-	if c != nil && c.Revocation != nil {
+	switch {
+	case c == nil:
+		return "was to be revoked for that, and has expired since", nil // tidied (ADR 0045)
+	case c.Revocation != nil:
 		return "was revoked for that", nil
 	}
 	queued, err := store.Get[Queued](ctx, s, RevocationPrefix+serial)

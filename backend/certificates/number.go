@@ -377,6 +377,23 @@ func (x *Numbers) Count(
 	return count, nil
 }
 
+// Serials returns the serial numbers, with dashes, of the certificates of an order of CERTInext's,
+// by one reading of the index. A crash may have kept one of them from being stored.
+func (x *Numbers) Serials(
+	ctx context.Context, s logical.Storage, acct, number string,
+) ([]string, error) {
+	if number == "" {
+		return nil, nil
+	}
+	n, err := readNumber(ctx, s, number)
+	if err != nil {
+		return nil, err
+	}
+	return n.newestFirst(func(c NumberedCertificate) bool {
+		return sameAccount(c.Account, acct)
+	}), nil
+}
+
 // Newest returns the newest stored certificate of an order of CERTInext's, other than that with the
 // serial number except (with dashes), which may be empty; nil when the mount has none. The index
 // has to be complete: see [Numbers.Complete].

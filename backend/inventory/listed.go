@@ -24,8 +24,8 @@ const (
 	listedParts  = 64
 )
 
-// Listed is the entry of the numbers that the report has shown, those of one part.
-type Listed struct {
+// Reported is the entry of the numbers that the report has shown, those of one part.
+type Reported struct {
 	Version int    `json:"version"`
 	Account string `json:"account"`
 	// Numbers are sorted, and separated by spaces.
@@ -69,7 +69,7 @@ func noteListedPart(
 	ctx context.Context, s logical.Storage, acct string, part int, shown []string,
 ) (missing []string, err error) {
 	key := fmt.Sprintf("%s%02x", listedPrefix, part)
-	before, err := store.Get[Listed](ctx, s, key)
+	before, err := store.Get[Reported](ctx, s, key)
 	if err != nil {
 		return nil, err
 	}
@@ -91,5 +91,5 @@ func noteListedPart(
 		(before != nil && before.Numbers == text && account.SameAccount(before.Account, acct)) {
 		return missing, nil
 	}
-	return missing, store.Put(ctx, s, key, &Listed{Version: 1, Account: acct, Numbers: text})
+	return missing, store.Put(ctx, s, key, &Reported{Version: 1, Account: acct, Numbers: text})
 }

@@ -31,7 +31,7 @@ func storedV2() map[string]any {
 	st.LastSuccess = st.StartedAt
 	return map[string]any{
 		"sync":   st,
-		"listed": &Listed{Version: 1, Account: st.Account, Numbers: "1000000001 1000000002"},
+		"listed": &Reported{Version: 1, Account: st.Account, Numbers: "1000000001 1000000002"},
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
-	"github.com/certinext/vault-plugin-secrets-certinext/backend/renewal"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -135,7 +134,7 @@ func (journal *Journal) HandOver(
 	// The requester that placed it would find it by sending its request again.
 	o.Requester, o.Fingerprint, o.Names, o.Again = to, "", o.namesFor(to), nil
 	if serial != "" && o.Names != "" {
-		if err := renewal.StoreNewest(ctx, s, role, o.Names, serial); err != nil {
+		if err := storeNewest(ctx, journal, s, role, o.Names, serial); err != nil {
 			return nil, err
 		}
 	}

@@ -25,7 +25,7 @@ import (
 func linkSuccessor(ctx context.Context, d *driver, cert *certificates.Downloaded) error {
 	o, serial := d.order, serials.Key(cert.Leaf.SerialNumber)
 	if o.Names != "" {
-		if err := renewal.StoreNewest(ctx, d.storage, o.Role, o.Names, serial); err != nil {
+		if err := storeNewest(ctx, d.journal, d.storage, o.Role, o.Names, serial); err != nil {
 			return err
 		}
 	}

@@ -28,18 +28,32 @@ type newest struct {
 // names stands for, which is a hash. It is called before the certificate is stored: an entry whose
 // certificate is not there means nothing.
 func StoreNewest(ctx context.Context, s logical.Storage, role, names, serial string) error {
-	return store.Put(context.WithoutCancel(ctx), s, newestPrefix+role+"/"+names,
+	return store.Put(context.WithoutCancel(ctx), s, NewestKey(role, names),
 		newest{Version: 1, Serial: serial})
 }
 
 // Newest returns the serial number, with dashes, of the newest certificate; empty when none is
 // known.
 func Newest(ctx context.Context, s logical.Storage, role, names string) (string, error) {
-	e, err := store.Get[newest](ctx, s, newestPrefix+role+"/"+names)
+	e, err := store.Get[newest](ctx, s, NewestKey(role, names))
 	if err != nil || e == nil {
 		return "", err
 	}
 	return e.Serial, nil
+}
+
+// NewestKey is the storage key of which certificate is the newest for what names stands for. Who
+// stores or forgets that holds a lock of this name.
+func NewestKey(role, names string) string { return newestPrefix + role + "/" + names }
+
+// ForgetNewest forgets that a certificate, by its serial number with dashes, is the newest. What
+// was stored of another one stays.
+func ForgetNewest(ctx context.Context, s logical.Storage, role, names, serial string) error {
+	known, err := Newest(ctx, s, role, names)
+	if err != nil || known != serial {
+		return err
+	}
+	return store.Delete(context.WithoutCancel(ctx), s, NewestKey(role, names))
 }
 
 // A Stop is why a role's certificates are renewed by new orders although the role reissues:

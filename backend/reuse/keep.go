@@ -173,6 +173,19 @@ func eraseOver(
 	return store.Delete(ctx, s, endPrefix+folder+fingerprint)
 }
 
+// EraseIf removes what is kept for a role's fingerprint if goes says so, and reports whether it
+// goes. With dryRun, it stays.
+func EraseIf(
+	ctx context.Context, s logical.Storage, role, fingerprint string, dryRun bool,
+	goes func(*Kept) bool,
+) (bool, error) {
+	k, err := Find(ctx, s, role, fingerprint)
+	if err != nil || k == nil || !goes(k) || dryRun {
+		return err == nil && (k == nil || goes(k)), err
+	}
+	return true, store.Delete(context.WithoutCancel(ctx), s, keyOf(role, fingerprint))
+}
+
 // SweepLater notes that the entries of a role are to be looked at, since it is about to change.
 func SweepLater(ctx context.Context, s logical.Storage, role string) error {
 	return store.Put(ctx, s, sweepPrefix+role, &sweep{Version: 1})

@@ -133,3 +133,7 @@ path "certinext/operator/revocations/+" {
 path "certinext/sync" {
   capabilities = ["read"]
 }
+
+path "certinext/tidy-status" {
+  capabilities = ["read"]
+}

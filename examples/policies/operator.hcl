@@ -175,6 +175,22 @@ path "certinext/sync" {
   capabilities = ["read", "update"]
 }
 
+path "certinext/tidy" {
+  capabilities = ["update"]
+}
+
+path "certinext/tidy-status" {
+  capabilities = ["read"]
+}
+
+path "certinext/tidy-cancel" {
+  capabilities = ["update"]
+}
+
+path "certinext/config/auto-tidy" {
+  capabilities = ["read", "update"]
+}
+
 # Mounting the engine, and its plugin: what scripts/register.sh needs
 path "sys/mounts/certinext" {
   capabilities = ["read", "create", "update"]
