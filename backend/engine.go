@@ -16,6 +16,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/keyed"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/inventory"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/notices"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/orders"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/readiness"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/spending"
@@ -42,6 +43,8 @@ type Options struct {
 	// simulation shuffles by its seed.
 	Shuffle  func(n int, swap func(i, j int))
 	TickTime time.Duration // that [Engine.Tick] waits at most; a quarter of a second when 0
+	// SendEvent sends one of Vault's events; none are sent when nil.
+	SendEvent notices.Sender
 	// Hold is set when nothing may be changed outside the mount's storage, neither at CERTInext nor
 	// at DNS hosts (ADR 0031).
 	Hold bool
@@ -61,6 +64,7 @@ type Engine struct {
 	Inventory    *inventory.Inventory
 	Readiness    *readiness.Checker
 	Spending     *spending.Keeper
+	Notices      *notices.Teller
 
 	roleWrites keyed.Mutex // one store of a role at a time
 	tickTime   time.Duration
@@ -89,6 +93,9 @@ func New(o Options) *Engine {
 	e.Orders.Spending = purse{e}
 	e.Inventory = inventory.New(e.Host, e.Account, e.Certificates, e.Orders)
 	e.Readiness = readiness.New(e.Account, e.Publisher.CheckNamed)
+	e.Notices = notices.New(e.Host, o.SendEvent)
+	e.Orders.Notices, e.Certificates.Notices = e.Notices, e.Notices
+	e.Spending.Notices = e.Notices
 	if e.tickTime == 0 {
 		e.tickTime = 250 * time.Millisecond
 	}

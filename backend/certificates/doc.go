@@ -20,6 +20,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/keyed"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/notices"
 )
 
 // A Keeper keeps the certificates of a mount. Its methods may be called concurrently, except Due,
@@ -30,6 +31,8 @@ type Keeper struct {
 	Origin  Orders // to be set before the first call
 	Numbers Numbers
 	Chains  Chains
+	// Notices are told what was revoked outside of the mount; nobody is when nil.
+	Notices *notices.Teller
 
 	certLocks   keyed.Mutex
 	revocations keyed.TryMutex // serial numbers that CERTInext is being asked to revoke

@@ -311,7 +311,7 @@ func (y *syncer) recordRevoked(ctx context.Context, serial string, row certinext
 	}
 	y.status.Revoked++
 	at, reason := certificates.RevocationOf(remote, y.inv.Now())
-	return keeper.RecordRevocation(ctx, y.storage, c, at, reason)
+	return certificates.RecordOutside(ctx, keeper, y.storage, c, at, reason)
 }
 
 // importRow downloads and stores the certificate of a row.

@@ -30,6 +30,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/keyed"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/notices"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -46,6 +47,8 @@ type Journal struct {
 	CheckProduct func(ctx context.Context, s logical.Storage, role *issuing.Role) error
 	// Spending is asked before an order is placed, and may refuse it. When nil, every order may be.
 	Spending Spending
+	// Notices are told what a person has to know of an order; nobody is when nil.
+	Notices *notices.Teller
 	// KeepValidated has domains validated until a time by what a role says of that, ahead of the
 	// next request for them. When nil, none is.
 	KeepValidated func(
