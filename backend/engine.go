@@ -69,7 +69,8 @@ type Engine struct {
 	roleWrites keyed.Mutex // one store of a role at a time
 	tickTime   time.Duration
 
-	warnHeld sync.Once     // logs once that the mount is held
+	warnHeld sync.Once // logs once that the mount is held
+	passes   passLog
 	passing  chan struct{} // of capacity 1; full while a pass runs, and while Close waits
 }
 

@@ -37,6 +37,7 @@ type Keeper struct {
 	certLocks   keyed.Mutex
 	revocations keyed.TryMutex // serial numbers that CERTInext is being asked to revoke
 	cursor      string         // where Due ended in the queue of revocations
+	queue       queueMemory    // of what Due has read
 	leaseEnds   chan struct{}  // semaphore of the ends of leases that may ask CERTInext
 }
 
