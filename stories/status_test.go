@@ -182,7 +182,7 @@ func TestTheStatusOfTheQueueOfRevocations(t *testing.T) {
 		require.Empty(t, inside(queue, "blocked"))
 		require.EqualValues(t, 3, m.scrape()[`certinext_revocations{state="due"}`])
 
-		m.must(call{op: logical.DeleteOperation, path: "config"})
+		m.must(call{op: logical.DeleteOperation, path: "config", data: map[string]any{"force": true}})
 		queue = m.status()["revocations"]
 		require.Equal(t, map[string]any{"no-config": 3.0}, inside(queue, "blocked"))
 		require.Zero(t, inside(queue, "failing"), "it is not tried")
@@ -203,8 +203,9 @@ func TestTheStatusOfDomains(t *testing.T) {
 		ca := validated(certinexttest.Live)
 		ca.DomainValidity = 40 * day
 		m := newMount(t, ca)
-		m.write("domains/example.com", nil)
-		m.write("domains/other.example.net", nil)
+		organization := map[string]any{"organization_number": certinexttest.DefaultOrganization}
+		m.write("domains/example.com", organization)
+		m.write("domains/other.example.net", organization)
 		domains := m.status()["domains"]
 		require.EqualValues(t, 2, inside(domains, "registered"), domains)
 		require.EqualValues(t, 1, inside(domains, "unvalidated"), domains)
