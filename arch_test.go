@@ -162,6 +162,16 @@ func arrows() map[string]map[string]string {
 			module + "/backend/orders":                 "a domain is validated ahead of roles and orders",
 			module + "/backend/roles":                  "a domain is validated ahead of roles and orders",
 		},
+		module + "/backend/index": {
+			"net/http": "what is listed is told by what is stored",
+			"github.com/hashicorp/vault/sdk/framework": "the engine knows rows, not FieldData",
+			module + "/backend/certificates":           "it is told rows, and reads no entries of its own",
+			module + "/backend/orders":                 "it is told rows, and reads no entries of its own",
+			module + "/backend/account":                "what is listed is in storage",
+			module + "/backend/issuing":                "what is listed is there",
+			module + "/backend/roles":                  "a row knows roles by their names",
+			module + "/certinext":                      "it asks CERTInext nothing",
+		},
 		module + "/backend/certificates": {
 			"github.com/hashicorp/vault/sdk/framework": "the engine knows certificates, not FieldData",
 			module + "/backend/validation":             "a certificate is there: its domains are validated",

@@ -222,6 +222,7 @@ var narrow = []string{
 	"backend/account",
 	"backend/certificates",
 	"backend/domains",
+	"backend/index",
 	"backend/internal/fault",
 	"backend/internal/host",
 	"backend/internal/keyed",

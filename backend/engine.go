@@ -131,4 +131,5 @@ func (e *Engine) Invalidate(key string) {
 	e.Publisher.Invalidate(key)
 	e.Orders.Invalidate(key)
 	e.Spending.Invalidate(key)
+	invalidateIndexes(e, key)
 }

@@ -116,6 +116,7 @@ func (e *Engine) beginRevoking(ctx context.Context, jobs []host.Job) <-chan []er
 func (e *Engine) passOthers(
 	ctx context.Context, s logical.Storage, unseen []host.Job,
 ) []error {
+	tendIndexes(ctx, e, s)
 	local, remote, err := e.Orders.Due(ctx, s, passOrders) // remote jobs ask CERTInext
 	errs := []error{
 		err,

@@ -72,7 +72,8 @@ func storageWork(t *testing.T, stored int) map[string]int64 {
 		m.storage.Storage = count
 		measure := func(what string, do func()) {
 			m.start()
-			m.pass() // the open orders are read once
+			m.pass()                                                              // the open orders are read once
+			time.Sleep(10*time.Second + time.Duration(stored)*2*time.Millisecond) // and what is listed is, in the background
 			synctest.Wait()
 			count.ops.Store(0)
 			do()

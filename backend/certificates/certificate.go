@@ -74,6 +74,7 @@ type Entry struct {
 	Serial    string           `json:"serial"` // with dashes, as in its key
 	Role      string           `json:"role"`
 	Requester string           `json:"requester"`
+	Owner     string           `json:"owner,omitempty"` // who answers for it, as the request said
 	OrderID   string           `json:"order_id"`
 	CAOrderID string           `json:"ca_order_id"`
 	Account   string           `json:"account,omitempty"` // in which it was ordered
@@ -260,7 +261,8 @@ func Read(ctx context.Context, s logical.Storage, serial string) (*Entry, error)
 
 // Put stores the entry of a certificate. What the entry refers to is stored before it, so that a
 // crash in between leaves nothing that is missing: the index entry of its CERTInext order, when the
-// certificate is new or has become another order's, and then its chain. The error is an
+// certificate is new or has become another order's, and then its chain. What is listed of it is
+// told to the index in memory. The error is an
 // [*OpenOrderError] when the certificate is imported and its CERTInext order belongs to an open
 // order. The caller holds the certificate's lock.
 func (keeper *Keeper) Put(ctx context.Context, s logical.Storage, c *Entry) error {
@@ -277,9 +279,11 @@ func (keeper *Keeper) Put(ctx context.Context, s logical.Storage, c *Entry) erro
 		entry.Chain = nil
 	}
 	if err := store.Put(ctx, s, c.Key(), &entry); err != nil {
+		keeper.Index.Doubt(c.Serial) // it may have been stored all the same
 		return err
 	}
 	c.stored, c.storedOrder = true, c.OrderID
+	keeper.Index.Put(*rowOf(c))
 	return nil
 }
 

@@ -18,6 +18,7 @@ package certificates
 
 import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/index"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/keyed"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/notices"
@@ -33,6 +34,8 @@ type Keeper struct {
 	Chains  Chains
 	// Notices are told what was revoked outside of the mount; nobody is when nil.
 	Notices *notices.Teller
+	// Index is what is listed of the certificates.
+	Index *index.Index
 
 	certLocks   keyed.Mutex
 	revocations keyed.TryMutex // serial numbers that CERTInext is being asked to revoke
@@ -46,6 +49,7 @@ type Keeper struct {
 // touches neither storage nor network.
 func New(h *host.Host, acct *account.Account, leaseEnds int) *Keeper {
 	keeper := &Keeper{Host: h, Account: acct, leaseEnds: make(chan struct{}, leaseEnds)}
+	keeper.Index = index.New(h, "cert", rows{})
 	keeper.Numbers.host, keeper.Numbers.chains = h, &keeper.Chains
 	return keeper
 }

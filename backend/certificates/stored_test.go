@@ -122,6 +122,13 @@ func storedV7() map[string]any {
 	return map[string]any{"certificate": cert}
 }
 
+// storedV8 is one full entry of each kind that has changed since.
+func storedV8() map[string]any {
+	cert := storedV7()["certificate"].(*Entry)
+	cert.Owner = "team-web@example.com"
+	return map[string]any{"certificate": cert}
+}
+
 func TestStoredEntriesOfEveryVersionAreRead(t *testing.T) {
 	storetest.Compare(t, "v1", storedV1())
 	storetest.Compare(t, "v2", storedV2())
@@ -130,4 +137,5 @@ func TestStoredEntriesOfEveryVersionAreRead(t *testing.T) {
 	storetest.Compare(t, "v5", storedV5())
 	storetest.Compare(t, "v6", storedV6())
 	storetest.Compare(t, "v7", storedV7())
+	storetest.Compare(t, "v8", storedV8())
 }

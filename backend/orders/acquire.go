@@ -282,6 +282,8 @@ func (w *caller) refile(ctx context.Context, closed *orderEntry) error {
 	if err := store.Put(ctx, w.storage, closed.closedKey(), closed); err != nil {
 		return err
 	}
+	tellClosed(w.journal, closed)
+	defer w.journal.Index.Doubt(strings.TrimPrefix(before, closedOrderPrefix))
 	if closed.Serial != "" {
 		if err := w.refileCertificate(ctx, closed); err != nil {
 			return err
@@ -421,6 +423,7 @@ func (h *heldOrder) storeIntent(ctx context.Context, o *orderEntry) error {
 	// It may have been stored all the same, and the next process would take it for an order that
 	// was sent.
 	again := store.Delete(context.WithoutCancel(ctx), h.storage, o.openKey())
+	doubt(h.journal, o.Role, o.ID)
 	if again != nil {
 		h.lookAgain(h.journal.Now())
 		h.Release() // the registry knows that it is unsent, and the background pass removes it

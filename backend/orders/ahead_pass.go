@@ -199,6 +199,7 @@ func (a *aheadRun) madeBefore(ctx context.Context, id string) (over bool, err er
 	if closed.State != StateFailed {
 		return true, nil
 	}
+	defer doubt(a.journal, a.role.Name, id)
 	return false, store.Delete(ctx, a.storage, closed.closedKey())
 }
 

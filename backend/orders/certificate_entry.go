@@ -19,6 +19,7 @@ func newCertificateEntry(
 	c.Role = o.Role
 	c.Requester = o.Requester
 	c.OrderID = o.ID
+	c.Owner = askedOf(o).Owner
 	c.CAOrderID = o.CAOrderID
 	c.Account = o.Account
 	c.Family = o.Placement.Family

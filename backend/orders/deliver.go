@@ -268,6 +268,7 @@ func (h *heldOrder) rememberDelivery(c *certificates.Entry) {
 		return
 	}
 	h.journal.registry.markDelivered(h.id, c.Serial, *c.Delivery)
+	tell(h.journal, h.entry)
 	h.lookAgain(nextDeliveryLook(c, h.entry, h.journal.Now()))
 }
 
@@ -379,6 +380,7 @@ func (h *heldOrder) undoDelivery(ctx context.Context, r result) {
 	}
 	if c.Delivery == nil { // whether or not it was stored: the next look goes by what storage has
 		h.journal.registry.unmarkDelivered(h.id, h.journal.Now())
+		doubt(h.journal, h.role, h.id)
 		h.lookAgain(h.journal.Now().Add(host.PassDelay(0)))
 		return
 	}

@@ -27,6 +27,7 @@ import (
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/index"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/keyed"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
@@ -41,6 +42,8 @@ type Journal struct {
 	Account      *account.Account
 	Publisher    *validation.Publisher
 	Certificates *certificates.Keeper
+	// Index is what is listed of the orders.
+	Index *index.Index
 	// CheckProduct returns an error when the catalog does not have the role's product as the role
 	// orders it, or cannot be asked while that was never looked up. It is called before an order is
 	// stored, and may ask CERTInext. When nil, every product is taken.
@@ -85,5 +88,6 @@ func New(
 	}
 	journal.registry.since = h.Steady()
 	certs.Origin = journal
+	journal.Index = index.New(h, "order", rows{journal})
 	return journal
 }

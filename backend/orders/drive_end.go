@@ -73,9 +73,11 @@ func (journal *Journal) saveOrder(ctx context.Context, s logical.Storage, o *ord
 	tellNews(journal, o)
 	if err := store.Put(context.WithoutCancel(ctx), s, o.openKey(), o); err != nil {
 		o.owed = true
+		doubt(journal, o.Role, o.ID)
 		return fmt.Errorf("order %s (CERTInext order %q): %w", o.ID, o.CAOrderID, err)
 	}
 	o.dirty, o.owed = false, false
+	tell(journal, o)
 	return nil
 }
 
@@ -98,9 +100,12 @@ func (h *heldOrder) closeOrder(ctx context.Context) error {
 	}
 	if err != nil {
 		h.lookAgain(h.journal.Now().Add(host.PassDelay(0)))
+		doubt(h.journal, o.Role, o.ID)
 		return fmt.Errorf("order %s (CERTInext order %q): %w", o.ID, o.CAOrderID, err)
 	}
 	o.dirty = false
+	journal := h.journal
 	h.drop()
+	tellClosed(journal, o)
 	return nil
 }

@@ -124,6 +124,9 @@ func (h *heldOrder) readEntry(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if closed != nil {
+		defer doubt(h.journal, h.role, h.id)
+	}
 	switch { // a crash or a fault of storage came between the two writes of one of these:
 	case closed != nil && o.Reopened: // storeReopened, or closeOrder, which is done again
 		err = store.Delete(context.WithoutCancel(ctx), h.storage, closed.closedKey())

@@ -133,6 +133,7 @@ func (journal *Journal) TakeBack(
 	})
 	if alone { // whether or not it was stored: the next look goes by what storage has
 		journal.registry.unmarkDelivered(c.OrderID, journal.Now().Add(host.PassDelay(0)))
+		doubt(journal, c.Role, c.OrderID)
 	}
 	return err
 }

@@ -262,6 +262,7 @@ type orderEntry struct {
 	news notices.Change
 	// closing is set once the order is over and its key erased, until storage has taken that.
 	closing bool
+	closed  bool // it was read from the closed orders
 }
 
 func (o *orderEntry) openKey() string { return OpenPrefix + o.Role + "/" + o.ID }

@@ -50,7 +50,7 @@ func (journal *Journal) findOrder(
 	for _, prefix := range []string{OpenPrefix, closedOrderPrefix, OpenPrefix} {
 		o, err := store.Get[orderEntry](ctx, s, prefix+role+"/"+id)
 		if err == nil && o != nil && prefix == closedOrderPrefix {
-			o.State = o.ended()
+			o.State, o.closed = o.ended(), true
 		}
 		if err != nil || o != nil {
 			return o, err

@@ -5,6 +5,7 @@ package orders
 
 import (
 	"context"
+	"strings"
 	"sync"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
@@ -57,6 +58,7 @@ func (journal *Journal) forgetRefusedBefore(
 		return nil
 	}
 	if before := journal.refused.replace(o.Fingerprint, o.closedKey()); before != "" {
+		defer journal.Index.Doubt(strings.TrimPrefix(before, closedOrderPrefix))
 		return store.Delete(context.WithoutCancel(ctx), s, before)
 	}
 	return nil
@@ -74,6 +76,7 @@ func (journal *Journal) forgetNeverTaken(
 	if err := settleBefore(ctx, journal, s, o); err != nil {
 		return nil, err
 	}
+	defer doubt(journal, role, id)
 	return o.view(), store.Delete(context.WithoutCancel(ctx), s, o.closedKey())
 }
 

@@ -82,6 +82,7 @@ func endUnreadable(
 	if err := settlePurchases(ctx, journal, s); err != nil {
 		return nil, err
 	}
+	defer doubt(journal, role, id)
 	if err := store.Delete(context.WithoutCancel(ctx), s, o.openKey()); err != nil {
 		return nil, err
 	}

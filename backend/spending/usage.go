@@ -5,13 +5,12 @@ package spending
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/money"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -75,13 +74,5 @@ func (b *Budget) usage(c *counter, now time.Time) Usage {
 	}
 }
 
-// ShownSubject returns a subject as operators read it. By its accessor, a token can be revoked, so
-// that of a requester without an entity is not shown.
-func ShownSubject(subject string) string {
-	kind, name, named := strings.Cut(subject, ":")
-	if !named || kind == "entity" {
-		return subject
-	}
-	sum := sha256.Sum256([]byte(name))
-	return "token-" + hex.EncodeToString(sum[:6])
-}
+// ShownSubject returns a subject as operators read it, see [sanitize.Subject].
+func ShownSubject(subject string) string { return sanitize.Subject(subject) }

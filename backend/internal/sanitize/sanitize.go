@@ -6,6 +6,8 @@
 package sanitize
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"strings"
 	"unicode"
@@ -62,6 +64,17 @@ func isUnseen(r rune) bool {
 
 // Error is the text of an error of a DNS host or of CERTInext, with at most 500 bytes.
 func Error(err error) string { return Text(err.Error(), 500) }
+
+// Subject returns the requester of an order as people read it: entity:<id>, or a hash for a token
+// without an entity. By its accessor, a token can be revoked, so that is not shown.
+func Subject(requester string) string {
+	kind, name, named := strings.Cut(requester, ":")
+	if !named || kind == "entity" {
+		return requester
+	}
+	sum := sha256.Sum256([]byte(name))
+	return "token-" + hex.EncodeToString(sum[:6])
+}
 
 // maxEnumerated is the largest number of elements that [Enumerate] names.
 const maxEnumerated = 20
