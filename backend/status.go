@@ -27,6 +27,7 @@ func Standing(ctx context.Context, e *Engine, s logical.Storage) (*standing.Stat
 	now := e.Now()
 	out := &standing.Status{At: now, Pass: e.passes.standing()}
 	out.Orders = countOrders(ctx, e, s)
+	out.Certificates = countCertificates(ctx, e, s, now)
 	var errs [5]error
 	out.Revocations, errs[0] = countRevocations(ctx, e, s)
 	out.Domains, errs[1] = countDomains(ctx, e, s, now)
@@ -59,6 +60,17 @@ func countOrders(ctx context.Context, e *Engine, s logical.Storage) standing.Ord
 	}
 	out := standing.CountOrders(all)
 	out.Unreadable, out.Complete = unreadable, whole
+	return out
+}
+
+// countCertificates counts what the index has, and has it filled behind the request if it is not
+// whole yet.
+func countCertificates(
+	ctx context.Context, e *Engine, s logical.Storage, now time.Time,
+) standing.Certificates {
+	e.Certificates.Index.Begin(ctx, s, 0)
+	out := standing.CountCertificates(e.Certificates.Index.ByExpiry(now, standing.Bounds()))
+	out.Complete = e.Certificates.Index.IsComplete()
 	return out
 }
 

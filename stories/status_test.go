@@ -237,3 +237,26 @@ func TestTheStatusOfAnOutage(t *testing.T) {
 		require.Positive(t, failed, "%v", inside(status, "certinext.operations"))
 	})
 }
+
+func TestTheStatusOfCertificates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMount(t, monthly(certinexttest.Live))
+		for n := range 3 {
+			m.write("issue/web", host(n))
+		}
+		m.passMinutes(3)
+		synctest.Wait()
+		certificates := m.status()["certificates"]
+		require.Equal(t, map[string]any{
+			"live": 3.0, "complete": true, "expiring": map[string]any{"7": 0.0, "14": 0.0, "30": 3.0, "60": 3.0, "90": 3.0},
+		}, certificates)
+		m.ca.Configure(func(s *certinexttest.Server) { s.CertificateLifetime = 100 * day })
+		m.write("issue/web", host(4))
+		require.EqualValues(t, 4, inside(m.status(), "certificates.live"))
+		require.EqualValues(t, 3, m.scrape()[`certinext_certificates_expiring{within_days="90"}`])
+		time.Sleep(25 * day)
+		require.EqualValues(t, 3, inside(m.status(), "certificates.expiring.7"))
+		time.Sleep(10 * day)
+		require.EqualValues(t, 1, inside(m.status(), "certificates.live"))
+	})
+}

@@ -108,6 +108,15 @@ var kept = []family{
 	{"certinext_revocations_oldest_queued_timestamp_seconds",
 		"Since when the oldest revocation that is due is queued; 0 when none is.", nil, gauge,
 		single(func(s *standing.Status) float64 { return seconds(s.Revocations.OldestQueuedAt) })},
+	{"certinext_certificates", "Certificates that are neither revoked nor expired.", nil, gauge,
+		single(func(s *standing.Status) float64 { return float64(s.Certificates.Live) })},
+	{"certinext_certificates_expiring", "Live certificates that expire within some days.",
+		[]string{"within_days"}, gauge,
+		func(s *standing.Status, tell func(float64, ...string)) {
+			expiries(tell, s.Certificates.Expiring)
+		}},
+	{"certinext_certificates_complete", "1 when all certificates were counted.", nil, gauge,
+		single(func(s *standing.Status) float64 { return number(s.Certificates.Complete) })},
 	{"certinext_domains", "Registered domains.", nil, gauge,
 		single(func(s *standing.Status) float64 { return float64(s.Domains.Registered) })},
 	{"certinext_domains_unvalidated", "Registered domains that are not validated.", nil, gauge,

@@ -118,6 +118,18 @@ type Certificates struct {
 	Complete bool // the index is whole
 }
 
+// CountCertificates takes how many live certificates expire within each of [Bounds] and after the
+// one before, and how many later.
+func CountCertificates(between []int) (out Certificates) {
+	counts := make([]int, 0, len(between))
+	for _, n := range between {
+		out.Live += n
+		counts = append(counts, out.Live)
+	}
+	out.Expiring = Expiries(counts)
+	return out
+}
+
 // Expiries pairs counts with the days of [Within].
 func Expiries(counts []int) []Expiry {
 	out := make([]Expiry, 0, len(Within))
