@@ -42,4 +42,6 @@ const (
 const MetricsMediaType = metrics.MediaType
 
 // WriteMetrics is [metrics.Write].
-func WriteMetrics(s *MountStatus, version string) ([]byte, error) { return metrics.Write(s, version) }
+func WriteMetrics(s *MountStatus, version string) ([]byte, error) {
+	return metrics.Write(s, version)
+}

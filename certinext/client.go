@@ -79,9 +79,10 @@ type Client struct {
 	// about reads, nor about signing in. It may be called concurrently.
 	BeforeChange func(operation string) error
 
-	// Begin, if not nil, is called when a request is about to be sent, a repeated one each time, and
-	// returns what is called with its outcome: nil for an answer that was accepted. The operation is
-	// one of a fixed set of texts, [SigningIn] among them. It may be called concurrently.
+	// Begin, if not nil, is called when a request is about to be sent, a repeated one each time,
+	// and returns what is called with its outcome: nil for an answer that was accepted. The
+	// operation is one of a fixed set of texts, [SigningIn] among them. It may be called
+	// concurrently.
 	Begin func(operation string) (end func(error))
 
 	// Now tells the time. If nil, it is time.Now.

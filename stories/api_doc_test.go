@@ -53,6 +53,7 @@ var chapters = []struct {
 	}},
 	{"Money", []string{"budgets", "budgets/{name}", "reports/spend"}},
 	{"Synchronization", []string{"sync"}},
+	{"Monitoring", []string{"status", "metrics"}},
 	{"For vault pki health-check", []string{"config/acme", "config/cluster", "config/auto-tidy"}},
 }
 

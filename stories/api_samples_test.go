@@ -63,6 +63,7 @@ func tellEverything(m *mount) {
 	tellSolvers(m)
 	tellRoles(m)
 	tellIssuing(m)
+	tellStanding(m)
 	tellOrders(m)
 	tellDocuments(m)
 	tellDomains(m)
@@ -281,6 +282,14 @@ func tellSync(m *mount) {
 	m.write("sync", nil)
 	synctest.Wait()
 	require.Equal(m.t, "done", m.read("sync").Data["state"])
+}
+
+func tellStanding(m *mount) {
+	_, err := m.manual.HandleRequest(m.t.Context(), &logical.Request{Operation: logical.ReadOperation, Path: "status", Storage: m.storage})
+	require.NoError(m.t, err)
+	synctest.Wait() // the certificates are counted behind the first reading
+	m.read("status")
+	m.read("metrics")
 }
 
 func tellRefusals(m *mount, r *recorder) refusals {

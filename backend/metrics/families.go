@@ -126,7 +126,9 @@ var kept = []family{
 		single(func(s *standing.Status) float64 { return float64(s.Domains.Failing) })},
 	{"certinext_domains_expiring", "Registered domains whose validation ends within some days.",
 		[]string{"within_days"}, gauge,
-		func(s *standing.Status, tell func(float64, ...string)) { expiries(tell, s.Domains.Expiring) }},
+		func(s *standing.Status, tell func(float64, ...string)) {
+			expiries(tell, s.Domains.Expiring)
+		}},
 }
 
 var money = []family{

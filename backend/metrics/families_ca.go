@@ -17,7 +17,7 @@ var ca = []family{
 	{"certinext_rate_limit_requests_per_second",
 		"Requests to CERTInext that the mount makes at most; 0 for no limit.", nil, gauge,
 		single(func(s *standing.Status) float64 { return s.CA.RatePerSecond })},
-	{"certinext_requests_total", "Requests to CERTInext since the last start, by what came of them.",
+	{"certinext_requests_total", "Requests to CERTInext since the last start, by outcome.",
 		[]string{"operation", "outcome"}, counter,
 		func(s *standing.Status, tell func(float64, ...string)) {
 			for _, o := range s.CA.Operations {
@@ -36,7 +36,8 @@ var ca = []family{
 			tell(number(s.CA.Revoking.IsPaused(s.At)), "revocations")
 		}},
 	{"certinext_clock_ahead_seconds",
-		"By how much CERTInext's clock is ahead of this server's; absent while unknown.", nil, gauge,
+		"By how much CERTInext's clock is ahead of this server's; absent while unknown.",
+		nil, gauge,
 		func(s *standing.Status, tell func(float64, ...string)) {
 			if s.CA.ClockKnown {
 				tell(s.CA.Ahead.Seconds())

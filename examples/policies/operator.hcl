@@ -141,6 +141,14 @@ path "certinext/cert/*" {
   capabilities = ["read"]
 }
 
+path "certinext/status" {
+  capabilities = ["read"]
+}
+
+path "certinext/metrics" {
+  capabilities = ["read"]
+}
+
 path "certinext/sync" {
   capabilities = ["read", "update"]
 }
