@@ -35,6 +35,33 @@ func (t *tracked) standing() Standing {
 // loadPatience is how long [Standings] waits for the open orders to be read after a start.
 const loadPatience = 50 * time.Millisecond
 
+// loadSoon reports whether the open orders are read. After a start it has them read behind the
+// request, which may take seconds, and waits a moment for that.
+func loadSoon(ctx context.Context, journal *Journal, s logical.Storage) bool {
+	r := &journal.registry
+	r.mu.Lock()
+	loaded := r.loaded
+	r.mu.Unlock()
+	if loaded || journal.Alive.Err() != nil {
+		return loaded
+	}
+	done := make(chan bool, 1)
+	behind, stop := journal.Detached(ctx)
+	journal.Work.Go(func() {
+		defer stop()
+		done <- r.load(behind, s) == nil
+	})
+	timer := time.NewTimer(loadPatience)
+	defer timer.Stop()
+	select {
+	case whole := <-done:
+		return whole
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return false
+}
+
 // Standings returns where the open orders stand, those included whose certificate was handed over
 // and whose key is not erased yet. It reads no order; after a start it waits a moment for those
 // that are being read. whole is false while that goes on, and unreadable is how many entries cannot
@@ -42,9 +69,7 @@ const loadPatience = 50 * time.Millisecond
 func Standings(
 	ctx context.Context, journal *Journal, s logical.Storage,
 ) (all []Standing, unreadable int, whole bool) {
-	ctx, cancel := context.WithTimeout(ctx, loadPatience)
-	defer cancel()
-	whole = journal.registry.load(ctx, s) == nil
+	whole = loadSoon(ctx, journal, s)
 	r := &journal.registry
 	r.mu.Lock()
 	defer r.mu.Unlock()
