@@ -225,6 +225,10 @@ func arrows() map[string]map[string]string {
 			"github.com/hashicorp/": "texts are made fit whoever shows them",
 			module + "/":            "texts are made fit wherever they are from",
 		},
+		module + "/backend/internal/sheet": {
+			"github.com/hashicorp/": "tables are written whatever is in them",
+			module + "/":            "tables are written whatever is in them",
+		},
 		module + "/backend/internal/serials": {
 			"github.com/hashicorp/": "serial numbers know nothing of what is stored under them",
 			module + "/certinext":   "serial numbers are the same at every CA",

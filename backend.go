@@ -90,8 +90,8 @@ func newBackend(o Options, conf *logical.BackendConfig) *secretsBackend {
 			b.pathReissue(), b.pathRenew(), b.pathRenewal(), b.pathOrders(), b.pathOperator(),
 			b.pathApprovals(), b.pathRevocations(), b.pathRevoke(), b.pathSolvers(),
 			b.pathDomains(), b.pathCatalog(), b.pathAccount(), b.pathReports(),
-			b.pathSpend(),
-			b.pathBudgets(), b.pathSync(), b.pathStatus(),
+			b.pathSpend(), b.pathBudgets(), b.pathInventory(), b.pathSync(),
+			b.pathStatus(),
 			// The CA paths come first: "ca" also matches the pattern of a serial number.
 			b.pathCA(), b.pathCertificates(), b.pathIssuers(), b.pathHealth(),
 		)),

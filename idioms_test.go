@@ -229,6 +229,7 @@ var narrow = []string{
 	"backend/internal/money",
 	"backend/internal/sanitize",
 	"backend/internal/serials",
+	"backend/internal/sheet",
 	"backend/internal/store",
 	"backend/internal/store/storetest",
 	"backend/inventory",

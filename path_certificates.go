@@ -5,6 +5,7 @@ package certinextsecrets
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -25,7 +26,8 @@ func (b *secretsBackend) pathCertificates() []*framework.Path {
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.ListOperation: operation(b.listRevoked,
 					"List the serial numbers of revoked certificates.",
-					"list", "revoked-certificates", keysField("Serial numbers.")),
+					"list", "revoked-certificates", merge(keysField("Serial numbers."),
+						keyInfoField(aboutListedCertificate))),
 			},
 			HelpSynopsis: "List the revoked certificates.",
 			HelpDescription: "Lists the serial numbers of the certificates that CERTInext has " +
@@ -52,7 +54,8 @@ func (b *secretsBackend) pathCertificates() []*framework.Path {
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.ListOperation: operation(b.listCertificates,
 					"List the serial numbers of certificates.",
-					"list", "certificates", keysField("Serial numbers.")),
+					"list", "certificates", merge(keysField("Serial numbers."),
+						keyInfoField(aboutListedCertificate))),
 			},
 			HelpSynopsis: "List the certificates.",
 			HelpDescription: "Lists the serial numbers of all certificates that this mount has " +
@@ -79,7 +82,7 @@ func (b *secretsBackend) pathCertificates() []*framework.Path {
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.ReadOperation: operation(b.readCertificate,
 					"Read a certificate.",
-					"read", "certificate", certificateRecordFields()),
+					"read", "certificate", merge(certificateRecordFields(), detailFields())),
 			},
 			HelpSynopsis: "Read a certificate.",
 			HelpDescription: "Returns a certificate, its chain and whether it is revoked. The " +
@@ -217,6 +220,41 @@ func certificateRecordFields() map[string]*framework.FieldSchema {
 	}
 }
 
+// detailFields are the part of the answer of cert/<serial> that Vault's PKI engine does not have.
+func detailFields() map[string]*framework.FieldSchema {
+	text := func(description string) *framework.FieldSchema {
+		return &framework.FieldSchema{Type: framework.TypeString, Description: description}
+	}
+	return map[string]*framework.FieldSchema{
+		"names": {
+			Type:        framework.TypeStringSlice,
+			Description: "DNS names, IP addresses and e-mail addresses, the common name first.",
+		},
+		"subject":    text("Subject, as RFC 2253 writes it."),
+		"issuer":     text("Subject of the issuing CA, as RFC 2253 writes it."),
+		"not_before": text("When it begins to be valid, in RFC 3339."),
+		"not_after":  text("When it ends to be valid, in RFC 3339."),
+		"key_type":   text("Type of its key: ec or rsa."),
+		"key_bits":   {Type: framework.TypeInt, Description: "Bits of its key, such as 256."},
+		"state":      text("valid, expired, revoked, or held: valid, and not handed over."),
+		"requester": text("Who has asked for it: entity:<id>, or token-<hash> for a token " +
+			"without an identity entity."),
+		"owner": text("Who answers for it, as the request said."),
+		"origin": text("order for one of this mount's orders, synchronized for one that was " +
+			"found in CERTInext's records."),
+		"chain": {
+			Type: framework.TypeSlice,
+			Description: "The CAs of its chain, the issuing one first, each with subject, " +
+				"serial_number and not_after.",
+		},
+		"history": {
+			Type: framework.TypeSlice,
+			Description: "What has happened to it, each with at and what: issued, released, " +
+				"handed over, renewed, revoked, expired.",
+		},
+	}
+}
+
 // rawCertificate returns a certificate alone, at a path of Vault's PKI engine. An unknown serial
 // number is a 404 here. In that engine it is an empty 204, which a client could take for a
 // certificate.
@@ -263,7 +301,15 @@ func (b *secretsBackend) listRevoked(
 	if err != nil {
 		return nil, err
 	}
-	return logical.ListResponse(listedSerials(serials, d)), nil
+	return b.detailedSerials(ctx, req, listedSerials(serials, d)), nil
+}
+
+// detailedSerials is the answer that lists certificates.
+func (b *secretsBackend) detailedSerials(
+	ctx context.Context, req *logical.Request, serials []string,
+) *logical.Response {
+	described, whole := backend.DescribeListed(ctx, b.engine, req.Storage, serials)
+	return detailedList(serials, described, whole, listedInfo)
 }
 
 func (b *secretsBackend) listRevocationQueue(
@@ -294,17 +340,19 @@ func (b *secretsBackend) listCertificates(
 	if err != nil {
 		return nil, err
 	}
-	return logical.ListResponse(listedSerials(serials, d)), nil
+	return b.detailedSerials(ctx, req, listedSerials(serials, d)), nil
 }
 
 func (b *secretsBackend) readCertificate(
 	ctx context.Context, req *logical.Request, d *framework.FieldData,
 ) (*logical.Response, error) {
-	c, err := b.engine.Certificates.Certificate(ctx, req.Storage, d.Get("serial").(string))
+	c, detail, err := backend.DescribeCertificate(
+		ctx, b.engine, req.Storage, d.Get("serial").(string))
 	if err != nil || c == nil {
 		return nil, err
 	}
 	resp := &logical.Response{Data: encodeCertificate(c)}
+	maps.Copy(resp.Data, encodeDetail(c, detail))
 	b.countCertificates(ctx, req.Storage, resp, c.Account, c.CAOrderID)
 	return resp, nil
 }
@@ -376,6 +424,35 @@ func encodeCertificate(c *backend.Certificate) map[string]any {
 		data["revocation_time_rfc3339"] = c.RevokedAt.UTC().Format(time.RFC3339Nano)
 	}
 	return data
+}
+
+// encodeDetail returns what a certificate itself says, and what has happened to it.
+func encodeDetail(c *backend.Certificate, detail *backend.CertificateDetail) map[string]any {
+	chain, history := []map[string]any{}, []map[string]any{}
+	for _, link := range detail.Chain {
+		chain = append(chain, map[string]any{
+			"subject": link.Subject, "serial_number": link.Serial,
+			"not_after": rfc3339(link.NotAfter),
+		})
+	}
+	for _, e := range detail.History {
+		history = append(history, map[string]any{"at": rfc3339(e.At), "what": e.What})
+	}
+	return map[string]any{
+		"names":      append([]string{}, detail.Names...),
+		"subject":    detail.Subject,
+		"issuer":     detail.Issuer,
+		"not_before": rfc3339(c.NotBefore),
+		"not_after":  rfc3339(c.NotAfter),
+		"key_type":   detail.KeyType,
+		"key_bits":   detail.KeyBits,
+		"state":      detail.State,
+		"requester":  detail.Requester,
+		"owner":      detail.Owner,
+		"origin":     string(detail.Origin),
+		"chain":      chain,
+		"history":    history,
+	}
 }
 
 const downloadHelp = `

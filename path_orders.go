@@ -118,6 +118,20 @@ func (b *secretsBackend) pathOrders() []*framework.Path {
 			HelpDescription: orderHelp,
 		},
 		{
+			Pattern: "orders/?$",
+			Fields:  listFields(),
+			Operations: map[logical.Operation]framework.OperationHandler{
+				logical.ListOperation: operation(b.listAllOrders,
+					"List the orders of all roles.",
+					"list", "all-orders",
+					merge(keysField("<role>/<id> of each order: what follows orders/ in its path."),
+						keyInfoField(aboutListedOrder))),
+			},
+			HelpSynopsis: "The orders of all roles.",
+			HelpDescription: "Lists the orders of this mount, open and closed. To find some of " +
+				"them, read inventory/orders.",
+		},
+		{
 			Pattern: "orders/" + role + "/?$",
 			Fields: merge(roleField(), nameFields(), requestFields(),
 				map[string]*framework.FieldSchema{
@@ -129,7 +143,8 @@ func (b *secretsBackend) pathOrders() []*framework.Path {
 			Operations: map[logical.Operation]framework.OperationHandler{
 				logical.ListOperation: operation(b.listOrders,
 					"List the orders of a role.",
-					"list", "orders", keysField("Ids of the orders.")),
+					"list", "orders",
+					merge(keysField("Ids of the orders."), keyInfoField(aboutListedOrder))),
 				logical.UpdateOperation: writing(b.placeOrder,
 					"Place an order without waiting for its certificate.",
 					"place", "order", merge(dryRunFields(), orderFields())),
@@ -340,7 +355,29 @@ func (b *secretsBackend) listOrders(
 	if err != nil {
 		return nil, err
 	}
-	return logical.ListResponse(ids), nil
+	role := d.Get("role").(string)
+	keys := make([]string, len(ids))
+	for i, id := range ids {
+		keys[i] = role + "/" + id
+	}
+	described, whole := backend.DescribeListedOrders(ctx, b.engine, req.Storage, keys)
+	byID := make(map[string]backend.Listed, len(described))
+	for _, l := range described {
+		byID[l.Order.OrderID] = l
+	}
+	return detailedList(ids, byID, whole, listedOrderInfo), nil
+}
+
+func (b *secretsBackend) listAllOrders(
+	ctx context.Context, req *logical.Request, d *framework.FieldData,
+) (*logical.Response, error) {
+	keys, err := backend.OrderKeys(ctx, req.Storage)
+	if err != nil {
+		return nil, err
+	}
+	keys = listed(keys, d)
+	described, whole := backend.DescribeListedOrders(ctx, b.engine, req.Storage, keys)
+	return detailedList(keys, described, whole, listedOrderInfo), nil
 }
 
 func (b *secretsBackend) placeOrder(

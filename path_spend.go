@@ -5,7 +5,6 @@ package certinextsecrets
 
 import (
 	"context"
-	"encoding/base64"
 	"fmt"
 	"slices"
 	"strings"
@@ -240,15 +239,7 @@ func spendEncoder(
 		if err != nil {
 			return nil, err
 		}
-		const kind, name = "text/csv; charset=utf-8", "spend.csv"
-		if encoding == "raw" {
-			return rawResponse(file, kind), nil
-		}
-		return &logical.Response{Data: map[string]any{
-			"content":      base64.StdEncoding.EncodeToString(file),
-			"content_type": kind,
-			"file_name":    name,
-		}}, nil
+		return csvResponse(file, "spend.csv", encoding), nil
 	}, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/domains"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/index"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/inventory"
@@ -141,6 +142,8 @@ func NewRegistration(name string) *Registration { return domains.NewRegistration
 type (
 	// Certificate is [certificates.Certificate].
 	Certificate = certificates.Certificate
+	// CertificateDetail is [certificates.Detail].
+	CertificateDetail = certificates.Detail
 	// LeaseEnd is [certificates.LeaseEnd].
 	LeaseEnd = certificates.LeaseEnd
 	// QueuedRevocation is [certificates.QueuedRevocation].
@@ -243,6 +246,21 @@ type (
 	// SpendFilter is [reconciliation.Query].
 	SpendFilter = reconciliation.Query
 )
+
+// What is listed.
+type (
+	// ListQuery is [index.Query].
+	ListQuery = index.Query
+	// ListSort is [index.Sort].
+	ListSort = index.Sort
+	// List is [inventory.List].
+	List = inventory.List
+	// Listed is [inventory.Listed].
+	Listed = inventory.Listed
+)
+
+// MaxDescribed is [inventory.MaxDescribed].
+const MaxDescribed = inventory.MaxDescribed
 
 // Synchronization with the account.
 type (

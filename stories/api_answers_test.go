@@ -48,6 +48,7 @@ var disguises = []struct {
 	{regexp.MustCompile(`^[A-Za-z0-9_-]{48}$`), numbered("domain-%04d")},
 	{regexp.MustCompile(`\b[0-9a-f]{32}\b`), numbered("%032d")},
 	{regexp.MustCompile(`\bCA [0-9a-f]{6}\b`), numbered("CA %06d")},
+	{regexp.MustCompile(`\bRoot [0-9a-f]{6}\b`), numbered("Root %06d")},
 	{regexp.MustCompile(`_vault-check-[0-9a-f]{12}`), numbered("_vault-check-%012d")},
 	{regexp.MustCompile(`[A-Za-z0-9+/]{60,}=*`), func(_ *mask, v string) string { return v[:4] + "..." }}, // a file in base64
 }

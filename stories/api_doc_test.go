@@ -34,10 +34,11 @@ var chapters = []struct {
 		"issue/{role}", "sign/{role}", "issuer/{issuer_ref}/issue/{role}", "issuer/{issuer_ref}/sign/{role}", "renew/{role}/{serial}",
 	}},
 	{"Orders", []string{
-		"orders/{role}", "orders/{role}/{id}", "orders/{role}/request/{request_id}", "orders/{role}/{id}/collect", "orders/{role}/{id}/dcv",
+		"orders", "orders/{role}", "orders/{role}/{id}", "orders/{role}/request/{request_id}", "orders/{role}/{id}/collect", "orders/{role}/{id}/dcv",
 		"orders/{role}/{id}/documents", "orders/{role}/{id}/download/{form}", "orders/{role}/{id}/reissue", "operator/orders/{role}/{id}", "operator/renewal/{role}",
 		"approvals", "approvals/{role}", "approvals/{role}/{id}",
 	}},
+	{"What there is", []string{"inventory/certs", "inventory/certs/{role}", "inventory/orders", "inventory/orders/{role}"}},
 	{"Certificates", []string{
 		"certs", "cert/{serial}", "cert/{serial}/raw", "cert/{serial}/raw/pem", "cert/{serial}/download/{form}",
 		"cert/ca", "cert/ca_chain", "cert/ca/raw", "cert/ca/raw/pem", "ca", "ca/pem", "ca_chain",

@@ -227,6 +227,11 @@ func tellCertificates(m *mount) {
 	m.read("cert/" + serial + "/download/crt")
 	m.query("cert/"+serial+"/download/bundle", map[string]any{"encoding": "base64"})
 	m.list("certs")
+	m.query("inventory/certs", map[string]any{"name": "last.example.com", "expires_within": "400d"})
+	m.query("inventory/certs/web", map[string]any{"name": "last.example.com", "format": "csv", "encoding": "base64"})
+	m.query("inventory/orders", map[string]any{"name": "last.example.com", "sort": "-updated_at"})
+	m.query("inventory/orders/web", map[string]any{"name": "last.example.com", "state": "issued"})
+	m.keysOf("orders", map[string]any{"limit": 1})
 	for _, path := range []string{
 		"ca", "ca/pem", "ca_chain", "cert/ca", "cert/ca/raw", "cert/ca/raw/pem", "cert/ca_chain", "issuer/default", "issuer/default/json",
 		"issuer/default/der", "issuer/default/pem", "config/acme", "config/cluster", "config/auto-tidy",

@@ -297,27 +297,34 @@ func (keeper *Keeper) Lock(ctx context.Context, serial string) (unlock func(), e
 func (keeper *Keeper) Certificate(
 	ctx context.Context, s logical.Storage, serial string,
 ) (*Certificate, error) {
+	v, _, _, err := readCertificate(ctx, keeper, s, serial)
+	return v, err
+}
+
+// readCertificate is [Keeper.Certificate] with the entries that it reads: that of the certificate
+// and of its revocation in the queue; nil when there is none.
+func readCertificate(
+	ctx context.Context, keeper *Keeper, s logical.Storage, serial string,
+) (v *Certificate, c *Entry, queued *Queued, err error) {
 	key, err := serials.Parse("serial", serial)
 	if err != nil {
-		return nil, err
+		return nil, nil, nil, err
 	}
-	c, err := Read(ctx, s, key)
-	if err != nil || c == nil {
-		return nil, err
+	if c, err = Read(ctx, s, key); err != nil || c == nil {
+		return nil, nil, nil, err
 	}
 	if err := keeper.Chains.Load(ctx, s, c); err != nil {
-		return nil, err
+		return nil, nil, nil, err
 	}
-	v := c.View()
-	queued, err := store.Get[Queued](ctx, s, RevocationPrefix+key)
-	if err != nil {
-		return nil, err
+	v = c.View()
+	if queued, err = store.Get[Queued](ctx, s, RevocationPrefix+key); err != nil {
+		return nil, nil, nil, err
 	}
 	v.RevocationQueued = queued != nil && c.Revocation == nil && queued.Due
 	if queued.isHeldBack() && c.Revocation == nil {
 		v.RevocationHeldUntil = queued.HeldUntil
 	}
-	return v, nil
+	return v, c, queued, nil
 }
 
 // List returns the serial numbers of the stored certificates, with colons.

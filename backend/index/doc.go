@@ -46,6 +46,7 @@ type Index struct {
 	doubted map[string]bool // packed keys of entries that have to be read again
 
 	filling  chan struct{} // closed when the goroutine that fills the index has ended; nil if none
+	hurry    chan struct{} // gets an element when that goroutine is to begin at once
 	loaded   bool          // the saved pages were read
 	complete bool          // and so was whatever they lack
 	resets   int           // how often the index was emptied
@@ -61,6 +62,7 @@ func New(h *host.Host, name string, source Source) *Index {
 		Host: h, prefix: Prefix + name + "/", source: source,
 		byKey: make(map[string]int32), doubted: make(map[string]bool),
 		reading: make(map[string]bool), turn: make(chan struct{}, 1),
+		hurry: make(chan struct{}, 1),
 	}
 }
 

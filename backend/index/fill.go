@@ -69,7 +69,7 @@ func (x *Index) Begin(
 	x.Work.Go(func() {
 		defer stop()
 		var err error
-		if !host.Sleep(ctx, delay) {
+		if !x.delay(ctx, delay) {
 			err = x.fill(ctx, s)
 		}
 		if err != nil && x.Alive.Err() == nil {
@@ -84,10 +84,27 @@ func (x *Index) Begin(
 	return done
 }
 
+// delay waits for d, until somebody is in a hurry, or until ctx ends. It reports whether ctx has
+// ended.
+func (x *Index) delay(ctx context.Context, d time.Duration) (over bool) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-x.hurry:
+	case <-ctx.Done():
+	}
+	return ctx.Err() != nil
+}
+
 // Await has the index filled, and waits for that for a second at most. A list that is shorter than
 // it should be says so: see [Index.IsComplete].
 func (x *Index) Await(ctx context.Context, s logical.Storage) {
 	done := x.Begin(ctx, s, 0)
+	select {
+	case x.hurry <- struct{}{}:
+	default:
+	}
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {

@@ -5,6 +5,7 @@ package orders
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/index"
@@ -105,4 +106,11 @@ func KeyOf(key string) (order string, is bool) {
 		return order, true
 	}
 	return strings.CutPrefix(key, closedOrderPrefix)
+}
+
+// Keys returns <role>/<id> of all orders, open and closed, sorted.
+func Keys(ctx context.Context, s logical.Storage) ([]string, error) {
+	keys, err := rows{}.Keys(ctx, s)
+	slices.Sort(keys)
+	return slices.Compact(keys), err
 }

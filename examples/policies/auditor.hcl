@@ -64,6 +64,18 @@ path "certinext/reports/*" {
 }
 
 # What was ordered. What to publish for an order's domains is not here: reading it has CERTInext make challenges where there are none.
+path "certinext/inventory/+" {
+  capabilities = ["read"]
+}
+
+path "certinext/inventory/+/+" {
+  capabilities = ["read"]
+}
+
+path "certinext/orders" {
+  capabilities = ["list"]
+}
+
 path "certinext/orders/+" {
   capabilities = ["list"]
 }

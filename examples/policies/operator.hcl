@@ -70,7 +70,19 @@ path "certinext/dcv/solvers/*" {
   capabilities = ["list", "read", "update", "patch", "delete"]
 }
 
-# Looking at orders
+# Looking at orders and certificates: searched, filtered and sorted
+path "certinext/inventory/+" {
+  capabilities = ["read"]
+}
+
+path "certinext/inventory/+/+" {
+  capabilities = ["read"]
+}
+
+path "certinext/orders" {
+  capabilities = ["list"]
+}
+
 path "certinext/orders/+" {
   capabilities = ["list"]
 }

@@ -32,3 +32,12 @@ path "certinext/revoke/web" {
 path "certinext/renew/web/*" {
   capabilities = ["update"]
 }
+
+# What the team has: searched, filtered and sorted
+path "certinext/inventory/certs/web" {
+  capabilities = ["read"]
+}
+
+path "certinext/inventory/orders/web" {
+  capabilities = ["read"]
+}
