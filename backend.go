@@ -79,6 +79,7 @@ func newBackend(o Options, conf *logical.BackendConfig) *secretsBackend {
 		TickTime:   o.TickTime,
 		Resolvers:  o.Resolvers,
 		Hold:       o.Hold,
+		SendEvent:  eventSender(conf),
 	})
 	b.Backend = &framework.Backend{
 		Help:           strings.TrimSpace(backendHelp),
@@ -90,7 +91,7 @@ func newBackend(o Options, conf *logical.BackendConfig) *secretsBackend {
 			b.pathApprovals(), b.pathRevocations(), b.pathRevoke(), b.pathSolvers(),
 			b.pathDomains(), b.pathCatalog(), b.pathAccount(), b.pathReports(),
 			b.pathSpend(), b.pathBudgets(), b.pathTrust(), b.pathInventory(), b.pathSync(),
-			b.pathAdopt(), b.pathTidy(),
+			b.pathAdopt(), b.pathTidy(), b.pathStatus(),
 			// The CA paths come first: "ca" also matches the pattern of a serial number.
 			b.pathCA(), b.pathCertificates(), b.pathIssuers(), b.pathHealth(),
 		)),
@@ -115,6 +116,18 @@ func newBackend(o Options, conf *logical.BackendConfig) *secretsBackend {
 		Clean:      func(context.Context) { b.engine.Close() },
 	}
 	return b
+}
+
+// eventSender sends the engine's events by Vault's event bus. It is nil where there is none.
+func eventSender(
+	conf *logical.BackendConfig,
+) func(ctx context.Context, kind string, metadata ...string) error {
+	if conf.EventsSender == nil {
+		return nil
+	}
+	return func(ctx context.Context, kind string, metadata ...string) error {
+		return logical.SendEvent(ctx, conf.EventsSender, kind, metadata...)
+	}
 }
 
 const backendHelp = `

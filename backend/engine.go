@@ -16,6 +16,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/keyed"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/inventory"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/notices"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/orders"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/readiness"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/spending"
@@ -44,6 +45,8 @@ type Options struct {
 	// simulation shuffles by its seed.
 	Shuffle  func(n int, swap func(i, j int))
 	TickTime time.Duration // that [Engine.Tick] waits at most; a quarter of a second when 0
+	// SendEvent sends one of Vault's events; none are sent when nil.
+	SendEvent notices.Sender
 	// Hold is set when nothing may be changed outside the mount's storage, neither at CERTInext nor
 	// at DNS hosts (ADR 0031).
 	Hold bool
@@ -65,11 +68,13 @@ type Engine struct {
 	Spending     *spending.Keeper
 	Trust        *trust.Keeper
 	Tidier       *tidy.Tidier
+	Notices      *notices.Teller
 
 	roleWrites keyed.Mutex // one store of a role at a time
 	tickTime   time.Duration
 
-	warnHeld sync.Once     // logs once that the mount is held
+	warnHeld sync.Once // logs once that the mount is held
+	passes   passLog
 	passing  chan struct{} // of capacity 1; full while a pass runs, and while Close waits
 }
 
@@ -96,6 +101,9 @@ func New(o Options) *Engine {
 	e.Inventory = inventory.New(e.Host, e.Account, e.Certificates, e.Orders)
 	e.Tidier = tidy.New(e.Host, e.Account, e.Certificates, e.Orders)
 	e.Readiness = readiness.New(e.Account, e.Publisher.CheckNamed)
+	e.Notices = notices.New(e.Host, o.SendEvent)
+	e.Orders.Notices, e.Certificates.Notices = e.Notices, e.Notices
+	e.Spending.Notices = e.Notices
 	if e.tickTime == 0 {
 		e.tickTime = 250 * time.Millisecond
 	}

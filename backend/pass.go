@@ -61,6 +61,14 @@ func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
 		return nil
 	}
 
+	began, since := e.Now(), e.Steady()
+	err := e.pass(ctx, s)
+	e.passes.note(began, e.Steady().Sub(since), err)
+	return err
+}
+
+// pass is the work of a pass that may begin.
+func (e *Engine) pass(ctx context.Context, s logical.Storage) error {
 	e.Account.WatchClock()
 	if held := e.Account.MayChange(); held != nil {
 		return e.heldPass(ctx, s, held)

@@ -79,6 +79,12 @@ type Client struct {
 	// about reads, nor about signing in. It may be called concurrently.
 	BeforeChange func(operation string) error
 
+	// Begin, if not nil, is called when a request is about to be sent, a repeated one each time,
+	// and returns what is called with its outcome: nil for an answer that was accepted. The
+	// operation is one of a fixed set of texts, [SigningIn] among them. It may be called
+	// concurrently.
+	Begin func(operation string) (end func(error))
+
 	// Now tells the time. If nil, it is time.Now.
 	Now func() time.Time
 
@@ -92,6 +98,9 @@ type Client struct {
 	session *session
 	invalid error
 }
+
+// SigningIn is the operation of a request for a token, as [Client.Begin] is told.
+const SigningIn = "signing in"
 
 // A session is the state that a Client makes from its fields when it is first used.
 type session struct {

@@ -5,6 +5,7 @@ package certinext
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -199,7 +200,7 @@ func (p *reply) unusable(r *call, err error) *Error {
 	}
 }
 
-// send makes one request, with token unless that is empty.
+// send makes one request, with token unless that is empty, as soon as the rate allows it.
 func (c *Client) send(ctx context.Context, s *session, r *call, token string) (*reply, *Error) {
 	if err := c.admit(ctx); err != nil {
 		return nil, &Error{Operation: r.operation, Err: err}
@@ -209,6 +210,23 @@ func (c *Client) send(ctx context.Context, s *session, r *call, token string) (*
 			return nil, err
 		}
 	}
+	if c.Begin == nil {
+		return c.exchange(ctx, s, r, token)
+	}
+	end := c.Begin(cmp.Or(r.operation, SigningIn))
+	rep, err := c.exchange(ctx, s, r, token)
+	if err != nil {
+		end(err)
+	} else {
+		end(nil)
+	}
+	return rep, err
+}
+
+// exchange sends one request and reads its answer.
+func (c *Client) exchange(
+	ctx context.Context, s *session, r *call, token string,
+) (*reply, *Error) {
 	tryCtx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
 	var sent progress

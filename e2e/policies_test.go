@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	anybody   = everybody + " approver planner" // without a policy, too: Vault asks for no token
+	anybody   = everybody + " approver planner scraper" // without a policy, too: Vault asks for no token
 	everybody = "team operator auditor"
 	lookers   = "operator auditor"
 )
@@ -130,6 +130,8 @@ var whoMay = map[string]string{
 	"patch roles/{name}":                         "operator",
 	"delete roles/{name}":                        "operator",
 	"write sign/{role}":                          "team",
+	"read metrics":                               lookers + " scraper",
+	"read status":                                lookers,
 	"read sync":                                  lookers,
 	"write sync":                                 "operator",
 	"write tidy":                                 "operator",
@@ -195,7 +197,7 @@ func TestThePoliciesGrantWhatIsTheirsAndNothingElse(t *testing.T) {
 	require.ElementsMatch(t, slices.Collect(maps.Keys(whoMay)), v.operations(), "paths that are new, or no longer there")
 
 	people := map[string]*caller{}
-	for _, name := range []string{"team", "operator", "auditor", "approver", "planner"} {
+	for _, name := range []string{"team", "operator", "auditor", "approver", "planner", "scraper"} {
 		people[name] = v.person(name, nil, example(t, "policies/"+name+".hcl"))
 	}
 	readme, err := os.ReadFile(filepath.Join("..", "README.md"))

@@ -145,7 +145,7 @@ func (v *server) everythingThatReads(order, serial string) map[string]string {
 		"config", "config/check", "roles/web", "roles/ov", "orders/web/" + order, "orders/web/" + order + "/dcv", "cert/" + serial,
 		"cert/ca_chain", "cert/ca", "roles?list=true", "orders/web?list=true", "orders/ov?list=true", "certs?list=true",
 		"certs/revoked?list=true", "dcv/solvers?list=true", "dcv/solvers/azure", "dcv/solvers/cloudflare", "dcv/solvers/googleclouddns",
-		"dcv/solvers/rfc2136", "dcv/solvers/route53", "domains",
+		"dcv/solvers/rfc2136", "dcv/solvers/route53", "domains", "status",
 	} {
 		name, query, _ := strings.Cut(path, "?")
 		var params map[string][]string
@@ -162,6 +162,8 @@ func (v *server) everythingThatReads(order, serial string) map[string]string {
 		require.NoError(v.t, err)
 		answers[path] = string(b)
 	}
+	answers["metrics"] = v.run(v.t, "vault read -format=raw certinext/metrics")
+	require.Contains(v.t, answers["metrics"], "certinext_changes_total")
 	for _, id := range v.list("certinext/orders/ov") {
 		b, err := json.Marshal(v.read("certinext/orders/ov/" + id))
 		require.NoError(v.t, err)

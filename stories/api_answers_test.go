@@ -96,6 +96,9 @@ func (m *mask) value(v any) any {
 		if _, told := out["renew_after"]; told { // it follows from the serial number, which is random
 			out["renew_after"] = json.Number("1779000000")
 		}
+		if _, told := out["age_seconds"]; told { // of orders of one moment, the oldest is that of the lowest id, which is random
+			out["order_id"] = "00000000-0000-4000-8000-000000000000"
+		}
 		if _, told := out["proposal"]; told { // a hash of what is random
 			out["proposal"] = "5d1f0c6b2e8a4793"
 		}
@@ -185,6 +188,10 @@ func (m *mask) httpAnswer(t *testing.T, e exchange) string {
 func (m *mask) file(body []byte) string {
 	if bytes.HasPrefix(body, []byte("-----BEGIN ")) {
 		return strings.TrimSpace(m.text(string(body)))
+	}
+	if bytes.HasPrefix(body, []byte("# HELP ")) { // metrics
+		lines := strings.SplitAfterN(string(body), "\n", 11)
+		return strings.Join(lines[:10], "") + "..."
 	}
 	return "(bytes)"
 }

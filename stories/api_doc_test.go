@@ -56,6 +56,7 @@ var chapters = []struct {
 	{"Trust", []string{"config/trust", "config/trust/{family}"}},
 	{"Synchronization", []string{"sync", "operator/adopt/{role}", "operator/adopt/{role}/{serial}"}},
 	{"Tidying", []string{"tidy", "tidy-status", "tidy-cancel", "config/auto-tidy"}},
+	{"Monitoring", []string{"status", "metrics"}},
 	{"For vault pki health-check", []string{"config/acme", "config/cluster"}},
 }
 

@@ -63,6 +63,7 @@ func tellEverything(m *mount) {
 	tellSolvers(m)
 	tellRoles(m)
 	tellIssuing(m)
+	tellStanding(m)
 	tellOrders(m)
 	tellDocuments(m)
 	tellDomains(m)
@@ -319,6 +320,14 @@ func tellTidying(m *mount) {
 	m.write("tidy-cancel", nil)
 	m.write("config/auto-tidy", map[string]any{"enabled": true, "interval_duration": "24h", "tidy_cert_store": true, "tidy_revoked_certs": true})
 	m.read("config/auto-tidy")
+}
+
+func tellStanding(m *mount) {
+	_, err := m.manual.HandleRequest(m.t.Context(), &logical.Request{Operation: logical.ReadOperation, Path: "status", Storage: m.storage})
+	require.NoError(m.t, err)
+	synctest.Wait() // the certificates are counted behind the first reading
+	m.read("status")
+	m.read("metrics")
 }
 
 func tellRefusals(m *mount, r *recorder) refusals {

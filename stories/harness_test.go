@@ -33,6 +33,7 @@ type mount struct {
 	backend logical.Backend
 	manual  logical.Backend // the engine itself, whatever stands before it, for its help
 	log     *lockedBuffer
+	events  *eventBus
 	ahead   atomic.Int64 // by how many nanoseconds the plugin's clock is ahead of time
 	step    atomic.Int64 // by how many nanoseconds it goes on each time it is looked at
 }
@@ -66,7 +67,7 @@ func newMount(t *testing.T, ca *certinexttest.Server) *mount {
 func bareMount(t *testing.T, ca *certinexttest.Server) *mount {
 	t.Helper()
 	m := &mount{
-		t: t, ca: ca, storage: &countingStorage{Storage: logical.NewStorageView(new(logical.InmemStorage), "")}, log: new(lockedBuffer),
+		t: t, ca: ca, storage: &countingStorage{Storage: logical.NewStorageView(new(logical.InmemStorage), "")}, log: new(lockedBuffer), events: new(eventBus),
 		system: &logical.StaticSystemView{DefaultLeaseTTLVal: 24 * time.Hour, MaxLeaseTTLVal: 365 * 24 * time.Hour},
 	}
 	m.start()
@@ -90,9 +91,10 @@ func (m *mount) startWithOptions(o certinextsecrets.Options) {
 	m.t.Helper()
 	o.Now, o.TickTime, o.Resolvers = m.now, 90*time.Second, []string{noResolver}
 	b, err := certinextsecrets.FactoryWith(o)(m.t.Context(), &logical.BackendConfig{
-		Logger:      hclog.New(&hclog.LoggerOptions{Level: hclog.Trace, Output: m.log}),
-		System:      m.system,
-		StorageView: m.storage,
+		Logger:       hclog.New(&hclog.LoggerOptions{Level: hclog.Trace, Output: m.log}),
+		System:       m.system,
+		StorageView:  m.storage,
+		EventsSender: m.events.sender(),
 	})
 	require.NoError(m.t, err)
 	require.NoError(m.t, b.Initialize(m.t.Context(), &logical.InitializationRequest{Storage: m.storage}))

@@ -5,6 +5,7 @@ package stories
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -91,6 +92,14 @@ func TestSecretsAppearNowhere(t *testing.T) {
 			}
 		}
 		m.endLease(issued)
+		do(logical.ReadOperation, "status", nil)
+		do(logical.ReadOperation, "metrics", nil)
+		told := m.exposition() + m.events.String() + fmt.Sprint(m.notices())
+		require.Contains(t, told, "certinext/order-", "nothing has happened that somebody has to know of")
+		require.Contains(t, told, "certinext_requests_total")
+		for _, private := range []string{"Platform Team", "platform@example.com", "+14155550123", "203.0.113.7", "www.example.com", "accessor-of-the-test"} {
+			require.NotContains(t, told, private, "in metrics, an event or a line about a change")
+		}
 
 		key := strings.Split(issued.Data["private_key"].(string), "\n")[1]
 		wrapped := m.backend.SpecialPaths().SealWrapStorage
@@ -98,6 +107,7 @@ func TestSecretsAppearNowhere(t *testing.T) {
 		for _, secret := range secrets {
 			require.NotContains(t, m.log.String(), secret, "in the log")
 			require.NotContains(t, answers.String(), secret, "in an answer")
+			require.NotContains(t, told, secret, "in metrics or an event")
 			for k, v := range m.storage.dump(t) {
 				require.NotContains(t, k, secret, "in a storage key")
 				if !sealWrapped(wrapped, k) {

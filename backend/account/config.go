@@ -193,12 +193,12 @@ const (
 	orderingOn     = "on"
 )
 
-// isPaused reports whether an operator has paused ordering. c is nil when there is no config.
-func (c *Config) isPaused() bool { return c != nil && c.Ordering == orderingPaused }
+// IsPaused reports whether an operator has paused ordering. c is nil when there is no config.
+func (c *Config) IsPaused() bool { return c != nil && c.Ordering == orderingPaused }
 
 // MayOrder returns an error about the field ordering while an operator has paused ordering.
 func (c *Config) MayOrder() error {
-	if !c.isPaused() {
+	if !c.IsPaused() {
 		return nil
 	}
 	return fault.BadField("ordering", "is paused in config: no new order is placed "+

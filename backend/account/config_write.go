@@ -122,9 +122,9 @@ func (acct *Account) verifyConfig(ctx context.Context, c *Config) (number string
 // the count of writes that had paused ordering when this one began.
 func (acct *Account) admitPause(before, after *Config, pauses int64) error {
 	switch {
-	case after.isPaused():
+	case after.IsPaused():
 		acct.pauses.Add(1)
-	case before.isPaused() && acct.pauses.Load() != pauses:
+	case before.IsPaused() && acct.pauses.Load() != pauses:
 		return fault.BadField("ordering", "was paused while this write was under way, "+
 			"so nothing is stored: write it again to lift the pause")
 	}

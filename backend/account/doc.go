@@ -46,8 +46,10 @@ type Account struct {
 	connection   connection
 	// Breaker says when background work makes no calls to CERTInext, and Revoking when it sends no
 	// revocations: those do not wait until orders can be tracked again, and probe first.
-	Breaker      Breaker
-	Revoking     Breaker
+	Breaker  Breaker
+	Revoking Breaker
+	// Calls are the requests that this process has sent to CERTInext.
+	Calls        Calls
 	lastClock    atomic.Pointer[certinext.Client] // the latest client that knew CERTInext's time
 	clockHung    atomic.Pointer[time.Time]        // when it last did not tell it in time
 	clockDoubted bool                             // WatchClock has logged a doubt of the clock

@@ -42,6 +42,7 @@ func (acct *Account) connect(c *Config) (*certinext.Client, error) {
 		return nil, err
 	}
 	client.BeforeChange = func(string) error { return acct.MayChange() }
+	client.Begin = acct.begin
 	acct.connection.close()
 	acct.connection.config, acct.connection.client = c.connectionConfig(), client
 	return client, nil

@@ -21,6 +21,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/index"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/keyed"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/notices"
 )
 
 // A Keeper keeps the certificates of a mount. Its methods may be called concurrently, except Due,
@@ -31,12 +32,15 @@ type Keeper struct {
 	Origin  Orders // to be set before the first call
 	Numbers Numbers
 	Chains  Chains
+	// Notices are told what was revoked outside of the mount; nobody is when nil.
+	Notices *notices.Teller
 	// Index is what is listed of the certificates.
 	Index *index.Index
 
 	certLocks   keyed.Mutex
 	revocations keyed.TryMutex // serial numbers that CERTInext is being asked to revoke
 	cursor      string         // where Due ended in the queue of revocations
+	queue       queueMemory    // of what Due has read
 	leaseEnds   chan struct{}  // semaphore of the ends of leases that may ask CERTInext
 }
 

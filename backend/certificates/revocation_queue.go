@@ -214,6 +214,7 @@ func (keeper *Keeper) Due(
 	if err != nil {
 		return nil, nil, err
 	}
+	keeper.queue.keep(serials)
 	slices.Sort(serials)
 	behind, _ := slices.BinarySearch(serials, keeper.cursor+"\x00")
 	serials = slices.Concat(serials[behind:], serials[:behind])
@@ -227,6 +228,9 @@ func (keeper *Keeper) Due(
 			errs = append(errs, err)
 		}
 		keeper.cursor = serial
+		if err == nil {
+			keeper.queue.note(serial, q)
+		}
 		if q == nil || !q.isDue(keeper.Account) {
 			continue
 		}

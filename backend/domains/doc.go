@@ -11,6 +11,8 @@
 package domains
 
 import (
+	"sync/atomic"
+
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/keyed"
@@ -23,7 +25,8 @@ type Keeper struct {
 	Account   *account.Account
 	Publisher *validation.Publisher
 
-	domainLocks keyed.Mutex // by name
+	domainLocks keyed.Mutex                // by name
+	seen        atomic.Pointer[[]Validity] // what the latest Due has read
 }
 
 // New returns the keeper of a mount's domains. It touches neither storage nor network.

@@ -324,11 +324,15 @@ func (keeper *Keeper) Due(
 	var (
 		jobs []host.Job
 		errs []error
+		seen = make([]Validity, 0, len(names))
 	)
 	for _, name := range names {
 		r, err := store.Get[stored](ctx, s, prefix+name)
 		if err != nil {
 			errs = append(errs, err)
+		}
+		if r != nil {
+			seen = append(seen, r.validity())
 		}
 		if r != nil && r.inBackground() && !keeper.Now().Before(r.NextAt) && len(jobs) < limit {
 			jobs = append(jobs, func(ctx context.Context) error {
@@ -336,6 +340,7 @@ func (keeper *Keeper) Due(
 			})
 		}
 	}
+	keeper.seen.Store(&seen)
 	return jobs, errors.Join(errs...)
 }
 

@@ -101,12 +101,6 @@ func (w *words) of(text string) uint32 {
 	return n
 }
 
-// find returns the number of a text that some row may have; false when none has.
-func (w *words) find(text string) (uint32, bool) {
-	n, known := w.number[text]
-	return n, known
-}
-
 // pack returns a row as it is kept, without a page. The caller holds mu for writing.
 func (x *Index) pack(r *Row) packed {
 	p := packed{

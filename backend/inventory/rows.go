@@ -216,12 +216,10 @@ func (y *syncer) recordRevoked(ctx context.Context, serial string, row certinext
 		return err
 	}
 	at, reason := certificates.RevocationOf(remote, y.inv.Now())
-	if err := keeper.RecordRevocation(ctx, y.storage, c, at, reason); err != nil {
+	if err := certificates.RecordOutside(ctx, keeper, y.storage, c, at, reason); err != nil {
 		return err
 	}
 	y.status.Revoked++
-	y.inv.Log.Warn("a certificate was revoked outside of this mount", "serial", c.View().Serial,
-		"role", c.Role, "order_id", c.OrderID, "ca_order_id", c.CAOrderID, "reason", reason)
 	return nil
 }
 

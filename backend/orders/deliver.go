@@ -319,8 +319,10 @@ func (h *heldOrder) holdBack(ctx context.Context, c *certificates.Entry, why str
 	o.State, o.Serial, o.Held = StateIssued, c.Serial, held
 	o.Needs = []string{why}
 	o.note(h.journal.Now(), "issued as %s, and kept back: %s", c.View().Serial, why)
-	h.journal.Log.Warn("a certificate is kept back",
-		"order_id", o.ID, "serial", c.View().Serial, "why", why)
+	if !held { // otherwise saveOrder tells it
+		h.journal.Log.Warn("a certificate is kept back",
+			"order_id", o.ID, "serial", c.View().Serial, "why", why)
+	}
 	return h.journal.saveOrder(ctx, h.storage, o)
 }
 

@@ -31,6 +31,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/keyed"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/notices"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/trust"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -52,6 +53,8 @@ type Journal struct {
 	Spending Spending
 	// Trust knows which clients accept a certificate. When nil, nothing is said of that.
 	Trust *trust.Keeper
+	// Notices are told what a person has to know of an order; nobody is when nil.
+	Notices *notices.Teller
 	// KeepValidated has domains validated until a time by what a role says of that, ahead of the
 	// next request for them. When nil, none is.
 	KeepValidated func(

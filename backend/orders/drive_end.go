@@ -11,6 +11,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/notices"
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
@@ -40,6 +41,7 @@ func (d *driver) endRevoked(ctx context.Context) error {
 				return err
 			}
 		}
+		journal.Notices.Tell(noticeOf(o, notices.RevokedOutside))
 		return d.end(ctx, StateRevoked)
 	}
 	unlock, err := journal.Certificates.Lock(ctx, c.Serial)
@@ -52,7 +54,8 @@ func (d *driver) endRevoked(ctx context.Context) error {
 	}
 	if c.Revocation == nil {
 		at, reason := certificates.RevocationOf(d.remote, journal.Now())
-		if err := journal.Certificates.RecordRevocation(ctx, d.storage, c, at, reason); err != nil {
+		err := certificates.RecordOutside(ctx, journal.Certificates, d.storage, c, at, reason)
+		if err != nil {
 			return err
 		}
 	}
@@ -67,6 +70,7 @@ func (d *driver) save(ctx context.Context) error {
 // CERTInext must not be lost. When storage fails, the entry stays dirty.
 func (journal *Journal) saveOrder(ctx context.Context, s logical.Storage, o *orderEntry) error {
 	o.dirty = true
+	tellNews(journal, o)
 	if err := store.Put(context.WithoutCancel(ctx), s, o.openKey(), o); err != nil {
 		o.owed = true
 		doubt(journal, o.Role, o.ID)
@@ -86,6 +90,7 @@ func (h *heldOrder) closeOrder(ctx context.Context) error {
 	o.Needs, o.Reopened = nil, false
 	o.Placement.Subject = o.Placement.Subject.Forget()
 	o.closing, o.dirty = true, true
+	tellNews(h.journal, o)
 	err := h.indexNumber(ctx)
 	if err == nil {
 		err = store.Put(ctx, h.storage, o.closedKey(), o)

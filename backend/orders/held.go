@@ -136,7 +136,7 @@ func (h *heldOrder) readEntry(ctx context.Context) error {
 	case closed != nil: // closeOrder
 		return store.Delete(context.WithoutCancel(ctx), h.storage, closed.openKey())
 	}
-	o.fresh = t.unsent
+	o.fresh, o.news = t.unsent, newsOf(o)
 	o.applyDelivery(t)
 	h.entry = o
 	return nil

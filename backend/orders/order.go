@@ -15,6 +15,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/ahead"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/notices"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/subscriptions"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
@@ -269,6 +270,8 @@ type orderEntry struct {
 	fresh bool // CERTInext has certainly not heard of it: this process has just stored the intent
 	dirty bool // changed since it was stored
 	owed  bool // the last write of it has failed
+	// news is what a person was told of it, or was to be told when it was stored: see tellNews.
+	news notices.Change
 	// closing is set once the order is over and its key erased, until storage has taken that.
 	closing bool
 	closed  bool // it was read from the closed orders

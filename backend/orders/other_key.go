@@ -48,9 +48,6 @@ func endReplaced(ctx context.Context, d *driver) outcome {
 	o, number := d.order, sanitize.Short(d.order.CAOrderID)
 	why := fmt.Sprintf("CERTInext has reissued its order %s for another key, outside of what this "+
 		"mount remembers; no certificate for this order's key will come", number)
-	d.journal.Log.Warn("CERTInext's order is for another key for good: it was reissued in its "+
-		"portal, or before a snapshot was restored; its certificate is not revoked",
-		"order_id", o.ID, "ca_order_id", number)
 	d.remote, o.LastError = nil, why // a remark of CERTInext's says less
 	if err := d.end(ctx, StateReplaced); err != nil {
 		return outcome{err: err}

@@ -120,7 +120,7 @@ func (h *heldOrder) storeOutcome(ctx context.Context, out outcome) {
 				"order_id", h.id, "error", err)
 		}
 	}
-	if out.err != nil {
+	if o := h.entry; out.err != nil && (o == nil || !o.State.Final()) { // else tellNews has told
 		h.journal.Log.Warn("an order ended with an error", "order_id", h.id, "error", out.err)
 	}
 }

@@ -47,6 +47,8 @@ type tracked struct {
 	marker           string // the random key of which its marker is made
 	promotion        string // see orderEntry.PromotionKey
 	state            State  // as it was stored last, or is known to the one who held it last
+	held             bool   // see orderEntry.Held
+	waitsFor         Party  // who has to act next
 	tag              string // its marker
 	number           string // CERTInext's; empty until it is known
 	account          string // in which it was placed
@@ -203,6 +205,7 @@ func (t *tracked) describe(o *orderEntry) {
 	}
 	t.marker, t.tag = o.Placement.IdempotencyKey, o.marker()
 	t.promotion, t.state = o.PromotionKey, o.State
+	t.held, t.waitsFor = o.Held, o.waitsFor()
 	t.number, t.account = o.CAOrderID, o.Account
 	t.named = o.RequestID != ""
 	t.created = o.CreatedAt

@@ -126,7 +126,7 @@ func (d *driver) recordReplaced(ctx context.Context) error {
 		return err
 	}
 	at, reason := certificates.RevocationOf(d.remote, d.journal.Now())
-	return certs.RecordRevocation(ctx, d.storage, c, at, reason)
+	return certificates.RecordOutside(ctx, certs, d.storage, c, at, reason)
 }
 
 // revokedMeanwhile reports whether the certificate that a reissue replaces was revoked since the

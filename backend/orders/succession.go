@@ -12,6 +12,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/notices"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/renewal"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/reuse"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
@@ -111,10 +112,13 @@ func stopReissues(
 		"renewed by new orders until an operator allows reissues again", amount, o.Role)
 	err := renewal.StopRole(ctx, s, o.Role,
 		renewal.Stop{At: journal.Now(), OrderID: o.ID, Amount: amount})
-	journal.Log.Error("CERTInext has charged for a reissue: the role renews by new orders from "+
-		"now on, until an operator allows reissues again", "role", o.Role, "order_id", o.ID,
-		"ca_order_id", o.CAOrderID, "amount", amount, "path", "operator/renewal/"+o.Role,
-		"error", err)
+	told := noticeOf(o, notices.ReissueCharged)
+	told.Amount, told.Path = amount, "operator/renewal/"+o.Role
+	journal.Notices.Tell(told)
+	if err != nil {
+		journal.Log.Error("that a role renews by new orders from now on could not be stored",
+			"role", o.Role, "order_id", o.ID, "error", err)
+	}
 }
 
 // reviewCharge looks once more whether the reissue by which parent was issued was charged: the

@@ -99,6 +99,7 @@ func (c *counter) giveBack(r reservation) {
 	}
 	t.Orders = max(t.Orders-1, 0)
 	t.Spent = t.Spent.Minus(r.Price)
+	t.Told = false
 	if r.Period == Year { // which begins with the first order that counts
 		c.Tallies = slices.DeleteFunc(c.Tallies, func(t tally) bool {
 			return t.Period == Year && t.Orders == 0

@@ -28,6 +28,7 @@ import (
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/keyed"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/notices"
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
@@ -82,6 +83,8 @@ type Reserved struct {
 type Keeper struct {
 	*host.Host
 	books Books
+	// Notices are told when a budget is spent; nobody is when nil.
+	Notices *notices.Teller
 
 	budgets budgets
 	writes  keyed.Mutex // of budgets, by their names

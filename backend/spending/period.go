@@ -56,6 +56,8 @@ type tally struct {
 	totals
 	// Corrections are what the ledger has said since, and is in the totals.
 	Corrections []correction `json:"corrections,omitempty"`
+	// Told is set once it was told that no further order fits in.
+	Told bool `json:"told,omitempty"`
 }
 
 // current returns the tally that an order counts to which is placed now: the one whose period now

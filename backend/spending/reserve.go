@@ -147,9 +147,11 @@ func (k *Keeper) reserve(
 		c.reserve(c.to, reservation{
 			OrderID: p.OrderID, Key: p.Key, Role: p.Role, Process: own.name,
 		}, price)
+		spent := c.noteSpent(price)
 		if err := store.Put(ctx, s, c.key, &c.counter); err != nil {
 			return nil, false, err
 		}
+		k.tellSpent(c, p, spent)
 		counted = append(counted, Counted{Key: c.key, Period: c.to.Period, Begins: c.to.Begins})
 	}
 	return counted, false, nil

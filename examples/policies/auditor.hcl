@@ -130,6 +130,14 @@ path "certinext/operator/revocations/+" {
   capabilities = ["read"]
 }
 
+path "certinext/status" {
+  capabilities = ["read"]
+}
+
+path "certinext/metrics" {
+  capabilities = ["read"]
+}
+
 path "certinext/sync" {
   capabilities = ["read"]
 }

@@ -171,6 +171,14 @@ path "certinext/operator/adopt/+/+" {
   capabilities = ["delete"]
 }
 
+path "certinext/status" {
+  capabilities = ["read"]
+}
+
+path "certinext/metrics" {
+  capabilities = ["read"]
+}
+
 path "certinext/sync" {
   capabilities = ["read", "update"]
 }

@@ -1,0 +1,35 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package certificates
+
+import (
+	"context"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/notices"
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// RecordOutside is [Keeper.RecordRevocation] for a revocation that CERTInext shows and that this
+// mount has not heard the answer of. Unless it was due here, too, it is told. The caller holds the
+// lock of c, which is not revoked yet by its entry: so it is told once.
+func RecordOutside(
+	ctx context.Context, keeper *Keeper, s logical.Storage, c *Entry, at time.Time,
+	reason certinext.Reason,
+) error {
+	q, err := store.Get[Queued](ctx, s, RevocationPrefix+c.Serial)
+	if err != nil {
+		return err
+	}
+	if q == nil || !q.Due {
+		serial := c.View().Serial
+		keeper.Notices.Tell(notices.Notice{
+			Change: notices.RevokedOutside, Role: c.Role, OrderID: c.OrderID, Number: c.CAOrderID,
+			Serial: serial, Requester: c.Requester, Path: "cert/" + serial,
+		})
+	}
+	return keeper.RecordRevocation(ctx, s, c, at, reason)
+}
