@@ -514,8 +514,8 @@ var mutants = []Mutant{
 	{
 		Name: "the spend report counts a reissue as an order",
 		File: "backend/orders/bought.go",
-		Old:  "Reissue: o.Reissue != nil, Cost",
-		New:  "Reissue: o.Reissue != nil && o.Ahead, Cost",
+		Old:  "Reissue: o.Reissue != nil, Adopted",
+		New:  "Reissue: o.Reissue != nil && o.Ahead, Adopted",
 		Like: "two things that are confused",
 	},
 	{
