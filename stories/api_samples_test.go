@@ -132,7 +132,7 @@ func tellRoles(m *mount) {
 func tellTrust(m *mount) {
 	m.write("config/trust", map[string]any{"distrusted_keys": []string{"c9b1a5d3f2e04b6f8a7c1d2e3f405162738495a6b7c8d9eafb0c1d2e3f405162"}})
 	m.read("config/trust")
-	m.knows("mozilla")
+	m.trustsAs("mozilla")
 	m.list("config/trust")
 	m.read("config/trust/mozilla")
 }

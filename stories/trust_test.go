@@ -48,8 +48,8 @@ func (m *mount) authorityNow(isRoot bool) certinexttest.CARecord {
 	return certinexttest.CARecord{}
 }
 
-// knows has the mount know the roots of a family of clients, as the simulator publishes them.
-func (m *mount) knows(client string) {
+// trustsAs has the mount know the roots of a family of clients, as the simulator publishes them.
+func (m *mount) trustsAs(client string) {
 	m.t.Helper()
 	roots, err := m.ca.ClientRoots(client)
 	require.NoError(m.t, err)
@@ -142,12 +142,12 @@ func TestFamiliesOfClientsAreToldApart(t *testing.T) {
 		m := trusting(t, map[string]any{"generate_lease": false})
 		first := m.write("issue/web", map[string]any{"common_name": "www.example.com"})
 		for _, client := range []string{"mozilla", "java"} {
-			m.knows(client)
+			m.trustsAs(client)
 		}
 		require.Equal(t, []string{"java", "mozilla"}, m.list("config/trust"))
 		require.Equal(t, []string{"java", "mozilla"}, m.trustOf(first.Data)["accepted_by"])
 		require.NoError(t, m.ca.DropRoot("mozilla", m.authorityNow(true).Name))
-		m.knows("mozilla")
+		m.trustsAs("mozilla")
 		require.Equal(t, []string{"java"}, m.trustOf(first.Data)["accepted_by"])
 		require.Equal(t, []string{"mozilla"}, m.trustOf(first.Data)["refused_by"])
 		second := m.write("issue/web", map[string]any{"common_name": "a.example.com"})
