@@ -320,6 +320,18 @@ func TestTheInventoryOutlivesItsProcess(t *testing.T) {
 	})
 }
 
+// TestARevocationAfterTheLatestPassIsListedAfterAStart: of a certificate that is not recent, so that its entry is not read for that.
+func TestARevocationAfterTheLatestPassIsListedAfterAStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, serials := stocked(t)
+		time.Sleep(10 * 24 * time.Hour)
+		m.everyMinute(3)
+		m.write("revoke", map[string]any{"serial_number": serials["c.example.com"]})
+		m.start()
+		require.Equal(t, []string{"b.example.com", "c.example.com"}, m.found("inventory/certs", map[string]any{"state": "revoked", "sort": "name"}))
+	})
+}
+
 func TestTheInventoryOutlivesAFaultWhileItIsSaved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, _ := stocked(t)
