@@ -7,6 +7,7 @@ import (
 	"crypto/elliptic"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -253,6 +254,68 @@ func TestRenewingByTheSerialNumberFindsWhatWasMadeAhead(t *testing.T) {
 	}
 }
 
+// TestARenewalThatWasAnsweredBuysNothingOnceTheRoleRenewsAheadNoMore repeats a renewal that was answered with what was made ahead.
+func TestARenewalThatWasAnsweredBuysNothingOnceTheRoleRenewsAheadNoMore(t *testing.T) {
+	for _, renewal := range []string{"order", "reissue"} {
+		t.Run(renewal, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := aheadOf(t, map[string]any{"renewal": renewal})
+				first := m.annIssues()
+				m.untilDue(first)
+				path := "renew/web/" + first["serial_number"].(string)
+				m.patchRole(map[string]any{"renew_ahead": ""})
+				second := m.asks(path, nil).Data
+				bought := len(m.ca.Orders())
+				time.Sleep(time.Hour)
+				m.pass()
+				m.start() // another process
+				for _, dry := range []bool{false, true} {
+					resp, err := m.send(call{op: logical.UpdateOperation, path: path, data: map[string]any{"dry_run": dry}, entity: "ann"})
+					require.NoError(t, err)
+					said := fmt.Sprint(resp.Data["refusals"], resp.Error())
+					require.Contains(t, said, "was renewed already, ahead of this request")
+					require.Contains(t, said, second["serial_number"])
+				}
+				require.Len(t, m.ca.Orders(), bought)
+				require.LessOrEqual(t, m.ca.Calls()[certinexttest.OpReissue], 1)
+				m.asks(path, map[string]any{"request_id": "another"})
+			})
+		})
+	}
+}
+
+// TestTheRecordOfWhatWasRefusedAheadStays: renew_ahead_refused names an order that can be read, whoever is refused the same meanwhile.
+func TestTheRecordOfWhatWasRefusedAheadStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := aheadOf(t, nil)
+		first := m.annIssues()
+		m.rests(time.Hour)
+		m.ca.Inject(certinexttest.Fault{Operation: certinexttest.OpCreateSSL, Kind: certinexttest.FaultRefusal, Code: "EMS-1162", Text: "Invalid Product Code."})
+		refused := func() string {
+			return m.read("cert/" + first["serial_number"].(string)).Data["renew_ahead_refused"].(string)
+		}
+		for refused() == "" {
+			time.Sleep(6 * time.Hour)
+			m.pass()
+		}
+		made := slices.DeleteFunc(m.list("orders/web"), func(id string) bool { return id == first["order_id"] })
+		require.Len(t, made, 1)
+		for range 3 { // it is tried again, as the same order
+			time.Sleep(7 * time.Hour)
+			m.pass()
+			require.Contains(t, m.list("orders/web"), made[0], "renew_ahead_refused is about an order without a record: %s", refused())
+		}
+		require.Greater(t, m.ca.Calls()[certinexttest.OpCreateSSL], 3)
+		time.Sleep(time.Until(time.Unix(first["renew_after"].(int64), 0)))
+		for range 2 {
+			_, err := m.send(call{op: logical.UpdateOperation, path: "issue/web", data: map[string]any{"common_name": "www.example.com"}, entity: "ann"})
+			require.NoError(t, err)
+			require.Contains(t, m.list("orders/web"), made[0], "its record was removed for that of another order")
+		}
+		require.Len(t, m.list("orders/web"), 3, "of each request, the latest refusal is kept")
+	})
+}
+
 func TestACertificateThatIsOverIsNotRenewedAhead(t *testing.T) {
 	for name, end := range map[string]func(*mount, map[string]any){
 		"revoked": func(m *mount, first map[string]any) {
@@ -391,7 +454,6 @@ func (m *mount) witness() {
 // TestOneIsMadeAheadWhateverStorageRefuses refuses each write and deletion of the pass that makes a successor, in each way, and has the process die there
 // or go on. The requester is answered at once when it comes, and one order was bought.
 func TestOneIsMadeAheadWhateverStorageRefuses(t *testing.T) {
-	atSize(t)
 	refused := errors.New("storage refuses")
 	for _, renewal := range []string{"order", "reissue"} {
 		for name, how := range map[string]struct {
@@ -557,11 +619,10 @@ func TestWhatTheCARenewsByItselfIsNotBoughtAhead(t *testing.T) {
 			m.patchRole(map[string]any{"renew_ahead": "10%", "auto_renew": false})
 			first := m.annIssues()
 			require.Len(t, m.wantedAhead(), 1)
-			m.untilDue(first)
-			require.Len(t, m.ca.Orders(), 1)
+			m.untilDue(first) // when the CA has renewed it
+			require.Equal(t, 1, m.ca.Calls()[certinexttest.OpCreateSSL])
 			require.Contains(t, m.log.String(), "its order was placed with auto_renew")
 
-			time.Sleep(50 * day) // the CA has renewed it
 			m.write("sync", nil)
 			synctest.Wait()
 			require.Len(t, m.list("certs"), 2, "what the CA has renewed is listed")

@@ -189,7 +189,6 @@ func newFleet(t *testing.T, renewal, ahead string, life time.Duration, disturbed
 // TestAFleetBuysTheLeastThatItsRoleAllows plays a fleet undisturbed, and then with restarts, lost answers and a CA that is away. What is bought is the
 // same, and nobody is ever without a certificate. FLEET=50 plays 50 agents over three years.
 func TestAFleetBuysTheLeastThatItsRoleAllows(t *testing.T) {
-	atSize(t)
 	_, _, lives := fleetSize(t)
 	for _, days := range lives {
 		for _, renewal := range []string{"order", "reissue"} {
@@ -219,7 +218,6 @@ func TestAFleetBuysTheLeastThatItsRoleAllows(t *testing.T) {
 // TestNoAgentOfAFleetWaitsForTheCA plays fleets whose role renews ahead, with a CA that takes longer than a request waits. Every certificate that is due is there
 // when it is asked for. It costs what it costs without, and at most one more for each agent, which is switched off at the end.
 func TestNoAgentOfAFleetWaitsForTheCA(t *testing.T) {
-	atSize(t)
 	_, _, lives := fleetSize(t)
 	for _, days := range lives {
 		for _, renewal := range []string{"order", "reissue"} {

@@ -166,8 +166,11 @@ type Entry struct {
 	// for: it waits for the request that comes when this one is to be renewed (ADR 0040).
 	RenewedAhead bool `json:"renewed_ahead,omitempty"`
 	// RenewLater is by how much later it is to be renewed since it was made ahead, and had lived
-	// for that long when it was handed over.
+	// for that long when it was handed over, or since CERTInext renews it by itself by then.
 	RenewLater time.Duration `json:"renew_later,omitempty"` // nanoseconds
+	// CARenewsAt is when CERTInext is to renew it by itself, since its order was placed with
+	// auto_renew (ADR 0042); zero for most.
+	CARenewsAt time.Time `json:"ca_renews_at,omitzero"`
 
 	// Subscription is the term that the certificate's order has bought, as it was known when the
 	// certificate was stored; zero in entries of earlier versions and for imported ones.
@@ -187,6 +190,11 @@ type Revocation struct {
 // Life returns from when to when the certificate is valid.
 func (c *Entry) Life() renewal.Life {
 	return renewal.Life{NotBefore: c.NotBefore, NotAfter: c.NotAfter}
+}
+
+// RenewedByCA returns when CERTInext renews the certificate by itself; false when it does not.
+func (c *Entry) RenewedByCA() (renewal.ByCA, bool) {
+	return renewal.ByCAFrom(c.Life(), c.CARenewsAt), !c.CARenewsAt.IsZero()
 }
 
 // Key returns the storage key of the entry.

@@ -119,6 +119,7 @@ func storedV7() map[string]any {
 	cert.Subscription = cert.Subscription.At("25.00", "USD")
 	cert.RenewedAhead = true
 	cert.AheadRefused, cert.RenewLater = "ordering: is paused", 240*time.Hour
+	cert.CARenewsAt = time.Date(2027, 5, 17, 12, 0, 0, 0, time.UTC)
 	return map[string]any{"certificate": cert}
 }
 

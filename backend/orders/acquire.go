@@ -339,8 +339,17 @@ func (w *caller) stillBusy(ctx context.Context, role, id string) error {
 }
 
 // begin stores what the held order is to buy: a certificate within the subscription of the one that
-// it succeeds, where the role says so, or a new order. On failure the hold has ended.
+// it succeeds, where the role says so, or a new order; or nothing, where CERTInext has renewed the
+// certificate by itself. On failure the hold has ended.
 func (w *caller) begin(ctx context.Context, h *heldOrder) error {
+	taken, err := beginByCA(ctx, w, h)
+	switch {
+	case err != nil:
+		h.drop() // nothing, if the hold has ended already
+		return err
+	case taken:
+		return nil
+	}
 	unlock, err := w.alone(ctx, h)
 	if err != nil {
 		h.drop()
@@ -396,6 +405,9 @@ func (h *heldOrder) begin(ctx context.Context, p *issuing.Plan, instead successo
 	setReplaced(o, p, instead)
 	if instead.why != "" {
 		o.note(h.journal.Now(), "a new order and no reissue: %s", instead.why)
+	}
+	if instead.byCA != "" {
+		o.note(h.journal.Now(), "%s", instead.byCA)
 	}
 	instead.mark(o, h.journal.Now())
 	if asks {

@@ -47,8 +47,12 @@ func wantAhead(ctx context.Context, w *caller, o *orderEntry, c *certificates.En
 }
 
 // renewLater has a certificate that was made ahead be renewed later by as much as it has lived for
-// when it is first handed over: otherwise each of its successors were bought so much earlier.
+// when it is first handed over: otherwise each of its successors were bought so much earlier. One
+// that CERTInext renews by itself is asked for when it has.
 func renewLater(c *certificates.Entry, o *orderEntry, now time.Time) {
+	if by, ok := c.RenewedByCA(); ok && c.Delivery == nil {
+		c.RenewLater = by.Later(c.Serial, c.Life())
+	}
 	if o.Ahead && c.Delivery == nil {
 		c.RenewLater = renewal.Later(c.Life(), now.Sub(c.NotBefore)).Truncate(time.Second)
 	}
@@ -155,9 +159,10 @@ func joinAhead(ctx context.Context, w *caller) (*heldOrder, error) {
 }
 
 // usedAhead returns an error when the certificate of an order that was made ahead was handed over,
-// and is not kept any more.
+// and is not kept any more. That counts, too, once the role renews ahead no more: who repeats a
+// renewal has not asked for another certificate.
 func usedAhead(ctx context.Context, w *caller, id string) error {
-	if !w.role.RenewAhead.IsOn() {
+	if !w.role.RenewAhead.IsOn() && !w.isRenewed {
 		return nil // without it, a renewal costs what it did
 	}
 	o, err := store.Get[orderEntry](ctx, w.storage, closedOrderPrefix+w.role.Name+"/"+id)

@@ -76,6 +76,8 @@ type caller struct {
 	bought bool
 	// instead is set when the request's order is a new one whose certificate succeeds another one.
 	instead successor
+	// isRenewed is set when the request renews a certificate that has a successor.
+	isRenewed bool
 	// passed are the orders, by id, that turned out not to serve the request.
 	passed map[string]bool
 	// answersBefore is how many answers of this process held a certificate when the request came.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/renewal"
 )
 
 // newCertificateEntry returns the entry of a certificate that was downloaded for an order. It is
@@ -29,6 +30,9 @@ func newCertificateEntry(
 	c.Subscription = o.subscription()
 	if o.Reissue != nil {
 		c.Replaces = o.Reissue.Serial
+	}
+	if o.Placement.AutoRenew {
+		c.CARenewsAt = renewal.RenewedByCA(c.Life(), o.Placement.RenewBeforeDays).At
 	}
 	return c
 }

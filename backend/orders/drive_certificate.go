@@ -64,6 +64,9 @@ func (d *driver) download(ctx context.Context) (done bool, out outcome) {
 			return true, endReplaced(ctx, d)
 		}
 	}
+	if err == nil && isRenewedBy(o, cert) {
+		return d.notReissued(ctx, bundle)
+	}
 	if err != nil {
 		// Unreadable, or for another key: CERTInext may still serve another one, and an operator
 		// has to see what is wrong.

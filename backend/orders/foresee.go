@@ -82,6 +82,7 @@ func Foresee(
 	f.Checks = append(f.Checks, checks...)
 	w := journal.newCaller(s, q.role, p)
 	w.answersBefore = answers
+	w.isRenewed = q.isRenewed()
 	if plan != nil {
 		w.plan = plan
 		f.describe(plan, askedFor(journal, plan.Request))
@@ -175,6 +176,10 @@ func (f *Foresight) look(ctx context.Context, w *caller) error {
 // checkBegin makes the checks that an order or a reissue has to pass before its intent is stored.
 func (f *Foresight) checkBegin(ctx context.Context, w *caller) error {
 	err := f.check(CheckOrdering, w.journal.Account.MayOrder(ctx, w.storage))
+	if err == nil && f.WaitsForApproval && w.plan != nil {
+		err = f.check(CheckOrders, foreseeUnapproved(
+			&w.journal.registry, f.Role, w.plan.Request.Requester))
+	}
 	if err == nil && w.plan != nil && w.plan.CSRKey != nil {
 		err = f.check(CheckCSRKey,
 			w.journal.Certificates.CheckKey(ctx, w.storage, w.plan.CSRKey))
@@ -202,17 +207,17 @@ type finder func(context.Context, *caller) (*finding, error)
 // [caller.begin] look: the first finding is the answer, and without one a new order is.
 func findersOf(p *issuing.Plan) []finder {
 	if p.Request.ID != "" {
-		return []finder{foreseeNamed, foreseeWithin}
+		return []finder{foreseeNamed, foreseeByCA, foreseeWithin}
 	}
 	if p.Role.RenewAhead.IsOn() {
 		return []finder{
 			foreseeReused, foreseeSame, foreseeTakenOver, foreseeRekeyed, foreseeRejected,
-			foreseeWithin,
+			foreseeByCA, foreseeWithin,
 		}
 	}
 	return []finder{
 		foreseeSame, foreseeTakenOver, foreseeReused, foreseeRekeyed, foreseeRejected,
-		foreseeWithin,
+		foreseeByCA, foreseeWithin,
 	}
 }
 

@@ -136,7 +136,7 @@ func foreseeReused(ctx context.Context, w *caller) (*finding, error) {
 	return &finding{
 		answer: preview.Reuse, order: o, serial: found.cert.Serial,
 		why: "the role reuses certificate " + found.cert.View().Serial + ", which the same " +
-			"request has bought, until " + rfc3339(found.kept.Until),
+			"request has bought, until " + rfc3339(found.until),
 	}, nil
 }
 

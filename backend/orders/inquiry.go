@@ -54,6 +54,9 @@ func inquire(
 	return q, err
 }
 
+// isRenewed reports whether the request renews a certificate that has a successor.
+func (q *inquiry) isRenewed() bool { return q.renews != nil && q.renews.RenewedBy != "" }
+
 // isDue returns an error when it is too early for the renewal that is asked for.
 func (q *inquiry) isDue(ctx context.Context, journal *Journal, s logical.Storage) error {
 	if q.renews == nil {
@@ -77,6 +80,7 @@ func (journal *Journal) requestCaller(
 	}
 	w := journal.newCaller(s, q.role, p)
 	w.ttl, w.answersBefore = r.TTL, answers
+	w.isRenewed = q.isRenewed()
 	w.plan, err = issuing.NewPlan(q.role, q.config, q.domains, q.subject, q.request)
 	return w, err
 }

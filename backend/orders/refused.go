@@ -53,7 +53,7 @@ func (o *orderEntry) neverTaken() bool {
 func (journal *Journal) forgetRefusedBefore(
 	ctx context.Context, s logical.Storage, o *orderEntry,
 ) error {
-	if !o.neverTaken() || o.RequestID != "" || o.Reissue != nil {
+	if !o.neverTaken() || o.RequestID != "" || o.Reissue != nil || o.Ahead {
 		return nil
 	}
 	if before := journal.refused.replace(o.Fingerprint, o.closedKey()); before != "" {

@@ -51,15 +51,22 @@ func termsFor(p *issuing.Plan) string {
 	return issuing.TermsOf(p.Role, p.Config)
 }
 
-// candidateOf describes a certificate that was ordered under terms.
-func candidateOf(c *certificates.Entry, terms string, ends ending, now time.Time) reuse.Candidate {
-	return reuse.Candidate{
+// candidateOf describes a certificate that was ordered under terms. hasKey is set where the mount
+// has its key.
+func candidateOf(
+	c *certificates.Entry, terms string, hasKey bool, ends ending, now time.Time,
+) reuse.Candidate {
+	out := reuse.Candidate{
 		Serial: c.Serial, Requester: c.Requester, Terms: terms,
 		Life:     renewal.Life{NotBefore: c.NotBefore, NotAfter: c.NotAfter},
 		Received: c.ReceivedAt(now),
 		Revoked:  c.Revocation != nil, Ending: ends == endDue, Held: len(c.Held) > 0,
 		Superseded: isSuperseded(c),
 	}
+	if hasKey {
+		out.RenewsAt = c.CARenewsAt
+	}
+	return out
 }
 
 // isSuperseded reports whether another certificate has taken the place of one. What was made ahead
@@ -81,7 +88,8 @@ func whyNotReused(
 	if !reuses(w) {
 		return "the request asks for another one"
 	}
-	return reuse.Why(candidateOf(c, terms, ends, at.Now), wishOf(w), at.forReuse())
+	candidate := candidateOf(c, terms, w.plan.CSR == "", ends, at.Now)
+	return reuse.Why(candidate, wishOf(w), at.forReuse())
 }
 
 // wishOf returns what the request asks for.
@@ -93,9 +101,12 @@ func wishOf(w *caller) reuse.Wish {
 
 // A reusable is what is kept for a request, and what it comes to.
 type reusable struct {
-	kept *reuse.Kept
-	cert *certificates.Entry
-	why  string // the request is not answered with it; empty when it is
+	kept  *reuse.Kept
+	cert  *certificates.Entry
+	why   string    // the request is not answered with it; empty when it is
+	until time.Time // no request is answered with it from then on
+	// keepsKey is set when its key stays, since CERTInext is to renew it for that (ADR 0042).
+	keepsKey bool
 }
 
 // findReusable returns what is kept for the request; nil when nothing is. It changes nothing, and
@@ -125,8 +136,12 @@ func findReusable(ctx context.Context, w *caller) (*reusable, error) {
 		return nil, err
 	}
 	found := &reusable{kept: kept, cert: c}
-	found.why = whyNotReused(w, c, kept.Terms, ends, clockOf(w.journal.Account, false))
+	at := clockOf(w.journal.Account, false)
+	candidate := candidateOf(c, kept.Terms, kept.PrivateKey != "", ends, at.Now)
+	found.until = reuse.Until(candidate, wishOf(w))
+	found.why = whyNotReused(w, c, kept.Terms, ends, at)
 	if found.why != "" {
+		found.keepsKey = reuse.KeepsKey(candidate, wishOf(w), at.forReuse())
 		return found, nil
 	}
 	found.why, err = whyNotKey(ctx, w, found)
@@ -183,6 +198,9 @@ func reuseOrder(ctx context.Context, w *caller) (*heldOrder, error) {
 		if err != nil {
 			return nil, err
 		}
+	}
+	if found.keepsKey {
+		return nil, nil
 	}
 	if found.why != "" {
 		w.journal.Log.Info("a certificate is not reused", "serial", found.kept.Serial,
@@ -283,16 +301,17 @@ func keepForReuse(ctx context.Context, h *heldOrder, c *certificates.Entry) erro
 		return err
 	}
 	at := clockOf(h.journal.Account, false)
-	candidate := candidateOf(c, o.Terms, ends, at.Now)
+	candidate := candidateOf(c, o.Terms, o.PrivateKey != "", ends, at.Now)
 	wish := reuse.Wish{
 		Requester: o.Requester, Terms: issuing.TermsOf(role, cfg), For: role.ReuseFor,
 	}
-	if reuse.Why(candidate, wish, at.forReuse()) != "" {
+	if !reuse.KeepsKey(candidate, wish, at.forReuse()) &&
+		reuse.Why(candidate, wish, at.forReuse()) != "" {
 		return nil
 	}
 	k := reuse.Kept{
 		Version: 1, Serial: c.Serial, OrderID: o.ID, Requester: o.Requester, Terms: o.Terms,
-		PrivateKey: o.PrivateKey, Received: c.IssuedAt, Until: reuse.Until(candidate, wish),
+		PrivateKey: o.PrivateKey, Received: c.IssuedAt, Until: reuse.KeyUntil(candidate, wish),
 	}
 	other, err := reuse.Find(ctx, h.storage, o.Role, o.Fingerprint)
 	if err != nil || k.IsBehind(other) {
@@ -323,14 +342,15 @@ func StaysKept(
 		return false, err
 	}
 	at := clockOf(journal.Account, true)
-	candidate := candidateOf(c, k.Terms, endNone, at.Now)
+	candidate := candidateOf(c, k.Terms, k.PrivateKey != "", endNone, at.Now)
 	wish := reuse.Wish{
 		Requester: k.Requester, Terms: issuing.TermsOf(role, cfg), For: role.ReuseFor,
 	}
-	if reuse.Why(candidate, wish, at.forReuse()) != "" {
+	if !reuse.KeepsKey(candidate, wish, at.forReuse()) &&
+		reuse.Why(candidate, wish, at.forReuse()) != "" {
 		return false, nil
 	}
-	if until := reuse.Until(candidate, wish); until.Before(k.Until) {
+	if until := reuse.KeyUntil(candidate, wish); until.Before(k.Until) {
 		k.Until = until
 		return true, reuse.Keep(ctx, s, role.Name, fingerprint, *k)
 	}

@@ -118,7 +118,7 @@ func storedV5() map[string]any {
 		Decision: DecisionApproved, DecidedBy: Person{EntityID: "f", Name: "bob"}, DecidedAt: at,
 		Remark: "r",
 	}
-	order.RevokeReplaced, order.Terms = 72*time.Hour, "7e"
+	order.RevokeReplaced, order.Terms, order.ByCA = 72*time.Hour, "7e", true
 	order.Ahead, order.Again = true, &ahead.Asked{
 		Requester: "entity:e", EntityID: "e", DisplayName: "userpass-ann",
 		DNSNames: []string{"www.example.com"}, IPs: []string{"192.0.2.1"}, TTL: time.Hour,

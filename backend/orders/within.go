@@ -44,10 +44,11 @@ func isSucceededWithin(p *issuing.Plan) bool {
 }
 
 // namesOf returns the hash by which the newest certificate of a plan's names is found; empty when
-// its role neither renews within subscriptions, nor ahead, nor revokes what was replaced.
+// its role neither renews within subscriptions, nor ahead, nor revokes what was replaced, nor has
+// CERTInext renew by itself.
 func namesOf(p *issuing.Plan) string {
 	isAhead := p.Role.RenewAhead.IsOn() && p.Subject == nil && len(p.DNSNames) > 0
-	if !isSucceededWithin(p) && !isReplacing(p) && !isAhead {
+	if !isSucceededWithin(p) && !isReplacing(p) && !isAhead && !isRenewedByCA(p) {
 		return ""
 	}
 	return issuing.NamesFingerprint(p.Role.Name, p.Config.Account(), p.Request.Requester,
@@ -345,10 +346,15 @@ type successor struct {
 	due bool   // the certificate that is succeeded was due for its renewal
 	// ahead is set when the successor, whether a new order or not, is made before it is asked for.
 	ahead *ahead.Wanted
+	// byCA is what there is to say of CERTInext's own renewal; empty for most (ADR 0042).
+	byCA string
 }
 
-// warnings tell the caller that its certificate was bought.
+// warnings tell the caller that its certificate was bought, or that it was not.
 func (s *successor) warnings() []string {
+	if s.byCA != "" {
+		return []string{"auto_renew: " + s.byCA}
+	}
 	if s.why == "" {
 		return nil
 	}

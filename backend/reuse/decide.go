@@ -23,6 +23,10 @@ type Candidate struct {
 	Ending     bool // its revocation has begun, or is queued
 	Held       bool
 	Superseded bool // it was renewed or reissued, or is to be revoked since it was replaced
+
+	// RenewsAt is when CERTInext is to renew it by itself, for the same key, which the mount has
+	// (ADR 0042); zero for most. Until then there is no better one.
+	RenewsAt time.Time
 }
 
 // A Wish is what is asked for, under the role as it is now.
@@ -44,9 +48,40 @@ type Clock struct {
 // Until returns until when a certificate is reused: until it is to be renewed, or the role's
 // reuse_for is over. [renewal.After] is the earliest time at which a client renews that goes by a
 // share of the life, or by the answer's renew_after: whoever would renew the certificate at once is
-// not answered with it.
+// not answered with it. One that was made ahead is reused no longer for that, although its
+// renew_after is later: its successor is begun by then, and a client that goes by a share of the
+// life would come back at once with the certificate that it has (ADR 0041). One that CERTInext
+// renews is reused until it does.
 func Until(c Candidate, w Wish) time.Time {
 	until := renewal.After(c.Serial, c.Life)
+	if c.RenewsAt.After(until) {
+		until = c.RenewsAt
+	}
+	return atMost(until, c, w)
+}
+
+// KeyUntil returns until when the key of a certificate is kept: as long as it is reused, or valid,
+// if CERTInext is to renew it for that key.
+func KeyUntil(c Candidate, w Wish) time.Time {
+	if c.RenewsAt.IsZero() {
+		return Until(c, w)
+	}
+	return atMost(c.Life.NotAfter, c, w)
+}
+
+// KeepsKey reports whether the key of a certificate stays although no request is answered with the
+// certificate any more: CERTInext renews it for that key.
+func KeepsKey(c Candidate, w Wish, at Clock) bool {
+	if c.RenewsAt.IsZero() || c.Revoked || c.Ending || c.Held || c.Requester != w.Requester ||
+		c.Terms == "" || c.Terms != w.Terms {
+		return false
+	}
+	until := KeyUntil(c, w)
+	return at.InDoubt || at.Now.Before(until) || at.Corrected.Before(until)
+}
+
+// atMost returns until, or when the role's reuse_for is over if that is earlier.
+func atMost(until time.Time, c Candidate, w Wish) time.Time {
 	if end := c.Received.Add(w.For); w.For > 0 && end.Before(until) {
 		return end
 	}

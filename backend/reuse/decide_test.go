@@ -78,3 +78,45 @@ func TestNoClientRenewsAtOnceWhatItIsAnsweredWith(t *testing.T) {
 		require.Greater(t, share, 0.6)
 	}
 }
+
+// What CERTInext renews by itself is reused until then, and its key is kept for what it makes.
+func TestTheKeyOfWhatTheCARenewsIsKept(t *testing.T) {
+	issued := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+	ends := issued.AddDate(0, 0, 100)
+	c := Candidate{
+		Serial: "0a-1b", Requester: "a", Terms: "t", Received: issued,
+		Life: renewal.Life{NotBefore: issued, NotAfter: ends},
+	}
+	w := Wish{Requester: "a", Terms: "t"}
+	at := func(days int) Clock {
+		now := issued.AddDate(0, 0, days)
+		return Clock{Now: now, Corrected: now}
+	}
+	require.Equal(t, Until(c, w), KeyUntil(c, w))
+	require.False(t, KeepsKey(c, w, at(69)), "nobody renews it")
+	c.RenewsAt = issued.AddDate(0, 0, 70)
+	require.Equal(t, c.RenewsAt, Until(c, w))
+	require.Equal(t, ends, KeyUntil(c, w))
+	require.Empty(t, Why(c, w, at(69)))
+	require.NotEmpty(t, Why(c, w, at(70)))
+	c.Superseded = true
+	require.True(t, KeepsKey(c, w, at(99)), "what CERTInext has made is for this key")
+	require.False(t, KeepsKey(c, w, at(100)))
+	require.True(t, KeepsKey(c, w, Clock{Now: ends, Corrected: issued}), "by both clocks")
+	c.RenewsAt = issued.AddDate(0, 0, 50)
+	require.Equal(t, renewal.After(c.Serial, c.Life), Until(c, w), "never earlier for that")
+
+	require.False(t, KeepsKey(c, Wish{Requester: "b", Terms: "t"}, at(1)))
+	require.False(t, KeepsKey(c, Wish{Requester: "a", Terms: "u"}, at(1)))
+	w.For = 24 * time.Hour
+	require.Equal(t, issued.Add(w.For), KeyUntil(c, w))
+	w.For = 0
+	for _, ended := range []func(*Candidate){
+		func(c *Candidate) { c.Revoked = true }, func(c *Candidate) { c.Ending = true },
+		func(c *Candidate) { c.Held = true }, func(c *Candidate) { c.Terms = "" },
+	} {
+		over := c
+		ended(&over)
+		require.False(t, KeepsKey(over, w, at(1)))
+	}
+}

@@ -1,0 +1,143 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package orders
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
+)
+
+// No source says how CERTInext's own renewal shows. Within the subscription it is a reissue that
+// nobody has asked for: the order delivers another certificate for the same key. Otherwise it is a
+// new order, which the orders report shows. Both are looked for, and what decides is the key.
+
+// Bounds of a look for CERTInext's own renewal.
+const (
+	byCAPatience   = 10 * time.Second
+	byCARows       = 2000 // of the orders report
+	byCACandidates = 20   // certificates that are downloaded
+)
+
+// errTooMuch ends a look that has read as much as it may.
+var errTooMuch = errors.New("its records have too many orders of that name")
+
+// lookByCA asks CERTInext whether it has made the certificate that renews another one. While that
+// cannot be told, nothing is bought.
+func lookByCA(ctx context.Context, w *caller, b *byCA) error {
+	client, err := w.journal.clientOf(ctx, w.storage, b.parent)
+	if err != nil {
+		return err
+	}
+	asked, cancel := account.WhileAsked(ctx)
+	defer cancel()
+	asked, stop := context.WithTimeout(asked, byCAPatience)
+	defer stop()
+	b.found, err = newerOf(asked, w, client, b, b.parent.CAOrderID)
+	if err == nil && b.found == nil {
+		err = searchByCA(asked, w, client, b)
+	}
+	if err == nil {
+		return nil
+	}
+	return &fault.RefusedError{Err: fmt.Errorf("CERTInext renews certificate %s by itself "+
+		"(auto_renew), and could not be asked whether it has; another order might be paid for "+
+		"beside that: send the request again: %w", b.cert.View().Serial, err)}
+}
+
+// newerOf returns the certificate of a number of CERTInext's if it is one that renews b's: a later
+// one for the same key that has not expired. It returns nil when it is not, or not ready.
+func newerOf(
+	ctx context.Context, w *caller, client *certinext.Client, b *byCA, number string,
+) (*foundByCA, error) {
+	bundle, err := client.Certificate(ctx, b.parent.Placement.Family, number)
+	switch {
+	case certinext.IsNotReady(err), certinext.IsRefusal(err, http.StatusNotFound):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	delivered, err := certificates.AssembleAny(bundle)
+	if err != nil {
+		return nil, err
+	}
+	key, err := keyOf(b.cert)
+	if err != nil {
+		return nil, err
+	}
+	leaf := delivered.Leaf
+	if !issuing.SamePublicKey(leaf.PublicKey, key) || !leaf.NotAfter.After(b.cert.NotAfter) ||
+		!leaf.NotAfter.After(w.caNow()) {
+		return nil, nil
+	}
+	return &foundByCA{leaf: leaf, serial: serials.Key(leaf.SerialNumber), number: number}, nil
+}
+
+// searchByCA looks for an order that CERTInext has placed by itself, in its records since shortly
+// before it was to renew the certificate.
+func searchByCA(
+	ctx context.Context, w *caller, client *certinext.Client, b *byCA,
+) error {
+	since := b.when.At.Add(-reportMargin)
+	filter := certinext.ReportFilter{From: since, Domain: b.parent.Placement.names()[0]}
+	rows, candidates := 0, 0
+	for row, err := range client.OrdersReport(ctx, filter) {
+		rows++
+		switch {
+		case hasNoRecords(err):
+			return nil // of this edition of the API, which has no other way to tell
+		case err != nil:
+			return err
+		case rows > byCARows, candidates > byCACandidates:
+			return errTooMuch
+		}
+		may, err := mayBeByCA(ctx, w, b, row, since)
+		if err != nil {
+			return err
+		}
+		if !may {
+			continue
+		}
+		candidates++
+		found, err := newerOf(ctx, w, client, b, row.OrderID)
+		switch {
+		case err != nil:
+			return err
+		case found != nil && (b.found == nil || found.leaf.NotAfter.After(b.found.leaf.NotAfter)):
+			b.found = found
+		}
+	}
+	return nil
+}
+
+// mayBeByCA reports whether a row may be an order that CERTInext has placed to renew b's: it is of
+// the same name, not older, and no order of this mount.
+func mayBeByCA(
+	ctx context.Context, w *caller, b *byCA, row certinext.ReportRow, since time.Time,
+) (bool, error) {
+	isOld := !row.OrderedAt.IsZero() && row.OrderedAt.Before(since)
+	status := row.Status()
+	if row.OrderID == "" || row.OrderID == b.parent.CAOrderID || isOld ||
+		(status.Terminal() && status != certinext.StatusExpired) ||
+		!strings.EqualFold(row.Domain, b.parent.Placement.names()[0]) {
+		return false, nil
+	}
+	open, err := w.journal.OpenOrderOf(ctx, w.storage, b.parent.Account, row.OrderID)
+	if err != nil || open != "" {
+		return false, err
+	}
+	known, err := w.journal.Certificates.Numbers.Newest(
+		ctx, w.storage, b.parent.Account, row.OrderID, "")
+	return err == nil && (known == nil || known.Imported), err
+}
