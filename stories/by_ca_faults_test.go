@@ -4,8 +4,12 @@
 package stories
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -184,5 +188,53 @@ func TestRequestsForWhatTheCAHasRenewedMeet(t *testing.T) {
 		}
 		require.NotEqual(t, first["serial_number"], serial)
 		require.Len(t, m.ca.Orders(), 1)
+	})
+}
+
+// staleDownloads answers some downloads as it has answered the first one: a replica of CERTInext's that lags.
+type staleDownloads struct {
+	next  http.RoundTripper
+	first []byte
+	lags  func() bool
+}
+
+func (s *staleDownloads) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := s.next.RoundTrip(r)
+	if err != nil || !strings.HasSuffix(r.URL.Path, "/certificate") || resp.StatusCode != http.StatusOK {
+		return resp, err
+	}
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, err
+	}
+	if s.first == nil {
+		s.first = text
+	}
+	if s.lags != nil && s.lags() {
+		text = s.first
+	}
+	resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(text)), int64(len(text))
+	return resp, nil
+}
+
+// TestTheCertificateBeforeIsNotTakenForItsRenewal has CERTInext deliver the earlier certificate again, which has the same key.
+func TestTheCertificateBeforeIsNotTakenForItsRenewal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := byCA(t, certinexttest.RenewUntilEnd, map[string]any{"validity_years": 2, "reuse": true, "issue_timeout": "30s"})
+		client := m.ca.Client()
+		stale := &staleDownloads{next: client.Transport}
+		client.Transport = stale
+		m.startWith(client)
+		first := m.asksFor("ann", "www.example.com")
+		m.rests(2 * time.Hour)
+		time.Sleep(time.Until(time.Unix(first["renew_after"].(int64), 0)))
+		m.pass()
+		downloads := 0
+		stale.lags = func() bool { downloads++; return downloads > 1 } // after the look
+		refused := m.refusedFor("ann", "issue/web", map[string]any{"common_name": "www.example.com"})
+		require.Contains(t, refused, "is not finished")
+		require.Greater(t, downloads, 1)
+		stale.lags = nil
+		m.takesIn(first, "the replica has caught up")
 	})
 }

@@ -232,3 +232,48 @@ func TestEachVersionOfTheAPIShowsWhatTheCARenewsByItself(t *testing.T) {
 		})
 	}
 }
+
+// TestWhatASynchronizationHasTakenInIsHandedOver has a synchronization notice CERTInext's renewal first, and asks by the serial number, too.
+func TestWhatASynchronizationHasTakenInIsHandedOver(t *testing.T) {
+	for name, how := range map[string]certinexttest.AutoRenewal{"within": certinexttest.RenewUntilEnd, "by order": certinexttest.RenewByOrder} {
+		for _, bySerial := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, ", by its serial number: ", bySerial), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					m := byCA(t, how, map[string]any{"validity_years": 2})
+					key := newKey(t, elliptic.P256())
+					sign := map[string]any{"csr": csr(t, key, "www.example.com")}
+					first := m.asksAgain("ann", "sign/web", sign).Data
+					m.rests(2 * time.Hour)
+					time.Sleep(time.Until(time.Unix(first["renew_after"].(int64), 0)))
+					m.pass()
+					m.synchronize()
+					listed := m.list("certs")
+					require.Len(t, listed, 2, "it is listed")
+					renewed := slices.DeleteFunc(listed, func(serial string) bool { return serial == first["serial_number"] })[0]
+
+					path := "sign/web"
+					if bySerial {
+						path = "renew/web/" + first["serial_number"].(string)
+					}
+					foretold := m.foretold("ann", path, sign)
+					require.Equal(t, "reuse", foretold["would"], foretold)
+					if name == "within" {
+						require.Equal(t, renewed, foretold["serial_number"])
+					}
+					for range 2 { // an answer may be lost
+						next := m.asksAgain("ann", path, sign)
+						require.True(t, m.chainOK(next).PublicKey.(*ecdsa.PublicKey).Equal(&key.PublicKey))
+						require.Equal(t, renewed, next.Data["serial_number"])
+					}
+					require.Equal(t, 1, m.ca.Calls()[certinexttest.OpCreateSSL])
+					m.rests(2 * time.Hour)
+					m.synchronize()
+					require.Len(t, m.list("certs"), 2)
+					field := map[bool]string{false: "serial: ", true: "request_id: "}[bySerial] // which names the renewal that was made
+					require.Contains(t, m.refusedFor("ann", "renew/web/"+first["serial_number"].(string), nil), field)
+					require.Equal(t, 1, m.ca.Calls()[certinexttest.OpCreateSSL])
+				})
+			})
+		}
+	}
+}
