@@ -482,6 +482,8 @@ var mutants = []Mutant{
 		Old:  "if registry.pendingFor(namesOf(w.plan), nil) != \"\" {",
 		New:  "if registry.pendingFor(namesOf(w.plan), nil) == w.plan.Identity {",
 		Like: "a check that is left out",
+		Survives: "the same request's order is found by its fingerprint, too; another request for " +
+			"the same names, with a key or a request_id of its own, is in no history",
 	},
 	{
 		Name: "a request does not find what was made ahead for it",
