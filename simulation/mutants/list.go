@@ -486,13 +486,6 @@ var mutants = []Mutant{
 			"the same names, with a key or a request_id of its own, is in no history",
 	},
 	{
-		Name: "a request does not find what was made ahead for it",
-		File: "backend/orders/ahead_pass.go",
-		Old:  "t := tracked{id: id, role: a.role.Name, fingerprint: w.plan.Identity}",
-		New:  "t := tracked{id: id, role: a.role.Name, fingerprint: id}",
-		Like: "a field that is left out of a name",
-	},
-	{
 		Name: "no budget counts what is made ahead",
 		File: "backend/orders/acquire.go",
 		Old:  "if err == nil && !asks {",
@@ -517,7 +510,7 @@ var mutants = []Mutant{
 		Name: "the spend report counts a reissue as an order",
 		File: "backend/orders/bought.go",
 		Old:  "Reissue: o.Reissue != nil, Cost",
-		New:  "Reissue: o.Reissue != nil && o.Ahead, Cost",
+		New:  "Reissue: o.Reissue != nil && o.Draft, Cost",
 		Like: "two things that are confused",
 	},
 	{
