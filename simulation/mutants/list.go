@@ -470,13 +470,6 @@ var mutants = []Mutant{
 		Like: "a check that is inverted",
 	},
 	{
-		Name: "a successor that nobody was to get is made again",
-		File: "backend/orders/ahead_pass.go",
-		Old:  "if closed.State != StateFailed {\n\t\treturn true, nil\n",
-		New:  "if closed.State == StateIssued {\n\t\treturn true, nil\n",
-		Like: "a check that takes too much for free",
-	},
-	{
 		Name: "a successor is made beside an order for the same names",
 		File: "backend/orders/ahead_pass.go",
 		Old:  "if registry.pendingFor(namesOf(w.plan), nil) != \"\" {",
