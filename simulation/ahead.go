@@ -93,8 +93,14 @@ func aheadActions(d *dice) []Action {
 	for range d.IntN(3) {
 		out = append(out, act())
 	}
-	if d.IntN(4) == 0 {
+	switch d.IntN(6) {
+	case 0:
 		out = append(out, Action{Do: "time", For: 9 * aDay}, Action{Do: "issue", Request: first})
+	case 1: // once its order is over, what is due by a wrong clock is found
+		out = append(out, Action{Do: "time", For: 20 * time.Minute},
+			Action{Do: "clock", For: pick(d, twoMonths, 17*aDay)},
+			Action{Do: pick(d, "pass", "restart")}, Action{Do: "time", For: time.Hour},
+			Action{Do: "clock"})
 	}
 	if d.IntN(2) == 0 { // something fails while the successor is made
 		out = append(out, aheadFault(d))

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -190,6 +191,33 @@ func TestTheSpendReportIsComparedWithTheBooks(t *testing.T) {
 				require.Equal(t, 1, truth.Reissues)
 				require.Equal(t, unknownMoney, truth.Charged)
 			})
+		})
+	}
+}
+
+// TestWhatWasSpentIsWhatTheBooksSay plays histories of which the report has to tell that something was paid back, refused, or charged.
+func TestWhatWasSpentIsWhatTheBooksSay(t *testing.T) {
+	reissued := Request{Who: "ann", Role: "rekey", Name: "n1"}
+	for name, h := range map[string]History{
+		"an order that was cancelled is paid back": {
+			Manners: Manners{Priced: true, Approval: true, TokenTTL: time.Hour},
+			Actions: []Action{
+				{Do: "order", Request: theOrder}, {Do: "cancel", Request: theOrder},
+				{Do: "issue", Request: Request{Who: "ann", Role: "web", Name: "n2"}},
+			},
+		},
+		"a reissue that was refused": {
+			Manners: Manners{Priced: true, Dialect: certinexttest.Documented, TokenTTL: time.Hour},
+			Actions: []Action{{Do: "issue", Request: reissued}, {Do: "reissue", Request: reissued}},
+		},
+		"a reissue": {
+			Manners: Manners{Priced: true, TokenTTL: time.Hour},
+			Actions: []Action{{Do: "issue", Request: reissued}, {Do: "reissue", Request: reissued}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h.Seed, h.Orderly = 1, true
+			require.Empty(t, run(t, h, nil, nil).Broken)
 		})
 	}
 }

@@ -215,6 +215,7 @@ func newFleet(t *testing.T, renewal, ahead string, life time.Duration, w weather
 // nodes; and each of them again with a role that renews ahead. What is bought is the same, and nobody is ever without a certificate. FLEET=50 plays 50
 // agents over three years.
 func TestAFleetBuysTheLeastThatItsRoleAllows(t *testing.T) {
+	atSize(t)
 	agents, _, lives := fleetSize(t)
 	for _, days := range lives {
 		for _, renewal := range []string{"order", "reissue"} {

@@ -470,25 +470,13 @@ var mutants = []Mutant{
 		Like: "a check that is inverted",
 	},
 	{
-		Name: "a successor that nobody was to get is made again",
-		File: "backend/orders/ahead_pass.go",
-		Old:  "if closed.State != StateFailed {\n\t\treturn true, nil\n",
-		New:  "if closed.State == StateIssued {\n\t\treturn true, nil\n",
-		Like: "a check that takes too much for free",
-	},
-	{
 		Name: "a successor is made beside an order for the same names",
 		File: "backend/orders/ahead_pass.go",
 		Old:  "if registry.pendingFor(namesOf(w.plan), nil) != \"\" {",
 		New:  "if registry.pendingFor(namesOf(w.plan), nil) == w.plan.Identity {",
 		Like: "a check that is left out",
-	},
-	{
-		Name: "a request does not find what was made ahead for it",
-		File: "backend/orders/ahead_pass.go",
-		Old:  "t := tracked{id: id, role: a.role.Name, fingerprint: w.plan.Identity}",
-		New:  "t := tracked{id: id, role: a.role.Name, fingerprint: id}",
-		Like: "a field that is left out of a name",
+		Survives: "the same request's order is found by its fingerprint, too; another request for " +
+			"the same names, with a key or a request_id of its own, is in no history",
 	},
 	{
 		Name: "no budget counts what is made ahead",
@@ -515,7 +503,7 @@ var mutants = []Mutant{
 		Name: "the spend report counts a reissue as an order",
 		File: "backend/orders/bought.go",
 		Old:  "Reissue: o.Reissue != nil, Adopted",
-		New:  "Reissue: o.Reissue != nil && o.Ahead, Adopted",
+		New:  "Reissue: o.Reissue != nil && o.Draft, Adopted",
 		Like: "two things that are confused",
 	},
 	{
