@@ -31,7 +31,7 @@ func TestTidyingMeetsClientsAtEachRead(t *testing.T) {
 				require.NotEqual(m.t, first.Data["serial_number"], resp.Data["serial_number"])
 			}
 		}},
-		"the same request": {210, func(m *mount, first *logical.Response) {
+		"the same request": {210, func(m *mount, _ *logical.Response) {
 			_, err := m.attempt("issue/web", map[string]any{"common_name": "www.example.com"})
 			require.NoError(m.t, err)
 		}},
@@ -39,16 +39,16 @@ func TestTidyingMeetsClientsAtEachRead(t *testing.T) {
 			_, err := m.attempt("revoke", map[string]any{"serial_number": first.Data["serial_number"]})
 			require.NoError(m.t, err)
 		}},
-		"another tidying": {210, func(m *mount, first *logical.Response) {
+		"another tidying": {210, func(m *mount, _ *logical.Response) {
 			m.write("tidy", everything(nil))
 		}},
-		"a pass":           {210, func(m *mount, first *logical.Response) { m.pass() }},
-		"a pass, later on": {410, func(m *mount, first *logical.Response) { m.pass() }},
+		"a pass":           {210, func(m *mount, _ *logical.Response) { m.pass() }},
+		"a pass, later on": {410, func(m *mount, _ *logical.Response) { m.pass() }},
 		"a read": {410, func(m *mount, first *logical.Response) {
 			_, err := m.send(call{op: logical.ReadOperation, path: "cert/" + key(first.Data["serial_number"])})
 			require.NoError(m.t, err)
 		}},
-		"a report": {410, func(m *mount, first *logical.Response) {
+		"a report": {410, func(m *mount, _ *logical.Response) {
 			_, err := m.send(call{op: logical.ReadOperation, path: "reports/spend"})
 			require.NoError(m.t, err)
 		}},
