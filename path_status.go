@@ -5,7 +5,6 @@ package certinextsecrets
 
 import (
 	"context"
-	"net/http"
 	"strconv"
 	"time"
 
@@ -20,9 +19,6 @@ func (b *secretsBackend) pathStatus() []*framework.Path {
 	scrape := writing(b.readMetrics,
 		"Read how the mount stands in the text format of Prometheus.",
 		"read", "metrics", nil)
-	scrape.Responses = map[int][]framework.Response{
-		http.StatusOK: {{Description: "Metrics", MediaType: backend.MetricsMediaType}},
-	}
 	return []*framework.Path{
 		{
 			Pattern: "status$",

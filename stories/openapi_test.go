@@ -167,6 +167,7 @@ var schemaless = map[string]string{
 	"get /cert/{serial}/raw/pem":   file,
 	"get /issuer/{issuer_ref}/der": file,
 	"get /issuer/{issuer_ref}/pem": file,
+	"get /metrics":                 file,
 	"post /config":                 warnings,
 	"delete /config":               warnings,
 	"post /budgets/{name}":         warnings,

@@ -51,15 +51,15 @@ func (m *mount) exposition() string {
 
 // scrape is what the mount's metrics say, each value by how it is written: name{label="value",…}. A histogram is as many as it
 // has counted.
-func (m *mount) scrape() map[string]float64 {
+func (m *mount) scrape() map[string]int {
 	m.t.Helper()
 	var parser expfmt.TextParser
 	all, err := parser.TextToMetricFamilies(strings.NewReader(m.exposition()))
 	require.NoError(m.t, err)
-	out := make(map[string]float64)
+	out := make(map[string]int)
 	for name, family := range all {
 		for _, metric := range family.GetMetric() {
-			out[name+labelsOf(metric)] = valueOf(metric)
+			out[name+labelsOf(metric)] = int(valueOf(metric))
 		}
 	}
 	return out

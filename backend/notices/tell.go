@@ -6,6 +6,7 @@ package notices
 import (
 	"context"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -77,9 +78,9 @@ func (n Notice) fields() []string {
 		"refills_at", n.RefillsAt, "path", n.Path,
 	}
 	said := make([]string, 0, len(all))
-	for i := 0; i < len(all); i += 2 {
-		if all[i+1] != "" {
-			said = append(said, all[i], all[i+1])
+	for pair := range slices.Chunk(all, 2) {
+		if pair[1] != "" {
+			said = append(said, pair...)
 		}
 	}
 	return said
