@@ -13,7 +13,8 @@ var ca = []family{
 		single(func(s *standing.Status) float64 { return number(s.CA.Configured) }),
 	},
 	{
-		"certinext_held", "1 while nothing may be changed at CERTInext (CERTINEXT_HOLD).", nil, gauge,
+		"certinext_held", "1 while nothing may be changed at CERTInext (CERTINEXT_HOLD).",
+		nil, gauge,
 		single(func(s *standing.Status) float64 { return number(s.CA.Held) }),
 	},
 	{
