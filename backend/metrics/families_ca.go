@@ -13,7 +13,8 @@ var ca = []family{
 		single(func(s *standing.Status) float64 { return number(s.CA.Configured) }),
 	},
 	{
-		"certinext_held", "1 while nothing may be changed at CERTInext (CERTINEXT_HOLD).", nil, gauge,
+		"certinext_held", "1 while nothing may be changed at CERTInext (CERTINEXT_HOLD).",
+		nil, gauge,
 		single(func(s *standing.Status) float64 { return number(s.CA.Held) }),
 	},
 	{
@@ -43,7 +44,8 @@ var ca = []family{
 		nil, gauge, single(func(s *standing.Status) float64 { return seconds(s.CA.LastGood) }),
 	},
 	{
-		"certinext_breaker_open", "1 while work leaves CERTInext alone, since it does not answer, " +
+		"certinext_breaker_open",
+		"1 while work leaves CERTInext alone, since it does not answer, " +
 			"or limits the rate.",
 		[]string{"work"},
 		gauge,
