@@ -90,7 +90,7 @@ func (e *Engine) pass(ctx context.Context, s logical.Storage) error {
 	errs = append(errs, e.passOthers(ctx, s, unseen)...)
 	errs = append(errs, <-revoked...)
 	if ctx.Err() != nil {
-		return nil // the next pass continues what the end of this one has cut short
+		errs = nil // the next pass continues what the end of this one has cut short
 	}
 	return errors.Join(errs...)
 }

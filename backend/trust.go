@@ -87,7 +87,7 @@ func TrustIn(
 ) (*TrustVerdict, error) {
 	certs, err := certificates.Parse(append([]string{c.PEM}, append(c.Chain, c.Others...)...))
 	if err != nil || len(certs) == 0 {
-		return new(TrustVerdict), nil // it was stored as it came
+		return new(TrustVerdict), nil //nolint:nilerr // it was stored as it came, and is shown
 	}
 	v, err := e.Trust.Of(ctx, s, certs[0], certs[1:], e.Account.Corrected())
 	return &v, err

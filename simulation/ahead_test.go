@@ -202,7 +202,8 @@ func TestWhatWasSpentIsWhatTheBooksSay(t *testing.T) {
 		"an order that was cancelled is paid back": {
 			Manners: Manners{Priced: true, Approval: true, TokenTTL: time.Hour},
 			Actions: []Action{
-				{Do: "order", Request: theOrder}, {Do: "cancel", Request: theOrder},
+				{Do: "order", Request: theOrder},
+				{Do: "cancel", Request: theOrder},
 				{Do: "issue", Request: Request{Who: "ann", Role: "web", Name: "n2"}},
 			},
 		},

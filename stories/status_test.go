@@ -132,12 +132,12 @@ func TestTheStatusSaysWhatIsOpenAndWhoHasToAct(t *testing.T) {
 		require.Equal(t, []any{map[string]any{"change": "order-in-doubt", "role": "web", "count": 1.0}}, status["changes"])
 
 		got := m.scrape()
-		require.EqualValues(t, 1, got[`certinext_orders{role="web",state="unresolved",waits_for="operator"}`], "%v", got)
-		require.EqualValues(t, 1, got[`certinext_changes_total{change="order-in-doubt",role="web"}`])
-		require.EqualValues(t, 3, got[`certinext_request_duration_seconds{operation="placing order"}`])
-		require.EqualValues(t, 2, got[`certinext_requests_total{operation="placing order",outcome="ok"}`])
-		require.EqualValues(t, 2, got[`certinext_budget_orders_left{budget="small",role=""}`])
-		require.EqualValues(t, 1, got[`certinext_passes_total{outcome="ok"}`])
+		require.Equal(t, 1, got[`certinext_orders{role="web",state="unresolved",waits_for="operator"}`], "%v", got)
+		require.Equal(t, 1, got[`certinext_changes_total{change="order-in-doubt",role="web"}`])
+		require.Equal(t, 3, got[`certinext_request_duration_seconds{operation="placing order"}`])
+		require.Equal(t, 2, got[`certinext_requests_total{operation="placing order",outcome="ok"}`])
+		require.Equal(t, 2, got[`certinext_budget_orders_left{budget="small",role=""}`])
+		require.Equal(t, 1, got[`certinext_passes_total{outcome="ok"}`])
 		created, err := time.Parse(time.RFC3339, inside(status, "orders.by_state.pending.oldest.created_at").(string))
 		require.NoError(t, err)
 		require.InDelta(t, created.Unix(), got[`certinext_orders_oldest_created_timestamp_seconds{state="pending"}`], 1)
@@ -180,7 +180,7 @@ func TestTheStatusOfTheQueueOfRevocations(t *testing.T) {
 		require.Equal(t, serials[0], inside(queue, "oldest_serial_number"))
 		require.Equal(t, true, inside(queue, "complete"))
 		require.Empty(t, inside(queue, "blocked"))
-		require.EqualValues(t, 3, m.scrape()[`certinext_revocations{state="due"}`])
+		require.Equal(t, 3, m.scrape()[`certinext_revocations{state="due"}`])
 
 		m.must(call{op: logical.DeleteOperation, path: "config", data: map[string]any{"force": true}})
 		queue = m.status()["revocations"]
@@ -194,7 +194,7 @@ func TestTheStatusOfTheQueueOfRevocations(t *testing.T) {
 		m.passMinutes(90)
 		queue = m.status()["revocations"]
 		require.Equal(t, map[string]any{"other-account": 3.0}, inside(queue, "blocked"))
-		require.EqualValues(t, 3, m.scrape()[`certinext_revocations_blocked{reason="other-account"}`])
+		require.Equal(t, 3, m.scrape()[`certinext_revocations_blocked{reason="other-account"}`])
 	})
 }
 
@@ -213,7 +213,7 @@ func TestTheStatusOfDomains(t *testing.T) {
 		require.Equal(t, map[string]any{"7": 0.0, "14": 0.0, "30": 0.0, "60": 1.0, "90": 1.0}, inside(domains, "expiring"))
 		time.Sleep(20 * day)
 		require.EqualValues(t, 1, inside(m.status(), "domains.expiring.30"))
-		require.EqualValues(t, 1, m.scrape()[`certinext_domains_expiring{within_days="30"}`])
+		require.Equal(t, 1, m.scrape()[`certinext_domains_expiring{within_days="30"}`])
 		time.Sleep(30 * day)
 		require.EqualValues(t, 2, inside(m.status(), "domains.unvalidated"))
 	})
@@ -253,7 +253,7 @@ func TestTheStatusOfCertificates(t *testing.T) {
 		m.ca.Configure(func(s *certinexttest.Server) { s.CertificateLifetime = 100 * day })
 		m.write("issue/web", host(4))
 		require.EqualValues(t, 4, inside(m.status(), "certificates.live"))
-		require.EqualValues(t, 3, m.scrape()[`certinext_certificates_expiring{within_days="90"}`])
+		require.Equal(t, 3, m.scrape()[`certinext_certificates_expiring{within_days="90"}`])
 		time.Sleep(25 * day)
 		require.EqualValues(t, 3, inside(m.status(), "certificates.expiring.7"))
 		time.Sleep(10 * day)

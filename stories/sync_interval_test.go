@@ -83,7 +83,7 @@ func TestSyncOfWhatIsKnownAsksAndWritesNothing(t *testing.T) {
 					elsewhere(t, m.ca, fmt.Sprintf("h%d.example.com", i))
 				}
 				// Version 1 may leave the serial numbers out.
-				m.startWith(&http.Client{Transport: rewrite{m.ca.Client().Transport, func(r *http.Request, status int, body []byte) (int, []byte) {
+				m.startWith(&http.Client{Transport: rewrite{m.ca.Client().Transport, func(_ *http.Request, status int, body []byte) (int, []byte) {
 					return status, regexp.MustCompile(`("ceritficateSerialNumber"|"certificateSerialNumber"):"[^"]*"`).ReplaceAll(body, []byte(`$1:""`))
 				}}})
 				time.Sleep(time.Minute)

@@ -70,11 +70,9 @@ func (t *Tidier) resume(ctx context.Context, s logical.Storage, st *Status) erro
 		st.State, st.FinishedAt = Cancelled, t.Now()
 		return store.Put(ctx, s, statusKey, st)
 	}
-	if t.account.MayChange() != nil {
-		return nil // it goes on once the mount is not held any more
-	}
+	isHeld := t.account.MayChange() != nil // then it goes on once the mount is not held any more
 	r := &run{Tidier: t, storage: s, request: st.Request, status: *st}
-	if t.take(ctx, r) {
+	if !isHeld && t.take(ctx, r) {
 		t.work(ctx, r)
 	}
 	return nil
