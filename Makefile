@@ -30,9 +30,9 @@ RACE := -race -cpu 1
 LINT := build/tools/bin/golangci-lint
 SCRIPTS = $(wildcard scripts/*.sh .ci/run)
 
-# SIZES: the stories whose point is a number of rows, orders, settings or writes. They run
+# SIZES: the stories whose point is a number of rows, orders, settings, years or writes. They run
 # without the race detector; stories/size_test.go holds them to the pattern.
-SIZES = LongReport|ManyOrders|Thousand|EachWrite|AfterAFault|EverySetting
+SIZES = LongReport|ManyOrders|Thousand|EachWrite|AfterAFault|FaultOfStorage|StorageRefuses|WithAFault|Anywhere|OfEverything|EverySetting|Fleet
 
 # packages_with PATTERN: the packages whose test files have a line that matches
 packages_with = grep -rlE --include='*_test.go' --exclude-dir=build --exclude-dir=tools '$(1)' . | xargs -rn1 dirname | sort -u

@@ -4,6 +4,7 @@
 package e2e_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -67,6 +68,10 @@ func TestTheOperationsPageDoesWhatItSays(t *testing.T) {
 	v.run(t, p.take(t, "Backup", "backup.snap", snapshot))
 	after := v.write("certinext/issue/web", map[string]any{"common_name": "after.example.com"})
 
+	v.settles(t, ca, p)
+	v.releases(t, ca, p)
+	v.revokesAKey(t, p)
+	v.shares(t, ca, p)
 	v.rotates(t, ca, p)
 	v.changes(t, p)
 	v.adopts(t, ca, p)
@@ -79,6 +84,116 @@ func TestTheOperationsPageDoesWhatItSays(t *testing.T) {
 	w.process.stop()
 	v.disables(t, ca, p)
 	require.Empty(t, p.sections, "commands that were not run")
+}
+
+// settles has the reply to two orders lost, and settles one of each kind: CERTInext has the first, and never heard of the second.
+func (v *server) settles(t *testing.T, ca *authority, p *page) {
+	t.Helper()
+	const title = "An order in doubt"
+	v.write("certinext/config", map[string]any{"create_timeout": "1s"})
+	inDoubt := func(name string, kind certinexttest.FaultKind) string {
+		ca.Inject(certinexttest.Fault{Operation: certinexttest.OpCreateSSL, Kind: kind, Times: 1})
+		ca.Inject(certinexttest.Fault{Operation: certinexttest.OpOrdersReport, Kind: certinexttest.FaultServerError})
+		defer ca.ClearFaults()
+		id := orderID.FindString(v.refused("certinext/issue/web", map[string]any{"common_name": name}))
+		require.Equal(t, "unresolved", v.read("certinext/orders/web/" + id)["state"])
+		return id
+	}
+	id := inDoubt("taken.example.com", certinexttest.FaultLostReply)
+	out := v.run(t, p.take(t, title, "<id>", id), p.operator)
+	require.Regexp(t, `remark vault-order:[a-z0-9]{26}`, out, "what to search for")
+	v.run(t, p.take(t, title, "<id>", id, "<number>", ca.ordersFor("taken.example.com")[0].ID), p.operator)
+	ca.check(t, v.persist(time.Minute, "certinext/issue/web", map[string]any{"common_name": "taken.example.com"}))
+	require.Len(t, ca.ordersFor("taken.example.com"), 1)
+
+	id = inDoubt("unheard.example.com", certinexttest.FaultServerError)
+	time.Sleep(2 * time.Second)
+	v.run(t, p.take(t, title, "<id>", id), p.operator)
+	require.Equal(t, "failed", v.read("certinext/orders/web/" + id)["state"])
+	ca.check(t, v.write("certinext/issue/web", map[string]any{"common_name": "unheard.example.com"}))
+	require.Len(t, ca.ordersFor("unheard.example.com"), 1)
+	v.write("certinext/config", map[string]any{"create_timeout": "0s"})
+}
+
+// releases hands over one certificate that is not what was ordered, and revokes another one.
+func (v *server) releases(t *testing.T, ca *authority, p *page) {
+	t.Helper()
+	const title = "A certificate that is held"
+	held := func(name string) (id, serial string) {
+		ca.Configure(func(s *certinexttest.Server) { s.Misissue = certinexttest.MisissueExtraName })
+		defer ca.Configure(func(s *certinexttest.Server) { s.Misissue = certinexttest.MisissueNone })
+		id = orderID.FindString(v.refused("certinext/issue/web", map[string]any{"common_name": name}))
+		order := v.read("certinext/orders/web/" + id)
+		require.Equal(t, "held", order["state"])
+		return id, text(t, order["serial_number"])
+	}
+	id, serial := held("wide.example.com")
+	out := v.run(t, p.take(t, title, "<id>", id, "<serial>", serial), p.operator)
+	require.Contains(t, out, "was not ordered")
+	require.Contains(t, out, "BEGIN CERTIFICATE")
+	v.run(t, p.take(t, title, "<id>", id), p.operator)
+	resp := v.write("certinext/issue/web", map[string]any{"common_name": "wide.example.com"})
+	require.Equal(t, serial, resp.Data["serial_number"])
+	require.NotEmpty(t, resp.Warnings, "it is not what was ordered")
+
+	_, serial = held("unwanted-name.example.com")
+	v.run(t, p.take(t, title, "<serial>", serial), p.operator)
+	require.Equal(t, "revoked", ca.ordersFor("unwanted-name.example.com")[0].Status)
+	ca.check(t, v.write("certinext/issue/web", map[string]any{"common_name": "unwanted-name.example.com"}))
+}
+
+// revokesAKey revokes a certificate since its key is out, and looks whether the key is refused from then on.
+func (v *server) revokesAKey(t *testing.T, p *page) {
+	t.Helper()
+	const title = "A private key that is out"
+	_, request := newCSR(t, "out.example.com")
+	csr := map[string]any{"csr": request}
+	resp := v.write("certinext/sign/web", csr)
+	serial := text(t, resp.Data["serial_number"])
+	v.run(t, p.take(t, title, "<serial>", serial), p.operator)
+	out := v.run(t, p.take(t, title, "<serial>", serial), p.operator)
+	require.NotRegexp(t, `(?m)^0$`, out, "CERTInext was asked at once")
+	require.Contains(t, v.refused("certinext/sign/web", csr), "compromise", "the key is known for good")
+}
+
+// shares sets up a mount for another region, and one more for the same account.
+func (v *server) shares(t *testing.T, ca *authority, p *page) {
+	t.Helper()
+	const title = "Two mounts, one account or several"
+	elsewhere := newAuthority(t, &certinexttest.Server{VerifiedDomains: []string{"example.com"}})
+	elsewhere.keepSecrets(v)
+	for _, c := range []struct {
+		mount string
+		ca    *authority
+	}{{"certinext-eu", elsewhere}, {"certinext-lab", ca}} {
+		fields, err := json.Marshal(c.ca.account())
+		require.NoError(t, err)
+		file := v.file(t, c.mount+".json", string(fields))
+		require.Contains(t, v.run(t, p.take(t, title, "@account.json", "@"+file)), "true")
+		role := v.read("certinext/roles/web")
+		v.write(c.mount+"/roles/web", map[string]any{"product_code": "842", "product_variant": role["product_variant"], "allowed_domains": "example.com", "allow_subdomains": true, "generate_lease": false})
+	}
+	theirs := v.write("certinext-lab/issue/web", map[string]any{"common_name": "lab.example.com"})
+	require.Len(t, ca.ordersFor("lab.example.com"), 1, "it is the same account")
+	require.NotContains(t, v.list("certinext/certs"), theirs.Data["serial_number"])
+	v.write("certinext/sync", nil)
+	waitUntil(t, time.Minute, "it is compared with the CA", func() bool { return v.read("certinext/sync")["state"] == "done" })
+	require.Contains(t, v.list("certinext/certs"), theirs.Data["serial_number"], "sync lists the other mount's")
+	reason := v.refused("certinext/revoke/web", map[string]any{"serial_number": theirs.Data["serial_number"]})
+	require.NotEmpty(t, reason, "it is none of this mount's role")
+	require.Equal(t, "issued", ca.ordersFor("lab.example.com")[0].Status)
+
+	account := elsewhere.account()
+	v.write("certinext-eu/issue/web", map[string]any{"common_name": "eu.example.com"})
+	require.Len(t, elsewhere.ordersFor("eu.example.com"), 1)
+	require.Empty(t, ca.ordersFor("eu.example.com"))
+	open := func(s *certinexttest.Server) { s.HoldForApproval = true }
+	ca.Configure(open)
+	order := v.write("certinext/orders/web", map[string]any{"common_name": "region.example.com"})
+	ca.Configure(func(s *certinexttest.Server) { s.HoldForApproval = false })
+	require.Contains(t, v.refused("certinext/config", account), "force", "it is another account")
+	_, err := v.api.Logical().DeleteWithContext(t.Context(), "certinext/orders/web/"+text(t, order.Data["order_id"]))
+	require.NoError(t, err)
 }
 
 // rotates writes another credential of the same account, while an order is open.

@@ -483,6 +483,7 @@ func (m *mount) witness() {
 // TestOneIsMadeAheadWhateverStorageRefuses refuses each write and deletion of the pass that makes a successor, in each way, and has the process die there
 // or go on. The requester is answered at once when it comes, and one order was bought.
 func TestOneIsMadeAheadWhateverStorageRefuses(t *testing.T) {
+	atSize(t)
 	refused := errors.New("storage refuses")
 	for _, renewal := range []string{"order", "reissue"} {
 		for name, how := range map[string]struct {

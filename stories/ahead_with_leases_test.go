@@ -110,6 +110,7 @@ func TestDryRunRenewedAhead(t *testing.T) {
 
 // The dry run of each moment in the life of a certificate whose role does everything says what the request then does.
 func TestDryRunOfEverything(t *testing.T) {
+	atSize(t)
 	for _, renewal := range []string{"order", "reissue"} {
 		for _, path := range []string{"issue/web", "orders/web", "renew"} {
 			t.Run(renewal+" "+path, func(t *testing.T) {

@@ -342,6 +342,7 @@ func TestAPersonWhomTheRoleDoesNotNameAnyMore(t *testing.T) {
 
 // Storage refuses one operation after the other of the approval of a promotion.
 func TestAFaultOfStorageDuringTheApprovalOfAPromotion(t *testing.T) {
+	atSize(t)
 	for _, dies := range []bool{false, true} {
 		for _, after := range []bool{false, true} {
 			t.Run(fmt.Sprintf("restart %t, after %t", dies, after), func(t *testing.T) {

@@ -215,6 +215,7 @@ func TestAnApprovedOrderWhoseAnswerWasLostIsFound(t *testing.T) {
 
 // What goes wrong between the approval and CERTInext: the process ends, and storage refuses some operation.
 func TestAFaultOfStorageDuringAnApproval(t *testing.T) {
+	atSize(t)
 	acts := map[string]func(m *mount, id string){
 		"approve": func(m *mount, id string) {
 			_, _ = m.send(call{

@@ -540,6 +540,7 @@ func TestMaxNamesCountsWhatCERTInextAdds(t *testing.T) {
 
 // One operation of storage after the other is refused while an order goes on; then everybody tries again. What is bought is counted, once.
 func TestAFaultOfStorageWhileAnOrderGoesOnUnderBudgets(t *testing.T) {
+	atSize(t)
 	acts := map[string]func(m *mount, id string){
 		"approve": func(m *mount, id string) {
 			m.quietly("bob", "approvals/web/"+id, map[string]any{"decision": "approve"})

@@ -142,6 +142,7 @@ func TestAnOrderWithoutABudgetCostsNothingMore(t *testing.T) {
 
 // Storage refuses one operation after the other, before or after it took effect. The budget holds, and nothing of it is lost.
 func TestABudgetHoldsWhateverStorageRefuses(t *testing.T) {
+	atSize(t)
 	for name, after := range map[string]bool{"before": false, "after": true} {
 		t.Run(name, func(t *testing.T) {
 			for n := 1; ; n++ {

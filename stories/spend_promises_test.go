@@ -161,6 +161,7 @@ func TestLedgerRows(t *testing.T) {
 // What a role does with everything on, when the process dies at any write: one order for each need, nobody is without a certificate, and no key is kept of
 // what is revoked.
 func TestEverythingDiesAnywhere(t *testing.T) {
+	atSize(t)
 	for _, renewal := range []string{"order", "reissue"} {
 		for _, how := range []string{"dies", "goes on"} {
 			t.Run(renewal+" "+how, func(t *testing.T) {

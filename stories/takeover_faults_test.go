@@ -87,6 +87,7 @@ func handedBack(path string) func(m *mount, request map[string]any, f *faultOnce
 // An answer that takes a certificate over does not reach its client, and storage fails once, wherever that is, while the answer is undone: nobody
 // has the certificate, so it is revoked when the delay is over, as if nobody had asked for it; or it is handed over to the next one who does.
 func TestATakeoverThatIsUndoneWithAFaultIsNotForgotten(t *testing.T) {
+	atSize(t)
 	unleased := map[string]any{"generate_lease": false}
 	cases := map[string]undoing{}
 	for path, how := range map[string]string{"issue/web": "engine's key", "sign/web": "CSR"} {

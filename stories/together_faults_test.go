@@ -164,6 +164,7 @@ func TestLostReplyAhead(t *testing.T) {
 
 // As [TestEverythingDiesAnywhere], where storage refuses a write and all after it, in the pass that makes the successor.
 func TestEverythingIsRefusedAnywhere(t *testing.T) {
+	atSize(t)
 	refused := errors.New("storage refuses")
 	for _, renewal := range []string{"order", "reissue"} {
 		for _, err := range []error{refused, errStored} {
