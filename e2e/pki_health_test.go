@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
 	"github.com/stretchr/testify/require"
@@ -46,6 +47,8 @@ func TestThePKIHealthCheckRunsToItsEnd(t *testing.T) {
 	watcher := v.person("watcher", nil, guide(t, "pki-health-check", "hcl"))
 	config := v.file(t, "certinext-health.json", guide(t, "pki-health-check", "json"))
 
+	v.write("certinext/tidy", map[string]any{"tidy_cert_store": true}) // a mount that was never tidied is critical to that command
+	waitUntil(t, time.Minute, "the mount is tidied", func() bool { return v.read("certinext/tidy-status")["state"] == "Finished" })
 	for _, before := range []bool{true, false} {
 		for name, c := range map[string]*caller{"root": v.caller, "somebody with the guide's policy": watcher} {
 			found, exit := c.findings(t)

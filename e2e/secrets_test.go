@@ -163,7 +163,7 @@ func (v *server) everythingThatReads(order, serial string) map[string]string {
 		answers[path] = string(b)
 	}
 	answers["metrics"] = v.run(v.t, "vault read -format=raw certinext/metrics")
-	require.Contains(v.t, answers["metrics"], "certinext_changes_total")
+	require.Contains(v.t, answers["metrics"], "certinext_breaker_open")
 	for _, id := range v.list("certinext/orders/ov") {
 		b, err := json.Marshal(v.read("certinext/orders/ov/" + id))
 		require.NoError(v.t, err)

@@ -8,7 +8,7 @@ path "certinext/config" {
 
 # Which keys clients refuse, and whose roots are known
 path "certinext/config/trust" {
-  capabilities = ["read", "update"]
+  capabilities = ["list", "read", "update"]
 }
 
 path "certinext/config/trust/*" {
