@@ -61,6 +61,7 @@ func TestACompromisedKeyIsNotCertifiedAgain(t *testing.T) {
 				other := m.write("issue/other", map[string]any{"common_name": "x.example.com"})
 				revoke(m, issued, private)
 				m.start()
+				m.passMinutes(2) // its order, which a new process looks at once more, is over
 				orders, calls := len(ca.Orders()), ca.Calls()[certinexttest.OpCreateSSL]
 				for path, name := range map[string]string{
 					"sign/web": "www.example.com", "sign/other": "b.example.com", "orders/other": "c.example.com",

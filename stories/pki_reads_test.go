@@ -115,7 +115,7 @@ func TestIssuersAreTheCAsAboveTheNewestCertificate(t *testing.T) {
 	require.Equal(t, 1, defaults)
 	require.Contains(t, m.notThere(logical.ReadOperation, "issuer/someone/json"), "someone")
 	require.Contains(t, m.notThere(logical.ReadOperation, "issuer/default/crl"), "unable to find")
-	require.Contains(t, m.notThere(logical.ReadOperation, "issuer/default/delta-crl"), "unable to find")
+	require.Contains(t, m.notThere(logical.ReadOperation, "issuer/someone/pem"), "someone")
 
 	ids := listed["keys"]
 	again := m.write("issue/web", map[string]any{"common_name": "again.example.com"}).Data["serial_number"].(string)
