@@ -4,6 +4,7 @@
 package certinextsecrets
 
 import (
+	"errors"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend"
@@ -122,8 +123,10 @@ func pause[T any](name, help string, at func(*T) *time.Duration) binding[T] {
 			*at(t), _ = parseutil.ParseDurationSecond(v) // check has seen it
 		},
 		check: func(v any) error {
-			_, err := parseutil.ParseDurationSecond(v)
-			return err
+			if _, err := parseutil.ParseDurationSecond(v); err != nil {
+				return errors.New("must be a duration, such as 500ms") // what was sent may be secret
+			}
+			return nil
 		},
 	}
 }
