@@ -48,6 +48,9 @@ func (h *heldOrder) storeUndelivered(
 	if err != nil || known {
 		return c, err
 	}
+	if _, err := judgeTrust(ctx, h, nil, c); err != nil {
+		return nil, err
+	}
 	if len(c.Held) == 0 {
 		h.journal.Certificates.Chains.Remember(c.Chain)
 	}

@@ -10,13 +10,14 @@ import (
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/trust"
 )
 
-// judgeTrust looks which clients accept a certificate that is about to be handed over (ADR 0047).
-// It returns what an answer that holds it is to say. Where the role refuses what clients refuse,
-// and nobody has the certificate yet, it is held until an operator releases it. The chain of the
-// entry has to be loaded.
+// judgeTrust looks which clients accept a certificate that is about to be stored, or handed over
+// (ADR 0047). It returns what an answer that holds it is to say. Where the role refuses what clients
+// refuse, and nobody has the certificate yet, it is held until an operator releases it. A nil role
+// is read where that matters. The chain of the entry has to be loaded.
 func judgeTrust(
 	ctx context.Context, h *heldOrder, role *issuing.Role, c *certificates.Entry,
 ) ([]string, error) {
@@ -34,6 +35,11 @@ func judgeTrust(
 	v, err := h.journal.Trust.Of(ctx, h.storage, certs[0], certs[1:], h.journal.latestNow())
 	if err != nil {
 		return nil, err
+	}
+	if v.IsDoubtful() && role == nil {
+		if role, err = roles.Read(ctx, h.storage, c.Role); err != nil {
+			return nil, err
+		}
 	}
 	if v.IsDoubtful() && isRefused(role, c) {
 		for _, why := range v.Reasons() {

@@ -76,8 +76,7 @@ func (v *Verdict) Reasons() []string {
 // Bounds of the search: the CA chooses the certificates, and a pool in which everybody has signed
 // everybody has more paths than can be tried.
 const (
-	maxPool  = 32  // certificates
-	maxDepth = 10  // CAs above the certificate
+	maxPool  = 32  // certificates, and so the CAs of a path
 	maxPaths = 256 // of one certificate
 )
 
@@ -126,18 +125,28 @@ func (s *search) climb(path []*x509.Certificate) {
 	}
 	s.meet(path)
 	isEnd := true
-	if len(path) <= maxDepth {
-		for _, issuer := range s.pool {
-			if s.continues(path, issuer) {
-				isEnd = false
-				s.climb(append(path[:len(path):len(path)], issuer))
-			}
+	for _, issuer := range s.pool {
+		if s.continues(path, issuer) {
+			isEnd = false
+			s.climb(append(path[:len(path):len(path)], issuer))
 		}
 	}
 	if isEnd {
 		s.paths++
-		s.clean = true
+		s.clean = s.clean || s.isOpen(end)
 	}
+}
+
+// isOpen reports whether a client may accept a path that goes no further: its end is a root, or was
+// issued by a CA that nothing is known of. Where that CA is known and the path cannot go on there,
+// since it has expired, allows no CA below itself or leads in a circle, no client goes on either.
+func (s *search) isOpen(end *x509.Certificate) bool {
+	if bytes.Equal(end.RawSubject, end.RawIssuer) {
+		return true
+	}
+	return !slices.ContainsFunc(s.pool, func(c *x509.Certificate) bool {
+		return s.issued(end, c)
+	})
 }
 
 // meet notes the families that accept a path, which has no refused key: its end is one of their
@@ -193,6 +202,16 @@ func (s *search) issued(cert, issuer *x509.Certificate) bool {
 	return holds
 }
 
+// refusedOfPool returns the refused keys of all certificates that came with the judged one.
+func (s *search) refusedOfPool() (links []Link) {
+	for _, c := range s.pool {
+		if key := KeyOf(c); s.judge.refuses(key) {
+			links = append(links, Link{Name: sanitize.Short(c.Subject.String()), Key: key})
+		}
+	}
+	return links
+}
+
 // note remembers a refused key.
 func (s *search) note(link Link) {
 	if !slices.Contains(s.refused, link) {
@@ -202,9 +221,12 @@ func (s *search) note(link Link) {
 
 func (s *search) verdict() Verdict {
 	v := Verdict{Unfinished: s.unfinished}
-	if s.clean {
+	switch {
+	case s.clean:
 		v.Avoid = s.refused
-	} else {
+	case len(s.refused) == 0 && s.unfinished: // what was not looked at may be no better
+		v.Distrusted = s.refusedOfPool()
+	default:
 		v.Distrusted = s.refused
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.judge.families)) {
