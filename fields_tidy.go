@@ -124,7 +124,8 @@ func pause[T any](name, help string, at func(*T) *time.Duration) binding[T] {
 		},
 		check: func(v any) error {
 			if _, err := parseutil.ParseDurationSecond(v); err != nil {
-				return errors.New("must be a duration, such as 500ms") // what was sent may be secret
+				// What was sent may be secret.
+				return errors.New("must be a duration, such as 500ms")
 			}
 			return nil
 		},

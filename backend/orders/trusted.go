@@ -15,9 +15,9 @@ import (
 )
 
 // judgeTrust looks which clients accept a certificate that is about to be stored, or handed over
-// (ADR 0047). It returns what an answer that holds it is to say. Where the role refuses what clients
-// refuse, and nobody has the certificate yet, it is held until an operator releases it. A nil role
-// is read where that matters. The chain of the entry has to be loaded.
+// (ADR 0047). It returns what an answer that holds it is to say. Where the role refuses what
+// clients refuse, and nobody has the certificate yet, it is held until an operator releases it. A
+// nil role is read where that matters. The chain of the entry has to be loaded.
 func judgeTrust(
 	ctx context.Context, h *heldOrder, role *issuing.Role, c *certificates.Entry,
 ) ([]string, error) {
