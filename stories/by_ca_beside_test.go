@@ -94,12 +94,16 @@ func TestBothWaysOfAskingComeToWhatTheCAHasRenewed(t *testing.T) {
 					if namesFirst {
 						paths[0], paths[1] = paths[1], paths[0]
 					}
-					m.asksAgain("ann", paths[0], sign)
+					taken := m.asksAgain("ann", paths[0], sign).Data
 					time.Sleep(time.Minute)
 					foretold := m.foretold("ann", paths[1], sign)
 					resp, err := m.send(call{op: logical.UpdateOperation, path: paths[1], entity: "ann", data: sign})
 					require.NoError(t, err)
 					require.Equal(t, 1, m.ca.Calls()[certinexttest.OpCreateSSL], "%s bought beside what CERTInext has renewed, dry_run says %v: %v %v", paths[1], foretold["would"], resp.Error(), resp.Warnings)
+					if !namesFirst {
+						require.Equal(t, "reuse", foretold["would"])
+						require.Equal(t, taken["serial_number"], resp.Data["serial_number"])
+					}
 				})
 			})
 		}
@@ -168,6 +172,14 @@ func TestARenewalThatIsUnderWayIsSeen(t *testing.T) {
 		resp, err := m.send(call{op: logical.UpdateOperation, path: "sign/web", entity: "ann", data: sign})
 		require.NoError(t, err)
 		require.Equal(t, 1, m.ca.Calls()[certinexttest.OpCreateSSL], "bought beside the order of CERTInext's own, of %v: %v %v", orders, resp.Error(), resp.Warnings)
+		require.Contains(t, resp.Error().Error(), "which is not issued yet")
+		require.Contains(t, resp.Error().Error(), "force_new=true")
+		// Nobody is left without a certificate: with a quarter of the time left, the request buys.
+		time.Sleep(time.Until(time.Unix(first["expiration"].(int64), 0)) - 7*day)
+		m.pass()
+		_, err = m.send(call{op: logical.UpdateOperation, path: "sign/web", entity: "ann", data: sign})
+		require.NoError(t, err)
+		require.Equal(t, 2, m.ca.Calls()[certinexttest.OpCreateSSL])
 	})
 }
 

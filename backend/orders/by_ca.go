@@ -225,8 +225,8 @@ func openByCA(ctx context.Context, w *caller) error {
 // missedByCA says that a request buys since CERTInext has renewed nothing.
 func missedByCA(b *byCA) string {
 	return fmt.Sprintf("CERTInext was to renew certificate %s by itself, from %s on, and has not: "+
-		"a new order takes its place. CERTInext may still renew the earlier one, and charge for it%s",
-		b.cert.View().Serial, rfc3339(b.when.At), b.inDoubt())
+		"a new order takes its place. CERTInext may still renew the earlier one, and charge for "+
+		"it%s", b.cert.View().Serial, rfc3339(b.when.At), b.inDoubt())
 }
 
 // inDoubt says what CERTInext's records leave open; empty for nothing.

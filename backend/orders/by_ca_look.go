@@ -153,6 +153,7 @@ func mayBeByCA(
 	isOld := !row.OrderedAt.IsZero() && row.OrderedAt.Before(since)
 	status := row.Status()
 	if row.OrderID == "" || row.OrderID == b.parent.CAOrderID || isOld ||
+		status == certinext.StatusDraft ||
 		(status.Terminal() && status != certinext.StatusExpired) ||
 		!strings.EqualFold(row.Domain, b.parent.Placement.names()[0]) {
 		return false, nil

@@ -108,16 +108,16 @@ func foreseeMade(ctx context.Context, w *caller) (*finding, error) {
 	}
 	return &finding{
 		answer: preview.Reuse, order: m.order.view(), serial: m.cert.Serial,
-		why: "CERTInext has made certificate " + m.cert.View().Serial + " by itself (auto_renew), " +
-			"for the same key",
+		why: "CERTInext has made certificate " + m.cert.View().Serial + " by itself " +
+			"(auto_renew), for the same key",
 	}, nil
 }
 
 // wasAdopted is the answer to a request with the key of a certificate that was adopted.
 func wasAdopted(w *caller, c *certificates.Entry) error {
 	serial := c.View().Serial
-	return fault.BadField(besideField(w), "has the key of certificate %s, which was adopted and is "+
-		"valid until %s: vault read <mount>/cert/%s has it. Another order beside that would be "+
+	return fault.BadField(besideField(w), "has the key of certificate %s, which was adopted and "+
+		"is valid until %s: vault read <mount>/cert/%s has it. Another order beside that would be "+
 		"paid for, too. %s", serial, rfc3339(c.NotAfter), serial, buyAnyway(w))
 }
 
