@@ -7,6 +7,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -49,7 +50,7 @@ func TestAReissuingRoleBuysNothingBesideTheRenewalAtTheEnd(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				m := byCA(t, certinexttest.RenewByOrder, map[string]any{"renewal": "reissue", "validity_years": 1})
 				ask := map[string]any{"common_name": "www.example.com"}
-				present := m.asksFor("ann", "www.example.com")
+				present, refused := m.asksFor("ann", "www.example.com"), 0
 				for day0 := time.Now(); time.Since(day0) < 420*day; {
 					time.Sleep(5 * day)
 					m.pass()
@@ -63,17 +64,21 @@ func TestAReissuingRoleBuysNothingBesideTheRenewalAtTheEnd(t *testing.T) {
 					resp, err := m.send(call{op: logical.UpdateOperation, path: "issue/web", entity: "ann", data: ask})
 					require.NoError(t, err)
 					if resp.IsError() {
-						t.Log(time.Since(day0)/day, resp.Error())
+						require.NotEqual(t, "reissue", foretold["would"], "dry_run says the same: %v", resp.Error())
+						if strings.Contains(resp.Error().Error(), "is to renew") {
+							require.Equal(t, "refused", foretold["would"])
+						}
+						refused++
 						continue
 					}
 					var orders []string
 					for _, o := range m.ca.Orders() {
 						orders = append(orders, fmt.Sprint(o.ID, " ", o.Status))
 					}
-					t.Log(time.Since(day0)/day, "foretold", foretold["would"], "got", resp.Data["serial_number"], "of", resp.Data["ca_order_id"], resp.Warnings, orders)
 					present = resp.Data
 					require.LessOrEqual(t, m.ca.Calls()[certinexttest.OpCreateSSL], 1, "bought beside what CERTInext renews by itself: %v of %v", resp.Warnings, orders)
 				}
+				require.NotZero(t, refused, "at the end of the subscription")
 			})
 		})
 	}

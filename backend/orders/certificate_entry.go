@@ -40,6 +40,7 @@ func newCertificateEntry(
 // that was placed outside of the mount, CERTInext does not say whether it does: its own default is
 // that it does, and what such an order's role says counts.
 func setRenewedByCA(c *certificates.Entry, o *orderEntry) {
+	c.CARenewsAt = time.Time{}
 	if o.Placement.AutoRenew {
 		c.CARenewsAt = renewal.RenewedByCA(c.Life(), o.Placement.RenewBeforeDays).At
 	}
