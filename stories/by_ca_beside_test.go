@@ -7,7 +7,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"fmt"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -21,6 +20,8 @@ import (
 
 // What a request must not buy beside CERTInext's own renewal (ADR 0042), where that is hard to see.
 
+// placedElsewhere places an order for a key at CERTInext, past the mount, and returns CERTInext's number and the serial number of its
+// certificate once the mount has synchronized it.
 func placedElsewhere(t *testing.T, m *mount, key *ecdsa.PrivateKey, name string, renews bool) (number, serial string) {
 	t.Helper()
 	client := &certinext.Client{
@@ -44,6 +45,8 @@ func placedElsewhere(t *testing.T, m *mount, key *ecdsa.PrivateKey, name string,
 	return "", ""
 }
 
+// The role reissues within the subscription, and CERTInext renews by itself. When the subscription ends, CERTInext places an order of its
+// own and is paid for it. A request with another key must not buy the same term once more without a word from its owner.
 func TestAReissuingRoleBuysNothingBesideTheRenewalAtTheEnd(t *testing.T) {
 	for name, synced := range map[string]bool{"unnoticed": false, "noticed": true} {
 		t.Run(name, func(t *testing.T) {
@@ -65,8 +68,8 @@ func TestAReissuingRoleBuysNothingBesideTheRenewalAtTheEnd(t *testing.T) {
 					require.NoError(t, err)
 					if resp.IsError() {
 						require.NotEqual(t, "reissue", foretold["would"], "dry_run says the same: %v", resp.Error())
-						if strings.Contains(resp.Error().Error(), "is to renew") {
-							require.Equal(t, "refused", foretold["would"])
+						if time.Since(day0) < 350*day { // later, it depends on what CERTInext answers
+							require.Equal(t, "refuse", foretold["would"])
 						}
 						refused++
 						continue
@@ -84,6 +87,8 @@ func TestAReissuingRoleBuysNothingBesideTheRenewalAtTheEnd(t *testing.T) {
 	}
 }
 
+// A client renews by the serial number, and its second instance, with the same key, asks by the names a minute later, or the other way
+// round. CERTInext has made one certificate for that key.
 func TestBothWaysOfAskingComeToWhatTheCAHasRenewed(t *testing.T) {
 	for name, how := range map[string]certinexttest.AutoRenewal{"within": certinexttest.RenewUntilEnd, "by order": certinexttest.RenewByOrder} {
 		for _, namesFirst := range []bool{true, false} {
@@ -115,6 +120,7 @@ func TestBothWaysOfAskingComeToWhatTheCAHasRenewed(t *testing.T) {
 	}
 }
 
+// Requests with the same key come at the same moment, some by the names and some by the serial number: nothing is bought.
 func TestManyAskAtOnceForWhatTheCAHasRenewed(t *testing.T) {
 	for name, how := range map[string]certinexttest.AutoRenewal{"within": certinexttest.RenewUntilEnd, "by order": certinexttest.RenewByOrder} {
 		t.Run(name, func(t *testing.T) {
@@ -161,6 +167,7 @@ func TestManyAskAtOnceForWhatTheCAHasRenewed(t *testing.T) {
 	}
 }
 
+// CERTInext has placed the order by which it renews, and has not issued it yet. Its records show that.
 func TestARenewalThatIsUnderWayIsSeen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := byCA(t, certinexttest.RenewByOrder, nil)
@@ -188,6 +195,7 @@ func TestARenewalThatIsUnderWayIsSeen(t *testing.T) {
 	})
 }
 
+// CERTInext renews by itself what was ordered elsewhere with autoRenew and adopted since into a role with auto_renew.
 func TestNothingIsBoughtBesideTheRenewalOfWhatWasAdopted(t *testing.T) {
 	for name, how := range map[string]certinexttest.AutoRenewal{"within": certinexttest.RenewUntilEnd, "by order": certinexttest.RenewByOrder} {
 		t.Run(name, func(t *testing.T) {
@@ -214,6 +222,7 @@ func TestNothingIsBoughtBesideTheRenewalOfWhatWasAdopted(t *testing.T) {
 	}
 }
 
+// CERTInext has renewed ann's by an order of its own, and an operator has had it adopted, for bob or for ann. Ann asks with her key.
 func TestWhatWasAdoptedIsNotHandedOver(t *testing.T) {
 	for _, to := range []string{"bob", "ann"} {
 		t.Run(to, func(t *testing.T) {
@@ -259,6 +268,7 @@ func TestWhatWasAdoptedIsNotHandedOver(t *testing.T) {
 	}
 }
 
+// The account is a busy one. CERTInext has renewed nothing, and the certificate expires: its requester is to get another one.
 func TestABusyAccountLeavesNobodyWithoutACertificate(t *testing.T) {
 	dialects(t, func(t *testing.T, dialect certinexttest.Dialect) {
 		for name, busy := range map[string]func(m *mount){
@@ -292,6 +302,7 @@ func TestABusyAccountLeavesNobodyWithoutACertificate(t *testing.T) {
 	})
 }
 
+// What CERTInext has renewed for ann by an order of its own was adopted for bob. Ann is refused, and is to be told how she gets one.
 func TestSheWhoseRenewalIsAnothersLearnsHowToBuy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := byCA(t, certinexttest.RenewByOrder, nil)
