@@ -49,6 +49,9 @@ func (w *caller) acquireOrder(ctx context.Context) (h *heldOrder, rekey bool, er
 		if h, err = reuseOrder(ctx, w); err != nil || h != nil {
 			return h, false, err
 		}
+		if h, err = findMade(ctx, w); err != nil || h != nil {
+			return h, false, err
+		}
 		if h, rekey, err = w.findRekeyable(ctx); err != nil || h != nil {
 			return h, rekey, err
 		}
@@ -344,7 +347,7 @@ func (w *caller) stillBusy(ctx context.Context, role, id string) error {
 // it succeeds, where the role says so, or a new order; or nothing, where CERTInext has renewed the
 // certificate by itself. On failure the hold has ended.
 func (w *caller) begin(ctx context.Context, h *heldOrder) error {
-	taken, err := beginByCA(ctx, w, h)
+	renewed, taken, err := beginByCA(ctx, w, h)
 	switch {
 	case err != nil:
 		h.drop() // nothing, if the hold has ended already
@@ -369,6 +372,9 @@ func (w *caller) begin(ctx context.Context, h *heldOrder) error {
 	err = learnApproval(ctx, w)
 	if err == nil {
 		err = findReplaced(ctx, w)
+	}
+	if err == nil {
+		err = buysBeside(ctx, w, renewed)
 	}
 	if err != nil {
 		h.drop()

@@ -320,6 +320,7 @@ func storeAdopted(
 	}
 	c.Role, c.Requester, c.OrderID = o.Role, o.Requester, o.ID
 	c.AdoptedAt, c.Subscription = o.AdoptedAt, o.subscription()
+	setRenewedByCA(c.Entry, o)
 	if err := journal.Certificates.Put(ctx, s, c.Entry); err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/preview"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/renewal"
@@ -44,6 +45,19 @@ type byCA struct {
 	// synchronization has noticed it; empty otherwise.
 	known string
 	found *foundByCA // nil while no such certificate was found
+	// underWay is the number of an order in CERTInext's records that may be by which it renews, and
+	// has no certificate yet; empty for none. tooMany is set when the records have more orders than
+	// are read. Either leaves open what CERTInext has made.
+	underWay string
+	tooMany  bool
+}
+
+// buysFrom returns from when on a request buys where CERTInext has made nothing that shows.
+func (b *byCA) buysFrom() time.Time {
+	if b.underWay != "" || b.tooMany {
+		return b.when.Last(b.cert.Life())
+	}
+	return b.when.Over
 }
 
 // A foundByCA is a certificate that CERTInext has made to renew another one.
@@ -68,7 +82,10 @@ func findByCA(ctx context.Context, w *caller) (*byCA, error) {
 		return nil, err
 	}
 	c, err := certificates.Read(ctx, w.storage, serial)
-	if err != nil || c == nil || !isOwnGood(c, w) {
+	switch {
+	case err == nil && c == nil:
+		return nil, openByCA(ctx, w) // it is being stored, or a crash has left nothing else of it
+	case err != nil || !isOwnGood(c, w):
 		return nil, err
 	}
 	ends, err := endingOf(ctx, w.journal.Certificates, w.storage, c)
@@ -134,41 +151,58 @@ func (b *byCA) isOpen(w *caller) bool { return b.known != "" || b.stage(w) >= re
 
 // beginByCA stores that the held order, of which nothing is stored yet, is for the certificate that
 // CERTInext has made by itself. It reports false, and stores nothing, when the request is to get
-// another one. The error is for a request that buys nothing now. On failure the hold may have
-// ended.
-func beginByCA(ctx context.Context, w *caller, h *heldOrder) (bool, error) {
+// another one. What it returns of CERTInext's renewal then still has to let a new
+// order be placed ([buysBeside]), unless nothing is bought. The error is for a request that buys
+// nothing now. On failure the hold may have ended.
+func beginByCA(ctx context.Context, w *caller, h *heldOrder) (*byCA, bool, error) {
+	if w.instead.ahead != nil {
+		return nil, false, nil
+	}
+	if err := notMadeMeanwhile(ctx, w); err != nil {
+		return nil, false, err
+	}
 	b, err := findByCA(ctx, w)
-	if err != nil || b == nil || w.instead.ahead != nil {
-		return false, err
+	if err != nil || b == nil {
+		return nil, false, err
 	}
 	if b.isOpen(w) {
 		if err := lookByCA(ctx, w, b); err != nil {
-			return false, err
+			return nil, false, err
 		}
 	}
-	if b.found == nil {
-		return false, mayBuyBeside(ctx, w, b)
+	if b.found != nil {
+		key, fits, err := keyByCA(ctx, w, b, b.found.leaf.PublicKey)
+		if err == nil && fits {
+			err = notAnothers(ctx, w, b)
+		}
+		if err != nil {
+			return nil, false, err
+		}
+		if fits {
+			return b, true, takeByCA(ctx, w, h, b, key)
+		}
 	}
-	key, fits, err := keyByCA(ctx, w, b, b.found.leaf.PublicKey)
-	switch {
-	case err != nil:
-		return false, err
-	case fits:
-		return true, takeByCA(ctx, w, h, b, key)
-	case renewsWithin(w.plan) && b.known == "":
-		return false, nil // it is reissued for the request's key, which buys nothing
+	if renewsWithin(w.plan) && b.known == "" {
+		return b, false, nil // it may be reissued for the request's key, which buys nothing
 	}
-	return false, keptFromCA(w, b.cert, withColons(b.found.serial), b.found.leaf.NotAfter)
+	return b, false, buysBeside(ctx, w, b)
 }
 
-// mayBuyBeside returns an error while CERTInext is to renew the certificate, and has not yet. Once
-// nobody counts on that any more, the order that is placed says so.
-func mayBuyBeside(ctx context.Context, w *caller, b *byCA) error {
+// buysBeside returns an error when a new order would be paid for beside what CERTInext has renewed,
+// or is to renew. Once nobody counts on that any more, the order that is placed says so. b is nil
+// when CERTInext renews nothing.
+func buysBeside(ctx context.Context, w *caller, b *byCA) error {
+	if b == nil {
+		return nil
+	}
+	if b.found != nil {
+		return keptFromCA(w, b.cert, withColons(b.found.serial), b.found.leaf.NotAfter)
+	}
 	stage := b.stage(w)
 	switch {
-	case stage == renewal.NotDue, renewsWithin(w.plan):
+	case stage == renewal.NotDue:
 		return nil
-	case stage == renewal.Missed:
+	case stage == renewal.Missed && !w.caNow().Before(b.buysFrom()):
 		w.instead.byCA = missedByCA(b)
 		return openByCA(ctx, w)
 	}
@@ -191,8 +225,20 @@ func openByCA(ctx context.Context, w *caller) error {
 // missedByCA says that a request buys since CERTInext has renewed nothing.
 func missedByCA(b *byCA) string {
 	return fmt.Sprintf("CERTInext was to renew certificate %s by itself, from %s on, and has not: "+
-		"a new order takes its place. CERTInext may still renew the earlier one, and charge for it",
-		b.cert.View().Serial, rfc3339(b.when.At))
+		"a new order takes its place. CERTInext may still renew the earlier one, and charge for "+
+		"it%s", b.cert.View().Serial, rfc3339(b.when.At), b.inDoubt())
+}
+
+// inDoubt says what CERTInext's records leave open; empty for nothing.
+func (b *byCA) inDoubt() string {
+	switch {
+	case b.underWay != "":
+		return ": its records have order " + sanitize.Short(b.underWay) + " of the same name, " +
+			"which is not issued yet"
+	case b.tooMany:
+		return ": its records have more orders of late than are read"
+	}
+	return ""
 }
 
 // waitForCA is the answer to a request that would buy what CERTInext is going to renew.
@@ -201,8 +247,8 @@ func waitForCA(w *caller, b *byCA) error {
 		"on, since its order was placed with auto_renew, and another order beside that would be "+
 		"paid for, too. The present certificate is valid until %s. The same request is answered "+
 		"with what CERTInext has made, if that has its key, from then on; where CERTInext has "+
-		"made nothing, it buys from %s on. %s", b.cert.View().Serial, rfc3339(b.when.At),
-		rfc3339(b.cert.NotAfter), rfc3339(b.when.Over), buyAnyway(w))
+		"made nothing, it buys from %s on%s. %s", b.cert.View().Serial, rfc3339(b.when.At),
+		rfc3339(b.cert.NotAfter), rfc3339(b.buysFrom()), b.inDoubt(), buyAnyway(w))
 }
 
 // keptFromCA is the answer to a request that would buy what CERTInext has renewed for another key.
@@ -298,9 +344,40 @@ func foreseeByCA(ctx context.Context, w *caller) (*finding, error) {
 		}, nil
 	case stage == renewal.NotDue, renewsWithin(w.plan):
 		return nil, nil
-	case stage == renewal.Missed:
-		return &finding{why: "CERTInext was to renew certificate " + serial + " by itself " +
-			"(auto_renew), and is asked first whether it has: if so, nothing is ordered"}, nil
+	}
+	return foreseeBeside(w, b)
+}
+
+// foreseeBeside finds what [buysBeside] would come to, without asking CERTInext.
+func foreseeBeside(w *caller, b *byCA) (*finding, error) {
+	switch b.stage(w) {
+	case renewal.NotDue:
+		return nil, nil
+	case renewal.Missed:
+		why := "CERTInext was to renew certificate " + b.cert.View().Serial + " by itself " +
+			"(auto_renew), and is asked first whether it has: if so, nothing is ordered"
+		if last := b.when.Last(b.cert.Life()); w.caNow().Before(last) {
+			why += "; where that may be under way, the request is refused until " + rfc3339(last)
+		}
+		return &finding{why: why}, nil
 	}
 	return nil, waitForCA(w, b)
+}
+
+// foreseeBesideWithin is [foreseeBeside] for a role that reissues, once a reissue was not found:
+// then a new order would be placed.
+func foreseeBesideWithin(ctx context.Context, w *caller) (*finding, error) {
+	found, err := foreseeWithin(ctx, w)
+	if err != nil || !renewsWithin(w.plan) || (found != nil && found.answer != "") {
+		return found, err
+	}
+	b, err := findByCA(ctx, w)
+	if err != nil || b == nil {
+		return found, err
+	}
+	beside, err := foreseeBeside(w, b)
+	if err != nil || beside != nil {
+		return beside, err
+	}
+	return found, nil
 }

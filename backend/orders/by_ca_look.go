@@ -5,9 +5,9 @@ package orders
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,10 +28,8 @@ const (
 	byCAPatience   = 10 * time.Second
 	byCARows       = 2000 // of the orders report
 	byCACandidates = 20   // certificates that are downloaded
+	byCAReissues   = 20   // before the certificate, within its order
 )
-
-// errTooMuch ends a look that has read as much as it may.
-var errTooMuch = errors.New("its records have too many orders of that name")
 
 // lookByCA asks CERTInext whether it has made the certificate that renews another one. While that
 // cannot be told, nothing is bought.
@@ -40,29 +38,57 @@ func lookByCA(ctx context.Context, w *caller, b *byCA) error {
 	if err != nil {
 		return err
 	}
+	keys, err := keysByCA(ctx, w, b)
+	if err != nil {
+		return err
+	}
 	asked, cancel := account.WhileAsked(ctx)
 	defer cancel()
 	asked, stop := context.WithTimeout(asked, byCAPatience)
 	defer stop()
-	b.found, err = newerOf(asked, w, client, b, b.parent.CAOrderID)
+	b.found, err = newerOf(asked, w, client, b, keys, b.parent.CAOrderID)
 	if err == nil && b.found == nil {
-		err = searchByCA(asked, w, client, b)
+		err = searchByCA(asked, w, client, b, keys)
 	}
 	if err == nil {
 		return nil
 	}
 	return &fault.RefusedError{Err: fmt.Errorf("CERTInext renews certificate %s by itself "+
 		"(auto_renew), and could not be asked whether it has; another order might be paid for "+
-		"beside that: send the request again: %w", b.cert.View().Serial, err)}
+		"beside that: send the request again. %s: %w", b.cert.View().Serial, buyAnyway(w), err)}
+}
+
+// keysByCA returns the keys for which CERTInext may have made the certificate that renews b's: its
+// own, and those before it within the same order, since CERTInext goes by the order's.
+func keysByCA(ctx context.Context, w *caller, b *byCA) ([]any, error) {
+	var keys []any
+	for c := b.cert; c != nil && len(keys) < byCAReissues; {
+		key, err := keyOf(c)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, key)
+		if c.Replaces == "" {
+			break
+		}
+		if c, err = certificates.Read(ctx, w.storage, c.Replaces); err != nil {
+			return nil, err
+		}
+	}
+	return keys, nil
 }
 
 // newerOf returns the certificate of a number of CERTInext's if it is one that renews b's: a later
-// one for the same key that has not expired. It returns nil when it is not, or not ready.
+// one for one of the keys that has not expired. It returns nil when it is not, or not ready,
+// which b remembers of another order than its own.
 func newerOf(
-	ctx context.Context, w *caller, client *certinext.Client, b *byCA, number string,
+	ctx context.Context, w *caller, client *certinext.Client, b *byCA, keys []any, number string,
 ) (*foundByCA, error) {
 	bundle, err := client.Certificate(ctx, b.parent.Placement.Family, number)
 	switch {
+	case certinext.IsNotReady(err) && number != b.parent.CAOrderID:
+		b.underWay = number
+		return nil, nil
 	case certinext.IsNotReady(err), certinext.IsRefusal(err, http.StatusNotFound):
 		return nil, nil
 	case err != nil:
@@ -72,12 +98,9 @@ func newerOf(
 	if err != nil {
 		return nil, err
 	}
-	key, err := keyOf(b.cert)
-	if err != nil {
-		return nil, err
-	}
 	leaf := delivered.Leaf
-	if !issuing.SamePublicKey(leaf.PublicKey, key) || !leaf.NotAfter.After(b.cert.NotAfter) ||
+	isOfKey := func(key any) bool { return issuing.SamePublicKey(leaf.PublicKey, key) }
+	if !slices.ContainsFunc(keys, isOfKey) || !leaf.NotAfter.After(b.cert.NotAfter) ||
 		!leaf.NotAfter.After(w.caNow()) {
 		return nil, nil
 	}
@@ -87,7 +110,7 @@ func newerOf(
 // searchByCA looks for an order that CERTInext has placed by itself, in its records since shortly
 // before it was to renew the certificate.
 func searchByCA(
-	ctx context.Context, w *caller, client *certinext.Client, b *byCA,
+	ctx context.Context, w *caller, client *certinext.Client, b *byCA, keys []any,
 ) error {
 	since := b.when.At.Add(-reportMargin)
 	filter := certinext.ReportFilter{From: since, Domain: b.parent.Placement.names()[0]}
@@ -100,7 +123,8 @@ func searchByCA(
 		case err != nil:
 			return err
 		case rows > byCARows, candidates > byCACandidates:
-			return errTooMuch
+			b.tooMany = true // and what was found so far counts
+			return nil
 		}
 		may, err := mayBeByCA(ctx, w, b, row, since)
 		if err != nil {
@@ -110,7 +134,7 @@ func searchByCA(
 			continue
 		}
 		candidates++
-		found, err := newerOf(ctx, w, client, b, row.OrderID)
+		found, err := newerOf(ctx, w, client, b, keys, row.OrderID)
 		switch {
 		case err != nil:
 			return err
@@ -129,6 +153,7 @@ func mayBeByCA(
 	isOld := !row.OrderedAt.IsZero() && row.OrderedAt.Before(since)
 	status := row.Status()
 	if row.OrderID == "" || row.OrderID == b.parent.CAOrderID || isOld ||
+		status == certinext.StatusDraft ||
 		(status.Terminal() && status != certinext.StatusExpired) ||
 		!strings.EqualFold(row.Domain, b.parent.Placement.names()[0]) {
 		return false, nil

@@ -32,10 +32,18 @@ func newCertificateEntry(
 	if o.Reissue != nil {
 		c.Replaces = o.Reissue.Serial
 	}
+	setRenewedByCA(c, o)
+	return c
+}
+
+// setRenewedByCA sets when CERTInext is to renew the certificate of an order by itself. Of an order
+// that was placed outside of the mount, CERTInext does not say whether it does: its own default is
+// that it does, and what such an order's role says counts.
+func setRenewedByCA(c *certificates.Entry, o *orderEntry) {
+	c.CARenewsAt = time.Time{}
 	if o.Placement.AutoRenew {
 		c.CARenewsAt = renewal.RenewedByCA(c.Life(), o.Placement.RenewBeforeDays).At
 	}
-	return c
 }
 
 // containsFold reports whether list contains s, without regard to case.

@@ -242,7 +242,7 @@ func (h *heldOrder) deliver(
 func (w *caller) answer(
 	c *certificates.Entry, o *orderEntry, issued *Issued, takesOver bool, at clock,
 ) error {
-	isReused := reuses(w) && c.Delivery != nil && !w.mayReuse(c.Delivery, at)
+	isReused := (reuses(w) || isMadeFor(w, o)) && c.Delivery != nil && !w.mayReuse(c.Delivery, at)
 	if isReused || (takesOver && o.PrivateKey == "") {
 		c.Delivery = c.Delivery.Anew(at.Moment)
 	} else {

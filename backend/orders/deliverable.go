@@ -10,6 +10,7 @@ import (
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/renewal"
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
@@ -136,6 +137,8 @@ func handoverTo(
 	case w == nil && ends == endHeldBack && o.Reopened:
 		return isDeliverable, "" // whoever had it opened again may collect it
 	case w != nil && whyNotReused(w, c, o.Terms, ends, at) == "":
+		return isDeliverable, ""
+	case isMadeFor(w, o) && !renewal.IsDue(c.Life(), now):
 		return isDeliverable, ""
 	case c.Delivery.IsOver(o.keyLife(), at.Moment) && !at.inDoubt:
 		return wasDelivered, "it was handed over before"

@@ -207,17 +207,19 @@ type finder func(context.Context, *caller) (*finding, error)
 // [caller.begin] look: the first finding is the answer, and without one a new order is.
 func findersOf(p *issuing.Plan) []finder {
 	if p.Request.ID != "" {
-		return []finder{foreseeNamed, foreseeByCA, foreseeWithin}
+		return []finder{foreseeNamed, foreseeByCA, foreseeBesideWithin}
 	}
 	if p.Role.RenewAhead.IsOn() {
 		return []finder{
-			foreseeReused, foreseeSame, foreseeTakenOver, foreseeRekeyed, foreseeRejected,
-			foreseeByCA, foreseeWithin,
+			foreseeReused, foreseeSame, foreseeTakenOver, foreseeMade, foreseeRekeyed,
+			foreseeRejected,
+			foreseeByCA, foreseeBesideWithin,
 		}
 	}
 	return []finder{
-		foreseeSame, foreseeTakenOver, foreseeReused, foreseeRekeyed, foreseeRejected,
-		foreseeByCA, foreseeWithin,
+		foreseeSame, foreseeTakenOver, foreseeReused, foreseeMade, foreseeRekeyed,
+		foreseeRejected,
+		foreseeByCA, foreseeBesideWithin,
 	}
 }
 

@@ -59,12 +59,18 @@ func (w *caller) takeOrder(
 			return nil, err
 		case !open:
 			continue
-		case w.plan.Matches(h.entry.Fingerprint) && h.entry.RequestID == "":
+		case serves(w, h.entry):
 			return h, nil
 		}
 		h.Release()
 		return nil, nil
 	}
+}
+
+// serves reports whether an order is that of the same request without a name, or of what CERTInext
+// has made for the request's key.
+func serves(w *caller, o *orderEntry) bool {
+	return (w.plan.Matches(o.Fingerprint) && o.RequestID == "") || isMadeFor(w, o)
 }
 
 // reopen opens the closed order of a certificate again, and holds it. It returns nil when the order
@@ -81,7 +87,7 @@ func (w *caller) reopen(
 	}
 	o, err := store.Get[orderEntry](ctx, w.storage, closedOrderPrefix+c.Role+"/"+c.OrderID)
 	if err != nil || o == nil || o.ended() != StateIssued || o.Serial != c.Serial ||
-		!w.plan.Matches(o.Fingerprint) || o.RequestID != "" {
+		!serves(w, o) {
 		return nil, err
 	}
 	h := w.journal.reserve(w.storage,

@@ -39,6 +39,10 @@ func ByCAFrom(l Life, at time.Time) ByCA {
 	return ByCA{At: at, Over: at.Add(l.NotAfter.Sub(at) / 2)}
 }
 
+// Last returns from when on nobody waits even for what may be under way: half of the time from Over
+// to the end of the certificate is left to get another one.
+func (b ByCA) Last(l Life) time.Time { return b.Over.Add(l.NotAfter.Sub(b.Over) / 2) }
+
 // partsOfPatience divide the time from At to Over: after the first of them, CERTInext has renewed
 // the certificate if it does.
 const partsOfPatience = 5

@@ -30,6 +30,7 @@ func TestWhenTheCARenewsByItself(t *testing.T) {
 
 	l := life(200)
 	b := renewal.RenewedByCA(l, 30)
+	assert.Equal(t, begun.Add(192*day+day/2), b.Last(l), "half of what is left from Over on")
 	for days, want := range map[int]renewal.Stage{
 		0: renewal.NotDue, 120: renewal.NotDue, 134: renewal.Awaited, 169: renewal.Awaited,
 		170: renewal.Begun, 184: renewal.Begun, 185: renewal.Missed, 400: renewal.Missed,
