@@ -169,5 +169,5 @@ which costs an order each, and either may revoke it. Adopt by domain only what n
 responsible for; the orders of another mount have a tag vault-order:... in reports/orders.
 
 Deleting operator/adopt/<role>/<serial> undoes an adoption, as long as the certificate was neither
-renewed nor reissued. The certificate stays valid.
+renewed nor reissued, and no open order is to do that. The certificate stays valid.
 `
