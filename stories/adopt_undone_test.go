@@ -205,7 +205,6 @@ func TestADomainDoesNotAdoptWhatAnotherMountHasOrdered(t *testing.T) {
 				time.Sleep(time.Minute)
 				m.synchronize()
 				done := m.adopt("web", map[string]any{"domain": "example.com", "entity_id": "e-web", "product_code": "842"})
-				t.Log(done)
 				for range done["adopted"].([]any) {
 					_, _ = m.send(call{op: logical.UpdateOperation, path: "revoke/web", entity: "e-web", data: map[string]any{"serial_number": theirs.Data["serial_number"]}})
 				}
@@ -213,6 +212,10 @@ func TestADomainDoesNotAdoptWhatAnotherMountHasOrdered(t *testing.T) {
 				o, _ := ca.Order(theirs.Data["ca_order_id"].(string))
 				require.Equal(t, "issued", o.Status, "it is in use at the other mount")
 				require.Empty(t, done["adopted"])
+				require.Len(t, done["refused"], 1)
+				ask := map[string]any{"serial_number": theirs.Data["serial_number"], "product_code": "842"}
+				require.Contains(t, m.refused("operator/adopt/web", ask), "from_other_mount=true")
+				require.Len(t, m.adopt("web", having(ask, "from_other_mount", true))["adopted"], 1)
 			})
 		})
 	}

@@ -39,6 +39,9 @@ type Adoption struct {
 	// ProductCode is what its order was for, by an operator's word. It counts only where
 	// CERTInext's records did not say.
 	ProductCode string
+	// FromOtherMount has certificates adopted, too, whose orders have the marker of a mount of this
+	// engine.
+	FromOtherMount bool
 	VaultID     string // Vault's id of the request
 	// DryRun asks for the checks that need no answer of CERTInext's, and changes nothing.
 	DryRun bool
@@ -118,6 +121,12 @@ func adoptable(
 	skew, _ := journal.Account.ClockSkew()
 	if err := whyNotAdoptable(c, cfg.Account(), journal.Now().Add(skew)); err != nil {
 		return adoptee{}, err
+	}
+	if c.OtherMount && !a.FromOtherMount {
+		return adoptee{}, fault.BadField("serial_number", "certificate %s was ordered by a mount "+
+			"of this secrets engine (its order has a tag %s...), which may renew and revoke it, "+
+			"too: from_other_mount=true adopts it all the same, once no mount is responsible for "+
+			"it", serial, account.MarkerPrefix)
 	}
 	if err := checkNotEnding(ctx, journal, s, c, "serial_number"); err != nil {
 		return adoptee{}, err
