@@ -322,6 +322,11 @@ func storeAdopted(
 	if o.NewestBefore, err = newestBefore(ctx, s, o); err != nil {
 		return nil, err
 	}
+	told, err := journal.Certificates.Index.Announce(ctx, s, a.Serial)
+	if err != nil {
+		return nil, err
+	}
+	defer told()
 	if err := storeAdoptedOrder(ctx, journal, s, o); err != nil {
 		return nil, err
 	}

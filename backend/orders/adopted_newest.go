@@ -58,7 +58,7 @@ func withoutOrder(
 // newestBefore returns which certificate, other than the order's, is the newest for its names;
 // empty when there is none.
 func newestBefore(ctx context.Context, s logical.Storage, o *orderEntry) (string, error) {
-	if !o.hasNewest() {
+	if !hasNewest(o) {
 		return "", nil
 	}
 	serial, err := renewal.Newest(ctx, s, o.Role, o.Names)
@@ -69,7 +69,7 @@ func newestBefore(ctx context.Context, s logical.Storage, o *orderEntry) (string
 }
 
 // hasNewest reports whether it is stored which certificate is the newest for the order's names.
-func (o *orderEntry) hasNewest() bool { return o.Names != "" && o.Requester != "" }
+func hasNewest(o *orderEntry) bool { return o.Names != "" && o.Requester != "" }
 
 // makeNewest stores that an adopted certificate is the newest of its requester's for its names, so
 // that the next request for them is answered within its subscription. One that lasts longer stays
@@ -78,7 +78,7 @@ func (o *orderEntry) hasNewest() bool { return o.Names != "" && o.Requester != "
 func makeNewest(
 	ctx context.Context, journal *Journal, s logical.Storage, o *orderEntry, end time.Time,
 ) error {
-	if !o.hasNewest() {
+	if !hasNewest(o) {
 		return nil
 	}
 	unlock, err := journal.Certificates.Lock(ctx, renewal.NewestKey(o.Role, o.Names))
@@ -108,7 +108,7 @@ func makeNewest(
 func restoreNewest(
 	ctx context.Context, journal *Journal, s logical.Storage, o *orderEntry,
 ) error {
-	if o == nil || !o.hasNewest() {
+	if o == nil || !hasNewest(o) {
 		return nil
 	}
 	unlock, err := journal.Certificates.Lock(ctx, renewal.NewestKey(o.Role, o.Names))

@@ -50,6 +50,11 @@ func Unadopt(
 		return err
 	}
 	ctx = context.WithoutCancel(ctx)
+	told, err := journal.Certificates.Index.Announce(ctx, s, serial)
+	if err != nil {
+		return err
+	}
+	defer told()
 	if err := restoreNewest(ctx, journal, s, o); err != nil {
 		return err
 	}
@@ -107,9 +112,9 @@ func whyNotUnadopted(c *certificates.Entry) error {
 	return nil
 }
 
-// succeeds returns the serial number, with dashes, of the certificate that the order's is to
+// succeededBy returns the serial number, with dashes, of the certificate that the order's is to
 // succeed; empty when it is to succeed none.
-func (o *orderEntry) succeeds() string {
+func succeededBy(o *orderEntry) string {
 	if o.Renews == "" && o.Reissue != nil {
 		return o.Reissue.Serial
 	}

@@ -208,7 +208,7 @@ func (t *tracked) describe(o *orderEntry) {
 	t.promotion, t.state = o.PromotionKey, o.State
 	t.held, t.waitsFor = o.Held, o.waitsFor()
 	t.number, t.account = o.CAOrderID, o.Account
-	t.named, t.renews = o.RequestID != "", o.succeeds()
+	t.named, t.renews = o.RequestID != "", succeededBy(o)
 	t.created = o.CreatedAt
 	t.await(o.State == StateApproval)
 }
