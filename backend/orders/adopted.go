@@ -42,7 +42,7 @@ type Adoption struct {
 	// FromOtherMount has certificates adopted, too, whose orders have the marker of a mount of this
 	// engine.
 	FromOtherMount bool
-	VaultID     string // Vault's id of the request
+	VaultID        string // Vault's id of the request
 	// DryRun asks for the checks that need no answer of CERTInext's, and changes nothing.
 	DryRun bool
 }
