@@ -66,6 +66,13 @@ func adoptFields() map[string]*framework.FieldSchema {
 			Description: "Product of the certificates' orders, where CERTInext's report did not " +
 				"say it. It has to be the role's.",
 		},
+		"from_other_mount": {
+			Type: framework.TypeBool,
+			Description: "Adopt certificates, too, whose orders another mount of this secrets " +
+				"engine has placed: their orders have a tag vault-order:... in reports/orders. " +
+				"That mount may renew and revoke them, too, so it has to be gone, or to leave " +
+				"them alone.",
+		},
 		"limit": {
 			Type: framework.TypeInt, Default: 100,
 			Description: "Maximum number of certificates that are adopted or refused, 1 to 1000.",
@@ -115,6 +122,7 @@ func (b *secretsBackend) adopt(
 	}
 	r.Role, r.ProductCode = d.Get("role").(string), d.Get("product_code").(string)
 	r.EntityID, r.VaultID = d.Get("entity_id").(string), req.ID
+	r.FromOtherMount = d.Get("from_other_mount").(bool)
 	if r.EntityID != "" {
 		r.Requester = entityRequester(r.EntityID)
 	}
@@ -164,10 +172,10 @@ call. A certificate that another one has replaced within its order is not adopte
 Adopting what is adopted already changes nothing, so a request that was cut short is sent again.
 
 Two mounts on one account do not know of each other: what the other mount has ordered is brought by
-a synchronization like anything else, and can be adopted by mistake. Then both mounts may renew it,
-which costs an order each, and either may revoke it. Adopt by domain only what no other mount is
-responsible for; the orders of another mount have a tag vault-order:... in reports/orders.
+a synchronization like anything else. If it were adopted, both mounts might renew it, which costs an
+order each, and either might revoke it. So it is refused, by the tag vault-order:... that the orders
+of a mount have in reports/orders, unless the request says from_other_mount=true.
 
 Deleting operator/adopt/<role>/<serial> undoes an adoption, as long as the certificate was neither
-renewed nor reissued. The certificate stays valid.
+renewed nor reissued, and no open order is to do that. The certificate stays valid.
 `

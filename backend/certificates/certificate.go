@@ -129,6 +129,9 @@ type Entry struct {
 	// certificate; empty when they did not.
 	ProductCode string    `json:"product_code,omitempty"`
 	OrderedAt   time.Time `json:"ordered_at,omitzero"`
+	// OtherMount is set for an imported certificate whose order has the marker of an order of a
+	// mount of this engine: mostly of another mount, which may renew and revoke it.
+	OtherMount bool `json:"other_mount,omitempty"`
 	// AdoptedAt is when an operator gave an imported certificate to Role, with an order of its own
 	// in the journal (ADR 0044); zero for all others.
 	AdoptedAt time.Time `json:"adopted_at,omitzero"`

@@ -98,6 +98,8 @@ func (r replacedState) keeps(c, by *Entry) string {
 		return "its order, which CERTInext would revoke, has a newer certificate"
 	case by == nil:
 		return "its replacement is not known"
+	case c.isAnothers(by):
+		return "it belongs to another role or requester than its replacement"
 	case by.Serial == c.Serial || isOneOrder(c, by):
 		return "its replacement is of the same order, which CERTInext would revoke"
 	case by.Delivery == nil:
@@ -110,6 +112,16 @@ func (r replacedState) keeps(c, by *Entry) string {
 		return "its replacement has expired"
 	}
 	return ""
+}
+
+// isAnothers reports whether a certificate belongs to another role than the one that renews it, or,
+// if it was adopted for a requester, to another one: its adoption was undone since, and then
+// another role or requester adopted it. Those whom order_access=role gives all of a role's orders
+// renew other requesters' certificates, but of adopted ones only those that are nobody's are
+// revoked for it.
+func (c *Entry) isAnothers(by *Entry) bool {
+	isAdopted := !c.AdoptedAt.IsZero() && c.Requester != ""
+	return c.Role != by.Role || (isAdopted && c.Requester != by.Requester)
 }
 
 // isOneOrder reports whether two certificates are, or may be, of one order at CERTInext, which

@@ -32,8 +32,21 @@ func TestWhatWasReplacedIsKept(t *testing.T) {
 		"the same number in another account": {func(c, by *Entry, _ *replacedState) {
 			by.CAOrderID, by.Account = c.CAOrderID, "https://in-api.certinext.io|1"
 		}, ""},
-		"no number": {func(_, by *Entry, _ *replacedState) { by.CAOrderID = "" }, "same order"},
-		"itself":    {func(c, by *Entry, _ *replacedState) { by.Serial = c.Serial }, "same order"},
+		"no number":      {func(_, by *Entry, _ *replacedState) { by.CAOrderID = "" }, "same order"},
+		"another role's": {func(c, _ *Entry, _ *replacedState) { c.Role = "other" }, "another role"},
+		"nobody's, which was adopted and given up": {
+			func(c, _ *Entry, _ *replacedState) { c.Role = "" }, "another role",
+		},
+		"adopted for another requester": {func(c, by *Entry, _ *replacedState) {
+			c.AdoptedAt, c.Requester, by.Requester = now, "entity:b", "entity:a"
+		}, "another role or requester"},
+		"adopted for nobody": {func(c, by *Entry, _ *replacedState) {
+			c.AdoptedAt, by.Requester = now, "entity:a"
+		}, ""},
+		"renewed by another who may": {func(c, by *Entry, _ *replacedState) {
+			c.Requester, by.Requester = "entity:b", "entity:a"
+		}, ""},
+		"itself": {func(c, by *Entry, _ *replacedState) { by.Serial = c.Serial }, "same order"},
 		"not handed over": {
 			func(_, by *Entry, _ *replacedState) { by.Delivery = nil }, "not handed over",
 		},
@@ -51,9 +64,12 @@ func TestWhatWasReplacedIsKept(t *testing.T) {
 		},
 	} {
 		const acct = "https://us-api.certinext.io|1234567890"
-		c := &Entry{Serial: "0a", CAOrderID: "1", Account: acct, NotAfter: now.Add(time.Hour)}
+		c := &Entry{
+			Serial: "0a", Role: "web", CAOrderID: "1", Account: acct, NotAfter: now.Add(time.Hour),
+		}
 		by := &Entry{
-			Serial: "0b", CAOrderID: "2", Account: acct, NotAfter: now.Add(2 * time.Hour),
+			Serial: "0b", Role: "web", CAOrderID: "2", Account: acct,
+			NotAfter: now.Add(2 * time.Hour),
 			Delivery: &Delivery{At: now},
 		}
 		r := replacedState{now: now}

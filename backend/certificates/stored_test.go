@@ -129,6 +129,7 @@ func storedV8() map[string]any {
 	cert := storedV7()["certificate"].(*Entry)
 	cert.Owner = "team-web@example.com"
 	cert.ProductCode, cert.OrderedAt, cert.AdoptedAt = "842", at, at
+	cert.OtherMount = true
 	return map[string]any{"certificate": cert}
 }
 

@@ -45,12 +45,13 @@ type Index struct {
 	reading map[string]bool
 	doubted map[string]bool // packed keys of entries that have to be read again
 
-	filling  chan struct{} // closed when the goroutine that fills the index has ended; nil if none
-	hurry    chan struct{} // gets an element when that goroutine is to begin at once
-	loaded   bool          // the saved pages were read
-	complete bool          // and so was whatever they lack
-	resets   int           // how often the index was emptied
-	verified int           // place after the last row that a pass has compared with its entry
+	filling   chan struct{} // closed when the goroutine that fills the index has ended; nil if none
+	hurry     chan struct{} // gets an element when that goroutine is to begin at once
+	loaded    bool          // the saved pages were read
+	complete  bool          // and so was whatever they lack
+	announced announcements // changes of old entries
+	resets    int           // how often the index was emptied
+	verified  int           // place after the last row that a pass has compared with its entry
 	// turn is full while an entry is read: two that read the same one could not tell which of them
 	// is out of date.
 	turn chan struct{}
@@ -63,6 +64,9 @@ func New(h *host.Host, name string, source Source) *Index {
 		byKey: make(map[string]int32), doubted: make(map[string]bool),
 		reading: make(map[string]bool), turn: make(chan struct{}, 1),
 		hurry: make(chan struct{}, 1),
+		announced: announcements{
+			turn: make(chan struct{}, 1), pending: make(map[string]int), told: make(map[string]int),
+		},
 	}
 }
 

@@ -178,6 +178,9 @@ func (x *Index) load(
 		return nil, err
 	}
 	slices.Sort(names)
+	if recently, err = x.loadChanged(ctx, s); err != nil {
+		return nil, err
+	}
 	savedAt := make(map[int32]time.Time)
 	for _, name := range names {
 		number, err := strconv.ParseInt(name, 10, 32)
@@ -364,7 +367,10 @@ func (x *Index) Tend(ctx context.Context, s logical.Storage) {
 	x.mu.RUnlock()
 	var err error
 	if loaded {
-		err = x.save(ctx, s)
+		announced := x.takeAnnounced()
+		if err = x.save(ctx, s); err == nil {
+			err = x.forgetAnnounced(ctx, s, announced)
+		}
 	}
 	if complete && err == nil {
 		err = x.verify(ctx, s)

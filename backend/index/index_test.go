@@ -533,7 +533,9 @@ func TestStoredEntriesOfEveryVersionAreRead(t *testing.T) {
 	r := row(1)
 	r.Revoked, r.Held, r.State, r.WaitsFor = noon, true, "pending", "operator"
 	r.MadeAt, r.ChangedAt = noon, noon
-	storetest.Compare(t, "v1", map[string]any{"page": stored([]Row{r, row(2)}, noon)})
+	storetest.Compare(t, "v1", map[string]any{
+		"page": stored([]Row{r, row(2)}, noon), "changed": &Changed{Version: 1},
+	})
 }
 
 // filled returns an index of n certificates, as many as a large mount has.

@@ -256,6 +256,7 @@ func (y *syncer) importRow(ctx context.Context, row certinext.ReportRow) error {
 	c.Family = family
 	c.Imported = true
 	c.ProductCode, c.OrderedAt = sanitize.Short(row.ProductCode), row.OrderedAt
+	c.OtherMount = slices.ContainsFunc(row.Tags, account.IsMarker)
 	c.Delivery = &certificates.Delivery{At: now} // it was delivered outside of this mount
 	if err := y.findPrevious(ctx, c); err != nil {
 		return err

@@ -184,6 +184,11 @@ func (journal *Journal) handOverCertificate(
 			"placed its order, as order %s: hand that one over",
 			strings.ReplaceAll(serial, "-", ":"), newer.ID)
 	}
+	told, err := journal.Certificates.Index.Announce(ctx, s, serial)
+	if err != nil {
+		return err
+	}
+	defer told()
 	c.Requester = to
 	return journal.Certificates.Put(context.WithoutCancel(ctx), s, c)
 }

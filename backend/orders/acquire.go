@@ -171,7 +171,9 @@ func (w *caller) acquireNamed(ctx context.Context) (*heldOrder, error) {
 			if err := w.rejectedBefore(ctx, id); err != nil {
 				return nil, err
 			}
-			t := tracked{id: id, role: r.Role, fingerprint: w.plan.Identity, named: true}
+			t := tracked{
+				id: id, role: r.Role, fingerprint: w.plan.Identity, named: true, renews: r.Renews,
+			}
 			h = w.journal.reserve(w.storage, t, nil)
 			if h == nil {
 				continue // another request of this name was faster

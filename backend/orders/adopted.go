@@ -17,9 +17,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
-	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
-	"github.com/certinext/vault-plugin-secrets-certinext/backend/renewal"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/subscriptions"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
@@ -41,7 +39,10 @@ type Adoption struct {
 	// ProductCode is what its order was for, by an operator's word. It counts only where
 	// CERTInext's records did not say.
 	ProductCode string
-	VaultID     string // Vault's id of the request
+	// FromOtherMount has certificates adopted, too, whose orders have the marker of a mount of this
+	// engine.
+	FromOtherMount bool
+	VaultID        string // Vault's id of the request
 	// DryRun asks for the checks that need no answer of CERTInext's, and changes nothing.
 	DryRun bool
 }
@@ -73,7 +74,7 @@ func Adopt(
 		return nil, err
 	}
 	if c.isOf(a) {
-		return &Adopted{Certificate: c.View(), Already: true}, nil
+		return alreadyAdopted(ctx, journal, s, c, a)
 	}
 	plan, err := planAdopted(journal, role, cfg, c.Entry, a)
 	if err != nil || a.DryRun {
@@ -120,6 +121,12 @@ func adoptable(
 	skew, _ := journal.Account.ClockSkew()
 	if err := whyNotAdoptable(c, cfg.Account(), journal.Now().Add(skew)); err != nil {
 		return adoptee{}, err
+	}
+	if c.OtherMount && !a.FromOtherMount {
+		return adoptee{}, fault.BadField("serial_number", "certificate %s was ordered by a mount "+
+			"of this secrets engine (its order has a tag %s...), which may renew and revoke it, "+
+			"too: from_other_mount=true adopts it all the same, once no mount is responsible for "+
+			"it", serial, account.MarkerPrefix)
 	}
 	if err := checkNotEnding(ctx, journal, s, c, "serial_number"); err != nil {
 		return adoptee{}, err
@@ -308,129 +315,32 @@ func storeAdopted(
 	if err != nil {
 		return nil, err
 	}
-	if c.isOf(a) {
+	if c.isOf(a) { // the same request has come at the same moment, and was faster
 		return &Adopted{Certificate: c.View(), Already: true}, nil
 	}
 	ctx = context.WithoutCancel(ctx)
-	if err := store.Put(ctx, s, o.closedKey(), o); err != nil {
+	if o.NewestBefore, err = newestBefore(ctx, s, o); err != nil {
 		return nil, err
 	}
-	if err := storeNewestAdopted(ctx, s, o, c.NotAfter); err != nil {
+	told, err := journal.Certificates.Index.Announce(ctx, s, a.Serial)
+	if err != nil {
+		return nil, err
+	}
+	defer told()
+	if err := storeAdoptedOrder(ctx, journal, s, o); err != nil {
 		return nil, err
 	}
 	c.Role, c.Requester, c.OrderID = o.Role, o.Requester, o.ID
 	c.AdoptedAt, c.Subscription = o.AdoptedAt, o.subscription()
 	setRenewedByCA(c.Entry, o)
 	if err := journal.Certificates.Put(ctx, s, c.Entry); err != nil {
+		return nil, withoutOrder(ctx, journal, s, o, err)
+	}
+	// Last: what is the newest until now stays it unless the certificate has become the role's.
+	if err := makeNewest(ctx, journal, s, o, c.NotAfter); err != nil {
 		return nil, err
 	}
 	journal.Log.Info("a certificate was adopted", "serial", c.View().Serial, "role", o.Role,
 		"order_id", o.ID, "ca_order_id", o.CAOrderID)
 	return &Adopted{Certificate: c.View()}, nil
-}
-
-// storeNewestAdopted stores that an adopted certificate is the newest of its requester's for its
-// names, so that the next request for them is answered within its subscription. One that lasts
-// longer stays the newest.
-func storeNewestAdopted(
-	ctx context.Context, s logical.Storage, o *orderEntry, end time.Time,
-) error {
-	if o.Names == "" || o.Requester == "" {
-		return nil
-	}
-	serial, err := renewal.Newest(ctx, s, o.Role, o.Names)
-	if err != nil {
-		return err
-	}
-	if serial != "" && serial != o.Serial {
-		c, err := certificates.Read(ctx, s, serial)
-		if err != nil {
-			return err
-		}
-		if c != nil && c.Role == o.Role && c.Requester == o.Requester &&
-			c.Revocation == nil && c.NotAfter.After(end) {
-			return nil
-		}
-	}
-	return renewal.StoreNewest(ctx, s, o.Role, o.Names, o.Serial)
-}
-
-// Unadopt undoes the adoption of a certificate, with the serial number with dashes, as long as
-// nothing was built on it. The certificate is then as it was synchronized, and stays valid.
-func Unadopt(
-	ctx context.Context, journal *Journal, s logical.Storage, role, serial string,
-) error {
-	id, err := adoptedID(role, serial)
-	if err != nil {
-		return err
-	}
-	unlock, err := journal.Certificates.Lock(ctx, serial)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	c, err := certificates.Read(ctx, s, serial)
-	if err != nil {
-		return err
-	}
-	key := closedOrderPrefix + role + "/" + id
-	if c == nil || c.OrderID == "" || (c.OrderID != id && c.Role != role) {
-		return endUnadopted(ctx, s, key, serial, c)
-	}
-	if err := whyNotUnadopted(c); err != nil {
-		return err
-	}
-	if err := checkNotEnding(ctx, journal, s, c, "serial"); err != nil {
-		return err
-	}
-	ctx = context.WithoutCancel(ctx)
-	c.Role, c.Requester, c.OrderID = "", "", ""
-	c.AdoptedAt, c.Subscription = time.Time{}, subscriptions.Subscription{}
-	c.AheadRefused, c.RenewedBy = "", ""
-	if err := journal.Certificates.Put(ctx, s, c); err != nil {
-		return err
-	}
-	journal.Log.Info("the adoption of a certificate was undone", "serial", c.View().Serial,
-		"role", role, "order_id", id)
-	return store.Delete(ctx, s, key)
-}
-
-// endUnadopted is the end of an Unadopt, or of an adoption, that a crash has cut short: the
-// certificate does not have the order that is still there. c is nil when the mount has no such
-// certificate.
-func endUnadopted(
-	ctx context.Context, s logical.Storage, key, serial string, c *certificates.Entry,
-) error {
-	o, err := store.Get[orderEntry](ctx, s, key)
-	if err != nil {
-		return err
-	}
-	if o == nil && c == nil {
-		return fault.NoCertificate(strings.ReplaceAll(serial, "-", ":"), "")
-	}
-	if o == nil {
-		return fault.BadField("serial", "certificate %s is not adopted by this role",
-			c.View().Serial)
-	}
-	return store.Delete(ctx, s, key)
-}
-
-// whyNotUnadopted returns an error unless the adoption of a certificate by its role can be undone.
-func whyNotUnadopted(c *certificates.Entry) error {
-	serial := c.View().Serial
-	refuse := func(format string, args ...any) error {
-		return fault.BadField("serial", format, args...)
-	}
-	switch {
-	case c.AdoptedAt.IsZero():
-		return refuse("certificate %s is this mount's own, of role %s", serial, c.Role)
-	case c.ReissuedBy != "" && !c.ReissueRefused:
-		return refuse("certificate %s was reissued by order %s of this mount", serial, c.ReissuedBy)
-	case c.RenewedBy != "":
-		return refuse("certificate %s was renewed as %s", serial,
-			strings.ReplaceAll(c.RenewedBy, "-", ":"))
-	case len(c.Leases) > 0:
-		return refuse("certificate %s has leases", serial)
-	}
-	return nil
 }

@@ -264,6 +264,9 @@ type orderEntry struct {
 	// certificate's, in PEM, since the mount has no CSR for it.
 	AdoptedAt time.Time `json:"adopted_at,omitzero"`
 	PublicKey string    `json:"public_key,omitempty"`
+	// NewestBefore is the serial number, with dashes, of the certificate that was the newest for
+	// Names before the adoption, and is it again when that is undone; empty when there was none.
+	NewestBefore string `json:"newest_before,omitempty"`
 	// Approval is set when another person had to approve the order, or still has to.
 	Approval *approval `json:"approval,omitempty"`
 

@@ -52,6 +52,7 @@ type tracked struct {
 	tag              string // its marker
 	number           string // CERTInext's; empty until it is known
 	account          string // in which it was placed
+	renews           string // serial number, with dashes, of the certificate that it succeeds
 	named            bool   // its request has a request_id: it is found by id, never by fingerprint
 	created          time.Time
 	busy             chan struct{} // closed when its holder releases it; nil when it is not held
@@ -207,7 +208,7 @@ func (t *tracked) describe(o *orderEntry) {
 	t.promotion, t.state = o.PromotionKey, o.State
 	t.held, t.waitsFor = o.Held, o.waitsFor()
 	t.number, t.account = o.CAOrderID, o.Account
-	t.named = o.RequestID != ""
+	t.named, t.renews = o.RequestID != "", succeededBy(o)
 	t.created = o.CreatedAt
 	t.await(o.State == StateApproval)
 }

@@ -141,7 +141,7 @@ func storedV6() map[string]any {
 	all := storedV5()
 	order := all["order"].(*orderEntry)
 	order.AdoptedAt = time.Date(2026, 11, 29, 21, 0, 0, 0, time.UTC)
-	order.PublicKey = "spki"
+	order.PublicKey, order.NewestBefore = "spki", "0a-1a"
 	return all
 }
 

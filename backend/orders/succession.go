@@ -40,8 +40,8 @@ func linkSuccessor(ctx context.Context, d *driver, cert *certificates.Downloaded
 	}
 	defer unlock()
 	c, err := certificates.Read(ctx, d.storage, o.Renews)
-	if err != nil || c == nil || c.RenewedBy == serial {
-		return err
+	if err != nil || c == nil || c.RenewedBy == serial || c.Role != o.Role {
+		return err // of another role, it was adopted anew since
 	}
 	c.RenewedBy, c.RenewedAhead = serial, o.Ahead
 	err = d.journal.Certificates.Put(ctx, d.storage, c)
