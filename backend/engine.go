@@ -82,7 +82,7 @@ type Engine struct {
 func New(o Options) *Engine {
 	e := &Engine{
 		Host: host.New(host.Options{
-			Log: o.Logger, System: o.System, Now: o.Now, Steady: o.Steady,
+			Log: newQuietLogger(o.Logger), System: o.System, Now: o.Now, Steady: o.Steady,
 			NewID: o.NewID, Shuffle: o.Shuffle, Hold: o.Hold,
 		}),
 		tickTime: o.TickTime,

@@ -13,6 +13,7 @@ import (
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/domains"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/orders"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/validation"
@@ -158,7 +159,7 @@ func (e *Engine) Tick(ctx context.Context, s logical.Storage) error {
 	defer timer.Stop()
 	select {
 	case err := <-done:
-		return err
+		return fault.Quiet(err)
 	case <-timer.C:
 	}
 	e.Work.Go(func() {

@@ -51,7 +51,7 @@ func (acct *Account) feed(b *Breaker, guarded string, err error, began time.Time
 	p, ownFault := b.observe(err, began, acct.Now())
 	switch {
 	case !before.InDoubt() && p.InDoubt():
-		acct.Log.Warn(guarded+" pauses its calls to CERTInext", "until", p.Until, "error", p.Why)
+		acct.Log.Warn(guarded+" pauses its calls to CERTInext", "until", p.Until, "error", err)
 	case before.InDoubt() && !p.InDoubt():
 		acct.Log.Info(guarded + " has resumed its calls: CERTInext answers again")
 	}

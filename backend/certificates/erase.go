@@ -25,12 +25,13 @@ type ErasureFacts struct {
 	// LastLease is when the last lease on it ends that still runs; zero when none does.
 	LastLease time.Time
 	// SubscriptionEnds is when the term ends that its order has bought; zero when that is unknown.
+	// With Looked, it is by the other certificates of the order, when its own entry does not tell.
 	SubscriptionEnds time.Time
 
 	Looked     bool
 	Queued     bool // a revocation of it is queued
 	OrderOpen  bool // its order is open, or one that reissues it
-	Superseded bool // a newer certificate of its CERTInext order is stored
+	Superseded bool // a newer certificate of its CERTInext order is stored, and stays: see [termOf]
 	// Linked is set when a certificate that has not expired was replaced, or renewed, by it.
 	Linked bool
 	Reused bool // its requests are answered with it, and its key may be kept for that
@@ -38,6 +39,8 @@ type ErasureFacts struct {
 
 // An Erasure says how certificates are erased.
 type Erasure struct {
+	// Now is the time by which everything is judged, of which this server's clock may be ahead.
+	Now time.Time
 	// Goes decides, of what is known so far, whether the certificate goes. It is pure.
 	Goes func(ErasureFacts) bool
 	// IsOpen reports whether an order of the mount is open.
@@ -81,9 +84,8 @@ func (e Erasure) look(
 	if err != nil || c == nil {
 		return nil, false, err
 	}
-	now := keeper.Now()
 	f := ErasureFacts{
-		NotAfter: c.NotAfter, Revoked: c.Revocation != nil, LastLease: c.LastLease(now),
+		NotAfter: c.NotAfter, Revoked: c.Revocation != nil, LastLease: c.LastLease(e.Now),
 		SubscriptionEnds: c.Subscription.EndsAt,
 	}
 	if !e.Goes(f) {
@@ -111,14 +113,11 @@ func (e Erasure) lookFurther(
 	}
 	f.OrderOpen = (c.OrderID != "" && e.IsOpen(c.OrderID)) ||
 		(reissue != nil && (reissue.Serial == "" || e.IsOpen(reissue.OrderID)))
-	if c.CAOrderID != "" && c.Subscription.EndsAt.After(keeper.Now()) {
-		other, err := keeper.Numbers.Newest(ctx, s, c.Account, c.CAOrderID, c.Serial)
-		if err != nil {
-			return err
-		}
-		f.Superseded = other != nil && other.NotBefore.After(c.NotBefore)
+	f.SubscriptionEnds, f.Superseded, err = termOf(ctx, s, c, e.Now)
+	if err != nil {
+		return err
 	}
-	if f.Linked, err = isLinked(ctx, s, c, keeper.Now()); err != nil {
+	if f.Linked, err = isLinked(ctx, s, c, e.Now); err != nil {
 		return err
 	}
 	if c.ReusedFor != "" {
@@ -129,6 +128,38 @@ func (e Erasure) lookFurther(
 		f.Reused = kept != nil && kept.Serial == c.Serial
 	}
 	return nil
+}
+
+// termOf returns when the term ends that the order of a certificate has bought, and whether a newer
+// certificate of the order makes this one superfluous. Of those whose own entries tell of a term
+// that runs, and that are not revoked, the newest stays for the term's sake: it alone supersedes
+// the older ones, and lends the term to one that a synchronization has brought without. What may go
+// itself decides about no other one, so that it does not matter which of them is looked at first.
+func termOf(
+	ctx context.Context, s logical.Storage, c *Entry, now time.Time,
+) (ends time.Time, superseded bool, err error) {
+	ends = c.Subscription.EndsAt
+	isOver := !ends.IsZero() && !ends.After(now)
+	if c.CAOrderID == "" || c.Revocation != nil || isOver {
+		return ends, false, nil
+	}
+	n, err := readNumber(ctx, s, c.CAOrderID)
+	if err != nil {
+		return ends, false, err
+	}
+	others := n.newestFirst(func(known NumberedCertificate) bool {
+		return known.Serial != c.Serial && sameAccount(known.Account, c.Account)
+	})
+	newest, err := firstStored(ctx, s, others, func(other *Entry) bool {
+		return other.Revocation == nil && other.Subscription.EndsAt.After(now)
+	})
+	if err != nil || newest == nil {
+		return ends, false, err
+	}
+	if ends.IsZero() {
+		ends = newest.Subscription.EndsAt
+	}
+	return ends, newest.NotBefore.After(c.NotBefore), nil
 }
 
 // isLinked reports whether a certificate that has not expired at now says that c has replaced or

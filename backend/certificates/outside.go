@@ -15,7 +15,8 @@ import (
 
 // RecordOutside is [Keeper.RecordRevocation] for a revocation that CERTInext shows and that this
 // mount has not heard the answer of. Unless it was due here, too, it is told. The caller holds the
-// lock of c, which is not revoked yet by its entry: so it is told once.
+// lock of c, which is not revoked yet by its entry: so it is told once, however often storage
+// fails.
 func RecordOutside(
 	ctx context.Context, keeper *Keeper, s logical.Storage, c *Entry, at time.Time,
 	reason certinext.Reason,
@@ -24,12 +25,17 @@ func RecordOutside(
 	if err != nil {
 		return err
 	}
-	if q == nil || !q.Due {
-		serial := c.View().Serial
-		keeper.Notices.Tell(notices.Notice{
-			Change: notices.RevokedOutside, Role: c.Role, OrderID: c.OrderID, Number: c.CAOrderID,
-			Serial: serial, Requester: c.Requester, Path: "cert/" + serial,
-		})
+	serial := c.View().Serial
+	told := notices.Notice{
+		Change: notices.RevokedOutside, Role: c.Role, OrderID: c.OrderID, Number: c.CAOrderID,
+		Serial: serial, Requester: c.Requester, Path: "cert/" + serial,
 	}
-	return keeper.RecordRevocation(ctx, s, c, at, reason)
+	if q == nil || !q.Due {
+		keeper.Notices.TellBefore(told)
+	}
+	if err := keeper.RecordRevocation(ctx, s, c, at, reason); err != nil {
+		return err
+	}
+	keeper.Notices.Stored(told)
+	return nil
 }

@@ -101,12 +101,13 @@ type Teller struct {
 
 	mu      sync.Mutex
 	counts  map[Counted]int
-	unsent  int // events that were not sent
+	pending map[Notice]bool // told, and not stored yet
+	unsent  int             // events that were not sent
 	waiting []event
 	sending bool // a goroutine sends what waits
 }
 
 // New returns a teller that sends events by send, or none when that is nil.
 func New(h *host.Host, send Sender) *Teller {
-	return &Teller{host: h, send: send, counts: make(map[Counted]int)}
+	return &Teller{host: h, send: send, counts: make(map[Counted]int), pending: make(map[Notice]bool)}
 }

@@ -20,6 +20,9 @@ const (
 	// maxWaiting is how many events wait for being sent. What comes beyond is not sent: an event
 	// bus that takes nothing must not fill the memory.
 	maxWaiting = 256
+	// maxPending is how many notices are remembered whose cause could not be stored. Beyond that,
+	// they may be told once more.
+	maxPending = 1024
 	// sendPatience bounds the sending of one event.
 	sendPatience = 5 * time.Second
 )
@@ -63,6 +66,39 @@ func (t *Teller) Tell(n Notice) {
 		t.sending = true
 		t.host.Work.Go(t.sendAll)
 	}
+}
+
+// TellBefore tells a notice of what is about to be stored: a crash in between has the next process
+// find out the same and tell it again. While storage fails, this process does not, until
+// [Teller.Stored].
+func (t *Teller) TellBefore(n Notice) {
+	if t != nil && t.isNew(n) {
+		t.Tell(n)
+	}
+}
+
+// isNew reports whether a notice was not told yet, or what it says was stored since.
+func (t *Teller) isNew(n Notice) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.pending[n] {
+		return false
+	}
+	if len(t.pending) >= maxPending {
+		clear(t.pending)
+	}
+	t.pending[n] = true
+	return true
+}
+
+// Stored has a notice be told again when it says something new: what it said was stored.
+func (t *Teller) Stored(n Notice) {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.pending, n)
 }
 
 // fields are names and values in turn, of what a notice says.

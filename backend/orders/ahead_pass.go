@@ -294,7 +294,7 @@ func (a *aheadRun) tell(ctx context.Context, why error) error {
 	}
 	if text != "" {
 		a.journal.Log.Warn("the successor of a certificate could not be made ahead of the request "+
-			"for it", "role", c.Role, "serial", c.View().Serial, "error", text)
+			"for it", "role", c.Role, "serial", c.View().Serial, "error", why)
 	}
 	c.AheadRefused = text
 	return a.journal.Certificates.Put(context.WithoutCancel(ctx), a.storage, c)

@@ -12,7 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -35,10 +34,18 @@ type run struct {
 
 	mu      sync.Mutex
 	status  Status
-	stopped bool // somebody has cancelled it
+	stopped bool          // somebody has cancelled it
+	ending  chan struct{} // closed with that
 
 	faults int
 	since  int // entries since the status was stored
+}
+
+// newRun returns a run that does what the status says.
+func newRun(t *Tidier, s logical.Storage, st Status) *run {
+	return &run{
+		Tidier: t, storage: s, request: st.Request, status: st, ending: make(chan struct{}),
+	}
 }
 
 // snapshot returns what is known of the run, for somebody else to keep.
@@ -55,10 +62,13 @@ func (r *run) change(do func(*Status)) {
 	do(&r.status)
 }
 
-// cancel has the run end after the entry that it is at.
+// cancel has the run end after the entry that it is at, without a pause.
 func (r *run) cancel() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if !r.stopped {
+		close(r.ending)
+	}
 	r.stopped, r.status.State = true, Cancelling
 }
 
@@ -160,10 +170,22 @@ func (r *run) entry(ctx context.Context, s stage, key string) error {
 			return err
 		}
 	}
-	if r.request.Pause > 0 {
-		host.Sleep(ctx, r.request.Pause)
-	}
+	r.pause(ctx)
 	return nil
+}
+
+// pause waits before the next entry, unless the run is to end.
+func (r *run) pause(ctx context.Context) {
+	if r.request.Pause <= 0 {
+		return
+	}
+	timer := time.NewTimer(r.request.Pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-r.ending:
+	case <-ctx.Done():
+	}
 }
 
 // errClock ends a run while this server's clock may not decide.

@@ -102,6 +102,7 @@ func certificate(
 	ctx context.Context, r *run, d decider, serial string,
 ) (kind string, why Reason, gone bool, err error) {
 	gone, err = certificates.EraseUnneeded(ctx, r.certs, r.storage, serial, certificates.Erasure{
+		Now: d.now,
 		Goes: func(f certificates.ErasureFacts) bool {
 			kind = KindCertificate
 			if f.Revoked {

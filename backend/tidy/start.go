@@ -49,7 +49,7 @@ func (t *Tidier) Start(ctx context.Context, s logical.Storage, r Request) (Outco
 
 // begin stores that a run begins, unless it is a dry one, and begins it.
 func (t *Tidier) begin(ctx context.Context, s logical.Storage, st Status) (Outcome, error) {
-	r := &run{Tidier: t, storage: s, request: st.Request, status: st}
+	r := newRun(t, s, st)
 	if st.DryRun {
 		r.storage = store.Reading(s)
 	}
@@ -71,7 +71,7 @@ func (t *Tidier) resume(ctx context.Context, s logical.Storage, st *Status) erro
 		return store.Put(ctx, s, statusKey, st)
 	}
 	isHeld := t.account.MayChange() != nil // then it goes on once the mount is not held any more
-	r := &run{Tidier: t, storage: s, request: st.Request, status: *st}
+	r := newRun(t, s, *st)
 	if !isHeld && t.take(ctx, r) {
 		t.work(ctx, r)
 	}
