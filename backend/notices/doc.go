@@ -109,5 +109,8 @@ type Teller struct {
 
 // New returns a teller that sends events by send, or none when that is nil.
 func New(h *host.Host, send Sender) *Teller {
-	return &Teller{host: h, send: send, counts: make(map[Counted]int), pending: make(map[Notice]bool)}
+	return &Teller{
+		host: h, send: send,
+		counts: make(map[Counted]int), pending: make(map[Notice]bool),
+	}
 }
