@@ -74,7 +74,7 @@ func judgeIntent(w *world, o *storedOrder, a *aheadOrder, by *call) {
 			"requester's", o.ID, a.renews)
 		return
 	}
-	asked, revoked := lastHandover(w, c.Serial), w.books.revoked[withColons(c.Serial)]
+	asked, revoked := lastHandover(w, c), w.books.revoked[withColons(c.Serial)]
 	soonest := c.NotBefore.Add(aheadStart[o.Role])
 	caNow := a.at.Add(time.Duration(w.caAhead.Load()))
 	switch limit := aheadFor[o.Role]; {
@@ -93,11 +93,16 @@ func judgeIntent(w *world, o *storedOrder, a *aheadOrder, by *call) {
 	}
 }
 
-// lastHandover is when an answer last held a certificate; zero when none has.
-func lastHandover(w *world, serial string) time.Time {
+// lastHandover is when an answer last held a certificate; zero when none has. When the process has
+// died between storing that it is handed over and the answer, nobody there can tell whether that
+// has reached its client, and the certificate counts as handed over.
+func lastHandover(w *world, c *storedCert) time.Time {
 	var at time.Time
+	if d := w.books.delivered[c.CAOrderID]; d.serial == c.Serial && d.by != nil && d.by.gone {
+		at = d.true
+	}
 	for _, h := range w.books.handovers {
-		if plain(h.serial) == plain(serial) {
+		if plain(h.serial) == plain(c.Serial) && h.at.true.After(at) {
 			at = h.at.true
 		}
 	}

@@ -132,6 +132,9 @@ type books struct {
 	settled map[string]bool
 	// typed has the numbers that an operator has given orders of the mount.
 	typed map[string]bool
+	// impostors say since when CERTInext delivers a certificate for another key only, by the
+	// order's number.
+	impostors map[string]impostor
 }
 
 func newBooks() *books {
@@ -148,6 +151,7 @@ func newBooks() *books {
 		unverified: make(map[string]bool),
 		settled:    make(map[string]bool),
 		typed:      make(map[string]bool),
+		impostors:  make(map[string]impostor),
 		closedAt:   make(map[string]time.Time),
 	}
 }

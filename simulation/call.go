@@ -64,6 +64,7 @@ type call struct {
 	resp     *logical.Response
 	err      error
 	heard    bool // the answer has been delivered
+	gone     bool // its process had died by then
 	answer   func(*call)
 }
 
@@ -200,6 +201,7 @@ const longestCall = 3 * time.Minute
 
 // hear delivers an answer to its caller.
 func (w *world) hear(c *call) {
+	c.gone = c.proc.dead.Load()
 	w.sched.trace.line("%s %s: %s", c.actor, c.what, c.answered())
 	//nolint:errorlint // Vault compares it like this, too
 	unsupported := c.err == logical.ErrUnsupportedOperation

@@ -1440,6 +1440,51 @@ var cases = []struct {
 			},
 		},
 	},
+	{
+		"an order for which another key's certificate comes for a day is over", "money/again", false, History{
+			Seed: 463, Manners: Manners{IssueDelay: 40 * time.Second, PEMLag: 3 * time.Second, TokenTTL: 2 * time.Minute}, Orderly: true,
+			Actions: []Action{
+				{Do: "ca", At: "cancel", Bad: "wrong-key", For: 70 * time.Second, Skip: 2, Times: 6},
+				{Do: "issue", Request: Request{Who: "amy", Role: "spare", Name: "n201"}},
+				{Do: "time", For: 384 * time.Hour},
+				{Do: "issue", Request: Request{Who: "amy", Role: "spare", Name: "n201"}},
+				{Do: "time", For: 72 * time.Hour},
+			},
+		},
+	},
+	{
+		"a certificate whose answer was lost with its process counts as handed over", "ahead/unasked", false, History{
+			Seed: 423, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "disk", At: "put cert/", Bad: "crash"},
+				{Do: "issue", Request: Request{Who: "abe", Role: "spare", Name: "n202"}},
+				{Do: "time", For: 408 * time.Hour},
+			},
+		},
+	},
+	{
+		"the newest certificate of another account is renewed ahead", "ahead/waits", false, History{
+			Seed: 275, Manners: Manners{TokenTTL: 1 * time.Hour}, Orderly: true,
+			Actions: []Action{
+				{Do: "order", Request: Request{Who: "amy", Role: "going", Name: "n202"}},
+				{Do: "time", For: 360 * time.Hour},
+				{Do: "config", How: "number"},
+			},
+		},
+	},
+	{
+		"an order's own charge is no reissue's by a clock that was behind", "spend/books", false, History{
+			Seed: 498, Manners: Manners{TokenTTL: 1 * time.Hour, Priced: true}, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "ann", Role: "lasting", Name: "n1"}},
+				{Do: "issue", Request: Request{Who: "ann", Role: "lasting", Name: "n1"}, Then: 5},
+				{Do: "disk", At: "put cert/", Bad: "leaves"},
+				{Do: "time", For: 6 * time.Minute},
+				{Do: "clock", For: -1440 * time.Hour},
+				{Do: "reissue", Request: Request{Who: "ann", Role: "lasting", Name: "n1"}},
+			},
+		},
+	},
 }
 
 // TestCases: what was broken once stays mended, and what is open says so until it is.

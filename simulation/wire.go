@@ -132,6 +132,7 @@ func (w *wire) pass(req *http.Request, body []byte, name string) (*http.Response
 	to := serverFor(w.world, req, body)
 	resp, err := to.Client().Transport.RoundTrip(out)
 	noteToken(w.world, to, resp)
+	watchOtherKey(w.world, to, name, req.URL.Path+string(body), resp)
 	if name == "orders-report" && !isReport(resp) {
 		w.world.noReport()
 	}

@@ -353,6 +353,35 @@ func TestOnlyTheNewestCertificateIsRenewedAhead(t *testing.T) {
 	})
 }
 
+// A mount that has named another account for a while knows a newest certificate of each account.
+func TestTheNewestOfAnotherAccountIsRenewedAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := aheadOf(t, nil)
+		first := m.asks("orders/web", map[string]any{"common_name": "www.example.com"}).Data
+		for range 20 {
+			time.Sleep(day)
+			m.pass()
+		}
+		require.Equal(t, "unclaimed", m.read("orders/web/" + first["order_id"].(string)).Data["state"])
+		move := func(number string) {
+			m.ca.Configure(func(s *certinexttest.Server) { s.AccountNumber = number })
+			config := m.account()
+			config["client_id"], config["force"] = number, true
+			m.write("config", config)
+		}
+		move("2222222222")
+		second := m.annIssues()
+		require.Len(t, m.ca.Orders(), 2)
+		m.passes(1)
+		move(certinexttest.DefaultAccountNumber)
+		m.untilDue(second)
+		require.Len(t, m.ca.Orders(), 3, "the older one of the first account is no newer one")
+		third := m.annIssues()
+		require.NotEqual(t, second["serial_number"], third["serial_number"])
+		require.Len(t, m.ca.Orders(), 3, "and it is what she comes to")
+	})
+}
+
 func TestAnyOfTheRequestsFieldsMayChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := aheadOf(t, nil)

@@ -207,6 +207,40 @@ func TestAReissueThatCostsNothingIsNotTalkedAbout(t *testing.T) {
 	}
 }
 
+// By a clock that was behind when the order was placed, or reissued by hand, the order's own charge is dated long after it.
+func TestTheOrdersOwnChargeIsNoReissuesByAClockThatWasBehind(t *testing.T) {
+	for _, behind := range []string{"the order", "a reissue"} {
+		t.Run(behind, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := renewing(t, map[string]any{"allow_reissue": true})
+				m.paying(certinexttest.LedgerSample, false)
+				setBack := func(when string) (right func()) {
+					if when != behind {
+						return func() {}
+					}
+					m.later(-60 * day)
+					return func() { m.later(60 * day) }
+				}
+				right := setBack("the order")
+				first := m.issue("www.example.com")
+				right()
+				time.Sleep(time.Hour)
+				m.passes(1)
+				if behind == "a reissue" {
+					right = setBack(behind)
+					m.write("orders/web/"+first["order_id"].(string)+"/reissue", nil)
+					right()
+					time.Sleep(time.Hour)
+					m.passes(1)
+				}
+				require.Empty(t, m.write("issue/web", map[string]any{"common_name": "www.example.com"}).Warnings)
+				require.Len(t, m.ca.Orders(), 1)
+				require.Equal(t, false, m.read("operator/renewal/web").Data["stopped"])
+			})
+		})
+	}
+}
+
 func TestALedgerThatShowsNothingIsSaidTo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := renewing(t, nil)

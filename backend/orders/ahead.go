@@ -7,6 +7,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/ahead"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
@@ -107,10 +108,8 @@ func (s *successor) mark(o *orderEntry, now time.Time) {
 	if s.ahead == nil {
 		return
 	}
-	o.Ahead = true
-	if o.Renews == "" {
-		o.Renews = s.ahead.Serial
-	}
+	// What it succeeds at CERTInext is another one when config has named another account meanwhile.
+	o.Ahead, o.Renews = true, s.ahead.Serial
 	o.Pickup = max(o.Pickup, s.ahead.NotAfter.Sub(now))
 	o.note(now, "made ahead of the request for it: it succeeds certificate %s, and its "+
 		"certificate is kept until %s", withColons(s.ahead.Serial), rfc3339(s.ahead.NotAfter))
@@ -199,8 +198,17 @@ func isUncollected(
 }
 
 // isNewest reports whether no certificate is known that was issued later for what a certificate's
-// successor would be for.
-func isNewest(ctx context.Context, w *caller, serial string) (bool, error) {
-	newest, err := renewal.Newest(ctx, w.storage, w.role.Name, namesOf(w.plan))
-	return newest == "" || newest == serial, err
+// successor would be for. Each account has a newest one of its own: where config has named another
+// account meanwhile, and names the former one again, its newest may be the older one.
+func isNewest(ctx context.Context, w *caller, c *certificates.Entry) (bool, error) {
+	serial, err := renewal.Newest(ctx, w.storage, w.role.Name, namesOf(w.plan))
+	if err != nil || serial == "" || serial == c.Serial {
+		return err == nil, err
+	}
+	newest, err := certificates.Read(ctx, w.storage, serial)
+	if err != nil || newest == nil {
+		return false, err
+	}
+	return newest.NotBefore.Before(c.NotBefore) &&
+		!account.SameAccount(newest.Account, c.Account), nil
 }

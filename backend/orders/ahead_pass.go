@@ -176,7 +176,7 @@ func (a *aheadRun) make(ctx context.Context) (over bool, why error) {
 	if err != nil {
 		return false, err
 	}
-	if newest, err := isNewest(ctx, w, a.cert.Serial); err != nil || !newest {
+	if newest, err := isNewest(ctx, w, a.cert); err != nil || !newest {
 		return err == nil, err
 	}
 	w.instead.ahead = a.wanted

@@ -128,7 +128,7 @@ func (w *caller) tryWithin(ctx context.Context, h *heldOrder) (bool, error) {
 	}
 	o, err := w.reissueEntry(h.id, parent, remote, p, reissue{
 		Reason: "renewal", RevokeReason: certinext.ReasonSuperseded, Renewal: true,
-		Ordered: parent.orderedAt(), ChargesBefore: parent.chargesSeen(),
+		Ordered: parent.orderedAt(newest), ChargesBefore: parent.chargesSeen(),
 	})
 	if err != nil {
 		return false, err
@@ -388,12 +388,18 @@ func isAboutCSR(err error) bool {
 	})
 }
 
-// orderedAt returns when the order was placed within which o may be a reissue.
-func (o *orderEntry) orderedAt() time.Time {
+// orderedAt returns when the order was placed within which o, whose certificate is c, may be
+// reissued. It was not after c was issued, which CERTInext's clock says; ours may have been behind,
+// by which the order's own charge would be a later one.
+func (o *orderEntry) orderedAt(c *certificates.Entry) time.Time {
 	if o.Reissue != nil && !o.Reissue.Ordered.IsZero() {
 		return o.Reissue.Ordered
 	}
-	return o.askedAt()
+	at := o.askedAt()
+	if c.NotBefore.After(at) {
+		return c.NotBefore
+	}
+	return at
 }
 
 // orderInstead makes of CERTInext's refusal to reissue a certificate that a new order is placed:
