@@ -70,9 +70,10 @@ func (t *Tidier) resume(ctx context.Context, s logical.Storage, st *Status) erro
 		st.State, st.FinishedAt = Cancelled, t.Now()
 		return store.Put(ctx, s, statusKey, st)
 	}
-	isHeld := t.account.MayChange() != nil // then it goes on once the mount is not held any more
-	r := newRun(t, s, *st)
-	if !isHeld && t.take(ctx, r) {
+	if t.account.MayChange() != nil {
+		return nil //nolint:nilerr // it goes on once the mount is not held any more
+	}
+	if r := newRun(t, s, *st); t.take(ctx, r) {
 		t.work(ctx, r)
 	}
 	return nil
