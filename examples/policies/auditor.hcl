@@ -9,6 +9,10 @@ path "certinext/config/+" {
   capabilities = ["read"]
 }
 
+path "certinext/config/trust" {
+  capabilities = ["list", "read"]
+}
+
 path "certinext/config/trust/*" {
   capabilities = ["list", "read"]
 }
