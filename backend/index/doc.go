@@ -22,6 +22,7 @@ package index
 
 import (
 	"sync"
+	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 )
@@ -52,6 +53,8 @@ type Index struct {
 	announced announcements // changes of old entries
 	resets    int           // how often the index was emptied
 	verified  int           // place after the last row that a pass has compared with its entry
+	// roundBegan is when a pass compared the first row, by our clock.
+	roundBegan time.Time
 	// turn is full while an entry is read: two that read the same one could not tell which of them
 	// is out of date.
 	turn chan struct{}

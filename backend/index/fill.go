@@ -42,8 +42,10 @@ const (
 	recent = 48 * time.Hour
 	// maxDoubted is how many entries may be doubted before the whole index is filled anew.
 	maxDoubted = 10_000
-	// verifiedAtOnce is how many rows a pass compares with their entries.
+	// verifiedAtOnce is how many rows a pass compares with their entries, and roundEvery how often
+	// it begins with the first one again.
 	verifiedAtOnce = 10
+	roundEvery     = 24 * time.Hour
 	// patience is how long a list waits for an index that is being filled.
 	patience = time.Second
 )
@@ -386,19 +388,27 @@ func (x *Index) verify(ctx context.Context, s logical.Storage) error {
 	return x.readAll(ctx, s, x.nextToVerify(verifiedAtOnce))
 }
 
-// nextToVerify returns the keys of some rows, and of others each time.
+// nextToVerify returns the keys of some rows, and of others each time. After the last ones there
+// are none until a day after the first ones.
 func (x *Index) nextToVerify(most int) (keys []string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for range len(x.slots) {
-		if len(keys) == most {
-			break
-		}
-		at := x.verified % len(x.slots)
-		x.verified = at + 1
-		if p := &x.slots[at]; p.key != "" && !p.unsaved {
+	now := x.Now()
+	age := now.Sub(x.roundBegan)
+	if len(x.slots) == 0 || (x.verified == 0 && age >= 0 && age < roundEvery) {
+		return nil
+	}
+	if x.verified == 0 {
+		x.roundBegan = now
+	}
+	for x.verified < len(x.slots) && len(keys) < most {
+		if p := &x.slots[x.verified]; p.key != "" && !p.unsaved {
 			keys = append(keys, unpackID(p.key))
 		}
+		x.verified++
+	}
+	if x.verified >= len(x.slots) {
+		x.verified = 0
 	}
 	return keys
 }
