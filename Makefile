@@ -10,7 +10,7 @@ SHELL := bash
 VERSION ?= $(shell git describe --tags --match 'v[0-9]*' --dirty 2>/dev/null || echo v0.1.0-dev)
 FUZZTIME ?= 10s
 BENCHTIME ?= 1s
-TIMEOUT ?= 40m
+TIMEOUT ?= 75m
 CHAOS_CALLS ?= 2000
 CHAOS_CLIENTS ?= 32
 CHAOS_SEED ?=
@@ -32,7 +32,7 @@ SCRIPTS = $(wildcard scripts/*.sh .ci/run)
 
 # SIZES: the stories whose point is a number of rows, orders, settings, years or writes. They run
 # without the race detector; stories/size_test.go holds them to the pattern.
-SIZES = LongReport|ManyOrders|Thousand|EachWrite|AfterAFault|FaultOfStorage|StorageRefuses|WithAFault|Anywhere|OfEverything|EverySetting|Fleet
+SIZES = LongReport|ManyOrders|Thousand|EachWrite|AfterAFault|FaultOfStorage|StorageRefuses|WithAFault|Anywhere|OfEverything|EverySetting|Fleet|HoweverMany|DoesNotGrow|EverLessOften|NoLimit|TakesACertificateOver
 
 # packages_with PATTERN: the packages whose test files have a line that matches
 packages_with = grep -rlE --include='*_test.go' --exclude-dir=build --exclude-dir=tools '$(1)' . | xargs -rn1 dirname | sort -u

@@ -742,6 +742,7 @@ func TestAPeriodThatIsChangedAndChangedBack(t *testing.T) {
 
 // max_open_orders: "How many orders may wait for CERTInext to issue them, at any time; no limit when 0."
 func TestThereIsNoLimitOfOpenOrdersWhenItIsZero(t *testing.T) {
+	atSize(t)
 	for name, budget := range map[string]map[string]any{
 		"none": {"max_orders": 5000, "max_open_orders": 0},
 	} {

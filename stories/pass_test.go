@@ -336,6 +336,7 @@ func (s *tally) Delete(ctx context.Context, key string) error {
 }
 
 func TestAPassCostsTheSameHoweverManyCertificatesAreStored(t *testing.T) {
+	atSize(t)
 	synctest.Test(t, func(t *testing.T) {
 		m := newMount(t, validated(certinexttest.Live))
 		serial := m.write("issue/web", www).Data["serial_number"].(string)

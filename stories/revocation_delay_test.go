@@ -92,6 +92,7 @@ func (m *mount) requireNoIndex() {
 }
 
 func TestTheSameCSRTakesACertificateOver(t *testing.T) {
+	atSize(t)
 	dialects(t, func(t *testing.T, dialect certinexttest.Dialect) {
 		for name, alive := range map[string]time.Duration{"while its order is open": 0, "after its order was closed": time.Hour, "a week later": 7 * 24 * time.Hour} {
 			ca := monthly(dialect)

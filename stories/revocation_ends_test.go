@@ -100,6 +100,7 @@ func notKnown(dialect certinexttest.Dialect) string {
 }
 
 func TestARevocationThatTheCARefusesIsTriedEverLessOftenUntilTheCertificateHasExpired(t *testing.T) {
+	atSize(t)
 	dialects(t, func(t *testing.T, dialect certinexttest.Dialect) {
 		m := newMount(t, monthly(dialect))
 		leased, asked := m.write("issue/web", www), m.write("issue/web", map[string]any{"common_name": "asked.example.com"})

@@ -129,6 +129,7 @@ func storageWork(t *testing.T, stored int) map[string]int64 {
 
 // `make stored` compares with as many as STORED says.
 func TestWorkDoesNotGrowWithWhatIsStored(t *testing.T) {
+	atSize(t)
 	many := 2000
 	if text := os.Getenv("STORED"); text != "" {
 		n, err := strconv.Atoi(text)
