@@ -32,7 +32,7 @@ SCRIPTS = $(wildcard scripts/*.sh .ci/run)
 
 # SIZES: the stories whose point is a number of rows, orders, settings, years or writes. They run
 # without the race detector; stories/size_test.go holds them to the pattern.
-SIZES = LongReport|ManyOrders|Thousand|EachWrite|AfterAFault|FaultOfStorage|StorageRefuses|WithAFault|Anywhere|OfEverything|EverySetting|Fleet|HoweverMany|DoesNotGrow|EverLessOften|NoLimit|TakesACertificateOver
+SIZES = LongReport|ManyOrders|Thousand|EachWrite|AfterAFault|FaultOfStorage|StorageRefuses|WithAFault|Anywhere|OfEverything|EverySetting|Fleet|HoweverMany|DoesNotGrow|EverLessOften|NoLimit|TakesACertificateOver|FormerRequester
 
 # packages_with PATTERN: the packages whose test files have a line that matches
 packages_with = grep -rlE --include='*_test.go' --exclude-dir=build --exclude-dir=tools '$(1)' . | xargs -rn1 dirname | sort -u

@@ -112,6 +112,7 @@ func requesterActs() map[string]requesterAct {
 
 // An operator hands an order over at any instant of what its requester does to it: from then on, nothing comes of that.
 func TestAFormerRequesterChangesNothingAfterAHandOver(t *testing.T) {
+	atSize(t) // it changes storage beside the index, which reads it
 	for name, act := range requesterActs() {
 		t.Run(name, func(t *testing.T) {
 			handed, refused := 0, 0
@@ -200,6 +201,7 @@ func TestACertificateIsNotReleasedWhileItIsRevoked(t *testing.T) {
 // A new CSR of the former requester's is none of the order's business once it is handed over: it has nothing reissued, and whoever has the
 // order now is handed its certificate.
 func TestAHandOverEndsTheReKeyingOfTheFormerRequester(t *testing.T) {
+	atSize(t) // it changes storage beside the index, which reads it
 	handed := 0
 	for reads := 1; reads <= 40; reads++ {
 		synctest.Test(t, func(t *testing.T) {

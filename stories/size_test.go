@@ -13,7 +13,7 @@ import (
 // sizes is the pattern by which make test picks, for a run without the race detector, the stories whose point is a
 // number: of rows, orders, settings, years, or writes that fail. The detector makes them take five times as long, and has the
 // same to look at in the stories of few.
-var sizes = regexp.MustCompile(`LongReport|ManyOrders|Thousand|EachWrite|AfterAFault|FaultOfStorage|StorageRefuses|WithAFault|Anywhere|OfEverything|EverySetting|Fleet|HoweverMany|DoesNotGrow|EverLessOften|NoLimit|TakesACertificateOver`)
+var sizes = regexp.MustCompile(`LongReport|ManyOrders|Thousand|EachWrite|AfterAFault|FaultOfStorage|StorageRefuses|WithAFault|Anywhere|OfEverything|EverySetting|Fleet|HoweverMany|DoesNotGrow|EverLessOften|NoLimit|TakesACertificateOver|FormerRequester`)
 
 // atSize says that a story is one of sizes.
 func atSize(t *testing.T) {
