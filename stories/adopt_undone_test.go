@@ -307,7 +307,7 @@ func TestAnAdoptionIsCutShortAtEachWrite(t *testing.T) {
 						m.adopt("web", ask)
 					}
 					writes := 0
-					m.storage.cut = func(string) error {
+					m.storage.cutBy(func(string) error {
 						if writes++; writes < n {
 							return nil
 						}
@@ -315,13 +315,13 @@ func TestAnAdoptionIsCutShortAtEachWrite(t *testing.T) {
 							return fails
 						}
 						return nil
-					}
+					})
 					if ends {
 						_, _ = m.send(call{op: logical.DeleteOperation, path: "operator/adopt/web/" + serial})
 					} else {
 						_, _ = m.attempt("operator/adopt/web", ask)
 					}
-					m.storage.cut = nil
+					m.storage.cutBy(nil)
 					m.start()
 					if ends {
 						_, _ = m.send(call{op: logical.DeleteOperation, path: "operator/adopt/web/" + serial})

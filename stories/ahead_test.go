@@ -431,7 +431,7 @@ func TestAStandbyMakesNothingAhead(t *testing.T) {
 		m := aheadOf(t, nil)
 		first := m.annIssues()
 		active := m.storage
-		m.storage = &countingStorage{Storage: readOnly{active, logical.ErrReadOnly}}
+		m.storage = counting(readOnly{active, logical.ErrReadOnly})
 		m.start()
 		m.untilDue(first)
 		require.Len(t, m.ca.Orders(), 1)
@@ -543,8 +543,7 @@ func makeAheadWhileRefused(t *testing.T, renewal string, n int, err error, dies 
 	m.pass() // erases the first key
 	atStart(first)
 	writes := 0
-	m.storage.mu.Lock()
-	m.storage.cut = func(string) error {
+	m.storage.cutBy(func(string) error {
 		writes++
 		switch {
 		case writes == n+1:
@@ -554,14 +553,11 @@ func makeAheadWhileRefused(t *testing.T, renewal string, n int, err error, dies 
 			return errors.New("the process is dead")
 		}
 		return nil
-	}
-	m.storage.mu.Unlock()
+	})
 	_, _ = m.backend.HandleRequest(t.Context(), &logical.Request{
 		Operation: logical.RollbackOperation, Storage: m.storage, Data: map[string]any{"immediate": true},
 	})
-	m.storage.mu.Lock()
-	m.storage.cut = nil
-	m.storage.mu.Unlock()
+	m.storage.cutBy(nil)
 	if dies {
 		m.start()
 	}
@@ -758,7 +754,7 @@ func TestASnapshotMakesAtMostOneMore(t *testing.T) {
 		m.untilDue(first)
 		m.annIssues()
 		require.Len(t, m.ca.Orders(), 2)
-		m.storage = &countingStorage{Storage: logical.NewStorageView(new(logical.InmemStorage), "")}
+		m.storage = counting(logical.NewStorageView(new(logical.InmemStorage), ""))
 		for key, value := range before {
 			require.NoError(t, m.storage.Put(t.Context(), &logical.StorageEntry{Key: key, Value: value}))
 		}

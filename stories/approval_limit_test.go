@@ -64,7 +64,7 @@ func TestTheBoundOfWhatWaitsHoldsForManyAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := withApproval(t, validated(certinexttest.Live))
 		m.patchRole(map[string]any{"max_unapproved": 20})
-		m.storage.Storage = slowStorage{m.storage.Storage}
+		m.storage.lay(slowStorage{m.storage.under()})
 		var all sync.WaitGroup
 		for n := range 64 {
 			all.Go(func() { m.asEntity(fmt.Sprintf("requester-%d", n%4), logical.UpdateOperation, "orders/web", host(n)) })

@@ -225,7 +225,7 @@ func TestASnapshotFromBeforeAPromotionWasApproved(t *testing.T) {
 		m.approve(id)
 		m.collected(id)
 		bought := len(ca.Orders())
-		m.storage.Storage = before
+		m.storage.lay(before)
 		m.start()
 		m.passes(2)
 		_, refusal = m.decide("bob", id, "approve", "")
@@ -259,7 +259,7 @@ func TestAnOrderThatWaitsIsDecidedOnByEverybodyAtOnce(t *testing.T) {
 			m := withApproval(t, ca)
 			m.write("budgets/web", map[string]any{"max_orders": 1, "period": "year"})
 			id := m.toApprove()
-			m.storage.Storage = slowStorage{m.storage.Storage}
+			m.storage.lay(slowStorage{m.storage.under()})
 			var wg sync.WaitGroup
 			acts := []func(){
 				func() { _, _ = m.decide("bob", id, "approve", "") },
@@ -356,8 +356,8 @@ func TestAFaultOfStorageDuringTheApprovalOfAPromotion(t *testing.T) {
 						resp, _ := m.asEntity("ann", logical.UpdateOperation, "orders/web", draft())
 						id := resp.Data["order_id"].(string)
 						_, _ = m.asEntity("ann", logical.UpdateOperation, "orders/web/"+id, map[string]any{"promote": true})
-						faulty := &faultyStorage{Storage: m.storage.Storage}
-						m.storage.Storage = faulty
+						faulty := &faultyStorage{Storage: m.storage.under()}
+						m.storage.lay(faulty)
 						times := 1
 						if dies {
 							times = 1000000
@@ -595,8 +595,8 @@ func TestAClientThatLeaves(t *testing.T) {
 					}
 					ctx, cancel := context.WithCancel(t.Context())
 					defer cancel()
-					storage := &leavingStorage{Storage: m.storage.Storage, n: n, leave: cancel}
-					m.storage.Storage = storage
+					storage := &leavingStorage{Storage: m.storage.under(), n: n, leave: cancel}
+					m.storage.lay(storage)
 					_, _ = m.backend.HandleRequest(ctx, &logical.Request{
 						Operation: logical.UpdateOperation, Path: path, Data: data, Storage: m.storage, MountPoint: "certinext/", EntityID: entity, ClientTokenAccessor: "a",
 					})

@@ -69,7 +69,7 @@ func TestWhatRecordsMayNotShowYetIsNotEndedInTheBooksAlone(t *testing.T) {
 				id := m.toApprove()
 				before := snapshot(t, m.storage)
 				m.approve(id)
-				m.storage.Storage = before
+				m.storage.lay(before)
 				m.start()
 				require.Contains(t, end(m, id), "records may not show it yet (absent_after). Try again in 1 hour")
 				time.Sleep(time.Hour)
@@ -91,7 +91,7 @@ func TestASnapshotFromBeforeTheApprovalBuysNothingTwice(t *testing.T) {
 		m.collected(id)
 		require.Len(t, ca.Orders(), 1)
 
-		m.storage.Storage = before
+		m.storage.lay(before)
 		m.start()
 		m.passes(3)
 		require.Equal(t, "approval", m.read("orders/web/" + id).Data["state"], "the approval is lost")
@@ -126,7 +126,7 @@ func TestASnapshotWhoseOrderTheRecordsDoNotShow(t *testing.T) {
 		id := m.toApprove()
 		before := snapshot(t, m.storage)
 		m.approve(id)
-		m.storage.Storage = before
+		m.storage.lay(before)
 		m.start()
 		ca.Inject(certinexttest.Fault{Operation: certinexttest.OpOrdersReport, Kind: certinexttest.FaultServerError, Times: 20})
 		_, refusal := m.decide("bob", id, "approve", "")
@@ -267,8 +267,8 @@ func faultInApproval(t *testing.T, act func(m *mount, id string), name string, n
 	if name != "request" {
 		id = m.toApprove()
 	}
-	faulty := &faultyStorage{Storage: m.storage.Storage}
-	m.storage.Storage = faulty
+	faulty := &faultyStorage{Storage: m.storage.under()}
+	m.storage.lay(faulty)
 	faulty.arm(n, 1, after)
 	act(m, id)
 	if hit = faulty.disarm(); hit == "" {
@@ -320,17 +320,17 @@ func TestAProcessThatEndsDuringAnApproval(t *testing.T) {
 				ca := validated(certinexttest.Live)
 				m := withApproval(t, ca)
 				id := m.toApprove()
-				kept := m.storage.Storage
+				kept := m.storage.under()
 				gone := false
 				m.startWith(&http.Client{Transport: dyingAt{ca.Client().Transport, lost, func() {
 					gone = true
-					m.storage.Storage = &faultyStorage{Storage: new(logical.InmemStorage)} // its writes reach nobody
+					m.storage.lay(&faultyStorage{Storage: new(logical.InmemStorage)}) // its writes reach nobody
 				}}})
 				_, _ = m.send(call{
 					op: logical.UpdateOperation, path: "approvals/web/" + id, data: map[string]any{"decision": "approve"}, entity: "bob",
 				})
 				require.True(t, gone)
-				m.storage.Storage = kept
+				m.storage.lay(kept)
 				m.start()
 				m.passes(3)
 				if lost {

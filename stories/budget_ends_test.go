@@ -337,7 +337,7 @@ func TestABudgetWhoseCountCannotBeReadSaysWhichAndWhatMendsIt(t *testing.T) {
 		damaged := 0
 		for _, key := range m.storage.writes() {
 			if strings.HasPrefix(key, "spending/") && damaged == 0 {
-				require.NoError(t, m.storage.Storage.Put(t.Context(), &logical.StorageEntry{Key: key, Value: []byte(`{"version": 1, "tallies": "no"}`)}))
+				require.NoError(t, m.storage.under().Put(t.Context(), &logical.StorageEntry{Key: key, Value: []byte(`{"version": 1, "tallies": "no"}`)}))
 				damaged++
 			}
 		}

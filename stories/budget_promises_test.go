@@ -309,7 +309,7 @@ func TestABudgetHoldsForEveryWayAtOnce(t *testing.T) {
 		m.write("budgets/role", map[string]any{"max_orders": 5, "period": "day", "per": "role"})
 		m.write("budgets/open", map[string]any{"max_open_orders": 6})
 		before := count()
-		m.storage.Storage = slowStorage{m.storage.Storage}
+		m.storage.lay(slowStorage{m.storage.under()})
 		var wg sync.WaitGroup
 		for n := range 6 {
 			for _, c := range []call{
@@ -426,9 +426,9 @@ func TestABudgetHoldsWhenTheLeaderIsKilledDuringApprovals(t *testing.T) {
 			for i := range 4 {
 				ids = append(ids, m.toApprove(host(i)))
 			}
-			shared := m.storage.Storage
+			shared := m.storage.under()
 			dying := &faultyStorage{Storage: shared}
-			m.storage.Storage = dying
+			m.storage.lay(dying)
 			dying.arm(n, 1000000, false)
 			var wg sync.WaitGroup
 			for _, id := range ids {
@@ -438,7 +438,7 @@ func TestABudgetHoldsWhenTheLeaderIsKilledDuringApprovals(t *testing.T) {
 			dying.mu.Lock()
 			hit = dying.hit
 			dying.mu.Unlock()
-			m.storage = &countingStorage{Storage: shared}
+			m.storage = counting(shared)
 			m.start()
 			for range 4 {
 				for _, id := range m.list("approvals/web") {
@@ -575,8 +575,8 @@ func TestAFaultOfStorageWhileAnOrderGoesOnUnderBudgets(t *testing.T) {
 								if lost {
 									ca.Inject(certinexttest.Fault{Operation: certinexttest.OpCreateSSL, Kind: certinexttest.FaultLostReply, Times: 1})
 								}
-								faulty := &faultyStorage{Storage: m.storage.Storage}
-								m.storage.Storage = faulty
+								faulty := &faultyStorage{Storage: m.storage.under()}
+								m.storage.lay(faulty)
 								faulty.arm(n, 1, after)
 								act(m, id)
 								if hit = faulty.disarm(); hit == "" {

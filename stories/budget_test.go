@@ -52,7 +52,7 @@ func TestABudgetHoldsExactlyUnderConcurrency(t *testing.T) {
 		ca := validated(dialect)
 		m := newMount(t, ca)
 		m.write("budgets/web", map[string]any{"max_orders": 10})
-		m.storage.Storage = slowStorage{m.storage.Storage}
+		m.storage.lay(slowStorage{m.storage.under()})
 		var (
 			mu       sync.Mutex
 			refusals []string
@@ -120,8 +120,8 @@ func TestARequestThatABudgetRefusesStoresAndAsksNothing(t *testing.T) {
 func TestAnOrderWithoutABudgetCostsNothingMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMount(t, validated(certinexttest.Live))
-		storage := &faultyStorage{Storage: m.storage.Storage}
-		m.storage.Storage = storage
+		storage := &faultyStorage{Storage: m.storage.under()}
+		m.storage.lay(storage)
 		m.start()
 		count := func(n int) int {
 			storage.arm(1000000, 1, false)
@@ -152,8 +152,8 @@ func TestABudgetHoldsWhateverStorageRefuses(t *testing.T) {
 					m := newMount(t, ca)
 					m.write("budgets/web", map[string]any{"max_orders": 3})
 					m.write("budgets/role", map[string]any{"max_orders": 4, "per": "role"})
-					storage := &faultyStorage{Storage: m.storage.Storage}
-					m.storage.Storage = storage
+					storage := &faultyStorage{Storage: m.storage.under()}
+					m.storage.lay(storage)
 					storage.arm(n, 1, after)
 					m.try(logical.UpdateOperation, "issue/web", host(0))
 					m.try(logical.UpdateOperation, "issue/web", host(1))
@@ -188,9 +188,9 @@ func TestABudgetHoldsWhenTheLeaderIsKilled(t *testing.T) {
 			ca.ReportDelay = 0
 			m := newMount(t, ca)
 			m.write("budgets/web", map[string]any{"max_orders": 3})
-			shared := m.storage.Storage
+			shared := m.storage.under()
 			dying := &faultyStorage{Storage: shared}
-			m.storage.Storage = dying
+			m.storage.lay(dying)
 			dying.arm(n, 1000000, false)
 			var wg sync.WaitGroup
 			for i := range 8 {
@@ -200,7 +200,7 @@ func TestABudgetHoldsWhenTheLeaderIsKilled(t *testing.T) {
 			dying.mu.Lock()
 			hit = dying.hit
 			dying.mu.Unlock()
-			m.storage = &countingStorage{Storage: shared}
+			m.storage = counting(shared)
 			m.start()
 			for range 4 {
 				for i := range 8 {

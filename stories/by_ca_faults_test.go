@@ -96,8 +96,7 @@ func TestWhatTheCAHasRenewedIsTakenInWhateverStorageRefuses(t *testing.T) {
 func (m *mount) cutAt(n int, err error, dies bool, do func()) (reached bool) {
 	m.t.Helper()
 	writes := 0
-	m.storage.mu.Lock()
-	m.storage.cut = func(string) error {
+	m.storage.cutBy(func(string) error {
 		writes++
 		switch {
 		case writes == n+1:
@@ -107,13 +106,10 @@ func (m *mount) cutAt(n int, err error, dies bool, do func()) (reached bool) {
 			return errors.New("the process is dead")
 		}
 		return nil
-	}
-	m.storage.mu.Unlock()
+	})
 	do()
 	synctest.Wait()
-	m.storage.mu.Lock()
-	m.storage.cut = nil
-	m.storage.mu.Unlock()
+	m.storage.cutBy(nil)
 	return reached
 }
 

@@ -64,12 +64,12 @@ var askedDryly = []string{certinexttest.OpToken, certinexttest.OpProducts, certi
 // dry asks what a request would come to. Storage takes no write meanwhile, and the CA is asked for no more than its catalog and domains.
 func (m *mount) dry(entity, path string, data map[string]any) map[string]any {
 	m.t.Helper()
-	open := m.storage.Storage
+	open := m.storage.under()
 	before, shut := m.storage.dump(m.t), &sealed{Storage: open}
 	asked := m.ca.Calls()
-	m.storage.Storage = shut
+	m.storage.lay(shut)
 	resp, refusal := m.asEntity(entity, logical.UpdateOperation, path, dryly(data))
-	m.storage.Storage = open
+	m.storage.lay(open)
 	require.Empty(m.t, refusal, "%s %v", path, data)
 	require.Empty(m.t, shut.tried, "a dry run has written")
 	require.Equal(m.t, before, m.storage.dump(m.t))
@@ -595,7 +595,7 @@ func TestDryRunsAmongRequestsChangeNothing(t *testing.T) {
 		m := newMount(t, ca)
 		m.write("budgets/web", map[string]any{"max_orders": 4})
 		m.patchRole(map[string]any{"renewal": "reissue", "generate_lease": false, "rekey_orders": true})
-		m.storage.Storage = slowStorage{m.storage.Storage}
+		m.storage.lay(slowStorage{m.storage.under()})
 		var wg sync.WaitGroup
 		for n := range 40 {
 			wg.Go(func() {
@@ -625,8 +625,8 @@ func TestADryRunThatCannotReadIsAFault(t *testing.T) {
 		m.write("budgets/web", map[string]any{"max_orders": 3})
 		m.write("issue/web", www)
 		m.start()
-		storage := &faultyStorage{Storage: m.storage.Storage}
-		m.storage.Storage = storage
+		storage := &faultyStorage{Storage: m.storage.under()}
+		m.storage.lay(storage)
 		for n := 1; ; n++ {
 			storage.arm(n, 1, false)
 			resp, err := m.send(call{op: logical.UpdateOperation, path: "issue/web", data: dryly(host(1))})
@@ -648,7 +648,7 @@ func TestADryRunIsAnsweredWhereNothingCanBeStored(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ca := validated(certinexttest.Live)
 				m := newMount(t, ca)
-				m.storage.Storage = readOnly{m.storage.Storage, refusal}
+				m.storage.lay(readOnly{m.storage.under(), refusal})
 				m.start()
 				ca.ResetCalls()
 				said := m.write("issue/web", dryly(www)).Data

@@ -48,8 +48,8 @@ func (s *brokenStorage) Put(ctx context.Context, e *logical.StorageEntry) error 
 
 // breakStorage puts a storage that can fail below the mount.
 func (m *mount) breakStorage() *brokenStorage {
-	s := &brokenStorage{Storage: m.storage.Storage}
-	m.storage.Storage = s
+	s := &brokenStorage{Storage: m.storage.under()}
+	m.storage.lay(s)
 	return s
 }
 
@@ -328,12 +328,12 @@ func TestACallerThatHungUpGetsItsCertificateHoweverLate(t *testing.T) {
 		ca := validated(certinexttest.Live)
 		m := newMount(t, ca)
 		ctx, hangUp := context.WithCancel(t.Context())
-		m.storage.fail = func(key string) error {
+		m.storage.failing(func(key string) error {
 			if strings.HasPrefix(key, "cert/") {
 				hangUp()
 			}
 			return nil
-		}
+		})
 		_, err := m.send(call{op: logical.UpdateOperation, path: "issue/web", data: www, ctx: ctx})
 		require.NoError(t, err)
 		time.Sleep(6 * time.Minute)
@@ -447,15 +447,15 @@ func TestRevokingAnOrderThatIsRevokedAlreadyIsNoError(t *testing.T) {
 		m := newMount(t, ca)
 		first := m.write("issue/web", www)
 		m.start() // the order looks pending to the new process, and is revoked before it is looked at
-		m.storage.fail = func(key string) error {
+		m.storage.failing(func(key string) error {
 			if strings.HasPrefix(key, "order/closed/") {
 				return errors.New("storage is away")
 			}
 			return nil
-		}
+		})
 		m.endLease(first) // the order could not be closed, which is no reason for Vault to keep the lease
 		require.Len(t, m.list("certs/revoked"), 1)
-		m.storage.fail = nil
+		m.storage.failing(nil)
 		m.start()
 		require.Equal(t, "revoked", m.write("revoke/web", map[string]any{"order_id": first.Data["order_id"]}).Data["state"])
 	})

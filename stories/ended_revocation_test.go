@@ -80,15 +80,13 @@ func TestEveryWriteOfALeasesEndMayFail(t *testing.T) {
 			m := newMount(t, validated(dialect))
 			issued := m.write("issue/web", map[string]any{"common_name": "a.example.com"})
 			i := 0
-			m.storage.mu.Lock()
-			m.storage.cut = func(string) error {
+			m.storage.cutBy(func(string) error {
 				i++
 				if i == n+1 {
 					return errors.New("storage")
 				}
 				return nil
-			}
-			m.storage.mu.Unlock()
+			})
 			for range 6 {
 				if _, err := m.send(call{op: logical.RevokeOperation, path: "issue/web", secret: leased(issued)}); err == nil {
 					break

@@ -122,18 +122,18 @@ func TestAFormerRequesterChangesNothingAfterAHandOver(t *testing.T) {
 					o := act.place(m)
 					path, data := act.to(o)
 					var seen string
-					under := m.storage.Storage
-					m.storage.Storage = &before{Storage: under, reads: int64(reads), do: func() {
-						m.storage.Storage = under
+					under := m.storage.under()
+					m.storage.lay(&before{Storage: under, reads: int64(reads), do: func() {
+						m.storage.lay(under)
 						ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // the certificate may be locked
 						defer cancel()
 						resp, err := m.send(call{op: logical.UpdateOperation, path: "operator/orders/web/" + o.id, data: map[string]any{"entity_id": "bob"}, ctx: ctx})
 						if err == nil && !resp.IsError() && len(m.list("orders/web")) == 1 { // a reissue has not begun before
 							seen = changes(m.ca)
 						}
-					}}
+					}})
 					_, refusal := m.asEntity("ann", act.op, path, data)
-					m.storage.Storage = under
+					m.storage.lay(under)
 					if seen == "" {
 						return
 					}
@@ -216,16 +216,16 @@ func TestAHandOverEndsTheReKeyingOfTheFormerRequester(t *testing.T) {
 			m.pass()
 			ca.Configure(func(s *certinexttest.Server) { s.IssueDelay = 0 })
 			_, second := freshCSR(t, "www.example.com")
-			under, accepted, reissues := m.storage.Storage, false, 0
-			m.storage.Storage = &before{Storage: under, reads: int64(reads), do: func() {
-				m.storage.Storage = under
+			under, accepted, reissues := m.storage.under(), false, 0
+			m.storage.lay(&before{Storage: under, reads: int64(reads), do: func() {
+				m.storage.lay(under)
 				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 				defer cancel()
 				resp, err := m.send(call{op: logical.UpdateOperation, path: "operator/orders/web/" + id, data: map[string]any{"entity_id": "bob"}, ctx: ctx})
 				accepted, reissues = err == nil && !resp.IsError(), ca.Calls()[certinexttest.OpReissue]
-			}}
+			}})
 			m.asEntity("ann", logical.UpdateOperation, "sign/web", second)
-			m.storage.Storage = under
+			m.storage.lay(under)
 			if !accepted {
 				return
 			}

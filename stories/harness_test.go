@@ -67,7 +67,7 @@ func newMount(t *testing.T, ca *certinexttest.Server) *mount {
 func bareMount(t *testing.T, ca *certinexttest.Server) *mount {
 	t.Helper()
 	m := &mount{
-		t: t, ca: ca, storage: &countingStorage{Storage: logical.NewStorageView(new(logical.InmemStorage), "")}, log: new(lockedBuffer), events: new(eventBus),
+		t: t, ca: ca, storage: counting(logical.NewStorageView(new(logical.InmemStorage), "")), log: new(lockedBuffer), events: new(eventBus),
 		system: &logical.StaticSystemView{DefaultLeaseTTLVal: 24 * time.Hour, MaxLeaseTTLVal: 365 * 24 * time.Hour},
 	}
 	m.start()
@@ -252,15 +252,39 @@ func parseCertificate(t *testing.T, text string) *x509.Certificate {
 	return c
 }
 
-// countingStorage counts the writes below it.
+// countingStorage counts the writes below it. What lies below may be exchanged while the engine works in the background.
 type countingStorage struct {
-	logical.Storage
-	mu   sync.Mutex
-	puts []string
-	fail func(key string) error // may refuse a write
-	cut  func(key string) error // may refuse a write or a deletion
+	below atomic.Pointer[logical.Storage]
+	mu    sync.Mutex
+	puts  []string
+	fail  func(key string) error // may refuse a write
+	cut   func(key string) error // may refuse a write or a deletion
 }
 
+// counting counts what is written to below.
+func counting(below logical.Storage) *countingStorage {
+	s := new(countingStorage)
+	s.lay(below)
+	return s
+}
+
+// under is the storage that s counts for.
+func (s *countingStorage) under() logical.Storage { return *s.below.Load() }
+
+// lay has s count for another storage from now on.
+func (s *countingStorage) lay(below logical.Storage) { s.below.Store(&below) }
+
+// List implements [logical.Storage].
+func (s *countingStorage) List(ctx context.Context, prefix string) ([]string, error) {
+	return s.under().List(ctx, prefix)
+}
+
+// Get implements [logical.Storage].
+func (s *countingStorage) Get(ctx context.Context, key string) (*logical.StorageEntry, error) {
+	return s.under().Get(ctx, key)
+}
+
+// Put implements [logical.Storage].
 func (s *countingStorage) Put(ctx context.Context, e *logical.StorageEntry) error {
 	s.mu.Lock()
 	s.puts = append(s.puts, e.Key)
@@ -268,7 +292,7 @@ func (s *countingStorage) Put(ctx context.Context, e *logical.StorageEntry) erro
 	cut := s.cutNow(e.Key)
 	s.mu.Unlock()
 	if errors.Is(cut, errStored) {
-		return errors.Join(cut, s.Storage.Put(ctx, e))
+		return errors.Join(cut, s.under().Put(ctx, e))
 	}
 	if cut != nil {
 		return cut
@@ -278,7 +302,7 @@ func (s *countingStorage) Put(ctx context.Context, e *logical.StorageEntry) erro
 			return err
 		}
 	}
-	return s.Storage.Put(ctx, e)
+	return s.under().Put(ctx, e)
 }
 
 // Delete implements [logical.Storage].
@@ -287,12 +311,12 @@ func (s *countingStorage) Delete(ctx context.Context, key string) error {
 	cut := s.cutNow(key)
 	s.mu.Unlock()
 	if errors.Is(cut, errStored) {
-		return errors.Join(cut, s.Storage.Delete(ctx, key))
+		return errors.Join(cut, s.under().Delete(ctx, key))
 	}
 	if cut != nil {
 		return cut
 	}
-	return s.Storage.Delete(ctx, key)
+	return s.under().Delete(ctx, key)
 }
 
 // errStored is what cut returns for a write or a deletion that takes place and is answered with an error all the same.

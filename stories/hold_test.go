@@ -87,7 +87,7 @@ func snapshot(t *testing.T, of logical.Storage) logical.Storage {
 // restored is a held mount on a copy of m's storage, on the same CA.
 func (m *mount) restored() *mount {
 	m.t.Helper()
-	r := &mount{t: m.t, ca: m.ca, storage: &countingStorage{Storage: snapshot(m.t, m.storage)}, log: new(lockedBuffer), system: m.system}
+	r := &mount{t: m.t, ca: m.ca, storage: counting(snapshot(m.t, m.storage)), log: new(lockedBuffer), system: m.system}
 	r.startWithOptions(certinextsecrets.Options{HTTPClient: m.ca.Client(), Hold: true})
 	return r
 }

@@ -421,7 +421,7 @@ func TestIssuingDoesNotWaitForTheInventory(t *testing.T) {
 		m := newMount(t, validated(certinexttest.Live))
 		m.storedBefore(5000, nil)
 		for key := range m.stored("index/") {
-			require.NoError(t, m.storage.Storage.Delete(t.Context(), key))
+			require.NoError(t, m.storage.under().Delete(t.Context(), key))
 		}
 		m.start()
 		m.pass()

@@ -566,12 +566,12 @@ func TestACallerThatHangsUpDuringTheLastWriteGetsItsCertificateFromTheNextReques
 		ca := validated(certinexttest.Live)
 		m := newMount(t, ca)
 		ctx, hangUp := context.WithCancel(t.Context())
-		m.storage.fail = func(key string) error {
+		m.storage.failing(func(key string) error {
 			if strings.HasPrefix(key, "cert/") {
 				hangUp()
 			}
 			return nil
-		}
+		})
 		request := map[string]any{"common_name": "www.example.com"}
 		_, err := m.send(call{op: logical.UpdateOperation, path: "issue/web", data: request, ctx: ctx})
 		require.NoError(t, err)
@@ -602,12 +602,12 @@ func TestStorageThatFailsLosesNoOrder(t *testing.T) {
 				ca := validated(certinexttest.Live)
 				m := newMount(t, ca)
 				broken := true
-				m.storage.fail = func(key string) error {
+				m.storage.failing(func(key string) error {
 					if broken && strings.HasPrefix(key, prefix) {
 						return errors.New("storage is away")
 					}
 					return nil
-				}
+				})
 				request := map[string]any{"common_name": "www.example.com"}
 				_, err := m.send(call{op: logical.UpdateOperation, path: "issue/web", data: request})
 				require.ErrorContains(t, err, "storage is away")
@@ -627,12 +627,12 @@ func TestTheOrderNumberThatCouldNotBeStoredIsFoundAgain(t *testing.T) {
 		ca := validated(dialect)
 		m := newMount(t, ca)
 		writes := 0
-		m.storage.fail = func(key string) error {
+		m.storage.failing(func(key string) error {
 			if writes++; strings.HasPrefix(key, "order/open/") && writes == 2 {
 				return errors.New("storage is away")
 			}
 			return nil
-		}
+		})
 		request := map[string]any{"common_name": "www.example.com"}
 		_, err := m.send(call{op: logical.UpdateOperation, path: "issue/web", data: request})
 		require.ErrorContains(t, err, ca.Orders()[0].ID, "the error names CERTInext's number")

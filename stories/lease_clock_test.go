@@ -112,7 +112,7 @@ func TestAConfigIsNotMovedUnseenBeyondAThousandCertificates(t *testing.T) {
 			serial := fmt.Sprintf("00-00-%02x-%02x", i/256, i%256)
 			fields["serial"] = serial
 			v, _ := json.Marshal(fields)
-			require.NoError(t, m.storage.Storage.Put(t.Context(), &logical.StorageEntry{Key: "cert/" + serial, Value: v}))
+			require.NoError(t, m.storage.under().Put(t.Context(), &logical.StorageEntry{Key: "cert/" + serial, Value: v}))
 		}
 		resp, err := m.attempt("config", m.movedAway(false))
 		require.NoError(t, err)

@@ -96,16 +96,16 @@ func TestARevocationThatIsCutShortIsListedWhenItIsAskedForAgain(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				m := newMount(t, validated(certinexttest.Live))
 				serial := m.write("issue/web", www).Data["serial_number"].(string)
-				m.storage.fail = func(key string) error {
+				m.storage.failing(func(key string) error {
 					if strings.HasPrefix(key, prefix) {
 						return errors.New("the process dies")
 					}
 					return nil
-				}
+				})
 				revoke := call{op: logical.UpdateOperation, path: "revoke/web", data: map[string]any{"serial_number": serial}}
 				_, err := m.send(revoke)
 				require.Error(t, err)
-				m.storage.fail = nil
+				m.storage.failing(nil)
 				m.start()
 				require.Equal(t, "revoked", m.must(revoke).Data["state"])
 				require.Equal(t, []string{serial}, m.list("certs/revoked"))
@@ -132,16 +132,16 @@ func TestARevocationThatTheProcessDidNotLiveToStoreIsKnownAfterwards(t *testing.
 				m := newMount(t, ca)
 				m.write("issue/web", map[string]any{"common_name": "another.example.com"})
 				issued := m.write("issue/web", www).Data
-				m.storage.fail = func(key string) error {
+				m.storage.failing(func(key string) error {
 					if strings.HasPrefix(key, "revocation/") {
 						return nil // the intent, before CERTInext is asked
 					}
 					return errors.New("the process dies")
-				}
+				})
 				_, err := m.send(call{op: logical.UpdateOperation, path: "revoke/web", data: map[string]any{"serial_number": issued["serial_number"], "reason": "superseded"}})
 				require.Error(t, err)
 				require.Equal(t, "revoked", ca.Orders()[1].Status)
-				m.storage.fail = nil
+				m.storage.failing(nil)
 				m.start()
 				find(m, issued["order_id"].(string))
 				require.Equal(t, []string{issued["serial_number"].(string)}, m.list("certs/revoked"))

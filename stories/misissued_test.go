@@ -256,8 +256,8 @@ func TestAReleaseSurvivesStorage(t *testing.T) {
 			m.refused("issue/web", www)
 			order := m.heldOrder()
 			path := "operator/orders/web/" + order["order_id"].(string)
-			faulty := &faultyStorage{Storage: m.storage.Storage}
-			m.storage.Storage = faulty
+			faulty := &faultyStorage{Storage: m.storage.under()}
+			m.storage.lay(faulty)
 			faulty.arm(n, 1, false)
 			_, _ = m.attempt(path, map[string]any{"release": true})
 			more = faulty.disarm() != ""

@@ -33,7 +33,7 @@ func TestBlankMetadataWidensNoPattern(t *testing.T) {
 func TestNamesInBodiesThatNoStorageTakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMount(t, validated(certinexttest.Live))
-		m.storage.Storage = logical.NewStorageView(m.storage.Storage, "logical/x/")
+		m.storage.lay(logical.NewStorageView(m.storage.under(), "logical/x/"))
 		m.write("config", m.account())
 		m.write("roles/web", map[string]any{"product_code": "842", "product_variant": "dv", "allowed_domains": "example.com", "allow_subdomains": true})
 		for path, data := range map[string]map[string]any{

@@ -321,11 +321,11 @@ func TestANumberIsKeptWhileStorageCannotTellWhoseItIs(t *testing.T) {
 		ca := validated(dialect)
 		ca.IssueDelay = time.Minute
 		m := newMount(t, ca)
-		m.storage.Storage = &faultyNumbers{Storage: m.storage.Storage, broken: true}
+		m.storage.lay(&faultyNumbers{Storage: m.storage.under(), broken: true})
 		order := m.write("orders/web", www).Data
 		path := "orders/web/" + order["order_id"].(string)
 		require.Equal(t, ca.Orders()[0].ID, m.read(path).Data["ca_order_id"])
-		m.storage.Storage.(*faultyNumbers).broken = false
+		m.storage.under().(*faultyNumbers).broken = false
 		m.everyMinute(5)
 		m.chainOK(m.write(path+"/collect", nil))
 		m.wholeBooks()

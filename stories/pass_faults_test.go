@@ -55,8 +55,8 @@ func (s *unreadable) List(ctx context.Context, prefix string) ([]string, error) 
 
 // partly puts a storage of which a part may be unreadable below the mount.
 func (m *mount) partly() *unreadable {
-	s := &unreadable{Storage: m.storage.Storage}
-	m.storage.Storage = s
+	s := &unreadable{Storage: m.storage.under()}
+	m.storage.lay(s)
 	return s
 }
 

@@ -348,8 +348,8 @@ func TestAPassCostsTheSameHoweverManyCertificatesAreStored(t *testing.T) {
 		require.NotEmpty(t, closed)
 		m.place(3)
 
-		count := &tally{Storage: m.storage.Storage}
-		m.storage.Storage = count
+		count := &tally{Storage: m.storage.under()}
+		m.storage.lay(count)
 		passes := func() (ops []int64) {
 			m.start()
 			for range 5 { // the first one finds the open orders, and some of the others look at them
@@ -404,8 +404,8 @@ func TestAQueueOfManyThatWaitIsReadAPartAtATime(t *testing.T) {
 			require.NoError(t, m.storage.Put(t.Context(), e))
 		}
 		time.Sleep(time.Hour)
-		count := &tally{Storage: m.storage.Storage}
-		m.storage.Storage = count
+		count := &tally{Storage: m.storage.under()}
+		m.storage.lay(count)
 		for range 5 {
 			before := count.ops.Load()
 			m.pass()

@@ -66,8 +66,8 @@ func TestNeverPlacedIsNotBelievedWhenStorageFails(t *testing.T) {
 		ca.ClearFaults()
 		time.Sleep(time.Hour)
 		m.start() // a new process knows no config yet
-		failing := &failGet{Storage: m.storage.Storage, key: "config", times: 2}
-		m.storage.Storage = failing
+		failing := &failGet{Storage: m.storage.under(), key: "config", times: 2}
+		m.storage.lay(failing)
 		_, _ = m.send(call{op: logical.UpdateOperation, path: "operator/orders/web/" + id, data: map[string]any{"never_placed": true}})
 		failing.times = 0
 		m.write("issue/web", www)
@@ -125,8 +125,8 @@ func TestTwoAnswersThatAreTakenBackAtOnceAreBoth(t *testing.T) {
 		m := newMount(t, ca)
 		a := m.write("issue/web", www)
 		m.start() // so that the next delivery is driven, and not from the store
-		slow := &slowPut{Storage: m.storage.Storage}
-		m.storage.Storage = slow
+		slow := &slowPut{Storage: m.storage.under()}
+		m.storage.lay(slow)
 		n := 0
 		slow.gate = func(key string) {
 			if len(key) > 5 && key[:5] == "cert/" {

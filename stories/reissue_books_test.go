@@ -90,14 +90,14 @@ func TestCrashBetweenTheBooksOfNewerAndOlder(t *testing.T) {
 		second := m.write("orders/web/"+m.reissue(first, nil).Data["order_id"].(string)+"/collect", nil)
 		passHours(m, 2)
 		old := strings.ReplaceAll(first.Data["serial_number"].(string), ":", "-")
-		m.storage.fail = func(key string) error {
+		m.storage.failing(func(key string) error {
 			if strings.Contains(key, old) {
 				return errors.New("the process is dead")
 			}
 			return nil
-		}
+		})
 		_, _ = m.send(call{op: logical.UpdateOperation, path: "revoke", data: map[string]any{"serial_number": second.Data["serial_number"]}})
-		m.storage.fail = nil
+		m.storage.failing(nil)
 		m.start()
 		require.Equal(t, "revoked", m.ca.Orders()[0].Status)
 		passHours(m, 3)

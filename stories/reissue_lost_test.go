@@ -110,16 +110,16 @@ func TestRevokePreviousIsNotForgotten(t *testing.T) {
 		m.must(call{op: logical.PatchOperation, path: "roles/web", data: map[string]any{"generate_lease": false}})
 		passHours(m, 2)
 		old := strings.ReplaceAll(first.Data["serial_number"].(string), ":", "-")
-		m.storage.fail = func(key string) error {
+		m.storage.failing(func(key string) error {
 			if strings.Contains(key, old) && m.ca.Calls()[certinexttest.OpReissue] > 0 {
 				return errors.New("storage is away")
 			}
 			return nil
-		}
+		})
 		_, _ = m.send(call{op: logical.UpdateOperation, path: "orders/web/" + first.Data["order_id"].(string) + "/reissue", data: map[string]any{
 			"revoke_previous": true, "revoke_reason": "keyCompromise",
 		}})
-		m.storage.fail = nil
+		m.storage.failing(nil)
 		passHours(m, 24)
 		m.synchronize()
 		require.Len(t, m.list("certs"), 2)

@@ -192,15 +192,15 @@ func TestAReissueSurvivesADeathAtEveryWrite(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				m, first := reissuing(t, "842")
 				written := 0
-				m.storage.fail = func(string) error {
+				m.storage.failing(func(string) error {
 					if written++; written >= write {
 						return errors.New("the process is dead")
 					}
 					return nil
-				}
+				})
 				path := "orders/web/" + first.Data["order_id"].(string) + "/reissue"
 				_, _ = m.send(call{op: logical.UpdateOperation, path: path})
-				m.storage.fail = nil
+				m.storage.failing(nil)
 				m.start()
 
 				second := m.reissueUntilIssued(path)

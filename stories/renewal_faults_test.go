@@ -166,8 +166,7 @@ func writeFails(t *testing.T, op string, n int, stored, dies bool) bool {
 		return m.attempt("sign/web", map[string]any{"csr": csr(t, key, "www.example.com")})
 	}
 	count, hit, at := 0, false, ""
-	m.storage.mu.Lock()
-	m.storage.cut = func(k string) error {
+	m.storage.cutBy(func(k string) error {
 		count++
 		if count == n+1 {
 			hit, at = true, k
@@ -179,12 +178,9 @@ func writeFails(t *testing.T, op string, n int, stored, dies bool) bool {
 			return errors.New("storage is down")
 		}
 		return nil
-	}
-	m.storage.mu.Unlock()
+	})
 	resp, err := request()
-	m.storage.mu.Lock()
-	m.storage.cut = nil
-	m.storage.mu.Unlock()
+	m.storage.cutBy(nil)
 	if !hit {
 		return false
 	}

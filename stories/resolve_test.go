@@ -138,10 +138,10 @@ func TestAnAdoptionThatCouldNotBeStoredIsNone(t *testing.T) {
 		m := newMount(t, ca)
 		id := m.write("orders/web", draft()).Data["order_id"].(string)
 		require.NoError(t, ca.Promote(ca.Orders()[0].RequestID))
-		m.storage.fail = func(string) error { return errors.New("storage is away") }
+		m.storage.failing(func(string) error { return errors.New("storage is away") })
 		_, err := m.send(call{op: logical.UpdateOperation, path: "operator/orders/web/" + id, data: map[string]any{"ca_order_id": ca.Orders()[0].ID}})
 		require.Error(t, err)
-		m.storage.fail = nil
+		m.storage.failing(nil)
 		require.NotEqual(t, id, m.write("issue/web", www).Data["order_id"], "a draft has answered a request for an order")
 	})
 }
@@ -156,15 +156,15 @@ func TestACertificateThatIsToBeRevokedIsNotHandedOver(t *testing.T) {
 		},
 		"cancelled, and the process died before it closed the order": func(m *mount, id string) {
 			m.ca.Inject(down)
-			m.storage.fail = func(key string) error {
+			m.storage.failing(func(key string) error {
 				if strings.HasPrefix(key, "order/closed/") {
 					return errors.New("the process dies")
 				}
 				return nil
-			}
+			})
 			_, err := m.send(call{op: logical.DeleteOperation, path: "orders/web/" + id})
 			require.Error(m.t, err)
-			m.storage.fail = nil
+			m.storage.failing(nil)
 			m.start()
 		},
 		"cancelled, and the CA refuses to revoke": func(m *mount, id string) {

@@ -15,7 +15,7 @@ import (
 // meanwhile has do happen before a read, the n-th from now on. It returns what waits for do, which reports false when there was no such read.
 func (m *mount) meanwhile(reads int, do func()) func() bool {
 	done := make(chan struct{})
-	hook := &before{Storage: m.storage.Storage, reads: int64(reads)}
+	hook := &before{Storage: m.storage.under(), reads: int64(reads)}
 	hook.do = func() {
 		go func() {
 			defer close(done)
@@ -26,7 +26,7 @@ func (m *mount) meanwhile(reads int, do func()) func() bool {
 		case <-time.After(time.Second):
 		}
 	}
-	m.storage.Storage = hook
+	m.storage.lay(hook)
 	return func() bool {
 		if hook.seen.Load() < hook.reads {
 			return false

@@ -58,8 +58,8 @@ func TestIssueCostsNothingMoreWithoutReuse(t *testing.T) {
 		cost := func(role map[string]any) map[string]int {
 			m := reusing(t, role)
 			m.asksFor("ann", "warm.example.com")
-			counting := &opsStorage{Storage: m.storage.Storage, ops: make(map[string]int)}
-			m.storage.Storage = counting
+			counting := &opsStorage{Storage: m.storage.under(), ops: make(map[string]int)}
+			m.storage.lay(counting)
 			m.asksFor("ann", "www.example.com")
 			m.asksFor("ann", "www.example.com")
 			return counting.ops
@@ -225,7 +225,7 @@ func TestReuseDoesNotNeedCERTInext(t *testing.T) {
 func TestWhatARestoredSnapshotKeepsIsCompared(t *testing.T) {
 	restore := func(m *mount, entries map[string][]byte) {
 		for key, value := range entries {
-			require.NoError(m.t, m.storage.Storage.Put(m.t.Context(), &logical.StorageEntry{Key: key, Value: value}))
+			require.NoError(m.t, m.storage.under().Put(m.t.Context(), &logical.StorageEntry{Key: key, Value: value}))
 		}
 	}
 	synctest.Test(t, func(t *testing.T) {

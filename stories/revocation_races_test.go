@@ -147,7 +147,7 @@ func TestLeasesThatAreOverdueAreFoundInAnyOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ca := validated(certinexttest.Live)
 		m := newMount(t, ca)
-		m.storage.Storage = unsorted{m.storage.Storage}
+		m.storage.lay(unsorted{m.storage.under()})
 		m.write("issue/web", map[string]any{"common_name": "a.example.com", "ttl": "1h"})
 		m.write("issue/web", map[string]any{"common_name": "b.example.com", "ttl": "200h"})
 		m.passes(100)

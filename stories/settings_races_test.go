@@ -68,8 +68,8 @@ func settingsMount(t *testing.T) (*mount, *slowReader) {
 	m.write("dcv/solvers/corp", map[string]any{
 		"provider": "rfc2136", "server": "ns1.example.com", "tsig_key_name": "vault", "tsig_secret": "b2xkZXI=",
 	})
-	storage := &slowReader{Storage: m.storage.Storage}
-	m.storage.Storage = storage
+	storage := &slowReader{Storage: m.storage.under()}
+	m.storage.lay(storage)
 	return m, storage
 }
 

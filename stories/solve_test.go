@@ -51,7 +51,7 @@ func (z *zoned) die() {
 	for key, value := range z.storage.dump(z.t) {
 		require.NoError(z.t, left.Put(z.t.Context(), &logical.StorageEntry{Key: key, Value: value}))
 	}
-	z.storage = &countingStorage{Storage: left}
+	z.storage = counting(left)
 }
 
 func TestDomainsAreValidatedWithinTheRequest(t *testing.T) {

@@ -188,7 +188,7 @@ func TestCorrectionsAtOnceCountOnce(t *testing.T) {
 		m.write("config", map[string]any{"product_prices": map[string]any{"842": "150.00"}})
 		m.write("budgets/a", map[string]any{"max_orders": 20})
 		m.refundedOrder("back.example.com")
-		m.storage.Storage = slowStorage{m.storage.Storage}
+		m.storage.lay(slowStorage{m.storage.under()})
 		var wg sync.WaitGroup
 		for n := range 8 {
 			wg.Go(func() {

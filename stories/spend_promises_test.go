@@ -180,16 +180,16 @@ func TestEverythingDiesAnywhere(t *testing.T) {
 						m.untilDue(first.Data)
 						writes := 0
 						dead := false
-						m.storage.cut = func(string) error {
+						m.storage.cutBy(func(string) error {
 							if writes++; writes == n+1 || (dead && how == "dies") {
 								dead = true
 								return errStored
 							}
 							return nil
-						}
+						})
 						second, err := m.send(call{op: logical.UpdateOperation, path: "issue/web", data: map[string]any{"common_name": "www.example.com"}, entity: "ann"})
 						m.pass()
-						m.storage.cut = nil
+						m.storage.cutBy(nil)
 						over = !dead
 						if how == "dies" {
 							m.start()

@@ -106,8 +106,8 @@ func (s *faultyStorage) Delete(ctx context.Context, key string) error {
 func TestAnOrderThatIsWorkedOnAndCannotBeReadIsNoFault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMount(t, &certinexttest.Server{VerifiedDomains: []string{"example.com"}, IssueDelay: 30 * time.Second})
-		storage := &faultyStorage{Storage: m.storage.Storage}
-		m.storage.Storage = storage
+		storage := &faultyStorage{Storage: m.storage.under()}
+		m.storage.lay(storage)
 		var others sync.WaitGroup
 		others.Go(func() { m.write("issue/web", www) })
 		time.Sleep(10 * time.Second)
@@ -303,8 +303,8 @@ func TestAfterAFaultOfStorageEverythingGoesOnByItself(t *testing.T) {
 							flow.ca(ca)
 						}
 						m := newMount(t, ca)
-						faulty := &faultyStorage{Storage: m.storage.Storage}
-						m.storage.Storage = faulty
+						faulty := &faultyStorage{Storage: m.storage.under()}
+						m.storage.lay(faulty)
 						faulty.arm(n, kind.times, kind.after)
 						flow.do(m)
 						if hit = faulty.disarm(); hit == "" {

@@ -40,12 +40,12 @@ func (m *mount) storedBefore(n int, chain []string) {
 	for i := range n {
 		of := strings.NewReplacer(serial, fmt.Sprintf("01-%02x-%02x-%02x", i>>16, i>>8&0xff, i&0xff), order, fmt.Sprintf("before-%06x", i), number, fmt.Sprintf("7%09d", i))
 		for key, value := range map[string][]byte{"cert/" + serial: cert, "order/closed/web/" + order: closed, "revoked/" + serial: []byte("{}")} {
-			require.NoError(m.t, m.storage.Storage.Put(m.t.Context(), &logical.StorageEntry{
+			require.NoError(m.t, m.storage.under().Put(m.t.Context(), &logical.StorageEntry{
 				Key: of.Replace(key), Value: []byte(of.Replace(string(value))),
 			}))
 		}
 	}
-	require.NoError(m.t, m.storage.Storage.Delete(m.t.Context(), "number-index"))
+	require.NoError(m.t, m.storage.under().Delete(m.t.Context(), "number-index"))
 }
 
 // upgraded starts this version on what storedBefore has left, and has its passes index that.
@@ -68,8 +68,8 @@ func storageWork(t *testing.T, stored int) map[string]int64 {
 		m.upgraded(stored)
 		client, _ := elsewhere(t, ca, "first.example.com")
 		m.synchronize()
-		count := &tally{Storage: m.storage.Storage}
-		m.storage.Storage = count
+		count := &tally{Storage: m.storage.under()}
+		m.storage.lay(count)
 		measure := func(what string, do func()) {
 			m.start()
 			m.pass()                                                              // the open orders are read once
@@ -119,8 +119,8 @@ func storageWork(t *testing.T, stored int) map[string]int64 {
 		require.NoError(t, m.storage.Delete(t.Context(), "ca"))
 		m.upgraded(stored)
 		m.start()
-		count := &tally{Storage: m.storage.Storage}
-		m.storage.Storage = count
+		count := &tally{Storage: m.storage.under()}
+		m.storage.lay(count)
 		require.Equal(t, 204, m.read("ca/pem").Data[logical.HTTPStatusCode])
 		work["ca/pem without any chain"] = count.ops.Load()
 	})

@@ -101,8 +101,8 @@ func TestASubscriptionTellsItsPriceAndItsCertificates(t *testing.T) {
 		require.Empty(t, m.read("orders/web/" + issued[1]["order_id"].(string)).Data["price"], "a reissue costs nothing that is known")
 
 		// What is read of storage for it does not grow with what is stored.
-		storage := &faultyStorage{Storage: m.storage.Storage}
-		m.storage.Storage = storage
+		storage := &faultyStorage{Storage: m.storage.under()}
+		m.storage.lay(storage)
 		reads := func() int {
 			storage.arm(1000000, 1, false)
 			m.read("orders/web/" + issued[0]["order_id"].(string))

@@ -425,8 +425,7 @@ func eachWrite(t *testing.T, prepare func(*testing.T, *mount) func(), check func
 // failNth does something while its nth write fails, and all later ones if the process dies. It reports whether there was such a write.
 func (m *mount) failNth(n int, stored, dies bool, act func()) (hit bool) {
 	seen := 0
-	m.storage.mu.Lock()
-	m.storage.cut = func(string) error {
+	m.storage.cutBy(func(string) error {
 		seen++
 		switch {
 		case seen == n && stored:
@@ -437,15 +436,12 @@ func (m *mount) failNth(n int, stored, dies bool, act func()) (hit bool) {
 			return errors.New("storage is gone")
 		}
 		return nil
-	}
-	m.storage.mu.Unlock()
+	})
 	act()
 	if dies {
 		m.backend.Cleanup(m.t.Context())
 	}
-	m.storage.mu.Lock()
-	defer m.storage.mu.Unlock()
-	m.storage.cut = nil
+	m.storage.cutBy(nil)
 	return hit
 }
 

@@ -51,7 +51,7 @@ func TestTidyingIsCutShortAtEachWriteAndGoesOn(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				m := old(t)
 				writes := 0
-				m.storage.cut = func(string) error {
+				m.storage.cutBy(func(string) error {
 					if writes++; writes < n {
 						return nil
 					}
@@ -60,12 +60,10 @@ func TestTidyingIsCutShortAtEachWriteAndGoesOn(t *testing.T) {
 						return fails
 					}
 					return errDied
-				}
+				})
 				_, _ = m.attempt("tidy", everything(nil))
 				synctest.Wait()
-				m.storage.mu.Lock()
-				m.storage.cut = nil
-				m.storage.mu.Unlock()
+				m.storage.cutBy(nil)
 				m.start()
 				m.pass()
 				synctest.Wait()
@@ -219,7 +217,7 @@ func TestAnEntryThatCannotBeReadStaysAlone(t *testing.T) {
 		for k := range m.stored("cert/") {
 			first = max(first, k)
 		}
-		require.NoError(t, m.storage.Storage.Put(t.Context(), &logical.StorageEntry{Key: first, Value: []byte(`{"version": 7}`)}))
+		require.NoError(t, m.storage.under().Put(t.Context(), &logical.StorageEntry{Key: first, Value: []byte(`{"version": 7}`)}))
 		status := m.tidy(everything(nil))
 		require.Equal(t, map[string]int{"unreadable": 1}, stays(status, "certificates"))
 		require.Len(t, m.stored("cert/"), 1)
@@ -230,12 +228,12 @@ func TestAnEntryThatCannotBeReadStaysAlone(t *testing.T) {
 		for k := range m.stored("cert/") {
 			first = max(first, k)
 		}
-		m.storage.cut = func(key string) error {
+		m.storage.cutBy(func(key string) error {
 			if key == first {
 				return errDied
 			}
 			return nil
-		}
+		})
 		m.write("tidy", everything(nil))
 		synctest.Wait()
 		status := m.read("tidy-status").Data

@@ -122,7 +122,7 @@ func TestACertificateStaysForItsLeaseAndItsRevocation(t *testing.T) {
 		require.Positive(t, i)
 		at := timestamp.FindStringIndex(value[i:])
 		value = value[:i+at[0]] + time.Now().Add(420*day).UTC().Format(time.RFC3339) + value[i+at[1]:]
-		require.NoError(t, m.storage.Storage.Put(t.Context(), &logical.StorageEntry{Key: storageKey, Value: []byte(value)}))
+		require.NoError(t, m.storage.under().Put(t.Context(), &logical.StorageEntry{Key: storageKey, Value: []byte(value)}))
 		time.Sleep(410 * day)
 		require.Equal(t, map[string]int{"lease": 1}, stays(m.tidy(everything(nil)), "certificates"))
 		time.Sleep(12 * day)

@@ -28,7 +28,7 @@ func TestALeaseIsOverByTheClockThatIsBehind(t *testing.T) {
 		require.Positive(t, i)
 		at := timestamp.FindStringIndex(value[i:])
 		value = value[:i+at[0]] + time.Now().Add(410*day+30*time.Minute).UTC().Format(time.RFC3339) + value[i+at[1]:]
-		require.NoError(t, m.storage.Storage.Put(t.Context(), &logical.StorageEntry{Key: storageKey, Value: []byte(value)}))
+		require.NoError(t, m.storage.under().Put(t.Context(), &logical.StorageEntry{Key: storageKey, Value: []byte(value)}))
 		time.Sleep(410 * day)
 		require.Equal(t, map[string]int{"lease": 1}, stays(m.tidy(everything(nil)), "certificates"))
 		m.later(50 * time.Minute)

@@ -38,7 +38,7 @@ func (m *mount) longAgo(n int, ago time.Duration) {
 	}
 	templates := map[string]string{"cert/" + serial: "", "order/closed/web/" + order: "", keyOf(number): ""}
 	for key := range templates {
-		e, err := m.storage.Storage.Get(m.t.Context(), key)
+		e, err := m.storage.under().Get(m.t.Context(), key)
 		require.NoError(m.t, err)
 		require.NotNil(m.t, e, key)
 		templates[key] = timestamp.ReplaceAllStringFunc(string(e.Value), func(at string) string {
@@ -52,7 +52,7 @@ func (m *mount) longAgo(n int, ago time.Duration) {
 		of := strings.NewReplacer(serial, fmt.Sprintf("01-%02x-%02x-%02x", i>>16, i>>8&0xff, i&0xff),
 			order, fmt.Sprintf("old-%06x", i), number, other, keyOf(number), keyOf(other))
 		for key, value := range templates {
-			require.NoError(m.t, m.storage.Storage.Put(m.t.Context(), &logical.StorageEntry{
+			require.NoError(m.t, m.storage.under().Put(m.t.Context(), &logical.StorageEntry{
 				Key: of.Replace(key), Value: []byte(of.Replace(value)),
 			}))
 		}
@@ -110,8 +110,8 @@ func TestThousandsAreTidiedWhileClientsIssue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := tidied(t, map[string]any{"generate_lease": true})
 		m.longAgo(n, 800*day)
-		slow := &weighedStorage{Storage: m.storage.Storage, every: int64(n)}
-		m.storage.Storage = slow
+		slow := &weighedStorage{Storage: m.storage.under(), every: int64(n)}
+		m.storage.lay(slow)
 		issue := func(name string) (time.Duration, *logical.Response) {
 			began := time.Now()
 			resp := m.write("issue/web", map[string]any{"common_name": name + ".example.com"})

@@ -19,7 +19,7 @@ import (
 
 func (m *mount) store(key, value string) {
 	m.t.Helper()
-	require.NoError(m.t, m.storage.Storage.Put(m.t.Context(), &logical.StorageEntry{Key: key, Value: []byte(value)}))
+	require.NoError(m.t, m.storage.under().Put(m.t.Context(), &logical.StorageEntry{Key: key, Value: []byte(value)}))
 }
 
 // tries runs the background pass for some hours, whatever it says.
@@ -186,16 +186,16 @@ func TestEverythingIsRefusedAnywhere(t *testing.T) {
 						time.Sleep(time.Hour)
 						m.ca.Configure(func(s *certinexttest.Server) { s.IssueDelay = 20 * time.Second })
 						writes, dead := 0, false
-						m.storage.cut = func(string) error {
+						m.storage.cutBy(func(string) error {
 							if writes++; writes == n+1 || (dead && dies) {
 								dead = true
 								return err
 							}
 							return nil
-						}
+						})
 						m.tries(1)
 						again := ask0(m)
-						m.storage.cut = nil
+						m.storage.cutBy(nil)
 						over = !dead
 						if dies {
 							m.start()

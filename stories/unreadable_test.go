@@ -35,7 +35,7 @@ func TestAnOrderThatCannotBeReadStopsNoOther(t *testing.T) {
 		m := newMount(t, ca)
 		bad := m.write("orders/web", map[string]any{"common_name": "a.example.com"}).Data["order_id"].(string)
 		good := m.write("orders/web", map[string]any{"common_name": "b.example.com"}).Data["order_id"].(string)
-		m.storage.Storage = &oneAway{m.storage.Storage, "order/open/web/" + bad}
+		m.storage.lay(&oneAway{m.storage.under(), "order/open/web/" + bad})
 		m.start()
 		for range 4 {
 			time.Sleep(time.Hour)

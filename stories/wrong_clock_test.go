@@ -257,12 +257,12 @@ func TestTheClockIsSetRightInTheMiddleOfADelivery(t *testing.T) {
 				m.pass()
 				path := "orders/web/" + o["order_id"].(string) + "/collect"
 				first := m.write(path, nil)
-				s := &interrupting{Storage: m.storage.Storage, get: "revocation/"}
+				s := &interrupting{Storage: m.storage.under(), get: "revocation/"}
 				s.do = func() { m.later(-60 * 24 * time.Hour) }
 				m.later(60 * 24 * time.Hour)
-				m.storage.Storage = s
+				m.storage.lay(s)
 				what(m, path)
-				m.storage.Storage = s.Storage
+				m.storage.lay(s.Storage)
 				again, err := m.attempt(path, nil)
 				require.NoError(t, err)
 				require.False(t, again.IsError())
