@@ -128,27 +128,16 @@ func joinAhead(ctx context.Context, w *caller) (*heldOrder, error) {
 		return nil, err
 	}
 	for {
-		h, busy := w.journal.acquire(w.storage, id)
+		h, err := holdAwaited(ctx, w, r.Role, id)
 		switch {
-		case busy != nil:
-			if err := w.journal.waitFor(ctx, busy, w.waitsUntil()); err != nil {
-				return nil, w.stillBusy(ctx, r.Role, id)
-			}
-			continue
+		case err != nil:
+			return nil, err
 		case h == nil:
 			err := usedAhead(ctx, w, id)
 			if _, isOpen := w.journal.registry.status(id); err == nil && isOpen {
 				continue // it was opened again meanwhile
 			}
 			return nil, err
-		}
-		open, err := h.readHeld(ctx)
-		switch {
-		case err != nil:
-			h.Release()
-			return nil, err
-		case !open:
-			continue
 		case w.plan.Matches(h.entry.Fingerprint):
 			return h, nil
 		}

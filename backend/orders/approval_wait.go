@@ -99,27 +99,14 @@ func learnApproval(ctx context.Context, w *caller) error {
 
 // holdDecided holds an order on which somebody has decided. The error is how the order has ended.
 func (w *caller) holdDecided(ctx context.Context, role, id string) (*heldOrder, error) {
-	for {
-		h, busy := w.journal.acquire(w.storage, id)
-		switch {
-		case busy != nil: // the approver's call places it
-			if err := w.journal.waitFor(ctx, busy, w.deadline); err != nil {
-				return nil, w.stillBusy(ctx, role, id)
-			}
-			continue
-		case h == nil:
-			return nil, w.howItEnded(ctx, role, id)
-		}
-		open, err := h.readHeld(ctx)
-		switch {
-		case err != nil:
-			h.Release()
-			return nil, err
-		case !open:
-			return nil, w.howItEnded(ctx, role, id)
-		}
-		return h, nil
+	// While the approver's call places it, it is busy.
+	h, err := holdOpen(ctx, w.journal, w.storage, id, w.deadline, func() error {
+		return w.stillBusy(ctx, role, id)
+	})
+	if h == nil && err == nil {
+		err = w.howItEnded(ctx, role, id)
 	}
+	return h, err
 }
 
 // howItEnded is the answer to a request whose order ended while it waited.

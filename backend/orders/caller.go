@@ -4,6 +4,7 @@
 package orders
 
 import (
+	"context"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
@@ -123,6 +124,14 @@ func (w *caller) waitsUntil() time.Time {
 		return w.deadline
 	}
 	return w.began.Add(hangUpPatience)
+}
+
+// holdAwaited is [holdOpen] for a caller: while others hold the order for longer than it waits, it
+// is told that the order is busy.
+func holdAwaited(ctx context.Context, w *caller, role, id string) (*heldOrder, error) {
+	return holdOpen(ctx, w.journal, w.storage, id, w.waitsUntil(), func() error {
+		return w.stillBusy(ctx, role, id)
+	})
 }
 
 // named reports whether the order was found by its id, or by the request_id of its request. Then

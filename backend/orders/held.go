@@ -44,6 +44,36 @@ func (journal *Journal) acquire(
 	return journal.bind(s, h), busy
 }
 
+// holdOpen holds an open order and reads its entry, once those who hold it have released it. It
+// returns nil when the order is not open, and busy's error when it is held until a time that the
+// caller cannot wait beyond.
+func holdOpen(
+	ctx context.Context, journal *Journal, s logical.Storage, id string, until time.Time,
+	busy func() error,
+) (*heldOrder, error) {
+	for {
+		h, held := journal.acquire(s, id)
+		switch {
+		case held != nil:
+			if err := journal.waitFor(ctx, held, until); err != nil {
+				return nil, busy()
+			}
+			continue
+		case h == nil:
+			return nil, nil
+		}
+		open, err := h.readHeld(ctx)
+		switch {
+		case err != nil:
+			h.Release()
+			return nil, err
+		case !open:
+			return nil, nil
+		}
+		return h, nil
+	}
+}
+
 // claim holds the best of the open orders that are wanted, see [registry.claim].
 func (journal *Journal) claim(
 	s logical.Storage, wanted func(*tracked) bool,

@@ -90,29 +90,13 @@ func (journal *Journal) holdOrder(
 	if t, ok := journal.registry.status(id); ok && t.role != role {
 		return nil, fault.NoOrder(role, sanitize.Short(id))
 	}
-	deadline := journal.Now().Add(hangUpPatience)
-	for {
-		h, busy := journal.acquire(s, id)
-		if busy != nil {
-			if err := journal.waitFor(ctx, busy, deadline); err != nil {
-				return nil, fault.BadField("id",
-					"order %s is being worked on at this moment: try again", id)
-			}
-			continue
-		}
-		if h == nil {
-			return nil, journal.notOpen(ctx, s, role, id)
-		}
-		open, err := h.readHeld(ctx)
-		switch {
-		case err != nil:
-			h.Release()
-			return nil, err
-		case !open:
-			return nil, journal.notOpen(ctx, s, role, id)
-		}
-		return h, nil
+	h, err := holdOpen(ctx, journal, s, id, journal.Now().Add(hangUpPatience), func() error {
+		return fault.BadField("id", "order %s is being worked on at this moment: try again", id)
+	})
+	if h == nil && err == nil {
+		err = journal.notOpen(ctx, s, role, id)
 	}
+	return h, err
 }
 
 // holdOrderOfRole is holdOrder for what needs the role as well, which has to exist.

@@ -41,30 +41,17 @@ func (w *caller) takeOver(ctx context.Context) (*heldOrder, error) {
 func (w *caller) takeOrder(
 	ctx context.Context, c *certificates.Entry, key string,
 ) (*heldOrder, error) {
-	for {
-		h, busy := w.journal.acquire(w.storage, c.OrderID)
-		switch {
-		case busy != nil:
-			if err := w.journal.waitFor(ctx, busy, w.waitsUntil()); err != nil {
-				return nil, w.stillBusy(ctx, c.Role, c.OrderID)
-			}
-			continue
-		case h == nil:
-			return w.reopen(ctx, c, key)
-		}
-		open, err := h.readHeld(ctx)
-		switch {
-		case err != nil:
-			h.Release()
-			return nil, err
-		case !open:
-			continue
-		case serves(w, h.entry):
-			return h, nil
-		}
-		h.Release()
-		return nil, nil
+	h, err := holdAwaited(ctx, w, c.Role, c.OrderID)
+	switch {
+	case err != nil:
+		return nil, err
+	case h == nil:
+		return w.reopen(ctx, c, key)
+	case serves(w, h.entry):
+		return h, nil
 	}
+	h.Release()
+	return nil, nil
 }
 
 // serves reports whether an order is that of the same request without a name, or of what CERTInext
