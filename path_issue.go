@@ -261,32 +261,39 @@ func decodeRequest(req *logical.Request, d *framework.FieldData) (backend.Reques
 			Problem: "cannot be honoured: the role's product determines the issuer",
 		}
 	}
-	for _, field := range []string{
-		"ttl", "alt_names", "ip_sans", "subject", "exclude_cn_from_sans", "async",
-		"save_as_draft", "force_new",
-	} {
+	r, err := requestOf(req, d, "alt_names", "ip_sans", "subject", "exclude_cn_from_sans",
+		"async", "save_as_draft", "force_new")
+	if err != nil {
+		return backend.Request{}, err
+	}
+	r.CommonName = d.Get("common_name").(string)
+	r.Subject = d.Get("subject").(map[string]string)
+	r.AltNames, r.IPSANs = d.Get("alt_names").([]string), d.Get("ip_sans").([]string)
+	r.ExcludeCNFromSANs = d.Get("exclude_cn_from_sans").(bool)
+	r.Draft, r.ForceNew = d.Get("save_as_draft").(bool), d.Get("force_new").(bool)
+	return r, nil
+}
+
+// requestOf is what requests for a certificate have in common: who sends them, and the fields of
+// all of them. The error names the first of these and of further fields that has the wrong type.
+func requestOf(
+	req *logical.Request, d *framework.FieldData, further ...string,
+) (backend.Request, error) {
+	for _, field := range append([]string{"ttl"}, further...) {
 		if _, _, err := d.GetOkErr(field); err != nil {
 			return backend.Request{}, &backend.FieldError{Field: field, Problem: err.Error()}
 		}
 	}
-	ttl, _ := d.Get("ttl").(int)
 	return backend.Request{
-		Role:              d.Get("role").(string),
-		Requester:         requester(req),
-		EntityID:          req.EntityID,
-		DisplayName:       req.DisplayName,
-		VaultID:           req.ID,
-		Owner:             d.Get("owner").(string),
-		Metadata:          d.Get("cert_metadata").(string),
-		ID:                d.Get("request_id").(string),
-		CommonName:        d.Get("common_name").(string),
-		Subject:           d.Get("subject").(map[string]string),
-		AltNames:          d.Get("alt_names").([]string),
-		IPSANs:            d.Get("ip_sans").([]string),
-		ExcludeCNFromSANs: d.Get("exclude_cn_from_sans").(bool),
-		TTL:               time.Duration(ttl) * time.Second,
-		Draft:             d.Get("save_as_draft").(bool),
-		ForceNew:          d.Get("force_new").(bool),
+		Role:        d.Get("role").(string),
+		Requester:   requester(req),
+		EntityID:    req.EntityID,
+		DisplayName: req.DisplayName,
+		VaultID:     req.ID,
+		Owner:       d.Get("owner").(string),
+		Metadata:    d.Get("cert_metadata").(string),
+		ID:          d.Get("request_id").(string),
+		TTL:         time.Duration(d.Get("ttl").(int)) * time.Second,
 	}, nil
 }
 

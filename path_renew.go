@@ -5,9 +5,7 @@ package certinextsecrets
 
 import (
 	"context"
-	"time"
 
-	"github.com/certinext/vault-plugin-secrets-certinext/backend"
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -67,24 +65,12 @@ func (b *secretsBackend) pathRenew() []*framework.Path {
 func (b *secretsBackend) renew(
 	ctx context.Context, req *logical.Request, d *framework.FieldData,
 ) (*logical.Response, error) {
-	for _, field := range []string{"ttl", "async"} {
-		if _, _, err := d.GetOkErr(field); err != nil {
-			return nil, &backend.FieldError{Field: field, Problem: err.Error()}
-		}
+	r, err := requestOf(req, d, "async")
+	if err != nil {
+		return nil, err
 	}
-	return b.order(ctx, req, d, backend.Request{
-		Role:        d.Get("role").(string),
-		Requester:   requester(req),
-		EntityID:    req.EntityID,
-		DisplayName: req.DisplayName,
-		VaultID:     req.ID,
-		Owner:       d.Get("owner").(string),
-		Metadata:    d.Get("cert_metadata").(string),
-		Renews:      d.Get("serial").(string),
-		ID:          d.Get("request_id").(string),
-		CSR:         d.Get("csr").(string),
-		TTL:         time.Duration(d.Get("ttl").(int)) * time.Second,
-	})
+	r.Renews, r.CSR = d.Get("serial").(string), d.Get("csr").(string)
+	return b.order(ctx, req, d, r)
 }
 
 const renewHelp = `
