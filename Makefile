@@ -37,13 +37,13 @@ SIZES = LongReport|ManyOrders|Thousand|EachWrite|AfterAFault|FaultOfStorage|Stor
 # packages_with PATTERN: the packages whose test files have a line that matches
 packages_with = grep -rlE --include='*_test.go' --exclude-dir=build --exclude-dir=tools '$(1)' . | xargs -rn1 dirname | sort -u
 
-.PHONY: help build test openbao race chaos simulate fleet stored tidied mutants lint vuln fmt fuzz docs readiness bench load demo dev sandbox release clean
+.PHONY: help build test openbao race chaos simulate fleet stored tidied mutants lint vuln fmt fuzz docs readiness bench benchmarks load demo dev sandbox release clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo '  Variables: VERSION=$(VERSION) FUZZTIME=$(FUZZTIME) BENCHTIME=$(BENCHTIME) TIMEOUT=$(TIMEOUT) PKGS=$(PKGS)'
-	@echo '             VAULT_BIN=path of the Vault server to test with; BAO_BIN=path of OpenBao for openbao, demo and dev; ARGS=arguments of demo, dev, sandbox and mutants'
+	@echo '             VAULT_BIN=path of the Vault server to test with; BAO_BIN=path of OpenBao for openbao, demo and dev; ARGS=arguments of demo, dev, sandbox, bench and mutants'
 
 build: ## both programs into build/: the plugin and the CA simulator certinext-sandbox
 	@for name in vault-plugin-secrets-certinext certinext-sandbox; do \
@@ -65,9 +65,9 @@ openbao: build ## the stories against a real OpenBao server, BAO_BIN or the bao 
 	@BAO_BIN=$$(scripts/bao-binary.sh); export BAO_BIN; \
 	go test -count=1 -timeout $(TIMEOUT) ./e2e/
 
-race: ## the quick loop: every package but e2e with the race detector, no Vault needed
+race: ## the quick loop: every package but e2e and bench with the race detector, no Vault needed
 	@go test -timeout $(TIMEOUT) -run '$(SIZES)' ./stories
-	@go test $(RACE) -timeout $(TIMEOUT) $$(go list ./... | grep -v '/e2e$$')
+	@go test $(RACE) -timeout $(TIMEOUT) $$(go list ./... | grep -vE '/(e2e|bench)$$')
 
 chaos: ## CHAOS_CALLS calls of CHAOS_CLIENTS clients while CA, plugin and Vault fail, then the books compared; CHAOS_SEED repeats a run
 	@VAULT_BIN=$$(scripts/vault-binary.sh); export VAULT_BIN; \
@@ -130,7 +130,10 @@ docs: ## docs/api.md, docs/mistakes.md, docs/openapi, docs/sandbox.schema.json a
 readiness: ## config/check, held to every setting of config and roles: one of seven is in the suite
 	@go test -count=1 -v -run '^TestConfigCheckSaysForEverySettingWhetherOrdersArePlaced$$' ./stories -every-setting
 
-bench: ## every benchmark for BENCHTIME
+bench: build ## this engine beside Vault's own PKI engine in one server, into docs/performance.md; build/bench.txt is for benchstat
+	@go run ./bench -vault "$$(scripts/vault-binary.sh)" -out docs -raw build/bench.txt $(ARGS)
+
+benchmarks: ## every Go benchmark for BENCHTIME
 	@dirs=$$($(call packages_with,^func Benchmark) || true); \
 	[ -n "$$dirs" ] || { echo 'no benchmarks'; exit 0; }; \
 	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) -timeout $(TIMEOUT) $$dirs
