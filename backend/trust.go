@@ -7,6 +7,7 @@ import (
 	"context"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/lineage"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/trust"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -91,4 +92,9 @@ func TrustIn(
 	}
 	v, err := e.Trust.Of(ctx, s, certs[0], certs[1:], e.Account.Corrected())
 	return &v, err
+}
+
+// ParseLineage is [lineage.ParseWant].
+func ParseLineage(key, root, standing, refusedBy string) (LineageWant, error) {
+	return lineage.ParseWant(key, root, standing, refusedBy)
 }
