@@ -329,8 +329,8 @@ const (
 	aboutListedCertificate = "names, state (valid, expired, revoked or held), role, requester, " +
 		"owner, not_before, not_after, subscription_end, revoked_at, issuer (the CA's common " +
 		"name), root (that of its chain), trust (accepted, partly, refused, distrusted or " +
-		"unknown), refused_by (families of clients), key_type (such as ec-256), origin (order, synchronized or adopted), order_id, " +
-		"ca_order_id and account"
+		"unknown), refused_by (families of clients), key_type (such as ec-256), origin (order, " +
+		"synchronized or adopted), order_id, ca_order_id and account"
 	listedCertificateHelp = "Certificates, each with serial_number, " + aboutListedCertificate + "."
 	aboutListedOrder      = "names, state, waits_for, role, requester, owner, created_at, " +
 		"updated_at, ca_order_id, account, serial_number and, of its certificate, not_after, " +
@@ -351,11 +351,11 @@ name is a whole name, and also finds the wildcards that cover it; text is part o
 filters have to match. format=csv answers the rows as a file; cells that a spreadsheet would take
 for a formula begin with an apostrophe, and each line ends with complete and next.
 
-trust is what clients make of a certificate, by the keys and roots of config/trust: distrusted when
-each of its chains has a key that clients refuse, refused when a family of clients knows no root
-of its chains, partly when a client may build a chain with a refused key, and accepted when nothing
-speaks against it that the mount knows of. chain_key and root find what a CA has issued, by any of
-the chains.
+trust is what clients make of a certificate, by the keys and roots of config/trust: distrusted
+when each of its chains has a key that clients refuse, refused when a family of clients knows no
+root of its chains, partly when a client may build a chain with a refused key, and accepted when
+nothing speaks against it that the mount knows of. chain_key and root find what a CA has issued,
+by any of the chains.
 
 A policy for inventory/certs/<role> and inventory/orders/<role> lets a team see what is its own.
 `
