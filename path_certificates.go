@@ -212,7 +212,9 @@ func certificateRecordFields() map[string]*framework.FieldSchema {
 			Type: framework.TypeMap,
 			Description: "Which clients accept it now, by the keys and roots of config/trust: " +
 				"distrusted (refused keys, when each of its chains has one), avoid (refused keys " +
-				"of some of its chains), accepted_by and refused_by (families of clients).",
+				"of some of its chains), accepted_by and refused_by (families of clients), and " +
+				"unfinished (it has more chains than can be tried, and clients may accept it by " +
+				"one of the others).",
 		},
 		"renew_after": renewAfter(),
 		"reissue_of": {

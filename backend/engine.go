@@ -103,7 +103,7 @@ func New(o Options) *Engine {
 	e.Orders.Spending = purse{e}
 	e.Inventory = inventory.New(e.Host, e.Account, e.Certificates, e.Orders, e.Lineage)
 	e.Tidier = tidy.New(e.Host, e.Account, e.Certificates, e.Orders)
-	e.Readiness = readiness.New(e.Account, e.Publisher.CheckNamed)
+	e.Readiness = readiness.New(e.Account, e.Publisher.CheckNamed, e.Lineage)
 	e.Notices = notices.New(e.Host, o.SendEvent)
 	e.Orders.Notices, e.Certificates.Notices = e.Notices, e.Notices
 	e.Spending.Notices = e.Notices

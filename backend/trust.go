@@ -18,6 +18,19 @@ type TrustLink = trust.Link
 // TrustVerdict is [trust.Verdict].
 type TrustVerdict = trust.Verdict
 
+// TrustCounts are [lineage.Counts].
+type TrustCounts = lineage.Counts
+
+// CountTrust counts which live certificates clients refuse by what is stored now; whole is false
+// when some were not looked at. It waits at most a second for an index that is being filled.
+func CountTrust(
+	ctx context.Context, e *Engine, s logical.Storage,
+) (counts *TrustCounts, whole bool, err error) {
+	lineage.Await(ctx, e.Lineage, s)
+	survey, err := lineage.Take(ctx, e.Lineage, s)
+	return &survey.Counts, survey.Whole, err
+}
+
 // TrustSettings are what clients trust, as far as the mount was told.
 type TrustSettings struct {
 	DistrustedKeys []string

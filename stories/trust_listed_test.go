@@ -6,6 +6,7 @@ package stories
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -114,5 +115,56 @@ func TestCrossSignedCertificatesAreListed(t *testing.T) {
 		trust := m.trustOf(first.Data)
 		require.Empty(t, trust["distrusted"], "whoever knows the younger root accepts it")
 		require.Len(t, trust["avoid"], 1)
+	})
+}
+
+// countsOf is what an answer counts of certificates that clients refuse.
+func countsOf(data map[string]any) string {
+	return fmt.Sprint(data["live"], data["distrusted"], data["partly"], data["refused_by"], data["unknown"], data["unfinished"])
+}
+
+// What a write concerns is told at once, and what there is of it by status, metrics and config/check.
+func TestWhatClientsRefuseIsCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := trusting(t, map[string]any{"generate_lease": false})
+		m.write("issue/web", map[string]any{"common_name": "a.example.com"})
+		revoked := m.write("issue/web", map[string]any{"common_name": "b.example.com"})
+		before, root := m.authorityNow(false), m.authorityNow(true)
+		m.write("revoke", map[string]any{"serial_number": revoked.Data["serial_number"]})
+		require.NoError(t, m.ca.ReplaceIssuer(certinexttest.FamilySSL))
+		m.write("roles/mail", dvRole(map[string]any{"generate_lease": false, "trust": "refuse"}))
+		m.write("issue/mail", map[string]any{"common_name": "c.example.com"})
+		require.NoError(t, m.ca.DropRoot("java", root.Name))
+
+		require.Equal(t, "2 0 0 map[] 0 0", countsOf(m.read("config/check").Data["trust"].(map[string]any)))
+		hit := m.write("config/trust", map[string]any{"distrusted_keys": keyOf(t, before)})
+		require.Equal(t, "2 1 0 map[] 0 0", countsOf(hit.Data), "a revoked one is nobody's")
+		require.Equal(t, true, hit.Data["complete"])
+		roots, err := m.ca.ClientRoots("java")
+		require.NoError(t, err)
+		hit = m.write("config/trust/java", map[string]any{"roots": string(roots)})
+		require.Equal(t, "2 1 0 map[java:2] 0 0", countsOf(hit.Data))
+
+		certs := m.read("status").Data["certificates"].(map[string]any)
+		require.Equal(t, "2 1 0 map[java:2] 0", fmt.Sprint(certs["live"], certs["distrusted"], certs["partly_distrusted"], certs["refused_by"], certs["trust_unknown"]))
+		text, _ := m.raw("metrics")
+		require.Contains(t, string(text), "\ncertinext_certificates_distrusted 1\n")
+		require.Contains(t, string(text), "\ncertinext_certificates_refused{family=\"java\"} 2\n")
+
+		problems, notes := m.checked()
+		require.Contains(t, problems, "role mail: trust: its latest certificate, ")
+		require.Contains(t, problems, "vault write certinext/roles/mail trust=warn")
+		require.Contains(t, notes, "role web: trust: its latest certificate, ")
+		require.NotContains(t, notes, "role mail: trust")
+		require.Contains(t, notes, "trust: 1 live certificate with a key that clients refuse in each chain")
+		require.Contains(t, notes, "trust: 2 live certificates that java does not accept")
+		m.write("roles/next", dvRole(map[string]any{"trust": "refuse"}))
+		problems, _ = m.checked()
+		require.Contains(t, problems, "role next: trust: its product's latest certificate, ")
+
+		m.tryDelete("config/trust/java")
+		m.write("config/trust", map[string]any{"distrusted_keys": ""})
+		problems, notes = m.checked()
+		require.NotContains(t, problems+notes, "trust:")
 	})
 }

@@ -69,6 +69,9 @@ func Look(ctx context.Context, k *Keeper, s logical.Storage) (*View, error) {
 	return k.view(listed), nil
 }
 
+// Await has the index filled, and waits for that for a second at most.
+func Await(ctx context.Context, k *Keeper, s logical.Storage) { k.certs.Index.Await(ctx, s) }
+
 // keep forgets the chains that no certificate has any more, and returns, sorted, those that are to
 // be read.
 func (k *Keeper) keep(
