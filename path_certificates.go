@@ -254,7 +254,17 @@ func detailFields() map[string]*framework.FieldSchema {
 		"not_after":  text("When it ends to be valid, in RFC 3339."),
 		"key_type":   text("Type of its key: ec or rsa."),
 		"key_bits":   {Type: framework.TypeInt, Description: "Bits of its key, such as 256."},
-		"state":      text("valid, expired, revoked, or held: valid, and not handed over."),
+		"key_usage": {
+			Type: framework.TypeStringSlice,
+			Description: "What its key may be used for, such as DigitalSignature; empty where " +
+				"it does not say.",
+		},
+		"ext_key_usage": {
+			Type: framework.TypeStringSlice,
+			Description: "What it may be used for, such as ServerAuth and ClientAuth; what has " +
+				"no name is a dotted number. Empty where it does not say, which allows anything.",
+		},
+		"state": text("valid, expired, revoked, or held: valid, and not handed over."),
 		"requester": text("Who has asked for it: entity:<id>, or token-<hash> for a token " +
 			"without an identity entity."),
 		"owner": text("Who answers for it, as the request said."),
@@ -464,19 +474,21 @@ func encodeDetail(c *backend.Certificate, detail *backend.CertificateDetail) map
 		history = append(history, map[string]any{"at": rfc3339(e.At), "what": e.What})
 	}
 	return map[string]any{
-		"names":      append([]string{}, detail.Names...),
-		"subject":    detail.Subject,
-		"issuer":     detail.Issuer,
-		"not_before": rfc3339(c.NotBefore),
-		"not_after":  rfc3339(c.NotAfter),
-		"key_type":   detail.KeyType,
-		"key_bits":   detail.KeyBits,
-		"state":      detail.State,
-		"requester":  detail.Requester,
-		"owner":      detail.Owner,
-		"origin":     string(detail.Origin),
-		"chain":      chain,
-		"history":    history,
+		"names":         append([]string{}, detail.Names...),
+		"subject":       detail.Subject,
+		"issuer":        detail.Issuer,
+		"not_before":    rfc3339(c.NotBefore),
+		"not_after":     rfc3339(c.NotAfter),
+		"key_type":      detail.KeyType,
+		"key_bits":      detail.KeyBits,
+		"key_usage":     append([]string{}, detail.KeyUsage...),
+		"ext_key_usage": append([]string{}, detail.ExtUsage...),
+		"state":         detail.State,
+		"requester":     detail.Requester,
+		"owner":         detail.Owner,
+		"origin":        string(detail.Origin),
+		"chain":         chain,
+		"history":       history,
 	}
 }
 

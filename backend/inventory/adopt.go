@@ -81,8 +81,8 @@ func (inv *Inventory) Adopt(
 	return out, err
 }
 
-// warnAdopted says which of the adopted certificates clients refuse. Somebody has them already: none
-// is held for that.
+// warnAdopted says which of the adopted certificates clients refuse. Somebody has them already, so
+// none is held for that.
 func (inv *Inventory) warnAdopted(
 	ctx context.Context, s logical.Storage, adopted []*orders.Adopted,
 ) (warnings []string) {
