@@ -67,6 +67,13 @@ func arrows() map[string]map[string]string {
 			module + "/backend/orders":                 "a certificate is judged whoever ordered it",
 			module + "/backend/issuing":                "what follows from a verdict is the role's to say",
 		},
+		module + "/backend/lineage": {
+			"net/http": "what is above a certificate is told by what came with it",
+			"github.com/hashicorp/vault/sdk/framework": "the engine knows keys, not FieldData",
+			module + "/certinext":                      "what is above a certificate is in storage",
+			module + "/backend/orders":                 "a certificate is judged whoever ordered it",
+			module + "/backend/roles":                  "what follows from a verdict is the role's to say",
+		},
 		module + "/backend/caa": {
 			"net/http":              "records are read whoever asks for a certificate",
 			"github.com/hashicorp/": "what the DNS says is not stored",

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend"
 	"github.com/hashicorp/vault/sdk/framework"
 )
 
@@ -39,7 +40,6 @@ func pkiOnly[T any]() []binding[T] {
 			composedSubject),
 		fixed[T]("allowed_user_ids", framework.TypeCommaStringSlice, []string{}, composedSubject),
 		fixed[T]("server_flag", framework.TypeBool, true, productUsage),
-		fixed[T]("client_flag", framework.TypeBool, true, productUsage),
 		fixed[T]("code_signing_flag", framework.TypeBool, false, productUsage),
 		fixed[T]("email_protection_flag", framework.TypeBool, false, productUsage),
 		fixed[T]("key_usage", framework.TypeCommaStringSlice,
@@ -73,6 +73,24 @@ func pkiOnly[T any]() []binding[T] {
 		fixed[T]("no_store_metadata", framework.TypeBool, false, "certificates have no metadata"),
 		fixed[T]("issuer_ref", framework.TypeString, "default",
 			"the product determines the issuer"),
+	}
+}
+
+// clientFlag is the field client_flag, which is true until it is written, as in Vault's PKI engine.
+func clientFlag() binding[backend.Role] {
+	return binding[backend.Role]{
+		name: "client_flag", kind: framework.TypeBool,
+		help: "Whether the certificates are to authenticate clients. The product determines what " +
+			"certificates may be used for: with true, written as such, each answer warns whose " +
+			"certificate servers refuse as a client's, as those of public CAs are more and " +
+			"more; false is accepted for public products only. It reads as true until it is " +
+			"written, and nothing is said then.",
+		get:   func(r *backend.Role) any { return r.ClientFlag == nil || *r.ClientFlag },
+		reset: as(func(r *backend.Role) **bool { return &r.ClientFlag }),
+		set: func(r *backend.Role, v any) {
+			is := v.(bool)
+			r.ClientFlag = &is
+		},
 	}
 }
 

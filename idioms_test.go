@@ -224,6 +224,7 @@ var narrow = []string{
 	"backend/certificates",
 	"backend/domains",
 	"backend/index",
+	"backend/lineage",
 	"backend/internal/fault",
 	"backend/internal/host",
 	"backend/internal/keyed",

@@ -145,10 +145,14 @@ func (b *secretsBackend) adopt(
 	for _, f := range result.Refused {
 		refused = append(refused, map[string]any{"serial_number": f.Serial, "why": f.Why})
 	}
-	return &logical.Response{Data: map[string]any{
+	resp := &logical.Response{Data: map[string]any{
 		"adopted": adopted, "refused": refused, "dry_run": r.DryRun,
 		"next": strings.ReplaceAll(result.Next, "-", ":"),
-	}}, nil
+	}}
+	for _, text := range result.Warnings {
+		resp.AddWarning(text)
+	}
+	return resp, nil
 }
 
 func (b *secretsBackend) unadopt(

@@ -212,7 +212,9 @@ func certificateRecordFields() map[string]*framework.FieldSchema {
 			Type: framework.TypeMap,
 			Description: "Which clients accept it now, by the keys and roots of config/trust: " +
 				"distrusted (refused keys, when each of its chains has one), avoid (refused keys " +
-				"of some of its chains), accepted_by and refused_by (families of clients).",
+				"of some of its chains), accepted_by and refused_by (families of clients), and " +
+				"unfinished (it has more chains than can be tried, and clients may accept it by " +
+				"one of the others).",
 		},
 		"renew_after": renewAfter(),
 		"reissue_of": {
@@ -252,7 +254,17 @@ func detailFields() map[string]*framework.FieldSchema {
 		"not_after":  text("When it ends to be valid, in RFC 3339."),
 		"key_type":   text("Type of its key: ec or rsa."),
 		"key_bits":   {Type: framework.TypeInt, Description: "Bits of its key, such as 256."},
-		"state":      text("valid, expired, revoked, or held: valid, and not handed over."),
+		"key_usage": {
+			Type: framework.TypeStringSlice,
+			Description: "What its key may be used for, such as DigitalSignature; empty where " +
+				"it does not say.",
+		},
+		"ext_key_usage": {
+			Type: framework.TypeStringSlice,
+			Description: "What it may be used for, such as ServerAuth and ClientAuth; what has " +
+				"no name is a dotted number. Empty where it does not say, which allows anything.",
+		},
+		"state": text("valid, expired, revoked, or held: valid, and not handed over."),
 		"requester": text("Who has asked for it: entity:<id>, or token-<hash> for a token " +
 			"without an identity entity."),
 		"owner": text("Who answers for it, as the request said."),
@@ -462,19 +474,21 @@ func encodeDetail(c *backend.Certificate, detail *backend.CertificateDetail) map
 		history = append(history, map[string]any{"at": rfc3339(e.At), "what": e.What})
 	}
 	return map[string]any{
-		"names":      append([]string{}, detail.Names...),
-		"subject":    detail.Subject,
-		"issuer":     detail.Issuer,
-		"not_before": rfc3339(c.NotBefore),
-		"not_after":  rfc3339(c.NotAfter),
-		"key_type":   detail.KeyType,
-		"key_bits":   detail.KeyBits,
-		"state":      detail.State,
-		"requester":  detail.Requester,
-		"owner":      detail.Owner,
-		"origin":     string(detail.Origin),
-		"chain":      chain,
-		"history":    history,
+		"names":         append([]string{}, detail.Names...),
+		"subject":       detail.Subject,
+		"issuer":        detail.Issuer,
+		"not_before":    rfc3339(c.NotBefore),
+		"not_after":     rfc3339(c.NotAfter),
+		"key_type":      detail.KeyType,
+		"key_bits":      detail.KeyBits,
+		"key_usage":     append([]string{}, detail.KeyUsage...),
+		"ext_key_usage": append([]string{}, detail.ExtUsage...),
+		"state":         detail.State,
+		"requester":     detail.Requester,
+		"owner":         detail.Owner,
+		"origin":        string(detail.Origin),
+		"chain":         chain,
+		"history":       history,
 	}
 }
 

@@ -99,6 +99,7 @@ func configCheckFields() map[string]*framework.FieldSchema {
 			Description: "Proxy that calls to CERTInext go through, by the environment of the " +
 				"plugin's process; empty when there is none.",
 		},
+		"trust": {Type: framework.TypeMap, Description: trustCountsAbout},
 		"roles_checked": {
 			Type:        framework.TypeInt,
 			Description: "Number of roles that were looked at.",
@@ -263,6 +264,7 @@ func (b *secretsBackend) checkConfig(
 		"products":       products,
 		"proxy":          r.Proxy,
 		"held":           r.Held,
+		"trust":          encodeTrustCounts(&r.Trust),
 		"roles_checked":  r.Roles,
 		"roles_left_out": r.LeftOut,
 		"problems":       r.Problems,

@@ -43,6 +43,14 @@ func certificateListing() *listing {
 			"issuer": filterField("Only certificates of the CA with this common name."),
 			"key_type": filterField("Only certificates with such a key: rsa-2048, rsa-3072, " +
 				"rsa-4096, ec-256 or ec-384."),
+			"root": filterField("Only certificates with a chain that leads to the root with this " +
+				"common name, or through it, where it is cross-signed."),
+			"chain_key": filterField("Only certificates with this key in one of their chains: " +
+				"the SHA-256 of a CA's SubjectPublicKeyInfo, in hexadecimal."),
+			"trust": filterField("Only certificates of which clients make this: accepted, " +
+				"partly, refused, distrusted or unknown."),
+			"refused_by": filterField("Only certificates that this family of clients, of " +
+				"config/trust, does not accept."),
 			"expires_within": {
 				Type: framework.TypeDurationSecond, Query: true,
 				Description: "Only certificates that expire within this time, such as 30d, and " +
@@ -199,12 +207,17 @@ func (l *listing) decode(d *framework.FieldData) (backend.ListQuery, error) {
 		}
 		return d.Get(field).(string)
 	}
-	q := backend.ListQuery{
-		Name: text("name"), Text: text("text"), Role: text("role"), Owner: text("owner"),
-		Requester: text("requester"), State: text("state"), Issuer: text("issuer"),
-		KeyType: text("key_type"), WaitsFor: text("waits_for"),
-		After: text("after"), Limit: d.Get("limit").(int),
+	var q backend.ListQuery
+	q.Name, q.Text, q.Role, q.Owner = text("name"), text("text"), text("role"), text("owner")
+	q.Requester, q.State, q.Issuer = text("requester"), text("state"), text("issuer")
+	q.KeyType, q.WaitsFor = text("key_type"), text("waits_for")
+	q.After, q.Limit = text("after"), d.Get("limit").(int)
+	above, err := backend.ParseLineage(
+		text("chain_key"), text("root"), text("trust"), text("refused_by"))
+	if err != nil {
+		return q, err
 	}
+	q.Above = above
 	by, descending := strings.CutPrefix(text("sort"), "-")
 	q.Sort, q.Descending = backend.ListSort(by), descending
 	if !slices.Contains(l.sorts, by) {
@@ -243,6 +256,9 @@ func listedInfo(l backend.Listed) map[string]any {
 		"subscription_end": rfc3339(l.PaidUntil),
 		"revoked_at":       rfc3339(l.Revoked),
 		"issuer":           l.Issuer,
+		"root":             l.Root,
+		"trust":            string(l.Trust),
+		"refused_by":       append([]string{}, l.RefusedBy...),
 		"key_type":         l.KeyType,
 		"origin":           string(l.Origin),
 		"order_id":         l.OrderID,
@@ -312,8 +328,9 @@ func keyInfoField(about string) map[string]*framework.FieldSchema {
 const (
 	aboutListedCertificate = "names, state (valid, expired, revoked or held), role, requester, " +
 		"owner, not_before, not_after, subscription_end, revoked_at, issuer (the CA's common " +
-		"name), key_type (such as ec-256), origin (order, synchronized or adopted), order_id, " +
-		"ca_order_id and account"
+		"name), root (that of its chain), trust (accepted, partly, refused, distrusted or " +
+		"unknown), refused_by (families of clients), key_type (such as ec-256), origin (order, " +
+		"synchronized or adopted), order_id, ca_order_id and account"
 	listedCertificateHelp = "Certificates, each with serial_number, " + aboutListedCertificate + "."
 	aboutListedOrder      = "names, state, waits_for, role, requester, owner, created_at, " +
 		"updated_at, ca_order_id, account, serial_number and, of its certificate, not_after, " +
@@ -333,6 +350,12 @@ missing then. Issuing never waits for that.
 name is a whole name, and also finds the wildcards that cover it; text is part of any text. All
 filters have to match. format=csv answers the rows as a file; cells that a spreadsheet would take
 for a formula begin with an apostrophe, and each line ends with complete and next.
+
+trust is what clients make of a certificate, by the keys and roots of config/trust: distrusted
+when each of its chains has a key that clients refuse, refused when a family of clients knows no
+root of its chains, partly when a client may build a chain with a refused key, and accepted when
+nothing speaks against it that the mount knows of. chain_key and root find what a CA has issued,
+by any of the chains.
 
 A policy for inventory/certs/<role> and inventory/orders/<role> lets a team see what is its own.
 `

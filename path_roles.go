@@ -242,6 +242,7 @@ var roleFields = slices.Concat([]binding[backend.Role]{
 			"orders/<role>/<id>/collect. Between 0s and 1h. A longer reuse_window keeps the key "+
 			"as long as that.",
 		func(r *backend.Role) *time.Duration { return &r.DeliveryGrace }),
+	clientFlag(),
 	reuseWindow(),
 	flag("reuse",
 		"Answer issue and sign beyond the reuse_window, too, with the certificate that the same "+

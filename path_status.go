@@ -63,7 +63,10 @@ func statusFields() map[string]*framework.FieldSchema {
 		"certificates": {
 			Type: framework.TypeMap,
 			Description: "Live certificates: live, expiring (how many within so many days), " +
-				"complete (false until the mount has counted all).",
+				"distrusted (each of their chains has a key that clients refuse), " +
+				"partly_distrusted (some have), refused_by (how many each family of " +
+				"config/trust does not accept), trust_unknown, complete (false until the mount " +
+				"has counted all).",
 		},
 		"domains": {
 			Type: framework.TypeMap,
@@ -136,7 +139,7 @@ func encodeStatus(s *backend.MountStatus) map[string]any {
 		"orders":       encodeOpenOrders(s),
 		"approvals":    encodeOrderGroup("waiting", waiting, s.At),
 		"revocations":  encodeRevocationQueue(&s.Revocations),
-		"certificates": encodeExpiring("live", s.Certificates.Live, &s.Certificates),
+		"certificates": encodeCertificates(&s.Certificates),
 		"domains":      encodeDomainStatus(&s.Domains),
 		"budgets":      encodeBudgetsLeft(s.Budgets),
 		"certinext":    encodeCA(&s.CA, s.At),
@@ -211,6 +214,17 @@ func encodeExpiring(name string, n int, c *backend.CertificateStatus) map[string
 	}
 }
 
+func encodeCertificates(c *backend.CertificateStatus) map[string]any {
+	out := encodeExpiring("live", c.Live, c)
+	refused := make(map[string]any, len(c.Trust.Refused))
+	for family, n := range c.Trust.Refused {
+		refused[family] = n
+	}
+	out["distrusted"], out["partly_distrusted"] = c.Trust.Distrusted, c.Trust.Partly
+	out["refused_by"], out["trust_unknown"] = refused, c.Trust.Unknown
+	return out
+}
+
 func encodeDomainStatus(d *backend.DomainStatus) map[string]any {
 	return map[string]any{
 		"registered": d.Registered, "unvalidated": d.Unvalidated, "failing": d.Failing,
@@ -283,8 +297,9 @@ oldest of each, what is in doubt or held; the queue of revocations, and why some
 tried; what expires soon; what the budgets have left; how CERTInext answers, by operation; the
 latest background pass and synchronization.
 
-It reads no order and no certificate, and asks nobody: it is made of what the active node
-remembers since its start, and of a few entries. Where complete is false, it does not know all yet.
+It reads no order, and no certificate but one for each chain that nobody has looked at yet, and asks
+nobody: it is made of what the active node remembers since its start, and of a few entries. Where
+complete is false, it does not know all yet.
 `
 
 const metricsHelp = `

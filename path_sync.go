@@ -83,6 +83,16 @@ func syncFields() map[string]*framework.FieldSchema {
 			Type:        framework.TypeInt,
 			Description: "Number of certificates imported, which the mount did not know.",
 		},
+		"distrusted": {
+			Type: framework.TypeInt,
+			Description: "Number of imported certificates with a key that clients refused in " +
+				"each of their chains, when they were imported.",
+		},
+		"refused": {
+			Type: framework.TypeInt,
+			Description: "Number of other imported certificates that a family of clients did not " +
+				"accept then. inventory/certs lists both as of now, by trust.",
+		},
 		"revoked": {
 			Type: framework.TypeInt,
 			Description: "Number of certificates of the mount that were found to have been " +
@@ -171,6 +181,8 @@ func encodeSync(st *backend.SyncStatus) map[string]any {
 		"finished_at":     rfc3339(st.FinishedAt),
 		"seen":            st.Seen,
 		"imported":        st.Imported,
+		"distrusted":      st.Distrusted,
+		"refused":         st.Refused,
 		"revoked":         st.Revoked,
 		"unavailable":     st.Unavailable,
 		"failed":          st.Failed,

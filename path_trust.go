@@ -31,9 +31,9 @@ func (b *secretsBackend) pathTrust() []*framework.Path {
 								"how many roots each has.",
 						},
 					})),
-				logical.UpdateOperation: silent(writing(b.writeTrust,
+				logical.UpdateOperation: writing(b.writeTrust,
 					"Write which keys clients refuse.",
-					"write", "trust", nil)),
+					"write", "trust", hitFields()),
 				logical.ListOperation: operation(b.listFamilies,
 					"List the families of clients whose roots are known.",
 					"list", "trusted-roots", keysField("Names of the families.")),
@@ -51,9 +51,9 @@ func (b *secretsBackend) pathTrust() []*framework.Path {
 						map[string]*framework.FieldSchema{
 							"count": {Type: framework.TypeInt, Description: "Number of roots."},
 						})),
-				logical.UpdateOperation: silent(writing(b.writeFamily,
+				logical.UpdateOperation: writing(b.writeFamily,
 					"Write the roots that a family of clients trusts, all of them.",
-					"write", "trusted-roots", nil)),
+					"write", "trusted-roots", hitFields()),
 				logical.DeleteOperation: silent(writing(b.deleteFamily,
 					"Forget a family of clients.",
 					"delete", "trusted-roots", nil)),
@@ -120,7 +120,27 @@ func (b *secretsBackend) writeTrust(
 				"beside the builtin ones",
 		}
 	}
-	return nil, backend.WriteDistrustedKeys(ctx, b.engine, req.Storage, keys.([]string))
+	err := backend.WriteDistrustedKeys(ctx, b.engine, req.Storage, keys.([]string))
+	if err != nil {
+		return nil, err
+	}
+	return b.tellHit(ctx, req), nil
+}
+
+// tellHit answers a write that is stored with how many live certificates it concerns.
+func (b *secretsBackend) tellHit(ctx context.Context, req *logical.Request) *logical.Response {
+	counts, whole, err := backend.CountTrust(ctx, b.engine, req.Storage)
+	resp := &logical.Response{Data: encodeTrustCounts(counts)}
+	resp.Data["complete"] = whole
+	switch {
+	case err != nil:
+		resp.AddWarning("it is stored, and not all certificates could be counted: " +
+			"vault read <mount>/status counts them")
+	case !whole:
+		resp.AddWarning("it is stored, and not all certificates were counted yet: " +
+			"vault read <mount>/status counts them in a minute")
+	}
+	return resp
 }
 
 func (b *secretsBackend) listFamilies(
@@ -148,7 +168,10 @@ func (b *secretsBackend) writeFamily(
 ) (*logical.Response, error) {
 	name, roots := d.Get("family").(string), d.Get("roots").(string)
 	_, err := b.engine.Trust.WriteFamily(ctx, req.Storage, name, roots)
-	return nil, err
+	if err != nil {
+		return nil, err
+	}
+	return b.tellHit(ctx, req), nil
 }
 
 func (b *secretsBackend) deleteFamily(
@@ -172,10 +195,54 @@ them has a distrusted key, and a family accepts it when one chain without such a
 the family's roots. Only certificates that CERTInext has delivered are looked at: a client may know
 others.
 
+Writing either answers how many live certificates clients refuse by what is written. inventory/certs
+finds them with trust=distrusted, trust=refused or refused_by=<family>; status, metrics and
+config/check count them.
+
 The role field trust says what becomes of a certificate that is distrusted, or that a family
 refuses: a warning with each answer, or held until an operator releases it. What was handed over
 before stays as it is: reading cert/<serial> shows what clients make of it now, under trust.
 `
+
+const trustCountsAbout = "How many live certificates clients refuse, by config/trust: live (how " +
+	"many there are), distrusted (each of their chains has a key that clients refuse), partly " +
+	"(some have), refused_by (how many each family does not accept), unknown (nothing is known) " +
+	"and unfinished (they have more chains than can be tried)."
+
+// hitFields are the answer of a write: which certificates it concerns.
+func hitFields() map[string]*framework.FieldSchema {
+	number := func(description string) *framework.FieldSchema {
+		return &framework.FieldSchema{Type: framework.TypeInt, Description: description}
+	}
+	return map[string]*framework.FieldSchema{
+		"live": number("Certificates that are neither revoked nor expired."),
+		"distrusted": number("Those with a key that clients refuse in each of their chains, " +
+			"after the write."),
+		"partly": number("Those with such a key in some of their chains."),
+		"refused_by": {
+			Type:        framework.TypeMap,
+			Description: "How many of them each family of clients does not accept.",
+		},
+		"unknown": number("Those of which nothing is known, since they cannot be read, or were " +
+			"not looked at yet."),
+		"unfinished": number("Those with more chains than can be tried."),
+		"complete": {
+			Type:        framework.TypeBool,
+			Description: "Whether all certificates that are stored were counted.",
+		},
+	}
+}
+
+func encodeTrustCounts(c *backend.TrustCounts) map[string]any {
+	refused := make(map[string]any, len(c.Refused))
+	for family, n := range c.Refused {
+		refused[family] = n
+	}
+	return map[string]any{
+		"live": c.Live, "distrusted": c.Distrusted, "partly": c.Partly, "refused_by": refused,
+		"unknown": c.Unknown, "unfinished": c.Unfinished,
+	}
+}
 
 // encodeTrust returns which clients accept a certificate.
 func encodeTrust(v *backend.TrustVerdict) map[string]any {
@@ -191,5 +258,6 @@ func encodeTrust(v *backend.TrustVerdict) map[string]any {
 		"avoid":       links(v.Avoid),
 		"accepted_by": append([]string{}, v.Accept...),
 		"refused_by":  append([]string{}, v.Refuse...),
+		"unfinished":  v.Unfinished,
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/inventory"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/lineage"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/orders"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/preview"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/reconciliation"
@@ -252,8 +253,10 @@ type (
 
 // What is listed.
 type (
-	// ListQuery is [index.Query].
-	ListQuery = index.Query
+	// ListQuery is [inventory.Query].
+	ListQuery = inventory.Query
+	// LineageWant is [lineage.Want].
+	LineageWant = lineage.Want
 	// ListSort is [index.Sort].
 	ListSort = index.Sort
 	// List is [inventory.List].

@@ -16,6 +16,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/keyed"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/inventory"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/lineage"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/notices"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/orders"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/readiness"
@@ -67,6 +68,7 @@ type Engine struct {
 	Readiness    *readiness.Checker
 	Spending     *spending.Keeper
 	Trust        *trust.Keeper
+	Lineage      *lineage.Keeper
 	Tidier       *tidy.Tidier
 	Notices      *notices.Teller
 
@@ -96,11 +98,12 @@ func New(o Options) *Engine {
 	e.Orders.KeepValidated = e.keepValidated
 	e.Trust = new(trust.Keeper)
 	e.Orders.Trust = e.Trust
+	e.Lineage = lineage.New(e.Host, e.Certificates, e.Trust, e.Account.Corrected)
 	e.Spending = spending.New(e.Host, books{e})
 	e.Orders.Spending = purse{e}
-	e.Inventory = inventory.New(e.Host, e.Account, e.Certificates, e.Orders)
+	e.Inventory = inventory.New(e.Host, e.Account, e.Certificates, e.Orders, e.Lineage)
 	e.Tidier = tidy.New(e.Host, e.Account, e.Certificates, e.Orders)
-	e.Readiness = readiness.New(e.Account, e.Publisher.CheckNamed)
+	e.Readiness = readiness.New(e.Account, e.Publisher.CheckNamed, e.Lineage)
 	e.Notices = notices.New(e.Host, o.SendEvent)
 	e.Orders.Notices, e.Certificates.Notices = e.Notices, e.Notices
 	e.Spending.Notices = e.Notices

@@ -15,6 +15,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/domains"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/lineage"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/orders"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/spending"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/standing"
@@ -28,12 +29,13 @@ func Standing(ctx context.Context, e *Engine, s logical.Storage) (*standing.Stat
 	out := &standing.Status{At: now, Pass: e.passes.standing()}
 	out.Orders = countOrders(ctx, e, s)
 	out.Certificates = countCertificates(ctx, e, s, now)
-	var errs [5]error
+	var errs [6]error
 	out.Revocations, errs[0] = countRevocations(ctx, e, s)
 	out.Domains, errs[1] = countDomains(ctx, e, s, now)
 	out.Budgets, errs[2] = budgetsLeft(ctx, e, s)
 	out.CA, errs[3] = standingOfCA(ctx, e, s)
 	out.Sync, errs[4] = standingOfSync(ctx, e, s)
+	out.Certificates.Trust, errs[5] = countTrust(ctx, e, s)
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, err
 	}
@@ -72,6 +74,15 @@ func countCertificates(
 	out := standing.CountCertificates(e.Certificates.Index.ByExpiry(now, standing.Bounds()))
 	out.Complete = e.Certificates.Index.IsComplete()
 	return out
+}
+
+// countTrust counts what clients refuse of what the index has.
+func countTrust(ctx context.Context, e *Engine, s logical.Storage) (standing.Trust, error) {
+	survey, err := lineage.Take(ctx, e.Lineage, s)
+	c := &survey.Counts
+	return standing.Trust{
+		Distrusted: c.Distrusted, Partly: c.Partly, Unknown: c.Unknown, Refused: c.Refused,
+	}, err
 }
 
 func countRevocations(

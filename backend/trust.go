@@ -7,6 +7,7 @@ import (
 	"context"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/lineage"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/trust"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -16,6 +17,19 @@ type TrustLink = trust.Link
 
 // TrustVerdict is [trust.Verdict].
 type TrustVerdict = trust.Verdict
+
+// TrustCounts are [lineage.Counts].
+type TrustCounts = lineage.Counts
+
+// CountTrust counts which live certificates clients refuse by what is stored now; whole is false
+// when some were not looked at. It waits at most a second for an index that is being filled.
+func CountTrust(
+	ctx context.Context, e *Engine, s logical.Storage,
+) (counts *TrustCounts, whole bool, err error) {
+	lineage.Await(ctx, e.Lineage, s)
+	survey, err := lineage.Take(ctx, e.Lineage, s)
+	return &survey.Counts, survey.Whole, err
+}
 
 // TrustSettings are what clients trust, as far as the mount was told.
 type TrustSettings struct {
@@ -91,4 +105,9 @@ func TrustIn(
 	}
 	v, err := e.Trust.Of(ctx, s, certs[0], certs[1:], e.Account.Corrected())
 	return &v, err
+}
+
+// ParseLineage is [lineage.ParseWant].
+func ParseLineage(key, root, standing, refusedBy string) (LineageWant, error) {
+	return lineage.ParseWant(key, root, standing, refusedBy)
 }

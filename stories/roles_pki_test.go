@@ -58,7 +58,7 @@ func TestAConstraintOfVaultPKIThatNobodyWouldEnforceIsRefusedByName(t *testing.T
 	m := newMount(t, new(certinexttest.Server))
 	for field, value := range map[string]any{
 		"allow_localhost": false, "enforce_hostnames": false, "allowed_other_sans": "1.2.3.4;UTF8:x", "allowed_uri_sans": "spiffe://x",
-		"allowed_uri_sans_template": true, "allowed_serial_numbers": "1", "allowed_user_ids": "u", "server_flag": false, "client_flag": false,
+		"allowed_uri_sans_template": true, "allowed_serial_numbers": "1", "allowed_user_ids": "u", "server_flag": false,
 		"code_signing_flag": true, "email_protection_flag": true, "key_usage": "CertSign", "ext_key_usage": "ServerAuth",
 		"ext_key_usage_oids": "1.3.6.1.5.5.7.3.1", "signature_bits": 512, "use_pss": true, "use_csr_common_name": false, "use_csr_sans": false,
 		"serial_number_source": "json", "ou": "x", "organization": "x", "country": "US", "locality": "x", "province": "x", "street_address": "x",

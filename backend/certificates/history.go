@@ -26,6 +26,8 @@ type Detail struct {
 	Issuer    string // likewise
 	KeyType   string // ec or rsa, as Vault has it
 	KeyBits   int
+	KeyUsage  []string // see [KeyUsage]
+	ExtUsage  []string // see [ExtKeyUsage]
 	Chain     []ChainLink
 	History   []Event // in the order of time
 }
@@ -59,6 +61,7 @@ func (c *Entry) describe(now time.Time, successor *Entry, queued *Queued) Detail
 	if leaf, err := Parse([]string{c.Certificate}); err == nil && len(leaf) > 0 {
 		d.Subject = sanitize.OneLine(leaf[0].Subject.String())
 		d.Issuer = sanitize.OneLine(leaf[0].Issuer.String())
+		d.KeyUsage, d.ExtUsage = KeyUsage(leaf[0]), ExtKeyUsage(leaf[0])
 	}
 	chain, err := Parse(c.Chain)
 	if err != nil {

@@ -8,7 +8,10 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/hex"
+	"slices"
 	"strconv"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/index"
@@ -62,8 +65,30 @@ func rowOf(c *Entry) *index.Row {
 	if leaf, err := Parse([]string{c.Certificate}); err == nil && len(leaf) > 0 {
 		r.Names, r.KeyType = NamesOf(leaf[0]), KeyTypeOf(leaf[0])
 		r.Issuer = sanitize.OneLine(leaf[0].Issuer.CommonName)
+		r.Chain, r.Key = chainOf(c, leaf[0]), KeyIDOf(leaf[0])
+	} else {
+		r.Chain = "unreadable"
 	}
 	return r
+}
+
+// KeyIDOf returns what a certificate's key is listed by.
+func KeyIDOf(c *x509.Certificate) index.KeyID {
+	return index.KeyIDOf(sha256.Sum256(c.RawSubjectPublicKeyInfo))
+}
+
+// chainOf returns what certificates have in common that have the same certificates of CAs above
+// them: the reference of their stored chain. Those that came without any have their issuer in
+// common.
+func chainOf(c *Entry, leaf *x509.Certificate) string {
+	switch {
+	case c.ChainRef != "":
+		return c.ChainRef
+	case len(c.Chain) > 0: // an entry of an earlier version
+		return chainFingerprint(c.Chain, c.Others)
+	}
+	sum := sha256.Sum256(append(slices.Clone(leaf.AuthorityKeyId), leaf.RawIssuer...))
+	return "alone-" + hex.EncodeToString(sum[:16])
 }
 
 // NamesOf returns the names that a certificate is for, fit to be shown, the common name first, and

@@ -252,7 +252,7 @@ func (x *Index) enterPage(
 		}
 		x.pages.open = number
 		x.add(p, number)
-		if r.Held || r.latest().After(savedAt[number].Add(-recent)) {
+		if r.Held || r.isOfBefore() || r.latest().After(savedAt[number].Add(-recent)) {
 			recently = append(recently, r.key())
 		}
 	}
@@ -264,6 +264,10 @@ func (x *Index) enterPage(
 	}
 	return recently
 }
+
+// isOfBefore reports whether a row is a certificate's that an earlier version has saved, which did
+// not know its chain.
+func (r *Row) isOfBefore() bool { return r.State == "" && r.Chain == "" }
 
 // latest returns when what the row is about was last known to change.
 func (r *Row) latest() time.Time {

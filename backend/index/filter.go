@@ -50,6 +50,8 @@ func (f *filter) matches(p *packed) bool {
 		return false
 	case f.until != 0 && (p.revoked != 0 || p.notAfter <= f.now || p.notAfter > f.until):
 		return false
+	case f.q.Select != nil && !f.q.Select(w[p.chain], p.publicKey):
+		return false
 	case f.name != "" && !f.hasName(p.names):
 		return false
 	}

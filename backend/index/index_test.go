@@ -6,6 +6,8 @@ package index
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -46,6 +48,7 @@ func row(n int) Row {
 		Names:     []string{fmt.Sprintf("host-%d.example.com", n), "www.example.com"},
 		NotBefore: noon.AddDate(-1, 0, 0), NotAfter: noon.AddDate(0, 0, n),
 		PaidUntil: noon.AddDate(1, 0, 0), Issuer: "A CA", KeyType: "ec-256", Origin: Ordered,
+		Chain: fmt.Sprintf("chain-%d", n%3), Key: KeyID{byte(n), byte(n >> 8), byte(n >> 16)},
 	}
 }
 
@@ -167,6 +170,12 @@ func TestFiltersSelect(t *testing.T) {
 		"digits that only ids have":            {Query{Text: "6f1d3b2a"}, 10},
 		"those of nobody":                      {Query{Requester: "entity:other"}, 0},
 		"what nobody waits for":                {Query{WaitsFor: "operator"}, 0},
+		"those with a chain": {Query{Select: func(chain string, _ KeyID) bool {
+			return chain == "chain-1"
+		}}, 4},
+		"one with a key": {Query{Select: func(_ string, key KeyID) bool {
+			return key == KeyID{7}
+		}}, 1},
 		"the whole text of a word in another's case": {Query{Text: "a ca"}, 10},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -328,6 +337,28 @@ func TestARowThatIsOutOfDateDoesNotStaySo(t *testing.T) {
 			pass(t, x, s)
 		}
 		require.Equal(t, changed, x.Find([]string{changed.Serial})[changed.Serial])
+	})
+}
+
+// A page of an earlier version knows no chains: whoever lists by them finds all certificates.
+func TestRowsWithoutAChainAreReadAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, x := new(logical.InmemStorage), newIndex(clock)
+		for n := range 3 {
+			put(t, x, s, row(n+1))
+		}
+		pass(t, x, s)
+		pass(t, x, s)
+		page, err := store.Get[StoredPage](t.Context(), s, "index/cert/000000")
+		require.NoError(t, err)
+		for i := range page.Rows {
+			page.Rows[i].Chain, page.Rows[i].Key = 0, nil
+		}
+		require.NoError(t, store.Put(t.Context(), s, "index/cert/000000", page))
+		again := fill(t, s)
+		require.Equal(t, row(1), again.Find([]string{row(1).Serial})[row(1).Serial])
+		require.Equal(t, []string{"chain-0", "chain-1", "chain-2"},
+			slices.Sorted(maps.Keys(again.Chains())))
 	})
 }
 
@@ -555,9 +586,12 @@ func filled(n int) *Index {
 func BenchmarkPageOfAHundredThousand(b *testing.B) {
 	x := filled(100_000)
 	for name, q := range map[string]Query{
-		"all":           {},
-		"by name":       {Sort: ByName},
-		"text":          {Text: "host-99"},
+		"all":     {},
+		"by name": {Sort: ByName},
+		"text":    {Text: "host-99"},
+		"chain": {Select: func(chain string, key KeyID) bool {
+			return chain == "chain-2" && key != KeyID{1}
+		}},
 		"name":          {Name: "host-4711.example.com"},
 		"role":          {Role: "role-7"},
 		"expires in 30": {ExpiresWithin: 30 * 24 * time.Hour},

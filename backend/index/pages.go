@@ -121,7 +121,7 @@ func (g *pages) leave(x *Index, at int32) {
 
 // cost is how many bytes a row takes in a page, at most.
 func (p *packed) cost() int {
-	const fixed = 160 // numbers, and names of fields
+	const fixed = 200 // numbers, and names of fields
 	n := fixed + 3*(len(p.key)+len(p.order)+len(p.number)+len(p.serial)) + len(p.names)
 	for _, c := range []byte(p.names) {
 		if c < ' ' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' || c >= 0x7f {
@@ -153,6 +153,10 @@ type StoredRow struct {
 	// changed, in seconds since 1970; 0 when that is not known.
 	Times [6]int64 `json:"t"`
 	Held  bool     `json:"h,omitempty"`
+	// Chain is one more than the place of the chain among the words; 0 when that is not known.
+	Chain int `json:"c,omitempty"`
+	// Key is the [KeyID] of the certificate's key; empty when that is not known.
+	Key []byte `json:"k,omitempty"`
 }
 
 // stored returns a page as it is stored.
@@ -168,7 +172,7 @@ func stored(rows []Row, now time.Time) *StoredPage {
 		return at
 	}
 	for _, r := range rows {
-		out.Rows = append(out.Rows, StoredRow{
+		row := StoredRow{
 			Serial: r.Serial, Order: r.OrderID, Number: r.Number, Names: r.Names, Held: r.Held,
 			Words: [9]int{
 				place(r.Role), place(r.Requester), place(r.Owner), place(r.Account),
@@ -179,7 +183,14 @@ func stored(rows []Row, now time.Time) *StoredPage {
 				seconds(r.NotBefore), seconds(r.NotAfter), seconds(r.PaidUntil),
 				seconds(r.Revoked), seconds(r.MadeAt), seconds(r.ChangedAt),
 			},
-		})
+		}
+		if r.Chain != "" {
+			row.Chain = place(r.Chain) + 1
+		}
+		if r.Key != (KeyID{}) {
+			row.Key = r.Key[:]
+		}
+		out.Rows = append(out.Rows, row)
 	}
 	return out
 }
@@ -202,6 +213,15 @@ func (g *StoredPage) rows() ([]Row, error) {
 			NotBefore: moment(r.Times[0]), NotAfter: moment(r.Times[1]),
 			PaidUntil: moment(r.Times[2]), Revoked: moment(r.Times[3]),
 			MadeAt: moment(r.Times[4]), ChangedAt: moment(r.Times[5]),
+		}
+		if r.Chain < 0 || r.Chain > len(g.Words) {
+			return nil, fmt.Errorf("a row refers to word %d of %d", r.Chain-1, len(g.Words))
+		}
+		if r.Chain > 0 {
+			row.Chain = g.Words[r.Chain-1]
+		}
+		if len(r.Key) == len(row.Key) {
+			row.Key = KeyID(r.Key)
 		}
 		if row.key() == "" || strings.HasPrefix(row.key(), "/") {
 			return nil, fmt.Errorf("row %d says not what it is about", len(out))

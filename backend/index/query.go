@@ -53,6 +53,9 @@ type Query struct {
 	Role, Requester, Owner, Issuer, KeyType, State string
 	// WaitsFor is whom an order waits for.
 	WaitsFor string
+	// Select selects certificates by what is above them: it is asked with their [Row.Chain] and
+	// their own key, and must not call the index. nil selects all.
+	Select func(chain string, key KeyID) bool
 	// ExpiresWithin selects certificates that are neither expired nor revoked, and expire within
 	// that time.
 	ExpiresWithin time.Duration

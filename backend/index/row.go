@@ -4,6 +4,7 @@
 package index
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
 	"strings"
 	"time"
@@ -34,6 +35,11 @@ type Row struct {
 	Names   []string
 	Issuer  string // common name of the issuing CA
 	KeyType string // "ec-256", "rsa-2048"
+	// Chain says which certificates of CAs came with it: certificates with the same Chain have the
+	// same ones above them. Empty for an order, and in pages of earlier versions.
+	Chain string
+	// Key is its own public key.
+	Key KeyID
 	// NotBefore and NotAfter are the validity of a certificate; PaidUntil is the end of the term
 	// that its order has bought.
 	NotBefore, NotAfter, PaidUntil, Revoked time.Time
@@ -50,6 +56,13 @@ type Row struct {
 	// read from its entry after a start.
 	Unsaved bool
 }
+
+// A KeyID stands for a public key: it is the first half of the SHA-256 of its SubjectPublicKeyInfo,
+// which nobody finds another key for. The zero value stands for none.
+type KeyID [sha256.Size / 2]byte
+
+// KeyIDOf returns the id of a key, by the SHA-256 of its SubjectPublicKeyInfo.
+func KeyIDOf(sum [sha256.Size]byte) KeyID { return KeyID(sum[:sha256.Size/2]) }
 
 // key is what the row is found by: the serial number of a certificate, or <role>/<id> of an order.
 func (r *Row) key() string {
@@ -70,6 +83,8 @@ type packed struct {
 	role, requester, owner     uint32
 	account, issuer, keyType   uint32
 	state, waitsFor, origin    uint32
+	chain                      uint32
+	publicKey                  KeyID
 	notBefore, notAfter        int64
 	paidUntil, revoked         int64
 	madeAt, changedAt          int64
@@ -111,7 +126,8 @@ func (x *Index) pack(r *Row) packed {
 		account: x.words.of(r.Account), issuer: x.words.of(r.Issuer),
 		keyType: x.words.of(r.KeyType), requester: x.words.of(r.Requester),
 		state: x.words.of(r.State), waitsFor: x.words.of(r.WaitsFor),
-		origin:    x.words.of(string(r.Origin)),
+		origin: x.words.of(string(r.Origin)),
+		chain:  x.words.of(r.Chain), publicKey: r.Key,
 		notBefore: seconds(r.NotBefore), notAfter: seconds(r.NotAfter),
 		paidUntil: seconds(r.PaidUntil), revoked: seconds(r.Revoked),
 		madeAt: seconds(r.MadeAt), changedAt: seconds(r.ChangedAt),
@@ -131,7 +147,7 @@ func (x *Index) unpack(p *packed) Row {
 		Serial: unpackID(p.serial), Role: w[p.role], Requester: w[p.requester], Owner: w[p.owner],
 		OrderID: unpackID(p.order), Account: w[p.account], Issuer: w[p.issuer],
 		KeyType: w[p.keyType], State: w[p.state], WaitsFor: w[p.waitsFor],
-		Origin: Origin(w[p.origin]), Number: p.number,
+		Origin: Origin(w[p.origin]), Number: p.number, Chain: w[p.chain], Key: p.publicKey,
 		NotBefore: moment(p.notBefore), NotAfter: moment(p.notAfter),
 		PaidUntil: moment(p.paidUntil), Revoked: moment(p.revoked),
 		MadeAt: moment(p.madeAt), ChangedAt: moment(p.changedAt),

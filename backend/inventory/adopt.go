@@ -6,6 +6,7 @@ package inventory
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/lineage"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/orders"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -47,6 +49,8 @@ type AdoptRequest struct {
 type AdoptResult struct {
 	Adopted []*orders.Adopted
 	Refused []RefusedAdoption
+	// Warnings say of the adopted ones which of them clients refuse.
+	Warnings []string
 	// Next is what a further request continues after; empty when all were looked at.
 	Next string
 }
@@ -70,6 +74,45 @@ func (inv *Inventory) Adopt(
 	if err != nil {
 		return nil, err
 	}
+	out, err := inv.adoptAll(ctx, s, &r, wanted, one)
+	if err == nil && len(out.Adopted) > 0 {
+		out.Warnings = inv.warnAdopted(ctx, s, out.Adopted)
+	}
+	return out, err
+}
+
+// warnAdopted says which of the adopted certificates clients refuse. Somebody has them already, so
+// none is held for that.
+func (inv *Inventory) warnAdopted(
+	ctx context.Context, s logical.Storage, adopted []*orders.Adopted,
+) (warnings []string) {
+	keys := make([]string, 0, len(adopted))
+	for _, a := range adopted {
+		keys = append(keys, strings.ReplaceAll(a.Certificate.Serial, ":", "-"))
+	}
+	lineage.Await(ctx, inv.Lineage, s)
+	verdicts, err := lineage.Of(ctx, inv.Lineage, s, keys)
+	unknown := 0
+	for _, key := range keys {
+		v, known := verdicts[key]
+		if !known {
+			unknown++
+		}
+		warnings = append(warnings, lineage.Tell(Colons(key), &v)...)
+	}
+	if unknown > 0 {
+		inv.Log.Debug("which clients accept adopted certificates is not known", "error", err)
+		warnings = append(warnings, fmt.Sprintf("trust: of %d adopted certificates it is not "+
+			"known yet whether clients accept them: vault read <mount>/inventory/certs says it "+
+			"in a minute", unknown))
+	}
+	return warnings
+}
+
+// adoptAll is the work of Adopt. one is set when the request names a single certificate.
+func (inv *Inventory) adoptAll(
+	ctx context.Context, s logical.Storage, r *AdoptRequest, wanted []string, one bool,
+) (*AdoptResult, error) {
 	until, out := inv.Steady().Add(adoptTime), new(AdoptResult)
 	for i, serial := range wanted {
 		done := len(out.Adopted) + len(out.Refused)

@@ -16,6 +16,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/lineage"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/orders"
 )
 
@@ -24,6 +25,7 @@ type Inventory struct {
 	*host.Host
 	Account      *account.Account
 	Certificates *certificates.Keeper
+	Lineage      *lineage.Keeper
 
 	orders *orders.Journal // whose certificates are not imported
 	sync   syncState
@@ -32,6 +34,7 @@ type Inventory struct {
 // New returns the inventory of a mount. It touches neither storage nor network.
 func New(
 	h *host.Host, acct *account.Account, certs *certificates.Keeper, own *orders.Journal,
+	above *lineage.Keeper,
 ) *Inventory {
-	return &Inventory{Host: h, Account: acct, Certificates: certs, orders: own}
+	return &Inventory{Host: h, Account: acct, Certificates: certs, Lineage: above, orders: own}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/index"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sheet"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/lineage"
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
@@ -23,6 +24,13 @@ const (
 	MaxDescribed = 1000
 )
 
+// A Query selects certificates or orders.
+type Query struct {
+	index.Query
+	// Above selects certificates by what is above them.
+	Above lineage.Want
+}
+
 // A Listed is a certificate, or an order together with its certificate, as it is listed.
 type Listed struct {
 	// Row is the certificate's, and for an order that has none yet, or none any more, has only the
@@ -31,6 +39,12 @@ type Listed struct {
 	Status string // the state of the certificate or, in a list of orders, of the order
 	// Order is the order's row in a list of orders; else nil.
 	Order *index.Row
+	// Root is the name of the root of a certificate's chain, Trust what clients make of the
+	// certificate, and RefusedBy are the families of clients that do not accept it. They are empty
+	// in a list of orders.
+	Root      string
+	Trust     lineage.Standing
+	RefusedBy []string
 }
 
 // A List is a page of certificates or of orders.
@@ -43,24 +57,49 @@ type List struct {
 	columns  []column
 }
 
-// ListCertificates returns a page of the certificates that a query selects. It reads no storage,
-// and waits at most a second for an index that is being filled.
+// ListCertificates returns a page of the certificates that a query selects. It reads no storage but
+// for chains that nobody has looked at yet, and waits at most a second for an index that is being
+// filled.
 func ListCertificates(
-	ctx context.Context, inv *Inventory, s logical.Storage, q index.Query,
+	ctx context.Context, inv *Inventory, s logical.Storage, q Query,
 ) (*List, error) {
-	return list(ctx, inv, s, inv.Certificates.Index, q, certificateColumns)
+	inv.Certificates.Index.Await(ctx, s)
+	view, err := lineage.Look(ctx, inv.Lineage, s)
+	if err != nil && !q.Above.IsZero() {
+		return nil, err
+	}
+	if err := view.Check(q.Above); err != nil {
+		return nil, err
+	}
+	q.Select = view.Select(q.Above)
+	l, err := list(ctx, inv, s, inv.Certificates.Index, q, certificateColumns)
+	if err != nil {
+		return nil, err
+	}
+	for i := range l.Rows {
+		l.Rows[i].judge(view)
+	}
+	l.Complete = l.Complete && (view.Whole || q.Above.IsZero())
+	return l, nil
+}
+
+// judge says what is above a listed certificate.
+func (l *Listed) judge(view *lineage.View) {
+	verdict, _ := view.Verdict(l.Chain, l.Key)
+	l.Trust, l.RefusedBy = view.Standing(l.Chain, l.Key), verdict.Refuse
+	l.Root = view.Root(l.Chain)
 }
 
 // ListOrders is [ListCertificates] for orders, with what is listed of their certificates.
 func ListOrders(
-	ctx context.Context, inv *Inventory, s logical.Storage, q index.Query,
+	ctx context.Context, inv *Inventory, s logical.Storage, q Query,
 ) (*List, error) {
 	inv.Certificates.Index.Await(ctx, s)
 	return list(ctx, inv, s, inv.orders.Index, q, orderColumns)
 }
 
 func list(
-	ctx context.Context, inv *Inventory, s logical.Storage, x *index.Index, q index.Query,
+	ctx context.Context, inv *Inventory, s logical.Storage, x *index.Index, q Query,
 	columns []column,
 ) (*List, error) {
 	if q.Limit < 1 || q.Limit > MaxRows {
@@ -68,7 +107,7 @@ func list(
 	}
 	x.Await(ctx, s)
 	q.Now = inv.Now()
-	p, err := x.Page(q)
+	p, err := x.Page(q.Query)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +146,19 @@ func listed(inv *Inventory, rows []index.Row) []Listed {
 func DescribeCertificates(
 	ctx context.Context, inv *Inventory, s logical.Storage, serials []string,
 ) (found map[string]Listed, whole bool) {
-	return describe(ctx, inv, s, inv.Certificates.Index, serials)
+	found, whole = describe(ctx, inv, s, inv.Certificates.Index, serials)
+	if len(found) == 0 {
+		return found, whole
+	}
+	view, err := lineage.Look(ctx, inv.Lineage, s)
+	if err != nil {
+		inv.Log.Debug("which clients accept certificates is not listed", "error", err)
+	}
+	for serial, l := range found {
+		l.judge(view)
+		found[serial] = l
+	}
+	return found, whole
 }
 
 // DescribeOrders is [DescribeCertificates] for orders, whose keys are <role>/<id>.
@@ -154,6 +205,9 @@ var certificateColumns = []column{
 	{"subscription_end", func(l *Listed) string { return stamp(l.PaidUntil) }},
 	{"revoked_at", func(l *Listed) string { return stamp(l.Revoked) }},
 	{"issuer", func(l *Listed) string { return l.Issuer }},
+	{"root", func(l *Listed) string { return l.Root }},
+	{"trust", func(l *Listed) string { return string(l.Trust) }},
+	{"refused_by", func(l *Listed) string { return strings.Join(l.RefusedBy, " ") }},
 	{"key_type", func(l *Listed) string { return l.KeyType }},
 	{"origin", func(l *Listed) string { return string(l.Origin) }},
 	{"order_id", func(l *Listed) string { return l.OrderID }},

@@ -16,6 +16,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/lineage"
 	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -249,6 +250,11 @@ func (y *syncer) importRow(ctx context.Context, row certinext.ReportRow) error {
 		))
 		return nil
 	}
+	standing, _, err := lineage.Judge(ctx, y.inv.Lineage, y.storage, cert.Leaf,
+		slices.Concat(cert.Chain, cert.Rest))
+	if err != nil {
+		return err
+	}
 	now := y.inv.Now()
 	c := certificates.NewEntry(cert, now)
 	c.CAOrderID = row.OrderID
@@ -265,6 +271,13 @@ func (y *syncer) importRow(ctx context.Context, row certinext.ReportRow) error {
 	// nothing when its lease ends.
 	if stored, err := y.storeImported(ctx, c); err != nil || !stored {
 		return err
+	}
+	switch standing {
+	case lineage.Distrusted:
+		y.status.Distrusted++
+	case lineage.Refused:
+		y.status.Refused++
+	case lineage.Partly, lineage.Accepted, lineage.Unknown: // clients may accept it
 	}
 	return y.linkToPrevious(ctx, c)
 }

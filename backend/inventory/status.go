@@ -38,6 +38,10 @@ type Status struct {
 	Seen     int `json:"seen"`     // orders read from the report
 	Imported int `json:"imported"` // certificates that the mount did not know
 	Revoked  int `json:"revoked"`  // known certificates that were revoked outside of the mount
+	// Distrusted and Refused are how many of the imported ones clients refused when they were: each
+	// of their chains has a key that clients refuse, or a family of clients knows none of them.
+	Distrusted int `json:"distrusted,omitempty"`
+	Refused    int `json:"refused,omitempty"`
 	// Unavailable counts certificates that CERTInext does not serve, e.g. because they are revoked.
 	Unavailable int `json:"unavailable"`
 	// Failed counts orders whose certificate could not be downloaded or verified this time.

@@ -29,6 +29,7 @@ func storedV2() map[string]any {
 	st.Gone, st.GoneOrders = 1, []string{"1000000001"}
 	st.Failures = []Failure{{Order: "1000000002", Error: "e"}}
 	st.LastSuccess = st.StartedAt
+	st.Distrusted, st.Refused = 1, 2
 	return map[string]any{
 		"sync":   st,
 		"listed": &Reported{Version: 1, Account: st.Account, Numbers: "1000000001 1000000002"},

@@ -123,6 +123,11 @@ func (inv *Inventory) start(ctx context.Context, s logical.Storage, st *Status) 
 		if err != nil {
 			inv.Log.Warn("synchronizing with CERTInext's records failed", "error", err)
 		}
+		if st.Distrusted+st.Refused > 0 {
+			inv.Log.Warn("certificates were synchronized that clients refuse; "+
+				"inventory/certs lists them by trust", "distrusted", st.Distrusted,
+				"refused by a family of clients", st.Refused, "imported", st.Imported)
+		}
 		if err := store.Put(ctx, s, statusKey, st); err != nil {
 			inv.Log.Error("the state of the synchronization could not be stored", "error", err)
 		}

@@ -95,6 +95,10 @@ type Role struct {
 	// Trust is what becomes of a certificate that clients refuse (ADR 0047).
 	Trust Trust
 
+	// ClientFlag says whether the certificates are to authenticate clients; nil until somebody has
+	// written it. The product decides, and answers warn where the certificate says otherwise.
+	ClientFlag *bool
+
 	// Renewal is how a certificate is succeeded (ADR 0035).
 	Renewal RenewBy
 	// RevokeReplacedAfter is how long after the hand-over of its replacement by a new order a
@@ -288,6 +292,12 @@ func (r *Role) Warnings(cfg *account.Config) []string {
 			"ends, and charges for that, until its certificate is revoked or cancelled. What it "+
 			"renews counts under no budget, and nobody approves it")
 		out = append(out, r.byCAWarnings()...)
+	}
+	if r.ClientFlag != nil && *r.ClientFlag && r.Shape().Public() {
+		out = append(out, "client_flag is on: certificates of public CAs are more and more for "+
+			"servers only. Servers refuse such a one as a client's, and each answer that holds "+
+			"it says so. Set client_flag=false where they need not be a client's; for clients, "+
+			"use a product whose certificates are for both, such as those of igtf-host")
 	}
 	out = append(out, r.OrderWarnings()...)
 	switch {

@@ -95,6 +95,10 @@ func (r *Role) checkOptions(all *fault.Fields) {
 	if r.Trust != TrustWarn && r.Trust != TrustRefuse {
 		all.Bad("trust", "must be %s or %s", TrustWarn, TrustRefuse)
 	}
+	if r.ClientFlag != nil && !*r.ClientFlag && !r.Shape().Public() {
+		all.Bad("client_flag", "cannot be honoured: the product determines what certificates may "+
+			"be used for, and only public ones are known to be for servers alone")
+	}
 	if r.ValidityYears < 1 || r.ValidityYears > 3 {
 		all.Bad("validity_years", "must be 1, 2 or 3")
 	}

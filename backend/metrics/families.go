@@ -152,6 +152,34 @@ var kept = []family{
 		single(func(s *standing.Status) float64 { return number(s.Certificates.Complete) }),
 	},
 	{
+		"certinext_certificates_distrusted",
+		"Live certificates with a key that clients refuse in each of their chains.", nil, gauge,
+		single(func(s *standing.Status) float64 {
+			return float64(s.Certificates.Trust.Distrusted)
+		}),
+	},
+	{
+		"certinext_certificates_partly_distrusted",
+		"Live certificates with a key that clients refuse in some of their chains.", nil, gauge,
+		single(func(s *standing.Status) float64 { return float64(s.Certificates.Trust.Partly) }),
+	},
+	{
+		"certinext_certificates_refused",
+		"Live certificates that a family of clients does not accept.",
+		[]string{"family"},
+		gauge,
+		func(s *standing.Status, tell func(float64, ...string)) {
+			for family, n := range s.Certificates.Trust.Refused {
+				tell(float64(n), family)
+			}
+		},
+	},
+	{
+		"certinext_certificates_trust_unknown",
+		"Live certificates whose chains were not looked at, or cannot be read.", nil, gauge,
+		single(func(s *standing.Status) float64 { return float64(s.Certificates.Trust.Unknown) }),
+	},
+	{
 		"certinext_domains", "Registered domains.", nil, gauge,
 		single(func(s *standing.Status) float64 { return float64(s.Domains.Registered) }),
 	},

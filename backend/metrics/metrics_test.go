@@ -49,6 +49,10 @@ func full(many int) *standing.Status {
 		Sync:    standing.Sync{State: "failed", FinishedAt: now},
 		Changes: []standing.Change{{Change: "order-failed", Role: "web", Count: 2}},
 	}
+	s.Certificates.Trust = standing.Trust{
+		Distrusted: many, Partly: 2, Unknown: 1,
+		Refused: map[string]int{"mozilla": many, "java": 0},
+	}
 	var orders []standing.Order
 	var domains []standing.Domain
 	for n := range many {
@@ -83,6 +87,11 @@ func TestEveryMetricIsTold(t *testing.T) {
 		`certinext_domains_expiring{within_days="60"} 5`,
 		`certinext_certificates 20`,
 		`certinext_certificates_expiring{within_days="30"} 6`,
+		`certinext_certificates_distrusted 5`,
+		`certinext_certificates_partly_distrusted 2`,
+		`certinext_certificates_trust_unknown 1`,
+		`certinext_certificates_refused{family="mozilla"} 5`,
+		`certinext_certificates_refused{family="java"} 0`,
 		`certinext_budget_spend_left{budget="all",role=""} 12.5`,
 		`certinext_budget_orders_left{budget="each",role="web"} 7`,
 		`certinext_breaker_open{work="background"} 1`,
@@ -184,6 +193,9 @@ func TestPromtoolFindsNothingWrong(t *testing.T) {
 	require.Empty(t, bytes.TrimSpace(out))
 	out, err = exec.CommandContext(t.Context(), promtool, "check", "rules",
 		"../../docs/monitoring/alerts.yml").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	out, err = exec.CommandContext(t.Context(), promtool, "test", "rules",
+		"testdata/trust_alerts.yml").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	out, err = exec.CommandContext(t.Context(), promtool, "check", "config", "--syntax-only",
 		"../../docs/monitoring/prometheus.yml").CombinedOutput()

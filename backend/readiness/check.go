@@ -12,6 +12,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/issuing"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/lineage"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/roles"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -21,14 +22,16 @@ type Checker struct {
 	acct *account.Account
 	// checkSolver returns an error about the field dcv_solver when there is no solver of a name.
 	checkSolver func(ctx context.Context, s logical.Storage, name string) error
+	above       *lineage.Keeper
 }
 
 // New returns a checker. It touches neither storage nor network.
 func New(
 	acct *account.Account,
 	checkSolver func(ctx context.Context, s logical.Storage, name string) error,
+	above *lineage.Keeper,
 ) *Checker {
-	return &Checker{acct: acct, checkSolver: checkSolver}
+	return &Checker{acct: acct, checkSolver: checkSolver, above: above}
 }
 
 // A Report is the result of [Checker.Check].
@@ -43,6 +46,8 @@ type Report struct {
 	// well. Notes say what makes orders wait, or requests be refused.
 	Problems []string
 	Notes    []string
+	// Trust is how many live certificates clients refuse.
+	Trust lineage.Counts
 	// Roles is how many roles were looked at, and LeftOut how many there are beyond [mostRoles].
 	Roles   int
 	LeftOut int
@@ -66,6 +71,9 @@ func (c *Checker) Check(ctx context.Context, s logical.Storage, role string) (*R
 		return nil, err
 	}
 	c.judgeMount(said, a.Config)
+	if err := c.judgeTrust(ctx, s, all, r, said); err != nil {
+		return nil, err
+	}
 	answers := c.ask(ctx, a, all, r, said)
 	judgeConfig(said, a.Config, all, answers)
 	for _, role := range all {

@@ -61,6 +61,7 @@ type stored struct {
 	RequireApproval bool                `json:"require_approval,omitempty"`
 	ApprovalTimeout time.Duration       `json:"approval_timeout,omitempty"` // nanoseconds
 	Trust           issuing.Trust       `json:"trust,omitempty"`
+	ClientFlag      *bool               `json:"client_flag,omitempty"`
 	MaxUnapproved   int                 `json:"max_unapproved,omitempty"`
 	Renewal         issuing.RenewBy     `json:"renewal,omitempty"`
 	RevokeReplaced  time.Duration       `json:"revoke_replaced_after,omitempty"`
@@ -107,6 +108,7 @@ func newStored(r *issuing.Role) *stored {
 		AllowReissue: r.AllowReissue, RekeyOrders: r.RekeyOrders, OrderAccess: r.OrderAccess,
 		Renewal: r.Renewal, RenewalWindow: r.RenewalWindow, IssueTimeout: r.IssueTimeout,
 		Trust:          r.Trust,
+		ClientFlag:     r.ClientFlag,
 		RevokeReplaced: r.RevokeReplacedAfter, Reuse: r.Reuse, ReuseFor: r.ReuseFor,
 		RenewAhead: r.RenewAhead, RenewAheadFor: r.RenewAheadFor,
 		DeliveryGrace: r.DeliveryGrace, ReuseWindow: r.ReuseWindow,
@@ -149,6 +151,7 @@ func (s *stored) role(name string) *issuing.Role {
 		OrderAccess:   cmp.Or(s.OrderAccess, issuing.AccessRole),
 		Renewal:       cmp.Or(s.Renewal, issuing.RenewalOrder),
 		Trust:         cmp.Or(s.Trust, issuing.TrustWarn),
+		ClientFlag:    s.ClientFlag,
 		RenewalWindow: s.RenewalWindow, IssueTimeout: s.IssueTimeout,
 		RevokeReplacedAfter: s.RevokeReplaced, Reuse: s.Reuse, ReuseFor: s.ReuseFor,
 		RenewAhead: s.RenewAhead, RenewAheadFor: s.RenewAheadFor,

@@ -85,6 +85,7 @@ func storedV4() map[string]any {
 	role.RequesterIn = []string{"remarks", "field:456"}
 	role.RenewAhead, role.RenewAheadFor = "10%", 720*time.Hour
 	role.Trust = issuing.TrustRefuse
+	role.ClientFlag = new(bool)
 	return all
 }
 

@@ -116,6 +116,14 @@ type Certificates struct {
 	Live     int
 	Expiring []Expiry
 	Complete bool // the index is whole
+	Trust    Trust
+}
+
+// Trust is how many live certificates clients refuse, as far as the mount knows them.
+type Trust struct {
+	Distrusted, Partly, Unknown int
+	// Refused are how many each family of clients does not accept, by its name.
+	Refused map[string]int
 }
 
 // CountCertificates takes how many live certificates expire within each of [Bounds] and after the

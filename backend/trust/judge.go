@@ -83,6 +83,22 @@ const (
 // Judge says which clients accept a certificate at a time. pool are certificates of CAs that a
 // client may know when it looks for a chain, in any order: those that came with the certificate.
 func (j *Judge) Judge(leaf *x509.Certificate, pool []*x509.Certificate, now time.Time) Verdict {
+	s := newSearch(j, pool, now)
+	s.climb([]*x509.Certificate{leaf})
+	return s.verdict()
+}
+
+// JudgeAbove is [Judge.Judge] for all certificates that have the same ones above them as leaf,
+// whatever their own keys are.
+func (j *Judge) JudgeAbove(
+	leaf *x509.Certificate, pool []*x509.Certificate, now time.Time,
+) Verdict {
+	s := newSearch(j, pool, now)
+	s.ascend([]*x509.Certificate{leaf})
+	return s.verdict()
+}
+
+func newSearch(j *Judge, pool []*x509.Certificate, now time.Time) *search {
 	s := &search{judge: j, now: now, accepts: make(map[string]bool), signed: make(map[pair]bool)}
 	for _, c := range pool {
 		if !slices.ContainsFunc(s.pool, c.Equal) && len(s.pool) < maxPool {
@@ -90,8 +106,7 @@ func (j *Judge) Judge(leaf *x509.Certificate, pool []*x509.Certificate, now time
 		}
 	}
 	s.unfinished = len(s.pool) == maxPool
-	s.climb([]*x509.Certificate{leaf})
-	return s.verdict()
+	return s
 }
 
 // A pair is a certificate and who may have issued it.
@@ -123,6 +138,12 @@ func (s *search) climb(path []*x509.Certificate) {
 		s.note(Link{Name: sanitize.Short(end.Subject.String()), Key: KeyOf(end)})
 		return
 	}
+	s.ascend(path)
+}
+
+// ascend is climb for a path whose end has no refused key.
+func (s *search) ascend(path []*x509.Certificate) {
+	end := path[len(path)-1]
 	s.meet(path)
 	isEnd := true
 	for _, issuer := range s.pool {
@@ -222,7 +243,7 @@ func (s *search) note(link Link) {
 func (s *search) verdict() Verdict {
 	v := Verdict{Unfinished: s.unfinished}
 	switch {
-	case s.clean:
+	case s.clean || len(s.accepts) > 0: // a root that a family knows need not have come with it
 		v.Avoid = s.refused
 	case len(s.refused) == 0 && s.unfinished: // what was not looked at may be no better
 		v.Distrusted = s.refusedOfPool()
