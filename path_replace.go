@@ -110,7 +110,8 @@ var campaignFields = []binding[backend.Campaign]{
 		"Replace certificates that a CA with one of these common names has issued.",
 		func(c *backend.Campaign) *[]string { return &c.Selection.Issuers }),
 	texts("roots",
-		"Replace certificates whose chain ends at a CA with one of these common names.",
+		"Replace certificates one of whose chains ends at a CA with one of these common names, "+
+			"or leads through it.",
 		func(c *backend.Campaign) *[]string { return &c.Selection.Roots }),
 	texts("ca_keys",
 		"Replace certificates in whose chain a CA has one of these keys, each the SHA-256 of the "+
@@ -122,6 +123,10 @@ var campaignFields = []binding[backend.Campaign]{
 	texts("products",
 		"Replace certificates that were ordered as products with these codes.",
 		func(c *backend.Campaign) *[]string { return &c.Selection.Products }),
+	texts("trust",
+		"Replace certificates of which clients make this: distrusted, refused, partly, accepted "+
+			"or unknown, as lists of certificates have it.",
+		func(c *backend.Campaign) *[]string { return &c.Selection.Trust }),
 	texts("refused_by",
 		"Replace certificates that one of these families of clients refuses (config/trust).",
 		func(c *backend.Campaign) *[]string { return &c.Selection.RefusedBy }),
@@ -188,8 +193,9 @@ func campaignPreviewFields() map[string]*framework.FieldSchema {
 				"names takes the place: nothing is bought for them.",
 		},
 		"price": {
-			Type:        framework.TypeString,
-			Description: "What the orders cost at most, without those of the roles in unpriced.",
+			Type: framework.TypeString,
+			Description: "What the orders cost at most, as 25.00; empty while that of some role " +
+				"in unpriced is not known.",
 		},
 		"currency": {Type: framework.TypeString, Description: "Currency of the price."},
 		"unpriced": {
@@ -271,7 +277,7 @@ func (b *secretsBackend) startCampaign(
 	}
 	data := map[string]any{
 		"state": string(c.State), "total": len(p.Chosen), "orders": p.Orders,
-		"reissues": p.Reissues, "behind": p.Behind, "price": p.Cost.String(),
+		"reissues": p.Reissues, "behind": p.Behind, "price": campaignPrice(p),
 		"currency": p.Currency, "unpriced": append([]string{}, p.Unpriced...),
 		"duration": int64(p.Took / time.Second), "by_role": p.Roles,
 	}
@@ -292,6 +298,14 @@ func (b *secretsBackend) startCampaign(
 	}
 	data["state"], data["certificates"] = "", rows
 	return resp, nil
+}
+
+// campaignPrice is what a campaign costs; empty where that is not known of some of it.
+func campaignPrice(p *backend.CampaignPreview) string {
+	if len(p.Unpriced) > 0 {
+		return ""
+	}
+	return p.Cost.String()
 }
 
 // maxPreviewed is of how many certificates a dry run of a campaign tells.

@@ -105,7 +105,7 @@ func New(o Options) *Engine {
 	e.Orders.Spending = purse{e}
 	e.Inventory = inventory.New(e.Host, e.Account, e.Certificates, e.Orders, e.Lineage)
 	e.Tidier = tidy.New(e.Host, e.Account, e.Certificates, e.Orders)
-	e.Campaigns = campaigns.New(e.Orders, e.Trust)
+	e.Campaigns = campaigns.New(e.Orders, e.Lineage)
 	e.Campaigns.Price = priceOfRole(e)
 	e.Readiness = readiness.New(e.Account, e.Publisher.CheckNamed, e.Lineage)
 	e.Notices = notices.New(e.Host, o.SendEvent)

@@ -44,6 +44,8 @@ type Selection struct {
 	CAKeys   []string `json:"ca_keys,omitempty"`   // of any CA in a chain, as [trust.Key]
 	KeyTypes []string `json:"key_types,omitempty"` // as ec-256
 	Products []string `json:"products,omitempty"`  // codes of the certificates' orders
+	// Trust is what clients make of the certificate, as [lineage.Standing].
+	Trust []string `json:"trust,omitempty"`
 	// RefusedBy are families of clients of which one refuses the certificate (config/trust).
 	RefusedBy []string `json:"refused_by,omitempty"`
 	// Serials are serial numbers, with dashes.
@@ -132,7 +134,7 @@ func (q *Selection) validate() error {
 	lists := map[string]*[]string{
 		"roles": &q.Roles, "issuers": &q.Issuers, "roots": &q.Roots, "ca_keys": &q.CAKeys,
 		"key_types": &q.KeyTypes, "products": &q.Products, "refused_by": &q.RefusedBy,
-		"serial_numbers": &q.Serials,
+		"serial_numbers": &q.Serials, "trust": &q.Trust,
 	}
 	isEmpty := true
 	for _, field := range slices.Sorted(mapsKeys(lists)) {
@@ -150,9 +152,10 @@ func (q *Selection) validate() error {
 	}
 	if isEmpty {
 		return fault.BadField("roles", "name what is replaced, by at least one of roles, issuers, "+
-			"roots, ca_keys, key_types, products, refused_by and serial_numbers: roles=* is all")
+			"roots, ca_keys, key_types, products, refused_by, "+
+			"trust and serial_numbers: roles=* is all")
 	}
-	return q.spell()
+	return errors.Join(checkTrust(q.Trust), q.spell())
 }
 
 func (p *Plan) validate() error {

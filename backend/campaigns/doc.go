@@ -21,9 +21,9 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/keyed"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/lineage"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/notices"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/orders"
-	"github.com/certinext/vault-plugin-secrets-certinext/backend/trust"
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
@@ -34,7 +34,7 @@ type Runner struct {
 	Account      *account.Account
 	Certificates *certificates.Keeper
 	Orders       *orders.Journal
-	Trust        *trust.Keeper
+	Lineage      *lineage.Keeper
 	Notices      *notices.Teller
 	// Price returns what an order of a role costs; nothing is known of prices when it is nil.
 	Price func(ctx context.Context, s logical.Storage, role string) (Price, error)
@@ -45,10 +45,10 @@ type Runner struct {
 }
 
 // New returns the runner of a mount. It touches neither storage nor network.
-func New(journal *orders.Journal, t *trust.Keeper) *Runner {
+func New(journal *orders.Journal, above *lineage.Keeper) *Runner {
 	r := &Runner{
 		Host: journal.Host, Account: journal.Account, Certificates: journal.Certificates,
-		Orders: journal, Trust: t, cursors: make(map[string]string),
+		Orders: journal, Lineage: above, cursors: make(map[string]string),
 	}
 	journal.MayReplace = r.mayReplace
 	return r

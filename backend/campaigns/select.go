@@ -15,7 +15,6 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/index"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
-	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/trust"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -69,11 +68,6 @@ func (q *Selection) matches(r *index.Row, now time.Time) bool {
 	return isRole && has(q.Issuers, r.Issuer) && has(q.KeyTypes, r.KeyType)
 }
 
-// isDeep reports whether more than a row says is needed to match a certificate.
-func (q *Selection) isDeep() bool {
-	return len(q.Roots)+len(q.CAKeys)+len(q.Products)+len(q.RefusedBy) > 0
-}
-
 // whose is what the newest certificate of a requester for the same names is found by.
 func whose(r *index.Row) string {
 	names := slices.Sorted(slices.Values(r.Names))
@@ -92,7 +86,8 @@ func choose(
 			"being read after its start, and a campaign has to see all of it: try again in a " +
 			"minute")}
 	}
-	if err := knowsFamilies(ctx, r, s, c.Selection.RefusedBy); err != nil {
+	isBelow, err := byAbove(ctx, r, s, &c.Selection)
+	if err != nil {
 		return nil, err
 	}
 	now, rows := r.Now(), []index.Row(nil)
@@ -103,7 +98,7 @@ func choose(
 				newest[whose(&row)] = row
 			}
 		}
-		if c.Selection.matches(&row, now) {
+		if c.Selection.matches(&row, now) && isBelow(&row) {
 			rows = append(rows, row)
 		}
 		return true
@@ -111,7 +106,7 @@ func choose(
 	chosen := make([]Chosen, 0, len(rows))
 	for i := range rows {
 		row := &rows[i]
-		is, err := matchesDeep(ctx, r, s, &c.Selection, row)
+		is, err := isOfProduct(ctx, r, s, &c.Selection, row)
 		if err != nil {
 			return nil, err
 		}
@@ -159,29 +154,12 @@ func unknownSerial(c *Campaign, chosen []Chosen) error {
 	return nil
 }
 
-// knowsFamilies returns an error when a family of clients has no roots here.
-func knowsFamilies(ctx context.Context, r *Runner, s logical.Storage, names []string) error {
-	if len(names) == 0 {
-		return nil
-	}
-	known, err := trust.Families(ctx, s)
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		if !slices.Contains(known, name) {
-			return fault.BadField("refused_by", "%q is no family of clients whose roots this "+
-				"mount knows: write <mount>/config/trust/<family> first", sanitize.Short(name))
-		}
-	}
-	return nil
-}
-
-// matchesDeep is [Selection.matches] for what the row does not say.
-func matchesDeep(
+// isOfProduct reports whether a certificate was ordered as one of the products of a selection, which
+// the row does not say.
+func isOfProduct(
 	ctx context.Context, r *Runner, s logical.Storage, q *Selection, row *index.Row,
 ) (bool, error) {
-	if !q.isDeep() {
+	if len(q.Products) == 0 {
 		return true, nil
 	}
 	if err := ctx.Err(); err != nil {
@@ -191,58 +169,13 @@ func matchesDeep(
 	if err != nil || c == nil {
 		return false, err
 	}
-	if len(q.Products) > 0 {
-		product := c.ProductCode
-		o, err := r.Orders.Order(ctx, s, c.Role, c.OrderID)
-		if err != nil {
-			return false, err
-		}
-		if o != nil {
-			product = o.ProductCode
-		}
-		if !slices.Contains(q.Products, product) {
-			return false, nil
-		}
-	}
-	if len(q.Roots)+len(q.CAKeys)+len(q.RefusedBy) == 0 {
-		return true, nil
-	}
-	if err := r.Certificates.Chains.Load(ctx, s, c); err != nil {
+	product := c.ProductCode
+	o, err := r.Orders.Order(ctx, s, c.Role, c.OrderID)
+	if err != nil {
 		return false, err
 	}
-	return matchesChain(ctx, r, s, q, c)
-}
-
-// matchesChain compares a certificate's chain with the filters.
-func matchesChain(
-	ctx context.Context, r *Runner, s logical.Storage, q *Selection, c *certificates.Entry,
-) (bool, error) {
-	all, err := certificates.Parse(append([]string{c.Certificate},
-		append(slices.Clone(c.Chain), c.Others...)...))
-	if err != nil || len(all) == 0 {
-		return false, nil //nolint:nilerr // it was stored as it came, and matches nothing
+	if o != nil {
+		product = o.ProductCode
 	}
-	chain := all[1:]
-	if len(q.Roots) > 0 && !slices.ContainsFunc(q.Roots, func(root string) bool {
-		top := all[len(c.Chain)]
-		return top.Issuer.CommonName == root
-	}) {
-		return false, nil
-	}
-	if len(q.CAKeys) > 0 {
-		has := false
-		for _, ca := range chain {
-			has = has || slices.Contains(q.CAKeys, string(trust.KeyOf(ca)))
-		}
-		if !has {
-			return false, nil
-		}
-	}
-	if len(q.RefusedBy) == 0 {
-		return true, nil
-	}
-	v, err := r.Trust.Of(ctx, s, all[0], chain, r.Account.Corrected())
-	return slices.ContainsFunc(q.RefusedBy, func(name string) bool {
-		return slices.Contains(v.Refuse, name)
-	}), err
+	return slices.Contains(q.Products, product), nil
 }

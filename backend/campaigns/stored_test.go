@@ -19,7 +19,7 @@ func TestStoredEntriesOfEveryVersionAreRead(t *testing.T) {
 			Selection: Selection{
 				Roles: []string{"web"}, Issuers: []string{"A CA"}, Roots: []string{"A Root"},
 				CAKeys: []string{"ab"}, KeyTypes: []string{"ec-256"}, Products: []string{"842"},
-				RefusedBy: []string{"mozilla"}, Serials: []string{"0a-1b"},
+				Trust: []string{"refused"}, RefusedBy: []string{"mozilla"}, Serials: []string{"0a-1b"},
 				Synchronized: true, Each: true,
 			},
 			Plan: Plan{
