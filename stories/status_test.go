@@ -249,6 +249,7 @@ func TestTheStatusOfCertificates(t *testing.T) {
 		certificates := m.status()["certificates"]
 		require.Equal(t, map[string]any{
 			"live": 3.0, "complete": true, "expiring": map[string]any{"7": 0.0, "14": 0.0, "30": 3.0, "60": 3.0, "90": 3.0},
+			"distrusted": 0.0, "partly_distrusted": 0.0, "refused_by": map[string]any{}, "trust_unknown": 0.0,
 		}, certificates)
 		m.ca.Configure(func(s *certinexttest.Server) { s.CertificateLifetime = 100 * day })
 		m.write("issue/web", host(4))

@@ -72,7 +72,7 @@ func ListCertificates(
 		return nil, err
 	}
 	q.Select = view.Select(q.Above)
-	l, err := list(ctx, inv, s, inv.Certificates.Index, q, certificateColumns)
+	l, err := list(inv, inv.Certificates.Index, q, certificateColumns)
 	if err != nil {
 		return nil, err
 	}
@@ -95,17 +95,14 @@ func ListOrders(
 	ctx context.Context, inv *Inventory, s logical.Storage, q Query,
 ) (*List, error) {
 	inv.Certificates.Index.Await(ctx, s)
-	return list(ctx, inv, s, inv.orders.Index, q, orderColumns)
+	inv.orders.Index.Await(ctx, s)
+	return list(inv, inv.orders.Index, q, orderColumns)
 }
 
-func list(
-	ctx context.Context, inv *Inventory, s logical.Storage, x *index.Index, q Query,
-	columns []column,
-) (*List, error) {
+func list(inv *Inventory, x *index.Index, q Query, columns []column) (*List, error) {
 	if q.Limit < 1 || q.Limit > MaxRows {
 		return nil, fault.BadField("limit", "must be between 1 and %d", MaxRows)
 	}
-	x.Await(ctx, s)
 	q.Now = inv.Now()
 	p, err := x.Page(q.Query)
 	if err != nil {

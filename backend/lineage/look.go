@@ -149,8 +149,10 @@ func (k *Keeper) enter(chain string, a *above) {
 func (k *Keeper) view(listed map[string]string) *View {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	v := &View{known: maps.Clone(k.known), leaves: k.leaves, Whole: true,
-		Families: k.judge.Families()}
+	v := &View{
+		Whole: true, Families: k.judge.Families(),
+		known: maps.Clone(k.known), leaves: k.leaves,
+	}
 	for chain := range listed {
 		a := v.known[chain]
 		if a == nil || a.judge != k.judge {
