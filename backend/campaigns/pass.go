@@ -24,8 +24,8 @@ const (
 )
 
 // Pass moves each campaign on: it takes in what was selected, files what has its turn for
-// replacement, and looks at some of what is open. What it costs grows with the campaigns that are
-// not over.
+// replacement, and looks at some of what is open. What it costs grows with what is open, but for a
+// read of each campaign.
 func (r *Runner) Pass(ctx context.Context, s logical.Storage) error {
 	names, err := List(ctx, s)
 	errs := []error{err}
@@ -186,7 +186,7 @@ func step(
 	if err != nil {
 		return err
 	}
-	by := ""
+	by := it.By // of one that is revoked, nothing more is looked up
 	if f.Heir != nil {
 		by = f.Heir.Serial
 	}
@@ -195,6 +195,11 @@ func step(
 	}
 	if to.Stage == g && it.Why == to.Why && it.By == by {
 		return nil
+	}
+	if to.Stage == Left && cert != nil && cert.Replacement != nil {
+		if err := orders.ForgetReplaced(ctx, r.Orders, s, cert); err != nil {
+			return err
+		}
 	}
 	it.Why, it.By, it.At = to.Why, by, r.Now()
 	if err := moveItem(ctx, s, c.Name, it, to.Stage); err != nil {

@@ -132,7 +132,7 @@ func (v *View) Check(w Want) error {
 	}
 	if len(v.Families) == 0 {
 		return fault.BadField("refused_by", "no family of clients is known: write the roots that "+
-			"one trusts to config/trust/<family>")
+			"one trusts to <mount>/config/trust/<family>")
 	}
 	return fault.BadField("refused_by", "%q is none of %s, whose roots are known",
 		sanitize.Short(w.RefusedBy), sanitize.Enumerate(v.Families))
