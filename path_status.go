@@ -5,10 +5,12 @@ package certinextsecrets
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend"
+	"github.com/certinext/vault-plugin-secrets-certinext/internal/phrase"
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -45,9 +47,9 @@ func statusFields() map[string]*framework.FieldSchema {
 		"at": {Type: framework.TypeString, Description: "As of when, in RFC 3339."},
 		"orders": {
 			Type: framework.TypeMap,
-			Description: "Open orders: open, in_doubt, held, unreadable, complete (false while " +
-				"they are still being read after a start), and by_state and by_waits_for with " +
-				"count and oldest of each.",
+			Description: "Open orders: open, in_doubt, in_doubt_needs (what to do about those), " +
+				"held, unreadable, complete (false while they are still being read after a " +
+				"start), and by_state and by_waits_for with count and oldest of each.",
 		},
 		"approvals": {
 			Type:        framework.TypeMap,
@@ -162,15 +164,34 @@ func encodeOpenOrders(s *backend.MountStatus) map[string]any {
 		}
 		return out
 	}
+	inDoubt := s.Orders.States[backend.StateUnresolved]
 	return map[string]any{
-		"open":         s.Orders.Open,
-		"in_doubt":     s.Orders.States[backend.StateUnresolved].Count,
-		"held":         s.Orders.States[backend.StateHeld].Count,
-		"by_state":     groups(s.Orders.States),
-		"by_waits_for": groups(s.Orders.WaitsFor),
-		"unreadable":   s.Orders.Unreadable,
-		"complete":     s.Orders.Complete,
+		"open":           s.Orders.Open,
+		"in_doubt":       inDoubt.Count,
+		"in_doubt_needs": inDoubtNeeds(&inDoubt, s.CA.PresumeAbsentAfter),
+		"held":           s.Orders.States[backend.StateHeld].Count,
+		"by_state":       groups(s.Orders.States),
+		"by_waits_for":   groups(s.Orders.WaitsFor),
+		"unreadable":     s.Orders.Unreadable,
+		"complete":       s.Orders.Complete,
 	}
+}
+
+// inDoubtNeeds says what to do about orders in doubt; nothing when there are none. presumed is
+// after how long one counts as never placed without proof.
+func inDoubtNeeds(group *backend.OrderGroup, presumed time.Duration) string {
+	if group.Count == 0 {
+		return ""
+	}
+	what := fmt.Sprintf("most are found by themselves within minutes: of one that stays, "+
+		"vault read <mount>/orders/%s/%s says what settles it",
+		group.Oldest.Role, group.Oldest.ID)
+	if presumed == 0 {
+		return what + "; without a later order of the mount, none counts as never placed until " +
+			"an operator says so, or has set presume_absent_after in config"
+	}
+	return what + "; one that CERTInext's records do not show for " + phrase.Duration(presumed) +
+		" counts as never placed (presume_absent_after in config)"
 }
 
 // encodeOrderGroup tells how many orders there are, by the given name, and the oldest of them.

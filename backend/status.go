@@ -160,6 +160,7 @@ func standingOfCA(ctx context.Context, e *Engine, s logical.Storage) (standing.C
 	}
 	if cfg != nil {
 		out.OrderingPaused, out.RatePerSecond = cfg.IsPaused(), cfg.RequestsPerSecond
+		out.PresumeAbsentAfter = cfg.PresumeAbsentAfter
 	}
 	out.Ahead, out.ClockKnown = e.Account.ClockSkew()
 	for _, o := range e.Account.Calls.Operations() {

@@ -211,6 +211,9 @@ func (a *aheadRun) madeBefore(ctx context.Context, id string) (over bool, err er
 	if closed.State != StateFailed {
 		return true, nil
 	}
+	if closed.Presumed {
+		return false, refile(ctx, a.journal, a.storage, closed)
+	}
 	defer doubt(a.journal, a.role.Name, id)
 	return false, store.Delete(ctx, a.storage, closed.closedKey())
 }

@@ -199,10 +199,13 @@ type CA struct {
 	Held           bool // nothing may be changed there: see CERTINEXT_HOLD
 	OrderingPaused bool
 	RatePerSecond  float64 // that this mount keeps to; no limit when 0
-	LastGood       time.Time
-	Operations     []Operation
-	Background     Breaker // guards what the background pass asks
-	Revoking       Breaker // guards the sending of revocations
+	// PresumeAbsentAfter is after how long an order in doubt counts as never placed without proof;
+	// never when 0.
+	PresumeAbsentAfter time.Duration
+	LastGood           time.Time
+	Operations         []Operation
+	Background         Breaker // guards what the background pass asks
+	Revoking           Breaker // guards the sending of revocations
 	// Ahead is by how much CERTInext's clock is ahead; meaningful with ClockKnown.
 	Ahead        time.Duration
 	ClockKnown   bool
