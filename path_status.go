@@ -89,6 +89,13 @@ func statusFields() map[string]*framework.FieldSchema {
 			Description: "The latest background pass that has ended, and how many have.",
 		},
 		"last_sync": {Type: framework.TypeMap, Description: "The latest synchronization."},
+		"last_tidy": {
+			Type: framework.TypeMap,
+			Description: "The tidying under way, or else the latest one, dry runs left out: " +
+				"state, running, auto (the background pass has begun it), started_at, " +
+				"finished_at, error, erased (how many entries of each kind) and kept (how many " +
+				"stay, by kind and reason).",
+		},
 		"changes": {
 			Type: framework.TypeSlice,
 			Description: "How often this process has told people of which change, by log and " +
@@ -151,8 +158,25 @@ func encodeStatus(s *backend.MountStatus) map[string]any {
 			"finished_at": rfc3339(s.Sync.FinishedAt), "revoked": s.Sync.Revoked,
 			"failed": s.Sync.Failed, "error": s.Sync.Error,
 		},
+		"last_tidy":     encodeLastTidy(&s.Tidy),
 		"changes":       changes,
 		"events_unsent": s.UnsentEvents,
+	}
+}
+
+func encodeLastTidy(t *backend.TidyStanding) map[string]any {
+	kept := make(map[string]any, len(t.Kept))
+	for kind, reasons := range t.Kept {
+		kept[kind] = reasons
+	}
+	erased := make(map[string]any, len(t.Erased))
+	for kind, n := range t.Erased {
+		erased[kind] = n
+	}
+	return map[string]any{
+		"state": t.State, "running": t.Running, "auto": t.Auto,
+		"started_at": rfc3339(t.StartedAt), "finished_at": rfc3339(t.FinishedAt),
+		"error": t.Error, "erased": erased, "kept": kept,
 	}
 }
 
@@ -302,7 +326,7 @@ const statusHelp = `
 Shows what an operator looks at first: the open orders by state and by whom they wait for, the
 oldest of each, what is in doubt or held; the queue of revocations, and why some of it cannot be
 tried; what expires soon; what the budgets have left; how CERTInext answers, by operation; the
-latest background pass and synchronization.
+latest background pass, synchronization and tidying.
 
 It reads no order and no certificate, and asks nobody: it is made of what the active node
 remembers since its start, and of a few entries. Where complete is false, it does not know all yet.

@@ -25,6 +25,7 @@ type Status struct {
 	CA           CA
 	Pass         Pass
 	Sync         Sync
+	Tidy         Tidy
 	Changes      []Change // that people were told of, by this process
 	UnsentEvents int
 }
@@ -261,6 +262,17 @@ type Sync struct {
 	StartedAt, FinishedAt time.Time
 	Revoked, Failed       int
 	Error                 string
+}
+
+// Tidy is the tidying under way, or else the latest one that was no dry run.
+type Tidy struct {
+	State                 string // in the words of tidy-status
+	Running, Failed       bool
+	Auto                  bool // the background pass has begun it
+	StartedAt, FinishedAt time.Time
+	Error                 string
+	Erased                map[string]int            // by kind of entry
+	Kept                  map[string]map[string]int // by kind of entry, and why it stays
 }
 
 // A Change is how often people were told of something.
