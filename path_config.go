@@ -161,6 +161,13 @@ var configFields = append([]binding[backend.Config]{
 			"never placed once they show another order that was placed at least this much later; "+
 			"1h when 0. A request that waits for it then continues with a new order.",
 		func(c *backend.Config) *time.Duration { return &c.AbsentAfter }),
+	seconds("presume_absent_after",
+		"Have such an order count as never placed, too, once CERTInext's records, read whole, "+
+			"have not shown it for this long, as in a mount that orders so seldom that no later "+
+			"order proves it; at least 24h, never when 0. The next request buys then. Should "+
+			"CERTInext have the order all the same, it is paid twice: that is what whoever "+
+			"sets this consents to.",
+		func(c *backend.Config) *time.Duration { return &c.PresumeAbsentAfter }),
 	text("ordering",
 		"on or paused; on when empty. While it is paused, a request that would place an order, "+
 			"promote a draft or reissue a certificate is refused at once. Open orders, repeated "+

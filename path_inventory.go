@@ -254,16 +254,21 @@ func listedInfo(l backend.Listed) map[string]any {
 		"not_before":       rfc3339(l.NotBefore),
 		"not_after":        rfc3339(l.NotAfter),
 		"subscription_end": rfc3339(l.PaidUntil),
-		"revoked_at":       rfc3339(l.Revoked),
-		"issuer":           l.Issuer,
-		"root":             l.Root,
-		"trust":            string(l.Trust),
-		"refused_by":       append([]string{}, l.RefusedBy...),
-		"key_type":         l.KeyType,
-		"origin":           string(l.Origin),
-		"order_id":         l.OrderID,
-		"ca_order_id":      l.Number,
-		"account":          l.Account,
+
+		"subscription_price":        l.SubscriptionPrice(),
+		"subscription_currency":     l.SubscriptionCurrency(),
+		"subscription_certificates": l.Given,
+
+		"revoked_at":  rfc3339(l.Revoked),
+		"issuer":      l.Issuer,
+		"root":        l.Root,
+		"trust":       string(l.Trust),
+		"refused_by":  append([]string{}, l.RefusedBy...),
+		"key_type":    l.KeyType,
+		"origin":      string(l.Origin),
+		"order_id":    l.OrderID,
+		"ca_order_id": l.Number,
+		"account":     l.Account,
 	}
 }
 
@@ -291,9 +296,14 @@ func listedOrderInfo(l backend.Listed) map[string]any {
 		"serial_number":    strings.ReplaceAll(o.Serial, "-", ":"),
 		"not_after":        rfc3339(l.NotAfter),
 		"subscription_end": rfc3339(l.PaidUntil),
-		"revoked_at":       rfc3339(l.Revoked),
-		"issuer":           l.Issuer,
-		"key_type":         l.KeyType,
+
+		"subscription_price":        l.SubscriptionPrice(),
+		"subscription_currency":     l.SubscriptionCurrency(),
+		"subscription_certificates": l.Given,
+
+		"revoked_at": rfc3339(l.Revoked),
+		"issuer":     l.Issuer,
+		"key_type":   l.KeyType,
 	}
 }
 
@@ -327,14 +337,16 @@ func keyInfoField(about string) map[string]*framework.FieldSchema {
 
 const (
 	aboutListedCertificate = "names, state (valid, expired, revoked or held), role, requester, " +
-		"owner, not_before, not_after, subscription_end, revoked_at, issuer (the CA's common " +
+		"owner, not_before, not_after, subscription_end, subscription_price, " +
+		"subscription_currency, subscription_certificates, revoked_at, issuer (the CA's common " +
 		"name), root (that of its chain), trust (accepted, partly, refused, distrusted or " +
 		"unknown), refused_by (families of clients), key_type (such as ec-256), origin (order, " +
 		"synchronized or adopted), order_id, ca_order_id and account"
 	listedCertificateHelp = "Certificates, each with serial_number, " + aboutListedCertificate + "."
 	aboutListedOrder      = "names, state, waits_for, role, requester, owner, created_at, " +
 		"updated_at, ca_order_id, account, serial_number and, of its certificate, not_after, " +
-		"subscription_end, revoked_at, issuer and key_type"
+		"subscription_end, subscription_price, subscription_currency, " +
+		"subscription_certificates, revoked_at, issuer and key_type"
 	listedOrderHelp = "Orders, each with order_id, " + aboutListedOrder + "."
 )
 

@@ -5,10 +5,12 @@ package certinextsecrets
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend"
+	"github.com/certinext/vault-plugin-secrets-certinext/internal/phrase"
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -45,9 +47,9 @@ func statusFields() map[string]*framework.FieldSchema {
 		"at": {Type: framework.TypeString, Description: "As of when, in RFC 3339."},
 		"orders": {
 			Type: framework.TypeMap,
-			Description: "Open orders: open, in_doubt, held, unreadable, complete (false while " +
-				"they are still being read after a start), and by_state and by_waits_for with " +
-				"count and oldest of each.",
+			Description: "Open orders: open, in_doubt, in_doubt_needs (what to do about those), " +
+				"held, unreadable, complete (false while they are still being read after a " +
+				"start), and by_state and by_waits_for with count and oldest of each.",
 		},
 		"approvals": {
 			Type:        framework.TypeMap,
@@ -95,6 +97,13 @@ func statusFields() map[string]*framework.FieldSchema {
 			Description: "The latest background pass that has ended, and how many have.",
 		},
 		"last_sync": {Type: framework.TypeMap, Description: "The latest synchronization."},
+		"last_tidy": {
+			Type: framework.TypeMap,
+			Description: "The tidying under way, or else the latest one, dry runs left out: " +
+				"state, running, auto (the background pass has begun it), started_at, " +
+				"finished_at, error, erased (how many entries of each kind) and kept (how many " +
+				"stay, by kind and reason).",
+		},
 		"changes": {
 			Type: framework.TypeSlice,
 			Description: "How often this process has told people of which change, by log and " +
@@ -158,8 +167,25 @@ func encodeStatus(s *backend.MountStatus) map[string]any {
 			"finished_at": rfc3339(s.Sync.FinishedAt), "revoked": s.Sync.Revoked,
 			"failed": s.Sync.Failed, "error": s.Sync.Error,
 		},
+		"last_tidy":     encodeLastTidy(&s.Tidy),
 		"changes":       changes,
 		"events_unsent": s.UnsentEvents,
+	}
+}
+
+func encodeLastTidy(t *backend.TidyStanding) map[string]any {
+	kept := make(map[string]any, len(t.Kept))
+	for kind, reasons := range t.Kept {
+		kept[kind] = reasons
+	}
+	erased := make(map[string]any, len(t.Erased))
+	for kind, n := range t.Erased {
+		erased[kind] = n
+	}
+	return map[string]any{
+		"state": t.State, "running": t.Running, "auto": t.Auto,
+		"started_at": rfc3339(t.StartedAt), "finished_at": rfc3339(t.FinishedAt),
+		"error": t.Error, "erased": erased, "kept": kept,
 	}
 }
 
@@ -171,15 +197,34 @@ func encodeOpenOrders(s *backend.MountStatus) map[string]any {
 		}
 		return out
 	}
+	inDoubt := s.Orders.States[backend.StateUnresolved]
 	return map[string]any{
-		"open":         s.Orders.Open,
-		"in_doubt":     s.Orders.States[backend.StateUnresolved].Count,
-		"held":         s.Orders.States[backend.StateHeld].Count,
-		"by_state":     groups(s.Orders.States),
-		"by_waits_for": groups(s.Orders.WaitsFor),
-		"unreadable":   s.Orders.Unreadable,
-		"complete":     s.Orders.Complete,
+		"open":           s.Orders.Open,
+		"in_doubt":       inDoubt.Count,
+		"in_doubt_needs": inDoubtNeeds(&inDoubt, s.CA.PresumeAbsentAfter),
+		"held":           s.Orders.States[backend.StateHeld].Count,
+		"by_state":       groups(s.Orders.States),
+		"by_waits_for":   groups(s.Orders.WaitsFor),
+		"unreadable":     s.Orders.Unreadable,
+		"complete":       s.Orders.Complete,
 	}
+}
+
+// inDoubtNeeds says what to do about orders in doubt; nothing when there are none. presumed is
+// after how long one counts as never placed without proof.
+func inDoubtNeeds(group *backend.OrderGroup, presumed time.Duration) string {
+	if group.Count == 0 {
+		return ""
+	}
+	what := fmt.Sprintf("most are found by themselves within minutes: of one that stays, "+
+		"vault read <mount>/orders/%s/%s says what settles it",
+		group.Oldest.Role, group.Oldest.ID)
+	if presumed == 0 {
+		return what + "; without a later order of the mount, none counts as never placed until " +
+			"an operator says so, or has set presume_absent_after in config"
+	}
+	return what + "; one that CERTInext's records do not show for " + phrase.Duration(presumed) +
+		" counts as never placed (presume_absent_after in config)"
 }
 
 // encodeOrderGroup tells how many orders there are, by the given name, and the oldest of them.
@@ -311,7 +356,7 @@ const statusHelp = `
 Shows what an operator looks at first: the open orders by state and by whom they wait for, the
 oldest of each, what is in doubt or held; the queue of revocations, and why some of it cannot be
 tried; what expires soon; what the budgets have left; how CERTInext answers, by operation; the
-latest background pass and synchronization.
+latest background pass, synchronization and tidying.
 
 It reads no order, and no certificate but one for each chain that nobody has looked at yet, and asks
 nobody: it is made of what the active node remembers since its start, and of a few entries. Where

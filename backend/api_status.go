@@ -31,6 +31,8 @@ type (
 	CAStatus = standing.CA
 	// A BreakerStatus says whether work leaves CERTInext alone.
 	BreakerStatus = standing.Breaker
+	// TidyStanding is [standing.Tidy].
+	TidyStanding = standing.Tidy
 )
 
 // The states of an order that a status points out.

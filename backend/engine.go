@@ -80,6 +80,9 @@ type Engine struct {
 	warnHeld sync.Once // logs once that the mount is held
 	passes   passLog
 	passing  chan struct{} // of capacity 1; full while a pass runs, and while Close waits
+	// settled is when adoptions that were cut short were settled last, by the clock that nobody
+	// sets. The pass alone looks at it.
+	settled time.Time
 }
 
 // New returns an engine for one mount. It touches neither storage nor network.

@@ -6,6 +6,7 @@ package backend
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/inventory"
@@ -18,6 +19,23 @@ import (
 func tendIndexes(ctx context.Context, e *Engine, s logical.Storage) {
 	e.Certificates.Index.Tend(ctx, s)
 	e.Orders.Index.Tend(ctx, s)
+}
+
+// settleEvery is how often the pass looks for adoptions that were cut short.
+const settleEvery = 24 * time.Hour
+
+// settleAdoptions is [orders.SettleAdoptions], once a day, and after a start as soon as all is
+// listed.
+func settleAdoptions(ctx context.Context, e *Engine, s logical.Storage) error {
+	now := e.Steady()
+	if !e.settled.IsZero() && now.Sub(e.settled) < settleEvery {
+		return nil
+	}
+	done, err := orders.SettleAdoptions(ctx, e.Orders, s)
+	if done && err == nil {
+		e.settled = now
+	}
+	return err
 }
 
 // invalidateIndexes has an entry that another node has changed read again.

@@ -126,6 +126,7 @@ func (e *Engine) passOthers(
 		e.Publisher.ReconcileRecords(ctx, s, e.recordNeeds(s)),
 		e.Spending.Tend(ctx, s),
 		e.Tidier.Pass(ctx, s),
+		settleAdoptions(ctx, e, s),
 	}
 	_, failed := runJobs(ctx, local, func() bool { return true })
 	errs = append(errs, failed...)

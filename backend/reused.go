@@ -49,8 +49,8 @@ func tendReuse(ctx context.Context, e *Engine, s logical.Storage) error {
 		}
 		return orders.StaysKept(ctx, e.Orders, s, role, fingerprint, k)
 	}
-	err := reuse.Sweep(ctx, s, lock, fits)
+	err := reuse.Sweep(ctx, s, &e.Certificates.Kept, lock, fits)
 	// While the clock is in doubt, nothing is over: an erased key does not come back (ADR 0022).
 	certain := func() bool { return e.Account.ConfirmClock(ctx, s) }
-	return errors.Join(err, reuse.EraseOver(ctx, s, e.Now(), certain))
+	return errors.Join(err, reuse.EraseOver(ctx, s, &e.Certificates.Kept, e.Now(), certain))
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/orders"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/spending"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/standing"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/tidy"
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
@@ -30,7 +31,7 @@ func Standing(ctx context.Context, e *Engine, s logical.Storage) (*standing.Stat
 	out := &standing.Status{At: now, Pass: e.passes.standing()}
 	out.Orders = countOrders(ctx, e, s)
 	out.Certificates = countCertificates(ctx, e, s, now)
-	var errs [7]error
+	var errs [8]error
 	out.Revocations, errs[0] = countRevocations(ctx, e, s)
 	out.Domains, errs[1] = countDomains(ctx, e, s, now)
 	out.Budgets, errs[2] = budgetsLeft(ctx, e, s)
@@ -38,6 +39,7 @@ func Standing(ctx context.Context, e *Engine, s logical.Storage) (*standing.Stat
 	out.Sync, errs[4] = standingOfSync(ctx, e, s)
 	out.Certificates.Trust, errs[5] = countTrust(ctx, e, s)
 	out.Campaigns, errs[6] = openCampaigns(ctx, s)
+	out.Tidy, errs[7] = standingOfTidy(ctx, e, s)
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, err
 	}
@@ -185,6 +187,7 @@ func standingOfCA(ctx context.Context, e *Engine, s logical.Storage) (standing.C
 	}
 	if cfg != nil {
 		out.OrderingPaused, out.RatePerSecond = cfg.IsPaused(), cfg.RequestsPerSecond
+		out.PresumeAbsentAfter = cfg.PresumeAbsentAfter
 	}
 	out.Ahead, out.ClockKnown = e.Account.ClockSkew()
 	for _, o := range e.Account.Calls.Operations() {
@@ -226,6 +229,27 @@ func standingOfSync(ctx context.Context, e *Engine, s logical.Storage) (standing
 		State: st.State, StartedAt: st.StartedAt, FinishedAt: st.FinishedAt,
 		Revoked: st.Revoked, Failed: st.Failed, Error: st.LastError,
 	}, nil
+}
+
+func standingOfTidy(ctx context.Context, e *Engine, s logical.Storage) (standing.Tidy, error) {
+	st, err := tidy.Latest(ctx, e.Tidier, s)
+	if err != nil {
+		return standing.Tidy{}, err
+	}
+	out := standing.Tidy{
+		State: st.State, Running: !st.IsOver() && !st.StartedAt.IsZero(),
+		Failed: st.State == tidy.Failed, Auto: st.Auto,
+		StartedAt: st.StartedAt, FinishedAt: st.FinishedAt, Error: st.Error, Erased: st.Erased,
+		Kept: make(map[string]map[string]int, len(st.Kept)),
+	}
+	for kind, reasons := range st.Kept {
+		why := make(map[string]int, len(reasons))
+		for reason, n := range reasons {
+			why[string(reason)] = n
+		}
+		out.Kept[kind] = why
+	}
+	return out, nil
 }
 
 // passLog remembers the background passes of this process. The zero value remembers none.

@@ -357,3 +357,42 @@ func (d aboutAnother) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	return d.next.RoundTrip(r)
 }
+
+// A process dies between the two writes of an adoption, and nobody repeats it: the next process settles the books by itself.
+func TestAnAdoptionCutShortIsSettledByItself(t *testing.T) {
+	for name, leave := range map[string]bool{"the order alone": true, "all of it": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := newMount(t, validated(certinexttest.Live))
+				_, _, serial := boughtElsewhere(t, m, "shop.example.com")
+				ask := map[string]any{"serial_number": serial, "entity_id": "e-web"}
+				dead := false
+				m.storage.cutBy(func(key string) error {
+					if dead = dead || (leave && strings.HasPrefix(key, "cert/")); dead {
+						return errDied
+					}
+					return nil
+				})
+				_, _ = m.attempt("operator/adopt/web", ask)
+				m.storage.cutBy(nil)
+				require.Len(t, m.list("orders/web"), 1, "no order is left")
+				m.start()
+				for range 30 {
+					time.Sleep(time.Hour)
+					m.pass()
+					synctest.Wait()
+				}
+				if !leave {
+					require.Len(t, m.list("orders/web"), 1)
+					require.Equal(t, "web", m.read("cert/" + serial).Data["role"])
+					return
+				}
+				require.Empty(t, m.list("orders/web"), "it counts as bought for good")
+				require.Empty(t, m.read("reports/spend").Data["spend"])
+				require.Empty(t, m.read("cert/" + serial).Data["role"])
+				m.adopt("web", ask)
+				require.Len(t, m.list("orders/web"), 1)
+			})
+		})
+	}
+}

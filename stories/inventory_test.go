@@ -467,3 +467,34 @@ func TestThousandsAreListedPageByPage(t *testing.T) {
 		}
 	})
 }
+
+// What a term has cost, and how many certificates it has given, is listed as it is read, before and after a restart.
+func TestListsTellWhatASubscriptionCostAndGave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := renewing(t, nil)
+		m.write("config", map[string]any{"product_prices": map[string]any{"842": "25.00"}})
+		serial := m.issue("www.example.com")["serial_number"].(string)
+		m.issue("shop.example.com")
+		time.Sleep(130 * day)
+		m.pass()
+		m.issue("www.example.com")
+		for range 2 {
+			cert := m.read("cert/" + serial).Data
+			require.Equal(t, 2, cert["subscription_certificates"])
+			require.Equal(t, "25.00", cert["subscription_price"])
+			info := m.must(call{op: logical.ListOperation, path: "certs"}).Data["key_info"].(map[string]any)[serial].(map[string]any)
+			orders := m.query("inventory/orders", map[string]any{"name": "www.example.com"})["orders"].([]map[string]any)
+			rows := m.query("inventory/certs", map[string]any{"name": "www.example.com"})["certificates"].([]map[string]any)
+			require.Len(t, orders, 2)
+			for _, row := range append(append(rows, orders...), info) {
+				for _, field := range []string{"subscription_end", "subscription_price", "subscription_currency", "subscription_certificates"} {
+					require.Equal(t, cert[field], row[field], field)
+				}
+			}
+			shop := m.query("inventory/certs", map[string]any{"name": "shop.example.com"})["certificates"].([]map[string]any)
+			require.Equal(t, 1, shop[0]["subscription_certificates"], "another order's are counted")
+			m.pass()
+			m.start()
+		}
+	})
+}

@@ -267,3 +267,34 @@ func TestReuseSurvivesACrashAtEachWrite(t *testing.T) {
 		})
 	}
 }
+
+// A key that is kept for less long from now on does not come back when its certificate is revoked at that moment.
+func TestTheKeyOfARevokedCertificateDoesNotComeBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := reusing(t, nil)
+		first := m.asksFor("ann", "www.example.com")
+		m.rests(3 * time.Hour)
+		require.Len(t, m.kept(), 1)
+		m.must(call{op: logical.PatchOperation, path: "roles/web", data: map[string]any{"reuse_for": "240h"}})
+		began, revoked := false, make(chan error, 1)
+		m.storage.failing(func(key string) error {
+			if began || !strings.HasPrefix(key, "reuse/key/") {
+				return nil
+			}
+			began = true
+			go func() {
+				resp, err := m.send(call{op: logical.UpdateOperation, path: "revoke", data: map[string]any{"serial_number": first["serial_number"]}})
+				if err == nil && resp.IsError() {
+					err = resp.Error()
+				}
+				revoked <- err
+			}()
+			time.Sleep(5 * time.Second)
+			return nil
+		})
+		m.pass()
+		require.True(t, began, "nothing was kept for less long")
+		require.NoError(t, <-revoked)
+		require.Empty(t, m.kept(), "the key of a revoked certificate is kept")
+	})
+}

@@ -261,3 +261,46 @@ func TestTheStatusOfCertificates(t *testing.T) {
 		require.EqualValues(t, 1, inside(m.status(), "certificates.live"))
 	})
 }
+
+// What was tidied last is told by status and metrics, while it runs, after it has failed and when it is done; a dry run is none.
+func TestTheStatusTellsOfTheLatestTidying(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := tidied(t, nil)
+		issues(m)
+		m.passes(4)
+		require.Equal(t, "Inactive", inside(m.status(), "last_tidy.state"))
+		require.Zero(t, m.scrape()["certinext_tidy_finished_timestamp_seconds"])
+		m.write("tidy", everything(map[string]any{"dry_run": true}))
+		time.Sleep(time.Minute)
+		require.Equal(t, "Inactive", inside(m.status(), "last_tidy.state"), "a dry run erases nothing")
+
+		m.later(400 * day)
+		m.write("tidy", everything(nil))
+		time.Sleep(time.Minute)
+		require.Equal(t, "Error", inside(m.status(), "last_tidy.state"))
+		require.Contains(t, inside(m.status(), "last_tidy.error"), "clock")
+		require.Equal(t, 1, m.scrape()["certinext_tidy_failed"])
+
+		m.ahead.Store(0)
+		m.read("config/check")
+		m.write("tidy", everything(map[string]any{"pause_duration": "5s"}))
+		require.Equal(t, true, inside(m.status(), "last_tidy.running"))
+		require.Equal(t, 1, m.scrape()["certinext_tidy_running"])
+		time.Sleep(time.Minute)
+		status, got := m.status(), m.scrape()
+		require.Equal(t, "Finished", inside(status, "last_tidy.state"))
+		require.Equal(t, false, inside(status, "last_tidy.running"))
+		require.EqualValues(t, 1, inside(status, "last_tidy.kept.certificates.not_expired"))
+		require.Equal(t, 1, got[`certinext_tidy_kept{kind="certificates",reason="not_expired"}`])
+		require.Zero(t, got["certinext_tidy_failed"])
+		require.NotZero(t, got["certinext_tidy_finished_timestamp_seconds"])
+
+		m.start()
+		require.Equal(t, "Finished", inside(m.status(), "last_tidy.state"), "it is known after a restart")
+		time.Sleep(400 * day)
+		m.pass()
+		m.write("tidy", everything(nil))
+		time.Sleep(time.Minute)
+		require.Equal(t, 1, m.scrape()[`certinext_tidy_erased{kind="certificates"}`])
+	})
+}

@@ -72,6 +72,11 @@ type Config struct {
 	// much later (ADR 0009). An hour when zero.
 	AbsentAfter time.Duration
 
+	// PresumeAbsentAfter has such an order count as never placed once CERTInext's records, read
+	// whole, have not shown it for that long, without the proof of a later order: the operator's
+	// consent, in advance, to what may be paid twice (ADR 0051). Never when zero.
+	PresumeAbsentAfter time.Duration
+
 	// Ordering is [orderingPaused] when no new orders may be placed, and otherwise empty or "on".
 	// Open orders continue (ADR 0020).
 	Ordering string

@@ -24,7 +24,8 @@ type storedConfig struct {
 	CACertificate  string         `json:"ca_certificate,omitempty"`
 	Defaults       StoredDefaults `json:"defaults"`
 	TrustKey       bool           `json:"trust_idempotency_key,omitempty"`
-	AbsentAfter    time.Duration  `json:"absent_after,omitempty"` // nanoseconds
+	AbsentAfter    time.Duration  `json:"absent_after,omitempty"`         // nanoseconds
+	PresumeAbsent  time.Duration  `json:"presume_absent_after,omitempty"` // nanoseconds
 	Ordering       string         `json:"ordering,omitempty"`
 	DefaultProduct string         `json:"default_product,omitempty"`
 	NamelessCSR    bool           `json:"csr_without_common_name,omitempty"`
@@ -113,6 +114,7 @@ func newStoredConfig(c *Config) *storedConfig {
 		Defaults:          NewStoredDefaults(c.OrderDefaults),
 		TrustKey:          c.TrustIdempotencyKey,
 		AbsentAfter:       c.AbsentAfter,
+		PresumeAbsent:     c.PresumeAbsentAfter,
 		Ordering:          c.Ordering,
 		DefaultProduct:    c.DefaultProductCode,
 		NamelessCSR:       c.CSRWithoutCommonName,
@@ -143,6 +145,7 @@ func (s *storedConfig) config() *Config {
 		OrderDefaults:       s.Defaults.Defaults(),
 		TrustIdempotencyKey: s.TrustKey,
 		AbsentAfter:         s.AbsentAfter,
+		PresumeAbsentAfter:  s.PresumeAbsent,
 		Ordering:            s.Ordering,
 		DefaultProductCode:  s.DefaultProduct,
 

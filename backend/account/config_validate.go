@@ -176,6 +176,11 @@ func (c *Config) validateLimits() error {
 	case c.AbsentAfter < 0 || c.EffectiveAbsentAfter() < c.CreateTimeout+minAbsentMargin:
 		return fault.BadField("absent_after", "must be at least %s longer than create_timeout: "+
 			"CERTInext may work on an order for minutes", phrase.Duration(minAbsentMargin))
+	case c.PresumeAbsentAfter != 0 &&
+		c.PresumeAbsentAfter < max(minPresumedAbsent, c.EffectiveAbsentAfter()):
+		return fault.BadField("presume_absent_after", "must be at least %s and no shorter than "+
+			"absent_after, or 0 for never: what CERTInext's records show late would be paid twice",
+			phrase.Duration(minPresumedAbsent))
 	case c.RequestsPerSecond < 0,
 		math.IsNaN(c.RequestsPerSecond),
 		math.IsInf(c.RequestsPerSecond, 0):
@@ -191,6 +196,9 @@ func (c *Config) validateLimits() error {
 // minSyncInterval is longer than it takes to read the report of a large account: 30,000 orders are
 // 300 pages, of which one takes a fraction of a second.
 const minSyncInterval = 5 * time.Minute
+
+// minPresumedAbsent is several times longer than records of the service were seen to lag behind.
+const minPresumedAbsent = 24 * time.Hour
 
 // minAbsentMargin is several times longer than placing an order was ever seen to take.
 const minAbsentMargin = 10 * time.Minute

@@ -68,7 +68,7 @@ func storedV4() map[string]any {
 // storedV5 is one full entry of each kind that has changed since.
 func storedV5() map[string]any {
 	config := storedV4()["config"].(*storedConfig)
-	config.SyncInterval = time.Hour
+	config.SyncInterval, config.PresumeAbsent = time.Hour, 72*time.Hour
 	return map[string]any{"config": config}
 }
 

@@ -21,7 +21,8 @@ import (
 // reads a hundred chains that were not known yet, and thousands are more than a CA has.
 const maxLooks = 50
 
-// wants returns what a selection says of the CAs above certificates. Of each list, one has to apply.
+// wants returns what a selection says of the CAs above certificates. Of each list, one has to
+// apply.
 func (q *Selection) wants() [][]lineage.Want {
 	var all [][]lineage.Want
 	add := func(values []string, want func(string) lineage.Want) {

@@ -154,8 +154,8 @@ func unknownSerial(c *Campaign, chosen []Chosen) error {
 	return nil
 }
 
-// isOfProduct reports whether a certificate was ordered as one of the products of a selection, which
-// the row does not say.
+// isOfProduct reports whether a certificate was ordered as one of the products of a selection,
+// which the row does not say.
 func isOfProduct(
 	ctx context.Context, r *Runner, s logical.Storage, q *Selection, row *index.Row,
 ) (bool, error) {

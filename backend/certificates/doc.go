@@ -36,6 +36,9 @@ type Keeper struct {
 	Notices *notices.Teller
 	// Index is what is listed of the certificates.
 	Index *index.Index
+	// Kept locks what is kept for later requests, see package reuse. Nothing else is locked while
+	// one of these is held.
+	Kept keyed.Mutex
 
 	certLocks   keyed.Mutex
 	revocations keyed.TryMutex // serial numbers that CERTInext is being asked to revoke

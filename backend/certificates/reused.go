@@ -17,7 +17,7 @@ func eraseKept(ctx context.Context, keeper *Keeper, s logical.Storage, c *Entry)
 	if c.ReusedFor == "" {
 		return
 	}
-	if err := reuse.Erase(ctx, s, c.Role, c.ReusedFor, c.Serial); err != nil {
+	if err := reuse.Erase(ctx, s, &keeper.Kept, c.Role, c.ReusedFor, c.Serial); err != nil {
 		keeper.Log.Warn("the key of a certificate that is revoked could not be erased yet",
 			"serial", c.View().Serial, "error", err)
 	}

@@ -57,6 +57,7 @@ func rowOf(c *Entry) *index.Row {
 		Serial: c.Serial, Role: c.Role, Requester: sanitize.Subject(c.Requester), Owner: c.Owner,
 		OrderID: c.OrderID, Account: c.Account, Number: c.CAOrderID,
 		NotBefore: c.NotBefore, NotAfter: c.NotAfter, PaidUntil: c.Subscription.EndsAt,
+		Price:  c.Subscription.Cost(),
 		Origin: index.Origin(c.Origin()), Held: len(c.Held) > 0,
 	}
 	if c.Revocation != nil {

@@ -47,7 +47,7 @@ func row(n int) Row {
 		OrderID:   fmt.Sprintf("6f1d3b2a-0000-4000-8000-%012x", n),
 		Names:     []string{fmt.Sprintf("host-%d.example.com", n), "www.example.com"},
 		NotBefore: noon.AddDate(-1, 0, 0), NotAfter: noon.AddDate(0, 0, n),
-		PaidUntil: noon.AddDate(1, 0, 0), Issuer: "A CA", KeyType: "ec-256", Origin: Ordered,
+		PaidUntil: noon.AddDate(1, 0, 0), Price: "25.00 USD", Issuer: "A CA", KeyType: "ec-256", Origin: Ordered,
 		Chain: fmt.Sprintf("chain-%d", n%3), Key: KeyID{byte(n), byte(n >> 8), byte(n >> 16)},
 	}
 }

@@ -121,7 +121,7 @@ func (g *pages) leave(x *Index, at int32) {
 
 // cost is how many bytes a row takes in a page, at most.
 func (p *packed) cost() int {
-	const fixed = 200 // numbers, and names of fields
+	const fixed = 200 // numbers, the price, and names of fields
 	n := fixed + 3*(len(p.key)+len(p.order)+len(p.number)+len(p.serial)) + len(p.names)
 	for _, c := range []byte(p.names) {
 		if c < ' ' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' || c >= 0x7f {
@@ -157,6 +157,8 @@ type StoredRow struct {
 	Chain int `json:"c,omitempty"`
 	// Key is the [KeyID] of the certificate's key; empty when that is not known.
 	Key []byte `json:"k,omitempty"`
+	// Price is that of the row.
+	Price string `json:"p,omitempty"`
 }
 
 // stored returns a page as it is stored.
@@ -174,6 +176,7 @@ func stored(rows []Row, now time.Time) *StoredPage {
 	for _, r := range rows {
 		row := StoredRow{
 			Serial: r.Serial, Order: r.OrderID, Number: r.Number, Names: r.Names, Held: r.Held,
+			Price: r.Price,
 			Words: [9]int{
 				place(r.Role), place(r.Requester), place(r.Owner), place(r.Account),
 				place(r.Issuer), place(r.KeyType), place(r.State), place(r.WaitsFor),
@@ -208,7 +211,8 @@ func (g *StoredPage) rows() ([]Row, error) {
 		}
 		row := Row{
 			Serial: r.Serial, OrderID: r.Order, Number: r.Number, Names: r.Names, Held: r.Held,
-			Role: w[0], Requester: w[1], Owner: w[2], Account: w[3], Issuer: w[4], KeyType: w[5],
+			Price: r.Price,
+			Role:  w[0], Requester: w[1], Owner: w[2], Account: w[3], Issuer: w[4], KeyType: w[5],
 			State: w[6], WaitsFor: w[7], Origin: Origin(w[8]),
 			NotBefore: moment(r.Times[0]), NotAfter: moment(r.Times[1]),
 			PaidUntil: moment(r.Times[2]), Revoked: moment(r.Times[3]),

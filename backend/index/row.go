@@ -43,7 +43,10 @@ type Row struct {
 	// NotBefore and NotAfter are the validity of a certificate; PaidUntil is the end of the term
 	// that its order has bought.
 	NotBefore, NotAfter, PaidUntil, Revoked time.Time
-	Origin                                  Origin
+	// Price is what that term has cost, with its currency, as "25.00 USD"; empty when it is not
+	// known.
+	Price  string
+	Origin Origin
 	// Held is set while the certificate is not handed over.
 	Held bool
 
@@ -85,6 +88,7 @@ type packed struct {
 	state, waitsFor, origin    uint32
 	chain                      uint32
 	publicKey                  KeyID
+	price                      uint32
 	notBefore, notAfter        int64
 	paidUntil, revoked         int64
 	madeAt, changedAt          int64
@@ -128,6 +132,7 @@ func (x *Index) pack(r *Row) packed {
 		state: x.words.of(r.State), waitsFor: x.words.of(r.WaitsFor),
 		origin: x.words.of(string(r.Origin)),
 		chain:  x.words.of(r.Chain), publicKey: r.Key,
+		price:     x.words.of(r.Price),
 		notBefore: seconds(r.NotBefore), notAfter: seconds(r.NotAfter),
 		paidUntil: seconds(r.PaidUntil), revoked: seconds(r.Revoked),
 		madeAt: seconds(r.MadeAt), changedAt: seconds(r.ChangedAt),
@@ -147,7 +152,8 @@ func (x *Index) unpack(p *packed) Row {
 		Serial: unpackID(p.serial), Role: w[p.role], Requester: w[p.requester], Owner: w[p.owner],
 		OrderID: unpackID(p.order), Account: w[p.account], Issuer: w[p.issuer],
 		KeyType: w[p.keyType], State: w[p.state], WaitsFor: w[p.waitsFor],
-		Origin: Origin(w[p.origin]), Number: p.number, Chain: w[p.chain], Key: p.publicKey,
+		Origin: Origin(w[p.origin]), Number: p.number, Price: w[p.price],
+		Chain: w[p.chain], Key: p.publicKey,
 		NotBefore: moment(p.notBefore), NotAfter: moment(p.notAfter),
 		PaidUntil: moment(p.paidUntil), Revoked: moment(p.revoked),
 		MadeAt: moment(p.madeAt), ChangedAt: moment(p.changedAt),

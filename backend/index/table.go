@@ -143,3 +143,21 @@ func (x *Index) scanPart(from int, look func(*packed) bool) bool {
 func (x *Index) Each(look func(Row) bool) {
 	x.scan(func(p *packed) bool { return look(x.unpack(p)) })
 }
+
+// A Numbered is an order of CERTInext's, by its number in an account.
+type Numbered struct{ Account, Number string }
+
+// CountNumbered returns how many rows have each of some numbers of CERTInext's.
+func CountNumbered(x *Index, numbers map[string]bool) map[Numbered]int {
+	counts := make(map[Numbered]int)
+	if len(numbers) == 0 {
+		return counts
+	}
+	x.scan(func(p *packed) bool {
+		if numbers[p.number] {
+			counts[Numbered{x.words.all[p.account], p.number}]++
+		}
+		return true
+	})
+	return counts
+}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/index"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sheet"
@@ -45,6 +46,9 @@ type Listed struct {
 	Root      string
 	Trust     lineage.Standing
 	RefusedBy []string
+	// Given is how many certificates of the mount CERTInext's order has given, as far as the index
+	// has them; 0 when CERTInext has no number for it.
+	Given int
 }
 
 // A List is a page of certificates or of orders.
@@ -123,8 +127,9 @@ func listed(inv *Inventory, rows []index.Row) []Listed {
 		}
 	}
 	certs, out := inv.Certificates.Index.Find(serials), make([]Listed, 0, len(rows))
+	given := givenBy(inv, rows)
 	for _, r := range rows {
-		l := Listed{Row: r, Status: index.StateOf(r, inv.Now())}
+		l := Listed{Row: r, Status: index.StateOf(r, inv.Now()), Given: given[numbered(r)]}
 		if r.State != "" {
 			l.Order = &r
 			if cert, there := certs[r.Serial]; there {
@@ -135,6 +140,26 @@ func listed(inv *Inventory, rows []index.Row) []Listed {
 		out = append(out, l)
 	}
 	return out
+}
+
+// givenBy returns how many certificates each order of CERTInext's has given that some rows name.
+func givenBy(inv *Inventory, rows []index.Row) map[index.Numbered]int {
+	numbers, given := make(map[string]bool), make(map[index.Numbered]int)
+	for _, r := range rows {
+		if r.Number != "" {
+			numbers[r.Number] = true
+		}
+	}
+	for of, n := range index.CountNumbered(inv.Certificates.Index, numbers) {
+		of.Account = account.CanonicalAccount(of.Account)
+		given[of] += n
+	}
+	return given
+}
+
+// numbered returns what a row's number is counted by.
+func numbered(r index.Row) index.Numbered {
+	return index.Numbered{Account: account.CanonicalAccount(r.Account), Number: r.Number}
 }
 
 // DescribeCertificates returns what is listed of certificates, by their serial numbers, which have
@@ -178,8 +203,13 @@ func describe(
 	x.Await(ctx, s)
 	rows := x.Find(keys)
 	found = make(map[string]Listed, len(rows))
+	in := make([]index.Row, 0, len(rows))
+	names := make([]string, 0, len(rows))
 	for key, r := range rows {
-		found[key] = listed(inv, []index.Row{r})[0]
+		names, in = append(names, key), append(in, r)
+	}
+	for i, l := range listed(inv, in) {
+		found[names[i]] = l
 	}
 	return found, len(rows) == len(keys) || x.IsComplete()
 }
@@ -200,6 +230,9 @@ var certificateColumns = []column{
 	{"not_before", func(l *Listed) string { return stamp(l.NotBefore) }},
 	{"not_after", func(l *Listed) string { return stamp(l.NotAfter) }},
 	{"subscription_end", func(l *Listed) string { return stamp(l.PaidUntil) }},
+	{"subscription_price", func(l *Listed) string { return l.SubscriptionPrice() }},
+	{"subscription_currency", func(l *Listed) string { return l.SubscriptionCurrency() }},
+	{"subscription_certificates", func(l *Listed) string { return strconv.Itoa(l.Given) }},
 	{"revoked_at", func(l *Listed) string { return stamp(l.Revoked) }},
 	{"issuer", func(l *Listed) string { return l.Issuer }},
 	{"root", func(l *Listed) string { return l.Root }},
@@ -227,6 +260,9 @@ var orderColumns = []column{
 	{"serial_number", func(l *Listed) string { return Colons(l.Order.Serial) }},
 	{"not_after", func(l *Listed) string { return stamp(l.NotAfter) }},
 	{"subscription_end", func(l *Listed) string { return stamp(l.PaidUntil) }},
+	{"subscription_price", func(l *Listed) string { return l.SubscriptionPrice() }},
+	{"subscription_currency", func(l *Listed) string { return l.SubscriptionCurrency() }},
+	{"subscription_certificates", func(l *Listed) string { return strconv.Itoa(l.Given) }},
 	{"revoked_at", func(l *Listed) string { return stamp(l.Revoked) }},
 	{"issuer", func(l *Listed) string { return l.Issuer }},
 	{"key_type", func(l *Listed) string { return l.KeyType }},
@@ -248,6 +284,19 @@ func (l *List) CSV() ([]byte, error) {
 		rows = append(rows, append(cells, strconv.FormatBool(l.Complete), l.Next))
 	}
 	return sheet.CSV(append(names, "complete", "next"), rows)
+}
+
+// SubscriptionPrice returns what the term of a listed certificate or order has cost; empty when
+// that is not known.
+func (l *Listed) SubscriptionPrice() string {
+	price, _, _ := strings.Cut(l.Price, " ")
+	return price
+}
+
+// SubscriptionCurrency returns the currency of that price.
+func (l *Listed) SubscriptionCurrency() string {
+	_, currency, _ := strings.Cut(l.Price, " ")
+	return currency
 }
 
 // Colons returns a serial number with colons.

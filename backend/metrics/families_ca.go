@@ -98,4 +98,39 @@ var work = []family{
 		"certinext_sync_failed", "1 when the latest synchronization has failed.", nil, gauge,
 		single(func(s *standing.Status) float64 { return number(s.Sync.State == "failed") }),
 	},
+	{
+		"certinext_tidy_running", "1 while the mount is being tidied.", nil, gauge,
+		single(func(s *standing.Status) float64 { return number(s.Tidy.Running) }),
+	},
+	{
+		"certinext_tidy_failed", "1 when the latest tidying has ended with an error.", nil, gauge,
+		single(func(s *standing.Status) float64 { return number(s.Tidy.Failed) }),
+	},
+	{
+		"certinext_tidy_finished_timestamp_seconds",
+		"When the latest tidying finished; 0 when none has.", nil, gauge,
+		single(func(s *standing.Status) float64 { return seconds(s.Tidy.FinishedAt) }),
+	},
+	{
+		"certinext_tidy_erased", "What that tidying has erased, by the kind of entry.",
+		[]string{"kind"},
+		gauge,
+		func(s *standing.Status, tell func(float64, ...string)) {
+			for kind, n := range s.Tidy.Erased {
+				tell(float64(n), kind)
+			}
+		},
+	},
+	{
+		"certinext_tidy_kept", "What it has looked at and kept, by the kind of entry and why.",
+		[]string{"kind", "reason"},
+		gauge,
+		func(s *standing.Status, tell func(float64, ...string)) {
+			for kind, reasons := range s.Tidy.Kept {
+				for reason, n := range reasons {
+					tell(float64(n), kind, reason)
+				}
+			}
+		},
+	},
 }

@@ -45,8 +45,12 @@ func full(many int) *standing.Status {
 			}},
 			Background: standing.Breaker{Until: now.Add(time.Minute)},
 		},
-		Pass:    standing.Pass{Ended: 3, Failed: 1, Began: now, Took: time.Second},
-		Sync:    standing.Sync{State: "failed", FinishedAt: now},
+		Pass: standing.Pass{Ended: 3, Failed: 1, Began: now, Took: time.Second},
+		Sync: standing.Sync{State: "failed", FinishedAt: now},
+		Tidy: standing.Tidy{
+			State: "Error", Failed: true, FinishedAt: now, Erased: map[string]int{"orders": many},
+			Kept: map[string]map[string]int{"certificates": {"valid": many, "leased": 1}},
+		},
 		Changes: []standing.Change{{Change: "order-failed", Role: "web", Count: 2}},
 	}
 	s.Certificates.Trust = standing.Trust{
@@ -97,6 +101,9 @@ func TestEveryMetricIsTold(t *testing.T) {
 		`certinext_breaker_open{work="background"} 1`,
 		`certinext_request_duration_seconds_bucket{operation="placing order",le="5"} 4`,
 		`certinext_request_duration_seconds_sum{operation="placing order"} 5`,
+		`certinext_tidy_failed 1`,
+		`certinext_tidy_erased{kind="orders"} 5`,
+		`certinext_tidy_kept{kind="certificates",reason="leased"} 1`,
 		`certinext_info{version="v1.2.3"} 1`,
 	} {
 		assert.Contains(t, text, line+"\n")

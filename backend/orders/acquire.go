@@ -254,10 +254,12 @@ func (w *caller) freeName(
 		return nil, err
 	}
 	switch {
+	case closed.Presumed:
+		return nil, refile(ctx, w.journal, w.storage, closed)
 	case wasNotTaken(closed):
 		return closed, settleBefore(ctx, w.journal, w.storage, closed)
 	case isUnfetchedRenewal(closed, r):
-		return nil, w.refile(ctx, closed)
+		return nil, refile(ctx, w.journal, w.storage, closed)
 	}
 	return nil, nameUsedUp(r.ID, closed)
 }
@@ -278,43 +280,48 @@ func nameUsedUp(name string, closed *orderEntry) error {
 		name, closed.ID, closed.State)
 }
 
-// refile moves the record of a paid order whose name is used again to a new id.
-func (w *caller) refile(ctx context.Context, closed *orderEntry) error {
-	if err := settlePurchases(ctx, w.journal, w.storage); err != nil {
+// refile moves the record of an order whose name is used again, and which may be paid for, to a new
+// id.
+func refile(
+	ctx context.Context, journal *Journal, s logical.Storage, closed *orderEntry,
+) error {
+	if err := settlePurchases(ctx, journal, s); err != nil {
 		return err
 	}
 	before := closed.closedKey()
-	id, err := w.journal.NewID()
+	id, err := journal.NewID()
 	if err != nil {
 		return err
 	}
 	closed.ID = id
-	if err := store.Put(ctx, w.storage, closed.closedKey(), closed); err != nil {
+	if err := store.Put(ctx, s, closed.closedKey(), closed); err != nil {
 		return err
 	}
-	tellClosed(w.journal, closed)
-	defer w.journal.Index.Doubt(strings.TrimPrefix(before, closedOrderPrefix))
+	tellClosed(journal, closed)
+	defer journal.Index.Doubt(strings.TrimPrefix(before, closedOrderPrefix))
 	if closed.Serial != "" {
-		if err := w.refileCertificate(ctx, closed); err != nil {
+		if err := refileCertificate(ctx, journal, s, closed); err != nil {
 			return err
 		}
 	}
-	return store.Delete(ctx, w.storage, before)
+	return store.Delete(ctx, s, before)
 }
 
 // refileCertificate stores the new id of a refiled order in the entry of its certificate.
-func (w *caller) refileCertificate(ctx context.Context, o *orderEntry) error {
-	unlock, err := w.journal.Certificates.Lock(ctx, o.Serial)
+func refileCertificate(
+	ctx context.Context, journal *Journal, s logical.Storage, o *orderEntry,
+) error {
+	unlock, err := journal.Certificates.Lock(ctx, o.Serial)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	c, err := certificates.Read(ctx, w.storage, o.Serial)
+	c, err := certificates.Read(ctx, s, o.Serial)
 	if err != nil || c == nil {
 		return err
 	}
 	c.OrderID = o.ID
-	return w.journal.Certificates.Put(ctx, w.storage, c)
+	return journal.Certificates.Put(ctx, s, c)
 }
 
 // waitFor waits for the hold that busy stands for to end. It returns an error when ctx ends or the

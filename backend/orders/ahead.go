@@ -89,7 +89,8 @@ func supersede(ctx context.Context, h *heldOrder, serial string) error {
 	if err != nil || before.ReusedFor == "" {
 		return err
 	}
-	return reuse.Erase(ctx, h.storage, before.Role, before.ReusedFor, before.Serial)
+	return reuse.Erase(ctx, h.storage, &h.journal.Certificates.Kept,
+		before.Role, before.ReusedFor, before.Serial)
 }
 
 // judgedAt returns as of when it is decided whether a certificate is reissued: one whose successor

@@ -279,7 +279,7 @@ func (d *driver) notPlaced(ctx context.Context, now time.Time, err error) outcom
 		}
 		o.State = StateUnresolved
 		o.note(now, "CERTInext may have taken the order: %s", sanitize.Short(err.Error()))
-		d.setNeeds(unresolvedNeeds(o))
+		d.setNeeds(append(unresolvedNeeds(o), presumedNeed(d)...))
 		return outcome{err: d.save(ctx)}
 	}
 	if o.promoting() {

@@ -217,6 +217,11 @@ type orderEntry struct {
 	Cost Cost `json:"cost,omitzero"`
 	// Counted are the counts of budgets that it was counted to.
 	Counted []Counted `json:"counted,omitempty"`
+	// LeftOutSince is when a whole reading of CERTInext's records first did not show the order in
+	// doubt, by a clock that agreed with CERTInext's, and Presumed is set once it counts as never
+	// taken because of that alone (ADR 0051).
+	LeftOutSince time.Time `json:"left_out_since,omitzero"`
+	Presumed     bool      `json:"presumed,omitempty"`
 	// Abandoned is set when an operator has ended the order in the mount's books alone.
 	Abandoned bool `json:"abandoned,omitempty"`
 

@@ -83,6 +83,8 @@ func (o *orderEntry) costsNothing() bool {
 		return false
 	case o.isUnsent():
 		return true
+	case o.Presumed:
+		return false
 	case o.Abandoned, o.State == StateCancelled:
 		return isDraft // otherwise CERTInext may have it and has not said its number
 	}

@@ -90,13 +90,14 @@ func (d *driver) reconcile(ctx context.Context) (done bool, out outcome) {
 // inDoubt makes the order one of which it is not known whether CERTInext took it.
 func (d *driver) inDoubt() {
 	d.order.State = StateUnresolved
-	d.setNeeds(unresolvedNeeds(d.order))
+	d.setNeeds(append(unresolvedNeeds(d.order), presumedNeed(d)...))
 }
 
 // neverTaken closes an order that CERTInext never took. The background pass does not send it again,
 // since only requests buy: a request that waits for it places a new order (ADR 0009).
 func (d *driver) neverTaken(ctx context.Context, now time.Time, cause error) outcome {
 	d.order.LastError = sanitize.Short(cause.Error())
+	d.order.Presumed = isPresumed(cause)
 	d.order.note(now, "%s", sanitize.Short(cause.Error()))
 	if err := d.end(ctx, StateFailed); err != nil {
 		return outcome{err: err}
@@ -122,12 +123,22 @@ func (d *driver) locate(ctx context.Context) (remoteID, error) {
 	var (
 		found remoteID
 		shown string
+		gone  *reading // a whole one that leaves the order out
 	)
-	err := d.journal.report.ask(ctx, d, lookFor(d, len(later) > 0, func(g *reading) {
-		found, shown = g.idOf(o), g.shows(o, later)
+	absent := len(later) > 0 || wantsWhole(d)
+	err := d.journal.report.ask(ctx, d, lookFor(d, absent, func(g *reading) {
+		found, shown, gone = g.idOf(o), g.shows(o, later), nil
+		if leavesOut(d, g) {
+			gone = g
+		}
 	}))
-	if found != (remoteID{}) || err != nil || shown == "" {
+	switch {
+	case found != (remoteID{}) || err != nil:
 		return found, err
+	case shown == "" && gone != nil:
+		return remoteID{}, presume(ctx, d, gone)
+	case shown == "":
+		return remoteID{}, nil
 	}
 	return remoteID{}, fmt.Errorf("%w: its records show order %s, "+
 		"which was placed at least %s after this one, and not this one",

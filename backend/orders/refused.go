@@ -43,8 +43,8 @@ func (r *refusedOrders) replace(fingerprint, key string) (before string) {
 // neverTaken reports whether CERTInext has certainly nothing of a closed order: it has no number,
 // no certificate, and no draft.
 func (o *orderEntry) neverTaken() bool {
-	if o.endedUnsent() {
-		return true
+	if o.endedUnsent() || o.Presumed {
+		return !o.Presumed
 	}
 	return o.State == StateFailed && o.CAOrderID == "" && o.CARequestID == "" && o.Serial == ""
 }

@@ -166,6 +166,9 @@ func giveWay(
 	if closed.State != StateFailed {
 		return true, nil
 	}
+	if closed.Presumed {
+		return false, refile(ctx, journal, s, closed)
+	}
 	defer doubt(journal, role, id)
 	return false, store.Delete(ctx, s, closed.closedKey())
 }

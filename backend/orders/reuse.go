@@ -206,7 +206,8 @@ func reuseOrder(ctx context.Context, w *caller) (*heldOrder, error) {
 	if found.why != "" {
 		w.journal.Log.Info("a certificate is not reused", "serial", found.kept.Serial,
 			"role", w.role.Name, "why", found.why)
-		return nil, reuse.Erase(ctx, w.storage, w.role.Name, w.plan.Identity, found.kept.Serial)
+		return nil, reuse.Erase(ctx, w.storage, &w.journal.Certificates.Kept,
+			w.role.Name, w.plan.Identity, found.kept.Serial)
 	}
 	return w.takeOrder(ctx, found.cert, found.kept.PrivateKey)
 }
@@ -314,11 +315,8 @@ func keepForReuse(ctx context.Context, h *heldOrder, c *certificates.Entry) erro
 		Version: 1, Serial: c.Serial, OrderID: o.ID, Requester: o.Requester, Terms: o.Terms,
 		PrivateKey: o.PrivateKey, Received: c.IssuedAt, Until: reuse.KeyUntil(candidate, wish),
 	}
-	other, err := reuse.Find(ctx, h.storage, o.Role, o.Fingerprint)
-	if err != nil || k.IsBehind(other) {
-		return err
-	}
-	return reuse.Keep(ctx, h.storage, o.Role, o.Fingerprint, k)
+	return reuse.Keep(
+		ctx, h.storage, &h.journal.Certificates.Kept, o.Role, o.Fingerprint, k)
 }
 
 // StaysKept reports whether what is kept for reuse under a role stays, now that the role, which is
@@ -351,9 +349,6 @@ func StaysKept(
 		reuse.Why(candidate, wish, at.forReuse()) != "" {
 		return false, nil
 	}
-	if until := reuse.KeyUntil(candidate, wish); until.Before(k.Until) {
-		k.Until = until
-		return true, reuse.Keep(ctx, s, role.Name, fingerprint, *k)
-	}
-	return true, nil
+	return true, reuse.Shorten(ctx, s, &journal.Certificates.Kept,
+		role.Name, fingerprint, k.Serial, reuse.KeyUntil(candidate, wish))
 }

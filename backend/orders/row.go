@@ -75,7 +75,8 @@ func rowOf(journal *Journal, o *orderEntry) *index.Row {
 	r := &index.Row{
 		Serial: strings.ReplaceAll(v.Serial, ":", "-"), Role: o.Role, OrderID: o.ID,
 		Requester: sanitize.Subject(o.Requester), Owner: v.Asked.Owner, Account: o.Account,
-		PaidUntil: v.Subscription.EndsAt, State: string(v.State), WaitsFor: string(v.WaitsFor),
+		PaidUntil: v.Subscription.EndsAt, Price: v.Subscription.Cost(),
+		State: string(v.State), WaitsFor: string(v.WaitsFor),
 		Number: sanitize.Short(o.CAOrderID), MadeAt: o.CreatedAt, ChangedAt: o.UpdatedAt,
 		Unsaved: !o.closed,
 	}

@@ -143,6 +143,7 @@ func storedV6() map[string]any {
 	order.AdoptedAt = time.Date(2026, 11, 29, 21, 0, 0, 0, time.UTC)
 	order.PublicKey, order.NewestBefore = "spki", "0a-1a"
 	order.Replaces, order.OwnKey = true, true
+	order.LeftOutSince, order.Presumed = order.AdoptedAt, true
 	return all
 }
 

@@ -55,7 +55,8 @@ func linkSuccessor(ctx context.Context, d *driver, cert *certificates.Downloaded
 	if err != nil || c.ReusedFor == "" || (o.Ahead && c.Replacement == nil) {
 		return err
 	}
-	return reuse.Erase(ctx, d.storage, c.Role, c.ReusedFor, c.Serial)
+	return reuse.Erase(ctx, d.storage, &d.journal.Certificates.Kept,
+		c.Role, c.ReusedFor, c.Serial)
 }
 
 // Bounds of a reading of the ledger, which may be long and cannot be asked for one order.

@@ -74,10 +74,58 @@ func endKey(role, fingerprint string, until time.Time) string {
 	return endPrefix + hour.Format(endHour) + "/" + role + "/" + fingerprint
 }
 
-// Keep stores a certificate for the requests of a fingerprint, in the place of an earlier one. The
-// end is stored first: one without its entry means nothing.
-func Keep(ctx context.Context, s logical.Storage, role, fingerprint string, k Kept) error {
+// held does something while no other change is made to what is kept for a fingerprint. locks are
+// those of all that is kept in a mount.
+func held[T any](
+	ctx context.Context, locks store.Locker, role, fingerprint string, do func() (T, error),
+) (T, error) {
+	unlock, err := locks.Lock(ctx, keyOf(role, fingerprint))
+	if err != nil {
+		var none T
+		return none, err
+	}
+	defer unlock()
+	return do()
+}
+
+// Keep stores a certificate for the requests of a fingerprint, in the place of an earlier one,
+// unless k is behind what is kept by then.
+func Keep(
+	ctx context.Context, s logical.Storage, locks store.Locker, role, fingerprint string, k Kept,
+) error {
 	ctx = context.WithoutCancel(ctx)
+	_, err := held(ctx, locks, role, fingerprint, func() (struct{}, error) {
+		other, err := Find(ctx, s, role, fingerprint)
+		if err != nil || k.IsBehind(other) {
+			return struct{}{}, err
+		}
+		return struct{}{}, put(ctx, s, role, fingerprint, k)
+	})
+	return err
+}
+
+// Shorten has what is kept of the certificate with a serial number (with dashes) end at until,
+// where it would later. What was erased meanwhile does not come back, and a newer one stays as it
+// is.
+func Shorten(
+	ctx context.Context, s logical.Storage, locks store.Locker,
+	role, fingerprint, serial string, until time.Time,
+) error {
+	ctx = context.WithoutCancel(ctx)
+	_, err := held(ctx, locks, role, fingerprint, func() (struct{}, error) {
+		k, err := Find(ctx, s, role, fingerprint)
+		if err != nil || k == nil || k.Serial != serial || !until.Before(k.Until) {
+			return struct{}{}, err
+		}
+		k.Until = until
+		return struct{}{}, put(ctx, s, role, fingerprint, *k)
+	})
+	return err
+}
+
+// put stores an entry. The end is stored first: one without its entry means nothing. The caller
+// holds the lock.
+func put(ctx context.Context, s logical.Storage, role, fingerprint string, k Kept) error {
 	k.Version = 1
 	if err := store.Put(ctx, s, endKey(role, fingerprint, k.Until), &end{Version: 1}); err != nil {
 		return err
@@ -92,13 +140,12 @@ func Find(ctx context.Context, s logical.Storage, role, fingerprint string) (*Ke
 
 // Erase removes what is kept of the certificate with a serial number (with dashes), even when ctx
 // is cancelled. What is kept of a newer one stays.
-func Erase(ctx context.Context, s logical.Storage, role, fingerprint, serial string) error {
-	ctx = context.WithoutCancel(ctx)
-	k, err := Find(ctx, s, role, fingerprint)
-	if err != nil || k == nil || k.Serial != serial {
-		return err
-	}
-	return store.Delete(ctx, s, keyOf(role, fingerprint))
+func Erase(
+	ctx context.Context, s logical.Storage, locks store.Locker, role, fingerprint, serial string,
+) error {
+	_, err := EraseIf(context.WithoutCancel(ctx), s, locks, role, fingerprint, false,
+		func(k *Kept) bool { return k.Serial == serial })
+	return err
 }
 
 // most is the largest number of entries that one call of [EraseOver] or [Sweep] looks at.
@@ -108,7 +155,8 @@ const most = 200
 // background pass calls it. It removes nothing unless the clock is certain, which it asks only when
 // something is over.
 func EraseOver(
-	ctx context.Context, s logical.Storage, now time.Time, certain func() bool,
+	ctx context.Context, s logical.Storage, locks store.Locker, now time.Time,
+	certain func() bool,
 ) error {
 	hours, err := store.List(ctx, s, endPrefix)
 	if err != nil {
@@ -125,7 +173,7 @@ func EraseOver(
 			break
 		}
 		var erased int
-		erased, err = eraseHour(ctx, s, hour, left, now)
+		erased, err = eraseHour(ctx, s, locks, hour, left, now)
 		left -= erased
 		errs = append(errs, err)
 	}
@@ -135,7 +183,8 @@ func EraseOver(
 // eraseHour is EraseOver for the ends of one hour, limit at the most. It returns how many it has
 // looked at.
 func eraseHour(
-	ctx context.Context, s logical.Storage, hour string, limit int, now time.Time,
+	ctx context.Context, s logical.Storage, locks store.Locker,
+	hour string, limit int, now time.Time,
 ) (looked int, err error) {
 	roles, err := store.List(ctx, s, endPrefix+hour)
 	errs := []error{err}
@@ -144,7 +193,7 @@ func eraseHour(
 		errs = append(errs, err)
 		for _, fingerprint := range fingerprints[:min(limit-looked, len(fingerprints))] {
 			looked++
-			errs = append(errs, eraseOver(ctx, s, hour+role, fingerprint, now))
+			errs = append(errs, eraseOver(ctx, s, locks, hour+role, fingerprint, now))
 		}
 	}
 	return looked, errors.Join(errs...)
@@ -154,36 +203,49 @@ func eraseHour(
 // end, each with a slash. The entry may have been replaced since by one that ends later, which has
 // an end of its own.
 func eraseOver(
-	ctx context.Context, s logical.Storage, folder, fingerprint string, now time.Time,
+	ctx context.Context, s logical.Storage, locks store.Locker,
+	folder, fingerprint string, now time.Time,
 ) error {
 	_, role, _ := strings.Cut(strings.TrimSuffix(folder, "/"), "/")
-	k, err := Find(ctx, s, role, fingerprint)
-	var later *store.FutureError
-	switch {
-	case store.IsFault(err), errors.As(err, &later):
-		return err
-	case err != nil: // nobody can read it, and it is of no use by now
-		k = new(Kept)
-	}
-	if k != nil && !k.Until.After(now) {
-		if err := store.Delete(ctx, s, keyOf(role, fingerprint)); err != nil {
-			return err
+	_, err := held(ctx, locks, role, fingerprint, func() (struct{}, error) {
+		k, err := Find(ctx, s, role, fingerprint)
+		var later *store.FutureError
+		switch {
+		case store.IsFault(err), errors.As(err, &later):
+			return struct{}{}, err
+		case err != nil: // nobody can read it, and it is of no use by now
+			k = new(Kept)
 		}
-	}
-	return store.Delete(ctx, s, endPrefix+folder+fingerprint)
+		if k != nil && !k.Until.After(now) {
+			if err := store.Delete(ctx, s, keyOf(role, fingerprint)); err != nil {
+				return struct{}{}, err
+			}
+		}
+		return struct{}{}, store.Delete(ctx, s, endPrefix+folder+fingerprint)
+	})
+	return err
 }
 
 // EraseIf removes what is kept for a role's fingerprint if goes says so, and reports whether it
 // goes. With dryRun, it stays.
 func EraseIf(
-	ctx context.Context, s logical.Storage, role, fingerprint string, dryRun bool,
-	goes func(*Kept) bool,
+	ctx context.Context, s logical.Storage, locks store.Locker,
+	role, fingerprint string, dryRun bool, goes func(*Kept) bool,
 ) (bool, error) {
-	k, err := Find(ctx, s, role, fingerprint)
-	if err != nil || k == nil || !goes(k) || dryRun {
-		return err == nil && (k == nil || goes(k)), err
-	}
-	return true, store.Delete(context.WithoutCancel(ctx), s, keyOf(role, fingerprint))
+	return held(ctx, locks, role, fingerprint, func() (bool, error) {
+		k, err := Find(ctx, s, role, fingerprint)
+		switch {
+		case err != nil:
+			return false, err
+		case k == nil:
+			return true, nil
+		case !goes(k):
+			return false, nil
+		case dryRun:
+			return true, nil
+		}
+		return true, store.Delete(context.WithoutCancel(ctx), s, keyOf(role, fingerprint))
+	})
 }
 
 // SweepLater notes that the entries of a role are to be looked at, since it is about to change.
@@ -209,7 +271,7 @@ func SweepAllLater(ctx context.Context, s logical.Storage) error {
 // that fits says no to. It goes on where the last call ended. lock keeps the role from being
 // changed meanwhile.
 func Sweep(
-	ctx context.Context, s logical.Storage,
+	ctx context.Context, s logical.Storage, locks store.Locker,
 	lock func(ctx context.Context, role string) (unlock func(), err error),
 	fits func(ctx context.Context, role, fingerprint string, k *Kept) (bool, error),
 ) error {
@@ -219,13 +281,13 @@ func Sweep(
 		if ctx.Err() != nil {
 			break
 		}
-		errs = append(errs, sweepRole(ctx, s, role, lock, fits))
+		errs = append(errs, sweepRole(ctx, s, locks, role, lock, fits))
 	}
 	return errors.Join(errs...)
 }
 
 func sweepRole(
-	ctx context.Context, s logical.Storage, role string,
+	ctx context.Context, s logical.Storage, locks store.Locker, role string,
 	lock func(ctx context.Context, role string) (unlock func(), err error),
 	fits func(ctx context.Context, role, fingerprint string, k *Kept) (bool, error),
 ) error {
@@ -261,8 +323,8 @@ func sweepRole(
 				return err
 			}
 		}
-		if !stays {
-			if err := store.Delete(ctx, s, keyOf(role, fingerprint)); err != nil {
+		if !stays && k != nil {
+			if err := Erase(ctx, s, locks, role, fingerprint, k.Serial); err != nil {
 				return err
 			}
 		}

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/keyed"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store/storetest"
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/stretchr/testify/require"
@@ -24,6 +26,8 @@ func left(t *testing.T, s logical.Storage, prefix string) int {
 	return len(keys)
 }
 
+func locks() store.Locker { return new(keyed.Mutex) }
+
 func always() bool { return true }
 
 func TestWhatIsOverIsErasedInItsHour(t *testing.T) {
@@ -31,10 +35,10 @@ func TestWhatIsOverIsErasedInItsHour(t *testing.T) {
 	for n := range most + 50 {
 		until := now.Add(time.Duration(n%2) * 2 * time.Hour)
 		k := Kept{Serial: "0a", Until: until}
-		require.NoError(t, Keep(t.Context(), s, "web", fmt.Sprintf("f%03d", n), k))
+		require.NoError(t, Keep(t.Context(), s, locks(), "web", fmt.Sprintf("f%03d", n), k))
 	}
 	erase := func(at time.Time, certain func() bool) {
-		require.NoError(t, EraseOver(t.Context(), s, at, certain))
+		require.NoError(t, EraseOver(t.Context(), s, locks(), at, certain))
 	}
 	asked := false
 	erase(now, func() bool { asked = true; return true })
@@ -52,26 +56,26 @@ func TestAPassErasesNoMoreThanItMay(t *testing.T) {
 	s, now := storage(), time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
 	for n := range most + 50 {
 		k := Kept{Serial: "0a", Until: now.Add(time.Duration(n%3) * time.Hour)}
-		require.NoError(t, Keep(t.Context(), s, "web", fmt.Sprintf("f%03d", n), k))
+		require.NoError(t, Keep(t.Context(), s, locks(), "web", fmt.Sprintf("f%03d", n), k))
 	}
 	later := now.Add(5 * time.Hour)
-	require.NoError(t, EraseOver(t.Context(), s, later, always))
+	require.NoError(t, EraseOver(t.Context(), s, locks(), later, always))
 	require.Equal(t, 50, left(t, s, KeyPrefix))
-	require.NoError(t, EraseOver(t.Context(), s, later, always))
+	require.NoError(t, EraseOver(t.Context(), s, locks(), later, always))
 	require.Zero(t, left(t, s, ""))
 }
 
 func TestWhatTookItsPlaceStays(t *testing.T) {
 	s, now := storage(), time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
-	require.NoError(t, Keep(t.Context(), s, "web", "f", Kept{Serial: "0a", Until: now}))
+	require.NoError(t, Keep(t.Context(), s, locks(), "web", "f", Kept{Serial: "0a", Until: now}))
 	newer := Kept{Serial: "0b", Until: now.Add(day)}
-	require.NoError(t, Keep(t.Context(), s, "web", "f", newer))
-	require.NoError(t, EraseOver(t.Context(), s, now.Add(time.Hour), always))
-	require.NoError(t, Erase(t.Context(), s, "web", "f", "0a"))
+	require.NoError(t, Keep(t.Context(), s, locks(), "web", "f", newer))
+	require.NoError(t, EraseOver(t.Context(), s, locks(), now.Add(time.Hour), always))
+	require.NoError(t, Erase(t.Context(), s, locks(), "web", "f", "0a"))
 	k, err := Find(t.Context(), s, "web", "f")
 	require.NoError(t, err)
 	require.Equal(t, "0b", k.Serial)
-	require.NoError(t, Erase(t.Context(), s, "web", "f", "0b"))
+	require.NoError(t, Erase(t.Context(), s, locks(), "web", "f", "0b"))
 	require.Zero(t, left(t, s, KeyPrefix))
 }
 
@@ -81,9 +85,9 @@ func TestASweepLooksAtAllOfARoleInPortions(t *testing.T) {
 	s := storage()
 	for n := range 2*most + 10 {
 		k := Kept{Serial: fmt.Sprint(n % 2), Until: time.Now().Add(day)}
-		require.NoError(t, Keep(t.Context(), s, "web", fmt.Sprintf("f%03d", n), k))
+		require.NoError(t, Keep(t.Context(), s, locks(), "web", fmt.Sprintf("f%03d", n), k))
 	}
-	require.NoError(t, Keep(t.Context(), s, "other", "f", Kept{Serial: "0"}))
+	require.NoError(t, Keep(t.Context(), s, locks(), "other", "f", Kept{Serial: "0"}))
 	require.NoError(t, SweepLater(t.Context(), s, "web"))
 	looked, locked := 0, 0
 	lock := func(context.Context, string) (func(), error) {
@@ -91,7 +95,7 @@ func TestASweepLooksAtAllOfARoleInPortions(t *testing.T) {
 		return func() { locked-- }, nil
 	}
 	sweep := func() {
-		require.NoError(t, Sweep(t.Context(), s, lock,
+		require.NoError(t, Sweep(t.Context(), s, locks(), lock,
 			func(_ context.Context, role, _ string, k *Kept) (bool, error) {
 				looked++
 				require.Equal(t, "web", role)

@@ -26,6 +26,7 @@ type Status struct {
 	CA           CA
 	Pass         Pass
 	Sync         Sync
+	Tidy         Tidy
 	Changes      []Change // that people were told of, by this process
 	UnsentEvents int
 }
@@ -217,10 +218,13 @@ type CA struct {
 	Held           bool // nothing may be changed there: see CERTINEXT_HOLD
 	OrderingPaused bool
 	RatePerSecond  float64 // that this mount keeps to; no limit when 0
-	LastGood       time.Time
-	Operations     []Operation
-	Background     Breaker // guards what the background pass asks
-	Revoking       Breaker // guards the sending of revocations
+	// PresumeAbsentAfter is after how long an order in doubt counts as never placed without proof;
+	// never when 0.
+	PresumeAbsentAfter time.Duration
+	LastGood           time.Time
+	Operations         []Operation
+	Background         Breaker // guards what the background pass asks
+	Revoking           Breaker // guards the sending of revocations
 	// Ahead is by how much CERTInext's clock is ahead; meaningful with ClockKnown.
 	Ahead        time.Duration
 	ClockKnown   bool
@@ -276,6 +280,17 @@ type Sync struct {
 	StartedAt, FinishedAt time.Time
 	Revoked, Failed       int
 	Error                 string
+}
+
+// Tidy is the tidying under way, or else the latest one that was no dry run.
+type Tidy struct {
+	State                 string // in the words of tidy-status
+	Running, Failed       bool
+	Auto                  bool // the background pass has begun it
+	StartedAt, FinishedAt time.Time
+	Error                 string
+	Erased                map[string]int            // by kind of entry
+	Kept                  map[string]map[string]int // by kind of entry, and why it stays
 }
 
 // A Change is how often people were told of something.

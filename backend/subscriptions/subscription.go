@@ -37,6 +37,14 @@ func (s Subscription) At(price, currency string) Subscription {
 	return s
 }
 
+// Cost returns price and currency in one text, as "25.00 USD"; empty when they are not known.
+func (s Subscription) Cost() string {
+	if s.Price == "" {
+		return ""
+	}
+	return s.Price + " " + s.Currency
+}
+
 // Ordered returns the subscription of an order by its own words: placed at a time, for so many
 // years. Nothing is known of one whose product implies its term, for which years is 0.
 func Ordered(at time.Time, years int) Subscription {

@@ -177,7 +177,8 @@ func lookAtOrder(ctx context.Context, r *run, d decider, key string) error {
 func lookAtKept(ctx context.Context, r *run, d decider, key string) error {
 	role, fingerprint, _ := strings.Cut(strings.TrimPrefix(key, reuse.KeyPrefix), "/")
 	var why Reason
-	gone, err := reuse.EraseIf(ctx, r.storage, role, fingerprint, r.request.DryRun,
+	gone, err := reuse.EraseIf(ctx, r.storage, &r.certs.Kept,
+		role, fingerprint, r.request.DryRun,
 		func(k *reuse.Kept) bool {
 			why = d.kept(k)
 			return why == goes

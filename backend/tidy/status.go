@@ -108,6 +108,15 @@ func (t *Tidier) Status(ctx context.Context, s logical.Storage) (*Status, error)
 	return stored(ctx, s)
 }
 
+// Latest returns what is known of the run under way, or else of the latest one, dry runs left out:
+// they erase nothing.
+func Latest(ctx context.Context, t *Tidier, s logical.Storage) (*Status, error) {
+	if r, active := t.current(); active && !r.request.DryRun {
+		return r.snapshot(), nil
+	}
+	return stored(ctx, s)
+}
+
 // ReadConfig returns the config; that of a mount that has none is not enabled.
 func ReadConfig(ctx context.Context, s logical.Storage) (*Config, error) {
 	c, err := store.Get[Config](ctx, s, configKey)
