@@ -28,7 +28,7 @@ func (w oracle) judgeMoney(orders []certinexttest.OrderRecord) {
 	bought := make(map[purchaser][]certinexttest.OrderRecord)
 	seen := make(map[string]bool)
 	for _, o := range orders {
-		if !paid(o) || w.neighbour.has(&o) {
+		if !paid(o) || isForeign(w.world, &o) {
 			continue
 		}
 		marker := markerIn(o)
@@ -225,7 +225,7 @@ func (w oracle) overBefore(first, next *certinexttest.OrderRecord) bool {
 	}
 	// Its own record may be gone with a snapshot that was restored after both were bought.
 	return isAsked(w.books.purchases[markerIn(*first)].id) ||
-		slices.ContainsFunc(w.storedOrders(), func(o *storedOrder) bool {
+		slices.ContainsFunc(everyOrder(w.world), func(o *storedOrder) bool {
 			return o.CAOrderID == first.ID && isAsked(o.ID)
 		})
 }
