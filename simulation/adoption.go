@@ -183,6 +183,8 @@ func watchOwner(w *world, by *call, key string, was, is *storedCert) {
 	}
 	adopts := by != nil && strings.HasPrefix(by.path, "operator/adopt/")
 	switch {
+	case !adopts && was.Role == "" && selfRoles[is.Role] != nil:
+		// CERTInext has made it for a request that has its key, and a synchronization was faster.
 	case !adopts:
 		w.violate("adopt/owner", "%s was of %s, role %q, and is of %s, role %q, by no adoption",
 			key, was.Requester, was.Role, is.Requester, is.Role)

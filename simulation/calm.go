@@ -127,6 +127,7 @@ func over(refusal string) bool {
 	for _, words := range []string{
 		"use another name", "is revoked", "has expired",
 		"already names another request", "which is a draft", "is rejected: by",
+		"auto_renew=false",
 	} {
 		if strings.Contains(refusal, words) {
 			return true

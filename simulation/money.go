@@ -89,9 +89,14 @@ func (w oracle) judgeRepeat(r Request, first, next *certinexttest.OrderRecord) {
 		!at.within(pickup, one.arrived[0]) {
 		return // the renewed certificate was not delivered
 	}
-	if r.ID != "" {
+	if r.ID != "" && !w.upkeep.hasErased(first.ID) { // see judgeErasedOrder
 		w.violate("money/named", "the request named %q of %s bought %s and %s", r.ID, r.Who,
 			first.ID, next.ID)
+	}
+	if r.ID != "" {
+		return
+	}
+	if judgeBesideCA(w.world, r, first, next, two.call, at) {
 		return
 	}
 	if w.policy().FlightsBuy && w.overlapped(r) {

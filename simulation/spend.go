@@ -58,7 +58,7 @@ func judgeSpending(w *world) {
 	}
 	if len(w.rollbacks) > 0 || w.moved || w.unconfigured || len(w.books.settled) > 0 ||
 		len(w.books.typed) > 0 || len(w.books.unverified) > 0 || len(w.upkeep.orders) > 0 ||
-		len(w.upkeep.adoptions) > 0 {
+		len(w.upkeep.adoptions) > 0 || usesSelf(w) {
 		return
 	}
 	said, truth := spentBy(rows), spentIn(w)
