@@ -551,13 +551,6 @@ var mutants = []Mutant{
 		Like: "a check that is left out",
 	},
 	{
-		Name: "the records of named requests are erased",
-		File: "backend/tidy/decide.go",
-		Old:  "case f.Named && !d.request.NamedOrders:",
-		New:  "case f.Named && f.Open:",
-		Like: "a check that is left out",
-	},
-	{
 		Name: "our clock alone tidies once it has jumped",
 		File: "backend/tidy/run.go",
 		Old:  "known && skew < 0 {",
