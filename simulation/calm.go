@@ -16,8 +16,14 @@ import (
 func (w *world) calm() {
 	w.note("--- calm ---")
 	w.clearUp()
+	if w.upkeep.held {
+		doHold(w, Action{How: "off"})
+	}
 	doPresent(w, Action{})
 	setClock(w, w.caAhead.Load())
+	if w.upkeep.tidies {
+		validateAll(w) // years may have passed
+	}
 	for _, ca := range servers(w) {
 		ca.VerifyDomain("hand.example")
 		ca.Configure(func(s *certinexttest.Server) { s.HoldForApproval = false })
@@ -72,14 +78,20 @@ func answerAll(w *world) {
 }
 
 // misled reports whether nobody can answer a client: it asks for the renewal of what the mount has
-// forgotten, or an operator assigned the number of another order to its order when CERTInext's
-// report did not show it. Then it waits for a certificate that is not its own, until the operator
-// corrects that.
+// forgotten or erased, or an operator assigned the number of another order to its order when
+// CERTInext's report did not show it. Then it waits for a certificate that is not its own, until
+// the operator corrects that.
 func (w oracle) misled(k *client) bool {
 	serial, renewal := strings.CutPrefix(k.request.ID, "renew:")
 	c := w.storedCert(serial)
 	if renewal && len(w.rollbacks) > 0 && (c == nil || c.Imported) {
 		return true // the restored mount does not know what is to be renewed
+	}
+	if renewal && w.upkeep.certs[strings.ReplaceAll(serial, ":", "-")] != nil {
+		return true // it has expired, and was tidied
+	}
+	if strings.Contains(k.refusal, "had already expired when it came") {
+		return true // it was issued for a clock that is right by now: whoever asks is told
 	}
 	if strings.Contains(k.refusal, "for another key") {
 		return true // the order is about to be over, which it says
@@ -115,6 +127,7 @@ func over(refusal string) bool {
 	for _, words := range []string{
 		"use another name", "is revoked", "has expired",
 		"already names another request", "which is a draft", "is rejected: by",
+		"auto_renew=false",
 	} {
 		if strings.Contains(refusal, words) {
 			return true

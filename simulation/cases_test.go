@@ -1485,6 +1485,17 @@ var cases = []struct {
 			},
 		},
 	},
+	{
+		"what was renewed by its serial number is reused no more", "money/repeated", false, History{
+			Seed: 5020116, Manners: Manners{TokenTTL: 2 * time.Minute}, Orderly: true,
+			Actions: []Action{
+				{Do: "issue", Request: Request{Who: "bob", Role: "shared", Name: "n1"}},
+				{Do: "renew", Request: Request{Who: "bob", Role: "shared", Name: "n1"}},
+				{Do: "time", For: 9 * time.Hour},
+				{Do: "issue", Request: Request{Who: "bob", Role: "shared", Name: "n1"}},
+			},
+		},
+	},
 }
 
 // TestCases: what was broken once stays mended, and what is open says so until it is.

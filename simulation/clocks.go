@@ -110,7 +110,7 @@ func watchKey(ctx context.Context, w *world, key string, before, after []byte) {
 // endWanted reports whether anybody wants an order of CERTInext's, or one of its certificates, to
 // end: a client or operator has asked for it, or a lease on it was ended or handed back.
 func endWanted(w *world, number string, serials []string) bool {
-	for _, s := range w.storedOrders() {
+	for _, s := range everyOrder(w) {
 		if s.CAOrderID == number && !w.books.asked[s.ID].IsZero() {
 			return true
 		}

@@ -27,6 +27,11 @@
 // once more, and finds it. What was ordered and paid is compared with what reports/spend says of it
 // (spend.go), at the end of every storm.
 //
+// In a third of the histories, operators take care of a mount that has been there for long
+// (upkeep.go): it is tidied, looks at the account's records by itself, adopts what was ordered in
+// the portal, or is held. What is erased is compared with what still needs it at that moment, by
+// the true time (tidy_judge.go); what happens in the portal has to be known within an interval.
+//
 // # Reading a failing seed
 //
 // A failure prints the promise that was broken, the command that repeats the history, and the
@@ -40,7 +45,7 @@
 //
 // # What it notices
 //
-// `make mutants` breaks the program in seventy ways, one after the other, and plays 500 histories
+// `make mutants` breaks the program in some eighty ways, one after the other, and plays 500 histories
 // against each. mutants/list.go contains the changes, and why some of them may go unnoticed;
 // RECORD.md has the results. A change to the code that makes decisions has to update that list.
 package simulation

@@ -77,7 +77,7 @@ func generate(seed uint64) History {
 		calls++
 		d.add(d.draw(d.calls), false)
 	}
-	return withAhead(withTrials(d.h))
+	return withUpkeep(withAhead(withTrials(d.h)))
 }
 
 // taste returns the weights of the kinds in this history.

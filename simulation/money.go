@@ -28,7 +28,7 @@ func (w oracle) judgeMoney(orders []certinexttest.OrderRecord) {
 	bought := make(map[purchaser][]certinexttest.OrderRecord)
 	seen := make(map[string]bool)
 	for _, o := range orders {
-		if !paid(o) || w.neighbour.has(&o) {
+		if !paid(o) || isForeign(w.world, &o) {
 			continue
 		}
 		marker := markerIn(o)
@@ -89,9 +89,14 @@ func (w oracle) judgeRepeat(r Request, first, next *certinexttest.OrderRecord) {
 		!at.within(pickup, one.arrived[0]) {
 		return // the renewed certificate was not delivered
 	}
-	if r.ID != "" {
+	if r.ID != "" && !w.upkeep.hasErased(first.ID) { // see judgeErasedOrder
 		w.violate("money/named", "the request named %q of %s bought %s and %s", r.ID, r.Who,
 			first.ID, next.ID)
+	}
+	if r.ID != "" {
+		return
+	}
+	if judgeBesideCA(w.world, r, first, next, two.call, at) {
 		return
 	}
 	if w.policy().FlightsBuy && w.overlapped(r) {
@@ -103,7 +108,7 @@ func (w oracle) judgeRepeat(r Request, first, next *certinexttest.OrderRecord) {
 		before = answer.at
 	}
 	window := grace(r.Role)
-	if answersWithKept(r, two.call) {
+	if answersWithKept(r, two.call) && !isRenewedByName(w.world, first) {
 		window = 48 * time.Hour // no history is as long as a certificate need not be renewed
 	}
 	stored := w.books.delivered[first.ID]
@@ -225,7 +230,7 @@ func (w oracle) overBefore(first, next *certinexttest.OrderRecord) bool {
 	}
 	// Its own record may be gone with a snapshot that was restored after both were bought.
 	return isAsked(w.books.purchases[markerIn(*first)].id) ||
-		slices.ContainsFunc(w.storedOrders(), func(o *storedOrder) bool {
+		slices.ContainsFunc(everyOrder(w.world), func(o *storedOrder) bool {
 			return o.CAOrderID == first.ID && isAsked(o.ID)
 		})
 }

@@ -22,6 +22,7 @@ import (
 // A process is one life of the plugin, on the storage of the mount.
 type process struct {
 	number  int
+	held    bool
 	since   time.Time
 	world   *world
 	backend logical.Backend
@@ -51,7 +52,7 @@ func callOf(ctx context.Context) *call {
 // start starts a plugin process. A standby only serves reads, and has no background pass.
 func (w *world) start(standby bool) *process {
 	w.processes++
-	p := &process{number: w.processes, since: time.Now(), world: w}
+	p := &process{number: w.processes, since: time.Now(), world: w, held: w.upkeep.held}
 	p.system = &system{world: w, StaticSystemView: logical.StaticSystemView{
 		DefaultLeaseTTLVal: 24 * time.Hour,
 		MaxLeaseTTLVal:     32 * 24 * time.Hour,
@@ -70,6 +71,7 @@ func (w *world) start(standby bool) *process {
 		Shuffle:    w.ids.Shuffle,
 		Rand:       newDrawer(w.sched.seed, p.number),
 		Resolvers:  []string{"127.0.0.1:9"},
+		Hold:       p.held,
 	})(p.ctx, conf)
 	if err != nil {
 		panic(err)

@@ -64,15 +64,15 @@ type keptCert struct {
 
 // watchRecord checks that a change of storage takes nothing back that was on record.
 func watchRecord(ctx context.Context, w *world, key string, before, after []byte) {
-	if before == nil || !strings.HasPrefix(key, "cert/") {
-		return
+	if before == nil || after == nil || !strings.HasPrefix(key, "cert/") {
+		return // what is deleted is looked at by watchErasure
 	}
 	was, is := new(keptCert), new(keptCert)
 	if json.Unmarshal(before, was) != nil {
 		return
 	}
-	if after == nil || json.Unmarshal(after, is) != nil {
-		w.violate("record/overwritten", "%s was deleted", key)
+	if json.Unmarshal(after, is) != nil {
+		w.violate("record/overwritten", "%s cannot be read any more", key)
 		return
 	}
 	switch {
@@ -83,6 +83,7 @@ func watchRecord(ctx context.Context, w *world, key string, before, after []byte
 		was.ReissuedAs != "" && is.ReissuedAs == "":
 		w.violate("record/overwritten", "%s was %+v, and is %+v now", key, was, is)
 	}
+	watchOwner(w, callOf(ctx), key, &was.storedCert, &is.storedCert)
 	if by := callOf(ctx); by != nil && by.path == "sync" && is.Revocation == nil &&
 		(len(was.Leases) != len(is.Leases) ||
 			(was.Delivery == nil) != (is.Delivery == nil)) {

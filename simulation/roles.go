@@ -55,6 +55,7 @@ var roles = withAheadRoles(map[string]map[string]any{
 
 func withAheadRoles(of map[string]map[string]any) map[string]map[string]any {
 	maps.Copy(of, aheadRoles)
+	maps.Copy(of, selfRoles)
 	return of
 }
 
@@ -75,7 +76,7 @@ func setBudget(w *world) {
 
 // seldom are roles that a mount has only if its history uses them.
 var seldom = append([]string{"once", "late", "asked", "lasting", "shared", "tight"},
-	slices.Sorted(maps.Keys(aheadRoles))...)
+	slices.Concat(slices.Sorted(maps.Keys(aheadRoles)), slices.Sorted(maps.Keys(selfRoles)))...)
 
 var roleNames = slices.DeleteFunc(slices.Sorted(maps.Keys(roles)),
 	func(name string) bool { return slices.Contains(seldom, name) })

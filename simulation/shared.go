@@ -5,8 +5,11 @@ package simulation
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
 )
 
 // Some roles reuse certificates (ADR 0041), so that keys of closed orders rest.
@@ -20,6 +23,15 @@ const keptPrefix = "reuse/key/"
 func answersWithKept(r Request, by *call) bool {
 	return roles[r.Role]["reuse"] == true && requesters[r.Who].entity != "" && r.ID == "" &&
 		!strings.HasPrefix(by.path, "orders/") && by.data["async"] != true
+}
+
+// isRenewedByName reports whether a client has asked to renew a certificate of an order by its
+// serial number: what was renewed is reused no more.
+func isRenewedByName(w *world, o *certinexttest.OrderRecord) bool {
+	return slices.ContainsFunc(w.asked, func(r Request) bool {
+		serial, renewal := strings.CutPrefix(r.ID, "renew:")
+		return renewal && slices.Contains(o.Serials, plain(serial))
+	})
 }
 
 // mayHoldKey reports whether a private key may be stored under a key of storage.

@@ -57,7 +57,8 @@ func judgeSpending(w *world) {
 		judgeUnknown(w, row)
 	}
 	if len(w.rollbacks) > 0 || w.moved || w.unconfigured || len(w.books.settled) > 0 ||
-		len(w.books.typed) > 0 || len(w.books.unverified) > 0 {
+		len(w.books.typed) > 0 || len(w.books.unverified) > 0 || len(w.upkeep.orders) > 0 ||
+		len(w.upkeep.adoptions) > 0 || usesSelf(w) {
 		return
 	}
 	said, truth := spentBy(rows), spentIn(w)
@@ -121,7 +122,7 @@ func spentIn(w *world) spent {
 	var s spent
 	mine := make(map[string]bool)
 	for _, o := range ordersOf(w) {
-		if paid(o) && o.ProductCode == "842" && !w.neighbour.has(&o) {
+		if paid(o) && o.ProductCode == "842" && !isForeign(w, &o) {
 			mine[o.ID] = true
 			s.Orders++
 		}

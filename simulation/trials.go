@@ -25,17 +25,21 @@ var trials = slices.Concat(strangerTrials, syncTrials, clockTrials, accountTrial
 
 // withTrials returns a history with the trials of its seed. They have a random source of their own:
 // what else happens in a history does not depend on which trials there are.
-func withTrials(h History) History {
+func withTrials(h History) History { return withKinds(h, trials, 4, 100, 0, 0, 1, 1, 2) }
+
+// withKinds returns a history with as many of some kinds of trials as one of counts says. source is
+// what they draw from, and the first names of their requests follow names, so that they are not
+// those of the history.
+func withKinds(h History, among []trial, source uint64, names int, counts ...int) History {
 	d := &dice{
-		Rand:  rand.New(rand.NewPCG(h.Seed, 4)), //nolint:gosec // it has to be repeatable
-		h:     h,
-		names: 100, // so that their requests are not those of the history
+		Rand: rand.New(rand.NewPCG(h.Seed, source)), //nolint:gosec // it has to be repeatable
+		h:    h, names: names,
 	}
 	h.Actions = slices.Clone(h.Actions)
-	among, count := trials, pick(d, 0, 0, 1, 1, 2)
+	count := pick(d, counts...)
 	if word := os.Getenv("SIM_TRIAL"); word != "" {
 		count = max(count, 1)
-		among = slices.DeleteFunc(slices.Clone(trials),
+		among = slices.DeleteFunc(slices.Clone(among),
 			func(t trial) bool { return !strings.Contains(t.name, word) })
 	}
 	if len(among) == 0 {

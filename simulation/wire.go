@@ -49,6 +49,8 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	watchConduct(w.world, callOf(ctx), name)
 	watchApproval(w.world, callOf(ctx), name, marker)
 	watchNeighbours(w.world, name, req.URL.Path+string(body), nil)
+	watchHold(w.world, w.proc, callOf(ctx), name)
+	watchPortal(w.world, name, req.URL.Path+string(body))
 	watchUnknown(w.world, name, req.URL.Path+string(body))
 	watchRevocation(w.world, callOf(ctx), name, req.URL.Path+string(body))
 	out := &operation{ctx: ctx, actor: actorOf(ctx), what: "> " + name, proc: w.proc}

@@ -69,6 +69,8 @@ type world struct {
 
 	decisions map[string]*deciding // of the approver, by the order's id
 
+	upkeep upkeep
+
 	ahead   map[string]*aheadOrder // made before they were asked for, by the key of their records
 	away    map[string]absence     // whom Vault does not let in, by name
 	deleted map[string]bool        // roles that were deleted once
@@ -97,8 +99,11 @@ func newWorld(h History, text, log io.Writer) *world {
 		ahead:     make(map[string]*aheadOrder),
 		away:      make(map[string]absence),
 		deleted:   make(map[string]bool),
-		manners:   h.Manners,
-		roles:     rolesOf(h),
+		upkeep: upkeep{
+			certs: make(map[string]*storedCert), adoptions: make(map[string]*adoption),
+		},
+		manners: h.Manners,
+		roles:   rolesOf(h),
 	}
 	w.sched = newScheduler(h.Seed, newTrace(time.Now(), text))
 	w.sched.judge, w.sched.orderly = w.judge, h.Orderly
@@ -170,6 +175,9 @@ func (w *world) account() map[string]any {
 		"technical_contact_email": "platform@example.com",
 		"technical_contact_phone": "+14155550123",
 		"ordering":                "on",
+	}
+	if w.upkeep.syncs {
+		config["sync_interval"] = w.upkeep.interval.String()
 	}
 	if w.manners.Priced {
 		config["product_prices"] = map[string]any{"842": cents(listPrice * 100)}
@@ -262,6 +270,8 @@ func (w *world) idle() bool {
 func (w *world) wrote(ctx context.Context, by *process, key string, before, value []byte) {
 	w.invalidate(by, key)
 	watchRecord(ctx, w, key, before, value)
+	watchErasure(ctx, w, key, before, value)
+	watchHeld(ctx, w, key, before, value)
 	watchFuture(w, key, value)
 	watchKey(ctx, w, key, before, value)
 	noteQueued(w, callOf(ctx), key, before, value)

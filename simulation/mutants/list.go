@@ -17,7 +17,7 @@ type Mutant struct {
 // leastKilled is how many of the mutants 500 histories have to kill.
 const leastKilled = 36
 
-// mutants are some seventy changes of the code that decides what is bought, who gets it, and what is
+// mutants are some eighty changes of the code that decides what is bought, who gets it, and what is
 // revoked. One whose text is not found any more is to be written anew for the code as it is then,
 // and not to be left out.
 var mutants = []Mutant{
@@ -526,5 +526,98 @@ var mutants = []Mutant{
 		Old:  "g.Refunded.Amount = g.Refunded.Amount.Plus(e.refunded.amount)",
 		New:  "g.Refunded.Amount = g.Refunded.Amount.Plus(0)",
 		Like: "a sum that lacks something",
+	},
+
+	// What is tidied, synchronized, adopted and held.
+	{
+		Name: "a certificate is erased that may be reissued for what is paid",
+		File: "backend/tidy/decide.go",
+		Old:  "case !f.Revoked && !f.Superseded && f.SubscriptionEnds.After(d.now):",
+		New:  "case f.Queued && !f.Superseded && f.SubscriptionEnds.After(d.now):",
+		Like: "a check that is left out",
+	},
+	{
+		Name: "a valid certificate is erased",
+		File: "backend/tidy/decide.go",
+		Old:  "case f.NotAfter.After(d.now):\n\t\treturn ReasonNotExpired\n\tcase !d.isPast(f.NotAfter, d.request.SafetyBuffer):",
+		New:  "case f.NotAfter.After(d.now) && !f.Revoked:\n\t\treturn ReasonNotExpired\n\tcase !d.isPast(f.NotAfter, d.request.SafetyBuffer) && !f.Revoked:",
+		Like: "a check that takes too much",
+	},
+	{
+		Name: "the record of an order is erased before its certificate",
+		File: "backend/tidy/decide.go",
+		Old:  "case f.Certificates:\n\t\treturn ReasonCertificate\n",
+		New:  "case f.Certificates && f.Linked:\n\t\treturn ReasonCertificate\n",
+		Like: "a check that is left out",
+	},
+	{
+		Name: "our clock alone tidies once it has jumped",
+		File: "backend/tidy/run.go",
+		Old:  "known && skew < 0 {",
+		New:  "known && skew == 0 {",
+		Like: "doubt that is taken for certainty",
+	},
+	{
+		Name: "what is known of a number stays when its certificate is erased",
+		File: "backend/certificates/erase.go",
+		Old:  "if err := removeNumbered(ctx, &keeper.Numbers, s, c); err != nil {",
+		New:  "if err := error(nil); err != nil {",
+		Like: "an erasure that is skipped",
+	},
+	{
+		Name: "a dry run counts what it does not look at",
+		File: "backend/tidy/stages.go",
+		Old:  "IsGone: func(serial string) bool { return r.isGone(ctx, d, serial) },",
+		New:  "IsGone: func(string) bool { return false },",
+		Like: "a question that is not asked",
+	},
+	{
+		Name: "a synchronization never notices a revocation",
+		File: "backend/inventory/rows.go",
+		Old:  "case known != nil && status == certinext.StatusRevoked:\n\t\treturn y.recordRevoked",
+		New:  "case known != nil && status == certinext.StatusRevoked && known.Imported:\n\t\treturn y.recordRevoked",
+		Like: "a check that takes too much",
+	},
+	{
+		Name: "no synchronization begins by itself after the first one",
+		File: "backend/inventory/status.go",
+		Old:  "age >= 0 && age < interval {",
+		New:  "age >= 0 && interval > 0 {",
+		Like: "work that is left out",
+	},
+	{
+		Name: "what another mount has ordered is adopted like anything else",
+		File: "backend/orders/adopted.go",
+		Old:  "if c.OtherMount && !a.FromOtherMount {",
+		New:  "if c.OtherMount && a.FromOtherMount {",
+		Like: "a check that is inverted",
+	},
+	{
+		Name: "an adopted certificate has no order",
+		File: "backend/orders/adopted.go",
+		Old:  "if err := storeAdoptedOrder(ctx, journal, s, o); err != nil {",
+		New:  "if err := error(nil); err != nil {",
+		Like: "a write that is dropped",
+	},
+	{
+		Name: "what CERTInext renews by itself is not looked for",
+		File: "backend/orders/by_ca.go",
+		Old:  "if !isRenewedByCA(p) || asksForAnother(p.Request) {",
+		New:  "if isRenewedByCA(p) || asksForAnother(p.Request) {",
+		Like: "a check that is inverted",
+	},
+	{
+		Name: "a held mount is not held",
+		File: "backend/account/hold.go",
+		Old:  "if h.Hold {",
+		New:  "if h.Hold && h == nil {",
+		Like: "a check that is left out",
+	},
+	{
+		Name: "a held mount synchronizes by itself",
+		File: "backend/inventory/status.go",
+		Old:  "case held || interval <= 0 || st.State == Running:",
+		New:  "case interval <= 0 || st.State == Running:",
+		Like: "a check that is left out",
 	},
 }
