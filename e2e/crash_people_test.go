@@ -105,7 +105,7 @@ func (p *point) passUntilSucceeded() error {
 	}
 	cert, err := p.get("cert/" + p.heard[0].Data["serial_number"].(string))
 	if err != nil || cert["renewed_by"] == nil || cert["renewed_by"] == "" {
-		return errors.Join(err, p.cell.forward(10*time.Minute), p.hearTheClock(), errAgain)
+		return errors.Join(err, p.cell.forward(6*time.Hour), p.hearTheClock(), errAgain)
 	}
 	return nil
 }

@@ -58,7 +58,7 @@ func (p *point) domain() string {
 var errAgain = errors.New("not yet")
 
 // stepPatience is how long a step may go on being put off.
-const stepPatience = 45 * time.Second
+const stepPatience = 90 * time.Second
 
 // walk goes through the flow. A crash makes the client repeat the step that it interrupted.
 func (p *point) walk() {
