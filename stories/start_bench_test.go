@@ -33,8 +33,10 @@ func BenchmarkStart(b *testing.B) {
 			},
 			"issue": func() *logical.Request {
 				n++
-				return &logical.Request{Operation: logical.UpdateOperation, Path: "issue/web", ClientTokenAccessor: "accessor",
-					Data: map[string]any{"common_name": fmt.Sprintf("start-%d.example.com", n)}}
+				return &logical.Request{
+					Operation: logical.UpdateOperation, Path: "issue/web", ClientTokenAccessor: "accessor",
+					Data: map[string]any{"common_name": fmt.Sprintf("start-%d.example.com", n)},
+				}
 			},
 		} {
 			b.Run(fmt.Sprintf("%s/%d-certificates-%d-orders", what, stored.certificates, stored.orders), func(b *testing.B) {
