@@ -133,6 +133,7 @@ func TestVaultAgentRendersAgainBeforeExpiryAndPaysForNothingElse(t *testing.T) {
 	require.Equal(t, pkiCert.serials, ca.paid("agent.example.com"))
 	require.Equal(t, secret.serials, ca.paid("leased.example.com"))
 	require.Len(t, ca.Orders(), len(pkiCert.serials)+len(secret.serials))
+	t.Logf("%d orders paid for %d and %d certificates", len(ca.Orders()), len(pkiCert.serials), len(secret.serials))
 }
 
 func TestVaultAgentStartsAgainAndKeepsTheCertificatesItHas(t *testing.T) {

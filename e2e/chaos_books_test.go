@@ -84,6 +84,7 @@ type storedCert struct {
 		Times int       `json:"times"`
 	} `json:"delivery"`
 	Leases     map[string]time.Time `json:"leases"`
+	LeaseEnded bool                 `json:"lease_ended"`
 	Revocation *struct {
 		At time.Time `json:"at"`
 	} `json:"revocation"`

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext/certinexttest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -52,4 +53,20 @@ func TestNomadsTemplateOfTheGuide(t *testing.T) {
 	waitUntil(t, 60*time.Second, "the template is rendered", func() bool { return file.there(v) })
 	file.requireChain(t, s.ca)
 	require.Equal(t, []string{s.paidOnce(t, "www.example.com")}, file.serials)
+
+	s.ca.Configure(func(ca *certinexttest.Server) { ca.IssueDelay = 0 })
+	other := func(name string) string {
+		require.Contains(t, job[1], "www.example.com")
+		return strings.ReplaceAll(job[1], "www.example.com", name)
+	}
+	_, file = allocate("fast", other("fast.example.com"))
+	waitUntil(t, 30*time.Second, "a CA that answers at once has the template rendered", func() bool { return file.there(v) })
+	file.requireChain(t, s.ca)
+	require.Equal(t, []string{s.paidOnce(t, "fast.example.com")}, file.serials)
+
+	s.patch(t, "roles/nomad", map[string]any{"reuse_window": "2s"}) // less than the certificates live, as it is for lives of days
+	s.ca.Configure(func(ca *certinexttest.Server) { ca.CertificateLifetime = 15 * time.Second })
+	_, file = allocate("renews", other("renews.example.com"))
+	waitUntil(t, 60*time.Second, "two certificates are rendered", func() bool { return file.there(v) && len(file.serials) == 2 })
+	s.paidEach(t, "renews.example.com", file.serials, 2)
 }

@@ -231,7 +231,8 @@ func TestTerraformAppliesUntilItHasItsCertificate(t *testing.T) {
 		renewed := tf.state[theCertificate]
 		require.NotEqual(t, state["serial_number"], renewed["serial_number"], "not renewed")
 		require.Equal(t, []string{text(t, state["serial_number"])}, tf.list(tf.mount+"/certs/revoked"))
-		require.Len(t, tf.ca.Orders(), 2)
+		serials := strings.ReplaceAll(text(t, state["serial_number"])+" "+text(t, renewed["serial_number"]), ":", "")
+		tf.paidEach(t, "www.example.com", strings.Fields(serials), 2)
 
 		tf.destroy(t, tf.provider(t), tf.resources[theCertificate], renewed)
 		require.Contains(t, tf.list(tf.mount+"/certs/revoked"), renewed["serial_number"])
@@ -266,6 +267,28 @@ func TestTerraformAppliesUntilItHasItsCertificate(t *testing.T) {
 		require.Nil(t, tf.state[theCertificate])
 		waitUntil(t, 30*time.Second, "an apply succeeds", func() bool { return tf.applyCertificate(t, tf.provider(t), theCertificate) == nil })
 		tf.paidOnce(t, "www.example.com")
+	})
+	t.Run("an apply that fails after the answer", func(t *testing.T) {
+		t.Parallel()
+		tf := startTerraform(t, v, "tf-lost")
+		require.NoError(t, tf.applyCertificate(t, tf.provider(t), theCertificate))
+		first := tf.state[theCertificate]
+		delete(tf.state, theCertificate) // it is ended before the state is written
+		require.NoError(t, tf.applyCertificate(t, tf.provider(t), theCertificate))
+		second := tf.state[theCertificate]
+		serials := strings.ReplaceAll(text(t, first["serial_number"])+" "+text(t, second["serial_number"]), ":", "")
+		tf.paidEach(t, "www.example.com", strings.Fields(serials), 2) // another one, as the guide says of reuse_window=0
+
+		tf.patch(t, "roles/web", map[string]any{"reuse_window": "5m"})
+		tf.resources[theCertificate]["common_name"] = "kept.example.com"
+		var keys []any
+		for range 2 {
+			delete(tf.state, theCertificate)
+			require.NoError(t, tf.applyCertificate(t, tf.provider(t), theCertificate))
+			keys = append(keys, tf.state[theCertificate]["private_key"])
+		}
+		tf.paidOnce(t, "kept.example.com")
+		require.Equal(t, keys[0], keys[1])
 	})
 	t.Run("a token without an identity", func(t *testing.T) {
 		t.Parallel()

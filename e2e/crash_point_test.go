@@ -58,7 +58,7 @@ func (p *point) domain() string {
 var errAgain = errors.New("not yet")
 
 // stepPatience is how long a step may go on being put off.
-const stepPatience = 45 * time.Second
+const stepPatience = 90 * time.Second
 
 // walk goes through the flow. A crash makes the client repeat the step that it interrupted.
 func (p *point) walk() {
@@ -122,9 +122,18 @@ func (p *point) misses() bool {
 	return p.rig.desk.stop(p.label, spot{after: true, event: theAnswer, nth: int(p.answers.Add(1))}.place())
 }
 
-// post writes below the mount.
+// post writes below the mount, as the client.
 func (p *point) post(path string, data map[string]any) (*api.Secret, error) {
-	resp, err := p.rig.write(p.cell.mount+"/"+path, data)
+	client := p.rig.v.api
+	if p.flow.person {
+		client = p.rig.requester
+	}
+	return p.postAs(client, path, data)
+}
+
+// postAs writes below the mount as somebody.
+func (p *point) postAs(client *api.Client, path string, data map[string]any) (*api.Secret, error) {
+	resp, err := client.Logical().WriteWithContext(p.rig.t.Context(), p.cell.mount+"/"+path, data)
 	if p.misses() {
 		return nil, errUnheard
 	}

@@ -41,6 +41,8 @@ type crashRig struct {
 	crashManner
 	plugins []int
 
+	requester, approver *api.Client // people who have an identity
+
 	cells map[string]*cell
 	made  map[string]int  // points, by flow
 	dns   *dcvtest.Server // where solvers publish and CAs look
@@ -118,6 +120,7 @@ func newCrashRig(t *testing.T, manner crashManner) *crashRig {
 		Name: crashPlugin, Type: api.PluginTypeSecrets, Command: filepath.Base(program),
 		SHA256: hex.EncodeToString(sum[:]), Version: programs.version, Env: []string{"CRASH_DIR=" + r.desk.dir},
 	}))
+	r.admitPeople()
 	r.dns = dcvtest.Start(t, dcvtest.Zone{Name: "example.com"})
 	for _, kind := range []string{"live", "paper", "signed", "parked", "wild"} {
 		r.cells[kind] = r.newCell(kind, kind, "")
@@ -144,6 +147,9 @@ func (r *crashRig) newCell(kind, mount, own string) *cell {
 		s.Dialect = certinexttest.Documented
 	case "signed":
 		s.Dialect = certinexttest.V1
+	case "dear":
+		s.Catalog[0].Years = map[string]string{"1 Year": "150.00"}
+		s.Billing.Ledger, s.Billing.ChargeReissues = certinexttest.LedgerSample, true
 	case "wild":
 		s.VerifiedDomains, s.Resolver, s.NoReuse = nil, r.dns.Addr, true
 	}
@@ -191,6 +197,9 @@ func (r *crashRig) point(f *crashFlow, spots ...spot) *point {
 		role["dcv_resolvers"], role["dcv_propagation_servers"] = r.dns.Addr, r.dns.Addr
 	}
 	r.v.write(p.cell.mount+"/roles/"+p.label, role)
+	if f.budget != nil {
+		r.v.write(p.cell.mount+"/budgets/"+p.label, f.budget)
+	}
 	if f.own {
 		// The role has asked the catalog, and a config that says the same keeps its client and token: after one that is new, the first
 		// step signs in by itself.

@@ -50,6 +50,11 @@ var (
 	neverStep   = crashStep{"never placed", (*point).neverPlaced}
 	byHandStep  = crashStep{"by hand", (*point).placeByHand}
 	adoptStep   = crashStep{"adopt", (*point).adopt}
+	requestStep = crashStep{"request", (*point).requestApproval}
+	decideStep  = crashStep{"decide", (*point).decide}
+	rejectStep  = crashStep{"reject", (*point).reject}
+	dueStep     = crashStep{"due", (*point).due}
+	aheadPass   = crashStep{"ahead", (*point).passUntilSucceeded}
 )
 
 // ask asks for the certificate until it is there.

@@ -202,7 +202,10 @@ func TestThePoliciesGrantWhatIsTheirsAndNothingElse(t *testing.T) {
 	v.configure(ca)
 	v.role("other", nil)
 	v.enableLogins()
-	require.ElementsMatch(t, slices.Collect(maps.Keys(whoMay)), v.operations(), "paths that are new, or no longer there")
+	documented := slices.DeleteFunc(slices.Collect(maps.Keys(whoMay)), func(operation string) bool {
+		return programs.openBao && strings.HasPrefix(operation, "patch ") // which its document leaves out; they are tried all the same
+	})
+	require.ElementsMatch(t, documented, v.operations(), "paths that are new, or no longer there")
 
 	people := map[string]*caller{}
 	for _, name := range []string{"team", "operator", "auditor", "approver", "planner", "scraper"} {

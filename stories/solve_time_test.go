@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,7 +41,7 @@ func names(order, n int) map[string]any {
 	return map[string]any{"common_name": alt[0], "alt_names": strings.Join(alt[1:], ",")}
 }
 
-func noDeletes(t *testing.T, to string) string {
+func noDeletes(t *testing.T, to string, mended *atomic.Bool) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = l.Close() })
@@ -63,7 +64,7 @@ func noDeletes(t *testing.T, to string) string {
 				m := new(dns.Msg)
 				if m.Unpack(body) == nil {
 					for _, rr := range m.Ns {
-						if rr.Header().Class == dns.ClassNONE {
+						if rr.Header().Class == dns.ClassNONE && !mended.Load() {
 							time.Sleep(30 * time.Second)
 							return
 						}
@@ -166,9 +167,26 @@ func TestOrdersBehindRequestsAreFew(t *testing.T) {
 
 func TestACertificateIsNotHeldBackByTheCleaningUp(t *testing.T) {
 	z := newZoned(t, new(certinexttest.Server), dcvtest.Zone{Name: "example.com"})
-	z.must(call{op: logical.PatchOperation, path: "dcv/solvers/corp", data: map[string]any{"server": noDeletes(t, z.dns.Addr)}})
+	z.must(call{op: logical.PatchOperation, path: "dcv/solvers/corp", data: map[string]any{"server": noDeletes(t, z.dns.Addr, new(atomic.Bool))}})
 	z.role("web", map[string]any{"product_code": "844", "product_variant": "dv-ucc", "issue_timeout": "15s"})
 	resp, err := z.send(call{op: logical.UpdateOperation, path: "issue/web", data: names(0, 6)})
 	require.NoError(t, err)
 	require.False(t, resp.IsError())
+}
+
+// The answer has gone out while records are still in the DNS, and the process that was removing them dies.
+func TestWhatAnAnswerHasLeftInTheDNSGoesAfterACrash(t *testing.T) {
+	z := newZoned(t, new(certinexttest.Server), dcvtest.Zone{Name: "example.com"})
+	mended := new(atomic.Bool)
+	z.must(call{op: logical.PatchOperation, path: "dcv/solvers/corp", data: map[string]any{"server": noDeletes(t, z.dns.Addr, mended)}})
+	z.role("web", map[string]any{"product_code": "842", "product_variant": "dv", "issue_timeout": "15s"})
+	z.chainOK(z.write("issue/web", map[string]any{"common_name": "www.example.com"}))
+	require.NotEmpty(t, z.dns.Challenges("example.com"), "the answer has waited for the removal")
+	z.die()
+	z.start()
+	mended.Store(true)
+	z.later(time.Hour)
+	z.pass()
+	z.requireClean("example.com")
+	require.Len(t, z.ca.Orders(), 1)
 }

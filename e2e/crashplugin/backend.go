@@ -5,7 +5,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"regexp"
 	"strings"
 	"sync/atomic"
@@ -18,8 +17,10 @@ import (
 // backend is the engine's, with a desk between it and Vault.
 type backend struct {
 	logical.Backend
-	desk  *desk
-	mount atomic.Value // string; known from the first request on
+	desk   *desk
+	owners owners
+	behind behind
+	mount  atomic.Value // string; known from the first request on
 }
 
 // factory makes the engine's backends and puts the desk around them.
@@ -51,7 +52,7 @@ func (b *backend) Initialize(ctx context.Context, req *logical.InitializationReq
 	return b.Backend.Initialize(ctx, &seen)
 }
 
-var labelled = regexp.MustCompile(`^(?:issue|sign|orders|operator/orders|revoke)/([^/]+)`)
+var labelled = regexp.MustCompile(`^(?:issue|sign|orders|approvals|operator/orders|revoke)/([^/]+)`)
 
 // HandleRequest hands a request to the engine. The answer is an event, too: the engine has given it, and Vault, which has yet
 // to store its lease, has not got it.
@@ -68,6 +69,7 @@ func (b *backend) HandleRequest(ctx context.Context, req *logical.Request) (*log
 	resp, err := b.Backend.HandleRequest(ctx, &seen)
 	label := labelled.FindStringSubmatch(req.Path)
 	if label != nil && req.Operation != logical.ReadOperation && req.Operation != logical.ListOperation {
+		b.behind.await(label[1])
 		b.desk.before(label[1], "answer") // what comes after it, only the client can see
 	}
 	return resp, err
@@ -92,31 +94,11 @@ func (s *storage) around(ctx context.Context, verb, key string, value []byte, ac
 	if label == "" {
 		return act()
 	}
-	return s.backend.desk.around(label, verb+" "+kind, act)
-}
-
-// describe says whose entry is under a key, and of what kind it is. Config, roles and solvers are nobody's.
-func (s *storage) describe(ctx context.Context, key string, value []byte) (label, kind string) {
-	parts := strings.Split(key, "/")
-	switch {
-	case parts[0] == "config", parts[0] == "role", strings.HasPrefix(key, "dcv/solver/"):
-		return "", ""
-	case strings.HasPrefix(key, "dcv/record/order/"): // dcv/record/order/<role>/<id>/<hash>
-		return parts[3], "dcv/record"
-	case parts[0] == "order" && len(parts) == 4: // order/open/<role>/<id>
-		return parts[2], parts[0] + "/" + parts[1]
-	case len(parts) == 1: // the chain of the mount, which is named like its only role where that matters
-		mount, _ := s.backend.mount.Load().(string)
-		return mount, key
-	}
-	if parts[0] != "cert" || value == nil {
-		if e, err := s.Get(ctx, "cert/"+parts[1]); err == nil && e != nil {
-			value = e.Value
+	return s.backend.desk.around(label, verb+" "+kind, func() error {
+		err := act()
+		if err == nil {
+			s.backend.behind.note(verb, label, key)
 		}
-	}
-	var cert struct {
-		Role string `json:"role"`
-	}
-	_ = json.Unmarshal(value, &cert)
-	return cert.Role, parts[0]
+		return err
+	})
 }
