@@ -49,6 +49,9 @@ type Facts struct {
 	Succeeded bool // by any other certificate
 	// RenewedByCA is set when its order was placed with auto_renew, so that CERTInext renews it.
 	RenewedByCA bool
+	// Replaced is set when it is to be replaced before its time (ADR 0049), whatever its role says
+	// of renewals, and ThoughRevoked when that is so although it is revoked.
+	Replaced, ThoughRevoked bool
 }
 
 // Over says why no successor is made ahead, now or later; empty when one is. The role is nil when
@@ -57,6 +60,8 @@ func Over(role *issuing.Role, f Facts) string {
 	switch {
 	case role == nil:
 		return "its role is no more"
+	case f.Replaced:
+		return f.overReplaced()
 	case !role.RenewAhead.IsOn():
 		return "its role does not renew ahead any more"
 	case f.LastAsked.IsZero():
@@ -74,6 +79,21 @@ func Over(role *issuing.Role, f Facts) string {
 		return "it has expired"
 	case role.RenewAheadFor > 0 && f.Now.After(f.LastAsked.Add(role.RenewAheadFor)):
 		return "nobody has asked for it within renew_ahead_for"
+	}
+	return ""
+}
+
+// overReplaced is [Over] for a certificate that is to be replaced before its time.
+func (f Facts) overReplaced() string {
+	switch {
+	case f.Succeeded:
+		return "it has a successor"
+	case f.Revoked && !f.ThoughRevoked:
+		return "it is revoked, or its last lease has ended"
+	case f.Held:
+		return "it is held"
+	case !f.NotAfter.After(f.Now):
+		return "it has expired"
 	}
 	return ""
 }

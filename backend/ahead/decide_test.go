@@ -68,16 +68,34 @@ func TestOver(t *testing.T) {
 		facts ahead.Facts
 		why   string
 	}{
-		"it is due":      {on, good, ""},
-		"no role":        {nil, good, "its role is no more"},
-		"off":            {&issuing.Role{}, good, "does not renew ahead any more"},
-		"not handed":     {on, with(func(f *ahead.Facts) { f.LastAsked = time.Time{} }), "handed to nobody"},
-		"revoked":        {on, with(func(f *ahead.Facts) { f.Revoked = true }), "revoked"},
-		"held":           {on, with(func(f *ahead.Facts) { f.Held = true }), "held"},
-		"succeeded":      {on, with(func(f *ahead.Facts) { f.Succeeded = true }), "has a successor"},
-		"renewed by CA":  {on, with(func(f *ahead.Facts) { f.RenewedByCA = true }), "auto_renew"},
-		"expired":        {on, with(func(f *ahead.Facts) { f.NotAfter = f.Now }), "expired"},
-		"not asked for":  {&issuing.Role{RenewAhead: "10%", RenewAheadFor: 30 * day}, good, "renew_ahead_for"},
+		"it is due":     {on, good, ""},
+		"no role":       {nil, good, "its role is no more"},
+		"off":           {&issuing.Role{}, good, "does not renew ahead any more"},
+		"not handed":    {on, with(func(f *ahead.Facts) { f.LastAsked = time.Time{} }), "handed to nobody"},
+		"revoked":       {on, with(func(f *ahead.Facts) { f.Revoked = true }), "revoked"},
+		"held":          {on, with(func(f *ahead.Facts) { f.Held = true }), "held"},
+		"succeeded":     {on, with(func(f *ahead.Facts) { f.Succeeded = true }), "has a successor"},
+		"renewed by CA": {on, with(func(f *ahead.Facts) { f.RenewedByCA = true }), "auto_renew"},
+		"expired":       {on, with(func(f *ahead.Facts) { f.NotAfter = f.Now }), "expired"},
+		"not asked for": {&issuing.Role{RenewAhead: "10%", RenewAheadFor: 30 * day}, good, "renew_ahead_for"},
+		"replaced": {&issuing.Role{}, with(func(f *ahead.Facts) {
+			f.Replaced, f.LastAsked, f.RenewedByCA = true, time.Time{}, true
+		}), ""},
+		"replaced and revoked": {on, with(func(f *ahead.Facts) {
+			f.Replaced, f.Revoked = true, true
+		}), "revoked"},
+		"replaced though revoked": {on, with(func(f *ahead.Facts) {
+			f.Replaced, f.Revoked, f.ThoughRevoked = true, true, true
+		}), ""},
+		"replaced before": {on, with(func(f *ahead.Facts) {
+			f.Replaced, f.Succeeded = true, true
+		}), "has a successor"},
+		"replaced and held": {on, with(func(f *ahead.Facts) {
+			f.Replaced, f.Held = true, true
+		}), "held"},
+		"replaced and expired": {on, with(func(f *ahead.Facts) {
+			f.Replaced, f.NotAfter = true, f.Now
+		}), "expired"},
 		"asked for late": {&issuing.Role{RenewAhead: "10%", RenewAheadFor: 100 * day}, good, ""},
 	} {
 		got := ahead.Over(c.role, c.facts)

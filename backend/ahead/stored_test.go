@@ -26,7 +26,9 @@ func wanted(serial string) *Wanted {
 }
 
 func TestStoredEntriesOfEveryVersionAreRead(t *testing.T) {
-	storetest.Compare(t, "v1", map[string]any{"wanted": wanted("0a-1b")})
+	storetest.Compare(t, "v1", map[string]any{
+		"wanted": wanted("0a-1b"), "replaced": &Replaced{Version: 1},
+	})
 }
 
 func TestWhatIsDueIsFoundByItsTimeAlone(t *testing.T) {

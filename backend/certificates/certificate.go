@@ -63,6 +63,9 @@ type Certificate struct {
 	RevocationHeldUntil time.Time
 	// AheadRefused is why its successor could not be made ahead (ADR 0040); empty for most.
 	AheadRefused string
+	// ReplacedFor is the campaign for which it is replaced before its time, and ReplacedBecause
+	// why that is done (ADR 0049); both are empty for most.
+	ReplacedFor, ReplacedBecause string
 	// Origin is how the mount came to the certificate, and AdoptedAt when a role adopted it; the
 	// zero time for most.
 	Origin    Origin
@@ -211,6 +214,10 @@ type Entry struct {
 	// auto_renew (ADR 0042); zero for most.
 	CARenewsAt time.Time `json:"ca_renews_at,omitzero"`
 
+	// Replacement is set when the certificate is to be replaced before its time (ADR 0049); nil for
+	// most.
+	Replacement *Replacement `json:"replacement,omitempty"`
+
 	// Subscription is the term that the certificate's order has bought, as it was known when the
 	// certificate was stored; zero in entries of earlier versions and for imported ones.
 	Subscription subscriptions.Subscription `json:"subscription,omitzero"`
@@ -256,7 +263,7 @@ func (c *Entry) View() *Certificate {
 		NotBefore:    c.NotBefore,
 		NotAfter:     c.NotAfter,
 		Held:         slices.Clone(c.Held),
-		RenewAfter:   renewal.After(c.Serial, c.Life()).Add(c.RenewLater),
+		RenewAfter:   c.renewAfter(renewal.After(c.Serial, c.Life()).Add(c.RenewLater)),
 		Remarks:      slices.Clone(c.Remarks),
 		AheadRefused: c.AheadRefused,
 		Origin:       c.Origin(),
@@ -266,6 +273,9 @@ func (c *Entry) View() *Certificate {
 	}
 	if c.Revocation != nil {
 		v.RevokedAt, v.RevokedReason = c.Revocation.At, c.Revocation.Reason
+	}
+	if c.Replacement != nil {
+		v.ReplacedFor, v.ReplacedBecause = c.Replacement.For, c.Replacement.Why
 	}
 	return v
 }

@@ -130,6 +130,10 @@ func storedV8() map[string]any {
 	cert.Owner = "team-web@example.com"
 	cert.ProductCode, cert.OrderedAt, cert.AdoptedAt = "842", at, at
 	cert.OtherMount = true
+	cert.Replacement = &Replacement{
+		For: "friday", Why: "its root is distrusted", At: at, NewOrder: true, ThoughRevoked: true,
+		ByRequest: true, Gone: "its requester's identity entity is no more", Over: "it has expired",
+	}
 	return map[string]any{"certificate": cert}
 }
 

@@ -58,7 +58,7 @@ func (w *caller) acquireOrder(ctx context.Context) (h *heldOrder, rekey bool, er
 		if err := w.rejectedBefore(ctx, w.plan.Identity); err != nil {
 			return nil, false, err
 		}
-		id, err := w.journal.NewID()
+		id, err := purchaseID(ctx, w)
 		if err != nil {
 			return nil, false, err
 		}
@@ -68,7 +68,7 @@ func (w *caller) acquireOrder(ctx context.Context) (h *heldOrder, rekey bool, er
 			continue // the same request has come at the same moment, and was faster
 		}
 		w.bought = true
-		return h, false, w.begin(ctx, h)
+		return h, false, beginUnnamed(ctx, w, h)
 	}
 }
 
@@ -220,6 +220,10 @@ func (o *orderEntry) matches(p *issuing.Plan) error {
 // which has come to nothing, is there until the new one is stored: a request that is refused
 // changes nothing.
 func beginNamed(ctx context.Context, w *caller, h *heldOrder) error {
+	if err := learnReplaced(ctx, w); err != nil {
+		h.drop()
+		return err
+	}
 	before, err := w.freeName(ctx, w.plan.Request, h.id)
 	if err != nil {
 		h.drop()
@@ -495,6 +499,7 @@ func (journal *Journal) addKey(o *orderEntry, p *issuing.Plan) error {
 	if o.PrivateKey, err = issuing.MarshalKey(key); err != nil {
 		return err
 	}
+	o.OwnKey = true
 	o.CSR, err = issuing.NewCSR(key, p)
 	return err
 }

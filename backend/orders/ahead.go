@@ -96,7 +96,7 @@ func supersede(ctx context.Context, h *heldOrder, serial string) error {
 // is made ahead is as good as due.
 func judgedAt(w *caller, c *certificates.Entry) time.Time {
 	now, due := w.caNow(), renewal.After(c.View().Serial, c.Life())
-	if w.instead.ahead != nil && due.After(now) {
+	if w.instead.ahead != nil && w.instead.replaces == nil && due.After(now) {
 		return due
 	}
 	return now
@@ -105,6 +105,7 @@ func judgedAt(w *caller, c *certificates.Entry) time.Time {
 // mark says in an order's entry that it was made before it was asked for. Its certificate is kept
 // for its requester until the one that it succeeds has expired.
 func (s *successor) mark(o *orderEntry, now time.Time) {
+	s.markReplacing(o, now)
 	if s.ahead == nil {
 		return
 	}

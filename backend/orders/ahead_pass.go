@@ -59,6 +59,9 @@ func renewAhead(ctx context.Context, journal *Journal, s logical.Storage, key st
 	case over:
 		return ahead.Remove(ctx, s, key)
 	}
+	if a.cert.Replacement != nil {
+		return replaceAhead(ctx, a)
+	}
 	start := ahead.Start(a.role, a.cert.View().RenewAfter, a.wanted.Life())
 	switch {
 	case start.After(journal.Now()): // the role was changed
@@ -107,11 +110,14 @@ func (a *aheadRun) read(ctx context.Context) (over bool, err error) {
 		return false, err
 	}
 	why := ahead.Over(a.role, f)
-	if why != "" && !f.Succeeded {
+	if why != "" && !f.Succeeded && !f.Replaced {
 		a.journal.Log.Info("no successor of a certificate is made ahead of the request for it",
 			"role", a.wanted.Role, "serial", a.cert.View().Serial, "why", why)
 	}
-	return why != "", nil
+	if why != "" && f.Replaced {
+		err = overReplaced(ctx, a, why)
+	}
+	return why != "", err
 }
 
 // facts returns what is known of the certificate at a time. The caller holds its lock.
@@ -122,6 +128,9 @@ func (a *aheadRun) facts(ctx context.Context, now time.Time) (ahead.Facts, error
 		Revoked: c.Revocation != nil, Held: len(c.Held) > 0,
 		Succeeded: c.RenewedBy != "" || c.ReissuedAs != "",
 	}
+	if r := c.Replacement; r != nil && r.Over == "" {
+		f.Replaced, f.ThoughRevoked = true, r.ThoughRevoked
+	}
 	if c.Delivery != nil {
 		f.LastAsked = c.Delivery.Latest()
 	}
@@ -131,7 +140,7 @@ func (a *aheadRun) facts(ctx context.Context, now time.Time) (ahead.Facts, error
 	}
 	f.Revoked = f.Revoked || ends != endNone
 	newer, err := a.journal.reissuingOrder(ctx, a.storage, c)
-	f.Succeeded = f.Succeeded || (newer != nil && !newer.Ahead)
+	f.Succeeded = f.Succeeded || (newer != nil && !newer.Ahead && (!f.Replaced || newer.Serial != ""))
 	if err != nil {
 		return f, err
 	}
@@ -199,22 +208,6 @@ func (a *aheadRun) requesterIsGone() (gone bool, err error) {
 	return false, nil
 }
 
-// madeBefore reports whether the certificate's successor was made ahead before, and is over. The
-// record of one that CERTInext certainly never took gives way to another attempt. The caller holds
-// the order's id, so that no other order of that id is being closed at this moment.
-func (a *aheadRun) madeBefore(ctx context.Context, id string) (over bool, err error) {
-	closed, err := store.Get[orderEntry](
-		ctx, a.storage, closedOrderPrefix+a.role.Name+"/"+id)
-	if err != nil || closed == nil {
-		return false, err
-	}
-	if closed.State != StateFailed {
-		return true, nil
-	}
-	defer doubt(a.journal, a.role.Name, id)
-	return false, store.Delete(ctx, a.storage, closed.closedKey())
-}
-
 func (a *aheadRun) orderID() (string, error) {
 	return aheadID(a.role.Name, a.wanted.Asked.Requester, a.wanted.Serial)
 }
@@ -226,23 +219,23 @@ func (a *aheadRun) order(ctx context.Context, w *caller) (over bool, err error) 
 	if err != nil {
 		return false, err
 	}
-	registry := &a.journal.registry
+	registry, names := &a.journal.registry, namesOf(w.plan)
 	err = errors.Join(registry.load(ctx, a.storage), registry.blocked(a.role.Name))
 	if err != nil {
 		return false, err
 	}
-	if registry.pendingFor(namesOf(w.plan), nil) != "" {
+	if names != "" && registry.pendingFor(names, nil) != "" {
 		return false, nil // by the time that it is issued, it is the successor
 	}
 	if err := w.rejectedBefore(ctx, w.plan.Identity); err != nil {
 		return false, err
 	}
 	t := tracked{id: id, role: a.role.Name, fingerprint: w.plan.Identity}
-	h := a.journal.reserve(a.storage, t, w.serves())
+	h := a.journal.reserve(a.storage, t, waitsInstead(w))
 	if h == nil {
 		return false, nil // it is open, or the requester has come at this moment
 	}
-	if over, err := a.madeBefore(ctx, id); over || err != nil {
+	if over, err := giveWay(ctx, a.journal, a.storage, a.role.Name, id); over || err != nil {
 		h.drop()
 		return over, err
 	}

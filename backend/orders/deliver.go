@@ -198,7 +198,8 @@ func (h *heldOrder) deliver(
 		Certificate: c.View(), Reused: c.Delivery != nil,
 		PrivateKey: o.PrivateKey, PrivateKeyType: o.Placement.KeyType,
 		Warnings: slices.Concat(
-			c.Remarks, doubts, o.chargeWarnings(), w.instead.warnings(), aheadWarnings(w)),
+			c.Remarks, doubts, o.chargeWarnings(), w.instead.warnings(), aheadWarnings(w),
+			replacementWarnings(c)),
 	}
 	unleased := c.Delivery != nil && c.Delivery.Unleased
 	delay, fingerprint := c.RevocationDelay, c.Fingerprint

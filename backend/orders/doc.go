@@ -61,6 +61,10 @@ type Journal struct {
 		ctx context.Context, s logical.Storage, role *issuing.Role, names []string, until time.Time,
 	) error
 
+	// MayReplace is asked before a certificate is replaced for a campaign, which may have been
+	// paused since. When nil, every one may be.
+	MayReplace func(ctx context.Context, s logical.Storage, campaign string) (bool, error)
+
 	begun       time.Time    // when this process began, by the clock that nobody sets
 	answers     atomic.Int64 // of this process that held a certificate; numbers them, too
 	registry    registry

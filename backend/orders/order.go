@@ -259,6 +259,11 @@ type orderEntry struct {
 	// (ADR 0040).
 	Ahead bool         `json:"ahead,omitempty"`
 	Again *ahead.Asked `json:"again,omitempty"`
+	// Replaces is set when the certificate of Renews is to be replaced before its time, and the
+	// order's takes its place (ADR 0049). OwnKey is set when the mount has made the key; it is not
+	// in entries of earlier versions.
+	Replaces bool `json:"replaces,omitempty"`
+	OwnKey   bool `json:"own_key,omitempty"`
 	// AdoptedAt is when an operator had the order's role adopt a certificate that was ordered
 	// outside of this mount (ADR 0044); zero for orders of this mount. PublicKey is then the
 	// certificate's, in PEM, since the mount has no CSR for it.

@@ -49,7 +49,7 @@ func findReplaced(ctx context.Context, w *caller) error {
 	}
 	isOwn := c.Role == w.role.Name && c.Requester == p.Request.Requester
 	if isOwn && c.Revocation == nil && isDue(w, c) {
-		w.instead = successor{of: serial, due: true}
+		w.instead.of, w.instead.due = serial, true
 	}
 	return nil
 }
@@ -64,7 +64,11 @@ func setReplaced(o *orderEntry, p *issuing.Plan, instead successor) {
 	if instead.ahead != nil && o.Renews == "" {
 		o.Renews = instead.ahead.Serial
 	}
-	isMeant := p.Request.Renews != "" || instead.due || instead.ahead != nil
+	if instead.replaces != nil {
+		o.Renews = instead.replaces.Serial
+	}
+	isMeant := p.Request.Renews != "" || instead.due || instead.ahead != nil ||
+		instead.replaces != nil
 	if o.Renews != "" && isReplacing(p) && isMeant {
 		o.RevokeReplaced = p.Role.RevokeReplacedAfter
 	}

@@ -73,7 +73,8 @@ func candidateOf(
 // has not, until it is asked for when this one is to be renewed, and answers no request by then.
 func isSuperseded(c *certificates.Entry) bool {
 	succeeded := c.RenewedBy != "" || c.ReissuedBy != ""
-	return (succeeded && !c.RenewedAhead) || c.ReissuedAs != "" || !c.RevokeAt.IsZero()
+	return (succeeded && !c.RenewedAhead) || c.ReissuedAs != "" || !c.RevokeAt.IsZero() ||
+		c.IsReplaced()
 }
 
 func (at clock) forReuse() reuse.Clock {

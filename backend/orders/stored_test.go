@@ -142,6 +142,7 @@ func storedV6() map[string]any {
 	order := all["order"].(*orderEntry)
 	order.AdoptedAt = time.Date(2026, 11, 29, 21, 0, 0, 0, time.UTC)
 	order.PublicKey, order.NewestBefore = "spki", "0a-1a"
+	order.Replaces, order.OwnKey = true, true
 	return all
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/ahead"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
@@ -30,7 +31,7 @@ func linkSuccessor(ctx context.Context, d *driver, cert *certificates.Downloaded
 			return err
 		}
 	}
-	isLinked := o.Names != "" || (d.role != nil && d.role.Reuse)
+	isLinked := o.Names != "" || o.Replaces || (d.role != nil && d.role.Reuse)
 	if !isLinked || o.Renews == "" || o.Renews == serial {
 		return nil // where nobody looks for it, nothing costs another write
 	}
@@ -45,7 +46,13 @@ func linkSuccessor(ctx context.Context, d *driver, cert *certificates.Downloaded
 	}
 	c.RenewedBy, c.RenewedAhead = serial, o.Ahead
 	err = d.journal.Certificates.Put(ctx, d.storage, c)
-	if err != nil || c.ReusedFor == "" || o.Ahead {
+	if err != nil {
+		return err
+	}
+	if c.Replacement != nil {
+		err = ahead.ForgetReplaced(ctx, d.storage, c.Role, replacedNames(o), c.Serial)
+	}
+	if err != nil || c.ReusedFor == "" || (o.Ahead && c.Replacement == nil) {
 		return err
 	}
 	return reuse.Erase(ctx, d.storage, c.Role, c.ReusedFor, c.Serial)

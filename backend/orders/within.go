@@ -94,7 +94,7 @@ func (h *heldOrder) within() *reissue {
 // that the request's is to succeed. It reports false, and stores nothing, when a new order has to
 // be placed. On failure the hold may have ended.
 func (w *caller) beginWithin(ctx context.Context, h *heldOrder) (bool, error) {
-	if !renewsWithin(w.plan) {
+	if !renewsWithin(w.plan) || replacesByOrder(w) {
 		return false, nil
 	}
 	for {
@@ -266,6 +266,8 @@ func whyNotByBooks(
 ) string {
 	serial := c.View().Serial
 	switch {
+	case c.Replacement != nil && c.Replacement.NewOrder:
+		return "certificate " + serial + " is replaced together with its order"
 	case ends == endDue && c.Revocation == nil:
 		return "certificate " + serial + " is to be revoked, and its order with it"
 	case c.Revocation != nil, parent.State == StateRevoked:
@@ -346,6 +348,9 @@ type successor struct {
 	due bool   // the certificate that is succeeded was due for its renewal
 	// ahead is set when the successor, whether a new order or not, is made before it is asked for.
 	ahead *ahead.Wanted
+	// replaces is the certificate that is to be replaced before its time, and that the order's
+	// takes the place of (ADR 0049); nil for most.
+	replaces *certificates.Entry
 	// byCA is what there is to say of CERTInext's own renewal; empty for most (ADR 0042).
 	byCA string
 }
