@@ -203,6 +203,12 @@ func arrows() map[string]map[string]string {
 			module + "/certinext":                      "nothing is erased at CERTInext",
 			module + "/dcv":                            "nothing is erased at DNS hosts",
 		},
+		module + "/backend/campaigns": {
+			"github.com/hashicorp/vault/sdk/framework": "the engine knows campaigns, not FieldData",
+			module + "/backend/spending":               "budgets are the orders' business",
+			module + "/backend/inventory":              "what a campaign is about is stored here",
+			module + "/dcv":                            "the orders of replacements are validated",
+		},
 		module + "/backend/readiness": {
 			"github.com/hashicorp/vault/sdk/framework": "the engine knows roles, not FieldData",
 			module + "/backend/orders":                 "what a single order meets is told by the order",

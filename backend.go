@@ -91,7 +91,7 @@ func newBackend(o Options, conf *logical.BackendConfig) *secretsBackend {
 			b.pathApprovals(), b.pathRevocations(), b.pathRevoke(), b.pathSolvers(),
 			b.pathDomains(), b.pathCatalog(), b.pathAccount(), b.pathReports(),
 			b.pathSpend(), b.pathBudgets(), b.pathTrust(), b.pathInventory(), b.pathSync(),
-			b.pathAdopt(), b.pathTidy(), b.pathStatus(),
+			b.pathAdopt(), b.pathTidy(), b.pathReplace(), b.pathStatus(),
 			// The CA paths come first: "ca" also matches the pattern of a serial number.
 			b.pathCA(), b.pathCertificates(), b.pathIssuers(), b.pathHealth(),
 		)),

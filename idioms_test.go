@@ -233,6 +233,7 @@ var narrow = []string{
 	"backend/internal/sheet",
 	"backend/internal/store",
 	"backend/internal/store/storetest",
+	"backend/campaigns",
 	"backend/inventory",
 	"backend/issuing",
 	"backend/ledger",

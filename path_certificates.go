@@ -203,6 +203,11 @@ func certificateRecordFields() map[string]*framework.FieldSchema {
 				"3339, if no lease on it runs then; empty for most. keep=true at revoke/<role> " +
 				"keeps it.",
 		},
+		"replacement": {
+			Type: framework.TypeMap,
+			Description: "Set when the certificate is replaced before its time: campaign (empty " +
+				"when the engine itself has it replaced), and why.",
+		},
 		"renew_ahead_refused": {
 			Type: framework.TypeString,
 			Description: "Why its successor could not be made ahead of the request for it " +
@@ -427,6 +432,7 @@ func encodeCertificate(c *backend.Certificate) map[string]any {
 		"renewed_by":              c.RenewedBy,
 		"revoke_at":               rfc3339(c.RevokeAt),
 		"renew_ahead_refused":     c.AheadRefused,
+		"replacement":             encodeReplacement(c),
 		"reissue_of":              c.ReissueOf,
 		"subscription_end":        rfc3339(c.Subscription.EndsAt),
 		"subscription_told":       c.Subscription.Told,
@@ -490,3 +496,10 @@ vault read -format=raw, which appends a newline. With encoding=base64, the answe
 file in content, for clients that handle only JSON and for vault read -field=content …
 encoding=base64 | base64 -d, which yields the exact bytes.
 `
+
+func encodeReplacement(c *backend.Certificate) map[string]any {
+	if c.ReplacedBecause == "" {
+		return map[string]any{}
+	}
+	return map[string]any{"campaign": c.ReplacedFor, "why": c.ReplacedBecause}
+}

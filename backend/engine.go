@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/campaigns"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/domains"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
@@ -68,6 +69,7 @@ type Engine struct {
 	Spending     *spending.Keeper
 	Trust        *trust.Keeper
 	Tidier       *tidy.Tidier
+	Campaigns    *campaigns.Runner
 	Notices      *notices.Teller
 
 	roleWrites keyed.Mutex // one store of a role at a time
@@ -100,10 +102,12 @@ func New(o Options) *Engine {
 	e.Orders.Spending = purse{e}
 	e.Inventory = inventory.New(e.Host, e.Account, e.Certificates, e.Orders)
 	e.Tidier = tidy.New(e.Host, e.Account, e.Certificates, e.Orders)
+	e.Campaigns = campaigns.New(e.Orders, e.Trust)
+	e.Campaigns.Price = priceOfRole(e)
 	e.Readiness = readiness.New(e.Account, e.Publisher.CheckNamed)
 	e.Notices = notices.New(e.Host, o.SendEvent)
 	e.Orders.Notices, e.Certificates.Notices = e.Notices, e.Notices
-	e.Spending.Notices = e.Notices
+	e.Spending.Notices, e.Campaigns.Notices = e.Notices, e.Notices
 	if e.tickTime == 0 {
 		e.tickTime = 250 * time.Millisecond
 	}

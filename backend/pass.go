@@ -35,12 +35,12 @@ const (
 
 // Pass does one bounded round of background work: it drains the queue of revocations, moves on the
 // open orders that no request waits for, erases keys whose windows are over, removes DNS records
-// that are not needed any more, keeps domains validated, and makes the successors of certificates
-// ahead (ADR 0040). Vault calls it about once a minute, by [Engine.Tick]. While CERTInext is
-// unreachable, or limits the account, it does only what needs no CERTInext; revocations and all
-// other work find that out each for themselves. On a node that may not write, and while another
-// pass runs, it does nothing. What fails in one room stops none of the others; the errors are
-// joined.
+// that are not needed any more, keeps domains validated, makes the successors of certificates ahead
+// (ADR 0040), and moves campaigns on (ADR 0049). Vault calls it about once a minute, by
+// [Engine.Tick]. While CERTInext is unreachable, or limits the account, it does only what needs no
+// CERTInext; revocations and all other work find that out each for themselves. On a node that may
+// not write, and while another pass runs, it does nothing. What fails in one room stops none of the
+// others; the errors are joined.
 func (e *Engine) Pass(ctx context.Context, s logical.Storage) error {
 	if err := e.Account.MayWrite(ctx, s); err != nil {
 		if IsReadOnly(err) {
@@ -132,7 +132,7 @@ func (e *Engine) passOthers(
 	if e.Account.Paused() {
 		return errs
 	}
-	errs = append(errs, e.Inventory.Tend(ctx, s, false))
+	errs = append(errs, e.Inventory.Tend(ctx, s, false), e.Campaigns.Pass(ctx, s))
 	domains, err := e.Domains.Due(ctx, s, passOrders, domainPatience)
 	ahead, failedAhead := orders.AheadDue(ctx, e.Orders, s, passOrders)
 	errs = append(errs, failedAhead)

@@ -70,6 +70,9 @@ func (c *Client) RevokeOrder(
 	return recorded(o), nil
 }
 
+// Reasons returns the reasons of revocations that CERTInext takes for a family of products.
+func Reasons(c *Client, f Family) []Reason { return c.protocolFor(f).reasons(f) }
+
 func (c v2) reasons(f Family) []Reason { return supportedReasons(c.Credentials.dialect(), f) }
 
 // revoke sends the reason in the dialect's spelling and, if CERTInext does not know that, once in

@@ -134,6 +134,14 @@ var whoMay = map[string]string{
 	"read status":                                lookers,
 	"read sync":                                  lookers,
 	"write sync":                                 "operator",
+	"list replace/":                              lookers,
+	"read replace/{campaign}":                    lookers,
+	"write replace/{campaign}":                   "operator",
+	"delete replace/{campaign}":                  "operator",
+	"read replace/{campaign}/certs":              lookers,
+	"write replace/{campaign}/pause":             "operator",
+	"write replace/{campaign}/resume":            "operator",
+	"write replace/{campaign}/abort":             "operator",
 	"write tidy":                                 "operator",
 	"write tidy-cancel":                          "operator",
 	"read tidy-status":                           lookers,
@@ -163,7 +171,7 @@ func (c *caller) attempt(t *testing.T, operation, role string) (allowed bool) {
 	verb, path, _ := strings.Cut(operation, " ")
 	method := map[string]string{"read": "GET", "list": "LIST", "write": "POST", "patch": "PATCH", "delete": "DELETE"}[verb]
 	path = strings.NewReplacer("{role}", role, "{id}", "00000000-0000-4000-8000-000000000001", "{serial}", "5b-a3", "{form}", "crt",
-		"{name}", "nothing", "{code}", "842", "{number}", "4000001", "{issuer_ref}", "default", "{request_id}", "r-1", "{family}", "mozilla").Replace(path)
+		"{name}", "nothing", "{code}", "842", "{number}", "4000001", "{issuer_ref}", "default", "{request_id}", "r-1", "{family}", "mozilla", "{campaign}", "nothing").Replace(path)
 	require.NotContains(t, path, "{", "a parameter that has no value here")
 	request, err := http.NewRequestWithContext(t.Context(), method, c.server.address+"/v1/certinext/"+path, strings.NewReader("{}"))
 	require.NoError(t, err)

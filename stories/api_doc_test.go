@@ -55,6 +55,9 @@ var chapters = []struct {
 	{"Money", []string{"budgets", "budgets/{name}", "reports/spend"}},
 	{"Trust", []string{"config/trust", "config/trust/{family}"}},
 	{"Synchronization", []string{"sync", "operator/adopt/{role}", "operator/adopt/{role}/{serial}"}},
+	{"Replacing many", []string{
+		"replace", "replace/{campaign}", "replace/{campaign}/certs", "replace/{campaign}/pause", "replace/{campaign}/resume", "replace/{campaign}/abort",
+	}},
 	{"Tidying", []string{"tidy", "tidy-status", "tidy-cancel", "config/auto-tidy"}},
 	{"Monitoring", []string{"status", "metrics"}},
 	{"For vault pki health-check", []string{"config/acme", "config/cluster"}},

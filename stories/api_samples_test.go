@@ -72,6 +72,7 @@ func tellEverything(m *mount) {
 	tellRevocation(m)
 	tellSync(m)
 	tellTidying(m)
+	tellCampaigns(m)
 	tellApprovals(m)
 	tellBudgets(m)
 	tellTrust(m)
@@ -320,6 +321,27 @@ func tellTidying(m *mount) {
 	m.write("tidy-cancel", nil)
 	m.write("config/auto-tidy", map[string]any{"enabled": true, "interval_duration": "24h", "tidy_cert_store": true, "tidy_revoked_certs": true})
 	m.read("config/auto-tidy")
+}
+
+func tellCampaigns(m *mount) {
+	issued := m.write("issue/web", map[string]any{"common_name": "campaign.example.com"})
+	campaign := map[string]any{
+		"serial_numbers": issued.Data["serial_number"], "note": "its root is distrusted from Friday on", "revoke": true, "revoke_after": "24h", "max_certificates": 10,
+		"dry_run": true,
+	}
+	m.write("replace/friday", campaign)
+	delete(campaign, "dry_run")
+	m.write("replace/friday", campaign)
+	m.write("replace/friday/pause", nil)
+	m.pass()
+	m.read("replace/friday")
+	m.read("replace/friday/certs")
+	m.write("replace/friday/resume", nil)
+	m.write("replace/friday/abort", nil)
+	m.pass()
+	m.pass()
+	m.list("replace")
+	m.must(call{op: logical.DeleteOperation, path: "replace/friday"})
 }
 
 func tellStanding(m *mount) {

@@ -171,6 +171,24 @@ var changesToTell = map[string]func(t *testing.T) (*mount, map[string]string){
 			"path": "operator/renewal/web", "state": "pending",
 		}
 	},
+	"campaign-stuck": func(t *testing.T) (*mount, map[string]string) {
+		m := inCampaign(t, nil)
+		serials := []any{m.annIssues()["serial_number"], m.asks("issue/web", map[string]any{"common_name": "b.example.com"}).Data["serial_number"]}
+		m.ordering("paused")
+		m.campaign(map[string]any{"serial_numbers": serials})
+		m.campaigns(3)
+		first := m.read("replace/friday/certs").Data["certificates"].([]map[string]any)[0]["serial_number"].(string)
+		return m, map[string]string{"path": "replace/friday", "serial": first}
+	},
+	"campaign-over": func(t *testing.T) (*mount, map[string]string) {
+		m := inCampaign(t, nil)
+		m.annIssues()
+		m.campaign(nil)
+		m.campaigns(3)
+		m.annIssues()
+		m.campaigns(3)
+		return m, map[string]string{"path": "replace/friday", "state": "done", "role": ""}
+	},
 	"budget-spent": func(t *testing.T) (*mount, map[string]string) {
 		m := newMount(t, validated(certinexttest.Live))
 		m.write("budgets/small", map[string]any{"max_orders": 2, "period": "month"})

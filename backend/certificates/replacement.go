@@ -7,6 +7,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
@@ -67,4 +69,42 @@ func Change(
 		return err
 	}
 	return keeper.Put(context.WithoutCancel(ctx), s, c)
+}
+
+// RevokeReplaced queues the revocation of a certificate, with a serial number that has dashes,
+// whatever lease runs on it: the background pass sends it. It reports false, and queues nothing,
+// when a newer certificate of the same order was issued, or is being: CERTInext would revoke that,
+// too (ADR 0013). What is queued already stays so.
+func RevokeReplaced(
+	ctx context.Context, keeper *Keeper, s logical.Storage, serial string,
+	reason certinext.Reason, note string,
+) (queued bool, err error) {
+	unlock, err := keeper.Lock(ctx, serial)
+	if err != nil {
+		return false, err
+	}
+	defer unlock()
+	c, err := Read(ctx, s, serial)
+	if err != nil || c == nil || c.Revocation != nil {
+		return err == nil, err
+	}
+	newer, err := keeper.Origin.ReissueOf(ctx, s, c)
+	if err != nil || newer != nil || c.ReissuedAs != "" {
+		return false, err
+	}
+	before, err := store.Get[Queued](ctx, s, RevocationPrefix+serial)
+	if err != nil || (before != nil && before.Due) {
+		return err == nil, err
+	}
+	now := keeper.Now()
+	q := &Queued{
+		Version: 1, Serial: serial, Reason: reason, Note: note,
+		QueuedAt: now, Due: true, ByRequest: true, Next: now,
+	}
+	q.merge(before)
+	if err := keeper.Enqueue(ctx, s, q); err != nil {
+		return false, err
+	}
+	eraseKept(ctx, keeper, s, c)
+	return true, nil
 }

@@ -36,13 +36,15 @@ const (
 	RevokedOutside Change = "revoked-outside" // at CERTInext, without a request that is known here
 	ReissueCharged Change = "reissue-charged" // although reissues were to be free
 	BudgetSpent    Change = "budget-spent"    // no further order fits into its period
+	CampaignStuck  Change = "campaign-stuck"  // the first certificate of it cannot be replaced
+	CampaignOver   Change = "campaign-over"   // nothing of it is open any more
 )
 
 // Changes are all changes, in the order in which the documentation lists them.
 func Changes() []Change {
 	return []Change{
 		InDoubt, Held, Rejected, Failed, Expired, Unclaimed, Replaced, RevokedOutside,
-		ReissueCharged, BudgetSpent,
+		ReissueCharged, BudgetSpent, CampaignStuck, CampaignOver,
 	}
 }
 
@@ -62,6 +64,10 @@ var words = map[Change]string{
 	ReissueCharged: "CERTInext has charged for a reissue: the role renews by new orders from " +
 		"now on, until an operator allows reissues again",
 	BudgetSpent: "a budget is spent: no further order fits into its period",
+	CampaignStuck: "a certificate of a campaign could not be replaced, which is tried again; of " +
+		"others, the campaign tells",
+	CampaignOver: "a campaign is over: all of its certificates are replaced, or are left for a " +
+		"reason",
 }
 
 // level is that of a change's log line.

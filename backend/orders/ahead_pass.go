@@ -140,7 +140,8 @@ func (a *aheadRun) facts(ctx context.Context, now time.Time) (ahead.Facts, error
 	}
 	f.Revoked = f.Revoked || ends != endNone
 	newer, err := a.journal.reissuingOrder(ctx, a.storage, c)
-	f.Succeeded = f.Succeeded || (newer != nil && !newer.Ahead && (!f.Replaced || newer.Serial != ""))
+	isNewer := newer != nil && !newer.Ahead && (!f.Replaced || newer.Serial != "")
+	f.Succeeded = f.Succeeded || isNewer
 	if err != nil {
 		return f, err
 	}

@@ -135,7 +135,8 @@ func askedAgain(c *certificates.Entry, o *orderEntry) (ahead.Asked, string) {
 }
 
 // isByRequest reports whether nothing can be made ahead of the requester's own request: its key is
-// the requester's, or the mount's for a person, or the request had a name, and the next has another.
+// the requester's, or the mount's for a person, or the request had a name, and the next has
+// another.
 func isByRequest(
 	ctx context.Context, journal *Journal, s logical.Storage,
 	c *certificates.Entry, o *orderEntry, asked ahead.Asked,
@@ -280,6 +281,18 @@ func replacementWarnings(c *certificates.Entry) []string {
 	if r.For != "" {
 		by = "campaign " + r.For + " has it replaced"
 	}
-	return []string{"certificate " + c.View().Serial + " is not to be used any longer than it has " +
-		"to: " + by + " (" + r.Why + "). Its renew_after is in the past: ask again for a new one"}
+	return []string{"certificate " + c.View().Serial + " is not to be used any longer than it " +
+		"has to: " + by + " (" + r.Why + "). Its renew_after is past: ask again for a new one"}
+}
+
+// ReplacementOrder returns the order by which a certificate is replaced ahead of a request; nil
+// when there is none.
+func ReplacementOrder(
+	ctx context.Context, journal *Journal, s logical.Storage, c *certificates.Entry,
+) (*Order, error) {
+	id, err := aheadID(c.Role, c.Requester, c.Serial)
+	if err != nil {
+		return nil, err
+	}
+	return journal.Order(ctx, s, c.Role, id)
 }

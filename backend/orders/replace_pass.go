@@ -56,7 +56,8 @@ func replaceNow(ctx context.Context, a *aheadRun) (over bool, why error) {
 			"whether it is still there")
 	}
 	if gone {
-		stored := noteReplacement(ctx, a, func(r *certificates.Replacement) { r.Gone = err.Error() })
+		why := err.Error()
+		stored := noteReplacement(ctx, a, func(r *certificates.Replacement) { r.Gone = why })
 		if stored != nil {
 			return false, stored
 		}

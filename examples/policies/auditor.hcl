@@ -146,6 +146,14 @@ path "certinext/sync" {
   capabilities = ["read"]
 }
 
+path "certinext/replace" {
+  capabilities = ["list"]
+}
+
+path "certinext/replace/*" {
+  capabilities = ["read", "list"]
+}
+
 path "certinext/tidy-status" {
   capabilities = ["read"]
 }

@@ -183,6 +183,14 @@ path "certinext/sync" {
   capabilities = ["read", "update"]
 }
 
+path "certinext/replace" {
+  capabilities = ["list"]
+}
+
+path "certinext/replace/*" {
+  capabilities = ["read", "create", "update", "delete", "list"]
+}
+
 path "certinext/tidy" {
   capabilities = ["update"]
 }

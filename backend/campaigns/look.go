@@ -1,0 +1,140 @@
+// Copyright (c) The vault-plugin-secrets-certinext authors
+// SPDX-License-Identifier: MPL-2.0
+
+package campaigns
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/orders"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// earlier returns the time by this server's clock or by CERTInext's, whichever is behind; the zero
+// time while CERTInext's is not known (ADR 0022).
+func (r *Runner) earlier(ctx context.Context, s logical.Storage) time.Time {
+	if _, seen := r.Account.ClockSkew(); !seen {
+		r.Account.LearnClock(ctx, s)
+	}
+	skew, seen := r.Account.ClockSkew()
+	if !seen {
+		return time.Time{}
+	}
+	return r.Account.Now().Add(min(0, skew))
+}
+
+// look returns what is found of an item's certificate at a time, which is zero when it is not
+// known.
+func look(
+	ctx context.Context, r *Runner, s logical.Storage, it *Item, now time.Time,
+) (f Facts, c *certificates.Entry, err error) {
+	c, err = certificates.Read(ctx, s, it.Serial)
+	if err != nil || c == nil {
+		return Facts{}, nil, err
+	}
+	f = Facts{
+		Now: now, Stored: true, Ours: c.Role != "", Revoked: c.Revocation != nil,
+		Expired: !now.IsZero() && !c.NotAfter.After(now), Refused: c.AheadRefused,
+		Revoking: !c.RevocationEnded.IsZero(),
+	}
+	queued, err := store.Get[certificates.Queued](ctx, s,
+		certificates.RevocationPrefix+c.Serial)
+	if err != nil || f.Revoked {
+		return f, c, err
+	}
+	f.Revoking = f.Revoking || (queued != nil && queued.Due)
+	if p := c.Replacement; p != nil {
+		f.Filed, f.ByRequest, f.Over, f.Gone = true, p.ByRequest, p.Over, p.Gone
+	}
+	if f.Newest, err = newestOfOrder(ctx, r, s, c); err != nil {
+		return f, c, err
+	}
+	if f.Heir, err = heirOf(ctx, s, c, it.Behind); err != nil || f.Heir != nil || !f.Filed {
+		return f, c, err
+	}
+	f.Order, err = orderSaid(ctx, r, s, c)
+	return f, c, err
+}
+
+// generations is how many successors are followed.
+const generations = 20
+
+// newestOfOrder returns the serial number of the newest certificate of the same order at CERTInext;
+// empty when that is c.
+func newestOfOrder(
+	ctx context.Context, r *Runner, s logical.Storage, c *certificates.Entry,
+) (newest string, err error) {
+	for range generations {
+		reissue, err := r.Orders.ReissueOf(ctx, s, c)
+		if err != nil || reissue == nil || reissue.Serial == "" {
+			return newest, err
+		}
+		n, err := certificates.Read(ctx, s, reissue.Serial)
+		if err != nil || n == nil || n.Revocation != nil {
+			return newest, err
+		}
+		newest, c = n.Serial, n
+	}
+	return newest, nil
+}
+
+// heirOf returns what takes the place of a certificate: what has renewed it or, where nothing is
+// known to have, the newer one behind which it is. One that nobody was handed, and that was
+// replaced in its turn, is passed over.
+func heirOf(
+	ctx context.Context, s logical.Storage, c *certificates.Entry, behind string,
+) (*Heir, error) {
+	serial := c.RenewedBy
+	if serial == "" {
+		serial = behind
+	}
+	for range generations {
+		if serial == "" {
+			return nil, nil
+		}
+		n, err := certificates.Read(ctx, s, serial)
+		if err != nil || n == nil {
+			return nil, err
+		}
+		if n.Delivery == nil && n.RenewedBy != "" {
+			serial = n.RenewedBy
+			continue
+		}
+		return heir(n), nil
+	}
+	return nil, nil
+}
+
+func heir(n *certificates.Entry) *Heir {
+	h := &Heir{Serial: n.Serial, Since: n.IssuedAt}
+	if n.Delivery != nil {
+		h.Handed = n.Delivery.At.Add(n.Delivery.AtBehind)
+	}
+	switch {
+	case n.Revocation != nil, !n.RevocationEnded.IsZero():
+		h.Bad = "is revoked"
+	case len(n.Held) > 0 && n.Delivery == nil:
+		h.Bad = "is held: an operator has to release it"
+	}
+	return h
+}
+
+// orderSaid says how the order of a certificate's replacement stands; empty when there is none.
+func orderSaid(
+	ctx context.Context, r *Runner, s logical.Storage, c *certificates.Entry,
+) (string, error) {
+	o, err := orders.ReplacementOrder(ctx, r.Orders, s, c)
+	if err != nil || o == nil {
+		return "", err
+	}
+	said := fmt.Sprintf("order %s is %s", o.ID, o.State)
+	if len(o.Needs) > 0 {
+		said += ": " + strings.Join(o.Needs, "; ")
+	}
+	return said, nil
+}
