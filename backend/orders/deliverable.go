@@ -126,7 +126,7 @@ func handoverTo(
 	switch {
 	case len(c.Held) > 0:
 		return keepBack, heldBecause(c)
-	case w != nil && !w.named() && c.IsReplaced():
+	case w != nil && !w.named() && (c.IsReplaced() || hasBetter(w, o, c)):
 		return passOver, "it is replaced: " + c.Replacement.Why
 	case c.Delivery == nil && now.After(c.FetchableSince(now).Add(o.Pickup)) && !at.inDoubt:
 		return isUnclaimed, "nobody has fetched it within " + o.Pickup.String()

@@ -202,6 +202,19 @@ func toBeReplaced(ctx context.Context, w *caller) (*certificates.Entry, error) {
 	return first, nil
 }
 
+// hasBetter reports whether an order's certificate is to be replaced, and another open order of the
+// same request has, or is to have, one that nobody was handed yet.
+func hasBetter(w *caller, o *orderEntry, c *certificates.Entry) bool {
+	if !c.AwaitsReplacement() || w.plan == nil {
+		return false
+	}
+	serves := w.serves()
+	_, has := w.journal.registry.peek(func(t *tracked) bool {
+		return t.id != o.ID && t.handed == nil && serves(t)
+	})
+	return has
+}
+
 // learnReplaced finds out which certificate the request's replaces.
 func learnReplaced(ctx context.Context, w *caller) (err error) {
 	w.instead.replaces, err = toBeReplaced(ctx, w)
