@@ -54,7 +54,9 @@ func look(
 	if f.Newest, err = newestOfOrder(ctx, r, s, c); err != nil {
 		return f, c, err
 	}
-	if f.Heir, err = heirOf(ctx, s, c, it.Behind); err != nil || f.Heir != nil || !f.Filed {
+	f.Heir, err = heirOf(ctx, s, c, it.Behind)
+	it.recall(f.Heir)
+	if err != nil || f.Heir != nil || !f.Filed {
 		return f, c, err
 	}
 	f.Order, err = orderSaid(ctx, r, s, c)

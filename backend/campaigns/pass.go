@@ -186,9 +186,9 @@ func step(
 	if err != nil {
 		return err
 	}
-	by := ""
+	by, handed := "", time.Time{}
 	if f.Heir != nil {
-		by = f.Heir.Serial
+		by, handed = f.Heir.Serial, f.Heir.Handed
 	}
 	if g == Waiting {
 		it.FiledAt = r.Now()
@@ -196,7 +196,7 @@ func step(
 	if to.Stage == g && it.Why == to.Why && it.By == by {
 		return nil
 	}
-	it.Why, it.By, it.At = to.Why, by, r.Now()
+	it.Why, it.By, it.At, it.HandedAt = to.Why, by, r.Now(), handed
 	if err := moveItem(ctx, s, c.Name, it, to.Stage); err != nil {
 		return err
 	}
