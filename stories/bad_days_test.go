@@ -265,8 +265,7 @@ func (b *disaster) rests(d time.Duration) {
 		_, _ = b.serving().handle(&logical.Request{
 			Operation: logical.RollbackOperation, Data: map[string]any{"immediate": true},
 		})
-		time.Sleep(time.Minute)
-		b.disturb()
+		time.Sleep(b.disturb())
 		if time.Since(looked) >= time.Hour {
 			looked = time.Now()
 			b.look()
@@ -275,10 +274,11 @@ func (b *disaster) rests(d time.Duration) {
 	b.look()
 }
 
-// disturb kills the process once a quarter is bought, and has the standby take over once half is.
-func (b *disaster) disturb() {
+// disturb kills the process once a quarter is bought, and has the standby take over once half is. It returns when the next pass is: as Vault has it
+// while that is being waited for, and seldom while nothing happens.
+func (b *disaster) disturb() time.Duration {
 	if !b.noticed {
-		return
+		return time.Minute
 	}
 	bought := b.ca.Calls()[certinexttest.OpCreateSSL] + b.ca.Calls()[certinexttest.OpReissue] - len(b.clients)
 	switch {
@@ -286,7 +286,10 @@ func (b *disaster) disturb() {
 		b.kill()
 	case bought > len(b.clients)/2 && b.failed == 0:
 		b.failOver()
+	case bought <= 0 || b.failed > 0:
+		return 10 * time.Minute
 	}
+	return time.Minute
 }
 
 // look notes which clients hold a certificate that is revoked, and for how long it was.
