@@ -3,19 +3,15 @@
 
 package ahead
 
-import (
-	"time"
-
-	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
-)
+import "time"
 
 // A RevokedOutside is what is known of a certificate that CERTInext shows as revoked although
 // nobody here has asked for that.
 type RevokedOutside struct {
-	Reason    certinext.Reason // empty when CERTInext does not tell
-	Handed    bool             // to a requester
-	Ending    bool             // its last lease has ended
-	Succeeded bool             // by any other certificate
+	Personal  bool // the reason is one that only a person gives, who needs it no more
+	Handed    bool // to a requester
+	Ending    bool // its last lease has ended
+	Succeeded bool // by any other certificate
 	// Lived is how long it was stored for, and InPlace that it was made itself in the place of one
 	// that CERTInext had revoked.
 	Lived   time.Duration
@@ -25,14 +21,6 @@ type RevokedOutside struct {
 // revokedTwice is how long a certificate that took the place of a revoked one has to live, so that
 // it is replaced in its turn: CERTInext has a reason that another order does not change.
 const revokedTwice = 7 * 24 * time.Hour
-
-// isPersonal reports whether a reason is one that somebody gives who does not need the certificate
-// any more. Superseded is none of them: a CA has to give it for what it revokes in bulk since it
-// was not issued as the rules say.
-func isPersonal(reason certinext.Reason) bool {
-	return reason == certinext.ReasonCessationOfOperation ||
-		reason == certinext.ReasonAffiliationChanged
-}
 
 // NotReplaced says why no successor of a revoked certificate is made by itself although its role
 // says replace_revoked; empty when one is.
@@ -44,8 +32,8 @@ func NotReplaced(r RevokedOutside) string {
 		return "its last lease has ended"
 	case r.Succeeded:
 		return "it has a successor"
-	case isPersonal(r.Reason):
-		return "the reason is one that a person gives: " + string(r.Reason)
+	case r.Personal:
+		return "the reason is one that a person gives"
 	case r.InPlace && r.Lived < revokedTwice:
 		return "it was made in the place of one that was revoked, too, and has lived for less " +
 			"than a week"

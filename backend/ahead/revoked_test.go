@@ -8,19 +8,15 @@ import (
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/ahead"
-	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/stretchr/testify/assert"
 )
 
 func TestNotReplaced(t *testing.T) {
-	good := ahead.RevokedOutside{Reason: certinext.ReasonKeyCompromise, Handed: true, Lived: day}
+	good := ahead.RevokedOutside{Handed: true, Lived: day}
 	with := func(change func(*ahead.RevokedOutside)) ahead.RevokedOutside {
 		r := good
 		change(&r)
 		return r
-	}
-	forReason := func(reason certinext.Reason) ahead.RevokedOutside {
-		return with(func(r *ahead.RevokedOutside) { r.Reason = reason })
 	}
 	inPlace := func(lived time.Duration) ahead.RevokedOutside {
 		return with(func(r *ahead.RevokedOutside) { r.InPlace, r.Lived = true, lived })
@@ -29,12 +25,8 @@ func TestNotReplaced(t *testing.T) {
 		revoked ahead.RevokedOutside
 		why     string
 	}{
-		"its key is out":       {good, ""},
-		"in bulk":              {forReason(certinext.ReasonSuperseded), ""},
-		"for a reason of a CA": {forReason(certinext.ReasonPrivilegeWithdrawn), ""},
-		"without a reason":     {forReason(""), ""},
-		"it is not needed":     {forReason(certinext.ReasonCessationOfOperation), "a person"},
-		"of a former owner":    {forReason(certinext.ReasonAffiliationChanged), "a person"},
+		"the CA has":       {good, ""},
+		"it is not needed": {with(func(r *ahead.RevokedOutside) { r.Personal = true }), "a person"},
 		"never handed over": {with(func(r *ahead.RevokedOutside) { r.Handed = false }),
 			"handed to nobody"},
 		"over":            {with(func(r *ahead.RevokedOutside) { r.Ending = true }), "lease has ended"},

@@ -36,7 +36,8 @@ func succession(journal *Journal) certificates.Succession {
 			return nil, err
 		case why != "":
 			journal.Log.Info("nothing is made by itself in the place of a certificate that "+
-				"CERTInext has revoked", "role", c.Role, "serial", c.View().Serial, "why", why)
+				"CERTInext has revoked", "role", c.Role, "serial", c.View().Serial, "why", why,
+				"reason", reason)
 			return nil, nil
 		}
 		return func(ctx context.Context) error {
@@ -79,10 +80,19 @@ func revokedFacts(
 	}
 	newer, err := hasNewer(ctx, journal, s, c)
 	return ahead.RevokedOutside{
-		Reason: reason, Handed: c.Delivery != nil, Ending: ends != endNone || c.LeaseEnded,
+		Personal: isPersonal(reason), Handed: c.Delivery != nil,
+		Ending:    ends != endNone || c.LeaseEnded,
 		Succeeded: newer || c.RenewedBy != "" || c.ReissuedAs != "",
 		Lived:     journal.Now().Sub(c.IssuedAt), InPlace: inPlace,
 	}, err
+}
+
+// isPersonal reports whether a reason is one that somebody gives who does not need the certificate
+// any more. Superseded is none of them: a CA has to give it for what it revokes in bulk since it
+// was not issued as the rules say.
+func isPersonal(reason certinext.Reason) bool {
+	return reason == certinext.ReasonCessationOfOperation ||
+		reason == certinext.ReasonAffiliationChanged
 }
 
 // tookAPlace reports whether a certificate was made after CERTInext had revoked the one that it

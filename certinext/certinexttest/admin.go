@@ -23,7 +23,8 @@ const AdminHelp = `  GET    /_sandbox/roots.pem                   the roots to t
   GET    /_sandbox/ca                          the roots and issuing CAs, of now and before
   POST   /_sandbox/ca/{family}/replace         another issuing CA signs for ssl, private-pki,
                                                signature or smime; old certificates keep their chain
-  POST   /_sandbox/ca/{family}/replace-root    another root with another CA signs; nothing is revoked
+  POST   /_sandbox/ca/{family}/replace-root    another root with another CA signs, and
+                                               nothing is revoked
   POST   /_sandbox/ca/{family}/expose          its key is public: it and what it has issued are
                                                revoked, another root with another CA signs
                                                (happened to emSign in 2026, reported)
