@@ -76,6 +76,11 @@ func statusFields() map[string]*framework.FieldSchema {
 			Description: "What the first 100 budgets and subjects have left, as the last order " +
 				"or background pass has counted it.",
 		},
+		"campaigns": {
+			Type: framework.TypeSlice,
+			Description: "The first 10 campaigns that are not over, each with name, state, open " +
+				"(certificates that are under way or wait) and failed (stuck, or left).",
+		},
 		"certinext": {
 			Type: framework.TypeMap,
 			Description: "How CERTInext answers this process: configured, held, ordering, " +
@@ -139,6 +144,7 @@ func encodeStatus(s *backend.MountStatus) map[string]any {
 		"certificates": encodeExpiring("live", s.Certificates.Live, &s.Certificates),
 		"domains":      encodeDomainStatus(&s.Domains),
 		"budgets":      encodeBudgetsLeft(s.Budgets),
+		"campaigns":    encodeCampaigns(s.Campaigns),
 		"certinext":    encodeCA(&s.CA, s.At),
 		"last_pass": map[string]any{
 			"began_at": rfc3339(s.Pass.Began), "seconds": s.Pass.Took.Seconds(),
@@ -217,6 +223,16 @@ func encodeDomainStatus(d *backend.DomainStatus) map[string]any {
 		"expiring": encodeExpiries(d.Expiring), "next_name": d.Next.Name,
 		"next_valid_till": rfc3339(d.Next.ValidTill), "complete": d.Complete,
 	}
+}
+
+func encodeCampaigns(all []backend.CampaignStatus) []map[string]any {
+	out := make([]map[string]any, 0, len(all))
+	for _, c := range all {
+		out = append(out, map[string]any{
+			"name": c.Name, "state": c.State, "open": c.Open, "failed": c.Failed,
+		})
+	}
+	return out
 }
 
 func encodeBudgetsLeft(all []backend.BudgetLeft) []map[string]any {

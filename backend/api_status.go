@@ -25,6 +25,8 @@ type (
 	Expiry = standing.Expiry
 	// A BudgetLeft is what a subject of a budget has left.
 	BudgetLeft = standing.Budget
+	// CampaignStatus is [standing.Campaign].
+	CampaignStatus = standing.Campaign
 	// A CAStatus is how CERTInext answers.
 	CAStatus = standing.CA
 	// A BreakerStatus says whether work leaves CERTInext alone.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/campaigns"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/domains"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
@@ -28,12 +29,13 @@ func Standing(ctx context.Context, e *Engine, s logical.Storage) (*standing.Stat
 	out := &standing.Status{At: now, Pass: e.passes.standing()}
 	out.Orders = countOrders(ctx, e, s)
 	out.Certificates = countCertificates(ctx, e, s, now)
-	var errs [5]error
+	var errs [6]error
 	out.Revocations, errs[0] = countRevocations(ctx, e, s)
 	out.Domains, errs[1] = countDomains(ctx, e, s, now)
 	out.Budgets, errs[2] = budgetsLeft(ctx, e, s)
 	out.CA, errs[3] = standingOfCA(ctx, e, s)
 	out.Sync, errs[4] = standingOfSync(ctx, e, s)
+	out.Campaigns, errs[5] = openCampaigns(ctx, s)
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, err
 	}
@@ -129,6 +131,18 @@ func budgetsLeft(
 		}
 	}
 	return out, nil
+}
+
+// openCampaigns returns the first campaigns that are not over.
+func openCampaigns(ctx context.Context, s logical.Storage) ([]standing.Campaign, error) {
+	all, err := campaigns.Summaries(ctx, s, standing.MostCampaigns)
+	out := make([]standing.Campaign, 0, len(all))
+	for _, c := range all {
+		out = append(out, standing.Campaign{
+			Name: c.Name, State: string(c.State), Open: c.Open, Failed: c.Failed,
+		})
+	}
+	return out, err
 }
 
 func budgetLeft(b *spending.Budget, u *spending.Usage) standing.Budget {

@@ -217,6 +217,7 @@ func TestABudgetHoldsForACampaign(t *testing.T) {
 		stuck := m.read("replace/friday").Data["stuck"].([]map[string]any)
 		require.Len(t, stuck, 1)
 		require.Contains(t, stuck[0]["why"], "budget")
+		require.Equal(t, []map[string]any{{"name": "friday", "state": "running", "open": 1, "failed": 1}}, m.read("status").Data["campaigns"])
 		m.rests(25 * time.Hour)
 		require.Equal(t, map[string]int{"made": 2}, m.stages(), "the next day")
 		require.NotEqual(t, first["serial_number"], m.annIssues()["serial_number"])

@@ -4,6 +4,7 @@
 package stories
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -196,4 +197,29 @@ func TestAnAnswerSaysThatItsCertificateIsToBeReplaced(t *testing.T) {
 		require.Contains(t, said, "campaign friday")
 		require.Contains(t, said, "its root is distrusted")
 	})
+}
+
+func TestARenewalDuringACampaignIsTheReplacement(t *testing.T) {
+	for _, early := range []bool{false, true} {
+		t.Run(fmt.Sprint(early), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := inCampaign(t, map[string]any{"renewal_window": "240h"})
+				first := m.annIssues()
+				path := "renew/web/" + first["serial_number"].(string)
+				require.Contains(t, m.refusedFor("ann", path, nil), "renewal_window")
+				m.campaign(map[string]any{"revoke": true, "revoke_after": "1h"})
+				if early {
+					m.ordering("paused")
+				}
+				m.campaigns(3)
+				m.ordering("on")
+				second := m.asks(path, nil).Data
+				require.NotEqual(t, first["serial_number"], second["serial_number"])
+				m.rests(5 * time.Hour)
+				require.Equal(t, second["serial_number"], m.campaignRow(first["serial_number"])["replaced_by"])
+				require.Equal(t, "done", m.campaignState(), m.stages())
+				require.Len(t, m.ca.Orders(), 2)
+			})
+		})
+	}
 }

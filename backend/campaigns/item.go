@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
@@ -119,6 +118,3 @@ func moveItem(
 	}
 	return store.Delete(ctx, s, folder(campaign, from)+it.key)
 }
-
-// serialOf returns the serial number, with dashes, in an item's key.
-func serialOf(key string) string { return key[strings.LastIndexByte(key, '.')+1:] }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/orders"
@@ -54,10 +55,19 @@ func look(
 	if f.Newest, err = newestOfOrder(ctx, r, s, c); err != nil {
 		return f, c, err
 	}
-	f.Heir, err = heirOf(ctx, s, c, it.Behind)
-	it.recall(f.Heir)
-	if err != nil || f.Heir != nil || !f.Filed {
+	n, err := heirOf(ctx, s, c, it.Behind)
+	if err != nil {
 		return f, c, err
+	}
+	if n != nil {
+		f.Heir = heir(n)
+		it.recall(f.Heir)
+	}
+	if n != nil && f.Newest == "" && isOneOrder(c, n) && n.Revocation == nil {
+		f.Newest = n.Serial // which CERTInext would revoke with it
+	}
+	if n != nil || !f.Filed {
+		return f, c, nil
 	}
 	f.Order, err = orderSaid(ctx, r, s, c)
 	return f, c, err
@@ -90,7 +100,7 @@ func newestOfOrder(
 // replaced in its turn, is passed over.
 func heirOf(
 	ctx context.Context, s logical.Storage, c *certificates.Entry, behind string,
-) (*Heir, error) {
+) (*certificates.Entry, error) {
 	serial := c.RenewedBy
 	if serial == "" {
 		serial = behind
@@ -107,9 +117,14 @@ func heirOf(
 			serial = n.RenewedBy
 			continue
 		}
-		return heir(n), nil
+		return n, nil
 	}
 	return nil, nil
+}
+
+// isOneOrder reports whether two certificates are of one order at CERTInext.
+func isOneOrder(a, b *certificates.Entry) bool {
+	return a.CAOrderID == b.CAOrderID && account.SameAccount(a.Account, b.Account)
 }
 
 func heir(n *certificates.Entry) *Heir {
@@ -134,7 +149,7 @@ func orderSaid(
 	if err != nil || o == nil {
 		return "", err
 	}
-	said := fmt.Sprintf("order %s is %s", o.ID, o.State)
+	said := fmt.Sprintf("order %s (%s)", o.ID, o.State)
 	if len(o.Needs) > 0 {
 		said += ": " + strings.Join(o.Needs, "; ")
 	}

@@ -24,8 +24,8 @@ const (
 )
 
 // Pass moves each campaign on: it takes in what was selected, files what has its turn for
-// replacement, and looks at some of what is open. What it costs grows with the campaigns that are
-// not over.
+// replacement, and looks at some of what is open. What it costs grows with what is open, but for a
+// read of each campaign.
 func (r *Runner) Pass(ctx context.Context, s logical.Storage) error {
 	names, err := List(ctx, s)
 	errs := []error{err}
@@ -186,7 +186,8 @@ func step(
 	if err != nil {
 		return err
 	}
-	by, handed := "", time.Time{}
+	by := it.By // of one that is revoked, nothing more is looked up
+	handed := time.Time{}
 	if f.Heir != nil {
 		by, handed = f.Heir.Serial, f.Heir.Handed
 	}
@@ -195,6 +196,11 @@ func step(
 	}
 	if to.Stage == g && it.Why == to.Why && it.By == by {
 		return nil
+	}
+	if to.Stage == Left && cert != nil && cert.Replacement != nil {
+		if err := orders.ForgetReplaced(ctx, r.Orders, s, cert); err != nil {
+			return err
+		}
 	}
 	it.Why, it.By, it.At, it.HandedAt = to.Why, by, r.Now(), handed
 	if err := moveItem(ctx, s, c.Name, it, to.Stage); err != nil {

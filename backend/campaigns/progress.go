@@ -179,6 +179,9 @@ type Summary struct {
 	Open, Failed int // items that are under way or wait, and those that are stuck or left
 }
 
+// maxSummed is how many campaigns are looked at for those that are not over.
+const maxSummed = 100
+
 // Summaries returns the campaigns that are not over, at most so many.
 func Summaries(ctx context.Context, s logical.Storage, most int) ([]Summary, error) {
 	names, err := List(ctx, s)
@@ -186,7 +189,7 @@ func Summaries(ctx context.Context, s logical.Storage, most int) ([]Summary, err
 		return nil, err
 	}
 	var out []Summary
-	for _, name := range names {
+	for _, name := range names[:min(len(names), maxSummed)] {
 		c, err := Read(ctx, s, name)
 		if err != nil {
 			return nil, err

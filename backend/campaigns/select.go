@@ -92,7 +92,7 @@ func choose(
 			"being read after its start, and a campaign has to see all of it: try again in a " +
 			"minute")}
 	}
-	if err := knowsFamilies(ctx, r, s, c.Selection.RefusedBy); err != nil {
+	if err := knowsFamilies(ctx, s, c.Selection.RefusedBy); err != nil {
 		return nil, err
 	}
 	now, rows := r.Now(), []index.Row(nil)
@@ -160,7 +160,7 @@ func unknownSerial(c *Campaign, chosen []Chosen) error {
 }
 
 // knowsFamilies returns an error when a family of clients has no roots here.
-func knowsFamilies(ctx context.Context, r *Runner, s logical.Storage, names []string) error {
+func knowsFamilies(ctx context.Context, s logical.Storage, names []string) error {
 	if len(names) == 0 {
 		return nil
 	}

@@ -40,15 +40,18 @@ func (c *Entry) IsReplaced() bool {
 	return r != nil && (c.RenewedBy != "" || (r.ByRequest && r.Over == ""))
 }
 
+// IsToBeReplaced reports whether the certificate is to be replaced before its time, or was.
+func (c *Entry) IsToBeReplaced() bool { return c.Replacement != nil && c.Replacement.Over == "" }
+
 // AwaitsReplacement reports whether the certificate is to be replaced, and nothing has yet.
 func (c *Entry) AwaitsReplacement() bool {
-	return c.Replacement != nil && c.Replacement.Over == "" && c.RenewedBy == ""
+	return c.IsToBeReplaced() && c.RenewedBy == ""
 }
 
 // renewAfter returns when the certificate is to be renewed by, at most, the time given.
 func (c *Entry) renewAfter(due time.Time) time.Time {
-	if r := c.Replacement; r != nil && r.Over == "" && r.At.Before(due) {
-		return r.At
+	if c.IsToBeReplaced() && c.Replacement.At.Before(due) {
+		return c.Replacement.At
 	}
 	return due
 }

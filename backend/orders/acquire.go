@@ -4,6 +4,7 @@
 package orders
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -171,8 +172,12 @@ func (w *caller) acquireNamed(ctx context.Context) (*heldOrder, error) {
 			if err := w.rejectedBefore(ctx, id); err != nil {
 				return nil, err
 			}
+			if err := learnReplaced(ctx, w); err != nil {
+				return nil, err
+			}
 			t := tracked{
-				id: id, role: r.Role, fingerprint: w.plan.Identity, named: true, renews: r.Renews,
+				id: id, role: r.Role, fingerprint: w.plan.Identity, named: true,
+				renews: cmp.Or(r.Renews, w.instead.replacedSerial()),
 			}
 			h = w.journal.reserve(w.storage, t, nil)
 			if h == nil {
@@ -220,10 +225,6 @@ func (o *orderEntry) matches(p *issuing.Plan) error {
 // which has come to nothing, is there until the new one is stored: a request that is refused
 // changes nothing.
 func beginNamed(ctx context.Context, w *caller, h *heldOrder) error {
-	if err := learnReplaced(ctx, w); err != nil {
-		h.drop()
-		return err
-	}
 	before, err := w.freeName(ctx, w.plan.Request, h.id)
 	if err != nil {
 		h.drop()

@@ -81,7 +81,7 @@ func checkRenewalDue(
 	role *issuing.Role, c *certificates.Entry,
 ) error {
 	due := c.NotAfter.Add(-role.RenewalWindow)
-	if role.RenewalWindow == 0 || c.AwaitsReplacement() {
+	if role.RenewalWindow == 0 || c.IsToBeReplaced() {
 		return nil
 	}
 	_, seen := acct.ClockSkew()

@@ -215,6 +215,15 @@ func hasBetter(w *caller, o *orderEntry, c *certificates.Entry) bool {
 	return has
 }
 
+// replacedSerial returns the serial number, with dashes, of the certificate that is replaced; empty
+// for none.
+func (s *successor) replacedSerial() string {
+	if s.replaces == nil {
+		return ""
+	}
+	return s.replaces.Serial
+}
+
 // learnReplaced finds out which certificate the request's replaces.
 func learnReplaced(ctx context.Context, w *caller) (err error) {
 	w.instead.replaces, err = toBeReplaced(ctx, w)
@@ -296,6 +305,18 @@ func replacementWarnings(c *certificates.Entry) []string {
 	}
 	return []string{"certificate " + c.View().Serial + " is not to be used any longer than it " +
 		"has to: " + by + " (" + r.Why + "). Its renew_after is past: ask again for a new one"}
+}
+
+// ForgetReplaced has no request look for what it replaces of a certificate any more.
+func ForgetReplaced(
+	ctx context.Context, journal *Journal, s logical.Storage, c *certificates.Entry,
+) error {
+	o, err := journal.findOrder(ctx, s, c.Role, c.OrderID)
+	if err != nil {
+		return err
+	}
+	_, names := askedAgain(c, o)
+	return ahead.ForgetReplaced(ctx, s, c.Role, names, c.Serial)
 }
 
 // ReplacementOrder returns the order by which a certificate is replaced ahead of a request; nil

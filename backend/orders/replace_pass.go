@@ -87,7 +87,13 @@ func orderReplacement(ctx context.Context, a *aheadRun, w *caller) (over bool, e
 	if err != nil {
 		return false, err
 	}
-	if _, isOpen := a.journal.registry.status(id); isOpen {
+	if err := a.journal.registry.load(ctx, a.storage); err != nil {
+		return false, err
+	}
+	_, isOpen := a.journal.registry.peek(func(t *tracked) bool {
+		return t.id == id || (t.renews == a.wanted.Serial && t.handed == nil)
+	})
+	if isOpen {
 		return false, nil
 	}
 	unneeded, err := notNeeded(ctx, a)

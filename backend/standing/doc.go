@@ -21,7 +21,8 @@ type Status struct {
 	Revocations  Revocations
 	Certificates Certificates
 	Domains      Domains
-	Budgets      []Budget // at most [MostBudgets]
+	Budgets      []Budget   // at most [MostBudgets]
+	Campaigns    []Campaign // at most [MostCampaigns]
 	CA           CA
 	Pass         Pass
 	Sync         Sync
@@ -31,6 +32,15 @@ type Status struct {
 
 // MostBudgets is how many budgets, each of one subject, a status has.
 const MostBudgets = 100
+
+// MostCampaigns is how many campaigns a status has.
+const MostCampaigns = 10
+
+// A Campaign replaces certificates, and is not over.
+type Campaign struct {
+	Name, State  string
+	Open, Failed int // certificates that are under way or wait, and those that are stuck or left
+}
 
 // An Order is an open order.
 type Order struct {
