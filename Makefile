@@ -18,6 +18,7 @@ SEEDS ?= 1-1000
 FLEET ?= 50
 STORED ?= 100000
 TIDIED ?= 50000
+CAMPAIGN ?= 2000
 PKGS ?= ./...
 
 GO_BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false \
@@ -37,7 +38,7 @@ SIZES = LongReport|ManyOrders|Thousand|EachWrite|AfterAFault|FaultOfStorage|Stor
 # packages_with PATTERN: the packages whose test files have a line that matches
 packages_with = grep -rlE --include='*_test.go' --exclude-dir=build --exclude-dir=tools '$(1)' . | xargs -rn1 dirname | sort -u
 
-.PHONY: help build test openbao race chaos simulate fleet stored tidied mutants lint vuln fmt fuzz docs readiness bench benchmarks load demo dev sandbox release clean
+.PHONY: help build test openbao race chaos simulate fleet campaign stored tidied mutants lint vuln fmt fuzz docs readiness bench benchmarks load demo dev sandbox release clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -85,6 +86,9 @@ tidied: ## TIDIED certificates, and as many orders, tidied while clients issue: 
 
 fleet: ## FLEET agents that keep a certificate each for three years, undisturbed, disturbed and with failovers, by each way of renewal: what is bought is printed
 	FLEET=$(FLEET) go test -count=1 -v -timeout 2h -run '^TestAFleetBuysTheLeastThatItsRoleAllows$$' ./stories
+
+campaign: ## CAMPAIGN certificates on each bad day of a CA, with a kill and a failover in the middle: found, replaced, bought, simulated time and who was without are printed
+	CAMPAIGN=$(CAMPAIGN) go test -count=1 -v -timeout 2h -run '^TestAFleetGetsOverABadDay$$' ./stories
 
 mutants: ## the simulation measured: some seventy changes that break a promise, each played until one of 500 histories notices
 	@go run ./simulation/mutants $(ARGS)

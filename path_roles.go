@@ -193,6 +193,15 @@ var roleFields = slices.Concat([]binding[backend.Role]{
 		"How long after the latest answer that held a certificate its successor is made ahead; "+
 			"as long as the certificate lives when 0.",
 		func(r *backend.Role) *time.Duration { return &r.RenewAheadFor }),
+	flag("replace_revoked",
+		"Make another certificate, by a new order, in the place of one that CERTInext has revoked "+
+			"by itself, as soon as a synchronization has seen that (sync_interval of the config): "+
+			"the next request of the same requester for the same names is answered with it at "+
+			"once. Not for what was revoked here, nor for the reasons cessation-of-operation and "+
+			"affiliation-changed, which a person gives. For sign, whose key is the requester's, "+
+			"it has the domains validated. Budgets and approvals hold. Nothing is made for a "+
+			"requester without an identity entity.",
+		func(r *backend.Role) *bool { return &r.ReplaceRevoked }),
 	seconds("renewal_window",
 		"How long before its end a certificate may be renewed by renew/<role>/<serial>; at any "+
 			"time when 0.",

@@ -4,7 +4,11 @@
 package e2e_test
 
 import (
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -71,6 +75,9 @@ func TestTheOperationsPageDoesWhatItSays(t *testing.T) {
 	v.settles(t, ca, p)
 	v.releases(t, ca, p)
 	v.revokesAKey(t, p)
+	v.replacesKeys(t, p)
+	v.leavesACA(t, ca, p)
+	v.leavesARoot(t, ca, p)
 	v.shares(t, ca, p)
 	v.rotates(t, ca, p)
 	v.changes(t, p)
@@ -392,4 +399,86 @@ func (v *server) disables(t *testing.T, ca *authority, p *page) {
 	require.Equal(t, http.StatusBadRequest, gone.StatusCode)
 	require.Equal(t, "issued", ca.ordersFor("leased.example.com")[0].Status, "a held mount revokes nothing")
 	require.Equal(t, "pending-approval", ca.ordersFor("left.example.com")[0].Status, "it goes on at the CA")
+}
+
+// replacesKeys replaces what may be out before it is revoked.
+func (v *server) replacesKeys(t *testing.T, p *page) {
+	t.Helper()
+	const title, name = "A private key that is out", "lost-backup.example.com"
+	v.role("web", map[string]any{"generate_lease": false, "reuse_window": 0})
+	first := text(t, v.write("certinext/issue/web", map[string]any{"common_name": name}).Data["serial_number"])
+	require.Contains(t, v.run(t, p.take(t, title, "<serial>", first), p.operator), "The campaign has begun")
+	v.isFiled(t, "lost-backup")
+	second := text(t, v.write("certinext/issue/web", map[string]any{"common_name": name}).Data["serial_number"])
+	v.run(t, p.take(t, title), p.operator)
+	require.Equal(t, "aborted", v.read("certinext/replace/lost-backup")["state"])
+	require.Equal(t, second, v.read("certinext/cert/" + first)["renewed_by"], "the next request takes its place")
+}
+
+// isFiled waits until the pass has given a campaign's first certificate its turn.
+func (v *server) isFiled(t *testing.T, campaign string) {
+	t.Helper()
+	waitUntil(t, 3*time.Minute, "a certificate has its turn", func() bool {
+		for stage, n := range v.read("certinext/replace/" + campaign)["stages"].(map[string]any) {
+			if stage != "waiting" && number(t, n) > 0 {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// leavesACA has the key of a CA be known as public, and replaces what it has issued.
+func (v *server) leavesACA(t *testing.T, ca *authority, p *page) {
+	t.Helper()
+	const title = "A CA whose key is out"
+	var issuing string
+	for _, record := range ca.CAs() {
+		if record.Family == certinexttest.FamilySSL && record.Signs && !record.Root {
+			block, _ := pem.Decode([]byte(record.CertificatePEM))
+			cert, err := x509.ParseCertificate(block.Bytes)
+			require.NoError(t, err)
+			sum := sha256.Sum256(cert.RawSubjectPublicKeyInfo)
+			issuing = hex.EncodeToString(sum[:])
+		}
+	}
+	before := len(ca.Orders())
+	out := v.run(t, p.take(t, title, "<hash>", issuing), p.operator)
+	require.NotRegexp(t, `(?m)^total +0$`, out)
+	require.Len(t, ca.Orders(), before, "a dry run buys nothing")
+	require.Contains(t, v.run(t, p.take(t, title, "<hash>", issuing), p.operator), "running")
+	v.run(t, p.take(t, title), p.operator)
+	require.Equal(t, true, v.read("certinext/roles/web")["replace_revoked"])
+	v.write("certinext/replace/ca-key/abort", nil)
+	v.write("certinext/config/trust", map[string]any{"distrusted_keys": ""})
+	v.write("certinext/config", map[string]any{"sync_interval": 0})
+}
+
+// leavesARoot replaces what is below a root that one family of clients drops.
+func (v *server) leavesARoot(t *testing.T, ca *authority, p *page) {
+	t.Helper()
+	const title, name = "A root that clients drop", "dropped.example.com"
+	v.role("web", map[string]any{"generate_lease": false})
+	first := text(t, v.write("certinext/issue/web", map[string]any{"common_name": name}).Data["serial_number"])
+	for _, record := range ca.CAs() {
+		if record.Family == certinexttest.FamilySSL && record.Signs && record.Root {
+			require.NoError(t, ca.DropRoot("mozilla", record.Name))
+		}
+	}
+	require.NoError(t, ca.ReplaceRoot(certinexttest.FamilySSL))
+	roots, err := ca.ClientRoots("mozilla")
+	require.NoError(t, err)
+	file := v.file(t, "mozilla.pem", string(roots))
+	out := v.run(t, p.take(t, title, "@mozilla.pem", "@"+file), p.operator)
+	require.Contains(t, out, name)
+	v.run(t, p.take(t, title), p.operator)
+	v.isFiled(t, "dropped-root")
+	v.run(t, p.take(t, title), p.operator)
+	require.Equal(t, "aborted", v.read("certinext/replace/dropped-root")["state"])
+	again := v.write("certinext/issue/web", map[string]any{"common_name": "after-" + name})
+	trust := v.read("certinext/cert/" + text(t, again.Data["serial_number"]))["trust"].(map[string]any)
+	require.Contains(t, trust["accepted_by"], "mozilla")
+	require.NotEmpty(t, first)
+	_, err = v.api.Logical().DeleteWithContext(t.Context(), "certinext/config/trust/mozilla")
+	require.NoError(t, err)
 }

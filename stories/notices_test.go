@@ -157,7 +157,7 @@ var changesToTell = map[string]func(t *testing.T) (*mount, map[string]string){
 			time.Sleep(time.Hour)
 			m.synchronize()
 		}
-		return m, map[string]string{"order_id": issued["order_id"].(string), "serial": serial, "ca_order_id": ca.Orders()[0].ID, "path": "cert/" + serial}
+		return m, map[string]string{"order_id": issued["order_id"].(string), "serial": serial, "ca_order_id": ca.Orders()[0].ID, "path": "cert/" + serial, "reason": "cessation-of-operation"}
 	},
 	"reissue-charged": func(t *testing.T) (*mount, map[string]string) {
 		m := renewing(t, nil)

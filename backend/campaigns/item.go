@@ -54,9 +54,22 @@ type Item struct {
 	At      time.Time `json:"at,omitzero"`       // since when it is at its stage, or its Why holds
 	Why     string    `json:"why,omitempty"`     // for people
 	By      string    `json:"by,omitempty"`      // serial number, with dashes, of its replacement
+	// HandedAt is when that was handed over, as it was when the item came to its stage: a requester
+	// that is answered with it again later may have its first answer forgotten.
+	HandedAt time.Time `json:"handed_at,omitzero"`
 
 	key   string
 	stage Stage
+}
+
+// recall has what takes the item's place be handed over when the item has seen it first.
+func (it *Item) recall(h *Heir) {
+	if h == nil || h.Handed.IsZero() || h.Serial != it.By || it.HandedAt.IsZero() {
+		return
+	}
+	if it.HandedAt.Before(h.Handed) {
+		h.Handed = it.HandedAt
+	}
 }
 
 // keyFor returns the key of an item, by which it is sorted.

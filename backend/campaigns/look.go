@@ -61,6 +61,7 @@ func look(
 	}
 	if n != nil {
 		f.Heir = heir(n)
+		it.recall(f.Heir)
 	}
 	if n != nil && f.Newest == "" && isOneOrder(c, n) && n.Revocation == nil {
 		f.Newest = n.Serial // which CERTInext would revoke with it

@@ -187,8 +187,9 @@ func step(
 		return err
 	}
 	by := it.By // of one that is revoked, nothing more is looked up
+	handed := time.Time{}
 	if f.Heir != nil {
-		by = f.Heir.Serial
+		by, handed = f.Heir.Serial, f.Heir.Handed
 	}
 	if g == Waiting {
 		it.FiledAt = r.Now()
@@ -201,7 +202,7 @@ func step(
 			return err
 		}
 	}
-	it.Why, it.By, it.At = to.Why, by, r.Now()
+	it.Why, it.By, it.At, it.HandedAt = to.Why, by, r.Now(), handed
 	if err := moveItem(ctx, s, c.Name, it, to.Stage); err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ func TestStoredEntriesOfEveryVersionAreRead(t *testing.T) {
 		},
 		"item": &Item{
 			Version: 1, Serial: "0a-1b", Role: "web", Behind: "0a-1c", FiledAt: at, At: at,
-			Why: "it has expired", By: "0a-1d",
+			Why: "it has expired", By: "0a-1d", HandedAt: at,
 		},
 		"part": &Part{Version: 1, Chosen: []Chosen{
 			{Serial: "0a-1b", Role: "web", NotAfter: at, Behind: "0a-1c"},

@@ -34,6 +34,8 @@ type Keeper struct {
 	Chains  Chains
 	// Notices are told what was revoked outside of the mount; nobody is when nil.
 	Notices *notices.Teller
+	// Succession has what CERTInext revokes by itself replaced; nothing is when nil.
+	Succession Succession
 	// Index is what is listed of the certificates.
 	Index *index.Index
 	// Kept locks what is kept for later requests, see package reuse. Nothing else is locked while

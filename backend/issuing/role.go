@@ -109,6 +109,9 @@ type Role struct {
 	// it lives (ADR 0040).
 	RenewAhead    Ahead
 	RenewAheadFor time.Duration
+	// ReplaceRevoked has what CERTInext has revoked by itself be replaced before it is asked for
+	// (ADR 0050).
+	ReplaceRevoked bool
 
 	// OrderAccess says who may act on an order of the role beside operators.
 	OrderAccess OrderAccess
@@ -312,6 +315,7 @@ func (r *Role) Warnings(cfg *account.Config) []string {
 	out = append(out, r.replacedWarnings()...)
 	out = append(out, r.reuseWarnings()...)
 	out = append(out, r.aheadWarnings()...)
+	out = append(out, r.revokedWarnings(cfg)...)
 	if cfg != nil && cfg.Version() == certinext.V1 && r.CAProfileID+r.MasterProductID != "" {
 		out = append(out, "ca_profile_id and master_product_id cannot be chosen in version 1 "+
 			"of the API (api_version): orders of this role are refused until both are empty")

@@ -29,7 +29,7 @@ func (r *Role) Problems() fault.Fields {
 	}
 	for _, check := range []func() error{
 		r.Key.Validate, r.validateDNS, r.validateAccess, r.validateApproval,
-		r.validateAhead,
+		r.validateAhead, r.validateRevoked,
 	} {
 		all.Add(check())
 	}

@@ -93,6 +93,9 @@ type Notice struct {
 	Budget    string // its name
 	Limit     string // of the budget, by the name of its field
 	Amount    string // of money
+	Reason    string // of a revocation, as RFC 5280 names it
+	// Successor is set when another certificate is made by itself in the place of a revoked one.
+	Successor bool
 	RefillsAt string // when the budget is filled again, in RFC 3339
 }
 

@@ -111,7 +111,10 @@ func (n Notice) fields() []string {
 		"change", string(n.Change), "role", n.Role, "order_id", n.OrderID,
 		"ca_order_id", n.Number, "serial", n.Serial, "state", n.State,
 		"requester_entity", entity, "budget", n.Budget, "limit", n.Limit, "amount", n.Amount,
-		"refills_at", n.RefillsAt, "path", n.Path,
+		"refills_at", n.RefillsAt, "reason", n.Reason, "path", n.Path,
+	}
+	if n.Successor {
+		all = append(all, "successor", "wanted")
 	}
 	said := make([]string, 0, len(all))
 	for pair := range slices.Chunk(all, 2) {

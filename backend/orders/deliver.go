@@ -199,7 +199,7 @@ func (h *heldOrder) deliver(
 		PrivateKey: o.PrivateKey, PrivateKeyType: o.Placement.KeyType,
 		Warnings: slices.Concat(
 			c.Remarks, doubts, usageWarnings(w.role, c), o.chargeWarnings(),
-			w.instead.warnings(), aheadWarnings(w), replacementWarnings(c)),
+			w.instead.warnings(), aheadWarnings(w), revokedWarnings(w), replacementWarnings(c)),
 	}
 	unleased := c.Delivery != nil && c.Delivery.Unleased
 	delay, fingerprint := c.RevocationDelay, c.Fingerprint

@@ -94,7 +94,7 @@ func New(
 		behind: make(chan struct{}, behind),
 	}
 	journal.registry.since = h.Steady()
-	certs.Origin = journal
+	certs.Origin, certs.Succession = journal, succession(journal)
 	journal.Index = index.New(h, "order", rows{journal})
 	return journal
 }

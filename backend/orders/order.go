@@ -256,8 +256,8 @@ type orderEntry struct {
 	// Renews by itself, for the same key (ADR 0042).
 	ByCA bool `json:"by_ca,omitempty"`
 	// Names is a hash of requester, names and product, by which the newest certificate for them is
-	// found; empty when the role said none of renewal=reissue, renew_ahead, revoke_replaced_after
-	// and auto_renew.
+	// found; empty when the role said none of renewal=reissue, renew_ahead, revoke_replaced_after,
+	// replace_revoked and auto_renew.
 	Names string `json:"names,omitempty"`
 	// Ahead is set when the order was made before it was asked for, and Again is what may be asked
 	// for again once its certificate was handed over; nil when its role did not say renew_ahead

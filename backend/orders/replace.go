@@ -42,9 +42,25 @@ func WantReplaced(
 		return fault.BadField("serial_number", "certificate %s was ordered outside of this mount, "+
 			"and is nobody's here: operator/adopt gives it to a role", withColons(serial))
 	}
+	if why, err = fileReplaced(ctx, journal, s, c, why); err != nil {
+		return err
+	}
+	return certificates.Change(ctx, journal.Certificates, s, serial,
+		func(c *certificates.Entry) bool {
+			c.Replacement = mergeReplacement(c.Replacement, why)
+			return true
+		})
+}
+
+// fileReplaced stores what a certificate that is to be replaced is found by, and returns what its
+// entry is to say, which is for the caller to store.
+func fileReplaced(
+	ctx context.Context, journal *Journal, s logical.Storage, c *certificates.Entry,
+	why certificates.Replacement,
+) (certificates.Replacement, error) {
 	o, err := journal.findOrder(ctx, s, c.Role, c.OrderID)
 	if err != nil {
-		return err
+		return why, err
 	}
 	asked, names := askedAgain(c, o)
 	why.ByRequest = isByRequest(ctx, journal, s, c, o, asked)
@@ -56,14 +72,7 @@ func WantReplaced(
 			Asked: asked,
 		})
 	}
-	if err != nil {
-		return err
-	}
-	return certificates.Change(ctx, journal.Certificates, s, serial,
-		func(c *certificates.Entry) bool {
-			c.Replacement = mergeReplacement(c.Replacement, why)
-			return true
-		})
+	return why, err
 }
 
 // mergeReplacement returns what holds for a certificate that is filed for replacement, and may have

@@ -96,6 +96,13 @@ func orderReplacement(ctx context.Context, a *aheadRun, w *caller) (over bool, e
 	if isOpen {
 		return false, nil
 	}
+	unneeded, err := notNeeded(ctx, a)
+	switch {
+	case err != nil:
+		return false, err
+	case unneeded != "":
+		return true, endReplacement(ctx, a, unneeded)
+	}
 	closed, err := store.Get[orderEntry](ctx, a.storage, closedOrderPrefix+a.role.Name+"/"+id)
 	if err != nil {
 		return false, err

@@ -44,10 +44,11 @@ func isSucceededWithin(p *issuing.Plan) bool {
 }
 
 // namesOf returns the hash by which the newest certificate of a plan's names is found; empty when
-// its role neither renews within subscriptions, nor ahead, nor revokes what was replaced, nor has
-// CERTInext renew by itself.
+// its role neither renews within subscriptions, nor ahead, nor revokes what was replaced, nor
+// replaces what was revoked, nor has CERTInext renew by itself.
 func namesOf(p *issuing.Plan) string {
-	isAhead := p.Role.RenewAhead.IsOn() && p.Subject == nil && len(p.DNSNames) > 0
+	isAhead := (p.Role.RenewAhead.IsOn() || p.Role.ReplaceRevoked) && p.Subject == nil &&
+		len(p.DNSNames) > 0
 	if !isSucceededWithin(p) && !isReplacing(p) && !isAhead && !isRenewedByCA(p) {
 		return ""
 	}

@@ -67,10 +67,11 @@ type stored struct {
 	RevokeReplaced  time.Duration       `json:"revoke_replaced_after,omitempty"`
 	RenewAhead      issuing.Ahead       `json:"renew_ahead,omitempty"`
 	RenewAheadFor   time.Duration       `json:"renew_ahead_for,omitempty"` // nanoseconds
-	RenewalWindow   time.Duration       `json:"renewal_window,omitempty"`  // nanoseconds
-	IssueTimeout    time.Duration       `json:"issue_timeout"`             // nanoseconds
-	DeliveryGrace   time.Duration       `json:"delivery_grace"`            // nanoseconds
-	ReuseWindow     *time.Duration      `json:"reuse_window,omitempty"`    // or DeliveryGrace
+	ReplaceRevoked  bool                `json:"replace_revoked,omitempty"`
+	RenewalWindow   time.Duration       `json:"renewal_window,omitempty"` // nanoseconds
+	IssueTimeout    time.Duration       `json:"issue_timeout"`            // nanoseconds
+	DeliveryGrace   time.Duration       `json:"delivery_grace"`           // nanoseconds
+	ReuseWindow     *time.Duration      `json:"reuse_window,omitempty"`   // or DeliveryGrace
 	Reuse           bool                `json:"reuse,omitempty"`
 	ReuseFor        time.Duration       `json:"reuse_for,omitempty"` // nanoseconds
 	PickupWindow    time.Duration       `json:"pickup_window"`       // nanoseconds
@@ -111,7 +112,8 @@ func newStored(r *issuing.Role) *stored {
 		ClientFlag:     r.ClientFlag,
 		RevokeReplaced: r.RevokeReplacedAfter, Reuse: r.Reuse, ReuseFor: r.ReuseFor,
 		RenewAhead: r.RenewAhead, RenewAheadFor: r.RenewAheadFor,
-		DeliveryGrace: r.DeliveryGrace, ReuseWindow: r.ReuseWindow,
+		ReplaceRevoked: r.ReplaceRevoked,
+		DeliveryGrace:  r.DeliveryGrace, ReuseWindow: r.ReuseWindow,
 		PickupWindow: r.PickupWindow, RevokeUnclaimed: r.RevokeUnclaimed,
 		GenerateLease: r.GenerateLease, TTL: r.TTL, MaxTTL: r.MaxTTL,
 		RevocationDelay: r.RevocationDelay,
@@ -155,7 +157,8 @@ func (s *stored) role(name string) *issuing.Role {
 		RenewalWindow: s.RenewalWindow, IssueTimeout: s.IssueTimeout,
 		RevokeReplacedAfter: s.RevokeReplaced, Reuse: s.Reuse, ReuseFor: s.ReuseFor,
 		RenewAhead: s.RenewAhead, RenewAheadFor: s.RenewAheadFor,
-		DeliveryGrace: s.DeliveryGrace, ReuseWindow: s.ReuseWindow,
+		ReplaceRevoked: s.ReplaceRevoked,
+		DeliveryGrace:  s.DeliveryGrace, ReuseWindow: s.ReuseWindow,
 		PickupWindow: s.PickupWindow, RevokeUnclaimed: s.RevokeUnclaimed,
 		GenerateLease: s.GenerateLease, TTL: s.TTL, MaxTTL: s.MaxTTL,
 		RevocationDelay: s.RevocationDelay,

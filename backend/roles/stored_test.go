@@ -84,6 +84,7 @@ func storedV4() map[string]any {
 	role.Reuse, role.ReuseFor = true, 720*time.Hour
 	role.RequesterIn = []string{"remarks", "field:456"}
 	role.RenewAhead, role.RenewAheadFor = "10%", 720*time.Hour
+	role.ReplaceRevoked = true
 	role.Trust = issuing.TrustRefuse
 	role.ClientFlag = new(bool)
 	return all

@@ -23,6 +23,8 @@ const AdminHelp = `  GET    /_sandbox/roots.pem                   the roots to t
   GET    /_sandbox/ca                          the roots and issuing CAs, of now and before
   POST   /_sandbox/ca/{family}/replace         another issuing CA signs for ssl, private-pki,
                                                signature or smime; old certificates keep their chain
+  POST   /_sandbox/ca/{family}/replace-root    another root with another CA signs, and
+                                               nothing is revoked
   POST   /_sandbox/ca/{family}/expose          its key is public: it and what it has issued are
                                                revoked, another root with another CA signs
                                                (happened to emSign in 2026, reported)
@@ -166,6 +168,7 @@ func (s administration) routes() []adminRoute {
 	handle("POST /_sandbox/knobs", s.knobs)
 	handle("GET /_sandbox/ca", func(*http.Request) (any, error) { return s.CAs(), nil })
 	handle("POST /_sandbox/ca/{family}/replace", s.successor(s.ReplaceIssuer))
+	handle("POST /_sandbox/ca/{family}/replace-root", s.successor(s.ReplaceRoot))
 	handle("POST /_sandbox/ca/{family}/expose", s.successor(s.ExposeIssuer))
 	file("GET /_sandbox/ca/keys.pem", typePEM, s.ExposedKeys)
 	handle("GET /_sandbox/ca/logs.json", s.showLogs)

@@ -74,6 +74,13 @@ func (s *Server) ReplaceIssuer(family string) error {
 	return s.succeed(family, func(a *authority.Hierarchy, now time.Time) { a.ReplaceIssuer(now) })
 }
 
+// ReplaceRoot has another root with another issuing CA sign the certificates of a product family
+// from now on, as a CA does whose root clients drop (see [Server.DropRoot]). What was issued before
+// keeps its chain, and is not revoked. The errors are those of [Server.ReplaceIssuer].
+func (s *Server) ReplaceRoot(family string) error {
+	return s.succeed(family, func(a *authority.Hierarchy, now time.Time) { a.ReplaceRoot(now) })
+}
+
 // ExposeIssuer makes the key of a family's issuing CA public, as happened to eight intermediates of
 // emSign in 2026 (reported): [Server.ExposedKeys] has it. The root revokes the CA, and the CA what
 // it has issued, as key-compromise: orders whose certificate it is are revoked, and their keys are

@@ -85,6 +85,39 @@ func TestAnIssuingCAIsReplaced(t *testing.T) {
 	require.Equal(t, 404, admin.post("/ca/pgp/replace", nil).status)
 }
 
+// What a CA does whose root clients drop: it moves on below another one, and revokes nothing.
+func TestTheRootOfAFamilyIsReplaced(t *testing.T) {
+	r, admin := adminRig(t, verified(certinexttest.Live))
+	first, _ := r.issued("a.example.com")
+	before, oldCA := r.chained(first)
+	admin.do("DELETE", "/roots/mozilla/public-root", "").must(204)
+	admin.post("/ca/ssl/replace-root", nil).must(204)
+	again, _ := r.chained(first)
+	require.Equal(t, before.Raw, again.Raw)
+	require.Equal(t, "issued", r.status(first))
+	second, _ := r.issued("b.example.com")
+	after, newCA := r.chained(second)
+	require.NotEqual(t, oldCA.RawIssuer, newCA.RawIssuer, "below another root")
+	require.Equal(t, ocsp.Good, r.ocsp(before, oldCA, http.MethodPost, crypto.SHA1).Status)
+
+	store := x509.NewCertPool()
+	store.AppendCertsFromPEM(admin.get("/roots/mozilla").body)
+	for _, c := range []struct {
+		leaf, issuer *x509.Certificate
+		trusted      bool
+	}{{before, oldCA, false}, {after, newCA, true}} {
+		between := x509.NewCertPool()
+		between.AddCert(c.issuer)
+		_, err := c.leaf.Verify(x509.VerifyOptions{
+			Roots: store, Intermediates: between, CurrentTime: c.leaf.NotBefore,
+		})
+		require.Equal(t, c.trusted, err == nil, err)
+	}
+	require.False(t, admin.cas()["public-root"].Signs)
+	require.True(t, admin.cas()["public-root-2"].Signs && admin.cas()["public-2"].Signs)
+	require.Equal(t, 404, admin.post("/ca/pgp/replace-root", nil).status)
+}
+
 // A program has no request by which the URLs in certificates could be known.
 func TestAReplacementNeedsAPlaceToBeFound(t *testing.T) {
 	srv := new(certinexttest.Server)

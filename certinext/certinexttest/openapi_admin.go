@@ -45,6 +45,10 @@ func adminPaths() map[string]adminDescription {
 		"POST /_sandbox/ca/{family}/replace": {
 			summary: "Another issuing CA signs from now on", names: family, missing: noCA,
 		},
+		"POST /_sandbox/ca/{family}/replace-root": {
+			summary: "Another root with another issuing CA signs from now on",
+			names:   family, missing: noCA,
+		},
 		"POST /_sandbox/ca/{family}/expose": {
 			summary: "The issuing CA's key is public, what it has issued is revoked, and another " +
 				"hierarchy signs", names: family, missing: noCA,

@@ -472,8 +472,8 @@ var mutants = []Mutant{
 	{
 		Name: "a successor is made beside an order for the same names",
 		File: "backend/orders/ahead_pass.go",
-		Old:  "if registry.pendingFor(namesOf(w.plan), nil) != \"\" {",
-		New:  "if registry.pendingFor(namesOf(w.plan), nil) == w.plan.Identity {",
+		Old:  "if names != \"\" && registry.pendingFor(names, nil) != \"\" {",
+		New:  "if names != \"\" && registry.pendingFor(names, nil) == w.plan.Identity {",
 		Like: "a check that is left out",
 		Survives: "the same request's order is found by its fingerprint, too; another request for " +
 			"the same names, with a key or a request_id of its own, is in no history",

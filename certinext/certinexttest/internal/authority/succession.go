@@ -28,6 +28,21 @@ func (a *Hierarchy) ReplaceIssuer(now time.Time) {
 	a.addIssuer(now)
 }
 
+// ReplaceRoot makes another root with another issuing CA, which signs from now on. Nothing is
+// revoked, and those before go on to answer for what they have signed.
+func (a *Hierarchy) ReplaceRoot(now time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.moveOn(now)
+}
+
+// moveOn has another root with another issuing CA sign from now on. a.mu is held.
+func (a *Hierarchy) moveOn(now time.Time) {
+	a.addRoot(now)
+	a.cross(now)
+	a.addIssuer(now)
+}
+
 // ExposeIssuer makes the key of the issuing CA public. The root revokes its certificate, it revokes
 // all that it has signed and is neither revoked nor over, and another root with another issuing CA
 // signs from now on. It returns the serial numbers of what was revoked.
@@ -45,9 +60,7 @@ func (a *Hierarchy) ExposeIssuer(now time.Time) (revoked []*big.Int) {
 			revoked = append(revoked, i.cert.SerialNumber)
 		}
 	}
-	a.addRoot(now)
-	a.cross(now)
-	a.addIssuer(now)
+	a.moveOn(now)
 	return revoked
 }
 
