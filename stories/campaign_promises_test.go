@@ -354,7 +354,7 @@ func TestACampaignGoesOnInEachProcess(t *testing.T) {
 // TestACampaignOfWhichEachWriteFailsOnce begins a campaign, and has each write of its passes fail.
 func TestACampaignOfWhichEachWriteFailsOnce(t *testing.T) {
 	var first map[string]any
-	eachWrite(t, func(t *testing.T, m *mount) func() {
+	eachWrite(t, func(_ *testing.T, m *mount) func() {
 		m.system.EntityVal = &logical.Entity{ID: "ann", Name: "Ann"}
 		m.patchRole(map[string]any{"generate_lease": false, "reuse": true})
 		first = m.annIssues()

@@ -78,7 +78,7 @@ func (m *mount) portal(answer map[string]any, reason certinext.Reason) {
 // hasBought checks how many orders there are.
 func (m *mount) hasBought(n int, why ...any) {
 	m.t.Helper()
-	require.Equal(m.t, n, len(m.ca.Orders()), why...)
+	require.Len(m.t, m.ca.Orders(), n, why...)
 }
 
 // outside are the notices of what was revoked outside of the mount.
@@ -340,7 +340,7 @@ func TestWhatIsRevokedIsReplacedOnceHoweverEachWriteFails(t *testing.T) {
 	atSize(t)
 	for name, reason := range map[string]certinext.Reason{"told": certinext.ReasonKeyCompromise, "bulk": certinext.ReasonSuperseded} {
 		t.Run(name, func(t *testing.T) {
-			eachWrite(t, func(t *testing.T, m *mount) func() {
+			eachWrite(t, func(_ *testing.T, m *mount) func() {
 				m.system.EntityVal = &logical.Entity{ID: "ann", Name: "Ann"}
 				m.patchRole(map[string]any{"replace_revoked": true, "generate_lease": false})
 				first := m.annIssues()

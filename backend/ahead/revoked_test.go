@@ -27,8 +27,10 @@ func TestNotReplaced(t *testing.T) {
 	}{
 		"the CA has":       {good, ""},
 		"it is not needed": {with(func(r *ahead.RevokedOutside) { r.Personal = true }), "a person"},
-		"never handed over": {with(func(r *ahead.RevokedOutside) { r.Handed = false }),
-			"handed to nobody"},
+		"never handed over": {
+			with(func(r *ahead.RevokedOutside) { r.Handed = false }),
+			"handed to nobody",
+		},
 		"over":            {with(func(r *ahead.RevokedOutside) { r.Ending = true }), "lease has ended"},
 		"succeeded":       {with(func(r *ahead.RevokedOutside) { r.Succeeded = true }), "a successor"},
 		"twice":           {inPlace(6 * day), "less than a week"},
