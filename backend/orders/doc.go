@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/account"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/ahead"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/index"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/host"
@@ -69,6 +70,7 @@ type Journal struct {
 	answers     atomic.Int64 // of this process that held a certificate; numbers them, too
 	registry    registry
 	laterOrders laterOrders
+	replacing   ahead.Replacing // what is to be replaced before its time
 	refused     refusedOrders
 	rejected    rejectedOrders
 	ends        endSightings

@@ -508,4 +508,5 @@ func (journal *Journal) Invalidate(key string) {
 	if strings.HasPrefix(key, OpenPrefix) {
 		journal.registry.forget(journal.Steady())
 	}
+	journal.replacing.Invalidate(key)
 }

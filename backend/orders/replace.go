@@ -65,7 +65,7 @@ func fileReplaced(
 	asked, names := askedAgain(c, o)
 	why.ByRequest = isByRequest(ctx, journal, s, c, o, asked)
 	why.At = cmp.Or(why.At, journal.Now()).Truncate(time.Second)
-	err = ahead.RememberReplaced(ctx, s, c.Role, names, c.Serial)
+	err = journal.replacing.Remember(ctx, s, c.Role, names, c.Serial)
 	if err == nil {
 		err = ahead.Put(ctx, s, journal.Now(), &ahead.Wanted{
 			Serial: c.Serial, Role: c.Role, NotBefore: c.NotBefore, NotAfter: c.NotAfter,
@@ -103,7 +103,7 @@ func DropReplaced(
 		return err
 	}
 	_, names := askedAgain(c, o)
-	if err := ahead.ForgetReplaced(ctx, s, c.Role, names, serial); err != nil {
+	if err := journal.replacing.Forget(ctx, s, c.Role, names, serial); err != nil {
 		return err
 	}
 	return certificates.Change(ctx, journal.Certificates, s, serial,
@@ -169,7 +169,7 @@ func namesToReplace(role, requester string, names []string) string {
 
 // toBeReplaced returns the certificate that the request's is to replace: the one that it renews, or
 // the first to expire of the same requester for the same names; nil for none. It reads storage
-// once, unless there is one.
+// in mounts only where something is to be replaced.
 func toBeReplaced(ctx context.Context, w *caller) (*certificates.Entry, error) {
 	p, r := w.plan, w.plan.Request
 	if r.Draft {
@@ -182,7 +182,7 @@ func toBeReplaced(ctx context.Context, w *caller) (*certificates.Entry, error) {
 			names = []string{p.Subject.DisplayName(p.Role.Variant)}
 		}
 		var err error
-		serials, err = ahead.ReplacedOf(ctx, w.storage, p.Role.Name,
+		serials, err = w.journal.replacing.Of(ctx, w.storage, p.Role.Name,
 			namesToReplace(p.Role.Name, r.Requester, names))
 		if err != nil {
 			return nil, err
@@ -316,7 +316,7 @@ func ForgetReplaced(
 		return err
 	}
 	_, names := askedAgain(c, o)
-	return ahead.ForgetReplaced(ctx, s, c.Role, names, c.Serial)
+	return journal.replacing.Forget(ctx, s, c.Role, names, c.Serial)
 }
 
 // ReplacementOrder returns the order by which a certificate is replaced ahead of a request; nil

@@ -141,7 +141,7 @@ func endReplacement(ctx context.Context, a *aheadRun, why string) error {
 func forgetReplaced(ctx context.Context, a *aheadRun) error {
 	names := withAddresses(a.wanted.Asked.DNSNames, nil)
 	names = append(names, a.wanted.Asked.IPs...)
-	return ahead.ForgetReplaced(ctx, a.storage, a.wanted.Role,
+	return a.journal.replacing.Forget(ctx, a.storage, a.wanted.Role,
 		namesToReplace(a.wanted.Role, a.wanted.Asked.Requester, names), a.wanted.Serial)
 }
 

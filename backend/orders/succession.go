@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/certinext/vault-plugin-secrets-certinext/backend/ahead"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/sanitize"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/serials"
@@ -50,7 +49,7 @@ func linkSuccessor(ctx context.Context, d *driver, cert *certificates.Downloaded
 		return err
 	}
 	if c.Replacement != nil {
-		err = ahead.ForgetReplaced(ctx, d.storage, c.Role, replacedNames(o), c.Serial)
+		err = d.journal.replacing.Forget(ctx, d.storage, c.Role, replacedNames(o), c.Serial)
 	}
 	if err != nil || c.ReusedFor == "" || (o.Ahead && c.Replacement == nil) {
 		return err
