@@ -72,7 +72,10 @@ func judgeBesideCA(
 		at.true.After(leaf.NotBefore.Add(time.Hour)) && at.true.Before(leaf.NotAfter.Add(-aDay))
 	// Whose key nobody has is another client, which may buy while the certificate is not due.
 	hasKey := r.Key > 0 || requesters[r.Who].entity != ""
-	if renewed && hasKey && !by.forced() && r.ID == "" && w.leapt.Load() == 0 && first.AutoRenew {
+	// What was held back, and ended so, is nobody's.
+	wasHanded := w.clients[r] != nil && slices.ContainsFunc(w.clients[r].serials,
+		func(serial string) bool { return slices.Contains(first.Serials, plain(serial)) })
+	if renewed && hasKey && wasHanded && !by.forced() && r.ID == "" && w.leapt.Load() == 0 && first.AutoRenew {
 		w.violate("by-ca/beside", "%s bought %s at %s beside %s, which CERTInext has renewed by "+
 			"itself as %s", r.Who, next.ID, at.true, first.ID, last(first.Serials))
 	}

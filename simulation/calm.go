@@ -227,6 +227,8 @@ func (w *world) twilight() {
 // rest checks that an idle mount neither writes nor calls CERTInext.
 func (w *world) rest() {
 	w.until(func() bool { return false }, time.Hour)
+	w.pass() // what a role's last change, or a last synchronization, has left to do
+	w.until(func() bool { return false }, time.Hour)
 	writes, calls := w.disk.writes, w.wireCalls.Load()
 	for range 3 {
 		w.pass()
