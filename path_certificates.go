@@ -197,6 +197,11 @@ func certificateRecordFields() map[string]*framework.FieldSchema {
 				"its role said renewal=reissue, renew_ahead, revoke_replaced_after or reuse " +
 				"by then.",
 		},
+		"ca_renews_at": {
+			Type: framework.TypeString,
+			Description: "When CERTInext is to renew it by itself, since its order was placed " +
+				"with auto_renew, in RFC 3339; empty for most.",
+		},
 		"revoke_at": {
 			Type: framework.TypeString,
 			Description: "When it is to be revoked because renewed_by has replaced it, in RFC " +
@@ -442,6 +447,7 @@ func encodeCertificate(c *backend.Certificate) map[string]any {
 		"remarks":                 append([]string{}, c.Remarks...),
 		"renewal_of":              c.RenewalOf,
 		"renewed_by":              c.RenewedBy,
+		"ca_renews_at":            rfc3339(c.CARenewsAt),
 		"revoke_at":               rfc3339(c.RevokeAt),
 		"renew_ahead_refused":     c.AheadRefused,
 		"replacement":             encodeReplacement(c),

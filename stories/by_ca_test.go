@@ -58,6 +58,10 @@ func TestWhatTheCARenewsByItselfIsHandedToWhoHasItsKey(t *testing.T) {
 				sign := map[string]any{"csr": csr(t, key, "www.example.com")}
 				present := m.asksAgain("ann", "sign/web", sign).Data
 				m.rests(2 * time.Hour)
+				at := m.read("cert/" + present["serial_number"].(string)).Data["ca_renews_at"].(string)
+				renews, err := time.Parse(time.RFC3339, at)
+				require.NoError(t, err)
+				require.False(t, renews.After(time.Unix(present["renew_after"].(int64), 0)), "%s: clients come when it is renewed", at)
 				for renewals := 1; renewals <= 2; renewals++ {
 					begun, ends := time.Unix(present["renew_after"].(int64), 0), time.Unix(present["expiration"].(int64), 0)
 					require.Equal(t, 27*day, ends.Sub(begun).Truncate(day), "a client is to come when CERTInext has renewed it")

@@ -48,6 +48,9 @@ type Certificate struct {
 	// known only of roles with renewal=reissue, renew_ahead, revoke_replaced_after or reuse.
 	RenewalOf string
 	RenewedBy string
+	// CARenewsAt is when CERTInext is to renew the certificate by itself, since its order was placed
+	// with auto_renew; zero for most.
+	CARenewsAt time.Time
 	// RevokeAt is when the certificate is to be revoked because RenewedBy has replaced it; zero for
 	// most.
 	RevokeAt time.Time
@@ -269,7 +272,7 @@ func (c *Entry) View() *Certificate {
 		Origin:       c.Origin(),
 		AdoptedAt:    c.AdoptedAt,
 
-		Subscription: c.Subscription, RevokeAt: c.RevokeAt,
+		Subscription: c.Subscription, RevokeAt: c.RevokeAt, CARenewsAt: c.CARenewsAt,
 	}
 	if c.Revocation != nil {
 		v.RevokedAt, v.RevokedReason = c.Revocation.At, c.Revocation.Reason
