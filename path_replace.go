@@ -177,7 +177,8 @@ var campaignFields = []binding[backend.Campaign]{
 // campaignPreviewFields are what the answer to a write says of what the campaign comes to.
 func campaignPreviewFields() map[string]*framework.FieldSchema {
 	return merge(campaignStateField(), map[string]*framework.FieldSchema{
-		"total": {Type: framework.TypeInt, Description: "How many certificates are selected."},
+		"dry_run": {Type: framework.TypeBool, Description: "Set where nothing was begun."},
+		"total":   {Type: framework.TypeInt, Description: "How many certificates are selected."},
 		"orders": {
 			Type:        framework.TypeInt,
 			Description: "How many new orders are placed at most.",
@@ -296,7 +297,7 @@ func (b *secretsBackend) startCampaign(
 			"behind": withColons(one.Behind),
 		})
 	}
-	data["state"], data["certificates"] = "", rows
+	data["state"], data["certificates"], data["dry_run"] = "", rows, true
 	return resp, nil
 }
 

@@ -299,7 +299,7 @@ func aheadRefused(w *world, serial string) string {
 // outlive lets the time pass in which certificates are renewed ahead, so that nothing is due any
 // more.
 func outlive(w *world) {
-	for range 70 {
+	for round := range 70 {
 		if !renewsAhead(w) || w.runaway() {
 			return
 		}
@@ -307,7 +307,8 @@ func outlive(w *world) {
 		if len(w.disk.under("ahead/")) == 0 && !open {
 			return
 		}
-		goRound(w, -1)
+		// An order that was placed in the last hours of another account is waited for there.
+		goRound(w, round)
 		w.until(func() bool { return false }, aDay)
 		w.pass()
 		w.until(w.idle, longestCall)

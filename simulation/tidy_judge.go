@@ -135,6 +135,8 @@ func goesElsewhere(ctx context.Context, w *world, o *storedOrder) bool {
 		return true
 	case o.CAOrderID == "" && o.RequestID == "" && o.Reissue == nil:
 		return true
+	case isCutShort(w, o):
+		return true // the pass undoes what a crash has left of its adoption
 	case by == nil:
 		return false
 	case !o.AdoptedAt.IsZero() && strings.HasPrefix(by.path, "operator/adopt/"):
@@ -145,6 +147,12 @@ func goesElsewhere(ctx context.Context, w *world, o *storedOrder) bool {
 	return o.marker() != "" && slices.ContainsFunc(w.storedOrders(), func(s *storedOrder) bool {
 		return s.marker() == o.marker() && s.ID != o.ID
 	})
+}
+
+// isCutShort reports whether an order is that of an adoption whose certificate was never given to it.
+func isCutShort(w *world, o *storedOrder) bool {
+	c := w.storedCert(o.Serial)
+	return !o.AdoptedAt.IsZero() && c != nil && c.OrderID != o.ID
 }
 
 // judgeErasedOrder checks that the record of an order is old enough, that no certificate of it is

@@ -5,7 +5,6 @@ package campaigns
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -127,7 +126,10 @@ func (c *Campaign) validate() error {
 			"%q is not a name: use letters and digits, with . _ - between them",
 			sanitize.Short(c.Name))
 	}
-	return errors.Join(c.Selection.validate(), c.Plan.validate())
+	if err := c.Selection.validate(); err != nil {
+		return err
+	}
+	return c.Plan.validate()
 }
 
 func (q *Selection) validate() error {
@@ -155,7 +157,10 @@ func (q *Selection) validate() error {
 			"roots, ca_keys, key_types, products, refused_by, "+
 			"trust and serial_numbers: roles=* is all")
 	}
-	return errors.Join(checkTrust(q.Trust), q.spell())
+	if err := checkTrust(q.Trust); err != nil {
+		return err
+	}
+	return q.spell()
 }
 
 func (p *Plan) validate() error {
