@@ -83,6 +83,9 @@ func mergeReplacement(before *certificates.Replacement, now certificates.Replace
 		return &now
 	}
 	merged := *before
+	if now.For != "" { // the campaign that asks last: the other one may be paused, or over
+		merged.For, merged.Why = now.For, now.Why
+	}
 	merged.NewOrder = before.NewOrder || now.NewOrder
 	merged.ThoughRevoked = before.ThoughRevoked || now.ThoughRevoked
 	merged.ByRequest = now.ByRequest
