@@ -129,3 +129,22 @@ func TestTheDelayIsNotOverByAClockThatIsSetRight(t *testing.T) {
 		})
 	}
 }
+
+// It was days ahead, and is set right: the delay does not last until then.
+func TestADelayIsNotHeldUpByAClockThatWasAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := inCampaign(t, nil)
+		first := m.annIssues()
+		m.rests(30 * time.Hour)
+		m.ordering("paused")
+		m.later(20 * day)
+		m.rests(2 * time.Hour)
+		m.campaign(map[string]any{"revoke": true, "revoke_after": "24h", "revoke_unclaimed": true})
+		m.campaigns(5)
+		m.later(-20 * day)
+		m.rests(20 * time.Hour)
+		require.Equal(t, "valid", m.certificate(first)["state"])
+		m.rests(20 * time.Hour)
+		require.Equal(t, "revoked", m.certificate(first)["state"], m.campaignRow(first["serial_number"]))
+	})
+}

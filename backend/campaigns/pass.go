@@ -168,8 +168,9 @@ func step(
 	if err != nil || it == nil {
 		return err
 	}
-	if g == Waiting {
-		it.FiledAt = r.Account.Corrected()
+	filed := it.FiledAt
+	if latest := r.Account.Corrected(); g == Waiting || filed.After(latest) {
+		it.FiledAt = latest // or a clock that was ahead would hold it up
 	}
 	f, cert, err := look(ctx, r, s, c, it, now)
 	if err != nil {
@@ -194,7 +195,7 @@ func step(
 	if f.Heir != nil {
 		by, handed = f.Heir.Serial, f.Heir.Handed
 	}
-	if to.Stage == g && it.Why == to.Why && it.By == by {
+	if to.Stage == g && it.Why == to.Why && it.By == by && it.FiledAt.Equal(filed) {
 		return nil
 	}
 	if to.Stage == Left && cert != nil && cert.Replacement != nil {
