@@ -148,3 +148,20 @@ func TestADelayIsNotHeldUpByAClockThatWasAhead(t *testing.T) {
 		require.Equal(t, "revoked", m.certificate(first)["state"], m.campaignRow(first["serial_number"]))
 	})
 }
+
+// A job has got the replacement, and ends its lease when it is done: what it has replaced is revoked all the same.
+func TestWhatAJobHasReplacedIsRevokedAfterItsLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := inCampaign(t, map[string]any{"generate_lease": true})
+		first := m.annIssues()
+		m.rests(30 * time.Hour)
+		m.campaign(map[string]any{"revoke": true, "revoke_after": "24h"})
+		m.campaigns(5)
+		second := m.asks("issue/web", map[string]any{"common_name": "www.example.com"})
+		m.rests(time.Hour)
+		m.endLease(second)
+		m.rests(30 * time.Hour)
+		require.Equal(t, "revoked", m.certificate(second.Data)["state"])
+		require.Equal(t, "revoked", m.certificate(first)["state"])
+	})
+}

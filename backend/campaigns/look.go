@@ -13,6 +13,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/orders"
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
@@ -153,6 +154,9 @@ func heir(n *certificates.Entry) *Heir {
 		h.Handed = n.Delivery.At.Add(n.Delivery.AtBehind)
 	}
 	switch {
+	case n.Delivery != nil && n.Revocation != nil &&
+		n.Revocation.Reason == certinext.ReasonCessationOfOperation:
+		// Its last lease has ended, or its requester has said so: nobody needs either of them.
 	case n.Revocation != nil, !n.RevocationEnded.IsZero():
 		h.Bad = "is revoked"
 	case len(n.Held) > 0 && n.Delivery == nil:
