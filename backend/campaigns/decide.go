@@ -38,6 +38,7 @@ type Heir struct {
 	Since  time.Time // it is there
 	Handed time.Time // it was handed over; zero when it was not
 	Bad    string    // why it is no replacement; empty for most
+	Held   bool      // that is why, and an operator may release it
 }
 
 // A Deed is what is done for an item.
@@ -65,14 +66,16 @@ func next(p *Plan, it *Item, f Facts) Step {
 	switch {
 	case !f.Stored:
 		return Step{Stage: Left, Why: "this mount has it no more"}
-	case f.Revoked && p.Revoke:
-		return Step{Stage: Replaced, Why: "it is revoked"}
+	case f.Revoked:
+		return nextRevoked(p, it, f)
 	case f.Expired:
 		return Step{Stage: Left, Why: "it has expired"}
 	case f.Revoking && p.Revoke:
 		return Step{Stage: Revoking, Why: "its revocation is queued"}
-	case f.Revoked, f.Revoking:
-		return Step{Stage: Left, Why: "it is revoked, or to be revoked"}
+	case f.Revoking && isHanded(it, f):
+		return Step{Stage: Replaced, Why: "its revocation is queued"}
+	case f.Revoking:
+		return Step{Stage: Left, Why: "it is to be revoked, and was not replaced before"}
 	case !f.Ours:
 		return nextOutside(p, it, f)
 	case p.Revoke && f.Newest != "":
@@ -84,6 +87,20 @@ func next(p *Plan, it *Item, f Facts) Step {
 		return Step{Do: File, Stage: Asked}
 	}
 	return nextMissing(p, it, f)
+}
+
+// nextRevoked is next for a certificate that is revoked: by the campaign, or by others before
+// there was a replacement, which is not to be taken for the success of the campaign.
+func nextRevoked(p *Plan, it *Item, f Facts) Step {
+	if isHanded(it, f) || (p.RevokeUnclaimed && !it.FiledAt.IsZero()) {
+		return Step{Stage: Replaced, Why: "it is revoked"}
+	}
+	return Step{Stage: Left, Why: "it was revoked before a replacement was handed over"}
+}
+
+// isHanded reports whether a certificate's replacement was handed over.
+func isHanded(it *Item, f Facts) bool {
+	return !it.HandedAt.IsZero() || (f.Heir != nil && !f.Heir.Handed.IsZero())
 }
 
 // nextOutside is next for a certificate that was ordered outside of the mount, and is nobody's.
@@ -101,7 +118,11 @@ func nextReplaced(p *Plan, it *Item, f Facts) Step {
 	h := f.Heir
 	switch {
 	case h.Bad != "":
-		return Step{Stage: Left, Why: "its replacement " + colons(h.Serial) + " " + h.Bad}
+		step := unclaimed(p, it, f, Stuck, "its replacement "+colons(h.Serial)+" "+h.Bad)
+		if step.Do == Nothing && !h.Held && !p.RevokeUnclaimed {
+			step.Stage = Left
+		}
+		return step
 	case h.Handed.IsZero():
 		step := Step{Stage: Made, Why: "its replacement waits for its requester's next request"}
 		if p.RevokeUnclaimed && isPast(f, h.Since, it.FiledAt, p.RevokeAfter) {

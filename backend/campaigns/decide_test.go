@@ -66,8 +66,23 @@ func TestWhatComesNext(t *testing.T) {
 		"its replacement is revoked": {revokes, with(filed, func(f *Facts) {
 			f.Heir = &Heir{Serial: "02", Handed: later(1), Bad: "is revoked"}
 		}), Nothing, Left},
-		"queued":          {revokes, with(filed, func(f *Facts) { f.Revoking = true }), Nothing, Revoking},
-		"revoked":         {revokes, with(filed, func(f *Facts) { f.Revoked = true }), Nothing, Replaced},
+		"queued": {revokes, with(filed, func(f *Facts) { f.Revoking = true }), Nothing, Revoking},
+		"revoked": {revokes, with(filed, func(f *Facts) {
+			heir(later(1), later(2))(f)
+			f.Revoked = true
+		}), Nothing, Replaced},
+		"revoked by others": {revokes, with(filed, func(f *Facts) { f.Revoked = true }), Nothing, Left},
+		"revoked unclaimed": {always, with(filed, func(f *Facts) { f.Revoked = true }), Nothing, Replaced},
+		"revoked by its requester": {moves, with(filed, func(f *Facts) {
+			heir(later(1), later(2))(f)
+			f.Revoked = true
+		}), Nothing, Replaced},
+		"its replacement is revoked, and told so": {always, with(filed, func(f *Facts) {
+			f.Heir = &Heir{Serial: "02", Handed: later(1), Bad: "is revoked"}
+		}), Revoke, Revoking},
+		"its replacement is held": {revokes, with(filed, func(f *Facts) {
+			f.Heir = &Heir{Serial: "02", Bad: "is held", Held: true}
+		}), Nothing, Stuck},
 		"elsewhere's":     {revokes, with(ours, func(f *Facts) { f.Ours = false }), Nothing, Left},
 		"elsewhere's too": {always, with(ours, func(f *Facts) { f.Ours = false }), Revoke, Revoking},
 	} {

@@ -13,6 +13,7 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/orders"
+	"github.com/certinext/vault-plugin-secrets-certinext/certinext"
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
@@ -32,7 +33,7 @@ func (r *Runner) earlier(ctx context.Context, s logical.Storage) time.Time {
 // look returns what is found of an item's certificate at a time, which is zero when it is not
 // known.
 func look(
-	ctx context.Context, r *Runner, s logical.Storage, it *Item, now time.Time,
+	ctx context.Context, r *Runner, s logical.Storage, of *Campaign, it *Item, now time.Time,
 ) (f Facts, c *certificates.Entry, err error) {
 	c, err = certificates.Read(ctx, s, it.Serial)
 	if err != nil || c == nil {
@@ -45,14 +46,7 @@ func look(
 	}
 	queued, err := store.Get[certificates.Queued](ctx, s,
 		certificates.RevocationPrefix+c.Serial)
-	if err != nil || f.Revoked {
-		return f, c, err
-	}
-	f.Revoking = f.Revoking || (queued != nil && queued.Due)
-	if p := c.Replacement; p != nil {
-		f.Filed, f.ByRequest, f.Over, f.Gone = true, p.ByRequest, p.Over, p.Gone
-	}
-	if f.Newest, err = newestOfOrder(ctx, r, s, c); err != nil {
+	if err != nil {
 		return f, c, err
 	}
 	n, err := heirOf(ctx, s, c, it.Behind)
@@ -63,6 +57,19 @@ func look(
 		f.Heir = heir(n)
 		it.recall(f.Heir)
 	}
+	if f.Revoked {
+		return f, c, nil
+	}
+	f.Revoking = f.Revoking || (queued != nil && queued.Due)
+	if p := c.Replacement; p != nil {
+		f.ByRequest, f.Over, f.Gone = p.ByRequest, p.Over, p.Gone
+		if f.Filed, err = isFiledFor(ctx, r, s, of, p); err != nil {
+			return f, c, err
+		}
+	}
+	if f.Newest, err = newestOfOrder(ctx, r, s, c); err != nil {
+		return f, c, err
+	}
 	if n != nil && f.Newest == "" && isOneOrder(c, n) && n.Revocation == nil {
 		f.Newest = n.Serial // which CERTInext would revoke with it
 	}
@@ -71,6 +78,20 @@ func look(
 	}
 	f.Order, err = orderSaid(ctx, r, s, c)
 	return f, c, err
+}
+
+// isFiledFor reports whether what is filed does for a campaign, too: whoever has filed it has it
+// made now and, where the campaign revokes, by a new order.
+func isFiledFor(
+	ctx context.Context, r *Runner, s logical.Storage, c *Campaign, p *certificates.Replacement,
+) (bool, error) {
+	if c.Plan.Revoke && !p.NewOrder {
+		return false, nil
+	}
+	if p.For == c.Name {
+		return true, nil
+	}
+	return r.mayReplace(ctx, s, p.For)
 }
 
 // generations is how many successors are followed.
@@ -96,8 +117,8 @@ func newestOfOrder(
 }
 
 // heirOf returns what takes the place of a certificate: what has renewed it or, where nothing is
-// known to have, the newer one behind which it is. One that nobody was handed, and that was
-// replaced in its turn, is passed over.
+// known to have, the newer one behind which it is. One that nobody was handed, or that is revoked,
+// is passed over when it was replaced in its turn.
 func heirOf(
 	ctx context.Context, s logical.Storage, c *certificates.Entry, behind string,
 ) (*certificates.Entry, error) {
@@ -113,7 +134,7 @@ func heirOf(
 		if err != nil || n == nil {
 			return nil, err
 		}
-		if n.Delivery == nil && n.RenewedBy != "" {
+		if (n.Delivery == nil || n.Revocation != nil) && n.RenewedBy != "" {
 			serial = n.RenewedBy
 			continue
 		}
@@ -133,10 +154,13 @@ func heir(n *certificates.Entry) *Heir {
 		h.Handed = n.Delivery.At.Add(n.Delivery.AtBehind)
 	}
 	switch {
+	case n.Delivery != nil && n.Revocation != nil &&
+		n.Revocation.Reason == certinext.ReasonCessationOfOperation:
+		// Its last lease has ended, or its requester has said so: nobody needs either of them.
 	case n.Revocation != nil, !n.RevocationEnded.IsZero():
 		h.Bad = "is revoked"
 	case len(n.Held) > 0 && n.Delivery == nil:
-		h.Bad = "is held: an operator has to release it"
+		h.Bad, h.Held = "is held: an operator has to release it", true
 	}
 	return h
 }

@@ -168,7 +168,11 @@ func step(
 	if err != nil || it == nil {
 		return err
 	}
-	f, cert, err := look(ctx, r, s, it, now)
+	filed := it.FiledAt
+	if latest := r.Account.Corrected(); g == Waiting || filed.After(latest) {
+		it.FiledAt = latest // or a clock that was ahead would hold it up
+	}
+	f, cert, err := look(ctx, r, s, c, it, now)
 	if err != nil {
 		return err
 	}
@@ -191,10 +195,7 @@ func step(
 	if f.Heir != nil {
 		by, handed = f.Heir.Serial, f.Heir.Handed
 	}
-	if g == Waiting {
-		it.FiledAt = r.Now()
-	}
-	if to.Stage == g && it.Why == to.Why && it.By == by {
+	if to.Stage == g && it.Why == to.Why && it.By == by && it.FiledAt.Equal(filed) {
 		return nil
 	}
 	if to.Stage == Left && cert != nil && cert.Replacement != nil {
@@ -222,7 +223,12 @@ func do(
 			For: c.Name, Why: c.Plan.Note, NewOrder: c.Plan.Revoke,
 		})
 	case Take:
-		return take(ctx, s, c, f.Newest)
+		at, err := take(ctx, s, c, f.Newest)
+		if err == nil && at == Left {
+			to.Stage, to.Why = Left, "CERTInext revokes its order as a whole, and certificate "+
+				colons(f.Newest)+" of the same order is left as it is"
+		}
+		return err
 	case Revoke:
 		queued, err := certificates.RevokeReplaced(ctx, r.Certificates, s, it.Serial,
 			c.Plan.Reason, "campaign "+c.Name)
@@ -236,21 +242,22 @@ func do(
 	}
 }
 
-// take makes the newest certificate of an order part of a campaign, unless it is.
-func take(ctx context.Context, s logical.Storage, c *Campaign, serial string) error {
+// take makes the newest certificate of an order part of a campaign, unless it is, and returns at
+// which stage it is.
+func take(ctx context.Context, s logical.Storage, c *Campaign, serial string) (Stage, error) {
 	cert, err := certificates.Read(ctx, s, serial)
 	if err != nil || cert == nil {
-		return err
+		return "", err
 	}
 	it := &Item{Serial: serial, Role: cert.Role, At: c.CreatedAt}
 	it.key = keyFor(&c.Plan, cert.Role, serial, cert.NotAfter)
 	for _, g := range Stages() {
 		there, err := readItem(ctx, s, c.Name, g, it.key)
 		if err != nil || there != nil {
-			return err
+			return g, err
 		}
 	}
-	return moveItem(ctx, s, c.Name, it, Waiting)
+	return Waiting, moveItem(ctx, s, c.Name, it, Waiting)
 }
 
 // aborted is the step for an item of a campaign that was aborted: what was not replaced by then is
@@ -260,7 +267,7 @@ func aborted(
 ) (Step, error) {
 	switch {
 	case f.Revoked:
-		return Step{Stage: Replaced, Why: "it is revoked"}, nil
+		return nextRevoked(&c.Plan, it, f), nil
 	case f.Revoking:
 		return Step{Stage: Left, Why: "the campaign was aborted when its revocation was queued, " +
 			"which goes on"}, nil

@@ -53,6 +53,10 @@ func stagesOf(ctx context.Context, s logical.Storage, name string) (map[string]S
 
 func count(ctx context.Context, s logical.Storage, name string) (map[Stage]int, error) {
 	all, err := stagesOf(ctx, s, name)
+	return countStages(all), err
+}
+
+func countStages(all map[string]Stage) map[Stage]int {
 	counts := make(map[Stage]int, len(Stages()))
 	for _, g := range Stages() {
 		counts[g] = 0
@@ -60,7 +64,7 @@ func count(ctx context.Context, s logical.Storage, name string) (map[Stage]int, 
 	for _, g := range all {
 		counts[g]++
 	}
-	return counts, err
+	return counts
 }
 
 // ProgressOf returns how far a campaign is. It reads as many items as are stuck, and 20 at most.
@@ -72,9 +76,11 @@ func ProgressOf(
 		return nil, err
 	}
 	p := &Progress{Campaign: c}
-	if p.Counts, err = count(ctx, s, name); err != nil {
+	all, err := stagesOf(ctx, s, name)
+	if err != nil {
 		return nil, err
 	}
+	p.Counts = countStages(all)
 	parts, err := store.List(ctx, s, partPrefix+name+"/")
 	if err != nil {
 		return nil, err
@@ -84,8 +90,13 @@ func ProgressOf(
 		if err != nil {
 			return nil, err
 		}
-		if in != nil {
-			p.Counts[Waiting] += len(in.Chosen)
+		if in == nil {
+			continue
+		}
+		for _, one := range in.Chosen {
+			if all[keyFor(&c.Plan, one.Role, one.Serial, one.NotAfter)] == "" {
+				p.Counts[Waiting]++
+			}
 		}
 	}
 	for _, n := range p.Counts {

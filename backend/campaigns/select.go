@@ -122,11 +122,19 @@ func choose(
 		}
 		chosen = append(chosen, out)
 	}
+	if err := unknownSerial(c, chosen); err != nil {
+		return nil, err
+	}
+	if c.Plan.Revoke {
+		if chosen, err = withNewest(ctx, r, s, chosen); err != nil {
+			return nil, err
+		}
+	}
 	slices.SortFunc(chosen, func(a, b Chosen) int {
 		return strings.Compare(keyFor(&c.Plan, a.Role, a.Serial, a.NotAfter),
 			keyFor(&c.Plan, b.Role, b.Serial, b.NotAfter))
 	})
-	return chosen, unknownSerial(c, chosen)
+	return chosen, nil
 }
 
 // isNewer reports whether a certificate begins later than another one.

@@ -134,13 +134,18 @@ func foresee(
 		return nil, err
 	}
 	p := &Preview{Chosen: chosen, Roles: make(map[string]int)}
-	bought := make(map[string]int)
+	bought := make(map[string][]Chosen)
 	for _, one := range chosen {
 		p.Roles[one.Role]++
 		if one.Behind != "" {
 			p.Behind++
 		} else if one.Role != "" {
-			bought[one.Role]++
+			bought[one.Role] = append(bought[one.Role], one)
+		}
+	}
+	for _, role := range slices.Sorted(mapsKeys(p.Roles)) {
+		if err := takesReason(ctx, r, s, c, role); err != nil {
+			return nil, err
 		}
 	}
 	for _, role := range slices.Sorted(mapsKeys(bought)) {
@@ -156,7 +161,7 @@ func foresee(
 
 // add adds what the replacements of a role's certificates come to.
 func (p *Preview) add(
-	ctx context.Context, r *Runner, s logical.Storage, c *Campaign, name string, n int,
+	ctx context.Context, r *Runner, s logical.Storage, c *Campaign, name string, list []Chosen,
 ) error {
 	role, err := roles.Read(ctx, s, name)
 	if err != nil {
@@ -166,15 +171,16 @@ func (p *Preview) add(
 		p.Unpriced = append(p.Unpriced, "role "+name+" is no more, and nothing is ordered under it")
 		return nil
 	}
-	if err := takesReason(ctx, r, s, c, role); err != nil {
-		return err
-	}
+	n := len(list)
 	if role.Renewal == issuing.RenewalReissue && !c.Plan.Revoke {
-		p.Reissues += n
-		return nil
+		within, err := countWithin(ctx, r, s, name, list)
+		if err != nil {
+			return err
+		}
+		p.Reissues, n = p.Reissues+within, n-within
 	}
 	p.Orders += n
-	if r.Price == nil {
+	if r.Price == nil || n == 0 {
 		return nil
 	}
 	price, err := r.Price(ctx, s, name)
@@ -190,12 +196,16 @@ func (p *Preview) add(
 }
 
 // takesReason returns an error when CERTInext does not take a campaign's reason for the
-// certificates of a role.
+// certificates of a role, whether or not anything is bought for them.
 func takesReason(
-	ctx context.Context, r *Runner, s logical.Storage, c *Campaign, role *issuing.Role,
+	ctx context.Context, r *Runner, s logical.Storage, c *Campaign, name string,
 ) error {
-	if !c.Plan.Revoke {
+	if !c.Plan.Revoke || name == "" {
 		return nil
+	}
+	role, err := roles.Read(ctx, s, name)
+	if err != nil || role == nil {
+		return err
 	}
 	client, _, err := r.Account.Client(ctx, s)
 	if err != nil {

@@ -84,6 +84,9 @@ func Decide(
 	if err := mayBeApproved(ctx, h, role); err != nil {
 		return nil, err
 	}
+	if err := isStillReplacing(ctx, h); err != nil {
+		return nil, err
+	}
 	return approveHeld(ctx, h, role, by, remark)
 }
 

@@ -6,6 +6,7 @@ package orders
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -83,6 +84,9 @@ func mergeReplacement(before *certificates.Replacement, now certificates.Replace
 		return &now
 	}
 	merged := *before
+	if now.For != "" { // the campaign that asks last: the other one may be paused, or over
+		merged.For, merged.Why = now.For, now.Why
+	}
 	merged.NewOrder = before.NewOrder || now.NewOrder
 	merged.ThoughRevoked = before.ThoughRevoked || now.ThoughRevoked
 	merged.ByRequest = now.ByRequest
@@ -168,8 +172,9 @@ func namesToReplace(role, requester string, names []string) string {
 }
 
 // toBeReplaced returns the certificate that the request's is to replace: the one that it renews, or
-// the first to expire of the same requester for the same names; nil for none. It reads storage
-// in mounts only where something is to be replaced.
+// one of the same requester for the same names; nil for none. Of several, that of the request's key
+// comes first, for whoever has another one has not come yet, then those of its type of key, and
+// then the first to expire. It reads storage in mounts only where something is to be replaced.
 func toBeReplaced(ctx context.Context, w *caller) (*certificates.Entry, error) {
 	p, r := w.plan, w.plan.Request
 	if r.Draft {
@@ -189,17 +194,38 @@ func toBeReplaced(ctx context.Context, w *caller) (*certificates.Entry, error) {
 		}
 	}
 	var first *certificates.Entry
+	likest := 0
 	for _, serial := range serials {
 		c, err := certificates.Read(ctx, w.storage, serial)
 		if err != nil {
 			return nil, err
 		}
 		isOwn := c != nil && c.Role == w.role.Name && (r.Renews != "" || c.Requester == r.Requester)
-		if isOwn && c.AwaitsReplacement() && (first == nil || c.NotAfter.Before(first.NotAfter)) {
-			first = c
+		if !isOwn || !c.AwaitsReplacement() {
+			continue
+		}
+		like := likeness(p, c)
+		isFirst := first == nil || like > likest
+		if isFirst || (like == likest && c.NotAfter.Before(first.NotAfter)) {
+			first, likest = c, like
 		}
 	}
 	return first, nil
+}
+
+// likeness tells how much the key of a certificate is like that of a plan: 2 for the same key, 1
+// for one of the same type and size, else 0.
+func likeness(p *issuing.Plan, c *certificates.Entry) int {
+	leaf, err := certificates.Parse([]string{c.Certificate})
+	switch {
+	case err != nil || len(leaf) == 0:
+		return 0
+	case issuing.SamePublicKey(leaf[0].PublicKey, p.CSRKey):
+		return 2
+	case certificates.KeyTypeOf(leaf[0]) == fmt.Sprintf("%s-%d", p.Key.Type, p.Key.Bits):
+		return 1
+	}
+	return 0
 }
 
 // hasBetter reports whether an order's certificate is to be replaced, and another open order of the

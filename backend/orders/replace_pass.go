@@ -11,6 +11,7 @@ import (
 
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/ahead"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/certificates"
+	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/fault"
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/internal/store"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -188,4 +189,30 @@ func waitsInstead(w *caller) func(*tracked) bool {
 		return serves
 	}
 	return func(t *tracked) bool { return t.handed == nil && serves(t) }
+}
+
+// isStillReplacing returns an error when an order that waits for its approval was made for a
+// campaign that was paused or aborted since: it buys nothing then.
+func isStillReplacing(ctx context.Context, h *heldOrder) error {
+	o := h.entry
+	if !o.Ahead || !o.Replaces {
+		return nil
+	}
+	c, err := certificates.Read(ctx, h.storage, o.Renews)
+	switch {
+	case err != nil || c == nil:
+		return err
+	case c.Replacement == nil:
+		return fault.BadField("decision", "the campaign that wants certificate %s replaced was "+
+			"aborted: decision=reject ends the order", withColons(o.Renews))
+	case h.journal.MayReplace == nil:
+		return nil
+	}
+	may, err := h.journal.MayReplace(ctx, h.storage, c.Replacement.For)
+	if err == nil && !may {
+		err = fault.BadField("decision", "campaign %s, which wants certificate %s replaced, does "+
+			"not run: resume it first, or decision=reject ends the order",
+			c.Replacement.For, withColons(o.Renews))
+	}
+	return err
 }
