@@ -74,7 +74,7 @@ func TestAKeyThatClientsRefuseIsTold(t *testing.T) {
 		m := trusting(t, map[string]any{"generate_lease": false})
 		first := m.write("issue/web", map[string]any{"common_name": "www.example.com"})
 		require.Empty(t, first.Warnings)
-		require.Equal(t, map[string]any{"distrusted": []string{}, "avoid": []string{}, "accepted_by": []string{}, "refused_by": []string{}}, m.trustOf(first.Data))
+		require.Equal(t, map[string]any{"distrusted": []string{}, "avoid": []string{}, "accepted_by": []string{}, "refused_by": []string{}, "unfinished": false}, m.trustOf(first.Data))
 
 		issuing := m.authorityNow(false)
 		key := keyOf(t, issuing)
