@@ -518,7 +518,9 @@ func (keeper *Keeper) recordOne(
 	if err := keeper.noteCompromised(ctx, s, c, reason); err != nil {
 		return err
 	}
-	eraseKept(ctx, keeper, s, c)
+	if err := eraseRevoked(ctx, keeper, s, c); err != nil {
+		return err
+	}
 	c.Revocation = &Revocation{At: at, Reason: reason}
 	c.Leases = nil
 	// The index comes first: once the entry itself says that it is revoked, it is never looked at

@@ -4,6 +4,7 @@
 package lineage
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"encoding/hex"
@@ -62,18 +63,18 @@ func Look(ctx context.Context, k *Keeper, s logical.Storage) (*View, error) {
 	for _, chain := range missing[:min(len(missing), maxRead)] {
 		a, err := k.read(ctx, s, judge, listed[chain], now)
 		if err != nil {
-			return k.view(listed), err
+			return k.view(listed, now), err
 		}
 		k.enter(chain, a)
 	}
-	return k.view(listed), nil
+	return k.view(listed, now), nil
 }
 
 // Await has the index filled, and waits for that for a second at most.
 func Await(ctx context.Context, k *Keeper, s logical.Storage) { k.certs.Index.Await(ctx, s) }
 
-// keep forgets the chains that no certificate has any more, and returns, sorted, those that are to
-// be read.
+// keep forgets the chains that no certificate has any more, and returns those that are to be read:
+// what is not known first, then what was judged longest ago, so that each has its turn.
 func (k *Keeper) keep(
 	judge *trust.Judge, listed map[string]string, now time.Time,
 ) (missing []string) {
@@ -88,7 +89,15 @@ func (k *Keeper) keep(
 			missing = append(missing, chain)
 		}
 	}
-	slices.Sort(missing)
+	at := func(chain string) (judged time.Time) {
+		if a := k.known[chain]; a != nil && a.judge == judge {
+			judged = a.at
+		}
+		return judged
+	}
+	slices.SortFunc(missing, func(a, b string) int {
+		return cmp.Or(at(a).Compare(at(b)), cmp.Compare(a, b))
+	})
 	return missing
 }
 
@@ -145,8 +154,9 @@ func (k *Keeper) enter(chain string, a *above) {
 	}
 }
 
-// view returns what is known of the listed chains.
-func (k *Keeper) view(listed map[string]string) *View {
+// view returns what is known of the listed chains. One whose verdict is too old at now has that one
+// still, but the view is not whole.
+func (k *Keeper) view(listed map[string]string, now time.Time) *View {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	v := &View{
@@ -157,8 +167,8 @@ func (k *Keeper) view(listed map[string]string) *View {
 		a := v.known[chain]
 		if a == nil || a.judge != k.judge {
 			delete(v.known, chain)
-			v.Whole = false
 		}
+		v.Whole = v.Whole && a != nil && a.isCurrent(k.judge, now)
 	}
 	return v
 }

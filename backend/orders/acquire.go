@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -280,8 +281,18 @@ func nameUsedUp(name string, closed *orderEntry) error {
 		name, closed.ID, closed.State)
 }
 
-// refile moves the record of an order whose name is used again, and which may be paid for, to a new
-// id.
+// refiledID returns the id under which the record of a closed order is kept when its name is used
+// again, which no request can have. It follows from the order: what a crash has left in both places
+// is stored in the same one again, and counts once.
+func refiledID(closed *orderEntry) (string, error) {
+	return namedOrderID(closed.Role, "refiled", strings.Join([]string{
+		closed.ID, closed.Placement.IdempotencyKey,
+		strconv.FormatInt(closed.CreatedAt.UnixNano(), 10),
+	}, "/"))
+}
+
+// refile moves the record of an order whose name is used again, and which may be paid for, to
+// another id.
 func refile(
 	ctx context.Context, journal *Journal, s logical.Storage, closed *orderEntry,
 ) error {
@@ -289,7 +300,7 @@ func refile(
 		return err
 	}
 	before := closed.closedKey()
-	id, err := journal.NewID()
+	id, err := refiledID(closed)
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,8 @@ const mostCutShort = 200
 // SettleAdoptions ends adoptions of which a crash has left the order and not the certificate's
 // entry: their orders would count as bought for good. The background pass calls it once a day. What
 // is to be looked at is told by what is listed, so that storage is read of the few that are not as
-// they should be. It does nothing while the lists are not whole, and reports whether it has.
+// they should be. It does nothing while the lists are not whole, nor while the clock is in doubt
+// (ADR 0022), and reports whether it has.
 func SettleAdoptions(ctx context.Context, journal *Journal, s logical.Storage) (bool, error) {
 	certs := journal.Certificates.Index
 	if !certs.IsComplete() || !journal.Index.IsComplete() {
@@ -43,6 +44,9 @@ func SettleAdoptions(ctx context.Context, journal *Journal, s logical.Storage) (
 		if c, has := found[r.Serial]; !has || c.OrderID == id || settled == mostCutShort {
 			continue
 		}
+		if settled == 0 && !journal.Account.ConfirmClock(ctx, s) {
+			return false, nil
+		}
 		settled++
 		errs = append(errs, settleAdoption(ctx, journal, s, r.Role, r.Serial, id))
 	}
@@ -62,8 +66,9 @@ func settleAdoption(
 	}
 	defer unlock()
 	c, err := certificates.Read(ctx, s, serial)
+	now, certain := journal.Account.Time()
 	if err != nil || c == nil || c.OrderID == id || c.Revocation != nil ||
-		!c.NotAfter.After(journal.Now()) {
+		!certain || !c.NotAfter.After(now) {
 		return err
 	}
 	o, err := store.Get[orderEntry](ctx, s, closedOrderPrefix+role+"/"+id)

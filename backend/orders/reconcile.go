@@ -210,8 +210,15 @@ func (d *driver) isKeyRemembered(ctx context.Context) bool {
 }
 
 // replay repeats the create with its Idempotency-Key, and returns what CERTInext calls the order
-// then.
+// then. CERTInext may take the order only now: that its records have left it out before says
+// nothing any more, which is stored before it is sent.
 func (d *driver) replay(ctx context.Context) (remoteID, error) {
+	if !d.order.LeftOutSince.IsZero() {
+		d.order.LeftOutSince, d.order.dirty = time.Time{}, true
+		if err := d.save(ctx); err != nil {
+			return remoteID{}, err
+		}
+	}
 	remote, err := d.create(ctx)
 	if err != nil {
 		refused := certinext.HasStatus(err, http.StatusBadRequest, http.StatusUnprocessableEntity)
