@@ -75,7 +75,8 @@ func judgeBesideCA(
 	// What was held back, and ended so, is nobody's.
 	wasHanded := w.clients[r] != nil && slices.ContainsFunc(w.clients[r].serials,
 		func(serial string) bool { return slices.Contains(first.Serials, plain(serial)) })
-	if renewed && hasKey && wasHanded && !by.forced() && r.ID == "" && w.leapt.Load() == 0 && first.AutoRenew {
+	isPlain := !by.forced() && r.ID == ""
+	if renewed && hasKey && wasHanded && isPlain && w.leapt.Load() == 0 && first.AutoRenew {
 		w.violate("by-ca/beside", "%s bought %s at %s beside %s, which CERTInext has renewed by "+
 			"itself as %s", r.Who, next.ID, at.true, first.ID, last(first.Serials))
 	}

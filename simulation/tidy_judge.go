@@ -149,7 +149,8 @@ func goesElsewhere(ctx context.Context, w *world, o *storedOrder) bool {
 	})
 }
 
-// isCutShort reports whether an order is that of an adoption whose certificate was never given to it.
+// isCutShort reports whether an order is that of an adoption whose certificate was never given to
+// it.
 func isCutShort(w *world, o *storedOrder) bool {
 	c := w.storedCert(o.Serial)
 	return !o.AdoptedAt.IsZero() && c != nil && c.OrderID != o.ID

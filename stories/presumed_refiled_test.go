@@ -37,8 +37,8 @@ func TestWhatIsPresumedAbsentIsCountedOnceWhenItsNameIsUsedAgain(t *testing.T) {
 			}
 			time.Sleep(time.Minute)
 			m.chainOK(m.write("issue/web", request))
-			require.Equal(t, 2, len(m.ca.Orders()), "a fault at change %d", at)
-			require.Equal(t, 1, len(m.presumed()), "a fault at change %d", at)
+			require.Len(t, m.ca.Orders(), 2, "a fault at change %d", at)
+			require.Len(t, m.presumed(), 1, "a fault at change %d", at)
 			bought := 0
 			for _, row := range m.query("reports/spend", nil)["spend"].([]map[string]any) {
 				bought += row["orders"].(int)

@@ -29,7 +29,7 @@ func TestAnOrderThatIsSentAgainIsPresumedAbsentFromThenOn(t *testing.T) {
 				m.write("config", map[string]any{"trust_idempotency_key": true})
 				_, _ = m.attempt("issue/web", www)
 				m.write("config", map[string]any{"trust_idempotency_key": false})
-				require.Equal(t, 2, len(m.ca.Orders()), "it was not sent again")
+				require.Len(t, m.ca.Orders(), 2, "it was not sent again")
 				if dies {
 					m.start()
 				}
@@ -38,7 +38,7 @@ func TestAnOrderThatIsSentAgainIsPresumedAbsentFromThenOn(t *testing.T) {
 					m.pass()
 					require.NotEqual(t, "failed", m.order(id)["state"])
 					_, _ = m.attempt("issue/web", www)
-					require.Equal(t, 2, len(m.ca.Orders()))
+					require.Len(t, m.ca.Orders(), 2)
 				}
 				m.isFor(m.issue("www.example.com"), "www.example.com")
 			})

@@ -48,8 +48,8 @@ type Certificate struct {
 	// known only of roles with renewal=reissue, renew_ahead, revoke_replaced_after or reuse.
 	RenewalOf string
 	RenewedBy string
-	// CARenewsAt is when CERTInext is to renew the certificate by itself, since its order was placed
-	// with auto_renew; zero for most.
+	// CARenewsAt is when CERTInext is to renew the certificate by itself, since its order was
+	// placed with auto_renew; zero for most.
 	CARenewsAt time.Time
 	// RevokeAt is when the certificate is to be revoked because RenewedBy has replaced it; zero for
 	// most.
