@@ -6,6 +6,8 @@ package campaigns
 import (
 	"strings"
 	"time"
+
+	"github.com/certinext/vault-plugin-secrets-certinext/internal/phrase"
 )
 
 // Facts are what is found of a certificate of a campaign.
@@ -134,7 +136,7 @@ func nextReplaced(p *Plan, it *Item, f Facts) Step {
 	case isPast(f, h.Handed, it.FiledAt, p.RevokeAfter):
 		return Step{Do: Revoke, Stage: Revoking, Why: "its revocation is queued"}
 	}
-	return Step{Stage: Handed, Why: "it is revoked " + p.RevokeAfter.String() + " after its " +
+	return Step{Stage: Handed, Why: "it is revoked " + phrase.Duration(p.RevokeAfter) + " after its " +
 		"replacement was handed over"}
 }
 
