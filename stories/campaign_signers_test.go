@@ -4,6 +4,7 @@
 package stories
 
 import (
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"testing"
@@ -53,4 +54,29 @@ func TestACertificateOfTheSameTypeOfKeyIsReplaced(t *testing.T) {
 		require.Equal(t, "valid", m.certificate(one)["state"], "its server has not come")
 		require.Equal(t, "revoked", m.certificate(two)["state"])
 	})
+}
+
+// While a campaign is paused, nothing is bought for it, not by a requester that has the key either: what the request would be answered with
+// without the campaign is what it gets.
+func TestAPausedCampaignTakesNoRequestForAReplacement(t *testing.T) {
+	for name, role := range map[string]map[string]any{"reuse": {"reuse": true}, "within the window": {"reuse_window": "2h"}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := inCampaign(t, role)
+				request := map[string]any{"csr": csr(t, newKey(t, elliptic.P256()), "www.example.com")}
+				first := m.asks("sign/web", request).Data["serial_number"]
+				m.campaign(nil)
+				m.campaigns(3)
+				require.Equal(t, map[string]int{"requester": 1}, m.stages())
+				m.write("replace/friday/pause", nil)
+				require.Equal(t, first, m.asks("sign/web", request).Data["serial_number"])
+				require.Len(t, m.ca.Orders(), 1)
+				m.write("replace/friday/resume", nil)
+				require.NotEqual(t, first, m.asks("sign/web", request).Data["serial_number"])
+				require.Len(t, m.ca.Orders(), 2)
+				m.campaigns(3)
+				require.Equal(t, map[string]int{"replaced": 1}, m.stages())
+			})
+		})
+	}
 }

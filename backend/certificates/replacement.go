@@ -31,21 +31,24 @@ type Replacement struct {
 	Gone string `json:"gone,omitempty"`
 	// Over is why none is made any more; empty while one may be.
 	Over string `json:"over,omitempty"`
+	// Rests is set, by whoever has asked, while the campaign does not run: requests are answered as
+	// without it. It is not stored.
+	Rests bool `json:"-"`
 }
 
 // IsReplaced reports whether the certificate answers no request any more that has not named it: its
 // replacement is there or, where nothing can be made ahead, is what the next request buys.
 func (c *Entry) IsReplaced() bool {
 	r := c.Replacement
-	return r != nil && (c.RenewedBy != "" || (r.ByRequest && r.Over == ""))
+	return r != nil && (c.RenewedBy != "" || (r.ByRequest && c.AwaitsReplacement()))
 }
 
 // IsToBeReplaced reports whether the certificate is to be replaced before its time, or was.
 func (c *Entry) IsToBeReplaced() bool { return c.Replacement != nil && c.Replacement.Over == "" }
 
-// AwaitsReplacement reports whether the certificate is to be replaced, and nothing has yet.
+// AwaitsReplacement reports whether the certificate is to be replaced now, and nothing has yet.
 func (c *Entry) AwaitsReplacement() bool {
-	return c.IsToBeReplaced() && c.RenewedBy == ""
+	return c.IsToBeReplaced() && c.RenewedBy == "" && !c.Replacement.Rests
 }
 
 // renewAfter returns when the certificate is to be renewed by, at most, the time given.

@@ -163,6 +163,7 @@ func (h *heldOrder) deliver(
 	o := h.entry
 	ends, err := endingOf(ctx, h.journal.Certificates, h.storage, c)
 	err = errors.Join(err, h.journal.Certificates.Chains.Load(ctx, h.storage, c))
+	err = errors.Join(err, learnRest(ctx, h.journal, h.storage, c))
 	if err = errors.Join(err, h.judgeStored(c)); err != nil {
 		return result{err: err}
 	}

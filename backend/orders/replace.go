@@ -200,6 +200,9 @@ func toBeReplaced(ctx context.Context, w *caller) (*certificates.Entry, error) {
 		if err != nil {
 			return nil, err
 		}
+		if err := learnRest(ctx, w.journal, w.storage, c); err != nil {
+			return nil, err
+		}
 		isOwn := c != nil && c.Role == w.role.Name && (r.Renews != "" || c.Requester == r.Requester)
 		if !isOwn || !c.AwaitsReplacement() {
 			continue
@@ -211,6 +214,23 @@ func toBeReplaced(ctx context.Context, w *caller) (*certificates.Entry, error) {
 		}
 	}
 	return first, nil
+}
+
+// learnRest finds out whether the campaign that has a certificate replaced was paused or is over:
+// then no request is taken for its replacement. c may be nil.
+func learnRest(
+	ctx context.Context, journal *Journal, s logical.Storage, c *certificates.Entry,
+) error {
+	if c == nil || !c.AwaitsReplacement() || c.Replacement.For == "" || journal.MayReplace == nil {
+		return nil
+	}
+	runs, err := journal.MayReplace(ctx, s, c.Replacement.For)
+	if err == nil && !runs {
+		resting := *c.Replacement
+		resting.Rests = true
+		c.Replacement = &resting
+	}
+	return err
 }
 
 // likeness tells how much the key of a certificate is like that of a plan: 2 for the same key, 1

@@ -4,6 +4,7 @@
 package orders
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -126,7 +127,7 @@ func findReusable(ctx context.Context, w *caller) (*reusable, error) {
 		return nil, err
 	}
 	c, err := certificates.Read(ctx, w.storage, kept.Serial)
-	if err != nil {
+	if err = cmp.Or(err, learnRest(ctx, w.journal, w.storage, c)); err != nil {
 		return nil, err
 	}
 	if c == nil || c.Role != w.role.Name {
