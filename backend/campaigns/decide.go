@@ -136,8 +136,8 @@ func nextReplaced(p *Plan, it *Item, f Facts) Step {
 	case isPast(f, h.Handed, it.FiledAt, p.RevokeAfter):
 		return Step{Do: Revoke, Stage: Revoking, Why: "its revocation is queued"}
 	}
-	return Step{Stage: Handed, Why: "it is revoked " + phrase.Duration(p.RevokeAfter) + " after its " +
-		"replacement was handed over"}
+	return Step{Stage: Handed, Why: "it is revoked " + phrase.Duration(p.RevokeAfter) +
+		" after its replacement was handed over"}
 }
 
 // nextMissing is next for a certificate that was filed and has no replacement.
