@@ -38,7 +38,7 @@ SIZES = LongReport|ManyOrders|Thousand|EachWrite|AfterAFault|FaultOfStorage|Stor
 # packages_with PATTERN: the packages whose test files have a line that matches
 packages_with = grep -rlE --include='*_test.go' --exclude-dir=build --exclude-dir=tools '$(1)' . | xargs -rn1 dirname | sort -u
 
-.PHONY: help build test openbao race chaos simulate fleet campaign stored tidied mutants lint vuln fmt fuzz docs readiness bench benchmarks load demo dev sandbox release clean
+.PHONY: help build test openbao race chaos crash simulate fleet campaign stored tidied mutants lint vuln fmt fuzz docs readiness bench benchmarks load demo dev sandbox release clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -74,6 +74,10 @@ chaos: ## CHAOS_CALLS calls of CHAOS_CLIENTS clients while CA, plugin and Vault 
 	@VAULT_BIN=$$(scripts/vault-binary.sh); export VAULT_BIN; \
 	CHAOS_CALLS=$(CHAOS_CALLS) CHAOS_CLIENTS=$(CHAOS_CLIENTS) CHAOS_SEED=$(CHAOS_SEED) \
 		go test -race -count=1 -v -timeout $(TIMEOUT) -run '^TestChaos' ./e2e/
+
+crash: ## every flow killed at every place of its journal, in every manner; the suite leaves some out
+	@VAULT_BIN=$$(scripts/vault-binary.sh); export VAULT_BIN; \
+	CRASH_FLOWS=$${CRASH_FLOWS:-all} go test -count=1 -v -timeout $(TIMEOUT) -run '^TestACrashAnywhere' ./e2e/
 
 simulate: ## SEEDS of the simulation, such as 1-1000, on all cores; what breaks a promise is told with its shortest history
 	@SIM_RANGE=$(SEEDS) go test -count=1 -v -timeout 24h -run '^TestSimulate$$' ./simulation/

@@ -25,6 +25,8 @@ type crashManner struct {
 	// apart gives a client that is killed twice a mount of its own. A server whose plugin has died sends to the next one what it
 	// had not answered, and starts that one when none of the mount's requests is under way: none must be stopped then.
 	apart bool
+	// all means that the suite kills all flows in this manner, and not only those that are killed in each.
+	all bool
 }
 
 // powerLoss kills server and plugin, as a machine that loses its power does, and starts the server again.
