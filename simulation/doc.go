@@ -46,7 +46,7 @@
 // # What it notices
 //
 // `make mutants` breaks the program in some eighty ways, one after the other, and plays 500
-// histories against each. mutants/list.go contains the changes, and why some of them may go
+// histories against each. mutants/list*.go have the changes, and why some of them may go
 // unnoticed; RECORD.md has the results. A change to the code that makes decisions has to update
 // that list.
 package simulation
