@@ -5,6 +5,7 @@ package campaigns
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -139,7 +140,7 @@ func (q *Selection) validate() error {
 		"serial_numbers": &q.Serials, "trust": &q.Trust,
 	}
 	isEmpty := true
-	for _, field := range slices.Sorted(mapsKeys(lists)) {
+	for _, field := range slices.Sorted(maps.Keys(lists)) {
 		list, most := lists[field], maxFilters
 		if field == "serial_numbers" {
 			most = maxListed

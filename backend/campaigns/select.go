@@ -6,8 +6,6 @@ package campaigns
 import (
 	"context"
 	"errors"
-	"iter"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -19,8 +17,6 @@ import (
 	"github.com/certinext/vault-plugin-secrets-certinext/backend/trust"
 	"github.com/hashicorp/vault/sdk/logical"
 )
-
-func mapsKeys[V any](m map[string]V) iter.Seq[string] { return maps.Keys(m) }
 
 // spell spells serial numbers and keys as they are stored.
 func (q *Selection) spell() error {

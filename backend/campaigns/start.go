@@ -6,6 +6,7 @@ package campaigns
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -143,12 +144,12 @@ func foresee(
 			bought[one.Role] = append(bought[one.Role], one)
 		}
 	}
-	for _, role := range slices.Sorted(mapsKeys(p.Roles)) {
+	for _, role := range slices.Sorted(maps.Keys(p.Roles)) {
 		if err := takesReason(ctx, r, s, c, role); err != nil {
 			return nil, err
 		}
 	}
-	for _, role := range slices.Sorted(mapsKeys(bought)) {
+	for _, role := range slices.Sorted(maps.Keys(bought)) {
 		if err := p.add(ctx, r, s, c, role, bought[role]); err != nil {
 			return nil, err
 		}
